@@ -1,0 +1,54 @@
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import type { SecretData } from "./secret-value.ts";
+
+/** A key for digests of secret data, with the id that is stored beside every digest it made (lease-table 25). */
+export interface DigestKey {
+  readonly id: string;
+  readonly bytes: Buffer;
+}
+
+/** `<key id>:<base64 HMAC-SHA256>`: comparable, not reversible. */
+export type Digest = string;
+
+export function digestKey(bytes: Buffer): DigestKey {
+  return { id: createHash("sha256").update("keyferry digest key id").update(bytes).digest("hex").slice(0, 12), bytes };
+}
+
+/**
+ * The message that is hashed: compact JSON of the data map as Kubernetes shows it, keys in byte order, values in padded
+ * base64. It is the message of VSO's `secretMAC` (reference 5), so that one encoding serves both.
+ */
+export function macMessage(data: SecretData): string {
+  const keys = [...data.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const members = keys.map((key) => `${JSON.stringify(key)}:"${data.get(key)?.reveal().toString("base64") ?? ""}"`);
+  return `{${members.join(",")}}`;
+}
+
+/** The digest of a Secret's data under our own key. */
+export function digestOf(key: DigestKey, data: SecretData): Digest {
+  return `${key.id}:${createHmac("sha256", key.bytes).update(macMessage(data)).digest("base64")}`;
+}
+
+/** `status.secretMAC` as VSO computes it with the cluster's own key (reference 5). */
+export function secretMac(clusterKey: Buffer, data: SecretData): string {
+  return createHmac("sha256", clusterKey).update(macMessage(data)).digest("base64");
+}
+
+/** Whether a digest was made with this key: digests of different keys can't be compared. */
+export function isOfKey(key: DigestKey, digest: Digest): boolean {
+  return digest.startsWith(`${key.id}:`);
+}
+
+/** Equality that takes the same time wherever the difference is. */
+export function sameDigest(a: string, b: string): boolean {
+  const left = Buffer.from(a);
+  const right = Buffer.from(b);
+  return left.length === right.length && timingSafeEqual(left, right);
+}
+
+/** A short stable name for something that is not secret (a path, an object as read): 24 hex digits of SHA-256. */
+export function fingerprint(...parts: readonly string[]): string {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
+  return hash.digest("hex").slice(0, 24);
+}

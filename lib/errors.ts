@@ -1,0 +1,104 @@
+/**
+ * What happens next after a failure.
+ * - `retry`: soon again by itself: back-off with full jitter, or when the server said.
+ * - `recheck`: someone outside must act; looked at again, slowly.
+ * - `park`: only a new declaration (or a changed reference) helps.
+ * - `drop`: no longer ours to do.
+ */
+export type Disposition = "retry" | "recheck" | "park" | "drop";
+
+/** The closed list of failures: the one table that answers "when do we retry?". */
+export const DISPOSITIONS = {
+  VAULT_UNAVAILABLE: "retry",
+  VAULT_SEALED: "retry",
+  VAULT_THROTTLED: "retry",
+  VAULT_FAILED: "retry",
+  KUBE_UNREACHABLE: "retry",
+  KUBE_THROTTLED: "retry",
+  KUBE_FAILED: "retry",
+  KUBE_CONFLICT: "retry",
+  STORE_UNAVAILABLE: "retry",
+  DEADLINE_EXCEEDED: "retry",
+
+  VAULT_DENIED: "recheck",
+  VAULT_LOGIN_REFUSED: "recheck",
+  VAULT_PATH_MISSING: "recheck",
+  VAULT_ANSWER_INVALID: "recheck",
+  VAULT_TLS_REFUSED: "recheck",
+  KUBE_DENIED: "recheck",
+  KUBE_LOGIN_REFUSED: "recheck",
+  KUBE_TLS_REFUSED: "recheck",
+  KUBE_REJECTED: "recheck",
+  KUBE_ANSWER_INVALID: "recheck",
+  QUOTA_EXCEEDED: "recheck",
+  SECRET_NOT_OURS: "recheck",
+  SECRET_MISSING: "recheck",
+  SECRET_IMMUTABLE: "recheck",
+  SECRET_TERMINATING: "recheck",
+  NAMESPACE_MISSING: "recheck",
+  NOT_CONVERGING: "recheck",
+  REFERENCE_MISSING: "recheck",
+  REFERENCE_INVALID: "recheck",
+  REFERENCE_NOT_ALLOWED: "recheck",
+  OTHER_CONTROLLER: "recheck",
+
+  SPEC_INVALID: "park",
+  SECRET_REFUSED: "park",
+  SECRET_TOO_LARGE: "park",
+  TRANSFORM_FAILED: "park",
+  UNSUPPORTED: "park",
+
+  LEASE_LOST: "drop",
+  NAMESPACE_TERMINATING: "drop",
+} as const satisfies Record<string, Disposition>;
+
+export type ErrorCode = keyof typeof DISPOSITIONS;
+
+/** Codes that say a whole Vault or cluster is out of reach, not one path of it (lease-table 16). */
+export const OUTAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "VAULT_UNAVAILABLE",
+  "VAULT_SEALED",
+  "KUBE_UNREACHABLE",
+]);
+
+export interface SyncErrorOptions {
+  /** The end that is out of reach, as the id of its circuit: set with the codes in OUTAGE_CODES. */
+  readonly circuit?: string;
+  /** The server asked for this pause, in ms. */
+  readonly retryAfterMs?: number;
+  /** Kept for debuggers; never printed, since servers' messages can hold data (kubernetes-rules 14). */
+  readonly cause?: unknown;
+}
+
+/**
+ * A failure with a name. Adapters throw it, settle alone turns it into time. Its message names the thing, the place and
+ * the remedy, and never a value. Anything else that is thrown is a bug and fails the message.
+ */
+export class SyncError extends Error {
+  readonly code: ErrorCode;
+  readonly circuit: string | undefined;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: SyncErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "SyncError";
+    this.code = code;
+    this.circuit = options.circuit;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+
+  get disposition(): Disposition {
+    return DISPOSITIONS[this.code];
+  }
+}
+
+/** Bad input: every complaint at once, each with its place. The command exits with 2. */
+export class InputError extends Error {
+  readonly complaints: readonly string[];
+
+  constructor(subject: string, complaints: readonly string[]) {
+    super([`${subject} is not valid:`, ...complaints.map((complaint) => `  ${complaint}`)].join("\n"));
+    this.name = "InputError";
+    this.complaints = complaints;
+  }
+}

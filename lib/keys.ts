@@ -1,0 +1,47 @@
+/** `<cluster>/<Kind>/<namespace>/<name>` of a sync, or that and `#<uid>` of its clean-up. All that a message carries. */
+export type SyncKey = string & { readonly __brand: "SyncKey" };
+
+/** `<cluster>/<Kind>/<namespace>/<name>` of something that syncs refer to (a VaultAuth, a credential Secret). */
+export type ReferenceKey = string & { readonly __brand: "ReferenceKey" };
+
+export interface ObjectName {
+  readonly cluster: string;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+function join(object: ObjectName): string {
+  return `${object.cluster}/${object.kind}/${object.namespace}/${object.name}`;
+}
+
+export function syncKey(object: ObjectName): SyncKey {
+  return join(object) as SyncKey;
+}
+
+export function referenceKey(object: ObjectName): ReferenceKey {
+  return join(object) as ReferenceKey;
+}
+
+/** The key of the clean-up that a declaration with this uid leaves behind (lease-table 8). */
+export function cleanupKey(key: SyncKey, uid: string): SyncKey {
+  return `${key}#${uid}` as SyncKey;
+}
+
+export function isCleanupKey(key: SyncKey): boolean {
+  return key.includes("#");
+}
+
+/** The parts of a key; undefined when the text is not one. */
+export function parseKey(text: string): ObjectName | undefined {
+  const [cluster, kind, namespace, name, ...rest] = (text.split("#")[0] ?? "").split("/");
+  if (!cluster || !kind || !namespace || !name || rest.length > 0) return undefined;
+  return { cluster, kind, namespace, name };
+}
+
+/** The parts of a key that we made ourselves. */
+export function partsOf(key: SyncKey | ReferenceKey): ObjectName {
+  const parts = parseKey(key);
+  if (parts === undefined) throw new Error(`not a key: ${key}`);
+  return parts;
+}
