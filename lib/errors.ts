@@ -17,6 +17,7 @@ export const DISPOSITIONS = {
   KUBE_THROTTLED: "retry",
   KUBE_FAILED: "retry",
   KUBE_CONFLICT: "retry",
+  SECRET_TYPE_DIFFERS: "retry",
   STORE_UNAVAILABLE: "retry",
   DEADLINE_EXCEEDED: "retry",
 

@@ -1,0 +1,310 @@
+/**
+ * What the core asks of the world. Adapters (vault/, kubernetes/, leases/) implement these interfaces and know nothing else of the core.
+ * Every method throws a SyncError with a code on failure, and ends when its signal does.
+ */
+import type { EpochMs } from "../clock.ts";
+import type { SyncKey } from "../keys.ts";
+import type { LosslessValue } from "../lossless.ts";
+import type { SecretData } from "../secret-value.ts";
+import type { Json, JsonObject, Lane } from "./row.ts";
+
+export type * from "./lease-store.ts";
+export type * from "./row.ts";
+export { EMPTY_STATE } from "./row.ts";
+
+// ---------------------------------------------------------------- work
+
+/** Which keys, never what: late, twice and out of order are all harmless. Up to 25 keys, grouped by what they read. */
+export interface WorkMessage {
+  readonly keys: readonly SyncKey[];
+  readonly lane: Lane;
+  /** When the work is to start. */
+  readonly at: EpochMs;
+}
+
+export interface WorkQueue {
+  /** Resolves when every message was accepted. */
+  send(messages: readonly WorkMessage[]): Promise<void>;
+}
+
+// ---------------------------------------------------------------- Vault
+
+/** How to reach one Vault. */
+export interface VaultTarget {
+  readonly address: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly tlsServerName?: string;
+  readonly caPem?: string;
+  readonly skipTlsVerify: boolean;
+  /** Per request, in ms. */
+  readonly timeoutMs: number;
+}
+
+/** A service account token or a Secret's key in one cluster; fetched when a login needs it. */
+export type CredentialRef =
+  | {
+      readonly kind: "serviceAccount";
+      readonly cluster: string;
+      readonly namespace: string;
+      readonly name: string;
+      readonly audiences: readonly string[];
+      readonly expirationSeconds: number;
+    }
+  | {
+      readonly kind: "secret";
+      readonly cluster: string;
+      readonly namespace: string;
+      readonly name: string;
+      readonly key: string;
+    };
+
+/** How to log in. `id` is stable and unique for (cluster, VaultAuth version, connection version, provider): one token each. */
+export interface VaultIdentity {
+  readonly id: string;
+  readonly target: VaultTarget;
+  /** Vault namespace of the login. */
+  readonly namespace?: string;
+  readonly mount: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly method:
+    | { readonly kind: "kubernetes" | "jwt"; readonly role: string; readonly credential: CredentialRef }
+    | { readonly kind: "appRole"; readonly roleId: string; readonly credential: CredentialRef };
+}
+
+export interface VaultRead {
+  readonly identity: VaultIdentity;
+  /** Vault namespace of the read; the identity's when missing. */
+  readonly namespace?: string;
+  readonly mount: string;
+  readonly path: string;
+  readonly engine: "kv-v1" | "kv-v2";
+  /** kv-v2 only; 0 is the latest. */
+  readonly version: number;
+}
+
+/** What a path held. Numbers are as Vault wrote them. */
+export interface SourceData {
+  /** The whole `data` object of the answer: `_raw` is made of it. */
+  readonly response: LosslessValue;
+  /** kv-v1: `data`; kv-v2: `data.data`. */
+  readonly fields: ReadonlyMap<string, LosslessValue>;
+  /** kv-v2 only. */
+  readonly version?: { readonly number: number; readonly createdTime: string };
+}
+
+export interface VaultEnd {
+  read(read: VaultRead, signal: AbortSignal): Promise<SourceData>;
+  /** One unauthenticated question whether this Vault answers and is unsealed; throws VAULT_UNAVAILABLE or VAULT_SEALED. */
+  probe(target: VaultTarget, signal: AbortSignal): Promise<void>;
+}
+
+/** Gives logins what they need from clusters. */
+export interface CredentialSource {
+  credential(ref: CredentialRef, signal: AbortSignal): Promise<SecretCredential>;
+}
+export interface SecretCredential {
+  readonly value: import("../secret-value.ts").SecretValue;
+  /** Missing for Secrets. */
+  readonly expiresAt?: EpochMs;
+}
+
+// ---------------------------------------------------------------- Kubernetes
+
+export interface NamedObject {
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** A kind that we read: `resource` is its plural. */
+export interface KindRef {
+  readonly group: string;
+  readonly version: string;
+  readonly resource: string;
+  readonly kind: string;
+}
+
+export interface ResourceRef extends NamedObject {
+  readonly kind: KindRef;
+}
+
+export interface OwnerReference {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** A Secret as it should be. */
+export interface DesiredSecret {
+  readonly type: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly ownerReference: OwnerReference;
+  readonly data: SecretData;
+}
+
+/** A Secret as it was seen. */
+export interface SeenSecret {
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly type: string;
+  readonly immutable: boolean;
+  readonly deleting: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** With `controller` and `blockOwnerDeletion` when they were set. */
+  readonly ownerReferences: readonly JsonObject[];
+  readonly data: SecretData;
+  readonly managed: ManagedFields;
+}
+
+/** What managedFields say of a Secret. */
+export interface ManagedFields {
+  /** Fingerprint of our entry and of the data keys that others own: another one is drift (kubernetes-rules 10). */
+  readonly fingerprint: string;
+  /** Do we own fields of it at all? */
+  readonly ours: boolean;
+  /** VSO's entry (the one that owns its owner label) is still there (kubernetes-rules 3). */
+  readonly vso: boolean;
+}
+
+/** What a write demands of the Secret that it finds (kubernetes-rules 1, lease-table 6). */
+export type Precondition =
+  | { readonly kind: "absent" }
+  | { readonly kind: "as-seen"; readonly uid: string; readonly resourceVersion: string };
+
+export interface WrittenSecret {
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly managed: ManagedFields;
+  /** Data keys in the answer that are not ours. */
+  readonly foreignKeys: readonly string[];
+}
+
+/** Throws KUBE_CONFLICT when the precondition does not hold, SECRET_TYPE_DIFFERS, SECRET_IMMUTABLE, and what kubernetes-rules 13 says. */
+export interface SecretEnd {
+  /** `get`: one GET. `patch`: an empty merge patch, for identities that may not get (kubernetes-rules 9). Undefined: absent. */
+  look(secret: NamedObject, how: "get" | "patch", signal: AbortSignal): Promise<SeenSecret | undefined>;
+  /** Server-side apply of data, labels, annotations, owner reference and type. */
+  apply(
+    secret: NamedObject,
+    desired: DesiredSecret,
+    precondition: Precondition,
+    signal: AbortSignal,
+  ): Promise<WrittenSecret>;
+  /** Removes data keys by a merge patch of nulls at this resourceVersion (kubernetes-rules 4). */
+  dropKeys(
+    secret: NamedObject,
+    keys: readonly string[],
+    resourceVersion: string,
+    signal: AbortSignal,
+  ): Promise<WrittenSecret>;
+  /** Replaces the data of a Secret that is not ours (`create: false`), given its uid (kubernetes-rules 5). */
+  replaceData(secret: NamedObject, uid: string, data: SecretData, signal: AbortSignal): Promise<WrittenSecret>;
+  /** Moves VSO's managedFields entry to us, so that the next apply can drop keys and labels (kubernetes-rules 3). */
+  takeOverFields(secret: NamedObject, resourceVersion: string, signal: AbortSignal): Promise<WrittenSecret>;
+  /** Deletes it, with preconditions; absent already is success; KUBE_CONFLICT when it changed. */
+  remove(
+    secret: NamedObject,
+    seen: { readonly uid: string; readonly resourceVersion: string },
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** The cluster's HMAC key of VSO, if it is there and may be read (reference 5). Cached. */
+  hmacKey(cluster: string, namespace: string, signal: AbortSignal): Promise<Buffer | undefined>;
+}
+
+/** A custom resource as it was read. */
+export interface SeenResource {
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly generation: number;
+  readonly deleting: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly finalizers: readonly string[];
+  readonly spec: JsonObject;
+  readonly status: JsonObject;
+  /** Metadata-only reads of Secrets: who owns them. */
+  readonly ownerReferences: readonly JsonObject[];
+  readonly managed?: ManagedFields;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export interface ResourceEvent {
+  readonly type: "Normal" | "Warning";
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** Custom resources: status, events, finalizers. */
+export interface ResourceEnd {
+  get(ref: ResourceRef, signal: AbortSignal): Promise<SeenResource | undefined>;
+  /** Merge patch on the status subresource at this resourceVersion; answers the new one. KUBE_CONFLICT when it moved. */
+  writeStatus(ref: ResourceRef, status: JsonObject, resourceVersion: string, signal: AbortSignal): Promise<string>;
+  /** core/v1, create only (kubernetes-rules 18). A failure is logged, never thrown. */
+  emit(ref: ResourceRef, uid: string, event: ResourceEvent, now: EpochMs, signal: AbortSignal): Promise<void>;
+  /** Removes these finalizers if they are there; an absent resource is success. */
+  removeFinalizers(ref: ResourceRef, finalizers: readonly string[], signal: AbortSignal): Promise<void>;
+}
+
+export interface ListOptions {
+  readonly metadataOnly: boolean;
+  readonly labelSelector?: string;
+  /** Missing: all namespaces. */
+  readonly namespace?: string;
+}
+
+export interface ListPage {
+  readonly items: readonly SeenResource[];
+  readonly resourceVersion: string;
+  readonly continue?: string;
+}
+
+export type WatchEvent =
+  | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: SeenResource }
+  | { readonly type: "BOOKMARK"; readonly resourceVersion: string }
+  /** Too old a cursor (410), in whatever form it came (kubernetes-rules 12). */
+  | { readonly type: "EXPIRED" };
+
+/** What discovery asks of a cluster. */
+export interface ClusterEnd {
+  /** uid of the kube-system namespace. Also the probe of a cluster's circuit: throws KUBE_UNREACHABLE. */
+  identity(cluster: string, signal: AbortSignal): Promise<string>;
+  /** One page of at most 500. Undefined: the cluster does not have this kind (404 of the kind itself is never absence: lease-table 18). */
+  list(
+    cluster: string,
+    kind: KindRef,
+    options: ListOptions,
+    page: string | undefined,
+    signal: AbortSignal,
+  ): Promise<ListPage | undefined>;
+  /** Changes since, with bookmarks, for at most `seconds`; ends by itself. */
+  watch(
+    cluster: string,
+    kind: KindRef,
+    options: ListOptions,
+    since: { readonly resourceVersion: string; readonly seconds: number },
+    signal: AbortSignal,
+  ): AsyncIterable<WatchEvent>;
+  /** The installation id that stands in the cluster, written if none does (lease-table 25). Undefined when it may not be read. */
+  installation(cluster: string, namespace: string, id: string, signal: AbortSignal): Promise<string | undefined>;
+}
+
+// ---------------------------------------------------------------- what people see
+
+/** One JSON line per event; event names are past tense. Fields never hold values. */
+export interface Log {
+  debug(event: string, fields?: LogFields): void;
+  info(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  error(event: string, fields?: LogFields): void;
+}
+export type LogFields = Readonly<Record<string, Json | undefined>>;
+
+/** Counters and histograms by name; the names stand in metrics.ts. */
+export interface Metrics {
+  count(name: string, labels: Readonly<Record<string, string>>, by?: number): void;
+  observe(name: string, labels: Readonly<Record<string, string>>, value: number): void;
+}

@@ -1,0 +1,114 @@
+import type { EpochMs } from "../clock.ts";
+import type { Digest } from "../digest.ts";
+import type { ErrorCode } from "../errors.ts";
+import type { ReferenceKey, SyncKey } from "../keys.ts";
+
+/** `now`: first syncs, nudges, retries. `refresh`: turns of the wheel. Each has a queue of its own (lease-table 15). */
+export type Lane = "now" | "refresh";
+
+/** Plain JSON, as a resource or a row holds it. Never secret data. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+export type JsonObject = { readonly [key: string]: Json };
+
+/** What we read of a resource; `hash` covers all of it, so (uid, hash) is its version (lease-table 5). */
+export interface ResourceVersioned {
+  readonly uid: string;
+  readonly generation: number;
+  /** Of spec, labels, annotations and whether it is being deleted. */
+  readonly hash: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly spec: JsonObject;
+}
+
+/** A declaration as discovery writes it. Nothing else writes these attributes. */
+export interface Declared extends ResourceVersioned {
+  readonly key: SyncKey;
+  /** Hash of (identity, Vault, namespace, mount, path) as far as the declaration names them: sharers meet (lease-table 11). */
+  readonly group: string;
+  /** deletionTimestamp is set: a finalizer that another controller left holds it. */
+  readonly deleting: boolean;
+  /** The resource's resourceVersion and status as seen with this version: what a status write starts from. */
+  readonly seen: StatusSeen;
+}
+
+/** A resource's status and the resourceVersion that it was read at (kubernetes-rules 17). */
+export interface StatusSeen {
+  readonly resourceVersion: string;
+  readonly status: JsonObject;
+}
+
+/** Something that syncs refer to: VaultAuth, VaultConnection, a credential Secret (by metadata only). */
+export interface Reference extends ResourceVersioned {
+  readonly key: ReferenceKey;
+}
+
+/** A Secret that we wrote, or were about to write: it enters with the claim and leaves after the prune (lease-table 8). */
+export interface OwnedSecret {
+  readonly name: string;
+  /** Missing until the write was seen to succeed. */
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+  /** Fingerprint of our managedFields entry and of the data keys that others own (kubernetes-rules 10). */
+  readonly managed?: string;
+  readonly type?: string;
+}
+
+export interface RowError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly since: EpochMs;
+}
+
+/** Everything that settle writes. */
+export interface RowState {
+  /** What the sync refers to, found or missing: a change of any of them nudges it (lease-table 23). */
+  readonly refs: readonly ReferenceKey[];
+  /** (Vault, namespace, mount, path), once resolved: the index that change events are looked up in. */
+  readonly source?: string;
+  /** Id of the circuit of the Vault that it reads. */
+  readonly vault?: string;
+  /** Of the Vault data that was last written. */
+  readonly digest?: Digest;
+  /** The digest whose rollout is done. */
+  readonly rolledDigest?: Digest;
+  /** kv-v2: version and created_time of what was last written (lease-table 9). */
+  readonly version?: { readonly number: number; readonly createdTime: string };
+  readonly owned: readonly OwnedSecret[];
+  /** The hash of the declaration that was last carried out: another one is a change even with equal data. */
+  readonly doneHash?: string;
+  /** The status as we last wrote it. */
+  readonly seen?: StatusSeen;
+  readonly attempts: number;
+  readonly error?: RowError;
+  /** When the destination was last known to be in step under a lease. */
+  readonly syncedAt?: EpochMs;
+  readonly settledAt?: EpochMs;
+  /** Turns up to here were handed out before the row joined the wheel, so they stand in the due index (lease-table 14). */
+  readonly bridgeUntil?: EpochMs;
+  /** Clean-up rows only: the declaration's last lease may still be at work until then. */
+  readonly busyUntil?: EpochMs;
+}
+
+/** Period and phase in whole seconds: due whenever `now mod period = phase`. */
+export interface WheelTurn {
+  readonly period: number;
+  readonly phase: number;
+}
+
+/** What the lease table holds of one sync. */
+export interface Row {
+  readonly key: SyncKey;
+  readonly declared: Declared;
+  readonly state: RowState;
+  /** Goes up with every event that asks for work; settle compares it with what it saw. */
+  readonly nudges: number;
+  /** Someone saw a difference at the destination: look at it before deciding. */
+  readonly look: boolean;
+  readonly fence: number;
+  readonly leaseUntil?: EpochMs;
+  readonly dueAt?: EpochMs;
+  readonly wheel?: WheelTurn;
+}
+
+export const EMPTY_STATE: RowState = { refs: [], owned: [], attempts: 0 };
