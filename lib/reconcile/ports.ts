@@ -35,6 +35,8 @@ export interface VaultTarget {
   readonly headers: Readonly<Record<string, string>>;
   readonly tlsServerName?: string;
   readonly caPem?: string;
+  /** Where caPem comes from, until the core has fetched it. */
+  readonly caRef?: CredentialRef & { readonly kind: "secret" };
   readonly skipTlsVerify: boolean;
   /** Per request, in ms. */
   readonly timeoutMs: number;
@@ -307,4 +309,18 @@ export type LogFields = Readonly<Record<string, Json | undefined>>;
 export interface Metrics {
   count(name: string, labels: Readonly<Record<string, string>>, by?: number): void;
   observe(name: string, labels: Readonly<Record<string, string>>, value: number): void;
+}
+
+// ---------------------------------------------------------------- the fleet
+
+/** What the core needs to know of a cluster; how to connect to it is the adapters' business. */
+export interface ClusterSettings {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly observe: "watch" | "apply";
+  readonly namespaces: { readonly include: readonly string[]; readonly exclude: readonly string[] };
+  /** Where "default" VaultAuth and VaultConnection are looked up. */
+  readonly operatorNamespace: string;
+  /** Overrides what the cluster's own VaultConnection and VaultAuth say, as seen from outside. */
+  readonly vault?: { readonly address?: string; readonly authMount?: string };
 }
