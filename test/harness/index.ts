@@ -1,0 +1,3 @@
+export { type Cluster, type ClusterOptions, type EtcdSnapshot, startCluster } from "./cluster/cluster.ts";
+export { type KubeObject, type ObjectRef, waitFor } from "./cluster/kube-client.ts";
+export { obtain } from "./obtain/obtain.ts";
