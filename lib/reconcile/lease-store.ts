@@ -1,6 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { ReferenceKey, SyncKey } from "../keys.ts";
+import type { VaultTarget } from "./ports.ts";
 import type { Declared, Lane, OwnedSecret, Reference, Row, RowError, RowState, WheelTurn } from "./row.ts";
 
 /** A key whose time has come, or comes at `at`. Indexes project this and nothing more (lease-table 17). */
@@ -197,6 +198,8 @@ export interface Circuit {
   readonly fence: number;
   /** When the next probe is due; while a probe is claimed, when that claim ends. */
   readonly probeAt: EpochMs;
+  /** How to reach the Vault that is probed: as its VaultConnection says, no CA bundle, no tokens. */
+  readonly target?: VaultTarget;
 }
 
 export interface CircuitStore {

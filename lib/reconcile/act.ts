@@ -1,0 +1,173 @@
+import { digestOf } from "../digest.ts";
+import { SyncError } from "../errors.ts";
+import type { SecretData } from "../secret-value.ts";
+import { isOwnedBy, type Decision, type Seen } from "./decide.ts";
+import { callSignal, CALL_TIMEOUT_MS, type ReconcileDeps } from "./deps.ts";
+import type { DesiredSecret, Lease, NamedObject, OwnedSecret, SeenSecret, WrittenSecret } from "./ports.ts";
+
+/** What a run works on: one destination, its data, and what is known of it so far. */
+export interface Work {
+  readonly secret: NamedObject;
+  readonly data: SecretData;
+  readonly seen: Seen;
+  /** Kept out of the decision: why something was written, for the event. */
+  readonly wrote?: string;
+}
+
+type Ends = Pick<ReconcileDeps, "secrets" | "clock" | "log" | "digestKey">;
+
+/** No external write starts later than the lease's end minus its own time-out (lease-table 6). */
+export function mayStillWrite(lease: Lease, now: number): void {
+  if (now > lease.until - CALL_TIMEOUT_MS) {
+    throw new SyncError("LEASE_LOST", `the lease on ${lease.key} ends too soon to write under it`);
+  }
+}
+
+/** Reads the Secret, so that the next decision rests on what is there. */
+export async function look(ends: Ends, work: Work, signal: AbortSignal): Promise<Work> {
+  const how = work.seen.observe === "watch" ? "get" : "patch";
+  const found = await ends.secrets.look(work.secret, how, callSignal(signal));
+  if (!found) return { ...work, seen: { ...work.seen, secret: "absent", row: { ...work.seen.row, look: false } } };
+  return { ...work, seen: { ...work.seen, secret: found, secretDigest: digestOf(ends.digestKey, found.data) } };
+}
+
+/** One branch per decision. A precondition that does not hold means: look again, then judge anew (lease-table 6). */
+export async function act(ends: Ends, work: Work, decision: Decision, lease: Lease, signal: AbortSignal): Promise<Work> {
+  mayStillWrite(lease, ends.clock());
+  try {
+    return await write(ends, work, decision, signal);
+  } catch (error) {
+    if (!(error instanceof SyncError) || (error.code !== "KUBE_CONFLICT" && error.code !== "SECRET_TYPE_DIFFERS")) throw error;
+    return look(ends, work, signal);
+  }
+}
+
+async function write(ends: Ends, work: Work, decision: Decision, signal: AbortSignal): Promise<Work> {
+  switch (decision.do) {
+    case "create":
+      return applied(ends, work, "created", await apply(ends, work, { kind: "absent" }, signal), signal);
+    case "apply": {
+      const { uid, resourceVersion, because } = decision;
+      const written = await apply(ends, work, { kind: "as-seen", uid, resourceVersion }, signal);
+      return applied(ends, work, because, written, signal);
+    }
+    case "take-over":
+      return takeOver(ends, work, decision.resourceVersion, signal);
+    case "recreate": {
+      await ends.secrets.remove(work.secret, decision.seen, callSignal(signal));
+      const written = await apply(ends, work, { kind: "absent" }, signal);
+      return applied(ends, work, "recreated, since its type changed", written, signal);
+    }
+    case "replace": {
+      const written = await ends.secrets.replaceData(work.secret, decision.uid, work.data, callSignal(signal));
+      return record(work, decision.because, written);
+    }
+    case "adopt":
+      return record(work, undefined, decision.seen, decision.seen.type);
+    case "prune":
+      return prune(ends, work, decision.names, signal);
+    case "look":
+      return look(ends, work, signal);
+    case "nothing":
+      return work;
+    default:
+      return decision satisfies never;
+  }
+}
+
+function desiredOf(work: Work): DesiredSecret {
+  const { type, labels, annotations, ownerReference } = work.seen.destination;
+  return { type, labels, annotations, ownerReference, data: work.data };
+}
+
+function apply(
+  ends: Ends,
+  work: Work,
+  precondition: Parameters<ReconcileDeps["secrets"]["apply"]>[2],
+  signal: AbortSignal,
+): Promise<WrittenSecret> {
+  return ends.secrets.apply(work.secret, desiredOf(work), precondition, callSignal(signal));
+}
+
+/** After an apply: keys that are not ours go, then the Secret is recorded as ours. */
+async function applied(
+  ends: Ends,
+  work: Work,
+  because: string,
+  written: WrittenSecret,
+  signal: AbortSignal,
+): Promise<Work> {
+  if (written.foreignKeys.length === 0) return record(work, because, written);
+  const dropped = await ends.secrets.dropKeys(
+    work.secret,
+    written.foreignKeys,
+    written.resourceVersion,
+    callSignal(signal),
+  );
+  return record(work, because, dropped);
+}
+
+async function takeOver(ends: Ends, work: Work, resourceVersion: string, signal: AbortSignal): Promise<Work> {
+  const moved = await ends.secrets.takeOverFields(work.secret, resourceVersion, callSignal(signal));
+  const written = await apply(
+    ends,
+    work,
+    { kind: "as-seen", uid: moved.uid, resourceVersion: moved.resourceVersion },
+    signal,
+  );
+  return applied(ends, work, "taken over", written, signal);
+}
+
+function record(
+  work: Work,
+  wrote: string | undefined,
+  written: Pick<WrittenSecret, "uid" | "resourceVersion" | "managed">,
+  type: string = work.seen.destination.type,
+): Work {
+  const { row, destination } = work.seen;
+  const others = row.state.owned.filter((owned) => owned.name !== destination.name);
+  const entry: OwnedSecret = {
+    name: destination.name,
+    uid: written.uid,
+    resourceVersion: written.resourceVersion,
+    managed: written.managed.fingerprint,
+    type,
+  };
+  const owned = destination.create ? [entry, ...others] : others;
+  const next = { ...row, look: false, state: { ...row.state, owned } };
+  const why = wrote ?? work.wrote;
+  return {
+    ...work,
+    ...(why === undefined ? {} : { wrote: why }),
+    seen: { ...work.seen, row: next, secret: "unread", applied: true },
+  };
+}
+
+/** Removes what we wrote under names that are no longer wanted, while it is still ours (kubernetes-rules 6). */
+async function prune(ends: Ends, work: Work, names: readonly string[], signal: AbortSignal): Promise<Work> {
+  const { row, destination, observe } = work.seen;
+  for (const name of names) {
+    await removeIfOurs(ends, { ...work.secret, name }, destination.ownerReference, observe, signal);
+  }
+  const owned = row.state.owned.filter((entry) => entry.name === destination.name);
+  return { ...work, seen: { ...work.seen, row: { ...row, state: { ...row.state, owned } } } };
+}
+
+/** Deletes a Secret while our owner reference is on it, at the uid and resourceVersion that were looked at. */
+export async function removeIfOurs(
+  ends: Pick<ReconcileDeps, "secrets">,
+  secret: NamedObject,
+  owner: Parameters<typeof isOwnedBy>[1],
+  observe: "watch" | "apply",
+  signal: AbortSignal,
+): Promise<"removed" | "absent" | "not-ours"> {
+  const found: SeenSecret | undefined = await ends.secrets.look(
+    secret,
+    observe === "watch" ? "get" : "patch",
+    callSignal(signal),
+  );
+  if (!found) return "absent";
+  if (!isOwnedBy(found, owner)) return "not-ours";
+  await ends.secrets.remove(secret, found, callSignal(signal));
+  return "removed";
+}

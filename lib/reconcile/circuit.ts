@@ -1,0 +1,183 @@
+import { MINUTE_MS, SECOND_MS, type EpochMs } from "../clock.ts";
+import { DISPOSITIONS, SyncError } from "../errors.ts";
+import type { SyncKey } from "../keys.ts";
+import { toMessages } from "../schedule/messages.ts";
+import { backOff } from "../schedule/back-off.ts";
+import { slices } from "../schedule/wheel.ts";
+import { callSignal, type ReconcileDeps } from "./deps.ts";
+import type { CaCache } from "./source.ts";
+import type { Circuit, Due, VaultTarget } from "./ports.ts";
+
+/** Workers believe what they read of circuits for so long (lease-table 16). */
+const CACHE_MS = 5 * SECOND_MS;
+/** The first probe, and the longest pause between probes. */
+const FIRST_PROBE_MS = SECOND_MS;
+const MAX_PROBE_PAUSE_MS = 30 * SECOND_MS;
+const PROBE_LEASE_MS = 30 * SECOND_MS;
+/** Syncs that waited start again within this time, not all at once. */
+const SPREAD_MS = 5 * MINUTE_MS;
+/** Per sync that waited: a few must not wait for minutes. */
+const SPREAD_PER_SYNC_MS = 10;
+const MAX_WAITING = 100_000;
+
+export const circuitOfCluster = (cluster: string): string => `cluster:${cluster}`;
+
+export interface Circuits {
+  /** The open circuit among these ends, if there is one. */
+  openAmong(ids: readonly (string | undefined)[]): Promise<Circuit | undefined>;
+  /** Writes an outage once, however many syncs meet it. */
+  open(error: SyncError, target?: VaultTarget): Promise<void>;
+  /** One probe for each circuit whose time has come; closing one wakes its syncs. */
+  probeDue(signal: AbortSignal): Promise<void>;
+}
+
+type Deps = Pick<
+  ReconcileDeps,
+  "leases" | "queue" | "vault" | "clusters" | "fleet" | "installation" | "clock" | "random" | "log" | "metrics"
+>;
+
+/** One probe stands for all syncs of an end that is out of reach. */
+export function circuits(deps: Deps, ca: CaCache): Circuits {
+  let known: { at: EpochMs; open: Promise<readonly Circuit[]> } | undefined;
+  const read = (): Promise<readonly Circuit[]> => {
+    const now = deps.clock();
+    if (known && now - known.at < CACHE_MS && now >= known.at) return known.open;
+    known = { at: now, open: deps.leases.circuits() };
+    known.open.catch(() => {
+      known = undefined;
+    });
+    return known.open;
+  };
+  return {
+    async openAmong(ids) {
+      const open = await read();
+      return open.length === 0 ? undefined : open.find((circuit) => ids.includes(circuit.id));
+    },
+    async open(error, target) {
+      if (error.circuit === undefined) return;
+      const now = deps.clock();
+      const circuit: Circuit = {
+        id: error.circuit,
+        code: error.code,
+        message: error.message,
+        since: now,
+        attempts: 1,
+        fence: now,
+        probeAt: now + FIRST_PROBE_MS,
+        ...(target === undefined ? {} : { target }),
+      };
+      const isNew = await deps.leases.openCircuit(circuit);
+      known = undefined;
+      if (isNew) deps.log.warn("circuit-opened", { circuit: circuit.id, code: error.code, message: error.message });
+    },
+    async probeDue(signal) {
+      const now = deps.clock();
+      const open = await deps.leases.circuits();
+      await Promise.all(
+        open.filter((circuit) => circuit.probeAt <= now).map((circuit) => probe(deps, ca, circuit, signal)),
+      );
+      if (open.length > 0) known = undefined;
+    },
+  };
+}
+
+async function probe(
+  deps: Deps,
+  ca: CaCache,
+  circuit: Circuit,
+  signal: AbortSignal,
+): Promise<void> {
+  const now = deps.clock();
+  const claimed = await deps.leases.claimProbe(circuit, { now, until: now + PROBE_LEASE_MS });
+  if (!claimed) return;
+  deps.metrics.count("keyferry_circuit_probes_total", { circuit: circuit.id });
+  try {
+    await ask(deps, ca, circuit, signal);
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
+    await keepOpen(deps, claimed, error);
+    return;
+  }
+  await close(deps, claimed);
+}
+
+/** A circuit of a Vault that nothing refers to any more, or of a cluster that left the fleet, is closed unasked. */
+async function ask(
+  deps: Deps,
+  ca: CaCache,
+  circuit: Circuit,
+  signal: AbortSignal,
+): Promise<void> {
+  if (circuit.id.startsWith("cluster:")) {
+    const settings = deps.fleet(circuit.id.slice("cluster:".length));
+    if (!settings) return;
+    await deps.clusters.identity(settings.name, callSignal(signal));
+    await mustBeOurs(deps, settings.name, settings.operatorNamespace, callSignal(signal));
+    return;
+  }
+  if (circuit.target) await deps.vault.probe(await ca.resolve(circuit.target, signal), callSignal(signal));
+}
+
+/** Two installations must not write to one cluster (lease-table 25). */
+export async function mustBeOurs(
+  deps: Pick<ReconcileDeps, "clusters" | "installation">,
+  cluster: string,
+  namespace: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await deps.clusters.installation(cluster, namespace, deps.installation, signal);
+  if (found === undefined || found === deps.installation) return;
+  throw new SyncError(
+    "OTHER_CONTROLLER",
+    `cluster ${cluster} is kept in step by another keyferry installation (${found}): stop that one, then delete ` +
+      `ConfigMap keyferry-installation in namespace ${namespace} so that this one (${deps.installation}) takes over`,
+    { circuit: circuitOfCluster(cluster) },
+  );
+}
+
+async function keepOpen(deps: Deps, claimed: Circuit, error: SyncError): Promise<void> {
+  const isOutage = DISPOSITIONS[error.code] === "retry";
+  const pause = backOff({
+    disposition: isOutage ? "retry" : "recheck",
+    attempts: claimed.attempts,
+    random: deps.random,
+  });
+  await deps.leases.keepOpen(claimed, {
+    code: error.code,
+    message: error.message,
+    attempts: claimed.attempts + 1,
+    probeAt: deps.clock() + Math.max(FIRST_PROBE_MS, Math.min(pause, MAX_PROBE_PAUSE_MS)),
+  });
+}
+
+/** Syncs with known work stand in the due index; turns of the wheel that were passed over are taken once more. */
+async function close(deps: Deps, circuit: Circuit): Promise<void> {
+  const now = deps.clock();
+  if (!(await deps.leases.closeCircuit(circuit))) return;
+  deps.log.info("circuit-closed", { circuit: circuit.id, afterMs: now - circuit.since });
+  const waiting = await deps.leases.due({ after: 0, until: now, now }, MAX_WAITING);
+  const missed = await missedTurns(deps, circuit.since, now);
+  const byKey = new Map<SyncKey, Due>([...missed, ...waiting].map((due) => [due.key, due]));
+  const spread = Math.min(SPREAD_MS, byKey.size * SPREAD_PER_SYNC_MS);
+  const woken = [...byKey.values()].map((due) => ({ ...due, at: now + spreadOf(due.group) * spread }));
+  await deps.queue.send(toMessages(woken));
+}
+
+/** The same group gets the same place, so that sharers stay together. */
+function spreadOf(group: string): number {
+  return (Number.parseInt(group.slice(0, 8), 16) || 0) / 0x1_0000_0000;
+}
+
+async function missedTurns(deps: Deps, since: EpochMs, now: EpochMs): Promise<readonly Due[]> {
+  const found: Due[] = [];
+  const inUse = new Set(await deps.leases.periods());
+  for (const { period, ranges } of slices(since, now)) {
+    if (!inUse.has(period)) continue;
+    for (const [from, to] of ranges) {
+      for (const entry of await deps.leases.onWheel(period, from, to)) {
+        found.push({ key: entry.key, group: entry.group, lane: "refresh", at: now });
+      }
+    }
+  }
+  return found;
+}

@@ -1,0 +1,280 @@
+import { type Digest, isOfKey, sameDigest, type DigestKey } from "../digest.ts";
+import { SyncError } from "../errors.ts";
+import type { OwnedSecret, OwnerReference, Row, SeenSecret } from "./ports.ts";
+
+/** What the judgement rests on: everything that was read, nothing that is still to be read. */
+export interface Seen {
+  readonly row: Row;
+  readonly destination: {
+    readonly name: string;
+    readonly create: boolean;
+    readonly overwrite: boolean;
+    readonly type: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly annotations: Readonly<Record<string, string>>;
+    readonly ownerReference: OwnerReference;
+  };
+  readonly observe: "watch" | "apply";
+  /** Of the data that Vault holds now, made with `key`. */
+  readonly digest: Digest;
+  readonly key: DigestKey;
+  /** `unread` until a look; then the Secret, or `absent`. */
+  readonly secret: SeenSecret | "unread" | "absent";
+  /** Digest of the Secret that was looked at. */
+  readonly secretDigest?: Digest;
+  /** An apply of this run was refused by its precondition, or succeeded. */
+  readonly applied: boolean;
+}
+
+/**
+ * - `look`: read the Secret, then judge again.
+ * - `create`: apply that may only create.
+ * - `apply`: apply at the recorded or looked-at uid and resourceVersion.
+ * - `take-over`: as apply, after VSO's field ownership was moved to us.
+ * - `recreate`: delete and create, since a Secret's type can't change.
+ * - `replace`: put data into a Secret that is not ours.
+ * - `adopt`: it is in step already: record it, write nothing.
+ * - `prune`: remove what we wrote under another name.
+ */
+export type Decision =
+  | { readonly do: "nothing" }
+  | { readonly do: "look" }
+  | { readonly do: "create" }
+  | { readonly do: "apply"; readonly uid: string; readonly resourceVersion: string; readonly because: string }
+  | { readonly do: "take-over"; readonly resourceVersion: string }
+  | { readonly do: "recreate"; readonly seen: SeenSecret }
+  | { readonly do: "replace"; readonly uid: string; readonly because: string }
+  | { readonly do: "adopt"; readonly seen: SeenSecret }
+  | { readonly do: "prune"; readonly names: readonly string[] };
+
+type Check = (seen: Seen) => Decision | undefined;
+
+/** When do we write? First match wins: a later check may rely on what an earlier one ruled out. */
+const CHECKS: readonly Check[] = [
+  mustBeLookedAt,
+  othersSecretIsMissing, //   create: false   -> SECRET_MISSING
+  othersDataDiffers, //       create: false   -> replace
+  secretIsAbsent, //          looked at       -> create
+  secretIsLeaving, //         looked at       -> SECRET_TERMINATING
+  secretIsNotOurs, //         looked at       -> SECRET_NOT_OURS
+  typeDiffers, //             looked at       -> recreate
+  secretIsImmutable, //       looked at       -> SECRET_IMMUTABLE
+  contentDiffers, //          looked at       -> take-over or apply
+  secretIsInStep, //          looked at       -> adopt
+  neverWritten, //            not looked at   -> create
+  typeChanged, //             not looked at   -> look
+  digestDiffers, //           not looked at   -> apply
+  declarationChanged, //      not looked at   -> apply
+  isReasserted, //            observe: apply  -> apply
+  oldNamesAreLeft, //                         -> prune
+];
+
+export function decide(seen: Seen): Decision {
+  for (const check of CHECKS) {
+    const decision = check(seen);
+    if (decision) return decision;
+  }
+  return { do: "nothing" };
+}
+
+export function ownedUnder(row: Row, name: string): OwnedSecret | undefined {
+  return row.state.owned.find((owned) => owned.name === name);
+}
+
+/** The row is in step with its declaration: the same version was carried out. */
+export function isCarriedOut(row: Row): boolean {
+  return row.state.doneHash === row.declared.hash;
+}
+
+function recorded(seen: Seen): { uid: string; resourceVersion: string; type?: string } | undefined {
+  const owned = ownedUnder(seen.row, seen.destination.name);
+  if (owned?.uid === undefined || owned.resourceVersion === undefined) return undefined;
+  return { uid: owned.uid, resourceVersion: owned.resourceVersion, ...(owned.type ? { type: owned.type } : {}) };
+}
+
+function looked(seen: Seen): SeenSecret | undefined {
+  return typeof seen.secret === "object" ? seen.secret : undefined;
+}
+
+function mustBeLookedAt(seen: Seen): Decision | undefined {
+  if (seen.secret !== "unread" || seen.applied) return undefined;
+  const someoneSawADifference = seen.row.look;
+  const isNotOurs = !seen.destination.create;
+  const owned = ownedUnder(seen.row, seen.destination.name);
+  const writeOfUnknownEnd = owned !== undefined && owned.uid === undefined;
+  const digestOfAnotherKey = seen.row.state.digest !== undefined && !isOfKey(seen.key, seen.row.state.digest);
+  if (someoneSawADifference || isNotOurs || writeOfUnknownEnd || digestOfAnotherKey) return { do: "look" };
+  return undefined;
+}
+
+function othersSecretIsMissing(seen: Seen): Decision | undefined {
+  if (seen.destination.create || seen.secret !== "absent") return undefined;
+  throw new SyncError(
+    "SECRET_MISSING",
+    `Secret ${seen.destination.name} does not exist, and destination.create is false: create it, or set destination.create: true`,
+  );
+}
+
+function othersDataDiffers(seen: Seen): Decision | undefined {
+  const secret = looked(seen);
+  if (seen.destination.create || !secret) return undefined;
+  if (secret.deleting) throw leaving(seen);
+  if (seen.secretDigest !== undefined && sameDigest(seen.secretDigest, seen.digest)) return undefined;
+  if (secret.immutable) throw immutable(seen);
+  return { do: "replace", uid: secret.uid, because: "its data differs" };
+}
+
+function secretIsAbsent(seen: Seen): Decision | undefined {
+  return seen.secret === "absent" ? { do: "create" } : undefined;
+}
+
+function leaving(seen: Seen): SyncError {
+  return new SyncError(
+    "SECRET_TERMINATING",
+    `Secret ${seen.destination.name} is being deleted: something holds it by a finalizer, or its namespace is going away`,
+  );
+}
+
+function secretIsLeaving(seen: Seen): Decision | undefined {
+  if (looked(seen)?.deleting) throw leaving(seen);
+  return undefined;
+}
+
+/** The three labels that say whose Secret it is (reference 3.2). */
+export const OWNER_LABELS: Readonly<Record<string, string>> = {
+  "app.kubernetes.io/component": "secret-sync",
+  "app.kubernetes.io/managed-by": "hashicorp-vso",
+  "app.kubernetes.io/name": "vault-secrets-operator",
+};
+
+function missingOwnerLabels(secret: SeenSecret): readonly string[] {
+  return Object.entries(OWNER_LABELS)
+    .filter(([name, value]) => secret.labels[name] !== value)
+    .map(([name]) => name);
+}
+
+/** Exactly our owner reference and no other, without `controller` and `blockOwnerDeletion` (kubernetes-rules 6). */
+export function isOwnedBy(secret: Pick<SeenSecret, "ownerReferences">, owner: OwnerReference): boolean {
+  const [only, ...others] = secret.ownerReferences;
+  if (only === undefined || others.length > 0) return false;
+  const same = (name: keyof OwnerReference) => only[name] === owner[name];
+  const plain = !only.controller && !only.blockOwnerDeletion;
+  return plain && same("apiVersion") && same("kind") && same("name") && same("uid");
+}
+
+/** The refusal rules of reference 3.2. */
+function secretIsNotOurs(seen: Seen): Decision | undefined {
+  const secret = looked(seen);
+  if (!secret || !seen.destination.create) return undefined;
+  const missing = missingOwnerLabels(secret);
+  if (missing.length > 0 && seen.destination.overwrite) return undefined;
+  const problems = [
+    ...(missing.length > 0 ? [`it lacks the labels ${missing.join(", ")}`] : []),
+    ...(isOwnedBy(secret, seen.destination.ownerReference) ? [] : ["its ownerReferences are not ours alone"]),
+  ];
+  if (problems.length === 0) return undefined;
+  throw new SyncError(
+    "SECRET_NOT_OURS",
+    `not the owner of the destination Secret ${seen.destination.name}: ${problems.join(" and ")}. ` +
+      "Choose another destination.name, remove that Secret, or set destination.overwrite: true if nobody else manages it",
+  );
+}
+
+function typeDiffers(seen: Seen): Decision | undefined {
+  const secret = looked(seen);
+  if (!secret || !seen.destination.create || secret.type === seen.destination.type) return undefined;
+  return { do: "recreate", seen: secret };
+}
+
+function immutable(seen: Seen): SyncError {
+  return new SyncError(
+    "SECRET_IMMUTABLE",
+    `Secret ${seen.destination.name} is immutable and its data should change: delete it, and it will be made anew`,
+  );
+}
+
+function dataDiffers(seen: Seen): boolean {
+  return seen.secretDigest === undefined || !sameDigest(seen.secretDigest, seen.digest);
+}
+
+function secretIsImmutable(seen: Seen): Decision | undefined {
+  const secret = looked(seen);
+  if (secret?.immutable && seen.destination.create && dataDiffers(seen)) throw immutable(seen);
+  return undefined;
+}
+
+/** Foreign labels and annotations stay; ours must be as declared (design 6). */
+function lacks(actual: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {
+  return Object.entries(wanted).some(([name, value]) => actual[name] !== value);
+}
+
+function contentDiffers(seen: Seen): Decision | undefined {
+  const secret = looked(seen);
+  if (!secret || !seen.destination.create) return undefined;
+  const differences = [
+    ...(dataDiffers(seen) ? ["its data differs"] : []),
+    ...(lacks(secret.labels, seen.destination.labels) ? ["its labels differ"] : []),
+    ...(lacks(secret.annotations, seen.destination.annotations) ? ["its annotations differ"] : []),
+    ...(isOwnedBy(secret, seen.destination.ownerReference) ? [] : ["its owner reference differs"]),
+    ...(isCarriedOut(seen.row) || !secret.managed.ours ? [] : ["its declaration changed"]),
+  ];
+  if (differences.length === 0) return undefined;
+  if (secret.managed.vso) return { do: "take-over", resourceVersion: secret.resourceVersion };
+  return {
+    do: "apply",
+    uid: secret.uid,
+    resourceVersion: secret.resourceVersion,
+    because: differences.join(", "),
+  };
+}
+
+function secretIsInStep(seen: Seen): Decision | undefined {
+  const secret = looked(seen);
+  if (!secret || !seen.destination.create) return undefined;
+  const known = ownedUnder(seen.row, seen.destination.name);
+  const isRecorded =
+    known?.uid === secret.uid &&
+    known.resourceVersion === secret.resourceVersion &&
+    seen.row.state.digest !== undefined &&
+    isOfKey(seen.key, seen.row.state.digest) &&
+    sameDigest(seen.row.state.digest, seen.digest) &&
+    isCarriedOut(seen.row);
+  return isRecorded || seen.applied ? undefined : { do: "adopt", seen: secret };
+}
+
+function isUnread(seen: Seen): boolean {
+  return seen.secret === "unread" && !seen.applied && seen.destination.create;
+}
+
+function neverWritten(seen: Seen): Decision | undefined {
+  return isUnread(seen) && recorded(seen) === undefined ? { do: "create" } : undefined;
+}
+
+function typeChanged(seen: Seen): Decision | undefined {
+  const type = recorded(seen)?.type;
+  return isUnread(seen) && type !== undefined && type !== seen.destination.type ? { do: "look" } : undefined;
+}
+
+function applyAtRecorded(seen: Seen, because: string): Decision | undefined {
+  const at = recorded(seen);
+  return at && { do: "apply", uid: at.uid, resourceVersion: at.resourceVersion, because };
+}
+
+function digestDiffers(seen: Seen): Decision | undefined {
+  if (!isUnread(seen)) return undefined;
+  const same = seen.row.state.digest !== undefined && sameDigest(seen.row.state.digest, seen.digest);
+  return same ? undefined : applyAtRecorded(seen, "Vault's data changed");
+}
+
+function declarationChanged(seen: Seen): Decision | undefined {
+  return isUnread(seen) && !isCarriedOut(seen.row) ? applyAtRecorded(seen, "its declaration changed") : undefined;
+}
+
+function isReasserted(seen: Seen): Decision | undefined {
+  return isUnread(seen) && seen.observe === "apply" ? applyAtRecorded(seen, "observe: apply") : undefined;
+}
+
+function oldNamesAreLeft(seen: Seen): Decision | undefined {
+  const names = seen.row.state.owned.map((owned) => owned.name).filter((name) => name !== seen.destination.name);
+  return names.length > 0 ? { do: "prune", names } : undefined;
+}

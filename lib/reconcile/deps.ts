@@ -1,0 +1,49 @@
+import type { Clock, Random } from "../clock.ts";
+import { SECOND_MS } from "../clock.ts";
+import type { DigestKey } from "../digest.ts";
+import type {
+  ClusterEnd,
+  ClusterSettings,
+  CredentialSource,
+  LeaseStore,
+  Log,
+  Metrics,
+  ResourceEnd,
+  SecretEnd,
+  VaultEnd,
+  WorkQueue,
+} from "./ports.ts";
+
+/** Everything that the core is wired with, by hand, in functions/ and cli/. */
+export interface ReconcileDeps {
+  readonly leases: LeaseStore;
+  readonly queue: WorkQueue;
+  readonly vault: VaultEnd;
+  readonly credentials: CredentialSource;
+  readonly secrets: SecretEnd;
+  readonly resources: ResourceEnd;
+  readonly clusters: ClusterEnd;
+  /** Undefined: the cluster is not, or no longer, in the fleet. */
+  readonly fleet: (cluster: string) => ClusterSettings | undefined;
+  readonly digestKey: DigestKey;
+  /** Stored in each cluster, so that two installations notice each other (lease-table 25). */
+  readonly installation: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** Our right to work on a row. Longer than a function's time-out, shorter than a queue's visibility (style 4.2). */
+export const LEASE_MS = 90 * SECOND_MS;
+
+/** No external call takes longer. */
+export const CALL_TIMEOUT_MS = 10 * SECOND_MS;
+
+/** Keys in one message (lease-table 15). */
+export const KEYS_PER_MESSAGE = 25;
+
+/** A signal for one external call: ends with the work, or with the call's own time-out. */
+export function callSignal(signal: AbortSignal): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]);
+}

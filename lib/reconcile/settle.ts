@@ -1,0 +1,67 @@
+import type { EpochMs, Random } from "../clock.ts";
+import { OUTAGE_CODES, type SyncError } from "../errors.ts";
+import { backOff } from "../schedule/back-off.ts";
+import { nextTurn, periodFor, phaseOf } from "../schedule/wheel.ts";
+import type { Row, RowState, Schedule, Settlement } from "./ports.ts";
+
+/** VSO reads static secrets that name no interval about once a minute (reference 6). */
+const DEFAULT_REFRESH_MS = 60_000;
+
+export interface Timing {
+  readonly now: EpochMs;
+  readonly random: Random;
+  /** Up to when ticks had handed out when this row was settled; undefined when no tick has run. */
+  readonly handedUntil: EpochMs | undefined;
+}
+
+/** When a sync that is in step is looked at again; undefined: only when something happens. */
+export function refreshOf(spec: { readonly refreshAfterMs?: number; readonly hmac: boolean }): number | undefined {
+  if (spec.refreshAfterMs !== undefined && spec.refreshAfterMs > 0) return spec.refreshAfterMs;
+  return spec.hmac ? DEFAULT_REFRESH_MS : undefined;
+}
+
+/** The row goes back on the wheel, or waits for an event when it is not periodic. */
+export function settleSynced(row: Row, state: RowState, refreshAfterMs: number | undefined, timing: Timing): Settlement {
+  const { error: _error, ...rest } = state;
+  const clean: RowState = { ...rest, attempts: 0, syncedAt: timing.now, settledAt: timing.now };
+  if (refreshAfterMs === undefined) return { state: clean, schedule: { kind: "parked" }, now: timing.now };
+  const turn = { period: periodFor(refreshAfterMs), phase: 0 };
+  const onWheel = { ...turn, phase: phaseOf(row.declared.group, turn.period) };
+  const wasThere = row.wheel?.period === onWheel.period && row.wheel.phase === onWheel.phase;
+  // Ticks that ran before the row joined the wheel did not hand out its next turns: those stand in the due index (lease-table 14).
+  const bridgeUntil = wasThere ? row.state.bridgeUntil : timing.handedUntil;
+  const at = nextTurn(onWheel, timing.now);
+  const isBridged = bridgeUntil !== undefined && at <= bridgeUntil;
+  const { bridgeUntil: _bridge, ...unbridged } = clean;
+  return {
+    state: isBridged ? { ...unbridged, bridgeUntil } : unbridged,
+    schedule: { kind: "wheel", turn: onWheel, ...(isBridged ? { dueAt: at } : {}) },
+    now: timing.now,
+  };
+}
+
+/** When do we retry? The disposition of the code says it; a failed row is never on the wheel (lease-table 10). */
+export function settleFailed(_row: Row, state: RowState, error: SyncError, timing: Timing): Settlement {
+  const isSame = state.error?.code === error.code;
+  const attempts = isSame ? state.attempts + 1 : 1;
+  const failed: RowState = {
+    ...state,
+    attempts,
+    error: { code: error.code, message: error.message, since: isSame ? (state.error?.since ?? timing.now) : timing.now },
+    settledAt: timing.now,
+  };
+  return { state: failed, schedule: scheduleAfter(error, attempts, timing), now: timing.now };
+}
+
+function scheduleAfter(error: SyncError, attempts: number, timing: Timing): Schedule {
+  // It waits under its circuit, due all the time: who closes the circuit finds it so (lease-table 16).
+  if (OUTAGE_CODES.has(error.code)) return { kind: "due", at: timing.now };
+  if (error.disposition === "park" || error.disposition === "drop") return { kind: "parked" };
+  const delay = backOff({
+    disposition: error.disposition,
+    attempts,
+    random: timing.random,
+    ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+  });
+  return { kind: "due", at: timing.now + delay };
+}

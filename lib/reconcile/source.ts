@@ -1,0 +1,71 @@
+import { MINUTE_MS, type EpochMs } from "../clock.ts";
+import { fingerprint } from "../digest.ts";
+import { SyncError } from "../errors.ts";
+import { callSignal, type ReconcileDeps } from "./deps.ts";
+import type { CredentialRef, SourceData, VaultIdentity, VaultRead, VaultTarget } from "./ports.ts";
+
+/** How long a CA bundle from a Secret is believed before it is fetched again. */
+const CA_MAX_AGE_MS = 5 * MINUTE_MS;
+
+/** Reads each Vault path once per identity in one batch: sharers get the same answer (design 4). */
+export interface SourceReader {
+  read(read: VaultRead, signal: AbortSignal): Promise<SourceData>;
+}
+
+export interface CaCache {
+  resolve(target: VaultTarget, signal: AbortSignal): Promise<VaultTarget>;
+}
+
+/** CA bundles that VaultConnections name by Secret, fetched when first needed and kept for five minutes. */
+export function caCache(deps: Pick<ReconcileDeps, "credentials" | "clock">): CaCache {
+  const known = new Map<string, { pem: Promise<string>; at: EpochMs }>();
+  const fetchPem = async (ref: CredentialRef, signal: AbortSignal): Promise<string> => {
+    const { value } = await deps.credentials.credential(ref, callSignal(signal));
+    const pem = value.reveal().toString("utf8");
+    if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
+      throw new SyncError(
+        "REFERENCE_INVALID",
+        `Secret ${ref.namespace}/${ref.name} holds no PEM certificate under ca.crt: the VaultConnection's caCertSecretRef needs one`,
+      );
+    }
+    return pem;
+  };
+  return {
+    async resolve(target, signal) {
+      const { caRef, ...rest } = target;
+      if (caRef === undefined || target.skipTlsVerify) return rest;
+      const name = `${caRef.cluster}/${caRef.namespace}/${caRef.name}`;
+      const kept = known.get(name);
+      if (kept && deps.clock() - kept.at < CA_MAX_AGE_MS) return { ...rest, caPem: await kept.pem };
+      const pem = fetchPem(caRef, signal);
+      known.set(name, { pem, at: deps.clock() });
+      pem.catch(() => known.delete(name));
+      return { ...rest, caPem: await pem };
+    },
+  };
+}
+
+/** One reader per batch. */
+export function sourceReader(deps: Pick<ReconcileDeps, "vault">, ca: CaCache): SourceReader {
+  const reads = new Map<string, Promise<SourceData>>();
+  return {
+    read(read, signal) {
+      const key = fingerprint(
+        read.identity.id,
+        read.namespace ?? "",
+        read.engine,
+        read.mount,
+        read.path,
+        String(read.version),
+      );
+      const known = reads.get(key);
+      if (known) return known;
+      const started = (async () => {
+        const identity: VaultIdentity = { ...read.identity, target: await ca.resolve(read.identity.target, signal) };
+        return deps.vault.read({ ...read, identity }, signal);
+      })();
+      reads.set(key, started);
+      return started;
+    },
+  };
+}

@@ -1,0 +1,129 @@
+import type { EpochMs } from "../clock.ts";
+import type { SyncError } from "../errors.ts";
+import type { Json, JsonObject, ResourceEvent } from "./ports.ts";
+
+/** How a run ended, as far as a resource's status tells it. */
+export type Ending =
+  | { readonly kind: "synced"; readonly mac?: string; readonly wrote?: string }
+  | { readonly kind: "failed"; readonly error: SyncError };
+
+interface Condition {
+  readonly type: string;
+  readonly status: "True" | "False";
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** Conditions as in reference 14.1. A failure's code leads its message: types and reasons stay those that dashboards know. */
+function conditionsOf(kind: string, ending: Ending): readonly Condition[] {
+  if (ending.kind === "synced") {
+    return [
+      { type: "SecretSynced", status: "True", reason: "Synced", message: "Secret synced" },
+      { type: "Healthy", status: "True", reason: "Healthy", message: `${kind}Healthy` },
+      { type: "Ready", status: "True", reason: "Ready", message: `${kind}Ready` },
+    ];
+  }
+  const message = `${ending.error.code}: ${ending.error.message}`.slice(0, MAX_MESSAGE);
+  return [
+    { type: "SecretSynced", status: "False", reason: "Synced", message },
+    { type: "Healthy", status: "False", reason: "Unhealthy", message },
+    { type: "Ready", status: "False", reason: "Ready", message },
+  ];
+}
+
+/** The API server takes 32768; a screen takes less. */
+const MAX_MESSAGE = 1024;
+
+function asObject(value: Json | undefined): JsonObject | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
+}
+
+function conditionList(status: JsonObject): readonly JsonObject[] {
+  const list = status.conditions;
+  return Array.isArray(list) ? list.map(asObject).filter((item) => item !== undefined) : [];
+}
+
+/** New conditions replace those of their type, the others stay in front; a time moves only with the status value (kubernetes-rules 15). */
+function mergeConditions(
+  before: readonly JsonObject[],
+  next: readonly Condition[],
+  generation: number,
+  now: EpochMs,
+): readonly JsonObject[] {
+  const foreign = before.filter((old) => !next.some((condition) => condition.type === old.type));
+  const ours = next.map((condition) => {
+    const old = before.find((candidate) => candidate.type === condition.type);
+    const isSame = old?.status === condition.status && typeof old.lastTransitionTime === "string";
+    return {
+      ...condition,
+      observedGeneration: generation,
+      lastTransitionTime: isSame ? (old.lastTransitionTime as string) : new Date(now).toISOString().replace(/\.\d+Z$/, "Z"),
+    };
+  });
+  return [...foreign, ...ours];
+}
+
+/** Fields that a status must have, or the API server refuses it (kubernetes-rules 15). */
+const REQUIRED: Readonly<Record<string, JsonObject>> = {
+  VaultStaticSecret: { lastGeneration: 0 },
+  VaultDynamicSecret: {
+    lastGeneration: 0,
+    lastRenewalTime: 0,
+    secretLease: { id: "", duration: 0, renewable: false, requestID: "" },
+  },
+  VaultPKISecret: { lastGeneration: 0, lastRotation: 0, valid: false, error: "" },
+};
+
+/** The whole status as it should be, made from the one that was read (kubernetes-rules 15). */
+export function nextStatus(
+  before: JsonObject,
+  about: { readonly kind: string; readonly generation: number; readonly ending: Ending; readonly now: EpochMs },
+): JsonObject {
+  const { kind, generation, ending, now } = about;
+  const conditions = mergeConditions(conditionList(before), conditionsOf(kind, ending), generation, now);
+  const lastGeneration = ending.kind === "synced" ? generation : ((before.lastGeneration as number | undefined) ?? 0);
+  const next: Record<string, Json> = { ...REQUIRED[kind], ...before, lastGeneration, conditions };
+  if (ending.kind === "failed") return next;
+  if (ending.mac !== undefined) next.secretMAC = ending.mac;
+  // A MAC by another key than the cluster's makes VSO restart workloads; none makes it write once (kubernetes-rules 22).
+  else delete next.secretMAC;
+  return next;
+}
+
+/** Key order does not matter, and neither do keys that hold nothing. */
+export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
+  return canonical(a) === canonical(b);
+}
+
+export function canonical(value: Json | undefined): string {
+  if (value === undefined) return "null";
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  const object = asObject(value);
+  if (!object) return JSON.stringify(value);
+  const members = Object.keys(object)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonical(object[key])}`);
+  return `{${members.join(",")}}`;
+}
+
+/** Which event reason a failure has in VSO's vocabulary (reference 14.2). */
+function failureReason(error: SyncError): string {
+  if (error.code.startsWith("VAULT_")) return "VaultClientError";
+  if (error.code.startsWith("REFERENCE_")) return "VaultClientConfigError";
+  if (error.code === "TRANSFORM_FAILED") return "TransformationError";
+  if (error.code === "SPEC_INVALID" || error.code === "UNSUPPORTED") return "VaultStaticSecretError";
+  return "SecretSyncError";
+}
+
+/** What `kubectl describe` shows of this run; undefined when nothing happened that is worth an event. */
+export function eventOf(ending: Ending, secretName: string | undefined): ResourceEvent | undefined {
+  if (ending.kind === "failed") {
+    return {
+      type: "Warning",
+      reason: failureReason(ending.error),
+      message: `${ending.error.code}: ${ending.error.message}`,
+    };
+  }
+  if (ending.wrote === undefined) return undefined;
+  return { type: "Normal", reason: "SecretSynced", message: `Secret ${secretName ?? ""} synced: ${ending.wrote}` };
+}
