@@ -1,0 +1,73 @@
+import type { EpochMs } from "../clock.ts";
+import { SECOND_MS } from "../clock.ts";
+import { fingerprint } from "../digest.ts";
+import type { WheelTurn } from "../reconcile/row.ts";
+
+const SHORTEST_S = 4;
+const LONGEST_S = 366 * 24 * 3_600;
+const RATIO = 1.125;
+
+/** A range of phases of one period, both ends included. */
+export interface Slice {
+  readonly period: number;
+  readonly fromPhase: number;
+  readonly toPhase: number;
+}
+
+/**
+ * Every period there is, in seconds. From 8 s on each is at most 1.125 times the one before, which is 0.9 / 0.8: so one
+ * lies within 0.8 d to 0.9 d whatever d is. Below, whole seconds can't be closer (lease-table 12).
+ */
+export const LADDER: readonly number[] = ladder();
+
+function ladder(): readonly number[] {
+  const steps = [SHORTEST_S];
+  for (let step = SHORTEST_S; step <= LONGEST_S; steps.push(step)) {
+    step = Math.max(step + 1, Math.floor(step * RATIO));
+  }
+  return steps;
+}
+
+/**
+ * The period in seconds for a `refreshAfter` in ms: the largest step up to 0.9 d, which is at least 0.8 d for whole
+ * seconds from 5 s on and for everything from 9 s on. A shorter fraction without a step inside takes the next lower one. Below 5 s it
+ * is 4 s: the floor. Above the ladder (425 days) it is the last step.
+ */
+export function periodFor(refreshAfterMs: number): number {
+  // In integers: 0.9 * d would round some whole seconds down.
+  return LADDER.findLast((step) => step * 10 * SECOND_MS <= refreshAfterMs * 9) ?? SHORTEST_S;
+}
+
+/** The second within the period at which everything of this group is due: equal for syncs that share a Vault read (lease-table 11). */
+export function phaseOf(group: string, period: number): number {
+  return Number.parseInt(fingerprint(group).slice(0, 12), 16) % period;
+}
+
+/** When this turn comes next, strictly after `nowMs`. */
+export function nextTurn(turn: WheelTurn, nowMs: EpochMs): EpochMs {
+  const second = Math.floor(nowMs / SECOND_MS);
+  return (second - remainder(second - turn.phase, turn.period) + turn.period) * SECOND_MS;
+}
+
+/** The phases of each period whose turn lies in (afterMs, untilMs]: each at most once, however long the window is. */
+export function slices(periods: readonly number[], afterMs: EpochMs, untilMs: EpochMs): readonly Slice[] {
+  const first = Math.floor(afterMs / SECOND_MS) + 1;
+  const last = Math.floor(untilMs / SECOND_MS);
+  return last < first ? [] : periods.flatMap((period) => slicesOf(period, first, last));
+}
+
+function slicesOf(period: number, first: number, last: number): readonly Slice[] {
+  if (last - first + 1 >= period) return [{ period, fromPhase: 0, toPhase: period - 1 }];
+  const fromPhase = remainder(first, period);
+  const toPhase = remainder(last, period);
+  if (fromPhase <= toPhase) return [{ period, fromPhase, toPhase }];
+  return [
+    { period, fromPhase, toPhase: period - 1 },
+    { period, fromPhase: 0, toPhase },
+  ];
+}
+
+/** Never negative, unlike `%`. */
+function remainder(value: number, divisor: number): number {
+  return ((value % divisor) + divisor) % divisor;
+}

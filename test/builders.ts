@@ -1,0 +1,79 @@
+import { fingerprint } from "../lib/digest.ts";
+import { partsOf, type ReferenceKey, referenceKey, type SyncKey, syncKey } from "../lib/keys.ts";
+import type { Declared, Reference, Row } from "../lib/reconcile/row.ts";
+import { EMPTY_STATE } from "../lib/reconcile/row.ts";
+
+/** The key of a VaultStaticSecret in cluster `east`, namespace `shop`. */
+export function aKey(name = "db", cluster = "east"): SyncKey {
+  return syncKey({ cluster, kind: "VaultStaticSecret", namespace: "shop", name });
+}
+
+/** The key of a VaultAuth in cluster `east`, namespace `shop`. */
+export function aReferenceKey(name = "default", cluster = "east"): ReferenceKey {
+  return referenceKey({ cluster, kind: "VaultAuth", namespace: "shop", name });
+}
+
+/** A valid declaration: kv-v2 `kv/data/<name>` into Secret `<name>`. uid, hash and group follow from key and spec. */
+export function aDeclared(overrides: Partial<Declared> = {}): Declared {
+  const key = overrides.key ?? aKey();
+  const { name } = partsOf(key);
+  const spec = overrides.spec ?? {
+    type: "kv-v2",
+    mount: "kv",
+    path: name,
+    refreshAfter: "60s",
+    destination: { name, create: true },
+    vaultAuthRef: "default",
+  };
+  const uid = overrides.uid ?? `uid-of-${key}`;
+  return {
+    key,
+    uid,
+    generation: 1,
+    hash: fingerprint(uid, JSON.stringify(spec)),
+    labels: {},
+    annotations: {},
+    spec,
+    group: fingerprint("default", "kv", name),
+    deleting: false,
+    seen: { resourceVersion: "100", status: {} },
+    ...overrides,
+  };
+}
+
+/** A row as it stands after `declare` at `fence` (an EpochMs): never synced, due at once. */
+export function aRow(overrides: Partial<Row> = {}): Row {
+  const declared = overrides.declared ?? aDeclared(overrides.key === undefined ? {} : { key: overrides.key });
+  const fence = overrides.fence ?? Date.UTC(2030, 0, 1);
+  return {
+    key: declared.key,
+    declared,
+    state: EMPTY_STATE,
+    nudges: 0,
+    look: false,
+    fence,
+    dueAt: fence,
+    ...overrides,
+  };
+}
+
+/** A VaultAuth by the Kubernetes method. */
+export function aReference(overrides: Partial<Reference> = {}): Reference {
+  const key = overrides.key ?? aReferenceKey();
+  const spec = overrides.spec ?? {
+    method: "kubernetes",
+    mount: "kubernetes",
+    kubernetes: { role: "shop", serviceAccount: "default" },
+  };
+  const uid = overrides.uid ?? `uid-of-${key}`;
+  return {
+    key,
+    uid,
+    generation: 1,
+    hash: fingerprint(uid, JSON.stringify(spec)),
+    labels: {},
+    annotations: {},
+    spec,
+    ...overrides,
+  };
+}
