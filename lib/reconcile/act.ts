@@ -1,8 +1,8 @@
 import { digestOf } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import type { SecretData } from "../secret-value.ts";
-import { isOwnedBy, type Decision, type Seen } from "./decide.ts";
-import { callSignal, CALL_TIMEOUT_MS, type ReconcileDeps } from "./deps.ts";
+import { type Decision, isOwnedBy, type Seen } from "./decide.ts";
+import { CALL_TIMEOUT_MS, callSignal, type ReconcileDeps } from "./deps.ts";
 import type { DesiredSecret, Lease, NamedObject, OwnedSecret, SeenSecret, WrittenSecret } from "./ports.ts";
 
 /** What a run works on: one destination, its data, and what is known of it so far. */
@@ -32,12 +32,19 @@ export async function look(ends: Ends, work: Work, signal: AbortSignal): Promise
 }
 
 /** One branch per decision. A precondition that does not hold means: look again, then judge anew (lease-table 6). */
-export async function act(ends: Ends, work: Work, decision: Decision, lease: Lease, signal: AbortSignal): Promise<Work> {
+export async function act(
+  ends: Ends,
+  work: Work,
+  decision: Decision,
+  lease: Lease,
+  signal: AbortSignal,
+): Promise<Work> {
   mayStillWrite(lease, ends.clock());
   try {
     return await write(ends, work, decision, signal);
   } catch (error) {
-    if (!(error instanceof SyncError) || (error.code !== "KUBE_CONFLICT" && error.code !== "SECRET_TYPE_DIFFERS")) throw error;
+    if (!(error instanceof SyncError) || (error.code !== "KUBE_CONFLICT" && error.code !== "SECRET_TYPE_DIFFERS"))
+      throw error;
     return look(ends, work, signal);
   }
 }

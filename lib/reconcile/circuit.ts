@@ -1,12 +1,12 @@
-import { MINUTE_MS, SECOND_MS, type EpochMs } from "../clock.ts";
+import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { DISPOSITIONS, SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
-import { toMessages } from "../schedule/messages.ts";
 import { backOff } from "../schedule/back-off.ts";
+import { toMessages } from "../schedule/messages.ts";
 import { slices } from "../schedule/wheel.ts";
 import { callSignal, type ReconcileDeps } from "./deps.ts";
-import type { CaCache } from "./source.ts";
 import type { Circuit, Due, VaultTarget } from "./ports.ts";
+import type { CaCache } from "./source.ts";
 
 /** Workers believe what they read of circuits for so long (lease-table 16). */
 const CACHE_MS = 5 * SECOND_MS;
@@ -81,12 +81,7 @@ export function circuits(deps: Deps, ca: CaCache): Circuits {
   };
 }
 
-async function probe(
-  deps: Deps,
-  ca: CaCache,
-  circuit: Circuit,
-  signal: AbortSignal,
-): Promise<void> {
+async function probe(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSignal): Promise<void> {
   const now = deps.clock();
   const claimed = await deps.leases.claimProbe(circuit, { now, until: now + PROBE_LEASE_MS });
   if (!claimed) return;
@@ -102,12 +97,7 @@ async function probe(
 }
 
 /** A circuit of a Vault that nothing refers to any more, or of a cluster that left the fleet, is closed unasked. */
-async function ask(
-  deps: Deps,
-  ca: CaCache,
-  circuit: Circuit,
-  signal: AbortSignal,
-): Promise<void> {
+async function ask(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSignal): Promise<void> {
   if (circuit.id.startsWith("cluster:")) {
     const settings = deps.fleet(circuit.id.slice("cluster:".length));
     if (!settings) return;
@@ -137,15 +127,12 @@ export async function mustBeOurs(
 
 async function keepOpen(deps: Deps, claimed: Circuit, error: SyncError): Promise<void> {
   const isOutage = DISPOSITIONS[error.code] === "retry";
-  const pause = backOff({
-    disposition: isOutage ? "retry" : "recheck",
-    attempts: claimed.attempts,
-    random: deps.random,
-  });
+  const attempts = claimed.attempts;
+  const pause = backOff({ disposition: isOutage ? "retry" : "recheck", attempts }, deps.random) ?? MAX_PROBE_PAUSE_MS;
   await deps.leases.keepOpen(claimed, {
     code: error.code,
     message: error.message,
-    attempts: claimed.attempts + 1,
+    attempts: attempts + 1,
     probeAt: deps.clock() + Math.max(FIRST_PROBE_MS, Math.min(pause, MAX_PROBE_PAUSE_MS)),
   });
 }
@@ -170,13 +157,9 @@ function spreadOf(group: string): number {
 
 async function missedTurns(deps: Deps, since: EpochMs, now: EpochMs): Promise<readonly Due[]> {
   const found: Due[] = [];
-  const inUse = new Set(await deps.leases.periods());
-  for (const { period, ranges } of slices(since, now)) {
-    if (!inUse.has(period)) continue;
-    for (const [from, to] of ranges) {
-      for (const entry of await deps.leases.onWheel(period, from, to)) {
-        found.push({ key: entry.key, group: entry.group, lane: "refresh", at: now });
-      }
+  for (const { period, fromPhase, toPhase } of slices(await deps.leases.periods(), since, now)) {
+    for (const { key, group } of await deps.leases.onWheel(period, fromPhase, toPhase)) {
+      found.push({ key, group, lane: "refresh", at: now });
     }
   }
   return found;

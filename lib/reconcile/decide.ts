@@ -1,4 +1,4 @@
-import { type Digest, isOfKey, sameDigest, type DigestKey } from "../digest.ts";
+import { type Digest, type DigestKey, isOfKey, sameDigest } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import type { OwnedSecret, OwnerReference, Row, SeenSecret } from "./ports.ts";
 

@@ -40,9 +40,6 @@ export const LEASE_MS = 90 * SECOND_MS;
 /** No external call takes longer. */
 export const CALL_TIMEOUT_MS = 10 * SECOND_MS;
 
-/** Keys in one message (lease-table 15). */
-export const KEYS_PER_MESSAGE = 25;
-
 /** A signal for one external call: ends with the work, or with the call's own time-out. */
 export function callSignal(signal: AbortSignal): AbortSignal {
   return AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]);

@@ -77,8 +77,10 @@ export interface RowState {
   readonly owned: readonly OwnedSecret[];
   /** The hash of the declaration that was last carried out: another one is a change even with equal data. */
   readonly doneHash?: string;
-  /** The status as we last wrote it. */
-  readonly seen?: StatusSeen;
+  /** The status as we last wrote it, and the hash of the declaration that it was written for. */
+  readonly seen?: StatusSeen & { readonly hash: string };
+  /** kv-v2 answers are older than what was written, since then (lease-table 9). */
+  readonly olderSince?: EpochMs;
   readonly attempts: number;
   readonly error?: RowError;
   /** When the destination was last known to be in step under a lease. */

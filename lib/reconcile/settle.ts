@@ -21,7 +21,12 @@ export function refreshOf(spec: { readonly refreshAfterMs?: number; readonly hma
 }
 
 /** The row goes back on the wheel, or waits for an event when it is not periodic. */
-export function settleSynced(row: Row, state: RowState, refreshAfterMs: number | undefined, timing: Timing): Settlement {
+export function settleSynced(
+  row: Row,
+  state: RowState,
+  refreshAfterMs: number | undefined,
+  timing: Timing,
+): Settlement {
   const { error: _error, ...rest } = state;
   const clean: RowState = { ...rest, attempts: 0, syncedAt: timing.now, settledAt: timing.now };
   if (refreshAfterMs === undefined) return { state: clean, schedule: { kind: "parked" }, now: timing.now };
@@ -41,13 +46,17 @@ export function settleSynced(row: Row, state: RowState, refreshAfterMs: number |
 }
 
 /** When do we retry? The disposition of the code says it; a failed row is never on the wheel (lease-table 10). */
-export function settleFailed(_row: Row, state: RowState, error: SyncError, timing: Timing): Settlement {
+export function settleFailed(state: RowState, error: SyncError, timing: Timing): Settlement {
   const isSame = state.error?.code === error.code;
   const attempts = isSame ? state.attempts + 1 : 1;
   const failed: RowState = {
     ...state,
     attempts,
-    error: { code: error.code, message: error.message, since: isSame ? (state.error?.since ?? timing.now) : timing.now },
+    error: {
+      code: error.code,
+      message: error.message,
+      since: isSame ? (state.error?.since ?? timing.now) : timing.now,
+    },
     settledAt: timing.now,
   };
   return { state: failed, schedule: scheduleAfter(error, attempts, timing), now: timing.now };
@@ -56,12 +65,10 @@ export function settleFailed(_row: Row, state: RowState, error: SyncError, timin
 function scheduleAfter(error: SyncError, attempts: number, timing: Timing): Schedule {
   // It waits under its circuit, due all the time: who closes the circuit finds it so (lease-table 16).
   if (OUTAGE_CODES.has(error.code)) return { kind: "due", at: timing.now };
-  if (error.disposition === "park" || error.disposition === "drop") return { kind: "parked" };
-  const delay = backOff({
-    disposition: error.disposition,
-    attempts,
-    random: timing.random,
-    ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
-  });
-  return { kind: "due", at: timing.now + delay };
+  const { disposition, retryAfterMs } = error;
+  const delay = backOff(
+    { disposition, attempts, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+    timing.random,
+  );
+  return delay === undefined ? { kind: "parked" } : { kind: "due", at: timing.now + delay };
 }

@@ -1,4 +1,4 @@
-import { MINUTE_MS, type EpochMs } from "../clock.ts";
+import { type EpochMs, MINUTE_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import { callSignal, type ReconcileDeps } from "./deps.ts";

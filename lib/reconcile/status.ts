@@ -57,7 +57,9 @@ function mergeConditions(
     return {
       ...condition,
       observedGeneration: generation,
-      lastTransitionTime: isSame ? (old.lastTransitionTime as string) : new Date(now).toISOString().replace(/\.\d+Z$/, "Z"),
+      lastTransitionTime: isSame
+        ? (old.lastTransitionTime as string)
+        : new Date(now).toISOString().replace(/\.\d+Z$/, "Z"),
     };
   });
   return [...foreign, ...ours];
@@ -116,7 +118,7 @@ function failureReason(error: SyncError): string {
 }
 
 /** What `kubectl describe` shows of this run; undefined when nothing happened that is worth an event. */
-export function eventOf(ending: Ending, secretName: string | undefined): ResourceEvent | undefined {
+export function eventOf(ending: Ending): ResourceEvent | undefined {
   if (ending.kind === "failed") {
     return {
       type: "Warning",
@@ -125,5 +127,5 @@ export function eventOf(ending: Ending, secretName: string | undefined): Resourc
     };
   }
   if (ending.wrote === undefined) return undefined;
-  return { type: "Normal", reason: "SecretSynced", message: `Secret ${secretName ?? ""} synced: ${ending.wrote}` };
+  return { type: "Normal", reason: "SecretSynced", message: `Secret synced: ${ending.wrote}` };
 }

@@ -1,0 +1,78 @@
+import { SyncError } from "../errors.ts";
+import { partsOf } from "../keys.ts";
+import { kindNamed } from "../kinds.ts";
+import { mayStillWrite } from "./act.ts";
+import { callSignal, type ReconcileDeps } from "./deps.ts";
+import type { Lease, ResourceRef, Row, StatusSeen } from "./ports.ts";
+import { type Ending, eventOf, nextStatus, sameJson } from "./status.ts";
+
+const MAX_TRIES = 3;
+
+type Ends = Pick<ReconcileDeps, "resources" | "clock" | "log">;
+
+export interface Announced {
+  /** The status as it stands now. */
+  readonly seen: StatusSeen;
+  /** The resource is gone, or was made anew: nobody is left to tell. */
+  readonly isGone: boolean;
+}
+
+/** The resource that a row's declaration was read from. */
+export function resourceOf(row: Row): ResourceRef {
+  const { cluster, kind: kindName, namespace, name } = partsOf(row.key);
+  const kind = kindNamed(kindName);
+  if (!kind) throw new Error(`no kind of that name: ${row.key}`);
+  return { cluster, namespace, name, kind };
+}
+
+/** Tells the resource how the run ended: status and event, each only when something changed. */
+export async function announce(
+  ends: Ends,
+  row: Row,
+  ending: Ending,
+  lease: Lease,
+  signal: AbortSignal,
+): Promise<Announced> {
+  const ref = resourceOf(row);
+  const before = statusBefore(row);
+  const written = await writeStatus(ends, row, ref, before, ending, lease, signal);
+  const isNews = ending.kind === "synced" || !sameJson(before.status, written.seen.status);
+  const event = isNews && !written.isGone ? eventOf(ending) : undefined;
+  if (event) await ends.resources.emit(ref, row.declared.uid, event, ends.clock(), callSignal(signal));
+  return written;
+}
+
+/** Ours if we wrote one for this version of the declaration, else the one that discovery saw with it. */
+function statusBefore(row: Row): StatusSeen {
+  const own = row.state.seen;
+  return own !== undefined && own.hash === row.declared.hash ? own : row.declared.seen;
+}
+
+async function writeStatus(
+  ends: Ends,
+  row: Row,
+  ref: ResourceRef,
+  before: StatusSeen,
+  ending: Ending,
+  lease: Lease,
+  signal: AbortSignal,
+): Promise<Announced> {
+  let from = before;
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const { generation } = row.declared;
+    const status = nextStatus(from.status, { kind: ref.kind.kind, generation, ending, now: ends.clock() });
+    if (sameJson(status, from.status)) return { seen: from, isGone: false };
+    mayStillWrite(lease, ends.clock());
+    try {
+      const resourceVersion = await ends.resources.writeStatus(ref, status, from.resourceVersion, callSignal(signal));
+      return { seen: { resourceVersion, status }, isGone: false };
+    } catch (error) {
+      if (!(error instanceof SyncError) || error.code !== "KUBE_CONFLICT") throw error;
+    }
+    // A late settle must not mark a resource that was made anew (kubernetes-rules 17): look before trying again.
+    const found = await ends.resources.get(ref, callSignal(signal));
+    if (!found || found.uid !== row.declared.uid) return { seen: from, isGone: true };
+    from = { resourceVersion: found.resourceVersion, status: found.status };
+  }
+  throw new SyncError("KUBE_CONFLICT", `the status of ${ref.kind.kind} ${ref.namespace}/${ref.name} keeps changing`);
+}

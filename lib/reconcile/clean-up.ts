@@ -1,0 +1,88 @@
+import { SyncError } from "../errors.ts";
+import { isCleanupKey, partsOf } from "../keys.ts";
+import { sendDue } from "../schedule/messages.ts";
+import { removeIfOurs } from "./act.ts";
+import { resourceOf } from "./announce.ts";
+import { callSignal, LEASE_MS, type ReconcileDeps } from "./deps.ts";
+import type { ClusterSettings, Lease, Row, Settlement } from "./ports.ts";
+import type { Batch } from "./reconcile.ts";
+import { settleFailed } from "./settle.ts";
+
+/** Finalizers that Vault Secrets Operator leaves on its resources (reference 2): honoured, then removed; we add none. */
+export const VSO_FINALIZERS: Readonly<Record<string, string>> = {
+  VaultConnection: "vaultconnection.secrets.hashicorp.com/finalizer",
+  VaultAuth: "vaultauth.secrets.hashicorp.com/finalizer",
+  VaultStaticSecret: "vaultstaticsecret.secrets.hashicorp.com/finalizer",
+  VaultDynamicSecret: "vaultdynamicsecret.secrets.hashicorp.com/finalizer",
+  VaultPKISecret: "vaultpkisecrets.secrets.hashicorp.com/finalizer",
+};
+
+/** What a deleted declaration leaves behind goes: Secrets that are still ours, then a finalizer that VSO left. */
+export async function cleanUp(deps: ReconcileDeps, row: Row, settings: ClusterSettings, batch: Batch): Promise<void> {
+  const now = deps.clock();
+  const claimed = await deps.leases.claim(row, { now, until: now + LEASE_MS });
+  if (!claimed) return;
+  const settlement = await removeAll(deps, claimed.row, settings, batch.signal);
+  const outcome = await deps.leases.settle(claimed.lease, settlement);
+  if (outcome === "nudged" || settlement.schedule.kind === "due") await again(deps, row, claimed.lease, settlement);
+}
+
+async function again(deps: ReconcileDeps, row: Row, _lease: Lease, { schedule }: Settlement): Promise<void> {
+  const at = schedule.kind === "due" ? schedule.at : deps.clock();
+  await sendDue(deps.queue, [{ key: row.key, group: row.declared.group, lane: "now", at }]);
+}
+
+async function removeAll(
+  deps: ReconcileDeps,
+  row: Row,
+  settings: ClusterSettings,
+  signal: AbortSignal,
+): Promise<Settlement> {
+  try {
+    await removeOwned(deps, row, settings, signal);
+    await releaseFinalizer(deps, row, signal);
+    deps.log.info("declaration-cleaned-up", { key: row.key, secrets: row.state.owned.map((owned) => owned.name) });
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
+    if (!MEANS_GONE.has(error.code)) return failed(deps, row, error);
+  }
+  return done(row, deps.clock());
+}
+
+/** The namespace took everything along, or is about to. */
+const MEANS_GONE: ReadonlySet<string> = new Set(["NAMESPACE_MISSING", "NAMESPACE_TERMINATING"]);
+
+async function removeOwned(
+  deps: ReconcileDeps,
+  row: Row,
+  settings: ClusterSettings,
+  signal: AbortSignal,
+): Promise<void> {
+  const { cluster, namespace, kind, name } = partsOf(row.key);
+  const owner = { apiVersion: "secrets.hashicorp.com/v1beta1", kind, name, uid: row.declared.uid };
+  for (const owned of row.state.owned) {
+    const secret = { cluster, namespace, name: owned.name };
+    await removeIfOurs(deps, secret, owner, settings.observe, signal);
+  }
+}
+
+async function releaseFinalizer(deps: ReconcileDeps, row: Row, signal: AbortSignal): Promise<void> {
+  const finalizer = VSO_FINALIZERS[partsOf(row.key).kind];
+  if (isCleanupKey(row.key) || finalizer === undefined) return;
+  await deps.resources.removeFinalizers(resourceOf(row), [finalizer], callSignal(signal));
+}
+
+function failed(deps: ReconcileDeps, row: Row, error: SyncError): Settlement {
+  deps.log.warn("clean-up-failed", { key: row.key, code: error.code, message: error.message });
+  return settleFailed(row.state, error, { now: deps.clock(), random: deps.random, handedUntil: undefined });
+}
+
+/** A clean-up row goes, but not before the declaration's last lease ran out: its worker may still be writing (lease-table 8). */
+function done(row: Row, now: number): Settlement {
+  const { busyUntil } = row.state;
+  if (!isCleanupKey(row.key)) return { state: { ...row.state, owned: [] }, schedule: { kind: "parked" }, now };
+  if (busyUntil !== undefined && busyUntil > now) {
+    return { state: row.state, schedule: { kind: "due", at: busyUntil }, now };
+  }
+  return { state: row.state, schedule: { kind: "gone" }, now };
+}

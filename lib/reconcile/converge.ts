@@ -1,0 +1,108 @@
+import { SECOND_MS } from "../clock.ts";
+import type { ResolvedStaticSecret } from "../declarations/resolve.ts";
+import { digestOf } from "../digest.ts";
+import { SyncError } from "../errors.ts";
+import { partsOf } from "../keys.ts";
+import { secretData } from "../transform/secret-data.ts";
+import { act, look, type Work } from "./act.ts";
+import { decide, isCarriedOut } from "./decide.ts";
+import { callSignal, type ReconcileDeps } from "./deps.ts";
+import type { ClusterSettings, Lease, Row, SourceData } from "./ports.ts";
+import type { SourceReader } from "./source.ts";
+
+/** Looks at the destination before we say that someone else keeps changing it. */
+const MAX_STEPS = 8;
+
+/** An older kv-v2 answer is read again after 5 s, and believed 30 s later (lease-table 9). */
+export const OLDER_AGAIN_MS = 5 * SECOND_MS;
+const OLDER_BELIEVED_MS = 30 * SECOND_MS;
+
+export interface Converged {
+  readonly work: Work;
+  readonly source: SourceData;
+}
+
+/** Vault's answer is older than what was written: perhaps a standby that lags. */
+export class OlderAnswer extends Error {}
+
+export interface ConvergeInput {
+  readonly row: Row;
+  readonly settings: ClusterSettings;
+  readonly resolved: ResolvedStaticSecret;
+  readonly sources: SourceReader;
+  /** Takes the lease when it is first needed; throws LEASE_LOST. */
+  readonly hold: () => Promise<Lease>;
+  readonly isHeld: () => boolean;
+}
+
+type Ends = Pick<ReconcileDeps, "secrets" | "clock" | "log" | "digestKey">;
+
+/** One change at a time, then a new judgement: done is when nothing is left to do. In the steady state that is one read and no write. */
+export async function converge(ends: Ends, input: ConvergeInput, signal: AbortSignal): Promise<Converged> {
+  const source = await input.sources.read(input.resolved.read, signal);
+  mustNotBeOlder(input.row, source, ends.clock());
+  let work = workOf(ends, input, source);
+  for (let step = 0; step < MAX_STEPS; step++) {
+    const decision = decide(work.seen);
+    if (decision.do === "nothing") return { work, source };
+    if (decision.do === "look") work = await look(ends, work, signal);
+    else if (decision.do === "apply" && decision.because === "observe: apply" && !input.isHeld()) {
+      work = await reassert(ends, work, decision, signal);
+    } else work = await act(ends, work, decision, await input.hold(), signal);
+  }
+  throw new SyncError(
+    "NOT_CONVERGING",
+    `Secret ${work.secret.namespace}/${work.secret.name} changed again after each of ${MAX_STEPS} steps: someone else writes to it`,
+  );
+}
+
+function workOf(ends: Ends, input: ConvergeInput, source: SourceData): Work {
+  const { row, resolved, settings } = input;
+  const { cluster, namespace, kind, name } = partsOf(row.key);
+  const data = secretData(source, { excludeRaw: resolved.excludeRaw });
+  const ownerReference = { apiVersion: "secrets.hashicorp.com/v1beta1", kind, name, uid: row.declared.uid };
+  return {
+    secret: { cluster, namespace, name: resolved.destination.name },
+    data,
+    seen: {
+      row,
+      destination: { ...resolved.destination, ownerReference },
+      observe: settings.observe,
+      digest: digestOf(ends.digestKey, data),
+      key: ends.digestKey,
+      secret: "unread",
+      applied: false,
+    },
+  };
+}
+
+/** `observe: apply` in the steady state: the same content again, at what was recorded; needs no lease (lease-table 7). */
+async function reassert(
+  ends: Ends,
+  work: Work,
+  at: { readonly uid: string; readonly resourceVersion: string },
+  signal: AbortSignal,
+): Promise<Work> {
+  const { type, labels, annotations, ownerReference } = work.seen.destination;
+  const desired = { type, labels, annotations, ownerReference, data: work.data };
+  try {
+    const { uid, resourceVersion } = at;
+    const written = await ends.secrets.apply(
+      work.secret,
+      desired,
+      { kind: "as-seen", uid, resourceVersion },
+      callSignal(signal),
+    );
+    if (written.resourceVersion === resourceVersion) return { ...work, seen: { ...work.seen, applied: true } };
+  } catch (error) {
+    if (!(error instanceof SyncError) || error.code !== "KUBE_CONFLICT") throw error;
+  }
+  return look(ends, work, signal);
+}
+
+function mustNotBeOlder(row: Row, source: SourceData, now: number): void {
+  const recorded = row.state.version;
+  if (!recorded || !source.version || !isCarriedOut(row)) return;
+  const isOlder = Date.parse(source.version.createdTime) < Date.parse(recorded.createdTime);
+  if (isOlder && now - (row.state.olderSince ?? now) < OLDER_BELIEVED_MS) throw new OlderAnswer();
+}

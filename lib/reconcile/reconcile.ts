@@ -1,0 +1,86 @@
+import { SyncError } from "../errors.ts";
+import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
+import { type Circuits, circuitOfCluster, circuits } from "./circuit.ts";
+import { cleanUp } from "./clean-up.ts";
+import type { ReconcileDeps } from "./deps.ts";
+import type { ClusterSettings, Row, WorkMessage } from "./ports.ts";
+import { type ReferenceReader, referenceReader } from "./references.ts";
+import { type CaCache, caCache, type SourceReader, sourceReader } from "./source.ts";
+import { syncOne } from "./sync-one.ts";
+
+/** What the runs of one batch share. */
+export interface Batch {
+  readonly references: ReferenceReader;
+  readonly sources: SourceReader;
+  readonly circuits: Circuits;
+  readonly signal: AbortSignal;
+}
+
+export interface Reconciler {
+  /** Brings each key of a message to its declared state. Safe to call twice, late, or for keys that no longer exist. */
+  handle(message: WorkMessage, signal: AbortSignal): Promise<BatchReport>;
+  readonly circuits: Circuits;
+  readonly ca: CaCache;
+}
+
+/** Keys whose run ended by a bug or an unreachable table: the message is to come again for these, and only these. */
+export interface BatchReport {
+  readonly failed: readonly { readonly key: SyncKey; readonly error: unknown }[];
+}
+
+export function reconciler(deps: ReconcileDeps): Reconciler {
+  const ca = caCache(deps);
+  const open = circuits(deps, ca);
+  return {
+    ca,
+    circuits: open,
+    async handle(message, signal) {
+      const rows = await deps.leases.read(message.keys, message.lane === "now" ? "strong" : "eventual");
+      const batch: Batch = {
+        references: referenceReader(deps.leases),
+        sources: sourceReader(deps, ca),
+        circuits: open,
+        signal,
+      };
+      const runs = [...rows.values()].map(async (row) => {
+        try {
+          await reconcileRow(deps, row, message, batch);
+          return undefined;
+        } catch (error) {
+          return { key: row.key, error };
+        }
+      });
+      const failed = (await Promise.all(runs)).filter((failure) => failure !== undefined);
+      return { failed };
+    },
+  };
+}
+
+async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage, batch: Batch): Promise<void> {
+  const { cluster } = partsOf(row.key);
+  const settings = deps.fleet(cluster);
+  const how = standing(row, deps.clock(), settings);
+  if (how === "leave" || !settings) return;
+  if (await batch.circuits.openAmong([circuitOfCluster(cluster), row.state.vault])) {
+    // An outage is written once, and not here: who closes the circuit wakes this row (lease-table 16).
+    deps.metrics.count("keyferry_syncs_waiting_total", { cluster });
+    return;
+  }
+  if (how === "due" && (isCleanupKey(row.key) || row.declared.deleting)) return cleanUp(deps, row, settings, batch);
+  if (how === "turn" && (isCleanupKey(row.key) || row.declared.deleting)) return;
+  await syncOne(deps, row, { settings, isDue: how === "due", handedOutAt: message.at }, batch);
+}
+
+/** Whether a row is to be worked on at all: messages may come twice, late and out of order (lease-table 14). */
+function standing(row: Row, now: number, settings: ClusterSettings | undefined): "due" | "turn" | "leave" {
+  if (!settings) return "leave";
+  if (row.leaseUntil !== undefined && row.leaseUntil > now) return "leave";
+  if (row.dueAt !== undefined && row.dueAt <= now) return "due";
+  return row.wheel === undefined ? "leave" : "turn";
+}
+
+/** Turns what was thrown into a SyncError, or throws it on: a bug is not a failure. */
+export function asSyncError(error: unknown): SyncError {
+  if (error instanceof SyncError) return error;
+  throw error;
+}

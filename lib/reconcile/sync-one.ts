@@ -1,0 +1,228 @@
+import { SECOND_MS } from "../clock.ts";
+import { type ResolvedStaticSecret, resolveStaticSecret } from "../declarations/resolve.ts";
+import { secretMac } from "../digest.ts";
+import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import type { ReferenceKey } from "../keys.ts";
+import { sendDue } from "../schedule/messages.ts";
+import { type Announced, announce } from "./announce.ts";
+import { type Converged, converge, OLDER_AGAIN_MS, OlderAnswer } from "./converge.ts";
+import { callSignal, LEASE_MS, type ReconcileDeps } from "./deps.ts";
+import type { ClusterSettings, Lease, Row, RowState, Settlement } from "./ports.ts";
+import type { Batch } from "./reconcile.ts";
+import { withReferences } from "./references.ts";
+import { refreshOf, settleFailed, settleSynced, type Timing } from "./settle.ts";
+import type { Ending } from "./status.ts";
+
+interface Turn {
+  readonly settings: ClusterSettings;
+  /** Reached through the due index: claimed before Vault is read, and always settled (lease-table 2). */
+  readonly isDue: boolean;
+}
+
+/** One sync on its way: the row as it was read, and the lease once it is held. */
+interface Run {
+  readonly row: Row;
+  readonly turn: Turn;
+  readonly refs: readonly ReferenceKey[];
+  readonly resolved: ResolvedStaticSecret | SyncError;
+  lease?: Lease;
+}
+
+/** Resolve, claim, observe, decide, act, settle. In the steady state: one Vault read, no call to the cluster, nothing written. */
+export async function syncOne(deps: ReconcileDeps, row: Row, turn: Turn, batch: Batch): Promise<void> {
+  const run = await prepare(row, turn, batch);
+  const startedAt = deps.clock();
+  if (turn.isDue && !(await take(deps, run))) return;
+  try {
+    const converged = await attempt(deps, run, batch);
+    if (run.lease) await settleConverged(deps, run, run.lease, converged, batch);
+    deps.metrics.count("keyferry_syncs_total", {
+      cluster: turn.settings.name,
+      result: run.lease ? "settled" : "unchanged",
+    });
+  } catch (error) {
+    await fail(deps, run, error, batch);
+  } finally {
+    deps.metrics.observe("keyferry_sync_duration_seconds", {}, (deps.clock() - startedAt) / SECOND_MS);
+  }
+}
+
+async function prepare(row: Row, turn: Turn, batch: Batch): Promise<Run> {
+  const { refs, outcome } = await withReferences(batch.references, (reference) =>
+    resolveStaticSecret({ declared: row.declared, cluster: turn.settings, reference }),
+  );
+  return { row, turn, refs, resolved: outcome };
+}
+
+async function attempt(deps: ReconcileDeps, run: Run, batch: Batch): Promise<Converged> {
+  if (run.resolved instanceof SyncError) throw run.resolved;
+  const { resolved } = run;
+  if (await batch.circuits.openAmong([resolved.circuit])) throw new Waiting();
+  return converge(
+    deps,
+    {
+      row: run.row,
+      settings: run.turn.settings,
+      resolved,
+      sources: batch.sources,
+      isHeld: () => run.lease !== undefined,
+      hold: () => hold(deps, run),
+    },
+    batch.signal,
+  );
+}
+
+/** The Vault's circuit is open, which was not known before the references were resolved. */
+class Waiting extends Error {}
+
+/** Takes the lease with the destination's name in it; false when another worker was faster, or the declaration changed. */
+async function take(deps: ReconcileDeps, run: Run): Promise<boolean> {
+  const now = deps.clock();
+  const claimed = await deps.leases.claim(run.row, { now, until: now + LEASE_MS, owned: ownedAfter(run) });
+  if (!claimed) return false;
+  run.lease = claimed.lease;
+  if (claimed.row.declared.hash === run.row.declared.hash) return true;
+  // The declaration changed between read and claim: hand it back, due now, and take the new one next.
+  await deps.leases.settle(claimed.lease, { state: run.row.state, schedule: { kind: "due", at: now }, now });
+  await sendDue(deps.queue, [{ key: run.row.key, group: run.row.declared.group, lane: "now", at: now }]);
+  return false;
+}
+
+function ownedAfter(run: Run): RowState["owned"] {
+  const { owned } = run.row.state;
+  if (run.resolved instanceof SyncError || !run.resolved.destination.create) return owned;
+  const { name } = run.resolved.destination;
+  return owned.some((entry) => entry.name === name) ? owned : [...owned, { name }];
+}
+
+async function hold(deps: ReconcileDeps, run: Run): Promise<Lease> {
+  if (run.lease) return run.lease;
+  if (await take(deps, run)) {
+    if (run.lease) return run.lease;
+  }
+  // Who loses the claim drops what it read; it saw a difference, so it asks for another look (lease-table 1).
+  const due = await deps.leases.nudge(run.row.key, { now: deps.clock(), look: false });
+  if (due) await sendDue(deps.queue, [due]);
+  throw new SyncError("LEASE_LOST", `another worker holds ${run.row.key}`);
+}
+
+async function settleConverged(
+  deps: ReconcileDeps,
+  run: Run,
+  lease: Lease,
+  { work, source }: Converged,
+  batch: Batch,
+): Promise<void> {
+  const { resolved } = run;
+  if (resolved instanceof SyncError) throw resolved;
+  const mac = resolved.hmac
+    ? await deps.secrets.hmacKey(run.turn.settings.name, run.turn.settings.operatorNamespace, callSignal(batch.signal))
+    : undefined;
+  const ending: Ending = {
+    kind: "synced",
+    ...(mac === undefined ? {} : { mac: secretMac(mac, work.data) }),
+    ...(work.wrote === undefined ? {} : { wrote: work.wrote }),
+  };
+  const told = await tell(deps, run, ending, lease, batch);
+  const { olderSince: _older, ...before } = work.seen.row.state;
+  const state: RowState = {
+    ...before,
+    refs: run.refs,
+    source: resolved.source,
+    vault: resolved.circuit,
+    digest: work.seen.digest,
+    doneHash: run.row.declared.hash,
+    ...(source.version === undefined ? {} : { version: source.version }),
+    ...(told.announced === undefined ? {} : { seen: { ...told.announced.seen, hash: run.row.declared.hash } }),
+  };
+  const timing = await timingOf(deps);
+  const settlement = told.error
+    ? settleFailed(state, told.error, timing)
+    : settleSynced(run.row, state, refreshOf(resolved), timing);
+  await settle(deps, run, lease, settlement);
+  if (work.wrote !== undefined) deps.log.info("secret-written", { key: run.row.key, because: work.wrote });
+}
+
+/** The data is in step whatever becomes of the status: a status that can't be written is a failure of its own. */
+async function tell(
+  deps: ReconcileDeps,
+  run: Run,
+  ending: Ending,
+  lease: Lease,
+  batch: Batch,
+): Promise<{ announced?: Announced; error?: SyncError }> {
+  try {
+    return { announced: await announce(deps, run.row, ending, lease, batch.signal) };
+  } catch (error) {
+    if (error instanceof SyncError) return { error };
+    throw error;
+  }
+}
+
+async function timingOf(deps: ReconcileDeps): Promise<Timing> {
+  return { now: deps.clock(), random: deps.random, handedUntil: await deps.leases.handedUntil() };
+}
+
+async function settle(deps: ReconcileDeps, run: Run, lease: Lease, settlement: Settlement): Promise<void> {
+  const outcome = await deps.leases.settle(lease, settlement);
+  const { key, declared } = run.row;
+  const due = { key, group: declared.group, lane: "now" as const };
+  if (outcome === "nudged") await sendDue(deps.queue, [{ ...due, at: deps.clock() }]);
+  else if (outcome === "lost") deps.log.info("lease-lost", { key });
+  else await sendSoon(deps, due, settlement);
+}
+
+/** Whoever writes a `dueAt` that ticks may have passed over already sends the message too; the index is the safety net (lease-table 14). */
+async function sendSoon(
+  deps: ReconcileDeps,
+  due: { key: Row["key"]; group: string; lane: "now" },
+  { schedule, now, state }: Settlement,
+): Promise<void> {
+  const at = schedule.kind === "due" ? schedule.at : schedule.kind === "wheel" ? schedule.dueAt : undefined;
+  // What waits under a circuit is woken by who closes it.
+  const waits = state.error !== undefined && OUTAGE_CODES.has(state.error.code);
+  if (at !== undefined && !waits && at <= now + HANDED_OUT_AHEAD_MS) await sendDue(deps.queue, [{ ...due, at }]);
+}
+
+/** Ticks hand out so far ahead at most (lease-table 13). */
+const HANDED_OUT_AHEAD_MS = 120 * SECOND_MS;
+
+/** The one way out for failure: it becomes a time in the row, a status on the resource, and for outages a circuit. */
+async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch: Batch): Promise<void> {
+  if (thrown instanceof Waiting || thrown instanceof OlderAnswer) return wait(deps, run, thrown instanceof OlderAnswer);
+  if (!(thrown instanceof SyncError)) throw thrown;
+  const error = thrown;
+  deps.metrics.count("keyferry_sync_errors_total", { cluster: run.turn.settings.name, code: error.code });
+  if (error.code === "LEASE_LOST") return;
+  deps.log.warn("sync-failed", { key: run.row.key, code: error.code, message: error.message });
+  if (OUTAGE_CODES.has(error.code)) {
+    const target = run.resolved instanceof SyncError ? undefined : run.resolved.read.identity.target;
+    await batch.circuits.open(error, target);
+    // A wheel refresh that meets an outage writes nothing of its own: its next turn, or the closing circuit, comes back to it.
+    if (!run.lease) return;
+  }
+  if (!run.lease && !(await take(deps, run))) return;
+  const lease = run.lease;
+  if (!lease) return;
+  const told = await tell(deps, run, { kind: "failed", error }, lease, batch);
+  const { hash } = run.row.declared;
+  const state: RowState = {
+    ...run.row.state,
+    refs: run.refs,
+    owned: ownedAfter(run),
+    ...(run.resolved instanceof SyncError ? {} : { source: run.resolved.source, vault: run.resolved.circuit }),
+    ...(told.announced === undefined ? {} : { seen: { ...told.announced.seen, hash } }),
+  };
+  await settle(deps, run, lease, settleFailed(state, error, await timingOf(deps)));
+}
+
+/** Nothing failed and nothing is known yet: the row stays as it is and is due again. */
+async function wait(deps: ReconcileDeps, run: Run, isOlder: boolean): Promise<void> {
+  const now = deps.clock();
+  if (isOlder && !run.lease && !(await take(deps, run))) return;
+  if (!run.lease) return;
+  const state = isOlder ? { ...run.row.state, olderSince: run.row.state.olderSince ?? now } : run.row.state;
+  const at = isOlder ? now + OLDER_AGAIN_MS : now;
+  await deps.leases.settle(run.lease, { state: { ...state, refs: run.refs }, schedule: { kind: "due", at }, now });
+  if (isOlder) await sendDue(deps.queue, [{ key: run.row.key, group: run.row.declared.group, lane: "now", at }]);
+}
