@@ -44,7 +44,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
       };
       const runs = [...rows.values()].map(async (row) => {
         try {
-          await reconcileRow(deps, row, message, batch);
+          await reconcileRow(deps, row, batch);
           return undefined;
         } catch (error) {
           return { key: row.key, error };
@@ -56,7 +56,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
   };
 }
 
-async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage, batch: Batch): Promise<void> {
+async function reconcileRow(deps: ReconcileDeps, row: Row, batch: Batch): Promise<void> {
   const { cluster } = partsOf(row.key);
   const settings = deps.fleet(cluster);
   const how = standing(row, deps.clock(), settings);
@@ -68,7 +68,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
   }
   if (how === "due" && (isCleanupKey(row.key) || row.declared.deleting)) return cleanUp(deps, row, settings, batch);
   if (how === "turn" && (isCleanupKey(row.key) || row.declared.deleting)) return;
-  await syncOne(deps, row, { settings, isDue: how === "due", handedOutAt: message.at }, batch);
+  await syncOne(deps, row, { settings, isDue: how === "due" }, batch);
 }
 
 /** Whether a row is to be worked on at all: messages may come twice, late and out of order (lease-table 14). */

@@ -59,7 +59,7 @@ export function sourceReader(deps: Pick<ReconcileDeps, "vault">, ca: CaCache): S
         String(read.version),
       );
       const known = reads.get(key);
-      if (known) return known;
+      if (known !== undefined) return known;
       const started = (async () => {
         const identity: VaultIdentity = { ...read.identity, target: await ca.resolve(read.identity.target, signal) };
         return deps.vault.read({ ...read, identity }, signal);

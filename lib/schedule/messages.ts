@@ -4,27 +4,32 @@ import type { Due, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
 /** Keys in one message at most (lease-table 15). */
 export const KEYS_PER_MESSAGE = 25;
 
-/** Groups what is due so that syncs which share a Vault read in the same second travel together; lanes never mix. */
+/**
+ * Packs what is due into messages: a message holds one lane and one second, and syncs that share a Vault read travel
+ * together, for a message reads each path once.
+ */
 export function toMessages(dues: readonly Due[]): readonly WorkMessage[] {
-  const batches = new Map<string, Due[]>();
-  for (const due of dues) {
-    const name = `${due.lane} ${Math.floor(due.at / SECOND_MS)} ${due.group}`;
-    const batch = batches.get(name);
-    if (batch) batch.push(due);
-    else batches.set(name, [due]);
-  }
-  return [...batches.values()].flatMap(split);
+  const byTime = Map.groupBy(dues, (due) => `${due.lane} ${Math.floor(due.at / SECOND_MS)}`);
+  return [...byTime.values()].flatMap(pack);
 }
 
-function split(batch: readonly Due[]): readonly WorkMessage[] {
-  const messages: WorkMessage[] = [];
-  for (let start = 0; start < batch.length; start += KEYS_PER_MESSAGE) {
-    const part = batch.slice(start, start + KEYS_PER_MESSAGE);
-    const [first] = part;
-    if (!first) break;
-    messages.push({ keys: part.map((due) => due.key), lane: first.lane, at: Math.min(...part.map((due) => due.at)) });
+/** Whole groups as long as they fit; a group of more than a message is split. */
+function pack(dues: readonly Due[]): readonly WorkMessage[] {
+  const messages: Due[][] = [];
+  let open: Due[] = [];
+  for (const group of Map.groupBy(dues, (due) => due.group).values()) {
+    if (open.length + group.length > KEYS_PER_MESSAGE) open = [];
+    for (const due of group) {
+      if (open.length === KEYS_PER_MESSAGE) open = [];
+      if (open.length === 0) messages.push(open);
+      open.push(due);
+    }
   }
-  return messages;
+  return messages.flatMap((part) => {
+    const [first] = part;
+    if (!first) return [];
+    return [{ keys: part.map((due) => due.key), lane: first.lane, at: Math.min(...part.map((due) => due.at)) }];
+  });
 }
 
 export async function sendDue(queue: WorkQueue, dues: readonly Due[]): Promise<void> {
