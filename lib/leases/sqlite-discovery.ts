@@ -1,0 +1,85 @@
+import { partsOf, type ReferenceKey } from "../keys.ts";
+import type { ClusterRow, ClusterState, ClusterStore, Reference, ReferenceStore } from "../reconcile/ports.ts";
+import type { Connection } from "./sqlite-connection.ts";
+
+/** What syncs refer to (lease-table 23). */
+export function referenceStore(connection: Connection): ReferenceStore {
+  const body = connection.one<{ readonly body: string }>("SELECT body FROM reference WHERE key = :key");
+  const ofCluster = connection.all<{ readonly body: string }>("SELECT body FROM reference WHERE cluster = :cluster");
+  const put = connection.write(`
+    INSERT INTO reference (key, cluster, uid, hash, body) VALUES (:key, :cluster, :uid, :hash, :body)
+    ON CONFLICT (key) DO UPDATE SET uid = excluded.uid, hash = excluded.hash, body = excluded.body
+    WHERE uid <> excluded.uid OR hash <> excluded.hash`);
+  const remove = connection.write("DELETE FROM reference WHERE key = :key");
+  return {
+    references: (keys) =>
+      connection.step("references", () => {
+        const found = keys.flatMap((key): [ReferenceKey, Reference][] => {
+          const record = body({ key });
+          return record === undefined ? [] : [[key, referenceOf(record)]];
+        });
+        return new Map(found);
+      }),
+    putReference: (reference) =>
+      connection.step("putReference", () => {
+        const { key, uid, hash } = reference;
+        return put({ key, cluster: partsOf(key).cluster, uid, hash, body: JSON.stringify(reference) }) === 1;
+      }),
+    removeReference: (key) => connection.step("removeReference", () => remove({ key }) === 1),
+    referencesOf: (cluster) => connection.step("referencesOf", () => ofCluster({ cluster }).map(referenceOf)),
+  };
+}
+
+function referenceOf(record: { readonly body: string }): Reference {
+  return JSON.parse(record.body) as Reference;
+}
+
+interface ClusterRecord {
+  readonly name: string;
+  readonly fence: number;
+  readonly lease_until: number | null;
+  readonly due_at: number;
+  readonly state: string;
+}
+
+const NEW_CLUSTER: ClusterState = { cursors: {}, attempts: 0 };
+
+/** Where discovery stands, and who looks at a cluster just now (lease-table 21). */
+export function clusterStore(connection: Connection): ClusterStore {
+  const one = connection.one<ClusterRecord>("SELECT * FROM cluster WHERE name = :name");
+  const all = connection.all<ClusterRecord>("SELECT * FROM cluster ORDER BY name");
+  const claim = connection.writeOne<ClusterRecord>(`
+    INSERT INTO cluster (name, fence, lease_until, due_at, state) VALUES (:name, :now, :until, :until, :state)
+    ON CONFLICT (name) DO UPDATE SET fence = fence + 1, lease_until = :until, due_at = :until
+    WHERE lease_until IS NULL OR lease_until <= :now
+    RETURNING *`);
+  const save = connection.write(`
+    UPDATE cluster SET state = :state, lease_until = :until, due_at = :dueAt WHERE name = :name AND fence = :fence`);
+  const remove = connection.write("DELETE FROM cluster WHERE name = :name");
+  return {
+    cluster: (name) => connection.step("cluster", () => optional(one({ name }))),
+    clusters: () => connection.step("clusters", () => all({}).map(clusterOf)),
+    claimCluster: (name, { now, until }) =>
+      connection.step("claimCluster", () => optional(claim({ name, now, until, state: JSON.stringify(NEW_CLUSTER) }))),
+    saveCluster: ({ name, fence }, state, then) =>
+      connection.step("saveCluster", () => {
+        const times = "until" in then ? { until: then.until, dueAt: then.until } : { until: null, dueAt: then.dueAt };
+        return save({ name, fence, state: JSON.stringify(state), ...times }) === 1;
+      }),
+    removeCluster: (name) => connection.step("removeCluster", () => void remove({ name })),
+  };
+}
+
+function optional(record: ClusterRecord | undefined): ClusterRow | undefined {
+  return record === undefined ? undefined : clusterOf(record);
+}
+
+function clusterOf(record: ClusterRecord): ClusterRow {
+  return {
+    name: record.name,
+    fence: record.fence,
+    ...(record.lease_until === null ? {} : { leaseUntil: record.lease_until }),
+    dueAt: record.due_at,
+    state: JSON.parse(record.state) as ClusterState,
+  };
+}

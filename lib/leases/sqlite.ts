@@ -1,0 +1,33 @@
+import type { LeaseStore } from "../reconcile/ports.ts";
+import { circuitStore, cursorStore } from "./sqlite-circuits.ts";
+import { connect } from "./sqlite-connection.ts";
+import { clusterStore, referenceStore } from "./sqlite-discovery.ts";
+import { syncQueries } from "./sqlite-queries.ts";
+import { syncWrites } from "./sqlite-syncs.ts";
+
+export { lockDataDir } from "./data-dir-lock.ts";
+
+export interface SqliteStoreOptions {
+  /** The database file; its directory must exist. */
+  readonly path: string;
+  /** For a second process: it sees every commit of the first and writes nothing. */
+  readonly readOnly?: boolean;
+}
+
+/**
+ * The lease table in one file. Throws an InputError when the file is not ours or of another version, and
+ * STORE_UNAVAILABLE when it can't be read or written.
+ */
+export function openSqliteStore({ path, readOnly = false }: SqliteStoreOptions): LeaseStore & AsyncDisposable {
+  const connection = connect(path, readOnly);
+  return {
+    ...syncQueries(connection),
+    ...syncWrites(connection),
+    ...cursorStore(connection),
+    ...referenceStore(connection),
+    ...clusterStore(connection),
+    ...circuitStore(connection),
+    counts: connection.counts,
+    [Symbol.asyncDispose]: async () => connection[Symbol.dispose](),
+  };
+}
