@@ -1,0 +1,26 @@
+/** What was asked of which Vault: the words of every message about it. Never holds data. */
+export interface Asked {
+  readonly address: string;
+  readonly namespace: string | undefined;
+  readonly method: "GET" | "POST";
+  /** Behind `/v1/`, as people write it. */
+  readonly path: string;
+  readonly purpose: "kv-v1" | "kv-v2" | "login" | "token" | "probe";
+}
+
+/** `GET kv/data/app of https://vault:8200 (namespace team)`. */
+export function describe(asked: Asked): string {
+  const namespace = asked.namespace ? ` (namespace ${asked.namespace})` : "";
+  return `${asked.method} ${asked.path} of ${asked.address}${namespace}`;
+}
+
+/** The id of the circuit of one Vault: its syncs wait together while it is out of reach (lease-table 16). */
+export function circuitOfVault(address: string): string {
+  return `vault:${address.replace(/\/+$/, "")}`;
+}
+
+/** An address as messages show it: without the user and password that somebody may have put there. */
+export function printableAddress(address: string): string {
+  const url = URL.parse(address);
+  return url === null ? "an address that is no URL" : `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, "")}`;
+}

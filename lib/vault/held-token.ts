@@ -1,0 +1,39 @@
+import { type EpochMs, SECOND_MS } from "../clock.ts";
+import type { VaultIdentity } from "../reconcile/ports.ts";
+import type { SecretValue } from "../secret-value.ts";
+import type { Grant } from "./login.ts";
+
+const NEVER = Number.POSITIVE_INFINITY;
+const MIN_MARGIN_MS = 5 * SECOND_MS;
+
+export interface HeldToken {
+  readonly identity: VaultIdentity;
+  readonly value: SecretValue;
+  readonly obtainedAt: EpochMs;
+  readonly ttlMs: number;
+  /** From here on it is prolonged when it is used; never for one that can't be. */
+  readonly renewAt: EpochMs;
+  /** Not used from here on, a little before Vault ends it. */
+  readonly staleAt: EpochMs;
+}
+
+/** Counted from when it was asked for, so that a slow answer makes it seem older, never younger. */
+export function heldToken(identity: VaultIdentity, grant: Grant, askedAt: EpochMs): HeldToken {
+  const ttlMs = grant.ttlSeconds === 0 ? NEVER : grant.ttlSeconds * SECOND_MS;
+  const margin = ttlMs === NEVER ? 0 : Math.min(Math.max(ttlMs / 10, MIN_MARGIN_MS), ttlMs / 2);
+  return {
+    identity,
+    value: grant.token,
+    obtainedAt: askedAt,
+    ttlMs,
+    renewAt: grant.renewable ? askedAt + (ttlMs * 2) / 3 : NEVER,
+    staleAt: askedAt + ttlMs - margin,
+  };
+}
+
+/** The same token after a renewal: one that got less than before has met its maximum and is let run out. */
+export function renewedToken(token: HeldToken, grant: Grant, askedAt: EpochMs): HeldToken {
+  const next = heldToken(token.identity, { ...grant, token: token.value }, askedAt);
+  const met = next.ttlMs < token.ttlMs;
+  return { ...next, obtainedAt: token.obtainedAt, ttlMs: token.ttlMs, renewAt: met ? NEVER : next.renewAt };
+}

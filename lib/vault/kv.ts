@@ -1,0 +1,48 @@
+import { isLosslessNumber } from "lossless-json";
+import { isLosslessObject, type LosslessObject, type LosslessValue } from "../lossless.ts";
+import type { SourceData, VaultRead } from "../reconcile/ports.ts";
+import { vaultUrlPath } from "../vault-path.ts";
+import type { VaultAnswer } from "./answer.ts";
+import type { Asked } from "./asked.ts";
+import type { VaultQuestion } from "./vault-client.ts";
+import { answerError, invalidAnswer, objectOf } from "./vault-errors.ts";
+
+/** The question of a read, but for its token. Throws SPEC_INVALID for a mount or path that is no path. */
+export function kvQuestion(read: VaultRead): VaultQuestion {
+  const { engine, mount, path, version } = read;
+  return {
+    purpose: engine,
+    method: "GET",
+    path: vaultUrlPath(engine === "kv-v2" ? { mount, data: "data", path } : { mount, path }),
+    namespace: read.namespace ?? read.identity.namespace,
+    ...(engine === "kv-v2" && version > 0 && { query: `?version=${version}` }),
+  };
+}
+
+/** What a read's answer holds. Throws what it says instead. */
+export function sourceData(asked: Asked, answer: VaultAnswer): SourceData {
+  if (answer.status !== 200) throw answerError(asked, answer);
+  const response = objectOf(asked, answer).data;
+  if (!isLosslessObject(response)) throw invalidAnswer(asked, "has no data object: is this a kv mount?");
+  if (asked.purpose !== "kv-v2") return { response, fields: fieldsOf(response) };
+  const { data, metadata } = response;
+  // A deleted version comes with 404; some proxies and older servers say 200.
+  if (data === null) throw answerError(asked, { ...answer, status: 404 });
+  if (!isLosslessObject(data) || !isLosslessObject(metadata)) {
+    throw invalidAnswer(asked, "has no data.data and data.metadata: if the mount is kv-v1, set type to kv-v1");
+  }
+  return { response, fields: fieldsOf(data), version: versionOf(asked, metadata) };
+}
+
+function fieldsOf(data: LosslessObject): Map<string, LosslessValue> {
+  return new Map(Object.entries(data));
+}
+
+function versionOf(asked: Asked, metadata: LosslessObject): NonNullable<SourceData["version"]> {
+  const { version, created_time: createdTime } = metadata;
+  const number = isLosslessNumber(version) ? Number(version.value) : Number.NaN;
+  if (!Number.isSafeInteger(number) || typeof createdTime !== "string") {
+    throw invalidAnswer(asked, "has no version and created_time in its metadata");
+  }
+  return { number, createdTime };
+}

@@ -1,0 +1,95 @@
+import { isLosslessNumber } from "lossless-json";
+import { isLosslessObject, type LosslessValue } from "../lossless.ts";
+import type { CredentialSource, VaultIdentity } from "../reconcile/ports.ts";
+import { SecretValue } from "../secret-value.ts";
+import { vaultUrlPath } from "../vault-path.ts";
+import type { VaultAnswer } from "./answer.ts";
+import type { Asked } from "./asked.ts";
+import { askedOf, type VaultClient, type VaultQuestion } from "./vault-client.ts";
+import { answerError, invalidAnswer, objectOf } from "./vault-errors.ts";
+
+/** What a login or a renewal gave. */
+export interface Grant {
+  readonly token: SecretValue;
+  /** Seconds; 0 is without end. */
+  readonly ttlSeconds: number;
+  readonly renewable: boolean;
+}
+
+export interface LoginDeps {
+  readonly client: VaultClient;
+  readonly credentials: CredentialSource;
+}
+
+/** Logs in at `auth/<mount>/login` with what the identity's method needs (reference 11.4). Never repeated by itself. */
+export async function login(deps: LoginDeps, identity: VaultIdentity, signal: AbortSignal): Promise<Grant> {
+  const path = vaultUrlPath({ auth: "auth", mount: identity.mount, login: "login" });
+  const credential = await deps.credentials.credential(identity.method.credential, signal);
+  const question: VaultQuestion = {
+    purpose: "login",
+    method: "POST",
+    path,
+    namespace: identity.namespace,
+    headers: identity.headers,
+    body: loginBody(identity.method, credential.value),
+  };
+  const answer = await deps.client.ask(identity.target, question, signal);
+  return grantOf(askedOf(identity.target, question), answer);
+}
+
+/** Prolongs a token by what its role allows. */
+export async function renew(
+  client: VaultClient,
+  identity: VaultIdentity,
+  token: SecretValue,
+  signal: AbortSignal,
+): Promise<Grant> {
+  const question = selfQuestion(identity, "renew-self", token);
+  const answer = await client.ask(identity.target, question, signal);
+  return grantOf(askedOf(identity.target, question), answer);
+}
+
+/** Ends a token, and with it all that Vault holds for it. */
+export async function revoke(
+  client: VaultClient,
+  identity: VaultIdentity,
+  token: SecretValue,
+  signal: AbortSignal,
+): Promise<void> {
+  const question = selfQuestion(identity, "revoke-self", token);
+  const answer = await client.ask(identity.target, question, signal);
+  if (answer.status >= 400) throw answerError(askedOf(identity.target, question), answer);
+}
+
+function selfQuestion(identity: VaultIdentity, verb: string, token: SecretValue): VaultQuestion {
+  return {
+    purpose: "token",
+    method: "POST",
+    path: `auth/token/${verb}`,
+    namespace: identity.namespace,
+    token,
+    body: {},
+  };
+}
+
+/** Secrets are sent as they are: a trailing newline in one is its owner's (reference 11.4). */
+function loginBody(method: VaultIdentity["method"], credential: SecretValue): Record<string, string> {
+  const value = credential.reveal().toString("utf8");
+  return method.kind === "appRole" ? { role_id: method.roleId, secret_id: value } : { role: method.role, jwt: value };
+}
+
+function grantOf(asked: Asked, answer: VaultAnswer): Grant {
+  if (answer.status !== 200) throw answerError(asked, answer);
+  const { auth } = objectOf(asked, answer);
+  if (!isLosslessObject(auth)) throw invalidAnswer(asked, "has no auth object: is this an auth mount?");
+  const { client_token: token, renewable } = auth;
+  if (typeof token !== "string" || token === "") {
+    throw invalidAnswer(asked, "has no token: logins with a second factor are not supported");
+  }
+  return { token: SecretValue.of(token), ttlSeconds: secondsOf(auth.lease_duration), renewable: renewable === true };
+}
+
+function secondsOf(value: LosslessValue | undefined): number {
+  const seconds = isLosslessNumber(value) ? Number(value.value) : 0;
+  return Number.isSafeInteger(seconds) && seconds > 0 ? seconds : 0;
+}

@@ -1,0 +1,68 @@
+import { SyncError } from "../errors.ts";
+import { type Asked, circuitOfVault, describe } from "./asked.ts";
+
+const TLS_CODE =
+  /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|EPROTO)/;
+const NO_HTTP_CODE =
+  /^(HPE_|UND_ERR_(HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH|INFO)|ERR_ENCODING_INVALID_ENCODED_DATA)/;
+const REACH_CODE =
+  /^(ECONN|EHOST|ENET|ENOTFOUND|EAI_|ETIMEDOUT|EPIPE|EADDRNOTAVAIL|UND_ERR_(CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|SOCKET))/;
+
+/** Error codes of a connection that was cut; on a kept-alive one it may only mean that the server tidied up. */
+const CUT_CODES = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
+
+export function isCut(error: unknown): boolean {
+  return CUT_CODES.has(codeOf(error) ?? "");
+}
+
+/**
+ * A failure below HTTP as a SyncError. Anything of another kind is a bug of ours and returned as it is. Only the code is kept as
+ * the cause: requests hold tokens.
+ */
+export function networkError(error: unknown, asked: Asked): unknown {
+  const code = codeOf(error);
+  if (error instanceof SyncError || code === undefined) return error;
+  const cause = { code };
+  if (TLS_CODE.test(code)) return new SyncError("VAULT_TLS_REFUSED", tlsMessage(code, asked), { cause });
+  if (code === "UND_ERR_RES_EXCEEDED_MAX_SIZE") {
+    return new SyncError("VAULT_ANSWER_INVALID", `The answer to ${describe(asked)} is larger than 16 MiB`, { cause });
+  }
+  if (NO_HTTP_CODE.test(code)) {
+    const message = `The answer to ${describe(asked)} is not HTTP as Vault speaks it (${code}): does the address point at Vault?`;
+    return new SyncError("VAULT_ANSWER_INVALID", message, { cause });
+  }
+  if (code === "UND_ERR_INVALID_ARG" || code === "ERR_INVALID_CHAR") {
+    const message = `${describe(asked)} can't be sent: a header of its VaultConnection or VaultAuth is not valid`;
+    return new SyncError("SPEC_INVALID", message, { cause });
+  }
+  if (code === "UND_ERR_CLOSED" || code === "UND_ERR_DESTROYED") {
+    return new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: keyferry is stopping`, { cause });
+  }
+  return REACH_CODE.test(code) ? unavailable(asked, code, cause) : error;
+}
+
+/** This Vault is out of reach, whatever was asked of it. */
+export function unavailable(asked: Asked, why: string, cause: object, retryAfterMs?: number): SyncError {
+  return new SyncError("VAULT_UNAVAILABLE", `${describe(asked)} failed: Vault is out of reach (${why})`, {
+    circuit: circuitOfVault(asked.address),
+    cause,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  });
+}
+
+function tlsMessage(code: string, asked: Asked): string {
+  const remedy =
+    code === "ERR_TLS_CERT_ALTNAME_INVALID"
+      ? "the certificate is for another name: set tlsServerName"
+      : code === "CERT_HAS_EXPIRED"
+        ? "the certificate has expired"
+        : "check its certificate, the CA in caCertSecretRef, and that the address is https";
+  return `${describe(asked)} failed: TLS was refused (${code}): ${remedy}`;
+}
+
+/** The code of a Node, TLS or undici error, or of what caused it. */
+export function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const code = "code" in error ? error.code : undefined;
+  return typeof code === "string" ? code : codeOf(error.cause);
+}

@@ -1,0 +1,95 @@
+import type { Clock } from "../clock.ts";
+import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import type {
+  CredentialSource,
+  Log,
+  Metrics,
+  SourceData,
+  VaultEnd,
+  VaultRead,
+  VaultTarget,
+} from "../reconcile/ports.ts";
+import type { VaultAnswer } from "./answer.ts";
+import type { Asked } from "./asked.ts";
+import type { HeldToken } from "./held-token.ts";
+import { kvQuestion, sourceData } from "./kv.ts";
+import { type Tokens, tokens } from "./tokens.ts";
+import { askedOf, type VaultClient, type VaultQuestion, vaultClient } from "./vault-client.ts";
+import { answerError, isInvalidToken, objectOf, sealedError } from "./vault-errors.ts";
+
+/** Unauthenticated, and answered by standbys and sealed servers too. */
+const SEAL_STATUS: VaultQuestion = { purpose: "probe", method: "GET", path: "sys/seal-status" };
+
+export interface VaultEndOptions {
+  readonly clock: Clock;
+  readonly credentials: CredentialSource;
+  readonly log: Log;
+  readonly metrics?: Metrics;
+  /** Connections, and so requests at once, to one Vault. */
+  readonly maxConnectionsPerVault?: number;
+}
+
+export interface OpenVaultEnd extends VaultEnd {
+  /** Ends our tokens at their Vaults, for a graceful stop. Never throws for a Vault that does not answer. */
+  revokeAll(signal: AbortSignal): Promise<void>;
+  /** Closes all connections; what is under way fails. */
+  close(): Promise<void>;
+}
+
+/** Reads of kv paths on Vault or OpenBao, each with the token of its identity. */
+export function vaultEnd(options: VaultEndOptions): OpenVaultEnd {
+  const { clock, credentials, log, metrics, maxConnectionsPerVault = 16 } = options;
+  const client = vaultClient({ clock, maxConnectionsPerVault });
+  const held = tokens({ client, credentials, clock, log, metrics });
+  return {
+    async read(read, signal) {
+      try {
+        const data = await readKv(client, held, read, signal);
+        metrics?.count("vault_reads", { outcome: "ok" });
+        return data;
+      } catch (error) {
+        const failure = givenUp(error, signal);
+        metrics?.count("vault_reads", { outcome: failure instanceof SyncError ? failure.code : "bug" });
+        throw failure;
+      }
+    },
+    probe: (target, signal) => probe(client, target, signal),
+    revokeAll: (signal) => held.revokeAll(signal),
+    close: () => client.close(),
+  };
+}
+
+async function readKv(client: VaultClient, held: Tokens, read: VaultRead, signal: AbortSignal): Promise<SourceData> {
+  const { target } = read.identity;
+  const question = kvQuestion(read);
+  const ask = ({ value: token }: HeldToken) => client.ask(target, { ...question, token }, signal);
+  const token = await held.token(read.identity, signal);
+  let answer = await ask(token);
+  if (answer.status === 403) {
+    const other = await held.replacement(token, isInvalidToken(answer), signal);
+    if (other !== undefined) answer = await ask(other);
+  }
+  return sourceData(askedOf(target, question), answer);
+}
+
+/** Whoever stops waiting for a shared login leaves with its signal's reason. */
+function givenUp(error: unknown, signal: AbortSignal): unknown {
+  if (error instanceof SyncError || !signal.aborted) return error;
+  return new SyncError("DEADLINE_EXCEEDED", "A read of Vault was given up while it waited for a login: no time left");
+}
+
+/** A Vault that answers, whatever it says, is in reach, unless it says that it is sealed or not initialised. */
+async function probe(client: VaultClient, target: VaultTarget, signal: AbortSignal): Promise<void> {
+  try {
+    checkSealStatus(askedOf(target, SEAL_STATUS), await client.ask(target, SEAL_STATUS, signal));
+  } catch (error) {
+    const answered = error instanceof SyncError && !OUTAGE_CODES.has(error.code) && error.code !== "DEADLINE_EXCEEDED";
+    if (!answered) throw error;
+  }
+}
+
+function checkSealStatus(asked: Asked, answer: VaultAnswer): void {
+  if (answer.status !== 200) throw answerError(asked, answer);
+  const { sealed, initialized } = objectOf(asked, answer);
+  if (sealed === true || initialized === false) throw sealedError(asked, initialized !== false);
+}
