@@ -1,0 +1,4 @@
+/** The id of the circuit of one Vault: its syncs wait together while it is out of reach (lease-table 16). */
+export function circuitOfVault(address: string): string {
+  return `vault:${address.replace(/\/+$/, "")}`;
+}

@@ -1,0 +1,81 @@
+import type { z } from "zod";
+
+/** What is wrong, and where. Never quotes the value that it complains of. */
+export interface Complaint {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+const MAX_KEY = 64;
+
+function cut(text: string, max: number): string {
+  return text.length <= max ? text : `${text.slice(0, max).toWellFormed()}…`;
+}
+
+/** `spec.destination.labels["a/b"]`, `clusters[0].name`. */
+export function pathText(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, part) => {
+    if (typeof part === "number") return `${text}[${part}]`;
+    const key = cut(String(part), MAX_KEY);
+    if (!/^[A-Za-z_][A-Za-z0-9_-]*$/.test(key)) return `${text}[${JSON.stringify(key)}]`;
+    return text === "" ? key : `${text}.${key}`;
+  }, "");
+}
+
+/** What stands at a path; undefined when nothing does. */
+export function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, part) => {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, part)) return undefined;
+    return (value as Record<PropertyKey, unknown>)[part];
+  }, input);
+}
+
+const NOUNS: Readonly<Record<string, string>> = {
+  string: "a string",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "a map",
+  record: "a map",
+};
+
+function typeMessage(expected: string, found: unknown): string {
+  return found === undefined ? "required" : `must be ${NOUNS[expected] ?? expected}`;
+}
+
+function messageOf(issue: z.core.$ZodIssue, found: unknown): string {
+  switch (issue.code) {
+    case "invalid_type":
+      return typeMessage(issue.expected, found);
+    case "invalid_value":
+      return found === undefined ? "required" : `must be one of ${issue.values.map(String).join(", ")}`;
+    case "too_small":
+      return `must be at least ${issue.minimum}`;
+    case "too_big":
+      return `must be at most ${issue.maximum}`;
+    default:
+      return issue.message;
+  }
+}
+
+/** Zod's issues in our words, each with its path; an unknown field is one complaint at the field itself. */
+export function complaintsOf(error: z.ZodError, input: unknown): readonly Complaint[] {
+  return error.issues.flatMap((issue): readonly Complaint[] => {
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((key) => ({ path: [...issue.path, key], message: "unknown field" }));
+    }
+    return [{ path: issue.path, message: messageOf(issue, valueAt(input, issue.path)) }];
+  });
+}
+
+const MAX_COMPLAINTS = 20;
+
+/** `path: message` for each, twenty at most, so that one broken file does not fill a screen. */
+export function complaintLines(complaints: readonly Complaint[], root: readonly PropertyKey[] = []): readonly string[] {
+  const lines = complaints
+    .slice(0, MAX_COMPLAINTS)
+    .map(({ path, message }) => `${pathText([...root, ...path])}: ${message}`);
+  const left = complaints.length - lines.length;
+  return left > 0 ? [...lines, `and ${left} more`] : lines;
+}

@@ -1,0 +1,98 @@
+import type { z } from "zod";
+import { checkVaultPath } from "../vault-path.ts";
+import { annotationProblem, labelProblem, nameProblem, objectRefProblem } from "./names.ts";
+
+/**
+ * Checks beyond what a CRD says: they hold at parsing and leave no trace in the CRD, so that our CRDs accept what VSO's
+ * accept and a bad value becomes a condition that says what is wrong. Empty texts are missing ones, as in Go.
+ */
+type Check<T> = (payload: z.core.ParsePayload<T>) => void;
+
+function texts(problems: (text: string) => readonly string[]): Check<string> {
+  return (payload) => {
+    if (payload.value === "") return;
+    for (const message of problems(payload.value)) {
+      payload.issues.push({ code: "custom", message, input: payload.value, path: [] });
+    }
+  };
+}
+
+function entries(problem: (key: string, value: string) => string | undefined): Check<Record<string, string>> {
+  return (payload) => {
+    for (const [key, value] of Object.entries(payload.value)) {
+      const message = problem(key, value);
+      if (message !== undefined) payload.issues.push({ code: "custom", message, input: value, path: [key] });
+    }
+  };
+}
+
+function list(problem: string | undefined): readonly string[] {
+  return problem === undefined ? [] : [problem];
+}
+
+export const objectName = texts((text) => list(nameProblem(text)));
+export const objectRef = texts((text) => list(objectRefProblem(text)));
+export const labels = entries(labelProblem);
+
+/** The API server's own limit for all annotations of an object together. */
+const MAX_ANNOTATION_BYTES = 256 * 1024;
+
+export const annotations: Check<Record<string, string>> = (payload) => {
+  entries(annotationProblem)(payload);
+  const bytes = Object.entries(payload.value).reduce((sum, pair) => sum + Buffer.byteLength(pair.join("")), 0);
+  if (bytes <= MAX_ANNOTATION_BYTES) return;
+  const message = `must hold at most ${MAX_ANNOTATION_BYTES} bytes in all`;
+  payload.issues.push({ code: "custom", message, input: payload.value, path: [] });
+};
+
+/** A mount, path or Vault namespace, one slash at either end tolerated. */
+export const vaultPath = texts((text) => checkVaultPath(text));
+
+/** As vaultPath, of a field that must be there. */
+export const requiredVaultPath: Check<string> = (payload) => {
+  if (payload.value !== "") return vaultPath(payload);
+  payload.issues.push({ code: "custom", message: "must not be empty", input: payload.value, path: [] });
+};
+
+export const notEmpty: Check<string> = (payload) => {
+  if (payload.value !== "") return;
+  payload.issues.push({ code: "custom", message: "must not be empty", input: payload.value, path: [] });
+};
+
+/** What is wrong with a Vault address; undefined when it is a base URL. */
+export function addressProblem(text: string): string | undefined {
+  const url = URL.parse(text);
+  if (url === null || !["http:", "https:"].includes(url.protocol)) {
+    return "must be a URL that begins with http:// or https://";
+  }
+  if (url.username !== "" || url.password !== "") return "must not hold a user name or password";
+  if (/[?#]/.test(text)) return "must not have a query or a fragment";
+  if (/[\p{Cc}\s]/u.test(text)) return "must not contain spaces or control characters";
+  return undefined;
+}
+
+export const address: Check<string> = (payload) => {
+  const message = addressProblem(payload.value);
+  if (message !== undefined) payload.issues.push({ code: "custom", message, input: payload.value, path: [] });
+};
+
+const FORBIDDEN_HEADERS: Readonly<Record<string, string>> = {
+  "x-vault-namespace": "is not allowed here: set spec.namespace of the VaultAuth or of the secret",
+  "x-vault-token": "is not allowed here: tokens come from logins",
+  connection: "is not allowed here: it belongs to the transport",
+  "content-length": "is not allowed here: it belongs to the transport",
+  expect: "is not allowed here: it belongs to the transport",
+  host: "is not allowed here: it belongs to the transport",
+  "keep-alive": "is not allowed here: it belongs to the transport",
+  "transfer-encoding": "is not allowed here: it belongs to the transport",
+  upgrade: "is not allowed here: it belongs to the transport",
+};
+
+function headerProblem(key: string, value: string): string | undefined {
+  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(key)) return "is not a header name";
+  // What Node sends as latin1 without a surprise: printable ASCII and tab.
+  if (!/^[\t\x20-\x7e]*$/.test(value)) return "must be printable ASCII";
+  return FORBIDDEN_HEADERS[key.toLowerCase()];
+}
+
+export const headers = entries(headerProblem);

@@ -1,0 +1,58 @@
+/** What Kubernetes takes as names, labels and annotations. Each answers what is wrong, or undefined. */
+
+const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+const QUALIFIED_NAME = /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
+const MAX_LABEL = 63;
+const MAX_SUBDOMAIN = 253;
+
+export function isDnsLabel(text: string): boolean {
+  return text.length <= MAX_LABEL && LABEL.test(text);
+}
+
+export function isDnsSubdomain(text: string): boolean {
+  return text.length <= MAX_SUBDOMAIN && text.split(".").every((part) => LABEL.test(part));
+}
+
+/** The name of a Secret or a ServiceAccount. */
+export function nameProblem(text: string): string | undefined {
+  if (isDnsSubdomain(text)) return undefined;
+  return "must be a Kubernetes name: lower-case letters, digits, - and ., 253 characters at most";
+}
+
+export function qualifiedNameProblem(key: string): string | undefined {
+  const [last = "", prefix, ...rest] = key.split("/").reverse();
+  const isName = last.length <= MAX_LABEL && QUALIFIED_NAME.test(last);
+  if (isName && rest.length === 0 && (prefix === undefined || isDnsSubdomain(prefix))) return undefined;
+  return "is not a valid name: letters, digits, -, _ and ., 63 characters at most, with a DNS name and / before it if need be";
+}
+
+export function labelProblem(key: string, value: string): string | undefined {
+  const problem = qualifiedNameProblem(key);
+  if (problem !== undefined) return problem;
+  if (value === "" || (value.length <= MAX_LABEL && QUALIFIED_NAME.test(value))) return undefined;
+  return "must be a label value: letters, digits, -, _ and ., 63 characters at most, first and last a letter or digit";
+}
+
+/** Annotation names are qualified names whose case does not count. */
+export function annotationProblem(key: string): string | undefined {
+  return qualifiedNameProblem(key.toLowerCase());
+}
+
+export interface ObjectRef {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** `""`, `name` or `namespace/name` (reference 11.1); undefined when it is none of them. */
+export function parseObjectRef(text: string, whenEmpty: ObjectRef, namespace: string): ObjectRef | undefined {
+  if (text === "") return whenEmpty;
+  const parts = text.split("/");
+  const [first = "", second] = parts;
+  const ref = second === undefined ? { namespace, name: first } : { namespace: first, name: second };
+  return parts.length <= 2 && isDnsLabel(ref.namespace) && isDnsSubdomain(ref.name) ? ref : undefined;
+}
+
+export function objectRefProblem(text: string): string | undefined {
+  if (parseObjectRef(text, { namespace: "", name: "" }, "any") !== undefined) return undefined;
+  return 'is an invalid name: must be "name" or "namespace/name"';
+}

@@ -1,0 +1,58 @@
+import type { z } from "zod";
+import { type Complaint, complaintLines, complaintsOf } from "../complaints.ts";
+import { type ErrorCode, SyncError } from "../errors.ts";
+import { secretTransformationSpec } from "./secret-transformation.ts";
+import { vaultAuthSpec } from "./vault-auth.ts";
+import { vaultAuthGlobalSpec } from "./vault-auth-global.ts";
+import { vaultConnectionSpec } from "./vault-connection.ts";
+import { vaultDynamicSecretSpec } from "./vault-dynamic-secret.ts";
+import { vaultPkiSecretSpec } from "./vault-pki-secret.ts";
+import { vaultStaticSecretSpec } from "./vault-static-secret.ts";
+
+/** The schema of each kind's spec: it parses, and the CRD is made of it. */
+export const SPECS = {
+  VaultConnection: vaultConnectionSpec,
+  VaultAuth: vaultAuthSpec,
+  VaultAuthGlobal: vaultAuthGlobalSpec,
+  VaultStaticSecret: vaultStaticSecretSpec,
+  VaultDynamicSecret: vaultDynamicSecretSpec,
+  VaultPKISecret: vaultPkiSecretSpec,
+  SecretTransformation: secretTransformationSpec,
+} as const;
+
+export type DeclaredKind = keyof typeof SPECS;
+export type SpecOf<K extends DeclaredKind> = z.infer<(typeof SPECS)[K]>;
+
+export type Parsed<T> = { readonly spec: T } | { readonly complaints: readonly Complaint[] };
+
+/** Deeper than any resource is; the API server refuses such objects long before. */
+const MAX_DEPTH = 200;
+
+/** Null is unset, as the API server's own clients read it. Undefined when the value nests too deep to be one of ours. */
+function withoutNulls(value: unknown, depth = 0): unknown {
+  if (depth > MAX_DEPTH) return undefined;
+  if (Array.isArray(value)) return value.map((item) => withoutNulls(item, depth + 1));
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).filter(([, item]) => item !== null);
+  return Object.fromEntries(entries.map(([key, item]) => [key, withoutNulls(item, depth + 1)]));
+}
+
+/** A spec as its type, defaults filled in, or everything that is wrong with it. Unknown fields are left aside. */
+export function parseSpec<K extends DeclaredKind>(kind: K, spec: unknown): Parsed<SpecOf<K>> {
+  const input = withoutNulls(spec);
+  const result = SPECS[kind].safeParse(input);
+  if (result.success) return { spec: result.data as SpecOf<K> };
+  return { complaints: complaintsOf(result.error, input) };
+}
+
+/** One error for all complaints: `spec.mount: required; spec.destination.name: …`. */
+export function complaintsError(code: ErrorCode, subject: string, complaints: readonly Complaint[]): SyncError {
+  return new SyncError(code, `${subject} is not valid: ${complaintLines(complaints, ["spec"]).join("; ")}`);
+}
+
+/** As parseSpec, for a declaration: throws SPEC_INVALID. */
+export function mustParseSpec<K extends DeclaredKind>(kind: K, spec: unknown): SpecOf<K> {
+  const parsed = parseSpec(kind, spec);
+  if ("complaints" in parsed) throw complaintsError("SPEC_INVALID", kind, parsed.complaints);
+  return parsed.spec;
+}

@@ -1,0 +1,120 @@
+import { circuitOfVault } from "../circuits.ts";
+import { MINUTE_MS } from "../clock.ts";
+import { parseDuration } from "../duration.ts";
+import { SyncError } from "../errors.ts";
+import { partsOf, type ReferenceKey } from "../keys.ts";
+import { desiredLabels } from "../owner-labels.ts";
+import type { ClusterSettings, Declared, Reference, VaultIdentity, VaultRead } from "../reconcile/ports.ts";
+import { resolveIdentity, trimSlashes } from "./identity.ts";
+import { type LookUp, lookUp } from "./look-up.ts";
+import { mustParseSpec, type SpecOf } from "./parse.ts";
+import { sourceOf } from "./source.ts";
+import { unsupportedIn, unsupportedKind } from "./unsupported.ts";
+
+export { groupOf, sourceOf } from "./source.ts";
+
+/** The Secret that a declaration wants, without its data. */
+export interface Destination {
+  readonly name: string;
+  readonly create: boolean;
+  readonly overwrite: boolean;
+  readonly type: string;
+  /** With the owner's labels when we own it; empty otherwise. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** A VaultStaticSecret with everything that it refers to: no question is left but what Vault and the cluster hold. */
+export interface ResolvedStaticSecret {
+  readonly identity: VaultIdentity;
+  readonly read: VaultRead;
+  /** Index value of what it reads. */
+  readonly source: string;
+  /** Id of the circuit of the Vault that it reads. */
+  readonly circuit: string;
+  readonly destination: Destination;
+  /** Undefined: only a nudge brings it back. */
+  readonly refreshAfterMs: number | undefined;
+  /**
+   * Whether the status shows a MAC. Without it VSO can't compare and writes on every refresh; we compare our own digest all
+   * the same, and write when there is a difference. `secretMAC` stays empty and workloads aren't restarted.
+   */
+  readonly hmac: boolean;
+  readonly excludeRaw: boolean;
+}
+
+/** What came of resolving. `refs` is right in both cases: a change of any of them is worth another try (lease-table 23). */
+export interface Resolution<T> {
+  readonly refs: readonly ReferenceKey[];
+  readonly outcome: T | SyncError;
+}
+
+export interface ResolveInput {
+  readonly declared: Declared;
+  readonly cluster: ClusterSettings;
+  readonly reference: (key: ReferenceKey) => Reference | undefined;
+}
+
+/** How often VSO looks at a static secret that does not say, if it keeps a MAC of it (reference 6). */
+const DEFAULT_REFRESH_MS = MINUTE_MS;
+
+function refreshOf(spec: SpecOf<"VaultStaticSecret">): number | undefined {
+  const declaredMs = parseDuration(spec.refreshAfter ?? "0s") ?? 0;
+  if (declaredMs > 0) return declaredMs;
+  return spec.hmacSecretData ? DEFAULT_REFRESH_MS : undefined;
+}
+
+function destinationOf(spec: SpecOf<"VaultStaticSecret">, uid: string): Destination {
+  const { name, create, overwrite, type, labels = {}, annotations = {} } = spec.destination;
+  if (!create) return { name, create, overwrite: false, type: type || "Opaque", labels: {}, annotations: {} };
+  return { name, create, overwrite, type: type || "Opaque", labels: desiredLabels(labels, uid), annotations };
+}
+
+function readOf(spec: SpecOf<"VaultStaticSecret">, identity: VaultIdentity): VaultRead {
+  const namespace = trimSlashes(spec.namespace ?? "");
+  return {
+    identity,
+    ...(namespace === "" ? {} : { namespace }),
+    mount: trimSlashes(spec.mount),
+    path: trimSlashes(spec.path),
+    engine: spec.type,
+    version: spec.type === "kv-v2" ? (spec.version ?? 0) : 0,
+  };
+}
+
+function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
+  const { declared, cluster } = input;
+  const { kind, namespace } = partsOf(declared.key);
+  if (kind !== "VaultStaticSecret") throw unsupportedKind(kind);
+  const spec = mustParseSpec("VaultStaticSecret", declared.spec);
+  const unsupported = unsupportedIn(spec);
+  if (unsupported) throw unsupported;
+  const identity = resolveIdentity(lookup, spec.vaultAuthRef, namespace, cluster);
+  const read = readOf(spec, identity);
+  return {
+    identity,
+    read,
+    source: sourceOf(read),
+    circuit: circuitOfVault(identity.target.address),
+    destination: destinationOf(spec, declared.uid),
+    refreshAfterMs: refreshOf(spec),
+    hmac: spec.hmacSecretData,
+    excludeRaw: spec.destination.transformation?.excludeRaw ?? false,
+  };
+}
+
+/** A declaration and its references as one value. Never throws a SyncError: it stands in `outcome`, beside the references. */
+export function resolveStaticSecret(input: ResolveInput): Resolution<ResolvedStaticSecret> {
+  const lookup = lookUp(input.cluster.name, input.reference);
+  const outcome = attempt(() => resolve(input, lookup));
+  return { refs: [...lookup.refs], outcome };
+}
+
+function attempt<T>(work: () => T): T | SyncError {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof SyncError) return error;
+    throw error;
+  }
+}

@@ -1,0 +1,19 @@
+import { z } from "zod";
+import { excludes, includes, template, templates, text } from "./shared.ts";
+import { conditions } from "./status.ts";
+
+/** Templates and filters that several resources share (reference 2.8). */
+export const secretTransformationSpec = z.object({
+  templates,
+  sourceTemplates: z.array(template).exactOptional().describe("Templates that others call; they fill no key."),
+  includes,
+  excludes,
+});
+
+export type SecretTransformationSpec = z.infer<typeof secretTransformationSpec>;
+
+export const secretTransformationStatus = z.object({
+  valid: z.boolean().describe("Whether all templates could be read."),
+  error: text("What is wrong."),
+  conditions,
+});

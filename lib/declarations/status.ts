@@ -1,0 +1,37 @@
+import { z } from "zod";
+
+/** What the status subresource may hold. Never parsed, since we write what we read; it becomes part of the CRDs. */
+
+const MAX_MESSAGE = 32_768;
+const MAX_REASON = 1_024;
+const MAX_TYPE = 316;
+
+const REASON = /^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/;
+const CONDITION_TYPE =
+  /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$/;
+
+/** The condition of Kubernetes' own API conventions. */
+const condition = z.object({
+  type: z.string().max(MAX_TYPE).regex(CONDITION_TYPE).describe("What is said to be so or not."),
+  status: z.enum(["True", "False", "Unknown"]).describe("Whether it is so."),
+  reason: z.string().min(1).max(MAX_REASON).regex(REASON).describe("Why, in one word."),
+  message: z.string().max(MAX_MESSAGE).describe("Why, for people."),
+  lastTransitionTime: z.string().meta({ format: "date-time" }).describe("When the status last changed."),
+  observedGeneration: z.int().min(0).exactOptional().describe("The generation that this was said of."),
+});
+
+export const conditions = z.array(condition).exactOptional().describe("How this resource fares.");
+
+export const unixSeconds = z.int().describe("Seconds since 1970.");
+
+export const lastGeneration = z.int().describe("The generation that was last carried out.");
+
+export const secretMAC = z.string().exactOptional().describe("Keyed hash of the Secret's data.");
+
+export const vaultClientMeta = z
+  .object({
+    cacheKey: z.string().exactOptional().describe("Which client of Vault was used."),
+    id: z.string().exactOptional().describe("Hash of the accessor of the client's token."),
+  })
+  .exactOptional()
+  .describe("The client that last talked to Vault for this resource.");

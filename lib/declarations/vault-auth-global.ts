@@ -1,0 +1,39 @@
+import { z } from "zod";
+import * as check from "./checks.ts";
+import { flag, headers, optionalText, textList, textMap, vaultPath } from "./shared.ts";
+import { appRole, aws, gcp, jwt, kubernetes, METHODS } from "./vault-auth-methods.ts";
+
+/** What a method block has here besides the method's own fields. */
+const defaults = {
+  namespace: vaultPath("Vault namespace for this method."),
+  mount: vaultPath("Mount of this method."),
+  params: textMap("Parameters for this method."),
+  headers: headers("HTTP headers for this method."),
+};
+
+/** What VaultAuths have in common (reference 2.4). */
+export const vaultAuthGlobalSpec = z.object({
+  allowedNamespaces: textList("Kubernetes namespaces whose VaultAuths may refer to this besides its own; * is all."),
+  vaultConnectionRef: z
+    .string()
+    .check(check.objectRef)
+    .exactOptional()
+    .describe("VaultConnection for VaultAuths that name none, as if it stood there."),
+  defaultVaultNamespace: vaultPath("Vault namespace for VaultAuths that name none."),
+  defaultAuthMethod: z.enum(METHODS).exactOptional().describe("Login method for VaultAuths that name none."),
+  defaultMount: vaultPath("Mount for VaultAuths that name none."),
+  params: textMap("Parameters for all methods."),
+  headers: headers("HTTP headers for all methods."),
+  kubernetes: kubernetes.extend(defaults).exactOptional(),
+  jwt: jwt.extend(defaults).exactOptional(),
+  appRole: appRole.extend(defaults).exactOptional(),
+  aws: aws.extend(defaults).exactOptional(),
+  gcp: gcp.extend(defaults).exactOptional(),
+});
+
+export type VaultAuthGlobalSpec = z.infer<typeof vaultAuthGlobalSpec>;
+
+export const vaultAuthGlobalStatus = z.object({
+  valid: flag("Whether it could be used."),
+  error: optionalText("What is wrong."),
+});

@@ -1,0 +1,63 @@
+import { z } from "zod";
+import * as check from "./checks.ts";
+import { flag, headers, optionalText, textList, textMap, vaultPath } from "./shared.ts";
+import { conditions } from "./status.ts";
+import { appRole, aws, gcp, jwt, kubernetes, METHODS, storageEncryption } from "./vault-auth-methods.ts";
+
+const strategy = z.enum(["union", "replace", "none"]).exactOptional();
+
+const globalRef = z
+  .object({
+    name: z
+      .string()
+      .regex(/^([a-z0-9.-]{1,253})$/, "must be a Kubernetes name")
+      .exactOptional()
+      .describe("Name of the VaultAuthGlobal."),
+    namespace: z
+      .string()
+      .regex(/^([a-z0-9-]{1,63})$/, "must be the name of a namespace")
+      .exactOptional()
+      .describe("Namespace of the VaultAuthGlobal. Empty: that of this VaultAuth."),
+    mergeStrategy: z
+      .object({
+        headers: strategy.describe("How headers are merged."),
+        params: strategy.describe("How parameters are merged."),
+      })
+      .exactOptional()
+      .describe("How maps of both are merged. Not set: only this VaultAuth's count."),
+    allowDefault: flag("Without a name, take the VaultAuthGlobal that is named default."),
+  })
+  .describe("A VaultAuthGlobal that fills what is not set here.");
+
+/** How to log in to Vault (reference 2.3). */
+export const vaultAuthSpec = z.object({
+  vaultConnectionRef: z
+    .string()
+    .check(check.objectRef)
+    .exactOptional()
+    .describe('VaultConnection: "name" in this namespace or "namespace/name". Empty: the one named default.'),
+  vaultAuthGlobalRef: globalRef.exactOptional(),
+  namespace: vaultPath("Vault namespace of the login, and of reads that name none."),
+  allowedNamespaces: textList(
+    "Kubernetes namespaces whose resources may use this VaultAuth besides its own; * is all.",
+  ),
+  method: z.enum(METHODS).exactOptional().describe("Login method."),
+  mount: vaultPath("Mount of the login method in Vault."),
+  params: textMap("Parameters of the login."),
+  headers: headers("HTTP headers of the login."),
+  kubernetes: kubernetes.exactOptional(),
+  jwt: jwt.exactOptional(),
+  appRole: appRole.exactOptional(),
+  aws: aws.exactOptional(),
+  gcp: gcp.exactOptional(),
+  storageEncryption: storageEncryption.exactOptional(),
+});
+
+export type VaultAuthSpec = z.infer<typeof vaultAuthSpec>;
+
+export const vaultAuthStatus = z.object({
+  valid: flag("Whether everything that it refers to is there."),
+  error: optionalText("What is wrong."),
+  specHash: optionalText("Hash of the spec, merged with the VaultAuthGlobal's."),
+  conditions,
+});

@@ -1,0 +1,22 @@
+import { z } from "zod";
+import * as check from "./checks.ts";
+import { durationText, headers, objectName, optionalText } from "./shared.ts";
+import { conditions } from "./status.ts";
+
+/** Where a Vault is and how to speak with it (reference 2.2). */
+export const vaultConnectionSpec = z.object({
+  address: z.string().check(check.address).describe("Base URL of Vault, such as https://vault.example.com:8200."),
+  headers: headers("HTTP headers of every request. The Vault namespace is not set here."),
+  tlsServerName: optionalText("Name that Vault's certificate must be for, when it isn't the address's."),
+  caCertSecretRef: objectName("Secret in this namespace that holds the CA certificates of Vault under ca.crt."),
+  caCertPath: optionalText("File with CA certificates on an operator's own disk."),
+  skipTLSVerify: z.boolean().default(false).describe("Accept whatever certificate Vault shows."),
+  timeout: durationText("Time-out of one request, such as 30s."),
+});
+
+export type VaultConnectionSpec = z.infer<typeof vaultConnectionSpec>;
+
+export const vaultConnectionStatus = z.object({
+  valid: z.boolean().describe("Whether Vault could be reached."),
+  conditions,
+});

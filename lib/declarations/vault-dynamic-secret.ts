@@ -1,0 +1,66 @@
+import { z } from "zod";
+import {
+  destination,
+  flag,
+  optionalText,
+  refreshAfter,
+  requiredVaultPath,
+  rolloutRestartTargets,
+  text,
+  textMap,
+  vaultAuthRef,
+  vaultNamespace,
+} from "./shared.ts";
+import { conditions, lastGeneration, secretMAC, unixSeconds, vaultClientMeta } from "./status.ts";
+
+const DEFAULT_RENEWAL_PERCENT = 67;
+const MAX_RENEWAL_PERCENT = 90;
+
+/** Credentials that Vault makes for us, with a lease of its own (reference 2.6). */
+export const vaultDynamicSecretSpec = z.object({
+  vaultAuthRef,
+  namespace: vaultNamespace,
+  mount: requiredVaultPath("Mount of the secrets engine."),
+  path: requiredVaultPath("Path in the engine, such as creds/app."),
+  requestHTTPMethod: z.enum(["GET", "POST", "PUT"]).exactOptional().describe("HTTP method of the request. Empty: GET."),
+  params: textMap("Parameters of the request. With any, it is sent as PUT."),
+  renewalPercent: z
+    .int()
+    .min(0)
+    .max(MAX_RENEWAL_PERCENT)
+    .default(DEFAULT_RENEWAL_PERCENT)
+    .describe("Share of the Vault lease after which it is renewed, in percent."),
+  revoke: flag("Revoke the Vault lease when this resource is deleted."),
+  allowStaticCreds: flag("The path is a static role: follow its rotation."),
+  refreshAfter,
+  rolloutRestartTargets,
+  destination,
+});
+
+export type VaultDynamicSecretSpec = z.infer<typeof vaultDynamicSecretSpec>;
+
+export const vaultDynamicSecretStatus = z.object({
+  lastRenewalTime: unixSeconds,
+  lastGeneration,
+  secretLease: z
+    .object({
+      id: text("Vault's id of it."),
+      duration: z.int().describe("Its length in seconds."),
+      renewable: z.boolean().describe("Whether Vault prolongs it."),
+      requestID: text("Id of the request that made it."),
+    })
+    .describe("The Vault lease of the credentials."),
+  staticCredsMetaData: z
+    .object({
+      lastVaultRotation: unixSeconds.exactOptional(),
+      rotationPeriod: z.int().exactOptional().describe("Seconds between rotations."),
+      rotationSchedule: optionalText("Rotations as a cron expression."),
+      ttl: z.int().exactOptional().describe("Seconds to the next rotation."),
+    })
+    .exactOptional()
+    .describe("What Vault said of a static role."),
+  lastRuntimePodUID: optionalText("Who last carried it out."),
+  secretMAC,
+  vaultClientMeta,
+  conditions,
+});

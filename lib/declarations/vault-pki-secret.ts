@@ -1,0 +1,59 @@
+import { z } from "zod";
+import {
+  destination,
+  durationText,
+  flag,
+  optionalText,
+  requiredVaultPath,
+  rolloutRestartTargets,
+  text,
+  textList,
+  vaultAuthRef,
+  vaultNamespace,
+} from "./shared.ts";
+import { conditions, lastGeneration, secretMAC, unixSeconds } from "./status.ts";
+
+/** Durations here may be in days as well. */
+const TTL = /^([0-9]+(\.[0-9]+)?(s|m|h|d))$/;
+
+/** A certificate that Vault issues (reference 2.7). */
+export const vaultPkiSecretSpec = z.object({
+  vaultAuthRef,
+  namespace: vaultNamespace,
+  mount: requiredVaultPath("Mount of the PKI engine."),
+  role: requiredVaultPath("Role to issue with."),
+  issuerRef: optionalText("Issuer. Empty: the role's."),
+  revoke: flag("Revoke a certificate once it was replaced, and when this resource is deleted."),
+  clear: flag("Without destination.create: empty the Secret when this resource is deleted."),
+  expiryOffset: durationText("How long before its end a certificate is replaced."),
+  commonName: optionalText("Common name."),
+  altNames: textList("DNS names and e-mail addresses."),
+  ipSans: textList("IP addresses."),
+  uriSans: textList("URIs."),
+  otherSans: textList("Other names, as OID;UTF8:value."),
+  userIDs: textList("User ids."),
+  ttl: z
+    .string()
+    .regex(TTL, 'must be a number and one of s, m, h, d, such as "30d"')
+    .exactOptional()
+    .describe("Life of the certificate."),
+  notAfter: optionalText("End of the certificate."),
+  excludeCNFromSans: flag("Keep the common name out of the alternative names."),
+  format: optionalText("Format of the certificate."),
+  privateKeyFormat: optionalText("Format of the private key."),
+  rolloutRestartTargets,
+  destination,
+});
+
+export type VaultPkiSecretSpec = z.infer<typeof vaultPkiSecretSpec>;
+
+export const vaultPkiSecretStatus = z.object({
+  serialNumber: optionalText("Serial number of the certificate."),
+  expiration: unixSeconds.exactOptional(),
+  lastGeneration,
+  lastRotation: unixSeconds,
+  secretMAC,
+  valid: z.boolean().describe("Whether a certificate could be issued."),
+  error: text("What is wrong."),
+  conditions,
+});

@@ -1,0 +1,36 @@
+import { z } from "zod";
+import {
+  destination,
+  flag,
+  refreshAfter,
+  requiredVaultPath,
+  rolloutRestartTargets,
+  vaultAuthRef,
+  vaultNamespace,
+} from "./shared.ts";
+import { conditions, lastGeneration, secretMAC, vaultClientMeta } from "./status.ts";
+
+/** A path of a kv engine that becomes a Secret (reference 2.5). */
+export const vaultStaticSecretSpec = z.object({
+  vaultAuthRef,
+  namespace: vaultNamespace,
+  mount: requiredVaultPath("Mount of the kv engine."),
+  path: requiredVaultPath("Path in the kv engine."),
+  type: z.enum(["kv-v1", "kv-v2"]).describe("Version of the kv engine."),
+  version: z.int().min(0).exactOptional().describe("Version of the secret to keep to, kv-v2 only. 0 is the latest."),
+  refreshAfter,
+  hmacSecretData: z
+    .boolean()
+    .default(true)
+    .describe("Keep a hash of the data in the status, to notice changes on either side."),
+  rolloutRestartTargets,
+  destination,
+  syncConfig: z
+    .object({ instantUpdates: flag("Follow Vault's events besides asking it again and again.") })
+    .exactOptional()
+    .describe("How changes are noticed."),
+});
+
+export type VaultStaticSecretSpec = z.infer<typeof vaultStaticSecretSpec>;
+
+export const vaultStaticSecretStatus = z.object({ lastGeneration, secretMAC, vaultClientMeta, conditions });
