@@ -1,6 +1,9 @@
 /** What was asked of which Vault: the words of every message about it. Never holds data. */
 export interface Asked {
+  /** Printable: without a user or password. */
   readonly address: string;
+  /** What opens when this Vault is out of reach. */
+  readonly circuit: string;
   readonly namespace: string | undefined;
   readonly method: "GET" | "POST";
   /** Behind `/v1/`, as people write it. */
@@ -12,11 +15,6 @@ export interface Asked {
 export function describe(asked: Asked): string {
   const namespace = asked.namespace ? ` (namespace ${asked.namespace})` : "";
   return `${asked.method} ${asked.path} of ${asked.address}${namespace}`;
-}
-
-/** The id of the circuit of one Vault: its syncs wait together while it is out of reach (lease-table 16). */
-export function circuitOfVault(address: string): string {
-  return `vault:${address.replace(/\/+$/, "")}`;
 }
 
 /** An address as messages show it: without the user and password that somebody may have put there. */

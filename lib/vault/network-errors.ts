@@ -1,5 +1,5 @@
 import { SyncError } from "../errors.ts";
-import { type Asked, circuitOfVault, describe } from "./asked.ts";
+import { type Asked, describe } from "./asked.ts";
 
 const TLS_CODE =
   /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|EPROTO)/;
@@ -44,7 +44,7 @@ export function networkError(error: unknown, asked: Asked): unknown {
 /** This Vault is out of reach, whatever was asked of it. */
 export function unavailable(asked: Asked, why: string, cause: object, retryAfterMs?: number): SyncError {
   return new SyncError("VAULT_UNAVAILABLE", `${describe(asked)} failed: Vault is out of reach (${why})`, {
-    circuit: circuitOfVault(asked.address),
+    circuit: asked.circuit,
     cause,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   });

@@ -1,10 +1,11 @@
+import { circuitOfVault } from "../circuits.ts";
 import { type Clock, MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { VaultTarget } from "../reconcile/ports.ts";
 import type { SecretValue } from "../secret-value.ts";
 import { VERSION } from "../version.ts";
 import type { VaultAnswer } from "./answer.ts";
-import { type Asked, circuitOfVault, describe, printableAddress } from "./asked.ts";
+import { type Asked, describe, printableAddress } from "./asked.ts";
 import { type Connection, connect, connectionKey } from "./connection.ts";
 import { type Slots, slots } from "./slots.ts";
 
@@ -65,7 +66,7 @@ export function vaultClient(options: { readonly clock: Clock; readonly maxConnec
         return exchange(connection, target, question, asked, signal);
       };
       try {
-        return await queueOf(circuitOfVault(target.address)).run(work, signal);
+        return await queueOf(asked.circuit).run(work, signal);
       } catch (error) {
         if (error instanceof SyncError || !signal.aborted) throw error;
         throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: no time left`);
@@ -81,7 +82,8 @@ export function vaultClient(options: { readonly clock: Clock; readonly maxConnec
 
 export function askedOf(target: VaultTarget, question: VaultQuestion): Asked {
   const { method, path, namespace, purpose } = question;
-  return { address: printableAddress(target.address), namespace, method, path, purpose };
+  const { address } = target;
+  return { address: printableAddress(address), circuit: circuitOfVault(address), namespace, method, path, purpose };
 }
 
 async function exchange(

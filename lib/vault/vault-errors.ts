@@ -1,7 +1,7 @@
 import { type ErrorCode, SyncError } from "../errors.ts";
 import { isLosslessObject, type LosslessObject, parseLossless } from "../lossless.ts";
 import type { VaultAnswer } from "./answer.ts";
-import { type Asked, circuitOfVault, describe } from "./asked.ts";
+import { type Asked, describe } from "./asked.ts";
 
 /**
  * What Vault's own errors mean, in our words: its text is never repeated, since plugins put what they were given into it.
@@ -45,7 +45,7 @@ export function answerError(asked: Asked, answer: VaultAnswer): SyncError {
   const message = `${describe(asked)} ${says} (${answer.status}${hint ? `: ${hint}` : ""})`;
   return new SyncError(code, message, {
     cause: { status: answer.status },
-    ...(outage && { circuit: circuitOfVault(asked.address) }),
+    ...(outage && { circuit: asked.circuit }),
     ...(answer.retryAfterMs !== undefined && { retryAfterMs: answer.retryAfterMs }),
   });
 }
@@ -54,7 +54,7 @@ export function answerError(asked: Asked, answer: VaultAnswer): SyncError {
 export function sealedError(asked: Asked, isInitialized: boolean): SyncError {
   const state = isInitialized ? "sealed" : "not initialised";
   return new SyncError("VAULT_SEALED", `Vault at ${asked.address} is ${state}`, {
-    circuit: circuitOfVault(asked.address),
+    circuit: asked.circuit,
   });
 }
 
