@@ -1,0 +1,220 @@
+import type { Dispatcher } from "undici";
+import manifest from "../../package.json" with { type: "json" };
+import { type Clock, SECOND_MS } from "../clock.ts";
+import { SyncError } from "../errors.ts";
+import type { Log } from "../reconcile/ports.ts";
+import type { Connection } from "./connection.ts";
+import { LineTooLong, linesOf } from "./json-lines.ts";
+import { type KubeCall, methodOf, objectOf, pathOf } from "./kube-call.ts";
+import type { ClusterAccess } from "./kube-config.ts";
+import { codeOf, connectionFailure, refusalOf } from "./kube-errors.ts";
+import { failureOf, type KubeFailure } from "./kube-failure.ts";
+import { type RequestCounts, requestCounts } from "./request-counts.ts";
+import { sessions } from "./sessions.ts";
+import { isShape, type Shape } from "./shapes.ts";
+
+export type { ClusterAccess } from "./kube-config.ts";
+
+/** Below the 10 s that callers allow a call, so that a silent cluster is KUBE_UNREACHABLE and not just late. */
+const TIMEOUT_MS = 8 * SECOND_MS;
+
+/** Longer than any object that etcd takes (1.5 MiB), also after escaping. */
+const MAX_LINE_BYTES = 8 * 1024 * 1024;
+
+const USER_AGENT = `keyferry/${manifest.version}`;
+
+export interface ClusterClientsOptions {
+  /** Where a cluster is and how to log in: asked at its first request, after a refused login, and when it says it ends. */
+  resolve(cluster: string): ClusterAccess | Promise<ClusterAccess>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Of a whole request with its answer, in ms; for a watch, until it begins. */
+  readonly timeoutMs?: number;
+}
+
+/** Either what was asked for or why not. Failures of the connection itself are thrown. */
+export type KubeAnswer<T> = { readonly object: T } | { readonly failure: KubeFailure };
+
+/** The one way to the API servers: a lean request over a pool of connections per cluster. */
+export interface ClusterClients {
+  send(call: KubeCall, signal: AbortSignal): Promise<KubeAnswer<Shape>>;
+  /** Lines of a watch, each parsed, for at most `limitMs`. Aborting throws DEADLINE_EXCEEDED, a broken connection KUBE_UNREACHABLE. */
+  stream(call: KubeCall, limitMs: number, signal: AbortSignal): Promise<KubeAnswer<AsyncIterable<Shape>>>;
+  readonly requests: RequestCounts;
+  close(): void;
+}
+
+/** The object, or the refusal thrown under its name (kubernetes-rules 13). */
+export function accepted<T>(call: KubeCall, answer: KubeAnswer<T>): T {
+  if ("failure" in answer) throw refusalOf(call, answer.failure);
+  return answer.object;
+}
+
+export function clusterClients(options: ClusterClientsOptions): ClusterClients {
+  const { log, timeoutMs = TIMEOUT_MS } = options;
+  const connections = sessions({ ...options, timeoutMs });
+  const { counts, counted } = requestCounts();
+
+  const once = async (call: KubeCall, pool: Pool, wait: Wait): Promise<Answer> => {
+    const connection = await orAborted(connections.get(call.cluster), wait.signal);
+    counted(call);
+    const answer = await dispatch(call, connection, pool, wait.signal);
+    if (answer.statusCode !== 401) return answer;
+    await connections.drop(call.cluster, connection);
+    return answer;
+  };
+
+  /** A refused login is tried once more with fresh credentials; so is a connection that was closed while it was idle. */
+  const twice = async (call: KubeCall, pool: Pool, wait: Wait): Promise<Answer> => {
+    try {
+      const answer = await once(call, pool, wait);
+      if (answer.statusCode !== 401) return answer;
+      await answer.body.dump();
+      log.info("cluster-login-refused", { cluster: call.cluster });
+    } catch (error) {
+      // Every request of ours may be repeated: it has preconditions or a name of its own.
+      if (wait.signal.aborted || !CLOSED.has(codeOf(error) ?? "")) throw error;
+    }
+    return once(call, pool, wait);
+  };
+
+  return {
+    async send(call, signal) {
+      const wait = waiting(signal, timeoutMs);
+      try {
+        const { statusCode, headers, body } = await twice(call, "requests", wait);
+        return read(call, statusCode, await body.text(), headers["retry-after"]);
+      } catch (error) {
+        throw wait.failed(call, error);
+      } finally {
+        wait.end();
+      }
+    },
+    async stream(call, limitMs, signal) {
+      const wait = waiting(signal, timeoutMs);
+      try {
+        const { statusCode, headers, body } = await twice(call, "watches", wait);
+        if (statusCode === 200) {
+          wait.extend(limitMs);
+          return { object: parsedLines(call, body, wait) };
+        }
+        const answer = read(call, statusCode, await body.text(), headers["retry-after"]);
+        wait.end();
+        if ("failure" in answer) return answer;
+        throw new SyncError("KUBE_ANSWER_INVALID", `cluster ${call.cluster} answered a watch with HTTP ${statusCode}`);
+      } catch (error) {
+        wait.end();
+        throw wait.failed(call, error);
+      }
+    },
+    requests: counts,
+    close: () => connections.close(),
+  };
+}
+
+type Answer = Dispatcher.ResponseData;
+type Pool = "requests" | "watches";
+
+/** How undici and Node say that the other side closed the connection. */
+const CLOSED = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
+
+function dispatch(call: KubeCall, connection: Connection, pool: Pool, signal: AbortSignal): Promise<Answer> {
+  const { origin, prefix, headers } = connection;
+  return connection[pool].request({
+    origin,
+    path: `${prefix}${pathOf(call)}`,
+    method: methodOf(call),
+    headers: {
+      ...headers,
+      "user-agent": USER_AGENT,
+      accept: call.accept ?? "application/json",
+      ...(call.body !== undefined && { "content-type": call.contentType ?? "application/json" }),
+    },
+    body: call.body === undefined ? null : JSON.stringify(call.body),
+    signal,
+  });
+}
+
+function read(
+  call: KubeCall,
+  http: number,
+  text: string,
+  retryAfter: string | string[] | undefined,
+): KubeAnswer<Shape> {
+  const body = parsed(text);
+  if (http >= 200 && http < 300) {
+    if (isShape(body)) return { object: body };
+    throw new SyncError("KUBE_ANSWER_INVALID", `cluster ${call.cluster} answered what is not JSON: check its address`);
+  }
+  return { failure: failureOf(http, body ?? text, typeof retryAfter === "string" ? retryAfter : undefined) };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+async function* parsedLines(call: KubeCall, body: AsyncIterable<Uint8Array>, wait: Wait): AsyncGenerator<Shape> {
+  try {
+    for await (const line of linesOf(body, MAX_LINE_BYTES)) {
+      const event = parsed(line);
+      if (!isShape(event)) throw new SyncError("KUBE_ANSWER_INVALID", `${objectOf(call)}: a watch line is not JSON`);
+      yield event;
+    }
+  } catch (error) {
+    throw wait.failed(call, error);
+  } finally {
+    wait.end();
+  }
+}
+
+function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  if (signal.aborted) reject(signal.reason);
+  signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  return Promise.race([work, aborted]);
+}
+
+/** Two ends of a wait, the caller's and our own, and which of them it was. */
+interface Wait {
+  readonly signal: AbortSignal;
+  /** Starts our own end anew, this far from now. */
+  extend(ms: number): void;
+  end(): void;
+  /** The name of what went wrong; an error that is not about the connection stays what it is: a bug. */
+  failed(call: KubeCall, error: unknown): unknown;
+}
+
+class TimedOut extends Error {
+  readonly code = "ETIMEDOUT";
+}
+
+function waiting(caller: AbortSignal, timeoutMs: number): Wait {
+  const controller = new AbortController();
+  const abort = (): void => controller.abort();
+  let timer = setTimeout(abort, timeoutMs);
+  if (caller.aborted) abort();
+  caller.addEventListener("abort", abort, { once: true });
+  return {
+    signal: controller.signal,
+    extend(ms) {
+      clearTimeout(timer);
+      timer = setTimeout(abort, ms);
+    },
+    end() {
+      clearTimeout(timer);
+      caller.removeEventListener("abort", abort);
+    },
+    failed(call, error) {
+      if (caller.aborted)
+        return new SyncError("DEADLINE_EXCEEDED", `no time was left to ${call.verb} ${objectOf(call)}`);
+      if (error instanceof LineTooLong) {
+        return new SyncError("KUBE_ANSWER_INVALID", `${objectOf(call)}: ${error.message}`);
+      }
+      return connectionFailure(call.cluster, controller.signal.aborted ? new TimedOut("no answer in time") : error);
+    },
+  };
+}

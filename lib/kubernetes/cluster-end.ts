@@ -1,0 +1,83 @@
+import { SECOND_MS } from "../clock.ts";
+import type { ClusterEnd, KindRef, ListOptions } from "../reconcile/ports.ts";
+import { accepted, type ClusterClients } from "./cluster-client.ts";
+import { installations } from "./installation.ts";
+import type { KubeCall } from "./kube-call.ts";
+import { isExpired, isUnknownKind } from "./kube-failure.ts";
+import { seenResource } from "./resource-object.ts";
+import { metadataOf, shapeAt, shapesAt, textAt } from "./shapes.ts";
+import { watchEvent } from "./watch-events.ts";
+
+const NAMESPACE: KindRef = { group: "", version: "v1", resource: "namespaces", kind: "Namespace" };
+const PAGE = 500;
+
+/** The API server ends a watch itself; this much later we do. */
+const WATCH_GRACE_MS = 10 * SECOND_MS;
+
+/** Metadata only, and nothing else is taken instead: an answer with a Secret's data must not come about by accident. */
+function metadataAs(kind: string): string {
+  return `application/json;as=${kind};g=meta.k8s.io;v=v1`;
+}
+
+/** What discovery reads of clusters. */
+export function clusterEnd({ clients }: { clients: ClusterClients }): ClusterEnd {
+  return {
+    async identity(cluster, signal) {
+      const accept = metadataAs("PartialObjectMetadata");
+      const call: KubeCall = { cluster, verb: "get", kind: NAMESPACE, name: "kube-system", accept };
+      return metadataOf(accepted(call, await clients.send(call, signal)), "namespace kube-system").uid;
+    },
+
+    async list(cluster, kind, options, page, signal) {
+      const query = { limit: `${PAGE}`, ...selection(options), ...(page !== undefined && { continue: page }) };
+      const call: KubeCall = { ...scope(cluster, kind, options, "PartialObjectMetadataList"), verb: "list", query };
+      const answer = await clients.send(call, signal);
+      if ("failure" in answer && isUnknownKind(answer.failure)) return undefined;
+      const list = accepted(call, answer);
+      const metadata = shapeAt(list, "metadata");
+      const next = textAt(metadata, "continue");
+      return {
+        items: shapesAt(list, "items").map((item) => seenResource(kind, item)),
+        resourceVersion: textAt(metadata, "resourceVersion") ?? "",
+        ...(next && { continue: next }),
+      };
+    },
+
+    async *watch(cluster, kind, options, { resourceVersion, seconds }, signal) {
+      const query = {
+        watch: "true",
+        allowWatchBookmarks: "true",
+        timeoutSeconds: `${seconds}`,
+        resourceVersion,
+        ...selection(options),
+      };
+      const call: KubeCall = { ...scope(cluster, kind, options, "PartialObjectMetadata"), verb: "watch", query };
+      const answer = await clients.stream(call, seconds * SECOND_MS + WATCH_GRACE_MS, signal);
+      // A kind that is not served any more is the list's to tell; here it means: list again.
+      if ("failure" in answer && (isExpired(answer.failure) || isUnknownKind(answer.failure))) {
+        yield { type: "EXPIRED" };
+        return;
+      }
+      for await (const line of accepted(call, answer)) {
+        const event = watchEvent(call, kind, line);
+        yield event;
+        if (event.type === "EXPIRED") return;
+      }
+    },
+
+    installation: installations(clients),
+  };
+}
+
+function scope(cluster: string, kind: KindRef, options: ListOptions, as: string) {
+  return {
+    cluster,
+    kind,
+    ...(options.namespace !== undefined && { namespace: options.namespace }),
+    ...(options.metadataOnly && { accept: metadataAs(as) }),
+  };
+}
+
+function selection({ labelSelector }: ListOptions): { labelSelector?: string } {
+  return labelSelector === undefined ? {} : { labelSelector };
+}

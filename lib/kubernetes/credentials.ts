@@ -1,0 +1,78 @@
+import { SyncError } from "../errors.ts";
+import { SECRET } from "../kinds.ts";
+import type { CredentialRef, CredentialSource, KindRef, SecretCredential } from "../reconcile/ports.ts";
+import { SecretValue } from "../secret-value.ts";
+import { accepted, type ClusterClients, type KubeAnswer } from "./cluster-client.ts";
+import { type KubeCall, objectOf } from "./kube-call.ts";
+import { isAbsent } from "./kube-failure.ts";
+import { type Shape, shapeAt, textAt, textsAt } from "./shapes.ts";
+
+const SERVICE_ACCOUNT: KindRef = { group: "", version: "v1", resource: "serviceaccounts", kind: "ServiceAccount" };
+
+/** Below this the API server refuses (kubernetes-rules 19). */
+const MIN_EXPIRATION_SECONDS = 600;
+
+/** What logins to Vault need from clusters: service account tokens, and keys of Secrets. */
+export function credentialSource({ clients }: { clients: ClusterClients }): CredentialSource {
+  return {
+    credential: (ref, signal) =>
+      ref.kind === "serviceAccount" ? token(clients, ref, signal) : secretKey(clients, ref, signal),
+  };
+}
+
+async function token(
+  clients: ClusterClients,
+  ref: CredentialRef & { kind: "serviceAccount" },
+  signal: AbortSignal,
+): Promise<SecretCredential> {
+  const { cluster, namespace, name, audiences } = ref;
+  const spec = {
+    expirationSeconds: Math.max(ref.expirationSeconds, MIN_EXPIRATION_SECONDS),
+    // None: the API server's own.
+    ...(audiences.length > 0 && { audiences }),
+  };
+  const body = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec };
+  const call: KubeCall = {
+    cluster,
+    verb: "create",
+    kind: SERVICE_ACCOUNT,
+    subresource: "token",
+    namespace,
+    name,
+    body,
+  };
+  const status = shapeAt(present(call, await clients.send(call, signal)), "status");
+  const value = textAt(status, "token");
+  const expiresAt = Date.parse(textAt(status, "expirationTimestamp") ?? "");
+  if (!value || Number.isNaN(expiresAt)) {
+    throw new SyncError(
+      "KUBE_ANSWER_INVALID",
+      `cluster ${cluster} answered no token of ServiceAccount ${namespace}/${name}`,
+    );
+  }
+  return { value: SecretValue.of(value), expiresAt };
+}
+
+async function secretKey(
+  clients: ClusterClients,
+  { cluster, namespace, name, key }: CredentialRef & { kind: "secret" },
+  signal: AbortSignal,
+): Promise<SecretCredential> {
+  const call: KubeCall = { cluster, verb: "get", kind: SECRET, namespace, name };
+  const value = textsAt(present(call, await clients.send(call, signal)), "data")[key];
+  if (value === undefined) {
+    throw new SyncError(
+      "REFERENCE_MISSING",
+      `Secret ${namespace}/${name} in cluster ${cluster} has no key ${key}: add it`,
+    );
+  }
+  return { value: SecretValue.of(Buffer.from(value, "base64")) };
+}
+
+/** What a login refers to and nobody made is the declaration's problem, whichever part is missing. */
+function present(call: KubeCall, answer: KubeAnswer<Shape>): Shape {
+  if ("failure" in answer && isAbsent(answer.failure, "namespaces")) {
+    throw new SyncError("REFERENCE_MISSING", `there is no namespace for ${objectOf(call)}`);
+  }
+  return accepted(call, answer);
+}

@@ -1,0 +1,31 @@
+/** One line was longer than allowed. */
+export class LineTooLong extends Error {}
+
+const NEWLINE = 0x0a;
+
+/** Splits a stream of bytes into lines of at most `limit` bytes, keeping no more than one line and one chunk. */
+export async function* linesOf(chunks: AsyncIterable<Uint8Array>, limit: number): AsyncGenerator<string> {
+  let parts: Uint8Array[] = [];
+  let length = 0;
+  const take = (part: Uint8Array): void => {
+    length += part.byteLength;
+    if (length > limit) throw new LineTooLong(`a line is longer than ${limit} bytes`);
+    parts.push(part);
+  };
+  const line = (): string => {
+    const text = Buffer.concat(parts, length).toString("utf8");
+    parts = [];
+    length = 0;
+    return text;
+  };
+  for await (const chunk of chunks) {
+    let from = 0;
+    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, from)) {
+      take(chunk.subarray(from, end));
+      from = end + 1;
+      if (length > 0) yield line();
+    }
+    if (from < chunk.byteLength) take(chunk.subarray(from));
+  }
+  if (length > 0) yield line();
+}

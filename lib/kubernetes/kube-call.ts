@@ -1,0 +1,60 @@
+import type { KindRef } from "../reconcile/ports.ts";
+
+/** One request to an API server, in Kubernetes' own words, so that refusals and counters can name it. */
+export interface KubeCall {
+  readonly cluster: string;
+  readonly verb: "get" | "list" | "watch" | "create" | "patch" | "delete";
+  readonly kind: KindRef;
+  readonly subresource?: string;
+  /** Missing: all namespaces, or a kind that has none. */
+  readonly namespace?: string;
+  readonly name?: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly accept?: string;
+  readonly contentType?: string;
+  readonly body?: unknown;
+}
+
+export type HttpMethod = "GET" | "POST" | "PATCH" | "DELETE";
+
+const METHODS: Readonly<Record<KubeCall["verb"], HttpMethod>> = {
+  get: "GET",
+  list: "GET",
+  watch: "GET",
+  create: "POST",
+  patch: "PATCH",
+  delete: "DELETE",
+};
+
+export function methodOf(call: KubeCall): HttpMethod {
+  return METHODS[call.verb];
+}
+
+/** Path and query below the server's address. */
+export function pathOf(call: KubeCall): string {
+  const { group, version, resource } = call.kind;
+  const parts = group === "" ? ["", "api", version] : ["", "apis", group, version];
+  if (call.namespace !== undefined) parts.push("namespaces", encodeURIComponent(call.namespace));
+  parts.push(resource);
+  if (call.name !== undefined) parts.push(encodeURIComponent(call.name));
+  if (call.subresource !== undefined) parts.push(call.subresource);
+  const query = call.query === undefined ? "" : `?${new URLSearchParams(call.query)}`;
+  return `${parts.join("/")}${query}`;
+}
+
+/** `secrets`, `vaultstaticsecrets/status`: as roles name it. */
+export function resourceOf(call: KubeCall): string {
+  return call.subresource === undefined ? call.kind.resource : `${call.kind.resource}/${call.subresource}`;
+}
+
+/** `secrets pay/db in cluster prod-eu`: for messages. */
+export function objectOf(call: KubeCall): string {
+  const name = [call.namespace, call.name].filter((part) => part !== undefined).join("/");
+  return `${resourceOf(call)}${name === "" ? "" : ` ${name}`} in cluster ${call.cluster}`;
+}
+
+/** `patch secrets in namespace pay of cluster prod-eu`: the permission that a call needs. */
+export function permissionOf(call: KubeCall): string {
+  const place = call.namespace === undefined ? "" : ` in namespace ${call.namespace}`;
+  return `${call.verb} ${resourceOf(call)}${place} of cluster ${call.cluster}`;
+}

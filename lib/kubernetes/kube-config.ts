@@ -1,0 +1,81 @@
+import { readFile } from "node:fs/promises";
+import { dirname, isAbsolute, join } from "node:path";
+import { KubeConfig } from "@kubernetes/client-node";
+import { parse } from "yaml";
+import type { EpochMs } from "../clock.ts";
+import { SyncError } from "../errors.ts";
+import { codeOf } from "./kube-errors.ts";
+import { isShape, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
+
+/** How to reach one cluster: a kubeconfig as text or as a file, and which of its contexts (missing: its current one). */
+export interface ClusterAccess {
+  readonly kubeConfig: { readonly text: string } | { readonly path: string };
+  readonly context?: string;
+  /** When what is inside stops being good: it is asked for anew before that. */
+  readonly expiresAt?: EpochMs;
+}
+
+/** Reads a kubeconfig as kubectl does. Nothing else is looked at: no KUBECONFIG, no home folder, no pod's own account. */
+export async function loadKubeConfig(cluster: string, access: ClusterAccess): Promise<KubeConfig> {
+  const { kubeConfig: source, context } = access;
+  const text = "text" in source ? source.text : await read(cluster, source.path);
+  const folder = "text" in source ? undefined : dirname(source.path);
+  const config = new KubeConfig();
+  try {
+    config.loadFromString(JSON.stringify(completed(parse(text), folder)));
+    if (folder !== undefined) config.makePathsAbsolute(folder);
+  } catch (error) {
+    // The error's text is not shown: it quotes the file, and the file holds keys.
+    throw invalid(cluster, "is not valid", error);
+  }
+  if (context !== undefined) config.setCurrentContext(context);
+  const name = config.getCurrentContext() ?? "";
+  if (!config.contexts.some((candidate) => candidate.name === name)) throw invalid(cluster, `has no context "${name}"`);
+  const target = config.getCurrentCluster();
+  if (!target) throw invalid(cluster, `lacks the cluster of context "${name}"`);
+  if (!isServer(target.server, target.skipTLSVerify))
+    throw invalid(cluster, "needs a server that starts with https://");
+  if (!config.getCurrentUser()) throw invalid(cluster, `lacks the user of context "${name}"`);
+  return config;
+}
+
+/** Plain HTTP only where TLS is waived by name: what is sent holds secrets. */
+function isServer(server: string, skipTlsVerify: boolean): boolean {
+  return URL.canParse(server) && (server.startsWith("https://") || (server.startsWith("http://") && skipTlsVerify));
+}
+
+async function read(cluster: string, path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    throw invalid(cluster, `${path} can't be read (${codeOf(error) ?? "unknown"})`, error);
+  }
+}
+
+function invalid(cluster: string, complaint: string, cause?: unknown): SyncError {
+  return new SyncError("REFERENCE_INVALID", `cluster ${cluster}: its kubeconfig ${complaint}`, { cause });
+}
+
+/** Adds what client-node leaves out: `tokenFile`, which it does not know, and what exec plugins are told. */
+function completed(document: unknown, folder: string | undefined): unknown {
+  if (!isShape(document)) throw new Error("not an object");
+  const users = shapesAt(document, "users").map((entry) => ({
+    ...entry,
+    user: completedUser(shapeAt(entry, "user"), folder),
+  }));
+  return { ...document, users };
+}
+
+function completedUser(user: Shape, folder: string | undefined): Shape {
+  const { exec, tokenFile, ...rest } = user;
+  const absolute = (path: string): string => (folder === undefined || isAbsolute(path) ? path : join(folder, path));
+  if (typeof tokenFile === "string" && rest.token === undefined) {
+    return { ...rest, "auth-provider": { name: "tokenFile", config: { tokenFile: absolute(tokenFile) } } };
+  }
+  if (!isShape(exec)) return user;
+  const command = textAt(exec, "command") ?? "";
+  const info = { apiVersion: exec.apiVersion, kind: "ExecCredential", spec: { interactive: false } };
+  const env = [...shapesAt(exec, "env"), { name: "KUBERNETES_EXEC_INFO", value: JSON.stringify(info) }];
+  // kubectl: a command with a slash is found beside the kubeconfig, any other one on PATH.
+  return { ...rest, exec: { ...exec, env, command: command.includes("/") ? absolute(command) : command } };
+}

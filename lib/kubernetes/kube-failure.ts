@@ -1,0 +1,62 @@
+import { SECOND_MS } from "../clock.ts";
+import { isShape, numberAt, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
+
+/** Why an API server said no. Its messages are not kept: they can hold data (kubernetes-rules 14). */
+export interface KubeFailure {
+  /** HTTP status, or the code of an ERROR event in a watch. */
+  readonly http: number;
+  /** Missing: the answer was not a Status, so something in front of the API server gave it. */
+  readonly status?: KubeStatus;
+  readonly retryAfterMs?: number;
+}
+
+export interface KubeStatus {
+  readonly reason: string;
+  /** `details.kind`: what was refused or is missing; empty when there were no details. */
+  readonly kind: string;
+  readonly causes: readonly { readonly field: string; readonly reason: string }[];
+  /** A resource quota refused it: the one thing that only the message tells (a role's refusal has the same details). */
+  readonly quota: boolean;
+}
+
+/** What an API server says of a path whose API group it does not know; of a kind in a known group it sends a Status. */
+const NO_SUCH_PATH = "404 page not found";
+
+/** Reads a refusal: the answer's code, its body (parsed if it was JSON), and its Retry-After header in seconds. */
+export function failureOf(http: number, body: unknown, retryAfter?: string): KubeFailure {
+  const isNoSuchPath = http === 404 && typeof body === "string" && body.trim() === NO_SUCH_PATH;
+  const status = isNoSuchPath ? {} : isShape(body) && body.kind === "Status" ? body : undefined;
+  if (status === undefined) return { http, ...pause(Number(retryAfter)) };
+  const seconds = numberAt(shapeAt(status, "details"), "retryAfterSeconds") ?? Number(retryAfter);
+  return { http, status: statusOf(status), ...pause(seconds) };
+}
+
+function statusOf(body: Shape): KubeStatus {
+  const details = shapeAt(body, "details");
+  const causes = shapesAt(details, "causes");
+  return {
+    reason: textAt(body, "reason") ?? "",
+    kind: textAt(details, "kind") ?? "",
+    causes: causes.map((cause) => ({ field: textAt(cause, "field") ?? "", reason: textAt(cause, "reason") ?? "" })),
+    quota: (textAt(body, "message") ?? "").includes(" is forbidden: exceeded quota: "),
+  };
+}
+
+function pause(seconds: number): { retryAfterMs?: number } {
+  return Number.isFinite(seconds) && seconds > 0 ? { retryAfterMs: seconds * SECOND_MS } : {};
+}
+
+/** The named object is not there. Never true for a missing kind or namespace (lease-table 18). */
+export function isAbsent(failure: KubeFailure, resource: string): boolean {
+  return failure.http === 404 && failure.status?.kind === resource;
+}
+
+/** The cluster does not serve the kind at all. */
+export function isUnknownKind(failure: KubeFailure): boolean {
+  return failure.http === 404 && failure.status?.kind === "";
+}
+
+/** The cursor, or a list's continue token, is too old. */
+export function isExpired(failure: KubeFailure): boolean {
+  return failure.http === 410;
+}

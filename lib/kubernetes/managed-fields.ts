@@ -1,0 +1,63 @@
+import { fingerprint } from "../digest.ts";
+import type { ManagedFields } from "../reconcile/ports.ts";
+import { isShape, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
+
+/** Our field manager's name. */
+export const MANAGER = "keyferry";
+
+const OWNER_LABEL = "f:secrets.hashicorp.com/vso-ownerRefUID";
+
+const isOurs = (entry: Shape): boolean => textAt(entry, "manager") === MANAGER;
+
+/** VSO's entry is known by what it owns: its manager's name is its binary's, and that changes (kubernetes-rules 3). */
+function isVso(entry: Shape): boolean {
+  const labels = shapeAt(shapeAt(shapeAt(entry, "fieldsV1"), "f:metadata"), "f:labels");
+  return !isOurs(entry) && OWNER_LABEL in labels;
+}
+
+/** The data keys that an entry owns. */
+function dataKeysOf(entry: Shape): readonly string[] {
+  const fields = Object.keys(shapeAt(shapeAt(entry, "fieldsV1"), "f:data"));
+  return fields.filter((field) => field.startsWith("f:")).map((field) => field.slice("f:".length));
+}
+
+/** What `metadata.managedFields` say of a Secret, without their times (kubernetes-rules 10). */
+export function managedFieldsOf(metadata: Shape): ManagedFields {
+  const entries = shapesAt(metadata, "managedFields");
+  const ours = entries.filter(isOurs);
+  const foreign = new Set(entries.filter((entry) => !isOurs(entry)).flatMap(dataKeysOf));
+  const written = ours.map(
+    (entry) => `${textAt(entry, "operation") ?? ""} ${JSON.stringify(shapeAt(entry, "fieldsV1"))}`,
+  );
+  return {
+    fingerprint: fingerprint(...written.sort(), "others", ...[...foreign].sort()),
+    ours: ours.length > 0,
+    vso: entries.some(isVso),
+  };
+}
+
+/** The data keys that we own. */
+export function ourDataKeys(metadata: Shape): ReadonlySet<string> {
+  return new Set(shapesAt(metadata, "managedFields").filter(isOurs).flatMap(dataKeysOf));
+}
+
+/** The same entries with VSO's as our own, so that our next apply may drop what it owned; undefined when it has none. */
+export function takenOver(metadata: Shape): readonly Shape[] | undefined {
+  const entries = shapesAt(metadata, "managedFields");
+  const theirs = entries.filter(isVso);
+  const [template] = theirs;
+  if (template === undefined) return undefined;
+  const isApplied = (entry: Shape): boolean => isOurs(entry) && textAt(entry, "operation") === "Apply";
+  const merged = [...entries.filter(isApplied), ...theirs].map((entry) => shapeAt(entry, "fieldsV1")).reduce(union);
+  const others = entries.filter((entry) => !isApplied(entry) && !theirs.includes(entry));
+  return [...others, { ...template, manager: MANAGER, operation: "Apply", fieldsV1: merged }];
+}
+
+/** fieldsV1 is a tree of names; the union of two owns what either owned. */
+function union(a: Shape, b: Shape): Shape {
+  const both = Object.entries(b).map(([key, value]): [string, unknown] => {
+    const other = a[key];
+    return [key, isShape(other) && isShape(value) ? union(other, value) : value];
+  });
+  return { ...a, ...Object.fromEntries(both) };
+}

@@ -1,0 +1,29 @@
+import { type KubeCall, resourceOf } from "./kube-call.ts";
+
+/** How many requests were sent, by verb and resource: `patch secrets`, `patch vaultstaticsecrets/status`. */
+export interface RequestCounts {
+  /** Of this verb and resource; of all when neither is given. */
+  count(verb?: KubeCall["verb"], resource?: string): number;
+  reset(): void;
+}
+
+/** A counter and the function that counts with it. */
+export function requestCounts(): { readonly counts: RequestCounts; counted(call: KubeCall): void } {
+  const seen = new Map<string, { verb: KubeCall["verb"]; resource: string; times: number }>();
+  return {
+    counted(call) {
+      const resource = resourceOf(call);
+      const key = `${call.verb} ${resource}`;
+      const entry = seen.get(key);
+      if (entry) entry.times += 1;
+      else seen.set(key, { verb: call.verb, resource, times: 1 });
+    },
+    counts: {
+      count: (verb, resource) =>
+        [...seen.values()]
+          .filter((entry) => (verb ?? entry.verb) === entry.verb && (resource ?? entry.resource) === entry.resource)
+          .reduce((sum, entry) => sum + entry.times, 0),
+      reset: () => seen.clear(),
+    },
+  };
+}

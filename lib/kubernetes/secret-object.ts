@@ -1,0 +1,68 @@
+import { SECRET } from "../kinds.ts";
+import type {
+  DesiredSecret,
+  JsonObject,
+  NamedObject,
+  Precondition,
+  SeenSecret,
+  WrittenSecret,
+} from "../reconcile/ports.ts";
+import { type SecretData, SecretValue } from "../secret-value.ts";
+import { managedFieldsOf } from "./managed-fields.ts";
+import { metadataOf, type Shape, shapesAt, textAt, textsAt } from "./shapes.ts";
+
+/** `data` as Kubernetes has it: values in padded base64. */
+export function encodedData(data: SecretData): Readonly<Record<string, string>> {
+  return Object.fromEntries([...data].map(([key, value]) => [key, value.reveal().toString("base64")]));
+}
+
+/** The body of a server-side apply: `data` only, and an owner reference of exactly four members (kubernetes-rules 2, 6). */
+export function applyBody(secret: NamedObject, desired: DesiredSecret, precondition: Precondition): Shape {
+  const { apiVersion, kind, name, uid } = desired.ownerReference;
+  const isEmpty = (map: object): boolean => Object.keys(map).length === 0;
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: {
+      name: secret.name,
+      namespace: secret.namespace,
+      ...demandsOf(precondition),
+      ...(!isEmpty(desired.labels) && { labels: desired.labels }),
+      ...(!isEmpty(desired.annotations) && { annotations: desired.annotations }),
+      ownerReferences: [{ apiVersion, kind, name, uid }],
+    },
+    type: desired.type,
+    data: encodedData(desired.data),
+  };
+}
+
+/** A resourceVersion of "1" is one that no object has: the apply may only create (kubernetes-rules 1). */
+function demandsOf(precondition: Precondition): { uid?: string; resourceVersion: string } {
+  if (precondition.kind === "absent") return { resourceVersion: "1" };
+  return { uid: precondition.uid, resourceVersion: precondition.resourceVersion };
+}
+
+/** A Secret as a GET or a patch answers it. */
+export function seenSecret(object: Shape): SeenSecret {
+  const { metadata, uid, resourceVersion } = metadataOf(object, SECRET.kind);
+  const data = Object.entries(textsAt(object, "data"));
+  return {
+    uid,
+    resourceVersion,
+    type: textAt(object, "type") ?? "Opaque",
+    immutable: object.immutable === true,
+    deleting: textAt(metadata, "deletionTimestamp") !== undefined,
+    labels: textsAt(metadata, "labels"),
+    annotations: textsAt(metadata, "annotations"),
+    ownerReferences: shapesAt(metadata, "ownerReferences") as readonly JsonObject[],
+    data: new Map(data.map(([key, value]) => [key, SecretValue.of(Buffer.from(value, "base64"))])),
+    managed: managedFieldsOf(metadata),
+  };
+}
+
+/** The answer to a write; `ours` are the data keys that it was to leave there. */
+export function writtenSecret(object: Shape, ours: { has(key: string): boolean }): WrittenSecret {
+  const { metadata, uid, resourceVersion } = metadataOf(object, SECRET.kind);
+  const foreignKeys = Object.keys(textsAt(object, "data")).filter((key) => !ours.has(key));
+  return { uid, resourceVersion, managed: managedFieldsOf(metadata), foreignKeys };
+}

@@ -1,0 +1,28 @@
+import { SyncError } from "../errors.ts";
+import type { KindRef, WatchEvent } from "../reconcile/ports.ts";
+import { type KubeCall, objectOf } from "./kube-call.ts";
+import { refusalOf } from "./kube-errors.ts";
+import { failureOf, isExpired } from "./kube-failure.ts";
+import { seenResource } from "./resource-object.ts";
+import { numberAt, type Shape, shapeAt, textAt } from "./shapes.ts";
+
+/** One line of a watch. An ERROR event of code 410 is EXPIRED (kubernetes-rules 12), any other one is thrown. */
+export function watchEvent(call: KubeCall, kind: KindRef, line: Shape): WatchEvent {
+  const type = textAt(line, "type");
+  const object = shapeAt(line, "object");
+  switch (type) {
+    case "ADDED":
+    case "MODIFIED":
+    case "DELETED":
+      return { type, object: seenResource(kind, object) };
+    case "BOOKMARK":
+      return { type, resourceVersion: textAt(shapeAt(object, "metadata"), "resourceVersion") ?? "" };
+    case "ERROR": {
+      const failure = failureOf(numberAt(object, "code") ?? 500, object);
+      if (isExpired(failure)) return { type: "EXPIRED" };
+      throw refusalOf(call, failure);
+    }
+    default:
+      throw new SyncError("KUBE_ANSWER_INVALID", `${objectOf(call)}: a watch line has no known type`);
+  }
+}
