@@ -40,6 +40,35 @@ export interface Wheel {
 const KUBERNETES = "1.34.3";
 const kubernetesFlags = [`-ldflags=-s -w -X k8s.io/component-base/version.gitVersion=v${KUBERNETES}`];
 
+const kubernetesArchives = (name: string): Record<string, Archive> => ({
+  "linux-amd64": {
+    url: `https://dl.k8s.io/v${KUBERNETES}/kubernetes-server-linux-amd64.tar.gz`,
+    digest:
+      "sha512:6dacc62cf3def4873c680bd308fa88eb0ee857e4ca4e19723921172f7e6d4f7f774ea7742d59fa051807856896affb4fe86e55fc2612e2c3f729e5e10cde3200",
+    member: `kubernetes/server/bin/${name}`,
+  },
+  "linux-arm64": {
+    url: `https://dl.k8s.io/v${KUBERNETES}/kubernetes-server-linux-arm64.tar.gz`,
+    digest:
+      "sha512:788e89509219b22e08ec436bc4ba39ccf47237b78253bdb26b1d2287c22d2edabacb8f2102d657fd259e3c7d2d2b671ba33ca60383beabd480873bcc30773d7b",
+    member: `kubernetes/server/bin/${name}`,
+  },
+});
+
+const VAULT = "1.21.2";
+const vaultArchive = (target: string, sha256: string): Archive => ({
+  url: `https://releases.hashicorp.com/vault/${VAULT}/vault_${VAULT}_${target.replace("-", "_")}.zip`,
+  digest: `sha256:${sha256}`,
+  member: "vault",
+});
+
+const ETCD = "3.6.5";
+const etcdArchive = (target: string, sha256: string): Archive => ({
+  url: `https://github.com/etcd-io/etcd/releases/download/v${ETCD}/etcd-v${ETCD}-${target}.${target.startsWith("linux") ? "tar.gz" : "zip"}`,
+  digest: `sha256:${sha256}`,
+  member: `etcd-v${ETCD}-${target}/etcd`,
+});
+
 export const INVENTORY = {
   bao: {
     version: "2.7.2",
@@ -71,10 +100,16 @@ export const INVENTORY = {
     },
   },
   vault: {
-    version: "1.21.2",
+    version: VAULT,
     variable: "KEYFERRY_VAULT",
     versionArgs: ["version"],
     accepts: /Vault v1\.21\./,
+    archives: {
+      "linux-amd64": vaultArchive("linux-amd64", "d2005a053a2ab75318d395ca8151aef9116fde67f75dc8f43a4fa9def6f3fc9e"),
+      "linux-arm64": vaultArchive("linux-arm64", "27dc55533a201be4c427319a31caa3ca330cfd40b158d111f22a1dee94ae1f17"),
+      "darwin-amd64": vaultArchive("darwin-amd64", "1bb297df6230212764f24df88b3123419c49be6528743cffcaf8d676547634dc"),
+      "darwin-arm64": vaultArchive("darwin-arm64", "d197adcb303cb527834774e19d6a67abcefb11cc9c57bd42f5bcdd4a1b21be9c"),
+    },
     build: {
       kind: "go",
       module: "vault",
@@ -103,6 +138,7 @@ export const INVENTORY = {
     variable: "KEYFERRY_KUBE_APISERVER",
     versionArgs: ["--version"],
     accepts: /v1\.34\./,
+    archives: kubernetesArchives("kube-apiserver"),
     build: {
       kind: "go",
       module: "kubernetes",
@@ -116,6 +152,7 @@ export const INVENTORY = {
     variable: "KEYFERRY_KUBE_CONTROLLER_MANAGER",
     versionArgs: ["--version"],
     accepts: /v1\.34\./,
+    archives: kubernetesArchives("kube-controller-manager"),
     build: {
       kind: "go",
       module: "kubernetes",
@@ -125,10 +162,16 @@ export const INVENTORY = {
     },
   },
   etcd: {
-    version: "3.6.5",
+    version: ETCD,
     variable: "KEYFERRY_ETCD",
     versionArgs: ["--version"],
     accepts: /etcd Version: 3\.6\./,
+    archives: {
+      "linux-amd64": etcdArchive("linux-amd64", "66bad39ed920f6fc15fd74adcb8bfd38ba9a6412f8c7852d09eb11670e88cac3"),
+      "linux-arm64": etcdArchive("linux-arm64", "7010161787077b07de29b15b76825ceacbbcedcb77fe2e6832f509be102cab6b"),
+      "darwin-amd64": etcdArchive("darwin-amd64", "ab1286184ea8f27a921730d494b7dea4f9a0d3b176e70ab48fcdf77448e1ac57"),
+      "darwin-arm64": etcdArchive("darwin-arm64", "14d7743f9ed07950a8e85491646e067e394a09e049e42083e2f6473fefa717a8"),
+    },
     build: { kind: "go", module: "etcd", package: "go.etcd.io/etcd/server/v3", flags: ["-ldflags=-s -w"], minutes: 1 },
   },
 } as const satisfies Record<string, InventoryItem>;

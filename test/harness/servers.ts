@@ -1,0 +1,60 @@
+// Obtains the servers that tests and the demo use, and prints where each is (JSON when not to a terminal):
+//   node bin/node24.js test/harness/servers.ts [openbao | vault | kubernetes | NAME ...]
+import { Listr, PRESET_TIMER } from "listr2";
+import { INVENTORY, type ServerName } from "./obtain/inventory.ts";
+import { obtain } from "./obtain/obtain.ts";
+
+const NAMES = Object.keys(INVENTORY) as ServerName[];
+const GROUPS: Readonly<Record<string, readonly ServerName[]>> = {
+  openbao: ["bao"],
+  vault: ["vault", "vault-plugin-auth-kubernetes"],
+  kubernetes: ["etcd", "kube-apiserver", "kube-controller-manager"],
+};
+
+/** The servers that these words mean, all of them when there is no word; `undefined` when a word means nothing. */
+function wanted(words: readonly string[]): ServerName[] | undefined {
+  const meant = words.map((word) => GROUPS[word] ?? NAMES.filter((name) => name === word));
+  if (meant.some((names) => names.length === 0)) return undefined;
+  return words.length === 0 ? NAMES : [...new Set(meant.flat())];
+}
+
+type Found = Map<ServerName, string>;
+type Failed = Map<ServerName, string>;
+
+async function obtainAll(names: readonly ServerName[]): Promise<{ found: Found; failed: Failed }> {
+  const [found, failed]: [Found, Failed] = [new Map(), new Map()];
+  const isLive = process.stdout.isTTY && process.stderr.isTTY;
+  const tasks = names.map((name) => ({
+    title: `${name} ${INVENTORY[name].version}`,
+    task: async (_: unknown, task: { output: string }) => {
+      const show = (text: string): void => {
+        task.output = text;
+      };
+      try {
+        found.set(name, await obtain(name, isLive ? { progress: show } : {}));
+      } catch (error) {
+        failed.set(name, String(error));
+        throw new Error(`${name} cannot be obtained`);
+      }
+    },
+  }));
+  await new Listr(tasks, {
+    concurrent: true,
+    exitOnError: false,
+    // Without a terminal `obtain` prints its own plain lines.
+    renderer: isLive ? "default" : "silent",
+    rendererOptions: { timer: PRESET_TIMER },
+  }).run();
+  return { found, failed };
+}
+
+const names = wanted(process.argv.slice(2));
+if (names === undefined) {
+  process.stderr.write(`Known are: ${[...Object.keys(GROUPS), ...NAMES].join(", ")}\n`);
+  process.exit(2);
+}
+const { found, failed } = await obtainAll(names);
+if (process.stdout.isTTY) for (const [name, path] of found) process.stdout.write(`${name.padEnd(30)} ${path}\n`);
+else process.stdout.write(`${JSON.stringify(Object.fromEntries(found), undefined, 2)}\n`);
+for (const reason of failed.values()) process.stderr.write(`${reason}\n`);
+process.exitCode = failed.size === 0 ? 0 : 1;
