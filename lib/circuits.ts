@@ -2,3 +2,8 @@
 export function circuitOfVault(address: string): string {
   return `vault:${address.replace(/\/+$/, "")}`;
 }
+
+/** The id of the circuit of one cluster. */
+export function circuitOfCluster(cluster: string): string {
+  return `cluster:${cluster}`;
+}

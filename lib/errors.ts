@@ -50,6 +50,7 @@ export const DISPOSITIONS = {
   UNSUPPORTED: "park",
 
   LEASE_LOST: "drop",
+  DECLARATION_GONE: "drop",
   NAMESPACE_TERMINATING: "drop",
 } as const satisfies Record<string, Disposition>;
 

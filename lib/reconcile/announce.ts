@@ -1,10 +1,11 @@
+import { sameJson } from "../canonical.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf } from "../keys.ts";
 import { kindNamed } from "../kinds.ts";
 import { mayStillWrite } from "./act.ts";
 import { callSignal, type ReconcileDeps } from "./deps.ts";
 import type { Lease, ResourceRef, Row, StatusSeen } from "./ports.ts";
-import { type Ending, eventOf, nextStatus, sameJson } from "./status.ts";
+import { type Ending, eventOf, nextStatus } from "./status.ts";
 
 const MAX_TRIES = 3;
 

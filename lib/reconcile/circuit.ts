@@ -1,3 +1,4 @@
+import { circuitOfCluster } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { DISPOSITIONS, SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
@@ -19,8 +20,6 @@ const SPREAD_MS = 5 * MINUTE_MS;
 /** Per sync that waited: a few must not wait for minutes. */
 const SPREAD_PER_SYNC_MS = 10;
 const MAX_WAITING = 100_000;
-
-export const circuitOfCluster = (cluster: string): string => `cluster:${cluster}`;
 
 export interface Circuits {
   /** The open circuit among these ends, if there is one. */

@@ -1,5 +1,6 @@
 import { type Digest, type DigestKey, isOfKey, sameDigest } from "../digest.ts";
 import { SyncError } from "../errors.ts";
+import { OWNER_LABELS } from "../owner-labels.ts";
 import type { OwnedSecret, OwnerReference, Row, SeenSecret } from "./ports.ts";
 
 /** What the judgement rests on: everything that was read, nothing that is still to be read. */
@@ -139,13 +140,6 @@ function secretIsLeaving(seen: Seen): Decision | undefined {
   if (looked(seen)?.deleting) throw leaving(seen);
   return undefined;
 }
-
-/** The three labels that say whose Secret it is (reference 3.2). */
-export const OWNER_LABELS: Readonly<Record<string, string>> = {
-  "app.kubernetes.io/component": "secret-sync",
-  "app.kubernetes.io/managed-by": "hashicorp-vso",
-  "app.kubernetes.io/name": "vault-secrets-operator",
-};
 
 function missingOwnerLabels(secret: SeenSecret): readonly string[] {
   return Object.entries(OWNER_LABELS)

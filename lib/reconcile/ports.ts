@@ -256,6 +256,10 @@ export interface ListOptions {
   readonly labelSelector?: string;
   /** Missing: all namespaces. */
   readonly namespace?: string;
+  /** Only the object of this name. */
+  readonly name?: string;
+  /** Items in a page; 500 when missing. */
+  readonly limit?: number;
 }
 
 export interface ListPage {

@@ -1,6 +1,7 @@
+import { circuitOfCluster } from "../circuits.ts";
 import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
-import { type Circuits, circuitOfCluster, circuits } from "./circuit.ts";
+import { type Circuits, circuits } from "./circuit.ts";
 import { cleanUp } from "./clean-up.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import type { ClusterSettings, Row, WorkMessage } from "./ports.ts";

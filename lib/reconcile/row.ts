@@ -30,6 +30,8 @@ export interface Declared extends ResourceVersioned {
   readonly deleting: boolean;
   /** The resource's resourceVersion and status as seen with this version: what a status write starts from. */
   readonly seen: StatusSeen;
+  /** Its size in bytes, when that was too much to keep: then the spec is empty (lease-table 21). */
+  readonly tooLarge?: number;
 }
 
 /** A resource's status and the resourceVersion that it was read at (kubernetes-rules 17). */

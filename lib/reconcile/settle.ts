@@ -4,20 +4,11 @@ import { backOff } from "../schedule/back-off.ts";
 import { nextTurn, periodFor, phaseOf } from "../schedule/wheel.ts";
 import type { Row, RowState, Schedule, Settlement } from "./ports.ts";
 
-/** VSO reads static secrets that name no interval about once a minute (reference 6). */
-const DEFAULT_REFRESH_MS = 60_000;
-
 export interface Timing {
   readonly now: EpochMs;
   readonly random: Random;
   /** Up to when ticks had handed out when this row was settled; undefined when no tick has run. */
   readonly handedUntil: EpochMs | undefined;
-}
-
-/** When a sync that is in step is looked at again; undefined: only when something happens. */
-export function refreshOf(spec: { readonly refreshAfterMs?: number; readonly hmac: boolean }): number | undefined {
-  if (spec.refreshAfterMs !== undefined && spec.refreshAfterMs > 0) return spec.refreshAfterMs;
-  return spec.hmac ? DEFAULT_REFRESH_MS : undefined;
 }
 
 /** The row goes back on the wheel, or waits for an event when it is not periodic. */

@@ -1,3 +1,4 @@
+import { asObject } from "../canonical.ts";
 import type { EpochMs } from "../clock.ts";
 import type { SyncError } from "../errors.ts";
 import type { Json, JsonObject, ResourceEvent } from "./ports.ts";
@@ -33,10 +34,6 @@ function conditionsOf(kind: string, ending: Ending): readonly Condition[] {
 
 /** The API server takes 32768; a screen takes less. */
 const MAX_MESSAGE = 1024;
-
-function asObject(value: Json | undefined): JsonObject | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
-}
 
 function conditionList(status: JsonObject): readonly JsonObject[] {
   const list = status.conditions;
@@ -90,22 +87,6 @@ export function nextStatus(
   // A MAC by another key than the cluster's makes VSO restart workloads; none makes it write once (kubernetes-rules 22).
   else delete next.secretMAC;
   return next;
-}
-
-/** Key order does not matter, and neither do keys that hold nothing. */
-export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
-  return canonical(a) === canonical(b);
-}
-
-export function canonical(value: Json | undefined): string {
-  if (value === undefined) return "null";
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  const object = asObject(value);
-  if (!object) return JSON.stringify(value);
-  const members = Object.keys(object)
-    .sort()
-    .map((key) => `${JSON.stringify(key)}:${canonical(object[key])}`);
-  return `{${members.join(",")}}`;
 }
 
 /** Which event reason a failure has in VSO's vocabulary (reference 14.2). */

@@ -10,7 +10,7 @@ import { callSignal, LEASE_MS, type ReconcileDeps } from "./deps.ts";
 import type { ClusterSettings, Lease, Row, RowState, Settlement } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
 import { withReferences } from "./references.ts";
-import { refreshOf, settleFailed, settleSynced, type Timing } from "./settle.ts";
+import { settleFailed, settleSynced, type Timing } from "./settle.ts";
 import type { Ending } from "./status.ts";
 
 interface Turn {
@@ -138,7 +138,7 @@ async function settleConverged(
   const timing = await timingOf(deps);
   const settlement = told.error
     ? settleFailed(state, told.error, timing)
-    : settleSynced(run.row, state, refreshOf(resolved), timing);
+    : settleSynced(run.row, state, resolved.refreshAfterMs, timing);
   await settle(deps, run, lease, settlement);
   if (work.wrote !== undefined) deps.log.info("secret-written", { key: run.row.key, because: work.wrote });
 }

@@ -1,0 +1,47 @@
+import { MINUTE_MS } from "../clock.ts";
+import { partsOf } from "../keys.ts";
+import { callSignal } from "../reconcile/deps.ts";
+import type { ClusterState, Due, KindRef, RowSummary } from "../reconcile/ports.ts";
+import { sendDue } from "../schedule/messages.ts";
+import type { DiscoveryDeps } from "./deps.ts";
+
+/** More than so many declarations gone in one look is not believed without a person (lease-table 18). */
+const BELIEVED_COUNT = 10;
+const BELIEVED_SHARE = 0.2;
+
+export function isTooMany(gone: number, of: number): boolean {
+  return gone > Math.max(BELIEVED_COUNT, of * BELIEVED_SHARE);
+}
+
+/**
+ * Rows that a complete list of the same cluster does not show. Each is asked for by name, and buried when it is gone or
+ * has another uid; when too many are gone at once nothing is buried and the cluster's row says so.
+ */
+export async function buryAbsent(
+  deps: DiscoveryDeps,
+  kind: KindRef,
+  absent: readonly RowSummary[],
+  total: number,
+  isReleased: boolean,
+  signal: AbortSignal,
+): Promise<ClusterState["held"]> {
+  if (absent.length === 0) return undefined;
+  if (isTooMany(absent.length, total) && !isReleased) {
+    deps.log.error("absence-held", { kind: kind.kind, gone: absent.length, of: total });
+    deps.metrics.count("keyferry_absence_held_total", { kind: kind.kind });
+    return { since: deps.clock(), gone: absent.length, of: total };
+  }
+  const dues: Due[] = [];
+  for (const { key, uid } of absent) {
+    const { cluster, namespace, name } = partsOf(key);
+    const found = await deps.resources.get({ cluster, namespace, name, kind }, callSignal(signal));
+    if (found && found.uid === uid) continue;
+    const due = await deps.leases.bury(key, uid, deps.clock());
+    if (due) dues.push(due);
+  }
+  await sendDue(deps.queue, dues);
+  return undefined;
+}
+
+/** A person has this long to see a held absence before the log says it again. */
+export const HELD_REMINDER_MS = 10 * MINUTE_MS;

@@ -1,0 +1,52 @@
+import { canonical } from "../canonical.ts";
+import { groupOf } from "../declarations/resolve.ts";
+import { fingerprint } from "../digest.ts";
+import { referenceKey, syncKey } from "../keys.ts";
+import type { ClusterSettings, Declared, KindRef, Reference, SeenResource } from "../reconcile/ports.ts";
+
+/** The table keeps at most so much of one declaration (lease-table 21, 25). */
+const MAX_SPEC_BYTES = 256 * 1024;
+
+/** What kubectl keeps for itself: the whole object once more. */
+const NOT_READ = "kubectl.kubernetes.io/last-applied-configuration";
+
+function annotationsOf(seen: SeenResource): Readonly<Record<string, string>> {
+  const { [NOT_READ]: _ignored, ...read } = seen.annotations;
+  return read;
+}
+
+/** A resource as a row keeps it; its hash covers spec, labels, annotations and deletion, never status (kubernetes-rules 11). */
+export function declaredOf(settings: ClusterSettings, kind: KindRef, seen: SeenResource): Declared {
+  const key = syncKey({ cluster: settings.name, kind: kind.kind, namespace: seen.namespace, name: seen.name });
+  const annotations = annotationsOf(seen);
+  const text = canonical({ spec: seen.spec, labels: seen.labels, annotations });
+  const bytes = Buffer.byteLength(text);
+  const isTooLarge = bytes > MAX_SPEC_BYTES;
+  const kept = isTooLarge
+    ? { spec: {}, labels: {}, annotations: {} }
+    : { spec: seen.spec, labels: seen.labels, annotations };
+  return {
+    key,
+    uid: seen.uid,
+    generation: seen.generation,
+    hash: fingerprint(text, String(seen.deleting)),
+    ...kept,
+    group: groupOf(settings, { kind: kind.kind, namespace: seen.namespace, spec: kept.spec }),
+    deleting: seen.deleting,
+    seen: { resourceVersion: seen.resourceVersion, status: seen.status },
+    ...(isTooLarge ? { tooLarge: bytes } : {}),
+  };
+}
+
+/** A reference as its row keeps it; only its spec counts, so that a new label wakes no sync. */
+export function referenceOf(cluster: string, kind: KindRef, seen: SeenResource): Reference {
+  return {
+    key: referenceKey({ cluster, kind: kind.kind, namespace: seen.namespace, name: seen.name }),
+    uid: seen.uid,
+    generation: seen.generation,
+    hash: fingerprint(canonical(seen.spec), kind.kind === "Secret" ? seen.resourceVersion : ""),
+    labels: seen.labels,
+    annotations: annotationsOf(seen),
+    spec: seen.spec,
+  };
+}

@@ -1,0 +1,30 @@
+import {
+  SECRET_TRANSFORMATION,
+  VAULT_AUTH,
+  VAULT_AUTH_GLOBAL,
+  VAULT_CONNECTION,
+  VAULT_DYNAMIC_SECRET,
+  VAULT_PKI_SECRET,
+  VAULT_STATIC_SECRET,
+} from "../kinds.ts";
+import type { ReconcileDeps } from "../reconcile/deps.ts";
+import type { KindRef } from "../reconcile/ports.ts";
+
+export type DiscoveryDeps = Pick<
+  ReconcileDeps,
+  "leases" | "queue" | "clusters" | "resources" | "installation" | "clock" | "random" | "log" | "metrics"
+>;
+
+/** Kinds whose objects are syncs. */
+export const SYNC_KINDS: readonly KindRef[] = [VAULT_STATIC_SECRET, VAULT_DYNAMIC_SECRET, VAULT_PKI_SECRET];
+
+/** Kinds that syncs refer to. */
+export const REFERENCE_KINDS: readonly KindRef[] = [
+  VAULT_CONNECTION,
+  VAULT_AUTH,
+  VAULT_AUTH_GLOBAL,
+  SECRET_TRANSFORMATION,
+];
+
+/** The Secrets that we write carry these labels. */
+export const OWNED_SELECTOR = "app.kubernetes.io/managed-by=hashicorp-vso,app.kubernetes.io/component=secret-sync";

@@ -1,0 +1,147 @@
+import type { SyncKey } from "../keys.ts";
+import { partsOf } from "../keys.ts";
+import type { ClusterSettings, ClusterState, Due, KindRef, RowSummary, SeenResource } from "../reconcile/ports.ts";
+import { sendDue } from "../schedule/messages.ts";
+import { buryAbsent, isTooMany } from "./absence.ts";
+import { declaredOf } from "./declared.ts";
+import type { DiscoveryDeps } from "./deps.ts";
+import type { DriftWatch } from "./drift.ts";
+import { dropReference, nudgeDependents, takeReference } from "./references.ts";
+
+/** What becomes of the objects of one kind: rows, references or drift. */
+export interface Intake {
+  /** A complete list: what is new or changed is written, what is absent is asked for. Only differences are written. */
+  list(items: readonly SeenResource[], signal: AbortSignal): Promise<ClusterState["held"]>;
+  changed(object: SeenResource, signal: AbortSignal): Promise<void>;
+  deleted(object: SeenResource, signal: AbortSignal): Promise<ClusterState["held"]>;
+}
+
+export interface IntakeContext {
+  readonly settings: ClusterSettings;
+  /** Namespaces that are ours to look at. */
+  readonly isOurs: (namespace: string) => boolean;
+  /** This part of the cluster, when a list covers one namespace only. */
+  readonly scope: string | undefined;
+  /** A person said that what is absent from this cluster really is gone. */
+  readonly acceptAbsence: boolean;
+}
+
+/** Declarations of syncs. */
+export function syncIntake(deps: DiscoveryDeps, kind: KindRef, context: IntakeContext): Intake {
+  const { settings, isOurs } = context;
+  let deletions = 0;
+  const rowsOf = async (): Promise<readonly RowSummary[]> => {
+    const all = await deps.leases.byCluster(settings.name);
+    return all.filter((row) => isRowOf(row.key, kind.kind, context.scope));
+  };
+  return {
+    async list(items, signal) {
+      const ours = items.filter((item) => isOurs(item.namespace));
+      const dues: Due[] = [];
+      const seen = new Set<SyncKey>();
+      for (const item of ours) {
+        const declared = declaredOf(settings, kind, item);
+        seen.add(declared.key);
+        const due = await deps.leases.declare(declared, deps.clock());
+        if (due) dues.push(due);
+      }
+      await sendDue(deps.queue, dues);
+      const known = await rowsOf();
+      for (const row of known) if (!isOurs(partsOf(row.key).namespace)) await deps.leases.release(row.key);
+      const absent = known.filter((row) => !seen.has(row.key) && isOurs(partsOf(row.key).namespace));
+      return buryAbsent(deps, kind, absent, known.length, context.acceptAbsence, signal);
+    },
+    async changed(object) {
+      if (!isOurs(object.namespace)) return;
+      const due = await deps.leases.declare(declaredOf(settings, kind, object), deps.clock());
+      if (due) await sendDue(deps.queue, [due]);
+    },
+    async deleted(object, signal) {
+      if (!isOurs(object.namespace)) return undefined;
+      deletions++;
+      if (isTooMany(deletions, 0) && !(await kindExists(deps, kind, context, signal))) {
+        // The kind itself went away, and with it every object of it: that is no wish to delete the Secrets.
+        return { since: deps.clock(), gone: deletions, of: deletions };
+      }
+      const { key } = declaredOf(settings, kind, object);
+      const due = await deps.leases.bury(key, object.uid, deps.clock());
+      if (due) await sendDue(deps.queue, [due]);
+      return undefined;
+    },
+  };
+}
+
+async function kindExists(
+  deps: DiscoveryDeps,
+  kind: KindRef,
+  { settings, scope }: IntakeContext,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const options = { metadataOnly: true, limit: 1, ...(scope === undefined ? {} : { namespace: scope }) };
+  return (await deps.clusters.list(settings.name, kind, options, undefined, signal)) !== undefined;
+}
+
+function isRowOf(key: SyncKey, kind: string, scope: string | undefined): boolean {
+  if (key.includes("#")) return false;
+  const parts = partsOf(key);
+  return parts.kind === kind && (scope === undefined || parts.namespace === scope);
+}
+
+/** VaultAuth, VaultConnection and the like. */
+export function referenceIntake(deps: DiscoveryDeps, kind: KindRef, context: IntakeContext): Intake {
+  const { settings, scope } = context;
+  return {
+    async list(items, signal) {
+      const changes = [];
+      const seen = new Set<string>();
+      for (const item of items) {
+        seen.add(`${item.namespace}/${item.name}`);
+        changes.push(await takeReference(deps, settings, kind, item, signal));
+      }
+      for (const { key } of await deps.leases.referencesOf(settings.name)) {
+        const parts = partsOf(key);
+        const isOfKind = parts.kind === kind.kind && (scope === undefined || parts.namespace === scope);
+        if (isOfKind && !seen.has(`${parts.namespace}/${parts.name}`)) {
+          changes.push(await dropReference(deps, settings, kind, parts));
+        }
+      }
+      await nudgeDependents(
+        deps,
+        settings.name,
+        changes.filter((key) => key !== undefined),
+      );
+      return undefined;
+    },
+    async changed(object, signal) {
+      const key = await takeReference(deps, settings, kind, object, signal);
+      if (key) await nudgeDependents(deps, settings.name, [key]);
+    },
+    async deleted(object) {
+      const key = await dropReference(deps, settings, kind, object);
+      if (key) await nudgeDependents(deps, settings.name, [key]);
+      return undefined;
+    },
+  };
+}
+
+/** Secrets that we wrote, by metadata only. */
+export function secretIntake(deps: DiscoveryDeps, drift: DriftWatch, context: IntakeContext): Intake {
+  return {
+    async list(items) {
+      for (const item of items) await drift.see(item, false);
+      const listed = new Set(items.map((item) => item.uid));
+      const known = (await deps.leases.byCluster(context.settings.name)).filter(
+        ({ key }) => context.scope === undefined || partsOf(key).namespace === context.scope,
+      );
+      const keys = known.map((row) => row.key).filter((key) => !key.includes("#"));
+      const rows = await deps.leases.read(keys, "strong");
+      await drift.missing(listed, [...rows.values()]);
+      return undefined;
+    },
+    changed: (object) => drift.see(object, false),
+    async deleted(object) {
+      await drift.see(object, true);
+      return undefined;
+    },
+  };
+}

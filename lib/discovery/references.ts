@@ -1,0 +1,66 @@
+import { type ReferenceKey, referenceKey } from "../keys.ts";
+import { VSO_FINALIZERS } from "../reconcile/clean-up.ts";
+import { callSignal } from "../reconcile/deps.ts";
+import type { ClusterSettings, Due, KindRef, SeenResource } from "../reconcile/ports.ts";
+import { sendDue } from "../schedule/messages.ts";
+import { referenceOf } from "./declared.ts";
+import type { DiscoveryDeps } from "./deps.ts";
+
+/** Stores what was seen of a reference; says which key changed, if it did (lease-table 23). */
+export async function takeReference(
+  deps: DiscoveryDeps,
+  settings: ClusterSettings,
+  kind: KindRef,
+  seen: SeenResource,
+  signal: AbortSignal,
+): Promise<ReferenceKey | undefined> {
+  if (seen.deleting) await releaseReference(deps, settings, kind, seen, signal);
+  const reference = referenceOf(settings.name, kind, seen);
+  return (await deps.leases.putReference(reference)) ? reference.key : undefined;
+}
+
+/** Nothing is to be cleaned up for a reference: a finalizer that VSO left on it is removed. */
+async function releaseReference(
+  deps: DiscoveryDeps,
+  settings: ClusterSettings,
+  kind: KindRef,
+  seen: SeenResource,
+  signal: AbortSignal,
+): Promise<void> {
+  const finalizer = VSO_FINALIZERS[kind.kind];
+  if (finalizer === undefined || !seen.finalizers.includes(finalizer)) return;
+  const ref = { cluster: settings.name, namespace: seen.namespace, name: seen.name, kind };
+  await deps.resources.removeFinalizers(ref, [finalizer], callSignal(signal));
+}
+
+export async function dropReference(
+  deps: DiscoveryDeps,
+  settings: ClusterSettings,
+  kind: KindRef,
+  seen: Pick<SeenResource, "namespace" | "name">,
+): Promise<ReferenceKey | undefined> {
+  const key = referenceKey({
+    cluster: settings.name,
+    kind: kind.kind,
+    namespace: seen.namespace,
+    name: seen.name,
+  });
+  return (await deps.leases.removeReference(key)) ? key : undefined;
+}
+
+/** Every sync that names one of these references is asked to work now, also those that named it while it was missing. */
+export async function nudgeDependents(
+  deps: DiscoveryDeps,
+  cluster: string,
+  changed: readonly ReferenceKey[],
+): Promise<void> {
+  if (changed.length === 0) return;
+  const keys = new Set(changed);
+  const dues: Due[] = [];
+  for (const summary of await deps.leases.byCluster(cluster)) {
+    if (!summary.refs.some((ref) => keys.has(ref))) continue;
+    const due = await deps.leases.nudge(summary.key, { now: deps.clock(), look: false });
+    if (due) dues.push(due);
+  }
+  await sendDue(deps.queue, dues);
+}
