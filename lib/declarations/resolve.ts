@@ -82,10 +82,18 @@ function readOf(spec: SpecOf<"VaultStaticSecret">, identity: VaultIdentity): Vau
   };
 }
 
+function tooLarge(bytes: number): SyncError {
+  return new SyncError(
+    "SPEC_INVALID",
+    `spec, labels and annotations are ${bytes} bytes, too many to keep: make them smaller`,
+  );
+}
+
 function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
   const { declared, cluster } = input;
   const { kind, namespace } = partsOf(declared.key);
   if (kind !== "VaultStaticSecret") throw unsupportedKind(kind);
+  if (declared.tooLarge !== undefined) throw tooLarge(declared.tooLarge);
   const spec = mustParseSpec("VaultStaticSecret", declared.spec);
   const unsupported = unsupportedIn(spec);
   if (unsupported) throw unsupported;

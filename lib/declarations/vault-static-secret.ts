@@ -1,7 +1,6 @@
 import { z } from "zod";
 import {
   destination,
-  flag,
   refreshAfter,
   requiredVaultPath,
   rolloutRestartTargets,
@@ -26,7 +25,9 @@ export const vaultStaticSecretSpec = z.object({
   rolloutRestartTargets,
   destination,
   syncConfig: z
-    .object({ instantUpdates: flag("Follow Vault's events besides asking it again and again.") })
+    .object({
+      instantUpdates: z.boolean().default(false).describe("Follow Vault's events besides asking it again and again."),
+    })
     .exactOptional()
     .describe("How changes are noticed."),
 });

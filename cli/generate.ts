@@ -1,0 +1,23 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { generatedFiles } from "./generated-files.ts";
+
+/** Writes what is generated from the schemas; with `--check` only says which files differ, and exits 1 if one does. */
+const isCheck = process.argv.includes("--check");
+
+async function textOf(path: string): Promise<string | undefined> {
+  return readFile(path, "utf8").catch(() => undefined);
+}
+
+let differing = 0;
+for (const [name, content] of generatedFiles()) {
+  const path = fileURLToPath(new URL(`../${name}`, import.meta.url));
+  if ((await textOf(path)) === content) continue;
+  differing++;
+  process.stderr.write(`${isCheck ? "differs" : "written"}: ${name}\n`);
+  if (isCheck) continue;
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, content);
+}
+if (isCheck && differing > 0) process.exitCode = 1;

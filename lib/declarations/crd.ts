@@ -1,0 +1,154 @@
+import { z } from "zod";
+import {
+  SECRET_TRANSFORMATION,
+  VAULT_AUTH,
+  VAULT_AUTH_GLOBAL,
+  VAULT_CONNECTION,
+  VAULT_DYNAMIC_SECRET,
+  VAULT_PKI_SECRET,
+  VAULT_STATIC_SECRET,
+} from "../kinds.ts";
+import type { KindRef } from "../reconcile/ports.ts";
+import { type DeclaredKind, SPECS } from "./parse.ts";
+import { secretTransformationStatus } from "./secret-transformation.ts";
+import { vaultAuthStatus } from "./vault-auth.ts";
+import { vaultAuthGlobalStatus } from "./vault-auth-global.ts";
+import { vaultConnectionStatus } from "./vault-connection.ts";
+import { vaultDynamicSecretStatus } from "./vault-dynamic-secret.ts";
+import { vaultPkiSecretStatus } from "./vault-pki-secret.ts";
+import { vaultStaticSecretStatus } from "./vault-static-secret.ts";
+
+/** A JSON schema, or a part of one. */
+type Schema = { [key: string]: unknown };
+
+interface Column {
+  readonly name: string;
+  readonly type: string;
+  readonly description: string;
+  readonly jsonPath: string;
+}
+
+function condition(name: string, type: string, description: string): Column {
+  return { name, type: "string", description, jsonPath: `.status.conditions[?(@.type=="${type}")].status` };
+}
+
+const SYNCED = condition("Synced", "SecretSynced", "Whether the Secret is in step with Vault.");
+const HEALTHY = condition("Healthy", "Healthy", "Whether the last look at it went well.");
+const READY = condition("Ready", "Ready", "Whether it can be relied on.");
+const AGE: Column = {
+  name: "Age",
+  type: "date",
+  description: "Since creation.",
+  jsonPath: ".metadata.creationTimestamp",
+};
+
+const OF_SECRETS = [SYNCED, HEALTHY, READY, AGE];
+const OF_OTHERS = [HEALTHY, READY, AGE];
+
+interface Definition {
+  readonly kind: KindRef;
+  readonly description: string;
+  readonly status: z.ZodType;
+  readonly columns: readonly Column[];
+}
+
+/** The kinds that we have a CRD for, with their printer columns (reference 2). */
+const DEFINITIONS: readonly Definition[] = [
+  {
+    kind: VAULT_CONNECTION,
+    description: "A Vault, and how to reach it.",
+    status: vaultConnectionStatus,
+    columns: OF_OTHERS,
+  },
+  { kind: VAULT_AUTH, description: "A way to log in to Vault.", status: vaultAuthStatus, columns: OF_OTHERS },
+  {
+    kind: VAULT_AUTH_GLOBAL,
+    description: "What several VaultAuths have in common.",
+    status: vaultAuthGlobalStatus,
+    columns: [],
+  },
+  {
+    kind: VAULT_STATIC_SECRET,
+    description: "A path of Vault's kv engine, kept in step with a Secret.",
+    status: vaultStaticSecretStatus,
+    columns: OF_SECRETS,
+  },
+  {
+    kind: VAULT_DYNAMIC_SECRET,
+    description: "Credentials that Vault makes on demand, kept fresh in a Secret.",
+    status: vaultDynamicSecretStatus,
+    columns: OF_SECRETS,
+  },
+  {
+    kind: VAULT_PKI_SECRET,
+    description: "A certificate that Vault issues, kept fresh in a Secret.",
+    status: vaultPkiSecretStatus,
+    columns: OF_SECRETS,
+  },
+  {
+    kind: SECRET_TRANSFORMATION,
+    description: "Templates and filters that several resources share.",
+    status: secretTransformationStatus,
+    columns: OF_OTHERS,
+  },
+];
+
+/** Zod bounds every integer by what a double holds; the API server's own integers are wider, and need their format. */
+function structural({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodTypes; jsonSchema: Schema }): void {
+  if (zodSchema._zod.def.type !== "number") return;
+  if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+  if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+  jsonSchema.format = "int64";
+}
+
+function schemaOf(schema: z.ZodType, description: string): Schema {
+  const generated = z.toJSONSchema(schema, { target: "openapi-3.0", io: "input", override: structural });
+  const { $schema: _ignored, ...rest } = generated as Schema;
+  return { description, ...rest };
+}
+
+const IDENTITY = {
+  apiVersion: { type: "string", description: "Version of the schema that this object follows." },
+  kind: { type: "string", description: "What this object is." },
+  metadata: { type: "object" },
+};
+
+function versionOf({ kind, description, status, columns }: Definition): Schema {
+  return {
+    name: kind.version,
+    served: true,
+    storage: true,
+    ...(columns.length > 0 ? { additionalPrinterColumns: columns } : {}),
+    schema: {
+      openAPIV3Schema: {
+        type: "object",
+        description,
+        properties: {
+          ...IDENTITY,
+          spec: schemaOf(SPECS[kind.kind as DeclaredKind], "What is wanted."),
+          status: schemaOf(status, "What was last seen and done."),
+        },
+      },
+    },
+    subresources: { status: {} },
+  };
+}
+
+/** One CustomResourceDefinition for each kind, by its name. */
+export function customResourceDefinitions(): ReadonlyMap<string, Schema> {
+  return new Map(
+    DEFINITIONS.map((definition) => {
+      const { kind } = definition;
+      const name = `${kind.resource}.${kind.group}`;
+      const names = {
+        kind: kind.kind,
+        listKind: `${kind.kind}List`,
+        plural: kind.resource,
+        singular: kind.kind.toLowerCase(),
+      };
+      const spec = { group: kind.group, names, scope: "Namespaced", versions: [versionOf(definition)] };
+      const crd = { apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", metadata: { name }, spec };
+      return [name, crd] as const;
+    }),
+  );
+}

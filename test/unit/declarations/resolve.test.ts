@@ -1,0 +1,417 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type ResolvedStaticSecret, resolveStaticSecret, sourceOf } from "../../../lib/declarations/resolve.ts";
+import { groupOf } from "../../../lib/declarations/source.ts";
+import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
+import { type ReferenceKey, referenceKey, syncKey } from "../../../lib/keys.ts";
+import type { ClusterSettings, JsonObject, Reference } from "../../../lib/reconcile/ports.ts";
+import { aDeclared } from "../../builders.ts";
+
+const EAST: ClusterSettings = {
+  name: "east",
+  labels: {},
+  observe: "watch",
+  namespaces: { include: ["*"], exclude: [] },
+  operatorNamespace: "vso",
+};
+
+const STATIC = { type: "kv-v2", mount: "kv", path: "app", destination: { name: "app", create: true } };
+const KUBERNETES = {
+  method: "kubernetes",
+  mount: "kubernetes",
+  kubernetes: { role: "shop", serviceAccount: "default" },
+};
+const CONNECTION = { address: "https://Vault.example:8200/" };
+
+type Objects = Readonly<Record<string, JsonObject>>;
+
+/** Objects by `Kind/namespace/name`. */
+function world(objects: Objects, versions: Readonly<Record<string, string>> = {}) {
+  return (key: ReferenceKey): Reference | undefined => {
+    const name = key.slice("east/".length);
+    const spec = objects[name];
+    if (spec === undefined) return undefined;
+    return {
+      key,
+      uid: `uid of ${name}`,
+      generation: 1,
+      hash: versions[name] ?? "h",
+      labels: {},
+      annotations: {},
+      spec,
+    };
+  };
+}
+
+const DEFAULTS: Objects = { "VaultAuth/vso/default": KUBERNETES, "VaultConnection/vso/default": CONNECTION };
+
+function resolution(spec: JsonObject, objects: Objects, cluster = EAST, versions = {}) {
+  const key = syncKey({ cluster: "east", kind: "VaultStaticSecret", namespace: "shop", name: "app" });
+  return resolveStaticSecret({
+    declared: aDeclared({ key, uid: "u1", spec }),
+    cluster,
+    reference: world(objects, versions),
+  });
+}
+
+function resolved(spec: JsonObject, objects: Objects, cluster = EAST, versions = {}): ResolvedStaticSecret {
+  const { outcome } = resolution(spec, objects, cluster, versions);
+  if (outcome instanceof SyncError) throw outcome;
+  return outcome;
+}
+
+function fails(
+  spec: JsonObject,
+  objects: Objects,
+  code: ErrorCode,
+  message: RegExp,
+  cluster = EAST,
+): readonly string[] {
+  const { refs, outcome } = resolution(spec, objects, cluster);
+  assert.ok(outcome instanceof SyncError, "it resolved");
+  assert.equal(outcome.code, code, outcome.message);
+  assert.match(outcome.message, message);
+  return refs;
+}
+
+const ref = (kind: string, namespace: string, name: string) => referenceKey({ cluster: "east", kind, namespace, name });
+
+describe("resolving a VaultStaticSecret", () => {
+  it("puts declaration, VaultAuth and VaultConnection together", () => {
+    const { refs } = resolution(STATIC, DEFAULTS);
+    assert.deepEqual(refs, [ref("VaultAuth", "vso", "default"), ref("VaultConnection", "vso", "default")]);
+    const value = resolved({ ...STATIC, refreshAfter: "30s", version: 3, namespace: "/team/" }, DEFAULTS);
+    assert.deepEqual(value, {
+      identity: {
+        id: value.identity.id,
+        target: { address: "https://vault.example:8200", headers: {}, skipTlsVerify: false, timeoutMs: 60_000 },
+        mount: "kubernetes",
+        headers: {},
+        method: {
+          kind: "kubernetes",
+          role: "shop",
+          credential: {
+            kind: "serviceAccount",
+            cluster: "east",
+            namespace: "shop",
+            name: "default",
+            audiences: [],
+            expirationSeconds: 600,
+          },
+        },
+      },
+      read: { identity: value.identity, namespace: "team", mount: "kv", path: "app", engine: "kv-v2", version: 3 },
+      source: sourceOf(value.read),
+      circuit: "vault:https://vault.example:8200",
+      destination: {
+        name: "app",
+        create: true,
+        overwrite: false,
+        type: "Opaque",
+        labels: {
+          "app.kubernetes.io/component": "secret-sync",
+          "app.kubernetes.io/managed-by": "hashicorp-vso",
+          "app.kubernetes.io/name": "vault-secrets-operator",
+          "secrets.hashicorp.com/vso-ownerRefUID": "u1",
+        },
+        annotations: {},
+      },
+      refreshAfterMs: 30_000,
+      hmac: true,
+      excludeRaw: false,
+    });
+  });
+
+  it("takes the owner's labels over the declared ones, and none for a Secret that is not ours", () => {
+    const labels = { team: "a", "app.kubernetes.io/managed-by": "me" };
+    const owned = resolved({ ...STATIC, destination: { name: "app", create: true, labels } }, DEFAULTS).destination;
+    assert.equal(owned.labels.team, "a");
+    assert.equal(owned.labels["app.kubernetes.io/managed-by"], "hashicorp-vso");
+    const others = resolved({ ...STATIC, destination: { name: "app", labels, overwrite: true } }, DEFAULTS).destination;
+    assert.deepEqual([others.labels, others.overwrite], [{}, false]);
+  });
+
+  it("refreshes as reference 6 says", () => {
+    const refresh = (more: JsonObject) => resolved({ ...STATIC, ...more }, DEFAULTS).refreshAfterMs;
+    assert.equal(refresh({}), 60_000);
+    assert.equal(refresh({ refreshAfter: "0s" }), 60_000);
+    assert.equal(refresh({ hmacSecretData: false }), undefined);
+    assert.equal(refresh({ hmacSecretData: false, refreshAfter: "1h" }), 3_600_000);
+  });
+
+  it("reads version only of kv-v2", () => {
+    assert.equal(resolved({ ...STATIC, type: "kv-v1", version: 3 }, DEFAULTS).read.version, 0);
+  });
+
+  it("takes a slash at either end of mount and path for none", () => {
+    const plain = resolved(STATIC, DEFAULTS);
+    const slashes = resolved({ ...STATIC, mount: "kv/", path: "/app" }, DEFAULTS);
+    assert.deepEqual([slashes.read.mount, slashes.read.path], ["kv", "app"]);
+    assert.equal(slashes.source, plain.source);
+  });
+});
+
+describe("references (reference 11.1)", () => {
+  const at = (auth: string, connection: string): Objects => ({
+    [`VaultAuth/${auth}`]: { ...KUBERNETES, allowedNamespaces: ["*"] },
+    [`VaultConnection/${connection}`]: CONNECTION,
+  });
+  const withConnection = (objects: Objects, auth: string, vaultConnectionRef: string): Objects => ({
+    ...objects,
+    [`VaultAuth/${auth}`]: { ...objects[`VaultAuth/${auth}`], vaultConnectionRef },
+  });
+
+  it('finds "", "name" and "namespace/name"', () => {
+    resolved(STATIC, at("vso/default", "vso/default"));
+    resolved({ ...STATIC, vaultAuthRef: "mine" }, at("shop/mine", "vso/default"));
+    resolved({ ...STATIC, vaultAuthRef: "other/mine" }, at("other/mine", "vso/default"));
+    const named = withConnection(at("other/mine", "other/c"), "other/mine", "c");
+    resolved({ ...STATIC, vaultAuthRef: "other/mine" }, named);
+    resolved({ ...STATIC, vaultAuthRef: "mine" }, withConnection(at("shop/mine", "third/c"), "shop/mine", "third/c"));
+  });
+
+  it("refuses more slashes, in the declaration and in what it refers to", () => {
+    fails({ ...STATIC, vaultAuthRef: "a/b/c" }, DEFAULTS, "SPEC_INVALID", /spec\.vaultAuthRef: is an invalid name/);
+    const objects = withConnection(DEFAULTS, "vso/default", "a/b/c");
+    fails(STATIC, objects, "REFERENCE_INVALID", /VaultAuth vso\/default is not valid: spec\.vaultConnectionRef/);
+  });
+
+  it("lease-table 23: remembers what is missing, so that it wakes the sync when it appears", () => {
+    const noAuth = fails(
+      STATIC,
+      {},
+      "REFERENCE_MISSING",
+      /VaultAuth vso\/default was not found in cluster east .*empty/,
+    );
+    assert.deepEqual(noAuth, [ref("VaultAuth", "vso", "default")]);
+    const auth = { "VaultAuth/shop/mine": { ...KUBERNETES, vaultConnectionRef: "c" } };
+    const spec = { ...STATIC, vaultAuthRef: "mine" };
+    const noConnection = fails(spec, auth, "REFERENCE_MISSING", /VaultConnection shop\/c was not found/);
+    assert.deepEqual(noConnection, [ref("VaultAuth", "shop", "mine"), ref("VaultConnection", "shop", "c")]);
+  });
+
+  it("lease-table 23: remembers the Secrets with credentials and CA, in the namespaces they are looked up in", () => {
+    const objects = {
+      "VaultAuth/vso/default": {
+        method: "appRole",
+        mount: "approle",
+        vaultConnectionRef: "infra/c",
+        appRole: { roleId: "r", secretRef: "approle" },
+      },
+      "VaultConnection/infra/c": { ...CONNECTION, caCertSecretRef: "vault-ca", timeout: "5s", tlsServerName: "vault" },
+    };
+    const { refs } = resolution(STATIC, objects);
+    assert.deepEqual(refs.toSorted(), [
+      ref("Secret", "infra", "vault-ca"),
+      ref("Secret", "shop", "approle"),
+      ref("VaultAuth", "vso", "default"),
+      ref("VaultConnection", "infra", "c"),
+    ]);
+    const { identity } = resolved(STATIC, objects);
+    const approle = { kind: "secret", cluster: "east", namespace: "shop", name: "approle", key: "id" };
+    assert.deepEqual(identity.method, { kind: "appRole", roleId: "r", credential: approle });
+    assert.deepEqual(identity.target, {
+      address: "https://vault.example:8200",
+      headers: {},
+      tlsServerName: "vault",
+      caRef: { kind: "secret", cluster: "east", namespace: "infra", name: "vault-ca", key: "ca.crt" },
+      skipTlsVerify: false,
+      timeoutMs: 5_000,
+    });
+  });
+
+  it("logs in by jwt with a service account or with a Secret of the declaration's namespace", () => {
+    const jwt = (block: JsonObject): Objects => ({
+      ...DEFAULTS,
+      "VaultAuth/vso/default": { method: "jwt", mount: "jwt", namespace: "team/", jwt: { role: "r", ...block } },
+    });
+    const bySecret = resolved(STATIC, jwt({ secretRef: "token" })).identity;
+    assert.equal(bySecret.namespace, "team");
+    assert.deepEqual(bySecret.method, {
+      kind: "jwt",
+      role: "r",
+      credential: { kind: "secret", cluster: "east", namespace: "shop", name: "token", key: "jwt" },
+    });
+    const byAccount = resolved(
+      STATIC,
+      jwt({ serviceAccount: "sa", audiences: ["vault"], secretRef: "token" }),
+    ).identity;
+    assert.equal(byAccount.method.credential.kind, "serviceAccount");
+    fails(
+      STATIC,
+      jwt({}),
+      "REFERENCE_INVALID",
+      /VaultAuth vso\/default is not valid: spec\.jwt: needs serviceAccount or secretRef/,
+    );
+  });
+
+  it("says what a VaultAuth lacks, all at once", () => {
+    const auth = (spec: JsonObject): Objects => ({ ...DEFAULTS, "VaultAuth/vso/default": spec });
+    const nothing = /spec\.kubernetes\.role: required; spec\.kubernetes\.serviceAccount: required/;
+    fails(STATIC, auth({ method: "kubernetes", mount: "k" }), "REFERENCE_INVALID", nothing);
+    fails(STATIC, auth({ mount: "k" }), "REFERENCE_INVALID", /spec\.method: required/);
+    fails(STATIC, auth({ ...KUBERNETES, mount: "" }), "REFERENCE_INVALID", /spec\.mount: required/);
+    fails(
+      STATIC,
+      auth({ ...KUBERNETES, mount: "a/../b" }),
+      "REFERENCE_INVALID",
+      /spec\.mount: must not have a segment/,
+    );
+  });
+});
+
+describe("who may use a VaultAuth (reference 11.2)", () => {
+  const allowing = (...allowedNamespaces: readonly string[]): Objects => ({
+    ...DEFAULTS,
+    "VaultAuth/other/a": { ...KUBERNETES, vaultConnectionRef: "vso/default", allowedNamespaces },
+  });
+  const spec = { ...STATIC, vaultAuthRef: "other/a" };
+
+  it("takes an exact match and a lone star", () => {
+    resolved(spec, allowing("shop"));
+    resolved(spec, allowing("x", "shop"));
+    resolved(spec, allowing("*"));
+  });
+
+  it("refuses an empty list, globs, and a star among others", () => {
+    for (const list of [[], ["sh*"], ["*", "x"], ["Shop"]]) {
+      const refs = fails(
+        spec,
+        allowing(...list),
+        "REFERENCE_NOT_ALLOWED",
+        /VaultAuth other\/a does not allow namespace shop/,
+      );
+      assert.deepEqual(refs, [ref("VaultAuth", "other", "a")]);
+    }
+  });
+
+  it("asks nothing of its own namespace and of the operator's default", () => {
+    resolved(
+      { ...STATIC, vaultAuthRef: "a" },
+      { ...DEFAULTS, "VaultAuth/shop/a": { ...KUBERNETES, vaultConnectionRef: "vso/default" } },
+    );
+    resolved({ ...STATIC, vaultAuthRef: "vso/default" }, DEFAULTS);
+    fails(
+      { ...STATIC, vaultAuthRef: "vso/a" },
+      { ...DEFAULTS, "VaultAuth/vso/a": KUBERNETES },
+      "REFERENCE_NOT_ALLOWED",
+      /vso\/a/,
+    );
+  });
+});
+
+describe("the fleet's overrides", () => {
+  const cluster: ClusterSettings = {
+    ...EAST,
+    vault: { address: "http://outside:8200/", authMount: "kubernetes-east" },
+  };
+
+  it("replace address and mount as seen from outside", () => {
+    const value = resolved(STATIC, DEFAULTS, cluster);
+    assert.equal(value.identity.target.address, "http://outside:8200");
+    assert.equal(value.circuit, "vault:http://outside:8200");
+    assert.equal(value.identity.mount, "kubernetes-east");
+  });
+
+  it("leave the mount of an AppRole alone, which no cluster has of its own", () => {
+    const auth = { method: "appRole", mount: "approle", appRole: { roleId: "r", secretRef: "s" } };
+    assert.equal(resolved(STATIC, { ...DEFAULTS, "VaultAuth/vso/default": auth }, cluster).identity.mount, "approle");
+  });
+});
+
+describe("an identity's id", () => {
+  const id = (spec = STATIC, objects = DEFAULTS, cluster = EAST, versions = {}) =>
+    resolved(spec, objects, cluster, versions).identity.id;
+
+  it("is the same for declarations that log in alike", () => {
+    assert.equal(id({ ...STATIC, path: "other" }), id());
+  });
+
+  it("differs by every version, namespace, provider and override", () => {
+    const ids = [
+      id(),
+      id(STATIC, DEFAULTS, EAST, { "VaultAuth/vso/default": "h2" }),
+      id(STATIC, DEFAULTS, EAST, { "VaultConnection/vso/default": "h2" }),
+      id(STATIC, {
+        ...DEFAULTS,
+        "VaultAuth/vso/default": { ...KUBERNETES, kubernetes: { role: "shop", serviceAccount: "b" } },
+      }),
+      id(STATIC, DEFAULTS, { ...EAST, vault: { address: "http://outside" } }),
+      id(STATIC, DEFAULTS, { ...EAST, vault: { authMount: "m" } }),
+    ];
+    assert.equal(new Set(ids).size, ids.length);
+  });
+});
+
+describe("what a later version brings", () => {
+  const unsupported = (destination: JsonObject, more: JsonObject = {}) => ({
+    ...STATIC,
+    ...more,
+    destination: { name: "app", create: true, ...destination },
+  });
+
+  it("is parked by name", () => {
+    const transformation = {
+      templates: { a: { text: "x" } },
+      transformationRefs: [{ name: "t" }],
+      includes: ["a"],
+      excludes: ["b"],
+    };
+    const named = /templates, .*transformationRefs, .*includes, .*excludes, spec\.rolloutRestartTargets not supported/;
+    const targets = { rolloutRestartTargets: [{ kind: "Deployment", name: "a" }] };
+    fails(unsupported({ transformation }, targets), DEFAULTS, "UNSUPPORTED", named);
+  });
+
+  it("does no harm when it is empty, or only excludeRaw, or instantUpdates", () => {
+    const transformation = { templates: {}, transformationRefs: [], includes: [], excludes: [], excludeRaw: true };
+    const value = resolved(
+      unsupported({ transformation }, { rolloutRestartTargets: [], syncConfig: { instantUpdates: true } }),
+      DEFAULTS,
+    );
+    assert.equal(value.excludeRaw, true);
+  });
+
+  it("is parked in what is referred to as well", () => {
+    const auth = (spec: JsonObject): Objects => ({ ...DEFAULTS, "VaultAuth/vso/default": spec });
+    fails(STATIC, auth({ ...KUBERNETES, method: "aws", aws: { role: "r" } }), "UNSUPPORTED", /spec\.method aws/);
+    fails(STATIC, auth({ vaultAuthGlobalRef: { name: "g" } }), "UNSUPPORTED", /spec\.vaultAuthGlobalRef/);
+    const file = { method: "appRole", mount: "a", appRole: { roleId: "r", secretIDPath: "/x" } };
+    fails(STATIC, auth(file), "UNSUPPORTED", /secretIDPath/);
+    const connection = { "VaultConnection/vso/default": { ...CONNECTION, caCertPath: "/ca.pem" } };
+    const refs = fails(STATIC, { ...DEFAULTS, ...connection }, "UNSUPPORTED", /caCertPath/);
+    assert.equal(refs.length, 2);
+  });
+
+  it("parks the other kinds", () => {
+    const key = syncKey({ cluster: "east", kind: "VaultPKISecret", namespace: "shop", name: "app" });
+    const { outcome } = resolveStaticSecret({
+      declared: aDeclared({ key }),
+      cluster: EAST,
+      reference: () => undefined,
+    });
+    assert.ok(outcome instanceof SyncError && outcome.code === "UNSUPPORTED");
+    assert.match(outcome.message, /VaultPKISecret is not supported/);
+  });
+});
+
+describe("groups (lease-table 11)", () => {
+  const group = (spec: JsonObject, namespace = "shop") => groupOf(EAST, { kind: "VaultStaticSecret", namespace, spec });
+
+  it("are the same for syncs that can share a read", () => {
+    assert.equal(group({ ...STATIC, destination: { name: "x" }, refreshAfter: "1h" }), group(STATIC));
+    assert.equal(group({ ...STATIC, vaultAuthRef: "vso/default", mount: "kv/" }), group(STATIC));
+    assert.equal(group({ ...STATIC, vaultAuthRef: "a" }), group({ ...STATIC, vaultAuthRef: "shop/a" }));
+  });
+
+  it("differ by identity, Vault namespace and path, and never fail", () => {
+    const groups = [
+      group(STATIC),
+      group(STATIC, "b"),
+      group({ ...STATIC, path: "b" }),
+      group({ ...STATIC, namespace: "b" }),
+      group({}),
+    ];
+    assert.equal(new Set(groups).size, groups.length);
+    group({ vaultAuthRef: "a/b/c", mount: 3, path: null });
+  });
+});
