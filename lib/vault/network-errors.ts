@@ -4,7 +4,7 @@ import { type Asked, describe } from "./asked.ts";
 const TLS_CODE =
   /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|EPROTO)/;
 const NO_HTTP_CODE =
-  /^(HPE_|UND_ERR_(HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH|INFO)|ERR_ENCODING_INVALID_ENCODED_DATA)/;
+  /^(HPE_|HTTP_PARSER|UND_ERR_(HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH|INFO)|ERR_ENCODING_INVALID_ENCODED_DATA)/;
 const REACH_CODE =
   /^(ECONN|EHOST|ENET|ENOTFOUND|EAI_|ETIMEDOUT|EPIPE|EADDRNOTAVAIL|UND_ERR_(CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|SOCKET))/;
 
@@ -64,5 +64,7 @@ function tlsMessage(code: string, asked: Asked): string {
 export function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const code = "code" in error ? error.code : undefined;
-  return typeof code === "string" ? code : codeOf(error.cause);
+  if (typeof code === "string") return code;
+  // undici gives its parser's errors a code only sometimes.
+  return error.name === "HTTPParserError" ? "HTTP_PARSER" : codeOf(error.cause);
 }

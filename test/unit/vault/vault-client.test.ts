@@ -1,0 +1,314 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import type { RequestListener } from "node:http";
+import { after, describe, it } from "node:test";
+import { inspect } from "node:util";
+import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
+import { vaultClient } from "../../../lib/vault/vault-client.ts";
+import { VERSION } from "../../../lib/version.ts";
+import { failure, forever, httpPeer, QUESTION, readFrom, TOKEN, targetAt, tcpPeer } from "./broken-peer.ts";
+
+const GOOD = JSON.stringify({
+  data: { data: { a: "1" }, metadata: { version: 3, created_time: "2026-01-01T00:00:00Z" } },
+});
+const client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4 });
+after(() => client.close());
+
+const says =
+  (status: number, body: string | Buffer, headers: Record<string, string> = {}): RequestListener =>
+  (_, response) =>
+    response.writeHead(status, headers).end(body);
+
+describe("an answer that is not Vault's", () => {
+  const cases: readonly (readonly [string, RequestListener, ErrorCode])[] = [
+    ["HTML with 200", says(200, "<html>login</html>"), "VAULT_ANSWER_INVALID"],
+    ["cut JSON", says(200, '{"data":{"data":{"a":'), "VAULT_ANSWER_INVALID"],
+    ["an empty body", says(200, ""), "VAULT_ANSWER_INVALID"],
+    ["an array", says(200, "[]"), "VAULT_ANSWER_INVALID"],
+    ["no data", says(200, "{}"), "VAULT_ANSWER_INVALID"],
+    ["data that is a string", says(200, '{"data":"x"}'), "VAULT_ANSWER_INVALID"],
+    ["data of kv-v1", says(200, '{"data":{"password":"x"}}'), "VAULT_ANSWER_INVALID"],
+    ["no metadata", says(200, '{"data":{"data":{}}}'), "VAULT_ANSWER_INVALID"],
+    ["a version that is no whole number", says(200, GOOD.replace("3", "3.5")), "VAULT_ANSWER_INVALID"],
+    ["bytes that are no UTF-8", says(200, Buffer.from(GOOD.replace("a", "\xff"), "latin1")), "VAULT_ANSWER_INVALID"],
+    ["204", says(204, ""), "VAULT_ANSWER_INVALID"],
+    ["404 of a web server", says(404, "not found"), "VAULT_ANSWER_INVALID"],
+    ["400 in plain text", says(400, "Client sent an HTTP request to an HTTPS server."), "VAULT_ANSWER_INVALID"],
+    ["403 of a gateway", says(403, "<html>forbidden</html>"), "VAULT_ANSWER_INVALID"],
+    ["403", says(403, '{"errors":["permission denied"]}'), "VAULT_DENIED"],
+    ["429", says(429, '{"errors":["x"]}'), "VAULT_THROTTLED"],
+    ["429 without JSON", says(429, "slow down"), "VAULT_THROTTLED"],
+    ["412", says(412, '{"errors":["required index state not present"]}'), "VAULT_FAILED"],
+    ["500", says(500, '{"errors":["internal error"]}'), "VAULT_FAILED"],
+    ["500 of a proxy", says(500, "oops"), "VAULT_FAILED"],
+    [
+      "a standby alone",
+      says(500, '{"errors":["local node not active but active cluster node not found"]}'),
+      "VAULT_SEALED",
+    ],
+    ["501", says(501, '{"errors":[]}'), "VAULT_SEALED"],
+    ["502", says(502, "bad gateway"), "VAULT_UNAVAILABLE"],
+    ["503 of a load balancer", says(503, "<html>no targets</html>"), "VAULT_UNAVAILABLE"],
+    ["503 of Vault", says(503, '{"errors":["Vault is sealed"]}'), "VAULT_SEALED"],
+    ["504", says(504, ""), "VAULT_UNAVAILABLE"],
+    ["473", says(473, ""), "VAULT_SEALED"],
+  ];
+  for (const [what, answer, code] of cases) {
+    it(`${what} is ${code}`, async () => {
+      await using peer = await httpPeer(answer);
+      const error = await failure(readFrom(client, peer.target), code);
+      const outage = code === "VAULT_UNAVAILABLE" || code === "VAULT_SEALED";
+      assert.equal(error.circuit, outage ? `vault:${peer.target.address}` : undefined);
+      assert.ok(error.message.includes(`GET kv/data/app of ${peer.target.address}`), error.message);
+    });
+  }
+
+  it("says when to come back", async () => {
+    await using peer = await httpPeer(says(429, "{}", { "retry-after": "7" }));
+    assert.equal((await failure(readFrom(client, peer.target), "VAULT_THROTTLED")).retryAfterMs, 7_000);
+  });
+
+  it("is not believed when it says so in words", async () => {
+    await using peer = await httpPeer(says(429, "{}", { "retry-after": "tomorrow" }));
+    assert.equal((await failure(readFrom(client, peer.target), "VAULT_THROTTLED")).retryAfterMs, undefined);
+  });
+
+  it("is given up when it is larger than 16 MiB", async () => {
+    await using peer = await httpPeer((_, response) => {
+      const chunk = Buffer.alloc(1024 * 1024, "x");
+      let sent = 0;
+      const more = () => {
+        while (sent++ < 64) if (!response.write(chunk)) return response.once("drain", more);
+        return response.end();
+      };
+      more();
+    });
+    const error = await failure(readFrom(client, peer.target), "VAULT_ANSWER_INVALID");
+    assert.match(error.message, /16 MiB/);
+  });
+
+  it("is read up to 16 MiB", async () => {
+    const value = "x".repeat(8 * 1024 * 1024);
+    await using peer = await httpPeer(says(200, GOOD.replace('"1"', JSON.stringify(value))));
+    assert.equal((await readFrom(client, peer.target)).fields.get("a"), value);
+  });
+
+  it("that is no HTTP is invalid", async () => {
+    await using peer = await tcpPeer((socket) => socket.end("SSH-2.0-OpenSSH\r\n\r\n"));
+    await failure(readFrom(client, peer.target), "VAULT_ANSWER_INVALID");
+  });
+});
+
+describe("a Vault that doesn't answer", () => {
+  it("is out of reach after the target's time-out, whether it hangs", async () => {
+    await using peer = await httpPeer(() => {});
+    const target = { ...peer.target, timeoutMs: 100 };
+    const error = await failure(readFrom(client, target), "VAULT_UNAVAILABLE");
+    assert.match(error.message, /within 100 ms/);
+    assert.equal(error.circuit, `vault:${target.address}`);
+  });
+
+  it("or drips its answer", async () => {
+    await using peer = await httpPeer((_, response) => {
+      response.write("{");
+      const timer = setInterval(() => response.write(" "), 20);
+      response.on("close", () => clearInterval(timer));
+    });
+    await failure(readFrom(client, { ...peer.target, timeoutMs: 150 }), "VAULT_UNAVAILABLE");
+  });
+
+  it("waits in our own queue for free: only the request itself has a time-out", async () => {
+    await using peer = await httpPeer((_, response) => {
+      setTimeout(() => response.end(GOOD), 60);
+    });
+    const target = { ...peer.target, timeoutMs: 300 };
+    await Promise.all(Array.from({ length: 40 }, () => readFrom(client, target)));
+    assert.equal(peer.connections, 4);
+  });
+
+  it("is out of reach when it resets every connection, and was asked once more", async () => {
+    await using peer = await tcpPeer((socket) => socket.once("data", () => socket.resetAndDestroy()));
+    await failure(readFrom(client, peer.target), "VAULT_UNAVAILABLE");
+    assert.equal(peer.connections, 2);
+  });
+
+  it("is asked once only to log in, since that is no read", async () => {
+    await using peer = await tcpPeer((socket) => socket.once("data", () => socket.resetAndDestroy()));
+    const login = {
+      ...QUESTION,
+      purpose: "login",
+      method: "POST",
+      path: "auth/jwt/login",
+      body: { jwt: "j" },
+    } as const;
+    await failure(client.ask(peer.target, login, forever), "VAULT_UNAVAILABLE");
+    assert.equal(peer.connections, 1);
+  });
+
+  it("answers a read in spite of one connection that was cut", async () => {
+    let first = true;
+    await using peer = await httpPeer((request, response) => {
+      if (first) request.socket.resetAndDestroy();
+      else response.end(GOOD);
+      first = false;
+    });
+    assert.equal((await readFrom(client, peer.target)).fields.get("a"), "1");
+  });
+
+  it("is out of reach when nothing listens, or its name is unknown", async () => {
+    const gone = await httpPeer(() => {});
+    await gone[Symbol.asyncDispose]();
+    await failure(readFrom(client, gone.target), "VAULT_UNAVAILABLE");
+    await failure(readFrom(client, targetAt("https://vault.invalid:8200")), "VAULT_UNAVAILABLE");
+  });
+
+  it("is given up when the caller's time is over, before and while it is asked", async () => {
+    await using peer = await httpPeer(() => {});
+    const over = AbortSignal.timeout(50);
+    await failure(readFrom(client, peer.target, QUESTION, over), "DEADLINE_EXCEEDED");
+    await failure(readFrom(client, peer.target, QUESTION, AbortSignal.abort()), "DEADLINE_EXCEEDED");
+    const waiting = Array.from({ length: 6 }, () => readFrom(client, peer.target, QUESTION, AbortSignal.timeout(50)));
+    await Promise.all(waiting.map((read) => failure(read, "DEADLINE_EXCEEDED")));
+  });
+
+  it("refuses TLS when it speaks none", async () => {
+    await using peer = await httpPeer(says(200, GOOD));
+    const target = { ...peer.target, address: peer.target.address.replace("http:", "https:") };
+    await failure(readFrom(client, target), "VAULT_TLS_REFUSED");
+  });
+});
+
+describe("a redirect", () => {
+  const to =
+    (location: (url: string) => string, status = 307): RequestListener =>
+    (request, response) =>
+      response.writeHead(status, { location: location(request.url ?? "") }).end();
+
+  it("of a standby is followed to the active node, with the token", async () => {
+    await using active = await httpPeer(says(200, GOOD));
+    await using standby = await httpPeer(to((url) => `${active.target.address}${url}`));
+    const question = { ...QUESTION, path: "kv/data/a%20b/%C3%BC", query: "?version=3" };
+    assert.equal((await readFrom(client, standby.target, question)).version?.number, 3);
+    assert.equal(active.seen[0]?.url, "/v1/kv/data/a%20b/%C3%BC?version=3");
+    assert.equal(active.seen[0]?.headers["x-vault-token"], TOKEN);
+  });
+
+  it("is followed when a proxy has put a prefix before the path", async () => {
+    await using active = await httpPeer(says(200, GOOD));
+    await using standby = await httpPeer(to((url) => `${active.target.address}${url.replace("/vault", "")}`));
+    await readFrom(client, { ...standby.target, address: `${standby.target.address}/vault/` });
+    assert.equal(standby.seen[0]?.url, "/vault/v1/kv/data/app");
+  });
+
+  it("in a circle ends", async () => {
+    await using peer = await httpPeer(to((url) => url));
+    await failure(readFrom(client, peer.target), "VAULT_ANSWER_INVALID");
+    assert.equal(peer.seen.length, 4);
+  });
+
+  for (const [what, change, status] of [
+    ["to another path", (address: string) => `${address}/v1/sys/leak`, 307],
+    ["to another query", (address: string) => `${address}/v1/kv/data/app?x=1`, 307],
+    ["to another scheme", (address: string) => `${address.replace("http", "https")}/v1/kv/data/app`, 307],
+    ["with a user in it", (address: string) => `${address.replace("//", "//u:p@")}/v1/kv/data/app`, 307],
+    ["of another kind", (address: string) => `${address}/v1/kv/data/app`, 302],
+    ["that is permanent", (address: string) => `${address}/v1/kv/data/app`, 301],
+    ["to nowhere", () => "http://", 307],
+  ] as const) {
+    it(`${what} is refused: the token goes nowhere else`, async () => {
+      await using other = await httpPeer(says(200, GOOD));
+      await using peer = await httpPeer(to(() => change(other.target.address), status));
+      const error = await failure(readFrom(client, peer.target), "VAULT_ANSWER_INVALID");
+      assert.equal(other.seen.length, 0);
+      assert.doesNotMatch(error.message, /u:p/);
+    });
+  }
+});
+
+describe("a request to Vault", () => {
+  it("has our name, what the connection declares, and our own headers in any case", async () => {
+    await using peer = await httpPeer(says(200, GOOD));
+    const headers = {
+      "X-Team": "payments",
+      "X-VAULT-TOKEN": "theirs",
+      "x-vault-Namespace": "theirs",
+      "USER-AGENT": "x",
+    };
+    await readFrom(client, { ...peer.target, headers }, { ...QUESTION, namespace: "team/a" });
+    const sent = peer.seen[0]?.headers;
+    assert.equal(sent?.["user-agent"], `keyferry/${VERSION}`);
+    assert.equal(sent?.["x-team"], "payments");
+    assert.equal(sent?.["x-vault-token"], TOKEN);
+    assert.equal(sent?.["x-vault-namespace"], "team/a");
+    assert.equal(sent?.["x-vault-request"], "true");
+  });
+
+  it("can't be split by a header", async () => {
+    await using peer = await httpPeer(says(200, GOOD));
+    const target = { ...peer.target, headers: { "x-team": "a\r\nx-vault-token: b" } };
+    await failure(readFrom(client, target), "SPEC_INVALID");
+    assert.equal(peer.seen.length, 0);
+  });
+
+  for (const address of ["vault", "unix:///run/vault.sock", "http://u:hunter2@vault", "http://vault?x=1", ""]) {
+    it(`is not sent to ${JSON.stringify(address)}`, async () => {
+      const error = await failure(readFrom(client, targetAt(address)), "SPEC_INVALID");
+      assert.doesNotMatch(error.message, /hunter2/);
+    });
+  }
+
+  it("is not sent with a CA that is none", async () => {
+    const target = targetAt("https://127.0.0.1:1", {
+      caPem: "-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----",
+    });
+    await failure(readFrom(client, target), "VAULT_TLS_REFUSED");
+  });
+
+  it("leaves nothing of itself in its error", async () => {
+    await using peer = await httpPeer(says(403, JSON.stringify({ errors: ["bad s3cr3t-in-error"] })));
+    await using garbled = await tcpPeer((socket) => socket.end("s3cr3t\r\n\r\n"));
+    const https = { ...peer.target, address: peer.target.address.replace("http:", "https:") };
+    for (const target of [peer.target, targetAt("http://127.0.0.1:1"), https, garbled.target]) {
+      const error: unknown = await readFrom(client, target).catch((reason: unknown) => reason);
+      assert.ok(error instanceof SyncError);
+      const all = inspect(error, { depth: 20, showHidden: true });
+      assert.doesNotMatch(all, /never-to-be-seen|s3cr3t/);
+    }
+  });
+
+  it("takes nothing from the environment", async () => {
+    await using peer = await httpPeer(says(200, GOOD));
+    await using trap = await httpPeer(says(200, GOOD));
+    const proxy = trap.target.address;
+    const proxies = ["http_proxy", "https_proxy", "all_proxy"].flatMap((name) => [name, name.toUpperCase()]);
+    const env = {
+      PATH: process.env.PATH,
+      ...Object.fromEntries(proxies.map((name) => [name, proxy])),
+      NODE_USE_ENV_PROXY: "1",
+      NODE_TLS_REJECT_UNAUTHORIZED: "0",
+      DEBUG: "*",
+      VAULT_ADDR: proxy,
+      VAULT_AGENT_ADDR: proxy,
+      VAULT_PROXY_ADDR: proxy,
+      VAULT_TOKEN: "from-environment",
+      VAULT_NAMESPACE: "from-environment",
+      VAULT_PREFIX: "/from-environment",
+      VAULT_SKIP_VERIFY: "true",
+    };
+    const script = new URL("./ask-once.ts", import.meta.url).pathname;
+    const child = spawn(process.execPath, [script, peer.target.address], { env, stdio: ["ignore", "pipe", "pipe"] });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += String(chunk)));
+    const [code] = await once(child, "close");
+    assert.equal(code, 0, output);
+    assert.equal(trap.seen.length, 0);
+    assert.deepEqual(
+      peer.seen.map(({ method, url }) => `${method} ${url}`),
+      ["GET /v1/kv/data/app", "POST /v1/auth/jwt/login"],
+    );
+    for (const { headers } of peer.seen) assert.doesNotMatch(inspect(headers), /from-environment/);
+    assert.equal(peer.seen[1]?.headers["x-vault-token"], undefined);
+    assert.doesNotMatch(output, /jwt-never-printed/);
+  });
+});
