@@ -1,0 +1,132 @@
+import { systemClock } from "../../lib/clock.ts";
+import { type ErrorCode, SyncError } from "../../lib/errors.ts";
+import { VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
+import {
+  type ClusterClients,
+  type ClusterClientsOptions,
+  clusterClients,
+} from "../../lib/kubernetes/cluster-client.ts";
+import { type KubernetesEnds, kubernetesEnds } from "../../lib/kubernetes/kubernetes-ends.ts";
+import type { DesiredSecret, Log, LogFields } from "../../lib/reconcile/ports.ts";
+import { SecretValue } from "../../lib/secret-value.ts";
+import type { Cluster } from "../harness/index.ts";
+
+/** A log that keeps its lines. */
+export function keptLog(): Log & { readonly lines: readonly { event: string; fields: LogFields | undefined }[] } {
+  const lines: { event: string; fields: LogFields | undefined }[] = [];
+  const keep = (event: string, fields?: LogFields) => void lines.push({ event, fields });
+  return { lines, debug: keep, info: keep, warn: keep, error: keep };
+}
+
+export type TestEnds = KubernetesEnds & { readonly clients: ClusterClients; readonly log: ReturnType<typeof keptLog> };
+
+/** The ends over whatever `resolve` reaches. */
+export function endsOver(options: Partial<ClusterClientsOptions> & Pick<ClusterClientsOptions, "resolve">): TestEnds {
+  const log = keptLog();
+  const clock = options.clock ?? systemClock;
+  const clients = clusterClients({ clock, log, ...options });
+  return { ...kubernetesEnds({ clients, clock, log }), clients, log };
+}
+
+/** The ends of one test cluster, as its admin or as someone with another kubeconfig (text). */
+export function endsOf(cluster: Cluster, kubeconfig: string = cluster.adminKubeconfig): TestEnds {
+  return endsOver({ resolve: () => ({ kubeConfig: { text: kubeconfig } }) });
+}
+
+/** A service account that may do just this in one namespace, as a kubeconfig. */
+export async function kubeconfigWith(
+  cluster: Cluster,
+  namespace: string,
+  name: string,
+  rules: readonly { readonly apiGroups: string[]; readonly resources: string[]; readonly verbs: string[] }[],
+): Promise<string> {
+  const rbac = "rbac.authorization.k8s.io";
+  await cluster.apply([
+    { apiVersion: "v1", kind: "ServiceAccount", metadata: { namespace, name } },
+    { apiVersion: `${rbac}/v1`, kind: "Role", metadata: { namespace, name }, rules },
+    {
+      apiVersion: `${rbac}/v1`,
+      kind: "RoleBinding",
+      metadata: { namespace, name },
+      roleRef: { apiGroup: rbac, kind: "Role", name },
+      subjects: [{ kind: "ServiceAccount", namespace, name }],
+    },
+  ]);
+  return cluster.kubeconfigFor({ serviceAccount: { namespace, name } });
+}
+
+export async function aNamespace(cluster: Cluster, name: string): Promise<string> {
+  await cluster.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
+  return name;
+}
+
+/** Something that exists and can own Secrets. */
+export async function anOwner(
+  cluster: Cluster,
+  namespace: string,
+  name = "owner",
+): Promise<DesiredSecret["ownerReference"]> {
+  const [owner] = await cluster.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { namespace, name } });
+  return { apiVersion: "v1", kind: "ConfigMap", name, uid: owner?.metadata.uid ?? "" };
+}
+
+export function dataOf(values: Readonly<Record<string, string>>): DesiredSecret["data"] {
+  return new Map(Object.entries(values).map(([key, value]) => [key, SecretValue.of(value)]));
+}
+
+export const OWNER_LABELS = {
+  "app.kubernetes.io/managed-by": "hashicorp-vso",
+  "app.kubernetes.io/name": "vault-secrets-operator",
+  "app.kubernetes.io/component": "secret-sync",
+  "secrets.hashicorp.com/vso-ownerRefUID": "an-uid",
+};
+
+export const base64 = (text: string): string => Buffer.from(text).toString("base64");
+
+/** A signal that nobody aborts. */
+export const patient = (): AbortSignal => new AbortController().signal;
+
+/** For assert.rejects: a SyncError of this code whose message passes. */
+export function withCode(code: ErrorCode, message: RegExp = /./): (error: unknown) => boolean {
+  return (error) => {
+    if (!(error instanceof SyncError)) throw error;
+    if (error.code !== code || !message.test(error.message)) {
+      throw new Error(`expected ${code} ${message}, got ${error.code}: ${error.message}`);
+    }
+    return true;
+  };
+}
+
+/** The least that serves VaultStaticSecrets. */
+export const STATIC_SECRET_CRD = {
+  apiVersion: "apiextensions.k8s.io/v1",
+  kind: "CustomResourceDefinition",
+  metadata: { name: `${VAULT_STATIC_SECRET.resource}.${VAULT_STATIC_SECRET.group}` },
+  spec: {
+    group: VAULT_STATIC_SECRET.group,
+    scope: "Namespaced",
+    names: { kind: VAULT_STATIC_SECRET.kind, plural: VAULT_STATIC_SECRET.resource },
+    versions: [
+      {
+        name: VAULT_STATIC_SECRET.version,
+        served: true,
+        storage: true,
+        subresources: { status: {} },
+        schema: {
+          openAPIV3Schema: {
+            type: "object",
+            properties: {
+              spec: { type: "object", "x-kubernetes-preserve-unknown-fields": true },
+              status: {
+                type: "object",
+                required: ["lastGeneration"],
+                properties: { lastGeneration: { type: "integer" } },
+                "x-kubernetes-preserve-unknown-fields": true,
+              },
+            },
+          },
+        },
+      },
+    ],
+  },
+};
