@@ -1,6 +1,7 @@
 import type { z } from "zod";
+import { annotationProblem, labelProblem, nameProblem, objectRefProblem } from "../names.ts";
+import { addressProblem } from "../vault-address.ts";
 import { checkVaultPath } from "../vault-path.ts";
-import { annotationProblem, labelProblem, nameProblem, objectRefProblem } from "./names.ts";
 
 /**
  * Checks beyond what a CRD says: they hold at parsing and leave no trace in the CRD, so that our CRDs accept what VSO's
@@ -59,18 +60,6 @@ export const notEmpty: Check<string> = (payload) => {
   payload.issues.push({ code: "custom", message: "must not be empty", input: payload.value, path: [] });
 };
 
-/** What is wrong with a Vault address; undefined when it is a base URL. */
-export function addressProblem(text: string): string | undefined {
-  const url = URL.parse(text);
-  if (url === null || !["http:", "https:"].includes(url.protocol)) {
-    return "must be a URL that begins with http:// or https://";
-  }
-  if (url.username !== "" || url.password !== "") return "must not hold a user name or password";
-  if (/[?#]/.test(text)) return "must not have a query or a fragment";
-  if (/[\p{Cc}\s]/u.test(text)) return "must not contain spaces or control characters";
-  return undefined;
-}
-
 export const address: Check<string> = (payload) => {
   const message = addressProblem(payload.value);
   if (message !== undefined) payload.issues.push({ code: "custom", message, input: payload.value, path: [] });
@@ -90,7 +79,7 @@ const FORBIDDEN_HEADERS: Readonly<Record<string, string>> = {
 
 function headerProblem(key: string, value: string): string | undefined {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(key)) return "is not a header name";
-  // What Node sends as latin1 without a surprise: printable ASCII and tab.
+  // Node sends headers as latin1: anything else would arrive as something else.
   if (!/^[\t\x20-\x7e]*$/.test(value)) return "must be printable ASCII";
   return FORBIDDEN_HEADERS[key.toLowerCase()];
 }

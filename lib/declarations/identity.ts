@@ -2,19 +2,15 @@ import { SECOND_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
 import { parseDuration } from "../duration.ts";
 import { SyncError } from "../errors.ts";
+import { type ObjectRef, parseObjectRef } from "../names.ts";
 import type { ClusterSettings, Reference, VaultIdentity, VaultTarget } from "../reconcile/ports.ts";
+import { normalAddress } from "../vault-address.ts";
 import { loginMethod } from "./login-method.ts";
 import { type Found, invalidReference, type LookUp } from "./look-up.ts";
-import { type ObjectRef, parseObjectRef } from "./names.ts";
 import { unsupportedInAuth, unsupportedInConnection } from "./unsupported.ts";
 
 /** What VSO's own client waits for one request when a VaultConnection does not say (reference 2.2). */
 const DEFAULT_TIMEOUT_MS = 60 * SECOND_MS;
-
-/** An address in one spelling, so that one Vault has one circuit: no trailing slash, host in lower case. */
-export function normalAddress(address: string): string {
-  return (URL.parse(address)?.href ?? address).replace(/\/+$/, "");
-}
 
 /** A mount, path or Vault namespace without the slash that may stand at either end. */
 export function trimSlashes(text: string): string {

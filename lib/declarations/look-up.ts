@@ -1,8 +1,8 @@
 import type { Complaint } from "../complaints.ts";
 import { SyncError } from "../errors.ts";
 import { type ReferenceKey, referenceKey } from "../keys.ts";
+import type { ObjectRef } from "../names.ts";
 import type { Reference } from "../reconcile/ports.ts";
-import type { ObjectRef } from "./names.ts";
 import { complaintsError, type DeclaredKind, parseSpec, type SpecOf } from "./parse.ts";
 
 /** A reference that was found, read and understood. */

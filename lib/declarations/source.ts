@@ -1,7 +1,8 @@
 import { fingerprint } from "../digest.ts";
+import { parseObjectRef } from "../names.ts";
 import type { ClusterSettings, JsonObject, VaultRead } from "../reconcile/ports.ts";
-import { normalAddress, trimSlashes } from "./identity.ts";
-import { parseObjectRef } from "./names.ts";
+import { normalAddress } from "../vault-address.ts";
+import { trimSlashes } from "./identity.ts";
 
 /** What a change event names: a path in a Vault. */
 export interface SourcePlace {
