@@ -18,11 +18,11 @@ while read -r op what; do
 " ;; esac ;;
   esac
 done
-alive() { for g in $groups; do kill -0 -- "-$g" 2>/dev/null && return 0; done; return 1; }
-for g in $groups; do kill -CONT -- "-$g"; kill -TERM -- "-$g"; done 2>/dev/null
+alive() { for g in $groups; do kill -0 "-$g" 2>/dev/null && return 0; done; return 1; }
+for g in $groups; do kill -CONT "-$g"; kill -TERM "-$g"; done 2>/dev/null
 n=0
-while alive && [ $n -lt 20 ]; do sleep 0.1; n=$((n+1)); done
-for g in $groups; do kill -KILL -- "-$g"; done 2>/dev/null
+while alive && [ $n -lt 5 ]; do sleep 0.1; n=$((n+1)); done
+for g in $groups; do kill -KILL "-$g"; done 2>/dev/null
 printf '%s' "$list" | while read -r dir; do rm -rf -- "$dir"; done
 `;
 
