@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../errors.ts";
-import type { Circuit, CircuitStore, CursorStore } from "../reconcile/ports.ts";
+import type { Circuit, CircuitStore, CursorStore, VaultTarget } from "../reconcile/ports.ts";
 import type { Connection } from "./sqlite-connection.ts";
 
 interface CircuitRecord {
@@ -10,14 +10,15 @@ interface CircuitRecord {
   readonly attempts: number;
   readonly fence: number;
   readonly probe_at: number;
+  readonly target: string | null;
 }
 
 /** Ends that are out of reach (lease-table 16). */
 export function circuitStore(connection: Connection): CircuitStore {
   const all = connection.all<CircuitRecord>("SELECT * FROM circuit ORDER BY id");
   const open = connection.write(`
-    INSERT INTO circuit (id, code, message, since, attempts, fence, probe_at)
-    VALUES (:id, :code, :message, :since, :attempts, :fence, :probeAt) ON CONFLICT (id) DO NOTHING`);
+    INSERT INTO circuit (id, code, message, since, attempts, fence, probe_at, target)
+    VALUES (:id, :code, :message, :since, :attempts, :fence, :probeAt, :target) ON CONFLICT (id) DO NOTHING`);
   const claim = connection.writeOne<CircuitRecord>(`
     UPDATE circuit SET fence = fence + 1, probe_at = :until
     WHERE id = :id AND fence = :fence AND probe_at = :probeAt AND probe_at <= :now RETURNING *`);
@@ -26,22 +27,25 @@ export function circuitStore(connection: Connection): CircuitStore {
     WHERE id = :id AND fence = :fence`);
   const close = connection.write("DELETE FROM circuit WHERE id = :id AND fence = :fence");
   return {
-    circuits: () => connection.step("circuits", () => all({}).map(circuitOf)),
-    openCircuit: ({ id, code, message, since, attempts, fence, probeAt }) =>
-      connection.step("openCircuit", () => open({ id, code, message, since, attempts, fence, probeAt }) === 1),
+    circuits: () => connection.read("circuits", () => all({}).map(circuitOf)),
+    openCircuit: ({ target, ...circuit }) =>
+      connection.change(
+        "openCircuit",
+        () => open({ ...circuit, target: target === undefined ? null : JSON.stringify(target) }) === 1,
+      ),
     claimProbe: ({ id, fence, probeAt }, { now, until }) =>
-      connection.step("claimProbe", () => {
+      connection.change("claimProbe", () => {
         const claimed = claim({ id, fence, probeAt, now, until });
         return claimed === undefined ? undefined : circuitOf(claimed);
       }),
     keepOpen: ({ id, fence }, { code, message, attempts, probeAt }) =>
-      connection.step("keepOpen", () => keep({ id, fence, code, message, attempts, probeAt }) === 1),
-    closeCircuit: ({ id, fence }) => connection.step("closeCircuit", () => close({ id, fence }) === 1),
+      connection.change("keepOpen", () => keep({ id, fence, code, message, attempts, probeAt }) === 1),
+    closeCircuit: ({ id, fence }) => connection.change("closeCircuit", () => close({ id, fence }) === 1),
   };
 }
 
-function circuitOf({ probe_at, ...record }: CircuitRecord): Circuit {
-  return { ...record, probeAt: probe_at };
+function circuitOf({ probe_at, target, ...record }: CircuitRecord): Circuit {
+  return { ...record, probeAt: probe_at, ...(target === null ? {} : { target: JSON.parse(target) as VaultTarget }) };
 }
 
 /** Up to when ticks have handed out (lease-table 13). */
@@ -50,8 +54,8 @@ export function cursorStore(connection: Connection): CursorStore {
   const start = connection.write("INSERT INTO cursor (id, handed_until) VALUES (1, :to) ON CONFLICT (id) DO NOTHING");
   const move = connection.write("UPDATE cursor SET handed_until = :to WHERE id = 1 AND handed_until = :from");
   return {
-    handedUntil: () => connection.step("handedUntil", () => read({})?.handed_until),
+    handedUntil: () => connection.read("handedUntil", () => read({})?.handed_until),
     moveCursor: (from, to) =>
-      connection.step("moveCursor", () => (from === undefined ? start({ to }) : move({ from, to })) === 1),
+      connection.change("moveCursor", () => (from === undefined ? start({ to }) : move({ from, to })) === 1),
   };
 }

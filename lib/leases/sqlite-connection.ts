@@ -1,52 +1,35 @@
 import type { SQLInputValue } from "node:sqlite";
+import { groupCommit } from "./group-commit.ts";
 import { openDatabase, storeError } from "./sqlite-schema.ts";
 
 export type Params = Readonly<Record<string, SQLInputValue>>;
 
 /** One open database: typed statements, atomic steps, and what it was asked. */
-export interface Connection extends Disposable {
+export interface Connection {
   /** Reads. The type is believed: the schema is ours. */
   one<T>(sql: string): (params: Params) => T | undefined;
   all<T>(sql: string): (params: Params) => T[];
   /** Answers how many rows were written. */
   write(sql: string): (params: Params) => number;
+  /** A write that belongs to the same row as another one, and is not counted twice. */
+  part(sql: string): (params: Params) => void;
   /** A write of at most one row with RETURNING. */
   writeOne<T>(sql: string): (params: Params) => T | undefined;
-  /** One counted operation of one statement. Errors get their names here. */
-  step<T>(operation: string, work: () => T): Promise<T>;
-  /** One counted operation of several statements, all or nothing. */
-  atomic<T>(operation: string, work: () => T): Promise<T>;
+  /** One counted operation that reads. Errors get their names here. */
+  read<T>(operation: string, work: () => T): Promise<T>;
+  /** One counted operation that writes, all of it or nothing; resolves when it is committed. */
+  change<T>(operation: string, work: () => T): Promise<T>;
   counts(): Readonly<Record<string, number>>;
+  close(): void;
 }
 
 export function connect(path: string, readOnly: boolean): Connection {
   const database = openDatabase(path, readOnly);
   const counts: Record<string, number> = { writes: 0 };
-  const begin = database.prepare("BEGIN IMMEDIATE");
-  const commit = database.prepare("COMMIT");
+  const transact = groupCommit(database, (error) => storeError(error, path));
 
   const count = (name: string, by: number): void => {
     counts[name] = (counts[name] ?? 0) + by;
-  };
-  const step = async <T>(operation: string, work: () => T): Promise<T> => {
-    count(operation, 1);
-    try {
-      return work();
-    } catch (error) {
-      throw storeError(error, path);
-    }
-  };
-  const transact = <T>(work: () => T): T => {
-    begin.run();
-    try {
-      const result = work();
-      commit.run();
-      return result;
-    } catch (error) {
-      // A full disk ends the transaction by itself.
-      if (database.isTransaction) database.exec("ROLLBACK");
-      throw error;
-    }
   };
 
   return {
@@ -66,6 +49,10 @@ export function connect(path: string, readOnly: boolean): Connection {
         return changes;
       };
     },
+    part: (sql) => {
+      const statement = database.prepare(sql);
+      return (params) => void statement.run(params);
+    },
     writeOne: <T>(sql: string) => {
       const statement = database.prepare(sql);
       return (params: Params) => {
@@ -74,11 +61,23 @@ export function connect(path: string, readOnly: boolean): Connection {
         return record as T | undefined;
       };
     },
-    step,
-    atomic: (operation, work) => step(operation, () => transact(work)),
+    read: async (operation, work) => {
+      count(operation, 1);
+      try {
+        return work();
+      } catch (error) {
+        throw storeError(error, path);
+      }
+    },
+    change: (operation, work) => {
+      count(operation, 1);
+      return transact.add(work);
+    },
     counts: () => ({ ...counts }),
-    [Symbol.dispose]: () => {
-      if (database.isOpen) database.close();
+    close: () => {
+      if (!database.isOpen) return;
+      transact.flush();
+      database.close();
     },
   };
 }

@@ -13,7 +13,7 @@ export function referenceStore(connection: Connection): ReferenceStore {
   const remove = connection.write("DELETE FROM reference WHERE key = :key");
   return {
     references: (keys) =>
-      connection.step("references", () => {
+      connection.read("references", () => {
         const found = keys.flatMap((key): [ReferenceKey, Reference][] => {
           const record = body({ key });
           return record === undefined ? [] : [[key, referenceOf(record)]];
@@ -21,12 +21,12 @@ export function referenceStore(connection: Connection): ReferenceStore {
         return new Map(found);
       }),
     putReference: (reference) =>
-      connection.step("putReference", () => {
+      connection.change("putReference", () => {
         const { key, uid, hash } = reference;
         return put({ key, cluster: partsOf(key).cluster, uid, hash, body: JSON.stringify(reference) }) === 1;
       }),
-    removeReference: (key) => connection.step("removeReference", () => remove({ key }) === 1),
-    referencesOf: (cluster) => connection.step("referencesOf", () => ofCluster({ cluster }).map(referenceOf)),
+    removeReference: (key) => connection.change("removeReference", () => remove({ key }) === 1),
+    referencesOf: (cluster) => connection.read("referencesOf", () => ofCluster({ cluster }).map(referenceOf)),
   };
 }
 
@@ -57,16 +57,18 @@ export function clusterStore(connection: Connection): ClusterStore {
     UPDATE cluster SET state = :state, lease_until = :until, due_at = :dueAt WHERE name = :name AND fence = :fence`);
   const remove = connection.write("DELETE FROM cluster WHERE name = :name");
   return {
-    cluster: (name) => connection.step("cluster", () => optional(one({ name }))),
-    clusters: () => connection.step("clusters", () => all({}).map(clusterOf)),
+    cluster: (name) => connection.read("cluster", () => optional(one({ name }))),
+    clusters: () => connection.read("clusters", () => all({}).map(clusterOf)),
     claimCluster: (name, { now, until }) =>
-      connection.step("claimCluster", () => optional(claim({ name, now, until, state: JSON.stringify(NEW_CLUSTER) }))),
+      connection.change("claimCluster", () =>
+        optional(claim({ name, now, until, state: JSON.stringify(NEW_CLUSTER) })),
+      ),
     saveCluster: ({ name, fence }, state, then) =>
-      connection.step("saveCluster", () => {
+      connection.change("saveCluster", () => {
         const times = "until" in then ? { until: then.until, dueAt: then.until } : { until: null, dueAt: then.dueAt };
         return save({ name, fence, state: JSON.stringify(state), ...times }) === 1;
       }),
-    removeCluster: (name) => connection.step("removeCluster", () => void remove({ name })),
+    removeCluster: (name) => connection.change("removeCluster", () => void remove({ name })),
   };
 }
 

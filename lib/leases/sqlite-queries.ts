@@ -1,13 +1,21 @@
 import type { SyncKey } from "../keys.ts";
 import type { Row, SyncStore, WheelEntry } from "../reconcile/ports.ts";
 import type { Connection } from "./sqlite-connection.ts";
-import { type DueRecord, dueOf, rowOf, type SummaryRecord, type SyncRecord, summaryOf } from "./sqlite-rows.ts";
+import {
+  type DueRecord,
+  dueOf,
+  READ_ROW,
+  rowOf,
+  type SummaryRecord,
+  type SyncRecord,
+  summaryOf,
+} from "./sqlite-rows.ts";
 
 type Queries = Pick<SyncStore, "read" | "due" | "periods" | "onWheel" | "bySource" | "byCluster">;
 
 /** What reads rows of syncs. */
 export function syncQueries(connection: Connection): Queries {
-  const record = connection.one<SyncRecord>("SELECT * FROM sync WHERE key = :key");
+  const record = connection.one<SyncRecord>(READ_ROW);
   const due = connection.all<DueRecord>(`
     SELECT key, grp, lane, due_at FROM sync
     WHERE due_at > :after AND due_at <= :until AND (lease_until IS NULL OR lease_until <= :now)
@@ -22,25 +30,24 @@ export function syncQueries(connection: Connection): Queries {
     SELECT key, grp, phase FROM sync WHERE period = :period AND phase BETWEEN :from AND :to ORDER BY phase`);
   const source = connection.all<{ readonly key: SyncKey }>("SELECT key FROM sync WHERE source = :source ORDER BY key");
   const cluster = connection.all<SummaryRecord>(`
-    SELECT key, cluster, uid, hash, generation, grp, fence, nudges, look, lane, lease_until, due_at, period, phase,
-      settled_at, state
-    FROM sync WHERE cluster = :cluster`);
+    SELECT key, uid, hash, generation, lease_until, due_at, period, phase, state
+    FROM sync JOIN body ON body.id = sync.body WHERE cluster = :cluster`);
   return {
     read: (keys) =>
-      connection.step("read", () => {
+      connection.read("read", () => {
         const rows = keys.flatMap((key): [SyncKey, Row][] => {
           const found = record({ key });
           return found === undefined ? [] : [[key, rowOf(found)]];
         });
         return new Map(rows);
       }),
-    due: ({ after, until, now }, limit) => connection.step("due", () => due({ after, until, now, limit }).map(dueOf)),
-    periods: () => connection.step("periods", () => periods({}).map(({ period }) => period)),
+    due: ({ after, until, now }, limit) => connection.read("due", () => due({ after, until, now, limit }).map(dueOf)),
+    periods: () => connection.read("periods", () => periods({}).map(({ period }) => period)),
     onWheel: (period, from, to) =>
-      connection.step("onWheel", () =>
+      connection.read("onWheel", () =>
         wheel({ period, from, to }).map(({ key, grp, phase }): WheelEntry => ({ key, group: grp, phase })),
       ),
-    bySource: (name) => connection.step("bySource", () => source({ source: name }).map(({ key }) => key)),
-    byCluster: (name) => connection.step("byCluster", () => cluster({ cluster: name }).map(summaryOf)),
+    bySource: (name) => connection.read("bySource", () => source({ source: name }).map(({ key }) => key)),
+    byCluster: (name) => connection.read("byCluster", () => cluster({ cluster: name }).map(summaryOf)),
   };
 }

@@ -8,11 +8,14 @@ const SCHEMA_VERSION = 1;
 /** How long one process waits for another one's write, in ms. The wait blocks the process, so it is short. */
 const BUSY_TIMEOUT_MS = 2_000;
 
-/** Attribute names of the lease table: they appear in the sqlite files only. Indexes cover what they answer (lease-table 17). */
+/**
+ * Attribute names of the lease table: they appear in the sqlite files only. Indexes end in the primary key, and so cover
+ * what they answer (lease-table 17). What is large stands in `body`, so that a claim rewrites a short row.
+ */
 const TABLES = `
 CREATE TABLE sync (
-  id INTEGER PRIMARY KEY,
-  key TEXT NOT NULL UNIQUE,
+  key TEXT PRIMARY KEY,
+  body INTEGER NOT NULL,
   cluster TEXT NOT NULL,
   uid TEXT NOT NULL,
   hash TEXT NOT NULL,
@@ -27,14 +30,13 @@ CREATE TABLE sync (
   period INTEGER,
   phase INTEGER,
   source TEXT,
-  settled_at INTEGER,
-  declared TEXT NOT NULL,
-  state TEXT NOT NULL
-) STRICT;
-CREATE INDEX sync_due ON sync (due_at, lease_until, key, grp, lane) WHERE due_at IS NOT NULL;
-CREATE INDEX sync_wheel ON sync (period, phase, key, grp) WHERE period IS NOT NULL;
-CREATE INDEX sync_source ON sync (source, key) WHERE source IS NOT NULL;
+  settled_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sync_due ON sync (due_at, lease_until, grp, lane) WHERE due_at IS NOT NULL;
+CREATE INDEX sync_wheel ON sync (period, phase, grp) WHERE period IS NOT NULL;
+CREATE INDEX sync_source ON sync (source) WHERE source IS NOT NULL;
 CREATE INDEX sync_cluster ON sync (cluster);
+CREATE TABLE body (id INTEGER PRIMARY KEY, state TEXT NOT NULL, declared TEXT NOT NULL) STRICT;
 CREATE TABLE cursor (id INTEGER PRIMARY KEY CHECK (id = 1), handed_until INTEGER NOT NULL) STRICT;
 CREATE TABLE reference (
   key TEXT PRIMARY KEY, cluster TEXT NOT NULL, uid TEXT NOT NULL, hash TEXT NOT NULL, body TEXT NOT NULL
@@ -45,7 +47,7 @@ CREATE TABLE cluster (
 ) STRICT;
 CREATE TABLE circuit (
   id TEXT PRIMARY KEY, code TEXT NOT NULL, message TEXT NOT NULL, since INTEGER NOT NULL, attempts INTEGER NOT NULL,
-  fence INTEGER NOT NULL, probe_at INTEGER NOT NULL
+  fence INTEGER NOT NULL, probe_at INTEGER NOT NULL, target TEXT
 ) STRICT;
 PRAGMA application_id = ${APPLICATION_ID};
 PRAGMA user_version = ${SCHEMA_VERSION};

@@ -1,9 +1,10 @@
 import type { LeaseStore } from "../reconcile/ports.ts";
 import { circuitStore, cursorStore } from "./sqlite-circuits.ts";
 import { connect } from "./sqlite-connection.ts";
+import { declarations } from "./sqlite-declarations.ts";
 import { clusterStore, referenceStore } from "./sqlite-discovery.ts";
+import { leases } from "./sqlite-leases.ts";
 import { syncQueries } from "./sqlite-queries.ts";
-import { syncWrites } from "./sqlite-syncs.ts";
 
 export { lockDataDir } from "./data-dir-lock.ts";
 
@@ -22,12 +23,13 @@ export function openSqliteStore({ path, readOnly = false }: SqliteStoreOptions):
   const connection = connect(path, readOnly);
   return {
     ...syncQueries(connection),
-    ...syncWrites(connection),
+    ...declarations(connection),
+    ...leases(connection),
     ...cursorStore(connection),
     ...referenceStore(connection),
     ...clusterStore(connection),
     ...circuitStore(connection),
     counts: connection.counts,
-    [Symbol.asyncDispose]: async () => connection[Symbol.dispose](),
+    [Symbol.asyncDispose]: async () => connection.close(),
   };
 }
