@@ -1,0 +1,126 @@
+import { inspect } from "node:util";
+import { type ErrorCode, SyncError } from "../../lib/errors.ts";
+import type { CredentialRef, CredentialSource, Log, VaultIdentity, VaultRead } from "../../lib/reconcile/ports.ts";
+import { SecretValue } from "../../lib/secret-value.ts";
+import { type OpenVaultEnd, vaultEnd } from "../../lib/vault/vault-end.ts";
+import type { Cluster, Vault } from "../harness/index.ts";
+
+const NAMESPACE = "default";
+const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Real clusters' tokens and Secrets, through the harness. */
+export function clusterCredentials(cluster: Cluster): CredentialSource {
+  return {
+    async credential(ref) {
+      if (ref.kind === "serviceAccount") {
+        const { audiences, ...account } = ref;
+        const token = await cluster.tokenFor({
+          ...account,
+          ...(audiences.length > 0 && { audiences: [...audiences] }),
+        });
+        return { value: SecretValue.of(token), expiresAt: Date.now() + 600_000 };
+      }
+      const secret = await cluster.get({ apiVersion: "v1", kind: "Secret", namespace: ref.namespace, name: ref.name });
+      return { value: SecretValue.of(Buffer.from(secret?.data?.[ref.key] ?? "", "base64")) };
+    },
+  };
+}
+
+/** An end with a clock that tests move. */
+export interface TestEnd extends OpenVaultEnd, AsyncDisposable {
+  pass(ms: number): void;
+}
+
+export function openEnd(cluster: Cluster): TestEnd {
+  let ahead = 0;
+  const clock = () => Date.now() + ahead;
+  const end = vaultEnd({ clock, credentials: clusterCredentials(cluster), log: quiet });
+  return {
+    ...end,
+    pass(ms) {
+      ahead += ms;
+    },
+    [Symbol.asyncDispose]: () => end.close(),
+  };
+}
+
+export const account = (...audiences: readonly string[]): CredentialRef => ({
+  kind: "serviceAccount",
+  cluster: "test",
+  namespace: NAMESPACE,
+  name: "default",
+  audiences,
+  expirationSeconds: 600,
+});
+
+/** A role of the JWT login for that account's tokens. */
+export const JWT_ROLE = {
+  role_type: "jwt",
+  user_claim: "sub",
+  bound_subject: `system:serviceaccount:${NAMESPACE}:default`,
+  bound_audiences: "vault",
+  token_policies: "reader",
+};
+
+export const secretKey = (name: string, key: string): CredentialRef => ({
+  kind: "secret",
+  cluster: "test",
+  namespace: NAMESPACE,
+  name,
+  key,
+});
+
+export const putSecret = (cluster: Cluster, name: string, stringData: Record<string, string>) =>
+  cluster.apply({ apiVersion: "v1", kind: "Secret", metadata: { name, namespace: NAMESPACE }, stringData });
+
+let identities = 0;
+
+export function identityOn(vault: Vault, rest: Pick<VaultIdentity, "mount" | "method"> & Partial<VaultIdentity>) {
+  const { address, caPem } = vault;
+  const target = { address, headers: {}, skipTlsVerify: false, timeoutMs: 5_000, ...(caPem && { caPem }) };
+  return { id: `identity-${++identities}`, target, headers: {}, ...rest };
+}
+
+/** An AppRole identity of its own, with its role, its token's TTL, and its secret id in the cluster. */
+export async function appRole(
+  { vault, cluster }: { readonly vault: Vault; readonly cluster: Cluster },
+  options: { readonly policies: readonly string[]; readonly ttl?: string; readonly secretId?: string },
+): Promise<VaultIdentity & { readonly role: string }> {
+  const role = `role-${++identities}`;
+  const { roleId, secretId } = await vault.enableAppRole({ role, policies: options.policies });
+  if (options.ttl) await vault.write(`auth/approle/role/${role}`, { token_ttl: options.ttl, token_max_ttl: "1h" });
+  await putSecret(cluster, `${vault.flavor}-${role}`, { id: options.secretId ?? secretId });
+  const credential = secretKey(`${vault.flavor}-${role}`, "id");
+  return { ...identityOn(vault, { mount: "approle", method: { kind: "appRole", roleId, credential } }), role };
+}
+
+export const kv2 = (identity: VaultIdentity, path: string, rest: Partial<VaultRead> = {}): VaultRead => ({
+  identity,
+  mount: "kv",
+  path,
+  engine: "kv-v2",
+  version: 0,
+  ...rest,
+});
+
+/** How often Vault itself counted these during some work. */
+export async function audited(vault: Vault, work: () => Promise<unknown>): Promise<(operation: string) => number> {
+  const before = await vault.auditedReads();
+  await work();
+  const after = await vault.auditedReads();
+  return (operation) => (after.get(operation) ?? 0) - (before.get(operation) ?? 0);
+}
+
+/** The SyncError that something fails with; it holds neither tokens nor data. */
+export async function failure(work: Promise<unknown>, code: ErrorCode): Promise<SyncError> {
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof SyncError)) throw new Error(`expected ${code}`, { cause: error });
+  if (error.code !== code) throw new Error(`expected ${code}, got ${error.code}: ${error.message}`, { cause: error });
+  if (/hvs\.|hvb\.|\bs\.[A-Za-z0-9]{20}|eyJ|s3cr3t/.test(inspect(error, { depth: 20, showHidden: true }))) {
+    throw new Error(`${code} holds a secret`);
+  }
+  return error;
+}
