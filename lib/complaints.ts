@@ -51,7 +51,8 @@ function messageOf(issue: z.core.$ZodIssue, found: unknown): string {
     case "invalid_value":
       return found === undefined ? "required" : `must be one of ${issue.values.map(String).join(", ")}`;
     case "too_small":
-      return `must be at least ${issue.minimum}`;
+      if (issue.origin === "string") return "must not be empty";
+      return issue.origin === "array" ? issue.message : `must be at least ${issue.minimum}`;
     case "too_big":
       return `must be at most ${issue.maximum}`;
     default:

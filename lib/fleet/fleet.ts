@@ -1,0 +1,154 @@
+import { type Document, LineCounter, parseDocument } from "yaml";
+import { type Complaint, complaintsOf, pathText, valueAt } from "../complaints.ts";
+import { InputError } from "../errors.ts";
+import type { ClusterSettings } from "../reconcile/ports.ts";
+import { suggestion } from "./known-fields.ts";
+import { lineAt } from "./positions.ts";
+import { fleetSchema, LATER } from "./schema.ts";
+
+/** How to reach one cluster, as fleet.yaml says it. */
+export interface Connect {
+  readonly kubeconfig?: { readonly path: string; readonly context?: string };
+  readonly server?: {
+    readonly url: string;
+    readonly caFile?: string;
+    readonly caData?: string;
+    readonly serverName?: string;
+    readonly insecure: boolean;
+    readonly tokenFile?: string;
+    readonly clientCertFile?: string;
+    readonly clientKeyFile?: string;
+  };
+}
+
+export interface FleetCluster extends ClusterSettings {
+  readonly connect: Connect;
+}
+
+export interface Fleet {
+  readonly clusters: readonly FleetCluster[];
+}
+
+/** A fleet of 500 clusters has 250 KB. */
+const MAX_CHARACTERS = 4 * 1024 * 1024;
+
+const MAX_COMPLAINTS = 50;
+
+interface Placed {
+  readonly line: number;
+  readonly text: string;
+}
+
+function read(text: string, lineCounter: LineCounter): Document.Parsed {
+  return parseDocument(text, { lineCounter, prettyErrors: false, logLevel: "error" });
+}
+
+/** YAML's own complaints; what it only warns of (an unknown tag) is a mistake here as well. */
+function syntaxComplaints(document: Document, lines: LineCounter): readonly Placed[] {
+  return [...document.errors, ...document.warnings].map((problem) => ({
+    line: lines.linePos(problem.pos[0]).line,
+    text: problem.message.split("\n")[0] ?? "",
+  }));
+}
+
+function items(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+const WAYS = ["kubeconfig", "server", ...Object.keys(LATER)];
+
+function connectComplaints(connect: unknown, path: readonly PropertyKey[]): readonly Complaint[] {
+  if (!isMap(connect)) return [];
+  const ways = Object.keys(connect).filter((way) => WAYS.includes(way));
+  if (ways.length !== 1) return [{ path, message: `must have exactly one of ${WAYS.join(", ")}` }];
+  const [way = ""] = ways;
+  if (way in LATER) {
+    return [{ path: [...path, way], message: "comes with a later version: use kubeconfig or server until then" }];
+  }
+  return way === "server" ? serverComplaints(connect.server, [...path, "server"]) : [];
+}
+
+function serverComplaints(server: unknown, path: readonly PropertyKey[]): readonly Complaint[] {
+  if (!isMap(server)) return [];
+  const { url, caFile, caData, insecure, tokenFile, clientCertFile, clientKeyFile } = server;
+  const isPlain = typeof url === "string" && url.toLowerCase().startsWith("http://");
+  return [
+    ...(isPlain && insecure !== true ? [{ path: [...path, "url"], message: "must begin with https://" }] : []),
+    ...(caFile !== undefined && caData !== undefined ? [{ path, message: "must have one of caFile and caData" }] : []),
+    ...((clientCertFile === undefined) !== (clientKeyFile === undefined)
+      ? [{ path, message: "must have both of clientCertFile and clientKeyFile, or neither" }]
+      : []),
+    ...(tokenFile === undefined && clientCertFile === undefined
+      ? [{ path, message: "must have a tokenFile, or a clientCertFile and a clientKeyFile" }]
+      : []),
+  ];
+}
+
+function repeatedNames(clusters: readonly unknown[]): readonly Complaint[] {
+  const seen = new Set<unknown>();
+  return clusters.flatMap((cluster, at): readonly Complaint[] => {
+    const name = isMap(cluster) ? cluster.name : undefined;
+    if (typeof name !== "string" || !seen.has(name)) {
+      seen.add(name);
+      return [];
+    }
+    return [{ path: ["clusters", at, "name"], message: "is the name of another cluster already" }];
+  });
+}
+
+/** What no single field shows. */
+function crossComplaints(input: unknown): readonly Complaint[] {
+  const clusters = items(valueAt(input, ["clusters"]));
+  const connects = clusters.flatMap((cluster, at) =>
+    connectComplaints(valueAt(cluster, ["connect"]), ["clusters", at, "connect"]),
+  );
+  return [...connects, ...repeatedNames(clusters)];
+}
+
+function refuse(fileName: string, complaints: readonly Placed[]): never {
+  const sorted = complaints.toSorted((a, b) => a.line - b.line).map(({ line, text }) => `${fileName}:${line}: ${text}`);
+  const left = sorted.length - MAX_COMPLAINTS;
+  throw new InputError(fileName, left > 0 ? [...sorted.slice(0, MAX_COMPLAINTS), `and ${left} more`] : sorted);
+}
+
+function inputOf(document: Document, fileName: string): unknown {
+  try {
+    return document.toJS();
+  } catch {
+    return refuse(fileName, [{ line: 1, text: "aliases stand for too much: write it out" }]);
+  }
+}
+
+function parsed(text: string, fileName: string, lines: LineCounter): Document.Parsed {
+  if (text.length > MAX_CHARACTERS) refuse(fileName, [{ line: 1, text: `more than ${MAX_CHARACTERS} characters` }]);
+  try {
+    return read(text, lines);
+  } catch {
+    return refuse(fileName, [{ line: 1, text: "is not YAML that can be read: it nests too deep" }]);
+  }
+}
+
+/** The fleet, defaults filled in. Throws an InputError with every complaint at once: `fleet.yaml:12: clusters[0].name: …`. */
+export function parseFleet(text: string, fileName: string): Fleet {
+  const lines = new LineCounter();
+  const document = parsed(text, fileName, lines);
+  const syntax = syntaxComplaints(document, lines);
+  if (syntax.length > 0) refuse(fileName, syntax);
+  const input = inputOf(document, fileName);
+  const result = fleetSchema.safeParse(input);
+  const own = result.success ? [] : complaintsOf(result.error, input);
+  const complaints = [...own, ...crossComplaints(input)];
+  if (result.success && complaints.length === 0) return { clusters: result.data.clusters as readonly FleetCluster[] };
+  return refuse(
+    fileName,
+    complaints.map(({ path, message }) => {
+      const hint = message === "unknown field" ? suggestion(path) : "";
+      const at = pathText(path);
+      return { line: lineAt(document, lines, path), text: `${at === "" ? "" : `${at}: `}${message}${hint}` };
+    }),
+  );
+}

@@ -1,0 +1,29 @@
+import { closest, distance } from "fastest-levenshtein";
+import { fleetJsonSchema } from "./schema.ts";
+
+type Schema = { readonly properties?: Readonly<Record<string, Schema>>; readonly items?: Schema };
+
+let schema: Schema | undefined;
+
+function fieldsAt(path: readonly PropertyKey[]): readonly string[] {
+  schema ??= fleetJsonSchema() as Schema;
+  let here: Schema | undefined = schema;
+  for (const part of path) {
+    if (typeof part === "number") here = here?.items;
+    else here = Object.hasOwn(here?.properties ?? {}, part) ? here?.properties?.[String(part)] : undefined;
+  }
+  return Object.keys(here?.properties ?? {});
+}
+
+/** The longest field that is compared: what is longer is no slip of the pen. */
+const MAX_LENGTH = 40;
+
+/** ` (did you mean connect?)`, or nothing when no known field of that place is close. */
+export function suggestion(path: readonly PropertyKey[]): string {
+  const field = String(path.at(-1));
+  const fields = fieldsAt(path.slice(0, -1));
+  if (fields.length === 0 || field.length > MAX_LENGTH) return "";
+  const near = closest(field.toLowerCase(), [...fields]);
+  const isNear = distance(field.toLowerCase(), near.toLowerCase()) <= Math.max(1, Math.floor(near.length / 3));
+  return isNear ? ` (did you mean ${near}?)` : "";
+}
