@@ -4,6 +4,7 @@ import nodeVault from "node-vault";
 import { Agent, buildConnector } from "undici";
 import { SyncError } from "../errors.ts";
 import type { VaultTarget } from "../reconcile/ports.ts";
+import { addressProblem, normalAddress } from "../vault-address.ts";
 import { type Asked, describe } from "./asked.ts";
 import { type HttpMessage, send } from "./transport.ts";
 
@@ -64,15 +65,9 @@ export function connect(target: VaultTarget, asked: Asked, connections: number):
 }
 
 function endpointOf(target: VaultTarget, asked: Asked): string {
-  const url = URL.parse(target.address);
-  if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw new SyncError("SPEC_INVALID", `The Vault address of ${describe(asked)} must be an http or https URL`);
-  }
-  if (url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") {
-    const message = `The Vault address of ${describe(asked)} must not have a user, a password, a query or a fragment`;
-    throw new SyncError("SPEC_INVALID", message);
-  }
-  return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
+  const problem = addressProblem(target.address);
+  if (problem !== undefined) throw new SyncError("SPEC_INVALID", `The Vault address of ${describe(asked)} ${problem}`);
+  return normalAddress(target.address);
 }
 
 function connector(target: VaultTarget, asked: Asked): buildConnector.connector {

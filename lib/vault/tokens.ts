@@ -94,7 +94,7 @@ export function tokens(deps: TokensDeps): Tokens {
 
 async function countedLogin(deps: TokensDeps, identity: VaultIdentity, signal: AbortSignal) {
   const { kind } = identity.method;
-  const count = (outcome: string) => deps.metrics?.count("vault_logins", { method: kind, outcome });
+  const count = (outcome: string) => deps.metrics?.count("keyferry_vault_logins_total", { outcome });
   try {
     const grant = await login(deps, identity, signal);
     count("ok");

@@ -45,11 +45,11 @@ export function vaultEnd(options: VaultEndOptions): OpenVaultEnd {
     async read(read, signal) {
       try {
         const data = await readKv(client, held, read, signal);
-        metrics?.count("vault_reads", { outcome: "ok" });
+        metrics?.count("keyferry_vault_reads_total", { outcome: "ok" });
         return data;
       } catch (error) {
         const failure = givenUp(error, signal);
-        metrics?.count("vault_reads", { outcome: failure instanceof SyncError ? failure.code : "bug" });
+        metrics?.count("keyferry_vault_reads_total", { outcome: failure instanceof SyncError ? failure.code : "bug" });
         throw failure;
       }
     },

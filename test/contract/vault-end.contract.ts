@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LosslessNumber } from "lossless-json";
+import { prometheusMetrics } from "../../lib/metrics.ts";
 import type { VaultIdentity } from "../../lib/reconcile/ports.ts";
 import type { Cluster, Vault } from "../harness/index.ts";
 import {
@@ -327,6 +328,18 @@ export function vaultEndContract(
         }
         assert.equal((await end.read(kv2(hasty, "app"), forever)).fields.size, 1);
       });
+    });
+
+    it("counts reads and logins by outcome, under names that exist", async () => {
+      const metrics = prometheusMetrics();
+      await using own = openEnd(cluster, metrics);
+      const identity = await fresh();
+      await times(3, () => own.read(kv2(identity, "app"), forever));
+      await failure(own.read(kv2(identity, "none"), forever), "VAULT_PATH_MISSING");
+      const lines = (await metrics.registry.metrics()).split("\n");
+      assert.ok(lines.includes('keyferry_vault_reads_total{outcome="ok"} 3'));
+      assert.ok(lines.includes('keyferry_vault_reads_total{outcome="VAULT_PATH_MISSING"} 1'));
+      assert.ok(lines.includes('keyferry_vault_logins_total{outcome="ok"} 1'));
     });
 
     it("ends its tokens when it stops", async () => {

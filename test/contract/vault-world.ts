@@ -1,6 +1,13 @@
 import { inspect } from "node:util";
 import { type ErrorCode, SyncError } from "../../lib/errors.ts";
-import type { CredentialRef, CredentialSource, Log, VaultIdentity, VaultRead } from "../../lib/reconcile/ports.ts";
+import type {
+  CredentialRef,
+  CredentialSource,
+  Log,
+  Metrics,
+  VaultIdentity,
+  VaultRead,
+} from "../../lib/reconcile/ports.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
 import { type OpenVaultEnd, vaultEnd } from "../../lib/vault/vault-end.ts";
 import type { Cluster, Vault } from "../harness/index.ts";
@@ -31,10 +38,10 @@ export interface TestEnd extends OpenVaultEnd, AsyncDisposable {
   pass(ms: number): void;
 }
 
-export function openEnd(cluster: Cluster): TestEnd {
+export function openEnd(cluster: Cluster, metrics?: Metrics): TestEnd {
   let ahead = 0;
   const clock = () => Date.now() + ahead;
-  const end = vaultEnd({ clock, credentials: clusterCredentials(cluster), log: quiet });
+  const end = vaultEnd({ clock, credentials: clusterCredentials(cluster), log: quiet, ...(metrics && { metrics }) });
   return {
     ...end,
     pass(ms) {
