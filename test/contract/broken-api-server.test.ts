@@ -1,0 +1,410 @@
+import assert from "node:assert/strict";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, beforeEach, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { SyncError } from "../../lib/errors.ts";
+import { SECRET, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
+import type { ClusterAccess } from "../../lib/kubernetes/cluster-client.ts";
+import type { WatchEvent } from "../../lib/reconcile/ports.ts";
+import { testCa } from "../harness/certificates.ts";
+import { endsOver, patient, type TestEnds, withCode } from "./kubernetes-fixtures.ts";
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+const REF = { cluster: "sick", namespace: "pay", name: "db", kind: VAULT_STATIC_SECRET };
+const RESOURCE = { metadata: { uid: "an-uid", resourceVersion: "7" } };
+const SINCE = { resourceVersion: "5", seconds: 30 };
+const ALL = { metadataOnly: true };
+
+const status = (code: number, more: object = {}) => ({ kind: "Status", apiVersion: "v1", code, ...more });
+
+function answer(response: ServerResponse, code: number, body: unknown, headers: Record<string, string> = {}): void {
+  response.writeHead(code, { "content-type": "application/json", ...headers });
+  response.end(typeof body === "string" ? body : JSON.stringify(body));
+}
+
+/** A kubeconfig of one cluster and one user, as JSON, which is YAML as well. */
+function kubeconfig(server: string, user: object, cluster: object = { "insecure-skip-tls-verify": true }): string {
+  return JSON.stringify({
+    "current-context": "sick",
+    clusters: [{ name: "sick", cluster: { server, ...cluster } }],
+    users: [{ name: "sick", user }],
+    contexts: [{ name: "sick", context: { cluster: "sick", user: "sick" } }],
+  });
+}
+
+async function listen(server: Server | ReturnType<typeof createTcpServer>): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+describe("an API server that is not well", () => {
+  let server: Server;
+  let url: string;
+  let handle: Handler;
+  let seen: IncomingMessage[];
+  const opened: TestEnds[] = [];
+
+  before(async () => {
+    server = createServer((request, response) => {
+      seen.push(request);
+      handle(request, response);
+    });
+    url = `http://127.0.0.1:${await listen(server)}`;
+  });
+  beforeEach(() => {
+    seen = [];
+    handle = (_, response) => answer(response, 200, RESOURCE);
+  });
+  after(() => {
+    for (const ends of opened) ends.clients.close();
+    server.close();
+    server.closeAllConnections();
+  });
+
+  const ends = (
+    access: () => ClusterAccess = () => ({ kubeConfig: { text: kubeconfig(url, { token: "t" }) } }),
+    more = {},
+  ) => {
+    const made = endsOver({ resolve: access, timeoutMs: 300, ...more });
+    opened.push(made);
+    return made;
+  };
+  const get = (from: TestEnds = ends(), signal = patient()) => from.resources.get(REF, signal);
+  const watchAll = async (from: TestEnds = ends()): Promise<readonly WatchEvent[]> => {
+    const events: WatchEvent[] = [];
+    for await (const event of from.clusters.watch("sick", SECRET, ALL, SINCE, patient())) events.push(event);
+    return events;
+  };
+  const isUnreachable = (error: unknown): boolean => {
+    assert.ok(error instanceof SyncError);
+    assert.deepEqual([error.code, error.circuit], ["KUBE_UNREACHABLE", "cluster:sick"]);
+    return true;
+  };
+
+  describe("that does not answer", () => {
+    it("is out of reach when it hangs", async () => {
+      handle = () => {};
+      await assert.rejects(get(), isUnreachable);
+      await assert.rejects(watchAll(), isUnreachable);
+    });
+
+    it("is out of reach when its answer never ends", async () => {
+      handle = (_, response) => {
+        response.writeHead(200);
+        const drip = setInterval(() => response.write(" "), 20);
+        response.on("close", () => clearInterval(drip));
+      };
+      await assert.rejects(get(), isUnreachable);
+    });
+
+    it("is out of reach when nobody listens, or every connection is closed at once", async () => {
+      const nobody = () => ({ kubeConfig: { text: kubeconfig("http://127.0.0.1:1", {}) } });
+      await assert.rejects(get(ends(nobody)), isUnreachable);
+      const slammed = createTcpServer((socket: Socket) => socket.destroy());
+      const port = await listen(slammed);
+      const slamming = () => ({ kubeConfig: { text: kubeconfig(`http://127.0.0.1:${port}`, {}) } });
+      await assert.rejects(get(ends(slamming)), isUnreachable);
+      slammed.close();
+    });
+
+    it("keeps nobody waiting longer than they want to", async () => {
+      handle = () => {};
+      await assert.rejects(
+        get(ends(), AbortSignal.timeout(50)),
+        withCode("DEADLINE_EXCEEDED", /get vaultstaticsecrets pay\/db/),
+      );
+      await assert.rejects(get(ends(), AbortSignal.abort()), withCode("DEADLINE_EXCEEDED"));
+    });
+
+    it("is asked once more when the connection was closed while idle", async () => {
+      const one = ends();
+      await get(one);
+      handle = (request, response) => {
+        handle = (_, again) => answer(again, 200, RESOURCE);
+        request.socket.destroy();
+        response.destroy();
+      };
+      assert.equal((await get(one))?.uid, "an-uid");
+      assert.equal(seen.length, 3);
+    });
+  });
+
+  describe("that answers nonsense", () => {
+    for (const [what, code, body] of [
+      ["a page", 200, "<html>Welcome</html>"],
+      ["half an object", 200, '{"metadata":'],
+      ["an object without uid", 200, {}],
+      ["a page instead of not found", 404, "<html>no such page</html>"],
+      ["a redirect", 302, ""],
+    ] as const) {
+      it(`is told that it is no API server: ${what}`, async () => {
+        handle = (_, response) => answer(response, code, body);
+        await assert.rejects(get(), withCode("KUBE_ANSWER_INVALID"));
+      });
+    }
+
+    for (const code of [502, 503, 504]) {
+      it(`is out of reach behind something that answers ${code}`, async () => {
+        handle = (_, response) => answer(response, code, "<html>bad gateway</html>");
+        await assert.rejects(get(), isUnreachable);
+      });
+    }
+
+    it("kubernetes-rules 13: failed when it says so itself", async () => {
+      handle = (_, response) => answer(response, 503, status(503, { reason: "ServiceUnavailable" }));
+      await assert.rejects(get(), withCode("KUBE_FAILED", /ServiceUnavailable$/));
+    });
+
+    it("kubernetes-rules 13: a 500 without a reason was our doing", async () => {
+      handle = (_, response) => answer(response, 500, status(500, { message: "can't parse s3cr3t" }));
+      await assert.rejects(get(), withCode("KUBE_REJECTED", /^(?!.*s3cr3t)/));
+      const secret = { cluster: "sick", namespace: "pay", name: "db" };
+      const write = ends().secrets.replaceData(secret, "an-uid", new Map(), patient());
+      await assert.rejects(write, withCode("SECRET_REFUSED", /^(?!.*s3cr3t)/));
+    });
+
+    it("may ask for a pause", async () => {
+      handle = (_, response) =>
+        answer(response, 429, status(429, { reason: "TooManyRequests" }), { "retry-after": "7" });
+      await assert.rejects(get(), (error) => {
+        assert.ok(error instanceof SyncError);
+        assert.deepEqual([error.code, error.retryAfterMs], ["KUBE_THROTTLED", 7_000]);
+        return true;
+      });
+    });
+  });
+
+  describe("that watches badly", () => {
+    const lines =
+      (...all: readonly string[]): Handler =>
+      (_, response) => {
+        response.writeHead(200);
+        for (const line of all) response.write(line);
+        response.end();
+      };
+    const added = JSON.stringify({ type: "ADDED", object: RESOURCE });
+
+    it("is understood whatever way its lines are cut", async () => {
+      const both = `${added}\n\n${added}`;
+      handle = (_, response) => {
+        response.writeHead(200);
+        void (async () => {
+          for (let from = 0; from < both.length; from += 7) {
+            response.write(both.slice(from, from + 7));
+            await sleep(1);
+          }
+          response.end();
+        })();
+      };
+      assert.equal((await watchAll()).length, 2);
+    });
+
+    it("kubernetes-rules 12: says 410 as an answer or as an event, and both are EXPIRED", async () => {
+      handle = (_, response) => answer(response, 410, status(410, { reason: "Expired" }));
+      assert.deepEqual(await watchAll(), [{ type: "EXPIRED" }]);
+      handle = lines(
+        `${JSON.stringify({ type: "ERROR", object: status(410, { reason: "Expired" }) })}\n`,
+        `${added}\n`,
+      );
+      assert.deepEqual(await watchAll(), [{ type: "EXPIRED" }]);
+    });
+
+    it("is stopped at a line of more than 8 MiB", async () => {
+      handle = lines(`${added}\n`, "x".repeat(8 * 1024 * 1024 + 1), "\n");
+      await assert.rejects(watchAll(), withCode("KUBE_ANSWER_INVALID", /longer than 8388608 bytes/));
+    });
+
+    it("is not believed when a line is not JSON or has no known type", async () => {
+      handle = lines("oops\n");
+      await assert.rejects(watchAll(), withCode("KUBE_ANSWER_INVALID"));
+      handle = lines('{"type":"SURPRISE"}\n');
+      await assert.rejects(watchAll(), withCode("KUBE_ANSWER_INVALID"));
+    });
+
+    it("is out of reach when it breaks off", async () => {
+      handle = (request, response) => {
+        response.writeHead(200);
+        response.write(`${added}\n`, () => setTimeout(() => request.socket.destroy(), 20));
+      };
+      await assert.rejects(watchAll(), isUnreachable);
+    });
+
+    it("may be silent for longer than an answer may take", async () => {
+      handle = (_, response) => {
+        response.writeHead(200);
+        response.flushHeaders();
+        setTimeout(() => response.end(`${added}\n`), 600);
+      };
+      assert.equal((await watchAll()).length, 1);
+    });
+  });
+
+  describe("that wants another login", () => {
+    const accepts =
+      (token: () => string): Handler =>
+      (request, response) => {
+        if (request.headers.authorization === `Bearer ${token()}`) answer(response, 200, RESOURCE);
+        else answer(response, 401, status(401, { reason: "Unauthorized" }));
+      };
+    let folder: string;
+    before(async () => {
+      folder = await mkdtemp(join(tmpdir(), "keyferry-login-"));
+    });
+    after(() => rm(folder, { recursive: true }));
+
+    it("gets fresh credentials once, then KUBE_LOGIN_REFUSED", async () => {
+      let asked = 0;
+      const one = ends(() => ({ kubeConfig: { text: kubeconfig(url, { token: `token-${++asked}` }) } }));
+      handle = accepts(() => "token-2");
+      assert.equal((await get(one))?.uid, "an-uid");
+      assert.equal(asked, 2);
+      handle = accepts(() => "none");
+      await assert.rejects(get(one), withCode("KUBE_LOGIN_REFUSED", /^(?!.*token-)/));
+      assert.equal(asked, 3);
+    });
+
+    it("reads a token file again: in time, and when it is refused", async () => {
+      const file = join(folder, "token");
+      await writeFile(file, "one\n");
+      await writeFile(join(folder, "kubeconfig"), kubeconfig(url, { tokenFile: "token" }));
+      let now = 0;
+      let token = "one";
+      const access = () => ({ kubeConfig: { path: join(folder, "kubeconfig") } });
+      const one = ends(access, { clock: () => now });
+      handle = accepts(() => token);
+      await get(one);
+      token = "two";
+      await writeFile(file, token);
+      await get(one);
+      assert.equal(seen.length, 3);
+      now += 31_000;
+      await get(one);
+      assert.equal(seen.length, 4);
+    });
+
+    it("keeps what it has while it can't be read again", async () => {
+      let now = 0;
+      let works = true;
+      const access = () => {
+        if (!works) throw new SyncError("REFERENCE_MISSING", "gone");
+        return { kubeConfig: { text: kubeconfig(url, { token: "one" }) }, expiresAt: 40_000 };
+      };
+      const one = ends(access, { clock: () => now });
+      await get(one);
+      works = false;
+      now += 31_000;
+      await get(one);
+      assert.deepEqual(
+        one.log.lines.map(({ event }) => event),
+        ["cluster-credentials-not-reread"],
+      );
+    });
+
+    it("runs the plugin that the kubeconfig names, and once more when its token is refused", async () => {
+      const plugin = join(folder, "plugin");
+      const count = join(folder, "count");
+      const script = `#!/bin/sh
+echo x >> ${count}
+echo "$KUBERNETES_EXEC_INFO" > ${folder}/info
+n=$(wc -l < ${count} | tr -d ' ')
+echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"token-'$n'"}}'
+`;
+      await writeFile(plugin, script);
+      await chmod(plugin, 0o755);
+      const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "./plugin" };
+      const path = join(folder, "exec-kubeconfig");
+      await writeFile(path, kubeconfig(url, { exec }));
+      const one = ends(() => ({ kubeConfig: { path } }), { timeoutMs: 5_000 });
+      let token = "token-1";
+      handle = accepts(() => token);
+      await get(one);
+      await get(one);
+      token = "token-2";
+      await get(one);
+      assert.equal(await readFile(count, "utf8"), "x\nx\n");
+      assert.equal(JSON.parse(await readFile(join(folder, "info"), "utf8")).kind, "ExecCredential");
+    });
+
+    it("does not wait for a plugin that hangs, and tells nothing of what one that fails says", async () => {
+      const exec = (script: string) => ({ apiVersion: "v1", command: "sh", args: ["-c", script] });
+      const hangs = ends(() => ({ kubeConfig: { text: kubeconfig(url, { exec: exec("sleep 3") }) } }));
+      await assert.rejects(get(hangs), SyncError);
+      const fails = ends(() => ({ kubeConfig: { text: kubeconfig(url, { exec: exec("echo s3cr3t >&2; exit 1") }) } }));
+      await assert.rejects(get(fails), withCode("KUBE_LOGIN_REFUSED", /^(?!.*s3cr3t)/));
+    });
+
+    it("names what is wrong with a kubeconfig and quotes none of it", async () => {
+      const token = "s3cr3t";
+      for (const [access, message] of [
+        [{ kubeConfig: { path: join(folder, "none") } }, /none can't be read \(ENOENT\)/],
+        [{ kubeConfig: { text: `users: [{token: ${token}` } }, /not valid/],
+        [{ kubeConfig: { text: kubeconfig(url, { token }) }, context: "other" }, /no context "other"/],
+        [{ kubeConfig: { text: kubeconfig(url, { token }, {}) } }, /https/],
+        [{ kubeConfig: { text: kubeconfig(url, { token }).replace('"users"', '"others"') } }, /lacks the user/],
+      ] as const) {
+        const error: unknown = await get(ends(() => access)).catch((thrown) => thrown);
+        assert.ok(withCode("REFERENCE_INVALID", message)(error));
+        assert.ok(!String(error).includes(token));
+      }
+    });
+
+    it("KUBECONFIG and a pod's own account have no say", async () => {
+      process.env.KUBECONFIG = join(folder, "kubeconfig");
+      try {
+        await assert.rejects(get(ends(() => ({ kubeConfig: { text: "{}" } }))), withCode("REFERENCE_INVALID"));
+      } finally {
+        delete process.env.KUBECONFIG;
+      }
+    });
+  });
+
+  describe("that is not who it should be", () => {
+    it("is refused by its certificate, whatever the environment says", async () => {
+      const [ours, theirs] = [await testCa("ours"), await testCa("theirs")];
+      const { cert, key } = await theirs.serverCert("api", ["127.0.0.1"]);
+      const impostor = createTlsServer({ cert, key }, (_, response) => answer(response, 200, RESOURCE));
+      const address = `https://127.0.0.1:${await listen(impostor)}`;
+      const trust = { "certificate-authority-data": Buffer.from(ours.pem).toString("base64") };
+      process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
+      try {
+        const one = ends(() => ({ kubeConfig: { text: kubeconfig(address, {}, trust) } }));
+        await assert.rejects(get(one), withCode("KUBE_TLS_REFUSED"));
+      } finally {
+        delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
+      }
+      const named = {
+        "certificate-authority-data": Buffer.from(theirs.pem).toString("base64"),
+        "tls-server-name": "other",
+      };
+      const two = ends(() => ({ kubeConfig: { text: kubeconfig(address, {}, named) } }));
+      await assert.rejects(get(two), withCode("KUBE_TLS_REFUSED"));
+      impostor.close();
+      impostor.closeAllConnections();
+    });
+
+    it("is refused when it speaks no TLS", async () => {
+      const plain = () => ({ kubeConfig: { text: kubeconfig(url.replace("http:", "https:"), {}) } });
+      await assert.rejects(get(ends(plain)), withCode("KUBE_TLS_REFUSED"));
+    });
+  });
+
+  it("is told who asks, below the path that its address has", async () => {
+    const below = () => ({
+      kubeConfig: { text: kubeconfig(`${url}/k8s/clusters/c-1/`, { username: "a", password: "b" }) },
+    });
+    await get(ends(below));
+    const [request] = seen;
+    assert.equal(
+      request?.url,
+      "/k8s/clusters/c-1/apis/secrets.hashicorp.com/v1beta1/namespaces/pay/vaultstaticsecrets/db",
+    );
+    assert.match(request?.headers["user-agent"] ?? "", /^keyferry\/\d+\.\d+\.\d+$/);
+    assert.equal(request?.headers.authorization, `Basic ${Buffer.from("a:b").toString("base64")}`);
+  });
+});
