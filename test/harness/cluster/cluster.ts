@@ -5,7 +5,7 @@ import { type Server, startServer } from "../process/server.ts";
 import { tempFolder } from "../process/temp-folder.ts";
 import { apiServerSpec, apiUrl, controllerManagerSpec, etcdData, etcdSpec, type Plan } from "./control-plane.ts";
 import { makeCredentials } from "./credentials.ts";
-import { type IdentityOptions, kubeconfigOf } from "./identity.ts";
+import { type IdentityOptions, type ServiceAccountOptions, userOf } from "./identity.ts";
 import { type KubeClient, kubeClient } from "./kube-client.ts";
 import { kubeconfig } from "./kubeconfig.ts";
 import { parseRequestCounts, type RequestCounts } from "./metrics.ts";
@@ -24,7 +24,7 @@ export interface ClusterOptions {
 }
 
 /** A real control plane (etcd, kube-apiserver, kube-controller-manager) without nodes: pods are never run. */
-export interface Cluster extends Omit<KubeClient, "close">, AsyncDisposable {
+export interface Cluster extends KubeClient {
   readonly name: string;
   readonly url: string;
   readonly caPem: string;
@@ -37,13 +37,10 @@ export interface Cluster extends Omit<KubeClient, "close">, AsyncDisposable {
   readonly servers: { readonly etcd: Server; readonly api: Server; readonly controllers: Server };
   /** A kubeconfig (text) of a service account, by a token, or of a user with groups, by a certificate. */
   kubeconfigFor(identity: IdentityOptions): Promise<string>;
+  /** A client of such an identity, to see what it may do. */
+  clientFor(identity: IdentityOptions): Promise<KubeClient>;
   /** A token by TokenRequest; one hour and the API server's audience when not given. */
-  tokenFor(account: {
-    namespace: string;
-    name: string;
-    audiences?: readonly string[];
-    expirationSeconds?: number;
-  }): Promise<string>;
+  tokenFor(account: ServiceAccountOptions): Promise<string>;
   /** What the API server itself counted since its start. */
   metrics(): Promise<RequestCounts>;
   /** The API server again on the same port with the same etcd data. */
@@ -84,8 +81,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     apiServerArgs: options.apiServerArgs ?? [],
   };
   const { admin: adminCert, ca } = plan.credentials;
-  const client = kubeClient(apiUrl(plan), { caPem: ca.pem, ...adminCert });
-  started.defer(() => client.close());
+  const client = started.use(kubeClient(apiUrl(plan), { caPem: ca.pem, ...adminCert }));
   const servers = await startServers(plan, client, options.crds ?? [], started);
   const adminKubeconfig = kubeconfig(name, apiUrl(plan), ca.pem, adminCert);
   const kubeconfigPath = join(folder.path, "admin.kubeconfig");
@@ -127,7 +123,6 @@ interface Parts {
 }
 
 function cluster({ plan, client, servers, adminKubeconfig, kubeconfigPath, parts }: Parts): Cluster {
-  const { close: _, ...admin } = client;
   const { ca, serviceAccounts } = plan.credentials;
   const url = apiUrl(plan);
   let snapshots = 0;
@@ -151,7 +146,7 @@ function cluster({ plan, client, servers, adminKubeconfig, kubeconfigPath, parts
     return body.status.token;
   };
   return {
-    ...admin,
+    ...client,
     name: plan.name,
     url,
     caPem: ca.pem,
@@ -161,7 +156,8 @@ function cluster({ plan, client, servers, adminKubeconfig, kubeconfigPath, parts
     serviceAccountPublicKeyPem: serviceAccounts.publicPem,
     servers,
     tokenFor,
-    kubeconfigFor: (identity) => kubeconfigOf(identity, { name: plan.name, url, ca, tokenFor }),
+    kubeconfigFor: async (identity) => kubeconfig(plan.name, url, ca.pem, await userOf(identity, ca, tokenFor)),
+    clientFor: async (identity) => kubeClient(url, { caPem: ca.pem, ...(await userOf(identity, ca, tokenFor)) }),
     async metrics() {
       return parseRequestCounts((await client.request("GET", "/metrics")).text);
     },

@@ -1,28 +1,26 @@
 import type { TestCa } from "../certificates.ts";
-import { kubeconfig } from "./kubeconfig.ts";
+import type { KubeconfigUser } from "./kubeconfig.ts";
 
-/** Who a kubeconfig is for. */
+/** Who acts: a service account by a token, or a user with groups by a certificate. */
 export type IdentityOptions =
-  | {
-      readonly serviceAccount: {
-        readonly namespace: string;
-        readonly name: string;
-        readonly expirationSeconds?: number;
-      };
-    }
+  | { readonly serviceAccount: ServiceAccountOptions }
   | { readonly user: string; readonly groups?: readonly string[] };
 
-interface Issuers {
+export interface ServiceAccountOptions {
+  readonly namespace: string;
   readonly name: string;
-  readonly url: string;
-  readonly ca: TestCa;
-  tokenFor(account: { namespace: string; name: string; expirationSeconds?: number }): Promise<string>;
+  /** The API server's own audience when not given. */
+  readonly audiences?: readonly string[];
+  /** 3,600 when not given, at least 600. */
+  readonly expirationSeconds?: number;
 }
 
-export async function kubeconfigOf(identity: IdentityOptions, { name, url, ca, tokenFor }: Issuers): Promise<string> {
-  const user =
-    "user" in identity
-      ? await ca.clientCert(identity.user, identity.groups)
-      : { token: await tokenFor(identity.serviceAccount) };
-  return kubeconfig(name, url, ca.pem, user);
-}
+/** What such an identity proves itself with. */
+export const userOf = async (
+  identity: IdentityOptions,
+  ca: TestCa,
+  tokenFor: (account: ServiceAccountOptions) => Promise<string>,
+): Promise<KubeconfigUser> =>
+  "user" in identity
+    ? ca.clientCert(identity.user, identity.groups)
+    : { token: await tokenFor(identity.serviceAccount) };

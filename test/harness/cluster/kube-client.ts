@@ -30,8 +30,8 @@ export interface RequestOptions extends HttpOptions {
   readonly contentType?: string;
 }
 
-/** A small admin's client: what tests need to set the scene and to look at the world. */
-export interface KubeClient {
+/** A small client: what tests need to set the scene and to look at the world. */
+export interface KubeClient extends AsyncDisposable {
   /** Any request; an answer of any status is returned. */
   request<T = unknown>(method: string, path: string, body?: unknown, options?: RequestOptions): Promise<HttpAnswer<T>>;
   /** Server-side apply with force, in order, as manager `harness`. Throws unless accepted. */
@@ -45,7 +45,6 @@ export interface KubeClient {
   ): Promise<void>;
   /** Calls until it gives something that is not undefined, null or false; throws after the time-out (30,000 ms). */
   waitFor<T>(what: string, look: () => Promise<T | undefined | null | false>, timeoutMs?: number): Promise<T>;
-  close(): Promise<void>;
 }
 
 export interface ObjectRef {
@@ -93,7 +92,7 @@ export function kubeClient(origin: string, identity: HttpIdentity): KubeClient {
       if (answer.status !== 404) accepted(answer, `delete ${nameOf(ref)}`);
     },
     waitFor,
-    close: () => http.close(),
+    [Symbol.asyncDispose]: () => http.close(),
   };
 }
 

@@ -188,7 +188,7 @@ function makeMirror(archive: Buffer, delayMs: number) {
     setTimeout(() => {
       answer.writeHead(from > 0 ? 206 : 200, { "content-length": body.length });
       answer.end(body);
-    }, delay);
+    }, delay).unref();
   });
   return {
     server,
