@@ -7,6 +7,9 @@ import type { Intake } from "./intake.ts";
 /** A cursor that did not move for so long is listed again: bookmarks come only when the kind moved (lease-table 19). */
 export const CURSOR_MAX_AGE_MS = 10 * MINUTE_MS;
 
+/** An API server takes 0 for its own default, which is half an hour. */
+const SHORTEST_WATCH_S = 1;
+
 /** Pages of 500; a cluster with more objects of one kind than this is beyond what we were built for. */
 const MAX_PAGES = 2_000;
 
@@ -24,6 +27,8 @@ export interface FollowInput {
   readonly cursor: Cursor | undefined;
   /** How long to watch; 0: one list or a short resume. */
   readonly seconds: number;
+  /** Called once everything that is there was taken in, before the watch; also when this kind can't be read. */
+  readonly onCaughtUp: () => void;
 }
 
 /**
@@ -34,19 +39,29 @@ export async function follow(deps: DiscoveryDeps, input: FollowInput, signal: Ab
   const isOld = input.cursor !== undefined && deps.clock() - input.cursor.movedAt > CURSOR_MAX_AGE_MS;
   let at: Followed = input.cursor && !isOld ? { cursor: input.cursor } : {};
   try {
-    // A cursor that turned out too old costs one list; a second one in a row is the next look's.
-    for (let round = 0; round < 2; round++) {
-      if (at.cursor === undefined) at = { ...at, ...(await listAll(deps, input, signal)) };
-      if (at.cursor === undefined) return at;
-      const { isExpired, ...watched } = await watch(deps, input, at.cursor, signal);
-      at = isExpired ? withoutCursor({ ...at, ...watched }) : { ...at, ...watched };
-      if (!isExpired) return at;
-    }
-    return at;
+    at = await catchUp(deps, input, at, signal);
+    return at.cursor === undefined ? await catchUp(deps, input, at, signal) : at;
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     return { ...at, error };
+  } finally {
+    input.onCaughtUp();
   }
+}
+
+/** A list if there is no cursor, then a watch. A cursor that turns out too old is answered away. */
+async function catchUp(
+  deps: DiscoveryDeps,
+  input: FollowInput,
+  from: Followed,
+  signal: AbortSignal,
+): Promise<Followed> {
+  const isListed = from.cursor === undefined;
+  const at = isListed ? { ...from, ...(await listAll(deps, input, signal)) } : from;
+  input.onCaughtUp();
+  if (at.cursor === undefined || (isListed && input.seconds === 0)) return at;
+  const { isExpired, ...watched } = await watch(deps, input, at.cursor, signal);
+  return isExpired ? withoutCursor({ ...at, ...watched }) : { ...at, ...watched };
 }
 
 function withoutCursor({ cursor: _expired, ...rest }: Followed): Followed {
@@ -80,7 +95,7 @@ interface Watched {
 async function watch(deps: DiscoveryDeps, input: FollowInput, from: Cursor, signal: AbortSignal): Promise<Watched> {
   let cursor = from;
   let held: ClusterState["held"];
-  const since = { resourceVersion: from.resourceVersion, seconds: input.seconds };
+  const since = { resourceVersion: from.resourceVersion, seconds: Math.max(input.seconds, SHORTEST_WATCH_S) };
   const moved = (resourceVersion: string): Cursor => ({ resourceVersion, movedAt: deps.clock() });
   for await (const event of deps.clusters.watch(input.cluster, input.kind, input.options, since, signal)) {
     if (event.type === "EXPIRED") return { cursor, ...(held ? { held } : {}), isExpired: true };

@@ -29,6 +29,8 @@ export interface LookOptions {
   /** Ask whether the cluster's revision is behind our cursors: a restored etcd is silent (lease-table 20). */
   readonly probeRevision: boolean;
   readonly acceptAbsence: boolean;
+  /** Everything that the cluster declares was taken in; from here on it is watched. */
+  readonly onListed?: () => void;
   /** Waits, and ends early with the signal. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -102,10 +104,16 @@ async function lookAt(
   const parts = partsToFollow(deps, settings, drift, options);
   const done = new AbortController();
   const judgeHeld = judgeHeldAgain(drift, options, AbortSignal.any([signal, done.signal]));
+  const behind = new Set(parts.map((part) => part.name));
+  const caughtUp = (name: string): void => {
+    if (behind.delete(name) && behind.size === 0) options.onListed?.();
+  };
   const followed = await Promise.all(
     parts.map(async (part): Promise<readonly [string, Followed]> => {
-      const cursor = before.cursors[part.name];
-      const input = { ...part, cluster: settings.name, cursor, seconds: options.seconds };
+      const { name } = part;
+      const cursor = before.cursors[name];
+      const onCaughtUp = (): void => caughtUp(name);
+      const input = { ...part, cluster: settings.name, cursor, seconds: options.seconds, onCaughtUp };
       return [part.name, await follow(deps, input, signal)];
     }),
   );

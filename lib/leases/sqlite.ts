@@ -5,6 +5,7 @@ import { declarations } from "./sqlite-declarations.ts";
 import { clusterStore, referenceStore } from "./sqlite-discovery.ts";
 import { leases } from "./sqlite-leases.ts";
 import { syncQueries } from "./sqlite-queries.ts";
+import { type Recovery, recovery } from "./sqlite-recovery.ts";
 
 export { lockDataDir } from "./data-dir-lock.ts";
 
@@ -15,11 +16,13 @@ export interface SqliteStoreOptions {
   readonly readOnly?: boolean;
 }
 
+export type SqliteStore = LeaseStore & Recovery & AsyncDisposable;
+
 /**
  * The lease table in one file. Throws an InputError when the file is not ours or of another version, and
  * STORE_UNAVAILABLE when it can't be read or written.
  */
-export function openSqliteStore({ path, readOnly = false }: SqliteStoreOptions): LeaseStore & AsyncDisposable {
+export function openSqliteStore({ path, readOnly = false }: SqliteStoreOptions): SqliteStore {
   const connection = connect(path, readOnly);
   return {
     ...syncQueries(connection),
@@ -29,6 +32,7 @@ export function openSqliteStore({ path, readOnly = false }: SqliteStoreOptions):
     ...referenceStore(connection),
     ...clusterStore(connection),
     ...circuitStore(connection),
+    ...recovery(connection),
     counts: connection.counts,
     [Symbol.asyncDispose]: async () => connection.close(),
   };

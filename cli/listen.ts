@@ -1,0 +1,54 @@
+import { type ServerType, serve } from "@hono/node-server";
+import { Hono } from "hono";
+import type { Registry } from "prom-client";
+import { InputError } from "../lib/errors.ts";
+
+export interface Health {
+  /** Everything that the clusters declare was taken in at least once. */
+  readonly isReady: () => boolean;
+  readonly registry: Registry;
+}
+
+/** `host:port`; port 0 takes a free one. */
+function parseAddress(text: string): { hostname: string; port: number } {
+  const match = /^(?<host>.*):(?<port>\d{1,5})$/.exec(text);
+  const port = Number(match?.groups?.port);
+  const hostname = (match?.groups?.host ?? "").replace(/^\[|\]$/g, "");
+  if (!match || port > 65_535) {
+    throw new InputError("--listen", [`${text} is not host:port, for example 127.0.0.1:9464, or none`]);
+  }
+  return { hostname: hostname || "127.0.0.1", port };
+}
+
+export interface Listening extends AsyncDisposable {
+  readonly url: string;
+}
+
+/** Answers /healthz, /readyz and /metrics. `none` listens nowhere. */
+export async function listen(address: string, health: Health): Promise<Listening | undefined> {
+  if (address === "none") return undefined;
+  const { hostname, port } = parseAddress(address);
+  const app = new Hono();
+  app.get("/healthz", (c) => c.text("ok\n"));
+  app.get("/readyz", (c) => (health.isReady() ? c.text("ok\n") : c.text("not every cluster was looked at yet\n", 503)));
+  app.get("/metrics", async (c) =>
+    c.text(await health.registry.metrics(), 200, { "content-type": health.registry.contentType }),
+  );
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const server: ServerType = serve({ fetch: app.fetch, hostname, port }, (info) =>
+    resolve(`http://${hostname}:${info.port}`),
+  );
+  server.on("error", (error: NodeJS.ErrnoException) =>
+    reject(new InputError("--listen", [`${address} can't be used (${error.code}): choose another port, or none`])),
+  );
+  const url = await promise;
+  return {
+    url,
+    async [Symbol.asyncDispose]() {
+      const closed = Promise.withResolvers<void>();
+      server.close(() => closed.resolve());
+      if ("closeAllConnections" in server) server.closeAllConnections();
+      await closed.promise;
+    },
+  };
+}

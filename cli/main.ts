@@ -1,0 +1,22 @@
+import { CommanderError } from "commander";
+import { InputError, SyncError } from "../lib/errors.ts";
+import { program } from "./program.ts";
+
+/** 0 done, 1 some sync failed, 2 bad input. */
+async function main(): Promise<number> {
+  try {
+    return await program(process.argv);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof InputError) return say(error.message, 2);
+    if (error instanceof SyncError) return say(`${error.code}: ${error.message}`, 1);
+    throw error;
+  }
+}
+
+function say(message: string, code: number): number {
+  process.stderr.write(`${message}\n`);
+  return code;
+}
+
+process.exitCode = await main();

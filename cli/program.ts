@@ -1,0 +1,98 @@
+import { Command, Option } from "commander";
+import { LOG_LEVELS, type LogLevel } from "../lib/log.ts";
+import manifest from "../package.json" with { type: "json" };
+import { runCommand } from "./run.ts";
+import { statusCommand } from "./status.ts";
+
+const DEFAULT_FLEET = "fleet.yaml";
+const DEFAULT_DATA_DIR = ".keyferry";
+const DEFAULT_LISTEN = "127.0.0.1:9464";
+
+function fleetOption(): Option {
+  return new Option("-f, --fleet <file>", "the clusters to keep in step").env("KEYFERRY_FLEET").default(DEFAULT_FLEET);
+}
+
+function dataDirOption(): Option {
+  return new Option("-d, --data-dir <dir>", "where the lease table and keys are kept")
+    .env("KEYFERRY_DATA_DIR")
+    .default(DEFAULT_DATA_DIR);
+}
+
+const RUN_HELP = `
+Examples:
+  $ keyferry run --fleet fleet.yaml            keep every cluster of the fleet in step, until Ctrl-C
+  $ keyferry run --fleet fleet.yaml --once     one pass over everything that is due, then exit 0, or 1 if a sync failed
+
+Ctrl-C finishes what is under way; a second one stops at once. A killed process loses nothing: start it again.
+Logs are JSON lines on stderr. http://${DEFAULT_LISTEN} answers /healthz, /readyz and /metrics.
+Exit codes: 0 done, 1 some sync failed, 2 bad input.`;
+
+const STATUS_HELP = `
+Examples:
+  $ keyferry status                            every sync of .keyferry: state, age, next, last error
+  $ keyferry status -o json | jq '.syncs[] | select(.error)'
+
+Works beside a running engine. Exit codes: 0 all in step, 1 some sync has failed, 2 bad input.`;
+
+/** Parses the command line and runs one command; answers the exit code. */
+export async function program(argv: readonly string[]): Promise<number> {
+  let code = 0;
+  const cli = new Command("keyferry")
+    .description("Keeps secrets in step between Vault or OpenBao and Kubernetes, across a fleet of clusters.")
+    .version(manifest.version)
+    .showHelpAfterError("(run with --help for examples)")
+    .exitOverride();
+  cli
+    .command("run")
+    .description("keep a fleet in step, in this process")
+    .addOption(fleetOption())
+    .addOption(dataDirOption())
+    .option("--once", "everything that is due, then exit", false)
+    .addOption(
+      new Option("--listen <address>", "where health and metrics answer; none: nowhere")
+        .env("KEYFERRY_LISTEN")
+        .default(DEFAULT_LISTEN),
+    )
+    .addOption(
+      new Option("--log-level <level>", "how much is logged")
+        .choices([...LOG_LEVELS])
+        .env("KEYFERRY_LOG_LEVEL")
+        .default("info"),
+    )
+    .option(
+      "--accept-absence <cluster...>",
+      "in these clusters, believe that declarations are gone although it is more than 10 or a fifth of them",
+      [],
+    )
+    .addHelpText("after", RUN_HELP)
+    .action(async (options: RunFlags) => {
+      code = await runCommand(options);
+    });
+  cli
+    .command("status")
+    .description("show every sync: state, age, next, last error")
+    .addOption(fleetOption())
+    .addOption(dataDirOption())
+    .addOption(new Option("-o, --output <format>", "table or json").choices(["table", "json"]).default("table"))
+    .addHelpText("after", STATUS_HELP)
+    .action(async (options: StatusFlags) => {
+      code = await statusCommand(options);
+    });
+  await cli.parseAsync([...argv]);
+  return code;
+}
+
+export interface RunFlags {
+  readonly fleet: string;
+  readonly dataDir: string;
+  readonly once: boolean;
+  readonly listen: string;
+  readonly logLevel: LogLevel;
+  readonly acceptAbsence: readonly string[];
+}
+
+export interface StatusFlags {
+  readonly fleet: string;
+  readonly dataDir: string;
+  readonly output: "table" | "json";
+}

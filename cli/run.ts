@@ -1,0 +1,108 @@
+import { destination } from "pino";
+import { SECOND_MS, systemClock } from "../lib/clock.ts";
+import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
+import { InputError, type SyncError } from "../lib/errors.ts";
+import { connectionOf } from "../lib/fleet/connect.ts";
+import type { Fleet } from "../lib/fleet/fleet.ts";
+import { readFleet } from "../lib/fleet/read-fleet.ts";
+import { clusterClients } from "../lib/kubernetes/cluster-client.ts";
+import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
+import { openSqliteStore } from "../lib/leases/sqlite.ts";
+import { jsonLog } from "../lib/log.ts";
+import { prometheusMetrics } from "../lib/metrics.ts";
+import type { LeaseStore, Log } from "../lib/reconcile/ports.ts";
+import { vaultEnd } from "../lib/vault/vault-end.ts";
+import { openDataDir } from "./data-dir.ts";
+import { listen } from "./listen.ts";
+import type { RunFlags } from "./program.ts";
+
+/** Tokens are revoked on the way out, if their Vault answers within this time. */
+const REVOKE_MS = 5 * SECOND_MS;
+
+/** Keeps a fleet in step in this process. */
+export async function runCommand(flags: RunFlags): Promise<number> {
+  const { fleet, folder } = await readFleet(flags.fleet);
+  mustBeClusters(fleet, flags.acceptAbsence);
+  using dataDir = openDataDir(flags.dataDir);
+  await using store = openSqliteStore({ path: dataDir.statePath });
+  await store.expireLeases(systemClock());
+  const log = jsonLog(flags.logLevel, destination({ fd: 2, sync: true }));
+  const metrics = prometheusMetrics();
+  const clock = systemClock;
+  const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
+  const clients = clusterClients({
+    clock,
+    log,
+    resolve: (name) => {
+      const cluster = byName.get(name);
+      if (!cluster) throw new Error(`no cluster of that name: ${name}`);
+      return connectionOf(cluster, folder);
+    },
+  });
+  const ends = kubernetesEnds({ clients, clock, log });
+  const vault = vaultEnd({ clock, credentials: ends.credentials, log, metrics });
+  const engine = embeddedEngine({
+    deps: {
+      leases: store,
+      vault,
+      ...ends,
+      fleet: (name) => byName.get(name),
+      digestKey: dataDir.digestKey,
+      installation: dataDir.installation,
+      clock,
+      random: Math.random,
+      log,
+      metrics,
+    },
+    clusters: fleet.clusters,
+    acceptAbsence: new Set(flags.acceptAbsence),
+  });
+  try {
+    return flags.once ? await runOnce(engine, store, fleet, log) : await runOn(engine, flags, metrics.registry, log);
+  } finally {
+    await vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
+    await vault.close();
+    clients.close();
+  }
+}
+
+function mustBeClusters(fleet: Fleet, names: readonly string[]): void {
+  const unknown = names.filter((name) => !fleet.clusters.some((cluster) => cluster.name === name));
+  if (unknown.length > 0)
+    throw new InputError("--accept-absence", [`no such cluster in the fleet: ${unknown.join(", ")}`]);
+}
+
+async function runOn(
+  engine: Engine,
+  flags: RunFlags,
+  registry: ReturnType<typeof prometheusMetrics>["registry"],
+  log: Log,
+): Promise<number> {
+  const stop = stopSignal(log);
+  await using listening = await listen(flags.listen, { isReady: () => engine.isReady(), registry });
+  log.info("engine-started", { listening: listening?.url ?? "none" });
+  await engine.run(stop);
+  log.info("engine-stopped");
+  return 0;
+}
+
+async function runOnce(engine: Engine, store: LeaseStore, fleet: Fleet, log: Log): Promise<number> {
+  const errors: readonly SyncError[] = await engine.once(stopSignal(log));
+  const rows = await Promise.all(fleet.clusters.map((cluster) => store.byCluster(cluster.name)));
+  const failed = rows.flat().filter((row) => row.error !== undefined);
+  const open = await store.circuits();
+  log.info("pass-ended", { syncs: rows.flat().length, failed: failed.length, clustersFailed: errors.length });
+  return failed.length + errors.length + open.length > 0 ? 1 : 0;
+}
+
+/** The first Ctrl-C asks for a stop; with the second one the process ends as any other would. */
+function stopSignal(log: Log): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.once(name, () => {
+      log.info("stop-asked", { signal: name });
+      stop.abort();
+    });
+  }
+  return stop.signal;
+}

@@ -1,0 +1,80 @@
+import { circuitOfCluster } from "../lib/circuits.ts";
+import { type EpochMs, SECOND_MS } from "../lib/clock.ts";
+import { isCleanupKey } from "../lib/keys.ts";
+import type { Circuit, ClusterRow, RowSummary } from "../lib/reconcile/ports.ts";
+import { nextTurn } from "../lib/schedule/wheel.ts";
+
+/** How one sync stands, as people and scripts see it. */
+export interface SyncView {
+  readonly key: string;
+  readonly state: "synced" | "pending" | "working" | "waiting" | "failed" | "parked" | "cleaning-up";
+  /** Last time the destination was known to be in step under a lease. */
+  readonly syncedAt?: string;
+  readonly nextAt?: string;
+  readonly attempts: number;
+  readonly error?: { readonly code: string; readonly message: string; readonly since: string };
+}
+
+export interface ClusterView {
+  readonly name: string;
+  readonly state: "ok" | "failed" | "held" | "unseen";
+  readonly error?: { readonly code: string; readonly message: string; readonly since: string };
+  readonly held?: { readonly gone: number; readonly of: number; readonly since: string };
+}
+
+function iso(at: EpochMs): string {
+  return new Date(at).toISOString();
+}
+
+function waitsFor(row: RowSummary, cluster: string, circuits: readonly Circuit[]): Circuit | undefined {
+  return circuits.find(({ id }) => id === row.vault || id === circuitOfCluster(cluster));
+}
+
+function stateOf(row: RowSummary, open: Circuit | undefined, now: EpochMs): SyncView["state"] {
+  if (open) return "waiting";
+  if (isCleanupKey(row.key)) return "cleaning-up";
+  if (row.error) return row.dueAt === undefined ? "parked" : "failed";
+  if (row.leaseUntil !== undefined && row.leaseUntil > now) return "working";
+  return row.syncedAt === undefined ? "pending" : "synced";
+}
+
+function nextOf(row: RowSummary, open: Circuit | undefined, now: EpochMs): EpochMs | undefined {
+  if (open) return open.probeAt;
+  const turn = row.wheel && nextTurn(row.wheel, now);
+  const times = [turn, row.dueAt].filter((at) => at !== undefined);
+  return times.length > 0 ? Math.min(...times) : undefined;
+}
+
+export function syncView(row: RowSummary, cluster: string, circuits: readonly Circuit[], now: EpochMs): SyncView {
+  const open = waitsFor(row, cluster, circuits);
+  const next = nextOf(row, open, now);
+  const error = open ?? row.error;
+  return {
+    key: row.key,
+    state: stateOf(row, open, now),
+    ...(row.syncedAt === undefined ? {} : { syncedAt: iso(row.syncedAt) }),
+    ...(next === undefined ? {} : { nextAt: iso(next) }),
+    attempts: row.attempts,
+    ...(error === undefined ? {} : { error: { code: error.code, message: error.message, since: iso(error.since) } }),
+  };
+}
+
+export function clusterView(name: string, row: ClusterRow | undefined): ClusterView {
+  if (!row) return { name, state: "unseen" };
+  const { error, held } = row.state;
+  return {
+    name,
+    state: error ? "failed" : held ? "held" : "ok",
+    ...(error ? { error: { code: error.code, message: error.message, since: iso(error.since) } } : {}),
+    ...(held ? { held: { gone: held.gone, of: held.of, since: iso(held.since) } } : {}),
+  };
+}
+
+/** A duration as kubectl shows ages: `42s`, `5m`, `3h`, `2d`. */
+export function humanAge(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / SECOND_MS));
+  if (seconds < 120) return `${seconds}s`;
+  if (seconds < 7_200) return `${Math.floor(seconds / 60)}m`;
+  if (seconds < 172_800) return `${Math.floor(seconds / 3_600)}h`;
+  return `${Math.floor(seconds / 86_400)}d`;
+}

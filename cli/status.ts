@@ -1,0 +1,72 @@
+import { existsSync } from "node:fs";
+import { type EpochMs, systemClock } from "../lib/clock.ts";
+import { InputError } from "../lib/errors.ts";
+import { readFleet } from "../lib/fleet/read-fleet.ts";
+import { openSqliteStore } from "../lib/leases/sqlite.ts";
+import type { LeaseStore } from "../lib/reconcile/ports.ts";
+import { statePathOf } from "./data-dir.ts";
+import type { StatusFlags } from "./program.ts";
+import { type ClusterView, clusterView, humanAge, type SyncView, syncView } from "./status-view.ts";
+import { table } from "./table.ts";
+
+interface Status {
+  readonly clusters: readonly ClusterView[];
+  readonly syncs: readonly SyncView[];
+}
+
+/** Shows every sync that the lease table knows; 1 when some sync or cluster has failed. */
+export async function statusCommand(flags: StatusFlags): Promise<number> {
+  const path = statePathOf(flags.dataDir);
+  if (!existsSync(path)) {
+    throw new InputError(flags.dataDir, ["it holds no state: run `keyferry run` first, or name its --data-dir"]);
+  }
+  const names = existsSync(flags.fleet) ? (await readFleet(flags.fleet)).fleet.clusters.map(({ name }) => name) : [];
+  await using store = openSqliteStore({ path, readOnly: true });
+  const now = systemClock();
+  const status = await read(store, names, now);
+  process.stdout.write(flags.output === "json" ? `${JSON.stringify(status, undefined, 2)}\n` : people(status, now));
+  const failed = status.syncs.some((sync) => sync.error) || status.clusters.some((cluster) => cluster.state !== "ok");
+  return failed ? 1 : 0;
+}
+
+async function read(store: LeaseStore, inFleet: readonly string[], now: EpochMs): Promise<Status> {
+  const [known, circuits] = await Promise.all([store.clusters(), store.circuits()]);
+  const names = [...new Set([...inFleet, ...known.map((cluster) => cluster.name)])].sort();
+  const syncs: SyncView[] = [];
+  for (const name of names) {
+    for (const row of await store.byCluster(name)) syncs.push(syncView(row, name, circuits, now));
+  }
+  const clusters = names.map((name) =>
+    clusterView(
+      name,
+      known.find((row) => row.name === name),
+    ),
+  );
+  return { clusters, syncs: syncs.sort((a, b) => (a.key < b.key ? -1 : 1)) };
+}
+
+function people({ clusters, syncs }: Status, now: EpochMs): string {
+  const age = (at: string | undefined): string => (at ? humanAge(now - Date.parse(at)) : "<never>");
+  const next = (at: string | undefined): string => (at ? humanAge(Date.parse(at) - now) : "<event>");
+  const rows = syncs.map((sync) => [
+    sync.key,
+    sync.state,
+    age(sync.syncedAt),
+    next(sync.nextAt),
+    sync.error ? `${sync.error.code}: ${sync.error.message}` : "",
+  ]);
+  const troubles = clusters
+    .filter((cluster) => cluster.state !== "ok")
+    .map((cluster) => `cluster ${cluster.name}: ${describe(cluster)}\n`);
+  const list = rows.length > 0 ? table(["SYNC", "STATE", "SYNCED", "NEXT", "ERROR"], rows) : "No syncs declared.\n";
+  return `${list}${troubles.join("")}`;
+}
+
+function describe(cluster: ClusterView): string {
+  if (cluster.error) return `${cluster.error.code}: ${cluster.error.message}`;
+  if (cluster.held) {
+    const { gone, of } = cluster.held;
+    return `${gone} of ${of} declarations are gone, which is too many to be believed: their Secrets stay. If it is meant, run with --accept-absence ${cluster.name}`;
+  }
+  return "not looked at yet";
+}

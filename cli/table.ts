@@ -1,0 +1,22 @@
+import Table from "cli-table3";
+
+const PLAIN = Object.fromEntries(
+  ["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right"]
+    .concat(["left", "left-mid", "mid", "mid-mid", "right", "right-mid", "middle"])
+    .map((name) => [name, name === "middle" ? "  " : ""]),
+);
+
+/** Columns as kubectl prints them: no lines, two spaces apart. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const view = new Table({
+    head: [...head],
+    chars: PLAIN,
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 1 },
+  });
+  view.push(...rows.map((row) => [...row]));
+  return `${view
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .join("\n")}\n`;
+}

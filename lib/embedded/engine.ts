@@ -1,0 +1,198 @@
+import { setTimeout as sleepFor } from "node:timers/promises";
+import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
+import { look, releaseDeparted } from "../discovery/look.ts";
+import { SyncError } from "../errors.ts";
+import type { ReconcileDeps } from "../reconcile/deps.ts";
+import type { ClusterSettings, Log, WorkMessage } from "../reconcile/ports.ts";
+import { type Reconciler, reconciler } from "../reconcile/reconcile.ts";
+import { tick } from "../schedule/tick.ts";
+import { type InProcessQueue, inProcessQueue } from "./queue.ts";
+
+/** What an engine is wired with; it brings its own queue. */
+export interface EngineOptions {
+  readonly deps: Omit<ReconcileDeps, "queue">;
+  readonly clusters: readonly ClusterSettings[];
+  /** Clusters in which a person accepts that many declarations are gone at once. */
+  readonly acceptAbsence: ReadonlySet<string>;
+  readonly watchSeconds?: number;
+  readonly tickMs?: number;
+}
+
+export interface Engine {
+  /** Keeps everything in step until the signal; then finishes what is under way and resolves. */
+  run(stop: AbortSignal): Promise<void>;
+  /** One look at every cluster, everything that is due, then done. Resolves with the clusters that could not be looked at. */
+  once(stop: AbortSignal): Promise<readonly SyncError[]>;
+  /** Every cluster was looked at at least once, or could not be. */
+  isReady(): boolean;
+}
+
+const TICK_MS = SECOND_MS;
+const WATCH_SECONDS = 60;
+/** What was handed out so long before a crash is handed out again: the queue lives in memory (lease-table 13). */
+const REWIND_MS = 2 * MINUTE_MS;
+/** A clock that ticks each second need not hand out two minutes ahead. */
+const HORIZON_MS = 2 * SECOND_MS;
+const CONCURRENCY = { now: 12, refresh: 6 } as const;
+/** What is under way when we stop has so long to end. */
+const GRACE_MS = 20 * SECOND_MS;
+
+/** Timers, an in-process queue and the same handlers as on AWS, in one process. */
+export function embeddedEngine(options: EngineOptions): Engine {
+  const working = new AbortController();
+  const ready = new Set<string>();
+  // The queue hands keys to the reconciler, which sends to the queue: tied here, and nowhere else.
+  const queue: InProcessQueue = inProcessQueue({
+    clock: options.deps.clock,
+    concurrency: CONCURRENCY,
+    handle: (message) => handle(options.deps.log, reconcile, message, working.signal),
+  });
+  const deps: ReconcileDeps = { ...options.deps, queue };
+  const reconcile = reconciler(deps);
+  const lookAt = lookerOf(options, deps, reconcile, ready);
+
+  const stopWork = async (): Promise<void> => {
+    const limit = setTimeout(() => working.abort(), GRACE_MS).unref();
+    await queue.stop();
+    clearTimeout(limit);
+  };
+  return {
+    isReady: () => ready.size >= options.clusters.length,
+    async run(stop) {
+      await prepare(options, deps);
+      const ticking = every(options.tickMs ?? TICK_MS, deps, stop, () => beat(deps, queue, reconcile, stop));
+      const looking = options.clusters.map((settings) => follow(deps, settings, lookAt, stop));
+      await Promise.all([ticking, ...looking]);
+      await stopWork();
+    },
+    async once(stop) {
+      await prepare(options, deps);
+      const looks = await Promise.all(options.clusters.map((settings) => lookAt(settings, 0, true, stop)));
+      await reconcile.circuits.probeDue(stop);
+      await drain(deps, queue, stop);
+      await stopWork();
+      return looks.map(({ error }) => error).filter((error) => error !== undefined);
+    },
+  };
+}
+
+async function handle(log: Log, reconcile: Reconciler, message: WorkMessage, signal: AbortSignal): Promise<void> {
+  try {
+    const { failed } = await reconcile.handle(message, signal);
+    // The lease table brings these back: a claimed row at leaseUntil, a due one with a later tick.
+    for (const { key, error } of failed) log.error("run-crashed", { key, ...described(error) });
+  } catch (error) {
+    log.error("batch-crashed", { keys: message.keys.length, ...described(error) });
+  }
+}
+
+/** A bug's name and place, never its message: that could quote data. */
+function described(error: unknown): { error: string; at?: string; code?: string } {
+  if (error instanceof SyncError) return { error: error.message, code: error.code };
+  if (!(error instanceof Error)) return { error: typeof error };
+  const at = error.stack?.split("\n").find((line) => line.trimStart().startsWith("at "));
+  return { error: error.name, ...(at === undefined ? {} : { at: at.trim() }) };
+}
+
+async function prepare(options: EngineOptions, deps: ReconcileDeps): Promise<void> {
+  await releaseDeparted(deps, new Set(options.clusters.map((settings) => settings.name)));
+  const handedUntil = await deps.leases.handedUntil();
+  if (handedUntil !== undefined) await deps.leases.moveCursor(handedUntil, handedUntil - REWIND_MS);
+}
+
+interface Looked {
+  readonly againAt: EpochMs;
+  readonly error?: SyncError;
+}
+
+type Looker = (settings: ClusterSettings, seconds: number, isFirst: boolean, stop: AbortSignal) => Promise<Looked>;
+
+function lookerOf(options: EngineOptions, deps: ReconcileDeps, reconcile: Reconciler, ready: Set<string>): Looker {
+  return async (settings, seconds, isFirst, stop) => {
+    try {
+      return await look(
+        deps,
+        reconcile.circuits,
+        settings,
+        {
+          seconds,
+          againMs: 0,
+          probeRevision: isFirst,
+          acceptAbsence: isFirst && options.acceptAbsence.has(settings.name),
+          sleep,
+          onListed: () => ready.add(settings.name),
+        },
+        stop,
+      );
+    } catch (error) {
+      deps.log.error("look-crashed", { cluster: settings.name, ...described(error) });
+      return { againAt: deps.clock() + MINUTE_MS };
+    } finally {
+      ready.add(settings.name);
+    }
+  };
+}
+
+async function follow(
+  deps: ReconcileDeps,
+  settings: ClusterSettings,
+  lookAt: Looker,
+  stop: AbortSignal,
+): Promise<void> {
+  for (let isFirst = true; !stop.aborted; isFirst = false) {
+    const { againAt } = await lookAt(settings, WATCH_SECONDS, isFirst, stop);
+    await sleep(againAt - deps.clock(), stop);
+  }
+}
+
+/** What happens each second: due keys are handed out, and ends that are out of reach are probed. */
+async function beat(
+  deps: ReconcileDeps,
+  queue: InProcessQueue,
+  reconcile: Reconciler,
+  stop: AbortSignal,
+): Promise<void> {
+  await tick(tickDeps(deps, queue), stop);
+  await reconcile.circuits.probeDue(stop);
+}
+
+function tickDeps(deps: ReconcileDeps, queue: InProcessQueue): Parameters<typeof tick>[0] {
+  const { leases, clock, random, log, metrics } = deps;
+  const backlog = () => {
+    const oldestAt = queue.oldest();
+    return oldestAt === undefined ? {} : { oldestAt };
+  };
+  return { leases, queue, clock, random, log, metrics, horizonMs: HORIZON_MS, backlog };
+}
+
+/** Until nothing is due: work makes work (a nudge during work, a clean-up), but retries lie in the future. */
+async function drain(deps: ReconcileDeps, queue: InProcessQueue, stop: AbortSignal): Promise<void> {
+  await tick({ ...tickDeps(deps, queue), horizonMs: 0 }, stop);
+  await queue.idle();
+}
+
+async function every(ms: number, deps: ReconcileDeps, stop: AbortSignal, work: () => Promise<void>): Promise<void> {
+  while (!stop.aborted) {
+    const startedAt = deps.clock();
+    try {
+      await work();
+    } catch (error) {
+      deps.log.error("tick-crashed", described(error));
+    }
+    await sleep(nextBeat(deps.clock, startedAt, ms), stop);
+  }
+}
+
+function nextBeat(clock: Clock, startedAt: EpochMs, ms: number): number {
+  return Math.max(0, startedAt + ms - clock());
+}
+
+/** Waits; a signal ends the wait early and is no error. */
+async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  if (ms <= 0 || signal.aborted) return;
+  try {
+    await sleepFor(ms, undefined, { signal });
+  } catch {
+    // Only the signal ends it early.
+  }
+}

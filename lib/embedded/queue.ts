@@ -1,0 +1,125 @@
+import type { Clock, EpochMs } from "../clock.ts";
+import type { SyncKey } from "../keys.ts";
+import type { Lane, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
+import { KEYS_PER_MESSAGE } from "../schedule/messages.ts";
+
+/** Messages that wait in this process: keys by lane, each once, until their time has come. */
+export interface InProcessQueue extends WorkQueue {
+  /** When the oldest key that waits should have started; undefined when none is late. */
+  oldest(): EpochMs | undefined;
+  /** Resolves when no key is ready and none is being worked on. Keys with a later time do not count. */
+  idle(): Promise<void>;
+  /** Nothing more is started; resolves when what is under way has ended. */
+  stop(): Promise<void>;
+}
+
+export interface InProcessQueueOptions {
+  readonly clock: Clock;
+  /** Batches at work at once, for each lane (lease-table 15). */
+  readonly concurrency: Readonly<Record<Lane, number>>;
+  readonly handle: (message: WorkMessage) => Promise<void>;
+}
+
+interface LaneState {
+  readonly waiting: Map<SyncKey, EpochMs>;
+  working: number;
+}
+
+/** A timer of Node can't be longer than this. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Durable it is not, and need not be: every key in it stands in the lease table as well, due or on the wheel. Keys that
+ * are ready are handed out together, so that those which share a Vault read do.
+ */
+export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
+  const { clock, concurrency, handle } = options;
+  const lanes: Record<Lane, LaneState> = {
+    now: { waiting: new Map(), working: 0 },
+    refresh: { waiting: new Map(), working: 0 },
+  };
+  const idlers = new Set<() => void>();
+  let timer: NodeJS.Timeout | undefined;
+  let isStopped = false;
+
+  const isIdle = (): boolean =>
+    Object.values(lanes).every((lane) => lane.working === 0 && (isStopped || readyIn(lane, clock()).length === 0));
+
+  const work = async (name: Lane, keys: readonly SyncKey[]): Promise<void> => {
+    lanes[name].working++;
+    try {
+      await handle({ keys, lane: name, at: clock() });
+    } finally {
+      lanes[name].working--;
+      pump();
+    }
+  };
+
+  function start(name: Lane): void {
+    const lane = lanes[name];
+    while (!isStopped && lane.working < concurrency[name]) {
+      const keys = readyIn(lane, clock());
+      if (keys.length === 0) return;
+      for (const key of keys) lane.waiting.delete(key);
+      void work(name, keys);
+    }
+  }
+
+  function pump(): void {
+    start("now");
+    start("refresh");
+    if (isIdle()) for (const resolve of idlers) resolve();
+    clearTimeout(timer);
+    const free = Object.entries(lanes).filter(([name, lane]) => lane.working < concurrency[name as Lane]);
+    const next = isStopped ? undefined : earliest(free.map(([, lane]) => lane));
+    timer = next === undefined ? undefined : setTimeout(pump, Math.min(Math.max(0, next - clock()), MAX_TIMER_MS));
+  }
+
+  const idle = (): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const done = (): void => {
+      idlers.delete(done);
+      resolve();
+    };
+    idlers.add(done);
+    setImmediate(pump);
+    return promise;
+  };
+
+  return {
+    idle,
+    async send(messages) {
+      for (const { keys, lane, at } of messages) {
+        const { waiting } = lanes[lane];
+        for (const key of keys) waiting.set(key, Math.min(at, waiting.get(key) ?? at));
+      }
+      // After this turn of the event loop, so that what is sent one by one is handed out together.
+      setImmediate(pump);
+    },
+    oldest() {
+      const oldest = earliest(Object.values(lanes));
+      return oldest !== undefined && oldest <= clock() ? oldest : undefined;
+    },
+    stop() {
+      isStopped = true;
+      return idle();
+    },
+  };
+}
+
+/** Keys whose time has come, as many as a message takes. */
+function readyIn(lane: LaneState, now: EpochMs): SyncKey[] {
+  const keys: SyncKey[] = [];
+  for (const [key, at] of lane.waiting) {
+    if (at > now) continue;
+    keys.push(key);
+    if (keys.length === KEYS_PER_MESSAGE) break;
+  }
+  return keys;
+}
+
+function earliest(lanes: readonly LaneState[]): EpochMs | undefined {
+  let first: EpochMs | undefined;
+  for (const lane of lanes) for (const at of lane.waiting.values()) if (first === undefined || at < first) first = at;
+  return first;
+}

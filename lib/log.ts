@@ -1,0 +1,24 @@
+import pino, { type DestinationStream } from "pino";
+import type { Log, LogFields } from "./reconcile/ports.ts";
+
+export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+export const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];
+
+/** One JSON line per event: `{"level":"info","time":"…","event":"secret-written","key":"…"}`. */
+export function jsonLog(level: LogLevel, destination: DestinationStream): Log {
+  const logger = pino(
+    {
+      level,
+      base: null,
+      messageKey: "event",
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination,
+  );
+  const write =
+    (name: "debug" | "info" | "warn" | "error") =>
+    (event: string, fields: LogFields = {}): void =>
+      logger[name](fields, event);
+  return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+}

@@ -1,0 +1,144 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { waitFor } from "../../harness/index.ts";
+import type { World } from "./world.ts";
+
+const MAIN = fileURLToPath(new URL("../../../cli/main.ts", import.meta.url));
+
+export interface LogLine {
+  readonly event: string;
+  readonly level: string;
+  readonly [field: string]: unknown;
+}
+
+/** `keyferry run` as its users start it: a process of its own. */
+export interface RunningEngine extends AsyncDisposable {
+  readonly child: ChildProcess;
+  readonly url: string;
+  readonly logs: LogLine[];
+  /** Everything that it printed, on either stream. */
+  output(): string;
+  /** Ctrl-C; answers the exit code. */
+  stop(): Promise<number | null>;
+  kill(): Promise<void>;
+  metrics(): Promise<string>;
+}
+
+export interface EngineOptions {
+  readonly dataDir?: string;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export function dataDirOf(world: World): string {
+  return join(world.folder, "data");
+}
+
+function nodeArgs(command: string, world: World, { dataDir = dataDirOf(world), args = [] }: EngineOptions): string[] {
+  return [
+    "--disable-warning=ExperimentalWarning",
+    MAIN,
+    command,
+    "--fleet",
+    world.fleetPath,
+    "--data-dir",
+    dataDir,
+    ...args,
+  ];
+}
+
+/** Starts the engine and waits until every cluster was taken in. */
+export async function startEngine(world: World, options: EngineOptions = {}): Promise<RunningEngine> {
+  const args = ["--listen", "127.0.0.1:0", "--log-level", "debug", ...(options.args ?? [])];
+  const child = spawn(process.execPath, nodeArgs("run", world, { ...options, args }), {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...options.env },
+  });
+  const logs: LogLine[] = [];
+  let output = "";
+  const read = (stream: NodeJS.ReadableStream): void => {
+    let rest = "";
+    stream.setEncoding("utf8").on("data", (chunk: string) => {
+      output += chunk;
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) if (line.startsWith("{")) logs.push(JSON.parse(line) as LogLine);
+    });
+  };
+  read(child.stdout);
+  read(child.stderr);
+  const exited = once(child, "exit");
+  const end = async (signal: NodeJS.Signals): Promise<number | null> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    await exited;
+    return child.exitCode;
+  };
+  const started = await waitFor("the engine to start", async () => {
+    if (child.exitCode !== null) throw new Error(`keyferry run ended with ${child.exitCode}:\n${output.slice(-4_000)}`);
+    return logs.find((line) => line.event === "engine-started");
+  });
+  const url = String(started.listening);
+  await waitFor("the engine to be ready", async () => (await fetch(`${url}/readyz`)).ok);
+  return {
+    child,
+    url,
+    logs,
+    output: () => output,
+    stop: () => end("SIGINT"),
+    kill: async () => void (await end("SIGKILL")),
+    metrics: async () => (await fetch(`${url}/metrics`)).text(),
+    [Symbol.asyncDispose]: async () => void (await end("SIGKILL")),
+  };
+}
+
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command of keyferry to its end. */
+export async function keyferry(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", MAIN, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
+  });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    stdout += chunk;
+  });
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    stderr += chunk;
+  });
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, stdout, stderr };
+}
+
+/** One pass over everything that is due. */
+export function runOnce(world: World, options: EngineOptions = {}): Promise<Ran> {
+  return keyferry(nodeArgs("run", world, { ...options, args: ["--once", ...(options.args ?? [])] }).slice(2));
+}
+
+export interface StatusAnswer {
+  readonly clusters: readonly {
+    readonly name: string;
+    readonly state: string;
+    readonly error?: { readonly code: string };
+  }[];
+  readonly syncs: readonly {
+    readonly key: string;
+    readonly state: string;
+    readonly attempts: number;
+    readonly syncedAt?: string;
+    readonly nextAt?: string;
+    readonly error?: { readonly code: string; readonly message: string };
+  }[];
+}
+
+export async function status(world: World, options: EngineOptions = {}): Promise<StatusAnswer> {
+  const { stdout } = await keyferry(nodeArgs("status", world, { ...options, args: ["-o", "json"] }).slice(2));
+  return JSON.parse(stdout) as StatusAnswer;
+}
