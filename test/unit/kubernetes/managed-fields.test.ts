@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { managedFieldsOf, ourDataKeys, takenOver } from "../../../lib/kubernetes/managed-fields.ts";
+
+const OWNER_LABEL = "f:secrets.hashicorp.com/vso-ownerRefUID";
+const fields = (...keys: string[]) => ({ "f:data": Object.fromEntries(keys.map((key) => [`f:${key}`, {}])) });
+const entry = (manager: string, fieldsV1: object, more: object = {}) => ({
+  manager,
+  operation: "Apply",
+  apiVersion: "v1",
+  time: "2030-01-01T00:00:00Z",
+  fieldsType: "FieldsV1",
+  fieldsV1,
+  ...more,
+});
+const vsoFields = (...keys: string[]) => ({
+  ...fields(...keys),
+  "f:metadata": { "f:labels": { [OWNER_LABEL]: {}, "f:old": {} } },
+});
+const metadata = (...managedFields: object[]) => ({ managedFields });
+
+describe("managed fields", () => {
+  it("kubernetes-rules 10: their times and others' metadata are no part of the fingerprint", () => {
+    const before = managedFieldsOf(metadata(entry("keyferry", fields("a"))));
+    const after = managedFieldsOf(
+      metadata(
+        entry("keyferry", fields("a"), { time: "2031-01-01T00:00:00Z" }),
+        entry("kubectl", { "f:metadata": { "f:annotations": { "f:x": {} } } }, { operation: "Update" }),
+      ),
+    );
+    assert.deepEqual(after, before);
+    assert.deepEqual([before.ours, before.vso], [true, false]);
+  });
+
+  it("kubernetes-rules 10: our entry, its loss, and data keys of others are", () => {
+    const all = [
+      metadata(entry("keyferry", fields("a"))),
+      metadata(entry("keyferry", fields("a", "b"))),
+      metadata(),
+      {},
+      metadata(entry("keyferry", fields("a")), entry("kubectl", fields("b"))),
+      metadata(entry("keyferry", fields("a")), entry("kubectl", fields("c"))),
+    ].map((object) => managedFieldsOf(object).fingerprint);
+    assert.equal(new Set(all).size, 5);
+    assert.equal(all[2], all[3]);
+  });
+
+  it("kubernetes-rules 10: the order of entries and who the others are do not matter", () => {
+    const ours = entry("keyferry", fields("a"));
+    const one = metadata(ours, entry("x", fields("b")), entry("y", fields("c")));
+    const other = metadata(entry("z", fields("c", "b")), ours);
+    assert.equal(managedFieldsOf(one).fingerprint, managedFieldsOf(other).fingerprint);
+  });
+
+  it("kubernetes-rules 3: VSO's entry becomes ours, whatever its manager is called, and nobody else's does", () => {
+    const kubectl = entry("kubectl", fields("k"), { operation: "Update" });
+    const vso = entry("manager", vsoFields("a"), { operation: "Update" });
+    const before = metadata(kubectl, vso);
+    assert.equal(managedFieldsOf(before).vso, true);
+    const moved = metadata(...(takenOver(before) ?? []));
+    assert.deepEqual(moved.managedFields, [kubectl, { ...vso, manager: "keyferry", operation: "Apply" }]);
+    assert.deepEqual([...ourDataKeys(moved)], ["a"]);
+    assert.equal(takenOver(moved), undefined);
+  });
+
+  it("kubernetes-rules 3: joined with our own entry, it owns what either owned", () => {
+    const before = metadata(entry("keyferry", fields("a", "b")), entry("manager", vsoFields("b", "c")));
+    const moved = takenOver(before);
+    assert.equal(moved?.length, 1);
+    assert.deepEqual(moved?.[0]?.fieldsV1, vsoFields("a", "b", "c"));
+  });
+});
