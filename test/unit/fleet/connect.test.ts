@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { parse } from "yaml";
+import { InputError } from "../../../lib/errors.ts";
+import { connectionOf } from "../../../lib/fleet/connect.ts";
+import { readFleet } from "../../../lib/fleet/read-fleet.ts";
+
+describe("connectionOf", () => {
+  it("finds a kubeconfig beside the fleet file", () => {
+    const connect = { kubeconfig: { path: "./east", context: "admin" } };
+    assert.deepEqual(connectionOf({ name: "east", connect }, "/etc/fleet"), {
+      kubeConfig: { path: "/etc/fleet/east" },
+      context: "admin",
+    });
+    const absolute = { kubeconfig: { path: "/home/x" } };
+    assert.deepEqual(connectionOf({ name: "east", connect: absolute }, "/etc"), { kubeConfig: { path: "/home/x" } });
+  });
+
+  it("makes a kubeconfig of a server, whose files are named and not read", () => {
+    const server = { url: "https://a", caFile: "ca.crt", serverName: "api", insecure: false, tokenFile: "/run/token" };
+    const { kubeConfig } = connectionOf({ name: "east", connect: { server } }, "/etc/fleet");
+    assert.ok("text" in kubeConfig);
+    assert.deepEqual(parse(kubeConfig.text), {
+      apiVersion: "v1",
+      kind: "Config",
+      clusters: [
+        {
+          name: "cluster",
+          cluster: { server: "https://a", "certificate-authority": "/etc/fleet/ca.crt", "tls-server-name": "api" },
+        },
+      ],
+      users: [{ name: "cluster", user: { tokenFile: "/run/token" } }],
+      contexts: [{ name: "cluster", context: { cluster: "cluster", user: "cluster" } }],
+      "current-context": "cluster",
+    });
+  });
+});
+
+describe("readFleet", () => {
+  it("says which file can't be read", async () => {
+    await assert.rejects(
+      () => readFleet("/nowhere/fleet.yaml"),
+      (error) => error instanceof InputError && error.complaints[0] === "can't be read (ENOENT)",
+    );
+  });
+
+  it("answers the folder that paths are relative to", async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), "fleet-"));
+    t.after(() => rm(folder, { recursive: true }));
+    const path = join(folder, "fleet.yaml");
+    await writeFile(
+      path,
+      "apiVersion: keyferry.dev/v1alpha1\nkind: Fleet\nclusters: [{name: a, connect: {kubeconfig: {path: k}}}]",
+    );
+    const { fleet, folder: found } = await readFleet(path);
+    assert.equal(found, folder);
+    assert.equal(fleet.clusters[0]?.name, "a");
+  });
+});
