@@ -1,4 +1,16 @@
+export { type KeyPairPem, type TestCa, testCa } from "./certificates.ts";
 export { type Cluster, type ClusterOptions, type EtcdSnapshot, startCluster } from "./cluster/cluster.ts";
-export { type KubeObject, type ObjectRef, waitFor } from "./cluster/kube-client.ts";
-export { obtain } from "./obtain/obtain.ts";
+export type { IdentityOptions, ServiceAccountOptions } from "./cluster/identity.ts";
+export { type KubeClient, type KubeObject, type ObjectRef, waitFor } from "./cluster/kube-client.ts";
+export type { RequestCount, RequestCounts } from "./cluster/metrics.ts";
+export { type HttpAnswer, type HttpClient, httpClient } from "./http.ts";
+export type { ServerName } from "./obtain/inventory.ts";
+export { type ObtainOptions, obtain } from "./obtain/obtain.ts";
+export { httpProbe } from "./process/http-probe.ts";
+export { type ReservedPort, reservePort, reservePorts } from "./process/ports.ts";
+export { type Probe, type Server, type ServerSpec, startServer } from "./process/server.ts";
+export { type TempFolder, tempFolder } from "./process/temp-folder.ts";
+export type { AuditLine } from "./vault/audit.ts";
+export type { VaultFlavor } from "./vault/config-file.ts";
 export { startVault, type Vault, type VaultOptions } from "./vault/vault.ts";
+export type { VaultAnswer, VaultClient } from "./vault/vault-client.ts";

@@ -127,7 +127,8 @@ function cluster({ plan, client, servers, adminKubeconfig, kubeconfigPath, parts
   const url = apiUrl(plan);
   let snapshots = 0;
   const whileDown = async (work: () => Promise<void>): Promise<void> => {
-    await Promise.all([servers.controllers.stop(), servers.api.stop()]);
+    // Killed, for a graceful end waits for their open watches; only etcd has data.
+    await Promise.all([servers.controllers.kill(), servers.api.kill()]);
     await servers.etcd.stop();
     await work();
     await servers.etcd.start();
