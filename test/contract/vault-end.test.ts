@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type Cluster, startCluster, startVault, type Vault } from "../harness/index.ts";
 import { vaultEndContract } from "./vault-end.contract.ts";
-import { account, appRole, failure, identityOn, JWT_ROLE, kv2, openEnd } from "./vault-world.ts";
+import { vaultTokensContract } from "./vault-tokens.contract.ts";
+import { account, appRole, failure, furnish, identityOn, JWT_ROLE, kv2, openEnd } from "./vault-world.ts";
 
 const forever = new AbortController().signal;
 const FLAVORS = ["openbao", "vault"] as const;
@@ -22,13 +23,17 @@ describe("Vault ends", () => {
     await Promise.all(FLAVORS.map(async (flavor) => vaults.set(flavor, servers.use(await startVault({ flavor })))));
     cluster = servers.use(await starting);
     for (const vault of vaults.values()) {
+      await furnish(vault);
       await vault.enableKubernetesAuth(cluster);
       await vault.enableJwtAuth(cluster);
     }
   });
   after(() => servers.disposeAsync());
 
-  for (const flavor of FLAVORS) vaultEndContract(flavor, () => serversOf(flavor));
+  for (const flavor of FLAVORS) {
+    vaultEndContract(flavor, () => serversOf(flavor));
+    vaultTokensContract(flavor, () => serversOf(flavor));
+  }
 
   describe("with TLS", () => {
     let vault: Vault;

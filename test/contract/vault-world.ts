@@ -131,3 +131,19 @@ export async function failure(work: Promise<unknown>, code: ErrorCode): Promise<
   }
   return error;
 }
+
+const READER =
+  'path "kv/*" { capabilities = ["read"] } path "kv/data/closed/*" { capabilities = ["deny"] } path "old/*" { capabilities = ["read"] }';
+
+/** What every suite finds on a Vault: kv-v2 at `kv`, kv-v1 at `old`, and a policy that reads all but `kv/closed`. */
+export async function furnish(vault: Vault): Promise<void> {
+  await vault.enableKv("kv", 2);
+  await vault.enableKv("old", 1);
+  await vault.writePolicy("reader", READER);
+  await vault.putKv("kv", "app", { password: "s3cr3t" });
+  await vault.putKv("kv", "closed/app", { password: "s3cr3t" });
+  await vault.putKv("old", "app", { password: "s3cr3t" });
+}
+
+export const times = <T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> =>
+  Promise.all(Array.from({ length: count }, (_, index) => work(index)));
