@@ -1,4 +1,5 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { goString, inByteOrder } from "./lossless.ts";
 import type { SecretData } from "./secret-value.ts";
 
 /** A key for digests of secret data, with the id that is stored beside every digest it made (lease-table 25). */
@@ -19,9 +20,8 @@ export function digestKey(bytes: Buffer): DigestKey {
  * base64. It is the message of VSO's `secretMAC` (reference 5), so that one encoding serves both.
  */
 export function macMessage(data: SecretData): string {
-  const keys = [...data.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-  const members = keys.map((key) => `${JSON.stringify(key)}:"${data.get(key)?.reveal().toString("base64") ?? ""}"`);
-  return `{${members.join(",")}}`;
+  const member = (key: string) => `${goString(key)}:"${data.get(key)?.reveal().toString("base64") ?? ""}"`;
+  return `{${inByteOrder(data.keys()).map(member).join(",")}}`;
 }
 
 /** The digest of a Secret's data under our own key. */

@@ -11,8 +11,32 @@ export type LosslessValue =
 
 export type LosslessObject = { readonly [key: string]: LosslessValue };
 
+/** Vault takes 300 levels; what nests deeper than this is refused before it can exhaust the stack. */
+const MAX_DEPTH = 1_000;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPENING: ReadonlySet<number> = new Set([0x5b, 0x7b]);
+const CLOSING: ReadonlySet<number> = new Set([0x5d, 0x7d]);
+
+function nestsTooDeep(text: string): boolean {
+  let depth = 0;
+  let isInString = false;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (isInString && code === BACKSLASH) at++;
+    else if (code === QUOTE) isInString = !isInString;
+    else if (isInString) continue;
+    else if (OPENING.has(code)) depth++;
+    else if (CLOSING.has(code)) depth--;
+    if (depth > MAX_DEPTH) return true;
+  }
+  return false;
+}
+
 /** Parses JSON; of a key that stands twice the last one counts, as in Go. Throws SyntaxError without a snippet of the text. */
 export function parseLossless(text: string): LosslessValue {
+  if (nestsTooDeep(text)) throw new SyntaxError(`JSON of more than ${MAX_DEPTH} levels`);
   try {
     return parse(text, null, { onDuplicateKey: ({ newValue }) => newValue }) as LosslessValue;
   } catch {
@@ -32,23 +56,26 @@ const GO_ESCAPES: Readonly<Record<string, string>> = {
   "\u2029": "\\u2029",
 };
 
-function goString(text: string): string {
+/** A text as Go's encoding/json writes it: `<>&`, U+2028 and U+2029 escaped, what is not Unicode replaced. */
+export function goString(text: string): string {
   return JSON.stringify(text.toWellFormed()).replace(/[<>&\u2028\u2029]/g, (char) => GO_ESCAPES[char] ?? char);
 }
 
-function byteOrder(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+/** In the order of their UTF-8 bytes, which is not that of JavaScript's strings. */
+export function inByteOrder(keys: Iterable<string>): readonly string[] {
+  const sorted = [...keys].map((key) => ({ key, bytes: Buffer.from(key) }));
+  return sorted.sort((a, b) => Buffer.compare(a.bytes, b.bytes)).map(({ key }) => key);
 }
 
-/** JSON as Go's encoding/json writes a map: keys in byte order, compact, `<>&` U+2028 U+2029 escaped, numbers verbatim. */
+/** JSON as Go's encoding/json writes a map: keys in byte order, compact, texts as goString, numbers verbatim. */
 export function goJson(value: LosslessValue): string {
   if (value === null || typeof value === "boolean") return String(value);
   if (typeof value === "string") return goString(value);
   if (isLosslessNumber(value)) return value.value;
   if (Array.isArray(value)) return `[${value.map(goJson).join(",")}]`;
-  const object = value as LosslessObject;
-  const members = Object.keys(object)
-    .sort(byteOrder)
-    .map((key) => `${goString(key)}:${goJson(object[key] ?? null)}`);
-  return `{${members.join(",")}}`;
+  // Keys that only differ in what is not Unicode are one key in Go.
+  const members = new Map(Object.entries(value as LosslessObject).map(([key, item]) => [key.toWellFormed(), item]));
+  return `{${inByteOrder(members.keys())
+    .map((key) => `${goString(key)}:${goJson(members.get(key) ?? null)}`)
+    .join(",")}}`;
 }

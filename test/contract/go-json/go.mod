@@ -1,0 +1,3 @@
+module keyferry.dev/test/go-json
+
+go 1.24
