@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
-import { KubeConfig } from "@kubernetes/client-node";
+import type { KubeConfig } from "@kubernetes/client-node";
 import { parse } from "yaml";
 import type { EpochMs } from "../clock.ts";
 import { SyncError } from "../errors.ts";
@@ -20,7 +20,9 @@ export async function loadKubeConfig(cluster: string, access: ClusterAccess): Pr
   const { kubeConfig: source, context } = access;
   const text = "text" in source ? source.text : await read(cluster, source.path);
   const folder = "text" in source ? undefined : dirname(source.path);
-  const config = new KubeConfig();
+  // Loaded when the first cluster is reached: it costs half a second of CPU, and not every function speaks to one.
+  const client = await import("@kubernetes/client-node");
+  const config = new client.KubeConfig();
   try {
     config.loadFromString(JSON.stringify(completed(parse(text), folder)));
     if (folder !== undefined) config.makePathsAbsolute(folder);
