@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
+import { isLosslessObject, parseLossless } from "../../../lib/lossless.ts";
+import { MAX_SECRET_BYTES, secretData } from "../../../lib/transform/secret-data.ts";
+
+/** A kv-v2 answer whose `data.data` is this JSON. */
+function source(json: string) {
+  const response = parseLossless(`{"data":${json},"metadata":{"version":3}}`);
+  const data = isLosslessObject(response) ? response.data : undefined;
+  assert.ok(isLosslessObject(data));
+  return { response, fields: new Map(Object.entries(data)) };
+}
+
+function texts(json: string, excludeRaw = false): Record<string, string> {
+  const data = secretData(source(json), { excludeRaw });
+  return Object.fromEntries([...data].map(([key, value]) => [key, value.reveal().toString()]));
+}
+
+function fails(json: string, code: ErrorCode, excludeRaw = false): string {
+  let message = "";
+  assert.throws(
+    () => secretData(source(json), { excludeRaw }),
+    (error) => {
+      if (!(error instanceof SyncError) || error.code !== code) return false;
+      message = error.message;
+      return true;
+    },
+  );
+  return message;
+}
+
+describe("secretData (reference 4.1)", () => {
+  it("stores texts byte for byte and anything else as Go's JSON", () => {
+    assert.deepEqual(
+      texts('{"s":" ä<\\n","n":1.0,"big":12345678901234567890,"b":true,"z":null,"o":{"b":"<","a":[1e5]}}', true),
+      {
+        s: " ä<\n",
+        n: "1.0",
+        big: "12345678901234567890",
+        b: "true",
+        z: "null",
+        o: '{"a":[1e5],"b":"\\u003c"}',
+      },
+    );
+  });
+
+  it("puts the whole answer under _raw, unless it is excluded", () => {
+    assert.deepEqual(texts('{"b":"x","a":1}'), {
+      _raw: '{"data":{"a":1,"b":"x"},"metadata":{"version":3}}',
+      b: "x",
+      a: "1",
+    });
+    assert.deepEqual(texts("{}", true), {});
+  });
+
+  it("does not permit a field _raw beside it, and takes it for any other without", () => {
+    assert.match(fails('{"_raw":"x"}', "TRANSFORM_FAILED"), /^key '_raw' not permitted in Secret data/);
+    assert.deepEqual(texts('{"_raw":"x"}', true), { _raw: "x" });
+  });
+
+  it("refuses keys that Kubernetes would refuse, by name and never by value", () => {
+    const message = fails(
+      `{"a b":"hunter2","":"x","..a":"y","ok":"z","ä":"w","${"k".repeat(254)}":"v"}`,
+      "SECRET_REFUSED",
+    );
+    assert.match(message, /"a b", "", "..a", "ä", "k{253}"\. /);
+    assert.equal(message.includes("hunter2"), false);
+    assert.deepEqual(
+      Object.keys(texts(`{"-._aA0":"x","${"k".repeat(253)}":"y",".a":"z","__proto__":"p"}`, true)).length,
+      4,
+    );
+  });
+
+  it("kubernetes-rules 13: takes 1,048,576 bytes and not one more", () => {
+    assert.equal(texts(`{"a":"${"x".repeat(MAX_SECRET_BYTES)}"}`, true).a?.length, MAX_SECRET_BYTES);
+    const message = fails(`{"a":"${"x".repeat(MAX_SECRET_BYTES)}","bb":"y"}`, "SECRET_TOO_LARGE", true);
+    assert.match(message, /^1048577 bytes of data, and a Secret holds 1048576 at most \(largest: a 1048576, bb 1\)$/);
+    assert.match(fails(`{"a":"${"x".repeat(600_000)}"}`, "SECRET_TOO_LARGE"), /without _raw/);
+  });
+});
+
+describe("parseLossless", () => {
+  it("refuses what nests too deep, and says nothing of the text", () => {
+    const deep = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`;
+    parseLossless(deep(1_000));
+    parseLossless(`["${"[".repeat(5_000)}","\\"${"{".repeat(5_000)}"]`);
+    for (const levels of [1_001, 1_000_000])
+      assert.throws(() => parseLossless(deep(levels)), /^SyntaxError: JSON of more/);
+    assert.throws(() => parseLossless('{"password":"hunter2'), /^SyntaxError: not JSON$/);
+  });
+});
