@@ -28,7 +28,14 @@ const METRICS: Readonly<Record<string, Definition>> = {
   keyferry_circuit_probes_total: { help: "Probes of ends that are out of reach.", labels: ["circuit"] },
   keyferry_vault_reads_total: { help: "Reads of Vault paths by outcome.", labels: ["outcome"] },
   keyferry_vault_logins_total: { help: "Logins to Vault by outcome.", labels: ["outcome"] },
-  keyferry_ticks_total: { help: "Ticks by result.", labels: ["result"] },
+  keyferry_keys_handed_out_total: {
+    help: "Keys that ticks handed out, from the wheel or the due index.",
+    labels: ["from"],
+  },
+  keyferry_ticks_held_back_total: {
+    help: "Ticks that handed out nothing of the wheel, since older messages still wait.",
+    labels: [],
+  },
   keyferry_cursor_set_back_total: { help: "Times the cursor stood in the future and was set back.", labels: [] },
 };
 

@@ -39,7 +39,7 @@ export async function buryAbsent(
     const due = await deps.leases.bury(key, uid, deps.clock());
     if (due) dues.push(due);
   }
-  await sendDue(deps.queue, dues);
+  await sendDue(deps.queue, dues, deps.clock());
   return undefined;
 }
 

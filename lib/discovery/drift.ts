@@ -66,7 +66,7 @@ export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
     deps.log.info("drift-seen", { key, why });
     deps.metrics.count("keyferry_drift_total", { cluster });
     const due = await deps.leases.nudge(key, { now: deps.clock(), look: true });
-    if (due) await sendDue(deps.queue, [due]);
+    if (due) await sendDue(deps.queue, [due], deps.clock());
   };
   const see = async (secret: SeenResource, isDeleted: boolean, last: boolean): Promise<void> => {
     const owner = ownerOf(cluster, secret);

@@ -45,7 +45,7 @@ export function syncIntake(deps: DiscoveryDeps, kind: KindRef, context: IntakeCo
         const due = await deps.leases.declare(declared, deps.clock());
         if (due) dues.push(due);
       }
-      await sendDue(deps.queue, dues);
+      await sendDue(deps.queue, dues, deps.clock());
       const known = await rowsOf();
       for (const row of known) if (!isOurs(partsOf(row.key).namespace)) await deps.leases.release(row.key);
       const absent = known.filter((row) => !seen.has(row.key) && isOurs(partsOf(row.key).namespace));
@@ -54,7 +54,7 @@ export function syncIntake(deps: DiscoveryDeps, kind: KindRef, context: IntakeCo
     async changed(object) {
       if (!isOurs(object.namespace)) return;
       const due = await deps.leases.declare(declaredOf(settings, kind, object), deps.clock());
-      if (due) await sendDue(deps.queue, [due]);
+      if (due) await sendDue(deps.queue, [due], deps.clock());
     },
     async deleted(object, signal) {
       if (!isOurs(object.namespace)) return undefined;
@@ -65,7 +65,7 @@ export function syncIntake(deps: DiscoveryDeps, kind: KindRef, context: IntakeCo
       }
       const { key } = declaredOf(settings, kind, object);
       const due = await deps.leases.bury(key, object.uid, deps.clock());
-      if (due) await sendDue(deps.queue, [due]);
+      if (due) await sendDue(deps.queue, [due], deps.clock());
       return undefined;
     },
   };

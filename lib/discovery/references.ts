@@ -62,5 +62,5 @@ export async function nudgeDependents(
     const due = await deps.leases.nudge(summary.key, { now: deps.clock(), look: false });
     if (due) dues.push(due);
   }
-  await sendDue(deps.queue, dues);
+  await sendDue(deps.queue, dues, deps.clock());
 }

@@ -157,12 +157,12 @@ async function beat(
 }
 
 function tickDeps(deps: ReconcileDeps, queue: InProcessQueue): Parameters<typeof tick>[0] {
-  const { leases, clock, random, log, metrics } = deps;
+  const { leases, clock, log, metrics } = deps;
   const backlog = () => {
     const oldestAt = queue.oldest();
     return oldestAt === undefined ? {} : { oldestAt };
   };
-  return { leases, queue, clock, random, log, metrics, horizonMs: HORIZON_MS, backlog };
+  return { leases, queue, clock, log, metrics, horizonMs: HORIZON_MS, backlog };
 }
 
 /** Until nothing is due: work makes work (a nudge during work, a clean-up), but retries lie in the future. */

@@ -1,7 +1,7 @@
 import type { Clock, EpochMs } from "../clock.ts";
 import type { SyncKey } from "../keys.ts";
 import type { Lane, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
-import { KEYS_PER_MESSAGE } from "../schedule/messages.ts";
+import { MAX_KEYS } from "../schedule/messages.ts";
 
 /** Messages that wait in this process: keys by lane, each once, until their time has come. */
 export interface InProcessQueue extends WorkQueue {
@@ -113,7 +113,7 @@ function readyIn(lane: LaneState, now: EpochMs): SyncKey[] {
   for (const [key, at] of lane.waiting) {
     if (at > now) continue;
     keys.push(key);
-    if (keys.length === KEYS_PER_MESSAGE) break;
+    if (keys.length === MAX_KEYS) break;
   }
   return keys;
 }

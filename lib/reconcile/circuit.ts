@@ -3,7 +3,7 @@ import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { DISPOSITIONS, SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import { backOff } from "../schedule/back-off.ts";
-import { toMessages } from "../schedule/messages.ts";
+import { sendDue } from "../schedule/messages.ts";
 import { slices } from "../schedule/wheel.ts";
 import { callSignal, type ReconcileDeps } from "./deps.ts";
 import type { Circuit, Due, VaultTarget } from "./ports.ts";
@@ -146,7 +146,7 @@ async function close(deps: Deps, circuit: Circuit): Promise<void> {
   const byKey = new Map<SyncKey, Due>([...missed, ...waiting].map((due) => [due.key, due]));
   const spread = Math.min(SPREAD_MS, byKey.size * SPREAD_PER_SYNC_MS);
   const woken = [...byKey.values()].map((due) => ({ ...due, at: now + spreadOf(due.group) * spread }));
-  await deps.queue.send(toMessages(woken));
+  await sendDue(deps.queue, woken, now);
 }
 
 /** The same group gets the same place, so that sharers stay together. */

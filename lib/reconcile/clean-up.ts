@@ -29,7 +29,7 @@ export async function cleanUp(deps: ReconcileDeps, row: Row, settings: ClusterSe
 
 async function again(deps: ReconcileDeps, row: Row, _lease: Lease, { schedule }: Settlement): Promise<void> {
   const at = schedule.kind === "due" ? schedule.at : deps.clock();
-  await sendDue(deps.queue, [{ key: row.key, group: row.declared.group, lane: "now", at }]);
+  await sendDue(deps.queue, [{ key: row.key, group: row.declared.group, lane: "now", at }], deps.clock());
 }
 
 async function removeAll(

@@ -84,7 +84,7 @@ async function take(deps: ReconcileDeps, run: Run): Promise<boolean> {
   if (claimed.row.declared.hash === run.row.declared.hash) return true;
   // The declaration changed between read and claim: hand it back, due now, and take the new one next.
   await deps.leases.settle(claimed.lease, { state: run.row.state, schedule: { kind: "due", at: now }, now });
-  await sendDue(deps.queue, [{ key: run.row.key, group: run.row.declared.group, lane: "now", at: now }]);
+  await sendDue(deps.queue, [{ key: run.row.key, group: run.row.declared.group, lane: "now", at: now }], now);
   return false;
 }
 
@@ -102,7 +102,7 @@ async function hold(deps: ReconcileDeps, run: Run): Promise<Lease> {
   }
   // Who loses the claim drops what it read; it saw a difference, so it asks for another look (lease-table 1).
   const due = await deps.leases.nudge(run.row.key, { now: deps.clock(), look: false });
-  if (due) await sendDue(deps.queue, [due]);
+  if (due) await sendDue(deps.queue, [due], deps.clock());
   throw new SyncError("LEASE_LOST", `another worker holds ${run.row.key}`);
 }
 
@@ -167,7 +167,7 @@ async function settle(deps: ReconcileDeps, run: Run, lease: Lease, settlement: S
   const outcome = await deps.leases.settle(lease, settlement);
   const { key, declared } = run.row;
   const due = { key, group: declared.group, lane: "now" as const };
-  if (outcome === "nudged") await sendDue(deps.queue, [{ ...due, at: deps.clock() }]);
+  if (outcome === "nudged") await sendDue(deps.queue, [{ ...due, at: deps.clock() }], deps.clock());
   else if (outcome === "lost") deps.log.info("lease-lost", { key });
   else await sendSoon(deps, due, settlement);
 }
@@ -181,7 +181,7 @@ async function sendSoon(
   const at = schedule.kind === "due" ? schedule.at : schedule.kind === "wheel" ? schedule.dueAt : undefined;
   // What waits under a circuit is woken by who closes it.
   const waits = state.error !== undefined && OUTAGE_CODES.has(state.error.code);
-  if (at !== undefined && !waits && at <= now + HANDED_OUT_AHEAD_MS) await sendDue(deps.queue, [{ ...due, at }]);
+  if (at !== undefined && !waits && at <= now + HANDED_OUT_AHEAD_MS) await sendDue(deps.queue, [{ ...due, at }], now);
 }
 
 /** Ticks hand out so far ahead at most (lease-table 13). */
@@ -224,5 +224,5 @@ async function wait(deps: ReconcileDeps, run: Run, isOlder: boolean): Promise<vo
   const state = isOlder ? { ...run.row.state, olderSince: run.row.state.olderSince ?? now } : run.row.state;
   const at = isOlder ? now + OLDER_AGAIN_MS : now;
   await deps.leases.settle(run.lease, { state: { ...state, refs: run.refs }, schedule: { kind: "due", at }, now });
-  if (isOlder) await sendDue(deps.queue, [{ key: run.row.key, group: run.row.declared.group, lane: "now", at }]);
+  if (isOlder) await sendDue(deps.queue, [{ key: run.row.key, group: run.row.declared.group, lane: "now", at }], deps.clock());
 }

@@ -1,37 +1,44 @@
+import type { EpochMs } from "../clock.ts";
 import { SECOND_MS } from "../clock.ts";
 import type { Due, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
 
 /** Keys in one message at most (lease-table 15). */
-export const KEYS_PER_MESSAGE = 25;
+export const MAX_KEYS = 25;
 
 /**
- * Packs what is due into messages: a message holds one lane and one second, and syncs that share a Vault read travel
- * together, for a message reads each path once.
+ * The messages for these keys. One message is of one lane and one second, and those who share a Vault read travel
+ * together (lease-table 11). What is due by `nowMs` starts now; the rest at the next whole second, never before its time:
+ * a worker would send it away (lease-table 14).
  */
-export function toMessages(dues: readonly Due[]): readonly WorkMessage[] {
-  const byTime = Map.groupBy(dues, (due) => `${due.lane} ${Math.floor(due.at / SECOND_MS)}`);
-  return [...byTime.values()].flatMap(pack);
-}
-
-/** Whole groups as long as they fit; a group of more than a message is split. */
-function pack(dues: readonly Due[]): readonly WorkMessage[] {
-  const messages: Due[][] = [];
-  let open: Due[] = [];
-  for (const group of Map.groupBy(dues, (due) => due.group).values()) {
-    if (open.length + group.length > KEYS_PER_MESSAGE) open = [];
-    for (const due of group) {
-      if (open.length === KEYS_PER_MESSAGE) open = [];
-      if (open.length === 0) messages.push(open);
-      open.push(due);
-    }
-  }
-  return messages.flatMap((part) => {
-    const [first] = part;
-    if (!first) return [];
-    return [{ keys: part.map((due) => due.key), lane: first.lane, at: Math.min(...part.map((due) => due.at)) }];
+export function messagesFor(work: readonly Due[], nowMs: EpochMs): readonly WorkMessage[] {
+  const started = work.map((due) => ({ ...due, at: startOf(due.at, nowMs) }));
+  const starts = Map.groupBy(started, ({ lane, at }) => `${lane} ${at}`);
+  return [...starts.values()].flatMap(bundles).flatMap((bundle) => {
+    const [first] = bundle;
+    return first === undefined ? [] : [{ keys: bundle.map(({ key }) => key), lane: first.lane, at: first.at }];
   });
 }
 
-export async function sendDue(queue: WorkQueue, dues: readonly Due[]): Promise<void> {
-  if (dues.length > 0) await queue.send(toMessages(dues));
+/** Sends these keys; resolves when every message was accepted. */
+export async function sendDue(queue: WorkQueue, work: readonly Due[], nowMs: EpochMs): Promise<void> {
+  if (work.length > 0) await queue.send(messagesFor(work, nowMs));
+}
+
+function startOf(at: EpochMs, nowMs: EpochMs): EpochMs {
+  return at <= nowMs ? nowMs : Math.ceil(at / SECOND_MS) * SECOND_MS;
+}
+
+/** Fills bundles group by group; a group is split only when it is larger than a bundle. */
+function bundles(work: readonly Due[]): readonly (readonly Due[])[] {
+  const done: Due[][] = [];
+  let open: Due[] = [];
+  for (const group of Map.groupBy(work, (due) => due.group).values()) {
+    if (open.length + group.length > MAX_KEYS) open = [];
+    for (const due of group) {
+      if (open.length === MAX_KEYS) open = [];
+      if (open.length === 0) done.push(open);
+      open.push(due);
+    }
+  }
+  return done;
 }
