@@ -1,5 +1,6 @@
+import { setImmediate as others } from "node:timers/promises";
 import type { SyncKey } from "../keys.ts";
-import type { Row, SyncStore, WheelEntry } from "../reconcile/ports.ts";
+import type { Row, RowSummary, SyncStore, WheelEntry } from "../reconcile/ports.ts";
 import type { Connection } from "./sqlite-connection.ts";
 import {
   type DueRecord,
@@ -12,6 +13,9 @@ import {
 } from "./sqlite-rows.ts";
 
 type Queries = Pick<SyncStore, "read" | "due" | "periods" | "onWheel" | "bySource" | "byCluster">;
+
+/** Rows of a cluster that are read at once: the process does nothing else meanwhile. */
+const PAGE = 5_000;
 
 /** What reads rows of syncs. */
 export function syncQueries(connection: Connection): Queries {
@@ -31,7 +35,7 @@ export function syncQueries(connection: Connection): Queries {
   const source = connection.all<{ readonly key: SyncKey }>("SELECT key FROM sync WHERE source = :source ORDER BY key");
   const cluster = connection.all<SummaryRecord>(`
     SELECT key, uid, hash, generation, lease_until, due_at, period, phase, state
-    FROM sync JOIN body ON body.id = sync.body WHERE cluster = :cluster`);
+    FROM sync JOIN body ON body.id = sync.body WHERE cluster = :cluster AND key > :after ORDER BY key LIMIT ${PAGE}`);
   return {
     read: (keys) =>
       connection.read("read", () => {
@@ -41,13 +45,26 @@ export function syncQueries(connection: Connection): Queries {
         });
         return new Map(rows);
       }),
-    due: ({ after, until, now }, limit) => connection.read("due", () => due({ after, until, now, limit }).map(dueOf)),
+    due: async ({ after, until, now }, limit) => {
+      await others();
+      return connection.read("due", () => due({ after, until, now, limit }).map(dueOf));
+    },
     periods: () => connection.read("periods", () => periods({}).map(({ period }) => period)),
     onWheel: (period, from, to) =>
       connection.read("onWheel", () =>
         wheel({ period, from, to }).map(({ key, grp, phase }): WheelEntry => ({ key, group: grp, phase })),
       ),
     bySource: (name) => connection.read("bySource", () => source({ source: name }).map(({ key }) => key)),
-    byCluster: (name) => connection.read("byCluster", () => cluster({ cluster: name }).map(summaryOf)),
+    byCluster: async (name) => {
+      const rows: RowSummary[] = [];
+      for (let after: string | undefined = ""; after !== undefined; ) {
+        await others();
+        const from: string = after;
+        const page = await connection.read("byCluster", () => cluster({ cluster: name, after: from }).map(summaryOf));
+        for (const row of page) rows.push(row);
+        after = page.length < PAGE ? undefined : page.at(-1)?.key;
+      }
+      return rows;
+    },
   };
 }
