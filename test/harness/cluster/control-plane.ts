@@ -27,6 +27,8 @@ export const etcdData = (plan: Plan): string => join(plan.folder, "etcd");
 
 /** Far above the few seconds that it takes: a busy machine shall not fail a test run. */
 const START_TIMEOUT_MS = 60_000;
+/** Its folder goes too, so nothing is lost by an end that is not graceful. */
+const DISPOSE_GRACE_MS = 100;
 
 export async function etcdSpec(plan: Plan): Promise<ServerSpec> {
   const client = `http://127.0.0.1:${plan.ports.etcd}`;
@@ -48,6 +50,7 @@ export async function etcdSpec(plan: Plan): Promise<ServerSpec> {
     ready: httpProbe(`${client}/health`),
     startTimeoutMs: START_TIMEOUT_MS,
     stopGraceMs: 3_000,
+    disposeGraceMs: DISPOSE_GRACE_MS,
   };
 }
 
@@ -80,6 +83,7 @@ export async function apiServerSpec(plan: Plan): Promise<ServerSpec> {
     startTimeoutMs: START_TIMEOUT_MS,
     // With watches open it would wait for a minute; etcd has all that it acknowledged.
     stopGraceMs: 1_000,
+    disposeGraceMs: DISPOSE_GRACE_MS,
   };
 }
 
@@ -107,5 +111,6 @@ export async function controllerManagerSpec(plan: Plan): Promise<ServerSpec> {
     ready: httpProbe(`https://127.0.0.1:${plan.ports.controllers}/healthz`, ca.pem),
     startTimeoutMs: START_TIMEOUT_MS,
     stopGraceMs: 2_000,
+    disposeGraceMs: DISPOSE_GRACE_MS,
   };
 }

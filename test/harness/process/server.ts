@@ -16,6 +16,8 @@ export interface ServerSpec {
   readonly startTimeoutMs?: number;
   /** How long a server may take to end after SIGTERM before it gets SIGKILL. */
   readonly stopGraceMs?: number;
+  /** The same at the end of its scope: shorter for a server whose data is thrown away with it. */
+  readonly disposeGraceMs?: number;
 }
 
 /** A process of ours that can be stopped and started again with the same arguments. */
@@ -54,14 +56,14 @@ function makeServer(spec: ServerSpec): Server {
   const tail = outputTail();
   let run: Run | undefined;
 
-  const end = async (first: NodeJS.Signals): Promise<void> => {
+  const end = async (first: NodeJS.Signals, graceMs = spec.stopGraceMs ?? 5_000): Promise<void> => {
     const ending = run;
     if (ending === undefined) return;
     ending.ref();
     signalGroup(ending.pid, first);
     signalGroup(ending.pid, "SIGCONT");
     const grace = new AbortController();
-    const late = sleep(spec.stopGraceMs ?? 5_000, "late", { signal: grace.signal }).catch(() => "ended");
+    const late = sleep(graceMs, "late", { signal: grace.signal }).catch(() => "ended");
     if ((await Promise.race([ending.ended, late])) === "late") signalGroup(ending.pid, "SIGKILL");
     grace.abort();
     await ending.ended;
@@ -89,7 +91,7 @@ function makeServer(spec: ServerSpec): Server {
     },
     pause: () => run && signalGroup(run.pid, "SIGSTOP"),
     resume: () => run && signalGroup(run.pid, "SIGCONT"),
-    [Symbol.asyncDispose]: () => end("SIGTERM"),
+    [Symbol.asyncDispose]: () => end("SIGTERM", spec.disposeGraceMs),
   };
   return server;
 }

@@ -74,6 +74,8 @@ export async function startVault(options: VaultOptions = {}): Promise<Vault> {
       args: ["server", `-config=${config}`],
       ready: httpProbe(`${vaultAddress(plan)}/v1/sys/health`, tls?.caPem, ANSWERS),
       stopGraceMs: 3_000,
+      // Its folder goes too, so nothing is lost by an end that is not graceful.
+      disposeGraceMs: 100,
     }),
   );
   let token: string | undefined;
