@@ -37,45 +37,53 @@ export interface FollowInput {
  */
 export async function follow(deps: DiscoveryDeps, input: FollowInput, signal: AbortSignal): Promise<Followed> {
   const isOld = input.cursor !== undefined && deps.clock() - input.cursor.movedAt > CURSOR_MAX_AGE_MS;
-  let at: Followed = input.cursor && !isOld ? { cursor: input.cursor } : {};
+  const progress: Progress = input.cursor && !isOld ? { cursor: input.cursor } : {};
   try {
-    at = await catchUp(deps, input, at, signal);
-    return at.cursor === undefined ? await catchUp(deps, input, at, signal) : at;
+    await catchUp(deps, input, progress, signal);
+    // A cursor that turned out too old costs one list.
+    if (progress.cursor === undefined) await catchUp(deps, input, progress, signal);
+    return progress;
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
-    return { ...at, error };
+    return { ...progress, error };
   } finally {
     input.onCaughtUp();
   }
 }
 
-/** A list if there is no cursor, then a watch. A cursor that turns out too old is answered away. */
+/** Kept up to date as things are taken in, so that a look that ends early starts again where it was. */
+interface Progress {
+  cursor?: Cursor;
+  held?: NonNullable<ClusterState["held"]>;
+}
+
+/** A list if there is no cursor, then a watch. A cursor that turns out too old is dropped. */
 async function catchUp(
   deps: DiscoveryDeps,
   input: FollowInput,
-  from: Followed,
+  progress: Progress,
   signal: AbortSignal,
-): Promise<Followed> {
-  const isListed = from.cursor === undefined;
-  const at = isListed ? { ...from, ...(await listAll(deps, input, signal)) } : from;
+): Promise<void> {
+  const isListed = progress.cursor === undefined;
+  if (isListed) await listAll(deps, input, progress, signal);
   input.onCaughtUp();
-  if (at.cursor === undefined || (isListed && input.seconds === 0)) return at;
-  const { isExpired, ...watched } = await watch(deps, input, at.cursor, signal);
-  return isExpired ? withoutCursor({ ...at, ...watched }) : { ...at, ...watched };
+  if (isListed && input.seconds === 0) return;
+  await watch(deps, input, progress, signal);
 }
 
-function withoutCursor({ cursor: _expired, ...rest }: Followed): Followed {
-  return rest;
-}
-
-/** Without a cursor: the cluster does not have this kind, which is no reason to believe that its objects are gone (lease-table 18). */
-async function listAll(deps: DiscoveryDeps, input: FollowInput, signal: AbortSignal): Promise<Followed> {
+/** Leaves no cursor when the cluster does not have this kind, which is no reason to believe that its objects are gone (lease-table 18). */
+async function listAll(
+  deps: DiscoveryDeps,
+  input: FollowInput,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
   const items: SeenResource[] = [];
   let page: string | undefined;
   let resourceVersion: string | undefined;
   for (let pages = 0; pages < MAX_PAGES; pages++) {
     const answer = await deps.clusters.list(input.cluster, input.kind, input.options, page, signal);
-    if (!answer) return {};
+    if (!answer) return;
     resourceVersion ??= answer.resourceVersion;
     items.push(...answer.items);
     page = answer.continue;
@@ -83,29 +91,28 @@ async function listAll(deps: DiscoveryDeps, input: FollowInput, signal: AbortSig
   }
   deps.log.debug("kind-listed", { cluster: input.cluster, kind: input.kind.kind, items: items.length });
   const held = await input.intake.list(items, signal);
-  return { cursor: { resourceVersion: resourceVersion ?? "0", movedAt: deps.clock() }, ...(held ? { held } : {}) };
+  if (held) progress.held = held;
+  progress.cursor = { resourceVersion: resourceVersion ?? "0", movedAt: deps.clock() };
 }
 
-interface Watched {
-  readonly cursor: Cursor;
-  readonly held?: ClusterState["held"];
-  readonly isExpired: boolean;
-}
-
-async function watch(deps: DiscoveryDeps, input: FollowInput, from: Cursor, signal: AbortSignal): Promise<Watched> {
-  let cursor = from;
-  let held: ClusterState["held"];
-  const since = { resourceVersion: from.resourceVersion, seconds: Math.max(input.seconds, SHORTEST_WATCH_S) };
-  const moved = (resourceVersion: string): Cursor => ({ resourceVersion, movedAt: deps.clock() });
+async function watch(deps: DiscoveryDeps, input: FollowInput, progress: Progress, signal: AbortSignal): Promise<void> {
+  if (!progress.cursor) return;
+  const since = {
+    resourceVersion: progress.cursor.resourceVersion,
+    seconds: Math.max(input.seconds, SHORTEST_WATCH_S),
+  };
   for await (const event of deps.clusters.watch(input.cluster, input.kind, input.options, since, signal)) {
-    if (event.type === "EXPIRED") return { cursor, ...(held ? { held } : {}), isExpired: true };
+    if (event.type === "EXPIRED") {
+      delete progress.cursor;
+      return;
+    }
     if (event.type === "BOOKMARK") {
-      cursor = moved(event.resourceVersion);
+      progress.cursor = { resourceVersion: event.resourceVersion, movedAt: deps.clock() };
       continue;
     }
-    if (event.type === "DELETED") held = (await input.intake.deleted(event.object, signal)) ?? held;
-    else await input.intake.changed(event.object, signal);
-    cursor = moved(event.object.resourceVersion);
+    const held = event.type === "DELETED" ? await input.intake.deleted(event.object, signal) : undefined;
+    if (held) progress.held = held;
+    if (event.type !== "DELETED") await input.intake.changed(event.object, signal);
+    progress.cursor = { resourceVersion: event.object.resourceVersion, movedAt: deps.clock() };
   }
-  return { cursor, ...(held ? { held } : {}), isExpired: false };
 }

@@ -29,7 +29,11 @@ export function clusterEnd({ clients }: { clients: ClusterClients }): ClusterEnd
     },
 
     async list(cluster, kind, options, page, signal) {
-      const query = { limit: `${PAGE}`, ...selection(options), ...(page !== undefined && { continue: page }) };
+      const query = {
+        limit: `${options.limit ?? PAGE}`,
+        ...selection(options),
+        ...(page !== undefined && { continue: page }),
+      };
       const call: KubeCall = { ...scope(cluster, kind, options, "PartialObjectMetadataList"), verb: "list", query };
       const answer = await clients.send(call, signal);
       if ("failure" in answer && isUnknownKind(answer.failure)) return undefined;
@@ -78,6 +82,9 @@ function scope(cluster: string, kind: KindRef, options: ListOptions, as: string)
   };
 }
 
-function selection({ labelSelector }: ListOptions): { labelSelector?: string } {
-  return labelSelector === undefined ? {} : { labelSelector };
+function selection({ labelSelector, name }: ListOptions): Readonly<Record<string, string>> {
+  return {
+    ...(labelSelector === undefined ? {} : { labelSelector }),
+    ...(name === undefined ? {} : { fieldSelector: `metadata.name=${name}` }),
+  };
 }

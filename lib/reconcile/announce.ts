@@ -4,7 +4,7 @@ import { partsOf } from "../keys.ts";
 import { kindNamed } from "../kinds.ts";
 import { mayStillWrite } from "./act.ts";
 import { callSignal, type ReconcileDeps } from "./deps.ts";
-import type { Lease, ResourceRef, Row, StatusSeen } from "./ports.ts";
+import type { JsonObject, Lease, ResourceRef, Row, StatusSeen } from "./ports.ts";
 import { type Ending, eventOf, nextStatus } from "./status.ts";
 
 const MAX_TRIES = 3;
@@ -65,10 +65,13 @@ async function writeStatus(
     if (sameJson(status, from.status)) return { seen: from, isGone: false };
     mayStillWrite(lease, ends.clock());
     try {
-      const resourceVersion = await ends.resources.writeStatus(ref, status, from.resourceVersion, callSignal(signal));
+      const patch = { ...dropped(from.status, status), ...status };
+      const resourceVersion = await ends.resources.writeStatus(ref, patch, from.resourceVersion, callSignal(signal));
       return { seen: { resourceVersion, status }, isGone: false };
     } catch (error) {
-      if (!(error instanceof SyncError) || error.code !== "KUBE_CONFLICT") throw error;
+      if (!(error instanceof SyncError)) throw error;
+      if (error.code === "REFERENCE_MISSING") return { seen: from, isGone: true };
+      if (error.code !== "KUBE_CONFLICT") throw error;
     }
     // A late settle must not mark a resource that was made anew (kubernetes-rules 17): look before trying again.
     const found = await ends.resources.get(ref, callSignal(signal));
@@ -76,4 +79,10 @@ async function writeStatus(
     from = { resourceVersion: found.resourceVersion, status: found.status };
   }
   throw new SyncError("KUBE_CONFLICT", `the status of ${ref.kind.kind} ${ref.namespace}/${ref.name} keeps changing`);
+}
+
+/** A merge patch removes only what is null in it. */
+function dropped(before: JsonObject, after: JsonObject): JsonObject {
+  const names = Object.keys(before).filter((name) => !(name in after));
+  return Object.fromEntries(names.map((name) => [name, null]));
 }

@@ -224,5 +224,6 @@ async function wait(deps: ReconcileDeps, run: Run, isOlder: boolean): Promise<vo
   const state = isOlder ? { ...run.row.state, olderSince: run.row.state.olderSince ?? now } : run.row.state;
   const at = isOlder ? now + OLDER_AGAIN_MS : now;
   await deps.leases.settle(run.lease, { state: { ...state, refs: run.refs }, schedule: { kind: "due", at }, now });
-  if (isOlder) await sendDue(deps.queue, [{ key: run.row.key, group: run.row.declared.group, lane: "now", at }], deps.clock());
+  if (isOlder)
+    await sendDue(deps.queue, [{ key: run.row.key, group: run.row.declared.group, lane: "now", at }], deps.clock());
 }
