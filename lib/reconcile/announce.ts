@@ -64,21 +64,33 @@ async function writeStatus(
     const status = nextStatus(from.status, { kind: ref.kind.kind, generation, ending, now: ends.clock() });
     if (sameJson(status, from.status)) return { seen: from, isGone: false };
     mayStillWrite(lease, ends.clock());
-    try {
-      const patch = { ...dropped(from.status, status), ...status };
-      const resourceVersion = await ends.resources.writeStatus(ref, patch, from.resourceVersion, callSignal(signal));
-      return { seen: { resourceVersion, status }, isGone: false };
-    } catch (error) {
-      if (!(error instanceof SyncError)) throw error;
-      if (error.code === "REFERENCE_MISSING") return { seen: from, isGone: true };
-      if (error.code !== "KUBE_CONFLICT") throw error;
-    }
+    const resourceVersion = await tryWrite(ends, ref, status, from, signal);
+    if (resourceVersion !== undefined) return { seen: { resourceVersion, status }, isGone: false };
     // A late settle must not mark a resource that was made anew (kubernetes-rules 17): look before trying again.
     const found = await ends.resources.get(ref, callSignal(signal));
     if (!found || found.uid !== row.declared.uid) return { seen: from, isGone: true };
     from = { resourceVersion: found.resourceVersion, status: found.status };
   }
   throw new SyncError("KUBE_CONFLICT", `the status of ${ref.kind.kind} ${ref.namespace}/${ref.name} keeps changing`);
+}
+
+/** The new resourceVersion; undefined when the resource moved on, or away, since its status was read. */
+async function tryWrite(
+  ends: Ends,
+  ref: ResourceRef,
+  status: JsonObject,
+  from: StatusSeen,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    const patch = { ...dropped(from.status, status), ...status };
+    return await ends.resources.writeStatus(ref, patch, from.resourceVersion, callSignal(signal));
+  } catch (error) {
+    const isMoved =
+      error instanceof SyncError && (error.code === "KUBE_CONFLICT" || error.code === "REFERENCE_MISSING");
+    if (!isMoved) throw error;
+    return undefined;
+  }
 }
 
 /** A merge patch removes only what is null in it. */
