@@ -1,0 +1,150 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, before, describe, it } from "node:test";
+import { parseAllDocuments } from "yaml";
+import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
+import { KINDS, SECRET, VAULT_AUTH, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
+import type { ListOptions } from "../../lib/reconcile/ports.ts";
+import { type Cluster, startCluster } from "../harness/index.ts";
+import { base64, dataOf, endsOf, OWNER_LABELS, patient, type TestEnds, withCode } from "./kubernetes-fixtures.ts";
+
+const RBAC = new URL("../../infra/kubernetes/rbac.yaml", import.meta.url);
+const NAMESPACE = "default";
+const EVERYWHERE: ListOptions = { metadataOnly: false };
+const SECRETS: ListOptions = { metadataOnly: true };
+
+describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
+  let cluster: Cluster;
+  const opened: TestEnds[] = [];
+
+  before(async () => {
+    cluster = await startCluster({
+      name: "rbac",
+      crds: [...customResourceDefinitions().values()],
+      admissionPlugins: ["OwnerReferencesPermissionEnforcement"],
+    });
+    await cluster.apply(parseAllDocuments(await readFile(RBAC, "utf8")).map((document) => document.toJS()));
+  });
+  after(async () => {
+    for (const ends of opened) ends.clients.close();
+    await cluster?.[Symbol.asyncDispose]();
+  });
+
+  /** The ends as a service account that has this role and no other. */
+  async function endsWith(role: string): Promise<TestEnds> {
+    const rbac = "rbac.authorization.k8s.io";
+    await cluster.apply([
+      { apiVersion: "v1", kind: "ServiceAccount", metadata: { namespace: NAMESPACE, name: role } },
+      {
+        apiVersion: `${rbac}/v1`,
+        kind: "ClusterRoleBinding",
+        metadata: { name: role },
+        roleRef: { apiGroup: rbac, kind: "ClusterRole", name: role },
+        subjects: [{ kind: "ServiceAccount", namespace: NAMESPACE, name: role }],
+      },
+    ]);
+    const ends = endsOf(cluster, await cluster.kubeconfigFor({ serviceAccount: { namespace: NAMESPACE, name: role } }));
+    opened.push(ends);
+    return ends;
+  }
+
+  async function aDeclaration(name: string) {
+    const finalizers = ["vaultstaticsecret.secrets.hashicorp.com/finalizer"];
+    const spec = { mount: "kv", path: "a", type: "kv-v2", destination: { name, create: true } };
+    const apiVersion = "secrets.hashicorp.com/v1beta1";
+    const [made] = await cluster.apply({
+      apiVersion,
+      kind: "VaultStaticSecret",
+      metadata: { namespace: NAMESPACE, name, finalizers },
+      spec,
+    });
+    return { apiVersion, kind: "VaultStaticSecret", name, uid: made?.metadata.uid ?? "" };
+  }
+
+  for (const [role, how] of [
+    ["keyferry-watch", "get"],
+    ["keyferry-apply", "patch"],
+  ] as const) {
+    it(`${role} suffices for a declaration's whole life`, async () => {
+      const { clusters, resources, secrets, credentials } = await endsWith(role);
+      const signal = patient();
+      const ownerReference = await aDeclaration(role);
+      const ref = { cluster: "rbac", namespace: NAMESPACE, name: role, kind: VAULT_STATIC_SECRET };
+      const secret = { cluster: "rbac", namespace: NAMESPACE, name: role };
+
+      assert.ok(await clusters.identity("rbac", signal));
+      assert.ok(await clusters.installation("rbac", NAMESPACE, "id", signal));
+      const followed = KINDS.filter((known) => known !== SECRET).map(async (kind) => {
+        const page = await clusters.list("rbac", kind, EVERYWHERE, undefined, signal);
+        const since = { resourceVersion: page?.resourceVersion ?? "", seconds: 1 };
+        for await (const _ of clusters.watch("rbac", kind, EVERYWHERE, since, signal));
+      });
+      await Promise.all(followed);
+
+      const desired = {
+        type: "Opaque",
+        labels: OWNER_LABELS,
+        annotations: {},
+        ownerReference,
+        data: dataOf({ a: "1" }),
+      };
+      const created = await secrets.apply(secret, desired, { kind: "absent" }, signal);
+      const at = { kind: "as-seen", uid: created.uid, resourceVersion: created.resourceVersion } as const;
+      const changed = await secrets.apply(secret, { ...desired, data: dataOf({ a: "2" }) }, at, signal);
+      assert.ok(await secrets.look(secret, how, signal));
+      await secrets.dropKeys(secret, ["b"], changed.resourceVersion, signal);
+      const seen = await secrets.look(secret, how, signal);
+      await secrets.replaceData(secret, created.uid, dataOf({ a: "3" }), signal);
+
+      const found = await resources.get(ref, signal);
+      assert.ok(found && seen);
+      await resources.writeStatus(ref, { lastGeneration: 1 }, found.resourceVersion, signal);
+      const event = { type: "Normal", reason: "SecretSynced", message: "x" } as const;
+      await resources.emit(ref, found.uid, event, Date.now(), signal);
+      await resources.removeFinalizers(ref, found.finalizers, signal);
+      assert.deepEqual((await resources.get(ref, signal))?.finalizers, []);
+
+      const account = { kind: "serviceAccount", cluster: "rbac", namespace: NAMESPACE, name: "default" } as const;
+      assert.ok(await credentials.credential({ ...account, audiences: [], expirationSeconds: 600 }, signal));
+      const left = await secrets.look(secret, how, signal);
+      assert.ok(left);
+      await secrets.remove(secret, left, signal);
+    });
+  }
+
+  it("keyferry-watch follows Secrets and reads credentials; keyferry-apply does neither, but the MAC key", async () => {
+    const [watch, apply] = [await endsWith("keyferry-watch"), await endsWith("keyferry-apply")];
+    const signal = patient();
+    const key = base64("0123456789abcdef");
+    for (const name of ["vso-cc-storage-hmac-key", "credential"]) {
+      await cluster.apply({
+        apiVersion: "v1",
+        kind: "Secret",
+        metadata: { namespace: NAMESPACE, name },
+        data: { key },
+      });
+    }
+    const secret = { kind: "secret", cluster: "rbac", namespace: NAMESPACE, name: "credential", key: "key" } as const;
+    assert.ok(await watch.clusters.list("rbac", SECRET, SECRETS, undefined, signal));
+    assert.ok(await watch.credentials.credential(secret, signal));
+    assert.ok(await watch.secrets.hmacKey("rbac", NAMESPACE, signal));
+    assert.ok(await apply.secrets.hmacKey("rbac", NAMESPACE, signal));
+    await assert.rejects(() => apply.credentials.credential(secret, signal), withCode("KUBE_DENIED"));
+    await assert.rejects(
+      () => apply.clusters.list("rbac", SECRET, SECRETS, undefined, signal),
+      withCode("KUBE_DENIED"),
+    );
+  });
+
+  it("allow no status of a VaultAuth to be written and no other ConfigMap to be read", async () => {
+    for (const role of ["keyferry-watch", "keyferry-apply"]) {
+      const { resources, clients } = await endsWith(role);
+      const kind = { group: "", version: "v1", resource: "configmaps", kind: "ConfigMap" };
+      const call = { cluster: "rbac", verb: "get", kind, namespace: NAMESPACE, name: "kube-root-ca.crt" } as const;
+      const answer = await clients.send(call, patient());
+      assert.equal("failure" in answer && answer.failure.http, 403);
+      const auth = { cluster: "rbac", namespace: NAMESPACE, name: "a", kind: VAULT_AUTH };
+      await assert.rejects(() => resources.writeStatus(auth, {}, "1", patient()), withCode("KUBE_DENIED"));
+    }
+  });
+});
