@@ -1,9 +1,10 @@
 import { digestOf } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import type { SecretData } from "../secret-value.ts";
-import { type Decision, isOwnedBy, type Seen } from "./decide.ts";
+import { type Decision, isOwnedBy, ownedUnder, type Seen } from "./decide.ts";
 import { CALL_TIMEOUT_MS, callSignal, type ReconcileDeps } from "./deps.ts";
 import type { DesiredSecret, Lease, NamedObject, OwnedSecret, SeenSecret, WrittenSecret } from "./ports.ts";
+import { resourceOf } from "./resource.ts";
 
 /** What a run works on: one destination, its data, and what is known of it so far. */
 export interface Work {
@@ -14,7 +15,7 @@ export interface Work {
   readonly wrote?: string;
 }
 
-type Ends = Pick<ReconcileDeps, "secrets" | "clock" | "log" | "digestKey">;
+type Ends = Pick<ReconcileDeps, "secrets" | "resources" | "clock" | "log" | "digestKey">;
 
 /** No external write starts later than the lease's end minus its own time-out (lease-table 6). */
 export function mayStillWrite(lease: Lease, now: number): void {
@@ -27,8 +28,21 @@ export function mayStillWrite(lease: Lease, now: number): void {
 export async function look(ends: Ends, work: Work, signal: AbortSignal): Promise<Work> {
   const how = work.seen.observe === "watch" ? "get" : "patch";
   const found = await ends.secrets.look(work.secret, how, callSignal(signal));
-  if (!found) return { ...work, seen: { ...work.seen, secret: "absent", row: { ...work.seen.row, look: false } } };
+  if (!found) {
+    await mustStillBeDeclared(ends, work, signal);
+    return { ...work, seen: { ...work.seen, secret: "absent", row: { ...work.seen.row, look: false } } };
+  }
   return { ...work, seen: { ...work.seen, secret: found, secretDigest: digestOf(ends.digestKey, found.data) } };
+}
+
+/** A Secret of ours that is missing may have been collected with its declaration: it must not be made anew (lease-table 22). */
+async function mustStillBeDeclared(ends: Ends, work: Work, signal: AbortSignal): Promise<void> {
+  const { row, destination } = work.seen;
+  if (ownedUnder(row, destination.name)?.uid === undefined) return;
+  const ref = resourceOf(row);
+  const found = await ends.resources.get(ref, callSignal(signal));
+  if (found && found.uid === row.declared.uid && !found.deleting) return;
+  throw new SyncError("DECLARATION_GONE", `${ref.kind.kind} ${ref.namespace}/${ref.name} was deleted`);
 }
 
 /** One branch per decision. A precondition that does not hold means: look again, then judge anew (lease-table 6). */

@@ -1,10 +1,9 @@
 import { sameJson } from "../canonical.ts";
 import { SyncError } from "../errors.ts";
-import { partsOf } from "../keys.ts";
-import { kindNamed } from "../kinds.ts";
 import { mayStillWrite } from "./act.ts";
 import { callSignal, type ReconcileDeps } from "./deps.ts";
 import type { JsonObject, Lease, ResourceRef, Row, StatusSeen } from "./ports.ts";
+import { resourceOf } from "./resource.ts";
 import { type Ending, eventOf, nextStatus } from "./status.ts";
 
 const MAX_TRIES = 3;
@@ -16,14 +15,6 @@ export interface Announced {
   readonly seen: StatusSeen;
   /** The resource is gone, or was made anew: nobody is left to tell. */
   readonly isGone: boolean;
-}
-
-/** The resource that a row's declaration was read from. */
-export function resourceOf(row: Row): ResourceRef {
-  const { cluster, kind: kindName, namespace, name } = partsOf(row.key);
-  const kind = kindNamed(kindName);
-  if (!kind) throw new Error(`no kind of that name: ${row.key}`);
-  return { cluster, namespace, name, kind };
 }
 
 /** Tells the resource how the run ended: status and event, each only when something changed. */

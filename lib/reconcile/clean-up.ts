@@ -2,10 +2,10 @@ import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf } from "../keys.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { removeIfOurs } from "./act.ts";
-import { resourceOf } from "./announce.ts";
 import { callSignal, LEASE_MS, type ReconcileDeps } from "./deps.ts";
 import type { ClusterSettings, Lease, Row, Settlement } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
+import { resourceOf } from "./resource.ts";
 import { settleFailed } from "./settle.ts";
 
 /** Finalizers that Vault Secrets Operator leaves on its resources (reference 2): honoured, then removed; we add none. */

@@ -35,7 +35,7 @@ export interface ConvergeInput {
   readonly isHeld: () => boolean;
 }
 
-type Ends = Pick<ReconcileDeps, "secrets" | "clock" | "log" | "digestKey">;
+type Ends = Pick<ReconcileDeps, "secrets" | "resources" | "clock" | "log" | "digestKey">;
 
 /** One change at a time, then a new judgement: done is when nothing is left to do. In the steady state that is one read and no write. */
 export async function converge(ends: Ends, input: ConvergeInput, signal: AbortSignal): Promise<Converged> {

@@ -204,7 +204,7 @@ async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch: Batch
   if (!run.lease && !(await take(deps, run))) return;
   const lease = run.lease;
   if (!lease) return;
-  const told = await tell(deps, run, { kind: "failed", error }, lease, batch);
+  const told = error.code === "DECLARATION_GONE" ? {} : await tell(deps, run, { kind: "failed", error }, lease, batch);
   const { hash } = run.row.declared;
   const state: RowState = {
     ...run.row.state,
