@@ -1,0 +1,22 @@
+import { describe } from "node:test";
+import { claimsContract } from "./lease-store/claims.ts";
+import { declarationsContract } from "./lease-store/declarations.ts";
+import { indexesContract } from "./lease-store/indexes.ts";
+import { nudgesContract } from "./lease-store/nudges.ts";
+import { scaleContract } from "./lease-store/scale.ts";
+import type { OpenStore } from "./lease-store/scene.ts";
+import { sideRowsContract } from "./lease-store/side-rows.ts";
+import { ticksContract } from "./lease-store/ticks.ts";
+
+/** What every lease store owes; `open` answers an empty one. `rows` is how many make the test of scale. */
+export function leaseStoreContract(name: string, open: OpenStore, rows = 100_000): void {
+  describe(`lease store: ${name}`, () => {
+    claimsContract(open);
+    nudgesContract(open);
+    declarationsContract(open);
+    indexesContract(open);
+    sideRowsContract(open);
+    ticksContract(open);
+    scaleContract(open, rows);
+  });
+}

@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { HOUR_MS } from "../../../lib/clock.ts";
+import { aKey, aReferenceKey } from "../../builders.ts";
+import { aScene, type OpenStore, START, TURN } from "./scene.ts";
+
+const WHEEL = { kind: "wheel", turn: TURN } as const;
+
+export function indexesContract(open: OpenStore): void {
+  describe("wheel, due index and the other indexes", () => {
+    it("lease-table 10: a failure takes the row off the wheel in the same settle, the next success puts it back", async () => {
+      await using scene = await aScene(open);
+      const row = await scene.settled(WHEEL);
+      const error = { code: "VAULT_DENIED", message: "no", since: START } as const;
+      await scene.settle(await scene.claim(row), { kind: "due", at: START + HOUR_MS }, { error, attempts: 1 });
+      const failed = await scene.row(row.key);
+      assert.deepEqual([failed.wheel, failed.dueAt, failed.state.error], [undefined, START + HOUR_MS, error]);
+      assert.deepEqual(await scene.store.onWheel(TURN.period, 0, TURN.period), []);
+      await scene.settle(await scene.claim(failed), WHEEL);
+      const well = await scene.row(row.key);
+      assert.deepEqual([well.wheel, well.dueAt, well.state.error], [TURN, undefined, undefined]);
+    });
+
+    it("lease-table 12: lists the periods in use, and what has its turn in a range of phases, ends included", async () => {
+      await using scene = await aScene(open);
+      const turns = [
+        { period: 51, phase: 0 },
+        { period: 51, phase: 10 },
+        { period: 51, phase: 11 },
+        { period: 51, phase: 50 },
+        { period: 3_661, phase: 299 },
+        { period: 3_661, phase: 300 },
+        { period: 3_661, phase: 900 },
+      ];
+      for (const turn of turns) {
+        await scene.settled({ kind: "wheel", turn }, { key: aKey(`p${turn.period}-${turn.phase}`) });
+      }
+      const phases = async (period: number, from: number, to: number) =>
+        (await scene.store.onWheel(period, from, to)).map(({ phase }) => phase).sort((a, b) => a - b);
+      assert.deepEqual(
+        (await scene.store.periods()).toSorted((a, b) => a - b),
+        [51, 3_661],
+      );
+      assert.deepEqual(await phases(51, 0, 10), [0, 10]);
+      assert.deepEqual(await phases(51, 11, 50), [11, 50]);
+      assert.deepEqual(await phases(3_661, 299, 900), [299, 300, 900]);
+      assert.deepEqual(await phases(3_661, 301, 899), []);
+      assert.deepEqual(await phases(60, 0, 59), []);
+    });
+
+    it("lease-table 14: a turn that was handed out before the row joined the wheel stands in the due index, in the refresh lane", async () => {
+      await using scene = await aScene(open);
+      const row = await scene.settled({ ...WHEEL, dueAt: START + 20_000 });
+      assert.deepEqual([row.wheel, row.dueAt], [TURN, START + 20_000]);
+      const due = await scene.store.due({ after: START, until: START + 60_000, now: START }, 10);
+      assert.deepEqual(due, [{ key: row.key, group: row.declared.group, lane: "refresh", at: START + 20_000 }]);
+      await scene.store.nudge(row.key, { now: START + 10_000, look: false });
+      const nudged = await scene.store.due({ after: START, until: START + 60_000, now: START + 10_000 }, 10);
+      assert.deepEqual(
+        nudged.map(({ lane, at }) => [lane, at]),
+        [["now", START + 10_000]],
+      );
+    });
+
+    it("lease-table 17: due and wheel answer keys, grouping hash, lane and time, nothing more", async () => {
+      await using scene = await aScene(open);
+      const declared = await scene.declare();
+      const [due] = await scene.store.due({ after: 0, until: START, now: START }, 10);
+      assert.deepEqual(due, { key: declared.key, group: declared.declared.group, lane: "now", at: START });
+      await scene.settle(await scene.claim(declared), WHEEL);
+      const [entry] = await scene.store.onWheel(TURN.period, TURN.phase, TURN.phase);
+      assert.deepEqual({ ...entry }, { key: declared.key, group: declared.declared.group, phase: TURN.phase });
+    });
+
+    it("answers what is due oldest first, after and up to the times given, as much as is asked for", async () => {
+      await using scene = await aScene(open);
+      for (const seconds of [30, 10, 20, 40]) {
+        await scene.settled({ kind: "due", at: START + seconds * 1_000 }, { key: aKey(`at-${seconds}`) });
+      }
+      const due = async (after: number, until: number, limit = 10) =>
+        (await scene.store.due({ after: START + after, until: START + until, now: START }, limit)).map(
+          ({ at }) => (at - START) / 1_000,
+        );
+      assert.deepEqual(await due(0, 60_000), [10, 20, 30, 40]);
+      assert.deepEqual(await due(10_000, 30_000), [20, 30]);
+      assert.deepEqual(await due(0, 60_000, 2), [10, 20]);
+      assert.deepEqual(await due(40_000, 60_000), []);
+    });
+
+    it("lease-table 17: finds the syncs that read a source, from the settle that says so until the next one", async () => {
+      await using scene = await aScene(open);
+      const one = await scene.settled(WHEEL, { key: aKey("one") }, { source: "s" });
+      const two = await scene.settled(WHEEL, { key: aKey("two") }, { source: "s" });
+      assert.deepEqual((await scene.store.bySource("s")).toSorted(), [one.key, two.key]);
+      await scene.settle(await scene.claim(one), WHEEL, { source: "t" });
+      assert.deepEqual(await scene.store.bySource("s"), [two.key]);
+      assert.deepEqual(await scene.store.bySource("t"), [one.key]);
+    });
+
+    it("lease-table 17: lists a cluster with version, references and how each sync stands", async () => {
+      await using scene = await aScene(open);
+      const error = { code: "REFERENCE_MISSING", message: "no VaultAuth", since: START } as const;
+      const refs = [aReferenceKey()];
+      const state = { refs, vault: "vault:https://v", error, attempts: 3, syncedAt: START - 1 };
+      const row = await scene.settled({ kind: "due", at: START + 5 }, {}, state);
+      await scene.settled(WHEEL, { key: aKey("db", "west") });
+      const { uid, hash, generation } = row.declared;
+      assert.deepEqual(await scene.store.byCluster("east"), [
+        { key: row.key, uid, hash, generation, ...state, dueAt: START + 5 },
+      ]);
+      const [west] = await scene.store.byCluster("west");
+      assert.deepEqual([west?.wheel, west?.refs, west?.attempts], [TURN, [], 0]);
+    });
+
+    it("reads many rows at once, and leaves out what is not there", async () => {
+      await using scene = await aScene(open);
+      const keys = Array.from({ length: 120 }, (_, n) => aKey(`n${n}`));
+      for (const key of keys.slice(0, 110)) await scene.declare({ key });
+      for (const consistency of ["strong", "eventual"] as const) {
+        const rows = await scene.store.read(keys, consistency);
+        assert.deepEqual([...rows.keys()].toSorted(), keys.slice(0, 110).toSorted());
+      }
+      assert.equal((await scene.store.read([], "strong")).size, 0);
+    });
+  });
+}

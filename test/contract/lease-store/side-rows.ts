@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Circuit } from "../../../lib/reconcile/ports.ts";
+import { aReference, aReferenceKey } from "../../builders.ts";
+import { aScene, LEASE_MS, type OpenStore, START } from "./scene.ts";
+
+const CIRCUIT: Circuit = {
+  id: "vault:https://vault.example",
+  code: "VAULT_SEALED",
+  message: "Vault is sealed",
+  since: START,
+  attempts: 1,
+  fence: START,
+  probeAt: START + 1_000,
+};
+
+export function sideRowsContract(open: OpenStore): void {
+  describe("cursor, clusters, circuits and references", () => {
+    it("lease-table 13: the cursor moves only from where it was read", async () => {
+      await using scene = await aScene(open);
+      const { store } = scene;
+      assert.equal(await store.handedUntil(), undefined);
+      assert.equal(await store.moveCursor(START, START + 1), false);
+      const first = await Promise.all([store.moveCursor(undefined, START), store.moveCursor(undefined, START + 5)]);
+      assert.deepEqual(first, [true, false]);
+      const next = await Promise.all([store.moveCursor(START, START + 10), store.moveCursor(START, START + 20)]);
+      assert.deepEqual(next, [true, false]);
+      assert.equal(await store.handedUntil(), START + 10);
+      assert.equal(await store.moveCursor(START + 10, START - 10), true);
+      assert.equal(await store.handedUntil(), START - 10);
+    });
+
+    it("lease-table 21: a look claims the cluster's row, and writes only under that fence", async () => {
+      await using scene = await aScene(open);
+      const { store } = scene;
+      const look = () => store.claimCluster("east", { now: scene.clock(), until: scene.clock() + LEASE_MS });
+      const [first, second] = await Promise.all([look(), look()]);
+      assert.equal(second, undefined);
+      assert.ok(first);
+      assert.deepEqual(
+        [first.leaseUntil, first.dueAt, first.state],
+        [START + LEASE_MS, START + LEASE_MS, { cursors: {}, attempts: 0 }],
+      );
+      assert.equal(first.fence, START);
+
+      const state = { cursors: { VaultAuth: { resourceVersion: "9", movedAt: START } }, attempts: 0, uid: "k" };
+      assert.equal(await store.saveCluster(first, state, { until: START + 2 * LEASE_MS }), true);
+      scene.pass(LEASE_MS);
+      assert.equal(await look(), undefined);
+      scene.pass(LEASE_MS);
+      const later = await look();
+      assert.equal(later?.fence, first.fence + 1);
+      assert.deepEqual(later?.state, state);
+      assert.equal(await store.saveCluster(first, { ...state, uid: "late" }, { dueAt: START }), false);
+      assert.equal(await store.saveCluster(later ?? assert.fail(), state, { dueAt: scene.clock() + 5 }), true);
+      const saved = await store.cluster("east");
+      assert.deepEqual(saved, { name: "east", fence: first.fence + 1, dueAt: scene.clock() + 5, state });
+      assert.deepEqual(await store.clusters(), [saved]);
+      assert.ok(await look());
+      await store.removeCluster("east");
+      assert.equal(await store.cluster("east"), undefined);
+      assert.equal(await store.saveCluster(later ?? assert.fail(), state, { dueAt: 0 }), false);
+    });
+
+    it("lease-table 16: an outage is written once, however many report it", async () => {
+      await using scene = await aScene(open);
+      const opened = await Promise.all([
+        scene.store.openCircuit(CIRCUIT),
+        scene.store.openCircuit({ ...CIRCUIT, attempts: 9 }),
+      ]);
+      assert.deepEqual(opened, [true, false]);
+      assert.deepEqual(await scene.store.circuits(), [CIRCUIT]);
+      assert.equal(scene.writes(), 1);
+    });
+
+    it("lease-table 16: one probes at a time, when it is due; a prober that dies is followed by another", async () => {
+      await using scene = await aScene(open);
+      const { store } = scene;
+      await store.openCircuit(CIRCUIT);
+      const probe = (circuit: Circuit) =>
+        store.claimProbe(circuit, { now: scene.clock(), until: scene.clock() + LEASE_MS });
+      assert.equal(await probe(CIRCUIT), undefined);
+      scene.pass(1_000);
+      const [first, second] = await Promise.all([probe(CIRCUIT), probe(CIRCUIT)]);
+      assert.equal(second, undefined);
+      assert.deepEqual(first, { ...CIRCUIT, fence: CIRCUIT.fence + 1, probeAt: START + 1_000 + LEASE_MS });
+      assert.equal(await probe(first ?? assert.fail()), undefined);
+      scene.pass(LEASE_MS);
+      const follower = await probe(first ?? assert.fail());
+      assert.ok(follower);
+      const next = {
+        code: "VAULT_UNAVAILABLE",
+        message: "no answer",
+        attempts: 2,
+        probeAt: scene.clock() + 9,
+      } as const;
+      assert.equal(await store.keepOpen(first ?? assert.fail(), next), false);
+      assert.equal(await store.keepOpen(follower, next), true);
+      assert.deepEqual(await store.circuits(), [{ ...follower, ...next }]);
+    });
+
+    it("lease-table 16: who probed closes the circuit; a late prober closes nothing", async () => {
+      await using scene = await aScene(open);
+      const { store } = scene;
+      await store.openCircuit(CIRCUIT);
+      scene.pass(1_000);
+      const late = await store.claimProbe(CIRCUIT, { now: scene.clock(), until: scene.clock() + 1 });
+      scene.pass(1);
+      const prober = await store.claimProbe(late ?? assert.fail(), { now: scene.clock(), until: scene.clock() + 1 });
+      assert.equal(await store.closeCircuit(late ?? assert.fail()), false);
+      assert.equal(await store.closeCircuit(prober ?? assert.fail()), true);
+      assert.deepEqual(await store.circuits(), []);
+      assert.equal(await store.closeCircuit(prober ?? assert.fail()), false);
+    });
+
+    it("lease-table 23: references are rows of their own, written when uid or hash differ", async () => {
+      await using scene = await aScene(open);
+      const { store } = scene;
+      const reference = aReference();
+      assert.equal(await store.putReference(reference), true);
+      assert.equal(await store.putReference({ ...reference, generation: 7 }), false);
+      assert.equal(scene.writes(), 1);
+      const changed = aReference({ hash: "changed" });
+      assert.equal(await store.putReference(changed), true);
+      assert.equal(await store.putReference({ ...changed, uid: "reborn" }), true);
+      const west = aReference({ key: aReferenceKey("default", "west") });
+      await store.putReference(west);
+      const found = await store.references([reference.key, aReferenceKey("missing")]);
+      assert.deepEqual([...found], [[reference.key, { ...changed, uid: "reborn" }]]);
+      assert.deepEqual(await store.referencesOf("west"), [west]);
+      assert.equal(await store.removeReference(west.key), true);
+      assert.equal(await store.removeReference(west.key), false);
+      assert.deepEqual(await store.referencesOf("west"), []);
+    });
+  });
+}

@@ -1,0 +1,319 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type EpochMs, HOUR_MS, MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
+import type { SyncKey } from "../../../lib/keys.ts";
+import type { WorkMessage } from "../../../lib/reconcile/ports.ts";
+import { type TickResult, tick } from "../../../lib/schedule/tick.ts";
+import { nextTurn } from "../../../lib/schedule/wheel.ts";
+import { aKey } from "../../builders.ts";
+import { aScene, LEASE_MS, type OpenStore, type Scene, START } from "./scene.ts";
+
+const HORIZON_MS = 2 * MINUTE_MS;
+
+interface World {
+  /** What was sent, in order. */
+  readonly sent: WorkMessage[];
+  readonly alarms: string[];
+  tick(): Promise<TickResult>;
+  /** When each key was to start, of what was sent in the refresh lane. */
+  turnsOf(key: SyncKey): readonly EpochMs[];
+  /** The queue takes so many batches more; then it refuses. */
+  takes: number;
+  oldestAt: EpochMs | undefined;
+}
+
+/** Ticks over a real store, and a queue that only writes down. */
+function aWorld(scene: Scene): World {
+  const sent: WorkMessage[] = [];
+  const alarms: string[] = [];
+  const quiet = () => {};
+  const world: World = {
+    sent,
+    alarms,
+    takes: Number.POSITIVE_INFINITY,
+    oldestAt: undefined,
+    tick: () =>
+      tick(
+        {
+          leases: scene.store,
+          clock: scene.clock,
+          horizonMs: HORIZON_MS,
+          backlog: () => (world.oldestAt === undefined ? {} : { oldestAt: world.oldestAt }),
+          queue: {
+            send: async (messages) => {
+              if (world.takes-- <= 0) throw new Error("queue refuses");
+              sent.push(...messages);
+            },
+          },
+          log: { debug: quiet, info: quiet, warn: quiet, error: (event) => alarms.push(event) },
+          metrics: { count: quiet, observe: quiet },
+        },
+        AbortSignal.timeout(60_000),
+      ),
+    turnsOf: (key) => sent.filter(({ lane, keys }) => lane === "refresh" && keys.includes(key)).map(({ at }) => at),
+  };
+  return world;
+}
+
+/** All turns in (after, until]. */
+function turns(period: number, phase: number, after: EpochMs, until: EpochMs): EpochMs[] {
+  const found: EpochMs[] = [];
+  for (let at = nextTurn({ period, phase }, after); at <= until; at = nextTurn({ period, phase }, at)) found.push(at);
+  return found;
+}
+
+const PERIODS = [4, 57, 240, 3_661];
+
+/** One sync of each period, settled on the wheel; answers their keys by period. */
+async function aWheel(scene: Scene): Promise<ReadonlyMap<number, SyncKey>> {
+  const keys = new Map<number, SyncKey>();
+  for (const period of PERIODS) {
+    const key = aKey(`every-${period}`);
+    await scene.settled({ kind: "wheel", turn: { period, phase: 3 } }, { key, group: `g${period}` });
+    keys.set(period, key);
+  }
+  return keys;
+}
+
+export function ticksContract(open: OpenStore): void {
+  describe("ticks", () => {
+    it("lease-table 13: hands out every turn once, 120 s ahead, from the first tick on", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      const keys = await aWheel(scene);
+      for (let minute = 0; minute <= 70; minute++) {
+        const result = await world.tick();
+        assert.equal(result.handedUntil, scene.clock() + HORIZON_MS);
+        if (minute < 70) scene.pass(MINUTE_MS);
+      }
+      for (const [period, key] of keys) {
+        assert.deepEqual(world.turnsOf(key), turns(period, 3, START, scene.clock() + HORIZON_MS), `period ${period}`);
+      }
+    });
+
+    it("lease-table 13: ticks that come late, doubled and at odd times hand out the same turns", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      const keys = await aWheel(scene);
+      for (const ms of [0, 61_234, 0, 1, 95_000, 119_999, 0, 60_000]) {
+        scene.pass(ms);
+        await world.tick();
+      }
+      for (const [period, key] of keys) {
+        assert.deepEqual(world.turnsOf(key), turns(period, 3, START, scene.clock() + HORIZON_MS), `period ${period}`);
+      }
+    });
+
+    it("lease-table 13: of two ticks at once at least one hands out each turn, and the cursor ends where it should", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      const keys = await aWheel(scene);
+      await Promise.all([world.tick(), world.tick()]);
+      await world.tick();
+      assert.equal(await scene.store.handedUntil(), START + HORIZON_MS);
+      for (const [period, key] of keys) {
+        const expected = turns(period, 3, START, START + HORIZON_MS);
+        assert.deepEqual([...new Set(world.turnsOf(key))], expected, `period ${period}`);
+      }
+    });
+
+    it("lease-table 13: after an hour without ticks each sync comes once, spread over min(period, 15 min), then as ever", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      const phases = Array.from({ length: 20 }, (_, n) => n * 90);
+      for (const phase of phases) {
+        await scene.settled({ kind: "wheel", turn: { period: 1_829, phase } }, { key: aKey(`slow-${phase}`) });
+      }
+      const keys = await aWheel(scene);
+      await world.tick();
+      scene.pass(HOUR_MS + HORIZON_MS);
+      world.sent.length = 0;
+      const now = scene.clock();
+      for (let minute = 0; minute < 17; minute++) {
+        assert.equal((await world.tick()).ended, "complete");
+        scene.pass(MINUTE_MS);
+      }
+      const starts = phases.map((phase) =>
+        world.turnsOf(aKey(`slow-${phase}`)).filter((at) => at <= now + 15 * MINUTE_MS),
+      );
+      assert.deepEqual(new Set(starts.map(({ length }) => length)), new Set([1]), "each once within 15 min");
+      assert.ok(new Set(starts.flat()).size > 15, "spread");
+      assert.ok(starts.flat().every((at) => at >= now));
+      for (const period of [4, 57, 240]) {
+        const key = keys.get(period) ?? assert.fail();
+        assert.deepEqual(world.turnsOf(key), turns(period, 3, now, now + 18 * MINUTE_MS), `period ${period}`);
+      }
+    });
+
+    it("lease-table 13: a gap shorter than the period makes up for the turns in it, and for no others", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      for (const phase of [0, 1_000, 2_000, 3_000]) {
+        await scene.settled({ kind: "wheel", turn: { period: 3_661, phase } }, { key: aKey(`p${phase}`) });
+      }
+      await world.tick();
+      world.sent.length = 0;
+      const from = scene.clock() + HORIZON_MS;
+      scene.pass(HORIZON_MS + 30 * MINUTE_MS);
+      const now = scene.clock();
+      await world.tick();
+      for (const phase of [0, 1_000, 2_000, 3_000]) {
+        const missed = turns(3_661, phase, from, now);
+        const made = world.turnsOf(aKey(`p${phase}`)).filter((at) => at < now + 15 * MINUTE_MS);
+        assert.equal(made.length, missed.length + turns(3_661, phase, now, now + HORIZON_MS).length, `phase ${phase}`);
+      }
+    });
+
+    it("lease-table 13: a clock that steps back repeats nothing", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      const keys = await aWheel(scene);
+      for (const ms of [0, 60_000, -150_000, 60_000, 60_000, 60_000, 60_000]) {
+        scene.pass(ms);
+        await world.tick();
+      }
+      assert.deepEqual(world.alarms, []);
+      for (const [period, key] of keys) {
+        assert.deepEqual(world.turnsOf(key), turns(period, 3, START, scene.clock() + HORIZON_MS), `period ${period}`);
+      }
+    });
+
+    it("lease-table 13: a cursor that is more than 5 min ahead is set back to now, with an alarm", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      const keys = await aWheel(scene);
+      await scene.store.moveCursor(undefined, START + HOUR_MS);
+      await world.tick();
+      assert.deepEqual(world.alarms, ["tick-cursor-set-back"]);
+      assert.equal(await scene.store.handedUntil(), START + HORIZON_MS);
+      assert.deepEqual(world.turnsOf(keys.get(57) ?? assert.fail()), turns(57, 3, START, START + HORIZON_MS));
+    });
+
+    it("lease-table 13: the cursor stays before what the queue refused, and the next tick sends it", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      const keys = await aWheel(scene);
+      world.takes = 3;
+      await assert.rejects(world.tick(), /queue refuses/);
+      const cursor = await scene.store.handedUntil();
+      assert.ok(cursor !== undefined && cursor > START && cursor < START + HORIZON_MS);
+      world.takes = Number.POSITIVE_INFINITY;
+      await world.tick();
+      assert.deepEqual(world.turnsOf(keys.get(4) ?? assert.fail()), turns(4, 3, START, START + HORIZON_MS));
+    });
+
+    it("lease-table 13: while old messages wait, no wheel keys go out and the cursor stays; due keys do", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      await aWheel(scene);
+      await world.tick();
+      const cursor = await scene.store.handedUntil();
+      world.sent.length = 0;
+      scene.pass(MINUTE_MS);
+      const fresh = await scene.declare({ key: aKey("fresh") });
+      world.oldestAt = scene.clock() - 60_001;
+      assert.equal((await world.tick()).ended, "held");
+      assert.deepEqual(
+        world.sent.flatMap(({ keys }) => keys),
+        [fresh.key],
+      );
+      assert.equal(await scene.store.handedUntil(), cursor);
+      world.oldestAt = scene.clock() - 60_000;
+      assert.equal((await world.tick()).ended, "complete");
+    });
+
+    it("lease-table 14: what is due within the horizon goes out with its time, never before it", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      const soon = await scene.settled({ kind: "due", at: START + 90_500 }, { key: aKey("soon") });
+      await scene.settled({ kind: "due", at: START + HORIZON_MS + 1 }, { key: aKey("later") });
+      const fresh = await scene.declare({ key: aKey("fresh") });
+      await world.tick();
+      assert.deepEqual(
+        world.sent.map(({ keys, at, lane }) => [...keys, at, lane]).toSorted(),
+        [
+          [fresh.key, START, "now"],
+          [soon.key, START + 91_000, "now"],
+        ].toSorted(),
+      );
+    });
+
+    it("lease-table 14: a worker's death brings the row back with a tick after leaseUntil", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      const lease = await scene.claim(await scene.declare());
+      for (const expected of [0, 1]) {
+        await world.tick();
+        assert.equal(world.sent.length, expected);
+        scene.pass(LEASE_MS);
+      }
+      assert.deepEqual(world.sent[0]?.keys, [lease.key]);
+    });
+
+    it("lease-table 14: what is older and unclaimed is found within 10 minutes", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      await scene.store.moveCursor(undefined, START);
+      scene.pass(SECOND_MS);
+      const lost = await scene.settled({ kind: "due", at: START - HOUR_MS });
+      let minutes = 0;
+      for (; world.sent.length === 0 && minutes < 20; minutes++) {
+        await world.tick();
+        scene.pass(MINUTE_MS);
+      }
+      assert.ok(minutes > 1 && minutes <= 11, `after ${minutes} ticks`);
+      assert.deepEqual(
+        world.sent.flatMap(({ keys }) => keys),
+        [lost.key],
+      );
+    });
+
+    it("lease-table 15: 100 sharers of a Vault read travel in four messages, and each is claimed by itself", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      const keys = Array.from({ length: 100 }, (_, n) => aKey(`sharer-${n}`));
+      for (const key of keys)
+        await scene.settled({ kind: "wheel", turn: { period: 240, phase: 60 } }, { key, group: "same" });
+      for (let n = 0; n < 7; n++) {
+        await scene.settled(
+          { kind: "wheel", turn: { period: 240, phase: 60 } },
+          { key: aKey(`other-${n}`), group: `g${n}` },
+        );
+      }
+      await world.tick();
+      const sharing = world.sent.filter(({ keys: sent }) => sent.some((key) => keys.includes(key)));
+      assert.deepEqual(
+        sharing.map(({ keys: sent }) => sent.length),
+        [25, 25, 25, 25],
+      );
+      assert.deepEqual(
+        new Set(world.sent.map(({ lane, at }) => `${lane} ${at}`)),
+        new Set([`refresh ${START + 60_000}`]),
+      );
+      assert.equal(world.sent.length, 5);
+      const [first, second] = sharing[0]?.keys ?? [];
+      await scene.claim(await scene.row(first ?? assert.fail()));
+      assert.equal((await scene.row(second ?? assert.fail())).leaseUntil, undefined);
+    });
+
+    it("lease-table 15: new work and refreshes never share a message", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      const turn = { period: 57, phase: (nextTurn({ period: 57, phase: 0 }, START) - START) / SECOND_MS };
+      await scene.settled({ kind: "wheel", turn }, { key: aKey("refreshed"), group: "same" });
+      await scene.declare({ key: aKey("fresh"), group: "same" });
+      await world.tick();
+      const lanes = new Map(world.sent.flatMap(({ keys, lane }) => keys.map((key) => [key, lane])));
+      assert.deepEqual([lanes.get(aKey("fresh")), lanes.get(aKey("refreshed"))], ["now", "refresh"]);
+    });
+
+    it("a thousand rows that are due at one instant all go out", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      const keys = Array.from({ length: 1_200 }, (_, n) => aKey(`n${n}`));
+      for (const key of keys) await scene.declare({ key });
+      await world.tick();
+      assert.deepEqual(world.sent.flatMap(({ keys: sent }) => sent).toSorted(), keys.toSorted());
+    });
+  });
+}
