@@ -33,8 +33,7 @@ export function groupCommit(database: DatabaseSync, nameOf: (error: unknown) => 
       for (const change of changes) results.push(change.run());
       commit.run();
     } catch (error) {
-      // A full disk has ended the transaction by itself.
-      if (database.isTransaction) database.exec("ROLLBACK");
+      rollBack(database);
       // One bad change must not spoil the others: each once more, by itself.
       if (changes.length === 1) changes[0]?.reject(nameOf(error));
       else for (const change of changes) commitAll([change]);
@@ -62,4 +61,13 @@ export function groupCommit(database: DatabaseSync, nameOf: (error: unknown) => 
       while (waiting.length > 0) commitSome();
     },
   };
+}
+
+function rollBack(database: DatabaseSync): void {
+  try {
+    // A full disk has ended the transaction by itself.
+    if (database.isOpen && database.isTransaction) database.exec("ROLLBACK");
+  } catch {
+    // The error that led here is the one to tell of; the next BEGIN fails by itself.
+  }
 }

@@ -112,11 +112,17 @@ const BUG_CODES: ReadonlySet<number> = new Set([1, 19, 20, 21, 25]);
 
 /** What an error of the database means: a store that is out of reach, a file that is not ours, or a bug (as it is). */
 export function storeError(error: unknown, path: string): unknown {
+  if (isClosed(error)) return new SyncError("STORE_UNAVAILABLE", `The state in ${path} is closed`, { cause: error });
   const code = sqliteCode(error);
   if (code === undefined || BUG_CODES.has(code)) return error;
   if (code === NOT_A_DATABASE) return new InputError(path, ["it is not a database"]);
   const what = error instanceof Error ? error.message : "unknown";
   return new SyncError("STORE_UNAVAILABLE", `The state in ${path} can't be used: ${what}`, { cause: error });
+}
+
+/** Work that goes on after the process has begun to stop. */
+function isClosed(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_INVALID_STATE";
 }
 
 /** Whether another connection holds the lock that this one wanted. */

@@ -1,0 +1,223 @@
+import assert from "node:assert/strict";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { DatabaseSync } from "node:sqlite";
+import type { Readable } from "node:stream";
+import { describe, it } from "node:test";
+import { InputError } from "../../lib/errors.ts";
+import { lockDataDir, openSqliteStore } from "../../lib/leases/sqlite.ts";
+import { EMPTY_STATE, type LeaseStore } from "../../lib/reconcile/ports.ts";
+import { aDeclared, aKey } from "../builders.ts";
+
+function aDir(): { readonly dir: string; readonly path: string } & Disposable {
+  const dir = mkdtempSync(join(tmpdir(), "keyferry-sqlite-"));
+  return { dir, path: join(dir, "state.sqlite"), [Symbol.dispose]: () => rmSync(dir, { recursive: true }) };
+}
+
+type Child = ChildProcessByStdio<null, Readable, null>;
+
+/** A script beside this file, run by this Node; it is killed with the test. */
+function child(script: string, argument: string): Child & Disposable {
+  const file = join(import.meta.dirname, "sqlite", script);
+  const process_ = spawn(process.execPath, [file, argument], { stdio: ["ignore", "pipe", "inherit"] });
+  return Object.assign(process_, { [Symbol.dispose]: () => void process_.kill("SIGKILL") });
+}
+
+async function lines(from: Child, enough: number): Promise<string[]> {
+  const said: string[] = [];
+  for await (const line of createInterface({ input: from.stdout })) {
+    said.push(line);
+    // Not before the end: what was said before the kill counts.
+    if (said.length === enough) from.kill("SIGKILL");
+  }
+  return said;
+}
+
+function integrity(path: string): unknown[] {
+  const database = new DatabaseSync(path);
+  const problems = database
+    .prepare("PRAGMA integrity_check")
+    .all()
+    .map((row) => row.integrity_check);
+  const orphans = database
+    .prepare("SELECT count(*) AS n FROM sync FULL JOIN body ON body.id = sync.body WHERE key IS NULL OR id IS NULL")
+    .get();
+  database.close();
+  return [...problems, orphans?.n];
+}
+
+/** What the writer said of one row before it was killed must be so. */
+async function assertKept(store: LeaseStore, line: string, gone: ReadonlySet<string | undefined>): Promise<void> {
+  const [what, n = ""] = line.split(" ");
+  const key = aKey(`n${n}`);
+  const row = (await store.read([key], "strong")).get(key);
+  const goes = Number(n) % 3 === 0;
+  if (what === "settled") assert.deepEqual([row?.state.digest, row?.wheel?.period], [`digest-${n}`, 57], line);
+  else if (gone.has(n)) assert.equal(row, undefined, line);
+  // One that goes may have gone without having said so.
+  else assert.ok(row ?? goes, line);
+}
+
+describe("the SQLite store and its process", () => {
+  for (const enough of [50, 333, 1_500]) {
+    it(`kill -9 after ${enough} commits loses none of them, and leaves whole rows`, { timeout: 60_000 }, async () => {
+      using place = aDir();
+      using writer = child("writer.ts", place.path);
+      const said = await lines(writer, enough);
+      assert.ok(said.length >= enough);
+      assert.deepEqual(integrity(place.path), ["ok", 0]);
+
+      await using store = openSqliteStore({ path: place.path });
+      const gone = new Set(said.filter((line) => line.startsWith("gone")).map((line) => line.split(" ")[1]));
+      for (const line of said) await assertKept(store, line, gone);
+    });
+  }
+
+  it("a second process reads along while the first one writes, and can't write", async () => {
+    using place = aDir();
+    await using writer = openSqliteStore({ path: place.path });
+    await writer.declare(aDeclared({ key: aKey("one") }), 1);
+    await using reader = openSqliteStore({ path: place.path, readOnly: true });
+    assert.equal((await reader.byCluster("east")).length, 1);
+    await writer.declare(aDeclared({ key: aKey("two") }), 2);
+    assert.equal((await reader.byCluster("east")).length, 2);
+    await assert.rejects(reader.declare(aDeclared({ key: aKey("three") }), 3), { code: "STORE_UNAVAILABLE" });
+  });
+
+  it("opens a state for reading that nobody writes", async () => {
+    using place = aDir();
+    {
+      await using writer = openSqliteStore({ path: place.path });
+      await writer.declare(aDeclared(), 1);
+    }
+    await using reader = openSqliteStore({ path: place.path, readOnly: true });
+    assert.equal((await reader.byCluster("east")).length, 1);
+  });
+
+  it("keeps what was asked for before it was closed", async () => {
+    using place = aDir();
+    const asked = await (async () => {
+      await using store = openSqliteStore({ path: place.path });
+      return Promise.all([store.declare(aDeclared(), 1), store[Symbol.asyncDispose]()]);
+    })();
+    assert.equal(asked[0]?.at, 1);
+    await using store = openSqliteStore({ path: place.path });
+    assert.equal((await store.byCluster("east")).length, 1);
+  });
+
+  it("one change that fails spoils no other of the same commit", async () => {
+    using place = aDir();
+    await using store = openSqliteStore({ path: place.path });
+    const broken = { ...aDeclared({ key: aKey("broken") }), hash: undefined as unknown as string };
+    const [before, failed, after] = await Promise.allSettled([
+      store.declare(aDeclared({ key: aKey("before") }), 1),
+      store.declare(broken, 1),
+      store.declare(aDeclared({ key: aKey("after") }), 1),
+    ]);
+    assert.deepEqual([before.status, failed.status, after.status], ["fulfilled", "rejected", "fulfilled"]);
+    assert.equal((await store.byCluster("east")).length, 2);
+    assert.deepEqual(integrity(place.path), ["ok", 0]);
+  });
+
+  it("its log does not grow without end", async () => {
+    using place = aDir();
+    await using store = openSqliteStore({ path: place.path });
+    const filler = "x".repeat(60_000);
+    for (let n = 0; n < 3_000; n++) await store.declare(aDeclared({ hash: `h${n}`, annotations: { filler } }), n);
+    assert.ok(statSync(`${place.path}-wal`).size < 100_000_000);
+  });
+
+  it("refuses a database that is not ours, and leaves it as it is", () => {
+    using place = aDir();
+    const other = new DatabaseSync(place.path);
+    other.exec("CREATE TABLE theirs (x)");
+    other.close();
+    const size = statSync(place.path).size;
+    for (const readOnly of [false, true]) {
+      assert.throws(
+        () => openSqliteStore({ path: place.path, readOnly }),
+        (error) => error instanceof InputError && /not a database of keyferry/.test(error.message),
+      );
+    }
+    assert.equal(statSync(place.path).size, size);
+  });
+
+  it("refuses a file that is no database", () => {
+    using place = aDir();
+    writeFileSync(place.path, "a".repeat(4_096));
+    assert.throws(
+      () => openSqliteStore({ path: place.path }),
+      (error) => error instanceof InputError && /not a database/.test(error.message),
+    );
+  });
+
+  it("refuses a database of another version, and says which it is", async () => {
+    using place = aDir();
+    await openSqliteStore({ path: place.path })[Symbol.asyncDispose]();
+    const other = new DatabaseSync(place.path);
+    other.exec("PRAGMA user_version = 99");
+    other.close();
+    assert.throws(
+      () => openSqliteStore({ path: place.path }),
+      (error) => error instanceof InputError && /newer keyferry \(schema 99/.test(error.message),
+    );
+  });
+
+  it("a place that can't be written is STORE_UNAVAILABLE", async () => {
+    using place = aDir();
+    assert.throws(() => openSqliteStore({ path: join(place.dir, "missing", "state.sqlite") }), {
+      code: "STORE_UNAVAILABLE",
+    });
+    assert.throws(() => openSqliteStore({ path: place.path, readOnly: true }), { code: "STORE_UNAVAILABLE" });
+    const store = openSqliteStore({ path: place.path });
+    await store[Symbol.asyncDispose]();
+    await assert.rejects(
+      store.settle(
+        { key: aKey(), uid: "u", fence: 1, until: 1, nudges: 0 },
+        { state: EMPTY_STATE, schedule: { kind: "parked" }, now: 1 },
+      ),
+      { code: "STORE_UNAVAILABLE" },
+    );
+  });
+});
+
+describe("the lock of a data directory", () => {
+  const inUse = (error: unknown) => error instanceof InputError && /another keyferry process/.test(error.message);
+
+  it("lease-table 25: a second process is refused while the first one lives, and not after its kill -9", {
+    timeout: 30_000,
+  }, async () => {
+    using place = aDir();
+    using holder = child("lock-holder.ts", place.dir);
+    await once(holder.stdout, "data");
+    assert.throws(() => lockDataDir(place.dir), inUse);
+    holder.kill("SIGKILL");
+    await once(holder, "exit");
+    using _lock = lockDataDir(place.dir);
+  });
+
+  it("lease-table 25: the same process is refused as well, until it lets go", () => {
+    using place = aDir();
+    const lock = lockDataDir(place.dir);
+    assert.throws(() => lockDataDir(place.dir), inUse);
+    lock[Symbol.dispose]();
+    using _again = lockDataDir(place.dir);
+  });
+
+  it("locks nobody out who only reads the state", async () => {
+    using place = aDir();
+    using _lock = lockDataDir(place.dir);
+    await using _writer = openSqliteStore({ path: place.path });
+    await using reader = openSqliteStore({ path: place.path, readOnly: true });
+    assert.deepEqual(await reader.byCluster("east"), []);
+  });
+
+  it("a directory that is not there is STORE_UNAVAILABLE", () => {
+    using place = aDir();
+    assert.throws(() => lockDataDir(join(place.dir, "missing")), { code: "STORE_UNAVAILABLE" });
+  });
+});

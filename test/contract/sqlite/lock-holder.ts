@@ -1,0 +1,7 @@
+/** Takes the data directory named by its argument, says so, and keeps it until it is killed. */
+import { lockDataDir } from "../../../lib/leases/sqlite.ts";
+
+const [dir = ""] = process.argv.slice(2);
+using _lock = lockDataDir(dir);
+process.stdout.write("locked\n");
+await new Promise(() => setInterval(() => {}, 60_000));
