@@ -5,11 +5,11 @@ import { InputError, type SyncError } from "../lib/errors.ts";
 import { connectionOf } from "../lib/fleet/connect.ts";
 import type { Fleet } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
-import { clusterClients } from "../lib/kubernetes/cluster-client.ts";
+import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
 import { openSqliteStore } from "../lib/leases/sqlite.ts";
 import { jsonLog } from "../lib/log.ts";
-import { prometheusMetrics } from "../lib/metrics.ts";
+import { type PrometheusMetrics, prometheusMetrics } from "../lib/metrics.ts";
 import type { LeaseStore, Log } from "../lib/reconcile/ports.ts";
 import { vaultEnd } from "../lib/vault/vault-end.ts";
 import { openDataDir } from "./data-dir.ts";
@@ -41,6 +41,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   });
   const ends = kubernetesEnds({ clients, clock, log });
   const vault = vaultEnd({ clock, credentials: ends.credentials, log, metrics });
+  exposeCounts(metrics, store, clients);
   const engine = embeddedEngine({
     deps: {
       leases: store,
@@ -64,6 +65,19 @@ export async function runCommand(flags: RunFlags): Promise<number> {
     await vault.close();
     clients.close();
   }
+}
+
+/** What the store and the API servers were asked: the figures that "nothing changed, nothing written" is checked by. */
+function exposeCounts(metrics: PrometheusMetrics, store: LeaseStore, clients: ClusterClients): void {
+  metrics.expose(
+    "keyferry_store_operations_total",
+    "Operations of the lease table; writes: rows written.",
+    ["operation"],
+    () => Object.entries(store.counts()).map(([operation, value]) => ({ labels: { operation }, value })),
+  );
+  metrics.expose("keyferry_kube_requests_total", "Requests to API servers.", ["verb", "resource"], () =>
+    clients.requests.all().map(({ verb, resource, times }) => ({ labels: { verb, resource }, value: times })),
+  );
 }
 
 function mustBeClusters(fleet: Fleet, names: readonly string[]): void {

@@ -41,6 +41,13 @@ const METRICS: Readonly<Record<string, Definition>> = {
 
 export interface PrometheusMetrics extends Metrics {
   readonly registry: Registry;
+  /** Shows what another part counts by itself, read when someone asks. */
+  expose(name: string, help: string, labels: readonly string[], read: () => readonly Reading[]): void;
+}
+
+export interface Reading {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
 }
 
 /** Metrics as a Prometheus registry. An unknown name is a bug and throws. */
@@ -55,6 +62,18 @@ export function prometheusMetrics(): PrometheusMetrics {
   }
   return {
     registry,
+    expose(name, help, labels, read) {
+      const counter: Counter = new Counter({
+        name,
+        help,
+        labelNames: [...labels],
+        registers: [registry],
+        collect() {
+          counter.reset();
+          for (const reading of read()) counter.inc({ ...reading.labels }, reading.value);
+        },
+      });
+    },
     count(name, labels, by = 1) {
       const counter = counters.get(name);
       if (!counter) throw new Error(`no counter of that name: ${name}`);

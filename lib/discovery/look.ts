@@ -105,12 +105,17 @@ async function lookAt(
   const done = new AbortController();
   const judgeHeld = judgeHeldAgain(drift, options, AbortSignal.any([signal, done.signal]));
   const behind = new Set(parts.map((part) => part.name));
+  // References are taken in before the syncs that name them, or each sync would fail once for want of them.
+  const references = new Set(parts.filter((part) => part.isReference).map((part) => part.name));
+  const referencesKnown = Promise.withResolvers<void>();
   const caughtUp = (name: string): void => {
     if (behind.delete(name) && behind.size === 0) options.onListed?.();
+    if (references.delete(name) && references.size === 0) referencesKnown.resolve();
   };
   const followed = await Promise.all(
     parts.map(async (part): Promise<readonly [string, Followed]> => {
       const { name } = part;
+      if (!part.isReference) await referencesKnown.promise;
       const cursor = before.cursors[name];
       const onCaughtUp = (): void => caughtUp(name);
       const input = { ...part, cluster: settings.name, cursor, seconds: options.seconds, onCaughtUp };
@@ -178,6 +183,7 @@ async function isBehind(
 }
 
 interface Part {
+  readonly isReference: boolean;
   /** Name of its cursor. */
   readonly name: string;
   readonly kind: KindRef;
@@ -202,6 +208,7 @@ function partsToFollow(
     intake: (context: IntakeContext) => Intake,
     more: Partial<ListOptions> = {},
   ): Part => ({
+    isReference: REFERENCE_KINDS.includes(kind),
     name: scope === undefined ? kind.kind : `${kind.kind}/${scope}`,
     kind,
     options: { metadataOnly: false, ...more, ...(scope === undefined ? {} : { namespace: scope }) },

@@ -20,9 +20,21 @@ export interface InProcessQueueOptions {
   readonly handle: (message: WorkMessage) => Promise<void>;
 }
 
+/** Keys that came together, and stay together: they may share a Vault read. */
+interface Bundle {
+  readonly keys: Set<SyncKey>;
+  readonly at: EpochMs;
+}
+
 interface LaneState {
-  readonly waiting: Map<SyncKey, EpochMs>;
+  /** In the order in which they came; a key stands in one bundle at most. */
+  readonly bundles: Set<Bundle>;
+  readonly byKey: Map<SyncKey, Bundle>;
   working: number;
+}
+
+function emptyLane(): LaneState {
+  return { bundles: new Set(), byKey: new Map(), working: 0 };
 }
 
 /** A timer of Node can't be longer than this. */
@@ -35,8 +47,8 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
   const { clock, concurrency, handle } = options;
   const lanes: Record<Lane, LaneState> = {
-    now: { waiting: new Map(), working: 0 },
-    refresh: { waiting: new Map(), working: 0 },
+    now: emptyLane(),
+    refresh: emptyLane(),
   };
   const idlers = new Set<() => void>();
   let timer: NodeJS.Timeout | undefined;
@@ -58,10 +70,12 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
   function start(name: Lane): void {
     const lane = lanes[name];
     while (!isStopped && lane.working < concurrency[name]) {
-      const keys = readyIn(lane, clock());
-      if (keys.length === 0) return;
-      for (const key of keys) lane.waiting.delete(key);
-      void work(name, keys);
+      const bundles = readyIn(lane, clock());
+      if (bundles.length === 0) return;
+      void work(
+        name,
+        bundles.flatMap((bundle) => take(lane, bundle)),
+      );
     }
   }
 
@@ -90,8 +104,7 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
     idle,
     async send(messages) {
       for (const { keys, lane, at } of messages) {
-        const { waiting } = lanes[lane];
-        for (const key of keys) waiting.set(key, Math.min(at, waiting.get(key) ?? at));
+        put(lanes[lane], keys, at);
       }
       // After this turn of the event loop, so that what is sent one by one is handed out together.
       setImmediate(pump);
@@ -107,19 +120,41 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
   };
 }
 
-/** Keys whose time has come, as many as a message takes. */
-function readyIn(lane: LaneState, now: EpochMs): SyncKey[] {
-  const keys: SyncKey[] = [];
-  for (const [key, at] of lane.waiting) {
-    if (at > now) continue;
-    keys.push(key);
-    if (keys.length === MAX_KEYS) break;
+/** Each key once, at the earliest of the times that were asked for. */
+function put(lane: LaneState, keys: readonly SyncKey[], at: EpochMs): void {
+  const bundle: Bundle = { keys: new Set(), at };
+  for (const key of keys) {
+    const known = lane.byKey.get(key);
+    if (known && known.at <= at) continue;
+    known?.keys.delete(key);
+    bundle.keys.add(key);
+    lane.byKey.set(key, bundle);
   }
-  return keys;
+  if (bundle.keys.size > 0) lane.bundles.add(bundle);
+}
+
+function take(lane: LaneState, bundle: Bundle): SyncKey[] {
+  lane.bundles.delete(bundle);
+  for (const key of bundle.keys) lane.byKey.delete(key);
+  return [...bundle.keys];
+}
+
+/** Bundles whose time has come, whole, as many as a message takes. */
+function readyIn(lane: LaneState, now: EpochMs): readonly Bundle[] {
+  const ready: Bundle[] = [];
+  let keys = 0;
+  for (const bundle of lane.bundles) {
+    if (bundle.keys.size === 0) lane.bundles.delete(bundle);
+    if (bundle.keys.size === 0 || bundle.at > now) continue;
+    if (keys > 0 && keys + bundle.keys.size > MAX_KEYS) break;
+    ready.push(bundle);
+    keys += bundle.keys.size;
+  }
+  return ready;
 }
 
 function earliest(lanes: readonly LaneState[]): EpochMs | undefined {
   let first: EpochMs | undefined;
-  for (const lane of lanes) for (const at of lane.waiting.values()) if (first === undefined || at < first) first = at;
+  for (const lane of lanes) for (const { at } of lane.bundles) if (first === undefined || at < first) first = at;
   return first;
 }

@@ -12,14 +12,21 @@ const MISSING_MS = MINUTE_MS;
 
 /** The key that VSO makes its MACs with in a cluster (reference 5); undefined when it is not there or may not be read. */
 export function hmacKeys(clients: ClusterClients, clock: Clock) {
-  const known = new Map<string, { readonly key: Buffer | undefined; readonly until: EpochMs }>();
-  return async (cluster: string, namespace: string, signal: AbortSignal): Promise<Buffer | undefined> => {
+  const known = new Map<string, { readonly key: Promise<Buffer | undefined>; until: EpochMs }>();
+  return (cluster: string, namespace: string, signal: AbortSignal): Promise<Buffer | undefined> => {
     const place = `${cluster}/${namespace}`;
     const kept = known.get(place);
     if (kept && clock() < kept.until) return kept.key;
-    const key = await readKey(clients, cluster, namespace, signal);
-    known.set(place, { key, until: clock() + (key ? FOUND_MS : MISSING_MS) });
-    return key;
+    // A first write of many Secrets asks for it many times at once: one request answers all.
+    const asked = { key: readKey(clients, cluster, namespace, signal), until: clock() + MISSING_MS };
+    known.set(place, asked);
+    asked.key.then(
+      (key) => {
+        if (key) asked.until = clock() + FOUND_MS;
+      },
+      () => known.delete(place),
+    );
+    return asked.key;
   };
 }
 

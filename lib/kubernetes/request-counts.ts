@@ -4,6 +4,8 @@ import { type KubeCall, resourceOf } from "./kube-call.ts";
 export interface RequestCounts {
   /** Of this verb and resource; of all when neither is given. */
   count(verb?: KubeCall["verb"], resource?: string): number;
+  /** Each verb and resource that was asked for, with its count. */
+  all(): readonly { readonly verb: KubeCall["verb"]; readonly resource: string; readonly times: number }[];
   reset(): void;
 }
 
@@ -23,6 +25,7 @@ export function requestCounts(): { readonly counts: RequestCounts; counted(call:
         [...seen.values()]
           .filter((entry) => (verb ?? entry.verb) === entry.verb && (resource ?? entry.resource) === entry.resource)
           .reduce((sum, entry) => sum + entry.times, 0),
+      all: () => [...seen.values()].map((entry) => ({ ...entry })),
       reset: () => seen.clear(),
     },
   };

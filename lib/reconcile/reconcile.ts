@@ -4,7 +4,7 @@ import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { type Circuits, circuits } from "./circuit.ts";
 import { cleanUp } from "./clean-up.ts";
 import type { ReconcileDeps } from "./deps.ts";
-import type { ClusterSettings, Row, WorkMessage } from "./ports.ts";
+import type { Lane, Row, WorkMessage } from "./ports.ts";
 import { type ReferenceReader, referenceReader } from "./references.ts";
 import { type CaCache, caCache, type SourceReader, sourceReader } from "./source.ts";
 import { syncOne } from "./sync-one.ts";
@@ -45,7 +45,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
       };
       const runs = [...rows.values()].map(async (row) => {
         try {
-          await reconcileRow(deps, row, batch);
+          await reconcileRow(deps, row, message.lane, batch);
           return undefined;
         } catch (error) {
           return { key: row.key, error };
@@ -57,10 +57,10 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
   };
 }
 
-async function reconcileRow(deps: ReconcileDeps, row: Row, batch: Batch): Promise<void> {
+async function reconcileRow(deps: ReconcileDeps, row: Row, lane: Lane, batch: Batch): Promise<void> {
   const { cluster } = partsOf(row.key);
   const settings = deps.fleet(cluster);
-  const how = standing(row, deps.clock(), settings);
+  const how = standing(row, lane, deps.clock());
   if (how === "leave" || !settings) return;
   if (await batch.circuits.openAmong([circuitOfCluster(cluster), row.state.vault])) {
     // An outage is written once, and not here: who closes the circuit wakes this row (lease-table 16).
@@ -73,11 +73,11 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, batch: Batch): Promis
 }
 
 /** Whether a row is to be worked on at all: messages may come twice, late and out of order (lease-table 14). */
-function standing(row: Row, now: number, settings: ClusterSettings | undefined): "due" | "turn" | "leave" {
-  if (!settings) return "leave";
+function standing(row: Row, lane: Lane, now: number): "due" | "turn" | "leave" {
   if (row.leaseUntil !== undefined && row.leaseUntil > now) return "leave";
   if (row.dueAt !== undefined && row.dueAt <= now) return "due";
-  return row.wheel === undefined ? "leave" : "turn";
+  // What was due when the message was sent has been done since, unless the message is of the wheel.
+  return lane === "refresh" && row.wheel !== undefined ? "turn" : "leave";
 }
 
 /** Turns what was thrown into a SyncError, or throws it on: a bug is not a failure. */

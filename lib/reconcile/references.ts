@@ -10,12 +10,19 @@ export interface ReferenceReader {
 
 export function referenceReader(leases: Pick<LeaseStore, "references">): ReferenceReader {
   const known = new Map<ReferenceKey, Reference | undefined>();
+  const loading = new Map<ReferenceKey, Promise<void>>();
   return {
     has: (key) => known.has(key),
     get: (key) => known.get(key),
     async load(keys) {
-      const found = await leases.references(keys);
-      for (const key of keys) known.set(key, found.get(key));
+      const unasked = keys.filter((key) => !known.has(key) && !loading.has(key));
+      if (unasked.length > 0) {
+        const load = leases.references(unasked).then((found) => {
+          for (const key of unasked) known.set(key, found.get(key));
+        });
+        for (const key of unasked) loading.set(key, load);
+      }
+      await Promise.all(keys.map((key) => loading.get(key)));
     },
   };
 }
