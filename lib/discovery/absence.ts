@@ -1,4 +1,3 @@
-import { MINUTE_MS } from "../clock.ts";
 import { partsOf } from "../keys.ts";
 import { callSignal } from "../reconcile/deps.ts";
 import type { ClusterState, Due, KindRef, RowSummary } from "../reconcile/ports.ts";
@@ -42,6 +41,3 @@ export async function buryAbsent(
   await sendDue(deps.queue, dues, deps.clock());
   return undefined;
 }
-
-/** A person has this long to see a held absence before the log says it again. */
-export const HELD_REMINDER_MS = 10 * MINUTE_MS;

@@ -1,18 +1,15 @@
 import { circuitOfCluster } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
-import { fingerprint } from "../digest.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
-import { partsOf } from "../keys.ts";
-import { SECRET } from "../kinds.ts";
-import { namedNamespaces, namespaceMatcher } from "../namespaces.ts";
 import { type Circuits, mustBeOurs } from "../reconcile/circuit.ts";
 import { callSignal } from "../reconcile/deps.ts";
-import type { ClusterRow, ClusterSettings, ClusterState, Cursor, KindRef, ListOptions } from "../reconcile/ports.ts";
+import type { ClusterRow, ClusterSettings, ClusterState, Cursor } from "../reconcile/ports.ts";
 import { backOff } from "../schedule/back-off.ts";
-import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
+import type { DiscoveryDeps } from "./deps.ts";
 import { type DriftWatch, driftWatch } from "./drift.ts";
 import { type Followed, follow } from "./follow.ts";
-import { type Intake, type IntakeContext, referenceIntake, secretIntake, syncIntake } from "./intake.ts";
+import { partsToFollow } from "./parts.ts";
+import { startingPoint } from "./starting-point.ts";
 
 /** A dead cluster is looked at so often at least; it costs one time-out each time. */
 const MAX_PAUSE_MS = 5 * MINUTE_MS;
@@ -136,100 +133,6 @@ async function judgeHeldAgain(drift: DriftWatch, options: LookOptions, signal: A
   }
 }
 
-/** Cursors of another cluster, another filter or a later revision are worth nothing: everything is listed. */
-async function startingPoint(
-  deps: DiscoveryDeps,
-  settings: ClusterSettings,
-  state: ClusterState,
-  uid: string,
-  options: LookOptions,
-  signal: AbortSignal,
-): Promise<ClusterState> {
-  const filter = fingerprint(
-    JSON.stringify(settings.namespaces),
-    settings.observe,
-    settings.operatorNamespace,
-    OWNED_SELECTOR,
-  );
-  const isAnother = state.uid !== undefined && state.uid !== uid;
-  if (isAnother) await releaseAll(deps, settings.name);
-  const isRestored = options.probeRevision && (await isBehind(deps, settings.name, state, signal));
-  const isFresh = isAnother || state.filter !== filter || isRestored || options.acceptAbsence;
-  if (isRestored) deps.log.warn("cluster-restored", { cluster: settings.name });
-  return { ...state, uid, filter, cursors: isFresh ? {} : state.cursors };
-}
-
-/** The cluster was rebuilt under its name: what was written went with the old one. */
-async function releaseAll(deps: DiscoveryDeps, cluster: string): Promise<void> {
-  deps.log.warn("cluster-replaced", { cluster });
-  for (const { key } of await deps.leases.byCluster(cluster)) await deps.leases.release(key);
-}
-
-/** After an etcd restore a watch from the future answers 200 and nothing; a list tells (lease-table 20, kubernetes-rules 12). */
-async function isBehind(
-  deps: DiscoveryDeps,
-  cluster: string,
-  state: ClusterState,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const cursors = Object.values(state.cursors).map((cursor) => BigInt(cursor.resourceVersion));
-  if (cursors.length === 0) return false;
-  for (const kind of [...REFERENCE_KINDS, ...SYNC_KINDS]) {
-    const options = { metadataOnly: true, limit: 1 };
-    const page = await deps.clusters.list(cluster, kind, options, undefined, callSignal(signal));
-    if (page) return cursors.some((cursor) => cursor > BigInt(page.resourceVersion));
-  }
-  return false;
-}
-
-interface Part {
-  readonly isReference: boolean;
-  /** Name of its cursor. */
-  readonly name: string;
-  readonly kind: KindRef;
-  readonly options: ListOptions;
-  readonly intake: Intake;
-}
-
-/** Each kind, or each kind in each namespace when the fleet file names them one by one. */
-function partsToFollow(
-  deps: DiscoveryDeps,
-  settings: ClusterSettings,
-  drift: DriftWatch,
-  options: LookOptions,
-): readonly Part[] {
-  const named = namedNamespaces(settings.namespaces);
-  const isOurs = namespaceMatcher(settings.namespaces);
-  const scopes = named ?? [undefined];
-  const referenceScopes = named && [...new Set([...named, settings.operatorNamespace])];
-  const part = (
-    kind: KindRef,
-    scope: string | undefined,
-    intake: (context: IntakeContext) => Intake,
-    more: Partial<ListOptions> = {},
-  ): Part => ({
-    isReference: REFERENCE_KINDS.includes(kind),
-    name: scope === undefined ? kind.kind : `${kind.kind}/${scope}`,
-    kind,
-    options: { metadataOnly: false, ...more, ...(scope === undefined ? {} : { namespace: scope }) },
-    intake: intake({ settings, isOurs, scope, acceptAbsence: options.acceptAbsence }),
-  });
-  const references = REFERENCE_KINDS.flatMap((kind) =>
-    (referenceScopes ?? [undefined]).map((scope) =>
-      part(kind, scope, (context) => referenceIntake(deps, kind, context)),
-    ),
-  );
-  const syncs = SYNC_KINDS.flatMap((kind) =>
-    scopes.map((scope) => part(kind, scope, (context) => syncIntake(deps, kind, context))),
-  );
-  const owned = { metadataOnly: true, labelSelector: OWNED_SELECTOR };
-  const secrets =
-    settings.observe === "watch"
-      ? scopes.map((scope) => part(SECRET, scope, (context) => secretIntake(deps, drift, context), owned))
-      : [];
-  return [...references, ...syncs, ...secrets];
-}
-
 /** Each kind keeps its own cursor; a kind that may not be read is said, and does not keep the others back. */
 function stateAfter(
   deps: DiscoveryDeps,
@@ -253,20 +156,4 @@ function stateAfter(
     ...(first ? { error: { code: first.code, message: first.message, since: before.error?.since ?? now } } : {}),
     ...(held ? { held } : {}),
   };
-}
-
-/** Clusters that left the fleet are released: Secrets stay, rows go (lease-table 18). */
-export async function releaseDeparted(deps: DiscoveryDeps, fleet: ReadonlySet<string>): Promise<void> {
-  for (const { name } of await deps.leases.clusters()) {
-    if (fleet.has(name)) continue;
-    for (const { key } of await deps.leases.byCluster(name)) await deps.leases.release(key);
-    for (const { key } of await deps.leases.referencesOf(name)) await deps.leases.removeReference(key);
-    await deps.leases.removeCluster(name);
-    deps.log.info("cluster-released", { cluster: name });
-  }
-}
-
-/** The cluster that a sync key names. */
-export function clusterOf(key: Parameters<typeof partsOf>[0]): string {
-  return partsOf(key).cluster;
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
-import { look, releaseDeparted } from "../discovery/look.ts";
+import { look } from "../discovery/look.ts";
+import { releaseDeparted } from "../discovery/starting-point.ts";
 import { SyncError } from "../errors.ts";
 import type { ReconcileDeps } from "../reconcile/deps.ts";
 import type { ClusterSettings, Log, WorkMessage } from "../reconcile/ports.ts";

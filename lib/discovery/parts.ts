@@ -1,0 +1,56 @@
+import { SECRET } from "../kinds.ts";
+import { namedNamespaces, namespaceMatcher } from "../namespaces.ts";
+import type { ClusterSettings, KindRef, ListOptions } from "../reconcile/ports.ts";
+import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
+import type { DriftWatch } from "./drift.ts";
+import { type Intake, type IntakeContext, referenceIntake, secretIntake, syncIntake } from "./intake.ts";
+import type { LookOptions } from "./look.ts";
+
+/** What is followed of a cluster, each with a cursor of its own. */
+export interface Part {
+  readonly isReference: boolean;
+  /** Name of its cursor. */
+  readonly name: string;
+  readonly kind: KindRef;
+  readonly options: ListOptions;
+  readonly intake: Intake;
+}
+
+/** Each kind, or each kind in each namespace when the fleet file names them one by one. */
+export function partsToFollow(
+  deps: DiscoveryDeps,
+  settings: ClusterSettings,
+  drift: DriftWatch,
+  options: LookOptions,
+): readonly Part[] {
+  const named = namedNamespaces(settings.namespaces);
+  const isOurs = namespaceMatcher(settings.namespaces);
+  const scopes = named ?? [undefined];
+  const referenceScopes = named && [...new Set([...named, settings.operatorNamespace])];
+  const part = (
+    kind: KindRef,
+    scope: string | undefined,
+    intake: (context: IntakeContext) => Intake,
+    more: Partial<ListOptions> = {},
+  ): Part => ({
+    isReference: REFERENCE_KINDS.includes(kind),
+    name: scope === undefined ? kind.kind : `${kind.kind}/${scope}`,
+    kind,
+    options: { metadataOnly: false, ...more, ...(scope === undefined ? {} : { namespace: scope }) },
+    intake: intake({ settings, isOurs, scope, acceptAbsence: options.acceptAbsence }),
+  });
+  const references = REFERENCE_KINDS.flatMap((kind) =>
+    (referenceScopes ?? [undefined]).map((scope) =>
+      part(kind, scope, (context) => referenceIntake(deps, kind, context)),
+    ),
+  );
+  const syncs = SYNC_KINDS.flatMap((kind) =>
+    scopes.map((scope) => part(kind, scope, (context) => syncIntake(deps, kind, context))),
+  );
+  const owned = { metadataOnly: true, labelSelector: OWNED_SELECTOR };
+  const secrets =
+    settings.observe === "watch"
+      ? scopes.map((scope) => part(SECRET, scope, (context) => secretIntake(deps, drift, context), owned))
+      : [];
+  return [...references, ...syncs, ...secrets];
+}
