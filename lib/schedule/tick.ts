@@ -24,7 +24,7 @@ export interface Backlog {
 }
 
 export interface TickDeps {
-  readonly leases: LeaseStore;
+  readonly leases: Pick<LeaseStore, "handedUntil" | "moveCursor" | "periods" | "onWheel" | "due">;
   readonly queue: WorkQueue;
   readonly clock: Clock;
   /** How far ahead to hand out, in ms: 120 s, and less than 5 min. */
