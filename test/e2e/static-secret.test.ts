@@ -47,9 +47,14 @@ describe("a VaultStaticSecret becomes a Secret and stays true", () => {
   });
 
   it("is mended after a hand edit", async () => {
-    await cluster().request("PATCH", `/api/v1/namespaces/${NS}/secrets/db`, { data: { password: "aGFjaw==" } }, {
-      contentType: "application/merge-patch+json",
-    });
+    await cluster().request(
+      "PATCH",
+      `/api/v1/namespaces/${NS}/secrets/db`,
+      { data: { password: "aGFjaw==" } },
+      {
+        contentType: "application/merge-patch+json",
+      },
+    );
     await cluster().waitFor("the password again", async () => text(await secret("db"), "password") === "two");
   });
 

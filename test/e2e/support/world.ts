@@ -28,6 +28,8 @@ export interface WorldOptions {
   readonly clusters?: readonly string[];
   readonly vault?: VaultOptions;
   readonly cluster?: Omit<ClusterOptions, "name">;
+  /** The shipped ones when not given. */
+  readonly crds?: readonly object[];
 }
 
 export const ROLE = "app";
@@ -42,11 +44,21 @@ export async function shippedCrds(): Promise<object[]> {
   return texts.flatMap((text) => parseAllDocuments(text).map((document) => document.toJS() as object));
 }
 
+/** The same kinds without any validation: what an API server lets through when someone installed other CRDs than ours. */
+export async function permissiveCrds(): Promise<object[]> {
+  const schema = { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } };
+  const crds = (await shippedCrds()) as { spec: { versions: object[] } }[];
+  return crds.map((crd) => {
+    const versions = crd.spec.versions.map((version) => ({ ...version, schema }));
+    return { ...crd, spec: { ...crd.spec, versions } };
+  });
+}
+
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const names = options.clusters ?? ["one"];
   await using started = new AsyncDisposableStack();
   const folder = started.use(await tempFolder("world"));
-  const crds = await shippedCrds();
+  const crds = options.crds ?? (await shippedCrds());
   const [vault, ...clusters] = await Promise.all([
     startVault(options.vault).then((server) => started.use(server)),
     ...names.map((name) => startCluster({ ...options.cluster, name, crds }).then((server) => started.use(server))),

@@ -1,0 +1,208 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { type RunningEngine, startEngine, status } from "./support/engine.ts";
+import { assertNoLeak } from "./support/no-leak.ts";
+import { type Place, placeIn } from "./support/place.ts";
+import { OPERATOR_NAMESPACE, permissiveCrds, startWorld, type World } from "./support/world.ts";
+
+const NS = "team-a";
+const API = "secrets.hashicorp.com/v1beta1";
+const PASSWORD = "Zw9-correct-horse-battery";
+
+describe("bad input: each declaration gets its coded error, and others go on", () => {
+  let world: World;
+  let engine: RunningEngine;
+  let place: Place;
+
+  before(async () => {
+    world = await startWorld({ crds: await permissiveCrds() });
+    const [cluster] = world.clusters;
+    if (!cluster) throw new Error("no cluster");
+    await world.namespace(cluster, NS);
+    place = placeIn(cluster, NS);
+    await world.vault.putKv("kv", "good", { password: PASSWORD });
+    engine = await startEngine(world);
+    await place.declare("good");
+    await place.synced("good");
+  });
+  after(async () => {
+    await engine?.[Symbol.asyncDispose]();
+    await world?.[Symbol.asyncDispose]();
+  });
+
+  const declareAs = async (kind: string, name: string, spec: unknown): Promise<void> => {
+    await place.cluster.apply({ apiVersion: API, kind, metadata: { name, namespace: NS }, spec });
+  };
+  const goodStays = async (): Promise<void> => assert.equal((await place.secret("good"))?.data.password, PASSWORD);
+
+  it("says everything that is wrong with a declaration at once, each with its path", async () => {
+    const destination = { name: "Not_A_Name", create: "yes", labels: { "bad key!": "v" } };
+    const type = "kv-v3";
+    await declareAs("VaultStaticSecret", "all-wrong", {
+      path: "a",
+      type,
+      version: -1,
+      refreshAfter: "soon",
+      destination,
+    });
+    const message = await place.failed("all-wrong", "SPEC_INVALID");
+    for (const path of ["mount", "type", "version", "refreshAfter", "destination.name", "destination.create"]) {
+      assert.ok(message.includes(`spec.${path}: `), `${path} in: ${message}`);
+    }
+    assert.ok(message.includes("destination.labels"), message);
+  });
+
+  const malformed: readonly (readonly [what: string, spec: unknown])[] = [
+    ["no spec", undefined],
+    ["a text", "kv/app"],
+    ["a list", ["kv", "app"]],
+    ["nulls", { mount: null, path: null, type: null, destination: null }],
+    ["a destination that is a text", { mount: "kv", path: "good", type: "kv-v2", destination: "good" }],
+    ["a destination without a name", { mount: "kv", path: "good", type: "kv-v2", destination: { create: true } }],
+    ["numbers for texts", { mount: 1, path: 2, type: "kv-v2", destination: { name: 3, create: true } }],
+    ["a fraction for a version", { version: 1.5 }],
+    ["a number for a duration", { refreshAfter: 30 }],
+    ["a duration of two units", { refreshAfter: "1h30m" }],
+    ["a map of lists for labels", { destination: { name: "x", create: true, labels: { a: ["b"] } } }],
+    ["a reference of three parts", { vaultAuthRef: "a/b/c" }],
+    ["a path that climbs", { path: "../other-team/db" }],
+    ["a path that climbs later", { path: "good/../../sys/raw" }],
+    ["a path with a query", { path: "good?version=1" }],
+    ["a path with a fragment", { path: "good#x" }],
+    ["a path with a line break", { path: "good\nX-Vault-Token: x" }],
+    ["a mount that climbs", { mount: "kv/.." }],
+    ["an empty mount", { mount: "" }],
+    ["a Vault namespace that climbs", { namespace: "a/../b" }],
+    ["targets that are no list", { rolloutRestartTargets: { kind: "Deployment" } }],
+    [
+      "more than the table keeps",
+      { destination: { name: "x", create: true, annotations: { a: "x".repeat(300_000) } } },
+    ],
+  ];
+  malformed.forEach(([what, spec], index) => {
+    it(`refuses ${what}`, async () => {
+      const name = `malformed-${index}`;
+      const isWhole = typeof spec !== "object" || Array.isArray(spec) || "destination" in spec;
+      const whole = { mount: "kv", path: "good", type: "kv-v2", destination: { name, create: true } };
+      await declareAs("VaultStaticSecret", name, isWhole ? spec : { ...whole, ...(spec as object) });
+      await place.failed(name, "SPEC_INVALID");
+      assert.equal(await place.secret(name), undefined);
+    });
+  });
+
+  it("asks for an escaped path to the letter", async () => {
+    await place.declare("escaped", { path: "good%2f..%2fgood" });
+    await place.failed("escaped", "VAULT_PATH_MISSING");
+    const asked = [...(await world.vault.auditedReads()).keys()];
+    assert.ok(asked.includes("read kv/data/good%2f..%2fgood"), asked.join(", "));
+  });
+
+  it("leaves unknown fields aside", async () => {
+    await place.declare("unknown-field", { path: "good", whatever: { a: [1] } });
+    await place.synced("unknown-field");
+  });
+
+  it("keeps the Secret of a declaration that became invalid, and goes on once it is right", async () => {
+    await place.declare("turned", { path: "good" });
+    await place.synced("turned");
+    await place.declare("turned", { path: "good", type: "nonsense" });
+    await place.failed("turned", "SPEC_INVALID");
+    assert.equal((await place.secret("turned"))?.data.password, PASSWORD);
+    await place.declare("turned", { path: "good" });
+    await place.synced("turned");
+  });
+
+  const unsupported: readonly (readonly [what: string, spec: object])[] = [
+    ["templates", { transformation: { templates: { url: { text: "{{ .Secrets.password }}" } } } }],
+    ["includes", { transformation: { includes: ["^p"] } }],
+    ["transformationRefs", { transformation: { transformationRefs: [{ name: "t" }] } }],
+  ];
+  for (const [what, more] of unsupported) {
+    it(`parks ${what} with a clear message and writes nothing`, async () => {
+      const name = `with-${what.toLowerCase()}`;
+      await place.declare(name, { path: "good", destination: { name, create: true, ...more } });
+      assert.match(await place.failed(name, "UNSUPPORTED"), new RegExp(`spec.destination.transformation.${what}`));
+      assert.equal(await place.secret(name), undefined);
+    });
+  }
+
+  it("parks rolloutRestartTargets", async () => {
+    await place.declare("restarts", { path: "good", rolloutRestartTargets: [{ kind: "Deployment", name: "app" }] });
+    assert.match(await place.failed("restarts", "UNSUPPORTED"), /spec.rolloutRestartTargets/);
+  });
+
+  it("parks kinds that are not carried out yet", async () => {
+    const destination = { name: "later", create: true };
+    await declareAs("VaultDynamicSecret", "dynamic", { mount: "db", path: "creds/app", destination });
+    await declareAs("VaultPKISecret", "pki", { mount: "pki", role: "app", destination });
+    await place.failed("dynamic", "UNSUPPORTED", "VaultDynamicSecret");
+    await place.failed("pki", "UNSUPPORTED", "VaultPKISecret");
+    assert.equal(await place.secret("later"), undefined);
+  });
+
+  it("syncs at once when a missing VaultAuth, then its VaultConnection, are made", async () => {
+    await place.declare("early", { path: "good", vaultAuthRef: "mine" });
+    assert.match(await place.failed("early", "REFERENCE_MISSING"), /VaultAuth team-a\/mine/);
+    const kubernetes = { role: "app", serviceAccount: "app" };
+    const mount = "kubernetes-one";
+    await declareAs("VaultAuth", "mine", { method: "kubernetes", mount, vaultConnectionRef: "mine", kubernetes });
+    await place.cluster.waitFor("the next thing that is missing", async () =>
+      (await place.conditions("early")).Ready?.message.includes("VaultConnection team-a/mine"),
+    );
+    await declareAs("VaultConnection", "mine", { address: world.vault.address });
+    await place.synced("early", 5_000);
+  });
+
+  it("says what is wrong with a VaultAuth or VaultConnection, and syncs at once when it is mended", async () => {
+    await declareAs("VaultAuth", "half", { method: "kubernetes", mount: "kubernetes-one" });
+    await place.declare("half", { path: "good", vaultAuthRef: "half" });
+    const message = await place.failed("half", "REFERENCE_INVALID");
+    assert.match(message, /spec.kubernetes.role: required; spec.kubernetes.serviceAccount: required/);
+    const kubernetes = { role: "app", serviceAccount: "app" };
+    await declareAs("VaultAuth", "half", { method: "kubernetes", mount: "kubernetes-one", kubernetes });
+    await place.synced("half", 5_000);
+  });
+
+  it("refuses a VaultAuth of another namespace that does not allow this one", async () => {
+    const metadata = { name: "theirs", namespace: OPERATOR_NAMESPACE };
+    const kubernetes = { role: "app", serviceAccount: "app" };
+    const theirs = (allowedNamespaces: readonly string[]) => ({
+      apiVersion: API,
+      kind: "VaultAuth",
+      metadata,
+      spec: { method: "kubernetes", mount: "kubernetes-one", allowedNamespaces, kubernetes },
+    });
+    await place.cluster.apply(theirs(["team-b"]));
+    await place.declare("guest", { path: "good", vaultAuthRef: `${OPERATOR_NAMESPACE}/theirs` });
+    await place.failed("guest", "REFERENCE_NOT_ALLOWED");
+    await place.cluster.apply(theirs(["team-b", NS]));
+    await place.synced("guest", 5_000);
+  });
+
+  it("names a service account that is missing, and syncs once it is there and the declaration is touched", async () => {
+    const kubernetes = { role: "app", serviceAccount: "robot" };
+    await declareAs("VaultAuth", "robot", { method: "kubernetes", mount: "kubernetes-one", kubernetes });
+    await place.declare("robot", { path: "good", vaultAuthRef: "robot" });
+    assert.match(await place.failed("robot", "REFERENCE_MISSING"), /ServiceAccount team-a\/robot/);
+    await place.cluster.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "robot", namespace: NS } });
+    await place.touch("robot");
+    await place.synced("robot", 5_000);
+  });
+
+  it("went on all the while, and shows all of it in its status", async () => {
+    await goodStays();
+    const { syncs } = await status(world);
+    const good = syncs.find(({ key }) => key.endsWith("/good"));
+    assert.equal(good?.state, "synced");
+    const states = new Set(syncs.filter(({ error }) => error?.code === "SPEC_INVALID").map(({ state }) => state));
+    assert.deepEqual([...states], ["parked"]);
+    const text = "two";
+    await world.vault.putKv("kv", "good", { password: `${PASSWORD}-${text}` });
+    await place.secretThat("good", ({ data }) => data.password === `${PASSWORD}-${text}`, 10_000);
+    assert.deepEqual(
+      engine.logs.filter(({ level }) => level === "error"),
+      [],
+    );
+    await assertNoLeak(world, engine, [PASSWORD]);
+  });
+});
