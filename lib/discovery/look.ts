@@ -7,7 +7,7 @@ import type { ClusterRow, ClusterSettings, ClusterState, Cursor } from "../recon
 import { backOff } from "../schedule/back-off.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { type DriftWatch, driftWatch } from "./drift.ts";
-import { type Followed, follow } from "./follow.ts";
+import { type FollowedParts, followAll } from "./follow-all.ts";
 import { partsToFollow } from "./parts.ts";
 import { startingPoint } from "./starting-point.ts";
 
@@ -101,24 +101,7 @@ async function lookAt(
   const parts = partsToFollow(deps, settings, drift, options);
   const done = new AbortController();
   const judgeHeld = judgeHeldAgain(drift, options, AbortSignal.any([signal, done.signal]));
-  const behind = new Set(parts.map((part) => part.name));
-  // References are taken in before the syncs that name them, or each sync would fail once for want of them.
-  const references = new Set(parts.filter((part) => part.isReference).map((part) => part.name));
-  const referencesKnown = Promise.withResolvers<void>();
-  const caughtUp = (name: string): void => {
-    if (behind.delete(name) && behind.size === 0) options.onListed?.();
-    if (references.delete(name) && references.size === 0) referencesKnown.resolve();
-  };
-  const followed = await Promise.all(
-    parts.map(async (part): Promise<readonly [string, Followed]> => {
-      const { name } = part;
-      if (!part.isReference) await referencesKnown.promise;
-      const cursor = before.cursors[name];
-      const onCaughtUp = (): void => caughtUp(name);
-      const input = { ...part, cluster: settings.name, cursor, seconds: options.seconds, onCaughtUp };
-      return [part.name, await follow(deps, input, signal)];
-    }),
-  );
+  const followed = await followAll(deps, settings, parts, before.cursors, options, signal);
   done.abort();
   await judgeHeld;
   await drift.settleHeld(true);
@@ -137,9 +120,10 @@ async function judgeHeldAgain(drift: DriftWatch, options: LookOptions, signal: A
 function stateAfter(
   deps: DiscoveryDeps,
   before: ClusterState,
-  followed: readonly (readonly [string, Followed])[],
+  parts: FollowedParts,
   signal: AbortSignal,
 ): ClusterState {
+  const followed = [...parts];
   const cursors: Record<string, Cursor> = {};
   for (const [name, { cursor }] of followed) if (cursor) cursors[name] = cursor;
   const errors = followed.map(([, { error }]) => error).filter((error) => error !== undefined);

@@ -1,0 +1,57 @@
+import { partsOf, type ReferenceKey } from "../keys.ts";
+import { SECRET } from "../kinds.ts";
+import type { ClusterSettings } from "../reconcile/ports.ts";
+import type { DiscoveryDeps } from "./deps.ts";
+import type { Intake } from "./intake.ts";
+import type { Part } from "./parts.ts";
+import { dropReference, nudgeDependents, takeReference } from "./references.ts";
+
+/**
+ * Secrets that logins and CA bundles are read from: one narrow watch for each, of its metadata, since nothing else tells
+ * that a credential was made or replaced (lease-table 23). Found in what syncs said that they refer to.
+ */
+export async function credentialParts(deps: DiscoveryDeps, settings: ClusterSettings): Promise<readonly Part[]> {
+  if (settings.observe !== "watch") return [];
+  const keys = new Set<ReferenceKey>();
+  for (const row of await deps.leases.byCluster(settings.name)) {
+    for (const ref of row.refs) if (partsOf(ref).kind === SECRET.kind) keys.add(ref);
+  }
+  return [...keys].sort().map((key) => {
+    const { namespace, name } = partsOf(key);
+    return {
+      isReference: false,
+      name: `${SECRET.kind}:${namespace}/${name}`,
+      kind: SECRET,
+      options: { metadataOnly: true, namespace, name },
+      intake: credentialIntake(deps, settings, { namespace, name }),
+    };
+  });
+}
+
+function credentialIntake(
+  deps: DiscoveryDeps,
+  settings: ClusterSettings,
+  secret: { readonly namespace: string; readonly name: string },
+): Intake {
+  const changed = async (key: ReferenceKey | undefined): Promise<void> => {
+    if (key) await nudgeDependents(deps, settings.name, [key]);
+  };
+  return {
+    async list(items, signal) {
+      const [found] = items;
+      await changed(
+        found
+          ? await takeReference(deps, settings, SECRET, found, signal)
+          : await dropReference(deps, settings, SECRET, secret),
+      );
+      return undefined;
+    },
+    changed: async (object, signal) => changed(await takeReference(deps, settings, SECRET, object, signal)),
+    async deleted(object) {
+      await changed(await dropReference(deps, settings, SECRET, object));
+    },
+    async notServed() {
+      // Every cluster has Secrets.
+    },
+  };
+}

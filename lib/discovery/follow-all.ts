@@ -1,0 +1,84 @@
+import { SECOND_MS } from "../clock.ts";
+import { OUTAGE_CODES } from "../errors.ts";
+import type { ClusterSettings, Cursor } from "../reconcile/ports.ts";
+import { credentialParts } from "./credentials.ts";
+import type { DiscoveryDeps } from "./deps.ts";
+import { follow, type Progress } from "./follow.ts";
+import type { LookOptions } from "./look.ts";
+import type { Part } from "./parts.ts";
+
+/** How often it is asked whether syncs refer to credentials that are not followed yet. */
+const CREDENTIALS_AGAIN_MS = 5 * SECOND_MS;
+/** All watches end at about the same time; one that ended much earlier was cut. */
+const TOGETHER_MS = SECOND_MS;
+
+export type FollowedParts = ReadonlyMap<string, Progress>;
+
+/**
+ * Follows every part until the look's time is over. When one watch is cut the others are ended as well: the next look
+ * takes them all up again where they were, and none is missing for the rest of the time.
+ */
+export async function followAll(
+  deps: DiscoveryDeps,
+  settings: ClusterSettings,
+  parts: readonly Part[],
+  cursors: Readonly<Record<string, Cursor>>,
+  options: LookOptions,
+  signal: AbortSignal,
+): Promise<FollowedParts> {
+  const window = new AbortController();
+  const inWindow = AbortSignal.any([signal, window.signal]);
+  const followed = new Map<string, Progress>();
+  const started = new Set<string>();
+  const gate = caughtUpGate(parts, options);
+
+  const run = async (part: Part): Promise<void> => {
+    const { name } = part;
+    started.add(name);
+    if (!part.isReference) await gate.referencesKnown;
+    const onCaughtUp = (): void => gate.caughtUp(name);
+    const cursor = cursors[name];
+    const progress: Progress = cursor === undefined ? {} : { cursor };
+    followed.set(name, progress);
+    const input = { ...part, cluster: settings.name, progress, seconds: options.seconds, onCaughtUp };
+    await follow(deps, input, inWindow);
+    if (progress.error && OUTAGE_CODES.has(progress.error.code)) window.abort();
+    else if (progress.cursor && !progress.error && options.seconds > 0) {
+      await options.sleep(TOGETHER_MS, inWindow);
+      window.abort();
+    }
+  };
+  const runCredentials = async (): Promise<void> => {
+    await gate.allKnown;
+    const found: Promise<void>[] = [];
+    do {
+      const wanted = await credentialParts(deps, settings);
+      found.push(...wanted.filter((part) => !started.has(part.name)).map(run));
+      if (options.seconds > 0) await options.sleep(CREDENTIALS_AGAIN_MS, inWindow);
+    } while (options.seconds > 0 && !inWindow.aborted);
+    await Promise.all(found);
+  };
+  const all = Promise.all(parts.map(run)).finally(() => {
+    if (options.seconds > 0) window.abort();
+  });
+  await Promise.all([all, runCredentials()]);
+  return followed;
+}
+
+/** References are taken in before the syncs that name them, or each sync would fail once for want of them. */
+function caughtUpGate(parts: readonly Part[], options: LookOptions) {
+  const behind = new Set(parts.map((part) => part.name));
+  const references = new Set(parts.filter((part) => part.isReference).map((part) => part.name));
+  const referencesKnown = Promise.withResolvers<void>();
+  const allKnown = Promise.withResolvers<void>();
+  return {
+    referencesKnown: referencesKnown.promise,
+    allKnown: allKnown.promise,
+    caughtUp(name: string): void {
+      if (references.delete(name) && references.size === 0) referencesKnown.resolve();
+      if (!behind.delete(name) || behind.size > 0) return;
+      allKnown.resolve();
+      options.onListed?.();
+    },
+  };
+}
