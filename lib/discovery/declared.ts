@@ -15,8 +15,11 @@ function annotationsOf(seen: SeenResource): Readonly<Record<string, string>> {
   return read;
 }
 
-/** A resource as a row keeps it; its hash covers spec, labels, annotations and deletion, never status (kubernetes-rules 11). */
-export function declaredOf(settings: ClusterSettings, kind: KindRef, seen: SeenResource): Declared {
+/**
+ * A resource as a row keeps it; its hash covers spec, labels, annotations and deletion, never status (kubernetes-rules 11).
+ * After `restores` of its cluster's etcd nothing that was recorded of Secrets and status holds: that is a new version, too.
+ */
+export function declaredOf(settings: ClusterSettings, kind: KindRef, seen: SeenResource, restores = 0): Declared {
   const key = syncKey({ cluster: settings.name, kind: kind.kind, namespace: seen.namespace, name: seen.name });
   const annotations = annotationsOf(seen);
   const text = canonical({ spec: seen.spec, labels: seen.labels, annotations });
@@ -29,7 +32,7 @@ export function declaredOf(settings: ClusterSettings, kind: KindRef, seen: SeenR
     key,
     uid: seen.uid,
     generation: seen.generation,
-    hash: fingerprint(text, String(seen.deleting)),
+    hash: fingerprint(text, String(seen.deleting), ...(restores > 0 ? [String(restores)] : [])),
     ...kept,
     group: groupOf(settings, { kind: kind.kind, namespace: seen.namespace, spec: kept.spec }),
     deleting: seen.deleting,

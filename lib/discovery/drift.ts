@@ -22,7 +22,7 @@ export function ownerOf(cluster: string, secret: SeenResource): { key: SyncKey; 
 export type Judgement = "in-step" | "drifted" | "held";
 
 /** resourceVersions are compared as integers, and only between what one cursor saw (lease-table 20). */
-function isNewer(a: string, b: string): boolean {
+export function isNewer(a: string, b: string): boolean {
   return BigInt(a) > BigInt(b);
 }
 

@@ -13,10 +13,11 @@ const SHORTEST_WATCH_S = 1;
 /** Pages of 500; a cluster with more objects of one kind than this is beyond what we were built for. */
 const MAX_PAGES = 2_000;
 
-export interface Followed {
-  readonly cursor?: Cursor;
-  readonly held?: ClusterState["held"];
-  readonly error?: SyncError;
+/** Kept up to date as things are taken in, so that a look that ends early starts again where it was. */
+export interface Progress {
+  cursor?: Cursor;
+  held?: NonNullable<ClusterState["held"]>;
+  error?: SyncError;
 }
 
 export interface FollowInput {
@@ -24,7 +25,8 @@ export interface FollowInput {
   readonly kind: KindRef;
   readonly options: ListOptions;
   readonly intake: Intake;
-  readonly cursor: Cursor | undefined;
+  /** Where to start; moved on while it is followed. Without a cursor everything is listed. */
+  readonly progress: Progress;
   /** How long to watch; 0: one list or a short resume. */
   readonly seconds: number;
   /** Called once everything that is there was taken in, before the watch; also when this kind can't be read. */
@@ -32,70 +34,59 @@ export interface FollowInput {
 }
 
 /**
- * Changes of one kind since the cursor, or everything when there is none. Rows first, cursor last: what is answered is
- * the cursor up to which everything was taken in (lease-table 21).
+ * Changes of one kind since the cursor, or everything when there is none. Rows first, cursor last: the cursor stands
+ * where everything before it was taken in (lease-table 21).
  */
-export async function follow(deps: DiscoveryDeps, input: FollowInput, signal: AbortSignal): Promise<Followed> {
-  const isOld = input.cursor !== undefined && deps.clock() - input.cursor.movedAt > CURSOR_MAX_AGE_MS;
-  const progress: Progress = input.cursor && !isOld ? { cursor: input.cursor } : {};
+export async function follow(deps: DiscoveryDeps, input: FollowInput, signal: AbortSignal): Promise<void> {
+  const { progress } = input;
+  const { cursor } = progress;
+  if (cursor !== undefined && deps.clock() - cursor.movedAt > CURSOR_MAX_AGE_MS) delete progress.cursor;
+  const isResumed = progress.cursor !== undefined;
   try {
-    await catchUp(deps, input, progress, signal);
+    await catchUp(deps, input, signal);
     // A cursor that turned out too old costs one list.
-    if (progress.cursor === undefined) await catchUp(deps, input, progress, signal);
-    return progress;
+    if (isResumed && progress.cursor === undefined) await catchUp(deps, input, signal);
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
-    return { ...progress, error };
+    progress.error = error;
   } finally {
     input.onCaughtUp();
   }
 }
 
-/** Kept up to date as things are taken in, so that a look that ends early starts again where it was. */
-interface Progress {
-  cursor?: Cursor;
-  held?: NonNullable<ClusterState["held"]>;
-}
-
 /** A list if there is no cursor, then a watch. A cursor that turns out too old is dropped. */
-async function catchUp(
-  deps: DiscoveryDeps,
-  input: FollowInput,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<void> {
-  const isListed = progress.cursor === undefined;
-  if (isListed) await listAll(deps, input, progress, signal);
+async function catchUp(deps: DiscoveryDeps, input: FollowInput, signal: AbortSignal): Promise<void> {
+  const isListed = input.progress.cursor === undefined;
+  if (isListed) await listAll(deps, input, signal);
   input.onCaughtUp();
   if (isListed && input.seconds === 0) return;
-  await watch(deps, input, progress, signal);
+  await watch(deps, input, signal);
 }
 
 /** Leaves no cursor when the cluster does not have this kind, which is no reason to believe that its objects are gone (lease-table 18). */
-async function listAll(
-  deps: DiscoveryDeps,
-  input: FollowInput,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<void> {
+async function listAll(deps: DiscoveryDeps, input: FollowInput, signal: AbortSignal): Promise<void> {
   const items: SeenResource[] = [];
   let page: string | undefined;
   let resourceVersion: string | undefined;
   for (let pages = 0; pages < MAX_PAGES; pages++) {
     const answer = await deps.clusters.list(input.cluster, input.kind, input.options, page, signal);
-    if (!answer) return;
+    if (!answer) return input.intake.notServed();
     resourceVersion ??= answer.resourceVersion;
     items.push(...answer.items);
     page = answer.continue;
     if (!page) break;
   }
+  // What is only half read says nothing about what is absent.
+  if (page)
+    throw new SyncError("KUBE_REJECTED", `cluster ${input.cluster} has too many ${input.kind.resource} to list`);
   deps.log.debug("kind-listed", { cluster: input.cluster, kind: input.kind.kind, items: items.length });
   const held = await input.intake.list(items, signal);
-  if (held) progress.held = held;
-  progress.cursor = { resourceVersion: resourceVersion ?? "0", movedAt: deps.clock() };
+  if (held) input.progress.held = held;
+  input.progress.cursor = { resourceVersion: resourceVersion ?? "0", movedAt: deps.clock() };
 }
 
-async function watch(deps: DiscoveryDeps, input: FollowInput, progress: Progress, signal: AbortSignal): Promise<void> {
+async function watch(deps: DiscoveryDeps, input: FollowInput, signal: AbortSignal): Promise<void> {
+  const { progress } = input;
   if (!progress.cursor) return;
   const since = {
     resourceVersion: progress.cursor.resourceVersion,
@@ -106,13 +97,9 @@ async function watch(deps: DiscoveryDeps, input: FollowInput, progress: Progress
       delete progress.cursor;
       return;
     }
-    if (event.type === "BOOKMARK") {
-      progress.cursor = { resourceVersion: event.resourceVersion, movedAt: deps.clock() };
-      continue;
-    }
-    const held = event.type === "DELETED" ? await input.intake.deleted(event.object, signal) : undefined;
-    if (held) progress.held = held;
-    if (event.type !== "DELETED") await input.intake.changed(event.object, signal);
-    progress.cursor = { resourceVersion: event.object.resourceVersion, movedAt: deps.clock() };
+    if (event.type === "DELETED") await input.intake.deleted(event.object);
+    else if (event.type !== "BOOKMARK") await input.intake.changed(event.object, signal);
+    const { resourceVersion } = event.type === "BOOKMARK" ? event : event.object;
+    progress.cursor = { resourceVersion, movedAt: deps.clock() };
   }
 }

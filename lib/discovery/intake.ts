@@ -1,11 +1,21 @@
+import { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import { partsOf } from "../keys.ts";
-import type { ClusterSettings, ClusterState, Due, KindRef, RowSummary, SeenResource } from "../reconcile/ports.ts";
+import { callSignal } from "../reconcile/deps.ts";
+import type {
+  ClusterSettings,
+  ClusterState,
+  Declared,
+  Due,
+  KindRef,
+  RowSummary,
+  SeenResource,
+} from "../reconcile/ports.ts";
 import { sendDue } from "../schedule/messages.ts";
-import { buryAbsent, isTooMany } from "./absence.ts";
+import { buryAbsent } from "./absence.ts";
 import { declaredOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
-import type { DriftWatch } from "./drift.ts";
+import { type DriftWatch, isNewer } from "./drift.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
 
 /** What becomes of the objects of one kind: rows, references or drift. */
@@ -13,7 +23,9 @@ export interface Intake {
   /** A complete list: what is new or changed is written, what is absent is asked for. Only differences are written. */
   list(items: readonly SeenResource[], signal: AbortSignal): Promise<ClusterState["held"]>;
   changed(object: SeenResource, signal: AbortSignal): Promise<void>;
-  deleted(object: SeenResource, signal: AbortSignal): Promise<ClusterState["held"]>;
+  deleted(object: SeenResource): Promise<void>;
+  /** The cluster does not have this kind, which is no reason to believe that its objects are gone (lease-table 18). */
+  notServed(): Promise<void>;
 }
 
 export interface IntakeContext {
@@ -24,12 +36,12 @@ export interface IntakeContext {
   readonly scope: string | undefined;
   /** A person said that what is absent from this cluster really is gone. */
   readonly acceptAbsence: boolean;
+  readonly restores: number | undefined;
 }
 
 /** Declarations of syncs. */
 export function syncIntake(deps: DiscoveryDeps, kind: KindRef, context: IntakeContext): Intake {
   const { settings, isOurs } = context;
-  let deletions = 0;
   const rowsOf = async (): Promise<readonly RowSummary[]> => {
     const all = await deps.leases.byCluster(settings.name);
     return all.filter((row) => isRowOf(row.key, kind.kind, context.scope));
@@ -40,45 +52,57 @@ export function syncIntake(deps: DiscoveryDeps, kind: KindRef, context: IntakeCo
       const dues: Due[] = [];
       const seen = new Set<SyncKey>();
       for (const item of ours) {
-        const declared = declaredOf(settings, kind, item);
+        const declared = declaredOf(settings, kind, item, context.restores);
         seen.add(declared.key);
         const due = await deps.leases.declare(declared, deps.clock());
         if (due) dues.push(due);
       }
       await sendDue(deps.queue, dues, deps.clock());
       const known = await rowsOf();
-      for (const row of known) if (!isOurs(partsOf(row.key).namespace)) await deps.leases.release(row.key);
-      const absent = known.filter((row) => !seen.has(row.key) && isOurs(partsOf(row.key).namespace));
+      const absent = known.filter((row) => !seen.has(row.key));
       return buryAbsent(deps, kind, absent, known.length, context.acceptAbsence, signal);
     },
-    async changed(object) {
+    async changed(object, signal) {
       if (!isOurs(object.namespace)) return;
-      const due = await deps.leases.declare(declaredOf(settings, kind, object), deps.clock());
+      const declared = await asItIs(deps, context, kind, object, signal);
+      const due = declared && (await deps.leases.declare(declared, deps.clock()));
       if (due) await sendDue(deps.queue, [due], deps.clock());
     },
-    async deleted(object, signal) {
-      if (!isOurs(object.namespace)) return undefined;
-      deletions++;
-      if (isTooMany(deletions, 0) && !(await kindExists(deps, kind, context, signal))) {
-        // The kind itself went away, and with it every object of it: that is no wish to delete the Secrets.
-        return { since: deps.clock(), gone: deletions, of: deletions };
-      }
+    async deleted(object) {
+      if (!isOurs(object.namespace)) return;
       const { key } = declaredOf(settings, kind, object);
       const due = await deps.leases.bury(key, object.uid, deps.clock());
       if (due) await sendDue(deps.queue, [due], deps.clock());
-      return undefined;
+    },
+    async notServed() {
+      const rows = await rowsOf();
+      if (rows.length === 0) return;
+      throw new SyncError(
+        "KUBE_REJECTED",
+        `cluster ${settings.name} does not serve ${kind.kind} any more: its ${rows.length} Secrets stay as they are`,
+      );
     },
   };
 }
 
-async function kindExists(
+/**
+ * What an event says, unless the row knows more: after a crash old events come once more, and one of them must not bring
+ * back a former version, or bury the declaration that took its place. What is declared now is asked for then.
+ */
+async function asItIs(
   deps: DiscoveryDeps,
+  { settings, restores }: IntakeContext,
   kind: KindRef,
-  { settings, scope }: IntakeContext,
+  object: SeenResource,
   signal: AbortSignal,
-): Promise<boolean> {
-  const options = { metadataOnly: true, limit: 1, ...(scope === undefined ? {} : { namespace: scope }) };
-  return (await deps.clusters.list(settings.name, kind, options, undefined, signal)) !== undefined;
+): Promise<Declared | undefined> {
+  const declared = declaredOf(settings, kind, object, restores);
+  const known = (await deps.leases.read([declared.key], "strong")).get(declared.key)?.declared;
+  if (!known || (known.uid === declared.uid && known.hash === declared.hash)) return declared;
+  if (!isNewer(known.seen.resourceVersion, object.resourceVersion)) return declared;
+  const { namespace, name } = object;
+  const found = await deps.resources.get({ cluster: settings.name, namespace, name, kind }, callSignal(signal));
+  return found && declaredOf(settings, kind, found, restores);
 }
 
 function isRowOf(key: SyncKey, kind: string, scope: string | undefined): boolean {
@@ -119,8 +143,8 @@ export function referenceIntake(deps: DiscoveryDeps, kind: KindRef, context: Int
     async deleted(object) {
       const key = await dropReference(deps, settings, kind, object);
       if (key) await nudgeDependents(deps, settings.name, [key]);
-      return undefined;
     },
+    notServed: async () => undefined,
   };
 }
 
@@ -139,9 +163,7 @@ export function secretIntake(deps: DiscoveryDeps, drift: DriftWatch, context: In
       return undefined;
     },
     changed: (object) => drift.see(object, false),
-    async deleted(object) {
-      await drift.see(object, true);
-      return undefined;
-    },
+    deleted: (object) => drift.see(object, true),
+    notServed: async () => undefined,
   };
 }

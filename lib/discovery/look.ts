@@ -98,7 +98,7 @@ async function lookAt(
   await mustBeOurs(deps, settings.name, settings.operatorNamespace, callSignal(signal));
   const before = await startingPoint(deps, settings, row.state, uid, options, signal);
   const drift = driftWatch(deps, settings.name);
-  const parts = partsToFollow(deps, settings, drift, options);
+  const parts = partsToFollow(deps, settings, drift, options, before.restores);
   const done = new AbortController();
   const judgeHeld = judgeHeldAgain(drift, options, AbortSignal.any([signal, done.signal]));
   const followed = await followAll(deps, settings, parts, before.cursors, options, signal);

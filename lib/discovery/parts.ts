@@ -22,6 +22,7 @@ export function partsToFollow(
   settings: ClusterSettings,
   drift: DriftWatch,
   options: LookOptions,
+  restores: number | undefined,
 ): readonly Part[] {
   const named = namedNamespaces(settings.namespaces);
   const isOurs = namespaceMatcher(settings.namespaces);
@@ -37,7 +38,7 @@ export function partsToFollow(
     name: scope === undefined ? kind.kind : `${kind.kind}/${scope}`,
     kind,
     options: { metadataOnly: false, ...more, ...(scope === undefined ? {} : { namespace: scope }) },
-    intake: intake({ settings, isOurs, scope, acceptAbsence: options.acceptAbsence }),
+    intake: intake({ settings, isOurs, scope, acceptAbsence: options.acceptAbsence, restores }),
   });
   const references = REFERENCE_KINDS.flatMap((kind) =>
     (referenceScopes ?? [undefined]).map((scope) =>

@@ -1,8 +1,14 @@
+import { MINUTE_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
+import { partsOf } from "../keys.ts";
+import { namedNamespaces, namespaceMatcher } from "../namespaces.ts";
 import { callSignal } from "../reconcile/deps.ts";
 import type { ClusterSettings, ClusterState } from "../reconcile/ports.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { LookOptions } from "./look.ts";
+
+/** A cursor that is silent for longer may be one of a cluster that was restored (lease-table 20). */
+const SILENCE_MS = 3 * MINUTE_MS;
 
 /** Cursors of another cluster, another filter or a later revision are worth nothing: everything is listed. */
 export async function startingPoint(
@@ -21,10 +27,19 @@ export async function startingPoint(
   );
   const isAnother = state.uid !== undefined && state.uid !== uid;
   if (isAnother) await releaseAll(deps, settings.name);
-  const isRestored = options.probeRevision && (await isBehind(deps, settings.name, state, signal));
-  const isFresh = isAnother || state.filter !== filter || isRestored || options.acceptAbsence;
+  const isFiltered = state.filter !== filter;
+  if (isFiltered) await releaseOthers(deps, settings);
+  const isDoubtful = options.probeRevision || state.attempts > 0 || isSilent(state, deps.clock());
+  const isRestored = !isAnother && isDoubtful && (await isBehind(deps, settings, state, signal));
   if (isRestored) deps.log.warn("cluster-restored", { cluster: settings.name });
-  return { ...state, uid, filter, cursors: isFresh ? {} : state.cursors };
+  const isFresh = isAnother || isFiltered || isRestored || options.acceptAbsence;
+  return {
+    ...state,
+    uid,
+    filter,
+    cursors: isFresh ? {} : state.cursors,
+    ...(isRestored ? { restores: (state.restores ?? 0) + 1 } : {}),
+  };
 }
 
 /** The cluster was rebuilt under its name: what was written went with the old one. */
@@ -33,18 +48,40 @@ async function releaseAll(deps: DiscoveryDeps, cluster: string): Promise<void> {
   for (const { key } of await deps.leases.byCluster(cluster)) await deps.leases.release(key);
 }
 
+/** Namespaces that left the fleet file: their Secrets stay, their rows go (lease-table 18). */
+async function releaseOthers(deps: DiscoveryDeps, settings: ClusterSettings): Promise<void> {
+  const isOurs = namespaceMatcher(settings.namespaces);
+  for (const { key } of await deps.leases.byCluster(settings.name)) {
+    if (isOurs(partsOf(key).namespace)) continue;
+    await deps.leases.release(key);
+    deps.log.info("declaration-released", { key });
+  }
+  const named = namedNamespaces(settings.namespaces);
+  if (!named) return;
+  // Nobody follows these references from now on.
+  const followed = new Set([...named, settings.operatorNamespace]);
+  for (const { key } of await deps.leases.referencesOf(settings.name)) {
+    if (!followed.has(partsOf(key).namespace)) await deps.leases.removeReference(key);
+  }
+}
+
+function isSilent(state: ClusterState, now: number): boolean {
+  return Object.values(state.cursors).some((cursor) => now - cursor.movedAt > SILENCE_MS);
+}
+
 /** After an etcd restore a watch from the future answers 200 and nothing; a list tells (lease-table 20, kubernetes-rules 12). */
 async function isBehind(
   deps: DiscoveryDeps,
-  cluster: string,
+  settings: ClusterSettings,
   state: ClusterState,
   signal: AbortSignal,
 ): Promise<boolean> {
   const cursors = Object.values(state.cursors).map((cursor) => BigInt(cursor.resourceVersion));
   if (cursors.length === 0) return false;
+  const scope = namedNamespaces(settings.namespaces) && { namespace: settings.operatorNamespace };
+  const options = { metadataOnly: true, limit: 1, ...scope };
   for (const kind of [...REFERENCE_KINDS, ...SYNC_KINDS]) {
-    const options = { metadataOnly: true, limit: 1 };
-    const page = await deps.clusters.list(cluster, kind, options, undefined, callSignal(signal));
+    const page = await deps.clusters.list(settings.name, kind, options, undefined, callSignal(signal));
     if (page) return cursors.some((cursor) => cursor > BigInt(page.resourceVersion));
   }
   return false;

@@ -147,6 +147,8 @@ export interface ClusterState {
   readonly uid?: string;
   /** Per cursor name (a kind, or a kind and namespace): where it stands. */
   readonly cursors: Readonly<Record<string, Cursor>>;
+  /** How often its etcd was seen to go back; part of each declaration's version, so that every sync looks again (lease-table 20). */
+  readonly restores?: number;
   /** Fingerprint of filters and selectors: a change clears the cursors (lease-table 21). */
   readonly filter?: string;
   readonly attempts: number;
