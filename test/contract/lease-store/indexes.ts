@@ -75,7 +75,7 @@ export function indexesContract(open: OpenStore): void {
     it("answers what is due oldest first, after and up to the times given, as much as is asked for", async () => {
       await using scene = await aScene(open);
       for (const seconds of [30, 10, 20, 40]) {
-        await scene.settled({ kind: "due", at: START + seconds * 1_000 }, { key: aKey(`at-${seconds}`) });
+        await scene.settled({ kind: "due", at: START + seconds * 1_000 }, { key: aKey(`in-${90 - seconds}`) });
       }
       const due = async (after: number, until: number, limit = 10) =>
         (await scene.store.due({ after: START + after, until: START + until, now: START }, limit)).map(

@@ -46,6 +46,14 @@ export function nudgesContract(open: OpenStore): void {
       assert.equal(scene.writes(), 0);
     });
 
+    it("the wish to look stays when others nudge without it", async () => {
+      await using scene = await aScene(open);
+      const row = await scene.settled(WHEEL);
+      for (const look of [true, false]) await scene.store.nudge(row.key, { now: scene.clock(), look });
+      const after = await scene.row(row.key);
+      assert.deepEqual([after.look, after.nudges], [true, row.nudges + 2]);
+    });
+
     it("lease-table 9: a nudge brings a later time forward, and never puts an earlier one off", async () => {
       await using scene = await aScene(open);
       const row = await scene.settled({ kind: "due", at: scene.clock() + HOUR_MS });
