@@ -116,7 +116,7 @@ function pathOf({ metadata }: Declaration): string {
 
 /** As `kubectl edit secret` does. */
 async function edit({ cluster, sync }: Place): Promise<void> {
-  const data = { password: Buffer.from("changed by hand").toString("base64") };
+  const data = { password: Buffer.from(newPassword()).toString("base64") };
   const contentType = "application/merge-patch+json";
   const { status } = await cluster.request("PATCH", pathOf(sync), { data }, { contentType });
   if (status !== 200) throw new Error(`${cluster.name} refuses to edit Secret ${nameOf(sync)} (${status})`);
