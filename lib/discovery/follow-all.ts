@@ -12,7 +12,12 @@ const CREDENTIALS_AGAIN_MS = 5 * SECOND_MS;
 /** All watches end at about the same time; one that ended much earlier was cut. */
 const TOGETHER_MS = SECOND_MS;
 
-export type FollowedParts = ReadonlyMap<string, Progress>;
+export interface Following {
+  /** Where each part starts, by its name. */
+  readonly cursors: Readonly<Record<string, Cursor>>;
+  /** How far each part has come, kept up to date. */
+  readonly followed: Map<string, Progress>;
+}
 
 /**
  * Follows every part until the look's time is over. When one watch is cut the others are ended as well: the next look
@@ -22,13 +27,12 @@ export async function followAll(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
   parts: readonly Part[],
-  cursors: Readonly<Record<string, Cursor>>,
+  { cursors, followed }: Following,
   options: LookOptions,
   signal: AbortSignal,
-): Promise<FollowedParts> {
+): Promise<void> {
   const window = new AbortController();
   const inWindow = AbortSignal.any([signal, window.signal]);
-  const followed = new Map<string, Progress>();
   const started = new Set<string>();
   const gate = caughtUpGate(parts, options);
 
@@ -62,7 +66,6 @@ export async function followAll(
     if (options.seconds > 0) window.abort();
   });
   await Promise.all([all, runCredentials()]);
-  return followed;
 }
 
 /** References are taken in before the syncs that name them, or each sync would fail once for want of them. */

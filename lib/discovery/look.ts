@@ -1,13 +1,15 @@
+import { isDeepStrictEqual } from "node:util";
 import { circuitOfCluster } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
-import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
 import { type Circuits, mustBeOurs } from "../reconcile/circuit.ts";
 import { callSignal } from "../reconcile/deps.ts";
-import type { ClusterRow, ClusterSettings, ClusterState, Cursor } from "../reconcile/ports.ts";
+import type { ClusterRow, ClusterSettings, ClusterState, Cursor, RowError } from "../reconcile/ports.ts";
 import { backOff } from "../schedule/back-off.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { type DriftWatch, driftWatch } from "./drift.ts";
-import { type FollowedParts, followAll } from "./follow-all.ts";
+import type { Progress } from "./follow.ts";
+import { followAll } from "./follow-all.ts";
 import { partsToFollow } from "./parts.ts";
 import { startingPoint } from "./starting-point.ts";
 
@@ -15,6 +17,9 @@ import { startingPoint } from "./starting-point.ts";
 const MAX_PAUSE_MS = 5 * MINUTE_MS;
 /** The lease on a cluster's row outlasts the watch by this. */
 const LEASE_SLACK_MS = 60 * SECOND_MS;
+/** From the start of one look to the next, when a look could not watch; and otherwise. */
+const MAX_GAP_MS = 30 * SECOND_MS;
+const SHORTEST_LOOK_MS = SECOND_MS;
 /** How often what was seen under a claim is judged again. */
 const HELD_AGAIN_MS = 200;
 
@@ -45,20 +50,37 @@ export async function look(
   options: LookOptions,
   signal: AbortSignal,
 ): Promise<LookOutcome> {
-  const now = deps.clock();
-  const until = now + options.seconds * SECOND_MS + LEASE_SLACK_MS;
-  const row = await deps.leases.claimCluster(settings.name, { now, until });
-  if (!row) return { kind: "held", againAt: now + 5 * SECOND_MS };
+  const startedAt = deps.clock();
+  const until = startedAt + options.seconds * SECOND_MS + LEASE_SLACK_MS;
+  const row = await deps.leases.claimCluster(settings.name, { now: startedAt, until });
+  if (!row) return { kind: "held", againAt: startedAt + 5 * SECOND_MS };
+  const sight: Sight = { state: row.state };
   try {
-    const state = await lookAt(deps, settings, row, options, signal);
-    const againAt = deps.clock() + options.againMs;
+    await lookAt(deps, settings, { ...row, leaseUntil: until }, sight, options, signal);
+    const { state, error } = sight;
+    if (error && OUTAGE_CODES.has(error.code)) throw error;
+    const againAt = Math.max(deps.clock() + options.againMs, startedAt + pauseAfter(state, deps.random));
     const isSaved = await deps.leases.saveCluster(row, state, { dueAt: againAt });
     if (!isSaved) deps.log.warn("cluster-lease-lost", { cluster: settings.name });
-    return { kind: "looked", againAt };
+    return { kind: "looked", againAt, ...(error ? { error } : {}) };
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
-    return failed(deps, circuits, row, error, signal.aborted);
+    return failed(deps, circuits, row, sight.state, error, signal.aborted);
   }
+}
+
+/** What a look has found out so far. */
+interface Sight {
+  state: ClusterState;
+  error?: SyncError;
+}
+
+/** A look that had to end at once, since nothing may be read or nothing is there to watch, is not repeated at once. */
+function pauseAfter({ error, attempts, cursors }: ClusterState, random: DiscoveryDeps["random"]): number {
+  if (error) {
+    return Math.min(backOff({ disposition: DISPOSITIONS[error.code], attempts }, random) ?? MAX_GAP_MS, MAX_GAP_MS);
+  }
+  return Object.keys(cursors).length === 0 ? MAX_GAP_MS : SHORTEST_LOOK_MS;
 }
 
 /** The one way out for a look that failed: the error goes on the cluster's row, an outage on its circuit. */
@@ -66,20 +88,20 @@ async function failed(
   deps: DiscoveryDeps,
   circuits: Circuits,
   row: ClusterRow,
+  state: ClusterState,
   error: SyncError,
   isStopping: boolean,
 ): Promise<LookOutcome> {
   const now = deps.clock();
   if (isStopping) {
-    await deps.leases.saveCluster(row, row.state, { dueAt: now });
+    await deps.leases.saveCluster(row, state, { dueAt: now });
     return { kind: "looked", againAt: now };
   }
   const attempts = row.state.attempts + 1;
   const pause = backOff({ disposition: error.disposition, attempts }, deps.random) ?? MAX_PAUSE_MS;
   const againAt = now + Math.max(SECOND_MS, Math.min(pause, MAX_PAUSE_MS));
-  const since = row.state.error?.code === error.code ? row.state.error.since : now;
-  const failure = { code: error.code, message: error.message, since };
-  await deps.leases.saveCluster(row, { ...row.state, attempts, error: failure }, { dueAt: againAt });
+  const failure = errorOf(error, row.state, now);
+  await deps.leases.saveCluster(row, { ...state, attempts, error: failure }, { dueAt: againAt });
   if (OUTAGE_CODES.has(error.code) || error.code === "OTHER_CONTROLLER") {
     await circuits.open(new SyncError(error.code, error.message, { circuit: circuitOfCluster(row.name) }));
   }
@@ -87,13 +109,18 @@ async function failed(
   return { kind: "looked", againAt, error };
 }
 
+function errorOf({ code, message }: SyncError, { error: before }: ClusterState, now: EpochMs): RowError {
+  return { code, message, since: before?.code === code ? before.since : now };
+}
+
 async function lookAt(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
   row: ClusterRow,
+  sight: Sight,
   options: LookOptions,
   signal: AbortSignal,
-): Promise<ClusterState> {
+): Promise<void> {
   const uid = await deps.clusters.identity(settings.name, callSignal(signal));
   await mustBeOurs(deps, settings.name, settings.operatorNamespace, callSignal(signal));
   const before = await startingPoint(deps, settings, row.state, uid, options, signal);
@@ -101,11 +128,33 @@ async function lookAt(
   const parts = partsToFollow(deps, settings, drift, options, before.restores);
   const done = new AbortController();
   const judgeHeld = judgeHeldAgain(drift, options, AbortSignal.any([signal, done.signal]));
-  const followed = await followAll(deps, settings, parts, before.cursors, options, signal);
-  done.abort();
-  await judgeHeld;
+  const followed = new Map<string, Progress>();
+  const keep = (): void => void Object.assign(sight, sightOf(before, followed, deps.clock()));
+  let saving: Promise<unknown> | undefined;
+  const onListed = (): void => {
+    options.onListed?.();
+    keep();
+    saving = saveNews(deps, row, { ...sight.state, cursors: { ...before.cursors, ...sight.state.cursors } });
+  };
+  try {
+    await followAll(deps, settings, parts, { cursors: before.cursors, followed }, { ...options, onListed }, signal);
+  } finally {
+    keep();
+    done.abort();
+    await Promise.all([judgeHeld, saving]);
+  }
   await drift.settleHeld(true);
-  return stateAfter(deps, before, followed, signal);
+}
+
+/** A watch may last: what was found before it is stored, so that people see it and a crash repeats little. */
+async function saveNews(deps: DiscoveryDeps, row: ClusterRow, state: ClusterState): Promise<void> {
+  if (isDeepStrictEqual(state, row.state)) return;
+  try {
+    await deps.leases.saveCluster(row, state, { until: row.leaseUntil ?? deps.clock() });
+  } catch (error) {
+    // The save at the look's end says what is wrong.
+    if (!(error instanceof SyncError)) throw error;
+  }
 }
 
 /** What was seen while its row was claimed is judged as soon as the row was settled (lease-table 22). */
@@ -117,27 +166,22 @@ async function judgeHeldAgain(drift: DriftWatch, options: LookOptions, signal: A
 }
 
 /** Each kind keeps its own cursor; a kind that may not be read is said, and does not keep the others back. */
-function stateAfter(
-  deps: DiscoveryDeps,
-  before: ClusterState,
-  parts: FollowedParts,
-  signal: AbortSignal,
-): ClusterState {
-  const followed = [...parts];
+function sightOf(before: ClusterState, parts: ReadonlyMap<string, Progress>, now: EpochMs): Sight {
   const cursors: Record<string, Cursor> = {};
-  for (const [name, { cursor }] of followed) if (cursor) cursors[name] = cursor;
-  const errors = followed.map(([, { error }]) => error).filter((error) => error !== undefined);
+  // What is held is listed again with each look, until it is believed or back.
+  for (const [name, { cursor, held }] of parts) if (cursor && !held) cursors[name] = cursor;
+  const followed = [...parts.values()];
+  const errors = followed.map(({ error }) => error).filter((error) => error !== undefined);
   const outage = errors.find((error) => OUTAGE_CODES.has(error.code));
-  if (outage && !signal.aborted) throw outage;
-  const [first] = errors.filter((error) => error.code !== "DEADLINE_EXCEEDED");
-  const held = followed.map(([, result]) => result.held).find((found) => found !== undefined);
+  const error = outage ?? errors.find(({ code }) => code !== "DEADLINE_EXCEEDED");
+  const held = followed.map((progress) => progress.held).find((found) => found !== undefined);
   const { error: _error, held: _held, ...rest } = before;
-  const now = deps.clock();
-  return {
+  const state: ClusterState = {
     ...rest,
     cursors,
-    attempts: first ? before.attempts + 1 : 0,
-    ...(first ? { error: { code: first.code, message: first.message, since: before.error?.since ?? now } } : {}),
-    ...(held ? { held } : {}),
+    attempts: error ? before.attempts + 1 : 0,
+    ...(error ? { error: errorOf(error, before, now) } : {}),
+    ...(held ? { held: { ...held, since: before.held?.since ?? held.since } } : {}),
   };
+  return { state, ...(error ? { error } : {}) };
 }
