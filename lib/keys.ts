@@ -28,6 +28,11 @@ export function cleanupKey(key: SyncKey, uid: string): SyncKey {
   return `${key}#${uid}` as SyncKey;
 }
 
+/** The key of the declaration that a clean-up belongs to. */
+export function declarationKey(key: SyncKey): SyncKey {
+  return key.replace(/#.*$/, "") as SyncKey;
+}
+
 export function isCleanupKey(key: SyncKey): boolean {
   return key.includes("#");
 }

@@ -1,3 +1,4 @@
+import { SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import { partsOf } from "../keys.ts";
@@ -17,6 +18,12 @@ import { declaredOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { type DriftWatch, isNewer } from "./drift.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
+
+/**
+ * A clean-up starts so long after its declaration was seen to go. When someone takes the kind away its objects go first:
+ * by then the cluster says that it does not know the kind, and that is no wish to lose the Secrets (lease-table 18).
+ */
+const CERTAIN_AFTER_MS = 3 * SECOND_MS;
 
 /** What becomes of the objects of one kind: rows, references or drift. */
 export interface Intake {
@@ -71,7 +78,7 @@ export function syncIntake(deps: DiscoveryDeps, kind: KindRef, context: IntakeCo
     async deleted(object) {
       if (!isOurs(object.namespace)) return;
       const { key } = declaredOf(settings, kind, object);
-      const due = await deps.leases.bury(key, object.uid, deps.clock());
+      const due = await deps.leases.bury(key, object.uid, deps.clock() + CERTAIN_AFTER_MS);
       if (due) await sendDue(deps.queue, [due], deps.clock());
     },
     async notServed() {

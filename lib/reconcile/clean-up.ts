@@ -1,9 +1,9 @@
 import { SyncError } from "../errors.ts";
-import { isCleanupKey, partsOf } from "../keys.ts";
+import { declarationKey, isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { removeIfOurs } from "./act.ts";
 import { callSignal, LEASE_MS, type ReconcileDeps } from "./deps.ts";
-import type { ClusterSettings, Lease, Row, Settlement } from "./ports.ts";
+import type { ClusterSettings, Row, Settlement } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
 import { resourceOf } from "./resource.ts";
 import { settleFailed } from "./settle.ts";
@@ -24,12 +24,19 @@ export async function cleanUp(deps: ReconcileDeps, row: Row, settings: ClusterSe
   if (!claimed) return;
   const settlement = await removeAll(deps, claimed.row, settings, batch.signal);
   const outcome = await deps.leases.settle(claimed.lease, settlement);
-  if (outcome === "nudged" || settlement.schedule.kind === "due") await again(deps, row, claimed.lease, settlement);
+  if (outcome === "nudged" || settlement.schedule.kind === "due") await again(deps, row, settlement);
+  if (isCleanupKey(row.key) && settlement.state.error === undefined) await wakeSuccessor(deps, row.key);
 }
 
-async function again(deps: ReconcileDeps, row: Row, _lease: Lease, { schedule }: Settlement): Promise<void> {
+async function again(deps: ReconcileDeps, row: Row, { schedule }: Settlement): Promise<void> {
   const at = schedule.kind === "due" ? schedule.at : deps.clock();
   await sendDue(deps.queue, [{ key: row.key, group: row.declared.group, lane: "now", at }], deps.clock());
+}
+
+/** A declaration that was made anew under the same name may wait for the Secret of the old one to go. */
+async function wakeSuccessor(deps: ReconcileDeps, key: SyncKey): Promise<void> {
+  const due = await deps.leases.nudge(declarationKey(key), { now: deps.clock(), look: false });
+  if (due) await sendDue(deps.queue, [due], deps.clock());
 }
 
 async function removeAll(
@@ -39,6 +46,7 @@ async function removeAll(
   signal: AbortSignal,
 ): Promise<Settlement> {
   try {
+    if (await isDeclared(deps, row, signal)) return done(row, deps.clock());
     await removeOwned(deps, row, settings, signal);
     await releaseFinalizer(deps, row, signal);
     deps.log.info("declaration-cleaned-up", { key: row.key, secrets: row.state.owned.map((owned) => owned.name) });
@@ -47,6 +55,16 @@ async function removeAll(
     if (!MEANS_GONE.has(error.code)) return failed(deps, row, error);
   }
   return done(row, deps.clock());
+}
+
+/**
+ * Nothing is removed before the cluster said by name that the declaration is gone, or being deleted. That the kind is
+ * not served, or may not be read, says no such thing, and is thrown (lease-table 18).
+ */
+async function isDeclared(deps: ReconcileDeps, row: Row, signal: AbortSignal): Promise<boolean> {
+  if (row.state.owned.length === 0) return false;
+  const found = await deps.resources.get(resourceOf(row), callSignal(signal));
+  return found !== undefined && found.uid === row.declared.uid && !found.deleting;
 }
 
 /** The namespace took everything along, or is about to. */
