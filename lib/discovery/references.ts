@@ -48,7 +48,10 @@ export async function dropReference(
   return (await deps.leases.removeReference(key)) ? key : undefined;
 }
 
-/** Every sync that names one of these references is asked to work now, also those that named it while it was missing. */
+/**
+ * Every sync that names one of these references is asked to work now, also those that named it while it was missing. What
+ * a sync refers to is known once it was settled: one whose first run is under way may have looked too early.
+ */
 export async function nudgeDependents(
   deps: DiscoveryDeps,
   cluster: string,
@@ -58,7 +61,8 @@ export async function nudgeDependents(
   const keys = new Set(changed);
   const dues: Due[] = [];
   for (const summary of await deps.leases.byCluster(cluster)) {
-    if (!summary.refs.some((ref) => keys.has(ref))) continue;
+    const isFirstRun = summary.leaseUntil !== undefined && summary.syncedAt === undefined && summary.attempts === 0;
+    if (!isFirstRun && !summary.refs.some((ref) => keys.has(ref))) continue;
     const due = await deps.leases.nudge(summary.key, { now: deps.clock(), look: false });
     if (due) dues.push(due);
   }

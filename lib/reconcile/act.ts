@@ -70,7 +70,9 @@ async function write(ends: Ends, work: Work, decision: Decision, signal: AbortSi
     case "apply": {
       const { uid, resourceVersion, because } = decision;
       const written = await apply(ends, work, { kind: "as-seen", uid, resourceVersion }, signal);
-      return applied(ends, work, because, written, signal);
+      // An apply that changed nothing is no news.
+      const wrote = written.resourceVersion === resourceVersion ? undefined : because;
+      return applied(ends, work, wrote, written, signal);
     }
     case "take-over":
       return takeOver(ends, work, decision.resourceVersion, signal);
@@ -114,7 +116,7 @@ function apply(
 async function applied(
   ends: Ends,
   work: Work,
-  because: string,
+  because: string | undefined,
   written: WrittenSecret,
   signal: AbortSignal,
 ): Promise<Work> {

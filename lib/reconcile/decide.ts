@@ -156,11 +156,12 @@ export function isOwnedBy(secret: Pick<SeenSecret, "ownerReferences">, owner: Ow
   return plain && same("apiVersion") && same("kind") && same("name") && same("uid");
 }
 
-/** The refusal rules of reference 3.2. */
+/** The refusal rules of reference 3.2. Labels that someone took off a Secret that we wrote are put back, as all else is. */
 function secretIsNotOurs(seen: Seen): Decision | undefined {
   const secret = looked(seen);
   if (!secret || !seen.destination.create) return undefined;
-  const missing = missingOwnerLabels(secret);
+  const isWrittenByUs = recorded(seen)?.uid === secret.uid;
+  const missing = isWrittenByUs ? [] : missingOwnerLabels(secret);
   if (missing.length > 0 && seen.destination.overwrite) return undefined;
   const problems = [
     ...(missing.length > 0 ? [`it lacks the labels ${missing.join(", ")}`] : []),
