@@ -10,7 +10,8 @@ import { obtainServers, prepare, startWorld, type World } from "./world.ts";
 
 const NOTE = `
 Measured from the request to the moment when the cluster shows the result. A sync is started at most once in 2 s: a Secret
-that was changed by hand right after a refresh waits for that.
+that was changed by hand right after a refresh waits for that. The Secret of a deleted declaration goes at once, by its owner
+reference; keyferry removes what is left a little later, and forgets the sync.
 `;
 
 const CLEAN_UP_MS = 15_000;
@@ -81,7 +82,7 @@ async function tell(steps: Show, world: World, keyferry: Keyferry): Promise<void
     const status = await steps.step(
       "Ask for the status",
       () => statusWithout(world, story.declared()),
-      () => "every sync in step, the deleted ones gone",
+      () => "every sync in step, the deleted ones forgotten",
     );
     process.stdout.write(`\n$ keyferry status --fleet fleet.yaml\n${status}\n${delayTable(delays)}${NOTE}\n`);
   } catch (error) {

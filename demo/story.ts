@@ -71,7 +71,7 @@ export async function storyOf(world: World): Promise<Story> {
     async remove() {
       const last = syncs.slice(-1);
       for (const { metadata } of last) gone.add(metadata.name);
-      return everywhere(world, last, "declaration deleted, and cleaned up", async ({ cluster, sync }) => {
+      return everywhere(world, last, "declaration deleted, Secret gone", async ({ cluster, sync }) => {
         const since = performance.now();
         await cluster.delete(sync);
         return { since, isMet: (secret) => secret === undefined };
