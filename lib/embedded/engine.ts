@@ -1,4 +1,5 @@
 import { setTimeout as sleepFor } from "node:timers/promises";
+import { circuitOfCluster } from "../circuits.ts";
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { look } from "../discovery/look.ts";
 import { releaseDeparted } from "../discovery/starting-point.ts";
@@ -6,6 +7,8 @@ import { SyncError } from "../errors.ts";
 import type { ReconcileDeps } from "../reconcile/deps.ts";
 import type { ClusterSettings, Log, WorkMessage } from "../reconcile/ports.ts";
 import { type Reconciler, reconciler } from "../reconcile/reconcile.ts";
+import { duePages } from "../schedule/due-pages.ts";
+import { sendDue } from "../schedule/messages.ts";
 import { tick } from "../schedule/tick.ts";
 import { type InProcessQueue, inProcessQueue } from "./queue.ts";
 
@@ -34,7 +37,8 @@ const WATCH_SECONDS = 60;
 const REWIND_MS = 2 * MINUTE_MS;
 /** A clock that ticks each second need not hand out two minutes ahead. */
 const HORIZON_MS = 2 * SECOND_MS;
-const CONCURRENCY = { now: 12, refresh: 6 } as const;
+/** Batches at once. They mostly wait: each Vault and each cluster takes a few requests at a time, and a silent one must not take all. */
+const CONCURRENCY = { now: 32, refresh: 16 } as const;
 /** What is under way when we stop has so long to end. */
 const GRACE_MS = 20 * SECOND_MS;
 
@@ -62,7 +66,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
     async run(stop) {
       await prepare(options, deps);
       const ticking = every(options.tickMs ?? TICK_MS, deps, stop, () => beat(deps, queue, reconcile, stop));
-      const looking = options.clusters.map((settings) => follow(deps, settings, lookAt, stop));
+      const looking = options.clusters.map((settings) => follow(deps, reconcile, settings, lookAt, stop));
       await Promise.all([ticking, ...looking]);
       await stopWork();
     },
@@ -99,6 +103,9 @@ async function prepare(options: EngineOptions, deps: ReconcileDeps): Promise<voi
   await releaseDeparted(deps, new Set(options.clusters.map((settings) => settings.name)));
   const handedUntil = await deps.leases.handedUntil();
   if (handedUntil !== undefined) await deps.leases.moveCursor(handedUntil, handedUntil - REWIND_MS);
+  // What was handed out and not done when the last process ended was lost with its queue, however old it was.
+  const now = deps.clock();
+  for await (const page of duePages(deps.leases, { after: 0, until: now, now })) await sendDue(deps.queue, page, now);
 }
 
 interface Looked {
@@ -136,14 +143,33 @@ function lookerOf(options: EngineOptions, deps: ReconcileDeps, reconcile: Reconc
 
 async function follow(
   deps: ReconcileDeps,
+  reconcile: Reconciler,
   settings: ClusterSettings,
   lookAt: Looker,
   stop: AbortSignal,
 ): Promise<void> {
   for (let isFirst = true; !stop.aborted; isFirst = false) {
     const { againAt } = await lookAt(settings, WATCH_SECONDS, isFirst, stop);
-    await sleep(againAt - deps.clock(), stop);
+    await untilNextLook(deps, reconcile, settings, againAt, stop);
   }
+}
+
+/** The next look at a cluster that was out of reach comes as soon as a probe finds it again. */
+async function untilNextLook(
+  deps: ReconcileDeps,
+  { circuits }: Reconciler,
+  { name }: ClusterSettings,
+  againAt: EpochMs,
+  stop: AbortSignal,
+): Promise<void> {
+  const isOpen = async (): Promise<boolean> => {
+    // A look that meets the same trouble with the lease table says so.
+    const open = await circuits.openAmong([circuitOfCluster(name)]).catch(() => undefined);
+    return open !== undefined;
+  };
+  if (await isOpen()) {
+    while (!stop.aborted && deps.clock() < againAt && (await isOpen())) await sleep(TICK_MS, stop);
+  } else await sleep(againAt - deps.clock(), stop);
 }
 
 /** What happens each second: due keys are handed out, and ends that are out of reach are probed. */

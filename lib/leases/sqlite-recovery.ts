@@ -10,11 +10,19 @@ export interface Recovery {
 }
 
 export function recovery(connection: Connection): Recovery {
+  const busy = connection.write(`
+    UPDATE sync SET due_at = :now WHERE due_at > :now AND EXISTS (
+      SELECT 1 FROM body WHERE body.id = sync.body AND json_extract(body.state, '$.busyUntil') > :now)`);
+  const idle = connection.part(`
+    UPDATE body SET state = json_remove(state, '$.busyUntil') WHERE json_extract(state, '$.busyUntil') > :now`);
   const syncs = connection.write("UPDATE sync SET lease_until = NULL, due_at = :now WHERE lease_until > :now");
   const clusters = connection.write("UPDATE cluster SET lease_until = NULL, due_at = :now WHERE lease_until > :now");
   return {
     expireLeases: (now) =>
       connection.change("expireLeases", () => {
+        // Clean-ups need not wait for the last lease of their declaration either.
+        busy({ now });
+        idle({ now });
         syncs({ now });
         clusters({ now });
       }),
