@@ -1,12 +1,14 @@
 /** At most `limit` at once, first come first served: waiting here costs nothing of a request's own time-out. */
 export interface Slots {
   run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>;
+  /** Whoever waits now fails with this; who comes later waits as usual. */
+  refuse(error: Error): void;
   readonly busy: number;
 }
 
 export function slots(limit: number): Slots {
   let busy = 0;
-  const waiting = new Set<() => void>();
+  const waiting = new Map<() => void, (error: Error) => void>();
   const turn = (signal: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
       const start = () => {
@@ -18,10 +20,13 @@ export function slots(limit: number): Slots {
         reject(signal.reason);
       };
       signal.addEventListener("abort", leave, { once: true });
-      waiting.add(start);
+      waiting.set(start, (error) => {
+        signal.removeEventListener("abort", leave);
+        reject(error);
+      });
     });
   const release = () => {
-    const [next] = waiting;
+    const [next] = waiting.keys();
     if (next === undefined) busy -= 1;
     else {
       // The slot is handed over, so that nobody who comes later gets ahead.
@@ -39,6 +44,11 @@ export function slots(limit: number): Slots {
       } finally {
         release();
       }
+    },
+    refuse(error) {
+      const refusals = [...waiting.values()];
+      waiting.clear();
+      for (const refuse of refusals) refuse(error);
     },
     get busy() {
       return busy;

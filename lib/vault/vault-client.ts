@@ -60,13 +60,20 @@ export function vaultClient(options: { readonly clock: Clock; readonly maxConnec
   return {
     async ask(target, question, signal) {
       const asked = askedOf(target, question);
+      const queue = queueOf(asked.circuit);
       const work = async () => {
         const connection = connectionOf(target, asked);
         connection.usedAt = clock();
-        return exchange(connection, target, question, asked, signal);
+        try {
+          return await exchange(connection, target, question, asked, signal);
+        } catch (error) {
+          // What waits for this slot would wait in vain, one time-out after the other.
+          if (error instanceof SyncError && error.code === "VAULT_UNAVAILABLE") queue.refuse(error);
+          throw error;
+        }
       };
       try {
-        return await queueOf(asked.circuit).run(work, signal);
+        return await queue.run(work, signal);
       } catch (error) {
         if (error instanceof SyncError || !signal.aborted) throw error;
         throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: no time left`);

@@ -32,6 +32,19 @@ describe("slots", () => {
     assert.equal(await queue.run(async () => 1, forever), 1);
   });
 
+  it("refuse everyone who waits, and nobody who comes later", async () => {
+    const queue = slots(1);
+    const first = Promise.withResolvers<void>();
+    const running = queue.run(() => first.promise, forever);
+    const waiting = [1, 2].map(() => assert.rejects(queue.run(async () => assert.fail("refused"), forever), /down/));
+    queue.refuse(new Error("down"));
+    await Promise.all(waiting);
+    const later = queue.run(async () => "later", forever);
+    first.resolve();
+    await running;
+    assert.equal(await later, "later");
+  });
+
   it("are not taken by whoever stopped waiting", async () => {
     const queue = slots(1);
     const first = Promise.withResolvers<void>();
