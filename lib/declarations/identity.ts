@@ -9,8 +9,12 @@ import { loginMethod } from "./login-method.ts";
 import { type Found, invalidReference, type LookUp } from "./look-up.ts";
 import { unsupportedInAuth, unsupportedInConnection } from "./unsupported.ts";
 
-/** What VSO's own client waits for one request when a VaultConnection does not say (reference 2.2). */
-const DEFAULT_TIMEOUT_MS = 60 * SECOND_MS;
+/**
+ * For one request, when a VaultConnection does not say, and at most. VSO's client waits for 60 s (reference 2.2); in that
+ * time a Vault that accepts connections and answers nothing would hold up the syncs of others.
+ */
+const DEFAULT_TIMEOUT_MS = 8 * SECOND_MS;
+const MAX_TIMEOUT_MS = 60 * SECOND_MS;
 
 /** A mount, path or Vault namespace without the slash that may stand at either end. */
 export function trimSlashes(text: string): string {
@@ -64,7 +68,7 @@ function targetOf(connection: Found<"VaultConnection">, at: ObjectRef, cluster: 
         }
       : {}),
     skipTlsVerify: spec.skipTLSVerify,
-    timeoutMs: parseDuration(spec.timeout ?? "0s") || DEFAULT_TIMEOUT_MS,
+    timeoutMs: Math.min(parseDuration(spec.timeout ?? "0s") || DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS),
   };
 }
 

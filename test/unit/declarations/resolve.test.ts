@@ -84,7 +84,7 @@ describe("resolving a VaultStaticSecret", () => {
     assert.deepEqual(value, {
       identity: {
         id: value.identity.id,
-        target: { address: "https://vault.example:8200", headers: {}, skipTlsVerify: false, timeoutMs: 60_000 },
+        target: { address: "https://vault.example:8200", headers: {}, skipTlsVerify: false, timeoutMs: 8_000 },
         mount: "kubernetes",
         headers: {},
         method: {
