@@ -27,7 +27,9 @@ function iso(at: EpochMs): string {
 }
 
 function waitsFor(row: RowSummary, cluster: string, circuits: readonly Circuit[]): Circuit | undefined {
-  return circuits.find(({ id }) => id === row.vault || id === circuitOfCluster(cluster));
+  // A clean-up asks nothing of Vault.
+  const vault = isCleanupKey(row.key) ? undefined : row.vault;
+  return circuits.find(({ id }) => id === vault || id === circuitOfCluster(cluster));
 }
 
 function stateOf(row: RowSummary, open: Circuit | undefined, now: EpochMs): SyncView["state"] {

@@ -62,7 +62,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, lane: Lane, batch: Ba
   const settings = deps.fleet(cluster);
   const how = standing(row, lane, deps.clock());
   if (how === "leave" || !settings) return;
-  if (await batch.circuits.openAmong([circuitOfCluster(cluster), row.state.vault])) {
+  if (await batch.circuits.openAmong([circuitOfCluster(cluster)])) {
     // An outage is written once, and not here: who closes the circuit wakes this row (lease-table 16).
     deps.metrics.count("keyferry_syncs_waiting_total", { cluster });
     return;

@@ -32,6 +32,7 @@ interface Run {
 export async function syncOne(deps: ReconcileDeps, row: Row, turn: Turn, batch: Batch): Promise<void> {
   const run = await prepare(row, turn, batch);
   const startedAt = deps.clock();
+  if (await mustWait(run, batch)) return wait(deps, run);
   if (turn.isDue && !(await take(deps, run))) return;
   try {
     const converged = await attempt(deps, run, batch);
@@ -57,7 +58,6 @@ async function prepare(row: Row, turn: Turn, batch: Batch): Promise<Run> {
 async function attempt(deps: ReconcileDeps, run: Run, batch: Batch): Promise<Converged> {
   if (run.resolved instanceof SyncError) throw run.resolved;
   const { resolved } = run;
-  if (await batch.circuits.openAmong([resolved.circuit])) throw new Waiting();
   return converge(
     deps,
     {
@@ -72,8 +72,10 @@ async function attempt(deps: ReconcileDeps, run: Run, batch: Batch): Promise<Con
   );
 }
 
-/** The Vault's circuit is open, which was not known before the references were resolved. */
-class Waiting extends Error {}
+/** Asked of the Vault that the declaration names now: a corrected address must not wait for the wrong one. */
+async function mustWait({ resolved }: Run, batch: Batch): Promise<boolean> {
+  return !(resolved instanceof SyncError) && (await batch.circuits.openAmong([resolved.circuit])) !== undefined;
+}
 
 /** Takes the lease with the destination's name in it; false when another worker was faster, or the declaration changed. */
 async function take(deps: ReconcileDeps, run: Run): Promise<boolean> {
@@ -189,7 +191,7 @@ const HANDED_OUT_AHEAD_MS = 120 * SECOND_MS;
 
 /** The one way out for failure: it becomes a time in the row, a status on the resource, and for outages a circuit. */
 async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch: Batch): Promise<void> {
-  if (thrown instanceof Waiting || thrown instanceof OlderAnswer) return wait(deps, run, thrown instanceof OlderAnswer);
+  if (thrown instanceof OlderAnswer) return readAgain(deps, run);
   if (!(thrown instanceof SyncError)) throw thrown;
   const error = thrown;
   deps.metrics.count("keyferry_sync_errors_total", { cluster: run.turn.settings.name, code: error.code });
@@ -210,20 +212,34 @@ async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch: Batch
     ...run.row.state,
     refs: run.refs,
     owned: ownedAfter(run),
-    ...(run.resolved instanceof SyncError ? {} : { source: run.resolved.source, vault: run.resolved.circuit }),
+    ...placeOf(run),
     ...(told.announced === undefined ? {} : { seen: { ...told.announced.seen, hash } }),
   };
   await settle(deps, run, lease, settleFailed(state, error, await timingOf(deps)));
 }
 
-/** Nothing failed and nothing is known yet: the row stays as it is and is due again. */
-async function wait(deps: ReconcileDeps, run: Run, isOlder: boolean): Promise<void> {
+/** What the row says of where it reads, once that is known. */
+function placeOf({ resolved }: Run): Pick<RowState, "source" | "vault"> {
+  return resolved instanceof SyncError ? {} : { source: resolved.source, vault: resolved.circuit };
+}
+
+/** An outage is written once, and not here, but for the row's part in it; who closes the circuit wakes it (lease-table 16). */
+async function wait(deps: ReconcileDeps, run: Run): Promise<void> {
+  deps.metrics.count("keyferry_syncs_waiting_total", { cluster: run.turn.settings.name });
+  const isKnown = run.row.state.vault === placeOf(run).vault;
+  if (isKnown || !run.turn.isDue || !(await take(deps, run)) || !run.lease) return;
   const now = deps.clock();
-  if (isOlder && !run.lease && !(await take(deps, run))) return;
+  const state = { ...run.row.state, refs: run.refs, ...placeOf(run) };
+  await deps.leases.settle(run.lease, { state, schedule: { kind: "due", at: now }, now });
+}
+
+/** Vault's answer is older than what was written: it is read again soon, under the row's own time (lease-table 9). */
+async function readAgain(deps: ReconcileDeps, run: Run): Promise<void> {
+  const now = deps.clock();
+  if (!run.lease && !(await take(deps, run))) return;
   if (!run.lease) return;
-  const state = isOlder ? { ...run.row.state, olderSince: run.row.state.olderSince ?? now } : run.row.state;
-  const at = isOlder ? now + OLDER_AGAIN_MS : now;
-  await deps.leases.settle(run.lease, { state: { ...state, refs: run.refs }, schedule: { kind: "due", at }, now });
-  if (isOlder)
-    await sendDue(deps.queue, [{ key: run.row.key, group: run.row.declared.group, lane: "now", at }], deps.clock());
+  const at = now + OLDER_AGAIN_MS;
+  const state = { ...run.row.state, olderSince: run.row.state.olderSince ?? now, refs: run.refs };
+  await deps.leases.settle(run.lease, { state, schedule: { kind: "due", at }, now });
+  await sendDue(deps.queue, [{ key: run.row.key, group: run.row.declared.group, lane: "now", at }], deps.clock());
 }
