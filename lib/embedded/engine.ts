@@ -65,9 +65,11 @@ export function embeddedEngine(options: EngineOptions): Engine {
     isReady: () => ready.size >= options.clusters.length,
     async run(stop) {
       await prepare(options, deps);
-      const ticking = every(options.tickMs ?? TICK_MS, deps, stop, () => beat(deps, queue, reconcile, stop));
+      const tickMs = options.tickMs ?? TICK_MS;
+      const ticking = every(tickMs, deps, stop, async () => void (await tick(tickDeps(deps, queue), stop)));
+      const probing = probe(tickMs, deps, reconcile, stop);
       const looking = options.clusters.map((settings) => follow(deps, reconcile, settings, lookAt, stop));
-      await Promise.all([ticking, ...looking]);
+      await Promise.all([ticking, probing, ...looking]);
       await stopWork();
     },
     async once(stop) {
@@ -172,15 +174,17 @@ async function untilNextLook(
   } else await sleep(againAt - deps.clock(), stop);
 }
 
-/** What happens each second: due keys are handed out, and ends that are out of reach are probed. */
-async function beat(
-  deps: ReconcileDeps,
-  queue: InProcessQueue,
-  reconcile: Reconciler,
-  stop: AbortSignal,
-): Promise<void> {
-  await tick(tickDeps(deps, queue), stop);
-  await reconcile.circuits.probeDue(stop);
+/** Ends that are out of reach are probed beside the ticks and beside each other: a silent one keeps nobody waiting. */
+async function probe(ms: number, deps: ReconcileDeps, { circuits }: Reconciler, stop: AbortSignal): Promise<void> {
+  const underWay = new Set<Promise<void>>();
+  await every(ms, deps, stop, async () => {
+    const probing = circuits
+      .probeDue(stop)
+      .catch((error: unknown) => deps.log.error("probe-crashed", described(error)))
+      .finally(() => underWay.delete(probing));
+    underWay.add(probing);
+  });
+  await Promise.all(underWay);
 }
 
 function tickDeps(deps: ReconcileDeps, queue: InProcessQueue): Parameters<typeof tick>[0] {

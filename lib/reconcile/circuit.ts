@@ -128,9 +128,11 @@ async function keepOpen(deps: Deps, claimed: Circuit, error: SyncError): Promise
   const isOutage = DISPOSITIONS[error.code] === "retry";
   const attempts = claimed.attempts;
   const pause = backOff({ disposition: isOutage ? "retry" : "recheck", attempts }, deps.random) ?? MAX_PROBE_PAUSE_MS;
+  // That no time was left says nothing new of the end.
+  const { code, message } = error.code === "DEADLINE_EXCEEDED" ? claimed : error;
   await deps.leases.keepOpen(claimed, {
-    code: error.code,
-    message: error.message,
+    code,
+    message,
     attempts: attempts + 1,
     probeAt: deps.clock() + Math.max(FIRST_PROBE_MS, Math.min(pause, MAX_PROBE_PAUSE_MS)),
   });
