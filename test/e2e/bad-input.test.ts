@@ -82,9 +82,9 @@ describe("bad input: each declaration gets its coded error, and others go on", (
   malformed.forEach(([what, spec], index) => {
     it(`refuses ${what}`, async () => {
       const name = `malformed-${index}`;
-      const isWhole = typeof spec !== "object" || Array.isArray(spec) || "destination" in spec;
+      const isWhole = typeof spec !== "object" || spec === null || Array.isArray(spec) || "destination" in spec;
       const whole = { mount: "kv", path: "good", type: "kv-v2", destination: { name, create: true } };
-      await declareAs("VaultStaticSecret", name, isWhole ? spec : { ...whole, ...(spec as object) });
+      await declareAs("VaultStaticSecret", name, isWhole ? spec : { ...whole, ...spec });
       await place.failed(name, "SPEC_INVALID");
       assert.equal(await place.secret(name), undefined);
     });

@@ -1,20 +1,19 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** A server at which a VaultConnection may point by mistake, or a Vault that is out of its mind. Every login succeeds. */
+/** A server at which a VaultConnection points by mistake, or a Vault that is out of its mind. Every login succeeds. */
 export interface BrokenVault extends AsyncDisposable {
   readonly address: string;
   /** Reads that arrived. */
   readonly reads: number;
 }
 
-export async function brokenVault(answerRead: (response: ServerResponse) => void): Promise<BrokenVault> {
+export async function brokenVault(answer: (response: ServerResponse) => void): Promise<BrokenVault> {
   let reads = 0;
   const server = createServer((request, response) => {
     if (request.url?.endsWith("/login")) return void json(response, login());
-    if (request.url?.includes("seal-status")) return void json(response, { sealed: false, initialized: true });
-    reads++;
-    answerRead(response);
+    if (!request.url?.includes("seal-status")) reads++;
+    answer(response);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
