@@ -4,8 +4,10 @@ export type { IdentityOptions, ServiceAccountOptions } from "./cluster/identity.
 export { type KubeClient, type KubeObject, type ObjectRef, waitFor } from "./cluster/kube-client.ts";
 export type { RequestCount, RequestCounts } from "./cluster/metrics.ts";
 export { type HttpAnswer, type HttpClient, httpClient } from "./http.ts";
+export { type AwsClientConfig, type Ministack, type MinistackOptions, startMinistack } from "./ministack.ts";
 export type { ServerName } from "./obtain/inventory.ts";
 export { type ObtainOptions, obtain } from "./obtain/obtain.ts";
+export { obtainVenv, type PythonTool } from "./obtain/venv.ts";
 export { httpProbe } from "./process/http-probe.ts";
 export { type ReservedPort, reservePort, reservePorts } from "./process/ports.ts";
 export { type Probe, type Server, type ServerSpec, startServer } from "./process/server.ts";

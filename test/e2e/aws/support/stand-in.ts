@@ -1,0 +1,92 @@
+/** A stack of all that keyferry's own is made of, with functions that only say what they were given. */
+
+const ROLE = {
+  Type: "AWS::IAM::Role",
+  Properties: {
+    AssumeRolePolicyDocument: {
+      Version: "2012-10-17",
+      Statement: [{ Effect: "Allow", Principal: { Service: "lambda.amazonaws.com" }, Action: "sts:AssumeRole" }],
+    },
+  },
+};
+
+/** Fails the messages whose body says so, ends its process at "die", and runs out of time at "hang". */
+const WORKER = `
+const calls = { times: 0 };
+exports.handler = async (event, context) => {
+  calls.times++;
+  const records = event.Records ?? [];
+  console.log(JSON.stringify({ got: records.map((r) => [r.body, r.attributes.ApproximateReceiveCount]), times: calls.times,
+    remaining: context.getRemainingTimeInMillis(), node: process.version, pid: process.pid, schedule: event["detail-type"] }));
+  if (records.some((r) => r.body === "die") ) process.exit(1);
+  if (records.some((r) => r.body === "hang")) await new Promise((done) => setTimeout(done, 60_000));
+  const failed = records.filter((r) => r.body === "fail");
+  return { batchItemFailures: failed.map((r) => ({ itemIdentifier: r.messageId })), pid: process.pid, times: calls.times };
+};`;
+
+function worker(): object {
+  return {
+    Type: "AWS::Lambda::Function",
+    Properties: {
+      Runtime: "nodejs24.x",
+      Architectures: ["arm64"],
+      Handler: "index.handler",
+      Timeout: 2,
+      Role: { "Fn::GetAtt": ["Role", "Arn"] },
+      Code: { ZipFile: WORKER },
+    },
+  };
+}
+
+export const STAND_IN = {
+  Resources: {
+    Role: ROLE,
+    Key: { Type: "AWS::KMS::Key", Properties: { KeyPolicy: { Version: "2012-10-17", Statement: [] } } },
+    Bucket: { Type: "AWS::S3::Bucket" },
+    Dead: { Type: "AWS::SQS::Queue" },
+    Queue: {
+      Type: "AWS::SQS::Queue",
+      Properties: {
+        VisibilityTimeout: 3,
+        RedrivePolicy: { deadLetterTargetArn: { "Fn::GetAtt": ["Dead", "Arn"] }, maxReceiveCount: 2 },
+      },
+    },
+    Table: {
+      Type: "AWS::DynamoDB::Table",
+      Properties: {
+        BillingMode: "PAY_PER_REQUEST",
+        AttributeDefinitions: [{ AttributeName: "pk", AttributeType: "S" }],
+        KeySchema: [{ AttributeName: "pk", KeyType: "HASH" }],
+      },
+    },
+    Worker: worker(),
+    Scheduled: worker(),
+    Mapping: {
+      Type: "AWS::Lambda::EventSourceMapping",
+      Properties: {
+        EventSourceArn: { "Fn::GetAtt": ["Queue", "Arn"] },
+        FunctionName: { Ref: "Worker" },
+        BatchSize: 10,
+        FunctionResponseTypes: ["ReportBatchItemFailures"],
+        ScalingConfig: { MaximumConcurrency: 2 },
+      },
+    },
+    Rule: {
+      Type: "AWS::Events::Rule",
+      Properties: {
+        ScheduleExpression: "rate(1 minute)",
+        Targets: [{ Id: "scheduled", Arn: { "Fn::GetAtt": ["Scheduled", "Arn"] } }],
+      },
+    },
+  },
+  Outputs: {
+    Queue: { Value: { Ref: "Queue" } },
+    Dead: { Value: { Ref: "Dead" } },
+    Table: { Value: { Ref: "Table" } },
+    Bucket: { Value: { Ref: "Bucket" } },
+    Key: { Value: { Ref: "Key" } },
+    Worker: { Value: { Ref: "Worker" } },
+    Scheduled: { Value: { Ref: "Scheduled" } },
+    Installation: { Value: { "Fn::Select": [2, { "Fn::Split": ["/", { Ref: "AWS::StackId" }] }] } },
+  },
+};
