@@ -58,7 +58,7 @@ describe("the local AWS", { concurrency: true, timeout: 120_000 }, () => {
   });
 
   // One after the other: a message must not share its delivery with one that ends the function.
-  describe("a queue", () => {
+  describe("a queue", { concurrency: 1 }, () => {
     it("delivers a message after its delay, and not before", async () => {
       const sentAt = Date.now();
       await send("later", 3);
