@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { circuitOfCluster } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
-import { type Circuits, mustBeOurs } from "../reconcile/circuit.ts";
+import { type CircuitOpener, mustBeOurs } from "../reconcile/circuit.ts";
 import { callSignal } from "../reconcile/deps.ts";
 import type { ClusterRow, ClusterSettings, ClusterState, Cursor, RowError } from "../reconcile/ports.ts";
 import { backOff } from "../schedule/back-off.ts";
@@ -45,7 +45,7 @@ export type LookOutcome =
 /** Changes of one cluster since the last look: declarations become rows, what is gone becomes clean-ups, drift becomes nudges. */
 export async function look(
   deps: DiscoveryDeps,
-  circuits: Circuits,
+  circuits: CircuitOpener,
   settings: ClusterSettings,
   options: LookOptions,
   signal: AbortSignal,
@@ -86,7 +86,7 @@ function pauseAfter({ error, attempts, cursors }: ClusterState, random: Discover
 /** The one way out for a look that failed: the error goes on the cluster's row, an outage on its circuit. */
 async function failed(
   deps: DiscoveryDeps,
-  circuits: Circuits,
+  circuits: CircuitOpener,
   row: ClusterRow,
   state: ClusterState,
   error: SyncError,

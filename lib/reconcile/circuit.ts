@@ -21,11 +21,16 @@ const SPREAD_MS = 5 * MINUTE_MS;
 const SPREAD_PER_SYNC_MS = 10;
 const MAX_WAITING = 100_000;
 
-export interface Circuits {
+export interface CircuitOpener {
+  /** Writes an outage once, however many syncs meet it, and asks for its first probe. */
+  open(error: SyncError, target?: VaultTarget): Promise<void>;
+}
+
+export interface Circuits extends CircuitOpener {
   /** The open circuit among these ends, if there is one. */
   openAmong(ids: readonly (string | undefined)[]): Promise<Circuit | undefined>;
-  /** Writes an outage once, however many syncs meet it. */
-  open(error: SyncError, target?: VaultTarget): Promise<void>;
+  /** The probe that a message asks for; harmless when it comes twice, late, or after the circuit was closed. */
+  probe(id: string, signal: AbortSignal): Promise<void>;
   /** One probe for each circuit whose time has come; closing one wakes its syncs. */
   probeDue(signal: AbortSignal): Promise<void>;
 }
@@ -47,11 +52,38 @@ export function circuits(deps: Deps, ca: CaCache): Circuits {
     });
     return known.open;
   };
+  const opener = circuitOpener(deps, () => {
+    known = undefined;
+  });
   return {
     async openAmong(ids) {
       const open = await read();
       return open.length === 0 ? undefined : open.find((circuit) => ids.includes(circuit.id));
     },
+    open: opener.open,
+    async probe(id, signal) {
+      const found = (await deps.leases.circuits()).find((circuit) => circuit.id === id);
+      if (!found || found.probeAt > deps.clock()) return;
+      await probe(deps, ca, found, signal);
+      known = undefined;
+    },
+    async probeDue(signal) {
+      const now = deps.clock();
+      const open = await deps.leases.circuits();
+      await Promise.all(
+        open.filter((circuit) => circuit.probeAt <= now).map((circuit) => probe(deps, ca, circuit, signal)),
+      );
+      if (open.length > 0) known = undefined;
+    },
+  };
+}
+
+/** For those who meet outages and never probe. */
+export function circuitOpener(
+  deps: Pick<Deps, "leases" | "queue" | "clock" | "log">,
+  onOpened: () => void = () => undefined,
+): CircuitOpener {
+  return {
     async open(error, target) {
       if (error.circuit === undefined) return;
       const now = deps.clock();
@@ -66,18 +98,22 @@ export function circuits(deps: Deps, ca: CaCache): Circuits {
         ...(target === undefined ? {} : { target }),
       };
       const isNew = await deps.leases.openCircuit(circuit);
-      known = undefined;
-      if (isNew) deps.log.warn("circuit-opened", { circuit: circuit.id, code: error.code, message: error.message });
-    },
-    async probeDue(signal) {
-      const now = deps.clock();
-      const open = await deps.leases.circuits();
-      await Promise.all(
-        open.filter((circuit) => circuit.probeAt <= now).map((circuit) => probe(deps, ca, circuit, signal)),
-      );
-      if (open.length > 0) known = undefined;
+      onOpened();
+      if (!isNew) return;
+      deps.log.warn("circuit-opened", { circuit: circuit.id, code: error.code, message: error.message });
+      await sendProbe(deps, circuit.id, circuit.probeAt);
     },
   };
+}
+
+/** Ticks send what is overdue, so that a message that is lost here costs a minute. */
+async function sendProbe(deps: Pick<Deps, "queue" | "log">, id: string, at: EpochMs): Promise<void> {
+  try {
+    await deps.queue.send([{ keys: [], lane: "now", at, probe: id }]);
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
+    deps.log.warn("probe-not-sent", { circuit: id, code: error.code });
+  }
 }
 
 async function probe(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSignal): Promise<void> {
@@ -130,12 +166,9 @@ async function keepOpen(deps: Deps, claimed: Circuit, error: SyncError): Promise
   const pause = backOff({ disposition: isOutage ? "retry" : "recheck", attempts }, deps.random) ?? MAX_PROBE_PAUSE_MS;
   // That no time was left says nothing new of the end.
   const { code, message } = error.code === "DEADLINE_EXCEEDED" ? claimed : error;
-  await deps.leases.keepOpen(claimed, {
-    code,
-    message,
-    attempts: attempts + 1,
-    probeAt: deps.clock() + Math.max(FIRST_PROBE_MS, Math.min(pause, MAX_PROBE_PAUSE_MS)),
-  });
+  const probeAt = deps.clock() + Math.max(FIRST_PROBE_MS, Math.min(pause, MAX_PROBE_PAUSE_MS));
+  const isKept = await deps.leases.keepOpen(claimed, { code, message, attempts: attempts + 1, probeAt });
+  if (isKept) await sendProbe(deps, claimed.id, probeAt);
 }
 
 /** Syncs with known work stand in the due index; turns of the wheel that were passed over are taken once more. */

@@ -20,6 +20,8 @@ export interface WorkMessage {
   readonly lane: Lane;
   /** When the work is to start. */
   readonly at: EpochMs;
+  /** Instead of keys: the id of the circuit that is to be probed. An engine that looks for due probes itself may drop it. */
+  readonly probe?: string;
 }
 
 export interface WorkQueue {

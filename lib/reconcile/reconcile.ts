@@ -1,10 +1,11 @@
 import { circuitOfCluster } from "../circuits.ts";
+import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { type Circuits, circuits } from "./circuit.ts";
 import { cleanUp } from "./clean-up.ts";
 import type { ReconcileDeps } from "./deps.ts";
-import type { Lane, Row, WorkMessage } from "./ports.ts";
+import type { Row, WorkMessage } from "./ports.ts";
 import { type ReferenceReader, referenceReader } from "./references.ts";
 import { type CaCache, caCache, type SourceReader, sourceReader } from "./source.ts";
 import { syncOne } from "./sync-one.ts";
@@ -36,6 +37,10 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
     ca,
     circuits: open,
     async handle(message, signal) {
+      if (message.probe !== undefined) {
+        await open.probe(message.probe, signal);
+        return { failed: [] };
+      }
       const rows = await deps.leases.read(message.keys, message.lane === "now" ? "strong" : "eventual");
       const batch: Batch = {
         references: referenceReader(deps.leases),
@@ -45,7 +50,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
       };
       const runs = [...rows.values()].map(async (row) => {
         try {
-          await reconcileRow(deps, row, message.lane, batch);
+          await reconcileRow(deps, row, message, batch);
           return undefined;
         } catch (error) {
           return { key: row.key, error };
@@ -57,10 +62,10 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
   };
 }
 
-async function reconcileRow(deps: ReconcileDeps, row: Row, lane: Lane, batch: Batch): Promise<void> {
+async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage, batch: Batch): Promise<void> {
   const { cluster } = partsOf(row.key);
   const settings = deps.fleet(cluster);
-  const how = standing(row, lane, deps.clock());
+  const how = standing(row, message, deps.clock());
   if (how === "leave" || !settings) return;
   if (await batch.circuits.openAmong([circuitOfCluster(cluster)])) {
     // An outage is written once, and not here: who closes the circuit wakes this row (lease-table 16).
@@ -73,11 +78,13 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, lane: Lane, batch: Ba
 }
 
 /** Whether a row is to be worked on at all: messages may come twice, late and out of order (lease-table 14). */
-function standing(row: Row, lane: Lane, now: number): "due" | "turn" | "leave" {
+function standing(row: Row, { lane, at }: WorkMessage, now: EpochMs): "due" | "turn" | "leave" {
   if (row.leaseUntil !== undefined && row.leaseUntil > now) return "leave";
   if (row.dueAt !== undefined && row.dueAt <= now) return "due";
-  // What was due when the message was sent has been done since, unless the message is of the wheel.
-  return lane === "refresh" && row.wheel !== undefined ? "turn" : "leave";
+  // What was due when the message was sent has been done since, unless the message is of the wheel. Of a message that is
+  // older than a period a younger one is on its way (lease-table 13).
+  if (lane !== "refresh" || row.wheel === undefined) return "leave";
+  return now - at > row.wheel.period * SECOND_MS ? "leave" : "turn";
 }
 
 /** Turns what was thrown into a SyncError, or throws it on: a bug is not a failure. */
