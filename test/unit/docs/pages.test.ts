@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, it } from "node:test";
+import { promisify } from "node:util";
+import { DISPOSITIONS } from "../../../lib/errors.ts";
+import { prometheusMetrics } from "../../../lib/metrics.ts";
+import manifest from "../../../package.json" with { type: "json" };
+import { commands, pages, ROOT } from "./pages.ts";
+
+const all = pages();
+const page = (path: string): string => all.find((candidate) => candidate.path === path)?.text ?? "";
+
+const helps = new Map<string, Promise<string>>();
+
+function helpOf(command: string): Promise<string> {
+  const known = helps.get(command);
+  if (known !== undefined) return known;
+  const run = promisify(execFile)(process.execPath, [join(ROOT, "cli/main.ts"), command, "--help"]);
+  const help = run.then(({ stdout }) => stdout);
+  helps.set(command, help);
+  return help;
+}
+
+/** The command of keyferry in a line that people type; undefined when it is another program's. */
+function ofKeyferry(command: string): readonly string[] | undefined {
+  const words = command.split(/\s+/).filter((word) => word !== "");
+  if (words[0] === "keyferry") return words.slice(1);
+  return words[0] === "node" && words[1] === "bin/keyferry.js" ? words.slice(2) : undefined;
+}
+
+describe("documentation", () => {
+  it("links to what is there", () => {
+    for (const { path, text } of all) {
+      for (const [, target = ""] of text.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)) {
+        assert.ok(existsSync(join(ROOT, dirname(path), target)), `${path} links to ${target}`);
+      }
+    }
+  });
+
+  it("names scripts that package.json has", () => {
+    for (const [path, command] of all.flatMap(({ path, text }) =>
+      scriptsIn(text).map((name) => [path, name] as const),
+    )) {
+      assert.ok(command in manifest.scripts, `${path}: npm run ${command}`);
+    }
+  });
+
+  it("names files that are there in its commands", () => {
+    for (const { path, command } of all.flatMap((one) =>
+      commands(one).map((typed) => ({ path: one.path, command: typed })),
+    )) {
+      for (const [file] of command.matchAll(/\b(?:infra|bin|test|demo)\/[\w./-]+/g)) {
+        assert.ok(existsSync(join(ROOT, file)), `${path}: ${file}`);
+      }
+    }
+  });
+
+  it("types keyferry's commands as --help has them", async () => {
+    const typed = all
+      .flatMap(commands)
+      .map(ofKeyferry)
+      .filter((words) => words !== undefined);
+    assert.ok(typed.length > 4);
+    for (const [command = "", ...words] of typed) {
+      const help = await helpOf(command);
+      for (const flag of words.filter((word) => word.startsWith("-"))) {
+        assert.ok(help.includes(flag), `keyferry ${command} has no ${flag}`);
+      }
+    }
+  });
+
+  it("names every option and variable of the commands", async () => {
+    const text = page("docs/configuration.md");
+    for (const help of [await helpOf("run"), await helpOf("status")]) {
+      for (const [option] of help.matchAll(/--(?!help)[a-z-]+(?=[ ,])/g)) {
+        assert.ok(text.includes(option), `${option} is not described`);
+      }
+      for (const [variable] of help.matchAll(/KEYFERRY_[A-Z_]+/g)) assert.ok(text.includes(variable), variable);
+    }
+  });
+
+  it("tells each error code with what happens next, and no other", () => {
+    const rows = [...page("docs/errors.md").matchAll(/^\| `([A-Z_]+)` \| (\w+) \|/gm)];
+    const told = Object.fromEntries(rows.map(([, code = "", next]) => [code, next]));
+    assert.deepEqual(told, { ...DISPOSITIONS });
+  });
+
+  it("names each metric, and no other", async () => {
+    const names = (await prometheusMetrics().registry.getMetricsAsJSON()).map(({ name }) => name);
+    const exposed = [...readFileSync(join(ROOT, "cli/run.ts"), "utf8").matchAll(/"(keyferry_\w+)"/g)];
+    const told = [...page("docs/configuration.md").matchAll(/^\| `(keyferry_\w+)`/gm)].map(([, name]) => name);
+    assert.deepEqual(told.toSorted(), [...names, ...exposed.map(([, name]) => name)].toSorted());
+  });
+
+  it("names each state of keyferry status", () => {
+    const source = readFileSync(join(ROOT, "cli/status-view.ts"), "utf8");
+    const states = [...(/readonly state: (.*);/.exec(source)?.[1] ?? "").matchAll(/"([a-z-]+)"/g)];
+    assert.ok(states.length > 5);
+    for (const [, state] of states) assert.ok(page("docs/configuration.md").includes(`| \`${state}\` |`), state);
+  });
+
+  it("dates each decision", () => {
+    const decisions = all.filter(({ path }) => path.startsWith("docs/decisions/"));
+    assert.ok(decisions.length > 5);
+    for (const { path, text } of decisions) assert.match(text, /^(# )?\d{4}-\d{2}-\d{2}\b/m, path);
+  });
+
+  it("has its licence in full", () => {
+    const text = readFileSync(join(ROOT, "LICENSE"), "utf8");
+    assert.match(text, /Apache License\s+Version 2\.0/);
+    assert.match(text, /END OF TERMS AND CONDITIONS/);
+  });
+});
+
+function scriptsIn(text: string): readonly string[] {
+  const named = [...text.matchAll(/\bnpm run ([\w:-]+)/g)].map(([, name = ""]) => name);
+  return text.includes("npm test") ? [...named, "test"] : named;
+}
