@@ -1,4 +1,3 @@
-import { SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import { partsOf } from "../keys.ts";
@@ -19,12 +18,6 @@ import type { DiscoveryDeps } from "./deps.ts";
 import { type DriftWatch, isNewer } from "./drift.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
 
-/**
- * A clean-up starts so long after its declaration was seen to go. When someone takes the kind away its objects go first:
- * by then the cluster says that it does not know the kind, and that is no wish to lose the Secrets (lease-table 18).
- */
-const CERTAIN_AFTER_MS = 3 * SECOND_MS;
-
 /** What becomes of the objects of one kind: rows, references or drift. */
 export interface Intake {
   /** A complete list: what is new or changed is written, what is absent is asked for. Only differences are written. */
@@ -44,6 +37,8 @@ export interface IntakeContext {
   /** A person said that what is absent from this cluster really is gone. */
   readonly acceptAbsence: boolean;
   readonly restores: number | undefined;
+  /** A clean-up starts so long after its declaration was seen to go, in ms. */
+  readonly certainAfterMs: number;
 }
 
 /** Declarations of syncs. */
@@ -78,7 +73,7 @@ export function syncIntake(deps: DiscoveryDeps, kind: KindRef, context: IntakeCo
     async deleted(object) {
       if (!isOurs(object.namespace)) return;
       const { key } = declaredOf(settings, kind, object);
-      const due = await deps.leases.bury(key, object.uid, deps.clock() + CERTAIN_AFTER_MS);
+      const due = await deps.leases.bury(key, object.uid, deps.clock() + context.certainAfterMs);
       if (due) await sendDue(deps.queue, [due], deps.clock());
     },
     async notServed() {

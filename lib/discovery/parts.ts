@@ -1,3 +1,4 @@
+import { SECOND_MS } from "../clock.ts";
 import { SECRET } from "../kinds.ts";
 import { namedNamespaces, namespaceMatcher } from "../namespaces.ts";
 import type { ClusterSettings, KindRef, ListOptions } from "../reconcile/ports.ts";
@@ -5,6 +6,12 @@ import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from 
 import type { DriftWatch } from "./drift.ts";
 import { type Intake, type IntakeContext, referenceIntake, secretIntake, syncIntake } from "./intake.ts";
 import type { LookOptions } from "./look.ts";
+
+/**
+ * When someone takes a kind away its objects go first. A little later the cluster says that it does not know the kind, and
+ * that is no wish to lose the Secrets (lease-table 18). A look that does not stay sees what happened before it came.
+ */
+const CERTAIN_AFTER_MS = 3 * SECOND_MS;
 
 /** What is followed of a cluster, each with a cursor of its own. */
 export interface Part {
@@ -28,6 +35,7 @@ export function partsToFollow(
   const isOurs = namespaceMatcher(settings.namespaces);
   const scopes = named ?? [undefined];
   const referenceScopes = named && [...new Set([...named, settings.operatorNamespace])];
+  const certainAfterMs = options.seconds > 0 ? CERTAIN_AFTER_MS : 0;
   const part = (
     kind: KindRef,
     scope: string | undefined,
@@ -38,7 +46,7 @@ export function partsToFollow(
     name: scope === undefined ? kind.kind : `${kind.kind}/${scope}`,
     kind,
     options: { metadataOnly: false, ...more, ...(scope === undefined ? {} : { namespace: scope }) },
-    intake: intake({ settings, isOurs, scope, acceptAbsence: options.acceptAbsence, restores }),
+    intake: intake({ settings, isOurs, scope, acceptAbsence: options.acceptAbsence, restores, certainAfterMs }),
   });
   const references = REFERENCE_KINDS.flatMap((kind) =>
     (referenceScopes ?? [undefined]).map((scope) =>
