@@ -49,8 +49,11 @@ function nodeArgs(command: string, world: World, { dataDir = dataDirOf(world), a
   ];
 }
 
-/** Starts the engine and waits until every cluster was taken in. */
-export async function startEngine(world: World, options: EngineOptions = {}): Promise<RunningEngine> {
+/** A process that was started and may not be ready yet. */
+export type LaunchedEngine = Omit<RunningEngine, "url" | "metrics">;
+
+/** Starts the engine and waits for nothing. */
+export function launchEngine(world: World, options: EngineOptions = {}): LaunchedEngine {
   const args = ["--listen", "127.0.0.1:0", "--log-level", "debug", ...(options.args ?? [])];
   const child = spawn(process.execPath, nodeArgs("run", world, { ...options, args }), {
     stdio: ["ignore", "pipe", "pipe"],
@@ -75,22 +78,28 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
     await exited;
     return child.exitCode;
   };
-  const started = await waitFor("the engine to start", async () => {
-    if (child.exitCode !== null) throw new Error(`keyferry run ended with ${child.exitCode}:\n${output.slice(-4_000)}`);
-    return logs.find((line) => line.event === "engine-started");
-  });
-  const url = String(started.listening);
-  await waitFor("the engine to be ready", async () => (await fetch(`${url}/readyz`)).ok);
   return {
     child,
-    url,
     logs,
     output: () => output,
     stop: () => end("SIGINT"),
     kill: async () => void (await end("SIGKILL")),
-    metrics: async () => (await fetch(`${url}/metrics`)).text(),
     [Symbol.asyncDispose]: async () => void (await end("SIGKILL")),
   };
+}
+
+/** Starts the engine and waits until every cluster was taken in. */
+export async function startEngine(world: World, options: EngineOptions = {}): Promise<RunningEngine> {
+  const launched = launchEngine(world, options);
+  const { child, logs, output } = launched;
+  const started = await waitFor("the engine to start", async () => {
+    if (child.exitCode !== null)
+      throw new Error(`keyferry run ended with ${child.exitCode}:\n${output().slice(-4_000)}`);
+    return logs.find((line) => line.event === "engine-started");
+  });
+  const url = String(started.listening);
+  await waitFor("the engine to be ready", async () => (await fetch(`${url}/readyz`)).ok);
+  return { ...launched, url, metrics: async () => (await fetch(`${url}/metrics`)).text() };
 }
 
 export interface Ran {
