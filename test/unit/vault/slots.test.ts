@@ -36,7 +36,12 @@ describe("slots", () => {
     const queue = slots(1);
     const first = Promise.withResolvers<void>();
     const running = queue.run(() => first.promise, forever);
-    const waiting = [1, 2].map(() => assert.rejects(queue.run(async () => assert.fail("refused"), forever), /down/));
+    const waiting = [1, 2].map(() =>
+      assert.rejects(
+        queue.run(async () => assert.fail("refused"), forever),
+        /down/,
+      ),
+    );
     queue.refuse(new Error("down"));
     await Promise.all(waiting);
     const later = queue.run(async () => "later", forever);
