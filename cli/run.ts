@@ -109,14 +109,20 @@ async function runOnce(engine: Engine, store: LeaseStore, fleet: Fleet, log: Log
   return failed.length + errors.length + open.length > 0 ? 1 : 0;
 }
 
-/** The first Ctrl-C asks for a stop; with the second one the process ends as any other would. */
+/** One wish to stop may come twice at once: service managers signal the whole group, and the launcher passes its signal on. */
+const SAME_WISH_MS = SECOND_MS;
+
+/** The first Ctrl-C asks for a stop; with another one, a second or more later, the process ends as any other would. */
 function stopSignal(log: Log): AbortSignal {
+  const names = ["SIGINT", "SIGTERM"] as const;
   const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
-    process.once(name, () => {
-      log.info("stop-asked", { signal: name });
-      stop.abort();
-    });
-  }
+  const ask = (signal: NodeJS.Signals): void => {
+    if (stop.signal.aborted) return;
+    log.info("stop-asked", { signal });
+    stop.abort();
+    const forget = (): void => names.forEach((name) => void process.off(name, ask));
+    setTimeout(forget, SAME_WISH_MS).unref();
+  };
+  for (const name of names) process.on(name, ask);
   return stop.signal;
 }
