@@ -10,7 +10,9 @@ import manifest from "../../../package.json" with { type: "json" };
 import { commands, pages, ROOT } from "./pages.ts";
 
 const all = pages();
-const page = (path: string): string => all.find((candidate) => candidate.path === path)?.text ?? "";
+/** Its text with single spaces, so that a table may be laid out in any way. */
+const page = (path: string): string =>
+  (all.find((candidate) => candidate.path === path)?.text ?? "").replaceAll(/ +/g, " ");
 
 const helps = new Map<string, Promise<string>>();
 
