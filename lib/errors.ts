@@ -42,6 +42,9 @@ export const DISPOSITIONS = {
   REFERENCE_INVALID: "recheck",
   REFERENCE_NOT_ALLOWED: "recheck",
   OTHER_CONTROLLER: "recheck",
+  STORE_DENIED: "recheck",
+  STORE_MISSING: "recheck",
+  STORE_INVALID: "recheck",
 
   SPEC_INVALID: "park",
   SECRET_REFUSED: "park",

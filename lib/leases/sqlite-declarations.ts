@@ -1,7 +1,8 @@
 import type { EpochMs } from "../clock.ts";
 import { cleanupKey, partsOf, type SyncKey } from "../keys.ts";
-import type { Declared, Due, OwnedSecret, SyncStore } from "../reconcile/ports.ts";
+import type { Declared, Due, SyncStore } from "../reconcile/ports.ts";
 import { EMPTY_STATE } from "../reconcile/ports.ts";
+import { mergeOwned } from "./merge-owned.ts";
 import type { Connection } from "./sqlite-connection.ts";
 import { isHeld, READ_ROW, type SyncRecord, stateOf } from "./sqlite-rows.ts";
 
@@ -102,11 +103,4 @@ function burying(connection: Connection, record: ReadRecord, remove: Remove) {
     body({ body: old.body, state: JSON.stringify(left) });
     return { key: to, group: old.grp, lane: "now", at: now };
   };
-}
-
-/** By name; what is said later of a name completes what was said before. */
-export function mergeOwned(before: readonly OwnedSecret[], later: readonly OwnedSecret[]): readonly OwnedSecret[] {
-  const merged = new Map(before.map((secret) => [secret.name, secret]));
-  for (const secret of later) merged.set(secret.name, { ...merged.get(secret.name), ...secret });
-  return [...merged.values()];
 }

@@ -1,7 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import type { ClaimOptions, Row, Settlement, SettleOutcome, SyncStore } from "../reconcile/ports.ts";
+import { mergeOwned } from "./merge-owned.ts";
 import type { Connection } from "./sqlite-connection.ts";
-import { mergeOwned } from "./sqlite-declarations.ts";
 import { declaredOf, isHeld, READ_ROW, type SyncRecord } from "./sqlite-rows.ts";
 
 /** At most one start of a row by nudges in this time, in ms (lease-table 9). */

@@ -1,0 +1,81 @@
+import type { EpochMs } from "../clock.ts";
+import type { ErrorCode } from "../errors.ts";
+import type { Circuit, CircuitStore, CursorStore, VaultTarget } from "../reconcile/ports.ts";
+import {
+  all,
+  fenceIsStill,
+  handedUntilIsStill,
+  itemExists,
+  itemIsAbsent,
+  probeAtIsStill,
+} from "./dynamodb-conditions.ts";
+import type { Connection } from "./dynamodb-connection.ts";
+import { CIRCUITS, CURSOR, type ItemKey } from "./dynamodb-table.ts";
+
+interface CircuitItem {
+  readonly sk: string;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly since: EpochMs;
+  readonly attempts: number;
+  readonly fence: number;
+  readonly probeAt: EpochMs;
+  /** JSON: VaultTarget. */
+  readonly target?: string;
+}
+
+function circuitAt(id: string): ItemKey {
+  return { pk: CIRCUITS, sk: id };
+}
+
+function circuitOf({ sk: id, code, message, since, attempts, fence, probeAt, target }: CircuitItem): Circuit {
+  const circuit = { id, code, message, since, attempts, fence, probeAt };
+  return target === undefined ? circuit : { ...circuit, target: JSON.parse(target) as VaultTarget };
+}
+
+/** Ends that are out of reach: one partition, which is empty on most days (lease-table 16). */
+export function circuitStore(connection: Connection): CircuitStore {
+  return {
+    circuits: async () => {
+      connection.count("circuits");
+      return (await connection.query<CircuitItem>({ partition: ["pk", CIRCUITS] })).map(circuitOf);
+    },
+    openCircuit: ({ id, target, ...circuit }) => {
+      connection.count("openCircuit");
+      const item = { ...circuitAt(id), ...circuit, target: target && JSON.stringify(target) };
+      return connection.put(item, itemIsAbsent);
+    },
+    claimProbe: async ({ id, fence, probeAt }, { now, until }) => {
+      connection.count("claimProbe");
+      if (probeAt > now) return undefined;
+      const change = { set: { fence: fence + 1, probeAt: until } };
+      const itIsAsItWasRead = all(itemExists, fenceIsStill(fence), probeAtIsStill(probeAt));
+      const claimed = await connection.update<CircuitItem>(circuitAt(id), change, itIsAsItWasRead);
+      return claimed.holds ? circuitOf(claimed.item) : undefined;
+    },
+    keepOpen: async ({ id, fence }, { code, message, attempts, probeAt }) => {
+      connection.count("keepOpen");
+      const set = { code, message, attempts, probeAt };
+      return (await connection.update(circuitAt(id), { set }, all(itemExists, fenceIsStill(fence)))).holds;
+    },
+    closeCircuit: async ({ id, fence }) => {
+      connection.count("closeCircuit");
+      return (await connection.remove(circuitAt(id), all(itemExists, fenceIsStill(fence)))).holds;
+    },
+  };
+}
+
+/** Up to when ticks have handed out (lease-table 13). */
+export function cursorStore(connection: Connection): CursorStore {
+  return {
+    handedUntil: async () => {
+      connection.count("handedUntil");
+      return (await connection.get<{ readonly handedUntil: EpochMs }>(CURSOR, "strong"))?.handedUntil;
+    },
+    moveCursor: (from, to) => {
+      connection.count("moveCursor");
+      const item = { ...CURSOR, handedUntil: to };
+      return connection.put(item, from === undefined ? itemIsAbsent : all(itemExists, handedUntilIsStill(from)));
+    },
+  };
+}

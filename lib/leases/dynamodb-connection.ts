@@ -1,0 +1,61 @@
+import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import type { Random } from "../clock.ts";
+import { dynamoError } from "./dynamodb-errors.ts";
+import { type Reads, reads } from "./dynamodb-reads.ts";
+import { versionGuard } from "./dynamodb-version.ts";
+import { type Writes, writes } from "./dynamodb-writes.ts";
+
+/** All that one request may take, the SDK's own repeats included, in ms. */
+const TIMEOUT_MS = 10_000;
+
+export type Client = Pick<DynamoDBClient, "send">;
+
+/** Sends one request: with its time-out, and its errors by their names. */
+export type Ask = <T>(
+  operation: string,
+  send: (options: { readonly abortSignal: AbortSignal }) => Promise<T>,
+) => Promise<T>;
+
+export interface Asking {
+  readonly client: Client;
+  readonly table: string;
+  readonly ask: Ask;
+  readonly random: Random;
+  /** Counts items that were written. */
+  readonly written: (items: number) => void;
+}
+
+/** One table: typed items, named errors, and what it was asked. */
+export interface Connection extends Reads, Writes {
+  readonly table: string;
+  /** Counts one operation of the contract. */
+  count(operation: string): void;
+  counts(): Readonly<Record<string, number>>;
+}
+
+export function connect(client: Client, table: string, random: Random): Connection {
+  const counts: Record<string, number> = { writes: 0 };
+  const count = (name: string, by: number): void => {
+    counts[name] = (counts[name] ?? 0) + by;
+  };
+  const send: Ask = async (operation, request) => {
+    try {
+      return await request({ abortSignal: AbortSignal.timeout(TIMEOUT_MS) });
+    } catch (error) {
+      throw dynamoError(error, table, operation);
+    }
+  };
+  const isOurs = versionGuard(client, table, send);
+  const ask: Ask = async (operation, request) => {
+    await isOurs(operation);
+    return send(operation, request);
+  };
+  const asking: Asking = { client, table, ask, random, written: (items) => count("writes", items) };
+  return {
+    ...reads(asking),
+    ...writes(asking),
+    table,
+    count: (operation) => count(operation, 1),
+    counts: () => ({ ...counts }),
+  };
+}

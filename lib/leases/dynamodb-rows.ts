@@ -1,0 +1,157 @@
+import type { EpochMs } from "../clock.ts";
+import type { ReferenceKey, SyncKey } from "../keys.ts";
+import { partsOf } from "../keys.ts";
+import type {
+  Declared,
+  Lane,
+  OwnedSecret,
+  Row,
+  RowError,
+  RowState,
+  RowSummary,
+  WheelTurn,
+} from "../reconcile/ports.ts";
+import { type ItemKey, periodOf, shardOf, slotOf, syncAt } from "./dynamodb-table.ts";
+
+/** `held`: its dueAt is the end of a lease, so that the index alone says who is free (lease-table 3). */
+type StoredLane = Lane | "held";
+
+/** What the index `cluster` projects of a sync. */
+export interface SummaryItem {
+  readonly pk: SyncKey;
+  readonly uid: string;
+  readonly declaredHash: string;
+  readonly generation: number;
+  /** JSON: reference keys. */
+  readonly refs: string;
+  readonly vault?: string;
+  /** JSON: RowError. */
+  readonly error?: string;
+  readonly attempts: number;
+  readonly syncedAt?: EpochMs;
+  readonly leaseUntil?: EpochMs;
+  readonly dueAt?: EpochMs;
+  /** On the wheel: period and phase div 300 s. */
+  readonly slot?: string;
+  readonly phase?: number;
+}
+
+/** The item of a sync or of its clean-up. */
+export interface SyncItem extends SummaryItem {
+  readonly grp: string;
+  readonly fence: number;
+  readonly nudges: number;
+  readonly look: boolean;
+  /** JSON: the declaration; or the id of the item that holds it, when it is big (lease-table 25). */
+  readonly declared?: string;
+  readonly bodyId?: string;
+  readonly source?: string;
+  readonly settledAt?: EpochMs;
+  /** JSON: names of the Secrets that are ours. */
+  readonly owned: string;
+  /** JSON: the rest of the state, which no index and no condition needs. */
+  readonly state: string;
+}
+
+/** What the index `due` projects. */
+export interface DueItem {
+  readonly pk: SyncKey;
+  readonly dueAt: EpochMs;
+  readonly grp: string;
+  readonly lane: StoredLane;
+}
+
+/** Attributes to set; undefined removes one. The key is never among them. */
+export type Changes = {
+  readonly [name in Exclude<keyof SyncItem, "pk"> | "lane"]?: (SyncItem & DueItem)[name] | undefined;
+};
+
+export function isHeld(item: Pick<SyncItem, "leaseUntil">, now: EpochMs): boolean {
+  return item.leaseUntil !== undefined && item.leaseUntil > now;
+}
+
+/** What of a declaration stands in the row's own attributes, beside its text. */
+export function declaredAttributes({ uid, hash, generation, group }: Declared): Changes {
+  return { uid, declaredHash: hash, generation, grp: group };
+}
+
+/** The rest of a declaration, as text. */
+export function declaredText(declared: Declared): string {
+  const { key: _key, uid: _uid, hash: _hash, generation: _generation, group: _group, ...rest } = declared;
+  return JSON.stringify(rest);
+}
+
+/** A clean-up's declaration goes by the clean-up's key. */
+export function declaredOf(item: SyncItem, text: string): Declared {
+  const rest = JSON.parse(text) as Omit<Declared, "key" | "uid" | "hash" | "generation" | "group">;
+  const { pk: key, uid, declaredHash: hash, generation, grp: group } = item;
+  return { ...rest, key, uid, hash, generation, group };
+}
+
+/** Where a sync's item stands in the table and in the indexes that don't change while it lives. */
+export function placeOf(key: SyncKey): ItemKey & { readonly cluster: string; readonly shard: number } {
+  return { ...syncAt(key), cluster: partsOf(key).cluster, shard: shardOf(key) };
+}
+
+export function turnAttributes(turn: WheelTurn | undefined): Changes {
+  return { slot: turn && slotOf(turn), phase: turn?.phase };
+}
+
+export function stateAttributes(state: RowState): Changes {
+  const { refs, source, vault, owned, attempts, error, syncedAt, settledAt, ...rest } = state;
+  return {
+    refs: JSON.stringify(refs),
+    source,
+    vault,
+    owned: JSON.stringify(owned),
+    attempts,
+    error: error && JSON.stringify(error),
+    syncedAt,
+    settledAt,
+    state: JSON.stringify(rest),
+  };
+}
+
+export function stateOf(item: SyncItem): RowState {
+  const { source, settledAt } = item;
+  return {
+    ...(JSON.parse(item.state) as Partial<RowState>),
+    ...standingOf(item),
+    owned: ownedOf(item),
+    ...(source === undefined ? {} : { source }),
+    ...(settledAt === undefined ? {} : { settledAt }),
+  };
+}
+
+export function ownedOf(item: Pick<SyncItem, "owned">): readonly OwnedSecret[] {
+  return JSON.parse(item.owned) as OwnedSecret[];
+}
+
+export function rowOf(item: SyncItem, declared: Declared): Row {
+  const { pk: key, nudges, look, fence } = item;
+  return { key, declared, state: stateOf(item), nudges, look, fence, ...timesOf(item) };
+}
+
+export function summaryOf(item: SummaryItem): RowSummary {
+  const { pk: key, uid, declaredHash: hash, generation } = item;
+  return { key, uid, hash, generation, ...standingOf(item), ...timesOf(item) };
+}
+
+function standingOf(item: SummaryItem): Pick<RowState, "refs" | "vault" | "error" | "attempts" | "syncedAt"> {
+  const { vault, error, attempts, syncedAt } = item;
+  return {
+    refs: JSON.parse(item.refs) as ReferenceKey[],
+    ...(vault === undefined ? {} : { vault }),
+    ...(error === undefined ? {} : { error: JSON.parse(error) as RowError }),
+    attempts,
+    ...(syncedAt === undefined ? {} : { syncedAt }),
+  };
+}
+
+function timesOf({ leaseUntil, dueAt, slot, phase }: SummaryItem): Pick<Row, "leaseUntil" | "dueAt" | "wheel"> {
+  return {
+    ...(leaseUntil === undefined ? {} : { leaseUntil }),
+    ...(dueAt === undefined ? {} : { dueAt }),
+    ...(slot === undefined || phase === undefined ? {} : { wheel: { period: periodOf(slot), phase } }),
+  };
+}

@@ -1,0 +1,31 @@
+import type { AttributeValue } from "@aws-sdk/client-dynamodb";
+
+/** What our items are made of: everything nested is JSON text. */
+export type Value = string | number | boolean | ReadonlySet<number>;
+
+/** An attribute that is undefined is not there. */
+export type Values = { readonly [name: string]: Value | undefined };
+
+export function toAttribute(value: Value): AttributeValue {
+  if (typeof value === "string") return { S: value };
+  if (typeof value === "number") return { N: String(value) };
+  if (typeof value === "boolean") return { BOOL: value };
+  return { NS: [...value].map(String) };
+}
+
+export function toAttributes(values: Values): Record<string, AttributeValue> {
+  const attributes: Record<string, AttributeValue> = {};
+  for (const [name, value] of Object.entries(values)) if (value !== undefined) attributes[name] = toAttribute(value);
+  return attributes;
+}
+
+/** The type is believed: the items are ours. */
+export function fromAttributes<T>(attributes: Readonly<Record<string, AttributeValue>>): T {
+  return Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, fromAttribute(value)])) as T;
+}
+
+function fromAttribute({ S, N, BOOL, NS }: AttributeValue): Value {
+  const value = S ?? (N === undefined ? undefined : Number(N)) ?? BOOL ?? (NS && new Set(NS.map(Number)));
+  if (value === undefined) throw new Error("an item of the lease table holds a type that we never write");
+  return value;
+}

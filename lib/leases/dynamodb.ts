@@ -1,0 +1,41 @@
+import type { Random } from "../clock.ts";
+import type { LeaseStore } from "../reconcile/ports.ts";
+import { bodies } from "./dynamodb-bodies.ts";
+import { circuitStore, cursorStore } from "./dynamodb-circuits.ts";
+import { type Client, connect } from "./dynamodb-connection.ts";
+import { declarations } from "./dynamodb-declarations.ts";
+import { clusterStore, referenceStore } from "./dynamodb-discovery.ts";
+import { leases } from "./dynamodb-leases.ts";
+import { nudging } from "./dynamodb-nudges.ts";
+import { periods } from "./dynamodb-periods.ts";
+import { syncQueries } from "./dynamodb-queries.ts";
+
+export interface DynamoStoreOptions {
+  /** With time-outs of its own: see dynamodb-client.ts. */
+  readonly client: Client;
+  /** Name or ARN of the table that infra/table.yml describes. */
+  readonly table: string;
+  /** For the pauses before what a batch left out is asked for again. */
+  readonly random?: Random;
+}
+
+/**
+ * The lease table in DynamoDB. Its first request finds out whether the table is ours and of our version: STORE_MISSING,
+ * STORE_DENIED and STORE_INVALID name the table and the remedy; what passes by itself is STORE_UNAVAILABLE.
+ */
+export function dynamoLeaseStore({ client, table, random = Math.random }: DynamoStoreOptions): LeaseStore {
+  const connection = connect(client, table, random);
+  const big = bodies(connection);
+  const steps = periods(connection);
+  return {
+    ...syncQueries(connection, big, steps),
+    ...declarations(connection, big),
+    ...leases(connection, big, steps),
+    nudge: nudging(connection),
+    ...cursorStore(connection),
+    ...referenceStore(connection),
+    ...clusterStore(connection),
+    ...circuitStore(connection),
+    counts: connection.counts,
+  };
+}
