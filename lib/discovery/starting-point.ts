@@ -88,7 +88,10 @@ async function isBehind(
 }
 
 /** Clusters that left the fleet are released: Secrets stay, rows go (lease-table 18). */
-export async function releaseDeparted(deps: DiscoveryDeps, fleet: ReadonlySet<string>): Promise<void> {
+export async function releaseDeparted(
+  deps: Pick<DiscoveryDeps, "leases" | "log">,
+  fleet: ReadonlySet<string>,
+): Promise<void> {
   for (const { name } of await deps.leases.clusters()) {
     if (fleet.has(name)) continue;
     for (const { key } of await deps.leases.byCluster(name)) await deps.leases.release(key);

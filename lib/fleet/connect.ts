@@ -1,11 +1,14 @@
 import { resolve } from "node:path";
 import { stringify } from "yaml";
+import type { EpochMs } from "../clock.ts";
 import type { FleetCluster } from "./fleet.ts";
 
 /** A kubeconfig as text or as a file, and which of its contexts: what the Kubernetes adapter connects with. */
 export interface ClusterAccess {
   readonly kubeConfig: { readonly text: string } | { readonly path: string };
   readonly context?: string;
+  /** When what is inside stops being good. */
+  readonly expiresAt?: EpochMs;
 }
 
 /**

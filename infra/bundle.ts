@@ -1,0 +1,57 @@
+// Bundles each function into one file: node bin/node24.js infra/bundle.ts [FOLDER]
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build, type Metafile } from "esbuild";
+
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
+
+/** Parts that are not ESM call `require`, which a module of ESM does not have. */
+const BANNER = `import { createRequire as makeRequire } from "node:module";const require = makeRequire(import.meta.url);`;
+
+/** One bundle, and what went into it. */
+export interface Bundle {
+  readonly name: string;
+  readonly path: string;
+  readonly metafile: Metafile;
+}
+
+/** The functions that there are, by their files. */
+export async function functionNames(): Promise<readonly string[]> {
+  const entries = await readdir(join(ROOT, "functions"), { withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map(({ name }) => name.replace(/\.ts$/, ""));
+}
+
+/** One file for one function, with all that it needs: `<folder>/<name>.mjs`. */
+export async function bundleFunction(name: string, folder: string): Promise<Bundle> {
+  const path = join(folder, `${name}.mjs`);
+  const { metafile } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: [`functions/${name}.ts`],
+    outfile: path,
+    bundle: true,
+    metafile: true,
+    platform: "node",
+    target: "node24",
+    format: "esm",
+    minify: true,
+    // Powertools asks for names of classes.
+    keepNames: true,
+    legalComments: "none",
+    banner: { js: BANNER },
+    logLevel: "warning",
+  });
+  return { name, path, metafile };
+}
+
+export async function bundleAll(folder: string): Promise<readonly Bundle[]> {
+  return Promise.all((await functionNames()).map((name) => bundleFunction(name, folder)));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const bundles = await bundleAll(process.argv[2] ?? join(ROOT, ".build/functions"));
+  for (const { name, metafile } of bundles) {
+    const [output] = Object.values(metafile.outputs);
+    process.stderr.write(`${name}: ${Math.round((output?.bytes ?? 0) / 1024)} KiB\n`);
+  }
+}

@@ -1,0 +1,40 @@
+import { GetQueueAttributesCommand, type SQSClient } from "@aws-sdk/client-sqs";
+import { type Clock, type EpochMs, SECOND_MS } from "../clock.ts";
+import { awsError } from "./aws-errors.ts";
+import { queueName } from "./send-batches.ts";
+
+/** What a worker takes for one message of 25 keys when Vault and clusters are slow. */
+const MESSAGE_MS = 2 * SECOND_MS;
+const TIMEOUT_MS = 5_000;
+
+export interface BacklogOptions {
+  readonly client: SQSClient;
+  readonly url: string;
+  /** Invocations at once that work on the queue, and messages that each takes. */
+  readonly concurrency: number;
+  readonly perInvocation: number;
+  readonly clock: Clock;
+}
+
+/**
+ * When the oldest waiting message was to start, as far as a queue tells: SQS says how many messages wait and not since
+ * when (its metric for that comes minutes late), so that it is reckoned from how fast they can be worked on.
+ */
+export function sqsBacklog(options: BacklogOptions): (signal: AbortSignal) => Promise<{ readonly oldestAt?: EpochMs }> {
+  const { client, url, concurrency, perInvocation, clock } = options;
+  const command = new GetQueueAttributesCommand({
+    QueueUrl: url,
+    AttributeNames: ["ApproximateNumberOfMessages"],
+  });
+  return async (signal) => {
+    const abortSignal = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+    try {
+      const { Attributes } = await client.send(command, { abortSignal });
+      const waiting = Number(Attributes?.ApproximateNumberOfMessages ?? 0);
+      if (waiting === 0) return {};
+      return { oldestAt: clock() - Math.round((waiting * MESSAGE_MS) / (concurrency * perInvocation)) };
+    } catch (error) {
+      throw awsError(error, queueName(url), "sqs:GetQueueAttributes");
+    }
+  };
+}

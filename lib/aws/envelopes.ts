@@ -1,0 +1,59 @@
+import { JSONStringified } from "@aws-lambda-powertools/parser/helpers";
+import { z } from "zod";
+import { parseKey, type SyncKey } from "../keys.ts";
+import type { WorkMessage } from "../reconcile/ports.ts";
+
+/** What a message of ours looks like on the wire. `v` changes when an older function must not read it. */
+const VERSION = 1;
+
+/** A key without the "#uid" of a clean-up is 63 + 253 characters at most with its kind and slashes. */
+const MAX_KEY = 1_024;
+
+const key = z
+  .string()
+  .max(MAX_KEY)
+  .refine((text) => parseKey(text) !== undefined, "must be a key");
+
+const work = JSONStringified(
+  z.strictObject({
+    v: z.literal(VERSION),
+    lane: z.enum(["now", "refresh"]),
+    at: z.int().nonnegative(),
+    keys: z.array(key).max(100),
+    probe: z.string().min(1).max(MAX_KEY).exactOptional(),
+  }),
+);
+
+const looks = JSONStringified(
+  z.strictObject({
+    v: z.literal(VERSION),
+    looks: z.array(z.strictObject({ cluster: z.string().min(1).max(63), fence: z.int().nonnegative() })).max(100),
+  }),
+);
+
+/** A cluster that is to be looked at, and the fence of its row as it was when that was decided: 0 when there was none. */
+export interface LookRequest {
+  readonly cluster: string;
+  readonly fence: number;
+}
+
+export function workBody(message: WorkMessage): string {
+  return JSON.stringify({ v: VERSION, ...message });
+}
+
+/** Undefined: not a message of ours. */
+export function parseWork(body: string): WorkMessage | undefined {
+  const { data } = work.safeParse(body);
+  if (!data) return undefined;
+  const { lane, at, keys, probe } = data;
+  return { lane, at, keys: keys as SyncKey[], ...(probe === undefined ? {} : { probe }) };
+}
+
+export function looksBody(requests: readonly LookRequest[]): string {
+  return JSON.stringify({ v: VERSION, looks: requests });
+}
+
+/** Undefined: not a message of ours. */
+export function parseLooks(body: string): readonly LookRequest[] | undefined {
+  return looks.safeParse(body).data?.looks;
+}

@@ -1,0 +1,30 @@
+import { LogFormatter, type Logger, LogItem } from "@aws-lambda-powertools/logger";
+import type { LogAttributes, UnformattedAttributes } from "@aws-lambda-powertools/logger/types";
+import type { Log, LogFields } from "../reconcile/ports.ts";
+
+/** The lines of log.ts with which invocation wrote them: `{"level":"info","time":"…","event":"secret-written","key":"…","request":"…"}`. */
+export class LineFormatter extends LogFormatter {
+  override formatAttributes(own: UnformattedAttributes, fields: LogAttributes): LogItem {
+    const { logLevel, message, timestamp, lambdaContext, xRayTraceId } = own;
+    const line: LogAttributes = {
+      level: logLevel.toLowerCase(),
+      time: timestamp.toISOString(),
+      event: message,
+      ...fields,
+    };
+    const request = lambdaContext?.awsRequestId;
+    if (request !== undefined) line.request = request;
+    if (lambdaContext?.coldStart === true) line.cold = true;
+    if (xRayTraceId !== undefined) line.trace = xRayTraceId;
+    return new LogItem({ attributes: line });
+  }
+}
+
+/** The Log port on Powertools' logger. */
+export function functionLog(logger: Logger): Log {
+  const write =
+    (name: "debug" | "info" | "warn" | "error") =>
+    (event: string, fields: LogFields = {}): void =>
+      logger[name](event, fields);
+  return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+}

@@ -1,0 +1,51 @@
+import { type Metrics as Emf, MetricUnit } from "@aws-lambda-powertools/metrics";
+import type { Metrics } from "../reconcile/ports.ts";
+
+/** Labels whose values are many: CloudWatch bills each, so they are told apart in the logs and not in metrics. */
+const FOLDED = new Set(["cluster", "circuit"]);
+
+export interface FunctionMetrics extends Metrics {
+  /** Writes what was counted since the last time: at the end of an invocation. */
+  flush(): void;
+}
+
+interface Series {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  count: number;
+  readonly values: number[];
+}
+
+/** The Metrics port as lines of CloudWatch's embedded metric format: one line for all metrics of the same labels. */
+export function functionMetrics(emf: Emf): FunctionMetrics {
+  const series = new Map<string, Series>();
+  const seriesOf = (name: string, labels: Readonly<Record<string, string>>): Series => {
+    const kept = Object.fromEntries(Object.entries(labels).filter(([label]) => !FOLDED.has(label)));
+    const id = JSON.stringify([name, kept]);
+    const known = series.get(id) ?? { name, labels: kept, count: 0, values: [] };
+    series.set(id, known);
+    return known;
+  };
+  return {
+    count(name, labels, by = 1) {
+      seriesOf(name, labels).count += by;
+    },
+    observe(name, labels, value) {
+      seriesOf(name, labels).values.push(value);
+    },
+    flush() {
+      const lines = Map.groupBy(series.values(), ({ labels }) => JSON.stringify(labels));
+      series.clear();
+      for (const [labels, together] of lines) {
+        emf.addDimensions(JSON.parse(labels) as Record<string, string>);
+        for (const one of together) add(emf, one);
+        emf.publishStoredMetrics();
+      }
+    },
+  };
+}
+
+function add(emf: Emf, { name, count, values }: Series): void {
+  if (values.length === 0) emf.addMetric(name, MetricUnit.Count, count);
+  for (const value of values) emf.addMetric(name, MetricUnit.Seconds, value);
+}

@@ -1,0 +1,37 @@
+import type { SQSClient } from "@aws-sdk/client-sqs";
+import { type Clock, SECOND_MS } from "../clock.ts";
+import type { Lane, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
+import { workBody } from "./envelopes.ts";
+import { sendBatches } from "./send-batches.ts";
+
+/** The longest delay that SQS knows, in s. Who gets a message before its time sends it once more. */
+const MAX_DELAY_S = 900;
+
+export interface WorkQueueOptions {
+  readonly client: SQSClient;
+  readonly urls: Readonly<Record<Lane, string>>;
+  readonly clock: Clock;
+}
+
+/** The two lanes as queues of SQS: each message becomes visible when its time has come, never before it. */
+export function sqsWorkQueue({ client, urls, clock }: WorkQueueOptions): WorkQueue {
+  return {
+    async send(messages) {
+      const now = clock();
+      const lanes = Map.groupBy(messages, ({ lane }) => lane);
+      await Promise.all(
+        [...lanes].map(([lane, sent]) =>
+          sendBatches(
+            client,
+            urls[lane],
+            sent.map((message) => ({ body: workBody(message), delaySeconds: delayOf(message, now) })),
+          ),
+        ),
+      );
+    },
+  };
+}
+
+function delayOf({ at }: WorkMessage, now: number): number {
+  return Math.min(Math.max(0, Math.ceil((at - now) / SECOND_MS)), MAX_DELAY_S);
+}

@@ -1,0 +1,82 @@
+import { z } from "zod";
+import { complaintsOf } from "./complaints.ts";
+import { InputError } from "./errors.ts";
+
+/** A queue of ours and where that goes which nobody can work on. */
+export interface QueueConfig {
+  readonly url: string;
+  readonly deadLetters: string;
+}
+
+/** What the stack tells its functions. Read once, when a function starts. */
+export interface Config {
+  readonly stack: string;
+  readonly table: string;
+  /** `s3://bucket/key`, or a path in the function's package. */
+  readonly fleet: string;
+  /** Stored in each cluster, so that two installations notice each other (lease-table 25). */
+  readonly installation: string;
+  /** Name of the parameter that holds the key of digests, and the KMS key that it is encrypted with. */
+  readonly digestKey: { readonly parameter: string; readonly kmsKey: string };
+  readonly now: QueueConfig;
+  readonly refresh: QueueConfig;
+  readonly discovery: QueueConfig;
+  /** Invocations at once that the refresh lane is worked on by. */
+  readonly refreshConcurrency: number;
+  /** Clusters in which a person accepts that many declarations are gone at once. */
+  readonly acceptAbsence: readonly string[];
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+}
+
+const text = z.string().trim().min(1);
+const url = text.refine((value) => URL.canParse(value), "must be a URL");
+const fleet = text.refine(
+  (value) => !value.startsWith("s3:") || /^s3:\/\/[^/]+\/.+/.test(value),
+  "must be s3://BUCKET/KEY, or a path in the package",
+);
+
+const VARIABLES = z.object({
+  KEYFERRY_STACK: text,
+  KEYFERRY_TABLE: text,
+  KEYFERRY_FLEET: fleet,
+  KEYFERRY_INSTALLATION: text,
+  KEYFERRY_DIGEST_KEY_PARAMETER: text,
+  KEYFERRY_KMS_KEY: text,
+  KEYFERRY_NOW_QUEUE: url,
+  KEYFERRY_NOW_DEAD_LETTERS: url,
+  KEYFERRY_REFRESH_QUEUE: url,
+  KEYFERRY_REFRESH_DEAD_LETTERS: url,
+  KEYFERRY_DISCOVERY_QUEUE: url,
+  KEYFERRY_DISCOVERY_DEAD_LETTERS: url,
+  KEYFERRY_REFRESH_CONCURRENCY: text.regex(/^[1-9][0-9]{0,3}$/, "must be a whole number from 1 to 9999").default("10"),
+  KEYFERRY_ACCEPT_ABSENCE: z.string().default(""),
+  KEYFERRY_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
+});
+
+/** The names of all variables that are read: a test holds the template against them. */
+export const VARIABLE_NAMES: readonly string[] = Object.keys(VARIABLES.shape);
+
+/** Throws an InputError with every problem at once. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const parsed = VARIABLES.safeParse(env);
+  if (!parsed.success) {
+    const complaints = complaintsOf(parsed.error, env).map(({ path, message }) => `${path.join(".")}: ${message}`);
+    throw new InputError("the function's environment", complaints);
+  }
+  const found = parsed.data;
+  return Object.freeze({
+    stack: found.KEYFERRY_STACK,
+    table: found.KEYFERRY_TABLE,
+    fleet: found.KEYFERRY_FLEET,
+    installation: found.KEYFERRY_INSTALLATION,
+    digestKey: { parameter: found.KEYFERRY_DIGEST_KEY_PARAMETER, kmsKey: found.KEYFERRY_KMS_KEY },
+    now: { url: found.KEYFERRY_NOW_QUEUE, deadLetters: found.KEYFERRY_NOW_DEAD_LETTERS },
+    refresh: { url: found.KEYFERRY_REFRESH_QUEUE, deadLetters: found.KEYFERRY_REFRESH_DEAD_LETTERS },
+    discovery: { url: found.KEYFERRY_DISCOVERY_QUEUE, deadLetters: found.KEYFERRY_DISCOVERY_DEAD_LETTERS },
+    refreshConcurrency: Number(found.KEYFERRY_REFRESH_CONCURRENCY),
+    acceptAbsence: found.KEYFERRY_ACCEPT_ABSENCE.split(",")
+      .map((name) => name.trim())
+      .filter((name) => name !== ""),
+    logLevel: found.KEYFERRY_LOG_LEVEL,
+  });
+}

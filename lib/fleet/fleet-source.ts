@@ -1,0 +1,77 @@
+import { type Clock, type EpochMs, MINUTE_MS } from "../clock.ts";
+import { InputError } from "../errors.ts";
+import type { ReadObject } from "../read-object.ts";
+import type { Log, Metrics } from "../reconcile/ports.ts";
+import { type ClusterAccess, connectionOf } from "./connect.ts";
+import { type Fleet, type FleetCluster, parseFleet } from "./fleet.ts";
+import { readFleet } from "./read-fleet.ts";
+import { remoteAccess } from "./remote-access.ts";
+
+/** A changed fleet object is noticed within this time. */
+const FRESH_MS = MINUTE_MS / 2;
+
+export interface FleetSource {
+  /** The fleet as it is now; when it can't be read any more, as it last could. Throws an InputError when it never could. */
+  current(): Promise<Fleet>;
+  /** How to reach a cluster of it. */
+  access(cluster: FleetCluster): Promise<ClusterAccess>;
+}
+
+/** A fleet.yaml in this file system: it comes with the package, so that it is read once. */
+export function packagedFleet(path: string): FleetSource {
+  let read: ReturnType<typeof readFleet> | undefined;
+  const once = async () => {
+    read ??= readFleet(path);
+    try {
+      return await read;
+    } catch (error) {
+      read = undefined;
+      throw error;
+    }
+  };
+  return {
+    current: async () => (await once()).fleet,
+    access: async (cluster) => connectionOf(cluster, (await once()).folder),
+  };
+}
+
+export interface RemoteFleetOptions {
+  /** Of the bucket: for messages. */
+  readonly bucket: string;
+  readonly key: string;
+  readonly read: ReadObject;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** A fleet.yaml in a bucket; the files that it names lie beside it. */
+export function remoteFleet(options: RemoteFleetOptions): FleetSource {
+  const { bucket, key, read, clock, log, metrics } = options;
+  const name = `s3://${bucket}/${key}`;
+  let known: { readonly fleet: Fleet; readonly tag: string } | undefined;
+  let readAt: EpochMs = Number.NEGATIVE_INFINITY;
+  const readAnew = async (): Promise<Fleet> => {
+    const found = await read(key, known?.tag);
+    if (found === undefined) throw new InputError(name, ["there is no such object: upload fleet.yaml there"]);
+    if (found !== "unchanged") known = { fleet: parseFleet(found.text, name), tag: found.tag };
+    if (known === undefined) throw new InputError(name, ["it was never read"]);
+    readAt = clock();
+    return known.fleet;
+  };
+  return {
+    async current() {
+      if (known !== undefined && clock() - readAt < FRESH_MS) return known.fleet;
+      try {
+        return await readAnew();
+      } catch (error) {
+        if (known === undefined) throw error;
+        // A fleet that was broken by an edit must not stop the clusters that are well.
+        metrics.count("keyferry_fleet_unreadable_total", {});
+        log.error("fleet-unreadable", { fleet: name, message: error instanceof Error ? error.message : "unknown" });
+        return known.fleet;
+      }
+    },
+    access: (cluster) => remoteAccess({ cluster, bucket, fleetKey: key, read, clock }),
+  };
+}

@@ -1,0 +1,38 @@
+import { circuitOfCluster } from "../circuits.ts";
+import type { EpochMs } from "../clock.ts";
+import { OUTAGE_CODES } from "../errors.ts";
+import type { Circuit, ClusterRow } from "../reconcile/ports.ts";
+
+/** What is known when looks are handed out. */
+export interface LooksInput {
+  /** Names of the fleet's clusters. */
+  readonly fleet: readonly string[];
+  readonly rows: readonly ClusterRow[];
+  readonly open: readonly Circuit[];
+  readonly now: EpochMs;
+}
+
+/** A cluster to look at, and the fence of its row as it was when that was decided: 0 when there was none. */
+export interface DueLook {
+  readonly cluster: string;
+  readonly fence: number;
+}
+
+/** The clusters that are due for a look; one whose circuit was closed since its last look failed is due at once. */
+export function looksDue({ fleet, rows, open, now }: LooksInput): readonly DueLook[] {
+  const known = new Map(rows.map((row) => [row.name, row]));
+  const isOpen = new Set(open.map(({ id }) => id));
+  return fleet.flatMap((cluster) => {
+    const row = known.get(cluster);
+    if (row === undefined) return [{ cluster, fence: 0 }];
+    const isHeld = row.leaseUntil !== undefined && row.leaseUntil > now;
+    const wasOut = row.state.error !== undefined && OUTAGE_CODES.has(row.state.error.code);
+    const isBack = wasOut && !isOpen.has(circuitOfCluster(cluster));
+    return !isHeld && (row.dueAt <= now || isBack) ? [{ cluster, fence: row.fence }] : [];
+  });
+}
+
+/** Circuits whose probe should have begun: its message was lost, or comes late. */
+export function probesOverdue(open: readonly Circuit[], now: EpochMs): readonly Circuit[] {
+  return open.filter(({ probeAt }) => probeAt <= now);
+}
