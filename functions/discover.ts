@@ -1,0 +1,68 @@
+import { setTimeout as sleepFor } from "node:timers/promises";
+import { sqsDeadLetters } from "../lib/aws/dead-letters.ts";
+import { sqsLookQueue } from "../lib/aws/look-queue.ts";
+import { lookRecord } from "../lib/aws/look-record.ts";
+import { SECOND_MS } from "../lib/clock.ts";
+import { look } from "../lib/discovery/look.ts";
+import { circuitOpener } from "../lib/reconcile/circuit.ts";
+import { baseOf } from "./wiring/base.ts";
+import { clustersOf } from "./wiring/clusters.ts";
+import { queueHandler } from "./wiring/queue-handler.ts";
+
+/** Long enough for bookmarks, which come in watches of 3 s or more (lease-table 19). */
+const WATCH_SECONDS = 5;
+/** Before the next minute's tick, so that every tick finds the cluster due. */
+const AGAIN_MS = 30 * SECOND_MS;
+
+const base = baseOf(process.env);
+const { config, sqs, clock, leases, queue, log, metrics } = base;
+const clusters = clustersOf(base);
+const deps = {
+  leases,
+  queue,
+  ...clusters,
+  installation: config.installation,
+  clock,
+  random: Math.random,
+  log,
+  metrics,
+};
+const circuits = circuitOpener(deps);
+const acceptAbsence = new Set(config.acceptAbsence);
+
+/** A batch of clusters: changes since the stored resourceVersion become rows and nudges. */
+export const handler = queueHandler(
+  base,
+  () => clusters.refresh(),
+  (record, deadline) =>
+    lookRecord(
+      {
+        fenceOf: async (name) => clusters.fleet(name) && ((await leases.cluster(name))?.fence ?? 0),
+        look: lookAt,
+        queue: sqsLookQueue({ client: sqs, url: config.discovery.url }),
+        deadLetters: sqsDeadLetters({ client: sqs, url: config.discovery.deadLetters }),
+        log,
+        metrics,
+      },
+      record,
+      deadline,
+    ),
+);
+
+async function lookAt(name: string, signal: AbortSignal): Promise<void> {
+  const settings = clusters.fleet(name);
+  if (!settings) return;
+  const options = {
+    seconds: WATCH_SECONDS,
+    againMs: AGAIN_MS,
+    probeRevision: false,
+    acceptAbsence: acceptAbsence.has(name),
+    sleep,
+  };
+  await look(deps, circuits, settings, options, signal);
+}
+
+/** Waits; a signal ends the wait early and is no error. */
+async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  await sleepFor(ms, undefined, { signal }).catch(() => undefined);
+}

@@ -1,0 +1,68 @@
+import { randomBytes } from "node:crypto";
+import { SSMClient } from "@aws-sdk/client-ssm";
+import { sqsDeadLetters } from "../lib/aws/dead-letters.ts";
+import { sharedDigestKey } from "../lib/aws/digest-key.ts";
+import { workRecord } from "../lib/aws/work-record.ts";
+import { type Reconciler, reconciler } from "../lib/reconcile/reconcile.ts";
+import { vaultEnd } from "../lib/vault/vault-end.ts";
+import { baseOf, REQUESTS } from "./wiring/base.ts";
+import { clustersOf } from "./wiring/clusters.ts";
+import { queueHandler } from "./wiring/queue-handler.ts";
+
+const base = baseOf(process.env);
+const { config, sqs, clock, leases, queue, log, metrics } = base;
+const clusters = clustersOf(base);
+// Tokens are not ended when AWS ends this process, which nobody tells us of: they run out by themselves.
+const vault = vaultEnd({ clock, credentials: clusters.credentials, log, metrics });
+const ssm = new SSMClient({ requestHandler: REQUESTS });
+
+let ready: Promise<Reconciler> | undefined;
+
+async function start(): Promise<Reconciler> {
+  const { parameter, kmsKey } = config.digestKey;
+  const digestKey = await sharedDigestKey({ client: ssm, parameter, kmsKey, randomBytes });
+  return reconciler({
+    leases,
+    queue,
+    vault,
+    ...clusters,
+    digestKey,
+    installation: config.installation,
+    clock,
+    random: Math.random,
+    log,
+    metrics,
+  });
+}
+
+/** The reconciler of this process; a start that failed is tried again by the next invocation. */
+async function started(): Promise<Reconciler> {
+  ready ??= start();
+  try {
+    return await ready;
+  } catch (error) {
+    ready = undefined;
+    throw error;
+  }
+}
+
+const ofLane = (lane: "now" | "refresh") => ({
+  handle: async (...work: Parameters<Reconciler["handle"]>) => (await started()).handle(...work),
+  queue,
+  deadLetters: sqsDeadLetters({ client: sqs, url: config[lane].deadLetters }),
+  clock,
+  log,
+  metrics,
+});
+const lanes = { now: ofLane("now"), refresh: ofLane("refresh") };
+const refreshQueue = config.refresh.url.split("/").at(-1) ?? "";
+
+/** A batch of messages of one lane: each of their keys is brought to its declared state. */
+export const handler = queueHandler(
+  base,
+  async () => void (await Promise.all([clusters.refresh(), started()])),
+  (record, deadline) => {
+    const isRefresh = record.eventSourceARN.split(":").at(-1) === refreshQueue;
+    return workRecord(isRefresh ? lanes.refresh : lanes.now, record, deadline);
+  },
+);

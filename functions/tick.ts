@@ -1,0 +1,47 @@
+import { sqsBacklog } from "../lib/aws/backlog.ts";
+import type { Deadline } from "../lib/aws/deadline.ts";
+import { sqsLookQueue } from "../lib/aws/look-queue.ts";
+import { MINUTE_MS } from "../lib/clock.ts";
+import { releaseDeparted } from "../lib/discovery/starting-point.ts";
+import { looksDue, probesOverdue } from "../lib/schedule/looks.ts";
+import { tick } from "../lib/schedule/tick.ts";
+import { baseOf } from "./wiring/base.ts";
+import { handlerOf } from "./wiring/handler.ts";
+
+/** Keys are handed out so far ahead, each with its delay (lease-table 13). */
+const HORIZON_MS = 2 * MINUTE_MS;
+/** As in the event source mapping of the refresh queue. */
+const MESSAGES_PER_INVOCATION = 4;
+
+const base = baseOf(process.env);
+const { config, sqs, clock, leases, queue, log, metrics } = base;
+const looks = sqsLookQueue({ client: sqs, url: config.discovery.url });
+const backlog = sqsBacklog({
+  client: sqs,
+  url: config.refresh.url,
+  concurrency: config.refreshConcurrency,
+  perInvocation: MESSAGES_PER_INVOCATION,
+  clock,
+});
+
+/** Each minute: due keys to the work queue, clusters due for a look to the discovery queue, overdue probes. */
+export const handler = handlerOf(base, async (_event, deadline) => {
+  // Side by side: what is wrong with the fleet must not keep keys back, and the other way round.
+  const ends = await Promise.allSettled([
+    tick({ leases, queue, clock, log, metrics, horizonMs: HORIZON_MS, backlog }, deadline.signal),
+    handOutLooks(deadline),
+  ]);
+  const failed = ends.filter((end) => end.status === "rejected");
+  for (const { reason } of failed) throw reason;
+});
+
+async function handOutLooks(deadline: Deadline): Promise<void> {
+  const [rows, open] = await Promise.all([leases.clusters(), leases.circuits()]);
+  const now = clock();
+  const probes = probesOverdue(open, now);
+  await queue.send(probes.map(({ id }) => ({ keys: [], lane: "now", at: now, probe: id })));
+  const { clusters } = await base.fleet.current();
+  const fleet = clusters.map(({ name }) => name);
+  await looks.send(looksDue({ fleet, rows, open, now }));
+  if (!deadline.isNear()) await releaseDeparted(base, new Set(fleet));
+}

@@ -1,0 +1,63 @@
+import { Logger } from "@aws-lambda-powertools/logger";
+import { Metrics as Emf } from "@aws-lambda-powertools/metrics";
+import { S3Client } from "@aws-sdk/client-s3";
+import { SQSClient } from "@aws-sdk/client-sqs";
+import { functionLog, LineFormatter } from "../../lib/aws/function-log.ts";
+import { type FunctionMetrics, functionMetrics } from "../../lib/aws/function-metrics.ts";
+import { s3Objects } from "../../lib/aws/s3-objects.ts";
+import { sqsWorkQueue } from "../../lib/aws/work-queue.ts";
+import { type Clock, SECOND_MS, systemClock } from "../../lib/clock.ts";
+import { type Config, readConfig } from "../../lib/config.ts";
+import { type FleetSource, packagedFleet, remoteFleet } from "../../lib/fleet/fleet-source.ts";
+import { dynamoLeaseStore } from "../../lib/leases/dynamodb.ts";
+import { dynamoClient } from "../../lib/leases/dynamodb-client.ts";
+import type { LeaseStore, Log, WorkQueue } from "../../lib/reconcile/ports.ts";
+
+/** What every function is wired with, once, when its process starts: clients and their connections live as long as it does. */
+export interface Base {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly log: Log;
+  readonly metrics: FunctionMetrics;
+  readonly clock: Clock;
+  readonly leases: LeaseStore;
+  readonly sqs: SQSClient;
+  readonly queue: WorkQueue;
+  readonly fleet: FleetSource;
+}
+
+/** Every request of a client ends: to open a connection, and from a request to its answer, in ms. */
+export const REQUESTS = {
+  connectionTimeout: 2 * SECOND_MS,
+  requestTimeout: 5 * SECOND_MS,
+  throwOnRequestTimeout: true,
+} as const;
+
+export function baseOf(env: Readonly<Record<string, string | undefined>>): Base {
+  const config = readConfig(env);
+  const logLevel = { debug: "DEBUG", info: "INFO", warn: "WARN", error: "ERROR" } as const;
+  const logger = new Logger({ logLevel: logLevel[config.logLevel], logFormatter: new LineFormatter() });
+  const log = functionLog(logger);
+  const metrics = functionMetrics(new Emf({ namespace: "keyferry", serviceName: config.stack }));
+  const clock = systemClock;
+  const sqs = new SQSClient({ requestHandler: REQUESTS });
+  const urls = { now: config.now.url, refresh: config.refresh.url };
+  return {
+    config,
+    logger,
+    log,
+    metrics,
+    clock,
+    leases: dynamoLeaseStore({ client: dynamoClient(), table: config.table }),
+    sqs,
+    queue: sqsWorkQueue({ client: sqs, urls, clock }),
+    fleet: fleetOf(config, { clock, log, metrics }),
+  };
+}
+
+function fleetOf({ fleet }: Config, ports: Pick<Base, "clock" | "log" | "metrics">): FleetSource {
+  const [, bucket, key] = /^s3:\/\/([^/]+)\/(.+)$/.exec(fleet) ?? [];
+  if (bucket === undefined || key === undefined) return packagedFleet(fleet);
+  const client = new S3Client({ requestHandler: REQUESTS, forcePathStyle: true });
+  return remoteFleet({ bucket, key, read: s3Objects({ client, bucket }), ...ports });
+}

@@ -1,0 +1,37 @@
+import { BatchProcessor, EventType, processPartialResponse } from "@aws-lambda-powertools/batch";
+import type { PartialItemFailureResponse } from "@aws-lambda-powertools/batch/types";
+import type { Deadline } from "../../lib/aws/deadline.ts";
+import { described } from "../../lib/aws/described.ts";
+import { isQueueEvent, type QueueRecord } from "../../lib/aws/queue-record.ts";
+import type { Base } from "./base.ts";
+import { type Handler, handlerOf } from "./handler.ts";
+
+/** A function that works on a queue: its messages all at once, and only those come again that were not done with. */
+export function queueHandler(
+  base: Base,
+  prepare: () => Promise<void>,
+  work: (record: QueueRecord, deadline: Deadline) => Promise<void>,
+): Handler<PartialItemFailureResponse> {
+  const { log, metrics } = base;
+  return handlerOf(base, async (event, deadline) => {
+    if (!isQueueEvent(event)) {
+      metrics.count("keyferry_events_refused_total", {});
+      log.error("event-refused", { because: "not an event of a queue" });
+      return { batchItemFailures: [] };
+    }
+    await prepare();
+    const workLogged = async (record: QueueRecord): Promise<void> => {
+      try {
+        await work(record, deadline);
+      } catch (error) {
+        log.error("message-failed", { message: record.messageId, ...described(error) });
+        throw error;
+      }
+    };
+    const records = {
+      Records: [...event.Records] as unknown as Parameters<typeof processPartialResponse>[0]["Records"],
+    };
+    const processor = new BatchProcessor(EventType.SQS);
+    return processPartialResponse(records, workLogged, processor, { throwOnFullBatchFailure: false });
+  });
+}
