@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type DigestKey, digestKey } from "../lib/digest.ts";
 import { InputError } from "../lib/errors.ts";
@@ -44,6 +44,8 @@ function keysOf(dir: string): Omit<DataDir, keyof Disposable> {
   if (key.length !== KEY_BYTES)
     throw new InputError(join(dir, "digest.key"), [`it must hold ${KEY_BYTES} bytes in base64`]);
   const installation = readOrMake(join(dir, "installation"), () => randomUUID());
+  // SQLite would take the umask's mode; what it makes beside the file takes the file's.
+  closeSync(openSync(statePathOf(dir), "a", 0o600));
   return { path: dir, statePath: statePathOf(dir), digestKey: digestKey(key), installation };
 }
 

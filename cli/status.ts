@@ -40,6 +40,7 @@ async function read(store: LeaseStore, inFleet: readonly string[], now: EpochMs)
     clusterView(
       name,
       known.find((row) => row.name === name),
+      circuits,
     ),
   );
   return { clusters, syncs: syncs.sort((a, b) => (a.key < b.key ? -1 : 1)) };
@@ -66,7 +67,7 @@ function describe(cluster: ClusterView): string {
   if (cluster.error) return `${cluster.error.code}: ${cluster.error.message}`;
   if (cluster.held) {
     const { gone, of } = cluster.held;
-    return `${gone} of ${of} declarations are gone, which is too many to be believed: their Secrets stay. If it is meant, run with --accept-absence ${cluster.name}`;
+    return `${gone} of ${of} declarations are gone, which is too many to be believed: keyferry leaves their Secrets alone (the cluster's own garbage collector may not). If it is meant, run with --accept-absence ${cluster.name}`;
   }
   return "not looked at yet";
 }

@@ -35,6 +35,10 @@ export const DISPOSITIONS = {
   SECRET_NOT_OURS: "recheck",
   SECRET_MISSING: "recheck",
   SECRET_IMMUTABLE: "recheck",
+  // What is wrong may be Vault's data: parked, it would stay so after someone mended it there.
+  SECRET_REFUSED: "recheck",
+  SECRET_TOO_LARGE: "recheck",
+  TRANSFORM_FAILED: "recheck",
   SECRET_TERMINATING: "recheck",
   NAMESPACE_MISSING: "recheck",
   NOT_CONVERGING: "recheck",
@@ -47,9 +51,7 @@ export const DISPOSITIONS = {
   STORE_INVALID: "recheck",
 
   SPEC_INVALID: "park",
-  SECRET_REFUSED: "park",
-  SECRET_TOO_LARGE: "park",
-  TRANSFORM_FAILED: "park",
+  REQUEST_MALFORMED: "park",
   UNSUPPORTED: "park",
 
   LEASE_LOST: "drop",

@@ -81,7 +81,7 @@ export function syncIntake(deps: DiscoveryDeps, kind: KindRef, context: IntakeCo
       if (rows.length === 0) return;
       throw new SyncError(
         "KUBE_REJECTED",
-        `cluster ${settings.name} does not serve ${kind.kind} any more: its ${rows.length} Secrets stay as they are`,
+        `cluster ${settings.name} does not serve ${kind.kind} any more: keyferry leaves its ${rows.length} Secrets alone`,
       );
     },
   };

@@ -129,7 +129,7 @@ const RULES: readonly Rule[] = [
     says: (call) => `${objectOf(call)} changed since it was read`,
   },
   {
-    code: "SECRET_REFUSED",
+    code: "REQUEST_MALFORMED",
     when: ({ http, status }, call) => isSecretWrite(call) && http === 500 && status?.reason === "",
     says: (call) => `cluster can't read what was sent as ${objectOf(call)}`,
   },

@@ -166,7 +166,7 @@ describe("an API server that is not well", () => {
       await assert.rejects(get(), withCode("KUBE_REJECTED", /^(?!.*s3cr3t)/));
       const secret = { cluster: "sick", namespace: "pay", name: "db" };
       const write = ends().secrets.replaceData(secret, "an-uid", new Map(), patient());
-      await assert.rejects(write, withCode("SECRET_REFUSED", /^(?!.*s3cr3t)/));
+      await assert.rejects(write, withCode("REQUEST_MALFORMED", /^(?!.*s3cr3t)/));
     });
 
     it("may ask for a pause", async () => {

@@ -154,7 +154,7 @@ const CASES: readonly Case[] = [
     code: "KUBE_CONFLICT",
   },
   { what: "a name that is taken", http: 409, status: { reason: "AlreadyExists" }, code: "KUBE_CONFLICT" },
-  { what: "our malformed body", http: 500, status: {}, code: "SECRET_REFUSED" },
+  { what: "our malformed body", http: 500, status: {}, code: "REQUEST_MALFORMED" },
   { what: "our malformed status", http: 500, call: STATUS_WRITE, status: {}, code: "KUBE_REJECTED" },
   { what: "a failure with a reason", http: 500, status: { reason: "InternalError" }, code: "KUBE_FAILED" },
   {
