@@ -1,5 +1,4 @@
 import { partsOf } from "../keys.ts";
-import { callSignal } from "../reconcile/deps.ts";
 import type { ClusterState, Due, KindRef, RowSummary } from "../reconcile/ports.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
@@ -33,7 +32,7 @@ export async function buryAbsent(
   const dues: Due[] = [];
   for (const { key, uid } of absent) {
     const { cluster, namespace, name } = partsOf(key);
-    const found = await deps.resources.get({ cluster, namespace, name, kind }, callSignal(signal));
+    const found = await deps.resources.get({ cluster, namespace, name, kind }, signal);
     if (found && found.uid === uid) continue;
     const due = await deps.leases.bury(key, uid, deps.clock());
     if (due) dues.push(due);

@@ -1,7 +1,6 @@
 import { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import { partsOf } from "../keys.ts";
-import { callSignal } from "../reconcile/deps.ts";
 import type {
   ClusterSettings,
   ClusterState,
@@ -103,7 +102,7 @@ async function asItIs(
   if (!known || (known.uid === declared.uid && known.hash === declared.hash)) return declared;
   if (!isNewer(known.seen.resourceVersion, object.resourceVersion)) return declared;
   const { namespace, name } = object;
-  const found = await deps.resources.get({ cluster: settings.name, namespace, name, kind }, callSignal(signal));
+  const found = await deps.resources.get({ cluster: settings.name, namespace, name, kind }, signal);
   return found && declaredOf(settings, kind, found, restores);
 }
 

@@ -3,7 +3,6 @@ import { circuitOfCluster } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
 import { type CircuitOpener, mustBeOurs } from "../reconcile/circuit.ts";
-import { callSignal } from "../reconcile/deps.ts";
 import type { ClusterRow, ClusterSettings, ClusterState, Cursor, RowError } from "../reconcile/ports.ts";
 import { backOff } from "../schedule/back-off.ts";
 import type { DiscoveryDeps } from "./deps.ts";
@@ -121,8 +120,8 @@ async function lookAt(
   options: LookOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const uid = await deps.clusters.identity(settings.name, callSignal(signal));
-  await mustBeOurs(deps, settings.name, settings.operatorNamespace, callSignal(signal));
+  const uid = await deps.clusters.identity(settings.name, signal);
+  await mustBeOurs(deps, settings.name, settings.operatorNamespace, signal);
   const before = await startingPoint(deps, settings, row.state, uid, options, signal);
   const drift = driftWatch(deps, settings.name);
   const parts = partsToFollow(deps, settings, drift, options, before.restores);

@@ -1,6 +1,5 @@
 import { type ReferenceKey, referenceKey } from "../keys.ts";
 import { VSO_FINALIZERS } from "../reconcile/clean-up.ts";
-import { callSignal } from "../reconcile/deps.ts";
 import type { ClusterSettings, Due, KindRef, SeenResource } from "../reconcile/ports.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { referenceOf } from "./declared.ts";
@@ -30,7 +29,7 @@ async function releaseReference(
   const finalizer = VSO_FINALIZERS[kind.kind];
   if (finalizer === undefined || !seen.finalizers.includes(finalizer)) return;
   const ref = { cluster: settings.name, namespace: seen.namespace, name: seen.name, kind };
-  await deps.resources.removeFinalizers(ref, [finalizer], callSignal(signal));
+  await deps.resources.removeFinalizers(ref, [finalizer], signal);
 }
 
 export async function dropReference(

@@ -2,7 +2,6 @@ import { MINUTE_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
 import { partsOf } from "../keys.ts";
 import { namedNamespaces, namespaceMatcher } from "../namespaces.ts";
-import { callSignal } from "../reconcile/deps.ts";
 import type { ClusterSettings, ClusterState } from "../reconcile/ports.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { LookOptions } from "./look.ts";
@@ -81,7 +80,7 @@ async function isBehind(
   const scope = namedNamespaces(settings.namespaces) && { namespace: settings.operatorNamespace };
   const options = { metadataOnly: true, limit: 1, ...scope };
   for (const kind of [...REFERENCE_KINDS, ...SYNC_KINDS]) {
-    const page = await deps.clusters.list(settings.name, kind, options, undefined, callSignal(signal));
+    const page = await deps.clusters.list(settings.name, kind, options, undefined, signal);
     if (page) return cursors.some((cursor) => cursor > BigInt(page.resourceVersion));
   }
   return false;

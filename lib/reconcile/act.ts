@@ -2,7 +2,7 @@ import { digestOf } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import type { SecretData } from "../secret-value.ts";
 import { type Decision, isOwnedBy, ownedUnder, type Seen } from "./decide.ts";
-import { CALL_TIMEOUT_MS, callSignal, type ReconcileDeps } from "./deps.ts";
+import { CALL_TIMEOUT_MS, type ReconcileDeps } from "./deps.ts";
 import type { DesiredSecret, Lease, NamedObject, OwnedSecret, SeenSecret, WrittenSecret } from "./ports.ts";
 import { resourceOf } from "./resource.ts";
 
@@ -27,7 +27,7 @@ export function mayStillWrite(lease: Lease, now: number): void {
 /** Reads the Secret, so that the next decision rests on what is there. */
 export async function look(ends: Ends, work: Work, signal: AbortSignal): Promise<Work> {
   const how = work.seen.observe === "watch" ? "get" : "patch";
-  const found = await ends.secrets.look(work.secret, how, callSignal(signal));
+  const found = await ends.secrets.look(work.secret, how, signal);
   if (!found) {
     await mustStillBeDeclared(ends, work, signal);
     return { ...work, seen: { ...work.seen, secret: "absent", row: { ...work.seen.row, look: false } } };
@@ -40,7 +40,7 @@ async function mustStillBeDeclared(ends: Ends, work: Work, signal: AbortSignal):
   const { row, destination } = work.seen;
   if (ownedUnder(row, destination.name)?.uid === undefined) return;
   const ref = resourceOf(row);
-  const found = await ends.resources.get(ref, callSignal(signal));
+  const found = await ends.resources.get(ref, signal);
   if (found && found.uid === row.declared.uid && !found.deleting) return;
   throw new SyncError("DECLARATION_GONE", `${ref.kind.kind} ${ref.namespace}/${ref.name} was deleted`);
 }
@@ -77,12 +77,12 @@ async function write(ends: Ends, work: Work, decision: Decision, signal: AbortSi
     case "take-over":
       return takeOver(ends, work, decision.resourceVersion, signal);
     case "recreate": {
-      await ends.secrets.remove(work.secret, decision.seen, callSignal(signal));
+      await ends.secrets.remove(work.secret, decision.seen, signal);
       const written = await apply(ends, work, { kind: "absent" }, signal);
       return applied(ends, work, "recreated, since its type changed", written, signal);
     }
     case "replace": {
-      const written = await ends.secrets.replaceData(work.secret, decision.uid, work.data, callSignal(signal));
+      const written = await ends.secrets.replaceData(work.secret, decision.uid, work.data, signal);
       return record(work, decision.because, written);
     }
     case "adopt":
@@ -109,7 +109,7 @@ function apply(
   precondition: Parameters<ReconcileDeps["secrets"]["apply"]>[2],
   signal: AbortSignal,
 ): Promise<WrittenSecret> {
-  return ends.secrets.apply(work.secret, desiredOf(work), precondition, callSignal(signal));
+  return ends.secrets.apply(work.secret, desiredOf(work), precondition, signal);
 }
 
 /** After an apply: keys that are not ours go, then the Secret is recorded as ours. */
@@ -121,17 +121,12 @@ async function applied(
   signal: AbortSignal,
 ): Promise<Work> {
   if (written.foreignKeys.length === 0) return record(work, because, written);
-  const dropped = await ends.secrets.dropKeys(
-    work.secret,
-    written.foreignKeys,
-    written.resourceVersion,
-    callSignal(signal),
-  );
+  const dropped = await ends.secrets.dropKeys(work.secret, written.foreignKeys, written.resourceVersion, signal);
   return record(work, because, dropped);
 }
 
 async function takeOver(ends: Ends, work: Work, resourceVersion: string, signal: AbortSignal): Promise<Work> {
-  const moved = await ends.secrets.takeOverFields(work.secret, resourceVersion, callSignal(signal));
+  const moved = await ends.secrets.takeOverFields(work.secret, resourceVersion, signal);
   const written = await apply(
     ends,
     work,
@@ -184,13 +179,9 @@ export async function removeIfOurs(
   observe: "watch" | "apply",
   signal: AbortSignal,
 ): Promise<"removed" | "absent" | "not-ours"> {
-  const found: SeenSecret | undefined = await ends.secrets.look(
-    secret,
-    observe === "watch" ? "get" : "patch",
-    callSignal(signal),
-  );
+  const found: SeenSecret | undefined = await ends.secrets.look(secret, observe === "watch" ? "get" : "patch", signal);
   if (!found) return "absent";
   if (!isOwnedBy(found, owner)) return "not-ours";
-  await ends.secrets.remove(secret, found, callSignal(signal));
+  await ends.secrets.remove(secret, found, signal);
   return "removed";
 }

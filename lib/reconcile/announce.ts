@@ -1,7 +1,7 @@
 import { sameJson } from "../canonical.ts";
 import { SyncError } from "../errors.ts";
 import { mayStillWrite } from "./act.ts";
-import { callSignal, type ReconcileDeps } from "./deps.ts";
+import type { ReconcileDeps } from "./deps.ts";
 import type { JsonObject, Lease, ResourceRef, Row, StatusSeen } from "./ports.ts";
 import { resourceOf } from "./resource.ts";
 import { type Ending, eventOf, nextStatus } from "./status.ts";
@@ -30,7 +30,7 @@ export async function announce(
   const written = await writeStatus(ends, row, ref, before, ending, lease, signal);
   const isNews = ending.kind === "synced" || !sameJson(before.status, written.seen.status);
   const event = isNews && !written.isGone ? eventOf(ending) : undefined;
-  if (event) await ends.resources.emit(ref, row.declared.uid, event, ends.clock(), callSignal(signal));
+  if (event) await ends.resources.emit(ref, row.declared.uid, event, ends.clock(), signal);
   return written;
 }
 
@@ -58,7 +58,7 @@ async function writeStatus(
     const resourceVersion = await tryWrite(ends, ref, status, from, signal);
     if (resourceVersion !== undefined) return { seen: { resourceVersion, status }, isGone: false };
     // A late settle must not mark a resource that was made anew (kubernetes-rules 17): look before trying again.
-    const found = await ends.resources.get(ref, callSignal(signal));
+    const found = await ends.resources.get(ref, signal);
     if (!found || found.uid !== row.declared.uid) return { seen: from, isGone: true };
     from = { resourceVersion: found.resourceVersion, status: found.status };
   }
@@ -75,7 +75,7 @@ async function tryWrite(
 ): Promise<string | undefined> {
   try {
     const patch = { ...dropped(from.status, status), ...status };
-    return await ends.resources.writeStatus(ref, patch, from.resourceVersion, callSignal(signal));
+    return await ends.resources.writeStatus(ref, patch, from.resourceVersion, signal);
   } catch (error) {
     const isMoved =
       error instanceof SyncError && (error.code === "KUBE_CONFLICT" || error.code === "REFERENCE_MISSING");

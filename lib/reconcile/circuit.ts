@@ -5,7 +5,7 @@ import type { SyncKey } from "../keys.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { slices } from "../schedule/wheel.ts";
-import { callSignal, type ReconcileDeps } from "./deps.ts";
+import type { ReconcileDeps } from "./deps.ts";
 import type { Circuit, Due, VaultTarget } from "./ports.ts";
 import type { CaCache } from "./source.ts";
 
@@ -13,7 +13,7 @@ import type { CaCache } from "./source.ts";
 const CACHE_MS = 5 * SECOND_MS;
 /** The first probe, and the longest pause between probes. */
 const FIRST_PROBE_MS = SECOND_MS;
-const MAX_PROBE_PAUSE_MS = 30 * SECOND_MS;
+const MAX_PROBE_PAUSE_MS = 10 * SECOND_MS;
 const PROBE_LEASE_MS = 30 * SECOND_MS;
 /** Syncs that waited start again within this time, not all at once. */
 const SPREAD_MS = 5 * MINUTE_MS;
@@ -136,11 +136,11 @@ async function ask(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSigna
   if (circuit.id.startsWith("cluster:")) {
     const settings = deps.fleet(circuit.id.slice("cluster:".length));
     if (!settings) return;
-    await deps.clusters.identity(settings.name, callSignal(signal));
-    await mustBeOurs(deps, settings.name, settings.operatorNamespace, callSignal(signal));
+    await deps.clusters.identity(settings.name, signal);
+    await mustBeOurs(deps, settings.name, settings.operatorNamespace, signal);
     return;
   }
-  if (circuit.target) await deps.vault.probe(await ca.resolve(circuit.target, signal), callSignal(signal));
+  if (circuit.target) await deps.vault.probe(await ca.resolve(circuit.target, signal), signal);
 }
 
 /** Two installations must not write to one cluster (lease-table 25). */

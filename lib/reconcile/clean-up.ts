@@ -2,7 +2,7 @@ import { SyncError } from "../errors.ts";
 import { declarationKey, isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { removeIfOurs } from "./act.ts";
-import { callSignal, LEASE_MS, type ReconcileDeps } from "./deps.ts";
+import { LEASE_MS, type ReconcileDeps } from "./deps.ts";
 import type { ClusterSettings, Row, Settlement } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
 import { resourceOf } from "./resource.ts";
@@ -63,7 +63,7 @@ async function removeAll(
  */
 async function isDeclared(deps: ReconcileDeps, row: Row, signal: AbortSignal): Promise<boolean> {
   if (row.state.owned.length === 0) return false;
-  const found = await deps.resources.get(resourceOf(row), callSignal(signal));
+  const found = await deps.resources.get(resourceOf(row), signal);
   return found !== undefined && found.uid === row.declared.uid && !found.deleting;
 }
 
@@ -87,7 +87,7 @@ async function removeOwned(
 async function releaseFinalizer(deps: ReconcileDeps, row: Row, signal: AbortSignal): Promise<void> {
   const finalizer = VSO_FINALIZERS[partsOf(row.key).kind];
   if (isCleanupKey(row.key) || finalizer === undefined) return;
-  await deps.resources.removeFinalizers(resourceOf(row), [finalizer], callSignal(signal));
+  await deps.resources.removeFinalizers(resourceOf(row), [finalizer], signal);
 }
 
 function failed(deps: ReconcileDeps, row: Row, error: SyncError): Settlement {

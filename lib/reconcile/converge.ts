@@ -6,7 +6,7 @@ import { partsOf } from "../keys.ts";
 import { secretData } from "../transform/secret-data.ts";
 import { act, look, type Work } from "./act.ts";
 import { decide, isCarriedOut } from "./decide.ts";
-import { callSignal, type ReconcileDeps } from "./deps.ts";
+import type { ReconcileDeps } from "./deps.ts";
 import type { ClusterSettings, Lease, Row, SourceData } from "./ports.ts";
 import type { SourceReader } from "./source.ts";
 
@@ -87,12 +87,7 @@ async function reassert(
   const desired = { type, labels, annotations, ownerReference, data: work.data };
   try {
     const { uid, resourceVersion } = at;
-    const written = await ends.secrets.apply(
-      work.secret,
-      desired,
-      { kind: "as-seen", uid, resourceVersion },
-      callSignal(signal),
-    );
+    const written = await ends.secrets.apply(work.secret, desired, { kind: "as-seen", uid, resourceVersion }, signal);
     if (written.resourceVersion === resourceVersion) return { ...work, seen: { ...work.seen, applied: true } };
   } catch (error) {
     if (!(error instanceof SyncError) || error.code !== "KUBE_CONFLICT") throw error;

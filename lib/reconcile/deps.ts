@@ -37,10 +37,5 @@ export interface ReconcileDeps {
 /** Our right to work on a row. Longer than a function's time-out, shorter than a queue's visibility (style 4.2). */
 export const LEASE_MS = 90 * SECOND_MS;
 
-/** No external call takes longer. */
+/** No external call takes longer: adapters end each one by themselves before that, or when their signal does. */
 export const CALL_TIMEOUT_MS = 10 * SECOND_MS;
-
-/** A signal for one external call: ends with the work, or with the call's own time-out. */
-export function callSignal(signal: AbortSignal): AbortSignal {
-  return AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]);
-}

@@ -1,7 +1,7 @@
 import { type EpochMs, MINUTE_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
 import { SyncError } from "../errors.ts";
-import { callSignal, type ReconcileDeps } from "./deps.ts";
+import type { ReconcileDeps } from "./deps.ts";
 import type { CredentialRef, SourceData, VaultIdentity, VaultRead, VaultTarget } from "./ports.ts";
 
 /** How long a CA bundle from a Secret is believed before it is fetched again. */
@@ -20,7 +20,7 @@ export interface CaCache {
 export function caCache(deps: Pick<ReconcileDeps, "credentials" | "clock">): CaCache {
   const known = new Map<string, { pem: Promise<string>; at: EpochMs }>();
   const fetchPem = async (ref: CredentialRef, signal: AbortSignal): Promise<string> => {
-    const { value } = await deps.credentials.credential(ref, callSignal(signal));
+    const { value } = await deps.credentials.credential(ref, signal);
     const pem = value.reveal().toString("utf8");
     if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
       throw new SyncError(

@@ -6,7 +6,7 @@ import type { ReferenceKey } from "../keys.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { type Announced, announce } from "./announce.ts";
 import { type Converged, converge, OLDER_AGAIN_MS, OlderAnswer } from "./converge.ts";
-import { callSignal, LEASE_MS, type ReconcileDeps } from "./deps.ts";
+import { LEASE_MS, type ReconcileDeps } from "./deps.ts";
 import type { ClusterSettings, Lease, Row, RowState, Settlement } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
 import { withReferences } from "./references.ts";
@@ -118,7 +118,7 @@ async function settleConverged(
   const { resolved } = run;
   if (resolved instanceof SyncError) throw resolved;
   const mac = resolved.hmac
-    ? await deps.secrets.hmacKey(run.turn.settings.name, run.turn.settings.operatorNamespace, callSignal(batch.signal))
+    ? await deps.secrets.hmacKey(run.turn.settings.name, run.turn.settings.operatorNamespace, batch.signal)
     : undefined;
   const ending: Ending = {
     kind: "synced",
