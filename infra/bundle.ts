@@ -3,11 +3,12 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Metafile } from "esbuild";
+import { withoutGeneratedApis } from "./without-generated-apis.ts";
 
-const ROOT = fileURLToPath(new URL("../", import.meta.url));
+export const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 /** Parts that are not ESM call `require`, which a module of ESM does not have. */
-const BANNER = `import { createRequire as makeRequire } from "node:module";const require = makeRequire(import.meta.url);`;
+export const BANNER = `import { createRequire as makeRequire } from "node:module";const require = makeRequire(import.meta.url);`;
 
 /** One bundle, and what went into it. */
 export interface Bundle {
@@ -39,6 +40,7 @@ export async function bundleFunction(name: string, folder: string): Promise<Bund
     keepNames: true,
     legalComments: "none",
     banner: { js: BANNER },
+    plugins: [withoutGeneratedApis],
     logLevel: "warning",
   });
   return { name, path, metafile };
@@ -49,7 +51,7 @@ export async function bundleAll(folder: string): Promise<readonly Bundle[]> {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const bundles = await bundleAll(process.argv[2] ?? join(ROOT, ".build/functions"));
+  const bundles = await bundleAll(process.argv[2] ?? join(ROOT, "dist/functions"));
   for (const { name, metafile } of bundles) {
     const [output] = Object.values(metafile.outputs);
     process.stderr.write(`${name}: ${Math.round((output?.bytes ?? 0) / 1024)} KiB\n`);

@@ -2,16 +2,21 @@ import { LogFormatter, type Logger, LogItem } from "@aws-lambda-powertools/logge
 import type { LogAttributes, UnformattedAttributes } from "@aws-lambda-powertools/logger/types";
 import type { Log, LogFields } from "../reconcile/ports.ts";
 
+/** Powertools keeps the name `message` to itself, so that ours travels under this one. */
+const MESSAGE = "ownMessage";
+
 /** The lines of log.ts with which invocation wrote them: `{"level":"info","time":"…","event":"secret-written","key":"…","request":"…"}`. */
 export class LineFormatter extends LogFormatter {
   override formatAttributes(own: UnformattedAttributes, fields: LogAttributes): LogItem {
     const { logLevel, message, timestamp, lambdaContext, xRayTraceId } = own;
+    const { [MESSAGE]: ownMessage, ...others } = fields;
     const line: LogAttributes = {
       level: logLevel.toLowerCase(),
       time: timestamp.toISOString(),
       event: message,
-      ...fields,
+      ...others,
     };
+    if (ownMessage !== undefined) line.message = ownMessage;
     const request = lambdaContext?.awsRequestId;
     if (request !== undefined) line.request = request;
     if (lambdaContext?.coldStart === true) line.cold = true;
@@ -24,7 +29,7 @@ export class LineFormatter extends LogFormatter {
 export function functionLog(logger: Logger): Log {
   const write =
     (name: "debug" | "info" | "warn" | "error") =>
-    (event: string, fields: LogFields = {}): void =>
-      logger[name](event, fields);
+    (event: string, { message, ...fields }: LogFields = {}): void =>
+      logger[name](event, message === undefined ? fields : { ...fields, [MESSAGE]: message });
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }

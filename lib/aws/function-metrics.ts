@@ -2,7 +2,7 @@ import { type Metrics as Emf, MetricUnit } from "@aws-lambda-powertools/metrics"
 import type { Metrics } from "../reconcile/ports.ts";
 
 /** Labels whose values are many: CloudWatch bills each, so they are told apart in the logs and not in metrics. */
-const FOLDED = new Set(["cluster", "circuit"]);
+const FOLDED = new Set(["cluster", "circuit", "kind"]);
 
 export interface FunctionMetrics extends Metrics {
   /** Writes what was counted since the last time: at the end of an invocation. */
