@@ -3,6 +3,7 @@ import { LOG_LEVELS, type LogLevel } from "../lib/log.ts";
 import manifest from "../package.json" with { type: "json" };
 import { runCommand } from "./run.ts";
 import { statusCommand } from "./status.ts";
+import { syncCommand } from "./sync.ts";
 
 const DEFAULT_FLEET = "fleet.yaml";
 const DEFAULT_DATA_DIR = ".keyferry";
@@ -18,6 +19,10 @@ function dataDirOption(): Option {
     .default(DEFAULT_DATA_DIR);
 }
 
+function stackOption(): Option {
+  return new Option("--stack <name>", "the CloudFormation stack of a keyferry on AWS").env("KEYFERRY_STACK");
+}
+
 const RUN_HELP = `
 Examples:
   $ keyferry run --fleet fleet.yaml            keep every cluster of the fleet in step, until Ctrl-C
@@ -31,8 +36,15 @@ const STATUS_HELP = `
 Examples:
   $ keyferry status                            every sync of .keyferry: state, age, next, last error
   $ keyferry status -o json | jq '.syncs[] | select(.error)'
+  $ keyferry status --stack keyferry-prod      the same of a keyferry on AWS
 
 Works beside a running engine. Exit codes: 0 all in step, 1 some sync has failed, 2 bad input.`;
+
+const SYNC_HELP = `
+Example:
+  $ keyferry sync prod-eu/VaultStaticSecret/pay/db --stack keyferry-prod
+
+It asks and does not wait: see keyferry status. Exit codes: 0 asked, 2 bad input. On one machine the engine follows by itself.`;
 
 /** Parses the command line and runs one command; answers the exit code. */
 export async function program(argv: readonly string[]): Promise<number> {
@@ -73,10 +85,20 @@ export async function program(argv: readonly string[]): Promise<number> {
     .description("show every sync: state, age, next, last error")
     .addOption(fleetOption())
     .addOption(dataDirOption())
+    .addOption(stackOption())
     .addOption(new Option("-o, --output <format>", "table or json").choices(["table", "json"]).default("table"))
     .addHelpText("after", STATUS_HELP)
     .action(async (options: StatusFlags) => {
       code = await statusCommand(options);
+    });
+  cli
+    .command("sync")
+    .description("ask a keyferry on AWS to look at one sync now")
+    .argument("<key>", "CLUSTER/KIND/NAMESPACE/NAME")
+    .addOption(stackOption().makeOptionMandatory())
+    .addHelpText("after", SYNC_HELP)
+    .action(async (key: string, options: SyncFlags) => {
+      code = await syncCommand(key, options);
     });
   await cli.parseAsync([...argv]);
   return code;
@@ -95,4 +117,9 @@ export interface StatusFlags {
   readonly fleet: string;
   readonly dataDir: string;
   readonly output: "table" | "json";
+  readonly stack?: string;
+}
+
+export interface SyncFlags {
+  readonly stack: string;
 }

@@ -6,6 +6,7 @@ import { openSqliteStore } from "../lib/leases/sqlite.ts";
 import type { LeaseStore } from "../lib/reconcile/ports.ts";
 import { statePathOf } from "./data-dir.ts";
 import type { StatusFlags } from "./program.ts";
+import { openStack } from "./stack.ts";
 import { type ClusterView, clusterView, humanAge, type SyncView, syncView } from "./status-view.ts";
 import { table } from "./table.ts";
 
@@ -16,17 +17,27 @@ interface Status {
 
 /** Shows every sync that the lease table knows; 1 when some sync or cluster has failed. */
 export async function statusCommand(flags: StatusFlags): Promise<number> {
+  const now = systemClock();
+  const status = flags.stack === undefined ? await readLocal(flags, now) : await readStack(flags.stack, now);
+  process.stdout.write(flags.output === "json" ? `${JSON.stringify(status, undefined, 2)}\n` : people(status, now));
+  const failed = status.syncs.some((sync) => sync.error) || status.clusters.some((cluster) => cluster.state !== "ok");
+  return failed ? 1 : 0;
+}
+
+async function readLocal(flags: StatusFlags, now: EpochMs): Promise<Status> {
   const path = statePathOf(flags.dataDir);
   if (!existsSync(path)) {
     throw new InputError(flags.dataDir, ["it holds no state: run `keyferry run` first, or name its --data-dir"]);
   }
   const names = existsSync(flags.fleet) ? (await readFleet(flags.fleet)).fleet.clusters.map(({ name }) => name) : [];
   await using store = openSqliteStore({ path, readOnly: true });
-  const now = systemClock();
-  const status = await read(store, names, now);
-  process.stdout.write(flags.output === "json" ? `${JSON.stringify(status, undefined, 2)}\n` : people(status, now));
-  const failed = status.syncs.some((sync) => sync.error) || status.clusters.some((cluster) => cluster.state !== "ok");
-  return failed ? 1 : 0;
+  return await read(store, names, now);
+}
+
+/** Clusters that were never looked at are not in the table, and its fleet is not this folder's. */
+async function readStack(name: string, now: EpochMs): Promise<Status> {
+  const { leases } = await openStack(name, systemClock);
+  return read(leases, [], now);
 }
 
 async function read(store: LeaseStore, inFleet: readonly string[], now: EpochMs): Promise<Status> {

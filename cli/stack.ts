@@ -1,0 +1,70 @@
+import type { Stack as Description } from "@aws-sdk/client-cloudformation";
+import { type Clock, SECOND_MS } from "../lib/clock.ts";
+import { InputError } from "../lib/errors.ts";
+import type { LeaseStore, WorkQueue } from "../lib/reconcile/ports.ts";
+
+/** A deployed keyferry, seen from outside. */
+export interface Stack {
+  readonly leases: LeaseStore;
+  readonly queue: WorkQueue;
+}
+
+/** Each request ends: to open a connection, and from a request to its answer, in ms. */
+const requestHandler = {
+  connectionTimeout: 5 * SECOND_MS,
+  requestTimeout: 10 * SECOND_MS,
+  throwOnRequestTimeout: true,
+};
+
+/** Opens the stack of this name in the account and region that the environment or the profile says. */
+export async function openStack(name: string, clock: Clock): Promise<Stack> {
+  const outputs = outputsOf(name, await describe(name));
+  // Loaded only here: commands on one machine don't wait for AWS's clients.
+  const [{ dynamoLeaseStore }, { dynamoClient }, { sqsWorkQueue }, { SQSClient }] = await Promise.all([
+    import("../lib/leases/dynamodb.ts"),
+    import("../lib/leases/dynamodb-client.ts"),
+    import("../lib/aws/work-queue.ts"),
+    import("@aws-sdk/client-sqs"),
+  ]);
+  const urls = { now: outputs.NowQueueUrl, refresh: outputs.RefreshQueueUrl };
+  return {
+    leases: dynamoLeaseStore({ client: dynamoClient(), table: outputs.LeaseTableName }),
+    queue: sqsWorkQueue({ client: new SQSClient({ requestHandler }), urls, clock }),
+  };
+}
+
+const NEEDED = ["LeaseTableName", "NowQueueUrl", "RefreshQueueUrl"] as const;
+
+function outputsOf(name: string, stack: Description): Record<(typeof NEEDED)[number], string> {
+  const found = Object.fromEntries((stack.Outputs ?? []).map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
+  const missing = NEEDED.filter((output) => found[output] === undefined);
+  if (missing.length === 0) return found as Record<(typeof NEEDED)[number], string>;
+  const state = stack.StackStatus ?? "unknown";
+  throw new InputError(`--stack ${name}`, [`it is no stack of keyferry, or not deployed yet: its state is ${state}`]);
+}
+
+async function describe(name: string): Promise<Description> {
+  const { CloudFormationClient, DescribeStacksCommand } = await import("@aws-sdk/client-cloudformation");
+  const client = new CloudFormationClient({ requestHandler });
+  try {
+    const { Stacks = [] } = await client.send(new DescribeStacksCommand({ StackName: name }));
+    if (Stacks[0]) return Stacks[0];
+  } catch (error) {
+    throw new InputError(`--stack ${name}`, [reasonOf(error)]);
+  } finally {
+    client.destroy();
+  }
+  throw new InputError(`--stack ${name}`, [MISSING]);
+}
+
+const MISSING = "there is no such stack in this account and region: check the name, AWS_REGION and AWS_PROFILE";
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return "AWS can't be asked";
+  if (error.name === "ValidationError") return MISSING;
+  if (/Credentials|Token|Signature|Auth|Denied/.test(error.name)) {
+    return `AWS does not let us in (${error.name}): check AWS_PROFILE and its rights (cloudformation:DescribeStacks)`;
+  }
+  if (/Region/.test(error.message)) return "no region is set: set AWS_REGION";
+  return `AWS can't be asked (${error.name}): check the network, AWS_REGION and AWS_PROFILE`;
+}
