@@ -1,5 +1,5 @@
 import { asObject } from "../canonical.ts";
-import type { EpochMs } from "../clock.ts";
+import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { type SyncKey, syncKey } from "../keys.ts";
 import { VSO_GROUP } from "../kinds.ts";
 import type { OwnedSecret, Row, SeenResource } from "../reconcile/ports.ts";
@@ -54,9 +54,15 @@ export interface DriftWatch {
   settleHeld(last: boolean): Promise<void>;
 }
 
+/** How soon what was seen under a claim is judged again: most claims end at once, and a long one is not asked for all the time. */
+const FIRST_PAUSE_MS = 400;
+const MAX_PAUSE_MS = 5 * SECOND_MS;
+
 interface Held {
   readonly secret: SeenResource;
   readonly isDeleted: boolean;
+  readonly pauseMs: number;
+  readonly againAt: EpochMs;
 }
 
 /** Drift of the Secrets of one cluster: judged from metadata, mended by a nudge. */
@@ -73,10 +79,11 @@ export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
     if (!owner) return;
     const row = (await deps.leases.read([owner.key], "strong")).get(owner.key);
     const name = `${secret.namespace}/${secret.name}`;
+    const pauseMs = Math.min((held.get(name)?.pauseMs ?? FIRST_PAUSE_MS / 2) * 2, MAX_PAUSE_MS);
     held.delete(name);
     if (!row || row.declared.uid !== owner.uid) return;
     const judgement = judge(row, secret, isDeleted, deps.clock());
-    if (judgement === "held" && !last) held.set(name, { secret, isDeleted });
+    if (judgement === "held" && !last) held.set(name, { secret, isDeleted, pauseMs, againAt: deps.clock() + pauseMs });
     else if (judgement !== "in-step")
       await nudge(owner.key, isDeleted ? "deleted or relabelled" : "changed by another");
   };
@@ -90,7 +97,9 @@ export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
       }
     },
     async settleHeld(last) {
-      for (const { secret, isDeleted } of [...held.values()]) await see(secret, isDeleted, last);
+      const now = deps.clock();
+      const due = [...held.values()].filter((entry) => last || entry.againAt <= now);
+      for (const { secret, isDeleted } of due) await see(secret, isDeleted, last);
     },
   };
 }

@@ -30,11 +30,13 @@ interface LaneState {
   /** In the order in which they came; a key stands in one bundle at most. */
   readonly bundles: Set<Bundle>;
   readonly byKey: Map<SyncKey, Bundle>;
+  /** Being worked on: what is asked for them meanwhile waits until that ended. */
+  readonly busy: Set<SyncKey>;
   working: number;
 }
 
 function emptyLane(): LaneState {
-  return { bundles: new Set(), byKey: new Map(), working: 0 };
+  return { bundles: new Set(), byKey: new Map(), busy: new Set(), working: 0 };
 }
 
 /** A timer of Node can't be longer than this. */
@@ -58,11 +60,13 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
     Object.values(lanes).every((lane) => lane.working === 0 && (isStopped || readyIn(lane, clock()).length === 0));
 
   const work = async (name: Lane, keys: readonly SyncKey[]): Promise<void> => {
-    lanes[name].working++;
+    const lane = lanes[name];
+    lane.working++;
     try {
       await handle({ keys, lane: name, at: clock() });
     } finally {
-      lanes[name].working--;
+      lane.working--;
+      for (const key of keys) lane.busy.delete(key);
       pump();
     }
   };
@@ -133,28 +137,48 @@ function put(lane: LaneState, keys: readonly SyncKey[], at: EpochMs): void {
   if (bundle.keys.size > 0) lane.bundles.add(bundle);
 }
 
+/** Takes the keys that nobody works on. */
 function take(lane: LaneState, bundle: Bundle): SyncKey[] {
-  lane.bundles.delete(bundle);
-  for (const key of bundle.keys) lane.byKey.delete(key);
-  return [...bundle.keys];
+  const taken = [...bundle.keys].filter((key) => !lane.busy.has(key));
+  for (const key of taken) {
+    bundle.keys.delete(key);
+    lane.byKey.delete(key);
+    lane.busy.add(key);
+  }
+  if (bundle.keys.size === 0) lane.bundles.delete(bundle);
+  return taken;
 }
 
 /** Bundles whose time has come, whole, as many as a message takes. */
 function readyIn(lane: LaneState, now: EpochMs): readonly Bundle[] {
   const ready: Bundle[] = [];
-  let keys = 0;
+  let size = 0;
   for (const bundle of lane.bundles) {
     if (bundle.keys.size === 0) lane.bundles.delete(bundle);
-    if (bundle.keys.size === 0 || bundle.at > now) continue;
-    if (keys > 0 && keys + bundle.keys.size > MAX_KEYS) break;
+    if (bundle.at > now) continue;
+    const free = countFree(lane, bundle);
+    if (free === 0) continue;
+    if (size > 0 && size + free > MAX_KEYS) break;
     ready.push(bundle);
-    keys += bundle.keys.size;
+    size += free;
   }
   return ready;
 }
 
+function countFree(lane: LaneState, bundle: Bundle): number {
+  let free = 0;
+  for (const key of bundle.keys) if (!lane.busy.has(key)) free++;
+  return free;
+}
+
+/** When the next key may be ready that is not being worked on: the end of that work asks again. */
 function earliest(lanes: readonly LaneState[]): EpochMs | undefined {
   let first: EpochMs | undefined;
-  for (const lane of lanes) for (const { at } of lane.bundles) if (first === undefined || at < first) first = at;
+  for (const lane of lanes) {
+    for (const bundle of lane.bundles) {
+      const isSooner = first === undefined || bundle.at < first;
+      if (isSooner && countFree(lane, bundle) > 0) first = bundle.at;
+    }
+  }
   return first;
 }

@@ -46,7 +46,8 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         references: referenceReader(deps.leases),
         sources: sourceReader(deps, ca),
         circuits: open,
-        signal,
+        // A signal of its own: each call listens to it, and one signal for all calls would have thousands of listeners to search.
+        signal: AbortSignal.any([signal]),
       };
       const runs = [...rows.values()].map(async (row) => {
         try {

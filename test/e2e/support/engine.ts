@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { waitFor } from "../../harness/index.ts";
 import type { World } from "./world.ts";
 
-const MAIN = fileURLToPath(new URL("../../../cli/main.ts", import.meta.url));
+const MAIN = process.env.KEYFERRY_MAIN ?? fileURLToPath(new URL("../../../cli/main.ts", import.meta.url));
 
 export interface LogLine {
   readonly event: string;
