@@ -45,11 +45,11 @@ function entryOf(index: IndexDefinition, item: Item | undefined): Entry | undefi
   const keys = (index.KeySchema ?? []).flatMap(({ AttributeName }) => AttributeName ?? []);
   if (item === undefined || keys.some((name) => item[name] === undefined)) return undefined;
   const names = new Set([...TABLE_KEYS, ...keys, ...(index.Projection?.NonKeyAttributes ?? [])]);
-  const entry = Object.fromEntries(
-    Object.entries(item)
-      .filter(([name]) => names.has(name))
-      .sort(),
-  );
+  const entry: Record<string, AttributeValue> = {};
+  for (const name of [...names].sort()) {
+    const value = item[name];
+    if (value !== undefined) entry[name] = value;
+  }
   return {
     key: JSON.stringify(keys.map((name) => item[name])),
     text: JSON.stringify(entry),

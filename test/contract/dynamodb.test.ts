@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { CreateTableCommand, DynamoDBClient, PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
+import { HOUR_MS } from "../../lib/clock.ts";
+import { cleanupKey } from "../../lib/keys.ts";
+import { dynamoLeaseStore } from "../../lib/leases/dynamodb.ts";
+import { dynamoClient } from "../../lib/leases/dynamodb-client.ts";
+import { EMPTY_STATE, type LeaseStore } from "../../lib/reconcile/ports.ts";
+import { aDeclared, aKey } from "../builders.ts";
+import { leaseTable } from "../harness/dynalite/lease-table.ts";
+import { type Dynalite, startDynalite, TEST_CREDENTIALS } from "../harness/dynalite.ts";
+import { meter } from "./dynamodb/meter.ts";
+import { TYPICAL_KEY, typicalDeclared } from "./dynamodb/typical.ts";
+import { dynamoUnitsContract } from "./dynamodb/units.contract.ts";
+import { LEASE_MS, START, TURN } from "./lease-store/scene.ts";
+
+let dynalite: Dynalite;
+before(async () => {
+  dynalite = await startDynalite();
+});
+after(() => dynalite[Symbol.asyncDispose]());
+
+dynamoUnitsContract("dynalite", () => dynalite.endpoint);
+
+const WHEEL = { kind: "wheel", turn: TURN } as const;
+
+async function aStore(): Promise<LeaseStore & { readonly table: string }> {
+  const table = await dynalite.createTable();
+  return { ...dynamoLeaseStore({ client: dynalite.client, table }), table };
+}
+
+async function itemsOf(table: string): Promise<readonly string[]> {
+  const { Items = [] } = await dynalite.client.send(new ScanCommand({ TableName: table }));
+  return Items.map(({ pk }) => pk?.S ?? "").sort();
+}
+
+/** A declaration whose text is too big for its row. */
+function big(name = "db", bytes = 5_000, hash = `big-${bytes}`) {
+  return aDeclared({ key: aKey(name), spec: { template: "x".repeat(bytes) }, hash });
+}
+
+describe("reads", () => {
+  it("lease-table 17: a refresh reads a row for half a unit, new work for a whole one", async () => {
+    const client = new DynamoDBClient({
+      region: "us-east-1",
+      endpoint: dynalite.endpoint,
+      credentials: TEST_CREDENTIALS,
+    });
+    const store = dynamoLeaseStore({ client, table: await dynalite.createTable() });
+    const { spent } = meter(client);
+    await store.declare(typicalDeclared(), START);
+    spent();
+    await store.read([TYPICAL_KEY], "eventual");
+    assert.equal(spent().reads, 0.5);
+    await store.read([TYPICAL_KEY], "strong");
+    assert.equal(spent().reads, 1);
+    client.destroy();
+  });
+
+  it("lease-table 17: what a batch leaves out is asked for again", { timeout: 60_000 }, async () => {
+    const store = await aStore();
+    // Over a MB: DynamoDB and dynalite both stop there and leave keys unprocessed.
+    const names = Array.from({ length: 12 }, (_, n) => `n${n}`);
+    for (const name of names) await store.declare(big(name, 200_000), START);
+    const rows = await store.read(
+      names.map((name) => aKey(name)),
+      "eventual",
+    );
+    assert.equal(rows.size, names.length);
+    assert.ok([...rows.values()].every(({ declared }) => JSON.stringify(declared.spec).length > 200_000));
+  });
+
+  it("a key that is asked for twice is read once", async () => {
+    const store = await aStore();
+    await store.declare(aDeclared(), START);
+    assert.equal((await store.read([aKey(), aKey()], "strong")).size, 1);
+  });
+});
+
+describe("declarations too big for a row", () => {
+  it("lease-table 25: stand in an item of their own, which goes with the version that it holds", async () => {
+    const store = await aStore();
+    await store.declare(big(), START);
+    assert.equal((await itemsOf(store.table)).filter((pk) => pk.startsWith("body:")).length, 1);
+    await store.declare(big("db", 6_000), START + 1);
+    assert.equal((await itemsOf(store.table)).filter((pk) => pk.startsWith("body:")).length, 1);
+    const row = (await store.read([aKey()], "strong")).get(aKey());
+    assert.deepEqual(row?.declared, big("db", 6_000));
+    await store.declare(aDeclared({ hash: "small" }), START + 2);
+    assert.deepEqual(await itemsOf(store.table), [aKey(), "version"]);
+  });
+
+  it("lease-table 25: follow their row into its clean-up, and go with that", async () => {
+    const store = await aStore();
+    const declared = big();
+    await store.declare(declared, START);
+    const row = (await store.read([aKey()], "strong")).get(aKey()) ?? assert.fail();
+    const times = { now: START, until: START + LEASE_MS };
+    const { lease } = (await store.claim(row, { ...times, owned: [{ name: "db" }] })) ?? assert.fail();
+    const state = { ...EMPTY_STATE, owned: [{ name: "db" }] };
+    await store.settle(lease, { state, schedule: { kind: "parked" }, now: START });
+    await store.bury(aKey(), declared.uid, START);
+    const key = cleanupKey(aKey(), declared.uid);
+    const cleanup = (await store.read([key], "strong")).get(key) ?? assert.fail();
+    assert.deepEqual(cleanup.declared, { ...declared, key });
+    const last = (await store.claim(cleanup, times)) ?? assert.fail();
+    await store.settle(last.lease, { state: EMPTY_STATE, schedule: { kind: "gone" }, now: START });
+    assert.deepEqual(await itemsOf(store.table), ["version"]);
+  });
+
+  it("lease-table 5: a claim answers the declaration as it stands, also when it was changed since the read", async () => {
+    const store = await aStore();
+    await store.declare(big(), START);
+    const read = (await store.read([aKey()], "strong")).get(aKey()) ?? assert.fail();
+    await store.declare(big("db", 7_000), START + 1);
+    const claimed = await store.claim(read, { now: START + 1, until: START + LEASE_MS });
+    assert.deepEqual(claimed?.row.declared, big("db", 7_000));
+  });
+});
+
+describe("many at once", () => {
+  it("lease-table 9: of 20 nudges at once one makes the row due, and under a lease none is lost", async () => {
+    const store = await aStore();
+    await store.declare(aDeclared(), START);
+    const row = (await store.read([aKey()], "strong")).get(aKey()) ?? assert.fail();
+    const { lease } = (await store.claim(row, { now: START, until: START + LEASE_MS })) ?? assert.fail();
+    const nudges = (now: number) => Array.from({ length: 20 }, () => store.nudge(aKey(), { now, look: false }));
+    await Promise.all(nudges(START + 1));
+    assert.equal((await store.read([aKey()], "strong")).get(aKey())?.nudges, 20);
+    assert.equal(await store.settle(lease, { state: EMPTY_STATE, schedule: WHEEL, now: START + 2 }), "nudged");
+    const next = (await store.read([aKey()], "strong")).get(aKey()) ?? assert.fail();
+    const again = (await store.claim(next, { now: START + 2, until: START + LEASE_MS })) ?? assert.fail();
+    await store.settle(again.lease, { state: EMPTY_STATE, schedule: WHEEL, now: START + 3 });
+    const due = (await Promise.all(nudges(START + HOUR_MS))).filter((each) => each !== undefined);
+    assert.equal(due.length, 1);
+    assert.equal((await store.read([aKey()], "strong")).get(aKey())?.nudges, 21);
+  });
+
+  it("lease-table 8: of ten who bury one declaration all agree, and one clean-up is left", async () => {
+    const store = await aStore();
+    const declared = aDeclared();
+    await store.declare(declared, START);
+    const row = (await store.read([aKey()], "strong")).get(aKey()) ?? assert.fail();
+    await store.claim(row, { now: START, until: START + LEASE_MS, owned: [{ name: "db" }] });
+    await Promise.all(Array.from({ length: 10 }, () => store.bury(aKey(), declared.uid, START)));
+    const key = cleanupKey(aKey(), declared.uid);
+    assert.deepEqual(await itemsOf(store.table), [key, "version"]);
+    assert.equal((await store.read([key], "strong")).get(key)?.nudges, 1);
+  });
+});
+
+describe("tables that can't be used", () => {
+  const told =
+    (code: string, ...words: readonly RegExp[]) =>
+    (error: unknown) =>
+      error instanceof Error &&
+      "code" in error &&
+      error.code === code &&
+      words.every((word) => word.test(error.message));
+
+  it("a table that is not there is STORE_MISSING, with its name", async () => {
+    const store = dynamoLeaseStore({ client: dynalite.client, table: "not-there" });
+    await assert.rejects(store.circuits(), told("STORE_MISSING", /table not-there/, /deploy/));
+    await assert.rejects(store.declare(aDeclared(), START), told("STORE_MISSING"));
+  });
+
+  it("a table that comes later is used, without a restart", async () => {
+    const store = dynamoLeaseStore({ client: dynalite.client, table: "comes-later" });
+    await assert.rejects(store.circuits(), told("STORE_MISSING"));
+    await dynalite.client.send(new CreateTableCommand({ ...leaseTable(), TableName: "comes-later" }));
+    assert.deepEqual(await store.circuits(), []);
+  });
+
+  it("a table of another version is STORE_INVALID, and is not written to", async () => {
+    const store = await aStore();
+    const Item = { pk: { S: "version" }, sk: { S: "version" }, version: { N: "99" } };
+    await dynalite.client.send(new PutItemCommand({ TableName: store.table, Item }));
+    await assert.rejects(store.declare(aDeclared(), START), told("STORE_INVALID", /newer keyferry \(layout 99/));
+    await assert.rejects(store.read([aKey()], "eventual"), told("STORE_INVALID"));
+    assert.deepEqual(await itemsOf(store.table), ["version"]);
+  });
+
+  it("an empty table is read without being marked, and marked once by the first writes", async () => {
+    const store = await aStore();
+    assert.equal(await store.handedUntil(), undefined);
+    assert.deepEqual(await itemsOf(store.table), []);
+    await Promise.all([store.moveCursor(undefined, START), store.declare(aDeclared(), START)]);
+    assert.deepEqual(await itemsOf(store.table), ["cursor", aKey(), "version"]);
+  });
+
+  it("a table of someone else is STORE_INVALID", async () => {
+    await dynalite.client.send(
+      new CreateTableCommand({
+        TableName: "theirs",
+        BillingMode: "PAY_PER_REQUEST",
+        AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
+        KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
+      }),
+    );
+    const store = dynamoLeaseStore({ client: dynalite.client, table: "theirs" });
+    await assert.rejects(store.circuits(), told("STORE_INVALID", /table theirs/i, /not a lease table/));
+  });
+
+  it("a table without its indexes is STORE_MISSING", async () => {
+    const { KeySchema, BillingMode } = leaseTable();
+    const AttributeDefinitions = ["pk", "sk"].map((AttributeName) => ({ AttributeName, AttributeType: "S" as const }));
+    const input = { TableName: "without-indexes", KeySchema, BillingMode, AttributeDefinitions };
+    await dynalite.client.send(new CreateTableCommand(input));
+    const store = dynamoLeaseStore({ client: dynalite.client, table: "without-indexes" });
+    await assert.rejects(store.bySource("s"), told("STORE_MISSING", /lacks an index/));
+  });
+
+  it("a DynamoDB that does not answer is STORE_UNAVAILABLE, within the client's time-outs", {
+    timeout: 30_000,
+  }, async () => {
+    const client = dynamoClient({ region: "us-east-1", endpoint: "http://127.0.0.1:9", credentials: TEST_CREDENTIALS });
+    const store = dynamoLeaseStore({ client, table: "any" });
+    await assert.rejects(store.circuits(), told("STORE_UNAVAILABLE", /did not answer GetItem on table any/));
+    client.destroy();
+  });
+});

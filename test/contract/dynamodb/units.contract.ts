@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { CreateTableCommand, DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
+import { HOUR_MS } from "../../../lib/clock.ts";
+import { dynamoLeaseStore } from "../../../lib/leases/dynamodb.ts";
+import { EMPTY_STATE, type LeaseStore, type Row } from "../../../lib/reconcile/ports.ts";
+import { aDeclared, aKey } from "../../builders.ts";
+import { itemBytes } from "../../harness/dynalite/index-units.ts";
+import { leaseTable } from "../../harness/dynalite/lease-table.ts";
+import { TEST_CREDENTIALS } from "../../harness/dynalite.ts";
+import { LEASE_MS, START, TURN } from "../lease-store/scene.ts";
+import { meter, type Units } from "./meter.ts";
+import { TYPICAL_KEY, typicalDeclared, typicalState } from "./typical.ts";
+
+const WHEEL = { kind: "wheel", turn: TURN } as const;
+const LATER = START + HOUR_MS;
+const UNITS = ["table", "due", "wheel", "source", "cluster"] as const;
+
+/** The rows of a Markdown table of docs/cost.md, by their first cell. */
+function promised(): ReadonlyMap<string, readonly number[]> {
+  const text = readFileSync(join(import.meta.dirname, "../../../docs/cost.md"), "utf8");
+  const rows = text.split("\n").filter((line) => /^\|.*\|\s*\d+\s*\|$/.test(line));
+  return new Map(
+    rows.map((line) => {
+      const [name = "", ...cells] = line
+        .split("|")
+        .slice(1, -1)
+        .map((cell) => cell.trim());
+      return [name, cells.map(Number)];
+    }),
+  );
+}
+
+interface World {
+  readonly store: LeaseStore;
+  row(): Promise<Row>;
+  claim(at?: number): Promise<NonNullable<Awaited<ReturnType<LeaseStore["claim"]>>>["lease"]>;
+  /** A typical row: on the wheel after its first sync. */
+  settled(): Promise<Row>;
+  spent(): Units;
+}
+
+/** Asserts, on any DynamoDB API that tells the units of indexes, what docs/cost.md promises for a typical row. */
+export function dynamoUnitsContract(name: string, endpoint: () => string): void {
+  describe(`what the lease table costs: ${name}`, () => {
+    let tables = 0;
+    const world = async (): Promise<
+      World & Disposable & { readonly client: DynamoDBClient; readonly table: string }
+    > => {
+      const client = new DynamoDBClient({ region: "us-east-1", endpoint: endpoint(), credentials: TEST_CREDENTIALS });
+      const table = `units-${process.pid}-${++tables}`;
+      await client.send(new CreateTableCommand({ ...leaseTable(), TableName: table }));
+      const { spent } = meter(client);
+      const store = dynamoLeaseStore({ client, table });
+      // What happens once in the life of a table: its version, and the wheel's period.
+      const key = aKey("another");
+      await store.declare(aDeclared({ key }), START);
+      const first = (await store.read([key], "strong")).get(key) ?? assert.fail();
+      const { lease } = (await store.claim(first, { now: START, until: START + LEASE_MS })) ?? assert.fail();
+      await store.settle(lease, { state: EMPTY_STATE, schedule: WHEEL, now: START });
+      const row = async () => (await store.read([TYPICAL_KEY], "strong")).get(TYPICAL_KEY) ?? assert.fail();
+      const claim = async (at = START) =>
+        (await store.claim(await row(), { now: at, until: at + LEASE_MS }))?.lease ?? assert.fail();
+      const settled = async () => {
+        await store.declare(typicalDeclared(), START);
+        await store.settle(await claim(), { state: typicalState(), schedule: WHEEL, now: START });
+        return row();
+      };
+      return { client, table, store, row, claim, settled, spent, [Symbol.dispose]: () => client.destroy() };
+    };
+
+    /** One operation, after what prepares it. */
+    const costs = (what: string, prepare: (world: World) => Promise<() => Promise<unknown>>): void => {
+      it(`lease-table 17: ${what}`, async () => {
+        using it = await world();
+        const operation = await prepare(it);
+        it.spent();
+        await operation();
+        const spent = it.spent();
+        const units = UNITS.map((unit) => spent[unit]);
+        const total = units.reduce((sum, each) => sum + each, 0);
+        assert.deepEqual([...units, total], promised().get(what) ?? assert.fail(`not in docs/cost.md: ${what}`));
+      });
+    };
+
+    costs("An unchanged refresh", async ({ store, settled }) => {
+      await settled();
+      return () => store.read([TYPICAL_KEY], "eventual");
+    });
+    costs(
+      "A new declaration",
+      async ({ store }) =>
+        () =>
+          store.declare(typicalDeclared(), START),
+    );
+    costs("The same declaration again", async ({ store, settled }) => {
+      await settled();
+      return () => store.declare(typicalDeclared(), LATER);
+    });
+    costs("A changed declaration", async ({ store, settled }) => {
+      await settled();
+      return () => store.declare(typicalDeclared({ hash: "another", generation: 2 }), LATER);
+    });
+    costs("Claim of what is due", async ({ store, row }) => {
+      await store.declare(typicalDeclared(), START);
+      const read = await row();
+      return () => store.claim(read, { now: START, until: START + LEASE_MS });
+    });
+    costs("Settle of a first sync", async ({ store, claim }) => {
+      await store.declare(typicalDeclared(), START);
+      const lease = await claim();
+      return () => store.settle(lease, { state: typicalState(), schedule: WHEEL, now: START });
+    });
+    costs("Claim of a refresh that found a difference", async ({ store, settled }) => {
+      const read = await settled();
+      return () => store.claim(read, { now: LATER, until: LATER + LEASE_MS });
+    });
+    costs("Settle of a refresh that found a difference", async ({ store, settled, claim }) => {
+      await settled();
+      const lease = await claim(LATER);
+      const state = typicalState({ digest: `0123456789ab:${"e".repeat(44)}`, syncedAt: LATER });
+      return () => store.settle(lease, { state, schedule: WHEEL, now: LATER });
+    });
+    costs("Settle of a failure", async ({ store, settled, claim }) => {
+      await settled();
+      const lease = await claim(LATER);
+      const error = { code: "VAULT_DENIED", message: "Vault refuses to read kv/data/pay/db", since: LATER } as const;
+      const schedule = { kind: "due", at: LATER + HOUR_MS } as const;
+      return () => store.settle(lease, { state: typicalState({ error, attempts: 1 }), schedule, now: LATER });
+    });
+    costs("A nudge", async ({ store, settled }) => {
+      await settled();
+      return () => store.nudge(TYPICAL_KEY, { now: LATER, look: false });
+    });
+    costs("A nudge of what is due already", async ({ store }) => {
+      await store.declare(typicalDeclared(), START);
+      return () => store.nudge(TYPICAL_KEY, { now: LATER, look: false });
+    });
+    costs("A declaration that goes and leaves a Secret", async ({ store, settled }) => {
+      const { declared } = await settled();
+      return () => store.bury(TYPICAL_KEY, declared.uid, LATER);
+    });
+    costs("A tick's cursor", async ({ store }) => {
+      await store.moveCursor(undefined, START);
+      return () => store.moveCursor(START, LATER);
+    });
+    costs("Claim of a cluster", async ({ store }) => {
+      await store.claimCluster("east", { now: START, until: START + 1 });
+      return () => store.claimCluster("east", { now: LATER, until: LATER + LEASE_MS });
+    });
+
+    it("lease-table 25: a typical row is under 3 KB, and what is big stands in an item of its own", async (t) => {
+      using it = await world();
+      const size = async () => {
+        const Key = { pk: { S: TYPICAL_KEY }, sk: { S: "sync" } };
+        const { Item = {} } = await it.client.send(new GetItemCommand({ TableName: it.table, Key }));
+        return itemBytes(Item);
+      };
+      await it.settled();
+      const typical = await size();
+      t.diagnostic(`a typical row: ${typical} bytes`);
+      assert.ok(typical < 3_072, `${typical} bytes`);
+      const spec = { ...typicalDeclared().spec, transformation: { template: "x".repeat(50_000) } };
+      await it.store.declare(typicalDeclared({ spec, hash: "big" }), LATER);
+      assert.deepEqual((await it.row()).declared.spec, spec);
+      assert.ok((await size()) < typical);
+    });
+  });
+}
