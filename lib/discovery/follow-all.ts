@@ -3,12 +3,14 @@ import { OUTAGE_CODES } from "../errors.ts";
 import type { ClusterSettings, Cursor } from "../reconcile/ports.ts";
 import { credentialParts } from "./credentials.ts";
 import type { DiscoveryDeps } from "./deps.ts";
-import { follow, type Progress } from "./follow.ts";
+import { type FollowInput, follow, type Progress } from "./follow.ts";
 import type { LookOptions } from "./look.ts";
 import type { Part } from "./parts.ts";
 
 /** How often it is asked whether syncs refer to credentials that are not followed yet. */
 const CREDENTIALS_AGAIN_MS = 5 * SECOND_MS;
+/** A kind that is not served, or may not be read, may be a moment later: an API server that starts says 404 to everything custom. */
+const UNREAD_AGAIN_MS = 5 * SECOND_MS;
 /** All watches end at about the same time; one that ended much earlier was cut. */
 const TOGETHER_MS = SECOND_MS;
 
@@ -35,7 +37,15 @@ export async function followAll(
   const inWindow = AbortSignal.any([signal, window.signal]);
   const started = new Set<string>();
   const gate = caughtUpGate(parts, options);
+  const until = deps.clock() + options.seconds * SECOND_MS;
 
+  const timeLeft = (): number => (inWindow.aborted ? 0 : until - deps.clock());
+  const followUnread = async (input: Omit<FollowInput, "seconds">): Promise<void> => {
+    for (let left = timeLeft(); isUnread(input.progress) && left > 0; left = timeLeft()) {
+      await options.sleep(Math.min(UNREAD_AGAIN_MS, left), inWindow);
+      if (timeLeft() > 0) await follow(deps, { ...input, seconds: Math.ceil(timeLeft() / SECOND_MS) }, inWindow);
+    }
+  };
   const run = async (part: Part): Promise<void> => {
     const { name } = part;
     started.add(name);
@@ -44,8 +54,9 @@ export async function followAll(
     const cursor = cursors[name];
     const progress: Progress = cursor === undefined ? {} : { cursor };
     followed.set(name, progress);
-    const input = { ...part, cluster: settings.name, progress, seconds: options.seconds, onCaughtUp };
-    await follow(deps, input, inWindow);
+    const input = { ...part, cluster: settings.name, progress, onCaughtUp };
+    await follow(deps, { ...input, seconds: options.seconds }, inWindow);
+    await followUnread(input);
     if (progress.error && OUTAGE_CODES.has(progress.error.code)) window.abort();
     else if (progress.cursor && !progress.error && options.seconds > 0) {
       await options.sleep(TOGETHER_MS, inWindow);
@@ -66,6 +77,11 @@ export async function followAll(
     if (options.seconds > 0) window.abort();
   });
   await Promise.all([all, runCredentials()]);
+}
+
+/** Neither followed nor out of reach. */
+function isUnread({ cursor, error }: Progress): boolean {
+  return error ? !OUTAGE_CODES.has(error.code) && error.code !== "DEADLINE_EXCEEDED" : cursor === undefined;
 }
 
 /** References are taken in before the syncs that name them, or each sync would fail once for want of them. */

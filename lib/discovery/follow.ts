@@ -42,6 +42,7 @@ export async function follow(deps: DiscoveryDeps, input: FollowInput, signal: Ab
   const { cursor } = progress;
   if (cursor !== undefined && deps.clock() - cursor.movedAt > CURSOR_MAX_AGE_MS) delete progress.cursor;
   const isResumed = progress.cursor !== undefined;
+  delete progress.error;
   try {
     await catchUp(deps, input, signal);
     // A cursor that turned out too old costs one list.
