@@ -58,7 +58,8 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
   const once = async (call: KubeCall, pool: Pool, wait: Wait): Promise<Answer> => {
     const connection = await orAborted(connections.get(call.cluster), wait.signal);
     counted(call);
-    const answer = await dispatch(call, connection, pool, wait.signal);
+    // A request that still waits for a connection does not notice by itself that it was given up.
+    const answer = await orAborted(dispatch(call, connection, pool, wait.signal), wait.signal);
     if (answer.statusCode !== 401) return answer;
     await connections.drop(call.cluster, connection);
     return answer;
