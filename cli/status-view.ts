@@ -61,12 +61,14 @@ export function syncView(row: RowSummary, cluster: string, circuits: readonly Ci
   };
 }
 
-export function clusterView(name: string, row: ClusterRow | undefined): ClusterView {
-  if (!row) return { name, state: "unseen" };
-  const { error, held } = row.state;
+/** An open circuit counts before what the last look found: a watch on a silent cluster notices nothing. */
+export function clusterView(name: string, row: ClusterRow | undefined, circuits: readonly Circuit[]): ClusterView {
+  const open = circuits.find(({ id }) => id === circuitOfCluster(name));
+  const error = open ?? row?.state.error;
+  const held = row?.state.held;
   return {
     name,
-    state: error ? "failed" : held ? "held" : "ok",
+    state: error ? "failed" : held ? "held" : row ? "ok" : "unseen",
     ...(error ? { error: { code: error.code, message: error.message, since: iso(error.since) } } : {}),
     ...(held ? { held: { gone: held.gone, of: held.of, since: iso(held.since) } } : {}),
   };
