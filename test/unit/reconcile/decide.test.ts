@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { digestKey } from "../../../lib/digest.ts";
+import type { ErrorCode } from "../../../lib/errors.ts";
+import { SyncError } from "../../../lib/errors.ts";
+import { desiredLabels } from "../../../lib/owner-labels.ts";
+import { type Decision, decide, type Seen } from "../../../lib/reconcile/decide.ts";
+import type { Row, RowState, SeenSecret } from "../../../lib/reconcile/ports.ts";
+import { aDeclared, aRow } from "../../builders.ts";
+
+const KEY = digestKey(Buffer.alloc(32, 1));
+const OTHER_KEY = digestKey(Buffer.alloc(32, 2));
+const NEW = `${KEY.id}:new`;
+const OLD = `${KEY.id}:old`;
+
+const declared = aDeclared();
+const OWNER = {
+  apiVersion: "secrets.hashicorp.com/v1beta1",
+  kind: "VaultStaticSecret",
+  name: "db",
+  uid: declared.uid,
+};
+const LABELS = desiredLabels({ team: "shop" }, declared.uid);
+const OWNED = { name: "db", uid: "u1", resourceVersion: "7", managed: "m", type: "Opaque" };
+
+/** A row whose Secret is written and in step. */
+function rowInStep(state: Partial<RowState> = {}, row: Partial<Row> = {}): Row {
+  const inStep = { owned: [OWNED], digest: NEW, doneHash: declared.hash, ...state };
+  return aRow({ ...row, state: { ...aRow().state, ...inStep } });
+}
+
+function aSecret(overrides: Partial<SeenSecret> = {}): SeenSecret {
+  return {
+    uid: "u1",
+    resourceVersion: "7",
+    type: "Opaque",
+    immutable: false,
+    deleting: false,
+    labels: LABELS,
+    annotations: {},
+    ownerReferences: [OWNER],
+    data: new Map(),
+    managed: { fingerprint: "m", ours: true, vso: false },
+    ...overrides,
+  };
+}
+
+function aSeen(overrides: Partial<Seen> = {}, destination: Partial<Seen["destination"]> = {}): Seen {
+  return {
+    row: rowInStep(),
+    destination: {
+      name: "db",
+      create: true,
+      overwrite: false,
+      type: "Opaque",
+      labels: LABELS,
+      annotations: {},
+      ownerReference: OWNER,
+      ...destination,
+    },
+    observe: "watch",
+    digest: NEW,
+    key: KEY,
+    secret: "unread",
+    applied: false,
+    ...overrides,
+  };
+}
+
+const does = (seen: Seen): Decision["do"] => decide(seen).do;
+
+function refuses(seen: Seen, code: ErrorCode): void {
+  assert.throws(
+    () => decide(seen),
+    (error) => error instanceof SyncError && error.code === code,
+  );
+}
+
+describe("decide: when do we write?", () => {
+  it("does nothing when data and declaration are as recorded", () => {
+    assert.equal(does(aSeen()), "nothing");
+  });
+
+  it("kubernetes-rules 1: creates what was never written, and only creates", () => {
+    assert.deepEqual(decide(aSeen({ row: rowInStep({ owned: [] }) })), { do: "create" });
+  });
+
+  it("lease-table 6: applies a change at the recorded uid and resourceVersion", () => {
+    const decision = decide(aSeen({ row: rowInStep({ digest: OLD }) }));
+    assert.deepEqual(decision, { do: "apply", uid: "u1", resourceVersion: "7", because: "Vault's data changed" });
+  });
+
+  it("applies a changed declaration although the data is equal", () => {
+    assert.equal(does(aSeen({ row: rowInStep({ doneHash: "another" }) })), "apply");
+  });
+
+  it("lease-table 7: asserts the same again with observe: apply", () => {
+    assert.equal(does(aSeen({ observe: "apply" })), "apply");
+    assert.equal(does(aSeen({ observe: "apply", applied: true })), "nothing");
+  });
+
+  describe("looks first", () => {
+    const cases: readonly (readonly [string, Seen])[] = [
+      ["when someone saw a difference", aSeen({ row: rowInStep({}, { look: true }) })],
+      ["when a write's end is not known", aSeen({ row: rowInStep({ owned: [{ name: "db" }] }) })],
+      ["when the Secret is not ours to create", aSeen({ row: rowInStep({ owned: [] }) }, { create: false })],
+      [
+        "lease-table 25: when the digest was made with another key",
+        aSeen({ row: rowInStep({ digest: `${OTHER_KEY.id}:x` }) }),
+      ],
+      ["when the type changed", aSeen({}, { type: "kubernetes.io/tls" })],
+    ];
+    for (const [when, seen] of cases) it(when, () => assert.equal(does(seen), "look"));
+    it("but never twice for the same reason", () => {
+      const seen = aSeen({ row: rowInStep({}, { look: true }), secret: aSecret(), secretDigest: NEW });
+      assert.equal(does(seen), "nothing");
+    });
+  });
+
+  describe("judges what it looked at", () => {
+    const looked = (secret: Partial<SeenSecret>, more: Partial<Seen> = {}, destination = {}): Seen =>
+      aSeen({ secret: aSecret(secret), secretDigest: NEW, ...more }, destination);
+
+    it("makes a missing Secret anew", () => assert.equal(does(aSeen({ secret: "absent" })), "create"));
+    it("mends data", () => {
+      const decision = decide(looked({ resourceVersion: "9" }, { secretDigest: OLD }));
+      assert.deepEqual(decision, { do: "apply", uid: "u1", resourceVersion: "9", because: "its data differs" });
+    });
+    it("mends a label of ours, and leaves foreign ones", () => {
+      const { team: _team, ...without } = LABELS;
+      assert.equal(does(looked({ labels: without })), "apply");
+      assert.equal(does(looked({ labels: { ...LABELS, foreign: "yes" } })), "nothing");
+    });
+    it("mends a missing annotation", () => {
+      assert.equal(does(looked({}, {}, { annotations: { note: "x" } })), "apply");
+    });
+    it("records a Secret that is in step under another resourceVersion, and writes nothing", () => {
+      assert.equal(does(looked({ resourceVersion: "9" })), "adopt");
+    });
+    it("kubernetes-rules 3: adopts what VSO wrote when it is equal, takes it over when it is not", () => {
+      const managed = { fingerprint: "v", ours: false, vso: true };
+      const row = rowInStep({ owned: [] });
+      assert.equal(does(looked({ managed }, { row })), "adopt");
+      assert.equal(does(looked({ managed }, { row, secretDigest: OLD })), "take-over");
+    });
+    it("recreates for another type", () => assert.equal(does(looked({ type: "kubernetes.io/tls" })), "recreate"));
+    it("kubernetes-rules 7: waits for what is being deleted", () => {
+      refuses(looked({ deleting: true }), "SECRET_TERMINATING");
+    });
+    it("says that an immutable Secret can't change, and is content when it need not", () => {
+      refuses(looked({ immutable: true }, { secretDigest: OLD }), "SECRET_IMMUTABLE");
+      assert.equal(does(looked({ immutable: true })), "nothing");
+    });
+  });
+
+  describe("reference 3.2: refuses what is not ours", () => {
+    const foreign = (secret: Partial<SeenSecret>, destination = {}): Seen =>
+      aSeen({ row: rowInStep({ owned: [] }), secret: aSecret(secret), secretDigest: OLD }, destination);
+    it("without the owner's labels", () => refuses(foreign({ labels: {} }), "SECRET_NOT_OURS"));
+    it("without our owner reference", () => refuses(foreign({ ownerReferences: [] }), "SECRET_NOT_OURS"));
+    it("with a second owner", () => {
+      refuses(foreign({ ownerReferences: [OWNER, { ...OWNER, uid: "another" }] }), "SECRET_NOT_OURS");
+    });
+    it("kubernetes-rules 6: with a controller reference", () => {
+      refuses(foreign({ ownerReferences: [{ ...OWNER, controller: true }] }), "SECRET_NOT_OURS");
+    });
+    it("overwrite: takes one without owner labels, and refuses another declaration's all the same", () => {
+      const overwrite = { overwrite: true };
+      assert.equal(does(foreign({ labels: {}, ownerReferences: [] }, overwrite)), "apply");
+      refuses(foreign({ ownerReferences: [{ ...OWNER, uid: "another" }] }, overwrite), "SECRET_NOT_OURS");
+    });
+  });
+
+  describe("create: false", () => {
+    const others = (more: Partial<Seen>): Seen => aSeen({ row: rowInStep({ owned: [] }), ...more }, { create: false });
+    it("needs a Secret", () => refuses(others({ secret: "absent" }), "SECRET_MISSING"));
+    it("kubernetes-rules 5: replaces data that differs, whoever owns it", () => {
+      const secret = aSecret({ labels: {}, ownerReferences: [] });
+      assert.deepEqual(decide(others({ secret, secretDigest: OLD })), {
+        do: "replace",
+        uid: "u1",
+        because: "its data differs",
+      });
+      assert.equal(does(others({ secret, secretDigest: NEW })), "nothing");
+    });
+    it("is done after the write", () => assert.equal(does(others({ applied: true })), "nothing"));
+  });
+
+  it("removes what it wrote under another name, after the new one is written", () => {
+    const row = rowInStep({ owned: [OWNED, { ...OWNED, name: "old" }] });
+    assert.deepEqual(decide(aSeen({ row })), { do: "prune", names: ["old"] });
+    assert.equal(does(aSeen({ row: rowInStep({ owned: [{ ...OWNED, name: "old" }] }) })), "create");
+  });
+});

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
+import { EMPTY_STATE } from "../../../lib/reconcile/row.ts";
+import { settleFailed, settleSynced } from "../../../lib/reconcile/settle.ts";
+import { nextTurn, periodFor, phaseOf } from "../../../lib/schedule/wheel.ts";
+import { aRow } from "../../builders.ts";
+
+const NOW = Date.parse("2026-01-01T00:00:00Z");
+const timing = (handedUntil?: number) => ({ now: NOW, random: () => 0.5, handedUntil });
+const error = (code: ErrorCode) => new SyncError(code, "why");
+
+describe("settle: when next?", () => {
+  const row = aRow();
+  const turn = { period: periodFor(60_000), phase: phaseOf(row.declared.group, periodFor(60_000)) };
+
+  it("puts a synced row on the wheel, with no failure left on it", () => {
+    const failed = { ...EMPTY_STATE, attempts: 3, error: { code: "VAULT_DENIED" as const, message: "x", since: 1 } };
+    const { state, schedule } = settleSynced(row, failed, 60_000, timing());
+    assert.deepEqual(schedule, { kind: "wheel", turn });
+    assert.equal(state.attempts, 0);
+    assert.equal(state.error, undefined);
+    assert.equal(state.syncedAt, NOW);
+  });
+
+  it("lease-table 14: keeps a turn that was handed out before the row joined the wheel", () => {
+    const next = nextTurn(turn, NOW);
+    const joined = settleSynced(row, EMPTY_STATE, 60_000, timing(next));
+    assert.deepEqual(joined.schedule, { kind: "wheel", turn, dueAt: next });
+    const again = settleSynced({ ...row, wheel: turn }, joined.state, 60_000, timing(next + 60_000));
+    assert.deepEqual(again.schedule, { kind: "wheel", turn }, "it was on the wheel: ticks see it");
+  });
+
+  it("waits for an event when there is no interval", () => {
+    assert.deepEqual(settleSynced(row, EMPTY_STATE, undefined, timing()).schedule, { kind: "parked" });
+  });
+
+  it("lease-table 10: takes a failed row off the wheel", () => {
+    for (const code of ["VAULT_FAILED", "VAULT_DENIED", "SPEC_INVALID", "LEASE_LOST"] as const) {
+      assert.notEqual(settleFailed(EMPTY_STATE, error(code), timing()).schedule.kind, "wheel");
+    }
+  });
+
+  it("retries soon, rechecks slowly, parks what only a new declaration helps", () => {
+    const at = (code: ErrorCode) => settleFailed(EMPTY_STATE, error(code), timing()).schedule;
+    assert.deepEqual(at("VAULT_FAILED"), { kind: "due", at: NOW + 500 });
+    const recheck = at("VAULT_DENIED");
+    assert.ok(recheck.kind === "due" && recheck.at >= NOW + 15_000 && recheck.at <= NOW + 30_000);
+    assert.deepEqual(at("SPEC_INVALID"), { kind: "parked" });
+  });
+
+  it("lease-table 16: leaves a row that met an outage due, for who closes the circuit", () => {
+    const outage = new SyncError("VAULT_SEALED", "sealed", { circuit: "vault:x" });
+    assert.deepEqual(settleFailed(EMPTY_STATE, outage, timing()).schedule, { kind: "due", at: NOW });
+  });
+
+  it("counts attempts of the same code, and keeps since when it fails", () => {
+    const once = settleFailed(EMPTY_STATE, error("VAULT_DENIED"), timing()).state;
+    const twice = settleFailed(once, error("VAULT_DENIED"), { ...timing(), now: NOW + 9 }).state;
+    assert.equal(twice.attempts, 2);
+    assert.equal(twice.error?.since, NOW);
+    assert.equal(settleFailed(twice, error("VAULT_FAILED"), timing()).state.attempts, 1);
+  });
+});

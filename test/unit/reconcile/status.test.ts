@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { SyncError } from "../../../lib/errors.ts";
+import type { JsonObject } from "../../../lib/reconcile/ports.ts";
+import { type Ending, eventOf, nextStatus } from "../../../lib/reconcile/status.ts";
+
+const NOW = Date.parse("2026-01-01T00:00:00Z");
+const SYNCED: Ending = { kind: "synced", mac: "bWFj", wrote: "created" };
+const FAILED: Ending = { kind: "failed", error: new SyncError("VAULT_DENIED", "Vault refuses kv/data/x") };
+
+const status = (before: JsonObject, ending: Ending, generation = 1, now = NOW) =>
+  nextStatus(before, { kind: "VaultStaticSecret", generation, ending, now });
+const conditions = (of: JsonObject) => of.conditions as readonly Record<string, unknown>[];
+const condition = (of: JsonObject, type: string) => conditions(of).find((one) => one.type === type);
+
+describe("status", () => {
+  it("kubernetes-rules 15: has the three conditions and the required fields, always", () => {
+    for (const ending of [SYNCED, FAILED]) {
+      const made = status({}, ending);
+      assert.deepEqual(
+        conditions(made).map((one) => one.type),
+        ["SecretSynced", "Healthy", "Ready"],
+      );
+      assert.equal(typeof made.lastGeneration, "number");
+      for (const one of conditions(made)) assert.ok(one.reason && typeof one.message === "string");
+    }
+  });
+
+  it("leads a failure's message with its code, and says that it is over on the next success", () => {
+    const failed = status({}, FAILED);
+    assert.match(String(condition(failed, "Ready")?.message), /^VAULT_DENIED: /);
+    assert.equal(condition(status(failed, SYNCED), "SecretSynced")?.status, "True");
+  });
+
+  it("kubernetes-rules 15: moves a time only with the status value, and keeps conditions of others", () => {
+    const foreign = { type: "Foreign", status: "True", reason: "x", message: "" };
+    const first = status({ conditions: [foreign] }, SYNCED);
+    const later = status(first, SYNCED, 2, NOW + 60_000);
+    assert.deepEqual(conditions(later)[0], foreign);
+    assert.equal(condition(later, "Ready")?.lastTransitionTime, "2026-01-01T00:00:00Z");
+    assert.equal(
+      condition(status(first, FAILED, 1, NOW + 60_000), "Ready")?.lastTransitionTime,
+      "2026-01-01T00:01:00Z",
+    );
+  });
+
+  it("kubernetes-rules 16: tells a new generation", () => {
+    const first = status({}, SYNCED);
+    assert.notDeepEqual(status(first, SYNCED, 2), first);
+    assert.deepEqual(status(first, SYNCED), first);
+    assert.equal(status(first, FAILED, 2).lastGeneration, 1, "a failure carries nothing out");
+  });
+
+  it("kubernetes-rules 22: has a MAC by the cluster's key, or none", () => {
+    assert.equal(status({}, SYNCED).secretMAC, "bWFj");
+    assert.equal("secretMAC" in status({ secretMAC: "b2xk" }, { kind: "synced" }), false);
+  });
+
+  it("emits an event for a write and for a failure, and none for a run that changed nothing", () => {
+    assert.equal(eventOf(SYNCED)?.type, "Normal");
+    assert.equal(eventOf(FAILED)?.reason, "VaultClientError");
+    assert.equal(eventOf({ kind: "synced" }), undefined);
+  });
+});
