@@ -28,9 +28,9 @@ function referenceOf({ reference }: ReferenceItem): Reference {
 /** What syncs refer to: a partition for each cluster, so that a list needs no index (lease-table 23). */
 export function referenceStore(connection: Connection): ReferenceStore {
   return {
-    references: async (keys) => {
+    references: async (keys, consistency) => {
       connection.count("references");
-      const found = await connection.getAll<ReferenceItem>(keys.map(referenceAt), "strong");
+      const found = await connection.getAll<ReferenceItem>(keys.map(referenceAt), consistency);
       return new Map(found.map(referenceOf).map((reference): [ReferenceKey, Reference] => [reference.key, reference]));
     },
     putReference: async (reference) => {

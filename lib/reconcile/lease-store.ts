@@ -133,7 +133,10 @@ export interface CursorStore {
 
 /** References are rows of their own, cached by version (lease-table 23). */
 export interface ReferenceStore {
-  references(keys: readonly ReferenceKey[]): Promise<ReadonlyMap<ReferenceKey, Reference>>;
+  references(
+    keys: readonly ReferenceKey[],
+    consistency: "strong" | "eventual",
+  ): Promise<ReadonlyMap<ReferenceKey, Reference>>;
   /** False when the same (uid, hash) was stored already: nothing is written. */
   putReference(reference: Reference): Promise<boolean>;
   /** False when it was absent. */

@@ -41,9 +41,11 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         await open.probe(message.probe, signal);
         return { failed: [] };
       }
-      const rows = await deps.leases.read(message.keys, message.lane === "now" ? "strong" : "eventual");
+      // A nudge follows the change that it is about, so the now lane must see that change (lease-table 17).
+      const consistency = message.lane === "now" ? "strong" : "eventual";
+      const rows = await deps.leases.read(message.keys, consistency);
       const batch: Batch = {
-        references: referenceReader(deps.leases),
+        references: referenceReader(deps.leases, consistency),
         sources: sourceReader(deps, ca),
         circuits: open,
         // A signal of its own: each call listens to it, and one signal for all calls would have thousands of listeners to search.

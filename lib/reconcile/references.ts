@@ -8,7 +8,10 @@ export interface ReferenceReader {
   load(keys: readonly ReferenceKey[]): Promise<void>;
 }
 
-export function referenceReader(leases: Pick<LeaseStore, "references">): ReferenceReader {
+export function referenceReader(
+  leases: Pick<LeaseStore, "references">,
+  consistency: "strong" | "eventual",
+): ReferenceReader {
   const known = new Map<ReferenceKey, Reference | undefined>();
   const loading = new Map<ReferenceKey, Promise<void>>();
   return {
@@ -17,7 +20,7 @@ export function referenceReader(leases: Pick<LeaseStore, "references">): Referen
     async load(keys) {
       const unasked = keys.filter((key) => !known.has(key) && !loading.has(key));
       if (unasked.length > 0) {
-        const load = leases.references(unasked).then((found) => {
+        const load = leases.references(unasked, consistency).then((found) => {
           for (const key of unasked) known.set(key, found.get(key));
         });
         for (const key of unasked) loading.set(key, load);

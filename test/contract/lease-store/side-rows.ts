@@ -125,7 +125,7 @@ export function sideRowsContract(open: OpenStore): void {
       assert.equal(await store.putReference({ ...changed, uid: "reborn" }), true);
       const west = aReference({ key: aReferenceKey("default", "west") });
       await store.putReference(west);
-      const found = await store.references([reference.key, aReferenceKey("missing")]);
+      const found = await store.references([reference.key, aReferenceKey("missing")], "strong");
       assert.deepEqual([...found], [[reference.key, { ...changed, uid: "reborn" }]]);
       assert.deepEqual(await store.referencesOf("west"), [west]);
       assert.equal(await store.removeReference(west.key), true);
