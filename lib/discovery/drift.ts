@@ -52,6 +52,7 @@ export interface DriftWatch {
   missing(listed: ReadonlySet<string>, rows: readonly Row[]): Promise<void>;
   /** Judges again what was seen while its row was claimed; `last`: what still can't be judged is looked at. */
   settleHeld(last: boolean): Promise<void>;
+  isHolding(): boolean;
 }
 
 /** How soon what was seen under a claim is judged again: most claims end at once, and a long one is not asked for all the time. */
@@ -96,6 +97,7 @@ export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
         if (gone && !isHeld) await nudge(row.key, "missing");
       }
     },
+    isHolding: () => held.size > 0,
     async settleHeld(last) {
       const now = deps.clock();
       const due = [...held.values()].filter((entry) => last || entry.againAt <= now);

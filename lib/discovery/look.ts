@@ -19,6 +19,8 @@ const LEASE_SLACK_MS = 60 * SECOND_MS;
 /** From the start of one look to the next, when a look could not watch; and otherwise. */
 const MAX_GAP_MS = 30 * SECOND_MS;
 const SHORTEST_LOOK_MS = SECOND_MS;
+/** How often a watch stores how far it came. */
+const SAVE_AGAIN_MS = 5 * SECOND_MS;
 /** How often what was seen under a claim is judged again. */
 const HELD_AGAIN_MS = 200;
 
@@ -125,35 +127,54 @@ async function lookAt(
   const before = await startingPoint(deps, settings, row.state, uid, options, signal);
   const drift = driftWatch(deps, settings.name);
   const parts = partsToFollow(deps, settings, drift, options, before.restores);
-  const done = new AbortController();
-  const judgeHeld = judgeHeldAgain(drift, options, AbortSignal.any([signal, done.signal]));
   const followed = new Map<string, Progress>();
   const keep = (): void => void Object.assign(sight, sightOf(before, followed, deps.clock()));
-  let saving: Promise<unknown> | undefined;
+  const listed = Promise.withResolvers<void>();
   const onListed = (): void => {
     options.onListed?.();
-    keep();
-    saving = saveNews(deps, row, { ...sight.state, cursors: { ...before.cursors, ...sight.state.cursors } });
+    listed.resolve();
   };
+  const done = new AbortController();
+  const unlessDone = AbortSignal.any([signal, done.signal]);
+  const beside = [judgeHeldAgain(drift, options, unlessDone)];
+  const news = (): ClusterState | undefined => {
+    keep();
+    // What is held in memory only must be seen again after a crash.
+    return drift.isHolding() ? undefined : { ...sight.state, cursors: { ...before.cursors, ...sight.state.cursors } };
+  };
+  if (options.seconds > 0) beside.push(listed.promise.then(() => saveNews(deps, row, news, options, unlessDone)));
   try {
     await followAll(deps, settings, parts, { cursors: before.cursors, followed }, { ...options, onListed }, signal);
   } finally {
     keep();
     done.abort();
-    await Promise.all([judgeHeld, saving]);
+    listed.resolve();
+    await Promise.all(beside);
   }
   await drift.settleHeld(true);
 }
 
-/** A watch may last: what was found before it is stored, so that people see it and a crash repeats little. */
-async function saveNews(deps: DiscoveryDeps, row: ClusterRow, state: ClusterState): Promise<void> {
-  if (isDeepStrictEqual(state, row.state)) return;
-  try {
-    await deps.leases.saveCluster(row, state, { until: row.leaseUntil ?? deps.clock() });
-  } catch (error) {
-    // The save at the look's end says what is wrong.
-    if (!(error instanceof SyncError)) throw error;
+/** A watch may last: what is known is stored meanwhile, so that people see it and a crash repeats little. */
+async function saveNews(
+  deps: DiscoveryDeps,
+  row: ClusterRow,
+  news: () => ClusterState | undefined,
+  options: LookOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let saved = row.state; !signal.aborted; ) {
+    const state = news();
+    if (state && !isDeepStrictEqual(state, saved)) {
+      saved = state;
+      // The save at the look's end says what is wrong.
+      await deps.leases.saveCluster(row, state, { until: row.leaseUntil ?? deps.clock() }).catch(ignoreFailure);
+    }
+    await options.sleep(SAVE_AGAIN_MS, signal);
   }
+}
+
+function ignoreFailure(error: unknown): void {
+  if (!(error instanceof SyncError)) throw error;
 }
 
 /** What was seen while its row was claimed is judged as soon as the row was settled (lease-table 22). */
