@@ -18,8 +18,8 @@ export interface World extends AsyncDisposable {
   /** A fresh folder for fleet files and data directories. */
   readonly folder: string;
   readonly fleetPath: string;
-  /** Writes fleet.yaml anew; each cluster's entry may be extended. */
-  writeFleet(extend?: (cluster: Cluster) => object): Promise<string>;
+  /** Writes fleet.yaml anew; each cluster's entry may be extended, or left out by `undefined`. */
+  writeFleet(extend?: (cluster: Cluster) => object | undefined): Promise<string>;
   /** Makes a namespace with a service account that may read everything under `kv` (version 2) and `kv1`. */
   namespace(cluster: Cluster, name: string): Promise<void>;
 }
@@ -75,11 +75,11 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       const fleet = {
         apiVersion: "keyferry.dev/v1alpha1",
         kind: "Fleet",
-        clusters: clusters.map((cluster) => ({
-          name: cluster.name,
-          connect: { kubeconfig: { path: cluster.kubeconfigPath } },
-          ...extend(cluster),
-        })),
+        clusters: clusters.flatMap((cluster) => {
+          const more = extend(cluster);
+          const connect = { kubeconfig: { path: cluster.kubeconfigPath } };
+          return more === undefined ? [] : [{ name: cluster.name, connect, ...more }];
+        }),
       };
       await writeFile(fleetPath, JSON.stringify(fleet, undefined, 2));
       return fleetPath;
