@@ -1,0 +1,264 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, beforeEach, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { MINUTE_MS, systemClock } from "../../lib/clock.ts";
+import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
+import type { DiscoveryDeps } from "../../lib/discovery/deps.ts";
+import { type LookOptions, look } from "../../lib/discovery/look.ts";
+import { type SyncKey, syncKey } from "../../lib/keys.ts";
+import { openSqliteStore, type SqliteStore } from "../../lib/leases/sqlite.ts";
+import type { ClusterSettings, ClusterState } from "../../lib/reconcile/ports.ts";
+import { type Cluster, startCluster, type TempFolder, tempFolder } from "../harness/index.ts";
+import { aNamespace, endsOf, patient, type TestEnds } from "./kubernetes-fixtures.ts";
+
+const CLUSTER = "east";
+const OPERATOR = "operator";
+const KIND = "VaultStaticSecret";
+const RBAC = "rbac.authorization.k8s.io";
+const READ = ["get", "list", "watch"];
+
+describe("discovery on a real cluster: one look after the other", () => {
+  let cluster: Cluster;
+  let folder: TempFolder;
+  let stores = 0;
+  let ns = "";
+  const opened: AsyncDisposable[] = [];
+
+  before(async () => {
+    folder = await tempFolder("discovery");
+    cluster = await startCluster({ name: CLUSTER, crds: [...customResourceDefinitions().values()] });
+    await aNamespace(cluster, OPERATOR);
+  });
+  beforeEach(async () => {
+    ns = await aNamespace(cluster, `ns-${++stores}`);
+  });
+  after(async () => {
+    for (const scene of opened) await scene[Symbol.asyncDispose]();
+    await cluster?.[Symbol.asyncDispose]();
+    await folder?.[Symbol.asyncDispose]();
+  });
+
+  /** An empty lease table, the ends of an identity, and a clock that the test moves. */
+  function aScene(settings: Partial<ClusterSettings> = {}, kubeconfig = cluster.adminKubeconfig) {
+    const ends: TestEnds = endsOf(cluster, kubeconfig);
+    const store: SqliteStore = openSqliteStore({ path: join(folder.path, `${++stores}.sqlite`) });
+    opened.push({
+      async [Symbol.asyncDispose]() {
+        ends.clients.close();
+        await store[Symbol.asyncDispose]();
+      },
+    });
+    let ahead = 0;
+    const clock = () => systemClock() + ahead;
+    const metrics = { count: () => undefined, observe: () => undefined };
+    const queue = { send: async () => undefined };
+    const deps: DiscoveryDeps = {
+      ...{ leases: store, queue, clusters: ends.clusters, resources: ends.resources, log: ends.log, metrics, clock },
+      installation: "this",
+      random: () => 0.5,
+    };
+    const whole: ClusterSettings = {
+      ...{ name: CLUSTER, labels: {}, observe: "watch", operatorNamespace: OPERATOR },
+      // Not by name, so that the whole cluster is listed.
+      namespaces: { include: [`*${ns}`], exclude: [] },
+      ...settings,
+    };
+    const circuits = { openAmong: async () => undefined, open: async () => undefined, probeDue: async () => undefined };
+    const defaults: LookOptions = {
+      ...{ seconds: 0, againMs: 0, probeRevision: false, acceptAbsence: false },
+      sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
+    };
+    return {
+      ends,
+      store,
+      later: (ms: number) => {
+        ahead += ms;
+      },
+      look: (options: Partial<LookOptions> = {}) =>
+        look(deps, circuits as never, whole, { ...defaults, ...options }, patient()),
+      state: async () => (await store.cluster(CLUSTER))?.state as ClusterState,
+      row: async (name: string) => (await store.read([keyOf(name)], "strong")).get(keyOf(name)),
+      keys: async () => (await store.byCluster(CLUSTER)).map(({ key }) => key),
+      listed: () => ends.clients.requests.count("list", "vaultstaticsecrets"),
+      async setCursors(cursors: ClusterState["cursors"]) {
+        const row = await store.claimCluster(CLUSTER, { now: clock(), until: clock() + 1 });
+        assert.ok(row && (await store.saveCluster(row, { ...row.state, cursors }, { dueAt: clock() })));
+      },
+    };
+  }
+
+  const keyOf = (name: string): SyncKey => syncKey({ cluster: CLUSTER, kind: KIND, namespace: ns, name });
+  const resource = (name: string) => ({
+    apiVersion: "secrets.hashicorp.com/v1beta1",
+    kind: KIND,
+    metadata: { name, namespace: ns },
+  });
+  const declare = (name: string, spec: object = {}) =>
+    cluster.apply({
+      ...resource(name),
+      spec: { type: "kv-v2", mount: "kv", path: name, destination: { name, create: true }, ...spec },
+    });
+
+  /** A service account with roles of its own in some namespaces, and no role beyond. */
+  async function kubeconfigWith(rules: Readonly<Record<string, readonly object[]>>): Promise<string> {
+    const name = `reader-${ns}`;
+    await cluster.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { namespace: ns, name } });
+    for (const [namespace, list] of Object.entries(rules)) {
+      const metadata = { namespace, name };
+      const subjects = [{ kind: "ServiceAccount", namespace: ns, name }];
+      const roleRef = { apiGroup: RBAC, kind: "Role", name };
+      await cluster.apply([
+        { apiVersion: `${RBAC}/v1`, kind: "Role", metadata, rules: list },
+        { apiVersion: `${RBAC}/v1`, kind: "RoleBinding", metadata, roleRef, subjects },
+      ]);
+    }
+    return cluster.kubeconfigFor({ serviceAccount: { namespace: ns, name } });
+  }
+
+  it("lease-table 19: a fresh cursor is resumed, one that did not move for ten minutes is listed again", async () => {
+    const scene = aScene();
+    await declare("a");
+    await scene.look();
+    assert.equal(scene.listed(), 1);
+    await declare("b");
+    await scene.look();
+    assert.equal(scene.listed(), 1, "only watched");
+    assert.ok(await scene.row("b"));
+    scene.later(11 * MINUTE_MS);
+    await scene.look();
+    assert.equal(scene.listed(), 2);
+    assert.equal(scene.store.counts().declare, 4, "a, b, and both by the list");
+    assert.equal((await scene.row("a"))?.nudges, 0, "only differences are written");
+  });
+
+  it("lease-table 19, kubernetes-rules 12: a cursor that is too old is answered 410, and all is listed in the same look", async () => {
+    const scene = aScene();
+    await declare("a");
+    await declare("gone");
+    await scene.look();
+    await cluster.delete(resource("gone"));
+    const cursors = Object.keys((await scene.state()).cursors).map((name) => [
+      name,
+      { resourceVersion: "1", movedAt: systemClock() },
+    ]);
+    await scene.setCursors(Object.fromEntries(cursors));
+    await scene.look();
+    assert.equal(scene.listed(), 2);
+    assert.deepEqual(await scene.keys(), [keyOf("a")]);
+  });
+
+  it("lease-table 21: events that come once more after a crash bring back nothing that was", async () => {
+    const scene = aScene();
+    await declare("a", { path: "first" });
+    await scene.look();
+    const { cursors } = await scene.state();
+    await declare("a", { path: "second" });
+    await cluster.delete(resource("a"));
+    await declare("a", { path: "third" });
+    await scene.look();
+    const before = await scene.row("a");
+    await scene.setCursors(cursors);
+    await scene.look();
+    assert.deepEqual(await scene.row("a"), before);
+    assert.deepEqual(await scene.keys(), [keyOf("a")], "and no clean-up of what lives");
+  });
+
+  it("lease-table 21: what is too large to keep becomes a row that says so, and the cursor goes on", async () => {
+    const scene = aScene();
+    await scene.look();
+    const annotations = Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`note-${at}`, "x".repeat(1_000)]));
+    await declare("large", { destination: { name: "large", create: true, annotations } });
+    await declare("small");
+    await scene.look();
+    const large = await scene.row("large");
+    assert.ok((large?.declared.tooLarge ?? 0) > 300_000);
+    assert.deepEqual(large?.declared.spec, {});
+    assert.ok(await scene.row("small"));
+    const { cursors } = await scene.state();
+    const [{ metadata } = { metadata: {} }] = await declare("small");
+    assert.equal(cursors[KIND]?.resourceVersion, (metadata as { resourceVersion?: string }).resourceVersion);
+  });
+
+  it("lease-table 21: with namespaces by name there is a cursor for each kind and namespace, and roles in them suffice", async () => {
+    const kinds = [{ apiGroups: ["secrets.hashicorp.com"], resources: ["*"], verbs: READ }];
+    const secrets = [{ apiGroups: [""], resources: ["secrets"], verbs: READ }];
+    const marks = [{ apiGroups: [""], resources: ["configmaps"], verbs: ["get", "create"] }];
+    const identity = [{ apiGroups: [""], resources: ["namespaces"], verbs: ["get"] }];
+    const kubeconfig = await kubeconfigWith({
+      [ns]: [...kinds, ...secrets],
+      [OPERATOR]: [...kinds, ...marks],
+      "kube-system": identity,
+    });
+    const scene = aScene({ namespaces: { include: [ns], exclude: [] } }, kubeconfig);
+    await declare("a");
+    const outcome = await scene.look();
+    assert.deepEqual("error" in outcome && outcome.error, false);
+    assert.deepEqual(await scene.keys(), [keyOf("a")]);
+    const names = Object.keys((await scene.state()).cursors);
+    assert.ok(names.includes(`${KIND}/${ns}`) && names.includes(`Secret/${ns}`), names.join());
+    assert.ok(names.includes(`VaultAuth/${ns}`) && names.includes(`VaultAuth/${OPERATOR}`));
+    await declare("b");
+    assert.equal(
+      "error" in (await scene.look({ probeRevision: true })),
+      false,
+      "the probe for a restore suffices with it",
+    );
+    assert.ok(await scene.row("b"));
+  });
+
+  it("lease-table 18: a list that is refused is no absence; others go on, and the cluster says what is missing", async () => {
+    const admin = aScene();
+    await declare("a");
+    await admin.look();
+    const everything = [
+      { apiGroups: [""], resources: ["secrets", "configmaps"], verbs: READ },
+      { apiGroups: ["secrets.hashicorp.com"], resources: ["vaultauths", "vaultconnections"], verbs: READ },
+    ];
+    const kubeconfig = await kubeconfigWith({
+      [ns]: everything,
+      [OPERATOR]: everything,
+      "kube-system": [{ apiGroups: [""], resources: ["namespaces"], verbs: ["get"] }],
+    });
+    const settings: Partial<ClusterSettings> = { namespaces: { include: [ns], exclude: [] } };
+    const scene = aScene(settings, kubeconfig);
+    const row = await admin.row("a");
+    assert.ok(row && (await scene.store.declare(row.declared, systemClock())));
+    const outcome = await scene.look();
+    assert.equal("error" in outcome && outcome.error?.code, "KUBE_DENIED");
+    assert.ok(outcome.againAt > systemClock() + 10_000, "and it is not asked again at once");
+    assert.deepEqual(await scene.keys(), [keyOf("a")]);
+    const state = await scene.state();
+    assert.equal(state.error?.code, "KUBE_DENIED");
+    assert.ok(state.cursors[`VaultAuth/${ns}`]);
+  });
+
+  it("lease-table 18: at most ten, or a fifth, are believed to be gone at once; the rest waits for a person", async () => {
+    const scene = aScene();
+    for (let at = 0; at < 12; at++) await declare(`many-${at}`);
+    await scene.look();
+    for (let at = 1; at < 12; at++) await cluster.delete(resource(`many-${at}`));
+    scene.later(11 * MINUTE_MS);
+    await scene.look();
+    assert.deepEqual((await scene.state()).held, { ...(await scene.state()).held, gone: 11, of: 12 });
+    const { held } = await scene.state();
+    scene.later(MINUTE_MS);
+    await scene.look();
+    assert.equal((await scene.state()).held?.since, held?.since, "it is remembered since when");
+    assert.equal((await scene.keys()).length, 12);
+    await scene.look({ acceptAbsence: true });
+    assert.deepEqual(await scene.keys(), [keyOf("many-0")]);
+    assert.equal((await scene.state()).held, undefined);
+  });
+
+  it("lease-table 21: a look holds the cluster's row: two at once are one, and a late one saves nothing", async () => {
+    const scene = aScene();
+    await declare("a");
+    const outcomes = await Promise.all([scene.look(), scene.look()]);
+    assert.deepEqual(outcomes.map(({ kind }) => kind).sort(), ["held", "looked"]);
+    const stale = await scene.store.cluster(CLUSTER);
+    await scene.look();
+    assert.ok(stale);
+    assert.equal(await scene.store.saveCluster(stale, { cursors: {}, attempts: 0 }, { dueAt: 0 }), false);
+  });
+});
