@@ -2,13 +2,29 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, type Metafile } from "esbuild";
+import { type BuildOptions, build, type Metafile } from "esbuild";
 import { withoutGeneratedApis } from "./without-generated-apis.ts";
 
 export const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 /** Parts that are not ESM call `require`, which a module of ESM does not have. */
-export const BANNER = `import { createRequire as makeRequire } from "node:module";const require = makeRequire(import.meta.url);`;
+const BANNER = `import { createRequire as makeRequire } from "node:module";const require = makeRequire(import.meta.url);`;
+
+/** What all bundles have in common. */
+export const ALIKE = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  platform: "node",
+  target: "node24",
+  format: "esm",
+  minify: true,
+  // Powertools asks for names of classes.
+  keepNames: true,
+  legalComments: "none",
+  banner: { js: BANNER },
+  plugins: [withoutGeneratedApis],
+  logLevel: "warning",
+} as const satisfies BuildOptions;
 
 /** One bundle, and what went into it. */
 export interface Bundle {
@@ -27,21 +43,10 @@ export async function functionNames(): Promise<readonly string[]> {
 export async function bundleFunction(name: string, folder: string): Promise<Bundle> {
   const path = join(folder, `${name}.mjs`);
   const { metafile } = await build({
-    absWorkingDir: ROOT,
+    ...ALIKE,
     entryPoints: [`functions/${name}.ts`],
     outfile: path,
-    bundle: true,
     metafile: true,
-    platform: "node",
-    target: "node24",
-    format: "esm",
-    minify: true,
-    // Powertools asks for names of classes.
-    keepNames: true,
-    legalComments: "none",
-    banner: { js: BANNER },
-    plugins: [withoutGeneratedApis],
-    logLevel: "warning",
   });
   return { name, path, metafile };
 }

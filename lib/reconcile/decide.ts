@@ -1,3 +1,4 @@
+import type { Destination } from "../declarations/resolve.ts";
 import { type Digest, type DigestKey, isOfKey, sameDigest } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import { OWNER_LABELS } from "../owner-labels.ts";
@@ -6,15 +7,7 @@ import type { OwnedSecret, OwnerReference, Row, SeenSecret } from "./ports.ts";
 /** What the judgement rests on: everything that was read, nothing that is still to be read. */
 export interface Seen {
   readonly row: Row;
-  readonly destination: {
-    readonly name: string;
-    readonly create: boolean;
-    readonly overwrite: boolean;
-    readonly type: string;
-    readonly labels: Readonly<Record<string, string>>;
-    readonly annotations: Readonly<Record<string, string>>;
-    readonly ownerReference: OwnerReference;
-  };
+  readonly destination: Destination & { readonly ownerReference: OwnerReference };
   readonly observe: "watch" | "apply";
   /** Of the data that Vault holds now, made with `key`. */
   readonly digest: Digest;
