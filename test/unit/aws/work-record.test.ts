@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { workBody } from "../../../lib/aws/envelopes.ts";
+import { workRecord } from "../../../lib/aws/work-record.ts";
+import { MINUTE_MS } from "../../../lib/clock.ts";
+import type { WorkMessage } from "../../../lib/reconcile/ports.ts";
+import { aKey } from "../../builders.ts";
+import { aDeadline, aRecord, counting, QUIET, sending } from "./records.ts";
+
+const NOW = Date.UTC(2030, 0, 1);
+const MESSAGE: WorkMessage = { keys: [aKey("a"), aKey("b")], lane: "refresh", at: NOW };
+
+function aWorker(failing: readonly string[] = []) {
+  const queue = sending();
+  const metrics = counting();
+  const handled: WorkMessage[] = [];
+  const dead: string[] = [];
+  const deps = {
+    handle: async (message: WorkMessage) => {
+      handled.push(message);
+      const failed = message.keys.filter((key) => failing.includes(key));
+      return { failed: failed.map((key) => ({ key, error: new Error("bug") })) };
+    },
+    queue,
+    deadLetters: async (body: string) => void dead.push(body),
+    clock: () => NOW,
+    log: QUIET,
+    metrics,
+  };
+  return { deps, queue, handled, dead, counts: metrics.counts };
+}
+
+describe("a message of a lane", () => {
+  it("is worked on", async () => {
+    const { deps, handled, queue } = aWorker();
+    await workRecord(deps, aRecord(workBody(MESSAGE)), aDeadline());
+    assert.deepEqual([handled, queue.sent], [[MESSAGE], []]);
+  });
+
+  it("comes again when one of its keys failed", async () => {
+    const { deps } = aWorker([aKey("b")]);
+    await assert.rejects(workRecord(deps, aRecord(workBody(MESSAGE)), aDeadline()), /1 of 2 keys failed/);
+  });
+
+  it("lease-table 15: is split into single keys when it comes a second time", async () => {
+    const { deps, handled, queue, counts } = aWorker();
+    await workRecord(deps, aRecord(workBody(MESSAGE), 2), aDeadline());
+    assert.deepEqual(handled, []);
+    assert.deepEqual(queue.sent, [
+      { ...MESSAGE, keys: [aKey("a")] },
+      { ...MESSAGE, keys: [aKey("b")] },
+    ]);
+    assert.equal(counts.keyferry_messages_split_total, 1);
+  });
+
+  it("lease-table 15: of a single key is worked on however often it comes: the queue itself ends that", async () => {
+    const { deps, handled } = aWorker();
+    const single = { ...MESSAGE, keys: [aKey("a")] };
+    await workRecord(deps, aRecord(workBody(single), 3), aDeadline());
+    assert.deepEqual(handled, [single]);
+  });
+
+  it("lease-table 13: is sent on when its time is further off than a queue can delay", async () => {
+    const { deps, handled, queue } = aWorker();
+    const later = { ...MESSAGE, at: NOW + MINUTE_MS };
+    await workRecord(deps, aRecord(workBody(later)), aDeadline());
+    assert.deepEqual([handled, queue.sent], [[], [later]]);
+  });
+
+  it("is handed back unread when no time is left for it", async () => {
+    const { deps, handled, queue } = aWorker();
+    await workRecord(deps, aRecord(workBody(MESSAGE)), aDeadline(true));
+    assert.deepEqual([handled, queue.sent], [[], [MESSAGE]]);
+  });
+
+  it("lease-table 16: may ask for the probe of a circuit", async () => {
+    const { deps, handled } = aWorker();
+    const probe: WorkMessage = { keys: [], lane: "now", at: NOW, probe: "cluster:east" };
+    await workRecord(deps, aRecord(workBody(probe), 2), aDeadline());
+    assert.deepEqual(handled, [probe]);
+  });
+
+  const foreign = [
+    "",
+    "<html>",
+    "null",
+    "{}",
+    '{"v":2,"lane":"now","at":1,"keys":[]}',
+    '{"v":1,"lane":"later","at":1,"keys":[]}',
+    '{"v":1,"lane":"now","at":1,"keys":["no key"]}',
+    '{"v":1,"lane":"now","at":1,"keys":[],"data":{"password":"x"}}',
+    JSON.stringify({ v: 1, lane: "now", at: 1, keys: Array.from({ length: 101 }, (_, n) => aKey(`n${n}`)) }),
+  ];
+  for (const body of foreign) {
+    it(`that is not ours goes to the dead letters at once: ${body.slice(0, 60)}`, async () => {
+      const { deps, handled, dead, counts } = aWorker();
+      await workRecord(deps, aRecord(body), aDeadline());
+      assert.deepEqual([handled, dead], [[], [body]]);
+      assert.equal(counts.keyferry_messages_refused_total, 1);
+    });
+  }
+
+  it("that is not ours comes again while the dead letters can't be reached", async () => {
+    const { deps } = aWorker();
+    const deadLetters = async (): Promise<void> => {
+      throw new Error("unreachable");
+    };
+    await assert.rejects(workRecord({ ...deps, deadLetters }, aRecord("{}"), aDeadline()), /unreachable/);
+  });
+});
