@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { asObject, canonical, sameJson } from "../../lib/canonical.ts";
+import type { Json } from "../../lib/reconcile/ports.ts";
+
+describe("equal things have equal text", () => {
+  it("does not depend on the order of members, and does on that of items", () => {
+    assert.equal(canonical({ b: 1, a: [{ d: null, c: true }] }), '{"a":[{"c":true,"d":null}],"b":1}');
+    assert.ok(sameJson({ a: 1, b: 2 }, { b: 2, a: 1 }));
+    assert.ok(!sameJson([1, 2], [2, 1]));
+  });
+
+  it("tells null, nothing and empty apart where JSON does", () => {
+    assert.ok(sameJson(undefined, null));
+    assert.ok(!sameJson({}, null));
+    assert.ok(!sameJson({ a: null }, {}));
+    assert.ok(!sameJson("1", 1));
+  });
+
+  it("is JSON with the same meaning, whatever it is made of", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        const json = JSON.parse(JSON.stringify(value)) as Json;
+        assert.deepEqual(JSON.parse(canonical(json)), json);
+      }),
+    );
+  });
+
+  it("knows objects from lists, null and the rest", () => {
+    assert.deepEqual(asObject({ a: 1 }), { a: 1 });
+    for (const other of [null, [], "text", 1, true, undefined]) assert.equal(asObject(other), undefined);
+  });
+});

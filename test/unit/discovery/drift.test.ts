@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { isTooMany } from "../../../lib/discovery/absence.ts";
+import { declaredOf, referenceOf } from "../../../lib/discovery/declared.ts";
+import { judge, ownerOf } from "../../../lib/discovery/drift.ts";
+import { SECRET, VAULT_AUTH, VAULT_STATIC_SECRET } from "../../../lib/kinds.ts";
+import type { OwnedSecret, SeenResource } from "../../../lib/reconcile/ports.ts";
+import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";
+import { aRow } from "../../builders.ts";
+
+const NOW = Date.UTC(2030, 0, 1);
+const SETTINGS = {
+  ...{ name: "east", labels: {}, observe: "watch" as const, operatorNamespace: "operator" },
+  namespaces: { include: ["*"], exclude: [] },
+};
+const MANAGED = { fingerprint: "ours", ours: true, vso: false };
+
+function aSeen(overrides: Partial<SeenResource> = {}): SeenResource {
+  return {
+    ...{ uid: "secret-uid", resourceVersion: "100", generation: 1, deleting: false, labels: {}, annotations: {} },
+    ...{ finalizers: [], spec: {}, status: {}, ownerReferences: [], managed: MANAGED, namespace: "shop", name: "db" },
+    ...overrides,
+  };
+}
+
+describe("lease-table 22: is this Secret another than the one that we wrote?", () => {
+  const owned: OwnedSecret = { name: "db", uid: "secret-uid", resourceVersion: "100", managed: "ours", type: "Opaque" };
+  const rowWith = (entry: OwnedSecret, leaseUntil?: number) =>
+    aRow({ state: { ...EMPTY_STATE, owned: [entry] }, ...(leaseUntil === undefined ? {} : { leaseUntil }) });
+  const row = rowWith(owned);
+  const other = { fingerprint: "changed", ours: true, vso: false };
+
+  it("no, when it is our own write that comes back", () => {
+    assert.equal(judge(row, aSeen(), false, NOW), "in-step");
+  });
+
+  it("kubernetes-rules 10: no, when only its resourceVersion moved: a foreign annotation", () => {
+    assert.equal(judge(row, aSeen({ resourceVersion: "101" }), false, NOW), "in-step");
+  });
+
+  it("yes, when what its fields' owners say is another since", () => {
+    assert.equal(judge(row, aSeen({ resourceVersion: "101", managed: other }), false, NOW), "drifted");
+  });
+
+  it("lease-table 20: resourceVersions are numbers: 99 is before 100", () => {
+    assert.equal(judge(row, aSeen({ resourceVersion: "99", managed: other }), false, NOW), "in-step");
+    assert.equal(judge(row, aSeen({ resourceVersion: "1000", managed: other }), false, NOW), "drifted");
+  });
+
+  it("yes, when it is gone or lost its labels, unless that was another one of its name", () => {
+    assert.equal(judge(row, aSeen(), true, NOW), "drifted");
+    assert.equal(judge(row, aSeen({ uid: "former" }), true, NOW), "in-step");
+  });
+
+  it("yes, when another stands in its place", () => {
+    assert.equal(judge(row, aSeen({ uid: "foreign" }), false, NOW), "drifted");
+  });
+
+  it("can't be said while the row is being worked on, and can once that lease ran out", () => {
+    const seen = aSeen({ resourceVersion: "101", managed: other });
+    assert.equal(judge(rowWith(owned, NOW + 1), seen, false, NOW), "held");
+    assert.equal(judge(rowWith(owned, NOW), seen, false, NOW), "drifted");
+  });
+
+  it("no, when it is none that we know to have written: the next run looks at it anyway", () => {
+    assert.equal(judge(rowWith({ name: "db" }), aSeen(), false, NOW), "in-step");
+    assert.equal(judge(rowWith({ ...owned, name: "other" }), aSeen(), true, NOW), "in-step");
+  });
+
+  it("belongs to the sync that its owner reference names, and to no other kind's", () => {
+    const reference = {
+      apiVersion: "secrets.hashicorp.com/v1beta1",
+      kind: "VaultStaticSecret",
+      name: "db",
+      uid: "u",
+    };
+    const owner = (...ownerReferences: SeenResource["ownerReferences"]) => ownerOf("east", aSeen({ ownerReferences }));
+    assert.deepEqual(owner(reference), { key: "east/VaultStaticSecret/shop/db", uid: "u" });
+    assert.deepEqual(owner({ ...reference, apiVersion: "apps/v1" }), undefined);
+    assert.deepEqual(owner({ ...reference, kind: "VaultAuth" }), undefined);
+    assert.equal(owner(), undefined);
+  });
+});
+
+describe("kubernetes-rules 11: what counts as another version of a declaration", () => {
+  const hashOf = (overrides: Partial<SeenResource>, restores?: number) =>
+    declaredOf(SETTINGS, VAULT_STATIC_SECRET, aSeen({ spec: { path: "a" }, ...overrides }), restores).hash;
+  const hash = hashOf({});
+
+  it("spec, labels, annotations and deletion do", () => {
+    for (const change of [
+      { spec: { path: "b" } },
+      { labels: { a: "b" } },
+      { annotations: { a: "b" } },
+      { deleting: true },
+    ])
+      assert.notEqual(hashOf(change), hash);
+  });
+
+  it("status, resourceVersion, generation and kubectl's own annotation do not", () => {
+    const note = { "kubectl.kubernetes.io/last-applied-configuration": "{}" };
+    assert.equal(hashOf({ status: { a: 1 }, resourceVersion: "7", generation: 9, annotations: note }), hash);
+  });
+
+  it("lease-table 20: a restore of the cluster's etcd does", () => {
+    assert.notEqual(hashOf({}, 1), hash);
+    assert.notEqual(hashOf({}, 2), hashOf({}, 1));
+  });
+
+  it("lease-table 23: of a reference its spec does, and of a Secret any change", () => {
+    const auth = (overrides: Partial<SeenResource>) => referenceOf("east", VAULT_AUTH, aSeen(overrides)).hash;
+    assert.equal(auth({ labels: { a: "b" }, resourceVersion: "7" }), auth({}));
+    assert.notEqual(auth({ spec: { mount: "other" } }), auth({}));
+    const secret = (overrides: Partial<SeenResource>) => referenceOf("east", SECRET, aSeen(overrides)).hash;
+    assert.notEqual(secret({ resourceVersion: "7" }), secret({}));
+  });
+});
+
+describe("lease-table 18: how many may be gone at once", () => {
+  it("ten, or a fifth when that is more", () => {
+    const cases = [
+      [10, 10, false],
+      [11, 11, true],
+      [11, 54, true],
+      [11, 55, false],
+      [20, 100, false],
+      [21, 100, true],
+      [0, 0, false],
+    ] as const;
+    for (const [gone, of, expected] of cases) assert.equal(isTooMany(gone, of), expected, `${gone} of ${of}`);
+  });
+});
