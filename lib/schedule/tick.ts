@@ -16,7 +16,7 @@ const BACKLOG_MS = 60 * SECOND_MS;
 const DUE_BEHIND_MS = 2 * MINUTE_MS;
 const DUE_SLACK_MS = 10 * SECOND_MS;
 /** How often, in ms, the due index is read from the beginning. */
-const SWEEP_MS = 10 * MINUTE_MS;
+export const SWEEP_MS = 10 * MINUTE_MS;
 
 /** What waits in the queue past its start: when the oldest of it was to start. */
 export interface Backlog {

@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { after, before, describe, it } from "node:test";
+import { ReceiveMessageCommand } from "@aws-sdk/client-sqs";
+import type { SyncKey } from "../../../lib/keys.ts";
+import { type Cluster, waitFor } from "../../harness/index.ts";
+import { type Place, placeIn } from "../support/place.ts";
+import { type Deployed, STACK, startDeployed } from "./support/deployed.ts";
+
+const NS = "team-a";
+/** A tick comes each minute, and a look takes some seconds. */
+const A_TICK_MS = 90_000;
+
+describe("keyferry on AWS", { timeout: 900_000 }, () => {
+  let deployed: Deployed;
+  let places: readonly Place[];
+
+  before(async () => {
+    deployed = await startDeployed();
+    const { world } = deployed;
+    await Promise.all(world.clusters.map((cluster) => world.namespace(cluster, NS)));
+    places = world.clusters.map((cluster: Cluster) => placeIn(cluster, NS));
+  });
+  after(() => deployed?.[Symbol.asyncDispose]());
+
+  const one = (): Place => places[0] ?? assert.fail();
+  const key = (name: string, cluster = "one"): string => `${cluster}/VaultStaticSecret/${NS}/${name}`;
+
+  it("says what is wrong while the fleet is missing, with each tick", async () => {
+    const { error, payload } = await deployed.tick();
+    assert.equal(error, "Unhandled");
+    assert.match(JSON.stringify(payload), /fleet\.yaml.*there is no such object: upload fleet\.yaml there/);
+    assert.equal((await deployed.logged("tick", "invocation-failed")).length > 0, true);
+  });
+
+  it("makes a Secret in two clusters by the rule's own ticks", async () => {
+    await deployed.world.vault.putKv("kv", "db", { user: "app", password: "one" });
+    await Promise.all(places.map((place) => place.declare("db")));
+    await deployed.uploadFleet();
+    await Promise.all(
+      places.map((place) => place.secretThat("db", ({ data }) => data.password === "one", 2 * A_TICK_MS)),
+    );
+    await Promise.all(places.map((place) => place.synced("db")));
+  });
+
+  it("follows a change in Vault", async () => {
+    await deployed.world.vault.putKv("kv", "db", { user: "app", password: "two" });
+    await Promise.all(places.map((place) => place.secretThat("db", ({ data }) => data.password === "two", A_TICK_MS)));
+  });
+
+  it("repairs a hand edit with the next tick", async () => {
+    await one().patchSecret("db", { data: { password: "aGFjaw==" } });
+    await one().secretThat("db", ({ data }) => data.password === "two", A_TICK_MS);
+  });
+
+  it("shows every sync with keyferry status --stack", async () => {
+    const { clusters, syncs } = await deployed.status();
+    assert.deepEqual(clusters, [
+      { name: "one", state: "ok" },
+      { name: "two", state: "ok" },
+    ]);
+    assert.deepEqual(
+      syncs.map((sync) => sync.key),
+      [key("db"), key("db", "two")],
+    );
+    const { code, stdout } = await deployed.keyferry("status");
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /one\/VaultStaticSecret\/team-a\/db\s+synced/);
+  });
+
+  it("looks at a sync at once with keyferry sync --stack", async () => {
+    await deployed.world.vault.putKv("kv", "slow", { password: "one" });
+    await one().declare("slow", { refreshAfter: "12h" });
+    await one().secretThat("slow", ({ data }) => data.password === "one", A_TICK_MS);
+    await deployed.world.vault.putKv("kv", "slow", { password: "two" });
+    const { code, stderr } = await deployed.keyferry("sync", key("slow"));
+    assert.equal(code, 0, stderr);
+    await one().secretThat("slow", ({ data }) => data.password === "two", 20_000);
+  });
+
+  it("tells bad input by its name", async () => {
+    const unknown = await deployed.keyferry("sync", key("nobody"));
+    assert.deepEqual([unknown.code, /there is no such sync/.test(unknown.stderr)], [2, true], unknown.stderr);
+    const noKey = await deployed.keyferry("sync", "db");
+    assert.deepEqual([noKey.code, /must be CLUSTER\/KIND\/NAMESPACE\/NAME/.test(noKey.stderr)], [2, true]);
+  });
+
+  it("lease-table 13: messages that come twice write nothing", async () => {
+    const before = await one().secret("db");
+    const message = (lane: string) =>
+      JSON.stringify({ v: 1, lane, at: Date.now(), keys: [key("db"), key("db", "two")] });
+    await Promise.all(
+      [0, 1, 2].flatMap(() => [
+        deployed.send("NowQueueUrl", message("now")),
+        deployed.send("RefreshQueueUrl", message("refresh")),
+      ]),
+    );
+    await new Promise((done) => setTimeout(done, 5_000));
+    assert.equal((await one().secret("db"))?.resourceVersion, before?.resourceVersion);
+  });
+
+  it("puts a message that is not ours to the dead letters at once, with the reason", async () => {
+    await deployed.send("NowQueueUrl", "<html>not ours</html>");
+    const url = await deadLettersOf("NowQueueUrl");
+    const found = await waitFor("the dead letter", async () => {
+      const request = { QueueUrl: url, MessageAttributeNames: ["All"], WaitTimeSeconds: 1 };
+      return (await deployed.account.sqs.send(new ReceiveMessageCommand(request))).Messages?.[0];
+    });
+    assert.equal(found.Body, "<html>not ours</html>");
+    assert.equal(found.MessageAttributes?.reason?.StringValue, "not a message of keyferry's");
+  });
+
+  it("refuses an event of another source", async () => {
+    const { error, payload } = await deployed.account.invoke(`${STACK}-reconcile`, { source: "aws.ec2" });
+    assert.deepEqual([error, payload], [undefined, { batchItemFailures: [] }]);
+    assert.equal((await deployed.logged("reconcile", "event-refused")).length, 1);
+  });
+
+  it("goes on with the fleet as it was when it is broken", async () => {
+    await deployed.uploadFleet("clusters: nonsense");
+    await waitFor(
+      "the complaint",
+      async () => (await deployed.logged("tick", "fleet-unreadable")).at(-1)?.line.message,
+      A_TICK_MS,
+    );
+    await deployed.world.vault.putKv("kv", "db", { user: "app", password: "three" });
+    await one().secretThat("db", ({ data }) => data.password === "three", A_TICK_MS);
+    await deployed.uploadFleet();
+  });
+
+  it("changes nothing when it is deployed again", async () => {
+    const before = await Promise.all(places.map((place) => place.secret("db")));
+    await deployed.deploy();
+    const { error } = await deployed.tick();
+    assert.equal(error, undefined);
+    await new Promise((done) => setTimeout(done, 15_000));
+    const now = await Promise.all(places.map((place) => place.secret("db")));
+    assert.deepEqual(
+      now.map((secret) => secret?.resourceVersion),
+      before.map((secret) => secret?.resourceVersion),
+    );
+  });
+
+  it("lease-table 3: what a worker had in hand when it was killed is done by another", async () => {
+    await deployed.world.vault.putKv("kv", "killed", { password: "one" });
+    await one().declare("killed", { refreshAfter: "12h" });
+    deployed.world.vault.pause();
+    await deployed.tick();
+    const killedKey = key("killed") as SyncKey;
+    await waitFor("a worker to have it", async () => {
+      const row = (await deployed.leases.read([killedKey], "strong")).get(killedKey);
+      return row?.leaseUntil !== undefined && row.leaseUntil > Date.now();
+    });
+    const killed = await killWorkers(deployed, "reconcile");
+    assert.notEqual(killed, 0);
+    deployed.world.vault.resume();
+    await one().secretThat("killed", ({ data }) => data.password === "one", 4 * 60_000);
+  });
+
+  it("prints no secret", async () => {
+    const all = await Promise.all(
+      (["tick", "discover", "reconcile"] as const).map((name) => deployed.account.logs(`${STACK}-${name}`)),
+    );
+    const text = JSON.stringify(all);
+    for (const value of [deployed.world.vault.token, "aGFjaw==", "hvs."])
+      assert.equal(text.includes(value), false, value);
+  });
+
+  async function deadLettersOf(queue: "NowQueueUrl"): Promise<string> {
+    return (deployed.outputs[queue] ?? "").replace(/NowQueue-.*/, (await queueNames("NowDeadLetters")) ?? "");
+  }
+
+  async function queueNames(part: string): Promise<string | undefined> {
+    const { ListQueuesCommand } = await import("@aws-sdk/client-sqs");
+    const { QueueUrls = [] } = await deployed.account.sqs.send(new ListQueuesCommand({}));
+    return QueueUrls.find((url) => url.includes(part))
+      ?.split(`${STACK}-`)
+      .at(-1);
+  }
+});
+
+/** SIGKILL to the processes that run a function, as AWS ends one that runs out of memory. */
+async function killWorkers({ aws }: Deployed, name: string): Promise<number> {
+  const pids = (await readdir("/proc")).filter((entry) => /^\d+$/.test(entry)).map(Number);
+  let killed = 0;
+  for (const pid of pids) {
+    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (!command.includes(`${aws.folder}/ministack-lambda-${STACK}-${name}`)) continue;
+    process.kill(pid, "SIGKILL");
+    killed++;
+  }
+  return killed;
+}

@@ -1,0 +1,96 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { SendMessageCommand } from "@aws-sdk/client-sqs";
+import { dynamoLeaseStore } from "../../../../lib/leases/dynamodb.ts";
+import { dynamoClient } from "../../../../lib/leases/dynamodb-client.ts";
+import type { LeaseStore } from "../../../../lib/reconcile/ports.ts";
+import { type Ministack, startMinistack } from "../../../harness/index.ts";
+import { runTool } from "../../../harness/obtain/run-tool.ts";
+import { tempFolder } from "../../../harness/process/temp-folder.ts";
+import { keyferry, type Ran, type StatusAnswer } from "../../support/engine.ts";
+import { startWorld, type World } from "../../support/world.ts";
+import { type Account, accountOf, type LogEntry } from "./account.ts";
+
+const ROOT = fileURLToPath(new URL("../../../../", import.meta.url));
+export const STACK = "keyferry-test";
+
+/** One Vault, two clusters, and keyferry as `serverless deploy` put it onto AWS. */
+export interface Deployed extends AsyncDisposable {
+  readonly world: World;
+  readonly aws: Ministack;
+  readonly account: Account;
+  readonly outputs: Readonly<Record<string, string>>;
+  /** The lease table as it is. */
+  readonly leases: LeaseStore;
+  deploy(): Promise<void>;
+  /** Uploads fleet.yaml (the two clusters when not given) with the kubeconfigs beside it. */
+  uploadFleet(text?: string): Promise<void>;
+  /** What the rule does each minute, now. */
+  tick(): Promise<{ readonly error?: string; readonly payload: unknown }>;
+  /** Puts a message into a queue, as it is. */
+  send(queue: "NowQueueUrl" | "RefreshQueueUrl", body: string): Promise<void>;
+  keyferry(...args: readonly string[]): Promise<Ran>;
+  status(): Promise<StatusAnswer>;
+  /** What a function logged under this event name. */
+  logged(name: "tick" | "discover" | "reconcile", event: string): Promise<readonly LogEntry[]>;
+}
+
+export async function startDeployed(): Promise<Deployed> {
+  await using started = new AsyncDisposableStack();
+  const folder = started.use(await tempFolder("package"));
+  const [world, aws] = await Promise.all([
+    startWorld({ clusters: ["one", "two"] }).then((made) => started.use(made)),
+    startMinistack().then((made) => started.use(made)),
+  ]);
+  const account = accountOf(aws);
+  const deploy = async () => {
+    await serverless("package", folder.path);
+    await serverless("deploy", folder.path, aws.env);
+  };
+  await deploy();
+  const outputs = await account.outputs(STACK);
+  const s3 = new S3Client({ ...aws.clientConfig, forcePathStyle: true });
+  const [, bucket = ""] = /^s3:\/\/([^/]+)\//.exec(outputs.FleetLocation ?? "") ?? [];
+  const put = (Key: string, Body: string) => s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body }));
+  const run = (args: readonly string[]) => keyferry([...args, "--stack", STACK], aws.env);
+  const deployed: Omit<Deployed, keyof AsyncDisposable> = {
+    world,
+    aws,
+    account,
+    outputs,
+    leases: dynamoLeaseStore({ client: dynamoClient(aws.clientConfig), table: outputs.LeaseTableName ?? "" }),
+    deploy,
+    async uploadFleet(text) {
+      for (const { name, kubeconfigPath } of world.clusters) {
+        await put(`clusters/${name}.yaml`, await readFile(kubeconfigPath, "utf8"));
+      }
+      await put("fleet.yaml", text ?? fleetOf(world));
+    },
+    tick: () => account.invoke(`${STACK}-tick`),
+    send: async (queue, MessageBody) =>
+      void (await account.sqs.send(new SendMessageCommand({ QueueUrl: outputs[queue], MessageBody }))),
+    keyferry: (...args) => run(args),
+    status: async () => JSON.parse((await run(["status", "-o", "json"])).stdout) as StatusAnswer,
+    logged: async (name, event) => (await account.logs(`${STACK}-${name}`)).filter(({ line }) => line.event === event),
+  };
+  const parts = started.move();
+  return { ...deployed, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+function fleetOf({ clusters }: World): string {
+  const entries = clusters.map(({ name }) => ({ name, connect: { kubeconfig: { path: `clusters/${name}.yaml` } } }));
+  return JSON.stringify({ apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters: entries });
+}
+
+/** Runs the deployment tool as people do, without a login, into a folder of our own. */
+export function serverless(
+  command: "deploy" | "package",
+  folder: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const script = join(ROOT, "node_modules/serverless/bin/serverless.js");
+  const args = [script, command, "--stage", "test", "--package", folder];
+  return runTool(process.execPath, args, { cwd: ROOT, env: { ...env, SLS_TELEMETRY_DISABLED: "1" } });
+}

@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
+import { SECOND_MS } from "../../../lib/clock.ts";
+import { LEASE_MS } from "../../../lib/reconcile/deps.ts";
+import { SWEEP_MS } from "../../../lib/schedule/tick.ts";
+import { obtainVenv } from "../../harness/index.ts";
+import { type TempFolder, tempFolder } from "../../harness/process/temp-folder.ts";
+import { serverless } from "./support/deployed.ts";
+
+interface Resource {
+  readonly Type: string;
+  // biome-ignore lint/suspicious/noExplicitAny: a template is JSON of many shapes, and a wrong path fails the test
+  readonly Properties: any;
+}
+
+const FUNCTIONS = ["Tick", "Discover", "Reconcile"] as const;
+const QUEUES = ["Now", "Refresh", "Discovery"] as const;
+/** What may be used on any resource, since AWS knows none for it. */
+const ANYWHERE: ReadonlySet<string> = new Set(["xray:PutTraceSegments", "xray:PutTelemetryRecords"]);
+
+describe("the packaged template", () => {
+  let folder: TempFolder;
+  let path: string;
+  let resources: Readonly<Record<string, Resource>>;
+
+  before(async () => {
+    folder = await tempFolder("package");
+    // A proxy that is not there: whoever asks the network fails.
+    const nowhere = "http://127.0.0.1:9";
+    await serverless("package", folder.path, { HTTP_PROXY: nowhere, HTTPS_PROXY: nowhere, AWS_ENDPOINT_URL: nowhere });
+    path = join(folder.path, "cloudformation-template-update-stack.json");
+    resources = (JSON.parse(await readFile(path, "utf8")) as { Resources: Record<string, Resource> }).Resources;
+  });
+  after(() => folder?.[Symbol.asyncDispose]());
+
+  const properties = (name: string): Resource["Properties"] =>
+    (resources[name] ?? assert.fail(`no ${name}`)).Properties;
+  const mappings = () => Object.values(resources).filter(({ Type }) => Type === "AWS::Lambda::EventSourceMapping");
+
+  it("is clean to cfn-lint", async () => {
+    const lint = "import sys; from cfnlint.runner import main; sys.argv[0] = 'cfn-lint'; main()";
+    // W3005: the deployment tool names each role twice.
+    const args = ["-c", lint, "--ignore-checks", "W3005", "--", path];
+    await promisify(execFile)(await obtainVenv("cfn-lint"), args).catch((error: { stdout: string }) =>
+      assert.fail(error.stdout),
+    );
+  });
+
+  it("has the four clocks in order: function time-out, lease, visibility, the sweep of what is due", () => {
+    for (const name of ["Discover", "Reconcile"] as const) {
+      assert.ok(properties(`${name}LambdaFunction`).Timeout * SECOND_MS < LEASE_MS, name);
+    }
+    for (const name of QUEUES) {
+      const visibility = properties(`${name}Queue`).VisibilityTimeout * SECOND_MS;
+      assert.ok(LEASE_MS < visibility && visibility < SWEEP_MS, name);
+      // AWS's own advice for event sources.
+      assert.ok(visibility >= 6 * properties("ReconcileLambdaFunction").Timeout * SECOND_MS, name);
+    }
+    assert.ok(properties("TickLambdaFunction").Timeout < 60);
+  });
+
+  it("runs each function on arm64 with Node 24, its log kept for a time and encrypted", () => {
+    for (const name of FUNCTIONS) {
+      const { Runtime, Architectures, TracingConfig } = properties(`${name}LambdaFunction`);
+      assert.deepEqual([Runtime, Architectures, TracingConfig], ["nodejs24.x", ["arm64"], { Mode: "Active" }]);
+      const { RetentionInDays, KmsKeyId } = properties(`${name}LogGroup`);
+      assert.deepEqual([RetentionInDays, KmsKeyId], [30, { "Fn::GetAtt": ["Key", "Arn"] }]);
+    }
+  });
+
+  it("lease-table 15: has two lanes, each with its own maximum concurrency and dead letters", () => {
+    for (const name of QUEUES) {
+      const { RedrivePolicy } = properties(`${name}Queue`);
+      assert.deepEqual(RedrivePolicy.deadLetterTargetArn, { "Fn::GetAtt": [`${name}DeadLetters`, "Arn"] });
+      assert.ok(RedrivePolicy.maxReceiveCount >= 2, "a second delivery is split, and a third is for what is left");
+      const mapping = mappings().find(
+        ({ Properties }) => Properties.EventSourceArn["Fn::GetAtt"][0] === `${name}Queue`,
+      );
+      assert.ok(mapping?.Properties.ScalingConfig.MaximumConcurrency >= 2, name);
+      assert.deepEqual(mapping?.Properties.FunctionResponseTypes, ["ReportBatchItemFailures"]);
+    }
+  });
+
+  it("fires the tick each minute, and does not repeat a failed one: the next comes", () => {
+    assert.equal(properties("TickEventsRuleSchedule1").ScheduleExpression, "rate(1 minute)");
+    assert.equal(properties("TickLambdaEvConf").MaximumRetryAttempts, 0);
+  });
+
+  it("gives each function a role of its own, with named actions on resources of this stack", () => {
+    for (const name of FUNCTIONS) {
+      assert.deepEqual(properties(`${name}LambdaFunction`).Role, { "Fn::GetAtt": [`${name}Role`, "Arn"] });
+      const { Policies, ManagedPolicyArns } = properties(`${name}Role`);
+      assert.deepEqual(ManagedPolicyArns, []);
+      for (const { Action, Resource, Sid } of Policies[0].PolicyDocument.Statement) {
+        const actions = [Action].flat() as string[];
+        for (const action of actions) assert.doesNotMatch(action, /\*/, `${name} ${Sid}`);
+        const isAnywhere = [Resource].flat().includes("*");
+        assert.equal(
+          isAnywhere,
+          actions.every((action) => ANYWHERE.has(action)),
+          `${name} ${Sid}`,
+        );
+      }
+    }
+  });
+
+  it("lets only reconcile read the key of digests, and only discover take looks", () => {
+    const actionsOf = (name: string): string[] =>
+      properties(`${name}Role`).Policies[0].PolicyDocument.Statement.flatMap(
+        ({ Action }: { Action: string }) => Action,
+      );
+    const who = (action: string) => FUNCTIONS.filter((name) => actionsOf(name).includes(action));
+    assert.deepEqual(who("ssm:GetParameter"), ["Reconcile"]);
+    assert.deepEqual(who("kms:Encrypt"), ["Reconcile"]);
+    assert.deepEqual(who("sqs:ReceiveMessage"), ["Discover", "Reconcile"]);
+  });
+
+  it("keeps what is not keyferry's to delete: the lease table, the fleet, and their keys", () => {
+    for (const name of ["LeaseTable", "LeaseTableKey", "FleetBucket", "Key"]) {
+      const { DeletionPolicy } = resources[name] as unknown as { DeletionPolicy: string };
+      assert.equal(DeletionPolicy, "Retain", name);
+    }
+  });
+
+  it("alarms each time with what is to be done", () => {
+    const alarms = Object.entries(resources).filter(([, { Type }]) => Type === "AWS::CloudWatch::Alarm");
+    assert.ok(alarms.length >= 14);
+    for (const [name, { Properties }] of alarms) assert.ok(Properties.AlarmDescription.length > 40, name);
+    for (const name of QUEUES) assert.ok(resources[`${name}DeadLettersAlarm`], name);
+  });
+});
