@@ -4,6 +4,7 @@ import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { look } from "../discovery/look.ts";
 import { releaseDeparted } from "../discovery/starting-point.ts";
 import { SyncError } from "../errors.ts";
+import type { SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../reconcile/deps.ts";
 import type { ClusterSettings, Log, WorkMessage } from "../reconcile/ports.ts";
 import { type Reconciler, reconciler } from "../reconcile/reconcile.ts";
@@ -50,7 +51,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
   const queue: InProcessQueue = inProcessQueue({
     clock: options.deps.clock,
     concurrency: CONCURRENCY,
-    handle: (message) => handle(options.deps.log, reconcile, message, working.signal),
+    handle: (message, ended) => handle(options.deps.log, reconcile, message, { ended, signal: working.signal }),
   });
   const deps: ReconcileDeps = { ...options.deps, queue };
   const reconcile = reconciler(deps);
@@ -83,9 +84,14 @@ export function embeddedEngine(options: EngineOptions): Engine {
   };
 }
 
-async function handle(log: Log, reconcile: Reconciler, message: WorkMessage, signal: AbortSignal): Promise<void> {
+async function handle(
+  log: Log,
+  reconcile: Reconciler,
+  message: WorkMessage,
+  { ended, signal }: { readonly ended: (key: SyncKey) => void; readonly signal: AbortSignal },
+): Promise<void> {
   try {
-    const { failed } = await reconcile.handle(message, signal);
+    const { failed } = await reconcile.handle(message, signal, ended);
     // The lease table brings these back: a claimed row at leaseUntil, a due one with a later tick.
     for (const { key, error } of failed) log.error("run-crashed", { key, ...described(error) });
   } catch (error) {

@@ -17,7 +17,8 @@ export interface InProcessQueueOptions {
   readonly clock: Clock;
   /** Batches at work at once, for each lane (lease-table 15). */
   readonly concurrency: Readonly<Record<Lane, number>>;
-  readonly handle: (message: WorkMessage) => Promise<void>;
+  /** `ended` may be told of each key as soon as it is done: one that waits for a silent end must not keep its companions. */
+  readonly handle: (message: WorkMessage, ended: (key: SyncKey) => void) => Promise<void>;
 }
 
 /** Keys that came together, and stay together: they may share a Vault read. */
@@ -61,12 +62,17 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
 
   const work = async (name: Lane, keys: readonly SyncKey[]): Promise<void> => {
     const lane = lanes[name];
+    const underWay = new Set(keys);
+    const ended = (key: SyncKey): void => {
+      if (underWay.delete(key)) lane.busy.delete(key);
+      if (lane.byKey.has(key)) setImmediate(pump);
+    };
     lane.working++;
     try {
-      await handle({ keys, lane: name, at: clock() });
+      await handle({ keys, lane: name, at: clock() }, ended);
     } finally {
       lane.working--;
-      for (const key of keys) lane.busy.delete(key);
+      for (const key of underWay) lane.busy.delete(key);
       pump();
     }
   };

@@ -19,8 +19,11 @@ export interface Batch {
 }
 
 export interface Reconciler {
-  /** Brings each key of a message to its declared state. Safe to call twice, late, or for keys that no longer exist. */
-  handle(message: WorkMessage, signal: AbortSignal): Promise<BatchReport>;
+  /**
+   * Brings each key of a message to its declared state. Safe to call twice, late, or for keys that no longer exist.
+   * `ended` is told of each key when its own run is over, which may be long before the last one is.
+   */
+  handle(message: WorkMessage, signal: AbortSignal, ended?: (key: SyncKey) => void): Promise<BatchReport>;
   readonly circuits: Circuits;
   readonly ca: CaCache;
 }
@@ -36,7 +39,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
   return {
     ca,
     circuits: open,
-    async handle(message, signal) {
+    async handle(message, signal, ended) {
       if (message.probe !== undefined) {
         await open.probe(message.probe, signal);
         return { failed: [] };
@@ -57,6 +60,8 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
           return undefined;
         } catch (error) {
           return { key: row.key, error };
+        } finally {
+          ended?.(row.key);
         }
       });
       const failed = (await Promise.all(runs)).filter((failure) => failure !== undefined);

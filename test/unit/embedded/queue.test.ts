@@ -8,14 +8,16 @@ import type { WorkMessage } from "../../../lib/reconcile/ports.ts";
 const key = (name: string): SyncKey => `east/VaultStaticSecret/shop/${name}` as SyncKey;
 const keys = (count: number, from = "k"): SyncKey[] => Array.from({ length: count }, (_, at) => key(`${from}${at}`));
 
-function aQueue(handle: (message: WorkMessage) => Promise<void> = async () => {}, concurrency = 4) {
+type Handle = Parameters<typeof inProcessQueue>[0]["handle"];
+
+function aQueue(handle: Handle = async () => {}, concurrency = 4) {
   const handled: WorkMessage[] = [];
   const queue = inProcessQueue({
     clock: () => performance.now(),
     concurrency: { now: concurrency, refresh: 1 },
-    handle: async (message) => {
+    handle: async (message, ended) => {
       handled.push(message);
-      await handle(message);
+      await handle(message, ended);
     },
   });
   return { queue, handled };
@@ -53,6 +55,22 @@ describe("the in-process queue", () => {
     assert.equal(handled.length, 0);
     await sleep(120);
     assert.equal(handled.length, 1);
+  });
+
+  it("hands a key out again that is done, while a companion of it still waits for a silent end", async () => {
+    const silence = Promise.withResolvers<void>();
+    const { queue, handled } = aQueue(async (message, ended) => {
+      ended(key("quick"));
+      if (message.keys.includes(key("silent"))) await silence.promise;
+    });
+    await queue.send([{ keys: [key("quick"), key("silent")], lane: "now", at: 0 }]);
+    await sleep(10);
+    await queue.send([{ keys: [key("quick"), key("silent")], lane: "now", at: 0 }]);
+    await sleep(10);
+    assert.deepEqual(handled[1]?.keys, [key("quick")]);
+    silence.resolve();
+    await queue.idle();
+    assert.deepEqual(handled[2]?.keys, [key("silent")]);
   });
 
   it("never works on a key twice at once, and works on it again when that was asked meanwhile", async () => {
