@@ -3,10 +3,10 @@ import { fingerprint } from "../digest.ts";
 import { parseDuration } from "../duration.ts";
 import { SyncError } from "../errors.ts";
 import { type ObjectRef, parseObjectRef } from "../names.ts";
-import type { ClusterSettings, Reference, VaultIdentity, VaultTarget } from "../reconcile/ports.ts";
+import type { ClusterSettings, CredentialRef, VaultIdentity, VaultTarget } from "../reconcile/ports.ts";
 import { normalAddress } from "../vault-address.ts";
 import { loginMethod } from "./login-method.ts";
-import { type Found, invalidReference, type LookUp } from "./look-up.ts";
+import { type Found, invalidReference, type LookUp, versionOf } from "./look-up.ts";
 import { unsupportedInAuth, unsupportedInConnection } from "./unsupported.ts";
 
 /**
@@ -46,30 +46,45 @@ function mustBeAllowed(auth: Found<"VaultAuth">, at: ObjectRef, namespace: strin
   );
 }
 
-function versionOf(object: Reference): string {
-  return `${object.uid}/${object.hash}`;
-}
-
-function targetOf(connection: Found<"VaultConnection">, at: ObjectRef, cluster: ClusterSettings): VaultTarget {
+function targetOf(
+  connection: Found<"VaultConnection">,
+  caRef: CaRef | undefined,
+  cluster: ClusterSettings,
+): VaultTarget {
   const { spec } = connection;
   return {
     address: normalAddress(cluster.vault?.address ?? spec.address),
     headers: spec.headers ?? {},
     ...(spec.tlsServerName ? { tlsServerName: spec.tlsServerName } : {}),
-    ...(spec.caCertSecretRef
-      ? {
-          caRef: {
-            kind: "secret",
-            cluster: cluster.name,
-            namespace: at.namespace,
-            name: spec.caCertSecretRef,
-            key: "ca.crt",
-          },
-        }
-      : {}),
+    ...(caRef ? { caRef } : {}),
     skipTlsVerify: spec.skipTLSVerify,
     timeoutMs: Math.min(parseDuration(spec.timeout ?? "0s") || DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS),
   };
+}
+
+type CaRef = NonNullable<VaultTarget["caRef"]>;
+
+function caRefOf(
+  lookup: LookUp,
+  { spec }: Found<"VaultConnection">,
+  at: ObjectRef,
+  cluster: string,
+): CaRef | undefined {
+  const { caCertSecretRef: name, skipTLSVerify } = spec;
+  if (!name) return undefined;
+  const ref = { kind: "secret", cluster, namespace: at.namespace, name, key: "ca.crt" } as const;
+  return skipTLSVerify ? ref : noted(lookup, ref);
+}
+
+/** A Secret that is read later, with its version where that is known. */
+function noted<T extends CredentialRef & { kind: "secret" }>(lookup: LookUp, ref: T): T {
+  const version = lookup.note("Secret", { namespace: ref.namespace, name: ref.name });
+  return version === undefined ? ref : { ...ref, version };
+}
+
+function withVersion(lookup: LookUp, method: VaultIdentity["method"]): VaultIdentity["method"] {
+  const { credential } = method;
+  return credential.kind === "secret" ? { ...method, credential: noted(lookup, credential) } : method;
 }
 
 /** The mount that is logged in at. The fleet's override is for logins by a cluster's own tokens: an AppRole has no cluster. */
@@ -85,12 +100,10 @@ function resolveConnection(lookup: LookUp, auth: Found<"VaultAuth">, at: ObjectR
   const place = referTo(vaultConnectionRef, at.namespace, cluster.operatorNamespace);
   const why = because(`spec.vaultConnectionRef of ${auth.subject}`, vaultConnectionRef);
   const connection = lookup.find("VaultConnection", place, why);
-  if (connection.spec.caCertSecretRef && !connection.spec.skipTLSVerify) {
-    lookup.note("Secret", { namespace: place.namespace, name: connection.spec.caCertSecretRef });
-  }
+  const caRef = caRefOf(lookup, connection, place, cluster.name);
   const unsupported = unsupportedInConnection(connection.subject, connection.spec);
   if (unsupported) throw unsupported;
-  return { connection, target: targetOf(connection, place, cluster) };
+  return { connection, target: targetOf(connection, caRef, cluster) };
 }
 
 /** How a resource in this namespace logs in: VaultAuth, VaultConnection and the fleet's overrides together (reference 11). */
@@ -105,9 +118,9 @@ export function resolveIdentity(
   mustBeAllowed(auth, at, namespace, cluster.operatorNamespace);
   const unsupported = unsupportedInAuth(auth.subject, auth.spec);
   if (unsupported) throw unsupported;
-  const method = loginMethod(auth.spec, { cluster: cluster.name, namespace });
-  if (!("kind" in method)) throw invalidReference(auth.subject, method);
-  if (method.credential.kind === "secret") lookup.note("Secret", { namespace, name: method.credential.name });
+  const found = loginMethod(auth.spec, { cluster: cluster.name, namespace });
+  if (!("kind" in found)) throw invalidReference(auth.subject, found);
+  const method = withVersion(lookup, found);
   const mount = mountOf(auth, cluster);
   const { connection, target } = resolveConnection(lookup, auth, at, cluster);
   const vaultNamespace = trimSlashes(auth.spec.namespace ?? "");

@@ -18,8 +18,8 @@ export interface LookUp {
   readonly refs: ReadonlySet<ReferenceKey>;
   /** Throws REFERENCE_MISSING or REFERENCE_INVALID. `because` says who asks: `spec.vaultAuthRef is empty`. */
   find<K extends DeclaredKind>(kind: K, ref: ObjectRef, because: string): Found<K>;
-  /** Remembers something that is not read here: a Secret with credentials. */
-  note(kind: string, ref: ObjectRef): void;
+  /** Remembers something that is not read here: a Secret with credentials. Its version, where it is followed. */
+  note(kind: string, ref: ObjectRef): string | undefined;
 }
 
 export function lookUp(cluster: string, reference: (key: ReferenceKey) => Reference | undefined): LookUp {
@@ -40,9 +40,17 @@ export function lookUp(cluster: string, reference: (key: ReferenceKey) => Refere
       return { object, spec: parsed.spec, subject };
     },
     note(kind, ref) {
-      refs.add(referenceKey({ cluster, kind, ...ref }));
+      const key = referenceKey({ cluster, kind, ...ref });
+      refs.add(key);
+      const object = reference(key);
+      return object && versionOf(object);
     },
   };
+}
+
+/** Another one whenever anything of it changed. */
+export function versionOf({ uid, hash }: Reference): string {
+  return `${uid}/${hash}`;
 }
 
 export function invalidReference(subject: string, complaints: readonly Complaint[]): SyncError {

@@ -60,6 +60,8 @@ export type CredentialRef =
       readonly namespace: string;
       readonly name: string;
       readonly key: string;
+      /** Another one when the Secret changed; missing where that is not followed. */
+      readonly version?: string;
     };
 
 /** How to log in. `id` is stable and unique for (cluster, VaultAuth version, connection version, provider): one token each. */

@@ -34,7 +34,7 @@ export function caCache(deps: Pick<ReconcileDeps, "credentials" | "clock">): CaC
     async resolve(target, signal) {
       const { caRef, ...rest } = target;
       if (caRef === undefined || target.skipTlsVerify) return rest;
-      const name = `${caRef.cluster}/${caRef.namespace}/${caRef.name}`;
+      const name = `${caRef.cluster}/${caRef.namespace}/${caRef.name} ${caRef.version ?? ""}`;
       const kept = known.get(name);
       if (kept && deps.clock() - kept.at < CA_MAX_AGE_MS) return { ...rest, caPem: await kept.pem };
       const pem = fetchPem(caRef, signal);

@@ -45,22 +45,22 @@ export function tokens(deps: TokensDeps): Tokens {
     const askedAt = clock();
     try {
       const token = heldToken(identity, await countedLogin(deps, identity, signal), askedAt);
-      refusals.delete(identity.id);
+      refusals.delete(refusalKey(identity));
       // A login that nobody waits for any more must not replace the token of a later one.
       if (!signal.aborted) entries.set(identity.id, { token, usedAt: clock(), renewing: false });
       return token;
     } catch (error) {
       if (error instanceof SyncError && error.code === "VAULT_LOGIN_REFUSED") {
-        refusals.set(identity.id, { error, until: clock() + LOGIN_COOL_DOWN_MS });
+        refusals.set(refusalKey(identity), { error, until: clock() + LOGIN_COOL_DOWN_MS });
       }
       throw error;
     }
   };
 
   const sharedLogin = async (identity: VaultIdentity, signal: AbortSignal): Promise<HeldToken> => {
-    const refusal = refusals.get(identity.id);
+    const refusal = refusals.get(refusalKey(identity));
     if (refusal !== undefined && clock() < refusal.until) throw refusal.error;
-    refusals.delete(identity.id);
+    refusals.delete(refusalKey(identity));
     return logins.run(identity.id, (shared) => loggedIn(identity, shared), signal);
   };
 
@@ -90,6 +90,11 @@ export function tokens(deps: TokensDeps): Tokens {
       deps.log.info("vault-tokens-revoked", { revoked, failed: all.length - revoked });
     },
   };
+}
+
+/** What was refused to one credential is asked anew with another. */
+function refusalKey({ id, method: { credential } }: VaultIdentity): string {
+  return credential.kind === "secret" ? `${id} ${credential.version ?? ""}` : id;
 }
 
 async function countedLogin(deps: TokensDeps, identity: VaultIdentity, signal: AbortSignal) {
