@@ -131,6 +131,9 @@ describe("decide: when do we write?", () => {
       assert.equal(does(looked({ labels: without })), "apply");
       assert.equal(does(looked({ labels: { ...LABELS, foreign: "yes" } })), "nothing");
     });
+    it("lease-table 22: mends the owner's labels of a Secret that it wrote itself", () => {
+      assert.equal(does(looked({ labels: {} })), "apply");
+    });
     it("mends a missing annotation", () => {
       assert.equal(does(looked({}, {}, { annotations: { note: "x" } })), "apply");
     });
