@@ -1,6 +1,7 @@
 import { sqsBacklog } from "../lib/aws/backlog.ts";
 import type { Deadline } from "../lib/aws/deadline.ts";
 import { sqsLookQueue } from "../lib/aws/look-queue.ts";
+import { MESSAGES_PER_INVOCATION } from "../lib/aws/queue-record.ts";
 import { MINUTE_MS } from "../lib/clock.ts";
 import { releaseDeparted } from "../lib/discovery/starting-point.ts";
 import { looksDue, probesOverdue } from "../lib/schedule/looks.ts";
@@ -10,8 +11,6 @@ import { handlerOf } from "./wiring/handler.ts";
 
 /** Keys are handed out so far ahead, each with its delay (lease-table 13). */
 const HORIZON_MS = 2 * MINUTE_MS;
-/** As in the event source mapping of the refresh queue. */
-const MESSAGES_PER_INVOCATION = 4;
 
 const base = baseOf(process.env);
 const { config, sqs, clock, leases, queue, log, metrics } = base;

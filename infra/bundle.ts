@@ -1,5 +1,5 @@
 // Bundles each function into one file: node bin/node24.js infra/bundle.ts [FOLDER]
-import { readdir } from "node:fs/promises";
+import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildOptions, build, type Metafile } from "esbuild";
@@ -42,12 +42,15 @@ export async function functionNames(): Promise<readonly string[]> {
 /** One file for one function, with all that it needs: `<folder>/<name>.mjs`. */
 export async function bundleFunction(name: string, folder: string): Promise<Bundle> {
   const path = join(folder, `${name}.mjs`);
+  // Put in place at once: two may package at the same time.
+  const partial = `${path}.${process.pid}.partial`;
   const { metafile } = await build({
     ...ALIKE,
     entryPoints: [`functions/${name}.ts`],
-    outfile: path,
+    outfile: partial,
     metafile: true,
   });
+  await rename(partial, path);
   return { name, path, metafile };
 }
 
@@ -56,7 +59,7 @@ export async function bundleAll(folder: string): Promise<readonly Bundle[]> {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const bundles = await bundleAll(process.argv[2] ?? join(ROOT, "dist/functions"));
+  const bundles = await bundleAll(process.argv[2] ?? join(ROOT, "build/functions"));
   for (const { name, metafile } of bundles) {
     const [output] = Object.values(metafile.outputs);
     process.stderr.write(`${name}: ${Math.round((output?.bytes ?? 0) / 1024)} KiB\n`);

@@ -51,13 +51,18 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
     leases: dynamoLeaseStore({ client: dynamoClient(), table: config.table }),
     sqs,
     queue: sqsWorkQueue({ client: sqs, urls, clock }),
-    fleet: fleetOf(config, { clock, log, metrics }),
+    // Elsewhere than at AWS a bucket is no host name.
+    fleet: fleetOf(config, { clock, log, metrics }, env.AWS_ENDPOINT_URL !== undefined),
   };
 }
 
-function fleetOf({ fleet }: Config, ports: Pick<Base, "clock" | "log" | "metrics">): FleetSource {
+function fleetOf(
+  { fleet }: Config,
+  ports: Pick<Base, "clock" | "log" | "metrics">,
+  forcePathStyle: boolean,
+): FleetSource {
   const [, bucket, key] = /^s3:\/\/([^/]+)\/(.+)$/.exec(fleet) ?? [];
   if (bucket === undefined || key === undefined) return packagedFleet(fleet);
-  const client = new S3Client({ requestHandler: REQUESTS, forcePathStyle: true });
+  const client = new S3Client({ requestHandler: REQUESTS, forcePathStyle });
   return remoteFleet({ bucket, key, read: s3Objects({ client, bucket }), ...ports });
 }

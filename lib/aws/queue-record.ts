@@ -1,3 +1,6 @@
+/** Messages of a lane that one invocation takes, all at once: a test holds the template against it. */
+export const MESSAGES_PER_INVOCATION = 4;
+
 /** What we read of a record of an SQS event. */
 export interface QueueRecord {
   readonly messageId: string;

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { ReceiveMessageCommand } from "@aws-sdk/client-sqs";
-import type { SyncKey } from "../../../lib/keys.ts";
 import { type Cluster, waitFor } from "../../harness/index.ts";
+import { brokenVault, json } from "../support/broken-vault.ts";
 import { type Place, placeIn } from "../support/place.ts";
 import { type Deployed, STACK, startDeployed } from "./support/deployed.ts";
 
@@ -142,19 +142,32 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
   });
 
   it("lease-table 3: what a worker had in hand when it was killed is done by another", async () => {
-    await deployed.world.vault.putKv("kv", "killed", { password: "one" });
-    await one().declare("killed", { refreshAfter: "12h" });
-    deployed.world.vault.pause();
-    await deployed.tick();
-    const killedKey = key("killed") as SyncKey;
-    await waitFor("a worker to have it", async () => {
-      const row = (await deployed.leases.read([killedKey], "strong")).get(killedKey);
-      return row?.leaseUntil !== undefined && row.leaseUntil > Date.now();
+    let isStuck = true;
+    const metadata = { version: 1, created_time: new Date().toISOString() };
+    await using vault = await brokenVault((response) => {
+      // The first to ask waits, and is killed while it does.
+      if (!isStuck) json(response, { data: { data: { password: "one" }, metadata } });
     });
-    const killed = await killWorkers(deployed, "reconcile");
-    assert.notEqual(killed, 0);
-    deployed.world.vault.resume();
+    await declareLogin("killed", vault.address);
+    await one().declare("killed", { refreshAfter: "12h", vaultAuthRef: "killed" });
+    await waitFor("a worker to have it", async () => vault.reads > 0, A_TICK_MS);
+    assert.notEqual(await killWorkers(deployed, "reconcile"), 0);
+    isStuck = false;
     await one().secretThat("killed", ({ data }) => data.password === "one", 4 * 60_000);
+    await one().synced("killed");
+  });
+
+  it("lease-table 16: one probe, sent as a message, stands for a cluster that is silent", async () => {
+    const [, two = assert.fail()] = deployed.world.clusters;
+    two.pause();
+    const open = await waitFor("its circuit to open", async () => (await deployed.leases.circuits())[0], 2 * A_TICK_MS);
+    assert.deepEqual([open.id, open.code], ["cluster:two", "KUBE_UNREACHABLE"]);
+    await deployed.world.vault.putKv("kv", "db", { user: "app", password: "four" });
+    await one().secretThat("db", ({ data }) => data.password === "four", A_TICK_MS);
+    await waitFor("a second probe", async () => ((await deployed.leases.circuits())[0]?.attempts ?? 0) >= 2, A_TICK_MS);
+    two.resume();
+    await waitFor("its circuit to be closed", async () => (await deployed.leases.circuits()).length === 0, A_TICK_MS);
+    await places[1]?.secretThat("db", ({ data }) => data.password === "four", A_TICK_MS);
   });
 
   it("prints no secret", async () => {
@@ -165,6 +178,22 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
     for (const value of [deployed.world.vault.token, "aGFjaw==", "hvs."])
       assert.equal(text.includes(value), false, value);
   });
+
+  /** A VaultAuth of the first cluster at another Vault. */
+  async function declareLogin(name: string, address: string): Promise<void> {
+    const apiVersion = "secrets.hashicorp.com/v1beta1";
+    const metadata = { name, namespace: NS };
+    const kubernetes = { role: "app", serviceAccount: "app" };
+    await one().cluster.apply([
+      { apiVersion, kind: "VaultConnection", metadata, spec: { address } },
+      {
+        apiVersion,
+        kind: "VaultAuth",
+        metadata,
+        spec: { method: "kubernetes", mount: "kubernetes", vaultConnectionRef: name, kubernetes },
+      },
+    ]);
+  }
 
   async function deadLettersOf(queue: "NowQueueUrl"): Promise<string> {
     return (deployed.outputs[queue] ?? "").replace(/NowQueue-.*/, (await queueNames("NowDeadLetters")) ?? "");

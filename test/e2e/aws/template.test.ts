@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
+import { MESSAGES_PER_INVOCATION } from "../../../lib/aws/queue-record.ts";
 import { SECOND_MS } from "../../../lib/clock.ts";
 import { LEASE_MS } from "../../../lib/reconcile/deps.ts";
 import { SWEEP_MS } from "../../../lib/schedule/tick.ts";
@@ -83,6 +84,18 @@ describe("the packaged template", () => {
       assert.ok(mapping?.Properties.ScalingConfig.MaximumConcurrency >= 2, name);
       assert.deepEqual(mapping?.Properties.FunctionResponseTypes, ["ReportBatchItemFailures"]);
     }
+  });
+
+  it("gives an invocation as many messages as ticks reckon with, and all looks of a message at once", () => {
+    const sizes = mappings().map(({ Properties }) => [
+      Properties.EventSourceArn["Fn::GetAtt"][0],
+      Properties.BatchSize,
+    ]);
+    assert.deepEqual(sizes, [
+      ["DiscoveryQueue", 1],
+      ["NowQueue", MESSAGES_PER_INVOCATION],
+      ["RefreshQueue", MESSAGES_PER_INVOCATION],
+    ]);
   });
 
   it("fires the tick each minute, and does not repeat a failed one: the next comes", () => {
