@@ -76,11 +76,8 @@ async function write(ends: Ends, work: Work, decision: Decision, signal: AbortSi
     }
     case "take-over":
       return takeOver(ends, work, decision.resourceVersion, signal);
-    case "recreate": {
-      await ends.secrets.remove(work.secret, decision.seen, signal);
-      const written = await apply(ends, work, { kind: "absent" }, signal);
-      return applied(ends, work, "recreated, since its type changed", written, signal);
-    }
+    case "recreate":
+      return recreate(ends, work, decision.seen, signal);
     case "replace": {
       const written = await ends.secrets.replaceData(work.secret, decision.uid, work.data, signal);
       return record(work, decision.because, written);
@@ -96,6 +93,20 @@ async function write(ends: Ends, work: Work, decision: Decision, signal: AbortSi
     default:
       return decision satisfies never;
   }
+}
+
+/** The API server judges the new type before the Secret goes: a create that it refuses would leave nothing. */
+async function recreate(ends: Ends, work: Work, seen: SeenSecret, signal: AbortSignal): Promise<Work> {
+  const { uid, resourceVersion } = seen;
+  try {
+    const written = await apply(ends, work, { kind: "as-seen", uid, resourceVersion }, signal);
+    return applied(ends, work, "its type changed", written, signal);
+  } catch (error) {
+    if (!(error instanceof SyncError) || error.code !== "SECRET_TYPE_DIFFERS") throw error;
+  }
+  await ends.secrets.remove(work.secret, seen, signal);
+  const written = await apply(ends, work, { kind: "absent" }, signal);
+  return applied(ends, work, "recreated, since its type changed", written, signal);
 }
 
 function desiredOf(work: Work): DesiredSecret {
