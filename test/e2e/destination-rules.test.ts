@@ -1,0 +1,210 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import type { KubeObject } from "../harness/index.ts";
+import { type RunningEngine, startEngine } from "./support/engine.ts";
+import { assertNoLeak } from "./support/no-leak.ts";
+import { type Place, placeIn } from "./support/place.ts";
+import { startWorld, type World } from "./support/world.ts";
+
+const NS = "team-a";
+const PASSWORD = "Kd5-correct-horse-battery";
+
+describe("what stands in a Secret, and who it belongs to", () => {
+  let world: World;
+  let engine: RunningEngine;
+  let place: Place;
+
+  before(async () => {
+    world = await startWorld();
+    const [cluster] = world.clusters;
+    if (!cluster) throw new Error("no cluster");
+    await world.namespace(cluster, NS);
+    place = placeIn(cluster, NS);
+    await world.vault.putKv("kv", "db", { password: PASSWORD });
+    engine = await startEngine(world);
+  });
+  after(async () => {
+    await engine?.[Symbol.asyncDispose]();
+    await world?.[Symbol.asyncDispose]();
+  });
+
+  const destination = (name: string, more: object = {}) => ({
+    path: "db",
+    destination: { name, create: true, ...more },
+  });
+  const theirs = (name: string, more: object = {}): KubeObject => ({
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name, namespace: NS },
+    ...more,
+  });
+
+  it("texts stay bytes; everything else is Go's JSON, with numbers as Vault wrote them; _raw is the whole answer", async () => {
+    // kv-v2 itself keeps numbers as floating point ones; kv-v1 keeps what it was given.
+    const data = '{"z":"zoë <&>","a":1.0,"b":1e5,"c":12345678901234567890,"d":{"y":[1.10,null,true],"x":"<"},"e":null}';
+    await world.vault.request("POST", "kv1/exact", data);
+    await place.declare("exact", { type: "kv-v1", mount: "kv1" });
+    await place.synced("exact");
+    const { _raw, ...fields } = (await place.secret("exact"))?.data ?? {};
+    assert.deepEqual(fields, {
+      z: "zoë <&>",
+      a: "1.0",
+      b: "1e5",
+      c: "12345678901234567890",
+      d: '{"x":"\\u003c","y":[1.10,null,true]}',
+      e: "null",
+    });
+    const sorted = '"a":1.0,"b":1e5,"c":12345678901234567890,"d":{"x":"\\u003c","y":[1.10,null,true]},"e":null';
+    assert.equal(_raw, `{${sorted},"z":"zoë \\u003c\\u0026\\u003e"}`);
+
+    const written = await world.vault.write("kv/data/exact", { data: { password: PASSWORD, count: 3 } });
+    await place.declare("exact-2", { path: "exact" });
+    await place.synced("exact-2");
+    const created = `"created_time":"${written.data.created_time}"`;
+    const metadata = `{${created},"custom_metadata":null,"deletion_time":"","destroyed":false,"version":1}`;
+    assert.deepEqual((await place.secret("exact-2"))?.data, {
+      password: PASSWORD,
+      count: "3",
+      _raw: `{"data":{"count":3,"password":"${PASSWORD}"},"metadata":${metadata}}`,
+    });
+  });
+
+  it("excludeRaw leaves _raw out, and a field of that name is one like any other", async () => {
+    await world.vault.putKv("kv", "named-raw", { _raw: PASSWORD });
+    const transformation = { excludeRaw: true };
+    await place.declare("named-raw", { destination: { name: "named-raw", create: true, transformation } });
+    await place.synced("named-raw");
+    assert.deepEqual((await place.secret("named-raw"))?.data, { _raw: PASSWORD });
+  });
+
+  it("kv-v1 has its fields in data, and a secret without fields is an empty one", async () => {
+    await world.vault.putKv("kv1", "flat", { password: PASSWORD });
+    await place.declare("flat", { type: "kv-v1", mount: "kv1" });
+    await place.synced("flat");
+    assert.deepEqual((await place.secret("flat"))?.data, {
+      password: PASSWORD,
+      _raw: `{"password":"${PASSWORD}"}`,
+    });
+    await world.vault.putKv("kv", "empty", {});
+    const transformation = { excludeRaw: true };
+    await place.declare("empty", { destination: { name: "empty", create: true, transformation } });
+    await place.synced("empty");
+    assert.deepEqual((await place.secret("empty"))?.data, {});
+  });
+
+  it("a pinned version stays, whatever is written after it", async () => {
+    await world.vault.putKv("kv", "pinned", { password: `${PASSWORD}-1` });
+    await world.vault.putKv("kv", "pinned", { password: `${PASSWORD}-2` });
+    await place.declare("pinned", { version: 1 });
+    await place.synced("pinned");
+    assert.equal((await place.secret("pinned"))?.data.password, `${PASSWORD}-1`);
+    await place.declare("pinned", { version: 2 });
+    await place.secretThat("pinned", ({ data }) => data.password === `${PASSWORD}-2`);
+    await place.declare("pinned", { version: 9 });
+    await place.failed("pinned", "VAULT_PATH_MISSING");
+    assert.equal((await place.secret("pinned"))?.data.password, `${PASSWORD}-2`);
+  });
+
+  it("ours are data, labels, annotations and one owner; the owner's labels win; foreign keys go, foreign labels stay", async () => {
+    const labels = { "app.kubernetes.io/managed-by": "someone", team: "a" };
+    await place.declare("marked", destination("marked", { labels, annotations: { note: "ours" } }));
+    await place.synced("marked");
+    const uid = (await place.resource("marked"))?.metadata.uid ?? "";
+    const owned = {
+      "app.kubernetes.io/managed-by": "hashicorp-vso",
+      "app.kubernetes.io/name": "vault-secrets-operator",
+      "app.kubernetes.io/component": "secret-sync",
+      "secrets.hashicorp.com/vso-ownerRefUID": uid,
+    };
+    const made = await place.secret("marked");
+    assert.deepEqual(made?.labels, { ...owned, team: "a" });
+    assert.deepEqual(made?.annotations, { note: "ours" });
+    assert.equal(made?.type, "Opaque");
+    const apiVersion = "secrets.hashicorp.com/v1beta1";
+    assert.deepEqual(made?.ownerReferences, [{ apiVersion, kind: "VaultStaticSecret", name: "marked", uid }]);
+
+    const metadata = { labels: { theirs: "label" }, annotations: { theirs: "annotation" } };
+    await place.patchSecret("marked", { metadata, data: { stranger: "eA==" } });
+    const mended = await place.secretThat("marked", ({ data }) => data.stranger === undefined);
+    assert.deepEqual(mended.labels, { ...owned, team: "a", theirs: "label" });
+    assert.deepEqual(mended.annotations, { note: "ours", theirs: "annotation" });
+    await place.declare("marked", destination("marked", { labels: { team: "b" } }));
+    const changed = await place.secretThat("marked", (secret) => secret.labels.team === "b");
+    assert.deepEqual(changed.annotations, { theirs: "annotation" });
+  });
+
+  it("a type is set, and another one makes the Secret anew", async () => {
+    await world.vault.putKv("kv", "login", { username: "app", password: PASSWORD });
+    const spec = (type?: string) => ({ destination: { name: "login", create: true, ...(type && { type }) } });
+    await place.declare("login", spec("kubernetes.io/basic-auth"));
+    await place.synced("login");
+    const before = await place.secret("login");
+    assert.equal(before?.type, "kubernetes.io/basic-auth");
+    await place.declare("login", spec());
+    const anew = await place.secretThat("login", ({ type }) => type === "Opaque");
+    assert.notEqual(anew.uid, before.uid);
+    assert.equal(anew.data.password, PASSWORD);
+    // A type whose keys Vault does not have: the Secret that is there stays.
+    await place.declare("login", spec("kubernetes.io/tls"));
+    await place.failed("login", "SECRET_REFUSED");
+    assert.equal((await place.secret("login"))?.data.password, PASSWORD);
+  });
+
+  it("another name moves the Secret", async () => {
+    await place.declare("moving", destination("moving-from"));
+    await place.synced("moving");
+    await place.declare("moving", destination("moving-to"));
+    await place.secretThat("moving-to", ({ data }) => data.password === PASSWORD);
+    await place.cluster.waitFor("the old one to go", async () => (await place.secret("moving-from")) === undefined);
+    await place.synced("moving");
+  });
+
+  it("create: false fills a Secret that others made, its data alone, and puts it right at the next refresh", async () => {
+    await place.declare("filled", destination("filled", { create: false, labels: { team: "a" } }));
+    await place.failed("filled", "SECRET_MISSING");
+    const labels = { whose: "theirs" };
+    await place.cluster.apply(
+      theirs("filled", { metadata: { name: "filled", namespace: NS, labels }, data: { old: "eA==" } }),
+    );
+    await place.touch("filled");
+    await place.synced("filled");
+    const filled = await place.secret("filled");
+    assert.deepEqual(Object.keys(filled?.data ?? {}).sort(), ["_raw", "password"]);
+    assert.deepEqual([filled?.labels, filled?.ownerReferences], [labels, []]);
+    await place.patchSecret("filled", { data: { password: "eA==" } });
+    await place.secretThat("filled", ({ data }) => data.password === PASSWORD, 10_000);
+    await place.undeclare("filled");
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    assert.equal((await place.secret("filled"))?.data.password, PASSWORD);
+  });
+
+  it("overwrite takes over what has no owner, and never what another declaration owns", async () => {
+    await place.cluster.apply(theirs("orphan", { data: { old: "eA==" }, type: "Opaque" }));
+    await place.declare("orphan", destination("orphan", { overwrite: true }));
+    await place.synced("orphan");
+    assert.deepEqual(Object.keys((await place.secret("orphan"))?.data ?? {}).sort(), ["_raw", "password"]);
+    await place.declare("second", destination("orphan", { overwrite: true }));
+    await place.failed("second", "SECRET_NOT_OURS");
+  });
+
+  it("an immutable Secret is kept, and said to be one, until someone deletes it", async () => {
+    await world.vault.putKv("kv", "stone", { password: PASSWORD });
+    await place.declare("stone");
+    await place.synced("stone");
+    await place.patchSecret("stone", { immutable: true });
+    await world.vault.putKv("kv", "stone", { password: `${PASSWORD}-2` });
+    await place.failed("stone", "SECRET_IMMUTABLE");
+    assert.equal((await place.secret("stone"))?.data.password, PASSWORD);
+    await place.cluster.delete(theirs("stone"));
+    await place.secretThat("stone", ({ data }) => data.password === `${PASSWORD}-2`, 10_000);
+    await place.synced("stone");
+  });
+
+  it("and nothing of it is seen elsewhere", async () => {
+    assert.deepEqual(
+      engine.logs.filter(({ level }) => level === "error"),
+      [],
+    );
+    await assertNoLeak(world, engine, [PASSWORD, "12345678901234567890"]);
+  });
+});
