@@ -148,6 +148,23 @@ describe("discovery on a real cluster: one look after the other", () => {
     assert.deepEqual(await scene.keys(), [keyOf("a")]);
   });
 
+  it("lease-table 20, kubernetes-rules 12: cursors from the future that fall silent are found out, and every sync looks again", async () => {
+    const scene = aScene();
+    await declare("a");
+    await scene.look();
+    const before = await scene.row("a");
+    const movedAt = systemClock() - 4 * MINUTE_MS;
+    const names = Object.keys((await scene.state()).cursors);
+    await scene.setCursors(Object.fromEntries(names.map((name) => [name, { resourceVersion: "999999999", movedAt }])));
+    await scene.look();
+    assert.ok(scene.ends.log.lines.some(({ event }) => event === "cluster-restored"));
+    assert.equal(scene.listed(), 2);
+    const after = await scene.row("a");
+    assert.equal(after?.nudges, (before?.nudges ?? 0) + 1);
+    await scene.look();
+    assert.equal((await scene.row("a"))?.nudges, after?.nudges, "once");
+  });
+
   it("lease-table 21: events that come once more after a crash bring back nothing that was", async () => {
     const scene = aScene();
     await declare("a", { path: "first" });
