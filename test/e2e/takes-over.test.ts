@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import { createHmac, randomBytes } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseAllDocuments } from "yaml";
+import type { Cluster } from "../harness/index.ts";
+import { type RunningEngine, startEngine } from "./support/engine.ts";
+import { assertNoLeak } from "./support/no-leak.ts";
+import { type Place, placeIn } from "./support/place.ts";
+import { aStaticSecret, OPERATOR_NAMESPACE, startWorld, type World } from "./support/world.ts";
+
+const NS = "team-a";
+const PASSWORD = "Yg8-correct-horse-battery";
+const RBAC = new URL("../../infra/kubernetes/rbac.yaml", import.meta.url);
+const ACCOUNT = { namespace: OPERATOR_NAMESPACE, name: "keyferry" };
+
+/** The key of VSO's MACs, as VSO makes it. */
+const HMAC_KEY = randomBytes(16);
+
+/** VSO's MAC of a Secret's data: HMAC-SHA256 of Go's JSON of its base64 values, in base64. */
+function macOf(data: Readonly<Record<string, string>>): string {
+  const sorted = Object.entries(data).sort(([a], [b]) => (a < b ? -1 : 1));
+  const texts = sorted.map(([name, value]) => `${JSON.stringify(name)}:"${Buffer.from(value).toString("base64")}"`);
+  return createHmac("sha256", HMAC_KEY)
+    .update(`{${texts.join(",")}}`)
+    .digest("base64");
+}
+
+describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may not be read is kept in step all the same", () => {
+  let world: World;
+  let engine: RunningEngine;
+  let one: Place;
+  let two: Place;
+  const adopted = new Map<string, { readonly uid: string; readonly resourceVersion: string }>();
+
+  before(async () => {
+    world = await startWorld({ clusters: ["one", "two"] });
+    const [first, second] = world.clusters as readonly [Cluster, Cluster];
+    await Promise.all([first, second].map((cluster) => world.namespace(cluster, NS)));
+    [one, two] = [placeIn(first, NS), placeIn(second, NS)];
+    await putHmacKey(first);
+    for (const path of ["equal", "differs", "db"]) await world.vault.putKv("kv1", path, { password: PASSWORD });
+    const raw = `{"password":"${PASSWORD}"}`;
+    await asVsoLeavesIt("equal", { password: PASSWORD, _raw: raw });
+    await asVsoLeavesIt("differs", { password: "of last year", stale: "of VSO", _raw: raw });
+    const path = join(world.folder, "apply-only.kubeconfig");
+    await writeFile(path, await mayApplyOnly(second), { mode: 0o600 });
+    await world.writeFleet(({ name }) =>
+      name === "two" ? { connect: { kubeconfig: { path } }, observe: "apply" } : { observe: "watch" },
+    );
+    engine = await startEngine(world);
+  });
+  after(async () => {
+    await engine?.[Symbol.asyncDispose]();
+    await world?.[Symbol.asyncDispose]();
+  });
+
+  const ofKv1 = (path: string) => ({ type: "kv-v1", mount: "kv1", path });
+
+  async function putHmacKey(cluster: Cluster): Promise<void> {
+    const labels = {
+      "app.kubernetes.io/name": "vault-secrets-operator",
+      "app.kubernetes.io/managed-by": "hashicorp-vso",
+      "app.kubernetes.io/component": "client-cache-storage-verification",
+    };
+    const metadata = { name: "vso-cc-storage-hmac-key", namespace: OPERATOR_NAMESPACE, labels };
+    const data = { key: HMAC_KEY.toString("base64") };
+    await cluster.apply({ apiVersion: "v1", kind: "Secret", immutable: true, metadata, data });
+  }
+
+  /** A declaration with its Secret, made by the manager `manager`, with an Update, as VSO does. */
+  async function asVsoLeavesIt(name: string, data: Readonly<Record<string, string>>): Promise<void> {
+    const [declared] = await one.cluster.apply(aStaticSecret(NS, name, ofKv1(name)));
+    const uid = declared?.metadata.uid ?? "";
+    const labels = {
+      "app.kubernetes.io/managed-by": "hashicorp-vso",
+      "app.kubernetes.io/name": "vault-secrets-operator",
+      "app.kubernetes.io/component": "secret-sync",
+      "secrets.hashicorp.com/vso-ownerRefUID": uid,
+    };
+    const ownerReferences = [{ apiVersion: "secrets.hashicorp.com/v1beta1", kind: "VaultStaticSecret", name, uid }];
+    const encoded = Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString("base64")]);
+    const metadata = { name, namespace: NS, labels, ownerReferences };
+    const body = { apiVersion: "v1", kind: "Secret", type: "Opaque", metadata, data: Object.fromEntries(encoded) };
+    const path = `/api/v1/namespaces/${NS}/secrets?fieldManager=manager`;
+    assert.equal((await one.cluster.request("POST", path, body)).status, 201);
+    const made = await one.secret(name);
+    assert.ok(made);
+    adopted.set(name, made);
+  }
+
+  /** A kubeconfig of an account that has the role for `observe: apply` and nothing else. */
+  async function mayApplyOnly(cluster: Cluster): Promise<string> {
+    const rbac = "rbac.authorization.k8s.io";
+    await cluster.apply(parseAllDocuments(await readFile(RBAC, "utf8")).map((document) => document.toJS()));
+    await cluster.apply([
+      { apiVersion: "v1", kind: "ServiceAccount", metadata: ACCOUNT },
+      {
+        apiVersion: `${rbac}/v1`,
+        kind: "ClusterRoleBinding",
+        metadata: { name: "keyferry" },
+        roleRef: { apiGroup: rbac, kind: "ClusterRole", name: "keyferry-apply" },
+        subjects: [{ kind: "ServiceAccount", ...ACCOUNT }],
+      },
+    ]);
+    return cluster.kubeconfigFor({ serviceAccount: ACCOUNT });
+  }
+
+  const managersOf = async (name: string): Promise<readonly string[]> => {
+    const found = await one.cluster.get({ apiVersion: "v1", kind: "Secret", namespace: NS, name });
+    return (found?.metadata.managedFields ?? []).map(({ manager, operation }) => `${manager} ${operation}`);
+  };
+  const macIn = async (place: Place, name: string): Promise<unknown> =>
+    ((await place.resource(name))?.status as { secretMAC?: string } | undefined)?.secretMAC;
+
+  it("kubernetes-rules 3: equal content is recorded and not written, to the resourceVersion", async () => {
+    await one.synced("equal");
+    const now = await one.secret("equal");
+    assert.equal(now?.resourceVersion, adopted.get("equal")?.resourceVersion);
+    assert.deepEqual(await managersOf("equal"), ["manager Update"]);
+  });
+
+  it("kubernetes-rules 3: other content is replaced in place, and a key that only VSO wrote goes", async () => {
+    await one.synced("differs");
+    const now = await one.secret("differs");
+    assert.equal(now?.uid, adopted.get("differs")?.uid);
+    assert.deepEqual(now?.data, { password: PASSWORD, _raw: `{"password":"${PASSWORD}"}` });
+    assert.deepEqual(await managersOf("differs"), ["keyferry Apply"]);
+  });
+
+  it("what was adopted without a write is followed and mended like any other", async () => {
+    await world.vault.putKv("kv1", "equal", { other: PASSWORD });
+    const followed = await one.secretThat("equal", ({ data }) => data.other === PASSWORD);
+    assert.equal(followed.data.password, undefined);
+    await one.patchSecret("equal", { data: { other: "eA==" } });
+    await one.secretThat("equal", ({ data }) => data.other === PASSWORD);
+  });
+
+  it("kubernetes-rules 22: secretMAC is VSO's own with the cluster's key, left out without it, and with hmacSecretData: false", async () => {
+    assert.equal(await macIn(one, "differs"), macOf((await one.secret("differs"))?.data ?? {}));
+    await one.declare("differs", { ...ofKv1("differs"), hmacSecretData: false });
+    await one.cluster.waitFor("the MAC to go", async () => (await macIn(one, "differs")) === undefined);
+    await two.declare("db", ofKv1("db"));
+    await two.synced("db");
+    assert.equal(await macIn(two, "db"), undefined);
+  });
+
+  it("observe: apply writes, follows, mends at the next refresh, and cleans up, with no right to read Secrets", async () => {
+    const may = await two.cluster.clientFor({ serviceAccount: ACCOUNT });
+    assert.equal((await may.request("GET", `/api/v1/namespaces/${NS}/secrets/db`)).status, 403);
+    await may[Symbol.asyncDispose]();
+
+    assert.equal((await two.secret("db"))?.data.password, PASSWORD);
+    await world.vault.putKv("kv1", "db", { password: `${PASSWORD}-2` });
+    await two.secretThat("db", ({ data }) => data.password === `${PASSWORD}-2`, 10_000);
+    const { resourceVersion } = (await two.secret("db")) ?? {};
+    await sleep(6_000);
+    assert.equal((await two.secret("db"))?.resourceVersion, resourceVersion, "the same again changes nothing");
+
+    await two.patchSecret("db", { data: { password: "eA==", stranger: "eA==" } });
+    const mended = await two.secretThat("db", ({ data }) => data.password === `${PASSWORD}-2`, 10_000);
+    assert.equal(mended.data.stranger, undefined);
+    await two.cluster.delete({ apiVersion: "v1", kind: "Secret", namespace: NS, name: "db" });
+    await two.secretThat("db", ({ data }) => data.password === `${PASSWORD}-2`, 10_000);
+    await two.synced("db");
+
+    await two.cluster.apply({ apiVersion: "v1", kind: "Secret", metadata: { name: "theirs", namespace: NS } });
+    await two.declare("theirs", ofKv1("db"));
+    await two.failed("theirs", "SECRET_NOT_OURS");
+
+    await two.declare("db", { ...ofKv1("db"), destination: { name: "db-2", create: true } });
+    await two.secretThat("db-2", ({ data }) => data.password === `${PASSWORD}-2`);
+    await two.cluster.waitFor("the old name to go", async () => (await two.secret("db")) === undefined);
+    await two.cluster.servers.controllers.stop();
+    await two.undeclare("db");
+    await two.cluster.waitFor("the clean-up", async () => (await two.secret("db-2")) === undefined);
+    await two.cluster.servers.controllers.start();
+  });
+
+  it("and nothing of it is seen elsewhere", async () => {
+    assert.deepEqual(
+      engine.logs.filter(({ level }) => level === "error"),
+      [],
+    );
+    await assertNoLeak(world, engine, [PASSWORD, HMAC_KEY.toString("base64")]);
+  });
+});
