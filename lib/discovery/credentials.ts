@@ -11,7 +11,7 @@ import { dropReference, nudgeDependents, takeReference } from "./references.ts";
  * that a credential was made or replaced (lease-table 23). Found in what syncs said that they refer to.
  */
 export async function credentialParts(deps: DiscoveryDeps, settings: ClusterSettings): Promise<readonly Part[]> {
-  if (settings.observe !== "watch") return [];
+  if (settings.observe !== "watch" || !(await nameCredentials(deps, settings.name))) return [];
   const keys = new Set<ReferenceKey>();
   for (const row of await deps.leases.byCluster(settings.name)) {
     for (const ref of row.refs) if (partsOf(ref).kind === SECRET.kind) keys.add(ref);
@@ -26,6 +26,12 @@ export async function credentialParts(deps: DiscoveryDeps, settings: ClusterSett
       intake: credentialIntake(deps, settings, { namespace, name }),
     };
   });
+}
+
+/** Most clusters log in by service account alone: their rows need not be searched. */
+async function nameCredentials(deps: DiscoveryDeps, cluster: string): Promise<boolean> {
+  const references = await deps.leases.referencesOf(cluster);
+  return references.some(({ spec }) => /"(?:secretRef|caCertSecretRef)":/.test(JSON.stringify(spec)));
 }
 
 function credentialIntake(
