@@ -1,121 +1,235 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { keyferry, runOnce, type StatusAnswer, startEngine } from "./support/engine.ts";
+import { kubeconfig } from "../harness/cluster/kubeconfig.ts";
+import { reservePort } from "../harness/index.ts";
+import { brokenVault, json } from "./support/broken-vault.ts";
+import { keyferry, launchEngine, runOnce, type StatusAnswer, startEngine, status } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import { type Place, placeIn } from "./support/place.ts";
 import { startWorld, type World } from "./support/world.ts";
 
-const NS = "commands";
-const PASSWORD = "correct-horse-battery";
+const NS = "team-a";
+const API = "secrets.hashicorp.com/v1beta1";
+/** Two signals at once are one wish. */
+const ANOTHER_WISH_MS = 1_500;
+const PASSWORD = "Nb1-correct-horse-battery";
 
-describe("the command: what people and scripts see", () => {
+describe("the command line: exit codes, outputs, and a stop that finishes its work", () => {
   let world: World;
   let place: Place;
 
   before(async () => {
-    world = await startWorld({ clusters: ["one"] });
+    world = await startWorld();
     const [cluster] = world.clusters;
     if (!cluster) throw new Error("no cluster");
     await world.namespace(cluster, NS);
     place = placeIn(cluster, NS);
-    await world.vault.putKv("kv", "good", { password: PASSWORD });
-    await place.declare("good");
+    await world.vault.putKv("kv", "db", { password: PASSWORD });
   });
-  after(async () => world?.[Symbol.asyncDispose]());
+  after(() => world?.[Symbol.asyncDispose]());
 
-  const here = (...args: string[]) =>
-    keyferry([...args, "--fleet", world.fleetPath, "--data-dir", join(world.folder, "data")]);
+  const file = (name: string) => join(world.folder, name);
+  const statusArgs = (...more: readonly string[]) =>
+    ["status", "--fleet", world.fleetPath, "--data-dir", file("data"), ...more] as const;
 
-  it("status before the first run says what to do, and exits 2", async () => {
-    const { code, stderr } = await here("status");
+  it("says how it is used, on stdout, with 0", async () => {
+    for (const [args, words] of [
+      [["--help"], ["run", "status", "--version"]],
+      [
+        ["run", "--help"],
+        ["--fleet", "--data-dir", "--once", "--listen", "--accept-absence", "Exit codes", "Ctrl-C"],
+      ],
+      [
+        ["status", "--help"],
+        ["--output", "table", "json", "Exit codes"],
+      ],
+      [["--version"], ["."]],
+    ] as const) {
+      const { code, stdout, stderr } = await keyferry(args);
+      assert.deepEqual([code, stderr], [0, ""], args.join(" "));
+      for (const word of words) assert.ok(stdout.includes(word), `${args.join(" ")} names ${word}`);
+    }
+  });
+
+  it("refuses what it does not understand, on stderr, with 2 and a remedy", async () => {
+    await writeFile(file("a-file"), "");
+    await using taken = await reservePort();
+    const run = ["run", "--fleet", world.fleetPath, "--data-dir", file("refused")];
+    const refusals: readonly (readonly [args: readonly string[], says: RegExp])[] = [
+      [["run", "--fleets", "x"], /unknown option '--fleets'[\s\S]*--fleet/],
+      [["rum"], /unknown command 'rum'[\s\S]*run/],
+      [["run", "extra"], /too many arguments/],
+      [["run", "--fleet", file("absent.yaml")], /absent\.yaml/],
+      [[...run, "--log-level", "loud"], /debug, info/],
+      [[...run, "--listen", "nowhere"], /host:port/],
+      [[...run, "--accept-absence", "nobody"], /no such cluster in the fleet: nobody/],
+      [["run", "--fleet", world.fleetPath, "--data-dir", file("a-file")], /a-file/],
+      [["status", "--fleet", world.fleetPath, "--data-dir", file("nothing")], /run `keyferry run` first/],
+      [["status", "-o", "yaml"], /table, json/],
+    ];
+    for (const [args, says] of refusals) {
+      const { code, stdout, stderr } = await keyferry(args);
+      assert.equal(code, 2, `${args.join(" ")}: ${stderr}`);
+      assert.match(stderr, says);
+      assert.equal(stdout, "");
+      assert.doesNotMatch(stderr, /\n\s+at /, "no stack trace");
+    }
+    assert.ok(taken.port);
+  });
+
+  it("lists everything that is wrong with fleet.yaml, each with its line, and starts nothing", async () => {
+    const path = file("bad.yaml");
+    const lines = [
+      "apiVersion: keyferry.dev/v1alpha1",
+      "kind: Fleet",
+      "clusters:",
+      "  - name: Prod_EU",
+      "    observe: sometimes",
+      "    connect: {}",
+      "    colour: blue",
+      "  - name: two",
+      "    connect:",
+      "      kubeconfig: {path: ./a, paht: ./b}",
+    ];
+    await writeFile(path, lines.join("\n"));
+    const { code, stderr } = await keyferry(["run", "--fleet", path, "--data-dir", file("bad")]);
     assert.equal(code, 2);
-    assert.match(stderr, /holds no state: run `keyferry run` first/);
+    for (const line of [4, 5, 6, 7, 10]) assert.match(stderr, new RegExp(`bad\\.yaml:${line}\\b`), stderr);
+    assert.equal(await readFile(join(file("bad"), "state.sqlite")).catch(() => "none"), "none");
   });
 
-  it("run --once brings everything in step and exits 0; again, it changes nothing", async () => {
+  it("run --once does everything that is due: 0 when all is in step, 1 when something failed", async () => {
+    await place.declare("db");
     const first = await runOnce(world);
     assert.equal(first.code, 0, first.stderr);
-    const secret = await place.secret("good");
-    assert.equal(secret?.data.password, PASSWORD);
+    assert.equal((await place.secret("db"))?.data.password, PASSWORD);
+    await world.vault.putKv("kv", "db", { password: `${PASSWORD}-2` });
+    await place.touch("db");
     assert.equal((await runOnce(world)).code, 0);
-    assert.equal((await place.secret("good"))?.resourceVersion, secret?.resourceVersion);
-  });
+    assert.equal((await place.secret("db"))?.data.password, `${PASSWORD}-2`);
 
-  it("status shows each sync as a table or as JSON, and exits 0 when all are in step", async () => {
-    const table = await here("status");
-    assert.equal(table.code, 0);
-    assert.match(
-      table.stdout,
-      /^SYNC +STATE +SYNCED +NEXT +ERROR\none\/VaultStaticSecret\/commands\/good +synced +\d+s/,
-    );
-    const json = JSON.parse((await here("status", "-o", "json")).stdout) as StatusAnswer;
-    assert.equal(json.syncs[0]?.state, "synced");
-    assert.equal(json.clusters[0]?.state, "ok");
-  });
-
-  it("run --once exits 1 when a sync fails, others done, and status says why", async () => {
-    await world.vault.putKv("kv", "late", { password: PASSWORD });
     await place.declare("absent");
-    await place.declare("late");
-    assert.equal((await runOnce(world)).code, 1);
-    assert.equal((await place.secret("late"))?.data.password, PASSWORD);
-    const { code, stdout } = await here("status");
-    assert.equal(code, 1);
-    assert.match(stdout, /commands\/absent +failed .*VAULT_PATH_MISSING: /);
+    const failed = await runOnce(world);
+    assert.equal(failed.code, 1);
+    assert.match(failed.stderr, /VAULT_PATH_MISSING/);
+    assert.equal(failed.stdout, "");
+    await assertNoLeak(world, undefined, [PASSWORD]);
+    assert.ok(!(first.stderr + failed.stderr).includes(PASSWORD));
+  });
+
+  it("run --once goes on past a cluster that is out of reach, and answers 1", async () => {
+    await using port = await reservePort();
+    const lost = file("lost.kubeconfig");
+    await writeFile(lost, kubeconfig("lost", `https://127.0.0.1:${port.port}`, place.cluster.caPem, { token: "t" }));
+    const clusters = [
+      { name: "lost", connect: { kubeconfig: { path: lost } } },
+      { name: "one", connect: { kubeconfig: { path: place.cluster.kubeconfigPath } } },
+    ];
+    const fleet = { apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters };
+    const path = file("two.yaml");
+    await writeFile(path, JSON.stringify(fleet));
     await place.undeclare("absent");
-    assert.equal((await runOnce(world)).code, 0);
+    await place.declare("beside", { path: "db" });
+    const args = ["run", "--fleet", path, "--data-dir", file("data")];
+    const { code, stderr } = await keyferry([...args, "--once"]);
+    assert.equal(code, 1);
+    assert.match(stderr, /KUBE_UNREACHABLE/);
+    await place.synced("beside");
   });
 
-  it("bad input exits 2 with every complaint and its line", async () => {
-    const path = join(world.folder, "bad.yaml");
-    const text =
-      "apiVersion: keyferry.dev/v1alpha1\nkind: Fleet\nclusters:\n  - name: Bad_Name\n    conect: {}\n    observe: sometimes\n";
-    await writeFile(path, text);
-    const { code, stderr } = await keyferry(["run", "--fleet", path, "--data-dir", join(world.folder, "other")]);
-    assert.equal(code, 2);
-    for (const complaint of [
-      /bad\.yaml:4: clusters\[0\]\.name/,
-      /bad\.yaml:5: .*conect.*did you mean/,
-      /bad\.yaml:6: .*observe/,
-    ]) {
-      assert.match(stderr, complaint);
-    }
-    assert.doesNotMatch(stderr, /\n\s+at /, "no stack trace");
-    for (const args of [
-      ["run", "--no-such"],
-      ["no-such"],
-      ["status", "-o", "xml"],
-      ["run", "--fleet", "/no/such.yaml"],
-    ]) {
-      assert.equal((await keyferry(args)).code, 2, args.join(" "));
-    }
-  });
-
-  it("--help has examples and exit codes", async () => {
-    for (const command of ["run", "status"]) {
-      const { code, stdout } = await keyferry([command, "--help"]);
-      assert.equal(code, 0);
-      assert.match(stdout, /Examples:[\s\S]*Exit codes:/);
-    }
-  });
-
-  it("a running engine answers health and metrics, keeps its data directory to itself, and ends by Ctrl-C with 0", async () => {
+  it("status is a table for people and JSON for machines, works beside an engine, and exits 1 when something failed", async () => {
     await using engine = await startEngine(world);
-    for (const path of ["/healthz", "/readyz"]) assert.equal((await fetch(`${engine.url}${path}`)).status, 200);
-    assert.match(await engine.metrics(), /^keyferry_syncs_total\{/m);
-    const second = await runOnce(world);
-    assert.equal(second.code, 2);
-    assert.match(second.stderr, /another keyferry process works with this data directory/);
-    await sleep(6_000);
-    await assertNoLeak(world, engine, [PASSWORD]);
-    assert.equal(await engine.stop(), 0);
+    await place.synced("db");
+    const json = await keyferry(statusArgs("-o", "json"));
+    assert.deepEqual([json.code, json.stderr], [0, ""]);
+    const { syncs, clusters } = JSON.parse(json.stdout) as StatusAnswer;
     assert.deepEqual(
-      engine.logs.filter((line) => line.level === "error"),
+      clusters.map(({ name, state }) => [name, state]),
+      [["one", "ok"]],
+    );
+    const db = syncs.find(({ key }) => key === `one/VaultStaticSecret/${NS}/db`);
+    assert.equal(db?.state, "synced");
+    assert.ok(Date.parse(db.nextAt ?? "") > Date.now() - 1_000 && Date.parse(db.syncedAt ?? "") <= Date.now());
+
+    await place.declare("absent");
+    await place.failed("absent", "VAULT_PATH_MISSING");
+    const table = await keyferry(statusArgs());
+    assert.equal(table.code, 1);
+    assert.match(table.stdout, /SYNC +STATE +SYNCED +NEXT +ERROR/);
+    assert.match(table.stdout, /team-a\/db +synced/);
+    assert.match(table.stdout, /team-a\/absent +failed .*VAULT_PATH_MISSING: /);
+    assert.equal(await engine.stop(), 0);
+    await place.undeclare("absent");
+  });
+
+  it("answers /healthz, /readyz and /metrics, and refuses a data directory or a port that is in use", async () => {
+    await using engine = await startEngine(world);
+    for (const path of ["healthz", "readyz"]) assert.equal((await fetch(`${engine.url}/${path}`)).status, 200);
+    assert.match(await engine.metrics(), /^# HELP keyferry_syncs_total /m);
+    assert.equal((await fetch(`${engine.url}/else`)).status, 404);
+    const second = await keyferry(["run", "--fleet", world.fleetPath, "--data-dir", file("data"), "--listen", "none"]);
+    assert.equal(second.code, 2);
+    assert.match(second.stderr, /in use|another/);
+    const listen = new URL(engine.url).host;
+    const third = await keyferry(["run", "--fleet", world.fleetPath, "--data-dir", file("third"), "--listen", listen]);
+    assert.equal(third.code, 2);
+    assert.match(third.stderr, /--listen/);
+    await assertNoLeak(world, engine, [PASSWORD]);
+  });
+
+  it("lease-table 25: another installation stands back from a cluster that is taken", async () => {
+    const { code, stderr } = await runOnce(world, { dataDir: file("other") });
+    assert.equal(code, 1);
+    assert.match(stderr, /OTHER_CONTROLLER/);
+    const { clusters, syncs } = await status(world, { dataDir: file("other") });
+    assert.equal(clusters[0]?.error?.code, "OTHER_CONTROLLER");
+    assert.deepEqual(syncs, []);
+  });
+
+  it("Ctrl-C finishes what is under way and exits 0", async () => {
+    const metadata = { name: "slow", namespace: NS };
+    const answer = { data: { password: PASSWORD }, metadata: { version: 1, created_time: "2026-01-01T00:00:00Z" } };
+    await using slow = await brokenVault((response) => void setTimeout(() => json(response, { data: answer }), 2_000));
+    const kubernetes = { role: "app", serviceAccount: "app" };
+    const auth = { method: "kubernetes", mount: "kubernetes-one", vaultConnectionRef: "slow", kubernetes };
+    await place.cluster.apply({ apiVersion: API, kind: "VaultConnection", metadata, spec: { address: slow.address } });
+    await place.cluster.apply({ apiVersion: API, kind: "VaultAuth", metadata, spec: auth });
+    await using engine = await startEngine(world);
+    await place.declare("slow", { vaultAuthRef: "slow" });
+    await place.cluster.waitFor("the read to be under way", async () => slow.reads === 1);
+    assert.equal(await place.secret("slow"), undefined);
+    assert.equal(await engine.stop(), 0);
+    assert.equal((await place.secret("slow"))?.data.password, PASSWORD);
+    await place.synced("slow");
+    assert.deepEqual(
+      engine.logs.filter(({ level }) => level === "error"),
       [],
     );
-    assert.ok(engine.logs.some((line) => line.event === "engine-stopped"));
+    await assertNoLeak(world, engine, [PASSWORD]);
+  });
+
+  it("a second Ctrl-C ends it at once", async () => {
+    const metadata = { name: "slow", namespace: NS };
+    await using silent = await brokenVault(() => undefined);
+    await place.cluster.apply({
+      apiVersion: API,
+      kind: "VaultConnection",
+      metadata,
+      spec: { address: silent.address },
+    });
+    await using engine = launchEngine(world);
+    await place.cluster.waitFor("a read that never ends", async () => silent.reads > 0);
+    engine.child.kill("SIGINT");
+    await place.cluster.waitFor("the wish to stop", async () =>
+      engine.logs.some(({ event }) => event === "stop-asked"),
+    );
+    await sleep(ANOTHER_WISH_MS);
+    engine.child.kill("SIGINT");
+    const [code, signal] = await once(engine.child, "exit");
+    assert.deepEqual([code, signal], [null, "SIGINT"]);
   });
 });
