@@ -42,5 +42,6 @@ async function handOutLooks(deadline: Deadline): Promise<void> {
   const { clusters } = await base.fleet.current();
   const fleet = clusters.map(({ name }) => name);
   await looks.send(looksDue({ fleet, rows, open, now }));
-  if (!deadline.isNear()) await releaseDeparted(base, new Set(fleet));
+  const hasDeparted = rows.some(({ name }) => !fleet.includes(name));
+  if (hasDeparted && !deadline.isNear()) await releaseDeparted(base, new Set(fleet));
 }

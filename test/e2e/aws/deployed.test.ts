@@ -3,7 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { ReceiveMessageCommand } from "@aws-sdk/client-sqs";
 import { type Cluster, waitFor } from "../../harness/index.ts";
-import { brokenVault, json } from "../support/broken-vault.ts";
+import { type BrokenVault, brokenVault, json } from "../support/broken-vault.ts";
 import { type Place, placeIn } from "../support/place.ts";
 import { type Deployed, STACK, startDeployed } from "./support/deployed.ts";
 
@@ -14,6 +14,8 @@ const A_TICK_MS = 90_000;
 describe("keyferry on AWS", { timeout: 900_000 }, () => {
   let deployed: Deployed;
   let places: readonly Place[];
+  let stuck: BrokenVault | undefined;
+  let isKilled = false;
 
   before(async () => {
     deployed = await startDeployed();
@@ -21,7 +23,10 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
     await Promise.all(world.clusters.map((cluster) => world.namespace(cluster, NS)));
     places = world.clusters.map((cluster: Cluster) => placeIn(cluster, NS));
   });
-  after(() => deployed?.[Symbol.asyncDispose]());
+  after(async () => {
+    await deployed?.[Symbol.asyncDispose]();
+    await stuck?.[Symbol.asyncDispose]();
+  });
 
   const one = (): Place => places[0] ?? assert.fail();
   const key = (name: string, cluster = "one"): string => `${cluster}/VaultStaticSecret/${NS}/${name}`;
@@ -85,6 +90,19 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
     assert.deepEqual([noKey.code, /must be CLUSTER\/KIND\/NAMESPACE\/NAME/.test(noKey.stderr)], [2, true]);
   });
 
+  it("lease-table 3: a worker is killed in the middle", async () => {
+    const metadata = { version: 1, created_time: new Date().toISOString() };
+    stuck = await brokenVault((response) => {
+      // The first to ask waits, and is killed while it does.
+      if (isKilled) json(response, { data: { data: { password: "one" }, metadata } });
+    });
+    await declareLogin("killed", stuck.address);
+    await one().declare("killed", { refreshAfter: "12h", vaultAuthRef: "killed" });
+    await waitFor("a worker to have it", async () => (stuck?.reads ?? 0) > 0, A_TICK_MS);
+    assert.notEqual(await killWorkers(deployed, "reconcile"), 0);
+    isKilled = true;
+  });
+
   it("lease-table 13: messages that come twice write nothing", async () => {
     const before = await one().secret("db");
     const message = (lane: string) =>
@@ -97,6 +115,15 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
     );
     await new Promise((done) => setTimeout(done, 5_000));
     assert.equal((await one().secret("db"))?.resourceVersion, before?.resourceVersion);
+  });
+
+  it("keeps its logins from one invocation to the next", async () => {
+    const asked = await deployed.world.vault.auditedReads();
+    const reads = asked.get("read kv/data/db") ?? 0;
+    const logins = [...asked].filter(([what]) => /^update auth\/.*\/login$/.test(what)).map(([, times]) => times);
+    const total = logins.reduce((sum, times) => sum + times, 0);
+    // Each process that runs the function logs in once for each cluster.
+    assert.ok(reads > 2 * total, `${reads} reads and ${total} logins`);
   });
 
   it("puts a message that is not ours to the dead letters at once, with the reason", async () => {
@@ -141,22 +168,6 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
     );
   });
 
-  it("lease-table 3: what a worker had in hand when it was killed is done by another", async () => {
-    let isStuck = true;
-    const metadata = { version: 1, created_time: new Date().toISOString() };
-    await using vault = await brokenVault((response) => {
-      // The first to ask waits, and is killed while it does.
-      if (!isStuck) json(response, { data: { data: { password: "one" }, metadata } });
-    });
-    await declareLogin("killed", vault.address);
-    await one().declare("killed", { refreshAfter: "12h", vaultAuthRef: "killed" });
-    await waitFor("a worker to have it", async () => vault.reads > 0, A_TICK_MS);
-    assert.notEqual(await killWorkers(deployed, "reconcile"), 0);
-    isStuck = false;
-    await one().secretThat("killed", ({ data }) => data.password === "one", 4 * 60_000);
-    await one().synced("killed");
-  });
-
   it("lease-table 16: one probe, sent as a message, stands for a cluster that is silent", async () => {
     const [, two = assert.fail()] = deployed.world.clusters;
     two.pause();
@@ -170,6 +181,11 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
     await places[1]?.secretThat("db", ({ data }) => data.password === "four", A_TICK_MS);
   });
 
+  it("lease-table 3: what the killed worker had in hand is done by another", async () => {
+    await one().secretThat("killed", ({ data }) => data.password === "one", 4 * 60_000);
+    await one().synced("killed");
+  });
+
   it("prints no secret", async () => {
     const all = await Promise.all(
       (["tick", "discover", "reconcile"] as const).map((name) => deployed.account.logs(`${STACK}-${name}`)),
@@ -177,6 +193,13 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
     const text = JSON.stringify(all);
     for (const value of [deployed.world.vault.token, "aGFjaw==", "hvs."])
       assert.equal(text.includes(value), false, value);
+  });
+
+  it("is taken away with one command: Secrets and the lease table stay", async () => {
+    await deployed.remove();
+    await assert.rejects(deployed.account.outputs(STACK), /does not exist/);
+    assert.notEqual(await one().secret("db"), undefined);
+    assert.equal((await deployed.leases.byCluster("one")).length > 0, true);
   });
 
   /** A VaultAuth of the first cluster at another Vault. */

@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { DeleteBucketPolicyCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { SendMessageCommand } from "@aws-sdk/client-sqs";
 import { dynamoLeaseStore } from "../../../../lib/leases/dynamodb.ts";
 import { dynamoClient } from "../../../../lib/leases/dynamodb-client.ts";
@@ -25,6 +25,8 @@ export interface Deployed extends AsyncDisposable {
   /** The lease table as it is. */
   readonly leases: LeaseStore;
   deploy(): Promise<void>;
+  /** Takes the stack away. */
+  remove(): Promise<void>;
   /** Uploads fleet.yaml (the two clusters when not given) with the kubeconfigs beside it. */
   uploadFleet(text?: string): Promise<void>;
   /** What the rule does each minute, now. */
@@ -42,17 +44,22 @@ export async function startDeployed(): Promise<Deployed> {
   const folder = started.use(await tempFolder("package"));
   const [world, aws] = await Promise.all([
     startWorld({ clusters: ["one", "two"] }).then((made) => started.use(made)),
-    startMinistack().then((made) => started.use(made)),
+    // Whoever asks is judged by the policies of its role, as by AWS.
+    startMinistack({ env: { AUTH: "true" } }).then((made) => started.use(made)),
   ]);
   const account = accountOf(aws);
   const deploy = async () => {
     await serverless("package", folder.path);
+    await widen(folder.path);
     await serverless("deploy", folder.path, aws.env);
   };
+  const remove = () => serverless("remove", folder.path, aws.env);
   await deploy();
   const outputs = await account.outputs(STACK);
   const s3 = new S3Client({ ...aws.clientConfig, forcePathStyle: true });
   const [, bucket = ""] = /^s3:\/\/([^/]+)\//.exec(outputs.FleetLocation ?? "") ?? [];
+  // It refuses what comes without TLS, which this AWS does not have.
+  await s3.send(new DeleteBucketPolicyCommand({ Bucket: bucket }));
   const put = (Key: string, Body: string) => s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body }));
   const run = (args: readonly string[]) => keyferry([...args, "--stack", STACK], aws.env);
   const deployed: Omit<Deployed, keyof AsyncDisposable> = {
@@ -62,6 +69,7 @@ export async function startDeployed(): Promise<Deployed> {
     outputs,
     leases: dynamoLeaseStore({ client: dynamoClient(aws.clientConfig), table: outputs.LeaseTableName ?? "" }),
     deploy,
+    remove,
     async uploadFleet(text) {
       for (const { name, kubeconfigPath } of world.clusters) {
         await put(`clusters/${name}.yaml`, await readFile(kubeconfigPath, "utf8"));
@@ -84,13 +92,25 @@ function fleetOf({ clusters }: World): string {
   return JSON.stringify({ apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters: entries });
 }
 
+/** AWS takes sqs:SendMessage for a batch as well; this AWS knows its own name for it. */
+async function widen(folder: string): Promise<void> {
+  for (const file of ["cloudformation-template-update-stack.json", "serverless-state.json"]) {
+    const path = join(folder, file);
+    const text = await readFile(path, "utf8");
+    await writeFile(
+      path,
+      text.replaceAll(/"Action":\s*"sqs:SendMessage"/g, '"Action": ["sqs:SendMessage", "sqs:SendMessageBatch"]'),
+    );
+  }
+}
+
 /** Runs the deployment tool as people do, without a login, into a folder of our own. */
 export function serverless(
-  command: "deploy" | "package",
+  command: "deploy" | "package" | "remove",
   folder: string,
   env: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const script = join(ROOT, "node_modules/serverless/bin/serverless.js");
-  const args = [script, command, "--stage", "test", "--package", folder];
+  const args = [script, command, "--stage", "test", ...(command === "remove" ? [] : ["--package", folder])];
   return runTool(process.execPath, args, { cwd: ROOT, env: { ...env, SLS_TELEMETRY_DISABLED: "1" } });
 }
