@@ -1,14 +1,19 @@
 // Obtains the servers that tests and the demo use, and prints where each is (JSON when not to a terminal):
-//   node bin/node24.js test/harness/servers.ts [openbao | vault | kubernetes | NAME ...]
+//   node bin/node24.js test/harness/servers.ts [openbao | vault | kubernetes | aws | NAME ...]
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { Listr, PRESET_TIMER } from "listr2";
 import { INVENTORY, type ServerName } from "./obtain/inventory.ts";
 import { obtain } from "./obtain/obtain.ts";
+import { obtainVenv, type PythonTool } from "./obtain/venv.ts";
 
-const NAMES = Object.keys(INVENTORY) as ServerName[];
+type Name = ServerName | PythonTool;
+
+const PYTHON: readonly PythonTool[] = ["ministack", "cfn-lint"];
+const NAMES: readonly Name[] = [...(Object.keys(INVENTORY) as ServerName[]), ...PYTHON];
 const PLUGIN: ServerName = "vault-plugin-auth-kubernetes";
-const GROUPS: Readonly<Record<string, readonly ServerName[]>> = {
+const GROUPS: Readonly<Record<string, readonly Name[]>> = {
+  aws: PYTHON,
   openbao: ["bao"],
   vault: ["vault", PLUGIN],
   kubernetes: ["etcd", "kube-apiserver", "kube-controller-manager"],
@@ -19,27 +24,31 @@ const bringsItsPlugins = async (vault: string): Promise<boolean> =>
   /\([0-9a-f]{40}\)/.test((await promisify(execFile)(vault, ["version"])).stdout);
 
 /** The servers that these words mean, all of them when there is no word; `undefined` when a word means nothing. */
-function wanted(words: readonly string[]): ServerName[] | undefined {
+function wanted(words: readonly string[]): readonly Name[] | undefined {
   const meant = words.map((word) => GROUPS[word] ?? NAMES.filter((name) => name === word));
   if (meant.some((names) => names.length === 0)) return undefined;
   return words.length === 0 ? NAMES : [...new Set(meant.flat())];
 }
 
-type Found = Map<ServerName, string>;
-type Failed = Map<ServerName, string>;
+type Found = Map<Name, string>;
+type Failed = Map<Name, string>;
 
-async function obtainAll(names: readonly ServerName[]): Promise<{ found: Found; failed: Failed }> {
+const isPython = (name: Name): name is PythonTool => PYTHON.some((tool) => tool === name);
+const versionOf = (name: Name): string => (isPython(name) ? "(Python)" : INVENTORY[name].version);
+
+async function obtainAll(names: readonly Name[]): Promise<{ found: Found; failed: Failed }> {
   const [found, failed]: [Found, Failed] = [new Map(), new Map()];
   const isLive = process.stdout.isTTY && process.stderr.isTTY;
   const tasks = names.map((name) => ({
-    title: `${name} ${INVENTORY[name].version}`,
+    title: `${name} ${versionOf(name)}`,
     task: async (_: unknown, task: { output: string }) => {
       const show = (text: string): void => {
         task.output = text;
       };
       try {
         if (name === PLUGIN && (await bringsItsPlugins(await obtain("vault")))) return;
-        found.set(name, await obtain(name, isLive ? { progress: show } : {}));
+        const options = isLive ? { progress: show } : {};
+        found.set(name, await (isPython(name) ? obtainVenv(name, options) : obtain(name, options)));
       } catch (error) {
         failed.set(name, String(error));
         throw new Error(`${name} cannot be obtained`);
