@@ -1,6 +1,5 @@
 import { circuitOfCluster } from "../circuits.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
-import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { type Circuits, circuits } from "./circuit.ts";
 import { cleanUp } from "./clean-up.ts";
@@ -93,10 +92,4 @@ function standing(row: Row, { lane, at }: WorkMessage, now: EpochMs): "due" | "t
   // older than a period a younger one is on its way (lease-table 13).
   if (lane !== "refresh" || row.wheel === undefined) return "leave";
   return now - at > row.wheel.period * SECOND_MS ? "leave" : "turn";
-}
-
-/** Turns what was thrown into a SyncError, or throws it on: a bug is not a failure. */
-export function asSyncError(error: unknown): SyncError {
-  if (error instanceof SyncError) return error;
-  throw error;
 }
