@@ -17,6 +17,12 @@ export interface Work {
 
 type Ends = Pick<ReconcileDeps, "secrets" | "resources" | "clock" | "log" | "digestKey">;
 
+/** What a look asks of a cluster: it writes nothing. */
+export interface LookEnds extends Pick<ReconcileDeps, "digestKey"> {
+  readonly secrets: Pick<ReconcileDeps["secrets"], "look">;
+  readonly resources: Pick<ReconcileDeps["resources"], "get">;
+}
+
 /** No external write starts later than the lease's end minus its own time-out (lease-table 6). */
 export function mayStillWrite(lease: Lease, now: number): void {
   if (now > lease.until - CALL_TIMEOUT_MS) {
@@ -25,7 +31,7 @@ export function mayStillWrite(lease: Lease, now: number): void {
 }
 
 /** Reads the Secret, so that the next decision rests on what is there. */
-export async function look(ends: Ends, work: Work, signal: AbortSignal): Promise<Work> {
+export async function look(ends: LookEnds, work: Work, signal: AbortSignal): Promise<Work> {
   const how = work.seen.observe === "watch" ? "get" : "patch";
   const found = await ends.secrets.look(work.secret, how, signal);
   if (!found) {
@@ -36,7 +42,7 @@ export async function look(ends: Ends, work: Work, signal: AbortSignal): Promise
 }
 
 /** A Secret of ours that is missing may have been collected with its declaration: it must not be made anew (lease-table 22). */
-async function mustStillBeDeclared(ends: Ends, work: Work, signal: AbortSignal): Promise<void> {
+async function mustStillBeDeclared(ends: LookEnds, work: Work, signal: AbortSignal): Promise<void> {
   const { row, destination } = work.seen;
   if (ownedUnder(row, destination.name)?.uid === undefined) return;
   const ref = resourceOf(row);
@@ -147,7 +153,8 @@ async function takeOver(ends: Ends, work: Work, resourceVersion: string, signal:
   return applied(ends, work, "taken over", written, signal);
 }
 
-function record(
+/** The work after a write, or after a Secret was found in step: it is recorded as ours. */
+export function record(
   work: Work,
   wrote: string | undefined,
   written: Pick<WrittenSecret, "uid" | "resourceVersion" | "managed">,
@@ -174,10 +181,16 @@ function record(
 
 /** Removes what we wrote under names that are no longer wanted, while it is still ours (kubernetes-rules 6). */
 async function prune(ends: Ends, work: Work, names: readonly string[], signal: AbortSignal): Promise<Work> {
-  const { row, destination, observe } = work.seen;
+  const { destination, observe } = work.seen;
   for (const name of names) {
     await removeIfOurs(ends, { ...work.secret, name }, destination.ownerReference, observe, signal);
   }
+  return pruned(work);
+}
+
+/** The work after the Secrets under other names are gone. */
+export function pruned(work: Work): Work {
+  const { row, destination } = work.seen;
   const owned = row.state.owned.filter((entry) => entry.name === destination.name);
   return { ...work, seen: { ...work.seen, row: { ...row, state: { ...row.state, owned } } } };
 }

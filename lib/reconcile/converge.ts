@@ -5,7 +5,7 @@ import { SyncError } from "../errors.ts";
 import { partsOf } from "../keys.ts";
 import { secretData } from "../transform/secret-data.ts";
 import { act, look, type Work } from "./act.ts";
-import { decide, isCarriedOut } from "./decide.ts";
+import { type Decision, decide, isCarriedOut } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import type { ClusterSettings, Lease, Row, SourceData } from "./ports.ts";
 import type { SourceReader } from "./source.ts";
@@ -25,11 +25,14 @@ export interface Converged {
 /** Vault's answer is older than what was written: perhaps a standby that lags. */
 export class OlderAnswer extends Error {}
 
-export interface ConvergeInput {
+export interface BeginInput {
   readonly row: Row;
   readonly settings: ClusterSettings;
   readonly resolved: ResolvedStaticSecret;
   readonly sources: SourceReader;
+}
+
+export interface ConvergeInput extends BeginInput {
   /** Takes the lease when it is first needed; throws LEASE_LOST. */
   readonly hold: () => Promise<Lease>;
   readonly isHeld: () => boolean;
@@ -39,16 +42,38 @@ type Ends = Pick<ReconcileDeps, "secrets" | "resources" | "clock" | "log" | "dig
 
 /** One change at a time, then a new judgement: done is when nothing is left to do. In the steady state that is one read and no write. */
 export async function converge(ends: Ends, input: ConvergeInput, signal: AbortSignal): Promise<Converged> {
+  const { source, work } = await begin(ends, input, signal);
+  const done = await untilDone(work, async (before, decision) => {
+    if (decision.do === "look") return look(ends, before, signal);
+    if (decision.do === "apply" && decision.because === "observe: apply" && !input.isHeld()) {
+      return reassert(ends, before, decision, signal);
+    }
+    return act(ends, before, decision, await input.hold(), signal);
+  });
+  return { work: done, source };
+}
+
+/** What a run starts from, before it knows anything of the destination. Throws OlderAnswer. */
+export async function begin(
+  ends: Pick<ReconcileDeps, "clock" | "digestKey">,
+  input: BeginInput,
+  signal: AbortSignal,
+): Promise<Converged> {
   const source = await input.sources.read(input.resolved.read, signal);
   mustNotBeOlder(input.row, source, ends.clock());
-  let work = workOf(ends, input, source);
+  return { work: workOf(ends, input, source), source };
+}
+
+/** Judges, has the judgement carried out, and judges anew until nothing is left to do. A plan carries out in mind only. */
+export async function untilDone(
+  start: Work,
+  carryOut: (work: Work, decision: Decision) => Promise<Work>,
+): Promise<Work> {
+  let work = start;
   for (let step = 0; step < MAX_STEPS; step++) {
     const decision = decide(work.seen);
-    if (decision.do === "nothing") return { work, source };
-    if (decision.do === "look") work = await look(ends, work, signal);
-    else if (decision.do === "apply" && decision.because === "observe: apply" && !input.isHeld()) {
-      work = await reassert(ends, work, decision, signal);
-    } else work = await act(ends, work, decision, await input.hold(), signal);
+    if (decision.do === "nothing") return work;
+    work = await carryOut(work, decision);
   }
   throw new SyncError(
     "NOT_CONVERGING",
@@ -56,7 +81,7 @@ export async function converge(ends: Ends, input: ConvergeInput, signal: AbortSi
   );
 }
 
-function workOf(ends: Ends, input: ConvergeInput, source: SourceData): Work {
+function workOf(ends: Pick<ReconcileDeps, "digestKey">, input: BeginInput, source: SourceData): Work {
   const { row, resolved, settings } = input;
   const { cluster, namespace, kind, name } = partsOf(row.key);
   const data = secretData(source, { excludeRaw: resolved.excludeRaw });
