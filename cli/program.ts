@@ -1,27 +1,10 @@
 import { Command, Option } from "commander";
 import { LOG_LEVELS, type LogLevel } from "../lib/log.ts";
 import manifest from "../package.json" with { type: "json" };
+import { keyCommands } from "./key-commands.ts";
+import { DEFAULT_LISTEN, dataDirOption, fleetOption, outputOption, stackOption } from "./options.ts";
 import { runCommand } from "./run.ts";
 import { statusCommand } from "./status.ts";
-import { syncCommand } from "./sync.ts";
-
-const DEFAULT_FLEET = "fleet.yaml";
-const DEFAULT_DATA_DIR = ".keyferry";
-const DEFAULT_LISTEN = "127.0.0.1:9464";
-
-function fleetOption(): Option {
-  return new Option("-f, --fleet <file>", "the clusters to keep in step").env("KEYFERRY_FLEET").default(DEFAULT_FLEET);
-}
-
-function dataDirOption(): Option {
-  return new Option("-d, --data-dir <dir>", "where the lease table and keys are kept")
-    .env("KEYFERRY_DATA_DIR")
-    .default(DEFAULT_DATA_DIR);
-}
-
-function stackOption(): Option {
-  return new Option("--stack <name>", "the CloudFormation stack of a keyferry on AWS").env("KEYFERRY_STACK");
-}
 
 const RUN_HELP = `
 Examples:
@@ -39,12 +22,6 @@ Examples:
   $ keyferry status --stack keyferry-prod      the same of a keyferry on AWS
 
 Works beside a running engine. Exit codes: 0 all in step, 1 some sync has failed, 2 bad input.`;
-
-const SYNC_HELP = `
-Example:
-  $ keyferry sync prod-eu/VaultStaticSecret/pay/db --stack keyferry-prod
-
-It asks and does not wait: see keyferry status. Exit codes: 0 asked, 2 bad input. On one machine the engine follows by itself.`;
 
 /** Parses the command line and runs one command; answers the exit code. */
 export async function program(argv: readonly string[]): Promise<number> {
@@ -86,20 +63,14 @@ export async function program(argv: readonly string[]): Promise<number> {
     .addOption(fleetOption())
     .addOption(dataDirOption())
     .addOption(stackOption())
-    .addOption(new Option("-o, --output <format>", "table or json").choices(["table", "json"]).default("table"))
+    .addOption(outputOption())
     .addHelpText("after", STATUS_HELP)
     .action(async (options: StatusFlags) => {
       code = await statusCommand(options);
     });
-  cli
-    .command("sync")
-    .description("ask a keyferry on AWS to look at one sync now")
-    .argument("<key>", "CLUSTER/KIND/NAMESPACE/NAME")
-    .addOption(stackOption().makeOptionMandatory())
-    .addHelpText("after", SYNC_HELP)
-    .action(async (key: string, options: SyncFlags) => {
-      code = await syncCommand(key, options);
-    });
+  keyCommands(cli, (ended) => {
+    code = ended;
+  });
   await cli.parseAsync([...argv]);
   return code;
 }
@@ -118,8 +89,4 @@ export interface StatusFlags {
   readonly dataDir: string;
   readonly output: "table" | "json";
   readonly stack?: string;
-}
-
-export interface SyncFlags {
-  readonly stack: string;
 }

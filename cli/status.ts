@@ -1,12 +1,9 @@
 import { existsSync } from "node:fs";
 import { type EpochMs, systemClock } from "../lib/clock.ts";
-import { InputError } from "../lib/errors.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
-import { openSqliteStore } from "../lib/leases/sqlite.ts";
 import type { LeaseStore } from "../lib/reconcile/ports.ts";
-import { statePathOf } from "./data-dir.ts";
+import { openTable } from "./lease-table.ts";
 import type { StatusFlags } from "./program.ts";
-import { openStack } from "./stack.ts";
 import { type ClusterView, clusterView, humanAge, type SyncView, syncView } from "./status-view.ts";
 import { table } from "./table.ts";
 
@@ -18,26 +15,17 @@ interface Status {
 /** Shows every sync that the lease table knows; 1 when some sync or cluster has failed. */
 export async function statusCommand(flags: StatusFlags): Promise<number> {
   const now = systemClock();
-  const status = flags.stack === undefined ? await readLocal(flags, now) : await readStack(flags.stack, now);
+  await using place = await openTable(flags, "read");
+  const status = await read(place.leases, await namesOf(flags), now);
   process.stdout.write(flags.output === "json" ? `${JSON.stringify(status, undefined, 2)}\n` : people(status, now));
   const failed = status.syncs.some((sync) => sync.error) || status.clusters.some((cluster) => cluster.state !== "ok");
   return failed ? 1 : 0;
 }
 
-async function readLocal(flags: StatusFlags, now: EpochMs): Promise<Status> {
-  const path = statePathOf(flags.dataDir);
-  if (!existsSync(path)) {
-    throw new InputError(flags.dataDir, ["it holds no state: run `keyferry run` first, or name its --data-dir"]);
-  }
-  const names = existsSync(flags.fleet) ? (await readFleet(flags.fleet)).fleet.clusters.map(({ name }) => name) : [];
-  await using store = openSqliteStore({ path, readOnly: true });
-  return await read(store, names, now);
-}
-
-/** Clusters that were never looked at are not in the table, and its fleet is not this folder's. */
-async function readStack(name: string, now: EpochMs): Promise<Status> {
-  const { leases } = await openStack(name, systemClock);
-  return read(leases, [], now);
+/** Clusters that were never looked at are not in the table. A stack's fleet is not this folder's. */
+async function namesOf({ stack, fleet }: StatusFlags): Promise<readonly string[]> {
+  if (stack !== undefined || !existsSync(fleet)) return [];
+  return (await readFleet(fleet)).fleet.clusters.map(({ name }) => name);
 }
 
 async function read(store: LeaseStore, inFleet: readonly string[], now: EpochMs): Promise<Status> {

@@ -1,25 +1,85 @@
-import { systemClock } from "../lib/clock.ts";
-import { InputError } from "../lib/errors.ts";
-import { parseKey, type SyncKey } from "../lib/keys.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { SECOND_MS, systemClock } from "../lib/clock.ts";
+import { isDataDirLocked } from "../lib/leases/sqlite.ts";
 import { sendDue } from "../lib/schedule/messages.ts";
-import type { SyncFlags } from "./program.ts";
-import { openStack } from "./stack.ts";
+import { keysIn } from "./chosen-keys.ts";
+import { type OpenTable, openTable, type TableFlags } from "./lease-table.ts";
+import { type Asked, askedOf, type Outcome, outcomeOf } from "./sync-outcome.ts";
+import { table } from "./table.ts";
 
-/** Asks a deployed keyferry to look at one sync now, source and destination; 0 when it was asked or is about to. */
-export async function syncCommand(text: string, flags: SyncFlags): Promise<number> {
-  if (parseKey(text) === undefined) {
-    throw new InputError(text, [
-      "it must be CLUSTER/KIND/NAMESPACE/NAME, for example prod-eu/VaultStaticSecret/pay/db: keyferry status lists them",
-    ]);
+export interface SyncFlags extends TableFlags {
+  readonly wait: boolean;
+  /** In ms. */
+  readonly timeout: number;
+  readonly output: "table" | "json";
+}
+
+/** How often a lease table is asked how it went: a file, and one in DynamoDB. */
+const AGAIN_MS = { local: SECOND_MS / 5, stack: SECOND_MS };
+
+/** Asks the engine to look at syncs now, source and destination. With --wait: 1 when one failed or was not done in time. */
+export async function syncCommand(texts: readonly string[], flags: SyncFlags): Promise<number> {
+  await using place = await openTable(flags, "ask");
+  const keys = await keysIn(place.leases, texts);
+  const asked = await ask(place, keys);
+  for (const { key } of asked) process.stderr.write(`asked for ${key}\n`);
+  const isIdle = flags.stack === undefined && !isDataDirLocked(flags.dataDir);
+  if (isIdle) {
+    process.stderr.write(
+      `no keyferry works with ${flags.dataDir} now: it is done once \`keyferry run\` starts there\n`,
+    );
   }
-  const key = text as SyncKey;
-  const { leases, queue } = await openStack(flags.stack, systemClock);
-  const row = (await leases.read([key], "strong")).get(key);
-  if (!row) throw new InputError(text, ["there is no such sync: keyferry status lists them"]);
-  const now = systemClock();
-  const due = await leases.nudge(key, { now, look: true });
-  // Undefined: it is due already, and its message may be far ahead: it is sent now.
-  await sendDue(queue, [due ?? { key, group: row.declared.group, lane: "now", at: now }], now);
-  process.stderr.write(`asked for ${key}\n`);
-  return 0;
+  if (!flags.wait) return 0;
+  const outcomes = isIdle ? asked.map(notDone) : await outcomesOf(place, asked, flags);
+  process.stdout.write(
+    flags.output === "json" ? `${JSON.stringify({ syncs: outcomes }, undefined, 2)}\n` : people(outcomes),
+  );
+  return outcomes.every(({ outcome }) => outcome === "synced") ? 0 : 1;
+}
+
+async function ask({ leases, queue }: OpenTable, keys: readonly Asked["key"][]): Promise<readonly Asked[]> {
+  const rows = await leases.read(keys, "strong");
+  const asked: Asked[] = [];
+  for (const before of rows.values()) {
+    const { key } = before;
+    const now = systemClock();
+    const due = await leases.nudge(key, { now, look: true });
+    // Undefined: it is due already, and its message may be far ahead: it is sent now.
+    const at = due ?? { key, group: before.declared.group, lane: "now", at: now };
+    if (queue) await sendDue(queue, [at], now);
+    asked.push(askedOf(before, due));
+  }
+  return asked;
+}
+
+type Told = Outcome | (Pick<Outcome, "key"> & { readonly outcome: "not done"; readonly error?: undefined });
+
+function notDone({ key }: Asked): Told {
+  return { key, outcome: "not done" };
+}
+
+async function outcomesOf({ leases }: OpenTable, asked: readonly Asked[], flags: SyncFlags): Promise<readonly Told[]> {
+  const until = systemClock() + flags.timeout;
+  const done = new Map<string, Outcome>();
+  for (;;) {
+    const left = asked.filter(({ key }) => !done.has(key));
+    const keys = left.map(({ key }) => key);
+    const [rows, circuits] = await Promise.all([leases.read(keys, "strong"), leases.circuits()]);
+    for (const one of left) {
+      const outcome = outcomeOf(one, rows.get(one.key), circuits, systemClock());
+      if (outcome) done.set(one.key, outcome);
+    }
+    if (done.size === asked.length || systemClock() >= until) break;
+    await sleep(flags.stack === undefined ? AGAIN_MS.local : AGAIN_MS.stack);
+  }
+  return asked.map((one) => done.get(one.key) ?? notDone(one));
+}
+
+function people(outcomes: readonly Told[]): string {
+  const rows = outcomes.map(({ key, outcome, error }) => [
+    key,
+    outcome,
+    error ? `${error.code}: ${error.message}` : "",
+  ]);
+  return table(["SYNC", "OUTCOME", "ERROR"], rows);
 }

@@ -20,3 +20,13 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     .map((line) => line.trimEnd())
     .join("\n")}\n`;
 }
+
+const LABEL_WIDTH = 13;
+
+/** A label before each text, and texts of several lines one below the other. */
+export function labelled(parts: readonly (readonly [label: string, text: string | readonly string[]])[]): string {
+  const lines = parts.flatMap(([label, text]) =>
+    [text].flat().map((line, at) => `${(at === 0 ? `${label}:` : "").padEnd(LABEL_WIDTH)}${line}`),
+  );
+  return `${lines.join("\n")}\n`;
+}

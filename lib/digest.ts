@@ -52,3 +52,10 @@ export function fingerprint(...parts: readonly string[]): string {
   for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
   return hash.digest("hex").slice(0, 24);
 }
+
+const SHORT = 8;
+
+/** Enough of a digest to tell two of the same key apart, for people. */
+export function shortDigest(digest: Digest): string {
+  return digest.slice(digest.indexOf(":") + 1).slice(0, SHORT);
+}

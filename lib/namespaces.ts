@@ -4,10 +4,10 @@ export interface NamespaceFilter {
   readonly exclude: readonly string[];
 }
 
-type Matcher = (namespace: string) => boolean;
+type Matcher = (text: string) => boolean;
 
-/** Parts between the stars, each at the first place where it fits: no regular expression, so that no pattern is slow. */
-function toMatcher(pattern: string): Matcher {
+/** Whether a text fits a pattern in which `*` stands for any run of characters. Parts between the stars, each at the first place where it fits: no regular expression, so that no pattern is slow. */
+export function toMatcher(pattern: string): Matcher {
   const [head = "", ...parts] = pattern.split("*");
   const tail = parts.pop();
   if (tail === undefined) return (namespace) => namespace === pattern;

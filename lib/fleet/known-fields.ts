@@ -1,4 +1,4 @@
-import { closest, distance } from "fastest-levenshtein";
+import { nearest } from "../nearest.ts";
 import { fleetJsonSchema } from "./schema.ts";
 
 type Schema = { readonly properties?: Readonly<Record<string, Schema>>; readonly items?: Schema };
@@ -22,8 +22,7 @@ const MAX_LENGTH = 40;
 export function suggestion(path: readonly PropertyKey[]): string {
   const field = String(path.at(-1));
   const fields = fieldsAt(path.slice(0, -1));
-  if (fields.length === 0 || field.length > MAX_LENGTH) return "";
-  const near = closest(field.toLowerCase(), [...fields]);
-  const isNear = distance(field.toLowerCase(), near.toLowerCase()) <= Math.max(1, Math.floor(near.length / 3));
-  return isNear ? ` (did you mean ${near}?)` : "";
+  if (field.length > MAX_LENGTH) return "";
+  const near = nearest(field, fields, ({ length }) => Math.max(1, Math.floor(length / 3)));
+  return near === undefined ? "" : ` (did you mean ${near}?)`;
 }

@@ -1,7 +1,11 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { InputError } from "../errors.ts";
 import { isBusy, storeError } from "./sqlite-schema.ts";
+
+/** Who asks whether the lock is held reads the file for a moment; that must not look like a holder. */
+const ASKER_MS = 100;
 
 /**
  * Takes a data directory for this process alone (lease-table 25). The lock is a transaction that stays open on a file of
@@ -11,7 +15,7 @@ export function lockDataDir(dir: string): Disposable {
   const path = join(dir, "lock.sqlite");
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(path, { timeout: 0 });
+    database = new DatabaseSync(path, { timeout: ASKER_MS });
     database.exec("BEGIN EXCLUSIVE");
   } catch (error) {
     database?.close();
@@ -24,4 +28,18 @@ export function lockDataDir(dir: string): Disposable {
       if (lock.isOpen) lock.close();
     },
   };
+}
+
+/** Whether a process works with this data directory now. */
+export function isDataDirLocked(dir: string): boolean {
+  const path = join(dir, "lock.sqlite");
+  if (!existsSync(path)) return false;
+  try {
+    using database = new DatabaseSync(path, { readOnly: true, timeout: 0 });
+    database.prepare("SELECT count(*) FROM sqlite_schema").get();
+    return false;
+  } catch (error) {
+    if (isBusy(error)) return true;
+    throw storeError(error, path);
+  }
 }

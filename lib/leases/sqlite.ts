@@ -7,7 +7,7 @@ import { leases } from "./sqlite-leases.ts";
 import { syncQueries } from "./sqlite-queries.ts";
 import { type Recovery, recovery } from "./sqlite-recovery.ts";
 
-export { lockDataDir } from "./data-dir-lock.ts";
+export { isDataDirLocked, lockDataDir } from "./data-dir-lock.ts";
 
 export interface SqliteStoreOptions {
   /** The database file; its directory must exist. */

@@ -1,0 +1,37 @@
+import { systemClock } from "../lib/clock.ts";
+import { InputError } from "../lib/errors.ts";
+import { partsOf, type SyncKey } from "../lib/keys.ts";
+import type { LeaseStore } from "../lib/reconcile/ports.ts";
+import { keysIn } from "./chosen-keys.ts";
+import { openTable, type TableFlags } from "./lease-table.ts";
+import { type Story, storyOf } from "./story.ts";
+import { storyText } from "./story-text.ts";
+
+export interface ExplainFlags extends TableFlags {
+  readonly output: "table" | "json";
+}
+
+/** Tells all that is known of one sync; 1 when it has failed. */
+export async function explainCommand(text: string, flags: ExplainFlags): Promise<number> {
+  await using place = await openTable(flags, "read");
+  const [key, ...others] = await keysIn(place.leases, [text]);
+  if (key === undefined || others.length > 0) {
+    throw new InputError(text, [`it stands for ${others.length + 1} syncs: name one of them`]);
+  }
+  const now = systemClock();
+  const story = await read(place.leases, key, now);
+  if (!story) throw new InputError(text, ["it has gone this moment"]);
+  process.stdout.write(flags.output === "json" ? `${JSON.stringify(story, undefined, 2)}\n` : storyText(story, now));
+  return story.error ? 1 : 0;
+}
+
+async function read(leases: LeaseStore, key: SyncKey, now: number): Promise<Story | undefined> {
+  const row = (await leases.read([key], "strong")).get(key);
+  if (!row) return undefined;
+  const [references, circuits, cluster] = await Promise.all([
+    leases.references(row.state.refs, "strong"),
+    leases.circuits(),
+    leases.cluster(partsOf(key).cluster),
+  ]);
+  return storyOf({ row, references, circuits, cluster, now });
+}

@@ -1,0 +1,34 @@
+import { existsSync } from "node:fs";
+import { systemClock } from "../lib/clock.ts";
+import { InputError } from "../lib/errors.ts";
+import { openSqliteStore } from "../lib/leases/sqlite.ts";
+import type { LeaseStore, WorkQueue } from "../lib/reconcile/ports.ts";
+import { statePathOf } from "./data-dir.ts";
+import { openStack } from "./stack.ts";
+
+/** Whose lease table a command is about: a data directory's, or that of a stack on AWS. */
+export interface TableFlags {
+  readonly dataDir: string;
+  readonly stack?: string;
+}
+
+/** The lease table of an engine that may be at work on it. */
+export interface OpenTable extends AsyncDisposable {
+  readonly leases: LeaseStore;
+  /** On AWS: where keys are sent that are due. The embedded engine finds them by itself, within a second. */
+  readonly queue?: WorkQueue;
+}
+
+/** Opens what the flags name, to read it or to ask for work in it. Throws an InputError when it is not there. */
+export async function openTable(flags: TableFlags, how: "read" | "ask"): Promise<OpenTable> {
+  if (flags.stack !== undefined) {
+    const { leases, queue } = await openStack(flags.stack, systemClock);
+    return { leases, queue, [Symbol.asyncDispose]: async () => undefined };
+  }
+  const path = statePathOf(flags.dataDir);
+  if (!existsSync(path)) {
+    throw new InputError(flags.dataDir, ["it holds no state: run `keyferry run` first, or name its --data-dir"]);
+  }
+  const leases = openSqliteStore({ path, readOnly: how === "read" });
+  return { leases, [Symbol.asyncDispose]: () => leases[Symbol.asyncDispose]() };
+}

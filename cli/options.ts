@@ -1,0 +1,30 @@
+import { InvalidArgumentError, Option } from "commander";
+import { DURATION_HINT, parseDuration } from "../lib/duration.ts";
+
+const DEFAULT_FLEET = "fleet.yaml";
+const DEFAULT_DATA_DIR = ".keyferry";
+export const DEFAULT_LISTEN = "127.0.0.1:9464";
+
+export function fleetOption(): Option {
+  return new Option("-f, --fleet <file>", "the clusters to keep in step").env("KEYFERRY_FLEET").default(DEFAULT_FLEET);
+}
+
+export function dataDirOption(): Option {
+  return new Option("-d, --data-dir <dir>", "where the lease table and keys are kept")
+    .env("KEYFERRY_DATA_DIR")
+    .default(DEFAULT_DATA_DIR);
+}
+
+export function stackOption(): Option {
+  return new Option("--stack <name>", "the CloudFormation stack of a keyferry on AWS").env("KEYFERRY_STACK");
+}
+
+export function outputOption(): Option {
+  return new Option("-o, --output <format>", "table or json").choices(["table", "json"]).default("table");
+}
+
+export function waitTime(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new InvalidArgumentError(DURATION_HINT);
+  return ms;
+}

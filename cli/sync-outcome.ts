@@ -1,0 +1,61 @@
+import { circuitOfCluster } from "../lib/circuits.ts";
+import type { EpochMs } from "../lib/clock.ts";
+import { OUTAGE_CODES } from "../lib/errors.ts";
+import { isCleanupKey, partsOf, type SyncKey } from "../lib/keys.ts";
+import type { Circuit, Due, Row } from "../lib/reconcile/ports.ts";
+
+/** One sync that was asked for, as it stood then. */
+export interface Asked {
+  readonly key: SyncKey;
+  /** As it was read before it was asked for: every run that answers comes with a greater one. */
+  readonly fence: number;
+  /** When the row was due once it had been asked for. */
+  readonly dueAt: EpochMs | undefined;
+}
+
+export function askedOf(before: Row, due: Due | undefined): Asked {
+  return { key: before.key, fence: before.fence, dueAt: due?.at ?? before.dueAt };
+}
+
+export interface Outcome {
+  readonly key: SyncKey;
+  readonly outcome: "synced" | "failed";
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+/** How the run that was asked for ended; undefined while it has not. No clock is needed, so that two may differ. */
+export function outcomeOf(
+  asked: Asked,
+  row: Row | undefined,
+  circuits: readonly Circuit[],
+  now: EpochMs,
+): Outcome | undefined {
+  const { key } = asked;
+  if (!row) return { key, outcome: "failed", error: GONE };
+  const isHeld = row.leaseUntil !== undefined && row.leaseUntil > now;
+  if (isHeld) return undefined;
+  const { error } = row.state;
+  const isDone = row.fence !== asked.fence && !isStillDue(asked, row);
+  if (isDone) return error ? failed(key, error) : { key, outcome: "synced" };
+  const open = circuits.find(({ id }) => id === vaultOf(row) || id === circuitOfCluster(partsOf(key).cluster));
+  return open && failed(key, open);
+}
+
+const GONE = { code: "DECLARATION_GONE", message: "the declaration was deleted meanwhile" };
+
+function failed(key: SyncKey, { code, message }: { readonly code: string; readonly message: string }): Outcome {
+  return { key, outcome: "failed", error: { code, message } };
+}
+
+/** A clean-up asks nothing of Vault. */
+function vaultOf({ key, state }: Row): string | undefined {
+  return isCleanupKey(key) ? undefined : state.vault;
+}
+
+/** Nobody has taken it since, or who had it before settled it as one that was asked for meanwhile, or Vault's answer was too old. */
+function isStillDue(asked: Asked, { dueAt, state }: Row): boolean {
+  if (state.olderSince !== undefined) return true;
+  if (dueAt === undefined) return false;
+  const isOutage = state.error !== undefined && OUTAGE_CODES.has(state.error.code);
+  return dueAt === asked.dueAt || (dueAt === state.settledAt && !isOutage);
+}
