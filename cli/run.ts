@@ -5,6 +5,7 @@ import { InputError, type SyncError } from "../lib/errors.ts";
 import { connectionOf } from "../lib/fleet/connect.ts";
 import type { Fleet } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
+import { isJudged } from "../lib/kinds.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
 import { openSqliteStore } from "../lib/leases/sqlite.ts";
@@ -103,9 +104,10 @@ async function runOn(
 async function runOnce(engine: Engine, store: LeaseStore, fleet: Fleet, log: Log): Promise<number> {
   const errors: readonly SyncError[] = await engine.once(stopSignal(log));
   const rows = await Promise.all(fleet.clusters.map((cluster) => store.byCluster(cluster.name)));
-  const failed = rows.flat().filter((row) => row.error !== undefined);
+  const syncs = rows.flat().filter(({ key }) => !isJudged(key));
+  const failed = syncs.filter((row) => row.error !== undefined);
   const open = await store.circuits();
-  log.info("pass-ended", { syncs: rows.flat().length, failed: failed.length, clustersFailed: errors.length });
+  log.info("pass-ended", { syncs: syncs.length, failed: failed.length, clustersFailed: errors.length });
   return failed.length + errors.length + open.length > 0 ? 1 : 0;
 }
 

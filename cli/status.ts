@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { type EpochMs, systemClock } from "../lib/clock.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
+import { isJudged } from "../lib/kinds.ts";
 import type { LeaseStore } from "../lib/reconcile/ports.ts";
 import { openTable } from "./lease-table.ts";
 import type { StatusFlags } from "./program.ts";
@@ -33,7 +34,9 @@ async function read(store: LeaseStore, inFleet: readonly string[], now: EpochMs)
   const names = [...new Set([...inFleet, ...known.map((cluster) => cluster.name)])].sort();
   const syncs: SyncView[] = [];
   for (const name of names) {
-    for (const row of await store.byCluster(name)) syncs.push(syncView(row, name, circuits, now));
+    for (const row of await store.byCluster(name)) {
+      if (!isJudged(row.key)) syncs.push(syncView(row, name, circuits, now));
+    }
   }
   const clusters = names.map((name) =>
     clusterView(

@@ -33,6 +33,15 @@ export function kindNamed(kind: string): KindRef | undefined {
   return KINDS.find((candidate) => candidate.kind === kind);
 }
 
+/** Kinds that syncs refer to and that show how they fare: each such resource has a row of its own, whose work is that status. */
+export const JUDGED_KINDS: readonly KindRef[] = [VAULT_CONNECTION, VAULT_AUTH, SECRET_TRANSFORMATION];
+
+/** Whether a row is of a resource that is judged, and not of a sync. */
+export function isJudged(key: string): boolean {
+  const kind = key.split("/")[1];
+  return JUDGED_KINDS.some((judged) => judged.kind === kind);
+}
+
 /** `group/version`, or the version alone for the core group. */
 export function apiVersionOf(kind: KindRef): string {
   return kind.group === "" ? kind.version : `${kind.group}/${kind.version}`;

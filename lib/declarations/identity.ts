@@ -99,6 +99,11 @@ function resolveConnection(lookup: LookUp, auth: Found<"VaultAuth">, at: ObjectR
   const { vaultConnectionRef } = auth.spec;
   const place = referTo(vaultConnectionRef, at.namespace, cluster.operatorNamespace);
   const why = because(`spec.vaultConnectionRef of ${auth.subject}`, vaultConnectionRef);
+  return resolveConnectionAt(lookup, place, why, cluster);
+}
+
+/** The VaultConnection at this place, with the fleet's overrides. */
+export function resolveConnectionAt(lookup: LookUp, place: ObjectRef, why: string, cluster: ClusterSettings) {
   const connection = lookup.find("VaultConnection", place, why);
   const caRef = caRefOf(lookup, connection, place, cluster.name);
   const unsupported = unsupportedInConnection(connection.subject, connection.spec);

@@ -47,12 +47,12 @@ function credentialIntake(
       const [found] = items;
       await changed(
         found
-          ? await takeReference(deps, settings, SECRET, found, signal)
+          ? await takeReference(deps, settings, SECRET, found, undefined, signal)
           : await dropReference(deps, settings, SECRET, secret),
       );
       return undefined;
     },
-    changed: async (object, signal) => changed(await takeReference(deps, settings, SECRET, object, signal)),
+    changed: async (object, signal) => changed(await takeReference(deps, settings, SECRET, object, undefined, signal)),
     async deleted(object) {
       await changed(await dropReference(deps, settings, SECRET, object));
     },

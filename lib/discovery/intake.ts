@@ -114,20 +114,20 @@ function isRowOf(key: SyncKey, kind: string, scope: string | undefined): boolean
 
 /** VaultAuth, VaultConnection and the like. */
 export function referenceIntake(deps: DiscoveryDeps, kind: KindRef, context: IntakeContext): Intake {
-  const { settings, scope } = context;
+  const { settings, scope, restores } = context;
   return {
     async list(items, signal) {
       const changes = [];
       const seen = new Set<string>();
       for (const item of items) {
         seen.add(`${item.namespace}/${item.name}`);
-        changes.push(await takeReference(deps, settings, kind, item, signal));
+        changes.push(await takeReference(deps, settings, kind, item, restores, signal));
       }
-      for (const { key } of await deps.leases.referencesOf(settings.name)) {
+      for (const { key, uid } of await deps.leases.referencesOf(settings.name)) {
         const parts = partsOf(key);
         const isOfKind = parts.kind === kind.kind && (scope === undefined || parts.namespace === scope);
         if (isOfKind && !seen.has(`${parts.namespace}/${parts.name}`)) {
-          changes.push(await dropReference(deps, settings, kind, parts));
+          changes.push(await dropReference(deps, settings, kind, { ...parts, uid }));
         }
       }
       await nudgeDependents(
@@ -138,7 +138,7 @@ export function referenceIntake(deps: DiscoveryDeps, kind: KindRef, context: Int
       return undefined;
     },
     async changed(object, signal) {
-      const key = await takeReference(deps, settings, kind, object, signal);
+      const key = await takeReference(deps, settings, kind, object, restores, signal);
       if (key) await nudgeDependents(deps, settings.name, [key]);
     },
     async deleted(object) {

@@ -1,8 +1,10 @@
-import { type ReferenceKey, referenceKey } from "../keys.ts";
+import { type ReferenceKey, referenceKey, syncKey } from "../keys.ts";
+import { JUDGED_KINDS } from "../kinds.ts";
+import { namespaceMatcher } from "../namespaces.ts";
 import { VSO_FINALIZERS } from "../reconcile/clean-up.ts";
 import type { ClusterSettings, Due, KindRef, SeenResource } from "../reconcile/ports.ts";
 import { sendDue } from "../schedule/messages.ts";
-import { referenceOf } from "./declared.ts";
+import { declaredOf, referenceOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
 /** Stores what was seen of a reference; says which key changed, if it did (lease-table 23). */
@@ -11,11 +13,24 @@ export async function takeReference(
   settings: ClusterSettings,
   kind: KindRef,
   seen: SeenResource,
+  restores: number | undefined,
   signal: AbortSignal,
 ): Promise<ReferenceKey | undefined> {
   if (seen.deleting) await releaseReference(deps, settings, kind, seen, signal);
   const reference = referenceOf(settings.name, kind, seen);
-  return (await deps.leases.putReference(reference)) ? reference.key : undefined;
+  const isChanged = await deps.leases.putReference(reference);
+  if (isJudgedHere(settings, kind, seen.namespace) && !seen.deleting) {
+    // Asked for even if it is stored: a crash may have come between the two.
+    const due = await deps.leases.declare(declaredOf(settings, kind, seen, restores), deps.clock());
+    if (due) await sendDue(deps.queue, [due], deps.clock());
+  }
+  return isChanged ? reference.key : undefined;
+}
+
+/** Whether its status is ours to write: in the namespaces of the fleet file, and in the operator's, whose defaults we use. */
+function isJudgedHere(settings: ClusterSettings, kind: KindRef, namespace: string): boolean {
+  const isOurs = namespace === settings.operatorNamespace || namespaceMatcher(settings.namespaces)(namespace);
+  return isOurs && JUDGED_KINDS.includes(kind);
 }
 
 /** Nothing is to be cleaned up for a reference: a finalizer that VSO left on it is removed. */
@@ -36,14 +51,12 @@ export async function dropReference(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
   kind: KindRef,
-  seen: Pick<SeenResource, "namespace" | "name">,
+  seen: Pick<SeenResource, "namespace" | "name"> & { readonly uid?: string },
 ): Promise<ReferenceKey | undefined> {
-  const key = referenceKey({
-    cluster: settings.name,
-    kind: kind.kind,
-    namespace: seen.namespace,
-    name: seen.name,
-  });
+  const { namespace, name, uid } = seen;
+  const object = { cluster: settings.name, kind: kind.kind, namespace, name };
+  const key = referenceKey(object);
+  if (uid !== undefined && JUDGED_KINDS.includes(kind)) await deps.leases.bury(syncKey(object), uid, deps.clock());
   return (await deps.leases.removeReference(key)) ? key : undefined;
 }
 

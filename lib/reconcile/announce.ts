@@ -2,6 +2,7 @@ import { sameJson } from "../canonical.ts";
 import { SyncError } from "../errors.ts";
 import { mayStillWrite } from "./act.ts";
 import type { ReconcileDeps } from "./deps.ts";
+import { judgedEvent, nextJudgedStatus, type Verdict } from "./judged-status.ts";
 import type { JsonObject, Lease, ResourceRef, Row, StatusSeen } from "./ports.ts";
 import { resourceOf } from "./resource.ts";
 import { type Ending, eventOf, nextStatus } from "./status.ts";
@@ -27,10 +28,37 @@ export async function announce(
 ): Promise<Announced> {
   const ref = resourceOf(row);
   const before = statusBefore(row);
-  const written = await writeStatus(ends, row, ref, before, ending, lease, signal);
+  const about = { kind: ref.kind.kind, generation: row.declared.generation, ending };
+  const written = await writeStatus(
+    ends,
+    row,
+    (from) => nextStatus(from, { ...about, now: ends.clock() }),
+    lease,
+    signal,
+  );
   const isNews = ending.kind === "synced" || !sameJson(before.status, written.seen.status);
   const event = isNews && !written.isGone ? eventOf(ending) : undefined;
   if (event) await ends.resources.emit(ref, row.declared.uid, event, ends.clock(), signal);
+  return written;
+}
+
+/** Tells a resource that syncs refer to what was found out about it: status and event, each only when something changed. */
+export async function announceJudged(
+  ends: Ends,
+  row: Row,
+  verdict: Verdict,
+  lease: Lease,
+  signal: AbortSignal,
+): Promise<Announced> {
+  const ref = resourceOf(row);
+  const about = { kind: ref.kind.kind, generation: row.declared.generation, verdict };
+  const next = (from: JsonObject) => nextJudgedStatus(from, { ...about, now: ends.clock() });
+  const written = await writeStatus(ends, row, next, lease, signal);
+  const event = judgedEvent(ref.kind.kind, verdict);
+  const isNews = !sameJson(statusBefore(row).status, written.seen.status);
+  if (event && isNews && !written.isGone) {
+    await ends.resources.emit(ref, row.declared.uid, event, ends.clock(), signal);
+  }
   return written;
 }
 
@@ -43,16 +71,14 @@ function statusBefore(row: Row): StatusSeen {
 async function writeStatus(
   ends: Ends,
   row: Row,
-  ref: ResourceRef,
-  before: StatusSeen,
-  ending: Ending,
+  next: (from: JsonObject) => JsonObject,
   lease: Lease,
   signal: AbortSignal,
 ): Promise<Announced> {
-  let from = before;
+  const ref = resourceOf(row);
+  let from = statusBefore(row);
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const { generation } = row.declared;
-    const status = nextStatus(from.status, { kind: ref.kind.kind, generation, ending, now: ends.clock() });
+    const status = next(from.status);
     if (sameJson(status, from.status)) return { seen: from, isGone: false };
     mayStillWrite(lease, ends.clock());
     const resourceVersion = await tryWrite(ends, ref, status, from, signal);

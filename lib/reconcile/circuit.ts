@@ -102,8 +102,20 @@ export function circuitOpener(
       if (!isNew) return;
       deps.log.warn("circuit-opened", { circuit: circuit.id, code: error.code, message: error.message });
       await sendProbe(deps, circuit.id, circuit.probeAt);
+      // A sealed Vault answers, so that its connections are as good as before.
+      if (circuit.code === "VAULT_UNAVAILABLE") await wakeConnections(deps, circuit.id);
     },
   };
+}
+
+/** The VaultConnections of this Vault show that it is out of reach; who closes the circuit wakes them again. */
+async function wakeConnections(deps: Pick<Deps, "leases" | "queue" | "clock">, id: string): Promise<void> {
+  const dues: Due[] = [];
+  for (const key of await deps.leases.bySource(id)) {
+    const due = await deps.leases.nudge(key, { now: deps.clock(), look: false });
+    if (due) dues.push(due);
+  }
+  await sendDue(deps.queue, dues, deps.clock());
 }
 
 /** Ticks send what is overdue, so that a message that is lost here costs a minute. */

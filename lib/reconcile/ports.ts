@@ -102,6 +102,8 @@ export interface VaultEnd {
   read(read: VaultRead, signal: AbortSignal): Promise<SourceData>;
   /** One unauthenticated question whether this Vault answers and is unsealed; throws VAULT_UNAVAILABLE or VAULT_SEALED. */
   probe(target: VaultTarget, signal: AbortSignal): Promise<void>;
+  /** The same question, for a VaultConnection's status: a sealed Vault will do, and whatever else hinders it is thrown. */
+  reach(target: VaultTarget, signal: AbortSignal): Promise<void>;
 }
 
 /** Gives logins what they need from clusters. */

@@ -1,9 +1,11 @@
 import { circuitOfCluster } from "../circuits.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
+import { isJudged } from "../kinds.ts";
 import { type Circuits, circuits } from "./circuit.ts";
 import { cleanUp } from "./clean-up.ts";
 import type { ReconcileDeps } from "./deps.ts";
+import { judgeOne } from "./judge-one.ts";
 import type { Row, WorkMessage } from "./ports.ts";
 import { type ReferenceReader, referenceReader } from "./references.ts";
 import { type CaCache, caCache, type SourceReader, sourceReader } from "./source.ts";
@@ -14,6 +16,7 @@ export interface Batch {
   readonly references: ReferenceReader;
   readonly sources: SourceReader;
   readonly circuits: Circuits;
+  readonly ca: CaCache;
   readonly signal: AbortSignal;
 }
 
@@ -50,6 +53,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         references: referenceReader(deps.leases, consistency),
         sources: sourceReader(deps, ca),
         circuits: open,
+        ca,
         // A signal of its own: each call listens to it, and one signal for all calls would have thousands of listeners to search.
         signal: AbortSignal.any([signal]),
       };
@@ -81,6 +85,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
   }
   if (how === "due" && (isCleanupKey(row.key) || row.declared.deleting)) return cleanUp(deps, row, settings, batch);
   if (how === "turn" && (isCleanupKey(row.key) || row.declared.deleting)) return;
+  if (isJudged(row.key)) return judgeOne(deps, row, settings, batch);
   await syncOne(deps, row, { settings, isDue: how === "due" }, batch);
 }
 

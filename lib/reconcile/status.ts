@@ -8,7 +8,8 @@ export type Ending =
   | { readonly kind: "synced"; readonly mac?: string; readonly wrote?: string }
   | { readonly kind: "failed"; readonly error: SyncError };
 
-interface Condition {
+/** Without its times and the generation: these are added when it is merged. */
+export interface Condition {
   readonly type: string;
   readonly status: "True" | "False";
   readonly reason: string;
@@ -24,7 +25,7 @@ function conditionsOf(kind: string, ending: Ending): readonly Condition[] {
       { type: "Ready", status: "True", reason: "Ready", message: `${kind}Ready` },
     ];
   }
-  const message = `${ending.error.code}: ${ending.error.message}`.slice(0, MAX_MESSAGE);
+  const message = failureMessage(ending.error);
   return [
     { type: "SecretSynced", status: "False", reason: "Synced", message },
     { type: "Healthy", status: "False", reason: "Unhealthy", message },
@@ -35,13 +36,18 @@ function conditionsOf(kind: string, ending: Ending): readonly Condition[] {
 /** The API server takes 32768; a screen takes less. */
 const MAX_MESSAGE = 1024;
 
-function conditionList(status: JsonObject): readonly JsonObject[] {
+/** What a condition says of a failure: its code leads. */
+export function failureMessage(error: SyncError): string {
+  return `${error.code}: ${error.message}`.slice(0, MAX_MESSAGE);
+}
+
+export function conditionList(status: JsonObject): readonly JsonObject[] {
   const list = status.conditions;
   return Array.isArray(list) ? list.map(asObject).filter((item) => item !== undefined) : [];
 }
 
 /** New conditions replace those of their type, the others stay in front; a time moves only with the status value (kubernetes-rules 15). */
-function mergeConditions(
+export function mergeConditions(
   before: readonly JsonObject[],
   next: readonly Condition[],
   generation: number,
@@ -91,6 +97,8 @@ export function nextStatus(
 
 /** Which event reason a failure has in VSO's vocabulary (reference 14.2). */
 function failureReason(error: SyncError): string {
+  // Without a login there is no client, as VSO sees it.
+  if (error.code === "VAULT_LOGIN_REFUSED") return "VaultClientConfigError";
   if (error.code.startsWith("VAULT_")) return "VaultClientError";
   if (error.code.startsWith("REFERENCE_")) return "VaultClientConfigError";
   if (error.code === "TRANSFORM_FAILED") return "TransformationError";

@@ -54,6 +54,7 @@ export function vaultEnd(options: VaultEndOptions): OpenVaultEnd {
       }
     },
     probe: (target, signal) => probe(client, target, signal),
+    reach: (target, signal) => reach(client, target, signal),
     revokeAll: (signal) => held.revokeAll(signal),
     close: () => client.close(),
   };
@@ -86,6 +87,13 @@ async function probe(client: VaultClient, target: VaultTarget, signal: AbortSign
     const answered = error instanceof SyncError && !OUTAGE_CODES.has(error.code) && error.code !== "DEADLINE_EXCEEDED";
     if (!answered) throw error;
   }
+}
+
+async function reach(client: VaultClient, target: VaultTarget, signal: AbortSignal): Promise<void> {
+  const asked = askedOf(target, SEAL_STATUS);
+  const answer = await client.ask(target, SEAL_STATUS, signal);
+  if (answer.status !== 200) throw answerError(asked, answer);
+  objectOf(asked, answer);
 }
 
 function checkSealStatus(asked: Asked, answer: VaultAnswer): void {

@@ -1,0 +1,50 @@
+import { circuitOfVault } from "../circuits.ts";
+import { SyncError } from "../errors.ts";
+import { partsOf, type ReferenceKey } from "../keys.ts";
+import type { VaultTarget } from "../reconcile/ports.ts";
+import { resolveConnectionAt, resolveIdentity } from "./identity.ts";
+import { type LookUp, lookUp } from "./look-up.ts";
+import type { Resolution, ResolveInput } from "./resolve.ts";
+
+/** A resource that syncs refer to, as far as it can be judged without asking anybody. */
+export interface Judged {
+  /** VaultConnection: the Vault to ask, and the id of its circuit. */
+  readonly vault?: { readonly target: VaultTarget; readonly circuit: string };
+}
+
+/**
+ * Whether a VaultConnection, VaultAuth or SecretTransformation is well formed and everything that it refers to is there
+ * (reference 2.2, 2.3 and 2.8). A VaultAuth is judged as for a resource in its own namespace; no login is tried, so that
+ * its credentials are of no interest here.
+ */
+export function judge(input: ResolveInput): Resolution<Judged> {
+  const lookup = lookUp(input.cluster.name, input.reference);
+  const outcome = attempt(() => judged(input, lookup));
+  const { kind } = partsOf(input.declared.key);
+  return { refs: [...lookup.refs].filter((key) => isWorthAnotherLook(kind, key, input)), outcome };
+}
+
+/** Its own change reaches it as a declaration. */
+function isWorthAnotherLook(kind: string, key: ReferenceKey, { declared }: ResolveInput): boolean {
+  return (key as string) !== declared.key && (kind !== "VaultAuth" || partsOf(key).kind !== "Secret");
+}
+
+function judged({ declared, cluster }: ResolveInput, lookup: LookUp): Judged {
+  const { kind, namespace, name } = partsOf(declared.key);
+  if (kind === "VaultConnection") {
+    const { target } = resolveConnectionAt(lookup, { namespace, name }, "it is judged", cluster);
+    return { vault: { target, circuit: circuitOfVault(target.address) } };
+  }
+  if (kind === "VaultAuth") resolveIdentity(lookup, `${namespace}/${name}`, namespace, cluster);
+  else lookup.find("SecretTransformation", { namespace, name }, "it is judged");
+  return {};
+}
+
+function attempt<T>(work: () => T): T | SyncError {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof SyncError) return error;
+    throw error;
+  }
+}

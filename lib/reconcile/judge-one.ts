@@ -1,0 +1,134 @@
+import { type Judged, judge } from "../declarations/judge.ts";
+import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import type { ReferenceKey } from "../keys.ts";
+import { backOff } from "../schedule/back-off.ts";
+import { sendDue } from "../schedule/messages.ts";
+import { announceJudged } from "./announce.ts";
+import { LEASE_MS, type ReconcileDeps } from "./deps.ts";
+import type { Verdict } from "./judged-status.ts";
+import type { Circuit, ClusterSettings, Lease, Row, RowState, Settlement, StatusSeen } from "./ports.ts";
+import type { Batch } from "./reconcile.ts";
+import { withReferences } from "./references.ts";
+import { settleFailed, settleSynced } from "./settle.ts";
+
+/** What is known of one resource before anybody is asked. */
+interface Known {
+  readonly row: Row;
+  readonly refs: readonly ReferenceKey[];
+  readonly judged: Judged | SyncError;
+  /** Its Vault is out of reach. */
+  readonly open: Circuit | undefined;
+}
+
+/**
+ * Brings the status of a VaultConnection, VaultAuth or SecretTransformation in step. Its row lives in the lease table like
+ * that of a sync: claimed, fenced, tried again, woken when what it refers to changes; and it is never on the wheel, so that
+ * a resource that does not change costs nothing.
+ */
+export async function judgeOne(deps: ReconcileDeps, row: Row, settings: ClusterSettings, batch: Batch): Promise<void> {
+  const known = await know(row, settings, batch);
+  if (isToldAlready(known)) return;
+  const now = deps.clock();
+  const claimed = await deps.leases.claim(row, { now, until: now + LEASE_MS });
+  if (!claimed) return;
+  if (claimed.row.declared.hash !== row.declared.hash) {
+    await deps.leases.settle(claimed.lease, { state: row.state, schedule: { kind: "due", at: now }, now });
+    return again(deps, row, now);
+  }
+  const verdict = await verdictOf(deps, known, batch);
+  const told = await tell(deps, claimed, verdict, batch);
+  const state: RowState = {
+    ...row.state,
+    refs: known.refs,
+    ...placeOf(known),
+    ...(told.seen === undefined ? {} : { seen: { ...told.seen, hash: row.declared.hash } }),
+  };
+  const settlement = settlementOf(deps, row, state, told.error ?? verdict.error, known.open);
+  if ((await deps.leases.settle(claimed.lease, settlement)) === "nudged") await again(deps, row, deps.clock());
+}
+
+async function know(row: Row, settings: ClusterSettings, batch: Batch): Promise<Known> {
+  const { refs, outcome } = await withReferences(batch.references, (reference) =>
+    judge({ declared: row.declared, cluster: settings, reference }),
+  );
+  const circuit = outcome instanceof SyncError ? undefined : outcome.vault?.circuit;
+  return { row, refs, judged: outcome, open: await batch.circuits.openAmong([circuit]) };
+}
+
+/** An outage is written once; who closes the circuit wakes this row (lease-table 16). */
+function isToldAlready({ row, judged, open }: Known): boolean {
+  if (open === undefined || judged instanceof SyncError) return false;
+  const { error, vault, seen } = row.state;
+  return error?.code === open.code && vault === judged.vault?.circuit && seen?.hash === row.declared.hash;
+}
+
+/** The index by source finds the VaultConnections of a Vault by the id of its circuit. */
+function placeOf({ judged }: Known): Pick<RowState, "source" | "vault"> {
+  const circuit = judged instanceof SyncError ? undefined : judged.vault?.circuit;
+  return circuit === undefined ? {} : { source: circuit, vault: circuit };
+}
+
+async function verdictOf(deps: ReconcileDeps, { row, judged, open }: Known, batch: Batch): Promise<Verdict> {
+  const merged = "vaultAuthGlobalRef" in row.declared.spec ? { merged: !(judged instanceof SyncError) } : {};
+  if (judged instanceof SyncError) return { error: judged, ...merged };
+  if (judged.vault === undefined) return merged;
+  // A sealed Vault answers, and that is all that is asked of a connection.
+  if (open?.code === "VAULT_UNAVAILABLE") return { error: new SyncError(open.code, open.message), isAsked: true };
+  return reached(deps, judged.vault.target, batch);
+}
+
+async function reached(
+  deps: ReconcileDeps,
+  target: NonNullable<Judged["vault"]>["target"],
+  batch: Batch,
+): Promise<Verdict> {
+  let isAsked = false;
+  try {
+    const trusted = await batch.ca.resolve(target, batch.signal);
+    isAsked = true;
+    await deps.vault.reach(trusted, batch.signal);
+    return { isAsked };
+  } catch (error) {
+    if (error instanceof SyncError) return { error, isAsked };
+    throw error;
+  }
+}
+
+/** A status that can't be written is a failure of its own. */
+async function tell(
+  deps: ReconcileDeps,
+  claimed: { readonly lease: Lease; readonly row: Row },
+  verdict: Verdict,
+  batch: Batch,
+): Promise<{ seen?: StatusSeen; error?: SyncError }> {
+  try {
+    return { seen: (await announceJudged(deps, claimed.row, verdict, claimed.lease, batch.signal)).seen };
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
+    deps.log.warn("status-not-written", { key: claimed.row.key, code: error.code, message: error.message });
+    if (OUTAGE_CODES.has(error.code)) await batch.circuits.open(error);
+    return { error };
+  }
+}
+
+/** Under an open circuit it waits for who closes it. Else what failed is looked at again slowly: syncs notice outages sooner. */
+function settlementOf(
+  deps: ReconcileDeps,
+  row: Row,
+  state: RowState,
+  error: SyncError | undefined,
+  open: Circuit | undefined,
+): Settlement {
+  const now = deps.clock();
+  const timing = { now, random: deps.random, handedUntil: undefined };
+  if (error === undefined) return settleSynced(row, state, undefined, timing);
+  const failed = settleFailed(state, error, timing);
+  // Asked on its own account, it opens no circuit: nobody may need this Vault.
+  if (open !== undefined || error.code !== "VAULT_UNAVAILABLE") return failed;
+  const pause = backOff({ disposition: "recheck", attempts: failed.state.attempts }, deps.random) ?? 0;
+  return { ...failed, schedule: { kind: "due", at: now + pause } };
+}
+
+async function again(deps: ReconcileDeps, row: Row, at: number): Promise<void> {
+  await sendDue(deps.queue, [{ key: row.key, group: row.declared.group, lane: "now", at }], deps.clock());
+}
