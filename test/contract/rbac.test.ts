@@ -3,8 +3,8 @@ import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { parseAllDocuments } from "yaml";
 import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
-import { KINDS, SECRET, VAULT_AUTH, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
-import type { ListOptions } from "../../lib/reconcile/ports.ts";
+import { JUDGED_KINDS, KINDS, SECRET, VAULT_AUTH_GLOBAL, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
+import type { KindRef, ListOptions } from "../../lib/reconcile/ports.ts";
 import { type Cluster, startCluster } from "../harness/index.ts";
 import { base64, dataOf, endsOf, OWNER_LABELS, patient, type TestEnds, withCode } from "./kubernetes-fixtures.ts";
 
@@ -136,15 +136,17 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
     );
   });
 
-  it("allow no status of a VaultAuth to be written and no other ConfigMap to be read", async () => {
+  it("allow the status of each kind that has one to be written, no other, and no other ConfigMap to be read", async () => {
     for (const role of ["keyferry-watch", "keyferry-apply"]) {
       const { resources, clients } = await endsWith(role);
       const kind = { group: "", version: "v1", resource: "configmaps", kind: "ConfigMap" };
       const call = { cluster: "rbac", verb: "get", kind, namespace: NAMESPACE, name: "kube-root-ca.crt" } as const;
       const answer = await clients.send(call, patient());
       assert.equal("failure" in answer && answer.failure.http, 403);
-      const auth = { cluster: "rbac", namespace: NAMESPACE, name: "a", kind: VAULT_AUTH };
-      await assert.rejects(() => resources.writeStatus(auth, {}, "1", patient()), withCode("KUBE_DENIED"));
+      const write = (kind: KindRef) => resources.writeStatus({ ...absent, kind }, {}, "1", patient());
+      const absent = { cluster: "rbac", namespace: NAMESPACE, name: "a" };
+      await assert.rejects(() => write(VAULT_AUTH_GLOBAL), withCode("KUBE_DENIED"));
+      for (const judged of JUDGED_KINDS) await assert.rejects(() => write(judged), withCode("REFERENCE_MISSING"));
     }
   });
 });

@@ -1,0 +1,213 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import type { Cluster, KubeObject } from "../harness/index.ts";
+import { type RunningEngine, startEngine, status } from "./support/engine.ts";
+import { assertNoLeak } from "./support/no-leak.ts";
+import { type Condition, type Place, placeIn } from "./support/place.ts";
+import { authMount, OPERATOR_NAMESPACE, startWorld, type World } from "./support/world.ts";
+
+const NS = "team-a";
+const API = "secrets.hashicorp.com/v1beta1";
+const PASSWORD = "Zt5-correct-horse-battery";
+const PATIENT_MS = 60_000;
+
+interface Table {
+  readonly columnDefinitions: readonly { readonly name: string }[];
+  readonly rows: readonly { readonly cells: readonly unknown[] }[];
+}
+
+describe("every kind shows how it fares, and is written on change only", () => {
+  let world: World;
+  let engine: RunningEngine;
+  let cluster: Cluster;
+  let place: Place;
+  let operator: Place;
+
+  before(async () => {
+    world = await startWorld();
+    const [first] = world.clusters;
+    if (!first) throw new Error("no cluster");
+    cluster = first;
+    await world.namespace(cluster, NS);
+    place = placeIn(cluster, NS);
+    operator = placeIn(cluster, OPERATOR_NAMESPACE);
+    await world.vault.putKv("kv", "app", { password: PASSWORD });
+    engine = await startEngine(world);
+    await place.declare("app");
+    await place.synced("app");
+  });
+  after(async () => {
+    await engine?.[Symbol.asyncDispose]();
+    await world?.[Symbol.asyncDispose]();
+  });
+
+  const apply = (kind: string, name: string, spec: object, metadata: object = {}) =>
+    cluster.apply({ apiVersion: API, kind, metadata: { name, namespace: NS, ...metadata }, spec });
+  const connect = (name: string, spec: object = {}) =>
+    apply("VaultConnection", name, { address: world.vault.address, ...spec });
+  const login = (name: string, spec: object = {}) =>
+    apply("VaultAuth", name, {
+      method: "kubernetes",
+      mount: authMount(cluster),
+      vaultConnectionRef: name,
+      kubernetes: { role: "nobody-asked", serviceAccount: "app" },
+      ...spec,
+    });
+  const statusOf = (resource: KubeObject | undefined) =>
+    (resource?.status ?? {}) as { valid?: boolean; error?: string; conditions?: Condition[] };
+
+  /** Waits until the resource says so of its present generation; answers its conditions as `True Reason`. */
+  async function says(at: Place, kind: string, name: string, valid: boolean, timeoutMs = PATIENT_MS) {
+    const found = await cluster.waitFor(
+      `${kind} ${name} to be ${valid ? "valid" : "invalid"}`,
+      async () => {
+        const resource = await at.resource(name, kind);
+        const { conditions = [], ...rest } = statusOf(resource);
+        const isCurrent = conditions.some(
+          ({ type, observedGeneration }) => type === "Ready" && observedGeneration === resource?.metadata.generation,
+        );
+        return isCurrent && rest.valid === valid && resource;
+      },
+      timeoutMs,
+    );
+    const { conditions = [], error } = statusOf(found);
+    const short = Object.fromEntries(conditions.map((one) => [one.type, `${one.status} ${one.reason}`]));
+    return { short, error, messages: Object.fromEntries(conditions.map((one) => [one.type, one.message])) };
+  }
+
+  it("reference 10: a VaultConnection that answers and a VaultAuth that resolves are valid, and say so once", async () => {
+    const connection = await says(operator, "VaultConnection", "default", true);
+    assert.deepEqual(connection.short, {
+      VaultPing: "True Accepted",
+      ResourceValidation: "True Accepted",
+      Healthy: "True Healthy",
+      Ready: "True Ready",
+    });
+    assert.equal(connection.messages.Ready, "VaultConnectionReady");
+    const auth = await says(operator, "VaultAuth", "default", true);
+    assert.deepEqual(auth.short, { Healthy: "True Healthy", Ready: "True Ready" });
+    assert.equal(auth.error, "");
+    for (const kind of ["VaultConnection", "VaultAuth"]) {
+      await cluster.waitFor(`the event of ${kind}`, async () =>
+        (await operator.events("default")).some(({ message }) => message === `${kind} accepted`),
+      );
+    }
+    const events = (await operator.events("default")).map(({ type, reason }) => `${type} ${reason}`);
+    assert.deepEqual(events, ["Normal Accepted", "Normal Accepted"]);
+  });
+
+  it("reference 2.2: a VaultConnection without a Vault says where it fails, and heals", async () => {
+    await connect("moved", { address: "http://127.0.0.1:1" });
+    const silent = await says(place, "VaultConnection", "moved", false);
+    assert.deepEqual(silent.short, {
+      VaultPing: "False InvalidConfiguration",
+      ResourceValidation: "False InvalidConfiguration",
+      Healthy: "False Unhealthy",
+      Ready: "False Ready",
+    });
+    assert.match(silent.messages.Ready ?? "", /^VAULT_UNAVAILABLE: /);
+    await connect("moved");
+    assert.equal((await says(place, "VaultConnection", "moved", true)).short.VaultPing, "True Accepted");
+
+    await connect("ca", { address: world.vault.address.replace("http:", "https:"), caCertSecretRef: "no-such-ca" });
+    const lacking = await says(place, "VaultConnection", "ca", false);
+    assert.equal(lacking.short.VaultClient, "False VaultClientConfigError");
+    assert.equal(lacking.short.VaultPing, undefined);
+    await connect("ca");
+    assert.equal((await says(place, "VaultConnection", "ca", true)).short.VaultClient, undefined);
+  });
+
+  it("reference 2.3: a VaultAuth waits for its VaultConnection, and no login is tried", async () => {
+    await login("later");
+    const missing = await says(place, "VaultAuth", "later", false);
+    assert.match(missing.error ?? "", /^REFERENCE_MISSING: VaultConnection team-a\/later /);
+    await connect("later");
+    assert.equal((await says(place, "VaultAuth", "later", true)).error, "");
+    await login("later", { kubernetes: { role: "nobody-asked" } });
+    assert.match((await says(place, "VaultAuth", "later", false)).error ?? "", /kubernetes\.serviceAccount: required/);
+    const logins = await world.vault.auditedReads();
+    assert.equal(logins.get(`update auth/${authMount(cluster)}/login`), 1, "that of the sync");
+  });
+
+  it("reference 2.8: a SecretTransformation that can be read is valid", async () => {
+    await apply("SecretTransformation", "shared", { templates: { a: { text: "{{ .Secrets.password }}" } } });
+    const { short, messages } = await says(place, "SecretTransformation", "shared", true);
+    assert.deepEqual(short, { Healthy: "True Healthy", Ready: "True Ready" });
+    assert.equal(messages.Ready, "SecretsTransformationReady");
+  });
+
+  it("reference 2: kubectl get shows the columns of each kind", async () => {
+    const table = async (resource: string, namespace: string): Promise<Table> => {
+      const accept = "application/json;as=Table;v=v1;g=meta.k8s.io";
+      const path = `/apis/${API}/namespaces/${namespace}/${resource}`;
+      return (await cluster.request<Table>("GET", path, undefined, { headers: { accept } })).body;
+    };
+    const shown = async (resource: string, name: string, namespace = NS) => {
+      const { columnDefinitions, rows } = await table(resource, namespace);
+      const cells = rows.find((row) => row.cells[0] === name)?.cells ?? [];
+      return Object.fromEntries(columnDefinitions.map((column, at) => [column.name, cells[at]]));
+    };
+    const { Age, ...sync } = await shown("vaultstaticsecrets", "app");
+    assert.deepEqual(sync, { Name: "app", Synced: "True", Healthy: "True", Ready: "True" });
+    assert.match(String(Age), /^\d+[sm]/);
+    for (const [resource, name, namespace] of [
+      ["vaultconnections", "default", OPERATOR_NAMESPACE],
+      ["vaultauths", "default", OPERATOR_NAMESPACE],
+      ["secrettransformations", "shared", NS],
+    ] as const) {
+      const { Age: age, ...cells } = await shown(resource, name, namespace);
+      assert.deepEqual(cells, { Name: name, Healthy: "True", Ready: "True" }, resource);
+      assert.match(String(age), /^\d+[sm]/);
+    }
+    for (const resource of ["vaultdynamicsecrets", "vaultpkisecrets"]) {
+      const names = (await table(resource, NS)).columnDefinitions.map(({ name }) => name);
+      assert.deepEqual(names, ["Name", "Synced", "Healthy", "Ready", "Age"], resource);
+    }
+  });
+
+  it("a finalizer that VSO left is taken off a deleted reference, and none is added", async () => {
+    const kept = await place.resource("later", "VaultConnection");
+    assert.equal(kept?.metadata.finalizers, undefined);
+    const finalizers = ["vaultauth.secrets.hashicorp.com/finalizer"];
+    await apply("VaultAuth", "left", { method: "jwt" }, { finalizers });
+    await says(place, "VaultAuth", "left", false);
+    await cluster.delete({ apiVersion: API, kind: "VaultAuth", namespace: NS, name: "left" });
+    await cluster.waitFor("VaultAuth left to go", async () => !(await place.resource("left", "VaultAuth")));
+  });
+
+  it("an outage shows on the VaultConnection, and its end does", async () => {
+    await world.vault.stop();
+    const away = await says(operator, "VaultConnection", "default", false);
+    assert.equal(away.short.VaultPing, "False InvalidConfiguration");
+    await says(operator, "VaultAuth", "default", true);
+    await world.vault.start();
+    assert.equal((await says(operator, "VaultConnection", "default", true)).short.Ready, "True Ready");
+    await place.synced("app", PATIENT_MS);
+  });
+
+  it("lease-table 24: a restart writes no status again, and references are no syncs", async () => {
+    const versions = async () => {
+      const all = ["vaultconnections", "vaultauths", "secrettransformations", "vaultstaticsecrets"].map(
+        async (kind) => {
+          const { body } = await cluster.request<{ items: KubeObject[] }>("GET", `/apis/${API}/${kind}`);
+          return body.items.map(({ metadata }) => `${kind} ${metadata.name} ${metadata.resourceVersion}`);
+        },
+      );
+      return (await Promise.all(all)).flat();
+    };
+    const before = await versions();
+    assert.equal(await engine.stop(), 0);
+    engine = await startEngine(world);
+    await world.vault.putKv("kv", "after", { password: PASSWORD });
+    await place.declare("after");
+    await place.synced("after");
+    const after = (await versions()).filter((line) => !line.includes(" after "));
+    assert.deepEqual(after, before);
+    const { syncs } = await status(world);
+    assert.deepEqual(
+      syncs.map(({ key }) => key),
+      ["one/VaultStaticSecret/team-a/after", "one/VaultStaticSecret/team-a/app"],
+    );
+    await assertNoLeak(world, engine, [PASSWORD]);
+  });
+});
