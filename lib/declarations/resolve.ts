@@ -70,7 +70,7 @@ function destinationOf(spec: SpecOf<"VaultStaticSecret">, uid: string): Destinat
   return { name, create, overwrite, type: type || "Opaque", labels: desiredLabels(labels, uid), annotations };
 }
 
-function readOf(spec: SpecOf<"VaultStaticSecret">, identity: VaultIdentity): VaultRead {
+function readOf(spec: SpecOf<"VaultStaticSecret">, identity: VaultIdentity, cluster: ClusterSettings): VaultRead {
   const namespace = trimSlashes(spec.namespace ?? "");
   return {
     identity,
@@ -79,6 +79,7 @@ function readOf(spec: SpecOf<"VaultStaticSecret">, identity: VaultIdentity): Vau
     path: trimSlashes(spec.path),
     engine: spec.type,
     version: spec.type === "kv-v2" ? (spec.version ?? 0) : 0,
+    ...(cluster.vault?.onDeleted === "follow" ? { followDeleted: true } : {}),
   };
 }
 
@@ -98,7 +99,7 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
   const unsupported = unsupportedIn(spec);
   if (unsupported) throw unsupported;
   const identity = resolveIdentity(lookup, spec.vaultAuthRef, namespace, cluster);
-  const read = readOf(spec, identity);
+  const read = readOf(spec, identity, cluster);
   return {
     identity,
     read,

@@ -105,8 +105,12 @@ const vault = z
       .exactOptional()
       .describe("Vault's address as seen from here."),
     authMount: z.string().check(problemCheck(checkVaultPath)).exactOptional().describe("Login mount of this cluster."),
+    onDeleted: z
+      .enum(["retain", "follow"])
+      .exactOptional()
+      .describe("A deleted kv-v2 version. retain: its Secret stays as it is. follow: the Secret loses its keys."),
   })
-  .describe("Overrides what the cluster's VaultConnections and VaultAuths say.");
+  .describe("Overrides what the cluster's VaultConnections and VaultAuths say, and how Vault's data is followed.");
 
 const cluster = z.strictObject({
   name: z.string().check(dnsLabel).describe("Name of the cluster: part of the key of every sync."),

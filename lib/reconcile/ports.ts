@@ -86,6 +86,8 @@ export interface VaultRead {
   readonly engine: "kv-v1" | "kv-v2";
   /** kv-v2 only; 0 is the latest. */
   readonly version: number;
+  /** kv-v2 only: a version that was deleted or destroyed is one without fields, and no error (reference 4.1). */
+  readonly followDeleted?: boolean;
 }
 
 /** What a path held. Numbers are as Vault wrote them. */
@@ -332,5 +334,10 @@ export interface ClusterSettings {
   /** Where "default" VaultAuth and VaultConnection are looked up. */
   readonly operatorNamespace: string;
   /** Overrides what the cluster's own VaultConnection and VaultAuth say, as seen from outside. */
-  readonly vault?: { readonly address?: string; readonly authMount?: string };
+  readonly vault?: {
+    readonly address?: string;
+    readonly authMount?: string;
+    /** What becomes of a Secret whose kv-v2 version was deleted or destroyed; `retain` when missing. */
+    readonly onDeleted?: "retain" | "follow";
+  };
 }

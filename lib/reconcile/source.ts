@@ -57,6 +57,7 @@ export function sourceReader(deps: Pick<ReconcileDeps, "vault">, ca: CaCache): S
         read.mount,
         read.path,
         String(read.version),
+        String(read.followDeleted ?? false),
       );
       const known = reads.get(key);
       if (known !== undefined) return known;

@@ -5,7 +5,7 @@ import { vaultUrlPath } from "../vault-path.ts";
 import type { VaultAnswer } from "./answer.ts";
 import type { Asked } from "./asked.ts";
 import type { VaultQuestion } from "./vault-client.ts";
-import { answerError, invalidAnswer, objectOf } from "./vault-errors.ts";
+import { answerError, bodyOf, invalidAnswer, objectOf } from "./vault-errors.ts";
 
 /** The question of a read, but for its token. Throws SPEC_INVALID for a mount or path that is no path. */
 export function kvQuestion(read: VaultRead): VaultQuestion {
@@ -20,7 +20,9 @@ export function kvQuestion(read: VaultRead): VaultQuestion {
 }
 
 /** What a read's answer holds. Throws what it says instead. */
-export function sourceData(asked: Asked, answer: VaultAnswer): SourceData {
+export function sourceData(asked: Asked, answer: VaultAnswer, followDeleted: boolean): SourceData {
+  const deleted = followDeleted ? deletedVersion(asked, answer) : undefined;
+  if (deleted !== undefined) return deleted;
   if (answer.status !== 200) throw answerError(asked, answer);
   const response = objectOf(asked, answer).data;
   if (!isLosslessObject(response)) throw invalidAnswer(asked, "has no data object: is this a kv mount?");
@@ -32,6 +34,14 @@ export function sourceData(asked: Asked, answer: VaultAnswer): SourceData {
     throw invalidAnswer(asked, "has no data.data and data.metadata: if the mount is kv-v1, set type to kv-v1");
   }
   return { response, fields: fieldsOf(data), version: versionOf(asked, metadata) };
+}
+
+/** A version that is there and was deleted or destroyed: Vault says 404, with its metadata and `data: null`. */
+function deletedVersion(asked: Asked, answer: VaultAnswer): SourceData | undefined {
+  if (asked.purpose !== "kv-v2" || (answer.status !== 404 && answer.status !== 200)) return undefined;
+  const response = bodyOf(answer)?.data;
+  if (!isLosslessObject(response) || response.data !== null || !isLosslessObject(response.metadata)) return undefined;
+  return { response, fields: new Map(), version: versionOf(asked, response.metadata) };
 }
 
 function fieldsOf(data: LosslessObject): Map<string, LosslessValue> {

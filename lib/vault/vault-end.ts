@@ -70,7 +70,7 @@ async function readKv(client: VaultClient, held: Tokens, read: VaultRead, signal
     const other = await held.replacement(token, isInvalidToken(answer), signal);
     if (other !== undefined) answer = await ask(other);
   }
-  return sourceData(askedOf(target, question), answer);
+  return sourceData(askedOf(target, question), answer, read.followDeleted ?? false);
 }
 
 /** Whoever stops waiting for a shared login leaves with its signal's reason. */

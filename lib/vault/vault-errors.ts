@@ -115,7 +115,8 @@ function missing(asked: Asked, body: LosslessObject): string {
   return "found nothing: no such path, or the mount is not kv-v1";
 }
 
-function bodyOf(answer: VaultAnswer): LosslessObject | undefined {
+/** The JSON object of an answer of any status; undefined when it is none. */
+export function bodyOf(answer: VaultAnswer): LosslessObject | undefined {
   try {
     const body = parseLossless(answer.text);
     return isLosslessObject(body) ? body : undefined;

@@ -94,6 +94,23 @@ export function vaultEndContract(
         const destroyed = await failure(end.read(kv2(reader, "deleted"), forever), "VAULT_PATH_MISSING");
         assert.match(destroyed.message, /deleted: its Secret is kept/);
       });
+
+      it("a deleted and a destroyed version without fields when that is asked for, but no path that is not there", async () => {
+        await vault.putKv("kv", "followed", { a: "s3cr3t" });
+        await vault.remove("kv/data/followed");
+        const read = kv2(reader, "followed", { followDeleted: true });
+        for (const step of ["delete", "destroy"]) {
+          if (step === "destroy") await vault.write("kv/destroy/followed", { versions: [1] });
+          const { fields, response, version } = await end.read(read, forever);
+          assert.equal(fields.size, 0, step);
+          assert.equal(version?.number, 1);
+          assert.equal(Object(response).data, null);
+        }
+        await vault.remove("kv/metadata/followed");
+        await failure(end.read(read, forever), "VAULT_PATH_MISSING");
+        await failure(end.read({ ...read, path: "none" }, forever), "VAULT_PATH_MISSING");
+        await failure(end.read({ ...read, path: "app", version: 99 }, forever), "VAULT_PATH_MISSING");
+      });
     });
 
     describe("in a Vault that is limited or down", () => {

@@ -71,7 +71,7 @@ export async function readFrom(
   question: VaultQuestion = QUESTION,
   signal: AbortSignal = forever,
 ): Promise<SourceData> {
-  return sourceData(askedOf(target, question), await client.ask(target, question, signal));
+  return sourceData(askedOf(target, question), await client.ask(target, question, signal), false);
 }
 
 /** The SyncError that something fails with. */

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { type RunningEngine, startEngine } from "./support/engine.ts";
+import { type Place, placeIn } from "./support/place.ts";
+import { startWorld, type World } from "./support/world.ts";
+
+const NS = "team-a";
+const PASSWORD = "Hy6-correct-horse-battery";
+const PATIENT_MS = 60_000;
+const FLAVORS = ["openbao", "vault"] as const;
+
+interface Way {
+  readonly spec?: Readonly<Record<string, unknown>>;
+  go(world: World): Promise<unknown>;
+}
+
+/** Each way for data to be missing in Vault: how it is declared, and how it goes. */
+const WAYS: Readonly<Record<string, Way>> = {
+  soft: { go: (world: World) => world.vault.remove("kv/data/soft") },
+  destroyed: { go: (world: World) => world.vault.write("kv/destroy/destroyed", { versions: [1] }) },
+  forgotten: { go: (world: World) => world.vault.remove("kv/metadata/forgotten") },
+  pinned: { spec: { version: 1 }, go: (world: World) => world.vault.write("kv/delete/pinned", { versions: [1] }) },
+  plain: { spec: { type: "kv-v1", mount: "kv1" }, go: (world: World) => world.vault.remove("kv1/plain") },
+  bare: {
+    spec: { destination: { name: "bare", create: true, transformation: { excludeRaw: true } } },
+    go: (world: World) => world.vault.remove("kv/data/bare"),
+  },
+};
+const NAMES = Object.keys(WAYS);
+
+for (const flavor of FLAVORS) {
+  describe(`data that goes in Vault, on ${flavor}`, () => {
+    let world: World;
+    let engine: RunningEngine;
+    let place: Place;
+
+    before(async () => {
+      world = await startWorld({ vault: { flavor } });
+      const [cluster] = world.clusters;
+      if (!cluster) throw new Error("no cluster");
+      await world.namespace(cluster, NS);
+      place = placeIn(cluster, NS);
+      for (const name of NAMES) await world.vault.putKv(name === "plain" ? "kv1" : "kv", name, { password: PASSWORD });
+      await world.vault.putKv("kv", "pinned", { password: "that of version 2" });
+      engine = await startEngine(world);
+      for (const [name, { spec }] of Object.entries(WAYS)) await place.declare(name, spec);
+      for (const name of NAMES) await place.synced(name, PATIENT_MS);
+    });
+    after(async () => {
+      await engine?.[Symbol.asyncDispose]();
+      await world?.[Symbol.asyncDispose]();
+    });
+
+    it("stays in the Secret, whichever way it went, and the conditions say what is missing", async () => {
+      for (const { go } of Object.values(WAYS)) await go(world);
+      for (const name of NAMES) {
+        const message = await place.failed(name, "VAULT_PATH_MISSING");
+        assert.equal(/was deleted/.test(message), ["soft", "destroyed", "pinned", "bare"].includes(name), name);
+        assert.equal((await place.secret(name))?.data.password, PASSWORD, name);
+      }
+    });
+
+    it("reference 4.1: goes from the Secret with onDeleted: follow, but for paths that are not there at all", async () => {
+      assert.equal(await engine.stop(), 0);
+      await world.writeFleet(() => ({ vault: { onDeleted: "follow" } }));
+      engine = await startEngine(world);
+      for (const name of NAMES) await place.touch(name);
+      for (const name of ["soft", "destroyed", "pinned"] as const) {
+        const { data } = await place.secretThat(name, (secret) => !("password" in secret.data), PATIENT_MS);
+        assert.deepEqual(Object.keys(data), ["_raw"], name);
+        const raw = JSON.parse(data._raw ?? "") as { data: unknown; metadata: { version: number } };
+        assert.equal(raw.data, null);
+        assert.equal(raw.metadata.version, 1);
+        await place.synced(name, PATIENT_MS);
+      }
+      const bare = await place.secretThat("bare", (secret) => !("password" in secret.data), PATIENT_MS);
+      assert.deepEqual(bare.data, {});
+      for (const name of ["forgotten", "plain"] as const) {
+        await place.failed(name, "VAULT_PATH_MISSING");
+        assert.equal((await place.secret(name))?.data.password, PASSWORD, name);
+      }
+    });
+  });
+}
