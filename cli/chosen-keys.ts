@@ -1,5 +1,6 @@
 import { InputError } from "../lib/errors.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
+import { isJudged } from "../lib/kinds.ts";
 import { toMatcher } from "../lib/namespaces.ts";
 import { nearest } from "../lib/nearest.ts";
 import type { LeaseStore } from "../lib/reconcile/ports.ts";
@@ -14,7 +15,7 @@ const MAX_SLIPS = 5;
 export async function knownKeys(leases: LeaseStore): Promise<readonly SyncKey[]> {
   const keys: SyncKey[] = [];
   for (const { name } of await leases.clusters()) {
-    for (const row of await leases.byCluster(name)) keys.push(row.key);
+    for (const { key } of await leases.byCluster(name)) if (!isJudged(key)) keys.push(key);
   }
   return keys.sort();
 }
