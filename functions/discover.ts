@@ -2,6 +2,7 @@ import { setTimeout as sleepFor } from "node:timers/promises";
 import { sqsDeadLetters } from "../lib/aws/dead-letters.ts";
 import { sqsLookQueue } from "../lib/aws/look-queue.ts";
 import { lookRecord } from "../lib/aws/look-record.ts";
+import { toldOfLooks } from "../lib/aws/told.ts";
 import { SECOND_MS } from "../lib/clock.ts";
 import { look } from "../lib/discovery/look.ts";
 import { circuitOpener } from "../lib/reconcile/circuit.ts";
@@ -47,6 +48,7 @@ export const handler = queueHandler(
       record,
       deadline,
     ),
+  toldOfLooks,
 );
 
 async function lookAt(name: string, signal: AbortSignal): Promise<void> {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { SSMClient } from "@aws-sdk/client-ssm";
 import { sqsDeadLetters } from "../lib/aws/dead-letters.ts";
 import { sharedDigestKey } from "../lib/aws/digest-key.ts";
+import { toldOfWork } from "../lib/aws/told.ts";
 import { workRecord } from "../lib/aws/work-record.ts";
 import { type Reconciler, reconciler } from "../lib/reconcile/reconcile.ts";
 import { vaultEnd } from "../lib/vault/vault-end.ts";
@@ -65,4 +66,5 @@ export const handler = queueHandler(
     const isRefresh = record.eventSourceARN.split(":").at(-1) === refreshQueue;
     return workRecord(isRefresh ? lanes.refresh : lanes.now, record, deadline);
   },
+  toldOfWork,
 );

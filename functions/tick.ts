@@ -1,5 +1,6 @@
 import { sqsBacklog } from "../lib/aws/backlog.ts";
 import type { Deadline } from "../lib/aws/deadline.ts";
+import { NOTHING_TOLD } from "../lib/aws/function-traces.ts";
 import { sqsLookQueue } from "../lib/aws/look-queue.ts";
 import { MESSAGES_PER_INVOCATION } from "../lib/aws/queue-record.ts";
 import { MINUTE_MS } from "../lib/clock.ts";
@@ -13,7 +14,7 @@ import { handlerOf } from "./wiring/handler.ts";
 const HORIZON_MS = 2 * MINUTE_MS;
 
 const base = baseOf(process.env);
-const { config, sqs, clock, leases, queue, log, metrics } = base;
+const { config, sqs, clock, leases, queue, log, metrics, traces } = base;
 const looks = sqsLookQueue({ client: sqs, url: config.discovery.url });
 const backlog = sqsBacklog({
   client: sqs,
@@ -22,13 +23,14 @@ const backlog = sqsBacklog({
   perInvocation: MESSAGES_PER_INVOCATION,
   clock,
 });
+const deps = { leases, queue, clock, log, metrics, horizonMs: HORIZON_MS, backlog };
 
 /** Each minute: due keys to the work queue, clusters due for a look to the discovery queue, overdue probes. */
 export const handler = handlerOf(base, async (_event, deadline) => {
   // Side by side: what is wrong with the fleet must not keep keys back, and the other way round.
   const ends = await Promise.allSettled([
-    tick({ leases, queue, clock, log, metrics, horizonMs: HORIZON_MS, backlog }, deadline.signal),
-    handOutLooks(deadline),
+    traces.part("keys", NOTHING_TOLD, () => tick(deps, deadline.signal)),
+    traces.part("looks", NOTHING_TOLD, () => handOutLooks(deadline)),
   ]);
   const failed = ends.filter((end) => end.status === "rejected");
   for (const { reason } of failed) throw reason;

@@ -3,6 +3,7 @@ import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildOptions, build, type Metafile } from "esbuild";
+import { withoutAsyncHooks } from "./without-async-hooks.ts";
 import { withoutGeneratedApis } from "./without-generated-apis.ts";
 
 export const ROOT = fileURLToPath(new URL("../", import.meta.url));
@@ -22,7 +23,7 @@ export const ALIKE = {
   keepNames: true,
   legalComments: "none",
   banner: { js: BANNER },
-  plugins: [withoutGeneratedApis],
+  plugins: [withoutGeneratedApis, withoutAsyncHooks],
   logLevel: "warning",
 } as const satisfies BuildOptions;
 

@@ -1,9 +1,11 @@
 import { Logger } from "@aws-lambda-powertools/logger";
 import { Metrics as Emf } from "@aws-lambda-powertools/metrics";
+import { Tracer } from "@aws-lambda-powertools/tracer";
 import { S3Client } from "@aws-sdk/client-s3";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { functionLog, LineFormatter } from "../../lib/aws/function-log.ts";
 import { type FunctionMetrics, functionMetrics } from "../../lib/aws/function-metrics.ts";
+import { functionTraces, type Traces } from "../../lib/aws/function-traces.ts";
 import { s3Objects } from "../../lib/aws/s3-objects.ts";
 import { sqsWorkQueue } from "../../lib/aws/work-queue.ts";
 import { type Clock, SECOND_MS, systemClock } from "../../lib/clock.ts";
@@ -19,6 +21,7 @@ export interface Base {
   readonly logger: Logger;
   readonly log: Log;
   readonly metrics: FunctionMetrics;
+  readonly traces: Traces;
   readonly clock: Clock;
   readonly leases: LeaseStore;
   readonly sqs: SQSClient;
@@ -39,6 +42,8 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
   const logger = new Logger({ logLevel: logLevel[config.logLevel], logFormatter: new LineFormatter() });
   const log = functionLog(logger);
   const metrics = functionMetrics(new Emf({ namespace: "keyferry", serviceName: config.stack }));
+  // Requests are not traced each: their addresses are many, and a sync has several.
+  const traces = functionTraces(new Tracer({ serviceName: config.stack, captureHTTPsRequests: false }));
   const clock = systemClock;
   const sqs = new SQSClient({ requestHandler: REQUESTS });
   const urls = { now: config.now.url, refresh: config.refresh.url };
@@ -47,6 +52,7 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
     logger,
     log,
     metrics,
+    traces,
     clock,
     leases: dynamoLeaseStore({ client: dynamoClient(), table: config.table }),
     sqs,

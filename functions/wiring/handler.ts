@@ -8,9 +8,9 @@ import type { Base } from "./base.ts";
 
 export type Handler<R> = (event: unknown, context: Context) => Promise<R>;
 
-/** One invocation: its id in each line, its deadline, its metrics at the end, its failure by name. */
+/** One invocation: its id in each line, its deadline, its trace, its metrics at the end, its failure by name. */
 export function handlerOf<R>(base: Base, work: (event: unknown, deadline: Deadline) => Promise<R>): Handler<R> {
-  const { logger, log, metrics } = base;
+  const { logger, log, metrics, traces } = base;
   const handler = middy({ timeoutEarlyInMillis: 0 })
     .use(injectLambdaContext(logger))
     .use({
@@ -25,7 +25,7 @@ export function handlerOf<R>(base: Base, work: (event: unknown, deadline: Deadli
     })
     .handler(async (event: unknown, context: Context): Promise<R> => {
       using deadline = deadlineOf(context);
-      return await work(event, deadline);
+      return await traces.invocation(() => work(event, deadline));
     });
   return (event, context) => handler(event, context) as Promise<R>;
 }

@@ -2,6 +2,7 @@ import { BatchProcessor, EventType, processPartialResponse } from "@aws-lambda-p
 import type { PartialItemFailureResponse } from "@aws-lambda-powertools/batch/types";
 import type { Deadline } from "../../lib/aws/deadline.ts";
 import { described } from "../../lib/aws/described.ts";
+import { NOTHING_TOLD, type Told } from "../../lib/aws/function-traces.ts";
 import { isQueueEvent, type QueueRecord } from "../../lib/aws/queue-record.ts";
 import type { Base } from "./base.ts";
 import { type Handler, handlerOf } from "./handler.ts";
@@ -11,18 +12,23 @@ export function queueHandler(
   base: Base,
   prepare: () => Promise<void>,
   work: (record: QueueRecord, deadline: Deadline) => Promise<void>,
+  told: (record: QueueRecord) => Told,
 ): Handler<PartialItemFailureResponse> {
-  const { log, metrics } = base;
+  const { log, metrics, traces } = base;
   return handlerOf(base, async (event, deadline) => {
     if (!isQueueEvent(event)) {
       metrics.count("keyferry_events_refused_total", {});
       log.error("event-refused", { because: "not an event of a queue" });
       return { batchItemFailures: [] };
     }
-    await prepare();
+    await traces.part("prepare", NOTHING_TOLD, prepare);
     const workLogged = async (record: QueueRecord): Promise<void> => {
       try {
-        await work(record, deadline);
+        await traces.part(
+          "message",
+          () => told(record),
+          () => work(record, deadline),
+        );
       } catch (error) {
         log.error("message-failed", { message: record.messageId, ...described(error) });
         throw error;

@@ -1,0 +1,84 @@
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { promisify } from "node:util";
+import { deflateRaw } from "node:zlib";
+import { type Bundle, bundleAll } from "../../infra/bundle.ts";
+import { tempFolder } from "../../test/harness/process/temp-folder.ts";
+import { type Figure, figure, percentile } from "../figures.ts";
+
+const PROCESSES = 9;
+const BYTES_PER_KB = 1_000;
+const BYTES_PER_MIB = 1_024 ** 2;
+
+const QUEUE = "https://sqs.eu-central-1.amazonaws.com/123456789012/queue";
+/** What serverless.yml gives each function, and what AWS's runtime adds; nothing is asked for while a function is loaded. */
+const ENV = {
+  AWS_REGION: "eu-central-1",
+  AWS_EXECUTION_ENV: "AWS_Lambda_nodejs24.x",
+  LAMBDA_TASK_ROOT: "/var/task",
+  AWS_LAMBDA_FUNCTION_NAME: "bench",
+  KEYFERRY_STACK: "keyferry-bench",
+  KEYFERRY_TABLE: "leases",
+  KEYFERRY_FLEET: "s3://bucket/fleet.yaml",
+  KEYFERRY_INSTALLATION: "bench",
+  KEYFERRY_DIGEST_KEY_PARAMETER: "/bench/digest-key",
+  KEYFERRY_KMS_KEY: "arn:aws:kms:eu-central-1:123456789012:key/k",
+  KEYFERRY_NOW_QUEUE: QUEUE,
+  KEYFERRY_NOW_DEAD_LETTERS: QUEUE,
+  KEYFERRY_REFRESH_QUEUE: QUEUE,
+  KEYFERRY_REFRESH_DEAD_LETTERS: QUEUE,
+  KEYFERRY_DISCOVERY_QUEUE: QUEUE,
+  KEYFERRY_DISCOVERY_DEAD_LETTERS: QUEUE,
+};
+
+const LOAD = `
+const before = process.memoryUsage().rss, startedAt = performance.now();
+await import(process.argv[1]);
+const ms = performance.now() - startedAt;
+process.stdout.write(JSON.stringify({ ms, before, after: process.memoryUsage().rss }));
+process.exit(0);`;
+
+interface Loaded {
+  readonly ms: number;
+  /** Resident, in bytes, before and after the bundle was loaded. */
+  readonly before: number;
+  readonly after: number;
+}
+
+/** Each function as it is packaged: how big it is, and what a cold start of it costs in time and memory. */
+export async function functionCost(): Promise<readonly Figure[]> {
+  await using folder = await tempFolder("functions");
+  const figures: Figure[] = [];
+  for (const bundle of await bundleAll(folder.path)) figures.push(...(await costOf(bundle)));
+  return figures;
+}
+
+async function costOf({ name, path }: Bundle): Promise<readonly Figure[]> {
+  const code = await readFile(path);
+  const zipped = await promisify(deflateRaw)(code, { level: 9 });
+  // The first one finds the file not yet in the page cache.
+  await loaded(path);
+  const samples: Loaded[] = [];
+  for (let times = 0; times < PROCESSES; times++) samples.push(await loaded(path));
+  const median = (of: (sample: Loaded) => number): number => percentile(samples.map(of), 0.5);
+  const scenario = `function ${name}`;
+  return [
+    figure(scenario, "size", code.length / BYTES_PER_KB, "kB"),
+    figure(scenario, "size, zipped", zipped.length / BYTES_PER_KB, "kB"),
+    figure(
+      scenario,
+      `import, median of ${PROCESSES} processes`,
+      median(({ ms }) => ms),
+      "ms",
+    ),
+    figure(scenario, "RSS after import", median(({ after }) => after) / BYTES_PER_MIB, "MiB"),
+    figure(scenario, "RSS before import", median(({ before }) => before) / BYTES_PER_MIB, "MiB"),
+  ];
+}
+
+/** Loads a bundle in a process of its own. */
+async function loaded(path: string): Promise<Loaded> {
+  const args = ["--input-type=module", "--eval", LOAD, path];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env: ENV });
+  return JSON.parse(stdout) as Loaded;
+}

@@ -1,0 +1,20 @@
+import { parseLooks, parseWork } from "./envelopes.ts";
+import type { Told } from "./function-traces.ts";
+import type { QueueRecord } from "./queue-record.ts";
+
+/** A message of a lane, for its part of a trace. */
+export function toldOfWork({ body }: QueueRecord): Told {
+  const message = parseWork(body);
+  if (message === undefined) return {};
+  const { lane, keys, probe } = message;
+  return {
+    annotations: { lane, keys: keys.length, ...(probe === undefined ? {} : { probe }) },
+    about: keys,
+  };
+}
+
+/** A message of the discovery queue, likewise. */
+export function toldOfLooks({ body }: QueueRecord): Told {
+  const requests = parseLooks(body) ?? [];
+  return { annotations: { clusters: requests.length }, about: requests.map(({ cluster }) => cluster) };
+}

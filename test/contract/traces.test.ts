@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
+import { bundleFunction } from "../../infra/bundle.ts";
+import { looksBody } from "../../lib/aws/envelopes.ts";
+import { waitFor } from "../harness/index.ts";
+import { type TempFolder, tempFolder } from "../harness/process/temp-folder.ts";
+
+const ROOT = "1-5759e988-bd862e3fe1be46a994272793";
+/** Nobody answers there. */
+const NOWHERE = "http://127.0.0.1:9";
+const QUEUE = `${NOWHERE}/123456789012/queue`;
+const SETTINGS = {
+  AWS_REGION: "eu-central-1",
+  AWS_ENDPOINT_URL: NOWHERE,
+  AWS_ACCESS_KEY_ID: "test",
+  AWS_SECRET_ACCESS_KEY: "test",
+  KEYFERRY_STACK: "keyferry-test",
+  KEYFERRY_TABLE: "leases",
+  KEYFERRY_FLEET: "fleet.yaml",
+  KEYFERRY_INSTALLATION: "test",
+  KEYFERRY_DIGEST_KEY_PARAMETER: "/test/digest-key",
+  KEYFERRY_KMS_KEY: "arn:aws:kms:eu-central-1:123456789012:key/k",
+  KEYFERRY_NOW_QUEUE: QUEUE,
+  KEYFERRY_NOW_DEAD_LETTERS: QUEUE,
+  KEYFERRY_REFRESH_QUEUE: QUEUE,
+  KEYFERRY_REFRESH_DEAD_LETTERS: QUEUE,
+  KEYFERRY_DISCOVERY_QUEUE: QUEUE,
+  KEYFERRY_DISCOVERY_DEAD_LETTERS: QUEUE,
+};
+
+/** Calls the handler as AWS's runtime does. It ends by itself, when all that it sent is on its way. */
+const CALL = `
+const { handler } = await import(process.argv[1]);
+const context = { awsRequestId: "r", functionName: "discover", getRemainingTimeInMillis: () => 60_000 };
+process.stdout.write("\\n" + JSON.stringify(await handler(JSON.parse(process.argv[2]), context)));`;
+
+interface Part {
+  readonly name: string;
+  readonly id: string;
+  readonly trace_id: string;
+  readonly parent_id: string;
+  readonly error?: boolean;
+  readonly in_progress?: boolean;
+  readonly annotations?: Readonly<Record<string, unknown>>;
+  readonly metadata?: { readonly keyferry?: { readonly about?: readonly string[] } };
+}
+
+describe("a function's trace", { timeout: 120_000 }, () => {
+  let folder: TempFolder;
+  let bundle: string;
+  let daemon: Socket;
+  let parts: Part[] = [];
+
+  before(async () => {
+    folder = await tempFolder("traces");
+    const clusters = [{ name: "east", connect: { kubeconfig: { path: "kubeconfig" } } }];
+    const fleet = JSON.stringify({ apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters });
+    await writeFile(join(folder.path, "fleet.yaml"), fleet);
+    bundle = (await bundleFunction("discover", folder.path)).path;
+    // What the X-Ray daemon beside each function is: datagrams of a header and a document.
+    daemon = createSocket("udp4").bind(0, "127.0.0.1");
+    daemon.on("message", (text) => void parts.push(JSON.parse(text.toString().split("\n")[1] ?? "{}") as Part));
+    await once(daemon, "listening");
+  });
+  after(async () => {
+    daemon?.close();
+    await folder?.[Symbol.asyncDispose]();
+  });
+
+  const invoke = async (event: object, env: Readonly<Record<string, string>>): Promise<unknown> => {
+    parts = [];
+    const args = ["--input-type=module", "--eval", CALL, bundle, JSON.stringify(event)];
+    const options = { cwd: folder.path, env: { ...SETTINGS, ...env } };
+    const { stdout } = await promisify(execFile)(process.execPath, args, options);
+    return JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
+  };
+  const message = (body: string) => ({
+    messageId: "m",
+    body,
+    eventSource: "aws:sqs",
+    eventSourceARN: "arn:aws:sqs:eu-central-1:123456789012:queue",
+    attributes: { ApproximateReceiveCount: "1" },
+  });
+  const looks = Array.from({ length: 40 }, (_, n) => ({ cluster: n === 0 ? "east" : `gone-${n}`, fence: 0 }));
+  const event = { Records: [message(looksBody(looks))] };
+  const traced = () => ({
+    AWS_EXECUTION_ENV: "AWS_Lambda_nodejs24.x",
+    AWS_LAMBDA_INITIALIZATION_TYPE: "on-demand",
+    LAMBDA_TASK_ROOT: folder.path,
+    AWS_XRAY_DAEMON_ADDRESS: `127.0.0.1:${daemon.address().port}`,
+  });
+  const named = (name: string): Part =>
+    parts.find((part) => part.name === name && !part.in_progress) ?? assert.fail(name);
+
+  it("has a part for the invocation, one for what it prepares, and one for each message, in AWS's own", async () => {
+    const answer = await invoke(event, {
+      ...traced(),
+      _X_AMZN_TRACE_ID: `Root=${ROOT};Parent=557abcec3ee5a047;Sampled=1`,
+    });
+    assert.deepEqual(answer, { batchItemFailures: [{ itemIdentifier: "m" }] });
+    await waitFor("its parts", async () =>
+      parts.some(({ name, in_progress }) => name === "## invocation" && !in_progress),
+    );
+    const own = named("## invocation");
+    assert.deepEqual([own.trace_id, own.parent_id], [ROOT, "557abcec3ee5a047"]);
+    assert.deepEqual(own.annotations, { ColdStart: true, Service: "keyferry-test" });
+    assert.deepEqual([named("prepare").parent_id, named("message").parent_id], [own.id, own.id]);
+  });
+
+  it("marks what failed and names what it was about: some of it, and nothing that an error said", () => {
+    const { error, annotations, metadata } = named("message");
+    assert.deepEqual([error, annotations], [true, { clusters: 40 }]);
+    assert.deepEqual(
+      metadata?.keyferry?.about,
+      looks.slice(0, 25).map(({ cluster }) => cluster),
+    );
+    assert.deepEqual([named("prepare").error, named("## invocation").error], [undefined, undefined]);
+    for (const part of parts) assert.equal("cause" in part, false, part.name);
+  });
+
+  it("is none when it is not sampled, or when nothing traces", async () => {
+    await invoke(event, { ...traced(), _X_AMZN_TRACE_ID: `Root=${ROOT};Parent=557abcec3ee5a047;Sampled=0` });
+    assert.deepEqual(parts, []);
+    await invoke(event, { AWS_XRAY_DAEMON_ADDRESS: `127.0.0.1:${daemon.address().port}` });
+    assert.deepEqual(parts, []);
+  });
+});
