@@ -12,6 +12,7 @@ import { openSqliteStore } from "../lib/leases/sqlite.ts";
 import { jsonLog } from "../lib/log.ts";
 import { type PrometheusMetrics, prometheusMetrics } from "../lib/metrics.ts";
 import type { LeaseStore, Log } from "../lib/reconcile/ports.ts";
+import { goTemplates } from "../lib/templates/template-engine.ts";
 import { vaultEnd } from "../lib/vault/vault-end.ts";
 import { openDataDir } from "./data-dir.ts";
 import { listen } from "./listen.ts";
@@ -42,12 +43,14 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   });
   const ends = kubernetesEnds({ clients, clock, log });
   const vault = vaultEnd({ clock, credentials: ends.credentials, log, metrics });
+  const templates = goTemplates();
   exposeCounts(metrics, store, clients);
   const engine = embeddedEngine({
     deps: {
       leases: store,
       vault,
       ...ends,
+      templates,
       fleet: (name) => byName.get(name),
       digestKey: dataDir.digestKey,
       installation: dataDir.installation,
@@ -64,6 +67,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   } finally {
     await vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
     await vault.close();
+    await templates.close();
     clients.close();
   }
 }

@@ -5,6 +5,7 @@ import { sharedDigestKey } from "../lib/aws/digest-key.ts";
 import { toldOfWork } from "../lib/aws/told.ts";
 import { workRecord } from "../lib/aws/work-record.ts";
 import { type Reconciler, reconciler } from "../lib/reconcile/reconcile.ts";
+import { goTemplates } from "../lib/templates/template-engine.ts";
 import { vaultEnd } from "../lib/vault/vault-end.ts";
 import { baseOf, REQUESTS } from "./wiring/base.ts";
 import { clustersOf } from "./wiring/clusters.ts";
@@ -15,6 +16,7 @@ const { config, sqs, clock, leases, queue, log, metrics } = base;
 const clusters = clustersOf(base);
 // Tokens are not ended when AWS ends this process, which nobody tells us of: they run out by themselves.
 const vault = vaultEnd({ clock, credentials: clusters.credentials, log, metrics });
+const templates = goTemplates();
 const ssm = new SSMClient({ requestHandler: REQUESTS });
 
 let ready: Promise<Reconciler> | undefined;
@@ -27,6 +29,7 @@ async function start(): Promise<Reconciler> {
     queue,
     vault,
     ...clusters,
+    templates,
     digestKey,
     installation: config.installation,
     clock,

@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { ALIKE, ROOT } from "./bundle.ts";
+import { ALIKE, bundleTemplates, ROOT } from "./bundle.ts";
 
 /** `<folder>/keyferry.mjs` and what it loads when it needs it. Node runs no TypeScript below node_modules. */
 export async function bundleCli(folder: string): Promise<string> {
@@ -15,6 +15,7 @@ export async function bundleCli(folder: string): Promise<string> {
     outExtension: { ".js": ".mjs" },
     splitting: true,
   });
+  await bundleTemplates(folder);
   return join(folder, "keyferry.mjs");
 }
 

@@ -1,5 +1,5 @@
 // Bundles each function into one file: node bin/node24.js infra/bundle.ts [FOLDER]
-import { readdir, rename } from "node:fs/promises";
+import { copyFile, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildOptions, build, type Metafile } from "esbuild";
@@ -55,7 +55,21 @@ export async function bundleFunction(name: string, folder: string): Promise<Bund
   return { name, path, metafile };
 }
 
+const TEMPLATES = join(ROOT, "lib/templates");
+
+/** What templates are rendered by, beside a bundle that may need it: a thread's program and the engine. */
+export async function bundleTemplates(folder: string): Promise<void> {
+  const worker = `template-worker.mjs.${process.pid}.partial`;
+  const engine = `engine.wasm.br.${process.pid}.partial`;
+  await build({ ...ALIKE, entryPoints: [join(TEMPLATES, "template-worker.ts")], outfile: join(folder, worker) });
+  await copyFile(join(TEMPLATES, "engine.wasm.br"), join(folder, engine));
+  for (const partial of [worker, engine]) {
+    await rename(join(folder, partial), join(folder, partial.replace(/\.\d+\.partial$/, "")));
+  }
+}
+
 export async function bundleAll(folder: string): Promise<readonly Bundle[]> {
+  await bundleTemplates(folder);
   return Promise.all((await functionNames()).map((name) => bundleFunction(name, folder)));
 }
 

@@ -5,6 +5,7 @@ import { SyncError } from "../errors.ts";
 import { partsOf, type ReferenceKey } from "../keys.ts";
 import { desiredLabels } from "../owner-labels.ts";
 import type { ClusterSettings, Declared, Reference, VaultIdentity, VaultRead } from "../reconcile/ports.ts";
+import { type Transformation, transformationOf, transformationRefs } from "../transform/transformation.ts";
 import { resolveIdentity, trimSlashes } from "./identity.ts";
 import { type LookUp, lookUp } from "./look-up.ts";
 import { mustParseSpec, type SpecOf } from "./parse.ts";
@@ -40,7 +41,7 @@ export interface ResolvedStaticSecret {
    * the same, and write when there is a difference. `secretMAC` stays empty and workloads aren't restarted.
    */
   readonly hmac: boolean;
-  readonly excludeRaw: boolean;
+  readonly transformation: Transformation;
 }
 
 /** What came of resolving. `refs` is right in both cases: a change of any of them is worth another try (lease-table 23). */
@@ -83,6 +84,23 @@ function readOf(spec: SpecOf<"VaultStaticSecret">, identity: VaultIdentity, clus
   };
 }
 
+/** Templates and filters of the declaration and of the SecretTransformations that it names, each seen by its change (lease-table 23). */
+function resolveTransformation(
+  { declared, cluster }: ResolveInput,
+  spec: SpecOf<"VaultStaticSecret">,
+  lookup: LookUp,
+): Transformation {
+  const { namespace, name } = partsOf(declared.key);
+  const given = { owner: { namespace, name }, spec: spec.destination.transformation };
+  // All of them are named before the first is needed, so that they are loaded at once.
+  for (const ref of transformationRefs(given)) lookup.note("SecretTransformation", ref);
+  return transformationOf({
+    ...given,
+    excludeRaw: cluster.globalTransformationOptions?.excludeRaw ?? false,
+    find: (ref) => lookup.find("SecretTransformation", ref, "transformationRefs").spec,
+  });
+}
+
 function tooLarge(bytes: number): SyncError {
   return new SyncError(
     "SPEC_INVALID",
@@ -108,7 +126,7 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
     destination: destinationOf(spec, declared.uid),
     refreshAfterMs: refreshOf(spec),
     hmac: spec.hmacSecretData,
-    excludeRaw: spec.destination.transformation?.excludeRaw ?? false,
+    transformation: resolveTransformation(input, spec, lookup),
   };
 }
 

@@ -22,21 +22,13 @@ export function unsupportedKind(kind: string): SyncError {
   );
 }
 
-function isFilled(value: readonly unknown[] | Readonly<Record<string, unknown>> | undefined): boolean {
-  return value !== undefined && Object.keys(value).length > 0;
+function isFilled(value: readonly unknown[] | undefined): boolean {
+  return value !== undefined && value.length > 0;
 }
 
 /** Fields of a VaultStaticSecret that this version does not carry out. */
 export function unsupportedIn(spec: VaultStaticSecretSpec): SyncError | undefined {
-  const { transformation } = spec.destination;
-  const at = "spec.destination.transformation";
-  const fields = [
-    ...(isFilled(transformation?.templates) ? [`${at}.templates`] : []),
-    ...(isFilled(transformation?.transformationRefs) ? [`${at}.transformationRefs`] : []),
-    ...(isFilled(transformation?.includes) ? [`${at}.includes`] : []),
-    ...(isFilled(transformation?.excludes) ? [`${at}.excludes`] : []),
-    ...(isFilled(spec.rolloutRestartTargets) ? ["spec.rolloutRestartTargets"] : []),
-  ];
+  const fields = isFilled(spec.rolloutRestartTargets) ? ["spec.rolloutRestartTargets"] : [];
   if (fields.length === 0) return undefined;
   const because = "not supported by this version of keyferry; nothing is written, since a part of it would be missing";
   return unsupported("not carried out", fields, because);

@@ -112,6 +112,12 @@ const vault = z
   })
   .describe("Overrides what the cluster's VaultConnections and VaultAuths say, and how Vault's data is followed.");
 
+const globalTransformationOptions = z
+  .strictObject({
+    excludeRaw: z.boolean().default(false).describe("Leave the key _raw out of every Secret."),
+  })
+  .describe("What holds for the data of all Secrets, whatever a resource says.");
+
 const cluster = z.strictObject({
   name: z.string().check(dnsLabel).describe("Name of the cluster: part of the key of every sync."),
   labels: labels.describe("Labels of the cluster."),
@@ -127,6 +133,7 @@ const cluster = z.strictObject({
     .default("vault-secrets-operator-system")
     .describe("Where the VaultAuth and VaultConnection named default are looked up."),
   vault: vault.exactOptional(),
+  globalTransformationOptions: globalTransformationOptions.exactOptional(),
 });
 
 export const fleetSchema = z.strictObject({

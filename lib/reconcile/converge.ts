@@ -3,7 +3,9 @@ import type { ResolvedStaticSecret } from "../declarations/resolve.ts";
 import { digestOf } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf } from "../keys.ts";
-import { secretData } from "../transform/secret-data.ts";
+import type { SecretData } from "../secret-value.ts";
+import { secretData, templateInput } from "../transform/secret-data.ts";
+import { isPlain } from "../transform/transformation.ts";
 import { act, look, type Work } from "./act.ts";
 import { type Decision, decide, isCarriedOut } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
@@ -38,7 +40,7 @@ export interface ConvergeInput extends BeginInput {
   readonly isHeld: () => boolean;
 }
 
-type Ends = Pick<ReconcileDeps, "secrets" | "resources" | "clock" | "log" | "digestKey">;
+type Ends = Pick<ReconcileDeps, "secrets" | "resources" | "clock" | "log" | "digestKey" | "templates">;
 
 /** One change at a time, then a new judgement: done is when nothing is left to do. In the steady state that is one read and no write. */
 export async function converge(ends: Ends, input: ConvergeInput, signal: AbortSignal): Promise<Converged> {
@@ -55,13 +57,14 @@ export async function converge(ends: Ends, input: ConvergeInput, signal: AbortSi
 
 /** What a run starts from, before it knows anything of the destination. Throws OlderAnswer. */
 export async function begin(
-  ends: Pick<ReconcileDeps, "clock" | "digestKey">,
+  ends: Pick<ReconcileDeps, "clock" | "digestKey" | "templates">,
   input: BeginInput,
   signal: AbortSignal,
 ): Promise<Converged> {
   const source = await input.sources.read(input.resolved.read, signal);
   mustNotBeOlder(input.row, source, ends.clock());
-  return { work: workOf(ends, input, source), source };
+  const data = await dataOf(ends, input, source, signal);
+  return { work: workOf(ends, input, data), source };
 }
 
 /** Judges, has the judgement carried out, and judges anew until nothing is left to do. A plan carries out in mind only. */
@@ -81,10 +84,22 @@ export async function untilDone(
   );
 }
 
-function workOf(ends: Pick<ReconcileDeps, "digestKey">, input: BeginInput, source: SourceData): Work {
+/** The Secret's data. Without templates and filters the engine isn't asked, and not even loaded. */
+async function dataOf(
+  { templates }: Pick<ReconcileDeps, "templates">,
+  { row, resolved }: BeginInput,
+  source: SourceData,
+  signal: AbortSignal,
+): Promise<SecretData> {
+  const { transformation } = resolved;
+  if (isPlain(transformation)) return secretData(source, transformation);
+  const rendered = await templates.render({ ...transformation, input: templateInput(source, row.declared) }, signal);
+  return secretData(source, transformation, rendered);
+}
+
+function workOf(ends: Pick<ReconcileDeps, "digestKey">, input: BeginInput, data: SecretData): Work {
   const { row, resolved, settings } = input;
   const { cluster, namespace, kind, name } = partsOf(row.key);
-  const data = secretData(source, { excludeRaw: resolved.excludeRaw });
   const ownerReference = { apiVersion: "secrets.hashicorp.com/v1beta1", kind, name, uid: row.declared.uid };
   return {
     secret: { cluster, namespace, name: resolved.destination.name },

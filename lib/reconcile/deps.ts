@@ -10,6 +10,7 @@ import type {
   Metrics,
   ResourceEnd,
   SecretEnd,
+  TemplateEngine,
   VaultEnd,
   WorkQueue,
 } from "./ports.ts";
@@ -23,6 +24,7 @@ export interface ReconcileDeps {
   readonly secrets: SecretEnd;
   readonly resources: ResourceEnd;
   readonly clusters: ClusterEnd;
+  readonly templates: TemplateEngine;
   /** Undefined: the cluster is not, or no longer, in the fleet. */
   readonly fleet: (cluster: string) => ClusterSettings | undefined;
   readonly digestKey: DigestKey;

@@ -4,7 +4,7 @@
  */
 import type { EpochMs } from "../clock.ts";
 import type { SyncKey } from "../keys.ts";
-import type { LosslessValue } from "../lossless.ts";
+import type { LosslessObject, LosslessValue } from "../lossless.ts";
 import type { SecretData } from "../secret-value.ts";
 import type { Json, JsonObject, Lane } from "./row.ts";
 
@@ -116,6 +116,45 @@ export interface SecretCredential {
   readonly value: import("../secret-value.ts").SecretValue;
   /** Missing for Secrets. */
   readonly expiresAt?: EpochMs;
+}
+
+// ---------------------------------------------------------------- templates
+
+/** One template of a set; any may call another by its name. */
+export interface TemplateSource {
+  readonly name: string;
+  /** The Secret's key that it fills; missing when it is only called by others. */
+  readonly key?: string;
+  readonly text: string;
+}
+
+/** What templates see as their dot (reference 4.4). */
+export interface TemplateInput {
+  readonly secrets: LosslessObject;
+  readonly metadata: LosslessObject;
+  /** Of the declaration. */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface Rendering {
+  /** Rendered in this order; of two that fill the same key the last one counts. */
+  readonly templates: readonly TemplateSource[];
+  /** RE2, matched anywhere in the names of source fields: excludes first, then includes (reference 4.2). */
+  readonly includes: readonly string[];
+  readonly excludes: readonly string[];
+  readonly input: TemplateInput;
+}
+
+export interface Rendered {
+  readonly outputs: SecretData;
+  /** Names of the source fields that the filters let through. */
+  readonly fields: ReadonlySet<string>;
+}
+
+/** Bounded in time, memory and output. Throws TRANSFORM_FAILED, which names template and position and never a value. */
+export interface TemplateEngine {
+  render(rendering: Rendering, signal: AbortSignal): Promise<Rendered>;
 }
 
 // ---------------------------------------------------------------- Kubernetes
@@ -340,4 +379,6 @@ export interface ClusterSettings {
     /** What becomes of a Secret whose kv-v2 version was deleted or destroyed; `retain` when missing. */
     readonly onDeleted?: "retain" | "follow";
   };
+  /** What VSO has as a flag of the operator: `excludeRaw` leaves `_raw` out of every Secret, whatever a declaration says. */
+  readonly globalTransformationOptions?: { readonly excludeRaw: boolean };
 }

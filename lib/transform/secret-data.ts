@@ -1,7 +1,8 @@
 import { SyncError } from "../errors.ts";
-import { goJson, type LosslessValue } from "../lossless.ts";
-import type { SourceData } from "../reconcile/ports.ts";
+import { goJson, isLosslessObject, type LosslessValue } from "../lossless.ts";
+import type { Rendered, SourceData, TemplateInput } from "../reconcile/ports.ts";
 import { type SecretData, SecretValue } from "../secret-value.ts";
+import type { Transformation } from "./transformation.ts";
 
 /** The key that holds the whole `data` object of Vault's answer (reference 4.1). */
 const RAW_KEY = "_raw";
@@ -14,31 +15,53 @@ export const MAX_SECRET_BYTES = 1_048_576;
 
 const MAX_NAMED = 10;
 
-export interface SecretDataOptions {
-  readonly excludeRaw: boolean;
-}
-
 /** A text is stored byte for byte, anything else as Go writes its JSON (reference 4.1). */
 function encode(value: LosslessValue): SecretValue {
   return SecretValue.of(typeof value === "string" ? value : goJson(value));
 }
 
-/** What Vault's answer becomes in a Secret, before any template or filter (reference 4.1). */
-export function secretData(source: Pick<SourceData, "fields" | "response">, options: SecretDataOptions): SecretData {
+type Answer = Pick<SourceData, "fields" | "response">;
+
+/** What templates see of Vault's answer and of the declaration (reference 4.4). */
+export function templateInput(source: Answer, about: Pick<TemplateInput, "annotations" | "labels">): TemplateInput {
+  const { response } = source;
+  const metadata = isLosslessObject(response) ? response.metadata : undefined;
+  return {
+    secrets: Object.fromEntries(source.fields),
+    metadata: isLosslessObject(metadata) ? metadata : {},
+    annotations: about.annotations,
+    labels: about.labels,
+  };
+}
+
+/**
+ * What Vault's answer becomes in a Secret (reference 4.1). `rendered` is what the template engine made of it; without it every field is
+ * taken as it is. Throws TRANSFORM_FAILED, SECRET_REFUSED, SECRET_TOO_LARGE.
+ */
+export function secretData(
+  source: Answer,
+  { excludeRaw }: Pick<Transformation, "excludeRaw">,
+  rendered?: Rendered,
+): SecretData {
   const data = new Map<string, SecretValue>();
-  if (!options.excludeRaw) {
-    if (source.fields.has(RAW_KEY)) throw rawNotPermitted();
+  const outputs: SecretData = rendered?.outputs ?? new Map<string, SecretValue>();
+  if (!excludeRaw) {
+    if (source.fields.has(RAW_KEY)) throw rawNotPermitted("rename that field in Vault");
+    if (outputs.has(RAW_KEY)) throw rawNotPermitted("let that template fill another key");
     data.set(RAW_KEY, SecretValue.of(goJson(source.response)));
   }
-  for (const [key, value] of source.fields) data.set(key, encode(value));
+  for (const [key, value] of outputs) data.set(key, value);
+  for (const [key, value] of source.fields) {
+    if (!outputs.has(key) && (rendered?.fields.has(key) ?? true)) data.set(key, encode(value));
+  }
   mustBeTaken(data);
   return data;
 }
 
-function rawNotPermitted(): SyncError {
+function rawNotPermitted(remedy: string): SyncError {
   return new SyncError(
     "TRANSFORM_FAILED",
-    `key '${RAW_KEY}' not permitted in Secret data: rename that field in Vault, or set destination.transformation.excludeRaw`,
+    `key '${RAW_KEY}' not permitted in Secret data: ${remedy}, or set destination.transformation.excludeRaw`,
   );
 }
 
@@ -65,7 +88,7 @@ function keysRefused(keys: readonly string[]): SyncError {
   return new SyncError(
     "SECRET_REFUSED",
     `not keys that a Secret may have: ${named(keys)}. Letters, digits, -, _ and . are allowed, ${MAX_KEY_LENGTH} characters ` +
-      "at most: rename these fields in Vault",
+      "at most: rename these fields in Vault, or the keys of templates",
   );
 }
 

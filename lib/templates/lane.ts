@@ -1,0 +1,134 @@
+import { Worker } from "node:worker_threads";
+import { SECOND_MS } from "../clock.ts";
+
+/** What became of a request. */
+export type Outcome =
+  | { readonly kind: "answered"; readonly answer: Uint8Array; readonly tookMs: number }
+  /** It took longer than the lane allows. */
+  | { readonly kind: "overran" }
+  /** The engine ended over it: out of memory, or too deep. */
+  | { readonly kind: "ended" };
+
+/** One engine in a thread of its own, which takes one request after the other. */
+export interface Lane {
+  /** Rejects with the signal's reason when it aborts first. */
+  run(request: Uint8Array, signal: AbortSignal): Promise<Outcome>;
+  close(): Promise<void>;
+}
+
+export interface LaneOptions {
+  readonly module: () => Promise<WebAssembly.Module>;
+  /** For one request, from when the engine has it. */
+  readonly limitMs: number;
+  /** A thread that had nothing to do for so long is ended. */
+  readonly idleMs: number;
+}
+
+/** Beside this file, or beside the bundle that it became part of. */
+const WORKER = new URL(
+  import.meta.url.endsWith(".ts") ? "./template-worker.ts" : "./template-worker.mjs",
+  import.meta.url,
+);
+
+/** Of a thread, for what is not the engine's own memory. */
+const RESOURCES = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 16, stackSizeMb: 8 } as const;
+
+/** To load the engine; a machine that takes longer has worse to tell. */
+const START_MS = 30 * SECOND_MS;
+
+export function lane({ module, limitMs, idleMs }: LaneOptions): Lane {
+  let thread: Promise<Worker> | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+  let idle: NodeJS.Timeout | undefined;
+
+  const end = async (): Promise<void> => {
+    const ending = thread;
+    thread = undefined;
+    await ending?.then(
+      (worker) => worker.terminate(),
+      () => undefined,
+    );
+  };
+  const ask = async (request: Uint8Array): Promise<Outcome> => {
+    clearTimeout(idle);
+    thread ??= started(module);
+    try {
+      const outcome = await exchange(await thread, request, limitMs);
+      if (outcome.kind !== "answered") await end();
+      return outcome;
+    } catch (error) {
+      // It did not even start: the next request tries anew.
+      await end();
+      throw error;
+    } finally {
+      idle = setTimeout(() => void end(), idleMs).unref();
+    }
+  };
+  return {
+    async run(request, signal) {
+      const turn = last.then(() => {
+        signal.throwIfAborted();
+        return ask(request);
+      });
+      last = turn.catch(() => undefined);
+      return untilAborted(turn, signal);
+    },
+    async close() {
+      clearTimeout(idle);
+      await end();
+    },
+  };
+}
+
+async function started(module: () => Promise<WebAssembly.Module>): Promise<Worker> {
+  const workerData = await module();
+  // Its output goes nowhere: it has nothing to say but what it was given.
+  const io = { stdin: false, stdout: true, stderr: true } as const;
+  const worker = new Worker(WORKER, { workerData, env: {}, argv: [], execArgv: [], resourceLimits: RESOURCES, ...io });
+  const said = await firstWord(worker, START_MS);
+  if (said === undefined) {
+    await worker.terminate();
+    throw new Error("the template engine did not start");
+  }
+  worker.unref();
+  return worker;
+}
+
+async function exchange(worker: Worker, request: Uint8Array, limitMs: number): Promise<Outcome> {
+  const startedAt = performance.now();
+  worker.ref();
+  try {
+    const word = firstWord(worker, limitMs);
+    worker.postMessage(request);
+    const answer = await word;
+    const tookMs = performance.now() - startedAt;
+    if (answer instanceof Uint8Array) return { kind: "answered", answer, tookMs };
+    return { kind: tookMs >= limitMs ? "overran" : "ended" };
+  } finally {
+    worker.unref();
+  }
+}
+
+/** What a thread says next; undefined: it ended, or said nothing in time. */
+function firstWord(worker: Worker, limitMs: number): Promise<unknown> {
+  return new Promise((resolve) => {
+    const settle = (said: unknown): void => {
+      clearTimeout(timer);
+      worker.off("message", settle).off("error", fail).off("exit", fail);
+      // What it fails with afterwards is nobody's business any more.
+      worker.on("error", () => undefined);
+      resolve(said);
+    };
+    const fail = (): void => settle(undefined);
+    const timer = setTimeout(fail, limitMs);
+    worker.on("message", settle).on("error", fail).on("exit", fail);
+  });
+}
+
+function untilAborted<T>(outcome: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const give = (): void => reject(signal.reason);
+    signal.addEventListener("abort", give, { once: true });
+    outcome.then(resolve, reject).finally(() => signal.removeEventListener("abort", give));
+  });
+}

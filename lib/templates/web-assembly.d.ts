@@ -1,0 +1,19 @@
+/** What we use of WebAssembly: TypeScript has its types in those of a browser only. */
+declare namespace WebAssembly {
+  type ModuleImports = Record<string, (...args: never[]) => number>;
+
+  interface Memory {
+    readonly buffer: ArrayBuffer;
+  }
+
+  namespace Module {
+    function imports(module: Module): readonly { readonly module: string; readonly name: string }[];
+  }
+
+  class Instance {
+    constructor(module: Module, imports: Record<string, ModuleImports>);
+    readonly exports: Record<string, unknown>;
+  }
+
+  function compile(bytes: Uint8Array): Promise<Module>;
+}
