@@ -112,20 +112,6 @@ describe("bad input: each declaration gets its coded error, and others go on", (
     await place.synced("turned");
   });
 
-  const unsupported: readonly (readonly [what: string, spec: object])[] = [
-    ["templates", { transformation: { templates: { url: { text: "{{ .Secrets.password }}" } } } }],
-    ["includes", { transformation: { includes: ["^p"] } }],
-    ["transformationRefs", { transformation: { transformationRefs: [{ name: "t" }] } }],
-  ];
-  for (const [what, more] of unsupported) {
-    it(`parks ${what} with a clear message and writes nothing`, async () => {
-      const name = `with-${what.toLowerCase()}`;
-      await place.declare(name, { path: "good", destination: { name, create: true, ...more } });
-      assert.match(await place.failed(name, "UNSUPPORTED"), new RegExp(`spec.destination.transformation.${what}`));
-      assert.equal(await place.secret(name), undefined);
-    });
-  }
-
   it("parks rolloutRestartTargets", async () => {
     await place.declare("restarts", { path: "good", rolloutRestartTargets: [{ kind: "Deployment", name: "app" }] });
     assert.match(await place.failed("restarts", "UNSUPPORTED"), /spec.rolloutRestartTargets/);

@@ -118,7 +118,7 @@ describe("resolving a VaultStaticSecret", () => {
       },
       refreshAfterMs: 30_000,
       hmac: true,
-      excludeRaw: false,
+      transformation: { excludeRaw: false, templates: [], includes: [], excludes: [] },
     });
   });
 
@@ -343,6 +343,44 @@ describe("an identity's id", () => {
   });
 });
 
+describe("transformation", () => {
+  const declared = (transformation: JsonObject) => ({
+    ...STATIC,
+    destination: { name: "app", create: true, transformation },
+  });
+
+  it("leaves _raw out of all Secrets of a cluster that says so", () => {
+    const without = { ...EAST, globalTransformationOptions: { excludeRaw: true } };
+    for (const excludeRaw of [true, false]) {
+      assert.equal(resolved(declared({ excludeRaw }), DEFAULTS, without).transformation.excludeRaw, true);
+      assert.equal(resolved(declared({ excludeRaw }), DEFAULTS).transformation.excludeRaw, excludeRaw);
+    }
+  });
+
+  it("lease-table 23: remembers each SecretTransformation, found or missing, in whatever namespace, all in one step", () => {
+    const transformationRefs = [{ name: "a" }, { namespace: "other", name: "b" }];
+    const both = {
+      ...DEFAULTS,
+      "SecretTransformation/shop/a": { includes: ["x"] },
+      "SecretTransformation/other/b": { templates: { k: { text: "t" } } },
+    };
+    const named = ["east/SecretTransformation/shop/a", "east/SecretTransformation/other/b"];
+    const found = resolution(declared({ transformationRefs }), both);
+    assert.ok(!(found.outcome instanceof SyncError));
+    assert.deepEqual(found.outcome.transformation.templates, [{ name: "other/b/k", key: "k", text: "t" }]);
+    for (const { refs } of [found, resolution(declared({ transformationRefs }), DEFAULTS)]) {
+      assert.deepEqual(
+        refs.filter((ref) => ref.includes("SecretTransformation")),
+        named,
+      );
+    }
+    const missing = /SecretTransformation shop\/a was not found in cluster east/;
+    fails(declared({ transformationRefs }), DEFAULTS, "REFERENCE_MISSING", missing);
+    const wrong = { ...DEFAULTS, "SecretTransformation/shop/a": { templates: { k: { name: "n" } } } };
+    fails(declared({ transformationRefs }), wrong, "REFERENCE_INVALID", /spec\.templates\.k\.text/);
+  });
+});
+
 describe("what a later version brings", () => {
   const unsupported = (destination: JsonObject, more: JsonObject = {}) => ({
     ...STATIC,
@@ -351,15 +389,8 @@ describe("what a later version brings", () => {
   });
 
   it("is parked by name", () => {
-    const transformation = {
-      templates: { a: { text: "x" } },
-      transformationRefs: [{ name: "t" }],
-      includes: ["a"],
-      excludes: ["b"],
-    };
-    const named = /templates, .*transformationRefs, .*includes, .*excludes, spec\.rolloutRestartTargets not supported/;
     const targets = { rolloutRestartTargets: [{ kind: "Deployment", name: "a" }] };
-    fails(unsupported({ transformation }, targets), DEFAULTS, "UNSUPPORTED", named);
+    fails(unsupported({}, targets), DEFAULTS, "UNSUPPORTED", /spec\.rolloutRestartTargets not supported/);
   });
 
   it("does no harm when it is empty, or only excludeRaw, or instantUpdates", () => {
@@ -368,7 +399,7 @@ describe("what a later version brings", () => {
       unsupported({ transformation }, { rolloutRestartTargets: [], syncConfig: { instantUpdates: true } }),
       DEFAULTS,
     );
-    assert.equal(value.excludeRaw, true);
+    assert.deepEqual(value.transformation, { excludeRaw: true, templates: [], includes: [], excludes: [] });
   });
 
   it("is parked in what is referred to as well", () => {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
-import { isLosslessObject, parseLossless } from "../../../lib/lossless.ts";
-import { MAX_SECRET_BYTES, secretData } from "../../../lib/transform/secret-data.ts";
+import { goJson, isLosslessObject, parseLossless } from "../../../lib/lossless.ts";
+import { SecretValue } from "../../../lib/secret-value.ts";
+import { MAX_SECRET_BYTES, secretData, templateInput } from "../../../lib/transform/secret-data.ts";
 
 /** A kv-v2 answer whose `data.data` is this JSON. */
 function source(json: string) {
@@ -77,6 +78,43 @@ describe("secretData (reference 4.1)", () => {
     const message = fails(`{"a":"${"x".repeat(MAX_SECRET_BYTES)}","bb":"y"}`, "SECRET_TOO_LARGE", true);
     assert.match(message, /^1048577 bytes of data, and a Secret holds 1048576 at most \(largest: a 1048576, bb 1\)$/);
     assert.match(fails(`{"a":"${"x".repeat(600_000)}"}`, "SECRET_TOO_LARGE"), /without _raw/);
+  });
+});
+
+describe("secretData with what was rendered (reference 4.1)", () => {
+  const rendered = (outputs: Record<string, string>, fields: readonly string[]) => ({
+    outputs: new Map(Object.entries(outputs).map(([key, text]) => [key, SecretValue.of(text)])),
+    fields: new Set(fields),
+  });
+  const after = (json: string, made: ReturnType<typeof rendered>, excludeRaw = true) =>
+    Object.fromEntries(
+      [...secretData(source(json), { excludeRaw }, made)].map(([key, value]) => [key, value.reveal().toString()]),
+    );
+
+  it("adds templates, then the fields that the filters let through and no template took", () => {
+    const made = rendered({ b: "made", only: "here" }, ["a", "b"]);
+    assert.deepEqual(after('{"a":"1","b":"2","c":"3"}', made), { b: "made", only: "here", a: "1" });
+    assert.deepEqual(Object.keys(after('{"c":"3"}', rendered({}, []), false)), ["_raw"]);
+  });
+
+  it("does not permit a template to fill _raw, nor a field _raw that is filtered, unless _raw is excluded", () => {
+    for (const [json, made] of [
+      ["{}", rendered({ _raw: "x" }, [])],
+      ['{"_raw":"x"}', rendered({}, [])],
+    ] as const) {
+      assert.throws(() => after(json, made, false), /key '_raw' not permitted in Secret data/);
+    }
+    assert.deepEqual(after("{}", rendered({ _raw: "x" }, [])), { _raw: "x" });
+  });
+
+  it("shows templates the metadata of Vault's answer, whatever the engine, and an empty map without", () => {
+    const about = { annotations: { a: "1" }, labels: { l: "2" } };
+    const input = templateInput(source('{"x":1.0}'), about);
+    assert.equal(goJson(input.secrets), '{"x":1.0}');
+    assert.equal(goJson(input.metadata), '{"version":3}');
+    assert.deepEqual({ annotations: input.annotations, labels: input.labels }, about);
+    const response = parseLossless('{"metadata":"none"}');
+    assert.deepEqual(templateInput({ response, fields: new Map() }, about).metadata, {});
   });
 });
 
