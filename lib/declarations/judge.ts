@@ -1,7 +1,8 @@
 import { circuitOfVault } from "../circuits.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf, type ReferenceKey } from "../keys.ts";
-import type { VaultTarget } from "../reconcile/ports.ts";
+import type { Rendering, VaultTarget } from "../reconcile/ports.ts";
+import { readingOf } from "../transform/transformation.ts";
 import { resolveConnectionAt, resolveIdentity } from "./identity.ts";
 import { type LookUp, lookUp } from "./look-up.ts";
 import type { Resolution, ResolveInput } from "./resolve.ts";
@@ -10,6 +11,8 @@ import type { Resolution, ResolveInput } from "./resolve.ts";
 export interface Judged {
   /** VaultConnection: the Vault to ask, and the id of its circuit. */
   readonly vault?: { readonly target: VaultTarget; readonly circuit: string };
+  /** SecretTransformation: what the template engine is to read. */
+  readonly rendering?: Rendering;
 }
 
 /**
@@ -36,7 +39,10 @@ function judged({ declared, cluster }: ResolveInput, lookup: LookUp): Judged {
     return { vault: { target, circuit: circuitOfVault(target.address) } };
   }
   if (kind === "VaultAuth") resolveIdentity(lookup, `${namespace}/${name}`, namespace, cluster);
-  else lookup.find("SecretTransformation", { namespace, name }, "it is judged");
+  else {
+    const place = { namespace, name };
+    return { rendering: readingOf(place, lookup.find("SecretTransformation", place, "it is judged").spec) };
+  }
   return {};
 }
 

@@ -3,10 +3,11 @@ import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { ReferenceKey } from "../keys.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { sendDue } from "../schedule/messages.ts";
+import { isPlain } from "../transform/transformation.ts";
 import { announceJudged } from "./announce.ts";
 import { LEASE_MS, type ReconcileDeps } from "./deps.ts";
 import type { Verdict } from "./judged-status.ts";
-import type { Circuit, ClusterSettings, Lease, Row, RowState, Settlement, StatusSeen } from "./ports.ts";
+import type { Circuit, ClusterSettings, Lease, Rendering, Row, RowState, Settlement, StatusSeen } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
 import { withReferences } from "./references.ts";
 import { settleFailed, settleSynced } from "./settle.ts";
@@ -71,10 +72,22 @@ function placeOf({ judged }: Known): Pick<RowState, "source" | "vault"> {
 async function verdictOf(deps: ReconcileDeps, { row, judged, open }: Known, batch: Batch): Promise<Verdict> {
   const merged = "vaultAuthGlobalRef" in row.declared.spec ? { merged: !(judged instanceof SyncError) } : {};
   if (judged instanceof SyncError) return { error: judged, ...merged };
+  if (judged.rendering !== undefined) return rendered(deps, judged.rendering, batch);
   if (judged.vault === undefined) return merged;
   // A sealed Vault answers, and that is all that is asked of a connection.
   if (open?.code === "VAULT_UNAVAILABLE") return { error: new SyncError(open.code, open.message), isAsked: true };
   return reached(deps, judged.vault.target, batch);
+}
+
+/** Whether templates and patterns can be read; nothing is made of them. */
+async function rendered(deps: ReconcileDeps, rendering: Rendering, batch: Batch): Promise<Verdict> {
+  try {
+    if (!isPlain(rendering)) await deps.templates.render(rendering, batch.signal);
+    return {};
+  } catch (error) {
+    if (error instanceof SyncError) return { error };
+    throw error;
+  }
 }
 
 async function reached(

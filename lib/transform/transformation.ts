@@ -4,7 +4,7 @@ import type { transformation } from "../declarations/shared.ts";
 import { SyncError } from "../errors.ts";
 import { inByteOrder } from "../lossless.ts";
 import type { ObjectRef } from "../names.ts";
-import type { TemplateSource } from "../reconcile/ports.ts";
+import type { Rendering, TemplateSource } from "../reconcile/ports.ts";
 
 /** `destination.transformation` of a declaration. */
 export type TransformationSpec = z.infer<typeof transformation>;
@@ -41,7 +41,7 @@ function placeOf(ref: Ref, owner: ObjectRef): ObjectRef {
 }
 
 /** Whether there is nothing to ask the template engine for. */
-export function isPlain({ templates, includes, excludes }: Transformation): boolean {
+export function isPlain({ templates, includes, excludes }: Omit<Transformation, "excludeRaw">): boolean {
   return templates.length === 0 && includes.length === 0 && excludes.length === 0;
 }
 
@@ -68,6 +68,21 @@ export function transformationOf({ owner, spec, excludeRaw, find }: Transformati
     templates: inOrder(templates),
     includes: inByteOrder(new Set(includes)),
     excludes: inByteOrder(new Set(excludes)),
+  };
+}
+
+/** All that a SecretTransformation holds, to be read and not to be rendered: none of it fills a key. */
+export function readingOf(place: ObjectRef, spec: SecretTransformationSpec): Rendering {
+  const { sourceTemplates = [], templates, includes = [], excludes = [] } = spec;
+  const named = [...sourceTemplates.map((template, index) => [String(index), template] as const), ...byKey(templates)];
+  return {
+    templates: named.map(([key, { name, text }]) => ({
+      name: name || `${place.namespace}/${place.name}/${key}`,
+      text,
+    })),
+    includes,
+    excludes,
+    input: { secrets: {}, metadata: {}, annotations: {}, labels: {} },
   };
 }
 
