@@ -1,13 +1,14 @@
+import { canonical } from "../canonical.ts";
 import { SECOND_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
 import { parseDuration } from "../duration.ts";
-import { SyncError } from "../errors.ts";
-import { type ObjectRef, parseObjectRef } from "../names.ts";
+import type { ObjectRef } from "../names.ts";
 import type { ClusterSettings, CredentialRef, VaultIdentity, VaultTarget } from "../reconcile/ports.ts";
 import { normalAddress } from "../vault-address.ts";
+import { type FoundAuth, findAuth } from "./find-auth.ts";
 import { loginMethod } from "./login-method.ts";
-import { type Found, invalidReference, type LookUp, versionOf } from "./look-up.ts";
-import { unsupportedInAuth, unsupportedInConnection } from "./unsupported.ts";
+import { because, type Found, invalidReference, type LookUp, referTo, versionOf } from "./look-up.ts";
+import { unsupportedInConnection } from "./unsupported.ts";
 
 /**
  * For one request, when a VaultConnection does not say, and at most. VSO's client waits for 60 s (reference 2.2); in that
@@ -19,31 +20,6 @@ const MAX_TIMEOUT_MS = 60 * SECOND_MS;
 /** A mount, path or Vault namespace without the slash that may stand at either end. */
 export function trimSlashes(text: string): string {
   return text.replace(/^\//, "").replace(/\/$/, "");
-}
-
-/** Where `name` stands for: the operator's `default` when it is empty (reference 11.1). */
-export function referTo(text: string | undefined, namespace: string, operatorNamespace: string): ObjectRef {
-  const ref = parseObjectRef(text ?? "", { namespace: operatorNamespace, name: "default" }, namespace);
-  // Parsing checked it already.
-  if (ref === undefined) throw new SyncError("SPEC_INVALID", "a reference is an invalid name");
-  return ref;
-}
-
-function because(field: string, text: string | undefined): string {
-  return text ? `named by ${field}` : `${field} is empty, so the default in the operator's namespace counts`;
-}
-
-/** Who may use a VaultAuth: reference 11.2, to the letter. */
-function mustBeAllowed(auth: Found<"VaultAuth">, at: ObjectRef, namespace: string, operatorNamespace: string): void {
-  const allowed = auth.spec.allowedNamespaces ?? [];
-  const isSameNamespace = at.namespace === namespace;
-  const isOperatorsDefault = at.namespace === operatorNamespace && at.name === "default";
-  const isForAll = allowed.length === 1 && allowed[0] === "*";
-  if (isSameNamespace || isOperatorsDefault || isForAll || allowed.includes(namespace)) return;
-  throw new SyncError(
-    "REFERENCE_NOT_ALLOWED",
-    `${auth.subject} does not allow namespace ${namespace}: add it to its spec.allowedNamespaces, or use another VaultAuth`,
-  );
 }
 
 function targetOf(
@@ -82,22 +58,25 @@ function noted<T extends CredentialRef & { kind: "secret" }>(lookup: LookUp, ref
   return version === undefined ? ref : { ...ref, version };
 }
 
-function withVersion(lookup: LookUp, method: VaultIdentity["method"]): VaultIdentity["method"] {
+type Method = VaultIdentity["method"];
+
+/** Remembers the Secret that is logged in with, if it is one. */
+function withVersion(lookup: LookUp, method: Method): Method {
   const { credential } = method;
-  return credential.kind === "secret" ? { ...method, credential: noted(lookup, credential) } : method;
+  return credential.kind === "secret" ? ({ ...method, credential: noted(lookup, credential) } as Method) : method;
 }
 
-/** The mount that is logged in at. The fleet's override is for logins by a cluster's own tokens: an AppRole has no cluster. */
-function mountOf(auth: Found<"VaultAuth">, cluster: ClusterSettings): string {
-  const override = auth.spec.method === "appRole" ? undefined : cluster.vault?.authMount;
-  const mount = trimSlashes(override ?? auth.spec.mount ?? "");
-  if (mount === "") throw invalidReference(auth.subject, [{ path: ["mount"], message: "required" }]);
+/** The mount that is logged in at. The fleet's override is for logins by a cluster's own tokens: others have no cluster. */
+function mountOf({ spec, subject }: FoundAuth, { kind }: Method, cluster: ClusterSettings): string {
+  const override = kind === "kubernetes" || kind === "jwt" ? cluster.vault?.authMount : undefined;
+  const mount = trimSlashes(override ?? spec.mount ?? "");
+  if (mount === "") throw invalidReference(subject, [{ path: ["mount"], message: "required" }]);
   return mount;
 }
 
-function resolveConnection(lookup: LookUp, auth: Found<"VaultAuth">, at: ObjectRef, cluster: ClusterSettings) {
+function resolveConnection(lookup: LookUp, auth: FoundAuth, cluster: ClusterSettings) {
   const { vaultConnectionRef } = auth.spec;
-  const place = referTo(vaultConnectionRef, at.namespace, cluster.operatorNamespace);
+  const place = referTo(vaultConnectionRef, auth.at.namespace, cluster.operatorNamespace);
   const why = because(`spec.vaultConnectionRef of ${auth.subject}`, vaultConnectionRef);
   return resolveConnectionAt(lookup, place, why, cluster);
 }
@@ -111,39 +90,37 @@ export function resolveConnectionAt(lookup: LookUp, place: ObjectRef, why: strin
   return { connection, target: targetOf(connection, caRef, cluster) };
 }
 
-/** How a resource in this namespace logs in: VaultAuth, VaultConnection and the fleet's overrides together (reference 11). */
+/**
+ * One token for all who log in alike. Versions of the Secrets are no part of it: a token lives on when the credential that it
+ * was made with is replaced.
+ */
+function idOf(cluster: string, versions: readonly string[], identity: Omit<VaultIdentity, "id">): string {
+  const { target, namespace = "", mount, headers, method } = identity;
+  const { credential, ...rest } = method;
+  const { version, ...place } = { version: "", ...credential };
+  return fingerprint(cluster, ...versions, target.address, namespace, mount, canonical({ headers, place, rest }));
+}
+
+/** How a resource in this namespace logs in: VaultAuth, VaultAuthGlobal, VaultConnection and the fleet together (reference 11). */
 export function resolveIdentity(
   lookup: LookUp,
   vaultAuthRef: string | undefined,
   namespace: string,
   cluster: ClusterSettings,
 ): VaultIdentity {
-  const at = referTo(vaultAuthRef, namespace, cluster.operatorNamespace);
-  const auth = lookup.find("VaultAuth", at, because("spec.vaultAuthRef", vaultAuthRef));
-  mustBeAllowed(auth, at, namespace, cluster.operatorNamespace);
-  const unsupported = unsupportedInAuth(auth.subject, auth.spec);
-  if (unsupported) throw unsupported;
+  const auth = findAuth(lookup, vaultAuthRef, namespace, cluster);
   const found = loginMethod(auth.spec, { cluster: cluster.name, namespace });
   if (!("kind" in found)) throw invalidReference(auth.subject, found);
   const method = withVersion(lookup, found);
-  const mount = mountOf(auth, cluster);
-  const { connection, target } = resolveConnection(lookup, auth, at, cluster);
+  const mount = mountOf(auth, method, cluster);
+  const { connection, target } = resolveConnection(lookup, auth, cluster);
   const vaultNamespace = trimSlashes(auth.spec.namespace ?? "");
-  return {
-    id: fingerprint(
-      cluster.name,
-      versionOf(auth.object),
-      versionOf(connection.object),
-      namespace,
-      method.credential.kind,
-      method.credential.name,
-      target.address,
-      mount,
-    ),
+  const identity = {
     target,
     ...(vaultNamespace === "" ? {} : { namespace: vaultNamespace }),
     mount,
     headers: auth.spec.headers ?? {},
     method,
   };
+  return { id: idOf(cluster.name, [versionOf(auth.object), versionOf(connection.object)], identity), ...identity };
 }

@@ -1,5 +1,7 @@
 import type { Complaint } from "../complaints.ts";
-import type { CredentialRef, VaultIdentity } from "../reconcile/ports.ts";
+import { isDnsLabel } from "../names.ts";
+import type { AwsMethod, CredentialRef, LoginCredential, VaultIdentity } from "../reconcile/ports.ts";
+import { addressProblem, normalAddress } from "../vault-address.ts";
 import type { VaultAuthSpec } from "./vault-auth.ts";
 
 type Method = VaultIdentity["method"];
@@ -19,7 +21,7 @@ function serviceAccount(
   place: Place,
   name: string,
   options: Omit<TokenOptions, "role" | "serviceAccount">,
-): CredentialRef {
+): CredentialRef & { readonly kind: "serviceAccount" } {
   const { audiences = [], tokenExpirationSeconds } = options;
   return { kind: "serviceAccount", ...place, name, audiences, expirationSeconds: tokenExpirationSeconds };
 }
@@ -63,6 +65,51 @@ function appRole(auth: VaultAuthSpec, place: Place): Method | readonly Complaint
   ];
 }
 
+/** VSO's own, for a service account that is bound to an IAM role; its annotations may say otherwise (reference 11.4). */
+const IRSA = { audiences: ["sts.amazonaws.com"], tokenExpirationSeconds: 86_400 };
+
+/** With several, the Secret is used; with none, the identity of this process, as VSO uses its node's. */
+function awsCredential(block: NonNullable<VaultAuthSpec["aws"]>, place: Place): LoginCredential {
+  if (block.secretRef) return secret(place, block.secretRef, "access_key_id");
+  if (block.irsaServiceAccount) return serviceAccount(place, block.irsaServiceAccount, IRSA);
+  return { kind: "process" };
+}
+
+function aws(auth: VaultAuthSpec, place: Place): AwsMethod | readonly Complaint[] {
+  const { aws: block } = auth;
+  if (!block?.role) return [required(["aws", "role"])];
+  const { role, region, headerValue, sessionName, stsEndpoint } = block;
+  const problem = stsEndpoint ? addressProblem(stsEndpoint) : undefined;
+  if (problem) return [{ path: ["aws", "stsEndpoint"], message: problem }];
+  if (region && !isDnsLabel(region)) {
+    return [{ path: ["aws", "region"], message: "must be the name of a region, such as eu-central-1" }];
+  }
+  return {
+    kind: "aws",
+    role,
+    credential: awsCredential(block, place),
+    ...(region ? { region } : {}),
+    ...(headerValue ? { headerValue } : {}),
+    ...(sessionName ? { sessionName } : {}),
+    ...(stsEndpoint ? { stsEndpoint: normalAddress(stsEndpoint) } : {}),
+  };
+}
+
+/** Of the token that Google is shown, in seconds (reference 11.4). */
+const GCP_TOKEN_SECONDS = 600;
+
+/** That region, clusterName and projectID are there is checked before: unsupported.ts. */
+function gcp(auth: VaultAuthSpec, place: Place): Method | readonly Complaint[] {
+  const { role, workloadIdentityServiceAccount: name, region, clusterName, projectID } = auth.gcp ?? {};
+  if (role && name && region && clusterName && projectID) {
+    const token = { audiences: [`${projectID}.svc.id.goog`], tokenExpirationSeconds: GCP_TOKEN_SECONDS };
+    return { kind: "gcp", role, credential: serviceAccount(place, name, token), region, clusterName, projectID };
+  }
+  return Object.entries({ role, workloadIdentityServiceAccount: name, region, clusterName, projectID }).flatMap(
+    ([field, value]) => (value ? [] : [required(["gcp", field])]),
+  );
+}
+
 /** How this VaultAuth logs in, for resources at this place, or what it lacks (reference 2.3 and 11.1). */
 export function loginMethod(auth: VaultAuthSpec, place: Place): Method | readonly Complaint[] {
   switch (auth.method) {
@@ -72,6 +119,10 @@ export function loginMethod(auth: VaultAuthSpec, place: Place): Method | readonl
       return jwt(auth, place);
     case "appRole":
       return appRole(auth, place);
+    case "aws":
+      return aws(auth, place);
+    case "gcp":
+      return gcp(auth, place);
     default:
       return [required(["method"])];
   }

@@ -1,7 +1,7 @@
 import type { Complaint } from "../complaints.ts";
 import { SyncError } from "../errors.ts";
 import { type ReferenceKey, referenceKey } from "../keys.ts";
-import type { ObjectRef } from "../names.ts";
+import { type ObjectRef, parseObjectRef } from "../names.ts";
 import type { Reference } from "../reconcile/ports.ts";
 import { complaintsError, type DeclaredKind, parseSpec, type SpecOf } from "./parse.ts";
 
@@ -18,34 +18,65 @@ export interface LookUp {
   readonly refs: ReadonlySet<ReferenceKey>;
   /** Throws REFERENCE_MISSING or REFERENCE_INVALID. `because` says who asks: `spec.vaultAuthRef is empty`. */
   find<K extends DeclaredKind>(kind: K, ref: ObjectRef, because: string): Found<K>;
+  /** The first of them that is there; all before it are remembered as well, since each would count more. */
+  findFirst<K extends DeclaredKind>(
+    kind: K,
+    refs: readonly ObjectRef[],
+    because: string,
+  ): { readonly found: Found<K>; readonly at: ObjectRef };
   /** Remembers something that is not read here: a Secret with credentials. Its version, where it is followed. */
   note(kind: string, ref: ObjectRef): string | undefined;
 }
 
 export function lookUp(cluster: string, reference: (key: ReferenceKey) => Reference | undefined): LookUp {
   const refs = new Set<ReferenceKey>();
+  const remembered = (kind: string, ref: ObjectRef): Reference | undefined => {
+    const key = referenceKey({ cluster, kind, ...ref });
+    refs.add(key);
+    return reference(key);
+  };
+  const findFirst: LookUp["findFirst"] = (kind, places, because) => {
+    for (const at of places) {
+      const object = remembered(kind, at);
+      if (object !== undefined) return { found: understood(kind, at, object), at };
+    }
+    const names = places.map((ref) => subjectOf(kind, ref)).join(" or ");
+    const message = `${names} was not found in cluster ${cluster} (${because}): create it, or name another one`;
+    throw new SyncError("REFERENCE_MISSING", message);
+  };
   return {
     refs,
-    find(kind, ref, because) {
-      const key = referenceKey({ cluster, kind, ...ref });
-      refs.add(key);
-      const object = reference(key);
-      const subject = `${kind} ${ref.namespace}/${ref.name}`;
-      if (object === undefined) {
-        const message = `${subject} was not found in cluster ${cluster} (${because}): create it, or name another one`;
-        throw new SyncError("REFERENCE_MISSING", message);
-      }
-      const parsed = parseSpec(kind, object.spec);
-      if ("complaints" in parsed) throw invalidReference(subject, parsed.complaints);
-      return { object, spec: parsed.spec, subject };
-    },
+    findFirst,
+    find: (kind, ref, because) => findFirst(kind, [ref], because).found,
     note(kind, ref) {
-      const key = referenceKey({ cluster, kind, ...ref });
-      refs.add(key);
-      const object = reference(key);
+      const object = remembered(kind, ref);
       return object && versionOf(object);
     },
   };
+}
+
+function subjectOf(kind: string, ref: ObjectRef): string {
+  return `${kind} ${ref.namespace}/${ref.name}`;
+}
+
+function understood<K extends DeclaredKind>(kind: K, at: ObjectRef, object: Reference): Found<K> {
+  const subject = subjectOf(kind, at);
+  const parsed = parseSpec(kind, object.spec);
+  if ("complaints" in parsed) throw invalidReference(subject, parsed.complaints);
+  return { object, spec: parsed.spec, subject };
+}
+
+/** Where `name` stands for: the operator's `default` when it is empty (reference 11.1). */
+export function referTo(text: string | undefined, namespace: string, operatorNamespace: string): ObjectRef {
+  const ref = parseObjectRef(text ?? "", { namespace: operatorNamespace, name: "default" }, namespace);
+  // Parsing checked it already.
+  if (ref === undefined) throw new SyncError("SPEC_INVALID", "a reference is an invalid name");
+  return ref;
+}
+
+/** Who asks for a reference, in a message. */
+export function because(field: string, text: string | undefined): string {
+  return text ? `named by ${field}` : `${field} is empty, so the default in the operator's namespace counts`;
 }
 
 /** Another one whenever anything of it changed. */

@@ -34,17 +34,27 @@ export function unsupportedIn(spec: VaultStaticSecretSpec): SyncError | undefine
   return unsupported("not carried out", fields, because);
 }
 
-/** What a VaultAuth may say that this version, or anything outside the cluster, can't follow. */
-export function unsupportedInAuth(subject: string, auth: VaultAuthSpec): SyncError | undefined {
-  if (auth.vaultAuthGlobalRef !== undefined) {
-    return unsupported(subject, ["spec.vaultAuthGlobalRef"], "is not supported by this version of keyferry");
-  }
-  if (auth.method === "aws" || auth.method === "gcp") {
-    return unsupported(subject, [`spec.method ${auth.method}`], "is not supported by this version of keyferry");
-  }
-  if (auth.method === "appRole" && auth.appRole?.secretIDPath) {
+/**
+ * What a VaultAuth may say that nothing outside the cluster can follow. The identity of keyferry's own process is lent to
+ * VaultAuths of the operator's namespace alone: it is one for the whole fleet, and who may write a VaultAuth and a
+ * VaultConnection elsewhere could have it sent to a server of their own.
+ */
+export function unsupportedInAuth(subject: string, auth: VaultAuthSpec, isOperators: boolean): SyncError | undefined {
+  const { method, appRole, aws, gcp } = auth;
+  if (method === "appRole" && appRole?.secretIDPath) {
     const because = "is a file on an operator's disk, which does not exist outside the cluster: use secretRef";
     return unsupported(subject, ["spec.appRole.secretIDPath"], because);
+  }
+  if (method === "aws" && !isOperators && aws?.role && !aws.secretRef && !aws.irsaServiceAccount) {
+    const because =
+      "without secretRef or irsaServiceAccount means the role of a node, which does not exist outside the cluster; keyferry's own role is for VaultAuths in the operator's namespace alone";
+    return unsupported(subject, ["spec.aws"], because);
+  }
+  if (method === "gcp" && gcp?.role && gcp.workloadIdentityServiceAccount) {
+    const missing = (["region", "clusterName", "projectID"] as const).filter((field) => !gcp[field]);
+    const fields = missing.map((field) => `spec.gcp.${field}`);
+    const because = "would be read from a node's metadata server, which does not exist outside the cluster: set it";
+    return fields.length > 0 ? unsupported(subject, fields, because) : undefined;
   }
   return undefined;
 }

@@ -1,7 +1,7 @@
 import { SyncError } from "../errors.ts";
 import { SECRET } from "../kinds.ts";
-import type { CredentialRef, CredentialSource, KindRef, SecretCredential } from "../reconcile/ports.ts";
-import { SecretValue } from "../secret-value.ts";
+import type { CredentialRef, CredentialSource, KindRef, NamedObject, SecretCredential } from "../reconcile/ports.ts";
+import { type SecretData, SecretValue } from "../secret-value.ts";
 import { accepted, type ClusterClients, type KubeAnswer } from "./cluster-client.ts";
 import { type KubeCall, objectOf } from "./kube-call.ts";
 import { isAbsent } from "./kube-failure.ts";
@@ -12,11 +12,17 @@ const SERVICE_ACCOUNT: KindRef = { group: "", version: "v1", resource: "servicea
 /** Below this the API server refuses (kubernetes-rules 19). */
 const MIN_EXPIRATION_SECONDS = 600;
 
-/** What logins to Vault need from clusters: service account tokens, and keys of Secrets. */
+/** What logins to Vault need from clusters: service account tokens and annotations, and keys of Secrets. */
 export function credentialSource({ clients }: { clients: ClusterClients }): CredentialSource {
   return {
     credential: (ref, signal) =>
       ref.kind === "serviceAccount" ? token(clients, ref, signal) : secretKey(clients, ref, signal),
+    secret: (secret, signal) => secretData(clients, secret, signal),
+    async annotations({ cluster, namespace, name }, signal) {
+      const call: KubeCall = { cluster, verb: "get", kind: SERVICE_ACCOUNT, namespace, name };
+      const account = present(call, await clients.send(call, signal));
+      return textsAt(shapeAt(account, "metadata"), "annotations");
+    },
   };
 }
 
@@ -55,18 +61,25 @@ async function token(
 
 async function secretKey(
   clients: ClusterClients,
-  { cluster, namespace, name, key }: CredentialRef & { kind: "secret" },
+  ref: CredentialRef & { kind: "secret" },
   signal: AbortSignal,
 ): Promise<SecretCredential> {
-  const call: KubeCall = { cluster, verb: "get", kind: SECRET, namespace, name };
-  const value = textsAt(present(call, await clients.send(call, signal)), "data")[key];
+  const { cluster, namespace, name, key } = ref;
+  const value = (await secretData(clients, ref, signal)).get(key);
   if (value === undefined) {
     throw new SyncError(
       "REFERENCE_MISSING",
       `Secret ${namespace}/${name} in cluster ${cluster} has no key ${key}: add it`,
     );
   }
-  return { value: SecretValue.of(Buffer.from(value, "base64")) };
+  return { value };
+}
+
+async function secretData(clients: ClusterClients, secret: NamedObject, signal: AbortSignal): Promise<SecretData> {
+  const { cluster, namespace, name } = secret;
+  const call: KubeCall = { cluster, verb: "get", kind: SECRET, namespace, name };
+  const data = textsAt(present(call, await clients.send(call, signal)), "data");
+  return new Map(Object.entries(data).map(([key, value]) => [key, SecretValue.of(Buffer.from(value, "base64"))]));
 }
 
 /** What a login refers to and nobody made is the declaration's problem, whichever part is missing. */

@@ -64,17 +64,45 @@ export type CredentialRef =
       readonly version?: string;
     };
 
-/** How to log in. `id` is stable and unique for (cluster, VaultAuth version, connection version, provider): one token each. */
+/** What a login proves itself with: something of a cluster, or the cloud identity of this very process (aws alone). */
+export type LoginCredential = CredentialRef | { readonly kind: "process" };
+
+/** What a login to an AWS mount needs (reference 11.4); what is missing has the default of VSO. */
+export interface AwsMethod {
+  readonly kind: "aws";
+  readonly role: string;
+  /** A Secret: its keys are AWS's own. A service account: the IAM role that it is annotated with. */
+  readonly credential: LoginCredential;
+  readonly region?: string;
+  readonly headerValue?: string;
+  readonly sessionName?: string;
+  readonly stsEndpoint?: string;
+}
+
+/** What a login to a GCP mount needs: the service account is annotated with a Google service account. */
+export interface GcpMethod {
+  readonly kind: "gcp";
+  readonly role: string;
+  readonly credential: CredentialRef & { readonly kind: "serviceAccount" };
+  readonly region: string;
+  readonly clusterName: string;
+  readonly projectID: string;
+}
+
+/** How to log in. `id` changes whenever what is logged in with does: one token each. */
 export interface VaultIdentity {
   readonly id: string;
   readonly target: VaultTarget;
   /** Vault namespace of the login. */
   readonly namespace?: string;
   readonly mount: string;
+  /** Of the login alone. */
   readonly headers: Readonly<Record<string, string>>;
   readonly method:
     | { readonly kind: "kubernetes" | "jwt"; readonly role: string; readonly credential: CredentialRef }
-    | { readonly kind: "appRole"; readonly roleId: string; readonly credential: CredentialRef };
+    | { readonly kind: "appRole"; readonly roleId: string; readonly credential: CredentialRef }
+    | AwsMethod
+    | GcpMethod;
 }
 
 export interface VaultRead {
@@ -111,6 +139,10 @@ export interface VaultEnd {
 /** Gives logins what they need from clusters. */
 export interface CredentialSource {
   credential(ref: CredentialRef, signal: AbortSignal): Promise<SecretCredential>;
+  /** All keys of a Secret, as they were at one time. */
+  secret(secret: NamedObject, signal: AbortSignal): Promise<SecretData>;
+  /** A ServiceAccount's annotations: they name the cloud identity that it is bound to. */
+  annotations(account: NamedObject, signal: AbortSignal): Promise<Readonly<Record<string, string>>>;
 }
 export interface SecretCredential {
   readonly value: import("../secret-value.ts").SecretValue;

@@ -1,10 +1,12 @@
 import { isLosslessNumber } from "lossless-json";
+import type { Clock } from "../clock.ts";
 import { isLosslessObject, type LosslessValue } from "../lossless.ts";
 import type { CredentialSource, VaultIdentity } from "../reconcile/ports.ts";
 import { SecretValue } from "../secret-value.ts";
 import { vaultUrlPath } from "../vault-path.ts";
 import type { VaultAnswer } from "./answer.ts";
-import type { Asked } from "./asked.ts";
+import { type Asked, describe } from "./asked.ts";
+import type { GoogleEndpoints } from "./gcp-login.ts";
 import { askedOf, type VaultClient, type VaultQuestion } from "./vault-client.ts";
 import { answerError, invalidAnswer, objectOf } from "./vault-errors.ts";
 
@@ -19,22 +21,25 @@ export interface Grant {
 export interface LoginDeps {
   readonly client: VaultClient;
   readonly credentials: CredentialSource;
+  readonly clock: Clock;
+  /** Others than Google's own in tests only. */
+  readonly google?: GoogleEndpoints | undefined;
 }
 
 /** Logs in at `auth/<mount>/login` with what the identity's method needs (reference 11.4). Never repeated by itself. */
 export async function login(deps: LoginDeps, identity: VaultIdentity, signal: AbortSignal): Promise<Grant> {
   const path = vaultUrlPath({ auth: "auth", mount: identity.mount, login: "login" });
-  const credential = await deps.credentials.credential(identity.method.credential, signal);
   const question: VaultQuestion = {
     purpose: "login",
     method: "POST",
     path,
     namespace: identity.namespace,
     headers: identity.headers,
-    body: loginBody(identity.method, credential.value),
   };
-  const answer = await deps.client.ask(identity.target, question, signal);
-  return grantOf(askedOf(identity.target, question), answer);
+  const asked = askedOf(identity.target, question);
+  const body = await loginBody(deps, identity.method, describe(asked), signal);
+  const answer = await deps.client.ask(identity.target, { ...question, body }, signal);
+  return grantOf(asked, answer);
 }
 
 /** Prolongs a token by what its role allows. */
@@ -73,8 +78,17 @@ function selfQuestion(identity: VaultIdentity, verb: string, token: SecretValue)
 }
 
 /** Secrets are sent as they are: a trailing newline in one is its owner's (reference 11.4). */
-function loginBody(method: VaultIdentity["method"], credential: SecretValue): Record<string, string> {
-  const value = credential.reveal().toString("utf8");
+async function loginBody(
+  deps: LoginDeps,
+  method: VaultIdentity["method"],
+  subject: string,
+  signal: AbortSignal,
+): Promise<Record<string, string>> {
+  // The clouds' parts are not even loaded where nobody logs in with them.
+  if (method.kind === "aws") return (await import("./aws-login.ts")).awsLoginBody(deps, method, subject, signal);
+  if (method.kind === "gcp") return (await import("./gcp-login.ts")).gcpLoginBody(deps, method, subject, signal);
+  const credential = await deps.credentials.credential(method.credential, signal);
+  const value = credential.value.reveal().toString("utf8");
   return method.kind === "appRole" ? { role_id: method.roleId, secret_id: value } : { role: method.role, jwt: value };
 }
 

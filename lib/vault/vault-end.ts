@@ -11,6 +11,7 @@ import type {
 } from "../reconcile/ports.ts";
 import type { VaultAnswer } from "./answer.ts";
 import type { Asked } from "./asked.ts";
+import type { GoogleEndpoints } from "./gcp-login.ts";
 import type { HeldToken } from "./held-token.ts";
 import { kvQuestion, sourceData } from "./kv.ts";
 import { type Tokens, tokens } from "./tokens.ts";
@@ -27,6 +28,8 @@ export interface VaultEndOptions {
   readonly metrics?: Metrics;
   /** Connections, and so requests at once, to one Vault. */
   readonly maxConnectionsPerVault?: number;
+  /** Stands in for Google, in tests. */
+  readonly google?: GoogleEndpoints;
 }
 
 export interface OpenVaultEnd extends VaultEnd {
@@ -38,9 +41,9 @@ export interface OpenVaultEnd extends VaultEnd {
 
 /** Reads of kv paths on Vault or OpenBao, each with the token of its identity. */
 export function vaultEnd(options: VaultEndOptions): OpenVaultEnd {
-  const { clock, credentials, log, metrics, maxConnectionsPerVault = 16 } = options;
+  const { clock, credentials, log, metrics, maxConnectionsPerVault = 16, google } = options;
   const client = vaultClient({ clock, maxConnectionsPerVault });
-  const held = tokens({ client, credentials, clock, log, metrics });
+  const held = tokens({ client, credentials, clock, log, metrics, google });
   return {
     async read(read, signal) {
       try {

@@ -27,8 +27,18 @@ export function clusterCredentials(cluster: Cluster): CredentialSource {
         });
         return { value: SecretValue.of(token), expiresAt: Date.now() + 600_000 };
       }
-      const secret = await cluster.get({ apiVersion: "v1", kind: "Secret", namespace: ref.namespace, name: ref.name });
-      return { value: SecretValue.of(Buffer.from(secret?.data?.[ref.key] ?? "", "base64")) };
+      return { value: (await this.secret(ref, AbortSignal.timeout(10_000))).get(ref.key) ?? SecretValue.of("") };
+    },
+    async secret({ namespace, name }) {
+      const secret = await cluster.get({ apiVersion: "v1", kind: "Secret", namespace, name });
+      const data: Readonly<Record<string, string>> = secret?.data ?? {};
+      return new Map(
+        Object.entries(data).map(([key, value]) => [key, SecretValue.of(Buffer.from(value, "base64"))]),
+      );
+    },
+    async annotations({ namespace, name }) {
+      const account = await cluster.get({ apiVersion: "v1", kind: "ServiceAccount", namespace, name });
+      return account?.metadata.annotations ?? {};
     },
   };
 }

@@ -11,11 +11,11 @@ type Name = ServerName | PythonTool;
 
 const PYTHON: readonly PythonTool[] = ["ministack", "cfn-lint"];
 const NAMES: readonly Name[] = [...(Object.keys(INVENTORY) as ServerName[]), ...PYTHON];
-const PLUGIN: ServerName = "vault-plugin-auth-kubernetes";
+const PLUGINS: readonly Name[] = ["vault-plugin-auth-kubernetes", "vault-plugin-auth-aws"];
 const GROUPS: Readonly<Record<string, readonly Name[]>> = {
   aws: PYTHON,
   openbao: ["bao"],
-  vault: ["vault", PLUGIN],
+  vault: ["vault", ...PLUGINS],
   kubernetes: ["etcd", "kube-apiserver", "kube-controller-manager"],
 };
 
@@ -46,7 +46,7 @@ async function obtainAll(names: readonly Name[]): Promise<{ found: Found; failed
         task.output = text;
       };
       try {
-        if (name === PLUGIN && (await bringsItsPlugins(await obtain("vault")))) return;
+        if (PLUGINS.includes(name) && (await bringsItsPlugins(await obtain("vault")))) return;
         const options = isLive ? { progress: show } : {};
         found.set(name, await (isPython(name) ? obtainVenv(name, options) : obtain(name, options)));
       } catch (error) {

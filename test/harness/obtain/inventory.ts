@@ -133,6 +133,20 @@ export const INVENTORY = {
       minutes: 1,
     },
   },
+  // The same for the login with an AWS identity.
+  "vault-plugin-auth-aws": {
+    version: VAULT,
+    variable: "KEYFERRY_VAULT_PLUGIN_AUTH_AWS",
+    versionArgs: ["-h"],
+    accepts: /(?!)/,
+    build: {
+      kind: "go",
+      module: "vault",
+      package: "github.com/hashicorp/vault/builtin/credential/aws/cmd/aws",
+      flags: ["-ldflags=-s -w"],
+      minutes: 2,
+    },
+  },
   "kube-apiserver": {
     version: KUBERNETES,
     variable: "KEYFERRY_KUBE_APISERVER",

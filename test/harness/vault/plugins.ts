@@ -7,17 +7,19 @@ import { obtain } from "../obtain/obtain.ts";
 import { pluginFolder, type VaultPlan } from "./config-file.ts";
 import type { VaultClient } from "./vault-client.ts";
 
-const BINARY = "vault-plugin-auth-kubernetes";
+const BINARIES = { kubernetes: "vault-plugin-auth-kubernetes", aws: "vault-plugin-auth-aws" } as const;
 
-/** HashiCorp's release binaries bring the Kubernetes login; one built with the tag `minimal` needs it beside it. */
-export async function ensureKubernetesPlugin(client: VaultClient, plan: VaultPlan): Promise<void> {
-  const known = await client.request("GET", "sys/plugins/catalog/auth/kubernetes");
+/** HashiCorp's release binaries bring these logins; one built with the tag `minimal` needs them beside it. */
+export async function ensurePlugin(client: VaultClient, plan: VaultPlan, login: keyof typeof BINARIES): Promise<void> {
+  const entry = `sys/plugins/catalog/auth/${login}`;
+  const known = await client.request("GET", entry);
   if (known.status === 200) return;
-  const binary = await obtain(BINARY);
-  const path = join(pluginFolder(plan), BINARY);
+  const command = BINARIES[login];
+  const binary = await obtain(command);
+  const path = join(pluginFolder(plan), command);
   // Vault runs only what lies in its plugin folder itself, so no symbolic link; another file system takes a copy.
   await link(binary, path).catch(() => copyFile(binary, path));
   const sha256 = createHash("sha256");
   await pipeline(createReadStream(path), sha256);
-  await client.write("sys/plugins/catalog/auth/kubernetes", { sha256: sha256.digest("hex"), command: BINARY });
+  await client.write(entry, { sha256: sha256.digest("hex"), command });
 }

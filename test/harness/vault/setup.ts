@@ -1,7 +1,7 @@
 import type { Cluster } from "../cluster/cluster.ts";
 import { waitFor } from "../cluster/kube-client.ts";
 import type { VaultPlan } from "./config-file.ts";
-import { ensureKubernetesPlugin } from "./plugins.ts";
+import { ensurePlugin } from "./plugins.ts";
 import { makeReviewer } from "./reviewer.ts";
 import type { VaultClient } from "./vault-client.ts";
 
@@ -15,6 +15,13 @@ export interface VaultSetup {
   enableKubernetesAuth(cluster: Cluster, options?: { readonly mount?: string }): Promise<void>;
   /** The JWT login, with the cluster's issuer and public key. */
   enableJwtAuth(cluster: Cluster, options?: { readonly mount?: string }): Promise<void>;
+  /** The AWS login (HashiCorp's flavor alone), which asks the token service at this address who signed a request. */
+  enableAwsAuth(options: {
+    readonly mount?: string;
+    readonly stsEndpoint: string;
+    readonly stsRegion: string;
+    readonly serverId?: string;
+  }): Promise<void>;
   /** The AppRole login with one role. */
   enableAppRole(options: {
     readonly mount?: string;
@@ -43,7 +50,7 @@ export function vaultSetup(client: VaultClient, plan: VaultPlan): VaultSetup {
     },
     writePolicy: async (name, policy) => void (await client.write(`sys/policies/acl/${name}`, { policy })),
     async enableKubernetesAuth(cluster, { mount = "kubernetes" } = {}) {
-      if (plan.flavor === "vault") await ensureKubernetesPlugin(client, plan);
+      if (plan.flavor === "vault") await ensurePlugin(client, plan, "kubernetes");
       const reviewer = await makeReviewer(cluster);
       await client.write(`sys/auth/${mount}`, { type: "kubernetes" });
       await client.write(`auth/${mount}/config`, {
@@ -58,6 +65,15 @@ export function vaultSetup(client: VaultClient, plan: VaultPlan): VaultSetup {
       await client.write(`auth/${mount}/config`, {
         jwt_validation_pubkeys: [cluster.serviceAccountPublicKeyPem],
         bound_issuer: cluster.issuer,
+      });
+    },
+    async enableAwsAuth({ mount = "aws", stsEndpoint, stsRegion, serverId }) {
+      await ensurePlugin(client, plan, "aws");
+      await client.write(`sys/auth/${mount}`, { type: "aws" });
+      await client.write(`auth/${mount}/config/client`, {
+        sts_endpoint: stsEndpoint,
+        sts_region: stsRegion,
+        iam_server_id_header_value: serverId ?? "",
       });
     },
     async enableAppRole({ mount = "approle", role, policies }) {

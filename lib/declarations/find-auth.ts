@@ -1,0 +1,76 @@
+import { SyncError } from "../errors.ts";
+import type { ObjectRef } from "../names.ts";
+import type { ClusterSettings } from "../reconcile/ports.ts";
+import { because, type Found, invalidReference, type LookUp, referTo } from "./look-up.ts";
+import { mergeAuth } from "./merge-auth.ts";
+import { unsupportedInAuth } from "./unsupported.ts";
+import type { VaultAuthSpec } from "./vault-auth.ts";
+
+/** A VaultAuth that this namespace may use, with what its VaultAuthGlobal fills in. */
+export interface FoundAuth {
+  readonly at: ObjectRef;
+  readonly object: Found<"VaultAuth">["object"];
+  readonly spec: VaultAuthSpec;
+  /** As messages call it: the VaultAuth, and the VaultAuthGlobal if there is one. */
+  readonly subject: string;
+}
+
+type Shared = Found<"VaultAuth"> | Found<"VaultAuthGlobal">;
+
+/** Who may use a VaultAuth or a VaultAuthGlobal: reference 11.2, to the letter. */
+function mustBeAllowed(shared: Shared, at: ObjectRef, namespace: string, operatorNamespace: string): void {
+  const allowed = shared.spec.allowedNamespaces ?? [];
+  const isSameNamespace = at.namespace === namespace;
+  const isOperatorsDefault = at.namespace === operatorNamespace && at.name === "default";
+  const isForAll = allowed.length === 1 && allowed[0] === "*";
+  if (isSameNamespace || isOperatorsDefault || isForAll || allowed.includes(namespace)) return;
+  throw new SyncError(
+    "REFERENCE_NOT_ALLOWED",
+    `${shared.subject} does not allow namespace ${namespace}: add it to its spec.allowedNamespaces, or use another one`,
+  );
+}
+
+type GlobalRef = NonNullable<VaultAuthSpec["vaultAuthGlobalRef"]>;
+
+/** Where the VaultAuthGlobal may be: the first that is there counts (reference 11.3, step 1). */
+function globalPlaces(
+  auth: Found<"VaultAuth">,
+  ref: GlobalRef,
+  at: ObjectRef,
+  operatorNamespace: string,
+): readonly ObjectRef[] {
+  if (ref.name) return [{ namespace: ref.namespace || at.namespace, name: ref.name }];
+  if (ref.allowDefault !== true) {
+    const message = "required, unless allowDefault is true";
+    throw invalidReference(auth.subject, [{ path: ["vaultAuthGlobalRef", "name"], message }]);
+  }
+  const namespaces = ref.namespace ? [ref.namespace] : [at.namespace, operatorNamespace];
+  return [...new Set(namespaces)].map((namespace) => ({ namespace, name: "default" }));
+}
+
+function withGlobal(lookup: LookUp, auth: Found<"VaultAuth">, at: ObjectRef, operatorNamespace: string) {
+  const { vaultAuthGlobalRef: ref } = auth.spec;
+  if (ref === undefined) return auth;
+  const places = globalPlaces(auth, ref, at, operatorNamespace);
+  const why = `asked for by spec.vaultAuthGlobalRef of ${auth.subject}`;
+  const { found: global, at: place } = lookup.findFirst("VaultAuthGlobal", places, why);
+  mustBeAllowed(global, place, at.namespace, operatorNamespace);
+  return { spec: mergeAuth(auth.spec, global.spec), subject: `${auth.subject} with ${global.subject}` };
+}
+
+/** The VaultAuth that a resource in this namespace names (reference 11.1 to 11.3). */
+export function findAuth(
+  lookup: LookUp,
+  vaultAuthRef: string | undefined,
+  namespace: string,
+  { operatorNamespace }: ClusterSettings,
+): FoundAuth {
+  const at = referTo(vaultAuthRef, namespace, operatorNamespace);
+  const auth = lookup.find("VaultAuth", at, because("spec.vaultAuthRef", vaultAuthRef));
+  mustBeAllowed(auth, at, namespace, operatorNamespace);
+  const { spec, subject } = withGlobal(lookup, auth, at, operatorNamespace);
+  const isOperators = at.namespace === operatorNamespace;
+  const unsupported = unsupportedInAuth(subject, spec, isOperators);
+  if (unsupported) throw unsupported;
+  return { at, object: auth.object, spec, subject };
+}

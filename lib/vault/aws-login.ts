@@ -1,0 +1,161 @@
+import { partition } from "@aws-sdk/core/client";
+import { defaultProvider } from "@aws-sdk/credential-provider-node";
+import { fromWebToken } from "@aws-sdk/credential-provider-web-identity";
+import { Sha256 } from "@smithy/core/checksum";
+import { HttpRequest } from "@smithy/core/protocols";
+import { SignatureV4 } from "@smithy/signature-v4";
+import type { Clock } from "../clock.ts";
+import { SyncError } from "../errors.ts";
+import type { AwsMethod, CredentialRef, CredentialSource } from "../reconcile/ports.ts";
+import { awsFailure, cloudDeadline } from "./cloud-errors.ts";
+
+export interface AwsLoginDeps {
+  readonly credentials: CredentialSource;
+  readonly clock: Clock;
+}
+
+/** Signed with where no region is named: that of the one token service for all regions, which Vault asks by default. */
+const DEFAULT_REGION = "us-east-1";
+const GLOBAL_HOST = "sts.amazonaws.com";
+const BODY = "Action=GetCallerIdentity&Version=2011-06-15";
+const SERVER_ID_HEADER = "x-vault-aws-iam-server-id";
+
+const ROLE_ANNOTATION = "eks.amazonaws.com/role-arn";
+const AUDIENCE_ANNOTATION = "eks.amazonaws.com/audience";
+const EXPIRATION_ANNOTATION = "eks.amazonaws.com/token-expiration";
+const ROLE_ARN = /^arn:[a-z0-9-]+:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/;
+
+interface Keys {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string | undefined;
+}
+
+/**
+ * The body of a login to an AWS mount: a signed question "who am I?" to AWS's token service, which Vault asks in our place
+ * (reference 11.4). `subject` says in messages which Vault the login is for.
+ */
+export async function awsLoginBody(
+  deps: AwsLoginDeps,
+  method: AwsMethod,
+  subject: string,
+  signal: AbortSignal,
+): Promise<Record<string, string>> {
+  const keys = await cloudDeadline(keysOf(deps, method, subject, signal), subject, signal);
+  const host = method.region ? regionalHost(method.region) : GLOBAL_HOST;
+  const { method: verb, headers } = await signed(keys, method, host, deps.clock);
+  const base64 = (text: string) => Buffer.from(text).toString("base64");
+  return {
+    role: method.role,
+    iam_http_request_method: verb,
+    iam_request_url: base64(`https://${host}/`),
+    iam_request_body: base64(BODY),
+    iam_request_headers: base64(JSON.stringify(headers)),
+  };
+}
+
+function regionalHost(region: string): string {
+  return `sts.${region}.${partition(region).dnsSuffix}`;
+}
+
+function signed(keys: Keys, { region, headerValue }: AwsMethod, host: string, clock: Clock) {
+  const signer = new SignatureV4({
+    service: "sts",
+    region: region ?? DEFAULT_REGION,
+    credentials: {
+      accessKeyId: keys.accessKeyId,
+      secretAccessKey: keys.secretAccessKey,
+      ...(keys.sessionToken && { sessionToken: keys.sessionToken }),
+    },
+    sha256: Sha256,
+  });
+  const request = new HttpRequest({
+    method: "POST",
+    protocol: "https:",
+    hostname: host,
+    path: "/",
+    headers: {
+      host,
+      "content-type": "application/x-www-form-urlencoded; charset=utf-8",
+      ...(headerValue && { [SERVER_ID_HEADER]: headerValue }),
+    },
+    body: BODY,
+  });
+  return signer.sign(request, { signingDate: new Date(clock()) });
+}
+
+async function keysOf(deps: AwsLoginDeps, method: AwsMethod, subject: string, signal: AbortSignal): Promise<Keys> {
+  switch (method.credential.kind) {
+    case "secret":
+      return keysInSecret(deps.credentials, method.credential, signal);
+    case "serviceAccount":
+      return keysOfRole(deps.credentials, method, method.credential, subject, signal);
+    case "process":
+      return keysOfProcess(subject);
+  }
+}
+
+async function keysInSecret(
+  credentials: CredentialSource,
+  ref: CredentialRef & { kind: "secret" },
+  signal: AbortSignal,
+): Promise<Keys> {
+  const data = await credentials.secret(ref, signal);
+  const text = (key: string) => data.get(key)?.reveal().toString("utf8");
+  const [accessKeyId, secretAccessKey] = [text("access_key_id"), text("secret_access_key")];
+  if (accessKeyId && secretAccessKey) return { accessKeyId, secretAccessKey, sessionToken: text("session_token") };
+  const message = `Secret ${ref.namespace}/${ref.name} in cluster ${ref.cluster} needs the keys access_key_id and secret_access_key: add them`;
+  throw new SyncError("REFERENCE_MISSING", message);
+}
+
+/** The IAM role that a service account of the cluster is bound to. The account proves itself with a token of its own. */
+async function keysOfRole(
+  credentials: CredentialSource,
+  { region = DEFAULT_REGION, stsEndpoint, sessionName }: AwsMethod,
+  account: CredentialRef & { kind: "serviceAccount" },
+  subject: string,
+  signal: AbortSignal,
+): Promise<Keys> {
+  const annotations = await credentials.annotations(account, signal);
+  const roleArn = annotations[ROLE_ANNOTATION];
+  if (roleArn === undefined || !ROLE_ARN.test(roleArn)) {
+    const message = `ServiceAccount ${account.namespace}/${account.name} in cluster ${account.cluster} is bound to no IAM role: annotate it with ${ROLE_ANNOTATION}`;
+    throw new SyncError("REFERENCE_INVALID", message);
+  }
+  const audience = annotations[AUDIENCE_ANNOTATION];
+  const seconds = Number(annotations[EXPIRATION_ANNOTATION]);
+  const ref = {
+    ...account,
+    ...(audience && { audiences: [audience] }),
+    ...(Number.isSafeInteger(seconds) && seconds > 0 && { expirationSeconds: seconds }),
+  };
+  const token = await credentials.credential(ref, signal);
+  const endpoint = stsEndpoint ?? `https://${regionalHost(region)}`;
+  const provide = fromWebToken({
+    roleArn,
+    roleSessionName: sessionName ?? "keyferry",
+    webIdentityToken: token.value.reveal().toString("utf8"),
+    clientConfig: { region, endpoint, maxAttempts: 2, requestHandler: { ...REQUESTS } },
+  });
+  try {
+    return await provide();
+  } catch (error) {
+    throw awsFailure(error, `${subject}: AWS was asked for IAM role ${roleArn}`);
+  }
+}
+
+/** In ms: to open a connection, and from a request to its answer. */
+const REQUESTS = { connectionTimeout: 3_000, requestTimeout: 5_000, throwOnRequestTimeout: true } as const;
+
+/** One for the process: it knows when its keys end. */
+let ownKeys: ReturnType<typeof defaultProvider> | undefined;
+
+async function keysOfProcess(subject: string): Promise<Keys> {
+  ownKeys ??= defaultProvider({ maxRetries: 1, timeout: 2_000 });
+  try {
+    return await ownKeys();
+  } catch {
+    const message = `${subject}: keyferry's own process has no AWS identity: set secretRef or irsaServiceAccount, or run it with one`;
+    throw new SyncError("VAULT_LOGIN_REFUSED", message);
+  }
+}

@@ -1,0 +1,105 @@
+import { request } from "undici";
+import { SECOND_MS } from "../clock.ts";
+import { SyncError } from "../errors.ts";
+import type { CredentialSource, GcpMethod } from "../reconcile/ports.ts";
+import { cloudDeadline } from "./cloud-errors.ts";
+
+/** Where Google's two services are; others in tests only. */
+export interface GoogleEndpoints {
+  readonly sts: string;
+  readonly iamCredentials: string;
+}
+
+export interface GcpLoginDeps {
+  readonly credentials: CredentialSource;
+  readonly google?: GoogleEndpoints | undefined;
+}
+
+const GOOGLE: GoogleEndpoints = {
+  sts: "https://sts.googleapis.com",
+  iamCredentials: "https://iamcredentials.googleapis.com",
+};
+const SCOPE = "https://www.googleapis.com/auth/cloud-platform";
+const ACCOUNT_ANNOTATION = "iam.gke.io/gcp-service-account";
+const ACCOUNT = /^[a-z0-9-]{1,63}@[a-z0-9.-]{1,200}\.iam\.gserviceaccount\.com$/;
+const TIMEOUT_MS = 8 * SECOND_MS;
+
+/**
+ * The body of a login to a GCP mount (reference 11.4): the service account's token is exchanged for one of Google's, with which the
+ * Google service account that it is bound to signs for this role. `subject` says in messages which Vault the login is for.
+ */
+export async function gcpLoginBody(
+  deps: GcpLoginDeps,
+  method: GcpMethod,
+  subject: string,
+  signal: AbortSignal,
+): Promise<Record<string, string>> {
+  const { google = GOOGLE, credentials } = deps;
+  const { credential: account, role } = method;
+  const email = (await credentials.annotations(account, signal))[ACCOUNT_ANNOTATION];
+  if (email === undefined || !ACCOUNT.test(email)) {
+    const message = `ServiceAccount ${account.namespace}/${account.name} in cluster ${account.cluster} is bound to no Google service account: annotate it with ${ACCOUNT_ANNOTATION}`;
+    throw new SyncError("REFERENCE_INVALID", message);
+  }
+  const { value } = await credentials.credential(account, signal);
+  const token = value.reveal().toString("utf8");
+  const exchange = { url: `${google.sts}/v1/token`, what: `${subject}: Google was asked to exchange the token` };
+  const accessToken = await asked({ ...exchange, body: exchangeBody(method, token), answer: "access_token" }, signal);
+  const url = `${google.iamCredentials}/v1/projects/-/serviceAccounts/${encodeURIComponent(email)}:generateIdToken`;
+  const what = `${subject}: Google was asked for an ID token of ${email}`;
+  const body = { audience: `https://vault/${role}`, includeEmail: true };
+  return { role, jwt: await asked({ url, what, body, answer: "token", accessToken }, signal) };
+}
+
+/** Of the cluster's own pool of workload identities: RFC 8693, as Google's token service documents it. */
+function exchangeBody({ projectID, region, clusterName }: GcpMethod, token: string): object {
+  const provider = `https://container.googleapis.com/v1/projects/${projectID}/locations/${region}/clusters/${clusterName}`;
+  return {
+    grantType: "urn:ietf:params:oauth:grant-type:token-exchange",
+    audience: `identitynamespace:${projectID}.svc.id.goog:${provider}`,
+    scope: SCOPE,
+    requestedTokenType: "urn:ietf:params:oauth:token-type:access_token",
+    subjectTokenType: "urn:ietf:params:oauth:token-type:jwt",
+    subjectToken: token,
+  };
+}
+
+interface Question {
+  readonly url: string;
+  readonly what: string;
+  readonly body: object;
+  /** The member of the answer that is asked for. */
+  readonly answer: string;
+  readonly accessToken?: string;
+}
+
+async function asked({ url, what, body, answer, accessToken }: Question, signal: AbortSignal): Promise<string> {
+  const ended = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+  const headers = {
+    "content-type": "application/json",
+    accept: "application/json",
+    ...(accessToken && { authorization: `Bearer ${accessToken}` }),
+  };
+  const work = (async () => {
+    const response = await request(url, { method: "POST", headers, body: JSON.stringify(body), signal: ended });
+    return { status: response.statusCode, text: await response.body.text() };
+  })().catch(() => undefined);
+  const got = await cloudDeadline(work, what, signal);
+  if (got === undefined || got.status >= 500 || got.status === 429) {
+    const status = got === undefined ? "" : ` (${got.status})`;
+    throw new SyncError("CLOUD_UNAVAILABLE", `${what}, which did not answer or failed${status}`);
+  }
+  const value = got.status === 200 ? memberOf(got.text, answer) : undefined;
+  if (value !== undefined) return value;
+  const remedy = "check region, clusterName, projectID, the cluster's workload identity, and the account's IAM bindings";
+  throw new SyncError("VAULT_LOGIN_REFUSED", `${what}, which was refused (${got.status}): ${remedy}`);
+}
+
+function memberOf(text: string, member: string): string | undefined {
+  try {
+    const value = (JSON.parse(text) as Readonly<Record<string, unknown>>)[member];
+    return typeof value === "string" && value !== "" ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
