@@ -91,7 +91,8 @@ async function asked({ url, what, body, answer, accessToken }: Question, signal:
   }
   const value = got.status === 200 ? memberOf(got.text, answer) : undefined;
   if (value !== undefined) return value;
-  const remedy = "check region, clusterName, projectID, the cluster's workload identity, and the account's IAM bindings";
+  const remedy =
+    "check region, clusterName, projectID, the cluster's workload identity, and the account's IAM bindings";
   throw new SyncError("VAULT_LOGIN_REFUSED", `${what}, which was refused (${got.status}): ${remedy}`);
 }
 

@@ -325,6 +325,24 @@ describe("cluster end", () => {
       few.clients.close();
     });
 
+    it("a whole Secret, and a service account's annotations", async () => {
+      const namespace = await aNamespace(cluster, "cloud");
+      const metadata = { namespace, name: "keys", annotations: { "example.com/role": "shop" } };
+      await cluster.apply([
+        { apiVersion: "v1", kind: "Secret", metadata, data: { a: base64("1"), b: base64("2") } },
+        { apiVersion: "v1", kind: "ServiceAccount", metadata },
+      ]);
+      const place = { cluster: NAME, namespace, name: "keys" };
+      const data = await ends.credentials.secret(place, patient());
+      const texts = [...data].map(([key, value]) => `${key}=${value.reveal()}`);
+      assert.deepEqual(texts.sort(), ["a=1", "b=2"]);
+      const annotations = await ends.credentials.annotations(place, patient());
+      assert.equal(annotations["example.com/role"], "shop");
+      const none = { ...place, name: "none" };
+      const message = /ServiceAccount cloud\/none in cluster fleet-1/;
+      await assert.rejects(ends.credentials.annotations(none, patient()), withCode("REFERENCE_MISSING", message));
+    });
+
     it("names the account, the Secret, the key or the namespace that is missing", async () => {
       const namespace = await aNamespace(cluster, "creds");
       await cluster.apply({

@@ -106,6 +106,7 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
 
       const account = { kind: "serviceAccount", cluster: "rbac", namespace: NAMESPACE, name: "default" } as const;
       assert.ok(await credentials.credential({ ...account, audiences: [], expirationSeconds: 600 }, signal));
+      assert.ok(await credentials.annotations(account, signal));
       const left = await secrets.look(secret, how, signal);
       assert.ok(left);
       await secrets.remove(secret, left, signal);

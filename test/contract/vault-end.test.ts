@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type Cluster, startCluster, startVault, type Vault } from "../harness/index.ts";
+import { vaultAwsContract } from "./vault-aws.contract.ts";
 import { vaultEndContract } from "./vault-end.contract.ts";
 import { vaultTokensContract } from "./vault-tokens.contract.ts";
 import { account, appRole, failure, furnish, identityOn, JWT_ROLE, kv2, openEnd } from "./vault-world.ts";
@@ -34,6 +35,9 @@ describe("Vault ends", () => {
     vaultEndContract(flavor, () => serversOf(flavor));
     vaultTokensContract(flavor, () => serversOf(flavor));
   }
+
+  // OpenBao has no such login.
+  vaultAwsContract(() => serversOf("vault"));
 
   describe("with TLS", () => {
     let vault: Vault;

@@ -32,9 +32,7 @@ export function clusterCredentials(cluster: Cluster): CredentialSource {
     async secret({ namespace, name }) {
       const secret = await cluster.get({ apiVersion: "v1", kind: "Secret", namespace, name });
       const data: Readonly<Record<string, string>> = secret?.data ?? {};
-      return new Map(
-        Object.entries(data).map(([key, value]) => [key, SecretValue.of(Buffer.from(value, "base64"))]),
-      );
+      return new Map(Object.entries(data).map(([key, value]) => [key, SecretValue.of(Buffer.from(value, "base64"))]));
     },
     async annotations({ namespace, name }) {
       const account = await cluster.get({ apiVersion: "v1", kind: "ServiceAccount", namespace, name });

@@ -404,8 +404,6 @@ describe("what a later version brings", () => {
 
   it("is parked in what is referred to as well", () => {
     const auth = (spec: JsonObject): Objects => ({ ...DEFAULTS, "VaultAuth/vso/default": spec });
-    fails(STATIC, auth({ ...KUBERNETES, method: "aws", aws: { role: "r" } }), "UNSUPPORTED", /spec\.method aws/);
-    fails(STATIC, auth({ vaultAuthGlobalRef: { name: "g" } }), "UNSUPPORTED", /spec\.vaultAuthGlobalRef/);
     const file = { method: "appRole", mount: "a", appRole: { roleId: "r", secretIDPath: "/x" } };
     fails(STATIC, auth(file), "UNSUPPORTED", /secretIDPath/);
     const connection = { "VaultConnection/vso/default": { ...CONNECTION, caCertPath: "/ca.pem" } };

@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import type { AwsMethod, VaultIdentity } from "../../lib/reconcile/ports.ts";
+import { type AwsIdentities, awsIdentities, furnishAwsLogin, STRICT } from "../aws-identities.ts";
+import { type Cluster, type Ministack, startMinistack, type Vault } from "../harness/index.ts";
+import { account, failure, identityOn, kv2, openEnd, putSecret, secretKey, type TestEnd } from "./vault-world.ts";
+
+const forever = new AbortController().signal;
+const SERVER_ID = "vault.example.com";
+const HERE = { namespace: "default", name: "default" };
+
+/** What is owed by a login with an AWS identity, to a Vault that has it and an AWS that checks every signature. */
+export function vaultAwsContract(servers: () => { readonly vault: Vault; readonly cluster: Cluster }): void {
+  describe("a login with an AWS identity", () => {
+    const started = new AsyncDisposableStack();
+    let cluster: Cluster;
+    let vault: Vault;
+    let aws: Ministack;
+    let people: AwsIdentities;
+    let end: TestEnd;
+
+    before(async () => {
+      ({ vault, cluster } = servers());
+      aws = started.use(await startMinistack(STRICT));
+      people = started.use(awsIdentities(aws));
+      end = started.use(openEnd(cluster));
+      const principals = ["user/robot", "role/shop", "role/billing"];
+      await furnishAwsLogin(vault, aws, principals, { policy: "reader", serverId: SERVER_ID });
+      await putSecret(cluster, "robot", { ...(await people.user("robot")) });
+      await putSecret(cluster, "shop", { ...(await people.session("shop")) });
+      const arn = await people.roleFor("billing", cluster, HERE);
+      await annotate({ "eks.amazonaws.com/role-arn": arn });
+    });
+    after(() => started.disposeAsync());
+
+    const annotate = (annotations: Readonly<Record<string, string | null>>) =>
+      cluster.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { ...HERE, annotations } });
+    const identity = (method: Pick<AwsMethod, "role" | "credential"> & Partial<AwsMethod>): VaultIdentity =>
+      identityOn(vault, {
+        mount: "aws",
+        method: { kind: "aws", headerValue: SERVER_ID, region: aws.region, ...method },
+      });
+    const byAccount = (method: Partial<AwsMethod> = {}) =>
+      identity({ role: "billing", credential: account("sts.amazonaws.com"), stsEndpoint: aws.url, ...method });
+    const reads = async (who: VaultIdentity) => {
+      assert.equal((await end.read(kv2(who, "app"), forever)).fields.get("password"), "s3cr3t");
+    };
+
+    it("by keys in a Secret, of a user and of a session", async () => {
+      await reads(identity({ role: "robot", credential: secretKey("robot", "access_key_id") }));
+      await reads(identity({ role: "shop", credential: secretKey("shop", "access_key_id") }));
+    });
+
+    it("signs for the token service of all regions where none is named", async () => {
+      const { region: _, ...method } = identity({ role: "shop", credential: secretKey("shop", "access_key_id") })
+        .method as AwsMethod;
+      await reads(identityOn(vault, { mount: "aws", method }));
+    });
+
+    it("by the IAM role that a service account is bound to, in a session of the name that is asked for", async () => {
+      await reads(byAccount());
+      await reads(byAccount({ sessionName: "keyferry-of-prod" }));
+      const accessors = (await vault.read("auth/token/accessors?list=true"))?.data.keys as readonly string[];
+      const lookUp = (accessor: string) => vault.write("auth/token/lookup-accessor", { accessor });
+      const names = (await Promise.all(accessors.map(lookUp))).map(({ data }) => data.display_name);
+      assert.ok(names.includes("aws-billing/keyferry") && names.includes("aws-billing/keyferry-of-prod"));
+    });
+
+    it("is refused where the IAM role does not trust the account, or Vault the role", async () => {
+      const stranger = { ...account("sts.amazonaws.com"), name: "stranger" };
+      await cluster.apply({
+        apiVersion: "v1",
+        kind: "ServiceAccount",
+        metadata: {
+          namespace: "default",
+          name: "stranger",
+          annotations: { "eks.amazonaws.com/role-arn": "arn:aws:iam::000000000000:role/billing" },
+        },
+      });
+      const refused = await failure(
+        end.read(kv2(byAccount({ credential: stranger }), "app"), forever),
+        "VAULT_LOGIN_REFUSED",
+      );
+      assert.match(
+        refused.message,
+        /IAM role arn:aws:iam::000000000000:role\/billing, which was refused \(AccessDenied/,
+      );
+      await failure(end.read(kv2(byAccount({ role: "shop" }), "app"), forever), "VAULT_LOGIN_REFUSED");
+    });
+
+    it("is refused without the header that the mount demands, and with a wrong signature", async () => {
+      const credential = secretKey("robot", "access_key_id");
+      await failure(
+        end.read(kv2(identity({ role: "robot", credential, headerValue: "x" }), "app"), forever),
+        "VAULT_LOGIN_REFUSED",
+      );
+      const keys = await people.user("forger");
+      await putSecret(cluster, "forger", { ...keys, secret_access_key: "s3cr3t-of-another" });
+      const forged = identity({ role: "robot", credential: secretKey("forger", "access_key_id") });
+      await failure(end.read(kv2(forged, "app"), forever), "VAULT_LOGIN_REFUSED");
+    });
+
+    it("says what the Secret, the account or the process lacks", async () => {
+      await putSecret(cluster, "half", { access_key_id: "AKIA" });
+      const half = identity({ role: "robot", credential: secretKey("half", "access_key_id") });
+      assert.match(
+        (await failure(end.read(kv2(half, "app"), forever), "REFERENCE_MISSING")).message,
+        /secret_access_key/,
+      );
+      const unbound = { ...account(), name: "unbound" };
+      await cluster.apply({
+        apiVersion: "v1",
+        kind: "ServiceAccount",
+        metadata: { namespace: "default", name: "unbound" },
+      });
+      const error = await failure(
+        end.read(kv2(byAccount({ credential: unbound }), "app"), forever),
+        "REFERENCE_INVALID",
+      );
+      assert.match(error.message, /annotate it with eks\.amazonaws\.com\/role-arn/);
+    });
+
+    it("says that AWS is out of reach, which opens no circuit of Vault", async () => {
+      const lost = byAccount({ stsEndpoint: "http://127.0.0.1:9" });
+      const error = await failure(end.read(kv2(lost, "app"), forever), "CLOUD_UNAVAILABLE");
+      assert.equal(error.circuit, undefined);
+      aws.server.pause();
+      try {
+        const late = end.read(kv2(byAccount(), "app"), AbortSignal.timeout(200));
+        await failure(late, "DEADLINE_EXCEEDED");
+      } finally {
+        aws.server.resume();
+      }
+    });
+  });
+}

@@ -1,0 +1,232 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { resolveIdentity } from "../../../lib/declarations/identity.ts";
+import { lookUp } from "../../../lib/declarations/look-up.ts";
+import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
+import type { ClusterSettings, JsonObject, Reference } from "../../../lib/reconcile/ports.ts";
+
+const EAST: ClusterSettings = {
+  name: "east",
+  labels: {},
+  observe: "watch",
+  namespaces: { include: ["*"], exclude: [] },
+  operatorNamespace: "vso",
+};
+
+type Objects = Readonly<Record<string, JsonObject>>;
+const CONNECTION = { "VaultConnection/vso/default": { address: "https://vault.example:8200" } };
+
+/** How a resource of namespace `shop` logs in, and what was asked for; objects by `Kind/namespace/name`. */
+function login(objects: Objects, vaultAuthRef = "mine", cluster = EAST) {
+  const all: Objects = { ...CONNECTION, ...objects };
+  const lookup = lookUp("east", (key): Reference | undefined => {
+    const name = key.slice("east/".length);
+    const spec = all[name];
+    if (spec === undefined) return undefined;
+    return { key, uid: `uid of ${name}`, generation: 1, hash: "h", labels: {}, annotations: {}, spec };
+  });
+  const asked = () => [...lookup.refs].map((key) => key.slice("east/".length));
+  try {
+    return { identity: resolveIdentity(lookup, vaultAuthRef, "shop", cluster), asked: asked() };
+  } catch (error) {
+    if (error instanceof SyncError) return { error, asked: asked() };
+    throw error;
+  }
+}
+
+function identity(objects: Objects, vaultAuthRef = "mine", cluster = EAST) {
+  const found = login(objects, vaultAuthRef, cluster);
+  if (found.error) throw found.error;
+  return found.identity;
+}
+
+function fails(objects: Objects, code: ErrorCode, message: RegExp, vaultAuthRef = "mine"): readonly string[] {
+  const { error, asked } = login(objects, vaultAuthRef);
+  assert.equal(error?.code, code, error?.message);
+  assert.match(error?.message ?? "", message);
+  return asked;
+}
+
+const mine = (spec: JsonObject): Objects => ({ "VaultAuth/shop/mine": { vaultConnectionRef: "vso/default", ...spec } });
+const account = (name: string, audiences: readonly string[], expirationSeconds: number) => ({
+  kind: "serviceAccount",
+  cluster: "east",
+  namespace: "shop",
+  name,
+  audiences,
+  expirationSeconds,
+});
+
+describe("a VaultAuth that names a VaultAuthGlobal (reference 11.3)", () => {
+  const GLOBAL = {
+    defaultAuthMethod: "kubernetes",
+    defaultMount: "k8s",
+    defaultVaultNamespace: "team/",
+    headers: { "X-A": "1" },
+    kubernetes: { role: "shop", serviceAccount: "sa" },
+  };
+  const naming = (vaultAuthGlobalRef: JsonObject) => mine({ vaultAuthGlobalRef });
+
+  it("logs in with what both say together", () => {
+    const vaultAuthGlobalRef = { name: "g", mergeStrategy: { headers: "union" } };
+    const auth = mine({ vaultAuthGlobalRef, headers: { "X-B": "2" }, kubernetes: { role: "own" } });
+    const { namespace, mount, headers, method } = identity({ ...auth, "VaultAuthGlobal/shop/g": GLOBAL });
+    assert.deepEqual([namespace, mount, headers], ["team", "k8s", { "X-A": "1", "X-B": "2" }]);
+    assert.deepEqual(method, { kind: "kubernetes", role: "own", credential: account("sa", [], 600) });
+  });
+
+  it("finds it by name, in its own namespace when none is given", () => {
+    identity({ ...naming({ name: "g" }), "VaultAuthGlobal/shop/g": GLOBAL });
+    const elsewhere = { ...GLOBAL, allowedNamespaces: ["shop"] };
+    identity({ ...naming({ name: "g", namespace: "other" }), "VaultAuthGlobal/other/g": elsewhere });
+    const missing =
+      /VaultAuthGlobal shop\/g was not found in cluster east .*vaultAuthGlobalRef of VaultAuth shop\/mine/;
+    const asked = fails(naming({ name: "g" }), "REFERENCE_MISSING", missing);
+    assert.deepEqual(asked, ["VaultAuth/shop/mine", "VaultAuthGlobal/shop/g"]);
+  });
+
+  it("lease-table 23: finds the default here, then the operator's, and remembers both", () => {
+    const auth = naming({ allowDefault: true });
+    const both = { ...auth, "VaultAuthGlobal/vso/default": { ...GLOBAL, defaultMount: "operators" } };
+    const { identity: found, asked } = login(both);
+    assert.equal(found?.mount, "operators");
+    assert.deepEqual(asked.slice(1, 3), ["VaultAuthGlobal/shop/default", "VaultAuthGlobal/vso/default"]);
+    assert.equal(identity({ ...both, "VaultAuthGlobal/shop/default": GLOBAL }).mount, "k8s");
+    const missing = /VaultAuthGlobal shop\/default or VaultAuthGlobal vso\/default was not found/;
+    assert.equal(fails(auth, "REFERENCE_MISSING", missing).length, 3);
+    const given = naming({ allowDefault: true, namespace: "other" });
+    assert.equal(fails({ ...both, ...given }, "REFERENCE_MISSING", /VaultAuthGlobal other\/default was not/).length, 2);
+  });
+
+  it("needs a name, or allowDefault", () => {
+    const objects = { ...naming({ allowDefault: false }), "VaultAuthGlobal/vso/default": GLOBAL };
+    fails(objects, "REFERENCE_INVALID", /spec\.vaultAuthGlobalRef\.name: required, unless allowDefault is true/);
+  });
+
+  it("is allowed by the VaultAuth's namespace, not by the resource's", () => {
+    const auth = { vaultAuthGlobalRef: { name: "g", namespace: "infra" }, allowedNamespaces: ["shop"] };
+    const objects = (...allowedNamespaces: string[]) => ({
+      "VaultAuth/other/a": { ...auth, vaultConnectionRef: "vso/default" },
+      "VaultAuthGlobal/infra/g": { ...GLOBAL, allowedNamespaces },
+    });
+    identity(objects("other"), "other/a");
+    identity(objects("*"), "other/a");
+    const refused = /VaultAuthGlobal infra\/g does not allow namespace other/;
+    for (const list of [[], ["shop"], ["*", "x"]]) fails(objects(...list), "REFERENCE_NOT_ALLOWED", refused, "other/a");
+  });
+
+  it("lets the operator's default in without asking", () => {
+    identity({ ...naming({ name: "default", namespace: "vso" }), "VaultAuthGlobal/vso/default": GLOBAL });
+  });
+
+  it("resolves the global's connection from the VaultAuth's namespace", () => {
+    const objects = {
+      "VaultAuth/shop/mine": { vaultAuthGlobalRef: { name: "g", namespace: "infra" } },
+      "VaultAuthGlobal/infra/g": { ...GLOBAL, allowedNamespaces: ["*"], vaultConnectionRef: "c" },
+      "VaultConnection/shop/c": { address: "http://of-the-shop:8200" },
+    };
+    assert.equal(identity(objects).target.address, "http://of-the-shop:8200");
+  });
+
+  it("says which of both it complains of", () => {
+    const objects = { ...naming({ name: "g" }), "VaultAuthGlobal/shop/g": { defaultMount: "k8s" } };
+    fails(objects, "REFERENCE_INVALID", /VaultAuth shop\/mine with VaultAuthGlobal shop\/g is not valid: spec\.method/);
+    const broken = { ...naming({ name: "g" }), "VaultAuthGlobal/shop/g": { headers: { "X-Vault-Namespace": "x" } } };
+    fails(
+      broken,
+      "REFERENCE_INVALID",
+      /VaultAuthGlobal shop\/g is not valid: spec\.headers.*X-Vault-Namespace.*not allowed/,
+    );
+  });
+
+  it("gets another token when the global changes what is logged in with, and no other when it doesn't", () => {
+    const id = (more: JsonObject) =>
+      identity({ ...naming({ name: "g" }), "VaultAuthGlobal/shop/g": { ...GLOBAL, ...more } }).id;
+    assert.equal(id({ allowedNamespaces: ["x"], params: { a: "1" } }), id({}));
+    const ids = [id({}), id({ defaultMount: "b" }), id({ defaultVaultNamespace: "b" })];
+    ids.push(id({ kubernetes: { role: "b", serviceAccount: "sa" } }));
+    assert.equal(new Set(ids).size, ids.length);
+  });
+});
+
+describe("a login by AWS", () => {
+  const aws = (block: JsonObject) => mine({ method: "aws", mount: "aws", aws: block });
+
+  it("uses a Secret, else a service account", () => {
+    const block = {
+      role: "r",
+      region: "eu-central-1",
+      headerValue: "v",
+      sessionName: "s",
+      stsEndpoint: "https://STS/",
+    };
+    const bySecret = login(aws({ ...block, iamEndpoint: "https://iam", secretRef: "keys", irsaServiceAccount: "sa" }));
+    assert.deepEqual(bySecret.identity?.method, {
+      kind: "aws",
+      role: "r",
+      credential: { kind: "secret", cluster: "east", namespace: "shop", name: "keys", key: "access_key_id" },
+      region: "eu-central-1",
+      headerValue: "v",
+      sessionName: "s",
+      stsEndpoint: "https://sts",
+    });
+    assert.ok(bySecret.asked.includes("Secret/shop/keys"));
+    const { method } = identity(aws({ role: "r", irsaServiceAccount: "sa" }));
+    assert.deepEqual(method, { kind: "aws", role: "r", credential: account("sa", ["sts.amazonaws.com"], 86_400) });
+  });
+
+  it("lends the process's own identity to the operator's VaultAuths alone", () => {
+    const own = { method: "aws", mount: "aws", aws: { role: "r" } };
+    const { method } = identity({ "VaultAuth/vso/default": own }, "");
+    assert.deepEqual(method.credential, { kind: "process" });
+    const shared = { "VaultAuth/vso/aws": { ...own, allowedNamespaces: ["shop"] } };
+    assert.equal(identity(shared, "vso/aws").method.credential.kind, "process");
+    fails(
+      aws({ role: "r" }),
+      "UNSUPPORTED",
+      /spec\.aws without secretRef or irsaServiceAccount .*operator's namespace/,
+    );
+  });
+
+  it("says what is wrong with it", () => {
+    fails(aws({}), "REFERENCE_INVALID", /spec\.aws\.role: required/);
+    const keys = { role: "r", secretRef: "keys" };
+    fails(aws({ ...keys, stsEndpoint: "sts" }), "REFERENCE_INVALID", /spec\.aws\.stsEndpoint: must be a URL/);
+    fails(aws({ ...keys, region: "evil.example/" }), "REFERENCE_INVALID", /spec\.aws\.region: must be the name of/);
+  });
+
+  it("keeps its mount: the fleet's is for a cluster's own tokens", () => {
+    const cluster = { ...EAST, vault: { authMount: "kubernetes-east" } };
+    assert.equal(identity(aws({ role: "r", secretRef: "keys" }), "mine", cluster).mount, "aws");
+  });
+});
+
+describe("a login by Google Cloud", () => {
+  const gcp = (block: JsonObject) => mine({ method: "gcp", mount: "gcp", gcp: block });
+  const BLOCK = {
+    role: "r",
+    workloadIdentityServiceAccount: "sa",
+    region: "europe-west3",
+    clusterName: "c",
+    projectID: "p",
+  };
+
+  it("shows a token for the project's own pool of workload identities", () => {
+    const { role, workloadIdentityServiceAccount: _, ...place } = BLOCK;
+    const credential = account("sa", ["p.svc.id.goog"], 600);
+    assert.deepEqual(identity(gcp(BLOCK)).method, { kind: "gcp", role, credential, ...place });
+  });
+
+  it("names what VSO would ask a node's metadata server for", () => {
+    const { region: _, projectID: __, ...without } = BLOCK;
+    fails(gcp(without), "UNSUPPORTED", /spec\.gcp\.region, spec\.gcp\.projectID would be read from .* set it/);
+  });
+
+  it("says what is missing", () => {
+    fails(
+      gcp({}),
+      "REFERENCE_INVALID",
+      /spec\.gcp\.role: required; spec\.gcp\.workloadIdentityServiceAccount: required/,
+    );
+  });
+});
