@@ -46,6 +46,8 @@ export const DISPOSITIONS = {
   REFERENCE_MISSING: "recheck",
   REFERENCE_INVALID: "recheck",
   REFERENCE_NOT_ALLOWED: "recheck",
+  TARGET_MISSING: "recheck",
+  TARGET_PAUSED: "recheck",
   OTHER_CONTROLLER: "recheck",
   STORE_DENIED: "recheck",
   STORE_MISSING: "recheck",

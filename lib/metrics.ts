@@ -20,6 +20,10 @@ const METRICS: Readonly<Record<string, Definition>> = {
     labels: [],
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
   },
+  keyferry_rollouts_total: {
+    help: "Restarts of workloads that were owed: restarted, covered (another restart was enough) or failed.",
+    labels: ["cluster", "result"],
+  },
   keyferry_drift_total: { help: "Secrets that someone else changed or deleted.", labels: ["cluster"] },
   keyferry_absence_held_total: {
     help: "Looks in which too many declarations were gone to be believed.",

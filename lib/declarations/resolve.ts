@@ -4,13 +4,20 @@ import { parseDuration } from "../duration.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf, type ReferenceKey } from "../keys.ts";
 import { desiredLabels } from "../owner-labels.ts";
-import type { ClusterSettings, Declared, Reference, VaultIdentity, VaultRead } from "../reconcile/ports.ts";
+import type {
+  ClusterSettings,
+  Declared,
+  Reference,
+  RolloutTarget,
+  VaultIdentity,
+  VaultRead,
+} from "../reconcile/ports.ts";
 import { type Transformation, transformationOf, transformationRefs } from "../transform/transformation.ts";
 import { resolveIdentity, trimSlashes } from "./identity.ts";
 import { type LookUp, lookUp } from "./look-up.ts";
 import { mustParseSpec, type SpecOf } from "./parse.ts";
 import { sourceOf } from "./source.ts";
-import { unsupportedIn, unsupportedKind } from "./unsupported.ts";
+import { unsupportedKind } from "./unsupported.ts";
 
 export { groupOf, sourceOf } from "./source.ts";
 
@@ -42,6 +49,8 @@ export interface ResolvedStaticSecret {
    */
   readonly hmac: boolean;
   readonly transformation: Transformation;
+  /** Workloads to restart when the data changed, each once; none without a MAC (reference 5). */
+  readonly rolloutTargets: readonly RolloutTarget[];
 }
 
 /** What came of resolving. `refs` is right in both cases: a change of any of them is worth another try (lease-table 23). */
@@ -69,6 +78,12 @@ function destinationOf(spec: SpecOf<"VaultStaticSecret">, uid: string): Destinat
   const { name, create, overwrite, type, labels = {}, annotations = {} } = spec.destination;
   if (!create) return { name, create, overwrite: false, type: type || "Opaque", labels: {}, annotations: {} };
   return { name, create, overwrite, type: type || "Opaque", labels: desiredLabels(labels, uid), annotations };
+}
+
+function targetsOf({ hmacSecretData, rolloutRestartTargets = [] }: SpecOf<"VaultStaticSecret">): RolloutTarget[] {
+  if (!hmacSecretData) return [];
+  const byName = new Map(rolloutRestartTargets.map((target) => [`${target.kind}/${target.name}`, target]));
+  return [...byName.values()];
 }
 
 function readOf(spec: SpecOf<"VaultStaticSecret">, identity: VaultIdentity, cluster: ClusterSettings): VaultRead {
@@ -114,8 +129,6 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
   if (kind !== "VaultStaticSecret") throw unsupportedKind(kind);
   if (declared.tooLarge !== undefined) throw tooLarge(declared.tooLarge);
   const spec = mustParseSpec("VaultStaticSecret", declared.spec);
-  const unsupported = unsupportedIn(spec);
-  if (unsupported) throw unsupported;
   const identity = resolveIdentity(lookup, spec.vaultAuthRef, namespace, cluster);
   const read = readOf(spec, identity, cluster);
   return {
@@ -127,6 +140,7 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
     refreshAfterMs: refreshOf(spec),
     hmac: spec.hmacSecretData,
     transformation: resolveTransformation(input, spec, lookup),
+    rolloutTargets: targetsOf(spec),
   };
 }
 

@@ -1,7 +1,6 @@
 import { SyncError } from "../errors.ts";
 import type { VaultAuthSpec } from "./vault-auth.ts";
 import type { VaultConnectionSpec } from "./vault-connection.ts";
-import type { VaultStaticSecretSpec } from "./vault-static-secret.ts";
 
 /**
  * What is declared and can't be carried out: the sync is parked with a message rather than done in half.
@@ -20,18 +19,6 @@ export function unsupportedKind(kind: string): SyncError {
     [kind],
     "is not supported by this version of keyferry; nothing was read or written",
   );
-}
-
-function isFilled(value: readonly unknown[] | undefined): boolean {
-  return value !== undefined && value.length > 0;
-}
-
-/** Fields of a VaultStaticSecret that this version does not carry out. */
-export function unsupportedIn(spec: VaultStaticSecretSpec): SyncError | undefined {
-  const fields = isFilled(spec.rolloutRestartTargets) ? ["spec.rolloutRestartTargets"] : [];
-  if (fields.length === 0) return undefined;
-  const because = "not supported by this version of keyferry; nothing is written, since a part of it would be missing";
-  return unsupported("not carried out", fields, because);
 }
 
 /**

@@ -1,9 +1,10 @@
 import type { Clock } from "../clock.ts";
-import type { ClusterEnd, CredentialSource, Log, ResourceEnd, SecretEnd } from "../reconcile/ports.ts";
+import type { ClusterEnd, CredentialSource, Log, ResourceEnd, RolloutEnd, SecretEnd } from "../reconcile/ports.ts";
 import type { ClusterClients } from "./cluster-client.ts";
 import { clusterEnd } from "./cluster-end.ts";
 import { credentialSource } from "./credentials.ts";
 import { resourceEnd } from "./resource-end.ts";
+import { rolloutEnd } from "./rollout-end.ts";
 import { secretEnd } from "./secret-end.ts";
 
 export interface KubernetesDeps {
@@ -16,6 +17,7 @@ export interface KubernetesDeps {
 export interface KubernetesEnds {
   readonly secrets: SecretEnd;
   readonly resources: ResourceEnd;
+  readonly rollouts: RolloutEnd;
   readonly clusters: ClusterEnd;
   readonly credentials: CredentialSource;
 }
@@ -25,6 +27,7 @@ export function kubernetesEnds(deps: KubernetesDeps): KubernetesEnds {
   return {
     secrets: secretEnd(deps),
     resources: resourceEnd(deps),
+    rollouts: rolloutEnd(deps),
     clusters: clusterEnd(deps),
     credentials: credentialSource(deps),
   };

@@ -10,6 +10,7 @@ import { act, look, type Work } from "./act.ts";
 import { type Decision, decide, isCarriedOut } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import type { ClusterSettings, Lease, Row, SourceData } from "./ports.ts";
+import { RecordFirst, unrecordedRollout } from "./rollout.ts";
 import type { SourceReader } from "./source.ts";
 
 /** Looks at the destination before we say that someone else keeps changing it. */
@@ -42,7 +43,7 @@ export interface ConvergeInput extends BeginInput {
 
 type Ends = Pick<ReconcileDeps, "secrets" | "resources" | "clock" | "log" | "digestKey" | "templates">;
 
-/** One change at a time, then a new judgement: done is when nothing is left to do. In the steady state that is one read and no write. */
+/** One change at a time, then a new judgement: done is when nothing is left to do. In the steady state that is one read and no write. Throws RecordFirst. */
 export async function converge(ends: Ends, input: ConvergeInput, signal: AbortSignal): Promise<Converged> {
   const { source, work } = await begin(ends, input, signal);
   const done = await untilDone(work, async (before, decision) => {
@@ -50,7 +51,10 @@ export async function converge(ends: Ends, input: ConvergeInput, signal: AbortSi
     if (decision.do === "apply" && decision.because === "observe: apply" && !input.isHeld()) {
       return reassert(ends, before, decision, signal);
     }
-    return act(ends, before, decision, await input.hold(), signal);
+    const lease = await input.hold();
+    const rolledDigest = input.resolved.rolloutTargets.length > 0 ? unrecordedRollout(before.seen) : undefined;
+    if (rolledDigest !== undefined) throw new RecordFirst(rolledDigest);
+    return act(ends, before, decision, lease, signal);
   });
   return { work: done, source };
 }

@@ -9,6 +9,7 @@ import type {
   Log,
   Metrics,
   ResourceEnd,
+  RolloutEnd,
   SecretEnd,
   TemplateEngine,
   VaultEnd,
@@ -23,6 +24,7 @@ export interface ReconcileDeps {
   readonly credentials: CredentialSource;
   readonly secrets: SecretEnd;
   readonly resources: ResourceEnd;
+  readonly rollouts: RolloutEnd;
   readonly clusters: ClusterEnd;
   readonly templates: TemplateEngine;
   /** Undefined: the cluster is not, or no longer, in the fleet. */

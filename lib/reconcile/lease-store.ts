@@ -24,7 +24,7 @@ export interface Lease {
 
 /** When a settled row is looked at again. A row is on the wheel or in the due index, not both (lease-table 10). */
 export type Schedule =
-  /** `dueAt` only for a turn that ticks had handed out before the row joined the wheel (lease-table 14). */
+  /** `dueAt` for a turn that ticks had handed out before the row joined the wheel (lease-table 14), and for restarts that are owed. */
   | { readonly kind: "wheel"; readonly turn: WheelTurn; readonly dueAt?: EpochMs }
   | { readonly kind: "due"; readonly at: EpochMs }
   /** Until a new declaration, a changed reference or a nudge. */

@@ -11,6 +11,7 @@ import type { Json, JsonObject, Lane } from "./row.ts";
 export type * from "./lease-store.ts";
 export type * from "./row.ts";
 export { EMPTY_STATE } from "./row.ts";
+export type * from "./workload.ts";
 
 // ---------------------------------------------------------------- work
 

@@ -62,6 +62,17 @@ export interface RowError {
   readonly since: EpochMs;
 }
 
+/** Restarts that are owed, until every target has had its own. */
+export interface OwedRollout {
+  readonly digest: Digest;
+  /** The destination holds that digest since then, or earlier: a restart after that is enough. */
+  readonly since: EpochMs;
+  /** The next try. */
+  readonly at: EpochMs;
+  /** Tries in a row that failed for at least one target. */
+  readonly attempts: number;
+}
+
 /** Everything that settle writes. */
 export interface RowState {
   /** What the sync refers to, found or missing: a change of any of them nudges it (lease-table 23). */
@@ -72,8 +83,10 @@ export interface RowState {
   readonly vault?: string;
   /** Of the Vault data that was last written. */
   readonly digest?: Digest;
-  /** The digest whose rollout is done. */
+  /** The digest that workloads were last restarted for, or needed no restart for. */
   readonly rolledDigest?: Digest;
+  /** Missing: no restart is owed. */
+  readonly rollout?: OwedRollout;
   /** kv-v2: version and created_time of what was last written (lease-table 9). */
   readonly version?: { readonly number: number; readonly createdTime: string };
   readonly owned: readonly OwnedSecret[];

@@ -20,7 +20,11 @@ export function settleSynced(
 ): Settlement {
   const { error: _error, ...rest } = state;
   const clean: RowState = { ...rest, attempts: 0, syncedAt: timing.now, settledAt: timing.now };
-  if (refreshAfterMs === undefined) return { state: clean, schedule: { kind: "parked" }, now: timing.now };
+  const rolloutAt = state.rollout?.at;
+  if (refreshAfterMs === undefined) {
+    const schedule: Schedule = rolloutAt === undefined ? { kind: "parked" } : { kind: "due", at: rolloutAt };
+    return { state: clean, schedule, now: timing.now };
+  }
   const turn = { period: periodFor(refreshAfterMs), phase: 0 };
   const onWheel = { ...turn, phase: phaseOf(row.declared.group, turn.period) };
   const wasThere = row.wheel?.period === onWheel.period && row.wheel.phase === onWheel.phase;
@@ -31,9 +35,15 @@ export function settleSynced(
   const { bridgeUntil: _bridge, ...unbridged } = clean;
   return {
     state: isBridged ? { ...unbridged, bridgeUntil } : unbridged,
-    schedule: { kind: "wheel", turn: onWheel, ...(isBridged ? { dueAt: at } : {}) },
+    schedule: { kind: "wheel", turn: onWheel, ...earliest(isBridged ? at : undefined, rolloutAt) },
     now: timing.now,
   };
+}
+
+/** Restarts that are owed have a time of their own, beside the turns of the wheel. */
+function earliest(...times: readonly (EpochMs | undefined)[]): { readonly dueAt?: EpochMs } {
+  const known = times.filter((time) => time !== undefined);
+  return known.length === 0 ? {} : { dueAt: Math.min(...known) };
 }
 
 /** When do we retry? The disposition of the code says it; a failed row is never on the wheel (lease-table 10). */

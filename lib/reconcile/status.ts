@@ -2,11 +2,20 @@ import { asObject } from "../canonical.ts";
 import type { EpochMs } from "../clock.ts";
 import type { SyncError } from "../errors.ts";
 import type { Json, JsonObject, ResourceEvent } from "./ports.ts";
+import type { RolloutCondition } from "./rollout.ts";
 
 /** How a run ended, as far as a resource's status tells it. */
 export type Ending =
-  | { readonly kind: "synced"; readonly mac?: string; readonly wrote?: string }
+  | {
+      readonly kind: "synced";
+      readonly mac?: string;
+      readonly wrote?: string;
+      /** Undefined: as it was. Null: there is nothing to restart. */
+      readonly rollout?: RolloutCondition | null;
+    }
   | { readonly kind: "failed"; readonly error: SyncError };
+
+const ROLLOUT_RESTART = "RolloutRestart";
 
 /** Without its times and the generation: these are added when it is merged. */
 export interface Condition {
@@ -23,6 +32,7 @@ function conditionsOf(kind: string, ending: Ending): readonly Condition[] {
       { type: "SecretSynced", status: "True", reason: "Synced", message: "Secret synced" },
       { type: "Healthy", status: "True", reason: "Healthy", message: `${kind}Healthy` },
       { type: "Ready", status: "True", reason: "Ready", message: `${kind}Ready` },
+      ...(ending.rollout ? [{ type: ROLLOUT_RESTART, ...ending.rollout }] : []),
     ];
   }
   const message = failureMessage(ending.error);
@@ -85,7 +95,9 @@ export function nextStatus(
   about: { readonly kind: string; readonly generation: number; readonly ending: Ending; readonly now: EpochMs },
 ): JsonObject {
   const { kind, generation, ending, now } = about;
-  const conditions = mergeConditions(conditionList(before), conditionsOf(kind, ending), generation, now);
+  const isWithoutRollout = ending.kind === "synced" && ending.rollout === null;
+  const kept = conditionList(before).filter(({ type }) => !isWithoutRollout || type !== ROLLOUT_RESTART);
+  const conditions = mergeConditions(kept, conditionsOf(kind, ending), generation, now);
   const lastGeneration = ending.kind === "synced" ? generation : ((before.lastGeneration as number | undefined) ?? 0);
   const next: Record<string, Json> = { ...REQUIRED[kind], ...before, lastGeneration, conditions };
   if (ending.kind === "failed") return next;

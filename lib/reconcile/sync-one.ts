@@ -1,15 +1,18 @@
-import { SECOND_MS } from "../clock.ts";
+import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "../declarations/resolve.ts";
 import { secretMac } from "../digest.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { ReferenceKey } from "../keys.ts";
 import { sendDue } from "../schedule/messages.ts";
+import type { Work } from "./act.ts";
 import { type Announced, announce } from "./announce.ts";
 import { type Converged, converge, OLDER_AGAIN_MS, OlderAnswer } from "./converge.ts";
+import { isCarriedOut } from "./decide.ts";
 import { LEASE_MS, type ReconcileDeps } from "./deps.ts";
 import type { ClusterSettings, Lease, Row, RowState, Settlement } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
 import { withReferences } from "./references.ts";
+import { RecordFirst, type RolloutQuestion, rollOut } from "./rollout.ts";
 import { settleFailed, settleSynced, type Timing } from "./settle.ts";
 import type { Ending } from "./status.ts";
 
@@ -120,15 +123,18 @@ async function settleConverged(
   const mac = resolved.hmac
     ? await deps.secrets.hmacKey(run.turn.settings.name, run.turn.settings.operatorNamespace, batch.signal)
     : undefined;
+  const rolled = await rollOut(deps, run.row, rolloutQuestion(deps, run, resolved, work), lease, batch.signal);
   const ending: Ending = {
     kind: "synced",
+    ...(rolled.condition === undefined ? {} : { rollout: rolled.condition }),
     ...(mac === undefined ? {} : { mac: secretMac(mac, work.data) }),
     ...(work.wrote === undefined ? {} : { wrote: work.wrote }),
   };
   const told = await tell(deps, run, ending, lease, batch);
-  const { olderSince: _older, ...before } = work.seen.row.state;
+  const { olderSince: _older, rollout: _rollout, ...before } = work.seen.row.state;
   const state: RowState = {
     ...before,
+    ...rolled.state,
     refs: run.refs,
     source: resolved.source,
     vault: resolved.circuit,
@@ -143,6 +149,22 @@ async function settleConverged(
     : settleSynced(run.row, state, resolved.refreshAfterMs, timing);
   await settle(deps, run, lease, settlement);
   if (work.wrote !== undefined) deps.log.info("secret-written", { key: run.row.key, because: work.wrote });
+}
+
+function rolloutQuestion(
+  deps: ReconcileDeps,
+  { row }: Run,
+  { rolloutTargets }: ResolvedStaticSecret,
+  { seen }: Work,
+): RolloutQuestion {
+  return {
+    state: row.state,
+    digest: seen.digest,
+    key: deps.digestKey,
+    targets: rolloutTargets,
+    isNewDeclaration: !isCarriedOut(row),
+    now: deps.clock(),
+  };
 }
 
 /** The data is in step whatever becomes of the status: a status that can't be written is a failure of its own. */
@@ -191,7 +213,12 @@ const HANDED_OUT_AHEAD_MS = 120 * SECOND_MS;
 
 /** The one way out for failure: it becomes a time in the row, a status on the resource, and for outages a circuit. */
 async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch: Batch): Promise<void> {
-  if (thrown instanceof OlderAnswer) return readAgain(deps, run);
+  const now = deps.clock();
+  // Vault's answer is older than what was written: it is read again soon, under the row's own time (lease-table 9).
+  if (thrown instanceof OlderAnswer) {
+    return again(deps, run, { olderSince: run.row.state.olderSince ?? now }, now + OLDER_AGAIN_MS);
+  }
+  if (thrown instanceof RecordFirst) return again(deps, run, { rolledDigest: thrown.rolledDigest }, now);
   if (!(thrown instanceof SyncError)) throw thrown;
   const error = thrown;
   deps.metrics.count("keyferry_sync_errors_total", { cluster: run.turn.settings.name, code: error.code });
@@ -233,13 +260,12 @@ async function wait(deps: ReconcileDeps, run: Run): Promise<void> {
   await deps.leases.settle(run.lease, { state, schedule: { kind: "due", at: now }, now });
 }
 
-/** Vault's answer is older than what was written: it is read again soon, under the row's own time (lease-table 9). */
-async function readAgain(deps: ReconcileDeps, run: Run): Promise<void> {
-  const now = deps.clock();
+/** Nothing was written yet: the row keeps what was learned, and the run begins anew. */
+async function again(deps: ReconcileDeps, run: Run, learned: Partial<RowState>, at: EpochMs): Promise<void> {
   if (!run.lease && !(await take(deps, run))) return;
   if (!run.lease) return;
-  const at = now + OLDER_AGAIN_MS;
-  const state = { ...run.row.state, olderSince: run.row.state.olderSince ?? now, refs: run.refs };
+  const now = deps.clock();
+  const state = { ...run.row.state, ...learned, refs: run.refs };
   await deps.leases.settle(run.lease, { state, schedule: { kind: "due", at }, now });
-  await sendDue(deps.queue, [{ key: run.row.key, group: run.row.declared.group, lane: "now", at }], deps.clock());
+  await sendDue(deps.queue, [{ key: run.row.key, group: run.row.declared.group, lane: "now", at }], now);
 }

@@ -112,11 +112,6 @@ describe("bad input: each declaration gets its coded error, and others go on", (
     await place.synced("turned");
   });
 
-  it("parks rolloutRestartTargets", async () => {
-    await place.declare("restarts", { path: "good", rolloutRestartTargets: [{ kind: "Deployment", name: "app" }] });
-    assert.match(await place.failed("restarts", "UNSUPPORTED"), /spec.rolloutRestartTargets/);
-  });
-
   it("parks kinds that are not carried out yet", async () => {
     const destination = { name: "later", create: true };
     await declareAs("VaultDynamicSecret", "dynamic", { mount: "db", path: "creds/app", destination });

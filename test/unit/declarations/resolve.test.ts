@@ -119,6 +119,7 @@ describe("resolving a VaultStaticSecret", () => {
       refreshAfterMs: 30_000,
       hmac: true,
       transformation: { excludeRaw: false, templates: [], includes: [], excludes: [] },
+      rolloutTargets: [],
     });
   });
 
@@ -381,28 +382,34 @@ describe("transformation", () => {
   });
 });
 
-describe("what a later version brings", () => {
-  const unsupported = (destination: JsonObject, more: JsonObject = {}) => ({
+describe("what is declared beside the data", () => {
+  const aSpec = (destination: JsonObject, more: JsonObject = {}) => ({
     ...STATIC,
     ...more,
     destination: { name: "app", create: true, ...destination },
   });
 
-  it("is parked by name", () => {
-    const targets = { rolloutRestartTargets: [{ kind: "Deployment", name: "a" }] };
-    fails(unsupported({}, targets), DEFAULTS, "UNSUPPORTED", /spec\.rolloutRestartTargets not supported/);
+  it("names each workload to restart once, and none without a MAC", () => {
+    const [app, worker] = [
+      { kind: "Deployment", name: "app" },
+      { kind: "argo.Rollout", name: "app" },
+    ];
+    const rolloutRestartTargets = [app, worker, app];
+    assert.deepEqual(resolved(aSpec({}, { rolloutRestartTargets }), DEFAULTS).rolloutTargets, [app, worker]);
+    const without = { rolloutRestartTargets, hmacSecretData: false };
+    assert.deepEqual(resolved(aSpec({}, without), DEFAULTS).rolloutTargets, []);
   });
 
   it("does no harm when it is empty, or only excludeRaw, or instantUpdates", () => {
     const transformation = { templates: {}, transformationRefs: [], includes: [], excludes: [], excludeRaw: true };
     const value = resolved(
-      unsupported({ transformation }, { rolloutRestartTargets: [], syncConfig: { instantUpdates: true } }),
+      aSpec({ transformation }, { rolloutRestartTargets: [], syncConfig: { instantUpdates: true } }),
       DEFAULTS,
     );
     assert.deepEqual(value.transformation, { excludeRaw: true, templates: [], includes: [], excludes: [] });
   });
 
-  it("is parked in what is referred to as well", () => {
+  it("parks what has no meaning outside the cluster", () => {
     const auth = (spec: JsonObject): Objects => ({ ...DEFAULTS, "VaultAuth/vso/default": spec });
     const file = { method: "appRole", mount: "a", appRole: { roleId: "r", secretIDPath: "/x" } };
     fails(STATIC, auth(file), "UNSUPPORTED", /secretIDPath/);

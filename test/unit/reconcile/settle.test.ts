@@ -31,6 +31,16 @@ describe("settle: when next?", () => {
     assert.deepEqual(again.schedule, { kind: "wheel", turn }, "it was on the wheel: ticks see it");
   });
 
+  it("gives a restart that is owed a time of its own, beside the turns of the wheel", () => {
+    const rollout = { digest: "d", since: NOW, at: NOW + 10_000, attempts: 0 };
+    const owing = { ...EMPTY_STATE, rollout };
+    assert.deepEqual(settleSynced(row, owing, 60_000, timing()).schedule, { kind: "wheel", turn, dueAt: NOW + 10_000 });
+    assert.deepEqual(settleSynced(row, owing, undefined, timing()).schedule, { kind: "due", at: NOW + 10_000 });
+    const next = nextTurn(turn, NOW);
+    const later = { ...EMPTY_STATE, rollout: { ...rollout, at: next + 10_000 } };
+    assert.deepEqual(settleSynced(row, later, 60_000, timing(next)).schedule, { kind: "wheel", turn, dueAt: next });
+  });
+
   it("waits for an event when there is no interval", () => {
     assert.deepEqual(settleSynced(row, EMPTY_STATE, undefined, timing()).schedule, { kind: "parked" });
   });

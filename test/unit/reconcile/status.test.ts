@@ -44,6 +44,17 @@ describe("status", () => {
     );
   });
 
+  it("shows restarts beside the rest, keeps what it said of them, and says nothing where there are no targets", () => {
+    const rollout = { status: "False", reason: "RolloutRestartTriggeredFailed", message: "TARGET_MISSING: x" } as const;
+    const failed = status({}, { ...SYNCED, rollout });
+    const { status: value, reason } = condition(failed, "RolloutRestart") ?? {};
+    assert.deepEqual({ value, reason }, { value: "False", reason: "RolloutRestartTriggeredFailed" });
+    assert.equal(condition(failed, "Ready")?.status, "True");
+    assert.deepEqual(condition(status(failed, SYNCED), "RolloutRestart"), condition(failed, "RolloutRestart"));
+    assert.ok(condition(status(failed, FAILED), "RolloutRestart"));
+    assert.equal(condition(status(failed, { ...SYNCED, rollout: null }), "RolloutRestart"), undefined);
+  });
+
   it("kubernetes-rules 16: tells a new generation", () => {
     const first = status({}, SYNCED);
     assert.notDeepEqual(status(first, SYNCED, 2), first);
