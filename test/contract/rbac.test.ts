@@ -6,6 +6,7 @@ import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
 import { JUDGED_KINDS, KINDS, SECRET, VAULT_AUTH_GLOBAL, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
 import type { KindRef, ListOptions } from "../../lib/reconcile/ports.ts";
 import { type Cluster, startCluster } from "../harness/index.ts";
+import { ARGO_ROLLOUT_CRD, aWorkload } from "../workloads.ts";
 import { base64, dataOf, endsOf, OWNER_LABELS, patient, type TestEnds, withCode } from "./kubernetes-fixtures.ts";
 
 const RBAC = new URL("../../infra/kubernetes/rbac.yaml", import.meta.url);
@@ -20,7 +21,7 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
   before(async () => {
     cluster = await startCluster({
       name: "rbac",
-      crds: [...customResourceDefinitions().values()],
+      crds: [...customResourceDefinitions().values(), ARGO_ROLLOUT_CRD],
       admissionPlugins: ["OwnerReferencesPermissionEnforcement"],
     });
     await cluster.apply(parseAllDocuments(await readFile(RBAC, "utf8")).map((document) => document.toJS()));
@@ -66,7 +67,7 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
     ["keyferry-apply", "patch"],
   ] as const) {
     it(`${role} suffices for a declaration's whole life`, async () => {
-      const { clusters, resources, secrets, credentials } = await endsWith(role);
+      const { clusters, resources, rollouts, secrets, credentials } = await endsWith(role);
       const signal = patient();
       const ownerReference = await aDeclaration(role);
       const ref = { cluster: "rbac", namespace: NAMESPACE, name: role, kind: VAULT_STATIC_SECRET };
@@ -103,6 +104,13 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
       await resources.emit(ref, found.uid, event, Date.now(), signal);
       await resources.removeFinalizers(ref, found.finalizers, signal);
       assert.deepEqual((await resources.get(ref, signal))?.finalizers, []);
+
+      for (const kind of ["Deployment", "StatefulSet", "DaemonSet", "argo.Rollout"] as const) {
+        const target = { cluster: "rbac", namespace: NAMESPACE, kind, name: role };
+        await cluster.apply(aWorkload(NAMESPACE, target));
+        const { resourceVersion } = (await rollouts.look(target, signal)) ?? {};
+        assert.equal(await rollouts.restart(target, resourceVersion ?? "", Date.now(), signal), true);
+      }
 
       const account = { kind: "serviceAccount", cluster: "rbac", namespace: NAMESPACE, name: "default" } as const;
       assert.ok(await credentials.credential({ ...account, audiences: [], expirationSeconds: 600 }, signal));

@@ -1,0 +1,300 @@
+import assert from "node:assert/strict";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { RolloutTarget } from "../../lib/reconcile/ports.ts";
+import type { Cluster } from "../harness/index.ts";
+import { ARGO_ROLLOUT_CRD, aWorkload, WORKLOAD_CONTROLLERS } from "../workloads.ts";
+import { seededRandom } from "./support/chaos.ts";
+import { dataDirOf, launchEngine, type RunningEngine, startEngine } from "./support/engine.ts";
+import { type Place, placeIn } from "./support/place.ts";
+import { aStaticSecret, shippedCrds, startWorld, type World } from "./support/world.ts";
+
+const NS = "team-a";
+const SEED = Number(process.env.KEYFERRY_TEST_SEED ?? 11);
+const KILLS = 8;
+/** A restart comes some seconds after the write; the machine may be busy. */
+const PATIENCE_MS = 60_000;
+
+const deployment = (name: string): RolloutTarget => ({ kind: "Deployment", name });
+
+describe("workloads are restarted when their Secret's data changed", () => {
+  let world: World;
+  let cluster: Cluster;
+  let place: Place;
+  let engine: RunningEngine;
+
+  before(async () => {
+    const crds = [...(await shippedCrds()), ARGO_ROLLOUT_CRD];
+    world = await startWorld({ clusters: ["one"], crds, cluster: { controllers: WORKLOAD_CONTROLLERS } });
+    [cluster] = world.clusters as [Cluster];
+    await world.namespace(cluster, NS);
+    place = placeIn(cluster, NS);
+    engine = await startEngine(world);
+  });
+  after(async () => {
+    await engine?.[Symbol.asyncDispose]();
+    await world?.[Symbol.asyncDispose]();
+  });
+
+  const put = (path: string, password: string) => world.vault.putKv("kv", path, { password });
+  const run = async (targets: readonly RolloutTarget[], spec: object = {}) =>
+    void (await cluster.apply(targets.map((target) => aWorkload(NS, target, spec))));
+  const generationOf = async (target: RolloutTarget): Promise<number> =>
+    (await cluster.get(aWorkload(NS, target)))?.metadata.generation ?? 0;
+  /** How often it was restarted: nothing else changes its spec here. */
+  const restartsOf = async (target: RolloutTarget): Promise<number> => (await generationOf(target)) - 1;
+  const restarted = (target: RolloutTarget, times: number) =>
+    cluster.waitFor(
+      `${times} restarts of ${target.kind} ${target.name}`,
+      async () => (await restartsOf(target)) >= times,
+      PATIENCE_MS,
+    );
+  const declare = (name: string, rolloutRestartTargets: readonly RolloutTarget[], more: object = {}) =>
+    place.declare(name, { rolloutRestartTargets, ...more });
+  const condition = async (name: string) => (await place.conditions(name)).RolloutRestart;
+  const conditionThat = (name: string, status: string) =>
+    cluster.waitFor(
+      `RolloutRestart of ${name} to be ${status}`,
+      async () => {
+        const found = await condition(name);
+        return found?.status === status && found;
+      },
+      PATIENCE_MS,
+    );
+  const secretWith = (name: string, password: string) =>
+    place.secretThat(name, ({ data }) => data.password === password, PATIENCE_MS);
+
+  /** A sync whose restart is known to come after all that was owed before: when it came, all others had their time. */
+  let witnesses = 0;
+  async function everyoneHadTheirTime(): Promise<void> {
+    const name = `witness-${++witnesses}`;
+    await run([deployment(name)]);
+    await put(name, "one");
+    await declare(name, [deployment(name)]);
+    await place.synced(name, PATIENCE_MS);
+    await put(name, "two");
+    await restarted(deployment(name), 1);
+  }
+
+  const ALL: readonly RolloutTarget[] = (["Deployment", "StatefulSet", "DaemonSet", "argo.Rollout"] as const).map(
+    (kind) => ({ kind, name: "app" }),
+  );
+
+  it("reference 13: all four kinds, once for each change, and not for the first sync", async () => {
+    await run(ALL);
+    await put("all", "one");
+    await declare("all", ALL);
+    await place.synced("all");
+    assert.equal(await condition("all"), undefined);
+    await put("all", "two");
+    await Promise.all(ALL.map((target) => restarted(target, 1)));
+    const { reason, message } = await conditionThat("all", "True");
+    assert.deepEqual({ reason, message }, { reason: "RolloutRestartTriggered", message: "Rollout restart triggered" });
+    const events = await place.events("all");
+    assert.ok(events.some((event) => event.type === "Normal" && event.reason === "RolloutRestartTriggered"));
+    await cluster.waitFor("a second replica set", async () => {
+      const path = `/apis/apps/v1/namespaces/${NS}/replicasets?labelSelector=app%3Dapp`;
+      return (await cluster.request<{ items: unknown[] }>("GET", path)).body.items.length === 2;
+    });
+    await place.synced("all");
+  });
+
+  it("what is no change of Vault's data restarts nothing: edits of declarations, hand edits, hmacSecretData: false", async () => {
+    for (const name of ["calm", "silent"]) {
+      await run([deployment(name)]);
+      await put(name, "one");
+    }
+    await declare("calm", [deployment("calm")]);
+    await declare("silent", [deployment("silent")], { hmacSecretData: false });
+    await place.synced("calm");
+    await place.synced("silent");
+    await put("silent", "two");
+    await place.patchSecret("calm", { data: { password: "eA==" } });
+    await secretWith("calm", "one");
+    const destination = { name: "calm", create: true, labels: { team: "a" } };
+    await declare("calm", [deployment("calm")], { destination });
+    await place.secretThat("calm", ({ labels }) => labels.team === "a");
+    await secretWith("silent", "two");
+    await everyoneHadTheirTime();
+    assert.equal(await restartsOf(deployment("calm")), 0);
+    assert.equal(await restartsOf(deployment("silent")), 0);
+    assert.deepEqual(
+      await Promise.all(ALL.map(restartsOf)),
+      [1, 1, 1, 1],
+      "and those that were restarted are left alone",
+    );
+  });
+
+  it("several syncs that change together restart what they share once", async () => {
+    const names = ["shared-a", "shared-b", "shared-c"];
+    await run([deployment("shared")]);
+    for (const name of names) {
+      await put(name, "one");
+      await declare(name, [deployment("shared")]);
+    }
+    for (const name of names) await place.synced(name);
+    await Promise.all(names.map((name) => put(name, "two")));
+    for (const name of names) await secretWith(name, "two");
+    // However slow the machine is: each says that it had its restart, by itself or by another's.
+    for (const name of names) await conditionThat(name, "True");
+    const total = await restartsOf(deployment("shared"));
+    assert.ok(total === 1 || (await spreadOverMoreThanTheGathering(names)), `${total} restarts`);
+  });
+
+  /** On a machine that took longer than the gathering for three writes, a second restart was due. */
+  async function spreadOverMoreThanTheGathering(names: readonly string[]): Promise<boolean> {
+    const times = await Promise.all(
+      names.map(async (name) => {
+        const secret = await cluster.get({ apiVersion: "v1", kind: "Secret", namespace: NS, name });
+        return (secret?.metadata.managedFields ?? []).map(({ time }) => Date.parse(String(time)));
+      }),
+    );
+    return Math.max(...times.flat()) - Math.min(...times.flat()) >= 8_000;
+  }
+
+  it("a missing target is told, fails nothing, and is restarted for when the declaration names another", async () => {
+    const there = deployment("there");
+    await run([there]);
+    await put("partly", "one");
+    await declare("partly", [deployment("nowhere"), there]);
+    await place.synced("partly");
+    await put("partly", "two");
+    await restarted(there, 1);
+    const { reason, message } = await conditionThat("partly", "False");
+    assert.equal(reason, "RolloutRestartTriggeredFailed");
+    assert.match(message, /^TARGET_MISSING: there is no Deployment nowhere/);
+    await place.synced("partly");
+    const events = await place.events("partly");
+    assert.equal(events.filter((event) => event.reason === "RolloutRestartFailed").length, 1);
+    await put("partly", "three");
+    await secretWith("partly", "three");
+
+    const other = deployment("other");
+    await run([other]);
+    await declare("partly", [there, other]);
+    await conditionThat("partly", "True");
+    await restarted(there, 2);
+    assert.equal(await restartsOf(other), 0, "it was made after the Secret was written");
+    await declare("partly", []);
+    await cluster.waitFor("the condition to go", async () => (await condition("partly")) === undefined);
+  });
+
+  it("a paused Deployment keeps its restart until it is resumed", async () => {
+    const target = deployment("paused");
+    await run([target], { paused: true });
+    await put("paused", "one");
+    await declare("paused", [target]);
+    await place.synced("paused");
+    await put("paused", "two");
+    assert.match((await conditionThat("paused", "False")).message, /^TARGET_PAUSED: /);
+    assert.equal(await restartsOf(target), 0);
+    await run([target], { paused: false });
+    await place.touch("paused");
+    await restarted(target, 2);
+    await conditionThat("paused", "True");
+    assert.equal(await restartsOf(target), 2, "the resumption, and one restart");
+  });
+
+  /** A declaration with its Secret as VSO leaves them. */
+  async function asVsoLeavesIt(name: string, password: string): Promise<void> {
+    const spec = { type: "kv-v1", mount: "kv1", rolloutRestartTargets: [deployment(name)] };
+    const [declared] = await cluster.apply(aStaticSecret(NS, name, spec));
+    const uid = declared?.metadata.uid ?? "";
+    const labels = {
+      "app.kubernetes.io/managed-by": "hashicorp-vso",
+      "app.kubernetes.io/name": "vault-secrets-operator",
+      "app.kubernetes.io/component": "secret-sync",
+      "secrets.hashicorp.com/vso-ownerRefUID": uid,
+    };
+    const ownerReferences = [{ apiVersion: "secrets.hashicorp.com/v1beta1", kind: "VaultStaticSecret", name, uid }];
+    const data = { password: btoa(password), _raw: btoa(JSON.stringify({ password })) };
+    const body = { apiVersion: "v1", kind: "Secret", metadata: { name, namespace: NS, labels, ownerReferences }, data };
+    const made = await cluster.request("POST", `/api/v1/namespaces/${NS}/secrets?fieldManager=manager`, body);
+    assert.equal(made.status, 201, made.text);
+    const path = `/apis/secrets.hashicorp.com/v1beta1/namespaces/${NS}/vaultstaticsecrets/${name}/status`;
+    const status = { lastGeneration: 1, secretMAC: "bWFj" };
+    const options = { contentType: "application/merge-patch+json" };
+    assert.equal((await cluster.request("PATCH", path, { status }, options)).status, 200);
+  }
+
+  it("kubernetes-rules 20: a take-over from VSO restarts nothing, but for what Vault changed meanwhile", async () => {
+    await engine.stop();
+    for (const name of ["taken", "stale"]) {
+      await run([deployment(name)]);
+      await world.vault.putKv("kv1", name, { password: "now" });
+    }
+    await asVsoLeavesIt("taken", "now");
+    await asVsoLeavesIt("stale", "before");
+    engine = await startEngine(world);
+    await place.synced("taken", PATIENCE_MS);
+    await secretWith("stale", "now");
+    await restarted(deployment("stale"), 1);
+    await everyoneHadTheirTime();
+    assert.equal(await restartsOf(deployment("taken")), 0);
+    assert.equal(await restartsOf(deployment("stale")), 1);
+  });
+
+  it("lease-table 25: a new start, another digest key and a lost table restart nothing, but for what changed meanwhile", async () => {
+    const names = ["kept", "moved"];
+    for (const name of names) {
+      await run([deployment(name)]);
+      await put(name, "one");
+      await declare(name, [deployment(name)]);
+    }
+    for (const name of names) await place.synced(name);
+    await engine.stop();
+    await rm(join(dataDirOf(world), "digest.key"));
+    engine = await startEngine(world);
+    for (const name of names) await place.touch(name);
+    await everyoneHadTheirTime();
+    assert.deepEqual(await Promise.all(names.map((name) => restartsOf(deployment(name)))), [0, 0]);
+
+    await engine.stop();
+    for (const file of ["state.sqlite", "state.sqlite-wal", "state.sqlite-shm"]) {
+      await rm(join(dataDirOf(world), file), { force: true });
+    }
+    await put("moved", "two");
+    engine = await startEngine(world);
+    await restarted(deployment("moved"), 1);
+    await everyoneHadTheirTime();
+    assert.equal(await restartsOf(deployment("kept")), 0);
+    assert.equal(await restartsOf(deployment("moved")), 1);
+  });
+
+  it(`kubernetes-rules 20: ${KILLS} kills between the write and the restart lose none and repeat none`, async (t) => {
+    const random = seededRandom(SEED);
+    const names = Array.from({ length: 6 }, (_, at) => `killed-${at}`);
+    for (const name of names) {
+      await run([deployment(name)]);
+      await put(name, "0");
+      await declare(name, [deployment(name)]);
+    }
+    for (const name of names) await place.synced(name, PATIENCE_MS);
+    await Promise.all(names.map((name) => put(name, "1")));
+    await engine.kill();
+    // Short lives at first, so that some end before the Secrets are written, and longer ones, so that some end amid restarts.
+    for (let kill = 0; kill < KILLS; kill++) {
+      await using short = launchEngine(world);
+      await sleep(500 + random() * 2_500);
+      assert.equal(short.child.exitCode, null, short.output());
+      await short.kill();
+    }
+    engine = await startEngine(world);
+    for (const name of names) await restarted(deployment(name), 1);
+    for (const name of names) await conditionThat(name, "True");
+    for (const name of names) await secretWith(name, "1");
+    await everyoneHadTheirTime();
+    const times = await Promise.all(names.map((name) => restartsOf(deployment(name))));
+    t.diagnostic(`seed ${SEED}: ${times.join(" ")}`);
+    assert.deepEqual(
+      times,
+      names.map(() => 1),
+    );
+    assert.deepEqual(
+      engine.logs.filter(({ level }) => level === "error"),
+      [],
+    );
+  });
+});
