@@ -53,6 +53,12 @@ describe("workloads are restarted when their Secret's data changed", () => {
     );
   const declare = (name: string, rolloutRestartTargets: readonly RolloutTarget[], more: object = {}) =>
     place.declare(name, { rolloutRestartTargets, ...more });
+  /** A sync of one path with what it is to restart, as on its first day. */
+  async function start(name: string, targets: readonly RolloutTarget[], more: object = {}): Promise<void> {
+    await run(targets);
+    await put(name, "one");
+    await declare(name, targets, more);
+  }
   const condition = async (name: string) => (await place.conditions(name)).RolloutRestart;
   const conditionThat = (name: string, status: string) =>
     cluster.waitFor(
@@ -66,85 +72,69 @@ describe("workloads are restarted when their Secret's data changed", () => {
   const secretWith = (name: string, password: string) =>
     place.secretThat(name, ({ data }) => data.password === password, PATIENCE_MS);
 
-  /** A sync whose restart is known to come after all that was owed before: when it came, all others had their time. */
+  /** A sync whose restart comes after all that was owed before it: when it came, everything else had its time. */
   let witnesses = 0;
   async function everyoneHadTheirTime(): Promise<void> {
     const name = `witness-${++witnesses}`;
-    await run([deployment(name)]);
-    await put(name, "one");
-    await declare(name, [deployment(name)]);
+    await start(name, [deployment(name)]);
     await place.synced(name, PATIENCE_MS);
     await put(name, "two");
     await restarted(deployment(name), 1);
   }
 
   const ALL: readonly RolloutTarget[] = (["Deployment", "StatefulSet", "DaemonSet", "argo.Rollout"] as const).map(
-    (kind) => ({ kind, name: "app" }),
+    (kind) => ({ kind, name: "all" }),
   );
+  const SHARED = ["shared-a", "shared-b", "shared-c"];
+  const KILLED = Array.from({ length: 6 }, (_, at) => `killed-${at}`);
+  const LEFT_ALONE = ["calm", "kept", "moved", ...KILLED];
+  const [there, nowhere, other, paused] = ["there", "nowhere", "other", "paused"].map(deployment) as [
+    RolloutTarget,
+    RolloutTarget,
+    RolloutTarget,
+    RolloutTarget,
+  ];
 
-  it("reference 13: all four kinds, once for each change, and not for the first sync", async () => {
-    await run(ALL);
-    await put("all", "one");
-    await declare("all", ALL);
-    await place.synced("all");
-    assert.equal(await condition("all"), undefined);
-    await put("all", "two");
+  it("reference 13: the first sync restarts nothing", async () => {
+    await start("all", ALL);
+    for (const name of SHARED) await start(name, [deployment("shared")]);
+    for (const name of LEFT_ALONE) await start(name, [deployment(name)]);
+    await start("silent", [deployment("silent")], { hmacSecretData: false });
+    await run([there, other]);
+    await run([paused], { paused: true });
+    await put("partly", "one");
+    await declare("partly", [nowhere, there]);
+    await put("paused", "one");
+    await declare("paused", [paused]);
+    for (const name of ["all", "silent", "partly", "paused", ...SHARED, ...LEFT_ALONE]) {
+      await place.synced(name, PATIENCE_MS);
+      assert.equal(await condition(name), undefined, name);
+    }
+    await Promise.all(["all", "silent", "partly", "paused", ...SHARED].map((name) => put(name, "two")));
+  });
+
+  it("reference 13, 14: new data restarts all four kinds, with condition, event and a replica set", async () => {
     await Promise.all(ALL.map((target) => restarted(target, 1)));
     const { reason, message } = await conditionThat("all", "True");
     assert.deepEqual({ reason, message }, { reason: "RolloutRestartTriggered", message: "Rollout restart triggered" });
     const events = await place.events("all");
     assert.ok(events.some((event) => event.type === "Normal" && event.reason === "RolloutRestartTriggered"));
     await cluster.waitFor("a second replica set", async () => {
-      const path = `/apis/apps/v1/namespaces/${NS}/replicasets?labelSelector=app%3Dapp`;
+      const path = `/apis/apps/v1/namespaces/${NS}/replicasets?labelSelector=app%3Dall`;
       return (await cluster.request<{ items: unknown[] }>("GET", path)).body.items.length === 2;
     });
     await place.synced("all");
   });
 
-  it("what is no change of Vault's data restarts nothing: edits of declarations, hand edits, hmacSecretData: false", async () => {
-    for (const name of ["calm", "silent"]) {
-      await run([deployment(name)]);
-      await put(name, "one");
-    }
-    await declare("calm", [deployment("calm")]);
-    await declare("silent", [deployment("silent")], { hmacSecretData: false });
-    await place.synced("calm");
-    await place.synced("silent");
-    await put("silent", "two");
-    await place.patchSecret("calm", { data: { password: "eA==" } });
-    await secretWith("calm", "one");
-    const destination = { name: "calm", create: true, labels: { team: "a" } };
-    await declare("calm", [deployment("calm")], { destination });
-    await place.secretThat("calm", ({ labels }) => labels.team === "a");
-    await secretWith("silent", "two");
-    await everyoneHadTheirTime();
-    assert.equal(await restartsOf(deployment("calm")), 0);
-    assert.equal(await restartsOf(deployment("silent")), 0);
-    assert.deepEqual(
-      await Promise.all(ALL.map(restartsOf)),
-      [1, 1, 1, 1],
-      "and those that were restarted are left alone",
-    );
-  });
-
   it("several syncs that change together restart what they share once", async () => {
-    const names = ["shared-a", "shared-b", "shared-c"];
-    await run([deployment("shared")]);
-    for (const name of names) {
-      await put(name, "one");
-      await declare(name, [deployment("shared")]);
-    }
-    for (const name of names) await place.synced(name);
-    await Promise.all(names.map((name) => put(name, "two")));
-    for (const name of names) await secretWith(name, "two");
-    // However slow the machine is: each says that it had its restart, by itself or by another's.
-    for (const name of names) await conditionThat(name, "True");
+    // Each says that it had its restart, by itself or by another's.
+    for (const name of SHARED) await conditionThat(name, "True");
     const total = await restartsOf(deployment("shared"));
-    assert.ok(total === 1 || (await spreadOverMoreThanTheGathering(names)), `${total} restarts`);
+    assert.ok(total === 1 || (await wereFarApart(SHARED)), `${total} restarts`);
   });
 
-  /** On a machine that took longer than the gathering for three writes, a second restart was due. */
-  async function spreadOverMoreThanTheGathering(names: readonly string[]): Promise<boolean> {
+  /** On a machine that took as long as the gathering for three writes, a second restart was due. */
+  async function wereFarApart(names: readonly string[]): Promise<boolean> {
     const times = await Promise.all(
       names.map(async (name) => {
         const secret = await cluster.get({ apiVersion: "v1", kind: "Secret", namespace: NS, name });
@@ -154,47 +144,39 @@ describe("workloads are restarted when their Secret's data changed", () => {
     return Math.max(...times.flat()) - Math.min(...times.flat()) >= 8_000;
   }
 
-  it("a missing target is told, fails nothing, and is restarted for when the declaration names another", async () => {
-    const there = deployment("there");
-    await run([there]);
-    await put("partly", "one");
-    await declare("partly", [deployment("nowhere"), there]);
-    await place.synced("partly");
-    await put("partly", "two");
-    await restarted(there, 1);
+  it("a missing target is told and fails nothing; a declaration that names another is tried at once", async () => {
     const { reason, message } = await conditionThat("partly", "False");
     assert.equal(reason, "RolloutRestartTriggeredFailed");
     assert.match(message, /^TARGET_MISSING: there is no Deployment nowhere/);
+    await restarted(there, 1);
     await place.synced("partly");
     const events = await place.events("partly");
     assert.equal(events.filter((event) => event.reason === "RolloutRestartFailed").length, 1);
-    await put("partly", "three");
-    await secretWith("partly", "three");
-
-    const other = deployment("other");
-    await run([other]);
     await declare("partly", [there, other]);
     await conditionThat("partly", "True");
-    await restarted(there, 2);
-    assert.equal(await restartsOf(other), 0, "it was made after the Secret was written");
+    assert.deepEqual([await restartsOf(there), await restartsOf(other)], [1, 1]);
     await declare("partly", []);
     await cluster.waitFor("the condition to go", async () => (await condition("partly")) === undefined);
   });
 
   it("a paused Deployment keeps its restart until it is resumed", async () => {
-    const target = deployment("paused");
-    await run([target], { paused: true });
-    await put("paused", "one");
-    await declare("paused", [target]);
-    await place.synced("paused");
-    await put("paused", "two");
     assert.match((await conditionThat("paused", "False")).message, /^TARGET_PAUSED: /);
-    assert.equal(await restartsOf(target), 0);
-    await run([target], { paused: false });
+    assert.equal(await restartsOf(paused), 0);
+    await run([paused], { paused: false });
     await place.touch("paused");
-    await restarted(target, 2);
     await conditionThat("paused", "True");
-    assert.equal(await restartsOf(target), 2, "the resumption, and one restart");
+    assert.equal(await restartsOf(paused), 2, "the resumption, and one restart");
+  });
+
+  it("what is no change of Vault's data restarts nothing: edits of declarations, hand edits, hmacSecretData: false", async () => {
+    await place.patchSecret("calm", { data: { password: "eA==" } });
+    await secretWith("calm", "one");
+    await declare("calm", [deployment("calm")], { destination: { name: "calm", create: true, labels: { team: "a" } } });
+    await place.secretThat("calm", ({ labels }) => labels.team === "a");
+    await secretWith("silent", "two");
+    await everyoneHadTheirTime();
+    for (const name of [...LEFT_ALONE, "silent"]) assert.equal(await restartsOf(deployment(name)), 0, name);
+    assert.deepEqual(await Promise.all(ALL.map(restartsOf)), [1, 1, 1, 1], "and who was restarted is left alone");
   });
 
   /** A declaration with its Secret as VSO leaves them. */
@@ -219,8 +201,9 @@ describe("workloads are restarted when their Secret's data changed", () => {
     assert.equal((await cluster.request("PATCH", path, { status }, options)).status, 200);
   }
 
-  it("kubernetes-rules 20: a take-over from VSO restarts nothing, but for what Vault changed meanwhile", async () => {
+  it("kubernetes-rules 20, lease-table 25: a take-over from VSO, a new start and another digest key restart nothing, but for what Vault changed meanwhile", async () => {
     await engine.stop();
+    await rm(join(dataDirOf(world), "digest.key"));
     for (const name of ["taken", "stale"]) {
       await run([deployment(name)]);
       await world.vault.putKv("kv1", name, { password: "now" });
@@ -228,53 +211,25 @@ describe("workloads are restarted when their Secret's data changed", () => {
     await asVsoLeavesIt("taken", "now");
     await asVsoLeavesIt("stale", "before");
     engine = await startEngine(world);
+    for (const name of LEFT_ALONE) await place.touch(name);
     await place.synced("taken", PATIENCE_MS);
-    await secretWith("stale", "now");
     await restarted(deployment("stale"), 1);
     await everyoneHadTheirTime();
-    assert.equal(await restartsOf(deployment("taken")), 0);
+    for (const name of [...LEFT_ALONE, "taken"]) assert.equal(await restartsOf(deployment(name)), 0, name);
     assert.equal(await restartsOf(deployment("stale")), 1);
   });
 
-  it("lease-table 25: a new start, another digest key and a lost table restart nothing, but for what changed meanwhile", async () => {
-    const names = ["kept", "moved"];
-    for (const name of names) {
-      await run([deployment(name)]);
-      await put(name, "one");
-      await declare(name, [deployment(name)]);
-    }
-    for (const name of names) await place.synced(name);
-    await engine.stop();
-    await rm(join(dataDirOf(world), "digest.key"));
-    engine = await startEngine(world);
-    for (const name of names) await place.touch(name);
-    await everyoneHadTheirTime();
-    assert.deepEqual(await Promise.all(names.map((name) => restartsOf(deployment(name)))), [0, 0]);
-
+  it(`kubernetes-rules 20: a lost table, then ${KILLS} kills between the writes and the restarts, lose none and repeat none`, async (t) => {
     await engine.stop();
     for (const file of ["state.sqlite", "state.sqlite-wal", "state.sqlite-shm"]) {
       await rm(join(dataDirOf(world), file), { force: true });
     }
     await put("moved", "two");
     engine = await startEngine(world);
-    await restarted(deployment("moved"), 1);
-    await everyoneHadTheirTime();
-    assert.equal(await restartsOf(deployment("kept")), 0);
-    assert.equal(await restartsOf(deployment("moved")), 1);
-  });
-
-  it(`kubernetes-rules 20: ${KILLS} kills between the write and the restart lose none and repeat none`, async (t) => {
-    const random = seededRandom(SEED);
-    const names = Array.from({ length: 6 }, (_, at) => `killed-${at}`);
-    for (const name of names) {
-      await run([deployment(name)]);
-      await put(name, "0");
-      await declare(name, [deployment(name)]);
-    }
-    for (const name of names) await place.synced(name, PATIENCE_MS);
-    await Promise.all(names.map((name) => put(name, "1")));
+    await secretWith("moved", "two");
+    await Promise.all(KILLED.map((name) => put(name, "two")));
     await engine.kill();
-    // Short lives at first, so that some end before the Secrets are written, and longer ones, so that some end amid restarts.
+    const random = seededRandom(SEED);
     for (let kill = 0; kill < KILLS; kill++) {
       await using short = launchEngine(world);
       await sleep(500 + random() * 2_500);
@@ -282,16 +237,18 @@ describe("workloads are restarted when their Secret's data changed", () => {
       await short.kill();
     }
     engine = await startEngine(world);
-    for (const name of names) await restarted(deployment(name), 1);
-    for (const name of names) await conditionThat(name, "True");
-    for (const name of names) await secretWith(name, "1");
+    const owed = ["moved", ...KILLED];
+    for (const name of owed) await restarted(deployment(name), 1);
+    for (const name of owed) await conditionThat(name, "True");
+    for (const name of owed) await secretWith(name, "two");
     await everyoneHadTheirTime();
-    const times = await Promise.all(names.map((name) => restartsOf(deployment(name))));
+    const times = await Promise.all(owed.map((name) => restartsOf(deployment(name))));
     t.diagnostic(`seed ${SEED}: ${times.join(" ")}`);
     assert.deepEqual(
       times,
-      names.map(() => 1),
+      owed.map(() => 1),
     );
+    for (const name of ["calm", "kept", "taken"]) assert.equal(await restartsOf(deployment(name)), 0, name);
     assert.deepEqual(
       engine.logs.filter(({ level }) => level === "error"),
       [],
