@@ -40,8 +40,8 @@ export interface RolloutQuestion {
   readonly digest: Digest;
   readonly key: DigestKey;
   readonly targets: readonly RolloutTarget[];
-  /** The declaration changed since it was last carried out: a person may have mended what failed. */
-  readonly isNewDeclaration: boolean;
+  /** The declaration changed, or someone asked for a look: a person may have mended what failed. */
+  readonly isAskedFor: boolean;
   readonly now: EpochMs;
 }
 
@@ -51,7 +51,7 @@ export function owedRollout(question: RolloutQuestion): OwedRollout | undefined 
   if (targets.length === 0) return undefined;
   const pending = state.rollout;
   if (pending?.digest === digest) {
-    const retriesNow = pending.attempts > 0 && question.isNewDeclaration;
+    const retriesNow = pending.attempts > 0 && question.isAskedFor;
     return retriesNow ? { ...pending, at: now, attempts: 0 } : pending;
   }
   const rolled = rolledOut(state, key);

@@ -162,7 +162,7 @@ function rolloutQuestion(
     digest: seen.digest,
     key: deps.digestKey,
     targets: rolloutTargets,
-    isNewDeclaration: !isCarriedOut(row),
+    isAskedFor: row.look || !isCarriedOut(row),
     now: deps.clock(),
   };
 }

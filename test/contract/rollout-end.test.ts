@@ -172,7 +172,7 @@ describe("rollouts", () => {
       const rolled = await rollOut(
         deps,
         row,
-        { state: { ...EMPTY_STATE, ...state }, digest: NEW, key: KEY, targets, isNewDeclaration: false, now },
+        { state: { ...EMPTY_STATE, ...state }, digest: NEW, key: KEY, targets, isAskedFor: false, now },
         lease,
         patient(),
       );
@@ -324,7 +324,7 @@ describe("rollouts", () => {
         rollOut(
           { ...ends, clock: () => at, random: () => 0.5, metrics },
           row,
-          { ...question, isNewDeclaration: false, now: at },
+          { ...question, isAskedFor: false, now: at },
           lease,
           patient(),
         ),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "../harness/index.ts";
+import { aWorkload } from "../workloads.ts";
 import { type RunningEngine, startEngine } from "./support/engine.ts";
 import { aStaticSecret, authMount, startWorld, type World } from "./support/world.ts";
 
@@ -164,5 +165,32 @@ describe("counted: what a refresh costs", () => {
     assert.equal(seen["get secrets"], 1);
     assert.equal(seen["patch secrets"], 1);
     assert.equal(seen["patch vaultstaticsecrets/status"], undefined, "nothing changed in the status");
+  });
+
+  it("a changed refresh with a target: 1 get and 1 patch of the workload more, in a run of its own", async () => {
+    const target = { kind: "Deployment", name: "targeted" } as const;
+    await cluster.apply(aWorkload(NS, target));
+    await world.vault.putKv("kv", "targeted", { password: "one" });
+    const declared = aStaticSecret(NS, "targeted", { refreshAfter: "1h", rolloutRestartTargets: [target] });
+    await cluster.apply(declared);
+    const settled = async () =>
+      sample(await engine.metrics(), "keyferry_syncs_total", 'cluster="one",result="settled"');
+    const readsOf = async () => (await world.vault.auditedReads()).get("read kv/data/targeted") ?? 0;
+    await cluster.waitFor("the first settle", async () => (await cluster.get(declared))?.status);
+    await sleep(3_000);
+    const [then, runs, reads] = await Promise.all([count(), settled(), readsOf()]);
+    await world.vault.putKv("kv", "targeted", { password: "two" });
+    const annotations = { "keyferry.dev/refresh": "now" };
+    await cluster.apply({ ...declared, metadata: { ...declared.metadata, annotations } });
+    // The write, and seconds later the restart; turns of others are unchanged and settle nothing.
+    await cluster.waitFor("both runs", async () => (await settled()) >= runs + 2, 60_000);
+    const seen = difference(await count(), then);
+    assert.equal(seen["get deployments"], 1);
+    assert.equal(seen["patch deployments"], 1);
+    assert.equal(seen["patch secrets"], 1);
+    assert.equal((await readsOf()) - reads, 2);
+    assert.ok((seen["patch vaultstaticsecrets/status"] ?? 0) <= 2);
+    assert.equal(seen["create events"], 2, "SecretSynced, RolloutRestartTriggered");
+    assert.ok((seen.storeWrites ?? 9) <= 6, `${seen.storeWrites} store writes`);
   });
 });

@@ -29,7 +29,7 @@ const owed = (before: Partial<RowState>, more: Partial<RolloutQuestion> = {}) =>
     digest: NEW,
     key: KEY,
     targets: TARGETS,
-    isNewDeclaration: false,
+    isAskedFor: false,
     now: NOW,
     ...more,
   });
@@ -75,9 +75,9 @@ describe("rollout: when do we restart?", () => {
       at: NOW + GATHER_MS,
       attempts: 0,
     });
-    assert.deepEqual(owed(before, { isNewDeclaration: true }), { ...failing, at: NOW, attempts: 0 });
+    assert.deepEqual(owed(before, { isAskedFor: true }), { ...failing, at: NOW, attempts: 0 });
     const coming = { ...before, rollout: pending() };
-    assert.deepEqual(owed(coming, { isNewDeclaration: true }), pending(), "what is coming keeps its time");
+    assert.deepEqual(owed(coming, { isAskedFor: true }), pending(), "what is coming keeps its time");
   });
 
   it("stays owed when the data goes back to what it was: a part may have been restarted in between", () => {
