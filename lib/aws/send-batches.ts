@@ -3,7 +3,7 @@ import { SyncError } from "../errors.ts";
 import { awsError } from "./aws-errors.ts";
 
 /** As many messages as one request takes, and as many requests as are sent at once. */
-const ENTRIES = 10;
+export const ENTRIES = 10;
 const AT_ONCE = 8;
 /** Of a request, with the SDK's repeats, in ms. */
 const TIMEOUT_MS = 10_000;

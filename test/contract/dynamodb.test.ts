@@ -11,6 +11,7 @@ import { leaseTable } from "../harness/dynalite/lease-table.ts";
 import { type Dynalite, startDynalite, TEST_CREDENTIALS } from "../harness/dynalite.ts";
 import { meter } from "./dynamodb/meter.ts";
 import { TYPICAL_KEY, typicalDeclared } from "./dynamodb/typical.ts";
+import { dynamoTurnsContract } from "./dynamodb/turns.contract.ts";
 import { dynamoUnitsContract } from "./dynamodb/units.contract.ts";
 import { LEASE_MS, START, TURN } from "./lease-store/scene.ts";
 
@@ -21,6 +22,7 @@ before(async () => {
 after(() => dynalite[Symbol.asyncDispose]());
 
 dynamoUnitsContract("dynalite", () => dynalite.endpoint);
+dynamoTurnsContract(() => dynalite);
 
 const WHEEL = { kind: "wheel", turn: TURN } as const;
 

@@ -19,6 +19,12 @@ export interface Meter {
   spent(): Units;
 }
 
+/** DynamoDB bills a request that finds nothing as one that found a little; dynalite tells 0 for it. */
+function leastOf(input: object): number {
+  if (!("KeyConditionExpression" in input)) return 0;
+  return "ConsistentRead" in input && input.ConsistentRead === true ? 1 : 0.5;
+}
+
 /** Has every answer of this client tell its units. */
 export function meter(client: DynamoDBClient): Meter {
   let sum = NOTHING;
@@ -31,7 +37,7 @@ export function meter(client: DynamoDBClient): Meter {
       };
       for (const one of consumed === undefined ? [] : [consumed].flat()) {
         sum = READS.has(context.commandName ?? "")
-          ? { ...sum, reads: sum.reads + (one.CapacityUnits ?? 0) }
+          ? { ...sum, reads: sum.reads + Math.max(one.CapacityUnits ?? 0, leastOf(input)) }
           : withWrites(sum, one);
       }
       return result;

@@ -1,0 +1,124 @@
+import { periodFor } from "../../lib/schedule/wheel.ts";
+import { ASSUMED, COUNTED, PRICES } from "./counted.ts";
+
+/** A fleet, as far as it costs. */
+export interface Workload {
+  readonly clusters: number;
+  /** Each with a path of its own in Vault. */
+  readonly syncs: number;
+  readonly refreshAfterMs: number;
+  /** How many alarms the stack has. */
+  readonly alarms: number;
+}
+
+/** What happens in a month of 30 days. */
+export interface Operations {
+  readonly turns: number;
+  readonly messages: number;
+  readonly looks: number;
+  readonly lookMessages: number;
+  readonly invocations: number;
+  readonly gbSeconds: number;
+  readonly sqsRequests: number;
+  readonly readUnits: number;
+  readonly writeUnits: number;
+  readonly traces: number;
+  readonly logGb: number;
+  readonly transferGb: number;
+}
+
+/** USD in a month. */
+export interface Cost {
+  readonly lambda: number;
+  readonly sqs: number;
+  readonly dynamodb: number;
+  readonly cloudwatch: number;
+  readonly xray: number;
+  /** KMS, S3, EventBridge, data transfer. */
+  readonly rest: number;
+  readonly total: number;
+}
+
+const MINUTES = 30 * 24 * 60;
+const SECONDS = MINUTES * 60;
+const KB_PER_GB = 1e6;
+
+/** What a workload makes the stack do. */
+export function operationsOf({ clusters, syncs, refreshAfterMs }: Workload): Operations {
+  const { tick, look, refresh, difference, sizes } = COUNTED;
+  const periodS = periodFor(refreshAfterMs);
+  const turns = (syncs * SECONDS) / periodS;
+  const messages = SECONDS * messagesOfOneSecond(syncs / periodS);
+  // Every tick finds every cluster due: a look asks for the next after 30 s.
+  const looks = clusters * MINUTES;
+  const lookMessages = Math.ceil(clusters / sizes.looksPerMessage) * MINUTES;
+  const changes = syncs * ASSUMED.changesPerMonth;
+  const invocations = MINUTES + messages + lookMessages;
+  const sends = Math.max(messages / sizes.messagesPerRequest, Math.min(messages, 4 * MINUTES)) + lookMessages;
+  const tickReads =
+    tick.reads + (syncs > 0 ? tick.readsPerPeriod : 0) + Math.ceil(clusters / ASSUMED.clustersPerReadUnit) - 1;
+  return {
+    turns,
+    messages,
+    looks,
+    lookMessages,
+    invocations,
+    gbSeconds:
+      MINUTES * ASSUMED.tick.seconds * ASSUMED.tick.gb +
+      lookMessages * ASSUMED.look.seconds * ASSUMED.look.gb +
+      messages * ASSUMED.message.seconds * ASSUMED.message.gb,
+    // A tick asks how much waits; a message is sent, received and deleted; pollers ask in vain.
+    sqsRequests: MINUTES + sends + 2 * (messages + lookMessages) + 3 * ASSUMED.pollsPerQueueMinute * MINUTES,
+    readUnits:
+      MINUTES * tickReads +
+      looks * look.reads +
+      turns * (refresh.readsPerRow + ASSUMED.referencesPerKey * refresh.readsPerReference) +
+      messages * refresh.readsPerMessage,
+    writeUnits: MINUTES * tick.writes + looks * look.writes + changes * difference.writes,
+    // The first of each second, and one in twenty of the others.
+    traces: Math.min(invocations, SECONDS) + Math.max(0, invocations - SECONDS) / 20,
+    logGb: (invocations * ASSUMED.logKbPerInvocation) / KB_PER_GB,
+    transferGb: (turns * ASSUMED.kbPerVaultRead + looks * ASSUMED.kbPerLook) / KB_PER_GB,
+  };
+}
+
+/** The price of it by list. */
+export function costOf(workload: Workload): Cost {
+  const did = operationsOf(workload);
+  const tableGb = (workload.syncs * ASSUMED.rowKb) / KB_PER_GB;
+  const lambda = did.gbSeconds * PRICES.lambdaGbSecond + did.invocations * PRICES.lambdaRequest;
+  const sqs = did.sqsRequests * PRICES.sqsRequest;
+  const dynamodb =
+    did.readUnits * PRICES.readUnit +
+    did.writeUnits * PRICES.writeUnit +
+    tableGb * (PRICES.tableGbMonth + PRICES.backupGbMonth);
+  const cloudwatch =
+    did.logGb * PRICES.logGb + ASSUMED.metrics * PRICES.metricMonth + workload.alarms * PRICES.alarmMonth;
+  const xray = did.traces * PRICES.trace;
+  // Two keys; DynamoDB asks for the table's each 5 minutes and role.
+  const kms = 2 * PRICES.kmsKeyMonth + ((3 * MINUTES) / 5) * PRICES.kmsRequest;
+  const s3 = ASSUMED.fleetReaders * 2 * MINUTES * PRICES.s3Get;
+  const rest = kms + s3 + MINUTES * PRICES.event + did.transferGb * PRICES.transferGb;
+  return {
+    lambda,
+    sqs,
+    dynamodb,
+    cloudwatch,
+    xray,
+    rest,
+    total: lambda + sqs + dynamodb + cloudwatch + xray + rest,
+  };
+}
+
+/** Messages of a second in which `mean` keys have their turn on average, spread at random: a second without keys has none. */
+function messagesOfOneSecond(mean: number): number {
+  const most = Math.ceil(mean + 10 * Math.sqrt(mean) + 50);
+  // As a logarithm: the share of no key at all is too small for a number when the mean is large.
+  let share = -mean;
+  let messages = 0;
+  for (let keys = 1; keys <= most; keys++) {
+    share += Math.log(mean / keys);
+    messages += Math.exp(share) * Math.ceil(keys / COUNTED.sizes.keysPerMessage);
+  }
+  return messages;
+}
