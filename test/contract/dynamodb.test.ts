@@ -10,8 +10,8 @@ import { aDeclared, aKey } from "../builders.ts";
 import { leaseTable } from "../harness/dynalite/lease-table.ts";
 import { type Dynalite, startDynalite, TEST_CREDENTIALS } from "../harness/dynalite.ts";
 import { meter } from "./dynamodb/meter.ts";
-import { TYPICAL_KEY, typicalDeclared } from "./dynamodb/typical.ts";
 import { dynamoTurnsContract } from "./dynamodb/turns.contract.ts";
+import { TYPICAL_KEY, typicalDeclared } from "./dynamodb/typical.ts";
 import { dynamoUnitsContract } from "./dynamodb/units.contract.ts";
 import { LEASE_MS, START, TURN } from "./lease-store/scene.ts";
 
