@@ -1,15 +1,18 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type DigestKey, digestKey } from "../lib/digest.ts";
 import { InputError } from "../lib/errors.ts";
 import { lockDataDir } from "../lib/leases/sqlite.ts";
+import { SEALER_KEY_BYTES } from "../lib/sealer.ts";
 
 /** What a data directory holds beside the lease table. */
 export interface DataDir extends Disposable {
   readonly path: string;
   readonly statePath: string;
   readonly digestKey: DigestKey;
+  /** What Vault tokens are encrypted with; `isNew` when those that were kept can't be read any more. */
+  readonly tokenKey: { readonly bytes: Buffer; readonly isNew: boolean };
   /** Stored in each cluster, so that two installations notice each other. */
   readonly installation: string;
 }
@@ -20,7 +23,7 @@ export function statePathOf(dir: string): string {
   return join(dir, "state.sqlite");
 }
 
-/** Takes the directory for this process alone; makes it with mode 0700 and, in files of mode 0600, the key of its digests and its installation id. */
+/** Takes the directory for this process alone; makes it with mode 0700 and, in files of mode 0600, the keys of its digests and tokens and its installation id. */
 export function openDataDir(dir: string): DataDir {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -46,7 +49,22 @@ function keysOf(dir: string): Omit<DataDir, keyof Disposable> {
   const installation = readOrMake(join(dir, "installation"), () => randomUUID());
   // SQLite would take the umask's mode; what it makes beside the file takes the file's.
   closeSync(openSync(statePathOf(dir), "a", 0o600));
-  return { path: dir, statePath: statePathOf(dir), digestKey: digestKey(key), installation };
+  const tokenKey = tokenKeyOf(join(dir, "tokens.key"));
+  return { path: dir, statePath: statePathOf(dir), digestKey: digestKey(key), tokenKey, installation };
+}
+
+/** A lost or broken key costs logins only, so that it is made anew; one that others may have read is for a person. */
+function tokenKeyOf(path: string): DataDir["tokenKey"] {
+  const mode = (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;
+  if ((mode & 0o077) !== 0) {
+    const how = `others than its owner may read or write it (mode ${mode.toString(8)})`;
+    throw new InputError(path, [`${how}: set its mode to 600, or delete it and keyferry logs in to Vault anew`]);
+  }
+  const make = () => randomBytes(SEALER_KEY_BYTES).toString("base64");
+  const found = mode === 0 ? Buffer.alloc(0) : Buffer.from(readFileSync(path, "utf8").trim(), "base64");
+  if (found.length === SEALER_KEY_BYTES) return { bytes: found, isNew: false };
+  rmSync(path, { force: true });
+  return { bytes: Buffer.from(readOrMake(path, make), "base64"), isNew: true };
 }
 
 function unusable(dir: string, error: unknown): InputError {

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { destination } from "pino";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
 import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
@@ -8,13 +9,14 @@ import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { isJudged } from "../lib/kinds.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
-import { openSqliteStore } from "../lib/leases/sqlite.ts";
+import { openSqliteStore, type SqliteStore } from "../lib/leases/sqlite.ts";
 import { jsonLog } from "../lib/log.ts";
 import { type PrometheusMetrics, prometheusMetrics } from "../lib/metrics.ts";
 import type { LeaseStore, Log } from "../lib/reconcile/ports.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
+import type { TokenCacheOptions } from "../lib/vault/token-cache.ts";
 import { vaultEnd } from "../lib/vault/vault-end.ts";
-import { openDataDir } from "./data-dir.ts";
+import { type DataDir, openDataDir } from "./data-dir.ts";
 import { listen } from "./listen.ts";
 import type { RunFlags } from "./program.ts";
 
@@ -42,7 +44,8 @@ export async function runCommand(flags: RunFlags): Promise<number> {
     },
   });
   const ends = kubernetesEnds({ clients, clock, log });
-  const vault = vaultEnd({ clock, credentials: ends.credentials, log, metrics });
+  const cache = await tokenCacheOf(dataDir, store, log);
+  const vault = vaultEnd({ clock, credentials: ends.credentials, log, metrics, cache });
   const templates = goTemplates();
   exposeCounts(metrics, store, clients);
   const engine = embeddedEngine({
@@ -70,6 +73,18 @@ export async function runCommand(flags: RunFlags): Promise<number> {
     await templates.close();
     clients.close();
   }
+}
+
+/** Tokens outlive a process that was killed: the next one uses them, or ends them. */
+async function tokenCacheOf(
+  { tokenKey, installation }: DataDir,
+  store: SqliteStore,
+  log: Log,
+): Promise<TokenCacheOptions> {
+  const tokens = store.tokens();
+  const forgotten = tokenKey.isNew ? await tokens.clearTokens() : 0;
+  if (forgotten > 0) log.warn("vault-tokens-forgotten", { tokens: forgotten, because: "their key was lost" });
+  return { store: tokens, key: async () => tokenKey.bytes, installation, randomBytes };
 }
 
 /** What the store and the API servers were asked: the figures that "nothing changed, nothing written" is checked by. */

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { SSMClient } from "@aws-sdk/client-ssm";
 import { sqsDeadLetters } from "../lib/aws/dead-letters.ts";
 import { sharedDigestKey } from "../lib/aws/digest-key.ts";
+import { sharedKey } from "../lib/aws/shared-key.ts";
 import { toldOfWork } from "../lib/aws/told.ts";
 import { workRecord } from "../lib/aws/work-record.ts";
 import { type Reconciler, reconciler } from "../lib/reconcile/reconcile.ts";
@@ -14,10 +15,16 @@ import { queueHandler } from "./wiring/queue-handler.ts";
 const base = baseOf(process.env);
 const { config, sqs, clock, leases, queue, log, metrics } = base;
 const clusters = clustersOf(base);
-// Tokens are not ended when AWS ends this process, which nobody tells us of: they run out by themselves.
-const vault = vaultEnd({ clock, credentials: clusters.credentials, log, metrics });
 const templates = goTemplates();
 const ssm = new SSMClient({ requestHandler: REQUESTS });
+// Tokens are not ended when AWS ends this process, which nobody tells us of: others go on with them.
+const cache = {
+  store: leases.tokens,
+  key: () => sharedKey({ client: ssm, ...config.tokenKey, randomBytes }),
+  installation: config.installation,
+  randomBytes,
+};
+const vault = vaultEnd({ clock, credentials: clusters.credentials, log, metrics, cache });
 
 let ready: Promise<Reconciler> | undefined;
 

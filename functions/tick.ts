@@ -5,7 +5,7 @@ import { sqsLookQueue } from "../lib/aws/look-queue.ts";
 import { MESSAGES_PER_INVOCATION } from "../lib/aws/queue-record.ts";
 import { MINUTE_MS } from "../lib/clock.ts";
 import { releaseDeparted } from "../lib/discovery/starting-point.ts";
-import { looksDue, probesOverdue } from "../lib/schedule/looks.ts";
+import { isTokenSweepDue, looksDue, probesOverdue } from "../lib/schedule/looks.ts";
 import { tick } from "../lib/schedule/tick.ts";
 import { baseOf } from "./wiring/base.ts";
 import { handlerOf } from "./wiring/handler.ts";
@@ -41,6 +41,7 @@ async function handOutLooks(deadline: Deadline): Promise<void> {
   const now = clock();
   const probes = probesOverdue(open, now);
   await queue.send(probes.map(({ id }) => ({ keys: [], lane: "now", at: now, probe: id })));
+  if (isTokenSweepDue(now)) await queue.send([{ keys: [], lane: "now", at: now, tokens: {} }]);
   const { clusters } = await base.fleet.current();
   const fleet = clusters.map(({ name }) => name);
   await looks.send(looksDue({ fleet, rows, open, now }));

@@ -18,6 +18,8 @@ export interface Config {
   readonly installation: string;
   /** Name of the parameter that holds the key of digests, and the KMS key that it is encrypted with. */
   readonly digestKey: { readonly parameter: string; readonly kmsKey: string };
+  /** Name of the parameter that holds the key which Vault tokens are encrypted with. */
+  readonly tokenKey: { readonly parameter: string; readonly kmsKey: string };
   readonly now: QueueConfig;
   readonly refresh: QueueConfig;
   readonly discovery: QueueConfig;
@@ -41,6 +43,7 @@ const VARIABLES = z.object({
   KEYFERRY_FLEET: fleet,
   KEYFERRY_INSTALLATION: text,
   KEYFERRY_DIGEST_KEY_PARAMETER: text,
+  KEYFERRY_TOKEN_KEY_PARAMETER: text,
   KEYFERRY_KMS_KEY: text,
   KEYFERRY_NOW_QUEUE: url,
   KEYFERRY_NOW_DEAD_LETTERS: url,
@@ -70,6 +73,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     fleet: found.KEYFERRY_FLEET,
     installation: found.KEYFERRY_INSTALLATION,
     digestKey: { parameter: found.KEYFERRY_DIGEST_KEY_PARAMETER, kmsKey: found.KEYFERRY_KMS_KEY },
+    tokenKey: { parameter: found.KEYFERRY_TOKEN_KEY_PARAMETER, kmsKey: found.KEYFERRY_KMS_KEY },
     now: { url: found.KEYFERRY_NOW_QUEUE, deadLetters: found.KEYFERRY_NOW_DEAD_LETTERS },
     refresh: { url: found.KEYFERRY_REFRESH_QUEUE, deadLetters: found.KEYFERRY_REFRESH_DEAD_LETTERS },
     discovery: { url: found.KEYFERRY_DISCOVERY_QUEUE, deadLetters: found.KEYFERRY_DISCOVERY_DEAD_LETTERS },

@@ -11,9 +11,9 @@ import { sqsWorkQueue } from "../../lib/aws/work-queue.ts";
 import { type Clock, SECOND_MS, systemClock } from "../../lib/clock.ts";
 import { type Config, readConfig } from "../../lib/config.ts";
 import { type FleetSource, packagedFleet, remoteFleet } from "../../lib/fleet/fleet-source.ts";
-import { dynamoLeaseStore } from "../../lib/leases/dynamodb.ts";
+import { type DynamoStore, dynamoLeaseStore } from "../../lib/leases/dynamodb.ts";
 import { dynamoClient } from "../../lib/leases/dynamodb-client.ts";
-import type { LeaseStore, Log, WorkQueue } from "../../lib/reconcile/ports.ts";
+import type { Log, WorkQueue } from "../../lib/reconcile/ports.ts";
 
 /** What every function is wired with, once, when its process starts: clients and their connections live as long as it does. */
 export interface Base {
@@ -23,7 +23,7 @@ export interface Base {
   readonly metrics: FunctionMetrics;
   readonly traces: Traces;
   readonly clock: Clock;
-  readonly leases: LeaseStore;
+  readonly leases: DynamoStore;
   readonly sqs: SQSClient;
   readonly queue: WorkQueue;
   readonly fleet: FleetSource;

@@ -14,6 +14,8 @@ const key = z
   .max(MAX_KEY)
   .refine((text) => parseKey(text) !== undefined, "must be a key");
 
+const clusterName = z.string().min(1).max(63);
+
 const work = JSONStringified(
   z.strictObject({
     v: z.literal(VERSION),
@@ -21,13 +23,14 @@ const work = JSONStringified(
     at: z.int().nonnegative(),
     keys: z.array(key).max(100),
     probe: z.string().min(1).max(MAX_KEY).exactOptional(),
+    tokens: z.strictObject({ cluster: clusterName.exactOptional() }).exactOptional(),
   }),
 );
 
 const looks = JSONStringified(
   z.strictObject({
     v: z.literal(VERSION),
-    looks: z.array(z.strictObject({ cluster: z.string().min(1).max(63), fence: z.int().nonnegative() })).max(100),
+    looks: z.array(z.strictObject({ cluster: clusterName, fence: z.int().nonnegative() })).max(100),
   }),
 );
 
@@ -45,8 +48,8 @@ export function workBody(message: WorkMessage): string {
 export function parseWork(body: string): WorkMessage | undefined {
   const { data } = work.safeParse(body);
   if (!data) return undefined;
-  const { lane, at, keys, probe } = data;
-  return { lane, at, keys: keys as SyncKey[], ...(probe === undefined ? {} : { probe }) };
+  const { keys, v: _version, ...message } = data;
+  return { ...message, keys: keys as SyncKey[] };
 }
 
 export function looksBody(requests: readonly LookRequest[]): string {

@@ -2,7 +2,7 @@ import { circuitOfVault } from "../circuits.ts";
 import { MINUTE_MS } from "../clock.ts";
 import { parseDuration } from "../duration.ts";
 import { SyncError } from "../errors.ts";
-import { partsOf, type ReferenceKey } from "../keys.ts";
+import { partsOf, type ReferenceKey, type SyncKey } from "../keys.ts";
 import { desiredLabels } from "../owner-labels.ts";
 import type {
   ClusterSettings,
@@ -86,10 +86,16 @@ function targetsOf({ hmacSecretData, rolloutRestartTargets = [] }: SpecOf<"Vault
   return [...byName.values()];
 }
 
-function readOf(spec: SpecOf<"VaultStaticSecret">, identity: VaultIdentity, cluster: ClusterSettings): VaultRead {
+function readOf(
+  spec: SpecOf<"VaultStaticSecret">,
+  identity: VaultIdentity,
+  cluster: ClusterSettings,
+  by: SyncKey,
+): VaultRead {
   const namespace = trimSlashes(spec.namespace ?? "");
   return {
     identity,
+    by,
     ...(namespace === "" ? {} : { namespace }),
     mount: trimSlashes(spec.mount),
     path: trimSlashes(spec.path),
@@ -130,7 +136,7 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
   if (declared.tooLarge !== undefined) throw tooLarge(declared.tooLarge);
   const spec = mustParseSpec("VaultStaticSecret", declared.spec);
   const identity = resolveIdentity(lookup, spec.vaultAuthRef, namespace, cluster);
-  const read = readOf(spec, identity, cluster);
+  const read = readOf(spec, identity, cluster, declared.key);
   return {
     identity,
     read,

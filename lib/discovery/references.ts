@@ -3,7 +3,7 @@ import { JUDGED_KINDS } from "../kinds.ts";
 import { namespaceMatcher } from "../namespaces.ts";
 import { VSO_FINALIZERS } from "../reconcile/clean-up.ts";
 import type { ClusterSettings, Due, KindRef, SeenResource } from "../reconcile/ports.ts";
-import { sendDue } from "../schedule/messages.ts";
+import { sendDue, sendTokenSweep } from "../schedule/messages.ts";
 import { declaredOf, referenceOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
@@ -70,6 +70,7 @@ export async function nudgeDependents(
   changed: readonly ReferenceKey[],
 ): Promise<void> {
   if (changed.length === 0) return;
+  await sendTokenSweep(deps.queue, cluster, deps.clock());
   const keys = new Set(changed);
   const dues: Due[] = [];
   for (const summary of await deps.leases.byCluster(cluster)) {

@@ -3,6 +3,7 @@ import { fingerprint } from "../digest.ts";
 import { partsOf } from "../keys.ts";
 import { namedNamespaces, namespaceMatcher } from "../namespaces.ts";
 import type { ClusterSettings, ClusterState } from "../reconcile/ports.ts";
+import { sendTokenSweep } from "../schedule/messages.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { LookOptions } from "./look.ts";
 
@@ -45,6 +46,7 @@ export async function startingPoint(
 async function releaseAll(deps: DiscoveryDeps, cluster: string): Promise<void> {
   deps.log.warn("cluster-replaced", { cluster });
   for (const { key } of await deps.leases.byCluster(cluster)) await deps.leases.release(key);
+  await sendTokenSweep(deps.queue, cluster, deps.clock());
 }
 
 /** Namespaces that left the fleet file: their Secrets stay, their rows go (lease-table 18). */
@@ -55,6 +57,7 @@ async function releaseOthers(deps: DiscoveryDeps, settings: ClusterSettings): Pr
     await deps.leases.release(key);
     deps.log.info("declaration-released", { key });
   }
+  await sendTokenSweep(deps.queue, settings.name, deps.clock());
   const named = namedNamespaces(settings.namespaces);
   if (!named) return;
   // Nobody follows these references from now on.
@@ -88,13 +91,14 @@ async function isBehind(
 
 /** Clusters that left the fleet are released: Secrets stay, rows go (lease-table 18). */
 export async function releaseDeparted(
-  deps: Pick<DiscoveryDeps, "leases" | "log">,
+  deps: Pick<DiscoveryDeps, "leases" | "queue" | "clock" | "log">,
   fleet: ReadonlySet<string>,
 ): Promise<void> {
   for (const { name } of await deps.leases.clusters()) {
     if (fleet.has(name)) continue;
     for (const { key } of await deps.leases.byCluster(name)) await deps.leases.release(key);
     for (const { key } of await deps.leases.referencesOf(name)) await deps.leases.removeReference(key);
+    await sendTokenSweep(deps.queue, name, deps.clock());
     await deps.leases.removeCluster(name);
     deps.log.info("cluster-released", { cluster: name });
   }

@@ -12,6 +12,7 @@ import { duePages } from "../schedule/due-pages.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { tick } from "../schedule/tick.ts";
 import { type InProcessQueue, inProcessQueue } from "./queue.ts";
+import { tokenSweeps } from "./token-sweeps.ts";
 
 /** What an engine is wired with; it brings its own queue. */
 export interface EngineOptions {
@@ -53,7 +54,12 @@ export function embeddedEngine(options: EngineOptions): Engine {
     concurrency: CONCURRENCY,
     handle: (message, ended) => handle(options.deps.log, reconcile, message, { ended, signal: working.signal }),
   });
-  const deps: ReconcileDeps = { ...options.deps, queue };
+  const sweeps = tokenSweeps(options.deps.clock);
+  const send = (messages: readonly WorkMessage[]): Promise<void> => {
+    sweeps.note(messages);
+    return queue.send(messages);
+  };
+  const deps: ReconcileDeps = { ...options.deps, queue: { send } };
   const reconcile = reconciler(deps);
   const lookAt = lookerOf(options, deps, reconcile, ready);
 
@@ -69,8 +75,9 @@ export function embeddedEngine(options: EngineOptions): Engine {
       const tickMs = options.tickMs ?? TICK_MS;
       const ticking = every(tickMs, deps, stop, async () => void (await tick(tickDeps(deps, queue), stop)));
       const probing = probe(tickMs, deps, reconcile, stop);
+      const sweeping = every(tickMs, deps, stop, () => sweeps.turn((cluster) => sweep(reconcile, cluster, deps, stop)));
       const looking = options.clusters.map((settings) => follow(deps, reconcile, settings, lookAt, stop));
-      await Promise.all([ticking, probing, ...looking]);
+      await Promise.all([ticking, probing, sweeping, ...looking]);
       await stopWork();
     },
     async once(stop) {
@@ -114,6 +121,16 @@ async function prepare(options: EngineOptions, deps: ReconcileDeps): Promise<voi
   // What was handed out and not done when the last process ended was lost with its queue, however old it was.
   const now = deps.clock();
   for await (const page of duePages(deps.leases, { after: 0, until: now, now })) await sendDue(deps.queue, page, now);
+}
+
+async function sweep(
+  reconcile: Reconciler,
+  cluster: string | undefined,
+  { clock }: ReconcileDeps,
+  stop: AbortSignal,
+): Promise<void> {
+  const tokens = cluster === undefined ? {} : { cluster };
+  await reconcile.handle({ keys: [], lane: "now", at: clock(), tokens }, stop);
 }
 
 interface Looked {

@@ -63,6 +63,11 @@ export const handedUntilIsStill = (at: EpochMs): Condition => ({
   values: { ":wasHandedUntil": at },
 });
 
+export const tokenSerialIsStill = (serial: string): Condition => ({
+  text: "tokenSerial = :wasSerial",
+  values: { ":wasSerial": serial },
+});
+
 export const versionDiffers = (uid: string, hash: string): Condition => ({
   text: "(uid <> :wasUid OR declaredHash <> :wasHash)",
   values: { ":wasUid": uid, ":wasHash": hash },

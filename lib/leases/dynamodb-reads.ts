@@ -20,6 +20,7 @@ export interface Query {
   readonly partition: readonly [attribute: string, value: Value];
   /** Both ends included. */
   readonly between?: readonly [attribute: string, from: number, to: number];
+  readonly startsWith?: readonly [attribute: string, prefix: string];
   /** Items in one page. */
   readonly limit?: number;
 }
@@ -64,15 +65,13 @@ export function reads(asking: Asking): Reads {
 async function* paging<T>({ client, table, ask }: Asking, query: Query): AsyncGenerator<readonly T[]> {
   const { index, partition, between, limit } = query;
   if (between !== undefined && between[1] > between[2]) return;
+  const range = rangeOf(query);
   const input = {
     TableName: table,
     ...(index === undefined ? { ConsistentRead: true } : { IndexName: index }),
-    KeyConditionExpression: `#of = :of${between === undefined ? "" : " AND #by BETWEEN :from AND :to"}`,
-    ExpressionAttributeNames: { "#of": partition[0], ...(between === undefined ? {} : { "#by": between[0] }) },
-    ExpressionAttributeValues: {
-      ":of": toAttribute(partition[1]),
-      ...(between === undefined ? {} : { ":from": toAttribute(between[1]), ":to": toAttribute(between[2]) }),
-    },
+    KeyConditionExpression: `#of = :of${range.text}`,
+    ExpressionAttributeNames: { "#of": partition[0], ...range.names },
+    ExpressionAttributeValues: { ":of": toAttribute(partition[1]), ...range.values },
     ...(limit === undefined ? {} : { Limit: limit }),
   };
   let from: Record<string, AttributeValue> | undefined;
@@ -82,6 +81,17 @@ async function* paging<T>({ client, table, ask }: Asking, query: Query): AsyncGe
     yield (answer.Items ?? []).map((item) => fromAttributes<T>(item));
     from = answer.LastEvaluatedKey;
   } while (from !== undefined);
+}
+
+/** What a query demands of the sort key. */
+function rangeOf({ between, startsWith }: Query) {
+  if (between !== undefined) {
+    const values = { ":from": toAttribute(between[1]), ":to": toAttribute(between[2]) };
+    return { text: " AND #by BETWEEN :from AND :to", names: { "#by": between[0] }, values };
+  }
+  if (startsWith === undefined) return { text: "", names: {}, values: {} };
+  const values = { ":prefix": toAttribute(startsWith[1]) };
+  return { text: " AND begins_with(#by, :prefix)", names: { "#by": startsWith[0] }, values };
 }
 
 /** One batch; what DynamoDB leaves out is asked for again, then reported (lease-table 17). */

@@ -1,5 +1,5 @@
 import type { Random } from "../clock.ts";
-import type { LeaseStore } from "../reconcile/ports.ts";
+import type { LeaseStore, TokenStore } from "../reconcile/ports.ts";
 import { bodies } from "./dynamodb-bodies.ts";
 import { circuitStore, cursorStore } from "./dynamodb-circuits.ts";
 import { type Client, connect } from "./dynamodb-connection.ts";
@@ -9,6 +9,7 @@ import { leases } from "./dynamodb-leases.ts";
 import { nudging } from "./dynamodb-nudges.ts";
 import { periods } from "./dynamodb-periods.ts";
 import { syncQueries } from "./dynamodb-queries.ts";
+import { tokenStore } from "./dynamodb-tokens.ts";
 
 export interface DynamoStoreOptions {
   /** With time-outs of its own: see dynamodb-client.ts. */
@@ -19,11 +20,16 @@ export interface DynamoStoreOptions {
   readonly random?: Random;
 }
 
+export interface DynamoStore extends LeaseStore {
+  /** In the same table. */
+  readonly tokens: TokenStore;
+}
+
 /**
  * The lease table in DynamoDB. Its first request finds out whether the table is ours and of our version: STORE_MISSING,
  * STORE_DENIED and STORE_INVALID name the table and the remedy; what passes by itself is STORE_UNAVAILABLE.
  */
-export function dynamoLeaseStore({ client, table, random = Math.random }: DynamoStoreOptions): LeaseStore {
+export function dynamoLeaseStore({ client, table, random = Math.random }: DynamoStoreOptions): DynamoStore {
   const connection = connect(client, table, random);
   const big = bodies(connection);
   const steps = periods(connection);
@@ -36,6 +42,7 @@ export function dynamoLeaseStore({ client, table, random = Math.random }: Dynamo
     ...referenceStore(connection),
     ...clusterStore(connection),
     ...circuitStore(connection),
+    tokens: tokenStore(connection),
     counts: connection.counts,
   };
 }

@@ -53,6 +53,13 @@ PRAGMA application_id = ${APPLICATION_ID};
 PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
+/** Made when it is missing: a state without it is one whose processes logged in for themselves. */
+const TOKEN_TABLE = `
+CREATE TABLE IF NOT EXISTS token (
+  cluster TEXT NOT NULL, id TEXT NOT NULL, sync TEXT NOT NULL, circuit TEXT NOT NULL, serial TEXT NOT NULL,
+  sealed TEXT NOT NULL, ends_at INTEGER NOT NULL, PRIMARY KEY (cluster, id)
+) STRICT, WITHOUT ROWID`;
+
 /**
  * Opens the state, and makes it when the file is new. With WAL and synchronous=NORMAL a killed process loses nothing that
  * was committed; a power cut may lose the last commits, which fences and resourceVersions make harmless.
@@ -78,6 +85,7 @@ function prepareDatabase(database: DatabaseSync, path: string, readOnly: boolean
   }
   demandOurs(database, path);
   if (readOnly) return;
+  database.exec(TOKEN_TABLE);
   // Checkpoints flush to the disk: one for each 64 MB instead of each 4 MB keeps bursts of claims fast.
   database.exec(`
     PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 16384;

@@ -6,6 +6,7 @@ import { clusterStore, referenceStore } from "./sqlite-discovery.ts";
 import { leases } from "./sqlite-leases.ts";
 import { syncQueries } from "./sqlite-queries.ts";
 import { type Recovery, recovery } from "./sqlite-recovery.ts";
+import { type SqliteTokens, tokenStore } from "./sqlite-tokens.ts";
 
 export { isDataDirLocked, lockDataDir } from "./data-dir-lock.ts";
 
@@ -16,7 +17,10 @@ export interface SqliteStoreOptions {
   readonly readOnly?: boolean;
 }
 
-export type SqliteStore = LeaseStore & Recovery & AsyncDisposable;
+export interface SqliteStore extends LeaseStore, Recovery, AsyncDisposable {
+  /** Not for a second process, which has no use for them. */
+  readonly tokens: () => SqliteTokens;
+}
 
 /**
  * The lease table in one file. Throws an InputError when the file is not ours or of another version, and
@@ -33,6 +37,7 @@ export function openSqliteStore({ path, readOnly = false }: SqliteStoreOptions):
     ...clusterStore(connection),
     ...circuitStore(connection),
     ...recovery(connection),
+    tokens: () => tokenStore(connection),
     counts: connection.counts,
     [Symbol.asyncDispose]: async () => connection.close(),
   };

@@ -7,10 +7,12 @@ import type { SyncKey } from "../keys.ts";
 import type { LosslessObject, LosslessValue } from "../lossless.ts";
 import type { SecretData } from "../secret-value.ts";
 import type { Json, JsonObject, Lane } from "./row.ts";
+import type { TokenKeeper } from "./token-store.ts";
 
 export type * from "./lease-store.ts";
 export type * from "./row.ts";
 export { EMPTY_STATE } from "./row.ts";
+export type * from "./token-store.ts";
 export type * from "./workload.ts";
 
 // ---------------------------------------------------------------- work
@@ -23,6 +25,8 @@ export interface WorkMessage {
   readonly at: EpochMs;
   /** Instead of keys: the id of the circuit that is to be probed. An engine that looks for due probes itself may drop it. */
   readonly probe?: string;
+  /** Instead of keys: tokens of this cluster, or of all, that no sync needs any more are to be ended. */
+  readonly tokens?: { readonly cluster?: string };
 }
 
 export interface WorkQueue {
@@ -108,6 +112,8 @@ export interface VaultIdentity {
 
 export interface VaultRead {
   readonly identity: VaultIdentity;
+  /** The sync that asks: a token that is obtained for nobody is not kept beyond this process. */
+  readonly by?: SyncKey;
   /** Vault namespace of the read; the identity's when missing. */
   readonly namespace?: string;
   readonly mount: string;
@@ -135,6 +141,7 @@ export interface VaultEnd {
   probe(target: VaultTarget, signal: AbortSignal): Promise<void>;
   /** The same question, for a VaultConnection's status: a sealed Vault will do, and whatever else hinders it is thrown. */
   reach(target: VaultTarget, signal: AbortSignal): Promise<void>;
+  readonly tokens: TokenKeeper;
 }
 
 /** Gives logins what they need from clusters. */

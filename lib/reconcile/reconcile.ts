@@ -2,6 +2,7 @@ import { circuitOfCluster } from "../circuits.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { isJudged } from "../kinds.ts";
+import { sendTokenSweep } from "../schedule/messages.ts";
 import { type Circuits, circuits } from "./circuit.ts";
 import { cleanUp } from "./clean-up.ts";
 import type { ReconcileDeps } from "./deps.ts";
@@ -10,6 +11,7 @@ import type { Row, WorkMessage } from "./ports.ts";
 import { type ReferenceReader, referenceReader } from "./references.ts";
 import { type CaCache, caCache, type SourceReader, sourceReader } from "./source.ts";
 import { syncOne } from "./sync-one.ts";
+import { sweepTokens } from "./token-sweep.ts";
 
 /** What the runs of one batch share. */
 export interface Batch {
@@ -46,6 +48,10 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         await open.probe(message.probe, signal);
         return { failed: [] };
       }
+      if (message.tokens !== undefined) {
+        await sweepTokens(deps, open, message.tokens.cluster, signal);
+        return { failed: [] };
+      }
       // A nudge follows the change that it is about, so the now lane must see that change (lease-table 17).
       const consistency = message.lane === "now" ? "strong" : "eventual";
       const rows = await deps.leases.read(message.keys, consistency);
@@ -68,6 +74,9 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         }
       });
       const failed = (await Promise.all(runs)).filter((failure) => failure !== undefined);
+      // A login may have lost its last sync.
+      const cleaned = new Set(message.keys.filter(isCleanupKey).map((key) => partsOf(key).cluster));
+      for (const cluster of cleaned) await sendTokenSweep(deps.queue, cluster, deps.clock());
       return { failed };
     },
   };

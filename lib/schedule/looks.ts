@@ -1,5 +1,5 @@
 import { circuitOfCluster } from "../circuits.ts";
-import type { EpochMs } from "../clock.ts";
+import { type EpochMs, MINUTE_MS } from "../clock.ts";
 import { OUTAGE_CODES } from "../errors.ts";
 import type { Circuit, ClusterRow } from "../reconcile/ports.ts";
 
@@ -30,6 +30,14 @@ export function looksDue({ fleet, rows, open, now }: LooksInput): readonly DueLo
     const isBack = wasOut && !isOpen.has(circuitOfCluster(cluster));
     return !isHeld && (row.dueAt <= now || isBack) ? [{ cluster, fence: row.fence }] : [];
   });
+}
+
+/** How often all tokens are looked through, in ms: for what no event tells, and for messages that were lost. */
+export const TOKEN_SWEEP_MS = 10 * MINUTE_MS;
+
+/** Whether this minute's tick asks for that. One that is missed is made up for ten minutes later. */
+export function isTokenSweepDue(now: EpochMs): boolean {
+  return now % TOKEN_SWEEP_MS < MINUTE_MS;
 }
 
 /** Circuits whose probe should have begun: its message was lost, or comes late. */

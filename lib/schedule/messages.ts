@@ -24,6 +24,14 @@ export async function sendDue(queue: WorkQueue, work: readonly Due[], nowMs: Epo
   if (work.length > 0) await queue.send(messagesFor(work, nowMs));
 }
 
+/** After a change, reads that are under way with the former identity have so long to end, in ms. */
+const TOKENS_AFTER_MS = 5 * SECOND_MS;
+
+/** Asks for the tokens of a cluster to be looked through: something that logins are made of changed or went. */
+export async function sendTokenSweep(queue: WorkQueue, cluster: string, nowMs: EpochMs): Promise<void> {
+  await queue.send([{ keys: [], lane: "now", at: nowMs + TOKENS_AFTER_MS, tokens: { cluster } }]);
+}
+
 function startOf(at: EpochMs, nowMs: EpochMs): EpochMs {
   return at <= nowMs ? nowMs : Math.ceil(at / SECOND_MS) * SECOND_MS;
 }

@@ -15,6 +15,11 @@ export interface HeldToken {
   readonly renewAt: EpochMs;
   /** Not used from here on, a little before Vault ends it. */
   readonly staleAt: EpochMs;
+  /** When Vault ends it, as far as we know. */
+  readonly endsAt: EpochMs;
+  /** How many requests it was good for; 0 is without end. */
+  readonly uses: number;
+  readonly isBatch: boolean;
 }
 
 /** Counted from when it was asked for, so that a slow answer makes it seem older, never younger. */
@@ -26,8 +31,12 @@ export function heldToken(identity: VaultIdentity, grant: Grant, askedAt: EpochM
     value: grant.token,
     obtainedAt: askedAt,
     ttlMs,
-    renewAt: grant.renewable ? askedAt + (ttlMs * 2) / 3 : NEVER,
+    // A renewal would take one of few uses.
+    renewAt: grant.renewable && grant.uses === 0 ? askedAt + (ttlMs * 2) / 3 : NEVER,
     staleAt: askedAt + ttlMs - margin,
+    endsAt: askedAt + ttlMs,
+    uses: grant.uses,
+    isBatch: grant.isBatch,
   };
 }
 
@@ -35,5 +44,10 @@ export function heldToken(identity: VaultIdentity, grant: Grant, askedAt: EpochM
 export function renewedToken(token: HeldToken, grant: Grant, askedAt: EpochMs): HeldToken {
   const next = heldToken(token.identity, { ...grant, token: token.value }, askedAt);
   const met = next.ttlMs < token.ttlMs;
-  return { ...next, obtainedAt: token.obtainedAt, ttlMs: token.ttlMs, renewAt: met ? NEVER : next.renewAt };
+  const { obtainedAt, ttlMs, isBatch } = token;
+  return { ...next, obtainedAt, ttlMs, isBatch, renewAt: met ? NEVER : next.renewAt };
+}
+
+export function sameToken(a: HeldToken, b: HeldToken): boolean {
+  return a.value.reveal().equals(b.value.reveal());
 }

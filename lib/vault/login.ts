@@ -8,7 +8,7 @@ import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe } from "./asked.ts";
 import type { GoogleEndpoints } from "./gcp-login.ts";
 import { askedOf, type VaultClient, type VaultQuestion } from "./vault-client.ts";
-import { answerError, invalidAnswer, objectOf } from "./vault-errors.ts";
+import { answerError, invalidAnswer, isInvalidToken, objectOf } from "./vault-errors.ts";
 
 /** What a login or a renewal gave. */
 export interface Grant {
@@ -16,6 +16,10 @@ export interface Grant {
   /** Seconds; 0 is without end. */
   readonly ttlSeconds: number;
   readonly renewable: boolean;
+  /** How many requests it is good for; 0 is without end. */
+  readonly uses: number;
+  /** Vault keeps nothing of it: it can be neither prolonged nor ended. */
+  readonly isBatch: boolean;
 }
 
 export interface LoginDeps {
@@ -54,7 +58,7 @@ export async function renew(
   return grantOf(askedOf(identity.target, question), answer);
 }
 
-/** Ends a token, and with it all that Vault holds for it. */
+/** Ends a token, and with it all that Vault holds for it. One that has ended already is ended. */
 export async function revoke(
   client: VaultClient,
   identity: VaultIdentity,
@@ -63,7 +67,7 @@ export async function revoke(
 ): Promise<void> {
   const question = selfQuestion(identity, "revoke-self", token);
   const answer = await client.ask(identity.target, question, signal);
-  if (answer.status >= 400) throw answerError(askedOf(identity.target, question), answer);
+  if (answer.status >= 400 && !isInvalidToken(answer)) throw answerError(askedOf(identity.target, question), answer);
 }
 
 function selfQuestion(identity: VaultIdentity, verb: string, token: SecretValue): VaultQuestion {
@@ -94,16 +98,25 @@ async function loginBody(
 
 function grantOf(asked: Asked, answer: VaultAnswer): Grant {
   if (answer.status !== 200) throw answerError(asked, answer);
-  const { auth } = objectOf(asked, answer);
+  const { auth, wrap_info: wrapped } = objectOf(asked, answer);
+  if (isLosslessObject(wrapped)) {
+    throw invalidAnswer(asked, "is wrapped: remove X-Vault-Wrap-TTL from the headers of VaultConnection and VaultAuth");
+  }
   if (!isLosslessObject(auth)) throw invalidAnswer(asked, "has no auth object: is this an auth mount?");
   const { client_token: token, renewable } = auth;
   if (typeof token !== "string" || token === "") {
     throw invalidAnswer(asked, "has no token: logins with a second factor are not supported");
   }
-  return { token: SecretValue.of(token), ttlSeconds: secondsOf(auth.lease_duration), renewable: renewable === true };
+  return {
+    token: SecretValue.of(token),
+    ttlSeconds: numberOf(auth.lease_duration),
+    renewable: renewable === true,
+    uses: numberOf(auth.num_uses),
+    isBatch: auth.token_type === "batch",
+  };
 }
 
-function secondsOf(value: LosslessValue | undefined): number {
-  const seconds = isLosslessNumber(value) ? Number(value.value) : 0;
-  return Number.isSafeInteger(seconds) && seconds > 0 ? seconds : 0;
+function numberOf(value: LosslessValue | undefined): number {
+  const number = isLosslessNumber(value) ? Number(value.value) : 0;
+  return Number.isSafeInteger(number) && number > 0 ? number : 0;
 }

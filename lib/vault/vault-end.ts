@@ -14,12 +14,16 @@ import type { Asked } from "./asked.ts";
 import type { GoogleEndpoints } from "./gcp-login.ts";
 import type { HeldToken } from "./held-token.ts";
 import { kvQuestion, sourceData } from "./kv.ts";
+import { type TokenCacheOptions, tokenCache } from "./token-cache.ts";
 import { type Tokens, tokens } from "./tokens.ts";
 import { askedOf, type VaultClient, type VaultQuestion, vaultClient } from "./vault-client.ts";
 import { answerError, isInvalidToken, objectOf, sealedError } from "./vault-errors.ts";
 
 /** Unauthenticated, and answered by standbys and sealed servers too. */
 const SEAL_STATUS: VaultQuestion = { purpose: "probe", method: "GET", path: "sys/seal-status" };
+
+/** A refused token is replaced by one that another process keeps, and that one by a login of our own. */
+const MAX_REPLACEMENTS = 2;
 
 export interface VaultEndOptions {
   readonly clock: Clock;
@@ -30,10 +34,12 @@ export interface VaultEndOptions {
   readonly maxConnectionsPerVault?: number;
   /** Stands in for Google, in tests. */
   readonly google?: GoogleEndpoints;
+  /** Where tokens are kept for the processes to come. Missing: each one logs in for itself. */
+  readonly cache?: TokenCacheOptions;
 }
 
 export interface OpenVaultEnd extends VaultEnd {
-  /** Ends our tokens at their Vaults, for a graceful stop. Never throws for a Vault that does not answer. */
+  /** Ends our tokens at their Vaults, kept ones included, for the graceful stop of who uses them alone. Never throws for a Vault that does not answer. */
   revokeAll(signal: AbortSignal): Promise<void>;
   /** Closes all connections; what is under way fails. */
   close(): Promise<void>;
@@ -42,8 +48,9 @@ export interface OpenVaultEnd extends VaultEnd {
 /** Reads of kv paths on Vault or OpenBao, each with the token of its identity. */
 export function vaultEnd(options: VaultEndOptions): OpenVaultEnd {
   const { clock, credentials, log, metrics, maxConnectionsPerVault = 16, google } = options;
+  const cache = options.cache && tokenCache(options.cache, { clock, log });
   const client = vaultClient({ clock, maxConnectionsPerVault });
-  const held = tokens({ client, credentials, clock, log, metrics, google });
+  const held = tokens({ client, credentials, clock, log, metrics, google, cache });
   return {
     async read(read, signal) {
       try {
@@ -58,6 +65,7 @@ export function vaultEnd(options: VaultEndOptions): OpenVaultEnd {
     },
     probe: (target, signal) => probe(client, target, signal),
     reach: (target, signal) => reach(client, target, signal),
+    tokens: held,
     revokeAll: (signal) => held.revokeAll(signal),
     close: () => client.close(),
   };
@@ -67,11 +75,12 @@ async function readKv(client: VaultClient, held: Tokens, read: VaultRead, signal
   const { target } = read.identity;
   const question = kvQuestion(read);
   const ask = ({ value: token }: HeldToken) => client.ask(target, { ...question, token }, signal);
-  const token = await held.token(read.identity, signal);
+  let token: HeldToken | undefined = await held.token(read, signal);
   let answer = await ask(token);
-  if (answer.status === 403) {
-    const other = await held.replacement(token, isInvalidToken(answer), signal);
-    if (other !== undefined) answer = await ask(other);
+  for (let times = 0; answer.status === 403 && times < MAX_REPLACEMENTS; times++) {
+    token = await held.replacement(read, { token, isInvalid: isInvalidToken(answer) }, signal);
+    if (token === undefined) break;
+    answer = await ask(token);
   }
   return sourceData(askedOf(target, question), answer, read.followDeleted ?? false);
 }

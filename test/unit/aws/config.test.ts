@@ -12,6 +12,7 @@ const ENV = {
   KEYFERRY_FLEET: "s3://bucket/fleet.yaml",
   KEYFERRY_INSTALLATION: "0b1c",
   KEYFERRY_DIGEST_KEY_PARAMETER: "/keyferry-prod/digest-key",
+  KEYFERRY_TOKEN_KEY_PARAMETER: "/keyferry-prod/token-key",
   KEYFERRY_KMS_KEY: "arn:aws:kms:eu-central-1:123456789012:key/k",
   KEYFERRY_NOW_QUEUE: QUEUE,
   KEYFERRY_NOW_DEAD_LETTERS: QUEUE,

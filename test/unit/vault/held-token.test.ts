@@ -15,7 +15,13 @@ const IDENTITY: VaultIdentity = {
     credential: { kind: "secret", cluster: "c", namespace: "n", name: "s", key: "id" },
   },
 };
-const granted = (ttlSeconds: number, renewable = true) => ({ token: SecretValue.of("t"), ttlSeconds, renewable });
+const granted = (ttlSeconds: number, renewable = true) => ({
+  token: SecretValue.of("t"),
+  ttlSeconds,
+  renewable,
+  uses: 0,
+  isBatch: false,
+});
 
 describe("a token that we hold", () => {
   it("is not used in its last tenth", () => {

@@ -1,0 +1,47 @@
+import { GetParameterCommand, PutParameterCommand, type SSMClient } from "@aws-sdk/client-ssm";
+import { SyncError } from "../errors.ts";
+import { awsError } from "./aws-errors.ts";
+
+const BYTES = 32;
+const TIMEOUT_MS = 10_000;
+
+export interface SharedKeyOptions {
+  readonly client: SSMClient;
+  readonly parameter: string;
+  /** Encrypts the parameter. */
+  readonly kmsKey: string;
+  readonly randomBytes: (count: number) => Buffer;
+}
+
+/** 32 bytes that all functions of this stack share: made by whichever needs them first, the same for all from then on. */
+export async function sharedKey(options: SharedKeyOptions): Promise<Buffer> {
+  const found = (await read(options)) ?? (await make(options)) ?? (await read(options));
+  const bytes = Buffer.from(found ?? "", "base64");
+  if (bytes.length === BYTES) return bytes;
+  throw new SyncError("STORE_INVALID", `parameter ${options.parameter} must hold ${BYTES} bytes in base64`);
+}
+
+async function read({ client, parameter }: SharedKeyOptions): Promise<string | undefined> {
+  const command = new GetParameterCommand({ Name: parameter, WithDecryption: true });
+  try {
+    const { Parameter } = await client.send(command, { abortSignal: AbortSignal.timeout(TIMEOUT_MS) });
+    return Parameter?.Value;
+  } catch (error) {
+    if (error instanceof Error && error.name === "ParameterNotFound") return undefined;
+    throw awsError(error, `parameter ${parameter}`, "ssm:GetParameter and kms:Decrypt");
+  }
+}
+
+/** Undefined: another function was faster. */
+async function make(options: SharedKeyOptions): Promise<string | undefined> {
+  const { client, parameter, kmsKey, randomBytes } = options;
+  const Value = randomBytes(BYTES).toString("base64");
+  const what = { Name: parameter, Value, Type: "SecureString", KeyId: kmsKey, Overwrite: false } as const;
+  try {
+    await client.send(new PutParameterCommand(what), { abortSignal: AbortSignal.timeout(TIMEOUT_MS) });
+    return Value;
+  } catch (error) {
+    if (error instanceof Error && error.name === "ParameterAlreadyExists") return undefined;
+    throw awsError(error, `parameter ${parameter}`, "ssm:PutParameter and kms:Encrypt");
+  }
+}

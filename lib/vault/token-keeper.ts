@@ -1,0 +1,73 @@
+import { circuitOfVault } from "../circuits.ts";
+import { SyncError } from "../errors.ts";
+import { partsOf } from "../keys.ts";
+import type { TokenKeeper } from "../reconcile/ports.ts";
+import { sameToken } from "./held-token.ts";
+import type { FoundToken } from "./token-cache.ts";
+import { endAtVault, endFound, giveBack, keptOf } from "./token-ending.ts";
+import type { Held, TokensDeps } from "./token-entries.ts";
+
+/** What becomes of tokens that nobody needs any more. */
+export function tokenKeeper(deps: TokensDeps, held: Held): TokenKeeper {
+  const { cache } = deps;
+  const ours = (cluster: string | undefined) =>
+    [...held.values()].flatMap(({ token: { identity }, by, serial }) => {
+      if (by === undefined || serial !== undefined) return [];
+      if (cluster !== undefined && partsOf(by).cluster !== cluster) return [];
+      return [{ id: identity.id, by, circuit: circuitOfVault(identity.target.address) }];
+    });
+  return {
+    async kept(cluster) {
+      const kept = ((await cache?.all(cluster)) ?? []).map(({ stored }) => keptOf(stored));
+      const known = new Set(kept.map(({ id }) => id));
+      return [...kept, ...ours(cluster).filter(({ id }) => !known.has(id))];
+    },
+    async keepFor({ id, by }, next) {
+      const entry = held.get(id);
+      if (entry !== undefined) entry.by = next;
+      const found = await cache?.find({ id, by });
+      if (found !== undefined) await cache?.keepFor(found.stored, next);
+    },
+    async end({ id, by }, signal) {
+      const entry = held.get(id);
+      const found = await cache?.find({ id, by });
+      if (cache && found) await endFound(deps, cache, found, signal);
+      const isApart = entry !== undefined && !(found?.token && sameToken(found.token, entry.token));
+      if (isApart) await endAtVault(deps, entry.token, signal);
+      if (entry !== undefined && held.get(id) === entry) held.delete(id);
+    },
+  };
+}
+
+/** Ends all that is held and all that is kept, as far as its Vaults answer. */
+export async function endAll(deps: TokensDeps, held: Held, signal: AbortSignal): Promise<void> {
+  const ours = [...held.values()].filter(({ serial }) => serial === undefined);
+  held.clear();
+  const kept = await allKept(deps);
+  const outcomes = await Promise.all([
+    ...ours.map(({ token }) => giveBack(deps, token, signal)),
+    ...kept.map((found) => endedAndForgotten(deps, found, signal)),
+  ]);
+  const revoked = outcomes.filter((done) => done).length;
+  deps.log.info("vault-tokens-revoked", { revoked, failed: outcomes.length - revoked });
+}
+
+async function allKept({ cache, log }: TokensDeps): Promise<readonly FoundToken[]> {
+  try {
+    return (await cache?.all()) ?? [];
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
+    log.warn("vault-token-cache-failed", { code: error.code, message: error.message });
+    return [];
+  }
+}
+
+async function endedAndForgotten(deps: TokensDeps, found: FoundToken, signal: AbortSignal): Promise<boolean> {
+  try {
+    if (deps.cache) await endFound(deps, deps.cache, found, signal);
+    return found.token !== undefined;
+  } catch (error) {
+    if (error instanceof SyncError || signal.aborted) return false;
+    throw error;
+  }
+}

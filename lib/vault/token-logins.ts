@@ -1,0 +1,134 @@
+import { type EpochMs, SECOND_MS } from "../clock.ts";
+import { SyncError } from "../errors.ts";
+import type { SyncKey } from "../keys.ts";
+import type { VaultIdentity } from "../reconcile/ports.ts";
+import { printableAddress } from "./asked.ts";
+import { type HeldToken, heldToken, sameToken } from "./held-token.ts";
+import { login } from "./login.ts";
+import { singleFlight } from "./single-flight.ts";
+import type { FoundToken } from "./token-cache.ts";
+import { giveBack } from "./token-ending.ts";
+import { dropUnused, type Entry, entryOf, type Held, hold, type TokensDeps } from "./token-entries.ts";
+
+/** A refused login is not tried again for so long, so that the many syncs of one identity don't become as many logins. */
+const LOGIN_COOL_DOWN_MS = 5 * SECOND_MS;
+/** Who asks, and for which sync. */
+export interface Asker {
+  readonly identity: VaultIdentity;
+  /** Missing: its token is not kept beyond this process. */
+  readonly by?: SyncKey | undefined;
+}
+
+/** A token that Vault answered 403 to. */
+export interface Refused {
+  readonly token: HeldToken;
+  /** Vault says that the token is at fault, not its policies. */
+  readonly isInvalid: boolean;
+}
+
+/** Logins, each one for all who ask meanwhile. */
+export function tokenLogins(deps: TokensDeps, held: Held) {
+  const { clock, cache } = deps;
+  const refusals = new Map<string, { readonly error: SyncError; readonly until: EpochMs }>();
+  const flights = singleFlight<Entry>();
+
+  const obtained = async (asker: Asker, refused: Refused | undefined, signal: AbortSignal): Promise<Entry> => {
+    dropUnused(deps, held);
+    const { identity, by } = asker;
+    const found = by && (await cache?.find({ id: identity.id, by }, identity));
+    const entry =
+      found && isOfUse(found, refused, clock())
+        ? hold(held, entryOf(found.token, clock(), found.stored.by, found.stored.serial), signal)
+        : await loggedIn(deps, held, asker, found?.stored.serial, signal);
+    // Who else holds the refused one finds its successor as soon as Vault says no to it.
+    if (refused !== undefined && !refused.isInvalid && !signal.aborted) await giveBack(deps, refused.token);
+    return entry;
+  };
+
+  return {
+    run(asker: Asker, refused: Refused | undefined, signal: AbortSignal): Promise<Entry> {
+      const { identity } = asker;
+      const refusal = refusals.get(refusalKey(identity));
+      if (refusal !== undefined && clock() < refusal.until) throw refusal.error;
+      refusals.delete(refusalKey(identity));
+      const work = async (shared: AbortSignal): Promise<Entry> => {
+        try {
+          return await obtained(asker, refused, shared);
+        } catch (error) {
+          if (error instanceof SyncError && error.code === "VAULT_LOGIN_REFUSED") {
+            refusals.set(refusalKey(identity), { error, until: clock() + LOGIN_COOL_DOWN_MS });
+          }
+          throw error;
+        }
+      };
+      return flights.run(identity.id, work, signal);
+    },
+    abort: () =>
+      flights.abort(new SyncError("DEADLINE_EXCEEDED", "A login to Vault was given up: keyferry is stopping")),
+  };
+}
+
+async function loggedIn(
+  deps: TokensDeps,
+  held: Held,
+  { identity, by }: Asker,
+  replacing: string | undefined,
+  signal: AbortSignal,
+): Promise<Entry> {
+  const askedAt = deps.clock();
+  const token = heldToken(identity, await countedLogin(deps, identity, signal), askedAt);
+  const entry = hold(held, entryOf(token, deps.clock(), by, undefined), signal);
+  if (!signal.aborted) return keptForOthers(deps, held, entry, replacing, signal);
+  // A login that nobody waits for any more must not replace the token of a later one.
+  await giveBack(deps, token);
+  return entry;
+}
+
+/** Whether a kept token can be used in place of a login: it lives for a while, and is not the one that was refused. */
+function isOfUse(found: FoundToken, refused: Refused | undefined, now: EpochMs): found is Required<FoundToken> {
+  const { token } = found;
+  return token !== undefined && now < token.staleAt && !(refused && sameToken(token, refused.token));
+}
+
+/** Two processes may log in at once: who writes last gives its token back, and takes the other one. */
+async function keptForOthers(
+  deps: TokensDeps,
+  held: Held,
+  entry: Entry,
+  replacing: string | undefined,
+  signal: AbortSignal,
+): Promise<Entry> {
+  const { token, by } = entry;
+  if (by === undefined || deps.cache === undefined) return entry;
+  const kept = await deps.cache.keep(token, by, replacing);
+  if (kept !== "taken") {
+    entry.serial = kept?.serial;
+    return entry;
+  }
+  const first = await deps.cache.find({ id: token.identity.id, by }, token.identity);
+  if (!first || !isOfUse(first, undefined, deps.clock())) return entry;
+  const other = hold(held, entryOf(first.token, deps.clock(), first.stored.by, first.stored.serial), signal);
+  await giveBack(deps, token);
+  return other;
+}
+
+/** What was refused to one credential is asked anew with another. */
+function refusalKey({ id, method: { credential } }: VaultIdentity): string {
+  return credential.kind === "secret" ? `${id} ${credential.version ?? ""}` : id;
+}
+
+async function countedLogin(deps: TokensDeps, identity: VaultIdentity, signal: AbortSignal) {
+  const { kind } = identity.method;
+  const count = (outcome: string) => deps.metrics?.count("keyferry_vault_logins_total", { outcome });
+  try {
+    const grant = await login(deps, identity, signal);
+    count("ok");
+    const { mount } = identity;
+    const vault = printableAddress(identity.target.address);
+    deps.log.debug("vault-logged-in", { vault, mount, method: kind, ttlSeconds: grant.ttlSeconds });
+    return grant;
+  } catch (error) {
+    count(error instanceof SyncError ? error.code : "bug");
+    throw error;
+  }
+}
