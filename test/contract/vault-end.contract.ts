@@ -167,7 +167,7 @@ export function vaultEndContract(
 
     it("counts reads and logins by outcome, under names that exist", async () => {
       const metrics = prometheusMetrics();
-      await using own = openEnd(cluster, metrics);
+      await using own = openEnd(cluster, { metrics });
       const identity = await fresh();
       await times(3, () => own.read(kv2(identity, "app"), forever));
       await failure(own.read(kv2(identity, "none"), forever), "VAULT_PATH_MISSING");

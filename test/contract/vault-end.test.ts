@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type Cluster, startCluster, startVault, type Vault } from "../harness/index.ts";
+import { keptTokensContract } from "./kept-tokens.contract.ts";
 import { vaultAwsContract } from "./vault-aws.contract.ts";
 import { vaultEndContract } from "./vault-end.contract.ts";
 import { vaultTokensContract } from "./vault-tokens.contract.ts";
@@ -34,6 +35,7 @@ describe("Vault ends", () => {
   for (const flavor of FLAVORS) {
     vaultEndContract(flavor, () => serversOf(flavor));
     vaultTokensContract(flavor, () => serversOf(flavor));
+    keptTokensContract(flavor, () => serversOf(flavor));
   }
 
   // OpenBao has no such login.

@@ -1,19 +1,12 @@
 import { inspect } from "node:util";
 import { type ErrorCode, SyncError } from "../../lib/errors.ts";
-import type {
-  CredentialRef,
-  CredentialSource,
-  Log,
-  Metrics,
-  VaultIdentity,
-  VaultRead,
-} from "../../lib/reconcile/ports.ts";
+import type { CredentialRef, CredentialSource, Log, VaultIdentity, VaultRead } from "../../lib/reconcile/ports.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
-import { type OpenVaultEnd, vaultEnd } from "../../lib/vault/vault-end.ts";
+import { type OpenVaultEnd, type VaultEndOptions, vaultEnd } from "../../lib/vault/vault-end.ts";
 import type { Cluster, Vault } from "../harness/index.ts";
 
 const NAMESPACE = "default";
-const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
+export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Real clusters' tokens and Secrets, through the harness. */
 export function clusterCredentials(cluster: Cluster): CredentialSource {
@@ -46,10 +39,10 @@ export interface TestEnd extends OpenVaultEnd, AsyncDisposable {
   pass(ms: number): void;
 }
 
-export function openEnd(cluster: Cluster, metrics?: Metrics): TestEnd {
+export function openEnd(cluster: Cluster, options: Partial<VaultEndOptions> = {}): TestEnd {
   let ahead = 0;
   const clock = () => Date.now() + ahead;
-  const end = vaultEnd({ clock, credentials: clusterCredentials(cluster), log: quiet, ...(metrics && { metrics }) });
+  const end = vaultEnd({ clock, credentials: clusterCredentials(cluster), log: quiet, ...options });
   return {
     ...end,
     pass(ms) {

@@ -81,6 +81,7 @@ describe("resolving a VaultStaticSecret", () => {
     const { refs } = resolution(STATIC, DEFAULTS);
     assert.deepEqual(refs, [ref("VaultAuth", "vso", "default"), ref("VaultConnection", "vso", "default")]);
     const value = resolved({ ...STATIC, refreshAfter: "30s", version: 3, namespace: "/team/" }, DEFAULTS);
+    const by = syncKey({ cluster: "east", kind: "VaultStaticSecret", namespace: "shop", name: "app" });
     assert.deepEqual(value, {
       identity: {
         id: value.identity.id,
@@ -100,7 +101,7 @@ describe("resolving a VaultStaticSecret", () => {
           },
         },
       },
-      read: { identity: value.identity, namespace: "team", mount: "kv", path: "app", engine: "kv-v2", version: 3 },
+      read: { identity: value.identity, by, namespace: "team", mount: "kv", path: "app", engine: "kv-v2", version: 3 },
       source: sourceOf(value.read),
       circuit: "vault:https://vault.example:8200",
       destination: {

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { after, before, describe, it } from "node:test";
+import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
+import { dynamoLeaseStore } from "../../lib/leases/dynamodb.ts";
+import { openSqliteStore } from "../../lib/leases/sqlite.ts";
+import { type Dynalite, startDynalite, TEST_CREDENTIALS } from "../harness/dynalite.ts";
+import { meter } from "./dynamodb/meter.ts";
+import { aStoredToken, tokenStoreContract } from "./token-store.contract.ts";
+
+let dynalite: Dynalite;
+before(async () => {
+  dynalite = await startDynalite();
+});
+after(() => dynalite[Symbol.asyncDispose]());
+
+tokenStoreContract("DynamoDB", async () => {
+  const { tokens } = dynamoLeaseStore({ client: dynalite.client, table: await dynalite.createTable() });
+  return { ...tokens, [Symbol.asyncDispose]: async () => {} };
+});
+
+function openSqlite() {
+  const dir = mkdtempSync(join(tmpdir(), "keyferry-tokens-"));
+  const path = join(dir, "state.sqlite");
+  const store = openSqliteStore({ path });
+  const dispose = async () => {
+    await store[Symbol.asyncDispose]();
+    rmSync(dir, { recursive: true });
+  };
+  return { ...store.tokens(), path, close: () => store[Symbol.asyncDispose](), [Symbol.asyncDispose]: dispose };
+}
+
+tokenStoreContract("SQLite", async () => openSqlite());
+
+describe("tokens in DynamoDB", () => {
+  it("are in no index, and are forgotten by the second in which they end", async () => {
+    const table = await dynalite.createTable();
+    const client = new DynamoDBClient({
+      region: "us-east-1",
+      endpoint: dynalite.endpoint,
+      credentials: TEST_CREDENTIALS,
+    });
+    const store = dynamoLeaseStore({ client, table });
+    await store.tokens.tokens();
+    const { spent } = meter(client);
+    const endsAt = Date.UTC(2030, 0, 1) + 1;
+    assert.equal(await store.tokens.putToken(aStoredToken({ endsAt, sealed: "x".repeat(1_400) }), undefined), true);
+    const { table: written, due, wheel, source, cluster } = spent();
+    assert.deepEqual({ written, due, wheel, source, cluster }, { written: 2, due: 0, wheel: 0, source: 0, cluster: 0 });
+    await store.tokens.token("east", "identity");
+    assert.equal(spent().reads, 1);
+    assert.deepEqual(await store.byCluster("east"), []);
+    const Key = { pk: { S: "tokens" }, sk: { S: "east/identity" } };
+    const { Item } = await client.send(new GetItemCommand({ TableName: table, Key }));
+    assert.deepEqual(Item?.expiresAt, { N: String(Date.UTC(2030, 0, 1) / 1_000 + 1) });
+    client.destroy();
+  });
+});
+
+describe("tokens in SQLite", () => {
+  it("are kept from one process to the next, and forgotten together when their key was lost", async () => {
+    await using first = openSqlite();
+    await first.putToken(aStoredToken(), undefined);
+    await first.close();
+    await using next = openSqliteStore({ path: first.path });
+    assert.deepEqual(await next.tokens().tokens(), [aStoredToken()]);
+    assert.equal(await next.tokens().clearTokens(), 1);
+    assert.equal(await next.tokens().clearTokens(), 0);
+  });
+
+  it("find room in a state that was made before there were any", async () => {
+    await using first = openSqlite();
+    await first.close();
+    const database = new DatabaseSync(first.path);
+    database.exec("DROP TABLE token");
+    database.close();
+    await using second = openSqliteStore({ path: first.path, readOnly: true });
+    assert.deepEqual(await second.byCluster("east"), []);
+    await using next = openSqliteStore({ path: first.path });
+    assert.equal(await next.tokens().putToken(aStoredToken(), undefined), true);
+  });
+});
