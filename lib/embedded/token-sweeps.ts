@@ -12,11 +12,14 @@ export interface TokenSweeps {
 export function tokenSweeps(clock: Clock): TokenSweeps {
   const asked = new Map<string, EpochMs>();
   let allAt = clock();
+  const ask = (cluster: string, at: EpochMs): void => {
+    asked.set(cluster, Math.min(at, asked.get(cluster) ?? at));
+  };
   return {
     note(messages) {
       for (const { tokens, at } of messages) {
         if (tokens?.cluster === undefined) continue;
-        asked.set(tokens.cluster, Math.min(at, asked.get(tokens.cluster) ?? at));
+        ask(tokens.cluster, at);
       }
     },
     async turn(sweep) {
@@ -26,8 +29,12 @@ export function tokenSweeps(clock: Clock): TokenSweeps {
         allAt = now + TOKEN_SWEEP_MS;
       }
       for (const [cluster, at] of [...asked].filter(([, due]) => due <= now)) {
-        await sweep(cluster);
-        if (asked.get(cluster) === at) asked.delete(cluster);
+        // Before it begins: what changes meanwhile asks for another one.
+        asked.delete(cluster);
+        await sweep(cluster).catch((error: unknown) => {
+          ask(cluster, at);
+          throw error;
+        });
       }
     },
   };

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { circuitOfCluster } from "../../../lib/circuits.ts";
-import { SECOND_MS } from "../../../lib/clock.ts";
+import { MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
 import type { Circuit, ClusterRow } from "../../../lib/reconcile/ports.ts";
-import { looksDue, probesOverdue } from "../../../lib/schedule/looks.ts";
+import { isTokenSweepDue, looksDue, probesOverdue } from "../../../lib/schedule/looks.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 
@@ -26,6 +26,15 @@ function aCircuit(overrides: Partial<Circuit> = {}): Circuit {
 
 const due = (rows: readonly ClusterRow[], open: readonly Circuit[] = []) =>
   looksDue({ fleet: ["east"], rows, open, now: NOW });
+
+describe("the sweep of tokens", () => {
+  it("is asked for by one of ten ticks, whenever in its minute each of them comes", () => {
+    for (const offset of [0, 1, 31_000, 59_999]) {
+      const ticks = Array.from({ length: 30 }, (_, minute) => NOW + minute * MINUTE_MS + offset);
+      assert.equal(ticks.filter(isTokenSweepDue).length, 3);
+    }
+  });
+});
 
 describe("looks that a tick hands out", () => {
   it("are at clusters that were never looked at, and at those whose time has come", () => {

@@ -37,6 +37,21 @@ describe("a message of a lane", () => {
     assert.deepEqual([handled, queue.sent], [[MESSAGE], []]);
   });
 
+  it("may ask for tokens to be looked through, of one cluster or of all", async () => {
+    const { deps, handled, dead } = aWorker();
+    const messages: WorkMessage[] = [{ cluster: "east" }, {}].map((tokens) => ({
+      keys: [],
+      lane: "now",
+      at: NOW,
+      tokens,
+    }));
+    for (const message of messages) await workRecord(deps, aRecord(workBody(message), 2), aDeadline());
+    assert.deepEqual([handled, dead], [messages, []]);
+    const wrong = JSON.stringify({ v: 1, keys: [], lane: "now", at: NOW, tokens: { cluster: "" } });
+    await workRecord(deps, aRecord(wrong), aDeadline());
+    assert.deepEqual([handled.length, dead], [2, [wrong]]);
+  });
+
   it("comes again when one of its keys failed", async () => {
     const { deps } = aWorker([aKey("b")]);
     await assert.rejects(workRecord(deps, aRecord(workBody(MESSAGE)), aDeadline()), /1 of 2 keys failed/);

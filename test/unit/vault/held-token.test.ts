@@ -46,6 +46,10 @@ describe("a token that we hold", () => {
     assert.equal(heldToken(IDENTITY, granted(300, false), 0).renewAt, Number.POSITIVE_INFINITY);
   });
 
+  it("is not prolonged when it is good for some requests only", () => {
+    assert.equal(heldToken(IDENTITY, { ...granted(300), uses: 3 }, 0).renewAt, Number.POSITIVE_INFINITY);
+  });
+
   it("is the same token after a renewal, with another end", () => {
     const first = heldToken(IDENTITY, granted(300), 0);
     const next = renewedToken(first, granted(300), 200_000);

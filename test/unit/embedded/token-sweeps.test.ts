@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { tokenSweeps } from "../../../lib/embedded/token-sweeps.ts";
+import type { WorkMessage } from "../../../lib/reconcile/ports.ts";
+import { TOKEN_SWEEP_MS } from "../../../lib/schedule/looks.ts";
+
+function aScene() {
+  let now = 1_000;
+  const swept: (string | undefined)[] = [];
+  const sweeps = tokenSweeps(() => now);
+  return {
+    sweeps,
+    pass: (ms: number) => {
+      now += ms;
+    },
+    message: (cluster: string, inMs = 0): WorkMessage => ({
+      keys: [],
+      lane: "now",
+      at: now + inMs,
+      tokens: { cluster },
+    }),
+    turn: async () => {
+      await sweeps.turn(async (cluster) => void swept.push(cluster));
+      return swept.splice(0);
+    },
+  };
+}
+
+describe("sweeps of tokens in one process", () => {
+  it("look through all at the start, and every ten minutes", async () => {
+    const { turn, pass } = aScene();
+    assert.deepEqual(await turn(), [undefined]);
+    pass(TOKEN_SWEEP_MS - 1);
+    assert.deepEqual(await turn(), []);
+    pass(1);
+    assert.deepEqual(await turn(), [undefined]);
+  });
+
+  it("look through a cluster once its time has come, however often it was asked for", async () => {
+    const { sweeps, turn, pass, message } = aScene();
+    await turn();
+    sweeps.note([message("east", 5_000), message("east", 3_000), message("west", 9_000)]);
+    assert.deepEqual(await turn(), []);
+    pass(3_000);
+    assert.deepEqual(await turn(), ["east"]);
+    pass(6_000);
+    assert.deepEqual(await turn(), ["west"]);
+    assert.deepEqual(await turn(), []);
+  });
+
+  it("come again when they fail, and when they were asked for meanwhile", async () => {
+    const { sweeps, turn, pass, message } = aScene();
+    await turn();
+    sweeps.note([message("east")]);
+    await assert.rejects(
+      sweeps.turn(async () => Promise.reject(new Error("no store"))),
+      /no store/,
+    );
+    assert.deepEqual(await turn(), ["east"]);
+    sweeps.note([message("east")]);
+    await sweeps.turn(async () => {
+      sweeps.note([message("east", 1)]);
+    });
+    pass(1);
+    assert.deepEqual(await turn(), ["east"]);
+    assert.deepEqual(await turn(), []);
+  });
+});
