@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import { LOG_LEVELS, type LogLevel } from "../lib/log.ts";
 import manifest from "../package.json" with { type: "json" };
+import { clusterCommands } from "./cluster-commands.ts";
 import { keyCommands } from "./key-commands.ts";
 import { DEFAULT_LISTEN, dataDirOption, fleetOption, outputOption, stackOption } from "./options.ts";
 import { runCommand } from "./run.ts";
@@ -68,9 +69,11 @@ export async function program(argv: readonly string[]): Promise<number> {
     .action(async (options: StatusFlags) => {
       code = await statusCommand(options);
     });
-  keyCommands(cli, (ended) => {
-    code = ended;
-  });
+  const ended = (exitCode: number): void => {
+    code = exitCode;
+  };
+  keyCommands(cli, ended);
+  clusterCommands(cli, ended);
   await cli.parseAsync([...argv]);
   return code;
 }

@@ -1,7 +1,8 @@
-import { circuitOfCluster } from "../lib/circuits.ts";
+import { circuitOfCluster, circuitOfVso } from "../lib/circuits.ts";
 import { type EpochMs, SECOND_MS } from "../lib/clock.ts";
-import { isCleanupKey } from "../lib/keys.ts";
+import { isCleanupKey, partsOf } from "../lib/keys.ts";
 import type { Circuit, ClusterRow, RowSummary } from "../lib/reconcile/ports.ts";
+import { worksBesideVso } from "../lib/reconcile/vso.ts";
 import { nextTurn } from "../lib/schedule/wheel.ts";
 
 /** How one sync stands, as people and scripts see it. */
@@ -17,7 +18,7 @@ export interface SyncView {
 
 export interface ClusterView {
   readonly name: string;
-  readonly state: "ok" | "failed" | "held" | "unseen";
+  readonly state: "ok" | "failed" | "held" | "standing-back" | "unseen";
   readonly error?: { readonly code: string; readonly message: string; readonly since: string };
   readonly held?: { readonly gone: number; readonly of: number; readonly since: string };
 }
@@ -26,10 +27,18 @@ function iso(at: EpochMs): string {
   return new Date(at).toISOString();
 }
 
-function waitsFor(row: RowSummary, cluster: string, circuits: readonly Circuit[]): Circuit | undefined {
+/** What is known of the cluster that a sync belongs to. */
+export interface Surroundings {
+  readonly cluster: ClusterRow | undefined;
+  readonly circuits: readonly Circuit[];
+}
+
+function waitsFor(row: RowSummary, { cluster: known, circuits }: Surroundings): Circuit | undefined {
   // A clean-up asks nothing of Vault.
   const vault = isCleanupKey(row.key) ? undefined : row.vault;
-  return circuits.find(({ id }) => id === vault || id === circuitOfCluster(cluster));
+  const { cluster, namespace } = partsOf(row.key);
+  const vso = worksBesideVso(known?.state ?? {}, namespace) ? undefined : circuitOfVso(cluster);
+  return circuits.find(({ id }) => id === vault || id === circuitOfCluster(cluster) || id === vso);
 }
 
 function stateOf(row: RowSummary, open: Circuit | undefined, now: EpochMs): SyncView["state"] {
@@ -47,8 +56,8 @@ function nextOf(row: RowSummary, open: Circuit | undefined, now: EpochMs): Epoch
   return times.length > 0 ? Math.min(...times) : undefined;
 }
 
-export function syncView(row: RowSummary, cluster: string, circuits: readonly Circuit[], now: EpochMs): SyncView {
-  const open = waitsFor(row, cluster, circuits);
+export function syncView(row: RowSummary, around: Surroundings, now: EpochMs): SyncView {
+  const open = waitsFor(row, around);
   const next = nextOf(row, open, now);
   const error = open ?? row.error;
   return {
@@ -64,11 +73,12 @@ export function syncView(row: RowSummary, cluster: string, circuits: readonly Ci
 /** An open circuit counts before what the last look found: a watch on a silent cluster notices nothing. */
 export function clusterView(name: string, row: ClusterRow | undefined, circuits: readonly Circuit[]): ClusterView {
   const open = circuits.find(({ id }) => id === circuitOfCluster(name));
-  const error = open ?? row?.state.error;
+  const vso = circuits.find(({ id }) => id === circuitOfVso(name));
+  const error = open ?? row?.state.error ?? vso;
   const held = row?.state.held;
   return {
     name,
-    state: error ? "failed" : held ? "held" : row ? "ok" : "unseen",
+    state: error ? (error === vso ? "standing-back" : "failed") : held ? "held" : row ? "ok" : "unseen",
     ...(error ? { error: { code: error.code, message: error.message, since: iso(error.since) } } : {}),
     ...(held ? { held: { gone: held.gone, of: held.of, since: iso(held.since) } } : {}),
   };

@@ -34,8 +34,9 @@ async function read(store: LeaseStore, inFleet: readonly string[], now: EpochMs)
   const names = [...new Set([...inFleet, ...known.map((cluster) => cluster.name)])].sort();
   const syncs: SyncView[] = [];
   for (const name of names) {
+    const around = { circuits, cluster: known.find((row) => row.name === name) };
     for (const row of await store.byCluster(name)) {
-      if (!isJudged(row.key)) syncs.push(syncView(row, name, circuits, now));
+      if (!isJudged(row.key)) syncs.push(syncView(row, around, now));
     }
   }
   const clusters = names.map((name) =>

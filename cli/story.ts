@@ -1,5 +1,5 @@
 import { asObject } from "../lib/canonical.ts";
-import { circuitOfCluster } from "../lib/circuits.ts";
+import { circuitOfCluster, circuitOfVso } from "../lib/circuits.ts";
 import type { EpochMs } from "../lib/clock.ts";
 import { shortDigest } from "../lib/digest.ts";
 import type { Disposition, ErrorCode } from "../lib/errors.ts";
@@ -107,7 +107,7 @@ function restarts({ rolloutRestartTargets: targets }: JsonObject): readonly stri
 export function storyOf({ row, references, circuits, cluster, now }: StoryInput): Story {
   const { key, declared, state } = row;
   const parts = partsOf(key);
-  const view = syncView(summaryOf(row), parts.cluster, circuits, now);
+  const view = syncView(summaryOf(row), { cluster, circuits }, now);
   const ofCluster = clusterView(parts.cluster, cluster, circuits);
   const refresh = declared.annotations[REFRESH_ANNOTATION];
   return {
@@ -174,7 +174,8 @@ function errorOf({ code, message, since }: NonNullable<SyncView["error"]>): NonN
 
 function nextOf(row: Row, view: SyncView, circuits: readonly Circuit[]): Story["next"] {
   const at = view.nextAt === undefined ? {} : { at: view.nextAt };
-  const ids = [row.state.vault, circuitOfCluster(partsOf(row.key).cluster)];
+  const { cluster } = partsOf(row.key);
+  const ids = [row.state.vault, circuitOfCluster(cluster), circuitOfVso(cluster)];
   const open = view.state === "waiting" ? circuits.find(({ id }) => ids.includes(id)) : undefined;
   return {
     ...at,

@@ -7,3 +7,8 @@ export function circuitOfVault(address: string): string {
 export function circuitOfCluster(cluster: string): string {
   return `cluster:${cluster}`;
 }
+
+/** The id of the circuit that is open while Vault Secrets Operator works in a cluster: syncs wait, looks go on. */
+export function circuitOfVso(cluster: string): string {
+  return `vso:${cluster}`;
+}

@@ -1,4 +1,5 @@
 import { SyncError } from "../errors.ts";
+import { isHandedOver } from "../handed-over.ts";
 import type { SyncKey } from "../keys.ts";
 import { partsOf } from "../keys.ts";
 import type {
@@ -16,6 +17,7 @@ import { declaredOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { type DriftWatch, isNewer } from "./drift.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
+import type { VsoWatch } from "./vso-watch.ts";
 
 /** What becomes of the objects of one kind: rows, references or drift. */
 export interface Intake {
@@ -41,15 +43,22 @@ export interface IntakeContext {
 }
 
 /** Declarations of syncs. */
-export function syncIntake(deps: DiscoveryDeps, kind: KindRef, context: IntakeContext): Intake {
-  const { settings, isOurs } = context;
+export function syncIntake(
+  deps: DiscoveryDeps,
+  kind: KindRef,
+  context: IntakeContext & { readonly vso: VsoWatch },
+): Intake {
+  const { settings, isOurs, vso } = context;
+  const keyOf = (object: SeenResource): SyncKey => declaredOf(settings, kind, object).key;
   const rowsOf = async (): Promise<readonly RowSummary[]> => {
     const all = await deps.leases.byCluster(settings.name);
     return all.filter((row) => isRowOf(row.key, kind.kind, context.scope));
   };
   return {
     async list(items, signal) {
-      const ours = items.filter((item) => isOurs(item.namespace));
+      const all = items.filter((item) => isOurs(item.namespace));
+      const ours = all.filter((item) => !isHandedOver(item.annotations));
+      const handedOver = new Set(all.filter((item) => isHandedOver(item.annotations)).map(keyOf));
       const dues: Due[] = [];
       const seen = new Set<SyncKey>();
       for (const item of ours) {
@@ -59,20 +68,25 @@ export function syncIntake(deps: DiscoveryDeps, kind: KindRef, context: IntakeCo
         if (due) dues.push(due);
       }
       await sendDue(deps.queue, dues, deps.clock());
+      await seeOthers(deps, vso, ours, keyOf);
       const known = await rowsOf();
-      const absent = known.filter((row) => !seen.has(row.key));
+      for (const { key } of known) if (handedOver.has(key)) await leave(deps, key);
+      const absent = known.filter((row) => !seen.has(row.key) && !handedOver.has(row.key));
       return buryAbsent(deps, kind, absent, known.length, context.acceptAbsence, signal);
     },
     async changed(object, signal) {
       if (!isOurs(object.namespace)) return;
-      const declared = await asItIs(deps, context, kind, object, signal);
+      const key = keyOf(object);
+      const known = (await deps.leases.read([key], "strong")).get(key);
+      if (isHandedOver(object.annotations)) return known && leave(deps, key);
+      await vso.see(known, object);
+      const declared = await asItIs(deps, context, kind, object, known?.declared, signal);
       const due = declared && (await deps.leases.declare(declared, deps.clock()));
       if (due) await sendDue(deps.queue, [due], deps.clock());
     },
     async deleted(object) {
       if (!isOurs(object.namespace)) return;
-      const { key } = declaredOf(settings, kind, object);
-      const due = await deps.leases.bury(key, object.uid, deps.clock() + context.certainAfterMs);
+      const due = await deps.leases.bury(keyOf(object), object.uid, deps.clock() + context.certainAfterMs);
       if (due) await sendDue(deps.queue, [due], deps.clock());
     },
     async notServed() {
@@ -95,15 +109,40 @@ async function asItIs(
   { settings, restores }: IntakeContext,
   kind: KindRef,
   object: SeenResource,
+  known: Declared | undefined,
   signal: AbortSignal,
 ): Promise<Declared | undefined> {
   const declared = declaredOf(settings, kind, object, restores);
-  const known = (await deps.leases.read([declared.key], "strong")).get(declared.key)?.declared;
   if (!known || (known.uid === declared.uid && known.hash === declared.hash)) return declared;
   if (!isNewer(known.seen.resourceVersion, object.resourceVersion)) return declared;
   const { namespace, name } = object;
   const found = await deps.resources.get({ cluster: settings.name, namespace, name, kind }, signal);
-  return found && declaredOf(settings, kind, found, restores);
+  return found && !isHandedOver(found.annotations) ? declaredOf(settings, kind, found, restores) : undefined;
+}
+
+/** A list may be long, and few of its objects tell that another controller is at work: the newest do. */
+const SEEN_IN_A_LIST = 5;
+
+async function seeOthers(
+  deps: DiscoveryDeps,
+  vso: VsoWatch,
+  items: readonly SeenResource[],
+  keyOf: (object: SeenResource) => SyncKey,
+): Promise<void> {
+  const at = ({ statusBy }: SeenResource): number => statusBy?.at ?? 0;
+  const newest = items
+    .filter((item) => item.statusBy !== undefined)
+    .sort((a, b) => at(b) - at(a))
+    .slice(0, SEEN_IN_A_LIST);
+  if (newest.length === 0) return;
+  const rows = await deps.leases.read(newest.map(keyOf), "strong");
+  for (const item of newest) await vso.see(rows.get(keyOf(item)), item);
+}
+
+/** Someone handed it over: it stays as it is, and we forget it. */
+async function leave(deps: DiscoveryDeps, key: SyncKey): Promise<void> {
+  await deps.leases.release(key);
+  deps.log.info("declaration-handed-over", { key });
 }
 
 function isRowOf(key: SyncKey, kind: string, scope: string | undefined): boolean {

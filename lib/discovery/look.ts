@@ -11,6 +11,7 @@ import type { Progress } from "./follow.ts";
 import { followAll } from "./follow-all.ts";
 import { partsToFollow } from "./parts.ts";
 import { startingPoint } from "./starting-point.ts";
+import { noticeVso, type VsoWatch, vsoWatch } from "./vso-watch.ts";
 
 /** A dead cluster is looked at so often at least; it costs one time-out each time. */
 const MAX_PAUSE_MS = 5 * MINUTE_MS;
@@ -57,7 +58,7 @@ export async function look(
   if (!row) return { kind: "held", againAt: startedAt + 5 * SECOND_MS };
   const sight: Sight = { state: row.state };
   try {
-    await lookAt(deps, settings, { ...row, leaseUntil: until }, sight, options, signal);
+    await lookAt(deps, circuits, settings, { ...row, leaseUntil: until }, sight, options, signal);
     const { state, error } = sight;
     if (error && OUTAGE_CODES.has(error.code)) throw error;
     const againAt = Math.max(deps.clock() + options.againMs, startedAt + pauseAfter(state, deps.random));
@@ -116,6 +117,7 @@ function errorOf({ code, message }: SyncError, { error: before }: ClusterState, 
 
 async function lookAt(
   deps: DiscoveryDeps,
+  circuits: CircuitOpener,
   settings: ClusterSettings,
   row: ClusterRow,
   sight: Sight,
@@ -124,11 +126,19 @@ async function lookAt(
 ): Promise<void> {
   const uid = await deps.clusters.identity(settings.name, signal);
   await mustBeOurs(deps, settings.name, settings.operatorNamespace, signal);
+  await noticeVso(deps, circuits, settings, signal);
+  const vso = vsoWatch(deps, {
+    settings,
+    circuits,
+    before: row.state.vso,
+    save: async (seen) =>
+      void (await deps.leases.saveCluster(row, { ...sight.state, vso: seen }, { until: leaseEnd(deps, row) })),
+  });
   const before = await startingPoint(deps, settings, row.state, uid, options, signal);
   const drift = driftWatch(deps, settings.name);
-  const parts = partsToFollow(deps, settings, drift, options, before.restores);
+  const parts = partsToFollow(deps, settings, { drift, vso }, options, before.restores);
   const followed = new Map<string, Progress>();
-  const keep = (): void => void Object.assign(sight, sightOf(before, followed, deps.clock()));
+  const keep = (): void => void Object.assign(sight, sightOf({ ...before, ...seenOf(vso) }, followed, deps.clock()));
   const listed = Promise.withResolvers<void>();
   const onListed = (): void => {
     options.onListed?.();
@@ -154,6 +164,15 @@ async function lookAt(
   await drift.settleHeld(true);
 }
 
+function seenOf(vso: VsoWatch): Pick<ClusterState, "vso"> {
+  const seen = vso.latest();
+  return seen === undefined ? {} : { vso: seen };
+}
+
+function leaseEnd(deps: DiscoveryDeps, row: ClusterRow): EpochMs {
+  return row.leaseUntil ?? deps.clock();
+}
+
 /** A watch may last: what is known is stored meanwhile, so that people see it and a crash repeats little. */
 async function saveNews(
   deps: DiscoveryDeps,
@@ -167,7 +186,7 @@ async function saveNews(
     if (state && !isDeepStrictEqual(state, saved)) {
       saved = state;
       // The save at the look's end says what is wrong.
-      await deps.leases.saveCluster(row, state, { until: row.leaseUntil ?? deps.clock() }).catch(ignoreFailure);
+      await deps.leases.saveCluster(row, state, { until: leaseEnd(deps, row) }).catch(ignoreFailure);
     }
     await options.sleep(SAVE_AGAIN_MS, signal);
   }

@@ -6,6 +6,7 @@ import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from 
 import type { DriftWatch } from "./drift.ts";
 import { type Intake, type IntakeContext, referenceIntake, secretIntake, syncIntake } from "./intake.ts";
 import type { LookOptions } from "./look.ts";
+import type { VsoWatch } from "./vso-watch.ts";
 
 /**
  * When someone takes a kind away its objects go first. A little later the cluster says that it does not know the kind, and
@@ -27,7 +28,7 @@ export interface Part {
 export function partsToFollow(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
-  drift: DriftWatch,
+  { drift, vso }: { readonly drift: DriftWatch; readonly vso: VsoWatch },
   options: LookOptions,
   restores: number | undefined,
 ): readonly Part[] {
@@ -54,7 +55,7 @@ export function partsToFollow(
     ),
   );
   const syncs = SYNC_KINDS.flatMap((kind) =>
-    scopes.map((scope) => part(kind, scope, (context) => syncIntake(deps, kind, context))),
+    scopes.map((scope) => part(kind, scope, (context) => syncIntake(deps, kind, { ...context, vso }))),
   );
   const owned = { metadataOnly: true, labelSelector: OWNED_SELECTOR };
   const secrets =

@@ -33,8 +33,10 @@ export async function startingPoint(
   const isRestored = !isAnother && isDoubtful && (await isBehind(deps, settings, state, signal));
   if (isRestored) deps.log.warn("cluster-restored", { cluster: settings.name });
   const isFresh = isAnother || isFiltered || isRestored || options.acceptAbsence;
+  const { besideVso: _before, ...rest } = state;
   return {
-    ...state,
+    ...rest,
+    ...(settings.besideVso && { besideVso: settings.besideVso }),
     uid,
     filter,
     cursors: isFresh ? {} : state.cursors,

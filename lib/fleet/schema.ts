@@ -134,6 +134,12 @@ const cluster = z.strictObject({
     .describe("Where the VaultAuth and VaultConnection named default are looked up."),
   vault: vault.exactOptional(),
   globalTransformationOptions: globalTransformationOptions.exactOptional(),
+  besideVso: z
+    .array(z.string().check(namespacePattern))
+    .exactOptional()
+    .describe(
+      "Namespaces in which keyferry works although Vault Secrets Operator runs in the cluster; * stands for any characters. Not set: it stands back.",
+    ),
 });
 
 export const fleetSchema = z.strictObject({

@@ -6,6 +6,7 @@ import type { KubeCall } from "./kube-call.ts";
 import { isExpired, isUnknownKind } from "./kube-failure.ts";
 import { seenResource } from "./resource-object.ts";
 import { metadataOf, shapeAt, shapesAt, textAt } from "./shapes.ts";
+import { vsoLeases } from "./vso-lease.ts";
 import { watchEvent } from "./watch-events.ts";
 
 const NAMESPACE: KindRef = { group: "", version: "v1", resource: "namespaces", kind: "Namespace" };
@@ -70,6 +71,7 @@ export function clusterEnd({ clients }: { clients: ClusterClients }): ClusterEnd
     },
 
     installation: installations(clients),
+    vsoLease: vsoLeases(clients),
   };
 }
 

@@ -1,14 +1,24 @@
 import { type Clock, type EpochMs, MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { SECRET } from "../kinds.ts";
+import type { HmacKeyFound } from "../reconcile/ports.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
+import type { KubeCall } from "./kube-call.ts";
 import { isAbsent } from "./kube-failure.ts";
+import { MANAGER } from "./managed-fields.ts";
 import { textsAt } from "./shapes.ts";
 
 const NAME = "vso-cc-storage-hmac-key";
 const KEY_BYTES = 16;
 const FOUND_MS = 10 * MINUTE_MS;
 const MISSING_MS = MINUTE_MS;
+
+/** VSO starts with no other key than one that it could have made (reference 5). */
+const LABELS = {
+  "app.kubernetes.io/name": "vault-secrets-operator",
+  "app.kubernetes.io/managed-by": "hashicorp-vso",
+  "app.kubernetes.io/component": "client-cache-storage-verification",
+};
 
 /** The key that VSO makes its MACs with in a cluster (reference 5); undefined when it is not there or may not be read. */
 export function hmacKeys(clients: ClusterClients, clock: Clock) {
@@ -18,7 +28,8 @@ export function hmacKeys(clients: ClusterClients, clock: Clock) {
     const kept = known.get(place);
     if (kept && clock() < kept.until) return kept.key;
     // A first write of many Secrets asks for it many times at once: one request answers all.
-    const asked = { key: readKey(clients, cluster, namespace, signal), until: clock() + MISSING_MS };
+    const read = findHmacKey(clients)(cluster, namespace, signal);
+    const asked = { key: read.then((found) => keyOf(found)), until: clock() + MISSING_MS };
     known.set(place, asked);
     asked.key.then(
       (key) => {
@@ -30,20 +41,37 @@ export function hmacKeys(clients: ClusterClients, clock: Clock) {
   };
 }
 
-async function readKey(
-  clients: ClusterClients,
-  cluster: string,
-  namespace: string,
-  signal: AbortSignal,
-): Promise<Buffer | undefined> {
-  const call = { cluster, verb: "get", kind: SECRET, namespace, name: NAME } as const;
-  try {
+function keyOf(found: HmacKeyFound): Buffer | undefined {
+  return found.kind === "found" ? found.key : undefined;
+}
+
+/** As it stands there now. */
+export function findHmacKey(clients: ClusterClients) {
+  return async (cluster: string, namespace: string, signal: AbortSignal): Promise<HmacKeyFound> => {
+    const call: KubeCall = { cluster, verb: "get", kind: SECRET, namespace, name: NAME };
+    try {
+      const answer = await clients.send(call, signal);
+      if ("failure" in answer && isAbsent(answer.failure, SECRET.resource)) return { kind: "absent" };
+      const key = Buffer.from(textsAt(accepted(call, answer), "data").key ?? "", "base64");
+      if (key.byteLength === KEY_BYTES) return { kind: "found", key };
+      return { kind: "unusable", why: `Secret ${namespace}/${NAME} must hold ${KEY_BYTES} bytes under key` };
+    } catch (error) {
+      if (!(error instanceof SyncError) || error.code !== "KUBE_DENIED") throw error;
+      return { kind: "unusable", why: error.message };
+    }
+  };
+}
+
+/** Makes it as VSO would; one that is there already stays. */
+export function createHmacKey(clients: ClusterClients) {
+  return async (cluster: string, namespace: string, key: Buffer, signal: AbortSignal): Promise<void> => {
+    const metadata = { name: NAME, namespace, labels: LABELS };
+    const data = { key: key.toString("base64") };
+    const body = { apiVersion: "v1", kind: "Secret", type: "Opaque", immutable: true, metadata, data };
+    const query = { fieldManager: MANAGER };
+    const call: KubeCall = { cluster, verb: "create", kind: SECRET, namespace, query, body };
     const answer = await clients.send(call, signal);
-    if ("failure" in answer && isAbsent(answer.failure, "secrets")) return undefined;
-    const key = Buffer.from(textsAt(accepted(call, answer), "data").key ?? "", "base64");
-    return key.byteLength === KEY_BYTES ? key : undefined;
-  } catch (error) {
-    if (error instanceof SyncError && error.code === "KUBE_DENIED") return undefined;
-    throw error;
-  }
+    if ("failure" in answer && answer.failure.status?.reason === "AlreadyExists") return;
+    accepted(call, answer);
+  };
 }

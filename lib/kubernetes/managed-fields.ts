@@ -1,5 +1,5 @@
 import { fingerprint } from "../digest.ts";
-import type { ManagedFields } from "../reconcile/ports.ts";
+import type { ManagedFields, StatusWrite } from "../reconcile/ports.ts";
 import { isShape, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
 /** Our field manager's name. */
@@ -34,6 +34,19 @@ export function managedFieldsOf(metadata: Shape): ManagedFields {
     ours: ours.length > 0,
     vso: entries.some(isVso),
   };
+}
+
+/** The newest write of the status by someone else, unless ours is as new: who wrote first in one second can't be told. */
+export function foreignStatusOf(metadata: Shape): StatusWrite | undefined {
+  const writes = shapesAt(metadata, "managedFields").filter((entry) => textAt(entry, "subresource") === "status");
+  const newest = (entries: readonly Shape[]): StatusWrite | undefined =>
+    entries
+      .map((entry) => ({ manager: textAt(entry, "manager") ?? "", at: Date.parse(textAt(entry, "time") ?? "") }))
+      .filter(({ at }) => !Number.isNaN(at))
+      .reduce<StatusWrite | undefined>((best, write) => (best && best.at >= write.at ? best : write), undefined);
+  const own = newest(writes.filter(isOurs));
+  const theirs = newest(writes.filter((entry) => !isOurs(entry)));
+  return theirs && (own === undefined || theirs.at > own.at) ? theirs : undefined;
 }
 
 /** The data keys that we own. */

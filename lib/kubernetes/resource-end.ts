@@ -1,9 +1,10 @@
 import { SyncError } from "../errors.ts";
-import type { KindRef, Log, ResourceEnd, ResourceRef } from "../reconcile/ports.ts";
+import type { KindRef, Log, ResourceEnd, ResourceRef, SeenResource } from "../reconcile/ports.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import type { KubeCall } from "./kube-call.ts";
 import { isAbsent } from "./kube-failure.ts";
 import { MANAGER } from "./managed-fields.ts";
+import { resourceChanges } from "./resource-change.ts";
 import { eventBody } from "./resource-event.ts";
 import { seenResource } from "./resource-object.ts";
 import { metadataOf, type Shape } from "./shapes.ts";
@@ -40,11 +41,14 @@ export function resourceEnd({ clients, log }: { clients: ClusterClients; log: Lo
     accepted(call, answer);
   };
 
+  const get = async (ref: ResourceRef, signal: AbortSignal): Promise<SeenResource | undefined> => {
+    const found = await read(ref, signal);
+    return found && seenResource(ref.kind, found);
+  };
+
   return {
-    async get(ref, signal) {
-      const found = await read(ref, signal);
-      return found && seenResource(ref.kind, found);
-    },
+    get,
+    change: resourceChanges(clients, get),
 
     async writeStatus(ref, status, resourceVersion, signal) {
       const call: KubeCall = {

@@ -1,12 +1,13 @@
 import { SECRET } from "../kinds.ts";
 import type { JsonObject, KindRef, SeenResource } from "../reconcile/ports.ts";
-import { managedFieldsOf } from "./managed-fields.ts";
+import { foreignStatusOf, managedFieldsOf } from "./managed-fields.ts";
 import { metadataOf, numberAt, type Shape, shapeAt, shapesAt, textAt, textsAt } from "./shapes.ts";
 
 /** An object of the API as discovery and the core see it; metadata-only answers have an empty spec and status. */
 export function seenResource(kind: KindRef, object: Shape): SeenResource {
   const { metadata, uid, resourceVersion } = metadataOf(object, kind.kind);
   const { finalizers } = metadata;
+  const statusBy = foreignStatusOf(metadata);
   return {
     uid,
     resourceVersion,
@@ -19,6 +20,7 @@ export function seenResource(kind: KindRef, object: Shape): SeenResource {
     status: shapeAt(object, "status") as JsonObject,
     ownerReferences: shapesAt(metadata, "ownerReferences") as readonly JsonObject[],
     ...(kind.kind === SECRET.kind && { managed: managedFieldsOf(metadata) }),
+    ...(statusBy && { statusBy }),
     namespace: textAt(metadata, "namespace") ?? "",
     name: textAt(metadata, "name") ?? "",
   };

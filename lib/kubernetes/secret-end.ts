@@ -3,7 +3,7 @@ import { SyncError } from "../errors.ts";
 import { SECRET } from "../kinds.ts";
 import type { NamedObject, SecretEnd, WrittenSecret } from "../reconcile/ports.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
-import { hmacKeys } from "./hmac-key.ts";
+import { createHmacKey, findHmacKey, hmacKeys } from "./hmac-key.ts";
 import type { KubeCall } from "./kube-call.ts";
 import { refusalOf } from "./kube-errors.ts";
 import { isAbsent } from "./kube-failure.ts";
@@ -79,6 +79,8 @@ export function secretEnd({ clients, clock }: { clients: ClusterClients; clock: 
     },
 
     hmacKey: hmacKeys(clients, clock),
+    findHmacKey: findHmacKey(clients),
+    createHmacKey: createHmacKey(clients),
   };
 }
 

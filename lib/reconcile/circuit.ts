@@ -1,4 +1,4 @@
-import { circuitOfCluster } from "../circuits.ts";
+import { circuitOfCluster, circuitOfVso } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { DISPOSITIONS, SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
@@ -8,12 +8,15 @@ import { slices } from "../schedule/wheel.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import type { Circuit, Due, VaultTarget } from "./ports.ts";
 import type { CaCache } from "./source.ts";
+import { vsoMustBeGone } from "./vso.ts";
 
 /** Workers believe what they read of circuits for so long (lease-table 16). */
 const CACHE_MS = 5 * SECOND_MS;
 /** The first probe, and the longest pause between probes. */
 const FIRST_PROBE_MS = SECOND_MS;
 const MAX_PROBE_PAUSE_MS = 10 * SECOND_MS;
+/** Another controller stays for longer than an outage does. */
+const MAX_STAND_BACK_PAUSE_MS = 15 * SECOND_MS;
 const PROBE_LEASE_MS = 30 * SECOND_MS;
 /** Syncs that waited start again within this time, not all at once. */
 const SPREAD_MS = 5 * MINUTE_MS;
@@ -152,7 +155,16 @@ async function ask(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSigna
     await mustBeOurs(deps, settings.name, settings.operatorNamespace, signal);
     return;
   }
+  if (isOfVso(circuit)) {
+    const settings = deps.fleet(circuit.id.slice(circuitOfVso("").length));
+    if (settings) await vsoMustBeGone(deps, settings, signal);
+    return;
+  }
   if (circuit.target) await deps.vault.probe(await ca.resolve(circuit.target, signal), signal);
+}
+
+function isOfVso({ id }: Circuit): boolean {
+  return id.startsWith(circuitOfVso(""));
 }
 
 /** Two installations must not write to one cluster (lease-table 25). */
@@ -176,9 +188,11 @@ async function keepOpen(deps: Deps, claimed: Circuit, error: SyncError): Promise
   const isOutage = DISPOSITIONS[error.code] === "retry";
   const attempts = claimed.attempts;
   const pause = backOff({ disposition: isOutage ? "retry" : "recheck", attempts }, deps.random) ?? MAX_PROBE_PAUSE_MS;
-  // That no time was left says nothing new of the end.
-  const { code, message } = error.code === "DEADLINE_EXCEEDED" ? claimed : error;
-  const probeAt = deps.clock() + Math.max(FIRST_PROBE_MS, Math.min(pause, MAX_PROBE_PAUSE_MS));
+  // That no time was left says nothing new of the end; that a cluster can't be asked says nothing of who works there.
+  const isNews = isOfVso(claimed) ? error.code === "OTHER_CONTROLLER" : error.code !== "DEADLINE_EXCEEDED";
+  const { code, message } = isNews ? error : claimed;
+  const longest = isOfVso(claimed) ? MAX_STAND_BACK_PAUSE_MS : MAX_PROBE_PAUSE_MS;
+  const probeAt = deps.clock() + Math.max(FIRST_PROBE_MS, Math.min(pause, longest));
   const isKept = await deps.leases.keepOpen(claimed, { code, message, attempts: attempts + 1, probeAt });
   if (isKept) await sendProbe(deps, claimed.id, probeAt);
 }

@@ -158,6 +158,18 @@ export interface ClusterState {
   readonly error?: RowError;
   /** More declarations vanished in one look than is believable: held until a person says so (lease-table 18). */
   readonly held?: { readonly since: EpochMs; readonly gone: number; readonly of: number };
+  /** As fleet.yaml said at the last look: where keyferry works beside Vault Secrets Operator. */
+  readonly besideVso?: readonly string[];
+  /** The last write of a status by another controller that was seen, and how long it is believed to be at work. */
+  readonly vso?: VsoSeen;
+}
+
+/** Vault Secrets Operator, as its writes show it (kubernetes-rules 24). */
+export interface VsoSeen {
+  /** What was written, and by which program. */
+  readonly what: string;
+  readonly at: EpochMs;
+  readonly until: EpochMs;
 }
 
 export interface Cursor {

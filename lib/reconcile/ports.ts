@@ -301,7 +301,17 @@ export interface SecretEnd {
   ): Promise<void>;
   /** The cluster's HMAC key of VSO, if it is there and may be read (reference 5). Cached. */
   hmacKey(cluster: string, namespace: string, signal: AbortSignal): Promise<Buffer | undefined>;
+  /** The same as it stands there now, and why it is no key. */
+  findHmacKey(cluster: string, namespace: string, signal: AbortSignal): Promise<HmacKeyFound>;
+  /** Makes it as VSO would (kubernetes-rules 21); one that is there already stays. */
+  createHmacKey(cluster: string, namespace: string, key: Buffer, signal: AbortSignal): Promise<void>;
 }
+
+export type HmacKeyFound =
+  | { readonly kind: "found"; readonly key: Buffer }
+  | { readonly kind: "absent" }
+  /** Not of 16 bytes, or it may not be read. */
+  | { readonly kind: "unusable"; readonly why: string };
 
 /** A custom resource as it was read. */
 export interface SeenResource {
@@ -317,8 +327,16 @@ export interface SeenResource {
   /** Metadata-only reads of Secrets: who owns them. */
   readonly ownerReferences: readonly JsonObject[];
   readonly managed?: ManagedFields;
+  /** Someone else wrote the status after us, or we never did (kubernetes-rules 24). */
+  readonly statusBy?: StatusWrite;
   readonly namespace: string;
   readonly name: string;
+}
+
+/** A write of a status, by the name of the program and in the API server's time, to the second. */
+export interface StatusWrite {
+  readonly manager: string;
+  readonly at: EpochMs;
 }
 
 export interface ResourceEvent {
@@ -336,6 +354,14 @@ export interface ResourceEnd {
   emit(ref: ResourceRef, uid: string, event: ResourceEvent, now: EpochMs, signal: AbortSignal): Promise<void>;
   /** Removes these finalizers if they are there; an absent resource is success. */
   removeFinalizers(ref: ResourceRef, finalizers: readonly string[], signal: AbortSignal): Promise<void>;
+  /** Changes metadata alone; a resource that is absent, another one, or being deleted is left as it is. */
+  change(ref: ResourceRef, uid: string, change: ResourceChange, signal: AbortSignal): Promise<void>;
+}
+
+export interface ResourceChange {
+  readonly addFinalizers: readonly string[];
+  /** Null takes one away. */
+  readonly annotations: Readonly<Record<string, string | null>>;
 }
 
 export interface ListOptions {
@@ -383,6 +409,15 @@ export interface ClusterEnd {
   ): AsyncIterable<WatchEvent>;
   /** The installation id that stands in the cluster, written if none does (lease-table 25). Undefined when it may not be read. */
   installation(cluster: string, namespace: string, id: string, signal: AbortSignal): Promise<string | undefined>;
+  /** The lease of VSO's leader election. Undefined when there is none, or when it may not be read. */
+  vsoLease(cluster: string, namespace: string, signal: AbortSignal): Promise<VsoLease | undefined>;
+}
+
+export interface VsoLease {
+  /** Empty when it was given back. */
+  readonly holder: string;
+  readonly renewedAt: EpochMs;
+  readonly durationMs: number;
 }
 
 // ---------------------------------------------------------------- what people see
@@ -421,4 +456,6 @@ export interface ClusterSettings {
   };
   /** What VSO has as a flag of the operator: `excludeRaw` leaves `_raw` out of every Secret, whatever a declaration says. */
   readonly globalTransformationOptions?: { readonly excludeRaw: boolean };
+  /** Namespaces in which keyferry works although Vault Secrets Operator does as well. */
+  readonly besideVso?: readonly string[];
 }

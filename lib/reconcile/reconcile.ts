@@ -1,4 +1,4 @@
-import { circuitOfCluster } from "../circuits.ts";
+import { circuitOfCluster, circuitOfVso } from "../circuits.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { isJudged } from "../kinds.ts";
@@ -12,6 +12,7 @@ import { type ReferenceReader, referenceReader } from "./references.ts";
 import { type CaCache, caCache, type SourceReader, sourceReader } from "./source.ts";
 import { syncOne } from "./sync-one.ts";
 import { sweepTokens } from "./token-sweep.ts";
+import { worksBesideVso } from "./vso.ts";
 
 /** What the runs of one batch share. */
 export interface Batch {
@@ -83,11 +84,12 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
 }
 
 async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage, batch: Batch): Promise<void> {
-  const { cluster } = partsOf(row.key);
+  const { cluster, namespace } = partsOf(row.key);
   const settings = deps.fleet(cluster);
   const how = standing(row, message, deps.clock());
   if (how === "leave" || !settings) return;
-  if (await batch.circuits.openAmong([circuitOfCluster(cluster)])) {
+  const others = worksBesideVso(settings, namespace) ? [] : [circuitOfVso(cluster)];
+  if (await batch.circuits.openAmong([circuitOfCluster(cluster), ...others])) {
     // An outage is written once, and not here: who closes the circuit wakes this row (lease-table 16).
     deps.metrics.count("keyferry_syncs_waiting_total", { cluster });
     return;

@@ -1,0 +1,56 @@
+import type { ClusterSurvey, SyncSurvey } from "../lib/reconcile/hand-over.ts";
+import { table } from "./table.ts";
+
+/** How one declaration stands, as people and scripts see it. */
+export interface SyncReport {
+  readonly key: string;
+  /** `to-do`: looked at, and something is to be written. */
+  readonly state: "handed-over" | "to-do" | "refused";
+  readonly complaints: readonly string[];
+  readonly notes: readonly string[];
+}
+
+export interface ClusterReport {
+  readonly name: string;
+  readonly complaints: readonly string[];
+  readonly syncs: readonly SyncReport[];
+}
+
+export function reportOf(survey: ClusterSurvey, when: "looked" | "done"): ClusterReport {
+  return {
+    name: survey.scope.settings.name,
+    complaints: survey.complaints,
+    syncs: survey.syncs.map((sync) => ({
+      key: `${sync.ref.cluster}/${sync.ref.kind.kind}/${sync.ref.namespace}/${sync.ref.name}`,
+      state: sync.complaints.length > 0 ? "refused" : when === "looked" && isOpen(sync) ? "to-do" : "handed-over",
+      complaints: sync.complaints,
+      notes: sync.notes,
+    })),
+  };
+}
+
+export function isOpen({ change, needsMac }: SyncSurvey): boolean {
+  return change !== undefined || needsMac;
+}
+
+/** What still lacks something after everything was written was changed by someone else. */
+export function lacks(survey: ClusterSurvey): ClusterSurvey {
+  const again = "it changed meanwhile: run the same command again";
+  const syncs = survey.syncs.map((sync) =>
+    isOpen(sync) ? { ...sync, complaints: [...sync.complaints, again] } : sync,
+  );
+  return { ...survey, syncs };
+}
+
+export function complained({ complaints, syncs }: ClusterReport): boolean {
+  return complaints.length > 0 || syncs.some((sync) => sync.complaints.length > 0);
+}
+
+export function people(clusters: readonly ClusterReport[]): string {
+  const rows = clusters.flatMap(({ syncs }) =>
+    syncs.map(({ key, state, complaints, notes }) => [key, state, [...complaints, ...notes].join("; ")]),
+  );
+  const list = rows.length > 0 ? table(["SYNC", "STATE", "NOTE"], rows) : "Nothing is declared there.\n";
+  const troubles = clusters.flatMap(({ name, complaints }) => complaints.map((text) => `cluster ${name}: ${text}\n`));
+  return `${list}${troubles.join("")}`;
+}

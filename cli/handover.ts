@@ -1,0 +1,127 @@
+import { randomBytes } from "node:crypto";
+import { destination } from "pino";
+import { systemClock } from "../lib/clock.ts";
+import { InputError, SyncError } from "../lib/errors.ts";
+import { connectionOf } from "../lib/fleet/connect.ts";
+import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
+import { readFleet } from "../lib/fleet/read-fleet.ts";
+import { clusterClients } from "../lib/kubernetes/cluster-client.ts";
+import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
+import { jsonLog } from "../lib/log.ts";
+import {
+  type ClusterSurvey,
+  type HandOverDeps,
+  type HandOverScope,
+  type SyncSurvey,
+  surveyForKeyferry,
+  surveyForVso,
+} from "../lib/reconcile/hand-over.ts";
+import { type HandOverProgress, handToKeyferry, handToVso } from "../lib/reconcile/hand-over-act.ts";
+import { parallel } from "../lib/reconcile/parallel.ts";
+import type { HandoverFlags } from "./cluster-commands.ts";
+import { type ClusterReport, complained, lacks, people, reportOf } from "./handover-report.ts";
+
+/** VSO's key has so many bytes (reference 5). */
+const KEY_BYTES = 16;
+/** A line of progress for so many syncs. */
+const PROGRESS_STEP = 100;
+
+/** Leaves clusters to Vault Secrets Operator so that it finds nothing to do, or takes them back; 1 when something speaks against it. */
+export async function handoverCommand(flags: HandoverFlags): Promise<number> {
+  const { fleet, folder } = await readFleet(flags.fleet);
+  const clusters = chosen(fleet, flags.cluster);
+  const byName = new Map(clusters.map((cluster) => [cluster.name, cluster]));
+  const log = jsonLog("error", destination({ fd: 2, sync: true }));
+  const clients = clusterClients({
+    clock: systemClock,
+    log,
+    resolve: (name) => {
+      const cluster = byName.get(name);
+      if (!cluster) throw new Error(`no cluster of that name: ${name}`);
+      return connectionOf(cluster, folder);
+    },
+  });
+  const deps = { ...kubernetesEnds({ clients, clock: systemClock, log }), clock: systemClock };
+  try {
+    const reports = await handOver(deps, clusters, flags);
+    const text =
+      flags.output === "json" ? `${JSON.stringify(answer(flags, reports), undefined, 2)}\n` : people(reports);
+    process.stdout.write(text);
+    return reports.some(complained) ? 1 : 0;
+  } finally {
+    clients.close();
+  }
+}
+
+function answer({ to, dryRun }: HandoverFlags, clusters: readonly ClusterReport[]): object {
+  return { to, dryRun, clusters };
+}
+
+function chosen({ clusters }: Fleet, names: readonly string[]): readonly FleetCluster[] {
+  const unknown = names.filter((name) => !clusters.some((cluster) => cluster.name === name));
+  if (unknown.length > 0) throw new InputError("--cluster", [`no such cluster in the fleet: ${unknown.join(", ")}`]);
+  return names.length === 0 ? clusters : clusters.filter(({ name }) => names.includes(name));
+}
+
+/** Everything is looked at before anything is changed: one complaint, and nothing is. */
+async function handOver(
+  deps: HandOverDeps,
+  clusters: readonly FleetCluster[],
+  flags: HandoverFlags,
+): Promise<readonly ClusterReport[]> {
+  const signal = new AbortController().signal;
+  const scopes = clusters.map((settings) => ({ settings, namespaces: flags.namespace, force: flags.force }));
+  const survey = (scope: HandOverScope) => (flags.to === "vso" ? surveyForVso : surveyForKeyferry)(deps, scope, signal);
+  const seen = await parallel(scopes, (scope) => orComplaint(scope, survey));
+  const looked = seen.map((one) => reportOf(one, "looked"));
+  for (const { name, syncs } of looked) say(`${name}: ${syncs.length} declarations looked at`);
+  if (flags.dryRun || looked.some(complained)) return looked;
+  const reports: ClusterReport[] = [];
+  for (const before of seen) {
+    await carryOut(deps, before, flags, signal);
+    // What an engine still had under way may have changed it once more.
+    const after = await orComplaint(before.scope, survey);
+    reports.push(reportOf(lacks(after), "done"));
+  }
+  return reports;
+}
+
+async function carryOut(
+  deps: HandOverDeps,
+  survey: ClusterSurvey,
+  { to }: HandoverFlags,
+  signal: AbortSignal,
+): Promise<void> {
+  const { name } = survey.scope.settings;
+  const progress = progressOf(name, survey.syncs.length);
+  if (to === "vso") await handToVso(deps, survey, () => randomBytes(KEY_BYTES), progress, signal);
+  else await handToKeyferry(deps, survey.syncs, progress, signal);
+}
+
+function progressOf(cluster: string, of: number): HandOverProgress {
+  let done = 0;
+  return {
+    keyMade: () => say(`${cluster}: made the key of VSO's MACs`),
+    done: (_sync: SyncSurvey) => {
+      done += 1;
+      if (done === of || done % PROGRESS_STEP === 0) say(`${cluster}: ${done} of ${of} handed over`);
+    },
+  };
+}
+
+/** A cluster that can't be read is one more complaint. */
+async function orComplaint(
+  scope: HandOverScope,
+  survey: (scope: HandOverScope) => Promise<ClusterSurvey>,
+): Promise<ClusterSurvey> {
+  try {
+    return await survey(scope);
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
+    return { scope, hmacKey: { kind: "absent" }, complaints: [`${error.code}: ${error.message}`], syncs: [] };
+  }
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}

@@ -1,0 +1,39 @@
+import { SyncError } from "../errors.ts";
+import type { ResourceChange, ResourceRef, SeenResource } from "../reconcile/ports.ts";
+import { accepted, type ClusterClients } from "./cluster-client.ts";
+import type { KubeCall } from "./kube-call.ts";
+import { MANAGER } from "./managed-fields.ts";
+
+/** Others may write the resource at the same moment. */
+const ATTEMPTS = 5;
+
+/** Changes a resource's metadata alone: its generation stays, so no controller takes it for an edit of the spec. */
+export function resourceChanges(
+  clients: ClusterClients,
+  get: (ref: ResourceRef, signal: AbortSignal) => Promise<SeenResource | undefined>,
+) {
+  const tryOnce = async (ref: ResourceRef, seen: SeenResource, change: ResourceChange, signal: AbortSignal) => {
+    const added = change.addFinalizers.filter((finalizer) => !seen.finalizers.includes(finalizer));
+    const metadata = {
+      resourceVersion: seen.resourceVersion,
+      annotations: change.annotations,
+      ...(added.length > 0 && { finalizers: [...seen.finalizers, ...added] }),
+    };
+    const contentType = "application/merge-patch+json";
+    const query = { fieldManager: MANAGER };
+    const call: KubeCall = { ...ref, verb: "patch", contentType, query, body: { metadata } };
+    accepted(call, await clients.send(call, signal));
+  };
+  return async (ref: ResourceRef, uid: string, change: ResourceChange, signal: AbortSignal): Promise<void> => {
+    for (let attempt = 1; ; attempt++) {
+      const seen = await get(ref, signal);
+      if (!seen || seen.uid !== uid || seen.deleting) return;
+      try {
+        return await tryOnce(ref, seen, change, signal);
+      } catch (error) {
+        const isConflict = error instanceof SyncError && error.code === "KUBE_CONFLICT";
+        if (!isConflict || attempt === ATTEMPTS) throw error;
+      }
+    }
+  };
+}

@@ -1,0 +1,31 @@
+import { SECOND_MS } from "../clock.ts";
+import { SyncError } from "../errors.ts";
+import type { KindRef, VsoLease } from "../reconcile/ports.ts";
+import { accepted, type ClusterClients } from "./cluster-client.ts";
+import type { KubeCall } from "./kube-call.ts";
+import { numberAt, shapeAt, textAt } from "./shapes.ts";
+
+const LEASE: KindRef = { group: "coordination.k8s.io", version: "v1", resource: "leases", kind: "Lease" };
+
+/** VSO's leader election (reference 14.3). */
+const NAME = "b0d477c0.hashicorp.com";
+
+/** The lease that a running VSO renews every few seconds; undefined when there is none or it may not be read. */
+export function vsoLeases(clients: ClusterClients) {
+  return async (cluster: string, namespace: string, signal: AbortSignal): Promise<VsoLease | undefined> => {
+    const call: KubeCall = { cluster, verb: "get", kind: LEASE, namespace, name: NAME };
+    const answer = await clients.send(call, signal);
+    if ("failure" in answer && answer.failure.http === 404) return undefined;
+    try {
+      const spec = shapeAt(accepted(call, answer), "spec");
+      const renewedAt = Date.parse(textAt(spec, "renewTime") ?? "");
+      if (Number.isNaN(renewedAt)) return undefined;
+      const durationMs = (numberAt(spec, "leaseDurationSeconds") ?? 0) * SECOND_MS;
+      return { holder: textAt(spec, "holderIdentity") ?? "", renewedAt, durationMs };
+    } catch (error) {
+      // No right to it is no reason to stop: a VSO that works shows by what it writes.
+      if (error instanceof SyncError && error.code === "KUBE_DENIED") return undefined;
+      throw error;
+    }
+  };
+}

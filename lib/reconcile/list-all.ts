@@ -1,0 +1,24 @@
+import { SyncError } from "../errors.ts";
+import { namedNamespaces } from "../namespaces.ts";
+import type { ClusterEnd, ClusterSettings, KindRef, SeenResource } from "./ports.ts";
+
+/** Every object of a kind that fleet.yaml lets us see; by namespace where it names each of them. */
+export async function listAll(
+  { clusters }: { readonly clusters: ClusterEnd },
+  settings: ClusterSettings,
+  kind: KindRef,
+  signal: AbortSignal,
+): Promise<readonly SeenResource[]> {
+  const scopes = namedNamespaces(settings.namespaces) ?? [undefined];
+  const items: SeenResource[] = [];
+  for (const namespace of scopes) {
+    const options = { metadataOnly: false, ...(namespace === undefined ? {} : { namespace }) };
+    for (let page: string | undefined, isFirst = true; isFirst || page !== undefined; isFirst = false) {
+      const answer = await clusters.list(settings.name, kind, options, page, signal);
+      if (!answer) throw new SyncError("KUBE_REJECTED", `cluster ${settings.name} does not serve ${kind.kind}`);
+      items.push(...answer.items);
+      page = answer.continue;
+    }
+  }
+  return items;
+}
