@@ -29,17 +29,23 @@ export function reportOf(survey: ClusterSurvey, when: "looked" | "done"): Cluste
   };
 }
 
-export function isOpen({ change, needsMac }: SyncSurvey): boolean {
+function isOpen({ change, needsMac }: SyncSurvey): boolean {
   return change !== undefined || needsMac;
 }
 
+const AGAIN = "it changed meanwhile: run the same command again";
+
 /** What still lacks something after everything was written was changed by someone else. */
-export function lacks(survey: ClusterSurvey): ClusterSurvey {
-  const again = "it changed meanwhile: run the same command again";
-  const syncs = survey.syncs.map((sync) =>
-    isOpen(sync) ? { ...sync, complaints: [...sync.complaints, again] } : sync,
-  );
-  return { ...survey, syncs };
+export function lacks(after: ClusterSurvey): ClusterSurvey {
+  const syncs = after.syncs.map((sync) => (isOpen(sync) ? { ...sync, complaints: [...sync.complaints, AGAIN] } : sync));
+  return { ...after, syncs };
+}
+
+/** What was taken back, and what is marked all the same. */
+export function leftOf(before: ClusterSurvey, after: ClusterSurvey): ClusterSurvey {
+  const left = new Set(after.syncs.map(({ uid }) => uid));
+  const syncs = before.syncs.map((sync) => (left.has(sync.uid) ? { ...sync, complaints: [AGAIN] } : sync));
+  return { ...after, syncs };
 }
 
 export function complained({ complaints, syncs }: ClusterReport): boolean {
@@ -50,7 +56,7 @@ export function people(clusters: readonly ClusterReport[]): string {
   const rows = clusters.flatMap(({ syncs }) =>
     syncs.map(({ key, state, complaints, notes }) => [key, state, [...complaints, ...notes].join("; ")]),
   );
-  const list = rows.length > 0 ? table(["SYNC", "STATE", "NOTE"], rows) : "Nothing is declared there.\n";
+  const list = rows.length > 0 ? table(["SYNC", "STATE", "NOTE"], rows) : "There is nothing to hand over.\n";
   const troubles = clusters.flatMap(({ name, complaints }) => complaints.map((text) => `cluster ${name}: ${text}\n`));
   return `${list}${troubles.join("")}`;
 }

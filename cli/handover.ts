@@ -19,7 +19,7 @@ import {
 import { type HandOverProgress, handToKeyferry, handToVso } from "../lib/reconcile/hand-over-act.ts";
 import { parallel } from "../lib/reconcile/parallel.ts";
 import type { HandoverFlags } from "./cluster-commands.ts";
-import { type ClusterReport, complained, lacks, people, reportOf } from "./handover-report.ts";
+import { type ClusterReport, complained, lacks, leftOf, people, reportOf } from "./handover-report.ts";
 
 /** VSO's key has so many bytes (reference 5). */
 const KEY_BYTES = 16;
@@ -81,7 +81,7 @@ async function handOver(
     await carryOut(deps, before, flags, signal);
     // What an engine still had under way may have changed it once more.
     const after = await orComplaint(before.scope, survey);
-    reports.push(reportOf(lacks(after), "done"));
+    reports.push(reportOf(flags.to === "vso" ? lacks(after) : leftOf(before, after), "done"));
   }
   return reports;
 }

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { Cluster } from "../harness/index.ts";
-import { type RunningEngine, startEngine, status } from "./support/engine.ts";
+import type { SyncReport } from "../../cli/handover-report.ts";
+import type { Cluster, KubeObject } from "../harness/index.ts";
+import { keyferry, type RunningEngine, startEngine, status } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import { type Place, placeIn } from "./support/place.ts";
 import { statusThat } from "./support/status-that.ts";
-import { type Vso, vsoIn } from "./support/vso.ts";
-import { startWorld, type World } from "./support/world.ts";
+import { HMAC_KEY_NAME, VSO_FINALIZER, type Vso, vsoIn } from "./support/vso.ts";
+import { OPERATOR_NAMESPACE, startWorld, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const OTHER = "team-b";
@@ -55,6 +56,8 @@ describe("Vault Secrets Operator works in the cluster", () => {
     const then = await putOff();
     await cluster.waitFor("a run to be put off", async () => (await putOff()) > then, PATIENCE_MS);
   };
+  const statusIn = (resource: KubeObject | undefined) =>
+    (resource?.status ?? {}) as { readonly secretMAC?: string; readonly lastGeneration?: number };
   const writersOfStatus = async (): Promise<readonly string[]> =>
     ((await place.resource("db"))?.metadata.managedFields ?? [])
       .filter(({ subresource }) => subresource === "status")
@@ -84,8 +87,7 @@ describe("Vault Secrets Operator works in the cluster", () => {
     await statusThat(world, "keyferry takes over", ({ clusters }) => clusters[0]?.state === "ok", PATIENCE_MS);
     await statusThat(world, "db is in step", ({ syncs }) => syncs[0]?.state === "synced", PATIENCE_MS);
     assert.deepEqual(await place.secret("db"), before);
-    const { status: told } = (await place.resource("db")) ?? {};
-    assert.equal((told as { secretMAC?: string }).secretMAC, vso.macOf(data(PASSWORD)));
+    assert.equal(statusIn(await place.resource("db")).secretMAC, vso.macOf(data(PASSWORD)));
   });
 
   it("kubernetes-rules 24: scaled up again, its writes of a status newer than ours are noticed: nothing fights", async () => {
@@ -126,6 +128,95 @@ describe("Vault Secrets Operator works in the cluster", () => {
     running = undefined;
     await place.secretThat("db", ({ data: found }) => found.password === `${PASSWORD}-2`, PATIENCE_MS);
     await place.synced("db");
+  });
+
+  const handover = (to: string, ...args: readonly string[]) =>
+    keyferry(["handover", "--to", to, "--fleet", world.fleetPath, ...args]);
+  const bothAre = async () => [await place.resource("db"), await other.resource("db")];
+
+  it("handover: what is not in step is told, all of it at once, and nothing is changed", async () => {
+    await other.declare("broken", ofKv1("nowhere"));
+    await other.failed("broken", "VAULT_PATH_MISSING");
+    await other.declare("taken", { ...ofKv1("db"), destination: { name: "db", create: true } });
+    await other.failed("taken", "SECRET_NOT_OURS");
+    const before = await bothAre();
+    const refused = await handover("vso");
+    assert.equal(refused.code, 1);
+    assert.match(
+      refused.stdout,
+      /one\/VaultStaticSecret\/team-b\/broken +refused +it is not in step: VAULT_PATH_MISSING/,
+    );
+    assert.match(
+      refused.stdout,
+      /one\/VaultStaticSecret\/team-b\/taken +refused +.*SECRET_NOT_OURS.*; the Secret has not/,
+    );
+    const tried = await handover("vso", "--namespace", NS, "--dry-run", "-o", "json");
+    assert.equal(tried.code, 0);
+    assert.equal(
+      (JSON.parse(tried.stdout) as { clusters: [{ syncs: [SyncReport] }] }).clusters[0].syncs[0].state,
+      "to-do",
+    );
+    assert.deepEqual(await bothAre(), before);
+    assert.match((await handover("vso", "--cluster", "two")).stderr, /no such cluster in the fleet: two/);
+    await Promise.all(["broken", "taken"].map((name) => other.undeclare(name)));
+  });
+
+  it("kubernetes-rules 21, 22: handover --to vso leaves what VSO must find, and moves neither Secret nor generation", async () => {
+    const hmacKey = { apiVersion: "v1", kind: "Secret", namespace: OPERATOR_NAMESPACE, name: HMAC_KEY_NAME };
+    await cluster.delete(hmacKey);
+    const [before, secrets] = [await bothAre(), [await place.secret("db"), await other.secret("db")]];
+    const done = await handover("vso", "-o", "json");
+    assert.equal(done.code, 0, done.stdout + done.stderr);
+    assert.match(done.stderr, /one: made the key of VSO's MACs\n(.*\n)*one: 2 of 2 handed over/);
+    const made = await cluster.get(hmacKey);
+    const key = Buffer.from(made?.data?.key ?? "", "base64");
+    assert.deepEqual([made?.immutable, key.byteLength], [true, 16]);
+    assert.deepEqual(made?.metadata.labels, {
+      "app.kubernetes.io/name": "vault-secrets-operator",
+      "app.kubernetes.io/managed-by": "hashicorp-vso",
+      "app.kubernetes.io/component": "client-cache-storage-verification",
+    });
+    assert.deepEqual([await place.secret("db"), await other.secret("db")], secrets);
+    for (const [at, resource] of (await bothAre()).entries()) {
+      const { generation, finalizers, annotations } = resource?.metadata ?? {};
+      assert.equal(generation, before[at]?.metadata.generation);
+      assert.deepEqual(finalizers, [VSO_FINALIZER]);
+      assert.equal(annotations?.["keyferry.dev/handed-over"], "vso");
+      assert.equal(statusIn(resource).lastGeneration, generation);
+      assert.equal(statusIn(resource).secretMAC, vsoIn(cluster, key).macOf(secrets[at]?.data ?? {}));
+    }
+  });
+
+  it("handover: again changes nothing; what a crash left half done is done; the engine stands back by itself", async () => {
+    const before = await bothAre();
+    assert.equal((await handover("vso")).code, 0);
+    assert.deepEqual(await bothAre(), before);
+    const path = `/apis/secrets.hashicorp.com/v1beta1/namespaces/${NS}/vaultstaticsecrets/db/status`;
+    const status = { secretMAC: null };
+    await cluster.request("PATCH", path, { status }, { contentType: "application/merge-patch+json" });
+    assert.equal((await handover("vso")).code, 0);
+    assert.equal(statusIn(await place.resource("db")).secretMAC, statusIn(before[0]).secretMAC);
+
+    await statusThat(world, "both are left alone", ({ syncs }) => syncs.length === 0);
+    await world.vault.putKv("kv1", "db", { password: `${PASSWORD}-3` });
+    await other.declare("witness", ofKv1("db"));
+    await other.secretThat("witness", ({ data: found }) => found.password === `${PASSWORD}-3`);
+    assert.equal((await place.secret("db"))?.data.password, `${PASSWORD}-2`);
+    assert.equal((await other.secret("db"))?.data.password, `${PASSWORD}-2`);
+  });
+
+  it("handover --to keyferry takes back, but not while VSO works there", async () => {
+    running = await vso.run([]);
+    const refused = await handover("keyferry");
+    assert.equal(refused.code, 1);
+    assert.match(refused.stdout, /cluster one: Vault Secrets Operator works there: "vso-pod_1" holds/);
+    await running[Symbol.asyncDispose]();
+    running = undefined;
+    const done = await handover("keyferry");
+    assert.equal(done.code, 0, done.stdout + done.stderr);
+    assert.match(done.stdout, /one\/VaultStaticSecret\/team-a\/db +handed-over/);
+    await place.secretThat("db", ({ data: found }) => found.password === `${PASSWORD}-3`, PATIENCE_MS);
+    await other.secretThat("db", ({ data: found }) => found.password === `${PASSWORD}-3`, PATIENCE_MS);
   });
 
   it("and nothing of it is seen elsewhere", async () => {
