@@ -5,6 +5,7 @@ import { SECRET, SECRET_TRANSFORMATION, VAULT_STATIC_SECRET } from "../../lib/ki
 import type { CredentialRef, DesiredSecret, KindRef, ListOptions, WatchEvent } from "../../lib/reconcile/ports.ts";
 import { type Cluster, startCluster } from "../harness/index.ts";
 import {
+  aLease,
   aNamespace,
   anOwner,
   base64,
@@ -238,6 +239,23 @@ describe("cluster end", () => {
       }
       await cluster.restart();
       assert.deepEqual(await watched(SECRET, EVERYTHING, { resourceVersion, seconds: 1 }), [{ type: "EXPIRED" }]);
+    });
+  });
+
+  describe("VSO's lease (kubernetes-rules 24)", () => {
+    it("says who holds it and since when; where there is none, or none may be read, nothing is known", async () => {
+      const namespace = await aNamespace(cluster, "vso");
+      assert.equal(await clusters.vsoLease(NAME, namespace, patient()), undefined);
+      assert.equal(await clusters.vsoLease(NAME, "nowhere", patient()), undefined);
+      await cluster.apply(aLease({ namespace }, "pod_1"));
+      const lease = await clusters.vsoLease(NAME, namespace, patient());
+      assert.deepEqual([lease?.holder, lease?.durationMs], ["pod_1", 15_000]);
+      assert.ok(Math.abs((lease?.renewedAt ?? 0) - Date.now()) < 60_000);
+      await cluster.apply(aLease({ namespace }, ""));
+      assert.equal((await clusters.vsoLease(NAME, namespace, patient()))?.holder, "");
+      const none = endsOf(cluster, await kubeconfigWith(cluster, namespace, "nobody", []));
+      assert.equal(await none.clusters.vsoLease(NAME, namespace, patient()), undefined);
+      none.clients.close();
     });
   });
 

@@ -7,7 +7,16 @@ import { JUDGED_KINDS, KINDS, SECRET, VAULT_AUTH_GLOBAL, VAULT_STATIC_SECRET } f
 import type { KindRef, ListOptions } from "../../lib/reconcile/ports.ts";
 import { type Cluster, startCluster } from "../harness/index.ts";
 import { ARGO_ROLLOUT_CRD, aWorkload } from "../workloads.ts";
-import { base64, dataOf, endsOf, OWNER_LABELS, patient, type TestEnds, withCode } from "./kubernetes-fixtures.ts";
+import {
+  aLease,
+  base64,
+  dataOf,
+  endsOf,
+  OWNER_LABELS,
+  patient,
+  type TestEnds,
+  withCode,
+} from "./kubernetes-fixtures.ts";
 
 const RBAC = new URL("../../infra/kubernetes/rbac.yaml", import.meta.url);
 const NAMESPACE = "default";
@@ -24,6 +33,7 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
       crds: [...customResourceDefinitions().values(), ARGO_ROLLOUT_CRD],
       admissionPlugins: ["OwnerReferencesPermissionEnforcement"],
     });
+    await cluster.apply(aLease({ namespace: NAMESPACE }, "vso"));
     await cluster.apply(parseAllDocuments(await readFile(RBAC, "utf8")).map((document) => document.toJS()));
   });
   after(async () => {
@@ -75,6 +85,7 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
 
       assert.ok(await clusters.identity("rbac", signal));
       assert.ok(await clusters.installation("rbac", NAMESPACE, "id", signal));
+      assert.equal((await clusters.vsoLease("rbac", NAMESPACE, signal))?.holder, "vso");
       const followed = KINDS.filter((known) => known !== SECRET).map(async (kind) => {
         const page = await clusters.list("rbac", kind, EVERYWHERE, undefined, signal);
         const since = { resourceVersion: page?.resourceVersion ?? "", seconds: 1 };
@@ -102,6 +113,9 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
       await resources.writeStatus(ref, { lastGeneration: 1 }, found.resourceVersion, signal);
       const event = { type: "Normal", reason: "SecretSynced", message: "x" } as const;
       await resources.emit(ref, found.uid, event, Date.now(), signal);
+      await resources.change(ref, found.uid, { addFinalizers: [], annotations: { marked: "yes" } }, signal);
+      await secrets.createHmacKey("rbac", NAMESPACE, Buffer.alloc(16, 7), signal);
+      assert.equal((await secrets.findHmacKey("rbac", NAMESPACE, signal)).kind, "found");
       await resources.removeFinalizers(ref, found.finalizers, signal);
       assert.deepEqual((await resources.get(ref, signal))?.finalizers, []);
 
@@ -125,14 +139,8 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
     const [watch, apply] = [await endsWith("keyferry-watch"), await endsWith("keyferry-apply")];
     const signal = patient();
     const key = base64("0123456789abcdef");
-    for (const name of ["vso-cc-storage-hmac-key", "credential"]) {
-      await cluster.apply({
-        apiVersion: "v1",
-        kind: "Secret",
-        metadata: { namespace: NAMESPACE, name },
-        data: { key },
-      });
-    }
+    const metadata = { namespace: NAMESPACE, name: "credential" };
+    await cluster.apply({ apiVersion: "v1", kind: "Secret", metadata, data: { key } });
     const secret = { kind: "secret", cluster: "rbac", namespace: NAMESPACE, name: "credential", key: "key" } as const;
     assert.ok(await watch.clusters.list("rbac", SECRET, SECRETS, undefined, signal));
     assert.ok(await watch.credentials.credential(secret, signal));

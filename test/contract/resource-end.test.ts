@@ -231,4 +231,44 @@ describe("resource end", () => {
       assert.ok(!(await read(ref)).finalizers.includes(FINALIZER));
     });
   });
+
+  describe("metadata (kubernetes-rules 21)", () => {
+    it("takes a finalizer and a mark on and off, and the generation stays", async () => {
+      const { ref, seen } = await made({ finalizers: ["example.com/a"], annotations: { theirs: "a" } });
+      const change = { addFinalizers: [FINALIZER], annotations: { mark: "on" } };
+      for (const _ of [1, 2]) await resources.change(ref, seen.uid, change, patient());
+      const changed = await read(ref);
+      assert.deepEqual(changed.finalizers, ["example.com/a", FINALIZER]);
+      assert.deepEqual(changed.annotations, { theirs: "a", mark: "on" });
+      assert.equal(changed.generation, seen.generation);
+      await resources.change(ref, seen.uid, { addFinalizers: [], annotations: { mark: null } }, patient());
+      const back = await read(ref);
+      assert.deepEqual([back.annotations, back.finalizers], [{ theirs: "a" }, ["example.com/a", FINALIZER]]);
+      await resources.change(ref, "another-uid", change, patient());
+      assert.equal((await read(ref)).resourceVersion, back.resourceVersion);
+      await resources.removeFinalizers(ref, back.finalizers, patient());
+      await cluster.delete(objectOf(ref));
+      await resources.change(ref, seen.uid, change, patient());
+    });
+
+    it("kubernetes-rules 24: another's write of the status is told with its time, until we write it again", async () => {
+      const { ref, seen } = await made();
+      assert.equal(seen.statusBy, undefined);
+      const path = `/apis/${API_VERSION}/namespaces/pay/vaultstaticsecrets/${ref.name}/status?fieldManager=manager`;
+      const merge = { contentType: "application/merge-patch+json" };
+      const write = () => cluster.request("PATCH", path, { status: { lastGeneration: 1, at: `${Date.now()}` } }, merge);
+      await write();
+      const theirs = await read(ref);
+      assert.equal(theirs.statusBy?.manager, "manager");
+      assert.ok(Math.abs(theirs.statusBy.at - Date.now()) < 60_000);
+      await resources.writeStatus(ref, { lastGeneration: 1, ours: "yes" }, theirs.resourceVersion, patient());
+      await cluster.waitFor("a later second", async () => {
+        await write();
+        return (await read(ref)).statusBy !== undefined;
+      });
+      const { resourceVersion } = await read(ref);
+      await resources.writeStatus(ref, { lastGeneration: 2 }, resourceVersion, patient());
+      assert.equal((await read(ref)).statusBy, undefined);
+    });
+  });
 });

@@ -507,5 +507,23 @@ describe("secret end", () => {
       assert.equal(await none.secrets.hmacKey("secrets", namespace, patient()), undefined);
       none.clients.close();
     });
+
+    it("kubernetes-rules 21: is made as VSO makes it, once, and told apart from one that is no key", async () => {
+      const namespace = await aNamespace(cluster, "vso-new");
+      assert.deepEqual(await secrets.findHmacKey("secrets", namespace, patient()), { kind: "absent" });
+      for (const byte of [7, 8]) await secrets.createHmacKey("secrets", namespace, Buffer.alloc(16, byte), patient());
+      const found = await secrets.findHmacKey("secrets", namespace, patient());
+      assert.deepEqual(found, { kind: "found", key: Buffer.alloc(16, 7) });
+      const there = await cluster.get({ apiVersion: "v1", kind: "Secret", namespace, name: "vso-cc-storage-hmac-key" });
+      assert.equal(there?.immutable, true);
+      assert.deepEqual(there?.metadata.labels, {
+        "app.kubernetes.io/name": "vault-secrets-operator",
+        "app.kubernetes.io/managed-by": "hashicorp-vso",
+        "app.kubernetes.io/component": "client-cache-storage-verification",
+      });
+      assert.equal((await secrets.findHmacKey("secrets", "vso-broken", patient())).kind, "unusable");
+      const nowhere = secrets.createHmacKey("secrets", "no-such-namespace", Buffer.alloc(16), patient());
+      await assert.rejects(nowhere, withCode("NAMESPACE_MISSING"));
+    });
   });
 });

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { SyncReport } from "../../cli/handover-report.ts";
 import type { Cluster, KubeObject } from "../harness/index.ts";
-import { keyferry, type RunningEngine, startEngine, status } from "./support/engine.ts";
+import { commands, pages } from "../unit/docs/pages.ts";
+import { dataDirOf, keyferry, type RunningEngine, startEngine, status } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import { type Place, placeIn } from "./support/place.ts";
 import { statusThat } from "./support/status-that.ts";
@@ -217,6 +218,19 @@ describe("Vault Secrets Operator works in the cluster", () => {
     assert.match(done.stdout, /one\/VaultStaticSecret\/team-a\/db +handed-over/);
     await place.secretThat("db", ({ data: found }) => found.password === `${PASSWORD}-3`, PATIENCE_MS);
     await other.secretThat("db", ({ data: found }) => found.password === `${PASSWORD}-3`, PATIENCE_MS);
+  });
+
+  it("docs/from-vso.md: the commands of keyferry, in their order", async () => {
+    const page = pages().find(({ path }) => path === "docs/from-vso.md");
+    assert.ok(page);
+    const typed = commands(page).filter((command) => command.startsWith("keyferry "));
+    assert.ok(typed.length >= 4);
+    for (const command of typed) {
+      const [name = "", ...args] = command.replaceAll("prod-eu", "one").split(/ +/).slice(1);
+      const state = name === "status" ? ["--data-dir", dataDirOf(world)] : [];
+      const ran = await keyferry([name, "--fleet", world.fleetPath, ...state, ...args]);
+      assert.equal(ran.code, 0, `${command}\n${ran.stdout}${ran.stderr}`);
+    }
   });
 
   it("and nothing of it is seen elsewhere", async () => {

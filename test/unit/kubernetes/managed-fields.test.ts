@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { managedFieldsOf, ourDataKeys, takenOver } from "../../../lib/kubernetes/managed-fields.ts";
+import { foreignStatusOf, managedFieldsOf, ourDataKeys, takenOver } from "../../../lib/kubernetes/managed-fields.ts";
 
 const OWNER_LABEL = "f:secrets.hashicorp.com/vso-ownerRefUID";
 const fields = (...keys: string[]) => ({ "f:data": Object.fromEntries(keys.map((key) => [`f:${key}`, {}])) });
@@ -68,5 +68,17 @@ describe("managed fields", () => {
     const moved = takenOver(before);
     assert.equal(moved?.length, 1);
     assert.deepEqual(moved?.[0]?.fieldsV1, vsoFields("a", "b", "c"));
+  });
+
+  it("kubernetes-rules 24: the newest write of a status by another counts, unless ours is as new", () => {
+    const status = (manager: string, time: string) => entry(manager, {}, { subresource: "status", time });
+    const at = (seconds: number) => `2030-01-01T00:00:0${seconds}Z`;
+    const theirs = { manager: "manager", at: Date.parse(at(5)) };
+    assert.deepEqual(foreignStatusOf(metadata(status("manager", at(5)), status("other", at(1)))), theirs);
+    assert.deepEqual(foreignStatusOf(metadata(status("keyferry", at(4)), status("manager", at(5)))), theirs);
+    assert.equal(foreignStatusOf(metadata(status("keyferry", at(5)), status("manager", at(5)))), undefined);
+    assert.equal(foreignStatusOf(metadata(entry("manager", {}), status("keyferry", at(1)))), undefined);
+    assert.equal(foreignStatusOf(metadata(status("manager", "sometime"))), undefined);
+    assert.equal(foreignStatusOf({}), undefined);
   });
 });
