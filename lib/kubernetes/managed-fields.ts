@@ -21,6 +21,11 @@ function dataKeysOf(entry: Shape): readonly string[] {
   return fields.filter((field) => field.startsWith("f:")).map((field) => field.slice("f:".length));
 }
 
+function identityOf(entry: Shape): string {
+  const parts = ["manager", "operation", "time"].map((field) => textAt(entry, field) ?? "");
+  return [...parts, ...[...dataKeysOf(entry)].sort()].join(" ");
+}
+
 /** What `metadata.managedFields` say of a Secret, without their times (kubernetes-rules 10). */
 export function managedFieldsOf(metadata: Shape): ManagedFields {
   const entries = shapesAt(metadata, "managedFields");
@@ -29,8 +34,16 @@ export function managedFieldsOf(metadata: Shape): ManagedFields {
   const written = ours.map(
     (entry) => `${textAt(entry, "operation") ?? ""} ${JSON.stringify(shapeAt(entry, "fieldsV1"))}`,
   );
+  // Where nothing is ours, a value that someone else changes moves from one entry to another, or the entry's time alone.
+  const adopted =
+    ours.length > 0
+      ? []
+      : entries
+          .filter((entry) => dataKeysOf(entry).length > 0)
+          .map(identityOf)
+          .sort();
   return {
-    fingerprint: fingerprint(...written.sort(), "others", ...[...foreign].sort()),
+    fingerprint: fingerprint(...written.sort(), "others", ...[...foreign].sort(), ...adopted),
     ours: ours.length > 0,
     vso: entries.some(isVso),
   };

@@ -168,6 +168,7 @@ export function record(
     resourceVersion: written.resourceVersion,
     managed: written.managed.fingerprint,
     type,
+    ...(written.managed.vso ? { ofVso: true } : {}),
   };
   const owned = destination.create ? [entry, ...others] : others;
   const next = { ...row, look: false, state: { ...row.state, owned } };

@@ -57,6 +57,7 @@ const CHECKS: readonly Check[] = [
   secretIsInStep, //          looked at       -> adopt
   neverWritten, //            not looked at   -> create
   typeChanged, //             not looked at   -> look
+  vsoOwnsFields, //           not looked at   -> look
   digestDiffers, //           not looked at   -> apply
   declarationChanged, //      not looked at   -> apply
   isReasserted, //            observe: apply  -> apply
@@ -199,12 +200,13 @@ function lacks(actual: Readonly<Record<string, string>>, wanted: Readonly<Record
 function contentDiffers(seen: Seen): Decision | undefined {
   const secret = looked(seen);
   if (!secret || !seen.destination.create) return undefined;
+  const isKnown = secret.managed.ours || isOfVso(seen);
   const differences = [
     ...(dataDiffers(seen) ? ["its data differs"] : []),
     ...(lacks(secret.labels, seen.destination.labels) ? ["its labels differ"] : []),
     ...(lacks(secret.annotations, seen.destination.annotations) ? ["its annotations differ"] : []),
     ...(isOwnedBy(secret, seen.destination.ownerReference) ? [] : ["its owner reference differs"]),
-    ...(isCarriedOut(seen.row) || !secret.managed.ours ? [] : ["its declaration changed"]),
+    ...(isCarriedOut(seen.row) || !isKnown ? [] : ["its declaration changed"]),
   ];
   if (differences.length === 0) return undefined;
   if (secret.managed.vso) return { do: "take-over", resourceVersion: secret.resourceVersion };
@@ -246,6 +248,16 @@ function typeChanged(seen: Seen): Decision | undefined {
 function applyAtRecorded(seen: Seen, because: string): Decision | undefined {
   const at = recorded(seen);
   return at && { do: "apply", uid: at.uid, resourceVersion: at.resourceVersion, because };
+}
+
+function isOfVso(seen: Seen): boolean {
+  return ownedUnder(seen.row, seen.destination.name)?.ofVso === true;
+}
+
+/** VSO's fields become ours before the first apply, or keys and labels that it wrote could never go (kubernetes-rules 3). */
+function vsoOwnsFields(seen: Seen): Decision | undefined {
+  const wouldApply = isOfVso(seen) && (digestDiffers(seen) ?? declarationChanged(seen) ?? isReasserted(seen));
+  return wouldApply ? { do: "look" } : undefined;
 }
 
 function digestDiffers(seen: Seen): Decision | undefined {

@@ -54,6 +54,8 @@ export interface OwnedSecret {
   /** Fingerprint of our managedFields entry and of the data keys that others own (kubernetes-rules 10). */
   readonly managed?: string;
   readonly type?: string;
+  /** It was adopted as VSO left it, and VSO's managedFields entry still owns fields of it (kubernetes-rules 3). */
+  readonly ofVso?: boolean;
 }
 
 export interface RowError {

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { createHmac, randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -9,30 +8,20 @@ import type { Cluster } from "../harness/index.ts";
 import { type RunningEngine, startEngine } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import { type Place, placeIn } from "./support/place.ts";
-import { aStaticSecret, OPERATOR_NAMESPACE, startWorld, type World } from "./support/world.ts";
+import { VSO_FINALIZER, type Vso, vsoIn } from "./support/vso.ts";
+import { OPERATOR_NAMESPACE, startWorld, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const PASSWORD = "Yg8-correct-horse-battery";
 const RBAC = new URL("../../infra/kubernetes/rbac.yaml", import.meta.url);
 const ACCOUNT = { namespace: OPERATOR_NAMESPACE, name: "keyferry" };
 
-/** The key of VSO's MACs, as VSO makes it. */
-const HMAC_KEY = randomBytes(16);
-
-/** VSO's MAC of a Secret's data: HMAC-SHA256 of Go's JSON of its base64 values, in base64. */
-function macOf(data: Readonly<Record<string, string>>): string {
-  const sorted = Object.entries(data).sort(([a], [b]) => (a < b ? -1 : 1));
-  const texts = sorted.map(([name, value]) => `${JSON.stringify(name)}:"${Buffer.from(value).toString("base64")}"`);
-  return createHmac("sha256", HMAC_KEY)
-    .update(`{${texts.join(",")}}`)
-    .digest("base64");
-}
-
 describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may not be read is kept in step all the same", () => {
   let world: World;
   let engine: RunningEngine;
   let one: Place;
   let two: Place;
+  let vso: Vso;
   const adopted = new Map<string, { readonly uid: string; readonly resourceVersion: string }>();
 
   before(async () => {
@@ -40,10 +29,14 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
     const [first, second] = world.clusters as readonly [Cluster, Cluster];
     await Promise.all([first, second].map((cluster) => world.namespace(cluster, NS)));
     [one, two] = [placeIn(first, NS), placeIn(second, NS)];
-    await putHmacKey(first);
-    for (const path of ["equal", "differs", "db"]) await world.vault.putKv("kv1", path, { password: PASSWORD });
+    vso = vsoIn(first);
+    await vso.putHmacKey();
+    for (const path of ["equal", "differs", "marked", "db"])
+      await world.vault.putKv("kv1", path, { password: PASSWORD });
     const raw = `{"password":"${PASSWORD}"}`;
     await asVsoLeavesIt("equal", { password: PASSWORD, _raw: raw });
+    const destination = { name: "marked", create: true, labels: { team: "a", tier: "gold" } };
+    await asVsoLeavesIt("marked", { password: PASSWORD, _raw: raw }, { destination }, destination.labels);
     await asVsoLeavesIt("differs", { password: "of last year", stale: "of VSO", _raw: raw });
     const path = join(world.folder, "apply-only.kubeconfig");
     await writeFile(path, await mayApplyOnly(second), { mode: 0o600 });
@@ -59,33 +52,16 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
 
   const ofKv1 = (path: string) => ({ type: "kv-v1", mount: "kv1", path });
 
-  async function putHmacKey(cluster: Cluster): Promise<void> {
-    const labels = {
-      "app.kubernetes.io/name": "vault-secrets-operator",
-      "app.kubernetes.io/managed-by": "hashicorp-vso",
-      "app.kubernetes.io/component": "client-cache-storage-verification",
-    };
-    const metadata = { name: "vso-cc-storage-hmac-key", namespace: OPERATOR_NAMESPACE, labels };
-    const data = { key: HMAC_KEY.toString("base64") };
-    await cluster.apply({ apiVersion: "v1", kind: "Secret", immutable: true, metadata, data });
-  }
-
-  /** A declaration with its Secret, made by the manager `manager`, with an Update, as VSO does. */
-  async function asVsoLeavesIt(name: string, data: Readonly<Record<string, string>>): Promise<void> {
-    const [declared] = await one.cluster.apply(aStaticSecret(NS, name, ofKv1(name)));
-    const uid = declared?.metadata.uid ?? "";
-    const labels = {
-      "app.kubernetes.io/managed-by": "hashicorp-vso",
-      "app.kubernetes.io/name": "vault-secrets-operator",
-      "app.kubernetes.io/component": "secret-sync",
-      "secrets.hashicorp.com/vso-ownerRefUID": uid,
-    };
-    const ownerReferences = [{ apiVersion: "secrets.hashicorp.com/v1beta1", kind: "VaultStaticSecret", name, uid }];
-    const encoded = Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString("base64")]);
-    const metadata = { name, namespace: NS, labels, ownerReferences };
-    const body = { apiVersion: "v1", kind: "Secret", type: "Opaque", metadata, data: Object.fromEntries(encoded) };
-    const path = `/api/v1/namespaces/${NS}/secrets?fieldManager=manager`;
-    assert.equal((await one.cluster.request("POST", path, body)).status, 201);
+  /** A declaration with its Secret and its status, as VSO leaves them when it is scaled to zero. */
+  async function asVsoLeavesIt(
+    name: string,
+    data: Readonly<Record<string, string>>,
+    spec: object = {},
+    labels: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    await one.declare(name, { ...ofKv1(name), ...spec });
+    await vso.leaveSecret(NS, name, data, labels);
+    await vso.writeStatus(NS, name, data);
     const made = await one.secret(name);
     assert.ok(made);
     adopted.set(name, made);
@@ -122,6 +98,29 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
     assert.deepEqual(await managersOf("equal"), ["manager Update"]);
   });
 
+  it("kubernetes-rules 20: what VSO left of the declaration stays: finalizer, generation and MAC", async () => {
+    const resource = await one.resource("equal");
+    assert.deepEqual(resource?.metadata.finalizers, [VSO_FINALIZER]);
+    assert.equal(resource.metadata.generation, 1);
+    assert.equal(await macIn(one, "equal"), vso.macOf((await one.secret("equal"))?.data ?? {}));
+    assert.ok(!engine.logs.some(({ event, key }) => event === "secret-written" && String(key).endsWith("/equal")));
+  });
+
+  it("kubernetes-rules 10: a hand edit of what was adopted without a write is mended, though none of it was ours", async () => {
+    await one.synced("marked");
+    assert.equal((await one.secret("marked"))?.resourceVersion, adopted.get("marked")?.resourceVersion);
+    await one.patchSecret("equal", { data: { password: "eA==" } });
+    await one.secretThat("equal", ({ data }) => data.password === PASSWORD);
+  });
+
+  it("kubernetes-rules 3: a label that only VSO wrote goes when it is not declared any more", async () => {
+    const destination = { name: "marked", create: true, labels: { team: "b" } };
+    await one.declare("marked", { ...ofKv1("marked"), destination });
+    const { labels } = await one.secretThat("marked", (secret) => secret.labels.team === "b");
+    assert.equal(labels.tier, undefined);
+    assert.deepEqual(await managersOf("marked"), ["keyferry Apply"]);
+  });
+
   it("kubernetes-rules 3: other content is replaced in place, and a key that only VSO wrote goes", async () => {
     await one.synced("differs");
     const now = await one.secret("differs");
@@ -139,7 +138,7 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
   });
 
   it("kubernetes-rules 22: secretMAC is VSO's own with the cluster's key, left out without it, and with hmacSecretData: false", async () => {
-    assert.equal(await macIn(one, "differs"), macOf((await one.secret("differs"))?.data ?? {}));
+    assert.equal(await macIn(one, "differs"), vso.macOf((await one.secret("differs"))?.data ?? {}));
     await one.declare("differs", { ...ofKv1("differs"), hmacSecretData: false });
     await one.cluster.waitFor("the MAC to go", async () => (await macIn(one, "differs")) === undefined);
     await two.declare("db", ofKv1("db"));
@@ -184,6 +183,6 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
       engine.logs.filter(({ level }) => level === "error"),
       [],
     );
-    await assertNoLeak(world, engine, [PASSWORD, HMAC_KEY.toString("base64")]);
+    await assertNoLeak(world, engine, [PASSWORD, vso.key.toString("base64")]);
   });
 });

@@ -21,7 +21,12 @@ export interface Vso {
   /** Its MAC of a Secret's data: HMAC-SHA256 of Go's JSON of its base64 values, in base64. */
   macOf(data: Readonly<Record<string, string>>): string;
   /** A Secret that it made for a declaration, by an Update. */
-  leaveSecret(namespace: string, name: string, data: Readonly<Record<string, string>>): Promise<void>;
+  leaveSecret(
+    namespace: string,
+    name: string,
+    data: Readonly<Record<string, string>>,
+    labels?: Readonly<Record<string, string>>,
+  ): Promise<void>;
   /** Its finalizer, and the status that it writes on each refresh, with new times. */
   writeStatus(namespace: string, name: string, data?: Readonly<Record<string, string>>): Promise<void>;
   /** Holds the lease of its leader election and writes the status of these, until it is stopped, and lets the lease go. */
@@ -55,9 +60,10 @@ export function vsoIn(cluster: Cluster, key: Buffer = randomBytes(16)): Vso {
         .update(`{${texts.join(",")}}`)
         .digest("base64");
     },
-    async leaveSecret(namespace, name, data) {
+    async leaveSecret(namespace, name, data, declared = {}) {
       const uid = (await resource(namespace, name)).metadata.uid ?? "";
       const labels = {
+        ...declared,
         "app.kubernetes.io/managed-by": "hashicorp-vso",
         "app.kubernetes.io/name": "vault-secrets-operator",
         "app.kubernetes.io/component": "secret-sync",

@@ -45,6 +45,20 @@ describe("managed fields", () => {
     assert.equal(all[2], all[3]);
   });
 
+  it("kubernetes-rules 10: of a Secret that was adopted, who wrote its data and when counts as well", () => {
+    const vso = entry("manager", vsoFields("a"), { operation: "Update" });
+    const later = "2031-01-01T00:00:00Z";
+    const all = [
+      metadata(vso),
+      metadata({ ...vso, time: later }),
+      metadata(entry("manager", vsoFields()), entry("kubectl", fields("a"))),
+      metadata(entry("manager", vsoFields()), entry("kubectl", fields("a"), { time: later })),
+    ].map((object) => managedFieldsOf(object).fingerprint);
+    assert.equal(new Set(all).size, 4);
+    const noted = entry("kubectl", { "f:metadata": { "f:annotations": { "f:x": {} } } });
+    assert.equal(managedFieldsOf(metadata(vso, noted)).fingerprint, all[0]);
+  });
+
   it("kubernetes-rules 10: the order of entries and who the others are do not matter", () => {
     const ours = entry("keyferry", fields("a"));
     const one = metadata(ours, entry("x", fields("b")), entry("y", fields("c")));

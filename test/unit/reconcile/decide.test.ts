@@ -94,6 +94,19 @@ describe("decide: when do we write?", () => {
     assert.equal(does(aSeen({ row: rowInStep({ doneHash: "another" }) })), "apply");
   });
 
+  it("kubernetes-rules 3: looks at what was adopted from VSO before the first apply, and takes its fields over then", () => {
+    const vsos = { ...OWNED, ofVso: true };
+    const of = (state: Partial<RowState>): Row => rowInStep({ owned: [vsos], ...state });
+    assert.equal(does(aSeen({ row: of({}) })), "nothing");
+    assert.equal(does(aSeen({ row: of({ digest: OLD }) })), "look");
+    assert.equal(does(aSeen({ row: of({ doneHash: "before" }) })), "look");
+    assert.equal(does(aSeen({ row: of({}), observe: "apply" })), "look");
+    const secret = aSecret({ managed: { fingerprint: "m", ours: false, vso: true } });
+    const looked = (state: Partial<RowState>) => does(aSeen({ row: of(state), secret, secretDigest: NEW }));
+    assert.equal(looked({ doneHash: "before" }), "take-over");
+    assert.equal(looked({}), "nothing");
+  });
+
   it("lease-table 7: asserts the same again with observe: apply", () => {
     assert.equal(does(aSeen({ observe: "apply" })), "apply");
     assert.equal(does(aSeen({ observe: "apply", applied: true })), "nothing");
