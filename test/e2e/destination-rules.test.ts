@@ -200,6 +200,161 @@ describe("what stands in a Secret, and who it belongs to", () => {
     await place.synced("stone");
   });
 
+  it("an immutable Secret whose data stays takes new labels", async () => {
+    await place.declare("marble", destination("marble", { labels: { team: "a" } }));
+    await place.synced("marble");
+    await place.patchSecret("marble", { immutable: true });
+    await place.declare("marble", destination("marble", { labels: { team: "b" } }));
+    await place.secretThat("marble", ({ labels }) => labels.team === "b");
+    await place.synced("marble");
+  });
+
+  it("a field that goes from Vault goes from the Secret", async () => {
+    await world.vault.putKv("kv", "shrinks", { password: PASSWORD, old: "x" });
+    await place.declare("shrinks");
+    await place.synced("shrinks");
+    assert.ok("old" in ((await place.secret("shrinks"))?.data ?? {}));
+    await world.vault.putKv("kv", "shrinks", { password: PASSWORD });
+    await place.secretThat("shrinks", ({ data }) => !("old" in data));
+    assert.equal((await place.secret("shrinks"))?.data.password, PASSWORD);
+  });
+
+  it("reference 3.4: create true to false under the same name: labels and owner stay, data is followed, and it goes with its declaration", async () => {
+    await world.vault.putKv("kv", "kept", { password: PASSWORD });
+    const spec = (create: boolean) => ({ destination: { name: "kept", create } });
+    await place.declare("kept", spec(true));
+    await place.synced("kept");
+    const before = await place.secret("kept");
+    await place.declare("kept", spec(false));
+    await place.synced("kept");
+    assert.deepEqual(await place.secret("kept"), before);
+    await world.vault.putKv("kv", "kept", { other: PASSWORD });
+    const { data, labels, ownerReferences } = await place.secretThat("kept", (secret) => "other" in secret.data);
+    assert.ok(!("password" in data));
+    assert.deepEqual([labels, ownerReferences], [before?.labels, before?.ownerReferences]);
+    // And back: what the replacement wrote can be dropped again.
+    await place.declare("kept", spec(true));
+    await place.synced("kept");
+    await world.vault.putKv("kv", "kept", { password: PASSWORD });
+    await place.secretThat("kept", (secret) => "password" in secret.data && !("other" in secret.data));
+    await place.declare("kept", spec(false));
+    await place.synced("kept");
+    await place.undeclare("kept");
+    await place.cluster.waitFor("it to be collected", async () => (await place.secret("kept")) === undefined);
+  });
+
+  it("reference 3.4: create true to false under another name: the old Secret goes, the other one is filled", async () => {
+    await place.declare("lent", destination("lent-own"));
+    await place.synced("lent");
+    await place.cluster.apply(theirs("lent-theirs"));
+    await place.declare("lent", destination("lent-theirs", { create: false }));
+    await place.secretThat("lent-theirs", ({ data }) => data.password === PASSWORD);
+    await place.cluster.waitFor("the old one to go", async () => (await place.secret("lent-own")) === undefined);
+    // What others made is not taken for ours when it should be: create: true needs overwrite.
+    await place.declare("lent", destination("lent-theirs"));
+    await place.failed("lent", "SECRET_NOT_OURS");
+    await place.declare("lent", destination("lent-theirs", { overwrite: true }));
+    await place.synced("lent");
+    assert.equal((await place.secret("lent-theirs"))?.ownerReferences.length, 1);
+  });
+
+  it("another name that is taken: the Secret under the old one stays", async () => {
+    await place.cluster.apply(theirs("occupied", { data: { a: "eA==" } }));
+    await place.declare("mover", destination("mover-from"));
+    await place.synced("mover");
+    await place.declare("mover", destination("occupied"));
+    await place.failed("mover", "SECRET_NOT_OURS");
+    assert.deepEqual((await place.secret("occupied"))?.data, { a: "x" });
+    assert.equal((await place.secret("mover-from"))?.data.password, PASSWORD);
+  });
+
+  it("overwrite of another type makes the Secret anew", async () => {
+    await world.vault.putKv("kv", "basic", { username: "app", password: PASSWORD });
+    await place.cluster.apply(theirs("retyped", { data: { a: "eA==" } }));
+    const type = "kubernetes.io/basic-auth";
+    await place.declare("retyped", {
+      path: "basic",
+      destination: { name: "retyped", create: true, overwrite: true, type },
+    });
+    await place.synced("retyped");
+    const made = await place.secret("retyped");
+    assert.deepEqual([made?.type, made?.data.a, made?.data.password], [type, undefined, PASSWORD]);
+  });
+
+  it("kubernetes-rules 6: a second owner that another tool added: the Secret stays as it is from the next change on, until it is ours again", async () => {
+    await world.vault.putKv("kv", "shared", { password: PASSWORD });
+    await place.declare("shared");
+    await place.synced("shared");
+    const [tool] = await place.cluster.apply({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "tool", namespace: NS },
+    });
+    const [own] = (await place.secret("shared"))?.ownerReferences ?? [];
+    const added = { apiVersion: "v1", kind: "ConfigMap", name: "tool", uid: tool?.metadata.uid };
+    await place.patchSecret("shared", { metadata: { ownerReferences: [own, added] } });
+    await world.vault.putKv("kv", "shared", { password: `${PASSWORD}-2` });
+    await place.failed("shared", "SECRET_NOT_OURS");
+    const left = await place.secret("shared");
+    assert.deepEqual([left?.data.password, left?.ownerReferences.length], [PASSWORD, 2]);
+    await place.patchSecret("shared", { metadata: { ownerReferences: [own] } });
+    await place.touch("shared");
+    await place.secretThat("shared", ({ data }) => data.password === `${PASSWORD}-2`);
+  });
+
+  it("kubernetes-rules 7: a Secret that a finalizer holds is waited for, and made anew under its name", async () => {
+    await place.declare("held", destination("held-1"));
+    await place.synced("held");
+    await place.patchSecret("held-1", { metadata: { finalizers: ["example.com/hold"] } });
+    await place.declare("held", destination("held-2"));
+    await place.secretThat("held-2", ({ data }) => data.password === PASSWORD);
+    await place.synced("held");
+    const going = await place.secret("held-1");
+    assert.ok(going, "it is on its way out");
+    await place.declare("held", destination("held-1"));
+    await place.failed("held", "SECRET_TERMINATING");
+    assert.equal((await place.secret("held-2"))?.data.password, PASSWORD, "the one that works stays meanwhile");
+    await place.patchSecret("held-1", { metadata: { finalizers: null } });
+    await place.touch("held");
+    await place.secretThat("held-1", ({ uid }) => uid !== going.uid);
+    await place.cluster.waitFor("the other one to go", async () => (await place.secret("held-2")) === undefined);
+  });
+
+  it("kubernetes-rules 13: a quota that leaves no room is told, and what it kept back is written once there is room", async () => {
+    const namespace = "team-full";
+    await world.namespace(place.cluster, namespace);
+    const full = placeIn(place.cluster, namespace);
+    const quota = async (secrets: string): Promise<void> => {
+      const hard = { "count/secrets": secrets };
+      await full.cluster.apply({
+        apiVersion: "v1",
+        kind: "ResourceQuota",
+        metadata: { namespace, name: "none" },
+        spec: { hard },
+      });
+      // The controller that would fill in the status does not run in test clusters.
+      const status = { hard, used: { "count/secrets": "0" } };
+      const path = `/api/v1/namespaces/${namespace}/resourcequotas/none/status`;
+      await full.cluster.request("PATCH", path, { status }, { contentType: "application/merge-patch+json" });
+    };
+    await quota("0");
+    await full.cluster.waitFor("the quota to hold", async () => {
+      const tried = await full.cluster.request("POST", `/api/v1/namespaces/${namespace}/secrets?dryRun=All`, {
+        ...{ apiVersion: "v1", kind: "Secret", metadata: { name: "tried", namespace } },
+      });
+      return tried.status === 403;
+    });
+    await full.declare("db", destination("db"));
+    assert.match(await full.failed("db", "QUOTA_EXCEEDED"), /raise the quota/);
+    assert.equal(await full.secret("db"), undefined);
+    await quota("10");
+    await full.cluster.waitFor("it to be written", async () => {
+      await full.touch("db");
+      return full.secret("db");
+    });
+    await full.synced("db");
+  });
+
   it("and nothing of it is seen elsewhere", async () => {
     assert.deepEqual(
       engine.logs.filter(({ level }) => level === "error"),

@@ -169,6 +169,22 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
     await two.declare("theirs", ofKv1("db"));
     await two.failed("theirs", "SECRET_NOT_OURS");
 
+    await two.declare("theirs", { ...ofKv1("db"), destination: { name: "theirs", create: true, overwrite: true } });
+    await two.synced("theirs");
+    await two.declare("filled", { ...ofKv1("db"), destination: { name: "filled", create: false } });
+    await two.failed("filled", "SECRET_MISSING");
+    await two.cluster.apply({ apiVersion: "v1", kind: "Secret", metadata: { name: "filled", namespace: NS } });
+    await two.touch("filled");
+    await two.secretThat("filled", ({ data }) => data.password === `${PASSWORD}-2`);
+    await two.patchSecret("filled", { data: { password: "eA==" } });
+    await two.secretThat("filled", ({ data }) => data.password === `${PASSWORD}-2`);
+
+    await two.patchSecret("theirs", { immutable: true });
+    await two.touch("theirs");
+    await two.synced("theirs");
+    await two.declare("theirs", { ...ofKv1("equal"), destination: { name: "theirs", create: true, overwrite: true } });
+    await two.failed("theirs", "SECRET_IMMUTABLE");
+
     await two.declare("db", { ...ofKv1("db"), destination: { name: "db-2", create: true } });
     await two.secretThat("db-2", ({ data }) => data.password === `${PASSWORD}-2`);
     await two.cluster.waitFor("the old name to go", async () => (await two.secret("db")) === undefined);
