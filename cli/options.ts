@@ -4,6 +4,7 @@ import { DURATION_HINT, parseDuration } from "../lib/duration.ts";
 const DEFAULT_FLEET = "fleet.yaml";
 const DEFAULT_DATA_DIR = ".keyferry";
 export const DEFAULT_LISTEN = "127.0.0.1:9464";
+export const DEFAULT_SYNC_SERIES = 1_000;
 
 export function fleetOption(): Option {
   return new Option("-f, --fleet <file>", "the clusters to keep in step").env("KEYFERRY_FLEET").default(DEFAULT_FLEET);
@@ -27,4 +28,9 @@ export function waitTime(text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined) throw new InvalidArgumentError(DURATION_HINT);
   return ms;
+}
+
+export function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("must be a whole number, 0 or more");
+  return Number(text);
 }

@@ -3,7 +3,15 @@ import { LOG_LEVELS, type LogLevel } from "../lib/log.ts";
 import manifest from "../package.json" with { type: "json" };
 import { clusterCommands } from "./cluster-commands.ts";
 import { keyCommands } from "./key-commands.ts";
-import { DEFAULT_LISTEN, dataDirOption, fleetOption, outputOption, stackOption } from "./options.ts";
+import {
+  DEFAULT_LISTEN,
+  DEFAULT_SYNC_SERIES,
+  dataDirOption,
+  fleetOption,
+  outputOption,
+  stackOption,
+  wholeNumber,
+} from "./options.ts";
 import { runCommand } from "./run.ts";
 import { statusCommand } from "./status.ts";
 
@@ -49,6 +57,12 @@ export async function program(argv: readonly string[]): Promise<number> {
         .env("KEYFERRY_LOG_LEVEL")
         .default("info"),
     )
+    .addOption(
+      new Option("--sync-series <number>", "resources that have metrics of their own at most, the worst first; 0: none")
+        .env("KEYFERRY_SYNC_SERIES")
+        .argParser(wholeNumber)
+        .default(DEFAULT_SYNC_SERIES),
+    )
     .option(
       "--accept-absence <cluster...>",
       "in these clusters, believe that declarations are gone although it is more than 10 or a fifth of them",
@@ -84,6 +98,7 @@ export interface RunFlags {
   readonly once: boolean;
   readonly listen: string;
   readonly logLevel: LogLevel;
+  readonly syncSeries: number;
   readonly acceptAbsence: readonly string[];
 }
 

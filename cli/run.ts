@@ -13,6 +13,7 @@ import { openSqliteStore, type SqliteStore } from "../lib/leases/sqlite.ts";
 import { jsonLog } from "../lib/log.ts";
 import { type PrometheusMetrics, prometheusMetrics } from "../lib/metrics.ts";
 import type { LeaseStore, Log } from "../lib/reconcile/ports.ts";
+import { forgetting, type SyncSeries, syncSeries } from "../lib/sync-series.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
 import type { TokenCacheOptions } from "../lib/vault/token-cache.ts";
 import { vaultEnd } from "../lib/vault/vault-end.ts";
@@ -31,8 +32,10 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   await using store = openSqliteStore({ path: dataDir.statePath });
   await store.expireLeases(systemClock());
   const log = jsonLog(flags.logLevel, destination({ fd: 2, sync: true }));
-  const metrics = prometheusMetrics();
   const clock = systemClock;
+  const counted = prometheusMetrics();
+  const series = syncSeries(counted.registry, { limit: flags.syncSeries, clock });
+  const metrics = shownBySync(counted, series);
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
   const clients = clusterClients({
     clock,
@@ -50,7 +53,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   exposeCounts(metrics, store, clients);
   const engine = embeddedEngine({
     deps: {
-      leases: store,
+      leases: forgetting(store, series),
       vault,
       ...ends,
       templates,
@@ -66,7 +69,9 @@ export async function runCommand(flags: RunFlags): Promise<number> {
     acceptAbsence: new Set(flags.acceptAbsence),
   });
   try {
-    return flags.once ? await runOnce(engine, store, fleet, log) : await runOn(engine, flags, metrics.registry, log);
+    if (flags.once) return await runOnce(engine, store, fleet, log);
+    if (flags.syncSeries > 0) await rememberAll(series, store, fleet);
+    return await runOn(engine, flags, metrics.registry, log);
   } finally {
     await vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
     await vault.close();
@@ -85,6 +90,20 @@ async function tokenCacheOf(
   const forgotten = tokenKey.isNew ? await tokens.clearTokens() : 0;
   if (forgotten > 0) log.warn("vault-tokens-forgotten", { tokens: forgotten, because: "their key was lost" });
   return { store: tokens, key: async () => tokenKey.bytes, installation, randomBytes };
+}
+
+function shownBySync(metrics: PrometheusMetrics, series: SyncSeries): PrometheusMetrics {
+  return {
+    ...metrics,
+    ran(run) {
+      metrics.ran(run);
+      series.ran(run);
+    },
+  };
+}
+
+async function rememberAll(series: SyncSeries, store: LeaseStore, fleet: Fleet): Promise<void> {
+  for (const { name } of fleet.clusters) series.remember(await store.byCluster(name));
 }
 
 /** What the store and the API servers were asked: the figures that "nothing changed, nothing written" is checked by. */

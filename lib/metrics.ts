@@ -1,11 +1,30 @@
 import { Counter, Histogram, Registry } from "prom-client";
-import type { Metrics } from "./reconcile/ports.ts";
+import { partsOf } from "./keys.ts";
+import { isJudged } from "./kinds.ts";
+import type { EndedRun, Metrics } from "./reconcile/ports.ts";
 
 interface Definition {
   readonly help: string;
   readonly labels: readonly string[];
   readonly buckets?: readonly number[];
 }
+
+const OF_CLIENT = ["operation", "vault_connection"];
+
+/** What VSO's dashboards and alerts ask for, by its names and labels (reference 14.3); ours stand behind them. */
+const VSO_METRICS: Readonly<Record<string, Definition>> = {
+  vso_secret_sync_total: { help: "Runs of syncs.", labels: ["controller", "cluster"] },
+  vso_secret_sync_errors_total: { help: "Failed runs of syncs.", labels: ["controller", "cluster", "code"] },
+  vso_client_operations_total: { help: "Requests to Vault.", labels: OF_CLIENT },
+  vso_client_operations_errors_total: { help: "Failed requests to Vault.", labels: OF_CLIENT },
+  vso_client_operations_time_seconds: {
+    help: "Time that requests to Vault took.",
+    labels: OF_CLIENT,
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  },
+  controller_runtime_reconcile_total: { help: "Runs by kind and result.", labels: ["controller", "result"] },
+  controller_runtime_reconcile_errors_total: { help: "Failed runs by kind.", labels: ["controller"] },
+};
 
 /** Every metric by name: counters, and histograms where buckets stand. What is not here can't be counted. */
 const METRICS: Readonly<Record<string, Definition>> = {
@@ -19,6 +38,11 @@ const METRICS: Readonly<Record<string, Definition>> = {
     help: "Time from taking a sync up to having settled it.",
     labels: [],
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+  },
+  keyferry_sync_delay_seconds: {
+    help: "Time from when a sync was due, or its turn came, to when it was taken up.",
+    labels: [],
+    buckets: [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900],
   },
   keyferry_rollouts_total: {
     help: "Restarts of workloads that were owed: restarted, covered (another restart was enough) or failed.",
@@ -41,6 +65,7 @@ const METRICS: Readonly<Record<string, Definition>> = {
     labels: [],
   },
   keyferry_cursor_set_back_total: { help: "Times the cursor stood in the future and was set back.", labels: [] },
+  ...VSO_METRICS,
 };
 
 export interface PrometheusMetrics extends Metrics {
@@ -64,8 +89,14 @@ export function prometheusMetrics(): PrometheusMetrics {
     if (buckets) histograms.set(name, new Histogram({ ...common, buckets: [...buckets] }));
     else counters.set(name, new Counter(common));
   }
+  const count: Metrics["count"] = (name, labels, by = 1) => {
+    const counter = counters.get(name);
+    if (!counter) throw new Error(`no counter of that name: ${name}`);
+    counter.inc({ ...labels }, by);
+  };
   return {
     registry,
+    ran: (run) => countRun(count, run),
     expose(name, help, labels, read) {
       const counter: Counter = new Counter({
         name,
@@ -78,15 +109,23 @@ export function prometheusMetrics(): PrometheusMetrics {
         },
       });
     },
-    count(name, labels, by = 1) {
-      const counter = counters.get(name);
-      if (!counter) throw new Error(`no counter of that name: ${name}`);
-      counter.inc({ ...labels }, by);
-    },
+    count,
     observe(name, labels, value) {
       const histogram = histograms.get(name);
       if (!histogram) throw new Error(`no histogram of that name: ${name}`);
       histogram.observe({ ...labels }, value);
     },
   };
+}
+
+/** One run as VSO's controllers would count it. */
+function countRun(count: Metrics["count"], { key, code }: EndedRun): void {
+  const { cluster, kind } = partsOf(key);
+  const controller = kind.toLowerCase();
+  const isFailed = code !== undefined;
+  count("controller_runtime_reconcile_total", { controller, result: isFailed ? "error" : "success" });
+  if (isFailed) count("controller_runtime_reconcile_errors_total", { controller });
+  if (isJudged(key)) return;
+  count("vso_secret_sync_total", { controller, cluster });
+  if (isFailed) count("vso_secret_sync_errors_total", { controller, cluster, code });
 }

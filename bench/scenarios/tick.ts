@@ -15,7 +15,7 @@ const DUE = 1_000;
 const HORIZON_S = 120;
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const QUIET = { debug() {}, info() {}, warn() {}, error() {} };
-const UNCOUNTED = { count() {}, observe() {} };
+const UNCOUNTED = { ran() {}, count() {}, observe() {} };
 
 /** One tick over tables of several sizes, of which 1,000 rows are due: its time in SQLite, its units in DynamoDB. */
 export async function tickCost(): Promise<readonly Figure[]> {

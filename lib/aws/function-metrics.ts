@@ -1,8 +1,12 @@
 import { type Metrics as Emf, MetricUnit } from "@aws-lambda-powertools/metrics";
+import { isJudged } from "../kinds.ts";
 import type { Metrics } from "../reconcile/ports.ts";
 
 /** Labels whose values are many: CloudWatch bills each, so they are told apart in the logs and not in metrics. */
 const FOLDED = new Set(["cluster", "circuit", "kind"]);
+
+/** VSO's names for what is counted under ours already: each would be billed once more. */
+const LEFT_OUT = /^(vso_client|controller_runtime)_/;
 
 export interface FunctionMetrics extends Metrics {
   /** Writes what was counted since the last time: at the end of an invocation. */
@@ -27,11 +31,17 @@ export function functionMetrics(emf: Emf): FunctionMetrics {
     return known;
   };
   return {
+    ran({ key, code }) {
+      if (isJudged(key)) return;
+      seriesOf("vso_secret_sync_total", {}).count += 1;
+      // Counted when there is none as well, so that an alarm has its data.
+      seriesOf("vso_secret_sync_errors_total", {}).count += code === undefined ? 0 : 1;
+    },
     count(name, labels, by = 1) {
-      seriesOf(name, labels).count += by;
+      if (!LEFT_OUT.test(name)) seriesOf(name, labels).count += by;
     },
     observe(name, labels, value) {
-      seriesOf(name, labels).values.push(value);
+      if (!LEFT_OUT.test(name)) seriesOf(name, labels).values.push(value);
     },
     flush() {
       const lines = Map.groupBy(series.values(), ({ labels }) => JSON.stringify(labels));

@@ -30,6 +30,7 @@ function targetOf(
   const { spec } = connection;
   return {
     address: normalAddress(cluster.vault?.address ?? spec.address),
+    connection: connection.subject.replace("VaultConnection ", ""),
     headers: spec.headers ?? {},
     ...(spec.tlsServerName ? { tlsServerName: spec.tlsServerName } : {}),
     ...(caRef ? { caRef } : {}),

@@ -44,7 +44,9 @@ export async function judgeOne(deps: ReconcileDeps, row: Row, settings: ClusterS
     ...placeOf(known),
     ...(told.seen === undefined ? {} : { seen: { ...told.seen, hash: row.declared.hash } }),
   };
-  const settlement = settlementOf(deps, row, state, told.error ?? verdict.error, known.open);
+  const error = told.error ?? verdict.error;
+  const settlement = settlementOf(deps, row, state, error, known.open);
+  deps.metrics.ran({ key: row.key, at: deps.clock(), ...(error === undefined ? {} : { code: error.code }) });
   if ((await deps.leases.settle(claimed.lease, settlement)) === "nudged") await again(deps, row, deps.clock());
 }
 

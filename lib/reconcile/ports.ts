@@ -3,6 +3,7 @@
  * Every method throws a SyncError with a code on failure, and ends when its signal does.
  */
 import type { EpochMs } from "../clock.ts";
+import type { ErrorCode } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { LosslessObject, LosslessValue } from "../lossless.ts";
 import type { SecretData } from "../secret-value.ts";
@@ -39,6 +40,8 @@ export interface WorkQueue {
 /** How to reach one Vault. */
 export interface VaultTarget {
   readonly address: string;
+  /** `namespace/name` of the VaultConnection that says so: a label of metrics. */
+  readonly connection?: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly tlsServerName?: string;
   readonly caPem?: string;
@@ -431,8 +434,20 @@ export interface Log {
 }
 export type LogFields = Readonly<Record<string, Json | undefined>>;
 
+/** How one run of a sync, or of the status of something that syncs refer to, ended. */
+export interface EndedRun {
+  readonly key: SyncKey;
+  readonly at: EpochMs;
+  /** Missing: it is in step. */
+  readonly code?: ErrorCode;
+  /** How often it is declared to be refreshed, in ms; missing when that is not known, or only events bring it back. */
+  readonly refreshAfterMs?: number;
+}
+
 /** Counters and histograms by name; the names stand in metrics.ts. */
 export interface Metrics {
+  /** Each run once: what is shown of single syncs, and under the names of VSO's own metrics, is made of these. */
+  ran(run: EndedRun): void;
   count(name: string, labels: Readonly<Record<string, string>>, by?: number): void;
   observe(name: string, labels: Readonly<Record<string, string>>, value: number): void;
 }

@@ -97,6 +97,8 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
   if (how === "due" && (isCleanupKey(row.key) || row.declared.deleting)) return cleanUp(deps, row, settings, batch);
   if (how === "turn" && (isCleanupKey(row.key) || row.declared.deleting)) return;
   if (isJudged(row.key)) return judgeOne(deps, row, settings, batch);
+  const since = how === "due" ? row.dueAt : message.at;
+  deps.metrics.observe("keyferry_sync_delay_seconds", {}, Math.max(0, deps.clock() - (since ?? 0)) / SECOND_MS);
   await syncOne(deps, row, { settings, isDue: how === "due" }, batch);
 }
 

@@ -44,11 +44,22 @@ export async function syncOne(deps: ReconcileDeps, row: Row, turn: Turn, batch: 
       cluster: turn.settings.name,
       result: run.lease ? "settled" : "unchanged",
     });
+    report(deps, run);
   } catch (error) {
     await fail(deps, run, error, batch);
   } finally {
     deps.metrics.observe("keyferry_sync_duration_seconds", {}, (deps.clock() - startedAt) / SECOND_MS);
   }
+}
+
+function report(deps: ReconcileDeps, { row, resolved }: Run, error?: SyncError): void {
+  const refreshAfterMs = resolved instanceof SyncError ? undefined : resolved.refreshAfterMs;
+  deps.metrics.ran({
+    key: row.key,
+    at: deps.clock(),
+    ...(error === undefined ? {} : { code: error.code }),
+    ...(refreshAfterMs === undefined ? {} : { refreshAfterMs }),
+  });
 }
 
 async function prepare(row: Row, turn: Turn, batch: Batch): Promise<Run> {
@@ -223,6 +234,7 @@ async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch: Batch
   const error = thrown;
   deps.metrics.count("keyferry_sync_errors_total", { cluster: run.turn.settings.name, code: error.code });
   if (error.code === "LEASE_LOST") return;
+  if (error.code !== "DECLARATION_GONE") report(deps, run, error);
   deps.log.warn("sync-failed", { key: run.row.key, code: error.code, message: error.message });
   if (OUTAGE_CODES.has(error.code)) {
     const target = run.resolved instanceof SyncError ? undefined : run.resolved.read.identity.target;

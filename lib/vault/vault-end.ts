@@ -11,6 +11,7 @@ import type {
 } from "../reconcile/ports.ts";
 import type { VaultAnswer } from "./answer.ts";
 import type { Asked } from "./asked.ts";
+import { countedClient } from "./counted-client.ts";
 import type { GoogleEndpoints } from "./gcp-login.ts";
 import type { HeldToken } from "./held-token.ts";
 import { kvQuestion, sourceData } from "./kv.ts";
@@ -49,7 +50,7 @@ export interface OpenVaultEnd extends VaultEnd {
 export function vaultEnd(options: VaultEndOptions): OpenVaultEnd {
   const { clock, credentials, log, metrics, maxConnectionsPerVault = 16, google } = options;
   const cache = options.cache && tokenCache(options.cache, { clock, log });
-  const client = vaultClient({ clock, maxConnectionsPerVault });
+  const client = countedClient(vaultClient({ clock, maxConnectionsPerVault }), clock, metrics);
   const held = tokens({ client, credentials, clock, log, metrics, google, cache });
   return {
     async read(read, signal) {

@@ -51,7 +51,7 @@ describe("discovery on a real cluster: one look after the other", () => {
     });
     let ahead = 0;
     const clock = () => systemClock() + ahead;
-    const metrics = { count: () => undefined, observe: () => undefined };
+    const metrics = { ran: () => undefined, count: () => undefined, observe: () => undefined };
     const queue = { send: async () => undefined };
     const deps: DiscoveryDeps = {
       ...{ leases: store, queue, clusters: ends.clusters, resources: ends.resources, log: ends.log, metrics, clock },

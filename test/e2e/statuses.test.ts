@@ -175,6 +175,34 @@ describe("every kind shows how it fares, and is written on change only", () => {
     await cluster.waitFor("VaultAuth left to go", async () => !(await place.resource("left", "VaultAuth")));
   });
 
+  it("reference 14.3: metrics tell of single syncs, under our names and VSO's", async () => {
+    await place.declare("lost", { path: "no-such-path" });
+    await place.failed("lost", "VAULT_PATH_MISSING");
+    const app = 'cluster="one",kind="VaultStaticSecret",namespace="team-a",name="app"';
+    const text = await cluster.waitFor("both syncs to be shown", async () => {
+      const shown = await engine.metrics();
+      return shown.includes('name="lost",code="VAULT_PATH_MISSING"') && shown.includes(app) && shown;
+    });
+    for (const line of [
+      `keyferry_sync_age_seconds{${app}} `,
+      `keyferry_sync_lag_seconds{${app}} `,
+      'controller_resource_status{controller="vaultstaticsecret",name="app",namespace="team-a",cluster="one"} 1',
+      'controller_resource_status{controller="vaultstaticsecret",name="lost",namespace="team-a",cluster="one"} 0',
+      `controller_resource_status{controller="vaultauth",name="default",namespace="${OPERATOR_NAMESPACE}",cluster="one"} 1`,
+      'vso_secret_sync_total{controller="vaultstaticsecret",cluster="one"} ',
+      'vso_secret_sync_errors_total{controller="vaultstaticsecret",cluster="one",code="VAULT_PATH_MISSING"} ',
+      `vso_client_operations_total{operation="read",vault_connection="${OPERATOR_NAMESPACE}/default"} `,
+      `vso_client_operations_total{operation="login",vault_connection="${OPERATOR_NAMESPACE}/default"} 1`,
+    ]) {
+      assert.ok(text.includes(line), line);
+    }
+    await place.undeclare("lost");
+    await cluster.waitFor("the series of what is gone to go", async () => {
+      const shown = await engine.metrics();
+      return !shown.includes('name="lost"');
+    });
+  });
+
   it("an outage shows on the VaultConnection, and its end does", async () => {
     await world.vault.stop();
     const away = await says(operator, "VaultConnection", "default", false);

@@ -46,7 +46,7 @@ function aWorld(scene: Scene): World {
             },
           },
           log: { debug: quiet, info: quiet, warn: quiet, error: (event) => alarms.push(event) },
-          metrics: { count: quiet, observe: quiet },
+          metrics: { ran: quiet, count: quiet, observe: quiet },
         },
         AbortSignal.timeout(60_000),
       ),

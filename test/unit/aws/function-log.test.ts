@@ -4,6 +4,7 @@ import { Logger } from "@aws-lambda-powertools/logger";
 import { Metrics as Emf } from "@aws-lambda-powertools/metrics";
 import { functionLog, LineFormatter } from "../../../lib/aws/function-log.ts";
 import { functionMetrics } from "../../../lib/aws/function-metrics.ts";
+import { syncKey } from "../../../lib/keys.ts";
 
 /** What is printed meanwhile, line by line. */
 function printed(work: () => void): Record<string, unknown>[] {
@@ -60,5 +61,20 @@ describe("a function's metrics", () => {
     ]);
     const [first] = lines as { _aws: { CloudWatchMetrics: { Namespace: string; Dimensions: string[][] }[] } }[];
     assert.deepEqual(first?._aws.CloudWatchMetrics[0]?.Dimensions, [["service", "result"]]);
+  });
+
+  it("count a sync under VSO's name, without labels, and nothing else twice", () => {
+    const lines = printed(() => {
+      const metrics = functionMetrics(new Emf({ namespace: "keyferry", serviceName: "keyferry-prod" }));
+      const key = syncKey({ cluster: "east", kind: "VaultStaticSecret", namespace: "a", name: "b" });
+      metrics.ran({ key, at: 0 });
+      metrics.ran({ key, at: 0, code: "VAULT_DENIED" });
+      metrics.ran({ key: syncKey({ cluster: "east", kind: "VaultAuth", namespace: "a", name: "b" }), at: 0 });
+      metrics.count("vso_client_operations_total", { operation: "read", vault_connection: "a/b" });
+      metrics.flush();
+    });
+    const values = lines.map(({ _aws: _, ...rest }) => rest);
+    const counted = { vso_secret_sync_total: 2, vso_secret_sync_errors_total: 1 };
+    assert.deepEqual(values, [{ service: "keyferry-prod", ...counted }]);
   });
 });

@@ -13,6 +13,7 @@ export function counting(): Metrics & { readonly counts: Record<string, number> 
     count: (name, _labels, by = 1) => {
       counts[name] = (counts[name] ?? 0) + by;
     },
+    ran: quiet,
     observe: quiet,
   };
 }

@@ -6,6 +6,7 @@ import { describe, it } from "node:test";
 import { promisify } from "node:util";
 import { DISPOSITIONS } from "../../../lib/errors.ts";
 import { prometheusMetrics } from "../../../lib/metrics.ts";
+import { syncSeries } from "../../../lib/sync-series.ts";
 import manifest from "../../../package.json" with { type: "json" };
 import { commands, pages, ROOT } from "./pages.ts";
 
@@ -90,9 +91,13 @@ describe("documentation", () => {
   });
 
   it("names each metric, and no other", async () => {
-    const names = (await prometheusMetrics().registry.getMetricsAsJSON()).map(({ name }) => name);
+    const { registry } = prometheusMetrics();
+    syncSeries(registry, { limit: 1, clock: () => 0 });
+    const names = (await registry.getMetricsAsJSON()).map(({ name }) => name);
     const exposed = [...readFileSync(join(ROOT, "cli/run.ts"), "utf8").matchAll(/"(keyferry_\w+)"/g)];
-    const told = [...page("docs/configuration.md").matchAll(/^\| `(keyferry_\w+)`/gm)].map(([, name]) => name);
+    const told = [...page("docs/configuration.md").matchAll(/^\| `((?:keyferry|vso|controller)_\w+)`/gm)].map(
+      ([, name]) => name,
+    );
     assert.deepEqual(told.toSorted(), [...names, ...exposed.map(([, name]) => name)].toSorted());
   });
 

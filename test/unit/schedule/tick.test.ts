@@ -24,7 +24,7 @@ function aWheelOf(turn: WheelTurn) {
     horizonMs: HORIZON_MS,
     backlog: () => ({}),
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
-    metrics: { count: quiet, observe: quiet },
+    metrics: { ran: quiet, count: quiet, observe: quiet },
     queue: {
       send: async (messages) => {
         if (!accepts) throw new Error("refused");

@@ -1,0 +1,35 @@
+import { type Clock, SECOND_MS } from "../clock.ts";
+import type { Metrics } from "../reconcile/ports.ts";
+import type { VaultClient, VaultQuestion } from "./vault-client.ts";
+
+/** The operation that VSO counts a question as (reference 14.3); probes are none of its. */
+function operationOf({ purpose, path }: VaultQuestion): string | undefined {
+  if (purpose === "probe") return undefined;
+  if (purpose === "login") return "login";
+  if (purpose === "token") return path.includes("renew") ? "renew" : undefined;
+  return "read";
+}
+
+/** Every question to Vault, counted and timed by operation and VaultConnection. */
+export function countedClient(client: VaultClient, clock: Clock, metrics: Metrics | undefined): VaultClient {
+  if (metrics === undefined) return client;
+  return {
+    async ask(target, question, signal) {
+      const operation = operationOf(question);
+      if (operation === undefined) return client.ask(target, question, signal);
+      const labels = { operation, vault_connection: target.connection ?? "" };
+      const askedAt = clock();
+      let isFailed = true;
+      try {
+        const answer = await client.ask(target, question, signal);
+        isFailed = answer.status >= 400;
+        return answer;
+      } finally {
+        metrics.count("vso_client_operations_total", labels);
+        if (isFailed) metrics.count("vso_client_operations_errors_total", labels);
+        metrics.observe("vso_client_operations_time_seconds", labels, (clock() - askedAt) / SECOND_MS);
+      }
+    },
+    close: () => client.close(),
+  };
+}
