@@ -48,7 +48,8 @@ function globalPlaces(
   return [...new Set(namespaces)].map((namespace) => ({ namespace, name: "default" }));
 }
 
-function withGlobal(lookup: LookUp, auth: Found<"VaultAuth">, at: ObjectRef, operatorNamespace: string) {
+/** A VaultAuth with what its VaultAuthGlobal fills in, if it names one. Throws when that can't be merged. */
+export function withGlobal(lookup: LookUp, auth: Found<"VaultAuth">, at: ObjectRef, operatorNamespace: string) {
   const { vaultAuthGlobalRef: ref } = auth.spec;
   if (ref === undefined) return auth;
   const places = globalPlaces(auth, ref, at, operatorNamespace);

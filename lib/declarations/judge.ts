@@ -3,6 +3,7 @@ import { SyncError } from "../errors.ts";
 import { partsOf, type ReferenceKey } from "../keys.ts";
 import type { Rendering, VaultTarget } from "../reconcile/ports.ts";
 import { readingOf } from "../transform/transformation.ts";
+import { withGlobal } from "./find-auth.ts";
 import { resolveConnectionAt, resolveIdentity } from "./identity.ts";
 import { type LookUp, lookUp } from "./look-up.ts";
 import type { Resolution, ResolveInput } from "./resolve.ts";
@@ -20,11 +21,29 @@ export interface Judged {
  * (reference 2.2, 2.3 and 2.8). A VaultAuth is judged as for a resource in its own namespace; no login is tried, so that
  * its credentials are of no interest here.
  */
-export function judge(input: ResolveInput): Resolution<Judged> {
+export function judge(input: ResolveInput): Judgement {
   const lookup = lookUp(input.cluster.name, input.reference);
-  const outcome = attempt(() => judged(input, lookup));
   const { kind } = partsOf(input.declared.key);
-  return { refs: [...lookup.refs].filter((key) => isWorthAnotherLook(kind, key, input)), outcome };
+  const merged = kind === "VaultAuth" ? isMerged(input, lookup) : undefined;
+  const outcome = attempt(() => judged(input, lookup));
+  const refs = [...lookup.refs].filter((key) => isWorthAnotherLook(kind, key, input));
+  return { refs, outcome, ...(merged === undefined ? {} : { merged }) };
+}
+
+export interface Judgement extends Resolution<Judged> {
+  /** VaultAuth with a vaultAuthGlobalRef: whether that could be merged. */
+  readonly merged?: boolean;
+}
+
+function isMerged({ declared, cluster }: ResolveInput, lookup: LookUp): boolean | undefined {
+  const { namespace, name } = partsOf(declared.key);
+  const at = { namespace, name };
+  if (!("vaultAuthGlobalRef" in declared.spec)) return undefined;
+  const merged = attempt(() => {
+    const auth = lookup.find("VaultAuth", at, "it is judged");
+    return withGlobal(lookup, auth, at, cluster.operatorNamespace);
+  });
+  return !(merged instanceof SyncError);
 }
 
 /** Its own change reaches it as a declaration. */

@@ -17,6 +17,7 @@ interface Known {
   readonly row: Row;
   readonly refs: readonly ReferenceKey[];
   readonly judged: Judged | SyncError;
+  readonly merged?: boolean;
   /** Its Vault is out of reach. */
   readonly open: Circuit | undefined;
 }
@@ -51,11 +52,12 @@ export async function judgeOne(deps: ReconcileDeps, row: Row, settings: ClusterS
 }
 
 async function know(row: Row, settings: ClusterSettings, batch: Batch): Promise<Known> {
-  const { refs, outcome } = await withReferences(batch.references, (reference) =>
+  const { refs, outcome, merged } = await withReferences(batch.references, (reference) =>
     judge({ declared: row.declared, cluster: settings, reference }),
   );
   const circuit = outcome instanceof SyncError ? undefined : outcome.vault?.circuit;
-  return { row, refs, judged: outcome, open: await batch.circuits.openAmong([circuit]) };
+  const open = await batch.circuits.openAmong([circuit]);
+  return { row, refs, judged: outcome, open, ...(merged === undefined ? {} : { merged }) };
 }
 
 /** An outage is written once; who closes the circuit wakes this row (lease-table 16). */
@@ -71,11 +73,11 @@ function placeOf({ judged }: Known): Pick<RowState, "source" | "vault"> {
   return circuit === undefined ? {} : { source: circuit, vault: circuit };
 }
 
-async function verdictOf(deps: ReconcileDeps, { row, judged, open }: Known, batch: Batch): Promise<Verdict> {
-  const merged = "vaultAuthGlobalRef" in row.declared.spec ? { merged: !(judged instanceof SyncError) } : {};
-  if (judged instanceof SyncError) return { error: judged, ...merged };
+async function verdictOf(deps: ReconcileDeps, { judged, merged, open }: Known, batch: Batch): Promise<Verdict> {
+  const available = merged === undefined ? {} : { merged };
+  if (judged instanceof SyncError) return { error: judged, ...available };
   if (judged.rendering !== undefined) return rendered(deps, judged.rendering, batch);
-  if (judged.vault === undefined) return merged;
+  if (judged.vault === undefined) return available;
   // A sealed Vault answers, and that is all that is asked of a connection.
   if (open?.code === "VAULT_UNAVAILABLE") return { error: new SyncError(open.code, open.message), isAsked: true };
   return reached(deps, judged.vault.target, batch);

@@ -129,6 +129,25 @@ describe("every kind shows how it fares, and is written on change only", () => {
     assert.equal(logins.get(`update auth/${authMount(cluster)}/login`), 1, "that of the sync");
   });
 
+  it("reference 2.3: a VaultAuth says whether its VaultAuthGlobal could be merged", async () => {
+    await connect("shared");
+    await apply("VaultAuth", "shared", { vaultConnectionRef: "shared", vaultAuthGlobalRef: { name: "shared" } });
+    const missing = await says(place, "VaultAuth", "shared", false);
+    assert.equal(missing.short.Available, "False VaultAuthGlobalRef");
+    assert.match(missing.messages.Available ?? "", /^REFERENCE_MISSING: VaultAuthGlobal team-a\/shared /);
+    const kubernetes = { role: "nobody-asked", serviceAccount: "app" };
+    const spec = { defaultAuthMethod: "kubernetes", defaultMount: authMount(cluster), kubernetes };
+    await apply("VaultAuthGlobal", "shared", spec);
+    const merged = await says(place, "VaultAuth", "shared", true);
+    assert.deepEqual(merged.short, {
+      Available: "True VaultAuthGlobalRef",
+      Healthy: "True Healthy",
+      Ready: "True Ready",
+    });
+    const global = await place.resource("shared", "VaultAuthGlobal");
+    assert.equal(global?.status, undefined, "reference 2.4: it has none");
+  });
+
   it("reference 2.8: a SecretTransformation that can be read is valid", async () => {
     await apply("SecretTransformation", "shared", { templates: { a: { text: "{{ .Secrets.password }}" } } });
     const { short, messages } = await says(place, "SecretTransformation", "shared", true);

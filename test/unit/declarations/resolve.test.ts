@@ -85,7 +85,13 @@ describe("resolving a VaultStaticSecret", () => {
     assert.deepEqual(value, {
       identity: {
         id: value.identity.id,
-        target: { address: "https://vault.example:8200", headers: {}, skipTlsVerify: false, timeoutMs: 8_000 },
+        target: {
+          address: "https://vault.example:8200",
+          connection: "vso/default",
+          headers: {},
+          skipTlsVerify: false,
+          timeoutMs: 8_000,
+        },
         mount: "kubernetes",
         headers: {},
         method: {
@@ -214,6 +220,7 @@ describe("references (reference 11.1)", () => {
     assert.deepEqual(identity.method, { kind: "appRole", roleId: "r", credential: approle });
     assert.deepEqual(identity.target, {
       address: "https://vault.example:8200",
+      connection: "infra/c",
       headers: {},
       tlsServerName: "vault",
       caRef: { kind: "secret", cluster: "east", namespace: "infra", name: "vault-ca", key: "ca.crt" },
