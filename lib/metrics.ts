@@ -68,7 +68,7 @@ const METRICS: Readonly<Record<string, Definition>> = {
   ...VSO_METRICS,
 };
 
-export interface PrometheusMetrics extends Metrics {
+export interface PrometheusMetrics extends Required<Metrics> {
   readonly registry: Registry;
   /** Shows what another part counts by itself, read when someone asks. */
   expose(name: string, help: string, labels: readonly string[], read: () => readonly Reading[]): void;

@@ -8,7 +8,7 @@ const FOLDED = new Set(["cluster", "circuit", "kind"]);
 /** VSO's names for what is counted under ours already: each would be billed once more. */
 const LEFT_OUT = /^(vso_client|controller_runtime)_/;
 
-export interface FunctionMetrics extends Metrics {
+export interface FunctionMetrics extends Required<Metrics> {
   /** Writes what was counted since the last time: at the end of an invocation. */
   flush(): void;
 }

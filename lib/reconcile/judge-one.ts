@@ -47,7 +47,7 @@ export async function judgeOne(deps: ReconcileDeps, row: Row, settings: ClusterS
   };
   const error = told.error ?? verdict.error;
   const settlement = settlementOf(deps, row, state, error, known.open);
-  deps.metrics.ran({ key: row.key, at: deps.clock(), ...(error === undefined ? {} : { code: error.code }) });
+  deps.metrics.ran?.({ key: row.key, at: deps.clock(), ...(error === undefined ? {} : { code: error.code }) });
   if ((await deps.leases.settle(claimed.lease, settlement)) === "nudged") await again(deps, row, deps.clock());
 }
 

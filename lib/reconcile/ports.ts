@@ -446,8 +446,8 @@ export interface EndedRun {
 
 /** Counters and histograms by name; the names stand in metrics.ts. */
 export interface Metrics {
-  /** Each run once: what is shown of single syncs, and under the names of VSO's own metrics, is made of these. */
-  ran(run: EndedRun): void;
+  /** Each run once, for those who show single syncs and count under the names of VSO's own metrics. */
+  ran?(run: EndedRun): void;
   count(name: string, labels: Readonly<Record<string, string>>, by?: number): void;
   observe(name: string, labels: Readonly<Record<string, string>>, value: number): void;
 }

@@ -53,8 +53,10 @@ export async function syncOne(deps: ReconcileDeps, row: Row, turn: Turn, batch: 
 }
 
 function report(deps: ReconcileDeps, { row, resolved }: Run, error?: SyncError): void {
+  // There is no sync any more that could fail.
+  if (error?.code === "DECLARATION_GONE") return;
   const refreshAfterMs = resolved instanceof SyncError ? undefined : resolved.refreshAfterMs;
-  deps.metrics.ran({
+  deps.metrics.ran?.({
     key: row.key,
     at: deps.clock(),
     ...(error === undefined ? {} : { code: error.code }),
@@ -234,7 +236,7 @@ async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch: Batch
   const error = thrown;
   deps.metrics.count("keyferry_sync_errors_total", { cluster: run.turn.settings.name, code: error.code });
   if (error.code === "LEASE_LOST") return;
-  if (error.code !== "DECLARATION_GONE") report(deps, run, error);
+  report(deps, run, error);
   deps.log.warn("sync-failed", { key: run.row.key, code: error.code, message: error.message });
   if (OUTAGE_CODES.has(error.code)) {
     const target = run.resolved instanceof SyncError ? undefined : run.resolved.read.identity.target;
