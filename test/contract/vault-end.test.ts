@@ -4,6 +4,7 @@ import { type Cluster, startCluster, startVault, type Vault } from "../harness/i
 import { keptTokensContract } from "./kept-tokens.contract.ts";
 import { vaultAwsContract } from "./vault-aws.contract.ts";
 import { vaultEndContract } from "./vault-end.contract.ts";
+import { vaultGcpContract } from "./vault-gcp.contract.ts";
 import { vaultTokensContract } from "./vault-tokens.contract.ts";
 import { account, appRole, failure, furnish, identityOn, JWT_ROLE, kv2, openEnd } from "./vault-world.ts";
 
@@ -36,6 +37,7 @@ describe("Vault ends", () => {
     vaultEndContract(flavor, () => serversOf(flavor));
     vaultTokensContract(flavor, () => serversOf(flavor));
     keptTokensContract(flavor, () => serversOf(flavor));
+    vaultGcpContract(flavor, () => serversOf(flavor));
   }
 
   // OpenBao has no such login.
