@@ -147,13 +147,10 @@ async function keysOfRole(
 /** In ms: to open a connection, and from a request to its answer. */
 const REQUESTS = { connectionTimeout: 3_000, requestTimeout: 5_000, throwOnRequestTimeout: true } as const;
 
-/** One for the process: it knows when its keys end. */
-let ownKeys: ReturnType<typeof defaultProvider> | undefined;
-
+/** Asked for at each login: where the SDK finds them, it finds fresh ones. */
 async function keysOfProcess(subject: string): Promise<Keys> {
-  ownKeys ??= defaultProvider({ maxRetries: 1, timeout: 2_000 });
   try {
-    return await ownKeys();
+    return await defaultProvider({ maxRetries: 1, timeout: 2_000 })();
   } catch {
     const message = `${subject}: keyferry's own process has no AWS identity: set secretRef or irsaServiceAccount, or run it with one`;
     throw new SyncError("VAULT_LOGIN_REFUSED", message);

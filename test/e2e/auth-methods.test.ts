@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Cluster, VaultFlavor } from "../harness/index.ts";
+import { type AwsIdentities, awsIdentities, STRICT } from "../aws-identities.ts";
+import { type Cluster, type Ministack, startMinistack, type VaultFlavor } from "../harness/index.ts";
+import { awsStories, OWN_ROLE } from "./auth-methods/aws.ts";
+import { globalStories } from "./auth-methods/global.ts";
+import { API, type AuthScene, authScene, NS, PASSWORD } from "./auth-methods/scene.ts";
 import { type RunningEngine, startEngine } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import { type Place, placeIn } from "./support/place.ts";
 import { OPERATOR_NAMESPACE, ROLE, startWorld, type World } from "./support/world.ts";
 
-const NS = "team-a";
-const API = "secrets.hashicorp.com/v1beta1";
-const PASSWORD = "Ht3-correct-horse-battery";
 const REPLACED_AFTER_MS = 12_000;
 const FLAVORS: readonly VaultFlavor[] = ["openbao", "vault"];
 
@@ -18,7 +19,6 @@ const serviceAccount = (name: string) => ({
   kind: "ServiceAccount",
   metadata: { name, namespace: NS },
 });
-const base64 = (text: string) => Buffer.from(text).toString("base64");
 
 for (const flavor of FLAVORS) {
   describe(`every login method, on ${flavor}`, () => {
@@ -27,7 +27,10 @@ for (const flavor of FLAVORS) {
     let place: Place;
     let cluster: Cluster;
     let startedAt: number;
-    const secretIds: string[] = [];
+    let scene: AuthScene;
+    let aws: Ministack;
+    let people: AwsIdentities;
+    const started = new AsyncDisposableStack();
 
     before(async () => {
       // HashiCorp's speaks TLS here, with a CA that only the cluster's Secret knows.
@@ -37,38 +40,40 @@ for (const flavor of FLAVORS) {
       cluster = first;
       await world.namespace(cluster, NS);
       place = placeIn(cluster, NS);
+      scene = authScene(world, cluster, place);
       await world.vault.putKv("kv", "db", { password: PASSWORD });
       if (world.vault.caPem) {
         const metadata = { name: "default", namespace: OPERATOR_NAMESPACE };
         const spec = { address: world.vault.address, caCertSecretRef: "vault-ca" };
-        await put("vault-ca", OPERATOR_NAMESPACE, { "ca.crt": world.vault.caPem });
+        await scene.put("vault-ca", OPERATOR_NAMESPACE, { "ca.crt": world.vault.caPem });
         await cluster.delete({ apiVersion: API, kind: "VaultConnection", metadata });
         await cluster.apply({ apiVersion: API, kind: "VaultConnection", metadata, spec });
       }
-      engine = await startEngine(world);
+      engine = await startEngine(world, { env: flavor === "vault" ? await asRole() : {} });
       startedAt = Date.now();
     });
     after(async () => {
       await engine?.[Symbol.asyncDispose]();
       await world?.[Symbol.asyncDispose]();
+      await started.disposeAsync();
     });
 
-    const put = (name: string, namespace: string, data: Readonly<Record<string, string>>) => {
-      const encoded = Object.fromEntries(Object.entries(data).map(([key, value]) => [key, base64(value)]));
-      return cluster.apply({ apiVersion: "v1", kind: "Secret", metadata: { name, namespace }, data: encoded });
+    /** The environment of an engine that has an IAM role. */
+    const asRole = async (): Promise<Readonly<Record<string, string>>> => {
+      aws = started.use(await startMinistack(STRICT));
+      people = started.use(awsIdentities(aws));
+      const keys = await people.session(OWN_ROLE);
+      scene.secrets.push(keys.secret_access_key, keys.session_token ?? "");
+      return {
+        AWS_ACCESS_KEY_ID: keys.access_key_id,
+        AWS_SECRET_ACCESS_KEY: keys.secret_access_key,
+        AWS_SESSION_TOKEN: keys.session_token ?? "",
+      };
     };
-    const declareAuth = (name: string, spec: object, namespace: string = NS) => {
-      const vaultConnectionRef = `${OPERATOR_NAMESPACE}/default`;
-      const metadata = { name, namespace };
-      return cluster.apply({ apiVersion: API, kind: "VaultAuth", metadata, spec: { vaultConnectionRef, ...spec } });
-    };
-    const follows = async (name: string, spec: object): Promise<void> => {
-      await place.declare(name, { path: "db", ...spec });
-      await place.synced(name);
-      assert.equal((await place.secret(name))?.data.password, PASSWORD);
-    };
-    const loginsAs = async (path: string): Promise<number> =>
-      (await world.vault.auditedReads()).get(`update auth/${path}/login`) ?? 0;
+    const put: AuthScene["put"] = (...order) => scene.put(...order);
+    const declareAuth: AuthScene["declareAuth"] = (...order) => scene.declareAuth(...order);
+    const follows: AuthScene["follows"] = (...order) => scene.follows(...order);
+    const loginsAs: AuthScene["loginsAs"] = (path) => scene.loginsAs(path);
 
     it("kubernetes: by TokenRequest, reviewed by the cluster; an empty vaultAuthRef means the operator's default", async () => {
       await follows("kubernetes", {});
@@ -114,7 +119,7 @@ for (const flavor of FLAVORS) {
 
     it("jwt: by a token that stands in a Secret", async () => {
       const token = await cluster.tokenFor({ namespace: NS, name: "robot", audiences: ["vault.example"] });
-      secretIds.push(token);
+      scene.secrets.push(token);
       await declareAuth("jwt-secret", {
         method: "jwt",
         mount: "jwt",
@@ -130,7 +135,7 @@ for (const flavor of FLAVORS) {
     it("appRole: by a secret id that stands in a Secret; another one is taken up", async () => {
       const order = { role: "shop", policies: [ROLE] };
       const { roleId, secretId } = await world.vault.enableAppRole(order);
-      secretIds.push(secretId);
+      scene.secrets.push(secretId);
       await put("shop-approle", NS, { id: "not-the-secret-id" });
       const appRole = { roleId, secretRef: "shop-approle" };
       await declareAuth("shop", { method: "appRole", mount: "approle", appRole });
@@ -151,6 +156,16 @@ for (const flavor of FLAVORS) {
       await declareAuth("shared", { ...spec, kubernetes: { role: "here", serviceAccount: "app" } }, OPERATOR_NAMESPACE);
       await follows("shared", { vaultAuthRef: `${OPERATOR_NAMESPACE}/shared` });
     });
+
+    globalStories(() => scene);
+    // OpenBao has no login by AWS.
+    if (flavor === "vault") {
+      awsStories(
+        () => scene,
+        () => aws,
+        () => people,
+      );
+    }
 
     if (flavor === "openbao") {
       it("a Vault namespace: the VaultAuth's for the login, the declaration's for the read", async () => {
@@ -173,6 +188,12 @@ for (const flavor of FLAVORS) {
         await place.secretThat("team", ({ data }) => data.password === `${PASSWORD}-of-the-team`);
         await place.declare("team-named", { path: "db", vaultAuthRef: "team", namespace: "team" });
         await place.secretThat("team-named", ({ data }) => data.password === `${PASSWORD}-of-the-team`);
+        const metadata = { name: "team", namespace: NS };
+        const defaults = { defaultAuthMethod: "appRole", defaultMount: "approle", defaultVaultNamespace: "team" };
+        await cluster.apply({ apiVersion: API, kind: "VaultAuthGlobal", metadata, spec: { ...defaults, appRole } });
+        await declareAuth("team-global", { vaultAuthGlobalRef: { name: "team" } });
+        await place.declare("team-global", { path: "db", vaultAuthRef: "team-global" });
+        await place.secretThat("team-global", ({ data }) => data.password === `${PASSWORD}-of-the-team`);
       });
     } else {
       it("TLS: a CA that is not Vault's is refused by name, and the right one is taken up", async () => {
@@ -193,7 +214,7 @@ for (const flavor of FLAVORS) {
 
     it("a token that was revoked is replaced, unseen by the sync", async () => {
       // OpenBao does not tell a revoked token from one without rights: a younger one would not be replaced.
-      await sleep(REPLACED_AFTER_MS - (Date.now() - startedAt));
+      await sleep(Math.max(0, REPLACED_AFTER_MS - (Date.now() - startedAt)));
       await world.vault.write("sys/leases/revoke-prefix/auth/kubernetes-one");
       await world.vault.putKv("kv", "db", { password: `${PASSWORD}-2` });
       await place.secretThat("kubernetes", ({ data }) => data.password === `${PASSWORD}-2`, 10_000);
@@ -208,8 +229,8 @@ for (const flavor of FLAVORS) {
         engine.logs.filter(({ level }) => level === "error"),
         [],
       );
-      assert.equal(secretIds.length, 2);
-      await assertNoLeak(world, engine, [PASSWORD, ...secretIds]);
+      assert.ok(scene.secrets.length >= 3);
+      await assertNoLeak(world, engine, scene.secrets);
     });
   });
 }

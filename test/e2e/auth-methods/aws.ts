@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { type AwsIdentities, furnishAwsLogin } from "../../aws-identities.ts";
+import type { Ministack } from "../../harness/index.ts";
+import { OPERATOR_NAMESPACE, ROLE } from "../support/world.ts";
+import { type AuthScene, NS } from "./scene.ts";
+
+const SERVER_ID = "vault.example.com";
+/** The IAM role that the engine's process has. */
+export const OWN_ROLE = "fleet";
+
+/** Logins by AWS identities, to a Vault that asks an AWS that checks every signature. */
+export function awsStories(scene: () => AuthScene, aws: () => Ministack, people: () => AwsIdentities): void {
+  const spec = (block: object) => ({
+    method: "aws",
+    mount: "aws",
+    aws: { region: aws().region, headerValue: SERVER_ID, stsEndpoint: aws().url, ...block },
+  });
+
+  it("aws: by keys that stand in a Secret", async () => {
+    const { world, put, declareAuth, place, follows, secrets } = scene();
+    const principals = ["user/robot", "role/billing", `role/${OWN_ROLE}`];
+    await furnishAwsLogin(world.vault, aws(), principals, { policy: ROLE, serverId: SERVER_ID });
+    await declareAuth("aws-keys", spec({ role: "robot", secretRef: "robot" }));
+    await place.declare("aws-keys", { path: "db", vaultAuthRef: "aws-keys" });
+    await place.failed("aws-keys", "REFERENCE_MISSING");
+    const keys = await people().user("robot");
+    secrets.push(keys.secret_access_key);
+    await put("robot", NS, { ...keys });
+    await follows("aws-keys", { vaultAuthRef: "aws-keys" });
+  });
+
+  it("aws: by the IAM role that a service account is bound to", async () => {
+    const { cluster, declareAuth, place, follows } = scene();
+    const metadata = { namespace: NS, name: "billing" };
+    await cluster.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata });
+    await declareAuth("aws-account", spec({ role: "billing", irsaServiceAccount: "billing", sessionName: "shop" }));
+    await place.declare("aws-account", { path: "db", vaultAuthRef: "aws-account" });
+    assert.match(await place.failed("aws-account", "REFERENCE_INVALID"), /eks\.amazonaws\.com\/role-arn/);
+    const annotations = { "eks.amazonaws.com/role-arn": await people().roleFor("billing", cluster, metadata) };
+    await cluster.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { ...metadata, annotations } });
+    await place.touch("aws-account");
+    await follows("aws-account", { vaultAuthRef: "aws-account" });
+  });
+
+  it("aws: with the engine's own role, for VaultAuths of the operator's namespace alone", async () => {
+    const { declareAuth, place, follows } = scene();
+    const { stsEndpoint: _, ...block } = spec({ role: OWN_ROLE }).aws as Record<string, unknown>;
+    const own = { method: "aws", mount: "aws", aws: block };
+    await declareAuth("aws-own", own);
+    await place.declare("aws-own", { path: "db", vaultAuthRef: "aws-own" });
+    assert.match(await place.failed("aws-own", "UNSUPPORTED"), /operator's namespace alone/);
+    await declareAuth("aws-own", { ...own, allowedNamespaces: [NS] }, OPERATOR_NAMESPACE);
+    await follows("aws-own", { vaultAuthRef: `${OPERATOR_NAMESPACE}/aws-own` });
+  });
+}
