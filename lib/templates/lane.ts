@@ -85,8 +85,9 @@ async function started(module: () => Promise<WebAssembly.Module>): Promise<Worke
   // Its output goes nowhere: it has nothing to say but what it was given.
   const io = { stdin: false, stdout: true, stderr: true } as const;
   const worker = new Worker(WORKER, { workerData, env: {}, argv: [], execArgv: [], resourceLimits: RESOURCES, ...io });
-  const said = await firstWord(worker, START_MS);
-  if (said === undefined) {
+  // What it fails with when nobody waits for it is nobody's business.
+  worker.on("error", () => undefined);
+  if ((await firstWord(worker, START_MS)).kind !== "said") {
     await worker.terminate();
     throw new Error("the template engine did not start");
   }
@@ -100,28 +101,28 @@ async function exchange(worker: Worker, request: Uint8Array, limitMs: number): P
   try {
     const word = firstWord(worker, limitMs);
     worker.postMessage(request);
-    const answer = await word;
-    const tookMs = performance.now() - startedAt;
-    if (answer instanceof Uint8Array) return { kind: "answered", answer, tookMs };
-    return { kind: tookMs >= limitMs ? "overran" : "ended" };
+    const heard = await word;
+    if (heard.kind !== "said") return heard;
+    return { kind: "answered", answer: heard.word as Uint8Array, tookMs: performance.now() - startedAt };
   } finally {
     worker.unref();
   }
 }
 
-/** What a thread says next; undefined: it ended, or said nothing in time. */
-function firstWord(worker: Worker, limitMs: number): Promise<unknown> {
+type Heard = { readonly kind: "said"; readonly word: unknown } | { readonly kind: "overran" | "ended" };
+
+/** What a thread says next, if it says anything in time and before it ends. */
+function firstWord(worker: Worker, limitMs: number): Promise<Heard> {
   return new Promise((resolve) => {
-    const settle = (said: unknown): void => {
+    const settle = (heard: Heard): void => {
       clearTimeout(timer);
-      worker.off("message", settle).off("error", fail).off("exit", fail);
-      // What it fails with afterwards is nobody's business any more.
-      worker.on("error", () => undefined);
-      resolve(said);
+      worker.off("message", hear).off("error", fail).off("exit", fail);
+      resolve(heard);
     };
-    const fail = (): void => settle(undefined);
-    const timer = setTimeout(fail, limitMs);
-    worker.on("message", settle).on("error", fail).on("exit", fail);
+    const hear = (word: unknown): void => settle({ kind: "said", word });
+    const fail = (): void => settle({ kind: "ended" });
+    const timer = setTimeout(() => settle({ kind: "overran" }), limitMs);
+    worker.on("message", hear).on("error", fail).on("exit", fail);
   });
 }
 

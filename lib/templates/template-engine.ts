@@ -93,7 +93,8 @@ async function within(lane: Lane, request: Uint8Array, signals: readonly AbortSi
   }
 }
 
-function requestOf({ templates, includes, excludes, input }: Rendering): LosslessValue {
+/** The request as the engine reads it. */
+export function requestOf({ templates, includes, excludes, input }: Rendering): LosslessValue {
   return {
     templates: templates.map(({ name, key, text }) => ({ name, key: key ?? null, text })),
     includes,

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"text/template"
+	"time"
 )
 
 // What a Secret may hold (kubernetes-rules 13).
@@ -51,6 +52,9 @@ type answer struct {
 	Problem *problem `json:"problem,omitempty"`
 }
 
+// Wherever it runs, as in a container without a time zone.
+func init() { time.Local = time.UTC }
+
 var (
 	all  = functions()
 	word = regexp.MustCompile(`[A-Za-z0-9_]+`)
@@ -89,11 +93,12 @@ func work(text []byte) (*answer, error) {
 	if err := decoder.Decode(&asked); err != nil {
 		return nil, errors.New("the request could not be read")
 	}
-	outputs, err := render(asked)
+	// Before templates can change what they were given: set, unset and merge do.
+	fields, err := filter(asked)
 	if err != nil {
 		return nil, err
 	}
-	fields, err := filter(asked)
+	outputs, err := render(asked)
 	if err != nil {
 		return nil, err
 	}
@@ -147,12 +152,12 @@ func render(asked request) ([]output, error) {
 		if one.Key == nil {
 			continue
 		}
-		writer := &limited{left: left}
+		writer := &limited{written: []byte{}, left: left}
 		if err := set.ExecuteTemplate(writer, one.Name, asked.Input); err != nil {
 			return nil, &executeProblem{name: one.Name, err: err}
 		}
 		left = writer.left
-		outputs = append(outputs, output{Key: *one.Key, Value: writer.written.Bytes()})
+		outputs = append(outputs, output{Key: *one.Key, Value: writer.written})
 	}
 	return outputs, nil
 }
@@ -161,7 +166,7 @@ var errTooLarge = errors.New("too large")
 
 // Ends a template that writes more than a Secret can hold.
 type limited struct {
-	written bytes.Buffer
+	written []byte
 	left    int
 }
 
@@ -170,7 +175,8 @@ func (w *limited) Write(part []byte) (int, error) {
 		return 0, errTooLarge
 	}
 	w.left -= len(part)
-	return w.written.Write(part)
+	w.written = append(w.written, part...)
+	return len(part), nil
 }
 
 // Excludes first, then includes; patterns match anywhere in a name (reference 4.2).

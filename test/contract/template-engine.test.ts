@@ -1,0 +1,293 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { text as textOf } from "node:stream/consumers";
+import { after, describe, it } from "node:test";
+import { pathToFileURL } from "node:url";
+import { brotliDecompressSync } from "node:zlib";
+import { build } from "esbuild";
+import {
+  buildEngine,
+  buildNative,
+  ENGINE_FOLDER,
+  type EngineRecord,
+  goVersion,
+  sourceSha256,
+} from "../../infra/build-engine.ts";
+import { ALIKE, bundleTemplates } from "../../infra/bundle.ts";
+import { SyncError } from "../../lib/errors.ts";
+import { goJson, type LosslessObject, parseLossless } from "../../lib/lossless.ts";
+import type { Rendering } from "../../lib/reconcile/ports.ts";
+import { answerOf, problemMessage } from "../../lib/templates/answer.ts";
+import { type GoTemplates, goTemplates, requestOf } from "../../lib/templates/template-engine.ts";
+import { tempFolder } from "../harness/process/temp-folder.ts";
+import { aRendering, CANARY, CANARY_NUMBER, chanceOf, holdsCanary } from "./templates/generate.ts";
+import { NOT_OFFERED, OFFERED } from "./templates/offered.ts";
+
+/** Slow machines are slow: only what never ends is to reach these. */
+const PATIENT = { quickMs: 30_000, slowMs: 60_000, waitMs: 120_000 };
+
+const FOREVER = "{{ range until 100000 }}{{ range until 100000 }}{{ end }}{{ end }}";
+
+const never = new AbortController().signal;
+
+function rendering(text: string, secrets = "{}", more: Partial<Rendering> = {}): Rendering {
+  const input = { secrets: parseLossless(secrets) as LosslessObject, metadata: {}, annotations: {}, labels: {} };
+  return { templates: [{ name: "t", key: "k", text }], includes: [], excludes: [], input, ...more };
+}
+
+interface Told {
+  readonly outputs?: Readonly<Record<string, string>>;
+  readonly fields?: readonly string[];
+  readonly message?: string;
+}
+
+async function told(engine: GoTemplates, asked: Rendering): Promise<Told> {
+  try {
+    const { outputs, fields } = await engine.render(asked, never);
+    const bytes = [...outputs].map(([key, value]) => [key, value.reveal().toString("base64")]);
+    return { outputs: Object.fromEntries(bytes), fields: [...fields].sort() };
+  } catch (error) {
+    if (!(error instanceof SyncError) || error.code !== "TRANSFORM_FAILED") throw error;
+    return { message: error.message };
+  }
+}
+
+async function textOfKey(engine: GoTemplates, text: string, secrets?: string): Promise<string> {
+  const { outputs, message } = await told(engine, rendering(text, secrets));
+  return outputs === undefined ? `failed: ${message}` : Buffer.from(outputs.k ?? "", "base64").toString();
+}
+
+describe("the committed template engine", () => {
+  const committed = async (): Promise<EngineRecord> =>
+    JSON.parse(await readFile(join(ENGINE_FOLDER, "engine.json"), "utf8")) as EngineRecord;
+  const hashOf = (module: Uint8Array): string => createHash("sha256").update(module).digest("hex");
+
+  it("was built of the sources beside it: else run npm run build:engine", async () => {
+    const record = await committed();
+    assert.equal(await sourceSha256(), record.sourceSha256);
+    assert.equal(
+      hashOf(brotliDecompressSync(await readFile(join(ENGINE_FOLDER, "engine.wasm.br")))),
+      record.wasmSha256,
+    );
+  });
+
+  it("is byte for byte what the same Go makes of them", async (t) => {
+    const { go, wasmSha256 } = await committed();
+    const here = await goVersion();
+    if (here !== go) return t.skip(`${here ?? "no Go"} is here, and it was built by ${go}`);
+    assert.equal(hashOf(await buildEngine()), wasmSha256);
+  });
+});
+
+describe("templates by Go's own engine (reference 4)", () => {
+  const engine = goTemplates(PATIENT);
+  after(() => engine.close());
+  const rendered = (text: string, secrets?: string) => textOfKey(engine, text, secrets);
+
+  it("offers the 179 functions of the reference, and none of those that it leaves out", async () => {
+    assert.equal(new Set(OFFERED).size, 179);
+    for (const name of OFFERED) {
+      assert.equal(await rendered(`{{ if false }}{{ ${name} }}{{ end }}`), "", name);
+    }
+    for (const name of NOT_OFFERED) {
+      assert.match(
+        await rendered(`{{ if false }}{{ ${name} }}{{ end }}`),
+        new RegExp(`function "${name}" not defined`),
+      );
+    }
+  });
+
+  it("shows what the reference says that it shows", async () => {
+    const secrets = '{"s":"v","n":1.0,"big":12345678901234567890,"o":{"b":1e5},"z":null}';
+    const cases: readonly (readonly [text: string, shown: string])[] = [
+      ["{{ .Secrets.n }} {{ .Secrets.big }} {{ .Secrets.o.b }}", "1.0 12345678901234567890 1e5"],
+      ["{{ kindOf .Secrets.n }} {{ typeOf .Secrets.n }}", "string json.Number"],
+      ['{{ .Secrets.missing }}{{ get .Secrets "missing" }}', "<no value>"],
+      ["{{ .Labels.missing }}{{ .Metadata.missing }}{{ .WrapData }}", "<no value><no value><no value>"],
+      ['{{ fromJson "{\\"a\\":1000000}" }}', "map[a:1e+06]"],
+      ["{{ toJson .Secrets.o }} {{ len .Secrets }}", '{"b":1e5} 5'],
+      ['{{ "/w==" | b64dec | b64enc }}', "/w=="],
+      ['{{ define "x" }}[{{ . }}]{{ end }}{{ template "x" .Secrets.s }}', "[v]"],
+    ];
+    for (const [text, shown] of cases) assert.equal(await rendered(text, secrets), shown, text);
+  });
+
+  it("may change what it was given, and the Secret's fields are none the less what Vault answered", async () => {
+    const text = '{{ $_ := unset .Secrets "a" }}{{ $_ := set .Secrets "b" "x" }}{{ len .Secrets }}';
+    const { outputs, fields } = await told(engine, rendering(text, '{"a":"1"}'));
+    assert.deepEqual({ outputs, fields }, { outputs: { k: Buffer.from("1").toString("base64") }, fields: ["a"] });
+    assert.equal(await rendered("{{ .Secrets.a }}", '{"a":"1"}'), "1");
+  });
+
+  it("filters by RE2, unanchored, excludes first", async () => {
+    const kept = async (includes: readonly string[], excludes: readonly string[]) => {
+      const secrets = '{"password":"1","PASS":"2","user":"3","a.b":"4"}';
+      const { fields, message } = await told(engine, rendering("", secrets, { templates: [], includes, excludes }));
+      return message ?? fields?.join(" ");
+    };
+    assert.equal(await kept([], []), "PASS a.b password user");
+    assert.equal(await kept(["(?i)pass"], []), "PASS password");
+    assert.equal(await kept(["s"], ["^p"]), "user");
+    assert.equal(await kept(["^a\\.b$"], ["^$"]), "a.b");
+    for (const pattern of ["(?=x)", "(?<!x)", "(a)\\1", "[", "x{1001}"]) {
+      assert.match((await kept([], [pattern])) ?? "", /^excludes: ".*" is no regular expression: /, pattern);
+    }
+    // Backtracking engines take years for this one.
+    const long = `{"${"a".repeat(5_000)}":"1"}`;
+    const { fields } = await told(engine, rendering("", long, { templates: [], excludes: ["(a+)+$", "(a|aa)+b"] }));
+    assert.deepEqual(fields, []);
+  });
+
+  it("ends what needs too much: output, memory, depth; and works on", async () => {
+    const wrong: readonly (readonly [text: string, message: RegExp])[] = [
+      ['{{ repeat 1048577 "x" }}', /writes more than 1048576 bytes/],
+      ['{{ repeat 400000000 "x" }}', /more memory/],
+      ['{{ define "r" }}{{ template "r" . }}{{ end }}{{ template "r" . }}', /call each other too deep/],
+      [`{{ ${"(".repeat(20_000)}`, /max expression depth exceeded|nest deeper/],
+      [`${"{{ if true }}".repeat(3_000)}${"{{ end }}".repeat(3_000)}`, /^failed: /],
+    ];
+    for (const [text, message] of wrong) {
+      const shown = await rendered(text);
+      if (text.startsWith("{{ if")) assert.match(shown, /^$|^failed: /);
+      else assert.match(shown, message, text.slice(0, 40));
+      assert.equal(await rendered("still here"), "still here");
+    }
+    assert.equal((await rendered('{{ repeat 1048576 "x" }}')).length, 1_048_576);
+  });
+
+  it("does what it is asked to without I/O: no environment, files or output, and its clock is UTC", async () => {
+    assert.equal(await rendered('{{ (mustToDate "2006-01-02" "2026-11-22").Location }}'), "UTC");
+    assert.match(await rendered('{{ ago (mustToDate "2006-01-02" "2020-01-01") }}'), /^\d+h\d+m\d+s$/);
+    assert.notEqual(await rendered("{{ randInt 0 1000000000 }}"), await rendered("{{ randInt 0 1000000000 }}"));
+    assert.match(await rendered('{{ htpasswd "u" "p" }}'), /^u:\$2a\$/);
+  });
+});
+
+describe("a template that never ends", () => {
+  it("delays no other: they go on while it is given the time that it may have", async () => {
+    const engine = goTemplates({ quickMs: 3_000, slowMs: 600_000, waitMs: 600_000 });
+    let ended = false;
+    const endless = told(engine, rendering(FOREVER)).finally(() => {
+      ended = true;
+    });
+    const others = Array.from({ length: 50 }, (_, at) => textOfKey(engine, `{{ .Secrets.a }} ${at}`, '{"a":"v"}'));
+    assert.deepEqual(
+      await Promise.all(others),
+      others.map((_, at) => `v ${at}`),
+    );
+    assert.equal(ended, false);
+    await engine.close();
+    assert.match((await endless).message ?? "", /more memory/);
+  });
+
+  it("fails, and the thread that serves everyone is free meanwhile", async () => {
+    const engine = goTemplates({ quickMs: 300, slowMs: 2_000, waitMs: 60_000 });
+    let turns = 0;
+    const timer = setInterval(() => {
+      turns += 1;
+    }, 10);
+    const { message } = await told(engine, rendering(FOREVER));
+    clearInterval(timer);
+    assert.match(message ?? "", /^the templates take more than 2 s: perhaps one never ends$/);
+    assert.ok(turns > 20, `${turns} turns of the event loop`);
+    await engine.close();
+  });
+
+  it("gives up at once when its signal does", async () => {
+    const engine = goTemplates(PATIENT);
+    const endless = told(engine, rendering(FOREVER));
+    const stop = new AbortController();
+    const waiting = engine.render(rendering("x"), stop.signal);
+    stop.abort();
+    await assert.rejects(waiting, (error) => error instanceof SyncError && error.code === "DEADLINE_EXCEEDED");
+    await engine.close();
+    await endless;
+  });
+});
+
+describe("the bundles", () => {
+  it("find engine and thread beside them", async () => {
+    await using folder = await tempFolder("templates");
+    const outfile = join(folder.path, "some-function.mjs");
+    await build({ ...ALIKE, entryPoints: ["lib/templates/template-engine.ts"], outfile });
+    await bundleTemplates(folder.path);
+    const bundled = (await import(pathToFileURL(outfile).href)) as { goTemplates: typeof goTemplates };
+    const engine = bundled.goTemplates(PATIENT);
+    const { outputs } = await engine.render(rendering("{{ upper .Secrets.a }}", '{"a":"v"}'), never);
+    assert.equal(outputs.get("k")?.reveal().toString(), "V");
+    await engine.close();
+  });
+});
+
+describe("what Go makes of the same on this machine", () => {
+  it("is the same in WebAssembly, errors included", async (t) => {
+    if ((await goVersion()) === undefined) return t.skip("no Go here");
+    await using folder = await tempFolder("native");
+    const path = join(folder.path, "engine");
+    await buildNative(path);
+    const chance = chanceOf(20_261_122);
+    // WebAssembly ends a recursion sooner.
+    const asked = Array.from({ length: 5_000 }, () => aRendering(chance)).filter(({ templates }) =>
+      templates.every(({ name, text }) => name === "self" || !text.includes("`self`")),
+    );
+    const native = spawn(path, { stdio: ["pipe", "pipe", "inherit"] });
+    native.stdin.end(`${asked.map((one) => goJson(requestOf(one))).join("\n")}\n`);
+    const [lines] = await Promise.all([textOf(native.stdout), once(native, "close")]);
+    const answers = lines.trimEnd().split("\n");
+    assert.equal(answers.length, asked.length);
+    const engine = goTemplates(PATIENT);
+    let right = 0;
+    for (const [at, one] of asked.entries()) {
+      const answer = answerOf(Buffer.from(answers[at] ?? ""));
+      const expected: Told =
+        "problem" in answer
+          ? { message: problemMessage(answer.problem) }
+          : {
+              outputs: Object.fromEntries(answer.outputs.map(({ key, value }) => [key, value])),
+              fields: answer.fields.toSorted(),
+            };
+      if (expected.outputs !== undefined) right += 1;
+      assert.deepEqual(await told(engine, one), expected, JSON.stringify(one));
+    }
+    await engine.close();
+    assert.ok(right > 300, `${right} of ${asked.length} were rendered`);
+  });
+});
+
+describe("fuzzing templates and patterns", () => {
+  const INPUTS = Number(process.env.KEYFERRY_FUZZ_INPUTS ?? 100_000);
+
+  it(`takes ${INPUTS} of them: no crash, no hang, and no value in an error`, async () => {
+    const engines = [goTemplates(PATIENT), goTemplates(PATIENT)];
+    const counts = { rendered: 0, failed: 0, contained: 0 };
+    const judge = ({ message }: Told, asked: Rendering): void => {
+      counts[message === undefined ? "rendered" : "failed"] += 1;
+      if (message === undefined) return;
+      // A map that holds itself is printed without an end: what kills a Go program ends one rendering here.
+      if (/more memory/.test(message)) counts.contained += 1;
+      if (holdsCanary(message) || message.length > 1_000 || /more than/.test(message))
+        assert.fail(`${message}\n${JSON.stringify(asked.templates)}`);
+    };
+    const run = async (engine: GoTemplates, seed: number, count: number): Promise<void> => {
+      const chance = chanceOf(seed);
+      for (let at = 0; at < count; at++) {
+        const asked = aRendering(chance);
+        judge(await told(engine, asked), asked);
+      }
+    };
+    await Promise.all(engines.map((engine, at) => run(engine, 1_000 + at, INPUTS / engines.length)));
+    await Promise.all(engines.map((engine) => engine.close()));
+    assert.ok(counts.rendered > INPUTS / 4 && counts.failed > INPUTS / 4, JSON.stringify(counts));
+    assert.ok(counts.contained <= INPUTS / 500, JSON.stringify(counts));
+  });
+
+  it("would notice a value", () => {
+    assert.ok(holdsCanary(`x ${CANARY.toUpperCase()} y`));
+    assert.ok(holdsCanary(Buffer.from(`ab${CANARY}`).toString("base64")));
+    assert.ok(holdsCanary(`1${CANARY_NUMBER}0`));
+  });
+});

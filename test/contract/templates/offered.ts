@@ -1,0 +1,29 @@
+/** What reference 4.5 lists of sprig, written down apart from the engine. */
+export const OFFERED: readonly string[] = `
+abbrev abbrevboth add add1 add1f addf adler32sum ago all any append atoi b32dec b32enc b64dec b64enc base bcrypt
+biggest buildCustomCert camelcase cat ceil chunk clean coalesce compact concat contains deepCopy deepEqual
+default dict dig dir div divf duration durationRound empty ext fail first float64 floor fromJson get has hasKey
+hasPrefix hasSuffix htpasswd indent initial initials int int64 isAbs join kebabcase keys kindIs kindOf last list
+lower max maxf merge mergeOverwrite min minf mod mul mulf mustAppend mustChunk mustCompact mustDeepCopy
+mustFirst mustFromJson mustHas mustInitial mustLast mustMerge mustMergeOverwrite mustPrepend mustPush
+mustRegexFind mustRegexFindAll mustRegexMatch mustRegexReplaceAll mustRegexReplaceAllLiteral mustRegexSplit
+mustRest mustReverse mustSlice mustToDate mustToJson mustToPrettyJson mustToRawJson mustUniq mustWithout nindent
+nospace omit osBase osClean osDir osExt osIsAbs pick pluck plural prepend push quote randInt regexFind
+regexFindAll regexMatch regexQuoteMeta regexReplaceAll regexReplaceAllLiteral regexSplit repeat replace rest
+reverse round semver semverCompare seq set sha1sum sha256sum sha512sum shuffle slice snakecase sortAlpha split
+splitList splitn squote sub subf substr swapcase ternary title toDecimal toJson toPrettyJson toRawJson toString
+toStrings trim trimAll trimPrefix trimSuffix trimall trunc tuple typeIs typeIsLike typeOf uniq unset until
+untilStep untitle upper urlJoin urlParse values without wrap wrapWith
+`
+  .trim()
+  .split(/\s+/);
+
+/** What it says is not offered. */
+export const NOT_OFFERED: readonly string[] = `
+date dateInZone date_in_zone dateModify date_modify mustDateModify must_date_modify now htmlDate htmlDateInZone toDate
+unixEpoch env expandenv getHostByName hello uuidv4 randAlpha randAlphaNum randAscii randBytes randNumeric
+derivePassword encryptAES decryptAES genCA genCAWithKey genPrivateKey genSelfSignedCert genSelfSignedCertWithKey
+genSignedCert genSignedCertWithKey
+`
+  .trim()
+  .split(/\s+/);
