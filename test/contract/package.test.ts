@@ -18,6 +18,8 @@ describe("the npm package", () => {
     await run("tar", ["-xzf", join(folder.path, filename), "-C", folder.path]);
     const files = (await run("tar", ["-tzf", join(folder.path, filename)])).stdout;
     assert.doesNotMatch(files, /^package\/(?:lib|cli|test|functions)\//m);
+    for (const part of ["template-worker.mjs", "engine.wasm.br"])
+      assert.ok(files.includes(`package/dist/${part}\n`), part);
     const command = join(folder.path, "package/bin/keyferry.js");
     const version = await run(process.execPath, [command, "--version"], { cwd: folder.path });
     assert.match(version.stdout, /^\d+\.\d+\.\d+$/m);

@@ -231,7 +231,7 @@ describe("what Go makes of the same on this machine", () => {
     await buildNative(path);
     const chance = chanceOf(20_261_122);
     // WebAssembly ends a recursion sooner.
-    const asked = Array.from({ length: 5_000 }, () => aRendering(chance)).filter(({ templates }) =>
+    const asked = Array.from({ length: 3_000 }, () => aRendering(chance)).filter(({ templates }) =>
       templates.every(({ name, text }) => name === "self" || !text.includes("`self`")),
     );
     const native = spawn(path, { stdio: ["pipe", "pipe", "inherit"] });
@@ -281,7 +281,7 @@ describe("fuzzing templates and patterns", () => {
     };
     await Promise.all(engines.map((engine, at) => run(engine, 1_000 + at, INPUTS / engines.length)));
     await Promise.all(engines.map((engine) => engine.close()));
-    assert.ok(counts.rendered > INPUTS / 4 && counts.failed > INPUTS / 4, JSON.stringify(counts));
+    assert.ok(counts.rendered > INPUTS / 5 && counts.failed > INPUTS / 5, JSON.stringify(counts));
     assert.ok(counts.contained <= INPUTS / 500, JSON.stringify(counts));
   });
 
