@@ -11,10 +11,10 @@ const SHAPE =
 /** So many slips of the pen are forgiven when a key is guessed. */
 const MAX_SLIPS = 5;
 
-/** Keys of every sync that the table knows. */
-export async function knownKeys(leases: LeaseStore): Promise<readonly SyncKey[]> {
+/** Keys of every sync that the table knows in these clusters, or in all that it knows. */
+export async function knownKeys(leases: LeaseStore, clusters?: readonly string[]): Promise<readonly SyncKey[]> {
   const keys: SyncKey[] = [];
-  for (const { name } of await leases.clusters()) {
+  for (const name of clusters ?? (await leases.clusters()).map((cluster) => cluster.name)) {
     for (const { key } of await leases.byCluster(name)) if (!isJudged(key)) keys.push(key);
   }
   return keys.sort();

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type DigestKey, digestKey } from "../lib/digest.ts";
 import { InputError } from "../lib/errors.ts";
@@ -39,18 +39,35 @@ export function openDataDir(dir: string): DataDir {
   }
 }
 
+/** What a data directory holds, for who only looks: nothing is made, nothing locked. Undefined where there is none. */
+export function peekDataDir(dir: string): Omit<DataDir, keyof Disposable | "tokenKey"> | undefined {
+  const files = [statePathOf(dir), join(dir, "installation"), join(dir, "digest.key")];
+  if (!files.every((file) => existsSync(file) && statSync(file).size > 0)) return undefined;
+  try {
+    const installation = readFileSync(join(dir, "installation"), "utf8").trim();
+    const key = readFileSync(join(dir, "digest.key"), "utf8").trim();
+    return { path: dir, statePath: statePathOf(dir), digestKey: digestKeyOf(dir, key), installation };
+  } catch (error) {
+    throw error instanceof InputError ? error : unusable(dir, error);
+  }
+}
+
+function digestKeyOf(dir: string, text: string): DigestKey {
+  const key = Buffer.from(text, "base64");
+  if (key.length === KEY_BYTES) return digestKey(key);
+  throw new InputError(join(dir, "digest.key"), [`it must hold ${KEY_BYTES} bytes in base64`]);
+}
+
 function keysOf(dir: string): Omit<DataDir, keyof Disposable> {
-  const key = Buffer.from(
+  const key = digestKeyOf(
+    dir,
     readOrMake(join(dir, "digest.key"), () => randomBytes(KEY_BYTES).toString("base64")),
-    "base64",
   );
-  if (key.length !== KEY_BYTES)
-    throw new InputError(join(dir, "digest.key"), [`it must hold ${KEY_BYTES} bytes in base64`]);
   const installation = readOrMake(join(dir, "installation"), () => randomUUID());
   // SQLite would take the umask's mode; what it makes beside the file takes the file's.
   closeSync(openSync(statePathOf(dir), "a", 0o600));
   const tokenKey = tokenKeyOf(join(dir, "tokens.key"));
-  return { path: dir, statePath: statePathOf(dir), digestKey: digestKey(key), tokenKey, installation };
+  return { path: dir, statePath: statePathOf(dir), digestKey: key, tokenKey, installation };
 }
 
 /** A lost or broken key costs logins only, so that it is made anew; one that others may have read is for a person. */

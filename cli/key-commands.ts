@@ -1,7 +1,8 @@
 import { type Command, Option } from "commander";
 import { MINUTE_MS } from "../lib/clock.ts";
 import { type ExplainFlags, explainCommand } from "./explain.ts";
-import { dataDirOption, outputOption, stackOption, waitTime } from "./options.ts";
+import { dataDirOption, fleetOption, outputOption, stackOption, waitTime } from "./options.ts";
+import { type PlanFlags, planCommand } from "./plan.ts";
 import { type SyncFlags, syncCommand } from "./sync.ts";
 
 const SYNC_HELP = `
@@ -23,12 +24,36 @@ Examples:
 
 Reads the lease table alone, beside a running engine. Exit codes: 0 in step or on its way, 1 the sync has failed, 2 bad input.`;
 
+const PLAN_HELP = `
+Examples:
+  $ keyferry plan --fleet fleet.yaml                         what a run would change, sync by sync, and why
+  $ keyferry plan 'prod-eu/*/pay/*'                          of one namespace
+  $ keyferry plan -o json | jq '.syncs[] | select(.action == "fail").error'
+
+Reads declarations, Vault and Secrets, and writes nothing: no Secret, no status, no event, no state. Names and digests are
+shown, never values. The state of --data-dir is used when it is there, also beside a running engine; without it the plan is
+that of a first run. Logins are real ones; their tokens are revoked at the end.
+Exit codes, the first that is true: 2 bad input, 1 a sync or a cluster would fail, 3 there are changes, 0 nothing to do.`;
+
 type Ended = (code: number) => void;
 
-/** Commands about chosen syncs: sync, explain. */
+/** Commands about chosen syncs: plan, sync, explain. */
 export function keyCommands(cli: Command, ended: Ended): void {
+  addPlan(cli, ended);
   addSync(cli, ended);
   addExplain(cli, ended);
+}
+
+function addPlan(cli: Command, ended: Ended): void {
+  cli
+    .command("plan")
+    .description("show what a run would change and why, and write nothing")
+    .argument("[key...]", "CLUSTER/KIND/NAMESPACE/NAME, * for any characters; all when none is given")
+    .addOption(fleetOption())
+    .addOption(dataDirOption())
+    .addOption(outputOption())
+    .addHelpText("after", PLAN_HELP)
+    .action(async (keys: readonly string[], flags: PlanFlags) => ended(await planCommand(keys, flags)));
 }
 
 function addSync(cli: Command, ended: Ended): void {

@@ -30,6 +30,19 @@ export function installations(clients: ClusterClients) {
   };
 }
 
+/** The id that stands in a cluster, for who only looks: none is written. */
+export function installationSeen(clients: ClusterClients) {
+  return async (cluster: string, namespace: string, _id: string, signal: AbortSignal): Promise<string | undefined> => {
+    const places = [...new Set([namespace, FALLBACK_NAMESPACE])];
+    try {
+      return await firstOf(places, (place) => read(clients, cluster, place, signal));
+    } catch (error) {
+      if (error instanceof SyncError && error.code === "KUBE_DENIED") return undefined;
+      throw error;
+    }
+  };
+}
+
 /** What the first place that has something gives. */
 async function firstOf<T>(places: readonly string[], ask: (place: string) => Promise<T | undefined>) {
   for (const place of places) {

@@ -1,5 +1,5 @@
 import { fingerprint } from "../digest.ts";
-import type { ManagedFields, StatusWrite } from "../reconcile/ports.ts";
+import type { ManagedFields, SeenSecret, StatusWrite } from "../reconcile/ports.ts";
 import { isShape, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
 /** Our field manager's name. */
@@ -15,10 +15,14 @@ function isVso(entry: Shape): boolean {
   return !isOurs(entry) && OWNER_LABEL in labels;
 }
 
+function namesIn(fields: Shape): readonly string[] {
+  const names = Object.keys(fields);
+  return names.filter((field) => field.startsWith("f:")).map((field) => field.slice("f:".length));
+}
+
 /** The data keys that an entry owns. */
 function dataKeysOf(entry: Shape): readonly string[] {
-  const fields = Object.keys(shapeAt(shapeAt(entry, "fieldsV1"), "f:data"));
-  return fields.filter((field) => field.startsWith("f:")).map((field) => field.slice("f:".length));
+  return namesIn(shapeAt(shapeAt(entry, "fieldsV1"), "f:data"));
 }
 
 function identityOf(entry: Shape): string {
@@ -65,6 +69,18 @@ export function foreignStatusOf(metadata: Shape): StatusWrite | undefined {
 /** The data keys that we own. */
 export function ourDataKeys(metadata: Shape): ReadonlySet<string> {
   return new Set(shapesAt(metadata, "managedFields").filter(isOurs).flatMap(dataKeysOf));
+}
+
+/** Labels and annotations that we own, or VSO did and we take over with its entry. */
+export function ownMarks(metadata: Shape): NonNullable<SeenSecret["ownMarks"]> {
+  const entries = shapesAt(metadata, "managedFields").filter((entry) => isOurs(entry) || isVso(entry));
+  const marks = (field: string): readonly string[] => {
+    const names = entries.flatMap((entry) =>
+      namesIn(shapeAt(shapeAt(shapeAt(entry, "fieldsV1"), "f:metadata"), field)),
+    );
+    return [...new Set(names)].sort();
+  };
+  return { labels: marks("f:labels"), annotations: marks("f:annotations") };
 }
 
 /** The same entries with VSO's as our own, so that our next apply may drop what it owned; undefined when it has none. */

@@ -13,6 +13,7 @@ import { metadataOf, type Shape, shapeAt, textAt } from "./shapes.ts";
 
 const APPLY = { contentType: "application/apply-patch+yaml", query: { fieldManager: MANAGER, force: "true" } };
 const MERGE = { contentType: "application/merge-patch+json", query: { fieldManager: MANAGER } };
+const DRY_MERGE = { ...MERGE, query: { ...MERGE.query, dryRun: "All" } };
 const JSON_PATCH = { contentType: "application/json-patch+json", query: { fieldManager: MANAGER } };
 
 type Patch = Pick<KubeCall, "contentType" | "query" | "body">;
@@ -36,7 +37,8 @@ export function secretEnd({ clients, clock }: { clients: ClusterClients; clock: 
   return {
     async look(secret, how, signal) {
       const get: KubeCall = { ...secret, verb: "get", kind: SECRET };
-      const found = await find(how === "get" ? get : patch(secret, { ...MERGE, body: {} }), signal);
+      const empty = { ...(how === "dry-run" ? DRY_MERGE : MERGE), body: {} };
+      const found = await find(how === "get" ? get : patch(secret, empty), signal);
       return found && seenSecret(found);
     },
 

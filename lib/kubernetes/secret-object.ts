@@ -8,7 +8,7 @@ import type {
   WrittenSecret,
 } from "../reconcile/ports.ts";
 import { type SecretData, SecretValue } from "../secret-value.ts";
-import { managedFieldsOf } from "./managed-fields.ts";
+import { managedFieldsOf, ownMarks } from "./managed-fields.ts";
 import { metadataOf, type Shape, shapesAt, textAt, textsAt } from "./shapes.ts";
 
 /** `data` as Kubernetes has it: values in padded base64. */
@@ -57,6 +57,7 @@ export function seenSecret(object: Shape): SeenSecret {
     ownerReferences: shapesAt(metadata, "ownerReferences") as readonly JsonObject[],
     data: new Map(data.map(([key, value]) => [key, SecretValue.of(Buffer.from(value, "base64"))])),
     managed: managedFieldsOf(metadata),
+    ownMarks: ownMarks(metadata),
   };
 }
 

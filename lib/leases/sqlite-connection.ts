@@ -1,4 +1,4 @@
-import type { SQLInputValue } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { groupCommit } from "./group-commit.ts";
 import { openDatabase, storeError } from "./sqlite-schema.ts";
 
@@ -24,7 +24,11 @@ export interface Connection {
 }
 
 export function connect(path: string, readOnly: boolean): Connection {
-  const database = openDatabase(path, readOnly);
+  return connectionTo(openDatabase(path, readOnly), path);
+}
+
+/** An open database; `path` is what errors call it. */
+export function connectionTo(database: DatabaseSync, path: string): Connection {
   const counts: Record<string, number> = { writes: 0 };
   const transact = groupCommit(database, (error) => storeError(error, path));
 

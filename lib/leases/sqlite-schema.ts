@@ -1,4 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
+import { pathToFileURL } from "node:url";
 import { InputError, SyncError } from "../errors.ts";
 
 /** Marks a file as ours ("kfry"), so that no other database is ever written to. */
@@ -90,6 +91,24 @@ function prepareDatabase(database: DatabaseSync, path: string, readOnly: boolean
   database.exec(`
     PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 16384;
     PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -65536`);
+}
+
+const TABLE_NAMES = ["sync", "body", "cursor", "reference", "cluster", "circuit"];
+
+/** The same state in memory: what is done to it leaves the file as it is. */
+export function copyInMemory(path: string): DatabaseSync {
+  // Judged as any file of ours is, before anything is read out of it.
+  openDatabase(path, true).close();
+  const copy = openDatabase(":memory:", false);
+  try {
+    copy.prepare("ATTACH DATABASE :source AS source").run({ source: `${pathToFileURL(path).href}?mode=ro` });
+    const tables = TABLE_NAMES.map((name) => `INSERT INTO main.${name} SELECT * FROM source.${name};`);
+    copy.exec(`BEGIN; ${tables.join(" ")} COMMIT; DETACH DATABASE source`);
+    return copy;
+  } catch (error) {
+    copy.close();
+    throw storeError(error, path);
+  }
 }
 
 function isEmpty(database: DatabaseSync): boolean {

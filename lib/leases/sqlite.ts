@@ -1,11 +1,12 @@
 import type { LeaseStore } from "../reconcile/ports.ts";
 import { circuitStore, cursorStore } from "./sqlite-circuits.ts";
-import { connect } from "./sqlite-connection.ts";
+import { type Connection, connect, connectionTo } from "./sqlite-connection.ts";
 import { declarations } from "./sqlite-declarations.ts";
 import { clusterStore, referenceStore } from "./sqlite-discovery.ts";
 import { leases } from "./sqlite-leases.ts";
 import { syncQueries } from "./sqlite-queries.ts";
 import { type Recovery, recovery } from "./sqlite-recovery.ts";
+import { copyInMemory } from "./sqlite-schema.ts";
 import { type SqliteTokens, tokenStore } from "./sqlite-tokens.ts";
 
 export { isDataDirLocked, lockDataDir } from "./data-dir-lock.ts";
@@ -27,7 +28,16 @@ export interface SqliteStore extends LeaseStore, Recovery, AsyncDisposable {
  * STORE_UNAVAILABLE when it can't be read or written.
  */
 export function openSqliteStore({ path, readOnly = false }: SqliteStoreOptions): SqliteStore {
-  const connection = connect(path, readOnly);
+  return storeOn(connect(path, readOnly));
+}
+
+/** The state of this file, or an empty one, in memory alone: for who wants to see what would become of it. */
+export function imaginedSqliteStore(path: string | undefined): SqliteStore {
+  if (path === undefined) return openSqliteStore({ path: ":memory:" });
+  return storeOn(connectionTo(copyInMemory(path), path));
+}
+
+function storeOn(connection: Connection): SqliteStore {
   return {
     ...syncQueries(connection),
     ...declarations(connection),

@@ -249,6 +249,8 @@ export interface SeenSecret {
   readonly ownerReferences: readonly JsonObject[];
   readonly data: SecretData;
   readonly managed: ManagedFields;
+  /** Names of labels and annotations that an apply of ours drops when it does not name them. */
+  readonly ownMarks?: { readonly labels: readonly string[]; readonly annotations: readonly string[] };
 }
 
 /** What managedFields say of a Secret. */
@@ -276,8 +278,11 @@ export interface WrittenSecret {
 
 /** Throws KUBE_CONFLICT when the precondition does not hold, SECRET_TYPE_DIFFERS, SECRET_IMMUTABLE, and what kubernetes-rules 13 says. */
 export interface SecretEnd {
-  /** `get`: one GET. `patch`: an empty merge patch, for identities that may not get (kubernetes-rules 9). Undefined: absent. */
-  look(secret: NamedObject, how: "get" | "patch", signal: AbortSignal): Promise<SeenSecret | undefined>;
+  /**
+   * `get`: one GET. `patch`: an empty merge patch, for identities that may not get (kubernetes-rules 9). `dry-run`: the same,
+   * and nobody's admission plug-in can make a change of it. Undefined: absent.
+   */
+  look(secret: NamedObject, how: "get" | "patch" | "dry-run", signal: AbortSignal): Promise<SeenSecret | undefined>;
   /** Server-side apply of data, labels, annotations, owner reference and type. */
   apply(
     secret: NamedObject,

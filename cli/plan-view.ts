@@ -1,0 +1,132 @@
+import type { SyncError } from "../lib/errors.ts";
+import type { Planned, PlannedAction } from "../lib/reconcile/plan.ts";
+import type { NameChanges, SecretChanges } from "../lib/reconcile/plan-changes.ts";
+import { remedyOf } from "./remedies.ts";
+
+/** What keeps a cluster from being worked on, or from being known in full. */
+export interface ClusterPlan {
+  readonly name: string;
+  readonly errors: readonly SyncError[];
+  readonly held?: { readonly gone: number; readonly of: number };
+}
+
+interface ErrorView {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy?: string;
+}
+
+/** A plan as people and scripts see it. */
+export interface PlanView {
+  readonly clusters: readonly {
+    readonly name: string;
+    readonly errors: readonly ErrorView[];
+    readonly held?: { readonly gone: number; readonly of: number };
+  }[];
+  readonly syncs: readonly (Omit<Planned, "error" | "changes"> & {
+    readonly error?: ErrorView;
+    readonly changes?: Omit<SecretChanges, "any">;
+  })[];
+  /** How many syncs of each action; those that no sync has are left out. */
+  readonly summary: Readonly<Partial<Record<PlannedAction, number>>>;
+  /** 1: a sync or a cluster would fail, whatever else there is. 3: there are changes. 0: nothing to do. */
+  readonly exitCode: 0 | 1 | 3;
+}
+
+/** In step, whatever a run would record of it. */
+const QUIET: ReadonlySet<PlannedAction> = new Set<PlannedAction>(["none", "adopt"]);
+
+export function planView(clusters: readonly ClusterPlan[], planned: readonly Planned[]): PlanView {
+  const counts = [...Map.groupBy(planned, ({ action }) => action)].map(([action, { length }]) => [action, length]);
+  const isFailed = planned.some(({ action }) => action === "fail") || clusters.some((one) => isTroubled(one));
+  const isChanged = planned.some(({ action }) => !QUIET.has(action));
+  return {
+    clusters: clusters.map(({ name, errors, held }) => ({
+      name,
+      errors: errors.map(errorView),
+      ...(held === undefined ? {} : { held }),
+    })),
+    syncs: planned.map(({ error, changes, ...rest }) => ({
+      ...rest,
+      ...(changes === undefined ? {} : { changes: shown(changes) }),
+      ...(error === undefined ? {} : { error: errorView(error) }),
+    })),
+    summary: Object.fromEntries(counts.sort()),
+    exitCode: isFailed ? 1 : isChanged ? 3 : 0,
+  };
+}
+
+function isTroubled({ errors, held }: ClusterPlan): boolean {
+  return errors.length > 0 || held !== undefined;
+}
+
+function shown({ any: _any, ...changes }: SecretChanges): Omit<SecretChanges, "any"> {
+  return changes;
+}
+
+function errorView({ code, message }: SyncError): ErrorView {
+  const { meaning } = remedyOf(code);
+  return { code, message, ...(meaning === undefined ? {} : { remedy: meaning }) };
+}
+
+const SIGNS: Readonly<Record<PlannedAction, string>> = {
+  ...{ none: " ", adopt: " ", create: "+", update: "~", "take-over": "~", recreate: "±" },
+  ...{ prune: "-", remove: "-", fail: "!" },
+};
+
+/** As a diff reads: a sign and a sync, below it what differs, by names. */
+export function planText({ clusters, syncs, summary }: PlanView): string {
+  const width = Math.max(0, ...syncs.map(({ key }) => key.length));
+  const lines = syncs.flatMap((sync) => [
+    `${SIGNS[sync.action]} ${sync.key.padEnd(width)}  ${sync.action}: ${sync.because}`,
+    ...details(sync).map((line) => `      ${line}`),
+  ]);
+  const counts = Object.entries(summary).map(([action, count]) => `${count} ${action}`);
+  const total = `${syncs.length} ${syncs.length === 1 ? "sync" : "syncs"}`;
+  const end = counts.length > 0 ? `${total}: ${counts.join(", ")}` : "No syncs declared.";
+  return `${[...lines, ...clusters.flatMap(troubles), ...(lines.length > 0 ? [""] : []), end].join("\n")}\n`;
+}
+
+function details({ secret, changes, removes, error }: PlanView["syncs"][number]): readonly string[] {
+  if (error) return error.remedy ? [`what to do: ${error.remedy}`] : [];
+  return [
+    ...(changes ? [`Secret ${secret} ${typeText(changes)}, data ${digestText(changes)}`] : []),
+    ...(changes ? [...names("data", changes.data), ...marks(changes)] : []),
+    ...removes.map((name) => `- Secret ${name}`),
+  ];
+}
+
+function marks({ labels, annotations, owner }: Omit<SecretChanges, "any">): readonly string[] {
+  const owners = owner ? ["~ owner reference"] : [];
+  return [...names("label", labels), ...names("annotation", annotations), ...owners];
+}
+
+function typeText({ type: { before, after } }: Omit<SecretChanges, "any">): string {
+  return before === undefined || before === after ? `(${after})` : `(${before} -> ${after})`;
+}
+
+function digestText({ digest: { before, after } }: Omit<SecretChanges, "any">): string {
+  if (before === undefined) return after;
+  return before === after ? `${after}, unchanged` : `${before} -> ${after}`;
+}
+
+function names(what: string, { added, removed, changed }: NameChanges): readonly string[] {
+  return [
+    ...added.map((name) => `+ ${what} ${name}`),
+    ...removed.map((name) => `- ${what} ${name}`),
+    ...changed.map((name) => `~ ${what} ${name}`),
+  ];
+}
+
+function troubles({ name, errors, held }: PlanView["clusters"][number]): readonly string[] {
+  const gone = held
+    ? [`! cluster ${name}: ${held.gone} of ${held.of} declarations are gone, too many to be believed`]
+    : [];
+  return [
+    ...errors.flatMap(({ code, message, remedy }) => [
+      `! cluster ${name}: ${code}: ${message}`,
+      ...(remedy ? [`      what to do: ${remedy}`] : []),
+    ]),
+    ...gone,
+  ];
+}

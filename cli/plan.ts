@@ -1,0 +1,186 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { destination } from "pino";
+import { SECOND_MS, systemClock } from "../lib/clock.ts";
+import { digestKey } from "../lib/digest.ts";
+import { type Surveyed, survey } from "../lib/discovery/survey.ts";
+import { connectionOf } from "../lib/fleet/connect.ts";
+import type { FleetCluster } from "../lib/fleet/fleet.ts";
+import { readFleet } from "../lib/fleet/read-fleet.ts";
+import { parseKey, type SyncKey } from "../lib/keys.ts";
+import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
+import { installationSeen } from "../lib/kubernetes/installation.ts";
+import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
+import { imaginedSqliteStore, type SqliteStore } from "../lib/leases/sqlite.ts";
+import { jsonLog } from "../lib/log.ts";
+import { prometheusMetrics } from "../lib/metrics.ts";
+import { type Planned, type Planner, planner } from "../lib/reconcile/plan.ts";
+import type { ResourceEnd, Row, SecretEnd } from "../lib/reconcile/ports.ts";
+import { caCache } from "../lib/reconcile/source.ts";
+import { type OpenVaultEnd, vaultEnd } from "../lib/vault/vault-end.ts";
+import { chosenKeys, knownKeys } from "./chosen-keys.ts";
+import { peekDataDir } from "./data-dir.ts";
+import { type ClusterPlan, planText, planView } from "./plan-view.ts";
+
+export interface PlanFlags {
+  readonly fleet: string;
+  readonly dataDir: string;
+  readonly output: "table" | "json";
+}
+
+/** Tokens are revoked on the way out, if their Vault answers within this time. */
+const REVOKE_MS = 5 * SECOND_MS;
+/** Groups of syncs that are planned at once: those of a group read the same path. */
+const AT_ONCE = 24;
+
+/** What a run would change, and why; writes nothing. 1: a sync would fail; else 3: there are changes; else 0. */
+export async function planCommand(texts: readonly string[], flags: PlanFlags): Promise<number> {
+  const { fleet, folder } = await readFleet(flags.fleet);
+  const stop = stopSignal();
+  const known = peekDataDir(flags.dataDir);
+  if (!known) progress(`${flags.dataDir} holds no state: planned as the first run`);
+  await using store = imaginedSqliteStore(known?.statePath);
+  await store.expireLeases(systemClock());
+  const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
+  const clients = clientsOf(byName, folder);
+  const identity = known ?? { digestKey: digestKey(randomBytes(32)), installation: randomUUID() };
+  const ends = readOnlyEnds(clients, store, identity);
+  try {
+    const clusters = await surveyed(ends, named(texts, fleet.clusters), stop);
+    const rows = await chosenRows(store, clusters, texts);
+    progress(`planning ${rows.length} ${rows.length === 1 ? "sync" : "syncs"}`);
+    const planned = await plannedOf(ends.planner, rows, byName, stop);
+    const view = planView(clusters, planned);
+    process.stdout.write(flags.output === "json" ? `${JSON.stringify(view, undefined, 2)}\n` : planText(view));
+    return view.exitCode;
+  } finally {
+    await ends.vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
+    await ends.vault.close();
+    clients.close();
+  }
+}
+
+function progress(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** The first Ctrl-C gives the tokens back and ends with what is known; another one ends at once. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
+  return stop.signal;
+}
+
+const silent = jsonLog("silent", destination({ fd: 2, sync: true }));
+
+function clientsOf(byName: ReadonlyMap<string, FleetCluster>, folder: string): ClusterClients {
+  return clusterClients({
+    clock: systemClock,
+    log: silent,
+    resolve: (name) => {
+      const cluster = byName.get(name);
+      if (!cluster) throw new Error(`no cluster of that name: ${name}`);
+      return connectionOf(cluster, folder);
+    },
+  });
+}
+
+interface ReadOnlyEnds {
+  readonly planner: Planner;
+  readonly vault: OpenVaultEnd;
+  readonly survey: (cluster: FleetCluster, signal: AbortSignal) => Promise<Surveyed>;
+}
+
+/** The ends of a run without what writes: a look at a Secret that would be an empty patch is a dry one. */
+function readOnlyEnds(
+  clients: ClusterClients,
+  leases: SqliteStore,
+  { digestKey: key, installation }: { readonly digestKey: ReturnType<typeof digestKey>; readonly installation: string },
+): ReadOnlyEnds {
+  const clock = systemClock;
+  const ends = kubernetesEnds({ clients, clock, log: silent });
+  const vault = vaultEnd({ clock, credentials: ends.credentials, log: silent });
+  const secrets: Pick<SecretEnd, "look"> = {
+    look: (secret, how, signal) => ends.secrets.look(secret, how === "get" ? "get" : "dry-run", signal),
+  };
+  const resources: ResourceEnd = { get: ends.resources.get, ...NO_WRITES };
+  const clusters = { ...ends.clusters, installation: installationSeen(clients) };
+  const ca = caCache({ credentials: ends.credentials, clock });
+  const discovery = {
+    ...{ leases, clusters, resources, installation, clock, log: silent },
+    ...{ queue: { send: async () => undefined }, random: Math.random, metrics: prometheusMetrics() },
+  };
+  return {
+    vault,
+    planner: planner({ leases, vault, secrets, resources, clock, digestKey: key, ca }),
+    survey: (cluster, signal) => survey(discovery, cluster, signal),
+  };
+}
+
+/** Discovery takes finalizers off what is deleted, and tells resources of it: not here. */
+const NO_WRITES: Omit<ResourceEnd, "get"> = {
+  writeStatus: () => Promise.reject(new Error("a plan writes no status")),
+  emit: async () => undefined,
+  removeFinalizers: async () => undefined,
+};
+
+/** The clusters that these keys may lie in. */
+function named(texts: readonly string[], clusters: readonly FleetCluster[]): readonly FleetCluster[] {
+  const names = texts.map((text) => parseKey(text)?.cluster ?? "*");
+  const isEach = names.length > 0 && names.every((name) => clusters.some((cluster) => cluster.name === name));
+  return isEach ? clusters.filter(({ name }) => names.includes(name)) : clusters;
+}
+
+function surveyed(
+  ends: ReadOnlyEnds,
+  clusters: readonly FleetCluster[],
+  signal: AbortSignal,
+): Promise<readonly ClusterPlan[]> {
+  return Promise.all(
+    clusters.map(async (cluster) => {
+      progress(`looking at cluster ${cluster.name}`);
+      return { name: cluster.name, ...(await ends.survey(cluster, signal)) };
+    }),
+  );
+}
+
+/** What a cluster that is out of reach declares is not known: only what was looked at is planned. */
+async function chosenRows(
+  store: SqliteStore,
+  clusters: readonly ClusterPlan[],
+  texts: readonly string[],
+): Promise<readonly Row[]> {
+  const names = clusters.map(({ name }) => name);
+  const all = await knownKeys(store, names);
+  const keys =
+    texts.length === 0
+      ? all
+      : await chosenKeys(
+          texts,
+          async (key) => all.includes(key),
+          async () => all,
+        );
+  return [...(await store.read(keys, "strong")).values()];
+}
+
+async function plannedOf(
+  plans: Planner,
+  rows: readonly Row[],
+  clusters: ReadonlyMap<string, FleetCluster>,
+  signal: AbortSignal,
+): Promise<readonly Planned[]> {
+  const groups = [...Map.groupBy(rows, ({ declared }) => declared.group).values()].values();
+  const done: Planned[] = [];
+  const work = async (): Promise<void> => {
+    for (const group of groups) {
+      const settings = clusters.get(clusterOf(group));
+      if (settings) done.push(...(await plans.plan(group, settings, signal)));
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return done.sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+/** A group never spans clusters. */
+function clusterOf([first]: readonly { readonly key: SyncKey }[]): string {
+  return (first && parseKey(first.key)?.cluster) ?? "";
+}

@@ -1,0 +1,57 @@
+import { SyncError } from "../errors.ts";
+import { SECRET } from "../kinds.ts";
+import { mustBeOurs } from "../reconcile/circuit.ts";
+import type { ClusterSettings, ClusterState } from "../reconcile/ports.ts";
+import type { DiscoveryDeps } from "./deps.ts";
+import { driftWatch } from "./drift.ts";
+import type { Progress } from "./follow.ts";
+import { followAll } from "./follow-all.ts";
+import type { LookOptions } from "./look.ts";
+import { partsToFollow } from "./parts.ts";
+import { startingPoint } from "./starting-point.ts";
+
+/** What keeps a cluster, or a kind in it, from being worked on. */
+export interface Surveyed {
+  readonly errors: readonly SyncError[];
+  readonly held?: NonNullable<ClusterState["held"]>;
+}
+
+/**
+ * Everything that a cluster declares, taken into the lease table as a look does, but for the Secrets: who plans looks at
+ * those one by one. That another controller works there is told, and does not end it.
+ */
+export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, signal: AbortSignal): Promise<Surveyed> {
+  const errors: SyncError[] = [];
+  const tell = (error: unknown): void => {
+    if (!(error instanceof SyncError)) throw error;
+    errors.push(error);
+  };
+  try {
+    const uid = await deps.clusters.identity(settings.name, signal);
+    await mustBeOurs(deps, settings.name, settings.operatorNamespace, signal).catch(tell);
+    const state = (await deps.leases.cluster(settings.name))?.state ?? { cursors: {}, attempts: 0 };
+    const { restores } = await startingPoint(deps, settings, state, uid, OPTIONS, signal);
+    const parts = partsToFollow(deps, settings, driftWatch(deps, settings.name), OPTIONS, restores);
+    const followed = new Map<string, Progress>();
+    const declared = parts.filter(({ kind }) => kind !== SECRET);
+    await followAll(deps, settings, declared, { cursors: {}, followed }, OPTIONS, signal);
+    const all = [...followed.values()];
+    const held = all.map((progress) => progress.held).find((found) => found !== undefined);
+    return { errors: [...errors, ...errorsOf(all)], ...(held === undefined ? {} : { held }) };
+  } catch (error) {
+    tell(error);
+    return { errors };
+  }
+}
+
+/** One list of everything, and no stay. */
+const OPTIONS: LookOptions = {
+  ...{ seconds: 0, againMs: 0, probeRevision: true, acceptAbsence: false },
+  sleep: async () => undefined,
+};
+
+/** A cluster that is out of reach says so once, not for each kind. */
+function errorsOf(all: readonly Progress[]): readonly SyncError[] {
+  const errors = all.map(({ error }) => error).filter((error) => error !== undefined);
+  return [...new Map(errors.map((error) => [`${error.code} ${error.message}`, error])).values()];
+}

@@ -1,0 +1,233 @@
+import { circuitOfCluster } from "../circuits.ts";
+import { type ResolvedStaticSecret, resolveStaticSecret } from "../declarations/resolve.ts";
+import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
+import { type LookEnds, look, pruned, record, type Work } from "./act.ts";
+import { begin, OlderAnswer, untilDone } from "./converge.ts";
+import { type Decision, isOwnedBy } from "./decide.ts";
+import type { ReconcileDeps } from "./deps.ts";
+import { changesOf, type SecretChanges } from "./plan-changes.ts";
+import type { ClusterSettings, NamedObject, OwnerReference, Row, SeenSecret } from "./ports.ts";
+import { type ReferenceReader, referenceReader, withReferences } from "./references.ts";
+import { type CaCache, type SourceReader, sourceReader } from "./source.ts";
+
+/** Everything that a plan may ask. None of it writes to a Vault or a cluster. */
+export interface PlanDeps extends LookEnds, Pick<ReconcileDeps, "leases" | "vault" | "clock"> {
+  readonly ca: CaCache;
+}
+
+/**
+ * - `none`: in step. `adopt`: in step too; a run records it, and leaves the Secret as it is.
+ * - `create`, `update`, `take-over` (an update of what Vault Secrets Operator wrote), `recreate` (its type changes).
+ * - `prune`: only Secrets under former names go. `remove`: the declaration is gone, and its Secrets go.
+ */
+export type PlannedAction =
+  | "none"
+  | "adopt"
+  | "create"
+  | "update"
+  | "take-over"
+  | "recreate"
+  | "prune"
+  | "remove"
+  | "fail";
+
+/** What a run would do about one sync, and why: names and digests, never values. */
+export interface Planned {
+  readonly key: SyncKey;
+  readonly action: PlannedAction;
+  readonly because: string;
+  readonly secret?: string;
+  readonly changes?: SecretChanges;
+  /** Names of the Secrets that go. */
+  readonly removes: readonly string[];
+  readonly error?: SyncError;
+}
+
+/** Plans syncs that may share Vault reads. */
+export interface Planner {
+  plan(rows: readonly Row[], settings: ClusterSettings, signal: AbortSignal): Promise<readonly Planned[]>;
+}
+
+export function planner(deps: PlanDeps): Planner {
+  // An end that is out of reach costs one time-out, not one for each of its syncs.
+  const outages = new Map<string, SyncError>();
+  const planOne = async (row: Row, settings: ClusterSettings, batch: PlanBatch): Promise<Planned> => {
+    try {
+      return await planRow(deps, row, settings, batch, outages);
+    } catch (error) {
+      const isOutage = error instanceof SyncError && OUTAGE_CODES.has(error.code);
+      if (isOutage && error.circuit !== undefined) outages.set(error.circuit, error);
+      return failedPlan(row, error);
+    }
+  };
+  return {
+    plan(rows, settings, signal) {
+      const batch = {
+        references: referenceReader(deps.leases, "strong"),
+        sources: sourceReader(deps, deps.ca),
+        signal: AbortSignal.any([signal]),
+      };
+      return Promise.all(rows.map((row) => planOne(row, settings, batch)));
+    },
+  };
+}
+
+interface PlanBatch {
+  readonly references: ReferenceReader;
+  readonly sources: SourceReader;
+  readonly signal: AbortSignal;
+}
+
+async function planRow(
+  deps: PlanDeps,
+  row: Row,
+  settings: ClusterSettings,
+  { references, sources, signal }: PlanBatch,
+  outages: ReadonlyMap<string, SyncError>,
+): Promise<Planned> {
+  if (isCleanupKey(row.key) || row.declared.deleting) return planCleanUp(deps, row, settings, signal);
+  const { outcome } = await withReferences(references, (reference) =>
+    resolveStaticSecret({ declared: row.declared, cluster: settings, reference }),
+  );
+  if (outcome instanceof SyncError) throw outcome;
+  const outage = outages.get(circuitOfCluster(settings.name)) ?? outages.get(outcome.circuit);
+  if (outage) throw outage;
+  return planSync(deps, { row, settings, resolved: outcome, sources }, signal);
+}
+
+function failedPlan({ key }: Row, error: unknown): Planned {
+  if (error instanceof OlderAnswer) {
+    const because = "Vault's answer is older than what was written: it is read again soon";
+    return { key, action: "none", because, removes: [] };
+  }
+  if (!(error instanceof SyncError)) throw error;
+  return { key, action: "fail", because: `${error.code}: ${error.message}`, removes: [], error };
+}
+
+interface PlanInput {
+  readonly row: Row;
+  readonly settings: ClusterSettings;
+  readonly resolved: ResolvedStaticSecret;
+  readonly sources: SourceReader;
+}
+
+/** One decision of the run that is imagined, and what it was judged from. */
+interface Step {
+  readonly decision: Decision;
+  readonly work: Work;
+}
+
+/** The run itself, carried out in mind: the same reads, the same judgement, no write. */
+async function planSync(deps: PlanDeps, input: PlanInput, signal: AbortSignal): Promise<Planned> {
+  // Looked at, whatever the row believes: a run would learn the same by its precondition.
+  const { work } = await begin(deps, { ...input, row: { ...input.row, look: true } }, signal);
+  const steps: Step[] = [];
+  await untilDone(work, async (before, decision) => {
+    if (decision.do === "look") return look(deps, before, signal);
+    steps.push({ decision, work: before });
+    return imagined(before, decision);
+  });
+  const removes = await removedBy(deps, input, steps, signal);
+  return { key: input.row.key, secret: work.secret.name, ...judged(deps, steps, removes), removes };
+}
+
+/** What is known after a decision was carried out. */
+function imagined(work: Work, decision: Exclude<Decision, { do: "look" }>): Work {
+  switch (decision.do) {
+    case "adopt":
+      return record(work, undefined, decision.seen, decision.seen.type);
+    case "prune":
+      return pruned(work);
+    case "nothing":
+      return work;
+    case "create":
+    case "apply":
+    case "take-over":
+    case "recreate":
+    case "replace":
+      return record(work, decision.do, NOT_WRITTEN);
+    default:
+      return decision satisfies never;
+  }
+}
+
+const NOT_WRITTEN = {
+  ...{ uid: "not written", resourceVersion: "0" },
+  managed: { fingerprint: "", ours: true, vso: false },
+};
+
+type Judged = Pick<Planned, "action" | "because" | "changes">;
+
+function judged(deps: PlanDeps, steps: readonly Step[], removes: readonly string[]): Judged {
+  const first = steps.find(({ decision }) => decision.do !== "prune");
+  const own = first ? judgedOne(deps, first) : IN_STEP;
+  if (removes.length === 0 || (own.action !== "none" && own.action !== "adopt")) return own;
+  return { ...own, action: "prune", because: "its destination has another name" };
+}
+
+const IN_STEP: Judged = { action: "none", because: "in step" };
+
+function judgedOne(deps: PlanDeps, { decision, work }: Step): Judged {
+  const before = typeof work.seen.secret === "object" ? work.seen.secret : undefined;
+  const changes = changesOf(deps.digestKey, before, work);
+  switch (decision.do) {
+    case "create":
+      return { action: "create", because: "it does not exist", changes };
+    case "recreate":
+      return { action: "recreate", because: "its type changes", changes };
+    case "take-over":
+      return { action: "take-over", because: "Vault Secrets Operator wrote it, and it differs", changes };
+    case "replace":
+      return { action: "update", because: decision.because, changes };
+    case "apply":
+      // The declaration changed, and nothing that the Secret shows: such an apply changes nothing.
+      if (!changes.any) return { action: "adopt", because: decision.because };
+      return { action: "update", because: decision.because, changes };
+    case "adopt":
+      return { action: "adopt", because: "in step, and not recorded yet" };
+    default:
+      return IN_STEP;
+  }
+}
+
+/** Of the Secrets under former names those that are still ours. */
+async function removedBy(
+  deps: PlanDeps,
+  { row, settings }: PlanInput,
+  steps: readonly Step[],
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const names = steps.flatMap(({ decision }) => (decision.do === "prune" ? decision.names : []));
+  return stillOurs(deps, row, names, settings, signal);
+}
+
+async function stillOurs(
+  deps: LookEnds,
+  { key, declared }: Row,
+  names: readonly string[],
+  settings: ClusterSettings,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { cluster, namespace, kind, name: owner } = partsOf(key);
+  const ours: OwnerReference = {
+    ...{ apiVersion: "secrets.hashicorp.com/v1beta1", kind, name: owner },
+    uid: declared.uid,
+  };
+  const how = settings.observe === "watch" ? "get" : "patch";
+  const found: string[] = [];
+  for (const name of names) {
+    const secret: NamedObject = { cluster, namespace, name };
+    const seen: SeenSecret | undefined = await deps.secrets.look(secret, how, signal);
+    if (seen && isOwnedBy(seen, ours)) found.push(name);
+  }
+  return found;
+}
+
+async function planCleanUp(deps: PlanDeps, row: Row, settings: ClusterSettings, signal: AbortSignal): Promise<Planned> {
+  const names = row.state.owned.map(({ name }) => name);
+  const removes = await stillOurs(deps, row, names, settings, signal);
+  const { key } = row;
+  if (removes.length > 0) return { key, action: "remove", because: "its declaration is gone", removes };
+  return { key, action: "none", because: "its declaration is gone, and so is what it wrote", removes };
+}
