@@ -16,6 +16,7 @@ import { prometheusMetrics } from "../lib/metrics.ts";
 import { type Planned, type Planner, planner } from "../lib/reconcile/plan.ts";
 import type { ResourceEnd, Row, SecretEnd } from "../lib/reconcile/ports.ts";
 import { caCache } from "../lib/reconcile/source.ts";
+import { goTemplates } from "../lib/templates/template-engine.ts";
 import { type OpenVaultEnd, vaultEnd } from "../lib/vault/vault-end.ts";
 import { chosenKeys, knownKeys } from "./chosen-keys.ts";
 import { peekDataDir } from "./data-dir.ts";
@@ -55,6 +56,7 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
   } finally {
     await ends.vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
     await ends.vault.close();
+    await ends.templates.close();
     clients.close();
   }
 }
@@ -87,6 +89,7 @@ function clientsOf(byName: ReadonlyMap<string, FleetCluster>, folder: string): C
 interface ReadOnlyEnds {
   readonly planner: Planner;
   readonly vault: OpenVaultEnd;
+  readonly templates: ReturnType<typeof goTemplates>;
   readonly survey: (cluster: FleetCluster, signal: AbortSignal) => Promise<Surveyed>;
 }
 
@@ -104,6 +107,7 @@ function readOnlyEnds(
   };
   const resources: ResourceEnd = { get: ends.resources.get, ...NO_WRITES };
   const clusters = { ...ends.clusters, installation: installationSeen(clients) };
+  const templates = goTemplates();
   const ca = caCache({ credentials: ends.credentials, clock });
   const discovery = {
     ...{ leases, clusters, resources, installation, clock, log: silent },
@@ -111,7 +115,8 @@ function readOnlyEnds(
   };
   return {
     vault,
-    planner: planner({ leases, vault, secrets, resources, clock, digestKey: key, ca }),
+    templates,
+    planner: planner({ leases, vault, templates, secrets, resources, clock, digestKey: key, ca }),
     survey: (cluster, signal) => survey(discovery, cluster, signal),
   };
 }

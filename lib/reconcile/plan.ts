@@ -12,7 +12,7 @@ import { type ReferenceReader, referenceReader, withReferences } from "./referen
 import { type CaCache, type SourceReader, sourceReader } from "./source.ts";
 
 /** Everything that a plan may ask. None of it writes to a Vault or a cluster. */
-export interface PlanDeps extends LookEnds, Pick<ReconcileDeps, "leases" | "vault" | "clock"> {
+export interface PlanDeps extends LookEnds, Pick<ReconcileDeps, "leases" | "vault" | "clock" | "templates"> {
   readonly ca: CaCache;
 }
 
