@@ -9,7 +9,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { Readable } from "node:stream";
 import { describe, it } from "node:test";
 import { InputError } from "../../lib/errors.ts";
-import { lockDataDir, openSqliteStore } from "../../lib/leases/sqlite.ts";
+import { imaginedSqliteStore, isDataDirLocked, lockDataDir, openSqliteStore } from "../../lib/leases/sqlite.ts";
 import { EMPTY_STATE, type LeaseStore } from "../../lib/reconcile/ports.ts";
 import { aDeclared, aKey } from "../builders.ts";
 
@@ -76,6 +76,35 @@ describe("the SQLite store and its process", () => {
       for (const line of said) await assertKept(store, line, gone);
     });
   }
+
+  it("a copy in memory holds what the file holds, beside a writer, and what is done to it leaves the file as it is", async () => {
+    using place = aDir();
+    await using store = openSqliteStore({ path: place.path });
+    const key = aKey();
+    await store.declare(aDeclared({ key }), 1);
+    await store.claimCluster("east", { now: 1, until: 100 });
+    await using copy = imaginedSqliteStore(place.path);
+    assert.deepEqual(await copy.read([key], "strong"), await store.read([key], "strong"));
+    assert.deepEqual(await copy.clusters(), await store.clusters());
+    await copy.declare(aDeclared({ key: aKey("other") }), 2);
+    await copy.release(key);
+    await store.declare(aDeclared({ key: aKey("later") }), 2);
+    assert.deepEqual([...(await copy.read([key, aKey("other"), aKey("later")], "strong")).keys()], [aKey("other")]);
+    assert.deepEqual([...(await store.read([key, aKey("other")], "strong")).keys()], [key]);
+    assert.throws(() => imaginedSqliteStore(join(place.dir, "nothing.sqlite")));
+    await using empty = imaginedSqliteStore(undefined);
+    assert.deepEqual(await empty.clusters(), []);
+  });
+
+  it("says whether a process works with a data directory", () => {
+    using place = aDir();
+    assert.equal(isDataDirLocked(place.dir), false);
+    {
+      using _lock = lockDataDir(place.dir);
+      assert.equal(isDataDirLocked(place.dir), true);
+    }
+    assert.equal(isDataDirLocked(place.dir), false);
+  });
 
   it("a second process reads along while the first one writes, and can't write", async () => {
     using place = aDir();

@@ -76,7 +76,7 @@ describe("documentation", () => {
 
   it("names every option and variable of the commands", async () => {
     const text = page("docs/configuration.md");
-    for (const help of await Promise.all(["run", "status", "sync", "explain"].map(helpOf))) {
+    for (const help of await Promise.all(["run", "plan", "status", "sync", "explain"].map(helpOf))) {
       for (const [option] of help.matchAll(/--(?!help)[a-z-]+(?=[ ,])/g)) {
         assert.ok(text.includes(option), `${option} is not described`);
       }
