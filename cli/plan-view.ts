@@ -71,7 +71,7 @@ function errorView({ code, message }: SyncError): ErrorView {
 
 const SIGNS: Readonly<Record<PlannedAction, string>> = {
   ...{ none: " ", adopt: " ", create: "+", update: "~", "take-over": "~", recreate: "±" },
-  ...{ prune: "-", remove: "-", fail: "!" },
+  ...{ prune: "-", remove: "-", restart: "~", fail: "!" },
 };
 
 /** As a diff reads: a sign and a sync, below it what differs, by names. */
@@ -87,12 +87,13 @@ export function planText({ clusters, syncs, summary }: PlanView): string {
   return `${[...lines, ...clusters.flatMap(troubles), ...(lines.length > 0 ? [""] : []), end].join("\n")}\n`;
 }
 
-function details({ secret, changes, removes, error }: PlanView["syncs"][number]): readonly string[] {
+function details({ secret, changes, removes, restarts, error }: PlanView["syncs"][number]): readonly string[] {
   if (error) return error.remedy ? [`what to do: ${error.remedy}`] : [];
   return [
     ...(changes ? [`Secret ${secret} ${typeText(changes)}, data ${digestText(changes)}`] : []),
     ...(changes ? [...names("data", changes.data), ...marks(changes)] : []),
     ...removes.map((name) => `- Secret ${name}`),
+    ...restarts.map((name) => `restarts ${name}`),
   ];
 }
 

@@ -14,7 +14,7 @@ const NEXT: Readonly<Record<Disposition, string>> = {
 
 /** A story as people read it, in the manner of kubectl describe. */
 export function storyText(story: Story, now: EpochMs): string {
-  const { error, cluster, next } = story;
+  const { error, cluster, next, rollout } = story;
   const age = (at: string): string => `${humanAge(now - Date.parse(at))} ago`;
   return labelled([
     ["Sync", story.key],
@@ -24,6 +24,7 @@ export function storyText(story: Story, now: EpochMs): string {
     ["Last seen", seenLines(story)],
     ["Synced", story.syncedAt ? `${age(story.syncedAt)} (${story.syncedAt})` : "never"],
     ...(story.settledAt ? [["Last run", `ended ${age(story.settledAt)} (${story.settledAt})`] as const] : []),
+    ...(rollout ? [["Rollout", rolloutText(rollout, now)] as const] : []),
     ...(error
       ? ([
           [
@@ -36,6 +37,11 @@ export function storyText(story: Story, now: EpochMs): string {
     ...(cluster ? [["Cluster", clusterText(cluster)] as const] : []),
     ["Next", next.at ? `in ${humanAge(Date.parse(next.at) - now)}: ${next.because}` : next.because],
   ]);
+}
+
+function rolloutText({ since, at, attempts }: NonNullable<Story["rollout"]>, now: EpochMs): string {
+  const failed = attempts > 0 ? `, ${attempts} failed (see the condition RolloutRestart)` : "";
+  return `restarts are owed since ${humanAge(now - Date.parse(since))}${failed}; tried in ${humanAge(Date.parse(at) - now)}`;
 }
 
 function tries({ attempts }: Story): string {

@@ -5,7 +5,16 @@ import { shortDigest } from "../lib/digest.ts";
 import type { Disposition, ErrorCode } from "../lib/errors.ts";
 import { parseKey, partsOf, type ReferenceKey } from "../lib/keys.ts";
 import { SECRET } from "../lib/kinds.ts";
-import type { Circuit, ClusterRow, Json, JsonObject, Reference, Row, RowSummary } from "../lib/reconcile/ports.ts";
+import type {
+  Circuit,
+  ClusterRow,
+  Json,
+  JsonObject,
+  OwedRollout,
+  Reference,
+  Row,
+  RowSummary,
+} from "../lib/reconcile/ports.ts";
 import { REFRESH_ANNOTATION } from "../lib/refresh-annotation.ts";
 import { remedyOf } from "./remedies.ts";
 import { type ClusterView, clusterView, type SyncView, syncView } from "./status-view.ts";
@@ -44,6 +53,8 @@ export interface Story {
   /** When the last run ended. */
   readonly settledAt?: string;
   readonly attempts: number;
+  /** Restarts of workloads that are owed. */
+  readonly rollout?: { readonly since: string; readonly at: string; readonly attempts: number };
   readonly error?: {
     readonly code: string;
     readonly message: string;
@@ -126,6 +137,7 @@ export function storyOf({ row, references, circuits, cluster, now }: StoryInput)
     ...(view.syncedAt === undefined ? {} : { syncedAt: view.syncedAt }),
     ...(state.settledAt === undefined ? {} : { settledAt: new Date(state.settledAt).toISOString() }),
     attempts: view.attempts,
+    ...(state.rollout === undefined ? {} : { rollout: rolloutOf(state.rollout) }),
     ...(view.error === undefined ? {} : { error: errorOf(view.error) }),
     next: nextOf(row, view, circuits),
     ...(ofCluster.state === "ok" ? {} : { cluster: ofCluster }),
@@ -167,6 +179,10 @@ function seenOf({ state }: Row): Story["seen"] {
   };
 }
 
+function rolloutOf({ since, at, attempts }: OwedRollout): NonNullable<Story["rollout"]> {
+  return { since: new Date(since).toISOString(), at: new Date(at).toISOString(), attempts };
+}
+
 function errorOf({ code, message, since }: NonNullable<SyncView["error"]>): NonNullable<Story["error"]> {
   const { next, meaning } = remedyOf(code as ErrorCode);
   return { code, message, since, next, ...(meaning === undefined ? {} : { remedy: meaning }) };
@@ -193,5 +209,6 @@ function why({ state, wheel, look }: Row, view: SyncView): string {
   }
   if (look) return "someone asked for a look, or its Secret was changed by another";
   if (state.error) return `another try, after ${view.attempts} in a row that failed`;
+  if (state.rollout) return "the restarts that are owed, or its turn";
   return wheel ? `its turn, every ${wheel.period}s` : "it was declared or asked for";
 }

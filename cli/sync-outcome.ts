@@ -57,5 +57,5 @@ function isStillDue(asked: Asked, { dueAt, state }: Row): boolean {
   if (state.olderSince !== undefined) return true;
   if (dueAt === undefined) return false;
   const isOutage = state.error !== undefined && OUTAGE_CODES.has(state.error.code);
-  return dueAt === asked.dueAt || (dueAt === state.settledAt && !isOutage);
+  return dueAt === asked.dueAt || (dueAt <= (state.settledAt ?? 0) && !isOutage);
 }

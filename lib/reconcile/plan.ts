@@ -9,6 +9,7 @@ import type { ReconcileDeps } from "./deps.ts";
 import { changesOf, type SecretChanges } from "./plan-changes.ts";
 import type { ClusterSettings, NamedObject, OwnerReference, Row, SeenSecret } from "./ports.ts";
 import { type ReferenceReader, referenceReader, withReferences } from "./references.ts";
+import { owedRollout, unrecordedRollout } from "./rollout.ts";
 import { type CaCache, type SourceReader, sourceReader } from "./source.ts";
 
 /** Everything that a plan may ask. None of it writes to a Vault or a cluster. */
@@ -20,6 +21,7 @@ export interface PlanDeps extends LookEnds, Pick<ReconcileDeps, "leases" | "vaul
  * - `none`: in step. `adopt`: in step too; a run records it, and leaves the Secret as it is.
  * - `create`, `update`, `take-over` (an update of what Vault Secrets Operator wrote), `recreate` (its type changes).
  * - `prune`: only Secrets under former names go. `remove`: the declaration is gone, and its Secrets go.
+ * - `restart`: only workloads are restarted, which is owed since an earlier run.
  */
 export type PlannedAction =
   | "none"
@@ -30,6 +32,7 @@ export type PlannedAction =
   | "recreate"
   | "prune"
   | "remove"
+  | "restart"
   | "fail";
 
 /** What a run would do about one sync, and why: names and digests, never values. */
@@ -41,6 +44,8 @@ export interface Planned {
   readonly changes?: SecretChanges;
   /** Names of the Secrets that go. */
   readonly removes: readonly string[];
+  /** Workloads that are restarted, as `Deployment/app`. */
+  readonly restarts: readonly string[];
   readonly error?: SyncError;
 }
 
@@ -96,13 +101,15 @@ async function planRow(
   return planSync(deps, { row, settings, resolved: outcome, sources }, signal);
 }
 
+const NOTHING = { removes: [], restarts: [] };
+
 function failedPlan({ key }: Row, error: unknown): Planned {
   if (error instanceof OlderAnswer) {
     const because = "Vault's answer is older than what was written: it is read again soon";
-    return { key, action: "none", because, removes: [] };
+    return { key, action: "none", because, ...NOTHING };
   }
   if (!(error instanceof SyncError)) throw error;
-  return { key, action: "fail", because: `${error.code}: ${error.message}`, removes: [], error };
+  return { key, action: "fail", because: `${error.code}: ${error.message}`, ...NOTHING, error };
 }
 
 interface PlanInput {
@@ -129,7 +136,22 @@ async function planSync(deps: PlanDeps, input: PlanInput, signal: AbortSignal): 
     return imagined(before, decision);
   });
   const removes = await removedBy(deps, input, steps, signal);
-  return { key: input.row.key, secret: work.secret.name, ...judged(deps, steps, removes), removes };
+  const restarts = restartedBy(deps, input, steps, work);
+  return { key: input.row.key, secret: work.secret.name, ...judged(deps, steps, removes, restarts), removes, restarts };
+}
+
+/** What is owed once the run has ended. A Secret that is not recorded tells before the write what its workloads run with. */
+function restartedBy(
+  deps: PlanDeps,
+  { row, resolved }: PlanInput,
+  [first]: readonly Step[],
+  { seen: { digest } }: Work,
+): readonly string[] {
+  const learned = first && unrecordedRollout(first.work.seen);
+  const state = learned === undefined ? row.state : { ...row.state, rolledDigest: learned };
+  const targets = resolved.rolloutTargets;
+  const question = { state, digest, key: deps.digestKey, targets, isAskedFor: false, now: deps.clock() };
+  return owedRollout(question) ? targets.map(({ kind, name }) => `${kind}/${name}`) : [];
 }
 
 /** What is known after a decision was carried out. */
@@ -159,11 +181,19 @@ const NOT_WRITTEN = {
 
 type Judged = Pick<Planned, "action" | "because" | "changes">;
 
-function judged(deps: PlanDeps, steps: readonly Step[], removes: readonly string[]): Judged {
+function judged(
+  deps: PlanDeps,
+  steps: readonly Step[],
+  removes: readonly string[],
+  restarts: readonly string[],
+): Judged {
   const first = steps.find(({ decision }) => decision.do !== "prune");
   const own = first ? judgedOne(deps, first) : IN_STEP;
-  if (removes.length === 0 || (own.action !== "none" && own.action !== "adopt")) return own;
-  return { ...own, action: "prune", because: "its destination has another name" };
+  const isQuiet = own.action === "none" || own.action === "adopt";
+  if (isQuiet && removes.length > 0) return { ...own, action: "prune", because: "its destination has another name" };
+  if (isQuiet && restarts.length > 0)
+    return { ...own, action: "restart", because: "restarts are owed since its data changed" };
+  return own;
 }
 
 const IN_STEP: Judged = { action: "none", because: "in step" };
@@ -228,6 +258,6 @@ async function planCleanUp(deps: PlanDeps, row: Row, settings: ClusterSettings, 
   const names = row.state.owned.map(({ name }) => name);
   const removes = await stillOurs(deps, row, names, settings, signal);
   const { key } = row;
-  if (removes.length > 0) return { key, action: "remove", because: "its declaration is gone", removes };
-  return { key, action: "none", because: "its declaration is gone, and so is what it wrote", removes };
+  if (removes.length > 0) return { key, action: "remove", because: "its declaration is gone", ...NOTHING, removes };
+  return { key, action: "none", because: "its declaration is gone, and so is what it wrote", ...NOTHING };
 }

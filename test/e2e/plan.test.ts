@@ -26,6 +26,7 @@ interface PlanAnswer {
     readonly action: string;
     readonly because: string;
     readonly removes: readonly string[];
+    readonly restarts: readonly string[];
     readonly changes?: {
       readonly digest: { readonly before?: string; readonly after: string };
       readonly type: { readonly before?: string; readonly after: string };
@@ -53,6 +54,13 @@ describe("keyferry plan: what a run would do, told by its own judgement, and not
     await place.declare("db", { ...SELDOM, destination: { name: "db", create: true, labels: { team: "a" } } });
     const templates = { dsn: { text: "db://{{ .Secrets.user }}" } };
     const transformation = { excludeRaw: true, excludes: [".*"], templates };
+    const rolloutRestartTargets = [{ kind: "Deployment", name: "app" }];
+    await place.declare("rolled", {
+      ...SELDOM,
+      path: "db",
+      rolloutRestartTargets,
+      destination: { name: "rolled", create: true },
+    });
     await place.declare("dsn", { ...SELDOM, path: "db", destination: { name: "dsn", create: true, transformation } });
   });
   after(() => world?.[Symbol.asyncDispose]());
@@ -98,7 +106,7 @@ describe("keyferry plan: what a run would do, told by its own judgement, and not
     const [seen, lines] = [await objects(), (await world.vault.auditLines()).length];
     const fresh = await plan();
     assert.equal(fresh.code, 3);
-    assert.deepEqual(fresh.summary, { create: 2 });
+    assert.deepEqual(fresh.summary, { create: 3 });
     assert.deepEqual(fresh.of("db").changes?.data, { added: ["_raw", "password", "user"], removed: [], changed: [] });
     assert.ok(fresh.of("db").changes?.labels.added.includes("team"));
     assert.deepEqual(fresh.of("dsn").changes?.data.added, ["dsn"]);
@@ -121,18 +129,21 @@ describe("keyferry plan: what a run would do, told by its own judgement, and not
     const [seen, bytes, { mtimeMs }] = [await objects(), await readFile(state), await stat(state)];
     const done = await run([]);
     assert.equal(done.code, 0, done.stderr);
-    assert.match(done.stdout, /team-a\/db +none: in step\n.*team-a\/dsn +none: in step\n\n2 syncs: 2 none\n$/);
+    assert.match(
+      done.stdout,
+      /team-a\/db +none: in step\n.*team-a\/dsn +none: in step\n.*rolled +none: in step\n\n3 syncs: 3 none\n$/,
+    );
     assert.deepEqual(await objects(), seen);
     assert.deepEqual([await readFile(state), (await stat(state)).mtimeMs], [bytes, mtimeMs]);
     await using engine = await startEngine(world);
-    assert.deepEqual((await plan()).summary, { none: 2 });
+    assert.deepEqual((await plan()).summary, { none: 3 });
     assert.equal(await engine.stop(), 0);
   });
 
   it("lease-table 25: of an installation that does not work there: says so, and adopts what is in step", async () => {
     const other = await plan([], join(world.folder, "other"));
     assert.equal(other.code, 1);
-    assert.deepEqual(other.summary, { adopt: 2 });
+    assert.deepEqual(other.summary, { adopt: 3 });
     assert.deepEqual(
       other.clusters.map(({ errors }) => errors.map(({ code }) => code)),
       [["OTHER_CONTROLLER"]],
@@ -164,7 +175,19 @@ describe("keyferry plan: what a run would do, told by its own judgement, and not
     }
     assert.deepEqual(await objects(), seen);
     assert.equal((await runOnce(world)).code, 0);
-    assert.deepEqual((await plan()).summary, { none: 2 }, "what was planned is what was done");
+    assert.deepEqual((await plan()).summary, { none: 3 }, "what was planned is what was done");
+  });
+
+  it("a change in Vault restarts the workloads that are named, now or as soon as they can be", async () => {
+    await world.vault.putKv("kv", "rolled", { password: PASSWORD });
+    const rolloutRestartTargets = [{ kind: "Deployment", name: "app" }];
+    const destination = { name: "rolled", create: true };
+    await place.declare("rolled", { ...SELDOM, rolloutRestartTargets, destination });
+    const planned = (await plan([key("rolled")])).of("rolled");
+    assert.deepEqual([planned.action, planned.restarts], ["update", ["Deployment/app"]]);
+    await runOnce(world);
+    const owed = (await plan([key("rolled")])).of("rolled");
+    assert.deepEqual([owed.action, owed.restarts], ["restart", ["Deployment/app"]]);
   });
 
   it("a changed declaration: another type, another name, a label less, one that is gone", async () => {
@@ -194,7 +217,7 @@ describe("keyferry plan: what a run would do, told by its own judgement, and not
     assert.deepEqual(changed.of("labelled").changes?.labels, { added: [], removed: ["old"], changed: [] });
     assert.equal(changed.summary.none, 3, "db, dsn, and the clean-up of a Secret that was cut off");
     assert.equal((await runOnce(world)).code, 0);
-    assert.deepEqual(Object.keys((await plan()).summary), ["none"]);
+    assert.deepEqual(Object.keys((await plan()).summary), ["none", "restart"], "that target never comes");
     assert.equal(await place.secret("renamed"), undefined);
   });
 

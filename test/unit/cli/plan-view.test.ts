@@ -8,7 +8,7 @@ import { aKey } from "../../builders.ts";
 const NONE = { added: [], removed: [], changed: [] };
 
 function aPlanned(action: PlannedAction, overrides: Partial<Planned> = {}): Planned {
-  return { key: aKey(action), action, because: "why", removes: [], ...overrides };
+  return { key: aKey(action), action, because: "why", removes: [], restarts: [], ...overrides };
 }
 
 const failure = aPlanned("fail", { error: new SyncError("VAULT_DENIED", "denied") });
@@ -21,7 +21,7 @@ describe("a plan as people and scripts see it", () => {
   });
 
   it("ends with 3 when there are changes", () => {
-    for (const action of ["create", "update", "take-over", "recreate", "prune", "remove"] as const) {
+    for (const action of ["create", "update", "take-over", "recreate", "prune", "remove", "restart"] as const) {
       assert.equal(exit(aPlanned("none"), aPlanned(action)), 3, action);
     }
   });
@@ -43,7 +43,7 @@ describe("a plan as people and scripts see it", () => {
       annotations: { ...NONE, removed: ["note"] },
       owner: true,
     };
-    const update = aPlanned("update", { secret: "db", changes, removes: ["former"] });
+    const update = aPlanned("update", { secret: "db", changes, removes: ["former"], restarts: ["Deployment/app"] });
     const text = planText(planView([{ name: "east", errors: [] }], [update, aPlanned("none")]));
     assert.equal(
       text,
@@ -57,6 +57,7 @@ describe("a plan as people and scripts see it", () => {
         "      - annotation note",
         "      ~ owner reference",
         "      - Secret former",
+        "      restarts Deployment/app",
         "  east/VaultStaticSecret/shop/none    none: why",
         "",
         "2 syncs: 1 none, 1 update",

@@ -88,6 +88,12 @@ describe("the story of a sync", () => {
     assert.match(text, /Next: +in 20s: another try/);
   });
 
+  it("tells of restarts that are owed", () => {
+    const rollout = { digest: "k:d", since: SINCE, at: NOW + 7_000, attempts: 2 };
+    const story = told(aRow({ dueAt: NOW + 7_000, state: state({ rollout, syncedAt: SINCE }) }));
+    assert.match(storyText(story, NOW), /Rollout: +restarts are owed since 5m, 2 failed .*; tried in 7s/);
+  });
+
   it("tells of parked ones that nothing comes by itself", () => {
     const error = { code: "SPEC_INVALID", message: "spec.path: required", since: SINCE } as const;
     const { dueAt: _due, ...row } = aRow({ state: state({ error, attempts: 1 }) });

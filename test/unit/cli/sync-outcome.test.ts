@@ -40,6 +40,7 @@ describe("how a run that was asked for ended", () => {
 
   it("is not that of a run that began earlier: its settle leaves the row due", () => {
     assert.equal(outcome(after({ fence: 8, dueAt: settledAt })), undefined);
+    assert.equal(outcome(after({ fence: 8, dueAt: settledAt - 1 })), undefined);
   });
 
   it("is not that of a run that ended between the read and the wish", () => {
