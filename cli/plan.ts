@@ -125,6 +125,7 @@ function readOnlyEnds(
 const NO_WRITES: Omit<ResourceEnd, "get"> = {
   writeStatus: () => Promise.reject(new Error("a plan writes no status")),
   emit: async () => undefined,
+  change: async () => undefined,
   removeFinalizers: async () => undefined,
 };
 

@@ -33,7 +33,11 @@ export interface Surroundings {
   readonly circuits: readonly Circuit[];
 }
 
-function waitsFor(row: RowSummary, { cluster: known, circuits }: Surroundings): Circuit | undefined {
+/** The open circuit that a sync waits for. */
+export function waitsFor(
+  row: Pick<RowSummary, "key" | "vault">,
+  { cluster: known, circuits }: Surroundings,
+): Circuit | undefined {
   // A clean-up asks nothing of Vault.
   const vault = isCleanupKey(row.key) ? undefined : row.vault;
   const { cluster, namespace } = partsOf(row.key);

@@ -1,5 +1,4 @@
 import { asObject } from "../lib/canonical.ts";
-import { circuitOfCluster, circuitOfVso } from "../lib/circuits.ts";
 import type { EpochMs } from "../lib/clock.ts";
 import { shortDigest } from "../lib/digest.ts";
 import type { Disposition, ErrorCode } from "../lib/errors.ts";
@@ -17,7 +16,7 @@ import type {
 } from "../lib/reconcile/ports.ts";
 import { REFRESH_ANNOTATION } from "../lib/refresh-annotation.ts";
 import { remedyOf } from "./remedies.ts";
-import { type ClusterView, clusterView, type SyncView, syncView } from "./status-view.ts";
+import { type ClusterView, clusterView, type Surroundings, type SyncView, syncView, waitsFor } from "./status-view.ts";
 
 /** What a story is told from: one row and what stands beside it in the lease table. */
 export interface StoryInput {
@@ -139,7 +138,7 @@ export function storyOf({ row, references, circuits, cluster, now }: StoryInput)
     attempts: view.attempts,
     ...(state.rollout === undefined ? {} : { rollout: rolloutOf(state.rollout) }),
     ...(view.error === undefined ? {} : { error: errorOf(view.error) }),
-    next: nextOf(row, view, circuits),
+    next: nextOf(row, view, { cluster, circuits }),
     ...(ofCluster.state === "ok" ? {} : { cluster: ofCluster }),
   };
 }
@@ -188,15 +187,11 @@ function errorOf({ code, message, since }: NonNullable<SyncView["error"]>): NonN
   return { code, message, since, next, ...(meaning === undefined ? {} : { remedy: meaning }) };
 }
 
-function nextOf(row: Row, view: SyncView, circuits: readonly Circuit[]): Story["next"] {
+function nextOf(row: Row, view: SyncView, around: Surroundings): Story["next"] {
   const at = view.nextAt === undefined ? {} : { at: view.nextAt };
-  const { cluster } = partsOf(row.key);
-  const ids = [row.state.vault, circuitOfCluster(cluster), circuitOfVso(cluster)];
-  const open = view.state === "waiting" ? circuits.find(({ id }) => ids.includes(id)) : undefined;
-  return {
-    ...at,
-    because: open ? `the next probe of ${open.id}; all that wait for it go on once it answers` : why(row, view),
-  };
+  const open = view.state === "waiting" ? waitsFor(summaryOf(row), around) : undefined;
+  if (!open) return { ...at, because: why(row, view) };
+  return { ...at, because: `the next probe of ${open.id}; all that wait for it go on once it answers` };
 }
 
 function why({ state, wheel, look }: Row, view: SyncView): string {

@@ -1,8 +1,8 @@
-import { circuitOfCluster } from "../lib/circuits.ts";
 import type { EpochMs } from "../lib/clock.ts";
 import { OUTAGE_CODES } from "../lib/errors.ts";
-import { isCleanupKey, partsOf, type SyncKey } from "../lib/keys.ts";
-import type { Circuit, Due, Row } from "../lib/reconcile/ports.ts";
+import type { SyncKey } from "../lib/keys.ts";
+import type { Due, Row } from "../lib/reconcile/ports.ts";
+import { type Surroundings, waitsFor } from "./status-view.ts";
 
 /** One sync that was asked for, as it stood then. */
 export interface Asked {
@@ -24,12 +24,7 @@ export interface Outcome {
 }
 
 /** How the run that was asked for ended; undefined while it has not. No clock is needed, so that two may differ. */
-export function outcomeOf(
-  asked: Asked,
-  row: Row | undefined,
-  circuits: readonly Circuit[],
-  now: EpochMs,
-): Outcome | undefined {
+export function outcomeOf(asked: Asked, row: Row | undefined, around: Surroundings, now: EpochMs): Outcome | undefined {
   const { key } = asked;
   if (!row) return { key, outcome: "failed", error: GONE };
   const isHeld = row.leaseUntil !== undefined && row.leaseUntil > now;
@@ -37,7 +32,8 @@ export function outcomeOf(
   const { error } = row.state;
   const isDone = row.fence !== asked.fence && !isStillDue(asked, row);
   if (isDone) return error ? failed(key, error) : { key, outcome: "synced" };
-  const open = circuits.find(({ id }) => id === vaultOf(row) || id === circuitOfCluster(partsOf(key).cluster));
+  const { vault } = row.state;
+  const open = waitsFor({ key, ...(vault === undefined ? {} : { vault }) }, around);
   return open && failed(key, open);
 }
 
@@ -45,11 +41,6 @@ const GONE = { code: "DECLARATION_GONE", message: "the declaration was deleted m
 
 function failed(key: SyncKey, { code, message }: { readonly code: string; readonly message: string }): Outcome {
   return { key, outcome: "failed", error: { code, message } };
-}
-
-/** A clean-up asks nothing of Vault. */
-function vaultOf({ key, state }: Row): string | undefined {
-  return isCleanupKey(key) ? undefined : state.vault;
 }
 
 /** Nobody has taken it since, or who had it before settled it as one that was asked for meanwhile, or Vault's answer was too old. */

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
+import { partsOf } from "../lib/keys.ts";
 import { isDataDirLocked } from "../lib/leases/sqlite.ts";
 import { sendDue } from "../lib/schedule/messages.ts";
 import { keysIn } from "./chosen-keys.ts";
@@ -64,9 +65,14 @@ async function outcomesOf({ leases }: OpenTable, asked: readonly Asked[], flags:
   for (;;) {
     const left = asked.filter(({ key }) => !done.has(key));
     const keys = left.map(({ key }) => key);
-    const [rows, circuits] = await Promise.all([leases.read(keys, "strong"), leases.circuits()]);
+    const [rows, circuits, clusters] = await Promise.all([
+      leases.read(keys, "strong"),
+      leases.circuits(),
+      leases.clusters(),
+    ]);
     for (const one of left) {
-      const outcome = outcomeOf(one, rows.get(one.key), circuits, systemClock());
+      const cluster = clusters.find(({ name }) => name === partsOf(one.key).cluster);
+      const outcome = outcomeOf(one, rows.get(one.key), { cluster, circuits }, systemClock());
       if (outcome) done.set(one.key, outcome);
     }
     if (done.size === asked.length || systemClock() >= until) break;

@@ -2,6 +2,7 @@ import { SyncError } from "../errors.ts";
 import { SECRET } from "../kinds.ts";
 import { mustBeOurs } from "../reconcile/circuit.ts";
 import type { ClusterSettings, ClusterState } from "../reconcile/ports.ts";
+import { vsoMustBeGone } from "../reconcile/vso.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { driftWatch } from "./drift.ts";
 import type { Progress } from "./follow.ts";
@@ -9,6 +10,7 @@ import { followAll } from "./follow-all.ts";
 import type { LookOptions } from "./look.ts";
 import { partsToFollow } from "./parts.ts";
 import { startingPoint } from "./starting-point.ts";
+import type { VsoWatch } from "./vso-watch.ts";
 
 /** What keeps a cluster, or a kind in it, from being worked on. */
 export interface Surveyed {
@@ -29,9 +31,16 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
   try {
     const uid = await deps.clusters.identity(settings.name, signal);
     await mustBeOurs(deps, settings.name, settings.operatorNamespace, signal).catch(tell);
+    await vsoMustBeGone(deps, settings, signal).catch(tell);
     const state = (await deps.leases.cluster(settings.name))?.state ?? { cursors: {}, attempts: 0 };
     const { restores } = await startingPoint(deps, settings, state, uid, OPTIONS, signal);
-    const parts = partsToFollow(deps, settings, driftWatch(deps, settings.name), OPTIONS, restores);
+    const parts = partsToFollow(
+      deps,
+      settings,
+      { drift: driftWatch(deps, settings.name), vso: NO_WATCH },
+      OPTIONS,
+      restores,
+    );
     const followed = new Map<string, Progress>();
     const declared = parts.filter(({ kind }) => kind !== SECRET);
     await followAll(deps, settings, declared, { cursors: {}, followed }, OPTIONS, signal);
@@ -43,6 +52,9 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
     return { errors };
   }
 }
+
+/** Statuses that someone else wrote are told of by looks, which stay. */
+const NO_WATCH: VsoWatch = { see: async () => undefined, latest: () => undefined };
 
 /** One list of everything, and no stay. */
 const OPTIONS: LookOptions = {

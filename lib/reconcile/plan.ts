@@ -207,7 +207,11 @@ function judgedOne(deps: PlanDeps, { decision, work }: Step): Judged {
     case "recreate":
       return { action: "recreate", because: "its type changes", changes };
     case "take-over":
-      return { action: "take-over", because: "Vault Secrets Operator wrote it, and it differs", changes };
+      return {
+        action: "take-over",
+        because: `Vault Secrets Operator wrote it, and ${changes.any ? "it differs" : "its declaration changed"}`,
+        changes,
+      };
     case "replace":
       return { action: "update", because: decision.because, changes };
     case "apply":

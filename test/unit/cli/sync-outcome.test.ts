@@ -23,7 +23,7 @@ const circuit: Circuit = {
 };
 
 const outcome = (row: Row | undefined, circuits: readonly Circuit[] = []) =>
-  outcomeOf(asked, row, circuits, NOW + 1_000);
+  outcomeOf(asked, row, { cluster: undefined, circuits }, NOW + 1_000);
 
 describe("how a run that was asked for ended", () => {
   it("is not known while nobody took it, or someone works on it", () => {
@@ -56,6 +56,8 @@ describe("how a run that was asked for ended", () => {
     const vault = { ...circuit, id: "vault:https://v", code: "VAULT_SEALED" as const };
     assert.equal(outcome(after({ dueAt: NOW }, { vault: vault.id }), [vault])?.error?.code, "VAULT_SEALED");
     assert.equal(outcome(after({ dueAt: NOW }), [vault]), undefined);
+    const vso = { ...circuit, id: "vso:east", code: "OTHER_CONTROLLER" as const };
+    assert.equal(outcome(after({ dueAt: NOW }), [vso])?.error?.code, "OTHER_CONTROLLER");
     const sealed = { ...error, code: "VAULT_SEALED" } as const;
     assert.equal(outcome(after({ fence: 8, dueAt: settledAt }, { error: sealed }))?.outcome, "failed");
   });
