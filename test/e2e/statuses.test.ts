@@ -148,6 +148,36 @@ describe("every kind shows how it fares, and is written on change only", () => {
     assert.equal(global?.status, undefined, "reference 2.4: it has none");
   });
 
+  it("reference 2.4: each method's block of a VaultAuthGlobal fills a VaultAuth", async () => {
+    const tokens = { role: "r", serviceAccount: "app", audiences: ["vault"], tokenExpirationSeconds: 900 };
+    const aws = { role: "r", region: "eu-west-1", headerValue: "v", sessionName: "s", stsEndpoint: "https://sts" };
+    const gcp = { role: "r", workloadIdentityServiceAccount: "a", region: "e", clusterName: "c", projectID: "p" };
+    const both: Readonly<Record<string, object>> = { kubernetes: tokens, jwt: tokens, gcp };
+    const byAccount = { ...both, appRole: { roleId: "r", secretRef: "s" }, aws: { ...aws, irsaServiceAccount: "a" } };
+    const bySecret = { ...byAccount, jwt: { role: "r", secretRef: "s" }, aws: { ...aws, secretRef: "s" } };
+    const globalOf = (blocks: Readonly<Record<string, object>>, more: object) => {
+      const filled = Object.entries(blocks).map(([method, block]) => [method, { ...block, ...more }]);
+      const spec = { vaultConnectionRef: `${OPERATOR_NAMESPACE}/default`, ...Object.fromEntries(filled) };
+      return apply("VaultAuthGlobal", "blocks", spec);
+    };
+    const methods = Object.keys(byAccount);
+    const all = (valid: boolean) =>
+      Promise.all(methods.map((method) => says(place, "VaultAuth", `block-${method.toLowerCase()}`, valid)));
+
+    for (const method of methods) {
+      await apply("VaultAuth", `block-${method.toLowerCase()}`, { method, vaultAuthGlobalRef: { name: "blocks" } });
+    }
+    await all(false);
+    await globalOf(byAccount, { mount: "m", namespace: "n", headers: { "X-Team": "a" } });
+    for (const { short } of await all(true)) assert.equal(short.Available, "True VaultAuthGlobalRef");
+    await globalOf(byAccount, {});
+    for (const { error } of await all(false)) assert.match(error ?? "", /spec\.mount: required/);
+    await globalOf(bySecret, { mount: "m" });
+    await all(true);
+    await globalOf(Object.fromEntries(methods.map((method) => [method, {}])), { mount: "m" });
+    for (const { error } of await all(false)) assert.match(error ?? "", /required|needs/);
+  });
+
   it("reference 2.8: a SecretTransformation that can be read is valid", async () => {
     await apply("SecretTransformation", "shared", { templates: { a: { text: "{{ .Secrets.password }}" } } });
     const { short, messages } = await says(place, "SecretTransformation", "shared", true);
