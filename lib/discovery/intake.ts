@@ -57,8 +57,10 @@ export function syncIntake(
   return {
     async list(items, signal) {
       const all = items.filter((item) => isOurs(item.namespace));
-      const ours = all.filter((item) => !isHandedOver(item.annotations));
-      const handedOver = new Set(all.filter((item) => isHandedOver(item.annotations)).map(keyOf));
+      // What was handed over is of no concern, but for rows that do not know it yet: reconcile lets them go.
+      const isLeft = all.some(({ annotations }) => isHandedOver(annotations));
+      const rows = new Set(isLeft ? (await rowsOf()).map(({ key }) => key) : []);
+      const ours = all.filter((item) => !isHandedOver(item.annotations) || rows.has(keyOf(item)));
       const dues: Due[] = [];
       const seen = new Set<SyncKey>();
       for (const item of ours) {
@@ -70,15 +72,14 @@ export function syncIntake(
       await sendDue(deps.queue, dues, deps.clock());
       await seeOthers(deps, vso, ours, keyOf);
       const known = await rowsOf();
-      for (const { key } of known) if (handedOver.has(key)) await leave(deps, key);
-      const absent = known.filter((row) => !seen.has(row.key) && !handedOver.has(row.key));
+      const absent = known.filter((row) => !seen.has(row.key));
       return buryAbsent(deps, kind, absent, known.length, context.acceptAbsence, signal);
     },
     async changed(object, signal) {
       if (!isOurs(object.namespace)) return;
       const key = keyOf(object);
       const known = (await deps.leases.read([key], "strong")).get(key);
-      if (isHandedOver(object.annotations)) return known && leave(deps, key);
+      if (isHandedOver(object.annotations) && !known) return;
       await vso.see(known, object);
       const declared = await asItIs(deps, context, kind, object, known?.declared, signal);
       const due = declared && (await deps.leases.declare(declared, deps.clock()));
@@ -117,7 +118,7 @@ async function asItIs(
   if (!isNewer(known.seen.resourceVersion, object.resourceVersion)) return declared;
   const { namespace, name } = object;
   const found = await deps.resources.get({ cluster: settings.name, namespace, name, kind }, signal);
-  return found && !isHandedOver(found.annotations) ? declaredOf(settings, kind, found, restores) : undefined;
+  return found && declaredOf(settings, kind, found, restores);
 }
 
 /** A list may be long, and few of its objects tell that another controller is at work: the newest do. */
@@ -137,12 +138,6 @@ async function seeOthers(
   if (newest.length === 0) return;
   const rows = await deps.leases.read(newest.map(keyOf), "strong");
   for (const item of newest) await vso.see(rows.get(keyOf(item)), item);
-}
-
-/** Someone handed it over: it stays as it is, and we forget it. */
-async function leave(deps: DiscoveryDeps, key: SyncKey): Promise<void> {
-  await deps.leases.release(key);
-  deps.log.info("declaration-handed-over", { key });
 }
 
 function isRowOf(key: SyncKey, kind: string, scope: string | undefined): boolean {

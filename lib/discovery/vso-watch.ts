@@ -1,5 +1,6 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
+import { isHandedOver } from "../handed-over.ts";
 import type { CircuitOpener } from "../reconcile/circuit.ts";
 import type { ClusterSettings, Row, SeenResource, VsoSeen } from "../reconcile/ports.ts";
 import { standsBack, vsoMustBeGone, worksBesideVso, writeOfVso } from "../reconcile/vso.ts";
@@ -31,7 +32,7 @@ export function vsoWatch(deps: Pick<DiscoveryDeps, "clock">, context: VsoWatchCo
   return {
     latest: () => latest,
     async see(row, object) {
-      if (worksBesideVso(settings, object.namespace)) return;
+      if (worksBesideVso(settings, object.namespace) || isHandedOver(object.annotations)) return;
       const now = deps.clock();
       const seen = writeOfVso(row, object, now);
       if (seen === undefined) return;

@@ -127,6 +127,7 @@ async function surveyOne(
   const recorded = typeof seen.status.secretMAC === "string" ? seen.status.secretMAC : "";
   const complaints = [
     ...notInStep(seen),
+    ...restartOwed(seen),
     ...(there ? (destination.create ? notItsOwn(seen, there) : []) : [`Secret ${destination.name} is not there`]),
   ];
   if (complaints.length > 0) return unstable(complaints, secret);
@@ -162,6 +163,13 @@ function notInStep({ status, generation }: SeenResource): readonly string[] {
   if (synced?.status === "True" && isPresent) return [];
   const message = synced?.status === "False" && typeof synced.message === "string" ? synced.message : undefined;
   return [`it is not in step${message === undefined ? " yet" : `: ${message}`}`];
+}
+
+/** A restart that keyferry tried in vain: VSO would not know of it. */
+function restartOwed({ status }: SeenResource): readonly string[] {
+  const list = Array.isArray(status.conditions) ? status.conditions.map(asObject) : [];
+  const failed = list.find((condition) => condition?.type === "RolloutRestart" && condition.status === "False");
+  return failed === undefined ? [] : [`its targets are not restarted yet: ${failed.message ?? ""}`];
 }
 
 /** What VSO refuses to write to (reference 3.2). */

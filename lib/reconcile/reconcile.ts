@@ -1,5 +1,6 @@
 import { circuitOfCluster, circuitOfVso } from "../circuits.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
+import { isHandedOver } from "../handed-over.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { isJudged } from "../kinds.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
@@ -88,6 +89,11 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
   const settings = deps.fleet(cluster);
   const how = standing(row, message, deps.clock());
   if (how === "leave" || !settings) return;
+  if (isLeft(row)) {
+    await deps.leases.release(row.key);
+    deps.log.info("declaration-handed-over", { key: row.key });
+    return;
+  }
   const others = worksBesideVso(settings, namespace) ? [] : [circuitOfVso(cluster)];
   if (await batch.circuits.openAmong([circuitOfCluster(cluster), ...others])) {
     // An outage is written once, and not here: who closes the circuit wakes this row (lease-table 16).
@@ -100,6 +106,15 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
   const since = how === "due" ? row.dueAt : message.at;
   deps.metrics.observe("keyferry_sync_delay_seconds", {}, Math.max(0, deps.clock() - (since ?? 0)) / SECOND_MS);
   await syncOne(deps, row, { settings, isDue: how === "due" }, batch);
+}
+
+/**
+ * Handed over: its Secret stays, and we forget it. A restart that is owed comes first, since nobody else knows of it; one
+ * that was tried in vain has been told.
+ */
+function isLeft({ key, declared, state }: Row): boolean {
+  if (!isHandedOver(declared.annotations) || isCleanupKey(key) || isJudged(key)) return false;
+  return declared.deleting || state.rollout === undefined || state.rollout.attempts > 0;
 }
 
 /** Whether a row is to be worked on at all: messages may come twice, late and out of order (lease-table 14). */

@@ -3,6 +3,7 @@ import { after, before, describe, it } from "node:test";
 import type { SyncReport } from "../../cli/handover-report.ts";
 import type { Cluster, KubeObject } from "../harness/index.ts";
 import { commands, pages } from "../unit/docs/pages.ts";
+import { aWorkload } from "../workloads.ts";
 import { dataDirOf, keyferry, type RunningEngine, startEngine, status } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import { type Place, placeIn } from "./support/place.ts";
@@ -218,6 +219,23 @@ describe("Vault Secrets Operator works in the cluster", () => {
     assert.match(done.stdout, /one\/VaultStaticSecret\/team-a\/db +handed-over/);
     await place.secretThat("db", ({ data: found }) => found.password === `${PASSWORD}-3`, PATIENCE_MS);
     await other.secretThat("db", ({ data: found }) => found.password === `${PASSWORD}-3`, PATIENCE_MS);
+  });
+
+  it("handover: a restart that is owed comes first, then the declaration is let go", async () => {
+    const app = aWorkload(NS, { kind: "Deployment", name: "app" });
+    await cluster.apply(app);
+    await world.vault.putKv("kv1", "app", { password: PASSWORD });
+    await place.declare("app", { ...ofKv1("app"), rolloutRestartTargets: [{ kind: "Deployment", name: "app" }] });
+    await place.synced("app");
+    await world.vault.putKv("kv1", "app", { password: `${PASSWORD}-2` });
+    await place.secretThat("app", ({ data: found }) => found.password === `${PASSWORD}-2`);
+    const done = await handover("vso", "--namespace", NS);
+    assert.equal(done.code, 0, done.stdout + done.stderr);
+    const restarted = async () => ((await cluster.get(app))?.metadata.generation ?? 0) > 1;
+    await cluster.waitFor("the restart", restarted, PATIENCE_MS);
+    const ofTeam = (key: string) => key.split("/")[2] === NS;
+    await statusThat(world, "it is let go", ({ syncs }) => !syncs.some(({ key }) => ofTeam(key)), PATIENCE_MS);
+    assert.equal((await cluster.get(app))?.metadata.generation, 2);
   });
 
   it("docs/from-vso.md: the commands of keyferry, in their order", async () => {
