@@ -2,7 +2,7 @@ import { SECOND_MS } from "../clock.ts";
 import type { ClusterEnd, KindRef, ListOptions } from "../reconcile/ports.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import { installations } from "./installation.ts";
-import type { KubeCall } from "./kube-call.ts";
+import { type KubeCall, metadataAs } from "./kube-call.ts";
 import { isExpired, isUnknownKind } from "./kube-failure.ts";
 import { seenResource } from "./resource-object.ts";
 import { metadataOf, shapeAt, shapesAt, textAt } from "./shapes.ts";
@@ -14,11 +14,6 @@ const PAGE = 500;
 
 /** The API server ends a watch itself; this much later we do. */
 const WATCH_GRACE_MS = 10 * SECOND_MS;
-
-/** Metadata only, and nothing else is taken instead: an answer with a Secret's data must not come about by accident. */
-function metadataAs(kind: string): string {
-  return `application/json;as=${kind};g=meta.k8s.io;v=v1`;
-}
 
 /** What discovery reads of clusters. */
 export function clusterEnd({ clients }: { clients: ClusterClients }): ClusterEnd {

@@ -58,3 +58,8 @@ export function permissionOf(call: KubeCall): string {
   const place = call.namespace === undefined ? "" : ` in namespace ${call.namespace}`;
   return `${call.verb} ${resourceOf(call)}${place} of cluster ${call.cluster}`;
 }
+
+/** Metadata only, and nothing else is taken instead: an answer with a Secret's data must not come about by accident. */
+export function metadataAs(kind: string): string {
+  return `application/json;as=${kind};g=meta.k8s.io;v=v1`;
+}

@@ -1,15 +1,16 @@
 import type { Clock } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { SECRET } from "../kinds.ts";
+import { OWNER_UID_LABEL } from "../owner-labels.ts";
 import type { NamedObject, SecretEnd, WrittenSecret } from "../reconcile/ports.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import { createHmacKey, findHmacKey, hmacKeys } from "./hmac-key.ts";
-import type { KubeCall } from "./kube-call.ts";
+import { type KubeCall, metadataAs } from "./kube-call.ts";
 import { refusalOf } from "./kube-errors.ts";
 import { isAbsent } from "./kube-failure.ts";
 import { MANAGER, ourDataKeys, takenOver } from "./managed-fields.ts";
 import { applyBody, encodedData, seenSecret, writtenSecret } from "./secret-object.ts";
-import { metadataOf, type Shape, shapeAt, textAt } from "./shapes.ts";
+import { metadataOf, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
 const APPLY = { contentType: "application/apply-patch+yaml", query: { fieldManager: MANAGER, force: "true" } };
 const MERGE = { contentType: "application/merge-patch+json", query: { fieldManager: MANAGER } };
@@ -78,6 +79,14 @@ export function secretEnd({ clients, clock }: { clients: ClusterClients; clock: 
     async remove(secret, { uid, resourceVersion }, signal) {
       const body = { apiVersion: "v1", kind: "DeleteOptions", preconditions: { uid, resourceVersion } };
       await find({ ...secret, verb: "delete", kind: SECRET, body }, signal);
+    },
+
+    async ownedNames({ cluster, namespace }, uid, signal) {
+      const query = { labelSelector: `${OWNER_UID_LABEL}=${uid}` };
+      const accept = metadataAs("PartialObjectMetadataList");
+      const call: KubeCall = { cluster, namespace, verb: "list", kind: SECRET, query, accept };
+      const items = shapesAt(accepted(call, await clients.send(call, signal)), "items");
+      return items.map((item) => textAt(shapeAt(item, "metadata"), "name") ?? "");
     },
 
     hmacKey: hmacKeys(clients, clock),

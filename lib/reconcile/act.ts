@@ -5,6 +5,7 @@ import { type Decision, isOwnedBy, ownedUnder, type Seen } from "./decide.ts";
 import { CALL_TIMEOUT_MS, type ReconcileDeps } from "./deps.ts";
 import type { DesiredSecret, Lease, NamedObject, OwnedSecret, SeenSecret, WrittenSecret } from "./ports.ts";
 import { resourceOf } from "./resource.ts";
+import { withStrays } from "./strays.ts";
 
 /** What a run works on: one destination, its data, and what is known of it so far. */
 export interface Work {
@@ -71,8 +72,10 @@ export async function act(
 
 async function write(ends: Ends, work: Work, decision: Decision, signal: AbortSignal): Promise<Work> {
   switch (decision.do) {
-    case "create":
-      return applied(ends, work, "created", await apply(ends, work, { kind: "absent" }, signal), signal);
+    case "create": {
+      const written = await apply(ends, work, { kind: "absent" }, signal);
+      return withStrays(ends, await applied(ends, work, "created", written, signal), signal);
+    }
     case "apply": {
       const { uid, resourceVersion, because } = decision;
       const written = await apply(ends, work, { kind: "as-seen", uid, resourceVersion }, signal);

@@ -307,6 +307,12 @@ export interface SecretEnd {
     seen: { readonly uid: string; readonly resourceVersion: string },
     signal: AbortSignal,
   ): Promise<void>;
+  /** Names of the Secrets in a namespace that carry the label of this owner: one list, metadata only. */
+  ownedNames(
+    place: Pick<NamedObject, "cluster" | "namespace">,
+    uid: string,
+    signal: AbortSignal,
+  ): Promise<readonly string[]>;
   /** The cluster's HMAC key of VSO, if it is there and may be read (reference 5). Cached. */
   hmacKey(cluster: string, namespace: string, signal: AbortSignal): Promise<Buffer | undefined>;
   /** The same as it stands there now, and why it is no key. */

@@ -481,6 +481,21 @@ describe("secret end", () => {
     });
   });
 
+  it("reference 3.4: names the Secrets that carry an owner's label, in one list of metadata", async () => {
+    const namespace = await aNamespace(cluster, "strays");
+    for (const [name, uid] of [
+      ["one", "u-1"],
+      ["two", "u-1"],
+      ["other", "u-2"],
+    ]) {
+      const labels = { ...OWNER_LABELS, "secrets.hashicorp.com/vso-ownerRefUID": uid };
+      await cluster.apply({ apiVersion: "v1", kind: "Secret", metadata: { namespace, name, labels } });
+    }
+    ends.clients.requests.reset();
+    assert.deepEqual(await secrets.ownedNames({ cluster: "secrets", namespace }, "u-1", patient()), ["one", "two"]);
+    assert.equal(ends.clients.requests.count(), 1);
+  });
+
   describe("VSO's HMAC key", () => {
     it("is read once in ten minutes, and looked for again each minute while it is missing", async () => {
       const namespace = await aNamespace(cluster, "vso");

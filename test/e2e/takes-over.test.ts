@@ -31,12 +31,17 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
     [one, two] = [placeIn(first, NS), placeIn(second, NS)];
     vso = vsoIn(first);
     await vso.putHmacKey();
-    for (const path of ["equal", "differs", "marked", "db"])
+    for (const path of ["equal", "differs", "marked", "renamed", "db"])
       await world.vault.putKv("kv1", path, { password: PASSWORD });
     const raw = `{"password":"${PASSWORD}"}`;
     await asVsoLeavesIt("equal", { password: PASSWORD, _raw: raw });
     const destination = { name: "marked", create: true, labels: { team: "a", tier: "gold" } };
     await asVsoLeavesIt("marked", { password: PASSWORD, _raw: raw }, { destination }, destination.labels);
+    await asVsoLeavesIt(
+      "renamed",
+      { password: PASSWORD, _raw: raw },
+      { destination: { name: "renamed-since", create: true } },
+    );
     await asVsoLeavesIt("differs", { password: "of last year", stale: "of VSO", _raw: raw });
     const path = join(world.folder, "apply-only.kubeconfig");
     await writeFile(path, await mayApplyOnly(second), { mode: 0o600 });
@@ -119,6 +124,12 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
     const { labels } = await one.secretThat("marked", (secret) => secret.labels.team === "b");
     assert.equal(labels.tier, undefined);
     assert.deepEqual(await managersOf("marked"), ["keyferry Apply"]);
+  });
+
+  it("reference 3.4: a destination that was renamed while nobody worked: the Secret under the old name goes", async () => {
+    await one.secretThat("renamed-since", ({ data }) => data.password === PASSWORD);
+    await one.cluster.waitFor("the old one to go", async () => (await one.secret("renamed")) === undefined);
+    await one.synced("renamed");
   });
 
   it("kubernetes-rules 3: other content is replaced in place, and a key that only VSO wrote goes", async () => {

@@ -1,0 +1,18 @@
+import type { Work } from "./act.ts";
+import type { ReconcileDeps } from "./deps.ts";
+
+/**
+ * After the first Secret of a declaration that another controller carried out before: one under a former name of its
+ * destination, which nobody else is there to prune (reference 3.4). It is pruned as if we had written it.
+ */
+export async function withStrays(ends: Pick<ReconcileDeps, "secrets">, work: Work, signal: AbortSignal): Promise<Work> {
+  const { row, observe } = work.seen;
+  const wasAnothers = row.state.doneHash === undefined && Number(row.declared.seen.status.lastGeneration ?? 0) > 0;
+  // With observe: apply nothing may be listed.
+  if (!wasAnothers || observe !== "watch") return work;
+  const known = new Set(row.state.owned.map(({ name }) => name));
+  const names = await ends.secrets.ownedNames(work.secret, row.declared.uid, signal);
+  const strays = names.filter((name) => !known.has(name)).map((name) => ({ name }));
+  const state = { ...row.state, owned: [...row.state.owned, ...strays] };
+  return { ...work, seen: { ...work.seen, row: { ...row, state } } };
+}
