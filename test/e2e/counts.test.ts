@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "../harness/index.ts";
 import { aWorkload } from "../workloads.ts";
 import { type RunningEngine, startEngine } from "./support/engine.ts";
+import { vsoIn } from "./support/vso.ts";
 import { aStaticSecret, authMount, startWorld, type World } from "./support/world.ts";
 
 const NS = "counted";
@@ -31,6 +32,8 @@ describe("counted: what a refresh costs", () => {
     if (!first) throw new Error("no cluster");
     cluster = first;
     await world.namespace(cluster, NS);
+    // One that is missing would be asked for again each minute.
+    await vsoIn(cluster).putHmacKey();
   });
   after(async () => {
     await engine?.[Symbol.asyncDispose]();
