@@ -17,7 +17,11 @@ export interface AwsIdentities extends Disposable {
   /** A role that the account may assume, and keys of a session of it. */
   session(role: string): Promise<AwsKeys>;
   /** A role for this service account of the cluster alone; its ARN. */
-  roleFor(role: string, cluster: Cluster, account: { namespace: string; name: string }): Promise<string>;
+  roleFor(
+    role: string,
+    cluster: Cluster,
+    account: { readonly namespace: string; readonly name: string; readonly audience?: string },
+  ): Promise<string>;
 }
 
 /** Starts of MiniStack that check signatures and trust policies. */
@@ -57,7 +61,7 @@ export function awsIdentities({ clientConfig }: Ministack): AwsIdentities {
         Principal: { Federated: `arn:aws:iam::${ACCOUNT}:oidc-provider/${issuer}` },
         Condition: {
           // A cluster's tokens have a list of audiences; unlike AWS itself, MiniStack wants that to be said.
-          "ForAnyValue:StringEquals": { [`${issuer}:aud`]: "sts.amazonaws.com" },
+          "ForAnyValue:StringEquals": { [`${issuer}:aud`]: account.audience ?? "sts.amazonaws.com" },
           StringEquals: {
             [`${issuer}:sub`]: `system:serviceaccount:${account.namespace}:${account.name}`,
           },

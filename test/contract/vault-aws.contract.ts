@@ -24,7 +24,7 @@ export function vaultAwsContract(servers: () => { readonly vault: Vault; readonl
       aws = started.use(await startMinistack(STRICT));
       people = started.use(awsIdentities(aws));
       end = started.use(openEnd(cluster));
-      const principals = ["user/robot", "role/shop", "role/billing"];
+      const principals = ["user/robot", "role/shop", "role/billing", "role/audited"];
       await furnishAwsLogin(vault, aws, principals, { policy: "reader", serverId: SERVER_ID });
       await putSecret(cluster, "robot", { ...(await people.user("robot")) });
       await putSecret(cluster, "shop", { ...(await people.session("shop")) });
@@ -64,6 +64,19 @@ export function vaultAwsContract(servers: () => { readonly vault: Vault; readonl
       const lookUp = (accessor: string) => vault.write("auth/token/lookup-accessor", { accessor });
       const names = (await Promise.all(accessors.map(lookUp))).map(({ data }) => data.display_name);
       assert.ok(names.includes("aws-billing/keyferry") && names.includes("aws-billing/keyferry-of-prod"));
+    });
+
+    it("by a token for the audience and the time that the service account is annotated with", async () => {
+      const metadata = { namespace: "default", name: "audited" };
+      const arn = await people.roleFor("audited", cluster, { ...metadata, audience: "aws.example.com" });
+      const annotations = {
+        "eks.amazonaws.com/role-arn": arn,
+        "eks.amazonaws.com/audience": "aws.example.com",
+        "eks.amazonaws.com/token-expiration": "900",
+      };
+      await cluster.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { ...metadata, annotations } });
+      const credential = { ...account("sts.amazonaws.com"), name: "audited" };
+      await reads(byAccount({ role: "audited", credential }));
     });
 
     it("is refused where the IAM role does not trust the account, or Vault the role", async () => {
