@@ -5,9 +5,11 @@ import { ReceiveMessageCommand } from "@aws-sdk/client-sqs";
 import { type Cluster, waitFor } from "../../harness/index.ts";
 import { type BrokenVault, brokenVault, json } from "../support/broken-vault.ts";
 import { type Place, placeIn } from "../support/place.ts";
+import { authMount, OPERATOR_NAMESPACE } from "../support/world.ts";
 import { type Deployed, STACK, startDeployed } from "./support/deployed.ts";
 
 const NS = "team-a";
+const API = "secrets.hashicorp.com/v1beta1";
 /** A tick comes each minute, and a look takes some seconds. */
 const A_TICK_MS = 90_000;
 
@@ -76,6 +78,7 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
   it("looks at a sync at once with keyferry sync --stack", async () => {
     await deployed.world.vault.putKv("kv", "slow", { password: "one" });
     await one().declare("slow", { refreshAfter: "12h" });
+    await declareLeaving();
     await one().secretThat("slow", ({ data }) => data.password === "one", A_TICK_MS);
     await deployed.world.vault.putKv("kv", "slow", { password: "two" });
     const { code, stderr } = await deployed.keyferry("sync", key("slow"));
@@ -118,12 +121,24 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
   });
 
   it("keeps its logins from one invocation to the next", async () => {
-    const asked = await deployed.world.vault.auditedReads();
-    const reads = asked.get("read kv/data/db") ?? 0;
-    const logins = [...asked].filter(([what]) => /^update auth\/.*\/login$/.test(what)).map(([, times]) => times);
-    const total = logins.reduce((sum, times) => sum + times, 0);
-    // Each process that runs the function logs in once for each cluster.
+    const reads = (await deployed.world.vault.auditedReads()).get("read kv/data/db") ?? 0;
+    const total = await logins();
     assert.ok(reads > 2 * total, `${reads} reads and ${total} logins`);
+  });
+
+  it("goes on with the tokens that it kept when its processes are killed, and nobody reads them in the table", async () => {
+    const kept = await deployed.leases.tokens.tokens();
+    assert.ok(kept.length >= 4, "two defaults, killed, leaving");
+    for (const { sealed } of kept) assert.doesNotMatch(Buffer.from(sealed, "base64").toString("latin1"), /hvs\.|http/);
+    const before = await logins();
+    await killWorkers(deployed, "reconcile");
+    await deployed.world.vault.putKv("kv", "db", { user: "app", password: "kept" });
+    await Promise.all(
+      places.map((place) => place.secretThat("db", ({ data }) => data.password === "kept", 2 * A_TICK_MS)),
+    );
+    assert.equal(await logins(), before);
+    assert.equal(await leavingTokens(), 1);
+    await one().cluster.delete({ apiVersion: API, kind: "VaultAuth", namespace: NS, name: "leaving" });
   });
 
   it("puts a message that is not ours to the dead letters at once, with the reason", async () => {
@@ -186,6 +201,13 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
     await one().synced("killed");
   });
 
+  it("has ended the token of a VaultAuth that went", async () => {
+    await waitFor("the revocation", async () => (await leavingTokens()) === 0, 2 * A_TICK_MS);
+    const isForgotten = async () =>
+      !(await deployed.leases.tokens.tokens("one")).some(({ by }) => by === key("leaving"));
+    await waitFor("it to be forgotten", isForgotten);
+  });
+
   it("prints no secret", async () => {
     const all = await Promise.all(
       (["tick", "discover", "reconcile"] as const).map((name) => deployed.account.logs(`${STACK}-${name}`)),
@@ -202,9 +224,47 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
     assert.equal((await deployed.leases.byCluster("one")).length > 0, true);
   });
 
+  /** How often anyone logged in to the Vault of both clusters. */
+  async function logins(): Promise<number> {
+    const asked = [...(await deployed.world.vault.auditedReads())];
+    const all = asked.filter(([what]) => /^update auth\/.*\/login$/.test(what)).map(([, times]) => times);
+    return all.reduce((sum, times) => sum + times, 0);
+  }
+
+  /** A sync with a VaultAuth and a role of its own. */
+  async function declareLeaving(): Promise<void> {
+    const mount = authMount(one().cluster);
+    await deployed.world.vault.write(`auth/${mount}/role/leaving`, {
+      bound_service_account_names: ["app"],
+      bound_service_account_namespaces: [NS],
+      token_policies: ["app"],
+    });
+    const kubernetes = { role: "leaving", serviceAccount: "app" };
+    const vaultConnectionRef = `${OPERATOR_NAMESPACE}/default`;
+    const spec = { method: "kubernetes", mount, vaultConnectionRef, kubernetes };
+    await one().cluster.apply({
+      apiVersion: API,
+      kind: "VaultAuth",
+      metadata: { name: "leaving", namespace: NS },
+      spec,
+    });
+    await one().declare("leaving", { path: "db", refreshAfter: "12h", vaultAuthRef: "leaving" });
+  }
+
+  /** Of that role, how many live. */
+  async function leavingTokens(): Promise<number> {
+    const { vault } = deployed.world;
+    const { data } = (await vault.request("LIST", "auth/token/accessors")).body;
+    const found = (Array.isArray(data.keys) ? data.keys : []).map(async (accessor: unknown) => {
+      const { body } = await vault.request("POST", "auth/token/lookup-accessor", { accessor });
+      return (body?.data?.meta as { role?: string } | null | undefined)?.role === "leaving";
+    });
+    return (await Promise.all(found)).filter((isLeaving) => isLeaving).length;
+  }
+
   /** A VaultAuth of the first cluster at another Vault. */
   async function declareLogin(name: string, address: string): Promise<void> {
-    const apiVersion = "secrets.hashicorp.com/v1beta1";
+    const apiVersion = API;
     const metadata = { name, namespace: NS };
     const kubernetes = { role: "app", serviceAccount: "app" };
     await one().cluster.apply([

@@ -139,6 +139,11 @@ describe("the packaged template", () => {
     }
   });
 
+  it("forgets Vault tokens after their end", () => {
+    const ttl = { AttributeName: "expiresAt", Enabled: true };
+    assert.deepEqual(properties("LeaseTable").TimeToLiveSpecification, ttl);
+  });
+
   it("alarms each time with what is to be done", () => {
     const alarms = Object.entries(resources).filter(([, { Type }]) => Type === "AWS::CloudWatch::Alarm");
     assert.ok(alarms.length >= 14);

@@ -3,9 +3,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DeleteBucketPolicyCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { SendMessageCommand } from "@aws-sdk/client-sqs";
-import { dynamoLeaseStore } from "../../../../lib/leases/dynamodb.ts";
+import { type DynamoStore, dynamoLeaseStore } from "../../../../lib/leases/dynamodb.ts";
 import { dynamoClient } from "../../../../lib/leases/dynamodb-client.ts";
-import type { LeaseStore } from "../../../../lib/reconcile/ports.ts";
 import { type Ministack, startMinistack } from "../../../harness/index.ts";
 import { runTool } from "../../../harness/obtain/run-tool.ts";
 import { tempFolder } from "../../../harness/process/temp-folder.ts";
@@ -23,7 +22,7 @@ export interface Deployed extends AsyncDisposable {
   readonly account: Account;
   readonly outputs: Readonly<Record<string, string>>;
   /** The lease table as it is. */
-  readonly leases: LeaseStore;
+  readonly leases: DynamoStore;
   deploy(): Promise<void>;
   /** Takes the stack away. */
   remove(): Promise<void>;
