@@ -13,6 +13,8 @@ export type Outcome =
 export interface Lane {
   /** Rejects with the signal's reason when it aborts first. */
   run(request: Uint8Array, signal: AbortSignal): Promise<Outcome>;
+  /** Requests that are not answered yet, the one at work included. */
+  readonly pending: number;
   close(): Promise<void>;
 }
 
@@ -40,6 +42,7 @@ export function lane({ module, limitMs, idleMs }: LaneOptions): Lane {
   let thread: Promise<Worker> | undefined;
   let last: Promise<unknown> = Promise.resolve();
   let idle: NodeJS.Timeout | undefined;
+  let pending = 0;
 
   const end = async (): Promise<void> => {
     const ending = thread;
@@ -70,8 +73,15 @@ export function lane({ module, limitMs, idleMs }: LaneOptions): Lane {
         signal.throwIfAborted();
         return ask(request);
       });
-      last = turn.catch(() => undefined);
+      pending += 1;
+      last = turn.then(
+        () => void pending--,
+        () => void pending--,
+      );
       return untilAborted(turn, signal);
+    },
+    get pending() {
+      return pending;
     },
     async close() {
       clearTimeout(idle);

@@ -23,11 +23,11 @@ export interface TemplateLimits {
   readonly quickMs: number;
   /** What takes longer there has failed. */
   readonly slowMs: number;
-  /** How long a rendering may wait for its turn in the slow lane. */
-  readonly waitMs: number;
+  /** So many may be in the slow lane at once: who waits there keeps a place in which others could be worked on. */
+  readonly slowAtOnce: number;
 }
 
-const LIMITS: TemplateLimits = { quickMs: 300, slowMs: 2 * SECOND_MS, waitMs: 20 * SECOND_MS };
+const LIMITS: TemplateLimits = { quickMs: 300, slowMs: 2 * SECOND_MS, slowAtOnce: 4 };
 
 const IDLE_MS = 60 * SECOND_MS;
 
@@ -53,22 +53,28 @@ export function goTemplates(limits: TemplateLimits = LIMITS): GoTemplates {
     slow: lane({ module, limitMs: limits.slowMs, idleMs: IDLE_MS }),
   };
   const slow = new Set<string>();
+  const quickly = async (request: Uint8Array, name: string, signal: AbortSignal): Promise<Uint8Array | undefined> => {
+    if (slow.has(name)) return undefined;
+    const outcome = await within(lanes.quick, request, signal);
+    if (outcome.kind === "answered") return outcome.answer;
+    remember(slow, name);
+    if (outcome.kind === "ended") throw ended();
+    return undefined;
+  };
+  const slowly = async (request: Uint8Array, name: string, signal: AbortSignal): Promise<Uint8Array> => {
+    if (lanes.slow.pending >= limits.slowAtOnce) throw givenUp("they are slow, and other slow ones are first");
+    const outcome = await within(lanes.slow, request, signal);
+    if (outcome.kind === "ended") throw ended();
+    if (outcome.kind === "overran") throw overran(limits.slowMs);
+    // It was slow once, perhaps because the machine was: it may go with the others again.
+    if (outcome.tookMs < limits.quickMs / 2) slow.delete(name);
+    return outcome.answer;
+  };
   return {
     async render(rendering, signal) {
       const request = new TextEncoder().encode(goJson(requestOf(rendering)));
       const name = nameOf(rendering);
-      if (!slow.has(name)) {
-        const outcome = await within(lanes.quick, request, [signal]);
-        if (outcome.kind === "answered") return renderedOf(outcome.answer);
-        remember(slow, name);
-        if (outcome.kind === "ended") throw ended();
-      }
-      const outcome = await within(lanes.slow, request, [signal, AbortSignal.timeout(limits.waitMs)]);
-      if (outcome.kind === "ended") throw ended();
-      if (outcome.kind === "overran") throw overran(limits.slowMs);
-      // It was slow once, perhaps because the machine was: it may go with the others again.
-      if (outcome.tookMs < limits.quickMs / 2) slow.delete(name);
-      return renderedOf(outcome.answer);
+      return renderedOf((await quickly(request, name, signal)) ?? (await slowly(request, name, signal)));
     },
     async close() {
       await Promise.all([lanes.quick.close(), lanes.slow.close()]);
@@ -80,17 +86,17 @@ async function load(): Promise<WebAssembly.Module> {
   return WebAssembly.compile(await decompress(await readFile(ENGINE)));
 }
 
-async function within(lane: Lane, request: Uint8Array, signals: readonly AbortSignal[]): Promise<Outcome> {
-  const signal = AbortSignal.any([...signals]);
+async function within(lane: Lane, request: Uint8Array, signal: AbortSignal): Promise<Outcome> {
   try {
     return await lane.run(request, signal);
   } catch (error) {
     if (!signal.aborted) throw error;
-    throw new SyncError(
-      "DEADLINE_EXCEEDED",
-      "its templates were given up: no time was left, or slower ones were first",
-    );
+    throw givenUp("no time left");
   }
+}
+
+function givenUp(because: string): SyncError {
+  return new SyncError("DEADLINE_EXCEEDED", `the templates were given up: ${because}`);
 }
 
 /** The request as the engine reads it. */
@@ -108,10 +114,9 @@ export function requestOf({ templates, includes, excludes, input }: Rendering): 
   };
 }
 
-/** The same for renderings of the same templates, whatever the data is. */
+/** The same for renderings by the same texts, whatever the data is and whoever declares them. */
 function nameOf({ templates, includes, excludes }: Rendering): string {
-  const texts = templates.flatMap(({ name, key, text }) => [name, key ?? "", text]);
-  return fingerprint(...texts, ...includes, ...excludes);
+  return fingerprint(...templates.map(({ text }) => text), ...includes, ...excludes);
 }
 
 function remember(slow: Set<string>, name: string): void {

@@ -28,7 +28,7 @@ import { aRendering, CANARY, CANARY_NUMBER, chanceOf, holdsCanary } from "./temp
 import { NOT_OFFERED, OFFERED } from "./templates/offered.ts";
 
 /** Slow machines are slow: only what never ends is to reach these. */
-const PATIENT = { quickMs: 30_000, slowMs: 60_000, waitMs: 120_000 };
+const PATIENT = { quickMs: 30_000, slowMs: 60_000, slowAtOnce: 4 };
 
 const FOREVER = "{{ range until 100000 }}{{ range until 100000 }}{{ end }}{{ end }}";
 
@@ -169,7 +169,7 @@ describe("templates by Go's own engine (reference 4)", () => {
 
 describe("a template that never ends", () => {
   it("delays no other: they go on while it is given the time that it may have", async () => {
-    const engine = goTemplates({ quickMs: 3_000, slowMs: 600_000, waitMs: 600_000 });
+    const engine = goTemplates({ quickMs: 3_000, slowMs: 600_000, slowAtOnce: 4 });
     let ended = false;
     const endless = told(engine, rendering(FOREVER)).finally(() => {
       ended = true;
@@ -185,7 +185,7 @@ describe("a template that never ends", () => {
   });
 
   it("fails, and the thread that serves everyone is free meanwhile", async () => {
-    const engine = goTemplates({ quickMs: 300, slowMs: 2_000, waitMs: 60_000 });
+    const engine = goTemplates({ quickMs: 300, slowMs: 2_000, slowAtOnce: 4 });
     let turns = 0;
     const timer = setInterval(() => {
       turns += 1;
@@ -195,6 +195,17 @@ describe("a template that never ends", () => {
     assert.match(message ?? "", /^the templates take more than 2 s: perhaps one never ends$/);
     assert.ok(turns > 20, `${turns} turns of the event loop`);
     await engine.close();
+  });
+
+  it("does not wait behind many others of its kind", async () => {
+    const engine = goTemplates({ quickMs: 2_000, slowMs: 600_000, slowAtOnce: 1 });
+    const first = told(engine, rendering(FOREVER));
+    const late = { name: "SyncError", code: "DEADLINE_EXCEEDED" };
+    await assert.rejects(engine.render(rendering(`${FOREVER}2`), never), late);
+    await assert.rejects(engine.render(rendering(`${FOREVER}2`), never), late);
+    assert.equal(await textOfKey(engine, "others go on"), "others go on");
+    await engine.close();
+    await first;
   });
 
   it("gives up at once when its signal does", async () => {
