@@ -5,10 +5,10 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseAllDocuments } from "yaml";
 import type { Cluster } from "../harness/index.ts";
-import { type RunningEngine, startEngine } from "./support/engine.ts";
+import { keyferry, type RunningEngine, startEngine } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import { type Place, placeIn } from "./support/place.ts";
-import { VSO_FINALIZER, type Vso, vsoIn } from "./support/vso.ts";
+import { HMAC_KEY_NAME, VSO_FINALIZER, type Vso, vsoIn } from "./support/vso.ts";
 import { OPERATOR_NAMESPACE, startWorld, type World } from "./support/world.ts";
 
 const NS = "team-a";
@@ -203,6 +203,27 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
     await two.undeclare("db");
     await two.cluster.waitFor("the clean-up", async () => (await two.secret("db-2")) === undefined);
     await two.cluster.servers.controllers.start();
+  });
+
+  it("handover to VSO with the rights of observe: apply; --force takes along what is not in step", async () => {
+    const handover = (...args: readonly string[]) =>
+      keyferry(["handover", "--to", "vso", "--cluster", "two", "--fleet", world.fleetPath, ...args]);
+    const refused = await handover();
+    assert.equal(refused.code, 1);
+    assert.match(
+      refused.stdout,
+      /two\/VaultStaticSecret\/team-a\/theirs +refused +it is not in step: SECRET_IMMUTABLE/,
+    );
+    const done = await handover("--force");
+    assert.equal(done.code, 0, done.stdout + done.stderr);
+    assert.match(done.stdout, /\/theirs +handed-over +it is not in step/);
+    assert.match(
+      done.stdout,
+      /\/filled +handed-over +destination\.create is false: VSO takes such a Secret for missing/,
+    );
+    const made = { apiVersion: "v1", kind: "Secret", namespace: OPERATOR_NAMESPACE, name: HMAC_KEY_NAME };
+    const key = Buffer.from((await two.cluster.get(made))?.data?.key ?? "", "base64");
+    assert.equal(await macIn(two, "filled"), vsoIn(two.cluster, key).macOf((await two.secret("filled"))?.data ?? {}));
   });
 
   it("and nothing of it is seen elsewhere", async () => {
