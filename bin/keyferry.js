@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { runOnPinnedNode } from "./pinned-node.js";
+import { HEAP_FLAGS, runOnPinnedNode } from "./pinned-node.js";
 
 // A checkout runs its sources; the npm package holds the bundle, since Node runs no TypeScript below node_modules.
 const sources = fileURLToPath(new URL("../cli/main.ts", import.meta.url));
 const bundle = fileURLToPath(new URL("../dist/keyferry.mjs", import.meta.url));
 
-runOnPinnedNode([existsSync(sources) ? sources : bundle, ...process.argv.slice(2)]);
+runOnPinnedNode([...HEAP_FLAGS, existsSync(sources) ? sources : bundle, ...process.argv.slice(2)]);

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
@@ -19,9 +20,22 @@ export function pinnedNode() {
   }
 }
 
-/** Runs Node with these arguments as a child that shares our terminal, passes signals on, and ends as it ended. */
+/**
+ * A small heap that is swept often: the garbage of a first sync of thousands would stay resident for good. Young objects
+ * in 2 x 4 MiB, old ones up to 1.5 times what the last sweep left.
+ */
+export const HEAP_FLAGS = ["--max-semi-space-size=4", "--heap-growing-percent=50"];
+
+/**
+ * Runs Node with these arguments in our place, where Node can do that: a parent that only waits costs as much memory as a
+ * small engine. Else as a child that shares our terminal, passes signals on, and ends as it ended.
+ */
 export function runOnPinnedNode(args) {
-  const child = spawn(pinnedNode(), ["--disable-warning=ExperimentalWarning", ...args], { stdio: "inherit" });
+  const node = pinnedNode();
+  const all = ["--disable-warning=ExperimentalWarning", ...args];
+  // An execve that fails ends the process without a word of ours.
+  if (process.execve && existsSync(node)) process.execve(node, [node, ...all], process.env);
+  const child = spawn(node, all, { stdio: "inherit" });
   const pass = (signal) => {
     // A terminal sends Ctrl-C to the whole group already; a second copy would read as "stop at once".
     if (signal === "SIGINT" && process.stdin.isTTY) return;
@@ -29,7 +43,7 @@ export function runOnPinnedNode(args) {
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => pass(signal));
   child.on("error", (error) => {
-    process.stderr.write(`keyferry could not start ${pinnedNode()}: ${error.message}\n`);
+    process.stderr.write(`keyferry could not start ${node}: ${error.message}\n`);
     process.exit(2);
   });
   child.on("exit", (code, signal) => {

@@ -31,7 +31,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   using dataDir = openDataDir(flags.dataDir);
   await using store = openSqliteStore({ path: dataDir.statePath });
   await store.expireLeases(systemClock());
-  const log = jsonLog(flags.logLevel, destination({ fd: 2, sync: true }));
+  const log = jsonLog(flags.logLevel, destination({ fd: 2, sync: false }));
   const clock = systemClock;
   const counted = prometheusMetrics();
   const series = syncSeries(counted.registry, { limit: flags.syncSeries, clock });

@@ -43,14 +43,19 @@ function credentialIntake(
     if (key) await nudgeDependents(deps, settings.name, [key]);
   };
   return {
-    async list(items, signal) {
-      const [found] = items;
-      await changed(
-        found
-          ? await takeReference(deps, settings, SECRET, found, undefined, signal)
-          : await dropReference(deps, settings, SECRET, secret),
-      );
-      return undefined;
+    list() {
+      let isThere = false;
+      return {
+        async page([found], signal) {
+          if (!found) return;
+          isThere = true;
+          await changed(await takeReference(deps, settings, SECRET, found, undefined, signal));
+        },
+        async end() {
+          if (!isThere) await changed(await dropReference(deps, settings, SECRET, secret));
+          return undefined;
+        },
+      };
     },
     changed: async (object, signal) => changed(await takeReference(deps, settings, SECRET, object, undefined, signal)),
     async deleted(object) {

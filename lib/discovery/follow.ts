@@ -1,6 +1,6 @@
 import { MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { ClusterState, Cursor, KindRef, ListOptions, SeenResource } from "../reconcile/ports.ts";
+import type { ClusterState, Cursor, KindRef, ListOptions } from "../reconcile/ports.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import type { Intake } from "./intake.ts";
 
@@ -66,22 +66,24 @@ async function catchUp(deps: DiscoveryDeps, input: FollowInput, signal: AbortSig
 
 /** Leaves no cursor when the cluster does not have this kind, which is no reason to believe that its objects are gone (lease-table 18). */
 async function listAll(deps: DiscoveryDeps, input: FollowInput, signal: AbortSignal): Promise<void> {
-  const items: SeenResource[] = [];
+  const listing = input.intake.list();
+  let items = 0;
   let page: string | undefined;
   let resourceVersion: string | undefined;
   for (let pages = 0; pages < MAX_PAGES; pages++) {
     const answer = await deps.clusters.list(input.cluster, input.kind, input.options, page, signal);
     if (!answer) return input.intake.notServed();
     resourceVersion ??= answer.resourceVersion;
-    items.push(...answer.items);
+    items += answer.items.length;
+    await listing.page(answer.items, signal);
     page = answer.continue;
     if (!page) break;
   }
   // What is only half read says nothing about what is absent.
   if (page)
     throw new SyncError("KUBE_REJECTED", `cluster ${input.cluster} has too many ${input.kind.resource} to list`);
-  deps.log.debug("kind-listed", { cluster: input.cluster, kind: input.kind.kind, items: items.length });
-  const held = await input.intake.list(items, signal);
+  deps.log.debug("kind-listed", { cluster: input.cluster, kind: input.kind.kind, items });
+  const held = await listing.end(signal);
   if (held) input.progress.held = held;
   input.progress.cursor = { resourceVersion: resourceVersion ?? "0", movedAt: deps.clock() };
 }

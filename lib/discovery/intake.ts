@@ -1,7 +1,6 @@
 import { SyncError } from "../errors.ts";
 import { isHandedOver } from "../handed-over.ts";
-import type { SyncKey } from "../keys.ts";
-import { partsOf } from "../keys.ts";
+import { partsOf, type ReferenceKey, type SyncKey, syncKey } from "../keys.ts";
 import type {
   ClusterSettings,
   ClusterState,
@@ -19,14 +18,24 @@ import { type DriftWatch, isNewer } from "./drift.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
+/** Rows of one page that are written side by side. */
+const DECLARED_AT_ONCE = 100;
+
 /** What becomes of the objects of one kind: rows, references or drift. */
 export interface Intake {
-  /** A complete list: what is new or changed is written, what is absent is asked for. Only differences are written. */
-  list(items: readonly SeenResource[], signal: AbortSignal): Promise<ClusterState["held"]>;
+  /** Begins a list. */
+  list(): Listing;
   changed(object: SeenResource, signal: AbortSignal): Promise<void>;
   deleted(object: SeenResource): Promise<void>;
   /** The cluster does not have this kind, which is no reason to believe that its objects are gone (lease-table 18). */
   notServed(): Promise<void>;
+}
+
+/** A list, taken in page by page: what is new or changed is written at once, and only that. */
+export interface Listing {
+  page(items: readonly SeenResource[], signal: AbortSignal): Promise<void>;
+  /** Every page was taken in: what was in none of them is absent, and asked for. */
+  end(signal: AbortSignal): Promise<ClusterState["held"]>;
 }
 
 export interface IntakeContext {
@@ -49,32 +58,14 @@ export function syncIntake(
   context: IntakeContext & { readonly vso: VsoWatch },
 ): Intake {
   const { settings, isOurs, vso } = context;
-  const keyOf = (object: SeenResource): SyncKey => declaredOf(settings, kind, object).key;
+  const keyOf = ({ namespace, name }: SeenResource): SyncKey =>
+    syncKey({ cluster: settings.name, kind: kind.kind, namespace, name });
   const rowsOf = async (): Promise<readonly RowSummary[]> => {
     const all = await deps.leases.byCluster(settings.name);
     return all.filter((row) => isRowOf(row.key, kind.kind, context.scope));
   };
   return {
-    async list(items, signal) {
-      const all = items.filter((item) => isOurs(item.namespace));
-      // What was handed over is of no concern, but for rows that do not know it yet: reconcile lets them go.
-      const isLeft = all.some(({ annotations }) => isHandedOver(annotations));
-      const rows = new Set(isLeft ? (await rowsOf()).map(({ key }) => key) : []);
-      const ours = all.filter((item) => !isHandedOver(item.annotations) || rows.has(keyOf(item)));
-      const dues: Due[] = [];
-      const seen = new Set<SyncKey>();
-      for (const item of ours) {
-        const declared = declaredOf(settings, kind, item, context.restores);
-        seen.add(declared.key);
-        const due = await deps.leases.declare(declared, deps.clock());
-        if (due) dues.push(due);
-      }
-      await sendDue(deps.queue, dues, deps.clock());
-      await seeOthers(deps, vso, ours, keyOf);
-      const known = await rowsOf();
-      const absent = known.filter((row) => !seen.has(row.key));
-      return buryAbsent(deps, kind, absent, known.length, context.acceptAbsence, signal);
-    },
+    list: () => listing(deps, kind, context, { vso, keyOf, rowsOf }),
     async changed(object, signal) {
       if (!isOurs(object.namespace)) return;
       const key = keyOf(object);
@@ -101,6 +92,49 @@ export function syncIntake(
   };
 }
 
+interface SyncParts {
+  readonly vso: VsoWatch;
+  readonly keyOf: (object: SeenResource) => SyncKey;
+  readonly rowsOf: () => Promise<readonly RowSummary[]>;
+}
+
+function listing(
+  deps: DiscoveryDeps,
+  kind: KindRef,
+  { settings, isOurs, restores, acceptAbsence }: IntakeContext,
+  { vso, keyOf, rowsOf }: SyncParts,
+): Listing {
+  const seen = new Set<SyncKey>();
+  const declare = (item: SeenResource): Promise<Due | undefined> => {
+    const declared = declaredOf(settings, kind, item, restores);
+    seen.add(declared.key);
+    return deps.leases.declare(declared, deps.clock());
+  };
+  return {
+    async page(items) {
+      const all = items.filter((item) => isOurs(item.namespace));
+      // What was handed over is of no concern, but for rows that do not know it yet: reconcile lets them go.
+      const isLeft = all.some(({ annotations }) => isHandedOver(annotations));
+      const rows = new Set(isLeft ? (await rowsOf()).map(({ key }) => key) : []);
+      const ours = all.filter((item) => !isHandedOver(item.annotations) || rows.has(keyOf(item)));
+      const dues: (Due | undefined)[] = [];
+      for (const some of chunks(ours, DECLARED_AT_ONCE)) dues.push(...(await Promise.all(some.map(declare))));
+      // Before anything of it is begun: whoever is at work there must be noticed first.
+      await seeOthers(deps, vso, ours, keyOf);
+      await sendDue(
+        deps.queue,
+        dues.filter((due) => due !== undefined),
+        deps.clock(),
+      );
+    },
+    async end(signal) {
+      const known = await rowsOf();
+      const absent = known.filter((row) => !seen.has(row.key));
+      return buryAbsent(deps, kind, absent, known.length, acceptAbsence, signal);
+    },
+  };
+}
+
 /**
  * What an event says, unless the row knows more: after a crash old events come once more, and one of them must not bring
  * back a former version, or bury the declaration that took its place. What is declared now is asked for then.
@@ -114,7 +148,9 @@ async function asItIs(
   signal: AbortSignal,
 ): Promise<Declared | undefined> {
   const declared = declaredOf(settings, kind, object, restores);
-  if (!known || (known.uid === declared.uid && known.hash === declared.hash)) return declared;
+  if (!known) return declared;
+  // Most events tell of our own status writes.
+  if (known.uid === declared.uid && known.hash === declared.hash) return undefined;
   if (!isNewer(known.seen.resourceVersion, object.resourceVersion)) return declared;
   const { namespace, name } = object;
   const found = await deps.resources.get({ cluster: settings.name, namespace, name, kind }, signal);
@@ -150,26 +186,32 @@ function isRowOf(key: SyncKey, kind: string, scope: string | undefined): boolean
 export function referenceIntake(deps: DiscoveryDeps, kind: KindRef, context: IntakeContext): Intake {
   const { settings, scope, restores } = context;
   return {
-    async list(items, signal) {
-      const changes = [];
+    list() {
+      const changes: (ReferenceKey | undefined)[] = [];
       const seen = new Set<string>();
-      for (const item of items) {
-        seen.add(`${item.namespace}/${item.name}`);
-        changes.push(await takeReference(deps, settings, kind, item, restores, signal));
-      }
-      for (const { key, uid } of await deps.leases.referencesOf(settings.name)) {
-        const parts = partsOf(key);
-        const isOfKind = parts.kind === kind.kind && (scope === undefined || parts.namespace === scope);
-        if (isOfKind && !seen.has(`${parts.namespace}/${parts.name}`)) {
-          changes.push(await dropReference(deps, settings, kind, { ...parts, uid }));
-        }
-      }
-      await nudgeDependents(
-        deps,
-        settings.name,
-        changes.filter((key) => key !== undefined),
-      );
-      return undefined;
+      return {
+        async page(items, signal) {
+          for (const item of items) {
+            seen.add(`${item.namespace}/${item.name}`);
+            changes.push(await takeReference(deps, settings, kind, item, restores, signal));
+          }
+        },
+        async end() {
+          for (const { key, uid } of await deps.leases.referencesOf(settings.name)) {
+            const parts = partsOf(key);
+            const isOfKind = parts.kind === kind.kind && (scope === undefined || parts.namespace === scope);
+            if (isOfKind && !seen.has(`${parts.namespace}/${parts.name}`)) {
+              changes.push(await dropReference(deps, settings, kind, { ...parts, uid }));
+            }
+          }
+          await nudgeDependents(
+            deps,
+            settings.name,
+            changes.filter((key) => key !== undefined),
+          );
+          return undefined;
+        },
+      };
     },
     async changed(object, signal) {
       const key = await takeReference(deps, settings, kind, object, restores, signal);
@@ -186,19 +228,39 @@ export function referenceIntake(deps: DiscoveryDeps, kind: KindRef, context: Int
 /** Secrets that we wrote, by metadata only. */
 export function secretIntake(deps: DiscoveryDeps, drift: DriftWatch, context: IntakeContext): Intake {
   return {
-    async list(items) {
-      for (const item of items) await drift.see(item, false);
-      const listed = new Set(items.map((item) => item.uid));
-      const known = (await deps.leases.byCluster(context.settings.name)).filter(
-        ({ key }) => context.scope === undefined || partsOf(key).namespace === context.scope,
-      );
-      const keys = known.map((row) => row.key).filter((key) => !key.includes("#"));
-      const rows = await deps.leases.read(keys, "strong");
-      await drift.missing(listed, [...rows.values()]);
-      return undefined;
+    list() {
+      const listed = new Set<string>();
+      return {
+        async page(items) {
+          for (const item of items) {
+            listed.add(item.uid);
+            await drift.see(item, false);
+          }
+        },
+        end: () => endOfSecrets(deps, drift, context, listed),
+      };
     },
     changed: (object) => drift.see(object, false),
     deleted: (object) => drift.see(object, true),
     notServed: async () => undefined,
   };
+}
+
+async function endOfSecrets(
+  deps: DiscoveryDeps,
+  drift: DriftWatch,
+  { settings, scope }: IntakeContext,
+  listed: ReadonlySet<string>,
+): Promise<undefined> {
+  const known = (await deps.leases.byCluster(settings.name)).filter(
+    ({ key }) => scope === undefined || partsOf(key).namespace === scope,
+  );
+  const keys = known.map((row) => row.key).filter((key) => !key.includes("#"));
+  const rows = await deps.leases.read(keys, "strong");
+  await drift.missing(listed, [...rows.values()]);
+  return undefined;
+}
+
+function* chunks<T>(items: readonly T[], size: number): Generator<readonly T[]> {
+  for (let from = 0; from < items.length; from += size) yield items.slice(from, from + size);
 }

@@ -6,7 +6,7 @@ import { releaseDeparted } from "../discovery/starting-point.ts";
 import { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../reconcile/deps.ts";
-import type { ClusterSettings, Log, WorkMessage } from "../reconcile/ports.ts";
+import type { ClusterSettings, Log, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
 import { type Reconciler, reconciler } from "../reconcile/reconcile.ts";
 import { duePages } from "../schedule/due-pages.ts";
 import { sendDue } from "../schedule/messages.ts";
@@ -216,7 +216,16 @@ function tickDeps(deps: ReconcileDeps, queue: InProcessQueue): Parameters<typeof
     const oldestAt = queue.oldest();
     return oldestAt === undefined ? {} : { oldestAt };
   };
-  return { leases, queue, clock, log, metrics, horizonMs: HORIZON_MS, backlog };
+  return { leases, queue: withoutBusy(queue), clock, log, metrics, horizonMs: HORIZON_MS, backlog };
+}
+
+/** What is at work stands in the due index until it is settled: handing it out each second would only read it again. */
+function withoutBusy(queue: InProcessQueue): WorkQueue {
+  const isIdle = (key: SyncKey): boolean => !queue.isBusy("now", key);
+  return {
+    send: (messages) =>
+      queue.send(messages.map((sent) => (sent.lane === "now" ? { ...sent, keys: sent.keys.filter(isIdle) } : sent))),
+  };
 }
 
 /** Until nothing is due: work makes work (a nudge during work, a clean-up), but retries lie in the future. */

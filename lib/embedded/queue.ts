@@ -5,6 +5,8 @@ import { MAX_KEYS } from "../schedule/messages.ts";
 
 /** Messages that wait in this process: keys by lane, each once, until their time has come. */
 export interface InProcessQueue extends WorkQueue {
+  /** Whether this key is being worked on right now. */
+  isBusy(lane: Lane, key: SyncKey): boolean;
   /** When the oldest key that waits should have started; undefined when none is late. */
   oldest(): EpochMs | undefined;
   /** Resolves when no key is ready and none is being worked on. Keys with a later time do not count. */
@@ -112,6 +114,7 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
 
   return {
     idle,
+    isBusy: (lane, key) => lanes[lane].busy.has(key),
     async send(messages) {
       for (const { keys, lane, at } of messages) {
         put(lanes[lane], keys, at);

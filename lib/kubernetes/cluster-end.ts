@@ -70,7 +70,7 @@ export function clusterEnd({ clients }: { clients: ClusterClients }): ClusterEnd
   };
 }
 
-function scope(cluster: string, kind: KindRef, options: ListOptions, as: string) {
+function scope(cluster: string, kind: KindRef, options: ListOptions, as: Parameters<typeof metadataAs>[0]) {
   return {
     cluster,
     kind,

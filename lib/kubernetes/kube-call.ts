@@ -60,6 +60,6 @@ export function permissionOf(call: KubeCall): string {
 }
 
 /** Metadata only, and nothing else is taken instead: an answer with a Secret's data must not come about by accident. */
-export function metadataAs(kind: string): string {
+export function metadataAs(kind: "PartialObjectMetadata" | "PartialObjectMetadataList"): string {
   return `application/json;as=${kind};g=meta.k8s.io;v=v1`;
 }

@@ -1,7 +1,7 @@
 import { SyncError } from "../errors.ts";
 import type { KindRef, Log, ResourceEnd, ResourceRef, SeenResource } from "../reconcile/ports.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
-import type { KubeCall } from "./kube-call.ts";
+import { type KubeCall, metadataAs } from "./kube-call.ts";
 import { isAbsent } from "./kube-failure.ts";
 import { MANAGER } from "./managed-fields.ts";
 import { resourceChanges } from "./resource-change.ts";
@@ -10,6 +10,9 @@ import { seenResource } from "./resource-object.ts";
 import { metadataOf, type Shape } from "./shapes.ts";
 
 const EVENT: KindRef = { group: "", version: "v1", resource: "events", kind: "Event" };
+
+/** An answer without what we have just sent. */
+const METADATA_ONLY = metadataAs("PartialObjectMetadata");
 
 /** Another controller may write the resource at the same moment. */
 const FINALIZER_ATTEMPTS = 5;
@@ -55,6 +58,7 @@ export function resourceEnd({ clients, log }: { clients: ClusterClients; log: Lo
         ...ref,
         verb: "patch",
         subresource: "status",
+        accept: METADATA_ONLY,
         contentType: "application/merge-patch+json",
         query: { fieldManager: MANAGER },
         body: { metadata: { resourceVersion }, status },
@@ -64,7 +68,8 @@ export function resourceEnd({ clients, log }: { clients: ClusterClients; log: Lo
 
     async emit(ref, uid, event, now, signal) {
       const { cluster, namespace } = ref;
-      const call: KubeCall = { cluster, verb: "create", kind: EVENT, namespace, body: eventBody(ref, uid, event, now) };
+      const body = eventBody(ref, uid, event, now);
+      const call: KubeCall = { cluster, verb: "create", kind: EVENT, namespace, accept: METADATA_ONLY, body };
       try {
         accepted(call, await clients.send(call, signal));
       } catch (error) {

@@ -4,6 +4,7 @@ import { isHandedOver } from "../handed-over.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { isJudged } from "../kinds.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
+import { type Slots, slots } from "../slots.ts";
 import { type Circuits, circuits } from "./circuit.ts";
 import { cleanUp } from "./clean-up.ts";
 import type { ReconcileDeps } from "./deps.ts";
@@ -39,7 +40,19 @@ export interface BatchReport {
   readonly failed: readonly { readonly key: SyncKey; readonly error: unknown }[];
 }
 
+/**
+ * Batches at once for one cluster in one process: more would wait for its connections, and hold memory meanwhile. Their
+ * rows are read only then.
+ */
+const BATCHES_PER_CLUSTER = 3;
+
 export function reconciler(deps: ReconcileDeps): Reconciler {
+  const gates = new Map<string, Slots>();
+  const gateOf = (cluster: string): Slots => {
+    const gate = gates.get(cluster) ?? slots(BATCHES_PER_CLUSTER);
+    gates.set(cluster, gate);
+    return gate;
+  };
   const ca = caCache(deps);
   const open = circuits(deps, ca);
   return {
@@ -56,7 +69,6 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
       }
       // A nudge follows the change that it is about, so the now lane must see that change (lease-table 17).
       const consistency = message.lane === "now" ? "strong" : "eventual";
-      const rows = await deps.leases.read(message.keys, consistency);
       const batch: Batch = {
         references: referenceReader(deps.leases, consistency),
         sources: sourceReader(deps, ca),
@@ -65,17 +77,28 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         // A signal of its own: each call listens to it, and one signal for all calls would have thousands of listeners to search.
         signal: AbortSignal.any([signal]),
       };
-      const runs = [...rows.values()].map(async (row) => {
+      const run = async (row: Row) => {
         try {
           await reconcileRow(deps, row, message, batch);
-          return undefined;
+          return [];
         } catch (error) {
-          return { key: row.key, error };
+          return [{ key: row.key, error }];
         } finally {
           ended?.(row.key);
         }
-      });
-      const failed = (await Promise.all(runs)).filter((failure) => failure !== undefined);
+      };
+      const runAll = async (cluster: string, keys: readonly SyncKey[]) => {
+        try {
+          return await gateOf(cluster).run(async () => {
+            const rows = await deps.leases.read(keys, consistency);
+            return (await Promise.all([...rows.values()].map(run))).flat();
+          }, batch.signal);
+        } catch (error) {
+          return keys.map((key) => ({ key, error }));
+        }
+      };
+      const byCluster = Map.groupBy(message.keys, (key) => partsOf(key).cluster);
+      const failed = (await Promise.all([...byCluster].map(([cluster, keys]) => runAll(cluster, keys)))).flat();
       // A login may have lost its last sync.
       const cleaned = new Set(message.keys.filter(isCleanupKey).map((key) => partsOf(key).cluster));
       for (const cluster of cleaned) await sendTokenSweep(deps.queue, cluster, deps.clock());

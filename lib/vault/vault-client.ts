@@ -3,11 +3,11 @@ import { type Clock, MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { VaultTarget } from "../reconcile/ports.ts";
 import type { SecretValue } from "../secret-value.ts";
+import { type Slots, slots } from "../slots.ts";
 import { VERSION } from "../version.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe, printableAddress } from "./asked.ts";
 import { type Connection, connect, connectionKey } from "./connection.ts";
-import { type Slots, slots } from "./slots.ts";
 
 /** After this long without a request, a connection's TLS settings may be gone for good: a new CA, a deleted VaultConnection. */
 const IDLE_MS = 10 * MINUTE_MS;

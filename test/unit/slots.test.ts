@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { slots } from "../../../lib/vault/slots.ts";
+import { slots } from "../../lib/slots.ts";
 
 const forever = new AbortController().signal;
 
