@@ -5,6 +5,9 @@ import { isShape, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 /** Our field manager's name. */
 export const MANAGER = "keyferry";
 
+/** Of every write. Our bodies hold no unknown fields: to look for some, the API server would parse each once more. */
+export const AS_MANAGER = { fieldManager: MANAGER, fieldValidation: "Ignore" } as const;
+
 const OWNER_LABEL = "f:secrets.hashicorp.com/vso-ownerRefUID";
 
 const isOurs = (entry: Shape): boolean => textAt(entry, "manager") === MANAGER;

@@ -3,7 +3,7 @@ import type { KindRef, Log, ResourceEnd, ResourceRef, SeenResource } from "../re
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import { type KubeCall, metadataAs } from "./kube-call.ts";
 import { isAbsent } from "./kube-failure.ts";
-import { MANAGER } from "./managed-fields.ts";
+import { AS_MANAGER } from "./managed-fields.ts";
 import { resourceChanges } from "./resource-change.ts";
 import { eventBody } from "./resource-event.ts";
 import { seenResource } from "./resource-object.ts";
@@ -38,7 +38,7 @@ export function resourceEnd({ clients, log }: { clients: ClusterClients; log: Lo
       { op: "replace", path: "/metadata/finalizers", value: kept },
     ];
     const contentType = "application/json-patch+json";
-    const call: KubeCall = { ...ref, verb: "patch", contentType, query: { fieldManager: MANAGER }, body };
+    const call: KubeCall = { ...ref, verb: "patch", contentType, query: AS_MANAGER, body };
     const answer = await clients.send(call, signal);
     if ("failure" in answer && isAbsent(answer.failure, ref.kind.resource)) return;
     accepted(call, answer);
@@ -60,7 +60,7 @@ export function resourceEnd({ clients, log }: { clients: ClusterClients; log: Lo
         subresource: "status",
         accept: METADATA_ONLY,
         contentType: "application/merge-patch+json",
-        query: { fieldManager: MANAGER },
+        query: AS_MANAGER,
         body: { metadata: { resourceVersion }, status },
       };
       return metadataOf(accepted(call, await clients.send(call, signal)), ref.kind.kind).resourceVersion;
@@ -69,7 +69,8 @@ export function resourceEnd({ clients, log }: { clients: ClusterClients; log: Lo
     async emit(ref, uid, event, now, signal) {
       const { cluster, namespace } = ref;
       const body = eventBody(ref, uid, event, now);
-      const call: KubeCall = { cluster, verb: "create", kind: EVENT, namespace, accept: METADATA_ONLY, body };
+      const how = { accept: METADATA_ONLY, query: AS_MANAGER };
+      const call: KubeCall = { cluster, verb: "create", kind: EVENT, namespace, ...how, body };
       try {
         accepted(call, await clients.send(call, signal));
       } catch (error) {

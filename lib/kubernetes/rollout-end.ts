@@ -4,7 +4,7 @@ import type { KindRef, NamedTarget, RolloutEnd, RolloutTarget, SeenTarget } from
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import type { KubeCall } from "./kube-call.ts";
 import { isAbsent } from "./kube-failure.ts";
-import { MANAGER } from "./managed-fields.ts";
+import { AS_MANAGER } from "./managed-fields.ts";
 import { metadataOf, type Shape, shapeAt, textAt } from "./shapes.ts";
 
 /** The pod template's annotation that VSO sets as well (reference 13): tools that know one of us know the other. */
@@ -64,7 +64,7 @@ export function rolloutEnd({ clients }: { clients: ClusterClients }): RolloutEnd
         ...objectOf(target),
         verb: "patch",
         contentType: "application/merge-patch+json",
-        query: { fieldManager: MANAGER },
+        query: AS_MANAGER,
         body: { metadata: { resourceVersion }, spec },
       };
       try {

@@ -8,14 +8,14 @@ import { createHmacKey, findHmacKey, hmacKeys } from "./hmac-key.ts";
 import { type KubeCall, metadataAs } from "./kube-call.ts";
 import { refusalOf } from "./kube-errors.ts";
 import { isAbsent } from "./kube-failure.ts";
-import { MANAGER, ourDataKeys, takenOver } from "./managed-fields.ts";
+import { AS_MANAGER, ourDataKeys, takenOver } from "./managed-fields.ts";
 import { applyBody, encodedData, seenSecret, writtenSecret } from "./secret-object.ts";
 import { metadataOf, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
-const APPLY = { contentType: "application/apply-patch+yaml", query: { fieldManager: MANAGER, force: "true" } };
-const MERGE = { contentType: "application/merge-patch+json", query: { fieldManager: MANAGER } };
+const APPLY = { contentType: "application/apply-patch+yaml", query: { ...AS_MANAGER, force: "true" } };
+const MERGE = { contentType: "application/merge-patch+json", query: AS_MANAGER };
 const DRY_MERGE = { ...MERGE, query: { ...MERGE.query, dryRun: "All" } };
-const JSON_PATCH = { contentType: "application/json-patch+json", query: { fieldManager: MANAGER } };
+const JSON_PATCH = { contentType: "application/json-patch+json", query: AS_MANAGER };
 
 type Patch = Pick<KubeCall, "contentType" | "query" | "body">;
 

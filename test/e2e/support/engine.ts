@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { HEAP_FLAGS } from "../../../bin/pinned-node.js";
 import { waitFor } from "../../harness/index.ts";
 import type { World } from "./world.ts";
 
@@ -39,6 +40,7 @@ export function dataDirOf(world: World): string {
 function nodeArgs(command: string, world: World, { dataDir = dataDirOf(world), args = [] }: EngineOptions): string[] {
   return [
     "--disable-warning=ExperimentalWarning",
+    ...HEAP_FLAGS,
     MAIN,
     command,
     "--fleet",

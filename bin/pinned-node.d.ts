@@ -1,0 +1,3 @@
+export const HEAP_FLAGS: readonly string[];
+export function pinnedNode(): string;
+export function runOnPinnedNode(args: readonly string[]): void;
