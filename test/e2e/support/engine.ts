@@ -37,18 +37,11 @@ export function dataDirOf(world: World): string {
   return join(world.folder, "data");
 }
 
-function nodeArgs(command: string, world: World, { dataDir = dataDirOf(world), args = [] }: EngineOptions): string[] {
-  return [
-    "--disable-warning=ExperimentalWarning",
-    ...HEAP_FLAGS,
-    MAIN,
-    command,
-    "--fleet",
-    world.fleetPath,
-    "--data-dir",
-    dataDir,
-    ...args,
-  ];
+/** How the launcher starts Node. */
+const NODE_ARGS = ["--disable-warning=ExperimentalWarning", ...HEAP_FLAGS, MAIN];
+
+function argsOf(command: string, world: World, { dataDir = dataDirOf(world), args = [] }: EngineOptions): string[] {
+  return [command, "--fleet", world.fleetPath, "--data-dir", dataDir, ...args];
 }
 
 /** A process that was started and may not be ready yet. */
@@ -57,7 +50,7 @@ export type LaunchedEngine = Omit<RunningEngine, "url" | "metrics">;
 /** Starts the engine and waits for nothing. */
 export function launchEngine(world: World, options: EngineOptions = {}): LaunchedEngine {
   const args = ["--listen", "127.0.0.1:0", "--log-level", "debug", ...(options.args ?? [])];
-  const child = spawn(process.execPath, nodeArgs("run", world, { ...options, args }), {
+  const child = spawn(process.execPath, [...NODE_ARGS, ...argsOf("run", world, { ...options, args })], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...options.env },
   });
@@ -112,7 +105,7 @@ export interface Ran {
 
 /** Runs a command of keyferry to its end. */
 export async function keyferry(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", MAIN, ...args], {
+  const child = spawn(process.execPath, [...NODE_ARGS, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...env },
   });
@@ -150,6 +143,6 @@ export interface StatusAnswer {
 }
 
 export async function status(world: World, options: EngineOptions = {}): Promise<StatusAnswer> {
-  const { stdout } = await keyferry(nodeArgs("status", world, { ...options, args: ["-o", "json"] }).slice(2));
+  const { stdout } = await keyferry(argsOf("status", world, { ...options, args: ["-o", "json"] }));
   return JSON.parse(stdout) as StatusAnswer;
 }
