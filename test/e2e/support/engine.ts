@@ -123,7 +123,7 @@ export async function keyferry(args: readonly string[], env: Readonly<Record<str
 
 /** One pass over everything that is due. */
 export function runOnce(world: World, options: EngineOptions = {}): Promise<Ran> {
-  return keyferry(nodeArgs("run", world, { ...options, args: ["--once", ...(options.args ?? [])] }).slice(2));
+  return keyferry(argsOf("run", world, { ...options, args: ["--once", ...(options.args ?? [])] }));
 }
 
 export interface StatusAnswer {
