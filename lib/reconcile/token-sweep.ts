@@ -41,7 +41,7 @@ type Users = Map<string, SyncKey>;
 
 /** Mostly the sync that a token was obtained for is still there: one row, and what it refers to. */
 async function usersOf(deps: Deps, settings: ClusterSettings, kept: readonly KeptToken[]): Promise<Users> {
-  const wanted = new Set(kept.map(({ id }) => id));
+  const wanted = new Map(kept.map(({ id, by }) => [id, by]));
   const users: Users = new Map();
   await findUsers(deps, settings, [...new Set(kept.map(({ by }) => by))], "eventual", wanted, users);
   if (users.size === wanted.size) return users;
@@ -57,7 +57,7 @@ async function findUsers(
   settings: ClusterSettings,
   keys: readonly SyncKey[],
   consistency: "strong" | "eventual",
-  wanted: ReadonlySet<string>,
+  wanted: ReadonlyMap<string, SyncKey>,
   users: Users,
 ): Promise<void> {
   const reader = referenceReader(leases, consistency);
@@ -71,7 +71,8 @@ async function findUsers(
   await Promise.all(
     [...rows.values()].map(async (row) => {
       const id = row.declared.deleting ? undefined : await identityOf(row);
-      if (id !== undefined && wanted.has(id) && !users.has(id)) users.set(id, row.key);
+      if (id === undefined || !wanted.has(id)) return;
+      if (!users.has(id) || wanted.get(id) === row.key) users.set(id, row.key);
     }),
   );
 }

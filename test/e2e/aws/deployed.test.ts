@@ -132,7 +132,7 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
     assert.ok(kept.length >= 3, "of two defaults and one that leaves");
     for (const { sealed } of kept) assert.doesNotMatch(Buffer.from(sealed, "base64").toString("latin1"), /hvs\.|http/);
     const before = await logins();
-    await killWorkers(deployed, "reconcile");
+    assert.notEqual(await killWorkers(deployed, "reconcile"), 0);
     await deployed.world.vault.putKv("kv", "db", { user: "app", password: "kept" });
     await Promise.all(
       places.map((place) => place.secretThat("db", ({ data }) => data.password === "kept", 2 * A_TICK_MS)),
