@@ -37,8 +37,10 @@ function silenceOf({ spec }: SeenResource): number {
 
 /** What shows that VSO is at work now; undefined when nothing does. */
 export function vsoAtWork(lease: VsoLease | undefined, written: VsoSeen | undefined, now: EpochMs): string | undefined {
-  const leaseEndsAt = lease === undefined ? 0 : lease.renewedAt + lease.durationMs;
-  if (lease && lease.holder !== "" && now < leaseEndsAt + CLOCK_SLACK_MS) {
+  const isHeld = lease !== undefined && lease.holder !== "";
+  // A lease that was given back ended then; one that was not is good until it runs out.
+  const leaseEndsAt = lease === undefined ? 0 : lease.renewedAt + (isHeld ? lease.durationMs : 0);
+  if (isHeld && now < leaseEndsAt + CLOCK_SLACK_MS) {
     return `${JSON.stringify(lease.holder)} holds the lease of its leader election`;
   }
   // Who wrote held the lease, and has let it go since.

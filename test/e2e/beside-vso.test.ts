@@ -93,8 +93,11 @@ describe("Vault Secrets Operator works in the cluster", () => {
   });
 
   it("kubernetes-rules 24: scaled up again, its writes of a status newer than ours are noticed: nothing fights", async () => {
+    running = vso.runAlone([[NS, "db"]]);
+    const shown = await statusThat(world, "keyferry stands back", isStandingBack, PATIENCE_MS);
+    assert.match(JSON.stringify(shown), /the status of VaultStaticSecret team-a\/db was written by \\"manager\\"/);
+    await running[Symbol.asyncDispose]();
     running = await vso.run([[NS, "db"]]);
-    await statusThat(world, "keyferry stands back", isStandingBack, PATIENCE_MS);
     assert.ok(engine.logs.some(({ event, circuit }) => event === "circuit-opened" && circuit === "vso:one"));
     const before = await place.secret("db");
     await world.vault.putKv("kv1", "db", { password: `${PASSWORD}-2` });

@@ -31,6 +31,8 @@ export interface Vso {
   writeStatus(namespace: string, name: string, data?: Readonly<Record<string, string>>): Promise<void>;
   /** Holds the lease of its leader election and writes the status of these, until it is stopped, and lets the lease go. */
   run(names: readonly (readonly [namespace: string, name: string])[]): Promise<AsyncDisposable>;
+  /** The same without leader election. */
+  runAlone(names: readonly (readonly [namespace: string, name: string])[]): AsyncDisposable;
 }
 
 export function vsoIn(cluster: Cluster, key: Buffer = randomBytes(16)): Vso {
@@ -116,23 +118,39 @@ export function vsoIn(cluster: Cluster, key: Buffer = randomBytes(16)): Vso {
           metadata: { name: LEASE, namespace: OPERATOR_NAMESPACE },
           spec: { holderIdentity, leaseDurationSeconds: 15, renewTime: new Date().toISOString().replace("Z", "000Z") },
         });
-      let isStopped = false;
       await renew("vso-pod_1");
-      const running = (async () => {
-        while (!isStopped) {
-          await renew("vso-pod_1");
-          for (const [namespace, name] of names) await vso.writeStatus(namespace, name);
-          await sleep(1_000);
-        }
-      })();
+      const running = repeat(async () => {
+        await renew("vso-pod_1");
+        for (const [namespace, name] of names) await vso.writeStatus(namespace, name);
+      });
       return {
         async [Symbol.asyncDispose]() {
-          isStopped = true;
-          await running;
+          await running[Symbol.asyncDispose]();
           await renew("");
         },
       };
     },
+    runAlone: (names) =>
+      repeat(async () => {
+        for (const [namespace, name] of names) await vso.writeStatus(namespace, name);
+      }),
   };
   return vso;
+}
+
+/** Once a second, until it is stopped. */
+function repeat(work: () => Promise<void>): AsyncDisposable {
+  let isStopped = false;
+  const running = (async () => {
+    while (!isStopped) {
+      await work();
+      await sleep(1_000);
+    }
+  })();
+  return {
+    async [Symbol.asyncDispose]() {
+      isStopped = true;
+      await running;
+    },
+  };
 }

@@ -69,6 +69,7 @@ describe("is Vault Secrets Operator at work?", () => {
 
   it("who gave it back, or let it go after the last write, is not; without a lease silence says it", () => {
     assert.equal(vsoAtWork(lease(NOW, ""), write, NOW), undefined);
+    assert.equal(vsoAtWork(lease(write.at - SECOND_MS, ""), write, NOW), "a write");
     assert.equal(vsoAtWork(lease(NOW - 60 * SECOND_MS), { ...write, at: NOW - 40 * SECOND_MS }, NOW), "a write");
     assert.equal(vsoAtWork(undefined, write, NOW), "a write");
     assert.equal(vsoAtWork(undefined, write, write.until), undefined);
