@@ -49,7 +49,7 @@ function credentialIntake(
         async page([found], signal) {
           if (!found) return;
           isThere = true;
-          await changed(await takeReference(deps, settings, SECRET, found, undefined, signal));
+          await changed((await takeReference(deps, { settings }, SECRET, found, signal)).changed);
         },
         async end() {
           if (!isThere) await changed(await dropReference(deps, settings, SECRET, secret));
@@ -57,7 +57,8 @@ function credentialIntake(
         },
       };
     },
-    changed: async (object, signal) => changed(await takeReference(deps, settings, SECRET, object, undefined, signal)),
+    changed: async (object, signal) =>
+      changed((await takeReference(deps, { settings }, SECRET, object, signal)).changed),
     async deleted(object) {
       await changed(await dropReference(deps, settings, SECRET, object));
     },

@@ -47,6 +47,8 @@ export interface IntakeContext {
   /** A person said that what is absent from this cluster really is gone. */
   readonly acceptAbsence: boolean;
   readonly restores: number | undefined;
+  /** A listed reference's status is looked at so much later, in ms: what it refers to is listed beside it. */
+  readonly judgeAfterMs: number;
   /** A clean-up starts so long after its declaration was seen to go, in ms. */
   readonly certainAfterMs: number;
 }
@@ -191,10 +193,14 @@ export function referenceIntake(deps: DiscoveryDeps, kind: KindRef, context: Int
       const seen = new Set<string>();
       return {
         async page(items, signal) {
+          const dues: Due[] = [];
           for (const item of items) {
             seen.add(`${item.namespace}/${item.name}`);
-            changes.push(await takeReference(deps, settings, kind, item, restores, signal));
+            const { changed, due } = await takeReference(deps, context, kind, item, signal);
+            changes.push(changed);
+            if (due) dues.push(due);
           }
+          await sendDue(deps.queue, dues, deps.clock());
         },
         async end() {
           for (const { key, uid } of await deps.leases.referencesOf(settings.name)) {
@@ -214,8 +220,9 @@ export function referenceIntake(deps: DiscoveryDeps, kind: KindRef, context: Int
       };
     },
     async changed(object, signal) {
-      const key = await takeReference(deps, settings, kind, object, restores, signal);
-      if (key) await nudgeDependents(deps, settings.name, [key]);
+      const { changed, due } = await takeReference(deps, { settings, restores }, kind, object, signal);
+      if (due) await sendDue(deps.queue, [due], deps.clock());
+      if (changed) await nudgeDependents(deps, settings.name, [changed]);
     },
     async deleted(object) {
       const key = await dropReference(deps, settings, kind, object);

@@ -14,6 +14,9 @@ import type { VsoWatch } from "./vso-watch.ts";
  */
 const CERTAIN_AFTER_MS = 3 * SECOND_MS;
 
+/** Kinds that refer to each other are listed side by side, and a list takes no longer than this as a rule. */
+const JUDGE_AFTER_MS = 2 * SECOND_MS;
+
 /** What is followed of a cluster, each with a cursor of its own. */
 export interface Part {
   readonly isReference: boolean;
@@ -37,6 +40,7 @@ export function partsToFollow(
   const scopes = named ?? [undefined];
   const referenceScopes = named && [...new Set([...named, settings.operatorNamespace])];
   const certainAfterMs = options.seconds > 0 ? CERTAIN_AFTER_MS : 0;
+  const judgeAfterMs = options.seconds > 0 ? JUDGE_AFTER_MS : 0;
   const part = (
     kind: KindRef,
     scope: string | undefined,
@@ -47,7 +51,15 @@ export function partsToFollow(
     name: scope === undefined ? kind.kind : `${kind.kind}/${scope}`,
     kind,
     options: { metadataOnly: false, ...more, ...(scope === undefined ? {} : { namespace: scope }) },
-    intake: intake({ settings, isOurs, scope, acceptAbsence: options.acceptAbsence, restores, certainAfterMs }),
+    intake: intake({
+      settings,
+      isOurs,
+      scope,
+      acceptAbsence: options.acceptAbsence,
+      restores,
+      certainAfterMs,
+      judgeAfterMs,
+    }),
   });
   const references = REFERENCE_KINDS.flatMap((kind) =>
     (referenceScopes ?? [undefined]).map((scope) =>

@@ -7,24 +7,35 @@ import { sendDue, sendTokenSweep } from "../schedule/messages.ts";
 import { declaredOf, referenceOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
-/** Stores what was seen of a reference; says which key changed, if it did (lease-table 23). */
+export interface Taken {
+  /** The key, if it changed. */
+  readonly changed?: ReferenceKey;
+  /** Its status is to be looked at. */
+  readonly due?: Due;
+}
+
+export interface TakeContext {
+  readonly settings: ClusterSettings;
+  readonly restores?: number | undefined;
+  /** A status is looked at so much later, in ms: those who refer to each other are taken in side by side. */
+  readonly judgeAfterMs?: number;
+}
+
+/** Stores what was seen of a reference (lease-table 23). */
 export async function takeReference(
   deps: DiscoveryDeps,
-  settings: ClusterSettings,
+  { settings, restores, judgeAfterMs = 0 }: TakeContext,
   kind: KindRef,
   seen: SeenResource,
-  restores: number | undefined,
   signal: AbortSignal,
-): Promise<ReferenceKey | undefined> {
+): Promise<Taken> {
   if (seen.deleting) await releaseReference(deps, settings, kind, seen, signal);
   const reference = referenceOf(settings.name, kind, seen);
-  const isChanged = await deps.leases.putReference(reference);
-  if (isJudgedHere(settings, kind, seen.namespace) && !seen.deleting) {
-    // Asked for even if it is stored: a crash may have come between the two.
-    const due = await deps.leases.declare(declaredOf(settings, kind, seen, restores), deps.clock());
-    if (due) await sendDue(deps.queue, [due], deps.clock());
-  }
-  return isChanged ? reference.key : undefined;
+  const changed = (await deps.leases.putReference(reference)) ? { changed: reference.key } : {};
+  if (!isJudgedHere(settings, kind, seen.namespace) || seen.deleting) return changed;
+  // Declared even if the reference is stored: a crash may have come between the two.
+  const due = await deps.leases.declare(declaredOf(settings, kind, seen, restores), deps.clock() + judgeAfterMs);
+  return due === undefined ? changed : { ...changed, due };
 }
 
 /** Whether its status is ours to write: in the namespaces of the fleet file, and in the operator's, whose defaults we use. */

@@ -37,7 +37,7 @@ export async function announce(
     signal,
   );
   const isNews = ending.kind === "synced" || !sameJson(before.status, written.seen.status);
-  const event = isNews && !written.isGone ? eventOf(ending) : undefined;
+  const event = isNews && !written.isGone ? eventOf(ref.kind.kind, ending) : undefined;
   if (event) await ends.resources.emit(ref, row.declared.uid, event, ends.clock(), signal);
   return written;
 }

@@ -108,22 +108,23 @@ export function nextStatus(
 }
 
 /** Which event reason a failure has in VSO's vocabulary (reference 14.2). */
-function failureReason(error: SyncError): string {
+function failureReason(kind: string, error: SyncError): string {
   // Without a login there is no client, as VSO sees it.
-  if (error.code === "VAULT_LOGIN_REFUSED") return "VaultClientConfigError";
+  if (error.code === "VAULT_LOGIN_REFUSED" || error.code === "CLOUD_UNAVAILABLE") return "VaultClientConfigError";
   if (error.code.startsWith("VAULT_")) return "VaultClientError";
   if (error.code.startsWith("REFERENCE_")) return "VaultClientConfigError";
   if (error.code === "TRANSFORM_FAILED") return "TransformationError";
-  if (error.code === "SPEC_INVALID" || error.code === "UNSUPPORTED") return "VaultStaticSecretError";
+  const isDeclaration = error.code === "SPEC_INVALID" || error.code === "UNSUPPORTED";
+  if (isDeclaration && kind === "VaultStaticSecret") return "VaultStaticSecretError";
   return "SecretSyncError";
 }
 
 /** What `kubectl describe` shows of this run; undefined when nothing happened that is worth an event. */
-export function eventOf(ending: Ending): ResourceEvent | undefined {
+export function eventOf(kind: string, ending: Ending): ResourceEvent | undefined {
   if (ending.kind === "failed") {
     return {
       type: "Warning",
-      reason: failureReason(ending.error),
+      reason: failureReason(kind, ending.error),
       message: `${ending.error.code}: ${ending.error.message}`,
     };
   }

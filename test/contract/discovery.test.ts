@@ -268,6 +268,31 @@ describe("discovery on a real cluster: one look after the other", () => {
     assert.equal((await scene.state()).held, undefined);
   });
 
+  it("lease-table 23, 24: what syncs refer to has a row of its own: written when it changes, and gone with it", async () => {
+    const scene = aScene();
+    const api = "secrets.hashicorp.com/v1beta1";
+    const metadata = { name: "shared", namespace: ns };
+    const login = (mount: string) =>
+      cluster.apply({ apiVersion: api, kind: "VaultAuth", metadata, spec: { method: "jwt", mount } });
+    const key = syncKey({ cluster: CLUSTER, kind: "VaultAuth", ...metadata });
+    const row = async () => (await scene.store.read([key], "strong")).get(key);
+    await login("one");
+    await scene.look();
+    assert.equal((await row())?.declared.spec.mount, "one");
+    const before = await row();
+
+    await scene.setCursors({});
+    await scene.look();
+    assert.deepEqual(await row(), before, "the same again changes nothing");
+    await login("two");
+    await scene.look();
+    assert.equal((await row())?.declared.spec.mount, "two");
+    await cluster.delete({ apiVersion: api, kind: "VaultAuth", metadata });
+    await scene.setCursors({});
+    await scene.look();
+    assert.equal(await row(), undefined);
+  });
+
   it("lease-table 21: a look holds the cluster's row: two at once are one, and a late one saves nothing", async () => {
     const scene = aScene();
     await declare("a");

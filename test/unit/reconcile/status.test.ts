@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { SyncError } from "../../../lib/errors.ts";
+import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import type { JsonObject } from "../../../lib/reconcile/ports.ts";
 import { type Ending, eventOf, nextStatus } from "../../../lib/reconcile/status.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
+const KIND = "VaultStaticSecret";
 const SYNCED: Ending = { kind: "synced", mac: "bWFj", wrote: "created" };
 const FAILED: Ending = { kind: "failed", error: new SyncError("VAULT_DENIED", "Vault refuses kv/data/x") };
 
@@ -68,8 +69,20 @@ describe("status", () => {
   });
 
   it("emits an event for a write and for a failure, and none for a run that changed nothing", () => {
-    assert.equal(eventOf(SYNCED)?.type, "Normal");
-    assert.equal(eventOf(FAILED)?.reason, "VaultClientError");
-    assert.equal(eventOf({ kind: "synced" }), undefined);
+    assert.equal(eventOf(KIND, SYNCED)?.type, "Normal");
+    assert.equal(eventOf(KIND, FAILED)?.reason, "VaultClientError");
+    assert.equal(eventOf(KIND, { kind: "synced" }), undefined);
+  });
+
+  it("reference 14.2: has VSO's reason for each kind of failure", () => {
+    const reason = (code: ErrorCode, kind = KIND) =>
+      eventOf(kind, { kind: "failed", error: new SyncError(code, "") })?.reason;
+    assert.equal(reason("VAULT_LOGIN_REFUSED"), "VaultClientConfigError");
+    assert.equal(reason("REFERENCE_MISSING"), "VaultClientConfigError");
+    assert.equal(reason("VAULT_PATH_MISSING"), "VaultClientError");
+    assert.equal(reason("TRANSFORM_FAILED"), "TransformationError");
+    assert.equal(reason("SPEC_INVALID"), "VaultStaticSecretError");
+    assert.equal(reason("UNSUPPORTED", "VaultPKISecret"), "SecretSyncError");
+    assert.equal(reason("SECRET_NOT_OURS"), "SecretSyncError");
   });
 });
