@@ -21,6 +21,7 @@ import { type OpenVaultEnd, vaultEnd } from "../lib/vault/vault-end.ts";
 import { chosenKeys, knownKeys } from "./chosen-keys.ts";
 import { peekDataDir } from "./data-dir.ts";
 import { type ClusterPlan, planText, planView } from "./plan-view.ts";
+import { stopSignal } from "./stop-signal.ts";
 
 export interface PlanFlags {
   readonly fleet: string;
@@ -36,7 +37,7 @@ const AT_ONCE = 24;
 /** What a run would change, and why; writes nothing. 1: a sync would fail; else 3: there are changes; else 0. */
 export async function planCommand(texts: readonly string[], flags: PlanFlags): Promise<number> {
   const { fleet, folder } = await readFleet(flags.fleet);
-  const stop = stopSignal();
+  const stop = stopSignal(() => progress("stopped: giving tokens back"));
   const known = peekDataDir(flags.dataDir);
   if (!known) progress(`${flags.dataDir} holds no state: planned as the first run`);
   await using store = imaginedSqliteStore(known?.statePath);
@@ -50,6 +51,8 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
     const rows = await chosenRows(store, clusters, texts);
     progress(`planning ${rows.length} ${rows.length === 1 ? "sync" : "syncs"}`);
     const planned = await plannedOf(ends.planner, rows, byName, stop);
+    // What was given up looks like failures, and is none.
+    if (stop.aborted) return 1;
     const view = planView(clusters, planned);
     process.stdout.write(flags.output === "json" ? `${JSON.stringify(view, undefined, 2)}\n` : planText(view));
     return view.exitCode;
@@ -63,13 +66,6 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
 
 function progress(text: string): void {
   process.stderr.write(`${text}\n`);
-}
-
-/** The first Ctrl-C gives the tokens back and ends with what is known; another one ends at once. */
-function stopSignal(): AbortSignal {
-  const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
-  return stop.signal;
 }
 
 const silent = jsonLog("silent", destination({ fd: 2, sync: true }));

@@ -20,6 +20,7 @@ import { vaultEnd } from "../lib/vault/vault-end.ts";
 import { type DataDir, openDataDir } from "./data-dir.ts";
 import { listen } from "./listen.ts";
 import type { RunFlags } from "./program.ts";
+import { stopSignal } from "./stop-signal.ts";
 
 /** Tokens are revoked on the way out, if their Vault answers within this time. */
 const REVOKE_MS = 5 * SECOND_MS;
@@ -131,7 +132,7 @@ async function runOn(
   registry: ReturnType<typeof prometheusMetrics>["registry"],
   log: Log,
 ): Promise<number> {
-  const stop = stopSignal(log);
+  const stop = stopSignal((signal) => log.info("stop-asked", { signal }));
   await using listening = await listen(flags.listen, { isReady: () => engine.isReady(), registry });
   log.info("engine-started", { listening: listening?.url ?? "none" });
   await engine.run(stop);
@@ -140,29 +141,11 @@ async function runOn(
 }
 
 async function runOnce(engine: Engine, store: LeaseStore, fleet: Fleet, log: Log): Promise<number> {
-  const errors: readonly SyncError[] = await engine.once(stopSignal(log));
+  const errors: readonly SyncError[] = await engine.once(stopSignal((signal) => log.info("stop-asked", { signal })));
   const rows = await Promise.all(fleet.clusters.map((cluster) => store.byCluster(cluster.name)));
   const syncs = rows.flat().filter(({ key }) => !isJudged(key));
   const failed = syncs.filter((row) => row.error !== undefined);
   const open = await store.circuits();
   log.info("pass-ended", { syncs: syncs.length, failed: failed.length, clustersFailed: errors.length });
   return failed.length + errors.length + open.length > 0 ? 1 : 0;
-}
-
-/** One wish to stop may come twice at once: service managers signal the whole group, and the launcher passes its signal on. */
-const SAME_WISH_MS = SECOND_MS;
-
-/** The first Ctrl-C asks for a stop; with another one, a second or more later, the process ends as any other would. */
-function stopSignal(log: Log): AbortSignal {
-  const names = ["SIGINT", "SIGTERM"] as const;
-  const stop = new AbortController();
-  const ask = (signal: NodeJS.Signals): void => {
-    if (stop.signal.aborted) return;
-    log.info("stop-asked", { signal });
-    stop.abort();
-    const forget = (): void => names.forEach((name) => void process.off(name, ask));
-    setTimeout(forget, SAME_WISH_MS).unref();
-  };
-  for (const name of names) process.on(name, ask);
-  return stop.signal;
 }

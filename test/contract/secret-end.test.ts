@@ -307,11 +307,15 @@ describe("secret end", () => {
       const may = [{ apiGroups: [""], resources: ["secrets"], verbs: ["patch"] }];
       const few = endsOf(cluster, await kubeconfigWith(cluster, "pay", "patcher", may));
       const secret = aSecret();
-      assert.equal(await few.secrets.look(secret, "patch", patient()), undefined);
+      for (const how of ["patch", "dry-run"] as const) {
+        assert.equal(await few.secrets.look(secret, how, patient()), undefined);
+      }
       const written = await secrets.apply(secret, aDesired({ user: "ann" }), ABSENT, patient());
-      const found = await few.secrets.look(secret, "patch", patient());
-      assert.deepEqual(found, await seen(secret));
-      assert.equal(found?.resourceVersion, written.resourceVersion);
+      for (const how of ["patch", "dry-run"] as const) {
+        const found = await few.secrets.look(secret, how, patient());
+        assert.deepEqual(found, await seen(secret));
+        assert.equal(found?.resourceVersion, written.resourceVersion);
+      }
       await assert.rejects(
         few.secrets.look(secret, "get", patient()),
         withCode("KUBE_DENIED", /may not get secrets in namespace pay of cluster secrets/),

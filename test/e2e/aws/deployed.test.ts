@@ -75,15 +75,22 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
     assert.match(stdout, /one\/VaultStaticSecret\/team-a\/db\s+synced/);
   });
 
-  it("looks at a sync at once with keyferry sync --stack", async () => {
+  it("looks at a sync at once with keyferry sync --stack, and tells how it went", async () => {
     await deployed.world.vault.putKv("kv", "slow", { password: "one" });
     await one().declare("slow", { refreshAfter: "12h" });
     await declareLeaving();
     await one().secretThat("slow", ({ data }) => data.password === "one", A_TICK_MS);
     await deployed.world.vault.putKv("kv", "slow", { password: "two" });
-    const { code, stderr } = await deployed.keyferry("sync", key("slow"));
+    const { code, stdout, stderr } = await deployed.keyferry("sync", key("slow"), "--wait");
     assert.equal(code, 0, stderr);
-    await one().secretThat("slow", ({ data }) => data.password === "two", 20_000);
+    assert.match(stdout, /team-a\/slow +synced/);
+    assert.equal((await one().secret("slow"))?.data.password, "two");
+  });
+
+  it("tells the story of a sync with keyferry explain --stack", async () => {
+    const { code, stdout, stderr } = await deployed.keyferry("explain", key("slow"));
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /State: +synced\n[^]*VaultAuth [^]*found, generation \d+\n[^]*Secret slow, uid /);
   });
 
   it("tells bad input by its name", async () => {
