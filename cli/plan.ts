@@ -98,7 +98,8 @@ function readOnlyEnds(
   const clock = systemClock;
   const ends = kubernetesEnds({ clients, clock, log: silent });
   const vault = vaultEnd({ clock, credentials: ends.credentials, log: silent });
-  const secrets: Pick<SecretEnd, "look"> = {
+  const secrets: Pick<SecretEnd, "look" | "ownedNames"> = {
+    ownedNames: ends.secrets.ownedNames,
     look: (secret, how, signal) => ends.secrets.look(secret, how === "get" ? "get" : "dry-run", signal),
   };
   const resources: ResourceEnd = { get: ends.resources.get, ...NO_WRITES };

@@ -8,12 +8,15 @@ import { type Decision, isOwnedBy } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import { changesOf, type SecretChanges } from "./plan-changes.ts";
 import type { ClusterSettings, NamedObject, OwnerReference, Row, SeenSecret } from "./ports.ts";
+import { isLeft } from "./reconcile.ts";
 import { type ReferenceReader, referenceReader, withReferences } from "./references.ts";
 import { owedRollout, unrecordedRollout } from "./rollout.ts";
 import { type CaCache, type SourceReader, sourceReader } from "./source.ts";
+import { withStrays } from "./strays.ts";
 
 /** Everything that a plan may ask. None of it writes to a Vault or a cluster. */
 export interface PlanDeps extends LookEnds, Pick<ReconcileDeps, "leases" | "vault" | "clock" | "templates"> {
+  readonly secrets: Pick<ReconcileDeps["secrets"], "look" | "ownedNames">;
   readonly ca: CaCache;
 }
 
@@ -91,6 +94,7 @@ async function planRow(
   { references, sources, signal }: PlanBatch,
   outages: ReadonlyMap<string, SyncError>,
 ): Promise<Planned> {
+  if (isLeft(row)) return { key: row.key, action: "none", because: "handed over: it is left as it is", ...NOTHING };
   if (isCleanupKey(row.key) || row.declared.deleting) return planCleanUp(deps, row, settings, signal);
   const { outcome } = await withReferences(references, (reference) =>
     resolveStaticSecret({ declared: row.declared, cluster: settings, reference }),
@@ -133,7 +137,8 @@ async function planSync(deps: PlanDeps, input: PlanInput, signal: AbortSignal): 
   await untilDone(work, async (before, decision) => {
     if (decision.do === "look") return look(deps, before, signal);
     steps.push({ decision, work: before });
-    return imagined(before, decision);
+    const after = imagined(before, decision);
+    return decision.do === "create" ? withStrays(deps, after, signal) : after;
   });
   const removes = await removedBy(deps, input, steps, signal);
   const restarts = restartedBy(deps, input, steps, work);

@@ -135,7 +135,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
  * Handed over: its Secret stays, and we forget it. A restart that is owed comes first, since nobody else knows of it; one
  * that was tried in vain has been told.
  */
-function isLeft({ key, declared, state }: Row): boolean {
+export function isLeft({ key, declared, state }: Row): boolean {
   if (!isHandedOver(declared.annotations) || isCleanupKey(key) || isJudged(key)) return false;
   return declared.deleting || state.rollout === undefined || state.rollout.attempts > 0;
 }

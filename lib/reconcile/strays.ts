@@ -1,11 +1,15 @@
 import type { Work } from "./act.ts";
 import type { ReconcileDeps } from "./deps.ts";
 
+interface StrayEnds {
+  readonly secrets: Pick<ReconcileDeps["secrets"], "ownedNames">;
+}
+
 /**
  * After the first Secret of a declaration that another controller carried out before: one under a former name of its
  * destination, which nobody else is there to prune (reference 3.4). It is pruned as if we had written it.
  */
-export async function withStrays(ends: Pick<ReconcileDeps, "secrets">, work: Work, signal: AbortSignal): Promise<Work> {
+export async function withStrays(ends: StrayEnds, work: Work, signal: AbortSignal): Promise<Work> {
   const { row, observe } = work.seen;
   const wasAnothers = row.state.doneHash === undefined && Number(row.declared.seen.status.lastGeneration ?? 0) > 0;
   // With observe: apply nothing may be listed.

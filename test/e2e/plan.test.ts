@@ -12,6 +12,7 @@ const NS = "team-a";
 const PASSWORD = "Wd5-correct-horse-battery";
 const USER = "Kp2-staple-of-the-user";
 const API = "secrets.hashicorp.com/v1beta1";
+const MERGE = { contentType: "application/merge-patch+json" };
 const SELDOM = { refreshAfter: "12h" };
 
 interface Names {
@@ -227,8 +228,16 @@ describe("keyferry plan: what a run would do, told by its own judgement, and not
     const raw = `{"password":"${PASSWORD}"}`;
     await asVsoLeavesIt("vso-equal", { password: PASSWORD, _raw: raw });
     await asVsoLeavesIt("vso-differs", { password: "of last year", stale: "of VSO", _raw: raw });
+    await world.vault.write("kv1/vso-former", { password: PASSWORD });
+    await asVsoLeavesIt("vso-former", { password: PASSWORD, _raw: raw });
+    const resource = `/apis/${API}/namespaces/${NS}/vaultstaticsecrets/vso-former`;
+    const status = { status: { lastGeneration: 1 } };
+    assert.equal((await place.cluster.request("PATCH", `${resource}/status`, status, MERGE)).status, 200);
+    const destination = { name: "vso-new-name", create: true };
+    await place.declare("vso-former", { ...SELDOM, type: "kv-v1", mount: "kv1", path: "vso-former", destination });
     const migrated = await plan(["one/*/vso-*"]);
     assert.equal(migrated.code, 3);
+    assert.deepEqual([migrated.of("vso-former").action, migrated.of("vso-former").removes], ["create", ["vso-former"]]);
     assert.equal(migrated.of("vso-equal").action, "adopt");
     assert.equal(migrated.of("vso-differs").action, "take-over");
     assert.deepEqual(migrated.of("vso-differs").changes?.data, {
@@ -254,6 +263,14 @@ describe("keyferry plan: what a run would do, told by its own judgement, and not
     const path = `/api/v1/namespaces/${NS}/secrets?fieldManager=manager`;
     assert.equal((await place.cluster.request("POST", path, body)).status, 201);
   }
+
+  it("what is handed over to VSO is left as it is", async () => {
+    const path = `/apis/${API}/namespaces/${NS}/vaultstaticsecrets/touched`;
+    const metadata = { annotations: { "keyferry.dev/handed-over": "vso" } };
+    assert.equal((await place.cluster.request("PATCH", path, { metadata }, MERGE)).status, 200);
+    const left = (await plan([key("touched")])).of("touched");
+    assert.deepEqual([left.action, left.because], ["none", "handed over: it is left as it is"]);
+  });
 
   it("what would fail is told with its code and a remedy, and weighs more than changes", async () => {
     await place.declare("broken", { ...SELDOM, path: "nowhere" });

@@ -90,7 +90,7 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
   it("tells the story of a sync with keyferry explain --stack", async () => {
     const { code, stdout, stderr } = await deployed.keyferry("explain", key("slow"));
     assert.equal(code, 0, stderr);
-    assert.match(stdout, /State: +synced\n[^]*VaultAuth [^]*found, generation \d+\n[^]*Secret slow, uid /);
+    assert.match(stdout, /State: +synced\n[\s\S]*VaultAuth [\s\S]*found, generation \d+\n[\s\S]*Secret slow, uid /);
   });
 
   it("tells bad input by its name", async () => {
