@@ -10,30 +10,9 @@ import { bundleFunction } from "../../infra/bundle.ts";
 import { looksBody } from "../../lib/aws/envelopes.ts";
 import { waitFor } from "../harness/index.ts";
 import { type TempFolder, tempFolder } from "../harness/process/temp-folder.ts";
+import { queueEvent, SETTINGS } from "./functions/running.ts";
 
 const ROOT = "1-5759e988-bd862e3fe1be46a994272793";
-/** Nobody answers there. */
-const NOWHERE = "http://127.0.0.1:9";
-const QUEUE = `${NOWHERE}/123456789012/queue`;
-const SETTINGS = {
-  AWS_REGION: "eu-central-1",
-  AWS_ENDPOINT_URL: NOWHERE,
-  AWS_ACCESS_KEY_ID: "test",
-  AWS_SECRET_ACCESS_KEY: "test",
-  KEYFERRY_STACK: "keyferry-test",
-  KEYFERRY_TABLE: "leases",
-  KEYFERRY_FLEET: "fleet.yaml",
-  KEYFERRY_INSTALLATION: "test",
-  KEYFERRY_DIGEST_KEY_PARAMETER: "/test/digest-key",
-  KEYFERRY_KMS_KEY: "arn:aws:kms:eu-central-1:123456789012:key/k",
-  KEYFERRY_NOW_QUEUE: QUEUE,
-  KEYFERRY_NOW_DEAD_LETTERS: QUEUE,
-  KEYFERRY_REFRESH_QUEUE: QUEUE,
-  KEYFERRY_REFRESH_DEAD_LETTERS: QUEUE,
-  KEYFERRY_DISCOVERY_QUEUE: QUEUE,
-  KEYFERRY_DISCOVERY_DEAD_LETTERS: QUEUE,
-};
-
 /** Calls the handler as AWS's runtime does. It ends by itself, when all that it sent is on its way. */
 const CALL = `
 const { handler } = await import(process.argv[1]);
@@ -80,15 +59,8 @@ describe("a function's trace", { timeout: 120_000 }, () => {
     const { stdout } = await promisify(execFile)(process.execPath, args, options);
     return JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
   };
-  const message = (body: string) => ({
-    messageId: "m",
-    body,
-    eventSource: "aws:sqs",
-    eventSourceARN: "arn:aws:sqs:eu-central-1:123456789012:queue",
-    attributes: { ApproximateReceiveCount: "1" },
-  });
   const looks = Array.from({ length: 40 }, (_, n) => ({ cluster: n === 0 ? "east" : `gone-${n}`, fence: 0 }));
-  const event = { Records: [message(looksBody(looks))] };
+  const event = queueEvent({ m: looksBody(looks) });
   const traced = () => ({
     AWS_EXECUTION_ENV: "AWS_Lambda_nodejs24.x",
     AWS_LAMBDA_INITIALIZATION_TYPE: "on-demand",

@@ -1,0 +1,50 @@
+import { once } from "node:events";
+import { createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** A DynamoDB API that throttles as AWS does; what it lets through is answered by another one. */
+export interface Throttling extends AsyncDisposable {
+  readonly endpoint: string;
+  /** So many requests from now on are refused. */
+  next: number;
+  /** Requests that were refused. */
+  readonly refused: number;
+}
+
+const REFUSAL = JSON.stringify({
+  __type: "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
+  message: "The level of configured provisioned throughput for the table was exceeded.",
+});
+
+export async function throttling(target: string): Promise<Throttling> {
+  let refused = 0;
+  const self = { next: 0 };
+  const server = createServer((incoming, response) => {
+    if (self.next > 0) {
+      self.next--;
+      refused++;
+      incoming.resume();
+      response.writeHead(400, { "content-type": "application/x-amz-json-1.0" }).end(REFUSAL);
+      return;
+    }
+    const { method, headers } = incoming;
+    const passed = request(target, { method, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 500, answer.headers);
+      answer.pipe(response);
+    });
+    passed.on("error", () => response.destroy());
+    incoming.pipe(passed);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return Object.defineProperties(self, {
+    endpoint: { value: `http://127.0.0.1:${(server.address() as AddressInfo).port}` },
+    refused: { get: () => refused },
+    [Symbol.asyncDispose]: {
+      value: async () => {
+        server.closeAllConnections();
+        await new Promise((done) => server.close(done));
+      },
+    },
+  }) as Throttling;
+}
