@@ -10,6 +10,7 @@ import { aDeclared, aKey } from "../builders.ts";
 import { leaseTable } from "../harness/dynalite/lease-table.ts";
 import { type Dynalite, startDynalite, TEST_CREDENTIALS } from "../harness/dynalite.ts";
 import { meter } from "./dynamodb/meter.ts";
+import { throttling } from "./dynamodb/throttling.ts";
 import { dynamoTurnsContract } from "./dynamodb/turns.contract.ts";
 import { TYPICAL_KEY, typicalDeclared } from "./dynamodb/typical.ts";
 import { dynamoUnitsContract } from "./dynamodb/units.contract.ts";
@@ -70,6 +71,23 @@ describe("reads", () => {
     );
     assert.equal(rows.size, names.length);
     assert.ok([...rows.values()].every(({ declared }) => JSON.stringify(declared.spec).length > 200_000));
+  });
+
+  it("lease-table 17: what a batch leaves out again and again is reported as failed", { timeout: 60_000 }, async () => {
+    await using proxy = await throttling(dynalite.endpoint);
+    const table = await dynalite.createTable();
+    const client = dynamoClient({ region: "us-east-1", endpoint: proxy.endpoint, credentials: TEST_CREDENTIALS });
+    const store = dynamoLeaseStore({ client, table, random: () => 0 });
+    await store.declare(aDeclared(), START);
+    proxy.leavesOut = true;
+    await assert.rejects(store.read([aKey()], "eventual"), {
+      code: "STORE_UNAVAILABLE",
+      message: `DynamoDB left out 1 items of table ${table} 6 times`,
+    });
+    assert.equal(proxy.refused, 6);
+    proxy.leavesOut = false;
+    assert.equal((await store.read([aKey()], "eventual")).size, 1);
+    client.destroy();
   });
 
   it("a key that is asked for twice is read once", async () => {
