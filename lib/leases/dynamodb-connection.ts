@@ -6,7 +6,7 @@ import { versionGuard } from "./dynamodb-version.ts";
 import { type Writes, writes } from "./dynamodb-writes.ts";
 
 /** All that one request may take, the SDK's own repeats included, in ms. */
-const TIMEOUT_MS = 10_000;
+export const REQUEST_TIMEOUT_MS = 10_000;
 
 export type Client = Pick<DynamoDBClient, "send">;
 
@@ -33,14 +33,14 @@ export interface Connection extends Reads, Writes {
   counts(): Readonly<Record<string, number>>;
 }
 
-export function connect(client: Client, table: string, random: Random): Connection {
+export function connect(client: Client, table: string, random: Random, timeoutMs = REQUEST_TIMEOUT_MS): Connection {
   const counts: Record<string, number> = { writes: 0 };
   const count = (name: string, by: number): void => {
     counts[name] = (counts[name] ?? 0) + by;
   };
   const send: Ask = async (operation, request) => {
     try {
-      return await request({ abortSignal: AbortSignal.timeout(TIMEOUT_MS) });
+      return await request({ abortSignal: AbortSignal.timeout(timeoutMs) });
     } catch (error) {
       throw dynamoError(error, table, operation);
     }

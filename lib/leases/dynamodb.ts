@@ -18,6 +18,8 @@ export interface DynamoStoreOptions {
   readonly table: string;
   /** For the pauses before what a batch left out is asked for again. */
   readonly random?: Random;
+  /** All that one request may take, in ms: 10 s when not given. */
+  readonly timeoutMs?: number;
 }
 
 export interface DynamoStore extends LeaseStore {
@@ -29,8 +31,8 @@ export interface DynamoStore extends LeaseStore {
  * The lease table in DynamoDB. Its first request finds out whether the table is ours and of our version: STORE_MISSING,
  * STORE_DENIED and STORE_INVALID name the table and the remedy; what passes by itself is STORE_UNAVAILABLE.
  */
-export function dynamoLeaseStore({ client, table, random = Math.random }: DynamoStoreOptions): DynamoStore {
-  const connection = connect(client, table, random);
+export function dynamoLeaseStore({ client, table, random = Math.random, timeoutMs }: DynamoStoreOptions): DynamoStore {
+  const connection = connect(client, table, random, timeoutMs);
   const big = bodies(connection);
   const steps = periods(connection);
   return {

@@ -28,6 +28,8 @@ export async function startDynalite(): Promise<Dynalite> {
     if (isOurs) void transact(store, request, response);
     else handler(request, response);
   });
+  // No idle connection is closed just when its next request comes.
+  server.keepAliveTimeout = 0;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
