@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
-import { ReceiveMessageCommand } from "@aws-sdk/client-sqs";
+import { GetQueueAttributesCommand, type QueueAttributeName, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
 import { type Cluster, waitFor } from "../../harness/index.ts";
 import { type BrokenVault, brokenVault, json } from "../support/broken-vault.ts";
 import { type Place, placeIn } from "../support/place.ts";
@@ -12,6 +12,7 @@ const NS = "team-a";
 const API = "secrets.hashicorp.com/v1beta1";
 /** A tick comes each minute, and a look takes some seconds. */
 const A_TICK_MS = 90_000;
+const AT_WORK = "ApproximateNumberOfMessagesNotVisible";
 
 describe("keyferry on AWS", { timeout: 900_000 }, () => {
   let deployed: Deployed;
@@ -77,6 +78,7 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
 
   it("looks at a sync at once with keyferry sync --stack, and tells how it went", async () => {
     await deployed.world.vault.putKv("kv", "slow", { password: "one" });
+    await using _ = deployed.ticking();
     await one().declare("slow", { refreshAfter: "12h" });
     await declareLeaving();
     await one().secretThat("slow", ({ data }) => data.password === "one", A_TICK_MS);
@@ -106,6 +108,7 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
       // The first to ask waits, and is killed while it does.
       if (isKilled) json(response, { data: { data: { password: "one" }, metadata } });
     });
+    await using _ = deployed.ticking();
     await declareLogin("killed", stuck.address);
     await one().declare("killed", { refreshAfter: "12h", vaultAuthRef: "killed" });
     await waitFor("a worker to have it", async () => (stuck?.reads ?? 0) > 0, A_TICK_MS);
@@ -115,6 +118,8 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
 
   it("lease-table 13: messages that come twice write nothing", async () => {
     const before = await one().secret("db");
+    // That of the killed worker is not back yet.
+    const others = await messages(AT_WORK);
     const message = (lane: string) =>
       JSON.stringify({ v: 1, lane, at: Date.now(), keys: [key("db"), key("db", "two")] });
     await Promise.all(
@@ -123,14 +128,22 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
         deployed.send("RefreshQueueUrl", message("refresh")),
       ]),
     );
-    await new Promise((done) => setTimeout(done, 5_000));
+    await waitFor("all of them to be taken", async () => (await messages("ApproximateNumberOfMessages")) === 0, 60_000);
+    await waitFor("all of them to be done with", async () => (await messages(AT_WORK)) <= others, 60_000);
     assert.equal((await one().secret("db"))?.resourceVersion, before?.resourceVersion);
   });
 
   it("keeps its logins from one invocation to the next", async () => {
-    const reads = (await deployed.world.vault.auditedReads()).get("read kv/data/db") ?? 0;
-    const total = await logins();
-    assert.ok(reads > 2 * total, `${reads} reads and ${total} logins`);
+    // Each process that runs the function logs in once for each cluster; without that, each read would have its own.
+    await waitFor(
+      "more reads than logins",
+      async () => {
+        const reads = (await deployed.world.vault.auditedReads()).get("read kv/data/db") ?? 0;
+        const total = await logins();
+        return total > 0 && reads > 2 * total;
+      },
+      2 * A_TICK_MS,
+    );
   });
 
   it("goes on with the tokens that it kept when its processes are killed, and nobody reads them in the table", async () => {
@@ -166,7 +179,19 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
     assert.equal((await deployed.logged("reconcile", "event-refused")).length, 1);
   });
 
+  it("says which permission a role lacks, and goes on when it has it again", async () => {
+    {
+      await using _ = await deployed.account.forbid(`${STACK}-tick`, "dynamodb:*");
+      const { error, payload } = await deployed.tick();
+      assert.equal(error, "Unhandled");
+      assert.match(JSON.stringify(payload), /DynamoDB refuses \w+ on table [^:]+: allow dynamodb:/);
+    }
+    assert.equal((await deployed.logged("tick", "invocation-failed")).at(-1)?.line.code, "STORE_DENIED");
+    assert.equal((await deployed.tick()).error, undefined);
+  });
+
   it("goes on with the fleet as it was when it is broken", async () => {
+    await using _ = deployed.ticking();
     await deployed.uploadFleet("clusters: nonsense");
     await waitFor(
       "the complaint",
@@ -183,7 +208,9 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
     await deployed.deploy();
     const { error } = await deployed.tick();
     assert.equal(error, undefined);
-    await new Promise((done) => setTimeout(done, 15_000));
+    const reads = async () => (await deployed.world.vault.auditedReads()).get("read kv/data/db") ?? 0;
+    const then = await reads();
+    await waitFor("refreshes of both clusters", async () => (await reads()) >= then + 4, A_TICK_MS);
     const now = await Promise.all(places.map((place) => place.secret("db")));
     assert.deepEqual(
       now.map((secret) => secret?.resourceVersion),
@@ -193,6 +220,7 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
 
   it("lease-table 16: one probe, sent as a message, stands for a cluster that is silent", async () => {
     const [, two = assert.fail()] = deployed.world.clusters;
+    await using _ = deployed.ticking();
     two.pause();
     const open = await waitFor("its circuit to open", async () => (await deployed.leases.circuits())[0], 2 * A_TICK_MS);
     assert.deepEqual([open.id, open.code], ["cluster:two", "KUBE_UNREACHABLE"]);
@@ -210,17 +238,24 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
   });
 
   it("has ended the token of a VaultAuth that went", async () => {
+    await using _ = deployed.ticking();
     await waitFor("the revocation", async () => (await leavingTokens()) === 0, 2 * A_TICK_MS);
     const isForgotten = async () =>
       !(await deployed.leases.tokens.tokens("one")).some(({ by }) => by === key("leaving"));
-    await waitFor("it to be forgotten", isForgotten);
+    await waitFor("it to be forgotten", isForgotten, A_TICK_MS);
+  });
+
+  it("traces each message with its lane and its keys", () => {
+    const parts = deployed.traced.filter((part) => part.includes('"name":"message"') && part.includes(key("db")));
+    assert.notEqual(parts.length, 0, `${deployed.traced.length} parts`);
+    assert.ok(parts.some((part) => part.includes('"lane":"refresh"')));
   });
 
   it("prints no secret", async () => {
     const all = await Promise.all(
       (["tick", "discover", "reconcile"] as const).map((name) => deployed.account.logs(`${STACK}-${name}`)),
     );
-    const text = JSON.stringify(all);
+    const text = JSON.stringify([all, deployed.traced]);
     for (const value of [deployed.world.vault.token, "aGFjaw==", "hvs."])
       assert.equal(text.includes(value), false, value);
   });
@@ -268,6 +303,16 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
       return (body?.data?.meta as { role?: string } | null | undefined)?.role === "leaving";
     });
     return (await Promise.all(found)).filter((isLeaving) => isLeaving).length;
+  }
+
+  /** So many messages of both lanes are in this state. */
+  async function messages(state: QueueAttributeName): Promise<number> {
+    const lanes = (["NowQueueUrl", "RefreshQueueUrl"] as const).map(async (url) => {
+      const request = { QueueUrl: deployed.outputs[url], AttributeNames: [state] };
+      const { Attributes = {} } = await deployed.account.sqs.send(new GetQueueAttributesCommand(request));
+      return Number(Attributes[state] ?? 0);
+    });
+    return (await Promise.all(lanes)).reduce((sum, each) => sum + each, 0);
   }
 
   /** A VaultAuth of the first cluster at another Vault. */

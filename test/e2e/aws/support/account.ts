@@ -1,11 +1,12 @@
 import {
   CloudFormationClient,
   CreateStackCommand,
+  DeleteStackCommand,
   DescribeStackEventsCommand,
   DescribeStacksCommand,
 } from "@aws-sdk/client-cloudformation";
 import { CloudWatchLogsClient, FilterLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
-import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import { GetFunctionConfigurationCommand, InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { waitFor } from "../../../harness/index.ts";
 import type { Ministack } from "../../../harness/ministack.ts";
@@ -22,6 +23,8 @@ export interface Account {
   /** Makes a stack and answers its outputs. */
   createStack(name: string, template: object): Promise<Readonly<Record<string, string>>>;
   outputs(stack: string): Promise<Readonly<Record<string, string>>>;
+  /** Forbids a function these actions, until it is disposed of. */
+  forbid(functionName: string, action: string): Promise<AsyncDisposable>;
   invoke(name: string, event?: object): Promise<{ readonly error?: string; readonly payload: unknown }>;
   /** What a function has logged, oldest first. */
   logs(functionName: string): Promise<readonly LogEntry[]>;
@@ -37,9 +40,23 @@ export function accountOf({ clientConfig }: Ministack): Account {
     const found = (await stackOf(name))?.Outputs ?? [];
     return Object.fromEntries(found.map(({ OutputKey = "", OutputValue = "" }) => [OutputKey, OutputValue]));
   };
-  return {
+  const account: Account = {
     sqs: new SQSClient(clientConfig),
     outputs,
+    async forbid(FunctionName, action) {
+      const { Role = "" } = await lambda.send(new GetFunctionConfigurationCommand({ FunctionName }));
+      const StackName = `without-${action.replaceAll(/\W/g, "")}`;
+      await account.createStack(StackName, forbidding(Role.split("/").at(-1) ?? "", action));
+      return {
+        [Symbol.asyncDispose]: async () => {
+          await cloudFormation.send(new DeleteStackCommand({ StackName }));
+          await waitFor("the permission to be back", async () => {
+            const found = await stackOf(StackName).catch(() => undefined);
+            return found === undefined || found.StackStatus === "DELETE_COMPLETE";
+          });
+        },
+      };
+    },
     async createStack(name, template) {
       const TemplateBody = JSON.stringify(template);
       await cloudFormation.send(
@@ -68,6 +85,14 @@ export function accountOf({ clientConfig }: Ministack): Account {
       return events.map(({ timestamp = 0, message = "" }) => ({ at: timestamp, line: lineOf(message) }));
     },
   };
+  return account;
+}
+
+function forbidding(role: string, action: string): object {
+  const Statement = [{ Effect: "Deny", Action: action, Resource: "*" }];
+  const PolicyDocument = { Version: "2012-10-17", Statement };
+  const Properties = { PolicyName: "forbidden", Roles: [role], PolicyDocument };
+  return { Resources: { Forbidden: { Type: "AWS::IAM::Policy", Properties } } };
 }
 
 function lineOf(message: string): Readonly<Record<string, unknown>> {

@@ -1,5 +1,8 @@
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { DeleteBucketPolicyCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { SendMessageCommand } from "@aws-sdk/client-sqs";
@@ -30,6 +33,10 @@ export interface Deployed extends AsyncDisposable {
   uploadFleet(text?: string): Promise<void>;
   /** What the rule does each minute, now. */
   tick(): Promise<{ readonly error?: string; readonly payload: unknown }>;
+  /** Ticks more often than each minute, until it is disposed of: two at once do no harm (lease-table 13). */
+  ticking(): AsyncDisposable;
+  /** Every part of a trace that a function sent, as text. */
+  readonly traced: readonly string[];
   /** Puts a message into a queue, as it is. */
   send(queue: "NowQueueUrl" | "RefreshQueueUrl", body: string): Promise<void>;
   keyferry(...args: readonly string[]): Promise<Ran>;
@@ -41,10 +48,11 @@ export interface Deployed extends AsyncDisposable {
 export async function startDeployed(): Promise<Deployed> {
   await using started = new AsyncDisposableStack();
   const folder = started.use(await tempFolder("package"));
+  const daemon = started.use(await traceDaemon());
   const [world, aws] = await Promise.all([
     startWorld({ clusters: ["one", "two"] }).then((made) => started.use(made)),
-    // Whoever asks is judged by the policies of its role, as by AWS.
-    startMinistack({ env: { AUTH: "true" } }).then((made) => started.use(made)),
+    // Whoever asks is judged by the policies of its role, as by AWS. Functions trace, as they do there.
+    startMinistack({ env: { AUTH: "true", ...daemon.env } }).then((made) => started.use(made)),
   ]);
   const account = accountOf(aws);
   const deploy = async () => {
@@ -76,6 +84,8 @@ export async function startDeployed(): Promise<Deployed> {
       await put("fleet.yaml", text ?? fleetOf(world));
     },
     tick: () => account.invoke(`${STACK}-tick`),
+    ticking: () => ticking(() => account.invoke(`${STACK}-tick`)),
+    traced: daemon.parts,
     send: async (queue, MessageBody) =>
       void (await account.sqs.send(new SendMessageCommand({ QueueUrl: outputs[queue], MessageBody }))),
     keyferry: (...args) => run(args),
@@ -84,6 +94,47 @@ export async function startDeployed(): Promise<Deployed> {
   };
   const parts = started.move();
   return { ...deployed, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+const TICK_AGAIN_MS = 5_000;
+
+function ticking(tick: () => Promise<unknown>): AsyncDisposable {
+  const stop = new AbortController();
+  const { signal } = stop;
+  const going = (async () => {
+    while (!signal.aborted) {
+      await tick().catch(() => undefined);
+      await sleep(TICK_AGAIN_MS, undefined, { signal }).catch(() => undefined);
+    }
+  })();
+  return {
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await going;
+    },
+  };
+}
+
+interface TraceDaemon extends AsyncDisposable {
+  /** For functions. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly parts: readonly string[];
+}
+
+/** What the X-Ray daemon beside each function is: it takes datagrams. */
+async function traceDaemon(): Promise<TraceDaemon> {
+  const parts: string[] = [];
+  const socket = createSocket("udp4").on("message", (text) => void parts.push(text.toString()));
+  socket.bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  return {
+    env: {
+      AWS_EXECUTION_ENV: "AWS_Lambda_nodejs24.x",
+      AWS_XRAY_DAEMON_ADDRESS: `127.0.0.1:${socket.address().port}`,
+    },
+    parts,
+    [Symbol.asyncDispose]: async () => void socket.close(),
+  };
 }
 
 function fleetOf({ clusters }: World): string {
