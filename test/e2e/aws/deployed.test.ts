@@ -57,6 +57,7 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
   });
 
   it("repairs a hand edit with the next tick", async () => {
+    await using _ = deployed.ticking();
     await one().patchSecret("db", { data: { password: "aGFjaw==" } });
     await one().secretThat("db", ({ data }) => data.password === "two", A_TICK_MS);
   });
