@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { deflateRaw } from "node:zlib";
 import { type Bundle, bundleAll } from "../../infra/bundle.ts";
+import { SETTINGS } from "../../test/contract/functions/running.ts";
 import { tempFolder } from "../../test/harness/process/temp-folder.ts";
 import { type Figure, figure, percentile } from "../figures.ts";
 
@@ -10,25 +11,12 @@ const PROCESSES = 9;
 const BYTES_PER_KB = 1_000;
 const BYTES_PER_MIB = 1_024 ** 2;
 
-const QUEUE = "https://sqs.eu-central-1.amazonaws.com/123456789012/queue";
 /** What serverless.yml gives each function, and what AWS's runtime adds; nothing is asked for while a function is loaded. */
 const ENV = {
-  AWS_REGION: "eu-central-1",
+  ...SETTINGS,
   AWS_EXECUTION_ENV: "AWS_Lambda_nodejs24.x",
   LAMBDA_TASK_ROOT: "/var/task",
   AWS_LAMBDA_FUNCTION_NAME: "bench",
-  KEYFERRY_STACK: "keyferry-bench",
-  KEYFERRY_TABLE: "leases",
-  KEYFERRY_FLEET: "s3://bucket/fleet.yaml",
-  KEYFERRY_INSTALLATION: "bench",
-  KEYFERRY_DIGEST_KEY_PARAMETER: "/bench/digest-key",
-  KEYFERRY_KMS_KEY: "arn:aws:kms:eu-central-1:123456789012:key/k",
-  KEYFERRY_NOW_QUEUE: QUEUE,
-  KEYFERRY_NOW_DEAD_LETTERS: QUEUE,
-  KEYFERRY_REFRESH_QUEUE: QUEUE,
-  KEYFERRY_REFRESH_DEAD_LETTERS: QUEUE,
-  KEYFERRY_DISCOVERY_QUEUE: QUEUE,
-  KEYFERRY_DISCOVERY_DEAD_LETTERS: QUEUE,
 };
 
 const LOAD = `

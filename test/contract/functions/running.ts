@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { VARIABLE_NAMES } from "../../../lib/config.ts";
 import { waitFor } from "../../harness/index.ts";
 
 /** Nobody answers there. */
@@ -7,23 +8,18 @@ export const NOWHERE = "http://127.0.0.1:9";
 const QUEUE = `${NOWHERE}/123456789012/queue`;
 
 /** What serverless.yml gives a function, at an AWS of which no part answers. Its fleet comes with the package. */
-export const SETTINGS = {
+export const SETTINGS: Readonly<Record<string, string>> = {
   AWS_REGION: "eu-central-1",
   AWS_ENDPOINT_URL: NOWHERE,
   AWS_ACCESS_KEY_ID: "test",
   AWS_SECRET_ACCESS_KEY: "test",
+  // Most of them are names, and a URL is as good a name as any.
+  ...Object.fromEntries(VARIABLE_NAMES.map((name) => [name, QUEUE])),
   KEYFERRY_STACK: "keyferry-test",
   KEYFERRY_TABLE: "leases",
   KEYFERRY_FLEET: "fleet.yaml",
-  KEYFERRY_INSTALLATION: "test",
-  KEYFERRY_DIGEST_KEY_PARAMETER: "/test/digest-key",
-  KEYFERRY_KMS_KEY: "arn:aws:kms:eu-central-1:123456789012:key/k",
-  KEYFERRY_NOW_QUEUE: QUEUE,
-  KEYFERRY_NOW_DEAD_LETTERS: QUEUE,
-  KEYFERRY_REFRESH_QUEUE: QUEUE,
-  KEYFERRY_REFRESH_DEAD_LETTERS: QUEUE,
-  KEYFERRY_DISCOVERY_QUEUE: QUEUE,
-  KEYFERRY_DISCOVERY_DEAD_LETTERS: QUEUE,
+  KEYFERRY_REFRESH_CONCURRENCY: "10",
+  KEYFERRY_LOG_LEVEL: "info",
 };
 
 const ENDED = "all-printed";
@@ -73,7 +69,7 @@ export async function startFunction(
     });
   }
   const gone = once(child, "exit").then(() => {
-    throw new Error(`the function's process ended:\n${output}`);
+    throw new Error(`the function's process ended:\n${output.slice(-2_000)}`);
   });
   gone.catch(() => undefined);
   await Promise.race([once(child, "message"), gone]);
