@@ -80,14 +80,16 @@ describe("keyferry on AWS", { timeout: 900_000 }, () => {
   it("looks at a sync at once with keyferry sync --stack, and tells how it went", async () => {
     await deployed.world.vault.putKv("kv", "slow", { password: "one" });
     await using _ = deployed.ticking();
-    await one().declare("slow", { refreshAfter: "12h" });
+    const transformation = { templates: { loud: { text: "{{ upper .Secrets.password }}" } } };
+    const destination = { name: "slow", create: true, transformation };
+    await one().declare("slow", { refreshAfter: "12h", destination });
     await declareLeaving();
-    await one().secretThat("slow", ({ data }) => data.password === "one", A_TICK_MS);
+    await one().secretThat("slow", ({ data }) => data.password === "one" && data.loud === "ONE", A_TICK_MS);
     await deployed.world.vault.putKv("kv", "slow", { password: "two" });
     const { code, stdout, stderr } = await deployed.keyferry("sync", key("slow"), "--wait");
     assert.equal(code, 0, stderr);
     assert.match(stdout, /team-a\/slow +synced/);
-    assert.equal((await one().secret("slow"))?.data.password, "two");
+    assert.equal((await one().secret("slow"))?.data.loud, "TWO");
   });
 
   it("tells the story of a sync with keyferry explain --stack", async () => {
