@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { dataDirOf, keyferry, type Ran, runOnce, startEngine } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import { type Place, placeIn } from "./support/place.ts";
-import { startWorld, type World } from "./support/world.ts";
+import { OPERATOR_NAMESPACE, startWorld, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const PASSWORD = "Wd5-correct-horse-battery";
@@ -263,6 +263,22 @@ describe("keyferry plan: what a run would do, told by its own judgement, and not
     const path = `/api/v1/namespaces/${NS}/secrets?fieldManager=manager`;
     assert.equal((await place.cluster.request("POST", path, body)).status, 201);
   }
+
+  it("kubernetes-rules 24: beside a VSO that works it is planned all the same, and said that keyferry would stand back", async () => {
+    const metadata = { name: "b0d477c0.hashicorp.com", namespace: OPERATOR_NAMESPACE };
+    const lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata };
+    const renewTime = new Date().toISOString().replace("Z", "000Z");
+    const spec = { holderIdentity: "vso-0", leaseDurationSeconds: 3_600, renewTime };
+    await place.cluster.apply({ ...lease, spec });
+    const beside = await plan([key("vso-equal")]);
+    assert.equal(beside.code, 1);
+    assert.equal(beside.of("vso-equal").action, "adopt");
+    assert.deepEqual(
+      beside.clusters.map(({ errors }) => errors.map(({ code }) => code)),
+      [["OTHER_CONTROLLER"]],
+    );
+    await place.cluster.delete(lease);
+  });
 
   it("what is handed over to VSO is left as it is", async () => {
     const path = `/apis/${API}/namespaces/${NS}/vaultstaticsecrets/touched`;
