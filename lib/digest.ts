@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, hash, timingSafeEqual } from "node:crypto";
 import { goString, inByteOrder } from "./lossless.ts";
 import type { SecretData } from "./secret-value.ts";
 
@@ -48,9 +48,8 @@ export function sameDigest(a: string, b: string): boolean {
 
 /** A short stable name for something that is not secret (a path, an object as read): 24 hex digits of SHA-256. */
 export function fingerprint(...parts: readonly string[]): string {
-  const hash = createHash("sha256");
-  for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
-  return hash.digest("hex").slice(0, 24);
+  const all = parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join("");
+  return hash("sha256", all, "hex").slice(0, 24);
 }
 
 const SHORT = 8;
