@@ -1,3 +1,4 @@
+import { asObject } from "../canonical.ts";
 import { circuitOfVault } from "../circuits.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf, type ReferenceKey } from "../keys.ts";
@@ -38,7 +39,7 @@ export interface Judgement extends Resolution<Judged> {
 function isMerged({ declared, cluster }: ResolveInput, lookup: LookUp): boolean | undefined {
   const { namespace, name } = partsOf(declared.key);
   const at = { namespace, name };
-  if (!("vaultAuthGlobalRef" in declared.spec)) return undefined;
+  if (asObject(declared.spec)?.vaultAuthGlobalRef === undefined) return undefined;
   const merged = attempt(() => {
     const auth = lookup.find("VaultAuth", at, "it is judged");
     return withGlobal(lookup, auth, at, cluster.operatorNamespace);
