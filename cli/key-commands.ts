@@ -35,6 +35,8 @@ shown, never values. The state of --data-dir is used when it is there, also besi
 that of a first run. Logins are real ones; their tokens are revoked at the end.
 Exit codes, the first that is true: 2 bad input, 1 a sync or a cluster would fail, 3 there are changes, 0 nothing to do.`;
 
+const ONE_KEY = "CLUSTER/KIND/NAMESPACE/NAME";
+
 type Ended = (code: number) => void;
 
 /** Commands about chosen syncs: plan, sync, explain. */
@@ -44,40 +46,45 @@ export function keyCommands(cli: Command, ended: Ended): void {
   addExplain(cli, ended);
 }
 
+interface KeyCommand {
+  readonly description: string;
+  /** As commander writes it, and what is said of it. */
+  readonly argument: readonly [name: string, says: string];
+  readonly help: string;
+}
+
+/** A command about keys, before its options. */
+function keyCommand(cli: Command, name: string, { description, argument, help }: KeyCommand): Command {
+  const [keys, says] = argument;
+  return cli.command(name).description(description).argument(keys, says).addHelpText("after", help);
+}
+
 function addPlan(cli: Command, ended: Ended): void {
-  cli
-    .command("plan")
-    .description("show what a run would change and why, and write nothing")
-    .argument("[key...]", "CLUSTER/KIND/NAMESPACE/NAME, * for any characters; all when none is given")
+  const description = "show what a run would change and why, and write nothing";
+  const argument = ["[key...]", `${ONE_KEY}, * for any characters; all when none is given`] as const;
+  keyCommand(cli, "plan", { description, argument, help: PLAN_HELP })
     .addOption(fleetOption())
     .addOption(dataDirOption())
     .addOption(outputOption())
-    .addHelpText("after", PLAN_HELP)
     .action(async (keys: readonly string[], flags: PlanFlags) => ended(await planCommand(keys, flags)));
 }
 
 function addSync(cli: Command, ended: Ended): void {
-  cli
-    .command("sync")
-    .description("look at syncs now, source and destination")
-    .argument("<key...>", "CLUSTER/KIND/NAMESPACE/NAME, * for any characters")
+  const argument = ["<key...>", `${ONE_KEY}, * for any characters`] as const;
+  keyCommand(cli, "sync", { description: "look at syncs now, source and destination", argument, help: SYNC_HELP })
     .addOption(dataDirOption())
     .addOption(stackOption())
     .option("--wait", "until it is done, and tell how it went", false)
     .addOption(new Option("--timeout <duration>", "how long to wait").argParser(waitTime).default(MINUTE_MS, "1m"))
     .addOption(outputOption())
-    .addHelpText("after", SYNC_HELP)
     .action(async (keys: readonly string[], flags: SyncFlags) => ended(await syncCommand(keys, flags)));
 }
 
 function addExplain(cli: Command, ended: Ended): void {
-  cli
-    .command("explain")
-    .description("tell the story of one sync: declared, referred to, seen, wrong, next")
-    .argument("<key>", "CLUSTER/KIND/NAMESPACE/NAME")
+  const description = "tell the story of one sync: declared, referred to, seen, wrong, next";
+  keyCommand(cli, "explain", { description, argument: ["<key>", ONE_KEY], help: EXPLAIN_HELP })
     .addOption(dataDirOption())
     .addOption(stackOption())
     .addOption(outputOption())
-    .addHelpText("after", EXPLAIN_HELP)
     .action(async (key: string, flags: ExplainFlags) => ended(await explainCommand(key, flags)));
 }

@@ -1,7 +1,20 @@
 import { fingerprint } from "../lib/digest.ts";
 import { partsOf, type ReferenceKey, referenceKey, type SyncKey, syncKey } from "../lib/keys.ts";
+import type { ClusterSettings } from "../lib/reconcile/ports.ts";
 import type { Declared, Reference, Row } from "../lib/reconcile/row.ts";
 import { EMPTY_STATE } from "../lib/reconcile/row.ts";
+
+/** Cluster `east`, all of it watched, whose defaults are in namespace `vso`. */
+export function aCluster(overrides: Partial<ClusterSettings> = {}): ClusterSettings {
+  return {
+    name: "east",
+    labels: {},
+    observe: "watch",
+    namespaces: { include: ["*"], exclude: [] },
+    operatorNamespace: "vso",
+    ...overrides,
+  };
+}
 
 /** The key of a VaultStaticSecret in cluster `east`, namespace `shop`. */
 export function aKey(name = "db", cluster = "east"): SyncKey {

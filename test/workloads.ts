@@ -1,36 +1,11 @@
 import type { RolloutTarget } from "../lib/reconcile/ports.ts";
+import { leastCrd } from "./least-crd.ts";
 
 /** The least of Argo Rollouts that a cluster needs to hold a Rollout: nobody acts on it here. */
-export const ARGO_ROLLOUT_CRD = {
-  apiVersion: "apiextensions.k8s.io/v1",
-  kind: "CustomResourceDefinition",
-  metadata: { name: "rollouts.argoproj.io" },
-  spec: {
-    group: "argoproj.io",
-    scope: "Namespaced",
-    names: { kind: "Rollout", plural: "rollouts" },
-    versions: [
-      {
-        name: "v1alpha1",
-        served: true,
-        storage: true,
-        subresources: { status: {} },
-        schema: {
-          openAPIV3Schema: {
-            type: "object",
-            properties: {
-              spec: {
-                type: "object",
-                properties: { restartAt: { type: "string", format: "date-time" }, paused: { type: "boolean" } },
-                "x-kubernetes-preserve-unknown-fields": true,
-              },
-            },
-          },
-        },
-      },
-    ],
-  },
-};
+export const ARGO_ROLLOUT_CRD = leastCrd(
+  { group: "argoproj.io", version: "v1alpha1", resource: "rollouts", kind: "Rollout" },
+  { spec: { properties: { restartAt: { type: "string", format: "date-time" }, paused: { type: "boolean" } } } },
+);
 
 /** So that a restarted Deployment shows a replica set of its own. */
 export const WORKLOAD_CONTROLLERS = ["deployment-controller"];

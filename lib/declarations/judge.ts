@@ -4,6 +4,7 @@ import { SyncError } from "../errors.ts";
 import { partsOf, type ReferenceKey } from "../keys.ts";
 import type { Rendering, VaultTarget } from "../reconcile/ports.ts";
 import { readingOf } from "../transform/transformation.ts";
+import { attempt } from "./attempt.ts";
 import { withGlobal } from "./find-auth.ts";
 import { resolveConnectionAt, resolveIdentity } from "./identity.ts";
 import { type LookUp, lookUp } from "./look-up.ts";
@@ -64,13 +65,4 @@ function judged({ declared, cluster }: ResolveInput, lookup: LookUp): Judged {
     return { rendering: readingOf(place, lookup.find("SecretTransformation", place, "it is judged").spec) };
   }
   return {};
-}
-
-function attempt<T>(work: () => T): T | SyncError {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof SyncError) return error;
-    throw error;
-  }
 }

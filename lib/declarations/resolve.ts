@@ -13,6 +13,7 @@ import type {
   VaultRead,
 } from "../reconcile/ports.ts";
 import { type Transformation, transformationOf, transformationRefs } from "../transform/transformation.ts";
+import { attempt } from "./attempt.ts";
 import { resolveIdentity, trimSlashes } from "./identity.ts";
 import { type LookUp, lookUp } from "./look-up.ts";
 import { mustParseSpec, type SpecOf } from "./parse.ts";
@@ -155,13 +156,4 @@ export function resolveStaticSecret(input: ResolveInput): Resolution<ResolvedSta
   const lookup = lookUp(input.cluster.name, input.reference);
   const outcome = attempt(() => resolve(input, lookup));
   return { refs: [...lookup.refs], outcome };
-}
-
-function attempt<T>(work: () => T): T | SyncError {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof SyncError) return error;
-    throw error;
-  }
 }

@@ -60,8 +60,7 @@ export async function surveyForVso(
   signal: AbortSignal,
 ): Promise<ClusterSurvey> {
   const { name, operatorNamespace } = scope.settings;
-  const lease = await deps.clusters.vsoLease(name, operatorNamespace, signal);
-  const atWork = vsoAtWork(lease, undefined, deps.clock());
+  const atWork = await holderOfLease(deps, scope, signal);
   const hmacKey = await deps.secrets.findHmacKey(name, operatorNamespace, signal);
   const found = await declarationsIn(deps, scope, signal);
   const syncs = await parallel(found, (seen) => surveyOne(deps, scope, hmacKey, seen, signal));
@@ -78,18 +77,26 @@ export async function surveyForKeyferry(
   scope: HandOverScope,
   signal: AbortSignal,
 ): Promise<ClusterSurvey> {
-  const { name, operatorNamespace } = scope.settings;
-  const lease = await deps.clusters.vsoLease(name, operatorNamespace, signal);
-  const atWork = vsoAtWork(lease, undefined, deps.clock());
+  const atWork = await holderOfLease(deps, scope, signal);
   const complaints =
     atWork === undefined ? [] : [`Vault Secrets Operator works there: ${atWork}. Scale it to zero first`];
   const found = (await declarationsIn(deps, scope, signal)).filter(({ annotations }) => isHandedOver(annotations));
   const change = { addFinalizers: [], annotations: { [HANDED_OVER]: null } };
   const syncs = found.map(({ uid, namespace, name: own }): SyncSurvey => {
-    const ref = { cluster: name, namespace, name: own, kind: VAULT_STATIC_SECRET };
+    const ref = { cluster: scope.settings.name, namespace, name: own, kind: VAULT_STATIC_SECRET };
     return { ref, uid, secret: undefined, complaints: [], notes: [], change, needsMac: false };
   });
   return { scope, hmacKey: { kind: "absent" }, complaints, syncs };
+}
+
+/** What the lease of its leader election says of VSO: undefined when it is not at work. */
+async function holderOfLease(
+  { clusters, clock }: HandOverDeps,
+  { settings }: HandOverScope,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const lease = await clusters.vsoLease(settings.name, settings.operatorNamespace, signal);
+  return vsoAtWork(lease, undefined, clock());
 }
 
 /** Declarations that are there to stay. */

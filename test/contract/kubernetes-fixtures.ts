@@ -10,6 +10,7 @@ import { type KubernetesEnds, kubernetesEnds } from "../../lib/kubernetes/kubern
 import type { DesiredSecret, Log, LogFields } from "../../lib/reconcile/ports.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
 import type { Cluster } from "../harness/index.ts";
+import { leastCrd } from "../least-crd.ts";
 
 /** A log that keeps its lines. */
 export function keptLog(): Log & { readonly lines: readonly { event: string; fields: LogFields | undefined }[] } {
@@ -109,35 +110,6 @@ export function withCode(code: ErrorCode, message: RegExp = /./): (error: unknow
 }
 
 /** The least that serves VaultStaticSecrets. */
-export const STATIC_SECRET_CRD = {
-  apiVersion: "apiextensions.k8s.io/v1",
-  kind: "CustomResourceDefinition",
-  metadata: { name: `${VAULT_STATIC_SECRET.resource}.${VAULT_STATIC_SECRET.group}` },
-  spec: {
-    group: VAULT_STATIC_SECRET.group,
-    scope: "Namespaced",
-    names: { kind: VAULT_STATIC_SECRET.kind, plural: VAULT_STATIC_SECRET.resource },
-    versions: [
-      {
-        name: VAULT_STATIC_SECRET.version,
-        served: true,
-        storage: true,
-        subresources: { status: {} },
-        schema: {
-          openAPIV3Schema: {
-            type: "object",
-            properties: {
-              spec: { type: "object", "x-kubernetes-preserve-unknown-fields": true },
-              status: {
-                type: "object",
-                required: ["lastGeneration"],
-                properties: { lastGeneration: { type: "integer" } },
-                "x-kubernetes-preserve-unknown-fields": true,
-              },
-            },
-          },
-        },
-      },
-    ],
-  },
-};
+export const STATIC_SECRET_CRD = leastCrd(VAULT_STATIC_SECRET, {
+  status: { required: ["lastGeneration"], properties: { lastGeneration: { type: "integer" } } },
+});

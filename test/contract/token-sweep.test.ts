@@ -4,21 +4,15 @@ import { resolveStaticSecret } from "../../lib/declarations/resolve.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { referenceKey, type SyncKey } from "../../lib/keys.ts";
 import { openSqliteStore } from "../../lib/leases/sqlite.ts";
-import type { Circuit, ClusterSettings, KeptToken, Reference } from "../../lib/reconcile/ports.ts";
+import type { Circuit, KeptToken, Reference } from "../../lib/reconcile/ports.ts";
 import { sweepTokens } from "../../lib/reconcile/token-sweep.ts";
-import { aDeclared, aKey, aReference } from "../builders.ts";
+import { aCluster, aDeclared, aKey, aReference } from "../builders.ts";
 import { quiet } from "./vault-world.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const forever = new AbortController().signal;
 
-const settingsOf = (name: string): ClusterSettings => ({
-  name,
-  labels: {},
-  observe: "watch",
-  namespaces: { include: ["*"], exclude: [] },
-  operatorNamespace: "shop",
-});
+const settingsOf = (name: string) => aCluster({ name, operatorNamespace: "shop" });
 
 /** A store with syncs that log in by VaultAuths of their names, and tokens as a Vault end knows them. */
 async function aScene(syncs: Readonly<Record<string, string>>) {

@@ -5,8 +5,8 @@ import { SPECS } from "../../../lib/declarations/parse.ts";
 import { resolveStaticSecret } from "../../../lib/declarations/resolve.ts";
 import { SyncError } from "../../../lib/errors.ts";
 import { type ReferenceKey, syncKey } from "../../../lib/keys.ts";
-import type { ClusterSettings, JsonObject, Reference } from "../../../lib/reconcile/ports.ts";
-import { aDeclared } from "../../builders.ts";
+import type { JsonObject, Reference } from "../../../lib/reconcile/ports.ts";
+import { aCluster, aDeclared } from "../../builders.ts";
 
 const INPUTS = Number(process.env.KEYFERRY_FUZZ_INPUTS ?? 100_000);
 const SEED = Number(process.env.KEYFERRY_FUZZ_SEED ?? 20_261_122);
@@ -16,13 +16,7 @@ const CANARY = "hunter2-canary";
 /** Stands for what must be in no message: values of headers, texts of templates, passwords in addresses. */
 const HIDDEN = "hidden-canary";
 
-const EAST: ClusterSettings = {
-  name: "east",
-  labels: {},
-  observe: "watch",
-  namespaces: { include: ["*"], exclude: [] },
-  operatorNamespace: "vso",
-};
+const EAST = aCluster();
 
 const METHODS = {
   kubernetes: { role: "shop", serviceAccount: "app", audiences: ["vault"], tokenExpirationSeconds: 600 },

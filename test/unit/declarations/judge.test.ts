@@ -3,16 +3,10 @@ import { describe, it } from "node:test";
 import { judge } from "../../../lib/declarations/judge.ts";
 import { SyncError } from "../../../lib/errors.ts";
 import { type ReferenceKey, syncKey } from "../../../lib/keys.ts";
-import type { ClusterSettings, JsonObject, Reference } from "../../../lib/reconcile/ports.ts";
-import { aDeclared } from "../../builders.ts";
+import type { JsonObject, Reference } from "../../../lib/reconcile/ports.ts";
+import { aCluster, aDeclared } from "../../builders.ts";
 
-const EAST: ClusterSettings = {
-  name: "east",
-  labels: {},
-  observe: "watch",
-  namespaces: { include: ["*"], exclude: [] },
-  operatorNamespace: "vso",
-};
+const EAST = aCluster();
 
 type Objects = Readonly<Record<string, JsonObject>>;
 

@@ -3,15 +3,10 @@ import { describe, it } from "node:test";
 import { resolveIdentity } from "../../../lib/declarations/identity.ts";
 import { lookUp } from "../../../lib/declarations/look-up.ts";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
-import type { ClusterSettings, JsonObject, Reference } from "../../../lib/reconcile/ports.ts";
+import type { JsonObject, Reference } from "../../../lib/reconcile/ports.ts";
+import { aCluster } from "../../builders.ts";
 
-const EAST: ClusterSettings = {
-  name: "east",
-  labels: {},
-  observe: "watch",
-  namespaces: { include: ["*"], exclude: [] },
-  operatorNamespace: "vso",
-};
+const EAST = aCluster();
 
 type Objects = Readonly<Record<string, JsonObject>>;
 const CONNECTION = { "VaultConnection/vso/default": { address: "https://vault.example:8200" } };

@@ -4,16 +4,10 @@ import { type ResolvedStaticSecret, resolveStaticSecret, sourceOf } from "../../
 import { groupOf } from "../../../lib/declarations/source.ts";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import { type ReferenceKey, referenceKey, syncKey } from "../../../lib/keys.ts";
-import type { ClusterSettings, JsonObject, Reference } from "../../../lib/reconcile/ports.ts";
-import { aDeclared } from "../../builders.ts";
+import type { JsonObject, Reference } from "../../../lib/reconcile/ports.ts";
+import { aCluster, aDeclared } from "../../builders.ts";
 
-const EAST: ClusterSettings = {
-  name: "east",
-  labels: {},
-  observe: "watch",
-  namespaces: { include: ["*"], exclude: [] },
-  operatorNamespace: "vso",
-};
+const EAST = aCluster();
 
 const STATIC = { type: "kv-v2", mount: "kv", path: "app", destination: { name: "app", create: true } };
 const KUBERNETES = {
@@ -310,10 +304,7 @@ describe("who may use a VaultAuth (reference 11.2)", () => {
 });
 
 describe("the fleet's overrides", () => {
-  const cluster: ClusterSettings = {
-    ...EAST,
-    vault: { address: "http://outside:8200/", authMount: "kubernetes-east" },
-  };
+  const cluster = aCluster({ vault: { address: "http://outside:8200/", authMount: "kubernetes-east" } });
 
   it("replace address and mount as seen from outside", () => {
     const value = resolved(STATIC, DEFAULTS, cluster);
