@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../lib/clock.ts";
 import { SECRET, SECRET_TRANSFORMATION, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
 import type { CredentialRef, DesiredSecret, KindRef, ListOptions, WatchEvent } from "../../lib/reconcile/ports.ts";
@@ -169,10 +170,17 @@ describe("cluster end", () => {
     it("lease-table 19: a bookmark moves the cursor of a kind that was quiet for our selection", async () => {
       const namespace = await aNamespace(cluster, "bookmarks");
       const { resourceVersion } = await listed(SECRET, OURS);
-      await cluster.apply({ apiVersion: "v1", kind: "Secret", metadata: { namespace, name: "other" }, data: {} });
-      // The API server sends one 2 s before a watch ends, of what it has got round to by then.
+      const change = (at: number) =>
+        cluster.apply({
+          apiVersion: "v1",
+          kind: "Secret",
+          metadata: { namespace, name: "other", annotations: { at: `${at}` } },
+        });
+      // The API server sends one 2 s before a watch ends, if the kind has moved by then.
       await cluster.waitFor("a bookmark behind the other Secret", async () => {
-        const events = await watched(SECRET, OURS, { resourceVersion, seconds: 4 }, async () => {});
+        const events = await watched(SECRET, OURS, { resourceVersion, seconds: 5 }, async () => {
+          for (let at = 0; at < 12; at++) await Promise.all([change(at), sleep(250)]);
+        });
         const bookmarks = events.flatMap((event) => (event.type === "BOOKMARK" ? [Number(event.resourceVersion)] : []));
         assert.equal(events.length, bookmarks.length);
         return (bookmarks.at(-1) ?? 0) > Number(resourceVersion);
