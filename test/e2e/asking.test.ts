@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { dataDirOf, keyferry, type Ran, type RunningEngine, runOnce, startEngine } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
-import { type Place, placeIn } from "./support/place.ts";
-import { startWorld, type World } from "./support/world.ts";
+import type { Place } from "./support/place.ts";
+import { endAll, startPlace } from "./support/start-place.ts";
+import type { World } from "./support/world.ts";
 
 const NS = "team-a";
 const PASSWORD = "Qx7-correct-horse-battery";
@@ -25,16 +26,12 @@ describe("asking about chosen syncs, and for them: sync, explain, an annotation"
   const said: string[] = [];
 
   before(async () => {
-    world = await startWorld();
-    const [cluster] = world.clusters;
-    if (!cluster) throw new Error("no cluster");
-    await world.namespace(cluster, NS);
-    place = placeIn(cluster, NS);
+    ({ world, place } = await startPlace(NS));
     await world.vault.putKv("kv", "db", { password: PASSWORD });
     await place.declare("db", SELDOM);
     assert.equal((await runOnce(world)).code, 0);
   });
-  after(() => world?.[Symbol.asyncDispose]());
+  after(() => endAll(world));
 
   const key = (name: string) => `one/VaultStaticSecret/${NS}/${name}`;
   const run = async (...args: readonly string[]): Promise<Ran> => {

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type RunningEngine, startEngine, status } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
-import { type Place, placeIn } from "./support/place.ts";
-import { OPERATOR_NAMESPACE, permissiveCrds, startWorld, type World } from "./support/world.ts";
+import type { Place } from "./support/place.ts";
+import { endAll, startPlace } from "./support/start-place.ts";
+import { OPERATOR_NAMESPACE, permissiveCrds, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const API = "secrets.hashicorp.com/v1beta1";
@@ -15,20 +16,13 @@ describe("bad input: each declaration gets its coded error, and others go on", (
   let place: Place;
 
   before(async () => {
-    world = await startWorld({ crds: await permissiveCrds() });
-    const [cluster] = world.clusters;
-    if (!cluster) throw new Error("no cluster");
-    await world.namespace(cluster, NS);
-    place = placeIn(cluster, NS);
+    ({ world, place } = await startPlace(NS, { crds: await permissiveCrds() }));
     await world.vault.putKv("kv", "good", { password: PASSWORD });
     engine = await startEngine(world);
     await place.declare("good");
     await place.synced("good");
   });
-  after(async () => {
-    await engine?.[Symbol.asyncDispose]();
-    await world?.[Symbol.asyncDispose]();
-  });
+  after(() => endAll(engine, world));
 
   const declareAs = async (kind: string, name: string, spec: unknown): Promise<void> => {
     await place.cluster.apply({ apiVersion: API, kind, metadata: { name, namespace: NS }, spec });

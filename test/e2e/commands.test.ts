@@ -9,8 +9,9 @@ import { reservePort } from "../harness/index.ts";
 import { brokenVault, json } from "./support/broken-vault.ts";
 import { keyferry, launchEngine, runOnce, type StatusAnswer, startEngine, status } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
-import { type Place, placeIn } from "./support/place.ts";
-import { startWorld, type World } from "./support/world.ts";
+import type { Place } from "./support/place.ts";
+import { endAll, startPlace } from "./support/start-place.ts";
+import type { World } from "./support/world.ts";
 
 const NS = "team-a";
 const API = "secrets.hashicorp.com/v1beta1";
@@ -23,14 +24,10 @@ describe("the command line: exit codes, outputs, and a stop that finishes its wo
   let place: Place;
 
   before(async () => {
-    world = await startWorld();
-    const [cluster] = world.clusters;
-    if (!cluster) throw new Error("no cluster");
-    await world.namespace(cluster, NS);
-    place = placeIn(cluster, NS);
+    ({ world, place } = await startPlace(NS));
     await world.vault.putKv("kv", "db", { password: PASSWORD });
   });
-  after(() => world?.[Symbol.asyncDispose]());
+  after(() => endAll(world));
 
   const file = (name: string) => join(world.folder, name);
   const statusArgs = (...more: readonly string[]) =>

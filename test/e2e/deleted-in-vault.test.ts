@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type RunningEngine, startEngine } from "./support/engine.ts";
-import { type Place, placeIn } from "./support/place.ts";
-import { startWorld, type World } from "./support/world.ts";
+import type { Place } from "./support/place.ts";
+import { endAll, startPlace } from "./support/start-place.ts";
+import type { World } from "./support/world.ts";
 
 const NS = "team-a";
 const PASSWORD = "Hy6-correct-horse-battery";
@@ -35,21 +36,14 @@ for (const flavor of FLAVORS) {
     let place: Place;
 
     before(async () => {
-      world = await startWorld({ vault: { flavor } });
-      const [cluster] = world.clusters;
-      if (!cluster) throw new Error("no cluster");
-      await world.namespace(cluster, NS);
-      place = placeIn(cluster, NS);
+      ({ world, place } = await startPlace(NS, { vault: { flavor } }));
       for (const name of NAMES) await world.vault.putKv(name === "plain" ? "kv1" : "kv", name, { password: PASSWORD });
       await world.vault.putKv("kv", "pinned", { password: "that of version 2" });
       engine = await startEngine(world);
       for (const [name, { spec }] of Object.entries(WAYS)) await place.declare(name, spec);
       for (const name of NAMES) await place.synced(name, PATIENT_MS);
     });
-    after(async () => {
-      await engine?.[Symbol.asyncDispose]();
-      await world?.[Symbol.asyncDispose]();
-    });
+    after(() => endAll(engine, world));
 
     it("stays in the Secret, whichever way it went, and the conditions say what is missing", async () => {
       for (const { go } of Object.values(WAYS)) await go(world);

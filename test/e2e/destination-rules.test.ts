@@ -4,7 +4,8 @@ import type { KubeObject } from "../harness/index.ts";
 import { type RunningEngine, startEngine } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import { type Place, placeIn } from "./support/place.ts";
-import { startWorld, type World } from "./support/world.ts";
+import { endAll, startPlace } from "./support/start-place.ts";
+import type { World } from "./support/world.ts";
 
 const NS = "team-a";
 const PASSWORD = "Kd5-correct-horse-battery";
@@ -15,18 +16,11 @@ describe("what stands in a Secret, and who it belongs to", () => {
   let place: Place;
 
   before(async () => {
-    world = await startWorld();
-    const [cluster] = world.clusters;
-    if (!cluster) throw new Error("no cluster");
-    await world.namespace(cluster, NS);
-    place = placeIn(cluster, NS);
+    ({ world, place } = await startPlace(NS));
     await world.vault.putKv("kv", "db", { password: PASSWORD });
     engine = await startEngine(world);
   });
-  after(async () => {
-    await engine?.[Symbol.asyncDispose]();
-    await world?.[Symbol.asyncDispose]();
-  });
+  after(() => endAll(engine, world));
 
   const destination = (name: string, more: object = {}) => ({
     path: "db",

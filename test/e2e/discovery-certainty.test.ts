@@ -4,8 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Cluster, waitFor } from "../harness/index.ts";
 import { ownedSecrets } from "./support/chaos.ts";
 import { keyferry, runOnce, startEngine, status } from "./support/engine.ts";
-import { type Place, placeIn } from "./support/place.ts";
-import { aStaticSecret, shippedCrds, startWorld, type World } from "./support/world.ts";
+import type { Place } from "./support/place.ts";
+import { endAll, startPlace } from "./support/start-place.ts";
+import { aStaticSecret, shippedCrds, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const MANY = Array.from({ length: 14 }, (_, index) => `many-${String(index).padStart(2, "0")}`);
@@ -19,15 +20,10 @@ describe("absence deletes only when it is certain", () => {
   let place: Place;
 
   before(async () => {
-    world = await startWorld({ clusters: ["one"] });
-    [cluster] = world.clusters as [Cluster];
-    await world.namespace(cluster, NS);
-    place = placeIn(cluster, NS);
+    ({ world, cluster, place } = await startPlace(NS));
     for (const name of [...MANY, "back"]) await world.vault.putKv("kv", name, { password: "one" });
   });
-  after(async () => {
-    await world?.[Symbol.asyncDispose]();
-  });
+  after(() => endAll(world));
 
   const declareAll = (names: readonly string[]) =>
     cluster.apply(names.map((name) => aStaticSecret(NS, name, { refreshAfter: "10m" })));

@@ -3,8 +3,9 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "../harness/index.ts";
 import { type RunningEngine, startEngine } from "./support/engine.ts";
-import { type Place, placeIn } from "./support/place.ts";
-import { aStaticSecret, authMount, ROLE, startWorld, type World } from "./support/world.ts";
+import type { Place } from "./support/place.ts";
+import { endAll, startPlace } from "./support/start-place.ts";
+import { aStaticSecret, authMount, ROLE, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const API = "secrets.hashicorp.com/v1beta1";
@@ -21,16 +22,10 @@ describe("what happens in a cluster is seen at once", () => {
   let place: Place;
 
   before(async () => {
-    world = await startWorld({ clusters: ["one"] });
-    [cluster] = world.clusters as [Cluster];
-    await world.namespace(cluster, NS);
-    place = placeIn(cluster, NS);
+    ({ world, cluster, place } = await startPlace(NS));
     engine = await startEngine(world);
   });
-  after(async () => {
-    await engine?.[Symbol.asyncDispose]();
-    await world?.[Symbol.asyncDispose]();
-  });
+  after(() => endAll(engine, world));
 
   const synced = async (name: string, spec: Readonly<Record<string, unknown>> = {}): Promise<void> => {
     await world.vault.putKv("kv", name, { password: "one" });

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { dataDirOf, keyferry, type Ran, runOnce, startEngine } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
-import { type Place, placeIn } from "./support/place.ts";
-import { OPERATOR_NAMESPACE, startWorld, type World } from "./support/world.ts";
+import type { Place } from "./support/place.ts";
+import { endAll, startPlace } from "./support/start-place.ts";
+import { OPERATOR_NAMESPACE, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const PASSWORD = "Wd5-correct-horse-battery";
@@ -46,11 +47,7 @@ describe("keyferry plan: what a run would do, told by its own judgement, and not
   const said: string[] = [];
 
   before(async () => {
-    world = await startWorld();
-    const [cluster] = world.clusters;
-    if (!cluster) throw new Error("no cluster");
-    await world.namespace(cluster, NS);
-    place = placeIn(cluster, NS);
+    ({ world, place } = await startPlace(NS));
     await world.vault.putKv("kv", "db", { password: PASSWORD, user: USER });
     await place.declare("db", { ...SELDOM, destination: { name: "db", create: true, labels: { team: "a" } } });
     const templates = { dsn: { text: "db://{{ .Secrets.user }}" } };
@@ -64,7 +61,7 @@ describe("keyferry plan: what a run would do, told by its own judgement, and not
     });
     await place.declare("dsn", { ...SELDOM, path: "db", destination: { name: "dsn", create: true, transformation } });
   });
-  after(() => world?.[Symbol.asyncDispose]());
+  after(() => endAll(world));
 
   const key = (name: string) => `one/VaultStaticSecret/${NS}/${name}`;
   const at = (dataDir: string) => ["--fleet", world.fleetPath, "--data-dir", dataDir];

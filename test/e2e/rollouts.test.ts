@@ -8,8 +8,9 @@ import type { Cluster } from "../harness/index.ts";
 import { ARGO_ROLLOUT_CRD, aWorkload, WORKLOAD_CONTROLLERS } from "../workloads.ts";
 import { seededRandom } from "./support/chaos.ts";
 import { dataDirOf, launchEngine, type RunningEngine, startEngine } from "./support/engine.ts";
-import { type Place, placeIn } from "./support/place.ts";
-import { aStaticSecret, shippedCrds, startWorld, type World } from "./support/world.ts";
+import type { Place } from "./support/place.ts";
+import { endAll, startPlace } from "./support/start-place.ts";
+import { aStaticSecret, shippedCrds, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const SEED = Number(process.env.KEYFERRY_TEST_SEED ?? 11);
@@ -27,16 +28,10 @@ describe("workloads are restarted when their Secret's data changed", () => {
 
   before(async () => {
     const crds = [...(await shippedCrds()), ARGO_ROLLOUT_CRD];
-    world = await startWorld({ clusters: ["one"], crds, cluster: { controllers: WORKLOAD_CONTROLLERS } });
-    [cluster] = world.clusters as [Cluster];
-    await world.namespace(cluster, NS);
-    place = placeIn(cluster, NS);
+    ({ world, cluster, place } = await startPlace(NS, { crds, cluster: { controllers: WORKLOAD_CONTROLLERS } }));
     engine = await startEngine(world);
   });
-  after(async () => {
-    await engine?.[Symbol.asyncDispose]();
-    await world?.[Symbol.asyncDispose]();
-  });
+  after(() => endAll(engine, world));
 
   const put = (path: string, password: string) => world.vault.putKv("kv", path, { password });
   const run = async (targets: readonly RolloutTarget[], spec: object = {}) =>

@@ -4,7 +4,8 @@ import type { Cluster, KubeObject } from "../harness/index.ts";
 import { type RunningEngine, startEngine, status } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import { type Condition, type Place, placeIn } from "./support/place.ts";
-import { authMount, OPERATOR_NAMESPACE, startWorld, type World } from "./support/world.ts";
+import { endAll, startPlace } from "./support/start-place.ts";
+import { authMount, OPERATOR_NAMESPACE, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const API = "secrets.hashicorp.com/v1beta1";
@@ -24,22 +25,14 @@ describe("every kind shows how it fares, and is written on change only", () => {
   let operator: Place;
 
   before(async () => {
-    world = await startWorld();
-    const [first] = world.clusters;
-    if (!first) throw new Error("no cluster");
-    cluster = first;
-    await world.namespace(cluster, NS);
-    place = placeIn(cluster, NS);
+    ({ world, cluster, place } = await startPlace(NS));
     operator = placeIn(cluster, OPERATOR_NAMESPACE);
     await world.vault.putKv("kv", "app", { password: PASSWORD });
     engine = await startEngine(world);
     await place.declare("app");
     await place.synced("app");
   });
-  after(async () => {
-    await engine?.[Symbol.asyncDispose]();
-    await world?.[Symbol.asyncDispose]();
-  });
+  after(() => endAll(engine, world));
 
   const apply = (kind: string, name: string, spec: object, metadata: object = {}) =>
     cluster.apply({ apiVersion: API, kind, metadata: { name, namespace: NS, ...metadata }, spec });

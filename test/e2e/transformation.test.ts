@@ -3,8 +3,9 @@ import { after, before, describe, it } from "node:test";
 import type { Cluster } from "../harness/index.ts";
 import { type RunningEngine, startEngine } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
-import { type Place, placeIn } from "./support/place.ts";
-import { aStaticSecret, startWorld, type World } from "./support/world.ts";
+import type { Place } from "./support/place.ts";
+import { endAll, startPlace } from "./support/start-place.ts";
+import { aStaticSecret, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const PLATFORM = "platform";
@@ -18,22 +19,14 @@ describe("templates and filters shape a Secret's data (reference 2.1, 2.8, 4)", 
   let place: Place;
 
   before(async () => {
-    world = await startWorld();
-    const [one] = world.clusters;
-    if (!one) throw new Error("no cluster");
-    cluster = one;
-    await world.namespace(cluster, NS);
+    ({ world, cluster, place } = await startPlace(NS));
     await world.namespace(cluster, PLATFORM);
-    place = placeIn(cluster, NS);
     const metadata = { custom_metadata: { team: "shop" } };
     await world.vault.putKv("kv", "db", { user: "app", password: PASSWORD, host: " db.example ", internal_note: "x" });
     await world.vault.write("kv/metadata/db", metadata);
     engine = await startEngine(world);
   });
-  after(async () => {
-    await engine?.[Symbol.asyncDispose]();
-    await world?.[Symbol.asyncDispose]();
-  });
+  after(() => endAll(engine, world));
 
   const shared = async (name: string, spec: object, namespace = NS): Promise<void> =>
     void (await cluster.apply({ apiVersion: API, kind: "SecretTransformation", metadata: { name, namespace }, spec }));

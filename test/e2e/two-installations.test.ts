@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { Cluster } from "../harness/index.ts";
 import { dataDirOf, keyferry, startEngine, status } from "./support/engine.ts";
-import { type Place, placeIn } from "./support/place.ts";
-import { OPERATOR_NAMESPACE, startWorld, type World } from "./support/world.ts";
+import type { Place } from "./support/place.ts";
+import { endAll, startPlace } from "./support/start-place.ts";
+import { OPERATOR_NAMESPACE, type World } from "./support/world.ts";
 
 const NS = "team-a";
 
@@ -15,16 +16,11 @@ describe("two installations", () => {
   let other: string;
 
   before(async () => {
-    world = await startWorld({ clusters: ["one"] });
-    [cluster] = world.clusters as [Cluster];
-    await world.namespace(cluster, NS);
-    place = placeIn(cluster, NS);
+    ({ world, cluster, place } = await startPlace(NS));
     other = join(world.folder, "other-data");
     await world.vault.putKv("kv", "db", { password: "one" });
   });
-  after(async () => {
-    await world?.[Symbol.asyncDispose]();
-  });
+  after(() => endAll(world));
 
   it("lease-table 25: a second one stands back, says so, and takes over when the first one's mark is deleted", async () => {
     await using first = await startEngine(world);

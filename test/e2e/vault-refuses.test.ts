@@ -4,9 +4,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type BrokenVault, brokenVault, json } from "./support/broken-vault.ts";
 import { type RunningEngine, type StatusAnswer, startEngine, status } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
-import { type Place, placeIn } from "./support/place.ts";
+import type { Place } from "./support/place.ts";
+import { endAll, startPlace } from "./support/start-place.ts";
 import { statusThat } from "./support/status-that.ts";
-import { authMount, ROLE, startWorld, type World } from "./support/world.ts";
+import { authMount, ROLE, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const API = "secrets.hashicorp.com/v1beta1";
@@ -24,20 +25,13 @@ describe("Vault refuses, or answers what is no answer: coded errors, Secrets sta
   let place: Place;
 
   before(async () => {
-    world = await startWorld();
-    const [cluster] = world.clusters;
-    if (!cluster) throw new Error("no cluster");
-    await world.namespace(cluster, NS);
-    place = placeIn(cluster, NS);
+    ({ world, place } = await startPlace(NS));
     await world.vault.putKv("kv", "good", { password: PASSWORD });
     engine = await startEngine(world);
     await place.declare("good");
     await place.synced("good");
   });
-  after(async () => {
-    await engine?.[Symbol.asyncDispose]();
-    await world?.[Symbol.asyncDispose]();
-  });
+  after(() => endAll(engine, world));
 
   const allow = (paths: readonly string[]) =>
     world.vault.writePolicy(ROLE, paths.map((path) => `path "${path}" { capabilities = ["read"] }`).join("\n"));

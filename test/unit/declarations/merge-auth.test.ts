@@ -6,6 +6,14 @@ import { vaultAuthGlobalSpec } from "../../../lib/declarations/vault-auth-global
 
 const merge = (auth: object, global: object) => mergeAuth(vaultAuthSpec.parse(auth), vaultAuthGlobalSpec.parse(global));
 
+/** What a VaultAuthGlobal says for every method. */
+const DEFAULTS = {
+  defaultAuthMethod: "kubernetes",
+  defaultMount: "theirs",
+  defaultVaultNamespace: "other",
+  vaultConnectionRef: "d",
+};
+
 describe("a VaultAuth with its VaultAuthGlobal (reference 11.3)", () => {
   it("takes the method, mount, namespace and connection that it has itself", () => {
     const auth = {
@@ -15,23 +23,14 @@ describe("a VaultAuth with its VaultAuthGlobal (reference 11.3)", () => {
       vaultConnectionRef: "c",
       jwt: { role: "r", serviceAccount: "sa" },
     };
-    const global = {
-      defaultAuthMethod: "kubernetes",
-      defaultMount: "theirs",
-      defaultVaultNamespace: "other",
-      vaultConnectionRef: "d",
-      jwt: { mount: "jwt", namespace: "of-jwt" },
-    };
+    const global = { ...DEFAULTS, jwt: { mount: "jwt", namespace: "of-jwt" } };
     const { method, mount, namespace, vaultConnectionRef } = merge(auth, global);
     assert.deepEqual([method, mount, namespace, vaultConnectionRef], ["jwt", "mine", "own", "c"]);
   });
 
   it("else what the method's block says, else the default", () => {
     const global = {
-      defaultAuthMethod: "kubernetes",
-      defaultMount: "theirs",
-      defaultVaultNamespace: "other",
-      vaultConnectionRef: "d",
+      ...DEFAULTS,
       kubernetes: { role: "r", serviceAccount: "sa", mount: "k8s", namespace: "of-k8s" },
     };
     const filled = merge({ mount: "", namespace: "" }, global);
