@@ -17,9 +17,9 @@ const BEFORE = Array.from({ length: 20 }, (_, number) => `before-${number}`);
 const MEANWHILE = ["meanwhile-0", "meanwhile-1", "meanwhile-2"];
 
 /** The longest pause between probes is 10 s; then everything that waits is woken. */
-const RESUMED_MS = 20_000;
-/** Asked for every 5 s, so seen within 4.5 s. */
-const FOLLOWED_MS = 8_000;
+const RESUMED_MS = 40_000;
+/** Asked for every 5 s, so seen within 4.5 s, and more on a machine that is busy. */
+const FOLLOWED_MS = 20_000;
 
 describe("an outage is waited out: Secrets stay, one probe at a time, everything resumes by itself", () => {
   let world: World;

@@ -125,7 +125,7 @@ describe("bad input: each declaration gets its coded error, and others go on", (
       (await place.conditions("early")).Ready?.message.includes("VaultConnection team-a/mine"),
     );
     await declareAs("VaultConnection", "mine", { address: world.vault.address });
-    await place.synced("early", 5_000);
+    await place.synced("early", 14_000);
   });
 
   it("says what is wrong with a VaultAuth or VaultConnection, and syncs at once when it is mended", async () => {
@@ -135,7 +135,7 @@ describe("bad input: each declaration gets its coded error, and others go on", (
     assert.match(message, /spec.kubernetes.role: required; spec.kubernetes.serviceAccount: required/);
     const kubernetes = { role: "app", serviceAccount: "app" };
     await declareAs("VaultAuth", "half", { method: "kubernetes", mount: "kubernetes-one", kubernetes });
-    await place.synced("half", 5_000);
+    await place.synced("half", 14_000);
   });
 
   it("refuses a VaultAuth of another namespace that does not allow this one", async () => {
@@ -151,7 +151,7 @@ describe("bad input: each declaration gets its coded error, and others go on", (
     await place.declare("guest", { path: "good", vaultAuthRef: `${OPERATOR_NAMESPACE}/theirs` });
     await place.failed("guest", "REFERENCE_NOT_ALLOWED");
     await place.cluster.apply(theirs(["team-b", NS]));
-    await place.synced("guest", 5_000);
+    await place.synced("guest", 14_000);
   });
 
   it("names a service account that is missing, and syncs once it is there and the declaration is touched", async () => {
@@ -161,7 +161,7 @@ describe("bad input: each declaration gets its coded error, and others go on", (
     assert.match(await place.failed("robot", "REFERENCE_MISSING"), /ServiceAccount team-a\/robot/);
     await place.cluster.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "robot", namespace: NS } });
     await place.touch("robot");
-    await place.synced("robot", 5_000);
+    await place.synced("robot", 14_000);
   });
 
   it("went on all the while, and shows all of it in its status", async () => {

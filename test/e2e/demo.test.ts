@@ -62,7 +62,7 @@ async function mustLeaveNothing(demo: Demo): Promise<void> {
     left = await remains(demo);
     return left.length === 0;
   };
-  await waitFor("everything of the demo to be gone", isGone, 10_000).catch(() => assert.deepEqual(left, []));
+  await waitFor("everything of the demo to be gone", isGone, 30_000).catch(() => assert.deepEqual(left, []));
 }
 
 function mustHideSecrets(demo: Demo): void {

@@ -166,7 +166,7 @@ describe("what stands in a Secret, and who it belongs to", () => {
     assert.deepEqual(Object.keys(filled?.data ?? {}).sort(), ["_raw", "password"]);
     assert.deepEqual([filled?.labels, filled?.ownerReferences], [labels, []]);
     await place.patchSecret("filled", { data: { password: "eA==" } });
-    await place.secretThat("filled", ({ data }) => data.password === PASSWORD, 10_000);
+    await place.secretThat("filled", ({ data }) => data.password === PASSWORD, 30_000);
     await place.undeclare("filled");
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     assert.equal((await place.secret("filled"))?.data.password, PASSWORD);
@@ -190,7 +190,7 @@ describe("what stands in a Secret, and who it belongs to", () => {
     await place.failed("stone", "SECRET_IMMUTABLE");
     assert.equal((await place.secret("stone"))?.data.password, PASSWORD);
     await place.cluster.delete(theirs("stone"));
-    await place.secretThat("stone", ({ data }) => data.password === `${PASSWORD}-2`, 10_000);
+    await place.secretThat("stone", ({ data }) => data.password === `${PASSWORD}-2`, 30_000);
     await place.synced("stone");
   });
 

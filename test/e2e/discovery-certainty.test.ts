@@ -91,7 +91,7 @@ describe("absence deletes only when it is certain", () => {
     await world.writeFleet(() => ({ namespaces: { include: ["*"], exclude: ["nobody"] } }));
     {
       await using engine = await startEngine(world);
-      await waitFor("it to be held", async () => (await clusterState())?.state === "held", 5_000);
+      await waitFor("it to be held", async () => (await clusterState())?.state === "held");
       const shown = await keyferry(["status", "--fleet", world.fleetPath, "--data-dir", `${world.folder}/data`]);
       assert.equal(shown.code, 1);
       assert.match(shown.stdout + shown.stderr, /13 of 14 declarations are gone.*--accept-absence one/);

@@ -10,7 +10,7 @@ import { aStaticSecret, authMount, ROLE, type World } from "./support/world.ts";
 const NS = "team-a";
 const API = "secrets.hashicorp.com/v1beta1";
 /** Prompt: far below every refresh, recheck and recovery by time that a test could mistake for it. */
-const PROMPT_MS = 8_000;
+const PROMPT_MS = 14_000;
 /** Long enough for an event to come back and be acted upon. */
 const QUIET_MS = 2_500;
 const FINALIZER = "vaultstaticsecret.secrets.hashicorp.com/finalizer";

@@ -164,16 +164,16 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
 
     assert.equal((await two.secret("db"))?.data.password, PASSWORD);
     await world.vault.putKv("kv1", "db", { password: `${PASSWORD}-2` });
-    await two.secretThat("db", ({ data }) => data.password === `${PASSWORD}-2`, 10_000);
+    await two.secretThat("db", ({ data }) => data.password === `${PASSWORD}-2`, 30_000);
     const { resourceVersion } = (await two.secret("db")) ?? {};
     await sleep(6_000);
     assert.equal((await two.secret("db"))?.resourceVersion, resourceVersion, "the same again changes nothing");
 
     await two.patchSecret("db", { data: { password: "eA==", stranger: "eA==" } });
-    const mended = await two.secretThat("db", ({ data }) => data.password === `${PASSWORD}-2`, 10_000);
+    const mended = await two.secretThat("db", ({ data }) => data.password === `${PASSWORD}-2`, 30_000);
     assert.equal(mended.data.stranger, undefined);
     await two.cluster.delete({ apiVersion: "v1", kind: "Secret", namespace: NS, name: "db" });
-    await two.secretThat("db", ({ data }) => data.password === `${PASSWORD}-2`, 10_000);
+    await two.secretThat("db", ({ data }) => data.password === `${PASSWORD}-2`, 30_000);
     await two.synced("db");
 
     await two.cluster.apply({ apiVersion: "v1", kind: "Secret", metadata: { name: "theirs", namespace: NS } });

@@ -15,8 +15,8 @@ const PASSWORD = "Qm4-correct-horse-battery";
 
 /** What a request to Vault may take when its VaultConnection does not say. */
 const TIME_OUT_MS = 8_000;
-/** Within this a change is seen that is asked for every 5 s. */
-const FOLLOWED_MS = 7_000;
+/** Within this a change is seen that is asked for every 5 s, on a machine that is busy. */
+const FOLLOWED_MS = 20_000;
 const SILENCE_MS = 3_000;
 
 describe("Vault refuses, or answers what is no answer: coded errors, Secrets stay, others go on", () => {
@@ -63,14 +63,14 @@ describe("Vault refuses, or answers what is no answer: coded errors, Secrets sta
     assert.ok(next > 5_000 && next <= 30_000, `the next look is in ${next} ms`);
     await allow(["kv/*", "kv1/*"]);
     await place.touch("closed");
-    await place.synced("closed", 5_000);
+    await place.synced("closed", 14_000);
 
     await allow(["kv/data/good", "kv/data/late"]);
     await place.failed("closed", "VAULT_DENIED");
     assert.equal((await place.secret("closed"))?.data.password, PASSWORD);
     await allow(["kv/*", "kv1/*"]);
     await place.touch("closed");
-    await place.synced("closed", 5_000);
+    await place.synced("closed", 14_000);
   });
 
   it("a login that is refused says what to check, and not with which token", async () => {
@@ -78,7 +78,7 @@ describe("Vault refuses, or answers what is no answer: coded errors, Secrets sta
     await place.declare("nobody", { path: "good", vaultAuthRef: "nobody" });
     assert.match(await place.failed("nobody", "VAULT_LOGIN_REFUSED"), /auth\/kubernetes-one\/login/);
     await login("nobody", { role: ROLE, serviceAccount: "app" });
-    await place.synced("nobody", 5_000);
+    await place.synced("nobody", 14_000);
   });
 
   it("a version that was deleted keeps its Secret, until it is undeleted or another one is written", async () => {
@@ -90,7 +90,7 @@ describe("Vault refuses, or answers what is no answer: coded errors, Secrets sta
     assert.equal((await place.secret("soft"))?.data.password, PASSWORD);
     await world.vault.write("kv/undelete/soft", { versions: [1] });
     await place.touch("soft");
-    await place.synced("soft", 5_000);
+    await place.synced("soft", 14_000);
   });
 
   it("data that no Secret can hold is refused by name and size, and the Secret stays", async () => {
@@ -107,7 +107,7 @@ describe("Vault refuses, or answers what is no answer: coded errors, Secrets sta
     assert.match(await place.failed("large", "SECRET_TOO_LARGE"), /excludeRaw/);
     const transformation = { excludeRaw: true };
     await place.declare("large", { destination: { name: "large", create: true, transformation } });
-    await place.synced("large", 5_000);
+    await place.synced("large", 14_000);
 
     await world.vault.putKv("kv1", "raw", { _raw: PASSWORD });
     await place.declare("raw", { type: "kv-v1", mount: "kv1" });
@@ -161,7 +161,7 @@ describe("Vault refuses, or answers what is no answer: coded errors, Secrets sta
       await place.declare(name, { path: "good", vaultAuthRef: name });
     }
     await place.declare("beside");
-    await place.synced("beside", TIME_OUT_MS + 2_000);
+    await place.synced("beside", TIME_OUT_MS + 6_000);
     const isWaiting = ({ state, error }: StatusAnswer["syncs"][number]) =>
       state === "waiting" && error?.code === "VAULT_UNAVAILABLE";
     const allWait = ({ syncs }: StatusAnswer) => syncs.filter(isWaiting).length === names.length;
