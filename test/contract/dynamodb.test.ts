@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { CreateTableCommand, DynamoDBClient, PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
+import { DynamoDBClient, PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { HOUR_MS } from "../../lib/clock.ts";
 import { cleanupKey } from "../../lib/keys.ts";
 import { dynamoLeaseStore } from "../../lib/leases/dynamodb.ts";
@@ -8,7 +8,7 @@ import { dynamoClient } from "../../lib/leases/dynamodb-client.ts";
 import { EMPTY_STATE, type LeaseStore } from "../../lib/reconcile/ports.ts";
 import { aDeclared, aKey } from "../builders.ts";
 import { leaseTable } from "../harness/dynalite/lease-table.ts";
-import { type Dynalite, startDynalite, TEST_CREDENTIALS } from "../harness/dynalite.ts";
+import { createTable, type Dynalite, startDynalite, TEST_CREDENTIALS } from "../harness/dynalite.ts";
 import { meter } from "./dynamodb/meter.ts";
 import { throttling } from "./dynamodb/throttling.ts";
 import { dynamoTurnsContract } from "./dynamodb/turns.contract.ts";
@@ -187,7 +187,7 @@ describe("tables that can't be used", () => {
   it("a table that comes later is used, without a restart", async () => {
     const store = dynamoLeaseStore({ client: dynalite.client, table: "comes-later" });
     await assert.rejects(store.circuits(), told("STORE_MISSING"));
-    await dynalite.client.send(new CreateTableCommand({ ...leaseTable(), TableName: "comes-later" }));
+    await createTable(dynalite.client, { ...leaseTable(), TableName: "comes-later" });
     assert.deepEqual(await store.circuits(), []);
   });
 
@@ -209,14 +209,12 @@ describe("tables that can't be used", () => {
   });
 
   it("a table of someone else is STORE_INVALID", async () => {
-    await dynalite.client.send(
-      new CreateTableCommand({
-        TableName: "theirs",
-        BillingMode: "PAY_PER_REQUEST",
-        AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
-        KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
-      }),
-    );
+    await createTable(dynalite.client, {
+      TableName: "theirs",
+      BillingMode: "PAY_PER_REQUEST",
+      AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
+      KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
+    });
     const store = dynamoLeaseStore({ client: dynalite.client, table: "theirs" });
     await assert.rejects(store.circuits(), told("STORE_INVALID", /table theirs/i, /not a lease table/));
   });
@@ -225,7 +223,7 @@ describe("tables that can't be used", () => {
     const { KeySchema, BillingMode } = leaseTable();
     const AttributeDefinitions = ["pk", "sk"].map((AttributeName) => ({ AttributeName, AttributeType: "S" as const }));
     const input = { TableName: "without-indexes", KeySchema, BillingMode, AttributeDefinitions };
-    await dynalite.client.send(new CreateTableCommand(input));
+    await createTable(dynalite.client, input);
     const store = dynamoLeaseStore({ client: dynalite.client, table: "without-indexes" });
     await assert.rejects(store.bySource("s"), told("STORE_MISSING", /lacks an index/));
   });

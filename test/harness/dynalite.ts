@@ -2,7 +2,12 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
-import { CreateTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import {
+  CreateTableCommand,
+  type CreateTableCommandInput,
+  DynamoDBClient,
+  waitUntilTableExists,
+} from "@aws-sdk/client-dynamodb";
 
 import { openDynalite, type Store } from "./dynalite/dynalite-parts.ts";
 import { leaseTable } from "./dynalite/lease-table.ts";
@@ -40,7 +45,7 @@ export async function startDynalite(): Promise<Dynalite> {
     client,
     createTable: async () => {
       const name = `leases-${++tables}`;
-      await client.send(new CreateTableCommand({ ...leaseTable(), TableName: name }));
+      await createTable(client, { ...leaseTable(), TableName: name });
       return name;
     },
     [Symbol.asyncDispose]: async () => {
@@ -51,6 +56,13 @@ export async function startDynalite(): Promise<Dynalite> {
       await closed;
     },
   };
+}
+
+/** Makes a table and waits until it is there: whoever is fast meets one that is still being made, which is as none. */
+export async function createTable(client: DynamoDBClient, input: CreateTableCommandInput): Promise<void> {
+  await client.send(new CreateTableCommand(input));
+  const often = { client, maxWaitTime: 30, minDelay: 0.01, maxDelay: 0.1 };
+  await waitUntilTableExists(often, { TableName: input.TableName });
 }
 
 async function transact(store: Store, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { CreateTableCommand, DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
+import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
 import { HOUR_MS } from "../../../lib/clock.ts";
 import { dynamoLeaseStore } from "../../../lib/leases/dynamodb.ts";
 import { EMPTY_STATE, type LeaseStore, type Row } from "../../../lib/reconcile/ports.ts";
 import { aDeclared, aKey } from "../../builders.ts";
 import { itemBytes } from "../../harness/dynalite/index-units.ts";
 import { leaseTable } from "../../harness/dynalite/lease-table.ts";
-import { TEST_CREDENTIALS } from "../../harness/dynalite.ts";
+import { createTable, TEST_CREDENTIALS } from "../../harness/dynalite.ts";
 import { LEASE_MS, START, TURN } from "../lease-store/scene.ts";
 import { meter, type Units } from "./meter.ts";
 import { TYPICAL_KEY, typicalDeclared, typicalState } from "./typical.ts";
@@ -51,7 +51,7 @@ export function dynamoUnitsContract(name: string, endpoint: () => string): void 
     > => {
       const client = new DynamoDBClient({ region: "us-east-1", endpoint: endpoint(), credentials: TEST_CREDENTIALS });
       const table = `units-${process.pid}-${++tables}`;
-      await client.send(new CreateTableCommand({ ...leaseTable(), TableName: table }));
+      await createTable(client, { ...leaseTable(), TableName: table });
       const { spent } = meter(client);
       const store = dynamoLeaseStore({ client, table });
       // What happens once in the life of a table: its version, and the wheel's period.

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type OutputTail, outputTail } from "./output-tail.ts";
 import { forgetGroup, watchGroup } from "./watchdog.ts";
@@ -89,7 +90,11 @@ function makeServer(spec: ServerSpec): Server {
       await server.stop();
       await server.start();
     },
-    pause: () => run && signalGroup(run.pid, "SIGSTOP"),
+    pause() {
+      if (!run) return;
+      signalGroup(run.pid, "SIGSTOP");
+      untilStopped(run.pid);
+    },
     resume: () => run && signalGroup(run.pid, "SIGCONT"),
     [Symbol.asyncDispose]: () => end("SIGTERM", spec.disposeGraceMs),
   };
@@ -136,6 +141,27 @@ async function untilReady(spec: ServerSpec, run: Run): Promise<void> {
     const isReady = await spec.ready(AbortSignal.any([signal, AbortSignal.timeout(2_000)])).catch(() => false);
     if (isReady) return;
     await sleep(25);
+  }
+}
+
+const STOPPED_WITHIN_MS = 5_000;
+
+/** A signal is delivered a moment after it was sent, and an answer may slip out until then. Where there is no /proc nobody can tell. */
+function untilStopped(pid: number): void {
+  for (const end = performance.now() + STOPPED_WITHIN_MS; performance.now() < end; ) {
+    if (!existsSync(`/proc/${pid}/stat`)) return;
+    const states = readdirSync(`/proc/${pid}/task`).map((task) => stateOf(`/proc/${pid}/task/${task}/stat`));
+    if (states.every((state) => state === "T" || state === undefined)) return;
+  }
+}
+
+function stateOf(path: string): string | undefined {
+  try {
+    // The name, in brackets, may hold anything.
+    return /\) (\S)[^)]*$/.exec(readFileSync(path, "utf8"))?.[1];
+  } catch {
+    // It ended meanwhile.
+    return undefined;
   }
 }
 
