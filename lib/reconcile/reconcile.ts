@@ -44,7 +44,7 @@ export interface BatchReport {
  * Batches at once for one cluster in one process: more would wait for its connections, and hold memory meanwhile. Their
  * rows are read only then.
  */
-const BATCHES_PER_CLUSTER = 3;
+const BATCHES_PER_CLUSTER = 8;
 
 export function reconciler(deps: ReconcileDeps): Reconciler {
   const gates = new Map<string, Slots>();

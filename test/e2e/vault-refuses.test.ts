@@ -172,7 +172,7 @@ describe("Vault refuses, or answers what is no answer: coded errors, Secrets sta
     await sleep(SILENCE_MS);
     assert.equal(silent.reads, reads, "reads while the circuit is open");
     await login("silent-0", { role: ROLE, serviceAccount: "app" }, { address: world.vault.address });
-    await place.synced("silent-0", FOLLOWED_MS);
+    await place.synced("silent-0", 60_000);
     for (const name of names) await place.undeclare(name);
     const allGone = ({ syncs }: StatusAnswer) => !syncs.some(({ key }) => key.includes("/silent-"));
     await statusThat(world, "clean-ups that wait for no Vault", allGone, FOLLOWED_MS);

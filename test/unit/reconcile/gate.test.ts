@@ -21,34 +21,36 @@ function aReconciler() {
   return { reading, send };
 }
 
+const EIGHT = ["a", "b", "c", "d", "e", "f", "g", "h"];
+
 describe("the gate of a cluster", () => {
-  it("lets three batches in at once, whatever waits; other clusters have gates of their own", async () => {
+  it("lets eight batches in at once, whatever waits; other clusters have gates of their own", async () => {
     const { reading, send } = aReconciler();
-    const all = ["a", "b", "c", "d", "e"].map((name) => send(aKey(name)));
+    const all = [...EIGHT, "i", "j"].map((name) => send(aKey(name)));
     all.push(send(aKey("a", "west")));
     await settled();
     const inside = () => reading.map(({ key }) => key);
-    assert.deepEqual(inside(), [aKey("a"), aKey("b"), aKey("c"), aKey("a", "west")]);
+    assert.deepEqual(inside(), [...EIGHT.map((name) => aKey(name)), aKey("a", "west")]);
     reading[1]?.end();
     await settled();
-    assert.deepEqual(inside().slice(4), [aKey("d")]);
+    assert.deepEqual(inside().slice(9), [aKey("i")]);
     for (const { end } of reading) end();
     await settled();
     for (const { end } of reading) end();
-    assert.deepEqual(await Promise.all(all), Array(6).fill({ failed: [] }));
+    assert.deepEqual(await Promise.all(all), Array(11).fill({ failed: [] }));
   });
 
   it("gives back what still waits when there is no time left", async () => {
     const { reading, send } = aReconciler();
-    const inside = ["a", "b", "c"].map((name) => send(aKey(name)));
+    const inside = EIGHT.map((name) => send(aKey(name)));
     const stop = new AbortController();
-    const outside = send(aKey("d"), stop.signal);
+    const outside = send(aKey("i"), stop.signal);
     await settled();
     stop.abort();
     const { failed } = await outside;
     assert.deepEqual(
       failed.map(({ key }) => key),
-      [aKey("d")],
+      [aKey("i")],
     );
     for (const { end } of reading) end();
     await Promise.all(inside);
