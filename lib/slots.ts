@@ -1,57 +1,136 @@
-/** At most `limit` at once, first come first served: waiting here costs nothing of a request's own time-out. */
-export interface Slots {
-  run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>;
-  /** Whoever waits now fails with this; who comes later waits as usual. */
-  refuse(error: Error): void;
-  readonly busy: number;
+/** A place in the queue that was reached. */
+export interface Turn {
+  /** The work only waits from now on: others may work meanwhile. Its place still counts it. */
+  stepAside(): void;
 }
 
-export function slots(limit: number): Slots {
-  let busy = 0;
-  const waiting = new Map<() => void, (error: Error) => void>();
-  const turn = (signal: AbortSignal): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const start = () => {
-        signal.removeEventListener("abort", leave);
-        resolve();
-      };
-      const leave = () => {
-        waiting.delete(start);
-        reject(signal.reason);
-      };
-      signal.addEventListener("abort", leave, { once: true });
-      waiting.set(start, (error) => {
-        signal.removeEventListener("abort", leave);
-        reject(error);
-      });
-    });
-  const release = () => {
-    const [next] = waiting.keys();
-    if (next === undefined) busy -= 1;
-    else {
-      // The slot is handed over, so that nobody who comes later gets ahead.
-      waiting.delete(next);
-      next();
+/** Turns that those who ask share: first come first served within a place, and the places in turn. */
+export interface Slots {
+  /** Waiting here costs nothing of a request's own time-out. `place` is whose work it is. */
+  run<T>(place: string, work: (turn: Turn) => Promise<T>, signal: AbortSignal): Promise<T>;
+  /** Whoever of this place waits now fails with this; who comes later waits as usual. */
+  refuse(place: string, error: Error): void;
+}
+
+export interface SlotLimits {
+  /** At work at once. */
+  readonly atOnce: number;
+  /** Of one place, those that stepped aside included: what one place asks for leaves room for the others. */
+  readonly ofPlace: number;
+  /** Of all places, those that stepped aside included. From there on nobody steps aside. */
+  readonly inAll: number;
+}
+
+interface Waiter {
+  readonly start: () => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/** Who has how many turns. */
+function account({ atOnce, ofPlace, inAll }: SlotLimits) {
+  let atWork = 0;
+  let held = 0;
+  const heldBy = new Map<string, number>();
+  return {
+    hasRoom: (place: string): boolean => atWork < atOnce && (heldBy.get(place) ?? 0) < ofPlace,
+    take(place: string): void {
+      atWork += 1;
+      held += 1;
+      heldBy.set(place, (heldBy.get(place) ?? 0) + 1);
+    },
+    /** False: too many did already. */
+    stepAside(): boolean {
+      if (held >= inAll) return false;
+      atWork -= 1;
+      return true;
+    },
+    giveBack(place: string, isAside: boolean): void {
+      if (!isAside) atWork -= 1;
+      held -= 1;
+      const left = (heldBy.get(place) ?? 1) - 1;
+      if (left === 0) heldBy.delete(place);
+      else heldBy.set(place, left);
+    },
+  };
+}
+
+export function slots(limits: SlotLimits): Slots {
+  const turns = account(limits);
+  const waiting = new Map<string, Set<Waiter>>();
+  const leaveQueue = (place: string, waiter: Waiter): void => {
+    const queue = waiting.get(place);
+    queue?.delete(waiter);
+    if (queue?.size === 0) waiting.delete(place);
+  };
+  /** The slot is taken here, for whoever starts, so that nobody who comes later gets ahead. */
+  const startNext = (): boolean => {
+    for (const [place, queue] of waiting) {
+      const [first] = queue;
+      if (first === undefined || !turns.hasRoom(place)) continue;
+      leaveQueue(place, first);
+      // To the end of the line of places.
+      if (waiting.delete(place)) waiting.set(place, queue);
+      turns.take(place);
+      first.start();
+      return true;
     }
+    return false;
+  };
+  const startWhatCan = (): void => {
+    while (startNext());
   };
   return {
-    async run(work, signal) {
+    async run(place, work, signal) {
       signal.throwIfAborted();
-      if (busy < limit) busy += 1;
-      else await turn(signal);
+      if (turns.hasRoom(place)) turns.take(place);
+      else
+        await inLine(
+          signal,
+          (waiter) => waiting.set(place, (waiting.get(place) ?? new Set()).add(waiter)),
+          (waiter) => leaveQueue(place, waiter),
+        );
+      let isAside = false;
+      let isOver = false;
+      const stepAside = (): void => {
+        // A late timer must not free what is free.
+        if (isOver || isAside || !turns.stepAside()) return;
+        isAside = true;
+        startWhatCan();
+      };
       try {
-        return await work();
+        return await work({ stepAside });
       } finally {
-        release();
+        isOver = true;
+        turns.giveBack(place, isAside);
+        startWhatCan();
       }
     },
-    refuse(error) {
-      const refusals = [...waiting.values()];
-      waiting.clear();
-      for (const refuse of refusals) refuse(error);
-    },
-    get busy() {
-      return busy;
+    refuse(place, error) {
+      const refused = [...(waiting.get(place) ?? [])];
+      waiting.delete(place);
+      for (const { fail } of refused) fail(error);
     },
   };
+}
+
+/** Waits until somebody starts it, refuses it, or the signal ends it. */
+function inLine(signal: AbortSignal, join: (waiter: Waiter) => void, leave: (waiter: Waiter) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const giveUp = (): void => {
+      leave(waiter);
+      reject(signal.reason);
+    };
+    const waiter: Waiter = {
+      start() {
+        signal.removeEventListener("abort", giveUp);
+        resolve();
+      },
+      fail(error) {
+        signal.removeEventListener("abort", giveUp);
+        reject(error);
+      },
+    };
+    signal.addEventListener("abort", giveUp, { once: true });
+    join(waiter);
+  });
 }

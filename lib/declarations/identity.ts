@@ -117,7 +117,7 @@ export function resolveIdentity(
   const { connection, target } = resolveConnection(lookup, auth, cluster);
   const vaultNamespace = trimSlashes(auth.spec.namespace ?? "");
   const identity = {
-    target,
+    target: { ...target, place: `${cluster.name}/${namespace}` },
     ...(vaultNamespace === "" ? {} : { namespace: vaultNamespace }),
     mount,
     headers: auth.spec.headers ?? {},

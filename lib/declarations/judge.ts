@@ -57,7 +57,8 @@ function judged({ declared, cluster }: ResolveInput, lookup: LookUp): Judged {
   const { kind, namespace, name } = partsOf(declared.key);
   if (kind === "VaultConnection") {
     const { target } = resolveConnectionAt(lookup, { namespace, name }, "it is judged", cluster);
-    return { vault: { target, circuit: circuitOfVault(target.address) } };
+    const asking = { ...target, place: `${cluster.name}/${namespace}` };
+    return { vault: { target: asking, circuit: circuitOfVault(target.address) } };
   }
   if (kind === "VaultAuth") resolveIdentity(lookup, `${namespace}/${name}`, namespace, cluster);
   else {

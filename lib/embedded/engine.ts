@@ -7,10 +7,11 @@ import { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../reconcile/deps.ts";
 import type { ClusterSettings, Log, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
-import { type Reconciler, reconciler } from "../reconcile/reconcile.ts";
+import { type Progress, type Reconciler, reconciler } from "../reconcile/reconcile.ts";
 import { duePages } from "../schedule/due-pages.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { tick } from "../schedule/tick.ts";
+import type { BudgetLimits } from "./budgets.ts";
 import { type InProcessQueue, inProcessQueue } from "./queue.ts";
 import { tokenSweeps } from "./token-sweeps.ts";
 
@@ -39,8 +40,8 @@ const WATCH_SECONDS = 60;
 const REWIND_MS = 2 * MINUTE_MS;
 /** A clock that ticks each second need not hand out two minutes ahead. */
 const HORIZON_MS = 2 * SECOND_MS;
-/** Batches at once. They mostly wait: each Vault and each cluster takes a few requests at a time, and a silent one must not take all. */
-const CONCURRENCY = { now: 32, refresh: 16 } as const;
+/** Keys at work at once. They mostly wait: each Vault and each cluster takes a few requests at a time, and a silent one must not take all. */
+const LIMITS: BudgetLimits = { lane: { now: 800, refresh: 400 }, cluster: 200, namespace: 100, waiting: 400 };
 /** What is under way when we stop has so long to end. */
 const GRACE_MS = 20 * SECOND_MS;
 
@@ -51,8 +52,8 @@ export function embeddedEngine(options: EngineOptions): Engine {
   // The queue hands keys to the reconciler, which sends to the queue: tied here, and nowhere else.
   const queue: InProcessQueue = inProcessQueue({
     clock: options.deps.clock,
-    concurrency: CONCURRENCY,
-    handle: (message, ended) => handle(options.deps.log, reconcile, message, { ended, signal: working.signal }),
+    limits: LIMITS,
+    handle: (message, progress) => handle(options.deps.log, reconcile, message, { progress, signal: working.signal }),
   });
   const sweeps = tokenSweeps(options.deps.clock);
   const send = (messages: readonly WorkMessage[]): Promise<void> => {
@@ -95,10 +96,10 @@ async function handle(
   log: Log,
   reconcile: Reconciler,
   message: WorkMessage,
-  { ended, signal }: { readonly ended: (key: SyncKey) => void; readonly signal: AbortSignal },
+  { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
 ): Promise<void> {
   try {
-    const { failed } = await reconcile.handle(message, signal, ended);
+    const { failed } = await reconcile.handle(message, signal, progress);
     // The lease table brings these back: a claimed row at leaseUntil, a due one with a later tick.
     for (const { key, error } of failed) log.error("run-crashed", { key, ...described(error) });
   } catch (error) {

@@ -1,7 +1,10 @@
-import type { Clock, EpochMs } from "../clock.ts";
+import { type Clock, type EpochMs, SECOND_MS } from "../clock.ts";
 import type { SyncKey } from "../keys.ts";
 import type { Lane, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
+import type { Progress } from "../reconcile/reconcile.ts";
 import { MAX_KEYS } from "../schedule/messages.ts";
+import { type BudgetLimits, budgets } from "./budgets.ts";
+import { earliest, emptyLine, type Line, type Obstacle, put, takeNext } from "./line.ts";
 
 /** Messages that wait in this process: keys by lane, each once, until their time has come. */
 export interface InProcessQueue extends WorkQueue {
@@ -17,113 +20,98 @@ export interface InProcessQueue extends WorkQueue {
 
 export interface InProcessQueueOptions {
   readonly clock: Clock;
-  /** Batches at work at once, for each lane (lease-table 15). */
-  readonly concurrency: Readonly<Record<Lane, number>>;
-  /** `ended` may be told of each key as soon as it is done: one that waits for a silent end must not keep its companions. */
-  readonly handle: (message: WorkMessage, ended: (key: SyncKey) => void) => Promise<void>;
-}
-
-/** Keys that came together, and stay together: they may share a Vault read. */
-interface Bundle {
-  readonly keys: Set<SyncKey>;
-  readonly at: EpochMs;
-}
-
-interface LaneState {
-  /** In the order in which they came; a key stands in one bundle at most. */
-  readonly bundles: Set<Bundle>;
-  readonly byKey: Map<SyncKey, Bundle>;
-  /** Being worked on: what is asked for them meanwhile waits until that ended. */
-  readonly busy: Set<SyncKey>;
-  working: number;
-}
-
-function emptyLane(): LaneState {
-  return { bundles: new Set(), byKey: new Map(), busy: new Set(), working: 0 };
+  /** Keys at work at once. */
+  readonly limits: BudgetLimits;
+  /** `progress` may be told of each key as soon as it is done: one that waits for a silent end must not keep its companions. */
+  readonly handle: (message: WorkMessage, progress: Progress) => Promise<void>;
 }
 
 /** A timer of Node can't be longer than this. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+/** Who waits longer than this for a Vault that is known to answer is taken for waiting on a silent one. */
+const PATIENCE_MS = SECOND_MS;
+
+const LANES: readonly Lane[] = ["now", "refresh"];
+
 /**
  * Durable it is not, and need not be: every key in it stands in the lease table as well, due or on the wheel. Keys that
- * are ready are handed out together, so that those which share a Vault read do.
+ * are ready are handed out together, so that those which share a Vault read do; namespaces take turns.
  */
 export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
-  const { clock, concurrency, handle } = options;
-  const lanes: Record<Lane, LaneState> = {
-    now: emptyLane(),
-    refresh: emptyLane(),
-  };
+  const { clock, handle } = options;
+  const lines: Readonly<Record<Lane, Line>> = { now: emptyLine(), refresh: emptyLine() };
+  const budget = budgets(options.limits);
   const idlers = new Set<() => void>();
+  let working = 0;
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
+  const pumpSoon = onceATurn(() => pump());
+  const waiting = (): readonly Line[] => LANES.map((lane) => lines[lane]);
 
-  const isIdle = (): boolean =>
-    Object.values(lanes).every((lane) => lane.working === 0 && (isStopped || readyIn(lane, clock()).length === 0));
-
-  const work = async (name: Lane, keys: readonly SyncKey[]): Promise<void> => {
-    const lane = lanes[name];
-    const underWay = new Set(keys);
-    const ended = (key: SyncKey): void => {
-      if (underWay.delete(key)) lane.busy.delete(key);
-      if (lane.byKey.has(key)) setImmediate(pump);
-    };
-    lane.working++;
+  const work = async (lane: Lane, keys: readonly SyncKey[]): Promise<void> => {
+    const progress = followed(keys, {
+      stepAside: (key) => budget.stepAside(lane, key),
+      goOn: (key) => budget.goOn(lane, key),
+      end(key) {
+        lines[lane].busy.delete(key);
+        budget.end(lane, key);
+      },
+      madeRoom: pumpSoon,
+    });
+    working++;
     try {
-      await handle({ keys, lane: name, at: clock() }, ended);
+      await handle({ keys, lane, at: clock() }, progress);
     } finally {
-      lane.working--;
-      for (const key of underWay) lane.busy.delete(key);
-      pump();
+      working--;
+      progress.endAll();
+      pumpSoon();
     }
   };
 
-  function start(name: Lane): void {
-    const lane = lanes[name];
-    while (!isStopped && lane.working < concurrency[name]) {
-      const bundles = readyIn(lane, clock());
-      if (bundles.length === 0) return;
-      void work(
-        name,
-        bundles.flatMap((bundle) => take(lane, bundle)),
-      );
+  /** As much as fits into one message. Budgets are charged as it is taken, so that the next part sees what is left. */
+  const nextMessage = (lane: Lane): readonly SyncKey[] => {
+    const keys: SyncKey[] = [];
+    const obstacle: Obstacle = (place, count) => budget.obstacle(lane, place, count);
+    for (;;) {
+      const more = takeNext(lines[lane], { now: clock(), most: MAX_KEYS - keys.length, obstacle });
+      if (more.length === 0) return keys;
+      for (const key of more) budget.start(lane, key);
+      keys.push(...more);
     }
-  }
+  };
+
+  const start = (lane: Lane): void => {
+    for (let keys = nextMessage(lane); keys.length > 0; keys = nextMessage(lane)) void work(lane, keys);
+  };
 
   function pump(): void {
-    start("now");
-    start("refresh");
-    if (isIdle()) for (const resolve of idlers) resolve();
+    if (!isStopped) LANES.forEach(start);
+    if (working === 0) {
+      for (const resolve of idlers) resolve();
+      idlers.clear();
+    }
     clearTimeout(timer);
-    const free = Object.entries(lanes).filter(([name, lane]) => lane.working < concurrency[name as Lane]);
-    const next = isStopped ? undefined : earliest(free.map(([, lane]) => lane));
-    timer = next === undefined ? undefined : setTimeout(pump, Math.min(Math.max(0, next - clock()), MAX_TIMER_MS));
+    // What is ready and has no room is started by who makes room.
+    const next = isStopped ? undefined : earliest(waiting(), clock());
+    timer = next === undefined ? undefined : setTimeout(pump, Math.min(next - clock(), MAX_TIMER_MS));
   }
 
-  const idle = (): Promise<void> => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const done = (): void => {
-      idlers.delete(done);
-      resolve();
-    };
-    idlers.add(done);
-    setImmediate(pump);
-    return promise;
-  };
+  const idle = (): Promise<void> =>
+    new Promise((resolve) => {
+      idlers.add(resolve);
+      pumpSoon();
+    });
 
   return {
     idle,
-    isBusy: (lane, key) => lanes[lane].busy.has(key),
+    isBusy: (lane, key) => lines[lane].busy.has(key),
     async send(messages) {
-      for (const { keys, lane, at } of messages) {
-        put(lanes[lane], keys, at);
-      }
-      // After this turn of the event loop, so that what is sent one by one is handed out together.
-      setImmediate(pump);
+      for (const { keys, lane, at } of messages) put(lines[lane], keys, at);
+      pumpSoon();
     },
     oldest() {
-      const oldest = earliest(Object.values(lanes));
+      const oldest = earliest(waiting());
       return oldest !== undefined && oldest <= clock() ? oldest : undefined;
     },
     stop() {
@@ -133,61 +121,63 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
   };
 }
 
-/** Each key once, at the earliest of the times that were asked for. */
-function put(lane: LaneState, keys: readonly SyncKey[], at: EpochMs): void {
-  const bundle: Bundle = { keys: new Set(), at };
-  for (const key of keys) {
-    const known = lane.byKey.get(key);
-    if (known && known.at <= at) continue;
-    known?.keys.delete(key);
-    bundle.keys.add(key);
-    lane.byKey.set(key, bundle);
-  }
-  if (bundle.keys.size > 0) lane.bundles.add(bundle);
+/** Runs after this turn of the event loop, once, so that what comes one by one is handed out together. */
+function onceATurn(work: () => void): () => void {
+  let isAsked = false;
+  return () => {
+    if (isAsked) return;
+    isAsked = true;
+    setImmediate(() => {
+      isAsked = false;
+      work();
+    });
+  };
 }
 
-/** Takes the keys that nobody works on. */
-function take(lane: LaneState, bundle: Bundle): SyncKey[] {
-  const taken = [...bundle.keys].filter((key) => !lane.busy.has(key));
-  for (const key of taken) {
-    bundle.keys.delete(key);
-    lane.byKey.delete(key);
-    lane.busy.add(key);
-  }
-  if (bundle.keys.size === 0) lane.bundles.delete(bundle);
-  return taken;
+interface Followed extends Progress {
+  /** The work is over, for those of its keys as well that it told nothing of. */
+  endAll(): void;
 }
 
-/** Bundles whose time has come, whole, as many as a message takes. */
-function readyIn(lane: LaneState, now: EpochMs): readonly Bundle[] {
-  const ready: Bundle[] = [];
-  let size = 0;
-  for (const bundle of lane.bundles) {
-    if (bundle.keys.size === 0) lane.bundles.delete(bundle);
-    if (bundle.at > now) continue;
-    const free = countFree(lane, bundle);
-    if (free === 0) continue;
-    if (size > 0 && size + free > MAX_KEYS) break;
-    ready.push(bundle);
-    size += free;
-  }
-  return ready;
-}
-
-function countFree(lane: LaneState, bundle: Bundle): number {
-  let free = 0;
-  for (const key of bundle.keys) if (!lane.busy.has(key)) free++;
-  return free;
-}
-
-/** When the next key may be ready that is not being worked on: the end of that work asks again. */
-function earliest(lanes: readonly LaneState[]): EpochMs | undefined {
-  let first: EpochMs | undefined;
-  for (const lane of lanes) {
-    for (const bundle of lane.bundles) {
-      const isSooner = first === undefined || bundle.at < first;
-      if (isSooner && countFree(lane, bundle) > 0) first = bundle.at;
-    }
-  }
-  return first;
+/** Follows the keys of one message: each ends once, and who waits for long steps aside. */
+function followed(
+  keys: readonly SyncKey[],
+  told: {
+    readonly stepAside: (key: SyncKey) => void;
+    readonly goOn: (key: SyncKey) => void;
+    readonly end: (key: SyncKey) => void;
+    readonly madeRoom: () => void;
+  },
+): Followed {
+  const underWay = new Set(keys);
+  const patience = new Map<SyncKey, NodeJS.Timeout>();
+  const stepAside = (key: SyncKey): void => {
+    told.stepAside(key);
+    told.madeRoom();
+  };
+  const noWait = (key: SyncKey): void => {
+    clearTimeout(patience.get(key));
+    patience.delete(key);
+  };
+  const ended = (key: SyncKey): void => {
+    if (!underWay.delete(key)) return;
+    noWait(key);
+    told.end(key);
+    told.madeRoom();
+  };
+  return {
+    ended,
+    waits(key, isKnown) {
+      if (!underWay.has(key)) return;
+      if (isKnown) patience.set(key, setTimeout(stepAside, PATIENCE_MS, key).unref());
+      else stepAside(key);
+    },
+    goesOn(key) {
+      noWait(key);
+      if (underWay.has(key)) told.goOn(key);
+    },
+    endAll() {
+      for (const key of [...underWay]) ended(key);
+    },
+  };
 }

@@ -1,6 +1,6 @@
 import { type Judged, judge } from "../declarations/judge.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
-import type { ReferenceKey } from "../keys.ts";
+import type { ReferenceKey, SyncKey } from "../keys.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { isPlain } from "../transform/transformation.ts";
@@ -73,14 +73,14 @@ function placeOf({ judged }: Known): Pick<RowState, "source" | "vault"> {
   return circuit === undefined ? {} : { source: circuit, vault: circuit };
 }
 
-async function verdictOf(deps: ReconcileDeps, { judged, merged, open }: Known, batch: Batch): Promise<Verdict> {
+async function verdictOf(deps: ReconcileDeps, { row, judged, merged, open }: Known, batch: Batch): Promise<Verdict> {
   const available = merged === undefined ? {} : { merged };
   if (judged instanceof SyncError) return { error: judged, ...available };
   if (judged.rendering !== undefined) return rendered(deps, judged.rendering, batch);
   if (judged.vault === undefined) return available;
   // A sealed Vault answers, and that is all that is asked of a connection.
   if (open?.code === "VAULT_UNAVAILABLE") return { error: new SyncError(open.code, open.message), isAsked: true };
-  return reached(deps, judged.vault.target, batch);
+  return reached(deps, row.key, judged.vault.target, batch);
 }
 
 /** Whether templates and patterns can be read; nothing is made of them. */
@@ -96,6 +96,7 @@ async function rendered(deps: ReconcileDeps, rendering: Rendering, batch: Batch)
 
 async function reached(
   deps: ReconcileDeps,
+  key: SyncKey,
   target: NonNullable<Judged["vault"]>["target"],
   batch: Batch,
 ): Promise<Verdict> {
@@ -103,7 +104,7 @@ async function reached(
   try {
     const trusted = await batch.ca.resolve(target, batch.signal);
     isAsked = true;
-    await deps.vault.reach(trusted, batch.signal);
+    await batch.atVault(key, trusted, () => deps.vault.reach(trusted, batch.signal));
     return { isAsked };
   } catch (error) {
     if (error instanceof SyncError) return { error, isAsked };

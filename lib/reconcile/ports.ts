@@ -40,6 +40,8 @@ export interface WorkQueue {
 /** How to reach one Vault. */
 export interface VaultTarget {
   readonly address: string;
+  /** `<cluster>/<namespace>` of the declaration that asks: what one namespace asks for leaves room for the others. */
+  readonly place?: string;
   /** `namespace/name` of the VaultConnection that says so: a label of metrics. */
   readonly connection?: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -144,6 +146,8 @@ export interface VaultEnd {
   probe(target: VaultTarget, signal: AbortSignal): Promise<void>;
   /** The same question, for a VaultConnection's status: a sealed Vault will do, and whatever else hinders it is thrown. */
   reach(target: VaultTarget, signal: AbortSignal): Promise<void>;
+  /** Whether this Vault, reached in this way, answered within the last minute: who waits for it will not wait for long. */
+  isKnown(target: VaultTarget): boolean;
   readonly tokens: TokenKeeper;
 }
 

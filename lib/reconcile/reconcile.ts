@@ -4,12 +4,11 @@ import { isHandedOver } from "../handed-over.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { isJudged } from "../kinds.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
-import { type Slots, slots } from "../slots.ts";
 import { type Circuits, circuits } from "./circuit.ts";
 import { cleanUp } from "./clean-up.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import { judgeOne } from "./judge-one.ts";
-import type { Row, WorkMessage } from "./ports.ts";
+import type { Row, VaultTarget, WorkMessage } from "./ports.ts";
 import { type ReferenceReader, referenceReader } from "./references.ts";
 import { type CaCache, caCache, type SourceReader, sourceReader } from "./source.ts";
 import { syncOne } from "./sync-one.ts";
@@ -23,14 +22,23 @@ export interface Batch {
   readonly circuits: Circuits;
   readonly ca: CaCache;
   readonly signal: AbortSignal;
+  /** Asks this Vault something for a key: who hands out work is told that it waits, and that it goes on. */
+  readonly atVault: <T>(key: SyncKey, target: VaultTarget, ask: () => Promise<T>) => Promise<T>;
+}
+
+/** What who hands out work may want to know while it is done: an end that says nothing must not keep others waiting. */
+export interface Progress {
+  /** Its own run is over, which may be long before that of the last one is. */
+  ended(key: SyncKey): void;
+  /** It waits for a Vault; `isKnown`: for one that answered lately. */
+  waits(key: SyncKey, isKnown: boolean): void;
+  /** It does so no longer. */
+  goesOn(key: SyncKey): void;
 }
 
 export interface Reconciler {
-  /**
-   * Brings each key of a message to its declared state. Safe to call twice, late, or for keys that no longer exist.
-   * `ended` is told of each key when its own run is over, which may be long before the last one is.
-   */
-  handle(message: WorkMessage, signal: AbortSignal, ended?: (key: SyncKey) => void): Promise<BatchReport>;
+  /** Brings each key of a message to its declared state. Safe to call twice, late, or for keys that no longer exist. */
+  handle(message: WorkMessage, signal: AbortSignal, progress?: Progress): Promise<BatchReport>;
   readonly circuits: Circuits;
   readonly ca: CaCache;
 }
@@ -40,25 +48,13 @@ export interface BatchReport {
   readonly failed: readonly { readonly key: SyncKey; readonly error: unknown }[];
 }
 
-/**
- * Batches at once for one cluster in one process: more would wait for its connections, and hold memory meanwhile. Their
- * rows are read only then.
- */
-const BATCHES_PER_CLUSTER = 8;
-
 export function reconciler(deps: ReconcileDeps): Reconciler {
-  const gates = new Map<string, Slots>();
-  const gateOf = (cluster: string): Slots => {
-    const gate = gates.get(cluster) ?? slots(BATCHES_PER_CLUSTER);
-    gates.set(cluster, gate);
-    return gate;
-  };
   const ca = caCache(deps);
   const open = circuits(deps, ca);
   return {
     ca,
     circuits: open,
-    async handle(message, signal, ended) {
+    async handle(message, signal, progress) {
       if (message.probe !== undefined) {
         await open.probe(message.probe, signal);
         return { failed: [] };
@@ -76,6 +72,14 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         ca,
         // A signal of its own: each call listens to it, and one signal for all calls would have thousands of listeners to search.
         signal: AbortSignal.any([signal]),
+        async atVault(key, target, ask) {
+          progress?.waits(key, deps.vault.isKnown(target));
+          try {
+            return await ask();
+          } finally {
+            progress?.goesOn(key);
+          }
+        },
       };
       const run = async (row: Row) => {
         try {
@@ -84,21 +88,18 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         } catch (error) {
           return [{ key: row.key, error }];
         } finally {
-          ended?.(row.key);
+          progress?.ended(row.key);
         }
       };
-      const runAll = async (cluster: string, keys: readonly SyncKey[]) => {
+      const runAll = async (): Promise<BatchReport["failed"]> => {
         try {
-          return await gateOf(cluster).run(async () => {
-            const rows = await deps.leases.read(keys, consistency);
-            return (await Promise.all([...rows.values()].map(run))).flat();
-          }, batch.signal);
+          const rows = await deps.leases.read(message.keys, consistency);
+          return (await Promise.all([...rows.values()].map(run))).flat();
         } catch (error) {
-          return keys.map((key) => ({ key, error }));
+          return message.keys.map((key) => ({ key, error }));
         }
       };
-      const byCluster = Map.groupBy(message.keys, (key) => partsOf(key).cluster);
-      const failed = (await Promise.all([...byCluster].map(([cluster, keys]) => runAll(cluster, keys)))).flat();
+      const failed = await runAll();
       // A login may have lost its last sync.
       const cleaned = new Set(message.keys.filter(isCleanupKey).map((key) => partsOf(key).cluster));
       for (const cluster of cleaned) await sendTokenSweep(deps.queue, cluster, deps.clock());

@@ -80,7 +80,10 @@ async function attempt(deps: ReconcileDeps, run: Run, batch: Batch): Promise<Con
       row: run.row,
       settings: run.turn.settings,
       resolved,
-      sources: batch.sources,
+      sources: {
+        read: (read, signal) =>
+          batch.atVault(run.row.key, read.identity.target, () => batch.sources.read(read, signal)),
+      },
       isHeld: () => run.lease !== undefined,
       hold: () => hold(deps, run),
     },

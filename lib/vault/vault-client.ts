@@ -1,9 +1,9 @@
 import { circuitOfVault } from "../circuits.ts";
-import { type Clock, MINUTE_MS } from "../clock.ts";
+import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { VaultTarget } from "../reconcile/ports.ts";
 import type { SecretValue } from "../secret-value.ts";
-import { type Slots, slots } from "../slots.ts";
+import { type SlotLimits, type Slots, slots, type Turn } from "../slots.ts";
 import { VERSION } from "../version.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe, printableAddress } from "./asked.ts";
@@ -11,6 +11,18 @@ import { type Connection, connect, connectionKey } from "./connection.ts";
 
 /** After this long without a request, a connection's TLS settings may be gone for good: a new CA, a deleted VaultConnection. */
 const IDLE_MS = 10 * MINUTE_MS;
+
+/** An address that never answered gets so long at most, whatever its VaultConnection says: it may be no Vault at all. */
+const STRANGER_MS = 10 * SECOND_MS;
+
+/** After so long without an answer a request is only waited for, and another one may be sent meanwhile. */
+const PATIENCE_MS = SECOND_MS;
+
+/** What answered within this time is known to be there. */
+const KNOWN_MS = MINUTE_MS;
+
+/** Kinds of connections that are kept: each VaultConnection may have settings of its own. */
+const MAX_KEPT = 1_000;
 
 export interface VaultQuestion {
   readonly purpose: Asked["purpose"];
@@ -28,32 +40,46 @@ export interface VaultQuestion {
 /** One request function for every Vault. Answers of any status are returned; what fails below HTTP is a SyncError. */
 export interface VaultClient {
   ask(target: VaultTarget, question: VaultQuestion, signal: AbortSignal): Promise<VaultAnswer>;
+  /** Whether this Vault, reached in this way, answered within the last minute. */
+  isKnown(target: VaultTarget): boolean;
   close(): Promise<void>;
 }
 
 interface Held extends Connection {
-  usedAt: number;
+  usedAt: EpochMs;
+  answeredAt?: EpochMs;
 }
 
-export function vaultClient(options: { readonly clock: Clock; readonly maxConnectionsPerVault: number }): VaultClient {
-  const { clock, maxConnectionsPerVault } = options;
+export interface VaultClientOptions {
+  readonly clock: Clock;
+  /** Requests at work at once, for each Vault. */
+  readonly maxConnectionsPerVault: number;
+  /** In ms: STRANGER_MS and PATIENCE_MS when not given. */
+  readonly strangerMs?: number;
+  readonly patienceMs?: number;
+}
+
+export function vaultClient(options: VaultClientOptions): VaultClient {
+  const { clock, strangerMs = STRANGER_MS, patienceMs = PATIENCE_MS } = options;
+  const limits = limitsOf(options.maxConnectionsPerVault);
   const connections = new Map<string, Held>();
   const queues = new Map<string, Slots>();
   const connectionOf = (target: VaultTarget, asked: Asked): Held => {
     const key = connectionKey(target);
     const known = connections.get(key);
-    if (known !== undefined) return known;
-    for (const [other, { agent, usedAt }] of connections) {
-      if (clock() - usedAt < IDLE_MS) continue;
-      connections.delete(other);
-      agent.close().catch(() => {});
+    if (known !== undefined) {
+      // The one that was used last stands last.
+      connections.delete(key);
+      connections.set(key, known);
+      return known;
     }
-    const made: Held = { ...connect(target, asked, maxConnectionsPerVault), usedAt: clock() };
+    closeIdle(connections, clock());
+    const made: Held = { ...connect(target, asked, limits.inAll), usedAt: clock() };
     connections.set(key, made);
     return made;
   };
   const queueOf = (address: string): Slots => {
-    const queue = queues.get(address) ?? slots(maxConnectionsPerVault);
+    const queue = queues.get(address) ?? slots(limits);
     queues.set(address, queue);
     return queue;
   };
@@ -61,23 +87,35 @@ export function vaultClient(options: { readonly clock: Clock; readonly maxConnec
     async ask(target, question, signal) {
       const asked = askedOf(target, question);
       const queue = queueOf(asked.circuit);
-      const work = async () => {
+      const { place = "" } = target;
+      const work = async (turn: Turn) => {
         const connection = connectionOf(target, asked);
         connection.usedAt = clock();
+        const timer = setTimeout(turn.stepAside, patienceMs);
         try {
-          return await exchange(connection, target, question, asked, signal);
+          const timeoutMs =
+            connection.answeredAt === undefined ? Math.min(target.timeoutMs, strangerMs) : target.timeoutMs;
+          const answer = await exchange(connection.api, { ...target, timeoutMs }, question, asked, signal);
+          connection.answeredAt = clock();
+          return answer;
         } catch (error) {
           // What waits for this slot would wait in vain, one time-out after the other.
-          if (error instanceof SyncError && error.code === "VAULT_UNAVAILABLE") queue.refuse(error);
+          if (error instanceof SyncError && error.code === "VAULT_UNAVAILABLE") queue.refuse(place, error);
           throw error;
+        } finally {
+          clearTimeout(timer);
         }
       };
       try {
-        return await queue.run(work, signal);
+        return await queue.run(place, work, signal);
       } catch (error) {
         if (error instanceof SyncError || !signal.aborted) throw error;
         throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: no time left`);
       }
+    },
+    isKnown(target) {
+      const { answeredAt } = connections.get(connectionKey(target)) ?? {};
+      return answeredAt !== undefined && clock() - answeredAt < KNOWN_MS;
     },
     async close() {
       const held = [...connections.values()];
@@ -87,6 +125,22 @@ export function vaultClient(options: { readonly clock: Clock; readonly maxConnec
   };
 }
 
+/** One namespace leaves a quarter to the others; so many more at most may be waited for. */
+function limitsOf(atOnce: number): SlotLimits {
+  return { atOnce, ofPlace: Math.max(1, Math.floor(atOnce * 0.75)), inAll: atOnce * 4 };
+}
+
+function closeIdle(connections: Map<string, Held>, now: EpochMs): void {
+  let tooMany = connections.size - MAX_KEPT + 1;
+  for (const [key, { agent, usedAt }] of connections) {
+    if (tooMany <= 0 && now - usedAt < IDLE_MS) continue;
+    tooMany -= 1;
+    connections.delete(key);
+    // What is under way ends first.
+    agent.close().catch(() => {});
+  }
+}
+
 export function askedOf(target: VaultTarget, question: VaultQuestion): Asked {
   const { method, path, namespace, purpose } = question;
   const { address } = target;
@@ -94,7 +148,7 @@ export function askedOf(target: VaultTarget, question: VaultQuestion): Asked {
 }
 
 async function exchange(
-  { api }: Connection,
+  api: Connection["api"],
   target: VaultTarget,
   question: VaultQuestion,
   asked: Asked,

@@ -66,6 +66,7 @@ export function vaultEnd(options: VaultEndOptions): OpenVaultEnd {
     },
     probe: (target, signal) => probe(client, target, signal),
     reach: (target, signal) => reach(client, target, signal),
+    isKnown: (target) => client.isKnown(target),
     tokens: held,
     revokeAll: (signal) => held.revokeAll(signal),
     close: () => client.close(),

@@ -45,6 +45,7 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
       read: () => assert.fail(),
       probe: () => assert.fail(),
       reach: () => assert.fail(),
+      isKnown: () => assert.fail(),
       tokens: {
         kept: async (cluster?: string) =>
           kept.filter(({ by }) => cluster === undefined || by.startsWith(`${cluster}/`)),

@@ -85,6 +85,7 @@ describe("resolving a VaultStaticSecret", () => {
           headers: {},
           skipTlsVerify: false,
           timeoutMs: 8_000,
+          place: "east/shop",
         },
         mount: "kubernetes",
         headers: {},
@@ -220,6 +221,7 @@ describe("references (reference 11.1)", () => {
       caRef: { kind: "secret", cluster: "east", namespace: "infra", name: "vault-ca", key: "ca.crt" },
       skipTlsVerify: false,
       timeoutMs: 5_000,
+      place: "east/shop",
     });
   });
 

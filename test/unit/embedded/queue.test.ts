@@ -1,27 +1,118 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+import type { BudgetLimits } from "../../../lib/embedded/budgets.ts";
 import { inProcessQueue } from "../../../lib/embedded/queue.ts";
-import type { SyncKey } from "../../../lib/keys.ts";
+import { partsOf, type SyncKey } from "../../../lib/keys.ts";
 import type { WorkMessage } from "../../../lib/reconcile/ports.ts";
+import { waitFor } from "../../harness/index.ts";
 
 const key = (name: string): SyncKey => `east/VaultStaticSecret/shop/${name}` as SyncKey;
 const keys = (count: number, from = "k"): SyncKey[] => Array.from({ length: count }, (_, at) => key(`${from}${at}`));
 
 type Handle = Parameters<typeof inProcessQueue>[0]["handle"];
+const PLENTY: BudgetLimits = { lane: { now: 100, refresh: 25 }, cluster: 1_000, namespace: 1_000, waiting: 1_000 };
 
-function aQueue(handle: Handle = async () => {}, concurrency = 4) {
+function aQueue(handle: Handle = async () => {}, limits: Partial<BudgetLimits> = {}) {
   const handled: WorkMessage[] = [];
   const queue = inProcessQueue({
     clock: () => performance.now(),
-    concurrency: { now: concurrency, refresh: 1 },
-    handle: async (message, ended) => {
+    limits: { ...PLENTY, ...limits },
+    handle: async (message, progress) => {
       handled.push(message);
-      await handle(message, ended);
+      await handle(message, progress);
     },
   });
   return { queue, handled };
 }
+
+/** Lets everything start that can. */
+async function settled(): Promise<void> {
+  for (let turns = 0; turns < 4; turns++) await turn();
+}
+
+/** A queue whose keys of this namespace wait for a silent Vault until the test ends it. */
+function withSilent(namespace: string, limits: Partial<BudgetLimits>) {
+  const silence = Promise.withResolvers<void>();
+  const started: SyncKey[] = [];
+  const queue = inProcessQueue({
+    clock: () => performance.now(),
+    limits: { ...PLENTY, ...limits },
+    async handle(message, progress) {
+      started.push(...message.keys);
+      for (const one of message.keys) {
+        if (partsOf(one).namespace === namespace) progress.waits(one, false);
+        else progress.ended(one);
+      }
+      if (message.keys.some((one) => partsOf(one).namespace === namespace)) await silence.promise;
+    },
+  });
+  const of = (place: string) => started.filter((one) => one.includes(`/${place}/`)).length;
+  return { queue, of, speak: silence.resolve };
+}
+
+const keyIn = (place: string, at: number): SyncKey => {
+  const [cluster, namespace] = place.split("/");
+  return `${cluster}/VaultStaticSecret/${namespace}/s${at}` as SyncKey;
+};
+const sent = (place: string, count: number, from = 0): WorkMessage[] =>
+  Array.from({ length: count }, (_, at) => ({ keys: [keyIn(place, from + at)], lane: "now", at: 0 }));
+
+describe("what a silent Vault keeps waiting", () => {
+  it("is its own namespace, up to that one's budget; neighbours and other clusters start at once", async () => {
+    const { queue, of, speak } = withSilent("noisy", { namespace: 30, cluster: 40, lane: { now: 50, refresh: 25 } });
+    await queue.send([...sent("east/noisy", 300), ...sent("east/quiet", 20), ...sent("west/quiet", 20)]);
+    await settled();
+    assert.deepEqual([of("noisy"), of("quiet")], [30, 40]);
+    await queue.send(sent("east/quiet", 20, 20));
+    await settled();
+    assert.deepEqual([of("noisy"), of("quiet")], [30, 60], "declared later, started at once");
+    speak();
+    await queue.idle();
+    assert.equal(of("noisy"), 300);
+  });
+
+  it("takes no slot of its cluster or lane, even with many namespaces, until too many wait", async () => {
+    const { queue, of, speak } = withSilent("noisy", { namespace: 30, cluster: 30, waiting: 60 });
+    await queue.send([...sent("east/noisy", 30), ...sent("west/noisy", 30)]);
+    await settled();
+    await queue.send(sent("east/quiet", 30));
+    await settled();
+    assert.deepEqual([of("noisy"), of("quiet")], [60, 30]);
+    speak();
+    await queue.idle();
+  });
+
+  it("gets its slots back when it speaks, whatever was taken meanwhile", async () => {
+    const { queue, of, speak } = withSilent("noisy", { namespace: 25, cluster: 25 });
+    await queue.send(sent("east/noisy", 50));
+    await settled();
+    assert.equal(of("noisy"), 25);
+    speak();
+    await queue.idle();
+    assert.equal(of("noisy"), 50);
+  });
+
+  it("lets namespaces take turns: a long line of one does not stand before the others", async () => {
+    const order: SyncKey[] = [];
+    const { queue } = aQueue(async ({ keys: started }) => void order.push(...started), {
+      lane: { now: 25, refresh: 25 },
+    });
+    await queue.send([...sent("east/long", 500), ...sent("east/short", 1)]);
+    await queue.idle();
+    assert.ok(order.indexOf(keyIn("east/short", 0)) < 25, "in the first message");
+  });
+
+  it("starts at its time what stands behind something that has no room", async () => {
+    const { queue, of, speak } = withSilent("noisy", { namespace: 25, cluster: 25, waiting: 0 });
+    await queue.send(sent("east/noisy", 50));
+    await settled();
+    await queue.send([{ keys: [keyIn("west/quiet", 0)], lane: "now", at: performance.now() + 30 }]);
+    await waitFor("the later key", async () => (of("quiet") === 1 ? true : undefined), 10_000);
+    speak();
+    await queue.idle();
+  });
+});
 
 describe("the in-process queue", () => {
   it("hands keys that came together out together, and fills a message with what is ready", async () => {
@@ -59,7 +150,7 @@ describe("the in-process queue", () => {
 
   it("hands a key out again that is done, while a companion of it still waits for a silent end", async () => {
     const silence = Promise.withResolvers<void>();
-    const { queue, handled } = aQueue(async (message, ended) => {
+    const { queue, handled } = aQueue(async (message, { ended }) => {
       ended(key("quick"));
       if (message.keys.includes(key("silent"))) await silence.promise;
     });
@@ -100,7 +191,7 @@ describe("the in-process queue", () => {
   });
 
   it("says how long the oldest has waited", async () => {
-    const { queue } = aQueue(() => sleep(30), 1);
+    const { queue } = aQueue(() => sleep(30), { lane: { now: 25, refresh: 25 } });
     assert.equal(queue.oldest(), undefined);
     await queue.send([{ keys: keys(25, "a"), lane: "now", at: 0 }]);
     await queue.send([{ keys: [key("b")], lane: "now", at: 1 }]);
@@ -110,7 +201,7 @@ describe("the in-process queue", () => {
   });
 
   it("stops with what is under way, and starts nothing more", async () => {
-    const { queue, handled } = aQueue(() => sleep(30), 1);
+    const { queue, handled } = aQueue(() => sleep(30), { lane: { now: 25, refresh: 25 } });
     await queue.send([
       { keys: keys(25, "a"), lane: "now", at: 0 },
       { keys: keys(25, "b"), lane: "now", at: 0 },

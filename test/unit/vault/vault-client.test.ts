@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import type { RequestListener } from "node:http";
+import type { RequestListener, ServerResponse } from "node:http";
 import { after, describe, it } from "node:test";
 import { inspect } from "node:util";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import { vaultClient } from "../../../lib/vault/vault-client.ts";
 import { VERSION } from "../../../lib/version.ts";
+import { waitFor } from "../../harness/index.ts";
 import { failure, forever, httpPeer, QUESTION, readFrom, TOKEN, targetAt, tcpPeer } from "./broken-peer.ts";
 
 const GOOD = JSON.stringify({
@@ -123,8 +124,41 @@ describe("a Vault that doesn't answer", () => {
       setTimeout(() => response.end(GOOD), 60);
     });
     const target = { ...peer.target, timeoutMs: 300 };
-    await Promise.all(Array.from({ length: 40 }, () => readFrom(client, target)));
+    const asked = Array.from({ length: 40 }, (_, at) => readFrom(client, { ...target, place: `east/${at % 2}` }));
+    await Promise.all(asked);
     assert.equal(peer.connections, 4);
+  });
+
+  it("gets ten seconds at most before it has ever answered, whatever its VaultConnection says", async () => {
+    let isSilent = true;
+    await using peer = await httpPeer((_, response) => {
+      if (!isSilent) setTimeout(() => response.end(GOOD), 200);
+    });
+    const wary = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, strangerMs: 100 });
+    const target = { ...peer.target, timeoutMs: 60_000 };
+    const { message } = await failure(readFrom(wary, target), "VAULT_UNAVAILABLE");
+    assert.match(message, /within 100 ms/);
+    isSilent = false;
+    await failure(readFrom(wary, target), "VAULT_UNAVAILABLE");
+    await wary.close();
+  });
+
+  it("keeps nobody but its own namespace waiting, however much that one asks of the same address", async () => {
+    const silent: ServerResponse[] = [];
+    await using peer = await httpPeer((request, response) => {
+      if (request.headers["x-noisy"] === undefined) response.end(GOOD);
+      else silent.push(response);
+    });
+    const patient = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, patienceMs: 20 });
+    const waits = { ...peer.target, headers: { "x-noisy": "1" }, timeoutMs: 60_000 };
+    const noisy = (namespace: string) => ({ ...waits, place: `east/${namespace}` });
+    const places = ["a", "b", "c"].flatMap((namespace) => Array(20).fill(noisy(namespace)));
+    const waiting = places.map((target) => readFrom(patient, target).catch(() => undefined));
+    await waitFor("silence", async () => silent.length === 9 || undefined);
+    await Promise.all(Array.from({ length: 20 }, () => readFrom(patient, { ...peer.target, place: "east/quiet" })));
+    assert.equal(silent.length, 9, "three of each namespace are waited for, and nobody had to wait for them");
+    await patient.close();
+    await Promise.all(waiting);
   });
 
   it("is out of reach when it resets every connection, and was asked once more", async () => {
