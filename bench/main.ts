@@ -19,6 +19,7 @@ const OF_THE_ENGINE: Readonly<Record<string, Scenario>> = {
   refresh: async () => (await import("./scenarios/refresh.ts")).refresh(REFRESH_MINUTES),
   delay: async () => (await import("./scenarios/delay.ts")).delay(),
   drift: async () => (await import("./scenarios/delay.ts")).drift(),
+  neighbour: async () => (await import("./scenarios/neighbour.ts")).neighbour(),
 };
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   ...OF_THE_ENGINE,
