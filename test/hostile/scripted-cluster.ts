@@ -1,10 +1,13 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { testCa } from "../harness/certificates.ts";
 import { type Dice, dice } from "./dice.ts";
 import { answerBadly, type Nasty, spoiled } from "./garbage.ts";
 
 /** An API server that is out of its mind, or its owner's tool: it knows the shapes of answers, and sends bad ones. */
 export interface ScriptedCluster extends AsyncDisposable {
+  /** Its certificate is signed by nobody that anyone trusts. */
   readonly url: string;
   /** Answers and watch lines so far. */
   readonly answers: number;
@@ -37,7 +40,8 @@ export async function scriptedCluster(options: ScriptOptions): Promise<ScriptedC
   const thrown = dice(options.seed);
   const received: string[] = [];
   let answers = 0;
-  const server = createServer((request, response) => {
+  const identity = await (await testCa("evil")).serverCert("evil", ["127.0.0.1"]);
+  const server = createServer(identity, (request, response) => {
     let body = "";
     request.setEncoding("utf8").on("data", (chunk: string) => {
       body += chunk;
@@ -54,9 +58,10 @@ export async function scriptedCluster(options: ScriptOptions): Promise<ScriptedC
         else json(response, goodFor(request, url, body, options));
       });
   });
+  server.on("tlsClientError", () => undefined);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
     get answers() {
       return answers;
     },
