@@ -1,13 +1,14 @@
 import type { Dispatcher } from "undici";
 import manifest from "../../package.json" with { type: "json" };
 import { type Clock, SECOND_MS } from "../clock.ts";
+import { codeOf } from "../error-code.ts";
 import { SyncError } from "../errors.ts";
 import type { Log } from "../reconcile/ports.ts";
 import type { Connection } from "./connection.ts";
 import { LineTooLong, linesOf } from "./json-lines.ts";
 import { type KubeCall, methodOf, objectOf, pathOf } from "./kube-call.ts";
 import type { ClusterAccess } from "./kube-config.ts";
-import { codeOf, connectionFailure, refusalOf } from "./kube-errors.ts";
+import { connectionFailure, refusalOf } from "./kube-errors.ts";
 import { failureOf, type KubeFailure } from "./kube-failure.ts";
 import { type RequestCounts, requestCounts } from "./request-counts.ts";
 import { sessions } from "./sessions.ts";

@@ -3,8 +3,8 @@ import { dirname, isAbsolute, join } from "node:path";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { parse } from "yaml";
 import type { EpochMs } from "../clock.ts";
+import { codeOf } from "../error-code.ts";
 import { SyncError } from "../errors.ts";
-import { codeOf } from "./kube-errors.ts";
 import { isShape, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
 /** How to reach one cluster: a kubeconfig as text or as a file, and which of its contexts (missing: its current one). */

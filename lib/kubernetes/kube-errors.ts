@@ -1,3 +1,4 @@
+import { codeOf } from "../error-code.ts";
 import { type ErrorCode, SyncError, type SyncErrorOptions } from "../errors.ts";
 import { type KubeCall, objectOf, permissionOf } from "./kube-call.ts";
 import { isAbsent, isUnknownKind, type KubeFailure } from "./kube-failure.ts";
@@ -182,11 +183,4 @@ export function connectionFailure(cluster: string, error: unknown): unknown {
     circuit: circuitOf(cluster),
     cause: error,
   });
-}
-
-/** The system's or the library's code of an error or of what caused it. */
-export function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const code: unknown = "code" in error ? error.code : undefined;
-  return typeof code === "string" ? code : codeOf(error.cause);
 }

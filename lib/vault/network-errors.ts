@@ -1,10 +1,11 @@
+import { codeOf } from "../error-code.ts";
 import { SyncError } from "../errors.ts";
 import { type Asked, describe } from "./asked.ts";
 
 const TLS_CODE =
   /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|EPROTO)/;
 const NO_HTTP_CODE =
-  /^(HPE_|HTTP_PARSER|UND_ERR_(HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH|INFO)|ERR_ENCODING_INVALID_ENCODED_DATA)/;
+  /^(HPE_|UND_ERR_(HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH|INFO)|ERR_ENCODING_INVALID_ENCODED_DATA)/;
 const REACH_CODE =
   /^(ECONN|EHOST|ENET|ENOTFOUND|EAI_|ETIMEDOUT|EPIPE|EADDRNOTAVAIL|UND_ERR_(CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|SOCKET))/;
 
@@ -58,13 +59,4 @@ function tlsMessage(code: string, asked: Asked): string {
         ? "the certificate has expired"
         : "check its certificate, the CA in caCertSecretRef, and that the address is https";
   return `${describe(asked)} failed: TLS was refused (${code}): ${remedy}`;
-}
-
-/** The code of a Node, TLS or undici error, or of what caused it. */
-export function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const code = "code" in error ? error.code : undefined;
-  if (typeof code === "string") return code;
-  // undici gives its parser's errors a code only sometimes.
-  return error.name === "HTTPParserError" ? "HTTP_PARSER" : codeOf(error.cause);
 }

@@ -1,0 +1,176 @@
+import type { Cluster } from "../harness/index.ts";
+import type { Dice } from "./dice.ts";
+import { type Nasty, nasty } from "./garbage.ts";
+
+/** Where a tenant's hostility is aimed. */
+export interface Targets {
+  readonly namespace: string;
+  /** The Vault that everybody shares. */
+  readonly vault: string;
+  /** A Vault of the tenant's own, which answers at random, and a port that says nothing. */
+  readonly ownVault: string;
+  readonly silent: string;
+  /** What belongs to others: a path in Vault, a namespace, a Secret's name. */
+  readonly victim: { readonly namespace: string; readonly path: string };
+}
+
+const API = "secrets.hashicorp.com/v1beta1";
+const MERGE = { contentType: "application/merge-patch+json" };
+const JSON_PATCH = { contentType: "application/json-patch+json" };
+const NAMES = ["a", "b", "c", "d", "e", "f"] as const;
+const DURATIONS = ["0.001s", "1ms", "1s", "60s", "10000h", "-5s", "soon"] as const;
+const PLURALS = ["vaultconnections", "vaultauths", "vaultstaticsecrets"] as const;
+
+type Act = (
+  dice: Dice,
+  at: Targets,
+) => { readonly method: string; readonly path: string; readonly body?: unknown; readonly type?: object };
+
+function object(kind: string, plural: string, name: string, { namespace }: Targets, spec: object): ReturnType<Act> {
+  const body = { apiVersion: API, kind, metadata: { name, namespace }, spec };
+  const path = `/apis/${API}/namespaces/${namespace}/${plural}/${name}?fieldManager=mallory&force=true`;
+  return { method: "PATCH", path, body, type: { contentType: "application/apply-patch+yaml" } };
+}
+
+function addresses({ vault, ownVault, silent }: Targets): readonly string[] {
+  return [
+    vault,
+    ownVault,
+    `${ownVault}/sub`,
+    silent,
+    "http://169.254.169.254/latest/meta-data",
+    "http://localhost:1",
+    "http://[::1]:22",
+    "http://[::ffff:127.0.0.1]:9464",
+    "https://vault.invalid",
+    "http://0.0.0.0:1",
+    "ftp://vault",
+    "http://user:pass@vault",
+  ];
+}
+
+/** Everything that edit rights in one namespace allow. */
+const ACTS: Readonly<Record<string, Act>> = {
+  "a VaultConnection to anywhere": (dice, at) =>
+    object("VaultConnection", "vaultconnections", dice.pick(NAMES), at, {
+      address: dice.pick(addresses(at)),
+      timeout: dice.pick(DURATIONS),
+      headers: dice.pick([
+        {},
+        { "X-Vault-Token": "x" },
+        { "x-vault-namespace": "other" },
+        { Host: "evil" },
+        { a: "\u009b" },
+      ]),
+      tlsServerName: dice.pick(["", "vault", "\u001b[2J"]),
+      skipTLSVerify: dice.chance(0.5),
+    }),
+  "a VaultAuth of any method": (dice, at) => {
+    const method = dice.pick(["kubernetes", "jwt", "appRole", "aws", "gcp", "what"]);
+    return object("VaultAuth", "vaultauths", dice.pick(NAMES), at, {
+      vaultConnectionRef: dice.pick([...NAMES, `${at.victim.namespace}/default`, "default"]),
+      method,
+      mount: dice.pick(["kubernetes-one", "jwt", "../sys", "aws"]),
+      allowedNamespaces: ["*"],
+      kubernetes: { role: dice.pick(["app", "not yet initialized", "Vault is sealed"]), serviceAccount: "app" },
+      jwt: { role: "app", serviceAccount: "app" },
+      appRole: { roleId: "r", secretRef: dice.pick(NAMES) },
+      aws: { role: "r", region: "eu-west-1", headerValue: "victim.example", stsEndpoint: at.ownVault },
+      gcp: { role: "r", workloadIdentityServiceAccount: "app" },
+    });
+  },
+  "a sync": (dice, at) =>
+    object("VaultStaticSecret", "vaultstaticsecrets", dice.pick(NAMES), at, {
+      vaultAuthRef: dice.pick([...NAMES, `${at.victim.namespace}/default`, `${at.victim.namespace}/own`]),
+      type: dice.pick(["kv-v1", "kv-v2"]),
+      mount: dice.pick(["kv", "kv/../sys", "kv?x"]),
+      path: dice.pick([at.victim.path, "../x", "a", "%2e%2e/a"]),
+      refreshAfter: dice.pick(["1s", "5s", "0s", "bad"]),
+      rolloutRestartTargets: [{ kind: "Deployment", name: dice.pick(["app", "\u001b]0;x\u0007", "UPPER"]) }],
+      destination: {
+        name: dice.pick([...NAMES, "app", "Not A Name"]),
+        create: dice.chance(0.8),
+        overwrite: dice.chance(0.5),
+        transformation: {
+          templates: { t: { text: dice.pick(["{{ .Secrets.x }}", "{{", '{{ repeat 1000000 "x" }}']) } },
+        },
+      },
+    }),
+  "nonsense for a spec": (dice, at) => {
+    const plural = dice.pick(PLURALS);
+    return {
+      method: "PATCH",
+      path: `/apis/${API}/namespaces/${at.namespace}/${plural}/${dice.pick(NAMES)}`,
+      body: { spec: nasty(dice) },
+      type: MERGE,
+    };
+  },
+  "another manager's status of the future": (dice, at) => ({
+    method: "PATCH",
+    path: `/apis/${API}/namespaces/${at.namespace}/vaultstaticsecrets/${dice.pick(NAMES)}`,
+    body: [
+      {
+        op: "add",
+        path: "/metadata/managedFields/-",
+        value: {
+          manager: "vault-secrets-operator",
+          operation: "Update",
+          apiVersion: API,
+          time: dice.pick(["2099-01-01T00:00:00Z", new Date().toISOString()]),
+          fieldsType: "FieldsV1",
+          fieldsV1: { "f:status": { "f:conditions": {} } },
+          subresource: "status",
+        },
+      },
+    ],
+    type: JSON_PATCH,
+  }),
+  "owners and labels of a Secret": (dice, at) => ({
+    method: "PATCH",
+    path: `/api/v1/namespaces/${at.namespace}/secrets/${dice.pick(NAMES)}`,
+    body: {
+      metadata: {
+        ownerReferences: dice.pick<Nasty>([
+          null,
+          [{ apiVersion: API, kind: "VaultStaticSecret", name: "db", uid: "someone-elses", controller: true }],
+        ]),
+        labels: { "secrets.hashicorp.com/vso-ownerRefUID": dice.pick(["x", "someone-elses"]) },
+        finalizers: dice.pick<Nasty>([null, ["mallory.example/stays"]]),
+      },
+    },
+    type: MERGE,
+  }),
+  "a Secret of its own": (dice, at) => ({
+    method: "PATCH",
+    path: `/api/v1/namespaces/${at.namespace}/secrets/${dice.pick(NAMES)}?fieldManager=mallory&force=true`,
+    body: {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "ignored", namespace: at.namespace },
+      stringData: { id: "x", "ca.crt": "no certificate", key: "0123456789abcdef" },
+      immutable: dice.chance(0.1),
+    },
+    type: { contentType: "application/apply-patch+yaml" },
+  }),
+  "something gone": (dice, at) => ({
+    method: "DELETE",
+    path: dice.chance(0.5)
+      ? `/apis/${API}/namespaces/${at.namespace}/${dice.pick(PLURALS)}/${dice.pick(NAMES)}`
+      : `/api/v1/namespaces/${at.namespace}/secrets/${dice.pick(NAMES)}`,
+  }),
+};
+
+/** One act of a tenant who means no good; answers its name. What the API server refuses does not happen, and is no fault. */
+export async function actBadly(cluster: Cluster, dice: Dice, at: Targets): Promise<string> {
+  const name = dice.pick(Object.keys(ACTS));
+  const act = (ACTS[name] as Act)(dice, at);
+  await cluster.request(act.method, act.path, bodyOf(act), act.type);
+  return name;
+}
+
+/** The path says what the object is called. */
+function bodyOf({ path, body }: ReturnType<Act>): unknown {
+  if (typeof body !== "object" || body === null || !("metadata" in body) || !("apiVersion" in body)) return body;
+  const name = path.split("?")[0]?.split("/").at(-1);
+  return { ...body, metadata: { ...(body.metadata as object), name } };
+}

@@ -1,0 +1,66 @@
+import type { CredentialSource, VaultIdentity, VaultRead } from "../../lib/reconcile/ports.ts";
+import { SecretValue } from "../../lib/secret-value.ts";
+import { vaultEnd } from "../../lib/vault/vault-end.ts";
+import { quiet } from "../contract/vault-world.ts";
+import { outcomeOf, type Report, strayRejections, tally } from "./report.ts";
+import { HOSTILE_TOKEN, scriptedVault } from "./scripted-vault.ts";
+
+const JWT = "eyJ.of-a-tenant.never-to-be-seen";
+/** At once; the end keeps a few connections. */
+const WIDTH = 12;
+const WITHIN_MS = 400;
+
+const CREDENTIALS: CredentialSource = {
+  credential: async () => ({ value: SecretValue.of(JWT) }),
+  secret: async () => new Map(),
+  annotations: async () => ({}),
+};
+
+/** Asks a Vault that answers at random, `count` times: each question ends, by an answer or by a coded error. */
+export async function vaultAnswers(seed: number, count: number): Promise<Report> {
+  using stray = strayRejections();
+  await using server = await scriptedVault(seed);
+  const { address } = server;
+  const end = vaultEnd({ clock: Date.now, credentials: CREDENTIALS, log: quiet });
+  const outcomes = tally();
+  const broke: string[] = [];
+  const ask = async (at: number): Promise<void> => {
+    const read = aRead(address, at % 40);
+    const probes = at % 7 === 0;
+    const call = (signal: AbortSignal): Promise<unknown> =>
+      probes ? end.probe(read.identity.target, signal) : end.read(read, signal);
+    const { kind, complaint } = await outcomeOf(call, WITHIN_MS, [JWT, HOSTILE_TOKEN]);
+    outcomes.add(kind);
+    if (complaint !== undefined) broke.push(`seed ${seed}, question ${at}: ${complaint}`);
+  };
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (server.answers < count && next < count * 2) await ask(next++);
+  };
+  await Promise.all(Array.from({ length: WIDTH }, worker));
+  await end.close();
+  const tried = { answers: server.answers, ...outcomes.counts };
+  return { part: "hostile Vault, its answers", tried, broke: [...broke, ...stray.seen] };
+}
+
+function aRead(address: string, who: number): VaultRead {
+  const identity: VaultIdentity = {
+    id: `identity-${who}`,
+    target: { address, headers: {}, skipTlsVerify: false, timeoutMs: 200 },
+    mount: "kubernetes",
+    headers: {},
+    method: {
+      kind: "kubernetes",
+      role: "r",
+      credential: {
+        kind: "serviceAccount",
+        cluster: "c",
+        namespace: "n",
+        name: "s",
+        audiences: [],
+        expirationSeconds: 600,
+      },
+    },
+  };
+  return { identity, mount: "kv", path: "p", engine: "kv-v2", version: 0 };
+}
