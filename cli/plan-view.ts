@@ -2,6 +2,7 @@ import type { SyncError } from "../lib/errors.ts";
 import type { Planned, PlannedAction } from "../lib/reconcile/plan.ts";
 import type { NameChanges, SecretChanges } from "../lib/reconcile/plan-changes.ts";
 import { remedyOf } from "./remedies.ts";
+import { textLines } from "./table.ts";
 
 /** What keeps a cluster from being worked on, or from being known in full. */
 export interface ClusterPlan {
@@ -84,7 +85,7 @@ export function planText({ clusters, syncs, summary }: PlanView): string {
   const counts = Object.entries(summary).map(([action, count]) => `${count} ${action}`);
   const total = `${syncs.length} ${syncs.length === 1 ? "sync" : "syncs"}`;
   const end = counts.length > 0 ? `${total}: ${counts.join(", ")}` : "No syncs declared.";
-  return `${[...lines, ...clusters.flatMap(troubles), ...(lines.length > 0 ? [""] : []), end].join("\n")}\n`;
+  return textLines([...lines, ...clusters.flatMap(troubles), ...(lines.length > 0 ? [""] : []), end]);
 }
 
 function details({ secret, changes, removes, restarts, error }: PlanView["syncs"][number]): readonly string[] {

@@ -20,6 +20,7 @@ import { goTemplates } from "../lib/templates/template-engine.ts";
 import { type OpenVaultEnd, vaultEnd } from "../lib/vault/vault-end.ts";
 import { chosenKeys, knownKeys } from "./chosen-keys.ts";
 import { peekDataDir } from "./data-dir.ts";
+import { print, printJson, say } from "./output.ts";
 import { type ClusterPlan, planText, planView } from "./plan-view.ts";
 import { stopSignal } from "./stop-signal.ts";
 
@@ -37,9 +38,9 @@ const AT_ONCE = 24;
 /** What a run would change, and why; writes nothing. 1: a sync would fail; else 3: there are changes; else 0. */
 export async function planCommand(texts: readonly string[], flags: PlanFlags): Promise<number> {
   const { fleet, folder } = await readFleet(flags.fleet);
-  const stop = stopSignal(() => progress("stopped: giving tokens back"));
+  const stop = stopSignal(() => say("stopped: giving tokens back"));
   const known = peekDataDir(flags.dataDir);
-  if (!known) progress(`${flags.dataDir} holds no state: planned as the first run`);
+  if (!known) say(`${flags.dataDir} holds no state: planned as the first run`);
   await using store = imaginedSqliteStore(known?.statePath);
   await store.expireLeases(systemClock());
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
@@ -49,12 +50,13 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
   try {
     const clusters = await surveyed(ends, named(texts, fleet.clusters), stop);
     const rows = await chosenRows(store, clusters, texts);
-    progress(`planning ${rows.length} ${rows.length === 1 ? "sync" : "syncs"}`);
+    say(`planning ${rows.length} ${rows.length === 1 ? "sync" : "syncs"}`);
     const planned = await plannedOf(ends.planner, rows, byName, stop);
     // What was given up looks like failures, and is none.
     if (stop.aborted) return 1;
     const view = planView(clusters, planned);
-    process.stdout.write(flags.output === "json" ? `${JSON.stringify(view, undefined, 2)}\n` : planText(view));
+    if (flags.output === "json") printJson(view);
+    else print(planText(view));
     return view.exitCode;
   } finally {
     await ends.vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
@@ -62,10 +64,6 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
     await ends.templates.close();
     clients.close();
   }
-}
-
-function progress(text: string): void {
-  process.stderr.write(`${text}\n`);
 }
 
 const silent = jsonLog("silent", destination({ fd: 2, sync: true }));
@@ -140,7 +138,7 @@ function surveyed(
 ): Promise<readonly ClusterPlan[]> {
   return Promise.all(
     clusters.map(async (cluster) => {
-      progress(`looking at cluster ${cluster.name}`);
+      say(`looking at cluster ${cluster.name}`);
       return { name: cluster.name, ...(await ends.survey(cluster, signal)) };
     }),
   );

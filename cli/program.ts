@@ -12,6 +12,7 @@ import {
   stackOption,
   wholeNumber,
 } from "./options.ts";
+import { print, say } from "./output.ts";
 import { runCommand } from "./run.ts";
 import { statusCommand } from "./status.ts";
 
@@ -39,7 +40,8 @@ export async function program(argv: readonly string[]): Promise<number> {
     .description("Keeps secrets in step between Vault or OpenBao and Kubernetes, across a fleet of clusters.")
     .version(manifest.version)
     .showHelpAfterError("(run with --help for examples)")
-    .exitOverride();
+    .exitOverride()
+    .configureOutput({ writeOut: print, writeErr: (text) => say(text.trimEnd()) });
   cli
     .command("run")
     .description("keep a fleet in step, in this process")
