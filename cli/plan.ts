@@ -22,7 +22,7 @@ import { chosenKeys, knownKeys } from "./chosen-keys.ts";
 import { peekDataDir } from "./data-dir.ts";
 import { print, printJson, say } from "./output.ts";
 import { type ClusterPlan, planText, planView } from "./plan-view.ts";
-import { stopSignal } from "./stop-signal.ts";
+import { stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
 export interface PlanFlags {
   readonly fleet: string;
@@ -38,7 +38,7 @@ const AT_ONCE = 24;
 /** What a run would change, and why; writes nothing. 1: a sync would fail; else 3: there are changes; else 0. */
 export async function planCommand(texts: readonly string[], flags: PlanFlags): Promise<number> {
   const { fleet, folder } = await readFleet(flags.fleet);
-  const stop = stopSignal(() => say("stopped: giving tokens back"));
+  const stop = stopSignal(() => say("stopped: giving tokens back"), WITH_HANG_UP);
   const known = peekDataDir(flags.dataDir);
   if (!known) say(`${flags.dataDir} holds no state: planned as the first run`);
   await using store = imaginedSqliteStore(known?.statePath);
