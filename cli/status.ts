@@ -1,12 +1,13 @@
 import { existsSync } from "node:fs";
 import { type EpochMs, systemClock } from "../lib/clock.ts";
+import { InputError } from "../lib/errors.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { isJudged } from "../lib/kinds.ts";
 import { thatOweRestarts } from "../lib/reconcile/owed.ts";
 import type { LeaseStore } from "../lib/reconcile/ports.ts";
 import { type EngineView, engineLines, engineView } from "./engine-view.ts";
 import { openTable } from "./lease-table.ts";
-import { print, printJson } from "./output.ts";
+import { print, printJson, say } from "./output.ts";
 import type { StatusFlags } from "./program.ts";
 import { type ClusterView, clusterView, hasFailed, humanAge, type SyncView, syncView } from "./status-view.ts";
 import { table, textLines } from "./table.ts";
@@ -22,11 +23,18 @@ export async function statusCommand(flags: StatusFlags): Promise<number> {
   const now = systemClock();
   await using place = await openTable(flags, "read");
   const engine = await engineView(flags, place.leases, now);
-  const status: Status = { engine, ...(await read(place.leases, await namesOf(flags), now)) };
+  const inFleet = await namesOf(flags).catch(toldAndNone);
+  const status: Status = { engine, ...(await read(place.leases, inFleet ?? [], now)) };
   if (flags.output === "json") printJson(status);
   else print(`${textLines(engineLines(engine, flags, now))}${people(status, now)}`);
   const isWrong = status.syncs.some(hasFailed) || status.clusters.some((cluster) => cluster.state !== "ok");
-  return isWrong || engine.state === "stopped" ? 1 : 0;
+  return isWrong || inFleet === undefined || engine.state === "stopped" ? 1 : 0;
+}
+
+/** A running engine goes on with the fleet that it had, and so the rest of the status is worth seeing. */
+function toldAndNone(error: unknown): undefined {
+  if (!(error instanceof InputError)) throw error;
+  say(error.message);
 }
 
 /** Clusters that were never looked at are not in the table. A stack's fleet is not this folder's. */

@@ -69,6 +69,10 @@ describe("fleet.yaml changes while keyferry runs", () => {
       await place.touch("db");
       await place.secretThat("db", ({ data }) => data.password === "second", PATIENCE_MS);
     }
+    const shown = await keyferry(["status", "--fleet", world.fleetPath, "--data-dir", dataDirOf(world)]);
+    assert.equal(shown.code, 1);
+    assert.match(shown.stderr, /fleet\.yaml:3: /);
+    assert.match(shown.stdout, /one\/VaultStaticSecret\/team-a\/db +synced/);
     await writeFile(world.fleetPath, good);
     await waitFor("the file to be read again", async () => heard("fleet-unchanged").length > 0);
   });
