@@ -20,6 +20,7 @@ import { type HandOverProgress, handToKeyferry, handToVso } from "../lib/reconci
 import { parallel } from "../lib/reconcile/parallel.ts";
 import type { HandoverFlags } from "./cluster-commands.ts";
 import { type ClusterReport, complained, lacks, leftOf, people, reportOf } from "./handover-report.ts";
+import { print, printJson, say } from "./output.ts";
 
 /** VSO's key has so many bytes (reference 5). */
 const KEY_BYTES = 16;
@@ -44,9 +45,8 @@ export async function handoverCommand(flags: HandoverFlags): Promise<number> {
   const deps = { ...kubernetesEnds({ clients, clock: systemClock, log }), clock: systemClock };
   try {
     const reports = await handOver(deps, clusters, flags);
-    const text =
-      flags.output === "json" ? `${JSON.stringify(answer(flags, reports), undefined, 2)}\n` : people(reports);
-    process.stdout.write(text);
+    if (flags.output === "json") printJson(answer(flags, reports));
+    else print(people(reports));
     return reports.some(complained) ? 1 : 0;
   } finally {
     clients.close();
@@ -120,8 +120,4 @@ async function orComplaint(
     if (!(error instanceof SyncError)) throw error;
     return { scope, hmacKey: { kind: "absent" }, complaints: [`${error.code}: ${error.message}`], syncs: [] };
   }
-}
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`);
 }

@@ -1,6 +1,7 @@
 import { circuitOfCluster, circuitOfVso } from "../lib/circuits.ts";
 import { type EpochMs, SECOND_MS } from "../lib/clock.ts";
 import { isCleanupKey, partsOf } from "../lib/keys.ts";
+import type { OwedRestarts } from "../lib/reconcile/owed.ts";
 import type { Circuit, ClusterRow, RowSummary } from "../lib/reconcile/ports.ts";
 import { worksBesideVso } from "../lib/reconcile/vso.ts";
 import { nextTurn } from "../lib/schedule/wheel.ts";
@@ -8,12 +9,23 @@ import { nextTurn } from "../lib/schedule/wheel.ts";
 /** How one sync stands, as people and scripts see it. */
 export interface SyncView {
   readonly key: string;
-  readonly state: "synced" | "pending" | "working" | "waiting" | "failed" | "parked" | "cleaning-up";
+  readonly state:
+    | ("synced" | "restart-owed" | "restart-failed")
+    | ("pending" | "working" | "waiting" | "failed" | "parked" | "cleaning-up");
   /** Last time the destination was known to be in step under a lease. */
   readonly syncedAt?: string;
   readonly nextAt?: string;
   readonly attempts: number;
   readonly error?: { readonly code: string; readonly message: string; readonly since: string };
+  /** Workloads that are to be restarted, and run with former data until then; `attempts`: tries in a row that failed. */
+  readonly rollout?: RolloutView;
+}
+
+export interface RolloutView {
+  readonly since: string;
+  readonly at: string;
+  readonly attempts: number;
+  readonly message?: string;
 }
 
 export interface ClusterView {
@@ -45,12 +57,19 @@ export function waitsFor(
   return circuits.find(({ id }) => id === vault || id === circuitOfCluster(cluster) || id === vso);
 }
 
-function stateOf(row: RowSummary, open: Circuit | undefined, now: EpochMs): SyncView["state"] {
+function stateOf(
+  row: RowSummary,
+  open: Circuit | undefined,
+  owed: OwedRestarts | undefined,
+  now: EpochMs,
+): SyncView["state"] {
   if (open) return "waiting";
   if (isCleanupKey(row.key)) return "cleaning-up";
   if (row.error) return row.dueAt === undefined ? "parked" : "failed";
   if (row.leaseUntil !== undefined && row.leaseUntil > now) return "working";
-  return row.syncedAt === undefined ? "pending" : "synced";
+  if (row.syncedAt === undefined) return "pending";
+  if (owed) return owed.attempts > 0 ? "restart-failed" : "restart-owed";
+  return "synced";
 }
 
 function nextOf(row: RowSummary, open: Circuit | undefined, now: EpochMs): EpochMs | undefined {
@@ -60,18 +79,34 @@ function nextOf(row: RowSummary, open: Circuit | undefined, now: EpochMs): Epoch
   return times.length > 0 ? Math.min(...times) : undefined;
 }
 
-export function syncView(row: RowSummary, around: Surroundings, now: EpochMs): SyncView {
+function rolloutView({ since, at, attempts, message }: OwedRestarts): RolloutView {
+  return { since: iso(since), at: iso(at), attempts, ...(message === undefined ? {} : { message }) };
+}
+
+/** `owed`: the restarts that this sync owes. */
+export function syncView(
+  row: RowSummary,
+  around: Surroundings,
+  now: EpochMs,
+  owed: OwedRestarts | undefined,
+): SyncView {
   const open = waitsFor(row, around);
   const next = nextOf(row, open, now);
   const error = open ?? row.error;
   return {
     key: row.key,
-    state: stateOf(row, open, now),
+    state: stateOf(row, open, owed, now),
     ...(row.syncedAt === undefined ? {} : { syncedAt: iso(row.syncedAt) }),
     ...(next === undefined ? {} : { nextAt: iso(next) }),
     attempts: row.attempts,
     ...(error === undefined ? {} : { error: { code: error.code, message: error.message, since: iso(error.since) } }),
+    ...(owed === undefined ? {} : { rollout: rolloutView(owed) }),
   };
+}
+
+/** A restart that failed is a failure: its workloads run with former data. One that is only owed comes within a minute. */
+export function hasFailed({ error, rollout }: Pick<SyncView, "error" | "rollout">): boolean {
+  return error !== undefined || (rollout !== undefined && rollout.attempts > 0);
 }
 
 /** An open circuit counts before what the last look found: a watch on a silent cluster notices nothing. */

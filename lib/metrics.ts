@@ -65,6 +65,10 @@ const METRICS: Readonly<Record<string, Definition>> = {
     labels: [],
   },
   keyferry_cursor_set_back_total: { help: "Times the cursor stood in the future and was set back.", labels: [] },
+  keyferry_fleet_unreadable_total: {
+    help: "Times fleet.yaml could not be read again: the former one holds.",
+    labels: [],
+  },
   ...VSO_METRICS,
 };
 

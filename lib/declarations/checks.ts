@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { annotationProblem, labelProblem, nameProblem, objectRefProblem } from "../names.ts";
+import { annotationProblem, labelProblem, nameProblem, namespaceProblem, objectRefProblem } from "../names.ts";
 import { addressProblem } from "../vault-address.ts";
 import { checkVaultPath } from "../vault-path.ts";
 
@@ -32,6 +32,7 @@ function list(problem: string | undefined): readonly string[] {
 }
 
 export const objectName = texts((text) => list(nameProblem(text)));
+export const namespaceName = texts((text) => list(namespaceProblem(text)));
 export const objectRef = texts((text) => list(objectRefProblem(text)));
 export const labels = entries(labelProblem);
 

@@ -10,12 +10,14 @@ const globalRef = z
   .object({
     name: z
       .string()
-      .regex(/^([a-z0-9.-]{1,253})$/, "must be a Kubernetes name")
+      .regex(/^([a-z0-9.-]{1,253})$/, { message: "must be a Kubernetes name", abort: true })
+      .check(check.objectName)
       .exactOptional()
       .describe("Name of the VaultAuthGlobal."),
     namespace: z
       .string()
-      .regex(/^([a-z0-9-]{1,63})$/, "must be the name of a namespace")
+      .regex(/^([a-z0-9-]{1,63})$/, { message: "must be the name of a namespace", abort: true })
+      .check(check.namespaceName)
       .exactOptional()
       .describe("Namespace of the VaultAuthGlobal. Empty: that of this VaultAuth."),
     mergeStrategy: z

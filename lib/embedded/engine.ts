@@ -12,6 +12,8 @@ import { duePages } from "../schedule/due-pages.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { tick } from "../schedule/tick.ts";
 import type { BudgetLimits } from "./budgets.ts";
+import { changingFleet } from "./changing-fleet.ts";
+import { followers } from "./followers.ts";
 import { type InProcessQueue, inProcessQueue } from "./queue.ts";
 import { tokenSweeps } from "./token-sweeps.ts";
 
@@ -30,6 +32,11 @@ export interface Engine {
   run(stop: AbortSignal): Promise<void>;
   /** One look at every cluster, everything that is due, then done. Resolves with the clusters that could not be looked at. */
   once(stop: AbortSignal): Promise<readonly SyncError[]>;
+  /**
+   * The fleet from now on, while it runs: what left is released, what is new is looked at, and where settings changed
+   * everything is looked at anew. Safe to repeat after it threw. `renewAll`: what holds for every cluster changed.
+   */
+  change(clusters: readonly ClusterSettings[], how?: { readonly renewAll: boolean }): Promise<void>;
   /** Every cluster was looked at at least once, or could not be. */
   isReady(): boolean;
 }
@@ -63,6 +70,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
   const deps: ReconcileDeps = { ...options.deps, queue: { send } };
   const reconcile = reconciler(deps);
   const lookAt = lookerOf(options, deps, reconcile, ready);
+  const fleet = changingFleet(options.clusters, deps);
 
   const stopWork = async (): Promise<void> => {
     const limit = setTimeout(() => working.abort(), GRACE_MS).unref();
@@ -70,19 +78,21 @@ export function embeddedEngine(options: EngineOptions): Engine {
     clearTimeout(limit);
   };
   return {
-    isReady: () => ready.size >= options.clusters.length,
+    isReady: () => fleet.clusters().every(({ name }) => ready.has(name)),
+    change: (clusters, how) => fleet.change(clusters, how?.renewAll ?? false),
     async run(stop) {
-      await prepare(options, deps);
+      await prepare(options.clusters, deps);
       const tickMs = options.tickMs ?? TICK_MS;
       const ticking = every(tickMs, deps, stop, async () => void (await tick(tickDeps(deps, queue), stop)));
       const probing = probe(tickMs, deps, reconcile, stop);
       const sweeping = every(tickMs, deps, stop, () => sweeps.turn((cluster) => sweep(reconcile, cluster, deps, stop)));
-      const looking = options.clusters.map((settings) => follow(deps, reconcile, settings, lookAt, stop));
-      await Promise.all([ticking, probing, sweeping, ...looking]);
+      const following = followers((settings, until) => follow(deps, reconcile, settings, lookAt, until), stop);
+      await Promise.all([ticking, probing, sweeping, fleet.followedBy(following)]);
+      await following.ended();
       await stopWork();
     },
     async once(stop) {
-      await prepare(options, deps);
+      await prepare(options.clusters, deps);
       const looks = await Promise.all(options.clusters.map((settings) => lookAt(settings, 0, true, stop)));
       await reconcile.circuits.probeDue(stop);
       await drain(deps, queue, stop);
@@ -115,8 +125,8 @@ function described(error: unknown): { error: string; at?: string; code?: string 
   return { error: error.name, ...(at === undefined ? {} : { at: at.trim() }) };
 }
 
-async function prepare(options: EngineOptions, deps: ReconcileDeps): Promise<void> {
-  await releaseDeparted(deps, new Set(options.clusters.map((settings) => settings.name)));
+async function prepare(clusters: readonly ClusterSettings[], deps: ReconcileDeps): Promise<void> {
+  await releaseDeparted(deps, new Set(clusters.map((settings) => settings.name)));
   const handedUntil = await deps.leases.handedUntil();
   if (handedUntil !== undefined) await deps.leases.moveCursor(handedUntil, handedUntil - REWIND_MS);
   // What was handed out and not done when the last process ended was lost with its queue, however old it was.
@@ -142,6 +152,8 @@ interface Looked {
 type Looker = (settings: ClusterSettings, seconds: number, isFirst: boolean, stop: AbortSignal) => Promise<Looked>;
 
 function lookerOf(options: EngineOptions, deps: ReconcileDeps, reconcile: Reconciler, ready: Set<string>): Looker {
+  // A person's word for one look, not for those after a change of the fleet.
+  const accepted = new Set(options.acceptAbsence);
   return async (settings, seconds, isFirst, stop) => {
     try {
       return await look(
@@ -152,7 +164,7 @@ function lookerOf(options: EngineOptions, deps: ReconcileDeps, reconcile: Reconc
           seconds,
           againMs: 0,
           probeRevision: isFirst,
-          acceptAbsence: isFirst && options.acceptAbsence.has(settings.name),
+          acceptAbsence: accepted.delete(settings.name),
           sleep,
           onListed: () => ready.add(settings.name),
         },

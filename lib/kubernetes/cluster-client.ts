@@ -42,6 +42,8 @@ export interface ClusterClients {
   /** Lines of a watch, each parsed, for at most `limitMs`. Aborting throws DEADLINE_EXCEEDED, a broken connection KUBE_UNREACHABLE. */
   stream(call: KubeCall, limitMs: number, signal: AbortSignal): Promise<KubeAnswer<AsyncIterable<Shape>>>;
   readonly requests: RequestCounts;
+  /** It is reached in another way from now on, or left the fleet. */
+  forget(cluster: string): void;
   close(): void;
 }
 
@@ -110,6 +112,7 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
       }
     },
     requests: counts,
+    forget: (cluster) => connections.forget(cluster),
     close: () => connections.close(),
   };
 }

@@ -9,7 +9,7 @@ import { type Recovery, recovery } from "./sqlite-recovery.ts";
 import { copyInMemory } from "./sqlite-schema.ts";
 import { type SqliteTokens, tokenStore } from "./sqlite-tokens.ts";
 
-export { isDataDirLocked, lockDataDir } from "./data-dir-lock.ts";
+export { dataDirMarkedAt, isDataDirLocked, lockDataDir } from "./data-dir-lock.ts";
 
 export interface SqliteStoreOptions {
   /** The database file; its directory must exist. */

@@ -25,6 +25,7 @@ export interface PlanDeps extends LookEnds, Pick<ReconcileDeps, "leases" | "vaul
  * - `create`, `update`, `take-over` (an update of what Vault Secrets Operator wrote), `recreate` (its type changes).
  * - `prune`: only Secrets under former names go. `remove`: the declaration is gone, and its Secrets go.
  * - `restart`: only workloads are restarted, which is owed since an earlier run.
+ * - `release`: its cluster or namespace left fleet.yaml: its Secrets stay, and keyferry forgets it.
  */
 export type PlannedAction =
   | "none"
@@ -36,6 +37,7 @@ export type PlannedAction =
   | "prune"
   | "remove"
   | "restart"
+  | "release"
   | "fail";
 
 /** What a run would do about one sync, and why: names and digests, never values. */
@@ -49,6 +51,8 @@ export interface Planned {
   readonly removes: readonly string[];
   /** Workloads that are restarted, as `Deployment/app`. */
   readonly restarts: readonly string[];
+  /** Names of the Secrets that stay, and are nobody's from then on. */
+  readonly releases?: readonly string[];
   readonly error?: SyncError;
 }
 

@@ -1,6 +1,7 @@
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { type Digest, type DigestKey, isOfKey, sameDigest } from "../digest.ts";
 import { type ErrorCode, OUTAGE_CODES, SyncError } from "../errors.ts";
+import { printable } from "../printable.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { mayStillWrite } from "./act.ts";
 import { isOwnedBy, type Seen } from "./decide.ts";
@@ -234,7 +235,7 @@ const MAX_MESSAGE = 1024;
 
 function failureMessage(tries: readonly Try[]): string {
   const each = failuresOf(tries).map(({ error }) => `${error.code}: ${error.message}`);
-  return each.join("; ").slice(0, MAX_MESSAGE);
+  return printable(each.join("; "), MAX_MESSAGE);
 }
 
 /** Undefined while targets only wait for the end of their minute. */

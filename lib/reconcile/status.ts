@@ -1,6 +1,7 @@
 import { asObject } from "../canonical.ts";
 import type { EpochMs } from "../clock.ts";
 import type { SyncError } from "../errors.ts";
+import { printable } from "../printable.ts";
 import type { Json, JsonObject, ResourceEvent } from "./ports.ts";
 import type { RolloutCondition } from "./rollout.ts";
 
@@ -15,7 +16,7 @@ export type Ending =
     }
   | { readonly kind: "failed"; readonly error: SyncError };
 
-const ROLLOUT_RESTART = "RolloutRestart";
+export const ROLLOUT_RESTART = "RolloutRestart";
 
 /** Without its times and the generation: these are added when it is merged. */
 export interface Condition {
@@ -48,7 +49,7 @@ const MAX_MESSAGE = 1024;
 
 /** What a condition says of a failure: its code leads. */
 export function failureMessage(error: SyncError): string {
-  return `${error.code}: ${error.message}`.slice(0, MAX_MESSAGE);
+  return printable(`${error.code}: ${error.message}`, MAX_MESSAGE);
 }
 
 export function conditionList(status: JsonObject): readonly JsonObject[] {
@@ -69,6 +70,7 @@ export function mergeConditions(
     const isSame = old?.status === condition.status && typeof old.lastTransitionTime === "string";
     return {
       ...condition,
+      message: printable(condition.message, MAX_MESSAGE),
       observedGeneration: generation,
       lastTransitionTime: isSame
         ? (old.lastTransitionTime as string)

@@ -139,6 +139,7 @@ export interface StatusAnswer {
     readonly syncedAt?: string;
     readonly nextAt?: string;
     readonly error?: { readonly code: string; readonly message: string };
+    readonly rollout?: { readonly attempts: number; readonly message?: string };
   }[];
 }
 
