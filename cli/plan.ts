@@ -4,8 +4,9 @@ import { SECOND_MS, systemClock } from "../lib/clock.ts";
 import { digestKey } from "../lib/digest.ts";
 import { type Surveyed, survey } from "../lib/discovery/survey.ts";
 import { connectionOf } from "../lib/fleet/connect.ts";
-import type { FleetCluster } from "../lib/fleet/fleet.ts";
-import { readFleet } from "../lib/fleet/read-fleet.ts";
+import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
+import { readFleet, textIn } from "../lib/fleet/read-fleet.ts";
+import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { installationSeen } from "../lib/kubernetes/installation.ts";
@@ -45,7 +46,7 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
   const clients = clientsOf(byName, folder);
   const identity = known ?? { digestKey: digestKey(randomBytes(32)), installation: randomUUID() };
-  const ends = readOnlyEnds(clients, store, identity);
+  const ends = readOnlyEnds({ clients, leases: store, fleet, folder }, identity);
   try {
     const clusters = await surveyed(ends, named(texts, fleet.clusters), stop);
     const rows = await chosenRows(store, clusters, texts);
@@ -89,15 +90,22 @@ interface ReadOnlyEnds {
   readonly survey: (cluster: FleetCluster, signal: AbortSignal) => Promise<Surveyed>;
 }
 
+/** What a plan is made of. */
+interface Read {
+  readonly clients: ClusterClients;
+  readonly leases: SqliteStore;
+  readonly fleet: Fleet;
+  readonly folder: string;
+}
+
 /** The ends of a run without what writes: a look at a Secret that would be an empty patch is a dry one. */
 function readOnlyEnds(
-  clients: ClusterClients,
-  leases: SqliteStore,
+  { clients, leases, fleet, folder }: Read,
   { digestKey: key, installation }: { readonly digestKey: ReturnType<typeof digestKey>; readonly installation: string },
 ): ReadOnlyEnds {
   const clock = systemClock;
   const ends = kubernetesEnds({ clients, clock, log: silent });
-  const vault = vaultEnd({ clock, credentials: ends.credentials, log: silent });
+  const vault = vaultEnd({ clock, credentials: ends.credentials, log: silent, reachOf: reachOfFleet(fleet) });
   const secrets: Pick<SecretEnd, "look" | "ownedNames"> = {
     ownedNames: ends.secrets.ownedNames,
     look: (secret, how, signal) => ends.secrets.look(secret, how === "get" ? "get" : "dry-run", signal),
@@ -105,7 +113,8 @@ function readOnlyEnds(
   const resources: ResourceEnd = { get: ends.resources.get, ...NO_WRITES };
   const clusters = { ...ends.clusters, installation: installationSeen(clients) };
   const templates = goTemplates();
-  const ca = caCache({ credentials: ends.credentials, clock });
+  const anchors = trustAnchors(() => fleet.vaults, textIn(folder));
+  const ca = caCache({ credentials: ends.credentials, clock, anchors });
   const discovery = {
     ...{ leases, clusters, resources, installation, clock, log: silent },
     ...{ queue: { send: async () => undefined }, random: Math.random, metrics: prometheusMetrics() },

@@ -5,7 +5,8 @@ import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
 import { InputError, type SyncError } from "../lib/errors.ts";
 import { connectionOf } from "../lib/fleet/connect.ts";
 import type { Fleet } from "../lib/fleet/fleet.ts";
-import { readFleet } from "../lib/fleet/read-fleet.ts";
+import { readFleet, textIn } from "../lib/fleet/read-fleet.ts";
+import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { isJudged } from "../lib/kinds.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
@@ -52,7 +53,8 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   });
   const ends = kubernetesEnds({ clients, clock, log });
   const cache = await tokenCacheOf(dataDir, store, log);
-  const vault = vaultEnd({ clock, credentials: ends.credentials, log, metrics, cache });
+  const reachOf = reachOfFleet(fleet);
+  const vault = vaultEnd({ clock, credentials: ends.credentials, log, metrics, cache, reachOf });
   const templates = goTemplates();
   exposeCounts(metrics, store, clients);
   const engine = embeddedEngine({
@@ -62,6 +64,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       ...ends,
       templates,
       fleet: (name) => byName.get(name),
+      anchors: trustAnchors(() => fleet.vaults, textIn(folder)),
       digestKey: dataDir.digestKey,
       installation: dataDir.installation,
       clock,

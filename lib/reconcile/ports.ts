@@ -40,6 +40,8 @@ export interface WorkQueue {
 /** How to reach one Vault. */
 export interface VaultTarget {
   readonly address: string;
+  /** Whose resources name it: fleet.yaml says for each cluster which Vaults these may name. */
+  readonly cluster?: string;
   /** `namespace/name` of the VaultConnection that says so: a label of metrics. */
   readonly connection?: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -47,6 +49,8 @@ export interface VaultTarget {
   readonly caPem?: string;
   /** Where caPem comes from, until the core has fetched it. */
   readonly caRef?: CredentialRef & { readonly kind: "secret" };
+  /** The same where fleet.yaml says it: name of the Vault whose caFile is trusted. */
+  readonly caOf?: string;
   readonly skipTlsVerify: boolean;
   /** Per request, in ms. */
   readonly timeoutMs: number;
@@ -465,6 +469,34 @@ export interface Metrics {
 
 // ---------------------------------------------------------------- the fleet
 
+/** keyferry's own identity at a cloud, as it is lent to a Vault that fleet.yaml names. */
+export interface LentIdentity {
+  readonly name: string;
+  readonly method: "aws";
+  /** Of the login in Vault. */
+  readonly role: string;
+  /** What the login's signature is good for: the mount's `iam_server_id_header_value`. */
+  readonly headerValue: string;
+  readonly region?: string;
+  /** Missing: any. */
+  readonly mount?: string;
+}
+
+/** A Vault that fleet.yaml names, for all clusters. */
+export interface FleetVault {
+  readonly name: string;
+  /** In the spelling of `normalAddress`. */
+  readonly addresses: readonly string[];
+  /** Trusted where a VaultConnection names no CA. */
+  readonly caFile?: string;
+  /** Vault namespace where nothing else says one. */
+  readonly namespace?: string;
+  readonly identities: readonly LentIdentity[];
+}
+
+/** Reads what a Vault's `caFile` holds now, by the Vault's name in fleet.yaml. */
+export type TrustAnchors = (vault: string, signal: AbortSignal) => Promise<string>;
+
 /** What the core needs to know of a cluster; how to connect to it is the adapters' business. */
 export interface ClusterSettings {
   readonly name: string;
@@ -479,7 +511,17 @@ export interface ClusterSettings {
     readonly authMount?: string;
     /** What becomes of a Secret whose kv-v2 version was deleted or destroyed; `retain` when missing. */
     readonly onDeleted?: "retain" | "follow";
+    /** AWS's token service, in place of what VaultAuths say. */
+    readonly stsEndpoint?: string;
+    /** Identities of our own that this cluster's VaultAuths may log in with: `vault/identity`, by their names in `vaults`. */
+    readonly identities?: readonly string[];
+    /** Whether a service account's token has to be for an audience of its own. */
+    readonly requireAudiences?: boolean;
   };
+  /** The Vaults that fleet.yaml names, the same for all clusters. */
+  readonly vaults?: readonly FleetVault[];
+  /** Which Vaults its resources may name; `any` public or private host when missing. */
+  readonly vaultAddresses?: "any" | "named";
   /** What VSO has as a flag of the operator: `excludeRaw` leaves `_raw` out of every Secret, whatever a declaration says. */
   readonly globalTransformationOptions?: { readonly excludeRaw: boolean };
   /** Namespaces in which keyferry works although Vault Secrets Operator does as well. */

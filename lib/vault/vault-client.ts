@@ -4,6 +4,8 @@ import { SyncError } from "../errors.ts";
 import type { VaultTarget } from "../reconcile/ports.ts";
 import type { SecretValue } from "../secret-value.ts";
 import { type Slots, slots } from "../slots.ts";
+import { headerRefusal } from "../vault-headers.ts";
+import { NOTHING_NAMED, type ReachOf, type VaultReach } from "../vault-reach.ts";
 import { VERSION } from "../version.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe, printableAddress } from "./asked.ts";
@@ -35,18 +37,25 @@ interface Held extends Connection {
   usedAt: number;
 }
 
-export function vaultClient(options: { readonly clock: Clock; readonly maxConnectionsPerVault: number }): VaultClient {
-  const { clock, maxConnectionsPerVault } = options;
+export interface VaultClientOptions {
+  readonly clock: Clock;
+  readonly maxConnectionsPerVault: number;
+  /** Which Vaults each cluster's resources may name. Missing: nothing but public and private hosts. */
+  readonly reachOf?: ReachOf | undefined;
+}
+
+export function vaultClient(options: VaultClientOptions): VaultClient {
+  const { clock, maxConnectionsPerVault, reachOf = () => NOTHING_NAMED } = options;
   const connections = new Map<string, Held>();
   const queues = new Map<string, Slots>();
   const connectionOf = (target: VaultTarget, asked: Asked): Held => {
     const key = connectionKey(target);
     const known = connections.get(key);
     if (known !== undefined) return known;
-    for (const [other, { agent, usedAt }] of connections) {
+    for (const [other, { agents, usedAt }] of connections) {
       if (clock() - usedAt < IDLE_MS) continue;
       connections.delete(other);
-      agent.close().catch(() => {});
+      for (const agent of Object.values(agents)) agent.close().catch(() => {});
     }
     const made: Held = { ...connect(target, asked, maxConnectionsPerVault), usedAt: clock() };
     connections.set(key, made);
@@ -65,7 +74,7 @@ export function vaultClient(options: { readonly clock: Clock; readonly maxConnec
         const connection = connectionOf(target, asked);
         connection.usedAt = clock();
         try {
-          return await exchange(connection, target, question, asked, signal);
+          return await exchange(connection, { target, question, asked, reach: reachOf(target.cluster) }, signal);
         } catch (error) {
           // What waits for this slot would wait in vain, one time-out after the other.
           if (error instanceof SyncError && error.code === "VAULT_UNAVAILABLE") queue.refuse(error);
@@ -82,7 +91,7 @@ export function vaultClient(options: { readonly clock: Clock; readonly maxConnec
     async close() {
       const held = [...connections.values()];
       connections.clear();
-      await Promise.all(held.map(({ agent }) => agent.destroy()));
+      await Promise.all(held.flatMap(({ agents }) => Object.values(agents).map((agent) => agent.destroy())));
     },
   };
 }
@@ -93,11 +102,16 @@ export function askedOf(target: VaultTarget, question: VaultQuestion): Asked {
   return { address: printableAddress(address), circuit: circuitOfVault(address), namespace, method, path, purpose };
 }
 
+interface Exchange {
+  readonly target: VaultTarget;
+  readonly question: VaultQuestion;
+  readonly asked: Asked;
+  readonly reach: VaultReach;
+}
+
 async function exchange(
   { api }: Connection,
-  target: VaultTarget,
-  question: VaultQuestion,
-  asked: Asked,
+  { target, question, asked, reach }: Exchange,
   signal: AbortSignal,
 ): Promise<VaultAnswer> {
   try {
@@ -108,6 +122,7 @@ async function exchange(
       ...(question.body && { json: question.body }),
       asked,
       timeoutMs: target.timeoutMs,
+      reach,
       signal,
     });
   } catch (error) {
@@ -123,9 +138,11 @@ function refusalOf(error: unknown): VaultAnswer | undefined {
   return (error.response as { body: VaultAnswer }).body;
 }
 
-/** Ours count over those of VaultConnection and VaultAuth, however these are spelled. */
+/** Ours count over those of VaultConnection and VaultAuth, however these are spelled; also where we have none to send. */
 function headersOf(target: VaultTarget, question: VaultQuestion): Record<string, string> {
-  const declared = Object.entries({ ...target.headers, ...question.headers });
+  const declared = Object.entries({ ...target.headers, ...question.headers }).filter(
+    ([name]) => headerRefusal(name) === undefined,
+  );
   return {
     ...Object.fromEntries(declared.map(([name, value]) => [name.toLowerCase(), value])),
     accept: "application/json",
