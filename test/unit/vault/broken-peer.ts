@@ -5,6 +5,7 @@ import type { SourceData, VaultTarget } from "../../../lib/reconcile/ports.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
 import { sourceData } from "../../../lib/vault/kv.ts";
 import { askedOf, type VaultClient, type VaultQuestion } from "../../../lib/vault/vault-client.ts";
+import type { ReachOf } from "../../../lib/vault-reach.ts";
 
 /** A server that is no Vault, or a broken one: what it was asked, and how often it was connected to. */
 export interface Peer extends AsyncDisposable {
@@ -50,7 +51,13 @@ async function listening(server: Server, seen: readonly IncomingMessage[]): Prom
   };
 }
 
+const named: string[] = [];
+
+/** Peers lie on loopback, where none is asked that fleet.yaml does not name. */
+export const reachOf: ReachOf = () => ({ named, onlyNamed: false });
+
 export function targetAt(address: string, rest: Partial<VaultTarget> = {}): VaultTarget {
+  named.push(address, `${address}/vault`, address.replace("http:", "https:"));
   return { address, headers: {}, skipTlsVerify: false, timeoutMs: 2_000, ...rest };
 }
 

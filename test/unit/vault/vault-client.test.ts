@@ -7,12 +7,12 @@ import { inspect } from "node:util";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import { vaultClient } from "../../../lib/vault/vault-client.ts";
 import { VERSION } from "../../../lib/version.ts";
-import { failure, forever, httpPeer, QUESTION, readFrom, TOKEN, targetAt, tcpPeer } from "./broken-peer.ts";
+import { failure, forever, httpPeer, QUESTION, reachOf, readFrom, TOKEN, targetAt, tcpPeer } from "./broken-peer.ts";
 
 const GOOD = JSON.stringify({
   data: { data: { a: "1" }, metadata: { version: 3, created_time: "2026-01-01T00:00:00Z" } },
 });
-const client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4 });
+const client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf });
 after(() => client.close());
 
 const says =
