@@ -17,12 +17,11 @@ export const NOTHING_NAMED: VaultReach = { named: [], onlyNamed: false };
 export type ReachOf = (cluster: string | undefined) => VaultReach;
 
 /**
- * How a URL of Vault's API may be asked: one that fleet.yaml names without further questions, others by a connection that judges the
+ * How Vault at this base URL may be asked: one that fleet.yaml names without further questions, others by a connection that judges the
  * IP address, or not at all. What is named is an address with its path: not every service of that host.
  */
-export function wayTo({ named, onlyNamed }: VaultReach, url: URL): "named" | "judged" | undefined {
-  const { origin, pathname } = url;
-  if (named.some((address) => `${origin}${pathname}`.startsWith(`${address}/v1/`))) return "named";
+export function wayTo({ named, onlyNamed }: VaultReach, address: string): "named" | "judged" | undefined {
+  if (named.includes(address)) return "named";
   return onlyNamed ? undefined : "judged";
 }
 

@@ -1,4 +1,4 @@
-import dns from "node:dns";
+import { type LookupAddress, type LookupAllOptions, lookup } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
 import type { buildConnector } from "undici";
 import { SyncError } from "../errors.ts";
@@ -22,17 +22,27 @@ export function isNotAllowed(error: unknown): boolean {
  * Resolves a name as the system does, and fails when one of its addresses is refused. It is this very answer that is connected to: a
  * name that answers otherwise the next time gains nothing.
  */
-export const guardedLookup: LookupFunction = (hostname, options, callback) => {
-  dns.lookup(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error) return callback(error, "", 0);
-    const [first] = addresses;
-    if (first === undefined || !addresses.every(({ address }) => isUnicastHost(address))) {
-      return callback(new AddressNotAllowed(), "", 0);
-    }
-    if (options.all === true) return callback(null, addresses);
-    callback(null, first.address, first.family);
-  });
-};
+export function guardedBy(resolve: ResolveAll): LookupFunction {
+  return (hostname, options, callback) => {
+    resolve(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, "", 0);
+      const [first] = addresses;
+      if (first === undefined || !addresses.every(({ address }) => isUnicastHost(address))) {
+        return callback(new AddressNotAllowed(), "", 0);
+      }
+      if (options.all === true) return callback(null, addresses);
+      callback(null, first.address, first.family);
+    });
+  };
+}
+
+type ResolveAll = (
+  hostname: string,
+  options: LookupAllOptions,
+  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void;
+
+export const guardedLookup = guardedBy(lookup);
 
 /** What is an IP address already is never looked up: judged here. Throws what `isNotAllowed` knows. */
 export function mustBeUnicastHost(hostname: string): void {

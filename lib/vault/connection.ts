@@ -50,6 +50,7 @@ export function connect(target: VaultTarget, asked: Asked, connections: number):
       bodyTimeout: 0,
       connect,
     });
+  const address = endpointOf(target, asked);
   const trust = trustOf(target, asked);
   const agents: Agents = {
     named: agentOf(buildConnector(trust)),
@@ -58,12 +59,13 @@ export function connect(target: VaultTarget, asked: Asked, connections: number):
   const transport = async (options: RequestOptions) => {
     const { asked: question, timeoutMs, reach, headers, json, signal } = options;
     const body = json === undefined ? {} : { body: JSON.stringify(json) };
-    const message: HttpMessage = { asked: question, url: new URL(options.uri), headers, timeoutMs, reach, ...body };
+    const url = new URL(options.uri);
+    const message: HttpMessage = { asked: question, address, url, headers, timeoutMs, reach, ...body };
     const answer = await send(agents, message, signal);
     return { statusCode: answer.status, body: answer, request: { path: "" } };
   };
   const api = nodeVault({
-    endpoint: endpointOf(target, asked),
+    endpoint: address,
     // It would print logins when DEBUG is set.
     debug: () => {},
     "request-promise": { defaults: () => transport },

@@ -9,6 +9,8 @@ import { redirectedTo } from "./redirect.ts";
 
 export interface HttpMessage {
   readonly asked: Asked;
+  /** Of Vault, in the spelling of `normalAddress`: the URL begins with it. */
+  readonly address: string;
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
@@ -64,7 +66,8 @@ async function whereAllowed(agents: Agents, message: HttpMessage, url: URL, sign
   const { asked, reach } = message;
   const redirected = url === message.url ? "" : ` to ${url.origin}, where it is redirected`;
   const refused = () => notAllowed(`${describe(asked)} was not sent${redirected}`, reach);
-  const way = wayTo(reach, url);
+  // A standby knows the active node by its host alone.
+  const way = wayTo(reach, url === message.url ? message.address : url.origin);
   if (way === undefined) throw refused();
   try {
     return await exchangeOnLiveConnection(agents[way], message, url, signal);
