@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { LookupAddress } from "node:dns";
 import type { LookupFunction } from "node:net";
+import { networkInterfaces } from "node:os";
 import { after, describe, it } from "node:test";
 import { guardedBy, isNotAllowed } from "../../../lib/vault/address-guard.ts";
 import { isUnicastHost } from "../../../lib/vault/ip-rule.ts";
@@ -71,6 +72,21 @@ describe("a name is judged by what it resolves to", () => {
     for (const addresses of [[loopback], [PUBLIC, loopback], [loopback, PUBLIC], []]) {
       assert.ok(isNotAllowed(await resolved(addresses, { all: true })));
     }
+  });
+});
+
+describe("a Vault at a private address", () => {
+  const [here] = Object.values(networkInterfaces())
+    .flatMap((each) => each ?? [])
+    .filter(({ family, internal, address }) => family === "IPv4" && !internal && isUnicastHost(address));
+
+  it("is asked without being named", {
+    skip: here === undefined && "this machine has no address but loopback",
+  }, async () => {
+    await using peer = await httpPeer((_, response) => response.end(GOOD), here?.address);
+    await readFrom(clientFor(), peer.target);
+    assert.equal(peer.seen.length, 1);
+    await failure(readFrom(clientFor({ onlyNamed: true }), peer.target), CODE);
   });
 });
 

@@ -14,13 +14,13 @@ export interface Peer extends AsyncDisposable {
   readonly connections: number;
 }
 
-export async function httpPeer(answer: RequestListener): Promise<Peer> {
+export async function httpPeer(answer: RequestListener, host?: string): Promise<Peer> {
   const seen: IncomingMessage[] = [];
   const server = createServer((request, response) => {
     seen.push(request);
     answer(request, response);
   });
-  return listening(server, seen);
+  return listening(server, seen, host);
 }
 
 /** Speaks bytes. */
@@ -28,7 +28,7 @@ export function tcpPeer(onConnection: (socket: Socket) => void): Promise<Peer> {
   return listening(createTcpServer(onConnection), []);
 }
 
-async function listening(server: Server, seen: readonly IncomingMessage[]): Promise<Peer> {
+async function listening(server: Server, seen: readonly IncomingMessage[], host = "127.0.0.1"): Promise<Peer> {
   const sockets = new Set<Socket>();
   let connections = 0;
   server.on("connection", (socket) => {
@@ -36,10 +36,10 @@ async function listening(server: Server, seen: readonly IncomingMessage[]): Prom
     sockets.add(socket);
     socket.on("error", () => {});
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    target: targetAt(`http://127.0.0.1:${port}`),
+    target: targetAt(`http://${host}:${port}`),
     seen,
     get connections() {
       return connections;
