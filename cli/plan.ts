@@ -6,7 +6,8 @@ import { releaseDeparted } from "../lib/discovery/starting-point.ts";
 import { type Surveyed, survey } from "../lib/discovery/survey.ts";
 import { connectionOf } from "../lib/fleet/connect.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
-import { readFleet } from "../lib/fleet/read-fleet.ts";
+import { readFleet, textIn } from "../lib/fleet/read-fleet.ts";
+import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { installationSeen } from "../lib/kubernetes/installation.ts";
@@ -49,7 +50,7 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
   const clients = clientsOf(byName, folder);
   const identity = known ?? { digestKey: digestKey(randomBytes(32)), installation: randomUUID() };
   const noted = notingReleases(store, fleet.clusters);
-  const ends = readOnlyEnds(clients, noted.leases, identity);
+  const ends = readOnlyEnds({ clients, leases: noted.leases, fleet, folder }, identity);
   try {
     const departed = await releasedClusters(noted.leases, fleet);
     const clusters = await surveyed(ends, named(texts, fleet.clusters), stop);
@@ -91,15 +92,22 @@ interface ReadOnlyEnds {
   readonly survey: (cluster: FleetCluster, signal: AbortSignal) => Promise<Surveyed>;
 }
 
+/** What a plan is made of. */
+interface Read {
+  readonly clients: ClusterClients;
+  readonly leases: LeaseStore;
+  readonly fleet: Fleet;
+  readonly folder: string;
+}
+
 /** The ends of a run without what writes: a look at a Secret that would be an empty patch is a dry one. */
 function readOnlyEnds(
-  clients: ClusterClients,
-  leases: LeaseStore,
+  { clients, leases, fleet, folder }: Read,
   { digestKey: key, installation }: { readonly digestKey: ReturnType<typeof digestKey>; readonly installation: string },
 ): ReadOnlyEnds {
   const clock = systemClock;
   const ends = kubernetesEnds({ clients, clock, log: silent });
-  const vault = vaultEnd({ clock, credentials: ends.credentials, log: silent });
+  const vault = vaultEnd({ clock, credentials: ends.credentials, log: silent, reachOf: reachOfFleet(() => fleet) });
   const secrets: Pick<SecretEnd, "look" | "ownedNames"> = {
     ownedNames: ends.secrets.ownedNames,
     look: (secret, how, signal) => ends.secrets.look(secret, how === "get" ? "get" : "dry-run", signal),
@@ -107,7 +115,8 @@ function readOnlyEnds(
   const resources: ResourceEnd = { get: ends.resources.get, ...NO_WRITES };
   const clusters = { ...ends.clusters, installation: installationSeen(clients) };
   const templates = goTemplates();
-  const ca = caCache({ credentials: ends.credentials, clock });
+  const anchors = trustAnchors(() => fleet.vaults, textIn(folder));
+  const ca = caCache({ credentials: ends.credentials, clock, anchors });
   const discovery = {
     ...{ leases, clusters, resources, installation, clock, log: silent },
     ...{ queue: NO_QUEUE, random: Math.random, metrics: prometheusMetrics() },

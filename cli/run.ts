@@ -5,7 +5,8 @@ import { SECOND_MS, systemClock } from "../lib/clock.ts";
 import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
 import { InputError, type SyncError } from "../lib/errors.ts";
 import type { Fleet } from "../lib/fleet/fleet.ts";
-import { readFleet } from "../lib/fleet/read-fleet.ts";
+import { readFleet, textIn } from "../lib/fleet/read-fleet.ts";
+import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { type WatchedFleet, watchedFleet } from "../lib/fleet/watched-fleet.ts";
 import { isJudged } from "../lib/kinds.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
@@ -56,7 +57,8 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const clients = clusterClients({ clock, log, resolve: (name) => fleet.access(name) });
   const ends = kubernetesEnds({ clients, clock, log });
   const cache = await tokenCacheOf(dataDir, store, log);
-  const vault = vaultEnd({ clock, credentials: ends.credentials, log, metrics, cache });
+  const reachOf = reachOfFleet(fleet.current);
+  const vault = vaultEnd({ clock, credentials: ends.credentials, log, metrics, cache, reachOf });
   const templates = goTemplates();
   exposeCounts(metrics, store, clients);
   const engine = embeddedEngine({
@@ -66,6 +68,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       ...ends,
       templates,
       fleet: (name) => fleet.find(name),
+      anchors: trustAnchors(() => fleet.current().vaults, textIn(read.folder)),
       digestKey: dataDir.digestKey,
       installation: dataDir.installation,
       clock,

@@ -27,6 +27,7 @@ export const DISPOSITIONS = {
   VAULT_PATH_MISSING: "recheck",
   VAULT_ANSWER_INVALID: "recheck",
   VAULT_TLS_REFUSED: "recheck",
+  VAULT_ADDRESS_NOT_ALLOWED: "recheck",
   KUBE_DENIED: "recheck",
   KUBE_LOGIN_REFUSED: "recheck",
   KUBE_TLS_REFUSED: "recheck",

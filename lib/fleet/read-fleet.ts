@@ -10,3 +10,8 @@ export async function readFleet(path: string): Promise<{ readonly fleet: Fleet; 
   });
   return { fleet: parseFleet(text, path), folder: dirname(resolve(path)) };
 }
+
+/** Reads files as fleet.yaml names them: relative to its folder. */
+export function textIn(folder: string): (path: string) => Promise<string> {
+  return (path) => readFile(resolve(folder, path), "utf8");
+}

@@ -1,25 +1,9 @@
 import { z } from "zod";
-import { isDnsLabel, labelProblem } from "../names.ts";
-import { addressProblem } from "../vault-address.ts";
-import { checkVaultPath } from "../vault-path.ts";
+import { labelProblem } from "../names.ts";
+import { baseUrl, dnsLabel, path, problemCheck } from "./checks.ts";
+import { clusterVault, vaultAddresses, vaults } from "./vault-schema.ts";
 
 /** fleet.yaml as a schema: it parses, and editors get it as JSON Schema (design 8). */
-
-function problemCheck(problems: (text: string) => readonly string[]) {
-  return (payload: z.core.ParsePayload<string>) => {
-    for (const message of problems(payload.value)) {
-      payload.issues.push({ code: "custom", message, input: payload.value, path: [] });
-    }
-  };
-}
-
-function list(problem: string | undefined): readonly string[] {
-  return problem === undefined ? [] : [problem];
-}
-
-const dnsLabel = problemCheck((text) =>
-  isDnsLabel(text) ? [] : ["must be lower-case letters, digits and -, 63 characters at most, first and last no -"],
-);
 
 /** Each star more is a factor of a name's length in the time that a comparison may take. */
 const MAX_STARS = 4;
@@ -39,10 +23,6 @@ const labels = z
   })
   .default({});
 
-function path(description: string) {
-  return z.string().min(1).describe(`${description} Relative to this file.`);
-}
-
 const kubeconfig = z
   .strictObject({
     path: path("A kubeconfig."),
@@ -52,10 +32,7 @@ const kubeconfig = z
 
 const server = z
   .strictObject({
-    url: z
-      .string()
-      .check(problemCheck((text) => list(addressProblem(text))))
-      .describe("URL of the API server."),
+    url: z.string().check(baseUrl).describe("URL of the API server."),
     caFile: path("CA certificates of the API server, as PEM.").exactOptional(),
     caData: z
       .base64({ error: "must be base64", abort: true })
@@ -97,21 +74,6 @@ const namespaces = z
   .prefault({})
   .describe("Namespaces whose declarations count; * stands for any characters.");
 
-const vault = z
-  .strictObject({
-    address: z
-      .string()
-      .check(problemCheck((text) => list(addressProblem(text))))
-      .exactOptional()
-      .describe("Vault's address as seen from here."),
-    authMount: z.string().check(problemCheck(checkVaultPath)).exactOptional().describe("Login mount of this cluster."),
-    onDeleted: z
-      .enum(["retain", "follow"])
-      .exactOptional()
-      .describe("A deleted kv-v2 version. retain: its Secret stays as it is. follow: the Secret loses its keys."),
-  })
-  .describe("Overrides what the cluster's VaultConnections and VaultAuths say, and how Vault's data is followed.");
-
 const globalTransformationOptions = z
   .strictObject({
     excludeRaw: z.boolean().default(false).describe("Leave the key _raw out of every Secret."),
@@ -132,7 +94,8 @@ const cluster = z.strictObject({
     .check(dnsLabel)
     .default("vault-secrets-operator-system")
     .describe("Where the VaultAuth and VaultConnection named default are looked up."),
-  vault: vault.exactOptional(),
+  vault: clusterVault.exactOptional(),
+  vaultAddresses,
   globalTransformationOptions: globalTransformationOptions.exactOptional(),
   besideVso: z
     .array(z.string().check(namespacePattern))
@@ -145,6 +108,7 @@ const cluster = z.strictObject({
 export const fleetSchema = z.strictObject({
   apiVersion: z.literal("keyferry.dev/v1alpha1"),
   kind: z.literal("Fleet"),
+  vaults,
   clusters: z.array(cluster).min(1, "must name at least one cluster").describe("The clusters."),
 });
 

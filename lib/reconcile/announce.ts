@@ -2,7 +2,7 @@ import { sameJson } from "../canonical.ts";
 import { SyncError } from "../errors.ts";
 import { mayStillWrite } from "./act.ts";
 import type { ReconcileDeps } from "./deps.ts";
-import { judgedEvent, nextJudgedStatus, type Verdict } from "./judged-status.ts";
+import { judgedEvents, nextJudgedStatus, type Verdict } from "./judged-status.ts";
 import type { JsonObject, Lease, ResourceRef, Row, StatusSeen } from "./ports.ts";
 import { resourceOf } from "./resource.ts";
 import { type Ending, eventOf, nextStatus } from "./status.ts";
@@ -54,9 +54,9 @@ export async function announceJudged(
   const about = { kind: ref.kind.kind, generation: row.declared.generation, verdict };
   const next = (from: JsonObject) => nextJudgedStatus(from, { ...about, now: ends.clock() });
   const written = await writeStatus(ends, row, next, lease, signal);
-  const event = judgedEvent(ref.kind.kind, verdict);
   const isNews = !sameJson(statusBefore(row).status, written.seen.status);
-  if (event && isNews && !written.isGone) {
+  if (!isNews || written.isGone) return written;
+  for (const event of judgedEvents(ref.kind.kind, verdict)) {
     await ends.resources.emit(ref, row.declared.uid, event, ends.clock(), signal);
   }
   return written;

@@ -77,7 +77,7 @@ async function verdictOf(deps: ReconcileDeps, { row, judged, merged, open }: Kno
   const available = merged === undefined ? {} : { merged };
   if (judged instanceof SyncError) return { error: judged, ...available };
   if (judged.rendering !== undefined) return rendered(deps, judged.rendering, batch);
-  if (judged.vault === undefined) return available;
+  if (judged.vault === undefined) return { ...available, warnings: judged.warnings ?? [] };
   // A sealed Vault answers, and that is all that is asked of a connection.
   if (open?.code === "VAULT_UNAVAILABLE") return { error: new SyncError(open.code, open.message), isAsked: true };
   return reached(deps, row.key, judged.vault.target, batch);

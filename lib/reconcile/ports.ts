@@ -7,9 +7,11 @@ import type { ErrorCode } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { LosslessObject, LosslessValue } from "../lossless.ts";
 import type { SecretData } from "../secret-value.ts";
+import type { FleetVault } from "./fleet-vault.ts";
 import type { Json, JsonObject, Lane } from "./row.ts";
 import type { TokenKeeper } from "./token-store.ts";
 
+export type * from "./fleet-vault.ts";
 export type * from "./lease-store.ts";
 export type * from "./row.ts";
 export { EMPTY_STATE } from "./row.ts";
@@ -42,6 +44,8 @@ export interface VaultTarget {
   readonly address: string;
   /** `<cluster>/<namespace>` of the declaration that asks: what one namespace asks for leaves room for the others. */
   readonly place?: string;
+  /** Whose resources name it: fleet.yaml says for each cluster which Vaults these may name. */
+  readonly cluster?: string;
   /** `namespace/name` of the VaultConnection that says so: a label of metrics. */
   readonly connection?: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -49,6 +53,8 @@ export interface VaultTarget {
   readonly caPem?: string;
   /** Where caPem comes from, until the core has fetched it. */
   readonly caRef?: CredentialRef & { readonly kind: "secret" };
+  /** The same where fleet.yaml says it: name of the Vault whose caFile is trusted. */
+  readonly caOf?: string;
   readonly skipTlsVerify: boolean;
   /** Per request, in ms. */
   readonly timeoutMs: number;
@@ -483,7 +489,17 @@ export interface ClusterSettings {
     readonly authMount?: string;
     /** What becomes of a Secret whose kv-v2 version was deleted or destroyed; `retain` when missing. */
     readonly onDeleted?: "retain" | "follow";
+    /** AWS's token service, in place of what VaultAuths say. */
+    readonly stsEndpoint?: string;
+    /** Identities of our own that this cluster's VaultAuths may log in with: `vault/identity`, by their names in `vaults`. */
+    readonly identities?: readonly string[];
+    /** Whether a service account's token has to be for an audience of its own. */
+    readonly requireAudiences?: boolean;
   };
+  /** The Vaults that fleet.yaml names, the same for all clusters. */
+  readonly vaults?: readonly FleetVault[];
+  /** Which Vaults its resources may name; `any` public or private host when missing. */
+  readonly vaultAddresses?: "any" | "named";
   /** What VSO has as a flag of the operator: `excludeRaw` leaves `_raw` out of every Secret, whatever a declaration says. */
   readonly globalTransformationOptions?: { readonly excludeRaw: boolean };
   /** Namespaces in which keyferry works although Vault Secrets Operator does as well. */

@@ -16,8 +16,8 @@ export interface CaCache {
   resolve(target: VaultTarget, signal: AbortSignal): Promise<VaultTarget>;
 }
 
-/** CA bundles that VaultConnections name by Secret, fetched when first needed and kept for five minutes. */
-export function caCache(deps: Pick<ReconcileDeps, "credentials" | "clock">): CaCache {
+/** CA bundles that VaultConnections name by Secret, or fleet.yaml by file: fetched when first needed and kept for five minutes. */
+export function caCache(deps: Pick<ReconcileDeps, "credentials" | "clock" | "anchors">): CaCache {
   const known = new Map<string, { pem: Promise<string>; at: EpochMs }>();
   const fetchPem = async (ref: CredentialRef, signal: AbortSignal): Promise<string> => {
     const { value } = await deps.credentials.credential(ref, signal);
@@ -30,17 +30,28 @@ export function caCache(deps: Pick<ReconcileDeps, "credentials" | "clock">): CaC
     }
     return pem;
   };
+  const keptPem = (name: string, fetch: () => Promise<string>): Promise<string> => {
+    const kept = known.get(name);
+    if (kept && deps.clock() - kept.at < CA_MAX_AGE_MS) return kept.pem;
+    const pem = fetch();
+    known.set(name, { pem, at: deps.clock() });
+    pem.catch(() => known.delete(name));
+    return pem;
+  };
+  const ofVault = async (vault: string, signal: AbortSignal): Promise<string> => {
+    if (deps.anchors) return deps.anchors(vault, signal);
+    throw new SyncError("REFERENCE_INVALID", `the caFile of Vault ${vault} can't be read here`);
+  };
   return {
     async resolve(target, signal) {
-      const { caRef, ...rest } = target;
-      if (caRef === undefined || target.skipTlsVerify) return rest;
-      const name = `${caRef.cluster}/${caRef.namespace}/${caRef.name} ${caRef.version ?? ""}`;
-      const kept = known.get(name);
-      if (kept && deps.clock() - kept.at < CA_MAX_AGE_MS) return { ...rest, caPem: await kept.pem };
-      const pem = fetchPem(caRef, signal);
-      known.set(name, { pem, at: deps.clock() });
-      pem.catch(() => known.delete(name));
-      return { ...rest, caPem: await pem };
+      const { caRef, caOf, ...rest } = target;
+      if (target.skipTlsVerify) return rest;
+      if (caRef !== undefined) {
+        const name = `${caRef.cluster}/${caRef.namespace}/${caRef.name} ${caRef.version ?? ""}`;
+        return { ...rest, caPem: await keptPem(name, () => fetchPem(caRef, signal)) };
+      }
+      if (caOf === undefined) return rest;
+      return { ...rest, caPem: await keptPem(`file ${caOf}`, () => ofVault(caOf, signal)) };
     },
   };
 }

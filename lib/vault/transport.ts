@@ -1,5 +1,7 @@
 import type { Agent } from "undici";
 import { SyncError } from "../errors.ts";
+import { type VaultReach, wayTo } from "../vault-reach.ts";
+import { isNotAllowed, notAllowed } from "./address-guard.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe } from "./asked.ts";
 import { isCut, networkError, unavailable } from "./network-errors.ts";
@@ -7,17 +9,27 @@ import { redirectedTo } from "./redirect.ts";
 
 export interface HttpMessage {
   readonly asked: Asked;
+  /** Of Vault, in the spelling of `normalAddress`: the URL begins with it. */
+  readonly address: string;
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly timeoutMs: number;
+  /** Where it may be sent, redirects included. */
+  readonly reach: VaultReach;
+}
+
+/** Connections to what fleet.yaml names, and to other hosts, whose IP addresses are judged when one is opened. */
+export interface Agents {
+  readonly named: Agent;
+  readonly judged: Agent;
 }
 
 /** A standby sends readers to the active node: once, and again if that one has just stepped down. */
 const MAX_REDIRECTS = 3;
 
 /** Sends one message and reads its whole answer, within its time-out. Throws SyncError for all that fails below HTTP. */
-export async function send(agent: Agent, message: HttpMessage, signal: AbortSignal): Promise<VaultAnswer> {
+export async function send(agents: Agents, message: HttpMessage, signal: AbortSignal): Promise<VaultAnswer> {
   const { asked, timeoutMs } = message;
   const ender = new AbortController();
   const end = () => ender.abort();
@@ -25,7 +37,7 @@ export async function send(agent: Agent, message: HttpMessage, signal: AbortSign
   signal.addEventListener("abort", end, { once: true });
   try {
     signal.throwIfAborted();
-    return await follow(agent, message, ender.signal);
+    return await follow(agents, message, ender.signal);
   } catch (error) {
     if (signal.aborted) throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: no time left`);
     if (ender.signal.aborted) throw unavailable(asked, `no answer within ${timeoutMs} ms`, { code: "TIMEOUT" });
@@ -36,16 +48,32 @@ export async function send(agent: Agent, message: HttpMessage, signal: AbortSign
   }
 }
 
-async function follow(agent: Agent, message: HttpMessage, signal: AbortSignal): Promise<VaultAnswer> {
+async function follow(agents: Agents, message: HttpMessage, signal: AbortSignal): Promise<VaultAnswer> {
+  const { asked } = message;
   let url = message.url;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-    const answer = await exchangeOnLiveConnection(agent, message, url, signal);
-    const next = redirectedTo(answer, url, message.asked);
+    const answer = await whereAllowed(agents, message, url, signal);
+    const next = redirectedTo(answer, url, asked);
     if (next === undefined) return answer;
     url = next;
   }
-  const text = `${describe(message.asked)} was redirected more than ${MAX_REDIRECTS} times`;
+  const text = `${describe(asked)} was redirected more than ${MAX_REDIRECTS} times`;
   throw new SyncError("VAULT_ANSWER_INVALID", text);
+}
+
+/** Each redirect is judged like the address itself: a Vault is not asked where a VaultConnection could not name it. */
+async function whereAllowed(agents: Agents, message: HttpMessage, url: URL, signal: AbortSignal): Promise<VaultAnswer> {
+  const { asked, reach } = message;
+  const redirected = url === message.url ? "" : ` to ${url.origin}, where it is redirected`;
+  const refused = () => notAllowed(`${describe(asked)} was not sent${redirected}`, reach);
+  // A standby knows the active node by its host alone.
+  const way = wayTo(reach, url === message.url ? message.address : url.origin);
+  if (way === undefined) throw refused();
+  try {
+    return await exchangeOnLiveConnection(agents[way], message, url, signal);
+  } catch (error) {
+    throw isNotAllowed(error) ? refused() : error;
+  }
 }
 
 /** A kept-alive connection may be cut at any time, most of all after a frozen function thaws: a read is then asked once more. */

@@ -9,6 +9,7 @@ import type {
   VaultRead,
   VaultTarget,
 } from "../reconcile/ports.ts";
+import type { ReachOf } from "../vault-reach.ts";
 import type { VaultAnswer } from "./answer.ts";
 import type { Asked } from "./asked.ts";
 import { countedClient } from "./counted-client.ts";
@@ -33,6 +34,8 @@ export interface VaultEndOptions {
   readonly metrics?: Metrics;
   /** Connections, and so requests at once, to one Vault. */
   readonly maxConnectionsPerVault?: number;
+  /** Which Vaults each cluster's resources may name. Missing: nothing but public and private hosts. */
+  readonly reachOf?: ReachOf;
   /** Stands in for Google, in tests. */
   readonly google?: GoogleEndpoints;
   /** Where tokens are kept for the processes to come. Missing: each one logs in for itself. */
@@ -48,10 +51,10 @@ export interface OpenVaultEnd extends VaultEnd {
 
 /** Reads of kv paths on Vault or OpenBao, each with the token of its identity. */
 export function vaultEnd(options: VaultEndOptions): OpenVaultEnd {
-  const { clock, credentials, log, metrics, maxConnectionsPerVault = 16, google } = options;
+  const { clock, credentials, log, metrics, maxConnectionsPerVault = 16, google, reachOf } = options;
   const cache = options.cache && tokenCache(options.cache, { clock, log });
-  const client = countedClient(vaultClient({ clock, maxConnectionsPerVault }), clock, metrics);
-  const held = tokens({ client, credentials, clock, log, metrics, google, cache });
+  const client = countedClient(vaultClient({ clock, maxConnectionsPerVault, reachOf }), clock, metrics);
+  const held = tokens({ client, credentials, clock, log, metrics, google, cache, reachOf });
   return {
     async read(read, signal) {
       try {

@@ -11,7 +11,7 @@ import { keyferry, launchEngine, runOnce, type StatusAnswer, startEngine, status
 import { assertNoLeak } from "./support/no-leak.ts";
 import type { Place } from "./support/place.ts";
 import { endAll, startPlace } from "./support/start-place.ts";
-import type { World } from "./support/world.ts";
+import { vaultsOf, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const API = "secrets.hashicorp.com/v1beta1";
@@ -126,7 +126,8 @@ describe("the command line: exit codes, outputs, and a stop that finishes its wo
       { name: "lost", connect: { kubeconfig: { path: lost } } },
       { name: "one", connect: { kubeconfig: { path: place.cluster.kubeconfigPath } } },
     ];
-    const fleet = { apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters };
+    const vaults = await vaultsOf(world.vault);
+    const fleet = { apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", vaults, clusters };
     const path = file("two.yaml");
     await writeFile(path, JSON.stringify(fleet));
     await place.undeclare("absent");

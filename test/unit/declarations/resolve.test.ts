@@ -81,6 +81,7 @@ describe("resolving a VaultStaticSecret", () => {
         id: value.identity.id,
         target: {
           address: "https://vault.example:8200",
+          cluster: "east",
           connection: "vso/default",
           headers: {},
           skipTlsVerify: false,
@@ -215,6 +216,7 @@ describe("references (reference 11.1)", () => {
     assert.deepEqual(identity.method, { kind: "appRole", roleId: "r", credential: approle });
     assert.deepEqual(identity.target, {
       address: "https://vault.example:8200",
+      cluster: "east",
       connection: "infra/c",
       headers: {},
       tlsServerName: "vault",

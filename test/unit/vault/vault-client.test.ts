@@ -8,12 +8,12 @@ import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import { vaultClient } from "../../../lib/vault/vault-client.ts";
 import { VERSION } from "../../../lib/version.ts";
 import { waitFor } from "../../harness/index.ts";
-import { failure, forever, httpPeer, QUESTION, readFrom, TOKEN, targetAt, tcpPeer } from "./broken-peer.ts";
+import { failure, forever, httpPeer, QUESTION, reachOf, readFrom, TOKEN, targetAt, tcpPeer } from "./broken-peer.ts";
 
 const GOOD = JSON.stringify({
   data: { data: { a: "1" }, metadata: { version: 3, created_time: "2026-01-01T00:00:00Z" } },
 });
-const client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4 });
+const client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf });
 after(() => client.close());
 
 const says =
@@ -140,7 +140,7 @@ describe("a Vault that doesn't answer", () => {
     await using peer = await httpPeer((_, response) => {
       if (!isSilent) setTimeout(() => response.end(GOOD), 200);
     });
-    const wary = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, strangerMs: 100 });
+    const wary = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf, strangerMs: 100 });
     const target = { ...peer.target, timeoutMs: 60_000 };
     const { message } = await failure(readFrom(wary, target), "VAULT_UNAVAILABLE");
     assert.match(message, /within 100 ms/);
@@ -155,7 +155,7 @@ describe("a Vault that doesn't answer", () => {
       if (request.headers["x-noisy"] === undefined) response.end(GOOD);
       else silent.push(response);
     });
-    const patient = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, patienceMs: 20 });
+    const patient = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf, patienceMs: 20 });
     const stop = new AbortController();
     const waits = { ...peer.target, headers: { "x-noisy": "1" }, timeoutMs: 60_000 };
     const noisy = (namespace: string) => ({ ...waits, place: `east/${namespace}` });
