@@ -25,7 +25,11 @@ export async function cleanUp(deps: ReconcileDeps, row: Row, settings: ClusterSe
   const settlement = await removeAll(deps, claimed.row, settings, batch.signal);
   const outcome = await deps.leases.settle(claimed.lease, settlement);
   if (outcome === "nudged" || settlement.schedule.kind === "due") await again(deps, row, settlement);
-  if (isCleanupKey(row.key) && settlement.state.error === undefined) await wakeSuccessor(deps, row.key);
+  if (settlement.state.error !== undefined) return;
+  if (isCleanupKey(row.key)) await wakeSuccessor(deps, row.key);
+  const { cluster, namespace } = partsOf(row.key);
+  const released = claimed.row.state.owned.map(({ name }) => ({ namespace, name }));
+  await batch.waker.released(cluster, released);
 }
 
 async function again(deps: ReconcileDeps, row: Row, { schedule }: Settlement): Promise<void> {

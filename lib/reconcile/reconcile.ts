@@ -15,6 +15,7 @@ import { type CaCache, caCache, type SourceReader, sourceReader } from "./source
 import { syncOne } from "./sync-one.ts";
 import { sweepTokens } from "./token-sweep.ts";
 import { worksBesideVso } from "./vso.ts";
+import { type Waker, waker } from "./wake.ts";
 
 /** What the runs of one batch share. */
 export interface Batch {
@@ -22,6 +23,7 @@ export interface Batch {
   readonly sources: SourceReader;
   readonly circuits: Circuits;
   readonly ca: CaCache;
+  readonly waker: Waker;
   readonly signal: AbortSignal;
 }
 
@@ -55,6 +57,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
   };
   const ca = caCache(deps);
   const open = circuits(deps, ca);
+  const wakes = waker(deps);
   return {
     ca,
     circuits: open,
@@ -74,6 +77,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         sources: sourceReader(deps, ca),
         circuits: open,
         ca,
+        waker: wakes,
         // A signal of its own: each call listens to it, and one signal for all calls would have thousands of listeners to search.
         signal: AbortSignal.any([signal]),
       };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isTooMany } from "../../../lib/discovery/absence.ts";
 import { declaredOf, referenceOf } from "../../../lib/discovery/declared.ts";
-import { judge, ownerOf } from "../../../lib/discovery/drift.ts";
+import { judge, ownersOf } from "../../../lib/discovery/drift.ts";
 import { SECRET, VAULT_AUTH, VAULT_STATIC_SECRET } from "../../../lib/kinds.ts";
 import type { OwnedSecret, SeenResource } from "../../../lib/reconcile/ports.ts";
 import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";
@@ -74,11 +74,17 @@ describe("lease-table 22: is this Secret another than the one that we wrote?", (
       name: "db",
       uid: "u",
     };
-    const owner = (...ownerReferences: SeenResource["ownerReferences"]) => ownerOf("east", aSeen({ ownerReferences }));
-    assert.deepEqual(owner(reference), { key: "east/VaultStaticSecret/shop/db", uid: "u" });
-    assert.deepEqual(owner({ ...reference, apiVersion: "apps/v1" }), undefined);
-    assert.deepEqual(owner({ ...reference, kind: "VaultAuth" }), undefined);
-    assert.equal(owner(), undefined);
+    const owners = (...ownerReferences: SeenResource["ownerReferences"]) =>
+      ownersOf("east", aSeen({ ownerReferences }));
+    assert.deepEqual(owners(reference), [{ key: "east/VaultStaticSecret/shop/db", uid: "u" }]);
+    assert.deepEqual(owners({ ...reference, apiVersion: "apps/v1" }), []);
+    assert.deepEqual(owners({ ...reference, kind: "VaultAuth" }), []);
+    assert.deepEqual(owners(), []);
+    const next = { ...reference, name: "db-2", uid: "u-2" };
+    assert.deepEqual(
+      owners(reference, { ...reference, kind: "Deployment" }, next).map(({ uid }) => uid),
+      ["u", "u-2"],
+    );
   });
 });
 
