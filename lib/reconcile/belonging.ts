@@ -15,7 +15,7 @@ import type { SeenSecret } from "./ports.ts";
 export function mayNotWrite(seen: Seen, secret: SeenSecret): Decision | undefined {
   const owners = ownersOf(secret, seen.destination.ownerReference);
   const rivals = seen.rivals ?? [];
-  const isWriter = isRecorded(seen, secret) && !(owners.own === "absent" && rivals.some(({ by }) => by === "label"));
+  const isWriter = isRecorded(seen, secret) && !(owners.own === "absent" && rivals.some(({ by }) => by === "mark"));
   const strangers = strangersIn(owners, isWriter);
   if (strangers.length > 0) throw ownedByStrangers(seen, strangers);
   if (isWriter) return undefined;
@@ -54,7 +54,7 @@ function besides(seen: Seen, secret: SeenSecret, { own }: Owners, rivals: readon
   throw new SyncError(
     "SECRET_NOT_OURS",
     `not the owner of the destination Secret ${seen.destination.name}: ${listed(rivals.map(({ kind, name }) => `${kind} ${name}`))} ` +
-      `${first?.by === "label" ? "wrote it and is declared still" : "is declared still and stands in its ownerReferences"}. It is taken over, ` +
+      `${first?.by === "mark" ? "wrote it and is declared still" : "is declared still and stands in its ownerReferences"}. It is taken over, ` +
       "as it stands, once that declaration is gone or names another destination; until then choose another destination.name",
   );
 }

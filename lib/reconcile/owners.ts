@@ -23,8 +23,8 @@ export interface Owners {
 export interface Rival {
   readonly kind: string;
   readonly name: string;
-  /** What names it: an owner reference that stands there, or the owner's label alone. */
-  readonly by: "reference" | "label";
+  /** What names it: an owner reference that stands there, or what else it left there: the owner's label, fields that keyferry wrote. */
+  readonly by: "reference" | "mark";
 }
 
 /** Exactly our owner reference and no other, without `controller` and `blockOwnerDeletion`: as Vault Secrets Operator demands it (kubernetes-rules 6). */

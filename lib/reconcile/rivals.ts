@@ -1,3 +1,4 @@
+import { asObject } from "../canonical.ts";
 import { SyncError } from "../errors.ts";
 import { SYNC_KINDS } from "../kinds.ts";
 import { isDnsSubdomain } from "../names.ts";
@@ -22,8 +23,8 @@ const MAX_PAGES = 20;
 const BELIEVED: ReadonlySet<string> = new Set(["KUBE_DENIED", "KUBE_REJECTED"]);
 
 /**
- * The other declarations to which a Secret belongs and that are declared still, asked of the cluster by name. It costs nothing
- * where our own reference stands alone. `isRecorded`: we know to have written this very Secret.
+ * The other declarations to which a Secret belongs and that are declared still, asked of the cluster. It costs nothing
+ * where our own label and reference stand alone. `isRecorded`: we know to have written this very Secret.
  */
 export async function rivalsFor(
   ends: RivalEnds,
@@ -38,16 +39,32 @@ export async function rivalsFor(
     if (at < MAX_ASKED && !(await isDeclared(ends, secret, other, signal))) continue;
     rivals.push({ kind: other.kind.kind, name: other.name, by: "reference" });
   }
-  const labelled = labelledOwner(found, owners, owner);
-  const mayBeTheirs = labelled !== undefined && !(isRecorded && owners.own !== "absent");
-  const byLabel = mayBeTheirs ? await claimantByUid(ends, secret, labelled, signal) : undefined;
-  return byLabel ? [...rivals, { kind: byLabel.kind.kind, name: byLabel.name, by: "label" }] : rivals;
+  if (isRecorded && owners.own !== "absent") return rivals;
+  const marker = await markedBy(ends, secret, found, owners, { owner, isRecorded }, signal);
+  return marker ? [...rivals, { kind: marker.kind.kind, name: marker.name, by: "mark" }] : rivals;
 }
 
-/** The uid that the owner's label names, unless it is ours or that of a reference: then it was asked for. */
-function labelledOwner({ labels }: SeenSecret, { declarations }: Owners, owner: OwnerReference): string | undefined {
+/**
+ * A declaration that no reference names, since someone took it off, and that has its references put back in a moment: the one
+ * that the owner's label names; or where keyferry wrote the Secret and all labels were taken off, any other that asks for it.
+ */
+async function markedBy(
+  ends: RivalEnds,
+  secret: NamedObject,
+  { labels, managed }: SeenSecret,
+  { own, declarations }: Owners,
+  { owner, isRecorded }: { readonly owner: OwnerReference; readonly isRecorded: boolean },
+  signal: AbortSignal,
+): Promise<OtherDeclaration | undefined> {
   const uid = labels[OWNER_UID_LABEL];
-  return uid === owner.uid || declarations.some((other) => other.uid === uid) ? undefined : uid;
+  const wants = (found: SeenResource): boolean => !found.deleting && destinationIn(found.spec) === secret.name;
+  if (uid !== undefined) {
+    if (uid === owner.uid || declarations.some((other) => other.uid === uid)) return undefined;
+    return findDeclaration(ends, secret, (found) => found.uid === uid && wants(found), signal);
+  }
+  if (isRecorded || own !== "absent" || declarations.length > 0 || !managed.ours) return undefined;
+  const makes = ({ spec }: SeenResource): boolean => asObject(spec.destination)?.create === true;
+  return findDeclaration(ends, secret, (found) => found.uid !== owner.uid && wants(found) && makes(found), signal);
 }
 
 async function isDeclared(
@@ -67,40 +84,30 @@ async function isDeclared(
   }
 }
 
-/** The declaration of this uid in the Secret's namespace, if it is there to stay and still wants this Secret. */
-async function claimantByUid(
+/** The first declaration in the Secret's namespace that is so. */
+async function findDeclaration(
   ends: RivalEnds,
-  secret: NamedObject,
-  uid: string,
+  { cluster, namespace }: NamedObject,
+  isIt: (found: SeenResource) => boolean,
   signal: AbortSignal,
 ): Promise<OtherDeclaration | undefined> {
-  const { cluster, namespace } = secret;
   for (const kind of SYNC_KINDS) {
-    const listed = await byUid(ends, secret, kind, uid, signal);
-    if (!listed) continue;
-    const found = await ends.resources.get({ cluster, namespace, name: listed.name, kind }, signal);
-    const isThere = found !== undefined && found.uid === uid && !found.deleting;
-    return isThere && destinationIn(found.spec) === secret.name ? { kind, name: listed.name, uid } : undefined;
+    let page: string | undefined;
+    for (let pages = 0; pages < MAX_PAGES; pages++) {
+      const answer = await ends.clusters.list(cluster, kind, { metadataOnly: false, namespace }, page, signal);
+      const found = answer?.items.find(isIt);
+      if (found) return { kind, name: found.name, uid: found.uid };
+      page = answer?.continue;
+      if (!page) break;
+    }
+    if (page) throw tooMany(cluster, namespace, kind.resource);
   }
   return undefined;
 }
 
-async function byUid(
-  ends: RivalEnds,
-  { cluster, namespace }: NamedObject,
-  kind: OtherDeclaration["kind"],
-  uid: string,
-  signal: AbortSignal,
-): Promise<SeenResource | undefined> {
-  let page: string | undefined;
-  for (let pages = 0; pages < MAX_PAGES; pages++) {
-    const answer = await ends.clusters.list(cluster, kind, { metadataOnly: true, namespace }, page, signal);
-    const found = answer?.items.find((item) => item.uid === uid);
-    page = answer?.continue;
-    if (found || !page) return found;
-  }
-  throw new SyncError(
+function tooMany(cluster: string, namespace: string, resource: string): SyncError {
+  return new SyncError(
     "KUBE_REJECTED",
-    `namespace ${namespace} of cluster ${cluster} has too many ${kind.resource} to find out whose Secret this is`,
+    `namespace ${namespace} of cluster ${cluster} has too many ${resource} to find out whose Secret this is`,
   );
 }
