@@ -113,7 +113,9 @@ export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
       for (const row of rows) {
         const gone = row.state.owned.some(({ uid }) => uid !== undefined && !uids.has(uid));
         const isHeld = row.leaseUntil !== undefined && row.leaseUntil > deps.clock();
-        if ((gone || isFree(row, places)) && !isHeld) await nudge(row.key, "missing", gone);
+        if (gone && !isHeld) await nudge(row.key, "missing", true);
+        const awaited = awaitedBy(row);
+        if (awaited && !places.has(placeOf(awaited))) search.released(awaited);
       }
     },
     isHolding: () => held.size > 0 || search.isPending(),
@@ -156,8 +158,9 @@ function nudging(deps: DiscoveryDeps, cluster: string) {
   };
 }
 
-/** It was refused a Secret that is not there any more. */
-function isFree({ key, declared, state }: Row, places: ReadonlySet<string>): boolean {
-  if (state.error === undefined || !WAITS_FOR_A_SECRET.has(state.error.code)) return false;
-  return !places.has(`${partsOf(key).namespace}/${destinationIn(declared.spec)}`);
+/** The Secret that it was refused. */
+function awaitedBy({ key, declared, state }: Row): { readonly namespace: string; readonly name: string } | undefined {
+  const name = destinationIn(declared.spec);
+  if (name === undefined || state.error === undefined || !WAITS_FOR_A_SECRET.has(state.error.code)) return undefined;
+  return { namespace: partsOf(key).namespace, name };
 }

@@ -16,7 +16,7 @@ export interface SecretSearch {
   /** No row knows it by owner reference. */
   unknown(seen: SecretSeen): void;
   /** It is gone, and someone may wait for that. */
-  released(secret: SeenResource): void;
+  released(secret: Pick<SeenResource, "namespace" | "name">): void;
   /** Does nothing when nothing waits, or when the last look was a moment ago, unless this one is the `last`. */
   run(last: boolean): Promise<void>;
   isPending(): boolean;

@@ -3,6 +3,7 @@ import { type ResolvedStaticSecret, resolveStaticSecret } from "../declarations/
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { besideOthers, type LookEnds, look, pruned, record, type Work } from "./act.ts";
+import { standingOf } from "./clean-up.ts";
 import { begin, OlderAnswer, untilDone } from "./converge.ts";
 import type { Decision } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
@@ -270,9 +271,12 @@ async function stillOurs(
 }
 
 async function planCleanUp(deps: PlanDeps, row: Row, settings: ClusterSettings, signal: AbortSignal): Promise<Planned> {
-  const names = row.state.owned.map(({ name }) => name);
-  const { alone, shared } = await stillOurs(deps, row, names, settings, signal);
   const { key } = row;
+  const names = row.state.owned.map(({ name }) => name);
+  if (row.declared.deleting && (await standingOf(deps, row, signal)) === "releasing") {
+    return { key, action: "none", because: "its declaration is deleted as an owner of orphans: they stay", ...NOTHING };
+  }
+  const { alone, shared } = await stillOurs(deps, row, names, settings, signal);
   if (alone.length > 0)
     return { key, action: "remove", because: "its declaration is gone", ...NOTHING, removes: alone };
   const because = shared.length > 0 ? `${shared.join(", ")} stays with who else owns it` : "so is what it wrote";

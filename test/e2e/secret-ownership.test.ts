@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { KubeObject } from "../harness/index.ts";
+import { aWorkload } from "../workloads.ts";
 import { keyferry, type RunningEngine, startEngine } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import type { Place, SecretView } from "./support/place.ts";
@@ -51,6 +52,10 @@ describe("whose Secret it is, and what is put back", () => {
     assert.equal(status, 201, text);
     return place.secretThat(String(backup.metadata.name), () => true);
   };
+  const cleaned = (name: string): boolean =>
+    engine.logs.some(({ event, key }) => {
+      return event === "declaration-cleaned-up" && String(key).split("#")[0]?.endsWith(`/${name}`);
+    });
   const stopped = async (work: () => Promise<unknown>): Promise<void> => {
     assert.equal(await engine.stop(), 0, engine.output().slice(-2_000));
     await work();
@@ -137,6 +142,22 @@ describe("whose Secret it is, and what is put back", () => {
       await place.synced("theirs");
     });
 
+    it("a Secret is released by --cascade=orphan, also where the collector has not come to it yet", async () => {
+      await declare("releasing");
+      await place.synced("releasing");
+      const before = await place.secret("releasing");
+      const { controllers } = place.cluster.servers;
+      await controllers.stop();
+      const resource = { apiVersion: API, kind: "VaultStaticSecret", namespace: NS, name: "releasing" };
+      await place.cluster.delete(resource, { propagationPolicy: "Orphan" });
+      await place.cluster.waitFor("the clean-up", async () => cleaned("releasing"));
+      assert.deepEqual(await place.secret("releasing"), before);
+      await controllers.start();
+      await place.cluster.waitFor("the declaration to go", async () => !(await place.resource("releasing")));
+      const left = await place.secret("releasing");
+      assert.deepEqual([left?.uid, left?.ownerReferences], [before?.uid, []]);
+    });
+
     it("a declaration that is deleted with --cascade=orphan releases its Secret, and one of its name takes it back", async () => {
       await declare("orphaned");
       await place.synced("orphaned");
@@ -144,9 +165,7 @@ describe("whose Secret it is, and what is put back", () => {
       const resource = { apiVersion: API, kind: "VaultStaticSecret", namespace: NS, name: "orphaned" };
       await place.cluster.delete(resource, { propagationPolicy: "Orphan" });
       await place.cluster.waitFor("the declaration to go", async () => !(await place.resource("orphaned")));
-      const cleaned = () =>
-        engine.logs.some(({ event, key }) => event === "declaration-cleaned-up" && String(key).includes("/orphaned#"));
-      await place.cluster.waitFor("the clean-up", async () => cleaned());
+      await place.cluster.waitFor("the clean-up", async () => cleaned("orphaned"));
       const left = await place.secret("orphaned");
       assert.deepEqual([left?.uid, left?.ownerReferences, left?.data], [before?.uid, [], before?.data]);
       await place.patchSecret("orphaned", { data: { password: "eA==" } });
@@ -263,6 +282,55 @@ describe("whose Secret it is, and what is put back", () => {
       await place.synced("one-go-2");
     });
 
+    it("the old one is held by a finalizer that VSO left, or goes in the foreground, or as an orphan's owner: the Secret stays", async () => {
+      const finalizers = ["vaultstaticsecret.secrets.hashicorp.com/finalizer"];
+      for (const [at, how] of ([undefined, "Foreground", "Orphan"] as const).entries()) {
+        const [old, next, secret] = [`held-${at}`, `next-${at}`, `held-secret-${at}`];
+        await declare(old, secret);
+        if (!how) {
+          const resource = `/apis/${API}/namespaces/${NS}/vaultstaticsecrets/${old}`;
+          const contentType = "application/merge-patch+json";
+          await place.cluster.request("PATCH", resource, { metadata: { finalizers } }, { contentType });
+        }
+        await place.synced(old);
+        const before = await place.secret(secret);
+        await rotate(next, secret);
+        await place.failed(next, "SECRET_NOT_OURS");
+        const reference = { apiVersion: API, kind: "VaultStaticSecret", namespace: NS, name: old };
+        await place.cluster.delete(reference, how ? { propagationPolicy: how } : {});
+        await place.cluster.waitFor(`${old} to go`, async () => (await place.resource(old)) === undefined);
+        const after = await place.secretThat(
+          secret,
+          (found) => owners(found)?.join() === next && found.data.password === OTHER,
+        );
+        assert.equal(after.uid, before?.uid, how ?? "finalizer");
+        await place.synced(next);
+      }
+    });
+
+    it("workloads of the new one are restarted if the data is another, and not if it is the same", async () => {
+      const target = (name: string) => ({ kind: "Deployment" as const, name });
+      const generation = async (name: string) =>
+        (await place.cluster.get(aWorkload(NS, target(name))))?.metadata.generation;
+      for (const [name, from] of [
+        ["same", "db"],
+        ["changed", "rolled"],
+      ] as const) {
+        await world.vault.putKv("kv", "rolled", { password: OTHER });
+        await place.cluster.apply(aWorkload(NS, target(name)));
+        await declare(`${name}-old`, `${name}-secret`);
+        await place.synced(`${name}-old`);
+        const rolloutRestartTargets = [target(name)];
+        const destination = { name: `${name}-secret`, create: true };
+        await place.declare(`${name}-new`, { path: from, refreshAfter: SELDOM, destination, rolloutRestartTargets });
+        await place.failed(`${name}-new`, "SECRET_NOT_OURS");
+        await place.undeclare(`${name}-old`);
+        await place.synced(`${name}-new`, 60_000);
+      }
+      await place.cluster.waitFor("the restart", async () => ((await generation("changed")) ?? 0) > 1, 60_000);
+      assert.equal(await generation("same"), 1);
+    });
+
     it("a third one, which found no room beside them, is woken when the Secret goes", async () => {
       await declare("first", "wanted");
       await place.synced("first");
@@ -355,7 +423,8 @@ describe("whose Secret it is, and what is put back", () => {
     });
 
     it("keyferry plan says so, and does nothing", async () => {
-      const before = await place.secret("victim");
+      await place.touch("taker");
+      const before = await place.secretThat("victim", ({ ownerReferences }) => ownerReferences.length === 2);
       const key = `one/VaultStaticSecret/${NS}/taker`;
       const args = ["--fleet", world.fleetPath, "--data-dir", `${world.folder}/data`, "-o", "json"];
       const ran = await keyferry(["plan", key, ...args]);

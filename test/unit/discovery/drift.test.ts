@@ -67,6 +67,28 @@ describe("lease-table 22: is this Secret another than the one that we wrote?", (
     assert.equal(judge(rowWith({ ...owned, name: "other" }), aSeen(), true, NOW), "in-step");
   });
 
+  it("kubernetes-rules 6: yes, when it was waited for beside another declaration, whose reference is gone", () => {
+    const own = {
+      apiVersion: "secrets.hashicorp.com/v1beta1",
+      kind: "VaultStaticSecret",
+      name: "db",
+      uid: row.declared.uid,
+    };
+    const error = { code: "SECRET_NOT_OURS" as const, message: "", since: NOW };
+    const waits = aRow({ state: { ...EMPTY_STATE, owned: [{ name: "db" }], error } });
+    const judged = (ownerReferences: SeenResource["ownerReferences"], seen = waits, isDeleted = false) =>
+      judge(seen, aSeen({ ownerReferences }), isDeleted, NOW);
+    assert.equal(judged([own]), "drifted");
+    assert.equal(judged([{ ...own, name: "other", uid: "other" }, own]), "in-step");
+    assert.equal(judged([{ ...own, uid: "other" }]), "in-step");
+    assert.equal(judged([own], waits, true), "in-step", "who waits is woken by its name");
+    assert.equal(
+      judged([own], rowWith({ name: "db" })),
+      "in-step",
+      "its write is of unknown end, and it comes back by itself",
+    );
+  });
+
   it("belongs to the sync that its owner reference names, and to no other kind's", () => {
     const reference = {
       apiVersion: "secrets.hashicorp.com/v1beta1",
