@@ -15,7 +15,9 @@ import type { SeenSecret } from "./ports.ts";
 export function mayNotWrite(seen: Seen, secret: SeenSecret): Decision | undefined {
   const owners = ownersOf(secret, seen.destination.ownerReference);
   const rivals = seen.rivals ?? [];
-  const isWriter = isRecorded(seen, secret) && !(owners.own === "absent" && rivals.some(({ by }) => by === "mark"));
+  // What is recorded may be of long ago: another one may have taken it over since, and says so by its label.
+  const isTaken = owners.own === "absent" && rivals.some(({ wrote }) => wrote);
+  const isWriter = isRecorded(seen, secret) && !isTaken;
   const strangers = strangersIn(owners, isWriter);
   if (strangers.length > 0) throw ownedByStrangers(seen, strangers);
   if (isWriter) return undefined;
@@ -32,7 +34,7 @@ export function isRecorded({ row, destination }: Seen, secret: Pick<SeenSecret, 
 
 /**
  * Owners of other kinds that keep us off. A Secret that we wrote is let go for a controller; another owner beside our own
- * reference makes Vault Secrets Operator refuse a Secret, and us too (reference 3.2).
+ * reference makes Vault Secrets Operator refuse a Secret, and us too.
  */
 function strangersIn({ own, foreign }: Owners, isWriter: boolean): readonly string[] {
   const kept = isWriter && own === "absent" ? foreign.filter(({ controls }) => controls) : foreign;

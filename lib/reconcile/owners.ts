@@ -25,6 +25,8 @@ export interface Rival {
   readonly name: string;
   /** What names it: an owner reference that stands there, or what else it left there: the owner's label, fields that keyferry wrote. */
   readonly by: "reference" | "mark";
+  /** The marks that it left say that it was the last to write. */
+  readonly wrote: boolean;
 }
 
 /** Exactly our owner reference and no other, without `controller` and `blockOwnerDeletion`: as Vault Secrets Operator demands it (kubernetes-rules 6). */

@@ -37,11 +37,12 @@ export async function rivalsFor(
   const rivals: Rival[] = [];
   for (const [at, other] of owners.declarations.entries()) {
     if (at < MAX_ASKED && !(await isDeclared(ends, secret, other, signal))) continue;
-    rivals.push({ kind: other.kind.kind, name: other.name, by: "reference" });
+    const wrote = found.labels[OWNER_UID_LABEL] === other.uid;
+    rivals.push({ kind: other.kind.kind, name: other.name, by: "reference", wrote });
   }
   if (isRecorded && owners.own !== "absent") return rivals;
   const marker = await markedBy(ends, secret, found, owners, { owner, isRecorded }, signal);
-  return marker ? [...rivals, { kind: marker.kind.kind, name: marker.name, by: "mark" }] : rivals;
+  return marker ? [...rivals, { kind: marker.kind.kind, name: marker.name, by: "mark", wrote: true }] : rivals;
 }
 
 /**

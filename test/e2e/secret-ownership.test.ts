@@ -361,6 +361,26 @@ describe("whose Secret it is, and what is put back", () => {
       assert.deepEqual(owners(await place.secret("moved-to")), ["mover"]);
     });
 
+    it("the old one, kept from its new destination, comes back to a Secret that is the new one's meanwhile: it waits there", async () => {
+      const metadata = { name: "taken-place", namespace: NS };
+      await place.cluster.apply({ apiVersion: "v1", kind: "Secret", metadata, data: { a: "eA==" } });
+      await declare("stuck", "left-place");
+      await place.synced("stuck");
+      await declare("stuck", "taken-place");
+      await place.failed("stuck", "SECRET_NOT_OURS");
+      await rotate("newer", "left-place");
+      await place.failed("newer", "SECRET_NOT_OURS");
+      await place.patchSecret("left-place", { metadata: { ownerReferences: null } });
+      await place.touch("newer");
+      await place.secretThat("left-place", ({ data }) => data.password === OTHER);
+      await place.synced("newer");
+      await declare("stuck", "left-place");
+      await place.secretThat("left-place", (secret) => owners(secret)?.join() === "newer,stuck");
+      assert.match(await place.failed("stuck", "SECRET_NOT_OURS"), /VaultStaticSecret newer is declared still/);
+      const { data, labels } = await place.secretThat("left-place", () => true);
+      assert.deepEqual([data.password, labels[UID_LABEL]], [OTHER, await uidOf("newer")]);
+    });
+
     it("the new one thinks better of it: its reference goes, and the old one's stays alone", async () => {
       await declare("stays", "kept");
       await place.synced("stays");

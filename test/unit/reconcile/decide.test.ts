@@ -176,7 +176,7 @@ describe("decide: when do we write?", () => {
     it("without the owner's labels", () => refuses(foreign({ labels: {} }), "SECRET_NOT_OURS"));
     const others = { ...OWNER, name: "other", uid: "another" };
     const tool = { apiVersion: "apps/v1", kind: "Deployment", name: "app", uid: "tool" };
-    const beside: Rival = { kind: "VaultStaticSecret", name: "other", by: "reference" };
+    const beside: Rival = { kind: "VaultStaticSecret", name: "other", by: "reference", wrote: true };
     const marked: Rival = { ...beside, by: "mark" };
     const says = (seen: Seen): string => {
       try {
@@ -272,15 +272,17 @@ describe("decide: when do we write?", () => {
       refuses(written({ ownerReferences: [OWNER, tool] }), "SECRET_NOT_OURS");
     });
     it("is written on while another declaration stands beside", () => {
-      const rivals: readonly Rival[] = [{ kind: "VaultStaticSecret", name: "other", by: "reference" }];
+      const rivals: readonly Rival[] = [{ kind: "VaultStaticSecret", name: "other", by: "reference", wrote: false }];
       const ownerReferences = [OWNER, others];
       assert.equal(does(written({ ownerReferences }, { rivals })), "nothing");
       assert.equal(does(written({ ownerReferences }, { rivals, secretDigest: OLD })), "apply");
       assert.equal(does(written({ ownerReferences: [others] }, { rivals })), "apply");
     });
     it("is another's once that one has put its label there and ours has gone", () => {
-      const rivals: readonly Rival[] = [{ kind: "VaultStaticSecret", name: "other", by: "mark" }];
-      refuses(written({ ownerReferences: [] }, { rivals }), "SECRET_NOT_OURS");
+      const rival: Rival = { kind: "VaultStaticSecret", name: "other", by: "mark", wrote: true };
+      refuses(written({ ownerReferences: [] }, { rivals: [rival] }), "SECRET_NOT_OURS");
+      const standing = written({ ownerReferences: [others] }, { rivals: [{ ...rival, by: "reference" }] });
+      assert.equal(does(standing), "stand-beside");
     });
   });
 
