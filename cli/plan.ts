@@ -124,7 +124,7 @@ function readOnlyEnds(
   return {
     vault,
     templates,
-    planner: planner({ leases, vault, templates, secrets, resources, clock, digestKey: key, ca }),
+    planner: planner({ leases, vault, templates, secrets, resources, clusters, clock, digestKey: key, ca }),
     survey: (cluster, signal) => survey(discovery, cluster, signal),
   };
 }

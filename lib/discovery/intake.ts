@@ -14,7 +14,7 @@ import { sendDue } from "../schedule/messages.ts";
 import { buryAbsent } from "./absence.ts";
 import { declaredOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
-import { type DriftWatch, isNewer } from "./drift.ts";
+import { type DriftWatch, isNewer, type Listed } from "./drift.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
@@ -234,21 +234,26 @@ export function referenceIntake(deps: DiscoveryDeps, kind: KindRef, context: Int
 
 /** Secrets that we wrote, by metadata only. */
 export function secretIntake(deps: DiscoveryDeps, drift: DriftWatch, context: IntakeContext): Intake {
+  const { isOurs } = context;
+  const see = async (object: SeenResource, isDeleted: boolean): Promise<void> => {
+    if (isOurs(object.namespace)) await drift.see(object, isDeleted);
+  };
   return {
     list() {
-      const listed = new Set<string>();
+      const listed = { uids: new Set<string>(), places: new Set<string>() };
       return {
         async page(items) {
           for (const item of items) {
-            listed.add(item.uid);
-            await drift.see(item, false);
+            listed.uids.add(item.uid);
+            listed.places.add(`${item.namespace}/${item.name}`);
+            await see(item, false);
           }
         },
         end: () => endOfSecrets(deps, drift, context, listed),
       };
     },
-    changed: (object) => drift.see(object, false),
-    deleted: (object) => drift.see(object, true),
+    changed: (object) => see(object, false),
+    deleted: (object) => see(object, true),
     notServed: async () => undefined,
   };
 }
@@ -257,7 +262,7 @@ async function endOfSecrets(
   deps: DiscoveryDeps,
   drift: DriftWatch,
   { settings, scope }: IntakeContext,
-  listed: ReadonlySet<string>,
+  listed: Listed,
 ): Promise<undefined> {
   const known = (await deps.leases.byCluster(settings.name)).filter(
     ({ key }) => scope === undefined || partsOf(key).namespace === scope,

@@ -8,11 +8,12 @@ import { createHmacKey, findHmacKey, hmacKeys } from "./hmac-key.ts";
 import { type KubeCall, metadataAs } from "./kube-call.ts";
 import { refusalOf } from "./kube-errors.ts";
 import { isAbsent } from "./kube-failure.ts";
-import { AS_MANAGER, ourDataKeys, takenOver } from "./managed-fields.ts";
-import { applyBody, encodedData, seenSecret, writtenSecret } from "./secret-object.ts";
+import { AS_BESIDE, AS_MANAGER, ourDataKeys, takenOver } from "./managed-fields.ts";
+import { applyBody, besideBody, dropOwnerBody, encodedData, seenSecret, writtenSecret } from "./secret-object.ts";
 import { metadataOf, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
 const APPLY = { contentType: "application/apply-patch+yaml", query: { ...AS_MANAGER, force: "true" } };
+const APPLY_BESIDE = { ...APPLY, query: { ...AS_BESIDE, force: "true" } };
 const MERGE = { contentType: "application/merge-patch+json", query: AS_MANAGER };
 const DRY_MERGE = { ...MERGE, query: { ...MERGE.query, dryRun: "All" } };
 const JSON_PATCH = { contentType: "application/json-patch+json", query: AS_MANAGER };
@@ -74,6 +75,15 @@ export function secretEnd({ clients, clock }: { clients: ClusterClients; clock: 
         { op: "replace", path: "/metadata/managedFields", value: managedFields },
       ];
       return withForeignKeys(await write(secret, { ...JSON_PATCH, body }, signal));
+    },
+
+    async standBeside(secret, owner, seen, signal) {
+      const answer = await write(secret, { ...APPLY_BESIDE, body: besideBody(secret, owner, seen) }, signal);
+      return metadataOf(answer, "Secret").resourceVersion;
+    },
+
+    async dropOwner(secret, uid, seen, signal) {
+      await write(secret, { ...JSON_PATCH, body: dropOwnerBody(uid, seen) }, signal);
     },
 
     async remove(secret, { uid, resourceVersion }, signal) {

@@ -20,23 +20,23 @@ function nudging(connection: Connection): SyncStore["nudge"] {
   );
   const nudge = connection.write(`
     UPDATE sync SET nudges = nudges + 1, look = max(look, :look), due_at = :dueAt, lane = 'now' WHERE key = :key`);
-  return (key, { now, look }) =>
+  return (key, { now, look, atOnce = false }) =>
     connection.change("nudge", () => {
       const old = record({ key });
       if (old === undefined) return undefined;
       const isDueAlready = old.due_at !== null && old.due_at <= now && !isHeld(old, now);
       // Nothing need be sent then; but the wish to look is kept.
       if (isDueAlready && (!look || old.look === 1)) return undefined;
-      const at = nudgedDueAt(old, now);
+      const at = nudgedDueAt(old, now, atOnce);
       nudge({ key, look: look ? 1 : 0, dueAt: at });
       return isDueAlready ? undefined : { key, group: old.grp, lane: "now", at };
     });
 }
 
 /** When a nudged row is due: at the end of the lease that holds it; else soon, and never later than it was due anyway. */
-function nudgedDueAt(old: HotRecord, now: EpochMs): EpochMs {
+function nudgedDueAt(old: HotRecord, now: EpochMs, atOnce: boolean): EpochMs {
   if (isHeld(old, now)) return old.lease_until ?? now;
-  const soonest = Math.max(now, (old.settled_at ?? 0) + NUDGE_GAP_MS);
+  const soonest = atOnce ? now : Math.max(now, (old.settled_at ?? 0) + NUDGE_GAP_MS);
   return Math.min(soonest, old.due_at ?? soonest);
 }
 

@@ -41,7 +41,7 @@ export interface ConvergeInput extends BeginInput {
   readonly isHeld: () => boolean;
 }
 
-type Ends = Pick<ReconcileDeps, "secrets" | "resources" | "clock" | "log" | "digestKey" | "templates">;
+type Ends = Pick<ReconcileDeps, "secrets" | "resources" | "clusters" | "clock" | "log" | "digestKey" | "templates">;
 
 /** One change at a time, then a new judgement: done is when nothing is left to do. In the steady state that is one read and no write. Throws RecordFirst. */
 export async function converge(ends: Ends, input: ConvergeInput, signal: AbortSignal): Promise<Converged> {

@@ -6,9 +6,9 @@ import { apiVersionOf, VAULT_STATIC_SECRET } from "../kinds.ts";
 import { namespaceMatcher } from "../namespaces.ts";
 import { OWNER_LABELS } from "../owner-labels.ts";
 import { VSO_FINALIZERS } from "./clean-up.ts";
-import { isOwnedBy } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import { listAll } from "./list-all.ts";
+import { isOwnedBy } from "./owners.ts";
 import { parallel } from "./parallel.ts";
 import type {
   ClusterSettings,

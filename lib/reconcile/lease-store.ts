@@ -84,10 +84,13 @@ export interface SyncStore {
   release(key: SyncKey): Promise<void>;
 
   /**
-   * Asks for work now: nudges + 1; dueAt = now, or 2 s after the last settle. Undefined when the row is absent, or is due
+   * Asks for work now: nudges + 1; dueAt = now, or 2 s after the last settle unless it is to be `atOnce`. Undefined when the row is absent, or is due
    * and unclaimed already (lease-table 9). While it is claimed dueAt stays, and settle leaves it due.
    */
-  nudge(key: SyncKey, options: { readonly now: EpochMs; readonly look: boolean }): Promise<Due | undefined>;
+  nudge(
+    key: SyncKey,
+    options: { readonly now: EpochMs; readonly look: boolean; readonly atOnce?: boolean },
+  ): Promise<Due | undefined>;
 
   /**
    * Takes the lease if the row still has the uid and fence that were read and nobody holds it: fence + 1 (never below

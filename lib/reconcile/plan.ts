@@ -2,12 +2,13 @@ import { circuitOfCluster } from "../circuits.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "../declarations/resolve.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
-import { type LookEnds, look, pruned, record, type Work } from "./act.ts";
+import { besideOthers, type LookEnds, look, pruned, record, type Work } from "./act.ts";
+import { standingOf } from "./clean-up.ts";
 import { begin, OlderAnswer, untilDone } from "./converge.ts";
-import { type Decision, isOwnedBy } from "./decide.ts";
+import type { Decision } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import { changesOf, type SecretChanges } from "./plan-changes.ts";
-import type { ClusterSettings, NamedObject, OwnerReference, Row, SeenSecret } from "./ports.ts";
+import type { ClusterSettings, NamedObject, Row, SeenSecret } from "./ports.ts";
 import { isLeft } from "./reconcile.ts";
 import { type ReferenceReader, referenceReader, withReferences } from "./references.ts";
 import { owedRollout, unrecordedRollout } from "./rollout.ts";
@@ -168,6 +169,8 @@ function imagined(work: Work, decision: Exclude<Decision, { do: "look" }>): Work
   switch (decision.do) {
     case "adopt":
       return record(work, undefined, decision.seen, decision.seen.type);
+    case "stand-beside":
+      return besideOthers(work, decision.seen);
     case "prune":
       return pruned(work);
     case "nothing":
@@ -242,7 +245,14 @@ async function removedBy(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const names = steps.flatMap(({ decision }) => (decision.do === "prune" ? decision.names : []));
-  return stillOurs(deps, row, names, settings, signal);
+  return (await stillOurs(deps, row, names, settings, signal)).alone;
+}
+
+interface StillOurs {
+  /** Nobody owns these beside us. */
+  readonly alone: readonly string[];
+  /** Our owner reference goes, and the Secret stays with who else owns it. */
+  readonly shared: readonly string[];
 }
 
 async function stillOurs(
@@ -251,26 +261,28 @@ async function stillOurs(
   names: readonly string[],
   settings: ClusterSettings,
   signal: AbortSignal,
-): Promise<readonly string[]> {
-  const { cluster, namespace, kind, name: owner } = partsOf(key);
-  const ours: OwnerReference = {
-    ...{ apiVersion: "secrets.hashicorp.com/v1beta1", kind, name: owner },
-    uid: declared.uid,
-  };
+): Promise<StillOurs> {
+  const { cluster, namespace } = partsOf(key);
   const how = settings.observe === "watch" ? "get" : "patch";
-  const found: string[] = [];
+  const found: { alone: string[]; shared: string[] } = { alone: [], shared: [] };
   for (const name of names) {
     const secret: NamedObject = { cluster, namespace, name };
     const seen: SeenSecret | undefined = await deps.secrets.look(secret, how, signal);
-    if (seen && isOwnedBy(seen, ours)) found.push(name);
+    if (!seen?.ownerReferences.some(({ uid }) => uid === declared.uid)) continue;
+    (seen.ownerReferences.length === 1 ? found.alone : found.shared).push(name);
   }
   return found;
 }
 
 async function planCleanUp(deps: PlanDeps, row: Row, settings: ClusterSettings, signal: AbortSignal): Promise<Planned> {
-  const names = row.state.owned.map(({ name }) => name);
-  const removes = await stillOurs(deps, row, names, settings, signal);
   const { key } = row;
-  if (removes.length > 0) return { key, action: "remove", because: "its declaration is gone", ...NOTHING, removes };
-  return { key, action: "none", because: "its declaration is gone, and so is what it wrote", ...NOTHING };
+  const names = row.state.owned.map(({ name }) => name);
+  if (row.declared.deleting && (await standingOf(deps, row, signal)) === "releasing") {
+    return { key, action: "none", because: "its declaration is deleted as an owner of orphans: they stay", ...NOTHING };
+  }
+  const { alone, shared } = await stillOurs(deps, row, names, settings, signal);
+  if (alone.length > 0)
+    return { key, action: "remove", because: "its declaration is gone", ...NOTHING, removes: alone };
+  const because = shared.length > 0 ? `${shared.join(", ")} stays with who else owns it` : "so is what it wrote";
+  return { key, action: "none", because: `its declaration is gone, and ${because}`, ...NOTHING };
 }

@@ -311,6 +311,20 @@ export interface SecretEnd {
   replaceData(secret: NamedObject, uid: string, data: SecretData, signal: AbortSignal): Promise<WrittenSecret>;
   /** Moves VSO's managedFields entry to us, so that the next apply can drop keys and labels (kubernetes-rules 3). */
   takeOverFields(secret: NamedObject, resourceVersion: string, signal: AbortSignal): Promise<WrittenSecret>;
+  /** Adds an owner reference to those that stand there, at the uid and resourceVersion that were looked at; answers the new resourceVersion. */
+  standBeside(
+    secret: NamedObject,
+    owner: OwnerReference,
+    seen: Pick<SeenSecret, "uid" | "resourceVersion">,
+    signal: AbortSignal,
+  ): Promise<string>;
+  /** Takes the owner reference with this uid off, and leaves all others, as they were looked at. */
+  dropOwner(
+    secret: NamedObject,
+    uid: string,
+    seen: Pick<SeenSecret, "resourceVersion" | "ownerReferences">,
+    signal: AbortSignal,
+  ): Promise<void>;
   /** Deletes it, with preconditions; absent already is success; KUBE_CONFLICT when it changed. */
   remove(
     secret: NamedObject,

@@ -14,6 +14,7 @@ import { type CaCache, caCache, type SourceReader, sourceReader } from "./source
 import { syncOne } from "./sync-one.ts";
 import { sweepTokens } from "./token-sweep.ts";
 import { worksBesideVso } from "./vso.ts";
+import { type Waker, waker } from "./wake.ts";
 
 /** What the runs of one batch share. */
 export interface Batch {
@@ -21,6 +22,7 @@ export interface Batch {
   readonly sources: SourceReader;
   readonly circuits: Circuits;
   readonly ca: CaCache;
+  readonly waker: Waker;
   readonly signal: AbortSignal;
   /** Asks this Vault something for a key: who hands out work is told that it waits, and that it goes on. */
   readonly atVault: <T>(key: SyncKey, target: VaultTarget, ask: () => Promise<T>) => Promise<T>;
@@ -51,6 +53,7 @@ export interface BatchReport {
 export function reconciler(deps: ReconcileDeps): Reconciler {
   const ca = caCache(deps);
   const open = circuits(deps, ca);
+  const wakes = waker(deps);
   return {
     ca,
     circuits: open,
@@ -70,6 +73,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         sources: sourceReader(deps, ca),
         circuits: open,
         ca,
+        waker: wakes,
         // A signal of its own: each call listens to it, and one signal for all calls would have thousands of listeners to search.
         signal: AbortSignal.any([signal]),
         async atVault(key, target, ask) {

@@ -4,8 +4,9 @@ import { type ErrorCode, OUTAGE_CODES, SyncError } from "../errors.ts";
 import { printable } from "../printable.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { mayStillWrite } from "./act.ts";
-import { isOwnedBy, type Seen } from "./decide.ts";
+import type { Seen } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
+import { bearsMarksOf } from "./owners.ts";
 import type { Lease, OwedRollout, RolloutTarget, Row, RowState, SeenTarget } from "./ports.ts";
 import { resourceOf } from "./resource.ts";
 
@@ -85,7 +86,7 @@ export function unrecordedRollout(seen: Seen): Digest | undefined {
     return undefined;
   if (row.state.rollout || rolledOut(row.state, key) !== undefined) return undefined;
   const isOfThisSync = destination.create
-    ? isOwnedBy(secret, destination.ownerReference)
+    ? bearsMarksOf(secret, destination.ownerReference)
     : secret.managed.ours || Boolean(row.declared.seen.status.secretMAC);
   return isOfThisSync ? secretDigest : undefined;
 }

@@ -9,7 +9,7 @@ import { type Announced, announce } from "./announce.ts";
 import { type Converged, converge, OLDER_AGAIN_MS, OlderAnswer } from "./converge.ts";
 import { isCarriedOut } from "./decide.ts";
 import { LEASE_MS, type ReconcileDeps } from "./deps.ts";
-import type { ClusterSettings, Lease, Row, RowState, Settlement } from "./ports.ts";
+import type { ClusterSettings, Lease, NamedObject, Row, RowState, Settlement } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
 import { withReferences } from "./references.ts";
 import { RecordFirst, type RolloutQuestion, rollOut } from "./rollout.ts";
@@ -164,7 +164,14 @@ async function settleConverged(
     ? settleFailed(state, told.error, timing)
     : settleSynced(run.row, state, resolved.refreshAfterMs, timing);
   await settle(deps, run, lease, settlement);
+  await batch.waker.released(run.turn.settings.name, prunedBy(run, work));
   if (work.wrote !== undefined) deps.log.info("secret-written", { key: run.row.key, because: work.wrote });
+}
+
+/** Secrets under former names: gone, or left to who else owns them. */
+function prunedBy({ row }: Run, { seen, secret }: Work): readonly NamedObject[] {
+  const kept = new Set(seen.row.state.owned.map(({ name }) => name));
+  return row.state.owned.filter(({ name }) => !kept.has(name)).map(({ name }) => ({ ...secret, name }));
 }
 
 function rolloutQuestion(

@@ -107,6 +107,11 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
       await secrets.dropKeys(secret, ["b"], changed.resourceVersion, signal);
       const seen = await secrets.look(secret, how, signal);
       await secrets.replaceData(secret, created.uid, dataOf({ a: "3" }), signal);
+      const next = await aDeclaration(`${role}-next`);
+      const alone = await secrets.look(secret, how, signal);
+      await secrets.standBeside(secret, next, alone ?? at, signal);
+      const both = await secrets.look(secret, how, signal);
+      await secrets.dropOwner(secret, next.uid, both ?? assert.fail(), signal);
 
       const found = await resources.get(ref, signal);
       assert.ok(found && seen);

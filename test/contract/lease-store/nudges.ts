@@ -28,6 +28,17 @@ export function nudgesContract(open: OpenStore): void {
       assert.deepEqual(await scene.dueKeys(), [row.key]);
     });
 
+    it("lease-table 9: what is missing is made anew at once, however short ago the row was settled", async () => {
+      await using scene = await aScene(open);
+      const row = await scene.settled(WHEEL);
+      scene.pass(500);
+      await scene.store.nudge(row.key, { now: scene.clock(), look: false });
+      const due = await scene.store.nudge(row.key, { now: scene.clock(), look: true, atOnce: true });
+      assert.equal(due?.at, scene.clock());
+      assert.deepEqual(await scene.dueKeys(), [row.key]);
+      assert.equal((await scene.row(row.key)).look, true);
+    });
+
     it("lease-table 9: a row that is due and unclaimed already is left alone", async () => {
       await using scene = await aScene(open);
       const row = await scene.declare();
