@@ -3,7 +3,7 @@ import { destination } from "pino";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
 import { digestKey } from "../lib/digest.ts";
 import { type Surveyed, survey } from "../lib/discovery/survey.ts";
-import { connectionOf } from "../lib/fleet/connect.ts";
+import { connectionOf, notInFleet } from "../lib/fleet/connect.ts";
 import type { FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
@@ -76,7 +76,7 @@ function clientsOf(byName: ReadonlyMap<string, FleetCluster>, folder: string): C
     log: silent,
     resolve: (name) => {
       const cluster = byName.get(name);
-      if (!cluster) throw new Error(`no cluster of that name: ${name}`);
+      if (!cluster) throw notInFleet(name);
       return connectionOf(cluster, folder);
     },
   });
@@ -113,7 +113,7 @@ function readOnlyEnds(
   return {
     vault,
     templates,
-    planner: planner({ leases, vault, templates, secrets, resources, clock, digestKey: key, ca }),
+    planner: planner({ leases, vault, templates, secrets, resources, clock, digestKey: key, ca, log: silent }),
     survey: (cluster, signal) => survey(discovery, cluster, signal),
   };
 }

@@ -3,7 +3,7 @@ import { destination } from "pino";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
 import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
 import { InputError, type SyncError } from "../lib/errors.ts";
-import { connectionOf } from "../lib/fleet/connect.ts";
+import { connectionOf, notInFleet } from "../lib/fleet/connect.ts";
 import type { Fleet } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { isJudged } from "../lib/kinds.ts";
@@ -46,7 +46,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
     log,
     resolve: (name) => {
       const cluster = byName.get(name);
-      if (!cluster) throw new Error(`no cluster of that name: ${name}`);
+      if (!cluster) throw notInFleet(name);
       return connectionOf(cluster, folder);
     },
   });

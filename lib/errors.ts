@@ -13,6 +13,7 @@ export const DISPOSITIONS = {
   VAULT_SEALED: "retry",
   VAULT_THROTTLED: "retry",
   VAULT_FAILED: "retry",
+  VAULT_NO_ANSWER: "retry",
   CLOUD_UNAVAILABLE: "retry",
   KUBE_UNREACHABLE: "retry",
   KUBE_THROTTLED: "retry",

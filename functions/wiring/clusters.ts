@@ -1,4 +1,4 @@
-import { SyncError } from "../../lib/errors.ts";
+import { notInFleet } from "../../lib/fleet/connect.ts";
 import type { FleetCluster } from "../../lib/fleet/fleet.ts";
 import { clusterClients } from "../../lib/kubernetes/cluster-client.ts";
 import { type KubernetesEnds, kubernetesEnds } from "../../lib/kubernetes/kubernetes-ends.ts";
@@ -18,7 +18,7 @@ export function clustersOf({ clock, log, fleet }: Base): Clusters {
     log,
     resolve: (name) => {
       const cluster = byName.get(name);
-      if (cluster === undefined) throw new SyncError("REFERENCE_INVALID", `cluster ${name} is not in the fleet`);
+      if (cluster === undefined) throw notInFleet(name);
       return fleet.access(cluster);
     },
   });

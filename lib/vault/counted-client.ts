@@ -30,6 +30,7 @@ export function countedClient(client: VaultClient, clock: Clock, metrics: Metric
         metrics.observe("vso_client_operations_time_seconds", labels, (clock() - askedAt) / SECOND_MS);
       }
     },
+    refuse: (outage) => client.refuse(outage),
     close: () => client.close(),
   };
 }

@@ -2,7 +2,7 @@ import type { Agent } from "undici";
 import { SyncError } from "../errors.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe } from "./asked.ts";
-import { isCut, networkError, unavailable } from "./network-errors.ts";
+import { isCut, networkError, timedOut } from "./network-errors.ts";
 import { redirectedTo } from "./redirect.ts";
 
 export interface HttpMessage {
@@ -28,7 +28,7 @@ export async function send(agent: Agent, message: HttpMessage, signal: AbortSign
     return await follow(agent, message, ender.signal);
   } catch (error) {
     if (signal.aborted) throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: no time left`);
-    if (ender.signal.aborted) throw unavailable(asked, `no answer within ${timeoutMs} ms`, { code: "TIMEOUT" });
+    if (ender.signal.aborted) throw timedOut(asked, timeoutMs);
     throw networkError(error, asked);
   } finally {
     clearTimeout(timer);
@@ -40,6 +40,8 @@ async function follow(agent: Agent, message: HttpMessage, signal: AbortSignal): 
   let url = message.url;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const answer = await exchangeOnLiveConnection(agent, message, url, signal);
+    // That something answers is all that is asked.
+    if (message.asked.purpose === "standing") return answer;
     const next = redirectedTo(answer, url, message.asked);
     if (next === undefined) return answer;
     url = next;

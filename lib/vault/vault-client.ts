@@ -28,6 +28,8 @@ export interface VaultQuestion {
 /** One request function for every Vault. Answers of any status are returned; what fails below HTTP is a SyncError. */
 export interface VaultClient {
   ask(target: VaultTarget, question: VaultQuestion, signal: AbortSignal): Promise<VaultAnswer>;
+  /** Whoever waits for a turn at the Vault that this outage is of would wait in vain, one time-out after the other. */
+  refuse(outage: SyncError): void;
   close(): Promise<void>;
 }
 
@@ -64,13 +66,7 @@ export function vaultClient(options: { readonly clock: Clock; readonly maxConnec
       const work = async () => {
         const connection = connectionOf(target, asked);
         connection.usedAt = clock();
-        try {
-          return await exchange(connection, target, question, asked, signal);
-        } catch (error) {
-          // What waits for this slot would wait in vain, one time-out after the other.
-          if (error instanceof SyncError && error.code === "VAULT_UNAVAILABLE") queue.refuse(error);
-          throw error;
-        }
+        return exchange(connection, target, question, asked, signal);
       };
       try {
         return await queue.run(work, signal);
@@ -78,6 +74,9 @@ export function vaultClient(options: { readonly clock: Clock; readonly maxConnec
         if (error instanceof SyncError || !signal.aborted) throw error;
         throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: no time left`);
       }
+    },
+    refuse(outage) {
+      queues.get(outage.circuit ?? "")?.refuse(outage);
     },
     async close() {
       const held = [...connections.values()];
