@@ -101,7 +101,10 @@ function dispatcherFor(
   { connections, maxResponseSize, timeoutMs }: PoolOptions,
 ): Dispatcher {
   // Each certificate of the bundle is believed, whoever issued it: an intermediate's is as good as a root's.
-  const tls = { ...defined({ ca, cert, key, passphrase, servername, rejectUnauthorized }), allowPartialTrustChain: true };
+  const tls = {
+    ...defined({ ca, cert, key, passphrase, servername, rejectUnauthorized }),
+    allowPartialTrustChain: true,
+  };
   // HTTP/1.1: a connection per running request costs less CPU than streams in one. Each request has its own time-out, so undici keeps none.
   const pool = {
     connections,

@@ -9,7 +9,6 @@ import { reach, standing } from "./seal-status.ts";
 import { type TokenCacheOptions, tokenCache } from "./token-cache.ts";
 import { type Tokens, tokens } from "./tokens.ts";
 import { askedOf, type VaultClient, vaultClient } from "./vault-client.ts";
-import { isInvalidToken } from "./vault-errors.ts";
 
 /** A refused token is replaced by one that another process keeps, and that one by a login of our own. */
 const MAX_REPLACEMENTS = 2;
@@ -72,7 +71,7 @@ async function readKv(client: VaultClient, held: Tokens, read: VaultRead, signal
   let token: HeldToken | undefined = await held.token(read, signal);
   let answer = await ask(token);
   for (let times = 0; answer.status === 403 && times < MAX_REPLACEMENTS; times++) {
-    token = await held.replacement(read, { token, isInvalid: isInvalidToken(answer) }, signal);
+    token = await held.replacement(read, { token, isSecond: times > 0 }, signal);
     if (token === undefined) break;
     answer = await ask(token);
   }
