@@ -18,6 +18,7 @@ export const DISPOSITIONS = {
   KUBE_UNREACHABLE: "retry",
   KUBE_THROTTLED: "retry",
   KUBE_FAILED: "retry",
+  KUBE_NO_ANSWER: "retry",
   KUBE_CONFLICT: "retry",
   SECRET_TYPE_DIFFERS: "retry",
   STORE_UNAVAILABLE: "retry",

@@ -1,4 +1,4 @@
-import { circuitOfCluster, circuitOfVso, vaultOfCircuit } from "../circuits.ts";
+import { circuitOfCluster, circuitOfVso, clusterOfCircuit, vaultOfCircuit } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
@@ -6,9 +6,10 @@ import { backOff } from "../schedule/back-off.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { slices } from "../schedule/wheel.ts";
 import type { ReconcileDeps } from "./deps.ts";
+import { evidence } from "./evidence.ts";
 import type { Circuit, Due, VaultTarget } from "./ports.ts";
 import type { CaCache } from "./source.ts";
-import { evidence, vaultOutage } from "./vault-outage.ts";
+import { vaultOutage } from "./vault-outage.ts";
 import { vaultTargets } from "./vault-targets.ts";
 import { vsoMustBeGone } from "./vso.ts";
 
@@ -37,8 +38,8 @@ export interface CircuitOpener {
 
 export interface Circuits extends CircuitOpener {
   /**
-   * What a sync's failure is. An outage of a Vault is believed when Vault does not answer us either, and then opens its
-   * circuit; else it is a failure of this sync alone. Other errors are what they are.
+   * What a sync's failure is. An outage is believed when the Vault or the cluster does not answer us either, and then opens
+   * its circuit; else it is a failure of this sync alone. Other errors are what they are.
    */
   judged(error: SyncError, target: VaultTarget | undefined, signal: AbortSignal): Promise<SyncError>;
   /** The open circuit among these ends, if there is one. */
@@ -80,10 +81,6 @@ export function circuits(deps: Deps, ca: CaCache): Circuits {
     async judged(error, target, signal) {
       const { circuit } = error;
       if (circuit === undefined || !OUTAGE_CODES.has(error.code)) return error;
-      if (vaultOfCircuit(circuit) === undefined || target === undefined) {
-        await opener.open(error);
-        return error;
-      }
       if (await openAmong([circuit])) return error;
       const verdict = await judge({ circuit, error, target }, signal);
       if (verdict.outage) {
@@ -181,8 +178,9 @@ function crashed(deps: Deps, { id, code, message }: Circuit, error: unknown): Sy
 
 /** A circuit of a Vault that nothing refers to any more, or of a cluster that left the fleet, is closed unasked. */
 async function ask(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSignal): Promise<void> {
-  if (circuit.id.startsWith("cluster:")) {
-    const settings = deps.fleet(circuit.id.slice("cluster:".length));
+  const cluster = clusterOfCircuit(circuit.id);
+  if (cluster !== undefined) {
+    const settings = deps.fleet(cluster);
     if (!settings) return;
     await deps.clusters.identity(settings.name, signal);
     await mustBeOurs(deps, settings.name, settings.operatorNamespace, signal);

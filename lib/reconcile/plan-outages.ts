@@ -1,8 +1,8 @@
-import { vaultOfCircuit } from "../circuits.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import { evidence } from "./evidence.ts";
 import type { VaultTarget } from "./ports.ts";
 import type { CaCache } from "./source.ts";
-import { evidence, type OutageDeps } from "./vault-outage.ts";
+import type { OutageDeps } from "./vault-outage.ts";
 
 /** Ends that were found out of reach while plans are made: each costs one time-out, not one for each of its syncs. */
 export interface PlanOutages {
@@ -21,10 +21,6 @@ export function planOutages(deps: OutageDeps, ca: CaCache): PlanOutages {
       if (!(error instanceof SyncError) || !OUTAGE_CODES.has(error.code)) return error;
       const { circuit } = error;
       if (circuit === undefined || known.has(circuit)) return error;
-      if (vaultOfCircuit(circuit) === undefined || target === undefined) {
-        known.set(circuit, error);
-        return error;
-      }
       const { outage, error: failure } = await judge({ circuit, error, target }, signal);
       if (outage) {
         known.set(circuit, outage);

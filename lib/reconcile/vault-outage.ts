@@ -1,6 +1,6 @@
 import { canonical } from "../canonical.ts";
 import { SECOND_MS } from "../clock.ts";
-import { type ErrorCode, OUTAGE_CODES, SyncError } from "../errors.ts";
+import { type ErrorCode, SyncError } from "../errors.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import type { Json, VaultTarget } from "./ports.ts";
 import type { CaCache } from "./source.ts";
@@ -12,54 +12,6 @@ const PROBE_TIMEOUT_MS = 3 * SECOND_MS;
 const MAX_WAYS = 8;
 
 export type OutageDeps = Pick<ReconcileDeps, "vault" | "log">;
-
-/** How syncs reach the Vault of this circuit now. Asked only when nothing answers the plain question. */
-export type TargetsNow = (circuit: string) => Promise<readonly VaultTarget[]>;
-
-/** Judges the outages that syncs meet, of all who meet the same one at once only once. */
-export type Evidence = (suspicion: Suspicion, signal: AbortSignal) => Promise<Verdict>;
-
-export interface Suspicion {
-  /** The circuit of a Vault. */
-  readonly circuit: string;
-  /** VAULT_UNAVAILABLE or VAULT_SEALED, as a sync met it. */
-  readonly error: SyncError;
-  /** Where it was met. */
-  readonly target: VaultTarget;
-}
-
-export interface Verdict {
-  /** What the sync fails with. */
-  readonly error: SyncError;
-  /** The outage of all, in words that are right for all; missing when this sync's own request is all that failed. */
-  readonly outage?: SyncError;
-}
-
-export function evidence(deps: OutageDeps, ca: CaCache, targetsNow: TargetsNow): Evidence {
-  const underWay = new Map<string, Promise<SyncError | undefined>>();
-  return async ({ circuit, error, target }, signal) => {
-    const judging = underWay.get(circuit) ?? vaultOutage(deps, ca, [target], () => targetsNow(circuit), signal);
-    underWay.set(circuit, judging);
-    try {
-      const found = await judging;
-      if (found === undefined) return { error: ownFailure(error) };
-      if (!OUTAGE_CODES.has(found.code)) return { error: found };
-      return { error: found.code === error.code ? error : found, outage: found };
-    } finally {
-      if (underWay.get(circuit) === judging) underWay.delete(circuit);
-    }
-  };
-}
-
-/** Vault is well, and this request was not answered: the next one may be, and nobody else waits for it. */
-function ownFailure({ code, message, cause, retryAfterMs }: SyncError): SyncError {
-  const options = { cause, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
-  if (code === "VAULT_SEALED") {
-    return new SyncError("VAULT_FAILED", `${message}, though it says itself that it is unsealed`, options);
-  }
-  const remedy = "check timeout, headers and tlsServerName of its VaultConnection, and what stands before Vault";
-  return new SyncError("VAULT_NO_ANSWER", `${message}, though it answers whether it is sealed: ${remedy}`, options);
-}
 
 /**
  * Whether a Vault is out of reach or sealed, by evidence that is no tenant's to make: a plain question, with no headers, no name

@@ -31,6 +31,8 @@ interface Stage {
   readonly circuits: Circuits;
   /** How Vault answers, by target. */
   vault: (target: VaultTarget) => Promise<"unsealed" | "answered"> | "unsealed" | "answered";
+  /** How a cluster answers. */
+  cluster: (name: string) => string;
   /** What was asked so far. */
   readonly asked: VaultTarget[];
   readonly refused: SyncError[];
@@ -46,12 +48,11 @@ async function onStage(test: (stage: Stage) => Promise<void>): Promise<void> {
   await using folder = await tempFolder("circuits");
   await using scene = await aScene(async () => openSqliteStore({ path: join(folder.path, "state.sqlite") }));
   const { store, clock } = scene;
-  const untouched = new Proxy({}, { get: (_, name) => assert.fail(`${String(name)} was asked for`) });
   const errors: string[] = [];
   const deps = {
     ...{ leases: store, clock, random: () => 0, metrics: counting(), queue: sending(), installation: "i" },
     log: { ...QUIET, error: (event: string) => errors.push(event) },
-    clusters: untouched,
+    clusters: { identity: async (name: string) => stage.cluster(name) },
     fleet: (name: string) => (stage.fleet.includes(name) ? aCluster({ name }) : undefined),
     vault: {
       probe: async (target: VaultTarget) => {
@@ -71,6 +72,7 @@ async function onStage(test: (stage: Stage) => Promise<void>): Promise<void> {
     scene,
     circuits: circuits(deps, ca),
     vault: gone,
+    cluster: (name) => assert.fail(`${name} was asked`),
     ...{ asked: [], refused: [], errors, fleet: ["east", "west"] },
     async connection(cluster, namespace, name, spec = {}) {
       const object = { cluster, kind: "VaultConnection", namespace, name };
@@ -156,6 +158,25 @@ describe("the circuit of a Vault: by whose evidence it opens", () => {
       };
       assert.equal((await stage.circuits.judged(met(), HASTY, forever)).code, "DEADLINE_EXCEEDED");
       assert.equal(await stage.isOpen(), false);
+    }));
+});
+
+describe("the circuit of a cluster", () => {
+  const circuit = "cluster:east";
+  const unreachable = () => new SyncError("KUBE_UNREACHABLE", "patch secrets team/db was not answered", { circuit });
+
+  it("lease-table 16: opens when the cluster does not answer the probe's question either", () =>
+    onStage(async (stage) => {
+      stage.cluster = () => "uid";
+      const alone = await stage.circuits.judged(unreachable(), HASTY, forever);
+      assert.deepEqual([alone.code, alone.circuit], ["KUBE_NO_ANSWER", undefined]);
+      assert.deepEqual(await stage.scene.store.circuits(), []);
+      stage.cluster = (name) => {
+        throw new SyncError("KUBE_UNREACHABLE", `cluster ${name} is out of reach`, { circuit });
+      };
+      assert.equal((await stage.circuits.judged(unreachable(), undefined, forever)).code, "KUBE_UNREACHABLE");
+      const [open] = await stage.scene.store.circuits();
+      assert.deepEqual([open?.id, open?.message], [circuit, "cluster east is out of reach"]);
     }));
 });
 
