@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { destination } from "pino";
 import { systemClock } from "../lib/clock.ts";
 import { InputError, SyncError } from "../lib/errors.ts";
-import { connectionOf } from "../lib/fleet/connect.ts";
+import { connectionOf, notInFleet } from "../lib/fleet/connect.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { clusterClients } from "../lib/kubernetes/cluster-client.ts";
@@ -38,7 +38,7 @@ export async function handoverCommand(flags: HandoverFlags): Promise<number> {
     log,
     resolve: (name) => {
       const cluster = byName.get(name);
-      if (!cluster) throw new Error(`no cluster of that name: ${name}`);
+      if (!cluster) throw notInFleet(name);
       return connectionOf(cluster, folder);
     },
   });

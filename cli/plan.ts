@@ -4,7 +4,7 @@ import { SECOND_MS, systemClock } from "../lib/clock.ts";
 import { digestKey } from "../lib/digest.ts";
 import { releaseDeparted } from "../lib/discovery/starting-point.ts";
 import { type Surveyed, survey } from "../lib/discovery/survey.ts";
-import { connectionOf } from "../lib/fleet/connect.ts";
+import { connectionOf, notInFleet } from "../lib/fleet/connect.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet, textIn } from "../lib/fleet/read-fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
@@ -79,7 +79,7 @@ function clientsOf(byName: ReadonlyMap<string, FleetCluster>, folder: string): C
     log: silent,
     resolve: (name) => {
       const cluster = byName.get(name);
-      if (!cluster) throw new Error(`no cluster of that name: ${name}`);
+      if (!cluster) throw notInFleet(name);
       return connectionOf(cluster, folder);
     },
   });
@@ -124,7 +124,11 @@ function readOnlyEnds(
   return {
     vault,
     templates,
-    planner: planner({ leases, vault, templates, secrets, resources, clusters, clock, digestKey: key, ca }),
+    planner: planner({
+      ...{ leases, vault, templates, secrets, resources, clusters, clock, ca },
+      digestKey: key,
+      log: silent,
+    }),
     survey: (cluster, signal) => survey(discovery, cluster, signal),
   };
 }

@@ -12,3 +12,13 @@ export function circuitOfCluster(cluster: string): string {
 export function circuitOfVso(cluster: string): string {
   return `vso:${cluster}`;
 }
+
+/** The cluster that a circuit stands for; undefined when it is of something else. */
+export function clusterOfCircuit(id: string): string | undefined {
+  return id.startsWith("cluster:") ? id.slice("cluster:".length) : undefined;
+}
+
+/** The address that a Vault's circuit stands for; undefined when it is of something else. */
+export function vaultOfCircuit(id: string): string | undefined {
+  return id.startsWith("vault:") ? id.slice("vault:".length) : undefined;
+}

@@ -1,4 +1,4 @@
-import { SyncError } from "../../lib/errors.ts";
+import { notInFleet } from "../../lib/fleet/connect.ts";
 import type { Fleet, FleetCluster } from "../../lib/fleet/fleet.ts";
 import { reachOfFleet, trustAnchors } from "../../lib/fleet/vaults.ts";
 import { clusterClients } from "../../lib/kubernetes/cluster-client.ts";
@@ -26,7 +26,7 @@ export function clustersOf({ clock, log, fleet }: Base): Clusters {
     log,
     resolve: (name) => {
       const cluster = byName.get(name);
-      if (cluster === undefined) throw new SyncError("REFERENCE_INVALID", `cluster ${name} is not in the fleet`);
+      if (cluster === undefined) throw notInFleet(name);
       return fleet.access(cluster);
     },
   });

@@ -100,7 +100,11 @@ function dispatcherFor(
   { ca, cert, key, passphrase, servername, rejectUnauthorized }: RequestOptions,
   { connections, maxResponseSize, timeoutMs }: PoolOptions,
 ): Dispatcher {
-  const tls = defined({ ca, cert, key, passphrase, servername, rejectUnauthorized });
+  // Each certificate of the bundle is believed, whoever issued it: an intermediate's is as good as a root's.
+  const tls = {
+    ...defined({ ca, cert, key, passphrase, servername, rejectUnauthorized }),
+    allowPartialTrustChain: true,
+  };
   // HTTP/1.1: a connection per running request costs less CPU than streams in one. Each request has its own time-out, so undici keeps none.
   const pool = {
     connections,

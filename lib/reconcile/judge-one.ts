@@ -1,5 +1,5 @@
 import { type Judged, judge } from "../declarations/judge.ts";
-import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import { SyncError } from "../errors.ts";
 import type { ReferenceKey, SyncKey } from "../keys.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { sendDue } from "../schedule/messages.ts";
@@ -124,8 +124,7 @@ async function tell(
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     deps.log.warn("status-not-written", { key: claimed.row.key, code: error.code, message: error.message });
-    if (OUTAGE_CODES.has(error.code)) await batch.circuits.open(error);
-    return { error };
+    return { error: await batch.circuits.judged(error, undefined, batch.signal) };
   }
 }
 

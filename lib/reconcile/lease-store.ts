@@ -1,7 +1,6 @@
 import type { EpochMs } from "../clock.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { ReferenceKey, SyncKey } from "../keys.ts";
-import type { VaultTarget } from "./ports.ts";
 import type { Declared, Lane, OwnedSecret, Reference, Row, RowError, RowState, WheelTurn } from "./row.ts";
 
 /** A key whose time has come, or comes at `at`. Indexes project this and nothing more (lease-table 17). */
@@ -212,14 +211,13 @@ export interface Circuit {
   /** `vault:<address>` or `cluster:<name>`. */
   readonly id: string;
   readonly code: ErrorCode;
+  /** In words that are right for all who wait: of no one's path or connection. */
   readonly message: string;
   readonly since: EpochMs;
   readonly attempts: number;
   readonly fence: number;
   /** When the next probe is due; while a probe is claimed, when that claim ends. */
   readonly probeAt: EpochMs;
-  /** How to reach the Vault that is probed: as its VaultConnection says, no CA bundle, no tokens. */
-  readonly target?: VaultTarget;
 }
 
 export interface CircuitStore {

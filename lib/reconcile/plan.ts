@@ -1,6 +1,6 @@
 import { circuitOfCluster } from "../circuits.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "../declarations/resolve.ts";
-import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { besideOthers, type LookEnds, look, pruned, record, type Work } from "./act.ts";
 import { standingOf } from "./clean-up.ts";
@@ -8,7 +8,8 @@ import { begin, OlderAnswer, untilDone } from "./converge.ts";
 import type { Decision } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import { changesOf, type SecretChanges } from "./plan-changes.ts";
-import type { ClusterSettings, NamedObject, Row, SeenSecret } from "./ports.ts";
+import { type PlanOutages, planOutages } from "./plan-outages.ts";
+import type { ClusterSettings, NamedObject, Row, SeenSecret, VaultTarget } from "./ports.ts";
 import { isLeft } from "./reconcile.ts";
 import { type ReferenceReader, referenceReader, withReferences } from "./references.ts";
 import { owedRollout, unrecordedRollout } from "./rollout.ts";
@@ -16,7 +17,7 @@ import { type CaCache, type SourceReader, sourceReader } from "./source.ts";
 import { withStrays } from "./strays.ts";
 
 /** Everything that a plan may ask. None of it writes to a Vault or a cluster. */
-export interface PlanDeps extends LookEnds, Pick<ReconcileDeps, "leases" | "vault" | "clock" | "templates"> {
+export interface PlanDeps extends LookEnds, Pick<ReconcileDeps, "leases" | "vault" | "clock" | "templates" | "log"> {
   readonly secrets: Pick<ReconcileDeps["secrets"], "look" | "ownedNames">;
   readonly ca: CaCache;
 }
@@ -63,15 +64,13 @@ export interface Planner {
 }
 
 export function planner(deps: PlanDeps): Planner {
-  // An end that is out of reach costs one time-out, not one for each of its syncs.
-  const outages = new Map<string, SyncError>();
+  const outages = planOutages(deps, deps.ca);
   const planOne = async (row: Row, settings: ClusterSettings, batch: PlanBatch): Promise<Planned> => {
+    const asked: Asked = {};
     try {
-      return await planRow(deps, row, settings, batch, outages);
+      return await planRow(deps, row, settings, { ...batch, outages, asked });
     } catch (error) {
-      const isOutage = error instanceof SyncError && OUTAGE_CODES.has(error.code);
-      if (isOutage && error.circuit !== undefined) outages.set(error.circuit, error);
-      return failedPlan(row, error);
+      return failedPlan(row, await outages.judged(error, asked.target, batch.signal));
     }
   };
   return {
@@ -92,12 +91,16 @@ interface PlanBatch {
   readonly signal: AbortSignal;
 }
 
+/** Of one plan: the Vault that it asks, once that is known. */
+interface Asked {
+  target?: VaultTarget;
+}
+
 async function planRow(
   deps: PlanDeps,
   row: Row,
   settings: ClusterSettings,
-  { references, sources, signal }: PlanBatch,
-  outages: ReadonlyMap<string, SyncError>,
+  { references, sources, signal, outages, asked }: PlanBatch & { readonly outages: PlanOutages; readonly asked: Asked },
 ): Promise<Planned> {
   if (isLeft(row)) return { key: row.key, action: "none", because: "handed over: it is left as it is", ...NOTHING };
   if (isCleanupKey(row.key) || row.declared.deleting) return planCleanUp(deps, row, settings, signal);
@@ -105,8 +108,9 @@ async function planRow(
     resolveStaticSecret({ declared: row.declared, cluster: settings, reference }),
   );
   if (outcome instanceof SyncError) throw outcome;
-  const outage = outages.get(circuitOfCluster(settings.name)) ?? outages.get(outcome.circuit);
+  const outage = outages.among([circuitOfCluster(settings.name), outcome.circuit]);
   if (outage) throw outage;
+  asked.target = outcome.read.identity.target;
   return planSync(deps, { row, settings, resolved: outcome, sources }, signal);
 }
 

@@ -3,7 +3,7 @@
  * Every method throws a SyncError with a code on failure, and ends when its signal does.
  */
 import type { EpochMs } from "../clock.ts";
-import type { ErrorCode } from "../errors.ts";
+import type { ErrorCode, SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { LosslessObject, LosslessValue } from "../lossless.ts";
 import type { SecretData } from "../secret-value.ts";
@@ -148,8 +148,13 @@ export interface SourceData {
 
 export interface VaultEnd {
   read(read: VaultRead, signal: AbortSignal): Promise<SourceData>;
-  /** One unauthenticated question whether this Vault answers and is unsealed; throws VAULT_UNAVAILABLE or VAULT_SEALED. */
-  probe(target: VaultTarget, signal: AbortSignal): Promise<void>;
+  /**
+   * One unauthenticated question whether anything answers there, and whether it is an unsealed Vault. It waits for nobody's
+   * turn and follows no redirect. Throws VAULT_UNAVAILABLE or VAULT_SEALED, in words that name the address alone.
+   */
+  probe(target: VaultTarget, signal: AbortSignal): Promise<"unsealed" | "answered">;
+  /** Whoever waits for a turn at the Vault that this is about fails with it. */
+  giveUp(outage: SyncError): void;
   /** The same question, for a VaultConnection's status: a sealed Vault will do, and whatever else hinders it is thrown. */
   reach(target: VaultTarget, signal: AbortSignal): Promise<void>;
   /** Whether this Vault, reached in this way, answered within the last minute: who waits for it will not wait for long. */

@@ -243,17 +243,14 @@ async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch: Batch
   }
   if (thrown instanceof RecordFirst) return again(deps, run, { rolledDigest: thrown.rolledDigest }, now);
   if (!(thrown instanceof SyncError)) throw thrown;
-  const error = thrown;
+  const target = run.resolved instanceof SyncError ? undefined : run.resolved.read.identity.target;
+  const error = await batch.circuits.judged(thrown, target, batch.signal);
   deps.metrics.count("keyferry_sync_errors_total", { cluster: run.turn.settings.name, code: error.code });
   if (error.code === "LEASE_LOST") return;
   report(deps, run, error);
   deps.log.warn("sync-failed", { key: run.row.key, code: error.code, message: error.message });
-  if (OUTAGE_CODES.has(error.code)) {
-    const target = run.resolved instanceof SyncError ? undefined : run.resolved.read.identity.target;
-    await batch.circuits.open(error, target);
-    // A wheel refresh that meets an outage writes nothing of its own: its next turn, or the closing circuit, comes back to it.
-    if (!run.lease) return;
-  }
+  // A wheel refresh that meets an outage writes nothing of its own: its next turn, or the closing circuit, comes back to it.
+  if (OUTAGE_CODES.has(error.code) && !run.lease) return;
   if (!run.lease && !(await take(deps, run))) return;
   const lease = run.lease;
   if (!lease) return;

@@ -92,13 +92,22 @@ function trustOf(target: VaultTarget, asked: Asked): buildConnector.BuildOptions
   };
 }
 
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** Each certificate of the bundle is believed, whoever issued it: an intermediate's is as good as a root's. */
 function trusting(caPem: string, asked: Asked): SecureContext {
+  // A secure context takes anything as a CA, and then trusts nobody without saying why.
+  const ca = (caPem.match(PEM) ?? []).filter(isCertificate);
+  if (ca.length > 0) return createSecureContext({ ca, allowPartialTrustChain: true });
+  const message = `${describe(asked)} can't be asked: the CA of its VaultConnection is no PEM certificate`;
+  throw new SyncError("VAULT_TLS_REFUSED", message);
+}
+
+function isCertificate(pem: string): boolean {
   try {
-    // A secure context takes anything as a CA, and then trusts nobody without saying why.
-    new X509Certificate(caPem);
-    return createSecureContext({ ca: caPem });
+    new X509Certificate(pem);
+    return true;
   } catch {
-    const message = `${describe(asked)} can't be asked: the CA of its VaultConnection is no PEM certificate`;
-    throw new SyncError("VAULT_TLS_REFUSED", message);
+    return false;
   }
 }

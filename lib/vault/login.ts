@@ -73,10 +73,28 @@ export async function revoke(
   if (answer.status >= 400 && !isInvalidToken(answer)) throw answerError(askedOf(identity.target, question), answer);
 }
 
-function selfQuestion(identity: VaultIdentity, verb: string, token: SecretValue): VaultQuestion {
+/** Whether a token may not even look itself up. Throws when that is not what the answer is about. */
+export async function isRefusedToItself(
+  client: VaultClient,
+  identity: VaultIdentity,
+  token: SecretValue,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { body: _none, ...question } = selfQuestion(identity, "lookup-self", token, "GET");
+  const answer = await client.ask(identity.target, question, signal);
+  if (answer.status === 429 || answer.status >= 500) throw answerError(askedOf(identity.target, question), answer);
+  return answer.status === 403;
+}
+
+function selfQuestion(
+  identity: VaultIdentity,
+  verb: string,
+  token: SecretValue,
+  method: VaultQuestion["method"] = "POST",
+): VaultQuestion {
   return {
     purpose: "token",
-    method: "POST",
+    method,
     path: `auth/token/${verb}`,
     namespace: identity.namespace,
     token,

@@ -1,3 +1,4 @@
+import { SECOND_MS } from "../clock.ts";
 import { codeOf } from "../error-code.ts";
 import { SyncError } from "../errors.ts";
 import { type Asked, describe } from "./asked.ts";
@@ -43,12 +44,23 @@ export function networkError(error: unknown, asked: Asked): unknown {
 }
 
 /** This Vault is out of reach, whatever was asked of it. */
-export function unavailable(asked: Asked, why: string, cause: object, retryAfterMs?: number): SyncError {
+function unavailable(asked: Asked, why: string, cause: object): SyncError {
   return new SyncError("VAULT_UNAVAILABLE", `${describe(asked)} failed: Vault is out of reach (${why})`, {
     circuit: asked.circuit,
     cause,
-    ...(retryAfterMs !== undefined && { retryAfterMs }),
   });
+}
+
+/** A Vault that is well may take longer than a time-out below this. */
+export const SHORTEST_TIMEOUT_MS = SECOND_MS;
+
+/** What a time-out says: something of the Vault, or of a time-out that is too short to say anything. */
+export function timedOut(asked: Asked, timeoutMs: number): SyncError {
+  const cause = { code: "TIMEOUT" };
+  const why = `no answer within ${timeoutMs} ms`;
+  if (timeoutMs >= SHORTEST_TIMEOUT_MS) return unavailable(asked, why, cause);
+  const remedy = "the timeout of its VaultConnection is too short to tell anything of Vault: set 1s or more";
+  return new SyncError("VAULT_NO_ANSWER", `${describe(asked)} failed (${why}): ${remedy}`, { cause });
 }
 
 function tlsMessage(code: string, asked: Asked): string {

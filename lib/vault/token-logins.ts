@@ -22,8 +22,8 @@ export interface Asker {
 /** A token that Vault answered 403 to. */
 export interface Refused {
   readonly token: HeldToken;
-  /** Vault says that the token is at fault, not its policies. */
-  readonly isInvalid: boolean;
+  /** The token is at fault, not its policies. */
+  readonly hasEnded: boolean;
 }
 
 /** Logins, each one for all who ask meanwhile. */
@@ -41,7 +41,7 @@ export function tokenLogins(deps: TokensDeps, held: Held) {
         ? hold(held, entryOf(found.token, clock(), found.stored.by, found.stored.serial), signal)
         : await loggedIn(deps, held, asker, found?.stored.serial, signal);
     // Who else holds the refused one finds its successor as soon as Vault says no to it.
-    if (refused !== undefined && !refused.isInvalid && !signal.aborted) await giveBack(deps, refused.token);
+    if (refused !== undefined && !refused.hasEnded && !signal.aborted) await giveBack(deps, refused.token);
     return entry;
   };
 

@@ -4,7 +4,7 @@ import { type VaultReach, wayTo } from "../vault-reach.ts";
 import { isNotAllowed, notAllowed } from "./address-guard.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe } from "./asked.ts";
-import { isCut, networkError, unavailable } from "./network-errors.ts";
+import { isCut, networkError, timedOut } from "./network-errors.ts";
 import { redirectedTo } from "./redirect.ts";
 
 export interface HttpMessage {
@@ -40,7 +40,7 @@ export async function send(agents: Agents, message: HttpMessage, signal: AbortSi
     return await follow(agents, message, ender.signal);
   } catch (error) {
     if (signal.aborted) throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: no time left`);
-    if (ender.signal.aborted) throw unavailable(asked, `no answer within ${timeoutMs} ms`, { code: "TIMEOUT" });
+    if (ender.signal.aborted) throw timedOut(asked, timeoutMs);
     throw networkError(error, asked);
   } finally {
     clearTimeout(timer);
@@ -53,6 +53,8 @@ async function follow(agents: Agents, message: HttpMessage, signal: AbortSignal)
   let url = message.url;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const answer = await whereAllowed(agents, message, url, signal);
+    // That something answers is all that is asked.
+    if (asked.purpose === "standing") return answer;
     const next = redirectedTo(answer, url, asked);
     if (next === undefined) return answer;
     url = next;

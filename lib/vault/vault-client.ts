@@ -44,6 +44,8 @@ export interface VaultClient {
   ask(target: VaultTarget, question: VaultQuestion, signal: AbortSignal): Promise<VaultAnswer>;
   /** Whether this Vault, reached in this way, answered within the last minute. */
   isKnown(target: VaultTarget): boolean;
+  /** Whoever waits for a turn at the Vault that this outage is of would wait in vain, one time-out after the other. */
+  refuse(outage: SyncError): void;
   close(): Promise<void>;
 }
 
@@ -107,10 +109,6 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
           );
           connection.answeredAt = clock();
           return answer;
-        } catch (error) {
-          // What waits for this slot would wait in vain, one time-out after the other.
-          if (error instanceof SyncError && error.code === "VAULT_UNAVAILABLE") queue.refuse(place, error);
-          throw error;
         } finally {
           clearTimeout(timer);
         }
@@ -125,6 +123,9 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
     isKnown(target) {
       const { answeredAt } = connections.get(connectionKey(target)) ?? {};
       return answeredAt !== undefined && clock() - answeredAt < KNOWN_MS;
+    },
+    refuse(outage) {
+      queues.get(outage.circuit ?? "")?.refuse(outage);
     },
     async close() {
       const held = [...connections.values()];

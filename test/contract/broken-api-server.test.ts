@@ -20,6 +20,8 @@ const REF = { cluster: "sick", namespace: "pay", name: "db", kind: VAULT_STATIC_
 const RESOURCE = { metadata: { uid: "an-uid", resourceVersion: "7" } };
 const SINCE = { resourceVersion: "5", seconds: 30 };
 const ALL = { metadataOnly: true };
+/** A first handshake takes a while on a machine that is busy. */
+const PATIENT = { timeoutMs: 10_000 };
 
 const status = (code: number, more: object = {}) => ({ kind: "Status", apiVersion: "v1", code, ...more });
 
@@ -373,7 +375,7 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
       const trust = { "certificate-authority-data": Buffer.from(ours.pem).toString("base64") };
       process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
       try {
-        const one = ends(() => ({ kubeConfig: { text: kubeconfig(address, {}, trust) } }));
+        const one = ends(() => ({ kubeConfig: { text: kubeconfig(address, {}, trust) } }), PATIENT);
         await assert.rejects(get(one), withCode("KUBE_TLS_REFUSED"));
       } finally {
         delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
@@ -382,10 +384,29 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
         "certificate-authority-data": Buffer.from(theirs.pem).toString("base64"),
         "tls-server-name": "other",
       };
-      const two = ends(() => ({ kubeConfig: { text: kubeconfig(address, {}, named) } }));
+      const two = ends(() => ({ kubeConfig: { text: kubeconfig(address, {}, named) } }), PATIENT);
       await assert.rejects(get(two), withCode("KUBE_TLS_REFUSED"));
       impostor.close();
       impostor.closeAllConnections();
+    });
+
+    it("is believed by any certificate of the bundle: its issuer's alone, and whatever stands beside it", async () => {
+      const [root, theirs] = [await testCa("root"), await testCa("theirs")];
+      const issuer = await root.intermediate("issuer");
+      const { cert, key } = await issuer.serverCert("api", ["127.0.0.1"]);
+      const server = createTlsServer({ cert, key }, (_, response) => answer(response, 200, RESOURCE));
+      const address = `https://127.0.0.1:${await listen(server)}`;
+      const trusting = (bundle: string) =>
+        ends(() => {
+          const trust = { "certificate-authority-data": Buffer.from(bundle).toString("base64") };
+          return { kubeConfig: { text: kubeconfig(address, {}, trust) } };
+        }, PATIENT);
+      for (const bundle of [root.pem, issuer.pem, `${theirs.pem}\n${issuer.pem}`]) {
+        assert.equal((await get(trusting(bundle)))?.uid, "an-uid");
+      }
+      await assert.rejects(get(trusting(theirs.pem)), withCode("KUBE_TLS_REFUSED"));
+      server.close();
+      server.closeAllConnections();
     });
 
     it("is refused when it speaks no TLS", async () => {

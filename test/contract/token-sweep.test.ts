@@ -44,6 +44,7 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
     vault: {
       read: () => assert.fail(),
       probe: () => assert.fail(),
+      giveUp: () => assert.fail(),
       reach: () => assert.fail(),
       isKnown: () => assert.fail(),
       tokens: {

@@ -192,6 +192,47 @@ export function vaultTokensContract(
       });
     });
 
+    describe("is denied by a young token", () => {
+      it("that was revoked: with a new login at once, as often as that happens", async () => {
+        await using own = openEnd(cluster);
+        const identity = await fresh();
+        const others = await accessors(vault);
+        await own.read(kv2(identity, "app"), forever);
+        for (const round of [1, 2, 3]) {
+          const [accessor, ...more] = (await accessors(vault)).filter((one) => !others.includes(one));
+          assert.deepEqual(more, []);
+          await vault.write("auth/token/revoke-accessor", { accessor });
+          const counted = await audited(vault, () => times(20, () => own.read(kv2(identity, "app"), forever)));
+          assert.equal(counted(LOGIN), 1, `round ${round}`);
+          own.pass(100);
+        }
+      });
+
+      it("whose policies refuse: with none", async () => {
+        await using own = openEnd(cluster);
+        const identity = await fresh();
+        await own.read(kv2(identity, "app"), forever);
+        const counted = await audited(vault, () =>
+          times(20, () => failure(own.read(kv2(identity, "closed/app"), forever), "VAULT_DENIED")),
+        );
+        assert.equal(counted(LOGIN), 0);
+        assert.equal((await own.read(kv2(identity, "app"), forever)).fields.size, 1);
+      });
+
+      it("that may not look itself up: with one, and no more for a while", async () => {
+        await using own = openEnd(cluster);
+        const identity = await fresh();
+        await vault.write(`auth/approle/role/${identity.role}`, { token_no_default_policy: true });
+        await own.read(kv2(identity, "app"), forever);
+        const refused = () => failure(own.read(kv2(identity, "closed/app"), forever), "VAULT_DENIED");
+        const first = await audited(vault, refused);
+        assert.equal(first(LOGIN), 1);
+        const later = await audited(vault, () => times(20, refused));
+        assert.equal(later(LOGIN), 0);
+        assert.equal(later("read auth/token/lookup-self"), 0);
+      });
+    });
+
     it("ends its tokens when it stops", async () => {
       await using own = openEnd(cluster);
       const identities = [await fresh(), await fresh()];
