@@ -8,7 +8,6 @@ import type { FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
-import { installationSeen } from "../lib/kubernetes/installation.ts";
 import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
 import { imaginedSqliteStore, type SqliteStore } from "../lib/leases/sqlite.ts";
 import { jsonLog } from "../lib/log.ts";
@@ -103,11 +102,10 @@ function readOnlyEnds(
     look: (secret, how, signal) => ends.secrets.look(secret, how === "get" ? "get" : "dry-run", signal),
   };
   const resources: ResourceEnd = { get: ends.resources.get, ...NO_WRITES };
-  const clusters = { ...ends.clusters, installation: installationSeen(clients) };
   const templates = goTemplates();
   const ca = caCache({ credentials: ends.credentials, clock });
   const discovery = {
-    ...{ leases, clusters, resources, installation, clock, log: silent },
+    ...{ leases, clusters: ends.clusters, resources, installation, clock, log: silent },
     ...{ queue: { send: async () => undefined }, random: Math.random, metrics: prometheusMetrics() },
   };
   return {

@@ -41,8 +41,10 @@ export function waitsFor(
   // A clean-up asks nothing of Vault.
   const vault = isCleanupKey(row.key) ? undefined : row.vault;
   const { cluster, namespace } = partsOf(row.key);
-  const vso = worksBesideVso(known?.state ?? {}, namespace) ? undefined : circuitOfVso(cluster);
-  return circuits.find(({ id }) => id === vault || id === circuitOfCluster(cluster) || id === vso);
+  const others = worksBesideVso(known?.state ?? {}, namespace)
+    ? []
+    : [circuitOfVso(cluster), circuitOfVso(cluster, namespace)];
+  return circuits.find(({ id }) => id === vault || id === circuitOfCluster(cluster) || others.includes(id));
 }
 
 function stateOf(row: RowSummary, open: Circuit | undefined, now: EpochMs): SyncView["state"] {

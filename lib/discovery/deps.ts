@@ -12,8 +12,8 @@ import type { KindRef } from "../reconcile/ports.ts";
 
 export type DiscoveryDeps = Pick<
   ReconcileDeps,
-  "leases" | "queue" | "clusters" | "resources" | "installation" | "clock" | "random" | "log" | "metrics"
->;
+  "leases" | "queue" | "clusters" | "resources" | "installation" | "clock" | "random" | "log" | "metrics" | "newHmacKey"
+> & { readonly secrets?: Pick<ReconcileDeps["secrets"], "hmacKey" | "findHmacKey" | "createHmacKey"> };
 
 /** Kinds whose objects are syncs. */
 export const SYNC_KINDS: readonly KindRef[] = [VAULT_STATIC_SECRET, VAULT_DYNAMIC_SECRET, VAULT_PKI_SECRET];

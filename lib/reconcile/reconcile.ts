@@ -9,6 +9,7 @@ import { type Circuits, circuits } from "./circuit.ts";
 import { cleanUp } from "./clean-up.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import { judgeOne } from "./judge-one.ts";
+import { type MacKeys, macKeys } from "./mac-keys.ts";
 import type { Row, WorkMessage } from "./ports.ts";
 import { type ReferenceReader, referenceReader } from "./references.ts";
 import { type CaCache, caCache, type SourceReader, sourceReader } from "./source.ts";
@@ -22,6 +23,7 @@ export interface Batch {
   readonly sources: SourceReader;
   readonly circuits: Circuits;
   readonly ca: CaCache;
+  readonly macKeys: MacKeys;
   readonly signal: AbortSignal;
 }
 
@@ -74,6 +76,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         sources: sourceReader(deps, ca),
         circuits: open,
         ca,
+        macKeys: macKeys(deps),
         // A signal of its own: each call listens to it, and one signal for all calls would have thousands of listeners to search.
         signal: AbortSignal.any([signal]),
       };
@@ -117,7 +120,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
     deps.log.info("declaration-handed-over", { key: row.key });
     return;
   }
-  const others = worksBesideVso(settings, namespace) ? [] : [circuitOfVso(cluster)];
+  const others = worksBesideVso(settings, namespace) ? [] : [circuitOfVso(cluster), circuitOfVso(cluster, namespace)];
   if (await batch.circuits.openAmong([circuitOfCluster(cluster), ...others])) {
     // An outage is written once, and not here: who closes the circuit wakes this row (lease-table 16).
     deps.metrics.count("keyferry_syncs_waiting_total", { cluster });
