@@ -62,8 +62,11 @@ function people({ clusters, syncs }: Status, now: EpochMs): string {
   const troubles = clusters
     .filter((cluster) => cluster.state !== "ok")
     .map((cluster) => `cluster ${cluster.name}: ${describe(cluster)}\n`);
+  const warnings = clusters.flatMap((cluster) =>
+    (cluster.warnings ?? []).map((warning) => `cluster ${cluster.name}: warning: ${warning}\n`),
+  );
   const list = rows.length > 0 ? table(["SYNC", "STATE", "SYNCED", "NEXT", "ERROR"], rows) : "No syncs declared.\n";
-  return `${list}${troubles.join("")}`;
+  return `${list}${troubles.join("")}${warnings.join("")}`;
 }
 
 function describe(cluster: ClusterView): string {

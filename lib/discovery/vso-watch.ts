@@ -110,7 +110,8 @@ export function vsoWatch(deps: Deps, context: VsoWatchContext): VsoWatch {
       const first = writtenIn({ vsoIn: latest() }, namespace, now);
       if (first === undefined) return suspect(namespace, write);
       if (!isSecond(first, write)) return;
-      if (first.isProven) await tell(namespace, { ...write, isProven: true });
+      const until = Math.max(first.until, write.until);
+      if (first.isProven) await tell(namespace, { ...write, until, isProven: true });
       else await confirm(first, row, object, kind, signal);
     },
   };

@@ -145,9 +145,9 @@ const cluster = z.strictObject({
     ),
   makeHmacKey: z
     .boolean()
-    .default(true)
+    .exactOptional()
     .describe(
-      "Make the key of Vault Secrets Operator's MACs (Secret vso-cc-storage-hmac-key in the operator namespace) where there is none, and no resource has a MAC yet.",
+      "false: don't make the key of Vault Secrets Operator's MACs (Secret vso-cc-storage-hmac-key in the operator namespace) where there is none and no resource has a MAC yet.",
     ),
   vault: vault.exactOptional(),
   globalTransformationOptions: globalTransformationOptions.exactOptional(),

@@ -62,7 +62,7 @@ export function operatorWarning(cluster: string, { name, without }: OperatorSeen
         "as operatorNamespaceUid in fleet.yaml"
       );
     case "other":
-      return `operator namespace ${name} of cluster ${cluster} has another uid than operatorNamespaceUid in fleet.yaml: ${nothing}. Correct it, if the namespace is yours`;
+      return `operator namespace ${name} of cluster ${cluster} is not the one whose uid is operatorNamespaceUid in fleet.yaml: ${nothing}. If it is yours, correct operatorNamespaceUid`;
     default:
       return without satisfies never;
   }
