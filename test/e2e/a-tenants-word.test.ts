@@ -45,7 +45,9 @@ describe("what a tenant can write stops nobody else", () => {
       fieldsV1: { "f:status": { "f:lastGeneration": {} } },
     };
     const found = await tenant.resource(name);
-    const entries = (found?.metadata.managedFields ?? []).filter(({ manager }) => !String(manager).startsWith("program-"));
+    const entries = (found?.metadata.managedFields ?? []).filter(
+      ({ manager }) => !String(manager).startsWith("program-"),
+    );
     const body = [{ op: "replace", path: "/metadata/managedFields", value: [...entries, value] }];
     const patched = await cluster.request<KubeObject>("PATCH", path, body, {
       contentType: "application/json-patch+json",
