@@ -10,7 +10,6 @@ import { readFleet, textIn } from "../lib/fleet/read-fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
-import { installationSeen } from "../lib/kubernetes/installation.ts";
 import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
 import { imaginedSqliteStore, type SqliteStore } from "../lib/leases/sqlite.ts";
 import { jsonLog } from "../lib/log.ts";
@@ -113,19 +112,18 @@ function readOnlyEnds(
     look: (secret, how, signal) => ends.secrets.look(secret, how === "get" ? "get" : "dry-run", signal),
   };
   const resources: ResourceEnd = { get: ends.resources.get, ...NO_WRITES };
-  const clusters = { ...ends.clusters, installation: installationSeen(clients) };
   const templates = goTemplates();
   const anchors = trustAnchors(() => fleet.vaults, textIn(folder));
   const ca = caCache({ credentials: ends.credentials, clock, anchors });
   const discovery = {
-    ...{ leases, clusters, resources, installation, clock, log: silent },
+    ...{ leases, clusters: ends.clusters, resources, installation, clock, log: silent },
     ...{ queue: NO_QUEUE, random: Math.random, metrics: prometheusMetrics() },
   };
   return {
     vault,
     templates,
     planner: planner({
-      ...{ leases, vault, templates, secrets, resources, clusters, clock, ca },
+      ...{ leases, vault, templates, secrets, resources, clusters: ends.clusters, clock, ca },
       digestKey: key,
       log: silent,
     }),

@@ -72,6 +72,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       digestKey: dataDir.digestKey,
       installation: dataDir.installation,
       clock,
+      newHmacKey: () => randomBytes(16),
       random: Math.random,
       log,
       metrics,

@@ -1,6 +1,7 @@
-import { circuitOfCluster, circuitOfVso } from "../lib/circuits.ts";
+import { circuitOfCluster, circuitOfVso, placeOfVso } from "../lib/circuits.ts";
 import { type EpochMs, SECOND_MS } from "../lib/clock.ts";
 import { isCleanupKey, partsOf } from "../lib/keys.ts";
+import { operatorWarning } from "../lib/reconcile/operator-namespace.ts";
 import type { OwedRestarts } from "../lib/reconcile/owed.ts";
 import type { Circuit, ClusterRow, RowSummary } from "../lib/reconcile/ports.ts";
 import { worksBesideVso } from "../lib/reconcile/vso.ts";
@@ -33,6 +34,8 @@ export interface ClusterView {
   readonly state: "ok" | "failed" | "held" | "standing-back" | "unseen";
   readonly error?: { readonly code: string; readonly message: string; readonly since: string };
   readonly held?: { readonly gone: number; readonly of: number; readonly since: string };
+  /** What does not keep the cluster from being worked on, and should be known. */
+  readonly warnings?: readonly string[];
 }
 
 function iso(at: EpochMs): string {
@@ -53,8 +56,10 @@ export function waitsFor(
   // A clean-up asks nothing of Vault.
   const vault = isCleanupKey(row.key) ? undefined : row.vault;
   const { cluster, namespace } = partsOf(row.key);
-  const vso = worksBesideVso(known?.state ?? {}, namespace) ? undefined : circuitOfVso(cluster);
-  return circuits.find(({ id }) => id === vault || id === circuitOfCluster(cluster) || id === vso);
+  const others = worksBesideVso(known?.state ?? {}, namespace)
+    ? []
+    : [circuitOfVso(cluster), circuitOfVso(cluster, namespace)];
+  return circuits.find(({ id }) => id === vault || id === circuitOfCluster(cluster) || others.includes(id));
 }
 
 function stateOf(
@@ -115,12 +120,24 @@ export function clusterView(name: string, row: ClusterRow | undefined, circuits:
   const vso = circuits.find(({ id }) => id === circuitOfVso(name));
   const error = open ?? row?.state.error ?? vso;
   const held = row?.state.held;
+  const warnings = warningsOf(name, row, circuits);
   return {
     name,
     state: error ? (error === vso ? "standing-back" : "failed") : held ? "held" : row ? "ok" : "unseen",
     ...(error ? { error: { code: error.code, message: error.message, since: iso(error.since) } } : {}),
     ...(held ? { held: { gone: held.gone, of: held.of, since: iso(held.since) } } : {}),
+    ...(warnings.length > 0 ? { warnings } : {}),
   };
+}
+
+function warningsOf(name: string, row: ClusterRow | undefined, circuits: readonly Circuit[]): readonly string[] {
+  const operator = row?.state.operator && operatorWarning(name, row.state.operator);
+  const places = circuits.map(({ id }) => placeOfVso(id)).filter((place) => place?.cluster === name);
+  const namespaces = places.map((place) => place?.namespace).filter((namespace) => namespace !== undefined);
+  return [
+    ...(operator === undefined ? [] : [operator]),
+    ...namespaces.sort().map((namespace) => `keyferry stands back in namespace ${namespace}: see its syncs`),
+  ];
 }
 
 /** A duration as kubectl shows ages: `42s`, `5m`, `3h`, `2d`. */

@@ -74,8 +74,11 @@ function people({ clusters, syncs }: Pick<Status, "clusters" | "syncs">, now: Ep
   const troubles = clusters
     .filter((cluster) => cluster.state !== "ok")
     .map((cluster) => `cluster ${cluster.name}: ${describe(cluster)}`);
+  const warnings = clusters.flatMap((cluster) =>
+    (cluster.warnings ?? []).map((warning) => `cluster ${cluster.name}: warning: ${warning}`),
+  );
   const list = rows.length > 0 ? table(["SYNC", "STATE", "SYNCED", "NEXT", "ERROR"], rows) : "No syncs declared.\n";
-  return `${list}${textLines(troubles)}`;
+  return `${list}${textLines([...troubles, ...warnings])}`;
 }
 
 function wrongWith({ error, rollout }: SyncView): string {

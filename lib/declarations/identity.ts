@@ -8,7 +8,7 @@ import { normalAddress } from "../vault-address.ts";
 import { type FoundAuth, findAuth } from "./find-auth.ts";
 import { vaultAt, withLentIdentity } from "./lent-identity.ts";
 import { loginMethod } from "./login-method.ts";
-import { because, type Found, invalidReference, type LookUp, referTo, versionOf } from "./look-up.ts";
+import { because, type Found, invalidReference, type LookUp, mustBeOperators, referTo, versionOf } from "./look-up.ts";
 import { unsupportedInConnection } from "./unsupported.ts";
 
 /**
@@ -83,7 +83,9 @@ function resolveConnection(lookup: LookUp, auth: FoundAuth, cluster: ClusterSett
   const { vaultConnectionRef } = auth.spec;
   const place = referTo(vaultConnectionRef, auth.at.namespace, cluster.operatorNamespace);
   const why = because(`spec.vaultConnectionRef of ${auth.subject}`, vaultConnectionRef);
-  return resolveConnectionAt(lookup, place, why, cluster);
+  const resolved = resolveConnectionAt(lookup, place, why, cluster);
+  if (!vaultConnectionRef) mustBeOperators(resolved.connection);
+  return resolved;
 }
 
 /** The VaultConnection at this place, with the fleet's overrides. */

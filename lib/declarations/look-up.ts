@@ -74,6 +74,19 @@ export function referTo(text: string | undefined, namespace: string, operatorNam
   return ref;
 }
 
+/**
+ * What stands in for a name that is not given must be the operator's own. Someone else's, in a namespace that only has the
+ * name of the operator's, is found and refused.
+ */
+export function mustBeOperators({ object, subject }: Pick<Found<DeclaredKind>, "object" | "subject">): void {
+  if (object.isStranger !== true) return;
+  throw new SyncError(
+    "REFERENCE_NOT_ALLOWED",
+    `${subject} is nobody's default: its namespace is not known to be the operator's, and anybody may have made it. ` +
+      "Name another one, or enter the namespace's uid as operatorNamespaceUid in fleet.yaml if it is yours",
+  );
+}
+
 /** Who asks for a reference, in a message. */
 export function because(field: string, text: string | undefined): string {
   return text ? `named by ${field}` : `${field} is empty, so the default in the operator's namespace counts`;

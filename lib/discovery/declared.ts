@@ -41,13 +41,21 @@ export function declaredOf(settings: ClusterSettings, kind: KindRef, seen: SeenR
   };
 }
 
-/** A reference as its row keeps it; only its spec counts, so that a new label wakes no sync. */
-export function referenceOf(cluster: string, kind: KindRef, seen: SeenResource): Reference {
+/**
+ * A reference as its row keeps it; only its spec counts, so that a new label wakes no sync, and whether it has the powers of
+ * the operator namespace.
+ */
+export function referenceOf(cluster: string, kind: KindRef, seen: SeenResource, isStranger = false): Reference {
   return {
     key: referenceKey({ cluster, kind: kind.kind, namespace: seen.namespace, name: seen.name }),
     uid: seen.uid,
     generation: seen.generation,
-    hash: fingerprint(canonical(seen.spec), kind.kind === "Secret" ? seen.resourceVersion : ""),
+    hash: fingerprint(
+      canonical(seen.spec),
+      kind.kind === "Secret" ? seen.resourceVersion : "",
+      ...(isStranger ? ["stranger"] : []),
+    ),
+    ...(isStranger ? { isStranger } : {}),
     labels: seen.labels,
     annotations: annotationsOf(seen),
     spec: seen.spec,

@@ -6,8 +6,8 @@ export { SYNC_KINDS } from "../kinds.ts";
 
 export type DiscoveryDeps = Pick<
   ReconcileDeps,
-  "leases" | "queue" | "clusters" | "resources" | "installation" | "clock" | "random" | "log" | "metrics"
->;
+  "leases" | "queue" | "clusters" | "resources" | "installation" | "clock" | "random" | "log" | "metrics" | "newHmacKey"
+> & { readonly secrets?: Pick<ReconcileDeps["secrets"], "hmacKey" | "findHmacKey" | "createHmacKey"> };
 
 /** Kinds that syncs refer to. */
 export const REFERENCE_KINDS: readonly KindRef[] = [

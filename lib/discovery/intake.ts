@@ -10,11 +10,13 @@ import type {
   RowSummary,
   SeenResource,
 } from "../reconcile/ports.ts";
+import { recentWrite } from "../reconcile/vso.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { buryAbsent } from "./absence.ts";
 import { declaredOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { type DriftWatch, isNewer, type Listed } from "./drift.ts";
+import type { OperatorGuard } from "./operator-guard.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
@@ -73,7 +75,7 @@ export function syncIntake(
       const key = keyOf(object);
       const known = (await deps.leases.read([key], "strong")).get(key);
       if (isHandedOver(object.annotations) && !known) return;
-      await vso.see(known, object);
+      await vso.see(known, object, kind, signal);
       const declared = await asItIs(deps, context, kind, object, known?.declared, signal);
       const due = declared && (await deps.leases.declare(declared, deps.clock()));
       if (due) await sendDue(deps.queue, [due], deps.clock());
@@ -113,7 +115,7 @@ function listing(
     return deps.leases.declare(declared, deps.clock());
   };
   return {
-    async page(items) {
+    async page(items, signal) {
       const all = items.filter((item) => isOurs(item.namespace));
       // What was handed over is of no concern, but for rows that do not know it yet: reconcile lets them go.
       const isLeft = all.some(({ annotations }) => isHandedOver(annotations));
@@ -122,7 +124,7 @@ function listing(
       const dues: (Due | undefined)[] = [];
       for (const some of chunks(ours, DECLARED_AT_ONCE)) dues.push(...(await Promise.all(some.map(declare))));
       // Before anything of it is begun: whoever is at work there must be noticed first.
-      await seeOthers(deps, vso, ours, keyOf);
+      await seeOthers(deps, { vso, keyOf }, ours, kind, signal);
       await sendDue(
         deps.queue,
         dues.filter((due) => due !== undefined),
@@ -159,23 +161,26 @@ async function asItIs(
   return found && declaredOf(settings, kind, found, restores);
 }
 
-/** A list may be long, and few of its objects tell that another controller is at work: the newest do. */
-const SEEN_IN_A_LIST = 5;
+/** A list may be long, and few of its objects tell that another controller is at work: the newest of each namespace do. */
+const SEEN_IN_A_NAMESPACE = 2;
+/** Their rows are read, and in some namespaces one is asked for. */
+const NAMESPACES_SEEN = 50;
 
 async function seeOthers(
   deps: DiscoveryDeps,
-  vso: VsoWatch,
+  { vso, keyOf }: Pick<SyncParts, "vso" | "keyOf">,
   items: readonly SeenResource[],
-  keyOf: (object: SeenResource) => SyncKey,
+  kind: KindRef,
+  signal: AbortSignal,
 ): Promise<void> {
+  const now = deps.clock();
   const at = ({ statusBy }: SeenResource): number => statusBy?.at ?? 0;
-  const newest = items
-    .filter((item) => item.statusBy !== undefined)
-    .sort((a, b) => at(b) - at(a))
-    .slice(0, SEEN_IN_A_LIST);
+  const recent = items.filter((item) => recentWrite(item, now) !== undefined).sort((a, b) => at(b) - at(a));
+  const byNamespace = [...Map.groupBy(recent, ({ namespace }) => namespace).values()].slice(0, NAMESPACES_SEEN);
+  const newest = byNamespace.flatMap((some) => some.slice(0, SEEN_IN_A_NAMESPACE));
   if (newest.length === 0) return;
   const rows = await deps.leases.read(newest.map(keyOf), "strong");
-  for (const item of newest) await vso.see(rows.get(keyOf(item)), item);
+  for (const item of newest) await vso.see(rows.get(keyOf(item)), item, kind, signal);
 }
 
 function isRowOf(key: SyncKey, kind: string, scope: string | undefined): boolean {
@@ -185,8 +190,12 @@ function isRowOf(key: SyncKey, kind: string, scope: string | undefined): boolean
 }
 
 /** VaultAuth, VaultConnection and the like. */
-export function referenceIntake(deps: DiscoveryDeps, kind: KindRef, context: IntakeContext): Intake {
-  const { settings, scope, restores } = context;
+export function referenceIntake(
+  deps: DiscoveryDeps,
+  kind: KindRef,
+  context: IntakeContext & { readonly guard: OperatorGuard },
+): Intake {
+  const { settings, scope, restores, guard } = context;
   return {
     list() {
       const changes: (ReferenceKey | undefined)[] = [];
@@ -194,6 +203,7 @@ export function referenceIntake(deps: DiscoveryDeps, kind: KindRef, context: Int
       return {
         async page(items, signal) {
           const dues: Due[] = [];
+          await guard.check(kind, items, signal);
           for (const item of items) {
             seen.add(`${item.namespace}/${item.name}`);
             const { changed, due } = await takeReference(deps, context, kind, item, signal);
@@ -220,7 +230,8 @@ export function referenceIntake(deps: DiscoveryDeps, kind: KindRef, context: Int
       };
     },
     async changed(object, signal) {
-      const { changed, due } = await takeReference(deps, { settings, restores }, kind, object, signal);
+      await guard.check(kind, [object], signal);
+      const { changed, due } = await takeReference(deps, { settings, restores, guard }, kind, object, signal);
       if (due) await sendDue(deps.queue, [due], deps.clock());
       if (changed) await nudgeDependents(deps, settings.name, [changed]);
     },

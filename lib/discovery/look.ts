@@ -2,13 +2,24 @@ import { isDeepStrictEqual } from "node:util";
 import { circuitOfCluster } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
-import { type CircuitOpener, mustBeOurs } from "../reconcile/circuit.ts";
-import type { ClusterRow, ClusterSettings, ClusterState, Cursor, RowError } from "../reconcile/ports.ts";
+import type { CircuitOpener } from "../reconcile/circuit.ts";
+import { lookAtOperator, mustBeOurs, operatorWarning } from "../reconcile/operator-namespace.ts";
+import type {
+  ClusterRow,
+  ClusterSettings,
+  ClusterState,
+  Cursor,
+  MacKeySeen,
+  OperatorSeen,
+  RowError,
+} from "../reconcile/ports.ts";
 import { backOff } from "../schedule/back-off.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { type DriftWatch, driftWatch } from "./drift.ts";
 import type { Progress } from "./follow.ts";
 import { followAll } from "./follow-all.ts";
+import { macKeyOf } from "./mac-key.ts";
+import { operatorGuard } from "./operator-guard.ts";
 import { partsToFollow } from "./parts.ts";
 import { startingPoint } from "./starting-point.ts";
 import { noticeVso, type VsoWatch, vsoWatch } from "./vso-watch.ts";
@@ -125,18 +136,26 @@ async function lookAt(
   signal: AbortSignal,
 ): Promise<void> {
   const uid = await deps.clusters.identity(settings.name, signal);
-  await mustBeOurs(deps, settings.name, settings.operatorNamespace, signal);
-  await noticeVso(deps, circuits, settings, signal);
+  const operator = await operatorOf(deps, settings, row, uid, sight, signal);
+  const isAlone = await noticeVso(deps, circuits, settings, operator, signal);
   const vso = vsoWatch(deps, {
     settings,
+    operator,
     circuits,
-    before: row.state.vso,
+    before: row.state.vsoIn,
     save: async (seen) =>
-      void (await deps.leases.saveCluster(row, { ...sight.state, vso: seen }, { until: leaseEnd(deps, row) })),
+      void (await deps.leases.saveCluster(row, { ...sight.state, vsoIn: seen }, { until: leaseEnd(deps, row) })),
   });
-  const before = await startingPoint(deps, settings, row.state, uid, options, signal);
+  const started = await startingPoint(deps, settings, row.state, { uid, operator }, options, signal);
+  const before = isAlone ? await withMacKey(deps, settings, row, { started, sight }, signal) : started;
   const drift = driftWatch(deps, settings.name);
-  const parts = partsToFollow(deps, settings, { drift, vso }, options, before.restores);
+  const parts = partsToFollow(
+    deps,
+    settings,
+    { drift, vso, guard: operatorGuard(deps, settings, operator) },
+    options,
+    before.restores,
+  );
   const followed = new Map<string, Progress>();
   const keep = (): void => void Object.assign(sight, sightOf({ ...before, ...seenOf(vso) }, followed, deps.clock()));
   const listed = Promise.withResolvers<void>();
@@ -164,9 +183,42 @@ async function lookAt(
   await drift.settleHeld(true);
 }
 
-function seenOf(vso: VsoWatch): Pick<ClusterState, "vso"> {
-  const seen = vso.latest();
-  return seen === undefined ? {} : { vso: seen };
+/** The operator namespace as it is now, on the cluster's row whatever becomes of the look. */
+async function operatorOf(
+  deps: DiscoveryDeps,
+  settings: ClusterSettings,
+  { state }: ClusterRow,
+  uid: string,
+  sight: Sight,
+  signal: AbortSignal,
+): Promise<OperatorSeen> {
+  const before = state.uid === undefined || state.uid === uid ? state.operator : undefined;
+  const { seen, installation } = await lookAtOperator(deps, settings, before, { mark: true }, signal);
+  sight.state = { ...sight.state, operator: seen };
+  const warning = before?.without === seen.without ? undefined : operatorWarning(settings.name, seen);
+  if (warning !== undefined) deps.log.warn("operator-namespace-without-powers", { cluster: settings.name, warning });
+  mustBeOurs(deps, settings, installation);
+  return seen;
+}
+
+async function withMacKey(
+  deps: DiscoveryDeps,
+  settings: ClusterSettings,
+  row: ClusterRow,
+  { started, sight }: { readonly started: ClusterState; readonly sight: Sight },
+  signal: AbortSignal,
+): Promise<ClusterState> {
+  const save = (made: MacKeySeen): Promise<boolean> =>
+    deps.leases.saveCluster(row, { ...sight.state, macKey: made }, { until: leaseEnd(deps, row) });
+  const macKey = await macKeyOf(deps, { settings, state: started, save }, signal);
+  if (macKey === undefined) return started;
+  sight.state = { ...sight.state, macKey };
+  return { ...started, macKey };
+}
+
+function seenOf(vso: VsoWatch): Pick<ClusterState, "vsoIn"> {
+  const vsoIn = vso.latest();
+  return Object.keys(vsoIn).length === 0 ? {} : { vsoIn };
 }
 
 function leaseEnd(deps: DiscoveryDeps, row: ClusterRow): EpochMs {

@@ -6,6 +6,7 @@ import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from 
 import type { DriftWatch } from "./drift.ts";
 import { type Intake, type IntakeContext, referenceIntake, secretIntake, syncIntake } from "./intake.ts";
 import type { LookOptions } from "./look.ts";
+import type { OperatorGuard } from "./operator-guard.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
 /**
@@ -31,7 +32,7 @@ export interface Part {
 export function partsToFollow(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
-  { drift, vso }: { readonly drift: DriftWatch; readonly vso: VsoWatch },
+  { drift, vso, guard }: { readonly drift: DriftWatch; readonly vso: VsoWatch; readonly guard: OperatorGuard },
   options: LookOptions,
   restores: number | undefined,
 ): readonly Part[] {
@@ -63,7 +64,7 @@ export function partsToFollow(
   });
   const references = REFERENCE_KINDS.flatMap((kind) =>
     (referenceScopes ?? [undefined]).map((scope) =>
-      part(kind, scope, (context) => referenceIntake(deps, kind, context)),
+      part(kind, scope, (context) => referenceIntake(deps, kind, { ...context, guard })),
     ),
   );
   const syncs = SYNC_KINDS.flatMap((kind) =>

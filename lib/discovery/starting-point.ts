@@ -2,7 +2,8 @@ import { MINUTE_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
 import { partsOf } from "../keys.ts";
 import { namedNamespaces, namespaceMatcher } from "../namespaces.ts";
-import type { ClusterSettings, ClusterState } from "../reconcile/ports.ts";
+import { hasPowers } from "../reconcile/operator-namespace.ts";
+import type { ClusterSettings, ClusterState, OperatorSeen } from "../reconcile/ports.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { LookOptions } from "./look.ts";
@@ -15,7 +16,7 @@ export async function startingPoint(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
   state: ClusterState,
-  uid: string,
+  { uid, operator }: { readonly uid: string; readonly operator: OperatorSeen },
   options: LookOptions,
   signal: AbortSignal,
 ): Promise<ClusterState> {
@@ -24,6 +25,8 @@ export async function startingPoint(
     settings.observe,
     settings.operatorNamespace,
     OWNED_SELECTOR,
+    // Its defaults are taken in anew when they gain or lose their powers.
+    ...(hasPowers(operator) ? [] : ["without"]),
   );
   const isAnother = state.uid !== undefined && state.uid !== uid;
   if (isAnother) await releaseAll(deps, settings.name);
@@ -33,11 +36,14 @@ export async function startingPoint(
   const isRestored = !isAnother && isDoubtful && (await isBehind(deps, settings, state, signal));
   if (isRestored) deps.log.warn("cluster-restored", { cluster: settings.name });
   const isFresh = isAnother || isFiltered || isRestored || options.acceptAbsence;
-  const { besideVso: _before, ...rest } = state;
+  // What was seen of others is carried on by who watches them.
+  const { besideVso: _before, vsoIn: _seen, macKey, ...rest } = state;
   return {
     ...rest,
     ...(settings.besideVso && { besideVso: settings.besideVso }),
     uid,
+    operator,
+    ...(macKey && !isAnother ? { macKey } : {}),
     filter,
     cursors: isFresh ? {} : state.cursors,
     ...(isRestored ? { restores: (state.restores ?? 0) + 1 } : {}),

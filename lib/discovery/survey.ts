@@ -1,6 +1,6 @@
 import { SyncError } from "../errors.ts";
 import { SECRET } from "../kinds.ts";
-import { mustBeOurs } from "../reconcile/circuit.ts";
+import { lookAtOperator, mustBeOurs } from "../reconcile/operator-namespace.ts";
 import type { ClusterSettings, ClusterState } from "../reconcile/ports.ts";
 import { vsoMustBeGone } from "../reconcile/vso.ts";
 import type { DiscoveryDeps } from "./deps.ts";
@@ -8,6 +8,7 @@ import { driftWatch } from "./drift.ts";
 import type { Progress } from "./follow.ts";
 import { followAll } from "./follow-all.ts";
 import type { LookOptions } from "./look.ts";
+import { operatorGuard } from "./operator-guard.ts";
 import { partsToFollow } from "./parts.ts";
 import { startingPoint } from "./starting-point.ts";
 import type { VsoWatch } from "./vso-watch.ts";
@@ -30,14 +31,25 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
   };
   try {
     const uid = await deps.clusters.identity(settings.name, signal);
-    await mustBeOurs(deps, settings.name, settings.operatorNamespace, signal).catch(tell);
-    await vsoMustBeGone(deps, settings, signal).catch(tell);
     const state = (await deps.leases.cluster(settings.name))?.state ?? { cursors: {}, attempts: 0 };
-    const { restores } = await startingPoint(deps, settings, state, uid, OPTIONS, signal);
+    const { seen: operator, installation } = await lookAtOperator(
+      deps,
+      settings,
+      state.uid === uid ? state.operator : undefined,
+      { mark: false },
+      signal,
+    );
+    try {
+      mustBeOurs(deps, settings, installation);
+    } catch (error) {
+      tell(error);
+    }
+    await vsoMustBeGone(deps, settings, { operator }, signal).catch(tell);
+    const { restores } = await startingPoint(deps, settings, state, { uid, operator }, OPTIONS, signal);
     const parts = partsToFollow(
       deps,
       settings,
-      { drift: driftWatch(deps, settings.name), vso: NO_WATCH },
+      { drift: driftWatch(deps, settings.name), vso: NO_WATCH, guard: operatorGuard(deps, settings, operator) },
       OPTIONS,
       restores,
     );
@@ -54,7 +66,7 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
 }
 
 /** Statuses that someone else wrote are told of by looks, which stay. */
-const NO_WATCH: VsoWatch = { see: async () => undefined, latest: () => undefined };
+const NO_WATCH: VsoWatch = { see: async () => undefined, latest: () => ({}) };
 
 /** One list of everything, and no stay. */
 const OPTIONS: LookOptions = {

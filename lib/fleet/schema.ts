@@ -80,6 +80,8 @@ const globalTransformationOptions = z
   })
   .describe("What holds for the data of all Secrets, whatever a resource says.");
 
+const UID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 const cluster = z.strictObject({
   name: z.string().check(dnsLabel).describe("Name of the cluster: part of the key of every sync."),
   labels: labels.describe("Labels of the cluster."),
@@ -94,6 +96,21 @@ const cluster = z.strictObject({
     .check(dnsLabel)
     .default("vault-secrets-operator-system")
     .describe("Where the VaultAuth and VaultConnection named default are looked up."),
+  operatorNamespaceUid: z
+    .string()
+    .check(
+      problemCheck((text) => (UID.test(text) ? [] : ["must be the uid of a namespace: five groups of hex digits"])),
+    )
+    .exactOptional()
+    .describe(
+      "metadata.uid of the operator namespace. Needed for one that was made after keyferry first looked at the cluster: anybody may have made it.",
+    ),
+  makeHmacKey: z
+    .boolean()
+    .exactOptional()
+    .describe(
+      "false: don't make the key of Vault Secrets Operator's MACs (Secret vso-cc-storage-hmac-key in the operator namespace) where there is none and no resource has a MAC yet.",
+    ),
   vault: clusterVault.exactOptional(),
   vaultAddresses,
   globalTransformationOptions: globalTransformationOptions.exactOptional(),

@@ -48,7 +48,11 @@ export function reachOfFleet(fleet: () => Fleet): ReachOf {
 function reachIn({ clusters, vaults }: Fleet): ReachOf {
   const all = vaults.flatMap(({ addresses }) => addresses);
   const byName = new Map(clusters.map((cluster) => [cluster.name, reachOfCluster(cluster, all)]));
-  const others = { ...NOTHING_NAMED, named: all };
+  // Asked of no cluster in particular: whether a Vault answers at all.
+  const everywhere = clusters.flatMap(({ vault }) =>
+    vault?.address === undefined ? [] : [normalAddress(vault.address)],
+  );
+  const others = { ...NOTHING_NAMED, named: [...all, ...everywhere] };
   return (cluster) => byName.get(cluster ?? "") ?? others;
 }
 

@@ -1,7 +1,7 @@
 import { SECOND_MS } from "../clock.ts";
 import type { ClusterEnd, KindRef, ListOptions } from "../reconcile/ports.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
-import { installations } from "./installation.ts";
+import { installations, NAMESPACE } from "./installation.ts";
 import { type KubeCall, metadataAs } from "./kube-call.ts";
 import { isExpired, isUnknownKind } from "./kube-failure.ts";
 import { seenResource } from "./resource-object.ts";
@@ -9,7 +9,6 @@ import { metadataOf, shapeAt, shapesAt, textAt } from "./shapes.ts";
 import { vsoLeases } from "./vso-lease.ts";
 import { watchEvent } from "./watch-events.ts";
 
-const NAMESPACE: KindRef = { group: "", version: "v1", resource: "namespaces", kind: "Namespace" };
 const PAGE = 500;
 
 /** The API server ends a watch itself; this much later we do. */
@@ -65,7 +64,7 @@ export function clusterEnd({ clients }: { clients: ClusterClients }): ClusterEnd
       }
     },
 
-    installation: installations(clients),
+    ...installations(clients),
     vsoLease: vsoLeases(clients),
   };
 }

@@ -1,4 +1,4 @@
-import { circuitOfCluster, circuitOfVso, clusterOfCircuit, vaultOfCircuit } from "../circuits.ts";
+import { clusterOfCircuit, placeOfVso, vaultOfCircuit } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
@@ -7,11 +7,12 @@ import { sendDue } from "../schedule/messages.ts";
 import { slices } from "../schedule/wheel.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import { evidence } from "./evidence.ts";
+import { lookAtOperator, mustBeOurs } from "./operator-namespace.ts";
 import type { Circuit, Due, VaultTarget } from "./ports.ts";
 import type { CaCache } from "./source.ts";
 import { vaultOutage } from "./vault-outage.ts";
 import { vaultTargets } from "./vault-targets.ts";
-import { vsoMustBeGone } from "./vso.ts";
+import { vsoProbe } from "./vso.ts";
 
 /** Workers believe what they read of circuits for so long (lease-table 16). */
 const CACHE_MS = 5 * SECOND_MS;
@@ -183,12 +184,14 @@ async function ask(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSigna
     const settings = deps.fleet(cluster);
     if (!settings) return;
     await deps.clusters.identity(settings.name, signal);
-    await mustBeOurs(deps, settings.name, settings.operatorNamespace, signal);
+    const before = (await deps.leases.cluster(settings.name))?.state.operator;
+    mustBeOurs(deps, settings, (await lookAtOperator(deps, settings, before, { mark: true }, signal)).installation);
     return;
   }
-  if (isOfVso(circuit)) {
-    const settings = deps.fleet(circuit.id.slice(circuitOfVso("").length));
-    if (settings) await vsoMustBeGone(deps, settings, signal);
+  const vso = placeOfVso(circuit.id);
+  if (vso) {
+    const settings = deps.fleet(vso.cluster);
+    if (settings) await vsoProbe(deps, settings, vso.namespace, signal);
     return;
   }
   const address = vaultOfCircuit(circuit.id);
@@ -205,24 +208,7 @@ async function askVault(deps: Deps, ca: CaCache, circuit: Circuit, address: stri
 }
 
 function isOfVso({ id }: Circuit): boolean {
-  return id.startsWith(circuitOfVso(""));
-}
-
-/** Two installations must not write to one cluster (lease-table 25). */
-export async function mustBeOurs(
-  deps: Pick<ReconcileDeps, "clusters" | "installation">,
-  cluster: string,
-  namespace: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const found = await deps.clusters.installation(cluster, namespace, deps.installation, signal);
-  if (found === undefined || found === deps.installation) return;
-  throw new SyncError(
-    "OTHER_CONTROLLER",
-    `cluster ${cluster} is kept in step by another keyferry installation (${found}): stop that one, then delete ` +
-      `ConfigMap keyferry-installation in namespace ${namespace} so that this one (${deps.installation}) takes over`,
-    { circuit: circuitOfCluster(cluster) },
-  );
+  return placeOfVso(id) !== undefined;
 }
 
 async function keepOpen(deps: Deps, claimed: Circuit, error: SyncError): Promise<void> {

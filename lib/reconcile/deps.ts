@@ -35,6 +35,8 @@ export interface ReconcileDeps {
   readonly digestKey: DigestKey;
   /** Stored in each cluster, so that two installations notice each other (lease-table 25). */
   readonly installation: string;
+  /** 16 random bytes. Missing: no key of VSO's MACs is made. */
+  readonly newHmacKey?: () => Buffer;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -96,7 +96,7 @@ async function holderOfLease(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const lease = await clusters.vsoLease(settings.name, settings.operatorNamespace, signal);
-  return vsoAtWork(lease, undefined, clock());
+  return vsoAtWork(lease, clock());
 }
 
 /** Declarations that are there to stay. */

@@ -162,16 +162,43 @@ export interface ClusterState {
   readonly held?: { readonly since: EpochMs; readonly gone: number; readonly of: number };
   /** As fleet.yaml said at the last look: where keyferry works beside Vault Secrets Operator. */
   readonly besideVso?: readonly string[];
-  /** The last write of a status by another controller that was seen, and how long it is believed to be at work. */
-  readonly vso?: VsoSeen;
+  /** By namespace: writes of a status by another controller, and how long it is believed to be at work there. */
+  readonly vsoIn?: Readonly<Record<string, VsoSeen>>;
+  /** Whether the operator namespace is there, and is the one that counts. */
+  readonly operator?: OperatorSeen;
+  /** What became of the key of Vault Secrets Operator's MACs. */
+  readonly macKey?: MacKeySeen;
 }
 
 /** Vault Secrets Operator, as its writes show it (kubernetes-rules 24). */
 export interface VsoSeen {
   /** What was written, and by which program. */
   readonly what: string;
+  /** The declaration whose status it was. */
+  readonly name: string;
   readonly at: EpochMs;
   readonly until: EpochMs;
+  /** One write is a reason to look; a second one proves it. */
+  readonly isProven: boolean;
+}
+
+/** The operator namespace of a cluster as looks found it. It has powers over the whole cluster only while `without` is missing. */
+export interface OperatorSeen {
+  readonly name: string;
+  /** Its uid at the first look; empty when it was not there, `?` when it was and its uid may not be read. */
+  readonly first: string;
+  /** uid of the ConfigMap keyferry-installation in it: while that one stands, so does the namespace. */
+  readonly mark?: string;
+  /** Why it has no powers: it is not there, it came after the first look, or it is not the one that fleet.yaml names by uid. */
+  readonly without?: "absent" | "later" | "other";
+}
+
+/** The key of Vault Secrets Operator's MACs in a cluster: looked for until it is found, made, or left alone for a reason. */
+export interface MacKeySeen {
+  readonly state: "found" | "made" | "left";
+  readonly at: EpochMs;
+  /** After it was made: the syncs that had no MAC were asked to work. */
+  readonly isTold?: boolean;
 }
 
 export interface Cursor {
@@ -208,7 +235,7 @@ export interface ClusterStore {
 
 /** An end that is out of reach: one row stands for all its syncs (lease-table 16). */
 export interface Circuit {
-  /** `vault:<address>` or `cluster:<name>`. */
+  /** `vault:<address>`, `cluster:<name>`, `vso:<cluster>` or `vso:<cluster>/<namespace>`. */
   readonly id: string;
   readonly code: ErrorCode;
   /** In words that are right for all who wait: of no one's path or connection. */

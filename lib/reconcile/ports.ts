@@ -342,8 +342,11 @@ export interface SecretEnd {
     uid: string,
     signal: AbortSignal,
   ): Promise<readonly string[]>;
-  /** The cluster's HMAC key of VSO, if it is there and may be read (reference 5). Cached. */
-  hmacKey(cluster: string, namespace: string, signal: AbortSignal): Promise<Buffer | undefined>;
+  /**
+   * The cluster's HMAC key of VSO, if it is there and may be read (reference 5). Cached; that it is missing only when that was
+   * seen after `madeAt`.
+   */
+  hmacKey(cluster: string, namespace: string, signal: AbortSignal, madeAt?: EpochMs): Promise<Buffer | undefined>;
   /** The same as it stands there now, and why it is no key. */
   findHmacKey(cluster: string, namespace: string, signal: AbortSignal): Promise<HmacKeyFound>;
   /** Makes it as VSO would (kubernetes-rules 21); one that is there already stays. */
@@ -450,10 +453,29 @@ export interface ClusterEnd {
     since: { readonly resourceVersion: string; readonly seconds: number },
     signal: AbortSignal,
   ): AsyncIterable<WatchEvent>;
-  /** The installation id that stands in the cluster, written if none does (lease-table 25). Undefined when it may not be read. */
-  installation(cluster: string, namespace: string, id: string, signal: AbortSignal): Promise<string | undefined>;
+  /** The uid of a namespace, empty when it is there and may not be read. Undefined: there is none. */
+  namespaceUid(cluster: string, namespace: string, signal: AbortSignal): Promise<string | undefined>;
+  /** The installation id that stands in a namespace (lease-table 25). */
+  installation(
+    cluster: string,
+    namespace: string,
+    signal: AbortSignal,
+  ): Promise<InstallationMark | "absent" | "unreadable">;
+  /** Writes ours, and answers the one that stands there then. Undefined when none may be written, or the namespace is gone. */
+  markInstallation(
+    cluster: string,
+    namespace: string,
+    id: string,
+    signal: AbortSignal,
+  ): Promise<InstallationMark | undefined>;
   /** The lease of VSO's leader election. Undefined when there is none, or when it may not be read. */
   vsoLease(cluster: string, namespace: string, signal: AbortSignal): Promise<VsoLease | undefined>;
+}
+
+/** The ConfigMap that tells installations apart. */
+export interface InstallationMark {
+  readonly id: string;
+  readonly uid: string;
 }
 
 export interface VsoLease {
@@ -502,6 +524,10 @@ export interface ClusterSettings {
   readonly namespaces: { readonly include: readonly string[]; readonly exclude: readonly string[] };
   /** Where "default" VaultAuth and VaultConnection are looked up. */
   readonly operatorNamespace: string;
+  /** The uid of that namespace, for one that was made after keyferry first looked at the cluster. */
+  readonly operatorNamespaceUid?: string;
+  /** Whether the key of VSO's MACs is made where a cluster has none; so when missing. */
+  readonly makeHmacKey?: boolean;
   /** Overrides what the cluster's own VaultConnection and VaultAuth say, as seen from outside. */
   readonly vault?: {
     readonly address?: string;

@@ -8,6 +8,7 @@ import { type Circuits, circuits } from "./circuit.ts";
 import { cleanUp } from "./clean-up.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import { judgeOne } from "./judge-one.ts";
+import { type MacKeys, macKeys } from "./mac-keys.ts";
 import type { Row, VaultTarget, WorkMessage } from "./ports.ts";
 import { type ReferenceReader, referenceReader } from "./references.ts";
 import { type CaCache, caCache, type SourceReader, sourceReader } from "./source.ts";
@@ -23,6 +24,7 @@ export interface Batch {
   readonly circuits: Circuits;
   readonly ca: CaCache;
   readonly waker: Waker;
+  readonly macKeys: MacKeys;
   readonly signal: AbortSignal;
   /** Asks this Vault something for a key: who hands out work is told that it waits, and that it goes on. */
   readonly atVault: <T>(key: SyncKey, target: VaultTarget, ask: () => Promise<T>) => Promise<T>;
@@ -74,6 +76,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         circuits: open,
         ca,
         waker: wakes,
+        macKeys: macKeys(deps),
         // A signal of its own: each call listens to it, and one signal for all calls would have thousands of listeners to search.
         signal: AbortSignal.any([signal]),
         async atVault(key, target, ask) {
@@ -122,7 +125,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
     deps.log.info("declaration-handed-over", { key: row.key });
     return;
   }
-  const others = worksBesideVso(settings, namespace) ? [] : [circuitOfVso(cluster)];
+  const others = worksBesideVso(settings, namespace) ? [] : [circuitOfVso(cluster), circuitOfVso(cluster, namespace)];
   if (await batch.circuits.openAmong([circuitOfCluster(cluster), ...others])) {
     // An outage is written once, and not here: who closes the circuit wakes this row (lease-table 16).
     deps.metrics.count("keyferry_syncs_waiting_total", { cluster });

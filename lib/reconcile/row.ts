@@ -43,6 +43,8 @@ export interface StatusSeen {
 /** Something that syncs refer to: VaultAuth, VaultConnection, a credential Secret (by metadata only). */
 export interface Reference extends ResourceVersioned {
   readonly key: ReferenceKey;
+  /** It stands under the operator namespace's name, in one that is not known to be the operator's: nobody's default. */
+  readonly isStranger?: boolean;
 }
 
 /** A Secret that we wrote, or were about to write: it enters with the claim and leaves after the prune (lease-table 8). */

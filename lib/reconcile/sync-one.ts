@@ -136,9 +136,7 @@ async function settleConverged(
 ): Promise<void> {
   const { resolved } = run;
   if (resolved instanceof SyncError) throw resolved;
-  const mac = resolved.hmac
-    ? await deps.secrets.hmacKey(run.turn.settings.name, run.turn.settings.operatorNamespace, batch.signal)
-    : undefined;
+  const mac = resolved.hmac ? await batch.macKeys.of(run.turn.settings, batch.signal) : undefined;
   const rolled = await rollOut(deps, run.row, rolloutQuestion(deps, run, resolved, work), lease, batch.signal);
   const ending: Ending = {
     kind: "synced",

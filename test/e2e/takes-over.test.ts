@@ -46,7 +46,9 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
     const path = join(world.folder, "apply-only.kubeconfig");
     await writeFile(path, await mayApplyOnly(second), { mode: 0o600 });
     await world.writeFleet(({ name }) =>
-      name === "two" ? { connect: { kubeconfig: { path } }, observe: "apply" } : { observe: "watch" },
+      name === "two"
+        ? { connect: { kubeconfig: { path } }, observe: "apply", makeHmacKey: false }
+        : { observe: "watch" },
     );
     engine = await startEngine(world);
   });

@@ -131,6 +131,7 @@ export interface StatusAnswer {
     readonly name: string;
     readonly state: string;
     readonly error?: { readonly code: string };
+    readonly warnings?: readonly string[];
   }[];
   readonly syncs: readonly {
     readonly key: string;

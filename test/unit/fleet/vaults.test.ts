@@ -77,7 +77,8 @@ describe("the Vaults of a fleet", () => {
       stsEndpoint: "http://[::1]:1",
     });
     assert.deepEqual(reachOf("west"), { named: all, onlyNamed: false });
-    for (const other of ["gone", undefined]) assert.deepEqual(reachOf(other), { named: all, onlyNamed: false });
+    const everywhere = { named: [...all, "http://127.0.0.1:8300"], onlyNamed: false };
+    for (const other of ["gone", undefined]) assert.deepEqual(reachOf(other), everywhere);
   });
 
   it("are refused with every complaint at once, each by line and path", () => {
