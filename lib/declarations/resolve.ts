@@ -153,7 +153,7 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
 
 /** A declaration and its references as one value. Never throws a SyncError: it stands in `outcome`, beside the references. */
 export function resolveStaticSecret(input: ResolveInput): Resolution<ResolvedStaticSecret> {
-  const lookup = lookUp(input.cluster.name, input.reference);
+  const lookup = lookUp(input.cluster, input.reference);
   const outcome = attempt(() => resolve(input, lookup));
   return { refs: [...lookup.refs], outcome };
 }

@@ -1,7 +1,7 @@
 import { MINUTE_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
 import { partsOf } from "../keys.ts";
-import { namedNamespaces, namespaceMatcher } from "../namespaces.ts";
+import { namedNamespaces, namespaceMatcher, referenceNamespaces } from "../namespaces.ts";
 import type { ClusterSettings, ClusterState } from "../reconcile/ports.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
@@ -60,10 +60,10 @@ async function releaseOthers(deps: DiscoveryDeps, settings: ClusterSettings): Pr
     deps.log.info("declaration-released", { key });
   }
   await sendTokenSweep(deps.queue, settings.name, deps.clock());
-  const named = namedNamespaces(settings.namespaces);
+  const named = referenceNamespaces(settings);
   if (!named) return;
   // Nobody follows these references from now on.
-  const followed = new Set([...named, settings.operatorNamespace]);
+  const followed = new Set(named);
   for (const { key } of await deps.leases.referencesOf(settings.name)) {
     if (!followed.has(partsOf(key).namespace)) await deps.leases.removeReference(key);
   }
