@@ -187,12 +187,18 @@ export interface Rendering {
   readonly includes: readonly string[];
   readonly excludes: readonly string[];
   readonly input: TemplateInput;
+  /** `error`: a field that is not there is a failure. Else it is written as `<no value>`, as Go does, and named in `missing`. */
+  readonly missingKey?: MissingKey;
 }
+
+export type MissingKey = "default" | "error";
 
 export interface Rendered {
   readonly outputs: SecretData;
   /** Names of the source fields that the filters let through. */
   readonly fields: ReadonlySet<string>;
+  /** Where templates wrote what is not there, by template and position: the first ten places. */
+  readonly missing: readonly string[];
 }
 
 /** Bounded in time, memory and output. Throws TRANSFORM_FAILED, which names template and position and never a value. */
@@ -480,8 +486,8 @@ export interface ClusterSettings {
     /** What becomes of a Secret whose kv-v2 version was deleted or destroyed; `retain` when missing. */
     readonly onDeleted?: "retain" | "follow";
   };
-  /** What VSO has as a flag of the operator: `excludeRaw` leaves `_raw` out of every Secret, whatever a declaration says. */
-  readonly globalTransformationOptions?: { readonly excludeRaw: boolean };
+  /** What VSO has as a flag of the operator: `excludeRaw` leaves `_raw` out of every Secret, whatever a declaration says. And what becomes of a field that a template names and that is not there. */
+  readonly globalTransformationOptions?: { readonly excludeRaw: boolean; readonly missingKey?: MissingKey };
   /** Namespaces in which keyferry works although Vault Secrets Operator does as well. */
   readonly besideVso?: readonly string[];
 }

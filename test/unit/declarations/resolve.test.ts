@@ -119,7 +119,8 @@ describe("resolving a VaultStaticSecret", () => {
       },
       refreshAfterMs: 30_000,
       hmac: true,
-      transformation: { excludeRaw: false, templates: [], includes: [], excludes: [] },
+      transformation: { excludeRaw: false, templates: [], includes: [], excludes: [], missingKey: "default" },
+      instantUpdates: false,
       rolloutTargets: [],
     });
   });
@@ -427,7 +428,13 @@ describe("what is declared beside the data", () => {
       aSpec({ transformation }, { rolloutRestartTargets: [], syncConfig: { instantUpdates: true } }),
       DEFAULTS,
     );
-    assert.deepEqual(value.transformation, { excludeRaw: true, templates: [], includes: [], excludes: [] });
+    assert.deepEqual(value.transformation, {
+      excludeRaw: true,
+      templates: [],
+      includes: [],
+      excludes: [],
+      missingKey: "default",
+    });
   });
 
   it("parks what has no meaning outside the cluster", () => {
