@@ -6,6 +6,7 @@ import type { ClusterSettings, ClusterState } from "../reconcile/ports.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { LookOptions } from "./look.ts";
+import { nudgeUntold, TOLD } from "./untold.ts";
 
 /** A cursor that is silent for longer may be one of a cluster that was restored (lease-table 20). */
 const SILENCE_MS = 3 * MINUTE_MS;
@@ -32,6 +33,7 @@ export async function startingPoint(
   const isDoubtful = options.probeRevision || state.attempts > 0 || isSilent(state, deps.clock());
   const isRestored = !isAnother && isDoubtful && (await isBehind(deps, settings, state, signal));
   if (isRestored) deps.log.warn("cluster-restored", { cluster: settings.name });
+  await nudgeUntold(deps, settings.name, state);
   const isFresh = isAnother || isFiltered || isRestored || options.acceptAbsence;
   const { besideVso: _before, ...rest } = state;
   return {
@@ -39,6 +41,7 @@ export async function startingPoint(
     ...(settings.besideVso && { besideVso: settings.besideVso }),
     uid,
     filter,
+    told: TOLD,
     cursors: isFresh ? {} : state.cursors,
     ...(isRestored ? { restores: (state.restores ?? 0) + 1 } : {}),
   };

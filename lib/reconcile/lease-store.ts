@@ -160,6 +160,8 @@ export interface ClusterState {
   readonly held?: { readonly since: EpochMs; readonly gone: number; readonly of: number };
   /** As fleet.yaml said at the last look: where keyferry works beside Vault Secrets Operator. */
   readonly besideVso?: readonly string[];
+  /** How much the statuses of its resources tell, as the version that last looked counts it; missing: 0. */
+  readonly told?: number;
   /** The last write of a status by another controller that was seen, and how long it is believed to be at work. */
   readonly vso?: VsoSeen;
 }
