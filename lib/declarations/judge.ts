@@ -27,7 +27,7 @@ export interface Judged {
  * its credentials are of no interest here.
  */
 export function judge(input: ResolveInput): Judgement {
-  const lookup = lookUp(input.cluster.name, input.reference);
+  const lookup = lookUp(input.cluster, input.reference);
   const { kind } = partsOf(input.declared.key);
   const merged = kind === "VaultAuth" ? isMerged(input, lookup) : undefined;
   const outcome = attempt(() => judged(input, lookup));

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import * as check from "./checks.ts";
 import { flag, headers, optionalText, textList, textMap, vaultPath } from "./shared.ts";
-import { conditions } from "./status.ts";
+import { conditions, observedGeneration } from "./status.ts";
 import { appRole, aws, gcp, jwt, kubernetes, METHODS, storageEncryption } from "./vault-auth-methods.ts";
 
 const strategy = z.enum(["union", "replace", "none"]).exactOptional();
@@ -61,5 +61,6 @@ export const vaultAuthStatus = z.object({
   valid: flag("Whether everything that it refers to is there."),
   error: optionalText("What is wrong."),
   specHash: optionalText("Hash of the spec, merged with the VaultAuthGlobal's."),
+  observedGeneration,
   conditions,
 });

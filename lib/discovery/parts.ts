@@ -1,6 +1,6 @@
 import { SECOND_MS } from "../clock.ts";
 import { SECRET } from "../kinds.ts";
-import { namedNamespaces, namespaceMatcher } from "../namespaces.ts";
+import { namedNamespaces, namespaceMatcher, referenceNamespaces } from "../namespaces.ts";
 import type { ClusterSettings, KindRef, ListOptions } from "../reconcile/ports.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { DriftWatch } from "./drift.ts";
@@ -39,7 +39,7 @@ export function partsToFollow(
   const named = namedNamespaces(settings.namespaces);
   const isOurs = namespaceMatcher(settings.namespaces);
   const scopes = named ?? [undefined];
-  const referenceScopes = named && [...new Set([...named, settings.operatorNamespace])];
+  const referenceScopes = referenceNamespaces(settings);
   const certainAfterMs = options.seconds > 0 ? CERTAIN_AFTER_MS : 0;
   const judgeAfterMs = options.seconds > 0 ? JUDGE_AFTER_MS : 0;
   const part = (

@@ -77,6 +77,12 @@ const namespaces = z
 const globalTransformationOptions = z
   .strictObject({
     excludeRaw: z.boolean().default(false).describe("Leave the key _raw out of every Secret."),
+    missingKey: z
+      .enum(["default", "error"])
+      .default("default")
+      .describe(
+        "A field that a template names and that is not there. default: <no value> in the Secret, and a warning. error: the sync fails, and the Secret stays as it is.",
+      ),
   })
   .describe("What holds for the data of all Secrets, whatever a resource says.");
 

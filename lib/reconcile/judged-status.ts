@@ -2,7 +2,7 @@ import type { EpochMs } from "../clock.ts";
 import type { Warned } from "../declarations/warnings.ts";
 import type { SyncError } from "../errors.ts";
 import type { Json, JsonObject, ResourceEvent } from "./ports.ts";
-import { type Condition, conditionList, failureMessage, mergeConditions } from "./status.ts";
+import { type Condition, conditionList, failureMessage, mergeConditions, STALLED, stalledBy } from "./status.ts";
 
 /** What was found out about a resource that syncs refer to (reference 2.2, 2.3, 2.8 and 10). */
 export interface Verdict {
@@ -30,6 +30,7 @@ function healthOf(kind: string, { error }: Verdict): readonly Condition[] {
   return [
     { type: "Healthy", status: "False", reason: "Unhealthy", message },
     { type: "Ready", status: "False", reason: "Ready", message },
+    ...stalledBy(error),
   ];
 }
 
@@ -59,7 +60,7 @@ function authConditions({ error, merged }: Verdict): readonly Condition[] {
 
 /** Conditions that are ours to say, and to take away when they no longer hold. */
 const OURS: ReadonlySet<Json | undefined> = new Set([
-  ...["VaultClient", "VaultPing", "ResourceValidation", "Available", "Healthy", "Ready", "AudienceMissing"],
+  ...["VaultClient", "VaultPing", "ResourceValidation", "Available", "Healthy", "Ready", "AudienceMissing", STALLED],
 ]);
 
 function warningConditions({ warnings = [] }: Verdict): readonly Condition[] {
@@ -87,6 +88,7 @@ export function nextJudgedStatus(
     ...before,
     valid: error === undefined,
     ...(kind === "VaultConnection" ? {} : { error: error ? failureMessage(error) : "" }),
+    observedGeneration: generation,
     conditions: mergeConditions(known, next, generation, now),
   };
 }

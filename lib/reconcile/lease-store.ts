@@ -168,6 +168,8 @@ export interface ClusterState {
   readonly operator?: OperatorSeen;
   /** What became of the key of Vault Secrets Operator's MACs. */
   readonly macKey?: MacKeySeen;
+  /** How much the statuses of its resources tell, as the version that last looked counts it; missing: 0. */
+  readonly told?: number;
 }
 
 /** Vault Secrets Operator, as its writes show it (kubernetes-rules 24). */

@@ -202,12 +202,18 @@ export interface Rendering {
   readonly includes: readonly string[];
   readonly excludes: readonly string[];
   readonly input: TemplateInput;
+  /** `error`: a field that is not there is a failure. Else it is written as `<no value>`, as Go does, and named in `missing`. */
+  readonly missingKey?: MissingKey;
 }
+
+export type MissingKey = "default" | "error";
 
 export interface Rendered {
   readonly outputs: SecretData;
   /** Names of the source fields that the filters let through. */
   readonly fields: ReadonlySet<string>;
+  /** Where templates wrote what is not there, by template and position: the first ten places. */
+  readonly missing: readonly string[];
 }
 
 /** Bounded in time, memory and output. Throws TRANSFORM_FAILED, which names template and position and never a value. */
@@ -545,8 +551,8 @@ export interface ClusterSettings {
   readonly vaults?: readonly FleetVault[];
   /** Which Vaults its resources may name; `any` public or private host when missing. */
   readonly vaultAddresses?: "any" | "named";
-  /** What VSO has as a flag of the operator: `excludeRaw` leaves `_raw` out of every Secret, whatever a declaration says. */
-  readonly globalTransformationOptions?: { readonly excludeRaw: boolean };
+  /** What VSO has as a flag of the operator: `excludeRaw` leaves `_raw` out of every Secret, whatever a declaration says. And what becomes of a field that a template names and that is not there. */
+  readonly globalTransformationOptions?: { readonly excludeRaw: boolean; readonly missingKey?: MissingKey };
   /** Namespaces in which keyferry works although Vault Secrets Operator does as well. */
   readonly besideVso?: readonly string[];
 }

@@ -14,7 +14,8 @@ import type { Batch } from "./reconcile.ts";
 import { withReferences } from "./references.ts";
 import { RecordFirst, type RolloutQuestion, rollOut } from "./rollout.ts";
 import { settleFailed, settleSynced, type Timing } from "./settle.ts";
-import type { Ending } from "./status.ts";
+import { type Ending, isToldIn } from "./status.ts";
+import { warningsOf } from "./warnings.ts";
 
 interface Turn {
   readonly settings: ClusterSettings;
@@ -39,6 +40,8 @@ export async function syncOne(deps: ReconcileDeps, row: Row, turn: Turn, batch: 
   if (turn.isDue && !(await take(deps, run))) return;
   try {
     const converged = await attempt(deps, run, batch);
+    // A status that an earlier version wrote, or of data whose templates write nothing new, catches up by itself, once.
+    if (!run.lease && isUntold(run, converged)) await take(deps, run);
     if (run.lease) await settleConverged(deps, run, run.lease, converged, batch);
     deps.metrics.count("keyferry_syncs_total", {
       cluster: turn.settings.name,
@@ -91,6 +94,13 @@ async function attempt(deps: ReconcileDeps, run: Run, batch: Batch): Promise<Con
   );
 }
 
+/** Whether the status, as it was last written, lacks what holds now although there is nothing else to do. */
+function isUntold({ row, resolved }: Run, { missing }: Converged): boolean {
+  const { seen } = row.state;
+  if (seen === undefined || seen.hash !== row.declared.hash || resolved instanceof SyncError) return false;
+  return !isToldIn(seen.status, warningsOf(resolved, missing));
+}
+
 /** Asked of the Vault that the declaration names now: a corrected address must not wait for the wrong one. */
 async function mustWait({ resolved }: Run, batch: Batch): Promise<boolean> {
   return !(resolved instanceof SyncError) && (await batch.circuits.openAmong([resolved.circuit])) !== undefined;
@@ -131,7 +141,7 @@ async function settleConverged(
   deps: ReconcileDeps,
   run: Run,
   lease: Lease,
-  { work, source }: Converged,
+  { work, source, missing }: Converged,
   batch: Batch,
 ): Promise<void> {
   const { resolved } = run;
@@ -143,6 +153,7 @@ async function settleConverged(
     ...(rolled.condition === undefined ? {} : { rollout: rolled.condition }),
     ...(mac === undefined ? {} : { mac: secretMac(mac, work.data) }),
     ...(work.wrote === undefined ? {} : { wrote: work.wrote }),
+    warnings: warningsOf(resolved, missing),
   };
   const told = await tell(deps, run, ending, lease, batch);
   const { olderSince: _older, rollout: _rollout, ...before } = work.seen.row.state;

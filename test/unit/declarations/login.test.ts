@@ -14,7 +14,7 @@ const CONNECTION = { "VaultConnection/vso/default": { address: "https://vault.ex
 /** How a resource of namespace `shop` logs in, and what was asked for; objects by `Kind/namespace/name`. */
 function login(objects: Objects, vaultAuthRef = "mine", cluster = EAST) {
   const all: Objects = { ...CONNECTION, ...objects };
-  const lookup = lookUp("east", (key): Reference | undefined => {
+  const lookup = lookUp(cluster, (key): Reference | undefined => {
     const name = key.slice("east/".length);
     const spec = all[name];
     if (spec === undefined) return undefined;
