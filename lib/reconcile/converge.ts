@@ -33,6 +33,8 @@ export interface BeginInput {
   readonly settings: ClusterSettings;
   readonly resolved: ResolvedStaticSecret;
   readonly sources: SourceReader;
+  /** What Vault refused before is asked anew. */
+  readonly since?: number;
 }
 
 export interface ConvergeInput extends BeginInput {
@@ -65,7 +67,8 @@ export async function begin(
   input: BeginInput,
   signal: AbortSignal,
 ): Promise<Converged> {
-  const source = await input.sources.read(input.resolved.read, signal);
+  const { since, resolved } = input;
+  const source = await input.sources.read({ ...resolved.read, ...(since !== undefined && { since }) }, signal);
   mustNotBeOlder(input.row, source, ends.clock());
   const data = await dataOf(ends, input, source, signal);
   return { work: workOf(ends, input, data), source };

@@ -11,6 +11,7 @@ import type { ReconcileDeps } from "./deps.ts";
 import { judgeOne } from "./judge-one.ts";
 import type { Row, WorkMessage } from "./ports.ts";
 import { type ReferenceReader, referenceReader } from "./references.ts";
+import { type SharedFailures, sharedFailures } from "./shared-failures.ts";
 import { type CaCache, caCache, type SourceReader, sourceReader } from "./source.ts";
 import { syncOne } from "./sync-one.ts";
 import { sweepTokens } from "./token-sweep.ts";
@@ -22,6 +23,7 @@ export interface Batch {
   readonly sources: SourceReader;
   readonly circuits: Circuits;
   readonly ca: CaCache;
+  readonly shared: SharedFailures;
   readonly signal: AbortSignal;
 }
 
@@ -55,6 +57,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
   };
   const ca = caCache(deps);
   const open = circuits(deps, ca);
+  const shared = sharedFailures(deps);
   return {
     ca,
     circuits: open,
@@ -74,6 +77,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         sources: sourceReader(deps, ca),
         circuits: open,
         ca,
+        shared,
         // A signal of its own: each call listens to it, and one signal for all calls would have thousands of listeners to search.
         signal: AbortSignal.any([signal]),
       };
@@ -110,7 +114,8 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
 async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage, batch: Batch): Promise<void> {
   const { cluster, namespace } = partsOf(row.key);
   const settings = deps.fleet(cluster);
-  const how = standing(row, message, deps.clock());
+  const readAt = deps.clock();
+  const how = standing(row, message, readAt);
   if (how === "leave" || !settings) return;
   if (isLeft(row)) {
     await deps.leases.release(row.key);
@@ -128,7 +133,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
   if (isJudged(row.key)) return judgeOne(deps, row, settings, batch);
   const since = how === "due" ? row.dueAt : message.at;
   deps.metrics.observe("keyferry_sync_delay_seconds", {}, Math.max(0, deps.clock() - (since ?? 0)) / SECOND_MS);
-  await syncOne(deps, row, { settings, isDue: how === "due" }, batch);
+  await syncOne(deps, row, { settings, isDue: how === "due", at: message.at, readAt }, batch);
 }
 
 /**

@@ -1,5 +1,5 @@
+import { readId } from "../causes.ts";
 import { type EpochMs, MINUTE_MS } from "../clock.ts";
-import { fingerprint } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import type { CredentialRef, SourceData, VaultIdentity, VaultRead, VaultTarget } from "./ports.ts";
@@ -50,15 +50,7 @@ export function sourceReader(deps: Pick<ReconcileDeps, "vault">, ca: CaCache): S
   const reads = new Map<string, Promise<SourceData>>();
   return {
     read(read, signal) {
-      const key = fingerprint(
-        read.identity.id,
-        read.namespace ?? "",
-        read.engine,
-        read.mount,
-        read.path,
-        String(read.version),
-        String(read.followDeleted ?? false),
-      );
+      const key = readId(read);
       const known = reads.get(key);
       if (known !== undefined) return known;
       const started = (async () => {

@@ -7,7 +7,10 @@ import { type Entry, type Held, type TokensDeps, taken } from "./token-entries.t
 import { endAll, tokenKeeper } from "./token-keeper.ts";
 import { type Asker, type Refused, tokenLogins } from "./token-logins.ts";
 
-/** A token that was refused is replaced only when it is older: else its policies are the reason, and a new login is no help. */
+/**
+ * A token that was refused is replaced only when it is older, or was there before someone asked: else its policies are the
+ * reason, and a new login is no help.
+ */
 const REFUSAL_COOL_DOWN_MS = 10 * SECOND_MS;
 
 export interface Tokens extends TokenKeeper {
@@ -46,7 +49,8 @@ export function tokens(deps: TokensDeps): Tokens {
         const other = taken(current);
         if (other !== undefined) return other;
       }
-      if (!isInvalid && clock() - token.obtainedAt < REFUSAL_COOL_DOWN_MS) return undefined;
+      const isNew = token.obtainedAt >= (asker.since ?? 0) && clock() - token.obtainedAt < REFUSAL_COOL_DOWN_MS;
+      if (!isInvalid && isNew) return undefined;
       if (isInvalid) held.delete(asker.identity.id);
       return use(asker, signal, refused);
     },
