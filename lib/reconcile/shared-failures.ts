@@ -44,6 +44,8 @@ export interface Asking {
 export interface KnownFailure {
   readonly cause: Cause;
   readonly message: string;
+  /** Who asks for all. */
+  readonly by: SyncKey;
   /** When who met it asked, and when it asks again. */
   readonly askedAt: EpochMs;
   readonly nextAt: EpochMs;
@@ -168,7 +170,7 @@ function knownFailures(clock: Clock) {
   };
   const remember = (asking: Asking, { error, cause, nextAt }: Failed): void => {
     if (cause === undefined || nextAt === undefined || !isShared(cause)) return;
-    keep(known, cause, { cause, message: error.message, askedAt: asking.at, nextAt });
+    keep(known, cause, { cause, message: error.message, by: asking.key, askedAt: asking.at, nextAt });
     mended.delete(cause);
   };
   const forget = (asking: Asking, code: ErrorCode | undefined): readonly Cause[] => {
@@ -195,8 +197,8 @@ function knownFailures(clock: Clock) {
       for (const cause of mayMeet) {
         const failure = known.get(cause);
         if (failure === undefined) continue;
-        const isWaitedFor = isRoutine && cause === before && isInTime(failure, asking, clock());
-        if (isWaitedFor || failure.askedAt >= since) return failure;
+        const isOthers = isRoutine && cause === before && failure.by !== asking.key;
+        if ((isOthers && isInTime(failure, asking, clock())) || failure.askedAt >= since) return failure;
       }
       return undefined;
     },

@@ -6,7 +6,7 @@ import type { JsonObject, LeaseStore, Row, WorkMessage } from "../../../lib/reco
 import { reconciler } from "../../../lib/reconcile/reconcile.ts";
 import { tick } from "../../../lib/schedule/tick.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
-import { vaultEnd } from "../../../lib/vault/vault-end.ts";
+import { type OpenVaultEnd, vaultEnd } from "../../../lib/vault/vault-end.ts";
 import { aCluster, aDeclared, aKey, aReference } from "../../builders.ts";
 import { counting, QUIET } from "../../unit/aws/records.ts";
 import { type OpenStore, START } from "../lease-store/scene.ts";
@@ -58,10 +58,16 @@ export async function fleetInTime(open: OpenStore, vault: ScriptedVault, stepMs 
     secret: async () => new Map(),
     annotations: async () => ({}),
   };
+  const ends: OpenVaultEnd[] = [];
+  const openEnd = () => {
+    const end = vaultEnd({ clock, credentials, log: QUIET });
+    ends.push(end);
+    return end;
+  };
   const start = () => {
     const deps = {
       ...{ leases: store, queue, clock, random, metrics, credentials, log: QUIET },
-      vault: vaultEnd({ clock, credentials, log: QUIET }),
+      vault: openEnd(),
       secrets: {
         look: async () => undefined,
         apply: async ({ name }: { name: string }) => {
@@ -146,6 +152,9 @@ export async function fleetInTime(open: OpenStore, vault: ScriptedVault, stepMs 
       queued = [];
       worker = start();
     },
-    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      for (const end of ends) await end.close();
+      await store[Symbol.asyncDispose]();
+    },
   };
 }
