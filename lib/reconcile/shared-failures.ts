@@ -159,6 +159,17 @@ interface Noted {
 
 const NOTHING: Noted = { again: false, mended: [] };
 
+function mayMeet({ before, ahead }: Asking): readonly Cause[] {
+  return before === undefined || isAhead(before) ? ahead() : [...ahead(), before];
+}
+
+/** It is younger than the question, or nobody asked and someone else goes on asking soon enough. */
+function isGoodFor(asking: Asking, failure: KnownFailure, now: EpochMs): boolean {
+  if (failure.askedAt >= asking.since) return true;
+  const isOthers = failure.cause === asking.before && failure.by !== asking.key;
+  return asking.isRoutine && isOthers && isInTime(failure, asking, now);
+}
+
 /** The failures that are known, and what was found mended a moment ago. */
 function knownFailures(clock: Clock) {
   const known = new Map<Cause, KnownFailure>();
@@ -191,16 +202,9 @@ function knownFailures(clock: Clock) {
     /** What this sync would meet, if that is known well enough. */
     find(asking: Asking): KnownFailure | undefined {
       if (known.size === 0) return undefined;
-      const { before, since, isRoutine } = asking;
-      const ahead = asking.ahead();
-      const mayMeet = before === undefined || isAhead(before) ? ahead : [...ahead, before];
-      for (const cause of mayMeet) {
-        const failure = known.get(cause);
-        if (failure === undefined) continue;
-        const isOthers = isRoutine && cause === before && failure.by !== asking.key;
-        if ((isOthers && isInTime(failure, asking, clock())) || failure.askedAt >= since) return failure;
-      }
-      return undefined;
+      return mayMeet(asking)
+        .map((cause) => known.get(cause))
+        .find((failure) => failure !== undefined && isGoodFor(asking, failure, clock()));
     },
     note(asking: Asking, outcome: Outcome): Noted {
       if (outcome.kind === "known") {

@@ -14,7 +14,11 @@ export interface SourceReader {
 
 export interface CaCache {
   resolve(target: VaultTarget, signal: AbortSignal): Promise<VaultTarget>;
+  /** Nobody trusts who answers there: the bundle may have been replaced since it was fetched. */
+  refused(target: VaultTarget): void;
 }
+
+type CaRef = NonNullable<VaultTarget["caRef"]>;
 
 /** CA bundles that VaultConnections name by Secret, fetched when first needed and kept for five minutes. */
 export function caCache(deps: Pick<ReconcileDeps, "credentials" | "clock">): CaCache {
@@ -30,11 +34,15 @@ export function caCache(deps: Pick<ReconcileDeps, "credentials" | "clock">): CaC
     }
     return pem;
   };
+  const nameOf = ({ cluster, namespace, name, version = "" }: CaRef) => `${cluster}/${namespace}/${name} ${version}`;
   return {
+    refused({ caRef }) {
+      if (caRef !== undefined) known.delete(nameOf(caRef));
+    },
     async resolve(target, signal) {
       const { caRef, ...rest } = target;
       if (caRef === undefined || target.skipTlsVerify) return rest;
-      const name = `${caRef.cluster}/${caRef.namespace}/${caRef.name} ${caRef.version ?? ""}`;
+      const name = nameOf(caRef);
       const kept = known.get(name);
       if (kept && deps.clock() - kept.at < CA_MAX_AGE_MS) return { ...rest, caPem: await kept.pem };
       const pem = fetchPem(caRef, signal);
@@ -54,8 +62,14 @@ export function sourceReader(deps: Pick<ReconcileDeps, "vault">, ca: CaCache): S
       const known = reads.get(key);
       if (known !== undefined) return known;
       const started = (async () => {
-        const identity: VaultIdentity = { ...read.identity, target: await ca.resolve(read.identity.target, signal) };
-        return deps.vault.read({ ...read, identity }, signal);
+        const { target } = read.identity;
+        const identity: VaultIdentity = { ...read.identity, target: await ca.resolve(target, signal) };
+        try {
+          return await deps.vault.read({ ...read, identity }, signal);
+        } catch (error) {
+          if (error instanceof SyncError && error.code === "VAULT_TLS_REFUSED") ca.refused(target);
+          throw error;
+        }
       })();
       reads.set(key, started);
       return started;

@@ -37,6 +37,7 @@ export function clusterCredentials(cluster: Cluster): CredentialSource {
 /** An end with a clock that tests move. */
 export interface TestEnd extends OpenVaultEnd, AsyncDisposable {
   pass(ms: number): void;
+  now(): number;
 }
 
 export function openEnd(cluster: Cluster, options: Partial<VaultEndOptions> = {}): TestEnd {
@@ -45,6 +46,7 @@ export function openEnd(cluster: Cluster, options: Partial<VaultEndOptions> = {}
   const end = vaultEnd({ clock, credentials: clusterCredentials(cluster), log: quiet, ...options });
   return {
     ...end,
+    now: clock,
     pass(ms) {
       ahead += ms;
     },
