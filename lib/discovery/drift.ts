@@ -2,7 +2,7 @@ import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { partsOf, type SyncKey, syncKey } from "../keys.ts";
 import { declarationIn } from "../reconcile/owners.ts";
 import type { OwnedSecret, Row, SeenResource } from "../reconcile/ports.ts";
-import { destinationIn, WAITS_FOR_A_SECRET } from "../reconcile/wake.ts";
+import { destinationIn, WAITS_FOR_A_SECRET } from "../reconcile/release-wake.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { placeOf, type SecretSeen, secretSearch } from "./secret-search.ts";

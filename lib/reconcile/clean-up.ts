@@ -29,7 +29,7 @@ export async function cleanUp(deps: ReconcileDeps, row: Row, settings: ClusterSe
   if (isCleanupKey(row.key)) await wakeSuccessor(deps, row.key);
   const { cluster, namespace } = partsOf(row.key);
   const released = claimed.row.state.owned.map(({ name }) => ({ namespace, name }));
-  await batch.waker.released(cluster, released);
+  await batch.released.tell(cluster, released);
 }
 
 async function again(deps: ReconcileDeps, row: Row, { schedule }: Settlement): Promise<void> {

@@ -35,6 +35,8 @@ export interface BeginInput {
   readonly settings: ClusterSettings;
   readonly resolved: ResolvedStaticSecret;
   readonly sources: SourceReader;
+  /** What Vault refused before is asked anew. */
+  readonly since?: number;
 }
 
 export interface ConvergeInput extends BeginInput {
@@ -67,7 +69,8 @@ export async function begin(
   input: BeginInput,
   signal: AbortSignal,
 ): Promise<Converged> {
-  const source = await input.sources.read(input.resolved.read, signal);
+  const { since, resolved } = input;
+  const source = await input.sources.read({ ...resolved.read, ...(since !== undefined && { since }) }, signal);
   mustNotBeOlder(input.row, source, ends.clock());
   const { data, missing } = await dataOf(ends, input, source, signal);
   return { work: workOf(ends, input, data), source, missing };

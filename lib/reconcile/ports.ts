@@ -125,6 +125,8 @@ export interface VaultRead {
   readonly identity: VaultIdentity;
   /** The sync that asks: a token that is obtained for nobody is not kept beyond this process. */
   readonly by?: SyncKey;
+  /** A refusal that is remembered from before is not believed: someone asked since. */
+  readonly since?: EpochMs;
   /** Vault namespace of the read; the identity's when missing. */
   readonly namespace?: string;
   readonly mount: string;

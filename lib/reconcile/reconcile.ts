@@ -11,11 +11,12 @@ import { judgeOne } from "./judge-one.ts";
 import { type MacKeys, macKeys } from "./mac-keys.ts";
 import type { Row, VaultTarget, WorkMessage } from "./ports.ts";
 import { type ReferenceReader, referenceReader } from "./references.ts";
+import { type ReleaseWaker, releaseWaker } from "./release-wake.ts";
+import { type SharedFailures, sharedFailures } from "./shared-failures.ts";
 import { type CaCache, caCache, type SourceReader, sourceReader } from "./source.ts";
 import { syncOne } from "./sync-one.ts";
 import { sweepTokens } from "./token-sweep.ts";
 import { worksBesideVso } from "./vso.ts";
-import { type Waker, waker } from "./wake.ts";
 
 /** What the runs of one batch share. */
 export interface Batch {
@@ -23,8 +24,9 @@ export interface Batch {
   readonly sources: SourceReader;
   readonly circuits: Circuits;
   readonly ca: CaCache;
-  readonly waker: Waker;
+  readonly released: ReleaseWaker;
   readonly macKeys: MacKeys;
+  readonly shared: SharedFailures;
   readonly signal: AbortSignal;
   /** Asks this Vault something for a key: who hands out work is told that it waits, and that it goes on. */
   readonly atVault: <T>(key: SyncKey, target: VaultTarget, ask: () => Promise<T>) => Promise<T>;
@@ -55,7 +57,8 @@ export interface BatchReport {
 export function reconciler(deps: ReconcileDeps): Reconciler {
   const ca = caCache(deps);
   const open = circuits(deps, ca);
-  const wakes = waker(deps);
+  const released = releaseWaker(deps);
+  const shared = sharedFailures(deps);
   return {
     ca,
     circuits: open,
@@ -75,8 +78,9 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         sources: sourceReader(deps, ca),
         circuits: open,
         ca,
-        waker: wakes,
+        released,
         macKeys: macKeys(deps),
+        shared,
         // A signal of its own: each call listens to it, and one signal for all calls would have thousands of listeners to search.
         signal: AbortSignal.any([signal]),
         async atVault(key, target, ask) {
@@ -118,7 +122,8 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
 async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage, batch: Batch): Promise<void> {
   const { cluster, namespace } = partsOf(row.key);
   const settings = deps.fleet(cluster);
-  const how = standing(row, message, deps.clock());
+  const readAt = deps.clock();
+  const how = standing(row, message, readAt);
   if (how === "leave" || !settings) return;
   if (isLeft(row)) {
     await deps.leases.release(row.key);
@@ -136,7 +141,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
   if (isJudged(row.key)) return judgeOne(deps, row, settings, batch);
   const since = how === "due" ? row.dueAt : message.at;
   deps.metrics.observe("keyferry_sync_delay_seconds", {}, Math.max(0, deps.clock() - (since ?? 0)) / SECOND_MS);
-  await syncOne(deps, row, { settings, isDue: how === "due" }, batch);
+  await syncOne(deps, row, { settings, isDue: how === "due", at: message.at, readAt }, batch);
 }
 
 /**

@@ -6,7 +6,7 @@ import { OWNER_UID_LABEL } from "../owner-labels.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import { type OtherDeclaration, type Owners, ownersOf, type Rival } from "./owners.ts";
 import type { NamedObject, OwnerReference, SeenResource, SeenSecret } from "./ports.ts";
-import { destinationIn } from "./wake.ts";
+import { destinationIn } from "./release-wake.ts";
 
 /** What it takes to ask whether declarations are declared still. */
 export interface RivalEnds {

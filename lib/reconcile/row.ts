@@ -64,6 +64,10 @@ export interface RowError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly since: EpochMs;
+  /** What the row waits for (lib/causes.ts): it stays through failures that say nothing of it, such as outages. */
+  readonly cause?: string;
+  /** The next look, as it was planned: a row that is due at another time was asked for since. */
+  readonly nextAt?: EpochMs;
 }
 
 /** Restarts that are owed, until every target has had its own. */

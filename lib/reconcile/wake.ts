@@ -1,96 +1,97 @@
-import { asObject } from "../canonical.ts";
-import type { EpochMs } from "../clock.ts";
-import { type ErrorCode, SyncError } from "../errors.ts";
-import { isCleanupKey, partsOf } from "../keys.ts";
+import type { Cause } from "../causes.ts";
+import type { SyncKey } from "../keys.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { ReconcileDeps } from "./deps.ts";
-import type { Due, JsonObject, NamedObject, Row, RowSummary } from "./ports.ts";
+import type { Due } from "./ports.ts";
 
-/** Who is refused a Secret by these waits for it to be released, or to be gone. */
-export const WAITS_FOR_A_SECRET: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["SECRET_NOT_OURS", "SECRET_TERMINATING"]);
+type Deps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
 
-type WakeDeps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
-
-/** Wakes who was refused a Secret. What is released in one moment costs one look through the cluster's rows. */
-export interface Waker {
-  /** These Secrets of one cluster are gone, or nobody's any more. */
-  released(cluster: string, secrets: readonly Pick<NamedObject, "namespace" | "name">[]): Promise<void>;
+/** What was mended, and where those who waited for it are found. */
+export interface Mended {
+  readonly cause: Cause;
+  readonly cluster: string;
+  /** Index value of what they read, when that is what they wait for. */
+  readonly source?: string;
 }
 
-export function waker(deps: WakeDeps): Waker {
-  const coming = new Map<string, { readonly places: Set<string>; readonly ended: Promise<void> }>();
-  const latest = new Map<string, Promise<void>>();
-  const wake = async (cluster: string, places: ReadonlySet<string>): Promise<void> => {
+interface Sought {
+  readonly causes: Set<Cause>;
+  readonly but: Set<SyncKey>;
+}
+
+export interface Waker {
+  /** Everyone who waits for this, but for who found it mended. */
+  all(mended: Mended, but: SyncKey): Promise<void>;
+  one(key: SyncKey): Promise<void>;
+}
+
+/** Rows that are read or nudged at once. */
+const AT_ONCE = 100;
+
+/** Finds those who wait for a cause: by what they read, else among all rows of the cluster, one search at a time. */
+export function waker(deps: Deps): Waker {
+  const sought = new Map<string, Sought>();
+  const searches = new Map<string, Promise<void>>();
+
+  const search = async (cluster: string): Promise<void> => {
     try {
-      await wakeRefused(deps, cluster, places);
-    } catch (error) {
-      if (!(error instanceof SyncError)) throw error;
-      // They come back by themselves, only later.
-      deps.log.warn("wake-failed", { cluster, code: error.code, message: error.message });
+      for (let wanted = sought.get(cluster); wanted !== undefined; wanted = sought.get(cluster)) {
+        const { causes, but } = wanted;
+        sought.delete(cluster);
+        const rows = await deps.leases.byCluster(cluster);
+        const found = rows.filter(({ key, error }) => error?.cause && causes.has(error.cause) && !but.has(key));
+        await nudgeAll(
+          deps,
+          found.map(({ key }) => key),
+          causes,
+        );
+      }
+    } finally {
+      searches.delete(cluster);
     }
   };
-  const begin = (cluster: string) => {
-    const places = new Set<string>();
-    const before = latest.get(cluster) ?? Promise.resolve();
-    const ended = before
-      .catch(() => undefined)
-      .then(() => {
-        coming.delete(cluster);
-        return wake(cluster, places);
-      });
-    const turn = { places, ended };
-    coming.set(cluster, turn);
-    latest.set(cluster, ended);
-    return turn;
+  /** What is asked for during a search is sought in the next one, together. */
+  const searchFor = (cause: Cause, cluster: string, but: SyncKey): Promise<void> => {
+    const wanted = sought.get(cluster) ?? { causes: new Set(), but: new Set() };
+    wanted.causes.add(cause);
+    wanted.but.add(but);
+    sought.set(cluster, wanted);
+    const running = searches.get(cluster);
+    if (running !== undefined) return running;
+    const started = search(cluster);
+    searches.set(cluster, started);
+    return started;
   };
+
   return {
-    async released(cluster, secrets) {
-      if (secrets.length === 0) return;
-      const turn = coming.get(cluster) ?? begin(cluster);
-      for (const { namespace, name } of secrets) turn.places.add(`${namespace}/${name}`);
-      await turn.ended;
+    async all({ cause, cluster, source }, but) {
+      if (source === undefined) return searchFor(cause, cluster, but);
+      const sharers = (await deps.leases.bySource(source)).filter((key) => key !== but);
+      const found: SyncKey[] = [];
+      for (const keys of slices(sharers)) {
+        const rows = await deps.leases.read(keys, "strong");
+        for (const { key, state } of rows.values()) if (state.error?.cause === cause) found.push(key);
+      }
+      await nudgeAll(deps, found, new Set([cause]));
     },
+    one: (key) => nudgeAll(deps, [key], new Set()),
   };
 }
 
-/**
- * Nudges the syncs whose destination is among these places (`namespace/name`) and who were refused it. Those that are at work
- * now may be about to be refused, so they look once more as well.
- */
-export async function wakeRefused(
-  deps: WakeDeps,
-  cluster: string,
-  places: ReadonlySet<string>,
-  known?: readonly RowSummary[],
-): Promise<void> {
-  const namespaces = new Set([...places].map((place) => place.split("/")[0]));
-  const summaries = known ?? (await deps.leases.byCluster(cluster));
-  const now = deps.clock();
-  const keys = summaries
-    .filter((row) => namespaces.has(partsOf(row.key).namespace) && !isCleanupKey(row.key) && mayWait(row, now))
-    .map(({ key }) => key);
+async function nudgeAll(deps: Deps, keys: readonly SyncKey[], causes: ReadonlySet<Cause>): Promise<void> {
   if (keys.length === 0) return;
   const dues: Due[] = [];
-  for (const row of (await deps.leases.read(keys, "strong")).values()) {
-    const place = `${partsOf(row.key).namespace}/${destinationIn(row.declared.spec)}`;
-    if (!places.has(place) || !isRefused(row, now)) continue;
-    deps.log.info("secret-released", { key: row.key, secret: place });
-    const due = await deps.leases.nudge(row.key, { now, look: true, atOnce: true });
-    if (due) dues.push(due);
+  for (const some of slices(keys)) {
+    const now = deps.clock();
+    const nudged = await Promise.all(some.map((key) => deps.leases.nudge(key, { now, look: false })));
+    for (const due of nudged) if (due !== undefined) dues.push(due);
   }
-  await sendDue(deps.queue, dues, now);
+  await sendDue(deps.queue, dues, deps.clock());
+  if (causes.size > 0) deps.log.info("waiting-syncs-woken", { causes: [...causes].slice(0, 5), syncs: dues.length });
 }
 
-function mayWait({ error, leaseUntil }: Pick<RowSummary, "error" | "leaseUntil">, now: EpochMs): boolean {
-  return (error !== undefined && WAITS_FOR_A_SECRET.has(error.code)) || (leaseUntil !== undefined && leaseUntil > now);
-}
-
-function isRefused({ state, leaseUntil }: Row, now: EpochMs): boolean {
-  return mayWait({ ...(state.error && { error: state.error }), ...(leaseUntil !== undefined && { leaseUntil }) }, now);
-}
-
-/** The name of the Secret that a spec asks for; undefined when it names none. */
-export function destinationIn(spec: JsonObject): string | undefined {
-  const name = asObject(spec.destination)?.name;
-  return typeof name === "string" ? name : undefined;
+function slices(keys: readonly SyncKey[]): readonly (readonly SyncKey[])[] {
+  return Array.from({ length: Math.ceil(keys.length / AT_ONCE) }, (_, at) =>
+    keys.slice(at * AT_ONCE, (at + 1) * AT_ONCE),
+  );
 }

@@ -8,7 +8,10 @@ import { type Entry, type Held, type TokensDeps, taken } from "./token-entries.t
 import { endAll, tokenKeeper } from "./token-keeper.ts";
 import { type Asker, type Refused, tokenLogins } from "./token-logins.ts";
 
-/** A token that was refused is replaced when it is older: its role may have got other policies. A younger one only if it has ended. */
+/**
+ * A token that was refused is replaced when it is older, or was there before someone asked: its role may have got other policies.
+ * A younger one only if it has ended.
+ */
 const REFUSAL_COOL_DOWN_MS = 10 * SECOND_MS;
 
 export interface Tokens extends TokenKeeper {
@@ -60,7 +63,8 @@ export function tokens(deps: TokensDeps): Tokens {
       };
       const other = another();
       if (other !== undefined) return other;
-      if (clock() - token.obtainedAt >= REFUSAL_COOL_DOWN_MS) return use(asker, signal, { token, hasEnded: false });
+      const isOld = token.obtainedAt < (asker.since ?? 0) || clock() - token.obtainedAt >= REFUSAL_COOL_DOWN_MS;
+      if (isOld) return use(asker, signal, { token, hasEnded: false });
       const entry = entryOfIt();
       if (entry !== undefined) entry.usesLeft -= 1;
       if (!(await doubts.hasEnded(identity, token, isSecond, signal))) return undefined;

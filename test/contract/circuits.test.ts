@@ -67,6 +67,7 @@ async function onStage(test: (stage: Stage) => Promise<void>): Promise<void> {
       if (caRef?.cluster === "dead") throw new SyncError("KUBE_UNREACHABLE", "dead", { circuit: "cluster:dead" });
       return { ...target, caPem: `of ${caRef?.cluster}` };
     },
+    refused: () => undefined,
   };
   const stage: Stage = {
     scene,

@@ -103,6 +103,26 @@ export function vaultTokensContract(
         assert.equal(counted(LOGIN), 1);
       });
 
+      it("anew for who asks since, once for all of them", async () => {
+        await using own = openEnd(cluster);
+        const identity = await appRole({ vault, cluster }, { policies: ["reader"], secretId: "wrong" });
+        const read = (since?: number) => own.read({ ...kv2(identity, "app"), ...(since && { since }) }, forever);
+        await failure(read(), "VAULT_LOGIN_REFUSED");
+        own.pass(1_000);
+        const since = own.now();
+        const counted = await audited(vault, async () => {
+          await failure(read(), "VAULT_LOGIN_REFUSED");
+          await times(20, () => failure(read(since), "VAULT_LOGIN_REFUSED"));
+          await failure(read(since), "VAULT_LOGIN_REFUSED");
+        });
+        assert.equal(counted(LOGIN), 1);
+        const made = await vault.write(`auth/approle/role/${identity.role}/secret-id`);
+        await putSecret(cluster, `${vault.flavor}-${identity.role}`, { id: String(made.data.secret_id) });
+        await failure(read(since), "VAULT_LOGIN_REFUSED");
+        own.pass(1_000);
+        assert.equal((await read(own.now())).fields.get("password"), "s3cr3t");
+      });
+
       it("for those who still wait when one of them gives up", async () => {
         const identity = await fresh();
         const leaving = new AbortController();
@@ -177,6 +197,18 @@ export function vaultTokensContract(
         own.pass(60_000);
         const allowed = await audited(vault, () => times(25, () => own.read(kv2(identity, "closed/app"), forever)));
         assert.equal(allowed(LOGIN), 1);
+      });
+
+      it("with another login for who asks after the role got other policies, however new the token is", async () => {
+        await using own = openEnd(cluster);
+        const identity = await fresh();
+        const closed = kv2(identity, "closed/app");
+        await failure(own.read(closed, forever), "VAULT_DENIED");
+        await vault.writePolicy("open", 'path "kv/data/closed/*" { capabilities = ["read"] }');
+        await vault.write(`auth/approle/role/${identity.role}`, { token_policies: "open" });
+        own.pass(1_000);
+        await failure(own.read(closed, forever), "VAULT_DENIED");
+        assert.equal((await own.read({ ...closed, since: own.now() }, forever)).fields.size, 1);
       });
 
       it("no more than once by a token that was revoked behind its back", async () => {

@@ -46,6 +46,7 @@ export const reachHere = (stsEndpoint?: string): ReachOf => {
 /** An end with a clock that tests move. */
 export interface TestEnd extends OpenVaultEnd, AsyncDisposable {
   pass(ms: number): void;
+  now(): number;
 }
 
 export function openEnd(cluster: Cluster, options: Partial<VaultEndOptions> = {}): TestEnd {
@@ -55,6 +56,7 @@ export function openEnd(cluster: Cluster, options: Partial<VaultEndOptions> = {}
   const end = vaultEnd({ clock, credentials: clusterCredentials(cluster), log: quiet, reachOf, ...options });
   return {
     ...end,
+    now: clock,
     pass(ms) {
       ahead += ms;
     },

@@ -4,7 +4,7 @@ import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import { cleanupKey, type SyncKey } from "../../../lib/keys.ts";
 import type { Row, RowSummary, WorkMessage } from "../../../lib/reconcile/ports.ts";
 import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";
-import { waker } from "../../../lib/reconcile/wake.ts";
+import { releaseWaker } from "../../../lib/reconcile/release-wake.ts";
 import { aDeclared, aKey, aRow } from "../../builders.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
@@ -41,7 +41,7 @@ function aTable(rows: readonly Row[]) {
   const warned: string[] = [];
   const log = { debug() {}, info() {}, warn: (event: string) => void warned.push(event), error() {} };
   const queue = { send: async (messages: readonly WorkMessage[]) => void sent.push(...messages) };
-  const wakes = waker({ leases: leases as never, queue, clock: () => NOW, log });
+  const wakes = releaseWaker({ leases: leases as never, queue, clock: () => NOW, log });
   const fail = (error: Error): void => {
     fails = error;
   };
@@ -61,7 +61,7 @@ describe("who was refused a Secret is woken when it is released", () => {
       rowOf("in-step", "db"),
       { ...rowOf("gone", "db", "SECRET_NOT_OURS"), key: cleanupKey(aKey("gone"), "u") },
     ]);
-    await table.wakes.released("east", [db]);
+    await table.wakes.tell("east", [db]);
     assert.deepEqual(
       table.nudged,
       ["refused", "waits", "at-work"].map((name) => aKey(name)),
@@ -74,11 +74,11 @@ describe("who was refused a Secret is woken when it is released", () => {
 
   it("many at one moment cost two looks through the rows, and nothing costs none", async () => {
     const table = aTable([rowOf("refused", "db", "SECRET_NOT_OURS")]);
-    await table.wakes.released("east", []);
+    await table.wakes.tell("east", []);
     assert.equal(table.looks(), 0);
-    const first = table.wakes.released("east", [{ ...db, name: "first" }]);
+    const first = table.wakes.tell("east", [{ ...db, name: "first" }]);
     await Promise.resolve();
-    await Promise.all([first, ...Array.from({ length: 50 }, () => table.wakes.released("east", [db]))]);
+    await Promise.all([first, ...Array.from({ length: 50 }, () => table.wakes.tell("east", [db]))]);
     assert.ok(table.looks() <= 2, `${table.looks()} looks`);
     assert.deepEqual(table.nudged, [aKey("refused")]);
   });
@@ -86,9 +86,9 @@ describe("who was refused a Secret is woken when it is released", () => {
   it("a lease table that fails is said, and the next one is looked for all the same", async () => {
     const table = aTable([rowOf("refused", "db", "SECRET_NOT_OURS")]);
     table.fail(new SyncError("STORE_UNAVAILABLE", "away"));
-    await table.wakes.released("east", [db]);
+    await table.wakes.tell("east", [db]);
     assert.deepEqual(table.warned, ["wake-failed"]);
-    await table.wakes.released("east", [db]);
+    await table.wakes.tell("east", [db]);
     assert.equal(table.looks(), 2);
   });
 });
