@@ -7,8 +7,16 @@ import { closeSync, openSync } from "node:fs";
 export function onHangUp(reload: () => void): Disposable {
   const hadTerminal = hasTerminal();
   const heard = (): void => {
-    if (hadTerminal && !hasTerminal()) process.kill(process.pid, "SIGTERM");
-    else reload();
+    if (!hadTerminal || hasTerminal()) {
+      reload();
+      return;
+    }
+    process.kill(process.pid, "SIGTERM");
+    // At the very end as any program whose terminal went away: Node itself stumbles over settings that it can't put back.
+    process.once("exit", () => {
+      process.removeAllListeners("SIGHUP");
+      process.kill(process.pid, "SIGHUP");
+    });
   };
   process.on("SIGHUP", heard);
   return { [Symbol.dispose]: () => void process.off("SIGHUP", heard) };

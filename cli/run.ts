@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import { destination } from "pino";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
 import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
 import { InputError, type SyncError } from "../lib/errors.ts";
@@ -24,21 +23,12 @@ import { vaultEnd } from "../lib/vault/vault-end.ts";
 import { type DataDir, openDataDir } from "./data-dir.ts";
 import { onHangUp } from "./hang-up.ts";
 import { listen } from "./listen.ts";
+import { logLines } from "./log-lines.ts";
 import type { RunFlags } from "./program.ts";
 import { sleep, stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
 /** Tokens are revoked on the way out, if their Vault answers within this time. */
 const REVOKE_MS = 5 * SECOND_MS;
-
-/** Lines of the same moment are written together: a system call for each would be a tenth of a sync's work. */
-const LOG = { fd: 2, sync: false, minLength: 4_096, periodicFlush: 100 };
-
-/** A log that nobody can read any more, since its pipe or terminal went away, ends nothing. */
-function logDestination(): ReturnType<typeof destination> {
-  const lines = destination(LOG);
-  lines.on("error", () => undefined);
-  return lines;
-}
 
 /** Keeps a fleet in step in this process. */
 export async function runCommand(flags: RunFlags): Promise<number> {
@@ -47,7 +37,8 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   using dataDir = openDataDir(flags.dataDir);
   await using store = openSqliteStore({ path: dataDir.statePath });
   await store.expireLeases(systemClock());
-  const log = jsonLog(flags.logLevel, logDestination());
+  const lines = logLines();
+  const log = jsonLog(flags.logLevel, lines);
   const clock = systemClock;
   const counted = prometheusMetrics();
   const series = syncSeries(counted.registry, { limit: flags.syncSeries, clock });
@@ -89,6 +80,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
     await vault.close();
     await templates.close();
     clients.close();
+    await lines.flushed();
   }
 }
 
