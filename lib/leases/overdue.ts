@@ -1,9 +1,10 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
+import type { Due } from "../reconcile/ports.ts";
 
-/** What became due so shortly before is handed out by ticks; of what is due for longer, for it waited under a circuit, no message is on its way. */
+/** Ticks hand out again what became due so shortly before. What waited for longer, under a circuit, has no message on its way. */
 const HANDED_OUT_MS = 10 * SECOND_MS;
 
-/** Whether a nudge of a row that is due already has to be sent all the same. */
-export function isOverdue(dueAt: EpochMs | null | undefined, now: EpochMs): boolean {
-  return typeof dueAt === "number" && now - dueAt > HANDED_OUT_MS;
+/** What is sent for a nudge of a row that is due already: nothing, unless it has waited. */
+export function sentAgain(row: Pick<Due, "key" | "group">, dueAt: EpochMs | null, now: EpochMs): Due | undefined {
+  return dueAt !== null && now - dueAt > HANDED_OUT_MS ? { ...row, lane: "now", at: now } : undefined;
 }
