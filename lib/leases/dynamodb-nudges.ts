@@ -6,6 +6,7 @@ import type { Connection } from "./dynamodb-connection.ts";
 import { OVERTAKEN, untilItHolds } from "./dynamodb-contention.ts";
 import { type Changes, isHeld, type SyncItem } from "./dynamodb-rows.ts";
 import { syncAt } from "./dynamodb-table.ts";
+import { sentAgain } from "./overdue.ts";
 
 /** At most one start of a row by nudges in this time, in ms (lease-table 9). */
 const NUDGE_GAP_MS = 2_000;
@@ -25,12 +26,13 @@ async function nudge(connection: Connection, key: SyncKey, { now, look, atOnce =
   const old = await connection.get<SyncItem>(syncAt(key), "strong");
   if (old === undefined) return undefined;
   const isAwake = isDueAlready(old, now);
-  // Nothing need be sent then; but the wish to look is kept.
-  if (isAwake && (!look || old.look)) return undefined;
+  const again = sentAgain({ key, group: old.grp }, old.dueAt ?? null, now);
+  // Nothing need be written then; but the wish to look is kept.
+  if (isAwake && (!look || old.look)) return again;
   const set = { ...nudgedTime(old, now, atOnce), ...(look ? { look } : {}) };
   const { holds } = await connection.update(syncAt(key), { set, add: { nudges: 1 } }, itsTimesAreAsRead(old));
   if (!holds) return OVERTAKEN;
-  if (isAwake) return undefined;
+  if (isAwake) return again;
   return { key, group: old.grp, lane: "now" as const, at: nudgedDueAt(old, now, atOnce) };
 }
 

@@ -1,6 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import type { ClaimOptions, Row, Settlement, SettleOutcome, SyncStore } from "../reconcile/ports.ts";
 import { mergeOwned } from "./merge-owned.ts";
+import { sentAgain } from "./overdue.ts";
 import type { Connection } from "./sqlite-connection.ts";
 import { declaredOf, isHeld, READ_ROW, type SyncRecord } from "./sqlite-rows.ts";
 
@@ -25,11 +26,12 @@ function nudging(connection: Connection): SyncStore["nudge"] {
       const old = record({ key });
       if (old === undefined) return undefined;
       const isDueAlready = old.due_at !== null && old.due_at <= now && !isHeld(old, now);
-      // Nothing need be sent then; but the wish to look is kept.
-      if (isDueAlready && (!look || old.look === 1)) return undefined;
+      const again = sentAgain({ key, group: old.grp }, old.due_at, now);
+      // Nothing need be written then; but the wish to look is kept.
+      if (isDueAlready && (!look || old.look === 1)) return again;
       const at = nudgedDueAt(old, now, atOnce);
       nudge({ key, look: look ? 1 : 0, dueAt: at });
-      return isDueAlready ? undefined : { key, group: old.grp, lane: "now", at };
+      return isDueAlready ? again : { key, group: old.grp, lane: "now", at };
     });
 }
 

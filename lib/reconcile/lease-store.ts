@@ -83,8 +83,8 @@ export interface SyncStore {
   release(key: SyncKey): Promise<void>;
 
   /**
-   * Asks for work now: nudges + 1; dueAt = now, or 2 s after the last settle unless it is to be `atOnce`. Undefined when the row is absent, or is due
-   * and unclaimed already (lease-table 9). While it is claimed dueAt stays, and settle leaves it due.
+   * Asks for work now: nudges + 1; dueAt = now, or 2 s after the last settle unless it is to be `atOnce`. Undefined when the row is
+   * absent, or has become due a moment ago and is unclaimed (lease-table 9). While it is claimed dueAt stays, and settle leaves it due.
    */
   nudge(
     key: SyncKey,

@@ -40,14 +40,14 @@ describe("one Vault for two clusters, behind a gateway", () => {
   let one: Place;
   let two: Place;
   let hostile: Place;
-  let before_: Gateway;
+  let front: Gateway;
   let version = 0;
 
   before(async () => {
     world = await startWorld({ clusters: ["one", "two"] });
     const [first, second] = world.clusters as readonly [Cluster, Cluster];
-    before_ = await gateway(world.vault.address);
-    await world.writeFleet(() => ({ vault: { address: before_.address } }));
+    front = await gateway(world.vault.address);
+    await world.writeFleet(() => ({ vault: { address: front.address } }));
     await Promise.all([first, second].map((cluster) => world.namespace(cluster, NS)));
     await world.namespace(first, HOSTILE);
     [one, two, hostile] = [placeIn(first, NS), placeIn(second, NS), placeIn(first, HOSTILE)];
@@ -60,7 +60,7 @@ describe("one Vault for two clusters, behind a gateway", () => {
   });
   after(async () => {
     await engine?.[Symbol.asyncDispose]();
-    await before_?.[Symbol.asyncDispose]();
+    await front?.[Symbol.asyncDispose]();
     await world?.[Symbol.asyncDispose]();
   });
 
@@ -74,13 +74,13 @@ describe("one Vault for two clusters, behind a gateway", () => {
     JSON.stringify(await placeIn(cluster, OPERATOR_NAMESPACE).resource("default", "VaultConnection"));
 
   it("a tenant's own time-out, TLS name and headers fail its own syncs alone", async () => {
-    before_.passage = () => ({ afterMs: 20 });
-    await login(hostile, "hasty", { address: before_.address, timeout: "0.001s" });
+    front.passage = () => ({ afterMs: 20 });
+    await login(hostile, "hasty", { address: front.address, timeout: "0.001s" });
     await hostile.declare("hasty", { path: "db", vaultAuthRef: "hasty" });
     assert.match(await hostile.failed("hasty", "VAULT_NO_ANSWER"), /VaultConnection/);
 
-    await login(hostile, "misled", { address: before_.address, headers: { "x-go": "nowhere" } });
-    before_.passage = ({ headers }) => (headers["x-go"] === undefined ? "pass" : { status: 502 });
+    await login(hostile, "misled", { address: front.address, headers: { "x-go": "nowhere" } });
+    front.passage = ({ headers }) => (headers["x-go"] === undefined ? "pass" : { status: 502 });
     await hostile.declare("misled", { path: "db", vaultAuthRef: "misled" });
     await hostile.failed("misled", "VAULT_NO_ANSWER");
 
@@ -88,22 +88,22 @@ describe("one Vault for two clusters, behind a gateway", () => {
     assert.deepEqual(opened(engine), []);
     for (const { cluster } of [one, two])
       assert.doesNotMatch(await shownOfConnection(cluster), /hostile-team|hasty|misled/);
-    before_.passage = () => "pass";
+    front.passage = () => "pass";
     for (const name of ["hasty", "misled"]) await hostile.undeclare(name);
   });
 
   it("reads that hang in a Vault that answers are failures of their own, and open nothing", async () => {
-    before_.passage = ({ url }) => (url?.endsWith("/slow") ? "hold" : "pass");
+    front.passage = ({ url }) => (url?.endsWith("/slow") ? "hold" : "pass");
     await one.declare("slow");
     await one.failed("slow", "VAULT_NO_ANSWER");
     await followed();
     assert.deepEqual(opened(engine), []);
-    before_.passage = () => "pass";
+    front.passage = () => "pass";
     await one.synced("slow", RESUMED_MS);
   });
 
   it("a role whose name is a sealed Vault's words is a login that is refused", async () => {
-    await login(hostile, "echo", { address: before_.address }, "not yet initialized");
+    await login(hostile, "echo", { address: front.address }, "not yet initialized");
     await hostile.declare("echo", { path: "db", vaultAuthRef: "echo" });
     await hostile.failed("echo", "VAULT_LOGIN_REFUSED");
     await followed();
@@ -112,21 +112,21 @@ describe("one Vault for two clusters, behind a gateway", () => {
   });
 
   it("words of a sealed Vault are believed when its seal status says the same", async () => {
-    before_.passage = ({ url }) =>
+    front.passage = ({ url }) =>
       url?.endsWith("/slow") ? { status: 503, body: '{"errors":["Vault is sealed"]}' } : "pass";
     await one.touch("slow");
     await one.failed("slow", "VAULT_FAILED");
     assert.deepEqual(opened(engine), []);
-    before_.passage = () => "pass";
+    front.passage = () => "pass";
     await one.synced("slow", RESUMED_MS);
   });
 
   it("an outage is told to all in words that name no one's path, and ends when any of them is answered", async () => {
     const isLed = (headers: Readonly<Record<string, unknown>>) => headers["x-route"] === "vault";
-    await login(two, "led", { address: before_.address, headers: { "x-route": "vault" } });
+    await login(two, "led", { address: front.address, headers: { "x-route": "vault" } });
     await two.declare("led", { path: "db", vaultAuthRef: "led" });
     await two.synced("led");
-    before_.passage = () => ({ status: 502 });
+    front.passage = () => ({ status: 502 });
     await statusThat(world, "the syncs to wait", ({ syncs }) =>
       syncs.every(({ state, error }) => state === "waiting" && error?.code === "VAULT_UNAVAILABLE"),
     );
@@ -141,13 +141,13 @@ describe("one Vault for two clusters, behind a gateway", () => {
       assert.doesNotMatch(shown, /kv\/data|team-a/);
     }
     // Who asks without the header is still refused, as by a gateway that knows its route alone.
-    before_.passage = ({ headers }) => (isLed(headers) ? "pass" : { status: 502 });
+    front.passage = ({ headers }) => (isLed(headers) ? "pass" : { status: 502 });
     await waitFor(
       "the circuit to close",
       async () => engine.logs.some(({ event }) => event === "circuit-closed"),
       RESUMED_MS,
     );
-    before_.passage = () => "pass";
+    front.passage = () => "pass";
     await followed(RESUMED_MS);
     assert.deepEqual(crashed(engine), []);
   });

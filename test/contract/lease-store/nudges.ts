@@ -47,6 +47,16 @@ export function nudgesContract(open: OpenStore): void {
       assert.equal(scene.writes(), 0);
     });
 
+    it("lease-table 9: one that has been due for long, since it waited for an end out of reach, is sent again unwritten", async () => {
+      await using scene = await aScene(open);
+      const row = await scene.declare();
+      scene.pass(11_000);
+      scene.writes();
+      const due = await scene.store.nudge(row.key, { now: scene.clock(), look: false });
+      assert.deepEqual(due, { key: row.key, group: row.declared.group, lane: "now", at: scene.clock() });
+      assert.equal(scene.writes(), 0);
+    });
+
     it("lease-table 9: the wish to look is kept even then", async () => {
       await using scene = await aScene(open);
       const row = await scene.declare();
