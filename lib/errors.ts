@@ -32,6 +32,8 @@ export const DISPOSITIONS = {
   KUBE_TLS_REFUSED: "recheck",
   KUBE_REJECTED: "recheck",
   KUBE_ANSWER_INVALID: "recheck",
+  KUBE_ANSWER_TOO_LARGE: "recheck",
+  CLUSTER_TOO_LARGE: "recheck",
   QUOTA_EXCEEDED: "recheck",
   SECRET_NOT_OURS: "recheck",
   SECRET_MISSING: "recheck",

@@ -1,9 +1,9 @@
 import { type Clock, SECOND_MS } from "../clock.ts";
+import { described } from "../described.ts";
 import type { SyncKey } from "../keys.ts";
 import type { Log, Metrics, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Deadline } from "./deadline.ts";
-import { described } from "./described.ts";
 import { parseWork } from "./envelopes.ts";
 import { isRepeated, type QueueRecord } from "./queue-record.ts";
 

@@ -1,10 +1,12 @@
 import { asObject } from "../canonical.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
+import type { SyncError } from "../errors.ts";
 import { type SyncKey, syncKey } from "../keys.ts";
-import { VSO_GROUP } from "../kinds.ts";
+import { SECRET, VSO_GROUP } from "../kinds.ts";
 import type { OwnedSecret, Row, SeenResource } from "../reconcile/ports.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { type DiscoveryDeps, SYNC_KINDS } from "./deps.ts";
+import { unlessBug } from "./guard.ts";
 
 /** The sync whose Secret this is, by its owner reference. */
 export function ownerOf(cluster: string, secret: SeenResource): { key: SyncKey; uid: string } | undefined {
@@ -101,7 +103,12 @@ export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
     async settleHeld(last) {
       const now = deps.clock();
       const due = [...held.values()].filter((entry) => last || entry.againAt <= now);
-      for (const { secret, isDeleted } of due) await see(secret, isDeleted, last);
+      const failures: SyncError[] = [];
+      for (const { secret, isDeleted } of due) {
+        const of = { cluster, kind: SECRET, object: secret };
+        await unlessBug(deps, of, () => see(secret, isDeleted, last)).catch((error: SyncError) => failures.push(error));
+      }
+      if (failures[0] !== undefined) throw failures[0];
     },
   };
 }

@@ -6,6 +6,7 @@ import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from 
 import type { DriftWatch } from "./drift.ts";
 import { type Intake, type IntakeContext, referenceIntake, secretIntake, syncIntake } from "./intake.ts";
 import type { LookOptions } from "./look.ts";
+import type { RowBudget } from "./row-budget.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
 /**
@@ -31,7 +32,7 @@ export interface Part {
 export function partsToFollow(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
-  { drift, vso }: { readonly drift: DriftWatch; readonly vso: VsoWatch },
+  { drift, vso, budget }: { readonly drift: DriftWatch; readonly vso: VsoWatch; readonly budget: RowBudget },
   options: LookOptions,
   restores: number | undefined,
 ): readonly Part[] {
@@ -59,6 +60,7 @@ export function partsToFollow(
       restores,
       certainAfterMs,
       judgeAfterMs,
+      budget,
     }),
   });
   const references = REFERENCE_KINDS.flatMap((kind) =>

@@ -9,6 +9,7 @@ import type { Progress } from "./follow.ts";
 import { followAll } from "./follow-all.ts";
 import type { LookOptions } from "./look.ts";
 import { partsToFollow } from "./parts.ts";
+import { rowBudget } from "./row-budget.ts";
 import { startingPoint } from "./starting-point.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
@@ -33,20 +34,25 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
     await mustBeOurs(deps, settings.name, settings.operatorNamespace, signal).catch(tell);
     await vsoMustBeGone(deps, settings, signal).catch(tell);
     const state = (await deps.leases.cluster(settings.name))?.state ?? { cursors: {}, attempts: 0 };
+    const budget = rowBudget(deps, settings.name, state.kept);
     const { restores } = await startingPoint(deps, settings, state, uid, OPTIONS, signal);
     const parts = partsToFollow(
       deps,
       settings,
-      { drift: driftWatch(deps, settings.name), vso: NO_WATCH },
+      { drift: driftWatch(deps, settings.name), vso: NO_WATCH, budget },
       OPTIONS,
       restores,
     );
     const followed = new Map<string, Progress>();
     const declared = parts.filter(({ kind }) => kind !== SECRET);
-    await followAll(deps, settings, declared, { cursors: {}, followed }, OPTIONS, signal);
+    await followAll(deps, settings, declared, { cursors: {}, followed, budget }, OPTIONS, signal);
     const all = [...followed.values()];
     const held = all.map((progress) => progress.held).find((found) => found !== undefined);
-    return { errors: [...errors, ...errorsOf(all)], ...(held === undefined ? {} : { held }) };
+    const leftOut = budget.problem();
+    return {
+      errors: [...errors, ...errorsOf(all), ...(leftOut === undefined ? [] : [leftOut])],
+      ...(held === undefined ? {} : { held }),
+    };
   } catch (error) {
     tell(error);
     return { errors };

@@ -1,9 +1,10 @@
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { circuitOfCluster } from "../circuits.ts";
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
+import { described } from "../described.ts";
 import { look } from "../discovery/look.ts";
 import { releaseDeparted } from "../discovery/starting-point.ts";
-import { SyncError } from "../errors.ts";
+import type { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../reconcile/deps.ts";
 import type { ClusterSettings, Log, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
@@ -104,14 +105,6 @@ async function handle(
   } catch (error) {
     log.error("batch-crashed", { keys: message.keys.length, ...described(error) });
   }
-}
-
-/** A bug's name and place, never its message: that could quote data. */
-function described(error: unknown): { error: string; at?: string; code?: string } {
-  if (error instanceof SyncError) return { error: error.message, code: error.code };
-  if (!(error instanceof Error)) return { error: typeof error };
-  const at = error.stack?.split("\n").find((line) => line.trimStart().startsWith("at "));
-  return { error: error.name, ...(at === undefined ? {} : { at: at.trim() }) };
 }
 
 async function prepare(options: EngineOptions, deps: ReconcileDeps): Promise<void> {

@@ -1,4 +1,4 @@
-import { SECOND_MS } from "../clock.ts";
+import { HOUR_MS, SECOND_MS } from "../clock.ts";
 import { isShape, numberAt, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
 /** Why an API server said no. Its messages are not kept: they can hold data (kubernetes-rules 14). */
@@ -42,8 +42,9 @@ function statusOf(body: Shape): KubeStatus {
   };
 }
 
+/** A server may ask for any time; an hour is the most that is listened to. */
 function pause(seconds: number): { retryAfterMs?: number } {
-  return Number.isFinite(seconds) && seconds > 0 ? { retryAfterMs: seconds * SECOND_MS } : {};
+  return seconds > 0 ? { retryAfterMs: Math.min(seconds * SECOND_MS, HOUR_MS) } : {};
 }
 
 /** The named object is not there. Never true for a missing kind or namespace (lease-table 18). */

@@ -55,6 +55,8 @@ export interface RowSummary {
   readonly leaseUntil?: EpochMs;
   readonly dueAt?: EpochMs;
   readonly wheel?: WheelTurn;
+  /** Of its declaration, where the store knows that without reading it. */
+  readonly bytes?: number;
 }
 
 export interface ClaimOptions {
@@ -160,6 +162,10 @@ export interface ClusterState {
   readonly held?: { readonly since: EpochMs; readonly gone: number; readonly of: number };
   /** As fleet.yaml said at the last look: where keyferry works beside Vault Secrets Operator. */
   readonly besideVso?: readonly string[];
+  /** It can't be looked at, since then: what is known of its syncs is as old. */
+  readonly outOfSight?: EpochMs;
+  /** How many objects of it are stored at most, and bytes of them. */
+  readonly kept?: { readonly rows: number; readonly bytes: number };
   /** The last write of a status by another controller that was seen, and how long it is believed to be at work. */
   readonly vso?: VsoSeen;
 }

@@ -43,6 +43,8 @@ export interface StatusSeen {
 /** Something that syncs refer to: VaultAuth, VaultConnection, a credential Secret (by metadata only). */
 export interface Reference extends ResourceVersioned {
   readonly key: ReferenceKey;
+  /** Its size in bytes, when that was too much to keep: then the spec is empty. */
+  readonly tooLarge?: number;
 }
 
 /** A Secret that we wrote, or were about to write: it enters with the claim and leaves after the prune (lease-table 8). */
