@@ -9,6 +9,7 @@ import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { isJudged } from "../lib/kinds.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
+import { lastGuard } from "../lib/last-guard.ts";
 import { openSqliteStore, type SqliteStore } from "../lib/leases/sqlite.ts";
 import { jsonLog } from "../lib/log.ts";
 import { type PrometheusMetrics, prometheusMetrics } from "../lib/metrics.ts";
@@ -20,6 +21,7 @@ import { vaultEnd } from "../lib/vault/vault-end.ts";
 import { type DataDir, openDataDir } from "./data-dir.ts";
 import { listen } from "./listen.ts";
 import type { RunFlags } from "./program.ts";
+import { exposeSight } from "./sight-metrics.ts";
 import { stopSignal } from "./stop-signal.ts";
 
 /** Tokens are revoked on the way out, if their Vault answers within this time. */
@@ -40,6 +42,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const counted = prometheusMetrics();
   const series = syncSeries(counted.registry, { limit: flags.syncSeries, clock });
   const metrics = shownBySync(counted, series);
+  using _guard = lastGuard(process, { log, metrics });
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
   const clients = clusterClients({
     clock,
@@ -55,6 +58,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const vault = vaultEnd({ clock, credentials: ends.credentials, log, metrics, cache });
   const templates = goTemplates();
   exposeCounts(metrics, store, clients);
+  exposeSight(metrics, store, () => [...byName.keys()]);
   const engine = embeddedEngine({
     deps: {
       leases: forgetting(store, series),
@@ -136,7 +140,7 @@ async function runOn(
   log: Log,
 ): Promise<number> {
   const stop = stopSignal((signal) => log.info("stop-asked", { signal }));
-  await using listening = await listen(flags.listen, { isReady: () => engine.isReady(), registry });
+  await using listening = await listen(flags.listen, { ...engine, registry });
   log.info("engine-started", { listening: listening?.url ?? "none" });
   await engine.run(stop);
   log.info("engine-stopped");

@@ -4,6 +4,7 @@ import { isCleanupKey, partsOf } from "../lib/keys.ts";
 import type { Circuit, ClusterRow, RowSummary } from "../lib/reconcile/ports.ts";
 import { worksBesideVso } from "../lib/reconcile/vso.ts";
 import { nextTurn } from "../lib/schedule/wheel.ts";
+import { outOfSightSince } from "../lib/sight.ts";
 
 /** How one sync stands, as people and scripts see it. */
 export interface SyncView {
@@ -21,6 +22,8 @@ export interface ClusterView {
   readonly state: "ok" | "failed" | "held" | "standing-back" | "unseen";
   readonly error?: { readonly code: string; readonly message: string; readonly since: string };
   readonly held?: { readonly gone: number; readonly of: number; readonly since: string };
+  /** It can't be looked at, since then: what is shown of its syncs is as old. */
+  readonly outOfSight?: string;
 }
 
 function iso(at: EpochMs): string {
@@ -80,11 +83,13 @@ export function clusterView(name: string, row: ClusterRow | undefined, circuits:
   const vso = circuits.find(({ id }) => id === circuitOfVso(name));
   const error = open ?? row?.state.error ?? vso;
   const held = row?.state.held;
+  const outOfSight = outOfSightSince(name, row, circuits);
   return {
     name,
     state: error ? (error === vso ? "standing-back" : "failed") : held ? "held" : row ? "ok" : "unseen",
     ...(error ? { error: { code: error.code, message: error.message, since: iso(error.since) } } : {}),
     ...(held ? { held: { gone: held.gone, of: held.of, since: iso(held.since) } } : {}),
+    ...(outOfSight === undefined ? {} : { outOfSight: iso(outOfSight) }),
   };
 }
 

@@ -59,11 +59,20 @@ function people({ clusters, syncs }: Status, now: EpochMs): string {
     next(sync.nextAt),
     sync.error ? `${sync.error.code}: ${sync.error.message}` : "",
   ]);
-  const troubles = clusters
+  const [hidden, shown] = [clusters.filter(isOutOfSight), clusters.filter((cluster) => !isOutOfSight(cluster))];
+  const blind = hidden.map(
+    (cluster) =>
+      `cluster ${cluster.name} can't be looked at since ${age(cluster.outOfSight)}, and what is shown of it is as old: ${describe(cluster)}\n`,
+  );
+  const troubles = shown
     .filter((cluster) => cluster.state !== "ok")
     .map((cluster) => `cluster ${cluster.name}: ${describe(cluster)}\n`);
   const list = rows.length > 0 ? table(["SYNC", "STATE", "SYNCED", "NEXT", "ERROR"], rows) : "No syncs declared.\n";
-  return `${list}${troubles.join("")}`;
+  return `${blind.join("")}${list}${troubles.join("")}`;
+}
+
+function isOutOfSight({ outOfSight }: ClusterView): boolean {
+  return outOfSight !== undefined;
 }
 
 function describe(cluster: ClusterView): string {

@@ -12,6 +12,7 @@ import { type Reconciler, reconciler } from "../reconcile/reconcile.ts";
 import { duePages } from "../schedule/due-pages.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { tick } from "../schedule/tick.ts";
+import { clustersOutOfSight } from "../sight.ts";
 import { type InProcessQueue, inProcessQueue } from "./queue.ts";
 import { tokenSweeps } from "./token-sweeps.ts";
 
@@ -32,6 +33,13 @@ export interface Engine {
   once(stop: AbortSignal): Promise<readonly SyncError[]>;
   /** Every cluster was looked at at least once, or could not be. */
   isReady(): boolean;
+  /** Names of the clusters, and of those that can't be looked at now. */
+  sight(): Promise<Sight>;
+}
+
+export interface Sight {
+  readonly clusters: readonly string[];
+  readonly outOfSight: readonly string[];
 }
 
 const TICK_MS = SECOND_MS;
@@ -71,6 +79,11 @@ export function embeddedEngine(options: EngineOptions): Engine {
   };
   return {
     isReady: () => ready.size >= options.clusters.length,
+    async sight() {
+      const [rows, open] = await Promise.all([deps.leases.clusters(), deps.leases.circuits()]);
+      const clusters = options.clusters.map(({ name }) => name);
+      return { clusters, outOfSight: clustersOutOfSight(clusters, rows, open) };
+    },
     async run(stop) {
       await prepare(options, deps);
       const tickMs = options.tickMs ?? TICK_MS;

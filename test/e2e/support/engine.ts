@@ -79,8 +79,19 @@ export function launchEngine(world: World, options: EngineOptions = {}): Launche
     output: () => output,
     stop: () => end("SIGINT"),
     kill: async () => void (await end("SIGKILL")),
-    [Symbol.asyncDispose]: async () => void (await end("SIGKILL")),
+    async [Symbol.asyncDispose]() {
+      await end("SIGKILL");
+      mustBeSound(logs);
+    },
   };
+}
+
+/** Failures that nobody foresaw: whatever a test tries, it must not find one. */
+const BUG = /-crashed$|^failure-went-astray$/;
+
+function mustBeSound(logs: readonly LogLine[]): void {
+  const bugs = logs.filter(({ event }) => BUG.test(event));
+  if (bugs.length > 0) throw new Error(`the engine told of ${bugs.length} bugs, first ${JSON.stringify(bugs[0])}`);
 }
 
 /** Starts the engine and waits until every cluster was taken in. */
