@@ -10,6 +10,7 @@ import { isJudged } from "../lib/kinds.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
 import { lastGuard } from "../lib/last-guard.ts";
+import { damageReport } from "../lib/leases/damage.ts";
 import { openSqliteStore, type SqliteStore } from "../lib/leases/sqlite.ts";
 import { jsonLog } from "../lib/log.ts";
 import { type PrometheusMetrics, prometheusMetrics } from "../lib/metrics.ts";
@@ -35,11 +36,14 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const { fleet, folder } = await readFleet(flags.fleet);
   mustBeClusters(fleet, flags.acceptAbsence);
   using dataDir = openDataDir(flags.dataDir);
-  await using store = openSqliteStore({ path: dataDir.statePath });
-  await store.expireLeases(systemClock());
   const log = jsonLog(flags.logLevel, destination(LOG));
   const clock = systemClock;
   const counted = prometheusMetrics();
+  await using store = openSqliteStore({
+    path: dataDir.statePath,
+    onDamage: damageReport({ log, metrics: counted }),
+  });
+  await store.expireLeases(systemClock());
   const series = syncSeries(counted.registry, { limit: flags.syncSeries, clock });
   const metrics = shownBySync(counted, series);
   using _guard = lastGuard(process, { log, metrics });

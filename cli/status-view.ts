@@ -26,8 +26,11 @@ export interface ClusterView {
   readonly outOfSight?: string;
 }
 
+/** The last instant that a Date holds: one row with a time beyond it must not end the whole list. */
+const LAST_MS = 8.64e15;
+
 function iso(at: EpochMs): string {
-  return new Date(at).toISOString();
+  return new Date(Math.max(0, Math.min(at, LAST_MS))).toISOString();
 }
 
 /** What is known of the cluster that a sync belongs to. */

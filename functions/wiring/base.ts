@@ -12,6 +12,7 @@ import { type Clock, SECOND_MS, systemClock } from "../../lib/clock.ts";
 import { type Config, readConfig } from "../../lib/config.ts";
 import { type FleetSource, packagedFleet, remoteFleet } from "../../lib/fleet/fleet-source.ts";
 import { lastGuard } from "../../lib/last-guard.ts";
+import { damageReport } from "../../lib/leases/damage.ts";
 import { type DynamoStore, dynamoLeaseStore } from "../../lib/leases/dynamodb.ts";
 import { dynamoClient } from "../../lib/leases/dynamodb-client.ts";
 import type { Log, WorkQueue } from "../../lib/reconcile/ports.ts";
@@ -56,7 +57,11 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
     metrics,
     traces,
     clock,
-    leases: dynamoLeaseStore({ client: dynamoClient(), table: config.table }),
+    leases: dynamoLeaseStore({
+      client: dynamoClient(),
+      table: config.table,
+      onDamage: damageReport({ log, metrics }),
+    }),
     sqs,
     queue: sqsWorkQueue({ client: sqs, urls, clock }),
     // Elsewhere than at AWS a bucket is no host name.

@@ -1,6 +1,6 @@
 import type { EpochMs } from "../clock.ts";
 import type { ErrorCode } from "../errors.ts";
-import type { Circuit, CircuitStore, CursorStore, VaultTarget } from "../reconcile/ports.ts";
+import type { Circuit, CircuitStore, CursorStore } from "../reconcile/ports.ts";
 import {
   all,
   fenceIsStill,
@@ -11,6 +11,7 @@ import {
 } from "./dynamodb-conditions.ts";
 import type { Connection } from "./dynamodb-connection.ts";
 import { CIRCUITS, CURSOR, type ItemKey } from "./dynamodb-table.ts";
+import { parsed, soundTarget } from "./stored.ts";
 
 interface CircuitItem {
   readonly sk: string;
@@ -30,7 +31,8 @@ function circuitAt(id: string): ItemKey {
 
 function circuitOf({ sk: id, code, message, since, attempts, fence, probeAt, target }: CircuitItem): Circuit {
   const circuit = { id, code, message, since, attempts, fence, probeAt };
-  return target === undefined ? circuit : { ...circuit, target: JSON.parse(target) as VaultTarget };
+  const sound = soundTarget(parsed(target));
+  return sound === undefined ? circuit : { ...circuit, target: sound };
 }
 
 /** Ends that are out of reach: one partition, which is empty on most days (lease-table 16). */

@@ -1,6 +1,7 @@
 import type { ErrorCode } from "../errors.ts";
-import type { Circuit, CircuitStore, CursorStore, VaultTarget } from "../reconcile/ports.ts";
+import type { Circuit, CircuitStore, CursorStore } from "../reconcile/ports.ts";
 import type { Connection } from "./sqlite-connection.ts";
+import { parsed, soundTarget } from "./stored.ts";
 
 interface CircuitRecord {
   readonly id: string;
@@ -45,7 +46,8 @@ export function circuitStore(connection: Connection): CircuitStore {
 }
 
 function circuitOf({ probe_at, target, ...record }: CircuitRecord): Circuit {
-  return { ...record, probeAt: probe_at, ...(target === null ? {} : { target: JSON.parse(target) as VaultTarget }) };
+  const sound = soundTarget(parsed(target));
+  return { ...record, probeAt: probe_at, ...(sound === undefined ? {} : { target: sound }) };
 }
 
 /** Up to when ticks have handed out (lease-table 13). */

@@ -8,8 +8,6 @@ import { addressProblem, normalAddress } from "../vault-address.ts";
 import { type Asked, describe } from "./asked.ts";
 import { type HttpMessage, send } from "./transport.ts";
 
-/** Bytes; a kv secret is 1 MiB at most, so anything near this is no answer of Vault's. */
-const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Below the idle time-outs of usual load balancers (50 to 60 s) and of Vault (5 min). */
 const KEEP_ALIVE_MS = 20_000;
@@ -40,8 +38,7 @@ export function connect(target: VaultTarget, asked: Asked, connections: number):
   const agent = new Agent({
     connections,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    maxResponseSize: MAX_ANSWER_BYTES,
-    // Our own time-out covers the whole exchange.
+    // Our own time-out, and our own longest answer, cover the whole exchange.
     headersTimeout: 0,
     bodyTimeout: 0,
     connect: connector(target, asked),

@@ -41,6 +41,7 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
     leases: store,
     fleet: (name: string) => (fleet.has(name) ? settingsOf(name) : undefined),
     log: quiet,
+    metrics: { count: () => undefined, observe: () => undefined },
     vault: {
       read: () => assert.fail(),
       probe: () => assert.fail(),
