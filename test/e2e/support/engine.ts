@@ -142,6 +142,7 @@ export interface StatusAnswer {
     readonly name: string;
     readonly state: string;
     readonly error?: { readonly code: string };
+    readonly outOfSight?: string;
   }[];
   readonly syncs: readonly {
     readonly key: string;
