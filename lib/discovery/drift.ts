@@ -13,10 +13,10 @@ export function ownerOf(cluster: string, secret: SeenResource): { key: SyncKey; 
   for (const reference of secret.ownerReferences) {
     const owner = asObject(reference);
     const kind = SYNC_KINDS.find((candidate) => candidate.kind === owner?.kind);
-    const isOurs = String(owner?.apiVersion ?? "").startsWith(`${VSO_GROUP}/`);
-    if (!kind || !owner || !isOurs) continue;
-    const key = syncKey({ cluster, kind: kind.kind, namespace: secret.namespace, name: String(owner.name) });
-    return { key, uid: String(owner.uid) };
+    const { apiVersion, name, uid } = owner ?? {};
+    if (!kind || typeof apiVersion !== "string" || !apiVersion.startsWith(`${VSO_GROUP}/`)) continue;
+    if (typeof name !== "string" || typeof uid !== "string") continue;
+    return { key: syncKey({ cluster, kind: kind.kind, namespace: secret.namespace, name }), uid };
   }
   return undefined;
 }

@@ -31,9 +31,14 @@ export function seenResource(kind: KindRef, object: Shape): SeenResource {
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
+/** Whether Kubernetes could have given this name to something that we follow. */
+export function isName(text: string): boolean {
+  return NAME.test(text);
+}
+
 /** An object of a list or a watch, whose name nobody has asked for: it must be one that Kubernetes gives. */
 export function namedResource(kind: KindRef, object: Shape): SeenResource {
   const seen = seenResource(kind, object);
-  if (NAME.test(seen.name) && NAMESPACE.test(seen.namespace)) return seen;
+  if (isName(seen.name) && NAMESPACE.test(seen.namespace)) return seen;
   throw new SyncError("KUBE_ANSWER_INVALID", `${kind.kind} came back without a valid name and namespace`);
 }
