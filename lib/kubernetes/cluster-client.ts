@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Dispatcher } from "undici";
 import manifest from "../../package.json" with { type: "json" };
 import { BodyTooLarge, boundedBody, sizeText } from "../bounded-body.ts";
@@ -11,6 +12,7 @@ import { type KubeCall, MAX_OBJECT_BYTES, maxBytesOf, methodOf, objectOf, pathOf
 import type { ClusterAccess } from "./kube-config.ts";
 import { codeOf, connectionFailure, refusalOf } from "./kube-errors.ts";
 import { failureOf, type KubeFailure } from "./kube-failure.ts";
+import { LINE_COST, type Pace, pace } from "./pace.ts";
 import { type RequestCounts, requestCounts } from "./request-counts.ts";
 import { sessions } from "./sessions.ts";
 import { isShape, type Shape } from "./shapes.ts";
@@ -56,6 +58,12 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
   const { log, timeoutMs = TIMEOUT_MS } = options;
   const connections = sessions({ ...options, timeoutMs });
   const { counts, counted } = requestCounts();
+  const paced = pace(options.clock, sleepFor);
+  const answerOf = async (call: KubeCall, { statusCode, headers, body }: Answer, limit: number, wait: Wait) => {
+    const bytes = await boundedBody(body, limit);
+    await paced.spend(call.cluster, bytes.byteLength, wait.signal);
+    return read(call, statusCode, bytes, headers["retry-after"]);
+  };
 
   const once = async (call: KubeCall, pool: Pool, wait: Wait): Promise<Answer> => {
     const connection = await orAborted(connections.get(call.cluster), wait.signal);
@@ -85,8 +93,7 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
     async send(call, signal) {
       const wait = waiting(signal, timeoutMs);
       try {
-        const { statusCode, headers, body } = await twice(call, "requests", wait);
-        return read(call, statusCode, await boundedBody(body, maxBytesOf(call)), headers["retry-after"]);
+        return await answerOf(call, await twice(call, "requests", wait), maxBytesOf(call), wait);
       } catch (error) {
         throw wait.failed(call, error);
       } finally {
@@ -96,12 +103,13 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
     async stream(call, limitMs, signal) {
       const wait = waiting(signal, timeoutMs);
       try {
-        const { statusCode, headers, body } = await twice(call, "watches", wait);
+        const found = await twice(call, "watches", wait);
+        const { statusCode, body } = found;
         if (statusCode === 200) {
           wait.extend(limitMs);
-          return { object: parsedLines(call, body, wait) };
+          return { object: parsedLines(call, body, wait, paced) };
         }
-        const answer = read(call, statusCode, await boundedBody(body, MAX_OBJECT_BYTES), headers["retry-after"]);
+        const answer = await answerOf(call, found, MAX_OBJECT_BYTES, wait);
         wait.end();
         if ("failure" in answer) return answer;
         throw new SyncError("KUBE_ANSWER_INVALID", `cluster ${call.cluster} answered a watch with HTTP ${statusCode}`);
@@ -175,9 +183,20 @@ function parsed(text: string): unknown {
   }
 }
 
-async function* parsedLines(call: KubeCall, body: AsyncIterable<Uint8Array>, wait: Wait): AsyncGenerator<Shape> {
+/** Waits; a signal ends the wait early and is no error. */
+async function sleepFor(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
+}
+
+async function* parsedLines(
+  call: KubeCall,
+  body: AsyncIterable<Uint8Array>,
+  wait: Wait,
+  paced: Pace,
+): AsyncGenerator<Shape> {
   try {
     for await (const line of linesOf(body, MAX_OBJECT_BYTES)) {
+      await paced.spend(call.cluster, line.byteLength + LINE_COST, wait.signal);
       mustBeBounded(call, line);
       const event = parsed(line.toString("utf8"));
       if (!isShape(event)) throw new SyncError("KUBE_ANSWER_INVALID", `${objectOf(call)}: a watch line is not JSON`);
