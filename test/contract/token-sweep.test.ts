@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { resolveStaticSecret } from "../../lib/declarations/resolve.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { referenceKey, type SyncKey } from "../../lib/keys.ts";
-import { openSqliteStore } from "../../lib/leases/sqlite.ts";
+import { openSqliteStore, type SqliteStore } from "../../lib/leases/sqlite.ts";
 import type { Circuit, KeptToken, Reference } from "../../lib/reconcile/ports.ts";
 import { sweepTokens } from "../../lib/reconcile/token-sweep.ts";
 import { aCluster, aDeclared, aKey, aReference } from "../builders.ts";
