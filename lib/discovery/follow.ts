@@ -70,7 +70,7 @@ async function catchUp(deps: DiscoveryDeps, input: FollowInput, signal: AbortSig
 async function listAll(deps: DiscoveryDeps, input: FollowInput, signal: AbortSignal): Promise<void> {
   const { cluster, kind, options } = input;
   const listing = input.intake.list();
-  const take = listBounds(cluster, kind.resource);
+  const take = listBounds(cluster, kind.resource, deps.clock);
   let items = 0;
   let resourceVersion: string | undefined;
   const onePage = async (page: string | undefined): Promise<ListPage | undefined> => {
