@@ -10,6 +10,8 @@ import { type WatchedFleet, watchedFleet } from "../lib/fleet/watched-fleet.ts";
 import { isJudged } from "../lib/kinds.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
+import { lastGuard } from "../lib/last-guard.ts";
+import { damageReport } from "../lib/leases/damage.ts";
 import { openSqliteStore, type SqliteStore } from "../lib/leases/sqlite.ts";
 import { jsonLog } from "../lib/log.ts";
 import { type PrometheusMetrics, prometheusMetrics } from "../lib/metrics.ts";
@@ -25,6 +27,7 @@ import { onHangUp } from "./hang-up.ts";
 import { listen } from "./listen.ts";
 import { logLines } from "./log-lines.ts";
 import type { RunFlags } from "./program.ts";
+import { exposeSight } from "./sight-metrics.ts";
 import { sleep, stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
 /** Tokens are revoked on the way out, if their Vault answers within this time. */
@@ -35,14 +38,18 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const read = await readFleet(flags.fleet);
   mustBeClusters(read.fleet, flags.acceptAbsence);
   using dataDir = openDataDir(flags.dataDir);
-  await using store = openSqliteStore({ path: dataDir.statePath });
-  await store.expireLeases(systemClock());
   const lines = logLines();
   const log = jsonLog(flags.logLevel, lines);
   const clock = systemClock;
   const counted = prometheusMetrics();
+  await using store = openSqliteStore({
+    path: dataDir.statePath,
+    onDamage: damageReport({ log, metrics: counted }),
+  });
+  await store.expireLeases(systemClock());
   const series = syncSeries(counted.registry, { limit: flags.syncSeries, clock });
   const metrics = shownBySync(counted, series);
+  using _guard = lastGuard(process, { log, metrics });
   const owed = rolloutsOwed(counted.registry);
   const fleet = watchedFleet({ path: flags.fleet, read, clock, sleep, log, metrics });
   const clients = clusterClients({ clock, log, resolve: (name) => fleet.access(name) });
@@ -52,6 +59,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const vault = vaultEnd({ clock, credentials: ends.credentials, log, metrics, cache, reachOf });
   const templates = goTemplates();
   exposeCounts(metrics, store, clients);
+  exposeSight(metrics, store, () => fleet.current().clusters.map(({ name }) => name));
   const engine = embeddedEngine({
     deps: {
       leases: owed.seeing(forgetting(store, series)),
@@ -168,7 +176,7 @@ async function runOn(
     log.info("reload-asked", { signal: "SIGHUP" });
     fleet.ask();
   });
-  await using listening = await listen(flags.listen, { isReady: () => engine.isReady(), registry });
+  await using listening = await listen(flags.listen, { ...engine, registry });
   log.info("engine-started", { listening: listening?.url ?? "none" });
   const over = new AbortController();
   const watching = fleet.watch(AbortSignal.any([stop, over.signal]));

@@ -6,6 +6,7 @@ import type { OwedRestarts } from "../lib/reconcile/owed.ts";
 import type { Circuit, ClusterRow, RowSummary } from "../lib/reconcile/ports.ts";
 import { worksBesideVso } from "../lib/reconcile/vso.ts";
 import { nextTurn } from "../lib/schedule/wheel.ts";
+import { outOfSightSince } from "../lib/sight.ts";
 
 /** How one sync stands, as people and scripts see it. */
 export interface SyncView {
@@ -36,10 +37,15 @@ export interface ClusterView {
   readonly held?: { readonly gone: number; readonly of: number; readonly since: string };
   /** What does not keep the cluster from being worked on, and should be known. */
   readonly warnings?: readonly string[];
+  /** It can't be looked at, since then: what is shown of its syncs is as old. */
+  readonly outOfSight?: string;
 }
 
+/** The last instant that a Date holds: one row with a time beyond it must not end the whole list. */
+const LAST_MS = 8.64e15;
+
 function iso(at: EpochMs): string {
-  return new Date(at).toISOString();
+  return new Date(Math.max(0, Math.min(at, LAST_MS))).toISOString();
 }
 
 /** What is known of the cluster that a sync belongs to. */
@@ -121,12 +127,14 @@ export function clusterView(name: string, row: ClusterRow | undefined, circuits:
   const error = open ?? row?.state.error ?? vso;
   const held = row?.state.held;
   const warnings = warningsOf(name, row, circuits);
+  const outOfSight = outOfSightSince(name, row, circuits);
   return {
     name,
     state: error ? (error === vso ? "standing-back" : "failed") : held ? "held" : row ? "ok" : "unseen",
     ...(error ? { error: { code: error.code, message: error.message, since: iso(error.since) } } : {}),
     ...(held ? { held: { gone: held.gone, of: held.of, since: iso(held.since) } } : {}),
     ...(warnings.length > 0 ? { warnings } : {}),
+    ...(outOfSight === undefined ? {} : { outOfSight: iso(outOfSight) }),
   };
 }
 

@@ -71,14 +71,23 @@ function people({ clusters, syncs }: Pick<Status, "clusters" | "syncs">, now: Ep
   const age = (at: string | undefined): string => (at ? humanAge(now - Date.parse(at)) : "<never>");
   const next = (at: string | undefined): string => (at ? humanAge(Date.parse(at) - now) : "<event>");
   const rows = syncs.map((sync) => [sync.key, sync.state, age(sync.syncedAt), next(sync.nextAt), wrongWith(sync)]);
-  const troubles = clusters
+  const [hidden, shown] = [clusters.filter(isOutOfSight), clusters.filter((cluster) => !isOutOfSight(cluster))];
+  const blind = hidden.map(
+    (cluster) =>
+      `cluster ${cluster.name} can't be looked at since ${age(cluster.outOfSight)}, and what is shown of it is as old: ${describe(cluster)}`,
+  );
+  const troubles = shown
     .filter((cluster) => cluster.state !== "ok")
     .map((cluster) => `cluster ${cluster.name}: ${describe(cluster)}`);
   const warnings = clusters.flatMap((cluster) =>
     (cluster.warnings ?? []).map((warning) => `cluster ${cluster.name}: warning: ${warning}`),
   );
   const list = rows.length > 0 ? table(["SYNC", "STATE", "SYNCED", "NEXT", "ERROR"], rows) : "No syncs declared.\n";
-  return `${list}${textLines([...troubles, ...warnings])}`;
+  return `${textLines(blind)}${list}${textLines([...troubles, ...warnings])}`;
+}
+
+function isOutOfSight({ outOfSight }: ClusterView): boolean {
+  return outOfSight !== undefined;
 }
 
 function wrongWith({ error, rollout }: SyncView): string {

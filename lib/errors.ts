@@ -37,6 +37,8 @@ export const DISPOSITIONS = {
   KUBE_REJECTED: "recheck",
   KUBE_ANSWER_INVALID: "recheck",
   ADMISSION_DENIED: "recheck",
+  KUBE_ANSWER_TOO_LARGE: "recheck",
+  CLUSTER_TOO_LARGE: "recheck",
   QUOTA_EXCEEDED: "recheck",
   SECRET_NOT_OURS: "recheck",
   SECRET_MISSING: "recheck",

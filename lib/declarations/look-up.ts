@@ -81,6 +81,10 @@ function subjectOf(kind: string, ref: ObjectRef): string {
 
 function understood<K extends DeclaredKind>(kind: K, at: ObjectRef, object: Reference): Found<K> {
   const subject = subjectOf(kind, at);
+  if (object.tooLarge !== undefined) {
+    const message = `${subject} has ${object.tooLarge} bytes, too many to keep: make it smaller`;
+    throw new SyncError("REFERENCE_INVALID", message);
+  }
   const parsed = parseSpec(kind, object.spec);
   if ("complaints" in parsed) throw invalidReference(subject, parsed.complaints);
   return { object, spec: parsed.spec, subject };

@@ -1,10 +1,13 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
+import type { SyncError } from "../errors.ts";
 import { partsOf, type SyncKey, syncKey } from "../keys.ts";
+import { SECRET } from "../kinds.ts";
 import { declarationIn } from "../reconcile/owners.ts";
 import type { OwnedSecret, Row, SeenResource } from "../reconcile/ports.ts";
 import { destinationIn, WAITS_FOR_A_SECRET } from "../reconcile/release-wake.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
+import { unlessBug } from "./guard.ts";
 import { placeOf, type SecretSeen, secretSearch } from "./secret-search.ts";
 
 /** The syncs whose Secret this is, by its owner references: one, or two while a declaration takes over from another. */
@@ -122,8 +125,13 @@ export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
     async settleHeld(last) {
       const now = deps.clock();
       const due = [...held.values()].filter((entry) => last || entry.againAt <= now);
-      for (const seen of due) await see(seen, last);
+      const failures: SyncError[] = [];
+      for (const seen of due) {
+        const of = { cluster, kind: SECRET, object: seen.secret };
+        await unlessBug(deps, of, () => see(seen, last)).catch((error: SyncError) => failures.push(error));
+      }
       await search.run(last);
+      if (failures[0] !== undefined) throw failures[0];
     },
   };
 }

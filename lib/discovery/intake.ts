@@ -1,6 +1,7 @@
 import { SyncError } from "../errors.ts";
 import { isHandedOver } from "../handed-over.ts";
 import { partsOf, type ReferenceKey, type SyncKey, syncKey } from "../keys.ts";
+import { SECRET } from "../kinds.ts";
 import type {
   ClusterSettings,
   ClusterState,
@@ -16,8 +17,10 @@ import { buryAbsent } from "./absence.ts";
 import { declaredOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { type DriftWatch, isNewer, type Listed } from "./drift.ts";
+import { unlessBug } from "./guard.ts";
 import type { OperatorGuard } from "./operator-guard.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
+import { bytesOf, type RowBudget } from "./row-budget.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
 /** Rows of one page that are written side by side. */
@@ -53,6 +56,7 @@ export interface IntakeContext {
   readonly judgeAfterMs: number;
   /** A clean-up starts so long after its declaration was seen to go, in ms. */
   readonly certainAfterMs: number;
+  readonly budget: RowBudget;
 }
 
 /** Declarations of syncs. */
@@ -77,7 +81,7 @@ export function syncIntake(
       if (isHandedOver(object.annotations) && !known) return;
       await vso.see(known, object, kind, signal);
       const declared = await asItIs(deps, context, kind, object, known?.declared, signal);
-      const due = declared && (await deps.leases.declare(declared, deps.clock()));
+      const due = declared && (await declareWithin(deps, context.budget, declared));
       if (due) await sendDue(deps.queue, [due], deps.clock());
     },
     async deleted(object) {
@@ -102,17 +106,26 @@ interface SyncParts {
   readonly rowsOf: () => Promise<readonly RowSummary[]>;
 }
 
+/** Stores a declaration if there is room for it. */
+async function declareWithin(deps: DiscoveryDeps, budget: RowBudget, declared: Declared): Promise<Due | undefined> {
+  const bytes = bytesOf(declared);
+  if (!(await budget.hasRoom(declared.key, bytes))) return undefined;
+  const due = await deps.leases.declare(declared, deps.clock());
+  if (due) budget.took(declared.key, bytes);
+  return due;
+}
+
 function listing(
   deps: DiscoveryDeps,
   kind: KindRef,
-  { settings, isOurs, restores, acceptAbsence }: IntakeContext,
+  { settings, isOurs, restores, acceptAbsence, budget }: IntakeContext,
   { vso, keyOf, rowsOf }: SyncParts,
 ): Listing {
   const seen = new Set<SyncKey>();
   const declare = (item: SeenResource): Promise<Due | undefined> => {
-    const declared = declaredOf(settings, kind, item, restores);
-    seen.add(declared.key);
-    return deps.leases.declare(declared, deps.clock());
+    seen.add(keyOf(item));
+    const of = { cluster: settings.name, kind, object: item };
+    return unlessBug(deps, of, async () => declareWithin(deps, budget, declaredOf(settings, kind, item, restores)));
   };
   return {
     async page(items, signal) {
@@ -195,7 +208,7 @@ export function referenceIntake(
   kind: KindRef,
   context: IntakeContext & { readonly guard: OperatorGuard },
 ): Intake {
-  const { settings, scope, restores, guard } = context;
+  const { settings, scope, restores, guard, budget } = context;
   return {
     list() {
       const changes: (ReferenceKey | undefined)[] = [];
@@ -206,9 +219,10 @@ export function referenceIntake(
           await guard.check(kind, items, signal);
           for (const item of items) {
             seen.add(`${item.namespace}/${item.name}`);
-            const { changed, due } = await takeReference(deps, context, kind, item, signal);
-            changes.push(changed);
-            if (due) dues.push(due);
+            const of = { cluster: settings.name, kind, object: item };
+            const taken = await unlessBug(deps, of, () => takeReference(deps, context, kind, item, signal));
+            changes.push(taken?.changed);
+            if (taken?.due) dues.push(taken.due);
           }
           await sendDue(deps.queue, dues, deps.clock());
         },
@@ -231,7 +245,7 @@ export function referenceIntake(
     },
     async changed(object, signal) {
       await guard.check(kind, [object], signal);
-      const { changed, due } = await takeReference(deps, { settings, restores, guard }, kind, object, signal);
+      const { changed, due } = await takeReference(deps, { settings, restores, guard, budget }, kind, object, signal);
       if (due) await sendDue(deps.queue, [due], deps.clock());
       if (changed) await nudgeDependents(deps, settings.name, [changed]);
     },
@@ -257,7 +271,8 @@ export function secretIntake(deps: DiscoveryDeps, drift: DriftWatch, context: In
           for (const item of items) {
             listed.uids.add(item.uid);
             listed.places.add(`${item.namespace}/${item.name}`);
-            await see(item, false);
+            const of = { cluster: context.settings.name, kind: SECRET, object: item };
+            await unlessBug(deps, of, () => see(item, false));
           }
         },
         end: () => endOfSecrets(deps, drift, context, listed),

@@ -7,6 +7,7 @@ import type { DriftWatch } from "./drift.ts";
 import { type Intake, type IntakeContext, referenceIntake, secretIntake, syncIntake } from "./intake.ts";
 import type { LookOptions } from "./look.ts";
 import type { OperatorGuard } from "./operator-guard.ts";
+import type { RowBudget } from "./row-budget.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
 /**
@@ -32,7 +33,17 @@ export interface Part {
 export function partsToFollow(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
-  { drift, vso, guard }: { readonly drift: DriftWatch; readonly vso: VsoWatch; readonly guard: OperatorGuard },
+  {
+    drift,
+    vso,
+    guard,
+    budget,
+  }: {
+    readonly drift: DriftWatch;
+    readonly vso: VsoWatch;
+    readonly guard: OperatorGuard;
+    readonly budget: RowBudget;
+  },
   options: LookOptions,
   restores: number | undefined,
 ): readonly Part[] {
@@ -60,6 +71,7 @@ export function partsToFollow(
       restores,
       certainAfterMs,
       judgeAfterMs,
+      budget,
     }),
   });
   const references = REFERENCE_KINDS.flatMap((kind) =>

@@ -10,6 +10,7 @@ import { followAll } from "./follow-all.ts";
 import type { LookOptions } from "./look.ts";
 import { operatorGuard } from "./operator-guard.ts";
 import { partsToFollow } from "./parts.ts";
+import { rowBudget } from "./row-budget.ts";
 import { startingPoint } from "./starting-point.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
@@ -32,6 +33,7 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
   try {
     const uid = await deps.clusters.identity(settings.name, signal);
     const state = (await deps.leases.cluster(settings.name))?.state ?? { cursors: {}, attempts: 0 };
+    const budget = rowBudget(deps, settings.name, state.kept);
     const { seen: operator, installation } = await lookAtOperator(
       deps,
       settings,
@@ -49,16 +51,20 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
     const parts = partsToFollow(
       deps,
       settings,
-      { drift: driftWatch(deps, settings.name), vso: NO_WATCH, guard: operatorGuard(deps, settings, operator) },
+      { drift: driftWatch(deps, settings.name), vso: NO_WATCH, budget, guard: operatorGuard(deps, settings, operator) },
       OPTIONS,
       restores,
     );
     const followed = new Map<string, Progress>();
     const declared = parts.filter(({ kind }) => kind !== SECRET);
-    await followAll(deps, settings, declared, { cursors: {}, followed }, OPTIONS, signal);
+    await followAll(deps, settings, declared, { cursors: {}, followed, budget }, OPTIONS, signal);
     const all = [...followed.values()];
     const held = all.map((progress) => progress.held).find((found) => found !== undefined);
-    return { errors: [...errors, ...errorsOf(all)], ...(held === undefined ? {} : { held }) };
+    const leftOut = budget.problem();
+    return {
+      errors: [...errors, ...errorsOf(all), ...(leftOut === undefined ? [] : [leftOut])],
+      ...(held === undefined ? {} : { held }),
+    };
   } catch (error) {
     tell(error);
     return { errors };

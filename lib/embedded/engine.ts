@@ -1,9 +1,10 @@
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { circuitOfCluster } from "../circuits.ts";
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
+import { described } from "../described.ts";
 import { look } from "../discovery/look.ts";
 import { releaseDeparted } from "../discovery/starting-point.ts";
-import { SyncError } from "../errors.ts";
+import type { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../reconcile/deps.ts";
 import type { ClusterSettings, Log, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
@@ -11,6 +12,7 @@ import { type Progress, type Reconciler, reconciler } from "../reconcile/reconci
 import { duePages } from "../schedule/due-pages.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { tick } from "../schedule/tick.ts";
+import { clustersOutOfSight } from "../sight.ts";
 import type { BudgetLimits } from "./budgets.ts";
 import { changingFleet } from "./changing-fleet.ts";
 import { followers } from "./followers.ts";
@@ -39,6 +41,13 @@ export interface Engine {
   change(clusters: readonly ClusterSettings[], how?: { readonly renewAll: boolean }): Promise<void>;
   /** Every cluster was looked at at least once, or could not be. */
   isReady(): boolean;
+  /** Names of the clusters, and of those that can't be looked at now. */
+  sight(): Promise<Sight>;
+}
+
+export interface Sight {
+  readonly clusters: readonly string[];
+  readonly outOfSight: readonly string[];
 }
 
 const TICK_MS = SECOND_MS;
@@ -80,6 +89,11 @@ export function embeddedEngine(options: EngineOptions): Engine {
   return {
     isReady: () => fleet.clusters().every(({ name }) => ready.has(name)),
     change: (clusters, how) => fleet.change(clusters, how?.renewAll ?? false),
+    async sight() {
+      const [rows, open] = await Promise.all([deps.leases.clusters(), deps.leases.circuits()]);
+      const clusters = fleet.clusters().map(({ name }) => name);
+      return { clusters, outOfSight: clustersOutOfSight(clusters, rows, open) };
+    },
     async run(stop) {
       await prepare(options.clusters, deps);
       const tickMs = options.tickMs ?? TICK_MS;
@@ -115,14 +129,6 @@ async function handle(
   } catch (error) {
     log.error("batch-crashed", { keys: message.keys.length, ...described(error) });
   }
-}
-
-/** A bug's name and place, never its message: that could quote data. */
-function described(error: unknown): { error: string; at?: string; code?: string } {
-  if (error instanceof SyncError) return { error: error.message, code: error.code };
-  if (!(error instanceof Error)) return { error: typeof error };
-  const at = error.stack?.split("\n").find((line) => line.trimStart().startsWith("at "));
-  return { error: error.name, ...(at === undefined ? {} : { at: at.trim() }) };
 }
 
 async function prepare(clusters: readonly ClusterSettings[], deps: ReconcileDeps): Promise<void> {

@@ -201,7 +201,7 @@ export function connectionFailure(cluster: string, error: unknown): unknown {
     const message = `cluster ${cluster}: TLS was refused (${code}): check the CA and the certificates that connect to it`;
     return new SyncError("KUBE_TLS_REFUSED", message, { cause: error });
   }
-  if (code === "UND_ERR_RES_EXCEEDED_MAX_SIZE" || code.startsWith("HPE_")) {
+  if (code.startsWith("HPE_") || code === "UND_ERR_HEADERS_OVERFLOW") {
     const message = `cluster ${cluster} answered what can't be read (${code}): check its address`;
     return new SyncError("KUBE_ANSWER_INVALID", message, { cause: error });
   }

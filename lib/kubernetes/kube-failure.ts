@@ -1,4 +1,4 @@
-import { SECOND_MS } from "../clock.ts";
+import { HOUR_MS, SECOND_MS } from "../clock.ts";
 import { type Admission, admissionOf } from "./admission.ts";
 import { isShape, numberAt, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
@@ -47,8 +47,9 @@ function statusOf(body: Shape): KubeStatus {
   };
 }
 
+/** A server may ask for any time; an hour is the most that is listened to. */
 function pause(seconds: number): { retryAfterMs?: number } {
-  return Number.isFinite(seconds) && seconds > 0 ? { retryAfterMs: seconds * SECOND_MS } : {};
+  return seconds > 0 ? { retryAfterMs: Math.min(seconds * SECOND_MS, HOUR_MS) } : {};
 }
 
 /** The named object is not there. Never true for a missing kind or namespace (lease-table 18). */

@@ -9,6 +9,7 @@ import { type KubeCall, metadataAs } from "./kube-call.ts";
 import { refusalOf } from "./kube-errors.ts";
 import { isAbsent } from "./kube-failure.ts";
 import { AS_BESIDE, AS_MANAGER, ourDataKeys, takenOver } from "./managed-fields.ts";
+import { isName } from "./resource-object.ts";
 import { applyBody, besideBody, dropOwnerBody, encodedData, seenSecret, writtenSecret } from "./secret-object.ts";
 import { metadataOf, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
@@ -17,6 +18,9 @@ const APPLY_BESIDE = { ...APPLY, query: { ...AS_BESIDE, force: "true" } };
 const MERGE = { contentType: "application/merge-patch+json", query: AS_MANAGER };
 const DRY_MERGE = { ...MERGE, query: { ...MERGE.query, dryRun: "All" } };
 const JSON_PATCH = { contentType: "application/json-patch+json", query: AS_MANAGER };
+
+/** Secrets that one declaration leaves behind: as many as its former destinations had names. */
+const MAX_OWNED = 100;
 
 type Patch = Pick<KubeCall, "contentType" | "query" | "body">;
 
@@ -96,7 +100,11 @@ export function secretEnd({ clients, clock }: { clients: ClusterClients; clock: 
       const accept = metadataAs("PartialObjectMetadataList");
       const call: KubeCall = { cluster, namespace, verb: "list", kind: SECRET, query, accept };
       const items = shapesAt(accepted(call, await clients.send(call, signal)), "items");
-      return items.map((item) => textAt(shapeAt(item, "metadata"), "name") ?? "");
+      // They are kept with a row, and pruned one by one.
+      return items
+        .map((item) => textAt(shapeAt(item, "metadata"), "name") ?? "")
+        .filter(isName)
+        .slice(0, MAX_OWNED);
     },
 
     hmacKey: hmacKeys(clients, clock),

@@ -1,5 +1,6 @@
 import type { EpochMs } from "../clock.ts";
 import type { ClaimOptions, Row, Settlement, SettleOutcome, SyncStore } from "../reconcile/ports.ts";
+import { damagedRow } from "./damage.ts";
 import { mergeOwned } from "./merge-owned.ts";
 import { sentAgain } from "./overdue.ts";
 import type { Connection } from "./sqlite-connection.ts";
@@ -60,6 +61,7 @@ function claiming(connection: Connection): SyncStore["claim"] {
     // Declared anew between the read and the claim.
     const changed = hash === row.declared.hash ? undefined : record({ key: row.key });
     const declared = changed === undefined ? row.declared : declaredOf(changed);
+    if (declared === undefined) throw damagedRow(row.key);
     return { ...row, declared, fence, nudges, look: look === 1 };
   };
   return (row, { now, until, owned }: ClaimOptions) =>

@@ -101,7 +101,7 @@ async function holderOfLease(
 
 /** Declarations that are there to stay. */
 async function declarationsIn(
-  deps: Pick<HandOverDeps, "clusters">,
+  deps: Pick<HandOverDeps, "clusters" | "clock">,
   { settings, namespaces }: HandOverScope,
   signal: AbortSignal,
 ): Promise<readonly SeenResource[]> {

@@ -54,6 +54,8 @@ export interface RowSummary {
   readonly leaseUntil?: EpochMs;
   readonly dueAt?: EpochMs;
   readonly wheel?: WheelTurn;
+  /** Of its declaration, where the store knows that without reading it. */
+  readonly bytes?: number;
 }
 
 export interface ClaimOptions {
@@ -170,6 +172,10 @@ export interface ClusterState {
   readonly macKey?: MacKeySeen;
   /** How much the statuses of its resources tell, as the version that last looked counts it; missing: 0. */
   readonly told?: number;
+  /** It can't be looked at, since then: what is known of its syncs is as old. */
+  readonly outOfSight?: EpochMs;
+  /** How many objects of it are stored at most, and bytes of them. */
+  readonly kept?: { readonly rows: number; readonly bytes: number };
 }
 
 /** Vault Secrets Operator, as its writes show it (kubernetes-rules 24). */

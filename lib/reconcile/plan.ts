@@ -1,5 +1,6 @@
 import { circuitOfCluster } from "../circuits.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "../declarations/resolve.ts";
+import { described } from "../described.ts";
 import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { besideOthers, type LookEnds, look, pruned, record, type Work } from "./act.ts";
@@ -121,8 +122,14 @@ function failedPlan({ key }: Row, error: unknown): Planned {
     const because = "Vault's answer is older than what was written: it is read again soon";
     return { key, action: "none", because, ...NOTHING };
   }
-  if (!(error instanceof SyncError)) throw error;
+  if (!(error instanceof SyncError)) return bugPlan(key, error);
   return { key, action: "fail", because: `${error.code}: ${error.message}`, ...NOTHING, error };
+}
+
+/** One sync that makes us fail in a way which nobody foresaw must not keep the plan of all others back. */
+function bugPlan(key: SyncKey, error: unknown): Planned {
+  const { error: name, at = "an unknown place" } = described(error);
+  return { key, action: "fail", because: `a defect of keyferry (${name} ${at}): please report it`, ...NOTHING };
 }
 
 interface PlanInput {

@@ -45,6 +45,8 @@ export interface Reference extends ResourceVersioned {
   readonly key: ReferenceKey;
   /** It stands under the operator namespace's name, in one that is not known to be the operator's: nobody's default. */
   readonly isStranger?: boolean;
+  /** Its size in bytes, when that was too much to keep: then the spec is empty. */
+  readonly tooLarge?: number;
 }
 
 /** A Secret that we wrote, or were about to write: it enters with the claim and leaves after the prune (lease-table 8). */

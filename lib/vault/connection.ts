@@ -10,8 +10,6 @@ import { guarded, guardedLookup } from "./address-guard.ts";
 import { type Asked, describe } from "./asked.ts";
 import { type Agents, type HttpMessage, send } from "./transport.ts";
 
-/** Bytes; a kv secret is 1 MiB at most, so anything near this is no answer of Vault's. */
-const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Below the idle time-outs of usual load balancers (50 to 60 s) and of Vault (5 min). */
 const KEEP_ALIVE_MS = 20_000;
@@ -44,8 +42,7 @@ export function connect(target: VaultTarget, asked: Asked, connections: number):
     new Agent({
       connections,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      maxResponseSize: MAX_ANSWER_BYTES,
-      // Our own time-out covers the whole exchange.
+      // Our own time-out, and our own longest answer, cover the whole exchange.
       headersTimeout: 0,
       bodyTimeout: 0,
       connect,

@@ -1,4 +1,5 @@
 import { Agent, request } from "undici";
+import { boundedBody } from "../bounded-body.ts";
 import { SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { CredentialSource, GcpMethod } from "../reconcile/ports.ts";
@@ -23,6 +24,8 @@ const SCOPE = "https://www.googleapis.com/auth/cloud-platform";
 const ACCOUNT_ANNOTATION = "iam.gke.io/gcp-service-account";
 const ACCOUNT = /^[a-z0-9-]{1,63}@[a-z0-9.-]{1,200}\.iam\.gserviceaccount\.com$/;
 const TIMEOUT_MS = 8 * SECOND_MS;
+/** An answer has a token of a few KB. */
+const MAX_BYTES = 1_024 * 1_024;
 
 /**
  * The body of a login to a GCP mount (reference 11.4): the service account's token is exchanged for one of Google's, with which the
@@ -86,7 +89,7 @@ async function asked({ url, what, body, answer, accessToken }: Question, signal:
     try {
       const message = { method: "POST", headers, body: JSON.stringify(body), signal: ended, dispatcher } as const;
       const response = await request(url, message);
-      return { status: response.statusCode, text: await response.body.text() };
+      return { status: response.statusCode, text: String(await boundedBody(response.body, MAX_BYTES)) };
     } finally {
       dispatcher.destroy().catch(() => {});
     }

@@ -133,12 +133,15 @@ function grantOf(asked: Asked, answer: VaultAnswer): Grant {
   }
   return {
     token: SecretValue.of(token),
-    ttlSeconds: numberOf(auth.lease_duration),
+    ttlSeconds: Math.min(numberOf(auth.lease_duration), MAX_TTL_S),
     renewable: renewable === true,
     uses: numberOf(auth.num_uses),
     isBatch: auth.token_type === "batch",
   };
 }
+
+/** A year. Whoever sends more means no end; what is reckoned with it stays a time that can be stored and said. */
+const MAX_TTL_S = 366 * 24 * 3_600;
 
 function numberOf(value: LosslessValue | undefined): number {
   const number = isLosslessNumber(value) ? Number(value.value) : 0;

@@ -1,3 +1,4 @@
+import { BodyTooLarge, sizeText } from "../bounded-body.ts";
 import { SECOND_MS } from "../clock.ts";
 import { codeOf } from "../error-code.ts";
 import { SyncError } from "../errors.ts";
@@ -22,13 +23,14 @@ export function isCut(error: unknown): boolean {
  * the cause: requests hold tokens.
  */
 export function networkError(error: unknown, asked: Asked): unknown {
+  if (error instanceof BodyTooLarge) {
+    const message = `The answer to ${describe(asked)} is larger than ${sizeText(error.limit)}`;
+    return new SyncError("VAULT_ANSWER_INVALID", message);
+  }
   const code = codeOf(error);
   if (error instanceof SyncError || code === undefined) return error;
   const cause = { code };
   if (TLS_CODE.test(code)) return new SyncError("VAULT_TLS_REFUSED", tlsMessage(code, asked), { cause });
-  if (code === "UND_ERR_RES_EXCEEDED_MAX_SIZE") {
-    return new SyncError("VAULT_ANSWER_INVALID", `The answer to ${describe(asked)} is larger than 16 MiB`, { cause });
-  }
   if (NO_HTTP_CODE.test(code)) {
     const message = `The answer to ${describe(asked)} is not HTTP as Vault speaks it (${code}): does the address point at Vault?`;
     return new SyncError("VAULT_ANSWER_INVALID", message, { cause });

@@ -1,5 +1,8 @@
 import type { Agent } from "undici";
+import { boundedBody } from "../bounded-body.ts";
+import { HOUR_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
+import { jsonExcess } from "../json-bounds.ts";
 import { type VaultReach, wayTo } from "../vault-reach.ts";
 import { isNotAllowed, notAllowed } from "./address-guard.ts";
 import type { VaultAnswer } from "./answer.ts";
@@ -24,6 +27,15 @@ export interface Agents {
   readonly named: Agent;
   readonly judged: Agent;
 }
+
+const MIB = 1_024 * 1_024;
+
+/** A kv secret is 1 MiB at most, and a Kubernetes Secret as well; some of its characters are sent as six bytes. */
+const MAX_KV_BYTES = 4 * MIB;
+/** Depth is told by who parses; a secret of 1 MiB has a tenth of so many values. */
+const KV_BOUNDS = { depth: Number.POSITIVE_INFINITY, values: 200_000 };
+/** Logins, renewals, refusals and probes: a few KB. */
+const MAX_BYTES = MIB;
 
 /** A standby sends readers to the active node: once, and again if that one has just stepped down. */
 const MAX_REDIRECTS = 3;
@@ -103,12 +115,18 @@ async function exchange(agent: Agent, message: HttpMessage, url: URL, signal: Ab
     signal,
   });
   const { location, "retry-after": retryAfter } = answer.headers;
-  const bytes = await answer.body.bytes();
+  const isKv = message.asked.purpose.startsWith("kv");
+  const bytes = await boundedBody(answer.body, isKv ? MAX_KV_BYTES : MAX_BYTES);
+  const excess = isKv ? jsonExcess(bytes, KV_BOUNDS) : undefined;
+  if (excess !== undefined) {
+    throw new SyncError("VAULT_ANSWER_INVALID", `The answer to ${describe(message.asked)} ${excess}`);
+  }
   return {
     status: answer.statusCode,
     // Strict: a value with a replacement character in it must not become a Secret.
     text: new TextDecoder("utf-8", { fatal: true }).decode(bytes),
     ...(typeof location === "string" && { location }),
-    ...(typeof retryAfter === "string" && /^\d{1,6}$/.test(retryAfter) && { retryAfterMs: Number(retryAfter) * 1_000 }),
+    ...(typeof retryAfter === "string" &&
+      /^\d{1,6}$/.test(retryAfter) && { retryAfterMs: Math.min(Number(retryAfter) * SECOND_MS, HOUR_MS) }),
   };
 }

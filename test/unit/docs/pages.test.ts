@@ -96,7 +96,8 @@ describe("documentation", () => {
     syncSeries(registry, { limit: 1, clock: () => 0 });
     rolloutsOwed(registry);
     const names = (await registry.getMetricsAsJSON()).map(({ name }) => name);
-    const exposed = [...readFileSync(join(ROOT, "cli/run.ts"), "utf8").matchAll(/"(keyferry_\w+)"/g)];
+    const sources = ["cli/run.ts", "cli/sight-metrics.ts"].map((path) => readFileSync(join(ROOT, path), "utf8"));
+    const exposed = sources.flatMap((text) => [...text.matchAll(/"(keyferry_\w+)"/g)]);
     const told = [...page("docs/configuration.md").matchAll(/^\| `((?:keyferry|vso|controller)_\w+)`/gm)].map(
       ([, name]) => name,
     );

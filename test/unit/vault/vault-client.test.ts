@@ -78,7 +78,7 @@ describe("an answer that is not Vault's", () => {
     assert.equal((await failure(readFrom(client, peer.target), "VAULT_THROTTLED")).retryAfterMs, undefined);
   });
 
-  it("is given up when it is larger than 16 MiB", async () => {
+  it("is given up when it is larger than 4 MiB", async () => {
     await using peer = await httpPeer((_, response) => {
       const chunk = Buffer.alloc(1024 * 1024, "x");
       let sent = 0;
@@ -89,11 +89,37 @@ describe("an answer that is not Vault's", () => {
       more();
     });
     const error = await failure(readFrom(client, peer.target), "VAULT_ANSWER_INVALID");
-    assert.match(error.message, /16 MiB/);
+    assert.match(error.message, /larger than 4 MiB/);
   });
 
-  it("is read up to 16 MiB", async () => {
-    const value = "x".repeat(8 * 1024 * 1024);
+  it("is given up when it is made of too many values, before they take memory", async () => {
+    await using peer = await httpPeer(says(200, GOOD.replace('"1"', `[${"[],".repeat(300_000)}1]`)));
+    const error = await failure(readFrom(client, peer.target), "VAULT_ANSWER_INVALID");
+    assert.match(error.message, /more than 200000 values/);
+  });
+
+  for (const [what, metadata] of [
+    ["a version below zero", { version: -1 }],
+    ["a version that is no whole number", { version: 1.5 }],
+    ["a version of no end", { version: 1e300 }],
+    ["a time of no end", { created_time: "2030-01-01T00:00:00Z".padEnd(1_000_000, "0") }],
+    ["a time that is none", { created_time: "yesterday" }],
+  ] as const) {
+    it(`is not believed when it has ${what}`, async () => {
+      const good = JSON.parse(GOOD) as { data: { metadata: object } };
+      const answer = { ...good, data: { ...good.data, metadata: { ...good.data.metadata, ...metadata } } };
+      await using peer = await httpPeer(says(200, JSON.stringify(answer)));
+      await failure(readFrom(client, peer.target), "VAULT_ANSWER_INVALID");
+    });
+  }
+
+  it("may ask for a pause of an hour and no longer", async () => {
+    await using peer = await httpPeer(says(429, "{}", { "retry-after": "999999" }));
+    assert.equal((await failure(readFrom(client, peer.target), "VAULT_THROTTLED")).retryAfterMs, 3_600_000);
+  });
+
+  it("is read up to 4 MiB", async () => {
+    const value = "x".repeat(3 * 1024 * 1024);
     await using peer = await httpPeer(says(200, GOOD.replace('"1"', JSON.stringify(value))));
     assert.equal((await readFrom(client, peer.target)).fields.get("a"), value);
   });
