@@ -6,6 +6,7 @@ import type { ReferenceKey } from "../keys.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { Work } from "./act.ts";
 import { type Announced, announce } from "./announce.ts";
+import { SecretAwaited } from "./belonging.ts";
 import { type Converged, converge, OLDER_AGAIN_MS, OlderAnswer } from "./converge.ts";
 import { isCarriedOut } from "./decide.ts";
 import { LEASE_MS, type ReconcileDeps } from "./deps.ts";
@@ -259,7 +260,7 @@ async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch: Batch
   const state: RowState = {
     ...run.row.state,
     refs: run.refs,
-    owned: ownedAfter(run),
+    owned: error instanceof SecretAwaited ? error.recordOf(ownedAfter(run)) : ownedAfter(run),
     ...placeOf(run),
     ...(told.announced === undefined ? {} : { seen: { ...told.announced.seen, hash } }),
   };
