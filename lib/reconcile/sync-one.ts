@@ -260,11 +260,15 @@ async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch: Batch
   const state: RowState = {
     ...run.row.state,
     refs: run.refs,
-    owned: error instanceof SecretAwaited ? error.recordOf(ownedAfter(run)) : ownedAfter(run),
+    owned: recordAfter(run, error),
     ...placeOf(run),
     ...(told.announced === undefined ? {} : { seen: { ...told.announced.seen, hash } }),
   };
   await settle(deps, run, lease, settleFailed(state, error, await timingOf(deps)));
+}
+
+function recordAfter(run: Run, error: SyncError): RowState["owned"] {
+  return error instanceof SecretAwaited ? error.recordOf(ownedAfter(run)) : ownedAfter(run);
 }
 
 /** What the row says of where it reads, once that is known. */
