@@ -169,6 +169,6 @@ function nudging(deps: DiscoveryDeps, cluster: string) {
 /** The Secret that it was refused. */
 function awaitedBy({ key, declared, state }: Row): { readonly namespace: string; readonly name: string } | undefined {
   const name = destinationIn(declared.spec);
-  if (name === undefined || state.error === undefined || !WAITS_FOR_A_SECRET.has(state.error.code)) return undefined;
+  if (name === undefined || !WAITS_FOR_A_SECRET.has(state.error?.code)) return undefined;
   return { namespace: partsOf(key).namespace, name };
 }

@@ -2,7 +2,7 @@ import { SyncError } from "../errors.ts";
 import { OWNER_LABELS } from "../owner-labels.ts";
 import type { Decision, Seen } from "./decide.ts";
 import { type Owners, ownersOf, type Rival } from "./owners.ts";
-import type { SeenSecret } from "./ports.ts";
+import type { OwnedSecret, SeenSecret } from "./ports.ts";
 
 /**
  * May we write to this Secret (`create: true`)? Undefined: yes. It is ours when we know to have written it, when our own
@@ -16,11 +16,13 @@ export function mayNotWrite(seen: Seen, secret: SeenSecret): Decision | undefine
   const owners = ownersOf(secret, seen.destination.ownerReference);
   const rivals = seen.rivals ?? [];
   // What is recorded may be of long ago: another one may have taken it over since, and says so by its label.
-  const isTaken = owners.own === "absent" && rivals.some(({ wrote }) => wrote);
+  const isTaken = isRecorded(seen, secret) && owners.own === "absent" && rivals.some(({ wrote }) => wrote);
   const isWriter = isRecorded(seen, secret) && !isTaken;
   const strangers = strangersIn(owners, isWriter);
   if (strangers.length > 0) throw ownedByStrangers(seen, strangers);
   if (isWriter) return undefined;
+  // The record goes first, with the settle that follows: who stands beside with it in hand would pass for the writer.
+  if (isTaken) throw awaited(seen, rivals);
   if (rivals.length > 0) return besides(seen, secret, owners, rivals);
   const missing = missingOwnerLabels(secret);
   if (missing.length > 0 && !seen.destination.overwrite) throw unlabelled(seen, missing);
@@ -53,8 +55,28 @@ function besides(seen: Seen, secret: SeenSecret, { own }: Owners, rivals: readon
   const [first, ...more] = rivals;
   const mayStand = own === "absent" && first?.by === "reference" && more.length === 0 && !secret.deleting;
   if (mayStand) return { do: "stand-beside", seen: secret };
-  throw new SyncError(
-    "SECRET_NOT_OURS",
+  throw awaited(seen, rivals);
+}
+
+/** It is another declaration's, and waited for. Whoever waits for a Secret has no record of having written it. */
+export class SecretAwaited extends SyncError {
+  readonly secret: string;
+
+  constructor(secret: string, message: string) {
+    super("SECRET_NOT_OURS", message);
+    this.secret = secret;
+  }
+
+  /** What is recorded from now on: the name alone, so that its reference is taken off when it is not wanted any more. */
+  recordOf(owned: readonly OwnedSecret[]): readonly OwnedSecret[] {
+    return owned.map((entry) => (entry.name === this.secret ? { name: entry.name } : entry));
+  }
+}
+
+function awaited(seen: Seen, rivals: readonly Rival[]): SecretAwaited {
+  const [first] = rivals;
+  return new SecretAwaited(
+    seen.destination.name,
     `not the owner of the destination Secret ${seen.destination.name}: ${listed(rivals.map(({ kind, name }) => `${kind} ${name}`))} ` +
       `${first?.by === "mark" ? "wrote it and is declared still" : "is declared still and stands in its ownerReferences"}. It is taken over, ` +
       "as it stands, once that declaration is gone or names another destination; until then choose another destination.name",

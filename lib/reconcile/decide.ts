@@ -4,6 +4,7 @@ import { SyncError } from "../errors.ts";
 import { mayNotWrite } from "./belonging.ts";
 import { ownersOf, type Rival } from "./owners.ts";
 import type { OwnedSecret, OwnerReference, Row, SeenSecret } from "./ports.ts";
+import { WAITS_FOR_A_SECRET } from "./release-wake.ts";
 
 /** What the judgement rests on: everything that was read, nothing that is still to be read. */
 export interface Seen {
@@ -103,7 +104,10 @@ function mustBeLookedAt(seen: Seen): Decision | undefined {
   const owned = ownedUnder(seen.row, seen.destination.name);
   const writeOfUnknownEnd = owned !== undefined && owned.uid === undefined;
   const digestOfAnotherKey = seen.row.state.digest !== undefined && !isOfKey(seen.key, seen.row.state.digest);
-  if (someoneSawADifference || isNotOurs || writeOfUnknownEnd || digestOfAnotherKey) return { do: "look" };
+  // What was recorded before it was refused a Secret may be another's by now.
+  const wasRefused = WAITS_FOR_A_SECRET.has(seen.row.state.error?.code);
+  const isUnsure = writeOfUnknownEnd || digestOfAnotherKey || wasRefused;
+  if (someoneSawADifference || isNotOurs || isUnsure) return { do: "look" };
   return undefined;
 }
 

@@ -7,7 +7,10 @@ import type { ReconcileDeps } from "./deps.ts";
 import type { Due, JsonObject, NamedObject, Row, RowSummary } from "./ports.ts";
 
 /** Who is refused a Secret by these waits for it to be released, or to be gone. */
-export const WAITS_FOR_A_SECRET: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["SECRET_NOT_OURS", "SECRET_TERMINATING"]);
+export const WAITS_FOR_A_SECRET: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
+  "SECRET_NOT_OURS",
+  "SECRET_TERMINATING",
+]);
 
 type WakeDeps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
 
@@ -82,7 +85,7 @@ export async function wakeRefused(
 }
 
 function mayWait({ error, leaseUntil }: Pick<RowSummary, "error" | "leaseUntil">, now: EpochMs): boolean {
-  return (error !== undefined && WAITS_FOR_A_SECRET.has(error.code)) || (leaseUntil !== undefined && leaseUntil > now);
+  return WAITS_FOR_A_SECRET.has(error?.code) || (leaseUntil !== undefined && leaseUntil > now);
 }
 
 function isRefused({ state, leaseUntil }: Row, now: EpochMs): boolean {

@@ -8,6 +8,7 @@ import { sendDue } from "../schedule/messages.ts";
 import type { Work } from "./act.ts";
 import { type Announced, announce } from "./announce.ts";
 import { askingOf, causePlaceOf, longestPauseOf, type Reached } from "./asking.ts";
+import { SecretAwaited } from "./belonging.ts";
 import { type Converged, converge, OLDER_AGAIN_MS, OlderAnswer } from "./converge.ts";
 import { isCarriedOut } from "./decide.ts";
 import { LEASE_MS, type ReconcileDeps } from "./deps.ts";
@@ -274,13 +275,17 @@ async function settleFailure(
   const state: RowState = {
     ...run.row.state,
     refs: run.refs,
-    owned: ownedAfter(run),
+    owned: recordAfter(run, error),
     ...placeOf(run),
     ...(told.announced === undefined ? {} : { seen: { ...told.announced.seen, hash } }),
   };
   const settlement = settleFailed(state, error, await timingOf(deps), context);
   await settleRow(deps, run.row, lease, settlement);
   return settlement;
+}
+
+function recordAfter(run: Run, error: SyncError): RowState["owned"] {
+  return error instanceof SecretAwaited ? error.recordOf(ownedAfter(run)) : ownedAfter(run);
 }
 
 /** What the row says of where it reads, once that is known. */

@@ -11,11 +11,18 @@ const AWS = { mount: "aws", method: "aws", aws: { role: "r", headerValue: "vault
 const CONNECTION = { address: "https://vault.example.com" };
 const SPEC = { type: "kv-v2", mount: "kv", path: "app", destination: { name: "app", create: true } };
 
+const HUB = { name: "hub", method: "aws", role: "r", headerValue: "vault.example.com" } as const;
+/** A cluster to which fleet.yaml lends keyferry's own identity. */
+const LENDING = {
+  vaults: [{ name: "main", addresses: [CONNECTION.address], identities: [HUB] }],
+  vault: { identities: ["main/hub"] },
+};
+
 /** Objects by kind, namespace and name; all of namespace `vso` stand in one that somebody made, or none do. */
 function outcomeOf(spec: JsonObject, objects: Readonly<Record<string, JsonObject>>, isStranger: boolean) {
   const { outcome } = resolveStaticSecret({
     declared: aDeclared({ key: aKey("app"), spec: { ...SPEC, ...spec } }),
-    cluster: aCluster(),
+    cluster: aCluster(LENDING),
     reference(key) {
       const { kind, namespace, name } = partsOf(key);
       const found = objects[`${kind}/${namespace}/${name}`];

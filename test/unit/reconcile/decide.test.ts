@@ -122,6 +122,10 @@ describe("decide: when do we write?", () => {
         "lease-table 25: when the digest was made with another key",
         aSeen({ row: rowInStep({ digest: `${OTHER_KEY.id}:x` }) }),
       ],
+      [
+        "when it was refused the Secret before: what was recorded then may be another's",
+        aSeen({ row: rowInStep({ error: { code: "SECRET_NOT_OURS", message: "", since: 0 } }) }),
+      ],
       ["when the type changed", aSeen({}, { type: "kubernetes.io/tls" })],
     ];
     for (const [when, seen] of cases) it(when, () => assert.equal(does(seen), "look"));
@@ -282,7 +286,9 @@ describe("decide: when do we write?", () => {
       const rival: Rival = { kind: "VaultStaticSecret", name: "other", by: "mark", wrote: true };
       refuses(written({ ownerReferences: [] }, { rivals: [rival] }), "SECRET_NOT_OURS");
       const standing = written({ ownerReferences: [others] }, { rivals: [{ ...rival, by: "reference" }] });
-      assert.equal(does(standing), "stand-beside");
+      // Its record goes first; then it may stand beside.
+      refuses(standing, "SECRET_NOT_OURS");
+      assert.equal(does({ ...standing, row: rowInStep({ owned: [{ name: "db" }] }) }), "stand-beside");
     });
   });
 

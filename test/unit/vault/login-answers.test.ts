@@ -5,7 +5,7 @@ import { SecretValue } from "../../../lib/secret-value.ts";
 import { heldToken } from "../../../lib/vault/held-token.ts";
 import { type Grant, login } from "../../../lib/vault/login.ts";
 import { type VaultClient, vaultClient } from "../../../lib/vault/vault-client.ts";
-import { failure, forever, httpPeer } from "./broken-peer.ts";
+import { failure, forever, httpPeer, reachOf } from "./broken-peer.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const YEAR_S = 366 * 24 * 3_600;
@@ -13,7 +13,7 @@ const YEAR_S = 366 * 24 * 3_600;
 describe("what a login's answer says", () => {
   let client: VaultClient;
   before(() => {
-    client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4 });
+    client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf });
   });
   after(() => client.close());
 
