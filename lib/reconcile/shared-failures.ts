@@ -113,12 +113,14 @@ export function sharedFailures(deps: Deps): SharedFailures {
     found.done.resolve();
   };
 
-  const tell = async ({ key, cluster, source }: Asking, { again, mended }: Noted): Promise<void> => {
+  const tell = async ({ key, cluster, source }: Asking, { again, mended }: Noted = NOTHING): Promise<void> => {
     if (again) await wake.one(key);
     for (const cause of mended) {
       const place = isOfRead(cause) && source !== undefined ? { cluster, source } : { cluster };
       await wake.all({ cause, ...place }, key);
     }
+    // What others found mended, too: a search that had to wait goes with the next run.
+    await wake.search(cluster);
   };
 
   return {
@@ -137,7 +139,6 @@ export function sharedFailures(deps: Deps): SharedFailures {
     async leave(asking, outcome) {
       const noted = outcome && failures.note(asking, outcome);
       release(asking);
-      if (noted === undefined) return;
       try {
         await tell(asking, noted);
       } catch (error) {

@@ -1,4 +1,5 @@
 import type { Cause } from "../causes.ts";
+import { type EpochMs, SECOND_MS } from "../clock.ts";
 import type { SyncKey } from "../keys.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { ReconcileDeps } from "./deps.ts";
@@ -20,52 +21,54 @@ interface Sought {
 }
 
 export interface Waker {
-  /** Everyone who waits for this, but for who found it mended. */
+  /** Everyone who waits for this, but for who found it mended; without a source, with the next search. */
   all(mended: Mended, but: SyncKey): Promise<void>;
+  /** Searches the cluster for those who are to be woken, if there are such and the last search is long enough ago. */
+  search(cluster: string): Promise<void>;
   one(key: SyncKey): Promise<void>;
 }
 
 /** Rows that are read or nudged at once. */
 const AT_ONCE = 100;
+/** From one search of a cluster to the next, and how many times as long as it took: whoever breaks and mends things all day costs others little. */
+const SHORTEST_REST_MS = SECOND_MS;
+const REST_FACTOR = 10;
 
-/** Finds those who wait for a cause: by what they read, else among all rows of the cluster, one search at a time. */
+/** Finds those who wait for a cause: by what they read, else among all rows of the cluster, together with what else was mended there. */
 export function waker(deps: Deps): Waker {
   const sought = new Map<string, Sought>();
-  const searches = new Map<string, Promise<void>>();
+  const searching = new Set<string>();
+  const restUntil = new Map<string, EpochMs>();
 
   const search = async (cluster: string): Promise<void> => {
+    const wanted = sought.get(cluster);
+    if (wanted === undefined || searching.has(cluster)) return;
+    const from = deps.clock();
+    if (from < (restUntil.get(cluster) ?? 0)) return;
+    const { causes, but } = wanted;
+    sought.delete(cluster);
+    searching.add(cluster);
     try {
-      for (let wanted = sought.get(cluster); wanted !== undefined; wanted = sought.get(cluster)) {
-        const { causes, but } = wanted;
-        sought.delete(cluster);
-        const rows = await deps.leases.byCluster(cluster);
-        const found = rows.filter(({ key, error }) => error?.cause && causes.has(error.cause) && !but.has(key));
-        await nudgeAll(
-          deps,
-          found.map(({ key }) => key),
-          causes,
-        );
-      }
+      const rows = await deps.leases.byCluster(cluster);
+      const found = rows.filter(({ key, error }) => error?.cause && causes.has(error.cause) && !but.has(key));
+      const keys = found.map(({ key }) => key);
+      await nudgeAll(deps, keys, causes);
     } finally {
-      searches.delete(cluster);
+      searching.delete(cluster);
+      const now = deps.clock();
+      restUntil.set(cluster, now + Math.max(SHORTEST_REST_MS, REST_FACTOR * (now - from)));
     }
   };
-  /** What is asked for during a search is sought in the next one, together. */
-  const searchFor = (cause: Cause, cluster: string, but: SyncKey): Promise<void> => {
+  const seek = (cause: Cause, cluster: string, but: SyncKey): void => {
     const wanted = sought.get(cluster) ?? { causes: new Set(), but: new Set() };
     wanted.causes.add(cause);
     wanted.but.add(but);
     sought.set(cluster, wanted);
-    const running = searches.get(cluster);
-    if (running !== undefined) return running;
-    const started = search(cluster);
-    searches.set(cluster, started);
-    return started;
   };
 
   return {
     async all({ cause, cluster, source }, but) {
-      if (source === undefined) return searchFor(cause, cluster, but);
+      if (source === undefined) return seek(cause, cluster, but);
       const sharers = (await deps.leases.bySource(source)).filter((key) => key !== but);
       const found: SyncKey[] = [];
       for (const keys of slices(sharers)) {
@@ -74,6 +77,7 @@ export function waker(deps: Deps): Waker {
       }
       await nudgeAll(deps, found, new Set([cause]));
     },
+    search,
     one: (key) => nudgeAll(deps, [key], new Set()),
   };
 }
