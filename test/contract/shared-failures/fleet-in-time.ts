@@ -60,7 +60,12 @@ export async function fleetInTime(open: OpenStore, vault: ScriptedVault, stepMs 
   };
   const ends: OpenVaultEnd[] = [];
   const openEnd = () => {
-    const end = vaultEnd({ clock, credentials, log: QUIET });
+    const end = vaultEnd({
+      clock,
+      credentials,
+      log: QUIET,
+      reachOf: () => ({ named: [vault.address], onlyNamed: false }),
+    });
     ends.push(end);
     return end;
   };
