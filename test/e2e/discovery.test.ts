@@ -5,7 +5,8 @@ import type { Cluster } from "../harness/index.ts";
 import { type RunningEngine, startEngine } from "./support/engine.ts";
 import type { Place } from "./support/place.ts";
 import { endAll, startPlace } from "./support/start-place.ts";
-import { aStaticSecret, authMount, ROLE, type World } from "./support/world.ts";
+import { HMAC_KEY_NAME } from "./support/vso.ts";
+import { aStaticSecret, authMount, OPERATOR_NAMESPACE, ROLE, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const API = "secrets.hashicorp.com/v1beta1";
@@ -24,6 +25,9 @@ describe("what happens in a cluster is seen at once", () => {
   before(async () => {
     ({ world, cluster, place } = await startPlace(NS));
     engine = await startEngine(world);
+    // Made once for a cluster that has none, and no part of what is counted here.
+    const key = { apiVersion: "v1", kind: "Secret", namespace: OPERATOR_NAMESPACE, name: HMAC_KEY_NAME };
+    await cluster.waitFor("the key of the MACs", () => cluster.get(key));
   });
   after(() => endAll(engine, world));
 

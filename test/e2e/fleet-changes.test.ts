@@ -7,7 +7,7 @@ import { dataDirOf, keyferry, type RunningEngine, startEngine, status } from "./
 import { type Place, placeIn } from "./support/place.ts";
 import { endAll } from "./support/start-place.ts";
 import { statusThat } from "./support/status-that.ts";
-import { startWorld, type World } from "./support/world.ts";
+import { startWorld, vaultsOf, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const SELDOM = { refreshAfter: "12h" };
@@ -107,7 +107,8 @@ describe("fleet.yaml changes while keyferry runs", () => {
         name: cluster.name,
         connect: { kubeconfig: { path: cluster.kubeconfigPath } },
       }));
-      const text = JSON.stringify({ apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters: entries });
+      const vaults = await vaultsOf(world.vault);
+      const text = JSON.stringify({ apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", vaults, clusters: entries });
       await writeFile(join(folder, name, "fleet.yaml"), text);
     };
     const point = async (name: string) => {
