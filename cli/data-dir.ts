@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { systemClock } from "../lib/clock.ts";
 import { type DigestKey, digestKey } from "../lib/digest.ts";
 import { InputError } from "../lib/errors.ts";
 import { lockDataDir } from "../lib/leases/sqlite.ts";
@@ -30,7 +31,7 @@ export function openDataDir(dir: string): DataDir {
   } catch (error) {
     throw unusable(dir, error);
   }
-  const lock = lockDataDir(dir);
+  const lock = lockDataDir(dir, systemClock);
   try {
     return { ...keysOf(dir), [Symbol.dispose]: () => lock[Symbol.dispose]() };
   } catch (error) {

@@ -3,15 +3,19 @@ import { InputError } from "../lib/errors.ts";
 import { partsOf, type SyncKey } from "../lib/keys.ts";
 import type { LeaseStore } from "../lib/reconcile/ports.ts";
 import { keysIn } from "./chosen-keys.ts";
+import { engineLines, engineView } from "./engine-view.ts";
 import { openTable, type TableFlags } from "./lease-table.ts";
+import { print, printJson } from "./output.ts";
+import { hasFailed } from "./status-view.ts";
 import { type Story, storyOf } from "./story.ts";
 import { storyText } from "./story-text.ts";
+import { textLines } from "./table.ts";
 
 export interface ExplainFlags extends TableFlags {
   readonly output: "table" | "json";
 }
 
-/** Tells all that is known of one sync; 1 when it has failed. */
+/** Tells all that is known of one sync; 1 when it has failed, or no engine works on it. */
 export async function explainCommand(text: string, flags: ExplainFlags): Promise<number> {
   await using place = await openTable(flags, "read");
   const [key, ...others] = await keysIn(place.leases, [text]);
@@ -21,8 +25,10 @@ export async function explainCommand(text: string, flags: ExplainFlags): Promise
   const now = systemClock();
   const story = await read(place.leases, key, now);
   if (!story) throw new InputError(text, ["it has gone this moment"]);
-  process.stdout.write(flags.output === "json" ? `${JSON.stringify(story, undefined, 2)}\n` : storyText(story, now));
-  return story.error ? 1 : 0;
+  const engine = await engineView(flags, place.leases, now);
+  if (flags.output === "json") printJson({ ...story, engine });
+  else print(`${textLines(engineLines(engine, flags, now))}${storyText(story, now)}`);
+  return hasFailed(story) || engine.state === "stopped" ? 1 : 0;
 }
 
 async function read(leases: LeaseStore, key: SyncKey, now: number): Promise<Story | undefined> {

@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { generatedFiles } from "./generated-files.ts";
+import { say } from "./output.ts";
 
 /** Writes what is generated from the schemas; with `--check` only says which files differ, and exits 1 if one does. */
 const isCheck = process.argv.includes("--check");
@@ -15,7 +16,7 @@ for (const [name, content] of generatedFiles()) {
   const path = fileURLToPath(new URL(`../${name}`, import.meta.url));
   if ((await textOf(path)) === content) continue;
   differing++;
-  process.stderr.write(`${isCheck ? "differs" : "written"}: ${name}\n`);
+  say(`${isCheck ? "differs" : "written"}: ${name}`);
   if (isCheck) continue;
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, content);

@@ -1,5 +1,5 @@
 import type { ClusterSurvey, SyncSurvey } from "../lib/reconcile/hand-over.ts";
-import { table } from "./table.ts";
+import { table, textLines } from "./table.ts";
 
 /** How one declaration stands, as people and scripts see it. */
 export interface SyncReport {
@@ -57,6 +57,6 @@ export function people(clusters: readonly ClusterReport[]): string {
     syncs.map(({ key, state, complaints, notes }) => [key, state, [...complaints, ...notes].join("; ")]),
   );
   const list = rows.length > 0 ? table(["SYNC", "STATE", "NOTE"], rows) : "There is nothing to hand over.\n";
-  const troubles = clusters.flatMap(({ name, complaints }) => complaints.map((text) => `cluster ${name}: ${text}\n`));
-  return `${list}${troubles.join("")}`;
+  const troubles = clusters.flatMap(({ name, complaints }) => complaints.map((text) => `cluster ${name}: ${text}`));
+  return `${list}${textLines(troubles)}`;
 }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { destination } from "pino";
 import { systemClock } from "../lib/clock.ts";
 import { InputError, SyncError } from "../lib/errors.ts";
-import { connectionOf } from "../lib/fleet/connect.ts";
+import { connectionOf, notInFleet } from "../lib/fleet/connect.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { clusterClients } from "../lib/kubernetes/cluster-client.ts";
@@ -20,6 +20,7 @@ import { type HandOverProgress, handToKeyferry, handToVso } from "../lib/reconci
 import { parallel } from "../lib/reconcile/parallel.ts";
 import type { HandoverFlags } from "./cluster-commands.ts";
 import { type ClusterReport, complained, lacks, leftOf, people, reportOf } from "./handover-report.ts";
+import { print, printJson, say } from "./output.ts";
 
 /** VSO's key has so many bytes (reference 5). */
 const KEY_BYTES = 16;
@@ -37,16 +38,15 @@ export async function handoverCommand(flags: HandoverFlags): Promise<number> {
     log,
     resolve: (name) => {
       const cluster = byName.get(name);
-      if (!cluster) throw new Error(`no cluster of that name: ${name}`);
+      if (!cluster) throw notInFleet(name);
       return connectionOf(cluster, folder);
     },
   });
   const deps = { ...kubernetesEnds({ clients, clock: systemClock, log }), clock: systemClock };
   try {
     const reports = await handOver(deps, clusters, flags);
-    const text =
-      flags.output === "json" ? `${JSON.stringify(answer(flags, reports), undefined, 2)}\n` : people(reports);
-    process.stdout.write(text);
+    if (flags.output === "json") printJson(answer(flags, reports));
+    else print(people(reports));
     return reports.some(complained) ? 1 : 0;
   } finally {
     clients.close();
@@ -120,8 +120,4 @@ async function orComplaint(
     if (!(error instanceof SyncError)) throw error;
     return { scope, hmacKey: { kind: "absent" }, complaints: [`${error.code}: ${error.message}`], syncs: [] };
   }
-}
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`);
 }

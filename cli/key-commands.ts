@@ -22,7 +22,8 @@ Examples:
   $ keyferry explain prod-eu/VaultStaticSecret/pay/db -o json | jq .error.remedy
   $ keyferry explain prod-eu/VaultStaticSecret/pay/db --stack keyferry-prod
 
-Reads the lease table alone, beside a running engine. Exit codes: 0 in step or on its way, 1 the sync has failed, 2 bad input.`;
+Reads the lease table alone, beside a running engine. Exit codes: 0 in step or on its way, 1 the sync or a restart has failed,
+or no engine works on it, 2 bad input.`;
 
 const PLAN_HELP = `
 Examples:

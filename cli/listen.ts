@@ -1,11 +1,13 @@
 import { type ServerType, serve } from "@hono/node-server";
 import { Hono } from "hono";
 import type { Registry } from "prom-client";
-import { InputError } from "../lib/errors.ts";
+import type { Sight } from "../lib/embedded/engine.ts";
+import { InputError, SyncError } from "../lib/errors.ts";
 
 export interface Health {
   /** Everything that the clusters declare was taken in at least once. */
   readonly isReady: () => boolean;
+  readonly sight: () => Promise<Sight>;
   readonly registry: Registry;
 }
 
@@ -20,6 +22,21 @@ function parseAddress(text: string): { hostname: string; port: number } {
   return { hostname: hostname || "127.0.0.1", port };
 }
 
+/** One cluster that is out of sight is no reason to take the others' engine away; none that is in sight is. */
+async function readiness({ isReady, sight }: Health): Promise<{ readonly isReady: boolean; readonly says: string }> {
+  if (!isReady()) return { isReady: false, says: "not every cluster was looked at yet" };
+  try {
+    const { clusters, outOfSight } = await sight();
+    if (outOfSight.length === 0) return { isReady: true, says: "ok" };
+    const names = outOfSight.join(", ");
+    if (outOfSight.length === clusters.length) return { isReady: false, says: `no cluster can be looked at: ${names}` };
+    return { isReady: true, says: `ok, but for clusters that can't be looked at: ${names}` };
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
+    return { isReady: false, says: `the lease table can't be read: ${error.code}` };
+  }
+}
+
 export interface Listening extends AsyncDisposable {
   readonly url: string;
 }
@@ -30,7 +47,10 @@ export async function listen(address: string, health: Health): Promise<Listening
   const { hostname, port } = parseAddress(address);
   const app = new Hono();
   app.get("/healthz", (c) => c.text("ok\n"));
-  app.get("/readyz", (c) => (health.isReady() ? c.text("ok\n") : c.text("not every cluster was looked at yet\n", 503)));
+  app.get("/readyz", async (c) => {
+    const { isReady, says } = await readiness(health);
+    return c.text(`${says}\n`, isReady ? 200 : 503);
+  });
   app.get("/metrics", async (c) =>
     c.text(await health.registry.metrics(), 200, { "content-type": health.registry.contentType }),
   );

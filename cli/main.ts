@@ -1,5 +1,6 @@
 import { CommanderError } from "commander";
 import { InputError, SyncError } from "../lib/errors.ts";
+import { say } from "./output.ts";
 import { program } from "./program.ts";
 
 /** 0 done, 1 some sync failed, 2 bad input. */
@@ -8,14 +9,14 @@ async function main(): Promise<number> {
     return await program(process.argv);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (error instanceof InputError) return say(error.message, 2);
-    if (error instanceof SyncError) return say(`${error.code}: ${error.message}`, 1);
+    if (error instanceof InputError) return ended(error.message, 2);
+    if (error instanceof SyncError) return ended(`${error.code}: ${error.message}`, 1);
     throw error;
   }
 }
 
-function say(message: string, code: number): number {
-  process.stderr.write(`${message}\n`);
+function ended(message: string, code: number): number {
+  say(message);
   return code;
 }
 

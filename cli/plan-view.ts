@@ -2,6 +2,7 @@ import type { SyncError } from "../lib/errors.ts";
 import type { Planned, PlannedAction } from "../lib/reconcile/plan.ts";
 import type { NameChanges, SecretChanges } from "../lib/reconcile/plan-changes.ts";
 import { remedyOf } from "./remedies.ts";
+import { textLines } from "./table.ts";
 
 /** What keeps a cluster from being worked on, or from being known in full. */
 export interface ClusterPlan {
@@ -23,6 +24,8 @@ export interface PlanView {
     readonly errors: readonly ErrorView[];
     readonly held?: { readonly gone: number; readonly of: number };
   }[];
+  /** Clusters that are known and left fleet.yaml. */
+  readonly departed: readonly string[];
   readonly syncs: readonly (Omit<Planned, "error" | "changes"> & {
     readonly error?: ErrorView;
     readonly changes?: Omit<SecretChanges, "any">;
@@ -36,16 +39,21 @@ export interface PlanView {
 /** In step, whatever a run would record of it. */
 const QUIET: ReadonlySet<PlannedAction> = new Set<PlannedAction>(["none", "adopt"]);
 
-export function planView(clusters: readonly ClusterPlan[], planned: readonly Planned[]): PlanView {
+export function planView(
+  clusters: readonly ClusterPlan[],
+  planned: readonly Planned[],
+  departed: readonly string[] = [],
+): PlanView {
   const counts = [...Map.groupBy(planned, ({ action }) => action)].map(([action, { length }]) => [action, length]);
   const isFailed = planned.some(({ action }) => action === "fail") || clusters.some((one) => isTroubled(one));
-  const isChanged = planned.some(({ action }) => !QUIET.has(action));
+  const isChanged = departed.length > 0 || planned.some(({ action }) => !QUIET.has(action));
   return {
     clusters: clusters.map(({ name, errors, held }) => ({
       name,
       errors: errors.map(errorView),
       ...(held === undefined ? {} : { held }),
     })),
+    departed,
     syncs: planned.map(({ error, changes, ...rest }) => ({
       ...rest,
       ...(changes === undefined ? {} : { changes: shown(changes) }),
@@ -71,11 +79,11 @@ function errorView({ code, message }: SyncError): ErrorView {
 
 const SIGNS: Readonly<Record<PlannedAction, string>> = {
   ...{ none: " ", adopt: " ", create: "+", update: "~", "take-over": "~", recreate: "±" },
-  ...{ prune: "-", remove: "-", restart: "~", fail: "!" },
+  ...{ prune: "-", remove: "-", restart: "~", release: "x", fail: "!" },
 };
 
 /** As a diff reads: a sign and a sync, below it what differs, by names. */
-export function planText({ clusters, syncs, summary }: PlanView): string {
+export function planText({ clusters, departed, syncs, summary }: PlanView): string {
   const width = Math.max(0, ...syncs.map(({ key }) => key.length));
   const lines = syncs.flatMap((sync) => [
     `${SIGNS[sync.action]} ${sync.key.padEnd(width)}  ${sync.action}: ${sync.because}`,
@@ -84,16 +92,27 @@ export function planText({ clusters, syncs, summary }: PlanView): string {
   const counts = Object.entries(summary).map(([action, count]) => `${count} ${action}`);
   const total = `${syncs.length} ${syncs.length === 1 ? "sync" : "syncs"}`;
   const end = counts.length > 0 ? `${total}: ${counts.join(", ")}` : "No syncs declared.";
-  return `${[...lines, ...clusters.flatMap(troubles), ...(lines.length > 0 ? [""] : []), end].join("\n")}\n`;
+  const left = departed.map(
+    (name) => `x cluster ${name}: it left fleet.yaml: keyferry forgets it, and its Secrets stay`,
+  );
+  return textLines([...lines, ...left, ...clusters.flatMap(troubles), ...(lines.length > 0 ? [""] : []), end]);
 }
 
-function details({ secret, changes, removes, restarts, error }: PlanView["syncs"][number]): readonly string[] {
+function details({
+  secret,
+  changes,
+  removes,
+  restarts,
+  releases,
+  error,
+}: PlanView["syncs"][number]): readonly string[] {
   if (error) return error.remedy ? [`what to do: ${error.remedy}`] : [];
   return [
     ...(changes ? [`Secret ${secret} ${typeText(changes)}, data ${digestText(changes)}`] : []),
     ...(changes ? [...names("data", changes.data), ...marks(changes)] : []),
     ...removes.map((name) => `- Secret ${name}`),
     ...restarts.map((name) => `restarts ${name}`),
+    ...(releases ?? []).map((name) => `Secret ${name} stays as it is`),
   ];
 }
 

@@ -2,26 +2,29 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { destination } from "pino";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
 import { digestKey } from "../lib/digest.ts";
+import { releaseDeparted } from "../lib/discovery/starting-point.ts";
 import { type Surveyed, survey } from "../lib/discovery/survey.ts";
-import { connectionOf } from "../lib/fleet/connect.ts";
-import type { FleetCluster } from "../lib/fleet/fleet.ts";
-import { readFleet } from "../lib/fleet/read-fleet.ts";
+import { connectionOf, notInFleet } from "../lib/fleet/connect.ts";
+import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
+import { readFleet, textIn } from "../lib/fleet/read-fleet.ts";
+import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
-import { installationSeen } from "../lib/kubernetes/installation.ts";
 import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
 import { imaginedSqliteStore, type SqliteStore } from "../lib/leases/sqlite.ts";
 import { jsonLog } from "../lib/log.ts";
 import { prometheusMetrics } from "../lib/metrics.ts";
 import { type Planned, type Planner, planner } from "../lib/reconcile/plan.ts";
-import type { ResourceEnd, Row, SecretEnd } from "../lib/reconcile/ports.ts";
+import { notingReleases } from "../lib/reconcile/plan-releases.ts";
+import type { LeaseStore, ResourceEnd, Row, SecretEnd, WorkQueue } from "../lib/reconcile/ports.ts";
 import { caCache } from "../lib/reconcile/source.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
 import { type OpenVaultEnd, vaultEnd } from "../lib/vault/vault-end.ts";
 import { chosenKeys, knownKeys } from "./chosen-keys.ts";
 import { peekDataDir } from "./data-dir.ts";
+import { print, printJson, say } from "./output.ts";
 import { type ClusterPlan, planText, planView } from "./plan-view.ts";
-import { stopSignal } from "./stop-signal.ts";
+import { stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
 export interface PlanFlags {
   readonly fleet: string;
@@ -37,24 +40,27 @@ const AT_ONCE = 24;
 /** What a run would change, and why; writes nothing. 1: a sync would fail; else 3: there are changes; else 0. */
 export async function planCommand(texts: readonly string[], flags: PlanFlags): Promise<number> {
   const { fleet, folder } = await readFleet(flags.fleet);
-  const stop = stopSignal(() => progress("stopped: giving tokens back"));
+  const stop = stopSignal(() => say("stopped: giving tokens back"), WITH_HANG_UP);
   const known = peekDataDir(flags.dataDir);
-  if (!known) progress(`${flags.dataDir} holds no state: planned as the first run`);
+  if (!known) say(`${flags.dataDir} holds no state: planned as the first run`);
   await using store = imaginedSqliteStore(known?.statePath);
   await store.expireLeases(systemClock());
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
   const clients = clientsOf(byName, folder);
   const identity = known ?? { digestKey: digestKey(randomBytes(32)), installation: randomUUID() };
-  const ends = readOnlyEnds(clients, store, identity);
+  const noted = notingReleases(store, fleet.clusters);
+  const ends = readOnlyEnds({ clients, leases: noted.leases, fleet, folder }, identity);
   try {
+    const departed = await releasedClusters(noted.leases, fleet);
     const clusters = await surveyed(ends, named(texts, fleet.clusters), stop);
-    const rows = await chosenRows(store, clusters, texts);
-    progress(`planning ${rows.length} ${rows.length === 1 ? "sync" : "syncs"}`);
-    const planned = await plannedOf(ends.planner, rows, byName, stop);
+    const { rows, released } = await chosenWork(store, noted.released(), clusters, texts);
+    say(`planning ${rows.length} ${rows.length === 1 ? "sync" : "syncs"}`);
+    const planned = [...(await plannedOf(ends.planner, rows, byName, stop)), ...released];
     // What was given up looks like failures, and is none.
     if (stop.aborted) return 1;
-    const view = planView(clusters, planned);
-    process.stdout.write(flags.output === "json" ? `${JSON.stringify(view, undefined, 2)}\n` : planText(view));
+    const view = planView(clusters, planned.sort(byKey), texts.length === 0 ? departed : []);
+    if (flags.output === "json") printJson(view);
+    else print(planText(view));
     return view.exitCode;
   } finally {
     await ends.vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
@@ -62,10 +68,6 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
     await ends.templates.close();
     clients.close();
   }
-}
-
-function progress(text: string): void {
-  process.stderr.write(`${text}\n`);
 }
 
 const silent = jsonLog("silent", destination({ fd: 2, sync: true }));
@@ -76,7 +78,7 @@ function clientsOf(byName: ReadonlyMap<string, FleetCluster>, folder: string): C
     log: silent,
     resolve: (name) => {
       const cluster = byName.get(name);
-      if (!cluster) throw new Error(`no cluster of that name: ${name}`);
+      if (!cluster) throw notInFleet(name);
       return connectionOf(cluster, folder);
     },
   });
@@ -89,33 +91,54 @@ interface ReadOnlyEnds {
   readonly survey: (cluster: FleetCluster, signal: AbortSignal) => Promise<Surveyed>;
 }
 
+/** What a plan is made of. */
+interface Read {
+  readonly clients: ClusterClients;
+  readonly leases: LeaseStore;
+  readonly fleet: Fleet;
+  readonly folder: string;
+}
+
 /** The ends of a run without what writes: a look at a Secret that would be an empty patch is a dry one. */
 function readOnlyEnds(
-  clients: ClusterClients,
-  leases: SqliteStore,
+  { clients, leases, fleet, folder }: Read,
   { digestKey: key, installation }: { readonly digestKey: ReturnType<typeof digestKey>; readonly installation: string },
 ): ReadOnlyEnds {
   const clock = systemClock;
   const ends = kubernetesEnds({ clients, clock, log: silent });
-  const vault = vaultEnd({ clock, credentials: ends.credentials, log: silent });
+  const vault = vaultEnd({ clock, credentials: ends.credentials, log: silent, reachOf: reachOfFleet(() => fleet) });
   const secrets: Pick<SecretEnd, "look" | "ownedNames"> = {
     ownedNames: ends.secrets.ownedNames,
     look: (secret, how, signal) => ends.secrets.look(secret, how === "get" ? "get" : "dry-run", signal),
   };
   const resources: ResourceEnd = { get: ends.resources.get, ...NO_WRITES };
-  const clusters = { ...ends.clusters, installation: installationSeen(clients) };
   const templates = goTemplates();
-  const ca = caCache({ credentials: ends.credentials, clock });
+  const anchors = trustAnchors(() => fleet.vaults, textIn(folder));
+  const ca = caCache({ credentials: ends.credentials, clock, anchors });
   const discovery = {
-    ...{ leases, clusters, resources, installation, clock, log: silent },
-    ...{ queue: { send: async () => undefined }, random: Math.random, metrics: prometheusMetrics() },
+    ...{ leases, clusters: ends.clusters, resources, installation, clock, log: silent },
+    ...{ queue: NO_QUEUE, random: Math.random, metrics: prometheusMetrics() },
   };
   return {
     vault,
     templates,
-    planner: planner({ leases, vault, templates, secrets, resources, clock, digestKey: key, ca }),
+    planner: planner({
+      ...{ leases, vault, templates, secrets, resources, clusters: ends.clusters, clock, ca },
+      digestKey: key,
+      log: silent,
+    }),
     survey: (cluster, signal) => survey(discovery, cluster, signal),
   };
+}
+
+const NO_QUEUE: WorkQueue = { send: async () => undefined };
+
+/** Clusters that the state knows and the fleet does not, released as a run does at its start. */
+async function releasedClusters(leases: LeaseStore, { clusters }: Fleet): Promise<readonly string[]> {
+  const fleet = new Set(clusters.map(({ name }) => name));
+  const departed = (await leases.clusters()).map(({ name }) => name).filter((name) => !fleet.has(name));
+  await releaseDeparted({ leases, queue: NO_QUEUE, clock: systemClock, log: silent }, fleet);
+  return departed;
 }
 
 /** Discovery takes finalizers off what is deleted, and tells resources of it: not here. */
@@ -140,29 +163,27 @@ function surveyed(
 ): Promise<readonly ClusterPlan[]> {
   return Promise.all(
     clusters.map(async (cluster) => {
-      progress(`looking at cluster ${cluster.name}`);
+      say(`looking at cluster ${cluster.name}`);
       return { name: cluster.name, ...(await ends.survey(cluster, signal)) };
     }),
   );
 }
 
 /** What a cluster that is out of reach declares is not known: only what was looked at is planned. */
-async function chosenRows(
+async function chosenWork(
   store: SqliteStore,
+  released: readonly Planned[],
   clusters: readonly ClusterPlan[],
   texts: readonly string[],
-): Promise<readonly Row[]> {
+): Promise<{ readonly rows: readonly Row[]; readonly released: readonly Planned[] }> {
   const names = clusters.map(({ name }) => name);
-  const all = await knownKeys(store, names);
-  const keys =
-    texts.length === 0
-      ? all
-      : await chosenKeys(
-          texts,
-          async (key) => all.includes(key),
-          async () => all,
-        );
-  return [...(await store.read(keys, "strong")).values()];
+  const all = new Set([...(await knownKeys(store, names)), ...released.map(({ key }) => key)]);
+  const known = async () => [...all].sort();
+  const keys = new Set(texts.length === 0 ? all : await chosenKeys(texts, async (key) => all.has(key), known));
+  return {
+    rows: [...(await store.read([...keys], "strong")).values()],
+    released: released.filter(({ key }) => keys.has(key)),
+  };
 }
 
 async function plannedOf(
@@ -180,7 +201,11 @@ async function plannedOf(
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  return done.sort((a, b) => (a.key < b.key ? -1 : 1));
+  return done;
+}
+
+function byKey(a: Planned, b: Planned): number {
+  return a.key < b.key ? -1 : 1;
 }
 
 /** A group never spans clusters. */

@@ -12,6 +12,7 @@ import {
   stackOption,
   wholeNumber,
 } from "./options.ts";
+import { print, say } from "./output.ts";
 import { runCommand } from "./run.ts";
 import { statusCommand } from "./status.ts";
 
@@ -21,6 +22,7 @@ Examples:
   $ keyferry run --fleet fleet.yaml --once     one pass over everything that is due, then exit 0, or 1 if a sync failed
 
 Ctrl-C finishes what is under way; a second one stops at once. A killed process loses nothing: start it again.
+A changed fleet.yaml is taken up within seconds, or at once by SIGHUP; a broken one changes nothing, and the log says why.
 Logs are JSON lines on stderr. http://${DEFAULT_LISTEN} answers /healthz, /readyz and /metrics.
 Exit codes: 0 done, 1 some sync failed, 2 bad input.`;
 
@@ -30,7 +32,7 @@ Examples:
   $ keyferry status -o json | jq '.syncs[] | select(.error)'
   $ keyferry status --stack keyferry-prod      the same of a keyferry on AWS
 
-Works beside a running engine. Exit codes: 0 all in step, 1 some sync has failed, 2 bad input.`;
+Works beside a running engine. Exit codes: 0 all in step, 1 some sync or restart has failed, or no engine works, 2 bad input.`;
 
 /** Parses the command line and runs one command; answers the exit code. */
 export async function program(argv: readonly string[]): Promise<number> {
@@ -39,7 +41,8 @@ export async function program(argv: readonly string[]): Promise<number> {
     .description("Keeps secrets in step between Vault or OpenBao and Kubernetes, across a fleet of clusters.")
     .version(manifest.version)
     .showHelpAfterError("(run with --help for examples)")
-    .exitOverride();
+    .exitOverride()
+    .configureOutput({ writeOut: print, writeErr: (text) => say(text.trimEnd()) });
   cli
     .command("run")
     .description("keep a fleet in step, in this process")

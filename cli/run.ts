@@ -1,86 +1,94 @@
 import { randomBytes } from "node:crypto";
-import { destination } from "pino";
+import { isDeepStrictEqual } from "node:util";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
 import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
 import { InputError, type SyncError } from "../lib/errors.ts";
-import { connectionOf } from "../lib/fleet/connect.ts";
 import type { Fleet } from "../lib/fleet/fleet.ts";
-import { readFleet } from "../lib/fleet/read-fleet.ts";
+import { readFleet, textIn } from "../lib/fleet/read-fleet.ts";
+import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
+import { type WatchedFleet, watchedFleet } from "../lib/fleet/watched-fleet.ts";
 import { isJudged } from "../lib/kinds.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
+import { lastGuard } from "../lib/last-guard.ts";
+import { damageReport } from "../lib/leases/damage.ts";
 import { openSqliteStore, type SqliteStore } from "../lib/leases/sqlite.ts";
 import { jsonLog } from "../lib/log.ts";
 import { type PrometheusMetrics, prometheusMetrics } from "../lib/metrics.ts";
+import { thatOweRestarts } from "../lib/reconcile/owed.ts";
 import type { LeaseStore, Log } from "../lib/reconcile/ports.ts";
+import { type RolloutsOwed, rolloutsOwed } from "../lib/rollouts-owed.ts";
 import { forgetting, type SyncSeries, syncSeries } from "../lib/sync-series.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
 import type { TokenCacheOptions } from "../lib/vault/token-cache.ts";
 import { vaultEnd } from "../lib/vault/vault-end.ts";
 import { type DataDir, openDataDir } from "./data-dir.ts";
+import { onHangUp } from "./hang-up.ts";
 import { listen } from "./listen.ts";
+import { logLines } from "./log-lines.ts";
 import type { RunFlags } from "./program.ts";
-import { stopSignal } from "./stop-signal.ts";
+import { exposeSight } from "./sight-metrics.ts";
+import { sleep, stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
 /** Tokens are revoked on the way out, if their Vault answers within this time. */
 const REVOKE_MS = 5 * SECOND_MS;
 
-/** Lines of the same moment are written together: a system call for each would be a tenth of a sync's work. */
-const LOG = { fd: 2, sync: false, minLength: 4_096, periodicFlush: 100 };
-
 /** Keeps a fleet in step in this process. */
 export async function runCommand(flags: RunFlags): Promise<number> {
-  const { fleet, folder } = await readFleet(flags.fleet);
-  mustBeClusters(fleet, flags.acceptAbsence);
+  const read = await readFleet(flags.fleet);
+  mustBeClusters(read.fleet, flags.acceptAbsence);
   using dataDir = openDataDir(flags.dataDir);
-  await using store = openSqliteStore({ path: dataDir.statePath });
-  await store.expireLeases(systemClock());
-  const log = jsonLog(flags.logLevel, destination(LOG));
+  const lines = logLines();
+  const log = jsonLog(flags.logLevel, lines);
   const clock = systemClock;
   const counted = prometheusMetrics();
+  await using store = openSqliteStore({
+    path: dataDir.statePath,
+    onDamage: damageReport({ log, metrics: counted }),
+  });
+  await store.expireLeases(systemClock());
   const series = syncSeries(counted.registry, { limit: flags.syncSeries, clock });
   const metrics = shownBySync(counted, series);
-  const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
-  const clients = clusterClients({
-    clock,
-    log,
-    resolve: (name) => {
-      const cluster = byName.get(name);
-      if (!cluster) throw new Error(`no cluster of that name: ${name}`);
-      return connectionOf(cluster, folder);
-    },
-  });
+  using _guard = lastGuard(process, { log, metrics });
+  const owed = rolloutsOwed(counted.registry);
+  const fleet = watchedFleet({ path: flags.fleet, read, clock, sleep, log, metrics });
+  const clients = clusterClients({ clock, log, resolve: (name) => fleet.access(name) });
   const ends = kubernetesEnds({ clients, clock, log });
   const cache = await tokenCacheOf(dataDir, store, log);
-  const vault = vaultEnd({ clock, credentials: ends.credentials, log, metrics, cache });
+  const reachOf = reachOfFleet(fleet.current);
+  const vault = vaultEnd({ clock, credentials: ends.credentials, log, metrics, cache, reachOf });
   const templates = goTemplates();
   exposeCounts(metrics, store, clients);
+  exposeSight(metrics, store, () => fleet.current().clusters.map(({ name }) => name));
   const engine = embeddedEngine({
     deps: {
-      leases: forgetting(store, series),
+      leases: owed.seeing(forgetting(store, series)),
       vault,
       ...ends,
       templates,
-      fleet: (name) => byName.get(name),
+      fleet: (name) => fleet.find(name),
+      anchors: trustAnchors(() => fleet.current().vaults, textIn(read.folder)),
       digestKey: dataDir.digestKey,
       installation: dataDir.installation,
       clock,
+      newHmacKey: () => randomBytes(16),
       random: Math.random,
       log,
       metrics,
     },
-    clusters: fleet.clusters,
+    clusters: read.fleet.clusters,
     acceptAbsence: new Set(flags.acceptAbsence),
   });
   try {
-    if (flags.once) return await runOnce(engine, store, fleet, log);
-    if (flags.syncSeries > 0) await rememberAll(series, store, fleet);
-    return await runOn(engine, flags, metrics.registry, log);
+    if (flags.once) return await runOnce(engine, store, read.fleet, log);
+    await rememberAll({ series: flags.syncSeries > 0 ? series : undefined, owed }, store, read.fleet);
+    return await runOn(engine, followedBy(fleet, engine, clients), flags, metrics.registry, log);
   } finally {
     await vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
     await vault.close();
     await templates.close();
     clients.close();
+    await lines.flushed();
   }
 }
 
@@ -106,8 +114,35 @@ function shownBySync(metrics: PrometheusMetrics, series: SyncSeries): Prometheus
   };
 }
 
-async function rememberAll(series: SyncSeries, store: LeaseStore, fleet: Fleet): Promise<void> {
-  for (const { name } of fleet.clusters) series.remember(await store.byCluster(name));
+async function rememberAll(
+  { series, owed }: { readonly series: SyncSeries | undefined; readonly owed: RolloutsOwed },
+  store: LeaseStore,
+  fleet: Fleet,
+): Promise<void> {
+  for (const { name } of fleet.clusters) {
+    const rows = await store.byCluster(name);
+    series?.remember(rows);
+    owed.remember(await thatOweRestarts(store, rows));
+  }
+}
+
+/** What asks for fleet.yaml, and what takes a new one up. */
+interface FollowedFleet extends Pick<WatchedFleet, "ask"> {
+  watch(stop: AbortSignal): Promise<void>;
+}
+
+function followedBy(fleet: WatchedFleet, engine: Engine, clients: ClusterClients): FollowedFleet {
+  return {
+    ask: () => fleet.ask(),
+    watch: (stop) =>
+      fleet.watch(async (now, before) => {
+        for (const { name, connect } of before.clusters) {
+          if (!isDeepStrictEqual(fleet.find(name)?.connect, connect)) clients.forget(name);
+        }
+        const renewAll = !isDeepStrictEqual({ ...now, clusters: [] }, { ...before, clusters: [] });
+        await engine.change(now.clusters, { renewAll });
+      }, stop),
+  };
 }
 
 /** What the store and the API servers were asked: the figures that "nothing changed, nothing written" is checked by. */
@@ -131,20 +166,33 @@ function mustBeClusters(fleet: Fleet, names: readonly string[]): void {
 
 async function runOn(
   engine: Engine,
+  fleet: FollowedFleet,
   flags: RunFlags,
   registry: ReturnType<typeof prometheusMetrics>["registry"],
   log: Log,
 ): Promise<number> {
   const stop = stopSignal((signal) => log.info("stop-asked", { signal }));
-  await using listening = await listen(flags.listen, { isReady: () => engine.isReady(), registry });
+  using _hangUp = onHangUp(() => {
+    log.info("reload-asked", { signal: "SIGHUP" });
+    fleet.ask();
+  });
+  await using listening = await listen(flags.listen, { ...engine, registry });
   log.info("engine-started", { listening: listening?.url ?? "none" });
-  await engine.run(stop);
+  const over = new AbortController();
+  const watching = fleet.watch(AbortSignal.any([stop, over.signal]));
+  try {
+    await engine.run(stop);
+  } finally {
+    over.abort();
+    await watching;
+  }
   log.info("engine-stopped");
   return 0;
 }
 
 async function runOnce(engine: Engine, store: LeaseStore, fleet: Fleet, log: Log): Promise<number> {
-  const errors: readonly SyncError[] = await engine.once(stopSignal((signal) => log.info("stop-asked", { signal })));
+  const stop = stopSignal((signal) => log.info("stop-asked", { signal }), WITH_HANG_UP);
+  const errors: readonly SyncError[] = await engine.once(stop);
   const rows = await Promise.all(fleet.clusters.map((cluster) => store.byCluster(cluster.name)));
   const syncs = rows.flat().filter(({ key }) => !isJudged(key));
   const failed = syncs.filter((row) => row.error !== undefined);

@@ -1,19 +1,33 @@
-import { circuitOfCluster, circuitOfVso } from "../lib/circuits.ts";
+import { circuitOfCluster, circuitOfVso, placeOfVso } from "../lib/circuits.ts";
 import { type EpochMs, SECOND_MS } from "../lib/clock.ts";
 import { isCleanupKey, partsOf } from "../lib/keys.ts";
+import { operatorWarning } from "../lib/reconcile/operator-namespace.ts";
+import type { OwedRestarts } from "../lib/reconcile/owed.ts";
 import type { Circuit, ClusterRow, RowSummary } from "../lib/reconcile/ports.ts";
 import { worksBesideVso } from "../lib/reconcile/vso.ts";
 import { nextTurn } from "../lib/schedule/wheel.ts";
+import { outOfSightSince } from "../lib/sight.ts";
 
 /** How one sync stands, as people and scripts see it. */
 export interface SyncView {
   readonly key: string;
-  readonly state: "synced" | "pending" | "working" | "waiting" | "failed" | "parked" | "cleaning-up";
+  readonly state:
+    | ("synced" | "restart-owed" | "restart-failed")
+    | ("pending" | "working" | "waiting" | "failed" | "parked" | "cleaning-up");
   /** Last time the destination was known to be in step under a lease. */
   readonly syncedAt?: string;
   readonly nextAt?: string;
   readonly attempts: number;
   readonly error?: { readonly code: string; readonly message: string; readonly since: string };
+  /** Workloads that are to be restarted, and run with former data until then; `attempts`: tries in a row that failed. */
+  readonly rollout?: RolloutView;
+}
+
+export interface RolloutView {
+  readonly since: string;
+  readonly at: string;
+  readonly attempts: number;
+  readonly message?: string;
 }
 
 export interface ClusterView {
@@ -21,10 +35,17 @@ export interface ClusterView {
   readonly state: "ok" | "failed" | "held" | "standing-back" | "unseen";
   readonly error?: { readonly code: string; readonly message: string; readonly since: string };
   readonly held?: { readonly gone: number; readonly of: number; readonly since: string };
+  /** What does not keep the cluster from being worked on, and should be known. */
+  readonly warnings?: readonly string[];
+  /** It can't be looked at, since then: what is shown of its syncs is as old. */
+  readonly outOfSight?: string;
 }
 
+/** The last instant that a Date holds: one row with a time beyond it must not end the whole list. */
+const LAST_MS = 8.64e15;
+
 function iso(at: EpochMs): string {
-  return new Date(at).toISOString();
+  return new Date(Math.max(0, Math.min(at, LAST_MS))).toISOString();
 }
 
 /** What is known of the cluster that a sync belongs to. */
@@ -41,16 +62,25 @@ export function waitsFor(
   // A clean-up asks nothing of Vault.
   const vault = isCleanupKey(row.key) ? undefined : row.vault;
   const { cluster, namespace } = partsOf(row.key);
-  const vso = worksBesideVso(known?.state ?? {}, namespace) ? undefined : circuitOfVso(cluster);
-  return circuits.find(({ id }) => id === vault || id === circuitOfCluster(cluster) || id === vso);
+  const others = worksBesideVso(known?.state ?? {}, namespace)
+    ? []
+    : [circuitOfVso(cluster), circuitOfVso(cluster, namespace)];
+  return circuits.find(({ id }) => id === vault || id === circuitOfCluster(cluster) || others.includes(id));
 }
 
-function stateOf(row: RowSummary, open: Circuit | undefined, now: EpochMs): SyncView["state"] {
+function stateOf(
+  row: RowSummary,
+  open: Circuit | undefined,
+  owed: OwedRestarts | undefined,
+  now: EpochMs,
+): SyncView["state"] {
   if (open) return "waiting";
   if (isCleanupKey(row.key)) return "cleaning-up";
   if (row.error) return row.dueAt === undefined ? "parked" : "failed";
   if (row.leaseUntil !== undefined && row.leaseUntil > now) return "working";
-  return row.syncedAt === undefined ? "pending" : "synced";
+  if (row.syncedAt === undefined) return "pending";
+  if (owed) return owed.attempts > 0 ? "restart-failed" : "restart-owed";
+  return "synced";
 }
 
 function nextOf(row: RowSummary, open: Circuit | undefined, now: EpochMs): EpochMs | undefined {
@@ -60,18 +90,34 @@ function nextOf(row: RowSummary, open: Circuit | undefined, now: EpochMs): Epoch
   return times.length > 0 ? Math.min(...times) : undefined;
 }
 
-export function syncView(row: RowSummary, around: Surroundings, now: EpochMs): SyncView {
+function rolloutView({ since, at, attempts, message }: OwedRestarts): RolloutView {
+  return { since: iso(since), at: iso(at), attempts, ...(message === undefined ? {} : { message }) };
+}
+
+/** `owed`: the restarts that this sync owes. */
+export function syncView(
+  row: RowSummary,
+  around: Surroundings,
+  now: EpochMs,
+  owed: OwedRestarts | undefined,
+): SyncView {
   const open = waitsFor(row, around);
   const next = nextOf(row, open, now);
   const error = open ?? row.error;
   return {
     key: row.key,
-    state: stateOf(row, open, now),
+    state: stateOf(row, open, owed, now),
     ...(row.syncedAt === undefined ? {} : { syncedAt: iso(row.syncedAt) }),
     ...(next === undefined ? {} : { nextAt: iso(next) }),
     attempts: row.attempts,
     ...(error === undefined ? {} : { error: { code: error.code, message: error.message, since: iso(error.since) } }),
+    ...(owed === undefined ? {} : { rollout: rolloutView(owed) }),
   };
+}
+
+/** A restart that failed is a failure: its workloads run with former data. One that is only owed comes within a minute. */
+export function hasFailed({ error, rollout }: Pick<SyncView, "error" | "rollout">): boolean {
+  return error !== undefined || (rollout !== undefined && rollout.attempts > 0);
 }
 
 /** An open circuit counts before what the last look found: a watch on a silent cluster notices nothing. */
@@ -80,12 +126,26 @@ export function clusterView(name: string, row: ClusterRow | undefined, circuits:
   const vso = circuits.find(({ id }) => id === circuitOfVso(name));
   const error = open ?? row?.state.error ?? vso;
   const held = row?.state.held;
+  const warnings = warningsOf(name, row, circuits);
+  const outOfSight = outOfSightSince(name, row, circuits);
   return {
     name,
     state: error ? (error === vso ? "standing-back" : "failed") : held ? "held" : row ? "ok" : "unseen",
     ...(error ? { error: { code: error.code, message: error.message, since: iso(error.since) } } : {}),
     ...(held ? { held: { gone: held.gone, of: held.of, since: iso(held.since) } } : {}),
+    ...(warnings.length > 0 ? { warnings } : {}),
+    ...(outOfSight === undefined ? {} : { outOfSight: iso(outOfSight) }),
   };
+}
+
+function warningsOf(name: string, row: ClusterRow | undefined, circuits: readonly Circuit[]): readonly string[] {
+  const operator = row?.state.operator && operatorWarning(name, row.state.operator);
+  const places = circuits.map(({ id }) => placeOfVso(id)).filter((place) => place?.cluster === name);
+  const namespaces = places.map((place) => place?.namespace).filter((namespace) => namespace !== undefined);
+  return [
+    ...(operator === undefined ? [] : [operator]),
+    ...namespaces.sort().map((namespace) => `keyferry stands back in namespace ${namespace}: see its syncs`),
+  ];
 }
 
 /** A duration as kubectl shows ages: `42s`, `5m`, `3h`, `2d`. */

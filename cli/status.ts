@@ -1,26 +1,40 @@
 import { existsSync } from "node:fs";
 import { type EpochMs, systemClock } from "../lib/clock.ts";
+import { InputError } from "../lib/errors.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { isJudged } from "../lib/kinds.ts";
+import { thatOweRestarts } from "../lib/reconcile/owed.ts";
 import type { LeaseStore } from "../lib/reconcile/ports.ts";
+import { type EngineView, engineLines, engineView } from "./engine-view.ts";
 import { openTable } from "./lease-table.ts";
+import { print, printJson, say } from "./output.ts";
 import type { StatusFlags } from "./program.ts";
-import { type ClusterView, clusterView, humanAge, type SyncView, syncView } from "./status-view.ts";
-import { table } from "./table.ts";
+import { type ClusterView, clusterView, hasFailed, humanAge, type SyncView, syncView } from "./status-view.ts";
+import { table, textLines } from "./table.ts";
 
 interface Status {
+  readonly engine: EngineView;
   readonly clusters: readonly ClusterView[];
   readonly syncs: readonly SyncView[];
 }
 
-/** Shows every sync that the lease table knows; 1 when some sync or cluster has failed. */
+/** Shows every sync that the lease table knows; 1 when some sync or cluster has failed, or no engine works on it. */
 export async function statusCommand(flags: StatusFlags): Promise<number> {
   const now = systemClock();
   await using place = await openTable(flags, "read");
-  const status = await read(place.leases, await namesOf(flags), now);
-  process.stdout.write(flags.output === "json" ? `${JSON.stringify(status, undefined, 2)}\n` : people(status, now));
-  const failed = status.syncs.some((sync) => sync.error) || status.clusters.some((cluster) => cluster.state !== "ok");
-  return failed ? 1 : 0;
+  const engine = await engineView(flags, place.leases, now);
+  const inFleet = await namesOf(flags).catch(toldAndNone);
+  const status: Status = { engine, ...(await read(place.leases, inFleet ?? [], now)) };
+  if (flags.output === "json") printJson(status);
+  else print(`${textLines(engineLines(engine, flags, now))}${people(status, now)}`);
+  const isWrong = status.syncs.some(hasFailed) || status.clusters.some((cluster) => cluster.state !== "ok");
+  return isWrong || inFleet === undefined || engine.state === "stopped" ? 1 : 0;
+}
+
+/** A running engine goes on with the fleet that it had, and so the rest of the status is worth seeing. */
+function toldAndNone(error: unknown): undefined {
+  if (!(error instanceof InputError)) throw error;
+  say(error.message);
 }
 
 /** Clusters that were never looked at are not in the table. A stack's fleet is not this folder's. */
@@ -29,15 +43,19 @@ async function namesOf({ stack, fleet }: StatusFlags): Promise<readonly string[]
   return (await readFleet(fleet)).fleet.clusters.map(({ name }) => name);
 }
 
-async function read(store: LeaseStore, inFleet: readonly string[], now: EpochMs): Promise<Status> {
+async function read(
+  store: LeaseStore,
+  inFleet: readonly string[],
+  now: EpochMs,
+): Promise<Pick<Status, "clusters" | "syncs">> {
   const [known, circuits] = await Promise.all([store.clusters(), store.circuits()]);
   const names = [...new Set([...inFleet, ...known.map((cluster) => cluster.name)])].sort();
   const syncs: SyncView[] = [];
   for (const name of names) {
     const around = { circuits, cluster: known.find((row) => row.name === name) };
-    for (const row of await store.byCluster(name)) {
-      if (!isJudged(row.key)) syncs.push(syncView(row, around, now));
-    }
+    const rows = (await store.byCluster(name)).filter(({ key }) => !isJudged(key));
+    const owing = await thatOweRestarts(store, rows);
+    for (const row of rows) syncs.push(syncView(row, around, now, owing.get(row.key)));
   }
   const clusters = names.map((name) =>
     clusterView(
@@ -49,21 +67,33 @@ async function read(store: LeaseStore, inFleet: readonly string[], now: EpochMs)
   return { clusters, syncs: syncs.sort((a, b) => (a.key < b.key ? -1 : 1)) };
 }
 
-function people({ clusters, syncs }: Status, now: EpochMs): string {
+function people({ clusters, syncs }: Pick<Status, "clusters" | "syncs">, now: EpochMs): string {
   const age = (at: string | undefined): string => (at ? humanAge(now - Date.parse(at)) : "<never>");
   const next = (at: string | undefined): string => (at ? humanAge(Date.parse(at) - now) : "<event>");
-  const rows = syncs.map((sync) => [
-    sync.key,
-    sync.state,
-    age(sync.syncedAt),
-    next(sync.nextAt),
-    sync.error ? `${sync.error.code}: ${sync.error.message}` : "",
-  ]);
-  const troubles = clusters
+  const rows = syncs.map((sync) => [sync.key, sync.state, age(sync.syncedAt), next(sync.nextAt), wrongWith(sync)]);
+  const [hidden, shown] = [clusters.filter(isOutOfSight), clusters.filter((cluster) => !isOutOfSight(cluster))];
+  const blind = hidden.map(
+    (cluster) =>
+      `cluster ${cluster.name} can't be looked at since ${age(cluster.outOfSight)}, and what is shown of it is as old: ${describe(cluster)}`,
+  );
+  const troubles = shown
     .filter((cluster) => cluster.state !== "ok")
-    .map((cluster) => `cluster ${cluster.name}: ${describe(cluster)}\n`);
+    .map((cluster) => `cluster ${cluster.name}: ${describe(cluster)}`);
+  const warnings = clusters.flatMap((cluster) =>
+    (cluster.warnings ?? []).map((warning) => `cluster ${cluster.name}: warning: ${warning}`),
+  );
   const list = rows.length > 0 ? table(["SYNC", "STATE", "SYNCED", "NEXT", "ERROR"], rows) : "No syncs declared.\n";
-  return `${list}${troubles.join("")}`;
+  return `${textLines(blind)}${list}${textLines([...troubles, ...warnings])}`;
+}
+
+function isOutOfSight({ outOfSight }: ClusterView): boolean {
+  return outOfSight !== undefined;
+}
+
+function wrongWith({ error, rollout }: SyncView): string {
+  if (error) return `${error.code}: ${error.message}`;
+  if (!rollout || rollout.attempts === 0) return "";
+  return rollout.message ?? "its workloads could not be restarted: see the condition RolloutRestart";
 }
 
 function describe(cluster: ClusterView): string {

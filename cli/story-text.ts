@@ -24,7 +24,7 @@ export function storyText(story: Story, now: EpochMs): string {
     ["Last seen", seenLines(story)],
     ["Synced", story.syncedAt ? `${age(story.syncedAt)} (${story.syncedAt})` : "never"],
     ...(story.settledAt ? [["Last run", `ended ${age(story.settledAt)} (${story.settledAt})`] as const] : []),
-    ...(rollout ? [["Rollout", rolloutText(rollout, now)] as const] : []),
+    ...(rollout ? [["Rollout", rolloutLines(rollout, now)] as const] : []),
     ...(error
       ? ([
           [
@@ -39,9 +39,13 @@ export function storyText(story: Story, now: EpochMs): string {
   ]);
 }
 
-function rolloutText({ since, at, attempts }: NonNullable<Story["rollout"]>, now: EpochMs): string {
+function rolloutLines(
+  { since, at, attempts, message }: NonNullable<Story["rollout"]>,
+  now: EpochMs,
+): readonly string[] {
   const failed = attempts > 0 ? `, ${attempts} failed (see the condition RolloutRestart)` : "";
-  return `restarts are owed since ${humanAge(now - Date.parse(since))}${failed}; tried in ${humanAge(Date.parse(at) - now)}`;
+  const owed = `restarts are owed since ${humanAge(now - Date.parse(since))}${failed}; tried in ${humanAge(Date.parse(at) - now)}`;
+  return message === undefined ? [owed] : [owed, message];
 }
 
 function tries({ attempts }: Story): string {

@@ -4,19 +4,19 @@ import { shortDigest } from "../lib/digest.ts";
 import type { Disposition, ErrorCode } from "../lib/errors.ts";
 import { parseKey, partsOf, type ReferenceKey } from "../lib/keys.ts";
 import { SECRET } from "../lib/kinds.ts";
-import type {
-  Circuit,
-  ClusterRow,
-  Json,
-  JsonObject,
-  OwedRollout,
-  Reference,
-  Row,
-  RowSummary,
-} from "../lib/reconcile/ports.ts";
+import { owedRestarts } from "../lib/reconcile/owed.ts";
+import type { Circuit, ClusterRow, Json, JsonObject, Reference, Row, RowSummary } from "../lib/reconcile/ports.ts";
 import { REFRESH_ANNOTATION } from "../lib/refresh-annotation.ts";
 import { remedyOf } from "./remedies.ts";
-import { type ClusterView, clusterView, type Surroundings, type SyncView, syncView, waitsFor } from "./status-view.ts";
+import {
+  type ClusterView,
+  clusterView,
+  type RolloutView,
+  type Surroundings,
+  type SyncView,
+  syncView,
+  waitsFor,
+} from "./status-view.ts";
 
 /** What a story is told from: one row and what stands beside it in the lease table. */
 export interface StoryInput {
@@ -53,7 +53,7 @@ export interface Story {
   readonly settledAt?: string;
   readonly attempts: number;
   /** Restarts of workloads that are owed. */
-  readonly rollout?: { readonly since: string; readonly at: string; readonly attempts: number };
+  readonly rollout?: RolloutView;
   readonly error?: {
     readonly code: string;
     readonly message: string;
@@ -117,7 +117,7 @@ function restarts({ rolloutRestartTargets: targets }: JsonObject): readonly stri
 export function storyOf({ row, references, circuits, cluster, now }: StoryInput): Story {
   const { key, declared, state } = row;
   const parts = partsOf(key);
-  const view = syncView(summaryOf(row), { cluster, circuits }, now);
+  const view = syncView(summaryOf(row), { cluster, circuits }, now, owedRestarts(row));
   const ofCluster = clusterView(parts.cluster, cluster, circuits);
   const refresh = declared.annotations[REFRESH_ANNOTATION];
   return {
@@ -136,7 +136,7 @@ export function storyOf({ row, references, circuits, cluster, now }: StoryInput)
     ...(view.syncedAt === undefined ? {} : { syncedAt: view.syncedAt }),
     ...(state.settledAt === undefined ? {} : { settledAt: new Date(state.settledAt).toISOString() }),
     attempts: view.attempts,
-    ...(state.rollout === undefined ? {} : { rollout: rolloutOf(state.rollout) }),
+    ...(view.rollout === undefined ? {} : { rollout: view.rollout }),
     ...(view.error === undefined ? {} : { error: errorOf(view.error) }),
     next: nextOf(row, view, { cluster, circuits }),
     ...(ofCluster.state === "ok" ? {} : { cluster: ofCluster }),
@@ -176,10 +176,6 @@ function seenOf({ state }: Row): Story["seen"] {
       ...(resourceVersion === undefined ? {} : { resourceVersion }),
     })),
   };
-}
-
-function rolloutOf({ since, at, attempts }: OwedRollout): NonNullable<Story["rollout"]> {
-  return { since: new Date(since).toISOString(), at: new Date(at).toISOString(), attempts };
 }
 
 function errorOf({ code, message, since }: NonNullable<SyncView["error"]>): NonNullable<Story["error"]> {

@@ -5,6 +5,7 @@ import { isDataDirLocked } from "../lib/leases/sqlite.ts";
 import { sendDue } from "../lib/schedule/messages.ts";
 import { keysIn } from "./chosen-keys.ts";
 import { type OpenTable, openTable, type TableFlags } from "./lease-table.ts";
+import { print, printJson, say } from "./output.ts";
 import { type Asked, askedOf, type Outcome, outcomeOf } from "./sync-outcome.ts";
 import { table } from "./table.ts";
 
@@ -23,18 +24,15 @@ export async function syncCommand(texts: readonly string[], flags: SyncFlags): P
   await using place = await openTable(flags, "ask");
   const keys = await keysIn(place.leases, texts);
   const asked = await ask(place, keys);
-  for (const { key } of asked) process.stderr.write(`asked for ${key}\n`);
+  for (const { key } of asked) say(`asked for ${key}`);
   const isIdle = flags.stack === undefined && !isDataDirLocked(flags.dataDir);
   if (isIdle) {
-    process.stderr.write(
-      `no keyferry works with ${flags.dataDir} now: it is done once \`keyferry run\` starts there\n`,
-    );
+    say(`no keyferry works with ${flags.dataDir} now: it is done once \`keyferry run\` starts there`);
   }
   if (!flags.wait) return 0;
   const outcomes = isIdle ? asked.map(notDone) : await outcomesOf(place, asked, flags);
-  process.stdout.write(
-    flags.output === "json" ? `${JSON.stringify({ syncs: outcomes }, undefined, 2)}\n` : people(outcomes),
-  );
+  if (flags.output === "json") printJson({ syncs: outcomes });
+  else print(people(outcomes));
   return outcomes.every(({ outcome }) => outcome === "synced") ? 0 : 1;
 }
 

@@ -1,4 +1,5 @@
 import Table from "cli-table3";
+import { printable } from "../lib/printable.ts";
 
 const PLAIN = Object.fromEntries(
   ["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right"]
@@ -13,12 +14,20 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     chars: PLAIN,
     style: { head: [], border: [], "padding-left": 0, "padding-right": 1 },
   });
-  view.push(...rows.map((row) => [...row]));
+  view.push(...rows.map((row) => row.map((cell) => printable(cell))));
   return `${view
     .toString()
     .split("\n")
     .map((line) => line.trimEnd())
     .join("\n")}\n`;
+}
+
+/** A line that tells a whole spec may be longer than a cell. */
+const MAX_LINE = 4_096;
+
+/** Each text is one line, whatever is in it. */
+export function textLines(lines: readonly string[]): string {
+  return lines.map((line) => `${printable(line, MAX_LINE)}\n`).join("");
 }
 
 const LABEL_WIDTH = 13;
@@ -28,5 +37,5 @@ export function labelled(parts: readonly (readonly [label: string, text: string 
   const lines = parts.flatMap(([label, text]) =>
     [text].flat().map((line, at) => `${(at === 0 ? `${label}:` : "").padEnd(LABEL_WIDTH)}${line}`),
   );
-  return `${lines.join("\n")}\n`;
+  return textLines(lines);
 }

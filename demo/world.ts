@@ -80,6 +80,7 @@ async function prepareCluster(vault: Vault, cluster: Cluster): Promise<void> {
   await vault.write(`auth/${mount}/role/shop`, {
     bound_service_account_names: "vault",
     bound_service_account_namespaces: "shop",
+    audience: "vault",
     token_policies: "shop",
     token_ttl: "1h",
   });
@@ -104,7 +105,7 @@ function fleetOf(world: World, kubeconfigs: readonly string[]): object {
     clusters: world.clusters.map((cluster, index) => ({
       name: cluster.name,
       connect: { kubeconfig: { path: `./${kubeconfigs[index]}` } },
-      vault: { address: world.vault.address, authMount: mountOf(cluster) },
+      vault: { address: world.vault.address, authMount: mountOf(cluster), requireAudiences: true },
     })),
   };
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { sqsDeadLetters } from "../lib/aws/dead-letters.ts";
 import { sqsLookQueue } from "../lib/aws/look-queue.ts";
@@ -25,6 +26,7 @@ const deps = {
   installation: config.installation,
   clock,
   random: Math.random,
+  newHmacKey: () => randomBytes(16),
   log,
   metrics,
 };

@@ -24,7 +24,8 @@ const cache = {
   installation: config.installation,
   randomBytes,
 };
-const vault = vaultEnd({ clock, credentials: clusters.credentials, log, metrics, cache });
+const { credentials, reachOf } = clusters;
+const vault = vaultEnd({ clock, credentials, log, metrics, cache, reachOf });
 
 let ready: Promise<Reconciler> | undefined;
 

@@ -7,6 +7,7 @@ import { MINUTE_MS } from "../lib/clock.ts";
 import { releaseDeparted } from "../lib/discovery/starting-point.ts";
 import { isTokenSweepDue, looksDue, probesOverdue } from "../lib/schedule/looks.ts";
 import { tick } from "../lib/schedule/tick.ts";
+import { clustersOutOfSight } from "../lib/sight.ts";
 import { baseOf } from "./wiring/base.ts";
 import { handlerOf } from "./wiring/handler.ts";
 
@@ -44,6 +45,9 @@ async function handOutLooks(deadline: Deadline): Promise<void> {
   if (isTokenSweepDue(now)) await queue.send([{ keys: [], lane: "now", at: now, tokens: {} }]);
   const { clusters } = await base.fleet.current();
   const fleet = clusters.map(({ name }) => name);
+  const outOfSight = clustersOutOfSight(fleet, rows, open);
+  if (outOfSight.length > 0) metrics.count("keyferry_clusters_out_of_sight", {}, outOfSight.length);
+  if (open.length > 0) metrics.count("keyferry_circuits_open", {}, open.length);
   await looks.send(looksDue({ fleet, rows, open, now }));
   const hasDeparted = rows.some(({ name }) => !fleet.includes(name));
   if (hasDeparted && !deadline.isNear()) await releaseDeparted(base, new Set(fleet));

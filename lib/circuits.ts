@@ -8,7 +8,29 @@ export function circuitOfCluster(cluster: string): string {
   return `cluster:${cluster}`;
 }
 
-/** The id of the circuit that is open while Vault Secrets Operator works in a cluster: syncs wait, looks go on. */
-export function circuitOfVso(cluster: string): string {
-  return `vso:${cluster}`;
+/**
+ * The id of the circuit that is open while Vault Secrets Operator works in a cluster, or in one namespace of it: syncs wait,
+ * looks go on.
+ */
+export function circuitOfVso(cluster: string, namespace?: string): string {
+  return namespace === undefined ? `${OF_VSO}${cluster}` : `${OF_VSO}${cluster}/${namespace}`;
+}
+
+const OF_VSO = "vso:";
+
+/** What such an id says; undefined for the id of another circuit. */
+export function placeOfVso(id: string): { readonly cluster: string; readonly namespace?: string } | undefined {
+  if (!id.startsWith(OF_VSO)) return undefined;
+  const [cluster = "", namespace] = id.slice(OF_VSO.length).split("/");
+  return { cluster, ...(namespace === undefined ? {} : { namespace }) };
+}
+
+/** The cluster that a circuit stands for; undefined when it is of something else. */
+export function clusterOfCircuit(id: string): string | undefined {
+  return id.startsWith("cluster:") ? id.slice("cluster:".length) : undefined;
+}
+
+/** The address that a Vault's circuit stands for; undefined when it is of something else. */
+export function vaultOfCircuit(id: string): string | undefined {
+  return id.startsWith("vault:") ? id.slice("vault:".length) : undefined;
 }

@@ -16,6 +16,9 @@ export const VAULT_PKI_SECRET = vsoKind("VaultPKISecret", "vaultpkisecrets");
 export const SECRET_TRANSFORMATION = vsoKind("SecretTransformation", "secrettransformations");
 export const SECRET: KindRef = { group: "", version: "v1", resource: "secrets", kind: "Secret" };
 
+/** Kinds whose objects are syncs. */
+export const SYNC_KINDS: readonly KindRef[] = [VAULT_STATIC_SECRET, VAULT_DYNAMIC_SECRET, VAULT_PKI_SECRET];
+
 /** Every kind that we read. */
 export const KINDS: readonly KindRef[] = [
   VAULT_CONNECTION,

@@ -1,4 +1,5 @@
 import pino, { type DestinationStream } from "pino";
+import { printableValue } from "./printable.ts";
 import type { Log, LogFields } from "./reconcile/ports.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
@@ -18,7 +19,8 @@ export function jsonLog(level: LogLevel, destination: DestinationStream): Log {
   );
   const write =
     (name: "debug" | "info" | "warn" | "error") =>
-    (event: string, fields: LogFields = {}): void =>
-      logger[name](fields, event);
+    (event: string, fields: LogFields = {}): void => {
+      if (logger.isLevelEnabled(name)) logger[name](printableValue(fields), event);
+    };
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }

@@ -1,4 +1,4 @@
-import { Counter, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { partsOf } from "./keys.ts";
 import { isJudged } from "./kinds.ts";
 import type { EndedRun, Metrics } from "./reconcile/ports.ts";
@@ -64,7 +64,13 @@ const METRICS: Readonly<Record<string, Definition>> = {
     help: "Ticks that handed out nothing of the wheel, since older messages still wait.",
     labels: [],
   },
+  keyferry_bugs_total: { help: "Failures that nobody foresaw: the log names each by its place.", labels: [] },
+  keyferry_rows_damaged_total: { help: "Rows of the lease table that could not be read.", labels: [] },
   keyferry_cursor_set_back_total: { help: "Times the cursor stood in the future and was set back.", labels: [] },
+  keyferry_fleet_unreadable_total: {
+    help: "Times fleet.yaml could not be read again: the former one holds.",
+    labels: [],
+  },
   ...VSO_METRICS,
 };
 
@@ -72,7 +78,12 @@ export interface PrometheusMetrics extends Required<Metrics> {
   readonly registry: Registry;
   /** Shows what another part counts by itself, read when someone asks. */
   expose(name: string, help: string, labels: readonly string[], read: () => readonly Reading[]): void;
+  /** The same for what goes up and down. */
+  gauge(name: string, help: string, labels: readonly string[], read: Read): void;
 }
+
+/** What is read when someone asks; a reading that fails shows nothing, and the other metrics all the same. */
+type Read = () => Promise<readonly Reading[]>;
 
 export interface Reading {
   readonly labels: Readonly<Record<string, string>>;
@@ -109,6 +120,7 @@ export function prometheusMetrics(): PrometheusMetrics {
         },
       });
     },
+    gauge: (name, help, labels, read) => addGauge(registry, { name, help, labelNames: [...labels] }, read),
     count,
     observe(name, labels, value) {
       const histogram = histograms.get(name);
@@ -116,6 +128,22 @@ export function prometheusMetrics(): PrometheusMetrics {
       histogram.observe({ ...labels }, value);
     },
   };
+}
+
+function addGauge(
+  registry: Registry,
+  named: { readonly name: string; readonly help: string; readonly labelNames: string[] },
+  read: Read,
+): void {
+  const gauge: Gauge = new Gauge({
+    ...named,
+    registers: [registry],
+    async collect() {
+      const readings = await read().catch(() => []);
+      gauge.reset();
+      for (const { labels, value } of readings) gauge.set({ ...labels }, value);
+    },
+  });
 }
 
 /** One run as VSO's controllers would count it. */

@@ -13,10 +13,15 @@ export function isDnsSubdomain(text: string): boolean {
   return text.length <= MAX_SUBDOMAIN && text.split(".").every((part) => LABEL.test(part));
 }
 
-/** The name of a Secret or a ServiceAccount. */
+/** The name of a Secret, a ServiceAccount, a workload or a custom resource. */
 export function nameProblem(text: string): string | undefined {
   if (isDnsSubdomain(text)) return undefined;
   return "must be a Kubernetes name: lower-case letters, digits, - and ., 253 characters at most";
+}
+
+export function namespaceProblem(text: string): string | undefined {
+  if (isDnsLabel(text)) return undefined;
+  return "must be the name of a namespace: lower-case letters, digits and -, 63 characters at most, first and last no -";
 }
 
 export function qualifiedNameProblem(key: string): string | undefined {

@@ -35,3 +35,12 @@ export function namedNamespaces(filter: NamespaceFilter): readonly string[] | un
   const matches = namespaceMatcher(filter);
   return [...new Set(filter.include)].filter(matches);
 }
+
+/** As namedNamespaces, of the namespaces in which what syncs refer to is seen: the operator's is one of them. */
+export function referenceNamespaces(cluster: {
+  readonly namespaces: NamespaceFilter;
+  readonly operatorNamespace: string;
+}): readonly string[] | undefined {
+  const named = namedNamespaces(cluster.namespaces);
+  return named && [...new Set([...named, cluster.operatorNamespace])];
+}

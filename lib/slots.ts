@@ -8,8 +8,8 @@ export interface Turn {
 export interface Slots {
   /** Waiting here costs nothing of a request's own time-out. `place` is whose work it is. */
   run<T>(place: string, work: (turn: Turn) => Promise<T>, signal: AbortSignal): Promise<T>;
-  /** Whoever of this place waits now fails with this; who comes later waits as usual. */
-  refuse(place: string, error: Error): void;
+  /** Whoever waits now fails with this; who comes later waits as usual. */
+  refuse(error: Error): void;
 }
 
 export interface SlotLimits {
@@ -105,9 +105,9 @@ export function slots(limits: SlotLimits): Slots {
         startWhatCan();
       }
     },
-    refuse(place, error) {
-      const refused = [...(waiting.get(place) ?? [])];
-      waiting.delete(place);
+    refuse(error) {
+      const refused = [...waiting.values()].flatMap((queue) => [...queue]);
+      waiting.clear();
       for (const { fail } of refused) fail(error);
     },
   };

@@ -11,6 +11,8 @@ import { sqsWorkQueue } from "../../lib/aws/work-queue.ts";
 import { type Clock, SECOND_MS, systemClock } from "../../lib/clock.ts";
 import { type Config, readConfig } from "../../lib/config.ts";
 import { type FleetSource, packagedFleet, remoteFleet } from "../../lib/fleet/fleet-source.ts";
+import { lastGuard } from "../../lib/last-guard.ts";
+import { damageReport } from "../../lib/leases/damage.ts";
 import { type DynamoStore, dynamoLeaseStore } from "../../lib/leases/dynamodb.ts";
 import { dynamoClient } from "../../lib/leases/dynamodb-client.ts";
 import type { Log, WorkQueue } from "../../lib/reconcile/ports.ts";
@@ -42,6 +44,7 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
   const logger = new Logger({ logLevel: logLevel[config.logLevel], logFormatter: new LineFormatter() });
   const log = functionLog(logger);
   const metrics = functionMetrics(new Emf({ namespace: "keyferry", serviceName: config.stack }));
+  lastGuard(process, { log, metrics });
   // Requests are not traced each: their addresses are many, and a sync has several.
   const traces = functionTraces(new Tracer({ serviceName: config.stack, captureHTTPsRequests: false }));
   const clock = systemClock;
@@ -54,7 +57,11 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
     metrics,
     traces,
     clock,
-    leases: dynamoLeaseStore({ client: dynamoClient(), table: config.table }),
+    leases: dynamoLeaseStore({
+      client: dynamoClient(),
+      table: config.table,
+      onDamage: damageReport({ log, metrics }),
+    }),
     sqs,
     queue: sqsWorkQueue({ client: sqs, urls, clock }),
     // Elsewhere than at AWS a bucket is no host name.

@@ -1,7 +1,10 @@
-import { SyncError } from "../../lib/errors.ts";
-import type { FleetCluster } from "../../lib/fleet/fleet.ts";
+import { notInFleet } from "../../lib/fleet/connect.ts";
+import type { Fleet, FleetCluster } from "../../lib/fleet/fleet.ts";
+import { reachOfFleet, trustAnchors } from "../../lib/fleet/vaults.ts";
 import { clusterClients } from "../../lib/kubernetes/cluster-client.ts";
 import { type KubernetesEnds, kubernetesEnds } from "../../lib/kubernetes/kubernetes-ends.ts";
+import type { TrustAnchors } from "../../lib/reconcile/ports.ts";
+import { NOTHING_NAMED, type ReachOf } from "../../lib/vault-reach.ts";
 import type { Base } from "./base.ts";
 
 /** The clusters of the fleet as it was last read, with their connections. */
@@ -9,25 +12,34 @@ export interface Clusters extends KubernetesEnds {
   /** Reads the fleet again if it is not fresh: at the start of an invocation. */
   refresh(): Promise<void>;
   fleet(name: string): FleetCluster | undefined;
+  /** Which Vaults the resources of a cluster may name. */
+  readonly reachOf: ReachOf;
+  readonly anchors: TrustAnchors;
 }
 
 export function clustersOf({ clock, log, fleet }: Base): Clusters {
   let byName: ReadonlyMap<string, FleetCluster> = new Map();
+  let vaults: Fleet["vaults"] = [];
+  let reachOf: ReachOf = () => NOTHING_NAMED;
   const clients = clusterClients({
     clock,
     log,
     resolve: (name) => {
       const cluster = byName.get(name);
-      if (cluster === undefined) throw new SyncError("REFERENCE_INVALID", `cluster ${name} is not in the fleet`);
+      if (cluster === undefined) throw notInFleet(name);
       return fleet.access(cluster);
     },
   });
   return {
     ...kubernetesEnds({ clients, clock, log }),
     fleet: (name) => byName.get(name),
+    reachOf: (cluster) => reachOf(cluster),
+    anchors: trustAnchors(() => vaults, fleet.text),
     async refresh() {
-      const { clusters } = await fleet.current();
-      byName = new Map(clusters.map((cluster) => [cluster.name, cluster]));
+      const found = await fleet.current();
+      byName = new Map(found.clusters.map((cluster) => [cluster.name, cluster]));
+      vaults = found.vaults;
+      reachOf = reachOfFleet(() => found);
     },
   };
 }

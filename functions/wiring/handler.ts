@@ -2,7 +2,7 @@ import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
 import middy from "@middy/core";
 import type { Context } from "aws-lambda";
 import { type Deadline, deadlineOf } from "../../lib/aws/deadline.ts";
-import { described } from "../../lib/aws/described.ts";
+import { described } from "../../lib/described.ts";
 import { InputError } from "../../lib/errors.ts";
 import type { Base } from "./base.ts";
 

@@ -1,9 +1,9 @@
 import { BatchProcessor, EventType, processPartialResponse } from "@aws-lambda-powertools/batch";
 import type { PartialItemFailureResponse } from "@aws-lambda-powertools/batch/types";
 import type { Deadline } from "../../lib/aws/deadline.ts";
-import { described } from "../../lib/aws/described.ts";
 import { NOTHING_TOLD, type Told } from "../../lib/aws/function-traces.ts";
 import { isQueueEvent, type QueueRecord } from "../../lib/aws/queue-record.ts";
+import { described } from "../../lib/described.ts";
 import type { Base } from "./base.ts";
 import { type Handler, handlerOf } from "./handler.ts";
 

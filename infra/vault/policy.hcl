@@ -3,7 +3,7 @@
 #
 #   vault policy write shop policy.hcl
 #   vault write auth/kubernetes-prod-eu/role/shop policies=shop \
-#     bound_service_account_names=default bound_service_account_namespaces=shop token_ttl=1h
+#     bound_service_account_names=default bound_service_account_namespaces=shop audience=vault token_ttl=1h
 #
 # and for a login by an AWS identity, with no permission in AWS for Vault itself:
 #

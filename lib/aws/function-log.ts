@@ -1,5 +1,6 @@
 import { LogFormatter, type Logger, LogItem } from "@aws-lambda-powertools/logger";
 import type { LogAttributes, UnformattedAttributes } from "@aws-lambda-powertools/logger/types";
+import { printableValue } from "../printable.ts";
 import type { Log, LogFields } from "../reconcile/ports.ts";
 
 /** Powertools keeps the name `message` to itself, so that ours travels under this one. */
@@ -29,7 +30,9 @@ export class LineFormatter extends LogFormatter {
 export function functionLog(logger: Logger): Log {
   const write =
     (name: "debug" | "info" | "warn" | "error") =>
-    (event: string, { message, ...fields }: LogFields = {}): void =>
+    (event: string, told: LogFields = {}): void => {
+      const { message, ...fields } = printableValue(told) as LogFields;
       logger[name](event, message === undefined ? fields : { ...fields, [MESSAGE]: message });
+    };
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }

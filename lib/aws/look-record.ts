@@ -1,7 +1,7 @@
+import { described } from "../described.ts";
 import type { Log, Metrics } from "../reconcile/ports.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Deadline } from "./deadline.ts";
-import { described } from "./described.ts";
 import { type LookRequest, parseLooks } from "./envelopes.ts";
 import type { LookQueue } from "./look-queue.ts";
 import { isRepeated, type QueueRecord } from "./queue-record.ts";

@@ -1,8 +1,13 @@
+import type { Readable } from "node:stream";
 import { GetObjectCommand, type S3Client } from "@aws-sdk/client-s3";
+import { BodyTooLarge, boundedBody } from "../bounded-body.ts";
+import { SyncError } from "../errors.ts";
 import type { ReadObject } from "../read-object.ts";
 import { awsError } from "./aws-errors.ts";
 
 const TIMEOUT_MS = 10_000;
+/** A fleet of 500 clusters has 250 KB, a kubeconfig of as many a few MB. */
+const MAX_BYTES = 8 * 1_024 * 1_024;
 
 /** Reads objects of one bucket; one that has not changed since its tag is not sent again. */
 export function s3Objects({ client, bucket }: { readonly client: S3Client; readonly bucket: string }): ReadObject {
@@ -14,13 +19,18 @@ export function s3Objects({ client, bucket }: { readonly client: S3Client; reado
     });
     try {
       const { Body, ETag } = await client.send(command, { abortSignal: AbortSignal.timeout(TIMEOUT_MS) });
-      return { text: (await Body?.transformToString()) ?? "", tag: ETag ?? "" };
+      return { text: String(await boundedBody(Body as Readable, MAX_BYTES)), tag: ETag ?? "" };
     } catch (error) {
       if (statusOf(error) === 304) return "unchanged";
       if (error instanceof Error && error.name === "NoSuchKey") return undefined;
-      throw awsError(error, `object s3://${bucket}/${key}`, "s3:GetObject and s3:ListBucket");
+      throw failureOf(error, `object s3://${bucket}/${key}`);
     }
   };
+}
+
+function failureOf(error: unknown, object: string): unknown {
+  if (!(error instanceof BodyTooLarge)) return awsError(error, object, "s3:GetObject and s3:ListBucket");
+  return new SyncError("STORE_INVALID", `${object} has ${error.message}: is it the right one?`);
 }
 
 function statusOf(error: unknown): number | undefined {

@@ -1,12 +1,14 @@
-import { type Clock, SECOND_MS } from "../clock.ts";
+import { type Clock, HOUR_MS, SECOND_MS } from "../clock.ts";
+import { described } from "../described.ts";
 import type { SyncKey } from "../keys.ts";
 import type { Log, Metrics, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Deadline } from "./deadline.ts";
-import { described } from "./described.ts";
 import { parseWork } from "./envelopes.ts";
 import { isRepeated, type QueueRecord } from "./queue-record.ts";
 
+/** Nothing of ours is sent so long before its time: such a message would be sent on and on, every 15 minutes. */
+const MAX_AHEAD_MS = HOUR_MS;
 /** SQS counts delays in whole seconds. */
 const EARLY_MS = SECOND_MS;
 
@@ -25,7 +27,7 @@ export interface WorkDeps {
 /** One message of a lane. Resolves when it is done with; throws when it is to come again. */
 export async function workRecord(deps: WorkDeps, record: QueueRecord, deadline: Deadline): Promise<void> {
   const message = parseWork(record.body);
-  if (message === undefined) return refuse(deps, record);
+  if (message === undefined || message.at > deps.clock() + MAX_AHEAD_MS) return refuse(deps, record);
   const { keys } = message;
   if (isRepeated(record) && keys.length > 1) return split(deps, message);
   // Sent on unread: it came before its time, which is further off than SQS can delay, or there is no time left for it.

@@ -1,6 +1,7 @@
 import type { z } from "zod";
-import { annotationProblem, labelProblem, nameProblem, objectRefProblem } from "../names.ts";
+import { annotationProblem, labelProblem, nameProblem, namespaceProblem, objectRefProblem } from "../names.ts";
 import { addressProblem } from "../vault-address.ts";
+import { headerRefusal } from "../vault-headers.ts";
 import { checkVaultPath } from "../vault-path.ts";
 
 /**
@@ -32,6 +33,7 @@ function list(problem: string | undefined): readonly string[] {
 }
 
 export const objectName = texts((text) => list(nameProblem(text)));
+export const namespaceName = texts((text) => list(namespaceProblem(text)));
 export const objectRef = texts((text) => list(objectRefProblem(text)));
 export const labels = entries(labelProblem);
 
@@ -65,23 +67,11 @@ export const address: Check<string> = (payload) => {
   if (message !== undefined) payload.issues.push({ code: "custom", message, input: payload.value, path: [] });
 };
 
-const FORBIDDEN_HEADERS: Readonly<Record<string, string>> = {
-  "x-vault-namespace": "is not allowed here: set spec.namespace of the VaultAuth or of the secret",
-  "x-vault-token": "is not allowed here: tokens come from logins",
-  connection: "is not allowed here: it belongs to the transport",
-  "content-length": "is not allowed here: it belongs to the transport",
-  expect: "is not allowed here: it belongs to the transport",
-  host: "is not allowed here: it belongs to the transport",
-  "keep-alive": "is not allowed here: it belongs to the transport",
-  "transfer-encoding": "is not allowed here: it belongs to the transport",
-  upgrade: "is not allowed here: it belongs to the transport",
-};
-
 function headerProblem(key: string, value: string): string | undefined {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(key)) return "is not a header name";
   // Node sends headers as latin1: anything else would arrive as something else.
   if (!/^[\t\x20-\x7e]*$/.test(value)) return "must be printable ASCII";
-  return FORBIDDEN_HEADERS[key.toLowerCase()];
+  return headerRefusal(key);
 }
 
 export const headers = entries(headerProblem);

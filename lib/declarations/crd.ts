@@ -11,6 +11,7 @@ import {
 import type { KindRef } from "../reconcile/ports.ts";
 import { type DeclaredKind, SPECS } from "./parse.ts";
 import { secretTransformationStatus } from "./secret-transformation.ts";
+import { UNOBSERVED } from "./status.ts";
 import { vaultAuthStatus } from "./vault-auth.ts";
 import { vaultAuthGlobalStatus } from "./vault-auth-global.ts";
 import { vaultConnectionStatus } from "./vault-connection.ts";
@@ -49,6 +50,8 @@ interface Definition {
   readonly kind: KindRef;
   readonly description: string;
   readonly status: z.ZodType;
+  /** What must stand in a status beside the generation before anybody looked; missing: nobody ever writes one. */
+  readonly unobserved?: Schema;
   readonly columns: readonly Column[];
 }
 
@@ -58,9 +61,16 @@ const DEFINITIONS: readonly Definition[] = [
     kind: VAULT_CONNECTION,
     description: "A Vault, and how to reach it.",
     status: vaultConnectionStatus,
+    unobserved: { valid: false },
     columns: OF_OTHERS,
   },
-  { kind: VAULT_AUTH, description: "A way to log in to Vault.", status: vaultAuthStatus, columns: OF_OTHERS },
+  {
+    kind: VAULT_AUTH,
+    description: "A way to log in to Vault.",
+    status: vaultAuthStatus,
+    unobserved: {},
+    columns: OF_OTHERS,
+  },
   {
     kind: VAULT_AUTH_GLOBAL,
     description: "What several VaultAuths have in common.",
@@ -71,24 +81,32 @@ const DEFINITIONS: readonly Definition[] = [
     kind: VAULT_STATIC_SECRET,
     description: "A path of Vault's kv engine, kept in step with a Secret.",
     status: vaultStaticSecretStatus,
+    unobserved: { lastGeneration: 0 },
     columns: OF_SECRETS,
   },
   {
     kind: VAULT_DYNAMIC_SECRET,
     description: "Credentials that Vault makes on demand, kept fresh in a Secret.",
     status: vaultDynamicSecretStatus,
+    unobserved: {
+      lastGeneration: 0,
+      lastRenewalTime: 0,
+      secretLease: { id: "", duration: 0, renewable: false, requestID: "" },
+    },
     columns: OF_SECRETS,
   },
   {
     kind: VAULT_PKI_SECRET,
     description: "A certificate that Vault issues, kept fresh in a Secret.",
     status: vaultPkiSecretStatus,
+    unobserved: { lastGeneration: 0, lastRotation: 0, valid: false, error: "" },
     columns: OF_SECRETS,
   },
   {
     kind: SECRET_TRANSFORMATION,
     description: "Templates and filters that several resources share.",
     status: secretTransformationStatus,
+    unobserved: { valid: false, error: "" },
     columns: OF_OTHERS,
   },
 ];
@@ -113,7 +131,18 @@ const IDENTITY = {
   metadata: { type: "object" },
 };
 
-function versionOf({ kind, description, status, columns }: Definition): Schema {
+/**
+ * An object without a status shows this one. There is no default for the generation alone: a status that someone else wrote,
+ * who does not know of it, would say for ever that nobody looked.
+ */
+function statusOf({ status, unobserved }: Definition): Schema {
+  const schema = schemaOf(status, "What was last seen and done.");
+  if (unobserved === undefined) return schema;
+  return { ...schema, default: { ...unobserved, observedGeneration: UNOBSERVED } };
+}
+
+function versionOf(definition: Definition): Schema {
+  const { kind, description, columns } = definition;
   return {
     name: kind.version,
     served: true,
@@ -126,7 +155,7 @@ function versionOf({ kind, description, status, columns }: Definition): Schema {
         properties: {
           ...IDENTITY,
           spec: schemaOf(SPECS[kind.kind as DeclaredKind], "What is wanted."),
-          status: schemaOf(status, "What was last seen and done."),
+          status: statusOf(definition),
         },
       },
     },

@@ -1,7 +1,7 @@
 import { SyncError } from "../errors.ts";
 import type { ObjectRef } from "../names.ts";
 import type { ClusterSettings } from "../reconcile/ports.ts";
-import { because, type Found, invalidReference, type LookUp, referTo } from "./look-up.ts";
+import { because, type Found, invalidReference, type LookUp, mustBeOperators, referTo } from "./look-up.ts";
 import { mergeAuth } from "./merge-auth.ts";
 import { unsupportedInAuth } from "./unsupported.ts";
 import type { VaultAuthSpec } from "./vault-auth.ts";
@@ -17,11 +17,15 @@ export interface FoundAuth {
 
 type Shared = Found<"VaultAuth"> | Found<"VaultAuthGlobal">;
 
+function isOperators({ object }: Shared, at: ObjectRef, operatorNamespace: string): boolean {
+  return at.namespace === operatorNamespace && object.isStranger !== true;
+}
+
 /** Who may use a VaultAuth or a VaultAuthGlobal: reference 11.2, to the letter. */
 function mustBeAllowed(shared: Shared, at: ObjectRef, namespace: string, operatorNamespace: string): void {
   const allowed = shared.spec.allowedNamespaces ?? [];
   const isSameNamespace = at.namespace === namespace;
-  const isOperatorsDefault = at.namespace === operatorNamespace && at.name === "default";
+  const isOperatorsDefault = isOperators(shared, at, operatorNamespace) && at.name === "default";
   const isForAll = allowed.length === 1 && allowed[0] === "*";
   if (isSameNamespace || isOperatorsDefault || isForAll || allowed.includes(namespace)) return;
   throw new SyncError(
@@ -55,6 +59,7 @@ export function withGlobal(lookup: LookUp, auth: Found<"VaultAuth">, at: ObjectR
   const places = globalPlaces(auth, ref, at, operatorNamespace);
   const why = `asked for by spec.vaultAuthGlobalRef of ${auth.subject}`;
   const { found: global, at: place } = lookup.findFirst("VaultAuthGlobal", places, why);
+  if (!ref.name && place.namespace !== at.namespace) mustBeOperators(global);
   mustBeAllowed(global, place, at.namespace, operatorNamespace);
   return { spec: mergeAuth(auth.spec, global.spec), subject: `${auth.subject} with ${global.subject}` };
 }
@@ -68,10 +73,10 @@ export function findAuth(
 ): FoundAuth {
   const at = referTo(vaultAuthRef, namespace, operatorNamespace);
   const auth = lookup.find("VaultAuth", at, because("spec.vaultAuthRef", vaultAuthRef));
+  if (!vaultAuthRef) mustBeOperators(auth);
   mustBeAllowed(auth, at, namespace, operatorNamespace);
   const { spec, subject } = withGlobal(lookup, auth, at, operatorNamespace);
-  const isOperators = at.namespace === operatorNamespace;
-  const unsupported = unsupportedInAuth(subject, spec, isOperators);
+  const unsupported = unsupportedInAuth(subject, spec, isOperators(auth, at, operatorNamespace));
   if (unsupported) throw unsupported;
   return { at, object: auth.object, spec, subject };
 }

@@ -6,8 +6,9 @@ import type { ObjectRef } from "../names.ts";
 import type { ClusterSettings, CredentialRef, VaultIdentity, VaultTarget } from "../reconcile/ports.ts";
 import { normalAddress } from "../vault-address.ts";
 import { type FoundAuth, findAuth } from "./find-auth.ts";
+import { vaultAt, withLentIdentity } from "./lent-identity.ts";
 import { loginMethod } from "./login-method.ts";
-import { because, type Found, invalidReference, type LookUp, referTo, versionOf } from "./look-up.ts";
+import { because, type Found, invalidReference, type LookUp, mustBeOperators, referTo, versionOf } from "./look-up.ts";
 import { unsupportedInConnection } from "./unsupported.ts";
 
 /**
@@ -28,12 +29,15 @@ function targetOf(
   cluster: ClusterSettings,
 ): VaultTarget {
   const { spec } = connection;
+  const address = normalAddress(cluster.vault?.address ?? spec.address);
+  const known = vaultAt(cluster, address);
   return {
-    address: normalAddress(cluster.vault?.address ?? spec.address),
+    address,
+    cluster: cluster.name,
     connection: connection.subject.replace("VaultConnection ", ""),
     headers: spec.headers ?? {},
     ...(spec.tlsServerName ? { tlsServerName: spec.tlsServerName } : {}),
-    ...(caRef ? { caRef } : {}),
+    ...(caRef ? { caRef } : known?.caFile === undefined ? {} : { caOf: known.name }),
     skipTlsVerify: spec.skipTLSVerify,
     timeoutMs: Math.min(parseDuration(spec.timeout ?? "0s") || DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS),
   };
@@ -79,7 +83,9 @@ function resolveConnection(lookup: LookUp, auth: FoundAuth, cluster: ClusterSett
   const { vaultConnectionRef } = auth.spec;
   const place = referTo(vaultConnectionRef, auth.at.namespace, cluster.operatorNamespace);
   const why = because(`spec.vaultConnectionRef of ${auth.subject}`, vaultConnectionRef);
-  return resolveConnectionAt(lookup, place, why, cluster);
+  const resolved = resolveConnectionAt(lookup, place, why, cluster);
+  if (!vaultConnectionRef) mustBeOperators(resolved.connection);
+  return resolved;
 }
 
 /** The VaultConnection at this place, with the fleet's overrides. */
@@ -109,13 +115,26 @@ export function resolveIdentity(
   namespace: string,
   cluster: ClusterSettings,
 ): VaultIdentity {
-  const auth = findAuth(lookup, vaultAuthRef, namespace, cluster);
-  const found = loginMethod(auth.spec, { cluster: cluster.name, namespace });
+  return identityBy(findAuth(lookup, vaultAuthRef, namespace, cluster), lookup, namespace, cluster);
+}
+
+/** The same by a VaultAuth that was found. */
+export function identityBy(
+  auth: FoundAuth,
+  lookup: LookUp,
+  namespace: string,
+  cluster: ClusterSettings,
+): VaultIdentity {
+  const found = loginMethod(auth.spec, { cluster, namespace });
   if (!("kind" in found)) throw invalidReference(auth.subject, found);
-  const method = withVersion(lookup, found);
-  const mount = mountOf(auth, method, cluster);
-  const { connection, target } = resolveConnection(lookup, auth, cluster);
-  const vaultNamespace = trimSlashes(auth.spec.namespace ?? "");
+  const declared = withVersion(lookup, found);
+  const mount = mountOf(auth, declared, cluster);
+  const { connection, target: theirs } = resolveConnection(lookup, auth, cluster);
+  const isOurs = declared.kind === "aws" && declared.credential.kind === "process";
+  const { method, target } = isOurs
+    ? withLentIdentity(cluster, { subject: auth.subject, method: declared, mount, target: theirs })
+    : { method: declared, target: theirs };
+  const vaultNamespace = trimSlashes(auth.spec.namespace || (vaultAt(cluster, target.address)?.namespace ?? ""));
   const identity = {
     target: { ...target, place: `${cluster.name}/${namespace}` },
     ...(vaultNamespace === "" ? {} : { namespace: vaultNamespace }),

@@ -5,10 +5,11 @@ import { partsOf, type ReferenceKey } from "../keys.ts";
 import type { Rendering, VaultTarget } from "../reconcile/ports.ts";
 import { readingOf } from "../transform/transformation.ts";
 import { attempt } from "./attempt.ts";
-import { withGlobal } from "./find-auth.ts";
-import { resolveConnectionAt, resolveIdentity } from "./identity.ts";
+import { findAuth, withGlobal } from "./find-auth.ts";
+import { identityBy, resolveConnectionAt } from "./identity.ts";
 import { type LookUp, lookUp } from "./look-up.ts";
 import type { Resolution, ResolveInput } from "./resolve.ts";
+import { type Warned, warningsOfAuth } from "./warnings.ts";
 
 /** A resource that syncs refer to, as far as it can be judged without asking anybody. */
 export interface Judged {
@@ -16,6 +17,8 @@ export interface Judged {
   readonly vault?: { readonly target: VaultTarget; readonly circuit: string };
   /** SecretTransformation: what the template engine is to read. */
   readonly rendering?: Rendering;
+  /** VaultAuth: what works and should not stay so. */
+  readonly warnings?: readonly Warned[];
 }
 
 /**
@@ -24,7 +27,7 @@ export interface Judged {
  * its credentials are of no interest here.
  */
 export function judge(input: ResolveInput): Judgement {
-  const lookup = lookUp(input.cluster.name, input.reference);
+  const lookup = lookUp(input.cluster, input.reference);
   const { kind } = partsOf(input.declared.key);
   const merged = kind === "VaultAuth" ? isMerged(input, lookup) : undefined;
   const outcome = attempt(() => judged(input, lookup));
@@ -60,10 +63,11 @@ function judged({ declared, cluster }: ResolveInput, lookup: LookUp): Judged {
     const asking = { ...target, place: `${cluster.name}/${namespace}` };
     return { vault: { target: asking, circuit: circuitOfVault(target.address) } };
   }
-  if (kind === "VaultAuth") resolveIdentity(lookup, `${namespace}/${name}`, namespace, cluster);
-  else {
-    const place = { namespace, name };
-    return { rendering: readingOf(place, lookup.find("SecretTransformation", place, "it is judged").spec) };
+  if (kind === "VaultAuth") {
+    const auth = findAuth(lookup, `${namespace}/${name}`, namespace, cluster);
+    identityBy(auth, lookup, namespace, cluster);
+    return { warnings: warningsOfAuth(auth) };
   }
-  return {};
+  const place = { namespace, name };
+  return { rendering: readingOf(place, lookup.find("SecretTransformation", place, "it is judged").spec) };
 }

@@ -1,49 +1,69 @@
 import type { Complaint } from "../complaints.ts";
 import { isDnsLabel } from "../names.ts";
-import type { AwsMethod, CredentialRef, LoginCredential, VaultIdentity } from "../reconcile/ports.ts";
+import type { AwsMethod, ClusterSettings, CredentialRef, LoginCredential, VaultIdentity } from "../reconcile/ports.ts";
 import { addressProblem, normalAddress } from "../vault-address.ts";
 import type { VaultAuthSpec } from "./vault-auth.ts";
 
 type Method = VaultIdentity["method"];
-type Place = { readonly cluster: string; readonly namespace: string };
+type Place = { readonly cluster: ClusterSettings; readonly namespace: string };
 
 function required(path: readonly string[]): Complaint {
   return { path, message: "required" };
 }
 
-function secret(place: Place, name: string, key: string): CredentialRef {
-  return { kind: "secret", ...place, name, key };
+function secret({ cluster, namespace }: Place, name: string, key: string): CredentialRef {
+  return { kind: "secret", cluster: cluster.name, namespace, name, key };
 }
 
 type TokenOptions = NonNullable<VaultAuthSpec["kubernetes"]>;
 
 function serviceAccount(
-  place: Place,
+  { cluster, namespace }: Place,
   name: string,
   options: Omit<TokenOptions, "role" | "serviceAccount">,
 ): CredentialRef & { readonly kind: "serviceAccount" } {
   const { audiences = [], tokenExpirationSeconds } = options;
+  const place = { cluster: cluster.name, namespace };
   return { kind: "serviceAccount", ...place, name, audiences, expirationSeconds: tokenExpirationSeconds };
+}
+
+/**
+ * Whether what is sent to Vault is a token for the cluster's own API server: then whoever stands at that address can use it there,
+ * as this service account.
+ */
+export function lacksAudience({ method, kubernetes, jwt }: VaultAuthSpec): boolean {
+  const block = method === "kubernetes" ? kubernetes : method === "jwt" ? jwt : undefined;
+  return Boolean(block?.serviceAccount) && !block?.audiences?.some((audience) => audience !== "");
+}
+
+/** The fleet may demand an audience. */
+function audienceComplaints(auth: VaultAuthSpec, { cluster }: Place): readonly Complaint[] {
+  if (!cluster.vault?.requireAudiences || !lacksAudience(auth)) return [];
+  const message = "required, since fleet.yaml sets vault.requireAudiences for this cluster: name Vault's audience";
+  return [{ path: [auth.method ?? "", "audiences"], message }];
 }
 
 function kubernetes(auth: VaultAuthSpec, place: Place): Method | readonly Complaint[] {
   const { kubernetes: block } = auth;
-  if (block?.role && block.serviceAccount) {
+  const complaints = audienceComplaints(auth, place);
+  if (block?.role && block.serviceAccount && complaints.length === 0) {
     return { kind: "kubernetes", role: block.role, credential: serviceAccount(place, block.serviceAccount, block) };
   }
   return [
     ...(block?.role ? [] : [required(["kubernetes", "role"])]),
     ...(block?.serviceAccount ? [] : [required(["kubernetes", "serviceAccount"])]),
+    ...complaints,
   ];
 }
 
 /** With both, the service account is used, as VSO does. */
 function jwt(auth: VaultAuthSpec, place: Place): Method | readonly Complaint[] {
   const { jwt: block } = auth;
-  if (block?.role && block.serviceAccount) {
+  const complaints = audienceComplaints(auth, place);
+  if (block?.role && block.serviceAccount && complaints.length === 0) {
     return { kind: "jwt", role: block.role, credential: serviceAccount(place, block.serviceAccount, block) };
   }
-  if (block?.role && block.secretRef) {
+  if (block?.role && block.secretRef && complaints.length === 0) {
     return { kind: "jwt", role: block.role, credential: secret(place, block.secretRef, "jwt") };
   }
   return [
@@ -51,6 +71,7 @@ function jwt(auth: VaultAuthSpec, place: Place): Method | readonly Complaint[] {
     ...(block?.serviceAccount || block?.secretRef
       ? []
       : [{ path: ["jwt"], message: "needs serviceAccount or secretRef" }]),
+    ...complaints,
   ];
 }
 
@@ -78,7 +99,8 @@ function awsCredential(block: NonNullable<VaultAuthSpec["aws"]>, place: Place): 
 function aws(auth: VaultAuthSpec, place: Place): AwsMethod | readonly Complaint[] {
   const { aws: block } = auth;
   if (!block?.role) return [required(["aws", "role"])];
-  const { role, region, headerValue, sessionName, stsEndpoint } = block;
+  const { role, region, headerValue, sessionName } = block;
+  const stsEndpoint = place.cluster.vault?.stsEndpoint ?? block.stsEndpoint;
   const problem = stsEndpoint ? addressProblem(stsEndpoint) : undefined;
   if (problem) return [{ path: ["aws", "stsEndpoint"], message: problem }];
   if (region && !isDnsLabel(region)) {

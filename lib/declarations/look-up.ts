@@ -2,7 +2,8 @@ import type { Complaint } from "../complaints.ts";
 import { SyncError } from "../errors.ts";
 import { type ReferenceKey, referenceKey } from "../keys.ts";
 import { type ObjectRef, parseObjectRef } from "../names.ts";
-import type { Reference } from "../reconcile/ports.ts";
+import { referenceNamespaces } from "../namespaces.ts";
+import type { ClusterSettings, Reference } from "../reconcile/ports.ts";
 import { complaintsError, type DeclaredKind, parseSpec, type SpecOf } from "./parse.ts";
 
 /** A reference that was found, read and understood. */
@@ -28,7 +29,10 @@ export interface LookUp {
   note(kind: string, ref: ObjectRef): string | undefined;
 }
 
-export function lookUp(cluster: string, reference: (key: ReferenceKey) => Reference | undefined): LookUp {
+export type LookUpCluster = Pick<ClusterSettings, "name" | "namespaces" | "operatorNamespace">;
+
+export function lookUp(settings: LookUpCluster, reference: (key: ReferenceKey) => Reference | undefined): LookUp {
+  const cluster = settings.name;
   const refs = new Set<ReferenceKey>();
   const remembered = (kind: string, ref: ObjectRef): Reference | undefined => {
     const key = referenceKey({ cluster, kind, ...ref });
@@ -40,9 +44,7 @@ export function lookUp(cluster: string, reference: (key: ReferenceKey) => Refere
       const object = remembered(kind, at);
       if (object !== undefined) return { found: understood(kind, at, object), at };
     }
-    const names = places.map((ref) => subjectOf(kind, ref)).join(" or ");
-    const message = `${names} was not found in cluster ${cluster} (${because}): create it, or name another one`;
-    throw new SyncError("REFERENCE_MISSING", message);
+    throw missing(settings, kind, places, because);
   };
   return {
     refs,
@@ -55,12 +57,34 @@ export function lookUp(cluster: string, reference: (key: ReferenceKey) => Refere
   };
 }
 
+/** Of a namespace that is not read nobody knows what is there: to create it would help as little as to wait. */
+function missing(cluster: LookUpCluster, kind: string, places: readonly ObjectRef[], because: string): SyncError {
+  const read = referenceNamespaces(cluster);
+  const names = places.map((ref) => subjectOf(kind, ref)).join(" or ");
+  const unread = [
+    ...new Set(places.map(({ namespace }) => namespace).filter((name) => read?.includes(name) === false)),
+  ];
+  if (unread.length === 0) {
+    const message = `${names} was not found in cluster ${cluster.name} (${because}): create it, or name another one`;
+    return new SyncError("REFERENCE_MISSING", message);
+  }
+  const which = unread.length === places.length ? "can't be seen" : "was not found";
+  const message =
+    `${names} ${which} (${because}): fleet.yaml leaves out namespace ${unread.join(", ")} of cluster ${cluster.name}. ` +
+    "Add it to namespaces.include of that cluster, or name one in a namespace that it has";
+  return new SyncError("REFERENCE_MISSING", message);
+}
+
 function subjectOf(kind: string, ref: ObjectRef): string {
   return `${kind} ${ref.namespace}/${ref.name}`;
 }
 
 function understood<K extends DeclaredKind>(kind: K, at: ObjectRef, object: Reference): Found<K> {
   const subject = subjectOf(kind, at);
+  if (object.tooLarge !== undefined) {
+    const message = `${subject} has ${object.tooLarge} bytes, too many to keep: make it smaller`;
+    throw new SyncError("REFERENCE_INVALID", message);
+  }
   const parsed = parseSpec(kind, object.spec);
   if ("complaints" in parsed) throw invalidReference(subject, parsed.complaints);
   return { object, spec: parsed.spec, subject };
@@ -72,6 +96,19 @@ export function referTo(text: string | undefined, namespace: string, operatorNam
   // Parsing checked it already.
   if (ref === undefined) throw new SyncError("SPEC_INVALID", "a reference is an invalid name");
   return ref;
+}
+
+/**
+ * What stands in for a name that is not given must be the operator's own. Someone else's, in a namespace that only has the
+ * name of the operator's, is found and refused.
+ */
+export function mustBeOperators({ object, subject }: Pick<Found<DeclaredKind>, "object" | "subject">): void {
+  if (object.isStranger !== true) return;
+  throw new SyncError(
+    "REFERENCE_NOT_ALLOWED",
+    `${subject} is nobody's default: its namespace is not known to be the operator's, and anybody may have made it. ` +
+      "Name another one, or enter the namespace's uid as operatorNamespaceUid in fleet.yaml if it is yours",
+  );
 }
 
 /** Who asks for a reference, in a message. */

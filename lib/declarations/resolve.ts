@@ -50,6 +50,8 @@ export interface ResolvedStaticSecret {
    */
   readonly hmac: boolean;
   readonly transformation: Transformation;
+  /** It asks for Vault's events to be followed, which is not done. */
+  readonly instantUpdates: boolean;
   /** Workloads to restart when the data changed, each once; none without a MAC (reference 5). */
   readonly rolloutTargets: readonly RolloutTarget[];
 }
@@ -119,6 +121,7 @@ function resolveTransformation(
   return transformationOf({
     ...given,
     excludeRaw: cluster.globalTransformationOptions?.excludeRaw ?? false,
+    missingKey: cluster.globalTransformationOptions?.missingKey ?? "default",
     find: (ref) => lookup.find("SecretTransformation", ref, "transformationRefs").spec,
   });
 }
@@ -147,13 +150,14 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
     refreshAfterMs: refreshOf(spec),
     hmac: spec.hmacSecretData,
     transformation: resolveTransformation(input, spec, lookup),
+    instantUpdates: spec.syncConfig?.instantUpdates ?? false,
     rolloutTargets: targetsOf(spec),
   };
 }
 
 /** A declaration and its references as one value. Never throws a SyncError: it stands in `outcome`, beside the references. */
 export function resolveStaticSecret(input: ResolveInput): Resolution<ResolvedStaticSecret> {
-  const lookup = lookUp(input.cluster.name, input.reference);
+  const lookup = lookUp(input.cluster, input.reference);
   const outcome = attempt(() => resolve(input, lookup));
   return { refs: [...lookup.refs], outcome };
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { excludes, includes, template, templates, text } from "./shared.ts";
-import { conditions } from "./status.ts";
+import { conditions, observedGeneration } from "./status.ts";
 
 /** Templates and filters that several resources share (reference 2.8). */
 export const secretTransformationSpec = z.object({
@@ -15,5 +15,6 @@ export type SecretTransformationSpec = z.infer<typeof secretTransformationSpec>;
 export const secretTransformationStatus = z.object({
   valid: z.boolean().describe("Whether all templates could be read."),
   error: text("What is wrong."),
+  observedGeneration,
   conditions,
 });

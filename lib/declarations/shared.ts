@@ -33,6 +33,10 @@ export function durationText(description: string) {
     .describe(description);
 }
 
+export function namespaceName(description: string) {
+  return z.string().check(check.namespaceName).exactOptional().describe(description);
+}
+
 /** A ServiceAccount or Secret by name. */
 export function objectName(description: string) {
   return z.string().check(check.objectName).exactOptional().describe(description);
@@ -81,8 +85,8 @@ const templateRef = z.object({
 });
 
 const transformationRef = z.object({
-  namespace: optionalText("Namespace of the SecretTransformation. Empty: that of this resource."),
-  name: text("Name of the SecretTransformation."),
+  namespace: namespaceName("Namespace of the SecretTransformation. Empty: that of this resource."),
+  name: z.string().check(check.objectName).describe("Name of the SecretTransformation."),
   templateRefs: z.array(templateRef).exactOptional().describe("The templates to take. Empty: all of them."),
   ignoreIncludes: flag("Leave its includes aside."),
   ignoreExcludes: flag("Leave its excludes aside."),
@@ -122,7 +126,7 @@ export const rolloutRestartTargets = z
   .array(
     z.object({
       kind: z.enum(["Deployment", "DaemonSet", "StatefulSet", "argo.Rollout"]).describe("Kind of the workload."),
-      name: text("Name of the workload, in this namespace."),
+      name: z.string().check(check.notEmpty, check.objectName).describe("Name of the workload, in this namespace."),
     }),
   )
   .exactOptional()

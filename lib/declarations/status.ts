@@ -26,6 +26,14 @@ export const unixSeconds = z.int().describe("Seconds since 1970.");
 
 export const lastGeneration = z.int().describe("The generation that was last carried out.");
 
+/** What a resource says that nobody has looked at yet: tools that wait for it (kstatus) know by it that they have to. */
+export const UNOBSERVED = -1;
+
+export const observedGeneration = z
+  .int()
+  .exactOptional()
+  .describe("The generation that was last looked at. -1: none yet.");
+
 export const secretMAC = z.string().exactOptional().describe("Keyed hash of the Secret's data.");
 
 export const vaultClientMeta = z

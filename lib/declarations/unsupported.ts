@@ -5,7 +5,7 @@ import type { VaultConnectionSpec } from "./vault-connection.ts";
 /**
  * What is declared and can't be carried out: the sync is parked with a message rather than done in half.
  * Fields that do no harm when they are left aside are not named here: syncConfig.instantUpdates (Vault is asked as often as
- * refreshAfter says), storageEncryption (tokens are never cached in the cluster), params (VSO does not send them either).
+ * refreshAfter says, and a warning tells), storageEncryption (tokens are never cached in the cluster), params (VSO does not send them either).
  */
 
 function unsupported(subject: string, fields: readonly string[], because: string): SyncError {

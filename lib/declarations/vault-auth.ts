@@ -1,7 +1,7 @@
 import { z } from "zod";
 import * as check from "./checks.ts";
 import { flag, headers, optionalText, textList, textMap, vaultPath } from "./shared.ts";
-import { conditions } from "./status.ts";
+import { conditions, observedGeneration } from "./status.ts";
 import { appRole, aws, gcp, jwt, kubernetes, METHODS, storageEncryption } from "./vault-auth-methods.ts";
 
 const strategy = z.enum(["union", "replace", "none"]).exactOptional();
@@ -10,12 +10,14 @@ const globalRef = z
   .object({
     name: z
       .string()
-      .regex(/^([a-z0-9.-]{1,253})$/, "must be a Kubernetes name")
+      .regex(/^([a-z0-9.-]{1,253})$/, { message: "must be a Kubernetes name", abort: true })
+      .check(check.objectName)
       .exactOptional()
       .describe("Name of the VaultAuthGlobal."),
     namespace: z
       .string()
-      .regex(/^([a-z0-9-]{1,63})$/, "must be the name of a namespace")
+      .regex(/^([a-z0-9-]{1,63})$/, { message: "must be the name of a namespace", abort: true })
+      .check(check.namespaceName)
       .exactOptional()
       .describe("Namespace of the VaultAuthGlobal. Empty: that of this VaultAuth."),
     mergeStrategy: z
@@ -59,5 +61,6 @@ export const vaultAuthStatus = z.object({
   valid: flag("Whether everything that it refers to is there."),
   error: optionalText("What is wrong."),
   specHash: optionalText("Hash of the spec, merged with the VaultAuthGlobal's."),
+  observedGeneration,
   conditions,
 });

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import * as check from "./checks.ts";
 import { durationText, headers, objectName, optionalText } from "./shared.ts";
-import { conditions } from "./status.ts";
+import { conditions, observedGeneration } from "./status.ts";
 
 /** Where a Vault is and how to speak with it (reference 2.2). */
 export const vaultConnectionSpec = z.object({
@@ -18,5 +18,6 @@ export type VaultConnectionSpec = z.infer<typeof vaultConnectionSpec>;
 
 export const vaultConnectionStatus = z.object({
   valid: z.boolean().describe("Whether Vault could be reached."),
+  observedGeneration,
   conditions,
 });

@@ -11,7 +11,7 @@ import {
   vaultAuthRef,
   vaultNamespace,
 } from "./shared.ts";
-import { conditions, lastGeneration, secretMAC, unixSeconds, vaultClientMeta } from "./status.ts";
+import { conditions, lastGeneration, observedGeneration, secretMAC, unixSeconds, vaultClientMeta } from "./status.ts";
 
 const DEFAULT_RENEWAL_PERCENT = 67;
 const MAX_RENEWAL_PERCENT = 90;
@@ -62,5 +62,6 @@ export const vaultDynamicSecretStatus = z.object({
   lastRuntimePodUID: optionalText("Who last carried it out."),
   secretMAC,
   vaultClientMeta,
+  observedGeneration,
   conditions,
 });

@@ -11,7 +11,7 @@ import {
   vaultAuthRef,
   vaultNamespace,
 } from "./shared.ts";
-import { conditions, lastGeneration, secretMAC, unixSeconds } from "./status.ts";
+import { conditions, lastGeneration, observedGeneration, secretMAC, unixSeconds } from "./status.ts";
 
 /** Durations here may be in days as well. */
 const TTL = /^([0-9]+(\.[0-9]+)?(s|m|h|d))$/;
@@ -55,5 +55,6 @@ export const vaultPkiSecretStatus = z.object({
   secretMAC,
   valid: z.boolean().describe("Whether a certificate could be issued."),
   error: text("What is wrong."),
+  observedGeneration,
   conditions,
 });

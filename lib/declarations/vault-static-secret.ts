@@ -7,7 +7,7 @@ import {
   vaultAuthRef,
   vaultNamespace,
 } from "./shared.ts";
-import { conditions, lastGeneration, secretMAC, vaultClientMeta } from "./status.ts";
+import { conditions, lastGeneration, observedGeneration, secretMAC, vaultClientMeta } from "./status.ts";
 
 /** A path of a kv engine that becomes a Secret (reference 2.5). */
 export const vaultStaticSecretSpec = z.object({
@@ -34,4 +34,10 @@ export const vaultStaticSecretSpec = z.object({
 
 export type VaultStaticSecretSpec = z.infer<typeof vaultStaticSecretSpec>;
 
-export const vaultStaticSecretStatus = z.object({ lastGeneration, secretMAC, vaultClientMeta, conditions });
+export const vaultStaticSecretStatus = z.object({
+  lastGeneration,
+  secretMAC,
+  vaultClientMeta,
+  observedGeneration,
+  conditions,
+});

@@ -5,12 +5,17 @@ import type { DiscoveryDeps } from "./deps.ts";
 import type { Intake } from "./intake.ts";
 import type { Part } from "./parts.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
+import type { RowBudget } from "./row-budget.ts";
 
 /**
  * Secrets that logins and CA bundles are read from: one narrow watch for each, of its metadata, since nothing else tells
  * that a credential was made or replaced (lease-table 23). Found in what syncs said that they refer to.
  */
-export async function credentialParts(deps: DiscoveryDeps, settings: ClusterSettings): Promise<readonly Part[]> {
+export async function credentialParts(
+  deps: DiscoveryDeps,
+  settings: ClusterSettings,
+  budget: RowBudget,
+): Promise<readonly Part[]> {
   if (settings.observe !== "watch" || !(await nameCredentials(deps, settings.name))) return [];
   const keys = new Set<ReferenceKey>();
   for (const row of await deps.leases.byCluster(settings.name)) {
@@ -23,7 +28,7 @@ export async function credentialParts(deps: DiscoveryDeps, settings: ClusterSett
       name: `${SECRET.kind}:${namespace}/${name}`,
       kind: SECRET,
       options: { metadataOnly: true, namespace, name },
-      intake: credentialIntake(deps, settings, { namespace, name }),
+      intake: credentialIntake(deps, { settings, budget }, { namespace, name }),
     };
   });
 }
@@ -36,9 +41,10 @@ async function nameCredentials(deps: DiscoveryDeps, cluster: string): Promise<bo
 
 function credentialIntake(
   deps: DiscoveryDeps,
-  settings: ClusterSettings,
+  context: { readonly settings: ClusterSettings; readonly budget: RowBudget },
   secret: { readonly namespace: string; readonly name: string },
 ): Intake {
+  const { settings } = context;
   const changed = async (key: ReferenceKey | undefined): Promise<void> => {
     if (key) await nudgeDependents(deps, settings.name, [key]);
   };
@@ -49,7 +55,7 @@ function credentialIntake(
         async page([found], signal) {
           if (!found) return;
           isThere = true;
-          await changed((await takeReference(deps, { settings }, SECRET, found, signal)).changed);
+          await changed((await takeReference(deps, context, SECRET, found, signal)).changed);
         },
         async end() {
           if (!isThere) await changed(await dropReference(deps, settings, SECRET, secret));
@@ -57,8 +63,7 @@ function credentialIntake(
         },
       };
     },
-    changed: async (object, signal) =>
-      changed((await takeReference(deps, { settings }, SECRET, object, signal)).changed),
+    changed: async (object, signal) => changed((await takeReference(deps, context, SECRET, object, signal)).changed),
     async deleted(object) {
       await changed(await dropReference(deps, settings, SECRET, object));
     },

@@ -7,6 +7,9 @@ import type { ClusterSettings, Declared, KindRef, Reference, SeenResource } from
 /** The table keeps at most so much of one declaration (lease-table 21, 25). */
 const MAX_SPEC_BYTES = 256 * 1024;
 
+/** And of its status, which only we and Vault Secrets Operator write: a few KB. */
+const MAX_STATUS_BYTES = 64 * 1024;
+
 /** What kubectl keeps for itself: the whole object once more. */
 const NOT_READ = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -36,20 +39,36 @@ export function declaredOf(settings: ClusterSettings, kind: KindRef, seen: SeenR
     ...kept,
     group: groupOf(settings, { kind: kind.kind, namespace: seen.namespace, spec: kept.spec }),
     deleting: seen.deleting,
-    seen: { resourceVersion: seen.resourceVersion, status: seen.status },
+    seen: { resourceVersion: seen.resourceVersion, status: statusOf(seen) },
     ...(isTooLarge ? { tooLarge: bytes } : {}),
   };
 }
 
-/** A reference as its row keeps it; only its spec counts, so that a new label wakes no sync. */
-export function referenceOf(cluster: string, kind: KindRef, seen: SeenResource): Reference {
+/** One that is too large is taken for none: ours is written over it. */
+function statusOf({ status }: SeenResource): SeenResource["status"] {
+  return Buffer.byteLength(JSON.stringify(status)) > MAX_STATUS_BYTES ? {} : status;
+}
+
+/**
+ * A reference as its row keeps it; only its spec counts, so that a new label wakes no sync, and whether it has the powers of
+ * the operator namespace.
+ */
+export function referenceOf(cluster: string, kind: KindRef, seen: SeenResource, isStranger = false): Reference {
+  const { spec, labels } = seen;
+  const annotations = annotationsOf(seen);
+  const bytes = Buffer.byteLength(JSON.stringify([spec, labels, annotations]));
+  const isTooLarge = bytes > MAX_SPEC_BYTES;
   return {
     key: referenceKey({ cluster, kind: kind.kind, namespace: seen.namespace, name: seen.name }),
     uid: seen.uid,
     generation: seen.generation,
-    hash: fingerprint(canonical(seen.spec), kind.kind === "Secret" ? seen.resourceVersion : ""),
-    labels: seen.labels,
-    annotations: annotationsOf(seen),
-    spec: seen.spec,
+    hash: fingerprint(
+      canonical(spec),
+      kind.kind === "Secret" ? seen.resourceVersion : "",
+      ...(isStranger ? ["stranger"] : []),
+      ...(isTooLarge ? ["too large"] : []),
+    ),
+    ...(isStranger ? { isStranger } : {}),
+    ...(isTooLarge ? { labels: {}, annotations: {}, spec: {}, tooLarge: bytes } : { labels, annotations, spec }),
   };
 }

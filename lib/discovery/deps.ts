@@ -1,22 +1,13 @@
-import {
-  SECRET_TRANSFORMATION,
-  VAULT_AUTH,
-  VAULT_AUTH_GLOBAL,
-  VAULT_CONNECTION,
-  VAULT_DYNAMIC_SECRET,
-  VAULT_PKI_SECRET,
-  VAULT_STATIC_SECRET,
-} from "../kinds.ts";
+import { SECRET_TRANSFORMATION, VAULT_AUTH, VAULT_AUTH_GLOBAL, VAULT_CONNECTION } from "../kinds.ts";
 import type { ReconcileDeps } from "../reconcile/deps.ts";
 import type { KindRef } from "../reconcile/ports.ts";
 
+export { SYNC_KINDS } from "../kinds.ts";
+
 export type DiscoveryDeps = Pick<
   ReconcileDeps,
-  "leases" | "queue" | "clusters" | "resources" | "installation" | "clock" | "random" | "log" | "metrics"
->;
-
-/** Kinds whose objects are syncs. */
-export const SYNC_KINDS: readonly KindRef[] = [VAULT_STATIC_SECRET, VAULT_DYNAMIC_SECRET, VAULT_PKI_SECRET];
+  "leases" | "queue" | "clusters" | "resources" | "installation" | "clock" | "random" | "log" | "metrics" | "newHmacKey"
+> & { readonly secrets?: Pick<ReconcileDeps["secrets"], "hmacKey" | "findHmacKey" | "createHmacKey"> };
 
 /** Kinds that syncs refer to. */
 export const REFERENCE_KINDS: readonly KindRef[] = [

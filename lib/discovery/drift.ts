@@ -1,22 +1,23 @@
-import { asObject } from "../canonical.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
-import { type SyncKey, syncKey } from "../keys.ts";
-import { VSO_GROUP } from "../kinds.ts";
+import type { SyncError } from "../errors.ts";
+import { partsOf, type SyncKey, syncKey } from "../keys.ts";
+import { SECRET } from "../kinds.ts";
+import { declarationIn } from "../reconcile/owners.ts";
 import type { OwnedSecret, Row, SeenResource } from "../reconcile/ports.ts";
+import { destinationIn, WAITS_FOR_A_SECRET } from "../reconcile/release-wake.ts";
 import { sendDue } from "../schedule/messages.ts";
-import { type DiscoveryDeps, SYNC_KINDS } from "./deps.ts";
+import type { DiscoveryDeps } from "./deps.ts";
+import { unlessBug } from "./guard.ts";
+import { placeOf, type SecretSeen, secretSearch } from "./secret-search.ts";
 
-/** The sync whose Secret this is, by its owner reference. */
-export function ownerOf(cluster: string, secret: SeenResource): { key: SyncKey; uid: string } | undefined {
-  for (const reference of secret.ownerReferences) {
-    const owner = asObject(reference);
-    const kind = SYNC_KINDS.find((candidate) => candidate.kind === owner?.kind);
-    const isOurs = String(owner?.apiVersion ?? "").startsWith(`${VSO_GROUP}/`);
-    if (!kind || !owner || !isOurs) continue;
-    const key = syncKey({ cluster, kind: kind.kind, namespace: secret.namespace, name: String(owner.name) });
-    return { key, uid: String(owner.uid) };
-  }
-  return undefined;
+/** The syncs whose Secret this is, by its owner references: one, or two while a declaration takes over from another. */
+export function ownersOf(cluster: string, secret: SeenResource): readonly { key: SyncKey; uid: string }[] {
+  return secret.ownerReferences.flatMap((reference) => {
+    const owner = declarationIn(reference);
+    if (!owner) return [];
+    const key = syncKey({ cluster, kind: owner.kind.kind, namespace: secret.namespace, name: owner.name });
+    return [{ key, uid: owner.uid }];
+  });
 }
 
 export type Judgement = "in-step" | "drifted" | "held";
@@ -34,7 +35,9 @@ export function isNewer(a: string, b: string): boolean {
 export function judge(row: Row, secret: SeenResource, isDeleted: boolean, now: EpochMs): Judgement {
   if (row.leaseUntil !== undefined && row.leaseUntil > now) return "held";
   const owned = row.state.owned.find((entry) => entry.name === secret.name);
-  if (owned?.uid === undefined || owned.resourceVersion === undefined) return "in-step";
+  if (owned?.uid === undefined || owned.resourceVersion === undefined) {
+    return !isDeleted && isLeftTo(row, secret) ? "drifted" : "in-step";
+  }
   if (isDeleted) return owned.uid === secret.uid ? "drifted" : "in-step";
   return differs(owned, owned.resourceVersion, secret) ? "drifted" : "in-step";
 }
@@ -45,23 +48,38 @@ function differs(owned: OwnedSecret, resourceVersion: string, secret: SeenResour
   return secret.managed?.fingerprint !== owned.managed;
 }
 
+/** It waited beside another declaration, whose reference is gone since: the Secret is its own to write now. */
+function isLeftTo({ state, declared }: Row, { name, ownerReferences }: SeenResource): boolean {
+  const [only, ...others] = ownerReferences;
+  const waits = state.error?.code === "SECRET_NOT_OURS" && state.owned.some((entry) => entry.name === name);
+  return waits && others.length === 0 && only?.uid === declared.uid;
+}
+
 export interface DriftWatch {
   /** A Secret with our labels was seen, or seen to go. */
   see(secret: SeenResource, isDeleted: boolean): Promise<void>;
-  /** Secrets that are recorded as written, and were not in a complete list. */
-  missing(listed: ReadonlySet<string>, rows: readonly Row[]): Promise<void>;
-  /** Judges again what was seen while its row was claimed; `last`: what still can't be judged is looked at. */
+  /** Secrets that are recorded as written, or waited for, and were not in a complete list. */
+  missing(listed: Listed, rows: readonly Row[]): Promise<void>;
+  /** Judges again what was seen while its row was claimed, and what was not recognised at once; `last`: what still can't be judged is looked at. */
   settleHeld(last: boolean): Promise<void>;
   isHolding(): boolean;
+}
+
+export interface Listed {
+  readonly uids: ReadonlySet<string>;
+  /** As `namespace/name`. */
+  readonly places: ReadonlySet<string>;
 }
 
 /** How soon what was seen under a claim is judged again: most claims end at once, and a long one is not asked for all the time. */
 const FIRST_PAUSE_MS = 400;
 const MAX_PAUSE_MS = 5 * SECOND_MS;
 
-interface Held {
-  readonly secret: SeenResource;
-  readonly isDeleted: boolean;
+/** A Secret that was missing is made anew at once, but for one that goes each time. */
+const AT_ONCE_AGAIN_MS = 10 * SECOND_MS;
+const MAX_REMEMBERED = 1_000;
+
+interface Held extends SecretSeen {
   readonly pauseMs: number;
   readonly againAt: EpochMs;
 }
@@ -69,39 +87,88 @@ interface Held {
 /** Drift of the Secrets of one cluster: judged from metadata, mended by a nudge. */
 export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
   const held = new Map<string, Held>();
-  const nudge = async (key: SyncKey, why: string): Promise<void> => {
-    deps.log.info("drift-seen", { key, why });
-    deps.metrics.count("keyferry_drift_total", { cluster });
-    const due = await deps.leases.nudge(key, { now: deps.clock(), look: true });
-    if (due) await sendDue(deps.queue, [due], deps.clock());
-  };
-  const see = async (secret: SeenResource, isDeleted: boolean, last: boolean): Promise<void> => {
-    const owner = ownerOf(cluster, secret);
-    if (!owner) return;
-    const row = (await deps.leases.read([owner.key], "strong")).get(owner.key);
-    const name = `${secret.namespace}/${secret.name}`;
-    const pauseMs = Math.min((held.get(name)?.pauseMs ?? FIRST_PAUSE_MS / 2) * 2, MAX_PAUSE_MS);
-    held.delete(name);
-    if (!row || row.declared.uid !== owner.uid) return;
+  const nudge = nudging(deps, cluster);
+  const judged = async (row: Row, { secret, isDeleted }: SecretSeen, pauseMs: number, last: boolean): Promise<void> => {
     const judgement = judge(row, secret, isDeleted, deps.clock());
-    if (judgement === "held" && !last) held.set(name, { secret, isDeleted, pauseMs, againAt: deps.clock() + pauseMs });
-    else if (judgement !== "in-step")
-      await nudge(owner.key, isDeleted ? "deleted or relabelled" : "changed by another");
+    if (judgement === "held" && !last) {
+      held.set(placeOf(secret), { secret, isDeleted, pauseMs, againAt: deps.clock() + pauseMs });
+    } else if (judgement !== "in-step") {
+      await nudge(row.key, isDeleted ? "deleted or relabelled" : "changed by another", isDeleted);
+    }
+  };
+  const search = secretSearch(deps, cluster, (row, seen, last) => judged(row, seen, FIRST_PAUSE_MS, last));
+  const see = async (seen: SecretSeen, last: boolean): Promise<void> => {
+    const { secret } = seen;
+    const place = placeOf(secret);
+    const pauseMs = Math.min((held.get(place)?.pauseMs ?? FIRST_PAUSE_MS / 2) * 2, MAX_PAUSE_MS);
+    held.delete(place);
+    const rows = await namedBy(deps, cluster, secret);
+    for (const row of rows) await judged(row, seen, pauseMs, last);
+    const isKnown = rows.some(({ state }) => state.owned.some(({ name }) => name === secret.name));
+    if (!isKnown) search.unknown(seen);
   };
   return {
-    see: (secret, isDeleted) => see(secret, isDeleted, false),
-    async missing(listed, rows) {
+    async see(secret, isDeleted) {
+      if (isDeleted) search.released(secret);
+      await see({ secret, isDeleted }, false);
+    },
+    async missing({ uids, places }, rows) {
       for (const row of rows) {
-        const gone = row.state.owned.some((owned) => owned.uid !== undefined && !listed.has(owned.uid));
+        const gone = row.state.owned.some(({ uid }) => uid !== undefined && !uids.has(uid));
         const isHeld = row.leaseUntil !== undefined && row.leaseUntil > deps.clock();
-        if (gone && !isHeld) await nudge(row.key, "missing");
+        if (gone && !isHeld) await nudge(row.key, "missing", true);
+        const awaited = awaitedBy(row);
+        if (awaited && !places.has(placeOf(awaited))) search.released(awaited);
       }
     },
-    isHolding: () => held.size > 0,
+    isHolding: () => held.size > 0 || search.isPending(),
     async settleHeld(last) {
       const now = deps.clock();
       const due = [...held.values()].filter((entry) => last || entry.againAt <= now);
-      for (const { secret, isDeleted } of due) await see(secret, isDeleted, last);
+      const failures: SyncError[] = [];
+      for (const seen of due) {
+        const of = { cluster, kind: SECRET, object: seen.secret };
+        await unlessBug(deps, of, () => see(seen, last)).catch((error: SyncError) => failures.push(error));
+      }
+      await search.run(last);
+      if (failures[0] !== undefined) throw failures[0];
     },
   };
+}
+
+/** Rows of the declarations that its owner references name, as far as they are those very declarations. */
+async function namedBy({ leases }: DiscoveryDeps, cluster: string, secret: SeenResource): Promise<readonly Row[]> {
+  const owners = ownersOf(cluster, secret);
+  if (owners.length === 0) return [];
+  const keys = owners.map(({ key }) => key);
+  const rows = await leases.read(keys, "strong");
+  return owners.flatMap(({ key, uid }) => {
+    const row = rows.get(key);
+    return row?.declared.uid === uid ? [row] : [];
+  });
+}
+
+function nudging(deps: DiscoveryDeps, cluster: string) {
+  const remade = new Map<SyncKey, EpochMs>();
+  const isFirst = (key: SyncKey): boolean => {
+    const now = deps.clock();
+    if (now - (remade.get(key) ?? Number.NEGATIVE_INFINITY) < AT_ONCE_AGAIN_MS) return false;
+    if (remade.size >= MAX_REMEMBERED) remade.clear();
+    remade.set(key, now);
+    return true;
+  };
+  return async (key: SyncKey, why: string, isAbsent: boolean): Promise<void> => {
+    deps.log.info("drift-seen", { key, why });
+    deps.metrics.count("keyferry_drift_total", { cluster });
+    const atOnce = isAbsent && isFirst(key);
+    const due = await deps.leases.nudge(key, { now: deps.clock(), look: true, atOnce });
+    if (due) await sendDue(deps.queue, [due], deps.clock());
+  };
+}
+
+/** The Secret that it was refused. */
+function awaitedBy({ key, declared, state }: Row): { readonly namespace: string; readonly name: string } | undefined {
+  const name = destinationIn(declared.spec);
+  if (name === undefined || !WAITS_FOR_A_SECRET.has(state.error?.code)) return undefined;
+  return { namespace: partsOf(key).namespace, name };
 }

@@ -1,16 +1,21 @@
 import { SECOND_MS } from "../clock.ts";
 import { OUTAGE_CODES } from "../errors.ts";
 import type { ClusterSettings, Cursor } from "../reconcile/ports.ts";
+import { slots } from "../slots.ts";
+import { tasks } from "../tasks.ts";
 import { credentialParts } from "./credentials.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { type FollowInput, follow, type Progress } from "./follow.ts";
 import type { LookOptions } from "./look.ts";
 import type { Part } from "./parts.ts";
+import type { RowBudget } from "./row-budget.ts";
 
 /** How often it is asked whether syncs refer to credentials that are not followed yet. */
 const CREDENTIALS_AGAIN_MS = 5 * SECOND_MS;
 /** A kind that is not served, or may not be read, may be a moment later: an API server that starts says 404 to everything custom. */
 const UNREAD_AGAIN_MS = 5 * SECOND_MS;
+/** Pages of one cluster that are in memory at once; each is up to 8 MiB before it is taken in. */
+const PAGES_AT_ONCE = 8;
 /** All watches end at about the same time; one that ended much earlier was cut. */
 const TOGETHER_MS = SECOND_MS;
 
@@ -19,6 +24,7 @@ export interface Following {
   readonly cursors: Readonly<Record<string, Cursor>>;
   /** How far each part has come, kept up to date. */
   readonly followed: Map<string, Progress>;
+  readonly budget: RowBudget;
 }
 
 /**
@@ -29,7 +35,7 @@ export async function followAll(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
   parts: readonly Part[],
-  { cursors, followed }: Following,
+  { cursors, followed, budget }: Following,
   options: LookOptions,
   signal: AbortSignal,
 ): Promise<void> {
@@ -37,6 +43,7 @@ export async function followAll(
   const inWindow = AbortSignal.any([signal, window.signal]);
   const started = new Set<string>();
   const gate = caughtUpGate(parts, options);
+  const pages = slots({ atOnce: PAGES_AT_ONCE, ofPlace: PAGES_AT_ONCE, inAll: PAGES_AT_ONCE });
   const until = deps.clock() + options.seconds * SECOND_MS;
 
   const timeLeft = (): number => (inWindow.aborted ? 0 : until - deps.clock());
@@ -54,7 +61,7 @@ export async function followAll(
     const cursor = cursors[name];
     const progress: Progress = cursor === undefined ? {} : { cursor };
     followed.set(name, progress);
-    const input = { ...part, cluster: settings.name, progress, onCaughtUp };
+    const input = { ...part, cluster: settings.name, progress, onCaughtUp, pages };
     await follow(deps, { ...input, seconds: options.seconds }, inWindow);
     await followUnread(input);
     if (progress.error && OUTAGE_CODES.has(progress.error.code)) window.abort();
@@ -65,18 +72,24 @@ export async function followAll(
   };
   const runCredentials = async (): Promise<void> => {
     await gate.allKnown;
-    const found: Promise<void>[] = [];
     do {
-      const wanted = await credentialParts(deps, settings);
-      found.push(...wanted.filter((part) => !started.has(part.name)).map(run));
+      const wanted = await credentialParts(deps, settings, budget);
+      for (const part of wanted.filter(({ name }) => !started.has(name))) besides.add(run(part));
       if (options.seconds > 0) await options.sleep(CREDENTIALS_AGAIN_MS, inWindow);
     } while (options.seconds > 0 && !inWindow.aborted);
-    await Promise.all(found);
   };
-  const all = Promise.all(parts.map(run)).finally(() => {
-    if (options.seconds > 0) window.abort();
-  });
-  await Promise.all([all, runCredentials()]);
+  // Who fails ends the others, and nobody is left at work when this returns.
+  const endAll = (): void => window.abort();
+  const declared = tasks(endAll);
+  const besides = tasks(endAll);
+  for (const part of parts) declared.add(run(part));
+  besides.add(runCredentials());
+  try {
+    await declared.ended();
+  } finally {
+    if (options.seconds > 0) endAll();
+    await besides.ended();
+  }
 }
 
 /** Neither followed nor out of reach. */

@@ -1,7 +1,10 @@
 import { MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { ClusterState, Cursor, KindRef, ListOptions } from "../reconcile/ports.ts";
+import { listBounds } from "../reconcile/list-bounds.ts";
+import type { ClusterState, Cursor, KindRef, ListOptions, ListPage, WatchEvent } from "../reconcile/ports.ts";
+import type { Slots } from "../slots.ts";
 import type { DiscoveryDeps } from "./deps.ts";
+import { unlessBug } from "./guard.ts";
 import type { Intake } from "./intake.ts";
 
 /** A cursor that did not move for so long is listed again: bookmarks come only when the kind moved (lease-table 19). */
@@ -9,9 +12,6 @@ export const CURSOR_MAX_AGE_MS = 10 * MINUTE_MS;
 
 /** An API server takes 0 for its own default, which is half an hour. */
 const SHORTEST_WATCH_S = 1;
-
-/** Pages of 500; a cluster with more objects of one kind than this is beyond what we were built for. */
-const MAX_PAGES = 2_000;
 
 /** Kept up to date as things are taken in, so that a look that ends early starts again where it was. */
 export interface Progress {
@@ -31,6 +31,8 @@ export interface FollowInput {
   readonly seconds: number;
   /** Called once everything that is there was taken in, before the watch; also when this kind can't be read. */
   readonly onCaughtUp: () => void;
+  /** Pages of this cluster that are in memory at once. */
+  readonly pages: Slots;
 }
 
 /**
@@ -66,26 +68,43 @@ async function catchUp(deps: DiscoveryDeps, input: FollowInput, signal: AbortSig
 
 /** Leaves no cursor when the cluster does not have this kind, which is no reason to believe that its objects are gone (lease-table 18). */
 async function listAll(deps: DiscoveryDeps, input: FollowInput, signal: AbortSignal): Promise<void> {
+  const { cluster, kind, options } = input;
   const listing = input.intake.list();
+  const take = listBounds(cluster, kind.resource, deps.clock);
   let items = 0;
-  let page: string | undefined;
   let resourceVersion: string | undefined;
-  for (let pages = 0; pages < MAX_PAGES; pages++) {
-    const answer = await deps.clusters.list(input.cluster, input.kind, input.options, page, signal);
-    if (!answer) return input.intake.notServed();
+  const onePage = async (page: string | undefined): Promise<ListPage | undefined> => {
+    const answer = await deps.clusters.list(cluster, kind, options, page, signal);
+    if (!answer) return undefined;
+    // What is only half read says nothing about what is absent.
+    take(answer);
     resourceVersion ??= answer.resourceVersion;
     items += answer.items.length;
     await listing.page(answer.items, signal);
-    page = answer.continue;
-    if (!page) break;
+    return { ...answer, items: [] };
+  };
+  for (let next: string | undefined, isFirst = true; isFirst || next !== undefined; isFirst = false) {
+    const answer = await inSlot(input, () => onePage(next), signal);
+    if (!answer) return input.intake.notServed();
+    next = answer.continue;
   }
-  // What is only half read says nothing about what is absent.
-  if (page)
-    throw new SyncError("KUBE_REJECTED", `cluster ${input.cluster} has too many ${input.kind.resource} to list`);
   deps.log.debug("kind-listed", { cluster: input.cluster, kind: input.kind.kind, items });
   const held = await listing.end(signal);
   if (held) input.progress.held = held;
   input.progress.cursor = { resourceVersion: resourceVersion ?? "0", movedAt: deps.clock() };
+}
+
+async function inSlot<T>(
+  { cluster, kind, pages }: FollowInput,
+  work: () => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  try {
+    return await pages.run(cluster, work, signal);
+  } catch (error) {
+    if (error instanceof SyncError || !signal.aborted) throw error;
+    throw new SyncError("DEADLINE_EXCEEDED", `no time was left to list ${kind.resource} in cluster ${cluster}`);
+  }
 }
 
 async function watch(deps: DiscoveryDeps, input: FollowInput, signal: AbortSignal): Promise<void> {
@@ -100,9 +119,15 @@ async function watch(deps: DiscoveryDeps, input: FollowInput, signal: AbortSigna
       delete progress.cursor;
       return;
     }
-    if (event.type === "DELETED") await input.intake.deleted(event.object);
-    else if (event.type !== "BOOKMARK") await input.intake.changed(event.object, signal);
+    if (event.type !== "BOOKMARK")
+      await unlessBug(deps, { ...input, object: event.object }, () => takeIn(input, event, signal));
     const { resourceVersion } = event.type === "BOOKMARK" ? event : event.object;
     progress.cursor = { resourceVersion, movedAt: deps.clock() };
   }
+}
+
+type Change = Extract<WatchEvent, { readonly object: unknown }>;
+
+function takeIn({ intake }: FollowInput, { type, object }: Change, signal: AbortSignal): Promise<void> {
+  return type === "DELETED" ? intake.deleted(object) : intake.changed(object, signal);
 }

@@ -1,6 +1,7 @@
 import { SyncError } from "../errors.ts";
 import { isHandedOver } from "../handed-over.ts";
 import { partsOf, type ReferenceKey, type SyncKey, syncKey } from "../keys.ts";
+import { SECRET } from "../kinds.ts";
 import type {
   ClusterSettings,
   ClusterState,
@@ -10,12 +11,16 @@ import type {
   RowSummary,
   SeenResource,
 } from "../reconcile/ports.ts";
+import { recentWrite } from "../reconcile/vso.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { buryAbsent } from "./absence.ts";
 import { declaredOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
-import { type DriftWatch, isNewer } from "./drift.ts";
+import { type DriftWatch, isNewer, type Listed } from "./drift.ts";
+import { unlessBug } from "./guard.ts";
+import type { OperatorGuard } from "./operator-guard.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
+import { bytesOf, type RowBudget } from "./row-budget.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
 /** Rows of one page that are written side by side. */
@@ -51,6 +56,7 @@ export interface IntakeContext {
   readonly judgeAfterMs: number;
   /** A clean-up starts so long after its declaration was seen to go, in ms. */
   readonly certainAfterMs: number;
+  readonly budget: RowBudget;
 }
 
 /** Declarations of syncs. */
@@ -73,9 +79,9 @@ export function syncIntake(
       const key = keyOf(object);
       const known = (await deps.leases.read([key], "strong")).get(key);
       if (isHandedOver(object.annotations) && !known) return;
-      await vso.see(known, object);
+      await vso.see(known, object, kind, signal);
       const declared = await asItIs(deps, context, kind, object, known?.declared, signal);
-      const due = declared && (await deps.leases.declare(declared, deps.clock()));
+      const due = declared && (await declareWithin(deps, context.budget, declared));
       if (due) await sendDue(deps.queue, [due], deps.clock());
     },
     async deleted(object) {
@@ -100,20 +106,29 @@ interface SyncParts {
   readonly rowsOf: () => Promise<readonly RowSummary[]>;
 }
 
+/** Stores a declaration if there is room for it. */
+async function declareWithin(deps: DiscoveryDeps, budget: RowBudget, declared: Declared): Promise<Due | undefined> {
+  const bytes = bytesOf(declared);
+  if (!(await budget.hasRoom(declared.key, bytes))) return undefined;
+  const due = await deps.leases.declare(declared, deps.clock());
+  if (due) budget.took(declared.key, bytes);
+  return due;
+}
+
 function listing(
   deps: DiscoveryDeps,
   kind: KindRef,
-  { settings, isOurs, restores, acceptAbsence }: IntakeContext,
+  { settings, isOurs, restores, acceptAbsence, budget }: IntakeContext,
   { vso, keyOf, rowsOf }: SyncParts,
 ): Listing {
   const seen = new Set<SyncKey>();
   const declare = (item: SeenResource): Promise<Due | undefined> => {
-    const declared = declaredOf(settings, kind, item, restores);
-    seen.add(declared.key);
-    return deps.leases.declare(declared, deps.clock());
+    seen.add(keyOf(item));
+    const of = { cluster: settings.name, kind, object: item };
+    return unlessBug(deps, of, async () => declareWithin(deps, budget, declaredOf(settings, kind, item, restores)));
   };
   return {
-    async page(items) {
+    async page(items, signal) {
       const all = items.filter((item) => isOurs(item.namespace));
       // What was handed over is of no concern, but for rows that do not know it yet: reconcile lets them go.
       const isLeft = all.some(({ annotations }) => isHandedOver(annotations));
@@ -122,7 +137,7 @@ function listing(
       const dues: (Due | undefined)[] = [];
       for (const some of chunks(ours, DECLARED_AT_ONCE)) dues.push(...(await Promise.all(some.map(declare))));
       // Before anything of it is begun: whoever is at work there must be noticed first.
-      await seeOthers(deps, vso, ours, keyOf);
+      await seeOthers(deps, { vso, keyOf }, ours, kind, signal);
       await sendDue(
         deps.queue,
         dues.filter((due) => due !== undefined),
@@ -159,23 +174,26 @@ async function asItIs(
   return found && declaredOf(settings, kind, found, restores);
 }
 
-/** A list may be long, and few of its objects tell that another controller is at work: the newest do. */
-const SEEN_IN_A_LIST = 5;
+/** A list may be long, and few of its objects tell that another controller is at work: the newest of each namespace do. */
+const SEEN_IN_A_NAMESPACE = 2;
+/** Their rows are read, and in some namespaces one is asked for. */
+const NAMESPACES_SEEN = 50;
 
 async function seeOthers(
   deps: DiscoveryDeps,
-  vso: VsoWatch,
+  { vso, keyOf }: Pick<SyncParts, "vso" | "keyOf">,
   items: readonly SeenResource[],
-  keyOf: (object: SeenResource) => SyncKey,
+  kind: KindRef,
+  signal: AbortSignal,
 ): Promise<void> {
+  const now = deps.clock();
   const at = ({ statusBy }: SeenResource): number => statusBy?.at ?? 0;
-  const newest = items
-    .filter((item) => item.statusBy !== undefined)
-    .sort((a, b) => at(b) - at(a))
-    .slice(0, SEEN_IN_A_LIST);
+  const recent = items.filter((item) => recentWrite(item, now) !== undefined).sort((a, b) => at(b) - at(a));
+  const byNamespace = [...Map.groupBy(recent, ({ namespace }) => namespace).values()].slice(0, NAMESPACES_SEEN);
+  const newest = byNamespace.flatMap((some) => some.slice(0, SEEN_IN_A_NAMESPACE));
   if (newest.length === 0) return;
   const rows = await deps.leases.read(newest.map(keyOf), "strong");
-  for (const item of newest) await vso.see(rows.get(keyOf(item)), item);
+  for (const item of newest) await vso.see(rows.get(keyOf(item)), item, kind, signal);
 }
 
 function isRowOf(key: SyncKey, kind: string, scope: string | undefined): boolean {
@@ -185,8 +203,12 @@ function isRowOf(key: SyncKey, kind: string, scope: string | undefined): boolean
 }
 
 /** VaultAuth, VaultConnection and the like. */
-export function referenceIntake(deps: DiscoveryDeps, kind: KindRef, context: IntakeContext): Intake {
-  const { settings, scope, restores } = context;
+export function referenceIntake(
+  deps: DiscoveryDeps,
+  kind: KindRef,
+  context: IntakeContext & { readonly guard: OperatorGuard },
+): Intake {
+  const { settings, scope, restores, guard, budget } = context;
   return {
     list() {
       const changes: (ReferenceKey | undefined)[] = [];
@@ -194,11 +216,13 @@ export function referenceIntake(deps: DiscoveryDeps, kind: KindRef, context: Int
       return {
         async page(items, signal) {
           const dues: Due[] = [];
+          await guard.check(kind, items, signal);
           for (const item of items) {
             seen.add(`${item.namespace}/${item.name}`);
-            const { changed, due } = await takeReference(deps, context, kind, item, signal);
-            changes.push(changed);
-            if (due) dues.push(due);
+            const of = { cluster: settings.name, kind, object: item };
+            const taken = await unlessBug(deps, of, () => takeReference(deps, context, kind, item, signal));
+            changes.push(taken?.changed);
+            if (taken?.due) dues.push(taken.due);
           }
           await sendDue(deps.queue, dues, deps.clock());
         },
@@ -220,7 +244,8 @@ export function referenceIntake(deps: DiscoveryDeps, kind: KindRef, context: Int
       };
     },
     async changed(object, signal) {
-      const { changed, due } = await takeReference(deps, { settings, restores }, kind, object, signal);
+      await guard.check(kind, [object], signal);
+      const { changed, due } = await takeReference(deps, { settings, restores, guard, budget }, kind, object, signal);
       if (due) await sendDue(deps.queue, [due], deps.clock());
       if (changed) await nudgeDependents(deps, settings.name, [changed]);
     },
@@ -234,21 +259,27 @@ export function referenceIntake(deps: DiscoveryDeps, kind: KindRef, context: Int
 
 /** Secrets that we wrote, by metadata only. */
 export function secretIntake(deps: DiscoveryDeps, drift: DriftWatch, context: IntakeContext): Intake {
+  const { isOurs } = context;
+  const see = async (object: SeenResource, isDeleted: boolean): Promise<void> => {
+    if (isOurs(object.namespace)) await drift.see(object, isDeleted);
+  };
   return {
     list() {
-      const listed = new Set<string>();
+      const listed = { uids: new Set<string>(), places: new Set<string>() };
       return {
         async page(items) {
           for (const item of items) {
-            listed.add(item.uid);
-            await drift.see(item, false);
+            listed.uids.add(item.uid);
+            listed.places.add(`${item.namespace}/${item.name}`);
+            const of = { cluster: context.settings.name, kind: SECRET, object: item };
+            await unlessBug(deps, of, () => see(item, false));
           }
         },
         end: () => endOfSecrets(deps, drift, context, listed),
       };
     },
-    changed: (object) => drift.see(object, false),
-    deleted: (object) => drift.see(object, true),
+    changed: (object) => see(object, false),
+    deleted: (object) => see(object, true),
     notServed: async () => undefined,
   };
 }
@@ -257,7 +288,7 @@ async function endOfSecrets(
   deps: DiscoveryDeps,
   drift: DriftWatch,
   { settings, scope }: IntakeContext,
-  listed: ReadonlySet<string>,
+  listed: Listed,
 ): Promise<undefined> {
   const known = (await deps.leases.byCluster(settings.name)).filter(
     ({ key }) => scope === undefined || partsOf(key).namespace === scope,

@@ -2,14 +2,27 @@ import { isDeepStrictEqual } from "node:util";
 import { circuitOfCluster } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
-import { type CircuitOpener, mustBeOurs } from "../reconcile/circuit.ts";
-import type { ClusterRow, ClusterSettings, ClusterState, Cursor, RowError } from "../reconcile/ports.ts";
+import type { CircuitOpener } from "../reconcile/circuit.ts";
+import { lookAtOperator, mustBeOurs, operatorWarning } from "../reconcile/operator-namespace.ts";
+import type {
+  ClusterRow,
+  ClusterSettings,
+  ClusterState,
+  Cursor,
+  MacKeySeen,
+  OperatorSeen,
+  RowError,
+} from "../reconcile/ports.ts";
 import { backOff } from "../schedule/back-off.ts";
+import { type Tasks, tasks } from "../tasks.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { type DriftWatch, driftWatch } from "./drift.ts";
 import type { Progress } from "./follow.ts";
 import { followAll } from "./follow-all.ts";
+import { macKeyOf } from "./mac-key.ts";
+import { operatorGuard } from "./operator-guard.ts";
 import { partsToFollow } from "./parts.ts";
+import { type RowBudget, rowBudget } from "./row-budget.ts";
 import { startingPoint } from "./starting-point.ts";
 import { noticeVso, type VsoWatch, vsoWatch } from "./vso-watch.ts";
 
@@ -40,7 +53,7 @@ export interface LookOptions {
 }
 
 export type LookOutcome =
-  | { readonly kind: "looked"; readonly againAt: EpochMs; readonly error?: SyncError }
+  | { readonly kind: "looked"; readonly againAt: EpochMs; readonly error?: SyncError; readonly isOutOfSight?: true }
   /** Another worker looks at this cluster. */
   | { readonly kind: "held"; readonly againAt: EpochMs };
 
@@ -61,10 +74,10 @@ export async function look(
     await lookAt(deps, circuits, settings, { ...row, leaseUntil: until }, sight, options, signal);
     const { state, error } = sight;
     if (error && OUTAGE_CODES.has(error.code)) throw error;
-    const againAt = Math.max(deps.clock() + options.againMs, startedAt + pauseAfter(state, deps.random));
+    const againAt = Math.max(deps.clock() + options.againMs, startedAt + pauseAfter(state, error, deps.random));
     const isSaved = await deps.leases.saveCluster(row, state, { dueAt: againAt });
     if (!isSaved) deps.log.warn("cluster-lease-lost", { cluster: settings.name });
-    return { kind: "looked", againAt, ...(error ? { error } : {}) };
+    return { kind: "looked", againAt, ...(error ? { error } : {}), ...sightless(state) };
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     return failed(deps, circuits, row, sight.state, error, signal.aborted);
@@ -78,7 +91,11 @@ interface Sight {
 }
 
 /** A look that had to end at once, since nothing may be read or nothing is there to watch, is not repeated at once. */
-function pauseAfter({ error, attempts, cursors }: ClusterState, random: DiscoveryDeps["random"]): number {
+function pauseAfter(
+  { attempts, cursors }: ClusterState,
+  error: SyncError | undefined,
+  random: DiscoveryDeps["random"],
+): number {
   if (error) {
     return Math.min(backOff({ disposition: DISPOSITIONS[error.code], attempts }, random) ?? MAX_GAP_MS, MAX_GAP_MS);
   }
@@ -97,21 +114,31 @@ async function failed(
   const now = deps.clock();
   if (isStopping) {
     await deps.leases.saveCluster(row, state, { dueAt: now });
+    // Nothing was learnt of it.
     return { kind: "looked", againAt: now };
   }
   const attempts = row.state.attempts + 1;
   const pause = backOff({ disposition: error.disposition, attempts }, deps.random) ?? MAX_PAUSE_MS;
   const againAt = now + Math.max(SECOND_MS, Math.min(pause, MAX_PAUSE_MS));
   const failure = errorOf(error, row.state, now);
-  await deps.leases.saveCluster(row, { ...state, attempts, error: failure }, { dueAt: againAt });
+  const outOfSight = row.state.outOfSight ?? now;
+  await deps.leases.saveCluster(row, { ...state, attempts, error: failure, outOfSight }, { dueAt: againAt });
   if (OUTAGE_CODES.has(error.code) || error.code === "OTHER_CONTROLLER") {
     await circuits.open(new SyncError(error.code, error.message, { circuit: circuitOfCluster(row.name) }));
   }
   deps.log.warn("look-failed", { cluster: row.name, code: error.code, message: error.message });
-  return { kind: "looked", againAt, error };
+  return { kind: "looked", againAt, error, isOutOfSight: true };
 }
 
-function errorOf({ code, message }: SyncError, { error: before }: ClusterState, now: EpochMs): RowError {
+function sightless({ outOfSight }: ClusterState): { readonly isOutOfSight?: true } {
+  return outOfSight === undefined ? {} : { isOutOfSight: true };
+}
+
+function errorOf(
+  { code, message }: Pick<SyncError, "code" | "message">,
+  { error: before }: ClusterState,
+  now: EpochMs,
+): RowError {
   return { code, message, since: before?.code === code ? before.since : now };
 }
 
@@ -125,20 +152,30 @@ async function lookAt(
   signal: AbortSignal,
 ): Promise<void> {
   const uid = await deps.clusters.identity(settings.name, signal);
-  await mustBeOurs(deps, settings.name, settings.operatorNamespace, signal);
-  await noticeVso(deps, circuits, settings, signal);
+  const operator = await operatorOf(deps, settings, row, uid, sight, signal);
+  const isAlone = await noticeVso(deps, circuits, settings, operator, signal);
   const vso = vsoWatch(deps, {
     settings,
+    operator,
     circuits,
-    before: row.state.vso,
+    before: row.state.vsoIn,
     save: async (seen) =>
-      void (await deps.leases.saveCluster(row, { ...sight.state, vso: seen }, { until: leaseEnd(deps, row) })),
+      void (await deps.leases.saveCluster(row, { ...sight.state, vsoIn: seen }, { until: leaseEnd(deps, row) })),
   });
-  const before = await startingPoint(deps, settings, row.state, uid, options, signal);
+  const started = await startingPoint(deps, settings, row.state, { uid, operator }, options, signal);
+  const before = isAlone ? await withMacKey(deps, settings, row, { started, sight }, signal) : started;
   const drift = driftWatch(deps, settings.name);
-  const parts = partsToFollow(deps, settings, { drift, vso }, options, before.restores);
+  const budget = rowBudget(deps, settings.name, before.kept);
+  const parts = partsToFollow(
+    deps,
+    settings,
+    { drift, vso, budget, guard: operatorGuard(deps, settings, operator) },
+    options,
+    before.restores,
+  );
   const followed = new Map<string, Progress>();
-  const keep = (): void => void Object.assign(sight, sightOf({ ...before, ...seenOf(vso) }, followed, deps.clock()));
+  const keep = (): void =>
+    void Object.assign(sight, sightOf({ ...before, ...seenOf(vso) }, { followed, budget }, deps.clock()));
   const listed = Promise.withResolvers<void>();
   const onListed = (): void => {
     options.onListed?.();
@@ -146,27 +183,63 @@ async function lookAt(
   };
   const done = new AbortController();
   const unlessDone = AbortSignal.any([signal, done.signal]);
-  const beside = [judgeHeldAgain(drift, options, unlessDone)];
+  // What fails beside the watches ends them: the next look begins with all of it.
+  const beside: Tasks = tasks(() => done.abort());
+  beside.add(judgeHeldAgain(deps, drift, options, unlessDone));
   const news = (): ClusterState | undefined => {
     keep();
     // What is held in memory only must be seen again after a crash.
     return drift.isHolding() ? undefined : { ...sight.state, cursors: { ...before.cursors, ...sight.state.cursors } };
   };
-  if (options.seconds > 0) beside.push(listed.promise.then(() => saveNews(deps, row, news, options, unlessDone)));
+  if (options.seconds > 0) beside.add(listed.promise.then(() => saveNews(deps, row, news, options, unlessDone)));
   try {
-    await followAll(deps, settings, parts, { cursors: before.cursors, followed }, { ...options, onListed }, signal);
+    const following = { cursors: before.cursors, followed, budget };
+    await followAll(deps, settings, parts, following, { ...options, onListed }, unlessDone);
   } finally {
     keep();
     done.abort();
     listed.resolve();
-    await Promise.all(beside);
+    await beside.ended();
   }
   await drift.settleHeld(true);
 }
 
-function seenOf(vso: VsoWatch): Pick<ClusterState, "vso"> {
-  const seen = vso.latest();
-  return seen === undefined ? {} : { vso: seen };
+/** The operator namespace as it is now, on the cluster's row whatever becomes of the look. */
+async function operatorOf(
+  deps: DiscoveryDeps,
+  settings: ClusterSettings,
+  { state }: ClusterRow,
+  uid: string,
+  sight: Sight,
+  signal: AbortSignal,
+): Promise<OperatorSeen> {
+  const before = state.uid === undefined || state.uid === uid ? state.operator : undefined;
+  const { seen, installation } = await lookAtOperator(deps, settings, before, { mark: true }, signal);
+  sight.state = { ...sight.state, operator: seen };
+  const warning = before?.without === seen.without ? undefined : operatorWarning(settings.name, seen);
+  if (warning !== undefined) deps.log.warn("operator-namespace-without-powers", { cluster: settings.name, warning });
+  mustBeOurs(deps, settings, installation);
+  return seen;
+}
+
+async function withMacKey(
+  deps: DiscoveryDeps,
+  settings: ClusterSettings,
+  row: ClusterRow,
+  { started, sight }: { readonly started: ClusterState; readonly sight: Sight },
+  signal: AbortSignal,
+): Promise<ClusterState> {
+  const save = (made: MacKeySeen): Promise<boolean> =>
+    deps.leases.saveCluster(row, { ...sight.state, macKey: made }, { until: leaseEnd(deps, row) });
+  const macKey = await macKeyOf(deps, { settings, state: started, save }, signal);
+  if (macKey === undefined) return started;
+  sight.state = { ...sight.state, macKey };
+  return { ...started, macKey };
+}
+
+function seenOf(vso: VsoWatch): Pick<ClusterState, "vsoIn"> {
+  const vsoIn = vso.latest();
+  return Object.keys(vsoIn).length === 0 ? {} : { vsoIn };
 }
 
 function leaseEnd(deps: DiscoveryDeps, row: ClusterRow): EpochMs {
@@ -197,15 +270,31 @@ function ignoreFailure(error: unknown): void {
 }
 
 /** What was seen while its row was claimed is judged as soon as the row was settled (lease-table 22). */
-async function judgeHeldAgain(drift: DriftWatch, options: LookOptions, signal: AbortSignal): Promise<void> {
+async function judgeHeldAgain(
+  deps: DiscoveryDeps,
+  drift: DriftWatch,
+  options: LookOptions,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     await options.sleep(HELD_AGAIN_MS, signal);
-    await drift.settleHeld(false);
+    try {
+      await drift.settleHeld(false);
+    } catch (error) {
+      if (!(error instanceof SyncError)) throw error;
+      // It is held on, and judged again.
+      deps.log.warn("drift-not-judged", { code: error.code, message: error.message });
+      await options.sleep(SAVE_AGAIN_MS, signal);
+    }
   }
 }
 
 /** Each kind keeps its own cursor; a kind that may not be read is said, and does not keep the others back. */
-function sightOf(before: ClusterState, parts: ReadonlyMap<string, Progress>, now: EpochMs): Sight {
+function sightOf(
+  before: ClusterState,
+  { followed: parts, budget }: { readonly followed: ReadonlyMap<string, Progress>; readonly budget: RowBudget },
+  now: EpochMs,
+): Sight {
   const cursors: Record<string, Cursor> = {};
   // What is held is listed again with each look, until it is believed or back.
   for (const [name, { cursor, held }] of parts) if (cursor && !held) cursors[name] = cursor;
@@ -214,12 +303,17 @@ function sightOf(before: ClusterState, parts: ReadonlyMap<string, Progress>, now
   const outage = errors.find((error) => OUTAGE_CODES.has(error.code));
   const error = outage ?? errors.find(({ code }) => code !== "DEADLINE_EXCEEDED");
   const held = followed.map((progress) => progress.held).find((found) => found !== undefined);
-  const { error: _error, held: _held, ...rest } = before;
+  const { error: _error, held: _held, outOfSight: since, ...rest } = before;
+  // What was left out is told, and keeps nothing else back.
+  const told = error ?? budget.problem();
+  const isOutOfSight = error !== undefined && Object.keys(cursors).length === 0;
   const state: ClusterState = {
     ...rest,
     cursors,
     attempts: error ? before.attempts + 1 : 0,
-    ...(error ? { error: errorOf(error, before, now) } : {}),
+    kept: budget.kept(),
+    ...(told ? { error: errorOf(told, before, now) } : {}),
+    ...(isOutOfSight ? { outOfSight: since ?? now } : {}),
     ...(held ? { held: { ...held, since: before.held?.since ?? held.since } } : {}),
   };
   return { state, ...(error ? { error } : {}) };

@@ -1,11 +1,13 @@
 import { SECOND_MS } from "../clock.ts";
 import { SECRET } from "../kinds.ts";
-import { namedNamespaces, namespaceMatcher } from "../namespaces.ts";
+import { namedNamespaces, namespaceMatcher, referenceNamespaces } from "../namespaces.ts";
 import type { ClusterSettings, KindRef, ListOptions } from "../reconcile/ports.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { DriftWatch } from "./drift.ts";
 import { type Intake, type IntakeContext, referenceIntake, secretIntake, syncIntake } from "./intake.ts";
 import type { LookOptions } from "./look.ts";
+import type { OperatorGuard } from "./operator-guard.ts";
+import type { RowBudget } from "./row-budget.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
 /**
@@ -31,14 +33,24 @@ export interface Part {
 export function partsToFollow(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
-  { drift, vso }: { readonly drift: DriftWatch; readonly vso: VsoWatch },
+  {
+    drift,
+    vso,
+    guard,
+    budget,
+  }: {
+    readonly drift: DriftWatch;
+    readonly vso: VsoWatch;
+    readonly guard: OperatorGuard;
+    readonly budget: RowBudget;
+  },
   options: LookOptions,
   restores: number | undefined,
 ): readonly Part[] {
   const named = namedNamespaces(settings.namespaces);
   const isOurs = namespaceMatcher(settings.namespaces);
   const scopes = named ?? [undefined];
-  const referenceScopes = named && [...new Set([...named, settings.operatorNamespace])];
+  const referenceScopes = referenceNamespaces(settings);
   const certainAfterMs = options.seconds > 0 ? CERTAIN_AFTER_MS : 0;
   const judgeAfterMs = options.seconds > 0 ? JUDGE_AFTER_MS : 0;
   const part = (
@@ -59,11 +71,12 @@ export function partsToFollow(
       restores,
       certainAfterMs,
       judgeAfterMs,
+      budget,
     }),
   });
   const references = REFERENCE_KINDS.flatMap((kind) =>
     (referenceScopes ?? [undefined]).map((scope) =>
-      part(kind, scope, (context) => referenceIntake(deps, kind, context)),
+      part(kind, scope, (context) => referenceIntake(deps, kind, { ...context, guard })),
     ),
   );
   const syncs = SYNC_KINDS.flatMap((kind) =>

@@ -6,6 +6,8 @@ import type { ClusterSettings, Due, KindRef, SeenResource } from "../reconcile/p
 import { sendDue, sendTokenSweep } from "../schedule/messages.ts";
 import { declaredOf, referenceOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
+import type { OperatorGuard } from "./operator-guard.ts";
+import { bytesOf, type RowBudget } from "./row-budget.ts";
 
 export interface Taken {
   /** The key, if it changed. */
@@ -17,6 +19,9 @@ export interface Taken {
 export interface TakeContext {
   readonly settings: ClusterSettings;
   readonly restores?: number | undefined;
+  /** Of kinds that have powers by their namespace. */
+  readonly guard?: OperatorGuard;
+  readonly budget: RowBudget;
   /** A status is looked at so much later, in ms: those who refer to each other are taken in side by side. */
   readonly judgeAfterMs?: number;
 }
@@ -24,14 +29,19 @@ export interface TakeContext {
 /** Stores what was seen of a reference (lease-table 23). */
 export async function takeReference(
   deps: DiscoveryDeps,
-  { settings, restores, judgeAfterMs = 0 }: TakeContext,
+  { settings, restores, guard, budget, judgeAfterMs = 0 }: TakeContext,
   kind: KindRef,
   seen: SeenResource,
   signal: AbortSignal,
 ): Promise<Taken> {
   if (seen.deleting) await releaseReference(deps, settings, kind, seen, signal);
-  const reference = referenceOf(settings.name, kind, seen);
-  const changed = (await deps.leases.putReference(reference)) ? { changed: reference.key } : {};
+  const reference = referenceOf(settings.name, kind, seen, guard?.isStranger(seen));
+  const bytes = bytesOf(reference);
+  const key = syncKey({ cluster: settings.name, kind: kind.kind, namespace: seen.namespace, name: seen.name });
+  if (!(await budget.hasRoom(key, bytes))) return {};
+  const isChanged = await deps.leases.putReference(reference);
+  if (isChanged) budget.took(key, bytes);
+  const changed = isChanged ? { changed: reference.key } : {};
   if (!isJudgedHere(settings, kind, seen.namespace) || seen.deleting) return changed;
   // Declared even if the reference is stored: a crash may have come between the two.
   const due = await deps.leases.declare(declaredOf(settings, kind, seen, restores), deps.clock() + judgeAfterMs);

@@ -1,11 +1,13 @@
 import { MINUTE_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
 import { partsOf } from "../keys.ts";
-import { namedNamespaces, namespaceMatcher } from "../namespaces.ts";
-import type { ClusterSettings, ClusterState } from "../reconcile/ports.ts";
+import { namedNamespaces, namespaceMatcher, referenceNamespaces } from "../namespaces.ts";
+import { hasPowers } from "../reconcile/operator-namespace.ts";
+import type { ClusterSettings, ClusterState, OperatorSeen } from "../reconcile/ports.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { LookOptions } from "./look.ts";
+import { nudgeUntold, TOLD } from "./untold.ts";
 
 /** A cursor that is silent for longer may be one of a cluster that was restored (lease-table 20). */
 const SILENCE_MS = 3 * MINUTE_MS;
@@ -15,7 +17,7 @@ export async function startingPoint(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
   state: ClusterState,
-  uid: string,
+  { uid, operator }: { readonly uid: string; readonly operator: OperatorSeen },
   options: LookOptions,
   signal: AbortSignal,
 ): Promise<ClusterState> {
@@ -24,6 +26,8 @@ export async function startingPoint(
     settings.observe,
     settings.operatorNamespace,
     OWNED_SELECTOR,
+    // Its defaults are taken in anew when they gain or lose their powers.
+    ...(hasPowers(operator) ? [] : ["without"]),
   );
   const isAnother = state.uid !== undefined && state.uid !== uid;
   if (isAnother) await releaseAll(deps, settings.name);
@@ -32,13 +36,18 @@ export async function startingPoint(
   const isDoubtful = options.probeRevision || state.attempts > 0 || isSilent(state, deps.clock());
   const isRestored = !isAnother && isDoubtful && (await isBehind(deps, settings, state, signal));
   if (isRestored) deps.log.warn("cluster-restored", { cluster: settings.name });
+  await nudgeUntold(deps, settings.name, state);
   const isFresh = isAnother || isFiltered || isRestored || options.acceptAbsence;
-  const { besideVso: _before, ...rest } = state;
+  // What was seen of others is carried on by who watches them.
+  const { besideVso: _before, vsoIn: _seen, macKey, ...rest } = state;
   return {
     ...rest,
     ...(settings.besideVso && { besideVso: settings.besideVso }),
     uid,
+    operator,
+    ...(macKey && !isAnother ? { macKey } : {}),
     filter,
+    told: TOLD,
     cursors: isFresh ? {} : state.cursors,
     ...(isRestored ? { restores: (state.restores ?? 0) + 1 } : {}),
   };
@@ -60,10 +69,10 @@ async function releaseOthers(deps: DiscoveryDeps, settings: ClusterSettings): Pr
     deps.log.info("declaration-released", { key });
   }
   await sendTokenSweep(deps.queue, settings.name, deps.clock());
-  const named = namedNamespaces(settings.namespaces);
+  const named = referenceNamespaces(settings);
   if (!named) return;
   // Nobody follows these references from now on.
-  const followed = new Set([...named, settings.operatorNamespace]);
+  const followed = new Set(named);
   for (const { key } of await deps.leases.referencesOf(settings.name)) {
     if (!followed.has(partsOf(key).namespace)) await deps.leases.removeReference(key);
   }

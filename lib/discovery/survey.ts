@@ -1,6 +1,6 @@
 import { SyncError } from "../errors.ts";
 import { SECRET } from "../kinds.ts";
-import { mustBeOurs } from "../reconcile/circuit.ts";
+import { lookAtOperator, mustBeOurs } from "../reconcile/operator-namespace.ts";
 import type { ClusterSettings, ClusterState } from "../reconcile/ports.ts";
 import { vsoMustBeGone } from "../reconcile/vso.ts";
 import type { DiscoveryDeps } from "./deps.ts";
@@ -8,7 +8,9 @@ import { driftWatch } from "./drift.ts";
 import type { Progress } from "./follow.ts";
 import { followAll } from "./follow-all.ts";
 import type { LookOptions } from "./look.ts";
+import { operatorGuard } from "./operator-guard.ts";
 import { partsToFollow } from "./parts.ts";
+import { rowBudget } from "./row-budget.ts";
 import { startingPoint } from "./starting-point.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
@@ -30,23 +32,39 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
   };
   try {
     const uid = await deps.clusters.identity(settings.name, signal);
-    await mustBeOurs(deps, settings.name, settings.operatorNamespace, signal).catch(tell);
-    await vsoMustBeGone(deps, settings, signal).catch(tell);
     const state = (await deps.leases.cluster(settings.name))?.state ?? { cursors: {}, attempts: 0 };
-    const { restores } = await startingPoint(deps, settings, state, uid, OPTIONS, signal);
+    const budget = rowBudget(deps, settings.name, state.kept);
+    const { seen: operator, installation } = await lookAtOperator(
+      deps,
+      settings,
+      state.uid === uid ? state.operator : undefined,
+      { mark: false },
+      signal,
+    );
+    try {
+      mustBeOurs(deps, settings, installation);
+    } catch (error) {
+      tell(error);
+    }
+    await vsoMustBeGone(deps, settings, { operator }, signal).catch(tell);
+    const { restores } = await startingPoint(deps, settings, state, { uid, operator }, OPTIONS, signal);
     const parts = partsToFollow(
       deps,
       settings,
-      { drift: driftWatch(deps, settings.name), vso: NO_WATCH },
+      { drift: driftWatch(deps, settings.name), vso: NO_WATCH, budget, guard: operatorGuard(deps, settings, operator) },
       OPTIONS,
       restores,
     );
     const followed = new Map<string, Progress>();
     const declared = parts.filter(({ kind }) => kind !== SECRET);
-    await followAll(deps, settings, declared, { cursors: {}, followed }, OPTIONS, signal);
+    await followAll(deps, settings, declared, { cursors: {}, followed, budget }, OPTIONS, signal);
     const all = [...followed.values()];
     const held = all.map((progress) => progress.held).find((found) => found !== undefined);
-    return { errors: [...errors, ...errorsOf(all)], ...(held === undefined ? {} : { held }) };
+    const leftOut = budget.problem();
+    return {
+      errors: [...errors, ...errorsOf(all), ...(leftOut === undefined ? [] : [leftOut])],
+      ...(held === undefined ? {} : { held }),
+    };
   } catch (error) {
     tell(error);
     return { errors };
@@ -54,7 +72,7 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
 }
 
 /** Statuses that someone else wrote are told of by looks, which stay. */
-const NO_WATCH: VsoWatch = { see: async () => undefined, latest: () => undefined };
+const NO_WATCH: VsoWatch = { see: async () => undefined, latest: () => ({}) };
 
 /** One list of everything, and no stay. */
 const OPTIONS: LookOptions = {

@@ -2,61 +2,162 @@ import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { isHandedOver } from "../handed-over.ts";
 import type { CircuitOpener } from "../reconcile/circuit.ts";
-import type { ClusterSettings, Row, SeenResource, VsoSeen } from "../reconcile/ports.ts";
-import { standsBack, vsoMustBeGone, worksBesideVso, writeOfVso } from "../reconcile/vso.ts";
+import { hasPowers } from "../reconcile/operator-namespace.ts";
+import type {
+  ClusterSettings,
+  ClusterState,
+  KindRef,
+  OperatorSeen,
+  Row,
+  SeenResource,
+  VsoSeen,
+} from "../reconcile/ports.ts";
+import {
+  hasLetGo,
+  isSecond,
+  standsBack,
+  standsBackIn,
+  vsoAtWork,
+  vsoMustBeGone,
+  worksBesideVso,
+  writeOfVso,
+  writtenIn,
+} from "../reconcile/vso.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
-/** A busy operator writes many statuses in a second: they are told of so often. */
-const TELL_AGAIN_MS = 10 * SECOND_MS;
+/** What may be written by anyone makes us ask the cluster so often, and no oftener: for the lease, and in each namespace. */
+const ASK_AGAIN_MS = 10 * SECOND_MS;
+/** A busy operator writes many statuses in a second: they are told of so often, before they are forgotten after a minute. */
+const TELL_AGAIN_MS = 20 * SECOND_MS;
+/** Namespaces that are remembered at a time: they stand in the cluster's row. */
+const MAX_NAMESPACES = 200;
+
+type Writes = NonNullable<ClusterState["vsoIn"]>;
 
 /** Sees another controller at work in what is followed anyway (kubernetes-rules 24). */
 export interface VsoWatch {
   /** A declaration whose status may have been written by someone else, and what we know of it. */
-  see(row: Row | undefined, object: SeenResource): Promise<void>;
-  latest(): VsoSeen | undefined;
+  see(row: Row | undefined, object: SeenResource, kind: KindRef, signal: AbortSignal): Promise<void>;
+  latest(): Writes;
 }
 
 export interface VsoWatchContext {
   readonly settings: ClusterSettings;
+  readonly operator: OperatorSeen;
   readonly circuits: CircuitOpener;
   /** What was seen by former looks. */
-  readonly before: VsoSeen | undefined;
+  readonly before: ClusterState["vsoIn"];
   /** Stores what was seen, so that whoever asks whether VSO is gone knows it. */
-  readonly save: (seen: VsoSeen) => Promise<void>;
+  readonly save: (seen: Writes) => Promise<void>;
 }
 
-export function vsoWatch(deps: Pick<DiscoveryDeps, "clock">, context: VsoWatchContext): VsoWatch {
+type Deps = Pick<DiscoveryDeps, "clock" | "clusters" | "resources">;
+
+/**
+ * A write of a status by someone else is a reason to ask for the lease of VSO's leader election, which only those can hold
+ * who have rights in the operator namespace: that stops the whole cluster. Without it a second write, seen by a GET, proves
+ * that someone is at work in that namespace, and stops that one alone.
+ */
+export function vsoWatch(deps: Deps, context: VsoWatchContext): VsoWatch {
   const { settings, circuits } = context;
-  let latest = context.before;
-  let toldAt: EpochMs | undefined;
+  const seen = new Map<string, VsoSeen>(stillTrue(context.before, deps.clock()));
+  const lease = leaseOf(deps, context);
+  const askedAt = new Map<string, EpochMs>();
+  const toldAt = new Map<string, EpochMs>();
+  const latest = (): Writes => Object.fromEntries(stillTrue(Object.fromEntries(seen), deps.clock()));
+
+  const isTurn = (turns: Map<string, EpochMs>, namespace: string, pause: number): boolean => {
+    const now = deps.clock();
+    const last = turns.get(namespace);
+    if (last !== undefined && now - last < pause) return false;
+    turns.set(namespace, now);
+    return true;
+  };
+  const tell = async (namespace: string, proven: VsoSeen): Promise<void> => {
+    seen.set(namespace, proven);
+    if (!isTurn(toldAt, namespace, TELL_AGAIN_MS)) return;
+    // Stored before it is told: the first probe asks for it a second later.
+    await context.save(latest());
+    await circuits.open(standsBackIn(settings, namespace, proven.what));
+  };
+  const suspect = (namespace: string, write: VsoSeen): void => {
+    if (seen.size >= MAX_NAMESPACES) for (const [name, { until }] of seen) if (until <= deps.clock()) seen.delete(name);
+    if (seen.size < MAX_NAMESPACES) seen.set(namespace, write);
+  };
+  /** A write that is not the first one in its namespace: believed when the object itself shows another one. */
+  const confirm = async (
+    first: VsoSeen,
+    row: Row | undefined,
+    object: SeenResource,
+    kind: KindRef,
+    signal: AbortSignal,
+  ) => {
+    const { namespace, name } = object;
+    if (!isTurn(askedAt, namespace, ASK_AGAIN_MS)) return;
+    const found = await deps.resources.get({ cluster: settings.name, namespace, name, kind }, signal);
+    const again = found?.uid === object.uid ? writeOfVso(row, found, deps.clock()) : undefined;
+    if (again && isSecond(first, again)) await tell(namespace, { ...again, isProven: true });
+  };
+  const isOfConcern = ({ namespace, annotations }: SeenResource): boolean =>
+    !worksBesideVso(settings, namespace) && !isHandedOver(annotations);
   return {
-    latest: () => latest,
-    async see(row, object) {
-      if (worksBesideVso(settings, object.namespace) || isHandedOver(object.annotations)) return;
+    latest,
+    async see(row, object, kind, signal) {
+      const { namespace } = object;
       const now = deps.clock();
-      const seen = writeOfVso(row, object, now);
-      if (seen === undefined) return;
-      if (latest === undefined || seen.until > latest.until) latest = seen;
-      if (toldAt !== undefined && now - toldAt < TELL_AGAIN_MS) return;
-      toldAt = now;
-      // Stored before it is told: the first probe asks for it a second later.
-      await context.save(latest);
-      await circuits.open(standsBack(settings.name, seen.what));
+      const write = isOfConcern(object) ? writeOfVso(row, object, now) : undefined;
+      if (write === undefined || (await lease.explains(write, signal))) return;
+      const first = writtenIn({ vsoIn: latest() }, namespace, now);
+      if (first === undefined) return suspect(namespace, write);
+      if (!isSecond(first, write)) return;
+      const until = Math.max(first.until, write.until);
+      if (first.isProven) await tell(namespace, { ...write, until, isProven: true });
+      else await confirm(first, row, object, kind, signal);
     },
   };
 }
 
-/** Before anything is taken in: a VSO that holds its lease is at work, whatever it has written. */
+function stillTrue(vsoIn: ClusterState["vsoIn"] = {}, now: EpochMs): [string, VsoSeen][] {
+  return Object.entries(vsoIn).filter(([namespace]) => writtenIn({ vsoIn }, namespace, now) !== undefined);
+}
+
+/** The lease, asked for so often at most. */
+function leaseOf(deps: Deps, { settings, operator, circuits }: VsoWatchContext) {
+  const ask = async (signal: AbortSignal) =>
+    hasPowers(operator) ? deps.clusters.vsoLease(settings.name, settings.operatorNamespace, signal) : undefined;
+  let asked: { readonly at: EpochMs; readonly lease: ReturnType<typeof ask> } | undefined;
+  return {
+    /** It is held, which is told of the whole cluster; or who wrote has let it go since. */
+    async explains({ at }: VsoSeen, signal: AbortSignal): Promise<boolean> {
+      const now = deps.clock();
+      if (asked === undefined || now - asked.at >= ASK_AGAIN_MS || now < asked.at) {
+        asked = { at: now, lease: ask(signal) };
+        asked.lease.catch(() => {
+          asked = undefined;
+        });
+      }
+      const lease = await asked.lease;
+      const what = vsoAtWork(lease, now);
+      if (what !== undefined) await circuits.open(standsBack(settings, what));
+      return what !== undefined || hasLetGo(lease, at, now);
+    },
+  };
+}
+
+/** Before anything is taken in: a VSO that holds its lease is at work, whatever it has written. False when it does. */
 export async function noticeVso(
-  deps: Pick<DiscoveryDeps, "clusters" | "leases" | "clock">,
+  deps: Pick<DiscoveryDeps, "clusters" | "clock">,
   circuits: CircuitOpener,
   settings: ClusterSettings,
+  operator: OperatorSeen,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   try {
-    await vsoMustBeGone(deps, settings, signal);
+    await vsoMustBeGone(deps, settings, { operator }, signal);
+    return true;
   } catch (error) {
     if (!(error instanceof SyncError) || error.code !== "OTHER_CONTROLLER") throw error;
     await circuits.open(error);
+    return false;
   }
 }

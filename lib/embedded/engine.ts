@@ -1,9 +1,10 @@
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { circuitOfCluster } from "../circuits.ts";
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
+import { described } from "../described.ts";
 import { look } from "../discovery/look.ts";
 import { releaseDeparted } from "../discovery/starting-point.ts";
-import { SyncError } from "../errors.ts";
+import type { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../reconcile/deps.ts";
 import type { ClusterSettings, Log, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
@@ -11,7 +12,10 @@ import { type Progress, type Reconciler, reconciler } from "../reconcile/reconci
 import { duePages } from "../schedule/due-pages.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { tick } from "../schedule/tick.ts";
+import { clustersOutOfSight } from "../sight.ts";
 import type { BudgetLimits } from "./budgets.ts";
+import { changingFleet } from "./changing-fleet.ts";
+import { followers } from "./followers.ts";
 import { type InProcessQueue, inProcessQueue } from "./queue.ts";
 import { tokenSweeps } from "./token-sweeps.ts";
 
@@ -30,8 +34,20 @@ export interface Engine {
   run(stop: AbortSignal): Promise<void>;
   /** One look at every cluster, everything that is due, then done. Resolves with the clusters that could not be looked at. */
   once(stop: AbortSignal): Promise<readonly SyncError[]>;
+  /**
+   * The fleet from now on, while it runs: what left is released, what is new is looked at, and where settings changed
+   * everything is looked at anew. Safe to repeat after it threw. `renewAll`: what holds for every cluster changed.
+   */
+  change(clusters: readonly ClusterSettings[], how?: { readonly renewAll: boolean }): Promise<void>;
   /** Every cluster was looked at at least once, or could not be. */
   isReady(): boolean;
+  /** Names of the clusters, and of those that can't be looked at now. */
+  sight(): Promise<Sight>;
+}
+
+export interface Sight {
+  readonly clusters: readonly string[];
+  readonly outOfSight: readonly string[];
 }
 
 const TICK_MS = SECOND_MS;
@@ -63,6 +79,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
   const deps: ReconcileDeps = { ...options.deps, queue: { send } };
   const reconcile = reconciler(deps);
   const lookAt = lookerOf(options, deps, reconcile, ready);
+  const fleet = changingFleet(options.clusters, deps);
 
   const stopWork = async (): Promise<void> => {
     const limit = setTimeout(() => working.abort(), GRACE_MS).unref();
@@ -70,19 +87,26 @@ export function embeddedEngine(options: EngineOptions): Engine {
     clearTimeout(limit);
   };
   return {
-    isReady: () => ready.size >= options.clusters.length,
+    isReady: () => fleet.clusters().every(({ name }) => ready.has(name)),
+    change: (clusters, how) => fleet.change(clusters, how?.renewAll ?? false),
+    async sight() {
+      const [rows, open] = await Promise.all([deps.leases.clusters(), deps.leases.circuits()]);
+      const clusters = fleet.clusters().map(({ name }) => name);
+      return { clusters, outOfSight: clustersOutOfSight(clusters, rows, open) };
+    },
     async run(stop) {
-      await prepare(options, deps);
+      await prepare(options.clusters, deps);
       const tickMs = options.tickMs ?? TICK_MS;
       const ticking = every(tickMs, deps, stop, async () => void (await tick(tickDeps(deps, queue), stop)));
       const probing = probe(tickMs, deps, reconcile, stop);
       const sweeping = every(tickMs, deps, stop, () => sweeps.turn((cluster) => sweep(reconcile, cluster, deps, stop)));
-      const looking = options.clusters.map((settings) => follow(deps, reconcile, settings, lookAt, stop));
-      await Promise.all([ticking, probing, sweeping, ...looking]);
+      const following = followers((settings, until) => follow(deps, reconcile, settings, lookAt, until), stop);
+      await Promise.all([ticking, probing, sweeping, fleet.followedBy(following)]);
+      await following.ended();
       await stopWork();
     },
     async once(stop) {
-      await prepare(options, deps);
+      await prepare(options.clusters, deps);
       const looks = await Promise.all(options.clusters.map((settings) => lookAt(settings, 0, true, stop)));
       await reconcile.circuits.probeDue(stop);
       await drain(deps, queue, stop);
@@ -107,16 +131,8 @@ async function handle(
   }
 }
 
-/** A bug's name and place, never its message: that could quote data. */
-function described(error: unknown): { error: string; at?: string; code?: string } {
-  if (error instanceof SyncError) return { error: error.message, code: error.code };
-  if (!(error instanceof Error)) return { error: typeof error };
-  const at = error.stack?.split("\n").find((line) => line.trimStart().startsWith("at "));
-  return { error: error.name, ...(at === undefined ? {} : { at: at.trim() }) };
-}
-
-async function prepare(options: EngineOptions, deps: ReconcileDeps): Promise<void> {
-  await releaseDeparted(deps, new Set(options.clusters.map((settings) => settings.name)));
+async function prepare(clusters: readonly ClusterSettings[], deps: ReconcileDeps): Promise<void> {
+  await releaseDeparted(deps, new Set(clusters.map((settings) => settings.name)));
   const handedUntil = await deps.leases.handedUntil();
   if (handedUntil !== undefined) await deps.leases.moveCursor(handedUntil, handedUntil - REWIND_MS);
   // What was handed out and not done when the last process ended was lost with its queue, however old it was.
@@ -142,6 +158,8 @@ interface Looked {
 type Looker = (settings: ClusterSettings, seconds: number, isFirst: boolean, stop: AbortSignal) => Promise<Looked>;
 
 function lookerOf(options: EngineOptions, deps: ReconcileDeps, reconcile: Reconciler, ready: Set<string>): Looker {
+  // A person's word for one look, not for those after a change of the fleet.
+  const accepted = new Set(options.acceptAbsence);
   return async (settings, seconds, isFirst, stop) => {
     try {
       return await look(
@@ -152,7 +170,7 @@ function lookerOf(options: EngineOptions, deps: ReconcileDeps, reconcile: Reconc
           seconds,
           againMs: 0,
           probeRevision: isFirst,
-          acceptAbsence: isFirst && options.acceptAbsence.has(settings.name),
+          acceptAbsence: accepted.delete(settings.name),
           sleep,
           onListed: () => ready.add(settings.name),
         },

@@ -24,18 +24,25 @@ export function tokenSweeps(clock: Clock): TokenSweeps {
     },
     async turn(sweep) {
       const now = clock();
+      const failures: unknown[] = [];
+      // One that fails keeps no other back.
+      const tried = (cluster: string | undefined, again: () => void) =>
+        sweep(cluster).catch((error: unknown) => {
+          failures.push(error);
+          again();
+        });
       if (now >= allAt) {
-        await sweep(undefined);
         allAt = now + TOKEN_SWEEP_MS;
+        await tried(undefined, () => {
+          allAt = now;
+        });
       }
       for (const [cluster, at] of [...asked].filter(([, due]) => due <= now)) {
         // Before it begins: what changes meanwhile asks for another one.
         asked.delete(cluster);
-        await sweep(cluster).catch((error: unknown) => {
-          ask(cluster, at);
-          throw error;
-        });
+        await tried(cluster, () => ask(cluster, at));
       }
+      if (failures.length > 0) throw failures[0];
     },
   };
 }

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { stringify } from "yaml";
 import type { EpochMs } from "../clock.ts";
+import { SyncError } from "../errors.ts";
 import type { FleetCluster } from "./fleet.ts";
 
 /** A kubeconfig as text or as a file, and which of its contexts: what the Kubernetes adapter connects with. */
@@ -9,6 +10,11 @@ export interface ClusterAccess {
   readonly context?: string;
   /** When what is inside stops being good. */
   readonly expiresAt?: EpochMs;
+}
+
+/** What is asked of a cluster that is not, or no longer, in the fleet. */
+export function notInFleet(cluster: string): SyncError {
+  return new SyncError("REFERENCE_INVALID", `cluster ${cluster} is not in the fleet: add it to fleet.yaml`);
 }
 
 /**

@@ -4,8 +4,8 @@ import type { ReadObject } from "../read-object.ts";
 import type { Log, Metrics } from "../reconcile/ports.ts";
 import { type ClusterAccess, connectionOf } from "./connect.ts";
 import { type Fleet, type FleetCluster, parseFleet } from "./fleet.ts";
-import { readFleet } from "./read-fleet.ts";
-import { remoteAccess } from "./remote-access.ts";
+import { readFleet, textIn } from "./read-fleet.ts";
+import { remoteAccess, remoteText } from "./remote-access.ts";
 
 /** A changed fleet object is noticed within this time. */
 const FRESH_MS = MINUTE_MS / 2;
@@ -15,6 +15,8 @@ export interface FleetSource {
   current(): Promise<Fleet>;
   /** How to reach a cluster of it. */
   access(cluster: FleetCluster): Promise<ClusterAccess>;
+  /** What a file holds that fleet.yaml names by this path. */
+  text(path: string): Promise<string>;
 }
 
 /** A fleet.yaml in this file system: it comes with the package, so that it is read once. */
@@ -32,6 +34,7 @@ export function packagedFleet(path: string): FleetSource {
   return {
     current: async () => (await once()).fleet,
     access: async (cluster) => connectionOf(cluster, (await once()).folder),
+    text: async (path) => textIn((await once()).folder)(path),
   };
 }
 
@@ -73,5 +76,6 @@ export function remoteFleet(options: RemoteFleetOptions): FleetSource {
       }
     },
     access: (cluster) => remoteAccess({ cluster, bucket, fleetKey: key, read, clock }),
+    text: (path) => remoteText({ bucket, fleetKey: key, read }, path),
   };
 }

@@ -1,10 +1,13 @@
 import { type Document, LineCounter, parseDocument } from "yaml";
+import type { z } from "zod";
 import { type Complaint, complaintsOf, pathText, valueAt } from "../complaints.ts";
 import { InputError } from "../errors.ts";
 import type { ClusterSettings } from "../reconcile/ports.ts";
 import { suggestion } from "./known-fields.ts";
 import { lineAt } from "./positions.ts";
 import { fleetSchema, LATER } from "./schema.ts";
+import { repeatedNames, vaultComplaints } from "./vault-complaints.ts";
+import { type NamedVault, namedVaults } from "./vaults.ts";
 
 /** How to reach one cluster, as fleet.yaml says it. */
 export interface Connect {
@@ -27,6 +30,8 @@ export interface FleetCluster extends ClusterSettings {
 
 export interface Fleet {
   readonly clusters: readonly FleetCluster[];
+  /** Those that are known by name. */
+  readonly vaults: readonly NamedVault[];
 }
 
 /** A fleet of 500 clusters has 250 KB. */
@@ -88,25 +93,13 @@ function serverComplaints(server: unknown, path: readonly PropertyKey[]): readon
   ];
 }
 
-function repeatedNames(clusters: readonly unknown[]): readonly Complaint[] {
-  const seen = new Set<unknown>();
-  return clusters.flatMap((cluster, at): readonly Complaint[] => {
-    const name = isMap(cluster) ? cluster.name : undefined;
-    if (typeof name !== "string" || !seen.has(name)) {
-      seen.add(name);
-      return [];
-    }
-    return [{ path: ["clusters", at, "name"], message: "is the name of another cluster already" }];
-  });
-}
-
 /** What no single field shows. */
 function crossComplaints(input: unknown): readonly Complaint[] {
   const clusters = items(valueAt(input, ["clusters"]));
   const connects = clusters.flatMap((cluster, at) =>
     connectComplaints(valueAt(cluster, ["connect"]), ["clusters", at, "connect"]),
   );
-  return [...connects, ...repeatedNames(clusters)];
+  return [...connects, ...repeatedNames(clusters, ["clusters"], "cluster"), ...vaultComplaints(input)];
 }
 
 function refuse(fileName: string, complaints: readonly Placed[]): never {
@@ -132,6 +125,13 @@ function parsed(text: string, fileName: string, lines: LineCounter): Document.Pa
   }
 }
 
+/** Each cluster's settings have the Vaults of the fleet in them: whoever judges a declaration needs both. */
+function fleetOf(parsed: z.infer<typeof fleetSchema>): Fleet {
+  const vaults = namedVaults(parsed.vaults);
+  const clusters = parsed.clusters as readonly FleetCluster[];
+  return { vaults, clusters: vaults.length === 0 ? clusters : clusters.map((cluster) => ({ ...cluster, vaults })) };
+}
+
 /** The fleet, defaults filled in. Throws an InputError with every complaint at once: `fleet.yaml:12: clusters[0].name: …`. */
 export function parseFleet(text: string, fileName: string): Fleet {
   const lines = new LineCounter();
@@ -142,7 +142,7 @@ export function parseFleet(text: string, fileName: string): Fleet {
   const result = fleetSchema.safeParse(input);
   const own = result.success ? [] : complaintsOf(result.error, input);
   const complaints = [...own, ...crossComplaints(input)];
-  if (result.success && complaints.length === 0) return { clusters: result.data.clusters as readonly FleetCluster[] };
+  if (result.success && complaints.length === 0) return fleetOf(result.data);
   return refuse(
     fileName,
     complaints.map(({ path, message }) => {

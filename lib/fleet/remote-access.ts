@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { posix } from "node:path";
 import { stringify } from "yaml";
 import { type Clock, MINUTE_MS } from "../clock.ts";
@@ -69,12 +70,28 @@ async function inlined(
   });
 }
 
-async function object({ cluster, bucket, fleetKey, read }: RemoteAccessOptions, path: string): Promise<string> {
-  const key = posix.normalize(posix.join(posix.dirname(fleetKey), path));
-  const found = key.startsWith("..") ? undefined : await read(key);
-  if (found !== undefined && found !== "unchanged") return found.text;
+async function object({ cluster, ...place }: RemoteAccessOptions, path: string): Promise<string> {
+  const { found, name } = await objectAt(place, path);
+  if (found !== undefined) return found;
   throw new SyncError(
     "REFERENCE_INVALID",
-    `cluster ${cluster.name}: there is no object s3://${bucket}/${key}: upload what its connect in ${fleetKey} names`,
+    `cluster ${cluster.name}: there is no object ${name}: upload what its connect in ${place.fleetKey} names`,
   );
+}
+
+type Place = Pick<RemoteAccessOptions, "bucket" | "fleetKey" | "read">;
+
+/** What a file holds that fleet.yaml names: an object beside it, or a file of the package where the path is absolute. */
+export async function remoteText(place: Place, path: string): Promise<string> {
+  if (posix.isAbsolute(path)) return readFile(path, "utf8");
+  const { found, name } = await objectAt(place, path);
+  if (found !== undefined) return found;
+  throw new SyncError("REFERENCE_INVALID", `there is no object ${name}: upload what ${place.fleetKey} names`);
+}
+
+async function objectAt({ bucket, fleetKey, read }: Place, path: string) {
+  const key = posix.normalize(posix.join(posix.dirname(fleetKey), path));
+  const found = key.startsWith("..") ? undefined : await read(key);
+  const text = found === undefined || found === "unchanged" ? undefined : found.text;
+  return { found: text, name: `s3://${bucket}/${key}` };
 }

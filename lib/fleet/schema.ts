@@ -1,25 +1,9 @@
 import { z } from "zod";
-import { isDnsLabel, labelProblem } from "../names.ts";
-import { addressProblem } from "../vault-address.ts";
-import { checkVaultPath } from "../vault-path.ts";
+import { labelProblem } from "../names.ts";
+import { baseUrl, dnsLabel, path, problemCheck } from "./checks.ts";
+import { clusterVault, vaultAddresses, vaults } from "./vault-schema.ts";
 
 /** fleet.yaml as a schema: it parses, and editors get it as JSON Schema (design 8). */
-
-function problemCheck(problems: (text: string) => readonly string[]) {
-  return (payload: z.core.ParsePayload<string>) => {
-    for (const message of problems(payload.value)) {
-      payload.issues.push({ code: "custom", message, input: payload.value, path: [] });
-    }
-  };
-}
-
-function list(problem: string | undefined): readonly string[] {
-  return problem === undefined ? [] : [problem];
-}
-
-const dnsLabel = problemCheck((text) =>
-  isDnsLabel(text) ? [] : ["must be lower-case letters, digits and -, 63 characters at most, first and last no -"],
-);
 
 /** Each star more is a factor of a name's length in the time that a comparison may take. */
 const MAX_STARS = 4;
@@ -39,10 +23,6 @@ const labels = z
   })
   .default({});
 
-function path(description: string) {
-  return z.string().min(1).describe(`${description} Relative to this file.`);
-}
-
 const kubeconfig = z
   .strictObject({
     path: path("A kubeconfig."),
@@ -52,10 +32,7 @@ const kubeconfig = z
 
 const server = z
   .strictObject({
-    url: z
-      .string()
-      .check(problemCheck((text) => list(addressProblem(text))))
-      .describe("URL of the API server."),
+    url: z.string().check(baseUrl).describe("URL of the API server."),
     caFile: path("CA certificates of the API server, as PEM.").exactOptional(),
     caData: z
       .base64({ error: "must be base64", abort: true })
@@ -97,26 +74,19 @@ const namespaces = z
   .prefault({})
   .describe("Namespaces whose declarations count; * stands for any characters.");
 
-const vault = z
-  .strictObject({
-    address: z
-      .string()
-      .check(problemCheck((text) => list(addressProblem(text))))
-      .exactOptional()
-      .describe("Vault's address as seen from here."),
-    authMount: z.string().check(problemCheck(checkVaultPath)).exactOptional().describe("Login mount of this cluster."),
-    onDeleted: z
-      .enum(["retain", "follow"])
-      .exactOptional()
-      .describe("A deleted kv-v2 version. retain: its Secret stays as it is. follow: the Secret loses its keys."),
-  })
-  .describe("Overrides what the cluster's VaultConnections and VaultAuths say, and how Vault's data is followed.");
-
 const globalTransformationOptions = z
   .strictObject({
     excludeRaw: z.boolean().default(false).describe("Leave the key _raw out of every Secret."),
+    missingKey: z
+      .enum(["default", "error"])
+      .default("default")
+      .describe(
+        "A field that a template names and that is not there. default: <no value> in the Secret, and a warning. error: the sync fails, and the Secret stays as it is.",
+      ),
   })
   .describe("What holds for the data of all Secrets, whatever a resource says.");
+
+const UID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 const cluster = z.strictObject({
   name: z.string().check(dnsLabel).describe("Name of the cluster: part of the key of every sync."),
@@ -132,7 +102,23 @@ const cluster = z.strictObject({
     .check(dnsLabel)
     .default("vault-secrets-operator-system")
     .describe("Where the VaultAuth and VaultConnection named default are looked up."),
-  vault: vault.exactOptional(),
+  operatorNamespaceUid: z
+    .string()
+    .check(
+      problemCheck((text) => (UID.test(text) ? [] : ["must be the uid of a namespace: five groups of hex digits"])),
+    )
+    .exactOptional()
+    .describe(
+      "metadata.uid of the operator namespace. Needed for one that was made after keyferry first looked at the cluster: anybody may have made it.",
+    ),
+  makeHmacKey: z
+    .boolean()
+    .exactOptional()
+    .describe(
+      "false: don't make the key of Vault Secrets Operator's MACs (Secret vso-cc-storage-hmac-key in the operator namespace) where there is none and no resource has a MAC yet.",
+    ),
+  vault: clusterVault.exactOptional(),
+  vaultAddresses,
   globalTransformationOptions: globalTransformationOptions.exactOptional(),
   besideVso: z
     .array(z.string().check(namespacePattern))
@@ -145,6 +131,7 @@ const cluster = z.strictObject({
 export const fleetSchema = z.strictObject({
   apiVersion: z.literal("keyferry.dev/v1alpha1"),
   kind: z.literal("Fleet"),
+  vaults,
   clusters: z.array(cluster).min(1, "must name at least one cluster").describe("The clusters."),
 });
 

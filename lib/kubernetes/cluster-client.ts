@@ -1,15 +1,19 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Dispatcher } from "undici";
 import manifest from "../../package.json" with { type: "json" };
+import { BodyTooLarge, boundedBody, sizeText } from "../bounded-body.ts";
 import { type Clock, SECOND_MS } from "../clock.ts";
 import { codeOf } from "../error-code.ts";
 import { SyncError } from "../errors.ts";
+import { jsonExcess } from "../json-bounds.ts";
 import type { Log } from "../reconcile/ports.ts";
 import type { Connection } from "./connection.ts";
 import { LineTooLong, linesOf } from "./json-lines.ts";
-import { type KubeCall, methodOf, objectOf, pathOf } from "./kube-call.ts";
+import { type KubeCall, MAX_OBJECT_BYTES, maxBytesOf, methodOf, objectOf, pathOf } from "./kube-call.ts";
 import type { ClusterAccess } from "./kube-config.ts";
 import { connectionFailure, refusalOf } from "./kube-errors.ts";
 import { failureOf, type KubeFailure } from "./kube-failure.ts";
+import { LINE_COST, type Pace, pace } from "./pace.ts";
 import { type RequestCounts, requestCounts } from "./request-counts.ts";
 import { sessions } from "./sessions.ts";
 import { isShape, type Shape } from "./shapes.ts";
@@ -19,8 +23,8 @@ export type { ClusterAccess } from "./kube-config.ts";
 /** Below the 10 s that callers allow a call, so that a silent cluster is KUBE_UNREACHABLE and not just late. */
 const TIMEOUT_MS = 8 * SECOND_MS;
 
-/** Longer than any object that etcd takes (1.5 MiB), also after escaping. */
-const MAX_LINE_BYTES = 8 * 1024 * 1024;
+/** Deeper than any resource is, and as many values as a page of 500 has with all of its managedFields. */
+const JSON_BOUNDS = { depth: 100, values: 500_000 };
 
 const USER_AGENT = `keyferry/${manifest.version}`;
 
@@ -42,6 +46,8 @@ export interface ClusterClients {
   /** Lines of a watch, each parsed, for at most `limitMs`. Aborting throws DEADLINE_EXCEEDED, a broken connection KUBE_UNREACHABLE. */
   stream(call: KubeCall, limitMs: number, signal: AbortSignal): Promise<KubeAnswer<AsyncIterable<Shape>>>;
   readonly requests: RequestCounts;
+  /** It is reached in another way from now on, or left the fleet. */
+  forget(cluster: string): void;
   close(): void;
 }
 
@@ -55,6 +61,12 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
   const { log, timeoutMs = TIMEOUT_MS } = options;
   const connections = sessions({ ...options, timeoutMs });
   const { counts, counted } = requestCounts();
+  const paced = pace(options.clock, sleepFor);
+  const answerOf = async (call: KubeCall, { statusCode, headers, body }: Answer, limit: number, wait: Wait) => {
+    const bytes = await boundedBody(body, limit);
+    await paced.spend(call.cluster, bytes.byteLength, wait.signal);
+    return read(call, statusCode, bytes, headers["retry-after"]);
+  };
 
   const once = async (call: KubeCall, pool: Pool, wait: Wait): Promise<Answer> => {
     const connection = await orAborted(connections.get(call.cluster), wait.signal);
@@ -84,8 +96,7 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
     async send(call, signal) {
       const wait = waiting(signal, timeoutMs);
       try {
-        const { statusCode, headers, body } = await twice(call, "requests", wait);
-        return read(call, statusCode, await body.text(), headers["retry-after"]);
+        return await answerOf(call, await twice(call, "requests", wait), maxBytesOf(call), wait);
       } catch (error) {
         throw wait.failed(call, error);
       } finally {
@@ -95,12 +106,13 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
     async stream(call, limitMs, signal) {
       const wait = waiting(signal, timeoutMs);
       try {
-        const { statusCode, headers, body } = await twice(call, "watches", wait);
+        const found = await twice(call, "watches", wait);
+        const { statusCode, body } = found;
         if (statusCode === 200) {
           wait.extend(limitMs);
-          return { object: parsedLines(call, body, wait) };
+          return { object: parsedLines(call, body, wait, paced) };
         }
-        const answer = read(call, statusCode, await body.text(), headers["retry-after"]);
+        const answer = await answerOf(call, found, MAX_OBJECT_BYTES, wait);
         wait.end();
         if ("failure" in answer) return answer;
         throw new SyncError("KUBE_ANSWER_INVALID", `cluster ${call.cluster} answered a watch with HTTP ${statusCode}`);
@@ -110,6 +122,7 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
       }
     },
     requests: counts,
+    forget: (cluster) => connections.forget(cluster),
     close: () => connections.close(),
   };
 }
@@ -120,9 +133,9 @@ type Pool = "requests" | "watches";
 /** How undici and Node say that the other side closed the connection. */
 const CLOSED = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
 
-function dispatch(call: KubeCall, connection: Connection, pool: Pool, signal: AbortSignal): Promise<Answer> {
+async function dispatch(call: KubeCall, connection: Connection, pool: Pool, signal: AbortSignal): Promise<Answer> {
   const { origin, prefix, headers } = connection;
-  return connection[pool].request({
+  const answer = await connection[pool].request({
     origin,
     path: `${prefix}${pathOf(call)}`,
     method: methodOf(call),
@@ -135,20 +148,35 @@ function dispatch(call: KubeCall, connection: Connection, pool: Pool, signal: Ab
     body: call.body === undefined ? null : JSON.stringify(call.body),
     signal,
   });
+  // One that nobody waits for any more ends by an error all the same; who reads it is told by the reading.
+  answer.body.on("error", () => undefined);
+  return answer;
 }
 
 function read(
   call: KubeCall,
   http: number,
-  text: string,
+  bytes: Buffer,
   retryAfter: string | string[] | undefined,
 ): KubeAnswer<Shape> {
+  mustBeBounded(call, bytes);
+  const text = bytes.toString("utf8");
   const body = parsed(text);
   if (http >= 200 && http < 300) {
     if (isShape(body)) return { object: body };
     throw new SyncError("KUBE_ANSWER_INVALID", `cluster ${call.cluster} answered what is not JSON: check its address`);
   }
   return { failure: failureOf(http, body ?? text, typeof retryAfter === "string" ? retryAfter : undefined) };
+}
+
+function mustBeBounded(call: KubeCall, bytes: Uint8Array): void {
+  const excess = jsonExcess(bytes, JSON_BOUNDS);
+  if (excess !== undefined) throw tooLarge(call, `an answer ${excess}`);
+}
+
+/** `what` says it in the words of who asked: which of them can be mended where. */
+function tooLarge(call: KubeCall, what: string): SyncError {
+  return new SyncError("KUBE_ANSWER_TOO_LARGE", `${objectOf(call)}: ${what}, which keyferry does not read`);
 }
 
 function parsed(text: string): unknown {
@@ -159,10 +187,22 @@ function parsed(text: string): unknown {
   }
 }
 
-async function* parsedLines(call: KubeCall, body: AsyncIterable<Uint8Array>, wait: Wait): AsyncGenerator<Shape> {
+/** Waits; a signal ends the wait early and is no error. */
+async function sleepFor(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
+}
+
+async function* parsedLines(
+  call: KubeCall,
+  body: AsyncIterable<Uint8Array>,
+  wait: Wait,
+  paced: Pace,
+): AsyncGenerator<Shape> {
   try {
-    for await (const line of linesOf(body, MAX_LINE_BYTES)) {
-      const event = parsed(line);
+    for await (const line of linesOf(body, MAX_OBJECT_BYTES)) {
+      await paced.spend(call.cluster, line.byteLength + LINE_COST, wait.signal);
+      mustBeBounded(call, line);
+      const event = parsed(line.toString("utf8"));
       if (!isShape(event)) throw new SyncError("KUBE_ANSWER_INVALID", `${objectOf(call)}: a watch line is not JSON`);
       yield event;
     }
@@ -214,8 +254,9 @@ function waiting(caller: AbortSignal, timeoutMs: number): Wait {
       if (caller.aborted)
         return new SyncError("DEADLINE_EXCEEDED", `no time was left to ${call.verb} ${objectOf(call)}`);
       if (error instanceof LineTooLong) {
-        return new SyncError("KUBE_ANSWER_INVALID", `${objectOf(call)}: ${error.message}`);
+        return tooLarge(call, `a line is longer than ${sizeText(error.limit)}`);
       }
+      if (error instanceof BodyTooLarge) return tooLarge(call, `an answer is longer than ${sizeText(error.limit)}`);
       return connectionFailure(call.cluster, controller.signal.aborted ? new TimedOut("no answer in time") : error);
     },
   };

@@ -1,16 +1,20 @@
 import { SECOND_MS } from "../clock.ts";
-import type { ClusterEnd, KindRef, ListOptions } from "../reconcile/ports.ts";
+import { SyncError } from "../errors.ts";
+import type { ClusterEnd, KindRef, ListOptions, ListPage } from "../reconcile/ports.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
-import { installations } from "./installation.ts";
-import { type KubeCall, metadataAs } from "./kube-call.ts";
+import { installations, NAMESPACE } from "./installation.ts";
+import { type KubeCall, metadataAs, objectOf } from "./kube-call.ts";
 import { isExpired, isUnknownKind } from "./kube-failure.ts";
-import { seenResource } from "./resource-object.ts";
-import { metadataOf, shapeAt, shapesAt, textAt } from "./shapes.ts";
+import { namedResource } from "./resource-object.ts";
+import { metadataOf, resourceVersionIn, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 import { vsoLeases } from "./vso-lease.ts";
 import { watchEvent } from "./watch-events.ts";
 
-const NAMESPACE: KindRef = { group: "", version: "v1", resource: "namespaces", kind: "Namespace" };
-const PAGE = 500;
+/** Items in a page: as many as can be, fewer where they are so large that a page of them would not be read. */
+const PAGES = [500, 100, 20, 4, 1] as const;
+
+/** A token of the API server goes back to it in the path of a request. */
+const MAX_CONTINUE = 8 * 1_024;
 
 /** The API server ends a watch itself; this much later we do. */
 const WATCH_GRACE_MS = 10 * SECOND_MS;
@@ -24,24 +28,7 @@ export function clusterEnd({ clients }: { clients: ClusterClients }): ClusterEnd
       return metadataOf(accepted(call, await clients.send(call, signal)), "namespace kube-system").uid;
     },
 
-    async list(cluster, kind, options, page, signal) {
-      const query = {
-        limit: `${options.limit ?? PAGE}`,
-        ...selection(options),
-        ...(page !== undefined && { continue: page }),
-      };
-      const call: KubeCall = { ...scope(cluster, kind, options, "PartialObjectMetadataList"), verb: "list", query };
-      const answer = await clients.send(call, signal);
-      if ("failure" in answer && isUnknownKind(answer.failure)) return undefined;
-      const list = accepted(call, answer);
-      const metadata = shapeAt(list, "metadata");
-      const next = textAt(metadata, "continue");
-      return {
-        items: shapesAt(list, "items").map((item) => seenResource(kind, item)),
-        resourceVersion: textAt(metadata, "resourceVersion") ?? "",
-        ...(next && { continue: next }),
-      };
-    },
+    list: listing(clients),
 
     async *watch(cluster, kind, options, { resourceVersion, seconds }, signal) {
       const query = {
@@ -65,8 +52,49 @@ export function clusterEnd({ clients }: { clients: ClusterClients }): ClusterEnd
       }
     },
 
-    installation: installations(clients),
+    ...installations(clients),
     vsoLease: vsoLeases(clients),
+  };
+}
+
+/** Pages of a kind. What had to be asked for in smaller ones is asked so from then on. */
+function listing(clients: ClusterClients): ClusterEnd["list"] {
+  const sizes = new Map<string, number>();
+  const onePage = async (call: KubeCall, signal: AbortSignal): Promise<ListPage | undefined> => {
+    const answer = await clients.send(call, signal);
+    if ("failure" in answer && isUnknownKind(answer.failure)) return undefined;
+    return pageOf(call, accepted(call, answer));
+  };
+  return async (cluster, kind, options, page, signal) => {
+    const id = `${cluster} ${kind.resource}`;
+    const most = options.limit ?? sizes.get(id) ?? PAGES[0];
+    for (const limit of [most, ...PAGES.filter((size) => size < most)]) {
+      const query = { limit: `${limit}`, ...selection(options), ...(page !== undefined && { continue: page }) };
+      const call: KubeCall = { ...scope(cluster, kind, options, "PartialObjectMetadataList"), verb: "list", query };
+      try {
+        return await onePage(call, signal);
+      } catch (error) {
+        if (!(error instanceof SyncError) || error.code !== "KUBE_ANSWER_TOO_LARGE" || limit === 1) throw error;
+        sizes.set(id, PAGES.find((size) => size < limit) ?? 1);
+      }
+    }
+    throw new Error("no page is smaller than one of one item");
+  };
+}
+
+function pageOf(call: KubeCall, list: Shape): ListPage {
+  const metadata = shapeAt(list, "metadata");
+  const next = textAt(metadata, "continue") ?? "";
+  if (next.length > MAX_CONTINUE || (next !== "" && next === call.query?.continue)) {
+    throw new SyncError(
+      "KUBE_ANSWER_INVALID",
+      `${objectOf(call)}: a list goes on with no continue token of an API server`,
+    );
+  }
+  return {
+    items: shapesAt(list, "items").map((item) => namedResource(call.kind, item)),
+    resourceVersion: resourceVersionIn(metadata, `a list of ${call.kind.resource}`),
+    ...(next !== "" && { continue: next }),
   };
 }
 

@@ -11,9 +11,6 @@ const CONNECTIONS = 16;
 /** Shorter than load balancers cut idle connections (60 s), longer than undici's 4 s: a TLS handshake costs more than a request. */
 const KEEP_ALIVE_MS = 30_000;
 
-/** A page of 500 resources is a few MB; anything near this is not an API server's answer to us. */
-const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
-
 /** One version of a cluster's credentials with the connections made under it. */
 export interface Connection {
   readonly origin: string;
@@ -43,10 +40,10 @@ export async function connect(
   const material = [options.ca, options.cert, options.key, options.servername, options.rejectUnauthorized];
   const tlsId = fingerprint(server.href, ...material.map((part) => String(part ?? "")));
   if (before?.tlsId === tlsId) return { ...before, headers };
-  const dispatcher = (connections: number | null, maxResponseSize: number): Dispatcher =>
-    dispatcherFor(config, server.origin, options, { connections, maxResponseSize, timeoutMs });
-  const requests = dispatcher(CONNECTIONS, MAX_ANSWER_BYTES);
-  const watches = dispatcher(null, -1);
+  const dispatcher = (connections: number | null): Dispatcher =>
+    dispatcherFor(config, server.origin, options, { connections, timeoutMs });
+  const requests = dispatcher(CONNECTIONS);
+  const watches = dispatcher(null);
   return {
     origin: server.origin,
     prefix: server.pathname.replace(/\/$/, ""),
@@ -90,7 +87,6 @@ function headersOf(options: RequestOptions): Record<string, string> {
 
 interface PoolOptions {
   readonly connections: number | null;
-  readonly maxResponseSize: number;
   readonly timeoutMs: number;
 }
 
@@ -98,13 +94,17 @@ function dispatcherFor(
   config: KubeConfig,
   origin: string,
   { ca, cert, key, passphrase, servername, rejectUnauthorized }: RequestOptions,
-  { connections, maxResponseSize, timeoutMs }: PoolOptions,
+  { connections, timeoutMs }: PoolOptions,
 ): Dispatcher {
-  const tls = defined({ ca, cert, key, passphrase, servername, rejectUnauthorized });
-  // HTTP/1.1: a connection per running request costs less CPU than streams in one. Each request has its own time-out, so undici keeps none.
+  // Each certificate of the bundle is believed, whoever issued it: an intermediate's is as good as a root's.
+  const tls = {
+    ...defined({ ca, cert, key, passphrase, servername, rejectUnauthorized }),
+    allowPartialTrustChain: true,
+  };
+  // HTTP/1.1: a connection per running request costs less CPU than streams in one. Each request has its own time-out and its
+  // own longest answer, so undici keeps none.
   const pool = {
     connections,
-    maxResponseSize,
     allowH2: false,
     headersTimeout: 0,
     bodyTimeout: 0,

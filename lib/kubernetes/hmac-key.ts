@@ -22,23 +22,32 @@ const LABELS = {
 
 /** The key that VSO makes its MACs with in a cluster (reference 5); undefined when it is not there or may not be read. */
 export function hmacKeys(clients: ClusterClients, clock: Clock) {
-  const known = new Map<string, { readonly key: Promise<Buffer | undefined>; until: EpochMs }>();
-  return (cluster: string, namespace: string, signal: AbortSignal): Promise<Buffer | undefined> => {
+  const known = new Map<string, Asked>();
+  return (cluster: string, namespace: string, signal: AbortSignal, madeAt = 0): Promise<Buffer | undefined> => {
     const place = `${cluster}/${namespace}`;
     const kept = known.get(place);
-    if (kept && clock() < kept.until) return kept.key;
+    if (kept && clock() < kept.until && (kept.isFound || kept.at > madeAt)) return kept.key;
     // A first write of many Secrets asks for it many times at once: one request answers all.
     const read = findHmacKey(clients)(cluster, namespace, signal);
-    const asked = { key: read.then((found) => keyOf(found)), until: clock() + MISSING_MS };
+    const at = clock();
+    const asked: Asked = { key: read.then((found) => keyOf(found)), at, until: at + MISSING_MS, isFound: false };
     known.set(place, asked);
     asked.key.then(
       (key) => {
+        asked.isFound = key !== undefined;
         if (key) asked.until = clock() + FOUND_MS;
       },
       () => known.delete(place),
     );
     return asked.key;
   };
+}
+
+interface Asked {
+  readonly key: Promise<Buffer | undefined>;
+  readonly at: EpochMs;
+  until: EpochMs;
+  isFound: boolean;
 }
 
 function keyOf(found: HmacKeyFound): Buffer | undefined {

@@ -1,59 +1,68 @@
 import { SyncError } from "../errors.ts";
-import type { KindRef } from "../reconcile/ports.ts";
+import type { ClusterEnd, InstallationMark, KindRef } from "../reconcile/ports.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
-import type { KubeCall } from "./kube-call.ts";
+import { type KubeCall, metadataAs } from "./kube-call.ts";
 import { isAbsent } from "./kube-failure.ts";
-import { type Shape, textsAt } from "./shapes.ts";
+import { metadataOf, type Shape, textsAt } from "./shapes.ts";
 
 const CONFIG_MAP: KindRef = { group: "", version: "v1", resource: "configmaps", kind: "ConfigMap" };
+export const NAMESPACE: KindRef = { group: "", version: "v1", resource: "namespaces", kind: "Namespace" };
 const NAME = "keyferry-installation";
 
-/** Where the id stands in clusters without the operator's namespace. */
-const FALLBACK_NAMESPACE = "default";
-
-/**
- * The installation id that stands in a cluster, written if none does (lease-table 25). Both places are looked at before
- * one is written: a namespace that is made later must not make room for a second id.
- */
-export function installations(clients: ClusterClients) {
-  return async (cluster: string, namespace: string, id: string, signal: AbortSignal): Promise<string | undefined> => {
-    const places = [...new Set([namespace, FALLBACK_NAMESPACE])];
-    try {
-      return (
-        (await firstOf(places, (place) => read(clients, cluster, place, signal))) ??
-        (await firstOf(places, (place) => write(clients, cluster, place, id, signal)))
-      );
-    } catch (error) {
-      if (error instanceof SyncError && error.code === "KUBE_DENIED") return undefined;
-      throw error;
-    }
+/** What tells two installations apart, and the namespace that it stands in (lease-table 25). */
+export function installations(
+  clients: ClusterClients,
+): Pick<ClusterEnd, "namespaceUid" | "installation" | "markInstallation"> {
+  return {
+    namespaceUid: (cluster, namespace, signal) => uidOf(clients, cluster, namespace, signal),
+    installation: (cluster, namespace, signal) => read(clients, cluster, namespace, signal),
+    markInstallation: (cluster, namespace, id, signal) => write(clients, cluster, namespace, id, signal),
   };
 }
 
-/** The id that stands in a cluster, for who only looks: none is written. */
-export function installationSeen(clients: ClusterClients) {
-  return async (cluster: string, namespace: string, _id: string, signal: AbortSignal): Promise<string | undefined> => {
-    const places = [...new Set([namespace, FALLBACK_NAMESPACE])];
-    try {
-      return await firstOf(places, (place) => read(clients, cluster, place, signal));
-    } catch (error) {
-      if (error instanceof SyncError && error.code === "KUBE_DENIED") return undefined;
-      throw error;
-    }
-  };
+function isDenied(error: unknown): boolean {
+  return error instanceof SyncError && error.code === "KUBE_DENIED";
 }
 
-/** What the first place that has something gives. */
-async function firstOf<T>(places: readonly string[], ask: (place: string) => Promise<T | undefined>) {
-  for (const place of places) {
-    const found = await ask(place);
-    if (found !== undefined) return found;
+function isGone(error: unknown): boolean {
+  return error instanceof SyncError && (error.code === "NAMESPACE_MISSING" || error.code === "NAMESPACE_TERMINATING");
+}
+
+async function uidOf(
+  clients: ClusterClients,
+  cluster: string,
+  namespace: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const accept = metadataAs("PartialObjectMetadata");
+  const call: KubeCall = { cluster, verb: "get", kind: NAMESPACE, name: namespace, accept };
+  const answer = await clients.send(call, signal);
+  if ("failure" in answer && isAbsent(answer.failure, NAMESPACE.resource)) return undefined;
+  try {
+    return metadataOf(accepted(call, answer), `namespace ${namespace}`).uid;
+  } catch (error) {
+    if (!isDenied(error)) throw error;
+    return (await isThere(clients, cluster, namespace, signal)) ? "" : undefined;
   }
-  return undefined;
 }
 
-function idOf(configMap: Shape): string | undefined {
-  return textsAt(configMap, "data").id || undefined;
+/** What may not be read shows whether it is there by what it would take. */
+async function isThere(clients: ClusterClients, cluster: string, namespace: string, signal: AbortSignal) {
+  const call: KubeCall = { ...creation(cluster, namespace, ""), query: { dryRun: "All" } };
+  const answer = await clients.send(call, signal);
+  if (!("failure" in answer) || answer.failure.status?.reason === "AlreadyExists") return true;
+  try {
+    accepted(call, answer);
+  } catch (error) {
+    if (isGone(error)) return false;
+    if (!isDenied(error)) throw error;
+  }
+  return true;
+}
+
+function markOf(configMap: Shape): InstallationMark | "unreadable" {
+  const { id } = textsAt(configMap, "data");
+  return id ? { id, uid: metadataOf(configMap, CONFIG_MAP.kind).uid } : "unreadable";
 }
 
 async function read(
@@ -61,15 +70,23 @@ async function read(
   cluster: string,
   namespace: string,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<InstallationMark | "absent" | "unreadable"> {
   const call: KubeCall = { cluster, verb: "get", kind: CONFIG_MAP, namespace, name: NAME };
   const answer = await clients.send(call, signal);
-  if ("failure" in answer) {
-    if (isAbsent(answer.failure, "configmaps") || isAbsent(answer.failure, "namespaces")) return undefined;
-    // A role that reaches only the operator's namespace has no say in the other one.
-    if (namespace === FALLBACK_NAMESPACE && answer.failure.http === 403) return undefined;
+  const isMissing =
+    "failure" in answer && (isAbsent(answer.failure, "configmaps") || isAbsent(answer.failure, NAMESPACE.resource));
+  if (isMissing) return "absent";
+  try {
+    return markOf(accepted(call, answer));
+  } catch (error) {
+    if (isDenied(error)) return "unreadable";
+    throw error;
   }
-  return idOf(accepted(call, answer));
+}
+
+function creation(cluster: string, namespace: string, id: string): KubeCall {
+  const body = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: NAME, namespace }, data: { id } };
+  return { cluster, verb: "create", kind: CONFIG_MAP, namespace, body };
 }
 
 /** Creates it; answers what another installation wrote in between. Undefined: this namespace can't hold it. */
@@ -79,19 +96,15 @@ async function write(
   namespace: string,
   id: string,
   signal: AbortSignal,
-): Promise<string | undefined> {
-  const body = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: NAME, namespace }, data: { id } };
-  const call: KubeCall = { cluster, verb: "create", kind: CONFIG_MAP, namespace, body };
+): Promise<InstallationMark | undefined> {
+  const call = creation(cluster, namespace, id);
   const answer = await clients.send(call, signal);
-  if ("failure" in answer && answer.failure.status?.reason === "AlreadyExists") {
-    return read(clients, cluster, namespace, signal);
-  }
   try {
-    return idOf(accepted(call, answer));
+    const isTaken = "failure" in answer && answer.failure.status?.reason === "AlreadyExists";
+    const there = isTaken ? await read(clients, cluster, namespace, signal) : markOf(accepted(call, answer));
+    return typeof there === "object" ? there : undefined;
   } catch (error) {
-    const isGone =
-      error instanceof SyncError && (error.code === "NAMESPACE_MISSING" || error.code === "NAMESPACE_TERMINATING");
-    if (isGone) return undefined;
+    if (isGone(error) || isDenied(error)) return undefined;
     throw error;
   }
 }

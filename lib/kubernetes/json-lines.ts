@@ -1,19 +1,26 @@
 /** One line was longer than allowed. */
-export class LineTooLong extends Error {}
+export class LineTooLong extends Error {
+  readonly limit: number;
+
+  constructor(limit: number) {
+    super("a line is too long");
+    this.limit = limit;
+  }
+}
 
 const NEWLINE = 0x0a;
 
 /** Splits a stream of bytes into lines of at most `limit` bytes, keeping no more than one line and one chunk. */
-export async function* linesOf(chunks: AsyncIterable<Uint8Array>, limit: number): AsyncGenerator<string> {
+export async function* linesOf(chunks: AsyncIterable<Uint8Array>, limit: number): AsyncGenerator<Buffer> {
   let parts: Uint8Array[] = [];
   let length = 0;
   const take = (part: Uint8Array): void => {
     length += part.byteLength;
-    if (length > limit) throw new LineTooLong(`a line is longer than ${limit} bytes`);
+    if (length > limit) throw new LineTooLong(limit);
     parts.push(part);
   };
-  const line = (): string => {
-    const text = Buffer.concat(parts, length).toString("utf8");
+  const line = (): Buffer => {
+    const text = Buffer.concat(parts, length);
     parts = [];
     length = 0;
     return text;

@@ -15,6 +15,19 @@ export interface KubeCall {
   readonly body?: unknown;
 }
 
+const MIB = 1_024 * 1_024;
+
+/** etcd takes objects of 1.5 MiB; as JSON, with everything escaped that can be, one may be longer. Of a watch: one line. */
+export const MAX_OBJECT_BYTES = 4 * MIB;
+
+/** Of a list: 500 declarations are 1 to 2 MiB. Where they are larger, fewer are asked for at once. */
+export const MAX_PAGE_BYTES = 8 * MIB;
+
+/** How long the answer to a call may be, in bytes: longer ones are not read to their end. */
+export function maxBytesOf(call: KubeCall): number {
+  return call.verb === "list" ? MAX_PAGE_BYTES : MAX_OBJECT_BYTES;
+}
+
 export type HttpMethod = "GET" | "POST" | "PATCH" | "DELETE";
 
 const METHODS: Readonly<Record<KubeCall["verb"], HttpMethod>> = {

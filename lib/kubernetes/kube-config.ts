@@ -1,7 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { parse } from "yaml";
+import { BodyTooLarge } from "../bounded-body.ts";
+import { boundedFile } from "../bounded-file.ts";
 import type { EpochMs } from "../clock.ts";
 import { codeOf } from "../error-code.ts";
 import { SyncError } from "../errors.ts";
@@ -48,9 +49,10 @@ function isServer(server: string, skipTlsVerify: boolean): boolean {
 
 async function read(cluster: string, path: string): Promise<string> {
   try {
-    return await readFile(path, "utf8");
+    return await boundedFile(path);
   } catch (error) {
-    throw invalid(cluster, `${path} can't be read (${codeOf(error) ?? "unknown"})`, error);
+    const why = error instanceof BodyTooLarge ? error.message : (codeOf(error) ?? "unknown");
+    throw invalid(cluster, `${path} can't be read (${why})`, error);
   }
 }
 

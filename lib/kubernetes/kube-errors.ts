@@ -1,5 +1,6 @@
 import { codeOf } from "../error-code.ts";
 import { type ErrorCode, SyncError, type SyncErrorOptions } from "../errors.ts";
+import { type Admission, admissionName } from "./admission.ts";
 import { type KubeCall, objectOf, permissionOf } from "./kube-call.ts";
 import { isAbsent, isUnknownKind, type KubeFailure } from "./kube-failure.ts";
 
@@ -32,11 +33,36 @@ function fieldsOf(failure: KubeFailure): string {
 const DATA = /^data$/;
 const DATA_KEY = /^data\[/;
 
+/** Whether this is the answer of an admission webhook or policy, in one of these ways. */
+const isOf =
+  (...ways: readonly Admission["how"][]) =>
+  ({ status }: KubeFailure): boolean =>
+    status?.admission !== undefined && ways.includes(status.admission.how);
+const admissionIn = ({ status }: KubeFailure): string => (status?.admission ? admissionName(status.admission) : "");
+
 /**
- * kubernetes-rules 13, read from top to bottom: `details` and `reason` decide, never the message. What a Secret's data
+ * kubernetes-rules 13, read from top to bottom: `details` and `reason` decide, never the message, but for those who are asked
+ * for admission: they choose code, reason and details as they like, and only the API server's own words name them. What a Secret's data
  * lacks comes before a changed type: the answer to that is delete and create, and a create that is refused loses the Secret.
  */
 const RULES: readonly Rule[] = [
+  {
+    code: "ADMISSION_DENIED",
+    when: isOf("denied"),
+    says: (call, failure) => `${admissionIn(failure)} denies ${objectOf(call)}: ask who runs it there what it demands`,
+  },
+  {
+    code: "ADMISSION_DENIED",
+    when: isOf("undryable"),
+    says: (call, failure) =>
+      `${admissionIn(failure)} takes no part in dry runs, which is how ${objectOf(call)} is looked at: set its sideEffects to None, if it has none`,
+  },
+  {
+    code: "ADMISSION_FAILED",
+    when: isOf("broken"),
+    says: (call, failure) =>
+      `${admissionIn(failure)} is asked before ${objectOf(call)} is written, and does not answer as it should: look at it there`,
+  },
   {
     code: "KUBE_LOGIN_REFUSED",
     when: ({ http }) => http === 401,
@@ -175,7 +201,7 @@ export function connectionFailure(cluster: string, error: unknown): unknown {
     const message = `cluster ${cluster}: TLS was refused (${code}): check the CA and the certificates that connect to it`;
     return new SyncError("KUBE_TLS_REFUSED", message, { cause: error });
   }
-  if (code === "UND_ERR_RES_EXCEEDED_MAX_SIZE" || code.startsWith("HPE_")) {
+  if (code.startsWith("HPE_") || code === "UND_ERR_HEADERS_OVERFLOW") {
     const message = `cluster ${cluster} answered what can't be read (${code}): check its address`;
     return new SyncError("KUBE_ANSWER_INVALID", message, { cause: error });
   }

@@ -1,4 +1,5 @@
-import { SECOND_MS } from "../clock.ts";
+import { HOUR_MS, SECOND_MS } from "../clock.ts";
+import { type Admission, admissionOf } from "./admission.ts";
 import { isShape, numberAt, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
 /** Why an API server said no. Its messages are not kept: they can hold data (kubernetes-rules 14). */
@@ -17,6 +18,8 @@ export interface KubeStatus {
   readonly causes: readonly { readonly field: string; readonly reason: string }[];
   /** A resource quota refused it: the one thing that only the message tells (a role's refusal has the same details). */
   readonly quota: boolean;
+  /** An admission webhook or policy said it: then the rest of the answer is its own text, and none of it is kept. */
+  readonly admission?: Admission;
 }
 
 /** What an API server says of a path whose API group it does not know; of a kind in a known group it sends a Status. */
@@ -27,6 +30,8 @@ export function failureOf(http: number, body: unknown, retryAfter?: string): Kub
   const isNoSuchPath = http === 404 && typeof body === "string" && body.trim() === NO_SUCH_PATH;
   const status = isNoSuchPath ? {} : isShape(body) && body.kind === "Status" ? body : undefined;
   if (status === undefined) return { http, ...pause(Number(retryAfter)) };
+  const admission = admissionOf(status);
+  if (admission !== undefined) return { http, status: { reason: "", kind: "", causes: [], quota: false, admission } };
   const seconds = numberAt(shapeAt(status, "details"), "retryAfterSeconds") ?? Number(retryAfter);
   return { http, status: statusOf(status), ...pause(seconds) };
 }
@@ -42,8 +47,9 @@ function statusOf(body: Shape): KubeStatus {
   };
 }
 
+/** A server may ask for any time; an hour is the most that is listened to. */
 function pause(seconds: number): { retryAfterMs?: number } {
-  return Number.isFinite(seconds) && seconds > 0 ? { retryAfterMs: seconds * SECOND_MS } : {};
+  return seconds > 0 ? { retryAfterMs: Math.min(seconds * SECOND_MS, HOUR_MS) } : {};
 }
 
 /** The named object is not there. Never true for a missing kind or namespace (lease-table 18). */
@@ -53,10 +59,10 @@ export function isAbsent(failure: KubeFailure, resource: string): boolean {
 
 /** The cluster does not serve the kind at all. */
 export function isUnknownKind(failure: KubeFailure): boolean {
-  return failure.http === 404 && failure.status?.kind === "";
+  return failure.http === 404 && failure.status?.kind === "" && failure.status.admission === undefined;
 }
 
 /** The cursor, or a list's continue token, is too old. */
 export function isExpired(failure: KubeFailure): boolean {
-  return failure.http === 410;
+  return failure.http === 410 && failure.status?.admission === undefined;
 }

@@ -8,6 +8,12 @@ export const MANAGER = "keyferry";
 /** Of every write. Our bodies hold no unknown fields: to look for some, the API server would parse each once more. */
 export const AS_MANAGER = { fieldManager: MANAGER, fieldValidation: "Ignore" } as const;
 
+/**
+ * Of an owner reference that is put beside another declaration's. By a name of its own: under ours it would look like drift
+ * to the one that writes the Secret, and our next apply would drop it.
+ */
+export const AS_BESIDE = { ...AS_MANAGER, fieldManager: `${MANAGER}-beside` } as const;
+
 const OWNER_LABEL = "f:secrets.hashicorp.com/vso-ownerRefUID";
 
 const isOurs = (entry: Shape): boolean => textAt(entry, "manager") === MANAGER;

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { EpochMs } from "../clock.ts";
 import { apiVersionOf } from "../kinds.ts";
+import { printable } from "../printable.ts";
 import type { ResourceEvent, ResourceRef } from "../reconcile/ports.ts";
 import type { Shape } from "./shapes.ts";
 
@@ -18,7 +19,7 @@ export function eventBody(ref: ResourceRef, uid: string, event: ResourceEvent, n
     involvedObject: { apiVersion: apiVersionOf(kind), kind: kind.kind, namespace, name, uid },
     type: event.type,
     reason: event.reason,
-    message: cut(event.message, MAX_MESSAGE_BYTES),
+    message: cut(printable(event.message), MAX_MESSAGE_BYTES),
     source: { component: kind.kind },
     reportingComponent: kind.kind,
     firstTimestamp: time,

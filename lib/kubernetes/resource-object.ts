@@ -1,7 +1,8 @@
+import { SyncError } from "../errors.ts";
 import { SECRET } from "../kinds.ts";
 import type { JsonObject, KindRef, SeenResource } from "../reconcile/ports.ts";
 import { foreignStatusOf, managedFieldsOf } from "./managed-fields.ts";
-import { metadataOf, numberAt, type Shape, shapeAt, shapesAt, textAt, textsAt } from "./shapes.ts";
+import { countAt, metadataOf, type Shape, shapeAt, shapesAt, textAt, textsAt } from "./shapes.ts";
 
 /** An object of the API as discovery and the core see it; metadata-only answers have an empty spec and status. */
 export function seenResource(kind: KindRef, object: Shape): SeenResource {
@@ -11,7 +12,7 @@ export function seenResource(kind: KindRef, object: Shape): SeenResource {
   return {
     uid,
     resourceVersion,
-    generation: numberAt(metadata, "generation") ?? 0,
+    generation: countAt(metadata, "generation") ?? 0,
     deleting: textAt(metadata, "deletionTimestamp") !== undefined,
     labels: textsAt(metadata, "labels"),
     annotations: textsAt(metadata, "annotations"),
@@ -24,4 +25,20 @@ export function seenResource(kind: KindRef, object: Shape): SeenResource {
     namespace: textAt(metadata, "namespace") ?? "",
     name: textAt(metadata, "name") ?? "",
   };
+}
+
+/** Of everything that we follow; both become part of keys, paths and messages. */
+const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
+const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+/** Whether Kubernetes could have given this name to something that we follow. */
+export function isName(text: string): boolean {
+  return NAME.test(text);
+}
+
+/** An object of a list or a watch, whose name nobody has asked for: it must be one that Kubernetes gives. */
+export function namedResource(kind: KindRef, object: Shape): SeenResource {
+  const seen = seenResource(kind, object);
+  if (isName(seen.name) && NAMESPACE.test(seen.namespace)) return seen;
+  throw new SyncError("KUBE_ANSWER_INVALID", `${kind.kind} came back without a valid name and namespace`);
 }

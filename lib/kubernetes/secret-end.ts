@@ -8,14 +8,19 @@ import { createHmacKey, findHmacKey, hmacKeys } from "./hmac-key.ts";
 import { type KubeCall, metadataAs } from "./kube-call.ts";
 import { refusalOf } from "./kube-errors.ts";
 import { isAbsent } from "./kube-failure.ts";
-import { AS_MANAGER, ourDataKeys, takenOver } from "./managed-fields.ts";
-import { applyBody, encodedData, seenSecret, writtenSecret } from "./secret-object.ts";
+import { AS_BESIDE, AS_MANAGER, ourDataKeys, takenOver } from "./managed-fields.ts";
+import { isName } from "./resource-object.ts";
+import { applyBody, besideBody, dropOwnerBody, encodedData, seenSecret, writtenSecret } from "./secret-object.ts";
 import { metadataOf, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
 const APPLY = { contentType: "application/apply-patch+yaml", query: { ...AS_MANAGER, force: "true" } };
+const APPLY_BESIDE = { ...APPLY, query: { ...AS_BESIDE, force: "true" } };
 const MERGE = { contentType: "application/merge-patch+json", query: AS_MANAGER };
 const DRY_MERGE = { ...MERGE, query: { ...MERGE.query, dryRun: "All" } };
 const JSON_PATCH = { contentType: "application/json-patch+json", query: AS_MANAGER };
+
+/** Secrets that one declaration leaves behind: as many as its former destinations had names. */
+const MAX_OWNED = 100;
 
 type Patch = Pick<KubeCall, "contentType" | "query" | "body">;
 
@@ -76,6 +81,15 @@ export function secretEnd({ clients, clock }: { clients: ClusterClients; clock: 
       return withForeignKeys(await write(secret, { ...JSON_PATCH, body }, signal));
     },
 
+    async standBeside(secret, owner, seen, signal) {
+      const answer = await write(secret, { ...APPLY_BESIDE, body: besideBody(secret, owner, seen) }, signal);
+      return metadataOf(answer, "Secret").resourceVersion;
+    },
+
+    async dropOwner(secret, uid, seen, signal) {
+      await write(secret, { ...JSON_PATCH, body: dropOwnerBody(uid, seen) }, signal);
+    },
+
     async remove(secret, { uid, resourceVersion }, signal) {
       const body = { apiVersion: "v1", kind: "DeleteOptions", preconditions: { uid, resourceVersion } };
       await find({ ...secret, verb: "delete", kind: SECRET, body }, signal);
@@ -86,7 +100,11 @@ export function secretEnd({ clients, clock }: { clients: ClusterClients; clock: 
       const accept = metadataAs("PartialObjectMetadataList");
       const call: KubeCall = { cluster, namespace, verb: "list", kind: SECRET, query, accept };
       const items = shapesAt(accepted(call, await clients.send(call, signal)), "items");
-      return items.map((item) => textAt(shapeAt(item, "metadata"), "name") ?? "");
+      // They are kept with a row, and pruned one by one.
+      return items
+        .map((item) => textAt(shapeAt(item, "metadata"), "name") ?? "")
+        .filter(isName)
+        .slice(0, MAX_OWNED);
     },
 
     hmacKey: hmacKeys(clients, clock),

@@ -3,6 +3,7 @@ import type {
   DesiredSecret,
   JsonObject,
   NamedObject,
+  OwnerReference,
   Precondition,
   SeenSecret,
   WrittenSecret,
@@ -34,6 +35,34 @@ export function applyBody(secret: NamedObject, desired: DesiredSecret, precondit
     type: desired.type,
     data: encodedData(desired.data),
   };
+}
+
+/** The body of an apply that adds one owner reference, and has no say in anything else. */
+export function besideBody(
+  { name, namespace }: NamedObject,
+  { apiVersion, kind, name: owner, uid }: OwnerReference,
+  seen: Pick<SeenSecret, "uid" | "resourceVersion">,
+): Shape {
+  const ownerReferences = [{ apiVersion, kind, name: owner, uid }];
+  const { uid: secretUid, resourceVersion } = seen;
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name, namespace, uid: secretUid, resourceVersion, ownerReferences },
+  };
+}
+
+/** A JSON patch that takes one owner reference off: whoever is named as its field manager gains nothing by it. */
+export function dropOwnerBody(
+  uid: string,
+  { resourceVersion, ownerReferences }: Pick<SeenSecret, "resourceVersion" | "ownerReferences">,
+): readonly Shape[] {
+  const path = `/metadata/ownerReferences/${ownerReferences.findIndex((reference) => reference.uid === uid)}`;
+  return [
+    { op: "test", path: "/metadata/resourceVersion", value: resourceVersion },
+    { op: "test", path: `${path}/uid`, value: uid },
+    { op: "remove", path },
+  ];
 }
 
 /** A resourceVersion of "1" is one that no object has: the apply may only create (kubernetes-rules 1). */

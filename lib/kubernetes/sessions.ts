@@ -24,6 +24,8 @@ export interface Sessions {
   get(cluster: string): Promise<Connection>;
   /** The API server refused these: the next `get` starts from the kubeconfig again. */
   drop(cluster: string, refused: Connection): Promise<void>;
+  /** The next `get` asks anew where the cluster is; running requests end on their connections. */
+  forget(cluster: string): void;
   close(): void;
 }
 
@@ -85,6 +87,11 @@ export function sessions({ resolve, clock, log, timeoutMs }: SessionOptions): Se
       if (session?.connection.headers !== refused.headers || known.get(cluster) !== current) return;
       known.delete(cluster);
       refused.close();
+    },
+    forget(cluster) {
+      const session = known.get(cluster);
+      known.delete(cluster);
+      void session?.then(({ connection }) => connection.close()).catch(() => undefined);
     },
     close() {
       const all = [...known.values()];

@@ -1,14 +1,17 @@
-import { SECOND_MS } from "../clock.ts";
+import { MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { KindRef, VsoLease } from "../reconcile/ports.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import type { KubeCall } from "./kube-call.ts";
-import { numberAt, shapeAt, textAt } from "./shapes.ts";
+import { countAt, shapeAt, textAt } from "./shapes.ts";
 
 const LEASE: KindRef = { group: "coordination.k8s.io", version: "v1", resource: "leases", kind: "Lease" };
 
 /** VSO's leader election (reference 14.3). */
 const NAME = "b0d477c0.hashicorp.com";
+
+/** A leader that says it needs not be heard of for longer is not believed: VSO's own lease is 15 s long. */
+const MAX_DURATION_MS = 10 * MINUTE_MS;
 
 /** The lease that a running VSO renews every few seconds; undefined when there is none or it may not be read. */
 export function vsoLeases(clients: ClusterClients) {
@@ -20,7 +23,7 @@ export function vsoLeases(clients: ClusterClients) {
       const spec = shapeAt(accepted(call, answer), "spec");
       const renewedAt = Date.parse(textAt(spec, "renewTime") ?? "");
       if (Number.isNaN(renewedAt)) return undefined;
-      const durationMs = (numberAt(spec, "leaseDurationSeconds") ?? 0) * SECOND_MS;
+      const durationMs = Math.min((countAt(spec, "leaseDurationSeconds") ?? 0) * SECOND_MS, MAX_DURATION_MS);
       return { holder: textAt(spec, "holderIdentity") ?? "", renewedAt, durationMs };
     } catch (error) {
       // No right to it is no reason to stop: a VSO that works shows by what it writes.

@@ -3,8 +3,8 @@ import type { KindRef, WatchEvent } from "../reconcile/ports.ts";
 import { type KubeCall, objectOf } from "./kube-call.ts";
 import { refusalOf } from "./kube-errors.ts";
 import { failureOf, isExpired } from "./kube-failure.ts";
-import { seenResource } from "./resource-object.ts";
-import { numberAt, type Shape, shapeAt, textAt } from "./shapes.ts";
+import { namedResource } from "./resource-object.ts";
+import { countAt, resourceVersionIn, type Shape, shapeAt, textAt } from "./shapes.ts";
 
 /** One line of a watch. An ERROR event of code 410 is EXPIRED (kubernetes-rules 12), any other one is thrown. */
 export function watchEvent(call: KubeCall, kind: KindRef, line: Shape): WatchEvent {
@@ -14,11 +14,11 @@ export function watchEvent(call: KubeCall, kind: KindRef, line: Shape): WatchEve
     case "ADDED":
     case "MODIFIED":
     case "DELETED":
-      return { type, object: seenResource(kind, object) };
+      return { type, object: namedResource(kind, object) };
     case "BOOKMARK":
-      return { type, resourceVersion: textAt(shapeAt(object, "metadata"), "resourceVersion") ?? "" };
+      return { type, resourceVersion: resourceVersionIn(shapeAt(object, "metadata"), "a bookmark") };
     case "ERROR": {
-      const failure = failureOf(numberAt(object, "code") ?? 500, object);
+      const failure = failureOf(countAt(object, "code") ?? 500, object);
       if (isExpired(failure)) return { type: "EXPIRED" };
       throw refusalOf(call, failure);
     }

@@ -33,7 +33,7 @@ export function bodies(connection: Connection): Bodies {
     const again = incomplete.length === 0 ? [] : await readAgain(connection, incomplete);
     const complete = items.flatMap((item) => {
       const text = textOf(item, texts);
-      return text === undefined ? [] : [rowOf(item, declaredOf(item, text))];
+      return text === undefined ? [] : rowIfSound(connection, item, text);
     });
     return [...complete, ...again];
   };
@@ -49,7 +49,7 @@ export function bodies(connection: Connection): Bodies {
       if (item?.bodyId !== undefined) await connection.remove(bodyAt(item.bodyId));
     },
     rowOf: async (item, known) => {
-      if (item.declaredHash === known.hash && item.uid === known.uid) return rowOf(item, known);
+      if (item.declaredHash === known.hash && item.uid === known.uid) return rowOf(item, known, connection.damaged);
       const [row] = await rowsOf([item], "strong");
       if (row === undefined) throw new SyncError("STORE_UNAVAILABLE", `${item.pk} went while it was read`);
       return row;
@@ -64,11 +64,16 @@ async function readAgain(connection: Connection, items: readonly SyncItem[]): Pr
     "strong",
   );
   const texts = await textsOf(connection, fresh, "strong");
-  return fresh.map((item) => {
-    const text = textOf(item, texts);
-    if (text !== undefined) return rowOf(item, declaredOf(item, text));
-    throw new SyncError("STORE_UNAVAILABLE", `The declaration of ${item.pk} is missing in table ${connection.table}`);
-  });
+  // One that is still missing has been lost: it must not keep back those that were asked for with it.
+  return fresh.flatMap((item) => rowIfSound(connection, item, textOf(item, texts)));
+}
+
+/** Nothing when it can't be read. */
+function rowIfSound({ damaged }: Connection, item: SyncItem, text: string | undefined): readonly Row[] {
+  const declared = text === undefined ? undefined : declaredOf(item, text);
+  if (declared !== undefined) return [rowOf(item, declared, damaged)];
+  damaged(item.pk);
+  return [];
 }
 
 function textOf(item: SyncItem, texts: ReadonlyMap<string, string>): string | undefined {

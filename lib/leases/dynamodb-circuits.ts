@@ -1,6 +1,6 @@
 import type { EpochMs } from "../clock.ts";
 import type { ErrorCode } from "../errors.ts";
-import type { Circuit, CircuitStore, CursorStore, VaultTarget } from "../reconcile/ports.ts";
+import type { Circuit, CircuitStore, CursorStore } from "../reconcile/ports.ts";
 import {
   all,
   fenceIsStill,
@@ -20,17 +20,14 @@ interface CircuitItem {
   readonly attempts: number;
   readonly fence: number;
   readonly probeAt: EpochMs;
-  /** JSON: VaultTarget. */
-  readonly target?: string;
 }
 
 function circuitAt(id: string): ItemKey {
   return { pk: CIRCUITS, sk: id };
 }
 
-function circuitOf({ sk: id, code, message, since, attempts, fence, probeAt, target }: CircuitItem): Circuit {
-  const circuit = { id, code, message, since, attempts, fence, probeAt };
-  return target === undefined ? circuit : { ...circuit, target: JSON.parse(target) as VaultTarget };
+function circuitOf({ sk: id, code, message, since, attempts, fence, probeAt }: CircuitItem): Circuit {
+  return { id, code, message, since, attempts, fence, probeAt };
 }
 
 /** Ends that are out of reach: one partition, which is empty on most days (lease-table 16). */
@@ -40,10 +37,9 @@ export function circuitStore(connection: Connection): CircuitStore {
       connection.count("circuits");
       return (await connection.query<CircuitItem>({ partition: ["pk", CIRCUITS] })).map(circuitOf);
     },
-    openCircuit: ({ id, target, ...circuit }) => {
+    openCircuit: ({ id, ...circuit }) => {
       connection.count("openCircuit");
-      const item = { ...circuitAt(id), ...circuit, target: target && JSON.stringify(target) };
-      return connection.put(item, itemIsAbsent);
+      return connection.put({ ...circuitAt(id), ...circuit }, itemIsAbsent);
     },
     claimProbe: async ({ id, fence, probeAt }, { now, until }) => {
       connection.count("claimProbe");

@@ -1,5 +1,6 @@
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { Random } from "../clock.ts";
+import type { OnDamage } from "./damage.ts";
 import { dynamoError } from "./dynamodb-errors.ts";
 import { type Reads, reads } from "./dynamodb-reads.ts";
 import { versionGuard } from "./dynamodb-version.ts";
@@ -30,10 +31,17 @@ export interface Connection extends Reads, Writes {
   readonly table: string;
   /** Counts one operation of the contract. */
   count(operation: string): void;
+  /** Tells of an item that can't be read. */
+  readonly damaged: OnDamage;
   counts(): Readonly<Record<string, number>>;
 }
 
-export function connect(client: Client, table: string, random: Random, timeoutMs = REQUEST_TIMEOUT_MS): Connection {
+export function connect(
+  client: Client,
+  table: string,
+  random: Random,
+  timeoutMs = REQUEST_TIMEOUT_MS,
+): Omit<Connection, "damaged"> {
   const counts: Record<string, number> = { writes: 0 };
   const count = (name: string, by: number): void => {
     counts[name] = (counts[name] ?? 0) + by;

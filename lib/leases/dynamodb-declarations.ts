@@ -17,6 +17,7 @@ import { OVERTAKEN, untilItHolds } from "./dynamodb-contention.ts";
 import {
   type Changes,
   declaredAttributes,
+  declaredOf,
   isHeld,
   ownedOf,
   placeOf,
@@ -41,7 +42,10 @@ export function declarations(connection: Connection, bodies: Bodies): Pick<SyncS
         const old = await read(declared.key);
         if (old === undefined) return insert(connection, bodies, declared, now);
         if (old.uid !== declared.uid) return replace(connection, bodies, old, declared, now);
-        return old.declaredHash === declared.hash ? undefined : redeclare(connection, bodies, old, declared, now);
+        // One that can't be read is written anew.
+        const isDamaged = old.bodyId === undefined && declaredOf(old, old.declared ?? "") === undefined;
+        if (old.declaredHash === declared.hash && !isDamaged) return undefined;
+        return redeclare(connection, bodies, old, declared, now);
       });
     },
     bury: (key, uid, now) => {
@@ -117,7 +121,7 @@ async function replace(
   now: EpochMs,
 ): Attempt {
   const reborn = await newItem(bodies, declared, Math.max(now, old.fence + 1), now);
-  if (leavesNothing(old, now)) {
+  if (leavesNothing(connection, old, now)) {
     if (!(await connection.put(reborn, itIsAsItWasRead(old)))) return OVERTAKEN;
     await bodies.forget(old);
     return dueNow(declared, now);
@@ -131,7 +135,7 @@ async function replace(
 
 /** Turns a row into the clean-up of what its declaration left, or removes it when nothing was left (lease-table 8). */
 async function bury(connection: Connection, bodies: Bodies, old: SyncItem, now: EpochMs): Attempt {
-  if (leavesNothing(old, now)) {
+  if (leavesNothing(connection, old, now)) {
     const { holds } = await connection.remove(syncAt(old.pk), itIsAsItWasRead(old));
     if (!holds) return OVERTAKEN;
     await bodies.forget(old);
@@ -144,8 +148,8 @@ async function bury(connection: Connection, bodies: Bodies, old: SyncItem, now: 
   return { key: cleanupKey(old.pk, old.uid), group: old.grp, lane: "now", at: now };
 }
 
-function leavesNothing(old: SyncItem, now: EpochMs): boolean {
-  return ownedOf(old).length === 0 && !isHeld(old, now);
+function leavesNothing({ damaged }: Connection, old: SyncItem, now: EpochMs): boolean {
+  return ownedOf(old, damaged).length === 0 && !isHeld(old, now);
 }
 
 /** The clean-up's row, beside one that was there before: the same uid was buried, and came back out of a restored etcd. */
@@ -162,7 +166,7 @@ async function cleanupOf(connection: Connection, bodies: Bodies, old: SyncItem, 
   const item = {
     ...old,
     ...placeOf(key),
-    ...stateAttributes(leftState(old, before, now)),
+    ...stateAttributes(leftState(connection, old, before, now)),
     ...turnAttributes(undefined),
     ...times,
   };
@@ -171,9 +175,9 @@ async function cleanupOf(connection: Connection, bodies: Bodies, old: SyncItem, 
 }
 
 /** A clean-up reads no Vault path, so that it leaves the index of sources as well as the wheel. */
-function leftState(old: SyncItem, before: SyncItem | undefined, now: EpochMs): RowState {
-  const { source: _source, bridgeUntil: _bridgeUntil, error: _error, ...state } = stateOf(old);
-  const owned = before === undefined ? state.owned : mergeOwned(ownedOf(before), state.owned);
+function leftState({ damaged }: Connection, old: SyncItem, before: SyncItem | undefined, now: EpochMs): RowState {
+  const { source: _source, bridgeUntil: _bridgeUntil, error: _error, ...state } = stateOf(old, damaged);
+  const owned = before === undefined ? state.owned : mergeOwned(ownedOf(before, damaged), state.owned);
   const isBusy = isHeld(old, now) && old.leaseUntil !== undefined;
   return { ...state, attempts: 0, owned, ...(isBusy ? { busyUntil: old.leaseUntil } : {}) };
 }

@@ -1,6 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import type { ReferenceKey } from "../keys.ts";
 import type { ClusterRow, ClusterState, ClusterStore, Reference, ReferenceStore } from "../reconcile/ports.ts";
+import type { OnDamage } from "./damage.ts";
 import {
   all,
   either,
@@ -13,16 +14,20 @@ import {
 } from "./dynamodb-conditions.ts";
 import type { Connection } from "./dynamodb-connection.ts";
 import { CLUSTERS, type ItemKey, referenceAt, referencesOfCluster } from "./dynamodb-table.ts";
+import { parsed, soundClusterState, soundReference } from "./stored.ts";
 
 interface ReferenceItem {
+  readonly sk: string;
   readonly uid: string;
   readonly declaredHash: string;
   /** JSON: Reference. */
   readonly reference: string;
 }
 
-function referenceOf({ reference }: ReferenceItem): Reference {
-  return JSON.parse(reference) as Reference;
+function referenceOf({ sk, reference }: ReferenceItem, damaged: OnDamage): readonly Reference[] {
+  const sound = soundReference(parsed(reference));
+  if (sound === undefined) damaged(sk);
+  return sound === undefined ? [] : [sound];
 }
 
 /** What syncs refer to: a partition for each cluster, so that a list needs no index (lease-table 23). */
@@ -31,16 +36,19 @@ export function referenceStore(connection: Connection): ReferenceStore {
     references: async (keys, consistency) => {
       connection.count("references");
       const found = await connection.getAll<ReferenceItem>(keys.map(referenceAt), consistency);
-      return new Map(found.map(referenceOf).map((reference): [ReferenceKey, Reference] => [reference.key, reference]));
+      const sound = found.flatMap((item) => referenceOf(item, connection.damaged));
+      return new Map(sound.map((reference): [ReferenceKey, Reference] => [reference.key, reference]));
     },
     putReference: async (reference) => {
       connection.count("putReference");
       const { key, uid, hash } = reference;
       const at = referenceAt(key);
       const old = await connection.get<ReferenceItem>(at, "eventual");
-      if (old?.uid === uid && old.declaredHash === hash) return false;
+      const isKnown = old?.uid === uid && old.declaredHash === hash;
+      if (isKnown && soundReference(parsed(old.reference)) !== undefined) return false;
       const item = { ...at, uid, declaredHash: hash, reference: JSON.stringify(reference) };
-      return connection.put(item, either(itemIsAbsent, versionDiffers(uid, hash)));
+      // One that can't be read is written anew whatever its version.
+      return connection.put(item, isKnown ? undefined : either(itemIsAbsent, versionDiffers(uid, hash)));
     },
     removeReference: async (key) => {
       connection.count("removeReference");
@@ -50,7 +58,7 @@ export function referenceStore(connection: Connection): ReferenceStore {
     referencesOf: async (cluster) => {
       connection.count("referencesOf");
       const found = await connection.query<ReferenceItem>({ partition: ["pk", referencesOfCluster(cluster)] });
-      return found.map(referenceOf);
+      return found.flatMap((item) => referenceOf(item, connection.damaged));
     },
   };
 }
@@ -70,9 +78,9 @@ function clusterAt(name: string): ItemKey {
   return { pk: CLUSTERS, sk: name };
 }
 
-function clusterOf({ sk: name, fence, leaseUntil, dueAt, state }: ClusterItem): ClusterRow {
+function clusterOf({ sk: name, fence, leaseUntil, dueAt, state }: ClusterItem, damaged: OnDamage): ClusterRow {
   const held = leaseUntil === undefined ? {} : { leaseUntil };
-  return { name, fence, ...held, dueAt, state: JSON.parse(state) as ClusterState };
+  return { name, fence, ...held, dueAt, state: soundClusterState(parsed(state), () => damaged(name)) };
 }
 
 /** Where discovery stands, and who looks at a cluster just now (lease-table 21). */
@@ -81,18 +89,19 @@ export function clusterStore(connection: Connection): ClusterStore {
     cluster: async (name) => {
       connection.count("cluster");
       const item = await connection.get<ClusterItem>(clusterAt(name), "strong");
-      return item && clusterOf(item);
+      return item && clusterOf(item, connection.damaged);
     },
     clusters: async () => {
       connection.count("clusters");
-      return (await connection.query<ClusterItem>({ partition: ["pk", CLUSTERS] })).map(clusterOf);
+      const found = await connection.query<ClusterItem>({ partition: ["pk", CLUSTERS] });
+      return found.map((item) => clusterOf(item, connection.damaged));
     },
     claimCluster: async (name, { now, until }) => {
       connection.count("claimCluster");
       const change = { set: { leaseUntil: until, dueAt: until }, add: { fence: 1 } };
       const itIsFree = all(itemExists, either(nobodyHoldsIt, itsLeaseRanOut(now)));
       const claimed = await connection.update<ClusterItem>(clusterAt(name), change, itIsFree);
-      if (claimed.holds) return clusterOf(claimed.item);
+      if (claimed.holds) return clusterOf(claimed.item, connection.damaged);
       if (claimed.item !== undefined) return undefined;
       // Its first look.
       const row = { fence: now, leaseUntil: until, dueAt: until };

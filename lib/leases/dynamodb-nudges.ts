@@ -6,6 +6,7 @@ import type { Connection } from "./dynamodb-connection.ts";
 import { OVERTAKEN, untilItHolds } from "./dynamodb-contention.ts";
 import { type Changes, isHeld, type SyncItem } from "./dynamodb-rows.ts";
 import { syncAt } from "./dynamodb-table.ts";
+import { sentAgain } from "./overdue.ts";
 
 /** At most one start of a row by nudges in this time, in ms (lease-table 9). */
 const NUDGE_GAP_MS = 2_000;
@@ -21,17 +22,18 @@ export function nudging(connection: Connection): SyncStore["nudge"] {
   };
 }
 
-async function nudge(connection: Connection, key: SyncKey, { now, look }: Options) {
+async function nudge(connection: Connection, key: SyncKey, { now, look, atOnce = false }: Options) {
   const old = await connection.get<SyncItem>(syncAt(key), "strong");
   if (old === undefined) return undefined;
   const isAwake = isDueAlready(old, now);
-  // Nothing need be sent then; but the wish to look is kept.
-  if (isAwake && (!look || old.look)) return undefined;
-  const set = { ...nudgedTime(old, now), ...(look ? { look } : {}) };
+  const again = sentAgain({ key, group: old.grp }, old.dueAt ?? null, now);
+  // Nothing need be written then; but the wish to look is kept.
+  if (isAwake && (!look || old.look)) return again;
+  const set = { ...nudgedTime(old, now, atOnce), ...(look ? { look } : {}) };
   const { holds } = await connection.update(syncAt(key), { set, add: { nudges: 1 } }, itsTimesAreAsRead(old));
   if (!holds) return OVERTAKEN;
-  if (isAwake) return undefined;
-  return { key, group: old.grp, lane: "now" as const, at: nudgedDueAt(old, now) };
+  if (isAwake) return again;
+  return { key, group: old.grp, lane: "now" as const, at: nudgedDueAt(old, now, atOnce) };
 }
 
 type Options = Parameters<SyncStore["nudge"]>[1];
@@ -41,8 +43,8 @@ function isDueAlready(old: SyncItem, now: EpochMs): boolean {
 }
 
 /** Under a lease only the count moves, so that nudges of the same moment don't overtake each other. */
-function nudgedTime(old: SyncItem, now: EpochMs): Changes {
-  return isHeld(old, now) ? {} : { dueAt: nudgedDueAt(old, now), lane: "now" };
+function nudgedTime(old: SyncItem, now: EpochMs, atOnce: boolean): Changes {
+  return isHeld(old, now) ? {} : { dueAt: nudgedDueAt(old, now, atOnce), lane: "now" };
 }
 
 function itsTimesAreAsRead({ uid, fence, leaseUntil, dueAt }: SyncItem) {
@@ -50,8 +52,8 @@ function itsTimesAreAsRead({ uid, fence, leaseUntil, dueAt }: SyncItem) {
 }
 
 /** When a nudged row is due: at the end of the lease that holds it; else soon, and never later than it was due anyway. */
-function nudgedDueAt(old: SyncItem, now: EpochMs): EpochMs {
+function nudgedDueAt(old: SyncItem, now: EpochMs, atOnce: boolean): EpochMs {
   if (isHeld(old, now)) return old.leaseUntil ?? now;
-  const soonest = Math.max(now, (old.settledAt ?? 0) + NUDGE_GAP_MS);
+  const soonest = atOnce ? now : Math.max(now, (old.settledAt ?? 0) + NUDGE_GAP_MS);
   return Math.min(soonest, old.dueAt ?? soonest);
 }

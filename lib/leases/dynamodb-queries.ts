@@ -4,7 +4,7 @@ import type { Due, RowSummary, SyncStore, WheelEntry } from "../reconcile/ports.
 import type { Bodies } from "./dynamodb-bodies.ts";
 import type { Connection } from "./dynamodb-connection.ts";
 import type { Periods } from "./dynamodb-periods.ts";
-import { type DueItem, type SummaryItem, type SyncItem, summaryOf } from "./dynamodb-rows.ts";
+import { type DueItem, isKey, type SummaryItem, type SyncItem, summaryOf } from "./dynamodb-rows.ts";
 import { SHARDS, slotsOf, syncAt } from "./dynamodb-table.ts";
 
 type Queries = Pick<SyncStore, "read" | "due" | "periods" | "onWheel" | "bySource" | "byCluster">;
@@ -54,17 +54,24 @@ export function syncQueries(connection: Connection, bodies: Bodies, periods: Per
         index: "source",
         partition: ["source", source],
       });
-      return found.map(({ pk }) => pk);
+      return found.filter((item) => isSound(connection, item)).map(({ pk }) => pk);
     },
     byCluster: async (cluster) => {
       connection.count("byCluster");
       const rows: RowSummary[] = [];
       for await (const page of connection.pages<SummaryItem>({ index: "cluster", partition: ["cluster", cluster] })) {
-        for (const item of page) rows.push(summaryOf(item));
+        for (const item of page) if (isSound(connection, item)) rows.push(summaryOf(item, connection.damaged));
       }
       return rows;
     },
   };
+}
+
+/** One with a key that leads somewhere. */
+function isSound({ damaged }: Connection, { pk }: { readonly pk: SyncKey }): boolean {
+  if (isKey(pk)) return true;
+  damaged(pk);
+  return false;
 }
 
 async function dueInShard(
@@ -76,10 +83,12 @@ async function dueInShard(
   const found: Due[] = [];
   const between = ["dueAt", after + 1, until] as const;
   for await (const page of connection.pages<DueItem>({ index: "due", partition: ["shard", shard], between, limit })) {
-    for (const { pk: key, grp: group, lane, dueAt: at } of page) {
+    for (const item of page) {
+      const { pk: key, grp: group, lane, dueAt: at } = item;
+      if (!isSound(connection, item)) continue;
       // A lease that ends later: someone is at work on it now.
       if (lane === "held" && at > now) continue;
-      found.push({ key, group, lane: lane === "held" ? "now" : lane, at });
+      found.push({ key, group, lane: lane === "refresh" ? lane : "now", at });
     }
     if (found.length >= limit) break;
   }
@@ -97,5 +106,6 @@ async function entriesOf(
     partition: ["slot", slot],
     between: ["phase", from, to],
   });
-  return items.map(({ pk: key, grp: group, phase }) => ({ key, group, phase }));
+  const sound = items.filter((item) => isSound(connection, item));
+  return sound.map(({ pk: key, grp: group, phase }) => ({ key, group, phase }));
 }

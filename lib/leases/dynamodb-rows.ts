@@ -1,17 +1,9 @@
 import type { EpochMs } from "../clock.ts";
-import type { ReferenceKey, SyncKey } from "../keys.ts";
-import { partsOf } from "../keys.ts";
-import type {
-  Declared,
-  Lane,
-  OwnedSecret,
-  Row,
-  RowError,
-  RowState,
-  RowSummary,
-  WheelTurn,
-} from "../reconcile/ports.ts";
+import { parseKey, partsOf, type SyncKey } from "../keys.ts";
+import type { Declared, Lane, OwnedSecret, Row, RowState, RowSummary, WheelTurn } from "../reconcile/ports.ts";
+import type { OnDamage } from "./damage.ts";
 import { type ItemKey, periodOf, shardOf, slotOf, syncAt } from "./dynamodb-table.ts";
+import { isShape, isTime, isTurn, parsed, soundDeclared, soundState } from "./stored.ts";
 
 /** `held`: its dueAt is the end of a lease, so that the index alone says who is free (lease-table 3). */
 type StoredLane = Lane | "held";
@@ -82,10 +74,15 @@ export function declaredText(declared: Declared): string {
 }
 
 /** A clean-up's declaration goes by the clean-up's key. */
-export function declaredOf(item: SyncItem, text: string): Declared {
-  const rest = JSON.parse(text) as Omit<Declared, "key" | "uid" | "hash" | "generation" | "group">;
+export function declaredOf(item: SyncItem, text: string): Declared | undefined {
   const { pk: key, uid, declaredHash: hash, generation, grp: group } = item;
-  return { ...rest, key, uid, hash, generation, group };
+  const rest = parsed(text);
+  return isShape(rest) && isKey(key) ? soundDeclared({ ...rest, key, uid, hash, generation, group }) : undefined;
+}
+
+/** Of an item: one that leads nowhere, or has no fence, was not written by us. */
+export function isKey(key: string): boolean {
+  return parseKey(key) !== undefined;
 }
 
 /** Where a sync's item stands in the table and in the indexes that don't change while it lives. */
@@ -112,46 +109,59 @@ export function stateAttributes(state: RowState): Changes {
   };
 }
 
-export function stateOf(item: SyncItem): RowState {
+export function stateOf(item: SyncItem, damaged: OnDamage): RowState {
   const { source, settledAt } = item;
-  return {
-    ...(JSON.parse(item.state) as Partial<RowState>),
+  const rest = parsed(item.state);
+  const state = isShape(rest) && {
+    ...rest,
     ...standingOf(item),
-    owned: ownedOf(item),
-    ...(source === undefined ? {} : { source }),
-    ...(settledAt === undefined ? {} : { settledAt }),
+    owned: parsed(item.owned),
+    source,
+    settledAt,
   };
+  return soundState(withoutUndefined(state), () => damaged(item.pk));
 }
 
-export function ownedOf(item: Pick<SyncItem, "owned">): readonly OwnedSecret[] {
-  return JSON.parse(item.owned) as OwnedSecret[];
+/** What an item's own attributes say of its state, unjudged. */
+function standingOf({ refs, vault, error, attempts, syncedAt }: SummaryItem) {
+  return { refs: parsed(refs), vault, error: error === undefined ? undefined : parsed(error), attempts, syncedAt };
 }
 
-export function rowOf(item: SyncItem, declared: Declared): Row {
+function withoutUndefined(value: object | false): object | undefined {
+  if (value === false) return undefined;
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined));
+}
+
+export function ownedOf(item: SyncItem, damaged: OnDamage): readonly OwnedSecret[] {
+  return stateOf(item, damaged).owned;
+}
+
+export function rowOf(item: SyncItem, declared: Declared, damaged: OnDamage): Row {
   const { pk: key, nudges, look, fence } = item;
-  return { key, declared, state: stateOf(item), nudges, look, fence, ...timesOf(item) };
+  return { key, declared, state: stateOf(item, damaged), nudges, look, fence, ...timesOf(item) };
 }
 
-export function summaryOf(item: SummaryItem): RowSummary {
+export function summaryOf(item: SummaryItem, damaged: OnDamage): RowSummary {
   const { pk: key, uid, declaredHash: hash, generation } = item;
-  return { key, uid, hash, generation, ...standingOf(item), ...timesOf(item) };
-}
-
-function standingOf(item: SummaryItem): Pick<RowState, "refs" | "vault" | "error" | "attempts" | "syncedAt"> {
-  const { vault, error, attempts, syncedAt } = item;
+  // A list shows no Secrets.
+  const { refs, vault, error, attempts, syncedAt } = soundState(
+    withoutUndefined({ ...standingOf(item), owned: [] }),
+    () => damaged(key),
+  );
   return {
-    refs: JSON.parse(item.refs) as ReferenceKey[],
+    ...{ key, uid, hash, generation, refs, attempts },
     ...(vault === undefined ? {} : { vault }),
-    ...(error === undefined ? {} : { error: JSON.parse(error) as RowError }),
-    attempts,
+    ...(error === undefined ? {} : { error }),
     ...(syncedAt === undefined ? {} : { syncedAt }),
+    ...timesOf(item),
   };
 }
 
 function timesOf({ leaseUntil, dueAt, slot, phase }: SummaryItem): Pick<Row, "leaseUntil" | "dueAt" | "wheel"> {
+  const period = slot === undefined ? undefined : periodOf(slot);
   return {
-    ...(leaseUntil === undefined ? {} : { leaseUntil }),
-    ...(dueAt === undefined ? {} : { dueAt }),
-    ...(slot === undefined || phase === undefined ? {} : { wheel: { period: periodOf(slot), phase } }),
+    ...(isTime(leaseUntil) ? { leaseUntil } : {}),
+    ...(isTime(dueAt) ? { dueAt } : {}),
+    ...(period !== undefined && phase !== undefined && isTurn(period, phase) ? { wheel: { period, phase } } : {}),
   };
 }

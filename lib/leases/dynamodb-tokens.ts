@@ -1,9 +1,10 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
-import { partsOf, type SyncKey } from "../keys.ts";
+import { parseKey, partsOf, type SyncKey } from "../keys.ts";
 import type { StoredToken, TokenStore } from "../reconcile/ports.ts";
 import { all, either, itemExists, itemIsAbsent, tokenSerialIsStill } from "./dynamodb-conditions.ts";
 import type { Connection } from "./dynamodb-connection.ts";
 import { type ItemKey, TOKENS } from "./dynamodb-table.ts";
+import { isTime } from "./stored.ts";
 
 interface TokenItem {
   readonly sk: string;
@@ -24,12 +25,13 @@ export function tokenStore(connection: Connection): TokenStore {
     token: async (cluster, id) => {
       connection.count("token");
       const item = await connection.get<TokenItem>(tokenAt(cluster, id), "strong");
-      return item && tokenOf(item);
+      return item && isSound(connection, item) ? tokenOf(item) : undefined;
     },
     tokens: async (cluster) => {
       connection.count("tokens");
       const startsWith = cluster === undefined ? {} : { startsWith: ["sk", `${cluster}/`] as const };
-      return (await connection.query<TokenItem>({ partition: ["pk", TOKENS], ...startsWith })).map(tokenOf);
+      const found = await connection.query<TokenItem>({ partition: ["pk", TOKENS], ...startsWith });
+      return found.filter((item) => isSound(connection, item)).map(tokenOf);
     },
     putToken: ({ id, by, circuit, serial, sealed, endsAt }, replacing) => {
       connection.count("putToken");
@@ -48,6 +50,12 @@ export function tokenStore(connection: Connection): TokenStore {
       return (await connection.remove(at, all(itemExists, tokenSerialIsStill(serial)))).holds;
     },
   };
+}
+
+function isSound({ damaged }: Connection, { sk, syncKey, endsAt }: TokenItem): boolean {
+  const isIt = typeof syncKey === "string" && parseKey(syncKey) !== undefined && isTime(endsAt);
+  if (!isIt) damaged(`token ${sk}`);
+  return isIt;
 }
 
 function tokenOf({ sk, syncKey: by, circuit, tokenSerial: serial, sealed, endsAt }: TokenItem): StoredToken {

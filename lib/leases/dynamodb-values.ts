@@ -19,13 +19,15 @@ export function toAttributes(values: Values): Record<string, AttributeValue> {
   return attributes;
 }
 
-/** The type is believed: the items are ours. */
+/** The type is believed as far as rows are concerned that need nothing else; a type that we never write is left out. */
 export function fromAttributes<T>(attributes: Readonly<Record<string, AttributeValue>>): T {
-  return Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, fromAttribute(value)])) as T;
+  const known = Object.entries(attributes).flatMap(([name, attribute]): [string, Value][] => {
+    const value = fromAttribute(attribute);
+    return value === undefined ? [] : [[name, value]];
+  });
+  return Object.fromEntries(known) as T;
 }
 
-function fromAttribute({ S, N, BOOL, NS }: AttributeValue): Value {
-  const value = S ?? (N === undefined ? undefined : Number(N)) ?? BOOL ?? (NS && new Set(NS.map(Number)));
-  if (value === undefined) throw new Error("an item of the lease table holds a type that we never write");
-  return value;
+function fromAttribute({ S, N, BOOL, NS }: AttributeValue): Value | undefined {
+  return S ?? (N === undefined ? undefined : Number(N)) ?? BOOL ?? (NS && new Set(NS.map(Number)));
 }

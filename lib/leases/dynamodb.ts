@@ -1,5 +1,6 @@
 import type { Random } from "../clock.ts";
 import type { LeaseStore, TokenStore } from "../reconcile/ports.ts";
+import type { OnDamage } from "./damage.ts";
 import { bodies } from "./dynamodb-bodies.ts";
 import { circuitStore, cursorStore } from "./dynamodb-circuits.ts";
 import { type Client, connect } from "./dynamodb-connection.ts";
@@ -20,6 +21,8 @@ export interface DynamoStoreOptions {
   readonly random?: Random;
   /** All that one request may take, in ms: 10 s when not given. */
   readonly timeoutMs?: number;
+  /** Told of items that can't be read: they are left aside. */
+  readonly onDamage?: OnDamage;
 }
 
 export interface DynamoStore extends LeaseStore {
@@ -31,8 +34,9 @@ export interface DynamoStore extends LeaseStore {
  * The lease table in DynamoDB. Its first request finds out whether the table is ours and of our version: STORE_MISSING,
  * STORE_DENIED and STORE_INVALID name the table and the remedy; what passes by itself is STORE_UNAVAILABLE.
  */
-export function dynamoLeaseStore({ client, table, random = Math.random, timeoutMs }: DynamoStoreOptions): DynamoStore {
-  const connection = connect(client, table, random, timeoutMs);
+export function dynamoLeaseStore(options: DynamoStoreOptions): DynamoStore {
+  const { client, table, random = Math.random, timeoutMs, onDamage = () => undefined } = options;
+  const connection = { ...connect(client, table, random, timeoutMs), damaged: onDamage };
   const big = bodies(connection);
   const steps = periods(connection);
   return {

@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../errors.ts";
-import type { Circuit, CircuitStore, CursorStore, VaultTarget } from "../reconcile/ports.ts";
+import type { Circuit, CircuitStore, CursorStore } from "../reconcile/ports.ts";
 import type { Connection } from "./sqlite-connection.ts";
 
 interface CircuitRecord {
@@ -10,29 +10,27 @@ interface CircuitRecord {
   readonly attempts: number;
   readonly fence: number;
   readonly probe_at: number;
-  readonly target: string | null;
 }
+
+/** States of earlier versions have another column, which is left empty. */
+const COLUMNS = "id, code, message, since, attempts, fence, probe_at";
 
 /** Ends that are out of reach (lease-table 16). */
 export function circuitStore(connection: Connection): CircuitStore {
-  const all = connection.all<CircuitRecord>("SELECT * FROM circuit ORDER BY id");
+  const all = connection.all<CircuitRecord>(`SELECT ${COLUMNS} FROM circuit ORDER BY id`);
   const open = connection.write(`
-    INSERT INTO circuit (id, code, message, since, attempts, fence, probe_at, target)
-    VALUES (:id, :code, :message, :since, :attempts, :fence, :probeAt, :target) ON CONFLICT (id) DO NOTHING`);
+    INSERT INTO circuit (${COLUMNS})
+    VALUES (:id, :code, :message, :since, :attempts, :fence, :probeAt) ON CONFLICT (id) DO NOTHING`);
   const claim = connection.writeOne<CircuitRecord>(`
     UPDATE circuit SET fence = fence + 1, probe_at = :until
-    WHERE id = :id AND fence = :fence AND probe_at = :probeAt AND probe_at <= :now RETURNING *`);
+    WHERE id = :id AND fence = :fence AND probe_at = :probeAt AND probe_at <= :now RETURNING ${COLUMNS}`);
   const keep = connection.write(`
     UPDATE circuit SET code = :code, message = :message, attempts = :attempts, probe_at = :probeAt
     WHERE id = :id AND fence = :fence`);
   const close = connection.write("DELETE FROM circuit WHERE id = :id AND fence = :fence");
   return {
     circuits: () => connection.read("circuits", () => all({}).map(circuitOf)),
-    openCircuit: ({ target, ...circuit }) =>
-      connection.change(
-        "openCircuit",
-        () => open({ ...circuit, target: target === undefined ? null : JSON.stringify(target) }) === 1,
-      ),
+    openCircuit: (circuit) => connection.change("openCircuit", () => open({ ...circuit }) === 1),
     claimProbe: ({ id, fence, probeAt }, { now, until }) =>
       connection.change("claimProbe", () => {
         const claimed = claim({ id, fence, probeAt, now, until });
@@ -44,8 +42,8 @@ export function circuitStore(connection: Connection): CircuitStore {
   };
 }
 
-function circuitOf({ probe_at, target, ...record }: CircuitRecord): Circuit {
-  return { ...record, probeAt: probe_at, ...(target === null ? {} : { target: JSON.parse(target) as VaultTarget }) };
+function circuitOf({ probe_at: probeAt, ...record }: CircuitRecord): Circuit {
+  return { ...record, probeAt };
 }
 
 /** Up to when ticks have handed out (lease-table 13). */

@@ -1,4 +1,5 @@
-import type { DatabaseSync, SQLInputValue } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import type { OnDamage } from "./damage.ts";
 import { groupCommit } from "./group-commit.ts";
 import { openDatabase, storeError } from "./sqlite-schema.ts";
 
@@ -21,14 +22,16 @@ export interface Connection {
   change<T>(operation: string, work: () => T): Promise<T>;
   counts(): Readonly<Record<string, number>>;
   close(): void;
+  /** Tells of a row that can't be read. */
+  readonly damaged: OnDamage;
 }
 
-export function connect(path: string, readOnly: boolean): Connection {
-  return connectionTo(openDatabase(path, readOnly), path);
+export function connect(path: string, readOnly: boolean, damaged?: OnDamage): Connection {
+  return connectionTo(openDatabase(path, readOnly), path, damaged);
 }
 
 /** An open database; `path` is what errors call it. */
-export function connectionTo(database: DatabaseSync, path: string): Connection {
+export function connectionTo(database: DatabaseSync, path: string, damaged: OnDamage = () => undefined): Connection {
   const counts: Record<string, number> = { writes: 0 };
   const transact = groupCommit(database, (error) => storeError(error, path));
 
@@ -37,13 +40,14 @@ export function connectionTo(database: DatabaseSync, path: string): Connection {
   };
 
   return {
+    damaged,
     one: <T>(sql: string) => {
       const statement = database.prepare(sql);
-      return (params: Params) => statement.get(params) as T | undefined;
+      return (params: Params) => withoutOverflow(statement, () => statement.get(params)) as T | undefined;
     },
     all: <T>(sql: string) => {
       const statement = database.prepare(sql);
-      return (params: Params) => statement.all(params) as T[];
+      return (params: Params) => withoutOverflow(statement, () => statement.all(params)) as T[];
     },
     write: (sql) => {
       const statement = database.prepare(sql);
@@ -60,7 +64,7 @@ export function connectionTo(database: DatabaseSync, path: string): Connection {
     writeOne: <T>(sql: string) => {
       const statement = database.prepare(sql);
       return (params: Params) => {
-        const record = statement.get(params);
+        const record = withoutOverflow(statement, () => statement.get(params));
         if (record !== undefined) count("writes", 1);
         return record as T | undefined;
       };
@@ -84,4 +88,29 @@ export function connectionTo(database: DatabaseSync, path: string): Connection {
       database.close();
     },
   };
+}
+
+/** An integer that JavaScript can't hold ends the whole read; such a row is read with the nearest one that it can. */
+function withoutOverflow<T>(statement: StatementSync, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof Error) || !("code" in error) || error.code !== "ERR_OUT_OF_RANGE") throw error;
+  }
+  statement.setReadBigInts(true);
+  try {
+    return held(read()) as T;
+  } finally {
+    statement.setReadBigInts(false);
+  }
+}
+
+function held(value: unknown): unknown {
+  if (typeof value === "bigint") {
+    const most = BigInt(Number.MAX_SAFE_INTEGER);
+    return Number(value > most ? most : value < -most ? -most : value);
+  }
+  if (Array.isArray(value)) return value.map(held);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, column]) => [name, held(column)]));
 }

@@ -4,7 +4,7 @@ import type { Declared, Due, SyncStore } from "../reconcile/ports.ts";
 import { EMPTY_STATE } from "../reconcile/ports.ts";
 import { mergeOwned } from "./merge-owned.ts";
 import type { Connection } from "./sqlite-connection.ts";
-import { isHeld, READ_ROW, type SyncRecord, stateOf } from "./sqlite-rows.ts";
+import { declaredOf, isHeld, READ_ROW, type SyncRecord, stateOf } from "./sqlite-rows.ts";
 
 type Declarations = Pick<SyncStore, "declare" | "bury" | "release">;
 
@@ -20,7 +20,9 @@ export function declarations(connection: Connection): Declarations {
       connection.change("declare", () => {
         const old = record({ key: declared.key });
         if (old === undefined) return insert(declared, now, now);
-        if (old.uid === declared.uid) return old.hash === declared.hash ? undefined : redeclare(old, declared, now);
+        // One that can't be read is written anew.
+        const isKnown = old.hash === declared.hash && declaredOf(old) !== undefined;
+        if (old.uid === declared.uid) return isKnown ? undefined : redeclare(old, declared, now);
         bury(old, now);
         return insert(declared, Math.max(now, old.fence + 1), now);
       }),
@@ -87,7 +89,7 @@ function burying(connection: Connection, record: ReadRecord, remove: Remove) {
     WHERE key = :from`);
   const body = connection.part("UPDATE body SET state = :state WHERE id = :body");
   return (old: SyncRecord, now: EpochMs): Due | undefined => {
-    const { source: _source, bridgeUntil: _bridgeUntil, error: _error, ...state } = stateOf(old);
+    const { source: _source, bridgeUntil: _bridgeUntil, error: _error, ...state } = stateOf(old, connection.damaged);
     const held = isHeld(old, now);
     if (state.owned.length === 0 && !held) {
       remove(old);
@@ -97,7 +99,8 @@ function burying(connection: Connection, record: ReadRecord, remove: Remove) {
     // The same uid was buried before, and came back out of a restored etcd.
     const before = record({ key: to });
     if (before !== undefined) remove(before);
-    const owned = before === undefined ? state.owned : mergeOwned(stateOf(before).owned, state.owned);
+    const owned =
+      before === undefined ? state.owned : mergeOwned(stateOf(before, connection.damaged).owned, state.owned);
     const left = { ...state, attempts: 0, owned, ...(held ? { busyUntil: old.lease_until } : {}) };
     sync({ from: old.key, to, fence: Math.max(old.fence, (before?.fence ?? 0) + 1), now });
     body({ body: old.body, state: JSON.stringify(left) });

@@ -1,22 +1,30 @@
 import { partsOf, type ReferenceKey } from "../keys.ts";
 import type { ClusterRow, ClusterState, ClusterStore, Reference, ReferenceStore } from "../reconcile/ports.ts";
+import type { OnDamage } from "./damage.ts";
 import type { Connection } from "./sqlite-connection.ts";
+import { parsed, soundClusterState, soundReference } from "./stored.ts";
 
 /** What syncs refer to (lease-table 23). */
 export function referenceStore(connection: Connection): ReferenceStore {
-  const body = connection.one<{ readonly body: string }>("SELECT body FROM reference WHERE key = :key");
-  const ofCluster = connection.all<{ readonly body: string }>("SELECT body FROM reference WHERE cluster = :cluster");
+  const body = connection.one<ReferenceRecord>("SELECT key, body FROM reference WHERE key = :key");
+  const ofCluster = connection.all<ReferenceRecord>("SELECT key, body FROM reference WHERE cluster = :cluster");
+  const referenceOf = ({ key, body }: ReferenceRecord): Reference | undefined => {
+    const reference = soundReference(parsed(body));
+    if (reference === undefined) connection.damaged(key);
+    return reference;
+  };
   const put = connection.write(`
     INSERT INTO reference (key, cluster, uid, hash, body) VALUES (:key, :cluster, :uid, :hash, :body)
     ON CONFLICT (key) DO UPDATE SET uid = excluded.uid, hash = excluded.hash, body = excluded.body
-    WHERE uid <> excluded.uid OR hash <> excluded.hash`);
+    WHERE uid <> excluded.uid OR hash <> excluded.hash OR NOT json_valid(body)`);
   const remove = connection.write("DELETE FROM reference WHERE key = :key");
   return {
     references: (keys) =>
       connection.read("references", () => {
         const found = keys.flatMap((key): [ReferenceKey, Reference][] => {
           const record = body({ key });
-          return record === undefined ? [] : [[key, referenceOf(record)]];
+          const reference = record && referenceOf(record);
+          return reference === undefined ? [] : [[key, reference]];
         });
         return new Map(found);
       }),
@@ -26,12 +34,14 @@ export function referenceStore(connection: Connection): ReferenceStore {
         return put({ key, cluster: partsOf(key).cluster, uid, hash, body: JSON.stringify(reference) }) === 1;
       }),
     removeReference: (key) => connection.change("removeReference", () => remove({ key }) === 1),
-    referencesOf: (cluster) => connection.read("referencesOf", () => ofCluster({ cluster }).map(referenceOf)),
+    referencesOf: (cluster) =>
+      connection.read("referencesOf", () => ofCluster({ cluster }).flatMap((record) => referenceOf(record) ?? [])),
   };
 }
 
-function referenceOf(record: { readonly body: string }): Reference {
-  return JSON.parse(record.body) as Reference;
+interface ReferenceRecord {
+  readonly key: ReferenceKey;
+  readonly body: string;
 }
 
 interface ClusterRecord {
@@ -57,11 +67,11 @@ export function clusterStore(connection: Connection): ClusterStore {
     UPDATE cluster SET state = :state, lease_until = :until, due_at = :dueAt WHERE name = :name AND fence = :fence`);
   const remove = connection.write("DELETE FROM cluster WHERE name = :name");
   return {
-    cluster: (name) => connection.read("cluster", () => optional(one({ name }))),
-    clusters: () => connection.read("clusters", () => all({}).map(clusterOf)),
+    cluster: (name) => connection.read("cluster", () => optional(one({ name }), connection.damaged)),
+    clusters: () => connection.read("clusters", () => all({}).map((record) => clusterOf(record, connection.damaged))),
     claimCluster: (name, { now, until }) =>
       connection.change("claimCluster", () =>
-        optional(claim({ name, now, until, state: JSON.stringify(NEW_CLUSTER) })),
+        optional(claim({ name, now, until, state: JSON.stringify(NEW_CLUSTER) }), connection.damaged),
       ),
     saveCluster: ({ name, fence }, state, then) =>
       connection.change("saveCluster", () => {
@@ -72,16 +82,16 @@ export function clusterStore(connection: Connection): ClusterStore {
   };
 }
 
-function optional(record: ClusterRecord | undefined): ClusterRow | undefined {
-  return record === undefined ? undefined : clusterOf(record);
+function optional(record: ClusterRecord | undefined, damaged: OnDamage): ClusterRow | undefined {
+  return record === undefined ? undefined : clusterOf(record, damaged);
 }
 
-function clusterOf(record: ClusterRecord): ClusterRow {
+function clusterOf(record: ClusterRecord, damaged: OnDamage): ClusterRow {
   return {
     name: record.name,
     fence: record.fence,
     ...(record.lease_until === null ? {} : { leaseUntil: record.lease_until }),
     dueAt: record.due_at,
-    state: JSON.parse(record.state) as ClusterState,
+    state: soundClusterState(parsed(record.state), () => damaged(record.name)),
   };
 }

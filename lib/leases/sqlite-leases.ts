@@ -1,6 +1,8 @@
 import type { EpochMs } from "../clock.ts";
 import type { ClaimOptions, Row, Settlement, SettleOutcome, SyncStore } from "../reconcile/ports.ts";
+import { damagedRow } from "./damage.ts";
 import { mergeOwned } from "./merge-owned.ts";
+import { sentAgain } from "./overdue.ts";
 import type { Connection } from "./sqlite-connection.ts";
 import { declaredOf, isHeld, READ_ROW, type SyncRecord } from "./sqlite-rows.ts";
 
@@ -20,23 +22,24 @@ function nudging(connection: Connection): SyncStore["nudge"] {
   );
   const nudge = connection.write(`
     UPDATE sync SET nudges = nudges + 1, look = max(look, :look), due_at = :dueAt, lane = 'now' WHERE key = :key`);
-  return (key, { now, look }) =>
+  return (key, { now, look, atOnce = false }) =>
     connection.change("nudge", () => {
       const old = record({ key });
       if (old === undefined) return undefined;
       const isDueAlready = old.due_at !== null && old.due_at <= now && !isHeld(old, now);
-      // Nothing need be sent then; but the wish to look is kept.
-      if (isDueAlready && (!look || old.look === 1)) return undefined;
-      const at = nudgedDueAt(old, now);
+      const again = sentAgain({ key, group: old.grp }, old.due_at, now);
+      // Nothing need be written then; but the wish to look is kept.
+      if (isDueAlready && (!look || old.look === 1)) return again;
+      const at = nudgedDueAt(old, now, atOnce);
       nudge({ key, look: look ? 1 : 0, dueAt: at });
-      return isDueAlready ? undefined : { key, group: old.grp, lane: "now", at };
+      return isDueAlready ? again : { key, group: old.grp, lane: "now", at };
     });
 }
 
 /** When a nudged row is due: at the end of the lease that holds it; else soon, and never later than it was due anyway. */
-function nudgedDueAt(old: HotRecord, now: EpochMs): EpochMs {
+function nudgedDueAt(old: HotRecord, now: EpochMs, atOnce: boolean): EpochMs {
   if (isHeld(old, now)) return old.lease_until ?? now;
-  const soonest = Math.max(now, (old.settled_at ?? 0) + NUDGE_GAP_MS);
+  const soonest = atOnce ? now : Math.max(now, (old.settled_at ?? 0) + NUDGE_GAP_MS);
   return Math.min(soonest, old.due_at ?? soonest);
 }
 
@@ -58,6 +61,7 @@ function claiming(connection: Connection): SyncStore["claim"] {
     // Declared anew between the read and the claim.
     const changed = hash === row.declared.hash ? undefined : record({ key: row.key });
     const declared = changed === undefined ? row.declared : declaredOf(changed);
+    if (declared === undefined) throw damagedRow(row.key);
     return { ...row, declared, fence, nudges, look: look === 1 };
   };
   return (row, { now, until, owned }: ClaimOptions) =>

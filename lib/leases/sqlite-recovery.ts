@@ -9,12 +9,15 @@ export interface Recovery {
   expireLeases(now: EpochMs): Promise<void>;
 }
 
+/** A state that is damaged must not keep the process from starting. */
+const BUSY_UNTIL = "CASE WHEN json_valid(body.state) THEN json_extract(body.state, '$.busyUntil') END";
+
 export function recovery(connection: Connection): Recovery {
   const busy = connection.write(`
     UPDATE sync SET due_at = :now WHERE due_at > :now AND EXISTS (
-      SELECT 1 FROM body WHERE body.id = sync.body AND json_extract(body.state, '$.busyUntil') > :now)`);
+      SELECT 1 FROM body WHERE body.id = sync.body AND ${BUSY_UNTIL} > :now)`);
   const idle = connection.part(`
-    UPDATE body SET state = json_remove(state, '$.busyUntil') WHERE json_extract(state, '$.busyUntil') > :now`);
+    UPDATE body SET state = json_remove(state, '$.busyUntil') WHERE ${BUSY_UNTIL} > :now`);
   const syncs = connection.write("UPDATE sync SET lease_until = NULL, due_at = :now WHERE lease_until > :now");
   const clusters = connection.write("UPDATE cluster SET lease_until = NULL, due_at = :now WHERE lease_until > :now");
   return {

@@ -1,9 +1,11 @@
 import type { EpochMs } from "../clock.ts";
-import type { SyncKey } from "../keys.ts";
+import { parseKey, type SyncKey } from "../keys.ts";
 import type { Declared, Due, Lane, Row, RowState, RowSummary } from "../reconcile/ports.ts";
+import type { OnDamage } from "./damage.ts";
+import { isTime, isTurn, parsed, soundDeclared, soundState } from "./stored.ts";
 
 /** A row of the tables `sync` and `body`. */
-export interface SyncRecord extends SummaryRecord {
+export interface SyncRecord extends Omit<SummaryRecord, "bytes"> {
   readonly body: number;
   readonly grp: string;
   readonly fence: number;
@@ -24,6 +26,8 @@ export interface SummaryRecord {
   readonly period: number | null;
   readonly phase: number | null;
   readonly state: string;
+  /** Of the declaration. */
+  readonly bytes: number;
 }
 
 export const READ_ROW =
@@ -33,11 +37,17 @@ export function isHeld(record: Pick<SyncRecord, "lease_until">, now: EpochMs): b
   return record.lease_until !== null && record.lease_until > now;
 }
 
-export function rowOf(record: SyncRecord): Row {
+/** Undefined: it can't be read. */
+export function rowOf(record: SyncRecord, damaged: OnDamage): Row | undefined {
+  const declared = isKey(record.key) ? declaredOf(record) : undefined;
+  if (declared === undefined) {
+    damaged(record.key);
+    return undefined;
+  }
   return {
     key: record.key,
-    declared: declaredOf(record),
-    state: stateOf(record),
+    declared,
+    state: stateOf(record, damaged),
     nudges: record.nudges,
     look: record.look === 1,
     fence: record.fence,
@@ -46,16 +56,21 @@ export function rowOf(record: SyncRecord): Row {
 }
 
 /** A clean-up's declaration goes by the clean-up's key. */
-export function declaredOf(record: Pick<SyncRecord, "key" | "declared">): Declared {
-  return { ...(JSON.parse(record.declared) as Declared), key: record.key };
+export function declaredOf(record: Pick<SyncRecord, "key" | "declared">): Declared | undefined {
+  const declared = soundDeclared(parsed(record.declared));
+  return declared && { ...declared, key: record.key };
 }
 
-export function stateOf(record: Pick<SyncRecord, "state">): RowState {
-  return JSON.parse(record.state) as RowState;
+export function stateOf(record: Pick<SyncRecord, "key" | "state">, damaged: OnDamage): RowState {
+  return soundState(parsed(record.state), () => damaged(record.key));
 }
 
-export function summaryOf(record: SummaryRecord): RowSummary {
-  const { refs, vault, error, attempts, syncedAt } = stateOf(record);
+export function isKey(key: string): boolean {
+  return parseKey(key) !== undefined;
+}
+
+export function summaryOf(record: SummaryRecord, damaged: OnDamage): RowSummary {
+  const { refs, vault, error, attempts, syncedAt } = stateOf(record, damaged);
   return {
     key: record.key,
     uid: record.uid,
@@ -67,16 +82,17 @@ export function summaryOf(record: SummaryRecord): RowSummary {
     attempts,
     ...(syncedAt === undefined ? {} : { syncedAt }),
     ...timesOf(record),
+    bytes: record.bytes,
   };
 }
 
-function timesOf(record: SummaryRecord): Pick<Row, "leaseUntil" | "dueAt" | "wheel"> {
+function timesOf(
+  record: Pick<SummaryRecord, "lease_until" | "due_at" | "period" | "phase">,
+): Pick<Row, "leaseUntil" | "dueAt" | "wheel"> {
   return {
-    ...(record.lease_until === null ? {} : { leaseUntil: record.lease_until }),
-    ...(record.due_at === null ? {} : { dueAt: record.due_at }),
-    ...(record.period === null || record.phase === null
-      ? {}
-      : { wheel: { period: record.period, phase: record.phase } }),
+    ...(isTime(record.lease_until) ? { leaseUntil: record.lease_until } : {}),
+    ...(isTime(record.due_at) ? { dueAt: record.due_at } : {}),
+    ...(isTurn(record.period, record.phase) ? { wheel: { period: record.period ?? 1, phase: record.phase ?? 0 } } : {}),
   };
 }
 
@@ -88,5 +104,5 @@ export interface DueRecord {
 }
 
 export function dueOf(record: DueRecord): Due {
-  return { key: record.key, group: record.grp, lane: record.lane, at: record.due_at };
+  return { key: record.key, group: record.grp, lane: record.lane === "refresh" ? "refresh" : "now", at: record.due_at };
 }

@@ -1,4 +1,4 @@
-import { partsOf, type SyncKey } from "../keys.ts";
+import { parseKey, partsOf, type SyncKey } from "../keys.ts";
 import type { StoredToken, TokenStore } from "../reconcile/ports.ts";
 import type { Connection } from "./sqlite-connection.ts";
 
@@ -30,14 +30,21 @@ export function tokenStore(connection: Connection): SqliteTokens {
     WHERE serial = :replacing`);
   const remove = connection.write("DELETE FROM token WHERE cluster = :cluster AND id = :id AND serial = :serial");
   const clear = connection.write("DELETE FROM token");
+  const isSound = ({ sync, id }: TokenRecord): boolean => {
+    const isIt = parseKey(sync) !== undefined;
+    if (!isIt) connection.damaged(`token ${id}`);
+    return isIt;
+  };
   return {
     token: (cluster, id) =>
       connection.read("token", () => {
         const record = one({ cluster, id });
-        return record && tokenOf(record);
+        return record && isSound(record) ? tokenOf(record) : undefined;
       }),
     tokens: (cluster) =>
-      connection.read("tokens", () => (cluster === undefined ? all({}) : ofCluster({ cluster })).map(tokenOf)),
+      connection.read("tokens", () =>
+        (cluster === undefined ? all({}) : ofCluster({ cluster })).filter(isSound).map(tokenOf),
+      ),
     putToken: ({ by, ...token }, replacing) =>
       connection.change(
         "putToken",

@@ -1,4 +1,5 @@
 import type { LeaseStore } from "../reconcile/ports.ts";
+import type { OnDamage } from "./damage.ts";
 import { circuitStore, cursorStore } from "./sqlite-circuits.ts";
 import { type Connection, connect, connectionTo } from "./sqlite-connection.ts";
 import { declarations } from "./sqlite-declarations.ts";
@@ -9,13 +10,15 @@ import { type Recovery, recovery } from "./sqlite-recovery.ts";
 import { copyInMemory } from "./sqlite-schema.ts";
 import { type SqliteTokens, tokenStore } from "./sqlite-tokens.ts";
 
-export { isDataDirLocked, lockDataDir } from "./data-dir-lock.ts";
+export { dataDirMarkedAt, isDataDirLocked, lockDataDir } from "./data-dir-lock.ts";
 
 export interface SqliteStoreOptions {
   /** The database file; its directory must exist. */
   readonly path: string;
   /** For a second process: it sees every commit of the first and writes nothing. */
   readonly readOnly?: boolean;
+  /** Told of rows that can't be read: they are left aside. */
+  readonly onDamage?: OnDamage;
 }
 
 export interface SqliteStore extends LeaseStore, Recovery, AsyncDisposable {
@@ -27,8 +30,8 @@ export interface SqliteStore extends LeaseStore, Recovery, AsyncDisposable {
  * The lease table in one file. Throws an InputError when the file is not ours or of another version, and
  * STORE_UNAVAILABLE when it can't be read or written.
  */
-export function openSqliteStore({ path, readOnly = false }: SqliteStoreOptions): SqliteStore {
-  return storeOn(connect(path, readOnly));
+export function openSqliteStore({ path, readOnly = false, onDamage }: SqliteStoreOptions): SqliteStore {
+  return storeOn(connect(path, readOnly, onDamage));
 }
 
 /** The state of this file, or an empty one, in memory alone: for who wants to see what would become of it. */

@@ -1,10 +1,21 @@
 import { digestOf } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import type { SecretData } from "../secret-value.ts";
-import { type Decision, isOwnedBy, ownedUnder, type Seen } from "./decide.ts";
+import { isRecorded } from "./belonging.ts";
+import { type Decision, ownedUnder, type Seen } from "./decide.ts";
 import { CALL_TIMEOUT_MS, type ReconcileDeps } from "./deps.ts";
-import type { DesiredSecret, Lease, NamedObject, OwnedSecret, SeenSecret, WrittenSecret } from "./ports.ts";
+import { ownersOf } from "./owners.ts";
+import type {
+  DesiredSecret,
+  Lease,
+  NamedObject,
+  OwnedSecret,
+  OwnerReference,
+  SeenSecret,
+  WrittenSecret,
+} from "./ports.ts";
 import { resourceOf } from "./resource.ts";
+import { type RivalEnds, rivalsFor } from "./rivals.ts";
 import { withStrays } from "./strays.ts";
 
 /** What a run works on: one destination, its data, and what is known of it so far. */
@@ -16,12 +27,11 @@ export interface Work {
   readonly wrote?: string;
 }
 
-type Ends = Pick<ReconcileDeps, "secrets" | "resources" | "clock" | "log" | "digestKey">;
+type Ends = Pick<ReconcileDeps, "secrets" | "resources" | "clusters" | "clock" | "log" | "digestKey">;
 
 /** What a look asks of a cluster: it writes nothing. */
-export interface LookEnds extends Pick<ReconcileDeps, "digestKey"> {
+export interface LookEnds extends Pick<ReconcileDeps, "digestKey">, RivalEnds {
   readonly secrets: Pick<ReconcileDeps["secrets"], "look">;
-  readonly resources: Pick<ReconcileDeps["resources"], "get">;
 }
 
 /** No external write starts later than the lease's end minus its own time-out (lease-table 6). */
@@ -36,16 +46,31 @@ export async function look(ends: LookEnds, work: Work, signal: AbortSignal): Pro
   const how = work.seen.observe === "watch" ? "get" : "patch";
   const found = await ends.secrets.look(work.secret, how, signal);
   if (!found) {
-    await mustStillBeDeclared(ends, work, signal);
+    // One of ours that is missing may have been collected with its declaration: it must not be made anew (lease-table 22).
+    if (ownedUnder(work.seen.row, work.seen.destination.name)?.uid !== undefined) {
+      await mustStillBeDeclared(ends, work, signal);
+    }
     return { ...work, seen: { ...work.seen, secret: "absent", row: { ...work.seen.row, look: false } } };
   }
-  return { ...work, seen: { ...work.seen, secret: found, secretDigest: digestOf(ends.digestKey, found.data) } };
+  const rivals = work.seen.destination.create ? await ownersAsked(ends, work, found, signal) : [];
+  return { ...work, seen: { ...work.seen, secret: found, secretDigest: digestOf(ends.digestKey, found.data), rivals } };
 }
 
-/** A Secret of ours that is missing may have been collected with its declaration: it must not be made anew (lease-table 22). */
-async function mustStillBeDeclared(ends: LookEnds, work: Work, signal: AbortSignal): Promise<void> {
-  const { row, destination } = work.seen;
-  if (ownedUnder(row, destination.name)?.uid === undefined) return;
+/** Whose Secret is it? Where our own reference stands alone, that is known without asking anyone. */
+async function ownersAsked(
+  ends: LookEnds,
+  work: Work,
+  found: SeenSecret,
+  signal: AbortSignal,
+): Promise<NonNullable<Seen["rivals"]>> {
+  const owner = work.seen.destination.ownerReference;
+  const isPlain = found.ownerReferences.length === 1 && ownersOf(found, owner).own === "as-written";
+  // Our reference is put back under a declaration that is there to stay: else the Secret was released (kubernetes-rules 6).
+  if (!isPlain) await mustStillBeDeclared(ends, work, signal);
+  return rivalsFor(ends, work.secret, found, { owner, isRecorded: isRecorded(work.seen, found) }, signal);
+}
+
+async function mustStillBeDeclared(ends: LookEnds, { seen: { row } }: Work, signal: AbortSignal): Promise<void> {
   const ref = resourceOf(row);
   const found = await ends.resources.get(ref, signal);
   if (found && found.uid === row.declared.uid && !found.deleting) return;
@@ -93,6 +118,8 @@ async function write(ends: Ends, work: Work, decision: Decision, signal: AbortSi
     }
     case "adopt":
       return record(work, undefined, decision.seen, decision.seen.type);
+    case "stand-beside":
+      return standBeside(ends, work, decision.seen, signal);
     case "prune":
       return prune(ends, work, decision.names, signal);
     case "look":
@@ -102,6 +129,20 @@ async function write(ends: Ends, work: Work, decision: Decision, signal: AbortSi
     default:
       return decision satisfies never;
   }
+}
+
+/** The Secret stays the other declaration's; ours alone keeps the collector off when that one goes. */
+async function standBeside(ends: Ends, work: Work, seen: SeenSecret, signal: AbortSignal): Promise<Work> {
+  const { ownerReference } = work.seen.destination;
+  const resourceVersion = await ends.secrets.standBeside(work.secret, ownerReference, seen, signal);
+  ends.log.info("owner-reference-added", { key: work.seen.row.key, secret: work.secret.name });
+  return besideOthers(work, { ...seen, resourceVersion });
+}
+
+/** The work after our owner reference stands beside another declaration's. */
+export function besideOthers(work: Work, seen: SeenSecret): Work {
+  const ownerReferences = [...seen.ownerReferences, { ...work.seen.destination.ownerReference }];
+  return { ...work, seen: { ...work.seen, secret: { ...seen, ownerReferences } } };
 }
 
 /** The API server judges the new type before the Secret goes: a create that it refuses would leave nothing. */
@@ -199,17 +240,24 @@ export function pruned(work: Work): Work {
   return { ...work, seen: { ...work.seen, row: { ...row, state: { ...row.state, owned } } } };
 }
 
-/** Deletes a Secret while our owner reference is on it, at the uid and resourceVersion that were looked at. */
+/**
+ * Deletes a Secret while our owner reference is on it, at the uid and resourceVersion that were looked at. Where others own it
+ * beside us our reference goes, and the Secret is theirs.
+ */
 export async function removeIfOurs(
   ends: Pick<ReconcileDeps, "secrets">,
   secret: NamedObject,
-  owner: Parameters<typeof isOwnedBy>[1],
+  owner: OwnerReference,
   observe: "watch" | "apply",
   signal: AbortSignal,
-): Promise<"removed" | "absent" | "not-ours"> {
+): Promise<"removed" | "left" | "absent" | "not-ours"> {
   const found: SeenSecret | undefined = await ends.secrets.look(secret, observe === "watch" ? "get" : "patch", signal);
   if (!found) return "absent";
-  if (!isOwnedBy(found, owner)) return "not-ours";
+  if (!found.ownerReferences.some(({ uid }) => uid === owner.uid)) return "not-ours";
+  if (found.ownerReferences.length > 1) {
+    if (!found.deleting) await ends.secrets.dropOwner(secret, owner.uid, found, signal);
+    return "left";
+  }
   await ends.secrets.remove(secret, found, signal);
   return "removed";
 }

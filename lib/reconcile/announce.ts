@@ -2,10 +2,11 @@ import { sameJson } from "../canonical.ts";
 import { SyncError } from "../errors.ts";
 import { mayStillWrite } from "./act.ts";
 import type { ReconcileDeps } from "./deps.ts";
-import { judgedEvent, nextJudgedStatus, type Verdict } from "./judged-status.ts";
+import { judgedEvents, nextJudgedStatus, type Verdict } from "./judged-status.ts";
 import type { JsonObject, Lease, ResourceRef, Row, StatusSeen } from "./ports.ts";
 import { resourceOf } from "./resource.ts";
-import { type Ending, eventOf, nextStatus } from "./status.ts";
+import { conditionList, type Ending, eventOf, newsOf, nextStatus, warningEvent } from "./status.ts";
+import { newWarnings } from "./warnings.ts";
 
 const MAX_TRIES = 3;
 
@@ -36,9 +37,14 @@ export async function announce(
     lease,
     signal,
   );
-  const isNews = ending.kind === "synced" || !sameJson(before.status, written.seen.status);
-  const event = isNews && !written.isGone ? eventOf(ref.kind.kind, ending) : undefined;
-  if (event) await ends.resources.emit(ref, row.declared.uid, event, ends.clock(), signal);
+  if (written.isGone) return written;
+  const isNews = ending.kind === "synced" || isOther(before.status, written.seen.status);
+  const event = isNews ? eventOf(ref.kind.kind, ending) : undefined;
+  const warnings = ending.kind === "synced" ? (ending.warnings ?? []) : [];
+  const events = newWarnings(conditionList(before.status), warnings).map(warningEvent);
+  for (const one of event ? [event, ...events] : events) {
+    await ends.resources.emit(ref, row.declared.uid, one, ends.clock(), signal);
+  }
   return written;
 }
 
@@ -54,12 +60,16 @@ export async function announceJudged(
   const about = { kind: ref.kind.kind, generation: row.declared.generation, verdict };
   const next = (from: JsonObject) => nextJudgedStatus(from, { ...about, now: ends.clock() });
   const written = await writeStatus(ends, row, next, lease, signal);
-  const event = judgedEvent(ref.kind.kind, verdict);
-  const isNews = !sameJson(statusBefore(row).status, written.seen.status);
-  if (event && isNews && !written.isGone) {
+  const isNews = isOther(statusBefore(row).status, written.seen.status);
+  if (!isNews || written.isGone) return written;
+  for (const event of judgedEvents(ref.kind.kind, verdict)) {
     await ends.resources.emit(ref, row.declared.uid, event, ends.clock(), signal);
   }
   return written;
+}
+
+function isOther(before: JsonObject, after: JsonObject): boolean {
+  return !sameJson(newsOf(before), newsOf(after));
 }
 
 /** Ours if we wrote one for this version of the declaration, else the one that discovery saw with it. */

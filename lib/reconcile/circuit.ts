@@ -1,14 +1,18 @@
-import { circuitOfCluster, circuitOfVso } from "../circuits.ts";
+import { clusterOfCircuit, placeOfVso, vaultOfCircuit } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
-import { DISPOSITIONS, SyncError } from "../errors.ts";
+import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { slices } from "../schedule/wheel.ts";
 import type { ReconcileDeps } from "./deps.ts";
+import { evidence } from "./evidence.ts";
+import { lookAtOperator, mustBeOurs } from "./operator-namespace.ts";
 import type { Circuit, Due, VaultTarget } from "./ports.ts";
 import type { CaCache } from "./source.ts";
-import { vsoMustBeGone } from "./vso.ts";
+import { vaultOutage } from "./vault-outage.ts";
+import { vaultTargets } from "./vault-targets.ts";
+import { vsoProbe } from "./vso.ts";
 
 /** Workers believe what they read of circuits for so long (lease-table 16). */
 const CACHE_MS = 5 * SECOND_MS;
@@ -23,13 +27,22 @@ const SPREAD_MS = 5 * MINUTE_MS;
 /** Per sync that waited: a few must not wait for minutes. */
 const SPREAD_PER_SYNC_MS = 10;
 const MAX_WAITING = 100_000;
+/** Who asks for the ways to a Vault begins with any of them. */
+const TURNS = 1_000;
+/** A circuit of a Vault that nothing has referred to for so long is closed: what refers to it may just be seen first. */
+const FORGOTTEN_MS = MINUTE_MS;
 
 export interface CircuitOpener {
-  /** Writes an outage once, however many syncs meet it, and asks for its first probe. */
-  open(error: SyncError, target?: VaultTarget): Promise<void>;
+  /** Writes an outage once, however many meet it, and asks for its first probe. */
+  open(error: SyncError): Promise<void>;
 }
 
 export interface Circuits extends CircuitOpener {
+  /**
+   * What a sync's failure is. An outage is believed when the Vault or the cluster does not answer us either, and then opens
+   * its circuit; else it is a failure of this sync alone. Other errors are what they are.
+   */
+  judged(error: SyncError, target: VaultTarget | undefined, signal: AbortSignal): Promise<SyncError>;
   /** The open circuit among these ends, if there is one. */
   openAmong(ids: readonly (string | undefined)[]): Promise<Circuit | undefined>;
   /** The probe that a message asks for; harmless when it comes twice, late, or after the circuit was closed. */
@@ -58,12 +71,25 @@ export function circuits(deps: Deps, ca: CaCache): Circuits {
   const opener = circuitOpener(deps, () => {
     known = undefined;
   });
+  const judge = evidence(deps, ca, (circuit) => vaultTargets(deps, circuit, Math.floor(deps.random() * TURNS)));
+  const openAmong: Circuits["openAmong"] = async (ids) => {
+    const open = await read();
+    return open.length === 0 ? undefined : open.find((circuit) => ids.includes(circuit.id));
+  };
   return {
-    async openAmong(ids) {
-      const open = await read();
-      return open.length === 0 ? undefined : open.find((circuit) => ids.includes(circuit.id));
-    },
+    openAmong,
     open: opener.open,
+    async judged(error, target, signal) {
+      const { circuit } = error;
+      if (circuit === undefined || !OUTAGE_CODES.has(error.code)) return error;
+      if (await openAmong([circuit])) return error;
+      const verdict = await judge({ circuit, error, target }, signal);
+      if (verdict.outage) {
+        await opener.open(verdict.outage);
+        deps.vault.giveUp(verdict.outage);
+      }
+      return verdict.error;
+    },
     async probe(id, signal) {
       const found = (await deps.leases.circuits()).find((circuit) => circuit.id === id);
       if (!found || found.probeAt > deps.clock()) return;
@@ -73,9 +99,10 @@ export function circuits(deps: Deps, ca: CaCache): Circuits {
     async probeDue(signal) {
       const now = deps.clock();
       const open = await deps.leases.circuits();
-      await Promise.all(
-        open.filter((circuit) => circuit.probeAt <= now).map((circuit) => probe(deps, ca, circuit, signal)),
-      );
+      const due = open.filter((circuit) => circuit.probeAt <= now);
+      const ends = await Promise.allSettled(due.map((circuit) => probe(deps, ca, circuit, signal)));
+      // One that can't be written is no reason to leave the others unprobed.
+      for (const end of ends) if (end.status === "rejected") throw end.reason;
       if (open.length > 0) known = undefined;
     },
   };
@@ -87,7 +114,7 @@ export function circuitOpener(
   onOpened: () => void = () => undefined,
 ): CircuitOpener {
   return {
-    async open(error, target) {
+    async open(error) {
       if (error.circuit === undefined) return;
       const now = deps.clock();
       const circuit: Circuit = {
@@ -98,7 +125,6 @@ export function circuitOpener(
         attempts: 1,
         fence: now,
         probeAt: now + FIRST_PROBE_MS,
-        ...(target === undefined ? {} : { target }),
       };
       const isNew = await deps.leases.openCircuit(circuit);
       onOpened();
@@ -139,62 +165,67 @@ async function probe(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSig
   try {
     await ask(deps, ca, circuit, signal);
   } catch (error) {
-    if (!(error instanceof SyncError)) throw error;
-    await keepOpen(deps, claimed, error);
+    await keepOpen(deps, claimed, error instanceof SyncError ? error : crashed(deps, circuit, error));
     return;
   }
   await close(deps, claimed);
 }
 
+/** A bug says nothing of the end: it is probed again. */
+function crashed(deps: Deps, { id, code, message }: Circuit, error: unknown): SyncError {
+  deps.log.error("probe-crashed", { circuit: id, error: error instanceof Error ? error.name : typeof error });
+  return new SyncError(code, message);
+}
+
 /** A circuit of a Vault that nothing refers to any more, or of a cluster that left the fleet, is closed unasked. */
 async function ask(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSignal): Promise<void> {
-  if (circuit.id.startsWith("cluster:")) {
-    const settings = deps.fleet(circuit.id.slice("cluster:".length));
+  const cluster = clusterOfCircuit(circuit.id);
+  if (cluster !== undefined) {
+    const settings = deps.fleet(cluster);
     if (!settings) return;
     await deps.clusters.identity(settings.name, signal);
-    await mustBeOurs(deps, settings.name, settings.operatorNamespace, signal);
+    const before = (await deps.leases.cluster(settings.name))?.state.operator;
+    mustBeOurs(deps, settings, (await lookAtOperator(deps, settings, before, { mark: true }, signal)).installation);
     return;
   }
-  if (isOfVso(circuit)) {
-    const settings = deps.fleet(circuit.id.slice(circuitOfVso("").length));
-    if (settings) await vsoMustBeGone(deps, settings, signal);
+  const vso = placeOfVso(circuit.id);
+  if (vso) {
+    const settings = deps.fleet(vso.cluster);
+    if (settings) await vsoProbe(deps, settings, vso.namespace, signal);
     return;
   }
-  if (circuit.target) await deps.vault.probe(await ca.resolve(circuit.target, signal), signal);
+  const address = vaultOfCircuit(circuit.id);
+  if (address !== undefined) await askVault(deps, ca, circuit, address, signal);
+}
+
+/** Through whatever leads to it now, never by what it was like for who met the outage first. */
+async function askVault(deps: Deps, ca: CaCache, circuit: Circuit, address: string, signal: AbortSignal) {
+  const targets = await vaultTargets(deps, circuit.id, circuit.attempts);
+  if (targets.length === 0 && deps.clock() - circuit.since > FORGOTTEN_MS) return;
+  const plainly = targets.length > 0 ? targets : [{ address, headers: {}, skipTlsVerify: true, timeoutMs: 0 }];
+  const outage = await vaultOutage(deps, ca, plainly, async () => targets, signal);
+  if (outage) throw outage;
 }
 
 function isOfVso({ id }: Circuit): boolean {
-  return id.startsWith(circuitOfVso(""));
-}
-
-/** Two installations must not write to one cluster (lease-table 25). */
-export async function mustBeOurs(
-  deps: Pick<ReconcileDeps, "clusters" | "installation">,
-  cluster: string,
-  namespace: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const found = await deps.clusters.installation(cluster, namespace, deps.installation, signal);
-  if (found === undefined || found === deps.installation) return;
-  throw new SyncError(
-    "OTHER_CONTROLLER",
-    `cluster ${cluster} is kept in step by another keyferry installation (${found}): stop that one, then delete ` +
-      `ConfigMap keyferry-installation in namespace ${namespace} so that this one (${deps.installation}) takes over`,
-    { circuit: circuitOfCluster(cluster) },
-  );
+  return placeOfVso(id) !== undefined;
 }
 
 async function keepOpen(deps: Deps, claimed: Circuit, error: SyncError): Promise<void> {
   const isOutage = DISPOSITIONS[error.code] === "retry";
   const attempts = claimed.attempts;
   const pause = backOff({ disposition: isOutage ? "retry" : "recheck", attempts }, deps.random) ?? MAX_PROBE_PAUSE_MS;
-  // That no time was left says nothing new of the end; that a cluster can't be asked says nothing of who works there.
-  const isNews = isOfVso(claimed) ? error.code === "OTHER_CONTROLLER" : error.code !== "DEADLINE_EXCEEDED";
-  const { code, message } = isNews ? error : claimed;
+  const { code, message } = isNews(claimed, error) ? error : claimed;
   const longest = isOfVso(claimed) ? MAX_STAND_BACK_PAUSE_MS : MAX_PROBE_PAUSE_MS;
   const probeAt = deps.clock() + Math.max(FIRST_PROBE_MS, Math.min(pause, longest));
   const isKept = await deps.leases.keepOpen(claimed, { code, message, attempts: attempts + 1, probeAt });
   if (isKept) await sendProbe(deps, claimed.id, probeAt);
+}
+
+/** That no time was left says nothing new of an end; that a cluster can't be asked says nothing of who works there. */
+function isNews(circuit: Circuit, { code }: SyncError): boolean {
+  if (isOfVso(circuit)) return code === "OTHER_CONTROLLER";
+  return vaultOfCircuit(circuit.id) === undefined ? code !== "DEADLINE_EXCEEDED" : OUTAGE_CODES.has(code);
 }
 
 /** Syncs with known work stand in the due index; turns of the wheel that were passed over are taken once more. */

@@ -25,7 +25,11 @@ export async function cleanUp(deps: ReconcileDeps, row: Row, settings: ClusterSe
   const settlement = await removeAll(deps, claimed.row, settings, batch.signal);
   const outcome = await deps.leases.settle(claimed.lease, settlement);
   if (outcome === "nudged" || settlement.schedule.kind === "due") await again(deps, row, settlement);
-  if (isCleanupKey(row.key) && settlement.state.error === undefined) await wakeSuccessor(deps, row.key);
+  if (settlement.state.error !== undefined) return;
+  if (isCleanupKey(row.key)) await wakeSuccessor(deps, row.key);
+  const { cluster, namespace } = partsOf(row.key);
+  const released = claimed.row.state.owned.map(({ name }) => ({ namespace, name }));
+  await batch.released.tell(cluster, released);
 }
 
 async function again(deps: ReconcileDeps, row: Row, { schedule }: Settlement): Promise<void> {
@@ -46,8 +50,9 @@ async function removeAll(
   signal: AbortSignal,
 ): Promise<Settlement> {
   try {
-    if (await isDeclared(deps, row, signal)) return done(row, deps.clock());
-    await removeOwned(deps, row, settings, signal);
+    const standing = await standingOf(deps, row, signal);
+    if (standing === "declared") return done(row, deps.clock());
+    if (standing === "gone") await removeOwned(deps, row, settings, signal);
     await releaseFinalizer(deps, row, signal);
     deps.log.info("declaration-cleaned-up", { key: row.key, secrets: row.state.owned.map((owned) => owned.name) });
   } catch (error) {
@@ -57,14 +62,24 @@ async function removeAll(
   return done(row, deps.clock());
 }
 
+/** The garbage collector's, on what is deleted with `--cascade=orphan`: it takes its owner references off before it lets it go. */
+const ORPHAN_FINALIZER = "orphan";
+
 /**
  * Nothing is removed before the cluster said by name that the declaration is gone, or being deleted. That the kind is
- * not served, or may not be read, says no such thing, and is thrown (lease-table 18).
+ * not served, or may not be read, says no such thing, and is thrown (lease-table 18). Where it is being deleted as the owner of
+ * orphans its Secrets are released, whether the collector has come to them yet or not (kubernetes-rules 6).
  */
-async function isDeclared(deps: ReconcileDeps, row: Row, signal: AbortSignal): Promise<boolean> {
-  if (row.state.owned.length === 0) return false;
-  const found = await deps.resources.get(resourceOf(row), signal);
-  return found !== undefined && found.uid === row.declared.uid && !found.deleting;
+export async function standingOf(
+  { resources }: { readonly resources: Pick<ReconcileDeps["resources"], "get"> },
+  row: Row,
+  signal: AbortSignal,
+): Promise<"declared" | "releasing" | "gone"> {
+  if (row.state.owned.length === 0) return "gone";
+  const found = await resources.get(resourceOf(row), signal);
+  if (found === undefined || found.uid !== row.declared.uid) return "gone";
+  if (!found.deleting) return "declared";
+  return found.finalizers.includes(ORPHAN_FINALIZER) ? "releasing" : "gone";
 }
 
 /** The namespace took everything along, or is about to. */

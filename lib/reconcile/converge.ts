@@ -23,6 +23,8 @@ const OLDER_BELIEVED_MS = 30 * SECOND_MS;
 export interface Converged {
   readonly work: Work;
   readonly source: SourceData;
+  /** Where templates wrote what is not there. */
+  readonly missing: readonly string[];
 }
 
 /** Vault's answer is older than what was written: perhaps a standby that lags. */
@@ -33,6 +35,8 @@ export interface BeginInput {
   readonly settings: ClusterSettings;
   readonly resolved: ResolvedStaticSecret;
   readonly sources: SourceReader;
+  /** What Vault refused before is asked anew. */
+  readonly since?: number;
 }
 
 export interface ConvergeInput extends BeginInput {
@@ -41,11 +45,11 @@ export interface ConvergeInput extends BeginInput {
   readonly isHeld: () => boolean;
 }
 
-type Ends = Pick<ReconcileDeps, "secrets" | "resources" | "clock" | "log" | "digestKey" | "templates">;
+type Ends = Pick<ReconcileDeps, "secrets" | "resources" | "clusters" | "clock" | "log" | "digestKey" | "templates">;
 
 /** One change at a time, then a new judgement: done is when nothing is left to do. In the steady state that is one read and no write. Throws RecordFirst. */
 export async function converge(ends: Ends, input: ConvergeInput, signal: AbortSignal): Promise<Converged> {
-  const { source, work } = await begin(ends, input, signal);
+  const { work, ...begun } = await begin(ends, input, signal);
   const done = await untilDone(work, async (before, decision) => {
     if (decision.do === "look") return look(ends, before, signal);
     if (decision.do === "apply" && decision.because === "observe: apply" && !input.isHeld()) {
@@ -56,7 +60,7 @@ export async function converge(ends: Ends, input: ConvergeInput, signal: AbortSi
     if (rolledDigest !== undefined) throw new RecordFirst(rolledDigest);
     return act(ends, before, decision, lease, signal);
   });
-  return { work: done, source };
+  return { work: done, ...begun };
 }
 
 /** What a run starts from, before it knows anything of the destination. Throws OlderAnswer. */
@@ -65,10 +69,11 @@ export async function begin(
   input: BeginInput,
   signal: AbortSignal,
 ): Promise<Converged> {
-  const source = await input.sources.read(input.resolved.read, signal);
+  const { since, resolved } = input;
+  const source = await input.sources.read({ ...resolved.read, ...(since !== undefined && { since }) }, signal);
   mustNotBeOlder(input.row, source, ends.clock());
-  const data = await dataOf(ends, input, source, signal);
-  return { work: workOf(ends, input, data), source };
+  const { data, missing } = await dataOf(ends, input, source, signal);
+  return { work: workOf(ends, input, data), source, missing };
 }
 
 /** Judges, has the judgement carried out, and judges anew until nothing is left to do. A plan carries out in mind only. */
@@ -94,11 +99,11 @@ async function dataOf(
   { row, resolved }: BeginInput,
   source: SourceData,
   signal: AbortSignal,
-): Promise<SecretData> {
+): Promise<{ readonly data: SecretData; readonly missing: readonly string[] }> {
   const { transformation } = resolved;
-  if (isPlain(transformation)) return secretData(source, transformation);
+  if (isPlain(transformation)) return { data: secretData(source, transformation), missing: [] };
   const rendered = await templates.render({ ...transformation, input: templateInput(source, row.declared) }, signal);
-  return secretData(source, transformation, rendered);
+  return { data: secretData(source, transformation, rendered), missing: rendered.missing };
 }
 
 function workOf(ends: Pick<ReconcileDeps, "digestKey">, input: BeginInput, data: SecretData): Work {

@@ -1,8 +1,10 @@
 import type { Destination } from "../declarations/resolve.ts";
 import { type Digest, type DigestKey, isOfKey, sameDigest } from "../digest.ts";
 import { SyncError } from "../errors.ts";
-import { OWNER_LABELS } from "../owner-labels.ts";
+import { mayNotWrite } from "./belonging.ts";
+import { ownersOf, type Rival } from "./owners.ts";
 import type { OwnedSecret, OwnerReference, Row, SeenSecret } from "./ports.ts";
+import { WAITS_FOR_A_SECRET } from "./release-wake.ts";
 
 /** What the judgement rests on: everything that was read, nothing that is still to be read. */
 export interface Seen {
@@ -16,6 +18,8 @@ export interface Seen {
   readonly secret: SeenSecret | "unread" | "absent";
   /** Digest of the Secret that was looked at. */
   readonly secretDigest?: Digest;
+  /** Other declarations that it belongs to, and that are declared still. */
+  readonly rivals?: readonly Rival[];
   /** An apply of this run was refused by its precondition, or succeeded. */
   readonly applied: boolean;
 }
@@ -28,6 +32,7 @@ export interface Seen {
  * - `recreate`: delete and create, since a Secret's type can't change.
  * - `replace`: put data into a Secret that is not ours.
  * - `adopt`: it is in step already: record it, write nothing.
+ * - `stand-beside`: add our owner reference to a Secret that another declaration writes, and nothing else.
  * - `prune`: remove what we wrote under another name.
  */
 export type Decision =
@@ -39,6 +44,7 @@ export type Decision =
   | { readonly do: "recreate"; readonly seen: SeenSecret }
   | { readonly do: "replace"; readonly uid: string; readonly because: string }
   | { readonly do: "adopt"; readonly seen: SeenSecret }
+  | { readonly do: "stand-beside"; readonly seen: SeenSecret }
   | { readonly do: "prune"; readonly names: readonly string[] };
 
 type Check = (seen: Seen) => Decision | undefined;
@@ -50,7 +56,7 @@ const CHECKS: readonly Check[] = [
   othersDataDiffers, //       create: false   -> replace
   secretIsAbsent, //          looked at       -> create
   secretIsLeaving, //         looked at       -> SECRET_TERMINATING
-  secretIsNotOurs, //         looked at       -> SECRET_NOT_OURS
+  secretIsNotOurs, //         looked at       -> SECRET_NOT_OURS, or stand-beside
   typeDiffers, //             looked at       -> recreate
   secretIsImmutable, //       looked at       -> SECRET_IMMUTABLE
   contentDiffers, //          looked at       -> take-over or apply
@@ -98,7 +104,10 @@ function mustBeLookedAt(seen: Seen): Decision | undefined {
   const owned = ownedUnder(seen.row, seen.destination.name);
   const writeOfUnknownEnd = owned !== undefined && owned.uid === undefined;
   const digestOfAnotherKey = seen.row.state.digest !== undefined && !isOfKey(seen.key, seen.row.state.digest);
-  if (someoneSawADifference || isNotOurs || writeOfUnknownEnd || digestOfAnotherKey) return { do: "look" };
+  // What was recorded before it was refused a Secret may be another's by now.
+  const wasRefused = WAITS_FOR_A_SECRET.has(seen.row.state.error?.code);
+  const isUnsure = writeOfUnknownEnd || digestOfAnotherKey || wasRefused;
+  if (someoneSawADifference || isNotOurs || isUnsure) return { do: "look" };
   return undefined;
 }
 
@@ -135,38 +144,10 @@ function secretIsLeaving(seen: Seen): Decision | undefined {
   return undefined;
 }
 
-function missingOwnerLabels(secret: SeenSecret): readonly string[] {
-  return Object.entries(OWNER_LABELS)
-    .filter(([name, value]) => secret.labels[name] !== value)
-    .map(([name]) => name);
-}
-
-/** Exactly our owner reference and no other, without `controller` and `blockOwnerDeletion` (kubernetes-rules 6). */
-export function isOwnedBy(secret: Pick<SeenSecret, "ownerReferences">, owner: OwnerReference): boolean {
-  const [only, ...others] = secret.ownerReferences;
-  if (only === undefined || others.length > 0) return false;
-  const same = (name: keyof OwnerReference) => only[name] === owner[name];
-  const plain = !only.controller && !only.blockOwnerDeletion;
-  return plain && same("apiVersion") && same("kind") && same("name") && same("uid");
-}
-
-/** The refusal rules of reference 3.2. Labels that someone took off a Secret that we wrote are put back, as all else is. */
+/** Labels and references that someone took off a Secret of ours are put back, as all else is. */
 function secretIsNotOurs(seen: Seen): Decision | undefined {
   const secret = looked(seen);
-  if (!secret || !seen.destination.create) return undefined;
-  const isWrittenByUs = recorded(seen)?.uid === secret.uid;
-  const missing = isWrittenByUs ? [] : missingOwnerLabels(secret);
-  if (missing.length > 0 && seen.destination.overwrite) return undefined;
-  const problems = [
-    ...(missing.length > 0 ? [`it lacks the labels ${missing.join(", ")}`] : []),
-    ...(isOwnedBy(secret, seen.destination.ownerReference) ? [] : ["its ownerReferences are not ours alone"]),
-  ];
-  if (problems.length === 0) return undefined;
-  throw new SyncError(
-    "SECRET_NOT_OURS",
-    `not the owner of the destination Secret ${seen.destination.name}: ${problems.join(" and ")}. ` +
-      "Choose another destination.name, remove that Secret, or set destination.overwrite: true if nobody else manages it",
-  );
+  return secret && seen.destination.create ? mayNotWrite(seen, secret) : undefined;
 }
 
 function typeDiffers(seen: Seen): Decision | undefined {
@@ -205,7 +186,7 @@ function contentDiffers(seen: Seen): Decision | undefined {
     ...(dataDiffers(seen) ? ["its data differs"] : []),
     ...(lacks(secret.labels, seen.destination.labels) ? ["its labels differ"] : []),
     ...(lacks(secret.annotations, seen.destination.annotations) ? ["its annotations differ"] : []),
-    ...(isOwnedBy(secret, seen.destination.ownerReference) ? [] : ["its owner reference differs"]),
+    ...(ownersOf(secret, seen.destination.ownerReference).own === "as-written" ? [] : ["its owner reference differs"]),
     ...(isCarriedOut(seen.row) || !isKnown ? [] : ["its declaration changed"]),
   ];
   if (differences.length === 0) return undefined;

@@ -12,6 +12,7 @@ import type {
   RolloutEnd,
   SecretEnd,
   TemplateEngine,
+  TrustAnchors,
   VaultEnd,
   WorkQueue,
 } from "./ports.ts";
@@ -29,9 +30,13 @@ export interface ReconcileDeps {
   readonly templates: TemplateEngine;
   /** Undefined: the cluster is not, or no longer, in the fleet. */
   readonly fleet: (cluster: string) => ClusterSettings | undefined;
+  /** The CA files of Vaults. Missing: fleet.yaml names none. */
+  readonly anchors?: TrustAnchors;
   readonly digestKey: DigestKey;
   /** Stored in each cluster, so that two installations notice each other (lease-table 25). */
   readonly installation: string;
+  /** 16 random bytes. Missing: no key of VSO's MACs is made. */
+  readonly newHmacKey?: () => Buffer;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -6,9 +6,9 @@ import { apiVersionOf, VAULT_STATIC_SECRET } from "../kinds.ts";
 import { namespaceMatcher } from "../namespaces.ts";
 import { OWNER_LABELS } from "../owner-labels.ts";
 import { VSO_FINALIZERS } from "./clean-up.ts";
-import { isOwnedBy } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import { listAll } from "./list-all.ts";
+import { isOwnedBy } from "./owners.ts";
 import { parallel } from "./parallel.ts";
 import type {
   ClusterSettings,
@@ -96,12 +96,12 @@ async function holderOfLease(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const lease = await clusters.vsoLease(settings.name, settings.operatorNamespace, signal);
-  return vsoAtWork(lease, undefined, clock());
+  return vsoAtWork(lease, clock());
 }
 
 /** Declarations that are there to stay. */
 async function declarationsIn(
-  deps: Pick<HandOverDeps, "clusters">,
+  deps: Pick<HandOverDeps, "clusters" | "clock">,
   { settings, namespaces }: HandOverScope,
   signal: AbortSignal,
 ): Promise<readonly SeenResource[]> {

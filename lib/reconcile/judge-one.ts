@@ -1,5 +1,5 @@
 import { type Judged, judge } from "../declarations/judge.ts";
-import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import { SyncError } from "../errors.ts";
 import type { ReferenceKey, SyncKey } from "../keys.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { sendDue } from "../schedule/messages.ts";
@@ -77,7 +77,7 @@ async function verdictOf(deps: ReconcileDeps, { row, judged, merged, open }: Kno
   const available = merged === undefined ? {} : { merged };
   if (judged instanceof SyncError) return { error: judged, ...available };
   if (judged.rendering !== undefined) return rendered(deps, judged.rendering, batch);
-  if (judged.vault === undefined) return available;
+  if (judged.vault === undefined) return { ...available, warnings: judged.warnings ?? [] };
   // A sealed Vault answers, and that is all that is asked of a connection.
   if (open?.code === "VAULT_UNAVAILABLE") return { error: new SyncError(open.code, open.message), isAsked: true };
   return reached(deps, row.key, judged.vault.target, batch);
@@ -124,8 +124,7 @@ async function tell(
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     deps.log.warn("status-not-written", { key: claimed.row.key, code: error.code, message: error.message });
-    if (OUTAGE_CODES.has(error.code)) await batch.circuits.open(error);
-    return { error };
+    return { error: await batch.circuits.judged(error, undefined, batch.signal) };
   }
 }
 

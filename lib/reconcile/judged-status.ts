@@ -1,7 +1,8 @@
 import type { EpochMs } from "../clock.ts";
+import type { Warned } from "../declarations/warnings.ts";
 import type { SyncError } from "../errors.ts";
 import type { Json, JsonObject, ResourceEvent } from "./ports.ts";
-import { type Condition, conditionList, failureMessage, mergeConditions } from "./status.ts";
+import { type Condition, conditionList, failureMessage, mergeConditions, STALLED, stalledBy } from "./status.ts";
 
 /** What was found out about a resource that syncs refer to (reference 2.2, 2.3, 2.8 and 10). */
 export interface Verdict {
@@ -10,6 +11,8 @@ export interface Verdict {
   readonly isAsked?: boolean;
   /** VaultAuth with a vaultAuthGlobalRef: whether it could be merged. */
   readonly merged?: boolean;
+  /** VaultAuth: what works and should not stay so. */
+  readonly warnings?: readonly Warned[];
 }
 
 /** How VSO begins the messages of a kind; one has a letter more. */
@@ -27,6 +30,7 @@ function healthOf(kind: string, { error }: Verdict): readonly Condition[] {
   return [
     { type: "Healthy", status: "False", reason: "Unhealthy", message },
     { type: "Ready", status: "False", reason: "Ready", message },
+    ...stalledBy(error),
   ];
 }
 
@@ -56,13 +60,17 @@ function authConditions({ error, merged }: Verdict): readonly Condition[] {
 
 /** Conditions that are ours to say, and to take away when they no longer hold. */
 const OURS: ReadonlySet<Json | undefined> = new Set([
-  ...["VaultClient", "VaultPing", "ResourceValidation", "Available", "Healthy", "Ready"],
+  ...["VaultClient", "VaultPing", "ResourceValidation", "Available", "Healthy", "Ready", "AudienceMissing", STALLED],
 ]);
+
+function warningConditions({ warnings = [] }: Verdict): readonly Condition[] {
+  return warnings.map((warning) => ({ ...warning, status: "True" }));
+}
 
 function conditionsOf(kind: string, verdict: Verdict): readonly Condition[] {
   const health = healthOf(kind, verdict);
   if (kind === "VaultConnection") return [...connectionConditions(verdict), ...health];
-  return kind === "VaultAuth" ? [...authConditions(verdict), ...health] : health;
+  return kind === "VaultAuth" ? [...authConditions(verdict), ...health, ...warningConditions(verdict)] : health;
 }
 
 /** The whole status as it should be, made from the one that was read (kubernetes-rules 15). */
@@ -80,11 +88,20 @@ export function nextJudgedStatus(
     ...before,
     valid: error === undefined,
     ...(kind === "VaultConnection" ? {} : { error: error ? failureMessage(error) : "" }),
+    observedGeneration: generation,
     conditions: mergeConditions(known, next, generation, now),
   };
 }
 
-/** What `kubectl describe` shows of a changed verdict, in VSO's words for it (reference 10). */
+/** What `kubectl describe` shows of a changed verdict: how it ended, then what it warns of. */
+export function judgedEvents(kind: string, verdict: Verdict): readonly ResourceEvent[] {
+  const event = judgedEvent(kind, verdict);
+  const { warnings = [] } = verdict;
+  const others = warnings.map(({ reason, message }) => ({ type: "Warning", reason, message }) as const);
+  return event ? [event, ...others] : others;
+}
+
+/** The verdict in VSO's words for it (reference 10). */
 export function judgedEvent(kind: string, verdict: Verdict): ResourceEvent | undefined {
   const { error, isAsked } = verdict;
   if (kind === "SecretTransformation") {

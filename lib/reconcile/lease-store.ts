@@ -1,7 +1,6 @@
 import type { EpochMs } from "../clock.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { ReferenceKey, SyncKey } from "../keys.ts";
-import type { VaultTarget } from "./ports.ts";
 import type { Declared, Lane, OwnedSecret, Reference, Row, RowError, RowState, WheelTurn } from "./row.ts";
 
 /** A key whose time has come, or comes at `at`. Indexes project this and nothing more (lease-table 17). */
@@ -55,6 +54,8 @@ export interface RowSummary {
   readonly leaseUntil?: EpochMs;
   readonly dueAt?: EpochMs;
   readonly wheel?: WheelTurn;
+  /** Of its declaration, where the store knows that without reading it. */
+  readonly bytes?: number;
 }
 
 export interface ClaimOptions {
@@ -84,10 +85,13 @@ export interface SyncStore {
   release(key: SyncKey): Promise<void>;
 
   /**
-   * Asks for work now: nudges + 1; dueAt = now, or 2 s after the last settle. Undefined when the row is absent, or is due
-   * and unclaimed already (lease-table 9). While it is claimed dueAt stays, and settle leaves it due.
+   * Asks for work now: nudges + 1; dueAt = now, or 2 s after the last settle unless it is to be `atOnce`. Undefined when the row is
+   * absent, or has become due a moment ago and is unclaimed (lease-table 9). While it is claimed dueAt stays, and settle leaves it due.
    */
-  nudge(key: SyncKey, options: { readonly now: EpochMs; readonly look: boolean }): Promise<Due | undefined>;
+  nudge(
+    key: SyncKey,
+    options: { readonly now: EpochMs; readonly look: boolean; readonly atOnce?: boolean },
+  ): Promise<Due | undefined>;
 
   /**
    * Takes the lease if the row still has the uid and fence that were read and nobody holds it: fence + 1 (never below
@@ -160,16 +164,49 @@ export interface ClusterState {
   readonly held?: { readonly since: EpochMs; readonly gone: number; readonly of: number };
   /** As fleet.yaml said at the last look: where keyferry works beside Vault Secrets Operator. */
   readonly besideVso?: readonly string[];
-  /** The last write of a status by another controller that was seen, and how long it is believed to be at work. */
-  readonly vso?: VsoSeen;
+  /** By namespace: writes of a status by another controller, and how long it is believed to be at work there. */
+  readonly vsoIn?: Readonly<Record<string, VsoSeen>>;
+  /** Whether the operator namespace is there, and is the one that counts. */
+  readonly operator?: OperatorSeen;
+  /** What became of the key of Vault Secrets Operator's MACs. */
+  readonly macKey?: MacKeySeen;
+  /** How much the statuses of its resources tell, as the version that last looked counts it; missing: 0. */
+  readonly told?: number;
+  /** It can't be looked at, since then: what is known of its syncs is as old. */
+  readonly outOfSight?: EpochMs;
+  /** How many objects of it are stored at most, and bytes of them. */
+  readonly kept?: { readonly rows: number; readonly bytes: number };
 }
 
 /** Vault Secrets Operator, as its writes show it (kubernetes-rules 24). */
 export interface VsoSeen {
   /** What was written, and by which program. */
   readonly what: string;
+  /** The declaration whose status it was. */
+  readonly name: string;
   readonly at: EpochMs;
   readonly until: EpochMs;
+  /** One write is a reason to look; a second one proves it. */
+  readonly isProven: boolean;
+}
+
+/** The operator namespace of a cluster as looks found it. It has powers over the whole cluster only while `without` is missing. */
+export interface OperatorSeen {
+  readonly name: string;
+  /** Its uid at the first look; empty when it was not there, `?` when it was and its uid may not be read. */
+  readonly first: string;
+  /** uid of the ConfigMap keyferry-installation in it: while that one stands, so does the namespace. */
+  readonly mark?: string;
+  /** Why it has no powers: it is not there, it came after the first look, or it is not the one that fleet.yaml names by uid. */
+  readonly without?: "absent" | "later" | "other";
+}
+
+/** The key of Vault Secrets Operator's MACs in a cluster: looked for until it is found, made, or left alone for a reason. */
+export interface MacKeySeen {
+  readonly state: "found" | "made" | "left";
+  readonly at: EpochMs;
+  /** After it was made: the syncs that had no MAC were asked to work. */
+  readonly isTold?: boolean;
 }
 
 export interface Cursor {
@@ -206,17 +243,16 @@ export interface ClusterStore {
 
 /** An end that is out of reach: one row stands for all its syncs (lease-table 16). */
 export interface Circuit {
-  /** `vault:<address>` or `cluster:<name>`. */
+  /** `vault:<address>`, `cluster:<name>`, `vso:<cluster>` or `vso:<cluster>/<namespace>`. */
   readonly id: string;
   readonly code: ErrorCode;
+  /** In words that are right for all who wait: of no one's path or connection. */
   readonly message: string;
   readonly since: EpochMs;
   readonly attempts: number;
   readonly fence: number;
   /** When the next probe is due; while a probe is claimed, when that claim ends. */
   readonly probeAt: EpochMs;
-  /** How to reach the Vault that is probed: as its VaultConnection says, no CA bundle, no tokens. */
-  readonly target?: VaultTarget;
 }
 
 export interface CircuitStore {

@@ -1,10 +1,12 @@
+import type { Clock } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { namedNamespaces } from "../namespaces.ts";
+import { listBounds } from "./list-bounds.ts";
 import type { ClusterEnd, ClusterSettings, KindRef, SeenResource } from "./ports.ts";
 
 /** Every object of a kind that fleet.yaml lets us see; by namespace where it names each of them. */
 export async function listAll(
-  { clusters }: { readonly clusters: ClusterEnd },
+  { clusters, clock }: { readonly clusters: ClusterEnd; readonly clock: Clock },
   settings: ClusterSettings,
   kind: KindRef,
   signal: AbortSignal,
@@ -13,9 +15,11 @@ export async function listAll(
   const items: SeenResource[] = [];
   for (const namespace of scopes) {
     const options = { metadataOnly: false, ...(namespace === undefined ? {} : { namespace }) };
+    const take = listBounds(settings.name, kind.resource, clock);
     for (let page: string | undefined, isFirst = true; isFirst || page !== undefined; isFirst = false) {
       const answer = await clusters.list(settings.name, kind, options, page, signal);
       if (!answer) throw new SyncError("KUBE_REJECTED", `cluster ${settings.name} does not serve ${kind.kind}`);
+      take(answer);
       items.push(...answer.items);
       page = answer.continue;
     }

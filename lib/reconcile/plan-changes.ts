@@ -1,7 +1,7 @@
 import { type DigestKey, digestOf, sameDigest, shortDigest } from "../digest.ts";
 import type { SecretData } from "../secret-value.ts";
 import type { Work } from "./act.ts";
-import { isOwnedBy } from "./decide.ts";
+import { ownersOf } from "./owners.ts";
 import type { SeenSecret } from "./ports.ts";
 
 /** Names of what comes, goes, or stays under its name with another value. */
@@ -31,7 +31,8 @@ export function changesOf(key: DigestKey, before: SeenSecret | undefined, work: 
   const own = destination.create ? before?.ownMarks : undefined;
   const labels = markChanges(before?.labels, destination.labels, own?.labels);
   const annotations = markChanges(before?.annotations, destination.annotations, own?.annotations);
-  const isOwners = before === undefined || !destination.create || isOwnedBy(before, destination.ownerReference);
+  const isOwners =
+    before === undefined || !destination.create || ownersOf(before, destination.ownerReference).own === "as-written";
   const type = destination.create ? destination.type : (before?.type ?? destination.type);
   const lists = [data, labels, annotations].flatMap(({ added, removed, changed }) => [added, removed, changed]);
   return {

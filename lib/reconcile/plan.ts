@@ -1,13 +1,16 @@
 import { circuitOfCluster } from "../circuits.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "../declarations/resolve.ts";
-import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import { described } from "../described.ts";
+import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
-import { type LookEnds, look, pruned, record, type Work } from "./act.ts";
+import { besideOthers, type LookEnds, look, pruned, record, type Work } from "./act.ts";
+import { standingOf } from "./clean-up.ts";
 import { begin, OlderAnswer, untilDone } from "./converge.ts";
-import { type Decision, isOwnedBy } from "./decide.ts";
+import type { Decision } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import { changesOf, type SecretChanges } from "./plan-changes.ts";
-import type { ClusterSettings, NamedObject, OwnerReference, Row, SeenSecret } from "./ports.ts";
+import { type PlanOutages, planOutages } from "./plan-outages.ts";
+import type { ClusterSettings, NamedObject, Row, SeenSecret, VaultTarget } from "./ports.ts";
 import { isLeft } from "./reconcile.ts";
 import { type ReferenceReader, referenceReader, withReferences } from "./references.ts";
 import { owedRollout, unrecordedRollout } from "./rollout.ts";
@@ -15,7 +18,7 @@ import { type CaCache, type SourceReader, sourceReader } from "./source.ts";
 import { withStrays } from "./strays.ts";
 
 /** Everything that a plan may ask. None of it writes to a Vault or a cluster. */
-export interface PlanDeps extends LookEnds, Pick<ReconcileDeps, "leases" | "vault" | "clock" | "templates"> {
+export interface PlanDeps extends LookEnds, Pick<ReconcileDeps, "leases" | "vault" | "clock" | "templates" | "log"> {
   readonly secrets: Pick<ReconcileDeps["secrets"], "look" | "ownedNames">;
   readonly ca: CaCache;
 }
@@ -25,6 +28,7 @@ export interface PlanDeps extends LookEnds, Pick<ReconcileDeps, "leases" | "vaul
  * - `create`, `update`, `take-over` (an update of what Vault Secrets Operator wrote), `recreate` (its type changes).
  * - `prune`: only Secrets under former names go. `remove`: the declaration is gone, and its Secrets go.
  * - `restart`: only workloads are restarted, which is owed since an earlier run.
+ * - `release`: its cluster or namespace left fleet.yaml: its Secrets stay, and keyferry forgets it.
  */
 export type PlannedAction =
   | "none"
@@ -36,6 +40,7 @@ export type PlannedAction =
   | "prune"
   | "remove"
   | "restart"
+  | "release"
   | "fail";
 
 /** What a run would do about one sync, and why: names and digests, never values. */
@@ -49,6 +54,8 @@ export interface Planned {
   readonly removes: readonly string[];
   /** Workloads that are restarted, as `Deployment/app`. */
   readonly restarts: readonly string[];
+  /** Names of the Secrets that stay, and are nobody's from then on. */
+  readonly releases?: readonly string[];
   readonly error?: SyncError;
 }
 
@@ -58,15 +65,13 @@ export interface Planner {
 }
 
 export function planner(deps: PlanDeps): Planner {
-  // An end that is out of reach costs one time-out, not one for each of its syncs.
-  const outages = new Map<string, SyncError>();
+  const outages = planOutages(deps, deps.ca);
   const planOne = async (row: Row, settings: ClusterSettings, batch: PlanBatch): Promise<Planned> => {
+    const asked: Asked = {};
     try {
-      return await planRow(deps, row, settings, batch, outages);
+      return await planRow(deps, row, settings, { ...batch, outages, asked });
     } catch (error) {
-      const isOutage = error instanceof SyncError && OUTAGE_CODES.has(error.code);
-      if (isOutage && error.circuit !== undefined) outages.set(error.circuit, error);
-      return failedPlan(row, error);
+      return failedPlan(row, await outages.judged(error, asked.target, batch.signal));
     }
   };
   return {
@@ -87,12 +92,16 @@ interface PlanBatch {
   readonly signal: AbortSignal;
 }
 
+/** Of one plan: the Vault that it asks, once that is known. */
+interface Asked {
+  target?: VaultTarget;
+}
+
 async function planRow(
   deps: PlanDeps,
   row: Row,
   settings: ClusterSettings,
-  { references, sources, signal }: PlanBatch,
-  outages: ReadonlyMap<string, SyncError>,
+  { references, sources, signal, outages, asked }: PlanBatch & { readonly outages: PlanOutages; readonly asked: Asked },
 ): Promise<Planned> {
   if (isLeft(row)) return { key: row.key, action: "none", because: "handed over: it is left as it is", ...NOTHING };
   if (isCleanupKey(row.key) || row.declared.deleting) return planCleanUp(deps, row, settings, signal);
@@ -100,8 +109,9 @@ async function planRow(
     resolveStaticSecret({ declared: row.declared, cluster: settings, reference }),
   );
   if (outcome instanceof SyncError) throw outcome;
-  const outage = outages.get(circuitOfCluster(settings.name)) ?? outages.get(outcome.circuit);
+  const outage = outages.among([circuitOfCluster(settings.name), outcome.circuit]);
   if (outage) throw outage;
+  asked.target = outcome.read.identity.target;
   return planSync(deps, { row, settings, resolved: outcome, sources }, signal);
 }
 
@@ -112,8 +122,14 @@ function failedPlan({ key }: Row, error: unknown): Planned {
     const because = "Vault's answer is older than what was written: it is read again soon";
     return { key, action: "none", because, ...NOTHING };
   }
-  if (!(error instanceof SyncError)) throw error;
+  if (!(error instanceof SyncError)) return bugPlan(key, error);
   return { key, action: "fail", because: `${error.code}: ${error.message}`, ...NOTHING, error };
+}
+
+/** One sync that makes us fail in a way which nobody foresaw must not keep the plan of all others back. */
+function bugPlan(key: SyncKey, error: unknown): Planned {
+  const { error: name, at = "an unknown place" } = described(error);
+  return { key, action: "fail", because: `a defect of keyferry (${name} ${at}): please report it`, ...NOTHING };
 }
 
 interface PlanInput {
@@ -164,6 +180,8 @@ function imagined(work: Work, decision: Exclude<Decision, { do: "look" }>): Work
   switch (decision.do) {
     case "adopt":
       return record(work, undefined, decision.seen, decision.seen.type);
+    case "stand-beside":
+      return besideOthers(work, decision.seen);
     case "prune":
       return pruned(work);
     case "nothing":
@@ -238,7 +256,14 @@ async function removedBy(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const names = steps.flatMap(({ decision }) => (decision.do === "prune" ? decision.names : []));
-  return stillOurs(deps, row, names, settings, signal);
+  return (await stillOurs(deps, row, names, settings, signal)).alone;
+}
+
+interface StillOurs {
+  /** Nobody owns these beside us. */
+  readonly alone: readonly string[];
+  /** Our owner reference goes, and the Secret stays with who else owns it. */
+  readonly shared: readonly string[];
 }
 
 async function stillOurs(
@@ -247,26 +272,28 @@ async function stillOurs(
   names: readonly string[],
   settings: ClusterSettings,
   signal: AbortSignal,
-): Promise<readonly string[]> {
-  const { cluster, namespace, kind, name: owner } = partsOf(key);
-  const ours: OwnerReference = {
-    ...{ apiVersion: "secrets.hashicorp.com/v1beta1", kind, name: owner },
-    uid: declared.uid,
-  };
+): Promise<StillOurs> {
+  const { cluster, namespace } = partsOf(key);
   const how = settings.observe === "watch" ? "get" : "patch";
-  const found: string[] = [];
+  const found: { alone: string[]; shared: string[] } = { alone: [], shared: [] };
   for (const name of names) {
     const secret: NamedObject = { cluster, namespace, name };
     const seen: SeenSecret | undefined = await deps.secrets.look(secret, how, signal);
-    if (seen && isOwnedBy(seen, ours)) found.push(name);
+    if (!seen?.ownerReferences.some(({ uid }) => uid === declared.uid)) continue;
+    (seen.ownerReferences.length === 1 ? found.alone : found.shared).push(name);
   }
   return found;
 }
 
 async function planCleanUp(deps: PlanDeps, row: Row, settings: ClusterSettings, signal: AbortSignal): Promise<Planned> {
-  const names = row.state.owned.map(({ name }) => name);
-  const removes = await stillOurs(deps, row, names, settings, signal);
   const { key } = row;
-  if (removes.length > 0) return { key, action: "remove", because: "its declaration is gone", ...NOTHING, removes };
-  return { key, action: "none", because: "its declaration is gone, and so is what it wrote", ...NOTHING };
+  const names = row.state.owned.map(({ name }) => name);
+  if (row.declared.deleting && (await standingOf(deps, row, signal)) === "releasing") {
+    return { key, action: "none", because: "its declaration is deleted as an owner of orphans: they stay", ...NOTHING };
+  }
+  const { alone, shared } = await stillOurs(deps, row, names, settings, signal);
+  if (alone.length > 0)
+    return { key, action: "remove", because: "its declaration is gone", ...NOTHING, removes: alone };
+  const because = shared.length > 0 ? `${shared.join(", ")} stays with who else owns it` : "so is what it wrote";
+  return { key, action: "none", because: `its declaration is gone, and ${because}`, ...NOTHING };
 }

@@ -3,13 +3,15 @@
  * Every method throws a SyncError with a code on failure, and ends when its signal does.
  */
 import type { EpochMs } from "../clock.ts";
-import type { ErrorCode } from "../errors.ts";
+import type { ErrorCode, SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { LosslessObject, LosslessValue } from "../lossless.ts";
 import type { SecretData } from "../secret-value.ts";
+import type { FleetVault } from "./fleet-vault.ts";
 import type { Json, JsonObject, Lane } from "./row.ts";
 import type { TokenKeeper } from "./token-store.ts";
 
+export type * from "./fleet-vault.ts";
 export type * from "./lease-store.ts";
 export type * from "./row.ts";
 export { EMPTY_STATE } from "./row.ts";
@@ -42,6 +44,8 @@ export interface VaultTarget {
   readonly address: string;
   /** `<cluster>/<namespace>` of the declaration that asks: what one namespace asks for leaves room for the others. */
   readonly place?: string;
+  /** Whose resources name it: fleet.yaml says for each cluster which Vaults these may name. */
+  readonly cluster?: string;
   /** `namespace/name` of the VaultConnection that says so: a label of metrics. */
   readonly connection?: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -49,6 +53,8 @@ export interface VaultTarget {
   readonly caPem?: string;
   /** Where caPem comes from, until the core has fetched it. */
   readonly caRef?: CredentialRef & { readonly kind: "secret" };
+  /** The same where fleet.yaml says it: name of the Vault whose caFile is trusted. */
+  readonly caOf?: string;
   readonly skipTlsVerify: boolean;
   /** Per request, in ms. */
   readonly timeoutMs: number;
@@ -119,6 +125,8 @@ export interface VaultRead {
   readonly identity: VaultIdentity;
   /** The sync that asks: a token that is obtained for nobody is not kept beyond this process. */
   readonly by?: SyncKey;
+  /** A refusal that is remembered from before is not believed: someone asked since. */
+  readonly since?: EpochMs;
   /** Vault namespace of the read; the identity's when missing. */
   readonly namespace?: string;
   readonly mount: string;
@@ -142,8 +150,13 @@ export interface SourceData {
 
 export interface VaultEnd {
   read(read: VaultRead, signal: AbortSignal): Promise<SourceData>;
-  /** One unauthenticated question whether this Vault answers and is unsealed; throws VAULT_UNAVAILABLE or VAULT_SEALED. */
-  probe(target: VaultTarget, signal: AbortSignal): Promise<void>;
+  /**
+   * One unauthenticated question whether anything answers there, and whether it is an unsealed Vault. It waits for nobody's
+   * turn and follows no redirect. Throws VAULT_UNAVAILABLE or VAULT_SEALED, in words that name the address alone.
+   */
+  probe(target: VaultTarget, signal: AbortSignal): Promise<"unsealed" | "answered">;
+  /** Whoever waits for a turn at the Vault that this is about fails with it. */
+  giveUp(outage: SyncError): void;
   /** The same question, for a VaultConnection's status: a sealed Vault will do, and whatever else hinders it is thrown. */
   reach(target: VaultTarget, signal: AbortSignal): Promise<void>;
   /** Whether this Vault, reached in this way, answered within the last minute: who waits for it will not wait for long. */
@@ -191,12 +204,18 @@ export interface Rendering {
   readonly includes: readonly string[];
   readonly excludes: readonly string[];
   readonly input: TemplateInput;
+  /** `error`: a field that is not there is a failure. Else it is written as `<no value>`, as Go does, and named in `missing`. */
+  readonly missingKey?: MissingKey;
 }
+
+export type MissingKey = "default" | "error";
 
 export interface Rendered {
   readonly outputs: SecretData;
   /** Names of the source fields that the filters let through. */
   readonly fields: ReadonlySet<string>;
+  /** Where templates wrote what is not there, by template and position: the first ten places. */
+  readonly missing: readonly string[];
 }
 
 /** Bounded in time, memory and output. Throws TRANSFORM_FAILED, which names template and position and never a value. */
@@ -305,6 +324,20 @@ export interface SecretEnd {
   replaceData(secret: NamedObject, uid: string, data: SecretData, signal: AbortSignal): Promise<WrittenSecret>;
   /** Moves VSO's managedFields entry to us, so that the next apply can drop keys and labels (kubernetes-rules 3). */
   takeOverFields(secret: NamedObject, resourceVersion: string, signal: AbortSignal): Promise<WrittenSecret>;
+  /** Adds an owner reference to those that stand there, at the uid and resourceVersion that were looked at; answers the new resourceVersion. */
+  standBeside(
+    secret: NamedObject,
+    owner: OwnerReference,
+    seen: Pick<SeenSecret, "uid" | "resourceVersion">,
+    signal: AbortSignal,
+  ): Promise<string>;
+  /** Takes the owner reference with this uid off, and leaves all others, as they were looked at. */
+  dropOwner(
+    secret: NamedObject,
+    uid: string,
+    seen: Pick<SeenSecret, "resourceVersion" | "ownerReferences">,
+    signal: AbortSignal,
+  ): Promise<void>;
   /** Deletes it, with preconditions; absent already is success; KUBE_CONFLICT when it changed. */
   remove(
     secret: NamedObject,
@@ -317,8 +350,11 @@ export interface SecretEnd {
     uid: string,
     signal: AbortSignal,
   ): Promise<readonly string[]>;
-  /** The cluster's HMAC key of VSO, if it is there and may be read (reference 5). Cached. */
-  hmacKey(cluster: string, namespace: string, signal: AbortSignal): Promise<Buffer | undefined>;
+  /**
+   * The cluster's HMAC key of VSO, if it is there and may be read (reference 5). Cached; that it is missing only when that was
+   * seen after `madeAt`.
+   */
+  hmacKey(cluster: string, namespace: string, signal: AbortSignal, madeAt?: EpochMs): Promise<Buffer | undefined>;
   /** The same as it stands there now, and why it is no key. */
   findHmacKey(cluster: string, namespace: string, signal: AbortSignal): Promise<HmacKeyFound>;
   /** Makes it as VSO would (kubernetes-rules 21); one that is there already stays. */
@@ -425,10 +461,29 @@ export interface ClusterEnd {
     since: { readonly resourceVersion: string; readonly seconds: number },
     signal: AbortSignal,
   ): AsyncIterable<WatchEvent>;
-  /** The installation id that stands in the cluster, written if none does (lease-table 25). Undefined when it may not be read. */
-  installation(cluster: string, namespace: string, id: string, signal: AbortSignal): Promise<string | undefined>;
+  /** The uid of a namespace, empty when it is there and may not be read. Undefined: there is none. */
+  namespaceUid(cluster: string, namespace: string, signal: AbortSignal): Promise<string | undefined>;
+  /** The installation id that stands in a namespace (lease-table 25). */
+  installation(
+    cluster: string,
+    namespace: string,
+    signal: AbortSignal,
+  ): Promise<InstallationMark | "absent" | "unreadable">;
+  /** Writes ours, and answers the one that stands there then. Undefined when none may be written, or the namespace is gone. */
+  markInstallation(
+    cluster: string,
+    namespace: string,
+    id: string,
+    signal: AbortSignal,
+  ): Promise<InstallationMark | undefined>;
   /** The lease of VSO's leader election. Undefined when there is none, or when it may not be read. */
   vsoLease(cluster: string, namespace: string, signal: AbortSignal): Promise<VsoLease | undefined>;
+}
+
+/** The ConfigMap that tells installations apart. */
+export interface InstallationMark {
+  readonly id: string;
+  readonly uid: string;
 }
 
 export interface VsoLease {
@@ -477,15 +532,29 @@ export interface ClusterSettings {
   readonly namespaces: { readonly include: readonly string[]; readonly exclude: readonly string[] };
   /** Where "default" VaultAuth and VaultConnection are looked up. */
   readonly operatorNamespace: string;
+  /** The uid of that namespace, for one that was made after keyferry first looked at the cluster. */
+  readonly operatorNamespaceUid?: string;
+  /** Whether the key of VSO's MACs is made where a cluster has none; so when missing. */
+  readonly makeHmacKey?: boolean;
   /** Overrides what the cluster's own VaultConnection and VaultAuth say, as seen from outside. */
   readonly vault?: {
     readonly address?: string;
     readonly authMount?: string;
     /** What becomes of a Secret whose kv-v2 version was deleted or destroyed; `retain` when missing. */
     readonly onDeleted?: "retain" | "follow";
+    /** AWS's token service, in place of what VaultAuths say. */
+    readonly stsEndpoint?: string;
+    /** Identities of our own that this cluster's VaultAuths may log in with: `vault/identity`, by their names in `vaults`. */
+    readonly identities?: readonly string[];
+    /** Whether a service account's token has to be for an audience of its own. */
+    readonly requireAudiences?: boolean;
   };
-  /** What VSO has as a flag of the operator: `excludeRaw` leaves `_raw` out of every Secret, whatever a declaration says. */
-  readonly globalTransformationOptions?: { readonly excludeRaw: boolean };
+  /** The Vaults that fleet.yaml names, the same for all clusters. */
+  readonly vaults?: readonly FleetVault[];
+  /** Which Vaults its resources may name; `any` public or private host when missing. */
+  readonly vaultAddresses?: "any" | "named";
+  /** What VSO has as a flag of the operator: `excludeRaw` leaves `_raw` out of every Secret, whatever a declaration says. And what becomes of a field that a template names and that is not there. */
+  readonly globalTransformationOptions?: { readonly excludeRaw: boolean; readonly missingKey?: MissingKey };
   /** Namespaces in which keyferry works although Vault Secrets Operator does as well. */
   readonly besideVso?: readonly string[];
 }

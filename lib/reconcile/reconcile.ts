@@ -8,8 +8,11 @@ import { type Circuits, circuits } from "./circuit.ts";
 import { cleanUp } from "./clean-up.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import { judgeOne } from "./judge-one.ts";
+import { type MacKeys, macKeys } from "./mac-keys.ts";
 import type { Row, VaultTarget, WorkMessage } from "./ports.ts";
 import { type ReferenceReader, referenceReader } from "./references.ts";
+import { type ReleaseWaker, releaseWaker } from "./release-wake.ts";
+import { type SharedFailures, sharedFailures } from "./shared-failures.ts";
 import { type CaCache, caCache, type SourceReader, sourceReader } from "./source.ts";
 import { syncOne } from "./sync-one.ts";
 import { sweepTokens } from "./token-sweep.ts";
@@ -21,6 +24,9 @@ export interface Batch {
   readonly sources: SourceReader;
   readonly circuits: Circuits;
   readonly ca: CaCache;
+  readonly released: ReleaseWaker;
+  readonly macKeys: MacKeys;
+  readonly shared: SharedFailures;
   readonly signal: AbortSignal;
   /** Asks this Vault something for a key: who hands out work is told that it waits, and that it goes on. */
   readonly atVault: <T>(key: SyncKey, target: VaultTarget, ask: () => Promise<T>) => Promise<T>;
@@ -51,6 +57,8 @@ export interface BatchReport {
 export function reconciler(deps: ReconcileDeps): Reconciler {
   const ca = caCache(deps);
   const open = circuits(deps, ca);
+  const released = releaseWaker(deps);
+  const shared = sharedFailures(deps);
   return {
     ca,
     circuits: open,
@@ -70,6 +78,9 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         sources: sourceReader(deps, ca),
         circuits: open,
         ca,
+        released,
+        macKeys: macKeys(deps),
+        shared,
         // A signal of its own: each call listens to it, and one signal for all calls would have thousands of listeners to search.
         signal: AbortSignal.any([signal]),
         async atVault(key, target, ask) {
@@ -111,14 +122,15 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
 async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage, batch: Batch): Promise<void> {
   const { cluster, namespace } = partsOf(row.key);
   const settings = deps.fleet(cluster);
-  const how = standing(row, message, deps.clock());
+  const readAt = deps.clock();
+  const how = standing(row, message, readAt);
   if (how === "leave" || !settings) return;
   if (isLeft(row)) {
     await deps.leases.release(row.key);
     deps.log.info("declaration-handed-over", { key: row.key });
     return;
   }
-  const others = worksBesideVso(settings, namespace) ? [] : [circuitOfVso(cluster)];
+  const others = worksBesideVso(settings, namespace) ? [] : [circuitOfVso(cluster), circuitOfVso(cluster, namespace)];
   if (await batch.circuits.openAmong([circuitOfCluster(cluster), ...others])) {
     // An outage is written once, and not here: who closes the circuit wakes this row (lease-table 16).
     deps.metrics.count("keyferry_syncs_waiting_total", { cluster });
@@ -129,7 +141,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
   if (isJudged(row.key)) return judgeOne(deps, row, settings, batch);
   const since = how === "due" ? row.dueAt : message.at;
   deps.metrics.observe("keyferry_sync_delay_seconds", {}, Math.max(0, deps.clock() - (since ?? 0)) / SECOND_MS);
-  await syncOne(deps, row, { settings, isDue: how === "due" }, batch);
+  await syncOne(deps, row, { settings, isDue: how === "due", at: message.at, readAt }, batch);
 }
 
 /**

@@ -1,10 +1,12 @@
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { type Digest, type DigestKey, isOfKey, sameDigest } from "../digest.ts";
 import { type ErrorCode, OUTAGE_CODES, SyncError } from "../errors.ts";
+import { printable } from "../printable.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { mayStillWrite } from "./act.ts";
-import { isOwnedBy, type Seen } from "./decide.ts";
+import type { Seen } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
+import { bearsMarksOf } from "./owners.ts";
 import type { Lease, OwedRollout, RolloutTarget, Row, RowState, SeenTarget } from "./ports.ts";
 import { resourceOf } from "./resource.ts";
 
@@ -84,7 +86,7 @@ export function unrecordedRollout(seen: Seen): Digest | undefined {
     return undefined;
   if (row.state.rollout || rolledOut(row.state, key) !== undefined) return undefined;
   const isOfThisSync = destination.create
-    ? isOwnedBy(secret, destination.ownerReference)
+    ? bearsMarksOf(secret, destination.ownerReference)
     : secret.managed.ours || Boolean(row.declared.seen.status.secretMAC);
   return isOfThisSync ? secretDigest : undefined;
 }
@@ -234,7 +236,7 @@ const MAX_MESSAGE = 1024;
 
 function failureMessage(tries: readonly Try[]): string {
   const each = failuresOf(tries).map(({ error }) => `${error.code}: ${error.message}`);
-  return each.join("; ").slice(0, MAX_MESSAGE);
+  return printable(each.join("; "), MAX_MESSAGE);
 }
 
 /** Undefined while targets only wait for the end of their minute. */

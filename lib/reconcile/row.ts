@@ -43,6 +43,10 @@ export interface StatusSeen {
 /** Something that syncs refer to: VaultAuth, VaultConnection, a credential Secret (by metadata only). */
 export interface Reference extends ResourceVersioned {
   readonly key: ReferenceKey;
+  /** It stands under the operator namespace's name, in one that is not known to be the operator's: nobody's default. */
+  readonly isStranger?: boolean;
+  /** Its size in bytes, when that was too much to keep: then the spec is empty. */
+  readonly tooLarge?: number;
 }
 
 /** A Secret that we wrote, or were about to write: it enters with the claim and leaves after the prune (lease-table 8). */
@@ -62,6 +66,10 @@ export interface RowError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly since: EpochMs;
+  /** What the row waits for (lib/causes.ts): it stays through failures that say nothing of it, such as outages. */
+  readonly cause?: string;
+  /** The next look, as it was planned: a row that is due at another time was asked for since. */
+  readonly nextAt?: EpochMs;
 }
 
 /** Restarts that are owed, until every target has had its own. */

@@ -1,3 +1,4 @@
+import { type Cause, saysNothing } from "../causes.ts";
 import type { EpochMs, Random } from "../clock.ts";
 import { OUTAGE_CODES, type SyncError } from "../errors.ts";
 import { backOff } from "../schedule/back-off.ts";
@@ -46,10 +47,28 @@ function earliest(...times: readonly (EpochMs | undefined)[]): { readonly dueAt?
   return known.length === 0 ? {} : { dueAt: Math.min(...known) };
 }
 
+/** What is known of a failure beside its code. */
+export interface FailureContext {
+  /** What it waits for. */
+  readonly cause?: Cause | undefined;
+  /** The longest pause before the next look, in ms. */
+  readonly longestMs?: number;
+  /** It is known from another sync, which asks for all that wait for the same: no attempt of this one, and its next look is then. */
+  readonly knownUntil?: EpochMs | undefined;
+}
+
 /** When do we retry? The disposition of the code says it; a failed row is never on the wheel (lease-table 10). */
-export function settleFailed(state: RowState, error: SyncError, timing: Timing): Settlement {
+export function settleFailed(
+  state: RowState,
+  error: SyncError,
+  timing: Timing,
+  context: FailureContext = {},
+): Settlement {
   const isSame = state.error?.code === error.code;
-  const attempts = isSame ? state.attempts + 1 : 1;
+  const before = isSame ? state.attempts : 0;
+  const attempts = context.knownUntil !== undefined && before > 0 ? before : before + 1;
+  const schedule = scheduleAfter(error, attempts, timing, context);
+  const cause = saysNothing(error.code) ? state.error?.cause : context.cause;
   const failed: RowState = {
     ...state,
     attempts,
@@ -57,18 +76,26 @@ export function settleFailed(state: RowState, error: SyncError, timing: Timing):
       code: error.code,
       message: error.message,
       since: isSame ? (state.error?.since ?? timing.now) : timing.now,
+      ...(cause === undefined ? {} : { cause }),
+      ...(schedule.kind === "due" ? { nextAt: schedule.at } : {}),
     },
     settledAt: timing.now,
   };
-  return { state: failed, schedule: scheduleAfter(error, attempts, timing), now: timing.now };
+  return { state: failed, schedule, now: timing.now };
 }
 
-function scheduleAfter(error: SyncError, attempts: number, timing: Timing): Schedule {
+function scheduleAfter(error: SyncError, attempts: number, timing: Timing, context: FailureContext): Schedule {
   // It waits under its circuit, due all the time: who closes the circuit finds it so (lease-table 16).
   if (OUTAGE_CODES.has(error.code)) return { kind: "due", at: timing.now };
+  const { longestMs, knownUntil } = context;
+  if (knownUntil !== undefined) return { kind: "due", at: knownUntil };
   const { disposition, retryAfterMs } = error;
   const delay = backOff(
-    { disposition, attempts, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+    {
+      ...{ disposition, attempts },
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      ...(longestMs === undefined ? {} : { longestMs }),
+    },
     timing.random,
   );
   return delay === undefined ? { kind: "parked" } : { kind: "due", at: timing.now + delay };

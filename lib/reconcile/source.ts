@@ -1,5 +1,5 @@
+import { readId } from "../causes.ts";
 import { type EpochMs, MINUTE_MS } from "../clock.ts";
-import { fingerprint } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import type { CredentialRef, SourceData, VaultIdentity, VaultRead, VaultTarget } from "./ports.ts";
@@ -14,10 +14,14 @@ export interface SourceReader {
 
 export interface CaCache {
   resolve(target: VaultTarget, signal: AbortSignal): Promise<VaultTarget>;
+  /** Nobody trusts who answers there: the bundle may have been replaced since it was fetched. */
+  refused(target: VaultTarget): void;
 }
 
-/** CA bundles that VaultConnections name by Secret, fetched when first needed and kept for five minutes. */
-export function caCache(deps: Pick<ReconcileDeps, "credentials" | "clock">): CaCache {
+type CaRef = NonNullable<VaultTarget["caRef"]>;
+
+/** CA bundles that VaultConnections name by Secret, or fleet.yaml by file: fetched when first needed and kept for five minutes. */
+export function caCache(deps: Pick<ReconcileDeps, "credentials" | "clock" | "anchors">): CaCache {
   const known = new Map<string, { pem: Promise<string>; at: EpochMs }>();
   const fetchPem = async (ref: CredentialRef, signal: AbortSignal): Promise<string> => {
     const { value } = await deps.credentials.credential(ref, signal);
@@ -30,17 +34,31 @@ export function caCache(deps: Pick<ReconcileDeps, "credentials" | "clock">): CaC
     }
     return pem;
   };
+  const keptPem = (name: string, fetch: () => Promise<string>): Promise<string> => {
+    const kept = known.get(name);
+    if (kept && deps.clock() - kept.at < CA_MAX_AGE_MS) return kept.pem;
+    const pem = fetch();
+    known.set(name, { pem, at: deps.clock() });
+    pem.catch(() => known.delete(name));
+    return pem;
+  };
+  const ofVault = async (vault: string, signal: AbortSignal): Promise<string> => {
+    if (deps.anchors) return deps.anchors(vault, signal);
+    throw new SyncError("REFERENCE_INVALID", `the caFile of Vault ${vault} can't be read here`);
+  };
+  const nameOf = ({ cluster, namespace, name, version = "" }: CaRef) => `${cluster}/${namespace}/${name} ${version}`;
   return {
+    refused({ caRef }) {
+      if (caRef !== undefined) known.delete(nameOf(caRef));
+    },
     async resolve(target, signal) {
-      const { caRef, ...rest } = target;
-      if (caRef === undefined || target.skipTlsVerify) return rest;
-      const name = `${caRef.cluster}/${caRef.namespace}/${caRef.name} ${caRef.version ?? ""}`;
-      const kept = known.get(name);
-      if (kept && deps.clock() - kept.at < CA_MAX_AGE_MS) return { ...rest, caPem: await kept.pem };
-      const pem = fetchPem(caRef, signal);
-      known.set(name, { pem, at: deps.clock() });
-      pem.catch(() => known.delete(name));
-      return { ...rest, caPem: await pem };
+      const { caRef, caOf, ...rest } = target;
+      if (target.skipTlsVerify) return rest;
+      if (caRef !== undefined) {
+        return { ...rest, caPem: await keptPem(nameOf(caRef), () => fetchPem(caRef, signal)) };
+      }
+      if (caOf === undefined) return rest;
+      return { ...rest, caPem: await keptPem(`file ${caOf}`, () => ofVault(caOf, signal)) };
     },
   };
 }
@@ -50,20 +68,18 @@ export function sourceReader(deps: Pick<ReconcileDeps, "vault">, ca: CaCache): S
   const reads = new Map<string, Promise<SourceData>>();
   return {
     read(read, signal) {
-      const key = fingerprint(
-        read.identity.id,
-        read.namespace ?? "",
-        read.engine,
-        read.mount,
-        read.path,
-        String(read.version),
-        String(read.followDeleted ?? false),
-      );
+      const key = readId(read);
       const known = reads.get(key);
       if (known !== undefined) return known;
       const started = (async () => {
-        const identity: VaultIdentity = { ...read.identity, target: await ca.resolve(read.identity.target, signal) };
-        return deps.vault.read({ ...read, identity }, signal);
+        const { target } = read.identity;
+        const identity: VaultIdentity = { ...read.identity, target: await ca.resolve(target, signal) };
+        try {
+          return await deps.vault.read({ ...read, identity }, signal);
+        } catch (error) {
+          if (error instanceof SyncError && error.code === "VAULT_TLS_REFUSED") ca.refused(target);
+          throw error;
+        }
       })();
       reads.set(key, started);
       return started;

@@ -1,8 +1,10 @@
 import { asObject } from "../canonical.ts";
 import type { EpochMs } from "../clock.ts";
 import type { SyncError } from "../errors.ts";
+import { printable } from "../printable.ts";
 import type { Json, JsonObject, ResourceEvent } from "./ports.ts";
 import type { RolloutCondition } from "./rollout.ts";
+import { newWarnings, WARNING_TYPES, type Warning } from "./warnings.ts";
 
 /** How a run ended, as far as a resource's status tells it. */
 export type Ending =
@@ -12,10 +14,11 @@ export type Ending =
       readonly wrote?: string;
       /** Undefined: as it was. Null: there is nothing to restart. */
       readonly rollout?: RolloutCondition | null;
+      readonly warnings?: readonly Warning[];
     }
   | { readonly kind: "failed"; readonly error: SyncError };
 
-const ROLLOUT_RESTART = "RolloutRestart";
+export const ROLLOUT_RESTART = "RolloutRestart";
 
 /** Without its times and the generation: these are added when it is merged. */
 export interface Condition {
@@ -33,6 +36,7 @@ function conditionsOf(kind: string, ending: Ending): readonly Condition[] {
       { type: "Healthy", status: "True", reason: "Healthy", message: `${kind}Healthy` },
       { type: "Ready", status: "True", reason: "Ready", message: `${kind}Ready` },
       ...(ending.rollout ? [{ type: ROLLOUT_RESTART, ...ending.rollout }] : []),
+      ...(ending.warnings ?? []),
     ];
   }
   const message = failureMessage(ending.error);
@@ -40,7 +44,16 @@ function conditionsOf(kind: string, ending: Ending): readonly Condition[] {
     { type: "SecretSynced", status: "False", reason: "Synced", message },
     { type: "Healthy", status: "False", reason: "Unhealthy", message },
     { type: "Ready", status: "False", reason: "Ready", message },
+    ...stalledBy(ending.error),
   ];
+}
+
+export const STALLED = "Stalled";
+
+/** Nothing happens any more before someone changes something: tools that wait for a resource (kstatus) give up by this condition. */
+export function stalledBy(error: SyncError): readonly Condition[] {
+  if (error.disposition !== "park") return [];
+  return [{ type: STALLED, status: "True", reason: error.code, message: failureMessage(error) }];
 }
 
 /** The API server takes 32768; a screen takes less. */
@@ -48,7 +61,7 @@ const MAX_MESSAGE = 1024;
 
 /** What a condition says of a failure: its code leads. */
 export function failureMessage(error: SyncError): string {
-  return `${error.code}: ${error.message}`.slice(0, MAX_MESSAGE);
+  return printable(`${error.code}: ${error.message}`, MAX_MESSAGE);
 }
 
 export function conditionList(status: JsonObject): readonly JsonObject[] {
@@ -69,6 +82,7 @@ export function mergeConditions(
     const isSame = old?.status === condition.status && typeof old.lastTransitionTime === "string";
     return {
       ...condition,
+      message: printable(condition.message, MAX_MESSAGE),
       observedGeneration: generation,
       lastTransitionTime: isSame
         ? (old.lastTransitionTime as string)
@@ -95,16 +109,36 @@ export function nextStatus(
   about: { readonly kind: string; readonly generation: number; readonly ending: Ending; readonly now: EpochMs },
 ): JsonObject {
   const { kind, generation, ending, now } = about;
-  const isWithoutRollout = ending.kind === "synced" && ending.rollout === null;
-  const kept = conditionList(before).filter(({ type }) => !isWithoutRollout || type !== ROLLOUT_RESTART);
+  const over = endedBy(ending);
+  const kept = conditionList(before).filter(({ type }) => !over.has(type));
   const conditions = mergeConditions(kept, conditionsOf(kind, ending), generation, now);
   const lastGeneration = ending.kind === "synced" ? generation : ((before.lastGeneration as number | undefined) ?? 0);
-  const next: Record<string, Json> = { ...REQUIRED[kind], ...before, lastGeneration, conditions };
+  const observed = { lastGeneration, observedGeneration: generation };
+  const next: Record<string, Json> = { ...REQUIRED[kind], ...before, ...observed, conditions };
   if (ending.kind === "failed") return next;
   if (ending.mac !== undefined) next.secretMAC = ending.mac;
   // A MAC by another key than the cluster's makes VSO restart workloads; none makes it write once (kubernetes-rules 22).
   else delete next.secretMAC;
   return next;
+}
+
+/** Types of conditions that no longer hold, unless they are said anew. */
+function endedBy(ending: Ending): ReadonlySet<Json | undefined> {
+  if (ending.kind === "failed") return new Set([STALLED]);
+  return new Set([STALLED, ...WARNING_TYPES, ...(ending.rollout === null ? [ROLLOUT_RESTART] : [])]);
+}
+
+/** Whether a status of a sync in step says these warnings and no others, and which generation it is about. */
+export function isToldIn(status: JsonObject, warnings: readonly Warning[]): boolean {
+  const told = conditionList(status).filter(({ type }) => WARNING_TYPES.some((known) => known === type));
+  const isSame = told.length === warnings.length && newWarnings(told, warnings).length === 0;
+  return isSame && status.observedGeneration !== undefined;
+}
+
+/** What people read of a status: that another generation was looked at is no news by itself. */
+export function newsOf(status: JsonObject): JsonObject {
+  const { observedGeneration: _observed, ...rest } = status;
+  return rest;
 }
 
 /** Which event reason a failure has in VSO's vocabulary (reference 14.2). */
@@ -117,6 +151,11 @@ function failureReason(kind: string, error: SyncError): string {
   const isDeclaration = error.code === "SPEC_INVALID" || error.code === "UNSUPPORTED";
   if (isDeclaration && kind === "VaultStaticSecret") return "VaultStaticSecretError";
   return "SecretSyncError";
+}
+
+/** What `kubectl describe` shows of a warning that is new. */
+export function warningEvent({ reason, message }: Warning): ResourceEvent {
+  return { type: "Warning", reason, message };
 }
 
 /** What `kubectl describe` shows of this run; undefined when nothing happened that is worth an event. */

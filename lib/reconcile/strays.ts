@@ -11,7 +11,8 @@ interface StrayEnds {
  */
 export async function withStrays(ends: StrayEnds, work: Work, signal: AbortSignal): Promise<Work> {
   const { row, observe } = work.seen;
-  const wasAnothers = row.state.doneHash === undefined && Number(row.declared.seen.status.lastGeneration ?? 0) > 0;
+  const { lastGeneration } = row.declared.seen.status;
+  const wasAnothers = row.state.doneHash === undefined && typeof lastGeneration === "number" && lastGeneration > 0;
   // With observe: apply nothing may be listed.
   if (!wasAnothers || observe !== "watch") return work;
   const known = new Set(row.state.owned.map(({ name }) => name));

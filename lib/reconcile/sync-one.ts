@@ -1,3 +1,4 @@
+import { causeOf } from "../causes.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "../declarations/resolve.ts";
 import { secretMac } from "../digest.ts";
@@ -6,17 +7,22 @@ import type { ReferenceKey } from "../keys.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { Work } from "./act.ts";
 import { type Announced, announce } from "./announce.ts";
+import { askingOf, causePlaceOf, longestPauseOf, type Reached } from "./asking.ts";
+import { SecretAwaited } from "./belonging.ts";
 import { type Converged, converge, OLDER_AGAIN_MS, OlderAnswer } from "./converge.ts";
 import { isCarriedOut } from "./decide.ts";
 import { LEASE_MS, type ReconcileDeps } from "./deps.ts";
-import type { ClusterSettings, Lease, Row, RowState, Settlement } from "./ports.ts";
+import type { ClusterSettings, Lease, NamedObject, Row, RowState, Settlement } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
 import { withReferences } from "./references.ts";
 import { RecordFirst, type RolloutQuestion, rollOut } from "./rollout.ts";
-import { settleFailed, settleSynced, type Timing } from "./settle.ts";
-import type { Ending } from "./status.ts";
+import { type FailureContext, settleFailed, settleSynced, type Timing } from "./settle.ts";
+import { report, settleRow } from "./settle-row.ts";
+import { type Asking, asError, followAt, type KnownFailure, type Outcome } from "./shared-failures.ts";
+import { type Ending, isToldIn } from "./status.ts";
+import { warningsOf } from "./warnings.ts";
 
-interface Turn {
+interface Turn extends Reached {
   readonly settings: ClusterSettings;
   /** Reached through the due index: claimed before Vault is read, and always settled (lease-table 2). */
   readonly isDue: boolean;
@@ -29,6 +35,8 @@ interface Run {
   readonly refs: readonly ReferenceKey[];
   readonly resolved: ResolvedStaticSecret | SyncError;
   lease?: Lease;
+  /** Set once this run has learned something that others may want to know. */
+  outcome?: Outcome;
 }
 
 /** Resolve, claim, observe, decide, act, settle. In the steady state: one Vault read, no call to the cluster, nothing written. */
@@ -37,31 +45,26 @@ export async function syncOne(deps: ReconcileDeps, row: Row, turn: Turn, batch: 
   const startedAt = deps.clock();
   if (await mustWait(run, batch)) return wait(deps, run);
   if (turn.isDue && !(await take(deps, run))) return;
+  const asking = askingOf(row, run.resolved, turn, startedAt);
   try {
-    const converged = await attempt(deps, run, batch);
+    const known = await batch.shared.enter(asking, batch.signal);
+    if (known !== undefined) return await follow(deps, run, { known, asking }, batch);
+    const converged = await attempt(deps, run, asking, batch);
+    // A status that an earlier version wrote, or of data whose templates write nothing new, catches up by itself, once.
+    if (!run.lease && isUntold(run, converged)) await take(deps, run);
     if (run.lease) await settleConverged(deps, run, run.lease, converged, batch);
+    else run.outcome = { kind: "well" };
     deps.metrics.count("keyferry_syncs_total", {
       cluster: turn.settings.name,
       result: run.lease ? "settled" : "unchanged",
     });
-    report(deps, run);
+    report(deps, run.row, run.resolved);
   } catch (error) {
     await fail(deps, run, error, batch);
   } finally {
     deps.metrics.observe("keyferry_sync_duration_seconds", {}, (deps.clock() - startedAt) / SECOND_MS);
+    await batch.shared.leave(asking, run.outcome);
   }
-}
-
-function report(deps: ReconcileDeps, { row, resolved }: Run, error?: SyncError): void {
-  // There is no sync any more that could fail.
-  if (error?.code === "DECLARATION_GONE") return;
-  const refreshAfterMs = resolved instanceof SyncError ? undefined : resolved.refreshAfterMs;
-  deps.metrics.ran?.({
-    key: row.key,
-    at: deps.clock(),
-    ...(error === undefined ? {} : { code: error.code }),
-    ...(refreshAfterMs === undefined ? {} : { refreshAfterMs }),
-  });
 }
 
 async function prepare(row: Row, turn: Turn, batch: Batch): Promise<Run> {
@@ -71,7 +74,7 @@ async function prepare(row: Row, turn: Turn, batch: Batch): Promise<Run> {
   return { row, turn, refs, resolved: outcome };
 }
 
-async function attempt(deps: ReconcileDeps, run: Run, batch: Batch): Promise<Converged> {
+async function attempt(deps: ReconcileDeps, run: Run, asking: Asking, batch: Batch): Promise<Converged> {
   if (run.resolved instanceof SyncError) throw run.resolved;
   const { resolved } = run;
   return converge(
@@ -84,11 +87,19 @@ async function attempt(deps: ReconcileDeps, run: Run, batch: Batch): Promise<Con
         read: (read, signal) =>
           batch.atVault(run.row.key, read.identity.target, () => batch.sources.read(read, signal)),
       },
+      ...(asking.isAskedFor ? { since: asking.since } : {}),
       isHeld: () => run.lease !== undefined,
       hold: () => hold(deps, run),
     },
     batch.signal,
   );
+}
+
+/** Whether the status, as it was last written, lacks what holds now although there is nothing else to do. */
+function isUntold({ row, resolved }: Run, { missing }: Converged): boolean {
+  const { seen } = row.state;
+  if (seen === undefined || seen.hash !== row.declared.hash || resolved instanceof SyncError) return false;
+  return !isToldIn(seen.status, warningsOf(resolved, missing));
 }
 
 /** Asked of the Vault that the declaration names now: a corrected address must not wait for the wrong one. */
@@ -131,20 +142,19 @@ async function settleConverged(
   deps: ReconcileDeps,
   run: Run,
   lease: Lease,
-  { work, source }: Converged,
+  { work, source, missing }: Converged,
   batch: Batch,
 ): Promise<void> {
   const { resolved } = run;
   if (resolved instanceof SyncError) throw resolved;
-  const mac = resolved.hmac
-    ? await deps.secrets.hmacKey(run.turn.settings.name, run.turn.settings.operatorNamespace, batch.signal)
-    : undefined;
+  const mac = resolved.hmac ? await batch.macKeys.of(run.turn.settings, batch.signal) : undefined;
   const rolled = await rollOut(deps, run.row, rolloutQuestion(deps, run, resolved, work), lease, batch.signal);
   const ending: Ending = {
     kind: "synced",
     ...(rolled.condition === undefined ? {} : { rollout: rolled.condition }),
     ...(mac === undefined ? {} : { mac: secretMac(mac, work.data) }),
     ...(work.wrote === undefined ? {} : { wrote: work.wrote }),
+    warnings: warningsOf(resolved, missing),
   };
   const told = await tell(deps, run, ending, lease, batch);
   const { olderSince: _older, rollout: _rollout, ...before } = work.seen.row.state;
@@ -160,11 +170,20 @@ async function settleConverged(
     ...(told.announced === undefined ? {} : { seen: { ...told.announced.seen, hash: run.row.declared.hash } }),
   };
   const timing = await timingOf(deps);
+  // The data goes on being refreshed at its own pace, whoever else can't be told.
   const settlement = told.error
-    ? settleFailed(state, told.error, timing)
+    ? settleFailed(state, told.error, timing, { longestMs: longestPauseOf(resolved) })
     : settleSynced(run.row, state, resolved.refreshAfterMs, timing);
-  await settle(deps, run, lease, settlement);
+  await settleRow(deps, run.row, lease, settlement);
+  await batch.released.tell(run.turn.settings.name, prunedBy(run, work));
+  run.outcome = { kind: "well" };
   if (work.wrote !== undefined) deps.log.info("secret-written", { key: run.row.key, because: work.wrote });
+}
+
+/** Secrets under former names: gone, or left to who else owns them. */
+function prunedBy({ row }: Run, { seen, secret }: Work): readonly NamedObject[] {
+  const kept = new Set(seen.row.state.owned.map(({ name }) => name));
+  return row.state.owned.filter(({ name }) => !kept.has(name)).map(({ name }) => ({ ...secret, name }));
 }
 
 function rolloutQuestion(
@@ -203,30 +222,6 @@ async function timingOf(deps: ReconcileDeps): Promise<Timing> {
   return { now: deps.clock(), random: deps.random, handedUntil: await deps.leases.handedUntil() };
 }
 
-async function settle(deps: ReconcileDeps, run: Run, lease: Lease, settlement: Settlement): Promise<void> {
-  const outcome = await deps.leases.settle(lease, settlement);
-  const { key, declared } = run.row;
-  const due = { key, group: declared.group, lane: "now" as const };
-  if (outcome === "nudged") await sendDue(deps.queue, [{ ...due, at: deps.clock() }], deps.clock());
-  else if (outcome === "lost") deps.log.info("lease-lost", { key });
-  else await sendSoon(deps, due, settlement);
-}
-
-/** Whoever writes a `dueAt` that ticks may have passed over already sends the message too; the index is the safety net (lease-table 14). */
-async function sendSoon(
-  deps: ReconcileDeps,
-  due: { key: Row["key"]; group: string; lane: "now" },
-  { schedule, now, state }: Settlement,
-): Promise<void> {
-  const at = schedule.kind === "due" ? schedule.at : schedule.kind === "wheel" ? schedule.dueAt : undefined;
-  // What waits under a circuit is woken by who closes it.
-  const waits = state.error !== undefined && OUTAGE_CODES.has(state.error.code);
-  if (at !== undefined && !waits && at <= now + HANDED_OUT_AHEAD_MS) await sendDue(deps.queue, [{ ...due, at }], now);
-}
-
-/** Ticks hand out so far ahead at most (lease-table 13). */
-const HANDED_OUT_AHEAD_MS = 120 * SECOND_MS;
-
 /** The one way out for failure: it becomes a time in the row, a status on the resource, and for outages a circuit. */
 async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch: Batch): Promise<void> {
   const now = deps.clock();
@@ -236,30 +231,61 @@ async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch: Batch
   }
   if (thrown instanceof RecordFirst) return again(deps, run, { rolledDigest: thrown.rolledDigest }, now);
   if (!(thrown instanceof SyncError)) throw thrown;
-  const error = thrown;
+  const target = run.resolved instanceof SyncError ? undefined : run.resolved.read.identity.target;
+  const error = await batch.circuits.judged(thrown, target, batch.signal);
   deps.metrics.count("keyferry_sync_errors_total", { cluster: run.turn.settings.name, code: error.code });
   if (error.code === "LEASE_LOST") return;
-  report(deps, run, error);
+  report(deps, run.row, run.resolved, error);
   deps.log.warn("sync-failed", { key: run.row.key, code: error.code, message: error.message });
-  if (OUTAGE_CODES.has(error.code)) {
-    const target = run.resolved instanceof SyncError ? undefined : run.resolved.read.identity.target;
-    await batch.circuits.open(error, target);
-    // A wheel refresh that meets an outage writes nothing of its own: its next turn, or the closing circuit, comes back to it.
-    if (!run.lease) return;
-  }
-  if (!run.lease && !(await take(deps, run))) return;
+  // A wheel refresh that meets an outage writes nothing of its own: its next turn, or the closing circuit, comes back to it.
+  if (OUTAGE_CODES.has(error.code) && !run.lease) return;
+  const cause = causeOf(error, causePlaceOf(run.row, run.resolved));
+  const settled = await settleFailure(deps, run, error, { cause, longestMs: longestPauseOf(run.resolved) }, batch);
+  if (settled !== undefined) run.outcome = { kind: "failed", error, cause, nextAt: settled.state.error?.nextAt };
+}
+
+/** It asks nobody: what it would meet is known, and whoever asks next wakes it once it is mended. */
+async function follow(
+  deps: ReconcileDeps,
+  run: Run,
+  { known, asking }: { readonly known: KnownFailure; readonly asking: Asking },
+  batch: Batch,
+): Promise<void> {
+  const { clock, random, metrics } = deps;
+  metrics.count("keyferry_syncs_waiting_total", { cluster: run.turn.settings.name });
+  const knownUntil = followAt(known, asking, { now: clock(), random });
+  const context = { cause: known.cause, longestMs: asking.longestMs, knownUntil };
+  const settled = await settleFailure(deps, run, asError(known, run.row.state.error), context, batch);
+  if (settled !== undefined) run.outcome = { kind: "known", failure: known };
+}
+
+/** The failure on the row, and on the resource; undefined when another worker has the row. */
+async function settleFailure(
+  deps: ReconcileDeps,
+  run: Run,
+  error: SyncError,
+  context: FailureContext,
+  batch: Batch,
+): Promise<Settlement | undefined> {
+  if (!run.lease && !(await take(deps, run))) return undefined;
   const lease = run.lease;
-  if (!lease) return;
+  if (!lease) return undefined;
   const told = error.code === "DECLARATION_GONE" ? {} : await tell(deps, run, { kind: "failed", error }, lease, batch);
   const { hash } = run.row.declared;
   const state: RowState = {
     ...run.row.state,
     refs: run.refs,
-    owned: ownedAfter(run),
+    owned: recordAfter(run, error),
     ...placeOf(run),
     ...(told.announced === undefined ? {} : { seen: { ...told.announced.seen, hash } }),
   };
-  await settle(deps, run, lease, settleFailed(state, error, await timingOf(deps)));
+  const settlement = settleFailed(state, error, await timingOf(deps), context);
+  await settleRow(deps, run.row, lease, settlement);
+  return settlement;
+}
+
+function recordAfter(run: Run, error: SyncError): RowState["owned"] {
+  return error instanceof SecretAwaited ? error.recordOf(ownedAfter(run)) : ownedAfter(run);
 }
 
 /** What the row says of where it reads, once that is known. */

@@ -1,4 +1,5 @@
 import { resolveStaticSecret } from "../declarations/resolve.ts";
+import { described } from "../described.ts";
 import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import type { Circuits } from "./circuit.ts";
@@ -9,7 +10,7 @@ import { referenceReader, withReferences } from "./references.ts";
 /** Rows that are read at once when a token's next user is looked for. */
 const ROWS_AT_ONCE = 100;
 
-type Deps = Pick<ReconcileDeps, "leases" | "vault" | "fleet" | "log">;
+type Deps = Pick<ReconcileDeps, "leases" | "vault" | "fleet" | "log" | "metrics">;
 
 /**
  * Ends the tokens of identities that nothing declared leads to any more: their VaultAuth changed or went, their last sync
@@ -26,40 +27,72 @@ export async function sweepTokens(
   const byCluster = Map.groupBy(kept, ({ by }) => partsOf(by).cluster);
   for (const [name, ofCluster] of byCluster) {
     const settings = deps.fleet(name);
-    const users: Users = settings ? await usersOf(deps, settings, ofCluster) : new Map();
+    const users = settings ? await usersOf(deps, settings, ofCluster) : NOBODY;
     for (const token of ofCluster) {
       if (signal.aborted) return;
-      const user = users.get(token.id);
-      if (user === undefined) await end(deps, circuits, token, signal);
-      else if (user !== token.by) await deps.vault.tokens.keepFor(token, user);
+      await unlessBug(deps, token.by, () => judged(deps, circuits, token, users, signal));
     }
   }
 }
 
-/** By identity: a sync that logs in as it. */
-type Users = Map<string, SyncKey>;
+async function judged(
+  deps: Deps,
+  circuits: Pick<Circuits, "openAmong">,
+  token: KeptToken,
+  { found, isWhole }: Users,
+  signal: AbortSignal,
+): Promise<void> {
+  const user = found.get(token.id);
+  if (user === token.by) return;
+  if (user !== undefined) await deps.vault.tokens.keepFor(token, user);
+  // Who could not be judged may be the one who needs it.
+  else if (isWhole) await end(deps, circuits, token, signal);
+}
+
+/** One row or token that makes us fail in a way which nobody foresaw must not end the sweep of all others. */
+async function unlessBug(deps: Deps, key: SyncKey, work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (error instanceof SyncError) throw error;
+    deps.log.error("token-crashed", { key, ...described(error) });
+    deps.metrics.count("keyferry_bugs_total", {});
+    return false;
+  }
+}
+
+interface Users {
+  /** By identity: a sync that logs in as it. */
+  readonly found: Map<string, SyncKey>;
+  /** Every row that was asked could be judged. */
+  isWhole: boolean;
+}
+
+const NOBODY: Users = { found: new Map(), isWhole: true };
 
 /** Mostly the sync that a token was obtained for is still there: one row, and what it refers to. */
 async function usersOf(deps: Deps, settings: ClusterSettings, kept: readonly KeptToken[]): Promise<Users> {
   const wanted = new Map(kept.map(({ id, by }) => [id, by]));
-  const users: Users = new Map();
+  const users: Users = { found: new Map(), isWhole: true };
   await findUsers(deps, settings, [...new Set(kept.map(({ by }) => by))], "eventual", wanted, users);
-  if (users.size === wanted.size) return users;
+  if (users.found.size === wanted.size) return users;
   const keys = (await deps.leases.byCluster(settings.name)).map(({ key }) => key).filter((key) => !isCleanupKey(key));
-  for (let from = 0; from < keys.length && users.size < wanted.size; from += ROWS_AT_ONCE) {
+  for (let from = 0; from < keys.length && users.found.size < wanted.size; from += ROWS_AT_ONCE) {
     await findUsers(deps, settings, keys.slice(from, from + ROWS_AT_ONCE), "strong", wanted, users);
   }
   return users;
 }
 
 async function findUsers(
-  { leases }: Deps,
+  deps: Deps,
   settings: ClusterSettings,
   keys: readonly SyncKey[],
   consistency: "strong" | "eventual",
   wanted: ReadonlyMap<string, SyncKey>,
   users: Users,
 ): Promise<void> {
+  const { leases } = deps;
   const reader = referenceReader(leases, consistency);
   const identityOf = async ({ declared }: Row): Promise<string | undefined> => {
     const { outcome } = await withReferences(reader, (reference) =>
@@ -70,9 +103,12 @@ async function findUsers(
   const rows = await leases.read(keys, consistency);
   await Promise.all(
     [...rows.values()].map(async (row) => {
-      const id = row.declared.deleting ? undefined : await identityOf(row);
-      if (id === undefined || !wanted.has(id)) return;
-      if (!users.has(id) || wanted.get(id) === row.key) users.set(id, row.key);
+      const isJudged = await unlessBug(deps, row.key, async () => {
+        const id = row.declared.deleting ? undefined : await identityOf(row);
+        if (id === undefined || !wanted.has(id)) return;
+        if (!users.found.has(id) || wanted.get(id) === row.key) users.found.set(id, row.key);
+      });
+      if (!isJudged) users.isWhole = false;
     }),
   );
 }

@@ -2,8 +2,17 @@ import type { Random } from "../clock.ts";
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import type { Disposition } from "../errors.ts";
 
-const RETRY = { firstMs: SECOND_MS, capMs: 5 * MINUTE_MS };
-const RECHECK = { firstMs: 30 * SECOND_MS, capMs: HOUR_MS };
+const FIRST_RETRY_MS = SECOND_MS;
+const FIRST_RECHECK_MS = 30 * SECOND_MS;
+
+/** The longest pauses: with a tick and a run after them, what was mended outside is seen within a minute, or five. */
+const LONGEST_PROMPT_MS = 45 * SECOND_MS;
+export const LONGEST_PAUSE_MS = 4 * MINUTE_MS;
+
+/** Syncs that ask for it hear within a minute of what was mended, all others within five. */
+export function longestPause(refreshAfterMs: number | undefined): number {
+  return refreshAfterMs !== undefined && refreshAfterMs <= MINUTE_MS ? LONGEST_PROMPT_MS : LONGEST_PAUSE_MS;
+}
 
 export interface BackOff {
   readonly disposition: Disposition;
@@ -11,6 +20,8 @@ export interface BackOff {
   readonly attempts: number;
   /** What the server asked for, in ms: never less than that, up to an hour. */
   readonly retryAfterMs?: number;
+  /** The longest pause, in ms, unless the server asks for more; LONGEST_PAUSE_MS when missing. */
+  readonly longestMs?: number;
 }
 
 /** How long to wait after a failure, in ms; undefined when time alone brings nothing (park, drop). */
@@ -21,8 +32,9 @@ export function backOff(failure: BackOff, random: Random): number | undefined {
 }
 
 /** Full jitter, so that a thousand syncs that failed together do not come back together. */
-function retryDelay({ attempts, retryAfterMs }: BackOff, random: Random): number {
-  const jitter = Math.ceil(random() * doubled(RETRY, attempts));
+function retryDelay(failure: BackOff, random: Random): number {
+  const { retryAfterMs } = failure;
+  const jitter = Math.ceil(random() * doubled(FIRST_RETRY_MS, failure));
   // The server's pause is a floor, and those it was told to all at once must still not return in one instant.
   if (retryAfterMs === undefined) return jitter;
   const pause = Math.min(retryAfterMs, HOUR_MS);
@@ -30,11 +42,12 @@ function retryDelay({ attempts, retryAfterMs }: BackOff, random: Random): number
 }
 
 /** Half of it is certain: someone outside must act first, so that looking at once is of no use. */
-function recheckDelay({ attempts, retryAfterMs }: BackOff, random: Random): number {
-  const whole = doubled(RECHECK, attempts);
+function recheckDelay(failure: BackOff, random: Random): number {
+  const { retryAfterMs } = failure;
+  const whole = doubled(FIRST_RECHECK_MS, failure);
   return Math.max(Math.ceil(whole / 2 + (random() * whole) / 2), Math.min(retryAfterMs ?? 0, HOUR_MS));
 }
 
-function doubled(range: { readonly firstMs: number; readonly capMs: number }, attempts: number): number {
-  return Math.min(range.capMs, range.firstMs * 2 ** Math.min(attempts - 1, 30));
+function doubled(firstMs: number, { attempts, longestMs = LONGEST_PAUSE_MS }: BackOff): number {
+  return Math.min(longestMs, firstMs * 2 ** Math.min(attempts - 1, 30));
 }

@@ -4,15 +4,20 @@ export type Answer = { readonly problem: Problem } | Success;
 export interface Success {
   readonly outputs: readonly { readonly key: string; readonly value: string }[];
   readonly fields: readonly string[];
+  /** Where a template wrote what is not there. */
+  readonly missing: readonly Place[];
 }
 
-/** A failure in words that hold nothing of the data. */
-export interface Problem {
+/** A part of a template, in words that hold nothing of the data. */
+export interface Place {
   readonly template?: string;
   readonly line?: number;
   readonly column?: number;
-  /** The part of the template that failed. */
+  /** The part of the template. */
   readonly at?: string;
+}
+
+export interface Problem extends Place {
   readonly because: string;
 }
 
@@ -23,12 +28,17 @@ export function answerOf(bytes: Uint8Array): Answer {
 const MAX_NAME = 200;
 
 /** `template "shop/db/url", line 1, column 12, at <fail .Secrets.x>: the function fail refused what it was given`. */
-export function problemMessage({ template, line, column, at, because }: Problem): string {
-  const place = [
+export function problemMessage({ because, ...place }: Problem): string {
+  const where = placeText(place);
+  return where === "" ? because : `${where}: ${because}`;
+}
+
+/** `template "shop/db/url", line 1, column 12, at <.Secrets.pass>`. */
+export function placeText({ template, line, column, at }: Place): string {
+  return [
     ...(template === undefined ? [] : [`template ${JSON.stringify(template.slice(0, MAX_NAME).toWellFormed())}`]),
     ...(line === undefined ? [] : [`line ${line}`]),
     ...(column === undefined ? [] : [`column ${column}`]),
     ...(at === undefined ? [] : [`at <${at}>`]),
-  ];
-  return place.length === 0 ? because : `${place.join(", ")}: ${because}`;
+  ].join(", ");
 }

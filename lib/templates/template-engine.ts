@@ -7,7 +7,7 @@ import { SyncError } from "../errors.ts";
 import { goJson, type LosslessValue } from "../lossless.ts";
 import type { Rendered, Rendering, TemplateEngine } from "../reconcile/ports.ts";
 import { SecretValue } from "../secret-value.ts";
-import { answerOf, problemMessage } from "./answer.ts";
+import { answerOf, placeText, problemMessage } from "./answer.ts";
 import { type Lane, lane, type Outcome } from "./lane.ts";
 
 /**
@@ -100,7 +100,7 @@ function givenUp(because: string): SyncError {
 }
 
 /** The request as the engine reads it. */
-export function requestOf({ templates, includes, excludes, input }: Rendering): LosslessValue {
+export function requestOf({ templates, includes, excludes, input, missingKey }: Rendering): LosslessValue {
   return {
     templates: templates.map(({ name, key, text }) => ({ name, key: key ?? null, text })),
     includes,
@@ -111,6 +111,7 @@ export function requestOf({ templates, includes, excludes, input }: Rendering): 
       Annotations: input.annotations,
       Labels: input.labels,
     },
+    missingKey: missingKey ?? "default",
   };
 }
 
@@ -129,7 +130,7 @@ function renderedOf(bytes: Uint8Array): Rendered {
   const answer = answerOf(bytes);
   if ("problem" in answer) throw failed(problemMessage(answer.problem));
   const outputs = answer.outputs.map(({ key, value }) => [key, SecretValue.of(Buffer.from(value, "base64"))] as const);
-  return { outputs: new Map(outputs), fields: new Set(answer.fields) };
+  return { outputs: new Map(outputs), fields: new Set(answer.fields), missing: answer.missing.map(placeText) };
 }
 
 function failed(message: string): SyncError {

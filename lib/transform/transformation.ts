@@ -4,7 +4,7 @@ import type { transformation } from "../declarations/shared.ts";
 import { SyncError } from "../errors.ts";
 import { inByteOrder } from "../lossless.ts";
 import type { ObjectRef } from "../names.ts";
-import type { Rendering, TemplateSource } from "../reconcile/ports.ts";
+import type { MissingKey, Rendering, TemplateSource } from "../reconcile/ports.ts";
 
 /** `destination.transformation` of a declaration. */
 export type TransformationSpec = z.infer<typeof transformation>;
@@ -19,6 +19,7 @@ export interface Transformation {
   readonly templates: readonly TemplateSource[];
   readonly includes: readonly string[];
   readonly excludes: readonly string[];
+  readonly missingKey: MissingKey;
 }
 
 export interface TransformationInput {
@@ -27,6 +28,7 @@ export interface TransformationInput {
   readonly spec: TransformationSpec | undefined;
   /** Set for the whole cluster: a declaration can't turn it off. */
   readonly excludeRaw: boolean;
+  readonly missingKey: MissingKey;
   /** The SecretTransformation of that name; throws when there is none that is valid. */
   readonly find: (ref: ObjectRef) => SecretTransformationSpec;
 }
@@ -41,12 +43,12 @@ function placeOf(ref: Ref, owner: ObjectRef): ObjectRef {
 }
 
 /** Whether there is nothing to ask the template engine for. */
-export function isPlain({ templates, includes, excludes }: Omit<Transformation, "excludeRaw">): boolean {
+export function isPlain({ templates, includes, excludes }: Omit<Transformation, "excludeRaw" | "missingKey">): boolean {
   return templates.length === 0 && includes.length === 0 && excludes.length === 0;
 }
 
 /** Collects templates and filters and gives each template its name (reference 4.3). Throws TRANSFORM_FAILED, and what `find` throws. */
-export function transformationOf({ owner, spec, excludeRaw, find }: TransformationInput): Transformation {
+export function transformationOf({ owner, spec, excludeRaw, missingKey, find }: TransformationInput): Transformation {
   const names = takenNames();
   const templates = ownTemplates(owner, spec?.templates).map((template) => names.take(template));
   const includes = [...(spec?.includes ?? [])];
@@ -68,6 +70,7 @@ export function transformationOf({ owner, spec, excludeRaw, find }: Transformati
     templates: inOrder(templates),
     includes: inByteOrder(new Set(includes)),
     excludes: inByteOrder(new Set(excludes)),
+    missingKey,
   };
 }
 

@@ -8,7 +8,7 @@ export interface Asked {
   readonly method: "GET" | "POST";
   /** Behind `/v1/`, as people write it. */
   readonly path: string;
-  readonly purpose: "kv-v1" | "kv-v2" | "login" | "token" | "probe";
+  readonly purpose: "kv-v1" | "kv-v2" | "login" | "token" | "probe" | "standing";
 }
 
 /** `GET kv/data/app of https://vault:8200 (namespace team)`. */

@@ -1,3 +1,5 @@
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
 import { partition } from "@aws-sdk/core/client";
 import { defaultProvider } from "@aws-sdk/credential-provider-node";
 import { fromWebToken } from "@aws-sdk/credential-provider-web-identity";
@@ -7,11 +9,15 @@ import { SignatureV4 } from "@smithy/signature-v4";
 import type { Clock } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { AwsMethod, CredentialRef, CredentialSource } from "../reconcile/ports.ts";
+import { type VaultReach, wayToSts } from "../vault-reach.ts";
+import { guardedLookup, isNotAllowed, mustBeUnicastHost, notAllowed } from "./address-guard.ts";
 import { awsFailure, cloudDeadline } from "./cloud-errors.ts";
 
 export interface AwsLoginDeps {
   readonly credentials: CredentialSource;
   readonly clock: Clock;
+  /** Where the token service may be that a VaultAuth names. */
+  readonly reach: VaultReach;
 }
 
 /** Signed with where no region is named: that of the one token service for all regions, which Vault asks by default. */
@@ -89,7 +95,7 @@ async function keysOf(deps: AwsLoginDeps, method: AwsMethod, subject: string, si
     case "secret":
       return keysInSecret(deps.credentials, method.credential, signal);
     case "serviceAccount":
-      return keysOfRole(deps.credentials, method, method.credential, subject, signal);
+      return keysOfRole(deps, method, method.credential, subject, signal);
     case "process":
       return keysOfProcess(subject);
   }
@@ -110,7 +116,7 @@ async function keysInSecret(
 
 /** The IAM role that a service account of the cluster is bound to. The account proves itself with a token of its own. */
 async function keysOfRole(
-  credentials: CredentialSource,
+  { credentials, reach }: AwsLoginDeps,
   { region = DEFAULT_REGION, stsEndpoint, sessionName }: AwsMethod,
   account: CredentialRef & { kind: "serviceAccount" },
   subject: string,
@@ -129,19 +135,31 @@ async function keysOfRole(
     ...(audience && { audiences: [audience] }),
     ...(Number.isSafeInteger(seconds) && seconds > 0 && { expirationSeconds: seconds }),
   };
-  const token = await credentials.credential(ref, signal);
-  const endpoint = stsEndpoint ?? `https://${regionalHost(region)}`;
-  const provide = fromWebToken({
-    roleArn,
-    roleSessionName: sessionName ?? "keyferry",
-    webIdentityToken: token.value.reveal().toString("utf8"),
-    clientConfig: { region, endpoint, maxAttempts: 2, requestHandler: { ...REQUESTS } },
-  });
+  const ownHost = regionalHost(region);
+  const endpoint = stsEndpoint ?? `https://${ownHost}`;
+  const about = `${subject}: AWS was asked for IAM role ${roleArn}`;
+  const refused = () => notAllowed(`${about} and not sent to ${endpoint}`, reach, "as the cluster's vault.stsEndpoint");
+  const way = wayToSts(reach, endpoint, ownHost);
+  if (way === undefined) throw refused();
   try {
-    return await provide();
+    if (way === "judged") mustBeUnicastHost(new URL(endpoint).hostname);
+    const token = await credentials.credential(ref, signal);
+    return await fromWebToken({
+      roleArn,
+      roleSessionName: sessionName ?? "keyferry",
+      webIdentityToken: token.value.reveal().toString("utf8"),
+      clientConfig: { region, endpoint, maxAttempts: 2, requestHandler: requestsBy(way) },
+    })();
   } catch (error) {
-    throw awsFailure(error, `${subject}: AWS was asked for IAM role ${roleArn}`);
+    if (error instanceof SyncError) throw error;
+    throw isNotAllowed(error) ? refused() : awsFailure(error, about);
   }
+}
+
+/** Agents of our own: names are resolved under our eyes, and no proxy of the environment comes in between. */
+function requestsBy(way: "named" | "judged") {
+  const options = way === "judged" ? { lookup: guardedLookup } : {};
+  return { ...REQUESTS, httpAgent: new HttpAgent(options), httpsAgent: new HttpsAgent(options) };
 }
 
 /** In ms: to open a connection, and from a request to its answer. */

@@ -5,11 +5,11 @@ import { Agent, buildConnector } from "undici";
 import { SyncError } from "../errors.ts";
 import type { VaultTarget } from "../reconcile/ports.ts";
 import { addressProblem, normalAddress } from "../vault-address.ts";
+import type { VaultReach } from "../vault-reach.ts";
+import { guarded, guardedLookup } from "./address-guard.ts";
 import { type Asked, describe } from "./asked.ts";
-import { type HttpMessage, send } from "./transport.ts";
+import { type Agents, type HttpMessage, send } from "./transport.ts";
 
-/** Bytes; a kv secret is 1 MiB at most, so anything near this is no answer of Vault's. */
-const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Below the idle time-outs of usual load balancers (50 to 60 s) and of Vault (5 min). */
 const KEEP_ALIVE_MS = 20_000;
@@ -21,13 +21,14 @@ interface RequestOptions {
   readonly json?: unknown;
   readonly asked: Asked;
   readonly timeoutMs: number;
+  readonly reach: VaultReach;
   readonly signal: AbortSignal;
 }
 
 /** Kept-alive connections to one Vault with one way to trust it. */
 export interface Connection {
   readonly api: nodeVault.client;
-  readonly agent: Agent;
+  readonly agents: Agents;
 }
 
 /** Two targets that may share connections have the same one. */
@@ -37,31 +38,38 @@ export function connectionKey(target: VaultTarget): string {
 
 /** node-vault with our transport: its own one (axios) follows proxies of the environment, parses numbers and can't be aborted. */
 export function connect(target: VaultTarget, asked: Asked, connections: number): Connection {
-  const agent = new Agent({
-    connections,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    maxResponseSize: MAX_ANSWER_BYTES,
-    // Our own time-out covers the whole exchange.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: connector(target, asked),
-  });
+  const agentOf = (connect: buildConnector.connector) =>
+    new Agent({
+      connections,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      // Our own time-out, and our own longest answer, cover the whole exchange.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect,
+    });
+  const address = endpointOf(target, asked);
+  const trust = trustOf(target, asked);
+  const agents: Agents = {
+    named: agentOf(buildConnector(trust)),
+    judged: agentOf(guarded(buildConnector({ ...trust, lookup: guardedLookup }))),
+  };
   const transport = async (options: RequestOptions) => {
-    const { asked: question, timeoutMs, headers, json, signal } = options;
+    const { asked: question, timeoutMs, reach, headers, json, signal } = options;
     const body = json === undefined ? {} : { body: JSON.stringify(json) };
-    const message: HttpMessage = { asked: question, url: new URL(options.uri), headers, timeoutMs, ...body };
-    const answer = await send(agent, message, signal);
+    const url = new URL(options.uri);
+    const message: HttpMessage = { asked: question, address, url, headers, timeoutMs, reach, ...body };
+    const answer = await send(agents, message, signal);
     return { statusCode: answer.status, body: answer, request: { path: "" } };
   };
   const api = nodeVault({
-    endpoint: endpointOf(target, asked),
+    endpoint: address,
     // It would print logins when DEBUG is set.
     debug: () => {},
     "request-promise": { defaults: () => transport },
   });
   // node-vault falls back on VAULT_TOKEN, VAULT_NAMESPACE and VAULT_PREFIX; both go into each request instead.
   Object.assign(api, { token: "", namespace: "", pathPrefix: "" });
-  return { api, agent };
+  return { api, agents };
 }
 
 function endpointOf(target: VaultTarget, asked: Asked): string {
@@ -70,24 +78,33 @@ function endpointOf(target: VaultTarget, asked: Asked): string {
   return normalAddress(target.address);
 }
 
-function connector(target: VaultTarget, asked: Asked): buildConnector.connector {
-  return buildConnector({
+function trustOf(target: VaultTarget, asked: Asked): buildConnector.BuildOptions {
+  return {
     timeout: CONNECT_TIMEOUT_MS,
     allowH2: false,
     // Said aloud, so that NODE_TLS_REJECT_UNAUTHORIZED has no say.
     rejectUnauthorized: !target.skipTlsVerify,
     ...(target.tlsServerName && { servername: target.tlsServerName }),
     ...(target.caPem && !target.skipTlsVerify && { secureContext: trusting(target.caPem, asked) }),
-  });
+  };
 }
 
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** Each certificate of the bundle is believed, whoever issued it: an intermediate's is as good as a root's. */
 function trusting(caPem: string, asked: Asked): SecureContext {
+  // A secure context takes anything as a CA, and then trusts nobody without saying why.
+  const ca = (caPem.match(PEM) ?? []).filter(isCertificate);
+  if (ca.length > 0) return createSecureContext({ ca, allowPartialTrustChain: true });
+  const message = `${describe(asked)} can't be asked: the CA of its VaultConnection is no PEM certificate`;
+  throw new SyncError("VAULT_TLS_REFUSED", message);
+}
+
+function isCertificate(pem: string): boolean {
   try {
-    // A secure context takes anything as a CA, and then trusts nobody without saying why.
-    new X509Certificate(caPem);
-    return createSecureContext({ ca: caPem });
+    new X509Certificate(pem);
+    return true;
   } catch {
-    const message = `${describe(asked)} can't be asked: the CA of its VaultConnection is no PEM certificate`;
-    throw new SyncError("VAULT_TLS_REFUSED", message);
+    return false;
   }
 }

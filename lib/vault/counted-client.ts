@@ -31,6 +31,7 @@ export function countedClient(client: VaultClient, clock: Clock, metrics: Metric
       }
     },
     isKnown: (target) => client.isKnown(target),
+    refuse: (outage) => client.refuse(outage),
     close: () => client.close(),
   };
 }

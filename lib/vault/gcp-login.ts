@@ -1,4 +1,5 @@
-import { request } from "undici";
+import { Agent, request } from "undici";
+import { boundedBody } from "../bounded-body.ts";
 import { SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { CredentialSource, GcpMethod } from "../reconcile/ports.ts";
@@ -23,6 +24,8 @@ const SCOPE = "https://www.googleapis.com/auth/cloud-platform";
 const ACCOUNT_ANNOTATION = "iam.gke.io/gcp-service-account";
 const ACCOUNT = /^[a-z0-9-]{1,63}@[a-z0-9.-]{1,200}\.iam\.gserviceaccount\.com$/;
 const TIMEOUT_MS = 8 * SECOND_MS;
+/** An answer has a token of a few KB. */
+const MAX_BYTES = 1_024 * 1_024;
 
 /**
  * The body of a login to a GCP mount (reference 11.4): the service account's token is exchanged for one of Google's, with which the
@@ -81,8 +84,15 @@ async function asked({ url, what, body, answer, accessToken }: Question, signal:
     ...(accessToken && { authorization: `Bearer ${accessToken}` }),
   };
   const work = (async () => {
-    const response = await request(url, { method: "POST", headers, body: JSON.stringify(body), signal: ended });
-    return { status: response.statusCode, text: await response.body.text() };
+    // One of our own: the one for all may go by a proxy of the environment.
+    const dispatcher = new Agent();
+    try {
+      const message = { method: "POST", headers, body: JSON.stringify(body), signal: ended, dispatcher } as const;
+      const response = await request(url, message);
+      return { status: response.statusCode, text: String(await boundedBody(response.body, MAX_BYTES)) };
+    } finally {
+      dispatcher.destroy().catch(() => {});
+    }
   })().catch(() => undefined);
   const got = await cloudDeadline(work, what, signal);
   if (got === undefined || got.status >= 500 || got.status === 429) {

@@ -48,10 +48,14 @@ function fieldsOf(data: LosslessObject): Map<string, LosslessValue> {
   return new Map(Object.entries(data));
 }
 
+/** As Go writes one, to the nanosecond: RFC 3339. */
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
+
 function versionOf(asked: Asked, metadata: LosslessObject): NonNullable<SourceData["version"]> {
   const { version, created_time: createdTime } = metadata;
   const number = isLosslessNumber(version) ? Number(version.value) : Number.NaN;
-  if (!Number.isSafeInteger(number) || typeof createdTime !== "string") {
+  // Both are stored with the row: a Vault must not choose how much that is.
+  if (!Number.isSafeInteger(number) || number < 0 || typeof createdTime !== "string" || !TIME.test(createdTime)) {
     throw invalidAnswer(asked, "has no version and created_time in its metadata");
   }
   return { number, createdTime };

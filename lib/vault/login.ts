@@ -4,6 +4,7 @@ import { isLosslessObject, type LosslessValue } from "../lossless.ts";
 import type { CredentialSource, VaultIdentity } from "../reconcile/ports.ts";
 import { SecretValue } from "../secret-value.ts";
 import { vaultUrlPath } from "../vault-path.ts";
+import { NOTHING_NAMED, type ReachOf } from "../vault-reach.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe } from "./asked.ts";
 import type { GoogleEndpoints } from "./gcp-login.ts";
@@ -28,6 +29,8 @@ export interface LoginDeps {
   readonly clock: Clock;
   /** Others than Google's own in tests only. */
   readonly google?: GoogleEndpoints | undefined;
+  /** Which places each cluster's resources may name. Missing: nothing but public and private hosts. */
+  readonly reachOf?: ReachOf | undefined;
 }
 
 /** Logs in at `auth/<mount>/login` with what the identity's method needs (reference 11.4). Never repeated by itself. */
@@ -41,7 +44,7 @@ export async function login(deps: LoginDeps, identity: VaultIdentity, signal: Ab
     headers: identity.headers,
   };
   const asked = askedOf(identity.target, question);
-  const body = await loginBody(deps, identity.method, describe(asked), signal);
+  const body = await loginBody(deps, identity, describe(asked), signal);
   const answer = await deps.client.ask(identity.target, { ...question, body }, signal);
   return grantOf(asked, answer);
 }
@@ -70,10 +73,28 @@ export async function revoke(
   if (answer.status >= 400 && !isInvalidToken(answer)) throw answerError(askedOf(identity.target, question), answer);
 }
 
-function selfQuestion(identity: VaultIdentity, verb: string, token: SecretValue): VaultQuestion {
+/** Whether a token may not even look itself up. Throws when that is not what the answer is about. */
+export async function isRefusedToItself(
+  client: VaultClient,
+  identity: VaultIdentity,
+  token: SecretValue,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { body: _none, ...question } = selfQuestion(identity, "lookup-self", token, "GET");
+  const answer = await client.ask(identity.target, question, signal);
+  if (answer.status === 429 || answer.status >= 500) throw answerError(askedOf(identity.target, question), answer);
+  return answer.status === 403;
+}
+
+function selfQuestion(
+  identity: VaultIdentity,
+  verb: string,
+  token: SecretValue,
+  method: VaultQuestion["method"] = "POST",
+): VaultQuestion {
   return {
     purpose: "token",
-    method: "POST",
+    method,
     path: `auth/token/${verb}`,
     namespace: identity.namespace,
     token,
@@ -84,12 +105,15 @@ function selfQuestion(identity: VaultIdentity, verb: string, token: SecretValue)
 /** Secrets are sent as they are: a trailing newline in one is its owner's (reference 11.4). */
 async function loginBody(
   deps: LoginDeps,
-  method: VaultIdentity["method"],
+  { method, target }: VaultIdentity,
   subject: string,
   signal: AbortSignal,
 ): Promise<Record<string, string>> {
   // The clouds' parts are not even loaded where nobody logs in with them.
-  if (method.kind === "aws") return (await import("./aws-login.ts")).awsLoginBody(deps, method, subject, signal);
+  if (method.kind === "aws") {
+    const reach = deps.reachOf?.(target.cluster) ?? NOTHING_NAMED;
+    return (await import("./aws-login.ts")).awsLoginBody({ ...deps, reach }, method, subject, signal);
+  }
   if (method.kind === "gcp") return (await import("./gcp-login.ts")).gcpLoginBody(deps, method, subject, signal);
   const credential = await deps.credentials.credential(method.credential, signal);
   const value = credential.value.reveal().toString("utf8");
@@ -109,12 +133,15 @@ function grantOf(asked: Asked, answer: VaultAnswer): Grant {
   }
   return {
     token: SecretValue.of(token),
-    ttlSeconds: numberOf(auth.lease_duration),
+    ttlSeconds: Math.min(numberOf(auth.lease_duration), MAX_TTL_S),
     renewable: renewable === true,
     uses: numberOf(auth.num_uses),
     isBatch: auth.token_type === "batch",
   };
 }
+
+/** A year. Whoever sends more means no end; what is reckoned with it stays a time that can be stored and said. */
+const MAX_TTL_S = 366 * 24 * 3_600;
 
 function numberOf(value: LosslessValue | undefined): number {
   const number = isLosslessNumber(value) ? Number(value.value) : 0;

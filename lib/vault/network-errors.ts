@@ -1,3 +1,5 @@
+import { BodyTooLarge, sizeText } from "../bounded-body.ts";
+import { SECOND_MS } from "../clock.ts";
 import { codeOf } from "../error-code.ts";
 import { SyncError } from "../errors.ts";
 import { type Asked, describe } from "./asked.ts";
@@ -21,13 +23,14 @@ export function isCut(error: unknown): boolean {
  * the cause: requests hold tokens.
  */
 export function networkError(error: unknown, asked: Asked): unknown {
+  if (error instanceof BodyTooLarge) {
+    const message = `The answer to ${describe(asked)} is larger than ${sizeText(error.limit)}`;
+    return new SyncError("VAULT_ANSWER_INVALID", message);
+  }
   const code = codeOf(error);
   if (error instanceof SyncError || code === undefined) return error;
   const cause = { code };
   if (TLS_CODE.test(code)) return new SyncError("VAULT_TLS_REFUSED", tlsMessage(code, asked), { cause });
-  if (code === "UND_ERR_RES_EXCEEDED_MAX_SIZE") {
-    return new SyncError("VAULT_ANSWER_INVALID", `The answer to ${describe(asked)} is larger than 16 MiB`, { cause });
-  }
   if (NO_HTTP_CODE.test(code)) {
     const message = `The answer to ${describe(asked)} is not HTTP as Vault speaks it (${code}): does the address point at Vault?`;
     return new SyncError("VAULT_ANSWER_INVALID", message, { cause });
@@ -43,12 +46,23 @@ export function networkError(error: unknown, asked: Asked): unknown {
 }
 
 /** This Vault is out of reach, whatever was asked of it. */
-export function unavailable(asked: Asked, why: string, cause: object, retryAfterMs?: number): SyncError {
+function unavailable(asked: Asked, why: string, cause: object): SyncError {
   return new SyncError("VAULT_UNAVAILABLE", `${describe(asked)} failed: Vault is out of reach (${why})`, {
     circuit: asked.circuit,
     cause,
-    ...(retryAfterMs !== undefined && { retryAfterMs }),
   });
+}
+
+/** A Vault that is well may take longer than a time-out below this. */
+export const SHORTEST_TIMEOUT_MS = SECOND_MS;
+
+/** What a time-out says: something of the Vault, or of a time-out that is too short to say anything. */
+export function timedOut(asked: Asked, timeoutMs: number): SyncError {
+  const cause = { code: "TIMEOUT" };
+  const why = `no answer within ${timeoutMs} ms`;
+  if (timeoutMs >= SHORTEST_TIMEOUT_MS) return unavailable(asked, why, cause);
+  const remedy = "the timeout of its VaultConnection is too short to tell anything of Vault: set 1s or more";
+  return new SyncError("VAULT_NO_ANSWER", `${describe(asked)} failed (${why}): ${remedy}`, { cause });
 }
 
 function tlsMessage(code: string, asked: Asked): string {

@@ -7,8 +7,8 @@ import { revoke } from "./login.ts";
 import type { FoundToken, TokenCache } from "./token-cache.ts";
 import type { TokensDeps } from "./token-entries.ts";
 
-/** Answers after which asking again is no help: the token may not end itself, or its namespace has gone. It runs out. */
-const FINAL: ReadonlySet<ErrorCode> = new Set(["VAULT_DENIED", "VAULT_PATH_MISSING"]);
+/** After these, asking again is no help: the token may not end itself, its namespace has gone, or its Vault may not be asked. It runs out. */
+const FINAL: ReadonlySet<ErrorCode> = new Set(["VAULT_DENIED", "VAULT_PATH_MISSING", "VAULT_ADDRESS_NOT_ALLOWED"]);
 
 /** Ends a token at its Vault. Throws when another try may do better. */
 export async function endAtVault(deps: TokensDeps, token: HeldToken, signal: AbortSignal): Promise<void> {

@@ -1,3 +1,4 @@
+import { loginId } from "../causes.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
@@ -17,19 +18,27 @@ export interface Asker {
   readonly identity: VaultIdentity;
   /** Missing: its token is not kept beyond this process. */
   readonly by?: SyncKey | undefined;
+  /** A refusal from before this is not believed: someone asked since. */
+  readonly since?: EpochMs | undefined;
 }
 
 /** A token that Vault answered 403 to. */
 export interface Refused {
   readonly token: HeldToken;
-  /** Vault says that the token is at fault, not its policies. */
-  readonly isInvalid: boolean;
+  /** The token is at fault, not its policies. */
+  readonly hasEnded: boolean;
+}
+
+interface Refusal {
+  readonly error: SyncError;
+  readonly askedAt: EpochMs;
+  readonly until: EpochMs;
 }
 
 /** Logins, each one for all who ask meanwhile. */
 export function tokenLogins(deps: TokensDeps, held: Held) {
   const { clock, cache } = deps;
-  const refusals = new Map<string, { readonly error: SyncError; readonly until: EpochMs }>();
+  const refusals = new Map<string, Refusal>();
   const flights = singleFlight<Entry>();
 
   const obtained = async (asker: Asker, refused: Refused | undefined, signal: AbortSignal): Promise<Entry> => {
@@ -41,27 +50,42 @@ export function tokenLogins(deps: TokensDeps, held: Held) {
         ? hold(held, entryOf(found.token, clock(), found.stored.by, found.stored.serial), signal)
         : await loggedIn(deps, held, asker, found?.stored.serial, signal);
     // Who else holds the refused one finds its successor as soon as Vault says no to it.
-    if (refused !== undefined && !refused.isInvalid && !signal.aborted) await giveBack(deps, refused.token);
+    if (refused !== undefined && !refused.hasEnded && !signal.aborted) await giveBack(deps, refused.token);
     return entry;
   };
 
+  const loggingIn = async (asker: Asker, refused: Refused | undefined, signal: AbortSignal): Promise<Entry> => {
+    const askedAt = clock();
+    try {
+      return await obtained(asker, refused, signal);
+    } catch (error) {
+      if (error instanceof SyncError && error.code === "VAULT_LOGIN_REFUSED") {
+        const now = clock();
+        for (const [id, { until }] of refusals) if (now >= until) refusals.delete(id);
+        refusals.set(loginId(asker.identity), { error, askedAt, until: now + LOGIN_COOL_DOWN_MS });
+      }
+      throw error;
+    }
+  };
+  /** The refusal that is remembered of this login, if it is new enough for who asks. */
+  const refusalFor = ({ identity, since = 0 }: Asker): Refusal | undefined => {
+    const refusal = refusals.get(loginId(identity));
+    return refusal !== undefined && clock() < refusal.until && refusal.askedAt >= since ? refusal : undefined;
+  };
+
   return {
-    run(asker: Asker, refused: Refused | undefined, signal: AbortSignal): Promise<Entry> {
-      const { identity } = asker;
-      const refusal = refusals.get(refusalKey(identity));
-      if (refusal !== undefined && clock() < refusal.until) throw refusal.error;
-      refusals.delete(refusalKey(identity));
-      const work = async (shared: AbortSignal): Promise<Entry> => {
-        try {
-          return await obtained(asker, refused, shared);
-        } catch (error) {
-          if (error instanceof SyncError && error.code === "VAULT_LOGIN_REFUSED") {
-            refusals.set(refusalKey(identity), { error, until: clock() + LOGIN_COOL_DOWN_MS });
-          }
-          throw error;
-        }
-      };
-      return flights.run(identity.id, work, signal);
+    async run(asker: Asker, refused: Refused | undefined, signal: AbortSignal): Promise<Entry> {
+      const known = refusalFor(asker);
+      if (known !== undefined) throw known.error;
+      const login = () => flights.run(asker.identity.id, (shared) => loggingIn(asker, refused, shared), signal);
+      try {
+        return await login();
+      } catch (error) {
+        const isRefused = error instanceof SyncError && error.code === "VAULT_LOGIN_REFUSED";
+        // A login that was under way already when it was asked for may have come too early.
+        if (isRefused && refusalFor(asker) === undefined) return login();
+        throw error;
+      }
     },
     abort: () =>
       flights.abort(new SyncError("DEADLINE_EXCEEDED", "A login to Vault was given up: keyferry is stopping")),
@@ -110,11 +134,6 @@ async function keptForOthers(
   const other = hold(held, entryOf(first.token, deps.clock(), first.stored.by, first.stored.serial), signal);
   await giveBack(deps, token);
   return other;
-}
-
-/** What was refused to one credential is asked anew with another. */
-function refusalKey({ id, method: { credential } }: VaultIdentity): string {
-  return credential.kind === "secret" ? `${id} ${credential.version ?? ""}` : id;
 }
 
 async function countedLogin(deps: TokensDeps, identity: VaultIdentity, signal: AbortSignal) {

@@ -3,18 +3,29 @@ import type { TokenKeeper } from "../reconcile/ports.ts";
 import { printableAddress } from "./asked.ts";
 import { type HeldToken, renewedToken, sameToken } from "./held-token.ts";
 import { renew } from "./login.ts";
+import { tokenDoubts } from "./token-doubts.ts";
 import { type Entry, type Held, type TokensDeps, taken } from "./token-entries.ts";
 import { endAll, tokenKeeper } from "./token-keeper.ts";
 import { type Asker, type Refused, tokenLogins } from "./token-logins.ts";
 
-/** A token that was refused is replaced only when it is older: else its policies are the reason, and a new login is no help. */
+/**
+ * A token that was refused is replaced when it is older, or was there before someone asked: its role may have got other policies.
+ * A younger one only if it has ended.
+ */
 const REFUSAL_COOL_DOWN_MS = 10 * SECOND_MS;
 
 export interface Tokens extends TokenKeeper {
   /** The token of this identity: one that we hold or that is kept, or that of a login which all callers share. */
   token(asker: Asker, signal: AbortSignal): Promise<HeldToken>;
-  /** Another token than the refused one; undefined when a new login is no help. */
-  replacement(asker: Asker, refused: Refused, signal: AbortSignal): Promise<HeldToken | undefined>;
+  /**
+   * Another token than the one that Vault answered 403 to; undefined when a new login is no help. `isSecond`: that one was a
+   * replacement itself.
+   */
+  replacement(
+    asker: Asker,
+    refused: { readonly token: HeldToken; readonly isSecond: boolean },
+    signal: AbortSignal,
+  ): Promise<HeldToken | undefined>;
   /** Ends all our tokens at their Vaults, as far as these answer, those included that are kept for other processes. */
   revokeAll(signal: AbortSignal): Promise<void>;
 }
@@ -23,6 +34,7 @@ export function tokens(deps: TokensDeps): Tokens {
   const { clock } = deps;
   const held: Held = new Map();
   const logins = tokenLogins(deps, held);
+  const doubts = tokenDoubts(deps);
 
   /** Who shares a login that gave a token of few uses may find none left. */
   const use = async (asker: Asker, signal: AbortSignal, refused?: Refused): Promise<HeldToken> => {
@@ -39,16 +51,25 @@ export function tokens(deps: TokensDeps): Tokens {
       if (now >= token.renewAt && !entry.renewing) renewMeanwhile(deps, entry);
       return token;
     },
-    async replacement(asker, refused, signal) {
-      const { token, isInvalid } = refused;
-      const current = held.get(asker.identity.id);
-      if (current !== undefined && !sameToken(current.token, token)) {
-        const other = taken(current);
-        if (other !== undefined) return other;
-      }
-      if (!isInvalid && clock() - token.obtainedAt < REFUSAL_COOL_DOWN_MS) return undefined;
-      if (isInvalid) held.delete(asker.identity.id);
-      return use(asker, signal, refused);
+    async replacement(asker, { token, isSecond }, signal) {
+      const { identity } = asker;
+      const entryOfIt = () => {
+        const entry = held.get(identity.id);
+        return entry !== undefined && sameToken(entry.token, token) ? entry : undefined;
+      };
+      const another = () => {
+        const entry = held.get(identity.id);
+        return entry === undefined || sameToken(entry.token, token) ? undefined : taken(entry);
+      };
+      const other = another();
+      if (other !== undefined) return other;
+      const isOld = token.obtainedAt < (asker.since ?? 0) || clock() - token.obtainedAt >= REFUSAL_COOL_DOWN_MS;
+      if (isOld) return use(asker, signal, { token, hasEnded: false });
+      const entry = entryOfIt();
+      if (entry !== undefined) entry.usesLeft -= 1;
+      if (!(await doubts.hasEnded(identity, token, isSecond, signal))) return undefined;
+      if (entryOfIt() !== undefined) held.delete(identity.id);
+      return another() ?? use(asker, signal, { token, hasEnded: true });
     },
     async revokeAll(signal) {
       logins.abort();

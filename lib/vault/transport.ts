@@ -1,23 +1,47 @@
 import type { Agent } from "undici";
+import { boundedBody } from "../bounded-body.ts";
+import { HOUR_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
+import { jsonExcess } from "../json-bounds.ts";
+import { type VaultReach, wayTo } from "../vault-reach.ts";
+import { isNotAllowed, notAllowed } from "./address-guard.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe } from "./asked.ts";
-import { isCut, networkError, unavailable } from "./network-errors.ts";
+import { isCut, networkError, timedOut } from "./network-errors.ts";
 import { redirectedTo } from "./redirect.ts";
 
 export interface HttpMessage {
   readonly asked: Asked;
+  /** Of Vault, in the spelling of `normalAddress`: the URL begins with it. */
+  readonly address: string;
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly timeoutMs: number;
+  /** Where it may be sent, redirects included. */
+  readonly reach: VaultReach;
 }
+
+/** Connections to what fleet.yaml names, and to other hosts, whose IP addresses are judged when one is opened. */
+export interface Agents {
+  readonly named: Agent;
+  readonly judged: Agent;
+}
+
+const MIB = 1_024 * 1_024;
+
+/** A kv secret is 1 MiB at most, and a Kubernetes Secret as well; some of its characters are sent as six bytes. */
+const MAX_KV_BYTES = 4 * MIB;
+/** Depth is told by who parses; a secret of 1 MiB has a tenth of so many values. */
+const KV_BOUNDS = { depth: Number.POSITIVE_INFINITY, values: 200_000 };
+/** Logins, renewals, refusals and probes: a few KB. */
+const MAX_BYTES = MIB;
 
 /** A standby sends readers to the active node: once, and again if that one has just stepped down. */
 const MAX_REDIRECTS = 3;
 
 /** Sends one message and reads its whole answer, within its time-out. Throws SyncError for all that fails below HTTP. */
-export async function send(agent: Agent, message: HttpMessage, signal: AbortSignal): Promise<VaultAnswer> {
+export async function send(agents: Agents, message: HttpMessage, signal: AbortSignal): Promise<VaultAnswer> {
   const { asked, timeoutMs } = message;
   const ender = new AbortController();
   const end = () => ender.abort();
@@ -25,10 +49,10 @@ export async function send(agent: Agent, message: HttpMessage, signal: AbortSign
   signal.addEventListener("abort", end, { once: true });
   try {
     signal.throwIfAborted();
-    return await follow(agent, message, ender.signal);
+    return await follow(agents, message, ender.signal);
   } catch (error) {
     if (signal.aborted) throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: no time left`);
-    if (ender.signal.aborted) throw unavailable(asked, `no answer within ${timeoutMs} ms`, { code: "TIMEOUT" });
+    if (ender.signal.aborted) throw timedOut(asked, timeoutMs);
     throw networkError(error, asked);
   } finally {
     clearTimeout(timer);
@@ -36,16 +60,34 @@ export async function send(agent: Agent, message: HttpMessage, signal: AbortSign
   }
 }
 
-async function follow(agent: Agent, message: HttpMessage, signal: AbortSignal): Promise<VaultAnswer> {
+async function follow(agents: Agents, message: HttpMessage, signal: AbortSignal): Promise<VaultAnswer> {
+  const { asked } = message;
   let url = message.url;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-    const answer = await exchangeOnLiveConnection(agent, message, url, signal);
-    const next = redirectedTo(answer, url, message.asked);
+    const answer = await whereAllowed(agents, message, url, signal);
+    // That something answers is all that is asked.
+    if (asked.purpose === "standing") return answer;
+    const next = redirectedTo(answer, url, asked);
     if (next === undefined) return answer;
     url = next;
   }
-  const text = `${describe(message.asked)} was redirected more than ${MAX_REDIRECTS} times`;
+  const text = `${describe(asked)} was redirected more than ${MAX_REDIRECTS} times`;
   throw new SyncError("VAULT_ANSWER_INVALID", text);
+}
+
+/** Each redirect is judged like the address itself: a Vault is not asked where a VaultConnection could not name it. */
+async function whereAllowed(agents: Agents, message: HttpMessage, url: URL, signal: AbortSignal): Promise<VaultAnswer> {
+  const { asked, reach } = message;
+  const redirected = url === message.url ? "" : ` to ${url.origin}, where it is redirected`;
+  const refused = () => notAllowed(`${describe(asked)} was not sent${redirected}`, reach);
+  // A standby knows the active node by its host alone.
+  const way = wayTo(reach, url === message.url ? message.address : url.origin);
+  if (way === undefined) throw refused();
+  try {
+    return await exchangeOnLiveConnection(agents[way], message, url, signal);
+  } catch (error) {
+    throw isNotAllowed(error) ? refused() : error;
+  }
 }
 
 /** A kept-alive connection may be cut at any time, most of all after a frozen function thaws: a read is then asked once more. */
@@ -73,12 +115,18 @@ async function exchange(agent: Agent, message: HttpMessage, url: URL, signal: Ab
     signal,
   });
   const { location, "retry-after": retryAfter } = answer.headers;
-  const bytes = await answer.body.bytes();
+  const isKv = message.asked.purpose.startsWith("kv");
+  const bytes = await boundedBody(answer.body, isKv ? MAX_KV_BYTES : MAX_BYTES);
+  const excess = isKv ? jsonExcess(bytes, KV_BOUNDS) : undefined;
+  if (excess !== undefined) {
+    throw new SyncError("VAULT_ANSWER_INVALID", `The answer to ${describe(message.asked)} ${excess}`);
+  }
   return {
     status: answer.statusCode,
     // Strict: a value with a replacement character in it must not become a Secret.
     text: new TextDecoder("utf-8", { fatal: true }).decode(bytes),
     ...(typeof location === "string" && { location }),
-    ...(typeof retryAfter === "string" && /^\d{1,6}$/.test(retryAfter) && { retryAfterMs: Number(retryAfter) * 1_000 }),
+    ...(typeof retryAfter === "string" &&
+      /^\d{1,6}$/.test(retryAfter) && { retryAfterMs: Math.min(Number(retryAfter) * SECOND_MS, HOUR_MS) }),
   };
 }

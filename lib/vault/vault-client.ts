@@ -4,6 +4,8 @@ import { SyncError } from "../errors.ts";
 import type { VaultTarget } from "../reconcile/ports.ts";
 import type { SecretValue } from "../secret-value.ts";
 import { type SlotLimits, type Slots, slots, type Turn } from "../slots.ts";
+import { headerRefusal } from "../vault-headers.ts";
+import { NOTHING_NAMED, type ReachOf, type VaultReach } from "../vault-reach.ts";
 import { VERSION } from "../version.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe, printableAddress } from "./asked.ts";
@@ -42,6 +44,8 @@ export interface VaultClient {
   ask(target: VaultTarget, question: VaultQuestion, signal: AbortSignal): Promise<VaultAnswer>;
   /** Whether this Vault, reached in this way, answered within the last minute. */
   isKnown(target: VaultTarget): boolean;
+  /** Whoever waits for a turn at the Vault that this outage is of would wait in vain, one time-out after the other. */
+  refuse(outage: SyncError): void;
   close(): Promise<void>;
 }
 
@@ -54,13 +58,15 @@ export interface VaultClientOptions {
   readonly clock: Clock;
   /** Requests at work at once, for each Vault. */
   readonly maxConnectionsPerVault: number;
+  /** Which Vaults each cluster's resources may name. Missing: nothing but public and private hosts. */
+  readonly reachOf?: ReachOf | undefined;
   /** In ms: STRANGER_MS and PATIENCE_MS when not given. */
   readonly strangerMs?: number;
   readonly patienceMs?: number;
 }
 
 export function vaultClient(options: VaultClientOptions): VaultClient {
-  const { clock, strangerMs = STRANGER_MS, patienceMs = PATIENCE_MS } = options;
+  const { clock, reachOf = () => NOTHING_NAMED, strangerMs = STRANGER_MS, patienceMs = PATIENCE_MS } = options;
   const limits = limitsOf(options.maxConnectionsPerVault);
   const connections = new Map<string, Held>();
   const queues = new Map<string, Slots>();
@@ -95,13 +101,14 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
         try {
           const timeoutMs =
             connection.answeredAt === undefined ? Math.min(target.timeoutMs, strangerMs) : target.timeoutMs;
-          const answer = await exchange(connection.api, { ...target, timeoutMs }, question, asked, signal);
+          const reach = reachOf(target.cluster);
+          const answer = await exchange(
+            connection,
+            { target: { ...target, timeoutMs }, question, asked, reach },
+            signal,
+          );
           connection.answeredAt = clock();
           return answer;
-        } catch (error) {
-          // What waits for this slot would wait in vain, one time-out after the other.
-          if (error instanceof SyncError && error.code === "VAULT_UNAVAILABLE") queue.refuse(place, error);
-          throw error;
         } finally {
           clearTimeout(timer);
         }
@@ -117,10 +124,13 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
       const { answeredAt } = connections.get(connectionKey(target)) ?? {};
       return answeredAt !== undefined && clock() - answeredAt < KNOWN_MS;
     },
+    refuse(outage) {
+      queues.get(outage.circuit ?? "")?.refuse(outage);
+    },
     async close() {
       const held = [...connections.values()];
       connections.clear();
-      await Promise.all(held.map(({ agent }) => agent.destroy()));
+      await Promise.all(held.flatMap(({ agents }) => Object.values(agents).map((agent) => agent.destroy())));
     },
   };
 }
@@ -132,12 +142,12 @@ function limitsOf(atOnce: number): SlotLimits {
 
 function closeIdle(connections: Map<string, Held>, now: EpochMs): void {
   let tooMany = connections.size - MAX_KEPT + 1;
-  for (const [key, { agent, usedAt }] of connections) {
+  for (const [key, { agents, usedAt }] of connections) {
     if (tooMany <= 0 && now - usedAt < IDLE_MS) continue;
     tooMany -= 1;
     connections.delete(key);
     // What is under way ends first.
-    agent.close().catch(() => {});
+    for (const agent of Object.values(agents)) agent.close().catch(() => {});
   }
 }
 
@@ -147,11 +157,16 @@ export function askedOf(target: VaultTarget, question: VaultQuestion): Asked {
   return { address: printableAddress(address), circuit: circuitOfVault(address), namespace, method, path, purpose };
 }
 
+interface Exchange {
+  readonly target: VaultTarget;
+  readonly question: VaultQuestion;
+  readonly asked: Asked;
+  readonly reach: VaultReach;
+}
+
 async function exchange(
-  api: Connection["api"],
-  target: VaultTarget,
-  question: VaultQuestion,
-  asked: Asked,
+  { api }: Connection,
+  { target, question, asked, reach }: Exchange,
   signal: AbortSignal,
 ): Promise<VaultAnswer> {
   try {
@@ -162,6 +177,7 @@ async function exchange(
       ...(question.body && { json: question.body }),
       asked,
       timeoutMs: target.timeoutMs,
+      reach,
       signal,
     });
   } catch (error) {
@@ -177,9 +193,11 @@ function refusalOf(error: unknown): VaultAnswer | undefined {
   return (error.response as { body: VaultAnswer }).body;
 }
 
-/** Ours count over those of VaultConnection and VaultAuth, however these are spelled. */
+/** Ours count over those of VaultConnection and VaultAuth, however these are spelled; also where we have none to send. */
 function headersOf(target: VaultTarget, question: VaultQuestion): Record<string, string> {
-  const declared = Object.entries({ ...target.headers, ...question.headers });
+  const declared = Object.entries({ ...target.headers, ...question.headers }).filter(
+    ([name]) => headerRefusal(name) === undefined,
+  );
   return {
     ...Object.fromEntries(declared.map(([name, value]) => [name.toLowerCase(), value])),
     accept: "application/json",

@@ -1,30 +1,21 @@
 import type { Clock } from "../clock.ts";
-import { OUTAGE_CODES, SyncError } from "../errors.ts";
-import type {
-  CredentialSource,
-  Log,
-  Metrics,
-  SourceData,
-  VaultEnd,
-  VaultRead,
-  VaultTarget,
-} from "../reconcile/ports.ts";
-import type { VaultAnswer } from "./answer.ts";
-import type { Asked } from "./asked.ts";
+import { SyncError } from "../errors.ts";
+import type { CredentialSource, Log, Metrics, SourceData, VaultEnd, VaultRead } from "../reconcile/ports.ts";
+import type { ReachOf } from "../vault-reach.ts";
 import { countedClient } from "./counted-client.ts";
 import type { GoogleEndpoints } from "./gcp-login.ts";
 import type { HeldToken } from "./held-token.ts";
 import { kvQuestion, sourceData } from "./kv.ts";
+import { reach, standing } from "./seal-status.ts";
 import { type TokenCacheOptions, tokenCache } from "./token-cache.ts";
 import { type Tokens, tokens } from "./tokens.ts";
-import { askedOf, type VaultClient, type VaultQuestion, vaultClient } from "./vault-client.ts";
-import { answerError, isInvalidToken, objectOf, sealedError } from "./vault-errors.ts";
-
-/** Unauthenticated, and answered by standbys and sealed servers too. */
-const SEAL_STATUS: VaultQuestion = { purpose: "probe", method: "GET", path: "sys/seal-status" };
+import { askedOf, type VaultClient, vaultClient } from "./vault-client.ts";
 
 /** A refused token is replaced by one that another process keeps, and that one by a login of our own. */
 const MAX_REPLACEMENTS = 2;
+
+/** Questions at once to one Vault whether it answers: few ask, and none of them may wait for what hangs there. */
+const MAX_STANDING = 16;
 
 export interface VaultEndOptions {
   readonly clock: Clock;
@@ -33,6 +24,8 @@ export interface VaultEndOptions {
   readonly metrics?: Metrics;
   /** Connections, and so requests at once, to one Vault. */
   readonly maxConnectionsPerVault?: number;
+  /** Which Vaults each cluster's resources may name. Missing: nothing but public and private hosts. */
+  readonly reachOf?: ReachOf;
   /** Stands in for Google, in tests. */
   readonly google?: GoogleEndpoints;
   /** Where tokens are kept for the processes to come. Missing: each one logs in for itself. */
@@ -48,10 +41,11 @@ export interface OpenVaultEnd extends VaultEnd {
 
 /** Reads of kv paths on Vault or OpenBao, each with the token of its identity. */
 export function vaultEnd(options: VaultEndOptions): OpenVaultEnd {
-  const { clock, credentials, log, metrics, maxConnectionsPerVault = 16, google } = options;
+  const { clock, credentials, log, metrics, maxConnectionsPerVault = 16, google, reachOf } = options;
   const cache = options.cache && tokenCache(options.cache, { clock, log });
-  const client = countedClient(vaultClient({ clock, maxConnectionsPerVault }), clock, metrics);
-  const held = tokens({ client, credentials, clock, log, metrics, google, cache });
+  const client = countedClient(vaultClient({ clock, maxConnectionsPerVault, reachOf }), clock, metrics);
+  const prober = vaultClient({ clock, maxConnectionsPerVault: MAX_STANDING, reachOf });
+  const held = tokens({ client, credentials, clock, log, metrics, google, cache, reachOf });
   return {
     async read(read, signal) {
       try {
@@ -64,12 +58,13 @@ export function vaultEnd(options: VaultEndOptions): OpenVaultEnd {
         throw failure;
       }
     },
-    probe: (target, signal) => probe(client, target, signal),
+    probe: (target, signal) => standing(prober, target, signal),
+    giveUp: (outage) => client.refuse(outage),
     reach: (target, signal) => reach(client, target, signal),
     isKnown: (target) => client.isKnown(target),
     tokens: held,
     revokeAll: (signal) => held.revokeAll(signal),
-    close: () => client.close(),
+    close: async () => void (await Promise.all([client.close(), prober.close()])),
   };
 }
 
@@ -80,7 +75,7 @@ async function readKv(client: VaultClient, held: Tokens, read: VaultRead, signal
   let token: HeldToken | undefined = await held.token(read, signal);
   let answer = await ask(token);
   for (let times = 0; answer.status === 403 && times < MAX_REPLACEMENTS; times++) {
-    token = await held.replacement(read, { token, isInvalid: isInvalidToken(answer) }, signal);
+    token = await held.replacement(read, { token, isSecond: times > 0 }, signal);
     if (token === undefined) break;
     answer = await ask(token);
   }
@@ -91,27 +86,4 @@ async function readKv(client: VaultClient, held: Tokens, read: VaultRead, signal
 function givenUp(error: unknown, signal: AbortSignal): unknown {
   if (error instanceof SyncError || !signal.aborted) return error;
   return new SyncError("DEADLINE_EXCEEDED", "A read of Vault was given up while it waited for a login: no time left");
-}
-
-/** A Vault that answers, whatever it says, is in reach, unless it says that it is sealed or not initialised. */
-async function probe(client: VaultClient, target: VaultTarget, signal: AbortSignal): Promise<void> {
-  try {
-    checkSealStatus(askedOf(target, SEAL_STATUS), await client.ask(target, SEAL_STATUS, signal));
-  } catch (error) {
-    const answered = error instanceof SyncError && !OUTAGE_CODES.has(error.code) && error.code !== "DEADLINE_EXCEEDED";
-    if (!answered) throw error;
-  }
-}
-
-async function reach(client: VaultClient, target: VaultTarget, signal: AbortSignal): Promise<void> {
-  const asked = askedOf(target, SEAL_STATUS);
-  const answer = await client.ask(target, SEAL_STATUS, signal);
-  if (answer.status !== 200) throw answerError(asked, answer);
-  objectOf(asked, answer);
-}
-
-function checkSealStatus(asked: Asked, answer: VaultAnswer): void {
-  if (answer.status !== 200) throw answerError(asked, answer);
-  const { sealed, initialized } = objectOf(asked, answer);
-  if (sealed === true || initialized === false) throw sealedError(asked, initialized !== false);
 }

@@ -3,14 +3,20 @@ import { isLosslessObject, type LosslessObject, parseLossless } from "../lossles
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe } from "./asked.ts";
 
-/**
- * What Vault's own errors mean, in our words: its text is never repeated, since plugins put what they were given into it.
- * First match wins.
- */
-const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
+type Hints = readonly (readonly [pattern: RegExp, hint: string])[];
+
+/** What a Vault says that can't serve anybody. */
+const FAILURES: Hints = [
   [/sealed/i, "Vault is sealed"],
   [/not (yet )?initialized/i, "Vault is not initialised"],
   [/active (cluster )?node not found/i, "a standby finds no active node"],
+];
+
+/**
+ * What Vault's own errors mean, in our words: its text is never repeated, since plugins put what they were given into it. For
+ * the same reason no code depends on it. First match wins.
+ */
+const HINTS: Hints = [
   [/namespace not found/i, "there is no such namespace"],
   [/invalid token|bad token/i, "its token is no longer valid"],
   [/no handler for route/i, "nothing is mounted there"],
@@ -40,7 +46,7 @@ interface Verdict {
 export function answerError(asked: Asked, answer: VaultAnswer): SyncError {
   const body = bodyOf(answer);
   const { code, says } = verdict(asked, answer, body);
-  const hint = hintOf(body);
+  const hint = hintOf(answer, body);
   const outage = code === "VAULT_UNAVAILABLE" || code === "VAULT_SEALED";
   const message = `${describe(asked)} ${says} (${answer.status}${hint ? `: ${hint}` : ""})`;
   return new SyncError(code, message, {
@@ -77,7 +83,7 @@ export function isInvalidToken(answer: VaultAnswer): boolean {
 
 function verdict(asked: Asked, answer: VaultAnswer, body: LosslessObject | undefined): Verdict {
   const { status } = answer;
-  if (isDown(answer, body)) return { code: "VAULT_SEALED", says: "found Vault not ready" };
+  if (isDown(asked, answer, body)) return { code: "VAULT_SEALED", says: "found Vault not ready" };
   if (status === 502 || status === 503 || status === 504) {
     return { code: "VAULT_UNAVAILABLE", says: "failed: something before Vault can't reach it" };
   }
@@ -99,12 +105,10 @@ function verdict(asked: Asked, answer: VaultAnswer, body: LosslessObject | undef
   return { code: "VAULT_ANSWER_INVALID", says: "was not understood by Vault: check mount, path, type and version" };
 }
 
-/** Sealed, not initialised, or a standby without an active node: no path of this Vault can be read. */
-function isDown({ status }: VaultAnswer, body: LosslessObject | undefined): boolean {
-  if (status === 472 || status === 473 || status === 501) return true;
-  const errors = errorsOf(body);
-  if (status === 503) return errors.length > 0;
-  return errors.some((text) => /active (cluster )?node not found|not yet initialized|^Vault is sealed$/i.test(text));
+/** How Vault says that it is sealed, not initialised or a secondary without a part in this: its seal status has the last word. */
+function isDown({ purpose }: Asked, { status }: VaultAnswer, body: LosslessObject | undefined): boolean {
+  if (purpose === "probe" || purpose === "standing") return false;
+  return status === 472 || status === 473 || status === 501 || (status === 503 && errorsOf(body).length > 0);
 }
 
 function missing(asked: Asked, body: LosslessObject): string {
@@ -132,7 +136,9 @@ function errorsOf(body: LosslessObject | undefined): string[] {
   );
 }
 
-function hintOf(body: LosslessObject | undefined): string | undefined {
+function hintOf({ status }: VaultAnswer, body: LosslessObject | undefined): string | undefined {
   const errors = errorsOf(body);
-  return HINTS.find(([pattern]) => errors.some((text) => pattern.test(text)))?.[1];
+  return [...(status >= 500 ? FAILURES : []), ...HINTS].find(([pattern]) =>
+    errors.some((text) => pattern.test(text)),
+  )?.[1];
 }

@@ -7,19 +7,41 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { HOUR_MS } from "../../lib/clock.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { SECRET, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
 import type { ClusterAccess } from "../../lib/kubernetes/cluster-client.ts";
-import type { WatchEvent } from "../../lib/reconcile/ports.ts";
+import type { ListOptions, WatchEvent } from "../../lib/reconcile/ports.ts";
 import { testCa } from "../harness/certificates.ts";
 import { endsOver, patient, type TestEnds, withCode } from "./kubernetes-fixtures.ts";
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 const REF = { cluster: "sick", namespace: "pay", name: "db", kind: VAULT_STATIC_SECRET };
-const RESOURCE = { metadata: { uid: "an-uid", resourceVersion: "7" } };
+const METADATA = { namespace: "pay", name: "db", uid: "an-uid", resourceVersion: "7" };
+const RESOURCE = { metadata: METADATA };
 const SINCE = { resourceVersion: "5", seconds: 30 };
 const ALL = { metadataOnly: true };
+/** A first handshake takes a while on a machine that is busy. */
+const PATIENT = { timeoutMs: 10_000 };
+
+const MIB = 1024 * 1024;
+
+/** Metadata that no API server gives. */
+const IMPOSSIBLE: readonly (readonly [string, object])[] = [
+  ["a version that is no number", { resourceVersion: "not-a-number" }],
+  ["a version below zero", { resourceVersion: "-7" }],
+  ["a version that is a number of another kind", { resourceVersion: "7e3" }],
+  ["a version that is not a text", { resourceVersion: 7 }],
+  ["a version of too many digits", { resourceVersion: "1".repeat(21) }],
+  ["no uid", { uid: undefined }],
+  ["a uid with a line break in it", { uid: "a\nb" }],
+  ["a uid of no end", { uid: "u".repeat(129) }],
+  ["no name", { name: undefined }],
+  ["a name that is a path", { name: "../db" }],
+  ["a name of no end", { name: "n".repeat(254) }],
+  ["a namespace that is none", { namespace: "pay/db" }],
+];
 
 const status = (code: number, more: object = {}) => ({ kind: "Status", apiVersion: "v1", code, ...more });
 
@@ -180,6 +202,84 @@ describe("an API server that is not well", () => {
     });
   });
 
+  describe("that lists badly", () => {
+    const listAll = async (from: TestEnds = ends(), options: ListOptions = ALL) => {
+      const page = await from.clusters.list("sick", SECRET, options, undefined, patient());
+      return page?.items.length;
+    };
+    const items = (count: number, more: object = {}) =>
+      Array.from({ length: count }, (_, at) => ({ ...more, metadata: { ...METADATA, name: `db-${at}` } }));
+    const limitOf = (request: IncomingMessage | undefined) =>
+      Number(new URL(request?.url ?? "/", "http://x").searchParams.get("limit"));
+    const pageOf = (all: readonly object[], metadata: object = { resourceVersion: "9" }) => ({ metadata, items: all });
+
+    for (const [what, metadata] of IMPOSSIBLE) {
+      it(`is not believed when an object has ${what}`, async () => {
+        handle = (_, response) => answer(response, 200, pageOf([{ metadata: { ...METADATA, ...metadata } }]));
+        await assert.rejects(listAll(), withCode("KUBE_ANSWER_INVALID", /Secret came back without/));
+      });
+    }
+
+    it("is not believed when a list has no version, or goes on from where it is", async () => {
+      for (const resourceVersion of [undefined, "", "-1", "1e9", 7]) {
+        handle = (_, response) => answer(response, 200, pageOf([], { resourceVersion }));
+        await assert.rejects(listAll(), withCode("KUBE_ANSWER_INVALID", /a list of secrets/));
+      }
+      handle = (_, response) => answer(response, 200, pageOf([], { resourceVersion: "9", continue: "same" }));
+      const again = ends().clusters.list("sick", SECRET, ALL, "same", patient());
+      await assert.rejects(again, withCode("KUBE_ANSWER_INVALID", /continue token/));
+    });
+
+    it("is asked for smaller pages where objects are large, and from then on at once", async () => {
+      const one = ends(undefined, { timeoutMs: 10_000 });
+      const spec = { text: "x".repeat(100 * 1024) };
+      handle = (request, response) => answer(response, 200, pageOf(items(limitOf(request), { spec })));
+      assert.equal(await listAll(one), 20);
+      assert.deepEqual(seen.map(limitOf), [500, 100, 20]);
+      assert.equal(await listAll(one), 20);
+      assert.deepEqual(seen.map(limitOf), [500, 100, 20, 20]);
+    });
+
+    it("gets its answers read up to 8 MiB and no further, however much it sends", async () => {
+      let sent = 0;
+      handle = (_, response) => {
+        response.writeHead(200);
+        const more = (): void => {
+          while (!response.destroyed && sent < 1024 * MIB && response.write("x".repeat(MIB))) sent += MIB;
+        };
+        response.on("drain", more);
+        more();
+      };
+      const list = listAll(ends(undefined, { timeoutMs: 10_000 }), { ...ALL, limit: 1 });
+      await assert.rejects(
+        list,
+        withCode("KUBE_ANSWER_TOO_LARGE", /secrets in cluster sick: an answer is longer than 8 MiB/),
+      );
+      assert.ok(sent < 64 * MIB, `${sent}`);
+    });
+
+    it("is not parsed when it nests too deep or is made of too many values", async () => {
+      const one = ends(undefined, { timeoutMs: 10_000 });
+      handle = (_, response) => answer(response, 200, `{"items":[${"[".repeat(99)}${"]".repeat(99)}]}`);
+      await assert.rejects(listAll(one, { ...ALL, limit: 1 }), withCode("KUBE_ANSWER_TOO_LARGE", /deeper than 100/));
+      handle = (_, response) => answer(response, 200, `{"items":[${"[],".repeat(2 * MIB)}[]]}`);
+      await assert.rejects(listAll(one, { ...ALL, limit: 1 }), withCode("KUBE_ANSWER_TOO_LARGE", /more than 500000/));
+    });
+
+    it("has one object of at most 4 MiB", async () => {
+      handle = (_, response) => answer(response, 200, { ...RESOURCE, spec: { text: "x".repeat(4 * MIB) } });
+      await assert.rejects(
+        get(ends(undefined, { timeoutMs: 10_000 })),
+        withCode("KUBE_ANSWER_TOO_LARGE", /longer than 4 MiB/),
+      );
+    });
+  });
+
+  it("may ask for a pause of an hour and no longer", async () => {
+    handle = (_, response) => answer(response, 429, status(429, { details: { retryAfterSeconds: 1e300 } }));
+    await assert.rejects(get(), (error) => error instanceof SyncError && error.retryAfterMs === HOUR_MS);
+  });
+
   describe("that watches badly", () => {
     const lines =
       (...all: readonly string[]): Handler =>
@@ -215,9 +315,26 @@ describe("an API server that is not well", () => {
       assert.deepEqual(await watchAll(), [{ type: "EXPIRED" }]);
     });
 
-    it("is stopped at a line of more than 8 MiB", async () => {
-      handle = lines(`${added}\n`, "x".repeat(8 * 1024 * 1024 + 1), "\n");
-      await assert.rejects(watchAll(), withCode("KUBE_ANSWER_INVALID", /longer than 8388608 bytes/));
+    it("is stopped at a line of more than 4 MiB", async () => {
+      handle = lines(`${added}\n`, "x".repeat(4 * MIB + 1), "\n");
+      await assert.rejects(watchAll(), withCode("KUBE_ANSWER_TOO_LARGE", /longer than 4 MiB/));
+    });
+
+    it("is stopped at a line that nests too deep", async () => {
+      handle = lines(`${added}\n`, `${"[".repeat(200)}${"]".repeat(200)}\n`);
+      await assert.rejects(watchAll(), withCode("KUBE_ANSWER_TOO_LARGE", /nests deeper than 100 levels/));
+    });
+
+    for (const [what, metadata] of IMPOSSIBLE) {
+      it(`is not believed when an event has ${what}`, async () => {
+        handle = lines(`${JSON.stringify({ type: "MODIFIED", object: { metadata: { ...METADATA, ...metadata } } })}\n`);
+        await assert.rejects(watchAll(), withCode("KUBE_ANSWER_INVALID", /Secret came back without/));
+      });
+    }
+
+    it("is not believed when a bookmark stands nowhere", async () => {
+      handle = lines('{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"not-a-number"}}}\n');
+      await assert.rejects(watchAll(), withCode("KUBE_ANSWER_INVALID", /a bookmark/));
     });
 
     it("is not believed when a line is not JSON or has no known type", async () => {
@@ -373,7 +490,7 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
       const trust = { "certificate-authority-data": Buffer.from(ours.pem).toString("base64") };
       process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
       try {
-        const one = ends(() => ({ kubeConfig: { text: kubeconfig(address, {}, trust) } }));
+        const one = ends(() => ({ kubeConfig: { text: kubeconfig(address, {}, trust) } }), PATIENT);
         await assert.rejects(get(one), withCode("KUBE_TLS_REFUSED"));
       } finally {
         delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
@@ -382,10 +499,29 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
         "certificate-authority-data": Buffer.from(theirs.pem).toString("base64"),
         "tls-server-name": "other",
       };
-      const two = ends(() => ({ kubeConfig: { text: kubeconfig(address, {}, named) } }));
+      const two = ends(() => ({ kubeConfig: { text: kubeconfig(address, {}, named) } }), PATIENT);
       await assert.rejects(get(two), withCode("KUBE_TLS_REFUSED"));
       impostor.close();
       impostor.closeAllConnections();
+    });
+
+    it("is believed by any certificate of the bundle: its issuer's alone, and whatever stands beside it", async () => {
+      const [root, theirs] = [await testCa("root"), await testCa("theirs")];
+      const issuer = await root.intermediate("issuer");
+      const { cert, key } = await issuer.serverCert("api", ["127.0.0.1"]);
+      const server = createTlsServer({ cert, key }, (_, response) => answer(response, 200, RESOURCE));
+      const address = `https://127.0.0.1:${await listen(server)}`;
+      const trusting = (bundle: string) =>
+        ends(() => {
+          const trust = { "certificate-authority-data": Buffer.from(bundle).toString("base64") };
+          return { kubeConfig: { text: kubeconfig(address, {}, trust) } };
+        }, PATIENT);
+      for (const bundle of [root.pem, issuer.pem, `${theirs.pem}\n${issuer.pem}`]) {
+        assert.equal((await get(trusting(bundle)))?.uid, "an-uid");
+      }
+      await assert.rejects(get(trusting(theirs.pem)), withCode("KUBE_TLS_REFUSED"));
+      server.close();
+      server.closeAllConnections();
     });
 
     it("is refused when it speaks no TLS", async () => {

@@ -270,42 +270,56 @@ describe("cluster end", () => {
   });
 
   describe("installation (lease-table 25)", () => {
-    it("lease-table 25: the first id stays", async () => {
+    const mark = (namespace: string, id: string, of = clusters) => of.markInstallation(NAME, namespace, id, patient());
+    const marked = (namespace: string, of = clusters) => of.installation(NAME, namespace, patient());
+
+    it("lease-table 25: the first id stays, and is known by its uid", async () => {
       const namespace = await aNamespace(cluster, "operator");
-      assert.equal(await clusters.installation(NAME, namespace, "one", patient()), "one");
-      assert.equal(await clusters.installation(NAME, namespace, "two", patient()), "one");
+      assert.equal(await marked(namespace), "absent");
+      const first = await mark(namespace, "one");
+      assert.equal(first?.id, "one");
+      assert.deepEqual(await mark(namespace, "two"), first);
+      assert.deepEqual(await marked(namespace), first);
       const there = await cluster.get({
         apiVersion: "v1",
         kind: "ConfigMap",
         namespace,
         name: "keyferry-installation",
       });
-      assert.deepEqual(there?.data, { id: "one" });
+      assert.deepEqual([there?.data, there?.metadata.uid], [{ id: "one" }, first.uid]);
     });
 
     it("lease-table 25: of two at once one wins", async () => {
       const namespace = await aNamespace(cluster, "race");
-      const ids = await Promise.all(["one", "two"].map((id) => clusters.installation(NAME, namespace, id, patient())));
-      assert.equal(ids[0], ids[1]);
+      const ids = await Promise.all(["one", "two"].map((id) => mark(namespace, id)));
+      assert.deepEqual(ids[0], ids[1]);
     });
 
-    it("lease-table 25: without the namespace it stands in default, also when the namespace comes later", async () => {
-      assert.equal(await clusters.installation(NAME, "later", "one", patient()), "one");
-      await aNamespace(cluster, "later");
-      assert.equal(await clusters.installation(NAME, "later", "two", patient()), "one");
-      await cluster.delete({
-        apiVersion: "v1",
-        kind: "ConfigMap",
-        namespace: "default",
-        name: "keyferry-installation",
-      });
+    it("lease-table 25: without the namespace it stands nowhere, and least of all in default", async () => {
+      assert.equal(await marked("later"), "absent");
+      assert.equal(await mark("later", "one"), undefined);
+      assert.equal(await marked("default"), "absent");
     });
 
     it("lease-table 25: who may not read it does not know", async () => {
       const namespace = await aNamespace(cluster, "closed");
       const none = endsOf(cluster, await kubeconfigWith(cluster, namespace, "nobody", []));
-      assert.equal(await none.clusters.installation(NAME, namespace, "one", patient()), undefined);
+      assert.equal(await marked(namespace, none.clusters), "unreadable");
+      assert.equal(await mark(namespace, "one", none.clusters), undefined);
       none.clients.close();
+    });
+
+    it("the uid of a namespace; who may not ask for it finds out by a dry run whether it is there", async () => {
+      const uidOf = (namespace: string, of = clusters) => of.namespaceUid(NAME, namespace, patient());
+      const namespace = await aNamespace(cluster, "asked");
+      const there = await cluster.get({ apiVersion: "v1", kind: "Namespace", name: namespace });
+      assert.equal(await uidOf(namespace), there?.metadata.uid);
+      assert.equal(await uidOf("nowhere"), undefined);
+      const create = { apiGroups: [""], resources: ["configmaps"], verbs: ["create"] };
+      const some = endsOf(cluster, await kubeconfigWith(cluster, namespace, "creator", [create]));
+      assert.equal(await uidOf(namespace, some.clusters), "");
+      assert.equal(await marked(namespace), "absent", "nothing was written");
+      some.clients.close();
     });
   });
 

@@ -206,12 +206,36 @@ describe("our CRDs on a real API server", () => {
   it("kubernetes-rules 15: have a status of its own, which must hold what VSO's must", async () => {
     for (const [kind, value, field] of LACKING) {
       const spec = VALID.find(([name]) => name === kind)?.[1] ?? {};
-      const { metadata } = (await create(kind, spec)).body as { metadata?: { name: string } };
-      const path = `${pathOf(kind)}/${metadata?.name}/status`;
-      const options = { contentType: "application/merge-patch+json" };
-      const { status, body, text } = await cluster.request<StatusAnswer>("PATCH", path, { status: value }, options);
+      const made = (await create(kind, spec)).body as { metadata?: { name: string } };
+      const path = `${pathOf(kind)}/${made.metadata?.name}/status`;
+      // As a whole: a patch would find there what an object shows that nobody looked at.
+      const whole = { ...made, status: value };
+      const { status, body, text } = await cluster.request<StatusAnswer>("PUT", path, whole);
       assert.equal(status, 422, `${kind} ${field}: ${text}`);
       assert.equal(fieldsOf(body).includes(field), true, `${field}: ${fieldsOf(body).join(", ")}`);
+    }
+  });
+
+  it("show a generation of -1 before anybody looked, and none in the status of a controller that knows of none", async () => {
+    const merge = { contentType: "application/merge-patch+json" };
+    for (const kind of KINDS.filter((kind) => kind !== SECRET).map(({ kind }) => kind)) {
+      const spec = VALID.find(([name]) => name === kind)?.[1] ?? {};
+      const made = (await create(kind, spec)).body as { metadata?: { name: string } };
+      const path = `${pathOf(kind)}/${made.metadata?.name}`;
+      const status = async () => (await cluster.request<{ status?: Spec }>("GET", path)).body.status;
+      const shown = await status();
+      if (kind === "VaultAuthGlobal") {
+        assert.equal(shown, undefined, "nobody looks at it by itself");
+        continue;
+      }
+      assert.equal(shown?.observedGeneration, -1, kind);
+      const { observedGeneration: _unknown, ...known } = shown;
+      const theirs = await cluster.request("PUT", `${path}/status`, { ...made, status: { ...known, conditions: [] } });
+      assert.equal(theirs.status, 200, theirs.text);
+      assert.deepEqual(await status(), { ...known, conditions: [] }, kind);
+      const ours = await cluster.request("PATCH", `${path}/status`, { status: { observedGeneration: 1 } }, merge);
+      assert.equal(ours.status, 200, ours.text);
+      assert.equal((await status())?.observedGeneration, 1, kind);
     }
   });
 
@@ -230,9 +254,9 @@ describe("our CRDs on a real API server", () => {
     const status = { lastGeneration: 1, conditions };
     const options = { contentType: "application/merge-patch+json" };
     const ignored = await cluster.request<{ status?: unknown }>("PATCH", path, { status }, options);
-    assert.equal(ignored.body.status, undefined);
+    assert.deepEqual(ignored.body.status, { lastGeneration: 0, observedGeneration: -1 });
     const taken = await cluster.request<{ status?: unknown }>("PATCH", `${path}/status`, { status }, options);
-    assert.deepEqual(taken.body.status, status);
+    assert.deepEqual(taken.body.status, { ...status, observedGeneration: -1 });
     const accept = "application/json;as=Table;v=v1;g=meta.k8s.io";
     const table = await cluster.request<{
       columnDefinitions: ReadonlyArray<{ name: string }>;

@@ -15,6 +15,7 @@ import { aNamespace, endsOf, patient, type TestEnds } from "./kubernetes-fixture
 const CLUSTER = "east";
 const OPERATOR = "operator";
 const KIND = "VaultStaticSecret";
+const MARK = "keyferry-installation";
 const RBAC = "rbac.authorization.k8s.io";
 const READ = ["get", "list", "watch"];
 
@@ -193,8 +194,8 @@ describe("discovery on a real cluster: one look after the other", () => {
     assert.deepEqual(large?.declared.spec, {});
     assert.ok(await scene.row("small"));
     const { cursors } = await scene.state();
-    const [{ metadata } = { metadata: {} }] = await declare("small");
-    assert.equal(cursors[KIND]?.resourceVersion, (metadata as { resourceVersion?: string }).resourceVersion);
+    const small = { apiVersion: "secrets.hashicorp.com/v1beta1", kind: KIND, namespace: ns, name: "small" };
+    assert.equal(cursors[KIND]?.resourceVersion, (await cluster.get(small))?.metadata.resourceVersion);
   });
 
   it("lease-table 21: with namespaces by name there is a cursor for each kind and namespace, and roles in them suffice", async () => {
@@ -302,5 +303,40 @@ describe("discovery on a real cluster: one look after the other", () => {
     await scene.look();
     assert.ok(stale);
     assert.equal(await scene.store.saveCluster(stale, { cursors: {}, attempts: 0 }, { dueAt: 0 }), false);
+  });
+
+  it("what tells the operator namespace from another one costs a look nothing, until something is different there", async () => {
+    const operatorNamespace = `${ns}-operator`;
+    const scene = aScene({ operatorNamespace });
+    const gets = async () => {
+      scene.ends.clients.requests.reset();
+      await scene.look();
+      const all = scene.ends.clients.requests.all().filter(({ verb }) => verb === "get" || verb === "create");
+      return Object.fromEntries(all.map(({ verb, resource, times }) => [`${verb} ${resource}`, times]));
+    };
+    await aNamespace(cluster, operatorNamespace);
+    const atRest = { "get namespaces": 1, "get configmaps": 1, "get leases": 1 };
+    assert.deepEqual(await gets(), { ...atRest, "get namespaces": 2, "create configmaps": 1 });
+    assert.deepEqual(await gets(), atRest);
+    const seen = (await scene.state()).operator;
+    const namespace = await cluster.get({ apiVersion: "v1", kind: "Namespace", name: operatorNamespace });
+    assert.equal(seen?.first, namespace?.metadata.uid);
+
+    await cluster.delete({ apiVersion: "v1", kind: "ConfigMap", namespace: operatorNamespace, name: MARK });
+    assert.deepEqual(await gets(), { ...atRest, "get namespaces": 2, "create configmaps": 1 });
+    assert.equal(
+      (await scene.state()).operator?.without,
+      undefined,
+      "the mark may be deleted by who takes a cluster over",
+    );
+
+    await cluster.delete({ apiVersion: "v1", kind: "Namespace", name: operatorNamespace });
+    await cluster.waitFor("it to be gone", async () => !(await cluster.get(namespace as never)));
+    assert.deepEqual(await gets(), { "get namespaces": 2, "get configmaps": 1 }, "no lease, no mark");
+    assert.equal((await scene.state()).operator?.without, "absent");
+    await aNamespace(cluster, operatorNamespace);
+    assert.deepEqual(await gets(), { "get namespaces": 2, "get configmaps": 1 });
+    assert.equal((await scene.state()).operator?.without, "later");
+    assert.ok(scene.ends.log.lines.some(({ event }) => event === "operator-namespace-without-powers"));
   });
 });

@@ -4,11 +4,13 @@ import { after, before, describe, it } from "node:test";
 import { parseAllDocuments } from "yaml";
 import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
 import { JUDGED_KINDS, KINDS, SECRET, VAULT_AUTH_GLOBAL, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
+import { accepted } from "../../lib/kubernetes/cluster-client.ts";
 import type { KindRef, ListOptions } from "../../lib/reconcile/ports.ts";
 import { type Cluster, startCluster } from "../harness/index.ts";
 import { ARGO_ROLLOUT_CRD, aWorkload } from "../workloads.ts";
 import {
   aLease,
+  aNamespace,
   base64,
   dataOf,
   endsOf,
@@ -20,6 +22,7 @@ import {
 
 const RBAC = new URL("../../infra/kubernetes/rbac.yaml", import.meta.url);
 const NAMESPACE = "default";
+const OPERATOR = "vault-secrets-operator-system";
 const EVERYWHERE: ListOptions = { metadataOnly: false };
 const SECRETS: ListOptions = { metadataOnly: true };
 
@@ -33,6 +36,7 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
       crds: [...customResourceDefinitions().values(), ARGO_ROLLOUT_CRD],
       admissionPlugins: ["OwnerReferencesPermissionEnforcement"],
     });
+    await aNamespace(cluster, OPERATOR);
     await cluster.apply(aLease({ namespace: NAMESPACE }, "vso"));
     await cluster.apply(parseAllDocuments(await readFile(RBAC, "utf8")).map((document) => document.toJS()));
   });
@@ -72,19 +76,29 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
     return { apiVersion, kind: "VaultStaticSecret", name, uid: made?.metadata.uid ?? "" };
   }
 
+  async function mayRead(clients: TestEnds["clients"], name: string): Promise<void> {
+    const kind = { group: "", version: "v1", resource: "namespaces", kind: "Namespace" };
+    const call = { cluster: "rbac", verb: "get", kind, name } as const;
+    accepted(call, await clients.send(call, patient()));
+  }
+
   for (const [role, how] of [
     ["keyferry-watch", "get"],
     ["keyferry-apply", "patch"],
   ] as const) {
     it(`${role} suffices for a declaration's whole life`, async () => {
-      const { clusters, resources, rollouts, secrets, credentials } = await endsWith(role);
+      const { clients, clusters, resources, rollouts, secrets, credentials } = await endsWith(role);
       const signal = patient();
       const ownerReference = await aDeclaration(role);
       const ref = { cluster: "rbac", namespace: NAMESPACE, name: role, kind: VAULT_STATIC_SECRET };
       const secret = { cluster: "rbac", namespace: NAMESPACE, name: role };
 
       assert.ok(await clusters.identity("rbac", signal));
-      assert.ok(await clusters.installation("rbac", NAMESPACE, "id", signal));
+      assert.ok(await clusters.namespaceUid("rbac", OPERATOR, signal));
+      await assert.rejects(() => mayRead(clients, "default"), withCode("KUBE_DENIED"));
+      const mark = await clusters.markInstallation("rbac", NAMESPACE, "id", signal);
+      assert.deepEqual(await clusters.installation("rbac", NAMESPACE, signal), mark);
+      assert.equal(mark?.id, "id");
       assert.equal((await clusters.vsoLease("rbac", NAMESPACE, signal))?.holder, "vso");
       const followed = KINDS.filter((known) => known !== SECRET).map(async (kind) => {
         const page = await clusters.list("rbac", kind, EVERYWHERE, undefined, signal);
@@ -107,6 +121,11 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
       await secrets.dropKeys(secret, ["b"], changed.resourceVersion, signal);
       const seen = await secrets.look(secret, how, signal);
       await secrets.replaceData(secret, created.uid, dataOf({ a: "3" }), signal);
+      const next = await aDeclaration(`${role}-next`);
+      const alone = await secrets.look(secret, how, signal);
+      await secrets.standBeside(secret, next, alone ?? at, signal);
+      const both = await secrets.look(secret, how, signal);
+      await secrets.dropOwner(secret, next.uid, both ?? assert.fail(), signal);
 
       const found = await resources.get(ref, signal);
       assert.ok(found && seen);

@@ -286,6 +286,86 @@ describe("secret end", () => {
     });
   });
 
+  describe("kubernetes-rules 6: two declarations of one Secret, while one takes over from the other", () => {
+    const next = () => anOwner(cluster, "pay", "next");
+
+    it("the second reference is added and nothing else, and it is no drift to who writes the Secret", async () => {
+      const secret = aSecret();
+      const first = await secrets.apply(secret, aDesired({ user: "ann" }), ABSENT, patient());
+      const before = await stored(secret);
+      const second = await next();
+      const resourceVersion = await secrets.standBeside(secret, second, await seen(secret), patient());
+      const found = await seen(secret);
+      assert.deepEqual(found.ownerReferences, [owner, second]);
+      assert.equal(found.resourceVersion, resourceVersion);
+      assert.equal(found.managed.fingerprint, first.managed.fingerprint);
+      const { data, metadata } = await stored(secret);
+      assert.deepEqual([data, metadata.labels], [before.data, before.metadata.labels]);
+    });
+
+    it("the writer's next apply leaves it there, and drops a key of its own as before", async () => {
+      const secret = aSecret();
+      await secrets.apply(secret, aDesired({ a: "1", b: "2" }), ABSENT, patient());
+      await secrets.standBeside(secret, await next(), await seen(secret), patient());
+      await secrets.apply(secret, aDesired({ a: "3" }), seenAs(await seen(secret)), patient());
+      assert.deepEqual((await stored(secret)).data, { a: base64("3") });
+      assert.equal((await seen(secret)).ownerReferences.length, 2);
+    });
+
+    it("when the second one writes, the first one's reference goes with all else that it wrote", async () => {
+      const secret = aSecret();
+      await secrets.apply(secret, aDesired({ a: "1", b: "2" }), ABSENT, patient());
+      const second = await next();
+      await secrets.standBeside(secret, second, await seen(secret), patient());
+      const desired = aDesired({ c: "3" }, { ownerReference: second });
+      const written = await secrets.apply(secret, desired, seenAs(await seen(secret)), patient());
+      assert.deepEqual(written.foreignKeys, []);
+      assert.deepEqual((await stored(secret)).data, { c: base64("3") });
+      assert.deepEqual((await seen(secret)).ownerReferences, [second]);
+    });
+
+    it("either reference is taken off alone, and by who saw what stands there now", async () => {
+      const secret = aSecret();
+      await secrets.apply(secret, aDesired({ a: "1" }), ABSENT, patient());
+      const stale = await seen(secret);
+      const second = await next();
+      await secrets.standBeside(secret, second, stale, patient());
+      const both = await seen(secret);
+      await assert.rejects(secrets.standBeside(secret, second, stale, patient()), withCode("KUBE_CONFLICT"));
+      await assert.rejects(secrets.dropOwner(secret, owner.uid, stale, patient()), withCode("KUBE_CONFLICT"));
+      await secrets.dropOwner(secret, owner.uid, both, patient());
+      const left = await seen(secret);
+      assert.deepEqual(left.ownerReferences, [second]);
+      assert.deepEqual(left.data.get("a")?.reveal().toString(), "1");
+      const anew = await secrets.apply(secret, aDesired({ a: "1" }), seenAs(left), patient());
+      assert.equal((await seen(secret)).ownerReferences.length, 2);
+      await secrets.dropOwner(secret, second.uid, await seen(secret), patient());
+      assert.deepEqual((await seen(secret)).ownerReferences, [owner]);
+      assert.equal((await seen(secret)).managed.fingerprint, anew.managed.fingerprint);
+    });
+
+    it("the collector takes off the reference of who is gone, and leaves the Secret to who is there", async () => {
+      const secret = aSecret();
+      const parent = await anOwner(cluster, "pay", "goes-first");
+      await secrets.apply(secret, aDesired({ a: "1" }, { ownerReference: parent }), ABSENT, patient());
+      const second = await next();
+      await secrets.standBeside(secret, second, await seen(secret), patient());
+      const { uid } = await seen(secret);
+      await cluster.delete({ apiVersion: "v1", kind: "ConfigMap", namespace: "pay", name: "goes-first" });
+      await cluster.waitFor("the collector", async () => (await seen(secret)).ownerReferences.length === 1);
+      const left = await seen(secret);
+      assert.deepEqual([left.uid, left.ownerReferences], [uid, [second]]);
+    });
+
+    it("our own reference that was made a controller's is plain after the next apply", async () => {
+      const secret = aSecret();
+      await secrets.apply(secret, aDesired({ a: "1" }), ABSENT, patient());
+      await edit(secret, { metadata: { ownerReferences: [{ ...owner, controller: true, blockOwnerDeletion: true }] } });
+      await secrets.apply(secret, aDesired({ a: "1" }), seenAs(await seen(secret)), patient());
+      assert.deepEqual((await seen(secret)).ownerReferences, [owner]);
+    });
+  });
+
   describe("removal", () => {
     it("kubernetes-rules 6: it needs the uid and the resourceVersion that were looked at", async () => {
       const secret = aSecret();

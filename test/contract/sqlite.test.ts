@@ -8,8 +8,15 @@ import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import type { Readable } from "node:stream";
 import { describe, it } from "node:test";
+import { systemClock } from "../../lib/clock.ts";
 import { InputError } from "../../lib/errors.ts";
-import { imaginedSqliteStore, isDataDirLocked, lockDataDir, openSqliteStore } from "../../lib/leases/sqlite.ts";
+import {
+  dataDirMarkedAt,
+  imaginedSqliteStore,
+  isDataDirLocked,
+  lockDataDir,
+  openSqliteStore,
+} from "../../lib/leases/sqlite.ts";
 import { EMPTY_STATE, type LeaseStore } from "../../lib/reconcile/ports.ts";
 import { aDeclared, aKey } from "../builders.ts";
 
@@ -100,10 +107,23 @@ describe("the SQLite store and its process", () => {
     using place = aDir();
     assert.equal(isDataDirLocked(place.dir), false);
     {
-      using _lock = lockDataDir(place.dir);
+      using _lock = lockDataDir(place.dir, systemClock);
       assert.equal(isDataDirLocked(place.dir), true);
     }
     assert.equal(isDataDirLocked(place.dir), false);
+  });
+
+  it("says when a process last took or gave back a data directory", () => {
+    using place = aDir();
+    assert.equal(dataDirMarkedAt(place.dir), undefined);
+    let now = Date.UTC(2030, 0, 1);
+    const lock = lockDataDir(place.dir, () => now);
+    assert.equal(dataDirMarkedAt(place.dir), now);
+    now += 60_000;
+    assert.equal(isDataDirLocked(place.dir), true, "who asks leaves no mark");
+    assert.equal(dataDirMarkedAt(place.dir), now - 60_000);
+    lock[Symbol.dispose]();
+    assert.equal(dataDirMarkedAt(place.dir), now);
   });
 
   it("a second process reads along while the first one writes, and can't write", async () => {
@@ -223,23 +243,23 @@ describe("the lock of a data directory", () => {
     using place = aDir();
     using holder = child("lock-holder.ts", place.dir);
     await once(holder.stdout, "data");
-    assert.throws(() => lockDataDir(place.dir), inUse);
+    assert.throws(() => lockDataDir(place.dir, systemClock), inUse);
     holder.kill("SIGKILL");
     await once(holder, "exit");
-    using _lock = lockDataDir(place.dir);
+    using _lock = lockDataDir(place.dir, systemClock);
   });
 
   it("lease-table 25: the same process is refused as well, until it lets go", () => {
     using place = aDir();
-    const lock = lockDataDir(place.dir);
-    assert.throws(() => lockDataDir(place.dir), inUse);
+    const lock = lockDataDir(place.dir, systemClock);
+    assert.throws(() => lockDataDir(place.dir, systemClock), inUse);
     lock[Symbol.dispose]();
-    using _again = lockDataDir(place.dir);
+    using _again = lockDataDir(place.dir, systemClock);
   });
 
   it("locks nobody out who only reads the state", async () => {
     using place = aDir();
-    using _lock = lockDataDir(place.dir);
+    using _lock = lockDataDir(place.dir, systemClock);
     await using _writer = openSqliteStore({ path: place.path });
     await using reader = openSqliteStore({ path: place.path, readOnly: true });
     assert.deepEqual(await reader.byCluster("east"), []);
@@ -247,6 +267,6 @@ describe("the lock of a data directory", () => {
 
   it("a directory that is not there is STORE_UNAVAILABLE", () => {
     using place = aDir();
-    assert.throws(() => lockDataDir(join(place.dir, "missing")), { code: "STORE_UNAVAILABLE" });
+    assert.throws(() => lockDataDir(join(place.dir, "missing"), systemClock), { code: "STORE_UNAVAILABLE" });
   });
 });

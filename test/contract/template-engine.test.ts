@@ -21,7 +21,7 @@ import { ALIKE, bundleTemplates } from "../../infra/bundle.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { goJson, type LosslessObject, parseLossless } from "../../lib/lossless.ts";
 import type { Rendering } from "../../lib/reconcile/ports.ts";
-import { answerOf, problemMessage } from "../../lib/templates/answer.ts";
+import { answerOf, placeText, problemMessage } from "../../lib/templates/answer.ts";
 import { type GoTemplates, goTemplates, requestOf } from "../../lib/templates/template-engine.ts";
 import { tempFolder } from "../harness/process/temp-folder.ts";
 import { aRendering, CANARY, CANARY_NUMBER, chanceOf, holdsCanary } from "./templates/generate.ts";
@@ -42,14 +42,15 @@ function rendering(text: string, secrets = "{}", more: Partial<Rendering> = {}):
 interface Told {
   readonly outputs?: Readonly<Record<string, string>>;
   readonly fields?: readonly string[];
+  readonly missing?: readonly string[];
   readonly message?: string;
 }
 
 async function told(engine: GoTemplates, asked: Rendering): Promise<Told> {
   try {
-    const { outputs, fields } = await engine.render(asked, never);
+    const { outputs, fields, missing } = await engine.render(asked, never);
     const bytes = [...outputs].map(([key, value]) => [key, value.reveal().toString("base64")]);
-    return { outputs: Object.fromEntries(bytes), fields: [...fields].sort() };
+    return { outputs: Object.fromEntries(bytes), fields: [...fields].sort(), missing };
   } catch (error) {
     if (!(error instanceof SyncError) || error.code !== "TRANSFORM_FAILED") throw error;
     return { message: error.message };
@@ -167,6 +168,82 @@ describe("templates by Go's own engine (reference 4)", () => {
   });
 });
 
+describe("what a template writes and is not there", () => {
+  const engine = goTemplates(PATIENT);
+  after(() => engine.close());
+  const DATA = '{"user":"u","none":null,"list":[{"x":1},{}],"deep":{}}';
+  const of = async (text: string, more: Partial<Rendering> = {}) => {
+    const { outputs, missing, message } = await told(engine, { ...rendering(text, DATA), ...more });
+    return { text: Buffer.from(outputs?.k ?? "", "base64").toString(), missing: missing ?? [], message };
+  };
+
+  it("is written as Go writes it, and its place is told", async () => {
+    for (const [text, written, at] of [
+      ["{{ .Secrets.pass }}", "<no value>", "column 11, at <.Secrets.pass>"],
+      ["a\n{{- .Secrets.pass -}} b", "a<no value>b", "line 2, column 12, at <.Secrets.pass>"],
+      ["{{ .Secrets.none }}", "<no value>", "at <.Secrets.none>"],
+      ["{{ .Secrets.deep.pass }}", "<no value>", "at <.Secrets.deep.pass>"],
+      ["{{ .Secrets.a.b.c }}", "<no value>", "at <.Secrets.a.b.c>"],
+      ["{{ .Labels.none }}", "<no value>", "at <.Labels.none>"],
+      ['{{ index .Secrets "pass" }}', "<no value>", 'at <index .Secrets "pass">'],
+      ["{{ $a := .Secrets.pass }}{{ if true }}{{ $a }}{{ end }}", "<no value>", "at <$a>"],
+      ["{{ range .Secrets.list }}{{ .x }},{{ end }}", "1,<no value>,", "at <.x>"],
+      ["{{ with .Secrets.pass }}{{ else }}{{ .Secrets.pass }}{{ end }}", "<no value>", "at <.Secrets.pass>"],
+      ["{{ define `in` }}{{ .Secrets.pass }}{{ end }}{{ template `in` . }}", "<no value>", 'template "in", line 1'],
+      ["{{ (.Secrets).pass }}", "<no value>", "at <(.Secrets).pass>"],
+      ["{{ print .Secrets.user .Secrets.pass }}", "u<nil>", "at <.Secrets.pass>"],
+      ['{{ .Secrets.pass | printf "%s" }}', "%!s(<nil>)", "at <.Secrets.pass>"],
+      ["{{ upper (print (.Secrets.pass)) }}", "<NIL>", "at <.Secrets.pass>"],
+      ["{{ urlquery .Secrets.pass }}", "%3Cno+value%3E", "at <.Secrets.pass>"],
+      ["{{ .Secrets.pass | toString | quote }}", '"<nil>"', "at <.Secrets.pass>"],
+    ] as const) {
+      const made = await of(text);
+      assert.equal(made.text, written, text);
+      assert.equal(made.missing.length, 1, text);
+      assert.ok(made.missing[0]?.includes(at), `${text}: ${made.missing[0]}`);
+    }
+  });
+
+  it("is nothing to tell of where the template deals with it, or where such words are data", async () => {
+    for (const text of [
+      "{{ .Secrets.user }}<no value>{{ `<no value>` }}",
+      '{{ default "d" .Secrets.pass }}{{ .Secrets.pass | default "d" }}{{ coalesce .Secrets.pass "c" }}',
+      "{{ if .Secrets.pass }}{{ .Secrets.pass }}{{ end }}{{ with .Secrets.pass }}{{ . }}{{ end }}",
+      "{{ range .Secrets.pass }}{{ . }}{{ end }}{{ $a := .Secrets.pass }}{{ $a = .Secrets.user }}{{ $a }}",
+      '{{ hasKey .Secrets "pass" }}{{ toJson .Secrets.none }}{{ quote .Secrets.pass }}{{ empty .Secrets.pass }}',
+      "{{ define `unused` }}{{ .Secrets.pass }}{{ end }}",
+    ]) {
+      assert.deepEqual((await of(text)).missing, [], text);
+    }
+  });
+
+  it("is told anew with each rendering, ten places of it at most, whatever went before", async () => {
+    const text = "{{ .Secrets.pass }}";
+    for (let times = 0; times < 3; times++) assert.equal((await of(text)).missing.length, 1);
+    const { missing } = await told(engine, rendering(text, '{"pass":"p"}'));
+    assert.deepEqual(missing, []);
+    const many = await of("{{ .Secrets.pass }}\n".repeat(5_000));
+    assert.equal(many.text, "<no value>\n".repeat(5_000));
+    assert.equal(many.missing.length, 10);
+    assert.match(many.missing[9] ?? "", /line 10, /);
+    const again = await of(`{{ range until 1000 }}{{ $.Secrets.pass }}{{ end }}`);
+    assert.equal(again.missing.length, 1);
+  });
+
+  it("fails where the fleet demands it, by place and without a value, and in no other rendering of the same text", async () => {
+    const text = "{{ .Secrets.user }}{{ .Secrets.pass }}";
+    const { message } = await of(text, { missingKey: "error" });
+    assert.match(message ?? "", /^template "t", line 1, column 30, at <\.Secrets\.pass>: there is no such entry$/);
+    assert.equal((await of(text)).text, "u<no value>");
+    assert.match((await of("{{ .Secrets.a.b }}", { missingKey: "error" })).message ?? "", /there is no /);
+    assert.equal((await of("{{ .Secrets.user }}", { missingKey: "error" })).text, "u");
+  });
+
+  it("can't be asked for by a template itself", async () => {
+    assert.match((await of("{{ keyferryWritten 1 .Secrets.user }}")).message ?? "", /"keyferryWritten" not defined/);
+  });
+});
+
 describe("a template that never ends", () => {
   it("delays no other: they go on while it is given the time that it may have", async () => {
     const engine = goTemplates({ quickMs: 3_000, slowMs: 600_000, slowAtOnce: 4 });
@@ -260,6 +337,7 @@ describe("what Go makes of the same on this machine", () => {
           : {
               outputs: Object.fromEntries(answer.outputs.map(({ key, value }) => [key, value])),
               fields: answer.fields.toSorted(),
+              missing: answer.missing.map(placeText),
             };
       if (expected.outputs !== undefined) right += 1;
       assert.deepEqual(await told(engine, one), expected, JSON.stringify(one));
@@ -274,14 +352,19 @@ describe("fuzzing templates and patterns", () => {
 
   it(`takes ${INPUTS} of them: no crash, no hang, and no value in an error`, async () => {
     const engines = [goTemplates(PATIENT), goTemplates(PATIENT)];
-    const counts = { rendered: 0, failed: 0, contained: 0 };
-    const judge = ({ message }: Told, asked: Rendering): void => {
+    const counts = { rendered: 0, failed: 0, contained: 0, incomplete: 0 };
+    const mustShowNothing = (text: string, asked: Rendering): void => {
+      const isWrong = holdsCanary(text) || text.length > 1_000 || /more than|keyferry/.test(text);
+      if (isWrong) assert.fail(`${text}\n${JSON.stringify(asked.templates)}`);
+    };
+    const judge = ({ message, missing = [] }: Told, asked: Rendering): void => {
+      for (const place of missing) mustShowNothing(place, asked);
+      if (missing.length > 0) counts.incomplete += 1;
       counts[message === undefined ? "rendered" : "failed"] += 1;
       if (message === undefined) return;
       // A map that holds itself is printed without an end: what kills a Go program ends one rendering here.
       if (/more memory/.test(message)) counts.contained += 1;
-      if (holdsCanary(message) || message.length > 1_000 || /more than/.test(message))
-        assert.fail(`${message}\n${JSON.stringify(asked.templates)}`);
+      mustShowNothing(message, asked);
     };
     const run = async (engine: GoTemplates, seed: number, count: number): Promise<void> => {
       const chance = chanceOf(seed);
@@ -294,6 +377,7 @@ describe("fuzzing templates and patterns", () => {
     await Promise.all(engines.map((engine) => engine.close()));
     assert.ok(counts.rendered > INPUTS / 5 && counts.failed > INPUTS / 5, JSON.stringify(counts));
     assert.ok(counts.contained <= INPUTS / 500, JSON.stringify(counts));
+    assert.ok(counts.incomplete > INPUTS / 200, JSON.stringify(counts));
   });
 
   it("would notice a value", () => {

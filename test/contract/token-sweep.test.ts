@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { resolveStaticSecret } from "../../lib/declarations/resolve.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { referenceKey, type SyncKey } from "../../lib/keys.ts";
-import { openSqliteStore } from "../../lib/leases/sqlite.ts";
+import { openSqliteStore, type SqliteStore } from "../../lib/leases/sqlite.ts";
 import type { Circuit, KeptToken, Reference } from "../../lib/reconcile/ports.ts";
 import { sweepTokens } from "../../lib/reconcile/token-sweep.ts";
 import { aCluster, aDeclared, aKey, aReference } from "../builders.ts";
@@ -37,13 +37,23 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
   const fleet = new Set(["east"]);
   const open = new Set<string>();
   let failure: SyncError | undefined;
+  let broken: SyncKey | undefined;
+  /** The rows, and one among them that nobody can work with. */
+  const read: SqliteStore["read"] = async (keys, consistency) => {
+    const rows = await store.read(keys, consistency);
+    return new Map(
+      [...rows].map(([key, row]) => [key, key === broken ? { ...row, declared: undefined as never } : row]),
+    );
+  };
   const deps = {
-    leases: store,
+    leases: { ...store, read },
     fleet: (name: string) => (fleet.has(name) ? settingsOf(name) : undefined),
     log: quiet,
+    metrics: { count: () => undefined, observe: () => undefined },
     vault: {
       read: () => assert.fail(),
       probe: () => assert.fail(),
+      giveUp: () => assert.fail(),
       reach: () => assert.fail(),
       isKnown: () => assert.fail(),
       tokens: {
@@ -79,6 +89,9 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
     open,
     spec,
     auth,
+    breaks: (key: SyncKey | undefined) => {
+      broken = key;
+    },
     fails: (error: SyncError | undefined) => {
       failure = error;
     },
@@ -158,6 +171,18 @@ describe("a sweep of tokens", () => {
     scene.fleet.clear();
     await scene.sweep();
     assert.deepEqual(scene.kept, []);
+  });
+
+  it("is not ended by a row that nobody can work with, and ends nothing that this row may need", async () => {
+    await using scene = await aScene({ a: "one", b: "two", c: "three" });
+    const [a, b] = [await scene.token("a"), await scene.token("b")];
+    scene.breaks(aKey("a"));
+    await scene.store.bury(aKey("b"), `uid-of-${aKey("b")}`, NOW);
+    await scene.sweep();
+    assert.deepEqual([scene.kept, scene.ended], [[a, b], []]);
+    scene.breaks(undefined);
+    await scene.sweep();
+    assert.deepEqual([scene.kept, scene.ended], [[a], [b.id]]);
   });
 
   it("leaves to the next one what can't be ended now, and asks no Vault that is out of reach", async () => {

@@ -3,10 +3,22 @@ import { after, before, describe, it } from "node:test";
 import type { AwsMethod, VaultIdentity } from "../../lib/reconcile/ports.ts";
 import { type AwsIdentities, awsIdentities, furnishAwsLogin, STRICT } from "../aws-identities.ts";
 import { type Cluster, type Ministack, startMinistack, type Vault } from "../harness/index.ts";
-import { account, failure, identityOn, kv2, openEnd, putSecret, secretKey, type TestEnd } from "./vault-world.ts";
+import {
+  account,
+  failure,
+  identityOn,
+  kv2,
+  openEnd,
+  putSecret,
+  reachHere,
+  secretKey,
+  type TestEnd,
+} from "./vault-world.ts";
 
 const forever = new AbortController().signal;
 const SERVER_ID = "vault.example.com";
+const CODE = "VAULT_ADDRESS_NOT_ALLOWED";
+const NOWHERE = "http://127.0.0.1:9";
 const HERE = { namespace: "default", name: "default" };
 
 /** What is owed by a login with an AWS identity, to a Vault that has it and an AWS that checks every signature. */
@@ -23,7 +35,7 @@ export function vaultAwsContract(servers: () => { readonly vault: Vault; readonl
       ({ vault, cluster } = servers());
       aws = started.use(await startMinistack(STRICT));
       people = started.use(awsIdentities(aws));
-      end = started.use(openEnd(cluster));
+      end = started.use(openEnd(cluster, { reachOf: reachHere(aws.url) }));
       const principals = ["user/robot", "role/shop", "role/billing", "role/audited"];
       await furnishAwsLogin(vault, aws, principals, { policy: "reader", serverId: SERVER_ID });
       await putSecret(cluster, "robot", { ...(await people.user("robot")) });
@@ -133,9 +145,22 @@ export function vaultAwsContract(servers: () => { readonly vault: Vault; readonl
       assert.match(error.message, /annotate it with eks\.amazonaws\.com\/role-arn/);
     });
 
+    it("goes to no token service on loopback that a VaultAuth names: the same is said of open and closed ports", async () => {
+      const open = await failure(end.read(kv2(byAccount({ stsEndpoint: `${aws.url}/x` }), "app"), forever), CODE);
+      const closed = await failure(end.read(kv2(byAccount({ stsEndpoint: NOWHERE }), "app"), forever), CODE);
+      assert.equal(open.message.replace(`${aws.url}/x`, NOWHERE), closed.message);
+      assert.match(closed.message, /vault\.stsEndpoint/);
+      const byName = byAccount({ stsEndpoint: aws.url.replace("127.0.0.1", "localhost") });
+      await failure(end.read(kv2(byName, "app"), forever), CODE);
+      await using strict = openEnd(cluster, { reachOf: () => ({ ...reachHere()(undefined), onlyNamed: true }) });
+      const elsewhere = byAccount({ stsEndpoint: "https://sts.attacker.example" });
+      await failure(strict.read(kv2(elsewhere, "app"), forever), CODE);
+    });
+
     it("says that AWS is out of reach, which opens no circuit of Vault", async () => {
-      const lost = byAccount({ stsEndpoint: "http://127.0.0.1:9" });
-      const error = await failure(end.read(kv2(lost, "app"), forever), "CLOUD_UNAVAILABLE");
+      const lost = byAccount({ stsEndpoint: NOWHERE });
+      await using sent = openEnd(cluster, { reachOf: reachHere(NOWHERE) });
+      const error = await failure(sent.read(kv2(lost, "app"), forever), "CLOUD_UNAVAILABLE");
       assert.equal(error.circuit, undefined);
       aws.server.pause();
       try {

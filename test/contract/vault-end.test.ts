@@ -59,11 +59,25 @@ describe("Vault ends", () => {
       const { caPem, ...untrusting } = identity.target;
       const without = { ...identity, id: "without", target: untrusting };
       await failure(end.read(kv2(without, "app"), forever), "VAULT_TLS_REFUSED");
-      await end.probe(untrusting, forever);
+      assert.equal(await end.probe(untrusting, forever), "answered");
+      assert.equal(await end.probe({ ...untrusting, skipTlsVerify: true }, forever), "unsealed");
       const other = { ...identity, id: "other", target: { ...untrusting, caPem: cluster.caPem } };
       await failure(end.read(kv2(other, "app"), forever), "VAULT_TLS_REFUSED");
       const skipping = { ...identity, id: "skipping", target: { ...untrusting, skipTlsVerify: true } };
       assert.equal((await end.read(kv2(skipping, "app"), forever)).fields.size, 1);
+    });
+
+    it("trust any certificate of the bundle: the issuer's alone, and whatever stands beside it", async () => {
+      await using end = openEnd(cluster);
+      const identity = await appRole({ vault, cluster }, { policies: ["reader"] });
+      const { issuerPem = assert.fail() } = vault;
+      const damaged = issuerPem.replace(/\n.{20}/, "\nAAAAAAAAAAAAAAAAAAAA");
+      for (const caPem of [issuerPem, `${cluster.caPem}\n# ours\n${issuerPem}`, `${damaged}\n${issuerPem}`]) {
+        const trusting = { ...identity, target: { ...identity.target, caPem } };
+        assert.equal((await end.read(kv2(trusting, "app"), forever)).fields.size, 1);
+      }
+      const none = { ...identity, target: { ...identity.target, caPem: damaged } };
+      await failure(end.read(kv2(none, "app"), forever), "VAULT_TLS_REFUSED");
     });
 
     it("verify the name that the connection names", async () => {

@@ -103,6 +103,26 @@ export function vaultTokensContract(
         assert.equal(counted(LOGIN), 1);
       });
 
+      it("anew for who asks since, once for all of them", async () => {
+        await using own = openEnd(cluster);
+        const identity = await appRole({ vault, cluster }, { policies: ["reader"], secretId: "wrong" });
+        const read = (since?: number) => own.read({ ...kv2(identity, "app"), ...(since && { since }) }, forever);
+        await failure(read(), "VAULT_LOGIN_REFUSED");
+        own.pass(1_000);
+        const since = own.now();
+        const counted = await audited(vault, async () => {
+          await failure(read(), "VAULT_LOGIN_REFUSED");
+          await times(20, () => failure(read(since), "VAULT_LOGIN_REFUSED"));
+          await failure(read(since), "VAULT_LOGIN_REFUSED");
+        });
+        assert.equal(counted(LOGIN), 1);
+        const made = await vault.write(`auth/approle/role/${identity.role}/secret-id`);
+        await putSecret(cluster, `${vault.flavor}-${identity.role}`, { id: String(made.data.secret_id) });
+        await failure(read(since), "VAULT_LOGIN_REFUSED");
+        own.pass(1_000);
+        assert.equal((await read(own.now())).fields.get("password"), "s3cr3t");
+      });
+
       it("for those who still wait when one of them gives up", async () => {
         const identity = await fresh();
         const leaving = new AbortController();
@@ -179,6 +199,18 @@ export function vaultTokensContract(
         assert.equal(allowed(LOGIN), 1);
       });
 
+      it("with another login for who asks after the role got other policies, however new the token is", async () => {
+        await using own = openEnd(cluster);
+        const identity = await fresh();
+        const closed = kv2(identity, "closed/app");
+        await failure(own.read(closed, forever), "VAULT_DENIED");
+        await vault.writePolicy("open", 'path "kv/data/closed/*" { capabilities = ["read"] }');
+        await vault.write(`auth/approle/role/${identity.role}`, { token_policies: "open" });
+        own.pass(1_000);
+        await failure(own.read(closed, forever), "VAULT_DENIED");
+        assert.equal((await own.read({ ...closed, since: own.now() }, forever)).fields.size, 1);
+      });
+
       it("no more than once by a token that was revoked behind its back", async () => {
         await using own = openEnd(cluster);
         const identity = await fresh();
@@ -189,6 +221,47 @@ export function vaultTokensContract(
         await vault.write("auth/token/revoke-accessor", { accessor });
         const counted = await audited(vault, () => times(50, () => own.read(kv2(identity, "app"), forever)));
         assert.equal(counted(LOGIN), 1);
+      });
+    });
+
+    describe("is denied by a young token", () => {
+      it("that was revoked: with a new login at once, as often as that happens", async () => {
+        await using own = openEnd(cluster);
+        const identity = await fresh();
+        const others = await accessors(vault);
+        await own.read(kv2(identity, "app"), forever);
+        for (const round of [1, 2, 3]) {
+          const [accessor, ...more] = (await accessors(vault)).filter((one) => !others.includes(one));
+          assert.deepEqual(more, []);
+          await vault.write("auth/token/revoke-accessor", { accessor });
+          const counted = await audited(vault, () => times(20, () => own.read(kv2(identity, "app"), forever)));
+          assert.equal(counted(LOGIN), 1, `round ${round}`);
+          own.pass(100);
+        }
+      });
+
+      it("whose policies refuse: with none", async () => {
+        await using own = openEnd(cluster);
+        const identity = await fresh();
+        await own.read(kv2(identity, "app"), forever);
+        const counted = await audited(vault, () =>
+          times(20, () => failure(own.read(kv2(identity, "closed/app"), forever), "VAULT_DENIED")),
+        );
+        assert.equal(counted(LOGIN), 0);
+        assert.equal((await own.read(kv2(identity, "app"), forever)).fields.size, 1);
+      });
+
+      it("that may not look itself up: with one, and no more for a while", async () => {
+        await using own = openEnd(cluster);
+        const identity = await fresh();
+        await vault.write(`auth/approle/role/${identity.role}`, { token_no_default_policy: true });
+        await own.read(kv2(identity, "app"), forever);
+        const refused = () => failure(own.read(kv2(identity, "closed/app"), forever), "VAULT_DENIED");
+        const first = await audited(vault, refused);
+        assert.equal(first(LOGIN), 1);
+        const later = await audited(vault, () => times(20, refused));
+        assert.equal(later(LOGIN), 0);
+        assert.equal(later("read auth/token/lookup-self"), 0);
       });
     });
 

@@ -3,6 +3,7 @@ import { type ErrorCode, SyncError } from "../../lib/errors.ts";
 import type { CredentialRef, CredentialSource, Log, VaultIdentity, VaultRead } from "../../lib/reconcile/ports.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
 import { type OpenVaultEnd, type VaultEndOptions, vaultEnd } from "../../lib/vault/vault-end.ts";
+import type { ReachOf } from "../../lib/vault-reach.ts";
 import type { Cluster, Vault } from "../harness/index.ts";
 
 const NAMESPACE = "default";
@@ -34,17 +35,28 @@ export function clusterCredentials(cluster: Cluster): CredentialSource {
   };
 }
 
+/** Addresses of the Vaults that identities are on: as a fleet.yaml names them, since they lie on loopback. */
+const named: string[] = [];
+
+/** Which Vaults ends of tests may ask. */
+export const reachHere = (stsEndpoint?: string): ReachOf => {
+  return () => ({ named, onlyNamed: false, ...(stsEndpoint === undefined ? {} : { stsEndpoint }) });
+};
+
 /** An end with a clock that tests move. */
 export interface TestEnd extends OpenVaultEnd, AsyncDisposable {
   pass(ms: number): void;
+  now(): number;
 }
 
 export function openEnd(cluster: Cluster, options: Partial<VaultEndOptions> = {}): TestEnd {
   let ahead = 0;
   const clock = () => Date.now() + ahead;
-  const end = vaultEnd({ clock, credentials: clusterCredentials(cluster), log: quiet, ...options });
+  const reachOf = reachHere();
+  const end = vaultEnd({ clock, credentials: clusterCredentials(cluster), log: quiet, reachOf, ...options });
   return {
     ...end,
+    now: clock,
     pass(ms) {
       ahead += ms;
     },
@@ -85,6 +97,7 @@ let identities = 0;
 
 export function identityOn(vault: Vault, rest: Pick<VaultIdentity, "mount" | "method"> & Partial<VaultIdentity>) {
   const { address, caPem } = vault;
+  if (!named.includes(address)) named.push(address);
   const target = { address, headers: {}, skipTlsVerify: false, timeoutMs: 5_000, ...(caPem && { caPem }) };
   return { id: `identity-${++identities}`, target, headers: {}, ...rest };
 }

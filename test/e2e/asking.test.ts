@@ -139,6 +139,7 @@ describe("asking about chosen syncs, and for them: sync, explain, an annotation"
   it("explain tells the story of a sync in step and of one that failed, and what to do", async () => {
     await place.declare("stray", SELDOM);
     assert.equal((await runOnce(world)).code, 1);
+    await using _engine = await startEngine(world);
     const good = await run("explain", key("db"));
     assert.equal(good.code, 0, good.stderr);
     for (const words of [

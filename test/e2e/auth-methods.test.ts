@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AwsIdentities, awsIdentities, STRICT } from "../aws-identities.ts";
 import { type Cluster, type Ministack, startMinistack, type VaultFlavor } from "../harness/index.ts";
-import { awsStories, OWN_ROLE } from "./auth-methods/aws.ts";
+import { awsStories, LENT, OWN_ROLE } from "./auth-methods/aws.ts";
 import { globalStories } from "./auth-methods/global.ts";
 import { API, type AuthScene, authScene, NS, PASSWORD } from "./auth-methods/scene.ts";
 import { type RunningEngine, startEngine } from "./support/engine.ts";
@@ -62,6 +64,11 @@ for (const flavor of FLAVORS) {
     const asRole = async (): Promise<Readonly<Record<string, string>>> => {
       aws = started.use(await startMinistack(STRICT));
       people = started.use(awsIdentities(aws));
+      const caFile = join(world.folder, "vault-ca.pem");
+      await writeFile(caFile, world.vault.caPem ?? "");
+      // This AWS lies on loopback as well, where no VaultAuth may send a token unless the fleet names it.
+      const vault = { identities: [`main/${LENT.name}`], stsEndpoint: aws.url };
+      await world.writeFleet(() => ({ vault }), { caFile, identities: [{ ...LENT, region: aws.region }] });
       const keys = await people.session(OWN_ROLE);
       scene.secrets.push(keys.secret_access_key, keys.session_token ?? "");
       return {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { type RunningEngine, startEngine, status } from "./support/engine.ts";
+import { dataDirOf, keyferry, type RunningEngine, startEngine, status } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import type { Place } from "./support/place.ts";
 import { endAll, startPlace } from "./support/start-place.ts";
-import { OPERATOR_NAMESPACE, permissiveCrds, type World } from "./support/world.ts";
+import { aStaticSecret, OPERATOR_NAMESPACE, permissiveCrds, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const API = "secrets.hashicorp.com/v1beta1";
@@ -44,6 +44,44 @@ describe("bad input: each declaration gets its coded error, and others go on", (
       assert.ok(message.includes(`spec.${path}: `), `${path} in: ${message}`);
     }
     assert.ok(message.includes("destination.labels"), message);
+  });
+
+  it("shows what a name could do to a terminal as escapes: in conditions, events, logs, tables and stories", async () => {
+    const hostile = "\u001b]0;mine\u0007\u001b[2J\u009b2J\u202e\nprod/x  synced";
+    const rolloutRestartTargets = [{ kind: "Deployment", name: hostile }];
+    // By JSON: YAML, as an apply sends it, allows no control characters.
+    const create = async (name: string, spec: Record<string, unknown>): Promise<void> => {
+      const path = `/apis/${API}/namespaces/${NS}/vaultstaticsecrets`;
+      const { status: answer, text } = await place.cluster.request("POST", path, aStaticSecret(NS, name, spec));
+      assert.equal(answer, 201, text);
+    };
+    await create("steers", { path: "good", rolloutRestartTargets });
+    const message = await place.failed("steers", "SPEC_INVALID");
+    assert.match(message, /spec\.rolloutRestartTargets\[0\]\.name: must be a Kubernetes name/);
+    const transformation = { templates: { key: { name: hostile, text: "{{ fail .Secrets.password }}" } } };
+    await create("templated", { path: "good", destination: { name: "t", create: true, transformation } });
+    const told = [await place.failed("templated", "TRANSFORM_FAILED")];
+    for (const name of ["steers", "templated"]) told.push(...(await place.events(name)).map((event) => event.message));
+    const at = ["--data-dir", dataDirOf(world)];
+    const key = (name: string) => `one/VaultStaticSecret/${NS}/${name}`;
+    const ran = [
+      await keyferry(["explain", key("steers"), ...at]),
+      await keyferry(["explain", key("templated"), ...at]),
+      await keyferry(["explain", key("steers"), "-o", "json", ...at]),
+      await keyferry(["status", "--fleet", world.fleetPath, ...at]),
+      await keyferry(["plan", "--fleet", world.fleetPath, key("templated"), ...at]),
+    ];
+    for (const { stdout, stderr } of ran) told.push(...stdout.split("\n"), ...stderr.split("\n"));
+    told.push(...engine.logs.flatMap((line) => Object.values(line).map(String)), ...engine.output().split("\n"));
+    for (const text of told) {
+      assert.doesNotMatch(text, /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+      assert.doesNotMatch(text, /^prod\/x/);
+    }
+    assert.match(ran[0]?.stdout ?? "", /restarts: Deployment\/\\u001b\]0;mine/, "and people see what it is");
+    const spec = (JSON.parse(ran[2]?.stdout ?? "") as { declared: { spec: { restarts: string[] } } }).declared.spec;
+    assert.deepEqual(spec.restarts, [`Deployment/${hostile}`], "JSON is exact");
+    for (const name of ["steers", "templated"]) await place.undeclare(name);
+    await goodStays();
   });
 
   const malformed: readonly (readonly [what: string, spec: unknown])[] = [

@@ -54,8 +54,9 @@ describe("Vault Secrets Operator works in the cluster", () => {
     const line = (await engine.metrics()).split("\n").find((text) => text.startsWith("keyferry_syncs_waiting_total{"));
     return Number(line?.split(" ").at(-1) ?? 0);
   };
-  const aRunIsPutOff = async (): Promise<void> => {
+  const aRunIsPutOff = async (because: () => Promise<void> = async () => undefined): Promise<void> => {
     const then = await putOff();
+    await because();
     await cluster.waitFor("a run to be put off", async () => (await putOff()) > then, PATIENCE_MS);
   };
   const statusIn = (resource: KubeObject | undefined) =>
@@ -92,12 +93,27 @@ describe("Vault Secrets Operator works in the cluster", () => {
     assert.equal(statusIn(await place.resource("db")).secretMAC, vso.macOf(data(PASSWORD)));
   });
 
-  it("kubernetes-rules 24: scaled up again, its writes of a status newer than ours are noticed: nothing fights", async () => {
+  it("kubernetes-rules 24: without a lease its writes of a status newer than ours stop keyferry where they are made, and nowhere else", async () => {
     running = vso.runAlone([[NS, "db"]]);
-    const shown = await statusThat(world, "keyferry stands back", isStandingBack, PATIENCE_MS);
-    assert.match(JSON.stringify(shown), /the status of VaultStaticSecret team-a\/db was written by \\"manager\\"/);
-    await running[Symbol.asyncDispose]();
+    const waits = (answer: { syncs: readonly { key: string; state: string }[] }) =>
+      answer.syncs.some(({ key, state }) => key.split("/")[2] === NS && state === "waiting");
+    const shown = await statusThat(world, "keyferry stands back there", waits, PATIENCE_MS);
+    assert.match(
+      JSON.stringify(shown.syncs),
+      /in namespace team-a of cluster one: the status of VaultStaticSecret team-a\/db was written by \\"manager\\"/,
+    );
+    assert.equal(shown.clusters[0]?.state, "ok");
+    assert.match(JSON.stringify(shown.clusters), /stands back in namespace team-a/);
+    await other.declare("free", ofKv1("db"));
+    await other.synced("free");
+    await aRunIsPutOff(() => place.touch("db"));
+    await other.undeclare("free");
+  });
+
+  it("kubernetes-rules 24: scaled up again, it holds its lease: nothing fights", async () => {
+    await running?.[Symbol.asyncDispose]();
     running = await vso.run([[NS, "db"]]);
+    await statusThat(world, "keyferry stands back", isStandingBack, PATIENCE_MS);
     assert.ok(engine.logs.some(({ event, circuit }) => event === "circuit-opened" && circuit === "vso:one"));
     const before = await place.secret("db");
     await world.vault.putKv("kv1", "db", { password: `${PASSWORD}-2` });

@@ -11,7 +11,7 @@ import { keyferry, launchEngine, runOnce, type StatusAnswer, startEngine, status
 import { assertNoLeak } from "./support/no-leak.ts";
 import type { Place } from "./support/place.ts";
 import { endAll, startPlace } from "./support/start-place.ts";
-import type { World } from "./support/world.ts";
+import { vaultsOf, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const API = "secrets.hashicorp.com/v1beta1";
@@ -126,7 +126,8 @@ describe("the command line: exit codes, outputs, and a stop that finishes its wo
       { name: "lost", connect: { kubeconfig: { path: lost } } },
       { name: "one", connect: { kubeconfig: { path: place.cluster.kubeconfigPath } } },
     ];
-    const fleet = { apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters };
+    const vaults = await vaultsOf(world.vault);
+    const fleet = { apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", vaults, clusters };
     const path = file("two.yaml");
     await writeFile(path, JSON.stringify(fleet));
     await place.undeclare("absent");
@@ -161,6 +162,40 @@ describe("the command line: exit codes, outputs, and a stop that finishes its wo
     assert.match(table.stdout, /team-a\/absent +failed .*VAULT_PATH_MISSING: /);
     assert.equal(await engine.stop(), 0);
     await place.undeclare("absent");
+  });
+
+  it("status and explain say that no engine works on this state, since when, and exit 1", async () => {
+    const key = `one/VaultStaticSecret/${NS}/db`;
+    const explainArgs = (...more: readonly string[]) => ["explain", key, "--data-dir", file("data"), ...more] as const;
+    const answers = async () => {
+      const [shown, told] = [await keyferry(statusArgs("-o", "json")), await keyferry(explainArgs("-o", "json"))];
+      const [{ engine, syncs, clusters }, story] = [JSON.parse(shown.stdout), JSON.parse(told.stdout)];
+      assert.deepEqual(story.engine, engine);
+      assert.ok(
+        syncs.every(({ error }: { error?: object }) => !error),
+        "all else is well",
+      );
+      assert.deepEqual([clusters[0].state, story.state], ["ok", "synced"]);
+      return { codes: [shown.code, told.code], engine: engine as { state: string; since?: string } };
+    };
+    const engine = await startEngine(world);
+    await place.cluster.waitFor("absent to be gone", async () =>
+      (await status(world)).syncs.every(({ error }) => !error),
+    );
+    assert.deepEqual(await answers(), { codes: [0, 0], engine: { state: "working" } });
+    const killedAt = Date.now();
+    await engine.kill();
+    const killed = await answers();
+    assert.deepEqual([killed.codes, killed.engine.state], [[1, 1], "stopped"]);
+    assert.ok(Math.abs(Date.parse(killed.engine.since ?? "") - killedAt) < 30_000, "its last tick");
+    for (const args of [statusArgs(), explainArgs()]) {
+      const { code, stdout } = await keyferry(args);
+      assert.equal(code, 1);
+      assert.match(stdout, /^No keyferry works with .*data: the last one stopped \d+[sm] ago \(.*keyferry run/);
+    }
+    assert.equal((await runOnce(world)).code, 0);
+    const done = await answers();
+    assert.ok(Date.parse(done.engine.since ?? "") > killedAt, "a pass leaves its mark");
   });
 
   it("answers /healthz, /readyz and /metrics, and refuses a data directory or a port that is in use", async () => {

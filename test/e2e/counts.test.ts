@@ -179,7 +179,8 @@ describe("counted: what a refresh costs", () => {
     const settled = async () =>
       sample(await engine.metrics(), "keyferry_syncs_total", 'cluster="one",result="settled"');
     const readsOf = async () => (await world.vault.auditedReads()).get("read kv/data/targeted") ?? 0;
-    await cluster.waitFor("the first settle", async () => (await cluster.get(declared))?.status);
+    const isTold = async () => "conditions" in (((await cluster.get(declared))?.status as object) ?? {});
+    await cluster.waitFor("the first settle", isTold);
     await sleep(3_000);
     const [then, runs, reads] = await Promise.all([count(), settled(), readsOf()]);
     await world.vault.putKv("kv", "targeted", { password: "two" });

@@ -7,9 +7,10 @@ import type { RolloutTarget } from "../../lib/reconcile/ports.ts";
 import type { Cluster } from "../harness/index.ts";
 import { ARGO_ROLLOUT_CRD, aWorkload, WORKLOAD_CONTROLLERS } from "../workloads.ts";
 import { seededRandom } from "./support/chaos.ts";
-import { dataDirOf, launchEngine, type RunningEngine, startEngine } from "./support/engine.ts";
+import { dataDirOf, keyferry, launchEngine, type RunningEngine, startEngine } from "./support/engine.ts";
 import type { Place } from "./support/place.ts";
 import { endAll, startPlace } from "./support/start-place.ts";
+import { statusThat } from "./support/status-that.ts";
 import { aStaticSecret, shippedCrds, type World } from "./support/world.ts";
 
 const NS = "team-a";
@@ -145,6 +146,20 @@ describe("workloads are restarted when their Secret's data changed", () => {
     assert.match(message, /^TARGET_MISSING: there is no Deployment nowhere/);
     await restarted(there, 1);
     await place.synced("partly");
+    const key = `one/VaultStaticSecret/${NS}/partly`;
+    const at = ["--data-dir", dataDirOf(world)];
+    const shown = await statusThat(world, "the restart that failed", ({ syncs }) =>
+      syncs.some((sync) => sync.key === key && sync.state === "restart-failed"),
+    );
+    const { rollout } = shown.syncs.find((sync) => sync.key === key) ?? {};
+    assert.ok(rollout && rollout.attempts > 0 && rollout.message?.startsWith("TARGET_MISSING: "));
+    const table = await keyferry(["status", "--fleet", world.fleetPath, ...at]);
+    assert.equal(table.code, 1);
+    assert.match(table.stdout, /team-a\/partly +restart-failed .*TARGET_MISSING: there is no Deployment nowhere/);
+    const story = await keyferry(["explain", key, ...at]);
+    assert.equal(story.code, 1);
+    assert.match(story.stdout, /Rollout: +restarts are owed since .*\n +TARGET_MISSING: /);
+    assert.match(await engine.metrics(), /^keyferry_rollouts_owed\{cluster="one",state="failed"\} [1-9]/m);
     const events = await place.events("partly");
     assert.equal(events.filter((event) => event.reason === "RolloutRestartFailed").length, 1);
     await declare("partly", [there, other]);

@@ -4,6 +4,7 @@ import type { Cluster, KubeObject } from "../harness/index.ts";
 import { type RunningEngine, startEngine, status } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import { type Condition, type Place, placeIn } from "./support/place.ts";
+import { NOBODY } from "./support/stand-ins.ts";
 import { endAll, startPlace } from "./support/start-place.ts";
 import { authMount, OPERATOR_NAMESPACE, type World } from "./support/world.ts";
 
@@ -78,19 +79,34 @@ describe("every kind shows how it fares, and is written on change only", () => {
     });
     assert.equal(connection.messages.Ready, "VaultConnectionReady");
     const auth = await says(operator, "VaultAuth", "default", true);
-    assert.deepEqual(auth.short, { Healthy: "True Healthy", Ready: "True Ready" });
+    assert.deepEqual(auth.short, {
+      Healthy: "True Healthy",
+      Ready: "True Ready",
+      AudienceMissing: "True NoAudiences",
+    });
     assert.equal(auth.error, "");
     for (const kind of ["VaultConnection", "VaultAuth"]) {
       await cluster.waitFor(`the event of ${kind}`, async () =>
         (await operator.events("default")).some(({ message }) => message === `${kind} accepted`),
       );
     }
-    const events = (await operator.events("default")).map(({ type, reason }) => `${type} ${reason}`);
-    assert.deepEqual(events, ["Normal Accepted", "Normal Accepted"]);
+    const events = async () => (await operator.events("default")).map(({ type, reason }) => `${type} ${reason}`).sort();
+    await cluster.waitFor("the warning", async () => (await events()).includes("Warning NoAudiences"));
+    assert.deepEqual(await events(), ["Normal Accepted", "Normal Accepted", "Warning NoAudiences"]);
+  });
+
+  it("a VaultAuth whose service account's token is for no audience of its own warns of it, until it names one", async () => {
+    await connect("audience");
+    await login("audience");
+    const lacking = await says(place, "VaultAuth", "audience", true);
+    assert.equal(lacking.short.AudienceMissing, "True NoAudiences");
+    assert.match(lacking.messages.AudienceMissing ?? "", /set spec\.kubernetes\.audiences/);
+    await login("audience", { kubernetes: { role: "nobody-asked", serviceAccount: "app", audiences: ["vault"] } });
+    assert.equal((await says(place, "VaultAuth", "audience", true)).short.AudienceMissing, undefined);
   });
 
   it("reference 2.2: a VaultConnection without a Vault says where it fails, and heals", async () => {
-    await connect("moved", { address: "http://127.0.0.1:1" });
+    await connect("moved", { address: NOBODY });
     const silent = await says(place, "VaultConnection", "moved", false);
     assert.deepEqual(silent.short, {
       VaultPing: "False InvalidConfiguration",
@@ -136,6 +152,7 @@ describe("every kind shows how it fares, and is written on change only", () => {
       Available: "True VaultAuthGlobalRef",
       Healthy: "True Healthy",
       Ready: "True Ready",
+      AudienceMissing: "True NoAudiences",
     });
     const global = await place.resource("shared", "VaultAuthGlobal");
     assert.equal(global?.status, undefined, "reference 2.4: it has none");

@@ -46,7 +46,9 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
     const path = join(world.folder, "apply-only.kubeconfig");
     await writeFile(path, await mayApplyOnly(second), { mode: 0o600 });
     await world.writeFleet(({ name }) =>
-      name === "two" ? { connect: { kubeconfig: { path } }, observe: "apply" } : { observe: "watch" },
+      name === "two"
+        ? { connect: { kubeconfig: { path } }, observe: "apply", makeHmacKey: false }
+        : { observe: "watch" },
     );
     engine = await startEngine(world);
   });
@@ -205,6 +207,27 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
     await two.undeclare("db");
     await two.cluster.waitFor("the clean-up", async () => (await two.secret("db-2")) === undefined);
     await two.cluster.servers.controllers.start();
+  });
+
+  it("kubernetes-rules 6: observe: apply puts owner references back at the next refresh, and hands a Secret from one declaration to the next", async () => {
+    await two.declare("before", { ...ofKv1("equal"), destination: { name: "handed-on", create: true } });
+    await two.synced("before");
+    const made = await two.secret("handed-on");
+    await two.patchSecret("handed-on", { metadata: { ownerReferences: null } });
+    await two.secretThat("handed-on", ({ ownerReferences: [only] }) => only?.name === "before");
+    // Nothing comes by itself: no Secret is watched there, so that who lets go of one has to say so.
+    const destination = { name: "handed-on", create: true };
+    await two.declare("after", { ...ofKv1("db"), refreshAfter: "12h", destination });
+    await two.failed("after", "SECRET_NOT_OURS");
+    assert.equal((await two.secret("handed-on"))?.ownerReferences.length, 2);
+    await two.undeclare("before");
+    const taken = await two.secretThat("handed-on", ({ ownerReferences }) =>
+      ownerReferences.every(({ name }) => name === "after"),
+    );
+    assert.equal(taken.uid, made?.uid, "it was never away");
+    await two.synced("after");
+    await two.undeclare("after");
+    await two.cluster.waitFor("it to go", async () => (await two.secret("handed-on")) === undefined);
   });
 
   it("handover to VSO with the rights of observe: apply; --force takes along what is not in step", async () => {

@@ -31,7 +31,10 @@ describe("two installations", () => {
       const shown = await status(world, { dataDir: other });
       assert.equal(shown.clusters[0]?.state, "failed");
       assert.equal(shown.clusters[0]?.error?.code, "OTHER_CONTROLLER");
-      assert.match(JSON.stringify(shown), /delete ConfigMap keyferry-installation in namespace/);
+      assert.match(
+        JSON.stringify(shown),
+        /delete ConfigMap vault-secrets-operator-system\/keyferry-installation in that cluster/,
+      );
       assert.deepEqual(shown.syncs, []);
       assert.equal(await first.stop(), 0);
       await world.vault.putKv("kv", "db", { password: "two" });

@@ -105,6 +105,16 @@ const OF_STATIC_SECRETS: readonly Covering[] = [
     test: "stays in the Secret, whichever way it went, and the conditions say what is missing",
     fields: [`${VSS}.spec.version`, `${VSS}.status.conditions`],
   },
+  {
+    file: "e2e/warnings.test.ts",
+    test: "a field that a template writes and that is not there: the Secret is as Go makes it, and the resource says where",
+    fields: [`${VSS}.status.conditions`],
+  },
+  {
+    file: "e2e/kstatus.test.ts",
+    test: "what was edited while no engine works is in progress until one has looked",
+    fields: ["{VaultStaticSecret,VaultAuth,VaultConnection,SecretTransformation}.status.observedGeneration"],
+  },
 ];
 
 /** What is shown of logins. */

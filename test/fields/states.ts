@@ -20,7 +20,7 @@ export const FIELD_STATES: readonly FieldState[] = [
   {
     field: "VaultStaticSecret.spec.syncConfig.instantUpdates",
     state: "later",
-    because: "Vault is asked as often as `refreshAfter` says",
+    because: "Vault is asked as often as `refreshAfter` says, and a condition of the resource says so",
   },
   {
     field: "VaultStaticSecret.status.vaultClientMeta",

@@ -26,6 +26,8 @@ export interface KeyPairPem {
 /** A certificate authority for one test server or cluster; nothing outside of it trusts it. */
 export interface TestCa {
   readonly pem: string;
+  /** An authority below this one. What it signs comes with its certificate, as servers send it. */
+  intermediate(name: string): Promise<TestCa>;
   /** A server certificate for these names and addresses. */
   serverCert(commonName: string, hosts: readonly string[]): Promise<KeyPairPem>;
   /** A client certificate; Kubernetes reads the user from CN and the groups from O. */
@@ -39,15 +41,37 @@ export async function testCa(name: string): Promise<TestCa> {
     keys,
     ...validity(),
     signingAlgorithm: ALGORITHM,
-    extensions: [
-      new BasicConstraintsExtension(true, undefined, true),
-      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign | KeyUsageFlags.digitalSignature, true),
-    ],
+    extensions: caExtensions(),
   });
-  const sign = (subject: Subject, extensions: Extensions) =>
-    issue({ root, signingKey: keys.privateKey, subject, extensions });
+  return caOf(root, keys, []);
+}
+
+const caExtensions = (): Extensions => [
+  new BasicConstraintsExtension(true, undefined, true),
+  new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign | KeyUsageFlags.digitalSignature, true),
+];
+
+/** `chain` is what servers send beside their own certificate. */
+function caOf(root: X509Certificate, keys: webcrypto.CryptoKeyPair, chain: readonly string[]): TestCa {
+  const sign = async (subject: Subject, extensions: Extensions): Promise<KeyPairPem> => {
+    const { cert, key } = await issue({ root, signingKey: keys.privateKey, subject, extensions });
+    return { cert: [cert, ...chain].join("\n"), key };
+  };
   return {
     pem: root.toString("pem"),
+    async intermediate(name) {
+      const own = await newKeys();
+      const certificate = await X509CertificateGenerator.create({
+        subject: [{ CN: [name] }],
+        issuer: root.subject,
+        ...validity(),
+        publicKey: own.publicKey,
+        signingKey: keys.privateKey,
+        signingAlgorithm: ALGORITHM,
+        extensions: caExtensions(),
+      });
+      return caOf(certificate, own, [certificate.toString("pem"), ...chain]);
+    },
     serverCert: (commonName, hosts) =>
       sign(
         [{ CN: [commonName] }],

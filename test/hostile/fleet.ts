@@ -54,7 +54,7 @@ export async function hostileFleet({ seed, acts }: FleetOptions): Promise<Report
   const marker = `honest-${randomUUID()}`;
   const honest = world.clusters.map((cluster) => placeIn(cluster, HONEST));
   await declareHonest(world, honest, marker);
-  await writeFleet(world, [vault.address, silent.address], evil);
+  await writeFleet(world, evil);
   const engine = started.use(await startEngine(world, { args: ["--log-level", "info"] }));
   const targets: Targets = {
     namespace: MALLORY,
@@ -114,14 +114,13 @@ async function declareHonest(world: World, honest: readonly Place[], marker: str
   }
 }
 
-async function writeFleet(world: World, named: readonly string[], evil: ScriptedCluster): Promise<void> {
+async function writeFleet(world: World, evil: ScriptedCluster): Promise<void> {
   await world.writeFleet();
-  const fleet = JSON.parse(await readFile(world.fleetPath, "utf8")) as { vaults?: object[]; clusters: object[] };
+  const fleet = JSON.parse(await readFile(world.fleetPath, "utf8")) as { clusters: object[] };
   const tokenFile = join(world.folder, "evil.token");
   await writeFile(tokenFile, "token-for-the-evil-cluster");
   const connect = { server: { url: evil.url, insecure: true, tokenFile } };
   fleet.clusters.push({ name: "evil", connect, namespaces: { include: ["*"] } });
-  fleet.vaults?.push({ name: "hostile", addresses: named });
   await writeFile(world.fleetPath, JSON.stringify(fleet));
 }
 

@@ -35,6 +35,7 @@ const KIND_OF: Readonly<Record<string, string>> = {
   secrets: "Secret",
 };
 const EXPIRES = "2099-01-01T00:00:00Z";
+const LONG_AGO = "2020-01-01T00:00:00.000000Z";
 
 export async function scriptedCluster(options: ScriptOptions): Promise<ScriptedCluster> {
   const thrown = dice(options.seed);
@@ -54,6 +55,7 @@ export async function scriptedCluster(options: ScriptOptions): Promise<ScriptedC
         answers++;
         const url = new URL(request.url ?? "/", "http://x");
         if (url.searchParams.get("watch") === "true") watch(thrown, options, url, response, () => answers++);
+        else if (url.pathname.includes("/configmaps/")) absent(response);
         else if (thrown.chance(options.badness)) answerBadly(thrown, response, goodFor(request, url, body, options));
         else json(response, goodFor(request, url, body, options));
       });
@@ -77,13 +79,19 @@ function json(response: ServerResponse, body: Nasty): void {
   response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body));
 }
 
+/** No mark of another installation: that one would be left alone, and this is about what is worked on. */
+function absent(response: ServerResponse): void {
+  const status = { kind: "Status", apiVersion: "v1", code: 404, reason: "NotFound", details: { kind: "configmaps" } };
+  response.writeHead(404, { "content-type": "application/json" }).end(JSON.stringify(status));
+}
+
 /** What a healthy server might say to this. */
 function goodFor(request: IncomingMessage, url: URL, body: string, options: ScriptOptions): Nasty {
   const parts = url.pathname.split("/").filter((part) => part !== "");
   const { namespace, resource, name, subresource } = placeOf(parts);
   if (subresource === "token") return { status: { token: "eyJ.t.t", expirationTimestamp: EXPIRES } };
   if (resource === "leases")
-    return { metadata: metadata("lease", 5), spec: { renewTime: EXPIRES, holderIdentity: "vso" } };
+    return { metadata: metadata("lease", 5), spec: { renewTime: LONG_AGO, holderIdentity: "vso" } };
   if (request.method === "POST") return { metadata: metadata("made", 6), ...parsed(body) };
   if (name !== undefined) return objectOf(resource, namespace, name, options);
   const items = Array.from({ length: resource in KIND_OF ? options.declarations : 1 }, (_, at) =>

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
+import { standInPort } from "../e2e/support/stand-ins.ts";
 import { dice } from "./dice.ts";
 import { answerBadly, type Nasty } from "./garbage.ts";
 
@@ -57,9 +57,10 @@ export async function scriptedVault(seed: number, elsewhere?: string): Promise<S
     answers++;
     answerBadly(thrown, response, goodFor(request), elsewhere);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const port = await standInPort();
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
   return {
-    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    address: `http://127.0.0.1:${port}`,
     get answers() {
       return answers;
     },

@@ -21,7 +21,12 @@ export async function vaultAnswers(seed: number, count: number): Promise<Report>
   using stray = strayRejections();
   await using server = await scriptedVault(seed);
   const { address } = server;
-  const end = vaultEnd({ clock: Date.now, credentials: CREDENTIALS, log: quiet });
+  const end = vaultEnd({
+    clock: Date.now,
+    credentials: CREDENTIALS,
+    log: quiet,
+    reachOf: () => ({ named: [address], onlyNamed: false }),
+  });
   const outcomes = tally();
   const broke: string[] = [];
   const ask = async (at: number): Promise<void> => {

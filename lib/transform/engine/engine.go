@@ -38,6 +38,8 @@ type request struct {
 	Includes  []string
 	Excludes  []string
 	Input     input
+	// "error": a field that is not there is a failure, as Go has it. Else it is written as <no value>.
+	MissingKey string
 }
 
 type output struct {
@@ -48,8 +50,10 @@ type output struct {
 type answer struct {
 	Outputs []output `json:"outputs"`
 	// Source fields that the filters let through.
-	Fields  []string `json:"fields"`
-	Problem *problem `json:"problem,omitempty"`
+	Fields []string `json:"fields"`
+	// Where a template wrote what is not there: Because is empty in each.
+	Missing []problem `json:"missing"`
+	Problem *problem  `json:"problem,omitempty"`
 }
 
 // Wherever it runs, as in a container without a time zone.
@@ -98,11 +102,11 @@ func work(text []byte) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	outputs, err := render(asked)
+	outputs, missing, err := render(asked)
 	if err != nil {
 		return nil, err
 	}
-	return &answer{Outputs: outputs, Fields: fields}, nil
+	return &answer{Outputs: outputs, Fields: fields, Missing: missing}, nil
 }
 
 const (
@@ -112,15 +116,22 @@ const (
 )
 
 // Sets as they were parsed, since a sync is rendered again with every refresh. Rendering leaves no mark on a set.
-var kept = make(map[string]*template.Template)
+var kept = make(map[string]*family)
 
-func parsed(templates []source) (*template.Template, error) {
+// A set of templates, and what watches over what they write.
+type family struct {
+	set   *template.Template
+	watch *watch
+}
+
+func parsed(templates []source) (*family, error) {
 	var text strings.Builder
 	for _, one := range templates {
 		fmt.Fprintf(&text, "%d %s %d %s ", len(one.Name), one.Name, len(one.Text), one.Text)
 	}
-	if set, ok := kept[text.String()]; ok {
-		return set, nil
+	if known, ok := kept[text.String()]; ok {
+		known.watch.met = nil
+		return known, nil
 	}
 	set := template.New("").Funcs(calledIn(templates))
 	for _, one := range templates {
@@ -128,24 +139,29 @@ func parsed(templates []source) (*template.Template, error) {
 			return nil, &parseProblem{name: one.Name, err: err}
 		}
 	}
+	read := &family{set: set, watch: watchOver(set)}
 	if text.Len() <= maxKeptText {
 		if len(kept) >= maxKept {
 			clear(kept)
 		}
-		kept[text.String()] = set
+		kept[text.String()] = read
 	}
-	return set, nil
+	return read, nil
 }
 
 // All templates are one set, so that any may call another by its name; they are rendered in the order that they come in.
-func render(asked request) ([]output, error) {
+func render(asked request) ([]output, []problem, error) {
 	outputs := []output{}
 	if len(asked.Templates) == 0 {
-		return outputs, nil
+		return outputs, []problem{}, nil
 	}
-	set, err := parsed(asked.Templates)
+	family, err := parsed(asked.Templates)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	set := family.set.Option("missingkey=default")
+	if asked.MissingKey == "error" {
+		set.Option("missingkey=error")
 	}
 	left := maxOutput
 	for _, one := range asked.Templates {
@@ -154,12 +170,12 @@ func render(asked request) ([]output, error) {
 		}
 		writer := &limited{written: []byte{}, left: left}
 		if err := set.ExecuteTemplate(writer, one.Name, asked.Input); err != nil {
-			return nil, &executeProblem{name: one.Name, err: err}
+			return nil, nil, &executeProblem{name: one.Name, err: err}
 		}
 		left = writer.left
 		outputs = append(outputs, output{Key: *one.Key, Value: writer.written})
 	}
-	return outputs, nil
+	return outputs, family.watch.missing(), nil
 }
 
 var errTooLarge = errors.New("too large")

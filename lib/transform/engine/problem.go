@@ -18,7 +18,7 @@ type problem struct {
 	Column   int    `json:"column,omitempty"`
 	// The part of the template that failed.
 	At      string `json:"at,omitempty"`
-	Because string `json:"because"`
+	Because string `json:"because,omitempty"`
 }
 
 type parseProblem struct {
@@ -116,7 +116,7 @@ func executeProblemOf(p *executeProblem) *problem {
 	}
 	_, text, _ = strings.Cut(text, " at <")
 	at, reason, _ := strings.Cut(text, ">: ")
-	told.At = shown(at)
+	told.At = shown(asWritten(at))
 	told.Because = reasonOf(reason)
 	return told
 }

@@ -105,9 +105,9 @@ export function indexesContract(open: OpenStore): void {
       const row = await scene.settled({ kind: "due", at: START + 5 }, {}, state);
       await scene.settled(WHEEL, { key: aKey("db", "west") });
       const { uid, hash, generation } = row.declared;
-      assert.deepEqual(await scene.store.byCluster("east"), [
-        { key: row.key, uid, hash, generation, ...state, dueAt: START + 5 },
-      ]);
+      // What the declaration takes is told by who knows it without reading it.
+      const listed = (await scene.store.byCluster("east")).map(({ bytes: _some, ...summary }) => summary);
+      assert.deepEqual(listed, [{ key: row.key, uid, hash, generation, ...state, dueAt: START + 5 }]);
       const [west] = await scene.store.byCluster("west");
       assert.deepEqual([west?.wheel, west?.refs, west?.attempts], [TURN, [], 0]);
     });

@@ -28,11 +28,32 @@ export function nudgesContract(open: OpenStore): void {
       assert.deepEqual(await scene.dueKeys(), [row.key]);
     });
 
+    it("lease-table 9: what is missing is made anew at once, however short ago the row was settled", async () => {
+      await using scene = await aScene(open);
+      const row = await scene.settled(WHEEL);
+      scene.pass(500);
+      await scene.store.nudge(row.key, { now: scene.clock(), look: false });
+      const due = await scene.store.nudge(row.key, { now: scene.clock(), look: true, atOnce: true });
+      assert.equal(due?.at, scene.clock());
+      assert.deepEqual(await scene.dueKeys(), [row.key]);
+      assert.equal((await scene.row(row.key)).look, true);
+    });
+
     it("lease-table 9: a row that is due and unclaimed already is left alone", async () => {
       await using scene = await aScene(open);
       const row = await scene.declare();
       scene.writes();
       assert.equal(await scene.store.nudge(row.key, { now: scene.clock(), look: false }), undefined);
+      assert.equal(scene.writes(), 0);
+    });
+
+    it("lease-table 9: one that has been due for long, since it waited for an end out of reach, is sent again unwritten", async () => {
+      await using scene = await aScene(open);
+      const row = await scene.declare();
+      scene.pass(11_000);
+      scene.writes();
+      const due = await scene.store.nudge(row.key, { now: scene.clock(), look: false });
+      assert.deepEqual(due, { key: row.key, group: row.declared.group, lane: "now", at: scene.clock() });
       assert.equal(scene.writes(), 0);
     });
 

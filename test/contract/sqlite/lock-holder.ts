@@ -1,7 +1,8 @@
 /** Takes the data directory named by its argument, says so, and keeps it until it is killed. */
+import { systemClock } from "../../../lib/clock.ts";
 import { lockDataDir } from "../../../lib/leases/sqlite.ts";
 
 const [dir = ""] = process.argv.slice(2);
-using _lock = lockDataDir(dir);
+using _lock = lockDataDir(dir, systemClock);
 process.stdout.write("locked\n");
 await new Promise(() => setInterval(() => {}, 60_000));

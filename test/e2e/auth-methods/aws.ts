@@ -2,12 +2,15 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import { type AwsIdentities, furnishAwsLogin } from "../../aws-identities.ts";
 import type { Ministack } from "../../harness/index.ts";
+import { brokenVault, json } from "../support/broken-vault.ts";
 import { OPERATOR_NAMESPACE, ROLE } from "../support/world.ts";
-import { type AuthScene, NS } from "./scene.ts";
+import { API, type AuthScene, NS } from "./scene.ts";
 
 const SERVER_ID = "vault.example.com";
 /** The IAM role that the engine's process has. */
 export const OWN_ROLE = "fleet";
+/** How fleet.yaml lends it. */
+export const LENT = { name: "own", method: "aws", role: OWN_ROLE, headerValue: SERVER_ID, mount: "aws" } as const;
 
 /** Logins by AWS identities, to a Vault that asks an AWS that checks every signature. */
 export function awsStories(scene: () => AuthScene, aws: () => Ministack, people: () => AwsIdentities): void {
@@ -43,14 +46,38 @@ export function awsStories(scene: () => AuthScene, aws: () => Ministack, people:
     await follows("aws-account", { vaultAuthRef: "aws-account" });
   });
 
-  it("aws: with the engine's own role, for VaultAuths of the operator's namespace alone", async () => {
+  it("aws: with the engine's own role where fleet.yaml lends it, for VaultAuths of the operator's namespace alone", async () => {
     const { declareAuth, place, follows } = scene();
-    const { stsEndpoint: _, ...block } = spec({ role: OWN_ROLE }).aws as Record<string, unknown>;
-    const own = { method: "aws", mount: "aws", aws: block };
+    // The header's value is fleet.yaml's.
+    const own = { method: "aws", mount: "aws", aws: { role: OWN_ROLE } };
     await declareAuth("aws-own", own);
     await place.declare("aws-own", { path: "db", vaultAuthRef: "aws-own" });
     assert.match(await place.failed("aws-own", "UNSUPPORTED"), /operator's namespace alone/);
     await declareAuth("aws-own", { ...own, allowedNamespaces: [NS] }, OPERATOR_NAMESPACE);
     await follows("aws-own", { vaultAuthRef: `${OPERATOR_NAMESPACE}/aws-own` });
+  });
+
+  it("aws: the engine's own role is not signed for another role, another header value or another Vault", async () => {
+    const { cluster, declareAuth, place } = scene();
+    await using theirs = await brokenVault((response) => json(response, { data: {} }));
+    const metadata = { name: "theirs", namespace: OPERATOR_NAMESPACE };
+    await cluster.apply({ apiVersion: API, kind: "VaultConnection", metadata, spec: { address: theirs.address } });
+    const lured = {
+      method: "aws",
+      mount: "aws",
+      allowedNamespaces: [NS],
+      aws: { role: OWN_ROLE, headerValue: SERVER_ID },
+    };
+    const wishes: readonly (readonly [name: string, spec: object, says: RegExp])[] = [
+      ["aws-lured", { ...lured, vaultConnectionRef: "theirs" }, /does not lend/],
+      ["aws-role", { ...lured, aws: { role: "billing" } }, /does not lend/],
+      ["aws-header", { ...lured, aws: { role: OWN_ROLE, headerValue: "other" } }, /spec\.aws\.headerValue is not that/],
+    ];
+    for (const [name, spec, says] of wishes) {
+      await declareAuth(name, spec, OPERATOR_NAMESPACE);
+      await place.declare(name, { path: "db", vaultAuthRef: `${OPERATOR_NAMESPACE}/${name}` });
+      assert.match(await place.failed(name, "REFERENCE_NOT_ALLOWED"), says);
+    }
+    assert.equal(theirs.reads, 0);
   });
 }

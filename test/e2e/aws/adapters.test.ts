@@ -176,6 +176,7 @@ describe("adapters to AWS", () => {
       const [east, west] = (await source.current()).clusters;
       const access = await source.access(east ?? assert.fail());
       assert.deepEqual(access, { kubeConfig: { text: KUBECONFIG }, context: "admin", expiresAt: 300 * SECOND_MS });
+      assert.equal(await source.text("./west-ca.pem"), "ca", "as the CA file of a Vault is read");
       const { kubeConfig } = await source.access(west ?? assert.fail());
       assert.match(
         "text" in kubeConfig ? kubeConfig.text : "",

@@ -1,5 +1,5 @@
 import { createServer, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { standInPort } from "./stand-ins.ts";
 
 /** A server at which a VaultConnection points by mistake, or a Vault that is out of its mind. Every login succeeds. */
 export interface BrokenVault extends AsyncDisposable {
@@ -15,8 +15,8 @@ export async function brokenVault(answer: (response: ServerResponse) => void): P
     if (!request.url?.includes("seal-status")) reads++;
     answer(response);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
+  const port = await standInPort();
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
   return {
     address: `http://127.0.0.1:${port}`,
     get reads() {

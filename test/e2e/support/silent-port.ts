@@ -1,5 +1,5 @@
-import type { AddressInfo } from "node:net";
 import { createServer, type Socket } from "node:net";
+import { standInPort } from "./stand-ins.ts";
 import { aStaticSecret } from "./world.ts";
 
 /** A server that accepts every connection and never says a word. */
@@ -15,8 +15,8 @@ export async function silentPort(): Promise<SilentPort> {
     sockets.add(socket);
     socket.on("error", () => undefined).on("close", () => sockets.delete(socket));
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
+  const port = await standInPort();
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
   return {
     address: `http://127.0.0.1:${port}`,
     get open() {
@@ -36,7 +36,7 @@ export function noisyDeclarations(namespace: string, address: string, count: num
     const name = `noisy-${at}`;
     const metadata = { name, namespace };
     return [
-      { apiVersion, kind: "VaultConnection", metadata, spec: { address: `${address}/${at}`, timeout: "60s" } },
+      { apiVersion, kind: "VaultConnection", metadata, spec: { address, timeout: "60s" } },
       {
         apiVersion,
         kind: "VaultAuth",

@@ -10,6 +10,7 @@ import {
   type VaultOptions,
 } from "../../harness/index.ts";
 import { tempFolder } from "../../harness/process/temp-folder.ts";
+import { standIns } from "./stand-ins.ts";
 
 /** One Vault and some clusters, set up as a platform team would: kv mounts, a login per cluster, declarations' kinds installed. */
 export interface World extends AsyncDisposable {
@@ -18,8 +19,8 @@ export interface World extends AsyncDisposable {
   /** A fresh folder for fleet files and data directories. */
   readonly folder: string;
   readonly fleetPath: string;
-  /** Writes fleet.yaml anew; each cluster's entry may be extended, or left out by `undefined`. */
-  writeFleet(extend?: (cluster: Cluster) => object | undefined): Promise<string>;
+  /** Writes fleet.yaml anew; each cluster's entry may be extended, or left out by `undefined`, and the entry of the Vault extended. */
+  writeFleet(extend?: (cluster: Cluster) => object | undefined, vault?: object): Promise<string>;
   /** Makes a namespace with a service account that may read everything under `kv` (version 2) and `kv1`. */
   namespace(cluster: Cluster, name: string): Promise<void>;
 }
@@ -71,10 +72,11 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     clusters,
     folder: folder.path,
     fleetPath,
-    async writeFleet(extend = () => ({})) {
+    async writeFleet(extend = () => ({}), more = {}) {
       const fleet = {
         apiVersion: "keyferry.dev/v1alpha1",
         kind: "Fleet",
+        vaults: await vaultsOf(vault, more),
         clusters: clusters.flatMap((cluster) => {
           const more = extend(cluster);
           const connect = { kubeconfig: { path: cluster.kubeconfigPath } };
@@ -89,6 +91,14 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   await world.writeFleet();
   const parts = started.move();
   return { ...world, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+/** What a fleet.yaml says of the world's Vault, and of servers that stand in for one: on loopback none is reached unnamed. */
+export async function vaultsOf({ address }: Pick<Vault, "address">, more: object = {}): Promise<readonly object[]> {
+  return [
+    { name: "main", addresses: [address], ...more },
+    { name: "stand-ins", addresses: await standIns() },
+  ];
 }
 
 /** Where a cluster logs in. */

@@ -34,6 +34,8 @@ export interface Vault extends VaultClient, VaultSetup, AsyncDisposable {
   /** The root token. */
   readonly token: string;
   readonly caPem?: string;
+  /** Of the authority below that one, which issued its certificate. */
+  readonly issuerPem?: string;
   /** The file that its audit device writes to. */
   readonly auditPath: string;
   auditLines(): Promise<AuditLine[]>;
@@ -86,7 +88,7 @@ export async function startVault(options: VaultOptions = {}): Promise<Vault> {
   await unseal(client, keys.unsealKey);
   if (flavor === "vault")
     await client.write("sys/audit/file", { type: "file", options: { file_path: auditFile(plan) } });
-  return vault({ plan, client, server, keys, parts: started.move(), ...(tls && { caPem: tls.caPem }) });
+  return vault({ plan, client, server, keys, parts: started.move(), ...tls });
 }
 
 interface Keys {
@@ -96,10 +98,11 @@ interface Keys {
 
 async function tlsFiles(folder: TempFolder) {
   const ca = await testCa("vault test server");
-  const pair = await ca.serverCert("vault", ["127.0.0.1", "localhost"]);
+  const issuer = await ca.intermediate("issuer of vault test servers");
+  const pair = await issuer.serverCert("vault", ["127.0.0.1", "localhost"]);
   const [certFile, keyFile] = [join(folder.path, "server.pem"), join(folder.path, "server.key")];
   await Promise.all([writeFile(certFile, pair.cert), writeFile(keyFile, pair.key, { mode: 0o600 })]);
-  return { certFile, keyFile, caPem: ca.pem };
+  return { certFile, keyFile, caPem: ca.pem, issuerPem: issuer.pem };
 }
 
 async function initialize(client: VaultClient): Promise<Keys> {
@@ -119,10 +122,11 @@ interface Parts {
   readonly server: Server;
   readonly keys: Keys;
   readonly caPem?: string;
+  readonly issuerPem?: string;
   readonly parts: AsyncDisposableStack;
 }
 
-function vault({ plan, client, server, keys, caPem, parts }: Parts): Vault {
+function vault({ plan, client, server, keys, caPem, issuerPem, parts }: Parts): Vault {
   const start: Vault["start"] = async ({ sealed = false } = {}) => {
     await server.start();
     if (!sealed) await unseal(client, keys.unsealKey);
@@ -134,6 +138,7 @@ function vault({ plan, client, server, keys, caPem, parts }: Parts): Vault {
     address: vaultAddress(plan),
     token: keys.token,
     ...(caPem !== undefined && { caPem }),
+    ...(issuerPem !== undefined && { issuerPem }),
     auditPath: auditFile(plan),
     auditLines: () => readAuditLines(auditFile(plan)),
     auditedReads: async () => countAnswers(await readAuditLines(auditFile(plan))),

@@ -52,6 +52,36 @@ describe("a message of a lane", () => {
     assert.deepEqual([handled.length, dead], [2, [wrong]]);
   });
 
+  for (const [what, at] of [
+    ["lies further ahead than any of ours", NOW + 61 * MINUTE_MS],
+    ["has a time that no clock shows", Number.MAX_SAFE_INTEGER],
+  ] as const) {
+    it(`is a dead letter when it ${what}: it would be sent on for ever`, async () => {
+      const { deps, handled, queue, dead, counts } = aWorker();
+      await workRecord(deps, aRecord(workBody({ ...MESSAGE, at })), aDeadline());
+      assert.deepEqual([handled, queue.sent, dead.length], [[], [], 1]);
+      assert.equal(counts.keyferry_messages_refused_total, 1);
+    });
+  }
+
+  for (const wrong of [
+    { keys: ["a/b/c"] },
+    { at: 1e300 },
+    { at: -1 },
+    { at: "now" },
+    { lane: "other" },
+    { keys: Array(101).fill(aKey("a")) },
+    { keys: ["k".repeat(2_000)] },
+    { surplus: true },
+  ]) {
+    it(`is a dead letter when it says ${JSON.stringify(wrong).slice(0, 40)}`, async () => {
+      const { deps, handled, dead } = aWorker();
+      const body = JSON.stringify({ v: 1, ...MESSAGE, ...wrong });
+      await workRecord(deps, aRecord(body), aDeadline());
+      assert.deepEqual([handled, dead], [[], [body]]);
+    });
+  }
+
   it("comes again when one of its keys failed", async () => {
     const { deps } = aWorker([aKey("b")]);
     await assert.rejects(workRecord(deps, aRecord(workBody(MESSAGE)), aDeadline()), /1 of 2 keys failed/);

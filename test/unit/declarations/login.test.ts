@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { resolveIdentity } from "../../../lib/declarations/identity.ts";
 import { lookUp } from "../../../lib/declarations/look-up.ts";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
-import type { JsonObject, Reference } from "../../../lib/reconcile/ports.ts";
+import type { ClusterSettings, FleetVault, JsonObject, Reference } from "../../../lib/reconcile/ports.ts";
 import { aCluster } from "../../builders.ts";
 
 const EAST = aCluster();
@@ -14,7 +14,7 @@ const CONNECTION = { "VaultConnection/vso/default": { address: "https://vault.ex
 /** How a resource of namespace `shop` logs in, and what was asked for; objects by `Kind/namespace/name`. */
 function login(objects: Objects, vaultAuthRef = "mine", cluster = EAST) {
   const all: Objects = { ...CONNECTION, ...objects };
-  const lookup = lookUp("east", (key): Reference | undefined => {
+  const lookup = lookUp(cluster, (key): Reference | undefined => {
     const name = key.slice("east/".length);
     const spec = all[name];
     if (spec === undefined) return undefined;
@@ -170,17 +170,64 @@ describe("a login by AWS", () => {
     assert.deepEqual(method, { kind: "aws", role: "r", credential: account("sa", ["sts.amazonaws.com"], 86_400) });
   });
 
-  it("lends the process's own identity to the operator's VaultAuths alone", () => {
-    const own = { method: "aws", mount: "aws", aws: { role: "r" } };
-    const { method } = identity({ "VaultAuth/vso/default": own }, "");
-    assert.deepEqual(method.credential, { kind: "process" });
-    const shared = { "VaultAuth/vso/aws": { ...own, allowedNamespaces: ["shop"] } };
-    assert.equal(identity(shared, "vso/aws").method.credential.kind, "process");
-    fails(
-      aws({ role: "r" }),
-      "UNSUPPORTED",
-      /spec\.aws without secretRef or irsaServiceAccount .*operator's namespace/,
-    );
+  describe("with the process's own identity", () => {
+    const ADDRESS = "https://vault.example:8200";
+    const LENT = { name: "hub", method: "aws", role: "r", headerValue: "v", region: "eu-central-1" } as const;
+    const VAULT: FleetVault = { name: "main", addresses: [ADDRESS], identities: [LENT] };
+    const lending = (vault: Partial<FleetVault> = {}, identities = ["main/hub"]) =>
+      aCluster({ vaults: [{ ...VAULT, ...vault }], vault: { identities } });
+    const own = (block: object = {}, spec: object = {}): Objects => ({
+      "VaultAuth/vso/default": { method: "aws", mount: "aws", aws: { role: "r", ...block }, ...spec },
+    });
+    const refused = (objects: Objects, cluster: ClusterSettings, message: RegExp) => {
+      const { error } = login(objects, "", cluster);
+      assert.equal(error?.code, "REFERENCE_NOT_ALLOWED", error?.message);
+      assert.match(error.message, message);
+    };
+
+    it("is lent to the operator's VaultAuths, with region and header value of fleet.yaml", () => {
+      const { method } = identity(own(), "", lending());
+      const { name: _, ...lent } = LENT;
+      const { method: kind, ...rest } = lent;
+      assert.deepEqual(method, { kind, ...rest, credential: { kind: "process" } });
+      const shared = { "VaultAuth/vso/aws": { ...own()["VaultAuth/vso/default"], allowedNamespaces: ["shop"] } };
+      assert.equal(identity(shared, "vso/aws", lending()).method.credential.kind, "process");
+      assert.equal(identity(own({ headerValue: "v", region: "eu-central-1" }), "", lending()).method.kind, "aws");
+    });
+
+    it("is no VaultAuth's elsewhere", () => {
+      const says = /spec\.aws without secretRef or irsaServiceAccount .*operator's namespace/;
+      const { error } = login(aws({ role: "r" }), "mine", lending());
+      assert.equal(error?.code, "UNSUPPORTED");
+      assert.match(error.message, says);
+    });
+
+    it("is lent to no cluster that fleet.yaml does not name for it, for that Vault, role and mount", () => {
+      refused(own(), EAST, /does not lend to cluster east for role r of https:\/\/vault\.example:8200/);
+      refused(own(), lending({}, []), /add one of its identities to the cluster's vault\.identities/);
+      refused(own(), lending({ addresses: ["https://other:8200"] }), /does not lend/);
+      refused(own({ role: "admin" }), lending(), /does not lend/);
+      refused(own(), lending({ identities: [{ ...LENT, mount: "aws-hub" }] }), /does not lend/);
+      const theirs = { "VaultConnection/vso/default": { address: "https://theirs.example" } };
+      refused({ ...own(), ...theirs }, lending(), /of https:\/\/theirs\.example/);
+    });
+
+    it("signs for nothing that the VaultAuth says otherwise", () => {
+      refused(own({ headerValue: "other" }), lending(), /spec\.aws\.headerValue is not that of identity main\/hub/);
+      refused(own({ region: "us-east-1" }), lending(), /spec\.aws\.region is not that/);
+    });
+
+    it("trusts whom fleet.yaml trusts", () => {
+      const by = (spec: object): Objects => ({
+        ...own(),
+        "VaultConnection/vso/default": { address: ADDRESS, ...spec },
+      });
+      refused(by({ skipTLSVerify: true }), lending(), /skipTLSVerify/);
+      refused(by({ tlsServerName: "theirs" }), lending(), /tlsServerName/);
+      refused(by({ caCertSecretRef: "ca" }), lending(), /set caFile of vaults main/);
+      const { target } = identity(by({ caCertSecretRef: "ca" }), "", lending({ caFile: "./ca.pem" }));
+      assert.deepEqual([target.caOf, target.caRef], ["main", undefined]);
+    });
   });
 
   it("says what is wrong with it", () => {
@@ -224,4 +271,72 @@ describe("a login by Google Cloud", () => {
       /spec\.gcp\.role: required; spec\.gcp\.workloadIdentityServiceAccount: required/,
     );
   });
+});
+
+describe("a Vault that fleet.yaml names", () => {
+  const auth = (spec: object = {}): Objects =>
+    mine({ method: "kubernetes", mount: "k", kubernetes: { role: "r", serviceAccount: "sa" }, ...spec });
+  const VAULT: FleetVault = {
+    name: "main",
+    addresses: ["https://vault.example:8200"],
+    caFile: "./ca.pem",
+    namespace: "teams/",
+    identities: [],
+  };
+  const cluster = aCluster({ vaults: [VAULT] });
+
+  it("gives its CA where the VaultConnection names none", () => {
+    assert.equal(identity(auth(), "mine", cluster).target.caOf, "main");
+    const named = { ...auth(), "VaultConnection/vso/default": { address: VAULT.addresses[0], caCertSecretRef: "ca" } };
+    const { target } = identity(named as Objects, "mine", cluster);
+    assert.deepEqual([target.caOf, target.caRef?.name], [undefined, "ca"]);
+  });
+
+  it("gives its namespace where nothing else says one", () => {
+    assert.equal(identity(auth(), "mine", cluster).namespace, "teams");
+    assert.equal(identity(auth({ namespace: "shop" }), "mine", cluster).namespace, "shop");
+  });
+
+  it("is no other one's", () => {
+    const other = { ...auth(), "VaultConnection/vso/default": { address: "https://other.example" } };
+    const { target, namespace } = identity(other, "mine", cluster);
+    assert.deepEqual([target.caOf, namespace], [undefined, undefined]);
+  });
+});
+
+describe("a service account's token", () => {
+  const demanding = aCluster({ vault: { requireAudiences: true } });
+  const by = (method: "kubernetes" | "jwt", block: object = {}): Objects =>
+    mine({ method, mount: "m", [method]: { role: "r", serviceAccount: "sa", ...block } });
+
+  it("needs an audience of its own where the fleet demands one", () => {
+    for (const method of ["kubernetes", "jwt"] as const) {
+      for (const block of [{}, { audiences: [] }, { audiences: [""] }]) {
+        const { error } = login(by(method, block), "mine", demanding);
+        assert.equal(error?.code, "REFERENCE_INVALID");
+        assert.match(error.message, new RegExp(`spec\\.${method}\\.audiences: required`));
+        identity(by(method, block));
+      }
+      identity(by(method, { audiences: ["vault"] }), "mine", demanding);
+    }
+  });
+
+  it("is not in question where a Secret is logged in with", () => {
+    identity(mine({ method: "jwt", mount: "m", jwt: { role: "r", secretRef: "s" } }), "mine", demanding);
+  });
+});
+
+describe("headers of a VaultConnection and a VaultAuth", () => {
+  const NAMES = ["X-Vault-Token", "x-vault-namespace", "Host", "CONNECTION", "Content-Length", "Transfer-Encoding"];
+  const OTHERS = ["Expect", "Upgrade", "TE", "Trailer", "Keep-Alive", "Proxy-Connection", "HTTP2-Settings"];
+  const auth = { method: "kubernetes", mount: "k", kubernetes: { role: "r", serviceAccount: "sa" } };
+
+  for (const name of [...NAMES, ...OTHERS]) {
+    it(`${name} is refused by name`, () => {
+      const says = /is not allowed here/;
+      fails(mine({ ...auth, headers: { [name]: "x" } }), "REFERENCE_INVALID", says);
+      const connection = { address: "https://vault.example:8200", headers: { [name]: "x" } };
+      fails({ ...mine(auth), "VaultConnection/vso/default": connection }, "REFERENCE_INVALID", says);
+    });
+  }
 });

@@ -62,6 +62,48 @@ describe("parsing a spec", () => {
     ]);
   });
 
+  it("checks names as Kubernetes does, wherever a spec names an object, and quotes none of them", () => {
+    const bad = "\u001b]0;mine\u0007";
+    const name = "must be a Kubernetes name: lower-case letters, digits, - and ., 253 characters at most";
+    const namespace =
+      "must be the name of a namespace: lower-case letters, digits and -, 63 characters at most, first and last no -";
+    const ref = 'is an invalid name: must be "name" or "namespace/name"';
+    const transformation = { transformationRefs: [{ name: bad, namespace: "a.b" }] };
+    const spec = {
+      ...STATIC,
+      vaultAuthRef: `${bad}/x`,
+      destination: { name: bad, transformation },
+      rolloutRestartTargets: [
+        { kind: "Deployment", name: bad },
+        { kind: "StatefulSet", name: "" },
+        { kind: "DaemonSet", name: "-a" },
+        { kind: "argo.Rollout", name: `${"a".repeat(254)}` },
+        { kind: "Deployment", name: "fine.v2" },
+      ],
+    };
+    assert.deepEqual(complaints("VaultStaticSecret", spec).toSorted(), [
+      `destination.name: ${name}`,
+      `destination.transformation.transformationRefs[0].name: ${name}`,
+      `destination.transformation.transformationRefs[0].namespace: ${namespace}`,
+      `rolloutRestartTargets[0].name: ${name}`,
+      "rolloutRestartTargets[1].name: must not be empty",
+      `rolloutRestartTargets[2].name: ${name}`,
+      `rolloutRestartTargets[3].name: ${name}`,
+      `vaultAuthRef: ${ref}`,
+    ]);
+    const auth = {
+      vaultConnectionRef: bad,
+      vaultAuthGlobalRef: { name: "a..b", namespace: "-a" },
+      kubernetes: { serviceAccount: bad },
+    };
+    assert.deepEqual(complaints("VaultAuth", auth).toSorted(), [
+      `kubernetes.serviceAccount: ${name}`,
+      `vaultAuthGlobalRef.name: ${name}`,
+      `vaultAuthGlobalRef.namespace: ${namespace}`,
+      `vaultConnectionRef: ${ref}`,
+    ]);
+  });
+
   it("throws SPEC_INVALID with all of them, and cuts a long list", () => {
     const many = Object.fromEntries(Array.from({ length: 30 }, (_, at) => [`label ${at}`, "v"]));
     const spec = { ...STATIC, destination: { name: "app", labels: many } };

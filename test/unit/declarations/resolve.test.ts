@@ -81,6 +81,7 @@ describe("resolving a VaultStaticSecret", () => {
         id: value.identity.id,
         target: {
           address: "https://vault.example:8200",
+          cluster: "east",
           connection: "vso/default",
           headers: {},
           skipTlsVerify: false,
@@ -120,7 +121,8 @@ describe("resolving a VaultStaticSecret", () => {
       },
       refreshAfterMs: 30_000,
       hmac: true,
-      transformation: { excludeRaw: false, templates: [], includes: [], excludes: [] },
+      transformation: { excludeRaw: false, templates: [], includes: [], excludes: [], missingKey: "default" },
+      instantUpdates: false,
       rolloutTargets: [],
     });
   });
@@ -193,6 +195,28 @@ describe("references (reference 11.1)", () => {
     assert.deepEqual(noConnection, [ref("VaultAuth", "shop", "mine"), ref("VaultConnection", "shop", "c")]);
   });
 
+  it("says of a reference in a namespace that fleet.yaml leaves out that nobody looks there", () => {
+    const named = aCluster({ namespaces: { include: ["shop", "pay"], exclude: ["pay"] } });
+    const says = (spec: JsonObject, objects: Objects, message: RegExp, cluster = named) => {
+      const { outcome, refs } = resolution({ ...STATIC, ...spec }, objects, cluster);
+      assert.ok(outcome instanceof SyncError && outcome.code === "REFERENCE_MISSING");
+      assert.match(outcome.message, message);
+      assert.ok(refs.length > 0);
+    };
+    const left =
+      /VaultAuth infra\/a can't be seen \(named by .*\): fleet\.yaml leaves out namespace infra of cluster east\. Add it/;
+    says({ vaultAuthRef: "infra/a" }, {}, left);
+    says({ vaultAuthRef: "pay/a" }, {}, /leaves out namespace pay /);
+    says({ vaultAuthRef: "infra/a" }, {}, /VaultAuth infra\/a was not found .*create it/, EAST);
+    says({ vaultAuthRef: "shop/a" }, {}, /VaultAuth shop\/a was not found .*create it/);
+    says({}, {}, /VaultAuth vso\/default was not found .*create it/);
+    const auth = { "VaultAuth/shop/a": { ...KUBERNETES, vaultConnectionRef: "infra/c" } };
+    says({ vaultAuthRef: "shop/a" }, auth, /VaultConnection infra\/c can't be seen /);
+    const transformation = { transformationRefs: [{ namespace: "infra", name: "t" }] };
+    const destination = { name: "app", create: true, transformation };
+    says({ destination }, DEFAULTS, /SecretTransformation infra\/t can't be seen /);
+  });
+
   it("lease-table 23: remembers the Secrets with credentials and CA, in the namespaces they are looked up in", () => {
     const objects = {
       "VaultAuth/vso/default": {
@@ -215,6 +239,7 @@ describe("references (reference 11.1)", () => {
     assert.deepEqual(identity.method, { kind: "appRole", roleId: "r", credential: approle });
     assert.deepEqual(identity.target, {
       address: "https://vault.example:8200",
+      cluster: "east",
       connection: "infra/c",
       headers: {},
       tlsServerName: "vault",
@@ -407,7 +432,13 @@ describe("what is declared beside the data", () => {
       aSpec({ transformation }, { rolloutRestartTargets: [], syncConfig: { instantUpdates: true } }),
       DEFAULTS,
     );
-    assert.deepEqual(value.transformation, { excludeRaw: true, templates: [], includes: [], excludes: [] });
+    assert.deepEqual(value.transformation, {
+      excludeRaw: true,
+      templates: [],
+      includes: [],
+      excludes: [],
+      missingKey: "default",
+    });
   });
 
   it("parks what has no meaning outside the cluster", () => {

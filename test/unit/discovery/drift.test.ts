@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isTooMany } from "../../../lib/discovery/absence.ts";
 import { declaredOf, referenceOf } from "../../../lib/discovery/declared.ts";
-import { judge, ownerOf } from "../../../lib/discovery/drift.ts";
+import { judge, ownersOf } from "../../../lib/discovery/drift.ts";
 import { SECRET, VAULT_AUTH, VAULT_STATIC_SECRET } from "../../../lib/kinds.ts";
 import type { OwnedSecret, SeenResource } from "../../../lib/reconcile/ports.ts";
 import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";
@@ -67,6 +67,28 @@ describe("lease-table 22: is this Secret another than the one that we wrote?", (
     assert.equal(judge(rowWith({ ...owned, name: "other" }), aSeen(), true, NOW), "in-step");
   });
 
+  it("kubernetes-rules 6: yes, when it was waited for beside another declaration, whose reference is gone", () => {
+    const own = {
+      apiVersion: "secrets.hashicorp.com/v1beta1",
+      kind: "VaultStaticSecret",
+      name: "db",
+      uid: row.declared.uid,
+    };
+    const error = { code: "SECRET_NOT_OURS" as const, message: "", since: NOW };
+    const waits = aRow({ state: { ...EMPTY_STATE, owned: [{ name: "db" }], error } });
+    const judged = (ownerReferences: SeenResource["ownerReferences"], seen = waits, isDeleted = false) =>
+      judge(seen, aSeen({ ownerReferences }), isDeleted, NOW);
+    assert.equal(judged([own]), "drifted");
+    assert.equal(judged([{ ...own, name: "other", uid: "other" }, own]), "in-step");
+    assert.equal(judged([{ ...own, uid: "other" }]), "in-step");
+    assert.equal(judged([own], waits, true), "in-step", "who waits is woken by its name");
+    assert.equal(
+      judged([own], rowWith({ name: "db" })),
+      "in-step",
+      "its write is of unknown end, and it comes back by itself",
+    );
+  });
+
   it("belongs to the sync that its owner reference names, and to no other kind's", () => {
     const reference = {
       apiVersion: "secrets.hashicorp.com/v1beta1",
@@ -74,11 +96,17 @@ describe("lease-table 22: is this Secret another than the one that we wrote?", (
       name: "db",
       uid: "u",
     };
-    const owner = (...ownerReferences: SeenResource["ownerReferences"]) => ownerOf("east", aSeen({ ownerReferences }));
-    assert.deepEqual(owner(reference), { key: "east/VaultStaticSecret/shop/db", uid: "u" });
-    assert.deepEqual(owner({ ...reference, apiVersion: "apps/v1" }), undefined);
-    assert.deepEqual(owner({ ...reference, kind: "VaultAuth" }), undefined);
-    assert.equal(owner(), undefined);
+    const owners = (...ownerReferences: SeenResource["ownerReferences"]) =>
+      ownersOf("east", aSeen({ ownerReferences }));
+    assert.deepEqual(owners(reference), [{ key: "east/VaultStaticSecret/shop/db", uid: "u" }]);
+    assert.deepEqual(owners({ ...reference, apiVersion: "apps/v1" }), []);
+    assert.deepEqual(owners({ ...reference, kind: "VaultAuth" }), []);
+    assert.deepEqual(owners(), []);
+    const next = { ...reference, name: "db-2", uid: "u-2" };
+    assert.deepEqual(
+      owners(reference, { ...reference, kind: "Deployment" }, next).map(({ uid }) => uid),
+      ["u", "u-2"],
+    );
   });
 });
 

@@ -6,6 +6,7 @@ import { describe, it } from "node:test";
 import { promisify } from "node:util";
 import { DISPOSITIONS } from "../../../lib/errors.ts";
 import { prometheusMetrics } from "../../../lib/metrics.ts";
+import { rolloutsOwed } from "../../../lib/rollouts-owed.ts";
 import { syncSeries } from "../../../lib/sync-series.ts";
 import manifest from "../../../package.json" with { type: "json" };
 import { commands, pages, ROOT } from "./pages.ts";
@@ -93,8 +94,10 @@ describe("documentation", () => {
   it("names each metric, and no other", async () => {
     const { registry } = prometheusMetrics();
     syncSeries(registry, { limit: 1, clock: () => 0 });
+    rolloutsOwed(registry);
     const names = (await registry.getMetricsAsJSON()).map(({ name }) => name);
-    const exposed = [...readFileSync(join(ROOT, "cli/run.ts"), "utf8").matchAll(/"(keyferry_\w+)"/g)];
+    const sources = ["cli/run.ts", "cli/sight-metrics.ts"].map((path) => readFileSync(join(ROOT, path), "utf8"));
+    const exposed = sources.flatMap((text) => [...text.matchAll(/"(keyferry_\w+)"/g)]);
     const told = [...page("docs/configuration.md").matchAll(/^\| `((?:keyferry|vso|controller)_\w+)`/gm)].map(
       ([, name]) => name,
     );
@@ -103,7 +106,7 @@ describe("documentation", () => {
 
   it("names each state of keyferry status", () => {
     const source = readFileSync(join(ROOT, "cli/status-view.ts"), "utf8");
-    const states = [...(/readonly state: (.*);/.exec(source)?.[1] ?? "").matchAll(/"([a-z-]+)"/g)];
+    const states = [...(/readonly state:([^;]*);/.exec(source)?.[1] ?? "").matchAll(/"([a-z-]+)"/g)];
     assert.ok(states.length > 5);
     for (const [, state] of states) assert.ok(page("docs/configuration.md").includes(`| \`${state}\` |`), state);
   });

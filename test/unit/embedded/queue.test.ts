@@ -185,7 +185,7 @@ describe("the in-process queue", () => {
       { keys: [key("next")], lane: "refresh", at: 0 },
       { keys: [key("now")], lane: "now", at: 0 },
     ]);
-    await sleep(20);
+    await settled();
     assert.ok(handled.some((message) => message.lane === "now"));
     await queue.idle();
   });

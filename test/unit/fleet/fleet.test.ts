@@ -26,6 +26,7 @@ function ofCluster(...lines: readonly string[]): readonly string[] {
 describe("parseFleet", () => {
   it("fills the defaults in", () => {
     assert.deepEqual(parseFleet(`${HEAD}clusters:\n${EAST}`, "fleet.yaml"), {
+      vaults: [],
       clusters: [
         {
           name: "east",

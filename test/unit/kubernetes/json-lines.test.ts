@@ -12,9 +12,9 @@ async function* chunked(bytes: Buffer, sizes: readonly number[]): AsyncGenerator
   yield bytes.subarray(from);
 }
 
-async function collect(lines: AsyncIterable<string>): Promise<string[]> {
+async function collect(lines: AsyncIterable<Buffer>): Promise<string[]> {
   const all: string[] = [];
-  for await (const line of lines) all.push(line);
+  for await (const line of lines) all.push(String(line));
   return all;
 }
 

@@ -88,7 +88,7 @@ const CASES: readonly Case[] = [
     code: "KUBE_CONFLICT",
   },
   {
-    what: "an admission policy",
+    what: "a policy of which nothing is known",
     http: 422,
     status: { reason: "Invalid", details: { kind: "secrets", causes: [{ message: VALUE }] } },
     code: "KUBE_REJECTED",
@@ -146,7 +146,7 @@ const CASES: readonly Case[] = [
     code: "QUOTA_EXCEEDED",
   },
   { what: "a role", http: 403, status: { reason: "Forbidden", details: { kind: "secrets" } }, code: "KUBE_DENIED" },
-  { what: "an admission webhook", http: 403, status: { reason: "Forbidden" }, code: "KUBE_REJECTED" },
+  { what: "a refusal without details", http: 403, status: { reason: "Forbidden" }, code: "KUBE_REJECTED" },
   {
     what: "a conflict",
     http: 409,

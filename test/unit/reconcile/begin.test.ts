@@ -9,7 +9,7 @@ import { SecretValue } from "../../../lib/secret-value.ts";
 import type { Transformation } from "../../../lib/transform/transformation.ts";
 import { aDeclared, aRow } from "../../builders.ts";
 
-const PLAIN: Transformation = { excludeRaw: true, templates: [], includes: [], excludes: [] };
+const PLAIN: Transformation = { excludeRaw: true, templates: [], includes: [], excludes: [], missingKey: "default" };
 
 /** The keys that the data begins with, and what the template engine was asked. */
 async function begun(transformation: Transformation) {
@@ -29,7 +29,7 @@ async function begun(transformation: Transformation) {
       templates: {
         render: async (rendering) => {
           asked.push(rendering);
-          return { outputs: new Map([["made", SecretValue.of("m")]]), fields: new Set(["y"]) };
+          return { outputs: new Map([["made", SecretValue.of("m")]]), fields: new Set(["y"]), missing: [] };
         },
       },
     },

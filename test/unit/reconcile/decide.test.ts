@@ -5,6 +5,7 @@ import type { ErrorCode } from "../../../lib/errors.ts";
 import { SyncError } from "../../../lib/errors.ts";
 import { desiredLabels } from "../../../lib/owner-labels.ts";
 import { type Decision, decide, type Seen } from "../../../lib/reconcile/decide.ts";
+import type { Rival } from "../../../lib/reconcile/owners.ts";
 import type { Row, RowState, SeenSecret } from "../../../lib/reconcile/ports.ts";
 import { aDeclared, aRow } from "../../builders.ts";
 
@@ -121,6 +122,10 @@ describe("decide: when do we write?", () => {
         "lease-table 25: when the digest was made with another key",
         aSeen({ row: rowInStep({ digest: `${OTHER_KEY.id}:x` }) }),
       ],
+      [
+        "when it was refused the Secret before: what was recorded then may be another's",
+        aSeen({ row: rowInStep({ error: { code: "SECRET_NOT_OURS", message: "", since: 0 } }) }),
+      ],
       ["when the type changed", aSeen({}, { type: "kubernetes.io/tls" })],
     ];
     for (const [when, seen] of cases) it(when, () => assert.equal(does(seen), "look"));
@@ -173,17 +178,117 @@ describe("decide: when do we write?", () => {
     const foreign = (secret: Partial<SeenSecret>, destination = {}): Seen =>
       aSeen({ row: rowInStep({ owned: [] }), secret: aSecret(secret), secretDigest: OLD }, destination);
     it("without the owner's labels", () => refuses(foreign({ labels: {} }), "SECRET_NOT_OURS"));
-    it("without our owner reference", () => refuses(foreign({ ownerReferences: [] }), "SECRET_NOT_OURS"));
-    it("with a second owner", () => {
-      refuses(foreign({ ownerReferences: [OWNER, { ...OWNER, uid: "another" }] }), "SECRET_NOT_OURS");
+    const others = { ...OWNER, name: "other", uid: "another" };
+    const tool = { apiVersion: "apps/v1", kind: "Deployment", name: "app", uid: "tool" };
+    const beside: Rival = { kind: "VaultStaticSecret", name: "other", by: "reference", wrote: true };
+    const marked: Rival = { ...beside, by: "mark" };
+    const says = (seen: Seen): string => {
+      try {
+        decide(seen);
+      } catch (error) {
+        if (error instanceof SyncError) return error.message;
+      }
+      throw new Error("it is not refused");
+    };
+
+    it("with an owner of another kind, beside our reference or instead of it, a controller or not", () => {
+      for (const more of [{}, { controller: true }]) {
+        refuses(foreign({ ownerReferences: [OWNER, { ...tool, ...more }] }), "SECRET_NOT_OURS");
+        refuses(foreign({ ownerReferences: [{ ...tool, ...more }] }), "SECRET_NOT_OURS");
+        refuses(
+          foreign({ labels: {}, ownerReferences: [{ ...tool, ...more }] }, { overwrite: true }),
+          "SECRET_NOT_OURS",
+        );
+      }
     });
-    it("kubernetes-rules 6: with a controller reference", () => {
-      refuses(foreign({ ownerReferences: [{ ...OWNER, controller: true }] }), "SECRET_NOT_OURS");
+    it("and takes it back where our labels stand and nobody else who is there owns it", () => {
+      assert.equal(does(foreign({ ownerReferences: [] })), "apply");
+      assert.equal(does(foreign({ ownerReferences: [] }, { overwrite: true })), "apply");
+      // A name is one object's at a time: the one of another uid was there before us.
+      assert.equal(does(foreign({ ownerReferences: [{ ...OWNER, uid: "former" }] })), "apply");
+      assert.equal(does(foreign({ ownerReferences: [OWNER, { ...OWNER, uid: "former" }] })), "apply");
+      // Of another name, and not declared any more: the collector takes it off.
+      assert.equal(does(foreign({ ownerReferences: [others] })), "apply");
     });
-    it("overwrite: takes one without owner labels, and refuses another declaration's all the same", () => {
-      const overwrite = { overwrite: true };
-      assert.equal(does(foreign({ labels: {}, ownerReferences: [] }, overwrite)), "apply");
-      refuses(foreign({ ownerReferences: [{ ...OWNER, uid: "another" }] }, overwrite), "SECRET_NOT_OURS");
+    it("kubernetes-rules 6: and makes our own reference plain that was made a controller's", () => {
+      assert.equal(does(foreign({ ownerReferences: [{ ...OWNER, controller: true }] })), "apply");
+      assert.equal(does(foreign({ ownerReferences: [{ ...OWNER, blockOwnerDeletion: true }] })), "apply");
+    });
+    it("overwrite: takes one without owner labels and without owners", () => {
+      assert.equal(does(foreign({ labels: {}, ownerReferences: [] }, { overwrite: true })), "apply");
+    });
+    it("advises overwrite where it helps, and nowhere else", () => {
+      assert.match(says(foreign({ labels: {}, ownerReferences: [] })), /overwrite: true/);
+      for (const ownerReferences of [[tool], [OWNER, tool]]) {
+        assert.doesNotMatch(says(foreign({ labels: {}, ownerReferences })), /set destination.overwrite/);
+      }
+      const rivals = [beside];
+      const theirs = { ...foreign({ labels: {}, ownerReferences: [OWNER, others] }), rivals };
+      assert.doesNotMatch(says(theirs), /overwrite/);
+      assert.match(says(theirs), /VaultStaticSecret other is declared still/);
+    });
+    it("repeats no owner's name that is none", () => {
+      const control = String.fromCharCode(27);
+      const odd = { ...tool, name: `${control}[2J` };
+      assert.ok(!says(foreign({ ownerReferences: [odd] })).includes(control));
+    });
+
+    it("kubernetes-rules 6: stands beside another declaration, and waits there", () => {
+      const secret = aSecret({ ownerReferences: [others] });
+      for (const overwrite of [false, true]) {
+        const seen = { ...foreign({ ownerReferences: [others] }, { overwrite }), rivals: [beside] };
+        assert.deepEqual(decide(seen), { do: "stand-beside", seen: secret });
+        refuses(
+          { ...foreign({ ownerReferences: [others, OWNER] }, { overwrite }), rivals: [beside] },
+          "SECRET_NOT_OURS",
+        );
+      }
+    });
+    it("kubernetes-rules 6: one may stand there, and none where the other's own reference is off for a moment", () => {
+      const more = { ...others, name: "third", uid: "third" };
+      const two = [beside, { ...beside, name: "third" }];
+      refuses({ ...foreign({ ownerReferences: [others, more] }), rivals: two }, "SECRET_NOT_OURS");
+      refuses({ ...foreign({ ownerReferences: [] }), rivals: [marked] }, "SECRET_NOT_OURS");
+      refuses({ ...foreign({ ownerReferences: [OWNER] }), rivals: [marked] }, "SECRET_NOT_OURS");
+      refuses(
+        { ...foreign({ labels: {}, ownerReferences: [] }, { overwrite: true }), rivals: [marked] },
+        "SECRET_NOT_OURS",
+      );
+    });
+  });
+
+  describe("kubernetes-rules 6: a Secret that it is known to have written", () => {
+    const written = (secret: Partial<SeenSecret>, more: Partial<Seen> = {}): Seen =>
+      aSeen({ secret: aSecret(secret), secretDigest: NEW, ...more });
+    const tool = { apiVersion: "apps/v1", kind: "Deployment", name: "app", uid: "tool" };
+    const others = { ...OWNER, name: "other", uid: "another" };
+
+    it("has its owner reference put back, beside whatever does not control it", () => {
+      for (const ownerReferences of [[], [tool], [others]]) {
+        const decision = decide(written({ ownerReferences, resourceVersion: "9" }));
+        const because = "its owner reference differs";
+        assert.deepEqual(decision, { do: "apply", uid: "u1", resourceVersion: "9", because });
+      }
+    });
+    it("is let go for a controller, and for a second owner that came beside its reference", () => {
+      refuses(written({ ownerReferences: [{ ...tool, controller: true }] }), "SECRET_NOT_OURS");
+      refuses(written({ ownerReferences: [OWNER, { ...tool, controller: true }] }), "SECRET_NOT_OURS");
+      refuses(written({ ownerReferences: [OWNER, tool] }), "SECRET_NOT_OURS");
+    });
+    it("is written on while another declaration stands beside", () => {
+      const rivals: readonly Rival[] = [{ kind: "VaultStaticSecret", name: "other", by: "reference", wrote: false }];
+      const ownerReferences = [OWNER, others];
+      assert.equal(does(written({ ownerReferences }, { rivals })), "nothing");
+      assert.equal(does(written({ ownerReferences }, { rivals, secretDigest: OLD })), "apply");
+      assert.equal(does(written({ ownerReferences: [others] }, { rivals })), "apply");
+    });
+    it("is another's once that one has put its label there and ours has gone", () => {
+      const rival: Rival = { kind: "VaultStaticSecret", name: "other", by: "mark", wrote: true };
+      refuses(written({ ownerReferences: [] }, { rivals: [rival] }), "SECRET_NOT_OURS");
+      const standing = written({ ownerReferences: [others] }, { rivals: [{ ...rival, by: "reference" }] });
+      // Its record goes first; then it may stand beside.
+      refuses(standing, "SECRET_NOT_OURS");
+      assert.equal(does({ ...standing, row: rowInStep({ owned: [{ name: "db" }] }) }), "stand-beside");
     });
   });
 

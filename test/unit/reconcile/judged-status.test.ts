@@ -36,6 +36,13 @@ describe("the status of what syncs refer to", () => {
     assert.deepEqual(types(status("VaultAuth", {}, failed)), ["Healthy True", "Ready True"]);
   });
 
+  it("is stalled by what is not supported, tells which generation it is about, and forgets it", () => {
+    const stalled = status("VaultConnection", { error: new SyncError("UNSUPPORTED", "no") }, {}, 3);
+    assert.ok(types(stalled).includes("Stalled True"));
+    assert.equal(stalled.observedGeneration, 3);
+    assert.ok(!types(status("VaultConnection", { error: ERROR }, stalled)).includes("Stalled True"));
+  });
+
   it("kubernetes-rules 15: keeps what others say, and moves a time only with the status value", () => {
     const foreign = { type: "Foreign", status: "True", reason: "x", message: "" };
     const first = status("VaultAuth", {}, { specHash: "of-vso", conditions: [foreign] });

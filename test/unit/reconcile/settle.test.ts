@@ -71,4 +71,28 @@ describe("settle: when next?", () => {
     assert.equal(twice.error?.since, NOW);
     assert.equal(settleFailed(twice, error("VAULT_FAILED"), timing()).state.attempts, 1);
   });
+
+  it("remembers what it waits for, through failures that say nothing of it, and no longer", () => {
+    const waiting = settleFailed(EMPTY_STATE, error("VAULT_DENIED"), timing(), { cause: "VAULT_DENIED:a" }).state;
+    assert.equal(waiting.error?.cause, "VAULT_DENIED:a");
+    const outage = new SyncError("VAULT_UNAVAILABLE", "silent", { circuit: "vault:x" });
+    assert.equal(settleFailed(waiting, outage, timing()).state.error?.cause, "VAULT_DENIED:a");
+    assert.equal(settleFailed(waiting, error("SECRET_REFUSED"), timing()).state.error?.cause, undefined);
+    assert.equal(settleSynced(row, waiting, undefined, timing()).state.error, undefined);
+  });
+
+  it("a failure that is known from another sync is no attempt, but for the first, and says itself when to look again", () => {
+    const known = { cause: "VAULT_DENIED:a", knownUntil: NOW + 250_000 };
+    const first = settleFailed(EMPTY_STATE, error("VAULT_DENIED"), timing(), known);
+    assert.deepEqual(first.schedule, { kind: "due", at: NOW + 250_000 });
+    assert.equal(first.state.error?.nextAt, NOW + 250_000);
+    assert.equal(first.state.attempts, 1);
+    assert.equal(settleFailed(first.state, error("VAULT_DENIED"), timing(), known).state.attempts, 1);
+  });
+
+  it("looks again as soon as the sync's own longest pause says", () => {
+    const failing = { ...EMPTY_STATE, attempts: 100, error: { code: "VAULT_DENIED" as const, message: "x", since: 1 } };
+    const { schedule } = settleFailed(failing, error("VAULT_DENIED"), timing(), { longestMs: 45_000 });
+    assert.ok(schedule.kind === "due" && schedule.at <= NOW + 45_000);
+  });
 });

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import type { JsonObject } from "../../../lib/reconcile/ports.ts";
-import { type Ending, eventOf, nextStatus } from "../../../lib/reconcile/status.ts";
+import { type Ending, eventOf, isToldIn, newsOf, nextStatus } from "../../../lib/reconcile/status.ts";
+import { warningsOf } from "../../../lib/reconcile/warnings.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const KIND = "VaultStaticSecret";
@@ -54,6 +55,36 @@ describe("status", () => {
     assert.deepEqual(condition(status(failed, SYNCED), "RolloutRestart"), condition(failed, "RolloutRestart"));
     assert.ok(condition(status(failed, FAILED), "RolloutRestart"));
     assert.equal(condition(status(failed, { ...SYNCED, rollout: null }), "RolloutRestart"), undefined);
+  });
+
+  it("says what is to be known of a sync in step, as long as it holds", () => {
+    const warnings = warningsOf({ instantUpdates: true, refreshAfterMs: 30_000 }, ["here", "there"]);
+    const told = status({}, { ...SYNCED, warnings });
+    assert.equal(condition(told, "Ready")?.status, "True");
+    assert.match(String(condition(told, "TemplatesComplete")?.message), /<no value>.*: here; there\. /);
+    assert.match(String(condition(told, "InstantUpdates")?.message), /no effect yet: Vault is asked every 30 s/);
+    assert.equal(isToldIn(told, warnings), true);
+    assert.equal(isToldIn(told, warningsOf({ instantUpdates: true, refreshAfterMs: 5_000 }, ["here"])), false);
+    assert.ok(condition(status(told, FAILED), "TemplatesComplete"), "a failure says nothing of it");
+    const over = status(told, { ...SYNCED, warnings: [] });
+    assert.equal(condition(over, "TemplatesComplete") ?? condition(over, "InstantUpdates"), undefined);
+    assert.equal(isToldIn(over, []), true);
+    assert.equal(isToldIn(newsOf(over), []), false, "the generation is to be told as well");
+    const many = warningsOf({ instantUpdates: false, refreshAfterMs: undefined }, Array(10).fill("x".repeat(400)));
+    assert.match(many[0]?.message ?? "", /; and 7 more\. /);
+    assert.ok((many[0]?.message.length ?? 0) < 32_768);
+  });
+
+  it("is stalled when nothing but a change of the declaration helps, and not after that", () => {
+    const parked = status({}, { kind: "failed", error: new SyncError("SPEC_INVALID", "no") });
+    const { status: value, reason, message } = condition(parked, "Stalled") ?? {};
+    assert.deepEqual(
+      { value, reason, message },
+      { value: "True", reason: "SPEC_INVALID", message: "SPEC_INVALID: no" },
+    );
+    assert.equal(parked.observedGeneration, 1);
+    assert.equal(condition(status(parked, FAILED), "Stalled"), undefined);
+    assert.equal(condition(status(parked, SYNCED), "Stalled"), undefined);
   });
 
   it("kubernetes-rules 16: tells a new generation", () => {

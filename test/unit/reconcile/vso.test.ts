@@ -1,9 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
+import { HOUR_MS, MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
 import type { SeenResource, VsoLease, VsoSeen } from "../../../lib/reconcile/ports.ts";
-import { standsBack, vsoAtWork, worksBesideVso, writeOfVso } from "../../../lib/reconcile/vso.ts";
-import { aRow } from "../../builders.ts";
+import {
+  hasLetGo,
+  isSecond,
+  recentWrite,
+  standsBack,
+  standsBackIn,
+  vsoAtWork,
+  worksBesideVso,
+  writeOfVso,
+  writtenIn,
+} from "../../../lib/reconcile/vso.ts";
+import { aCluster, aRow } from "../../builders.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const SETTLED = NOW - 10 * MINUTE_MS;
@@ -58,22 +68,70 @@ describe("is Vault Secrets Operator at work?", () => {
     }
   });
 
-  const lease = (renewedAt: number, holder = "pod_1"): VsoLease => ({ holder, renewedAt, durationMs: 15 * SECOND_MS });
-  const write: VsoSeen = { what: "a write", at: NOW - MINUTE_MS / 2, until: NOW + MINUTE_MS / 2 };
+  const FAR = Date.parse("2099-01-01T00:00:00Z");
 
-  it("who holds the lease is, with half a minute for clocks that differ", () => {
-    assert.match(vsoAtWork(lease(NOW), undefined, NOW) ?? "", /"pod_1" holds the lease/);
-    assert.ok(vsoAtWork(lease(NOW - 44 * SECOND_MS), undefined, NOW));
-    assert.equal(vsoAtWork(lease(NOW - 45 * SECOND_MS), undefined, NOW), undefined);
+  it("kubernetes-rules 24: a write that is dated in the future is not believed, for which of our settles ever", () => {
+    for (const at of [FAR, NOW + HOUR_MS, NOW + 31 * SECOND_MS]) {
+      assert.equal(writeOfVso(settled(), written(at, { refreshAfter: "24h" }), NOW), undefined);
+      assert.equal(recentWrite(written(at), NOW), undefined);
+    }
+    const seen = writeOfVso(settled(), written(NOW + 29 * SECOND_MS), NOW);
+    assert.equal(seen?.until, NOW + MINUTE_MS, "clocks may differ, and the end is reckoned from ours");
   });
 
-  it("who gave it back, or let it go after the last write, is not; without a lease silence says it", () => {
-    assert.equal(vsoAtWork(lease(NOW, ""), write, NOW), undefined);
-    assert.equal(vsoAtWork(lease(write.at - SECOND_MS, ""), write, NOW), "a write");
-    assert.equal(vsoAtWork(lease(NOW - 60 * SECOND_MS), { ...write, at: NOW - 40 * SECOND_MS }, NOW), "a write");
-    assert.equal(vsoAtWork(undefined, write, NOW), "a write");
-    assert.equal(vsoAtWork(undefined, write, write.until), undefined);
-    assert.equal(vsoAtWork(undefined, undefined, NOW), undefined);
+  it("a program's name that is someone's own words is not repeated", () => {
+    const said = (manager: string) =>
+      writeOfVso(settled(), { ...written(NOW), statusBy: { manager, at: NOW } }, NOW)?.what ?? "";
+    assert.match(said("kubectl-edit"), /by "kubectl-edit"$/);
+    for (const manager of ["", "a\u001b[2J", "call +1 555", "x".repeat(65)]) {
+      assert.match(said(manager), /by another program$/);
+    }
+  });
+
+  const lease = (renewedAt: number, holder = "pod_1", seconds = 15): VsoLease => ({
+    ...{ holder, renewedAt, durationMs: seconds * SECOND_MS },
+  });
+  const write: VsoSeen = {
+    ...{ what: "a write", name: "VaultStaticSecret/db", at: NOW - MINUTE_MS / 2, until: NOW + MINUTE_MS / 2 },
+    isProven: true,
+  };
+
+  it("who holds the lease is, with half a minute for clocks that differ", () => {
+    assert.match(vsoAtWork(lease(NOW), NOW) ?? "", /"pod_1" holds the lease/);
+    assert.ok(vsoAtWork(lease(NOW - 44 * SECOND_MS), NOW));
+    assert.equal(vsoAtWork(lease(NOW - 45 * SECOND_MS), NOW), undefined);
+    assert.equal(vsoAtWork(lease(NOW, ""), NOW), undefined);
+    assert.equal(vsoAtWork(undefined, NOW), undefined);
+  });
+
+  it("a lease of years, or from the future, is not believed for years", () => {
+    assert.equal(vsoAtWork(lease(FAR), NOW), undefined);
+    assert.ok(vsoAtWork(lease(NOW, "pod_1", 2 ** 31), NOW + 5 * MINUTE_MS));
+    assert.equal(vsoAtWork(lease(NOW, "pod_1", 2 ** 31), NOW + 6 * MINUTE_MS), undefined);
+    assert.equal(hasLetGo(lease(FAR, ""), NOW, NOW), false);
+  });
+
+  it("who wrote before the lease was given back, or ran out, wrote no more", () => {
+    assert.equal(hasLetGo(lease(NOW, ""), write.at, NOW), true);
+    assert.equal(hasLetGo(lease(write.at - SECOND_MS, ""), write.at, NOW), false);
+    assert.equal(hasLetGo(lease(NOW - 60 * SECOND_MS), NOW - 50 * SECOND_MS, NOW), true);
+    assert.equal(hasLetGo(lease(NOW - 60 * SECOND_MS), NOW - 40 * SECOND_MS, NOW), false);
+    assert.equal(hasLetGo(undefined, write.at, NOW), false);
+  });
+
+  it("a second write is another one, or the same one later", () => {
+    assert.equal(isSecond(write, write), false);
+    assert.equal(isSecond(write, { ...write, at: write.at + SECOND_MS }), true);
+    assert.equal(isSecond(write, { ...write, name: "VaultStaticSecret/other" }), true);
+  });
+
+  it("what was stored holds for its namespace, until its end, and no end is believed that could not be", () => {
+    const vsoIn = { shop: write, pay: { ...write, until: FAR } };
+    assert.equal(writtenIn({ vsoIn }, "shop", NOW), write);
+    assert.equal(writtenIn({ vsoIn }, "shop", write.until), undefined);
+    assert.equal(writtenIn({ vsoIn }, "pay", NOW), undefined);
+    assert.equal(writtenIn({ vsoIn }, "toString", NOW), undefined);
+    assert.equal(writtenIn({}, "shop", NOW), undefined);
   });
 
   it("fleet.yaml names the namespaces in which both may work", () => {
@@ -83,9 +141,15 @@ describe("is Vault Secrets Operator at work?", () => {
     assert.equal(worksBesideVso({ besideVso: ["*"] }, "shop"), true);
   });
 
-  it("the message says what was seen and what to do", () => {
-    const { code, circuit, message } = standsBack("east", "a write");
+  it("the message says what was seen, where it stands, and what to do", () => {
+    const { code, circuit, message } = standsBack(aCluster(), "someone holds it");
     assert.deepEqual([code, circuit], ["OTHER_CONTROLLER", "vso:east"]);
-    assert.match(message, /in cluster east: a write\. .*scale the operator to zero.*besideVso/);
+    assert.match(
+      message,
+      /in cluster east: someone holds it \(Lease vso\/b0d477c0\.hashicorp\.com\)\. .*scale.*besideVso/,
+    );
+    const one = standsBackIn(aCluster(), "shop", "a write");
+    assert.deepEqual([one.code, one.circuit], ["OTHER_CONTROLLER", "vso:east/shop"]);
+    assert.match(one.message, /in namespace shop of cluster east: a write, .*besideVso/);
   });
 });

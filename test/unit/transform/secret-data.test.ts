@@ -83,6 +83,7 @@ describe("secretData (reference 4.1)", () => {
 
 describe("secretData with what was rendered (reference 4.1)", () => {
   const rendered = (outputs: Record<string, string>, fields: readonly string[]) => ({
+    missing: [],
     outputs: new Map(Object.entries(outputs).map(([key, text]) => [key, SecretValue.of(text)])),
     fields: new Set(fields),
   });

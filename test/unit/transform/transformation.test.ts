@@ -17,6 +17,7 @@ function collected(spec: TransformationSpec, found: Record<string, SecretTransfo
     owner: OWNER,
     spec,
     excludeRaw: false,
+    missingKey: "default",
     find: ({ namespace, name }) => found[`${namespace}/${name}`] ?? assert.fail(`${namespace}/${name}`),
   });
 }

@@ -1,8 +1,8 @@
 import { vaultClient } from "../../../lib/vault/vault-client.ts";
-import { forever, readFrom, targetAt } from "./broken-peer.ts";
+import { forever, reachOf, readFrom, targetAt } from "./broken-peer.ts";
 
 // Run as a process of its own, with a hostile environment: one read and one login at the address that it is given.
-const client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4 });
+const client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf });
 const target = targetAt(process.argv[2] ?? "");
 await readFrom(client, target);
 await client.ask(

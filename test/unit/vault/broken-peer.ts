@@ -5,6 +5,7 @@ import type { SourceData, VaultTarget } from "../../../lib/reconcile/ports.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
 import { sourceData } from "../../../lib/vault/kv.ts";
 import { askedOf, type VaultClient, type VaultQuestion } from "../../../lib/vault/vault-client.ts";
+import type { ReachOf } from "../../../lib/vault-reach.ts";
 
 /** A server that is no Vault, or a broken one: what it was asked, and how often it was connected to. */
 export interface Peer extends AsyncDisposable {
@@ -13,13 +14,13 @@ export interface Peer extends AsyncDisposable {
   readonly connections: number;
 }
 
-export async function httpPeer(answer: RequestListener): Promise<Peer> {
+export async function httpPeer(answer: RequestListener, host?: string): Promise<Peer> {
   const seen: IncomingMessage[] = [];
   const server = createServer((request, response) => {
     seen.push(request);
     answer(request, response);
   });
-  return listening(server, seen);
+  return listening(server, seen, host);
 }
 
 /** Speaks bytes. */
@@ -27,7 +28,7 @@ export function tcpPeer(onConnection: (socket: Socket) => void): Promise<Peer> {
   return listening(createTcpServer(onConnection), []);
 }
 
-async function listening(server: Server, seen: readonly IncomingMessage[]): Promise<Peer> {
+async function listening(server: Server, seen: readonly IncomingMessage[], host = "127.0.0.1"): Promise<Peer> {
   const sockets = new Set<Socket>();
   let connections = 0;
   server.on("connection", (socket) => {
@@ -35,10 +36,10 @@ async function listening(server: Server, seen: readonly IncomingMessage[]): Prom
     sockets.add(socket);
     socket.on("error", () => {});
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    target: targetAt(`http://127.0.0.1:${port}`),
+    target: targetAt(`http://${host}:${port}`),
     seen,
     get connections() {
       return connections;
@@ -50,7 +51,13 @@ async function listening(server: Server, seen: readonly IncomingMessage[]): Prom
   };
 }
 
+const named: string[] = [];
+
+/** Peers lie on loopback, where none is asked that fleet.yaml does not name. */
+export const reachOf: ReachOf = () => ({ named, onlyNamed: false });
+
 export function targetAt(address: string, rest: Partial<VaultTarget> = {}): VaultTarget {
+  named.push(address, `${address}/vault`, address.replace("http:", "https:"));
   return { address, headers: {}, skipTlsVerify: false, timeoutMs: 2_000, ...rest };
 }
 

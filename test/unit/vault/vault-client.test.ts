@@ -8,12 +8,12 @@ import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import { vaultClient } from "../../../lib/vault/vault-client.ts";
 import { VERSION } from "../../../lib/version.ts";
 import { waitFor } from "../../harness/index.ts";
-import { failure, forever, httpPeer, QUESTION, readFrom, TOKEN, targetAt, tcpPeer } from "./broken-peer.ts";
+import { failure, forever, httpPeer, QUESTION, reachOf, readFrom, TOKEN, targetAt, tcpPeer } from "./broken-peer.ts";
 
 const GOOD = JSON.stringify({
   data: { data: { a: "1" }, metadata: { version: 3, created_time: "2026-01-01T00:00:00Z" } },
 });
-const client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4 });
+const client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf });
 after(() => client.close());
 
 const says =
@@ -46,8 +46,11 @@ describe("an answer that is not Vault's", () => {
     [
       "a standby alone",
       says(500, '{"errors":["local node not active but active cluster node not found"]}'),
-      "VAULT_SEALED",
+      "VAULT_FAILED",
     ],
+    ["400 in a sealed Vault's words", says(400, '{"errors":["Vault is sealed"]}'), "VAULT_ANSWER_INVALID"],
+    ["400 in words of one without data", says(400, '{"errors":["not yet initialized"]}'), "VAULT_ANSWER_INVALID"],
+    ["404 in a standby's words", says(404, '{"errors":["active node not found"]}'), "VAULT_PATH_MISSING"],
     ["501", says(501, '{"errors":[]}'), "VAULT_SEALED"],
     ["502", says(502, "bad gateway"), "VAULT_UNAVAILABLE"],
     ["503 of a load balancer", says(503, "<html>no targets</html>"), "VAULT_UNAVAILABLE"],
@@ -75,7 +78,7 @@ describe("an answer that is not Vault's", () => {
     assert.equal((await failure(readFrom(client, peer.target), "VAULT_THROTTLED")).retryAfterMs, undefined);
   });
 
-  it("is given up when it is larger than 16 MiB", async () => {
+  it("is given up when it is larger than 4 MiB", async () => {
     await using peer = await httpPeer((_, response) => {
       const chunk = Buffer.alloc(1024 * 1024, "x");
       let sent = 0;
@@ -86,11 +89,37 @@ describe("an answer that is not Vault's", () => {
       more();
     });
     const error = await failure(readFrom(client, peer.target), "VAULT_ANSWER_INVALID");
-    assert.match(error.message, /16 MiB/);
+    assert.match(error.message, /larger than 4 MiB/);
   });
 
-  it("is read up to 16 MiB", async () => {
-    const value = "x".repeat(8 * 1024 * 1024);
+  it("is given up when it is made of too many values, before they take memory", async () => {
+    await using peer = await httpPeer(says(200, GOOD.replace('"1"', `[${"[],".repeat(300_000)}1]`)));
+    const error = await failure(readFrom(client, peer.target), "VAULT_ANSWER_INVALID");
+    assert.match(error.message, /more than 200000 values/);
+  });
+
+  for (const [what, metadata] of [
+    ["a version below zero", { version: -1 }],
+    ["a version that is no whole number", { version: 1.5 }],
+    ["a version of no end", { version: 1e300 }],
+    ["a time of no end", { created_time: "2030-01-01T00:00:00Z".padEnd(1_000_000, "0") }],
+    ["a time that is none", { created_time: "yesterday" }],
+  ] as const) {
+    it(`is not believed when it has ${what}`, async () => {
+      const good = JSON.parse(GOOD) as { data: { metadata: object } };
+      const answer = { ...good, data: { ...good.data, metadata: { ...good.data.metadata, ...metadata } } };
+      await using peer = await httpPeer(says(200, JSON.stringify(answer)));
+      await failure(readFrom(client, peer.target), "VAULT_ANSWER_INVALID");
+    });
+  }
+
+  it("may ask for a pause of an hour and no longer", async () => {
+    await using peer = await httpPeer(says(429, "{}", { "retry-after": "999999" }));
+    assert.equal((await failure(readFrom(client, peer.target), "VAULT_THROTTLED")).retryAfterMs, 3_600_000);
+  });
+
+  it("is read up to 4 MiB", async () => {
+    const value = "x".repeat(3 * 1024 * 1024);
     await using peer = await httpPeer(says(200, GOOD.replace('"1"', JSON.stringify(value))));
     assert.equal((await readFrom(client, peer.target)).fields.get("a"), value);
   });
@@ -104,9 +133,9 @@ describe("an answer that is not Vault's", () => {
 describe("a Vault that doesn't answer", () => {
   it("is out of reach after the target's time-out, whether it hangs", async () => {
     await using peer = await httpPeer(() => {});
-    const target = { ...peer.target, timeoutMs: 100 };
+    const target = { ...peer.target, timeoutMs: 1_000 };
     const error = await failure(readFrom(client, target), "VAULT_UNAVAILABLE");
-    assert.match(error.message, /within 100 ms/);
+    assert.match(error.message, /within 1000 ms/);
     assert.equal(error.circuit, `vault:${target.address}`);
   });
 
@@ -116,7 +145,32 @@ describe("a Vault that doesn't answer", () => {
       const timer = setInterval(() => response.write(" "), 20);
       response.on("close", () => clearInterval(timer));
     });
-    await failure(readFrom(client, { ...peer.target, timeoutMs: 150 }), "VAULT_UNAVAILABLE");
+    await failure(readFrom(client, { ...peer.target, timeoutMs: 1_000 }), "VAULT_UNAVAILABLE");
+  });
+
+  it("is not said to be out of reach by a time-out that no Vault could keep", async () => {
+    await using peer = await httpPeer(() => {});
+    const error = await failure(readFrom(client, { ...peer.target, timeoutMs: 1 }), "VAULT_NO_ANSWER");
+    assert.match(error.message, /set 1s or more/);
+    assert.equal(error.circuit, undefined);
+  });
+
+  it("fails nobody who waits for a turn, until that is said", async () => {
+    await using peer = await httpPeer(({ url }, response) => {
+      if (url?.includes("app")) response.end(GOOD);
+    });
+    const hung = { ...QUESTION, path: "kv/data/hangs" };
+    const hanging = Array.from({ length: 4 }, () => readFrom(client, { ...peer.target, timeoutMs: 1_000 }, hung));
+    const behind = readFrom(client, peer.target);
+    await Promise.all(hanging.map((read) => failure(read, "VAULT_UNAVAILABLE")));
+    assert.equal((await behind).fields.get("a"), "1");
+
+    const held = Array.from({ length: 4 }, () => readFrom(client, { ...peer.target, timeoutMs: 1_500 }, hung));
+    const waiting = readFrom(client, peer.target);
+    const circuit = `vault:${peer.target.address}`;
+    client.refuse(new SyncError("VAULT_UNAVAILABLE", "it is gone", { circuit }));
+    assert.equal((await failure(waiting, "VAULT_UNAVAILABLE")).message, "it is gone");
+    await Promise.all(held.map((read) => failure(read, "VAULT_UNAVAILABLE")));
   });
 
   it("waits in our own queue for free: only the request itself has a time-out", async () => {
@@ -136,16 +190,18 @@ describe("a Vault that doesn't answer", () => {
   });
 
   it("gets ten seconds at most before it has ever answered, whatever its VaultConnection says", async () => {
-    let isSilent = true;
+    let delay: number | undefined;
     await using peer = await httpPeer((_, response) => {
-      if (!isSilent) setTimeout(() => response.end(GOOD), 200);
+      if (delay !== undefined) setTimeout(() => response.end(GOOD), delay);
     });
-    const wary = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, strangerMs: 100 });
+    const wary = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf, strangerMs: 1_000 });
     const target = { ...peer.target, timeoutMs: 60_000 };
     const { message } = await failure(readFrom(wary, target), "VAULT_UNAVAILABLE");
-    assert.match(message, /within 100 ms/);
-    isSilent = false;
-    await failure(readFrom(wary, target), "VAULT_UNAVAILABLE");
+    assert.match(message, /within 1000 ms/);
+    delay = 0;
+    await readFrom(wary, target);
+    delay = 1_100;
+    await readFrom(wary, target);
     await wary.close();
   });
 
@@ -155,7 +211,7 @@ describe("a Vault that doesn't answer", () => {
       if (request.headers["x-noisy"] === undefined) response.end(GOOD);
       else silent.push(response);
     });
-    const patient = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, patienceMs: 20 });
+    const patient = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf, patienceMs: 20 });
     const stop = new AbortController();
     const waits = { ...peer.target, headers: { "x-noisy": "1" }, timeoutMs: 60_000 };
     const noisy = (namespace: string) => ({ ...waits, place: `east/${namespace}` });

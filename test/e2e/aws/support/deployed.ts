@@ -12,7 +12,7 @@ import { type Ministack, startMinistack } from "../../../harness/index.ts";
 import { runTool } from "../../../harness/obtain/run-tool.ts";
 import { tempFolder } from "../../../harness/process/temp-folder.ts";
 import { keyferry, type Ran, type StatusAnswer } from "../../support/engine.ts";
-import { startWorld, type World } from "../../support/world.ts";
+import { startWorld, vaultsOf, type World } from "../../support/world.ts";
 import { type Account, accountOf, type LogEntry } from "./account.ts";
 
 const ROOT = fileURLToPath(new URL("../../../../", import.meta.url));
@@ -81,7 +81,7 @@ export async function startDeployed(): Promise<Deployed> {
       for (const { name, kubeconfigPath } of world.clusters) {
         await put(`clusters/${name}.yaml`, await readFile(kubeconfigPath, "utf8"));
       }
-      await put("fleet.yaml", text ?? fleetOf(world));
+      await put("fleet.yaml", text ?? (await fleetOf(world)));
     },
     tick: () => account.invoke(`${STACK}-tick`),
     ticking: () => ticking(() => account.invoke(`${STACK}-tick`)),
@@ -137,9 +137,10 @@ async function traceDaemon(): Promise<TraceDaemon> {
   };
 }
 
-function fleetOf({ clusters }: World): string {
+async function fleetOf({ clusters, vault }: World): Promise<string> {
   const entries = clusters.map(({ name }) => ({ name, connect: { kubeconfig: { path: `clusters/${name}.yaml` } } }));
-  return JSON.stringify({ apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters: entries });
+  const vaults = await vaultsOf(vault);
+  return JSON.stringify({ apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", vaults, clusters: entries });
 }
 
 /** AWS takes sqs:SendMessage for a batch as well; this AWS knows its own name for it. */

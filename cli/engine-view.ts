@@ -1,0 +1,63 @@
+import { type EpochMs, MINUTE_MS, SECOND_MS } from "../lib/clock.ts";
+import { dataDirMarkedAt, isDataDirLocked } from "../lib/leases/sqlite.ts";
+import type { LeaseStore } from "../lib/reconcile/ports.ts";
+import type { TableFlags } from "./lease-table.ts";
+import { humanAge } from "./status-view.ts";
+
+/** Whether an engine works on a lease table: what it says holds only then. */
+export interface EngineView {
+  readonly state: "working" | "stopped";
+  /** Stopped: when one was last seen at work. Missing: never. */
+  readonly since?: string;
+}
+
+/** An engine's ticks hand out so far ahead, and leave that behind as their cursor, in ms. */
+const AHEAD_MS = { local: 2 * SECOND_MS, stack: 2 * MINUTE_MS };
+
+/** A stack ticks, and looks at its clusters, each minute; one that is late by more, in ms, has stopped. */
+const LATE_MS = 5 * MINUTE_MS;
+
+/** A time further ahead than this, in ms, comes of a clock that was wrong. */
+const BELIEVED_AHEAD_MS = 10 * MINUTE_MS;
+
+export async function engineView(
+  flags: TableFlags,
+  leases: Pick<LeaseStore, "handedUntil" | "clusters">,
+  now: EpochMs,
+): Promise<EngineView> {
+  const handedUntil = await leases.handedUntil();
+  if (flags.stack !== undefined) {
+    // Ticks move no cursor while old messages wait, and looks go on.
+    const looks = (await leases.clusters()).map(({ dueAt }) => dueAt);
+    const at = latest([handedUntil === undefined ? undefined : handedUntil - AHEAD_MS.stack, ...looks], now);
+    return at !== undefined && now - at < LATE_MS ? { state: "working" } : stopped(at);
+  }
+  if (isDataDirLocked(flags.dataDir)) return { state: "working" };
+  // A killed engine left no mark at its end, and ticked until then.
+  const tickedAt = handedUntil === undefined ? undefined : handedUntil - AHEAD_MS.local;
+  return stopped(latest([tickedAt, dataDirMarkedAt(flags.dataDir)], now));
+}
+
+function latest(times: readonly (EpochMs | undefined)[], now: EpochMs): EpochMs | undefined {
+  const known = times.filter((time) => time !== undefined && time <= now + BELIEVED_AHEAD_MS) as EpochMs[];
+  return known.length === 0 ? undefined : Math.min(now, Math.max(...known));
+}
+
+function stopped(at: EpochMs | undefined): EngineView {
+  return { state: "stopped", ...(at === undefined ? {} : { since: new Date(at).toISOString() }) };
+}
+
+/** What people are told first; nothing while an engine works. */
+export function engineLines({ state, since }: EngineView, flags: TableFlags, now: EpochMs): readonly string[] {
+  if (state === "working") return [];
+  const place = flags.stack === undefined ? flags.dataDir : `stack ${flags.stack}`;
+  const remedy =
+    flags.stack === undefined
+      ? "`keyferry run` goes on with it"
+      : "look at the alarms of the stack and the log of its tick function";
+  const seen =
+    since === undefined
+      ? "none was ever seen"
+      : `the last one stopped ${humanAge(now - Date.parse(since))} ago (${since})`;
+  return [`No keyferry works with ${place}: ${seen}. Below is what was known then; ${remedy}.`];
+}

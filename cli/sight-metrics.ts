@@ -1,0 +1,38 @@
+import type { PrometheusMetrics } from "../lib/metrics.ts";
+import type { Circuit, ClusterRow, LeaseStore } from "../lib/reconcile/ports.ts";
+import { outOfSightSince } from "../lib/sight.ts";
+
+/** Tenants name addresses: so many circuits have series of their own. */
+const MAX_CIRCUITS = 100;
+
+/** Gauges of what is in sight, read from the lease table when someone asks: it is what `keyferry status` shows as well. */
+export function exposeSight(
+  metrics: PrometheusMetrics,
+  store: Pick<LeaseStore, "clusters" | "circuits">,
+  fleet: () => readonly string[],
+): void {
+  metrics.gauge(
+    "keyferry_cluster_up",
+    "1 when the cluster can be looked at, 0 when it can't; absent before its first look.",
+    ["cluster"],
+    async () => {
+      const [rows, open] = await Promise.all([store.clusters(), store.circuits()]);
+      return fleet().flatMap((cluster) => upOf(cluster, rows, open));
+    },
+  );
+  metrics.gauge("keyferry_circuit_open", "1 for each end that is out of reach.", ["circuit"], async () =>
+    (await store.circuits()).slice(0, MAX_CIRCUITS).map(({ id }) => ({ labels: { circuit: id }, value: 1 })),
+  );
+}
+
+function upOf(cluster: string, rows: readonly ClusterRow[], open: readonly Circuit[]) {
+  const row = rows.find(({ name }) => name === cluster);
+  const isOut = outOfSightSince(cluster, row, open) !== undefined;
+  if (!isOut && !wasSeen(row)) return [];
+  return [{ labels: { cluster }, value: isOut ? 0 : 1 }];
+}
+
+/** Its first look has come far enough to say who it is. */
+function wasSeen(row: ClusterRow | undefined): boolean {
+  return row?.state.uid !== undefined;
+}

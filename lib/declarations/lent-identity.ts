@@ -1,0 +1,75 @@
+import { SyncError } from "../errors.ts";
+import type { AwsMethod, ClusterSettings, FleetVault, LentIdentity, VaultTarget } from "../reconcile/ports.ts";
+
+/** The Vault of fleet.yaml that has this address. */
+export function vaultAt({ vaults = [] }: ClusterSettings, address: string): FleetVault | undefined {
+  return vaults.find(({ addresses }) => addresses.includes(address));
+}
+
+export interface Login {
+  /** As messages call the VaultAuth. */
+  readonly subject: string;
+  readonly method: AwsMethod;
+  readonly mount: string;
+  readonly target: VaultTarget;
+}
+
+function refused(subject: string, what: string): SyncError {
+  return new SyncError("REFERENCE_NOT_ALLOWED", `${subject} would log in with keyferry's own AWS identity, ${what}`);
+}
+
+function lentTo(cluster: ClusterSettings, { method, mount, target }: Login): [FleetVault, LentIdentity] | undefined {
+  const vault = vaultAt(cluster, target.address);
+  const lent = cluster.vault?.identities ?? [];
+  const found = vault?.identities.find(
+    (identity) =>
+      lent.includes(`${vault.name}/${identity.name}`) &&
+      identity.role === method.role &&
+      (identity.mount ?? mount) === mount,
+  );
+  return vault && found && [vault, found];
+}
+
+/** What a VaultAuth says beside fleet.yaml must not be another thing than fleet.yaml says. */
+function mustAgree({ subject, method }: Login, vault: FleetVault, identity: LentIdentity): void {
+  const others = (["headerValue", "region"] as const).filter(
+    (field) => method[field] !== undefined && method[field] !== identity[field],
+  );
+  if (others.length === 0) return;
+  const fields = others.map((field) => `spec.aws.${field}`).join(" and ");
+  const from = `identity ${vault.name}/${identity.name} of fleet.yaml`;
+  throw refused(subject, `but its ${fields} is not that of ${from}: leave it out, since fleet.yaml's counts`);
+}
+
+/** Whom we prove ourselves to is for fleet.yaml to say as well, not for who may write a VaultConnection. */
+function trustedTarget({ subject, target }: Login, vault: FleetVault): VaultTarget {
+  const { caRef, tlsServerName, skipTlsVerify, ...rest } = target;
+  if (skipTlsVerify || tlsServerName !== undefined) {
+    const field = skipTlsVerify ? "skipTLSVerify" : "tlsServerName";
+    throw refused(subject, `which no VaultConnection with ${field} can have: set caFile of vaults ${vault.name}`);
+  }
+  if (vault.caFile !== undefined) return { ...rest, skipTlsVerify, caOf: vault.name };
+  if (caRef === undefined) return target;
+  throw refused(subject, `to a Vault whose CA a Secret of the cluster says: set caFile of vaults ${vault.name}`);
+}
+
+/**
+ * A login with the identity of this very process. It is one for the whole fleet, so that fleet.yaml says which clusters may have it,
+ * at which address, in which role, and what its signature is good for. Any other login is as it was.
+ */
+export function withLentIdentity(cluster: ClusterSettings, login: Login): Pick<Login, "method" | "target"> {
+  const { subject, method, target } = login;
+  const found = lentTo(cluster, login);
+  if (found === undefined) {
+    const remedy = `add one of its identities to the cluster's vault.identities, or set secretRef or irsaServiceAccount`;
+    const to = `cluster ${cluster.name} for role ${method.role} of ${target.address}`;
+    throw refused(subject, `which fleet.yaml does not lend to ${to}: name that Vault under vaults, ${remedy}`);
+  }
+  const [vault, identity] = found;
+  mustAgree(login, vault, identity);
+  const { headerValue, region } = identity;
+  return {
+    method: { ...method, headerValue, ...(region === undefined ? {} : { region }) },
+    target: trustedTarget(login, vault),
+  };
+}

@@ -1,0 +1,21 @@
+import { SyncError } from "./errors.ts";
+
+/** A failure for the log: a bug's name and place, never its message, which could quote data. */
+export function described(error: unknown): { readonly error: string; readonly at?: string; readonly code?: string } {
+  if (error instanceof SyncError) return { error: error.message, code: error.code };
+  if (!(error instanceof Error)) return { error: typeof error };
+  const at = placeOf(error);
+  return { error: error.name, ...(at === undefined ? {} : { at }) };
+}
+
+const FRAME = /^ {4}at \S.*:\d+:\d+\)?$/;
+
+/** The stack begins with the message, and that may have lines which look like places. */
+function placeOf({ stack = "", message }: Error): string | undefined {
+  const from = stack.indexOf(message);
+  const frames = from === -1 ? stack : stack.slice(from + message.length);
+  return frames
+    .split("\n")
+    .find((line) => FRAME.test(line))
+    ?.trim();
+}

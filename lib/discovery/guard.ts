@@ -1,0 +1,24 @@
+import { described } from "../described.ts";
+import { SyncError } from "../errors.ts";
+import type { KindRef, SeenResource } from "../reconcile/ports.ts";
+import type { DiscoveryDeps } from "./deps.ts";
+
+/**
+ * One object that makes us fail in a way which nobody foresaw must not keep the others of its cluster back: it is told, and
+ * left aside. Failures with a name go on: they are about more than one object.
+ */
+export async function unlessBug<T>(
+  deps: Pick<DiscoveryDeps, "log" | "metrics">,
+  { cluster, kind, object }: { readonly cluster: string; readonly kind: KindRef; readonly object: SeenResource },
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof SyncError) throw error;
+    const { namespace, name } = object;
+    deps.log.error("object-crashed", { cluster, kind: kind.kind, namespace, name, ...described(error) });
+    deps.metrics.count("keyferry_bugs_total", {});
+    return undefined;
+  }
+}

@@ -1,0 +1,99 @@
+import { HOUR_MS } from "../clock.ts";
+import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import { isCleanupKey, partsOf } from "../keys.ts";
+import { VAULT_STATIC_SECRET } from "../kinds.ts";
+import { namedNamespaces } from "../namespaces.ts";
+import { hasPowers } from "../reconcile/operator-namespace.ts";
+import type { ClusterSettings, ClusterState, Due, MacKeySeen, SecretEnd } from "../reconcile/ports.ts";
+import { sendDue } from "../schedule/messages.ts";
+import type { DiscoveryDeps } from "./deps.ts";
+
+/** What was left alone for a reason is looked at again then. */
+const LEFT_MS = 24 * HOUR_MS;
+
+/** What becomes of the key of VSO's MACs; `save` stores it on the cluster's row. */
+export interface MacKeyContext {
+  readonly settings: ClusterSettings;
+  readonly state: ClusterState;
+  readonly save: (seen: MacKeySeen) => Promise<boolean>;
+}
+
+/**
+ * Without that key a VaultStaticSecret has no MAC, and what judges it by its MAC waits for ever. So it is made, once, in an
+ * operator namespace that is known to be the operator's, and only where no resource has a MAC yet: one by another key would
+ * make VSO restart workloads. Syncs that were settled without a MAC are then asked to work: one status write each, once.
+ */
+export async function macKeyOf(
+  deps: DiscoveryDeps,
+  { settings, state, save }: MacKeyContext,
+  signal: AbortSignal,
+): Promise<MacKeySeen | undefined> {
+  const { operator, macKey: known } = state;
+  const { secrets, newHmacKey } = deps;
+  if (!secrets || !newHmacKey || settings.makeHmacKey === false || !hasPowers(operator)) return known;
+  if (known?.state === "made" && known.isTold !== true) return tellAll(deps, settings, known);
+  const isLeft = known?.state === "left" && deps.clock() - known.at >= LEFT_MS;
+  if (known !== undefined && !isLeft) return known;
+  const seen = await findOrMake(deps, { secrets, newHmacKey }, settings, signal);
+  if (seen.state !== "made") return seen;
+  deps.log.info("mac-key-made", { cluster: settings.name, namespace: settings.operatorNamespace });
+  // Stored before anybody is asked: a sync learns from there that the key is new.
+  return (await save(seen)) ? tellAll(deps, settings, seen) : seen;
+}
+
+type Key = Pick<SecretEnd, "hmacKey" | "findHmacKey" | "createHmacKey">;
+
+async function findOrMake(
+  deps: DiscoveryDeps,
+  { secrets, newHmacKey }: { readonly secrets: Key; readonly newHmacKey: () => Buffer },
+  settings: ClusterSettings,
+  signal: AbortSignal,
+): Promise<MacKeySeen> {
+  const { name, operatorNamespace } = settings;
+  const seen = (state: MacKeySeen["state"]): MacKeySeen => ({ state, at: deps.clock() });
+  const left = (because: string): MacKeySeen => {
+    deps.log.info("mac-key-not-made", { cluster: name, because });
+    return seen("left");
+  };
+  try {
+    // Syncs ask for the same, and find it kept.
+    if (await secrets.hmacKey(name, operatorNamespace, signal)) return seen("found");
+    const found = await secrets.findHmacKey(name, operatorNamespace, signal);
+    if (found.kind === "found") return seen("found");
+    if (found.kind === "unusable") return left(found.why);
+    if (await hasMacs(deps, settings, signal)) return left("resources have MACs by a key that is not there");
+    await secrets.createHmacKey(name, operatorNamespace, newHmacKey(), signal);
+    return seen("made");
+  } catch (error) {
+    if (!(error instanceof SyncError) || OUTAGE_CODES.has(error.code) || error.code === "DEADLINE_EXCEEDED")
+      throw error;
+    return left(error.message);
+  }
+}
+
+/** Whether any resource that may be seen has a MAC. Only pages up to the first one are read. */
+async function hasMacs(deps: DiscoveryDeps, settings: ClusterSettings, signal: AbortSignal): Promise<boolean> {
+  for (const namespace of namedNamespaces(settings.namespaces) ?? [undefined]) {
+    const options = { metadataOnly: false, ...(namespace === undefined ? {} : { namespace }) };
+    for (let page: string | undefined, isFirst = true; isFirst || page !== undefined; isFirst = false) {
+      const answer = await deps.clusters.list(settings.name, VAULT_STATIC_SECRET, options, page, signal);
+      if (answer?.items.some(({ status }) => typeof status.secretMAC === "string" && status.secretMAC !== "")) {
+        return true;
+      }
+      page = answer?.continue;
+    }
+  }
+  return false;
+}
+
+/** A crash before its end repeats it. */
+async function tellAll(deps: DiscoveryDeps, { name }: ClusterSettings, made: MacKeySeen): Promise<MacKeySeen> {
+  const dues: Due[] = [];
+  for (const { key, syncedAt } of await deps.leases.byCluster(name)) {
+    if (syncedAt === undefined || isCleanupKey(key) || partsOf(key).kind !== VAULT_STATIC_SECRET.kind) continue;
+    const due = await deps.leases.nudge(key, { now: deps.clock(), look: false });
+    if (due) dues.push(due);
+  }
+  await sendDue(deps.queue, dues, deps.clock());
+  return { ...made, isTold: true };
+}

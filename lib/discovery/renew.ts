@@ -1,0 +1,26 @@
+import type { SyncKey } from "../keys.ts";
+import type { Due } from "../reconcile/ports.ts";
+import { sendDue } from "../schedule/messages.ts";
+import type { DiscoveryDeps } from "./deps.ts";
+
+/** Rows that are written at once. */
+const PAGE = 500;
+
+/** Every sync of a cluster, and what they refer to, is looked at anew: what the fleet says of it has changed. */
+export async function renewAll(
+  deps: Pick<DiscoveryDeps, "leases" | "queue" | "clock">,
+  cluster: string,
+): Promise<void> {
+  const keys = (await deps.leases.byCluster(cluster)).map(({ key }) => key);
+  for (let from = 0; from < keys.length; from += PAGE) await renew(deps, keys.slice(from, from + PAGE));
+}
+
+async function renew(
+  { leases, queue, clock }: Pick<DiscoveryDeps, "leases" | "queue" | "clock">,
+  keys: readonly SyncKey[],
+): Promise<void> {
+  const now = clock();
+  const dues = await Promise.all(keys.map((key) => leases.nudge(key, { now, look: false })));
+  const asked = dues.filter((due): due is Due => due !== undefined);
+  await sendDue(queue, asked, clock());
+}

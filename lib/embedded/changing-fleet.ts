@@ -1,0 +1,61 @@
+import { isDeepStrictEqual } from "node:util";
+import type { DiscoveryDeps } from "../discovery/deps.ts";
+import { renewAll } from "../discovery/renew.ts";
+import { releaseDeparted } from "../discovery/starting-point.ts";
+import type { ClusterSettings } from "../reconcile/ports.ts";
+import type { Followers } from "./followers.ts";
+
+/** The clusters of a running engine, which change with fleet.yaml. */
+export interface ChangingFleet {
+  clusters(): readonly ClusterSettings[];
+  /** Takes a new fleet up. When it threw, it is to be called again: what was left undone is done then. */
+  change(clusters: readonly ClusterSettings[], isRenewed: boolean): Promise<void>;
+  /** From here on somebody looks at the clusters, as they are by now. */
+  followedBy(followers: Followers): Promise<void>;
+}
+
+type Deps = Pick<DiscoveryDeps, "leases" | "queue" | "clock" | "log">;
+
+export function changingFleet(first: readonly ClusterSettings[], deps: Deps): ChangingFleet {
+  let clusters = first;
+  let following: Followers | undefined;
+  /** Their settings changed, and not every sync was told yet. */
+  const toRenew = new Set<string>();
+  const takeUp = async (followers: Followers): Promise<void> => {
+    const change = await followers.set(clusters);
+    const isChange = Object.values(change).some((names) => names.length > 0);
+    if (isChange) deps.log.info("fleet-changed", { ...change });
+    const names = new Set(clusters.map(({ name }) => name));
+    await releaseDeparted(deps, names);
+    for (const name of [...toRenew]) {
+      if (names.has(name)) await renewAll(deps, name);
+      toRenew.delete(name);
+    }
+  };
+  return {
+    clusters: () => clusters,
+    async change(now, isRenewed) {
+      const before = new Map(clusters.map((settings) => [settings.name, settings]));
+      for (const settings of now) {
+        const known = before.get(settings.name);
+        if (known && (isRenewed || !isDeepStrictEqual(carriedOut(known), carriedOut(settings)))) {
+          toRenew.add(settings.name);
+        }
+      }
+      clusters = now;
+      if (following) await takeUp(following);
+    },
+    async followedBy(followers) {
+      following = followers;
+      const isChanged = clusters !== first;
+      if (isChanged) await takeUp(followers);
+      else await followers.set(clusters);
+    },
+  };
+}
+
+/** Settings that syncs are carried out by. How a cluster is reached, and what of it is followed, is for looks alone. */
+function carriedOut(settings: ClusterSettings & { readonly connect?: unknown }): object {
+  const { connect: _connect, labels: _labels, namespaces: _namespaces, ...rest } = settings;
+  return rest;
+}

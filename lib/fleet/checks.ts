@@ -1,0 +1,27 @@
+import { z } from "zod";
+import { isDnsLabel } from "../names.ts";
+import { addressProblem } from "../vault-address.ts";
+
+/** Checks that parts of the fleet's schema share: what they complain of is told by Zod with its path. */
+
+export function problemCheck(problems: (text: string) => readonly string[]) {
+  return (payload: z.core.ParsePayload<string>) => {
+    for (const message of problems(payload.value)) {
+      payload.issues.push({ code: "custom", message, input: payload.value, path: [] });
+    }
+  };
+}
+
+function list(problem: string | undefined): readonly string[] {
+  return problem === undefined ? [] : [problem];
+}
+
+export const dnsLabel = problemCheck((text) =>
+  isDnsLabel(text) ? [] : ["must be lower-case letters, digits and -, 63 characters at most, first and last no -"],
+);
+
+export const baseUrl = problemCheck((text) => list(addressProblem(text)));
+
+export function path(description: string) {
+  return z.string().min(1).describe(`${description} Relative to this file.`);
+}

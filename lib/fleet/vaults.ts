@@ -1,0 +1,76 @@
+import type { z } from "zod";
+import { parseDuration } from "../duration.ts";
+import { SyncError } from "../errors.ts";
+import type { FleetVault, TrustAnchors } from "../reconcile/ports.ts";
+import { normalAddress } from "../vault-address.ts";
+import { NOTHING_NAMED, type ReachOf, type VaultReach } from "../vault-reach.ts";
+import type { Fleet, FleetCluster } from "./fleet.ts";
+import type { vaults as vaultsSchema } from "./vault-schema.ts";
+
+/** A Vault of fleet.yaml with what only later versions use. */
+export interface NamedVault extends FleetVault {
+  readonly maxRequestDurationMs: number;
+  readonly retentionMs: number;
+}
+
+/** Durations in ms, and each address in one spelling. */
+export function namedVaults(parsed: z.infer<typeof vaultsSchema>): readonly NamedVault[] {
+  return parsed.map(({ addresses, maxRequestDuration, retention, ...vault }) => ({
+    ...(vault as Pick<FleetVault, "name" | "caFile" | "namespace" | "identities">),
+    addresses: addresses.map(normalAddress),
+    maxRequestDurationMs: parseDuration(maxRequestDuration) ?? 0,
+    retentionMs: parseDuration(retention) ?? 0,
+  }));
+}
+
+function reachOfCluster({ vault, vaultAddresses }: FleetCluster, all: readonly string[]): VaultReach {
+  const { address, stsEndpoint } = vault ?? {};
+  return {
+    named: address === undefined ? all : [...all, normalAddress(address)],
+    onlyNamed: vaultAddresses === "named",
+    ...(stsEndpoint === undefined ? {} : { stsEndpoint: normalAddress(stsEndpoint) }),
+  };
+}
+
+/**
+ * Which Vaults each cluster's resources may name, by the fleet as it stands when that is asked. A cluster that is not in it
+ * may still need to have its tokens ended.
+ */
+export function reachOfFleet(fleet: () => Fleet): ReachOf {
+  let known: { readonly of: Fleet; readonly reach: ReachOf } | undefined;
+  return (cluster) => {
+    const now = fleet();
+    if (known?.of !== now) known = { of: now, reach: reachIn(now) };
+    return known.reach(cluster);
+  };
+}
+
+function reachIn({ clusters, vaults }: Fleet): ReachOf {
+  const all = vaults.flatMap(({ addresses }) => addresses);
+  const byName = new Map(clusters.map((cluster) => [cluster.name, reachOfCluster(cluster, all)]));
+  // Asked of no cluster in particular: whether a Vault answers at all.
+  const everywhere = clusters.flatMap(({ vault }) =>
+    vault?.address === undefined ? [] : [normalAddress(vault.address)],
+  );
+  const others = { ...NOTHING_NAMED, named: [...all, ...everywhere] };
+  return (cluster) => byName.get(cluster ?? "") ?? others;
+}
+
+/** Reads the CA files that Vaults of the fleet name. `readText` takes a path as it stands in fleet.yaml. */
+export function trustAnchors(
+  vaults: () => readonly FleetVault[],
+  readText: (path: string) => Promise<string>,
+): TrustAnchors {
+  return async (name) => {
+    const path = vaults().find((vault) => vault.name === name)?.caFile;
+    if (path === undefined)
+      throw new SyncError("REFERENCE_INVALID", `Vault ${name} has no caFile in fleet.yaml any more`);
+    const pem = await readText(path).catch((error: NodeJS.ErrnoException) => {
+      if (error instanceof SyncError) throw error;
+      const message = `caFile ${path} of Vault ${name} in fleet.yaml can't be read (${error.code ?? error.name})`;
+      throw new SyncError("REFERENCE_INVALID", message);
+    });
+    if (pem.includes("-----BEGIN CERTIFICATE-----")) return pem;
+    throw new SyncError("REFERENCE_INVALID", `caFile ${path} of Vault ${name} in fleet.yaml holds no PEM certificate`);
+  };
+}

@@ -1,0 +1,129 @@
+import { stat } from "node:fs/promises";
+import { isDeepStrictEqual } from "node:util";
+import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
+import { InputError, SyncError } from "../errors.ts";
+import type { Log, Metrics } from "../reconcile/ports.ts";
+import { type ClusterAccess, connectionOf } from "./connect.ts";
+import type { Fleet, FleetCluster } from "./fleet.ts";
+import { readFleet } from "./read-fleet.ts";
+
+/** How often the file is asked for its time. It is read once it was the same twice, so that no half of it is. */
+const POLL_MS = SECOND_MS;
+/** A file that is broken, or could not be taken up, is tried again so often, and counted each time. */
+const AGAIN_MS = MINUTE_MS;
+
+/** A fleet.yaml in this file system, followed while it changes. */
+export interface WatchedFleet {
+  current(): Fleet;
+  find(name: string): FleetCluster | undefined;
+  /** How to reach a cluster of it; REFERENCE_INVALID when it has none of that name any more. */
+  access(name: string): ClusterAccess;
+  /** Someone wants the file to be read again now, changed or not. */
+  ask(): void;
+  /** Hands on each new fleet until the signal; a broken file leaves the fleet as it was, and is told. */
+  watch(take: TakeFleet, signal: AbortSignal): Promise<void>;
+}
+
+/** Takes a new fleet up. What it throws is told, and it is called again. */
+export type TakeFleet = (fleet: Fleet, before: Fleet) => Promise<void>;
+
+export interface WatchedFleetOptions {
+  readonly path: string;
+  /** As it was read at the start. */
+  readonly read: { readonly fleet: Fleet; readonly folder: string };
+  readonly clock: Clock;
+  /** Waits, and ends early with the signal. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly log: Log;
+  readonly metrics: Pick<Metrics, "count">;
+}
+
+export function watchedFleet(options: WatchedFleetOptions): WatchedFleet {
+  const { path, clock, sleep, read } = options;
+  const { folder } = read;
+  let current = byNameOf(read.fleet);
+  /** The fleet that was taken up: `current` is ahead of it while that goes on, or when it failed. */
+  let taken = read.fleet;
+  let isAsked = false;
+  /** Since when the file is broken, or not taken up. */
+  let failedAt: EpochMs | undefined;
+
+  const takeUp = async (take: TakeFleet): Promise<void> => {
+    const wasAsked = isAsked;
+    isAsked = false;
+    const { fleet } = await readFleet(path);
+    if (isDeepStrictEqual(fleet, taken)) {
+      current = byNameOf(fleet);
+      if (wasAsked || failedAt !== undefined) options.log.info("fleet-unchanged", { fleet: path });
+      return;
+    }
+    current = byNameOf(fleet);
+    await take(fleet, taken);
+    taken = fleet;
+    options.log.info("fleet-reloaded", { fleet: path, clusters: fleet.clusters.length });
+  };
+
+  const attempt = async (take: TakeFleet): Promise<void> => {
+    try {
+      await takeUp(take);
+      failedAt = undefined;
+    } catch (error) {
+      failedAt = clock();
+      tell(options, error);
+    }
+  };
+
+  return {
+    current: () => current.fleet,
+    find: (name) => current.byName.get(name),
+    access(name) {
+      const cluster = current.byName.get(name);
+      if (cluster === undefined) throw new SyncError("REFERENCE_INVALID", `cluster ${name} is not in ${path}`);
+      return connectionOf(cluster, folder);
+    },
+    ask() {
+      isAsked = true;
+    },
+    async watch(take, signal) {
+      // Not known at first: what changed between the start and here is seen as well.
+      let [seen, handled]: readonly (string | undefined)[] = [];
+      while (!signal.aborted) {
+        const now = await stampOf(path);
+        const isStable = now === seen;
+        seen = now;
+        const isDue = failedAt !== undefined && clock() - failedAt >= AGAIN_MS;
+        if (isAsked || isDue || (isStable && now !== handled)) {
+          handled = now;
+          await attempt(take);
+        }
+        await sleep(POLL_MS, signal);
+      }
+    },
+  };
+}
+
+function byNameOf(fleet: Fleet): { readonly fleet: Fleet; readonly byName: ReadonlyMap<string, FleetCluster> } {
+  return { fleet, byName: new Map(fleet.clusters.map((cluster) => [cluster.name, cluster])) };
+}
+
+/** Another one after each change, also when a link on the way points elsewhere, as in a mounted ConfigMap. */
+async function stampOf(path: string): Promise<string> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined);
+  return found === undefined ? "none" : `${found.dev} ${found.ino} ${found.mtimeNs} ${found.ctimeNs} ${found.size}`;
+}
+
+/** A fleet that was broken by an edit must not stop the clusters that are well. */
+function tell({ path, log, metrics }: WatchedFleetOptions, error: unknown): void {
+  if (error instanceof InputError) {
+    metrics.count("keyferry_fleet_unreadable_total", {});
+    log.error("fleet-unreadable", { fleet: path, message: error.message });
+    return;
+  }
+  // A bug's name, never its message: that could quote data.
+  const what = error instanceof SyncError ? { code: error.code, message: error.message } : { error: nameOf(error) };
+  log.error("fleet-not-taken-up", { fleet: path, ...what });
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
+}

@@ -1,0 +1,41 @@
+/** How JSON may be made that is parsed at all. */
+export interface JsonBounds {
+  /** Objects and lists inside each other. */
+  readonly depth: number;
+  /** Values, roughly: each takes memory of its own, and a megabyte of `[],[],[]` would take fifty. */
+  readonly values: number;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const OPENING: ReadonlySet<number> = new Set([0x5b, 0x7b]);
+const CLOSING: ReadonlySet<number> = new Set([0x5d, 0x7d]);
+
+/** What makes this text one that must not be parsed; undefined when it may be. It need not be JSON. */
+export function jsonExcess(bytes: Uint8Array, bounds: JsonBounds): string | undefined {
+  let depth = 0;
+  let values = 1;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] ?? 0;
+    if (byte === QUOTE) at = endOfText(bytes, at + 1);
+    else if (byte === COMMA) values++;
+    else if (OPENING.has(byte)) {
+      depth++;
+      values++;
+    } else if (CLOSING.has(byte)) depth--;
+    if (depth > bounds.depth) return `nests deeper than ${bounds.depth} levels`;
+    if (values > bounds.values) return `has more than ${bounds.values} values`;
+  }
+  return undefined;
+}
+
+/** Where the quote is that ends the text which begins here. */
+function endOfText(bytes: Uint8Array, from: number): number {
+  for (let at = from; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (byte === QUOTE) return at;
+    if (byte === BACKSLASH) at++;
+  }
+  return bytes.length;
+}

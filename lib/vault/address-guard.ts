@@ -1,0 +1,74 @@
+import { type LookupAddress, type LookupAllOptions, lookup } from "node:dns";
+import { isIP, type LookupFunction } from "node:net";
+import type { buildConnector } from "undici";
+import { SyncError } from "../errors.ts";
+import type { VaultReach } from "../vault-reach.ts";
+import { isUnicastHost } from "./ip-rule.ts";
+
+/** Marks a connection that was never opened. */
+const NOT_ALLOWED = "ADDRESS_NOT_ALLOWED";
+
+class AddressNotAllowed extends Error {
+  readonly code = NOT_ALLOWED;
+}
+
+/** Whether this error, or what caused it, says that the guard let nothing out. */
+export function isNotAllowed(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return ("code" in error && error.code === NOT_ALLOWED) || isNotAllowed(error.cause);
+}
+
+/**
+ * Resolves a name as the system does, and fails when one of its addresses is refused. It is this very answer that is connected to: a
+ * name that answers otherwise the next time gains nothing.
+ */
+export function guardedBy(resolve: ResolveAll): LookupFunction {
+  return (hostname, options, callback) => {
+    resolve(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, "", 0);
+      const [first] = addresses;
+      if (first === undefined || !addresses.every(({ address }) => isUnicastHost(address))) {
+        return callback(new AddressNotAllowed(), "", 0);
+      }
+      if (options.all === true) return callback(null, addresses);
+      callback(null, first.address, first.family);
+    });
+  };
+}
+
+type ResolveAll = (
+  hostname: string,
+  options: LookupAllOptions,
+  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void;
+
+export const guardedLookup = guardedBy(lookup);
+
+/** What is an IP address already is never looked up: judged here. Throws what `isNotAllowed` knows. */
+export function mustBeUnicastHost(hostname: string): void {
+  const plain = hostname.replace(/^\[(.*)\]$/, "$1");
+  if (isIP(plain) !== 0 && !isUnicastHost(plain)) throw new AddressNotAllowed();
+}
+
+/** A connector that opens nothing to a refused address; the one within has to resolve names by `guardedLookup`. */
+export function guarded(connect: buildConnector.connector): buildConnector.connector {
+  return (options, callback) => {
+    try {
+      mustBeUnicastHost(options.hostname);
+    } catch (error) {
+      return callback(error as Error, null);
+    }
+    connect(options, callback);
+  };
+}
+
+const AS_A_VAULT = "under vaults or as the cluster's vault.address";
+
+/** The same words whether something listens there or not: nothing was connected to. */
+export function notAllowed(what: string, { onlyNamed }: VaultReach, named = AS_A_VAULT): SyncError {
+  const why = onlyNamed
+    ? "fleet.yaml lets this cluster reach only what it names"
+    : "the address is, or resolves to, a loopback, link-local, multicast or metadata address, which no resource of a cluster may name";
+  const remedy = `give another address, or have this one named in fleet.yaml, ${named}`;
+  return new SyncError("VAULT_ADDRESS_NOT_ALLOWED", `${what}: ${why}; ${remedy}`);
+}

@@ -1,0 +1,51 @@
+import { SyncError } from "../errors.ts";
+import type { VaultTarget } from "../reconcile/ports.ts";
+import type { VaultAnswer } from "./answer.ts";
+import type { Asked } from "./asked.ts";
+import { SHORTEST_TIMEOUT_MS } from "./network-errors.ts";
+import { askedOf, type VaultClient, type VaultQuestion } from "./vault-client.ts";
+import { answerError, bodyOf, objectOf, sealedError } from "./vault-errors.ts";
+
+/** Unauthenticated, and answered by standbys and sealed servers too. */
+const SEAL_STATUS = { method: "GET", path: "sys/seal-status" } as const;
+
+/** Whether anything answers there, and what a seal status says. Any other answer tells nothing but that it is there. */
+export async function standing(
+  client: VaultClient,
+  target: VaultTarget,
+  signal: AbortSignal,
+): Promise<"unsealed" | "answered"> {
+  const question: VaultQuestion = { purpose: "standing", ...SEAL_STATUS };
+  const patient = { ...target, timeoutMs: Math.max(target.timeoutMs, SHORTEST_TIMEOUT_MS) };
+  try {
+    return standingOf(askedOf(patient, question), await client.ask(patient, question, signal));
+  } catch (error) {
+    if (isAnswer(error)) return "answered";
+    throw error;
+  }
+}
+
+/** Something before Vault that can't reach it is no Vault. */
+const UNREACHED = new Set([502, 503, 504]);
+
+function standingOf(asked: Asked, answer: VaultAnswer): "unsealed" | "answered" {
+  if (UNREACHED.has(answer.status)) throw answerError(asked, answer);
+  const { sealed, initialized } = (answer.status === 200 && bodyOf(answer)) || {};
+  if (sealed === true || initialized === false) throw sealedError(asked, initialized !== false);
+  return sealed === false ? "unsealed" : "answered";
+}
+
+/** Bytes came from there, if not those of a Vault. What could not even be sent has no cause. */
+function isAnswer(error: unknown): boolean {
+  if (!(error instanceof SyncError) || error.cause === undefined) return false;
+  return error.code === "VAULT_TLS_REFUSED" || error.code === "VAULT_ANSWER_INVALID";
+}
+
+/** For a VaultConnection's status, asked as its users ask: a sealed Vault will do, and all else that hinders is thrown. */
+export async function reach(client: VaultClient, target: VaultTarget, signal: AbortSignal): Promise<void> {
+  const question: VaultQuestion = { purpose: "probe", ...SEAL_STATUS };
+  const asked = askedOf(target, question);
+  const answer = await client.ask(target, question, signal);
+  if (answer.status !== 200) throw answerError(asked, answer);
+  objectOf(asked, answer);
+}

@@ -1,0 +1,242 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { circuitOfVault } from "../../lib/circuits.ts";
+import { MINUTE_MS, SECOND_MS } from "../../lib/clock.ts";
+import { SyncError } from "../../lib/errors.ts";
+import { referenceKey, syncKey } from "../../lib/keys.ts";
+import { openSqliteStore } from "../../lib/leases/sqlite.ts";
+import { type Circuits, circuits } from "../../lib/reconcile/circuit.ts";
+import type { ReconcileDeps } from "../../lib/reconcile/deps.ts";
+import type { VaultTarget } from "../../lib/reconcile/ports.ts";
+import { aCluster, aDeclared, aReference } from "../builders.ts";
+import { tempFolder } from "../harness/process/temp-folder.ts";
+import { counting, QUIET, sending } from "../unit/aws/records.ts";
+import { aScene, type Scene } from "./lease-store/scene.ts";
+
+const ADDRESS = "https://vault.example.com:8200";
+const CIRCUIT = circuitOfVault(ADDRESS);
+const forever = new AbortController().signal;
+const gone = (): never => {
+  throw new SyncError("VAULT_UNAVAILABLE", `${ADDRESS} is out of reach`, { circuit: CIRCUIT });
+};
+const isPlain = ({ headers, tlsServerName }: VaultTarget) =>
+  Object.keys(headers).length === 0 && tlsServerName === undefined;
+const met = (code: "VAULT_UNAVAILABLE" | "VAULT_SEALED" = "VAULT_UNAVAILABLE") =>
+  new SyncError(code, "GET kv/data/hostile/secret failed", { circuit: CIRCUIT });
+const HASTY: VaultTarget = { address: ADDRESS, headers: {}, skipTlsVerify: false, timeoutMs: 1, connection: "h/h" };
+
+interface Stage {
+  readonly scene: Scene;
+  readonly circuits: Circuits;
+  /** How Vault answers, by target. */
+  vault: (target: VaultTarget) => Promise<"unsealed" | "answered"> | "unsealed" | "answered";
+  /** How a cluster answers. */
+  cluster: (name: string) => string;
+  /** What was asked so far. */
+  readonly asked: VaultTarget[];
+  readonly refused: SyncError[];
+  readonly errors: string[];
+  /** Clusters of the fleet. */
+  fleet: readonly string[];
+  /** A VaultConnection whose row was settled, as the table holds it. */
+  connection(cluster: string, namespace: string, name: string, spec?: object): Promise<void>;
+  isOpen(): Promise<boolean>;
+}
+
+async function onStage(test: (stage: Stage) => Promise<void>): Promise<void> {
+  await using folder = await tempFolder("circuits");
+  await using scene = await aScene(async () => openSqliteStore({ path: join(folder.path, "state.sqlite") }));
+  const { store, clock } = scene;
+  const errors: string[] = [];
+  const deps = {
+    ...{ leases: store, clock, random: () => 0, metrics: counting(), queue: sending(), installation: "i" },
+    log: { ...QUIET, error: (event: string) => errors.push(event) },
+    clusters: { identity: async (name: string) => stage.cluster(name) },
+    fleet: (name: string) => (stage.fleet.includes(name) ? aCluster({ name }) : undefined),
+    vault: {
+      probe: async (target: VaultTarget) => {
+        stage.asked.push(target);
+        return stage.vault(target);
+      },
+      giveUp: (outage: SyncError) => stage.refused.push(outage),
+    },
+  } as unknown as ReconcileDeps;
+  const ca = {
+    resolve: async ({ caRef, ...target }: VaultTarget) => {
+      if (caRef?.cluster === "dead") throw new SyncError("KUBE_UNREACHABLE", "dead", { circuit: "cluster:dead" });
+      return { ...target, caPem: `of ${caRef?.cluster}` };
+    },
+    refused: () => undefined,
+  };
+  const stage: Stage = {
+    scene,
+    circuits: circuits(deps, ca),
+    vault: gone,
+    cluster: (name) => assert.fail(`${name} was asked`),
+    ...{ asked: [], refused: [], errors, fleet: ["east", "west"] },
+    async connection(cluster, namespace, name, spec = {}) {
+      const object = { cluster, kind: "VaultConnection", namespace, name };
+      const declared = { spec: { address: ADDRESS, ...spec } };
+      await store.putReference(aReference({ key: referenceKey(object), ...declared }));
+      await scene.settled({ kind: "parked" }, aDeclared({ key: syncKey(object), ...declared }), { source: CIRCUIT });
+    },
+    isOpen: async () => (await store.circuits()).some(({ id }) => id === CIRCUIT),
+  };
+  await test(stage);
+}
+
+/** Opens the circuit, and lets its first probe become due. */
+async function opened(stage: Stage): Promise<void> {
+  await stage.circuits.judged(met(), HASTY, forever);
+  assert.ok(await stage.isOpen());
+  stage.asked.length = 0;
+  stage.scene.pass(2 * SECOND_MS);
+}
+
+describe("the circuit of a Vault: by whose evidence it opens", () => {
+  it("lease-table 16: not by a sync's word, when Vault answers a question that carries nothing of its connection", () =>
+    onStage(async (stage) => {
+      stage.vault = () => "answered";
+      const target = { ...HASTY, headers: { "x-a": "b" }, tlsServerName: "other", caPem: "none" };
+      const error = await stage.circuits.judged(met(), target, forever);
+      assert.equal(error.code, "VAULT_NO_ANSWER");
+      assert.equal(error.circuit, undefined);
+      assert.deepEqual(stage.asked, [{ address: ADDRESS, headers: {}, skipTlsVerify: true, timeoutMs: 3_000 }]);
+      assert.equal((await stage.circuits.judged(met("VAULT_SEALED"), HASTY, forever)).code, "VAULT_FAILED");
+      assert.equal(await stage.isOpen(), false);
+      assert.deepEqual(stage.refused, []);
+    }));
+
+  it("lease-table 16: by silence, asked once for all who meet it, and in words that name no one's path", () =>
+    onStage(async (stage) => {
+      const errors = await Promise.all(Array.from({ length: 50 }, () => stage.circuits.judged(met(), HASTY, forever)));
+      for (const { code } of errors) assert.equal(code, "VAULT_UNAVAILABLE");
+      assert.equal(stage.asked.length, 1);
+      const [circuit] = await stage.scene.store.circuits();
+      assert.equal(circuit?.message, `${ADDRESS} is out of reach`);
+      assert.equal(stage.refused.length > 0, true);
+      await stage.circuits.judged(met(), HASTY, forever);
+      assert.equal(stage.asked.length, 1, "an open circuit is not asked about");
+    }));
+
+  it("lease-table 16: sealed is what its seal status says, whatever a sync met", () =>
+    onStage(async (stage) => {
+      stage.vault = () => {
+        throw new SyncError("VAULT_SEALED", `${ADDRESS} is sealed`, { circuit: CIRCUIT });
+      };
+      const error = await stage.circuits.judged(met(), HASTY, forever);
+      assert.deepEqual([error.code, error.message], ["VAULT_SEALED", `${ADDRESS} is sealed`]);
+      assert.equal((await stage.scene.store.circuits())[0]?.code, "VAULT_SEALED");
+    }));
+
+  it("not where a gateway lets others through, by a header or by a name", () =>
+    onStage(async (stage) => {
+      await stage.connection("west", "team", "named", { tlsServerName: "vault.internal" });
+      stage.vault = (target) => (target.tlsServerName === "vault.internal" ? "unsealed" : gone());
+      assert.equal((await stage.circuits.judged(met(), HASTY, forever)).code, "VAULT_NO_ANSWER");
+      // An answer that is not Vault's is the gateway's own.
+      stage.vault = (target) => (isPlain(target) ? gone() : "answered");
+      assert.equal((await stage.circuits.judged(met(), HASTY, forever)).code, "VAULT_UNAVAILABLE");
+      assert.ok(await stage.isOpen());
+    }));
+
+  it("asks through a bounded number of connections, and no namespace keeps the others out", () =>
+    onStage(async (stage) => {
+      for (let number = 0; number < 60; number++) {
+        await stage.connection("east", "hostile", `c-${number}`, { headers: { "x-go": `nowhere-${number}` } });
+      }
+      await stage.connection("west", "team", "led", { headers: { "x-go": "vault" } });
+      stage.vault = ({ headers }) => (headers["x-go"] === "vault" ? "unsealed" : gone());
+      assert.equal((await stage.circuits.judged(met(), HASTY, forever)).code, "VAULT_NO_ANSWER");
+      assert.ok(stage.asked.length <= 9, `${stage.asked.length} questions`);
+    }));
+
+  it("a question that can't be asked is this sync's failure, and opens nothing", () =>
+    onStage(async (stage) => {
+      stage.vault = () => {
+        throw new SyncError("DEADLINE_EXCEEDED", "no time left");
+      };
+      assert.equal((await stage.circuits.judged(met(), HASTY, forever)).code, "DEADLINE_EXCEEDED");
+      assert.equal(await stage.isOpen(), false);
+    }));
+});
+
+describe("the circuit of a cluster", () => {
+  const circuit = "cluster:east";
+  const unreachable = () => new SyncError("KUBE_UNREACHABLE", "patch secrets team/db was not answered", { circuit });
+
+  it("lease-table 16: opens when the cluster does not answer the probe's question either", () =>
+    onStage(async (stage) => {
+      stage.cluster = () => "uid";
+      const alone = await stage.circuits.judged(unreachable(), HASTY, forever);
+      assert.deepEqual([alone.code, alone.circuit], ["KUBE_NO_ANSWER", undefined]);
+      assert.deepEqual(await stage.scene.store.circuits(), []);
+      stage.cluster = (name) => {
+        throw new SyncError("KUBE_UNREACHABLE", `cluster ${name} is out of reach`, { circuit });
+      };
+      assert.equal((await stage.circuits.judged(unreachable(), undefined, forever)).code, "KUBE_UNREACHABLE");
+      const [open] = await stage.scene.store.circuits();
+      assert.deepEqual([open?.id, open?.message], [circuit, "cluster east is out of reach"]);
+    }));
+});
+
+describe("the circuit of a Vault: by whose evidence it closes", () => {
+  it("lease-table 16: when any of those who use it now is answered, whoever opened it", () =>
+    onStage(async (stage) => {
+      const ca = { caCertSecretRef: "ca", headers: { "x-go": "vault" } };
+      await stage.connection("dead", "vso", "default", ca);
+      await stage.connection("west", "vso", "default", ca);
+      stage.fleet = ["dead", "west"];
+      await opened(stage);
+      stage.vault = ({ caPem }) => (caPem === "of west" ? "unsealed" : gone());
+      await stage.circuits.probeDue(forever);
+      assert.equal(await stage.isOpen(), false);
+      assert.deepEqual(stage.errors, []);
+    }));
+
+  it("of a cluster that left the fleet, and of a connection that leads elsewhere now, nothing is asked", () =>
+    onStage(async (stage) => {
+      await stage.connection("dead", "vso", "default", { headers: { "x-of": "dead" } });
+      await stage.connection("east", "vso", "default", { headers: { "x-of": "east" } });
+      await opened(stage);
+      const object = { cluster: "east", kind: "VaultConnection", namespace: "vso", name: "default" };
+      const spec = { address: "https://another.example.com", headers: { "x-of": "east" } };
+      await stage.scene.store.putReference(aReference({ key: referenceKey(object), spec }));
+      await stage.circuits.probeDue(forever);
+      assert.ok(stage.asked.length > 0);
+      assert.ok(stage.asked.every(isPlain));
+      assert.ok(await stage.isOpen());
+    }));
+
+  it("stays open while all is silent, and is closed when nothing has led there for a minute", () =>
+    onStage(async (stage) => {
+      await opened(stage);
+      await stage.circuits.probeDue(forever);
+      assert.ok(await stage.isOpen());
+      stage.scene.pass(MINUTE_MS);
+      await stage.circuits.probeDue(forever);
+      assert.equal(await stage.isOpen(), false);
+    }));
+
+  it("a bug in one probe, or an id that nothing is known of, keeps no other from being probed", () =>
+    onStage(async (stage) => {
+      const other = "https://other.example.com";
+      await opened(stage);
+      const common = { code: "VAULT_UNAVAILABLE", message: "m", attempts: 1, fence: 1 } as const;
+      const times = { since: stage.scene.clock(), probeAt: stage.scene.clock() };
+      for (const id of [circuitOfVault(other), "cluster:left", "vso:left", "strange"]) {
+        await stage.scene.store.openCircuit({ id, ...common, ...times });
+      }
+      stage.vault = ({ address }) => {
+        if (address === ADDRESS) throw new TypeError("a bug");
+        return "unsealed";
+      };
+      await stage.circuits.probeDue(forever);
+      assert.deepEqual(
+        (await stage.scene.store.circuits()).map(({ id, attempts }) => [id, attempts]),
+        [[CIRCUIT, 2]],
+      );
+      assert.deepEqual(stage.errors, ["probe-crashed"]);
+    }));
+});

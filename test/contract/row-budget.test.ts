@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { bytesOf, LIMITS, type Limits, rowBudget } from "../../lib/discovery/row-budget.ts";
+import { type SyncKey, syncKey } from "../../lib/keys.ts";
+import { openSqliteStore, type SqliteStore } from "../../lib/leases/sqlite.ts";
+import { aDeclared } from "../builders.ts";
+
+const NOW = Date.UTC(2030, 0, 1);
+const SMALL: Limits = {
+  namespace: { rows: 10, bytes: 100_000 },
+  cluster: { rows: 15, bytes: 150_000 },
+};
+
+const keyOf = (namespace: string, name: string | number): SyncKey =>
+  syncKey({ cluster: "east", kind: "VaultStaticSecret", namespace, name: `db-${name}` });
+
+/** Offers declarations to a budget over a real table, as discovery does. */
+function scene(store: SqliteStore, before?: { rows: number; bytes: number }, limits = SMALL) {
+  const budget = rowBudget({ leases: store }, "east", before, limits);
+  return {
+    budget,
+    async offer(key: SyncKey, filler = ""): Promise<boolean> {
+      const declared = aDeclared({ key, hash: `${key}${filler.length}`, spec: { filler } });
+      const bytes = bytesOf(declared);
+      if (!(await budget.hasRoom(key, bytes))) return false;
+      if (await store.declare(declared, NOW)) budget.took(key, bytes);
+      return true;
+    },
+  };
+}
+
+describe("how much of a cluster is kept", () => {
+  it("is so many objects of a namespace, and its neighbours have room", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { budget, offer } = scene(store);
+    const taken: boolean[] = [];
+    for (let name = 0; name < 13; name++) taken.push(await offer(keyOf("flooded", name)));
+    assert.deepEqual(taken.lastIndexOf(true), 9);
+    assert.equal(await offer(keyOf("neighbour", 0)), true);
+    assert.equal(budget.problem()?.code, "CLUSTER_TOO_LARGE");
+    assert.match(budget.problem()?.message ?? "", /3 of namespace flooded are left alone/);
+    assert.deepEqual((await store.byCluster("east")).length, 11);
+  });
+
+  it("is so many of the cluster, and what is there may change", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { offer } = scene(store);
+    for (let name = 0; name < 20; name++) await offer(keyOf(`ns-${name % 3}`, name));
+    assert.equal((await store.byCluster("east")).length, 15);
+    assert.equal(await offer(keyOf("ns-0", 0), "changed"), true);
+    assert.equal(await offer(keyOf("ns-0", "new")), false);
+  });
+
+  it("is so many bytes, also when what is there grows", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { offer } = scene(store);
+    assert.equal(await offer(keyOf("a", 1), "x".repeat(60_000)), true);
+    assert.equal(await offer(keyOf("a", 2), "x".repeat(60_000)), false);
+    assert.equal(await offer(keyOf("a", 1), "x".repeat(120_000)), false);
+    assert.equal(await offer(keyOf("a", 1), "x".repeat(1_000)), true);
+    assert.equal(await offer(keyOf("a", 2), "x".repeat(60_000)), true);
+  });
+
+  it("is remembered from look to look, and counted only near a limit", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const first = scene(store);
+    for (let name = 0; name < 4; name++) await first.offer(keyOf("a", name));
+    assert.deepEqual([first.budget.kept().rows, store.counts().byCluster], [4, undefined]);
+    const next = scene(store, first.budget.kept());
+    for (let name = 4; name < 30; name++) await next.offer(keyOf("a", name));
+    assert.equal(store.counts().byCluster, 1);
+    assert.equal((await store.byCluster("east")).length, 10);
+    // An estimate that was too high is put right by the first count.
+    const third = scene(store, { rows: 1_000, bytes: 0 }, LIMITS);
+    assert.equal(await third.offer(keyOf("b", 1)), true);
+    await scene(store, { rows: 1_000_000, bytes: 0 }, LIMITS).budget.hasRoom(keyOf("b", 2), 1);
+  });
+});

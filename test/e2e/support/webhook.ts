@@ -1,0 +1,58 @@
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { json } from "node:stream/consumers";
+import { testCa } from "../../harness/certificates.ts";
+import type { Cluster } from "../../harness/index.ts";
+
+/** An admission webhook for Secrets of one name prefix, that answers as it is told. */
+export interface Webhook extends AsyncDisposable {
+  readonly name: string;
+  /** What stands in `response`, or undefined for an answer that is none. */
+  answer(response: object | undefined): void;
+}
+
+const API = "admissionregistration.k8s.io/v1";
+
+/** Starts one and makes the cluster ask it before Secrets are written in this namespace. */
+export async function startWebhook(cluster: Cluster, name: string, namespace: string): Promise<Webhook> {
+  const ca = await testCa("webhook");
+  let response: object | undefined = { allowed: true };
+  const server = createServer(await ca.serverCert("127.0.0.1", ["127.0.0.1"]), async (request, answer) => {
+    const review = (await json(request)) as { apiVersion: string; kind: string; request: { uid: string } };
+    if (response === undefined) return void answer.writeHead(500).end("no answer");
+    const { apiVersion, kind } = review;
+    answer.setHeader("content-type", "application/json");
+    answer.end(JSON.stringify({ apiVersion, kind, response: { uid: review.request.uid, ...response } }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const kind = "ValidatingWebhookConfiguration";
+  await cluster.apply({
+    apiVersion: API,
+    kind,
+    metadata: { name },
+    webhooks: [
+      {
+        name,
+        clientConfig: { url, caBundle: Buffer.from(ca.pem).toString("base64") },
+        namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": namespace } },
+        rules: [{ apiGroups: [""], apiVersions: ["v1"], resources: ["secrets"], operations: ["CREATE", "UPDATE"] }],
+        failurePolicy: "Fail",
+        sideEffects: "None",
+        timeoutSeconds: 2,
+        admissionReviewVersions: ["v1"],
+      },
+    ],
+  });
+  return {
+    name,
+    answer(next) {
+      response = next;
+    },
+    async [Symbol.asyncDispose]() {
+      await cluster.delete({ apiVersion: API, kind, name });
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}

@@ -1,0 +1,21 @@
+/**
+ * Loaded into every test process (bin/node24.js): a promise that failed with nobody to hear it, or an exception that nobody
+ * caught, fails the file, also after the test that it came of has passed. In production it would have ended the process, or
+ * been swallowed by the last guard.
+ */
+const strays: string[] = [];
+
+const noted =
+  (kind: string) =>
+  (error: unknown): void =>
+    void strays.push(`${kind}: ${error instanceof Error ? error.stack : String(error)}`);
+
+process.on("unhandledRejection", noted("a rejection that nobody heard"));
+process.on("uncaughtExceptionMonitor", noted("an exception that nobody caught"));
+process.on("exit", () => {
+  if (strays.length === 0) return;
+  process.exitCode = 1;
+  process.stderr.write(`${strays.length} failures went astray; the first:\n${strays[0]}\n`);
+});
+
+export {};

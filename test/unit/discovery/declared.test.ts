@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { lookUp } from "../../../lib/declarations/look-up.ts";
+import { declaredOf, referenceOf } from "../../../lib/discovery/declared.ts";
+import { SyncError } from "../../../lib/errors.ts";
+import { SECRET_TRANSFORMATION, VAULT_STATIC_SECRET } from "../../../lib/kinds.ts";
+import type { SeenResource } from "../../../lib/reconcile/ports.ts";
+import { aCluster } from "../../builders.ts";
+
+const KIB = 1024;
+const CLUSTER = { name: "east", namespaces: { include: ["*"], exclude: [] }, operatorNamespace: "vso" };
+
+const seen = (more: Partial<SeenResource>): SeenResource => ({
+  ...{ uid: "u", resourceVersion: "7", generation: 1, deleting: false, labels: {}, annotations: {}, finalizers: [] },
+  ...{ spec: {}, status: {}, ownerReferences: [], namespace: "shop", name: "db" },
+  ...more,
+});
+
+describe("what is stored of a resource", () => {
+  it("is at most 256 KiB of something that syncs refer to: who names it is told", () => {
+    const large = referenceOf("east", SECRET_TRANSFORMATION, seen({ spec: { text: "x".repeat(300 * KIB) } }));
+    assert.ok(JSON.stringify(large).length < KIB);
+    const found = lookUp(CLUSTER, () => large);
+    assert.throws(
+      () => found.find("SecretTransformation", { namespace: "shop", name: "db" }, "a test"),
+      (error) =>
+        error instanceof SyncError && error.code === "REFERENCE_INVALID" && /too many to keep/.test(error.message),
+    );
+    const annotated = referenceOf("east", SECRET_TRANSFORMATION, seen({ annotations: { a: "x".repeat(300 * KIB) } }));
+    const mended = referenceOf("east", SECRET_TRANSFORMATION, seen({}));
+    assert.notEqual(annotated.hash, mended.hash);
+  });
+
+  it("is at most 64 KiB of a status, which is ours to write anew", () => {
+    const status = { text: "x".repeat(70 * KIB) };
+    assert.deepEqual(declaredOf(aCluster(), VAULT_STATIC_SECRET, seen({ status })).seen.status, {});
+    const usual = { secretMAC: "x" };
+    assert.deepEqual(declaredOf(aCluster(), VAULT_STATIC_SECRET, seen({ status: usual })).seen.status, usual);
+  });
+});

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { unlessBug } from "../../../lib/discovery/guard.ts";
+import { SyncError } from "../../../lib/errors.ts";
+import { VAULT_STATIC_SECRET } from "../../../lib/kinds.ts";
+import type { SeenResource } from "../../../lib/reconcile/ports.ts";
+
+const OF = {
+  cluster: "east",
+  kind: VAULT_STATIC_SECRET,
+  object: { namespace: "shop", name: "db" } as SeenResource,
+};
+
+describe("an object that makes us fail", () => {
+  const scene = () => {
+    const lines: unknown[] = [];
+    const line = (event: string, fields?: unknown) => void lines.push([event, fields]);
+    const counts: string[] = [];
+    const metrics = { count: (name: string) => void counts.push(name), observe: () => undefined };
+    return { lines, counts, deps: { log: { debug: line, info: line, warn: line, error: line }, metrics } };
+  };
+
+  it("in a way that nobody foresaw is told by its name and left aside", async () => {
+    const { lines, counts, deps } = scene();
+    const failed = await unlessBug(deps, OF, async () => {
+      throw new RangeError("hunter2");
+    });
+    assert.deepEqual([failed, counts], [undefined, ["keyferry_bugs_total"]]);
+    assert.match(JSON.stringify(lines), /object-crashed.*"cluster":"east".*"namespace":"shop","name":"db".*RangeError/);
+    assert.doesNotMatch(JSON.stringify(lines), /hunter2/);
+  });
+
+  it("with a code is no matter of one object alone", async () => {
+    const { lines, deps } = scene();
+    const error = new SyncError("STORE_UNAVAILABLE", "full");
+    await assert.rejects(
+      unlessBug(deps, OF, async () => {
+        throw error;
+      }),
+      error,
+    );
+    assert.deepEqual(lines, []);
+  });
+});

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
+import { vsoWatch } from "../../../lib/discovery/vso-watch.ts";
+import { VAULT_STATIC_SECRET } from "../../../lib/kinds.ts";
+import type { ClusterState, SeenResource, VsoLease } from "../../../lib/reconcile/ports.ts";
+import { aCluster, aRow } from "../../builders.ts";
+
+const START = Date.UTC(2026, 0, 1);
+
+/** Looks one after the other, with what is stored between them; the cluster answers with the object that was seen last. */
+function aScene(lease?: VsoLease) {
+  const scene = {
+    now: START,
+    lease,
+    object: undefined as SeenResource | undefined,
+    stored: {} as NonNullable<ClusterState["vsoIn"]>,
+    leasesAsked: 0,
+    gets: 0,
+    opened: [] as (string | undefined)[],
+  };
+  const deps = {
+    clock: () => scene.now,
+    clusters: {
+      vsoLease: async () => {
+        scene.leasesAsked++;
+        return scene.lease;
+      },
+    },
+    resources: {
+      get: async () => {
+        scene.gets++;
+        return scene.object;
+      },
+    },
+  } as unknown as Parameters<typeof vsoWatch>[0];
+  const settledRow = aRow();
+  const row = { ...settledRow, state: { ...settledRow.state, settledAt: START - 10 * MINUTE_MS } };
+  const signal = new AbortController().signal;
+  return {
+    scene,
+    look() {
+      const watch = vsoWatch(deps, {
+        settings: aCluster(),
+        operator: { name: "vso", first: "a" },
+        circuits: { open: async ({ circuit }) => void scene.opened.push(circuit) },
+        before: scene.stored,
+        save: async (seen) => {
+          scene.stored = seen;
+        },
+      });
+      return {
+        async see(namespace: string, name = "db", at = scene.now) {
+          scene.object = written(namespace, name, at);
+          await watch.see(row, scene.object, VAULT_STATIC_SECRET, signal);
+        },
+        watch,
+        end() {
+          scene.stored = watch.latest();
+        },
+      };
+    },
+  };
+}
+
+const written = (namespace: string, name: string, at: number): SeenResource => ({
+  ...{ uid: `${namespace}/${name}`, resourceVersion: "1", generation: 1, deleting: false, namespace, name },
+  ...{ labels: {}, annotations: {}, finalizers: [], spec: {}, status: {}, ownerReferences: [] },
+  statusBy: { manager: "manager", at },
+});
+
+describe("another controller, as looks see it", () => {
+  it("kubernetes-rules 24: the first write in one look and the second in the next one stop their namespace alone", async () => {
+    const { scene, look } = aScene();
+    const first = look();
+    await first.see("shop");
+    await first.see("pay");
+    first.end();
+    assert.deepEqual([scene.opened, scene.gets], [[], 0]);
+    scene.now += 20 * SECOND_MS;
+    const second = look();
+    await second.see("shop");
+    assert.deepEqual([scene.opened, scene.gets], [["vso:east/shop"], 1]);
+    assert.deepEqual(
+      [scene.stored.shop?.isProven, scene.stored.pay?.isProven],
+      [true, false],
+      "stored before it is told",
+    );
+  });
+
+  it("kubernetes-rules 24: the same write seen again, or one that the object does not show any more, proves nothing", async () => {
+    const { scene, look } = aScene();
+    const { see, watch } = look();
+    await see("shop");
+    await see("shop");
+    assert.equal(scene.gets, 0);
+    scene.now += 20 * SECOND_MS;
+    const claimed = written("shop", "db", scene.now);
+    const { statusBy: _by, ...shown } = claimed;
+    scene.object = shown;
+    const row = { ...aRow(), state: { ...aRow().state, settledAt: START - MINUTE_MS } };
+    await watch.see(row, claimed, VAULT_STATIC_SECRET, new AbortController().signal);
+    assert.deepEqual([scene.gets, scene.opened], [1, []]);
+  });
+
+  it("kubernetes-rules 24: a lease that is held stops the cluster, and what its holder wrote is held against nobody after it", async () => {
+    const { scene, look } = aScene({ holder: "pod", renewedAt: START, durationMs: 15 * SECOND_MS });
+    const { see, watch } = look();
+    await see("shop");
+    assert.deepEqual([scene.opened, watch.latest()], [["vso:east"], {}]);
+    scene.lease = { holder: "", renewedAt: START + 11 * SECOND_MS, durationMs: SECOND_MS };
+    scene.now += 12 * SECOND_MS;
+    await see("shop", "db", START + 10 * SECOND_MS);
+    await see("shop", "other", START + 10 * SECOND_MS);
+    assert.deepEqual([scene.opened.length, watch.latest()], [1, {}]);
+  });
+
+  it("however much is written, the lease is asked for every 10 s, and so is each namespace; what is remembered has a bound", async () => {
+    const { scene, look } = aScene();
+    const { see, watch } = look();
+    for (let at = 0; at < 1_000; at++) await see(`ns-${at}`);
+    assert.equal(scene.leasesAsked, 1);
+    assert.equal(Object.keys(watch.latest()).length, 200);
+    for (let at = 0; at < 50; at++) await see("ns-1", `db-${at}`, START - MINUTE_MS - at);
+    assert.equal(scene.gets, 0, "too old to say something of now");
+    scene.now += 2 * MINUTE_MS;
+    await see("ns-999");
+    assert.deepEqual(Object.keys(watch.latest()), ["ns-999"], "what is over makes room");
+  });
+});

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import type { VaultIdentity } from "../../../lib/reconcile/ports.ts";
+import { SecretValue } from "../../../lib/secret-value.ts";
+import { heldToken } from "../../../lib/vault/held-token.ts";
+import { type Grant, login } from "../../../lib/vault/login.ts";
+import { type VaultClient, vaultClient } from "../../../lib/vault/vault-client.ts";
+import { failure, forever, httpPeer, reachOf } from "./broken-peer.ts";
+
+const NOW = Date.UTC(2030, 0, 1);
+const YEAR_S = 366 * 24 * 3_600;
+
+describe("what a login's answer says", () => {
+  let client: VaultClient;
+  before(() => {
+    client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf });
+  });
+  after(() => client.close());
+
+  const credentials = {
+    credential: async () => ({ value: SecretValue.of("s"), version: "1" }),
+    secret: () => assert.fail(),
+    annotations: () => assert.fail(),
+  };
+  const identityAt = (target: VaultIdentity["target"]): VaultIdentity => ({
+    id: "one",
+    target,
+    mount: "approle",
+    headers: {},
+    method: {
+      kind: "appRole",
+      roleId: "role",
+      credential: { kind: "secret", cluster: "c", namespace: "n", name: "s", key: "id" },
+    },
+  });
+  const granted = async (text: string): Promise<{ grant: Grant; identity: VaultIdentity }> => {
+    await using peer = await httpPeer((_, response) => response.end(text));
+    const identity = identityAt(peer.target);
+    return { grant: await login({ client, credentials, clock: () => NOW }, identity, forever), identity };
+  };
+
+  for (const duration of ["9007199254740991", "1e15", "40000000000"]) {
+    it(`may be a life of ${duration} s: what is stored of it is a time that can be stored and said`, async () => {
+      const { grant, identity } = await granted(`{"auth":{"client_token":"t","lease_duration":${duration}}}`);
+      assert.ok(grant.ttlSeconds <= YEAR_S);
+      const { endsAt, staleAt } = heldToken(identity, grant, NOW);
+      for (const at of [endsAt, staleAt])
+        assert.ok(at === Number.POSITIVE_INFINITY || new Date(at).toISOString() !== "");
+    });
+  }
+
+  for (const duration of ["-1", '"long"', "null", "1e400", "[]"]) {
+    it(`may be a life of ${duration} s, which is taken for none that is known`, async () => {
+      const { grant } = await granted(
+        `{"auth":{"client_token":"t","lease_duration":${duration},"num_uses":${duration}}}`,
+      );
+      assert.deepEqual([grant.ttlSeconds, grant.uses], [0, 0]);
+    });
+  }
+
+  it("is given up when it is larger than 1 MiB", async () => {
+    const long = granted(`{"auth":{"client_token":"${"t".repeat(1024 * 1024)}"}}`);
+    assert.match((await failure(long, "VAULT_ANSWER_INVALID")).message, /larger than 1 MiB/);
+  });
+});
