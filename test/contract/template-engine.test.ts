@@ -84,7 +84,7 @@ describe("the committed template engine", () => {
   });
 });
 
-describe("templates by Go's own engine (reference 4)", () => {
+describe("templates by Go's own engine", () => {
   const engine = goTemplates(PATIENT);
   after(() => engine.close());
   const rendered = (text: string, secrets?: string) => textOfKey(engine, text, secrets);
