@@ -23,7 +23,8 @@ export interface Judged {
 
 /**
  * Whether a VaultConnection, VaultAuth or SecretTransformation is well formed and everything that it refers to is there.
- * A VaultAuth is judged as for a resource in its own namespace; no login is tried, as VSO tries none, so that its credentials are of no interest here.
+ * A VaultAuth is judged as for a resource in its own namespace; no login is tried, as VSO tries none, so that its credentials
+ * are of no interest here.
  */
 export function judge(input: ResolveInput): Judgement {
   const lookup = lookUp(input.cluster, input.reference);
