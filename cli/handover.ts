@@ -22,7 +22,7 @@ import type { HandoverFlags } from "./cluster-commands.ts";
 import { type ClusterReport, complained, lacks, leftOf, people, reportOf } from "./handover-report.ts";
 import { print, printJson, say } from "./output.ts";
 
-/** VSO's key has so many bytes (reference 5). */
+/** VSO's key has so many bytes. */
 const KEY_BYTES = 16;
 /** A line of progress for so many syncs. */
 const PROGRESS_STEP = 100;

@@ -17,7 +17,7 @@ export function digestKey(bytes: Buffer): DigestKey {
 
 /**
  * The message that is hashed: compact JSON of the data map as Kubernetes shows it, keys in byte order, values in padded
- * base64. It is the message of VSO's `secretMAC` (reference 5), so that one encoding serves both.
+ * base64. It is the message of VSO's `secretMAC`, so that one encoding serves both.
  */
 export function macMessage(data: SecretData): string {
   const member = (key: string) => `${goString(key)}:"${data.get(key)?.reveal().toString("base64") ?? ""}"`;
@@ -29,7 +29,7 @@ export function digestOf(key: DigestKey, data: SecretData): Digest {
   return `${key.id}:${createHmac("sha256", key.bytes).update(macMessage(data)).digest("base64")}`;
 }
 
-/** `status.secretMAC` as VSO computes it with the cluster's own key (reference 5). */
+/** `status.secretMAC` as VSO computes it with the cluster's own key. */
 export function secretMac(clusterKey: Buffer, data: SecretData): string {
   return createHmac("sha256", clusterKey).update(macMessage(data)).digest("base64");
 }

@@ -1,6 +1,6 @@
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from "./clock.ts";
 
-/** A duration as the resources write it: a number and one unit, `1.5h`; `1h30m` is not one (reference 2). */
+/** A duration as the resources write it: a number and one unit, `1.5h`; not `1h30m`, which VSO's schema refuses as well. */
 export const DURATION_PATTERN = /^([0-9]+(\.[0-9]+)?(s|m|h))$/;
 
 /** What to say of a text that does not match. */

@@ -1,6 +1,6 @@
 import { isLosslessNumber, type LosslessNumber, parse } from "lossless-json";
 
-/** JSON whose numbers are as they were written: `1.0`, `1e5` and 20 digits stay what they are (reference 4.1). */
+/** JSON whose numbers are as they were written: `1.0`, `1e5` and 20 digits stay what they are, as VSO writes them. */
 export type LosslessValue =
   | null
   | boolean

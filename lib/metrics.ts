@@ -11,7 +11,7 @@ interface Definition {
 
 const OF_CLIENT = ["operation", "vault_connection"];
 
-/** What VSO's dashboards and alerts ask for, by its names and labels (reference 14.3); ours stand behind them. */
+/** What VSO's dashboards and alerts ask for, by its names and labels; ours stand behind them. */
 const VSO_METRICS: Readonly<Record<string, Definition>> = {
   vso_secret_sync_total: { help: "Runs of syncs.", labels: ["controller", "cluster"] },
   vso_secret_sync_errors_total: { help: "Failed runs of syncs.", labels: ["controller", "cluster", "code"] },

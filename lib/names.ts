@@ -48,7 +48,7 @@ export interface ObjectRef {
   readonly name: string;
 }
 
-/** `""`, `name` or `namespace/name` (reference 11.1); undefined when it is none of them. */
+/** `""`, `name` or `namespace/name`, as VSO reads a name; undefined when it is none of them. */
 export function parseObjectRef(text: string, whenEmpty: ObjectRef, namespace: string): ObjectRef | undefined {
   if (text === "") return whenEmpty;
   const parts = text.split("/");

@@ -8,7 +8,7 @@ export const COUNTED = {
   refresh: { readsPerRow: 0.5, readsPerReference: 0.5, readsPerMessage: 1, writes: 0 },
   /** Claim and settle of a refresh that found a difference. test/contract/dynamodb/units.contract.ts */
   difference: { writes: 10 },
-  /** Keys in a message, messages in a request, looks in a message: test/unit/docs/cost.test.ts holds them to the code. */
+  /** Keys in a message, messages in a request, looks in a message: test/docs/cost.test.ts holds them to the code. */
   sizes: { keysPerMessage: 25, messagesPerRequest: 10, looksPerMessage: 50 },
 } as const;
 

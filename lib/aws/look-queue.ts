@@ -2,7 +2,7 @@ import type { SQSClient } from "@aws-sdk/client-sqs";
 import { type LookRequest, looksBody } from "./envelopes.ts";
 import { sendBatches } from "./send-batches.ts";
 
-/** One invocation looks at so many clusters at once (design 5). */
+/** One invocation looks at so many clusters at once. */
 export const MAX_LOOKS = 50;
 
 export interface LookQueue {

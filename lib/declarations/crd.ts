@@ -55,7 +55,7 @@ interface Definition {
   readonly columns: readonly Column[];
 }
 
-/** The kinds that we have a CRD for, with their printer columns (reference 2). */
+/** The kinds that we have a CRD for, with the printer columns that VSO gives them. */
 const DEFINITIONS: readonly Definition[] = [
   {
     kind: VAULT_CONNECTION,

@@ -21,7 +21,7 @@ function isOperators({ object }: Shared, at: ObjectRef, operatorNamespace: strin
   return at.namespace === operatorNamespace && object.isStranger !== true;
 }
 
-/** Who may use a VaultAuth or a VaultAuthGlobal: reference 11.2, to the letter. */
+/** Who may use a VaultAuth or a VaultAuthGlobal: exactly who may with VSO. */
 function mustBeAllowed(shared: Shared, at: ObjectRef, namespace: string, operatorNamespace: string): void {
   const allowed = shared.spec.allowedNamespaces ?? [];
   const isSameNamespace = at.namespace === namespace;
@@ -36,7 +36,7 @@ function mustBeAllowed(shared: Shared, at: ObjectRef, namespace: string, operato
 
 type GlobalRef = NonNullable<VaultAuthSpec["vaultAuthGlobalRef"]>;
 
-/** Where the VaultAuthGlobal may be: the first that is there counts (reference 11.3, step 1). */
+/** Where the VaultAuthGlobal may be: the first that is there counts. */
 function globalPlaces(
   auth: Found<"VaultAuth">,
   ref: GlobalRef,
@@ -64,7 +64,7 @@ export function withGlobal(lookup: LookUp, auth: Found<"VaultAuth">, at: ObjectR
   return { spec: mergeAuth(auth.spec, global.spec), subject: `${auth.subject} with ${global.subject}` };
 }
 
-/** The VaultAuth that a resource in this namespace names (reference 11.1 to 11.3). */
+/** The VaultAuth that a resource in this namespace names. */
 export function findAuth(
   lookup: LookUp,
   vaultAuthRef: string | undefined,

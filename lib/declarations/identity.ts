@@ -12,7 +12,7 @@ import { because, type Found, invalidReference, type LookUp, mustBeOperators, re
 import { unsupportedInConnection } from "./unsupported.ts";
 
 /**
- * For one request, when a VaultConnection does not say, and at most. VSO's client waits for 60 s (reference 2.2); in that
+ * For one request, when a VaultConnection does not say, and at most. VSO's client waits for 60 s; in that
  * time a Vault that accepts connections and answers nothing would hold up the syncs of others.
  */
 const DEFAULT_TIMEOUT_MS = 8 * SECOND_MS;
@@ -108,7 +108,7 @@ function idOf(cluster: string, versions: readonly string[], identity: Omit<Vault
   return fingerprint(cluster, ...versions, target.address, namespace, mount, canonical({ headers, place, rest }));
 }
 
-/** How a resource in this namespace logs in: VaultAuth, VaultAuthGlobal, VaultConnection and the fleet together (reference 11). */
+/** How a resource in this namespace logs in: VaultAuth, VaultAuthGlobal, VaultConnection and the fleet together. */
 export function resolveIdentity(
   lookup: LookUp,
   vaultAuthRef: string | undefined,

@@ -22,9 +22,9 @@ export interface Judged {
 }
 
 /**
- * Whether a VaultConnection, VaultAuth or SecretTransformation is well formed and everything that it refers to is there
- * (reference 2.2, 2.3 and 2.8). A VaultAuth is judged as for a resource in its own namespace; no login is tried, so that
- * its credentials are of no interest here.
+ * Whether a VaultConnection, VaultAuth or SecretTransformation is well formed and everything that it refers to is there.
+ * A VaultAuth is judged as for a resource in its own namespace; no login is tried, as VSO tries none, so that its credentials
+ * are of no interest here.
  */
 export function judge(input: ResolveInput): Judgement {
   const lookup = lookUp(input.cluster, input.reference);

@@ -86,7 +86,7 @@ function appRole(auth: VaultAuthSpec, place: Place): Method | readonly Complaint
   ];
 }
 
-/** VSO's own, for a service account that is bound to an IAM role; its annotations may say otherwise (reference 11.4). */
+/** VSO's own, for a service account that is bound to an IAM role; its annotations may say otherwise. */
 const IRSA = { audiences: ["sts.amazonaws.com"], tokenExpirationSeconds: 86_400 };
 
 /** With several, the Secret is used; with none, the identity of this process, as VSO uses its node's. */
@@ -117,7 +117,7 @@ function aws(auth: VaultAuthSpec, place: Place): AwsMethod | readonly Complaint[
   };
 }
 
-/** Of the token that Google is shown, in seconds (reference 11.4). */
+/** Of the token that Google is shown, in seconds. */
 const GCP_TOKEN_SECONDS = 600;
 
 /** That region, clusterName and projectID are there is checked before: unsupported.ts. */
@@ -132,7 +132,7 @@ function gcp(auth: VaultAuthSpec, place: Place): Method | readonly Complaint[] {
   );
 }
 
-/** How this VaultAuth logs in, for resources at this place, or what it lacks (reference 2.3 and 11.1). */
+/** How this VaultAuth logs in, for resources at this place, or what it lacks. */
 export function loginMethod(auth: VaultAuthSpec, place: Place): Method | readonly Complaint[] {
   switch (auth.method) {
     case "kubernetes":

@@ -90,7 +90,7 @@ function understood<K extends DeclaredKind>(kind: K, at: ObjectRef, object: Refe
   return { object, spec: parsed.spec, subject };
 }
 
-/** Where `name` stands for: the operator's `default` when it is empty (reference 11.1). */
+/** Where `name` stands for: the operator's `default` when it is empty. */
 export function referTo(text: string | undefined, namespace: string, operatorNamespace: string): ObjectRef {
   const ref = parseObjectRef(text ?? "", { namespace: operatorNamespace, name: "default" }, namespace);
   // Parsing checked it already.

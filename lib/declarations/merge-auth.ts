@@ -19,7 +19,7 @@ function firstOf<T>(...values: readonly (T | undefined)[]): T | undefined {
   return values.find((value) => !isEmpty(value));
 }
 
-/** A map of both: reference 11.3, step 6. */
+/** A map of both. In a union the VaultAuth's own entries win over the method's, and these over those for all. */
 function merged(strategy: Strategy, own: Texts = {}, ofMethod: Texts = {}, ofAll: Texts = {}): Texts | undefined {
   switch (strategy) {
     case "union":
@@ -43,7 +43,7 @@ function withoutEmpty(fields: Readonly<Record<string, unknown>>): object {
 }
 
 /**
- * A VaultAuth with what a VaultAuthGlobal fills in where it says nothing itself (reference 11.3). A method's block that the
+ * A VaultAuth with what a VaultAuthGlobal fills in where it says nothing itself. A method's block that the
  * VaultAuth has fills tokenExpirationSeconds by its own default, so that the global's counts only where it has none: as VSO.
  */
 export function mergeAuth(auth: VaultAuthSpec, global: VaultAuthGlobalSpec): VaultAuthSpec {

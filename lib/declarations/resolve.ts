@@ -52,7 +52,7 @@ export interface ResolvedStaticSecret {
   readonly transformation: Transformation;
   /** It asks for Vault's events to be followed, which is not done. */
   readonly instantUpdates: boolean;
-  /** Workloads to restart when the data changed, each once; none without a MAC (reference 5). */
+  /** Workloads to restart when the data changed, each once; none without a MAC, as with VSO. */
   readonly rolloutTargets: readonly RolloutTarget[];
 }
 
@@ -68,7 +68,7 @@ export interface ResolveInput {
   readonly reference: (key: ReferenceKey) => Reference | undefined;
 }
 
-/** How often VSO looks at a static secret that does not say, if it keeps a MAC of it (reference 6). */
+/** How often VSO looks at a static secret that does not say, if it keeps a MAC of it. */
 const DEFAULT_REFRESH_MS = MINUTE_MS;
 
 function refreshOf(spec: SpecOf<"VaultStaticSecret">): number | undefined {

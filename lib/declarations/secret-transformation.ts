@@ -2,7 +2,7 @@ import { z } from "zod";
 import { excludes, includes, template, templates, text } from "./shared.ts";
 import { conditions, observedGeneration } from "./status.ts";
 
-/** Templates and filters that several resources share (reference 2.8). */
+/** Templates and filters that several resources share. */
 export const secretTransformationSpec = z.object({
   templates,
   sourceTemplates: z.array(template).exactOptional().describe("Templates that others call; they fill no key."),

@@ -13,7 +13,7 @@ export interface SourcePlace {
   readonly path: string;
 }
 
-/** The value of the index that change events are looked up in (design 4). */
+/** The value of the index that change events are looked up in. */
 export function sourceOfPlace(place: SourcePlace): string {
   const { address, namespace, mount, path } = place;
   return fingerprint("source", normalAddress(address), trimSlashes(namespace), trimSlashes(mount), trimSlashes(path));

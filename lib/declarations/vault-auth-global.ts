@@ -11,7 +11,7 @@ const defaults = {
   headers: headers("HTTP headers for this method."),
 };
 
-/** What VaultAuths have in common (reference 2.4). */
+/** What VaultAuths have in common. */
 export const vaultAuthGlobalSpec = z.object({
   allowedNamespaces: textList("Kubernetes namespaces whose VaultAuths may refer to this besides its own; * is all."),
   vaultConnectionRef: z

@@ -31,7 +31,7 @@ const globalRef = z
   })
   .describe("A VaultAuthGlobal that fills what is not set here.");
 
-/** How to log in to Vault (reference 2.3). */
+/** How to log in to Vault. */
 export const vaultAuthSpec = z.object({
   vaultConnectionRef: z
     .string()

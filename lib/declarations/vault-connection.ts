@@ -3,7 +3,7 @@ import * as check from "./checks.ts";
 import { durationText, headers, objectName, optionalText } from "./shared.ts";
 import { conditions, observedGeneration } from "./status.ts";
 
-/** Where a Vault is and how to speak with it (reference 2.2). */
+/** Where a Vault is and how to speak with it. */
 export const vaultConnectionSpec = z.object({
   address: z.string().check(check.address).describe("Base URL of Vault, such as https://vault.example.com:8200."),
   headers: headers("HTTP headers of every request. The Vault namespace is not set here."),

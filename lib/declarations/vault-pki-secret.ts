@@ -16,7 +16,7 @@ import { conditions, lastGeneration, observedGeneration, secretMAC, unixSeconds 
 /** Durations here may be in days as well. */
 const TTL = /^([0-9]+(\.[0-9]+)?(s|m|h|d))$/;
 
-/** A certificate that Vault issues (reference 2.7). */
+/** A certificate that Vault issues. */
 export const vaultPkiSecretSpec = z.object({
   vaultAuthRef,
   namespace: vaultNamespace,

@@ -3,7 +3,7 @@ import { labelProblem } from "../names.ts";
 import { baseUrl, dnsLabel, path, problemCheck } from "./checks.ts";
 import { clusterVault, vaultAddresses, vaults } from "./vault-schema.ts";
 
-/** fleet.yaml as a schema: it parses, and editors get it as JSON Schema (design 8). */
+/** fleet.yaml as a schema: it parses, and editors get it as JSON Schema. */
 
 /** Each star more is a factor of a name's length in the time that a comparison may take. */
 const MAX_STARS = 4;

@@ -13,14 +13,14 @@ const KEY_BYTES = 16;
 const FOUND_MS = 10 * MINUTE_MS;
 const MISSING_MS = MINUTE_MS;
 
-/** VSO starts with no other key than one that it could have made (reference 5). */
+/** VSO starts with no other key than one that it could have made. */
 const LABELS = {
   "app.kubernetes.io/name": "vault-secrets-operator",
   "app.kubernetes.io/managed-by": "hashicorp-vso",
   "app.kubernetes.io/component": "client-cache-storage-verification",
 };
 
-/** The key that VSO makes its MACs with in a cluster (reference 5); undefined when it is not there or may not be read. */
+/** The key that VSO makes its MACs with in a cluster; undefined when it is not there or may not be read. */
 export function hmacKeys(clients: ClusterClients, clock: Clock) {
   const known = new Map<string, Asked>();
   return (cluster: string, namespace: string, signal: AbortSignal, madeAt = 0): Promise<Buffer | undefined> => {

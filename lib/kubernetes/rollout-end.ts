@@ -7,7 +7,7 @@ import { isAbsent } from "./kube-failure.ts";
 import { AS_MANAGER } from "./managed-fields.ts";
 import { metadataOf, type Shape, shapeAt, textAt } from "./shapes.ts";
 
-/** The pod template's annotation that VSO sets as well (reference 13): tools that know one of us know the other. */
+/** The pod template's annotation that VSO sets as well: tools that know one of us know the other. */
 const RESTARTED_AT = "vso.secrets.hashicorp.com/restartedAt";
 
 /** Set by `kubectl rollout restart`: a restart like ours. */

@@ -7,7 +7,7 @@ import { countAt, shapeAt, textAt } from "./shapes.ts";
 
 const LEASE: KindRef = { group: "coordination.k8s.io", version: "v1", resource: "leases", kind: "Lease" };
 
-/** VSO's leader election (reference 14.3). */
+/** VSO's leader election. */
 const NAME = "b0d477c0.hashicorp.com";
 
 /** A leader that says it needs not be heard of for longer is not believed: VSO's own lease is 15 s long. */

@@ -8,7 +8,7 @@ import type { Batch } from "./reconcile.ts";
 import { resourceOf } from "./resource.ts";
 import { settleFailed } from "./settle.ts";
 
-/** Finalizers that Vault Secrets Operator leaves on its resources (reference 2): honoured, then removed; we add none. */
+/** Finalizers that Vault Secrets Operator leaves on its resources: honoured, then removed; we add none. */
 export const VSO_FINALIZERS: Readonly<Record<string, string>> = {
   VaultConnection: "vaultconnection.secrets.hashicorp.com/finalizer",
   VaultAuth: "vaultauth.secrets.hashicorp.com/finalizer",

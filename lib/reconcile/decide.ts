@@ -173,7 +173,7 @@ function secretIsImmutable(seen: Seen): Decision | undefined {
   return undefined;
 }
 
-/** Foreign labels and annotations stay; ours must be as declared (design 6). */
+/** Foreign labels and annotations stay; ours must be as declared. */
 function lacks(actual: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {
   return Object.entries(wanted).some(([name, value]) => actual[name] !== value);
 }

@@ -43,7 +43,7 @@ export interface ReconcileDeps {
   readonly metrics: Metrics;
 }
 
-/** Our right to work on a row. Longer than a function's time-out, shorter than a queue's visibility (style 4.2). */
+/** Our right to work on a row. Longer than a function's time-out, shorter than a queue's visibility. */
 export const LEASE_MS = 90 * SECOND_MS;
 
 /** No external call takes longer: adapters end each one by themselves before that, or when their signal does. */

@@ -150,7 +150,7 @@ async function surveyOne(
   };
 }
 
-/** Reference 1, headline 6. */
+/** VSO compares with a cache that holds labelled Secrets alone. */
 const REWRITTEN_BY_VSO =
   "destination.create is false: VSO takes such a Secret for missing, and writes it and restarts its targets on every refresh";
 
@@ -179,7 +179,7 @@ function restartOwed({ status }: SeenResource): readonly string[] {
   return failed === undefined ? [] : [`its targets are not restarted yet: ${failed.message ?? ""}`];
 }
 
-/** What VSO refuses to write to (reference 3.2). */
+/** What VSO refuses to write to. */
 function notItsOwn({ name, uid }: SeenResource, secret: SeenSecret): readonly string[] {
   const apiVersion = apiVersionOf(VAULT_STATIC_SECRET);
   const isLabelled = Object.entries(OWNER_LABELS).every(([label, value]) => secret.labels[label] === value);

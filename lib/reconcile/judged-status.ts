@@ -4,7 +4,7 @@ import type { SyncError } from "../errors.ts";
 import type { Json, JsonObject, ResourceEvent } from "./ports.ts";
 import { type Condition, conditionList, failureMessage, mergeConditions, STALLED, stalledBy } from "./status.ts";
 
-/** What was found out about a resource that syncs refer to (reference 2.2, 2.3, 2.8 and 10). */
+/** What was found out about a resource that syncs refer to. */
 export interface Verdict {
   readonly error?: SyncError;
   /** VaultConnection: Vault was asked, and the error, if there is one, is what came of that. */
@@ -101,7 +101,7 @@ export function judgedEvents(kind: string, verdict: Verdict): readonly ResourceE
   return event ? [event, ...others] : others;
 }
 
-/** The verdict in VSO's words for it (reference 10). */
+/** The verdict in VSO's words for it. */
 export function judgedEvent(kind: string, verdict: Verdict): ResourceEvent | undefined {
   const { error, isAsked } = verdict;
   if (kind === "SecretTransformation") {

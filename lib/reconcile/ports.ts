@@ -83,7 +83,7 @@ export type CredentialRef =
 /** What a login proves itself with: something of a cluster, or the cloud identity of this very process (aws alone). */
 export type LoginCredential = CredentialRef | { readonly kind: "process" };
 
-/** What a login to an AWS mount needs (reference 11.4); what is missing has the default of VSO. */
+/** What a login to an AWS mount needs; what is missing has the default of VSO. */
 export interface AwsMethod {
   readonly kind: "aws";
   readonly role: string;
@@ -134,7 +134,7 @@ export interface VaultRead {
   readonly engine: "kv-v1" | "kv-v2";
   /** kv-v2 only; 0 is the latest. */
   readonly version: number;
-  /** kv-v2 only: a version that was deleted or destroyed is one without fields, and no error (reference 4.1). */
+  /** kv-v2 only: a version that was deleted or destroyed is one without fields, and no error. */
   readonly followDeleted?: boolean;
 }
 
@@ -188,7 +188,7 @@ export interface TemplateSource {
   readonly text: string;
 }
 
-/** What templates see as their dot (reference 4.4). */
+/** What templates see as their dot. */
 export interface TemplateInput {
   readonly secrets: LosslessObject;
   readonly metadata: LosslessObject;
@@ -200,7 +200,7 @@ export interface TemplateInput {
 export interface Rendering {
   /** Rendered in this order; of two that fill the same key the last one counts. */
   readonly templates: readonly TemplateSource[];
-  /** RE2, matched anywhere in the names of source fields: excludes first, then includes (reference 4.2). */
+  /** RE2, matched anywhere in the names of source fields: excludes first, then includes. */
   readonly includes: readonly string[];
   readonly excludes: readonly string[];
   readonly input: TemplateInput;
@@ -351,7 +351,7 @@ export interface SecretEnd {
     signal: AbortSignal,
   ): Promise<readonly string[]>;
   /**
-   * The cluster's HMAC key of VSO, if it is there and may be read (reference 5). Cached; that it is missing only when that was
+   * The cluster's HMAC key of VSO, if it is there and may be read. Cached; that it is missing only when that was
    * seen after `madeAt`.
    */
   hmacKey(cluster: string, namespace: string, signal: AbortSignal, madeAt?: EpochMs): Promise<Buffer | undefined>;

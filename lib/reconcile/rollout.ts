@@ -101,7 +101,7 @@ export class RecordFirst extends Error {
   }
 }
 
-/** The condition `RolloutRestart` of reference 14.1. */
+/** The condition `RolloutRestart`, with VSO's reasons. */
 export interface RolloutCondition {
   readonly status: "True" | "False";
   readonly reason: "RolloutRestartTriggered" | "RolloutRestartTriggeredFailed";

@@ -7,7 +7,7 @@ import type { CredentialRef, SourceData, VaultIdentity, VaultRead, VaultTarget }
 /** How long a CA bundle from a Secret is believed before it is fetched again. */
 const CA_MAX_AGE_MS = 5 * MINUTE_MS;
 
-/** Reads each Vault path once per identity in one batch: sharers get the same answer (design 4). */
+/** Reads each Vault path once per identity in one batch: sharers get the same answer. */
 export interface SourceReader {
   read(read: VaultRead, signal: AbortSignal): Promise<SourceData>;
 }

@@ -28,7 +28,7 @@ export interface Condition {
   readonly message: string;
 }
 
-/** Conditions as in reference 14.1. A failure's code leads its message: types and reasons stay those that dashboards know. */
+/** Conditions as VSO has them. A failure's code leads its message: types and reasons stay those that dashboards know. */
 function conditionsOf(kind: string, ending: Ending): readonly Condition[] {
   if (ending.kind === "synced") {
     return [
@@ -141,7 +141,7 @@ export function newsOf(status: JsonObject): JsonObject {
   return rest;
 }
 
-/** Which event reason a failure has in VSO's vocabulary (reference 14.2). */
+/** Which event reason a failure has in VSO's vocabulary. */
 function failureReason(kind: string, error: SyncError): string {
   // Without a login there is no client, as VSO sees it.
   if (error.code === "VAULT_LOGIN_REFUSED" || error.code === "CLOUD_UNAVAILABLE") return "VaultClientConfigError";

@@ -7,7 +7,7 @@ interface StrayEnds {
 
 /**
  * After the first Secret of a declaration that another controller carried out before: one under a former name of its
- * destination, which nobody else is there to prune (reference 3.4). It is pruned as if we had written it.
+ * destination, which nobody else is there to prune. It is pruned as if we had written it.
  */
 export async function withStrays(ends: StrayEnds, work: Work, signal: AbortSignal): Promise<Work> {
   const { row, observe } = work.seen;

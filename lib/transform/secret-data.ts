@@ -4,7 +4,7 @@ import type { Rendered, SourceData, TemplateInput } from "../reconcile/ports.ts"
 import { type SecretData, SecretValue } from "../secret-value.ts";
 import type { Transformation } from "./transformation.ts";
 
-/** The key that holds the whole `data` object of Vault's answer (reference 4.1). */
+/** VSO's key for the whole `data` object of Vault's answer. */
 const RAW_KEY = "_raw";
 
 const SECRET_KEY = /^[-._a-zA-Z0-9]+$/;
@@ -15,14 +15,14 @@ export const MAX_SECRET_BYTES = 1_048_576;
 
 const MAX_NAMED = 10;
 
-/** A text is stored byte for byte, anything else as Go writes its JSON (reference 4.1). */
+/** A text is stored byte for byte, anything else as Go writes its JSON, which is what VSO stores. */
 function encode(value: LosslessValue): SecretValue {
   return SecretValue.of(typeof value === "string" ? value : goJson(value));
 }
 
 type Answer = Pick<SourceData, "fields" | "response">;
 
-/** What templates see of Vault's answer and of the declaration (reference 4.4). */
+/** What templates see of Vault's answer and of the declaration. */
 export function templateInput(source: Answer, about: Pick<TemplateInput, "annotations" | "labels">): TemplateInput {
   const { response } = source;
   const metadata = isLosslessObject(response) ? response.metadata : undefined;
@@ -35,7 +35,7 @@ export function templateInput(source: Answer, about: Pick<TemplateInput, "annota
 }
 
 /**
- * What Vault's answer becomes in a Secret (reference 4.1). `rendered` is what the template engine made of it; without it every field is
+ * What Vault's answer becomes in a Secret. `rendered` is what the template engine made of it; without it every field is
  * taken as it is. Throws TRANSFORM_FAILED, SECRET_REFUSED, SECRET_TOO_LARGE.
  */
 export function secretData(

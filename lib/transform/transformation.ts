@@ -33,7 +33,7 @@ export interface TransformationInput {
   readonly find: (ref: ObjectRef) => SecretTransformationSpec;
 }
 
-/** What a declaration refers to, in its order: any namespace may be named (reference 4.3). */
+/** What a declaration refers to, in its order: any namespace may be named, as with VSO. */
 export function transformationRefs({ owner, spec }: Pick<TransformationInput, "owner" | "spec">): readonly ObjectRef[] {
   return (spec?.transformationRefs ?? []).map((ref) => placeOf(ref, owner));
 }
@@ -47,7 +47,7 @@ export function isPlain({ templates, includes, excludes }: Omit<Transformation, 
   return templates.length === 0 && includes.length === 0 && excludes.length === 0;
 }
 
-/** Collects templates and filters and gives each template its name (reference 4.3). Throws TRANSFORM_FAILED, and what `find` throws. */
+/** Collects templates and filters and gives each template the name it has in VSO. Throws TRANSFORM_FAILED, and what `find` throws. */
 export function transformationOf({ owner, spec, excludeRaw, missingKey, find }: TransformationInput): Transformation {
   const names = takenNames();
   const templates = ownTemplates(owner, spec?.templates).map((template) => names.take(template));
@@ -167,7 +167,7 @@ function takenFrom(
   });
 }
 
-/** Keys are rendered in sorted order, key before name (reference 4.3). */
+/** Keys are rendered in sorted order, key before name, as VSO does. */
 function inOrder(templates: readonly TemplateSource[]): readonly TemplateSource[] {
   const compare = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
   return templates.toSorted((a, b) => {

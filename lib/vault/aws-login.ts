@@ -38,8 +38,8 @@ interface Keys {
 }
 
 /**
- * The body of a login to an AWS mount: a signed question "who am I?" to AWS's token service, which Vault asks in our place
- * (reference 11.4). `subject` says in messages which Vault the login is for.
+ * The body of a login to an AWS mount: a signed question "who am I?" to AWS's token service, which Vault asks in our place.
+ * `subject` says in messages which Vault the login is for.
  */
 export async function awsLoginBody(
   deps: AwsLoginDeps,

@@ -2,7 +2,7 @@ import { type Clock, SECOND_MS } from "../clock.ts";
 import type { Metrics } from "../reconcile/ports.ts";
 import type { VaultClient, VaultQuestion } from "./vault-client.ts";
 
-/** The operation that VSO counts a question as (reference 14.3); probes are none of its. */
+/** The operation that VSO counts a question as; probes are none of its. */
 function operationOf({ purpose, path }: VaultQuestion): string | undefined {
   if (purpose === "probe") return undefined;
   if (purpose === "login") return "login";

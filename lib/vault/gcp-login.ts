@@ -28,7 +28,7 @@ const TIMEOUT_MS = 8 * SECOND_MS;
 const MAX_BYTES = 1_024 * 1_024;
 
 /**
- * The body of a login to a GCP mount (reference 11.4): the service account's token is exchanged for one of Google's, with which the
+ * The body of a login to a GCP mount: the service account's token is exchanged for one of Google's, with which the
  * Google service account that it is bound to signs for this role. `subject` says in messages which Vault the login is for.
  */
 export async function gcpLoginBody(

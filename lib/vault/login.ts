@@ -33,7 +33,7 @@ export interface LoginDeps {
   readonly reachOf?: ReachOf | undefined;
 }
 
-/** Logs in at `auth/<mount>/login` with what the identity's method needs (reference 11.4). Never repeated by itself. */
+/** Logs in at `auth/<mount>/login` with what the identity's method needs. Never repeated by itself. */
 export async function login(deps: LoginDeps, identity: VaultIdentity, signal: AbortSignal): Promise<Grant> {
   const path = vaultUrlPath({ auth: "auth", mount: identity.mount, login: "login" });
   const question: VaultQuestion = {
@@ -102,7 +102,7 @@ function selfQuestion(
   };
 }
 
-/** Secrets are sent as they are: a trailing newline in one is its owner's (reference 11.4). */
+/** Secrets are sent as they are: a trailing newline in one is its owner's. */
 async function loginBody(
   deps: LoginDeps,
   { method, target }: VaultIdentity,

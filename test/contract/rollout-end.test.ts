@@ -60,7 +60,7 @@ describe("rollouts", () => {
 
   describe("the end", () => {
     for (const kind of KINDS) {
-      it(`reference 13: ${kind}: is restarted by its own field, and nothing else of it is touched`, async () => {
+      it(`${kind}: is restarted by its own field, and nothing else of it is touched`, async () => {
         const target = await made(kind);
         const before = await look(target);
         assert.equal(before.restartedAt, undefined);
@@ -189,7 +189,7 @@ describe("rollouts", () => {
     /** All of this is long after the workloads were made. */
     const start = () => Math.floor(Date.now() / SECOND) * SECOND + 10 * MINUTE;
 
-    it("reference 13, 14: restarts every target once, tells it, and records the digest as rolled out", async () => {
+    it("restarts every target once, tells it, and records the digest as rolled out", async () => {
       const targets = await Promise.all(KINDS.map((kind) => made(kind)));
       const before = await Promise.all(targets.map(generationOf));
       const now = start();

@@ -565,7 +565,7 @@ describe("secret end", () => {
     });
   });
 
-  it("reference 3.4: names the Secrets that carry an owner's label, in one list of metadata", async () => {
+  it("names the Secrets that carry an owner's label, in one list of metadata", async () => {
     const namespace = await aNamespace(cluster, "strays");
     for (const [name, uid] of [
       ["one", "u-1"],

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { SyncReport } from "../../cli/handover-report.ts";
+import { commands, pages } from "../docs/pages.ts";
 import type { Cluster, KubeObject } from "../harness/index.ts";
-import { commands, pages } from "../unit/docs/pages.ts";
 import { aWorkload } from "../workloads.ts";
 import { dataDirOf, keyferry, type RunningEngine, startEngine, status } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";

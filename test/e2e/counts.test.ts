@@ -118,7 +118,7 @@ describe("counted: what a refresh costs", () => {
     await sleep(8_000);
   });
 
-  it("an unchanged refresh: 1 Vault read, 0 API-server calls, 0 store writes", async () => {
+  it("kubernetes-rules 8: an unchanged refresh: 1 Vault read, 0 API-server calls, 0 store writes", async () => {
     await world.vault.putKv("kv", "steady", { password: "one" });
     await cluster.apply(aStaticSecret(NS, "steady", { refreshAfter: "5s" }));
     await synced("steady", "one");

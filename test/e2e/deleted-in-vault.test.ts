@@ -54,7 +54,7 @@ for (const flavor of FLAVORS) {
       }
     });
 
-    it("reference 4.1: goes from the Secret with onDeleted: follow, but for paths that are not there at all", async () => {
+    it("goes from the Secret with onDeleted: follow, but for paths that are not there at all", async () => {
       assert.equal(await engine.stop(), 0);
       await world.writeFleet(() => ({ vault: { onDeleted: "follow" } }));
       engine = await startEngine(world);

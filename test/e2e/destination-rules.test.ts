@@ -213,7 +213,7 @@ describe("what stands in a Secret, and who it belongs to", () => {
     assert.equal((await place.secret("shrinks"))?.data.password, PASSWORD);
   });
 
-  it("reference 3.4: create true to false under the same name: labels and owner stay, data is followed, and it goes with its declaration", async () => {
+  it("create true to false under the same name: labels and owner stay, data is followed, and it goes with its declaration", async () => {
     await world.vault.putKv("kv", "kept", { password: PASSWORD });
     const spec = (create: boolean) => ({ destination: { name: "kept", create } });
     await place.declare("kept", spec(true));
@@ -237,7 +237,7 @@ describe("what stands in a Secret, and who it belongs to", () => {
     await place.cluster.waitFor("it to be collected", async () => (await place.secret("kept")) === undefined);
   });
 
-  it("reference 3.4: create true to false under another name: the old Secret goes, the other one is filled", async () => {
+  it("create true to false under another name: the old Secret goes, the other one is filled", async () => {
     await place.declare("lent", destination("lent-own"));
     await place.synced("lent");
     await place.cluster.apply(theirs("lent-theirs"));

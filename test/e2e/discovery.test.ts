@@ -185,7 +185,7 @@ describe("what happens in a cluster is seen at once", () => {
     await each((name) => place.undeclare(name));
   });
 
-  it("design 6: finalizers that VSO left are honoured and taken off, and none is added", async () => {
+  it("finalizers that VSO left are honoured and taken off, and none is added", async () => {
     await synced("plain");
     assert.equal((await place.resource("plain"))?.metadata.finalizers, undefined);
     await world.vault.putKv("kv", "held", { password: "one" });

@@ -91,7 +91,7 @@ describe("workloads are restarted when their Secret's data changed", () => {
     RolloutTarget,
   ];
 
-  it("reference 13: the first sync restarts nothing", async () => {
+  it("the first sync restarts nothing", async () => {
     await start("all", ALL);
     for (const name of SHARED) await start(name, [deployment("shared")]);
     for (const name of LEFT_ALONE) await start(name, [deployment(name)]);
@@ -109,7 +109,7 @@ describe("workloads are restarted when their Secret's data changed", () => {
     await Promise.all(["all", "silent", "partly", "paused", ...SHARED].map((name) => put(name, "two")));
   });
 
-  it("reference 13, 14: new data restarts all four kinds, with condition, event and a replica set", async () => {
+  it("new data restarts all four kinds, with condition, event and a replica set", async () => {
     await Promise.all(ALL.map((target) => restarted(target, 1)));
     const { reason, message } = await conditionThat("all", "True");
     assert.deepEqual({ reason, message }, { reason: "RolloutRestartTriggered", message: "Rollout restart triggered" });

@@ -69,7 +69,7 @@ describe("every kind shows how it fares, and is written on change only", () => {
     return { short, error, messages: Object.fromEntries(conditions.map((one) => [one.type, one.message])) };
   }
 
-  it("reference 10: a VaultConnection that answers and a VaultAuth that resolves are valid, and say so once", async () => {
+  it("a VaultConnection that answers and a VaultAuth that resolves are valid, and say so once", async () => {
     const connection = await says(operator, "VaultConnection", "default", true);
     assert.deepEqual(connection.short, {
       VaultPing: "True Accepted",
@@ -105,7 +105,7 @@ describe("every kind shows how it fares, and is written on change only", () => {
     assert.equal((await says(place, "VaultAuth", "audience", true)).short.AudienceMissing, undefined);
   });
 
-  it("reference 2.2: a VaultConnection without a Vault says where it fails, and heals", async () => {
+  it("a VaultConnection without a Vault says where it fails, and heals", async () => {
     await connect("moved", { address: NOBODY });
     const silent = await says(place, "VaultConnection", "moved", false);
     assert.deepEqual(silent.short, {
@@ -126,7 +126,7 @@ describe("every kind shows how it fares, and is written on change only", () => {
     assert.equal((await says(place, "VaultConnection", "ca", true)).short.VaultClient, undefined);
   });
 
-  it("reference 2.3: a VaultAuth waits for its VaultConnection, and no login is tried", async () => {
+  it("a VaultAuth waits for its VaultConnection, and no login is tried", async () => {
     await login("later");
     const missing = await says(place, "VaultAuth", "later", false);
     assert.match(missing.error ?? "", /^REFERENCE_MISSING: VaultConnection team-a\/later /);
@@ -138,7 +138,7 @@ describe("every kind shows how it fares, and is written on change only", () => {
     assert.equal(logins.get(`update auth/${authMount(cluster)}/login`), 1, "that of the sync");
   });
 
-  it("reference 2.3: a VaultAuth says whether its VaultAuthGlobal could be merged", async () => {
+  it("a VaultAuth says whether its VaultAuthGlobal could be merged", async () => {
     await connect("shared");
     await apply("VaultAuth", "shared", { vaultConnectionRef: "shared", vaultAuthGlobalRef: { name: "shared" } });
     const missing = await says(place, "VaultAuth", "shared", false);
@@ -155,10 +155,10 @@ describe("every kind shows how it fares, and is written on change only", () => {
       AudienceMissing: "True NoAudiences",
     });
     const global = await place.resource("shared", "VaultAuthGlobal");
-    assert.equal(global?.status, undefined, "reference 2.4: it has none");
+    assert.equal(global?.status, undefined, "it has none");
   });
 
-  it("reference 2.4: each method's block of a VaultAuthGlobal fills a VaultAuth", async () => {
+  it("each method's block of a VaultAuthGlobal fills a VaultAuth", async () => {
     const tokens = { role: "r", serviceAccount: "app", audiences: ["vault"], tokenExpirationSeconds: 900 };
     const aws = { role: "r", region: "eu-west-1", headerValue: "v", sessionName: "s", stsEndpoint: "https://sts" };
     const gcp = { role: "r", workloadIdentityServiceAccount: "a", region: "e", clusterName: "c", projectID: "p" };
@@ -188,14 +188,14 @@ describe("every kind shows how it fares, and is written on change only", () => {
     for (const { error } of await all(false)) assert.match(error ?? "", /required|needs/);
   });
 
-  it("reference 2.8: a SecretTransformation that can be read is valid", async () => {
+  it("a SecretTransformation that can be read is valid", async () => {
     await apply("SecretTransformation", "shared", { templates: { a: { text: "{{ .Secrets.password }}" } } });
     const { short, messages } = await says(place, "SecretTransformation", "shared", true);
     assert.deepEqual(short, { Healthy: "True Healthy", Ready: "True Ready" });
     assert.equal(messages.Ready, "SecretsTransformationReady");
   });
 
-  it("reference 2: kubectl get shows the columns of each kind", async () => {
+  it("kubectl get shows the columns of each kind", async () => {
     const table = async (resource: string, namespace: string): Promise<Table> => {
       const accept = "application/json;as=Table;v=v1;g=meta.k8s.io";
       const path = `/apis/${API}/namespaces/${namespace}/${resource}`;
@@ -234,7 +234,7 @@ describe("every kind shows how it fares, and is written on change only", () => {
     await cluster.waitFor("VaultAuth left to go", async () => !(await place.resource("left", "VaultAuth")));
   });
 
-  it("reference 14.3: metrics tell of single syncs, under our names and VSO's", async () => {
+  it("metrics tell of single syncs, under our names and VSO's", async () => {
     await place.declare("lost", { path: "no-such-path" });
     await place.failed("lost", "VAULT_PATH_MISSING");
     const app = 'cluster="one",kind="VaultStaticSecret",namespace="team-a",name="app"';

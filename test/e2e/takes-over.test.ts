@@ -128,7 +128,7 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
     assert.deepEqual(await managersOf("marked"), ["keyferry Apply"]);
   });
 
-  it("reference 3.4: a destination that was renamed while nobody worked: the Secret under the old name goes", async () => {
+  it("a destination that was renamed while nobody worked: the Secret under the old name goes", async () => {
     await one.secretThat("renamed-since", ({ data }) => data.password === PASSWORD);
     await one.cluster.waitFor("the old one to go", async () => (await one.secret("renamed")) === undefined);
     await one.synced("renamed");

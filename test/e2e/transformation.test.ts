@@ -12,7 +12,7 @@ const PLATFORM = "platform";
 const PASSWORD = "Vq8-paper-lantern-meadow";
 const API = "secrets.hashicorp.com/v1beta1";
 
-describe("templates and filters shape a Secret's data (reference 2.1, 2.8, 4)", () => {
+describe("templates and filters shape a Secret's data", () => {
   let world: World;
   let engine: RunningEngine;
   let cluster: Cluster;
@@ -155,7 +155,7 @@ describe("templates and filters shape a Secret's data (reference 2.1, 2.8, 4)", 
     await assertNoLeak(world, engine, [PASSWORD]);
   });
 
-  it("reference 2.8: tells on a SecretTransformation that it can't be read", async () => {
+  it("tells on a SecretTransformation that it can't be read", async () => {
     await shared("wrong", { templates: { a: { name: "mine", text: "{{" } } });
     const says = (isSo: (ready: string) => boolean) =>
       cluster.waitFor("its status", async () => {

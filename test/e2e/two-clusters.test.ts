@@ -37,7 +37,7 @@ describe("several clusters in one fleet", () => {
     (await status(world)).syncs.map(({ key }) => key).filter((key) => key.startsWith(`${name}/`));
   const secretIn = (cluster: Cluster, namespace: string) => placeIn(cluster, namespace).secret("db");
 
-  it("design 5: a cluster that is dead from the start delays no other, and is taken in when it comes up", async () => {
+  it("a cluster that is dead from the start delays no other, and is taken in when it comes up", async () => {
     engine = await startEngine(world);
     for (const place of [alive, second]) {
       await place.synced("db", PROMPT_MS);
@@ -54,7 +54,7 @@ describe("several clusters in one fleet", () => {
     await waitFor("its state", async () => (await clusterNamed("dead"))?.state === "ok");
   });
 
-  it("design 5: a cluster that dies meanwhile costs the others nothing, and makes up for all it missed", async () => {
+  it("a cluster that dies meanwhile costs the others nothing, and makes up for all it missed", async () => {
     await dead.cluster.servers.api.kill();
     await world.vault.putKv("kv", "db", { password: "three" });
     for (const place of [alive, second])

@@ -77,7 +77,7 @@ const OF_STATIC_SECRETS: readonly Covering[] = [
   },
   {
     file: "e2e/rollouts.test.ts",
-    test: "reference 13, 14: new data restarts all four kinds, with condition, event and a replica set",
+    test: "new data restarts all four kinds, with condition, event and a replica set",
     fields: [`${VSS}.spec.rolloutRestartTargets[].{kind,name}`, `${VSS}.status.conditions`],
   },
   {
@@ -243,7 +243,7 @@ const OF_LOGINS: readonly Covering[] = [
   },
   {
     file: STATUSES,
-    test: "reference 2.4: each method's block of a VaultAuthGlobal fills a VaultAuth",
+    test: "each method's block of a VaultAuthGlobal fills a VaultAuth",
     fields: [
       "VaultAuthGlobal.spec.{kubernetes,jwt,appRole,aws,gcp}.{mount,namespace,headers}",
       "VaultAuthGlobal.spec.{kubernetes,jwt}.{role,serviceAccount,audiences,tokenExpirationSeconds}",
@@ -259,32 +259,32 @@ const OF_LOGINS: readonly Covering[] = [
 const OF_STATUSES: readonly Covering[] = [
   {
     file: STATUSES,
-    test: "reference 10: a VaultConnection that answers and a VaultAuth that resolves are valid, and say so once",
+    test: "a VaultConnection that answers and a VaultAuth that resolves are valid, and say so once",
     fields: ["VaultConnection.status.{valid,conditions}", "VaultAuth.status.{valid,error,conditions}"],
   },
   {
     file: STATUSES,
-    test: "reference 2.2: a VaultConnection without a Vault says where it fails, and heals",
+    test: "a VaultConnection without a Vault says where it fails, and heals",
     fields: ["VaultConnection.status.{valid,conditions}", "VaultConnection.spec.caCertSecretRef"],
   },
   {
     file: STATUSES,
-    test: "reference 2.3: a VaultAuth waits for its VaultConnection, and no login is tried",
+    test: "a VaultAuth waits for its VaultConnection, and no login is tried",
     fields: ["VaultAuth.status.{valid,error,conditions}"],
   },
   {
     file: STATUSES,
-    test: "reference 2.3: a VaultAuth says whether its VaultAuthGlobal could be merged",
+    test: "a VaultAuth says whether its VaultAuthGlobal could be merged",
     fields: ["VaultAuth.status.conditions", "VaultAuth.spec.vaultAuthGlobalRef.name"],
   },
   {
     file: STATUSES,
-    test: "reference 2.8: a SecretTransformation that can be read is valid",
+    test: "a SecretTransformation that can be read is valid",
     fields: ["SecretTransformation.status.{valid,error,conditions}"],
   },
   {
     file: STATUSES,
-    test: "reference 2: kubectl get shows the columns of each kind",
+    test: "kubectl get shows the columns of each kind",
     fields: ["{VaultConnection,VaultAuth,SecretTransformation,VaultStaticSecret}.status.conditions"],
   },
 ];

@@ -93,7 +93,7 @@ describe("series of single syncs", () => {
     assert.ok(!(await scene.text()).includes("keyferry_sync_age_seconds"));
   });
 
-  it("reference 14.3: VSO's own names count syncs, and what they refer to as resources only", async () => {
+  it("VSO's own names count syncs, and what they refer to as resources only", async () => {
     const scene = aScene();
     scene.ran("app");
     scene.ran("app", "VAULT_DENIED");

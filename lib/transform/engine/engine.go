@@ -24,7 +24,7 @@ type source struct {
 	Text string
 }
 
-// What templates see as their dot (reference 4.4).
+// What templates see as their dot.
 type input struct {
 	Secrets     map[string]any
 	Metadata    map[string]any
@@ -92,7 +92,7 @@ func respond(text []byte) []byte {
 func work(text []byte) (*answer, error) {
 	var asked request
 	decoder := json.NewDecoder(bytes.NewReader(text))
-	// Numbers stay as Vault wrote them (reference 4.1).
+	// Numbers stay as Vault wrote them.
 	decoder.UseNumber()
 	if err := decoder.Decode(&asked); err != nil {
 		return nil, errors.New("the request could not be read")
@@ -195,7 +195,7 @@ func (w *limited) Write(part []byte) (int, error) {
 	return len(part), nil
 }
 
-// Excludes first, then includes; patterns match anywhere in a name (reference 4.2).
+// Excludes first, then includes; patterns match anywhere in a name.
 func filter(asked request) ([]string, error) {
 	excludes, err := compile("excludes", asked.Excludes)
 	if err != nil {

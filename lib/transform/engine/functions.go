@@ -7,7 +7,7 @@ import (
 	"github.com/Masterminds/sprig/v3"
 )
 
-// The functions of sprig that templates may call (reference 4.5), beside Go's built-in ones. What is not named here would
+// The functions of sprig that templates may call, as in VSO, beside Go's built-in ones. What is not named here would
 // read the environment or the network, or make another secret with every call.
 const offered = `
 abbrev abbrevboth add add1 add1f addf adler32sum ago all any append atoi b32dec b32enc b64dec b64enc base

@@ -1,4 +1,4 @@
-/** What reference 4.5 lists of sprig, written down apart from the engine. */
+/** What VSO offers of sprig, written down apart from the engine. */
 export const OFFERED: readonly string[] = `
 abbrev abbrevboth add add1 add1f addf adler32sum ago all any append atoi b32dec b32enc b64dec b64enc base bcrypt
 biggest buildCustomCert camelcase cat ceil chunk clean coalesce compact concat contains deepCopy deepEqual

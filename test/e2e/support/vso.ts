@@ -13,7 +13,7 @@ const MANAGER = "manager";
 export const HMAC_KEY_NAME = "vso-cc-storage-hmac-key";
 export const VSO_FINALIZER = "vaultstaticsecret.secrets.hashicorp.com/finalizer";
 
-/** What Vault Secrets Operator leaves in a cluster, and how it shows while it runs: by our reference, for it can't be run here. */
+/** What Vault Secrets Operator leaves in a cluster, and how it shows while it runs. Written down by hand, for it is not run here. */
 export interface Vso {
   /** The key of its MACs. */
   readonly key: Buffer;

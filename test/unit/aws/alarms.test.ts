@@ -3,7 +3,7 @@ import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { parse } from "yaml";
-import { ROOT } from "../docs/pages.ts";
+import { ROOT } from "../../docs/pages.ts";
 
 interface Alarm {
   readonly Namespace: string;

@@ -52,7 +52,7 @@ const account = (name: string, audiences: readonly string[], expirationSeconds: 
   expirationSeconds,
 });
 
-describe("a VaultAuth that names a VaultAuthGlobal (reference 11.3)", () => {
+describe("a VaultAuth that names a VaultAuthGlobal", () => {
   const GLOBAL = {
     defaultAuthMethod: "kubernetes",
     defaultMount: "k8s",

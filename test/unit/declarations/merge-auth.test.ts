@@ -14,7 +14,7 @@ const DEFAULTS = {
   vaultConnectionRef: "d",
 };
 
-describe("a VaultAuth with its VaultAuthGlobal (reference 11.3)", () => {
+describe("a VaultAuth with its VaultAuthGlobal", () => {
   it("takes the method, mount, namespace and connection that it has itself", () => {
     const auth = {
       method: "jwt",

@@ -136,7 +136,7 @@ describe("resolving a VaultStaticSecret", () => {
     assert.deepEqual([others.labels, others.overwrite], [{}, false]);
   });
 
-  it("refreshes as reference 6 says", () => {
+  it("refreshes as often as is declared, or as VSO does where nothing is said", () => {
     const refresh = (more: JsonObject) => resolved({ ...STATIC, ...more }, DEFAULTS).refreshAfterMs;
     assert.equal(refresh({}), 60_000);
     assert.equal(refresh({ refreshAfter: "0s" }), 60_000);
@@ -156,7 +156,7 @@ describe("resolving a VaultStaticSecret", () => {
   });
 });
 
-describe("references (reference 11.1)", () => {
+describe("references", () => {
   const at = (auth: string, connection: string): Objects => ({
     [`VaultAuth/${auth}`]: { ...KUBERNETES, allowedNamespaces: ["*"] },
     [`VaultConnection/${connection}`]: CONNECTION,
@@ -290,7 +290,7 @@ describe("references (reference 11.1)", () => {
   });
 });
 
-describe("who may use a VaultAuth (reference 11.2)", () => {
+describe("who may use a VaultAuth", () => {
   const allowing = (...allowedNamespaces: readonly string[]): Objects => ({
     ...DEFAULTS,
     "VaultAuth/other/a": { ...KUBERNETES, vaultConnectionRef: "vso/default", allowedNamespaces },

@@ -174,7 +174,7 @@ describe("decide: when do we write?", () => {
     });
   });
 
-  describe("reference 3.2: refuses what is not ours", () => {
+  describe("refuses what is not ours", () => {
     const foreign = (secret: Partial<SeenSecret>, destination = {}): Seen =>
       aSeen({ row: rowInStep({ owned: [] }), secret: aSecret(secret), secretDigest: OLD }, destination);
     it("without the owner's labels", () => refuses(foreign({ labels: {} }), "SECRET_NOT_OURS"));

@@ -12,7 +12,7 @@ const status = (kind: string, verdict: Verdict, before: JsonObject = {}, generat
 const types = (of: JsonObject) => (of.conditions as JsonObject[]).map(({ type, status }) => `${type} ${status}`);
 
 describe("the status of what syncs refer to", () => {
-  it("reference 10: a VaultConnection says whether its settings or Vault's answer failed, and forgets what no longer holds", () => {
+  it("a VaultConnection says whether its settings or Vault's answer failed, and forgets what no longer holds", () => {
     const asked = status("VaultConnection", { error: ERROR, isAsked: true });
     assert.deepEqual(types(asked), ["VaultPing False", "ResourceValidation False", "Healthy False", "Ready False"]);
     const unasked = status("VaultConnection", { error: ERROR }, asked);
@@ -23,7 +23,7 @@ describe("the status of what syncs refer to", () => {
     assert.equal("error" in well, false, "its schema has none");
   });
 
-  it("reference 2.3: a VaultAuth has Available only with a vaultAuthGlobalRef, and its error in full", () => {
+  it("a VaultAuth has Available only with a vaultAuthGlobalRef, and its error in full", () => {
     assert.deepEqual(types(status("VaultAuth", {})), ["Healthy True", "Ready True"]);
     const failed = status("VaultAuth", { merged: false, error: ERROR });
     assert.deepEqual(types(failed), ["Available False", "Healthy False", "Ready False"]);
@@ -55,7 +55,7 @@ describe("the status of what syncs refer to", () => {
     assert.equal(ready?.lastTransitionTime, "2026-01-01T00:00:00Z");
   });
 
-  it("reference 10: events have VSO's reasons, and a SecretTransformation only complains", () => {
+  it("events have VSO's reasons, and a SecretTransformation only complains", () => {
     assert.deepEqual(judgedEvent("VaultAuth", { error: ERROR })?.reason, "Accepted");
     assert.equal(judgedEvent("VaultAuth", { error: ERROR })?.type, "Warning");
     assert.equal(judgedEvent("VaultConnection", { error: ERROR, isAsked: true })?.reason, "VaultClientError");

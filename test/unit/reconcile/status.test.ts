@@ -105,7 +105,7 @@ describe("status", () => {
     assert.equal(eventOf(KIND, { kind: "synced" }), undefined);
   });
 
-  it("reference 14.2: has VSO's reason for each kind of failure", () => {
+  it("has VSO's reason for each kind of failure", () => {
     const reason = (code: ErrorCode, kind = KIND) =>
       eventOf(kind, { kind: "failed", error: new SyncError(code, "") })?.reason;
     assert.equal(reason("VAULT_LOGIN_REFUSED"), "VaultClientConfigError");

@@ -31,7 +31,7 @@ function fails(json: string, code: ErrorCode, excludeRaw = false): string {
   return message;
 }
 
-describe("secretData (reference 4.1)", () => {
+describe("secretData", () => {
   it("stores texts byte for byte and anything else as Go's JSON", () => {
     assert.deepEqual(
       texts('{"s":" ä<\\n","n":1.0,"big":12345678901234567890,"b":true,"z":null,"o":{"b":"<","a":[1e5]}}', true),
@@ -81,7 +81,7 @@ describe("secretData (reference 4.1)", () => {
   });
 });
 
-describe("secretData with what was rendered (reference 4.1)", () => {
+describe("secretData with what was rendered", () => {
   const rendered = (outputs: Record<string, string>, fields: readonly string[]) => ({
     missing: [],
     outputs: new Map(Object.entries(outputs).map(([key, text]) => [key, SecretValue.of(text)])),

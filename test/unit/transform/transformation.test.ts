@@ -36,7 +36,7 @@ function fails(spec: TransformationSpec, found: Record<string, SecretTransformat
 
 const text = "t";
 
-describe("collecting templates (reference 4.3)", () => {
+describe("collecting templates", () => {
   it("names the declaration's own by its place, if they have no name", () => {
     assert.deepEqual(names({ templates: { b: { text }, a: { text, name: "mine" }, c: { text, name: "" } } }), [
       "a=mine",
@@ -107,7 +107,7 @@ describe("collecting templates (reference 4.3)", () => {
   });
 });
 
-describe("collecting filters (reference 4.2)", () => {
+describe("collecting filters", () => {
   const found = { "shop/t": { includes: ["b", "a"], excludes: ["x"] }, "shop/u": { includes: ["c"], excludes: ["y"] } };
 
   it("merges those of all, each once and sorted, but what is to be ignored", () => {

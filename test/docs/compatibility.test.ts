@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { COVERED } from "../../fields/covered.ts";
-import { expanded, fieldsByKind } from "../../fields/fields.ts";
-import { stateOf, testsByField, withFields } from "../../fields/page.ts";
-import { FIELD_STATES } from "../../fields/states.ts";
+import { COVERED } from "../fields/covered.ts";
+import { expanded, fieldsByKind } from "../fields/fields.ts";
+import { stateOf, testsByField, withFields } from "../fields/page.ts";
+import { FIELD_STATES } from "../fields/states.ts";
 import { ROOT } from "./pages.ts";
 
 const all = [...fieldsByKind().values()].flat();

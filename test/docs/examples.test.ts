@@ -3,12 +3,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { parseAllDocuments, stringify } from "yaml";
-import { type DeclaredKind, parseSpec, SPECS } from "../../../lib/declarations/parse.ts";
-import { resolveStaticSecret } from "../../../lib/declarations/resolve.ts";
-import { SyncError } from "../../../lib/errors.ts";
-import { parseFleet } from "../../../lib/fleet/fleet.ts";
-import { syncKey } from "../../../lib/keys.ts";
-import type { Reference } from "../../../lib/reconcile/ports.ts";
+import { type DeclaredKind, parseSpec, SPECS } from "../../lib/declarations/parse.ts";
+import { resolveStaticSecret } from "../../lib/declarations/resolve.ts";
+import { SyncError } from "../../lib/errors.ts";
+import { parseFleet } from "../../lib/fleet/fleet.ts";
+import { syncKey } from "../../lib/keys.ts";
+import type { Reference } from "../../lib/reconcile/ports.ts";
 import { blocks, pages, ROOT } from "./pages.ts";
 
 const CLUSTER = {

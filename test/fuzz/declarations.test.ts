@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { judge } from "../../../lib/declarations/judge.ts";
-import { SPECS } from "../../../lib/declarations/parse.ts";
-import { resolveStaticSecret } from "../../../lib/declarations/resolve.ts";
-import { SyncError } from "../../../lib/errors.ts";
-import { type ReferenceKey, syncKey } from "../../../lib/keys.ts";
-import type { JsonObject, Reference } from "../../../lib/reconcile/ports.ts";
-import { aCluster, aDeclared } from "../../builders.ts";
+import { judge } from "../../lib/declarations/judge.ts";
+import { SPECS } from "../../lib/declarations/parse.ts";
+import { resolveStaticSecret } from "../../lib/declarations/resolve.ts";
+import { SyncError } from "../../lib/errors.ts";
+import { type ReferenceKey, syncKey } from "../../lib/keys.ts";
+import type { JsonObject, Reference } from "../../lib/reconcile/ports.ts";
+import { aCluster, aDeclared } from "../builders.ts";
 
 const INPUTS = Number(process.env.KEYFERRY_FUZZ_INPUTS ?? 100_000);
 const SEED = Number(process.env.KEYFERRY_FUZZ_SEED ?? 20_261_122);
