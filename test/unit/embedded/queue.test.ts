@@ -141,11 +141,12 @@ describe("the in-process queue", () => {
 
   it("starts a key when its time has come", async () => {
     const { queue, handled } = aQueue();
-    await queue.send([{ keys: [key("x")], lane: "now", at: performance.now() + 60 }]);
-    await sleep(20);
-    assert.equal(handled.length, 0);
-    await sleep(120);
-    assert.equal(handled.length, 1);
+    const at = performance.now() + 60;
+    await queue.send([{ keys: [key("x")], lane: "now", at }]);
+    await settled();
+    assert.equal(handled.length, performance.now() < at ? 0 : 1);
+    await waitFor("the key", async () => handled.length === 1, 10_000);
+    assert.ok(performance.now() >= at);
   });
 
   it("hands a key out again that is done, while a companion of it still waits for a silent end", async () => {
@@ -155,9 +156,9 @@ describe("the in-process queue", () => {
       if (message.keys.includes(key("silent"))) await silence.promise;
     });
     await queue.send([{ keys: [key("quick"), key("silent")], lane: "now", at: 0 }]);
-    await sleep(10);
+    await settled();
     await queue.send([{ keys: [key("quick"), key("silent")], lane: "now", at: 0 }]);
-    await sleep(10);
+    await settled();
     assert.deepEqual(handled[1]?.keys, [key("quick")]);
     silence.resolve();
     await queue.idle();
@@ -172,7 +173,7 @@ describe("the in-process queue", () => {
       atWork--;
     });
     await queue.send([{ keys: [key("x")], lane: "now", at: 0 }]);
-    await sleep(10);
+    await settled();
     await queue.send([{ keys: [key("x")], lane: "now", at: 0 }]);
     await queue.idle();
     assert.equal(handled.length, 2);
@@ -195,7 +196,7 @@ describe("the in-process queue", () => {
     assert.equal(queue.oldest(), undefined);
     await queue.send([{ keys: keys(25, "a"), lane: "now", at: 0 }]);
     await queue.send([{ keys: [key("b")], lane: "now", at: 1 }]);
-    await sleep(10);
+    await settled();
     assert.equal(queue.oldest(), 1);
     await queue.idle();
   });
@@ -206,7 +207,7 @@ describe("the in-process queue", () => {
       { keys: keys(25, "a"), lane: "now", at: 0 },
       { keys: keys(25, "b"), lane: "now", at: 0 },
     ]);
-    await sleep(10);
+    await settled();
     await queue.stop();
     assert.equal(handled.length, 1);
   });
