@@ -70,31 +70,33 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
   };
 
   /** As much as fits into one message. Budgets are charged as it is taken, so that the next part sees what is left. */
-  const nextMessage = (lane: Lane): readonly SyncKey[] => {
+  const nextMessage = (lane: Lane, now: EpochMs): readonly SyncKey[] => {
     const keys: SyncKey[] = [];
     const obstacle: Obstacle = (place, count) => budget.obstacle(lane, place, count);
     for (;;) {
-      const more = takeNext(lines[lane], { now: clock(), most: MAX_KEYS - keys.length, obstacle });
+      const more = takeNext(lines[lane], { now, most: MAX_KEYS - keys.length, obstacle });
       if (more.length === 0) return keys;
       for (const key of more) budget.start(lane, key);
       keys.push(...more);
     }
   };
 
-  const start = (lane: Lane): void => {
-    for (let keys = nextMessage(lane); keys.length > 0; keys = nextMessage(lane)) void work(lane, keys);
+  const start = (lane: Lane, now: EpochMs): void => {
+    for (let keys = nextMessage(lane, now); keys.length > 0; keys = nextMessage(lane, now)) void work(lane, keys);
   };
 
   function pump(): void {
-    if (!isStopped) LANES.forEach(start);
+    // One time for all of it: what is not ready for the start must be ahead for the timer.
+    const now = clock();
+    if (!isStopped) for (const lane of LANES) start(lane, now);
     if (working === 0) {
       for (const resolve of idlers) resolve();
       idlers.clear();
     }
     clearTimeout(timer);
     // What is ready and has no room is started by who makes room.
-    const next = isStopped ? undefined : earliest(waiting(), clock());
-    timer = next === undefined ? undefined : setTimeout(pump, Math.min(next - clock(), MAX_TIMER_MS));
+    const next = isStopped ? undefined : earliest(waiting(), now);
+    timer = next === undefined ? undefined : setTimeout(pump, Math.min(next - now, MAX_TIMER_MS));
   }
 
   const idle = (): Promise<void> =>
