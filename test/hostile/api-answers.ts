@@ -69,7 +69,13 @@ const CALLS: readonly Call[] = [
 /** Asks an API server that answers at random until it gave `count` answers and watch lines: each call ends well or by a code. */
 export async function apiAnswers(seed: number, count: number): Promise<Report> {
   using stray = strayRejections();
-  await using server = await scriptedCluster({ seed, badness: 0.8, declarations: 5, vault: "http://127.0.0.1:1" });
+  await using server = await scriptedCluster({
+    seed,
+    badness: 0.8,
+    lineBadness: 0.8,
+    declarations: 5,
+    vault: "http://127.0.0.1:1",
+  });
   const text = JSON.stringify({
     "current-context": "evil",
     clusters: [{ name: "evil", cluster: { server: server.url, "insecure-skip-tls-verify": true } }],

@@ -14,6 +14,8 @@ import { actBadly, type Targets } from "./tenant.ts";
 
 const HONEST = "honest";
 const MALLORY = "mallory";
+/** Where it pretends that another controller is at work: keyferry stands back from there. */
+const OF_ANOTHER = "mallory-of-another";
 const SYNCS = 8;
 const REFRESH = "3s";
 /** What the honest may wait for in vain before it counts as broken. */
@@ -49,7 +51,14 @@ export async function hostileFleet({ seed, acts }: FleetOptions): Promise<Report
   const vault = started.use(await scriptedVault(seed, `${world.vault.address}/v1/kv/data/s-0`));
   const silent = started.use(await silentPort());
   const evil = started.use(
-    await scriptedCluster({ seed, badness: 0.5, declarations: 30, vault: vault.address, watchLines: 400 }),
+    await scriptedCluster({
+      seed,
+      badness: 0.04,
+      lineBadness: 0.5,
+      declarations: 30,
+      vault: vault.address,
+      watchLines: 2_000,
+    }),
   );
   const marker = `honest-${randomUUID()}`;
   const honest = world.clusters.map((cluster) => placeIn(cluster, HONEST));
@@ -58,6 +67,7 @@ export async function hostileFleet({ seed, acts }: FleetOptions): Promise<Report
   const engine = started.use(await startEngine(world, { args: ["--log-level", "info"] }));
   const targets: Targets = {
     namespace: MALLORY,
+    ofAnother: OF_ANOTHER,
     vault: world.vault.address,
     ownVault: vault.address,
     silent: silent.address,
@@ -94,7 +104,7 @@ async function declareHonest(world: World, honest: readonly Place[], marker: str
   await world.vault.writePolicy("app", 'path "kv/data/public" { capabilities = ["read"] }');
   for (let at = 0; at < SYNCS; at++) await world.vault.putKv("kv", `s-${at}`, { value: `${marker}-first` });
   for (const { cluster } of honest) {
-    for (const name of [HONEST, MALLORY]) await world.namespace(cluster, name);
+    for (const name of [HONEST, MALLORY, OF_ANOTHER]) await world.namespace(cluster, name);
     await world.vault.write(`auth/${authMount(cluster)}/role/honest`, {
       bound_service_account_names: ["app"],
       bound_service_account_namespaces: [HONEST],

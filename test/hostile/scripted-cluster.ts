@@ -17,8 +17,10 @@ export interface ScriptedCluster extends AsyncDisposable {
 
 export interface ScriptOptions {
   readonly seed: number;
-  /** How many answers and lines are bad, from 0 to 1. */
+  /** How many answers are bad, from 0 to 1. */
   readonly badness: number;
+  /** How many lines of watches are bad. */
+  readonly lineBadness: number;
   /** Declarations in each list. */
   readonly declarations: number;
   /** The Vault that its declarations name. */
@@ -92,7 +94,10 @@ function goodFor(request: IncomingMessage, url: URL, body: string, options: Scri
   if (subresource === "token") return { status: { token: "eyJ.t.t", expirationTimestamp: EXPIRES } };
   if (resource === "leases")
     return { metadata: metadata("lease", 5), spec: { renewTime: LONG_AGO, holderIdentity: "vso" } };
-  if (request.method === "POST") return { metadata: metadata("made", 6), ...parsed(body) };
+  if (request.method === "POST") {
+    const sent = parsed(body);
+    return { ...sent, metadata: { ...(metadata("made", 6) as object), ...(sent.metadata as object) } as Nasty };
+  }
   if (name !== undefined) return objectOf(resource, namespace, name, options);
   const items = Array.from({ length: resource in KIND_OF ? options.declarations : 1 }, (_, at) =>
     objectOf(resource, "evil", `d-${at}`, options),
@@ -181,8 +186,8 @@ function watch(thrown: Dice, options: ScriptOptions, url: URL, response: ServerR
     };
     const moved = { ...object, metadata: { ...object.metadata, resourceVersion: String(2_000 + thrown.int(10_000)) } };
     const line = { type: thrown.pick(TYPES), object: moved } as Nasty;
-    const text = JSON.stringify(thrown.chance(options.badness) ? spoiled(thrown, line, 0.08) : line);
-    response.write(thrown.chance(options.badness / 20) ? text.slice(0, 30) : `${text}\n`);
+    const text = JSON.stringify(thrown.chance(options.lineBadness) ? spoiled(thrown, line, 0.08) : line);
+    response.write(thrown.chance(options.lineBadness / 100) ? text.slice(0, 30) : `${text}\n`);
   }, 3);
   response.on("close", () => clearInterval(timer));
 }

@@ -5,6 +5,8 @@ import { type Nasty, nasty } from "./garbage.ts";
 /** Where a tenant's hostility is aimed. */
 export interface Targets {
   readonly namespace: string;
+  /** Another one of the same tenant, where it speaks for other controllers. */
+  readonly ofAnother: string;
   /** The Vault that everybody shares. */
   readonly vault: string;
   /** A Vault of the tenant's own, which answers at random, and a port that says nothing. */
@@ -19,12 +21,24 @@ const MERGE = { contentType: "application/merge-patch+json" };
 const JSON_PATCH = { contentType: "application/json-patch+json" };
 const NAMES = ["a", "b", "c", "d", "e", "f"] as const;
 const DURATIONS = ["0.001s", "1ms", "1s", "60s", "10000h", "-5s", "soon"] as const;
+const HEADERS: readonly object[] = [
+  { "X-Vault-Token": "x" },
+  { "x-vault-namespace": "other" },
+  { Host: "evil" },
+  { a: "\u009b" },
+];
+const TEMPLATES = ["{{ .Secrets.x }}", "{{", '{{ repeat 1000000 "x" }}'];
 const PLURALS = ["vaultconnections", "vaultauths", "vaultstaticsecrets"] as const;
 
 type Act = (
   dice: Dice,
   at: Targets,
 ) => { readonly method: string; readonly path: string; readonly body?: unknown; readonly type?: object };
+
+/** What goes through, three times out of four, so that it comes to more than a refusal. */
+function mostly<T>(dice: Dice, good: T, others: readonly T[]): T {
+  return dice.chance(0.75) ? good : dice.pick(others);
+}
 
 function object(kind: string, plural: string, name: string, { namespace }: Targets, spec: object): ReturnType<Act> {
   const body = { apiVersion: API, kind, metadata: { name, namespace }, spec };
@@ -53,24 +67,18 @@ function addresses({ vault, ownVault, silent }: Targets): readonly string[] {
 const ACTS: Readonly<Record<string, Act>> = {
   "a VaultConnection to anywhere": (dice, at) =>
     object("VaultConnection", "vaultconnections", dice.pick(NAMES), at, {
-      address: dice.pick(addresses(at)),
-      timeout: dice.pick(DURATIONS),
-      headers: dice.pick([
-        {},
-        { "X-Vault-Token": "x" },
-        { "x-vault-namespace": "other" },
-        { Host: "evil" },
-        { a: "\u009b" },
-      ]),
-      tlsServerName: dice.pick(["", "vault", "\u001b[2J"]),
+      address: mostly(dice, dice.pick([at.ownVault, at.vault]), addresses(at)),
+      timeout: mostly(dice, "1s", DURATIONS),
+      headers: mostly<object>(dice, {}, HEADERS),
+      tlsServerName: mostly(dice, "", ["vault", "\u001b[2J"]),
       skipTLSVerify: dice.chance(0.5),
     }),
   "a VaultAuth of any method": (dice, at) => {
-    const method = dice.pick(["kubernetes", "jwt", "appRole", "aws", "gcp", "what"]);
+    const method = mostly(dice, "kubernetes", ["jwt", "appRole", "aws", "gcp", "what"]);
     return object("VaultAuth", "vaultauths", dice.pick(NAMES), at, {
-      vaultConnectionRef: dice.pick([...NAMES, `${at.victim.namespace}/default`, "default"]),
+      vaultConnectionRef: mostly(dice, dice.pick(NAMES), [`${at.victim.namespace}/default`, "default"]),
       method,
-      mount: dice.pick(["kubernetes-one", "jwt", "../sys", "aws"]),
+      mount: mostly(dice, "kubernetes-one", ["jwt", "../sys", "aws"]),
       allowedNamespaces: ["*"],
       kubernetes: { role: dice.pick(["app", "not yet initialized", "Vault is sealed"]), serviceAccount: "app" },
       jwt: { role: "app", serviceAccount: "app" },
@@ -81,19 +89,17 @@ const ACTS: Readonly<Record<string, Act>> = {
   },
   "a sync": (dice, at) =>
     object("VaultStaticSecret", "vaultstaticsecrets", dice.pick(NAMES), at, {
-      vaultAuthRef: dice.pick([...NAMES, `${at.victim.namespace}/default`, `${at.victim.namespace}/own`]),
-      type: dice.pick(["kv-v1", "kv-v2"]),
-      mount: dice.pick(["kv", "kv/../sys", "kv?x"]),
-      path: dice.pick([at.victim.path, "../x", "a", "%2e%2e/a"]),
-      refreshAfter: dice.pick(["1s", "5s", "0s", "bad"]),
-      rolloutRestartTargets: [{ kind: "Deployment", name: dice.pick(["app", "\u001b]0;x\u0007", "UPPER"]) }],
+      vaultAuthRef: mostly(dice, dice.pick(NAMES), [`${at.victim.namespace}/default`, `${at.victim.namespace}/own`]),
+      type: mostly(dice, "kv-v2", ["kv-v1", "kv-v3"]),
+      mount: mostly(dice, "kv", ["kv/../sys", "kv?x"]),
+      path: dice.pick([at.victim.path, at.victim.path, "../x", "a", "%2e%2e/a"]),
+      refreshAfter: mostly(dice, "1s", ["5s", "0s", "bad"]),
+      rolloutRestartTargets: [{ kind: "Deployment", name: mostly(dice, "app", ["\u001b]0;x\u0007", "UPPER"]) }],
       destination: {
-        name: dice.pick([...NAMES, "app", "Not A Name"]),
+        name: mostly(dice, dice.pick(NAMES), ["app", "Not A Name"]),
         create: dice.chance(0.8),
         overwrite: dice.chance(0.5),
-        transformation: {
-          templates: { t: { text: dice.pick(["{{ .Secrets.x }}", "{{", '{{ repeat 1000000 "x" }}']) } },
-        },
+        ...(dice.chance(0.3) ? { transformation: { templates: { t: { text: dice.pick(TEMPLATES) } } } } : {}),
       },
     }),
   "nonsense for a spec": (dice, at) => {
@@ -107,7 +113,7 @@ const ACTS: Readonly<Record<string, Act>> = {
   },
   "another manager's status of the future": (dice, at) => ({
     method: "PATCH",
-    path: `/apis/${API}/namespaces/${at.namespace}/vaultstaticsecrets/${dice.pick(NAMES)}`,
+    path: `/apis/${API}/namespaces/${at.ofAnother}/vaultstaticsecrets/${dice.pick(NAMES)}`,
     body: [
       {
         op: "add",
@@ -163,7 +169,7 @@ const ACTS: Readonly<Record<string, Act>> = {
 /** One act of a tenant who means no good; answers its name. What the API server refuses does not happen, and is no fault. */
 export async function actBadly(cluster: Cluster, dice: Dice, at: Targets): Promise<string> {
   const name = dice.pick(Object.keys(ACTS));
-  const act = (ACTS[name] as Act)(dice, at);
+  const act = (ACTS[name] as Act)(dice, dice.chance(0.15) ? { ...at, namespace: at.ofAnother } : at);
   await cluster.request(act.method, act.path, bodyOf(act), act.type);
   return name;
 }
