@@ -33,11 +33,16 @@ export function referenceReader(
 /** A sync refers to a VaultAuth, which refers to a connection: more steps than this is a loop. */
 const MAX_ROUNDS = 8;
 
-/** Runs a pure resolve until every reference that it asks for was loaded: it names what it needs, we load it, it goes on. */
+/**
+ * Runs a pure resolve until every reference that it asks for was loaded: it names what it needs, we load it, it goes on. What it
+ * referred to before (`ahead`) is loaded first: mostly that is all.
+ */
 export async function withReferences<T>(
   reader: ReferenceReader,
   resolve: (get: (key: ReferenceKey) => Reference | undefined) => T,
+  ahead: readonly ReferenceKey[] = [],
 ): Promise<T> {
+  await reader.load(ahead);
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const unknown = new Set<ReferenceKey>();
     const result = resolve((key) => {

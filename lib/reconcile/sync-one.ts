@@ -68,8 +68,10 @@ export async function syncOne(deps: ReconcileDeps, row: Row, turn: Turn, batch: 
 }
 
 async function prepare(row: Row, turn: Turn, batch: Batch): Promise<Run> {
-  const { refs, outcome } = await withReferences(batch.references, (reference) =>
-    resolveStaticSecret({ declared: row.declared, cluster: turn.settings, reference }),
+  const { refs, outcome } = await withReferences(
+    batch.references,
+    (reference) => resolveStaticSecret({ declared: row.declared, cluster: turn.settings, reference }),
+    row.state.refs,
   );
   return { row, turn, refs, resolved: outcome };
 }
