@@ -1,8 +1,9 @@
-import { type LookupAddress, type LookupAllOptions, lookup } from "node:dns";
+import { lookup } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
 import type { buildConnector } from "undici";
 import { SyncError } from "../errors.ts";
 import type { VaultReach } from "../vault-reach.ts";
+import { boundedLookup, type ResolveAll } from "./bounded-lookup.ts";
 import { isUnicastHost } from "./ip-rule.ts";
 
 /** Marks a connection that was never opened. */
@@ -36,13 +37,7 @@ export function guardedBy(resolve: ResolveAll): LookupFunction {
   };
 }
 
-type ResolveAll = (
-  hostname: string,
-  options: LookupAllOptions,
-  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
-) => void;
-
-export const guardedLookup = guardedBy(lookup);
+export const guardedLookup = guardedBy(boundedLookup(lookup));
 
 /** What is an IP address already is never looked up: judged here. Throws what `isNotAllowed` knows. */
 export function mustBeUnicastHost(hostname: string): void {
