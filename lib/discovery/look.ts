@@ -4,15 +4,7 @@ import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { CircuitOpener } from "../reconcile/circuit.ts";
 import { lookAtOperator, mustBeOurs, operatorWarning } from "../reconcile/operator-namespace.ts";
-import type {
-  ClusterRow,
-  ClusterSettings,
-  ClusterState,
-  Cursor,
-  MacKeySeen,
-  OperatorSeen,
-  RowError,
-} from "../reconcile/ports.ts";
+import type { ClusterRow, ClusterSettings, ClusterState, MacKeySeen, OperatorSeen } from "../reconcile/ports.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { type Tasks, tasks } from "../tasks.ts";
 import type { DiscoveryDeps } from "./deps.ts";
@@ -22,7 +14,8 @@ import { followAll } from "./follow-all.ts";
 import { macKeyOf } from "./mac-key.ts";
 import { operatorGuard } from "./operator-guard.ts";
 import { partsToFollow } from "./parts.ts";
-import { type RowBudget, rowBudget } from "./row-budget.ts";
+import { rowBudget } from "./row-budget.ts";
+import { errorOf, type Sight, sightless, sightOf } from "./sight.ts";
 import { startingPoint } from "./starting-point.ts";
 import { noticeVso, type VsoWatch, vsoWatch } from "./vso-watch.ts";
 
@@ -84,12 +77,6 @@ export async function look(
   }
 }
 
-/** What a look has found out so far. */
-interface Sight {
-  state: ClusterState;
-  error?: SyncError;
-}
-
 /** A look that had to end at once, since nothing may be read or nothing is there to watch, is not repeated at once. */
 function pauseAfter(
   { attempts, cursors }: ClusterState,
@@ -128,18 +115,6 @@ async function failed(
   }
   deps.log.warn("look-failed", { cluster: row.name, code: error.code, message: error.message });
   return { kind: "looked", againAt, error, isOutOfSight: true };
-}
-
-function sightless({ outOfSight }: ClusterState): { readonly isOutOfSight?: true } {
-  return outOfSight === undefined ? {} : { isOutOfSight: true };
-}
-
-function errorOf(
-  { code, message }: Pick<SyncError, "code" | "message">,
-  { error: before }: ClusterState,
-  now: EpochMs,
-): RowError {
-  return { code, message, since: before?.code === code ? before.since : now };
 }
 
 async function lookAt(
@@ -287,34 +262,4 @@ async function judgeHeldAgain(
       await options.sleep(SAVE_AGAIN_MS, signal);
     }
   }
-}
-
-/** Each kind keeps its own cursor; a kind that may not be read is said, and does not keep the others back. */
-function sightOf(
-  before: ClusterState,
-  { followed: parts, budget }: { readonly followed: ReadonlyMap<string, Progress>; readonly budget: RowBudget },
-  now: EpochMs,
-): Sight {
-  const cursors: Record<string, Cursor> = {};
-  // What is held is listed again with each look, until it is believed or back.
-  for (const [name, { cursor, held }] of parts) if (cursor && !held) cursors[name] = cursor;
-  const followed = [...parts.values()];
-  const errors = followed.map(({ error }) => error).filter((error) => error !== undefined);
-  const outage = errors.find((error) => OUTAGE_CODES.has(error.code));
-  const error = outage ?? errors.find(({ code }) => code !== "DEADLINE_EXCEEDED");
-  const held = followed.map((progress) => progress.held).find((found) => found !== undefined);
-  const { error: _error, held: _held, outOfSight: since, ...rest } = before;
-  // What was left out is told, and keeps nothing else back.
-  const told = error ?? budget.problem();
-  const isOutOfSight = error !== undefined && Object.keys(cursors).length === 0;
-  const state: ClusterState = {
-    ...rest,
-    cursors,
-    attempts: error ? before.attempts + 1 : 0,
-    kept: budget.kept(),
-    ...(told ? { error: errorOf(told, before, now) } : {}),
-    ...(isOutOfSight ? { outOfSight: since ?? now } : {}),
-    ...(held ? { held: { ...held, since: before.held?.since ?? held.since } } : {}),
-  };
-  return { state, ...(error ? { error } : {}) };
 }

@@ -4,10 +4,11 @@ import { namedNamespaces, namespaceMatcher, referenceNamespaces } from "../names
 import type { ClusterSettings, KindRef, ListOptions } from "../reconcile/ports.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { DriftWatch } from "./drift.ts";
-import { type Intake, type IntakeContext, referenceIntake, secretIntake, syncIntake } from "./intake.ts";
+import { type Intake, type IntakeContext, referenceIntake, syncIntake } from "./intake.ts";
 import type { LookOptions } from "./look.ts";
 import type { OperatorGuard } from "./operator-guard.ts";
 import type { RowBudget } from "./row-budget.ts";
+import { secretIntake } from "./secret-intake.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
 /**

@@ -1,43 +1,23 @@
-import { causeOf } from "../causes.ts";
-import { type EpochMs, SECOND_MS } from "../clock.ts";
+import { SECOND_MS } from "../clock.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "../declarations/resolve.ts";
 import { secretMac } from "../digest.ts";
-import { OUTAGE_CODES, SyncError } from "../errors.ts";
-import type { ReferenceKey } from "../keys.ts";
-import { sendDue } from "../schedule/messages.ts";
+import { SyncError } from "../errors.ts";
 import type { Work } from "./act.ts";
-import { type Announced, announce } from "./announce.ts";
-import { askingOf, causePlaceOf, longestPauseOf, type Reached } from "./asking.ts";
-import { SecretAwaited } from "./belonging.ts";
-import { type Converged, converge, OLDER_AGAIN_MS, OlderAnswer } from "./converge.ts";
+import { askingOf, longestPauseOf } from "./asking.ts";
+import { type Converged, converge } from "./converge.ts";
 import { isCarriedOut } from "./decide.ts";
-import { LEASE_MS, type ReconcileDeps } from "./deps.ts";
-import type { ClusterSettings, Lease, NamedObject, Row, RowState, Settlement } from "./ports.ts";
+import type { ReconcileDeps } from "./deps.ts";
+import type { Lease, NamedObject, Row, RowState } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
 import { withReferences } from "./references.ts";
-import { RecordFirst, type RolloutQuestion, rollOut } from "./rollout.ts";
-import { type FailureContext, settleFailed, settleSynced, type Timing } from "./settle.ts";
+import { type RolloutQuestion, rollOut } from "./rollout.ts";
+import { hold, placeOf, type Run, type Turn, take, tell, timingOf } from "./run.ts";
+import { fail, follow } from "./run-failed.ts";
+import { settleFailed, settleSynced } from "./settle.ts";
 import { report, settleRow } from "./settle-row.ts";
-import { type Asking, asError, followAt, type KnownFailure, type Outcome } from "./shared-failures.ts";
+import type { Asking } from "./shared-failures.ts";
 import { type Ending, isToldIn } from "./status.ts";
 import { warningsOf } from "./warnings.ts";
-
-interface Turn extends Reached {
-  readonly settings: ClusterSettings;
-  /** Reached through the due index: claimed before Vault is read, and always settled (lease-table 2). */
-  readonly isDue: boolean;
-}
-
-/** One sync on its way: the row as it was read, and the lease once it is held. */
-interface Run {
-  readonly row: Row;
-  readonly turn: Turn;
-  readonly refs: readonly ReferenceKey[];
-  readonly resolved: ResolvedStaticSecret | SyncError;
-  lease?: Lease;
-  /** Set once this run has learned something that others may want to know. */
-  outcome?: Outcome;
-}
 
 /** Resolve, claim, observe, decide, act, settle. In the steady state: one Vault read, no call to the cluster, nothing written. */
 export async function syncOne(deps: ReconcileDeps, row: Row, turn: Turn, batch: Batch): Promise<void> {
@@ -109,37 +89,6 @@ async function mustWait({ resolved }: Run, batch: Batch): Promise<boolean> {
   return !(resolved instanceof SyncError) && (await batch.circuits.openAmong([resolved.circuit])) !== undefined;
 }
 
-/** Takes the lease with the destination's name in it; false when another worker was faster, or the declaration changed. */
-async function take(deps: ReconcileDeps, run: Run): Promise<boolean> {
-  const now = deps.clock();
-  const claimed = await deps.leases.claim(run.row, { now, until: now + LEASE_MS, owned: ownedAfter(run) });
-  if (!claimed) return false;
-  run.lease = claimed.lease;
-  if (claimed.row.declared.hash === run.row.declared.hash) return true;
-  // The declaration changed between read and claim: hand it back, due now, and take the new one next.
-  await deps.leases.settle(claimed.lease, { state: run.row.state, schedule: { kind: "due", at: now }, now });
-  await sendDue(deps.queue, [{ key: run.row.key, group: run.row.declared.group, lane: "now", at: now }], now);
-  return false;
-}
-
-function ownedAfter(run: Run): RowState["owned"] {
-  const { owned } = run.row.state;
-  if (run.resolved instanceof SyncError || !run.resolved.destination.create) return owned;
-  const { name } = run.resolved.destination;
-  return owned.some((entry) => entry.name === name) ? owned : [...owned, { name }];
-}
-
-async function hold(deps: ReconcileDeps, run: Run): Promise<Lease> {
-  if (run.lease) return run.lease;
-  if (await take(deps, run)) {
-    if (run.lease) return run.lease;
-  }
-  // Who loses the claim drops what it read; it saw a difference, so it asks for another look (lease-table 1).
-  const due = await deps.leases.nudge(run.row.key, { now: deps.clock(), look: false });
-  if (due) await sendDue(deps.queue, [due], deps.clock());
-  throw new SyncError("LEASE_LOST", `another worker holds ${run.row.key}`);
-}
-
 async function settleConverged(
   deps: ReconcileDeps,
   run: Run,
@@ -204,97 +153,6 @@ function rolloutQuestion(
   };
 }
 
-/** The data is in step whatever becomes of the status: a status that can't be written is a failure of its own. */
-async function tell(
-  deps: ReconcileDeps,
-  run: Run,
-  ending: Ending,
-  lease: Lease,
-  batch: Batch,
-): Promise<{ announced?: Announced; error?: SyncError }> {
-  try {
-    return { announced: await announce(deps, run.row, ending, lease, batch.signal) };
-  } catch (error) {
-    if (error instanceof SyncError) return { error };
-    throw error;
-  }
-}
-
-async function timingOf(deps: ReconcileDeps): Promise<Timing> {
-  return { now: deps.clock(), random: deps.random, handedUntil: await deps.leases.handedUntil() };
-}
-
-/** The one way out for failure: it becomes a time in the row, a status on the resource, and for outages a circuit. */
-async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch: Batch): Promise<void> {
-  const now = deps.clock();
-  // Vault's answer is older than what was written: it is read again soon, under the row's own time (lease-table 9).
-  if (thrown instanceof OlderAnswer) {
-    return again(deps, run, { olderSince: run.row.state.olderSince ?? now }, now + OLDER_AGAIN_MS);
-  }
-  if (thrown instanceof RecordFirst) return again(deps, run, { rolledDigest: thrown.rolledDigest }, now);
-  if (!(thrown instanceof SyncError)) throw thrown;
-  const target = run.resolved instanceof SyncError ? undefined : run.resolved.read.identity.target;
-  const error = await batch.circuits.judged(thrown, target, batch.signal);
-  deps.metrics.count("keyferry_sync_errors_total", { cluster: run.turn.settings.name, code: error.code });
-  if (error.code === "LEASE_LOST") return;
-  report(deps, run.row, run.resolved, error);
-  deps.log.warn("sync-failed", { key: run.row.key, code: error.code, message: error.message });
-  // A wheel refresh that meets an outage writes nothing of its own: its next turn, or the closing circuit, comes back to it.
-  if (OUTAGE_CODES.has(error.code) && !run.lease) return;
-  const cause = causeOf(error, causePlaceOf(run.row, run.resolved));
-  const settled = await settleFailure(deps, run, error, { cause, longestMs: longestPauseOf(run.resolved) }, batch);
-  if (settled !== undefined) run.outcome = { kind: "failed", error, cause, nextAt: settled.state.error?.nextAt };
-}
-
-/** It asks nobody: what it would meet is known, and whoever asks next wakes it once it is mended. */
-async function follow(
-  deps: ReconcileDeps,
-  run: Run,
-  { known, asking }: { readonly known: KnownFailure; readonly asking: Asking },
-  batch: Batch,
-): Promise<void> {
-  const { clock, random, metrics } = deps;
-  metrics.count("keyferry_syncs_waiting_total", { cluster: run.turn.settings.name });
-  const knownUntil = followAt(known, asking, { now: clock(), random });
-  const context = { cause: known.cause, longestMs: asking.longestMs, knownUntil };
-  const settled = await settleFailure(deps, run, asError(known, run.row.state.error), context, batch);
-  if (settled !== undefined) run.outcome = { kind: "known", failure: known };
-}
-
-/** The failure on the row, and on the resource; undefined when another worker has the row. */
-async function settleFailure(
-  deps: ReconcileDeps,
-  run: Run,
-  error: SyncError,
-  context: FailureContext,
-  batch: Batch,
-): Promise<Settlement | undefined> {
-  if (!run.lease && !(await take(deps, run))) return undefined;
-  const lease = run.lease;
-  if (!lease) return undefined;
-  const told = error.code === "DECLARATION_GONE" ? {} : await tell(deps, run, { kind: "failed", error }, lease, batch);
-  const { hash } = run.row.declared;
-  const state: RowState = {
-    ...run.row.state,
-    refs: run.refs,
-    owned: recordAfter(run, error),
-    ...placeOf(run),
-    ...(told.announced === undefined ? {} : { seen: { ...told.announced.seen, hash } }),
-  };
-  const settlement = settleFailed(state, error, await timingOf(deps), context);
-  await settleRow(deps, run.row, lease, settlement);
-  return settlement;
-}
-
-function recordAfter(run: Run, error: SyncError): RowState["owned"] {
-  return error instanceof SecretAwaited ? error.recordOf(ownedAfter(run)) : ownedAfter(run);
-}
-
-/** What the row says of where it reads, once that is known. */
-function placeOf({ resolved }: Run): Pick<RowState, "source" | "vault"> {
-  return resolved instanceof SyncError ? {} : { source: resolved.source, vault: resolved.circuit };
-}
-
 /** An outage is written once, and not here, but for the row's part in it; who closes the circuit wakes it (lease-table 16). */
 async function wait(deps: ReconcileDeps, run: Run): Promise<void> {
   deps.metrics.count("keyferry_syncs_waiting_total", { cluster: run.turn.settings.name });
@@ -303,14 +161,4 @@ async function wait(deps: ReconcileDeps, run: Run): Promise<void> {
   const now = deps.clock();
   const state = { ...run.row.state, refs: run.refs, ...placeOf(run) };
   await deps.leases.settle(run.lease, { state, schedule: { kind: "due", at: now }, now });
-}
-
-/** Nothing was written yet: the row keeps what was learned, and the run begins anew. */
-async function again(deps: ReconcileDeps, run: Run, learned: Partial<RowState>, at: EpochMs): Promise<void> {
-  if (!run.lease && !(await take(deps, run))) return;
-  if (!run.lease) return;
-  const now = deps.clock();
-  const state = { ...run.row.state, ...learned, refs: run.refs };
-  await deps.leases.settle(run.lease, { state, schedule: { kind: "due", at }, now });
-  await sendDue(deps.queue, [{ key: run.row.key, group: run.row.declared.group, lane: "now", at }], now);
 }
