@@ -29,7 +29,11 @@ const options = new Command("test:hostile")
 
 const reports: Report[] = [];
 for (let seed = options.from; seed < options.from + options.seeds; seed++) {
-  for (const part of [vaultAnswers, apiAnswers, (of: number, acts: number) => hostileFleet({ seed: of, acts })]) {
+  for (const part of [
+    vaultAnswers,
+    apiAnswers,
+    (of: number, acts: number) => hostileFleet({ seed: of, acts, judgesTimes: true }),
+  ]) {
     const report = await part(seed, options.count);
     reports.push(report);
     process.stderr.write(`seed ${seed}: ${report.part}: ${report.broke.length} broke\n`);
