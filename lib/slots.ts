@@ -10,6 +10,8 @@ export interface Slots {
   run<T>(place: string, work: (turn: Turn) => Promise<T>, signal: AbortSignal): Promise<T>;
   /** Whoever waits now fails with this; who comes later waits as usual. */
   refuse(error: Error): void;
+  /** Nobody works or waits. */
+  isIdle(): boolean;
 }
 
 export interface SlotLimits {
@@ -32,6 +34,7 @@ function account({ atOnce, ofPlace, inAll }: SlotLimits) {
   let held = 0;
   const heldBy = new Map<string, number>();
   return {
+    isIdle: () => held === 0,
     hasRoom: (place: string): boolean => atWork < atOnce && (heldBy.get(place) ?? 0) < ofPlace,
     take(place: string): void {
       atWork += 1;
@@ -105,6 +108,7 @@ export function slots(limits: SlotLimits): Slots {
         startWhatCan();
       }
     },
+    isIdle: () => turns.isIdle() && waiting.size === 0,
     refuse(error) {
       const refused = [...waiting.values()].flatMap((queue) => [...queue]);
       waiting.clear();

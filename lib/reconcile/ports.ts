@@ -159,7 +159,7 @@ export interface VaultEnd {
   giveUp(outage: SyncError): void;
   /** The same question, for a VaultConnection's status: a sealed Vault will do, and whatever else hinders it is thrown. */
   reach(target: VaultTarget, signal: AbortSignal): Promise<void>;
-  /** Whether this Vault, reached in this way, answered within the last minute: who waits for it will not wait for long. */
+  /** Whether this Vault answered anybody within the last minute: who waits for it will hardly wait for long. */
   isKnown(target: VaultTarget): boolean;
   readonly tokens: TokenKeeper;
 }

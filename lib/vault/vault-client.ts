@@ -23,7 +23,7 @@ const PATIENCE_MS = SECOND_MS;
 /** What answered within this time is known to be there. */
 const KNOWN_MS = MINUTE_MS;
 
-/** Kinds of connections that are kept: each VaultConnection may have settings of its own. */
+/** Kinds of connections, and addresses, that are kept: each VaultConnection may have settings of its own. */
 const MAX_KEPT = 1_000;
 
 export interface VaultQuestion {
@@ -42,7 +42,7 @@ export interface VaultQuestion {
 /** One request function for every Vault. Answers of any status are returned; what fails below HTTP is a SyncError. */
 export interface VaultClient {
   ask(target: VaultTarget, question: VaultQuestion, signal: AbortSignal): Promise<VaultAnswer>;
-  /** Whether this Vault, reached in this way, answered within the last minute. */
+  /** Whether this Vault answered anybody within the last minute. */
   isKnown(target: VaultTarget): boolean;
   /** Whoever waits for a turn at the Vault that this outage is of would wait in vain, one time-out after the other. */
   refuse(outage: SyncError): void;
@@ -51,6 +51,12 @@ export interface VaultClient {
 
 interface Held extends Connection {
   usedAt: EpochMs;
+  hasAnswered?: boolean;
+}
+
+/** One Vault, however it is reached. */
+interface Address {
+  readonly turns: Slots;
   answeredAt?: EpochMs;
 }
 
@@ -69,7 +75,7 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
   const { clock, reachOf = () => NOTHING_NAMED, strangerMs = STRANGER_MS, patienceMs = PATIENCE_MS } = options;
   const limits = limitsOf(options.maxConnectionsPerVault);
   const connections = new Map<string, Held>();
-  const queues = new Map<string, Slots>();
+  const addresses = new Map<string, Address>();
   const connectionOf = (target: VaultTarget, asked: Asked): Held => {
     const key = connectionKey(target);
     const known = connections.get(key);
@@ -84,48 +90,51 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
     connections.set(key, made);
     return made;
   };
-  const queueOf = (address: string): Slots => {
-    const queue = queues.get(address) ?? slots(limits);
-    queues.set(address, queue);
-    return queue;
+  const addressOf = (circuit: string): Address => {
+    const known = addresses.get(circuit);
+    if (known !== undefined) return known;
+    if (addresses.size >= MAX_KEPT) forgetIdle(addresses);
+    const made: Address = { turns: slots(limits) };
+    addresses.set(circuit, made);
+    return made;
   };
   return {
     async ask(target, question, signal) {
       const asked = askedOf(target, question);
-      const queue = queueOf(asked.circuit);
+      const address = addressOf(asked.circuit);
       const { place = "" } = target;
       const work = async (turn: Turn) => {
         const connection = connectionOf(target, asked);
         connection.usedAt = clock();
         const timer = setTimeout(turn.stepAside, patienceMs);
         try {
-          const timeoutMs =
-            connection.answeredAt === undefined ? Math.min(target.timeoutMs, strangerMs) : target.timeoutMs;
+          const timeoutMs = connection.hasAnswered ? target.timeoutMs : Math.min(target.timeoutMs, strangerMs);
           const reach = reachOf(target.cluster);
           const answer = await exchange(
             connection,
             { target: { ...target, timeoutMs }, question, asked, reach },
             signal,
           );
-          connection.answeredAt = clock();
+          connection.hasAnswered = true;
+          address.answeredAt = clock();
           return answer;
         } finally {
           clearTimeout(timer);
         }
       };
       try {
-        return await queue.run(place, work, signal);
+        return await address.turns.run(place, work, signal);
       } catch (error) {
         if (error instanceof SyncError || !signal.aborted) throw error;
         throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: no time left`);
       }
     },
     isKnown(target) {
-      const { answeredAt } = connections.get(connectionKey(target)) ?? {};
+      const { answeredAt } = addresses.get(circuitOfVault(target.address)) ?? {};
       return answeredAt !== undefined && clock() - answeredAt < KNOWN_MS;
     },
     refuse(outage) {
-      queues.get(outage.circuit ?? "")?.refuse(outage);
+      addresses.get(outage.circuit ?? "")?.turns.refuse(outage);
     },
     async close() {
       const held = [...connections.values()];
@@ -149,6 +158,11 @@ function closeIdle(connections: Map<string, Held>, now: EpochMs): void {
     // What is under way ends first.
     for (const agent of Object.values(agents)) agent.close().catch(() => {});
   }
+}
+
+/** What is remembered of addresses that nobody asks now. */
+function forgetIdle(addresses: Map<string, Address>): void {
+  for (const [circuit, { turns }] of addresses) if (turns.isIdle()) addresses.delete(circuit);
 }
 
 export function askedOf(target: VaultTarget, question: VaultQuestion): Asked {
