@@ -180,6 +180,8 @@ describe("Vault Secrets Operator works in the cluster", () => {
     assert.deepEqual(await bothAre(), before);
     assert.match((await handover("vso", "--cluster", "two")).stderr, /no such cluster in the fleet: two/);
     await Promise.all(["broken", "taken"].map((name) => other.undeclare(name)));
+    // The one that wanted the same Secret stood beside its owner until it went.
+    await other.secretThat("db", ({ ownerReferences }) => ownerReferences.length === 1);
   });
 
   it("kubernetes-rules 21, 22: handover --to vso leaves what VSO must find, and moves neither Secret nor generation", async () => {
