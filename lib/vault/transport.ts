@@ -49,7 +49,8 @@ export async function send(agents: Agents, message: HttpMessage, signal: AbortSi
   signal.addEventListener("abort", end, { once: true });
   try {
     signal.throwIfAborted();
-    return await follow(agents, message, ender.signal);
+    // A request that waits for a connection, and a body that was cut, may not notice by themselves that they were given up.
+    return await orEnded(follow(agents, message, ender.signal), ender.signal);
   } catch (error) {
     if (signal.aborted) throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: no time left`);
     if (ender.signal.aborted) throw timedOut(asked, timeoutMs);
@@ -58,6 +59,12 @@ export async function send(agents: Agents, message: HttpMessage, signal: AbortSi
     clearTimeout(timer);
     signal.removeEventListener("abort", end);
   }
+}
+
+function orEnded<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: ended, reject } = Promise.withResolvers<never>();
+  signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  return Promise.race([work, ended]);
 }
 
 async function follow(agents: Agents, message: HttpMessage, signal: AbortSignal): Promise<VaultAnswer> {

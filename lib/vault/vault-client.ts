@@ -49,9 +49,14 @@ export interface VaultClient {
   close(): Promise<void>;
 }
 
+/** After so many requests in a row without any answer their connections may be what is broken: they are replaced. */
+const MAX_UNANSWERED = 16;
+
 interface Held extends Connection {
   usedAt: EpochMs;
   hasAnswered?: boolean;
+  /** Requests in a row that got no answer at all. */
+  unanswered: number;
 }
 
 /** One Vault, however it is reached. */
@@ -86,7 +91,7 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
       return known;
     }
     closeIdle(connections, clock());
-    const made: Held = { ...connect(target, asked, limits.inAll), usedAt: clock() };
+    const made: Held = { ...connect(target, asked, limits.inAll), usedAt: clock(), unanswered: 0 };
     connections.set(key, made);
     return made;
   };
@@ -116,8 +121,13 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
             signal,
           );
           connection.hasAnswered = true;
+          connection.unanswered = 0;
           address.answeredAt = clock();
           return answer;
+        } catch (error) {
+          connection.unanswered += 1;
+          if (connection.unanswered >= MAX_UNANSWERED) replace(connections, connectionKey(target), connection);
+          throw error;
         } finally {
           clearTimeout(timer);
         }
@@ -158,6 +168,16 @@ function closeIdle(connections: Map<string, Held>, now: EpochMs): void {
     // What is under way ends first.
     for (const agent of Object.values(agents)) agent.close().catch(() => {});
   }
+}
+
+/** The next request opens connections of its own. What is under way here has the time that a request has at most. */
+function replace(connections: Map<string, Held>, key: string, held: Held): void {
+  if (connections.get(key) !== held) return;
+  connections.delete(key);
+  const end = (): void => {
+    for (const agent of Object.values(held.agents)) agent.destroy().catch(() => {});
+  };
+  setTimeout(end, MINUTE_MS).unref();
 }
 
 /** What is remembered of addresses that nobody asks now. */
