@@ -6,6 +6,7 @@ import { type Clock, SECOND_MS } from "../clock.ts";
 import { codeOf } from "../error-code.ts";
 import { SyncError } from "../errors.ts";
 import { jsonExcess } from "../json-bounds.ts";
+import { orAborted } from "../or-aborted.ts";
 import type { Log } from "../reconcile/ports.ts";
 import type { Connection } from "./connection.ts";
 import { LineTooLong, linesOf } from "./json-lines.ts";
@@ -211,13 +212,6 @@ async function* parsedLines(
   } finally {
     wait.end();
   }
-}
-
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  if (signal.aborted) reject(signal.reason);
-  signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  return Promise.race([work, aborted]);
 }
 
 /** Two ends of a wait, the caller's and our own, and which of them it was. */

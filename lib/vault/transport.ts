@@ -3,6 +3,7 @@ import { boundedBody } from "../bounded-body.ts";
 import { HOUR_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { jsonExcess } from "../json-bounds.ts";
+import { orAborted } from "../or-aborted.ts";
 import { type VaultReach, wayTo } from "../vault-reach.ts";
 import { isNotAllowed, notAllowed } from "./address-guard.ts";
 import type { VaultAnswer } from "./answer.ts";
@@ -50,7 +51,7 @@ export async function send(agents: Agents, message: HttpMessage, signal: AbortSi
   try {
     signal.throwIfAborted();
     // A request that waits for a connection, and a body that was cut, may not notice by themselves that they were given up.
-    return await orEnded(follow(agents, message, ender.signal), ender.signal);
+    return await orAborted(follow(agents, message, ender.signal), ender.signal);
   } catch (error) {
     if (signal.aborted) throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: no time left`);
     if (ender.signal.aborted) throw timedOut(asked, timeoutMs);
@@ -59,12 +60,6 @@ export async function send(agents: Agents, message: HttpMessage, signal: AbortSi
     clearTimeout(timer);
     signal.removeEventListener("abort", end);
   }
-}
-
-function orEnded<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: ended, reject } = Promise.withResolvers<never>();
-  signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  return Promise.race([work, ended]);
 }
 
 async function follow(agents: Agents, message: HttpMessage, signal: AbortSignal): Promise<VaultAnswer> {
