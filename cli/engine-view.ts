@@ -27,9 +27,9 @@ export async function engineView(
 ): Promise<EngineView> {
   const handedUntil = await leases.handedUntil();
   if (flags.stack !== undefined) {
-    // Ticks move no cursor while old messages wait, and looks go on.
-    const looks = (await leases.clusters()).map(({ dueAt }) => dueAt);
-    const at = latest([handedUntil === undefined ? undefined : handedUntil - AHEAD_MS.stack, ...looks], now);
+    // Ticks move no cursor while old messages wait, and watch passes go on.
+    const passes = (await leases.clusters()).map(({ dueAt }) => dueAt);
+    const at = latest([handedUntil === undefined ? undefined : handedUntil - AHEAD_MS.stack, ...passes], now);
     return at !== undefined && now - at < LATE_MS ? { state: "working" } : stopped(at);
   }
   if (isDataDirLocked(flags.dataDir)) return { state: "working" };

@@ -99,7 +99,7 @@ interface Read {
   readonly folder: string;
 }
 
-/** The ends of a run without what writes: a look at a Secret that would be an empty patch is a dry one. */
+/** The ends of a run without what writes: an observation of a Secret that would be an empty patch is a dry one. */
 function readOnlyEnds(
   { clients, leases, fleet, folder }: Read,
   { digestKey: key, installation }: { readonly digestKey: ReturnType<typeof digestKey>; readonly installation: string },
@@ -107,9 +107,9 @@ function readOnlyEnds(
   const clock = systemClock;
   const ends = kubernetesEnds({ clients, clock, log: silent });
   const vault = vaultEnd({ clock, credentials: ends.credentials, log: silent, reachOf: reachOfFleet(() => fleet) });
-  const secrets: Pick<SecretEnd, "look" | "ownedNames"> = {
+  const secrets: Pick<SecretEnd, "observe" | "ownedNames"> = {
     ownedNames: ends.secrets.ownedNames,
-    look: (secret, how, signal) => ends.secrets.look(secret, how === "get" ? "get" : "dry-run", signal),
+    observe: (secret, how, signal) => ends.secrets.observe(secret, how === "get" ? "get" : "dry-run", signal),
   };
   const resources: ResourceEnd = { get: ends.resources.get, ...NO_WRITES };
   const templates = goTemplates();

@@ -120,7 +120,7 @@ export function hasFailed({ error, rollout }: Pick<SyncView, "error" | "rollout"
   return error !== undefined || (rollout !== undefined && rollout.attempts > 0);
 }
 
-/** An open circuit counts before what the last look found: a watch on a silent cluster notices nothing. */
+/** An open circuit counts before what the last watch pass found: a watch on a silent cluster notices nothing. */
 export function clusterView(name: string, row: ClusterRow | undefined, circuits: readonly Circuit[]): ClusterView {
   const open = circuits.find(({ id }) => id === circuitOfCluster(name));
   const vso = circuits.find(({ id }) => id === circuitOfVso(name));

@@ -190,7 +190,7 @@ function nextOf(row: Row, view: SyncView, around: Surroundings): Story["next"] {
   return { ...at, because: `the next probe of ${open.id}; all that wait for it go on once it answers` };
 }
 
-function why({ state, wheel, look }: Row, view: SyncView): string {
+function why({ state, wheel, verify }: Row, view: SyncView): string {
   if (view.state === "working") return "a worker has it now: at this time another one may take it";
   if (view.state === "cleaning-up") return "its declaration is gone: what it wrote is removed";
   if (view.nextAt === undefined) {
@@ -198,7 +198,7 @@ function why({ state, wheel, look }: Row, view: SyncView): string {
       ? "only a new declaration, a changed reference or `keyferry sync` brings it back"
       : "nothing is planned: a new declaration, a changed reference or `keyferry sync` brings it back";
   }
-  if (look) return "someone asked for a look, or its Secret was changed by another";
+  if (verify) return "someone asked for it to be verified, or its Secret was changed by another";
   if (state.error) return `another try, after ${view.attempts} in a row that failed`;
   if (state.rollout) return "the restarts that are owed, or its turn";
   return wheel ? `its turn, every ${wheel.period}s` : "it was declared or asked for";

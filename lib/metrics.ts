@@ -50,7 +50,7 @@ const METRICS: Readonly<Record<string, Definition>> = {
   },
   keyferry_drift_total: { help: "Secrets that someone else changed or deleted.", labels: ["cluster"] },
   keyferry_absence_held_total: {
-    help: "Looks in which too many declarations were gone to be believed.",
+    help: "Watch passes in which too many declarations were gone to be believed.",
     labels: ["kind"],
   },
   keyferry_circuit_probes_total: { help: "Probes of ends that are out of reach.", labels: ["circuit"] },

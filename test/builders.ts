@@ -63,7 +63,7 @@ export function aRow(overrides: Partial<Row> = {}): Row {
     declared,
     state: EMPTY_STATE,
     nudges: 0,
-    look: false,
+    verify: false,
     fence,
     dueAt: fence,
     ...overrides,

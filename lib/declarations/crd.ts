@@ -34,7 +34,7 @@ function condition(name: string, type: string, description: string): Column {
 }
 
 const SYNCED = condition("Synced", "SecretSynced", "Whether the Secret is in step with Vault.");
-const HEALTHY = condition("Healthy", "Healthy", "Whether the last look at it went well.");
+const HEALTHY = condition("Healthy", "Healthy", "Whether the last run went well.");
 const READY = condition("Ready", "Ready", "Whether it can be relied on.");
 const AGE: Column = {
   name: "Age",

@@ -161,7 +161,7 @@ function nudging(deps: DiscoveryDeps, cluster: string) {
     deps.log.info("drift-seen", { key, why });
     deps.metrics.count("keyferry_drift_total", { cluster });
     const atOnce = isAbsent && isFirst(key);
-    const due = await deps.leases.nudge(key, { now: deps.clock(), look: true, atOnce });
+    const due = await deps.leases.nudge(key, { now: deps.clock(), verify: true, atOnce });
     if (due) await sendDue(deps.queue, [due], deps.clock());
   };
 }

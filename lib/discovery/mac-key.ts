@@ -91,7 +91,7 @@ async function tellAll(deps: DiscoveryDeps, { name }: ClusterSettings, made: Mac
   const dues: Due[] = [];
   for (const { key, syncedAt } of await deps.leases.byCluster(name)) {
     if (syncedAt === undefined || isCleanupKey(key) || partsOf(key).kind !== VAULT_STATIC_SECRET.kind) continue;
-    const due = await deps.leases.nudge(key, { now: deps.clock(), look: false });
+    const due = await deps.leases.nudge(key, { now: deps.clock(), verify: false });
     if (due) dues.push(due);
   }
   await sendDue(deps.queue, dues, deps.clock());

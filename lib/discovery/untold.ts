@@ -25,7 +25,7 @@ export async function nudgeUntold(
     const dues: Due[] = [];
     for (const { key, state } of rows.values()) {
       if (state.seen === undefined || state.seen.status.observedGeneration !== undefined) continue;
-      const due = await deps.leases.nudge(key, { now: deps.clock(), look: false });
+      const due = await deps.leases.nudge(key, { now: deps.clock(), verify: false });
       if (due) dues.push(due);
     }
     await sendDue(deps.queue, dues, deps.clock());

@@ -45,7 +45,7 @@ export interface VsoWatchContext {
   readonly settings: ClusterSettings;
   readonly operator: OperatorSeen;
   readonly circuits: CircuitOpener;
-  /** What was seen by former looks. */
+  /** What was seen by former watch passes. */
   readonly before: ClusterState["vsoIn"];
   /** Stores what was seen, so that whoever asks whether VSO is gone knows it. */
   readonly save: (seen: Writes) => Promise<void>;

@@ -1,6 +1,6 @@
 import type { Clock, EpochMs } from "../clock.ts";
 import type { WorkMessage } from "../reconcile/ports.ts";
-import { TOKEN_SWEEP_MS } from "../schedule/looks.ts";
+import { TOKEN_SWEEP_MS } from "../schedule/passes-due.ts";
 
 /** Messages that ask for tokens to be looked through, each cluster once, and the time for all of them. */
 export interface TokenSweeps {

@@ -50,7 +50,7 @@ const WORKLOADS: Readonly<Record<RolloutTarget["kind"], Workload>> = {
 /** Workloads in the clusters, as far as restarting them goes. */
 export function rolloutEnd({ clients }: { clients: ClusterClients }): RolloutEnd {
   return {
-    async look(target, signal) {
+    async get(target, signal) {
       const call: KubeCall = { ...objectOf(target), verb: "get" };
       const answer = await clients.send(call, signal);
       const isMissing =

@@ -41,7 +41,7 @@ export function secretEnd({ clients, clock }: { clients: ClusterClients; clock: 
   };
 
   return {
-    async look(secret, how, signal) {
+    async observe(secret, how, signal) {
       const get: KubeCall = { ...secret, verb: "get", kind: SECRET };
       const empty = { ...(how === "dry-run" ? DRY_MERGE : MERGE), body: {} };
       const found = await find(how === "get" ? get : patch(secret, empty), signal);

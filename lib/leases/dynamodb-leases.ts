@@ -92,7 +92,7 @@ function timeAttributes(schedule: Schedule): Changes {
   }
 }
 
-/** Due now whatever the schedule says; its turn on the wheel stays the schedule's, and `look` may belong to the nudge. */
+/** Due now whatever the schedule says; its turn on the wheel stays the schedule's, and `verify` may belong to the nudge. */
 function nudgedAttributes(settlement: Settlement): Changes {
   return { ...settledAttributes(settlement), dueAt: settlement.now, lane: "now" };
 }

@@ -138,7 +138,7 @@ export function ownedOf(item: SyncItem, damaged: OnDamage): readonly OwnedSecret
 
 export function rowOf(item: SyncItem, declared: Declared, damaged: OnDamage): Row {
   const { pk: key, nudges, look, fence } = item;
-  return { key, declared, state: stateOf(item, damaged), nudges, look, fence, ...timesOf(item) };
+  return { key, declared, state: stateOf(item, damaged), nudges, verify: look, fence, ...timesOf(item) };
 }
 
 export function summaryOf(item: SummaryItem, damaged: OnDamage): RowSummary {

@@ -49,7 +49,7 @@ export function rowOf(record: SyncRecord, damaged: OnDamage): Row | undefined {
     declared,
     state: stateOf(record, damaged),
     nudges: record.nudges,
-    look: record.look === 1,
+    verify: record.look === 1,
     fence: record.fence,
     ...timesOf(record),
   };

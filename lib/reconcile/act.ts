@@ -29,9 +29,9 @@ export interface Work {
 
 type Ends = Pick<ReconcileDeps, "secrets" | "resources" | "clusters" | "clock" | "log" | "digestKey">;
 
-/** What a look asks of a cluster: it writes nothing. */
-export interface LookEnds extends Pick<ReconcileDeps, "digestKey">, RivalEnds {
-  readonly secrets: Pick<ReconcileDeps["secrets"], "look">;
+/** What an observation asks of a cluster: it writes nothing. */
+export interface ObserveApis extends Pick<ReconcileDeps, "digestKey">, RivalEnds {
+  readonly secrets: Pick<ReconcileDeps["secrets"], "observe">;
 }
 
 /** No external write starts later than the lease's end minus its own time-out (lease-table 6). */
@@ -42,15 +42,15 @@ export function mayStillWrite(lease: Lease, now: number): void {
 }
 
 /** Reads the Secret, so that the next decision rests on what is there. */
-export async function look(ends: LookEnds, work: Work, signal: AbortSignal): Promise<Work> {
+export async function observe(ends: ObserveApis, work: Work, signal: AbortSignal): Promise<Work> {
   const how = work.seen.observe === "watch" ? "get" : "patch";
-  const found = await ends.secrets.look(work.secret, how, signal);
+  const found = await ends.secrets.observe(work.secret, how, signal);
   if (!found) {
     // One of ours that is missing may have been collected with its declaration: it must not be made anew (lease-table 22).
     if (ownedUnder(work.seen.row, work.seen.destination.name)?.uid !== undefined) {
       await mustStillBeDeclared(ends, work, signal);
     }
-    return { ...work, seen: { ...work.seen, secret: "absent", row: { ...work.seen.row, look: false } } };
+    return { ...work, seen: { ...work.seen, secret: "absent", row: { ...work.seen.row, verify: false } } };
   }
   const rivals = work.seen.destination.create ? await ownersAsked(ends, work, found, signal) : [];
   return { ...work, seen: { ...work.seen, secret: found, secretDigest: digestOf(ends.digestKey, found.data), rivals } };
@@ -58,7 +58,7 @@ export async function look(ends: LookEnds, work: Work, signal: AbortSignal): Pro
 
 /** Whose Secret is it? Where our own reference stands alone, that is known without asking anyone. */
 async function ownersAsked(
-  ends: LookEnds,
+  ends: ObserveApis,
   work: Work,
   found: SeenSecret,
   signal: AbortSignal,
@@ -70,14 +70,14 @@ async function ownersAsked(
   return rivalsFor(ends, work.secret, found, { owner, isRecorded: isRecorded(work.seen, found) }, signal);
 }
 
-async function mustStillBeDeclared(ends: LookEnds, { seen: { row } }: Work, signal: AbortSignal): Promise<void> {
+async function mustStillBeDeclared(ends: ObserveApis, { seen: { row } }: Work, signal: AbortSignal): Promise<void> {
   const ref = resourceOf(row);
   const found = await ends.resources.get(ref, signal);
   if (found && found.uid === row.declared.uid && !found.deleting) return;
   throw new SyncError("DECLARATION_GONE", `${ref.kind.kind} ${ref.namespace}/${ref.name} was deleted`);
 }
 
-/** One branch per decision. A precondition that does not hold means: look again, then judge anew (lease-table 6). */
+/** One branch per decision. A precondition that does not hold means: observe again, then judge anew (lease-table 6). */
 export async function act(
   ends: Ends,
   work: Work,
@@ -91,7 +91,7 @@ export async function act(
   } catch (error) {
     if (!(error instanceof SyncError) || (error.code !== "KUBE_CONFLICT" && error.code !== "SECRET_TYPE_DIFFERS"))
       throw error;
-    return look(ends, work, signal);
+    return observe(ends, work, signal);
   }
 }
 
@@ -122,8 +122,8 @@ async function write(ends: Ends, work: Work, decision: Decision, signal: AbortSi
       return standBeside(ends, work, decision.seen, signal);
     case "prune":
       return prune(ends, work, decision.names, signal);
-    case "look":
-      return look(ends, work, signal);
+    case "observe":
+      return observe(ends, work, signal);
     case "nothing":
       return work;
     default:
@@ -215,7 +215,7 @@ export function record(
     ...(written.managed.vso ? { ofVso: true } : {}),
   };
   const owned = destination.create ? [entry, ...others] : others;
-  const next = { ...row, look: false, state: { ...row.state, owned } };
+  const next = { ...row, verify: false, state: { ...row.state, owned } };
   const why = wrote ?? work.wrote;
   return {
     ...work,
@@ -251,7 +251,11 @@ export async function removeIfOurs(
   observe: "watch" | "apply",
   signal: AbortSignal,
 ): Promise<"removed" | "left" | "absent" | "not-ours"> {
-  const found: SeenSecret | undefined = await ends.secrets.look(secret, observe === "watch" ? "get" : "patch", signal);
+  const found: SeenSecret | undefined = await ends.secrets.observe(
+    secret,
+    observe === "watch" ? "get" : "patch",
+    signal,
+  );
   if (!found) return "absent";
   if (!found.ownerReferences.some(({ uid }) => uid === owner.uid)) return "not-ours";
   if (found.ownerReferences.length > 1) {

@@ -7,7 +7,7 @@ import { sendDue } from "../schedule/messages.ts";
 import { slices } from "../schedule/wheel.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import { evidence } from "./evidence.ts";
-import { lookAtOperator, mustBeOurs } from "./operator-namespace.ts";
+import { mustBeOurs, observeOperator } from "./operator-namespace.ts";
 import type { Circuit, Due, VaultTarget } from "./ports.ts";
 import type { CaCache } from "./source.ts";
 import { vaultOutage } from "./vault-outage.ts";
@@ -141,7 +141,7 @@ export function circuitOpener(
 async function wakeConnections(deps: Pick<Deps, "leases" | "queue" | "clock">, id: string): Promise<void> {
   const dues: Due[] = [];
   for (const key of await deps.leases.bySource(id)) {
-    const due = await deps.leases.nudge(key, { now: deps.clock(), look: false });
+    const due = await deps.leases.nudge(key, { now: deps.clock(), verify: false });
     if (due) dues.push(due);
   }
   await sendDue(deps.queue, dues, deps.clock());
@@ -185,7 +185,7 @@ async function ask(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSigna
     if (!settings) return;
     await deps.clusters.identity(settings.name, signal);
     const before = (await deps.leases.cluster(settings.name))?.state.operator;
-    mustBeOurs(deps, settings, (await lookAtOperator(deps, settings, before, { mark: true }, signal)).installation);
+    mustBeOurs(deps, settings, (await observeOperator(deps, settings, before, { mark: true }, signal)).installation);
     return;
   }
   const vso = placeOfVso(circuit.id);

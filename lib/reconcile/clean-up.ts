@@ -39,7 +39,7 @@ async function again(deps: ReconcileDeps, row: Row, { schedule }: Settlement): P
 
 /** A declaration that was made anew under the same name may wait for the Secret of the old one to go. */
 async function wakeSuccessor(deps: ReconcileDeps, key: SyncKey): Promise<void> {
-  const due = await deps.leases.nudge(declarationKey(key), { now: deps.clock(), look: false });
+  const due = await deps.leases.nudge(declarationKey(key), { now: deps.clock(), verify: false });
   if (due) await sendDue(deps.queue, [due], deps.clock());
 }
 

@@ -6,7 +6,7 @@ import { partsOf } from "../keys.ts";
 import type { SecretData } from "../secret-value.ts";
 import { secretData, templateInput } from "../transform/secret-data.ts";
 import { isPlain } from "../transform/transformation.ts";
-import { act, look, type Work } from "./act.ts";
+import { act, observe, type Work } from "./act.ts";
 import { type Decision, decide, isCarriedOut } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import type { ClusterSettings, Lease, Row, SourceData } from "./ports.ts";
@@ -51,7 +51,7 @@ type Ends = Pick<ReconcileDeps, "secrets" | "resources" | "clusters" | "clock" |
 export async function converge(ends: Ends, input: ConvergeInput, signal: AbortSignal): Promise<Converged> {
   const { work, ...begun } = await begin(ends, input, signal);
   const done = await untilDone(work, async (before, decision) => {
-    if (decision.do === "look") return look(ends, before, signal);
+    if (decision.do === "observe") return observe(ends, before, signal);
     if (decision.do === "apply" && decision.because === "observe: apply" && !input.isHeld()) {
       return reassert(ends, before, decision, signal);
     }
@@ -141,7 +141,7 @@ async function reassert(
   } catch (error) {
     if (!(error instanceof SyncError) || error.code !== "KUBE_CONFLICT") throw error;
   }
-  return look(ends, work, signal);
+  return observe(ends, work, signal);
 }
 
 function mustNotBeOlder(row: Row, source: SourceData, now: number): void {

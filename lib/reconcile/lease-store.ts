@@ -90,7 +90,7 @@ export interface SyncStore {
    */
   nudge(
     key: SyncKey,
-    options: { readonly now: EpochMs; readonly look: boolean; readonly atOnce?: boolean },
+    options: { readonly now: EpochMs; readonly verify: boolean; readonly atOnce?: boolean },
   ): Promise<Due | undefined>;
 
   /**
@@ -99,7 +99,7 @@ export interface SyncStore {
    */
   claim(row: Row, options: ClaimOptions): Promise<{ readonly lease: Lease; readonly row: Row } | undefined>;
 
-  /** Ends a lease: state, schedule, no leaseUntil, look cleared; conditional on fence and uid, and on nudges as seen. */
+  /** Ends a lease: state, schedule, no leaseUntil, verify cleared; conditional on fence and uid, and on nudges as seen. */
   settle(lease: Lease, settlement: Settlement): Promise<SettleOutcome>;
 
   /** Rows with `after < dueAt <= until`, oldest first, that nobody holds at `now`. */
@@ -160,9 +160,9 @@ export interface ClusterState {
   readonly filter?: string;
   readonly attempts: number;
   readonly error?: RowError;
-  /** More declarations vanished in one look than is believable: held until a person says so (lease-table 18). */
+  /** More declarations vanished in one watch pass than is believable: held until a person says so (lease-table 18). */
   readonly held?: { readonly since: EpochMs; readonly gone: number; readonly of: number };
-  /** As fleet.yaml said at the last look: where keyferry works beside Vault Secrets Operator. */
+  /** As fleet.yaml said at the last watch pass: where keyferry works beside Vault Secrets Operator. */
   readonly besideVso?: readonly string[];
   /** By namespace: writes of a status by another controller, and how long it is believed to be at work there. */
   readonly vsoIn?: Readonly<Record<string, VsoSeen>>;
@@ -190,14 +190,14 @@ export interface VsoSeen {
   readonly isProven: boolean;
 }
 
-/** The operator namespace of a cluster as looks found it. It has powers over the whole cluster only while `without` is missing. */
+/** The operator namespace of a cluster as watch passes found it. It has powers over the whole cluster only while `without` is missing. */
 export interface OperatorSeen {
   readonly name: string;
-  /** Its uid at the first look; empty when it was not there, `?` when it was and its uid may not be read. */
+  /** Its uid at the first watch pass; empty when it was not there, `?` when it was and its uid may not be read. */
   readonly first: string;
   /** uid of the ConfigMap keyferry-installation in it: while that one stands, so does the namespace. */
   readonly mark?: string;
-  /** Why it has no powers: it is not there, it came after the first look, or it is not the one that fleet.yaml names by uid. */
+  /** Why it has no powers: it is not there, it came after the first watch pass, or it is not the one that fleet.yaml names by uid. */
   readonly without?: "absent" | "later" | "other";
 }
 
@@ -223,7 +223,7 @@ export interface ClusterRow {
   readonly state: ClusterState;
 }
 
-/** A look at a cluster claims its row; every write names that fence (lease-table 21). */
+/** A watch pass over a cluster claims its row; every write names that fence (lease-table 21). */
 export interface ClusterStore {
   cluster(name: string): Promise<ClusterRow | undefined>;
   clusters(): Promise<readonly ClusterRow[]>;

@@ -3,7 +3,7 @@ import { type ResolvedStaticSecret, resolveStaticSecret } from "../declarations/
 import { described } from "../described.ts";
 import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
-import { besideOthers, type LookEnds, look, pruned, record, type Work } from "./act.ts";
+import { besideOthers, type ObserveApis, observe, pruned, record, type Work } from "./act.ts";
 import { standingOf } from "./clean-up.ts";
 import { begin, OlderAnswer, untilDone } from "./converge.ts";
 import type { Decision } from "./decide.ts";
@@ -18,8 +18,8 @@ import { type CaCache, type SourceReader, sourceReader } from "./source.ts";
 import { withStrays } from "./strays.ts";
 
 /** Everything that a plan may ask. None of it writes to a Vault or a cluster. */
-export interface PlanDeps extends LookEnds, Pick<ReconcileDeps, "leases" | "vault" | "clock" | "templates" | "log"> {
-  readonly secrets: Pick<ReconcileDeps["secrets"], "look" | "ownedNames">;
+export interface PlanDeps extends ObserveApis, Pick<ReconcileDeps, "leases" | "vault" | "clock" | "templates" | "log"> {
+  readonly secrets: Pick<ReconcileDeps["secrets"], "observe" | "ownedNames">;
   readonly ca: CaCache;
 }
 
@@ -148,10 +148,10 @@ interface Step {
 /** The run itself, carried out in mind: the same reads, the same judgement, no write. */
 async function planSync(deps: PlanDeps, input: PlanInput, signal: AbortSignal): Promise<Planned> {
   // Looked at, whatever the row believes: a run would learn the same by its precondition.
-  const { work } = await begin(deps, { ...input, row: { ...input.row, look: true } }, signal);
+  const { work } = await begin(deps, { ...input, row: { ...input.row, verify: true } }, signal);
   const steps: Step[] = [];
   await untilDone(work, async (before, decision) => {
-    if (decision.do === "look") return look(deps, before, signal);
+    if (decision.do === "observe") return observe(deps, before, signal);
     steps.push({ decision, work: before });
     const after = imagined(before, decision);
     return decision.do === "create" ? withStrays(deps, after, signal) : after;
@@ -176,7 +176,7 @@ function restartedBy(
 }
 
 /** What is known after a decision was carried out. */
-function imagined(work: Work, decision: Exclude<Decision, { do: "look" }>): Work {
+function imagined(work: Work, decision: Exclude<Decision, { do: "observe" }>): Work {
   switch (decision.do) {
     case "adopt":
       return record(work, undefined, decision.seen, decision.seen.type);
@@ -267,7 +267,7 @@ interface StillOurs {
 }
 
 async function stillOurs(
-  deps: LookEnds,
+  deps: ObserveApis,
   { key, declared }: Row,
   names: readonly string[],
   settings: ClusterSettings,
@@ -278,7 +278,7 @@ async function stillOurs(
   const found: { alone: string[]; shared: string[] } = { alone: [], shared: [] };
   for (const name of names) {
     const secret: NamedObject = { cluster, namespace, name };
-    const seen: SeenSecret | undefined = await deps.secrets.look(secret, how, signal);
+    const seen: SeenSecret | undefined = await deps.secrets.observe(secret, how, signal);
     if (!seen?.ownerReferences.some(({ uid }) => uid === declared.uid)) continue;
     (seen.ownerReferences.length === 1 ? found.alone : found.shared).push(name);
   }

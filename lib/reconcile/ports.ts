@@ -305,7 +305,7 @@ export interface SecretEnd {
    * `get`: one GET. `patch`: an empty merge patch, for identities that may not get (kubernetes-rules 9). `dry-run`: the same,
    * and nobody's admission plug-in can make a change of it. Undefined: absent.
    */
-  look(secret: NamedObject, how: "get" | "patch" | "dry-run", signal: AbortSignal): Promise<SeenSecret | undefined>;
+  observe(secret: NamedObject, how: "get" | "patch" | "dry-run", signal: AbortSignal): Promise<SeenSecret | undefined>;
   /** Server-side apply of data, labels, annotations, owner reference and type. */
   apply(
     secret: NamedObject,

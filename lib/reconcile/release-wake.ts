@@ -14,7 +14,7 @@ export const WAITS_FOR_A_SECRET: ReadonlySet<ErrorCode | undefined> = new Set<Er
 
 type WakeDeps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
 
-/** Wakes who was refused a Secret. What is released in one moment costs one look through the cluster's rows. */
+/** Wakes who was refused a Secret. What is released in one moment costs one pass through the cluster's rows. */
 export interface ReleaseWaker {
   /** These Secrets of one cluster are gone, or nobody's any more. */
   tell(cluster: string, secrets: readonly Pick<NamedObject, "namespace" | "name">[]): Promise<void>;
@@ -78,7 +78,7 @@ export async function wakeRefused(
     const place = `${partsOf(row.key).namespace}/${destinationIn(row.declared.spec)}`;
     if (!places.has(place) || !isRefused(row, now)) continue;
     deps.log.info("secret-released", { key: row.key, secret: place });
-    const due = await deps.leases.nudge(row.key, { now, look: true, atOnce: true });
+    const due = await deps.leases.nudge(row.key, { now, verify: true, atOnce: true });
     if (due) dues.push(due);
   }
   await sendDue(deps.queue, dues, now);

@@ -42,7 +42,7 @@ export interface RolloutQuestion {
   readonly digest: Digest;
   readonly key: DigestKey;
   readonly targets: readonly RolloutTarget[];
-  /** The declaration changed, or someone asked for a look: a person may have mended what failed. */
+  /** The declaration changed, or someone asked for a run: a person may have mended what failed. */
   readonly isAskedFor: boolean;
   readonly now: EpochMs;
 }
@@ -169,7 +169,7 @@ async function restart(
   const named = { cluster, namespace, ...target };
   try {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const seen = await ends.rollouts.look(named, signal);
+      const seen = await ends.rollouts.get(named, signal);
       const now = ends.clock();
       const hindrance = judgeTarget(target, seen, owed, now);
       if (hindrance) return hindrance;

@@ -68,7 +68,7 @@ export interface RowError {
   readonly since: EpochMs;
   /** What the row waits for (lib/causes.ts): it stays through failures that say nothing of it, such as outages. */
   readonly cause?: string;
-  /** The next look, as it was planned: a row that is due at another time was asked for since. */
+  /** The next run, as it was planned: a row that is due at another time was asked for since. */
   readonly nextAt?: EpochMs;
 }
 
@@ -130,8 +130,8 @@ export interface Row {
   readonly state: RowState;
   /** Goes up with every event that asks for work; settle compares it with what it saw. */
   readonly nudges: number;
-  /** Someone saw a difference at the destination: look at it before deciding. */
-  readonly look: boolean;
+  /** Someone saw a difference at the destination: verify it before deciding. */
+  readonly verify: boolean;
   readonly fence: number;
   readonly leaseUntil?: EpochMs;
   readonly dueAt?: EpochMs;

@@ -56,8 +56,8 @@ export async function hold(deps: ReconcileDeps, run: Run): Promise<Lease> {
   if (await take(deps, run)) {
     if (run.lease) return run.lease;
   }
-  // Who loses the claim drops what it read; it saw a difference, so it asks for another look (lease-table 1).
-  const due = await deps.leases.nudge(run.row.key, { now: deps.clock(), look: false });
+  // Who loses the claim drops what it read; it saw a difference, so it asks for another run (lease-table 1).
+  const due = await deps.leases.nudge(run.row.key, { now: deps.clock(), verify: false });
   if (due) await sendDue(deps.queue, [due], deps.clock());
   throw new SyncError("LEASE_LOST", `another worker holds ${run.row.key}`);
 }

@@ -51,9 +51,9 @@ function earliest(...times: readonly (EpochMs | undefined)[]): { readonly dueAt?
 export interface FailureContext {
   /** What it waits for. */
   readonly cause?: Cause | undefined;
-  /** The longest pause before the next look, in ms. */
+  /** The longest pause before the next run, in ms. */
   readonly longestMs?: number;
-  /** It is known from another sync, which asks for all that wait for the same: no attempt of this one, and its next look is then. */
+  /** It is known from another sync, which asks for all that wait for the same: no attempt of this one, and its next run is then. */
   readonly knownUntil?: EpochMs | undefined;
 }
 

@@ -9,7 +9,7 @@ import { waker } from "./wake.ts";
  * Many syncs that fail by one cause cost one probe: who meets a failure first goes on asking, at its own pace; the others
  * know its outcome and wait. What it finds mended wakes them.
  *
- * Nobody is appointed. A known failure is good until shortly after the next look of who met it; when that look does not come
+ * Nobody is appointed. A known failure is good until shortly after the next run of who met it; when that run does not come
  * (its declaration went, or changed), the next one of the others to be due asks itself. So each of them comes back before
  * five minutes have passed since somebody asked. All of this is in memory and may be lost: then somebody asks once more.
  */
@@ -62,13 +62,13 @@ interface Failed {
   readonly kind: "failed";
   readonly error: SyncError;
   readonly cause: Cause | undefined;
-  /** Its next look; undefined: none is planned. */
+  /** Its next run; undefined: none is planned. */
   readonly nextAt: EpochMs | undefined;
 }
 
-/** A look that is late by so much does not come. */
+/** A run that is late by so much does not come. */
 const LATE_MS = 15 * SECOND_MS;
-/** When those who know of a failure look again themselves, counted from when it was asked about: before five minutes. */
+/** When those who know of a failure run again themselves, counted from when it was asked about: before five minutes. */
 const FOLLOW_MS = { from: 200 * SECOND_MS, to: 290 * SECOND_MS };
 /** Who is found well so soon after others were woken need not wake them again. */
 const WOKEN_MS = MINUTE_MS;

@@ -148,7 +148,7 @@ function rolloutQuestion(
     digest: seen.digest,
     key: deps.digestKey,
     targets: rolloutTargets,
-    isAskedFor: row.look || !isCarriedOut(row),
+    isAskedFor: row.verify || !isCarriedOut(row),
     now: deps.clock(),
   };
 }

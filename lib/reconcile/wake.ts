@@ -87,7 +87,7 @@ async function nudgeAll(deps: Deps, keys: readonly SyncKey[], causes: ReadonlySe
   const dues: Due[] = [];
   for (const some of slices(keys)) {
     const now = deps.clock();
-    const nudged = await Promise.all(some.map((key) => deps.leases.nudge(key, { now, look: false })));
+    const nudged = await Promise.all(some.map((key) => deps.leases.nudge(key, { now, verify: false })));
     for (const due of nudged) if (due !== undefined) dues.push(due);
   }
   await sendDue(deps.queue, dues, deps.clock());

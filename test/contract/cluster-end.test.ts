@@ -219,7 +219,7 @@ describe("cluster end", () => {
         events.flatMap((event) => ("object" in event ? [event.type] : [])),
         ["DELETED"],
       );
-      assert.ok(await ends.secrets.look(secret, "get", patient()));
+      assert.ok(await ends.secrets.observe(secret, "get", patient()));
     });
 
     it("kubernetes-rules 12: a cursor from the future gives silence", async () => {

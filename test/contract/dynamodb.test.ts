@@ -144,7 +144,7 @@ describe("many at once", () => {
     await store.declare(aDeclared(), START);
     const row = (await store.read([aKey()], "strong")).get(aKey()) ?? assert.fail();
     const { lease } = (await store.claim(row, { now: START, until: START + LEASE_MS })) ?? assert.fail();
-    const nudges = (now: number) => Array.from({ length: 20 }, () => store.nudge(aKey(), { now, look: false }));
+    const nudges = (now: number) => Array.from({ length: 20 }, () => store.nudge(aKey(), { now, verify: false }));
     await Promise.all(nudges(START + 1));
     assert.equal((await store.read([aKey()], "strong")).get(aKey())?.nudges, 20);
     assert.equal(await store.settle(lease, { state: EMPTY_STATE, schedule: WHEEL, now: START + 2 }), "nudged");

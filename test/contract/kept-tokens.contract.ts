@@ -99,7 +99,7 @@ export function keptTokensContract(
         await cluster.waitFor("the renewal", async () => (await kept(identity))?.serial !== serial);
         const asked = sqlite.counts().token ?? 0;
         await second.read(app(identity), forever);
-        await cluster.waitFor("a look at it", async () => (sqlite.counts().token ?? 0) > asked);
+        await cluster.waitFor("a watch pass over it", async () => (sqlite.counts().token ?? 0) > asked);
         second.pass(80_000);
         await second.read(app(identity), forever);
       });

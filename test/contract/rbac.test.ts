@@ -117,14 +117,14 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
       const created = await secrets.apply(secret, desired, { kind: "absent" }, signal);
       const at = { kind: "as-seen", uid: created.uid, resourceVersion: created.resourceVersion } as const;
       const changed = await secrets.apply(secret, { ...desired, data: dataOf({ a: "2" }) }, at, signal);
-      assert.ok(await secrets.look(secret, how, signal));
+      assert.ok(await secrets.observe(secret, how, signal));
       await secrets.dropKeys(secret, ["b"], changed.resourceVersion, signal);
-      const seen = await secrets.look(secret, how, signal);
+      const seen = await secrets.observe(secret, how, signal);
       await secrets.replaceData(secret, created.uid, dataOf({ a: "3" }), signal);
       const next = await aDeclaration(`${role}-next`);
-      const alone = await secrets.look(secret, how, signal);
+      const alone = await secrets.observe(secret, how, signal);
       await secrets.standBeside(secret, next, alone ?? at, signal);
-      const both = await secrets.look(secret, how, signal);
+      const both = await secrets.observe(secret, how, signal);
       await secrets.dropOwner(secret, next.uid, both ?? assert.fail(), signal);
 
       const found = await resources.get(ref, signal);
@@ -141,14 +141,14 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
       for (const kind of ["Deployment", "StatefulSet", "DaemonSet", "argo.Rollout"] as const) {
         const target = { cluster: "rbac", namespace: NAMESPACE, kind, name: role };
         await cluster.apply(aWorkload(NAMESPACE, target));
-        const { resourceVersion } = (await rollouts.look(target, signal)) ?? {};
+        const { resourceVersion } = (await rollouts.get(target, signal)) ?? {};
         assert.equal(await rollouts.restart(target, resourceVersion ?? "", Date.now(), signal), true);
       }
 
       const account = { kind: "serviceAccount", cluster: "rbac", namespace: NAMESPACE, name: "default" } as const;
       assert.ok(await credentials.credential({ ...account, audiences: [], expirationSeconds: 600 }, signal));
       assert.ok(await credentials.annotations(account, signal));
-      const left = await secrets.look(secret, how, signal);
+      const left = await secrets.observe(secret, how, signal);
       assert.ok(left);
       await secrets.remove(secret, left, signal);
     });

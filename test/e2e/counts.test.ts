@@ -60,7 +60,7 @@ describe("counted: what a refresh costs", () => {
       vaultReads: reads.reduce((sum, [, times]) => sum + times, 0),
       logins: audited.get(`update auth/${authMount(cluster)}/login`) ?? 0,
       kube,
-      // The cursor and the rows of clusters are moved by ticks and looks, whatever there is to refresh.
+      // The cursor and the rows of clusters are moved by ticks and watch passes, whatever there is to refresh.
       storeWrites: store("writes") - store("moveCursor") - store("claimCluster") - store("saveCluster"),
       claims: store("claim"),
     };
@@ -152,7 +152,7 @@ describe("counted: what a refresh costs", () => {
     assert.equal(seen["get vaultstaticsecrets"], undefined);
   });
 
-  it("a hand edit: one look and one apply", async () => {
+  it("a hand edit: one observation and one apply", async () => {
     const then = await count();
     await cluster.request(
       "PATCH",

@@ -50,8 +50,8 @@ const CALLS: readonly Call[] = [
   ({ resources }, signal) => resources.get(RESOURCE, signal),
   ({ resources }, signal) => resources.writeStatus(RESOURCE, { conditions: [] }, "5", signal),
   ({ resources }, signal) => resources.removeFinalizers(RESOURCE, ["a/b"], signal),
-  ({ secrets }, signal) => secrets.look(PLACE, "get", signal),
-  ({ secrets }, signal) => secrets.look(PLACE, "patch", signal),
+  ({ secrets }, signal) => secrets.observe(PLACE, "get", signal),
+  ({ secrets }, signal) => secrets.observe(PLACE, "patch", signal),
   ({ secrets }, signal) => secrets.apply(PLACE, DESIRED, { kind: "absent" }, signal),
   ({ secrets }, signal) => secrets.dropKeys(PLACE, ["x"], "5", signal),
   ({ secrets }, signal) => secrets.replaceData(PLACE, "u", DATA, signal),
@@ -62,7 +62,7 @@ const CALLS: readonly Call[] = [
   ({ credentials }, signal) => credentials.credential(ACCOUNT, signal),
   ({ credentials }, signal) => credentials.secret(PLACE, signal),
   ({ credentials }, signal) => credentials.annotations(PLACE, signal),
-  ({ rollouts }, signal) => rollouts.look({ ...PLACE, kind: "Deployment" }, signal),
+  ({ rollouts }, signal) => rollouts.get({ ...PLACE, kind: "Deployment" }, signal),
   ({ rollouts }, signal) => rollouts.restart({ ...PLACE, kind: "argo.Rollout" }, "5", Date.now(), signal),
 ];
 

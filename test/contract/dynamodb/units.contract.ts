@@ -132,11 +132,11 @@ export function dynamoUnitsContract(name: string, endpoint: () => string): void 
     });
     costs("A nudge", async ({ store, settled }) => {
       await settled();
-      return () => store.nudge(TYPICAL_KEY, { now: LATER, look: false });
+      return () => store.nudge(TYPICAL_KEY, { now: LATER, verify: false });
     });
     costs("A nudge of what is due already", async ({ store }) => {
       await store.declare(typicalDeclared(), START);
-      return () => store.nudge(TYPICAL_KEY, { now: LATER, look: false });
+      return () => store.nudge(TYPICAL_KEY, { now: LATER, verify: false });
     });
     costs("A declaration that goes and leaves a Secret", async ({ store, settled }) => {
       const { declared } = await settled();

@@ -56,7 +56,7 @@ export function claimsContract(open: OpenStore): void {
       await using scene = await aScene(open);
       const read = await scene.settled(WHEEL);
       scene.pass(HOUR_MS);
-      await scene.store.nudge(read.key, { now: scene.clock(), look: false });
+      await scene.store.nudge(read.key, { now: scene.clock(), verify: false });
       const lease = await scene.claim(read);
       assert.equal(lease.nudges, read.nudges);
       assert.equal(await scene.settle(lease, WHEEL), "nudged");
@@ -125,7 +125,7 @@ export function claimsContract(open: OpenStore): void {
       const row = aRow();
       const times = { now: scene.clock(), until: scene.clock() + LEASE_MS };
       const lease = { key: row.key, uid: row.declared.uid, fence: row.fence, until: times.until, nudges: 0 };
-      assert.equal(await scene.store.nudge(row.key, { now: times.now, look: true }), undefined);
+      assert.equal(await scene.store.nudge(row.key, { now: times.now, verify: true }), undefined);
       assert.equal(await scene.store.claim(row, times), undefined);
       assert.equal(await scene.settle(lease, WHEEL), "lost");
       assert.equal(await scene.settle(lease, { kind: "gone" }), "lost");

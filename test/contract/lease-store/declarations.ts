@@ -16,7 +16,7 @@ export function declarationsContract(open: OpenStore): void {
       assert.deepEqual(due, { key: declared.key, group: declared.group, lane: "now", at: scene.clock() });
       const row = await scene.row(declared.key);
       assert.deepEqual(row.declared, declared);
-      assert.deepEqual([row.nudges, row.look, row.dueAt, row.leaseUntil], [0, false, scene.clock(), undefined]);
+      assert.deepEqual([row.nudges, row.verify, row.dueAt, row.leaseUntil], [0, false, scene.clock(), undefined]);
     });
 
     it("lease-table 5: the same uid and hash write nothing, whatever else changed", async () => {
@@ -155,7 +155,7 @@ export function declarationsContract(open: OpenStore): void {
     it("a clean-up that is nudged while it ends stays, and is due", async () => {
       await using scene = await aScene(open);
       const lease = await scene.claim(await scene.declare());
-      await scene.store.nudge(lease.key, { now: scene.clock(), look: false });
+      await scene.store.nudge(lease.key, { now: scene.clock(), verify: false });
       assert.equal(await scene.settle(lease, { kind: "gone" }, { digest: "kept" }), "nudged");
       const row = await scene.row(lease.key);
       assert.deepEqual([row.state.digest, row.dueAt, row.wheel], ["kept", scene.clock(), undefined]);

@@ -54,7 +54,7 @@ export function indexesContract(open: OpenStore): void {
       assert.deepEqual([row.wheel, row.dueAt], [TURN, START + 20_000]);
       const due = await scene.store.due({ after: START, until: START + 60_000, now: START }, 10);
       assert.deepEqual(due, [{ key: row.key, group: row.declared.group, lane: "refresh", at: START + 20_000 }]);
-      await scene.store.nudge(row.key, { now: START + 10_000, look: false });
+      await scene.store.nudge(row.key, { now: START + 10_000, verify: false });
       const nudged = await scene.store.due({ after: START, until: START + 60_000, now: START + 10_000 }, 10);
       assert.deepEqual(
         nudged.map(({ lane, at }) => [lane, at]),

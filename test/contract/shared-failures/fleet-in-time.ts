@@ -74,7 +74,7 @@ export async function fleetInTime(open: OpenStore, vault: ScriptedVault, stepMs 
       ...{ leases: store, queue, clock, random, metrics, credentials, log: QUIET },
       vault: openEnd(),
       secrets: {
-        look: async () => undefined,
+        observe: async () => undefined,
         apply: async ({ name }: { name: string }) => {
           written.add(name);
           return {

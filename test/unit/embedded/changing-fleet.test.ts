@@ -80,7 +80,11 @@ describe("a changing fleet", () => {
     await fleet.change([{ ...a, labels: { tier: "gold" } }, other("b")], false);
     assert.deepEqual(await names(), ["a", "b"]);
     assert.deepEqual(await store.byCluster("c"), []);
-    assert.deepEqual(await dueKeys(), [aKey("db", "b")], "a label, or another way to a cluster, is for looks alone");
+    assert.deepEqual(
+      await dueKeys(),
+      [aKey("db", "b")],
+      "a label, or another way to a cluster, is for watch passes alone",
+    );
     assert.deepEqual(
       sent.flatMap(({ keys }) => keys),
       [aKey("db", "b")],

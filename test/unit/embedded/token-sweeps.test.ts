@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { tokenSweeps } from "../../../lib/embedded/token-sweeps.ts";
 import type { WorkMessage } from "../../../lib/reconcile/ports.ts";
-import { TOKEN_SWEEP_MS } from "../../../lib/schedule/looks.ts";
+import { TOKEN_SWEEP_MS } from "../../../lib/schedule/passes-due.ts";
 
 function aScene() {
   let now = 1_000;

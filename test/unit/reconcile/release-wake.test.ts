@@ -33,7 +33,7 @@ function aTable(rows: readonly Row[]) {
     read: async (keys: readonly SyncKey[]) =>
       new Map(rows.filter(({ key }) => keys.includes(key)).map((row) => [row.key, row])),
     nudge: async (key: SyncKey, options: object) => {
-      assert.deepEqual(options, { now: NOW, look: true, atOnce: true });
+      assert.deepEqual(options, { now: NOW, verify: true, atOnce: true });
       nudged.push(key);
       return { key, group: "g", lane: "now" as const, at: NOW };
     },
