@@ -5,7 +5,7 @@ import { operatorWarning } from "../lib/reconcile/operator-namespace.ts";
 import type { OwedRestarts } from "../lib/reconcile/owed.ts";
 import type { Circuit, ClusterRow, RowSummary } from "../lib/reconcile/ports.ts";
 import { worksBesideVso } from "../lib/reconcile/vso.ts";
-import { nextTurn } from "../lib/schedule/wheel.ts";
+import { nextSlot } from "../lib/schedule/wheel.ts";
 import { outOfSightSince } from "../lib/sight.ts";
 
 /** How one sync stands, as people and scripts see it. */
@@ -85,8 +85,8 @@ function stateOf(
 
 function nextOf(row: RowSummary, open: Circuit | undefined, now: EpochMs): EpochMs | undefined {
   if (open) return open.probeAt;
-  const turn = row.wheel && nextTurn(row.wheel, now);
-  const times = [turn, row.dueAt].filter((at) => at !== undefined);
+  const slot = row.wheel && nextSlot(row.wheel, now);
+  const times = [slot, row.dueAt].filter((at) => at !== undefined);
   return times.length > 0 ? Math.min(...times) : undefined;
 }
 

@@ -200,6 +200,6 @@ function why({ state, wheel, verify }: Row, view: SyncView): string {
   }
   if (verify) return "someone asked for it to be verified, or its Secret was changed by another";
   if (state.error) return `another try, after ${view.attempts} in a row that failed`;
-  if (state.rollout) return "the restarts that are owed, or its turn";
-  return wheel ? `its turn, every ${wheel.period}s` : "it was declared or asked for";
+  if (state.rollout) return "the restarts that are owed, or its refresh slot";
+  return wheel ? `its refresh slot, every ${wheel.period}s` : "it was declared or asked for";
 }

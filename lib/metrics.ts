@@ -40,7 +40,7 @@ const METRICS: Readonly<Record<string, Definition>> = {
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
   },
   keyferry_sync_delay_seconds: {
-    help: "Time from when a sync was due, or its turn came, to when it was taken up.",
+    help: "Time from when a sync was due, or its refresh slot came, to when it was taken up.",
     labels: [],
     buckets: [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900],
   },

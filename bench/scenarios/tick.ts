@@ -3,7 +3,7 @@ import type { SyncKey } from "../../lib/keys.ts";
 import { openSqliteStore } from "../../lib/leases/sqlite.ts";
 import { EMPTY_STATE, type LeaseStore, type WorkMessage } from "../../lib/reconcile/ports.ts";
 import { tick } from "../../lib/schedule/tick.ts";
-import { nextTurn, phaseOf } from "../../lib/schedule/wheel.ts";
+import { nextSlot, phaseOf } from "../../lib/schedule/wheel.ts";
 import { aDeclared } from "../../test/builders.ts";
 import { startDynalite } from "../../test/harness/dynalite.ts";
 import { tempFolder } from "../../test/harness/process/temp-folder.ts";
@@ -26,24 +26,24 @@ export async function tickCost(): Promise<readonly Figure[]> {
   return figures;
 }
 
-/** Rows with a period so long that their turns in two minutes are the thousand that are wanted. */
+/** Rows with a period so long that their refresh slots in two minutes are the thousand that are wanted. */
 function* rowsOnWheel(rows: number): Generator<OnWheel> {
   const period = Math.round((rows / DUE) * HORIZON_S);
   for (let at = 0; at < rows; at++) {
     const declared = aDeclared({ key: `bench/VaultStaticSecret/ns-${at % 500}/sync-${at}` as SyncKey, group: `${at}` });
-    yield { declared, turn: { period, phase: phaseOf(`${at}`, period) } };
+    yield { declared, slot: { period, phase: phaseOf(`${at}`, period) } };
   }
 }
 
 async function inSqlite(rows: number): Promise<readonly Figure[]> {
   await using folder = await tempFolder("tick");
   await using store = openSqliteStore({ path: join(folder.path, "state.sqlite") });
-  for (const { declared, turn } of rowsOnWheel(rows)) {
+  for (const { declared, slot } of rowsOnWheel(rows)) {
     await store.declare(declared, NOW);
     const row = (await store.read([declared.key], "strong")).get(declared.key);
     const claimed = row && (await store.claim(row, { now: NOW, until: NOW + 90_000 }));
     if (!claimed) throw new Error("no claim");
-    await store.settle(claimed.lease, { state: EMPTY_STATE, schedule: { kind: "wheel", turn }, now: NOW });
+    await store.settle(claimed.lease, { state: EMPTY_STATE, schedule: { kind: "wheel", slot }, now: NOW });
   }
   const samples: number[] = [];
   const handedOut = await ticksOver(store, 20, async (one) => {
@@ -86,7 +86,7 @@ async function ticksOver(
   measure: (one: () => Promise<unknown>) => Promise<void>,
 ): Promise<number> {
   let handedOut = 0;
-  let clock = nextTurn({ period: HORIZON_S, phase: 0 }, NOW);
+  let clock = nextSlot({ period: HORIZON_S, phase: 0 }, NOW);
   const deps = {
     leases: store,
     queue: {

@@ -1,6 +1,6 @@
 /** What tests count: they hold these figures, and docs/cost.md reckons with them. After a change: `npm run generate`. */
 export const COUNTED = {
-  /** Each minute, in capacity units of DynamoDB. test/contract/dynamodb/turns.contract.ts */
+  /** Each minute, in capacity units of DynamoDB. test/contract/dynamodb/refresh-slots.contract.ts */
   tick: { reads: 6, readsPerPeriod: 2, writes: 4 },
   /** One watch pass over one cluster. The same file. */
   pass: { reads: 1, writes: 3 },

@@ -13,7 +13,7 @@ export interface Workload {
 
 /** What happens in a month of 30 days. */
 export interface Operations {
-  readonly turns: number;
+  readonly refreshes: number;
   readonly messages: number;
   readonly passes: number;
   readonly passMessages: number;
@@ -47,7 +47,7 @@ const KB_PER_GB = 1e6;
 export function operationsOf({ clusters, syncs, refreshAfterMs }: Workload): Operations {
   const { tick, pass, refresh, difference, sizes } = COUNTED;
   const periodS = periodFor(refreshAfterMs);
-  const turns = (syncs * SECONDS) / periodS;
+  const refreshes = (syncs * SECONDS) / periodS;
   const messages = SECONDS * messagesOfOneSecond(syncs / periodS);
   // Every tick finds every cluster due: a watch pass asks for the next after 30 s.
   const passes = clusters * MINUTES;
@@ -58,7 +58,7 @@ export function operationsOf({ clusters, syncs, refreshAfterMs }: Workload): Ope
   const tickReads =
     tick.reads + (syncs > 0 ? tick.readsPerPeriod : 0) + Math.ceil(clusters / ASSUMED.clustersPerReadUnit) - 1;
   return {
-    turns,
+    refreshes,
     messages,
     passes,
     passMessages: passMessages,
@@ -72,13 +72,13 @@ export function operationsOf({ clusters, syncs, refreshAfterMs }: Workload): Ope
     readUnits:
       MINUTES * tickReads +
       passes * pass.reads +
-      turns * (refresh.readsPerRow + ASSUMED.referencesPerKey * refresh.readsPerReference) +
+      refreshes * (refresh.readsPerRow + ASSUMED.referencesPerKey * refresh.readsPerReference) +
       messages * refresh.readsPerMessage,
     writeUnits: MINUTES * tick.writes + passes * pass.writes + changes * difference.writes,
     // The first of each second, and one in twenty of the others.
     traces: Math.min(invocations, SECONDS) + Math.max(0, invocations - SECONDS) / 20,
     logGb: (invocations * ASSUMED.logKbPerInvocation) / KB_PER_GB,
-    transferGb: (turns * ASSUMED.kbPerVaultRead + passes * ASSUMED.kbPerPass) / KB_PER_GB,
+    transferGb: (refreshes * ASSUMED.kbPerVaultRead + passes * ASSUMED.kbPerPass) / KB_PER_GB,
   };
 }
 
@@ -110,7 +110,7 @@ export function costOf(workload: Workload): Cost {
   };
 }
 
-/** Messages of a second in which `mean` keys have their turn on average, spread at random: a second without keys has none. */
+/** Messages of a second in which `mean` keys are refreshed on average, spread at random: a second without keys has none. */
 function messagesOfOneSecond(mean: number): number {
   const most = Math.ceil(mean + 10 * Math.sqrt(mean) + 50);
   // As a logarithm: the share of no key at all is too small for a number when the mean is large.

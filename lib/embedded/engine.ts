@@ -99,7 +99,9 @@ export function embeddedEngine(options: EngineOptions): Engine {
       const tickMs = options.tickMs ?? TICK_MS;
       const ticking = every(tickMs, deps, stop, async () => void (await tick(tickDeps(deps, queue), stop)));
       const probing = probe(tickMs, deps, reconcile, stop);
-      const sweeping = every(tickMs, deps, stop, () => sweeps.turn((cluster) => sweep(reconcile, cluster, deps, stop)));
+      const sweeping = every(tickMs, deps, stop, () =>
+        sweeps.sweepDue((cluster) => sweep(reconcile, cluster, deps, stop)),
+      );
       const following = followers((settings, until) => follow(deps, reconcile, settings, runPass, until), stop);
       await Promise.all([ticking, probing, sweeping, fleet.followedBy(following)]);
       await following.ended();

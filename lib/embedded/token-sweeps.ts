@@ -6,7 +6,7 @@ import { TOKEN_SWEEP_MS } from "../schedule/passes-due.ts";
 export interface TokenSweeps {
   note(messages: readonly WorkMessage[]): void;
   /** What is due by now; a sweep that fails is due again. */
-  turn(sweep: (cluster: string | undefined) => Promise<void>): Promise<void>;
+  sweepDue(sweep: (cluster: string | undefined) => Promise<void>): Promise<void>;
 }
 
 export function tokenSweeps(clock: Clock): TokenSweeps {
@@ -22,7 +22,7 @@ export function tokenSweeps(clock: Clock): TokenSweeps {
         ask(tokens.cluster, at);
       }
     },
-    async turn(sweep) {
+    async sweepDue(sweep) {
       const now = clock();
       const failures: unknown[] = [];
       // One that fails keeps no other back.

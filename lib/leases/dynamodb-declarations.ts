@@ -22,9 +22,9 @@ import {
   ownedOf,
   placeOf,
   type SyncItem,
+  slotAttributes,
   stateAttributes,
   stateOf,
-  turnAttributes,
 } from "./dynamodb-rows.ts";
 import { syncAt } from "./dynamodb-table.ts";
 import type { Write } from "./dynamodb-writes.ts";
@@ -167,7 +167,7 @@ async function cleanupOf(connection: Connection, bodies: Bodies, old: SyncItem, 
     ...old,
     ...placeOf(key),
     ...stateAttributes(leftState(connection, old, before, now)),
-    ...turnAttributes(undefined),
+    ...slotAttributes(undefined),
     ...times,
   };
   const write: Write = { put: item, when: before === undefined ? itemIsAbsent : itIsAsItWasRead(before) };

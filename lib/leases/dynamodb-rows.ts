@@ -1,9 +1,9 @@
 import type { EpochMs } from "../clock.ts";
 import { parseKey, partsOf, type SyncKey } from "../keys.ts";
-import type { Declared, Lane, OwnedSecret, Row, RowState, RowSummary, WheelTurn } from "../reconcile/ports.ts";
+import type { Declared, Lane, OwnedSecret, RefreshSlot, Row, RowState, RowSummary } from "../reconcile/ports.ts";
 import type { OnDamage } from "./damage.ts";
 import { type ItemKey, periodOf, shardOf, slotOf, syncAt } from "./dynamodb-table.ts";
-import { isShape, isTime, isTurn, parsed, soundDeclared, soundState } from "./stored.ts";
+import { isRefreshSlot, isShape, isTime, parsed, soundDeclared, soundState } from "./stored.ts";
 
 /** `held`: its dueAt is the end of a lease, so that the index alone says who is free (lease-table 3). */
 type StoredLane = Lane | "held";
@@ -90,8 +90,8 @@ export function placeOf(key: SyncKey): ItemKey & { readonly cluster: string; rea
   return { ...syncAt(key), cluster: partsOf(key).cluster, shard: shardOf(key) };
 }
 
-export function turnAttributes(turn: WheelTurn | undefined): Changes {
-  return { slot: turn && slotOf(turn), phase: turn?.phase };
+export function slotAttributes(slot: RefreshSlot | undefined): Changes {
+  return { slot: slot && slotOf(slot), phase: slot?.phase };
 }
 
 export function stateAttributes(state: RowState): Changes {
@@ -162,6 +162,8 @@ function timesOf({ leaseUntil, dueAt, slot, phase }: SummaryItem): Pick<Row, "le
   return {
     ...(isTime(leaseUntil) ? { leaseUntil } : {}),
     ...(isTime(dueAt) ? { dueAt } : {}),
-    ...(period !== undefined && phase !== undefined && isTurn(period, phase) ? { wheel: { period, phase } } : {}),
+    ...(period !== undefined && phase !== undefined && isRefreshSlot(period, phase)
+      ? { wheel: { period, phase } }
+      : {}),
   };
 }

@@ -1,6 +1,6 @@
 import { fingerprint } from "../digest.ts";
 import { partsOf, type ReferenceKey, type SyncKey } from "../keys.ts";
-import type { WheelTurn } from "../reconcile/ports.ts";
+import type { RefreshSlot } from "../reconcile/ports.ts";
 
 /** Of the items' layout: a table of another version is left alone. */
 export const TABLE_VERSION = 1;
@@ -55,8 +55,8 @@ export function shardOf(key: SyncKey): number {
   return Number.parseInt(fingerprint(key).slice(0, 8), 16) % SHARDS;
 }
 
-/** Where a turn stands in the wheel: (period, phase div 300 s). */
-export function slotOf({ period, phase }: WheelTurn): string {
+/** Where a refresh slot stands in the wheel: (period, phase div 300 s). */
+export function slotOf({ period, phase }: RefreshSlot): string {
   return `${period}#${Math.floor(phase / SLOT_S)}`;
 }
 

@@ -79,7 +79,7 @@ function claiming(connection: Connection): SyncStore["claim"] {
 }
 
 /**
- * Who was nudged meanwhile is due now whatever the schedule says. Its turn on the wheel is taken from the schedule all
+ * Who was nudged meanwhile is due now whatever the schedule says. Its refresh slot on the wheel is taken from the schedule all
  * the same, and `verify` stays set, since it may belong to the nudge.
  */
 function settling(connection: Connection): SyncStore["settle"] {
@@ -115,7 +115,7 @@ function settledAttributes({ state, schedule, now }: Settlement) {
   const due = { now, source, period: null, phase: null, lane: "now" };
   switch (schedule.kind) {
     case "wheel":
-      return { ...due, ...schedule.turn, dueAt: schedule.dueAt ?? null, lane: "refresh" };
+      return { ...due, ...schedule.slot, dueAt: schedule.dueAt ?? null, lane: "refresh" };
     case "due":
       return { ...due, dueAt: schedule.at };
     case "parked":

@@ -153,7 +153,7 @@ export function soundClusterState(value: unknown, damaged: () => void): ClusterS
   return { ...state, cursors: Object.fromEntries(good) };
 }
 
-/** A turn of the wheel that comes again and again, and not all the time. */
-export function isTurn(period: unknown, phase: unknown): boolean {
+/** A refresh slot of the wheel that comes again and again, and not all the time. */
+export function isRefreshSlot(period: unknown, phase: unknown): boolean {
   return isCount(period) && period > 0 && isCount(phase) && phase < period;
 }

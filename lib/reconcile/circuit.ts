@@ -28,7 +28,7 @@ const SPREAD_MS = 5 * MINUTE_MS;
 const SPREAD_PER_SYNC_MS = 10;
 const MAX_WAITING = 100_000;
 /** Who asks for the ways to a Vault begins with any of them. */
-const TURNS = 1_000;
+const ROTATIONS = 1_000;
 /** A circuit of a Vault that nothing has referred to for so long is closed: what refers to it may just be seen first. */
 const FORGOTTEN_MS = MINUTE_MS;
 
@@ -71,7 +71,7 @@ export function circuits(deps: Deps, ca: CaCache): Circuits {
   const opener = circuitOpener(deps, () => {
     known = undefined;
   });
-  const judge = evidence(deps, ca, (circuit) => vaultTargets(deps, circuit, Math.floor(deps.random() * TURNS)));
+  const judge = evidence(deps, ca, (circuit) => vaultTargets(deps, circuit, Math.floor(deps.random() * ROTATIONS)));
   const openAmong: Circuits["openAmong"] = async (ids) => {
     const open = await read();
     return open.length === 0 ? undefined : open.find((circuit) => ids.includes(circuit.id));
@@ -228,13 +228,13 @@ function isNews(circuit: Circuit, { code }: SyncError): boolean {
   return vaultOfCircuit(circuit.id) === undefined ? code !== "DEADLINE_EXCEEDED" : OUTAGE_CODES.has(code);
 }
 
-/** Syncs with known work stand in the due index; turns of the wheel that were passed over are taken once more. */
+/** Syncs with known work stand in the due index; refresh slots of the wheel that were passed over are taken once more. */
 async function close(deps: Deps, circuit: Circuit): Promise<void> {
   const now = deps.clock();
   if (!(await deps.leases.closeCircuit(circuit))) return;
   deps.log.info("circuit-closed", { circuit: circuit.id, afterMs: now - circuit.since });
   const waiting = await deps.leases.due({ after: 0, until: now, now }, MAX_WAITING);
-  const missed = await missedTurns(deps, circuit.since, now);
+  const missed = await missedSlots(deps, circuit.since, now);
   const byKey = new Map<SyncKey, Due>([...missed, ...waiting].map((due) => [due.key, due]));
   const spread = Math.min(SPREAD_MS, byKey.size * SPREAD_PER_SYNC_MS);
   const woken = [...byKey.values()].map((due) => ({ ...due, at: now + spreadOf(due.group) * spread }));
@@ -246,7 +246,7 @@ function spreadOf(group: string): number {
   return (Number.parseInt(group.slice(0, 8), 16) || 0) / 0x1_0000_0000;
 }
 
-async function missedTurns(deps: Deps, since: EpochMs, now: EpochMs): Promise<readonly Due[]> {
+async function missedSlots(deps: Deps, since: EpochMs, now: EpochMs): Promise<readonly Due[]> {
   const found: Due[] = [];
   for (const { period, fromPhase, toPhase } of slices(await deps.leases.periods(), since, now)) {
     for (const { key, group } of await deps.leases.onWheel(period, fromPhase, toPhase)) {

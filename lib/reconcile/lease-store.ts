@@ -1,7 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { ReferenceKey, SyncKey } from "../keys.ts";
-import type { Declared, Lane, OwnedSecret, Reference, Row, RowError, RowState, WheelTurn } from "./row.ts";
+import type { Declared, Lane, OwnedSecret, Reference, RefreshSlot, Row, RowError, RowState } from "./row.ts";
 
 /** A key whose time has come, or comes at `at`. Indexes project this and nothing more (lease-table 17). */
 export interface Due {
@@ -23,8 +23,8 @@ export interface Lease {
 
 /** When a settled row is looked at again. A row is on the wheel or in the due index, not both (lease-table 10). */
 export type Schedule =
-  /** `dueAt` for a turn that ticks had handed out before the row joined the wheel (lease-table 14), and for restarts that are owed. */
-  | { readonly kind: "wheel"; readonly turn: WheelTurn; readonly dueAt?: EpochMs }
+  /** `dueAt` for a refresh slot that ticks had handed out before the row joined the wheel (lease-table 14), and for restarts that are owed. */
+  | { readonly kind: "wheel"; readonly slot: RefreshSlot; readonly dueAt?: EpochMs }
   | { readonly kind: "due"; readonly at: EpochMs }
   /** Until a new declaration, a changed reference or a nudge. */
   | { readonly kind: "parked" }
@@ -53,7 +53,7 @@ export interface RowSummary {
   readonly syncedAt?: EpochMs;
   readonly leaseUntil?: EpochMs;
   readonly dueAt?: EpochMs;
-  readonly wheel?: WheelTurn;
+  readonly wheel?: RefreshSlot;
   /** Of its declaration, where the store knows that without reading it. */
   readonly bytes?: number;
 }

@@ -137,7 +137,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
     return;
   }
   if (how === "due" && (isCleanupKey(row.key) || row.declared.deleting)) return cleanUp(deps, row, settings, batch);
-  if (how === "turn" && (isCleanupKey(row.key) || row.declared.deleting)) return;
+  if (how === "refresh" && (isCleanupKey(row.key) || row.declared.deleting)) return;
   if (isJudged(row.key)) return judgeOne(deps, row, settings, batch);
   const since = how === "due" ? row.dueAt : message.at;
   deps.metrics.observe("keyferry_sync_delay_seconds", {}, Math.max(0, deps.clock() - (since ?? 0)) / SECOND_MS);
@@ -154,11 +154,11 @@ export function isLeft({ key, declared, state }: Row): boolean {
 }
 
 /** Whether a row is to be worked on at all: messages may come twice, late and out of order (lease-table 14). */
-function standing(row: Row, { lane, at }: WorkMessage, now: EpochMs): "due" | "turn" | "leave" {
+function standing(row: Row, { lane, at }: WorkMessage, now: EpochMs): "due" | "refresh" | "leave" {
   if (row.leaseUntil !== undefined && row.leaseUntil > now) return "leave";
   if (row.dueAt !== undefined && row.dueAt <= now) return "due";
   // What was due when the message was sent has been done since, unless the message is of the wheel. Of a message that is
   // older than a period a younger one is on its way (lease-table 13).
   if (lane !== "refresh" || row.wheel === undefined) return "leave";
-  return now - at > row.wheel.period * SECOND_MS ? "leave" : "turn";
+  return now - at > row.wheel.period * SECOND_MS ? "leave" : "refresh";
 }

@@ -41,17 +41,17 @@ export function releaseWaker(deps: WakeDeps): ReleaseWaker {
         coming.delete(cluster);
         return wake(cluster, places);
       });
-    const turn = { places, ended };
-    coming.set(cluster, turn);
+    const gathering = { places, ended };
+    coming.set(cluster, gathering);
     latest.set(cluster, ended);
-    return turn;
+    return gathering;
   };
   return {
     async tell(cluster, secrets) {
       if (secrets.length === 0) return;
-      const turn = coming.get(cluster) ?? begin(cluster);
-      for (const { namespace, name } of secrets) turn.places.add(`${namespace}/${name}`);
-      await turn.ended;
+      const gathering = coming.get(cluster) ?? begin(cluster);
+      for (const { namespace, name } of secrets) gathering.places.add(`${namespace}/${name}`);
+      await gathering.ended;
     },
   };
 }

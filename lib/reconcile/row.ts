@@ -3,7 +3,7 @@ import type { Digest } from "../digest.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { ReferenceKey, SyncKey } from "../keys.ts";
 
-/** `now`: first syncs, nudges, retries. `refresh`: turns of the wheel. Each has a queue of its own (lease-table 15). */
+/** `now`: first syncs, nudges, retries. `refresh`: refresh slots of the wheel. Each has a queue of its own (lease-table 15). */
 export type Lane = "now" | "refresh";
 
 /** Plain JSON, as a resource or a row holds it. Never secret data. */
@@ -111,14 +111,14 @@ export interface RowState {
   /** When the destination was last known to be in step under a lease. */
   readonly syncedAt?: EpochMs;
   readonly settledAt?: EpochMs;
-  /** Turns up to here were handed out before the row joined the wheel, so they stand in the due index (lease-table 14). */
+  /** Refresh slots up to here were handed out before the row joined the wheel, so they stand in the due index (lease-table 14). */
   readonly bridgeUntil?: EpochMs;
   /** Clean-up rows only: the declaration's last lease may still be at work until then. */
   readonly busyUntil?: EpochMs;
 }
 
 /** Period and phase in whole seconds: due whenever `now mod period = phase`. */
-export interface WheelTurn {
+export interface RefreshSlot {
   readonly period: number;
   readonly phase: number;
 }
@@ -135,7 +135,7 @@ export interface Row {
   readonly fence: number;
   readonly leaseUntil?: EpochMs;
   readonly dueAt?: EpochMs;
-  readonly wheel?: WheelTurn;
+  readonly wheel?: RefreshSlot;
 }
 
 export const EMPTY_STATE: RowState = { refs: [], owned: [], attempts: 0 };

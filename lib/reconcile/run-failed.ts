@@ -25,11 +25,11 @@ export async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch
   if (!(thrown instanceof SyncError)) throw thrown;
   const target = run.resolved instanceof SyncError ? undefined : run.resolved.read.identity.target;
   const error = await batch.circuits.judged(thrown, target, batch.signal);
-  deps.metrics.count("keyferry_sync_errors_total", { cluster: run.turn.settings.name, code: error.code });
+  deps.metrics.count("keyferry_sync_errors_total", { cluster: run.mode.settings.name, code: error.code });
   if (error.code === "LEASE_LOST") return;
   report(deps, run.row, run.resolved, error);
   deps.log.warn("sync-failed", { key: run.row.key, code: error.code, message: error.message });
-  // A wheel refresh that meets an outage writes nothing of its own: its next turn, or the closing circuit, comes back to it.
+  // A wheel refresh that meets an outage writes nothing of its own: its next refresh slot, or the closing circuit, comes back to it.
   if (OUTAGE_CODES.has(error.code) && !run.lease) return;
   const cause = causeOf(error, causePlaceOf(run.row, run.resolved));
   const settled = await settleFailure(deps, run, error, { cause, longestMs: longestPauseOf(run.resolved) }, batch);
@@ -44,7 +44,7 @@ export async function follow(
   batch: Batch,
 ): Promise<void> {
   const { clock, random, metrics } = deps;
-  metrics.count("keyferry_syncs_waiting_total", { cluster: run.turn.settings.name });
+  metrics.count("keyferry_syncs_waiting_total", { cluster: run.mode.settings.name });
   const knownUntil = followAt(known, asking, { now: clock(), random });
   const context = { cause: known.cause, longestMs: asking.longestMs, knownUntil };
   const settled = await settleFailure(deps, run, asError(known, run.row.state.error), context, batch);

@@ -12,7 +12,7 @@ import type { Outcome } from "./shared-failures.ts";
 import type { Ending } from "./status.ts";
 
 /** Why and how a sync is worked on. */
-export interface Turn extends Reached {
+export interface RunMode extends Reached {
   readonly settings: ClusterSettings;
   /** Reached through the due index: claimed before Vault is read, and always settled (lease-table 2). */
   readonly isDue: boolean;
@@ -21,7 +21,7 @@ export interface Turn extends Reached {
 /** One sync on its way: the row as it was read, and the lease once it is held. */
 export interface Run {
   readonly row: Row;
-  readonly turn: Turn;
+  readonly mode: RunMode;
   readonly refs: readonly ReferenceKey[];
   readonly resolved: ResolvedStaticSecret | SyncError;
   lease?: Lease;

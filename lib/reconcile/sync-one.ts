@@ -11,7 +11,7 @@ import type { Lease, NamedObject, Row, RowState } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
 import { withReferences } from "./references.ts";
 import { type RolloutQuestion, rollOut } from "./rollout.ts";
-import { hold, placeOf, type Run, type Turn, take, tell, timingOf } from "./run.ts";
+import { hold, placeOf, type Run, type RunMode, take, tell, timingOf } from "./run.ts";
 import { fail, follow } from "./run-failed.ts";
 import { settleFailed, settleSynced } from "./settle.ts";
 import { report, settleRow } from "./settle-row.ts";
@@ -20,12 +20,12 @@ import { type Ending, isToldIn } from "./status.ts";
 import { warningsOf } from "./warnings.ts";
 
 /** Resolve, claim, observe, decide, act, settle. In the steady state: one Vault read, no call to the cluster, nothing written. */
-export async function syncOne(deps: ReconcileDeps, row: Row, turn: Turn, batch: Batch): Promise<void> {
-  const run = await prepare(row, turn, batch);
+export async function syncOne(deps: ReconcileDeps, row: Row, mode: RunMode, batch: Batch): Promise<void> {
+  const run = await prepare(row, mode, batch);
   const startedAt = deps.clock();
   if (await mustWait(run, batch)) return wait(deps, run);
-  if (turn.isDue && !(await take(deps, run))) return;
-  const asking = askingOf(row, run.resolved, turn, startedAt);
+  if (mode.isDue && !(await take(deps, run))) return;
+  const asking = askingOf(row, run.resolved, mode, startedAt);
   try {
     const known = await batch.shared.enter(asking, batch.signal);
     if (known !== undefined) return await follow(deps, run, { known, asking }, batch);
@@ -35,7 +35,7 @@ export async function syncOne(deps: ReconcileDeps, row: Row, turn: Turn, batch: 
     if (run.lease) await settleConverged(deps, run, run.lease, converged, batch);
     else run.outcome = { kind: "well" };
     deps.metrics.count("keyferry_syncs_total", {
-      cluster: turn.settings.name,
+      cluster: mode.settings.name,
       result: run.lease ? "settled" : "unchanged",
     });
     report(deps, run.row, run.resolved);
@@ -47,13 +47,13 @@ export async function syncOne(deps: ReconcileDeps, row: Row, turn: Turn, batch: 
   }
 }
 
-async function prepare(row: Row, turn: Turn, batch: Batch): Promise<Run> {
+async function prepare(row: Row, mode: RunMode, batch: Batch): Promise<Run> {
   const { refs, outcome } = await withReferences(
     batch.references,
-    (reference) => resolveStaticSecret({ declared: row.declared, cluster: turn.settings, reference }),
+    (reference) => resolveStaticSecret({ declared: row.declared, cluster: mode.settings, reference }),
     row.state.refs,
   );
-  return { row, turn, refs, resolved: outcome };
+  return { row, mode, refs, resolved: outcome };
 }
 
 async function attempt(deps: ReconcileDeps, run: Run, asking: Asking, batch: Batch): Promise<Converged> {
@@ -63,7 +63,7 @@ async function attempt(deps: ReconcileDeps, run: Run, asking: Asking, batch: Bat
     deps,
     {
       row: run.row,
-      settings: run.turn.settings,
+      settings: run.mode.settings,
       resolved,
       sources: {
         read: (read, signal) =>
@@ -98,7 +98,7 @@ async function settleConverged(
 ): Promise<void> {
   const { resolved } = run;
   if (resolved instanceof SyncError) throw resolved;
-  const mac = resolved.hmac ? await batch.macKeys.of(run.turn.settings, batch.signal) : undefined;
+  const mac = resolved.hmac ? await batch.macKeys.of(run.mode.settings, batch.signal) : undefined;
   const rolled = await rollOut(deps, run.row, rolloutQuestion(deps, run, resolved, work), lease, batch.signal);
   const ending: Ending = {
     kind: "synced",
@@ -126,7 +126,7 @@ async function settleConverged(
     ? settleFailed(state, told.error, timing, { longestMs: longestPauseOf(resolved) })
     : settleSynced(run.row, state, resolved.refreshAfterMs, timing);
   await settleRow(deps, run.row, lease, settlement);
-  await batch.released.tell(run.turn.settings.name, prunedBy(run, work));
+  await batch.released.tell(run.mode.settings.name, prunedBy(run, work));
   run.outcome = { kind: "well" };
   if (work.wrote !== undefined) deps.log.info("secret-written", { key: run.row.key, because: work.wrote });
 }
@@ -155,9 +155,9 @@ function rolloutQuestion(
 
 /** An outage is written once, and not here, but for the row's part in it; who closes the circuit wakes it (lease-table 16). */
 async function wait(deps: ReconcileDeps, run: Run): Promise<void> {
-  deps.metrics.count("keyferry_syncs_waiting_total", { cluster: run.turn.settings.name });
+  deps.metrics.count("keyferry_syncs_waiting_total", { cluster: run.mode.settings.name });
   const isKnown = run.row.state.vault === placeOf(run).vault;
-  if (isKnown || !run.turn.isDue || !(await take(deps, run)) || !run.lease) return;
+  if (isKnown || !run.mode.isDue || !(await take(deps, run)) || !run.lease) return;
   const now = deps.clock();
   const state = { ...run.row.state, refs: run.refs, ...placeOf(run) };
   await deps.leases.settle(run.lease, { state, schedule: { kind: "due", at: now }, now });

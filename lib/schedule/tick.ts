@@ -2,7 +2,7 @@ import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import type { Due, LeaseStore, Log, Metrics, WorkQueue } from "../reconcile/ports.ts";
 import { duePages } from "./due-pages.ts";
 import { messagesFor } from "./messages.ts";
-import { turnsAhead, turnsMissed, type Window } from "./turns.ts";
+import { slotsAhead, slotsMissed, type Window } from "./refresh-slots.ts";
 
 /** A crash repeats at most so much of the time ahead, in ms. */
 const SLICE_MS = 15 * SECOND_MS;
@@ -37,10 +37,10 @@ export interface TickDeps {
 export interface TickResult {
   /** Keys sent from the due index. */
   readonly due: number;
-  /** Turns of the wheel sent. */
+  /** Refresh slots of the wheel sent. */
   readonly wheel: number;
   readonly messages: number;
-  /** Up to when turns are handed out now; undefined before the first tick that hands out any. */
+  /** Up to when refresh slots are handed out now; undefined before the first tick that hands out any. */
   readonly handedUntil: EpochMs | undefined;
   /** `held`: old messages wait. `raced`: another tick moved the cursor. `stopped`: the signal ended it. The rest is for the next tick. */
   readonly ended: "complete" | "held" | "raced" | "stopped";
@@ -129,7 +129,7 @@ async function isBehind({ backlog, log, metrics }: TickDeps, now: EpochMs, signa
   return true;
 }
 
-/** The turns of (cursor, until], slice by slice, with the cursor after each. */
+/** The refresh slots of (cursor, until], slice by slice, with the cursor after each. */
 async function handOutWheel(
   { leases, log }: TickDeps,
   sent: Sender,
@@ -142,9 +142,9 @@ async function handOutWheel(
   let handedUntil = cursor;
   for (const window of windows(gap, until)) {
     if (signal.aborted) return { ended: "stopped", handedUntil };
-    const turns =
-      window.untilMs <= now ? turnsMissed(leases, periods, window, gap) : turnsAhead(leases, periods, window);
-    await sent.send(await turns, "wheel");
+    const slots =
+      window.untilMs <= now ? slotsMissed(leases, periods, window, gap) : slotsAhead(leases, periods, window);
+    await sent.send(await slots, "wheel");
     if (!(await leases.moveCursor(handedUntil, window.untilMs))) return { ended: "raced", handedUntil };
     handedUntil = window.untilMs;
   }

@@ -10,11 +10,11 @@ import { aDeclared, aKey } from "../builders.ts";
 import { leaseTable } from "../harness/dynalite/lease-table.ts";
 import { createTable, type Dynalite, startDynalite, TEST_CREDENTIALS } from "../harness/dynalite.ts";
 import { meter } from "./dynamodb/meter.ts";
+import { dynamoRefreshSlotsContract } from "./dynamodb/refresh-slots.contract.ts";
 import { throttling } from "./dynamodb/throttling.ts";
-import { dynamoTurnsContract } from "./dynamodb/turns.contract.ts";
 import { TYPICAL_KEY, typicalDeclared } from "./dynamodb/typical.ts";
 import { dynamoUnitsContract } from "./dynamodb/units.contract.ts";
-import { LEASE_MS, START, TURN } from "./lease-store/scene.ts";
+import { LEASE_MS, SLOT, START } from "./lease-store/scene.ts";
 
 let dynalite: Dynalite;
 before(async () => {
@@ -23,9 +23,9 @@ before(async () => {
 after(() => dynalite[Symbol.asyncDispose]());
 
 dynamoUnitsContract("dynalite", () => dynalite.endpoint);
-dynamoTurnsContract(() => dynalite);
+dynamoRefreshSlotsContract(() => dynalite);
 
-const WHEEL = { kind: "wheel", turn: TURN } as const;
+const WHEEL = { kind: "wheel", slot: SLOT } as const;
 
 async function aStore(): Promise<LeaseStore & { readonly table: string }> {
   const table = await dynalite.createTable();

@@ -11,7 +11,7 @@ import { throttling } from "./dynamodb/throttling.ts";
 import { type Ended, queueEvent, type RunningFunction, startFunction } from "./functions/running.ts";
 
 const BIG = Number.POSITIVE_INFINITY;
-const A_LOOK = queueEvent({ m: watchPassesBody([{ cluster: "east", fence: 0 }]) });
+const A_WATCH_PASS = queueEvent({ m: watchPassesBody([{ cluster: "east", fence: 0 }]) });
 /** The message comes again, and becomes a dead letter in the end: there is an alarm on those. */
 const AGAIN: Ended = { result: { batchItemFailures: [{ itemIdentifier: "m" }] } };
 const DONE: Ended = { result: { batchItemFailures: [] } };
@@ -53,7 +53,7 @@ describe("functions whose world is wrong", { timeout: 180_000 }, () => {
     await dynalite.client.send(new PutItemCommand({ TableName: table, Item }));
     await using discover = await start("discover", { KEYFERRY_TABLE: table });
     for (let times = 0; times < 2; times++) {
-      assert.deepEqual(await discover.invoke(A_LOOK), AGAIN);
+      assert.deepEqual(await discover.invoke(A_WATCH_PASS), AGAIN);
       assert.deepEqual(codes(discover.printed(), "watch-pass-crashed"), ["STORE_INVALID"]);
     }
     await using tick = await start("tick", { KEYFERRY_TABLE: table });
@@ -80,11 +80,11 @@ describe("functions whose world is wrong", { timeout: 180_000 }, () => {
       AWS_ENDPOINT_URL_DYNAMODB: proxy.endpoint,
     });
     proxy.next = BIG;
-    assert.deepEqual(await discover.invoke(A_LOOK), AGAIN);
+    assert.deepEqual(await discover.invoke(A_WATCH_PASS), AGAIN);
     assert.deepEqual(codes(discover.printed(), "watch-pass-crashed"), ["STORE_UNAVAILABLE"]);
     assert.deepEqual(await itemsOf(table), []);
     proxy.next = 0;
-    assert.deepEqual(await discover.invoke(A_LOOK), DONE);
+    assert.deepEqual(await discover.invoke(A_WATCH_PASS), DONE);
     assert.deepEqual(await itemsOf(table), ["clusters", "version"]);
   });
 
@@ -96,7 +96,7 @@ describe("functions whose world is wrong", { timeout: 180_000 }, () => {
       AWS_ENDPOINT_URL_DYNAMODB: proxy.endpoint,
     });
     proxy.next = 2;
-    assert.deepEqual(await discover.invoke(A_LOOK), DONE);
+    assert.deepEqual(await discover.invoke(A_WATCH_PASS), DONE);
     assert.deepEqual([proxy.refused, codes(discover.printed(), "watch-pass-crashed")], [2, []]);
   });
 
@@ -128,7 +128,7 @@ describe("functions whose world is wrong", { timeout: 180_000 }, () => {
       ["broken.yaml", /broken\.yaml is not valid/],
     ] as const) {
       await using discover = await start("discover", { KEYFERRY_FLEET: fleet });
-      assert.equal((await discover.invoke(A_LOOK)).error, "InputError", fleet);
+      assert.equal((await discover.invoke(A_WATCH_PASS)).error, "InputError", fleet);
       const lines = discover.printed();
       assert.match(String(lines.find(({ event }) => event === "invocation-failed")?.message), said);
       assert.equal(counted(lines, "keyferry_invocations_failed_total"), 1);

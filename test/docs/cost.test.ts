@@ -61,7 +61,7 @@ describe("what it costs", () => {
     close(costOf(workload).lambda, did.gbSeconds * PRICES.lambdaGbSecond + did.invocations * PRICES.lambdaRequest);
   });
 
-  it("has one message for each second with a turn, and more where more than 25 keys meet", () => {
+  it("has one message for each second with a refresh slot, and more where more than 25 keys meet", () => {
     const messages = (syncs: number, refreshAfterMs: number): number =>
       operationsOf({ clusters: 1, syncs, refreshAfterMs, alarms: ALARMS }).messages;
     close(messages(1, 30 * SECOND_MS), 2_592_000 * (1 - Math.exp(-1 / 27)));

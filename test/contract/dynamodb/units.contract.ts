@@ -10,11 +10,11 @@ import { aDeclared, aKey } from "../../builders.ts";
 import { itemBytes } from "../../harness/dynalite/index-units.ts";
 import { leaseTable } from "../../harness/dynalite/lease-table.ts";
 import { createTable, TEST_CREDENTIALS } from "../../harness/dynalite.ts";
-import { LEASE_MS, START, TURN } from "../lease-store/scene.ts";
+import { LEASE_MS, SLOT, START } from "../lease-store/scene.ts";
 import { meter, type Units } from "./meter.ts";
 import { TYPICAL_KEY, typicalDeclared, typicalState } from "./typical.ts";
 
-const WHEEL = { kind: "wheel", turn: TURN } as const;
+const WHEEL = { kind: "wheel", slot: SLOT } as const;
 const LATER = START + HOUR_MS;
 const UNITS = ["table", "due", "wheel", "source", "cluster"] as const;
 

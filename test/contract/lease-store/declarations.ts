@@ -3,9 +3,9 @@ import { describe, it } from "node:test";
 import { HOUR_MS } from "../../../lib/clock.ts";
 import { cleanupKey } from "../../../lib/keys.ts";
 import { aDeclared, aKey, aReferenceKey } from "../../builders.ts";
-import { aScene, LEASE_MS, type OpenStore, TURN } from "./scene.ts";
+import { aScene, LEASE_MS, type OpenStore, SLOT } from "./scene.ts";
 
-const WHEEL = { kind: "wheel", turn: TURN } as const;
+const WHEEL = { kind: "wheel", slot: SLOT } as const;
 
 export function declarationsContract(open: OpenStore): void {
   describe("declarations", () => {
@@ -83,7 +83,7 @@ export function declarationsContract(open: OpenStore): void {
       assert.ok(cleanup.fence >= row.fence);
       assert.equal(cleanup.declared.uid, row.declared.uid);
       assert.deepEqual(await scene.store.bySource("s"), []);
-      assert.deepEqual(await scene.store.onWheel(TURN.period, 0, TURN.period), []);
+      assert.deepEqual(await scene.store.onWheel(SLOT.period, 0, SLOT.period), []);
       assert.deepEqual(
         (await scene.store.byCluster("east")).map(({ key }) => key),
         [to],
@@ -167,7 +167,7 @@ export function declarationsContract(open: OpenStore): void {
       await scene.store.release(row.key);
       assert.deepEqual(await scene.store.byCluster("east"), []);
       assert.deepEqual(await scene.store.bySource("s"), []);
-      assert.deepEqual(await scene.store.onWheel(TURN.period, 0, TURN.period), []);
+      assert.deepEqual(await scene.store.onWheel(SLOT.period, 0, SLOT.period), []);
     });
   });
 }

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HOUR_MS } from "../../../lib/clock.ts";
-import { aScene, LEASE_MS, type OpenStore, TURN } from "./scene.ts";
+import { aScene, LEASE_MS, type OpenStore, SLOT } from "./scene.ts";
 
-const WHEEL = { kind: "wheel", turn: TURN } as const;
+const WHEEL = { kind: "wheel", slot: SLOT } as const;
 
 export function nudgesContract(open: OpenStore): void {
   describe("nudges", () => {
-    it("lease-table 9: a nudge makes a row due now, and leaves its turn on the wheel", async () => {
+    it("lease-table 9: a nudge makes a row due now, and leaves its refresh slot on the wheel", async () => {
       await using scene = await aScene(open);
       const row = await scene.settled(WHEEL);
       scene.pass(HOUR_MS);
@@ -96,7 +96,7 @@ export function nudgesContract(open: OpenStore): void {
       assert.equal(await scene.settle(lease, WHEEL, { digest: "d" }), "nudged");
       const row = await scene.row(lease.key);
       assert.deepEqual([row.state.digest, row.dueAt, row.leaseUntil], ["d", scene.clock(), undefined]);
-      assert.deepEqual([row.wheel, row.verify], [TURN, true]);
+      assert.deepEqual([row.wheel, row.verify], [SLOT, true]);
       assert.equal(await scene.settle(await scene.claim(row), WHEEL), "settled");
       assert.deepEqual([(await scene.row(row.key)).dueAt, (await scene.row(row.key)).verify], [undefined, false]);
     });

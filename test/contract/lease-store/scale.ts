@@ -44,8 +44,8 @@ export function scaleContract(open: OpenStore, count: number): void {
 
       const outcomes = await each(claims, async (claim) => {
         if (claim === undefined) return "lost";
-        const turn = { period: 57, phase: phaseOf(claim.row.declared.group, 57) };
-        return store.settle(claim.lease, { state: EMPTY_STATE, schedule: { kind: "wheel", turn }, now: START });
+        const slot = { period: 57, phase: phaseOf(claim.row.declared.group, 57) };
+        return store.settle(claim.lease, { state: EMPTY_STATE, schedule: { kind: "wheel", slot }, now: START });
       });
       lap("settled", outcomes.filter((outcome) => outcome === "settled").length);
       assert.ok(outcomes.every((outcome) => outcome === "settled"));

@@ -62,7 +62,7 @@ describe("a changing fleet", () => {
       const row = (await store.read([aKey("db", name)], "strong")).get(aKey("db", name));
       const claimed = row && (await store.claim(row, { now: NOW, until: NOW + 1 }));
       assert.ok(row && claimed);
-      const schedule = { kind: "wheel", turn: { period: 50, phase: 1 } } as const;
+      const schedule = { kind: "wheel", slot: { period: 50, phase: 1 } } as const;
       await store.settle(claimed.lease, { state: row.state, schedule, now: NOW - 10_000 });
     }
     const names = async () => (await store.clusters()).map(({ name }) => name);

@@ -38,7 +38,7 @@ async function onWheel(store: LeaseStore, period: number): Promise<void> {
   await store.declare(declared, START);
   const row = (await store.read([declared.key], "strong")).get(declared.key) ?? assert.fail();
   const claimed = (await store.claim(row, { now: START, until: START + LEASE_MS })) ?? assert.fail();
-  const schedule = { kind: "wheel", turn: { period, phase: 0 } } as const;
+  const schedule = { kind: "wheel", slot: { period, phase: 0 } } as const;
   await store.settle(claimed.lease, { state: EMPTY_STATE, schedule, now: START });
 }
 
@@ -57,7 +57,7 @@ function aState(movedAt: number): ClusterState {
 }
 
 /** What goes on whether anything changes or not: docs/cost.md reckons with these figures. */
-export function dynamoTurnsContract(open: () => Dynalite): void {
+export function dynamoRefreshSlotsContract(open: () => Dynalite): void {
   describe("what ticks and watch passes cost", () => {
     const aTick = async (periods: readonly number[]) => {
       using it = await metered(open());
