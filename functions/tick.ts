@@ -11,7 +11,7 @@ import { clustersOutOfSight } from "../lib/sight.ts";
 import { baseOf } from "./wiring/base.ts";
 import { handlerOf } from "./wiring/handler.ts";
 
-/** Keys are handed out so far ahead, each with its delay (lease-table 13). */
+/** Keys are dispatched so far ahead, each with its delay (lease-table 13). */
 const HORIZON_MS = 2 * MINUTE_MS;
 
 const base = baseOf(process.env);

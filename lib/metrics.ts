@@ -56,17 +56,17 @@ const METRICS: Readonly<Record<string, Definition>> = {
   keyferry_circuit_probes_total: { help: "Probes of ends that are out of reach.", labels: ["circuit"] },
   keyferry_vault_reads_total: { help: "Reads of Vault paths by outcome.", labels: ["outcome"] },
   keyferry_vault_logins_total: { help: "Logins to Vault by outcome.", labels: ["outcome"] },
-  keyferry_keys_handed_out_total: {
-    help: "Keys that ticks handed out, from the wheel or the due index.",
+  keyferry_keys_dispatched_total: {
+    help: "Keys that ticks dispatched, from the wheel or the due index.",
     labels: ["from"],
   },
   keyferry_ticks_held_back_total: {
-    help: "Ticks that handed out nothing of the wheel, since older messages still wait.",
+    help: "Ticks that dispatched nothing of the wheel, since older messages still wait.",
     labels: [],
   },
   keyferry_bugs_total: { help: "Failures that nobody foresaw: the log names each by its place.", labels: [] },
   keyferry_rows_damaged_total: { help: "Rows of the lease table that could not be read.", labels: [] },
-  keyferry_cursor_set_back_total: { help: "Times the cursor stood in the future and was set back.", labels: [] },
+  keyferry_dispatch_set_back_total: { help: "Times dispatchedUntil stood in the future and was set back.", labels: [] },
   keyferry_fleet_unreadable_total: {
     help: "Times fleet.yaml could not be read again: the former one holds.",
     labels: [],

@@ -11,7 +11,7 @@ import { type Figure, figure, percentile } from "../figures.ts";
 import { type OnWheel, wheelTable } from "../wheel-table.ts";
 
 const DUE = 1_000;
-/** So far ahead a tick hands out, in s, and so far apart these ticks are: each finds new rows only. */
+/** So far ahead a tick dispatches, in s, and so far apart these ticks are: each finds new rows only. */
 const HORIZON_S = 120;
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const QUIET = { debug() {}, info() {}, warn() {}, error() {} };
@@ -46,14 +46,14 @@ async function inSqlite(rows: number): Promise<readonly Figure[]> {
     await store.settle(claimed.lease, { state: EMPTY_STATE, schedule: { kind: "wheel", slot }, now: NOW });
   }
   const samples: number[] = [];
-  const handedOut = await ticksOver(store, 20, async (one) => {
+  const dispatched = await ticksOver(store, 20, async (one) => {
     const startedAt = performance.now();
     await one();
     samples.push(performance.now() - startedAt);
   });
   const name = `tick, SQLite, ${rows.toLocaleString("en")} rows`;
   return [
-    figure(name, "keys handed out per tick", handedOut, ""),
+    figure(name, "keys dispatched per tick", dispatched, ""),
     figure(name, "time, median", percentile(samples, 0.5), "ms"),
     figure(name, "time, max", Math.max(...samples), "ms"),
   ];
@@ -64,7 +64,7 @@ async function inDynamo(rows: number): Promise<readonly Figure[]> {
   using table = await wheelTable(dynalite, rowsOnWheel(rows), NOW);
   const reads: number[] = [];
   const writes: number[] = [];
-  const handedOut = await ticksOver(table.store, 5, async (one) => {
+  const dispatched = await ticksOver(table.store, 5, async (one) => {
     table.meter.spent();
     await one();
     const { reads: read, table: written, due, wheel, source, cluster } = table.meter.spent();
@@ -73,25 +73,25 @@ async function inDynamo(rows: number): Promise<readonly Figure[]> {
   });
   const name = `tick, DynamoDB, ${rows.toLocaleString("en")} rows`;
   return [
-    figure(name, "keys handed out per tick", handedOut, ""),
+    figure(name, "keys dispatched per tick", dispatched, ""),
     figure(name, "read units, median", percentile(reads, 0.5), ""),
     figure(name, "write units, median", percentile(writes, 0.5), ""),
   ];
 }
 
-/** So many ticks, each after what was due before it; answers the keys that one hands out. */
+/** So many ticks, each after what was due before it; answers the keys that one dispatches. */
 async function ticksOver(
   store: LeaseStore,
   times: number,
   measure: (one: () => Promise<unknown>) => Promise<void>,
 ): Promise<number> {
-  let handedOut = 0;
+  let dispatched = 0;
   let clock = nextSlot({ period: HORIZON_S, phase: 0 }, NOW);
   const deps = {
     leases: store,
     queue: {
       send: async (messages: readonly WorkMessage[]) => {
-        handedOut += messages.reduce((sum, { keys }) => sum + keys.length, 0);
+        dispatched += messages.reduce((sum, { keys }) => sum + keys.length, 0);
       },
     },
     clock: () => clock,
@@ -100,10 +100,10 @@ async function ticksOver(
     log: QUIET,
     metrics: UNCOUNTED,
   };
-  await store.moveCursor(undefined, clock);
+  await store.moveDispatched(undefined, clock);
   for (let done = 0; done < times; done++) {
     await measure(() => tick(deps, AbortSignal.timeout(60_000)));
     clock += HORIZON_S * 1_000;
   }
-  return handedOut / times;
+  return dispatched / times;
 }

@@ -52,9 +52,9 @@ export interface Sight {
 
 const TICK_MS = SECOND_MS;
 const WATCH_SECONDS = 60;
-/** What was handed out so long before a crash is handed out again: the queue lives in memory (lease-table 13). */
+/** What was dispatched so long before a crash is dispatched again: the queue lives in memory (lease-table 13). */
 const REWIND_MS = 2 * MINUTE_MS;
-/** A clock that ticks each second need not hand out two minutes ahead. */
+/** A clock that ticks each second need not dispatch two minutes ahead. */
 const HORIZON_MS = 2 * SECOND_MS;
 /** Keys at work at once. They mostly wait: each Vault and each cluster takes a few requests at a time, and a silent one must not take all. */
 const LIMITS: BudgetLimits = { lane: { now: 800, refresh: 400 }, cluster: 200, namespace: 100, waiting: 400 };
@@ -135,9 +135,9 @@ async function handle(
 
 async function prepare(clusters: readonly ClusterSettings[], deps: ReconcileDeps): Promise<void> {
   await releaseDeparted(deps, new Set(clusters.map((settings) => settings.name)));
-  const handedUntil = await deps.leases.handedUntil();
-  if (handedUntil !== undefined) await deps.leases.moveCursor(handedUntil, handedUntil - REWIND_MS);
-  // What was handed out and not done when the last process ended was lost with its queue, however old it was.
+  const dispatchedUntil = await deps.leases.dispatchedUntil();
+  if (dispatchedUntil !== undefined) await deps.leases.moveDispatched(dispatchedUntil, dispatchedUntil - REWIND_MS);
+  // What was dispatched and not done when the last process ended was lost with its queue, however old it was.
   const now = deps.clock();
   for await (const page of duePages(deps.leases, { after: 0, until: now, now })) await sendDue(deps.queue, page, now);
 }
@@ -250,7 +250,7 @@ function tickDeps(deps: ReconcileDeps, queue: InProcessQueue): Parameters<typeof
   return { leases, queue: withoutBusy(queue), clock, log, metrics, horizonMs: HORIZON_MS, backlog };
 }
 
-/** What is at work stands in the due index until it is settled: handing it out each second would only read it again. */
+/** What is at work stands in the due index until it is settled: dispatching it each second would only read it again. */
 function withoutBusy(queue: InProcessQueue): WorkQueue {
   const isIdle = (key: SyncKey): boolean => !queue.isBusy("now", key);
   return {

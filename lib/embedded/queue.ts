@@ -36,7 +36,7 @@ const LANES: readonly Lane[] = ["now", "refresh"];
 
 /**
  * Durable it is not, and need not be: every key in it stands in the lease table as well, due or on the wheel. Keys that
- * are ready are handed out together, so that those which share a Vault read do; namespaces take turns.
+ * are ready are dispatched together, so that those which share a Vault read do; namespaces take turns.
  */
 export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
   const { clock, handle } = options;
@@ -123,7 +123,7 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
   };
 }
 
-/** Runs after this turn of the event loop, once, so that what comes one by one is handed out together. */
+/** Runs after this turn of the event loop, once, so that what comes one by one is dispatched together. */
 function onceATurn(work: () => void): () => void {
   let isAsked = false;
   return () => {

@@ -47,7 +47,7 @@ export function referenceAt(key: ReferenceKey): ItemKey {
 export const CLUSTERS = "clusters";
 export const CIRCUITS = "circuits";
 export const TOKENS = "tokens";
-export const CURSOR: ItemKey = { pk: "cursor", sk: "cursor" };
+export const DISPATCHED: ItemKey = { pk: "cursor", sk: "cursor" };
 export const PERIODS: ItemKey = { pk: "periods", sk: "periods" };
 export const VERSION: ItemKey = { pk: "version", sk: "version" };
 

@@ -107,7 +107,7 @@ async function releaseFinalizer(deps: ReconcileDeps, row: Row, signal: AbortSign
 
 function failed(deps: ReconcileDeps, row: Row, error: SyncError): Settlement {
   deps.log.warn("clean-up-failed", { key: row.key, code: error.code, message: error.message });
-  return settleFailed(row.state, error, { now: deps.clock(), random: deps.random, handedUntil: undefined });
+  return settleFailed(row.state, error, { now: deps.clock(), random: deps.random, dispatchedUntil: undefined });
 }
 
 /** A clean-up row goes, but not before the declaration's last lease ran out: its worker may still be writing (lease-table 8). */

@@ -137,7 +137,7 @@ function settlementOf(
   open: Circuit | undefined,
 ): Settlement {
   const now = deps.clock();
-  const timing = { now, random: deps.random, handedUntil: undefined };
+  const timing = { now, random: deps.random, dispatchedUntil: undefined };
   if (error === undefined) return settleSynced(row, state, undefined, timing);
   const failed = settleFailed(state, error, timing);
   // Asked on its own account, it opens no circuit: nobody may need this Vault.

@@ -23,7 +23,7 @@ export interface Lease {
 
 /** When a settled row is looked at again. A row is on the wheel or in the due index, not both (lease-table 10). */
 export type Schedule =
-  /** `dueAt` for a refresh slot that ticks had handed out before the row joined the wheel (lease-table 14), and for restarts that are owed. */
+  /** `dueAt` for a refresh slot that ticks had dispatched before the row joined the wheel (lease-table 14), and for restarts that are owed. */
   | { readonly kind: "wheel"; readonly slot: RefreshSlot; readonly dueAt?: EpochMs }
   | { readonly kind: "due"; readonly at: EpochMs }
   /** Until a new declaration, a changed reference or a nudge. */
@@ -127,12 +127,12 @@ export interface WheelEntry {
   readonly phase: number;
 }
 
-/** Up to when ticks have handed out. */
-export interface CursorStore {
+/** Up to when ticks have dispatched. */
+export interface DispatchStore {
   /** Undefined before the first tick. */
-  handedUntil(): Promise<EpochMs | undefined>;
+  dispatchedUntil(): Promise<EpochMs | undefined>;
   /** Moves it, if it still is as it was read: false when another tick was first (lease-table 13). */
-  moveCursor(from: EpochMs | undefined, to: EpochMs): Promise<boolean>;
+  moveDispatched(from: EpochMs | undefined, to: EpochMs): Promise<boolean>;
 }
 
 /** References are rows of their own, cached by version (lease-table 23). */
@@ -274,7 +274,7 @@ export interface CircuitStore {
 }
 
 /** The lease table. One contract, one suite, an implementation for each engine. */
-export interface LeaseStore extends SyncStore, CursorStore, ReferenceStore, ClusterStore, CircuitStore {
+export interface LeaseStore extends SyncStore, DispatchStore, ReferenceStore, ClusterStore, CircuitStore {
   /** What it was asked since the start, by operation: writes are counted in tests. */
   counts(): Readonly<Record<string, number>>;
 }

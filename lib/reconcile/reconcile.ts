@@ -28,11 +28,11 @@ export interface Batch {
   readonly macKeys: MacKeys;
   readonly shared: SharedFailures;
   readonly signal: AbortSignal;
-  /** Asks this Vault something for a key: who hands out work is told that it waits, and that it goes on. */
+  /** Asks this Vault something for a key: who dispatches work is told that it waits, and that it goes on. */
   readonly atVault: <T>(key: SyncKey, target: VaultTarget, ask: () => Promise<T>) => Promise<T>;
 }
 
-/** What who hands out work may want to know while it is done: an end that says nothing must not keep others waiting. */
+/** What who dispatches work may want to know while it is done: an end that says nothing must not keep others waiting. */
 export interface Progress {
   /** Its own run is over, which may be long before that of the last one is. */
   ended(key: SyncKey): void;

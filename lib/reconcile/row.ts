@@ -111,7 +111,7 @@ export interface RowState {
   /** When the destination was last known to be in step under a lease. */
   readonly syncedAt?: EpochMs;
   readonly settledAt?: EpochMs;
-  /** Refresh slots up to here were handed out before the row joined the wheel, so they stand in the due index (lease-table 14). */
+  /** Refresh slots up to here were dispatched before the row joined the wheel, so they stand in the due index (lease-table 14). */
   readonly bridgeUntil?: EpochMs;
   /** Clean-up rows only: the declaration's last lease may still be at work until then. */
   readonly busyUntil?: EpochMs;

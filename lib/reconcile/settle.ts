@@ -8,8 +8,8 @@ import type { Row, RowState, Schedule, Settlement } from "./ports.ts";
 export interface Timing {
   readonly now: EpochMs;
   readonly random: Random;
-  /** Up to when ticks had handed out when this row was settled; undefined when no tick has run. */
-  readonly handedUntil: EpochMs | undefined;
+  /** Up to when ticks had dispatched when this row was settled; undefined when no tick has run. */
+  readonly dispatchedUntil: EpochMs | undefined;
 }
 
 /** The row goes back on the wheel, or waits for an event when it is not periodic. */
@@ -29,8 +29,8 @@ export function settleSynced(
   const slot = { period: periodFor(refreshAfterMs), phase: 0 };
   const onWheel = { ...slot, phase: phaseOf(row.declared.group, slot.period) };
   const wasThere = row.wheel?.period === onWheel.period && row.wheel.phase === onWheel.phase;
-  // Ticks that ran before the row joined the wheel did not hand out its next refresh slots: those stand in the due index (lease-table 14).
-  const bridgeUntil = wasThere ? row.state.bridgeUntil : timing.handedUntil;
+  // Ticks that ran before the row joined the wheel did not dispatch its next refresh slots: those stand in the due index (lease-table 14).
+  const bridgeUntil = wasThere ? row.state.bridgeUntil : timing.dispatchedUntil;
   const at = nextSlot(onWheel, timing.now);
   const isBridged = bridgeUntil !== undefined && at <= bridgeUntil;
   const { bridgeUntil: _bridge, ...unbridged } = clean;

@@ -3,7 +3,7 @@ import { type EpochMs, MINUTE_MS } from "../clock.ts";
 import { OUTAGE_CODES } from "../errors.ts";
 import type { Circuit, ClusterRow } from "../reconcile/ports.ts";
 
-/** What is known when watch passes are handed out. */
+/** What is known when watch passes are dispatched. */
 export interface PassesInput {
   /** Names of the fleet's clusters. */
   readonly fleet: readonly string[];

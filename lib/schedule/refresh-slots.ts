@@ -5,7 +5,7 @@ import { nextSlot, slices } from "./wheel.ts";
 /** What was missed is caught up within this time, in ms: also the longest delay that SQS knows. */
 const CATCH_UP_MS = 15 * MINUTE_MS;
 
-/** A part of the time that a tick hands out: (afterMs, untilMs]. */
+/** A part of the time that a tick dispatches: (afterMs, untilMs]. */
 export interface Window {
   readonly afterMs: EpochMs;
   readonly untilMs: EpochMs;
@@ -30,7 +30,7 @@ export async function slotsAhead(wheel: Wheel, periods: readonly number[], windo
 }
 
 /**
- * The refresh slots of `window` that ticks failed to hand out in `gap`, which ends now: at most one for each sync however long
+ * The refresh slots of `window` that ticks failed to dispatch in `gap`, which ends now: at most one for each sync however long
  * the gap was, spread over min(period, 15 min), those of one second together (lease-table 13).
  */
 export async function slotsMissed(

@@ -202,9 +202,9 @@ describe("tables that can't be used", () => {
 
   it("an empty table is read without being marked, and marked once by the first writes", async () => {
     const store = await aStore();
-    assert.equal(await store.handedUntil(), undefined);
+    assert.equal(await store.dispatchedUntil(), undefined);
     assert.deepEqual(await itemsOf(store.table), []);
-    await Promise.all([store.moveCursor(undefined, START), store.declare(aDeclared(), START)]);
+    await Promise.all([store.moveDispatched(undefined, START), store.declare(aDeclared(), START)]);
     assert.deepEqual(await itemsOf(store.table), ["cursor", aKey(), "version"]);
   });
 

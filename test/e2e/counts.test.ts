@@ -60,8 +60,8 @@ describe("counted: what a refresh costs", () => {
       vaultReads: reads.reduce((sum, [, times]) => sum + times, 0),
       logins: audited.get(`update auth/${authMount(cluster)}/login`) ?? 0,
       kube,
-      // The cursor and the rows of clusters are moved by ticks and watch passes, whatever there is to refresh.
-      storeWrites: store("writes") - store("moveCursor") - store("claimCluster") - store("saveCluster"),
+      // dispatchedUntil and the rows of clusters are moved by ticks and watch passes, whatever there is to refresh.
+      storeWrites: store("writes") - store("moveDispatched") - store("claimCluster") - store("saveCluster"),
       claims: store("claim"),
     };
   }

@@ -142,9 +142,9 @@ export function dynamoUnitsContract(name: string, endpoint: () => string): void 
       const { declared } = await settled();
       return () => store.bury(TYPICAL_KEY, declared.uid, LATER);
     });
-    costs("A tick's cursor", async ({ store }) => {
-      await store.moveCursor(undefined, START);
-      return () => store.moveCursor(START, LATER);
+    costs("A tick's dispatchedUntil", async ({ store }) => {
+      await store.moveDispatched(undefined, START);
+      return () => store.moveDispatched(START, LATER);
     });
     costs("Claim of a cluster", async ({ store }) => {
       await store.claimCluster("east", { now: START, until: START + 1 });

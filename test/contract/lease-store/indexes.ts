@@ -48,7 +48,7 @@ export function indexesContract(open: OpenStore): void {
       assert.deepEqual(await phases(60, 0, 59), []);
     });
 
-    it("lease-table 14: a refresh slot that was handed out before the row joined the wheel stands in the due index, in the refresh lane", async () => {
+    it("lease-table 14: a refresh slot that was dispatched before the row joined the wheel stands in the due index, in the refresh lane", async () => {
       await using scene = await aScene(open);
       const row = await scene.settled({ ...WHEEL, dueAt: START + 20_000 });
       assert.deepEqual([row.wheel, row.dueAt], [SLOT, START + 20_000]);

@@ -53,7 +53,7 @@ export function scaleContract(open: OpenStore, count: number): void {
       const seconds: number[] = [];
       for (let phase = 0; phase < 57; phase++) seconds.push((await store.onWheel(57, phase, phase)).length);
       const onWheel = seconds.reduce((sum, each) => sum + each, 0);
-      lap("handed out, a second at a time", onWheel);
+      lap("dispatched, a second at a time", onWheel);
       assert.equal(onWheel, count);
       // Even by construction: each second gets its share, within what chance explains.
       const share = count / 57;

@@ -79,13 +79,13 @@ async function aWheel(scene: Scene): Promise<ReadonlyMap<number, SyncKey>> {
 
 export function ticksContract(open: OpenStore): void {
   describe("ticks", () => {
-    it("lease-table 13: hands out every refresh slot once, 120 s ahead, from the first tick on", async () => {
+    it("lease-table 13: dispatches every refresh slot once, 120 s ahead, from the first tick on", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);
       const keys = await aWheel(scene);
       for (let minute = 0; minute <= 70; minute++) {
         const result = await world.tick();
-        assert.equal(result.handedUntil, scene.clock() + HORIZON_MS);
+        assert.equal(result.dispatchedUntil, scene.clock() + HORIZON_MS);
         if (minute < 70) scene.pass(MINUTE_MS);
       }
       for (const [period, key] of keys) {
@@ -93,7 +93,7 @@ export function ticksContract(open: OpenStore): void {
       }
     });
 
-    it("lease-table 13: ticks that come late, doubled and at odd times hand out the same refresh slots", async () => {
+    it("lease-table 13: ticks that come late, doubled and at odd times dispatch the same refresh slots", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);
       const keys = await aWheel(scene);
@@ -106,13 +106,13 @@ export function ticksContract(open: OpenStore): void {
       }
     });
 
-    it("lease-table 13: of two ticks at once at least one hands out each refresh slot, and the cursor ends where it should", async () => {
+    it("lease-table 13: of two ticks at once at least one dispatches each refresh slot, and dispatchedUntil ends where it should", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);
       const keys = await aWheel(scene);
       await Promise.all([world.tick(), world.tick()]);
       await world.tick();
-      assert.equal(await scene.store.handedUntil(), START + HORIZON_MS);
+      assert.equal(await scene.store.dispatchedUntil(), START + HORIZON_MS);
       for (const [period, key] of keys) {
         const expected = slots(period, 3, START, START + HORIZON_MS);
         assert.deepEqual([...new Set(world.slotsOf(key))], expected, `period ${period}`);
@@ -180,36 +180,36 @@ export function ticksContract(open: OpenStore): void {
       }
     });
 
-    it("lease-table 13: a cursor that is more than 5 min ahead is set back to now, with an alarm", async () => {
+    it("lease-table 13: a dispatchedUntil that is more than 5 min ahead is set back to now, with an alarm", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);
       const keys = await aWheel(scene);
-      await scene.store.moveCursor(undefined, START + HOUR_MS);
+      await scene.store.moveDispatched(undefined, START + HOUR_MS);
       await world.tick();
-      assert.deepEqual(world.alarms, ["tick-cursor-set-back"]);
-      assert.equal(await scene.store.handedUntil(), START + HORIZON_MS);
+      assert.deepEqual(world.alarms, ["tick-dispatch-set-back"]);
+      assert.equal(await scene.store.dispatchedUntil(), START + HORIZON_MS);
       assert.deepEqual(world.slotsOf(keys.get(57) ?? assert.fail()), slots(57, 3, START, START + HORIZON_MS));
     });
 
-    it("lease-table 13: the cursor stays before what the queue refused, and the next tick sends it", async () => {
+    it("lease-table 13: dispatchedUntil stays before what the queue refused, and the next tick sends it", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);
       const keys = await aWheel(scene);
       world.takes = 3;
       await assert.rejects(world.tick(), REFUSAL);
-      const cursor = await scene.store.handedUntil();
-      assert.ok(cursor !== undefined && cursor > START && cursor < START + HORIZON_MS);
+      const dispatched = await scene.store.dispatchedUntil();
+      assert.ok(dispatched !== undefined && dispatched > START && dispatched < START + HORIZON_MS);
       world.takes = Number.POSITIVE_INFINITY;
       await world.tick();
       assert.deepEqual(world.slotsOf(keys.get(4) ?? assert.fail()), slots(4, 3, START, START + HORIZON_MS));
     });
 
-    it("lease-table 13: while old messages wait, no wheel keys go out and the cursor stays; due keys do", async () => {
+    it("lease-table 13: while old messages wait, no wheel keys go out and dispatchedUntil stays; due keys do", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);
       await aWheel(scene);
       await world.tick();
-      const cursor = await scene.store.handedUntil();
+      const dispatched = await scene.store.dispatchedUntil();
       world.sent.length = 0;
       scene.pass(MINUTE_MS);
       const fresh = await scene.declare({ key: aKey("fresh") });
@@ -219,7 +219,7 @@ export function ticksContract(open: OpenStore): void {
         world.sent.flatMap(({ keys }) => keys),
         [fresh.key],
       );
-      assert.equal(await scene.store.handedUntil(), cursor);
+      assert.equal(await scene.store.dispatchedUntil(), dispatched);
       world.oldestAt = scene.clock() - 60_000;
       assert.equal((await world.tick()).ended, "complete");
     });
@@ -255,7 +255,7 @@ export function ticksContract(open: OpenStore): void {
     it("lease-table 14: what is older and unclaimed is found within 10 minutes", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);
-      await scene.store.moveCursor(undefined, START);
+      await scene.store.moveDispatched(undefined, START);
       scene.pass(SECOND_MS);
       const lost = await scene.settled({ kind: "due", at: START - HOUR_MS });
       let minutes = 0;

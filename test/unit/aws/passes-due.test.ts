@@ -36,7 +36,7 @@ describe("the sweep of tokens", () => {
   });
 });
 
-describe("watch passes that a tick hands out", () => {
+describe("watch passes that a tick dispatches", () => {
   it("are at clusters that were never looked at, and at those whose time has come", () => {
     assert.deepEqual(due([]), [{ cluster: "east", fence: 0 }]);
     assert.deepEqual(due([aClusterRow()]), [{ cluster: "east", fence: 5 }]);

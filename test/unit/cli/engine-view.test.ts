@@ -9,8 +9,8 @@ import { lockDataDir } from "../../../lib/leases/sqlite.ts";
 const NOW = Date.UTC(2030, 0, 1);
 const MINUTE = 60_000;
 const iso = (at: number) => new Date(at).toISOString();
-const leases = (handedUntil: number | undefined, passes: readonly number[] = []) => ({
-  handedUntil: async () => handedUntil,
+const leases = (dispatchedUntil: number | undefined, passes: readonly number[] = []) => ({
+  dispatchedUntil: async () => dispatchedUntil,
   clusters: async () => passes.map((dueAt) => ({ name: "c", fence: 1, dueAt, state: { cursors: {}, attempts: 0 } })),
 });
 
@@ -18,7 +18,7 @@ describe("whether an engine works on a lease table", () => {
   it("of a data directory: its lock says so; else its mark, or the last tick, since when not", async () => {
     const dir = mkdtempSync(join(tmpdir(), "keyferry-engine-"));
     const flags = { dataDir: dir };
-    const view = (handedUntil?: number) => engineView(flags, leases(handedUntil), NOW);
+    const view = (dispatchedUntil?: number) => engineView(flags, leases(dispatchedUntil), NOW);
     try {
       assert.deepEqual(await view(), { state: "stopped" });
       let now = NOW - 30 * MINUTE;
@@ -42,8 +42,8 @@ describe("whether an engine works on a lease table", () => {
 
   it("of a stack: ticks or watch passes in the last minutes", async () => {
     const flags = { dataDir: "", stack: "keyferry-prod" };
-    const view = (handedUntil: number | undefined, passes: readonly number[] = []) =>
-      engineView(flags, leases(handedUntil, passes), NOW);
+    const view = (dispatchedUntil: number | undefined, passes: readonly number[] = []) =>
+      engineView(flags, leases(dispatchedUntil, passes), NOW);
     assert.deepEqual(await view(NOW + 2 * MINUTE), { state: "working" });
     assert.deepEqual(await view(NOW - MINUTE), { state: "working" }, "some ticks were late");
     assert.deepEqual(await view(undefined), { state: "stopped" });

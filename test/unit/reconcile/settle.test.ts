@@ -7,7 +7,7 @@ import { nextSlot, periodFor, phaseOf } from "../../../lib/schedule/wheel.ts";
 import { aRow } from "../../builders.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
-const timing = (handedUntil?: number) => ({ now: NOW, random: () => 0.5, handedUntil });
+const timing = (dispatchedUntil?: number) => ({ now: NOW, random: () => 0.5, dispatchedUntil });
 const error = (code: ErrorCode) => new SyncError(code, "why");
 
 describe("settle: when next?", () => {
@@ -23,7 +23,7 @@ describe("settle: when next?", () => {
     assert.equal(state.syncedAt, NOW);
   });
 
-  it("lease-table 14: keeps a refresh slot that was handed out before the row joined the wheel", () => {
+  it("lease-table 14: keeps a refresh slot that was dispatched before the row joined the wheel", () => {
     const next = nextSlot(slot, NOW);
     const joined = settleSynced(row, EMPTY_STATE, 60_000, timing(next));
     assert.deepEqual(joined.schedule, { kind: "wheel", slot, dueAt: next });

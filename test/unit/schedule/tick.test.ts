@@ -15,7 +15,7 @@ const NEVER = new AbortController().signal;
 /** One sync on a wheel of its own, ticks that a test places, and when the sync was to start. */
 function aWheelOf(slot: RefreshSlot) {
   let now: EpochMs = START;
-  let cursor: EpochMs | undefined;
+  let dispatched: EpochMs | undefined;
   let accepts = true;
   const starts: EpochMs[] = [];
   const quiet = () => {};
@@ -38,10 +38,10 @@ function aWheelOf(slot: RefreshSlot) {
         const isIn = period === slot.period && from <= slot.phase && slot.phase <= to;
         return isIn ? [{ key: aKey(), group: "g", phase: slot.phase }] : [];
       },
-      handedUntil: async () => cursor,
-      moveCursor: async (from, to) => {
-        if (cursor !== from) return false;
-        cursor = to;
+      dispatchedUntil: async () => dispatched,
+      moveDispatched: async (from, to) => {
+        if (dispatched !== from) return false;
+        dispatched = to;
         return true;
       },
     },
@@ -52,7 +52,7 @@ function aWheelOf(slot: RefreshSlot) {
       now += ms;
     },
     now: () => now,
-    cursor: () => cursor ?? START,
+    dispatched: () => dispatched ?? START,
     refuse: (refused: boolean) => {
       accepts = !refused;
     },
@@ -79,17 +79,17 @@ const aPause = fc.oneof(
 );
 
 describe("ticks at any time", () => {
-  it("lease-table 13: hand out every refresh slot exactly once, early, late, doubled and with a clock that steps back", async () => {
+  it("lease-table 13: dispatch every refresh slot exactly once, early, late, doubled and with a clock that steps back", async () => {
     await fc.assert(
       fc.asyncProperty(aSlot, fc.array(aPause, { minLength: 1, maxLength: 40 }), async (slot, pauses) => {
         const wheel = aWheelOf(slot);
         await wheel.tick();
         for (const pause of pauses) {
-          // Back, at most by what keeps the cursor within 5 min of the clock.
-          wheel.pass(Math.max(pause, wheel.cursor() - 4 * MINUTE_MS - wheel.now()));
+          // Back, at most by what keeps dispatchedUntil within 5 min of the clock.
+          wheel.pass(Math.max(pause, wheel.dispatched() - 4 * MINUTE_MS - wheel.now()));
           await wheel.tick();
         }
-        assert.deepEqual(wheel.starts, slotsIn(slot, START, wheel.cursor()));
+        assert.deepEqual(wheel.starts, slotsIn(slot, START, wheel.dispatched()));
       }),
     );
   });
@@ -105,7 +105,7 @@ describe("ticks at any time", () => {
           await wheel.tick().catch((error: Error) => assert.equal(error.message, "refused"));
           wheel.pass(3_000);
         }
-        assert.deepEqual([...new Set(wheel.starts)], slotsIn(slot, START, wheel.cursor()));
+        assert.deepEqual([...new Set(wheel.starts)], slotsIn(slot, START, wheel.dispatched()));
       }),
     );
   });
@@ -133,12 +133,12 @@ describe("ticks at any time", () => {
         const wheel = aWheelOf(slot);
         await wheel.tick();
         wheel.starts.length = 0;
-        const from = wheel.cursor();
+        const from = wheel.dispatched();
         wheel.pass(HORIZON_MS + Math.floor(share * slot.period) * SECOND_MS);
         const now = wheel.now();
         for (let n = 0; n < 20; n++, wheel.pass(MINUTE_MS)) await wheel.tick();
         const missed = slotsIn(slot, from, now).length;
-        const ahead = slotsIn(slot, now, wheel.cursor());
+        const ahead = slotsIn(slot, now, wheel.dispatched());
         assert.ok(missed <= 1);
         assert.equal(wheel.starts.length, missed + ahead.length);
         if (missed === 1) assert.ok((wheel.starts[0] ?? 0) <= now + Math.min(slot.period * SECOND_MS, CATCH_UP_MS));

@@ -113,7 +113,7 @@ describe("the next refresh slot", () => {
   });
 });
 
-/** Phases of a period that a window hands out, with how often. */
+/** Phases of a period that a window dispatches, with how often. */
 function phasesIn(period: number, after: number, until: number): Map<number, number> {
   const phases = new Map<number, number>();
   for (const { fromPhase, toPhase } of slices([period], after, until)) {
@@ -154,7 +154,7 @@ describe("slices", () => {
     );
   });
 
-  it("lease-table 13: windows that follow each other hand out every sync exactly once a period", () => {
+  it("lease-table 13: windows that follow each other dispatch every sync exactly once a period", () => {
     const steps = fc.array(fc.integer({ min: 0, max: 40 * SECOND_MS }), { minLength: 1, maxLength: 30 });
     fc.assert(
       fc.property(aShortPeriod, anInstant, steps, (period, start, lengths) => {
