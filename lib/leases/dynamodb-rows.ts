@@ -114,7 +114,7 @@ export function stateOf(item: SyncItem, damaged: OnDamage): RowState {
   const rest = parsed(item.state);
   const state = isShape(rest) && {
     ...rest,
-    ...standingOf(item),
+    ...summaryFields(item),
     owned: parsed(item.owned),
     source,
     settledAt,
@@ -123,7 +123,7 @@ export function stateOf(item: SyncItem, damaged: OnDamage): RowState {
 }
 
 /** What an item's own attributes say of its state, unjudged. */
-function standingOf({ refs, vault, error, attempts, syncedAt }: SummaryItem) {
+function summaryFields({ refs, vault, error, attempts, syncedAt }: SummaryItem) {
   return { refs: parsed(refs), vault, error: error === undefined ? undefined : parsed(error), attempts, syncedAt };
 }
 
@@ -145,7 +145,7 @@ export function summaryOf(item: SummaryItem, damaged: OnDamage): RowSummary {
   const { pk: key, uid, declaredHash: hash, generation } = item;
   // A list shows no Secrets.
   const { refs, vault, error, attempts, syncedAt } = soundState(
-    withoutUndefined({ ...standingOf(item), owned: [] }),
+    withoutUndefined({ ...summaryFields(item), owned: [] }),
     () => damaged(key),
   );
   return {

@@ -50,9 +50,9 @@ async function removeAll(
   signal: AbortSignal,
 ): Promise<Settlement> {
   try {
-    const standing = await standingOf(deps, row, signal);
-    if (standing === "declared") return done(row, deps.clock());
-    if (standing === "gone") await removeOwned(deps, row, settings, signal);
+    const deletion = await deletionOf(deps, row, signal);
+    if (deletion === "declared") return done(row, deps.clock());
+    if (deletion === "gone") await removeOwned(deps, row, settings, signal);
     await releaseFinalizer(deps, row, signal);
     deps.log.info("declaration-cleaned-up", { key: row.key, secrets: row.state.owned.map((owned) => owned.name) });
   } catch (error) {
@@ -70,7 +70,7 @@ const ORPHAN_FINALIZER = "orphan";
  * not served, or may not be read, says no such thing, and is thrown (lease-table 18). Where it is being deleted as the owner of
  * orphans its Secrets are released, whether the collector has come to them yet or not (kubernetes-rules 6).
  */
-export async function standingOf(
+export async function deletionOf(
   { resources }: { readonly resources: Pick<ReconcileDeps["resources"], "get"> },
   row: Row,
   signal: AbortSignal,

@@ -4,7 +4,7 @@ import { described } from "../described.ts";
 import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { besideOthers, type ObserveApis, observe, pruned, record, type Work } from "./act.ts";
-import { standingOf } from "./clean-up.ts";
+import { deletionOf } from "./clean-up.ts";
 import { begin, OlderAnswer, untilDone } from "./converge.ts";
 import type { Decision } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
@@ -288,7 +288,7 @@ async function stillOurs(
 async function planCleanUp(deps: PlanDeps, row: Row, settings: ClusterSettings, signal: AbortSignal): Promise<Planned> {
   const { key } = row;
   const names = row.state.owned.map(({ name }) => name);
-  if (row.declared.deleting && (await standingOf(deps, row, signal)) === "releasing") {
+  if (row.declared.deleting && (await deletionOf(deps, row, signal)) === "releasing") {
     return { key, action: "none", because: "its declaration is deleted as an owner of orphans: they stay", ...NOTHING };
   }
   const { alone, shared } = await stillOurs(deps, row, names, settings, signal);

@@ -123,8 +123,8 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
   const { cluster, namespace } = partsOf(row.key);
   const settings = deps.fleet(cluster);
   const readAt = deps.clock();
-  const how = standing(row, message, readAt);
-  if (how === "leave" || !settings) return;
+  const how = admit(row, message, readAt);
+  if (how === "skip" || !settings) return;
   if (isLeft(row)) {
     await deps.leases.release(row.key);
     deps.log.info("declaration-handed-over", { key: row.key });
@@ -154,11 +154,11 @@ export function isLeft({ key, declared, state }: Row): boolean {
 }
 
 /** Whether a row is to be worked on at all: messages may come twice, late and out of order (lease-table 14). */
-function standing(row: Row, { lane, at }: WorkMessage, now: EpochMs): "due" | "refresh" | "leave" {
-  if (row.leaseUntil !== undefined && row.leaseUntil > now) return "leave";
+function admit(row: Row, { lane, at }: WorkMessage, now: EpochMs): "due" | "refresh" | "skip" {
+  if (row.leaseUntil !== undefined && row.leaseUntil > now) return "skip";
   if (row.dueAt !== undefined && row.dueAt <= now) return "due";
   // What was due when the message was sent has been done since, unless the message is of the wheel. Of a message that is
   // older than a period a younger one is on its way (lease-table 13).
-  if (lane !== "refresh" || row.wheel === undefined) return "leave";
-  return now - at > row.wheel.period * SECOND_MS ? "leave" : "refresh";
+  if (lane !== "refresh" || row.wheel === undefined) return "skip";
+  return now - at > row.wheel.period * SECOND_MS ? "skip" : "refresh";
 }
