@@ -31,15 +31,15 @@ export function outcomeOf(asked: Asked, row: Row | undefined, around: Surroundin
   if (isHeld) return undefined;
   const { error } = row.state;
   const isDone = row.fence !== asked.fence && !isStillDue(asked, row);
-  if (isDone) return error ? failed(key, error) : { key, outcome: "synced" };
+  if (isDone) return error ? failedOutcome(key, error) : { key, outcome: "synced" };
   const { vault } = row.state;
   const open = waitsFor({ key, ...(vault === undefined ? {} : { vault }) }, around);
-  return open && failed(key, open);
+  return open && failedOutcome(key, open);
 }
 
 const GONE = { code: "DECLARATION_GONE", message: "the declaration was deleted meanwhile" };
 
-function failed(key: SyncKey, { code, message }: { readonly code: string; readonly message: string }): Outcome {
+function failedOutcome(key: SyncKey, { code, message }: { readonly code: string; readonly message: string }): Outcome {
   return { key, outcome: "failed", error: { code, message } };
 }
 

@@ -54,10 +54,10 @@ export function secretSearch(
   return {
     isPending,
     unknown(seen) {
-      if (unknown.size < MAX_WAITING) unknown.set(placeOf(seen.secret), seen);
+      if (unknown.size < MAX_WAITING) unknown.set(namespacedName(seen.secret), seen);
     },
     released(secret) {
-      if (released.size < MAX_WAITING) released.add(placeOf(secret));
+      if (released.size < MAX_WAITING) released.add(namespacedName(secret));
     },
     async run(last) {
       const startedAt = deps.clock();
@@ -74,6 +74,6 @@ export function secretSearch(
   };
 }
 
-export function placeOf({ namespace, name }: Pick<SeenResource, "namespace" | "name">): string {
+export function namespacedName({ namespace, name }: Pick<SeenResource, "namespace" | "name">): string {
   return `${namespace}/${name}`;
 }

@@ -26,7 +26,7 @@ export interface Surveyed {
  */
 export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, signal: AbortSignal): Promise<Surveyed> {
   const errors: SyncError[] = [];
-  const tell = (error: unknown): void => {
+  const report = (error: unknown): void => {
     if (!(error instanceof SyncError)) throw error;
     errors.push(error);
   };
@@ -44,9 +44,9 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
     try {
       mustBeOurs(deps, settings, installation);
     } catch (error) {
-      tell(error);
+      report(error);
     }
-    await vsoMustBeGone(deps, settings, { operator }, signal).catch(tell);
+    await vsoMustBeGone(deps, settings, { operator }, signal).catch(report);
     const { restores } = await startingPoint(deps, settings, state, { uid, operator }, OPTIONS, signal);
     const parts = partsToFollow(
       deps,
@@ -66,7 +66,7 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
       ...(held === undefined ? {} : { held }),
     };
   } catch (error) {
-    tell(error);
+    report(error);
     return { errors };
   }
 }

@@ -73,7 +73,7 @@ export function vsoWatch(deps: Deps, context: VsoWatchContext): VsoWatch {
     lastAt.set(namespace, now);
     return true;
   };
-  const tell = async (namespace: string, proven: VsoSeen): Promise<void> => {
+  const suspend = async (namespace: string, proven: VsoSeen): Promise<void> => {
     seen.set(namespace, proven);
     if (!isDueAgain(toldAt, namespace, TELL_AGAIN_MS)) return;
     // Stored before it is told: the first probe asks for it a second later.
@@ -96,7 +96,7 @@ export function vsoWatch(deps: Deps, context: VsoWatchContext): VsoWatch {
     if (!isDueAgain(askedAt, namespace, ASK_AGAIN_MS)) return;
     const found = await deps.resources.get({ cluster: settings.name, namespace, name, kind }, signal);
     const again = found?.uid === object.uid ? writeOfVso(row, found, deps.clock()) : undefined;
-    if (again && isSecond(first, again)) await tell(namespace, { ...again, isProven: true });
+    if (again && isSecond(first, again)) await suspend(namespace, { ...again, isProven: true });
   };
   const isOfConcern = ({ namespace, annotations }: SeenResource): boolean =>
     !worksBesideVso(settings, namespace) && !isHandedOver(annotations);
@@ -111,7 +111,7 @@ export function vsoWatch(deps: Deps, context: VsoWatchContext): VsoWatch {
       if (first === undefined) return suspect(namespace, write);
       if (!isSecond(first, write)) return;
       const until = Math.max(first.until, write.until);
-      if (first.isProven) await tell(namespace, { ...write, until, isProven: true });
+      if (first.isProven) await suspend(namespace, { ...write, until, isProven: true });
       else await confirm(first, row, object, kind, signal);
     },
   };

@@ -73,7 +73,7 @@ export async function runWatchPass(
     return { kind: "done", againAt, ...(error ? { error } : {}), ...sightless(state) };
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
-    return failed(deps, circuits, row, sight.state, error, signal.aborted);
+    return saveFailedPass(deps, circuits, row, sight.state, error, signal.aborted);
   }
 }
 
@@ -90,7 +90,7 @@ function pauseAfter(
 }
 
 /** The one way out for a watch pass that failed: the error goes on the cluster's row, an outage on its circuit. */
-async function failed(
+async function saveFailedPass(
   deps: DiscoveryDeps,
   circuits: CircuitOpener,
   row: ClusterRow,

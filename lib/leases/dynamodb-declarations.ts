@@ -19,8 +19,8 @@ import {
   declaredAttributes,
   declaredOf,
   isHeld,
+  keyAttributes,
   ownedOf,
-  placeOf,
   type SyncItem,
   slotAttributes,
   stateAttributes,
@@ -78,7 +78,7 @@ function itIsAsItWasRead({ uid, fence, leaseUntil, declaredHash }: SyncItem): Co
 async function newItem(bodies: Bodies, declared: Declared, fence: number, now: EpochMs) {
   const started: Changes = { fence, nudges: 0, look: false, dueAt: now, lane: "now" };
   return {
-    ...placeOf(declared.key),
+    ...keyAttributes(declared.key),
     ...declaredAttributes(declared),
     ...(await bodies.store(declared, String(fence))),
     ...stateAttributes(EMPTY_STATE),
@@ -165,7 +165,7 @@ async function cleanupOf(connection: Connection, bodies: Bodies, old: SyncItem, 
   };
   const item = {
     ...old,
-    ...placeOf(key),
+    ...keyAttributes(key),
     ...stateAttributes(leftState(connection, old, before, now)),
     ...slotAttributes(undefined),
     ...times,

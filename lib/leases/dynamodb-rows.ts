@@ -86,7 +86,7 @@ export function isKey(key: string): boolean {
 }
 
 /** Where a sync's item stands in the table and in the indexes that don't change while it lives. */
-export function placeOf(key: SyncKey): ItemKey & { readonly cluster: string; readonly shard: number } {
+export function keyAttributes(key: SyncKey): ItemKey & { readonly cluster: string; readonly shard: number } {
   return { ...syncAt(key), cluster: partsOf(key).cluster, shard: shardOf(key) };
 }
 

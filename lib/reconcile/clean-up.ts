@@ -24,15 +24,15 @@ export async function cleanUp(deps: ReconcileDeps, row: Row, settings: ClusterSe
   if (!claimed) return;
   const settlement = await removeAll(deps, claimed.row, settings, batch.signal);
   const outcome = await deps.leases.settle(claimed.lease, settlement);
-  if (outcome === "nudged" || settlement.schedule.kind === "due") await again(deps, row, settlement);
+  if (outcome === "nudged" || settlement.schedule.kind === "due") await requeue(deps, row, settlement);
   if (settlement.state.error !== undefined) return;
   if (isCleanupKey(row.key)) await wakeSuccessor(deps, row.key);
   const { cluster, namespace } = partsOf(row.key);
   const released = claimed.row.state.owned.map(({ name }) => ({ namespace, name }));
-  await batch.released.tell(cluster, released);
+  await batch.released.wakeRefused(cluster, released);
 }
 
-async function again(deps: ReconcileDeps, row: Row, { schedule }: Settlement): Promise<void> {
+async function requeue(deps: ReconcileDeps, row: Row, { schedule }: Settlement): Promise<void> {
   const at = schedule.kind === "due" ? schedule.at : deps.clock();
   await sendDue(deps.queue, [{ key: row.key, group: row.declared.group, lane: "now", at }], deps.clock());
 }
@@ -57,7 +57,7 @@ async function removeAll(
     deps.log.info("declaration-cleaned-up", { key: row.key, secrets: row.state.owned.map((owned) => owned.name) });
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
-    if (!MEANS_GONE.has(error.code)) return failed(deps, row, error);
+    if (!MEANS_GONE.has(error.code)) return failedCleanUp(deps, row, error);
   }
   return done(row, deps.clock());
 }
@@ -105,7 +105,7 @@ async function releaseFinalizer(deps: ReconcileDeps, row: Row, signal: AbortSign
   await deps.resources.removeFinalizers(resourceOf(row), [finalizer], signal);
 }
 
-function failed(deps: ReconcileDeps, row: Row, error: SyncError): Settlement {
+function failedCleanUp(deps: ReconcileDeps, row: Row, error: SyncError): Settlement {
   deps.log.warn("clean-up-failed", { key: row.key, code: error.code, message: error.message });
   return settleFailed(row.state, error, { now: deps.clock(), random: deps.random, dispatchedUntil: undefined });
 }

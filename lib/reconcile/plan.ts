@@ -11,7 +11,7 @@ import type { ReconcileDeps } from "./deps.ts";
 import { changesOf, type SecretChanges } from "./plan-changes.ts";
 import { type PlanOutages, planOutages } from "./plan-outages.ts";
 import type { ClusterSettings, NamedObject, Row, SeenSecret, VaultTarget } from "./ports.ts";
-import { isLeft } from "./reconcile.ts";
+import { shouldRelease } from "./reconcile.ts";
 import { type ReferenceReader, referenceReader, withReferences } from "./references.ts";
 import { owedRollout, unrecordedRollout } from "./rollout.ts";
 import { type CaCache, type SourceReader, sourceReader } from "./source.ts";
@@ -103,7 +103,8 @@ async function planRow(
   settings: ClusterSettings,
   { references, sources, signal, outages, asked }: PlanBatch & { readonly outages: PlanOutages; readonly asked: Asked },
 ): Promise<Planned> {
-  if (isLeft(row)) return { key: row.key, action: "none", because: "handed over: it is left as it is", ...NOTHING };
+  if (shouldRelease(row))
+    return { key: row.key, action: "none", because: "handed over: it is left as it is", ...NOTHING };
   if (isCleanupKey(row.key) || row.declared.deleting) return planCleanUp(deps, row, settings, signal);
   const { outcome } = await withReferences(references, (reference) =>
     resolveStaticSecret({ declared: row.declared, cluster: settings, reference }),

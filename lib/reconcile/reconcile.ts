@@ -125,7 +125,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
   const readAt = deps.clock();
   const how = admit(row, message, readAt);
   if (how === "skip" || !settings) return;
-  if (isLeft(row)) {
+  if (shouldRelease(row)) {
     await deps.leases.release(row.key);
     deps.log.info("declaration-handed-over", { key: row.key });
     return;
@@ -148,7 +148,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
  * Handed over: its Secret stays, and we forget it. A restart that is owed comes first, since nobody else knows of it; one
  * that was tried in vain has been told.
  */
-export function isLeft({ key, declared, state }: Row): boolean {
+export function shouldRelease({ key, declared, state }: Row): boolean {
   if (!isHandedOver(declared.annotations) || isCleanupKey(key) || isJudged(key)) return false;
   return declared.deleting || state.rollout === undefined || state.rollout.attempts > 0;
 }

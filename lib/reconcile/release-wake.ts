@@ -17,7 +17,7 @@ type WakeDeps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
 /** Wakes who was refused a Secret. What is released in one moment costs one pass through the cluster's rows. */
 export interface ReleaseWaker {
   /** These Secrets of one cluster are gone, or nobody's any more. */
-  tell(cluster: string, secrets: readonly Pick<NamedObject, "namespace" | "name">[]): Promise<void>;
+  wakeRefused(cluster: string, secrets: readonly Pick<NamedObject, "namespace" | "name">[]): Promise<void>;
 }
 
 export function releaseWaker(deps: WakeDeps): ReleaseWaker {
@@ -47,7 +47,7 @@ export function releaseWaker(deps: WakeDeps): ReleaseWaker {
     return gathering;
   };
   return {
-    async tell(cluster, secrets) {
+    async wakeRefused(cluster, secrets) {
       if (secrets.length === 0) return;
       const gathering = coming.get(cluster) ?? begin(cluster);
       for (const { namespace, name } of secrets) gathering.places.add(`${namespace}/${name}`);

@@ -133,7 +133,7 @@ export async function rollOut(
   if (owed.at > now) return { state: { ...before, rollout: owed } };
   const tries: Try[] = [];
   for (const target of targets) tries.push(await restart(ends, row, target, owed, lease, signal));
-  await tell(ends, row, owed, tries, signal);
+  await reportRestarts(ends, row, owed, tries, signal);
   const condition = conditionOf(tries);
   const next = nextTry(owed, tries, ends);
   return {
@@ -248,7 +248,7 @@ function conditionOf(tries: readonly Try[]): RolloutCondition | undefined {
 }
 
 /** Events, log and counts: a failure once, and not with every try. */
-async function tell(
+async function reportRestarts(
   ends: Ends,
   row: Row,
   { attempts }: OwedRollout,

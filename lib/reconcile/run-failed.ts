@@ -9,7 +9,7 @@ import type { ReconcileDeps } from "./deps.ts";
 import type { RowState, Settlement } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
 import { RecordFirst } from "./rollout.ts";
-import { ownedAfter, placeOf, type Run, take, tell, timingOf } from "./run.ts";
+import { ownedAfter, type Run, take, timingOf, vaultSource, writeStatus } from "./run.ts";
 import { type FailureContext, settleFailed } from "./settle.ts";
 import { report, settleRow } from "./settle-row.ts";
 import { type Asking, asError, followAt, type KnownFailure } from "./shared-failures.ts";
@@ -19,9 +19,9 @@ export async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch
   const now = deps.clock();
   // Vault's answer is older than what was written: it is read again soon, under the row's own time (lease-table 9).
   if (thrown instanceof OlderAnswer) {
-    return again(deps, run, { olderSince: run.row.state.olderSince ?? now }, now + OLDER_AGAIN_MS);
+    return retryAt(deps, run, { olderSince: run.row.state.olderSince ?? now }, now + OLDER_AGAIN_MS);
   }
-  if (thrown instanceof RecordFirst) return again(deps, run, { rolledDigest: thrown.rolledDigest }, now);
+  if (thrown instanceof RecordFirst) return retryAt(deps, run, { rolledDigest: thrown.rolledDigest }, now);
   if (!(thrown instanceof SyncError)) throw thrown;
   const target = run.resolved instanceof SyncError ? undefined : run.resolved.read.identity.target;
   const error = await batch.circuits.judged(thrown, target, batch.signal);
@@ -62,13 +62,14 @@ async function settleFailure(
   if (!run.lease && !(await take(deps, run))) return undefined;
   const lease = run.lease;
   if (!lease) return undefined;
-  const told = error.code === "DECLARATION_GONE" ? {} : await tell(deps, run, { kind: "failed", error }, lease, batch);
+  const told =
+    error.code === "DECLARATION_GONE" ? {} : await writeStatus(deps, run, { kind: "failed", error }, lease, batch);
   const { hash } = run.row.declared;
   const state: RowState = {
     ...run.row.state,
     refs: run.refs,
     owned: recordAfter(run, error),
-    ...placeOf(run),
+    ...vaultSource(run),
     ...(told.announced === undefined ? {} : { seen: { ...told.announced.seen, hash } }),
   };
   const settlement = settleFailed(state, error, await timingOf(deps), context);
@@ -81,7 +82,7 @@ function recordAfter(run: Run, error: SyncError): RowState["owned"] {
 }
 
 /** Nothing was written yet: the row keeps what was learned, and the run begins anew. */
-async function again(deps: ReconcileDeps, run: Run, learned: Partial<RowState>, at: EpochMs): Promise<void> {
+async function retryAt(deps: ReconcileDeps, run: Run, learned: Partial<RowState>, at: EpochMs): Promise<void> {
   if (!run.lease && !(await take(deps, run))) return;
   if (!run.lease) return;
   const now = deps.clock();

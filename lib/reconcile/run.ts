@@ -63,7 +63,7 @@ export async function hold(deps: ReconcileDeps, run: Run): Promise<Lease> {
 }
 
 /** The data is in step whatever becomes of the status: a status that can't be written is a failure of its own. */
-export async function tell(
+export async function writeStatus(
   deps: ReconcileDeps,
   run: Run,
   ending: Ending,
@@ -84,6 +84,6 @@ export async function timingOf(deps: ReconcileDeps): Promise<Timing> {
 }
 
 /** What the row says of where it reads, once that is known. */
-export function placeOf({ resolved }: Run): Pick<RowState, "source" | "vault"> {
+export function vaultSource({ resolved }: Run): Pick<RowState, "source" | "vault"> {
   return resolved instanceof SyncError ? {} : { source: resolved.source, vault: resolved.circuit };
 }

@@ -113,7 +113,7 @@ export function sharedFailures(deps: Deps): SharedFailures {
     found.done.resolve();
   };
 
-  const tell = async ({ key, cluster, source }: Asking, { again, mended }: Noted = NOTHING): Promise<void> => {
+  const publish = async ({ key, cluster, source }: Asking, { again, mended }: Noted = NOTHING): Promise<void> => {
     if (again) await wake.one(key);
     for (const cause of mended) {
       const place = isOfRead(cause) && source !== undefined ? { cluster, source } : { cluster };
@@ -140,7 +140,7 @@ export function sharedFailures(deps: Deps): SharedFailures {
       const noted = outcome && failures.note(asking, outcome);
       release(asking);
       try {
-        await tell(asking, noted);
+        await publish(asking, noted);
       } catch (error) {
         if (!(error instanceof SyncError)) throw error;
         // They come back by themselves.

@@ -11,7 +11,7 @@ import type { Lease, NamedObject, Row, RowState } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
 import { withReferences } from "./references.ts";
 import { type RolloutQuestion, rollOut } from "./rollout.ts";
-import { hold, placeOf, type Run, type RunMode, take, tell, timingOf } from "./run.ts";
+import { hold, type Run, type RunMode, take, timingOf, vaultSource, writeStatus } from "./run.ts";
 import { fail, follow } from "./run-failed.ts";
 import { settleFailed, settleSynced } from "./settle.ts";
 import { report, settleRow } from "./settle-row.ts";
@@ -107,7 +107,7 @@ async function settleConverged(
     ...(work.wrote === undefined ? {} : { wrote: work.wrote }),
     warnings: warningsOf(resolved, missing),
   };
-  const told = await tell(deps, run, ending, lease, batch);
+  const told = await writeStatus(deps, run, ending, lease, batch);
   const { olderSince: _older, rollout: _rollout, ...before } = work.seen.row.state;
   const state: RowState = {
     ...before,
@@ -126,7 +126,7 @@ async function settleConverged(
     ? settleFailed(state, told.error, timing, { longestMs: longestPauseOf(resolved) })
     : settleSynced(run.row, state, resolved.refreshAfterMs, timing);
   await settleRow(deps, run.row, lease, settlement);
-  await batch.released.tell(run.mode.settings.name, prunedBy(run, work));
+  await batch.released.wakeRefused(run.mode.settings.name, prunedBy(run, work));
   run.outcome = { kind: "well" };
   if (work.wrote !== undefined) deps.log.info("secret-written", { key: run.row.key, because: work.wrote });
 }
@@ -156,9 +156,9 @@ function rolloutQuestion(
 /** An outage is written once, and not here, but for the row's part in it; who closes the circuit wakes it (lease-table 16). */
 async function wait(deps: ReconcileDeps, run: Run): Promise<void> {
   deps.metrics.count("keyferry_syncs_waiting_total", { cluster: run.mode.settings.name });
-  const isKnown = run.row.state.vault === placeOf(run).vault;
+  const isKnown = run.row.state.vault === vaultSource(run).vault;
   if (isKnown || !run.mode.isDue || !(await take(deps, run)) || !run.lease) return;
   const now = deps.clock();
-  const state = { ...run.row.state, refs: run.refs, ...placeOf(run) };
+  const state = { ...run.row.state, refs: run.refs, ...vaultSource(run) };
   await deps.leases.settle(run.lease, { state, schedule: { kind: "due", at: now }, now });
 }

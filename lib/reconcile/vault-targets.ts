@@ -33,7 +33,7 @@ export async function vaultTargets(deps: Deps, circuit: string, rotation: number
 
 /** One of each namespace, then the next of each. */
 function inRotation(keys: readonly SyncKey[], rotation: number): readonly SyncKey[] {
-  const groups = [...Map.groupBy(keys, placeOf).values()];
+  const groups = [...Map.groupBy(keys, namespaceOf).values()];
   const rounds = Math.max(0, ...groups.map(({ length }) => length));
   const begin = groups.length === 0 ? 0 : rotation % groups.length;
   const rotated = [...groups.slice(begin), ...groups.slice(0, begin)];
@@ -42,7 +42,7 @@ function inRotation(keys: readonly SyncKey[], rotation: number): readonly SyncKe
   ).flat();
 }
 
-function placeOf(key: SyncKey): string {
+function namespaceOf(key: SyncKey): string {
   const { cluster, namespace } = partsOf(key);
   return `${cluster}/${namespace}`;
 }

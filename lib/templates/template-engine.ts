@@ -128,19 +128,19 @@ function remember(slow: Set<string>, name: string): void {
 
 function renderedOf(bytes: Uint8Array): Rendered {
   const answer = answerOf(bytes);
-  if ("problem" in answer) throw failed(problemMessage(answer.problem));
+  if ("problem" in answer) throw renderFailed(problemMessage(answer.problem));
   const outputs = answer.outputs.map(({ key, value }) => [key, SecretValue.of(Buffer.from(value, "base64"))] as const);
   return { outputs: new Map(outputs), fields: new Set(answer.fields), missing: answer.missing.map(placeText) };
 }
 
-function failed(message: string): SyncError {
+function renderFailed(message: string): SyncError {
   return new SyncError("TRANSFORM_FAILED", message);
 }
 
 function ended(): SyncError {
-  return failed("the templates need more memory, or nest deeper, than a rendering may");
+  return renderFailed("the templates need more memory, or nest deeper, than a rendering may");
 }
 
 function overran(limitMs: number): SyncError {
-  return failed(`the templates take more than ${limitMs / SECOND_MS} s: perhaps one never ends`);
+  return renderFailed(`the templates take more than ${limitMs / SECOND_MS} s: perhaps one never ends`);
 }
