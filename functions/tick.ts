@@ -29,11 +29,11 @@ const deps = { leases, queue, clock, log, metrics, horizonMs: HORIZON_MS, backlo
 /** Each minute: due keys to the work queue, clusters due for a watch pass to the discovery queue, overdue probes. */
 export const handler = handlerOf(base, async (_event, deadline) => {
   // Side by side: what is wrong with the fleet must not keep keys back, and the other way round.
-  const ends = await Promise.allSettled([
+  const apis = await Promise.allSettled([
     traces.part("keys", NOTHING_TOLD, () => tick(deps, deadline.signal)),
     traces.part("watch-passes", NOTHING_TOLD, () => dispatchPasses(deadline)),
   ]);
-  const failed = ends.filter((end) => end.status === "rejected");
+  const failed = apis.filter((end) => end.status === "rejected");
   for (const { reason } of failed) throw reason;
 });
 

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { partsOf } from "./keys.ts";
 import { isJudged } from "./kinds.ts";
-import type { EndedRun, Metrics } from "./reconcile/ports.ts";
+import type { FinishedRun, Metrics } from "./reconcile/ports.ts";
 
 interface Definition {
   readonly help: string;
@@ -147,7 +147,7 @@ function addGauge(
 }
 
 /** One run as VSO's controllers would count it. */
-function countRun(count: Metrics["count"], { key, code }: EndedRun): void {
+function countRun(count: Metrics["count"], { key, code }: FinishedRun): void {
   const { cluster, kind } = partsOf(key);
   const controller = kind.toLowerCase();
   const isFailed = code !== undefined;

@@ -85,10 +85,10 @@ export async function followAll(
   for (const part of parts) declared.add(run(part));
   besides.add(runCredentials());
   try {
-    await declared.ended();
+    await declared.allDone();
   } finally {
     if (options.seconds > 0) endAll();
-    await besides.ended();
+    await besides.allDone();
   }
 }
 

@@ -174,7 +174,7 @@ async function runStages(
     keep();
     done.abort();
     listed.resolve();
-    await beside.ended();
+    await beside.allDone();
   }
   await drift.settleHeld(true);
 }

@@ -104,7 +104,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
       );
       const following = followers((settings, until) => follow(deps, reconcile, settings, runPass, until), stop);
       await Promise.all([ticking, probing, sweeping, fleet.followedBy(following)]);
-      await following.ended();
+      await following.allDone();
       await stopWork();
     },
     async once(stop) {

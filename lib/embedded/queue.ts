@@ -161,14 +161,14 @@ function followed(
     clearTimeout(patience.get(key));
     patience.delete(key);
   };
-  const ended = (key: SyncKey): void => {
+  const onKeyDone = (key: SyncKey): void => {
     if (!underWay.delete(key)) return;
     noWait(key);
     told.end(key);
     told.madeRoom();
   };
   return {
-    ended,
+    onKeyDone,
     waits(key, isKnown) {
       if (!underWay.has(key)) return;
       if (isKnown) patience.set(key, setTimeout(stepAside, PATIENCE_MS, key).unref());
@@ -179,7 +179,7 @@ function followed(
       if (underWay.has(key)) told.goOn(key);
     },
     endAll() {
-      for (const key of [...underWay]) ended(key);
+      for (const key of [...underWay]) onKeyDone(key);
     },
   };
 }

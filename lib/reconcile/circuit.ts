@@ -100,9 +100,9 @@ export function circuits(deps: Deps, ca: CaCache): Circuits {
       const now = deps.clock();
       const open = await deps.leases.circuits();
       const due = open.filter((circuit) => circuit.probeAt <= now);
-      const ends = await Promise.allSettled(due.map((circuit) => probe(deps, ca, circuit, signal)));
+      const results = await Promise.allSettled(due.map((circuit) => probe(deps, ca, circuit, signal)));
       // One that can't be written is no reason to leave the others unprobed.
-      for (const end of ends) if (end.status === "rejected") throw end.reason;
+      for (const result of results) if (result.status === "rejected") throw result.reason;
       if (open.length > 0) known = undefined;
     },
   };

@@ -35,7 +35,7 @@ export interface Batch {
 /** What who dispatches work may want to know while it is done: an end that says nothing must not keep others waiting. */
 export interface Progress {
   /** Its own run is over, which may be long before that of the last one is. */
-  ended(key: SyncKey): void;
+  onKeyDone(key: SyncKey): void;
   /** It waits for a Vault; `isKnown`: for one that answered lately. */
   waits(key: SyncKey, isKnown: boolean): void;
   /** It does so no longer. */
@@ -99,7 +99,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         } catch (error) {
           return [{ key: row.key, error }];
         } finally {
-          progress?.ended(row.key);
+          progress?.onKeyDone(row.key);
         }
       };
       const runAll = async (): Promise<BatchReport["failed"]> => {

@@ -8,8 +8,8 @@ import { LEASE_MS, type ReconcileDeps } from "./deps.ts";
 import type { ClusterSettings, Lease, Row, RowState } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
 import type { Timing } from "./settle.ts";
-import type { Outcome } from "./shared-failures.ts";
-import type { Ending } from "./status.ts";
+import type { SharedOutcome } from "./shared-failures.ts";
+import type { RunOutcome } from "./status.ts";
 
 /** Why and how a sync is worked on. */
 export interface RunMode extends Reached {
@@ -26,7 +26,7 @@ export interface Run {
   readonly resolved: ResolvedStaticSecret | SyncError;
   lease?: Lease;
   /** Set once this run has learned something that others may want to know. */
-  outcome?: Outcome;
+  outcome?: SharedOutcome;
 }
 
 /** Takes the lease with the destination's name in it; false when another worker was faster, or the declaration changed. */
@@ -66,7 +66,7 @@ export async function hold(deps: ReconcileDeps, run: Run): Promise<Lease> {
 export async function writeStatus(
   deps: ReconcileDeps,
   run: Run,
-  ending: Ending,
+  ending: RunOutcome,
   lease: Lease,
   batch: Batch,
 ): Promise<{ announced?: Announced; error?: SyncError }> {

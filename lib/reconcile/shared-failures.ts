@@ -17,7 +17,7 @@ export interface SharedFailures {
   /** Asks for leave to ask Vault and cluster. Waits while another one asks for the same; then its answer may be known. */
   enter(asking: Asking, signal: AbortSignal): Promise<KnownFailure | undefined>;
   /** To be told of each that entered, whatever became of it; `outcome` is missing when nothing was learned. */
-  leave(asking: Asking, outcome?: Outcome): Promise<void>;
+  leave(asking: Asking, outcome?: SharedOutcome): Promise<void>;
 }
 
 /** One run of a sync. */
@@ -52,7 +52,7 @@ export interface KnownFailure {
 }
 
 /** How a run ended that was settled. */
-export type Outcome =
+export type SharedOutcome =
   | { readonly kind: "well" }
   | Failed
   /** It asked nobody. */
@@ -207,7 +207,7 @@ function knownFailures(clock: Clock) {
         .map((cause) => known.get(cause))
         .find((failure) => failure !== undefined && isGoodFor(asking, failure, clock()));
     },
-    note(asking: Asking, outcome: Outcome): Noted {
+    note(asking: Asking, outcome: SharedOutcome): Noted {
       if (outcome.kind === "known") {
         return { ...NOTHING, again: isMendedSince(outcome.failure.cause, outcome.failure.askedAt) };
       }

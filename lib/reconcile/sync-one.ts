@@ -16,7 +16,7 @@ import { fail, follow } from "./run-failed.ts";
 import { settleFailed, settleSynced } from "./settle.ts";
 import { report, settleRow } from "./settle-row.ts";
 import type { Asking } from "./shared-failures.ts";
-import { type Ending, isToldIn } from "./status.ts";
+import { isToldIn, type RunOutcome } from "./status.ts";
 import { warningsOf } from "./warnings.ts";
 
 /** Resolve, claim, observe, decide, act, settle. In the steady state: one Vault read, no call to the cluster, nothing written. */
@@ -100,7 +100,7 @@ async function settleConverged(
   if (resolved instanceof SyncError) throw resolved;
   const mac = resolved.hmac ? await batch.macKeys.of(run.mode.settings, batch.signal) : undefined;
   const rolled = await rollOut(deps, run.row, rolloutQuestion(deps, run, resolved, work), lease, batch.signal);
-  const ending: Ending = {
+  const ending: RunOutcome = {
     kind: "synced",
     ...(rolled.condition === undefined ? {} : { rollout: rolled.condition }),
     ...(mac === undefined ? {} : { mac: secretMac(mac, work.data) }),

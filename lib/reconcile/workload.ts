@@ -23,7 +23,7 @@ export interface SeenTarget {
 }
 
 /** Workloads. KUBE_REJECTED when the cluster has no such kind. */
-export interface RolloutEnd {
+export interface WorkloadApi {
   /** One GET. Undefined: absent. */
   get(target: NamedTarget, signal: AbortSignal): Promise<SeenTarget | undefined>;
   /** Restarts it, given that it is as it was looked at; false when it is not, or is gone. `now` becomes its `restartedAt`, in whole seconds. */

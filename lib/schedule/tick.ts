@@ -43,7 +43,7 @@ export interface TickResult {
   /** Up to when refresh slots are dispatched now; undefined before the first tick that dispatches any. */
   readonly dispatchedUntil: EpochMs | undefined;
   /** `held`: old messages wait. `raced`: another tick moved dispatchedUntil. `stopped`: the signal ended it. The rest is for the next tick. */
-  readonly ended: "complete" | "held" | "raced" | "stopped";
+  readonly outcome: "complete" | "held" | "raced" | "stopped";
 }
 
 /**
@@ -58,7 +58,7 @@ export async function tick(deps: TickDeps, signal: AbortSignal): Promise<TickRes
   const sent = sender(deps, now);
   await dispatchDue(deps, sent, { after: dueFrom(deps, dispatched, isHeld, now), until, now }, signal);
   const wheel = isHeld
-    ? { ended: "held" as const, dispatchedUntil: dispatched }
+    ? { outcome: "held" as const, dispatchedUntil: dispatched }
     : await dispatchWheel(deps, sent, { dispatched, now, until }, signal);
   deps.log.debug("tick-finished", { ...sent.counts(), ...wheel });
   return { ...sent.counts(), ...wheel };
@@ -136,20 +136,20 @@ async function dispatchWheel(
   sent: Sender,
   { dispatched, now, until }: Span,
   signal: AbortSignal,
-): Promise<Pick<TickResult, "dispatchedUntil" | "ended">> {
+): Promise<Pick<TickResult, "dispatchedUntil" | "outcome">> {
   const gap = { afterMs: dispatched ?? now, untilMs: now };
   if (gap.afterMs < now) log.info("tick-catches-up", { gapMs: now - gap.afterMs });
   const periods = await leases.periods();
   let dispatchedUntil = dispatched;
   for (const window of windows(gap, until)) {
-    if (signal.aborted) return { ended: "stopped", dispatchedUntil };
+    if (signal.aborted) return { outcome: "stopped", dispatchedUntil };
     const slots =
       window.untilMs <= now ? slotsMissed(leases, periods, window, gap) : slotsAhead(leases, periods, window);
     await sent.send(await slots, "wheel");
-    if (!(await leases.moveDispatched(dispatchedUntil, window.untilMs))) return { ended: "raced", dispatchedUntil };
+    if (!(await leases.moveDispatched(dispatchedUntil, window.untilMs))) return { outcome: "raced", dispatchedUntil };
     dispatchedUntil = window.untilMs;
   }
-  return { ended: "complete", dispatchedUntil };
+  return { outcome: "complete", dispatchedUntil };
 }
 
 /** Slices of the gap, then of the time ahead: none holds both. */

@@ -58,13 +58,13 @@ export function goTemplates(limits: TemplateLimits = LIMITS): GoTemplates {
     const outcome = await within(lanes.quick, request, signal);
     if (outcome.kind === "answered") return outcome.answer;
     remember(slow, name);
-    if (outcome.kind === "ended") throw ended();
+    if (outcome.kind === "ended") throw timeIsOver();
     return undefined;
   };
   const slowly = async (request: Uint8Array, name: string, signal: AbortSignal): Promise<Uint8Array> => {
     if (lanes.slow.pending >= limits.slowAtOnce) throw givenUp("they are slow, and other slow ones are first");
     const outcome = await within(lanes.slow, request, signal);
-    if (outcome.kind === "ended") throw ended();
+    if (outcome.kind === "ended") throw timeIsOver();
     if (outcome.kind === "overran") throw overran(limits.slowMs);
     // It was slow once, perhaps because the machine was: it may go with the others again.
     if (outcome.tookMs < limits.quickMs / 2) slow.delete(name);
@@ -137,7 +137,7 @@ function renderFailed(message: string): SyncError {
   return new SyncError("TRANSFORM_FAILED", message);
 }
 
-function ended(): SyncError {
+function timeIsOver(): SyncError {
   return renderFailed("the templates need more memory, or nest deeper, than a rendering may");
 }
 

@@ -15,7 +15,7 @@ export async function askSealStatus(
   target: VaultTarget,
   signal: AbortSignal,
 ): Promise<"unsealed" | "answered"> {
-  const question: VaultQuestion = { purpose: "standing", ...SEAL_STATUS };
+  const question: VaultQuestion = { purpose: "seal-status", ...SEAL_STATUS };
   const patient = { ...target, timeoutMs: Math.max(target.timeoutMs, SHORTEST_TIMEOUT_MS) };
   try {
     return sealStatusOf(askedOf(patient, question), await client.ask(patient, question, signal));

@@ -27,7 +27,7 @@ interface Worker {
  * nothing else is asked for. So every call of a Vault or a cluster is a failure.
  */
 async function withWorker(test: (worker: Worker) => Promise<void>): Promise<void> {
-  await using folder = await tempFolder("standing");
+  await using folder = await tempFolder("admit");
   await using scene = await aScene(async () => openSqliteStore({ path: join(folder.path, "state.sqlite") }));
   const { store, clock } = scene;
   const metrics = counting();

@@ -10,7 +10,7 @@ import { type SyncKey, syncKey } from "../../lib/keys.ts";
 import { openSqliteStore, type SqliteStore } from "../../lib/leases/sqlite.ts";
 import type { ClusterSettings, ClusterState } from "../../lib/reconcile/ports.ts";
 import { type Cluster, startCluster, type TempFolder, tempFolder } from "../harness/index.ts";
-import { aNamespace, endsOf, patient, type TestEnds } from "./kubernetes-fixtures.ts";
+import { aNamespace, endsOf, patient, type TestApis } from "./kubernetes-fixtures.ts";
 
 const CLUSTER = "east";
 const OPERATOR = "operator";
@@ -42,11 +42,11 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
 
   /** An empty lease table, the ends of an identity, and a clock that the test moves. */
   function aScene(settings: Partial<ClusterSettings> = {}, kubeconfig = cluster.adminKubeconfig) {
-    const ends: TestEnds = endsOf(cluster, kubeconfig);
+    const apis: TestApis = endsOf(cluster, kubeconfig);
     const store: SqliteStore = openSqliteStore({ path: join(folder.path, `${++stores}.sqlite`) });
     opened.push({
       async [Symbol.asyncDispose]() {
-        ends.clients.close();
+        apis.clients.close();
         await store[Symbol.asyncDispose]();
       },
     });
@@ -55,7 +55,7 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     const metrics = { ran: () => undefined, count: () => undefined, observe: () => undefined };
     const queue = { send: async () => undefined };
     const deps: DiscoveryDeps = {
-      ...{ leases: store, queue, clusters: ends.clusters, resources: ends.resources, log: ends.log, metrics, clock },
+      ...{ leases: store, queue, clusters: apis.clusters, resources: apis.resources, log: apis.log, metrics, clock },
       installation: "this",
       random: () => 0.5,
     };
@@ -71,7 +71,7 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
       sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
     };
     return {
-      ends,
+      apis,
       store,
       later: (ms: number) => {
         ahead += ms;
@@ -81,7 +81,7 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
       state: async () => (await store.cluster(CLUSTER))?.state as ClusterState,
       row: async (name: string) => (await store.read([keyOf(name)], "strong")).get(keyOf(name)),
       keys: async () => (await store.byCluster(CLUSTER)).map(({ key }) => key),
-      listed: () => ends.clients.requests.count("list", "vaultstaticsecrets"),
+      listed: () => apis.clients.requests.count("list", "vaultstaticsecrets"),
       async setCursors(cursors: ClusterState["cursors"]) {
         const row = await store.claimCluster(CLUSTER, { now: clock(), until: clock() + 1 });
         assert.ok(row && (await store.saveCluster(row, { ...row.state, cursors }, { dueAt: clock() })));
@@ -158,7 +158,7 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     const names = Object.keys((await scene.state()).cursors);
     await scene.setCursors(Object.fromEntries(names.map((name) => [name, { resourceVersion: "999999999", movedAt }])));
     await scene.watchPass();
-    assert.ok(scene.ends.log.lines.some(({ event }) => event === "cluster-restored"));
+    assert.ok(scene.apis.log.lines.some(({ event }) => event === "cluster-restored"));
     assert.equal(scene.listed(), 2);
     const after = await scene.row("a");
     assert.equal(after?.nudges, (before?.nudges ?? 0) + 1);
@@ -309,9 +309,9 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     const operatorNamespace = `${ns}-operator`;
     const scene = aScene({ operatorNamespace });
     const gets = async () => {
-      scene.ends.clients.requests.reset();
+      scene.apis.clients.requests.reset();
       await scene.watchPass();
-      const all = scene.ends.clients.requests.all().filter(({ verb }) => verb === "get" || verb === "create");
+      const all = scene.apis.clients.requests.all().filter(({ verb }) => verb === "get" || verb === "create");
       return Object.fromEntries(all.map(({ verb, resource, times }) => [`${verb} ${resource}`, times]));
     };
     await aNamespace(cluster, operatorNamespace);
@@ -337,6 +337,6 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     await aNamespace(cluster, operatorNamespace);
     assert.deepEqual(await gets(), { "get namespaces": 2, "get configmaps": 1 });
     assert.equal((await scene.state()).operator?.without, "later");
-    assert.ok(scene.ends.log.lines.some(({ event }) => event === "operator-namespace-without-powers"));
+    assert.ok(scene.apis.log.lines.some(({ event }) => event === "operator-namespace-without-powers"));
   });
 });

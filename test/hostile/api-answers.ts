@@ -1,6 +1,6 @@
 import { SECRET, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
-import { endsOver, type TestEnds } from "../contract/kubernetes-fixtures.ts";
+import { apisOver, type TestApis } from "../contract/kubernetes-fixtures.ts";
 import { outcomeOf, type Report, strayRejections, tally } from "./report.ts";
 import { scriptedCluster } from "./scripted-cluster.ts";
 
@@ -21,7 +21,7 @@ const DESIRED = {
   data: DATA,
 };
 
-type Call = (ends: TestEnds, signal: AbortSignal) => Promise<unknown>;
+type Call = (apis: TestApis, signal: AbortSignal) => Promise<unknown>;
 
 async function drained(events: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of events);
@@ -82,7 +82,7 @@ export async function apiAnswers(seed: number, count: number): Promise<Report> {
     users: [{ name: "evil", user: { token: "t" } }],
     contexts: [{ name: "evil", context: { cluster: "evil", user: "evil" } }],
   });
-  const ends = endsOver({ resolve: () => ({ kubeConfig: { text } }), timeoutMs: 200 });
+  const apis = apisOver({ resolve: () => ({ kubeConfig: { text } }), timeoutMs: 200 });
   const outcomes = tally();
   const broke: string[] = [];
   let next = 0;
@@ -90,13 +90,13 @@ export async function apiAnswers(seed: number, count: number): Promise<Report> {
     while (server.answers < count && next < count * 2) {
       const at = next++;
       const call = CALLS[at % CALLS.length] as Call;
-      const { kind, complaint } = await outcomeOf((signal) => call(ends, signal), WITHIN_MS, [PASSWORD]);
+      const { kind, complaint } = await outcomeOf((signal) => call(apis, signal), WITHIN_MS, [PASSWORD]);
       outcomes.add(kind);
       if (complaint !== undefined) broke.push(`seed ${seed}, call ${at} (${call}): ${complaint}`);
     }
   };
   await Promise.all(Array.from({ length: WIDTH }, worker));
-  ends.clients.close();
+  apis.clients.close();
   const tried = { answers: server.answers, ...outcomes.counts };
   return { part: "hostile API server, its answers", tried, broke: [...broke, ...stray.seen] };
 }

@@ -132,7 +132,7 @@ export function ticksContract(open: OpenStore): void {
       world.sent.length = 0;
       const now = scene.clock();
       for (let minute = 0; minute < 17; minute++) {
-        assert.equal((await world.tick()).ended, "complete");
+        assert.equal((await world.tick()).outcome, "complete");
         scene.pass(MINUTE_MS);
       }
       const starts = phases.map((phase) =>
@@ -214,14 +214,14 @@ export function ticksContract(open: OpenStore): void {
       scene.pass(MINUTE_MS);
       const fresh = await scene.declare({ key: aKey("fresh") });
       world.oldestAt = scene.clock() - 60_001;
-      assert.equal((await world.tick()).ended, "held");
+      assert.equal((await world.tick()).outcome, "held");
       assert.deepEqual(
         world.sent.flatMap(({ keys }) => keys),
         [fresh.key],
       );
       assert.equal(await scene.store.dispatchedUntil(), dispatched);
       world.oldestAt = scene.clock() - 60_000;
-      assert.equal((await world.tick()).ended, "complete");
+      assert.equal((await world.tick()).outcome, "complete");
     });
 
     it("lease-table 14: what is due within the horizon goes out with its time, never before it", async () => {

@@ -44,7 +44,7 @@ describe("the loops of a changing fleet", () => {
     assert.deepEqual(await all.set([c]), { added: [], changed: [], departed: ["a", "b"] });
     assert.deepEqual([...running], ["c vso"]);
     stop.abort();
-    await all.ended();
+    await all.allDone();
     assert.deepEqual([...running], []);
   });
 });

@@ -8,7 +8,7 @@ import { EMPTY_STATE } from "../../lib/reconcile/row.ts";
 import { aDeclared, aRow } from "../builders.ts";
 import { type Cluster, type KubeObject, startCluster } from "../harness/index.ts";
 import { ARGO_ROLLOUT_CRD, aWorkload, WORKLOAD_CONTROLLERS } from "../workloads.ts";
-import { aNamespace, endsOf, kubeconfigWith, patient, type TestEnds, withCode } from "./kubernetes-fixtures.ts";
+import { aNamespace, endsOf, kubeconfigWith, patient, type TestApis, withCode } from "./kubernetes-fixtures.ts";
 
 const CLUSTER = "rollouts";
 const NS = "pay";
@@ -21,16 +21,16 @@ const [OLD, NEW] = [`${KEY.id}:old`, `${KEY.id}:new`];
 
 describe("rollouts", () => {
   let cluster: Cluster;
-  let ends: TestEnds;
+  let apis: TestApis;
   let names = 0;
 
   before(async () => {
     cluster = await startCluster({ name: CLUSTER, crds: [ARGO_ROLLOUT_CRD], controllers: WORKLOAD_CONTROLLERS });
-    ends = endsOf(cluster);
+    apis = endsOf(cluster);
     await aNamespace(cluster, NS);
   });
   after(async () => {
-    ends?.clients.close();
+    apis?.clients.close();
     await cluster?.[Symbol.asyncDispose]();
   });
 
@@ -46,12 +46,12 @@ describe("rollouts", () => {
     return found;
   }
   async function get(target: RolloutTarget): Promise<SeenTarget> {
-    const seen = await ends.rollouts.get(named(target), patient());
+    const seen = await apis.rollouts.get(named(target), patient());
     assert.ok(seen);
     return seen;
   }
   const restart = async (target: RolloutTarget, at: number) =>
-    ends.rollouts.restart(named(target), (await get(target)).resourceVersion, at, patient());
+    apis.rollouts.restart(named(target), (await get(target)).resourceVersion, at, patient());
   const generationOf = async (target: RolloutTarget) => (await read(target)).metadata.generation ?? 0;
   const revisionsOf = async ({ name }: RolloutTarget): Promise<number> => {
     const path = `/apis/apps/v1/namespaces/${NS}/replicasets?labelSelector=app%3D${name}`;
@@ -118,14 +118,14 @@ describe("rollouts", () => {
       const target = await made("Deployment");
       const { resourceVersion } = await get(target);
       await cluster.apply(aWorkload(NS, target, { paused: true }));
-      assert.equal(await ends.rollouts.restart(named(target), resourceVersion, Date.now(), patient()), false);
+      assert.equal(await apis.rollouts.restart(named(target), resourceVersion, Date.now(), patient()), false);
       await cluster.delete(aWorkload(NS, target));
-      assert.equal(await ends.rollouts.restart(named(target), resourceVersion, Date.now(), patient()), false);
+      assert.equal(await apis.rollouts.restart(named(target), resourceVersion, Date.now(), patient()), false);
     });
 
     it("tells an absent workload from one that may not be read, and from a kind that is not served", async () => {
       const target = { kind: "Deployment", name: "nobody" } as const;
-      assert.equal(await ends.rollouts.get(named(target), patient()), undefined);
+      assert.equal(await apis.rollouts.get(named(target), patient()), undefined);
       const none = endsOf(cluster, await kubeconfigWith(cluster, NS, "nobody", []));
       await assert.rejects(none.rollouts.get(named(target), patient()), withCode("KUBE_DENIED", /get deployments/));
       none.clients.close();
@@ -154,7 +154,7 @@ describe("rollouts", () => {
       targets: readonly RolloutTarget[],
       state: Partial<RowState>,
       now: number,
-      through: TestEnds = ends,
+      through: TestApis = apis,
     ): Promise<Outcome> {
       const counted: string[] = [];
       const row = rowOf(name);
@@ -322,7 +322,7 @@ describe("rollouts", () => {
       const at = now + 10 * SECOND;
       await assert.rejects(
         rollOut(
-          { ...ends, clock: () => at, random: () => 0.5, metrics },
+          { ...apis, clock: () => at, random: () => 0.5, metrics },
           row,
           { ...question, isAskedFor: false, now: at },
           lease,

@@ -11,7 +11,7 @@ import {
   kubeconfigWith,
   OWNER_LABELS,
   patient,
-  type TestEnds,
+  type TestApis,
   withCode,
 } from "./kubernetes-fixtures.ts";
 
@@ -21,20 +21,20 @@ const seenAs = (seen: { uid: string; resourceVersion: string }) => ({ ...seen, k
 
 describe("secret end", () => {
   let cluster: Cluster;
-  let ends: TestEnds;
-  let secrets: TestEnds["secrets"];
+  let apis: TestApis;
+  let secrets: TestApis["secrets"];
   let owner: DesiredSecret["ownerReference"];
   let names = 0;
 
   before(async () => {
     cluster = await startCluster({ name: "secrets", admissionPlugins: ["OwnerReferencesPermissionEnforcement"] });
-    ends = endsOf(cluster);
-    secrets = ends.secrets;
+    apis = endsOf(cluster);
+    secrets = apis.secrets;
     await aNamespace(cluster, "pay");
     owner = await anOwner(cluster, "pay");
   });
   after(async () => {
-    ends?.clients.close();
+    apis?.clients.close();
     await cluster?.[Symbol.asyncDispose]();
   });
 
@@ -206,9 +206,9 @@ describe("secret end", () => {
       const plain = { apiVersion: "v1", kind: "Secret", metadata: { ...placeOf(secret), labels: { team: "pay" } } };
       await cluster.apply({ ...plain, data: { old: base64("1") } });
       const { uid } = await seen(secret);
-      ends.clients.requests.reset();
+      apis.clients.requests.reset();
       const written = await secrets.replaceData(secret, uid, dataOf({ user: "ann" }), patient());
-      assert.equal(ends.clients.requests.count(), 1);
+      assert.equal(apis.clients.requests.count(), 1);
       const object = await stored(secret);
       assert.deepEqual(object.data, { user: base64("ann") });
       assert.deepEqual(object.metadata.labels, { team: "pay" });
@@ -575,18 +575,18 @@ describe("secret end", () => {
       const labels = { ...OWNER_LABELS, "secrets.hashicorp.com/vso-ownerRefUID": uid };
       await cluster.apply({ apiVersion: "v1", kind: "Secret", metadata: { namespace, name, labels } });
     }
-    ends.clients.requests.reset();
+    apis.clients.requests.reset();
     assert.deepEqual(await secrets.ownedNames({ cluster: "secrets", namespace }, "u-1", patient()), ["one", "two"]);
-    assert.equal(ends.clients.requests.count(), 1);
+    assert.equal(apis.clients.requests.count(), 1);
   });
 
   describe("VSO's HMAC key", () => {
     it("is read once in ten minutes, and looked for again each minute while it is missing", async () => {
       const namespace = await aNamespace(cluster, "vso");
-      ends.clients.requests.reset();
+      apis.clients.requests.reset();
       assert.equal(await secrets.hmacKey("secrets", namespace, patient()), undefined);
       assert.equal(await secrets.hmacKey("secrets", namespace, patient()), undefined);
-      assert.equal(ends.clients.requests.count("get", "secrets"), 1);
+      assert.equal(apis.clients.requests.count("get", "secrets"), 1);
       const key = Buffer.alloc(16, 7).toString("base64");
       const metadata = { namespace, name: "vso-cc-storage-hmac-key" };
       await cluster.apply({ apiVersion: "v1", kind: "Secret", metadata, data: { key } });
