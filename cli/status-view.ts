@@ -56,11 +56,11 @@ export interface Surroundings {
 
 /** The open circuit that a sync waits for. */
 export function waitsFor(
-  row: Pick<RowSummary, "key" | "vault">,
+  row: Pick<RowSummary, "key" | "waitsFor">,
   { cluster: known, circuits }: Surroundings,
 ): Circuit | undefined {
   // A clean-up asks nothing of Vault.
-  const vault = isCleanupKey(row.key) ? undefined : row.vault;
+  const vault = isCleanupKey(row.key) ? undefined : row.waitsFor;
   const { cluster, namespace } = partsOf(row.key);
   const others = worksBesideVso(known?.state ?? {}, namespace)
     ? []

@@ -6,6 +6,7 @@ import { parseKey, partsOf, type ReferenceKey } from "../lib/keys.ts";
 import { SECRET } from "../lib/kinds.ts";
 import { owedRestarts } from "../lib/reconcile/owed.ts";
 import type { Circuit, ClusterRow, Json, JsonObject, Reference, Row, RowSummary } from "../lib/reconcile/ports.ts";
+import { staticState } from "../lib/reconcile/static-state.ts";
 import { REFRESH_ANNOTATION } from "../lib/refresh-annotation.ts";
 import { remedyOf } from "./remedies.ts";
 import {
@@ -165,7 +166,8 @@ function referenceView(ref: ReferenceKey, found: ReadonlyMap<ReferenceKey, Refer
 }
 
 function seenOf({ state }: Row): Story["seen"] {
-  const { vault, version, digest, owned } = state;
+  const { waitsFor: vault, digest, owned } = state;
+  const { version } = staticState(state);
   return {
     ...(vault === undefined ? {} : { vault: vault.replace(/^vault:/, "") }),
     ...(version === undefined ? {} : { version }),

@@ -176,7 +176,7 @@ async function cleanupOf(connection: Connection, bodies: Bodies, old: SyncItem, 
 
 /** A clean-up reads no Vault path, so that it leaves the index of sources as well as the wheel. */
 function leftState({ damaged }: Connection, old: SyncItem, before: SyncItem | undefined, now: EpochMs): RowState {
-  const { source: _source, bridgeUntil: _bridgeUntil, error: _error, ...state } = stateOf(old, damaged);
+  const { place: _place, awaits: _awaits, bridgeUntil: _bridgeUntil, error: _error, ...state } = stateOf(old, damaged);
   const owned = before === undefined ? state.owned : mergeOwned(ownedOf(before, damaged), state.owned);
   const isBusy = isHeld(old, now) && old.leaseUntil !== undefined;
   return { ...state, attempts: 0, owned, ...(isBusy ? { busyUntil: old.leaseUntil } : {}) };

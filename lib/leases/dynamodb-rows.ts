@@ -3,6 +3,7 @@ import { parseKey, partsOf, type SyncKey } from "../keys.ts";
 import type { Declared, Lane, OwnedSecret, RefreshSlot, Row, RowState, RowSummary } from "../reconcile/ports.ts";
 import type { OnDamage } from "./damage.ts";
 import { type ItemKey, periodOf, shardOf, slotOf, syncAt } from "./dynamodb-table.ts";
+import { sourceOf } from "./source-index.ts";
 import { isRefreshSlot, isShape, isTime, parsed, soundDeclared, soundState } from "./stored.ts";
 
 /** `held`: its dueAt is the end of a lease, so that the index alone says who is free (lease-table 3). */
@@ -95,11 +96,11 @@ export function slotAttributes(slot: RefreshSlot | undefined): Changes {
 }
 
 export function stateAttributes(state: RowState): Changes {
-  const { refs, source, vault, owned, attempts, error, syncedAt, settledAt, ...rest } = state;
+  const { refs, waitsFor, owned, attempts, error, syncedAt, settledAt, ...rest } = state;
   return {
     refs: JSON.stringify(refs),
-    source,
-    vault,
+    source: sourceOf(state),
+    vault: waitsFor,
     owned: JSON.stringify(owned),
     attempts,
     error: error && JSON.stringify(error),
@@ -110,13 +111,12 @@ export function stateAttributes(state: RowState): Changes {
 }
 
 export function stateOf(item: SyncItem, damaged: OnDamage): RowState {
-  const { source, settledAt } = item;
+  const { settledAt } = item;
   const rest = parsed(item.state);
   const state = isShape(rest) && {
     ...rest,
     ...summaryFields(item),
     owned: parsed(item.owned),
-    source,
     settledAt,
   };
   return soundState(withoutUndefined(state), () => damaged(item.pk));
@@ -124,7 +124,13 @@ export function stateOf(item: SyncItem, damaged: OnDamage): RowState {
 
 /** What an item's own attributes say of its state, unjudged. */
 function summaryFields({ refs, vault, error, attempts, syncedAt }: SummaryItem) {
-  return { refs: parsed(refs), vault, error: error === undefined ? undefined : parsed(error), attempts, syncedAt };
+  return {
+    refs: parsed(refs),
+    waitsFor: vault,
+    error: error === undefined ? undefined : parsed(error),
+    attempts,
+    syncedAt,
+  };
 }
 
 function withoutUndefined(value: object | false): object | undefined {
@@ -144,13 +150,13 @@ export function rowOf(item: SyncItem, declared: Declared, damaged: OnDamage): Ro
 export function summaryOf(item: SummaryItem, damaged: OnDamage): RowSummary {
   const { pk: key, uid, declaredHash: hash, generation } = item;
   // A list shows no Secrets.
-  const { refs, vault, error, attempts, syncedAt } = soundState(
+  const { refs, waitsFor, error, attempts, syncedAt } = soundState(
     withoutUndefined({ ...summaryFields(item), owned: [] }),
     () => damaged(key),
   );
   return {
     ...{ key, uid, hash, generation, refs, attempts },
-    ...(vault === undefined ? {} : { vault }),
+    ...(waitsFor === undefined ? {} : { waitsFor }),
     ...(error === undefined ? {} : { error }),
     ...(syncedAt === undefined ? {} : { syncedAt }),
     ...timesOf(item),

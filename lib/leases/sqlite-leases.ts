@@ -3,6 +3,7 @@ import type { ClaimOptions, Row, Settlement, SettleOutcome, SyncStore } from "..
 import { damagedRow } from "./damage.ts";
 import { mergeOwned } from "./merge-owned.ts";
 import { sentAgain } from "./overdue.ts";
+import { sourceOf } from "./source-index.ts";
 import type { Connection } from "./sqlite-connection.ts";
 import { declaredOf, isHeld, READ_ROW, type SyncRecord } from "./sqlite-rows.ts";
 
@@ -111,7 +112,7 @@ function settling(connection: Connection): SyncStore["settle"] {
 }
 
 function settledAttributes({ state, schedule, now }: Settlement) {
-  const source = state.source ?? null;
+  const source = sourceOf(state) ?? null;
   const due = { now, source, period: null, phase: null, lane: "now" };
   switch (schedule.kind) {
     case "wheel":

@@ -70,14 +70,14 @@ export function isKey(key: string): boolean {
 }
 
 export function summaryOf(record: SummaryRecord, damaged: OnDamage): RowSummary {
-  const { refs, vault, error, attempts, syncedAt } = stateOf(record, damaged);
+  const { refs, waitsFor, error, attempts, syncedAt } = stateOf(record, damaged);
   return {
     key: record.key,
     uid: record.uid,
     hash: record.hash,
     generation: record.generation,
     refs,
-    ...(vault === undefined ? {} : { vault }),
+    ...(waitsFor === undefined ? {} : { waitsFor }),
     ...(error === undefined ? {} : { error }),
     attempts,
     ...(syncedAt === undefined ? {} : { syncedAt }),

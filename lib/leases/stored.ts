@@ -47,15 +47,14 @@ const isStatusSeen = { resourceVersion: isVersion, status: isShape };
 const STATE: Form = {
   needs: { refs: listOf(isKeyText), owned: listOf(formed({ name: isText })), attempts: isCount },
   may: {
-    source: isText,
-    vault: isText,
+    awaits: listOf(isText),
+    place: formed({ vault: isText, path: isText, role: (role) => role === "read" || role === "push" }),
+    waitsFor: isText,
     digest: isText,
     rolledDigest: isText,
     rollout: formed({ digest: isText, since: isTime, at: isTime, attempts: isCount }),
-    version: formed({ number: isCount, createdTime: isText }),
     doneHash: isText,
     seen: formed({ ...isStatusSeen, hash: isText }),
-    olderSince: isTime,
     error: isError,
     syncedAt: isTime,
     settledAt: isTime,

@@ -33,7 +33,7 @@ export function askingOf(row: Row, resolved: ResolvedStaticSecret | SyncError, r
   return {
     key: row.key,
     cluster: partsOf(row.key).cluster,
-    source: isResolved ? resolved.source : undefined,
+    place: isResolved ? resolved.place : undefined,
     ahead: () => {
       ahead ??= causesAhead(causePlaceOf(row, resolved));
       return ahead;

@@ -140,7 +140,7 @@ export function circuitOpener(
 /** The VaultConnections of this Vault show that it is out of reach; who closes the circuit wakes them again. */
 async function wakeConnections(deps: Pick<Deps, "leases" | "queue" | "clock">, id: string): Promise<void> {
   const dues: Due[] = [];
-  for (const key of await deps.leases.bySource(id)) {
+  for (const key of await deps.leases.bySource(`circuit:${id}`)) {
     const due = await deps.leases.nudge(key, { now: deps.clock(), verify: false });
     if (due) dues.push(due);
   }

@@ -12,6 +12,7 @@ import type { ReconcileDeps } from "./deps.ts";
 import type { ClusterSettings, Lease, Row, SourceData } from "./ports.ts";
 import { RecordFirst, unrecordedRollout } from "./rollout.ts";
 import type { SourceReader } from "./source.ts";
+import { staticState } from "./static-state.ts";
 
 /** Looks at the destination before we say that someone else keeps changing it. */
 const MAX_STEPS = 8;
@@ -145,8 +146,8 @@ async function reassert(
 }
 
 function mustNotBeOlder(row: Row, source: SourceData, now: number): void {
-  const recorded = row.state.version;
+  const { version: recorded, olderSince } = staticState(row.state);
   if (!recorded || !source.version || !isCarriedOut(row)) return;
   const isOlder = Date.parse(source.version.createdTime) < Date.parse(recorded.createdTime);
-  if (isOlder && now - (row.state.olderSince ?? now) < OLDER_BELIEVED_MS) throw new OlderAnswer();
+  if (isOlder && now - (olderSince ?? now) < OLDER_BELIEVED_MS) throw new OlderAnswer();
 }

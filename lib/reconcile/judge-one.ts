@@ -63,14 +63,14 @@ async function know(row: Row, settings: ClusterSettings, batch: Batch): Promise<
 /** An outage is written once; who closes the circuit wakes this row (lease-table 16). */
 function isToldAlready({ row, judged, open }: Known): boolean {
   if (open === undefined || judged instanceof SyncError) return false;
-  const { error, vault, seen } = row.state;
-  return error?.code === open.code && vault === judged.vault?.circuit && seen?.hash === row.declared.hash;
+  const { error, waitsFor, seen } = row.state;
+  return error?.code === open.code && waitsFor === judged.vault?.circuit && seen?.hash === row.declared.hash;
 }
 
-/** The index by source finds the VaultConnections of a Vault by the id of its circuit. */
-function referenceVault({ judged }: Known): Pick<RowState, "source" | "vault"> {
+/** The VaultConnections of a Vault are found by its circuit. */
+function referenceVault({ judged }: Known): Pick<RowState, "awaits" | "waitsFor"> {
   const circuit = judged instanceof SyncError ? undefined : judged.vault?.circuit;
-  return circuit === undefined ? {} : { source: circuit, vault: circuit };
+  return circuit === undefined ? {} : { awaits: [`circuit:${circuit}`], waitsFor: circuit };
 }
 
 async function verdictOf(deps: ReconcileDeps, { row, judged, merged, open }: Known, batch: Batch): Promise<Verdict> {

@@ -47,7 +47,7 @@ export interface RowSummary {
   readonly hash: string;
   readonly generation: number;
   readonly refs: readonly ReferenceKey[];
-  readonly vault?: string;
+  readonly waitsFor?: string;
   readonly error?: RowError;
   readonly attempts: number;
   readonly syncedAt?: EpochMs;

@@ -14,7 +14,7 @@ import type { TokenKeeper } from "./token-store.ts";
 export type * from "./fleet-vault.ts";
 export type * from "./lease-store.ts";
 export type * from "./row.ts";
-export { EMPTY_STATE } from "./row.ts";
+export { EMPTY_STATE, MAX_ISSUES, ownsNothing } from "./row.ts";
 export type * from "./token-store.ts";
 export type * from "./workload.ts";
 

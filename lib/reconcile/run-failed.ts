@@ -13,13 +13,15 @@ import { ownedAfter, type Run, take, timingOf, vaultSource, writeStatus } from "
 import { type FailureContext, settleFailed } from "./settle.ts";
 import { report, settleRow } from "./settle-row.ts";
 import { type Asking, asError, followAt, type KnownFailure } from "./shared-failures.ts";
+import { ownStatic, staticState } from "./static-state.ts";
 
 /** The one way out for failure: it becomes a time in the row, a status on the resource, and for outages a circuit. */
 export async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch: Batch): Promise<void> {
   const now = deps.clock();
   // Vault's answer is older than what was written: it is read again soon, under the row's own time (lease-table 9).
   if (thrown instanceof OlderAnswer) {
-    return retryAt(deps, run, { olderSince: run.row.state.olderSince ?? now }, now + OLDER_AGAIN_MS);
+    const own = staticState(run.row.state);
+    return retryAt(deps, run, ownStatic({ ...own, olderSince: own.olderSince ?? now }), now + OLDER_AGAIN_MS);
   }
   if (thrown instanceof RecordFirst) return retryAt(deps, run, { rolledDigest: thrown.rolledDigest }, now);
   if (!(thrown instanceof SyncError)) throw thrown;

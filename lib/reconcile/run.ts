@@ -84,6 +84,6 @@ export async function timingOf(deps: ReconcileDeps): Promise<Timing> {
 }
 
 /** What the row says of where it reads, once that is known. */
-export function vaultSource({ resolved }: Run): Pick<RowState, "source" | "vault"> {
-  return resolved instanceof SyncError ? {} : { source: resolved.source, vault: resolved.circuit };
+export function vaultSource({ resolved }: Run): Pick<RowState, "place" | "waitsFor"> {
+  return resolved instanceof SyncError ? {} : { place: resolved.place, waitsFor: resolved.circuit };
 }

@@ -3,6 +3,7 @@ import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { type ErrorCode, SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "./deps.ts";
+import type { Place } from "./ports.ts";
 import { waker } from "./wake.ts";
 
 /**
@@ -24,8 +25,8 @@ export interface SharedFailures {
 export interface Asking {
   readonly key: SyncKey;
   readonly cluster: string;
-  /** Index value of what it reads. */
-  readonly source?: string | undefined;
+  /** Where it reads. */
+  readonly place?: Place | undefined;
   /** Which causes it may meet; computed only when some are known. */
   readonly ahead: () => readonly Cause[];
   /** What it waited for when it was settled last. */
@@ -113,11 +114,11 @@ export function sharedFailures(deps: Deps): SharedFailures {
     found.done.resolve();
   };
 
-  const publish = async ({ key, cluster, source }: Asking, { again, mended }: Noted = NOTHING): Promise<void> => {
+  const publish = async ({ key, cluster, place }: Asking, { again, mended }: Noted = NOTHING): Promise<void> => {
     if (again) await wake.one(key);
     for (const cause of mended) {
-      const place = isOfRead(cause) && source !== undefined ? { cluster, source } : { cluster };
-      await wake.all({ cause, ...place }, key);
+      const where = isOfRead(cause) && place !== undefined ? { cluster, place } : { cluster };
+      await wake.all({ cause, ...where }, key);
     }
     // What others found mended, too: a search that had to wait goes with the next run.
     await wake.search(cluster);

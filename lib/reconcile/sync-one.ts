@@ -16,6 +16,7 @@ import { fail, follow } from "./run-failed.ts";
 import { settleFailed, settleSynced } from "./settle.ts";
 import { report, settleRow } from "./settle-row.ts";
 import type { Asking } from "./shared-failures.ts";
+import { ownStatic, type StaticState, staticState } from "./static-state.ts";
 import { isToldIn, type RunOutcome } from "./status.ts";
 import { warningsOf } from "./warnings.ts";
 
@@ -108,16 +109,16 @@ async function settleConverged(
     warnings: warningsOf(resolved, missing),
   };
   const told = await writeStatus(deps, run, ending, lease, batch);
-  const { olderSince: _older, rollout: _rollout, ...before } = work.seen.row.state;
+  const { own: _own, rollout: _rollout, ...before } = work.seen.row.state;
   const state: RowState = {
     ...before,
     ...rolled.state,
     refs: run.refs,
-    source: resolved.source,
-    vault: resolved.circuit,
+    place: resolved.place,
+    waitsFor: resolved.circuit,
     digest: work.seen.digest,
     doneHash: run.row.declared.hash,
-    ...(source.version === undefined ? {} : { version: source.version }),
+    ...ownStatic(source.version === undefined ? versionOf(work.seen.row) : { version: source.version }),
     ...(told.announced === undefined ? {} : { seen: { ...told.announced.seen, hash: run.row.declared.hash } }),
   };
   const timing = await timingOf(deps);
@@ -129,6 +130,12 @@ async function settleConverged(
   await batch.released.wakeRefused(run.mode.settings.name, prunedBy(run, work));
   run.outcome = { kind: "well" };
   if (work.wrote !== undefined) deps.log.info("secret-written", { key: run.row.key, because: work.wrote });
+}
+
+/** What is known of the version stays where the answer has none. */
+function versionOf({ state }: Row): Pick<StaticState, "version"> {
+  const { version } = staticState(state);
+  return version === undefined ? {} : { version };
 }
 
 /** Secrets under former names: gone, or left to who else owns them. */
@@ -156,7 +163,7 @@ function rolloutQuestion(
 /** An outage is written once, and not here, but for the row's part in it; who closes the circuit wakes it (lease-table 16). */
 async function wait(deps: ReconcileDeps, run: Run): Promise<void> {
   deps.metrics.count("keyferry_syncs_waiting_total", { cluster: run.mode.settings.name });
-  const isKnown = run.row.state.vault === vaultSource(run).vault;
+  const isKnown = run.row.state.waitsFor === vaultSource(run).waitsFor;
   if (isKnown || !run.mode.isDue || !(await take(deps, run)) || !run.lease) return;
   const now = deps.clock();
   const state = { ...run.row.state, refs: run.refs, ...vaultSource(run) };

@@ -16,7 +16,7 @@ type Deps = Pick<ReconcileDeps, "leases" | "fleet" | "log">;
  * others out; another `rotation` begins with others.
  */
 export async function vaultTargets(deps: Deps, circuit: string, rotation: number): Promise<readonly VaultTarget[]> {
-  const keys = (await deps.leases.bySource(circuit)).filter((key) => !isCleanupKey(key));
+  const keys = (await deps.leases.bySource(`circuit:${circuit}`)).filter((key) => !isCleanupKey(key));
   const rows = await deps.leases.read(inRotation(keys, rotation).slice(0, MAX_ROWS), "eventual");
   const reader = referenceReader(deps.leases, "eventual");
   const targets: VaultTarget[] = [];

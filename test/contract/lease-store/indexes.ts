@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HOUR_MS } from "../../../lib/clock.ts";
-import { aKey, aReferenceKey } from "../../builders.ts";
+import { aKey, aPlace, aReferenceKey } from "../../builders.ts";
 import { aScene, type OpenStore, SLOT, START } from "./scene.ts";
 
 const WHEEL = { kind: "wheel", slot: SLOT } as const;
@@ -89,19 +89,19 @@ export function indexesContract(open: OpenStore): void {
 
     it("lease-table 17: finds the syncs that read a source, from the settle that says so until the next one", async () => {
       await using scene = await aScene(open);
-      const one = await scene.settled(WHEEL, { key: aKey("one") }, { source: "s" });
-      const two = await scene.settled(WHEEL, { key: aKey("two") }, { source: "s" });
-      assert.deepEqual((await scene.store.bySource("s")).toSorted(), [one.key, two.key]);
-      await scene.settle(await scene.claim(one), WHEEL, { source: "t" });
-      assert.deepEqual(await scene.store.bySource("s"), [two.key]);
-      assert.deepEqual(await scene.store.bySource("t"), [one.key]);
+      const one = await scene.settled(WHEEL, { key: aKey("one") }, { place: aPlace("s") });
+      const two = await scene.settled(WHEEL, { key: aKey("two") }, { place: aPlace("s") });
+      assert.deepEqual((await scene.store.bySource("main\nkv/s")).toSorted(), [one.key, two.key]);
+      await scene.settle(await scene.claim(one), WHEEL, { place: aPlace("t") });
+      assert.deepEqual(await scene.store.bySource("main\nkv/s"), [two.key]);
+      assert.deepEqual(await scene.store.bySource("main\nkv/t"), [one.key]);
     });
 
     it("lease-table 17: lists a cluster with version, references and how each sync stands", async () => {
       await using scene = await aScene(open);
       const error = { code: "REFERENCE_MISSING", message: "no VaultAuth", since: START } as const;
       const refs = [aReferenceKey()];
-      const state = { refs, vault: "vault:https://v", error, attempts: 3, syncedAt: START - 1 };
+      const state = { refs, waitsFor: "vault:https://v", error, attempts: 3, syncedAt: START - 1 };
       const row = await scene.settled({ kind: "due", at: START + 5 }, {}, state);
       await scene.settled(WHEEL, { key: aKey("db", "west") });
       const { uid, hash, generation } = row.declared;
