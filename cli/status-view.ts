@@ -32,9 +32,9 @@ export interface RolloutView {
 
 export interface ClusterView {
   readonly name: string;
-  readonly state: "ok" | "failed" | "held" | "standing-back" | "unseen";
+  readonly state: "ok" | "failed" | "awaiting-approval" | "standing-back" | "unseen";
   readonly error?: { readonly code: string; readonly message: string; readonly since: string };
-  readonly held?: { readonly gone: number; readonly of: number; readonly since: string };
+  readonly awaitingApproval?: { readonly gone: number; readonly of: number; readonly since: string };
   /** What does not keep the cluster from being worked on, and should be known. */
   readonly warnings?: readonly string[];
   /** It can't be looked at, since then: what is shown of its syncs is as old. */
@@ -125,14 +125,14 @@ export function clusterView(name: string, row: ClusterRow | undefined, circuits:
   const open = circuits.find(({ id }) => id === circuitOfCluster(name));
   const vso = circuits.find(({ id }) => id === circuitOfVso(name));
   const error = open ?? row?.state.error ?? vso;
-  const held = row?.state.held;
+  const awaitingApproval = row?.state.awaitingApproval;
   const warnings = warningsOf(name, row, circuits);
   const outOfSight = outOfSightSince(name, row, circuits);
   return {
     name,
-    state: error ? (error === vso ? "standing-back" : "failed") : held ? "held" : row ? "ok" : "unseen",
+    state: error ? (error === vso ? "standing-back" : "failed") : awaitingApproval ? "awaiting-approval" : row ? "ok" : "unseen",
     ...(error ? { error: { code: error.code, message: error.message, since: iso(error.since) } } : {}),
-    ...(held ? { held: { gone: held.gone, of: held.of, since: iso(held.since) } } : {}),
+    ...(awaitingApproval ? { awaitingApproval: { gone: awaitingApproval.gone, of: awaitingApproval.of, since: iso(awaitingApproval.since) } } : {}),
     ...(warnings.length > 0 ? { warnings } : {}),
     ...(outOfSight === undefined ? {} : { outOfSight: iso(outOfSight) }),
   };

@@ -98,8 +98,8 @@ function wrongWith({ error, rollout }: SyncView): string {
 
 function describe(cluster: ClusterView): string {
   if (cluster.error) return `${cluster.error.code}: ${cluster.error.message}`;
-  if (cluster.held) {
-    const { gone, of } = cluster.held;
+  if (cluster.awaitingApproval) {
+    const { gone, of } = cluster.awaitingApproval;
     return `${gone} of ${of} declarations are gone, which is too many to be believed: keyferry leaves their Secrets alone (the cluster's own garbage collector may not). If it is meant, run with --accept-absence ${cluster.name}`;
   }
   return "not looked at yet";

@@ -92,9 +92,9 @@ function seenLines({ seen }: Story): readonly string[] {
   return lines.length > 0 ? lines : ["nothing yet"];
 }
 
-function clusterText({ state, error, held }: NonNullable<Story["cluster"]>): string {
+function clusterText({ state, error, awaitingApproval }: NonNullable<Story["cluster"]>): string {
   if (error) return `${error.code}: ${error.message}`;
-  if (held)
-    return `${held.gone} of ${held.of} declarations are gone at once, which is not believed: see keyferry status`;
+  if (awaitingApproval)
+    return `${awaitingApproval.gone} of ${awaitingApproval.of} declarations are gone at once, which is not believed: see keyferry status`;
   return state === "unseen" ? "not looked at yet" : state;
 }

@@ -49,7 +49,7 @@ const METRICS: Readonly<Record<string, Definition>> = {
     labels: ["cluster", "result"],
   },
   keyferry_drift_total: { help: "Secrets that someone else changed or deleted.", labels: ["cluster"] },
-  keyferry_absence_held_total: {
+  keyferry_missing_awaiting_approval_total: {
     help: "Watch passes in which too many declarations were gone to be believed.",
     labels: ["kind"],
   },

@@ -22,11 +22,11 @@ export async function buryAbsent(
   total: number,
   isReleased: boolean,
   signal: AbortSignal,
-): Promise<ClusterState["held"]> {
+): Promise<ClusterState["awaitingApproval"]> {
   if (absent.length === 0) return undefined;
   if (isTooMany(absent.length, total) && !isReleased) {
-    deps.log.error("absence-held", { kind: kind.kind, gone: absent.length, of: total });
-    deps.metrics.count("keyferry_absence_held_total", { kind: kind.kind });
+    deps.log.error("missing-awaiting-approval", { kind: kind.kind, gone: absent.length, of: total });
+    deps.metrics.count("keyferry_missing_awaiting_approval_total", { kind: kind.kind });
     return { since: deps.clock(), gone: absent.length, of: total };
   }
   const dues: Due[] = [];

@@ -16,7 +16,7 @@ const SHORTEST_WATCH_S = 1;
 /** Kept up to date as things are taken in, so that a watch pass that ends early starts again where it was. */
 export interface Progress {
   cursor?: Cursor;
-  held?: NonNullable<ClusterState["held"]>;
+  awaitingApproval?: NonNullable<ClusterState["awaitingApproval"]>;
   error?: SyncError;
 }
 
@@ -89,8 +89,8 @@ async function listAll(deps: DiscoveryDeps, input: FollowInput, signal: AbortSig
     next = answer.continue;
   }
   deps.log.debug("kind-listed", { cluster: input.cluster, kind: input.kind.kind, items });
-  const held = await listing.end(signal);
-  if (held) input.progress.held = held;
+  const awaitingApproval = await listing.end(signal);
+  if (awaitingApproval) input.progress.awaitingApproval = awaitingApproval;
   input.progress.cursor = { resourceVersion: resourceVersion ?? "0", movedAt: deps.clock() };
 }
 

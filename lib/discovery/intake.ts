@@ -39,7 +39,7 @@ export interface Intake {
 export interface Listing {
   page(items: readonly SeenResource[], signal: AbortSignal): Promise<void>;
   /** Every page was taken in: what was in none of them is absent, and asked for. */
-  end(signal: AbortSignal): Promise<ClusterState["held"]>;
+  end(signal: AbortSignal): Promise<ClusterState["awaitingApproval"]>;
 }
 
 export interface IntakeContext {

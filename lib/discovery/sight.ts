@@ -17,14 +17,14 @@ export function sightOf(
   now: EpochMs,
 ): Sight {
   const cursors: Record<string, Cursor> = {};
-  // What is held is listed again with each watch pass, until it is believed or back.
-  for (const [name, { cursor, held }] of parts) if (cursor && !held) cursors[name] = cursor;
+  // What awaits approval is listed again with each watch pass, until it is believed or back.
+  for (const [name, { cursor, awaitingApproval }] of parts) if (cursor && !awaitingApproval) cursors[name] = cursor;
   const followed = [...parts.values()];
   const errors = followed.map(({ error }) => error).filter((error) => error !== undefined);
   const outage = errors.find((error) => OUTAGE_CODES.has(error.code));
   const error = outage ?? errors.find(({ code }) => code !== "DEADLINE_EXCEEDED");
-  const held = followed.map((progress) => progress.held).find((found) => found !== undefined);
-  const { error: _error, held: _held, outOfSight: since, ...rest } = before;
+  const awaitingApproval = followed.map((progress) => progress.awaitingApproval).find((found) => found !== undefined);
+  const { error: _error, awaitingApproval: _held, outOfSight: since, ...rest } = before;
   // What was left out is told, and keeps nothing else back.
   const told = error ?? budget.problem();
   const isOutOfSight = error !== undefined && Object.keys(cursors).length === 0;
@@ -35,7 +35,7 @@ export function sightOf(
     kept: budget.kept(),
     ...(told ? { error: errorOf(told, before, now) } : {}),
     ...(isOutOfSight ? { outOfSight: since ?? now } : {}),
-    ...(held ? { held: { ...held, since: before.held?.since ?? held.since } } : {}),
+    ...(awaitingApproval ? { awaitingApproval: { ...awaitingApproval, since: before.awaitingApproval?.since ?? awaitingApproval.since } } : {}),
   };
   return { state, ...(error ? { error } : {}) };
 }

@@ -17,7 +17,7 @@ import type { WatchPassOptions } from "./watch-pass.ts";
 /** What keeps a cluster, or a kind in it, from being worked on. */
 export interface Surveyed {
   readonly errors: readonly SyncError[];
-  readonly held?: NonNullable<ClusterState["held"]>;
+  readonly awaitingApproval?: NonNullable<ClusterState["awaitingApproval"]>;
 }
 
 /**
@@ -59,11 +59,11 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
     const declared = parts.filter(({ kind }) => kind !== SECRET);
     await followAll(deps, settings, declared, { cursors: {}, followed, budget }, OPTIONS, signal);
     const all = [...followed.values()];
-    const held = all.map((progress) => progress.held).find((found) => found !== undefined);
+    const awaitingApproval = all.map((progress) => progress.awaitingApproval).find((found) => found !== undefined);
     const leftOut = budget.problem();
     return {
       errors: [...errors, ...errorsOf(all), ...(leftOut === undefined ? [] : [leftOut])],
-      ...(held === undefined ? {} : { held }),
+      ...(awaitingApproval === undefined ? {} : { awaitingApproval }),
     };
   } catch (error) {
     report(error);

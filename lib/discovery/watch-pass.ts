@@ -29,7 +29,7 @@ const SHORTEST_PASS_MS = SECOND_MS;
 /** How often a watch stores how far it came. */
 const SAVE_AGAIN_MS = 5 * SECOND_MS;
 /** How often what was seen under a claim is judged again. */
-const HELD_AGAIN_MS = 200;
+const DEFERRED_AGAIN_MS = 200;
 
 export interface WatchPassOptions {
   /** How long to stay and watch, in s. 0: one watch pass, then done. */
@@ -160,11 +160,11 @@ async function runStages(
   const unlessDone = AbortSignal.any([signal, done.signal]);
   // What fails beside the watches ends them: the next watch pass begins with all of it.
   const beside: Tasks = tasks(() => done.abort());
-  beside.add(judgeHeldAgain(deps, drift, options, unlessDone));
+  beside.add(checkDeferredAgain(deps, drift, options, unlessDone));
   const news = (): ClusterState | undefined => {
     keep();
     // What is held in memory only must be seen again after a crash.
-    return drift.isHolding() ? undefined : { ...sight.state, cursors: { ...before.cursors, ...sight.state.cursors } };
+    return drift.isDeferring() ? undefined : { ...sight.state, cursors: { ...before.cursors, ...sight.state.cursors } };
   };
   if (options.seconds > 0) beside.add(listed.promise.then(() => saveNews(deps, row, news, options, unlessDone)));
   try {
@@ -176,7 +176,7 @@ async function runStages(
     listed.resolve();
     await beside.allDone();
   }
-  await drift.settleHeld(true);
+  await drift.settleDeferred(true);
 }
 
 /** The operator namespace as it is now, on the cluster's row whatever becomes of the watch pass. */
@@ -245,19 +245,19 @@ function ignoreFailure(error: unknown): void {
 }
 
 /** What was seen while its row was claimed is judged as soon as the row was settled (lease-table 22). */
-async function judgeHeldAgain(
+async function checkDeferredAgain(
   deps: DiscoveryDeps,
   drift: DriftWatch,
   options: WatchPassOptions,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
-    await options.sleep(HELD_AGAIN_MS, signal);
+    await options.sleep(DEFERRED_AGAIN_MS, signal);
     try {
-      await drift.settleHeld(false);
+      await drift.settleDeferred(false);
     } catch (error) {
       if (!(error instanceof SyncError)) throw error;
-      // It is held on, and judged again.
+      // It stays deferred, and is judged again.
       deps.log.warn("drift-not-judged", { code: error.code, message: error.message });
       await options.sleep(SAVE_AGAIN_MS, signal);
     }

@@ -18,7 +18,7 @@ import {
   type Changes,
   declaredAttributes,
   declaredOf,
-  isHeld,
+  isClaimed,
   keyAttributes,
   ownedOf,
   type SyncItem,
@@ -103,13 +103,13 @@ async function redeclare(
   declared: Declared,
   now: EpochMs,
 ): Attempt {
-  const time: Changes = isHeld(old, now) ? {} : { dueAt: now, lane: "now" };
+  const time: Changes = isClaimed(old, now) ? {} : { dueAt: now, lane: "now" };
   const body = await bodies.store(declared, `${old.fence} ${old.nudges}`);
   const change = { set: { ...declaredAttributes(declared), ...body, ...time }, add: { nudges: 1 } };
   const { holds } = await connection.update(syncAt(declared.key), change, itIsAsItWasRead(old));
   if (!holds) return OVERTAKEN;
   if (old.bodyId !== body.bodyId) await bodies.forget(old);
-  return dueNow(declared, isHeld(old, now) ? (old.leaseUntil ?? now) : now);
+  return dueNow(declared, isClaimed(old, now) ? (old.leaseUntil ?? now) : now);
 }
 
 /** Another uid under the same key: the old row's clean-up and the new row in one step, if anything is to be cleaned up. */
@@ -149,7 +149,7 @@ async function bury(connection: Connection, bodies: Bodies, old: SyncItem, now: 
 }
 
 function leavesNothing({ damaged }: Connection, old: SyncItem, now: EpochMs): boolean {
-  return ownedOf(old, damaged).length === 0 && !isHeld(old, now);
+  return ownedOf(old, damaged).length === 0 && !isClaimed(old, now);
 }
 
 /** The clean-up's row, beside one that was there before: the same uid was buried, and came back out of a restored etcd. */
@@ -178,6 +178,6 @@ async function cleanupOf(connection: Connection, bodies: Bodies, old: SyncItem, 
 function leftState({ damaged }: Connection, old: SyncItem, before: SyncItem | undefined, now: EpochMs): RowState {
   const { source: _source, bridgeUntil: _bridgeUntil, error: _error, ...state } = stateOf(old, damaged);
   const owned = before === undefined ? state.owned : mergeOwned(ownedOf(before, damaged), state.owned);
-  const isBusy = isHeld(old, now) && old.leaseUntil !== undefined;
+  const isBusy = isClaimed(old, now) && old.leaseUntil !== undefined;
   return { ...state, attempts: 0, owned, ...(isBusy ? { busyUntil: old.leaseUntil } : {}) };
 }

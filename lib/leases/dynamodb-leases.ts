@@ -11,7 +11,7 @@ import {
 } from "./dynamodb-conditions.ts";
 import type { Connection } from "./dynamodb-connection.ts";
 import type { Periods } from "./dynamodb-periods.ts";
-import { type Changes, isHeld, type SyncItem, slotAttributes, stateAttributes } from "./dynamodb-rows.ts";
+import { type Changes, isClaimed, type SyncItem, slotAttributes, stateAttributes } from "./dynamodb-rows.ts";
 import { syncAt } from "./dynamodb-table.ts";
 import { mergeOwned } from "./merge-owned.ts";
 
@@ -28,7 +28,7 @@ function claiming(connection: Connection, bodies: Bodies): SyncStore["claim"] {
   return async (row: Row, { now, until, owned }: ClaimOptions) => {
     connection.count("claim");
     // A refused write would cost as much as one that holds.
-    if (isHeld(row, now)) return undefined;
+    if (isClaimed(row, now)) return undefined;
     const { key, declared, fence, leaseUntil } = row;
     const names = owned && { owned: JSON.stringify(mergeOwned(row.state.owned, owned)) };
     const set: Changes = { fence: fence + 1, leaseUntil: until, dueAt: until, lane: "held", ...names };

@@ -4,7 +4,7 @@ import type { Declared, Due, SyncStore } from "../reconcile/ports.ts";
 import { EMPTY_STATE } from "../reconcile/ports.ts";
 import { mergeOwned } from "./merge-owned.ts";
 import type { Connection } from "./sqlite-connection.ts";
-import { declaredOf, isHeld, READ_ROW, type SyncRecord, stateOf } from "./sqlite-rows.ts";
+import { declaredOf, isClaimed, READ_ROW, type SyncRecord, stateOf } from "./sqlite-rows.ts";
 
 type Declarations = Pick<SyncStore, "declare" | "bury" | "release">;
 
@@ -73,7 +73,7 @@ function redeclaring(connection: Connection) {
   const body = connection.part("UPDATE body SET declared = :declared WHERE id = :body");
   return (old: SyncRecord, declared: Declared, now: EpochMs): Due => {
     const { key, hash, generation, group } = declared;
-    const at = isHeld(old, now) ? (old.lease_until ?? now) : now;
+    const at = isClaimed(old, now) ? (old.lease_until ?? now) : now;
     sync({ key, hash, generation, grp: group, dueAt: at });
     body({ body: old.body, declared: JSON.stringify(declared) });
     return { key, group, lane: "now", at };
@@ -90,8 +90,8 @@ function burying(connection: Connection, record: ReadRecord, remove: Remove) {
   const body = connection.part("UPDATE body SET state = :state WHERE id = :body");
   return (old: SyncRecord, now: EpochMs): Due | undefined => {
     const { source: _source, bridgeUntil: _bridgeUntil, error: _error, ...state } = stateOf(old, connection.damaged);
-    const held = isHeld(old, now);
-    if (state.owned.length === 0 && !held) {
+    const claimed = isClaimed(old, now);
+    if (state.owned.length === 0 && !claimed) {
       remove(old);
       return undefined;
     }
@@ -101,7 +101,7 @@ function burying(connection: Connection, record: ReadRecord, remove: Remove) {
     if (before !== undefined) remove(before);
     const owned =
       before === undefined ? state.owned : mergeOwned(stateOf(before, connection.damaged).owned, state.owned);
-    const left = { ...state, attempts: 0, owned, ...(held ? { busyUntil: old.lease_until } : {}) };
+    const left = { ...state, attempts: 0, owned, ...(claimed ? { busyUntil: old.lease_until } : {}) };
     sync({ from: old.key, to, fence: Math.max(old.fence, (before?.fence ?? 0) + 1), now });
     body({ body: old.body, state: JSON.stringify(left) });
     return { key: to, group: old.grp, lane: "now", at: now };

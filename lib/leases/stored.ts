@@ -84,7 +84,7 @@ const CLUSTER: Form = {
     restores: isCount,
     filter: isText,
     error: isError,
-    held: formed({ since: isTime, gone: isCount, of: isCount }),
+    awaitingApproval: formed({ since: isTime, gone: isCount, of: isCount }),
     besideVso: listOf(isText),
     vsoIn: isShape,
     operator: isShape,

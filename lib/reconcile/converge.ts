@@ -42,7 +42,7 @@ export interface BeginInput {
 export interface ConvergeInput extends BeginInput {
   /** Takes the lease when it is first needed; throws LEASE_LOST. */
   readonly hold: () => Promise<Lease>;
-  readonly isHeld: () => boolean;
+  readonly isClaimed: () => boolean;
 }
 
 type Apis = Pick<ReconcileDeps, "secrets" | "resources" | "clusters" | "clock" | "log" | "digestKey" | "templates">;
@@ -52,7 +52,7 @@ export async function converge(apis: Apis, input: ConvergeInput, signal: AbortSi
   const { work, ...begun } = await begin(apis, input, signal);
   const done = await untilDone(work, async (before, decision) => {
     if (decision.do === "observe") return observe(apis, before, signal);
-    if (decision.do === "apply" && decision.because === "observe: apply" && !input.isHeld()) {
+    if (decision.do === "apply" && decision.because === "observe: apply" && !input.isClaimed()) {
       return reassert(apis, before, decision, signal);
     }
     const lease = await input.hold();

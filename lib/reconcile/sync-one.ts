@@ -70,7 +70,7 @@ async function attempt(deps: ReconcileDeps, run: Run, asking: Asking, batch: Bat
           batch.atVault(run.row.key, read.identity.target, () => batch.sources.read(read, signal)),
       },
       ...(asking.isAskedFor ? { since: asking.since } : {}),
-      isHeld: () => run.lease !== undefined,
+      isClaimed: () => run.lease !== undefined,
       hold: () => hold(deps, run),
     },
     batch.signal,

@@ -258,15 +258,15 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     for (let at = 1; at < 12; at++) await cluster.delete(resource(`many-${at}`));
     scene.later(11 * MINUTE_MS);
     await scene.watchPass();
-    assert.deepEqual((await scene.state()).held, { ...(await scene.state()).held, gone: 11, of: 12 });
-    const { held } = await scene.state();
+    assert.deepEqual((await scene.state()).awaitingApproval, { ...(await scene.state()).awaitingApproval, gone: 11, of: 12 });
+    const { awaitingApproval } = await scene.state();
     scene.later(MINUTE_MS);
     await scene.watchPass();
-    assert.equal((await scene.state()).held?.since, held?.since, "it is remembered since when");
+    assert.equal((await scene.state()).awaitingApproval?.since, awaitingApproval?.since, "it is remembered since when");
     assert.equal((await scene.keys()).length, 12);
     await scene.watchPass({ acceptAbsence: true });
     assert.deepEqual(await scene.keys(), [keyOf("many-0")]);
-    assert.equal((await scene.state()).held, undefined);
+    assert.equal((await scene.state()).awaitingApproval, undefined);
   });
 
   it("lease-table 23, 24: what syncs refer to has a row of its own: written when it changes, and gone with it", async () => {

@@ -77,7 +77,7 @@ describe("absence deletes only when it is certain", () => {
     });
   });
 
-  it("lease-table 18: more than ten and a fifth gone at once is held, said, and cleaned up only when a person says so", async () => {
+  it("lease-table 18: more than ten and a fifth gone at once awaits approval, is said, and cleaned up only when a person says so", async () => {
     await declareAll(MANY);
     {
       await using engine = await startEngine(world);
@@ -91,7 +91,7 @@ describe("absence deletes only when it is certain", () => {
     await world.writeFleet(() => ({ namespaces: { include: ["*"], exclude: ["nobody"] } }));
     {
       await using engine = await startEngine(world);
-      await waitFor("it to be held", async () => (await clusterState())?.state === "held");
+      await waitFor("it to await approval", async () => (await clusterState())?.state === "awaiting-approval");
       const shown = await keyferry(["status", "--fleet", world.fleetPath, "--data-dir", `${world.folder}/data`]);
       assert.equal(shown.code, 1);
       assert.match(shown.stdout + shown.stderr, /13 of 14 declarations are gone.*--accept-absence one/);
@@ -100,7 +100,7 @@ describe("absence deletes only when it is certain", () => {
       assert.equal(await engine.stop(), 0);
     }
     await runOnce(world);
-    assert.equal((await clusterState())?.state, "held", "another watch pass does not forget it");
+    assert.equal((await clusterState())?.state, "awaiting-approval", "another watch pass does not forget it");
     assert.equal(Object.keys(await ownedSecrets(cluster, NS)).length, MANY.length);
 
     await using engine = await startEngine(world, { args: ["--accept-absence", "one"] });

@@ -65,9 +65,9 @@ export function claimsContract(open: OpenStore): void {
     it("lease-table 3: a claimer that dies leaves a row that comes back by itself at leaseUntil", async () => {
       await using scene = await aScene(open);
       const lease = await scene.claim(await scene.settled(WHEEL));
-      const held = await scene.row(lease.key);
-      assert.equal(held.dueAt, held.leaseUntil);
-      assert.equal(held.leaseUntil, lease.until);
+      const claimed = await scene.row(lease.key);
+      assert.equal(claimed.dueAt, claimed.leaseUntil);
+      assert.equal(claimed.leaseUntil, lease.until);
       scene.pass(LEASE_MS - 1);
       assert.deepEqual(await scene.dueKeys(lease.until), []);
       scene.pass(1);

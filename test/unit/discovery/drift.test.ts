@@ -58,7 +58,7 @@ describe("lease-table 22: is this Secret another than the one that we wrote?", (
 
   it("can't be said while the row is being worked on, and can once that lease ran out", () => {
     const seen = aSeen({ resourceVersion: "101", managed: other });
-    assert.equal(judge(rowWith(owned, NOW + 1), seen, false, NOW), "held");
+    assert.equal(judge(rowWith(owned, NOW + 1), seen, false, NOW), "deferred");
     assert.equal(judge(rowWith(owned, NOW), seen, false, NOW), "drifted");
   });
 
