@@ -36,7 +36,7 @@ const REVOKE_MS = 5 * SECOND_MS;
 /** Keeps a fleet in step in this process. */
 export async function runCommand(flags: RunFlags): Promise<number> {
   const read = await readFleet(flags.fleet);
-  mustBeClusters(read.fleet, flags.acceptAbsence);
+  mustBeClusters(read.fleet, flags.acceptMissing);
   using dataDir = openDataDir(flags.dataDir);
   const lines = logLines();
   const log = jsonLog(flags.logLevel, lines);
@@ -77,7 +77,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       metrics,
     },
     clusters: read.fleet.clusters,
-    acceptAbsence: new Set(flags.acceptAbsence),
+    acceptMissing: new Set(flags.acceptMissing),
   });
   try {
     if (flags.once) return await runOnce(engine, store, read.fleet, log);
@@ -161,7 +161,7 @@ function exposeCounts(metrics: PrometheusMetrics, store: LeaseStore, clients: Cl
 function mustBeClusters(fleet: Fleet, names: readonly string[]): void {
   const unknown = names.filter((name) => !fleet.clusters.some((cluster) => cluster.name === name));
   if (unknown.length > 0)
-    throw new InputError("--accept-absence", [`no such cluster in the fleet: ${unknown.join(", ")}`]);
+    throw new InputError("--accept-missing", [`no such cluster in the fleet: ${unknown.join(", ")}`]);
 }
 
 async function runOn(

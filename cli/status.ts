@@ -100,7 +100,7 @@ function describe(cluster: ClusterView): string {
   if (cluster.error) return `${cluster.error.code}: ${cluster.error.message}`;
   if (cluster.awaitingApproval) {
     const { gone, of } = cluster.awaitingApproval;
-    return `${gone} of ${of} declarations are gone, which is too many to be believed: keyferry leaves their Secrets alone (the cluster's own garbage collector may not). If it is meant, run with --accept-absence ${cluster.name}`;
+    return `${gone} of ${of} declarations are gone, which is too many to be believed: keyferry leaves their Secrets alone (the cluster's own garbage collector may not). If it is meant, run with --accept-missing ${cluster.name}`;
   }
   return "not looked at yet";
 }

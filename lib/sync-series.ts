@@ -94,9 +94,9 @@ function entryOf({ key, error, attempts, syncedAt, wheel }: RowSummary, now: Epo
 export function forgetting<S extends LeaseStore>(store: S, series: Pick<SyncSeries, "forget">): S {
   return {
     ...store,
-    bury(key, uid, now) {
+    tombstone(key, uid, now) {
       series.forget(key);
-      return store.bury(key, uid, now);
+      return store.tombstone(key, uid, now);
     },
     release(key) {
       series.forget(key);

@@ -12,7 +12,7 @@ import type {
 } from "../reconcile/ports.ts";
 import { recentWrite } from "../reconcile/vso.ts";
 import { sendDue } from "../schedule/messages.ts";
-import { buryAbsent } from "./absence.ts";
+import { tombstoneMissing } from "./tombstone-missing.ts";
 import { declaredOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { isNewer } from "./drift.ts";
@@ -49,7 +49,7 @@ export interface IntakeContext {
   /** This part of the cluster, when a list covers one namespace only. */
   readonly scope: string | undefined;
   /** A person said that what is absent from this cluster really is gone. */
-  readonly acceptAbsence: boolean;
+  readonly acceptMissing: boolean;
   readonly restores: number | undefined;
   /** A listed reference's status is looked at so much later, in ms: what it refers to is listed beside it. */
   readonly judgeAfterMs: number;
@@ -85,7 +85,7 @@ export function syncIntake(
     },
     async deleted(object) {
       if (!isOurs(object.namespace)) return;
-      const due = await deps.leases.bury(keyOf(object), object.uid, deps.clock() + context.certainAfterMs);
+      const due = await deps.leases.tombstone(keyOf(object), object.uid, deps.clock() + context.certainAfterMs);
       if (due) await sendDue(deps.queue, [due], deps.clock());
     },
     async notServed() {
@@ -117,7 +117,7 @@ async function declareWithin(deps: DiscoveryDeps, budget: RowBudget, declared: D
 function listing(
   deps: DiscoveryDeps,
   kind: KindRef,
-  { settings, isOurs, restores, acceptAbsence, budget }: IntakeContext,
+  { settings, isOurs, restores, acceptMissing, budget }: IntakeContext,
   { vso, keyOf, rowsOf }: SyncParts,
 ): Listing {
   const seen = new Set<SyncKey>();
@@ -146,14 +146,14 @@ function listing(
     async end(signal) {
       const known = await rowsOf();
       const absent = known.filter((row) => !seen.has(row.key));
-      return buryAbsent(deps, kind, absent, known.length, acceptAbsence, signal);
+      return tombstoneMissing(deps, kind, absent, known.length, acceptMissing, signal);
     },
   };
 }
 
 /**
  * What an event says, unless the row knows more: after a crash old events come once more, and one of them must not bring
- * back a former version, or bury the declaration that took its place. What is declared now is asked for then.
+ * back a former version, or tombstone the declaration that took its place. What is declared now is asked for then.
  */
 async function asItIs(
   deps: DiscoveryDeps,

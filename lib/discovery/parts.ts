@@ -68,7 +68,7 @@ export function partsToFollow(
       settings,
       isOurs,
       scope,
-      acceptAbsence: options.acceptAbsence,
+      acceptMissing: options.acceptMissing,
       restores,
       certainAfterMs,
       judgeAfterMs,

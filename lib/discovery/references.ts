@@ -77,7 +77,7 @@ export async function dropReference(
   const { namespace, name, uid } = seen;
   const object = { cluster: settings.name, kind: kind.kind, namespace, name };
   const key = referenceKey(object);
-  if (uid !== undefined && JUDGED_KINDS.includes(kind)) await deps.leases.bury(syncKey(object), uid, deps.clock());
+  if (uid !== undefined && JUDGED_KINDS.includes(kind)) await deps.leases.tombstone(syncKey(object), uid, deps.clock());
   return (await deps.leases.removeReference(key)) ? key : undefined;
 }
 

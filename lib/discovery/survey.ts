@@ -76,7 +76,7 @@ const NO_WATCH: VsoWatch = { see: async () => undefined, latest: () => ({}) };
 
 /** One list of everything, and no stay. */
 const OPTIONS: WatchPassOptions = {
-  ...{ seconds: 0, againMs: 0, probeRevision: true, acceptAbsence: false },
+  ...{ seconds: 0, againMs: 0, probeRevision: true, acceptMissing: false },
   sleep: async () => undefined,
 };
 

@@ -38,7 +38,7 @@ export interface WatchPassOptions {
   readonly againMs: number;
   /** Ask whether the cluster's revision is behind our cursors: a restored etcd is silent (lease-table 20). */
   readonly probeRevision: boolean;
-  readonly acceptAbsence: boolean;
+  readonly acceptMissing: boolean;
   /** Everything that the cluster declares was taken in; from here on it is watched. */
   readonly onListed?: () => void;
   /** Waits, and ends early with the signal. */

@@ -33,7 +33,7 @@ import { mergeOwned } from "./merge-owned.ts";
 type Attempt = Promise<Due | undefined | typeof OVERTAKEN>;
 
 /** What makes rows and ends them: a read that tells which case it is, and one write, or one transaction. */
-export function declarations(connection: Connection, bodies: Bodies): Pick<SyncStore, "declare" | "bury" | "release"> {
+export function declarations(connection: Connection, bodies: Bodies): Pick<SyncStore, "declare" | "tombstone" | "release"> {
   const read = (key: SyncKey) => connection.get<SyncItem>(syncAt(key), "strong");
   return {
     declare: (declared, now) => {
@@ -48,11 +48,11 @@ export function declarations(connection: Connection, bodies: Bodies): Pick<SyncS
         return redeclare(connection, bodies, old, declared, now);
       });
     },
-    bury: (key, uid, now) => {
-      connection.count("bury");
+    tombstone: (key, uid, now) => {
+      connection.count("tombstone");
       return untilItHolds(key, async () => {
         const old = await read(key);
-        return old?.uid === uid ? bury(connection, bodies, old, now) : undefined;
+        return old?.uid === uid ? tombstone(connection, bodies, old, now) : undefined;
       });
     },
     release: async (key) => {
@@ -126,25 +126,25 @@ async function replace(
     await bodies.forget(old);
     return dueNow(declared, now);
   }
-  const buried = await cleanupOf(connection, bodies, old, now);
-  const isDone = await connection.transact([buried.write, { put: reborn, when: itIsAsItWasRead(old) }]);
+  const tombstoned = await cleanupOf(connection, bodies, old, now);
+  const isDone = await connection.transact([tombstoned.write, { put: reborn, when: itIsAsItWasRead(old) }]);
   if (!isDone) return OVERTAKEN;
-  await buried.forgetBefore();
+  await tombstoned.forgetBefore();
   return dueNow(declared, now);
 }
 
 /** Turns a row into the clean-up of what its declaration left, or removes it when nothing was left (lease-table 8). */
-async function bury(connection: Connection, bodies: Bodies, old: SyncItem, now: EpochMs): Attempt {
+async function tombstone(connection: Connection, bodies: Bodies, old: SyncItem, now: EpochMs): Attempt {
   if (leavesNothing(connection, old, now)) {
     const { holds } = await connection.remove(syncAt(old.pk), itIsAsItWasRead(old));
     if (!holds) return OVERTAKEN;
     await bodies.forget(old);
     return undefined;
   }
-  const buried = await cleanupOf(connection, bodies, old, now);
-  const isDone = await connection.transact([buried.write, { remove: syncAt(old.pk), when: itIsAsItWasRead(old) }]);
+  const tombstoned = await cleanupOf(connection, bodies, old, now);
+  const isDone = await connection.transact([tombstoned.write, { remove: syncAt(old.pk), when: itIsAsItWasRead(old) }]);
   if (!isDone) return OVERTAKEN;
-  await buried.forgetBefore();
+  await tombstoned.forgetBefore();
   return { key: cleanupKey(old.pk, old.uid), group: old.grp, lane: "now", at: now };
 }
 
@@ -152,7 +152,7 @@ function leavesNothing({ damaged }: Connection, old: SyncItem, now: EpochMs): bo
   return ownedOf(old, damaged).length === 0 && !isClaimed(old, now);
 }
 
-/** The clean-up's row, beside one that was there before: the same uid was buried, and came back out of a restored etcd. */
+/** The clean-up's row, beside one that was there before: the same uid was tombstoned, and came back out of a restored etcd. */
 async function cleanupOf(connection: Connection, bodies: Bodies, old: SyncItem, now: EpochMs) {
   const key = cleanupKey(old.pk, old.uid);
   const before = await connection.get<SyncItem>(syncAt(key), "strong");

@@ -6,7 +6,7 @@ import { mergeOwned } from "./merge-owned.ts";
 import type { Connection } from "./sqlite-connection.ts";
 import { declaredOf, isClaimed, READ_ROW, type SyncRecord, stateOf } from "./sqlite-rows.ts";
 
-type Declarations = Pick<SyncStore, "declare" | "bury" | "release">;
+type Declarations = Pick<SyncStore, "declare" | "tombstone" | "release">;
 
 /** What makes rows and ends them. */
 export function declarations(connection: Connection): Declarations {
@@ -14,7 +14,7 @@ export function declarations(connection: Connection): Declarations {
   const remove = removing(connection);
   const insert = inserting(connection);
   const redeclare = redeclaring(connection);
-  const bury = burying(connection, record, remove);
+  const tombstone = tombstoning(connection, record, remove);
   return {
     declare: (declared, now) =>
       connection.change("declare", () => {
@@ -23,13 +23,13 @@ export function declarations(connection: Connection): Declarations {
         // One that can't be read is written anew.
         const isKnown = old.hash === declared.hash && declaredOf(old) !== undefined;
         if (old.uid === declared.uid) return isKnown ? undefined : redeclare(old, declared, now);
-        bury(old, now);
+        tombstone(old, now);
         return insert(declared, Math.max(now, old.fence + 1), now);
       }),
-    bury: (key, uid, now) =>
-      connection.change("bury", () => {
+    tombstone: (key, uid, now) =>
+      connection.change("tombstone", () => {
         const old = record({ key });
-        return old?.uid === uid ? bury(old, now) : undefined;
+        return old?.uid === uid ? tombstone(old, now) : undefined;
       }),
     release: (key) =>
       connection.change("release", () => {
@@ -81,7 +81,7 @@ function redeclaring(connection: Connection) {
 }
 
 /** Turns a row into the clean-up of what its declaration left, or removes it when nothing was left (lease-table 8). */
-function burying(connection: Connection, record: ReadRecord, remove: Remove) {
+function tombstoning(connection: Connection, record: ReadRecord, remove: Remove) {
   // A clean-up reads no Vault path, so that it leaves the index of sources as well as the wheel.
   const sync = connection.write(`
     UPDATE sync SET key = :to, fence = :fence, nudges = nudges + 1, due_at = :now, lane = 'now', lease_until = NULL,
@@ -96,7 +96,7 @@ function burying(connection: Connection, record: ReadRecord, remove: Remove) {
       return undefined;
     }
     const to = cleanupKey(old.key, old.uid);
-    // The same uid was buried before, and came back out of a restored etcd.
+    // The same uid was tombstoned before, and came back out of a restored etcd.
     const before = record({ key: to });
     if (before !== undefined) remove(before);
     const owned =

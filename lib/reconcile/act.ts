@@ -16,7 +16,7 @@ import type {
 } from "./ports.ts";
 import { resourceOf } from "./resource.ts";
 import { type RivalApis, rivalsFor } from "./rivals.ts";
-import { withStrays } from "./strays.ts";
+import { withOrphans } from "./orphans.ts";
 
 /** What a run works on: one destination, its data, and what is known of it so far. */
 export interface Work {
@@ -99,7 +99,7 @@ async function write(apis: Apis, work: Work, decision: Decision, signal: AbortSi
   switch (decision.do) {
     case "create": {
       const written = await apply(apis, work, { kind: "absent" }, signal);
-      return withStrays(apis, await applied(apis, work, "created", written, signal), signal);
+      return withOrphans(apis, await applied(apis, work, "created", written, signal), signal);
     }
     case "apply": {
       const { uid, resourceVersion, because } = decision;

@@ -71,7 +71,7 @@ export interface SyncStore {
 
   /**
    * Writes a declaration: a new row (fence = now), or a changed one (nudges + 1, due now; a claimed row keeps its dueAt).
-   * Another uid under the same key buries the old row first. The same (uid, hash) writes nothing and answers undefined.
+   * Another uid under the same key tombstones the old row first. The same (uid, hash) writes nothing and answers undefined.
    */
   declare(declared: Declared, now: EpochMs): Promise<Due | undefined>;
 
@@ -79,7 +79,7 @@ export interface SyncStore {
    * The declaration with this uid is gone: its row becomes the clean-up row `key#uid`, due now, or goes at once if it
    * owns nothing and nobody has claimed it. Undefined when nothing is left to do.
    */
-  bury(key: SyncKey, uid: string, now: EpochMs): Promise<Due | undefined>;
+  tombstone(key: SyncKey, uid: string, now: EpochMs): Promise<Due | undefined>;
 
   /** Forgets a row and leaves the world as it is: a cluster or namespace that left the fleet (lease-table 18). */
   release(key: SyncKey): Promise<void>;

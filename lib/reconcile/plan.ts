@@ -15,7 +15,7 @@ import { shouldRelease } from "./reconcile.ts";
 import { type ReferenceReader, referenceReader, withReferences } from "./references.ts";
 import { owedRollout, unrecordedRollout } from "./rollout.ts";
 import { type CaCache, type SourceReader, sourceReader } from "./source.ts";
-import { withStrays } from "./strays.ts";
+import { withOrphans } from "./orphans.ts";
 
 /** Everything that a plan may ask. None of it writes to a Vault or a cluster. */
 export interface PlanDeps extends ObserveApis, Pick<ReconcileDeps, "leases" | "vault" | "clock" | "templates" | "log"> {
@@ -155,7 +155,7 @@ async function planSync(deps: PlanDeps, input: PlanInput, signal: AbortSignal): 
     if (decision.do === "observe") return observe(deps, before, signal);
     steps.push({ decision, work: before });
     const after = imagined(before, decision);
-    return decision.do === "create" ? withStrays(deps, after, signal) : after;
+    return decision.do === "create" ? withOrphans(deps, after, signal) : after;
   });
   const removes = await removedBy(deps, input, steps, signal);
   const restarts = restartedBy(deps, input, steps, work);

@@ -67,7 +67,7 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     };
     const circuits = { openAmong: async () => undefined, open: async () => undefined, probeDue: async () => undefined };
     const defaults: WatchPassOptions = {
-      ...{ seconds: 0, againMs: 0, probeRevision: false, acceptAbsence: false },
+      ...{ seconds: 0, againMs: 0, probeRevision: false, acceptMissing: false },
       sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
     };
     return {
@@ -225,7 +225,7 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     assert.ok(await scene.row("b"));
   });
 
-  it("lease-table 18: a list that is refused is no absence; others go on, and the cluster says what is missing", async () => {
+  it("lease-table 18: a list that is refused is not missing; others go on, and the cluster says what is missing", async () => {
     const admin = aScene();
     await declare("a");
     await admin.watchPass();
@@ -264,7 +264,7 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     await scene.watchPass();
     assert.equal((await scene.state()).awaitingApproval?.since, awaitingApproval?.since, "it is remembered since when");
     assert.equal((await scene.keys()).length, 12);
-    await scene.watchPass({ acceptAbsence: true });
+    await scene.watchPass({ acceptMissing: true });
     assert.deepEqual(await scene.keys(), [keyOf("many-0")]);
     assert.equal((await scene.state()).awaitingApproval, undefined);
   });

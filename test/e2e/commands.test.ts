@@ -38,7 +38,7 @@ describe("the command line: exit codes, outputs, and a stop that finishes its wo
       [["--help"], ["run", "status", "--version"]],
       [
         ["run", "--help"],
-        ["--fleet", "--data-dir", "--once", "--listen", "--accept-absence", "Exit codes", "Ctrl-C"],
+        ["--fleet", "--data-dir", "--once", "--listen", "--accept-missing", "Exit codes", "Ctrl-C"],
       ],
       [
         ["status", "--help"],
@@ -63,7 +63,7 @@ describe("the command line: exit codes, outputs, and a stop that finishes its wo
       [["run", "--fleet", file("absent.yaml")], /absent\.yaml/],
       [[...run, "--log-level", "loud"], /debug, info/],
       [[...run, "--listen", "nowhere"], /host:port/],
-      [[...run, "--accept-absence", "nobody"], /no such cluster in the fleet: nobody/],
+      [[...run, "--accept-missing", "nobody"], /no such cluster in the fleet: nobody/],
       [["run", "--fleet", world.fleetPath, "--data-dir", file("a-file")], /a-file/],
       [["status", "--fleet", world.fleetPath, "--data-dir", file("nothing")], /run `keyferry run` first/],
       [["status", "-o", "yaml"], /table, json/],

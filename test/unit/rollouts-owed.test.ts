@@ -69,7 +69,7 @@ describe("restarts that are owed are seen", () => {
     assert.deepEqual(await readings(), [`{cluster="east",state="failed"} 2`]);
     await settled(store, "gathers", undefined, NOW + 40_000);
     assert.deepEqual(await readings(), [failed]);
-    await store.bury(aKey("before"), `uid-of-${aKey("before")}`, NOW);
+    await store.tombstone(aKey("before"), `uid-of-${aKey("before")}`, NOW);
     assert.deepEqual(await readings(), []);
     await settled(store, "released", owed(1));
     await store.release(aKey("released"));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { isTooMany } from "../../../lib/discovery/absence.ts";
+import { isTooMany } from "../../../lib/discovery/tombstone-missing.ts";
 import { declaredOf, referenceOf } from "../../../lib/discovery/declared.ts";
 import { judge, ownersOf } from "../../../lib/discovery/drift.ts";
 import { SECRET, VAULT_AUTH, VAULT_STATIC_SECRET } from "../../../lib/kinds.ts";

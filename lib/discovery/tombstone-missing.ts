@@ -12,10 +12,10 @@ export function isTooMany(gone: number, of: number): boolean {
 }
 
 /**
- * Rows that a complete list of the same cluster does not show. Each is asked for by name, and buried when it is gone or
- * has another uid; when too many are gone at once nothing is buried and the cluster's row says so.
+ * Rows that a complete list of the same cluster does not show. Each is asked for by name, and tombstoned when it is gone or
+ * has another uid; when too many are gone at once nothing is tombstoned and the cluster's row says so.
  */
-export async function buryAbsent(
+export async function tombstoneMissing(
   deps: DiscoveryDeps,
   kind: KindRef,
   absent: readonly RowSummary[],
@@ -34,7 +34,7 @@ export async function buryAbsent(
     const { cluster, namespace, name } = partsOf(key);
     const found = await deps.resources.get({ cluster, namespace, name, kind }, signal);
     if (found && found.uid === uid) continue;
-    const due = await deps.leases.bury(key, uid, deps.clock());
+    const due = await deps.leases.tombstone(key, uid, deps.clock());
     if (due) dues.push(due);
   }
   await sendDue(deps.queue, dues, deps.clock());
