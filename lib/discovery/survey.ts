@@ -5,10 +5,10 @@ import type { ClusterSettings, ClusterState } from "../reconcile/ports.ts";
 import { vsoMustBeGone } from "../reconcile/vso.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { driftWatch } from "./drift.ts";
-import type { Progress } from "./follow.ts";
-import { followAll } from "./follow-all.ts";
+import type { Progress } from "./list-and-watch.ts";
+import { watchAll } from "./watch-all.ts";
 import { operatorGuard } from "./operator-guard.ts";
-import { partsToFollow } from "./parts.ts";
+import { watchTargets } from "./watch-targets.ts";
 import { rowBudget } from "./row-budget.ts";
 import { startingPoint } from "./starting-point.ts";
 import type { VsoWatch } from "./vso-watch.ts";
@@ -48,17 +48,17 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
     }
     await vsoMustBeGone(deps, settings, { operator }, signal).catch(report);
     const { restores } = await startingPoint(deps, settings, state, { uid, operator }, OPTIONS, signal);
-    const parts = partsToFollow(
+    const targets = watchTargets(
       deps,
       settings,
       { drift: driftWatch(deps, settings.name), vso: NO_WATCH, budget, guard: operatorGuard(deps, settings, operator) },
       OPTIONS,
       restores,
     );
-    const followed = new Map<string, Progress>();
-    const declared = parts.filter(({ kind }) => kind !== SECRET);
-    await followAll(deps, settings, declared, { cursors: {}, followed, budget }, OPTIONS, signal);
-    const all = [...followed.values()];
+    const progressOf = new Map<string, Progress>();
+    const declared = targets.filter(({ kind }) => kind !== SECRET);
+    await watchAll(deps, settings, declared, { cursors: {}, progressOf, budget }, OPTIONS, signal);
+    const all = [...progressOf.values()];
     const awaitingApproval = all.map((progress) => progress.awaitingApproval).find((found) => found !== undefined);
     const leftOut = budget.problem();
     return {

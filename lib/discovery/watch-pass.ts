@@ -9,11 +9,11 @@ import { backOff } from "../schedule/back-off.ts";
 import { type Tasks, tasks } from "../tasks.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { type DriftWatch, driftWatch } from "./drift.ts";
-import type { Progress } from "./follow.ts";
-import { followAll } from "./follow-all.ts";
+import type { Progress } from "./list-and-watch.ts";
+import { watchAll } from "./watch-all.ts";
 import { macKeyOf } from "./mac-key.ts";
 import { operatorGuard } from "./operator-guard.ts";
-import { partsToFollow } from "./parts.ts";
+import { watchTargets } from "./watch-targets.ts";
 import { rowBudget } from "./row-budget.ts";
 import { errorOf, type Sight, sightless, sightOf } from "./sight.ts";
 import { startingPoint } from "./starting-point.ts";
@@ -141,16 +141,16 @@ async function runStages(
   const before = isAlone ? await withMacKey(deps, settings, row, { started, sight }, signal) : started;
   const drift = driftWatch(deps, settings.name);
   const budget = rowBudget(deps, settings.name, before.kept);
-  const parts = partsToFollow(
+  const targets = watchTargets(
     deps,
     settings,
     { drift, vso, budget, guard: operatorGuard(deps, settings, operator) },
     options,
     before.restores,
   );
-  const followed = new Map<string, Progress>();
+  const progressOf = new Map<string, Progress>();
   const keep = (): void =>
-    void Object.assign(sight, sightOf({ ...before, ...seenOf(vso) }, { followed, budget }, deps.clock()));
+    void Object.assign(sight, sightOf({ ...before, ...seenOf(vso) }, { progressOf, budget }, deps.clock()));
   const listed = Promise.withResolvers<void>();
   const onListed = (): void => {
     options.onListed?.();
@@ -168,8 +168,8 @@ async function runStages(
   };
   if (options.seconds > 0) beside.add(listed.promise.then(() => saveNews(deps, row, news, options, unlessDone)));
   try {
-    const following = { cursors: before.cursors, followed, budget };
-    await followAll(deps, settings, parts, following, { ...options, onListed }, unlessDone);
+    const watchState = { cursors: before.cursors, progressOf, budget };
+    await watchAll(deps, settings, targets, watchState, { ...options, onListed }, unlessDone);
   } finally {
     keep();
     done.abort();

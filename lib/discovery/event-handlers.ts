@@ -26,7 +26,7 @@ import type { VsoWatch } from "./vso-watch.ts";
 const DECLARED_AT_ONCE = 100;
 
 /** What becomes of the objects of one kind: rows, references or drift. */
-export interface Intake {
+export interface EventHandler {
   /** Begins a list. */
   list(): Listing;
   changed(object: SeenResource, signal: AbortSignal): Promise<void>;
@@ -42,7 +42,7 @@ export interface Listing {
   end(signal: AbortSignal): Promise<ClusterState["awaitingApproval"]>;
 }
 
-export interface IntakeContext {
+export interface HandlerContext {
   readonly settings: ClusterSettings;
   /** Namespaces that are ours to look at. */
   readonly isOurs: (namespace: string) => boolean;
@@ -59,11 +59,11 @@ export interface IntakeContext {
 }
 
 /** Declarations of syncs. */
-export function syncIntake(
+export function syncHandler(
   deps: DiscoveryDeps,
   kind: KindRef,
-  context: IntakeContext & { readonly vso: VsoWatch },
-): Intake {
+  context: HandlerContext & { readonly vso: VsoWatch },
+): EventHandler {
   const { settings, isOurs, vso } = context;
   const keyOf = ({ namespace, name }: SeenResource): SyncKey =>
     syncKey({ cluster: settings.name, kind: kind.kind, namespace, name });
@@ -99,7 +99,7 @@ export function syncIntake(
   };
 }
 
-interface SyncParts {
+interface SyncHandlerContext {
   readonly vso: VsoWatch;
   readonly keyOf: (object: SeenResource) => SyncKey;
   readonly rowsOf: () => Promise<readonly RowSummary[]>;
@@ -117,8 +117,8 @@ async function declareWithin(deps: DiscoveryDeps, budget: RowBudget, declared: D
 function listing(
   deps: DiscoveryDeps,
   kind: KindRef,
-  { settings, isOurs, restores, acceptMissing, budget }: IntakeContext,
-  { vso, keyOf, rowsOf }: SyncParts,
+  { settings, isOurs, restores, acceptMissing, budget }: HandlerContext,
+  { vso, keyOf, rowsOf }: SyncHandlerContext,
 ): Listing {
   const seen = new Set<SyncKey>();
   const declare = (item: SeenResource): Promise<Due | undefined> => {
@@ -157,7 +157,7 @@ function listing(
  */
 async function asItIs(
   deps: DiscoveryDeps,
-  { settings, restores }: IntakeContext,
+  { settings, restores }: HandlerContext,
   kind: KindRef,
   object: SeenResource,
   known: Declared | undefined,
@@ -180,7 +180,7 @@ const NAMESPACES_SEEN = 50;
 
 async function seeOthers(
   deps: DiscoveryDeps,
-  { vso, keyOf }: Pick<SyncParts, "vso" | "keyOf">,
+  { vso, keyOf }: Pick<SyncHandlerContext, "vso" | "keyOf">,
   items: readonly SeenResource[],
   kind: KindRef,
   signal: AbortSignal,
@@ -202,11 +202,11 @@ function isRowOf(key: SyncKey, kind: string, scope: string | undefined): boolean
 }
 
 /** VaultAuth, VaultConnection and the like. */
-export function referenceIntake(
+export function referenceHandler(
   deps: DiscoveryDeps,
   kind: KindRef,
-  context: IntakeContext & { readonly guard: OperatorGuard },
-): Intake {
+  context: HandlerContext & { readonly guard: OperatorGuard },
+): EventHandler {
   const { settings, scope, restores, guard, budget } = context;
   return {
     list() {
