@@ -7,7 +7,7 @@ import type { Fleet } from "../lib/fleet/fleet.ts";
 import { readFleet, textIn } from "../lib/fleet/read-fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { type WatchedFleet, watchedFleet } from "../lib/fleet/watched-fleet.ts";
-import { isJudged } from "../lib/kinds.ts";
+import { isReferenceStatus } from "../lib/kinds.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
 import { lastGuard } from "../lib/last-guard.ts";
@@ -194,7 +194,7 @@ async function runOnce(engine: Engine, store: LeaseStore, fleet: Fleet, log: Log
   const stop = stopSignal((signal) => log.info("stop-asked", { signal }), WITH_HANG_UP);
   const errors: readonly SyncError[] = await engine.once(stop);
   const rows = await Promise.all(fleet.clusters.map((cluster) => store.byCluster(cluster.name)));
-  const syncs = rows.flat().filter(({ key }) => !isJudged(key));
+  const syncs = rows.flat().filter(({ key }) => !isReferenceStatus(key));
   const failed = syncs.filter((row) => row.error !== undefined);
   const open = await store.circuits();
   log.info("pass-ended", { syncs: syncs.length, failed: failed.length, clustersFailed: errors.length });

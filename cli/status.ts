@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { type EpochMs, systemClock } from "../lib/clock.ts";
 import { InputError } from "../lib/errors.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
-import { isJudged } from "../lib/kinds.ts";
+import { isReferenceStatus } from "../lib/kinds.ts";
 import { thatOweRestarts } from "../lib/reconcile/owed.ts";
 import type { LeaseStore } from "../lib/reconcile/ports.ts";
 import { type EngineView, engineLines, engineView } from "./engine-view.ts";
@@ -53,7 +53,7 @@ async function read(
   const syncs: SyncView[] = [];
   for (const name of names) {
     const around = { circuits, cluster: known.find((row) => row.name === name) };
-    const rows = (await store.byCluster(name)).filter(({ key }) => !isJudged(key));
+    const rows = (await store.byCluster(name)).filter(({ key }) => !isReferenceStatus(key));
     const owing = await thatOweRestarts(store, rows);
     for (const row of rows) syncs.push(syncView(row, around, now, owing.get(row.key)));
   }

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { partsOf } from "./keys.ts";
-import { isJudged } from "./kinds.ts";
+import { isReferenceStatus } from "./kinds.ts";
 import type { FinishedRun, Metrics } from "./reconcile/ports.ts";
 
 interface Definition {
@@ -153,7 +153,7 @@ function countRun(count: Metrics["count"], { key, code }: FinishedRun): void {
   const isFailed = code !== undefined;
   count("controller_runtime_reconcile_total", { controller, result: isFailed ? "error" : "success" });
   if (isFailed) count("controller_runtime_reconcile_errors_total", { controller });
-  if (isJudged(key)) return;
+  if (isReferenceStatus(key)) return;
   count("vso_secret_sync_total", { controller, cluster });
   if (isFailed) count("vso_secret_sync_errors_total", { controller, cluster, code });
 }

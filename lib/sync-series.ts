@@ -2,7 +2,7 @@ import { Gauge, type Registry } from "prom-client";
 import { type Clock, type EpochMs, SECOND_MS } from "./clock.ts";
 import type { ErrorCode } from "./errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "./keys.ts";
-import { isJudged } from "./kinds.ts";
+import { isReferenceStatus } from "./kinds.ts";
 import type { FinishedRun, LeaseStore, RowSummary } from "./reconcile/ports.ts";
 
 /** Series of single syncs, in memory: an unchanged refresh writes nothing that they could be read from. */
@@ -133,7 +133,7 @@ function worst(all: readonly Entry[], limit: number, now: EpochMs): readonly Ent
 
 function readingsOf(all: readonly Entry[], limit: number, now: EpochMs): Readings {
   const shown = worst(all, limit, now);
-  const syncs = shown.filter(({ key }) => !isJudged(key));
+  const syncs = shown.filter(({ key }) => !isReferenceStatus(key));
   const known = syncs.filter(({ inStepAt }) => inStepAt !== undefined);
   const periodic = known.filter(({ refreshAfterMs }) => refreshAfterMs !== undefined);
   return {

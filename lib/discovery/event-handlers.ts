@@ -52,7 +52,7 @@ export interface HandlerContext {
   readonly acceptMissing: boolean;
   readonly restores: number | undefined;
   /** A listed reference's status is looked at so much later, in ms: what it refers to is listed beside it. */
-  readonly judgeAfterMs: number;
+  readonly statusAfterMs: number;
   /** A clean-up starts so long after its declaration was seen to go, in ms. */
   readonly certainAfterMs: number;
   readonly budget: RowBudget;

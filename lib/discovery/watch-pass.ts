@@ -28,7 +28,7 @@ const MAX_GAP_MS = 30 * SECOND_MS;
 const SHORTEST_PASS_MS = SECOND_MS;
 /** How often a watch stores how far it came. */
 const SAVE_AGAIN_MS = 5 * SECOND_MS;
-/** How often what was seen under a claim is judged again. */
+/** How often what was seen under a claim is checked again. */
 const DEFERRED_AGAIN_MS = 200;
 
 export interface WatchPassOptions {
@@ -244,7 +244,7 @@ function ignoreFailure(error: unknown): void {
   if (!(error instanceof SyncError)) throw error;
 }
 
-/** What was seen while its row was claimed is judged as soon as the row was settled (lease-table 22). */
+/** What was seen while its row was claimed is checked as soon as the row was settled (lease-table 22). */
 async function checkDeferredAgain(
   deps: DiscoveryDeps,
   drift: DriftWatch,
@@ -257,8 +257,8 @@ async function checkDeferredAgain(
       await drift.settleDeferred(false);
     } catch (error) {
       if (!(error instanceof SyncError)) throw error;
-      // It stays deferred, and is judged again.
-      deps.log.warn("drift-not-judged", { code: error.code, message: error.message });
+      // It stays deferred, and is checked again.
+      deps.log.warn("drift-not-classified", { code: error.code, message: error.message });
       await options.sleep(SAVE_AGAIN_MS, signal);
     }
   }

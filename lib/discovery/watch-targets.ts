@@ -18,7 +18,7 @@ import type { WatchPassOptions } from "./watch-pass.ts";
 const CERTAIN_AFTER_MS = 3 * SECOND_MS;
 
 /** Kinds that refer to each other are listed side by side, and a list takes no longer than this as a rule. */
-const JUDGE_AFTER_MS = 2 * SECOND_MS;
+const STATUS_AFTER_MS = 2 * SECOND_MS;
 
 /** What is watched of a cluster, each with a cursor of its own. */
 export interface WatchTarget {
@@ -53,7 +53,7 @@ export function watchTargets(
   const scopes = named ?? [undefined];
   const referenceScopes = referenceNamespaces(settings);
   const certainAfterMs = options.seconds > 0 ? CERTAIN_AFTER_MS : 0;
-  const judgeAfterMs = options.seconds > 0 ? JUDGE_AFTER_MS : 0;
+  const statusAfterMs = options.seconds > 0 ? STATUS_AFTER_MS : 0;
   const target = (
     kind: KindRef,
     scope: string | undefined,
@@ -71,7 +71,7 @@ export function watchTargets(
       acceptMissing: options.acceptMissing,
       restores,
       certainAfterMs,
-      judgeAfterMs,
+      statusAfterMs,
       budget,
     }),
   });

@@ -145,7 +145,7 @@ export function besideOthers(work: Work, seen: SeenSecret): Work {
   return { ...work, seen: { ...work.seen, secret: { ...seen, ownerReferences } } };
 }
 
-/** The API server judges the new type before the Secret goes: a create that it refuses would leave nothing. */
+/** The API server checks the new type before the Secret goes: a create that it refuses would leave nothing. */
 async function recreate(apis: Apis, work: Work, seen: SeenSecret, signal: AbortSignal): Promise<Work> {
   const { uid, resourceVersion } = seen;
   try {

@@ -2,7 +2,7 @@ import { sameJson } from "../canonical.ts";
 import { SyncError } from "../errors.ts";
 import { mayStillWrite } from "./act.ts";
 import type { ReconcileDeps } from "./deps.ts";
-import { judgedEvents, nextJudgedStatus, type Verdict } from "./judged-status.ts";
+import { referenceEvents, nextReferenceStatus, type Verdict } from "./reference-status.ts";
 import type { JsonObject, Lease, ResourceRef, Row, StatusSeen } from "./ports.ts";
 import { resourceOf } from "./resource.ts";
 import { conditionList, eventOf, newsOf, nextStatus, type RunOutcome, warningEvent } from "./status.ts";
@@ -49,7 +49,7 @@ export async function announce(
 }
 
 /** Tells a resource that syncs refer to what was found out about it: status and event, each only when something changed. */
-export async function announceJudged(
+export async function announceReference(
   apis: Apis,
   row: Row,
   verdict: Verdict,
@@ -58,11 +58,11 @@ export async function announceJudged(
 ): Promise<Announced> {
   const ref = resourceOf(row);
   const about = { kind: ref.kind.kind, generation: row.declared.generation, verdict };
-  const next = (from: JsonObject) => nextJudgedStatus(from, { ...about, now: apis.clock() });
+  const next = (from: JsonObject) => nextReferenceStatus(from, { ...about, now: apis.clock() });
   const written = await writeStatus(apis, row, next, lease, signal);
   const isNews = isOther(statusBefore(row).status, written.seen.status);
   if (!isNews || written.isGone) return written;
-  for (const event of judgedEvents(ref.kind.kind, verdict)) {
+  for (const event of referenceEvents(ref.kind.kind, verdict)) {
     await apis.resources.emit(ref, row.declared.uid, event, apis.clock(), signal);
   }
   return written;

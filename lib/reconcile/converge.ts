@@ -76,7 +76,7 @@ export async function begin(
   return { work: workOf(apis, input, data), source, missing };
 }
 
-/** Judges, has the judgement carried out, and judges anew until nothing is left to do. A plan carries out in mind only. */
+/** Checks, has the judgement carried out, and checks anew until nothing is left to do. A plan carries out in mind only. */
 export async function untilDone(
   start: Work,
   carryOut: (work: Work, decision: Decision) => Promise<Work>,

@@ -25,7 +25,7 @@ export interface Seen {
 }
 
 /**
- * - `observe`: read the Secret, then judge again.
+ * - `observe`: read the Secret, then decide again.
  * - `create`: apply that may only create.
  * - `apply`: apply at the recorded or looked-at uid and resourceVersion.
  * - `take-over`: as apply, after VSO's field ownership was moved to us.

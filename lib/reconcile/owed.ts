@@ -1,5 +1,5 @@
 import { isCleanupKey, type SyncKey } from "../keys.ts";
-import { isJudged } from "../kinds.ts";
+import { isReferenceStatus } from "../kinds.ts";
 import type { LeaseStore, OwedRollout, Row, RowSummary } from "./ports.ts";
 import { conditionList, ROLLOUT_RESTART } from "./status.ts";
 
@@ -27,7 +27,7 @@ export async function thatOweRestarts(
   rows: readonly RowSummary[],
 ): Promise<ReadonlyMap<SyncKey, OwedRestarts>> {
   const isPossible = ({ key, dueAt }: RowSummary): boolean =>
-    dueAt !== undefined && !isCleanupKey(key) && !isJudged(key);
+    dueAt !== undefined && !isCleanupKey(key) && !isReferenceStatus(key);
   const keys = rows.filter(isPossible).map(({ key }) => key);
   const owing = new Map<SyncKey, OwedRestarts>();
   for (let from = 0; from < keys.length; from += PAGE) {

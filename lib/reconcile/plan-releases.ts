@@ -1,5 +1,5 @@
 import { partsOf, type SyncKey } from "../keys.ts";
-import { isJudged } from "../kinds.ts";
+import { isReferenceStatus } from "../kinds.ts";
 import { namespaceMatcher } from "../namespaces.ts";
 import type { Planned } from "./plan.ts";
 import type { ClusterSettings, LeaseStore } from "./ports.ts";
@@ -20,7 +20,7 @@ export function notingReleases(leases: LeaseStore, clusters: readonly ClusterSet
       async release(key) {
         const row = (await leases.read([key], "strong")).get(key);
         await leases.release(key);
-        if (row === undefined || isJudged(key)) return;
+        if (row === undefined || isReferenceStatus(key)) return;
         const releases = row.state.owned.map(({ name }) => name);
         const because = `${reasonOf(key, byName)}: keyferry forgets it, and its Secrets stay`;
         released.push({ key, action: "release", because, removes: [], restarts: [], releases });

@@ -71,7 +71,7 @@ export function planner(deps: PlanDeps): Planner {
     try {
       return await planRow(deps, row, settings, { ...batch, outages, asked });
     } catch (error) {
-      return failedPlan(row, await outages.judged(error, asked.target, batch.signal));
+      return failedPlan(row, await outages.classify(error, asked.target, batch.signal));
     }
   };
   return {
@@ -140,7 +140,7 @@ interface PlanInput {
   readonly sources: SourceReader;
 }
 
-/** One decision of the run that is imagined, and what it was judged from. */
+/** One decision of the run that is imagined, and what it was checked from. */
 interface Step {
   readonly decision: Decision;
   readonly work: Work;
@@ -159,7 +159,7 @@ async function planSync(deps: PlanDeps, input: PlanInput, signal: AbortSignal): 
   });
   const removes = await removedBy(deps, input, steps, signal);
   const restarts = restartedBy(deps, input, steps, work);
-  return { key: input.row.key, secret: work.secret.name, ...judged(deps, steps, removes, restarts), removes, restarts };
+  return { key: input.row.key, secret: work.secret.name, ...classify(deps, steps, removes, restarts), removes, restarts };
 }
 
 /** What is owed once the run has ended. A Secret that is not recorded tells before the write what its workloads run with. */
@@ -203,16 +203,16 @@ const NOT_WRITTEN = {
   managed: { fingerprint: "", ours: true, vso: false },
 };
 
-type Judged = Pick<Planned, "action" | "because" | "changes">;
+type Classified = Pick<Planned, "action" | "because" | "changes">;
 
-function judged(
+function classify(
   deps: PlanDeps,
   steps: readonly Step[],
   removes: readonly string[],
   restarts: readonly string[],
-): Judged {
+): Classified {
   const first = steps.find(({ decision }) => decision.do !== "prune");
-  const own = first ? judgedOne(deps, first) : IN_STEP;
+  const own = first ? classifyStep(deps, first) : IN_STEP;
   const isQuiet = own.action === "none" || own.action === "adopt";
   if (isQuiet && removes.length > 0) return { ...own, action: "prune", because: "its destination has another name" };
   if (isQuiet && restarts.length > 0)
@@ -220,9 +220,9 @@ function judged(
   return own;
 }
 
-const IN_STEP: Judged = { action: "none", because: "in step" };
+const IN_STEP: Classified = { action: "none", because: "in step" };
 
-function judgedOne(deps: PlanDeps, { decision, work }: Step): Judged {
+function classifyStep(deps: PlanDeps, { decision, work }: Step): Classified {
   const before = typeof work.seen.secret === "object" ? work.seen.secret : undefined;
   const changes = changesOf(deps.digestKey, before, work);
   switch (decision.do) {

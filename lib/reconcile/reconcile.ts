@@ -2,12 +2,12 @@ import { circuitOfCluster, circuitOfVso } from "../circuits.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { isHandedOver } from "../handed-over.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
-import { isJudged } from "../kinds.ts";
+import { isReferenceStatus } from "../kinds.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
 import { type Circuits, circuits } from "./circuit.ts";
 import { cleanUp } from "./clean-up.ts";
 import type { ReconcileDeps } from "./deps.ts";
-import { judgeOne } from "./judge-one.ts";
+import { runReferenceStatus } from "./reference-status-run.ts";
 import { type MacKeys, macKeys } from "./mac-keys.ts";
 import type { Row, VaultTarget, WorkMessage } from "./ports.ts";
 import { type ReferenceReader, referenceReader } from "./references.ts";
@@ -138,7 +138,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
   }
   if (how === "due" && (isCleanupKey(row.key) || row.declared.deleting)) return cleanUp(deps, row, settings, batch);
   if (how === "refresh" && (isCleanupKey(row.key) || row.declared.deleting)) return;
-  if (isJudged(row.key)) return judgeOne(deps, row, settings, batch);
+  if (isReferenceStatus(row.key)) return runReferenceStatus(deps, row, settings, batch);
   const since = how === "due" ? row.dueAt : message.at;
   deps.metrics.observe("keyferry_sync_delay_seconds", {}, Math.max(0, deps.clock() - (since ?? 0)) / SECOND_MS);
   await syncOne(deps, row, { settings, isDue: how === "due", at: message.at, readAt }, batch);
@@ -149,7 +149,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
  * that was tried in vain has been told.
  */
 export function shouldRelease({ key, declared, state }: Row): boolean {
-  if (!isHandedOver(declared.annotations) || isCleanupKey(key) || isJudged(key)) return false;
+  if (!isHandedOver(declared.annotations) || isCleanupKey(key) || isReferenceStatus(key)) return false;
   return declared.deleting || state.rollout === undefined || state.rollout.attempts > 0;
 }
 

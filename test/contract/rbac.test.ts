@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { parseAllDocuments } from "yaml";
 import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
-import { JUDGED_KINDS, KINDS, SECRET, VAULT_AUTH_GLOBAL, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
+import { REFERENCE_STATUS_KINDS, KINDS, SECRET, VAULT_AUTH_GLOBAL, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
 import { accepted } from "../../lib/kubernetes/cluster-client.ts";
 import type { KindRef, ListOptions } from "../../lib/reconcile/ports.ts";
 import { type Cluster, startCluster } from "../harness/index.ts";
@@ -182,7 +182,7 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
       const write = (kind: KindRef) => resources.writeStatus({ ...absent, kind }, {}, "1", patient());
       const absent = { cluster: "rbac", namespace: NAMESPACE, name: "a" };
       await assert.rejects(() => write(VAULT_AUTH_GLOBAL), withCode("KUBE_DENIED"));
-      for (const judged of JUDGED_KINDS) await assert.rejects(() => write(judged), withCode("REFERENCE_MISSING"));
+      for (const kind of REFERENCE_STATUS_KINDS) await assert.rejects(() => write(kind), withCode("REFERENCE_MISSING"));
     }
   });
 });

@@ -8,7 +8,7 @@ import { table } from "../../cli/table.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { eventBody } from "../../lib/kubernetes/resource-event.ts";
 import { jsonLog } from "../../lib/log.ts";
-import { nextJudgedStatus } from "../../lib/reconcile/judged-status.ts";
+import { nextReferenceStatus } from "../../lib/reconcile/reference-status.ts";
 import { EMPTY_STATE, type JsonObject } from "../../lib/reconcile/ports.ts";
 import { nextStatus } from "../../lib/reconcile/status.ts";
 import { aDeclared, aRow } from "../builders.ts";
@@ -50,7 +50,7 @@ describe("a name or message of a tenant's choice steers nobody's terminal and no
     const statuses: readonly JsonObject[] = [
       nextStatus({}, { ...about, ending: { kind: "failed", error } }),
       nextStatus({}, { ...about, ending: { kind: "synced", rollout } }),
-      nextJudgedStatus({}, { ...about, kind: "VaultAuth", verdict: { error, merged: false } }),
+      nextReferenceStatus({}, { ...about, kind: "VaultAuth", verdict: { error, merged: false } }),
     ];
     for (const status of statuses) {
       const texts = [status.error, ...(status.conditions as JsonObject[]).map(({ message }) => message)];
