@@ -126,7 +126,7 @@ export function storyOf({ row, references, circuits, cluster, now }: StoryInput)
     declared: {
       generation: declared.generation,
       uid: declared.uid,
-      carriedOut: state.doneHash === declared.hash,
+      applied: state.appliedHash === declared.hash,
       deleting: declared.deleting,
       ...(refresh === undefined ? {} : { refresh }),
       spec: specOf(declared.spec),

@@ -53,7 +53,7 @@ const STATE: Form = {
     rolledDigest: isText,
     rollout: formed({ digest: isText, since: isTime, at: isTime, attempts: isCount }),
     version: formed({ number: isCount, createdTime: isText }),
-    doneHash: isText,
+    appliedHash: isText,
     seen: formed({ ...isStatusSeen, hash: isText }),
     olderSince: isTime,
     error: isError,

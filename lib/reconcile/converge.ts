@@ -7,7 +7,7 @@ import type { SecretData } from "../secret-value.ts";
 import { secretData, templateInput } from "../transform/secret-data.ts";
 import { isPlain } from "../transform/transformation.ts";
 import { act, observe, type Work } from "./act.ts";
-import { type Decision, decide, isCarriedOut } from "./decide.ts";
+import { type Decision, decide, isApplied } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import type { ClusterSettings, Lease, Row, SourceData } from "./ports.ts";
 import { RecordFirst, unrecordedRollout } from "./rollout.ts";
@@ -146,7 +146,7 @@ async function reassert(
 
 function mustNotBeOlder(row: Row, source: SourceData, now: number): void {
   const recorded = row.state.version;
-  if (!recorded || !source.version || !isCarriedOut(row)) return;
+  if (!recorded || !source.version || !isApplied(row)) return;
   const isOlder = Date.parse(source.version.createdTime) < Date.parse(recorded.createdTime);
   if (isOlder && now - (row.state.olderSince ?? now) < OLDER_BELIEVED_MS) throw new OlderAnswer();
 }

@@ -83,8 +83,8 @@ export function ownedUnder(row: Row, name: string): OwnedSecret | undefined {
 }
 
 /** The row is in step with its declaration: the same version was carried out. */
-export function isCarriedOut(row: Row): boolean {
-  return row.state.doneHash === row.declared.hash;
+export function isApplied(row: Row): boolean {
+  return row.state.appliedHash === row.declared.hash;
 }
 
 function recorded(seen: Seen): { uid: string; resourceVersion: string; type?: string } | undefined {
@@ -187,7 +187,7 @@ function contentDiffers(seen: Seen): Decision | undefined {
     ...(lacks(secret.labels, seen.destination.labels) ? ["its labels differ"] : []),
     ...(lacks(secret.annotations, seen.destination.annotations) ? ["its annotations differ"] : []),
     ...(ownersOf(secret, seen.destination.ownerReference).own === "as-written" ? [] : ["its owner reference differs"]),
-    ...(isCarriedOut(seen.row) || !isKnown ? [] : ["its declaration changed"]),
+    ...(isApplied(seen.row) || !isKnown ? [] : ["its declaration changed"]),
   ];
   if (differences.length === 0) return undefined;
   if (secret.managed.vso) return { do: "take-over", resourceVersion: secret.resourceVersion };
@@ -209,7 +209,7 @@ function secretIsInStep(seen: Seen): Decision | undefined {
     seen.row.state.digest !== undefined &&
     isOfKey(seen.key, seen.row.state.digest) &&
     sameDigest(seen.row.state.digest, seen.digest) &&
-    isCarriedOut(seen.row);
+    isApplied(seen.row);
   return isRecorded || seen.applied ? undefined : { do: "adopt", seen: secret };
 }
 
@@ -248,7 +248,7 @@ function digestDiffers(seen: Seen): Decision | undefined {
 }
 
 function declarationChanged(seen: Seen): Decision | undefined {
-  return isUnread(seen) && !isCarriedOut(seen.row) ? applyAtRecorded(seen, "its declaration changed") : undefined;
+  return isUnread(seen) && !isApplied(seen.row) ? applyAtRecorded(seen, "its declaration changed") : undefined;
 }
 
 function isReasserted(seen: Seen): Decision | undefined {

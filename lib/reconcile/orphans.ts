@@ -12,7 +12,7 @@ interface OrphanApis {
 export async function withOrphans(apis: OrphanApis, work: Work, signal: AbortSignal): Promise<Work> {
   const { row, observe } = work.seen;
   const { lastGeneration } = row.declared.seen.status;
-  const wasAnothers = row.state.doneHash === undefined && typeof lastGeneration === "number" && lastGeneration > 0;
+  const wasAnothers = row.state.appliedHash === undefined && typeof lastGeneration === "number" && lastGeneration > 0;
   // With observe: apply nothing may be listed.
   if (!wasAnothers || observe !== "watch") return work;
   const known = new Set(row.state.owned.map(({ name }) => name));

@@ -100,8 +100,8 @@ export interface RowState {
   /** kv-v2: version and created_time of what was last written (lease-table 9). */
   readonly version?: { readonly number: number; readonly createdTime: string };
   readonly owned: readonly OwnedSecret[];
-  /** The hash of the declaration that was last carried out: another one is a change even with equal data. */
-  readonly doneHash?: string;
+  /** The hash of the declaration that was last applied: another one is a change even with equal data. */
+  readonly appliedHash?: string;
   /** The status as we last wrote it, and the hash of the declaration that it was written for. */
   readonly seen?: StatusSeen & { readonly hash: string };
   /** kv-v2 answers are older than what was written, since then (lease-table 9). */

@@ -5,7 +5,7 @@ import { SyncError } from "../errors.ts";
 import type { Work } from "./act.ts";
 import { askingOf, longestPauseOf } from "./asking.ts";
 import { type Converged, converge } from "./converge.ts";
-import { isCarriedOut } from "./decide.ts";
+import { isApplied } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import type { Lease, NamedObject, Row, RowState } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
@@ -116,7 +116,7 @@ async function settleConverged(
     source: resolved.source,
     vault: resolved.circuit,
     digest: work.seen.digest,
-    doneHash: run.row.declared.hash,
+    appliedHash: run.row.declared.hash,
     ...(source.version === undefined ? {} : { version: source.version }),
     ...(told.announced === undefined ? {} : { seen: { ...told.announced.seen, hash: run.row.declared.hash } }),
   };
@@ -148,7 +148,7 @@ function rolloutQuestion(
     digest: seen.digest,
     key: deps.digestKey,
     targets: rolloutTargets,
-    isAskedFor: row.verify || !isCarriedOut(row),
+    isAskedFor: row.verify || !isApplied(row),
     now: deps.clock(),
   };
 }

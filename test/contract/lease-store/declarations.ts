@@ -49,10 +49,10 @@ export function declarationsContract(open: OpenStore): void {
       assert.equal(due?.at, lease.until);
       assert.equal((await scene.row(lease.key)).dueAt, lease.until);
       scene.pass(1_000);
-      assert.equal(await scene.settle(lease, WHEEL, { doneHash: "old" }), "nudged");
+      assert.equal(await scene.settle(lease, WHEEL, { appliedHash: "old" }), "nudged");
       const after = await scene.row(lease.key);
       assert.deepEqual(after.declared, changed);
-      assert.equal(after.state.doneHash, "old");
+      assert.equal(after.state.appliedHash, "old");
       assert.deepEqual([after.dueAt, after.leaseUntil], [scene.clock(), undefined]);
     });
 

@@ -64,7 +64,7 @@ describe("the story of a sync", () => {
         declared,
         wheel: { period: 50, phase: 1 },
         state: state({
-          ...{ vault: "vault:https://v:8200", digest: "abcdef:0123456789abcdef", doneHash: declared.hash },
+          ...{ vault: "vault:https://v:8200", digest: "abcdef:0123456789abcdef", appliedHash: declared.hash },
           ...{ version: { number: 4, createdTime: "2029-12-31T00:00:00Z" }, syncedAt: SINCE, settledAt: SINCE },
           owned: [{ name: "db", uid: "u-1", resourceVersion: "77", managed: "m", type: "Opaque" }],
         }),
