@@ -55,7 +55,7 @@ function tries({ attempts }: Story): string {
 function declaredLines({ declared }: Story): readonly string[] {
   const { destination, restarts, ...spec } = declared.spec;
   const to = destination as JsonObject | undefined;
-  const version = declared.carriedOut ? "carried out" : "not carried out yet";
+  const version = declared.applied ? "applied" : "not applied yet";
   return [
     `generation ${declared.generation}, ${version}${declared.deleting ? ", being deleted" : ""}`,
     `reads: ${fields(spec)}`,

@@ -34,8 +34,8 @@ export interface Story {
   readonly declared: {
     readonly generation: number;
     readonly uid: string;
-    /** This version of it was carried out. */
-    readonly carriedOut: boolean;
+    /** This version of it was applied. */
+    readonly applied: boolean;
     readonly deleting: boolean;
     /** The last wish for a refresh by annotation. */
     readonly refresh?: string;

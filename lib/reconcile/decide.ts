@@ -82,7 +82,7 @@ export function ownedUnder(row: Row, name: string): OwnedSecret | undefined {
   return row.state.owned.find((owned) => owned.name === name);
 }
 
-/** The row is in step with its declaration: the same version was carried out. */
+/** The row is in step with its declaration: the same version was applied. */
 export function isApplied(row: Row): boolean {
   return row.state.appliedHash === row.declared.hash;
 }

@@ -38,7 +38,7 @@ describe("the story of a sync", () => {
     const text = storyText(story, NOW);
     assert.match(text, /refresh asked for by annotation: tuesday/);
     assert.match(text, /State: +pending/);
-    assert.match(text, /not carried out yet/);
+    assert.match(text, /not applied yet/);
     assert.doesNotMatch(text, /a text|not told/);
   });
 
