@@ -1,4 +1,4 @@
-import { clusterOfCircuit, placeOfVso, vaultOfCircuit } from "../circuits.ts";
+import { clusterOfCircuit, placeOfSuspension, vaultOfCircuit } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
@@ -188,7 +188,7 @@ async function ask(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSigna
     mustBeOurs(deps, settings, (await observeOperator(deps, settings, before, { mark: true }, signal)).installation);
     return;
   }
-  const vso = placeOfVso(circuit.id);
+  const vso = placeOfSuspension(circuit.id);
   if (vso) {
     const settings = deps.fleet(vso.cluster);
     if (settings) await vsoProbe(deps, settings, vso.namespace, signal);
@@ -208,7 +208,7 @@ async function askVault(deps: Deps, ca: CaCache, circuit: Circuit, address: stri
 }
 
 function isOfVso({ id }: Circuit): boolean {
-  return placeOfVso(id) !== undefined;
+  return placeOfSuspension(id) !== undefined;
 }
 
 async function keepOpen(deps: Deps, claimed: Circuit, error: SyncError): Promise<void> {

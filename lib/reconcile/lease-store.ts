@@ -243,7 +243,7 @@ export interface ClusterStore {
 
 /** An end that is out of reach: one row stands for all its syncs (lease-table 16). */
 export interface Circuit {
-  /** `vault:<address>`, `cluster:<name>`, `vso:<cluster>` or `vso:<cluster>/<namespace>`. */
+  /** `vault:<address>`, `cluster:<name>`, or, for a suspension, `vso:<cluster>` or `vso:<cluster>/<namespace>`. */
   readonly id: string;
   readonly code: ErrorCode;
   /** In words that are right for all who wait: of no one's path or connection. */

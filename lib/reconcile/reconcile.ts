@@ -1,4 +1,4 @@
-import { circuitOfCluster, circuitOfVso } from "../circuits.ts";
+import { circuitOfCluster, suspensionOf } from "../circuits.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { isHandedOver } from "../handed-over.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
@@ -130,7 +130,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
     deps.log.info("declaration-handed-over", { key: row.key });
     return;
   }
-  const others = worksBesideVso(settings, namespace) ? [] : [circuitOfVso(cluster), circuitOfVso(cluster, namespace)];
+  const others = worksBesideVso(settings, namespace) ? [] : [suspensionOf(cluster), suspensionOf(cluster, namespace)];
   if (await batch.circuits.openAmong([circuitOfCluster(cluster), ...others])) {
     // An outage is written once, and not here: who closes the circuit wakes this row (lease-table 16).
     deps.metrics.count("keyferry_syncs_waiting_total", { cluster });
