@@ -11,7 +11,7 @@ import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
-import { imaginedSqliteStore, type SqliteStore } from "../lib/leases/sqlite.ts";
+import { type SqliteStore, simulatedSqliteStore } from "../lib/leases/sqlite.ts";
 import { jsonLog } from "../lib/log.ts";
 import { prometheusMetrics } from "../lib/metrics.ts";
 import { type Planned, type Planner, planner } from "../lib/reconcile/plan.ts";
@@ -43,7 +43,7 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
   const stop = stopSignal(() => say("stopped: giving tokens back"), WITH_HANG_UP);
   const known = peekDataDir(flags.dataDir);
   if (!known) say(`${flags.dataDir} holds no state: planned as the first run`);
-  await using store = imaginedSqliteStore(known?.statePath);
+  await using store = simulatedSqliteStore(known?.statePath);
   await store.expireLeases(systemClock());
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
   const clients = clientsOf(byName, folder);

@@ -1,4 +1,4 @@
-import { circuitOfCluster, suspensionOf, placeOfSuspension } from "../lib/circuits.ts";
+import { circuitOfCluster, placeOfSuspension, suspensionOf } from "../lib/circuits.ts";
 import { type EpochMs, SECOND_MS } from "../lib/clock.ts";
 import { isCleanupKey, partsOf } from "../lib/keys.ts";
 import { operatorWarning } from "../lib/reconcile/operator-namespace.ts";
@@ -130,9 +130,25 @@ export function clusterView(name: string, row: ClusterRow | undefined, circuits:
   const outOfSight = outOfSightSince(name, row, circuits);
   return {
     name,
-    state: error ? (error === vso ? "suspended" : "failed") : awaitingApproval ? "awaiting-approval" : row ? "ok" : "unseen",
+    state: error
+      ? error === vso
+        ? "suspended"
+        : "failed"
+      : awaitingApproval
+        ? "awaiting-approval"
+        : row
+          ? "ok"
+          : "unseen",
     ...(error ? { error: { code: error.code, message: error.message, since: iso(error.since) } } : {}),
-    ...(awaitingApproval ? { awaitingApproval: { gone: awaitingApproval.gone, of: awaitingApproval.of, since: iso(awaitingApproval.since) } } : {}),
+    ...(awaitingApproval
+      ? {
+          awaitingApproval: {
+            gone: awaitingApproval.gone,
+            of: awaitingApproval.of,
+            since: iso(awaitingApproval.since),
+          },
+        }
+      : {}),
     ...(warnings.length > 0 ? { warnings } : {}),
     ...(outOfSight === undefined ? {} : { outOfSight: iso(outOfSight) }),
   };

@@ -47,7 +47,7 @@ function account({ atOnce, ofPlace, inAll }: SlotLimits) {
       atWork -= 1;
       return true;
     },
-    giveBack(place: string, isAside: boolean): void {
+    release(place: string, isAside: boolean): void {
       if (!isAside) atWork -= 1;
       taken -= 1;
       const left = (takenBy.get(place) ?? 1) - 1;
@@ -104,7 +104,7 @@ export function slots(limits: SlotLimits): Slots {
         return await work({ stepAside });
       } finally {
         isOver = true;
-        turns.giveBack(place, isAside);
+        turns.release(place, isAside);
         startWhatCan();
       }
     },

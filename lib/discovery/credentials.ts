@@ -3,9 +3,9 @@ import { SECRET } from "../kinds.ts";
 import type { ClusterSettings } from "../reconcile/ports.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import type { EventHandler } from "./event-handlers.ts";
-import type { WatchTarget } from "./watch-targets.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
 import type { RowBudget } from "./row-budget.ts";
+import type { WatchTarget } from "./watch-targets.ts";
 
 /**
  * Secrets that logins and CA bundles are read from: one narrow watch for each, of its metadata, since nothing else tells

@@ -88,7 +88,12 @@ interface Deferred extends SecretSeen {
 export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
   const deferred = new Map<string, Deferred>();
   const nudge = nudging(deps, cluster);
-  const handleDrift = async (row: Row, { secret, isDeleted }: SecretSeen, pauseMs: number, last: boolean): Promise<void> => {
+  const handleDrift = async (
+    row: Row,
+    { secret, isDeleted }: SecretSeen,
+    pauseMs: number,
+    last: boolean,
+  ): Promise<void> => {
     const driftClass = classify(row, secret, isDeleted, deps.clock());
     if (driftClass === "deferred" && !last) {
       deferred.set(namespacedName(secret), { secret, isDeleted, pauseMs, againAt: deps.clock() + pauseMs });

@@ -12,7 +12,6 @@ import type {
 } from "../reconcile/ports.ts";
 import { recentWrite } from "../reconcile/vso.ts";
 import { sendDue } from "../schedule/messages.ts";
-import { tombstoneMissing } from "./tombstone-missing.ts";
 import { declaredOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { isNewer } from "./drift.ts";
@@ -20,6 +19,7 @@ import { unlessBug } from "./guard.ts";
 import type { OperatorGuard } from "./operator-guard.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
 import { bytesOf, type RowBudget } from "./row-budget.ts";
+import { tombstoneMissing } from "./tombstone-missing.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
 /** Rows of one page that are written side by side. */

@@ -4,8 +4,8 @@ import { listBounds } from "../reconcile/list-bounds.ts";
 import type { ClusterState, Cursor, KindRef, ListOptions, ListPage, WatchEvent } from "../reconcile/ports.ts";
 import type { Slots } from "../slots.ts";
 import type { DiscoveryDeps } from "./deps.ts";
-import { unlessBug } from "./guard.ts";
 import type { EventHandler } from "./event-handlers.ts";
+import { unlessBug } from "./guard.ts";
 
 /** A cursor that did not move for so long is listed again: bookmarks come only when the kind moved (lease-table 19). */
 export const CURSOR_MAX_AGE_MS = 10 * MINUTE_MS;

@@ -77,7 +77,8 @@ export async function dropReference(
   const { namespace, name, uid } = seen;
   const object = { cluster: settings.name, kind: kind.kind, namespace, name };
   const key = referenceKey(object);
-  if (uid !== undefined && REFERENCE_STATUS_KINDS.includes(kind)) await deps.leases.tombstone(syncKey(object), uid, deps.clock());
+  if (uid !== undefined && REFERENCE_STATUS_KINDS.includes(kind))
+    await deps.leases.tombstone(syncKey(object), uid, deps.clock());
   return (await deps.leases.removeReference(key)) ? key : undefined;
 }
 

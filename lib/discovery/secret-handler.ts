@@ -3,8 +3,8 @@ import { SECRET } from "../kinds.ts";
 import type { SeenResource } from "../reconcile/ports.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import type { DriftWatch, Listed } from "./drift.ts";
-import { unlessBug } from "./guard.ts";
 import type { EventHandler, HandlerContext } from "./event-handlers.ts";
+import { unlessBug } from "./guard.ts";
 
 /** Secrets that we wrote, by metadata only. */
 export function secretHandler(deps: DiscoveryDeps, drift: DriftWatch, context: HandlerContext): EventHandler {

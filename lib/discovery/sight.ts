@@ -35,7 +35,9 @@ export function sightOf(
     kept: budget.kept(),
     ...(told ? { error: errorOf(told, before, now) } : {}),
     ...(isOutOfSight ? { outOfSight: since ?? now } : {}),
-    ...(awaitingApproval ? { awaitingApproval: { ...awaitingApproval, since: before.awaitingApproval?.since ?? awaitingApproval.since } } : {}),
+    ...(awaitingApproval
+      ? { awaitingApproval: { ...awaitingApproval, since: before.awaitingApproval?.since ?? awaitingApproval.since } }
+      : {}),
   };
   return { state, ...(error ? { error } : {}) };
 }

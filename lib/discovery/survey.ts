@@ -6,13 +6,13 @@ import { vsoMustBeGone } from "../reconcile/vso.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { driftWatch } from "./drift.ts";
 import type { Progress } from "./list-and-watch.ts";
-import { watchAll } from "./watch-all.ts";
 import { operatorGuard } from "./operator-guard.ts";
-import { watchTargets } from "./watch-targets.ts";
 import { rowBudget } from "./row-budget.ts";
 import { startingPoint } from "./starting-point.ts";
 import type { VsoWatch } from "./vso-watch.ts";
+import { watchAll } from "./watch-all.ts";
 import type { WatchPassOptions } from "./watch-pass.ts";
+import { watchTargets } from "./watch-targets.ts";
 
 /** What keeps a cluster, or a kind in it, from being worked on. */
 export interface Surveyed {

@@ -6,9 +6,9 @@ import { tasks } from "../tasks.ts";
 import { credentialTargets } from "./credentials.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { type ListAndWatchInput, listAndWatch, type Progress } from "./list-and-watch.ts";
-import type { WatchTarget } from "./watch-targets.ts";
 import type { RowBudget } from "./row-budget.ts";
 import type { WatchPassOptions } from "./watch-pass.ts";
+import type { WatchTarget } from "./watch-targets.ts";
 
 /** How often it is asked whether syncs refer to credentials that are not watched yet. */
 const CREDENTIALS_AGAIN_MS = 5 * SECOND_MS;

@@ -10,14 +10,14 @@ import { type Tasks, tasks } from "../tasks.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { type DriftWatch, driftWatch } from "./drift.ts";
 import type { Progress } from "./list-and-watch.ts";
-import { watchAll } from "./watch-all.ts";
 import { macKeyOf } from "./mac-key.ts";
 import { operatorGuard } from "./operator-guard.ts";
-import { watchTargets } from "./watch-targets.ts";
 import { rowBudget } from "./row-budget.ts";
 import { errorOf, type Sight, sightless, sightOf } from "./sight.ts";
 import { startingPoint } from "./starting-point.ts";
 import { noticeVso, type VsoWatch, vsoWatch } from "./vso-watch.ts";
+import { watchAll } from "./watch-all.ts";
+import { watchTargets } from "./watch-targets.ts";
 
 /** A dead cluster is looked at so often at least; it costs one time-out each time. */
 const MAX_PAUSE_MS = 5 * MINUTE_MS;

@@ -33,7 +33,10 @@ import { mergeOwned } from "./merge-owned.ts";
 type Attempt = Promise<Due | undefined | typeof OVERTAKEN>;
 
 /** What makes rows and ends them: a read that tells which case it is, and one write, or one transaction. */
-export function declarations(connection: Connection, bodies: Bodies): Pick<SyncStore, "declare" | "tombstone" | "release"> {
+export function declarations(
+  connection: Connection,
+  bodies: Bodies,
+): Pick<SyncStore, "declare" | "tombstone" | "release"> {
   const read = (key: SyncKey) => connection.get<SyncItem>(syncAt(key), "strong");
   return {
     declare: (declared, now) => {

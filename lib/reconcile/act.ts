@@ -4,6 +4,7 @@ import type { SecretData } from "../secret-value.ts";
 import { isRecorded } from "./belonging.ts";
 import { type Decision, ownedUnder, type Seen } from "./decide.ts";
 import { CALL_TIMEOUT_MS, type ReconcileDeps } from "./deps.ts";
+import { withOrphans } from "./orphans.ts";
 import { ownersOf } from "./owners.ts";
 import type {
   DesiredSecret,
@@ -16,7 +17,6 @@ import type {
 } from "./ports.ts";
 import { resourceOf } from "./resource.ts";
 import { type RivalApis, rivalsFor } from "./rivals.ts";
-import { withOrphans } from "./orphans.ts";
 
 /** What a run works on: one destination, its data, and what is known of it so far. */
 export interface Work {

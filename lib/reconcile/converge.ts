@@ -76,16 +76,16 @@ export async function begin(
   return { work: workOf(apis, input, data), source, missing };
 }
 
-/** Checks, has the judgement carried out, and checks anew until nothing is left to do. A plan carries out in mind only. */
+/** Checks, has the decision applied, and checks anew until nothing is left to do. A plan only simulates. */
 export async function untilDone(
   start: Work,
-  carryOut: (work: Work, decision: Decision) => Promise<Work>,
+  applyDecision: (work: Work, decision: Decision) => Promise<Work>,
 ): Promise<Work> {
   let work = start;
   for (let step = 0; step < MAX_STEPS; step++) {
     const decision = decide(work.seen);
     if (decision.do === "nothing") return work;
-    work = await carryOut(work, decision);
+    work = await applyDecision(work, decision);
   }
   throw new SyncError(
     "NOT_CONVERGING",

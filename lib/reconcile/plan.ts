@@ -8,6 +8,7 @@ import { deletionOf } from "./clean-up.ts";
 import { begin, OlderAnswer, untilDone } from "./converge.ts";
 import type { Decision } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
+import { withOrphans } from "./orphans.ts";
 import { changesOf, type SecretChanges } from "./plan-changes.ts";
 import { type PlanOutages, planOutages } from "./plan-outages.ts";
 import type { ClusterSettings, NamedObject, Row, SeenSecret, VaultTarget } from "./ports.ts";
@@ -15,7 +16,6 @@ import { shouldRelease } from "./reconcile.ts";
 import { type ReferenceReader, referenceReader, withReferences } from "./references.ts";
 import { owedRollout, unrecordedRollout } from "./rollout.ts";
 import { type CaCache, type SourceReader, sourceReader } from "./source.ts";
-import { withOrphans } from "./orphans.ts";
 
 /** Everything that a plan may ask. None of it writes to a Vault or a cluster. */
 export interface PlanDeps extends ObserveApis, Pick<ReconcileDeps, "leases" | "vault" | "clock" | "templates" | "log"> {
@@ -140,13 +140,13 @@ interface PlanInput {
   readonly sources: SourceReader;
 }
 
-/** One decision of the run that is imagined, and what it was checked from. */
+/** One decision of the run that is simulated, and what it was checked from. */
 interface Step {
   readonly decision: Decision;
   readonly work: Work;
 }
 
-/** The run itself, carried out in mind: the same reads, the same judgement, no write. */
+/** The run itself, simulated: the same reads, the same decisions, no write. */
 async function planSync(deps: PlanDeps, input: PlanInput, signal: AbortSignal): Promise<Planned> {
   // Looked at, whatever the row believes: a run would learn the same by its precondition.
   const { work } = await begin(deps, { ...input, row: { ...input.row, verify: true } }, signal);
@@ -154,12 +154,18 @@ async function planSync(deps: PlanDeps, input: PlanInput, signal: AbortSignal): 
   await untilDone(work, async (before, decision) => {
     if (decision.do === "observe") return observe(deps, before, signal);
     steps.push({ decision, work: before });
-    const after = imagined(before, decision);
+    const after = simulated(before, decision);
     return decision.do === "create" ? withOrphans(deps, after, signal) : after;
   });
   const removes = await removedBy(deps, input, steps, signal);
   const restarts = restartedBy(deps, input, steps, work);
-  return { key: input.row.key, secret: work.secret.name, ...classify(deps, steps, removes, restarts), removes, restarts };
+  return {
+    key: input.row.key,
+    secret: work.secret.name,
+    ...classify(deps, steps, removes, restarts),
+    removes,
+    restarts,
+  };
 }
 
 /** What is owed once the run has ended. A Secret that is not recorded tells before the write what its workloads run with. */
@@ -177,7 +183,7 @@ function restartedBy(
 }
 
 /** What is known after a decision was carried out. */
-function imagined(work: Work, decision: Exclude<Decision, { do: "observe" }>): Work {
+function simulated(work: Work, decision: Exclude<Decision, { do: "observe" }>): Work {
   switch (decision.do) {
     case "adopt":
       return record(work, undefined, decision.seen, decision.seen.type);

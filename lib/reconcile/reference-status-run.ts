@@ -6,9 +6,9 @@ import { sendDue } from "../schedule/messages.ts";
 import { isPlain } from "../transform/transformation.ts";
 import { announceReference } from "./announce.ts";
 import { LEASE_MS, type ReconcileDeps } from "./deps.ts";
-import type { Verdict } from "./reference-status.ts";
 import type { Circuit, ClusterSettings, Lease, Rendering, Row, RowState, Settlement, StatusSeen } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
+import type { Verdict } from "./reference-status.ts";
 import { withReferences } from "./references.ts";
 import { settleFailed, settleSynced } from "./settle.ts";
 
@@ -27,7 +27,12 @@ interface Known {
  * that of a sync: claimed, fenced, tried again, woken when what it refers to changes; and it is never on the wheel, so that
  * a resource that does not change costs nothing.
  */
-export async function runReferenceStatus(deps: ReconcileDeps, row: Row, settings: ClusterSettings, batch: Batch): Promise<void> {
+export async function runReferenceStatus(
+  deps: ReconcileDeps,
+  row: Row,
+  settings: ClusterSettings,
+  batch: Batch,
+): Promise<void> {
   const known = await know(row, settings, batch);
   if (isToldAlready(known)) return;
   const now = deps.clock();

@@ -1,8 +1,8 @@
 import type { EpochMs } from "../clock.ts";
 import { type ErrorCode, SyncError } from "../errors.ts";
 import type { KeptToken, StoredToken } from "../reconcile/ports.ts";
-import { printableAddress } from "./asked.ts";
 import type { ActiveToken } from "./active-token.ts";
+import { printableAddress } from "./asked.ts";
 import { revoke } from "./login.ts";
 import type { FoundToken, TokenCache } from "./token-cache.ts";
 import type { TokensDeps } from "./token-entries.ts";
@@ -23,7 +23,7 @@ export async function endAtVault(deps: TokensDeps, token: ActiveToken, signal: A
 }
 
 /** The same, when nothing more can be done about a failure: it ends by itself. */
-export async function giveBack(deps: TokensDeps, token: ActiveToken, signal?: AbortSignal): Promise<boolean> {
+export async function revokeOwn(deps: TokensDeps, token: ActiveToken, signal?: AbortSignal): Promise<boolean> {
   try {
     await endAtVault(deps, token, signal ?? AbortSignal.timeout(2 * token.identity.target.timeoutMs));
     return true;

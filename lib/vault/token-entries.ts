@@ -4,9 +4,9 @@ import type { Log, Metrics } from "../reconcile/ports.ts";
 import type { ActiveToken } from "./active-token.ts";
 import type { LoginDeps } from "./login.ts";
 import type { TokenCache } from "./token-cache.ts";
-import { giveBack } from "./token-ending.ts";
+import { revokeOwn } from "./token-ending.ts";
 
-/** A token that nobody used for so long is no longer held: given back, unless it is kept for other processes. */
+/** A token that nobody used for so long is no longer kept: revoked, unless it is kept for other processes. */
 const IDLE_MS = HOUR_MS;
 
 export interface TokensDeps extends LoginDeps {
@@ -49,13 +49,13 @@ export function taken(entry: Entry): ActiveToken | undefined {
   return entry.token;
 }
 
-/** Makes room: ended tokens are forgotten, unused ones given back, or left to whoever finds them where they are kept. */
+/** Makes room: ended tokens are forgotten, unused ones revoked, or left to whoever finds them where they are kept. */
 export function dropUnused(deps: TokensDeps, entries: TokenEntries): void {
   const now = deps.clock();
   for (const [id, { token, usedAt, serial }] of entries) {
     const ended = now >= token.staleAt;
     if (!ended && now - usedAt < IDLE_MS) continue;
     entries.delete(id);
-    if (!ended && serial === undefined) void giveBack(deps, token);
+    if (!ended && serial === undefined) void revokeOwn(deps, token);
   }
 }

@@ -4,7 +4,7 @@ import { partsOf } from "../keys.ts";
 import type { TokenKeeper } from "../reconcile/ports.ts";
 import { sameToken } from "./active-token.ts";
 import type { FoundToken } from "./token-cache.ts";
-import { endAtVault, endFound, giveBack, keptOf } from "./token-ending.ts";
+import { endAtVault, endFound, keptOf, revokeOwn } from "./token-ending.ts";
 import type { TokenEntries, TokensDeps } from "./token-entries.ts";
 
 /** What becomes of tokens that nobody needs any more. */
@@ -45,7 +45,7 @@ export async function endAll(deps: TokensDeps, entries: TokenEntries, signal: Ab
   entries.clear();
   const kept = await allKept(deps);
   const outcomes = await Promise.all([
-    ...ours.map(({ token }) => giveBack(deps, token, signal)),
+    ...ours.map(({ token }) => revokeOwn(deps, token, signal)),
     ...kept.map((found) => endedAndForgotten(deps, found, signal)),
   ]);
   const revoked = outcomes.filter((done) => done).length;

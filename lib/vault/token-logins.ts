@@ -3,13 +3,13 @@ import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { VaultIdentity } from "../reconcile/ports.ts";
-import { printableAddress } from "./asked.ts";
 import { type ActiveToken, activeToken, sameToken } from "./active-token.ts";
+import { printableAddress } from "./asked.ts";
 import { login } from "./login.ts";
 import { singleFlight } from "./single-flight.ts";
 import type { FoundToken } from "./token-cache.ts";
-import { giveBack } from "./token-ending.ts";
-import { dropUnused, type Entry, entryOf, type TokenEntries, hold, type TokensDeps } from "./token-entries.ts";
+import { revokeOwn } from "./token-ending.ts";
+import { dropUnused, type Entry, entryOf, hold, type TokenEntries, type TokensDeps } from "./token-entries.ts";
 
 /** A refused login is not tried again for so long, so that the many syncs of one identity don't become as many logins. */
 const LOGIN_COOL_DOWN_MS = 5 * SECOND_MS;
@@ -50,7 +50,7 @@ export function tokenLogins(deps: TokensDeps, entries: TokenEntries) {
         ? hold(entries, entryOf(found.token, clock(), found.stored.by, found.stored.serial), signal)
         : await loggedIn(deps, entries, asker, found?.stored.serial, signal);
     // Who else holds the refused one finds its successor as soon as Vault says no to it.
-    if (refused !== undefined && !refused.hasEnded && !signal.aborted) await giveBack(deps, refused.token);
+    if (refused !== undefined && !refused.hasEnded && !signal.aborted) await revokeOwn(deps, refused.token);
     return entry;
   };
 
@@ -104,7 +104,7 @@ async function loggedIn(
   const entry = hold(entries, entryOf(token, deps.clock(), by, undefined), signal);
   if (!signal.aborted) return keptForOthers(deps, entries, entry, replacing, signal);
   // A login that nobody waits for any more must not replace the token of a later one.
-  await giveBack(deps, token);
+  await revokeOwn(deps, token);
   return entry;
 }
 
@@ -114,7 +114,7 @@ function isOfUse(found: FoundToken, refused: Refused | undefined, now: EpochMs):
   return token !== undefined && now < token.staleAt && !(refused && sameToken(token, refused.token));
 }
 
-/** Two processes may log in at once: who writes last gives its token back, and takes the other one. */
+/** Two processes may log in at once: who writes last revokes its token, and takes the other one. */
 async function keptForOthers(
   deps: TokensDeps,
   entries: TokenEntries,
@@ -132,7 +132,7 @@ async function keptForOthers(
   const first = await deps.cache.find({ id: token.identity.id, by }, token.identity);
   if (!first || !isOfUse(first, undefined, deps.clock())) return entry;
   const other = hold(entries, entryOf(first.token, deps.clock(), first.stored.by, first.stored.serial), signal);
-  await giveBack(deps, token);
+  await revokeOwn(deps, token);
   return other;
 }
 

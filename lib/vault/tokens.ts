@@ -1,7 +1,7 @@
 import { SECOND_MS } from "../clock.ts";
 import type { TokenKeeper } from "../reconcile/ports.ts";
-import { printableAddress } from "./asked.ts";
 import { type ActiveToken, renewedToken, sameToken } from "./active-token.ts";
+import { printableAddress } from "./asked.ts";
 import { renew } from "./login.ts";
 import { tokenDoubts } from "./token-doubts.ts";
 import { type Entry, type TokenEntries, type TokensDeps, taken } from "./token-entries.ts";

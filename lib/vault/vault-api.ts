@@ -2,9 +2,9 @@ import type { Clock } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { CredentialSource, Log, Metrics, SourceData, VaultApi, VaultRead } from "../reconcile/ports.ts";
 import type { ReachOf } from "../vault-reach.ts";
+import type { ActiveToken } from "./active-token.ts";
 import { countedClient } from "./counted-client.ts";
 import type { GoogleEndpoints } from "./gcp-login.ts";
-import type { ActiveToken } from "./active-token.ts";
 import { kvQuestion, sourceData } from "./kv.ts";
 import { askSealStatus, reach } from "./seal-status.ts";
 import { type TokenCacheOptions, tokenCache } from "./token-cache.ts";
@@ -68,7 +68,12 @@ export function vaultApi(options: VaultApiOptions): OpenVaultApi {
   };
 }
 
-async function readKv(client: VaultClient, ownTokens: Tokens, read: VaultRead, signal: AbortSignal): Promise<SourceData> {
+async function readKv(
+  client: VaultClient,
+  ownTokens: Tokens,
+  read: VaultRead,
+  signal: AbortSignal,
+): Promise<SourceData> {
   const { target } = read.identity;
   const question = kvQuestion(read);
   const ask = ({ value: token }: ActiveToken) => client.ask(target, { ...question, token }, signal);

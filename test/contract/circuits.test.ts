@@ -110,7 +110,9 @@ describe("the circuit of a Vault: by whose evidence it opens", () => {
 
   it("lease-table 16: by silence, asked once for all who meet it, and in words that name no one's path", () =>
     onStage(async (stage) => {
-      const errors = await Promise.all(Array.from({ length: 50 }, () => stage.circuits.classify(met(), HASTY, forever)));
+      const errors = await Promise.all(
+        Array.from({ length: 50 }, () => stage.circuits.classify(met(), HASTY, forever)),
+      );
       for (const { code } of errors) assert.equal(code, "VAULT_UNAVAILABLE");
       assert.equal(stage.asked.length, 1);
       const [circuit] = await stage.scene.store.circuits();

@@ -258,7 +258,11 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     for (let at = 1; at < 12; at++) await cluster.delete(resource(`many-${at}`));
     scene.later(11 * MINUTE_MS);
     await scene.watchPass();
-    assert.deepEqual((await scene.state()).awaitingApproval, { ...(await scene.state()).awaitingApproval, gone: 11, of: 12 });
+    assert.deepEqual((await scene.state()).awaitingApproval, {
+      ...(await scene.state()).awaitingApproval,
+      gone: 11,
+      of: 12,
+    });
     const { awaitingApproval } = await scene.state();
     scene.later(MINUTE_MS);
     await scene.watchPass();

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { parseAllDocuments } from "yaml";
 import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
-import { REFERENCE_STATUS_KINDS, KINDS, SECRET, VAULT_AUTH_GLOBAL, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
+import { KINDS, REFERENCE_STATUS_KINDS, SECRET, VAULT_AUTH_GLOBAL, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
 import { accepted } from "../../lib/kubernetes/cluster-client.ts";
 import type { KindRef, ListOptions } from "../../lib/reconcile/ports.ts";
 import { type Cluster, startCluster } from "../harness/index.ts";

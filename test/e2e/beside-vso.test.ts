@@ -27,8 +27,7 @@ describe("Vault Secrets Operator works in the cluster", () => {
 
   const data = (password: string) => ({ password, _raw: `{"password":"${password}"}` });
   const ofKv1 = (path: string) => ({ type: "kv-v1", mount: "kv1", path });
-  const isSuspended = (answer: { clusters: readonly { state: string }[] }) =>
-    answer.clusters[0]?.state === "suspended";
+  const isSuspended = (answer: { clusters: readonly { state: string }[] }) => answer.clusters[0]?.state === "suspended";
 
   before(async () => {
     world = await startWorld({ clusters: ["one"] });

@@ -169,13 +169,13 @@ describe("the command line: exit codes, outputs, and a stop that finishes its wo
     const explainArgs = (...more: readonly string[]) => ["explain", key, "--data-dir", file("data"), ...more] as const;
     const answers = async () => {
       const [shown, told] = [await keyferry(statusArgs("-o", "json")), await keyferry(explainArgs("-o", "json"))];
-      const [{ engine, syncs, clusters }, story] = [JSON.parse(shown.stdout), JSON.parse(told.stdout)];
-      assert.deepEqual(story.engine, engine);
+      const [{ engine, syncs, clusters }, description] = [JSON.parse(shown.stdout), JSON.parse(told.stdout)];
+      assert.deepEqual(description.engine, engine);
       assert.ok(
         syncs.every(({ error }: { error?: object }) => !error),
         "all else is well",
       );
-      assert.deepEqual([clusters[0].state, story.state], ["ok", "synced"]);
+      assert.deepEqual([clusters[0].state, description.state], ["ok", "synced"]);
       return { codes: [shown.code, told.code], engine: engine as { state: string; since?: string } };
     };
     const engine = await startEngine(world);

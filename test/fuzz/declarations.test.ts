@@ -219,7 +219,10 @@ function run(random: Random, specs: Readonly<Record<string, unknown>>, describeI
   };
   const { outcome } = resolveStaticSecret({ declared: declared("VaultStaticSecret"), cluster: EAST, reference });
   mustBeFine(outcome, describeInput);
-  mustBeFine(checkReference({ declared: declared(pick(random, WITH_STATUS)), cluster: EAST, reference }).outcome, describeInput);
+  mustBeFine(
+    checkReference({ declared: declared(pick(random, WITH_STATUS)), cluster: EAST, reference }).outcome,
+    describeInput,
+  );
   return !(outcome instanceof Error);
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Registry } from "prom-client";
 import { syncView } from "../../cli/status-view.ts";
-import { imaginedSqliteStore } from "../../lib/leases/sqlite.ts";
+import { simulatedSqliteStore } from "../../lib/leases/sqlite.ts";
 import { thatOweRestarts } from "../../lib/reconcile/owed.ts";
 import { EMPTY_STATE, type LeaseStore, type OwedRollout, type RowState } from "../../lib/reconcile/ports.ts";
 import { rolloutsOwed } from "../../lib/rollouts-owed.ts";
@@ -33,7 +33,7 @@ async function settled(store: LeaseStore, name: string, rollout: OwedRollout | u
 
 describe("restarts that are owed are seen", () => {
   it("in what status shows: owed, then failed with its reason", async () => {
-    await using store = imaginedSqliteStore(undefined);
+    await using store = simulatedSqliteStore(undefined);
     await settled(store, "in-step", undefined);
     await settled(store, "gathers", owed(0));
     await settled(store, "fails", owed(3));
@@ -51,7 +51,7 @@ describe("restarts that are owed are seen", () => {
   });
 
   it("as a gauge, from the start of a process and with each settle", async () => {
-    await using plain = imaginedSqliteStore(undefined);
+    await using plain = simulatedSqliteStore(undefined);
     await settled(plain, "before", owed(2));
     const registry = new Registry();
     const gauge = rolloutsOwed(registry);

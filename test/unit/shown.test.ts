@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
+import { describeSync } from "../../cli/describe-sync.ts";
+import { descriptionText } from "../../cli/description-text.ts";
 import { planText, planView } from "../../cli/plan-view.ts";
-import { storyOf } from "../../cli/story.ts";
-import { storyText } from "../../cli/story-text.ts";
 import { table } from "../../cli/table.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { eventBody } from "../../lib/kubernetes/resource-event.ts";
 import { jsonLog } from "../../lib/log.ts";
-import { nextReferenceStatus } from "../../lib/reconcile/reference-status.ts";
 import { EMPTY_STATE, type JsonObject } from "../../lib/reconcile/ports.ts";
+import { nextReferenceStatus } from "../../lib/reconcile/reference-status.ts";
 import { nextStatus } from "../../lib/reconcile/status.ts";
 import { aDeclared, aRow } from "../builders.ts";
 
@@ -33,12 +33,15 @@ describe("a name or message of a tenant's choice steers nobody's terminal and no
     assertLines(planText(planView([{ name: "east", errors: [error] }], [planned])), 6);
   });
 
-  it("in the story of a sync", () => {
+  it("in the description of a sync", () => {
     const rolloutRestartTargets = [{ kind: "Deployment", name: HOSTILE }];
     const declared = aDeclared({ spec: { path: HOSTILE, rolloutRestartTargets } });
     const error = { code: "SPEC_INVALID", message: HOSTILE, since: NOW } as const;
     const row = aRow({ declared, state: { ...EMPTY_STATE, error } });
-    const text = storyText(storyOf({ row, references: new Map(), circuits: [], cluster: undefined, now: NOW }), NOW);
+    const text = descriptionText(
+      describeSync({ row, references: new Map(), circuits: [], cluster: undefined, now: NOW }),
+      NOW,
+    );
     assert.doesNotMatch(text.replaceAll("\n", ""), UNSEEN);
     assert.doesNotMatch(text, /^prod\/x/m);
   });

@@ -38,7 +38,10 @@ describe("what syncs refer to is checked by itself", () => {
     const there = { "VaultAuth/shop/it": AUTH, "VaultConnection/shop/it": CONNECTION };
     assert.equal(code(checked("VaultAuth", there).outcome), "well");
     const { appRole: _left, ...incomplete } = AUTH;
-    assert.equal(code(checked("VaultAuth", { ...there, "VaultAuth/shop/it": incomplete }).outcome), "REFERENCE_INVALID");
+    assert.equal(
+      code(checked("VaultAuth", { ...there, "VaultAuth/shop/it": incomplete }).outcome),
+      "REFERENCE_INVALID",
+    );
   });
 
   it("a VaultConnection names whom to ask, as the fleet sees it, and the Secret of its CA", () => {

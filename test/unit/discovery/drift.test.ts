@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { isTooMany } from "../../../lib/discovery/tombstone-missing.ts";
 import { declaredOf, referenceOf } from "../../../lib/discovery/declared.ts";
 import { classify, ownersOf } from "../../../lib/discovery/drift.ts";
+import { isTooMany } from "../../../lib/discovery/tombstone-missing.ts";
 import { SECRET, VAULT_AUTH, VAULT_STATIC_SECRET } from "../../../lib/kinds.ts";
 import type { OwnedSecret, SeenResource } from "../../../lib/reconcile/ports.ts";
 import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";

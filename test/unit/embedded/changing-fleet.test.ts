@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { changingFleet } from "../../../lib/embedded/changing-fleet.ts";
 import { followers } from "../../../lib/embedded/followers.ts";
-import { imaginedSqliteStore } from "../../../lib/leases/sqlite.ts";
+import { simulatedSqliteStore } from "../../../lib/leases/sqlite.ts";
 import type { LeaseStore, WorkMessage } from "../../../lib/reconcile/ports.ts";
 import { aCluster, aDeclared, aKey } from "../../builders.ts";
 
@@ -72,7 +72,7 @@ describe("a changing fleet", () => {
   }
 
   it("releases what left, and nudges each sync whose settings changed", async () => {
-    await using store = imaginedSqliteStore(undefined);
+    await using store = simulatedSqliteStore(undefined);
     const { fleet, names, dueKeys, sent } = await scene(store);
     const { all, stop } = aFollower();
     await fleet.followedBy(all);
@@ -99,7 +99,7 @@ describe("a changing fleet", () => {
   });
 
   it("takes up what changed before anybody followed it, and goes on where it was interrupted", async () => {
-    await using store = imaginedSqliteStore(undefined);
+    await using store = simulatedSqliteStore(undefined);
     let isDown = true;
     const broken: LeaseStore = {
       ...store,

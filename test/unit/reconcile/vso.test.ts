@@ -76,7 +76,7 @@ describe("is Vault Secrets Operator at work?", () => {
       assert.equal(recentWrite(written(at), NOW), undefined);
     }
     const seen = writeOfVso(settled(), written(NOW + 29 * SECOND_MS), NOW);
-    assert.equal(seen?.until, NOW + MINUTE_MS, "clocks may differ, and the end is reckoned from ours");
+    assert.equal(seen?.until, NOW + MINUTE_MS, "clocks may differ, and the end is estimated from ours");
   });
 
   it("a program's name that is someone's own words is not repeated", () => {

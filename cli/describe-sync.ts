@@ -18,8 +18,8 @@ import {
   waitsFor,
 } from "./status-view.ts";
 
-/** What a story is told from: one row and what stands beside it in the lease table. */
-export interface StoryInput {
+/** What a description is told from: one row and what stands beside it in the lease table. */
+export interface DescribeInput {
   readonly row: Row;
   readonly references: ReadonlyMap<ReferenceKey, Reference>;
   readonly circuits: readonly Circuit[];
@@ -28,7 +28,7 @@ export interface StoryInput {
 }
 
 /** All that is known of one sync, as people and scripts see it. Names, versions and digests, never values. */
-export interface Story {
+export interface SyncDescription {
   readonly key: string;
   readonly state: SyncView["state"];
   readonly declared: {
@@ -114,7 +114,7 @@ function restarts({ rolloutRestartTargets: targets }: JsonObject): readonly stri
   return targets.map((target: Json) => `${asObject(target)?.kind ?? "?"}/${asObject(target)?.name ?? "?"}`);
 }
 
-export function storyOf({ row, references, circuits, cluster, now }: StoryInput): Story {
+export function describeSync({ row, references, circuits, cluster, now }: DescribeInput): SyncDescription {
   const { key, declared, state } = row;
   const parts = partsOf(key);
   const view = syncView(summaryOf(row), { cluster, circuits }, now, owedRestarts(row));
@@ -164,7 +164,7 @@ function referenceView(ref: ReferenceKey, found: ReadonlyMap<ReferenceKey, Refer
   return { kind, namespace, name, state: "found", ...(generation > 0 ? { generation } : {}) };
 }
 
-function seenOf({ state }: Row): Story["seen"] {
+function seenOf({ state }: Row): SyncDescription["seen"] {
   const { vault, version, digest, owned } = state;
   return {
     ...(vault === undefined ? {} : { vault: vault.replace(/^vault:/, "") }),
@@ -178,12 +178,12 @@ function seenOf({ state }: Row): Story["seen"] {
   };
 }
 
-function errorOf({ code, message, since }: NonNullable<SyncView["error"]>): NonNullable<Story["error"]> {
+function errorOf({ code, message, since }: NonNullable<SyncView["error"]>): NonNullable<SyncDescription["error"]> {
   const { next, meaning } = remedyOf(code as ErrorCode);
   return { code, message, since, next, ...(meaning === undefined ? {} : { remedy: meaning }) };
 }
 
-function nextOf(row: Row, view: SyncView, around: Surroundings): Story["next"] {
+function nextOf(row: Row, view: SyncView, around: Surroundings): SyncDescription["next"] {
   const at = view.nextAt === undefined ? {} : { at: view.nextAt };
   const open = view.state === "waiting" ? waitsFor(summaryOf(row), around) : undefined;
   if (!open) return { ...at, because: why(row, view) };
