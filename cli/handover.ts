@@ -6,7 +6,7 @@ import { connectionOf, notInFleet } from "../lib/fleet/connect.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { clusterClients } from "../lib/kubernetes/cluster-client.ts";
-import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
+import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
 import { jsonLog } from "../lib/log.ts";
 import {
   type ClusterSurvey,
@@ -42,7 +42,7 @@ export async function handoverCommand(flags: HandoverFlags): Promise<number> {
       return connectionOf(cluster, folder);
     },
   });
-  const deps = { ...kubernetesEnds({ clients, clock: systemClock, log }), clock: systemClock };
+  const deps = { ...kubernetesApis({ clients, clock: systemClock, log }), clock: systemClock };
   try {
     const reports = await handOver(deps, clusters, flags);
     if (flags.output === "json") printJson(answer(flags, reports));

@@ -91,11 +91,11 @@ export async function program(argv: readonly string[]): Promise<number> {
     .action(async (options: StatusFlags) => {
       code = await statusCommand(options);
     });
-  const ended = (exitCode: number): void => {
+  const exitWith = (exitCode: number): void => {
     code = exitCode;
   };
-  keyCommands(cli, ended);
-  clusterCommands(cli, ended);
+  keyCommands(cli, exitWith);
+  clusterCommands(cli, exitWith);
   await cli.parseAsync([...argv]);
   return code;
 }

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { partsOf } from "./keys.ts";
 import { isJudged } from "./kinds.ts";
-import type { EndedRun, Metrics } from "./reconcile/ports.ts";
+import type { FinishedRun, Metrics } from "./reconcile/ports.ts";
 
 interface Definition {
   readonly help: string;
@@ -40,7 +40,7 @@ const METRICS: Readonly<Record<string, Definition>> = {
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
   },
   keyferry_sync_delay_seconds: {
-    help: "Time from when a sync was due, or its turn came, to when it was taken up.",
+    help: "Time from when a sync was due, or its refresh slot came, to when it was taken up.",
     labels: [],
     buckets: [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900],
   },
@@ -50,23 +50,23 @@ const METRICS: Readonly<Record<string, Definition>> = {
   },
   keyferry_drift_total: { help: "Secrets that someone else changed or deleted.", labels: ["cluster"] },
   keyferry_absence_held_total: {
-    help: "Looks in which too many declarations were gone to be believed.",
+    help: "Watch passes in which too many declarations were gone to be believed.",
     labels: ["kind"],
   },
   keyferry_circuit_probes_total: { help: "Probes of ends that are out of reach.", labels: ["circuit"] },
   keyferry_vault_reads_total: { help: "Reads of Vault paths by outcome.", labels: ["outcome"] },
   keyferry_vault_logins_total: { help: "Logins to Vault by outcome.", labels: ["outcome"] },
-  keyferry_keys_handed_out_total: {
-    help: "Keys that ticks handed out, from the wheel or the due index.",
+  keyferry_keys_dispatched_total: {
+    help: "Keys that ticks dispatched, from the wheel or the due index.",
     labels: ["from"],
   },
   keyferry_ticks_held_back_total: {
-    help: "Ticks that handed out nothing of the wheel, since older messages still wait.",
+    help: "Ticks that dispatched nothing of the wheel, since older messages still wait.",
     labels: [],
   },
   keyferry_bugs_total: { help: "Failures that nobody foresaw: the log names each by its place.", labels: [] },
   keyferry_rows_damaged_total: { help: "Rows of the lease table that could not be read.", labels: [] },
-  keyferry_cursor_set_back_total: { help: "Times the cursor stood in the future and was set back.", labels: [] },
+  keyferry_dispatch_set_back_total: { help: "Times dispatchedUntil stood in the future and was set back.", labels: [] },
   keyferry_fleet_unreadable_total: {
     help: "Times fleet.yaml could not be read again: the former one holds.",
     labels: [],
@@ -147,7 +147,7 @@ function addGauge(
 }
 
 /** One run as VSO's controllers would count it. */
-function countRun(count: Metrics["count"], { key, code }: EndedRun): void {
+function countRun(count: Metrics["count"], { key, code }: FinishedRun): void {
   const { cluster, kind } = partsOf(key);
   const controller = kind.toLowerCase();
   const isFailed = code !== undefined;

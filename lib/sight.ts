@@ -3,7 +3,7 @@ import type { EpochMs } from "./clock.ts";
 import type { Circuit, ClusterRow } from "./reconcile/ports.ts";
 
 /**
- * Since when a cluster can't be looked at: its last look failed, or its circuit is open, since a watch on a silent cluster
+ * Since when a cluster can't be looked at: its last watch pass failed, or its circuit is open, since a watch on a silent cluster
  * notices nothing. Undefined: it can, or nobody has tried yet.
  */
 export function outOfSightSince(

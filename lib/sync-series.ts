@@ -3,11 +3,11 @@ import { type Clock, type EpochMs, SECOND_MS } from "./clock.ts";
 import type { ErrorCode } from "./errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "./keys.ts";
 import { isJudged } from "./kinds.ts";
-import type { EndedRun, LeaseStore, RowSummary } from "./reconcile/ports.ts";
+import type { FinishedRun, LeaseStore, RowSummary } from "./reconcile/ports.ts";
 
 /** Series of single syncs, in memory: an unchanged refresh writes nothing that they could be read from. */
 export interface SyncSeries {
-  ran(run: EndedRun): void;
+  ran(run: FinishedRun): void;
   /** What the lease table knows at the start. */
   remember(rows: readonly RowSummary[]): void;
   forget(key: SyncKey): void;

@@ -7,6 +7,7 @@ import { desiredLabels } from "../owner-labels.ts";
 import type {
   ClusterSettings,
   Declared,
+  Place,
   Reference,
   RolloutTarget,
   VaultIdentity,
@@ -17,10 +18,10 @@ import { attempt } from "./attempt.ts";
 import { resolveIdentity, trimSlashes } from "./identity.ts";
 import { type LookUp, lookUp } from "./look-up.ts";
 import { mustParseSpec, type SpecOf } from "./parse.ts";
-import { sourceOf } from "./source.ts";
+import { placeOfRead } from "./source.ts";
 import { unsupportedKind } from "./unsupported.ts";
 
-export { groupOf, sourceOf } from "./source.ts";
+export { groupOf, placeOfRead } from "./source.ts";
 
 /** The Secret that a declaration wants, without its data. */
 export interface Destination {
@@ -37,8 +38,8 @@ export interface Destination {
 export interface ResolvedStaticSecret {
   readonly identity: VaultIdentity;
   readonly read: VaultRead;
-  /** Index value of what it reads. */
-  readonly source: string;
+  /** Where it reads. */
+  readonly place: Place;
   /** Id of the circuit of the Vault that it reads. */
   readonly circuit: string;
   readonly destination: Destination;
@@ -144,7 +145,7 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
   return {
     identity,
     read,
-    source: sourceOf(read),
+    place: placeOfRead(read, cluster.vaults),
     circuit: circuitOfVault(identity.target.address),
     destination: destinationOf(spec, declared.uid),
     refreshAfterMs: refreshOf(spec),

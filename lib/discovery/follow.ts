@@ -13,7 +13,7 @@ export const CURSOR_MAX_AGE_MS = 10 * MINUTE_MS;
 /** An API server takes 0 for its own default, which is half an hour. */
 const SHORTEST_WATCH_S = 1;
 
-/** Kept up to date as things are taken in, so that a look that ends early starts again where it was. */
+/** Kept up to date as things are taken in, so that a watch pass that ends early starts again where it was. */
 export interface Progress {
   cursor?: Cursor;
   held?: NonNullable<ClusterState["held"]>;

@@ -130,8 +130,8 @@ function listing(
     async page(items, signal) {
       const all = items.filter((item) => isOurs(item.namespace));
       // What was handed over is of no concern, but for rows that do not know it yet: reconcile lets them go.
-      const isLeft = all.some(({ annotations }) => isHandedOver(annotations));
-      const rows = new Set(isLeft ? (await rowsOf()).map(({ key }) => key) : []);
+      const anyHandedOver = all.some(({ annotations }) => isHandedOver(annotations));
+      const rows = new Set(anyHandedOver ? (await rowsOf()).map(({ key }) => key) : []);
       const ours = all.filter((item) => !isHandedOver(item.annotations) || rows.has(keyOf(item)));
       const dues: (Due | undefined)[] = [];
       for (const some of chunks(ours, DECLARED_AT_ONCE)) dues.push(...(await Promise.all(some.map(declare))));

@@ -19,7 +19,7 @@ export interface OperatorGuard {
 }
 
 /**
- * A look finds the namespace as it is, and stays for a minute. In that time it may be deleted and made anew, by someone
+ * A watch pass finds the namespace as it is, and stays for a minute. In that time it may be deleted and made anew, by someone
  * else: so an object that appears in it makes us ask whether it still is the one that was found.
  */
 export function operatorGuard(

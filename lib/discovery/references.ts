@@ -97,7 +97,7 @@ export async function nudgeDependents(
   for (const summary of await deps.leases.byCluster(cluster)) {
     const isFirstRun = summary.leaseUntil !== undefined && summary.syncedAt === undefined && summary.attempts === 0;
     if (!isFirstRun && !summary.refs.some((ref) => keys.has(ref))) continue;
-    const due = await deps.leases.nudge(summary.key, { now: deps.clock(), look: false });
+    const due = await deps.leases.nudge(summary.key, { now: deps.clock(), verify: false });
     if (due) dues.push(due);
   }
   await sendDue(deps.queue, dues, deps.clock());

@@ -6,8 +6,8 @@ import { hasPowers } from "../reconcile/operator-namespace.ts";
 import type { ClusterSettings, ClusterState, OperatorSeen } from "../reconcile/ports.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
-import type { LookOptions } from "./look.ts";
 import { nudgeUntold, TOLD } from "./untold.ts";
+import type { WatchPassOptions } from "./watch-pass.ts";
 
 /** A cursor that is silent for longer may be one of a cluster that was restored (lease-table 20). */
 const SILENCE_MS = 3 * MINUTE_MS;
@@ -18,7 +18,7 @@ export async function startingPoint(
   settings: ClusterSettings,
   state: ClusterState,
   { uid, operator }: { readonly uid: string; readonly operator: OperatorSeen },
-  options: LookOptions,
+  options: WatchPassOptions,
   signal: AbortSignal,
 ): Promise<ClusterState> {
   const filter = fingerprint(

@@ -54,7 +54,7 @@ export function changingFleet(first: readonly ClusterSettings[], deps: Deps): Ch
   };
 }
 
-/** Settings that syncs are carried out by. How a cluster is reached, and what of it is followed, is for looks alone. */
+/** Settings that syncs are carried out by. How a cluster is reached, and what of it is followed, is for watch passes alone. */
 function carriedOut(settings: ClusterSettings & { readonly connect?: unknown }): object {
   const { connect: _connect, labels: _labels, namespaces: _namespaces, ...rest } = settings;
   return rest;

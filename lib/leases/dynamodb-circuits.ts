@@ -1,16 +1,16 @@
 import type { EpochMs } from "../clock.ts";
 import type { ErrorCode } from "../errors.ts";
-import type { Circuit, CircuitStore, CursorStore } from "../reconcile/ports.ts";
+import type { Circuit, CircuitStore, DispatchStore } from "../reconcile/ports.ts";
 import {
   all,
+  dispatchedUntilIsStill,
   fenceIsStill,
-  handedUntilIsStill,
   itemExists,
   itemIsAbsent,
   probeAtIsStill,
 } from "./dynamodb-conditions.ts";
 import type { Connection } from "./dynamodb-connection.ts";
-import { CIRCUITS, CURSOR, type ItemKey } from "./dynamodb-table.ts";
+import { CIRCUITS, DISPATCHED, type ItemKey } from "./dynamodb-table.ts";
 
 interface CircuitItem {
   readonly sk: string;
@@ -61,17 +61,17 @@ export function circuitStore(connection: Connection): CircuitStore {
   };
 }
 
-/** Up to when ticks have handed out (lease-table 13). */
-export function cursorStore(connection: Connection): CursorStore {
+/** Up to when ticks have dispatched (lease-table 13). */
+export function dispatchStore(connection: Connection): DispatchStore {
   return {
-    handedUntil: async () => {
-      connection.count("handedUntil");
-      return (await connection.get<{ readonly handedUntil: EpochMs }>(CURSOR, "strong"))?.handedUntil;
+    dispatchedUntil: async () => {
+      connection.count("dispatchedUntil");
+      return (await connection.get<{ readonly handedUntil: EpochMs }>(DISPATCHED, "strong"))?.handedUntil;
     },
-    moveCursor: (from, to) => {
-      connection.count("moveCursor");
-      const item = { ...CURSOR, handedUntil: to };
-      return connection.put(item, from === undefined ? itemIsAbsent : all(itemExists, handedUntilIsStill(from)));
+    moveDispatched: (from, to) => {
+      connection.count("moveDispatched");
+      const item = { ...DISPATCHED, handedUntil: to };
+      return connection.put(item, from === undefined ? itemIsAbsent : all(itemExists, dispatchedUntilIsStill(from)));
     },
   };
 }

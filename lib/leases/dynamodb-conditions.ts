@@ -58,7 +58,7 @@ export const probeAtIsStill = (probeAt: EpochMs): Condition => ({
   values: { ":wasProbeAt": probeAt },
 });
 
-export const handedUntilIsStill = (at: EpochMs): Condition => ({
+export const dispatchedUntilIsStill = (at: EpochMs): Condition => ({
   text: "handedUntil = :wasHandedUntil",
   values: { ":wasHandedUntil": at },
 });

@@ -19,12 +19,12 @@ import {
   declaredAttributes,
   declaredOf,
   isHeld,
+  keyAttributes,
   ownedOf,
-  placeOf,
   type SyncItem,
+  slotAttributes,
   stateAttributes,
   stateOf,
-  turnAttributes,
 } from "./dynamodb-rows.ts";
 import { syncAt } from "./dynamodb-table.ts";
 import type { Write } from "./dynamodb-writes.ts";
@@ -78,7 +78,7 @@ function itIsAsItWasRead({ uid, fence, leaseUntil, declaredHash }: SyncItem): Co
 async function newItem(bodies: Bodies, declared: Declared, fence: number, now: EpochMs) {
   const started: Changes = { fence, nudges: 0, look: false, dueAt: now, lane: "now" };
   return {
-    ...placeOf(declared.key),
+    ...keyAttributes(declared.key),
     ...declaredAttributes(declared),
     ...(await bodies.store(declared, String(fence))),
     ...stateAttributes(EMPTY_STATE),
@@ -165,9 +165,9 @@ async function cleanupOf(connection: Connection, bodies: Bodies, old: SyncItem, 
   };
   const item = {
     ...old,
-    ...placeOf(key),
+    ...keyAttributes(key),
     ...stateAttributes(leftState(connection, old, before, now)),
-    ...turnAttributes(undefined),
+    ...slotAttributes(undefined),
     ...times,
   };
   const write: Write = { put: item, when: before === undefined ? itemIsAbsent : itIsAsItWasRead(before) };
@@ -176,7 +176,7 @@ async function cleanupOf(connection: Connection, bodies: Bodies, old: SyncItem, 
 
 /** A clean-up reads no Vault path, so that it leaves the index of sources as well as the wheel. */
 function leftState({ damaged }: Connection, old: SyncItem, before: SyncItem | undefined, now: EpochMs): RowState {
-  const { source: _source, bridgeUntil: _bridgeUntil, error: _error, ...state } = stateOf(old, damaged);
+  const { place: _place, awaits: _awaits, bridgeUntil: _bridgeUntil, error: _error, ...state } = stateOf(old, damaged);
   const owned = before === undefined ? state.owned : mergeOwned(ownedOf(before, damaged), state.owned);
   const isBusy = isHeld(old, now) && old.leaseUntil !== undefined;
   return { ...state, attempts: 0, owned, ...(isBusy ? { busyUntil: old.leaseUntil } : {}) };

@@ -103,7 +103,7 @@ export function clusterStore(connection: Connection): ClusterStore {
       const claimed = await connection.update<ClusterItem>(clusterAt(name), change, itIsFree);
       if (claimed.holds) return clusterOf(claimed.item, connection.damaged);
       if (claimed.item !== undefined) return undefined;
-      // Its first look.
+      // Its first watch pass.
       const row = { fence: now, leaseUntil: until, dueAt: until };
       const item = { ...clusterAt(name), ...row, state: JSON.stringify(NEW_CLUSTER) };
       return (await connection.put(item, itemIsAbsent)) ? { name, ...row, state: NEW_CLUSTER } : undefined;

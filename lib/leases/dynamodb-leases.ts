@@ -11,7 +11,7 @@ import {
 } from "./dynamodb-conditions.ts";
 import type { Connection } from "./dynamodb-connection.ts";
 import type { Periods } from "./dynamodb-periods.ts";
-import { type Changes, isHeld, type SyncItem, stateAttributes, turnAttributes } from "./dynamodb-rows.ts";
+import { type Changes, isHeld, type SyncItem, slotAttributes, stateAttributes } from "./dynamodb-rows.ts";
 import { syncAt } from "./dynamodb-table.ts";
 import { mergeOwned } from "./merge-owned.ts";
 
@@ -45,7 +45,7 @@ function settling(connection: Connection, bodies: Bodies, periods: Periods): Syn
   return async (lease, settlement) => {
     connection.count("settle");
     const { schedule } = settlement;
-    if (schedule.kind === "wheel") await periods.use(schedule.turn.period);
+    if (schedule.kind === "wheel") await periods.use(schedule.slot.period);
     const settled =
       schedule.kind === "gone" ? await forget(connection, bodies, lease) : await store(connection, lease, settlement);
     if (settled.holds) return "settled";
@@ -76,8 +76,8 @@ async function forget(connection: Connection, bodies: Bodies, lease: Lease) {
 }
 
 function settledAttributes({ state, schedule, now }: Settlement): Changes {
-  const turn = schedule.kind === "wheel" ? schedule.turn : undefined;
-  return { ...stateAttributes({ ...state, settledAt: now }), ...turnAttributes(turn), leaseUntil: undefined };
+  const slot = schedule.kind === "wheel" ? schedule.slot : undefined;
+  return { ...stateAttributes({ ...state, settledAt: now }), ...slotAttributes(slot), leaseUntil: undefined };
 }
 
 function timeAttributes(schedule: Schedule): Changes {
@@ -92,7 +92,7 @@ function timeAttributes(schedule: Schedule): Changes {
   }
 }
 
-/** Due now whatever the schedule says; its turn on the wheel stays the schedule's, and `look` may belong to the nudge. */
+/** Due now whatever the schedule says; its refresh slot on the wheel stays the schedule's, and `verify` may belong to the nudge. */
 function nudgedAttributes(settlement: Settlement): Changes {
   return { ...settledAttributes(settlement), dueAt: settlement.now, lane: "now" };
 }

@@ -22,14 +22,14 @@ export function nudging(connection: Connection): SyncStore["nudge"] {
   };
 }
 
-async function nudge(connection: Connection, key: SyncKey, { now, look, atOnce = false }: Options) {
+async function nudge(connection: Connection, key: SyncKey, { now, verify, atOnce = false }: Options) {
   const old = await connection.get<SyncItem>(syncAt(key), "strong");
   if (old === undefined) return undefined;
   const isAwake = isDueAlready(old, now);
   const again = sentAgain({ key, group: old.grp }, old.dueAt ?? null, now);
-  // Nothing need be written then; but the wish to look is kept.
-  if (isAwake && (!look || old.look)) return again;
-  const set = { ...nudgedTime(old, now, atOnce), ...(look ? { look } : {}) };
+  // Nothing need be written then; but the wish to verify is kept.
+  if (isAwake && (!verify || old.look)) return again;
+  const set = { ...nudgedTime(old, now, atOnce), ...(verify ? { look: verify } : {}) };
   const { holds } = await connection.update(syncAt(key), { set, add: { nudges: 1 } }, itsTimesAreAsRead(old));
   if (!holds) return OVERTAKEN;
   if (isAwake) return again;

@@ -1,6 +1,6 @@
 import type { Connection } from "./dynamodb-connection.ts";
 import { PERIODS } from "./dynamodb-table.ts";
-import { isTurn } from "./stored.ts";
+import { isRefreshSlot } from "./stored.ts";
 
 interface PeriodsItem {
   readonly steps?: ReadonlySet<number>;
@@ -17,7 +17,7 @@ export function periods(connection: Connection): Periods {
   const known = new Set<number>();
   const read = async (consistency: "strong" | "eventual"): Promise<ReadonlySet<number>> => {
     const item = await connection.get<PeriodsItem>(PERIODS, consistency);
-    for (const step of item?.steps ?? []) if (isTurn(step, 0)) known.add(step);
+    for (const step of item?.steps ?? []) if (isRefreshSlot(step, 0)) known.add(step);
     return known;
   };
   return {

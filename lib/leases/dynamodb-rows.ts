@@ -1,9 +1,10 @@
 import type { EpochMs } from "../clock.ts";
 import { parseKey, partsOf, type SyncKey } from "../keys.ts";
-import type { Declared, Lane, OwnedSecret, Row, RowState, RowSummary, WheelTurn } from "../reconcile/ports.ts";
+import type { Declared, Lane, OwnedSecret, RefreshSlot, Row, RowState, RowSummary } from "../reconcile/ports.ts";
 import type { OnDamage } from "./damage.ts";
 import { type ItemKey, periodOf, shardOf, slotOf, syncAt } from "./dynamodb-table.ts";
-import { isShape, isTime, isTurn, parsed, soundDeclared, soundState } from "./stored.ts";
+import { sourceOf } from "./source-index.ts";
+import { isRefreshSlot, isShape, isTime, parsed, soundDeclared, soundState } from "./stored.ts";
 
 /** `held`: its dueAt is the end of a lease, so that the index alone says who is free (lease-table 3). */
 type StoredLane = Lane | "held";
@@ -86,20 +87,20 @@ export function isKey(key: string): boolean {
 }
 
 /** Where a sync's item stands in the table and in the indexes that don't change while it lives. */
-export function placeOf(key: SyncKey): ItemKey & { readonly cluster: string; readonly shard: number } {
+export function keyAttributes(key: SyncKey): ItemKey & { readonly cluster: string; readonly shard: number } {
   return { ...syncAt(key), cluster: partsOf(key).cluster, shard: shardOf(key) };
 }
 
-export function turnAttributes(turn: WheelTurn | undefined): Changes {
-  return { slot: turn && slotOf(turn), phase: turn?.phase };
+export function slotAttributes(slot: RefreshSlot | undefined): Changes {
+  return { slot: slot && slotOf(slot), phase: slot?.phase };
 }
 
 export function stateAttributes(state: RowState): Changes {
-  const { refs, source, vault, owned, attempts, error, syncedAt, settledAt, ...rest } = state;
+  const { refs, waitsFor, owned, attempts, error, syncedAt, settledAt, ...rest } = state;
   return {
     refs: JSON.stringify(refs),
-    source,
-    vault,
+    source: sourceOf(state),
+    vault: waitsFor,
     owned: JSON.stringify(owned),
     attempts,
     error: error && JSON.stringify(error),
@@ -110,21 +111,26 @@ export function stateAttributes(state: RowState): Changes {
 }
 
 export function stateOf(item: SyncItem, damaged: OnDamage): RowState {
-  const { source, settledAt } = item;
+  const { settledAt } = item;
   const rest = parsed(item.state);
   const state = isShape(rest) && {
     ...rest,
-    ...standingOf(item),
+    ...summaryFields(item),
     owned: parsed(item.owned),
-    source,
     settledAt,
   };
   return soundState(withoutUndefined(state), () => damaged(item.pk));
 }
 
 /** What an item's own attributes say of its state, unjudged. */
-function standingOf({ refs, vault, error, attempts, syncedAt }: SummaryItem) {
-  return { refs: parsed(refs), vault, error: error === undefined ? undefined : parsed(error), attempts, syncedAt };
+function summaryFields({ refs, vault, error, attempts, syncedAt }: SummaryItem) {
+  return {
+    refs: parsed(refs),
+    waitsFor: vault,
+    error: error === undefined ? undefined : parsed(error),
+    attempts,
+    syncedAt,
+  };
 }
 
 function withoutUndefined(value: object | false): object | undefined {
@@ -138,19 +144,19 @@ export function ownedOf(item: SyncItem, damaged: OnDamage): readonly OwnedSecret
 
 export function rowOf(item: SyncItem, declared: Declared, damaged: OnDamage): Row {
   const { pk: key, nudges, look, fence } = item;
-  return { key, declared, state: stateOf(item, damaged), nudges, look, fence, ...timesOf(item) };
+  return { key, declared, state: stateOf(item, damaged), nudges, verify: look, fence, ...timesOf(item) };
 }
 
 export function summaryOf(item: SummaryItem, damaged: OnDamage): RowSummary {
   const { pk: key, uid, declaredHash: hash, generation } = item;
   // A list shows no Secrets.
-  const { refs, vault, error, attempts, syncedAt } = soundState(
-    withoutUndefined({ ...standingOf(item), owned: [] }),
+  const { refs, waitsFor, error, attempts, syncedAt } = soundState(
+    withoutUndefined({ ...summaryFields(item), owned: [] }),
     () => damaged(key),
   );
   return {
     ...{ key, uid, hash, generation, refs, attempts },
-    ...(vault === undefined ? {} : { vault }),
+    ...(waitsFor === undefined ? {} : { waitsFor }),
     ...(error === undefined ? {} : { error }),
     ...(syncedAt === undefined ? {} : { syncedAt }),
     ...timesOf(item),
@@ -162,6 +168,8 @@ function timesOf({ leaseUntil, dueAt, slot, phase }: SummaryItem): Pick<Row, "le
   return {
     ...(isTime(leaseUntil) ? { leaseUntil } : {}),
     ...(isTime(dueAt) ? { dueAt } : {}),
-    ...(period !== undefined && phase !== undefined && isTurn(period, phase) ? { wheel: { period, phase } } : {}),
+    ...(period !== undefined && phase !== undefined && isRefreshSlot(period, phase)
+      ? { wheel: { period, phase } }
+      : {}),
   };
 }

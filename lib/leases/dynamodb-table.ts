@@ -1,6 +1,6 @@
 import { fingerprint } from "../digest.ts";
 import { partsOf, type ReferenceKey, type SyncKey } from "../keys.ts";
-import type { WheelTurn } from "../reconcile/ports.ts";
+import type { RefreshSlot } from "../reconcile/ports.ts";
 
 /** Of the items' layout: a table of another version is left alone. */
 export const TABLE_VERSION = 1;
@@ -47,7 +47,7 @@ export function referenceAt(key: ReferenceKey): ItemKey {
 export const CLUSTERS = "clusters";
 export const CIRCUITS = "circuits";
 export const TOKENS = "tokens";
-export const CURSOR: ItemKey = { pk: "cursor", sk: "cursor" };
+export const DISPATCHED: ItemKey = { pk: "cursor", sk: "cursor" };
 export const PERIODS: ItemKey = { pk: "periods", sk: "periods" };
 export const VERSION: ItemKey = { pk: "version", sk: "version" };
 
@@ -55,8 +55,8 @@ export function shardOf(key: SyncKey): number {
   return Number.parseInt(fingerprint(key).slice(0, 8), 16) % SHARDS;
 }
 
-/** Where a turn stands in the wheel: (period, phase div 300 s). */
-export function slotOf({ period, phase }: WheelTurn): string {
+/** Where a refresh slot stands in the wheel: (period, phase div 300 s). */
+export function slotOf({ period, phase }: RefreshSlot): string {
   return `${period}#${Math.floor(phase / SLOT_S)}`;
 }
 

@@ -2,7 +2,7 @@ import type { Random } from "../clock.ts";
 import type { LeaseStore, TokenStore } from "../reconcile/ports.ts";
 import type { OnDamage } from "./damage.ts";
 import { bodies } from "./dynamodb-bodies.ts";
-import { circuitStore, cursorStore } from "./dynamodb-circuits.ts";
+import { circuitStore, dispatchStore } from "./dynamodb-circuits.ts";
 import { type Client, connect } from "./dynamodb-connection.ts";
 import { declarations } from "./dynamodb-declarations.ts";
 import { clusterStore, referenceStore } from "./dynamodb-discovery.ts";
@@ -44,7 +44,7 @@ export function dynamoLeaseStore(options: DynamoStoreOptions): DynamoStore {
     ...declarations(connection, big),
     ...leases(connection, big, steps),
     nudge: nudging(connection),
-    ...cursorStore(connection),
+    ...dispatchStore(connection),
     ...referenceStore(connection),
     ...clusterStore(connection),
     ...circuitStore(connection),

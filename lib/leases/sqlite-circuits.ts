@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../errors.ts";
-import type { Circuit, CircuitStore, CursorStore } from "../reconcile/ports.ts";
+import type { Circuit, CircuitStore, DispatchStore } from "../reconcile/ports.ts";
 import type { Connection } from "./sqlite-connection.ts";
 
 interface CircuitRecord {
@@ -46,14 +46,14 @@ function circuitOf({ probe_at: probeAt, ...record }: CircuitRecord): Circuit {
   return { ...record, probeAt };
 }
 
-/** Up to when ticks have handed out (lease-table 13). */
-export function cursorStore(connection: Connection): CursorStore {
+/** Up to when ticks have dispatched (lease-table 13). */
+export function dispatchStore(connection: Connection): DispatchStore {
   const read = connection.one<{ readonly handed_until: number }>("SELECT handed_until FROM cursor");
   const start = connection.write("INSERT INTO cursor (id, handed_until) VALUES (1, :to) ON CONFLICT (id) DO NOTHING");
   const move = connection.write("UPDATE cursor SET handed_until = :to WHERE id = 1 AND handed_until = :from");
   return {
-    handedUntil: () => connection.read("handedUntil", () => read({})?.handed_until),
-    moveCursor: (from, to) =>
-      connection.change("moveCursor", () => (from === undefined ? start({ to }) : move({ from, to })) === 1),
+    dispatchedUntil: () => connection.read("dispatchedUntil", () => read({})?.handed_until),
+    moveDispatched: (from, to) =>
+      connection.change("moveDispatched", () => (from === undefined ? start({ to }) : move({ from, to })) === 1),
   };
 }

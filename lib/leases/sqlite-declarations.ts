@@ -89,7 +89,13 @@ function burying(connection: Connection, record: ReadRecord, remove: Remove) {
     WHERE key = :from`);
   const body = connection.part("UPDATE body SET state = :state WHERE id = :body");
   return (old: SyncRecord, now: EpochMs): Due | undefined => {
-    const { source: _source, bridgeUntil: _bridgeUntil, error: _error, ...state } = stateOf(old, connection.damaged);
+    const {
+      place: _place,
+      awaits: _awaits,
+      bridgeUntil: _bridgeUntil,
+      error: _error,
+      ...state
+    } = stateOf(old, connection.damaged);
     const held = isHeld(old, now);
     if (state.owned.length === 0 && !held) {
       remove(old);

@@ -3,6 +3,7 @@ import type { ClaimOptions, Row, Settlement, SettleOutcome, SyncStore } from "..
 import { damagedRow } from "./damage.ts";
 import { mergeOwned } from "./merge-owned.ts";
 import { sentAgain } from "./overdue.ts";
+import { sourceOf } from "./source-index.ts";
 import type { Connection } from "./sqlite-connection.ts";
 import { declaredOf, isHeld, READ_ROW, type SyncRecord } from "./sqlite-rows.ts";
 
@@ -22,16 +23,16 @@ function nudging(connection: Connection): SyncStore["nudge"] {
   );
   const nudge = connection.write(`
     UPDATE sync SET nudges = nudges + 1, look = max(look, :look), due_at = :dueAt, lane = 'now' WHERE key = :key`);
-  return (key, { now, look, atOnce = false }) =>
+  return (key, { now, verify, atOnce = false }) =>
     connection.change("nudge", () => {
       const old = record({ key });
       if (old === undefined) return undefined;
       const isDueAlready = old.due_at !== null && old.due_at <= now && !isHeld(old, now);
       const again = sentAgain({ key, group: old.grp }, old.due_at, now);
-      // Nothing need be written then; but the wish to look is kept.
-      if (isDueAlready && (!look || old.look === 1)) return again;
+      // Nothing need be written then; but the wish to verify is kept.
+      if (isDueAlready && (!verify || old.look === 1)) return again;
       const at = nudgedDueAt(old, now, atOnce);
-      nudge({ key, look: look ? 1 : 0, dueAt: at });
+      nudge({ key, look: verify ? 1 : 0, dueAt: at });
       return isDueAlready ? again : { key, group: old.grp, lane: "now", at };
     });
 }
@@ -62,7 +63,7 @@ function claiming(connection: Connection): SyncStore["claim"] {
     const changed = hash === row.declared.hash ? undefined : record({ key: row.key });
     const declared = changed === undefined ? row.declared : declaredOf(changed);
     if (declared === undefined) throw damagedRow(row.key);
-    return { ...row, declared, fence, nudges, look: look === 1 };
+    return { ...row, declared, fence, nudges, verify: look === 1 };
   };
   return (row, { now, until, owned }: ClaimOptions) =>
     connection.change("claim", () => {
@@ -79,8 +80,8 @@ function claiming(connection: Connection): SyncStore["claim"] {
 }
 
 /**
- * Who was nudged meanwhile is due now whatever the schedule says. Its turn on the wheel is taken from the schedule all
- * the same, and `look` stays set, since it may belong to the nudge.
+ * Who was nudged meanwhile is due now whatever the schedule says. Its refresh slot on the wheel is taken from the schedule all
+ * the same, and `verify` stays set, since it may belong to the nudge.
  */
 function settling(connection: Connection): SyncStore["settle"] {
   const sync = connection.writeOne<{ readonly body: number; readonly nudges: number }>(`
@@ -111,11 +112,11 @@ function settling(connection: Connection): SyncStore["settle"] {
 }
 
 function settledAttributes({ state, schedule, now }: Settlement) {
-  const source = state.source ?? null;
+  const source = sourceOf(state) ?? null;
   const due = { now, source, period: null, phase: null, lane: "now" };
   switch (schedule.kind) {
     case "wheel":
-      return { ...due, ...schedule.turn, dueAt: schedule.dueAt ?? null, lane: "refresh" };
+      return { ...due, ...schedule.slot, dueAt: schedule.dueAt ?? null, lane: "refresh" };
     case "due":
       return { ...due, dueAt: schedule.at };
     case "parked":

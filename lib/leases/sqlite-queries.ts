@@ -12,7 +12,7 @@ import {
   type SyncRecord,
   summaryOf,
 } from "./sqlite-rows.ts";
-import { isTurn } from "./stored.ts";
+import { isRefreshSlot } from "./stored.ts";
 
 type Queries = Pick<SyncStore, "read" | "due" | "periods" | "onWheel" | "bySource" | "byCluster">;
 
@@ -60,7 +60,7 @@ export function syncQueries(connection: Connection): Queries {
       return connection.read("due", () => sound(due({ after, until, now, limit })).map(dueOf));
     },
     periods: () =>
-      connection.read("periods", () => periods({}).flatMap(({ period }) => (isTurn(period, 0) ? [period] : []))),
+      connection.read("periods", () => periods({}).flatMap(({ period }) => (isRefreshSlot(period, 0) ? [period] : []))),
     onWheel: (period, from, to) =>
       connection.read("onWheel", () =>
         sound(wheel({ period, from, to })).map(({ key, grp, phase }): WheelEntry => ({ key, group: grp, phase })),

@@ -2,7 +2,7 @@ import type { EpochMs } from "../clock.ts";
 import { parseKey, type SyncKey } from "../keys.ts";
 import type { Declared, Due, Lane, Row, RowState, RowSummary } from "../reconcile/ports.ts";
 import type { OnDamage } from "./damage.ts";
-import { isTime, isTurn, parsed, soundDeclared, soundState } from "./stored.ts";
+import { isRefreshSlot, isTime, parsed, soundDeclared, soundState } from "./stored.ts";
 
 /** A row of the tables `sync` and `body`. */
 export interface SyncRecord extends Omit<SummaryRecord, "bytes"> {
@@ -49,7 +49,7 @@ export function rowOf(record: SyncRecord, damaged: OnDamage): Row | undefined {
     declared,
     state: stateOf(record, damaged),
     nudges: record.nudges,
-    look: record.look === 1,
+    verify: record.look === 1,
     fence: record.fence,
     ...timesOf(record),
   };
@@ -70,14 +70,14 @@ export function isKey(key: string): boolean {
 }
 
 export function summaryOf(record: SummaryRecord, damaged: OnDamage): RowSummary {
-  const { refs, vault, error, attempts, syncedAt } = stateOf(record, damaged);
+  const { refs, waitsFor, error, attempts, syncedAt } = stateOf(record, damaged);
   return {
     key: record.key,
     uid: record.uid,
     hash: record.hash,
     generation: record.generation,
     refs,
-    ...(vault === undefined ? {} : { vault }),
+    ...(waitsFor === undefined ? {} : { waitsFor }),
     ...(error === undefined ? {} : { error }),
     attempts,
     ...(syncedAt === undefined ? {} : { syncedAt }),
@@ -92,7 +92,9 @@ function timesOf(
   return {
     ...(isTime(record.lease_until) ? { leaseUntil: record.lease_until } : {}),
     ...(isTime(record.due_at) ? { dueAt: record.due_at } : {}),
-    ...(isTurn(record.period, record.phase) ? { wheel: { period: record.period ?? 1, phase: record.phase ?? 0 } } : {}),
+    ...(isRefreshSlot(record.period, record.phase)
+      ? { wheel: { period: record.period ?? 1, phase: record.phase ?? 0 } }
+      : {}),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { LeaseStore } from "../reconcile/ports.ts";
 import type { OnDamage } from "./damage.ts";
-import { circuitStore, cursorStore } from "./sqlite-circuits.ts";
+import { circuitStore, dispatchStore } from "./sqlite-circuits.ts";
 import { type Connection, connect, connectionTo } from "./sqlite-connection.ts";
 import { declarations } from "./sqlite-declarations.ts";
 import { clusterStore, referenceStore } from "./sqlite-discovery.ts";
@@ -45,7 +45,7 @@ function storeOn(connection: Connection): SqliteStore {
     ...syncQueries(connection),
     ...declarations(connection),
     ...leases(connection),
-    ...cursorStore(connection),
+    ...dispatchStore(connection),
     ...referenceStore(connection),
     ...clusterStore(connection),
     ...circuitStore(connection),

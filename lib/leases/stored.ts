@@ -47,15 +47,14 @@ const isStatusSeen = { resourceVersion: isVersion, status: isShape };
 const STATE: Form = {
   needs: { refs: listOf(isKeyText), owned: listOf(formed({ name: isText })), attempts: isCount },
   may: {
-    source: isText,
-    vault: isText,
+    awaits: listOf(isText),
+    place: formed({ vault: isText, path: isText, role: (role) => role === "read" || role === "push" }),
+    waitsFor: isText,
     digest: isText,
     rolledDigest: isText,
     rollout: formed({ digest: isText, since: isTime, at: isTime, attempts: isCount }),
-    version: formed({ number: isCount, createdTime: isText }),
     doneHash: isText,
     seen: formed({ ...isStatusSeen, hash: isText }),
-    olderSince: isTime,
     error: isError,
     syncedAt: isTime,
     settledAt: isTime,
@@ -153,7 +152,7 @@ export function soundClusterState(value: unknown, damaged: () => void): ClusterS
   return { ...state, cursors: Object.fromEntries(good) };
 }
 
-/** A turn of the wheel that comes again and again, and not all the time. */
-export function isTurn(period: unknown, phase: unknown): boolean {
+/** A refresh slot of the wheel that comes again and again, and not all the time. */
+export function isRefreshSlot(period: unknown, phase: unknown): boolean {
   return isCount(period) && period > 0 && isCount(phase) && phase < period;
 }

@@ -15,7 +15,7 @@ import type {
   WrittenSecret,
 } from "./ports.ts";
 import { resourceOf } from "./resource.ts";
-import { type RivalEnds, rivalsFor } from "./rivals.ts";
+import { type RivalApis, rivalsFor } from "./rivals.ts";
 import { withStrays } from "./strays.ts";
 
 /** What a run works on: one destination, its data, and what is known of it so far. */
@@ -27,11 +27,11 @@ export interface Work {
   readonly wrote?: string;
 }
 
-type Ends = Pick<ReconcileDeps, "secrets" | "resources" | "clusters" | "clock" | "log" | "digestKey">;
+type Apis = Pick<ReconcileDeps, "secrets" | "resources" | "clusters" | "clock" | "log" | "digestKey">;
 
-/** What a look asks of a cluster: it writes nothing. */
-export interface LookEnds extends Pick<ReconcileDeps, "digestKey">, RivalEnds {
-  readonly secrets: Pick<ReconcileDeps["secrets"], "look">;
+/** What an observation asks of a cluster: it writes nothing. */
+export interface ObserveApis extends Pick<ReconcileDeps, "digestKey">, RivalApis {
+  readonly secrets: Pick<ReconcileDeps["secrets"], "observe">;
 }
 
 /** No external write starts later than the lease's end minus its own time-out (lease-table 6). */
@@ -42,23 +42,23 @@ export function mayStillWrite(lease: Lease, now: number): void {
 }
 
 /** Reads the Secret, so that the next decision rests on what is there. */
-export async function look(ends: LookEnds, work: Work, signal: AbortSignal): Promise<Work> {
+export async function observe(apis: ObserveApis, work: Work, signal: AbortSignal): Promise<Work> {
   const how = work.seen.observe === "watch" ? "get" : "patch";
-  const found = await ends.secrets.look(work.secret, how, signal);
+  const found = await apis.secrets.observe(work.secret, how, signal);
   if (!found) {
     // One of ours that is missing may have been collected with its declaration: it must not be made anew (lease-table 22).
     if (ownedUnder(work.seen.row, work.seen.destination.name)?.uid !== undefined) {
-      await mustStillBeDeclared(ends, work, signal);
+      await mustStillBeDeclared(apis, work, signal);
     }
-    return { ...work, seen: { ...work.seen, secret: "absent", row: { ...work.seen.row, look: false } } };
+    return { ...work, seen: { ...work.seen, secret: "absent", row: { ...work.seen.row, verify: false } } };
   }
-  const rivals = work.seen.destination.create ? await ownersAsked(ends, work, found, signal) : [];
-  return { ...work, seen: { ...work.seen, secret: found, secretDigest: digestOf(ends.digestKey, found.data), rivals } };
+  const rivals = work.seen.destination.create ? await ownersAsked(apis, work, found, signal) : [];
+  return { ...work, seen: { ...work.seen, secret: found, secretDigest: digestOf(apis.digestKey, found.data), rivals } };
 }
 
 /** Whose Secret is it? Where our own reference stands alone, that is known without asking anyone. */
 async function ownersAsked(
-  ends: LookEnds,
+  apis: ObserveApis,
   work: Work,
   found: SeenSecret,
   signal: AbortSignal,
@@ -66,64 +66,64 @@ async function ownersAsked(
   const owner = work.seen.destination.ownerReference;
   const isPlain = found.ownerReferences.length === 1 && ownersOf(found, owner).own === "as-written";
   // Our reference is put back under a declaration that is there to stay: else the Secret was released (kubernetes-rules 6).
-  if (!isPlain) await mustStillBeDeclared(ends, work, signal);
-  return rivalsFor(ends, work.secret, found, { owner, isRecorded: isRecorded(work.seen, found) }, signal);
+  if (!isPlain) await mustStillBeDeclared(apis, work, signal);
+  return rivalsFor(apis, work.secret, found, { owner, isRecorded: isRecorded(work.seen, found) }, signal);
 }
 
-async function mustStillBeDeclared(ends: LookEnds, { seen: { row } }: Work, signal: AbortSignal): Promise<void> {
+async function mustStillBeDeclared(apis: ObserveApis, { seen: { row } }: Work, signal: AbortSignal): Promise<void> {
   const ref = resourceOf(row);
-  const found = await ends.resources.get(ref, signal);
+  const found = await apis.resources.get(ref, signal);
   if (found && found.uid === row.declared.uid && !found.deleting) return;
   throw new SyncError("DECLARATION_GONE", `${ref.kind.kind} ${ref.namespace}/${ref.name} was deleted`);
 }
 
-/** One branch per decision. A precondition that does not hold means: look again, then judge anew (lease-table 6). */
+/** One branch per decision. A precondition that does not hold means: observe again, then judge anew (lease-table 6). */
 export async function act(
-  ends: Ends,
+  apis: Apis,
   work: Work,
   decision: Decision,
   lease: Lease,
   signal: AbortSignal,
 ): Promise<Work> {
-  mayStillWrite(lease, ends.clock());
+  mayStillWrite(lease, apis.clock());
   try {
-    return await write(ends, work, decision, signal);
+    return await write(apis, work, decision, signal);
   } catch (error) {
     if (!(error instanceof SyncError) || (error.code !== "KUBE_CONFLICT" && error.code !== "SECRET_TYPE_DIFFERS"))
       throw error;
-    return look(ends, work, signal);
+    return observe(apis, work, signal);
   }
 }
 
-async function write(ends: Ends, work: Work, decision: Decision, signal: AbortSignal): Promise<Work> {
+async function write(apis: Apis, work: Work, decision: Decision, signal: AbortSignal): Promise<Work> {
   switch (decision.do) {
     case "create": {
-      const written = await apply(ends, work, { kind: "absent" }, signal);
-      return withStrays(ends, await applied(ends, work, "created", written, signal), signal);
+      const written = await apply(apis, work, { kind: "absent" }, signal);
+      return withStrays(apis, await applied(apis, work, "created", written, signal), signal);
     }
     case "apply": {
       const { uid, resourceVersion, because } = decision;
-      const written = await apply(ends, work, { kind: "as-seen", uid, resourceVersion }, signal);
+      const written = await apply(apis, work, { kind: "as-seen", uid, resourceVersion }, signal);
       // An apply that changed nothing is no news.
       const wrote = written.resourceVersion === resourceVersion ? undefined : because;
-      return applied(ends, work, wrote, written, signal);
+      return applied(apis, work, wrote, written, signal);
     }
     case "take-over":
-      return takeOver(ends, work, decision.resourceVersion, signal);
+      return takeOver(apis, work, decision.resourceVersion, signal);
     case "recreate":
-      return recreate(ends, work, decision.seen, signal);
+      return recreate(apis, work, decision.seen, signal);
     case "replace": {
-      const written = await ends.secrets.replaceData(work.secret, decision.uid, work.data, signal);
+      const written = await apis.secrets.replaceData(work.secret, decision.uid, work.data, signal);
       return record(work, decision.because, written);
     }
     case "adopt":
       return record(work, undefined, decision.seen, decision.seen.type);
     case "stand-beside":
-      return standBeside(ends, work, decision.seen, signal);
+      return standBeside(apis, work, decision.seen, signal);
     case "prune":
-      return prune(ends, work, decision.names, signal);
-    case "look":
-      return look(ends, work, signal);
+      return prune(apis, work, decision.names, signal);
+    case "observe":
+      return observe(apis, work, signal);
     case "nothing":
       return work;
     default:
@@ -132,10 +132,10 @@ async function write(ends: Ends, work: Work, decision: Decision, signal: AbortSi
 }
 
 /** The Secret stays the other declaration's; ours alone keeps the collector off when that one goes. */
-async function standBeside(ends: Ends, work: Work, seen: SeenSecret, signal: AbortSignal): Promise<Work> {
+async function standBeside(apis: Apis, work: Work, seen: SeenSecret, signal: AbortSignal): Promise<Work> {
   const { ownerReference } = work.seen.destination;
-  const resourceVersion = await ends.secrets.standBeside(work.secret, ownerReference, seen, signal);
-  ends.log.info("owner-reference-added", { key: work.seen.row.key, secret: work.secret.name });
+  const resourceVersion = await apis.secrets.standBeside(work.secret, ownerReference, seen, signal);
+  apis.log.info("owner-reference-added", { key: work.seen.row.key, secret: work.secret.name });
   return besideOthers(work, { ...seen, resourceVersion });
 }
 
@@ -146,17 +146,17 @@ export function besideOthers(work: Work, seen: SeenSecret): Work {
 }
 
 /** The API server judges the new type before the Secret goes: a create that it refuses would leave nothing. */
-async function recreate(ends: Ends, work: Work, seen: SeenSecret, signal: AbortSignal): Promise<Work> {
+async function recreate(apis: Apis, work: Work, seen: SeenSecret, signal: AbortSignal): Promise<Work> {
   const { uid, resourceVersion } = seen;
   try {
-    const written = await apply(ends, work, { kind: "as-seen", uid, resourceVersion }, signal);
-    return applied(ends, work, "its type changed", written, signal);
+    const written = await apply(apis, work, { kind: "as-seen", uid, resourceVersion }, signal);
+    return applied(apis, work, "its type changed", written, signal);
   } catch (error) {
     if (!(error instanceof SyncError) || error.code !== "SECRET_TYPE_DIFFERS") throw error;
   }
-  await ends.secrets.remove(work.secret, seen, signal);
-  const written = await apply(ends, work, { kind: "absent" }, signal);
-  return applied(ends, work, "recreated, since its type changed", written, signal);
+  await apis.secrets.remove(work.secret, seen, signal);
+  const written = await apply(apis, work, { kind: "absent" }, signal);
+  return applied(apis, work, "recreated, since its type changed", written, signal);
 }
 
 function desiredOf(work: Work): DesiredSecret {
@@ -165,36 +165,36 @@ function desiredOf(work: Work): DesiredSecret {
 }
 
 function apply(
-  ends: Ends,
+  apis: Apis,
   work: Work,
   precondition: Parameters<ReconcileDeps["secrets"]["apply"]>[2],
   signal: AbortSignal,
 ): Promise<WrittenSecret> {
-  return ends.secrets.apply(work.secret, desiredOf(work), precondition, signal);
+  return apis.secrets.apply(work.secret, desiredOf(work), precondition, signal);
 }
 
 /** After an apply: keys that are not ours go, then the Secret is recorded as ours. */
 async function applied(
-  ends: Ends,
+  apis: Apis,
   work: Work,
   because: string | undefined,
   written: WrittenSecret,
   signal: AbortSignal,
 ): Promise<Work> {
   if (written.foreignKeys.length === 0) return record(work, because, written);
-  const dropped = await ends.secrets.dropKeys(work.secret, written.foreignKeys, written.resourceVersion, signal);
+  const dropped = await apis.secrets.dropKeys(work.secret, written.foreignKeys, written.resourceVersion, signal);
   return record(work, because, dropped);
 }
 
-async function takeOver(ends: Ends, work: Work, resourceVersion: string, signal: AbortSignal): Promise<Work> {
-  const moved = await ends.secrets.takeOverFields(work.secret, resourceVersion, signal);
+async function takeOver(apis: Apis, work: Work, resourceVersion: string, signal: AbortSignal): Promise<Work> {
+  const moved = await apis.secrets.takeOverFields(work.secret, resourceVersion, signal);
   const written = await apply(
-    ends,
+    apis,
     work,
     { kind: "as-seen", uid: moved.uid, resourceVersion: moved.resourceVersion },
     signal,
   );
-  return applied(ends, work, "taken over", written, signal);
+  return applied(apis, work, "taken over", written, signal);
 }
 
 /** The work after a write, or after a Secret was found in step: it is recorded as ours. */
@@ -215,7 +215,7 @@ export function record(
     ...(written.managed.vso ? { ofVso: true } : {}),
   };
   const owned = destination.create ? [entry, ...others] : others;
-  const next = { ...row, look: false, state: { ...row.state, owned } };
+  const next = { ...row, verify: false, state: { ...row.state, owned } };
   const why = wrote ?? work.wrote;
   return {
     ...work,
@@ -225,10 +225,10 @@ export function record(
 }
 
 /** Removes what we wrote under names that are no longer wanted, while it is still ours (kubernetes-rules 6). */
-async function prune(ends: Ends, work: Work, names: readonly string[], signal: AbortSignal): Promise<Work> {
+async function prune(apis: Apis, work: Work, names: readonly string[], signal: AbortSignal): Promise<Work> {
   const { destination, observe } = work.seen;
   for (const name of names) {
-    await removeIfOurs(ends, { ...work.secret, name }, destination.ownerReference, observe, signal);
+    await removeIfOurs(apis, { ...work.secret, name }, destination.ownerReference, observe, signal);
   }
   return pruned(work);
 }
@@ -245,19 +245,23 @@ export function pruned(work: Work): Work {
  * beside us our reference goes, and the Secret is theirs.
  */
 export async function removeIfOurs(
-  ends: Pick<ReconcileDeps, "secrets">,
+  apis: Pick<ReconcileDeps, "secrets">,
   secret: NamedObject,
   owner: OwnerReference,
   observe: "watch" | "apply",
   signal: AbortSignal,
 ): Promise<"removed" | "left" | "absent" | "not-ours"> {
-  const found: SeenSecret | undefined = await ends.secrets.look(secret, observe === "watch" ? "get" : "patch", signal);
+  const found: SeenSecret | undefined = await apis.secrets.observe(
+    secret,
+    observe === "watch" ? "get" : "patch",
+    signal,
+  );
   if (!found) return "absent";
   if (!found.ownerReferences.some(({ uid }) => uid === owner.uid)) return "not-ours";
   if (found.ownerReferences.length > 1) {
-    if (!found.deleting) await ends.secrets.dropOwner(secret, owner.uid, found, signal);
+    if (!found.deleting) await apis.secrets.dropOwner(secret, owner.uid, found, signal);
     return "left";
   }
-  await ends.secrets.remove(secret, found, signal);
+  await apis.secrets.remove(secret, found, signal);
   return "removed";
 }

@@ -5,12 +5,12 @@ import type { ReconcileDeps } from "./deps.ts";
 import { judgedEvents, nextJudgedStatus, type Verdict } from "./judged-status.ts";
 import type { JsonObject, Lease, ResourceRef, Row, StatusSeen } from "./ports.ts";
 import { resourceOf } from "./resource.ts";
-import { conditionList, type Ending, eventOf, newsOf, nextStatus, warningEvent } from "./status.ts";
+import { conditionList, eventOf, newsOf, nextStatus, type RunOutcome, warningEvent } from "./status.ts";
 import { newWarnings } from "./warnings.ts";
 
 const MAX_TRIES = 3;
 
-type Ends = Pick<ReconcileDeps, "resources" | "clock" | "log">;
+type Apis = Pick<ReconcileDeps, "resources" | "clock" | "log">;
 
 export interface Announced {
   /** The status as it stands now. */
@@ -21,9 +21,9 @@ export interface Announced {
 
 /** Tells the resource how the run ended: status and event, each only when something changed. */
 export async function announce(
-  ends: Ends,
+  apis: Apis,
   row: Row,
-  ending: Ending,
+  ending: RunOutcome,
   lease: Lease,
   signal: AbortSignal,
 ): Promise<Announced> {
@@ -31,9 +31,9 @@ export async function announce(
   const before = statusBefore(row);
   const about = { kind: ref.kind.kind, generation: row.declared.generation, ending };
   const written = await writeStatus(
-    ends,
+    apis,
     row,
-    (from) => nextStatus(from, { ...about, now: ends.clock() }),
+    (from) => nextStatus(from, { ...about, now: apis.clock() }),
     lease,
     signal,
   );
@@ -43,14 +43,14 @@ export async function announce(
   const warnings = ending.kind === "synced" ? (ending.warnings ?? []) : [];
   const events = newWarnings(conditionList(before.status), warnings).map(warningEvent);
   for (const one of event ? [event, ...events] : events) {
-    await ends.resources.emit(ref, row.declared.uid, one, ends.clock(), signal);
+    await apis.resources.emit(ref, row.declared.uid, one, apis.clock(), signal);
   }
   return written;
 }
 
 /** Tells a resource that syncs refer to what was found out about it: status and event, each only when something changed. */
 export async function announceJudged(
-  ends: Ends,
+  apis: Apis,
   row: Row,
   verdict: Verdict,
   lease: Lease,
@@ -58,12 +58,12 @@ export async function announceJudged(
 ): Promise<Announced> {
   const ref = resourceOf(row);
   const about = { kind: ref.kind.kind, generation: row.declared.generation, verdict };
-  const next = (from: JsonObject) => nextJudgedStatus(from, { ...about, now: ends.clock() });
-  const written = await writeStatus(ends, row, next, lease, signal);
+  const next = (from: JsonObject) => nextJudgedStatus(from, { ...about, now: apis.clock() });
+  const written = await writeStatus(apis, row, next, lease, signal);
   const isNews = isOther(statusBefore(row).status, written.seen.status);
   if (!isNews || written.isGone) return written;
   for (const event of judgedEvents(ref.kind.kind, verdict)) {
-    await ends.resources.emit(ref, row.declared.uid, event, ends.clock(), signal);
+    await apis.resources.emit(ref, row.declared.uid, event, apis.clock(), signal);
   }
   return written;
 }
@@ -79,7 +79,7 @@ function statusBefore(row: Row): StatusSeen {
 }
 
 async function writeStatus(
-  ends: Ends,
+  apis: Apis,
   row: Row,
   next: (from: JsonObject) => JsonObject,
   lease: Lease,
@@ -90,11 +90,11 @@ async function writeStatus(
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const status = next(from.status);
     if (sameJson(status, from.status)) return { seen: from, isGone: false };
-    mayStillWrite(lease, ends.clock());
-    const resourceVersion = await tryWrite(ends, ref, status, from, signal);
+    mayStillWrite(lease, apis.clock());
+    const resourceVersion = await tryWrite(apis, ref, status, from, signal);
     if (resourceVersion !== undefined) return { seen: { resourceVersion, status }, isGone: false };
     // A late settle must not mark a resource that was made anew (kubernetes-rules 17): look before trying again.
-    const found = await ends.resources.get(ref, signal);
+    const found = await apis.resources.get(ref, signal);
     if (!found || found.uid !== row.declared.uid) return { seen: from, isGone: true };
     from = { resourceVersion: found.resourceVersion, status: found.status };
   }
@@ -103,7 +103,7 @@ async function writeStatus(
 
 /** The new resourceVersion; undefined when the resource moved on, or away, since its status was read. */
 async function tryWrite(
-  ends: Ends,
+  apis: Apis,
   ref: ResourceRef,
   status: JsonObject,
   from: StatusSeen,
@@ -111,7 +111,7 @@ async function tryWrite(
 ): Promise<string | undefined> {
   try {
     const patch = { ...dropped(from.status, status), ...status };
-    return await ends.resources.writeStatus(ref, patch, from.resourceVersion, signal);
+    return await apis.resources.writeStatus(ref, patch, from.resourceVersion, signal);
   } catch (error) {
     const isMoved =
       error instanceof SyncError && (error.code === "KUBE_CONFLICT" || error.code === "REFERENCE_MISSING");

@@ -33,7 +33,7 @@ export function askingOf(row: Row, resolved: ResolvedStaticSecret | SyncError, r
   return {
     key: row.key,
     cluster: partsOf(row.key).cluster,
-    source: isResolved ? resolved.source : undefined,
+    place: isResolved ? resolved.place : undefined,
     ahead: () => {
       ahead ??= causesAhead(causePlaceOf(row, resolved));
       return ahead;
@@ -54,17 +54,17 @@ export function longestPauseOf(resolved: ResolvedStaticSecret | SyncError): numb
 }
 
 /** A nudge, a new declaration and a lease that ran out move the time at which a row is due. */
-function isAsPlanned({ look, dueAt, state }: Row, { isDue }: Reached): boolean {
-  return isDue && !look && dueAt !== undefined && dueAt === state.error?.nextAt;
+function isAsPlanned({ verify, dueAt, state }: Row, { isDue }: Reached): boolean {
+  return isDue && !verify && dueAt !== undefined && dueAt === state.error?.nextAt;
 }
 
 function isAskedFor(row: Row, reached: Reached): boolean {
-  return row.look || (reached.isDue && row.state.settledAt !== undefined && !isAsPlanned(row, reached));
+  return row.verify || (reached.isDue && row.state.settledAt !== undefined && !isAsPlanned(row, reached));
 }
 
-function sinceOf({ look, dueAt, state }: Row, { isDue, at, readAt }: Reached): EpochMs {
+function sinceOf({ verify, dueAt, state }: Row, { isDue, at, readAt }: Reached): EpochMs {
   // Asked for before it was read: that holds whatever the clock of who asked said.
-  if (look) return readAt;
+  if (verify) return readAt;
   if (!isDue || dueAt === undefined) return at - HARDLY_OLDER_MS;
   return state.settledAt === undefined ? dueAt - HARDLY_OLDER_MS : dueAt;
 }

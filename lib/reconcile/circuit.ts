@@ -7,7 +7,7 @@ import { sendDue } from "../schedule/messages.ts";
 import { slices } from "../schedule/wheel.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import { evidence } from "./evidence.ts";
-import { lookAtOperator, mustBeOurs } from "./operator-namespace.ts";
+import { mustBeOurs, observeOperator } from "./operator-namespace.ts";
 import type { Circuit, Due, VaultTarget } from "./ports.ts";
 import type { CaCache } from "./source.ts";
 import { vaultOutage } from "./vault-outage.ts";
@@ -28,7 +28,7 @@ const SPREAD_MS = 5 * MINUTE_MS;
 const SPREAD_PER_SYNC_MS = 10;
 const MAX_WAITING = 100_000;
 /** Who asks for the ways to a Vault begins with any of them. */
-const TURNS = 1_000;
+const ROTATIONS = 1_000;
 /** A circuit of a Vault that nothing has referred to for so long is closed: what refers to it may just be seen first. */
 const FORGOTTEN_MS = MINUTE_MS;
 
@@ -71,7 +71,7 @@ export function circuits(deps: Deps, ca: CaCache): Circuits {
   const opener = circuitOpener(deps, () => {
     known = undefined;
   });
-  const judge = evidence(deps, ca, (circuit) => vaultTargets(deps, circuit, Math.floor(deps.random() * TURNS)));
+  const judge = evidence(deps, ca, (circuit) => vaultTargets(deps, circuit, Math.floor(deps.random() * ROTATIONS)));
   const openAmong: Circuits["openAmong"] = async (ids) => {
     const open = await read();
     return open.length === 0 ? undefined : open.find((circuit) => ids.includes(circuit.id));
@@ -100,9 +100,9 @@ export function circuits(deps: Deps, ca: CaCache): Circuits {
       const now = deps.clock();
       const open = await deps.leases.circuits();
       const due = open.filter((circuit) => circuit.probeAt <= now);
-      const ends = await Promise.allSettled(due.map((circuit) => probe(deps, ca, circuit, signal)));
+      const results = await Promise.allSettled(due.map((circuit) => probe(deps, ca, circuit, signal)));
       // One that can't be written is no reason to leave the others unprobed.
-      for (const end of ends) if (end.status === "rejected") throw end.reason;
+      for (const result of results) if (result.status === "rejected") throw result.reason;
       if (open.length > 0) known = undefined;
     },
   };
@@ -140,8 +140,8 @@ export function circuitOpener(
 /** The VaultConnections of this Vault show that it is out of reach; who closes the circuit wakes them again. */
 async function wakeConnections(deps: Pick<Deps, "leases" | "queue" | "clock">, id: string): Promise<void> {
   const dues: Due[] = [];
-  for (const key of await deps.leases.bySource(id)) {
-    const due = await deps.leases.nudge(key, { now: deps.clock(), look: false });
+  for (const key of await deps.leases.bySource(`circuit:${id}`)) {
+    const due = await deps.leases.nudge(key, { now: deps.clock(), verify: false });
     if (due) dues.push(due);
   }
   await sendDue(deps.queue, dues, deps.clock());
@@ -185,7 +185,7 @@ async function ask(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSigna
     if (!settings) return;
     await deps.clusters.identity(settings.name, signal);
     const before = (await deps.leases.cluster(settings.name))?.state.operator;
-    mustBeOurs(deps, settings, (await lookAtOperator(deps, settings, before, { mark: true }, signal)).installation);
+    mustBeOurs(deps, settings, (await observeOperator(deps, settings, before, { mark: true }, signal)).installation);
     return;
   }
   const vso = placeOfVso(circuit.id);
@@ -228,13 +228,13 @@ function isNews(circuit: Circuit, { code }: SyncError): boolean {
   return vaultOfCircuit(circuit.id) === undefined ? code !== "DEADLINE_EXCEEDED" : OUTAGE_CODES.has(code);
 }
 
-/** Syncs with known work stand in the due index; turns of the wheel that were passed over are taken once more. */
+/** Syncs with known work stand in the due index; refresh slots of the wheel that were passed over are taken once more. */
 async function close(deps: Deps, circuit: Circuit): Promise<void> {
   const now = deps.clock();
   if (!(await deps.leases.closeCircuit(circuit))) return;
   deps.log.info("circuit-closed", { circuit: circuit.id, afterMs: now - circuit.since });
   const waiting = await deps.leases.due({ after: 0, until: now, now }, MAX_WAITING);
-  const missed = await missedTurns(deps, circuit.since, now);
+  const missed = await missedSlots(deps, circuit.since, now);
   const byKey = new Map<SyncKey, Due>([...missed, ...waiting].map((due) => [due.key, due]));
   const spread = Math.min(SPREAD_MS, byKey.size * SPREAD_PER_SYNC_MS);
   const woken = [...byKey.values()].map((due) => ({ ...due, at: now + spreadOf(due.group) * spread }));
@@ -246,7 +246,7 @@ function spreadOf(group: string): number {
   return (Number.parseInt(group.slice(0, 8), 16) || 0) / 0x1_0000_0000;
 }
 
-async function missedTurns(deps: Deps, since: EpochMs, now: EpochMs): Promise<readonly Due[]> {
+async function missedSlots(deps: Deps, since: EpochMs, now: EpochMs): Promise<readonly Due[]> {
   const found: Due[] = [];
   for (const { period, fromPhase, toPhase } of slices(await deps.leases.periods(), since, now)) {
     for (const { key, group } of await deps.leases.onWheel(period, fromPhase, toPhase)) {

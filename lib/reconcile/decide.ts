@@ -14,9 +14,9 @@ export interface Seen {
   /** Of the data that Vault holds now, made with `key`. */
   readonly digest: Digest;
   readonly key: DigestKey;
-  /** `unread` until a look; then the Secret, or `absent`. */
+  /** `unread` until it was observed; then the Secret, or `absent`. */
   readonly secret: SeenSecret | "unread" | "absent";
-  /** Digest of the Secret that was looked at. */
+  /** Digest of the Secret that was observed. */
   readonly secretDigest?: Digest;
   /** Other declarations that it belongs to, and that are declared still. */
   readonly rivals?: readonly Rival[];
@@ -25,7 +25,7 @@ export interface Seen {
 }
 
 /**
- * - `look`: read the Secret, then judge again.
+ * - `observe`: read the Secret, then judge again.
  * - `create`: apply that may only create.
  * - `apply`: apply at the recorded or looked-at uid and resourceVersion.
  * - `take-over`: as apply, after VSO's field ownership was moved to us.
@@ -37,7 +37,7 @@ export interface Seen {
  */
 export type Decision =
   | { readonly do: "nothing" }
-  | { readonly do: "look" }
+  | { readonly do: "observe" }
   | { readonly do: "create" }
   | { readonly do: "apply"; readonly uid: string; readonly resourceVersion: string; readonly because: string }
   | { readonly do: "take-over"; readonly resourceVersion: string }
@@ -51,21 +51,21 @@ type Check = (seen: Seen) => Decision | undefined;
 
 /** When do we write? First match wins: a later check may rely on what an earlier one ruled out. */
 const CHECKS: readonly Check[] = [
-  mustBeLookedAt,
+  mustBeObserved,
   othersSecretIsMissing, //   create: false   -> SECRET_MISSING
   othersDataDiffers, //       create: false   -> replace
-  secretIsAbsent, //          looked at       -> create
-  secretIsLeaving, //         looked at       -> SECRET_TERMINATING
-  secretIsNotOurs, //         looked at       -> SECRET_NOT_OURS, or stand-beside
-  typeDiffers, //             looked at       -> recreate
-  secretIsImmutable, //       looked at       -> SECRET_IMMUTABLE
-  contentDiffers, //          looked at       -> take-over or apply
-  secretIsInStep, //          looked at       -> adopt
-  neverWritten, //            not looked at   -> create
-  typeChanged, //             not looked at   -> look
-  vsoOwnsFields, //           not looked at   -> look
-  digestDiffers, //           not looked at   -> apply
-  declarationChanged, //      not looked at   -> apply
+  secretIsAbsent, //          observed        -> create
+  secretIsLeaving, //         observed        -> SECRET_TERMINATING
+  secretIsNotOurs, //         observed        -> SECRET_NOT_OURS, or stand-beside
+  typeDiffers, //             observed        -> recreate
+  secretIsImmutable, //       observed        -> SECRET_IMMUTABLE
+  contentDiffers, //          observed        -> take-over or apply
+  secretIsInStep, //          observed        -> adopt
+  neverWritten, //            not observed   -> create
+  typeChanged, //             not observed   -> observe
+  vsoOwnsFields, //           not observed   -> observe
+  digestDiffers, //           not observed   -> apply
+  declarationChanged, //      not observed   -> apply
   isReasserted, //            observe: apply  -> apply
   oldNamesAreLeft, //                         -> prune
 ];
@@ -93,13 +93,13 @@ function recorded(seen: Seen): { uid: string; resourceVersion: string; type?: st
   return { uid: owned.uid, resourceVersion: owned.resourceVersion, ...(owned.type ? { type: owned.type } : {}) };
 }
 
-function looked(seen: Seen): SeenSecret | undefined {
+function observed(seen: Seen): SeenSecret | undefined {
   return typeof seen.secret === "object" ? seen.secret : undefined;
 }
 
-function mustBeLookedAt(seen: Seen): Decision | undefined {
+function mustBeObserved(seen: Seen): Decision | undefined {
   if (seen.secret !== "unread" || seen.applied) return undefined;
-  const someoneSawADifference = seen.row.look;
+  const someoneSawADifference = seen.row.verify;
   const isNotOurs = !seen.destination.create;
   const owned = ownedUnder(seen.row, seen.destination.name);
   const writeOfUnknownEnd = owned !== undefined && owned.uid === undefined;
@@ -107,7 +107,7 @@ function mustBeLookedAt(seen: Seen): Decision | undefined {
   // What was recorded before it was refused a Secret may be another's by now.
   const wasRefused = WAITS_FOR_A_SECRET.has(seen.row.state.error?.code);
   const isUnsure = writeOfUnknownEnd || digestOfAnotherKey || wasRefused;
-  if (someoneSawADifference || isNotOurs || isUnsure) return { do: "look" };
+  if (someoneSawADifference || isNotOurs || isUnsure) return { do: "observe" };
   return undefined;
 }
 
@@ -120,7 +120,7 @@ function othersSecretIsMissing(seen: Seen): Decision | undefined {
 }
 
 function othersDataDiffers(seen: Seen): Decision | undefined {
-  const secret = looked(seen);
+  const secret = observed(seen);
   if (seen.destination.create || !secret) return undefined;
   if (secret.deleting) throw leaving(seen);
   if (seen.secretDigest !== undefined && sameDigest(seen.secretDigest, seen.digest)) return undefined;
@@ -140,18 +140,18 @@ function leaving(seen: Seen): SyncError {
 }
 
 function secretIsLeaving(seen: Seen): Decision | undefined {
-  if (looked(seen)?.deleting) throw leaving(seen);
+  if (observed(seen)?.deleting) throw leaving(seen);
   return undefined;
 }
 
 /** Labels and references that someone took off a Secret of ours are put back, as all else is. */
 function secretIsNotOurs(seen: Seen): Decision | undefined {
-  const secret = looked(seen);
+  const secret = observed(seen);
   return secret && seen.destination.create ? mayNotWrite(seen, secret) : undefined;
 }
 
 function typeDiffers(seen: Seen): Decision | undefined {
-  const secret = looked(seen);
+  const secret = observed(seen);
   if (!secret || !seen.destination.create || secret.type === seen.destination.type) return undefined;
   return { do: "recreate", seen: secret };
 }
@@ -168,7 +168,7 @@ function dataDiffers(seen: Seen): boolean {
 }
 
 function secretIsImmutable(seen: Seen): Decision | undefined {
-  const secret = looked(seen);
+  const secret = observed(seen);
   if (secret?.immutable && seen.destination.create && dataDiffers(seen)) throw immutable(seen);
   return undefined;
 }
@@ -179,7 +179,7 @@ function lacks(actual: Readonly<Record<string, string>>, wanted: Readonly<Record
 }
 
 function contentDiffers(seen: Seen): Decision | undefined {
-  const secret = looked(seen);
+  const secret = observed(seen);
   if (!secret || !seen.destination.create) return undefined;
   const isKnown = secret.managed.ours || isOfVso(seen);
   const differences = [
@@ -200,7 +200,7 @@ function contentDiffers(seen: Seen): Decision | undefined {
 }
 
 function secretIsInStep(seen: Seen): Decision | undefined {
-  const secret = looked(seen);
+  const secret = observed(seen);
   if (!secret || !seen.destination.create) return undefined;
   const known = ownedUnder(seen.row, seen.destination.name);
   const isRecorded =
@@ -223,7 +223,7 @@ function neverWritten(seen: Seen): Decision | undefined {
 
 function typeChanged(seen: Seen): Decision | undefined {
   const type = recorded(seen)?.type;
-  return isUnread(seen) && type !== undefined && type !== seen.destination.type ? { do: "look" } : undefined;
+  return isUnread(seen) && type !== undefined && type !== seen.destination.type ? { do: "observe" } : undefined;
 }
 
 function applyAtRecorded(seen: Seen, because: string): Decision | undefined {
@@ -238,7 +238,7 @@ function isOfVso(seen: Seen): boolean {
 /** VSO's fields become ours before the first apply, or keys and labels that it wrote could never go (kubernetes-rules 3). */
 function vsoOwnsFields(seen: Seen): Decision | undefined {
   const wouldApply = isOfVso(seen) && (digestDiffers(seen) ?? declarationChanged(seen) ?? isReasserted(seen));
-  return wouldApply ? { do: "look" } : undefined;
+  return wouldApply ? { do: "observe" } : undefined;
 }
 
 function digestDiffers(seen: Seen): Decision | undefined {

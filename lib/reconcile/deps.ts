@@ -2,18 +2,18 @@ import type { Clock, Random } from "../clock.ts";
 import { SECOND_MS } from "../clock.ts";
 import type { DigestKey } from "../digest.ts";
 import type {
-  ClusterEnd,
+  ClusterApi,
   ClusterSettings,
   CredentialSource,
   LeaseStore,
   Log,
   Metrics,
-  ResourceEnd,
-  RolloutEnd,
-  SecretEnd,
+  ResourceApi,
+  SecretApi,
   TemplateEngine,
   TrustAnchors,
-  VaultEnd,
+  VaultApi,
+  WorkloadApi,
   WorkQueue,
 } from "./ports.ts";
 
@@ -21,12 +21,12 @@ import type {
 export interface ReconcileDeps {
   readonly leases: LeaseStore;
   readonly queue: WorkQueue;
-  readonly vault: VaultEnd;
+  readonly vault: VaultApi;
   readonly credentials: CredentialSource;
-  readonly secrets: SecretEnd;
-  readonly resources: ResourceEnd;
-  readonly rollouts: RolloutEnd;
-  readonly clusters: ClusterEnd;
+  readonly secrets: SecretApi;
+  readonly resources: ResourceApi;
+  readonly rollouts: WorkloadApi;
+  readonly clusters: ClusterApi;
   readonly templates: TemplateEngine;
   /** Undefined: the cluster is not, or no longer, in the fleet. */
   readonly fleet: (cluster: string) => ClusterSettings | undefined;

@@ -81,7 +81,7 @@ async function writeMac(
   for (let tries = 1; secret !== undefined; tries++) {
     const [seen, there] = [
       await deps.resources.get(ref, signal),
-      await deps.secrets.look(secret, settings.observe === "watch" ? "get" : "patch", signal),
+      await deps.secrets.observe(secret, settings.observe === "watch" ? "get" : "patch", signal),
     ];
     if (!seen || seen.uid !== uid || !there) return;
     const secretMAC = secretMac(key, there.data);

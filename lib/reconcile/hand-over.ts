@@ -129,7 +129,7 @@ async function surveyOne(
   if ("complaints" in parsed) return unstable(["its declaration is not valid"]);
   const { destination, hmacSecretData } = parsed.spec;
   const secret = { cluster: settings.name, namespace, name: destination.name };
-  const there = await deps.secrets.look(secret, settings.observe === "watch" ? "get" : "patch", signal);
+  const there = await deps.secrets.observe(secret, settings.observe === "watch" ? "get" : "patch", signal);
   const mac = there && hmacKey.kind === "found" ? secretMac(hmacKey.key, there.data) : undefined;
   const recorded = typeof seen.status.secretMAC === "string" ? seen.status.secretMAC : "";
   const complaints = [

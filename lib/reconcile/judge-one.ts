@@ -35,20 +35,20 @@ export async function judgeOne(deps: ReconcileDeps, row: Row, settings: ClusterS
   if (!claimed) return;
   if (claimed.row.declared.hash !== row.declared.hash) {
     await deps.leases.settle(claimed.lease, { state: row.state, schedule: { kind: "due", at: now }, now });
-    return again(deps, row, now);
+    return requeueAt(deps, row, now);
   }
   const verdict = await verdictOf(deps, known, batch);
-  const told = await tell(deps, claimed, verdict, batch);
+  const told = await writeReferenceStatus(deps, claimed, verdict, batch);
   const state: RowState = {
     ...row.state,
     refs: known.refs,
-    ...placeOf(known),
+    ...referenceVault(known),
     ...(told.seen === undefined ? {} : { seen: { ...told.seen, hash: row.declared.hash } }),
   };
   const error = told.error ?? verdict.error;
   const settlement = settlementOf(deps, row, state, error, known.open);
   deps.metrics.ran?.({ key: row.key, at: deps.clock(), ...(error === undefined ? {} : { code: error.code }) });
-  if ((await deps.leases.settle(claimed.lease, settlement)) === "nudged") await again(deps, row, deps.clock());
+  if ((await deps.leases.settle(claimed.lease, settlement)) === "nudged") await requeueAt(deps, row, deps.clock());
 }
 
 async function know(row: Row, settings: ClusterSettings, batch: Batch): Promise<Known> {
@@ -63,14 +63,14 @@ async function know(row: Row, settings: ClusterSettings, batch: Batch): Promise<
 /** An outage is written once; who closes the circuit wakes this row (lease-table 16). */
 function isToldAlready({ row, judged, open }: Known): boolean {
   if (open === undefined || judged instanceof SyncError) return false;
-  const { error, vault, seen } = row.state;
-  return error?.code === open.code && vault === judged.vault?.circuit && seen?.hash === row.declared.hash;
+  const { error, waitsFor, seen } = row.state;
+  return error?.code === open.code && waitsFor === judged.vault?.circuit && seen?.hash === row.declared.hash;
 }
 
-/** The index by source finds the VaultConnections of a Vault by the id of its circuit. */
-function placeOf({ judged }: Known): Pick<RowState, "source" | "vault"> {
+/** The VaultConnections of a Vault are found by its circuit. */
+function referenceVault({ judged }: Known): Pick<RowState, "awaits" | "waitsFor"> {
   const circuit = judged instanceof SyncError ? undefined : judged.vault?.circuit;
-  return circuit === undefined ? {} : { source: circuit, vault: circuit };
+  return circuit === undefined ? {} : { awaits: [`circuit:${circuit}`], waitsFor: circuit };
 }
 
 async function verdictOf(deps: ReconcileDeps, { row, judged, merged, open }: Known, batch: Batch): Promise<Verdict> {
@@ -113,7 +113,7 @@ async function reached(
 }
 
 /** A status that can't be written is a failure of its own. */
-async function tell(
+async function writeReferenceStatus(
   deps: ReconcileDeps,
   claimed: { readonly lease: Lease; readonly row: Row },
   verdict: Verdict,
@@ -137,7 +137,7 @@ function settlementOf(
   open: Circuit | undefined,
 ): Settlement {
   const now = deps.clock();
-  const timing = { now, random: deps.random, handedUntil: undefined };
+  const timing = { now, random: deps.random, dispatchedUntil: undefined };
   if (error === undefined) return settleSynced(row, state, undefined, timing);
   const failed = settleFailed(state, error, timing);
   // Asked on its own account, it opens no circuit: nobody may need this Vault.
@@ -146,6 +146,6 @@ function settlementOf(
   return { ...failed, schedule: { kind: "due", at: now + pause } };
 }
 
-async function again(deps: ReconcileDeps, row: Row, at: number): Promise<void> {
+async function requeueAt(deps: ReconcileDeps, row: Row, at: number): Promise<void> {
   await sendDue(deps.queue, [{ key: row.key, group: row.declared.group, lane: "now", at }], deps.clock());
 }

@@ -1,7 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { ReferenceKey, SyncKey } from "../keys.ts";
-import type { Declared, Lane, OwnedSecret, Reference, Row, RowError, RowState, WheelTurn } from "./row.ts";
+import type { Declared, Lane, OwnedSecret, Reference, RefreshSlot, Row, RowError, RowState } from "./row.ts";
 
 /** A key whose time has come, or comes at `at`. Indexes project this and nothing more (lease-table 17). */
 export interface Due {
@@ -23,8 +23,8 @@ export interface Lease {
 
 /** When a settled row is looked at again. A row is on the wheel or in the due index, not both (lease-table 10). */
 export type Schedule =
-  /** `dueAt` for a turn that ticks had handed out before the row joined the wheel (lease-table 14), and for restarts that are owed. */
-  | { readonly kind: "wheel"; readonly turn: WheelTurn; readonly dueAt?: EpochMs }
+  /** `dueAt` for a refresh slot that ticks had dispatched before the row joined the wheel (lease-table 14), and for restarts that are owed. */
+  | { readonly kind: "wheel"; readonly slot: RefreshSlot; readonly dueAt?: EpochMs }
   | { readonly kind: "due"; readonly at: EpochMs }
   /** Until a new declaration, a changed reference or a nudge. */
   | { readonly kind: "parked" }
@@ -47,13 +47,13 @@ export interface RowSummary {
   readonly hash: string;
   readonly generation: number;
   readonly refs: readonly ReferenceKey[];
-  readonly vault?: string;
+  readonly waitsFor?: string;
   readonly error?: RowError;
   readonly attempts: number;
   readonly syncedAt?: EpochMs;
   readonly leaseUntil?: EpochMs;
   readonly dueAt?: EpochMs;
-  readonly wheel?: WheelTurn;
+  readonly wheel?: RefreshSlot;
   /** Of its declaration, where the store knows that without reading it. */
   readonly bytes?: number;
 }
@@ -90,7 +90,7 @@ export interface SyncStore {
    */
   nudge(
     key: SyncKey,
-    options: { readonly now: EpochMs; readonly look: boolean; readonly atOnce?: boolean },
+    options: { readonly now: EpochMs; readonly verify: boolean; readonly atOnce?: boolean },
   ): Promise<Due | undefined>;
 
   /**
@@ -99,7 +99,7 @@ export interface SyncStore {
    */
   claim(row: Row, options: ClaimOptions): Promise<{ readonly lease: Lease; readonly row: Row } | undefined>;
 
-  /** Ends a lease: state, schedule, no leaseUntil, look cleared; conditional on fence and uid, and on nudges as seen. */
+  /** Ends a lease: state, schedule, no leaseUntil, verify cleared; conditional on fence and uid, and on nudges as seen. */
   settle(lease: Lease, settlement: Settlement): Promise<SettleOutcome>;
 
   /** Rows with `after < dueAt <= until`, oldest first, that nobody holds at `now`. */
@@ -127,12 +127,12 @@ export interface WheelEntry {
   readonly phase: number;
 }
 
-/** Up to when ticks have handed out. */
-export interface CursorStore {
+/** Up to when ticks have dispatched. */
+export interface DispatchStore {
   /** Undefined before the first tick. */
-  handedUntil(): Promise<EpochMs | undefined>;
+  dispatchedUntil(): Promise<EpochMs | undefined>;
   /** Moves it, if it still is as it was read: false when another tick was first (lease-table 13). */
-  moveCursor(from: EpochMs | undefined, to: EpochMs): Promise<boolean>;
+  moveDispatched(from: EpochMs | undefined, to: EpochMs): Promise<boolean>;
 }
 
 /** References are rows of their own, cached by version (lease-table 23). */
@@ -160,9 +160,9 @@ export interface ClusterState {
   readonly filter?: string;
   readonly attempts: number;
   readonly error?: RowError;
-  /** More declarations vanished in one look than is believable: held until a person says so (lease-table 18). */
+  /** More declarations vanished in one watch pass than is believable: held until a person says so (lease-table 18). */
   readonly held?: { readonly since: EpochMs; readonly gone: number; readonly of: number };
-  /** As fleet.yaml said at the last look: where keyferry works beside Vault Secrets Operator. */
+  /** As fleet.yaml said at the last watch pass: where keyferry works beside Vault Secrets Operator. */
   readonly besideVso?: readonly string[];
   /** By namespace: writes of a status by another controller, and how long it is believed to be at work there. */
   readonly vsoIn?: Readonly<Record<string, VsoSeen>>;
@@ -190,14 +190,14 @@ export interface VsoSeen {
   readonly isProven: boolean;
 }
 
-/** The operator namespace of a cluster as looks found it. It has powers over the whole cluster only while `without` is missing. */
+/** The operator namespace of a cluster as watch passes found it. It has powers over the whole cluster only while `without` is missing. */
 export interface OperatorSeen {
   readonly name: string;
-  /** Its uid at the first look; empty when it was not there, `?` when it was and its uid may not be read. */
+  /** Its uid at the first watch pass; empty when it was not there, `?` when it was and its uid may not be read. */
   readonly first: string;
   /** uid of the ConfigMap keyferry-installation in it: while that one stands, so does the namespace. */
   readonly mark?: string;
-  /** Why it has no powers: it is not there, it came after the first look, or it is not the one that fleet.yaml names by uid. */
+  /** Why it has no powers: it is not there, it came after the first watch pass, or it is not the one that fleet.yaml names by uid. */
   readonly without?: "absent" | "later" | "other";
 }
 
@@ -223,7 +223,7 @@ export interface ClusterRow {
   readonly state: ClusterState;
 }
 
-/** A look at a cluster claims its row; every write names that fence (lease-table 21). */
+/** A watch pass over a cluster claims its row; every write names that fence (lease-table 21). */
 export interface ClusterStore {
   cluster(name: string): Promise<ClusterRow | undefined>;
   clusters(): Promise<readonly ClusterRow[]>;
@@ -274,7 +274,7 @@ export interface CircuitStore {
 }
 
 /** The lease table. One contract, one suite, an implementation for each engine. */
-export interface LeaseStore extends SyncStore, CursorStore, ReferenceStore, ClusterStore, CircuitStore {
+export interface LeaseStore extends SyncStore, DispatchStore, ReferenceStore, ClusterStore, CircuitStore {
   /** What it was asked since the start, by operation: writes are counted in tests. */
   counts(): Readonly<Record<string, number>>;
 }

@@ -2,11 +2,11 @@ import type { Clock } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { namedNamespaces } from "../namespaces.ts";
 import { listBounds } from "./list-bounds.ts";
-import type { ClusterEnd, ClusterSettings, KindRef, SeenResource } from "./ports.ts";
+import type { ClusterApi, ClusterSettings, KindRef, SeenResource } from "./ports.ts";
 
 /** Every object of a kind that fleet.yaml lets us see; by namespace where it names each of them. */
 export async function listAll(
-  { clusters, clock }: { readonly clusters: ClusterEnd; readonly clock: Clock },
+  { clusters, clock }: { readonly clusters: ClusterApi; readonly clock: Clock },
   settings: ClusterSettings,
   kind: KindRef,
   signal: AbortSignal,

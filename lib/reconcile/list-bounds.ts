@@ -6,7 +6,7 @@ import type { ListPage } from "./ports.ts";
 const MAX_PAGES = 2_000;
 const MAX_OBJECTS = 100_000;
 const MAX_EMPTY_PAGES = 10;
-/** Nor longer than a look may hold its cluster. */
+/** Nor longer than a watch pass may hold its cluster. */
 const MAX_MS = 2 * MINUTE_MS;
 
 /** Takes each page of one list; throws KUBE_ANSWER_TOO_LARGE when it is one too many. What was read so far says nothing of what is absent. */

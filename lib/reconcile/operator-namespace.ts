@@ -8,10 +8,10 @@ import type { ClusterSettings, OperatorSeen } from "./ports.ts";
  * installation id stand there. So it must be the operator's: a tenant who may create namespaces could create that one.
  */
 
-/** It was there at the first look, and may not be asked for its uid. */
+/** It was there at the first watch pass, and may not be asked for its uid. */
 const UNCHECKED = "?";
 
-/** Whether the operator namespace has its powers. What was never looked at has them: its first look decides. */
+/** Whether the operator namespace has its powers. What was never looked at has them: its first watch pass decides. */
 export function hasPowers(operator: OperatorSeen | undefined): boolean {
   return operator?.without === undefined;
 }
@@ -57,7 +57,7 @@ export function operatorWarning(cluster: string, { name, without }: OperatorSeen
       );
     case "later":
       return (
-        `operator namespace ${name} of cluster ${cluster} is not the one that was there at keyferry's first look, so that anybody ` +
+        `operator namespace ${name} of cluster ${cluster} is not the one that was there at keyferry's first watch pass, so that anybody ` +
         `may have made it: ${nothing}. If it is yours, enter its uid (kubectl get namespace ${name} -o jsonpath={.metadata.uid}) ` +
         "as operatorNamespaceUid in fleet.yaml"
       );
@@ -77,10 +77,10 @@ export interface OperatorSight {
 type Deps = Pick<ReconcileDeps, "clusters" | "installation">;
 
 /**
- * One request as a rule: a ConfigMap that is the one of the last look stands in the same namespace. With `mark` our id is
+ * One request as a rule: a ConfigMap that is the one of the last watch pass stands in the same namespace. With `mark` our id is
  * written where none stands (lease-table 25).
  */
-export async function lookAtOperator(
+export async function observeOperator(
   deps: Deps,
   settings: ClusterSettings,
   before: OperatorSeen | undefined,

@@ -4,7 +4,7 @@ import { namespaceMatcher } from "../namespaces.ts";
 import type { Planned } from "./plan.ts";
 import type { ClusterSettings, LeaseStore } from "./ports.ts";
 
-/** What the looks of a run would release, as they do it to a copy of the lease table: rows go, Secrets stay. */
+/** What the watch passes of a run would release, as they do it to a copy of the lease table: rows go, Secrets stay. */
 export interface NotedReleases {
   readonly leases: LeaseStore;
   released(): readonly Planned[];

@@ -3,23 +3,23 @@ import { type ResolvedStaticSecret, resolveStaticSecret } from "../declarations/
 import { described } from "../described.ts";
 import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
-import { besideOthers, type LookEnds, look, pruned, record, type Work } from "./act.ts";
-import { standingOf } from "./clean-up.ts";
+import { besideOthers, type ObserveApis, observe, pruned, record, type Work } from "./act.ts";
+import { deletionOf } from "./clean-up.ts";
 import { begin, OlderAnswer, untilDone } from "./converge.ts";
 import type { Decision } from "./decide.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import { changesOf, type SecretChanges } from "./plan-changes.ts";
 import { type PlanOutages, planOutages } from "./plan-outages.ts";
 import type { ClusterSettings, NamedObject, Row, SeenSecret, VaultTarget } from "./ports.ts";
-import { isLeft } from "./reconcile.ts";
+import { shouldRelease } from "./reconcile.ts";
 import { type ReferenceReader, referenceReader, withReferences } from "./references.ts";
 import { owedRollout, unrecordedRollout } from "./rollout.ts";
 import { type CaCache, type SourceReader, sourceReader } from "./source.ts";
 import { withStrays } from "./strays.ts";
 
 /** Everything that a plan may ask. None of it writes to a Vault or a cluster. */
-export interface PlanDeps extends LookEnds, Pick<ReconcileDeps, "leases" | "vault" | "clock" | "templates" | "log"> {
-  readonly secrets: Pick<ReconcileDeps["secrets"], "look" | "ownedNames">;
+export interface PlanDeps extends ObserveApis, Pick<ReconcileDeps, "leases" | "vault" | "clock" | "templates" | "log"> {
+  readonly secrets: Pick<ReconcileDeps["secrets"], "observe" | "ownedNames">;
   readonly ca: CaCache;
 }
 
@@ -103,7 +103,8 @@ async function planRow(
   settings: ClusterSettings,
   { references, sources, signal, outages, asked }: PlanBatch & { readonly outages: PlanOutages; readonly asked: Asked },
 ): Promise<Planned> {
-  if (isLeft(row)) return { key: row.key, action: "none", because: "handed over: it is left as it is", ...NOTHING };
+  if (shouldRelease(row))
+    return { key: row.key, action: "none", because: "handed over: it is left as it is", ...NOTHING };
   if (isCleanupKey(row.key) || row.declared.deleting) return planCleanUp(deps, row, settings, signal);
   const { outcome } = await withReferences(references, (reference) =>
     resolveStaticSecret({ declared: row.declared, cluster: settings, reference }),
@@ -148,10 +149,10 @@ interface Step {
 /** The run itself, carried out in mind: the same reads, the same judgement, no write. */
 async function planSync(deps: PlanDeps, input: PlanInput, signal: AbortSignal): Promise<Planned> {
   // Looked at, whatever the row believes: a run would learn the same by its precondition.
-  const { work } = await begin(deps, { ...input, row: { ...input.row, look: true } }, signal);
+  const { work } = await begin(deps, { ...input, row: { ...input.row, verify: true } }, signal);
   const steps: Step[] = [];
   await untilDone(work, async (before, decision) => {
-    if (decision.do === "look") return look(deps, before, signal);
+    if (decision.do === "observe") return observe(deps, before, signal);
     steps.push({ decision, work: before });
     const after = imagined(before, decision);
     return decision.do === "create" ? withStrays(deps, after, signal) : after;
@@ -176,7 +177,7 @@ function restartedBy(
 }
 
 /** What is known after a decision was carried out. */
-function imagined(work: Work, decision: Exclude<Decision, { do: "look" }>): Work {
+function imagined(work: Work, decision: Exclude<Decision, { do: "observe" }>): Work {
   switch (decision.do) {
     case "adopt":
       return record(work, undefined, decision.seen, decision.seen.type);
@@ -267,7 +268,7 @@ interface StillOurs {
 }
 
 async function stillOurs(
-  deps: LookEnds,
+  deps: ObserveApis,
   { key, declared }: Row,
   names: readonly string[],
   settings: ClusterSettings,
@@ -278,7 +279,7 @@ async function stillOurs(
   const found: { alone: string[]; shared: string[] } = { alone: [], shared: [] };
   for (const name of names) {
     const secret: NamedObject = { cluster, namespace, name };
-    const seen: SeenSecret | undefined = await deps.secrets.look(secret, how, signal);
+    const seen: SeenSecret | undefined = await deps.secrets.observe(secret, how, signal);
     if (!seen?.ownerReferences.some(({ uid }) => uid === declared.uid)) continue;
     (seen.ownerReferences.length === 1 ? found.alone : found.shared).push(name);
   }
@@ -288,7 +289,7 @@ async function stillOurs(
 async function planCleanUp(deps: PlanDeps, row: Row, settings: ClusterSettings, signal: AbortSignal): Promise<Planned> {
   const { key } = row;
   const names = row.state.owned.map(({ name }) => name);
-  if (row.declared.deleting && (await standingOf(deps, row, signal)) === "releasing") {
+  if (row.declared.deleting && (await deletionOf(deps, row, signal)) === "releasing") {
     return { key, action: "none", because: "its declaration is deleted as an owner of orphans: they stay", ...NOTHING };
   }
   const { alone, shared } = await stillOurs(deps, row, names, settings, signal);

@@ -14,7 +14,7 @@ import type { TokenKeeper } from "./token-store.ts";
 export type * from "./fleet-vault.ts";
 export type * from "./lease-store.ts";
 export type * from "./row.ts";
-export { EMPTY_STATE } from "./row.ts";
+export { EMPTY_STATE, MAX_ISSUES, ownsNothing } from "./row.ts";
 export type * from "./token-store.ts";
 export type * from "./workload.ts";
 
@@ -148,7 +148,7 @@ export interface SourceData {
   readonly version?: { readonly number: number; readonly createdTime: string };
 }
 
-export interface VaultEnd {
+export interface VaultApi {
   read(read: VaultRead, signal: AbortSignal): Promise<SourceData>;
   /**
    * One unauthenticated question whether anything answers there, and whether it is an unsealed Vault. It waits for nobody's
@@ -300,12 +300,12 @@ export interface WrittenSecret {
 }
 
 /** Throws KUBE_CONFLICT when the precondition does not hold, SECRET_TYPE_DIFFERS, SECRET_IMMUTABLE, and what kubernetes-rules 13 says. */
-export interface SecretEnd {
+export interface SecretApi {
   /**
    * `get`: one GET. `patch`: an empty merge patch, for identities that may not get (kubernetes-rules 9). `dry-run`: the same,
    * and nobody's admission plug-in can make a change of it. Undefined: absent.
    */
-  look(secret: NamedObject, how: "get" | "patch" | "dry-run", signal: AbortSignal): Promise<SeenSecret | undefined>;
+  observe(secret: NamedObject, how: "get" | "patch" | "dry-run", signal: AbortSignal): Promise<SeenSecret | undefined>;
   /** Server-side apply of data, labels, annotations, owner reference and type. */
   apply(
     secret: NamedObject,
@@ -400,7 +400,7 @@ export interface ResourceEvent {
 }
 
 /** Custom resources: status, events, finalizers. */
-export interface ResourceEnd {
+export interface ResourceApi {
   get(ref: ResourceRef, signal: AbortSignal): Promise<SeenResource | undefined>;
   /** Merge patch on the status subresource at this resourceVersion; answers the new one. KUBE_CONFLICT when it moved. */
   writeStatus(ref: ResourceRef, status: JsonObject, resourceVersion: string, signal: AbortSignal): Promise<string>;
@@ -442,7 +442,7 @@ export type WatchEvent =
   | { readonly type: "EXPIRED" };
 
 /** What discovery asks of a cluster. */
-export interface ClusterEnd {
+export interface ClusterApi {
   /** uid of the kube-system namespace. Also the probe of a cluster's circuit: throws KUBE_UNREACHABLE. */
   identity(cluster: string, signal: AbortSignal): Promise<string>;
   /** One page of at most 500. Undefined: the cluster does not have this kind (404 of the kind itself is never absence: lease-table 18). */
@@ -505,7 +505,7 @@ export interface Log {
 export type LogFields = Readonly<Record<string, Json | undefined>>;
 
 /** How one run of a sync, or of the status of something that syncs refer to, ended. */
-export interface EndedRun {
+export interface FinishedRun {
   readonly key: SyncKey;
   readonly at: EpochMs;
   /** Missing: it is in step. */
@@ -517,7 +517,7 @@ export interface EndedRun {
 /** Counters and histograms by name; the names stand in metrics.ts. */
 export interface Metrics {
   /** Each run once, for those who show single syncs and count under the names of VSO's own metrics. */
-  ran?(run: EndedRun): void;
+  ran?(run: FinishedRun): void;
   count(name: string, labels: Readonly<Record<string, string>>, by?: number): void;
   observe(name: string, labels: Readonly<Record<string, string>>, value: number): void;
 }

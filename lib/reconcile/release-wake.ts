@@ -14,10 +14,10 @@ export const WAITS_FOR_A_SECRET: ReadonlySet<ErrorCode | undefined> = new Set<Er
 
 type WakeDeps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
 
-/** Wakes who was refused a Secret. What is released in one moment costs one look through the cluster's rows. */
+/** Wakes who was refused a Secret. What is released in one moment costs one pass through the cluster's rows. */
 export interface ReleaseWaker {
   /** These Secrets of one cluster are gone, or nobody's any more. */
-  tell(cluster: string, secrets: readonly Pick<NamedObject, "namespace" | "name">[]): Promise<void>;
+  wakeRefused(cluster: string, secrets: readonly Pick<NamedObject, "namespace" | "name">[]): Promise<void>;
 }
 
 export function releaseWaker(deps: WakeDeps): ReleaseWaker {
@@ -41,17 +41,17 @@ export function releaseWaker(deps: WakeDeps): ReleaseWaker {
         coming.delete(cluster);
         return wake(cluster, places);
       });
-    const turn = { places, ended };
-    coming.set(cluster, turn);
+    const gathering = { places, ended };
+    coming.set(cluster, gathering);
     latest.set(cluster, ended);
-    return turn;
+    return gathering;
   };
   return {
-    async tell(cluster, secrets) {
+    async wakeRefused(cluster, secrets) {
       if (secrets.length === 0) return;
-      const turn = coming.get(cluster) ?? begin(cluster);
-      for (const { namespace, name } of secrets) turn.places.add(`${namespace}/${name}`);
-      await turn.ended;
+      const gathering = coming.get(cluster) ?? begin(cluster);
+      for (const { namespace, name } of secrets) gathering.places.add(`${namespace}/${name}`);
+      await gathering.ended;
     },
   };
 }
@@ -78,7 +78,7 @@ export async function wakeRefused(
     const place = `${partsOf(row.key).namespace}/${destinationIn(row.declared.spec)}`;
     if (!places.has(place) || !isRefused(row, now)) continue;
     deps.log.info("secret-released", { key: row.key, secret: place });
-    const due = await deps.leases.nudge(row.key, { now, look: true, atOnce: true });
+    const due = await deps.leases.nudge(row.key, { now, verify: true, atOnce: true });
     if (due) dues.push(due);
   }
   await sendDue(deps.queue, dues, now);

@@ -9,7 +9,7 @@ import type { NamedObject, OwnerReference, SeenResource, SeenSecret } from "./po
 import { destinationIn } from "./release-wake.ts";
 
 /** What it takes to ask whether declarations are declared still. */
-export interface RivalEnds {
+export interface RivalApis {
   readonly resources: Pick<ReconcileDeps["resources"], "get">;
   readonly clusters: Pick<ReconcileDeps["clusters"], "list">;
 }
@@ -27,7 +27,7 @@ const BELIEVED: ReadonlySet<string> = new Set(["KUBE_DENIED", "KUBE_REJECTED"]);
  * where our own label and reference stand alone. `isRecorded`: we know to have written this very Secret.
  */
 export async function rivalsFor(
-  ends: RivalEnds,
+  apis: RivalApis,
   secret: NamedObject,
   found: SeenSecret,
   { owner, isRecorded }: { readonly owner: OwnerReference; readonly isRecorded: boolean },
@@ -36,12 +36,12 @@ export async function rivalsFor(
   const owners = ownersOf(found, owner);
   const rivals: Rival[] = [];
   for (const [at, other] of owners.declarations.entries()) {
-    if (at < MAX_ASKED && !(await isDeclared(ends, secret, other, signal))) continue;
+    if (at < MAX_ASKED && !(await isDeclared(apis, secret, other, signal))) continue;
     const wrote = found.labels[OWNER_UID_LABEL] === other.uid;
     rivals.push({ kind: other.kind.kind, name: other.name, by: "reference", wrote });
   }
   if (isRecorded && owners.own !== "absent") return rivals;
-  const marker = await markedBy(ends, secret, found, owners, { owner, isRecorded }, signal);
+  const marker = await markedBy(apis, secret, found, owners, { owner, isRecorded }, signal);
   return marker ? [...rivals, { kind: marker.kind.kind, name: marker.name, by: "mark", wrote: true }] : rivals;
 }
 
@@ -50,7 +50,7 @@ export async function rivalsFor(
  * that the owner's label names; or where keyferry wrote the Secret and all labels were taken off, any other that asks for it.
  */
 async function markedBy(
-  ends: RivalEnds,
+  apis: RivalApis,
   secret: NamedObject,
   { labels, managed }: SeenSecret,
   { own, declarations }: Owners,
@@ -61,15 +61,15 @@ async function markedBy(
   const wants = (found: SeenResource): boolean => !found.deleting && destinationIn(found.spec) === secret.name;
   if (uid !== undefined) {
     if (uid === owner.uid || declarations.some((other) => other.uid === uid)) return undefined;
-    return findDeclaration(ends, secret, (found) => found.uid === uid && wants(found), signal);
+    return findDeclaration(apis, secret, (found) => found.uid === uid && wants(found), signal);
   }
   if (isRecorded || own !== "absent" || declarations.length > 0 || !managed.ours) return undefined;
   const makes = ({ spec }: SeenResource): boolean => asObject(spec.destination)?.create === true;
-  return findDeclaration(ends, secret, (found) => found.uid !== owner.uid && wants(found) && makes(found), signal);
+  return findDeclaration(apis, secret, (found) => found.uid !== owner.uid && wants(found) && makes(found), signal);
 }
 
 async function isDeclared(
-  ends: RivalEnds,
+  apis: RivalApis,
   { cluster, namespace }: NamedObject,
   { kind, name, uid }: OtherDeclaration,
   signal: AbortSignal,
@@ -77,7 +77,7 @@ async function isDeclared(
   // No object has such a name.
   if (!isDnsSubdomain(name)) return false;
   try {
-    const found = await ends.resources.get({ cluster, namespace, name, kind }, signal);
+    const found = await apis.resources.get({ cluster, namespace, name, kind }, signal);
     return found !== undefined && found.uid === uid && !found.deleting;
   } catch (error) {
     if (error instanceof SyncError && BELIEVED.has(error.code)) return true;
@@ -87,7 +87,7 @@ async function isDeclared(
 
 /** The first declaration in the Secret's namespace that is so. */
 async function findDeclaration(
-  ends: RivalEnds,
+  apis: RivalApis,
   { cluster, namespace }: NamedObject,
   isIt: (found: SeenResource) => boolean,
   signal: AbortSignal,
@@ -95,7 +95,7 @@ async function findDeclaration(
   for (const kind of SYNC_KINDS) {
     let page: string | undefined;
     for (let pages = 0; pages < MAX_PAGES; pages++) {
-      const answer = await ends.clusters.list(cluster, kind, { metadataOnly: false, namespace }, page, signal);
+      const answer = await apis.clusters.list(cluster, kind, { metadataOnly: false, namespace }, page, signal);
       const found = answer?.items.find(isIt);
       if (found) return { kind, name: found.name, uid: found.uid };
       page = answer?.continue;

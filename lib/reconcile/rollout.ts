@@ -42,7 +42,7 @@ export interface RolloutQuestion {
   readonly digest: Digest;
   readonly key: DigestKey;
   readonly targets: readonly RolloutTarget[];
-  /** The declaration changed, or someone asked for a look: a person may have mended what failed. */
+  /** The declaration changed, or someone asked for a run: a person may have mended what failed. */
   readonly isAskedFor: boolean;
   readonly now: EpochMs;
 }
@@ -115,11 +115,11 @@ export interface RolledOut {
   readonly condition?: RolloutCondition | null;
 }
 
-type Ends = Pick<ReconcileDeps, "rollouts" | "resources" | "clock" | "random" | "log" | "metrics">;
+type Apis = Pick<ReconcileDeps, "rollouts" | "resources" | "clock" | "random" | "log" | "metrics">;
 
 /** Does what is owed and due. Throws outages and what ends the run; all else becomes a condition and another try. */
 export async function rollOut(
-  ends: Ends,
+  apis: Apis,
   row: Row,
   question: RolloutQuestion,
   lease: Lease,
@@ -132,10 +132,10 @@ export async function rollOut(
   const before = rolled === undefined ? {} : { rolledDigest: rolled };
   if (owed.at > now) return { state: { ...before, rollout: owed } };
   const tries: Try[] = [];
-  for (const target of targets) tries.push(await restart(ends, row, target, owed, lease, signal));
-  await tell(ends, row, owed, tries, signal);
+  for (const target of targets) tries.push(await restart(apis, row, target, owed, lease, signal));
+  await reportRestarts(apis, row, owed, tries, signal);
   const condition = conditionOf(tries);
-  const next = nextTry(owed, tries, ends);
+  const next = nextTry(owed, tries, apis);
   return {
     state: next === undefined ? { rolledDigest: digest } : { ...before, rollout: next },
     ...(condition === undefined ? {} : { condition }),
@@ -158,7 +158,7 @@ const ENDS_THE_RUN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 async function restart(
-  ends: Ends,
+  apis: Apis,
   row: Row,
   target: RolloutTarget,
   owed: OwedRollout,
@@ -169,12 +169,12 @@ async function restart(
   const named = { cluster, namespace, ...target };
   try {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const seen = await ends.rollouts.look(named, signal);
-      const now = ends.clock();
+      const seen = await apis.rollouts.get(named, signal);
+      const now = apis.clock();
       const hindrance = judgeTarget(target, seen, owed, now);
       if (hindrance) return hindrance;
       mayStillWrite(lease, now);
-      if (seen && (await ends.rollouts.restart(named, seen.resourceVersion, now, signal))) {
+      if (seen && (await apis.rollouts.restart(named, seen.resourceVersion, now, signal))) {
         return { target, result: "restarted" };
       }
     }
@@ -216,7 +216,7 @@ function failuresOf(tries: readonly Try[]): readonly { readonly target: RolloutT
 }
 
 /** The soonest of what is left: the end of a minute, or a failure's back-off by its code. */
-function nextTry(owed: OwedRollout, tries: readonly Try[], { clock, random }: Ends): OwedRollout | undefined {
+function nextTry(owed: OwedRollout, tries: readonly Try[], { clock, random }: Apis): OwedRollout | undefined {
   const failures = failuresOf(tries);
   const later = tries.filter((one) => one.result === "later").map(({ at }) => at);
   if (failures.length === 0 && later.length === 0) return undefined;
@@ -248,8 +248,8 @@ function conditionOf(tries: readonly Try[]): RolloutCondition | undefined {
 }
 
 /** Events, log and counts: a failure once, and not with every try. */
-async function tell(
-  ends: Ends,
+async function reportRestarts(
+  apis: Apis,
   row: Row,
   { attempts }: OwedRollout,
   tries: readonly Try[],
@@ -258,24 +258,24 @@ async function tell(
   const ref = resourceOf(row);
   const { uid } = row.declared;
   for (const { result } of tries) {
-    if (result !== "later") ends.metrics.count("keyferry_rollouts_total", { cluster: ref.cluster, result });
+    if (result !== "later") apis.metrics.count("keyferry_rollouts_total", { cluster: ref.cluster, result });
   }
   const restarted = tries.filter(({ result }) => result === "restarted").map(({ target }) => nameOf(target));
   if (restarted.length > 0) {
-    ends.log.info("rollout-restarted", { key: row.key, targets: restarted });
+    apis.log.info("rollout-restarted", { key: row.key, targets: restarted });
     const message = `Rollout restart triggered for ${restarted.join(", ")}`;
     const event = { type: "Normal", reason: "RolloutRestartTriggered", message } as const;
-    await ends.resources.emit(ref, uid, event, ends.clock(), signal);
+    await apis.resources.emit(ref, uid, event, apis.clock(), signal);
   }
   const message = failureMessage(tries);
   if (message === "") return;
-  ends.log.warn("rollout-failed", { key: row.key, message });
+  apis.log.warn("rollout-failed", { key: row.key, message });
   if (attempts > 0) return;
-  await ends.resources.emit(
+  await apis.resources.emit(
     ref,
     uid,
     { type: "Warning", reason: "RolloutRestartFailed", message },
-    ends.clock(),
+    apis.clock(),
     signal,
   );
 }

@@ -3,13 +3,14 @@ import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { type ErrorCode, SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "./deps.ts";
+import type { Place } from "./ports.ts";
 import { waker } from "./wake.ts";
 
 /**
  * Many syncs that fail by one cause cost one probe: who meets a failure first goes on asking, at its own pace; the others
  * know its outcome and wait. What it finds mended wakes them.
  *
- * Nobody is appointed. A known failure is good until shortly after the next look of who met it; when that look does not come
+ * Nobody is appointed. A known failure is good until shortly after the next run of who met it; when that run does not come
  * (its declaration went, or changed), the next one of the others to be due asks itself. So each of them comes back before
  * five minutes have passed since somebody asked. All of this is in memory and may be lost: then somebody asks once more.
  */
@@ -17,15 +18,15 @@ export interface SharedFailures {
   /** Asks for leave to ask Vault and cluster. Waits while another one asks for the same; then its answer may be known. */
   enter(asking: Asking, signal: AbortSignal): Promise<KnownFailure | undefined>;
   /** To be told of each that entered, whatever became of it; `outcome` is missing when nothing was learned. */
-  leave(asking: Asking, outcome?: Outcome): Promise<void>;
+  leave(asking: Asking, outcome?: SharedOutcome): Promise<void>;
 }
 
 /** One run of a sync. */
 export interface Asking {
   readonly key: SyncKey;
   readonly cluster: string;
-  /** Index value of what it reads. */
-  readonly source?: string | undefined;
+  /** Where it reads. */
+  readonly place?: Place | undefined;
   /** Which causes it may meet; computed only when some are known. */
   readonly ahead: () => readonly Cause[];
   /** What it waited for when it was settled last. */
@@ -52,7 +53,7 @@ export interface KnownFailure {
 }
 
 /** How a run ended that was settled. */
-export type Outcome =
+export type SharedOutcome =
   | { readonly kind: "well" }
   | Failed
   /** It asked nobody. */
@@ -62,13 +63,13 @@ interface Failed {
   readonly kind: "failed";
   readonly error: SyncError;
   readonly cause: Cause | undefined;
-  /** Its next look; undefined: none is planned. */
+  /** Its next run; undefined: none is planned. */
   readonly nextAt: EpochMs | undefined;
 }
 
-/** A look that is late by so much does not come. */
+/** A run that is late by so much does not come. */
 const LATE_MS = 15 * SECOND_MS;
-/** When those who know of a failure look again themselves, counted from when it was asked about: before five minutes. */
+/** When those who know of a failure run again themselves, counted from when it was asked about: before five minutes. */
 const FOLLOW_MS = { from: 200 * SECOND_MS, to: 290 * SECOND_MS };
 /** Who is found well so soon after others were woken need not wake them again. */
 const WOKEN_MS = MINUTE_MS;
@@ -113,11 +114,11 @@ export function sharedFailures(deps: Deps): SharedFailures {
     found.done.resolve();
   };
 
-  const tell = async ({ key, cluster, source }: Asking, { again, mended }: Noted = NOTHING): Promise<void> => {
+  const publish = async ({ key, cluster, place }: Asking, { again, mended }: Noted = NOTHING): Promise<void> => {
     if (again) await wake.one(key);
     for (const cause of mended) {
-      const place = isOfRead(cause) && source !== undefined ? { cluster, source } : { cluster };
-      await wake.all({ cause, ...place }, key);
+      const where = isOfRead(cause) && place !== undefined ? { cluster, place } : { cluster };
+      await wake.all({ cause, ...where }, key);
     }
     // What others found mended, too: a search that had to wait goes with the next run.
     await wake.search(cluster);
@@ -140,7 +141,7 @@ export function sharedFailures(deps: Deps): SharedFailures {
       const noted = outcome && failures.note(asking, outcome);
       release(asking);
       try {
-        await tell(asking, noted);
+        await publish(asking, noted);
       } catch (error) {
         if (!(error instanceof SyncError)) throw error;
         // They come back by themselves.
@@ -207,7 +208,7 @@ function knownFailures(clock: Clock) {
         .map((cause) => known.get(cause))
         .find((failure) => failure !== undefined && isGoodFor(asking, failure, clock()));
     },
-    note(asking: Asking, outcome: Outcome): Noted {
+    note(asking: Asking, outcome: SharedOutcome): Noted {
       if (outcome.kind === "known") {
         return { ...NOTHING, again: isMendedSince(outcome.failure.cause, outcome.failure.askedAt) };
       }

@@ -7,7 +7,7 @@ import type { RolloutCondition } from "./rollout.ts";
 import { newWarnings, WARNING_TYPES, type Warning } from "./warnings.ts";
 
 /** How a run ended, as far as a resource's status tells it. */
-export type Ending =
+export type RunOutcome =
   | {
       readonly kind: "synced";
       readonly mac?: string;
@@ -29,7 +29,7 @@ export interface Condition {
 }
 
 /** Conditions as VSO has them. A failure's code leads its message: types and reasons stay those that dashboards know. */
-function conditionsOf(kind: string, ending: Ending): readonly Condition[] {
+function conditionsOf(kind: string, ending: RunOutcome): readonly Condition[] {
   if (ending.kind === "synced") {
     return [
       { type: "SecretSynced", status: "True", reason: "Synced", message: "Secret synced" },
@@ -106,7 +106,7 @@ const REQUIRED: Readonly<Record<string, JsonObject>> = {
 /** The whole status as it should be, made from the one that was read (kubernetes-rules 15). */
 export function nextStatus(
   before: JsonObject,
-  about: { readonly kind: string; readonly generation: number; readonly ending: Ending; readonly now: EpochMs },
+  about: { readonly kind: string; readonly generation: number; readonly ending: RunOutcome; readonly now: EpochMs },
 ): JsonObject {
   const { kind, generation, ending, now } = about;
   const over = endedBy(ending);
@@ -123,7 +123,7 @@ export function nextStatus(
 }
 
 /** Types of conditions that no longer hold, unless they are said anew. */
-function endedBy(ending: Ending): ReadonlySet<Json | undefined> {
+function endedBy(ending: RunOutcome): ReadonlySet<Json | undefined> {
   if (ending.kind === "failed") return new Set([STALLED]);
   return new Set([STALLED, ...WARNING_TYPES, ...(ending.rollout === null ? [ROLLOUT_RESTART] : [])]);
 }
@@ -159,7 +159,7 @@ export function warningEvent({ reason, message }: Warning): ResourceEvent {
 }
 
 /** What `kubectl describe` shows of this run; undefined when nothing happened that is worth an event. */
-export function eventOf(kind: string, ending: Ending): ResourceEvent | undefined {
+export function eventOf(kind: string, ending: RunOutcome): ResourceEvent | undefined {
   if (ending.kind === "failed") {
     return {
       type: "Warning",

@@ -31,9 +31,9 @@ export async function vaultOutage(
   const others = distinct([...plainly, ...(await targetsNow())].flatMap(asDeclared));
   if (others.length === 0) return outage;
   const found = await asked(others, async (target) => {
-    const standing = await deps.vault.probe(await trusted(ca, target, signal), signal);
+    const sealStatus = await deps.vault.probe(await trusted(ca, target, signal), signal);
     // Who is refused on the way has not met Vault.
-    if (standing !== "unsealed") throw outage;
+    if (sealStatus !== "unsealed") throw outage;
   });
   if (found === undefined || found.code === "VAULT_SEALED") return found;
   deps.log.debug("vault-ways-failed", { circuit: outage.circuit, ways: others.length, code: found.code });

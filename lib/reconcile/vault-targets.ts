@@ -13,11 +13,11 @@ type Deps = Pick<ReconcileDeps, "leases" | "fleet" | "log">;
 /**
  * How this Vault is reached, as the VaultConnections of all clusters say now: whose address changed, what can't be read, and
  * clusters that left the fleet have no part in it. At most so many, of each namespace in turn, so that nobody's crowd keeps the
- * others out; another `turn` begins with others.
+ * others out; another `rotation` begins with others.
  */
-export async function vaultTargets(deps: Deps, circuit: string, turn: number): Promise<readonly VaultTarget[]> {
-  const keys = (await deps.leases.bySource(circuit)).filter((key) => !isCleanupKey(key));
-  const rows = await deps.leases.read(inTurn(keys, turn).slice(0, MAX_ROWS), "eventual");
+export async function vaultTargets(deps: Deps, circuit: string, rotation: number): Promise<readonly VaultTarget[]> {
+  const keys = (await deps.leases.bySource(`circuit:${circuit}`)).filter((key) => !isCleanupKey(key));
+  const rows = await deps.leases.read(inRotation(keys, rotation).slice(0, MAX_ROWS), "eventual");
   const reader = referenceReader(deps.leases, "eventual");
   const targets: VaultTarget[] = [];
   for (const { key, declared } of rows.values()) {
@@ -32,17 +32,17 @@ export async function vaultTargets(deps: Deps, circuit: string, turn: number): P
 }
 
 /** One of each namespace, then the next of each. */
-function inTurn(keys: readonly SyncKey[], turn: number): readonly SyncKey[] {
-  const groups = [...Map.groupBy(keys, placeOf).values()];
+function inRotation(keys: readonly SyncKey[], rotation: number): readonly SyncKey[] {
+  const groups = [...Map.groupBy(keys, namespaceOf).values()];
   const rounds = Math.max(0, ...groups.map(({ length }) => length));
-  const begin = groups.length === 0 ? 0 : turn % groups.length;
-  const turned = [...groups.slice(begin), ...groups.slice(0, begin)];
+  const begin = groups.length === 0 ? 0 : rotation % groups.length;
+  const rotated = [...groups.slice(begin), ...groups.slice(0, begin)];
   return Array.from({ length: rounds }, (_, round) =>
-    turned.flatMap((group) => (round < group.length ? (group[(round + turn) % group.length] ?? []) : [])),
+    rotated.flatMap((group) => (round < group.length ? (group[(round + rotation) % group.length] ?? []) : [])),
   ).flat();
 }
 
-function placeOf(key: SyncKey): string {
+function namespaceOf(key: SyncKey): string {
   const { cluster, namespace } = partsOf(key);
   return `${cluster}/${namespace}`;
 }

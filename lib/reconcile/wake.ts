@@ -3,7 +3,7 @@ import { type EpochMs, SECOND_MS } from "../clock.ts";
 import type { SyncKey } from "../keys.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { ReconcileDeps } from "./deps.ts";
-import type { Due } from "./ports.ts";
+import type { Due, Place } from "./ports.ts";
 
 type Deps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
 
@@ -11,8 +11,8 @@ type Deps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
 export interface Mended {
   readonly cause: Cause;
   readonly cluster: string;
-  /** Index value of what they read, when that is what they wait for. */
-  readonly source?: string;
+  /** Where they read, when that is what they wait for. */
+  readonly place?: Place;
 }
 
 interface Sought {
@@ -67,9 +67,9 @@ export function waker(deps: Deps): Waker {
   };
 
   return {
-    async all({ cause, cluster, source }, but) {
-      if (source === undefined) return seek(cause, cluster, but);
-      const sharers = (await deps.leases.bySource(source)).filter((key) => key !== but);
+    async all({ cause, cluster, place }, but) {
+      if (place === undefined) return seek(cause, cluster, but);
+      const sharers = (await deps.leases.bySource(`${place.vault}\n${place.path}`)).filter((key) => key !== but);
       const found: SyncKey[] = [];
       for (const keys of slices(sharers)) {
         const rows = await deps.leases.read(keys, "strong");
@@ -87,7 +87,7 @@ async function nudgeAll(deps: Deps, keys: readonly SyncKey[], causes: ReadonlySe
   const dues: Due[] = [];
   for (const some of slices(keys)) {
     const now = deps.clock();
-    const nudged = await Promise.all(some.map((key) => deps.leases.nudge(key, { now, look: false })));
+    const nudged = await Promise.all(some.map((key) => deps.leases.nudge(key, { now, verify: false })));
     for (const due of nudged) if (due !== undefined) dues.push(due);
   }
   await sendDue(deps.queue, dues, deps.clock());

@@ -23,9 +23,9 @@ export interface SeenTarget {
 }
 
 /** Workloads. KUBE_REJECTED when the cluster has no such kind. */
-export interface RolloutEnd {
+export interface WorkloadApi {
   /** One GET. Undefined: absent. */
-  look(target: NamedTarget, signal: AbortSignal): Promise<SeenTarget | undefined>;
+  get(target: NamedTarget, signal: AbortSignal): Promise<SeenTarget | undefined>;
   /** Restarts it, given that it is as it was looked at; false when it is not, or is gone. `now` becomes its `restartedAt`, in whole seconds. */
   restart(target: NamedTarget, resourceVersion: string, now: EpochMs, signal: AbortSignal): Promise<boolean>;
 }

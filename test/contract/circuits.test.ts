@@ -79,7 +79,9 @@ async function onStage(test: (stage: Stage) => Promise<void>): Promise<void> {
       const object = { cluster, kind: "VaultConnection", namespace, name };
       const declared = { spec: { address: ADDRESS, ...spec } };
       await store.putReference(aReference({ key: referenceKey(object), ...declared }));
-      await scene.settled({ kind: "parked" }, aDeclared({ key: syncKey(object), ...declared }), { source: CIRCUIT });
+      await scene.settled({ kind: "parked" }, aDeclared({ key: syncKey(object), ...declared }), {
+        awaits: [`circuit:${CIRCUIT}`],
+      });
     },
     isOpen: async () => (await store.circuits()).some(({ id }) => id === CIRCUIT),
   };

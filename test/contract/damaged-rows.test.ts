@@ -225,7 +225,7 @@ describe("rows that can't be read", () => {
     assert.deepEqual([...(await store.read([BAD, GOOD], "strong")).keys()].sort(), [BAD, GOOD]);
   });
 
-  it("SQLite: a key that leads nowhere, a lane or a turn that is none: the others are handed out", async () => {
+  it("SQLite: a key that leads nowhere, a lane or a refresh slot that is none: the others are dispatched", async () => {
     await using scene = await sqliteScene();
     scene.run(`UPDATE sync SET key = 'nowhere', lane = 'fast', period = -4, phase = 0 WHERE key = '${BAD}'`);
     assert.deepEqual(

@@ -61,7 +61,7 @@ describe("how much of a cluster is kept", () => {
     assert.equal(await offer(keyOf("a", 2), "x".repeat(60_000)), true);
   });
 
-  it("is remembered from look to look, and counted only near a limit", async () => {
+  it("is remembered from one watch pass to the next, and counted only near a limit", async () => {
     await using store = openSqliteStore({ path: ":memory:" });
     const first = scene(store);
     for (let name = 0; name < 4; name++) await first.offer(keyOf("a", name));

@@ -10,7 +10,7 @@ import { aDeclared, aKey } from "../builders.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const MESSAGE = "TARGET_MISSING: there is no Deployment nowhere in this namespace";
-const WHEEL = { kind: "wheel", turn: { period: 50, phase: 1 } } as const;
+const WHEEL = { kind: "wheel", slot: { period: 50, phase: 1 } } as const;
 
 const owed = (attempts: number): OwedRollout => ({ digest: "k:d", since: NOW, at: NOW + 10_000, attempts });
 

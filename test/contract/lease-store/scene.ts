@@ -6,11 +6,11 @@ import type {
   Lease,
   LeaseStore,
   OwnedSecret,
+  RefreshSlot,
   Row,
   RowState,
   Schedule,
   SettleOutcome,
-  WheelTurn,
 } from "../../../lib/reconcile/ports.ts";
 import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";
 import { aDeclared } from "../../builders.ts";
@@ -20,7 +20,7 @@ export type OpenStore = (clock: Clock) => Promise<LeaseStore & AsyncDisposable>;
 
 export const START: EpochMs = Date.UTC(2030, 0, 1);
 export const LEASE_MS = 60 * SECOND_MS;
-export const TURN: WheelTurn = { period: 51, phase: 7 };
+export const SLOT: RefreshSlot = { period: 51, phase: 7 };
 
 /** A store, a clock that tests move, and the steps that most tests take. */
 export interface Scene extends AsyncDisposable {

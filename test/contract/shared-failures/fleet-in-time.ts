@@ -6,7 +6,7 @@ import type { JsonObject, LeaseStore, Row, WorkMessage } from "../../../lib/reco
 import { reconciler } from "../../../lib/reconcile/reconcile.ts";
 import { tick } from "../../../lib/schedule/tick.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
-import { type OpenVaultEnd, vaultEnd } from "../../../lib/vault/vault-end.ts";
+import { type OpenVaultApi, vaultApi } from "../../../lib/vault/vault-api.ts";
 import { aCluster, aDeclared, aKey, aReference } from "../../builders.ts";
 import { counting, QUIET } from "../../unit/aws/records.ts";
 import { type OpenStore, START } from "../lease-store/scene.ts";
@@ -58,23 +58,23 @@ export async function fleetInTime(open: OpenStore, vault: ScriptedVault, stepMs 
     secret: async () => new Map(),
     annotations: async () => ({}),
   };
-  const ends: OpenVaultEnd[] = [];
-  const openEnd = () => {
-    const end = vaultEnd({
+  const apis: OpenVaultApi[] = [];
+  const openVaultApi = () => {
+    const end = vaultApi({
       clock,
       credentials,
       log: QUIET,
       reachOf: () => ({ named: [vault.address], onlyNamed: false }),
     });
-    ends.push(end);
+    apis.push(end);
     return end;
   };
   const start = () => {
     const deps = {
       ...{ leases: store, queue, clock, random, metrics, credentials, log: QUIET },
-      vault: openEnd(),
+      vault: openVaultApi(),
       secrets: {
-        look: async () => undefined,
+        observe: async () => undefined,
         apply: async ({ name }: { name: string }) => {
           written.add(name);
           return {
@@ -158,7 +158,7 @@ export async function fleetInTime(open: OpenStore, vault: ScriptedVault, stepMs 
       worker = start();
     },
     async [Symbol.asyncDispose]() {
-      for (const end of ends) await end.close();
+      for (const end of apis) await end.close();
       await store[Symbol.asyncDispose]();
     },
   };

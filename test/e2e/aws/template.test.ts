@@ -86,7 +86,7 @@ describe("the packaged template", () => {
     }
   });
 
-  it("gives an invocation as many messages as ticks reckon with, and all looks of a message at once", () => {
+  it("gives an invocation as many messages as ticks reckon with, and all watch passes of a message at once", () => {
     const sizes = mappings().map(({ Properties }) => [
       Properties.EventSourceArn["Fn::GetAtt"][0],
       Properties.BatchSize,
@@ -121,7 +121,7 @@ describe("the packaged template", () => {
     }
   });
 
-  it("lets only reconcile read the key of digests, and only discover take looks", () => {
+  it("lets only reconcile read the key of digests, and only discover take watch passes", () => {
     const actionsOf = (name: string): string[] =>
       properties(`${name}Role`).Policies[0].PolicyDocument.Statement.flatMap(
         ({ Action }: { Action: string }) => Action,

@@ -34,7 +34,7 @@ describe("what syncs refer to is judged by itself", () => {
   it("a VaultAuth needs its connection and its method's fields; its credentials are not looked for", () => {
     const missing = judged("VaultAuth", { "VaultAuth/shop/it": AUTH });
     assert.equal(code(missing.outcome), "REFERENCE_MISSING");
-    assert.deepEqual(missing.refs, ["east/VaultConnection/shop/it"], "its appearance is worth another look");
+    assert.deepEqual(missing.refs, ["east/VaultConnection/shop/it"], "its appearance is worth another run");
     const there = { "VaultAuth/shop/it": AUTH, "VaultConnection/shop/it": CONNECTION };
     assert.equal(code(judged("VaultAuth", there).outcome), "well");
     const { appRole: _left, ...incomplete } = AUTH;

@@ -99,9 +99,9 @@ describe("decide: when do we write?", () => {
     const vsos = { ...OWNED, ofVso: true };
     const of = (state: Partial<RowState>): Row => rowInStep({ owned: [vsos], ...state });
     assert.equal(does(aSeen({ row: of({}) })), "nothing");
-    assert.equal(does(aSeen({ row: of({ digest: OLD }) })), "look");
-    assert.equal(does(aSeen({ row: of({ doneHash: "before" }) })), "look");
-    assert.equal(does(aSeen({ row: of({}), observe: "apply" })), "look");
+    assert.equal(does(aSeen({ row: of({ digest: OLD }) })), "observe");
+    assert.equal(does(aSeen({ row: of({ doneHash: "before" }) })), "observe");
+    assert.equal(does(aSeen({ row: of({}), observe: "apply" })), "observe");
     const secret = aSecret({ managed: { fingerprint: "m", ours: false, vso: true } });
     const looked = (state: Partial<RowState>) => does(aSeen({ row: of(state), secret, secretDigest: NEW }));
     assert.equal(looked({ doneHash: "before" }), "take-over");
@@ -115,7 +115,7 @@ describe("decide: when do we write?", () => {
 
   describe("looks first", () => {
     const cases: readonly (readonly [string, Seen])[] = [
-      ["when someone saw a difference", aSeen({ row: rowInStep({}, { look: true }) })],
+      ["when someone saw a difference", aSeen({ row: rowInStep({}, { verify: true }) })],
       ["when a write's end is not known", aSeen({ row: rowInStep({ owned: [{ name: "db" }] }) })],
       ["when the Secret is not ours to create", aSeen({ row: rowInStep({ owned: [] }) }, { create: false })],
       [
@@ -128,9 +128,9 @@ describe("decide: when do we write?", () => {
       ],
       ["when the type changed", aSeen({}, { type: "kubernetes.io/tls" })],
     ];
-    for (const [when, seen] of cases) it(when, () => assert.equal(does(seen), "look"));
+    for (const [when, seen] of cases) it(when, () => assert.equal(does(seen), "observe"));
     it("but never twice for the same reason", () => {
-      const seen = aSeen({ row: rowInStep({}, { look: true }), secret: aSecret(), secretDigest: NEW });
+      const seen = aSeen({ row: rowInStep({}, { verify: true }), secret: aSecret(), secretDigest: NEW });
       assert.equal(does(seen), "nothing");
     });
   });

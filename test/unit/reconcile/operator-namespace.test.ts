@@ -10,11 +10,11 @@ const B = "bbbbbbbb-0000-4000-8000-000000000002";
 describe("which namespace is the operator's", () => {
   const settings = aCluster();
   const vouched = aCluster({ operatorNamespaceUid: B });
-  /** What looks say one after the other: a uid, nothing where there is none, empty where it may not be read. */
+  /** What watch passes say one after the other: a uid, nothing where there is none, empty where it may not be read. */
   const seen = (...uids: readonly (string | undefined)[]) =>
     uids.reduce<OperatorSeen | undefined>((before, uid) => judgeOperator(before, settings, uid), undefined);
 
-  it("the one that is there at the first look, while it is that one", () => {
+  it("the one that is there at the first watch pass, while it is that one", () => {
     assert.deepEqual(seen(A), { name: "vso", first: A });
     assert.deepEqual(seen(A, A), { name: "vso", first: A });
     assert.equal(seen(A, undefined)?.without, "absent");

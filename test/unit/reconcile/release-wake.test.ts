@@ -33,7 +33,7 @@ function aTable(rows: readonly Row[]) {
     read: async (keys: readonly SyncKey[]) =>
       new Map(rows.filter(({ key }) => keys.includes(key)).map((row) => [row.key, row])),
     nudge: async (key: SyncKey, options: object) => {
-      assert.deepEqual(options, { now: NOW, look: true, atOnce: true });
+      assert.deepEqual(options, { now: NOW, verify: true, atOnce: true });
       nudged.push(key);
       return { key, group: "g", lane: "now" as const, at: NOW };
     },
@@ -61,7 +61,7 @@ describe("who was refused a Secret is woken when it is released", () => {
       rowOf("in-step", "db"),
       { ...rowOf("gone", "db", "SECRET_NOT_OURS"), key: cleanupKey(aKey("gone"), "u") },
     ]);
-    await table.wakes.tell("east", [db]);
+    await table.wakes.wakeRefused("east", [db]);
     assert.deepEqual(
       table.nudged,
       ["refused", "waits", "at-work"].map((name) => aKey(name)),
@@ -74,11 +74,11 @@ describe("who was refused a Secret is woken when it is released", () => {
 
   it("many at one moment cost two looks through the rows, and nothing costs none", async () => {
     const table = aTable([rowOf("refused", "db", "SECRET_NOT_OURS")]);
-    await table.wakes.tell("east", []);
+    await table.wakes.wakeRefused("east", []);
     assert.equal(table.looks(), 0);
-    const first = table.wakes.tell("east", [{ ...db, name: "first" }]);
+    const first = table.wakes.wakeRefused("east", [{ ...db, name: "first" }]);
     await Promise.resolve();
-    await Promise.all([first, ...Array.from({ length: 50 }, () => table.wakes.tell("east", [db]))]);
+    await Promise.all([first, ...Array.from({ length: 50 }, () => table.wakes.wakeRefused("east", [db]))]);
     assert.ok(table.looks() <= 2, `${table.looks()} looks`);
     assert.deepEqual(table.nudged, [aKey("refused")]);
   });
@@ -86,9 +86,9 @@ describe("who was refused a Secret is woken when it is released", () => {
   it("a lease table that fails is said, and the next one is looked for all the same", async () => {
     const table = aTable([rowOf("refused", "db", "SECRET_NOT_OURS")]);
     table.fail(new SyncError("STORE_UNAVAILABLE", "away"));
-    await table.wakes.tell("east", [db]);
+    await table.wakes.wakeRefused("east", [db]);
     assert.deepEqual(table.warned, ["wake-failed"]);
-    await table.wakes.tell("east", [db]);
+    await table.wakes.wakeRefused("east", [db]);
     assert.equal(table.looks(), 2);
   });
 });

@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import type { JsonObject } from "../../../lib/reconcile/ports.ts";
-import { type Ending, eventOf, isToldIn, newsOf, nextStatus } from "../../../lib/reconcile/status.ts";
+import { eventOf, isToldIn, newsOf, nextStatus, type RunOutcome } from "../../../lib/reconcile/status.ts";
 import { warningsOf } from "../../../lib/reconcile/warnings.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const KIND = "VaultStaticSecret";
-const SYNCED: Ending = { kind: "synced", mac: "bWFj", wrote: "created" };
-const FAILED: Ending = { kind: "failed", error: new SyncError("VAULT_DENIED", "Vault refuses kv/data/x") };
+const SYNCED: RunOutcome = { kind: "synced", mac: "bWFj", wrote: "created" };
+const FAILED: RunOutcome = { kind: "failed", error: new SyncError("VAULT_DENIED", "Vault refuses kv/data/x") };
 
-const status = (before: JsonObject, ending: Ending, generation = 1, now = NOW) =>
+const status = (before: JsonObject, ending: RunOutcome, generation = 1, now = NOW) =>
   nextStatus(before, { kind: "VaultStaticSecret", generation, ending, now });
 const conditions = (of: JsonObject) => of.conditions as readonly Record<string, unknown>[];
 const condition = (of: JsonObject, type: string) => conditions(of).find((one) => one.type === type);

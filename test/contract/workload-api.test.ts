@@ -8,7 +8,7 @@ import { EMPTY_STATE } from "../../lib/reconcile/row.ts";
 import { aDeclared, aRow } from "../builders.ts";
 import { type Cluster, type KubeObject, startCluster } from "../harness/index.ts";
 import { ARGO_ROLLOUT_CRD, aWorkload, WORKLOAD_CONTROLLERS } from "../workloads.ts";
-import { aNamespace, endsOf, kubeconfigWith, patient, type TestEnds, withCode } from "./kubernetes-fixtures.ts";
+import { aNamespace, endsOf, kubeconfigWith, patient, type TestApis, withCode } from "./kubernetes-fixtures.ts";
 
 const CLUSTER = "rollouts";
 const NS = "pay";
@@ -21,16 +21,16 @@ const [OLD, NEW] = [`${KEY.id}:old`, `${KEY.id}:new`];
 
 describe("rollouts", () => {
   let cluster: Cluster;
-  let ends: TestEnds;
+  let apis: TestApis;
   let names = 0;
 
   before(async () => {
     cluster = await startCluster({ name: CLUSTER, crds: [ARGO_ROLLOUT_CRD], controllers: WORKLOAD_CONTROLLERS });
-    ends = endsOf(cluster);
+    apis = endsOf(cluster);
     await aNamespace(cluster, NS);
   });
   after(async () => {
-    ends?.clients.close();
+    apis?.clients.close();
     await cluster?.[Symbol.asyncDispose]();
   });
 
@@ -45,13 +45,13 @@ describe("rollouts", () => {
     assert.ok(found);
     return found;
   }
-  async function look(target: RolloutTarget): Promise<SeenTarget> {
-    const seen = await ends.rollouts.look(named(target), patient());
+  async function get(target: RolloutTarget): Promise<SeenTarget> {
+    const seen = await apis.rollouts.get(named(target), patient());
     assert.ok(seen);
     return seen;
   }
   const restart = async (target: RolloutTarget, at: number) =>
-    ends.rollouts.restart(named(target), (await look(target)).resourceVersion, at, patient());
+    apis.rollouts.restart(named(target), (await get(target)).resourceVersion, at, patient());
   const generationOf = async (target: RolloutTarget) => (await read(target)).metadata.generation ?? 0;
   const revisionsOf = async ({ name }: RolloutTarget): Promise<number> => {
     const path = `/apis/apps/v1/namespaces/${NS}/replicasets?labelSelector=app%3D${name}`;
@@ -62,13 +62,13 @@ describe("rollouts", () => {
     for (const kind of KINDS) {
       it(`${kind}: is restarted by its own field, and nothing else of it is touched`, async () => {
         const target = await made(kind);
-        const before = await look(target);
+        const before = await get(target);
         assert.equal(before.restartedAt, undefined);
         assert.ok(Math.abs(before.createdAt - Date.now()) < 10 * MINUTE);
         const { spec, metadata } = (await read(target)) as KubeObject & { spec: { template: { metadata: object } } };
         const at = Date.UTC(2030, 0, 2, 3, 4, 5, 678);
         assert.equal(await restart(target, at), true);
-        assert.equal((await look(target)).restartedAt, Date.UTC(2030, 0, 2, 3, 4, 5));
+        assert.equal((await get(target)).restartedAt, Date.UTC(2030, 0, 2, 3, 4, 5));
         const time = "2030-01-02T03:04:05Z";
         const restarted = {
           template: { ...spec.template, metadata: { ...spec.template.metadata, annotations: { [ANNOTATION]: time } } },
@@ -99,35 +99,35 @@ describe("rollouts", () => {
         spec: { containers: [{ name: "a", image: "a" }] },
       };
       const target = await made("Deployment", { template, selector: { matchLabels: { app: "x" } }, paused: true });
-      const seen = await look(target);
+      const seen = await get(target);
       assert.equal(seen.restartedAt, Date.UTC(2030, 0, 2, 2, 4, 5));
       assert.equal(seen.paused, true);
       const paused = await made("argo.Rollout", { paused: true });
-      assert.equal((await look(paused)).paused, false, "Argo restarts what is paused as well");
+      assert.equal((await get(paused)).paused, false, "Argo restarts what is paused as well");
       const held = await made("StatefulSet");
       await cluster.apply({
         ...aWorkload(NS, held),
         metadata: { namespace: NS, name: held.name, finalizers: ["x.example.com/hold"] },
       });
       await cluster.delete(aWorkload(NS, held));
-      assert.equal((await look(held)).deleting, true);
+      assert.equal((await get(held)).deleting, true);
       await cluster.apply({ ...aWorkload(NS, held), metadata: { namespace: NS, name: held.name, finalizers: [] } });
     });
 
     it("restarts only what is as it was looked at", async () => {
       const target = await made("Deployment");
-      const { resourceVersion } = await look(target);
+      const { resourceVersion } = await get(target);
       await cluster.apply(aWorkload(NS, target, { paused: true }));
-      assert.equal(await ends.rollouts.restart(named(target), resourceVersion, Date.now(), patient()), false);
+      assert.equal(await apis.rollouts.restart(named(target), resourceVersion, Date.now(), patient()), false);
       await cluster.delete(aWorkload(NS, target));
-      assert.equal(await ends.rollouts.restart(named(target), resourceVersion, Date.now(), patient()), false);
+      assert.equal(await apis.rollouts.restart(named(target), resourceVersion, Date.now(), patient()), false);
     });
 
     it("tells an absent workload from one that may not be read, and from a kind that is not served", async () => {
       const target = { kind: "Deployment", name: "nobody" } as const;
-      assert.equal(await ends.rollouts.look(named(target), patient()), undefined);
+      assert.equal(await apis.rollouts.get(named(target), patient()), undefined);
       const none = endsOf(cluster, await kubeconfigWith(cluster, NS, "nobody", []));
-      await assert.rejects(none.rollouts.look(named(target), patient()), withCode("KUBE_DENIED", /get deployments/));
+      await assert.rejects(none.rollouts.get(named(target), patient()), withCode("KUBE_DENIED", /get deployments/));
       none.clients.close();
     });
   });
@@ -154,7 +154,7 @@ describe("rollouts", () => {
       targets: readonly RolloutTarget[],
       state: Partial<RowState>,
       now: number,
-      through: TestEnds = ends,
+      through: TestApis = apis,
     ): Promise<Outcome> {
       const counted: string[] = [];
       const row = rowOf(name);
@@ -297,7 +297,7 @@ describe("rollouts", () => {
       await cluster.apply(aWorkload(NS, target, { paused: false }));
       const resumed = await run("paused", [target], rolled.state, now + 10 * MINUTE);
       assert.deepEqual(resumed.rolled.state, { rolledDigest: NEW });
-      assert.ok((await look(target)).restartedAt);
+      assert.ok((await get(target)).restartedAt);
     });
 
     it("without the right to it, it stays owed and says which right is missing", async () => {
@@ -322,7 +322,7 @@ describe("rollouts", () => {
       const at = now + 10 * SECOND;
       await assert.rejects(
         rollOut(
-          { ...ends, clock: () => at, random: () => 0.5, metrics },
+          { ...apis, clock: () => at, random: () => 0.5, metrics },
           row,
           { ...question, isAskedFor: false, now: at },
           lease,

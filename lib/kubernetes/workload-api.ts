@@ -1,6 +1,6 @@
 import type { EpochMs } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { KindRef, NamedTarget, RolloutEnd, RolloutTarget, SeenTarget } from "../reconcile/ports.ts";
+import type { KindRef, NamedTarget, RolloutTarget, SeenTarget, WorkloadApi } from "../reconcile/ports.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import type { KubeCall } from "./kube-call.ts";
 import { isAbsent } from "./kube-failure.ts";
@@ -48,9 +48,9 @@ const WORKLOADS: Readonly<Record<RolloutTarget["kind"], Workload>> = {
 };
 
 /** Workloads in the clusters, as far as restarting them goes. */
-export function rolloutEnd({ clients }: { clients: ClusterClients }): RolloutEnd {
+export function workloadApi({ clients }: { clients: ClusterClients }): WorkloadApi {
   return {
-    async look(target, signal) {
+    async get(target, signal) {
       const call: KubeCall = { ...objectOf(target), verb: "get" };
       const answer = await clients.send(call, signal);
       const isMissing =

@@ -1,6 +1,6 @@
 import { SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { ClusterEnd, KindRef, ListOptions, ListPage } from "../reconcile/ports.ts";
+import type { ClusterApi, KindRef, ListOptions, ListPage } from "../reconcile/ports.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import { installations, NAMESPACE } from "./installation.ts";
 import { type KubeCall, metadataAs, objectOf } from "./kube-call.ts";
@@ -20,7 +20,7 @@ const MAX_CONTINUE = 8 * 1_024;
 const WATCH_GRACE_MS = 10 * SECOND_MS;
 
 /** What discovery reads of clusters. */
-export function clusterEnd({ clients }: { clients: ClusterClients }): ClusterEnd {
+export function clusterApi({ clients }: { clients: ClusterClients }): ClusterApi {
   return {
     async identity(cluster, signal) {
       const accept = metadataAs("PartialObjectMetadata");
@@ -58,7 +58,7 @@ export function clusterEnd({ clients }: { clients: ClusterClients }): ClusterEnd
 }
 
 /** Pages of a kind. What had to be asked for in smaller ones is asked so from then on. */
-function listing(clients: ClusterClients): ClusterEnd["list"] {
+function listing(clients: ClusterClients): ClusterApi["list"] {
   const sizes = new Map<string, number>();
   const onePage = async (call: KubeCall, signal: AbortSignal): Promise<ListPage | undefined> => {
     const answer = await clients.send(call, signal);

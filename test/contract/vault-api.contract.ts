@@ -5,12 +5,12 @@ import { LosslessNumber } from "lossless-json";
 import { prometheusMetrics } from "../../lib/metrics.ts";
 import type { VaultIdentity } from "../../lib/reconcile/ports.ts";
 import type { Cluster, Vault } from "../harness/index.ts";
-import { appRole, failure, kv2, openEnd, type TestEnd, times } from "./vault-world.ts";
+import { appRole, failure, kv2, openVaultApi, type TestVaultApi, times } from "./vault-world.ts";
 
 const forever = new AbortController().signal;
 
 /** What is owed by the end of any Vault: the same on OpenBao and on HashiCorp's. */
-export function vaultEndContract(
+export function vaultApiContract(
   name: string,
   servers: () => { readonly vault: Vault; readonly cluster: Cluster },
 ): void {
@@ -18,12 +18,12 @@ export function vaultEndContract(
     let vault: Vault;
     let cluster: Cluster;
     let reader: VaultIdentity;
-    let end: TestEnd;
+    let end: TestVaultApi;
 
     before(async () => {
       ({ vault, cluster } = servers());
       reader = await appRole({ vault, cluster }, { policies: ["reader"] });
-      end = openEnd(cluster);
+      end = openVaultApi(cluster);
     });
     after(() => end[Symbol.asyncDispose]());
 
@@ -168,7 +168,7 @@ export function vaultEndContract(
 
     it("counts reads and logins by outcome, under names that exist", async () => {
       const metrics = prometheusMetrics();
-      await using own = openEnd(cluster, { metrics });
+      await using own = openVaultApi(cluster, { metrics });
       const identity = await fresh();
       await times(3, () => own.read(kv2(identity, "app"), forever));
       await failure(own.read(kv2(identity, "none"), forever), "VAULT_PATH_MISSING");

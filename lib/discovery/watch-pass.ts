@@ -3,7 +3,7 @@ import { circuitOfCluster } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { CircuitOpener } from "../reconcile/circuit.ts";
-import { lookAtOperator, mustBeOurs, operatorWarning } from "../reconcile/operator-namespace.ts";
+import { mustBeOurs, observeOperator, operatorWarning } from "../reconcile/operator-namespace.ts";
 import type { ClusterRow, ClusterSettings, ClusterState, MacKeySeen, OperatorSeen } from "../reconcile/ports.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { type Tasks, tasks } from "../tasks.ts";
@@ -23,18 +23,18 @@ import { noticeVso, type VsoWatch, vsoWatch } from "./vso-watch.ts";
 const MAX_PAUSE_MS = 5 * MINUTE_MS;
 /** The lease on a cluster's row outlasts the watch by this. */
 const LEASE_SLACK_MS = 60 * SECOND_MS;
-/** From the start of one look to the next, when a look could not watch; and otherwise. */
+/** From the start of one watch pass to the next, when a watch pass could not watch; and otherwise. */
 const MAX_GAP_MS = 30 * SECOND_MS;
-const SHORTEST_LOOK_MS = SECOND_MS;
+const SHORTEST_PASS_MS = SECOND_MS;
 /** How often a watch stores how far it came. */
 const SAVE_AGAIN_MS = 5 * SECOND_MS;
 /** How often what was seen under a claim is judged again. */
 const HELD_AGAIN_MS = 200;
 
-export interface LookOptions {
-  /** How long to stay and watch, in s. 0: one look, then done. */
+export interface WatchPassOptions {
+  /** How long to stay and watch, in s. 0: one watch pass, then done. */
   readonly seconds: number;
-  /** When to look again after a look that ended well. */
+  /** When to look again after a watch pass that ended well. */
   readonly againMs: number;
   /** Ask whether the cluster's revision is behind our cursors: a restored etcd is silent (lease-table 20). */
   readonly probeRevision: boolean;
@@ -45,39 +45,39 @@ export interface LookOptions {
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-export type LookOutcome =
-  | { readonly kind: "looked"; readonly againAt: EpochMs; readonly error?: SyncError; readonly isOutOfSight?: true }
+export type WatchPassOutcome =
+  | { readonly kind: "done"; readonly againAt: EpochMs; readonly error?: SyncError; readonly isOutOfSight?: true }
   /** Another worker looks at this cluster. */
-  | { readonly kind: "held"; readonly againAt: EpochMs };
+  | { readonly kind: "claimed"; readonly againAt: EpochMs };
 
-/** Changes of one cluster since the last look: declarations become rows, what is gone becomes clean-ups, drift becomes nudges. */
-export async function look(
+/** Changes of one cluster since the last watch pass: declarations become rows, what is gone becomes clean-ups, drift becomes nudges. */
+export async function runWatchPass(
   deps: DiscoveryDeps,
   circuits: CircuitOpener,
   settings: ClusterSettings,
-  options: LookOptions,
+  options: WatchPassOptions,
   signal: AbortSignal,
-): Promise<LookOutcome> {
+): Promise<WatchPassOutcome> {
   const startedAt = deps.clock();
   const until = startedAt + options.seconds * SECOND_MS + LEASE_SLACK_MS;
   const row = await deps.leases.claimCluster(settings.name, { now: startedAt, until });
-  if (!row) return { kind: "held", againAt: startedAt + 5 * SECOND_MS };
+  if (!row) return { kind: "claimed", againAt: startedAt + 5 * SECOND_MS };
   const sight: Sight = { state: row.state };
   try {
-    await lookAt(deps, circuits, settings, { ...row, leaseUntil: until }, sight, options, signal);
+    await runStages(deps, circuits, settings, { ...row, leaseUntil: until }, sight, options, signal);
     const { state, error } = sight;
     if (error && OUTAGE_CODES.has(error.code)) throw error;
     const againAt = Math.max(deps.clock() + options.againMs, startedAt + pauseAfter(state, error, deps.random));
     const isSaved = await deps.leases.saveCluster(row, state, { dueAt: againAt });
     if (!isSaved) deps.log.warn("cluster-lease-lost", { cluster: settings.name });
-    return { kind: "looked", againAt, ...(error ? { error } : {}), ...sightless(state) };
+    return { kind: "done", againAt, ...(error ? { error } : {}), ...sightless(state) };
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
-    return failed(deps, circuits, row, sight.state, error, signal.aborted);
+    return saveFailedPass(deps, circuits, row, sight.state, error, signal.aborted);
   }
 }
 
-/** A look that had to end at once, since nothing may be read or nothing is there to watch, is not repeated at once. */
+/** A watch pass that had to end at once, since nothing may be read or nothing is there to watch, is not repeated at once. */
 function pauseAfter(
   { attempts, cursors }: ClusterState,
   error: SyncError | undefined,
@@ -86,23 +86,23 @@ function pauseAfter(
   if (error) {
     return Math.min(backOff({ disposition: DISPOSITIONS[error.code], attempts }, random) ?? MAX_GAP_MS, MAX_GAP_MS);
   }
-  return Object.keys(cursors).length === 0 ? MAX_GAP_MS : SHORTEST_LOOK_MS;
+  return Object.keys(cursors).length === 0 ? MAX_GAP_MS : SHORTEST_PASS_MS;
 }
 
-/** The one way out for a look that failed: the error goes on the cluster's row, an outage on its circuit. */
-async function failed(
+/** The one way out for a watch pass that failed: the error goes on the cluster's row, an outage on its circuit. */
+async function saveFailedPass(
   deps: DiscoveryDeps,
   circuits: CircuitOpener,
   row: ClusterRow,
   state: ClusterState,
   error: SyncError,
   isStopping: boolean,
-): Promise<LookOutcome> {
+): Promise<WatchPassOutcome> {
   const now = deps.clock();
   if (isStopping) {
     await deps.leases.saveCluster(row, state, { dueAt: now });
     // Nothing was learnt of it.
-    return { kind: "looked", againAt: now };
+    return { kind: "done", againAt: now };
   }
   const attempts = row.state.attempts + 1;
   const pause = backOff({ disposition: error.disposition, attempts }, deps.random) ?? MAX_PAUSE_MS;
@@ -113,17 +113,17 @@ async function failed(
   if (OUTAGE_CODES.has(error.code) || error.code === "OTHER_CONTROLLER") {
     await circuits.open(new SyncError(error.code, error.message, { circuit: circuitOfCluster(row.name) }));
   }
-  deps.log.warn("look-failed", { cluster: row.name, code: error.code, message: error.message });
-  return { kind: "looked", againAt, error, isOutOfSight: true };
+  deps.log.warn("watch-pass-failed", { cluster: row.name, code: error.code, message: error.message });
+  return { kind: "done", againAt, error, isOutOfSight: true };
 }
 
-async function lookAt(
+async function runStages(
   deps: DiscoveryDeps,
   circuits: CircuitOpener,
   settings: ClusterSettings,
   row: ClusterRow,
   sight: Sight,
-  options: LookOptions,
+  options: WatchPassOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const uid = await deps.clusters.identity(settings.name, signal);
@@ -158,7 +158,7 @@ async function lookAt(
   };
   const done = new AbortController();
   const unlessDone = AbortSignal.any([signal, done.signal]);
-  // What fails beside the watches ends them: the next look begins with all of it.
+  // What fails beside the watches ends them: the next watch pass begins with all of it.
   const beside: Tasks = tasks(() => done.abort());
   beside.add(judgeHeldAgain(deps, drift, options, unlessDone));
   const news = (): ClusterState | undefined => {
@@ -174,12 +174,12 @@ async function lookAt(
     keep();
     done.abort();
     listed.resolve();
-    await beside.ended();
+    await beside.allDone();
   }
   await drift.settleHeld(true);
 }
 
-/** The operator namespace as it is now, on the cluster's row whatever becomes of the look. */
+/** The operator namespace as it is now, on the cluster's row whatever becomes of the watch pass. */
 async function operatorOf(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
@@ -189,7 +189,7 @@ async function operatorOf(
   signal: AbortSignal,
 ): Promise<OperatorSeen> {
   const before = state.uid === undefined || state.uid === uid ? state.operator : undefined;
-  const { seen, installation } = await lookAtOperator(deps, settings, before, { mark: true }, signal);
+  const { seen, installation } = await observeOperator(deps, settings, before, { mark: true }, signal);
   sight.state = { ...sight.state, operator: seen };
   const warning = before?.without === seen.without ? undefined : operatorWarning(settings.name, seen);
   if (warning !== undefined) deps.log.warn("operator-namespace-without-powers", { cluster: settings.name, warning });
@@ -226,14 +226,14 @@ async function saveNews(
   deps: DiscoveryDeps,
   row: ClusterRow,
   news: () => ClusterState | undefined,
-  options: LookOptions,
+  options: WatchPassOptions,
   signal: AbortSignal,
 ): Promise<void> {
   for (let saved = row.state; !signal.aborted; ) {
     const state = news();
     if (state && !isDeepStrictEqual(state, saved)) {
       saved = state;
-      // The save at the look's end says what is wrong.
+      // The save at the watch pass's end says what is wrong.
       await deps.leases.saveCluster(row, state, { until: leaseEnd(deps, row) }).catch(ignoreFailure);
     }
     await options.sleep(SAVE_AGAIN_MS, signal);
@@ -248,7 +248,7 @@ function ignoreFailure(error: unknown): void {
 async function judgeHeldAgain(
   deps: DiscoveryDeps,
   drift: DriftWatch,
-  options: LookOptions,
+  options: WatchPassOptions,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {

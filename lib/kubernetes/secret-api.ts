@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { SECRET } from "../kinds.ts";
 import { OWNER_UID_LABEL } from "../owner-labels.ts";
-import type { NamedObject, SecretEnd, WrittenSecret } from "../reconcile/ports.ts";
+import type { NamedObject, SecretApi, WrittenSecret } from "../reconcile/ports.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import { createHmacKey, findHmacKey, hmacKeys } from "./hmac-key.ts";
 import { type KubeCall, metadataAs } from "./kube-call.ts";
@@ -25,7 +25,7 @@ const MAX_OWNED = 100;
 type Patch = Pick<KubeCall, "contentType" | "query" | "body">;
 
 /** Secrets in the clusters, written as kubernetes-rules 1 to 9 say. */
-export function secretEnd({ clients, clock }: { clients: ClusterClients; clock: Clock }): SecretEnd {
+export function secretApi({ clients, clock }: { clients: ClusterClients; clock: Clock }): SecretApi {
   const patch = (secret: NamedObject, how: Patch): KubeCall => ({ ...secret, verb: "patch", kind: SECRET, ...how });
 
   const write = async (secret: NamedObject, how: Patch, signal: AbortSignal): Promise<Shape> => {
@@ -41,7 +41,7 @@ export function secretEnd({ clients, clock }: { clients: ClusterClients; clock: 
   };
 
   return {
-    async look(secret, how, signal) {
+    async observe(secret, how, signal) {
       const get: KubeCall = { ...secret, verb: "get", kind: SECRET };
       const empty = { ...(how === "dry-run" ? DRY_MERGE : MERGE), body: {} };
       const found = await find(how === "get" ? get : patch(secret, empty), signal);

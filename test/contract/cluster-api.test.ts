@@ -16,7 +16,7 @@ import {
   OWNER_LABELS,
   patient,
   STATIC_SECRET_CRD,
-  type TestEnds,
+  type TestApis,
   withCode,
 } from "./kubernetes-fixtures.ts";
 
@@ -26,16 +26,16 @@ const OURS: ListOptions = { metadataOnly: true, labelSelector: "app.kubernetes.i
 
 describe("cluster end", () => {
   let cluster: Cluster;
-  let ends: TestEnds;
-  let clusters: TestEnds["clusters"];
+  let apis: TestApis;
+  let clusters: TestApis["clusters"];
 
   before(async () => {
     cluster = await startCluster({ name: NAME, crds: [STATIC_SECRET_CRD] });
-    ends = endsOf(cluster);
-    clusters = ends.clusters;
+    apis = endsOf(cluster);
+    clusters = apis.clusters;
   });
   after(async () => {
-    ends?.clients.close();
+    apis?.clients.close();
     await cluster?.[Symbol.asyncDispose]();
   });
 
@@ -115,7 +115,7 @@ describe("cluster end", () => {
       const namespace = await aNamespace(cluster, "metadata");
       const owner = await anOwner(cluster, namespace);
       const secret = { cluster: NAME, namespace, name: "s" };
-      const written = await ends.secrets.apply(secret, aDesired(owner), { kind: "absent" }, patient());
+      const written = await apis.secrets.apply(secret, aDesired(owner), { kind: "absent" }, patient());
       const page = await listed(SECRET, { ...OURS, namespace });
       const [item] = page.items;
       assert.equal(page.items.length, 1);
@@ -191,11 +191,11 @@ describe("cluster end", () => {
       const namespace = await aNamespace(cluster, "drift");
       const owner = await anOwner(cluster, namespace);
       const secret = { cluster: NAME, namespace, name: "s" };
-      const first = await ends.secrets.apply(secret, aDesired(owner), { kind: "absent" }, patient());
+      const first = await apis.secrets.apply(secret, aDesired(owner), { kind: "absent" }, patient());
       let last = first;
       const events = await watched(SECRET, OURS, { resourceVersion: first.resourceVersion, seconds: 1 }, async () => {
-        await ends.secrets.apply(secret, aDesired(owner), { kind: "as-seen", ...first }, patient());
-        last = await ends.secrets.apply(secret, aDesired(owner, "bob"), { kind: "as-seen", ...first }, patient());
+        await apis.secrets.apply(secret, aDesired(owner), { kind: "as-seen", ...first }, patient());
+        last = await apis.secrets.apply(secret, aDesired(owner, "bob"), { kind: "as-seen", ...first }, patient());
       });
       const changes = events.flatMap((event) => ("object" in event ? [event.object] : []));
       assert.deepEqual(
@@ -209,7 +209,7 @@ describe("cluster end", () => {
       const namespace = await aNamespace(cluster, "relabelled");
       const owner = await anOwner(cluster, namespace);
       const secret = { cluster: NAME, namespace, name: "s" };
-      const { resourceVersion } = await ends.secrets.apply(secret, aDesired(owner), { kind: "absent" }, patient());
+      const { resourceVersion } = await apis.secrets.apply(secret, aDesired(owner), { kind: "absent" }, patient());
       const events = await watched(SECRET, OURS, { resourceVersion, seconds: 1 }, async () => {
         const patch = { metadata: { labels: { "app.kubernetes.io/managed-by": "someone" } } };
         const path = `/api/v1/namespaces/${namespace}/secrets/s`;
@@ -219,7 +219,7 @@ describe("cluster end", () => {
         events.flatMap((event) => ("object" in event ? [event.type] : [])),
         ["DELETED"],
       );
-      assert.ok(await ends.secrets.look(secret, "get", patient()));
+      assert.ok(await apis.secrets.observe(secret, "get", patient()));
     });
 
     it("kubernetes-rules 12: a cursor from the future gives silence", async () => {
@@ -337,7 +337,7 @@ describe("cluster end", () => {
       JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
 
     it("kubernetes-rules 19: a token of a service account, with its end, for the API server's own audience", async () => {
-      const { value, expiresAt } = await ends.credentials.credential(account(), patient());
+      const { value, expiresAt } = await apis.credentials.credential(account(), patient());
       const claims = claimsOf(value.reveal().toString());
       assert.equal(claims.sub, "system:serviceaccount:default:default");
       assert.deepEqual(claims.aud, [cluster.issuer]);
@@ -346,7 +346,7 @@ describe("cluster end", () => {
 
     it("kubernetes-rules 19: for named audiences, and never below 600 s", async () => {
       const ref = account({ audiences: ["vault"], expirationSeconds: 60 });
-      const { value, expiresAt } = await ends.credentials.credential(ref, patient());
+      const { value, expiresAt } = await apis.credentials.credential(ref, patient());
       assert.deepEqual(claimsOf(value.reveal().toString()).aud, ["vault"]);
       assert.ok(Math.abs((expiresAt ?? 0) - systemClock() - 600_000) < 60_000);
     });
@@ -375,14 +375,14 @@ describe("cluster end", () => {
         { apiVersion: "v1", kind: "ServiceAccount", metadata },
       ]);
       const place = { cluster: NAME, namespace, name: "keys" };
-      const data = await ends.credentials.secret(place, patient());
+      const data = await apis.credentials.secret(place, patient());
       const texts = [...data].map(([key, value]) => `${key}=${value.reveal()}`);
       assert.deepEqual(texts.sort(), ["a=1", "b=2"]);
-      const annotations = await ends.credentials.annotations(place, patient());
+      const annotations = await apis.credentials.annotations(place, patient());
       assert.equal(annotations["example.com/role"], "shop");
       const none = { ...place, name: "none" };
       const message = /ServiceAccount cloud\/none in cluster fleet-1/;
-      await assert.rejects(ends.credentials.annotations(none, patient()), withCode("REFERENCE_MISSING", message));
+      await assert.rejects(apis.credentials.annotations(none, patient()), withCode("REFERENCE_MISSING", message));
     });
 
     it("names the account, the Secret, the key or the namespace that is missing", async () => {
@@ -394,7 +394,7 @@ describe("cluster end", () => {
         data: { id: base64("secret-id") },
       });
       const secret = { kind: "secret", cluster: NAME, namespace, name: "approle", key: "id" } as const;
-      const found = await ends.credentials.credential(secret, patient());
+      const found = await apis.credentials.credential(secret, patient());
       assert.equal(found.value.reveal().toString(), "secret-id");
       assert.equal(found.expiresAt, undefined);
       for (const [ref, message] of [
@@ -404,7 +404,7 @@ describe("cluster end", () => {
         [{ ...secret, namespace: "nowhere" }, /nowhere\/approle/],
         [{ ...secret, key: "other" }, /Secret creds\/approle in cluster fleet-1 has no key other/],
       ] as const) {
-        await assert.rejects(ends.credentials.credential(ref, patient()), withCode("REFERENCE_MISSING", message));
+        await assert.rejects(apis.credentials.credential(ref, patient()), withCode("REFERENCE_MISSING", message));
       }
     });
   });

@@ -3,8 +3,8 @@ import { type EpochMs, MINUTE_MS } from "../clock.ts";
 import { OUTAGE_CODES } from "../errors.ts";
 import type { Circuit, ClusterRow } from "../reconcile/ports.ts";
 
-/** What is known when looks are handed out. */
-export interface LooksInput {
+/** What is known when watch passes are dispatched. */
+export interface PassesInput {
   /** Names of the fleet's clusters. */
   readonly fleet: readonly string[];
   readonly rows: readonly ClusterRow[];
@@ -13,13 +13,13 @@ export interface LooksInput {
 }
 
 /** A cluster to look at, and the fence of its row as it was when that was decided: 0 when there was none. */
-export interface DueLook {
+export interface DuePass {
   readonly cluster: string;
   readonly fence: number;
 }
 
-/** The clusters that are due for a look; one whose circuit was closed since its last look failed is due at once. */
-export function looksDue({ fleet, rows, open, now }: LooksInput): readonly DueLook[] {
+/** The clusters that are due for a watch pass; one whose circuit was closed since its last watch pass failed is due at once. */
+export function passesDue({ fleet, rows, open, now }: PassesInput): readonly DuePass[] {
   const known = new Map(rows.map((row) => [row.name, row]));
   const isOpen = new Set(open.map(({ id }) => id));
   return fleet.flatMap((cluster) => {

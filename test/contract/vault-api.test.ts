@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type Cluster, startCluster, startVault, type Vault } from "../harness/index.ts";
 import { keptTokensContract } from "./kept-tokens.contract.ts";
+import { vaultApiContract } from "./vault-api.contract.ts";
 import { vaultAwsContract } from "./vault-aws.contract.ts";
-import { vaultEndContract } from "./vault-end.contract.ts";
 import { vaultGcpContract } from "./vault-gcp.contract.ts";
 import { vaultTokensContract } from "./vault-tokens.contract.ts";
-import { account, appRole, failure, furnish, identityOn, JWT_ROLE, kv2, openEnd } from "./vault-world.ts";
+import { account, appRole, failure, furnish, identityOn, JWT_ROLE, kv2, openVaultApi } from "./vault-world.ts";
 
 const forever = new AbortController().signal;
 const FLAVORS = ["openbao", "vault"] as const;
@@ -34,7 +34,7 @@ describe("Vault ends", () => {
   after(() => servers.disposeAsync());
 
   for (const flavor of FLAVORS) {
-    vaultEndContract(flavor, () => serversOf(flavor));
+    vaultApiContract(flavor, () => serversOf(flavor));
     vaultTokensContract(flavor, () => serversOf(flavor));
     keptTokensContract(flavor, () => serversOf(flavor));
     vaultGcpContract(flavor, () => serversOf(flavor));
@@ -53,7 +53,7 @@ describe("Vault ends", () => {
     });
 
     it("trust the CA that the connection names, and only that one", async () => {
-      await using end = openEnd(cluster);
+      await using end = openVaultApi(cluster);
       const identity = await appRole({ vault, cluster }, { policies: ["reader"] });
       assert.equal((await end.read(kv2(identity, "app"), forever)).fields.get("password"), "s3cr3t");
       const { caPem, ...untrusting } = identity.target;
@@ -68,7 +68,7 @@ describe("Vault ends", () => {
     });
 
     it("trust any certificate of the bundle: the issuer's alone, and whatever stands beside it", async () => {
-      await using end = openEnd(cluster);
+      await using end = openVaultApi(cluster);
       const identity = await appRole({ vault, cluster }, { policies: ["reader"] });
       const { issuerPem = assert.fail() } = vault;
       const damaged = issuerPem.replace(/\n.{20}/, "\nAAAAAAAAAAAAAAAAAAAA");
@@ -81,7 +81,7 @@ describe("Vault ends", () => {
     });
 
     it("verify the name that the connection names", async () => {
-      await using end = openEnd(cluster);
+      await using end = openVaultApi(cluster);
       const identity = await appRole({ vault, cluster }, { policies: ["reader"] });
       const named = (tlsServerName: string) => ({
         ...identity,
@@ -97,7 +97,7 @@ describe("Vault ends", () => {
   describe("with namespaces", () => {
     it("log in in one and read in the same or in another one", async () => {
       const { vault } = serversOf("openbao");
-      await using end = openEnd(cluster);
+      await using end = openVaultApi(cluster);
       await vault.write("sys/namespaces/team");
       await vault.write("sys/mounts/kv", { type: "kv", options: { version: "2" } }, { namespace: "team" });
       await cluster.waitFor("the mount", async () => {

@@ -1,12 +1,12 @@
 import type { Clock } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { CredentialSource, Log, Metrics, SourceData, VaultEnd, VaultRead } from "../reconcile/ports.ts";
+import type { CredentialSource, Log, Metrics, SourceData, VaultApi, VaultRead } from "../reconcile/ports.ts";
 import type { ReachOf } from "../vault-reach.ts";
 import { countedClient } from "./counted-client.ts";
 import type { GoogleEndpoints } from "./gcp-login.ts";
 import type { HeldToken } from "./held-token.ts";
 import { kvQuestion, sourceData } from "./kv.ts";
-import { reach, standing } from "./seal-status.ts";
+import { askSealStatus, reach } from "./seal-status.ts";
 import { type TokenCacheOptions, tokenCache } from "./token-cache.ts";
 import { type Tokens, tokens } from "./tokens.ts";
 import { askedOf, type VaultClient, vaultClient } from "./vault-client.ts";
@@ -15,9 +15,9 @@ import { askedOf, type VaultClient, vaultClient } from "./vault-client.ts";
 const MAX_REPLACEMENTS = 2;
 
 /** Questions at once to one Vault whether it answers: few ask, and none of them may wait for what hangs there. */
-const MAX_STANDING = 16;
+const MAX_PROBES = 16;
 
-export interface VaultEndOptions {
+export interface VaultApiOptions {
   readonly clock: Clock;
   readonly credentials: CredentialSource;
   readonly log: Log;
@@ -32,7 +32,7 @@ export interface VaultEndOptions {
   readonly cache?: TokenCacheOptions;
 }
 
-export interface OpenVaultEnd extends VaultEnd {
+export interface OpenVaultApi extends VaultApi {
   /** Ends our tokens at their Vaults, kept ones included, for the graceful stop of who uses them alone. Never throws for a Vault that does not answer. */
   revokeAll(signal: AbortSignal): Promise<void>;
   /** Closes all connections; what is under way fails. */
@@ -40,11 +40,11 @@ export interface OpenVaultEnd extends VaultEnd {
 }
 
 /** Reads of kv paths on Vault or OpenBao, each with the token of its identity. */
-export function vaultEnd(options: VaultEndOptions): OpenVaultEnd {
+export function vaultApi(options: VaultApiOptions): OpenVaultApi {
   const { clock, credentials, log, metrics, maxConnectionsPerVault = 16, google, reachOf } = options;
   const cache = options.cache && tokenCache(options.cache, { clock, log });
   const client = countedClient(vaultClient({ clock, maxConnectionsPerVault, reachOf }), clock, metrics);
-  const prober = vaultClient({ clock, maxConnectionsPerVault: MAX_STANDING, reachOf });
+  const prober = vaultClient({ clock, maxConnectionsPerVault: MAX_PROBES, reachOf });
   const held = tokens({ client, credentials, clock, log, metrics, google, cache, reachOf });
   return {
     async read(read, signal) {
@@ -58,7 +58,7 @@ export function vaultEnd(options: VaultEndOptions): OpenVaultEnd {
         throw failure;
       }
     },
-    probe: (target, signal) => standing(prober, target, signal),
+    probe: (target, signal) => askSealStatus(prober, target, signal),
     giveUp: (outage) => client.refuse(outage),
     reach: (target, signal) => reach(client, target, signal),
     isKnown: (target) => client.isKnown(target),

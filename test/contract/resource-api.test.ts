@@ -9,7 +9,7 @@ import {
   kubeconfigWith,
   patient,
   STATIC_SECRET_CRD,
-  type TestEnds,
+  type TestApis,
   withCode,
 } from "./kubernetes-fixtures.ts";
 
@@ -19,18 +19,18 @@ const FINALIZER = "vaultstaticsecret.secrets.hashicorp.com/finalizer";
 
 describe("resource end", () => {
   let cluster: Cluster;
-  let ends: TestEnds;
-  let resources: TestEnds["resources"];
+  let apis: TestApis;
+  let resources: TestApis["resources"];
   let names = 0;
 
   before(async () => {
     cluster = await startCluster({ name: "resources", crds: [STATIC_SECRET_CRD] });
-    ends = endsOf(cluster);
-    resources = ends.resources;
+    apis = endsOf(cluster);
+    resources = apis.resources;
     await aNamespace(cluster, "pay");
   });
   after(async () => {
-    ends?.clients.close();
+    apis?.clients.close();
     await cluster?.[Symbol.asyncDispose]();
   });
 
@@ -202,9 +202,9 @@ describe("resource end", () => {
       const { ref } = await made({ finalizers: ["example.com/a", FINALIZER, "example.com/b"] });
       await resources.removeFinalizers(ref, [FINALIZER, "example.com/none"], patient());
       assert.deepEqual((await read(ref)).finalizers, ["example.com/a", "example.com/b"]);
-      ends.clients.requests.reset();
+      apis.clients.requests.reset();
       await resources.removeFinalizers(ref, [FINALIZER], patient());
-      assert.equal(ends.clients.requests.count("patch"), 0);
+      assert.equal(apis.clients.requests.count("patch"), 0);
       await resources.removeFinalizers(ref, ["example.com/a", "example.com/b"], patient());
       assert.deepEqual((await read(ref)).finalizers, []);
     });

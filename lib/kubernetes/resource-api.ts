@@ -1,5 +1,5 @@
 import { SyncError } from "../errors.ts";
-import type { KindRef, Log, ResourceEnd, ResourceRef, SeenResource } from "../reconcile/ports.ts";
+import type { KindRef, Log, ResourceApi, ResourceRef, SeenResource } from "../reconcile/ports.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import { type KubeCall, metadataAs } from "./kube-call.ts";
 import { isAbsent } from "./kube-failure.ts";
@@ -18,7 +18,7 @@ const METADATA_ONLY = metadataAs("PartialObjectMetadata");
 const FINALIZER_ATTEMPTS = 5;
 
 /** Custom resources in the clusters (kubernetes-rules 15 to 18). */
-export function resourceEnd({ clients, log }: { clients: ClusterClients; log: Log }): ResourceEnd {
+export function resourceApi({ clients, log }: { clients: ClusterClients; log: Log }): ResourceApi {
   const read = async (ref: ResourceRef, signal: AbortSignal): Promise<Shape | undefined> => {
     const call: KubeCall = { ...ref, verb: "get" };
     const answer = await clients.send(call, signal);

@@ -38,11 +38,11 @@ async function onWheel(store: LeaseStore, period: number): Promise<void> {
   await store.declare(declared, START);
   const row = (await store.read([declared.key], "strong")).get(declared.key) ?? assert.fail();
   const claimed = (await store.claim(row, { now: START, until: START + LEASE_MS })) ?? assert.fail();
-  const schedule = { kind: "wheel", turn: { period, phase: 0 } } as const;
+  const schedule = { kind: "wheel", slot: { period, phase: 0 } } as const;
   await store.settle(claimed.lease, { state: EMPTY_STATE, schedule, now: START });
 }
 
-/** A cluster's row after some looks. */
+/** A cluster's row after some watch passes. */
 function aState(movedAt: number): ClusterState {
   const kinds = [...SYNC_KINDS, ...REFERENCE_KINDS].map(({ kind }) => kind);
   const cursors = ["Secret", "drift", ...kinds].map(
@@ -57,8 +57,8 @@ function aState(movedAt: number): ClusterState {
 }
 
 /** What goes on whether anything changes or not: docs/cost.md reckons with these figures. */
-export function dynamoTurnsContract(open: () => Dynalite): void {
-  describe("what ticks and looks cost", () => {
+export function dynamoRefreshSlotsContract(open: () => Dynalite): void {
+  describe("what ticks and watch passes cost", () => {
     const aTick = async (periods: readonly number[]) => {
       using it = await metered(open());
       for (const period of periods) await onWheel(it.store, period);
@@ -94,7 +94,7 @@ export function dynamoTurnsContract(open: () => Dynalite): void {
       assert.deepEqual([one.writes, two.writes], [COUNTED.tick.writes, COUNTED.tick.writes]);
     });
 
-    it("lease-table 17: a look at a cluster: claimed, saved while it lasts, saved at its end", async () => {
+    it("lease-table 17: a watch pass over a cluster: claimed, saved while it lasts, saved at its end", async () => {
       using it = await metered(open());
       const times = { now: START, until: START + MINUTE_MS };
       const first = (await it.store.claimCluster("prod-eu-west-1", times)) ?? assert.fail();
@@ -107,7 +107,7 @@ export function dynamoTurnsContract(open: () => Dynalite): void {
       await it.store.saveCluster(row, aState(later.now), { until: later.until });
       await it.store.saveCluster(row, aState(later.now + SECOND_MS), { dueAt: later.until });
       const spent = it.spent();
-      assert.deepEqual({ reads: spent.reads, writes: writesOf(spent) }, COUNTED.look);
+      assert.deepEqual({ reads: spent.reads, writes: writesOf(spent) }, COUNTED.pass);
     });
 
     it("lease-table 17: a message of refreshes: its rows, the circuits, and each reference once", async () => {

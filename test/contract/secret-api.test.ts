@@ -11,7 +11,7 @@ import {
   kubeconfigWith,
   OWNER_LABELS,
   patient,
-  type TestEnds,
+  type TestApis,
   withCode,
 } from "./kubernetes-fixtures.ts";
 
@@ -21,20 +21,20 @@ const seenAs = (seen: { uid: string; resourceVersion: string }) => ({ ...seen, k
 
 describe("secret end", () => {
   let cluster: Cluster;
-  let ends: TestEnds;
-  let secrets: TestEnds["secrets"];
+  let apis: TestApis;
+  let secrets: TestApis["secrets"];
   let owner: DesiredSecret["ownerReference"];
   let names = 0;
 
   before(async () => {
     cluster = await startCluster({ name: "secrets", admissionPlugins: ["OwnerReferencesPermissionEnforcement"] });
-    ends = endsOf(cluster);
-    secrets = ends.secrets;
+    apis = endsOf(cluster);
+    secrets = apis.secrets;
     await aNamespace(cluster, "pay");
     owner = await anOwner(cluster, "pay");
   });
   after(async () => {
-    ends?.clients.close();
+    apis?.clients.close();
     await cluster?.[Symbol.asyncDispose]();
   });
 
@@ -53,7 +53,7 @@ describe("secret end", () => {
     return found;
   };
   const seen = async (secret: NamedObject): Promise<SeenSecret> => {
-    const found = await secrets.look(secret, "get", patient());
+    const found = await secrets.observe(secret, "get", patient());
     assert.ok(found);
     return found;
   };
@@ -95,7 +95,7 @@ describe("secret end", () => {
       const first = await secrets.apply(secret, aDesired({ user: "ann" }), ABSENT, patient());
       await cluster.delete({ apiVersion: "v1", kind: "Secret", ...secret });
       await assert.rejects(secrets.apply(secret, aDesired({}), seenAs(first), patient()), withCode("KUBE_CONFLICT"));
-      assert.equal(await secrets.look(secret, "get", patient()), undefined);
+      assert.equal(await secrets.observe(secret, "get", patient()), undefined);
       const again = await secrets.apply(secret, aDesired({ user: "bob" }), ABSENT, patient());
       const stale = { ...again, uid: first.uid };
       await assert.rejects(secrets.apply(secret, aDesired({}), seenAs(stale), patient()), withCode("KUBE_CONFLICT"));
@@ -148,7 +148,7 @@ describe("secret end", () => {
       const secret = aSecret();
       const nobody = { ...owner, name: "nobody", uid: "11111111-2222-3333-4444-555555555555" };
       await secrets.apply(secret, aDesired({}, { ownerReference: nobody }), ABSENT, patient());
-      await cluster.waitFor("the collector", async () => !(await secrets.look(secret, "get", patient())));
+      await cluster.waitFor("the collector", async () => !(await secrets.observe(secret, "get", patient())));
     });
 
     it("kubernetes-rules 6: orphaning strips the reference and keeps the labels", async () => {
@@ -186,7 +186,7 @@ describe("secret end", () => {
       const secret = aSecret();
       await few.secrets.apply(secret, aDesired({ user: "ann" }), ABSENT, patient());
       await edit(secret, { data: { extra: base64("1"), other: base64("2") } });
-      const found = await few.secrets.look(secret, "patch", patient());
+      const found = await few.secrets.observe(secret, "patch", patient());
       assert.ok(found);
       const written = await few.secrets.apply(secret, aDesired({ user: "bob" }), seenAs(found), patient());
       assert.deepEqual([...written.foreignKeys].sort(), ["extra", "other"]);
@@ -206,9 +206,9 @@ describe("secret end", () => {
       const plain = { apiVersion: "v1", kind: "Secret", metadata: { ...placeOf(secret), labels: { team: "pay" } } };
       await cluster.apply({ ...plain, data: { old: base64("1") } });
       const { uid } = await seen(secret);
-      ends.clients.requests.reset();
+      apis.clients.requests.reset();
       const written = await secrets.replaceData(secret, uid, dataOf({ user: "ann" }), patient());
-      assert.equal(ends.clients.requests.count(), 1);
+      assert.equal(apis.clients.requests.count(), 1);
       const object = await stored(secret);
       assert.deepEqual(object.data, { user: base64("ann") });
       assert.deepEqual(object.metadata.labels, { team: "pay" });
@@ -376,28 +376,28 @@ describe("secret end", () => {
       const other = { ...now, uid: "11111111-2222-3333-4444-555555555555" };
       await assert.rejects(secrets.remove(secret, other, patient()), withCode("KUBE_CONFLICT"));
       await secrets.remove(secret, now, patient());
-      assert.equal(await secrets.look(secret, "get", patient()), undefined);
+      assert.equal(await secrets.observe(secret, "get", patient()), undefined);
       await secrets.remove(secret, now, patient());
       await secrets.remove({ ...secret, namespace: "nowhere" }, now, patient());
     });
   });
 
-  describe("looks", () => {
+  describe("observes", () => {
     it("kubernetes-rules 9: an empty patch shows the Secret to who may not get it, and changes nothing", async () => {
       const may = [{ apiGroups: [""], resources: ["secrets"], verbs: ["patch"] }];
       const few = endsOf(cluster, await kubeconfigWith(cluster, "pay", "patcher", may));
       const secret = aSecret();
       for (const how of ["patch", "dry-run"] as const) {
-        assert.equal(await few.secrets.look(secret, how, patient()), undefined);
+        assert.equal(await few.secrets.observe(secret, how, patient()), undefined);
       }
       const written = await secrets.apply(secret, aDesired({ user: "ann" }), ABSENT, patient());
       for (const how of ["patch", "dry-run"] as const) {
-        const found = await few.secrets.look(secret, how, patient());
+        const found = await few.secrets.observe(secret, how, patient());
         assert.deepEqual(found, await seen(secret));
         assert.equal(found?.resourceVersion, written.resourceVersion);
       }
       await assert.rejects(
-        few.secrets.look(secret, "get", patient()),
+        few.secrets.observe(secret, "get", patient()),
         withCode("KUBE_DENIED", /may not get secrets in namespace pay of cluster secrets/),
       );
       few.clients.close();
@@ -426,8 +426,8 @@ describe("secret end", () => {
     });
 
     it("sees no Secret in a namespace that is not there", async () => {
-      assert.equal(await secrets.look(aSecret("nowhere"), "get", patient()), undefined);
-      assert.equal(await secrets.look(aSecret("nowhere"), "patch", patient()), undefined);
+      assert.equal(await secrets.observe(aSecret("nowhere"), "get", patient()), undefined);
+      assert.equal(await secrets.observe(aSecret("nowhere"), "patch", patient()), undefined);
     });
   });
 
@@ -575,18 +575,18 @@ describe("secret end", () => {
       const labels = { ...OWNER_LABELS, "secrets.hashicorp.com/vso-ownerRefUID": uid };
       await cluster.apply({ apiVersion: "v1", kind: "Secret", metadata: { namespace, name, labels } });
     }
-    ends.clients.requests.reset();
+    apis.clients.requests.reset();
     assert.deepEqual(await secrets.ownedNames({ cluster: "secrets", namespace }, "u-1", patient()), ["one", "two"]);
-    assert.equal(ends.clients.requests.count(), 1);
+    assert.equal(apis.clients.requests.count(), 1);
   });
 
   describe("VSO's HMAC key", () => {
     it("is read once in ten minutes, and looked for again each minute while it is missing", async () => {
       const namespace = await aNamespace(cluster, "vso");
-      ends.clients.requests.reset();
+      apis.clients.requests.reset();
       assert.equal(await secrets.hmacKey("secrets", namespace, patient()), undefined);
       assert.equal(await secrets.hmacKey("secrets", namespace, patient()), undefined);
-      assert.equal(ends.clients.requests.count("get", "secrets"), 1);
+      assert.equal(apis.clients.requests.count("get", "secrets"), 1);
       const key = Buffer.alloc(16, 7).toString("base64");
       const metadata = { namespace, name: "vso-cc-storage-hmac-key" };
       await cluster.apply({ apiVersion: "v1", kind: "Secret", metadata, data: { key } });

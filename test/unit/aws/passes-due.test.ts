@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { circuitOfCluster } from "../../../lib/circuits.ts";
 import { MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
 import type { Circuit, ClusterRow } from "../../../lib/reconcile/ports.ts";
-import { isTokenSweepDue, looksDue, probesOverdue } from "../../../lib/schedule/looks.ts";
+import { isTokenSweepDue, passesDue, probesOverdue } from "../../../lib/schedule/passes-due.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 
@@ -25,7 +25,7 @@ function aCircuit(overrides: Partial<Circuit> = {}): Circuit {
 }
 
 const due = (rows: readonly ClusterRow[], open: readonly Circuit[] = []) =>
-  looksDue({ fleet: ["east"], rows, open, now: NOW });
+  passesDue({ fleet: ["east"], rows, open, now: NOW });
 
 describe("the sweep of tokens", () => {
   it("is asked for by one of ten ticks, whenever in its minute each of them comes", () => {
@@ -36,14 +36,14 @@ describe("the sweep of tokens", () => {
   });
 });
 
-describe("looks that a tick hands out", () => {
+describe("watch passes that a tick dispatches", () => {
   it("are at clusters that were never looked at, and at those whose time has come", () => {
     assert.deepEqual(due([]), [{ cluster: "east", fence: 0 }]);
     assert.deepEqual(due([aClusterRow()]), [{ cluster: "east", fence: 5 }]);
     assert.deepEqual(due([aClusterRow({ dueAt: NOW + 1 })]), []);
   });
 
-  it("are not at clusters that someone looks at, or that left the fleet", () => {
+  it("are not for clusters that someone looks at, or that left the fleet", () => {
     assert.deepEqual(due([aClusterRow({ leaseUntil: NOW + 1 })]), []);
     assert.deepEqual(due([aClusterRow(), aClusterRow({ name: "gone" })]), [{ cluster: "east", fence: 5 }]);
   });

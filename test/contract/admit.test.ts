@@ -12,8 +12,8 @@ import { counting, QUIET } from "../unit/aws/records.ts";
 import { aScene, LEASE_MS, type Scene, START } from "./lease-store/scene.ts";
 
 const KEY = aKey();
-const TURN = { period: 57, phase: 3 };
-const ON_WHEEL: Schedule = { kind: "wheel", turn: TURN };
+const SLOT = { period: 57, phase: 3 };
+const ON_WHEEL: Schedule = { kind: "wheel", slot: SLOT };
 
 interface Worker {
   readonly scene: Scene;
@@ -27,7 +27,7 @@ interface Worker {
  * nothing else is asked for. So every call of a Vault or a cluster is a failure.
  */
 async function withWorker(test: (worker: Worker) => Promise<void>): Promise<void> {
-  await using folder = await tempFolder("standing");
+  await using folder = await tempFolder("admit");
   await using scene = await aScene(async () => openSqliteStore({ path: join(folder.path, "state.sqlite") }));
   const { store, clock } = scene;
   const metrics = counting();
@@ -64,7 +64,7 @@ describe("which messages a worker takes up", () => {
     withWorker(async ({ scene, takesUp }) => {
       await scene.settled(ON_WHEEL, { key: KEY });
       const at = scene.clock();
-      scene.pass(TURN.period * SECOND_MS);
+      scene.pass(SLOT.period * SECOND_MS);
       assert.equal(await takesUp({ lane: "refresh", at }), true);
       scene.pass(1);
       assert.equal(await takesUp({ lane: "refresh", at }), false);

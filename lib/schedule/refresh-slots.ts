@@ -1,11 +1,11 @@
 import { type EpochMs, MINUTE_MS } from "../clock.ts";
 import type { Due, LeaseStore, WheelEntry } from "../reconcile/ports.ts";
-import { nextTurn, slices } from "./wheel.ts";
+import { nextSlot, slices } from "./wheel.ts";
 
 /** What was missed is caught up within this time, in ms: also the longest delay that SQS knows. */
 const CATCH_UP_MS = 15 * MINUTE_MS;
 
-/** A part of the time that a tick hands out: (afterMs, untilMs]. */
+/** A part of the time that a tick dispatches: (afterMs, untilMs]. */
 export interface Window {
   readonly afterMs: EpochMs;
   readonly untilMs: EpochMs;
@@ -13,27 +13,27 @@ export interface Window {
 
 type Wheel = Pick<LeaseStore, "onWheel">;
 
-/** Every turn that lies ahead in this window, at its second; a period shorter than the window has several. */
-export async function turnsAhead(wheel: Wheel, periods: readonly number[], window: Window): Promise<readonly Due[]> {
+/** Every refresh slot that lies ahead in this window, at its second; a period shorter than the window has several. */
+export async function slotsAhead(wheel: Wheel, periods: readonly number[], window: Window): Promise<readonly Due[]> {
   const entries = await entriesIn(wheel, periods, window);
   return entries.flatMap(({ period, entry }) => {
-    const turns: Due[] = [];
+    const slots: Due[] = [];
     for (
-      let at = nextTurn({ period, phase: entry.phase }, window.afterMs);
+      let at = nextSlot({ period, phase: entry.phase }, window.afterMs);
       at <= window.untilMs;
       at += period * 1_000
     ) {
-      turns.push(dueAt(entry, at));
+      slots.push(dueAt(entry, at));
     }
-    return turns;
+    return slots;
   });
 }
 
 /**
- * The turns of `window` that ticks failed to hand out in `gap`, which ends now: at most one for each sync however long
+ * The refresh slots of `window` that ticks failed to dispatch in `gap`, which ends now: at most one for each sync however long
  * the gap was, spread over min(period, 15 min), those of one second together (lease-table 13).
  */
-export async function turnsMissed(
+export async function slotsMissed(
   wheel: Wheel,
   periods: readonly number[],
   window: Window,
@@ -43,14 +43,14 @@ export async function turnsMissed(
     const from = missedFrom(period, gap);
     const entries = await entriesIn(wheel, [period], { ...window, afterMs: Math.max(window.afterMs, from) });
     return entries.map(({ entry }) =>
-      dueAt(entry, spread(nextTurn({ period, phase: entry.phase }, from), period, from, gap)),
+      dueAt(entry, spread(nextSlot({ period, phase: entry.phase }, from), period, from, gap)),
     );
   });
   return (await Promise.all(found)).flat();
 }
 
 /**
- * From when on a missed turn is made up for. In a gap that is longer than the period the last turn of each sync is, if
+ * From when on a missed refresh slot is made up for. In a gap that is longer than the period the last refresh slot of each sync is, if
  * its next one does not come by itself before it would be caught up.
  */
 function missedFrom(period: number, gap: Window): EpochMs {
@@ -59,9 +59,9 @@ function missedFrom(period: number, gap: Window): EpochMs {
   return gap.untilMs - periodMs + Math.min(periodMs, CATCH_UP_MS);
 }
 
-function spread(turn: EpochMs, period: number, from: EpochMs, gap: Window): EpochMs {
+function spread(slotAt: EpochMs, period: number, from: EpochMs, gap: Window): EpochMs {
   const missedMs = gap.untilMs - from;
-  const share = (turn - from) / missedMs;
+  const share = (slotAt - from) / missedMs;
   return gap.untilMs + Math.floor(share * Math.min(missedMs, period * 1_000, CATCH_UP_MS));
 }
 
