@@ -6,10 +6,10 @@ import type { Story } from "./story.ts";
 import { labelled } from "./table.ts";
 
 const NEXT: Readonly<Record<Disposition, string>> = {
-  retry: "it is tried again soon by itself",
-  recheck: "someone outside has to act; it is looked at again, more and more slowly",
-  park: "nothing happens before the declaration, or something that it refers to, changes",
-  drop: "it is no longer keyferry's to do",
+  retry: "keyferry tries again soon",
+  recheck: "keyferry checks again, with growing pauses, until someone has repaired it",
+  park: "keyferry waits until the declaration, or something that it refers to, changes",
+  drop: "there is nothing left for keyferry to do",
 };
 
 /** A story as people read it, in the manner of kubectl describe. */
@@ -44,7 +44,7 @@ function rolloutLines(
   now: EpochMs,
 ): readonly string[] {
   const failed = attempts > 0 ? `, ${attempts} failed (see the condition RolloutRestart)` : "";
-  const owed = `restarts are owed since ${humanAge(now - Date.parse(since))}${failed}; tried in ${humanAge(Date.parse(at) - now)}`;
+  const owed = `restarts have been owed for ${humanAge(now - Date.parse(since))}${failed}; next try in ${humanAge(Date.parse(at) - now)}`;
   return message === undefined ? [owed] : [owed, message];
 }
 
@@ -55,13 +55,13 @@ function tries({ attempts }: Story): string {
 function declaredLines({ declared }: Story): readonly string[] {
   const { destination, restarts, ...spec } = declared.spec;
   const to = destination as JsonObject | undefined;
-  const version = declared.carriedOut ? "carried out" : "not carried out yet";
+  const version = declared.carriedOut ? "applied" : "not applied yet";
   return [
     `generation ${declared.generation}, ${version}${declared.deleting ? ", being deleted" : ""}`,
     `reads: ${fields(spec)}`,
     `writes: ${fields(to ?? {})}`,
     ...(Array.isArray(restarts) ? [`restarts: ${restarts.join(", ")}`] : []),
-    ...(declared.refresh === undefined ? [] : [`refresh asked for by annotation: ${declared.refresh}`]),
+    ...(declared.refresh === undefined ? [] : [`refresh requested by annotation: ${declared.refresh}`]),
   ];
 }
 
@@ -72,7 +72,7 @@ function fields(object: JsonObject): string {
 }
 
 function referenceLines({ references }: Story): readonly string[] {
-  if (references.length === 0) return ["none known before its first run has ended"];
+  if (references.length === 0) return ["unknown until its first run has ended"];
   return references.map(({ kind, namespace, name, state, generation }) => {
     const version = generation === undefined ? "" : `, generation ${generation}`;
     return `${kind} ${namespace}/${name}: ${state}${version}`;

@@ -190,7 +190,7 @@ describe("Vault Secrets Operator works in the cluster", () => {
     const [before, secrets] = [await bothAre(), [await place.secret("db"), await other.secret("db")]];
     const done = await handover("vso", "-o", "json");
     assert.equal(done.code, 0, done.stdout + done.stderr);
-    assert.match(done.stderr, /one: made the key of VSO's MACs\n(.*\n)*one: 2 of 2 handed over/);
+    assert.match(done.stderr, /one: created the HMAC key of VSO\n(.*\n)*one: 2 of 2 handed over/);
     const made = await cluster.get(hmacKey);
     const key = Buffer.from(made?.data?.key ?? "", "base64");
     assert.deepEqual([made?.immutable, key.byteLength], [true, 16]);

@@ -36,9 +36,9 @@ describe("the story of a sync", () => {
       restarts: ["Deployment/app"],
     });
     const text = storyText(story, NOW);
-    assert.match(text, /refresh asked for by annotation: tuesday/);
+    assert.match(text, /refresh requested by annotation: tuesday/);
     assert.match(text, /State: +pending/);
-    assert.match(text, /not carried out yet/);
+    assert.match(text, /not applied yet/);
     assert.doesNotMatch(text, /a text|not told/);
   });
 
@@ -95,7 +95,7 @@ describe("the story of a sync", () => {
   it("tells of restarts that are owed", () => {
     const rollout = { digest: "k:d", since: SINCE, at: NOW + 7_000, attempts: 2 };
     const story = told(aRow({ dueAt: NOW + 7_000, state: state({ rollout, syncedAt: SINCE }) }));
-    assert.match(storyText(story, NOW), /Rollout: +restarts are owed since 5m, 2 failed .*; tried in 7s/);
+    assert.match(storyText(story, NOW), /Rollout: +restarts have been owed for 5m, 2 failed .*; next try in 7s/);
   });
 
   it("tells of parked ones that nothing comes by itself", () => {
@@ -103,7 +103,7 @@ describe("the story of a sync", () => {
     const { dueAt: _due, ...row } = aRow({ state: state({ error, attempts: 1 }) });
     const story = told(row);
     assert.equal(story.state, "parked");
-    assert.match(storyText(story, NOW), /Next: +only a new declaration/);
+    assert.match(storyText(story, NOW), /Next: +only after a changed declaration/);
   });
 
   it("tells of an outage that one probe stands for all", () => {
