@@ -1,10 +1,11 @@
 import { BatchWriteItemCommand, DynamoDBClient, type WriteRequest } from "@aws-sdk/client-dynamodb";
 import { SECOND_MS } from "../lib/clock.ts";
-import { dynamoLeaseStore } from "../lib/leases/dynamodb.ts";
-import { slotAttributes } from "../lib/leases/dynamodb-rows.ts";
-import { syncAt } from "../lib/leases/dynamodb-table.ts";
-import { toAttributes, type Values } from "../lib/leases/dynamodb-values.ts";
-import { EMPTY_STATE, type LeaseStore, type RefreshSlot } from "../lib/reconcile/ports.ts";
+import { EMPTY_STATE, type RefreshSlot } from "../lib/ports/rows.ts";
+import type { LeaseStore } from "../lib/ports/store.ts";
+import { dynamoLeaseStore } from "../lib/store/dynamodb/dynamodb-store.ts";
+import { slotAttributes } from "../lib/store/dynamodb/rows.ts";
+import { syncAt } from "../lib/store/dynamodb/table.ts";
+import { toAttributes, type Values } from "../lib/store/dynamodb/values.ts";
 import type { aDeclared } from "../test/builders.ts";
 import { type Meter, meter } from "../test/contract/dynamodb/meter.ts";
 import { type Dynalite, TEST_CREDENTIALS } from "../test/harness/dynalite.ts";

@@ -1,6 +1,6 @@
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../lib/clock.ts";
-import { dataDirMarkedAt, isDataDirLocked } from "../lib/leases/sqlite.ts";
-import type { LeaseStore } from "../lib/reconcile/ports.ts";
+import type { LeaseStore } from "../lib/ports/store.ts";
+import { dataDirMarkedAt, isDataDirLocked } from "../lib/store/sqlite/sqlite-store.ts";
 import type { TableFlags } from "./lease-table.ts";
 import { humanAge } from "./status-view.ts";
 

@@ -41,10 +41,10 @@ const ONE_KEY = "CLUSTER/KIND/NAMESPACE/NAME";
 type Ended = (code: number) => void;
 
 /** Commands about chosen syncs: plan, sync, explain. */
-export function keyCommands(cli: Command, ended: Ended): void {
-  addPlan(cli, ended);
-  addSync(cli, ended);
-  addExplain(cli, ended);
+export function keyCommands(cli: Command, exitWith: Ended): void {
+  addPlan(cli, exitWith);
+  addSync(cli, exitWith);
+  addExplain(cli, exitWith);
 }
 
 interface KeyCommand {

@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { LOG_LEVELS, type LogLevel } from "../lib/log.ts";
+import { LOG_LEVELS, type LogLevel } from "../lib/telemetry/log.ts";
 import manifest from "../package.json" with { type: "json" };
 import { clusterCommands } from "./cluster-commands.ts";
 import { keyCommands } from "./key-commands.ts";

@@ -1,6 +1,6 @@
-import type { PrometheusMetrics } from "../lib/metrics.ts";
-import type { Circuit, ClusterRow, LeaseStore } from "../lib/reconcile/ports.ts";
-import { outOfSightSince } from "../lib/sight.ts";
+import { outOfSightSince } from "../lib/discovery/out-of-sight.ts";
+import type { Circuit, ClusterRow, LeaseStore } from "../lib/ports/store.ts";
+import type { PrometheusMetrics } from "../lib/telemetry/metrics.ts";
 
 /** Tenants name addresses: so many circuits have series of their own. */
 const MAX_CIRCUITS = 100;

@@ -1,12 +1,12 @@
 import { circuitOfCluster, circuitOfVso, placeOfVso } from "../lib/circuits.ts";
 import { type EpochMs, SECOND_MS } from "../lib/clock.ts";
+import { outOfSightSince } from "../lib/discovery/out-of-sight.ts";
 import { isCleanupKey, partsOf } from "../lib/keys.ts";
-import { operatorWarning } from "../lib/reconcile/operator-namespace.ts";
-import type { OwedRestarts } from "../lib/reconcile/owed.ts";
-import type { Circuit, ClusterRow, RowSummary } from "../lib/reconcile/ports.ts";
-import { worksBesideVso } from "../lib/reconcile/vso.ts";
+import type { Circuit, ClusterRow, RowSummary } from "../lib/ports/store.ts";
+import { operatorWarning } from "../lib/references/operator-namespace.ts";
+import type { OwedRestarts } from "../lib/rollout/owed.ts";
 import { nextSlot } from "../lib/schedule/wheel.ts";
-import { outOfSightSince } from "../lib/sight.ts";
+import { worksBesideVso } from "../lib/vso/stand-back/vso.ts";
 
 /** How one sync stands, as people and scripts see it. */
 export interface SyncView {

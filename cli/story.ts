@@ -2,12 +2,14 @@ import { asObject } from "../lib/canonical.ts";
 import type { EpochMs } from "../lib/clock.ts";
 import { shortDigest } from "../lib/digest.ts";
 import type { Disposition, ErrorCode } from "../lib/errors.ts";
+import type { Json, JsonObject } from "../lib/json.ts";
 import { parseKey, partsOf, type ReferenceKey } from "../lib/keys.ts";
-import { SECRET } from "../lib/kinds.ts";
-import { owedRestarts } from "../lib/reconcile/owed.ts";
-import type { Circuit, ClusterRow, Json, JsonObject, Reference, Row, RowSummary } from "../lib/reconcile/ports.ts";
-import { staticState } from "../lib/reconcile/static-state.ts";
+import { staticState } from "../lib/kinds/static/static-state.ts";
+import type { Reference, Row } from "../lib/ports/rows.ts";
+import type { Circuit, ClusterRow, RowSummary } from "../lib/ports/store.ts";
 import { REFRESH_ANNOTATION } from "../lib/refresh-annotation.ts";
+import { SECRET } from "../lib/resource-kinds.ts";
+import { owedRestarts } from "../lib/rollout/owed.ts";
 import { remedyOf } from "./remedies.ts";
 import {
   type ClusterView,

@@ -1,8 +1,9 @@
 import type { EpochMs } from "../lib/clock.ts";
 import { OUTAGE_CODES } from "../lib/errors.ts";
 import type { SyncKey } from "../lib/keys.ts";
-import type { Due, Row } from "../lib/reconcile/ports.ts";
-import { staticState } from "../lib/reconcile/static-state.ts";
+import { staticState } from "../lib/kinds/static/static-state.ts";
+import type { Row } from "../lib/ports/rows.ts";
+import type { Due } from "../lib/ports/store.ts";
 import { type Surroundings, waitsFor } from "./status-view.ts";
 
 /** One sync that was asked for, as it stood then. */

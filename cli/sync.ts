@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
 import { partsOf } from "../lib/keys.ts";
-import { isDataDirLocked } from "../lib/leases/sqlite.ts";
 import { sendDue } from "../lib/schedule/messages.ts";
+import { isDataDirLocked } from "../lib/store/sqlite/sqlite-store.ts";
 import { keysIn } from "./chosen-keys.ts";
 import { type OpenTable, openTable, type TableFlags } from "./lease-table.ts";
 import { print, printJson, say } from "./output.ts";

@@ -6,7 +6,7 @@ import { discoveryRecord } from "../lib/aws/discovery-record.ts";
 import { toldOfWatchPasses } from "../lib/aws/told.ts";
 import { SECOND_MS } from "../lib/clock.ts";
 import { runWatchPass } from "../lib/discovery/watch-pass.ts";
-import { circuitOpener } from "../lib/reconcile/circuit.ts";
+import { circuitOpener } from "../lib/outage/circuit.ts";
 import { baseOf } from "./wiring/base.ts";
 import { clustersOf } from "./wiring/clusters.ts";
 import { queueHandler } from "./wiring/queue-handler.ts";

@@ -4,10 +4,10 @@ import { sqsDiscoveryQueue } from "../lib/aws/discovery-queue.ts";
 import { NOTHING_TOLD } from "../lib/aws/function-traces.ts";
 import { MESSAGES_PER_INVOCATION } from "../lib/aws/queue-record.ts";
 import { MINUTE_MS } from "../lib/clock.ts";
+import { clustersOutOfSight } from "../lib/discovery/out-of-sight.ts";
 import { releaseDeparted } from "../lib/discovery/starting-point.ts";
 import { isTokenSweepDue, passesDue, probesOverdue } from "../lib/schedule/passes-due.ts";
 import { tick } from "../lib/schedule/tick.ts";
-import { clustersOutOfSight } from "../lib/sight.ts";
 import { baseOf } from "./wiring/base.ts";
 import { handlerOf } from "./wiring/handler.ts";
 

@@ -1,9 +1,11 @@
 import { join } from "node:path";
 import type { SyncKey } from "../../lib/keys.ts";
-import { openSqliteStore } from "../../lib/leases/sqlite.ts";
-import { EMPTY_STATE, type LeaseStore, type WorkMessage } from "../../lib/reconcile/ports.ts";
+import type { WorkMessage } from "../../lib/ports/queue.ts";
+import { EMPTY_STATE } from "../../lib/ports/rows.ts";
+import type { LeaseStore } from "../../lib/ports/store.ts";
 import { tick } from "../../lib/schedule/tick.ts";
 import { nextSlot, phaseOf } from "../../lib/schedule/wheel.ts";
+import { openSqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { aDeclared } from "../../test/builders.ts";
 import { startDynalite } from "../../test/harness/dynalite.ts";
 import { tempFolder } from "../../test/harness/process/temp-folder.ts";

@@ -3,7 +3,7 @@ import type { Fleet, FleetCluster } from "../../lib/fleet/fleet.ts";
 import { reachOfFleet, trustAnchors } from "../../lib/fleet/vaults.ts";
 import { clusterClients } from "../../lib/kubernetes/cluster-client.ts";
 import { type KubernetesApis, kubernetesApis } from "../../lib/kubernetes/kubernetes-apis.ts";
-import type { TrustAnchors } from "../../lib/reconcile/ports.ts";
+import type { TrustAnchors } from "../../lib/ports/fleet-vault.ts";
 import { NOTHING_NAMED, type ReachOf } from "../../lib/vault-reach.ts";
 import type { Base } from "./base.ts";
 

@@ -1,5 +1,5 @@
 import { described } from "../described.ts";
-import type { Log, Metrics } from "../reconcile/ports.ts";
+import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Deadline } from "./deadline.ts";
 import type { DiscoveryQueue } from "./discovery-queue.ts";

@@ -1,7 +1,7 @@
 import { JSONStringified } from "@aws-lambda-powertools/parser/helpers";
 import { z } from "zod";
 import { parseKey, type SyncKey } from "../keys.ts";
-import type { WorkMessage } from "../reconcile/ports.ts";
+import type { WorkMessage } from "../ports/queue.ts";
 
 /** What a message of ours looks like on the wire. `v` changes when an older function must not read it. */
 const VERSION = 1;

@@ -1,5 +1,6 @@
 import { partsOf } from "../keys.ts";
-import type { ClusterState, Due, KindRef, RowSummary } from "../reconcile/ports.ts";
+import type { ClusterState, Due, RowSummary } from "../ports/store.ts";
+import type { KindRef } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 

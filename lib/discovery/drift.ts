@@ -1,10 +1,11 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
+import { declarationIn } from "../destinations/kubernetes-secret/owners.ts";
 import type { SyncError } from "../errors.ts";
+import { destinationIn, WAITS_FOR_A_SECRET } from "../failures/release-wake.ts";
 import { partsOf, type SyncKey, syncKey } from "../keys.ts";
-import { SECRET } from "../kinds.ts";
-import { declarationIn } from "../reconcile/owners.ts";
-import type { OwnedSecret, Row, SeenResource } from "../reconcile/ports.ts";
-import { destinationIn, WAITS_FOR_A_SECRET } from "../reconcile/release-wake.ts";
+import type { SeenResource } from "../ports/resources.ts";
+import type { OwnedSecret, Row } from "../ports/rows.ts";
+import { SECRET } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { unlessBug } from "./guard.ts";

@@ -1,6 +1,7 @@
 import { SECOND_MS } from "../clock.ts";
 import { OUTAGE_CODES } from "../errors.ts";
-import type { ClusterSettings, Cursor } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { Cursor } from "../ports/store.ts";
 import { slots } from "../slots.ts";
 import { tasks } from "../tasks.ts";
 import { credentialParts } from "./credentials.ts";

@@ -1,10 +1,12 @@
 import { HOUR_MS } from "../clock.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf } from "../keys.ts";
-import { VAULT_STATIC_SECRET } from "../kinds.ts";
 import { namedNamespaces } from "../namespaces.ts";
-import { hasPowers } from "../reconcile/operator-namespace.ts";
-import type { ClusterSettings, ClusterState, Due, MacKeySeen, SecretApi } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { SecretApi } from "../ports/secrets.ts";
+import type { ClusterState, Due, MacKeySeen } from "../ports/store.ts";
+import { hasPowers } from "../references/operator-namespace.ts";
+import { VAULT_STATIC_SECRET } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 

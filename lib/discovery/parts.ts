@@ -1,7 +1,9 @@
 import { SECOND_MS } from "../clock.ts";
-import { SECRET } from "../kinds.ts";
 import { namedNamespaces, namespaceMatcher, referenceNamespaces } from "../namespaces.ts";
-import type { ClusterSettings, KindRef, ListOptions } from "../reconcile/ports.ts";
+import type { ListOptions } from "../ports/clusters.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { KindRef } from "../resource-kinds.ts";
+import { SECRET } from "../resource-kinds.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { DriftWatch } from "./drift.ts";
 import { type Intake, type IntakeContext, referenceIntake, syncIntake } from "./intake.ts";

@@ -1,5 +1,5 @@
 import type { SyncKey } from "../keys.ts";
-import type { Due } from "../reconcile/ports.ts";
+import type { Due } from "../ports/store.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 

@@ -1,7 +1,8 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { Row, SeenResource } from "../reconcile/ports.ts";
-import { wakeRefused } from "../reconcile/release-wake.ts";
+import { wakeRefused } from "../failures/release-wake.ts";
+import type { SeenResource } from "../ports/resources.ts";
+import type { Row } from "../ports/rows.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { recognised } from "./recognise.ts";
 

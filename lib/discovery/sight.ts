@@ -1,6 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import { OUTAGE_CODES, type SyncError } from "../errors.ts";
-import type { ClusterState, Cursor, RowError } from "../reconcile/ports.ts";
+import type { RowError } from "../ports/rows.ts";
+import type { ClusterState, Cursor } from "../ports/store.ts";
 import type { Progress } from "./follow.ts";
 import type { RowBudget } from "./row-budget.ts";
 

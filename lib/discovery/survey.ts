@@ -1,8 +1,9 @@
 import { SyncError } from "../errors.ts";
-import { SECRET } from "../kinds.ts";
-import { mustBeOurs, observeOperator } from "../reconcile/operator-namespace.ts";
-import type { ClusterSettings, ClusterState } from "../reconcile/ports.ts";
-import { vsoMustBeGone } from "../reconcile/vso.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { ClusterState } from "../ports/store.ts";
+import { mustBeOurs, observeOperator } from "../references/operator-namespace.ts";
+import { SECRET } from "../resource-kinds.ts";
+import { vsoMustBeGone } from "../vso/stand-back/vso.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { driftWatch } from "./drift.ts";
 import type { Progress } from "./follow.ts";

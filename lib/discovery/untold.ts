@@ -1,5 +1,5 @@
 import { isCleanupKey } from "../keys.ts";
-import type { ClusterState, Due } from "../reconcile/ports.ts";
+import type { ClusterState, Due } from "../ports/store.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 

@@ -1,17 +1,13 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { isHandedOver } from "../handed-over.ts";
-import type { CircuitOpener } from "../reconcile/circuit.ts";
-import { hasPowers } from "../reconcile/operator-namespace.ts";
-import type {
-  ClusterSettings,
-  ClusterState,
-  KindRef,
-  OperatorSeen,
-  Row,
-  SeenResource,
-  VsoSeen,
-} from "../reconcile/ports.ts";
+import type { CircuitOpener } from "../outage/circuit.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { SeenResource } from "../ports/resources.ts";
+import type { Row } from "../ports/rows.ts";
+import type { ClusterState, OperatorSeen, VsoSeen } from "../ports/store.ts";
+import { hasPowers } from "../references/operator-namespace.ts";
+import type { KindRef } from "../resource-kinds.ts";
 import {
   hasLetGo,
   isSecond,
@@ -22,7 +18,7 @@ import {
   worksBesideVso,
   writeOfVso,
   writtenIn,
-} from "../reconcile/vso.ts";
+} from "../vso/stand-back/vso.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
 /** What may be written by anyone makes us ask the cluster so often, and no oftener: for the lease, and in each namespace. */

@@ -1,5 +1,5 @@
 import { partsOf, type SyncKey } from "../keys.ts";
-import type { Lane } from "../reconcile/ports.ts";
+import type { Lane } from "../ports/rows.ts";
 
 /** How many keys may be at work at once: as many as fit into one message, at least. */
 export interface BudgetLimits {

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { DiscoveryDeps } from "../discovery/deps.ts";
 import { renewAll } from "../discovery/renew.ts";
 import { releaseDeparted } from "../discovery/starting-point.ts";
-import type { ClusterSettings } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Followers } from "./followers.ts";
 
 /** The clusters of a running engine, which change with fleet.yaml. */

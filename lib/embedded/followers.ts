@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { ClusterSettings } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
 
 /** How the clusters of a fleet differ from those that were followed before, by name. */
 export interface FleetChange {

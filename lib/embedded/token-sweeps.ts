@@ -1,5 +1,5 @@
 import type { Clock, EpochMs } from "../clock.ts";
-import type { WorkMessage } from "../reconcile/ports.ts";
+import type { WorkMessage } from "../ports/queue.ts";
 import { TOKEN_SWEEP_MS } from "../schedule/passes-due.ts";
 
 /** Messages that ask for tokens to be looked through, each cluster once, and the time for all of them. */

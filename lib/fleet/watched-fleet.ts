@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { InputError, SyncError } from "../errors.ts";
-import type { Log, Metrics } from "../reconcile/ports.ts";
+import type { Log, Metrics } from "../ports/telemetry.ts";
 import { type ClusterAccess, connectionOf } from "./connect.ts";
 import type { Fleet, FleetCluster } from "./fleet.ts";
 import { readFleet } from "./read-fleet.ts";

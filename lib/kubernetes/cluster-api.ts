@@ -1,6 +1,7 @@
 import { SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { ClusterApi, KindRef, ListOptions, ListPage } from "../reconcile/ports.ts";
+import type { ClusterApi, ListOptions, ListPage } from "../ports/clusters.ts";
+import type { KindRef } from "../resource-kinds.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import { installations, NAMESPACE } from "./installation.ts";
 import { type KubeCall, metadataAs, objectOf } from "./kube-call.ts";

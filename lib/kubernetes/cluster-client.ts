@@ -7,7 +7,7 @@ import { codeOf } from "../error-code.ts";
 import { SyncError } from "../errors.ts";
 import { jsonExcess } from "../json-bounds.ts";
 import { orAborted } from "../or-aborted.ts";
-import type { Log } from "../reconcile/ports.ts";
+import type { Log } from "../ports/telemetry.ts";
 import type { Connection } from "./connection.ts";
 import { LineTooLong, linesOf } from "./json-lines.ts";
 import { type KubeCall, MAX_OBJECT_BYTES, maxBytesOf, methodOf, objectOf, pathOf } from "./kube-call.ts";

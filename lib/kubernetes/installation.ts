@@ -1,5 +1,6 @@
 import { SyncError } from "../errors.ts";
-import type { ClusterApi, InstallationMark, KindRef } from "../reconcile/ports.ts";
+import type { ClusterApi, InstallationMark } from "../ports/clusters.ts";
+import type { KindRef } from "../resource-kinds.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import { type KubeCall, metadataAs } from "./kube-call.ts";
 import { isAbsent } from "./kube-failure.ts";

@@ -1,5 +1,10 @@
 import type { Clock } from "../clock.ts";
-import type { ClusterApi, CredentialSource, Log, ResourceApi, SecretApi, WorkloadApi } from "../reconcile/ports.ts";
+import type { ClusterApi } from "../ports/clusters.ts";
+import type { CredentialSource } from "../ports/credentials.ts";
+import type { ResourceApi } from "../ports/resources.ts";
+import type { SecretApi } from "../ports/secrets.ts";
+import type { Log } from "../ports/telemetry.ts";
+import type { WorkloadApi } from "../ports/workloads.ts";
 import { clusterApi } from "./cluster-api.ts";
 import type { ClusterClients } from "./cluster-client.ts";
 import { credentialSource } from "./credentials.ts";

@@ -1,5 +1,8 @@
 import { SyncError } from "../errors.ts";
-import type { KindRef, Log, ResourceApi, ResourceRef, SeenResource } from "../reconcile/ports.ts";
+import type { ResourceRef } from "../ports/objects.ts";
+import type { ResourceApi, SeenResource } from "../ports/resources.ts";
+import type { Log } from "../ports/telemetry.ts";
+import type { KindRef } from "../resource-kinds.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import { type KubeCall, metadataAs } from "./kube-call.ts";
 import { isAbsent } from "./kube-failure.ts";

@@ -1,8 +1,9 @@
 import type { Clock } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import { SECRET } from "../kinds.ts";
 import { OWNER_UID_LABEL } from "../owner-labels.ts";
-import type { NamedObject, SecretApi, WrittenSecret } from "../reconcile/ports.ts";
+import type { NamedObject } from "../ports/objects.ts";
+import type { SecretApi, WrittenSecret } from "../ports/secrets.ts";
+import { SECRET } from "../resource-kinds.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import { createHmacKey, findHmacKey, hmacKeys } from "./hmac-key.ts";
 import { type KubeCall, metadataAs } from "./kube-call.ts";

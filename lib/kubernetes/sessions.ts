@@ -1,7 +1,7 @@
 import type { KubeConfig } from "@kubernetes/client-node";
 import { type Clock, type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { Log } from "../reconcile/ports.ts";
+import type { Log } from "../ports/telemetry.ts";
 import { type Connection, connect } from "./connection.ts";
 import { type ClusterAccess, loadKubeConfig } from "./kube-config.ts";
 

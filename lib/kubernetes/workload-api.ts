@@ -1,6 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { KindRef, NamedTarget, RolloutTarget, SeenTarget, WorkloadApi } from "../reconcile/ports.ts";
+import type { NamedTarget, RolloutTarget, SeenTarget, WorkloadApi } from "../ports/workloads.ts";
+import type { KindRef } from "../resource-kinds.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import type { KubeCall } from "./kube-call.ts";
 import { isAbsent } from "./kube-failure.ts";

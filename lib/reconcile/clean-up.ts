@@ -1,11 +1,13 @@
+import { removeIfOurs } from "../destinations/kubernetes-secret/act.ts";
 import { SyncError } from "../errors.ts";
 import { declarationKey, isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
+import { resourceOf } from "../origins/resource.ts";
+import { LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { Row } from "../ports/rows.ts";
+import type { Settlement } from "../ports/store.ts";
 import { sendDue } from "../schedule/messages.ts";
-import { removeIfOurs } from "./act.ts";
-import { LEASE_MS, type ReconcileDeps } from "./deps.ts";
-import type { ClusterSettings, Row, Settlement } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
-import { resourceOf } from "./resource.ts";
 import { settleFailed } from "./settle.ts";
 
 /** Finalizers that Vault Secrets Operator leaves on its resources: honoured, then removed; we add none. */

@@ -1,18 +1,21 @@
 import { SECOND_MS } from "../clock.ts";
 import type { ResolvedStaticSecret } from "../declarations/resolve.ts";
+import { act, observe, type Work } from "../destinations/kubernetes-secret/act.ts";
+import { type Decision, decide, isCarriedOut } from "../destinations/kubernetes-secret/decide.ts";
 import { digestOf } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf } from "../keys.ts";
+import { staticState } from "../kinds/static/static-state.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { Row } from "../ports/rows.ts";
+import type { Lease } from "../ports/store.ts";
+import type { SourceData } from "../ports/vault.ts";
+import { RecordFirst, unrecordedRollout } from "../rollout/rollout.ts";
 import type { SecretData } from "../secret-value.ts";
 import { secretData, templateInput } from "../transform/secret-data.ts";
 import { isPlain } from "../transform/transformation.ts";
-import { act, observe, type Work } from "./act.ts";
-import { type Decision, decide, isCarriedOut } from "./decide.ts";
-import type { ReconcileDeps } from "./deps.ts";
-import type { ClusterSettings, Lease, Row, SourceData } from "./ports.ts";
-import { RecordFirst, unrecordedRollout } from "./rollout.ts";
 import type { SourceReader } from "./source.ts";
-import { staticState } from "./static-state.ts";
 
 /** Looks at the destination before we say that someone else keeps changing it. */
 const MAX_STEPS = 8;

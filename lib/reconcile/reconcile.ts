@@ -1,22 +1,24 @@
 import { circuitOfCluster, circuitOfVso } from "../circuits.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
+import { type ReleaseWaker, releaseWaker } from "../failures/release-wake.ts";
+import { type SharedFailures, sharedFailures } from "../failures/shared-failures.ts";
 import { isHandedOver } from "../handed-over.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
-import { isJudged } from "../kinds.ts";
+import { type Circuits, circuits } from "../outage/circuit.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { WorkMessage } from "../ports/queue.ts";
+import type { Row } from "../ports/rows.ts";
+import type { VaultTarget } from "../ports/vault.ts";
+import { judgeOne } from "../references/judge-one.ts";
+import { type ReferenceReader, referenceReader } from "../references/references.ts";
+import { sweepTokens } from "../references/token-sweep.ts";
+import { isJudged } from "../resource-kinds.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
-import { type Circuits, circuits } from "./circuit.ts";
+import { type MacKeys, macKeys } from "../vso/stand-back/mac-keys.ts";
+import { worksBesideVso } from "../vso/stand-back/vso.ts";
 import { cleanUp } from "./clean-up.ts";
-import type { ReconcileDeps } from "./deps.ts";
-import { judgeOne } from "./judge-one.ts";
-import { type MacKeys, macKeys } from "./mac-keys.ts";
-import type { Row, VaultTarget, WorkMessage } from "./ports.ts";
-import { type ReferenceReader, referenceReader } from "./references.ts";
-import { type ReleaseWaker, releaseWaker } from "./release-wake.ts";
-import { type SharedFailures, sharedFailures } from "./shared-failures.ts";
 import { type CaCache, caCache, type SourceReader, sourceReader } from "./source.ts";
 import { syncOne } from "./sync-one.ts";
-import { sweepTokens } from "./token-sweep.ts";
-import { worksBesideVso } from "./vso.ts";
 
 /** What the runs of one batch share. */
 export interface Batch {

@@ -1,19 +1,20 @@
-import { causeOf } from "../causes.ts";
 import type { EpochMs } from "../clock.ts";
+import { SecretAwaited } from "../destinations/kubernetes-secret/belonging.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import { causePlaceOf, longestPauseOf } from "../failures/asking.ts";
+import { causeOf } from "../failures/causes.ts";
+import { type Asking, asError, followAt, type KnownFailure } from "../failures/shared-failures.ts";
+import { ownStatic, staticState } from "../kinds/static/static-state.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { RowState } from "../ports/rows.ts";
+import type { Settlement } from "../ports/store.ts";
+import { RecordFirst } from "../rollout/rollout.ts";
 import { sendDue } from "../schedule/messages.ts";
-import { causePlaceOf, longestPauseOf } from "./asking.ts";
-import { SecretAwaited } from "./belonging.ts";
 import { OLDER_AGAIN_MS, OlderAnswer } from "./converge.ts";
-import type { ReconcileDeps } from "./deps.ts";
-import type { RowState, Settlement } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
-import { RecordFirst } from "./rollout.ts";
 import { ownedAfter, type Run, take, timingOf, vaultSource, writeStatus } from "./run.ts";
 import { type FailureContext, settleFailed } from "./settle.ts";
 import { report, settleRow } from "./settle-row.ts";
-import { type Asking, asError, followAt, type KnownFailure } from "./shared-failures.ts";
-import { ownStatic, staticState } from "./static-state.ts";
 
 /** The one way out for failure: it becomes a time in the row, a status on the resource, and for outages a circuit. */
 export async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch: Batch): Promise<void> {

@@ -1,15 +1,17 @@
 import type { ResolvedStaticSecret } from "../declarations/resolve.ts";
 import { SyncError } from "../errors.ts";
+import type { Reached } from "../failures/asking.ts";
+import type { SharedOutcome } from "../failures/shared-failures.ts";
 import type { ReferenceKey } from "../keys.ts";
+import { type Announced, announce } from "../origins/announce.ts";
+import type { RunOutcome } from "../origins/status.ts";
+import { LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { Row, RowState } from "../ports/rows.ts";
+import type { Lease } from "../ports/store.ts";
 import { sendDue } from "../schedule/messages.ts";
-import { type Announced, announce } from "./announce.ts";
-import type { Reached } from "./asking.ts";
-import { LEASE_MS, type ReconcileDeps } from "./deps.ts";
-import type { ClusterSettings, Lease, Row, RowState } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
 import type { Timing } from "./settle.ts";
-import type { SharedOutcome } from "./shared-failures.ts";
-import type { RunOutcome } from "./status.ts";
 
 /** Why and how a sync is worked on. */
 export interface RunMode extends Reached {

@@ -1,9 +1,10 @@
 import { SECOND_MS } from "../clock.ts";
 import type { ResolvedStaticSecret } from "../declarations/resolve.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { Row } from "../ports/rows.ts";
+import type { Lease, Settlement } from "../ports/store.ts";
 import { sendDue } from "../schedule/messages.ts";
-import type { ReconcileDeps } from "./deps.ts";
-import type { Lease, Row, Settlement } from "./ports.ts";
 
 /** Ends the lease, and says who is to look at the row next. */
 export async function settleRow(

@@ -1,9 +1,10 @@
-import { type Cause, saysNothing } from "../causes.ts";
 import type { EpochMs, Random } from "../clock.ts";
 import { OUTAGE_CODES, type SyncError } from "../errors.ts";
+import { type Cause, saysNothing } from "../failures/causes.ts";
+import type { Row, RowState } from "../ports/rows.ts";
+import type { Schedule, Settlement } from "../ports/store.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { nextSlot, periodFor, phaseOf } from "../schedule/wheel.ts";
-import type { Row, RowState, Schedule, Settlement } from "./ports.ts";
 
 export interface Timing {
   readonly now: EpochMs;

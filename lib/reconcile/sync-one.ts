@@ -1,24 +1,26 @@
 import { SECOND_MS } from "../clock.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "../declarations/resolve.ts";
+import type { Work } from "../destinations/kubernetes-secret/act.ts";
+import { isCarriedOut } from "../destinations/kubernetes-secret/decide.ts";
 import { secretMac } from "../digest.ts";
 import { SyncError } from "../errors.ts";
-import type { Work } from "./act.ts";
-import { askingOf, longestPauseOf } from "./asking.ts";
+import { askingOf, longestPauseOf } from "../failures/asking.ts";
+import type { Asking } from "../failures/shared-failures.ts";
+import { ownStatic, type StaticState, staticState } from "../kinds/static/static-state.ts";
+import { isToldIn, type RunOutcome } from "../origins/status.ts";
+import { warningsOf } from "../origins/warnings.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { NamedObject } from "../ports/objects.ts";
+import type { Row, RowState } from "../ports/rows.ts";
+import type { Lease } from "../ports/store.ts";
+import { withReferences } from "../references/references.ts";
+import { type RolloutQuestion, rollOut } from "../rollout/rollout.ts";
 import { type Converged, converge } from "./converge.ts";
-import { isCarriedOut } from "./decide.ts";
-import type { ReconcileDeps } from "./deps.ts";
-import type { Lease, NamedObject, Row, RowState } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
-import { withReferences } from "./references.ts";
-import { type RolloutQuestion, rollOut } from "./rollout.ts";
 import { hold, type Run, type RunMode, take, timingOf, vaultSource, writeStatus } from "./run.ts";
 import { fail, follow } from "./run-failed.ts";
 import { settleFailed, settleSynced } from "./settle.ts";
 import { report, settleRow } from "./settle-row.ts";
-import type { Asking } from "./shared-failures.ts";
-import { ownStatic, type StaticState, staticState } from "./static-state.ts";
-import { isToldIn, type RunOutcome } from "./status.ts";
-import { warningsOf } from "./warnings.ts";
 
 /** Resolve, claim, observe, decide, act, settle. In the steady state: one Vault read, no call to the cluster, nothing written. */
 export async function syncOne(deps: ReconcileDeps, row: Row, mode: RunMode, batch: Batch): Promise<void> {

@@ -1,7 +1,7 @@
 import { circuitOfCluster } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS } from "../clock.ts";
 import { OUTAGE_CODES } from "../errors.ts";
-import type { Circuit, ClusterRow } from "../reconcile/ports.ts";
+import type { Circuit, ClusterRow } from "../ports/store.ts";
 
 /** What is known when watch passes are dispatched. */
 export interface PassesInput {

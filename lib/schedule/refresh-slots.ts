@@ -1,5 +1,5 @@
 import { type EpochMs, MINUTE_MS } from "../clock.ts";
-import type { Due, LeaseStore, WheelEntry } from "../reconcile/ports.ts";
+import type { Due, LeaseStore, WheelEntry } from "../ports/store.ts";
 import { nextSlot, slices } from "./wheel.ts";
 
 /** What was missed is caught up within this time, in ms: also the longest delay that SQS knows. */

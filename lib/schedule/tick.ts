@@ -1,5 +1,7 @@
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
-import type { Due, LeaseStore, Log, Metrics, WorkQueue } from "../reconcile/ports.ts";
+import type { WorkQueue } from "../ports/queue.ts";
+import type { Due, LeaseStore } from "../ports/store.ts";
+import type { Log, Metrics } from "../ports/telemetry.ts";
 import { duePages } from "./due-pages.ts";
 import { messagesFor } from "./messages.ts";
 import { slotsAhead, slotsMissed, type Window } from "./refresh-slots.ts";

@@ -1,7 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import { SECOND_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
-import type { RefreshSlot } from "../reconcile/row.ts";
+import type { RefreshSlot } from "../ports/rows.ts";
 
 const SHORTEST_S = 4;
 const LONGEST_S = 366 * 24 * 3_600;

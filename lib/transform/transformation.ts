@@ -4,7 +4,7 @@ import type { transformation } from "../declarations/shared.ts";
 import { SyncError } from "../errors.ts";
 import { inByteOrder } from "../lossless.ts";
 import type { ObjectRef } from "../names.ts";
-import type { MissingKey, Rendering, TemplateSource } from "../reconcile/ports.ts";
+import type { MissingKey, Rendering, TemplateSource } from "../ports/templates.ts";
 
 /** `destination.transformation` of a declaration. */
 export type TransformationSpec = z.infer<typeof transformation>;

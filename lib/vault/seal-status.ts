@@ -1,5 +1,5 @@
 import { SyncError } from "../errors.ts";
-import type { VaultTarget } from "../reconcile/ports.ts";
+import type { VaultTarget } from "../ports/vault.ts";
 import type { VaultAnswer } from "./answer.ts";
 import type { Asked } from "./asked.ts";
 import { SHORTEST_TIMEOUT_MS } from "./network-errors.ts";

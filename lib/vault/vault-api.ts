@@ -1,6 +1,8 @@
 import type { Clock } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { CredentialSource, Log, Metrics, SourceData, VaultApi, VaultRead } from "../reconcile/ports.ts";
+import type { CredentialSource } from "../ports/credentials.ts";
+import type { Log, Metrics } from "../ports/telemetry.ts";
+import type { SourceData, VaultApi, VaultRead } from "../ports/vault.ts";
 import type { ReachOf } from "../vault-reach.ts";
 import { countedClient } from "./counted-client.ts";
 import type { GoogleEndpoints } from "./gcp-login.ts";

@@ -1,7 +1,7 @@
 import { circuitOfVault } from "../circuits.ts";
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { VaultTarget } from "../reconcile/ports.ts";
+import type { VaultTarget } from "../ports/vault.ts";
 import type { SecretValue } from "../secret-value.ts";
 import { type SlotGrant, type SlotLimits, type Slots, slots } from "../slots.ts";
 import { headerRefusal } from "../vault-headers.ts";

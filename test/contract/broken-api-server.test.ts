@@ -9,9 +9,9 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HOUR_MS } from "../../lib/clock.ts";
 import { SyncError } from "../../lib/errors.ts";
-import { SECRET, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
 import type { ClusterAccess } from "../../lib/kubernetes/cluster-client.ts";
-import type { ListOptions, WatchEvent } from "../../lib/reconcile/ports.ts";
+import type { ListOptions, WatchEvent } from "../../lib/ports/clusters.ts";
+import { SECRET, VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { testCa } from "../harness/certificates.ts";
 import { apisOver, patient, type TestApis, withCode } from "./kubernetes-fixtures.ts";
 

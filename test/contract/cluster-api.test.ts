@@ -2,8 +2,11 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../lib/clock.ts";
-import { SECRET, SECRET_TRANSFORMATION, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
-import type { CredentialRef, DesiredSecret, KindRef, ListOptions, WatchEvent } from "../../lib/reconcile/ports.ts";
+import type { ListOptions, WatchEvent } from "../../lib/ports/clusters.ts";
+import type { CredentialRef } from "../../lib/ports/credentials.ts";
+import type { DesiredSecret } from "../../lib/ports/secrets.ts";
+import type { KindRef } from "../../lib/resource-kinds.ts";
+import { SECRET, SECRET_TRANSFORMATION, VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { type Cluster, startCluster } from "../harness/index.ts";
 import {
   aLease,

@@ -7,8 +7,9 @@ import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
 import type { DiscoveryDeps } from "../../lib/discovery/deps.ts";
 import { runWatchPass, type WatchPassOptions } from "../../lib/discovery/watch-pass.ts";
 import { type SyncKey, syncKey } from "../../lib/keys.ts";
-import { openSqliteStore, type SqliteStore } from "../../lib/leases/sqlite.ts";
-import type { ClusterSettings, ClusterState } from "../../lib/reconcile/ports.ts";
+import type { ClusterSettings } from "../../lib/ports/fleet.ts";
+import type { ClusterState } from "../../lib/ports/store.ts";
+import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { type Cluster, startCluster, type TempFolder, tempFolder } from "../harness/index.ts";
 import { aNamespace, endsOf, patient, type TestApis } from "./kubernetes-fixtures.ts";
 

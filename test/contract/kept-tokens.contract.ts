@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { openSqliteStore, type SqliteStore } from "../../lib/leases/sqlite.ts";
-import type { StoredToken, TokenStore, VaultIdentity, VaultRead } from "../../lib/reconcile/ports.ts";
+import type { StoredToken, TokenStore } from "../../lib/ports/tokens.ts";
+import type { VaultIdentity, VaultRead } from "../../lib/ports/vault.ts";
+import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import type { TokenCacheOptions } from "../../lib/vault/token-cache.ts";
 import { aKey } from "../builders.ts";
 import type { Cluster, Vault } from "../harness/index.ts";

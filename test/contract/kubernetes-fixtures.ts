@@ -1,13 +1,14 @@
 import { systemClock } from "../../lib/clock.ts";
 import { type ErrorCode, SyncError } from "../../lib/errors.ts";
-import { VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
 import {
   type ClusterClients,
   type ClusterClientsOptions,
   clusterClients,
 } from "../../lib/kubernetes/cluster-client.ts";
 import { type KubernetesApis, kubernetesApis } from "../../lib/kubernetes/kubernetes-apis.ts";
-import type { DesiredSecret, Log, LogFields } from "../../lib/reconcile/ports.ts";
+import type { DesiredSecret } from "../../lib/ports/secrets.ts";
+import type { Log, LogFields } from "../../lib/ports/telemetry.ts";
+import { VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
 import type { Cluster } from "../harness/index.ts";
 import { leastCrd } from "../least-crd.ts";

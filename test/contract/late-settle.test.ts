@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { systemClock } from "../../lib/clock.ts";
+import type { JsonObject } from "../../lib/json.ts";
 import { syncKey } from "../../lib/keys.ts";
-import { VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
-import { announce } from "../../lib/reconcile/announce.ts";
-import type { JsonObject, Lease, Row } from "../../lib/reconcile/ports.ts";
+import { announce } from "../../lib/origins/announce.ts";
+import type { Row } from "../../lib/ports/rows.ts";
+import type { Lease } from "../../lib/ports/store.ts";
+import { VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { aDeclared, aRow } from "../builders.ts";
 import { type Cluster, type KubeObject, startCluster } from "../harness/index.ts";
 import { endsOf, patient, STATIC_SECRET_CRD, type TestApis, withCode } from "./kubernetes-fixtures.ts";

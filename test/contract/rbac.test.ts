@@ -3,9 +3,10 @@ import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { parseAllDocuments } from "yaml";
 import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
-import { JUDGED_KINDS, KINDS, SECRET, VAULT_AUTH_GLOBAL, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
 import { accepted } from "../../lib/kubernetes/cluster-client.ts";
-import type { KindRef, ListOptions } from "../../lib/reconcile/ports.ts";
+import type { ListOptions } from "../../lib/ports/clusters.ts";
+import type { KindRef } from "../../lib/resource-kinds.ts";
+import { JUDGED_KINDS, KINDS, SECRET, VAULT_AUTH_GLOBAL, VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { type Cluster, startCluster } from "../harness/index.ts";
 import { ARGO_ROLLOUT_CRD, aWorkload } from "../workloads.ts";
 import {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { SECRET_TRANSFORMATION, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
-import type { ResourceRef, SeenResource } from "../../lib/reconcile/ports.ts";
+import type { ResourceRef } from "../../lib/ports/objects.ts";
+import type { SeenResource } from "../../lib/ports/resources.ts";
+import { SECRET_TRANSFORMATION, VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { type Cluster, type KubeObject, startCluster } from "../harness/index.ts";
 import {
   aNamespace,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { bytesOf, LIMITS, type Limits, rowBudget } from "../../lib/discovery/row-budget.ts";
 import { type SyncKey, syncKey } from "../../lib/keys.ts";
-import { openSqliteStore, type SqliteStore } from "../../lib/leases/sqlite.ts";
+import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { aDeclared } from "../builders.ts";
 
 const NOW = Date.UTC(2030, 0, 1);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { DesiredSecret, NamedObject, SeenSecret } from "../../lib/reconcile/ports.ts";
+import type { NamedObject } from "../../lib/ports/objects.ts";
+import type { DesiredSecret, SeenSecret } from "../../lib/ports/secrets.ts";
 import { type Cluster, type KubeObject, startCluster } from "../harness/index.ts";
 import {
   aNamespace,

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LosslessNumber } from "lossless-json";
-import { prometheusMetrics } from "../../lib/metrics.ts";
-import type { VaultIdentity } from "../../lib/reconcile/ports.ts";
+import type { VaultIdentity } from "../../lib/ports/vault.ts";
+import { prometheusMetrics } from "../../lib/telemetry/metrics.ts";
 import type { Cluster, Vault } from "../harness/index.ts";
 import { appRole, failure, kv2, openVaultApi, type TestVaultApi, times } from "./vault-world.ts";
 

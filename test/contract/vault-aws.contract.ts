@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { AwsMethod, VaultIdentity } from "../../lib/reconcile/ports.ts";
+import type { AwsMethod, VaultIdentity } from "../../lib/ports/vault.ts";
 import { type AwsIdentities, awsIdentities, furnishAwsLogin, STRICT } from "../aws-identities.ts";
 import { type Cluster, type Ministack, startMinistack, type Vault } from "../harness/index.ts";
 import {

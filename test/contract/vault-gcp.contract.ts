@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { GcpMethod, VaultIdentity } from "../../lib/reconcile/ports.ts";
+import type { GcpMethod, VaultIdentity } from "../../lib/ports/vault.ts";
 import type { Cluster, Vault } from "../harness/index.ts";
 import { type Google, startGoogle } from "./google.ts";
 import { account, failure, identityOn, kv2, openVaultApi, type TestVaultApi } from "./vault-world.ts";

@@ -1,6 +1,8 @@
 import { inspect } from "node:util";
 import { type ErrorCode, SyncError } from "../../lib/errors.ts";
-import type { CredentialRef, CredentialSource, Log, VaultIdentity, VaultRead } from "../../lib/reconcile/ports.ts";
+import type { CredentialRef, CredentialSource } from "../../lib/ports/credentials.ts";
+import type { Log } from "../../lib/ports/telemetry.ts";
+import type { VaultIdentity, VaultRead } from "../../lib/ports/vault.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
 import { type OpenVaultApi, type VaultApiOptions, vaultApi } from "../../lib/vault/vault-api.ts";
 import type { ReachOf } from "../../lib/vault-reach.ts";

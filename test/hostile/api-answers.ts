@@ -1,4 +1,4 @@
-import { SECRET, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
+import { SECRET, VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
 import { apisOver, type TestApis } from "../contract/kubernetes-fixtures.ts";
 import { outcomeOf, type Report, strayRejections, tally } from "./report.ts";

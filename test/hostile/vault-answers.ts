@@ -1,4 +1,5 @@
-import type { CredentialSource, VaultIdentity, VaultRead } from "../../lib/reconcile/ports.ts";
+import type { CredentialSource } from "../../lib/ports/credentials.ts";
+import type { VaultIdentity, VaultRead } from "../../lib/ports/vault.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
 import { vaultApi } from "../../lib/vault/vault-api.ts";
 import { quiet } from "../contract/vault-world.ts";

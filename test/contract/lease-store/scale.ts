@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SECOND_MS } from "../../../lib/clock.ts";
-import { EMPTY_STATE, type Row } from "../../../lib/reconcile/ports.ts";
+import { EMPTY_STATE, type Row } from "../../../lib/ports/rows.ts";
 import { phaseOf } from "../../../lib/schedule/wheel.ts";
 import { aDeclared, aKey } from "../../builders.ts";
 import { aScene, LEASE_MS, type OpenStore, START } from "./scene.ts";

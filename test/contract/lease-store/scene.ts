@@ -1,18 +1,9 @@
 import type { Clock, EpochMs } from "../../../lib/clock.ts";
 import { SECOND_MS } from "../../../lib/clock.ts";
 import type { SyncKey } from "../../../lib/keys.ts";
-import type {
-  Declared,
-  Lease,
-  LeaseStore,
-  OwnedSecret,
-  RefreshSlot,
-  Row,
-  RowState,
-  Schedule,
-  SettleOutcome,
-} from "../../../lib/reconcile/ports.ts";
-import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";
+import type { Declared, OwnedSecret, RefreshSlot, Row, RowState } from "../../../lib/ports/rows.ts";
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
+import type { Lease, LeaseStore, Schedule, SettleOutcome } from "../../../lib/ports/store.ts";
 import { aDeclared } from "../../builders.ts";
 
 /** Opens an empty store. */

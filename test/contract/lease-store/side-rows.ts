@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Circuit } from "../../../lib/reconcile/ports.ts";
+import type { Circuit } from "../../../lib/ports/store.ts";
 import { aReference, aReferenceKey } from "../../builders.ts";
 import { aScene, LEASE_MS, type OpenStore, START } from "./scene.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type EpochMs, HOUR_MS, MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
 import type { SyncKey } from "../../../lib/keys.ts";
-import type { WorkMessage } from "../../../lib/reconcile/ports.ts";
+import type { WorkMessage } from "../../../lib/ports/queue.ts";
 import { type TickResult, tick } from "../../../lib/schedule/tick.ts";
 import { nextSlot } from "../../../lib/schedule/wheel.ts";
 import { aKey } from "../../builders.ts";

@@ -1,8 +1,11 @@
 import { SECOND_MS } from "../../../lib/clock.ts";
 import { digestKey, fingerprint } from "../../../lib/digest.ts";
+import type { JsonObject } from "../../../lib/json.ts";
 import { referenceKey, type SyncKey } from "../../../lib/keys.ts";
-import type { ReconcileDeps } from "../../../lib/reconcile/deps.ts";
-import type { JsonObject, LeaseStore, Row, WorkMessage } from "../../../lib/reconcile/ports.ts";
+import type { ReconcileDeps } from "../../../lib/ports/deps.ts";
+import type { WorkMessage } from "../../../lib/ports/queue.ts";
+import type { Row } from "../../../lib/ports/rows.ts";
+import type { LeaseStore } from "../../../lib/ports/store.ts";
 import { reconciler } from "../../../lib/reconcile/reconcile.ts";
 import { tick } from "../../../lib/schedule/tick.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";

@@ -2,8 +2,9 @@
  * Works on the database named by its argument until it is killed, and says each step once it is committed:
  * `declared <n>`, `settled <n>`, `gone <n>`.
  */
-import { openSqliteStore } from "../../../lib/leases/sqlite.ts";
-import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";
+
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
+import { openSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import { aDeclared, aKey } from "../../builders.ts";
 
 const [path = ""] = process.argv.slice(2);

@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { MESSAGES_PER_INVOCATION } from "../../../lib/aws/queue-record.ts";
 import { SECOND_MS } from "../../../lib/clock.ts";
-import { LEASE_MS } from "../../../lib/reconcile/deps.ts";
+import { LEASE_MS } from "../../../lib/ports/deps.ts";
 import { SWEEP_MS } from "../../../lib/schedule/tick.ts";
 import { obtainVenv } from "../../harness/index.ts";
 import { type TempFolder, tempFolder } from "../../harness/process/temp-folder.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { circuitOfCluster } from "../../../lib/circuits.ts";
 import { MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
-import type { Circuit, ClusterRow } from "../../../lib/reconcile/ports.ts";
+import type { Circuit, ClusterRow } from "../../../lib/ports/store.ts";
 import { isTokenSweepDue, passesDue, probesOverdue } from "../../../lib/schedule/passes-due.ts";
 
 const NOW = Date.UTC(2030, 0, 1);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { engineLines, engineView } from "../../../cli/engine-view.ts";
-import { lockDataDir } from "../../../lib/leases/sqlite.ts";
+import { lockDataDir } from "../../../lib/store/sqlite/sqlite-store.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const MINUTE = 60_000;

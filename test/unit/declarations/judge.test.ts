@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { judge } from "../../../lib/declarations/judge.ts";
 import { SyncError } from "../../../lib/errors.ts";
+import type { JsonObject } from "../../../lib/json.ts";
 import { type ReferenceKey, syncKey } from "../../../lib/keys.ts";
-import type { JsonObject, Reference } from "../../../lib/reconcile/ports.ts";
+import type { Reference } from "../../../lib/ports/rows.ts";
 import { aCluster, aDeclared } from "../../builders.ts";
 
 const EAST = aCluster();

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
 import { vsoWatch } from "../../../lib/discovery/vso-watch.ts";
-import { VAULT_STATIC_SECRET } from "../../../lib/kinds.ts";
-import type { ClusterState, SeenResource, VsoLease } from "../../../lib/reconcile/ports.ts";
+import type { VsoLease } from "../../../lib/ports/clusters.ts";
+import type { SeenResource } from "../../../lib/ports/resources.ts";
+import type { ClusterState } from "../../../lib/ports/store.ts";
+import { VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
 import { aCluster, aRow } from "../../builders.ts";
 
 const START = Date.UTC(2026, 0, 1);

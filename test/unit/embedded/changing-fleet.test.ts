@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { changingFleet } from "../../../lib/embedded/changing-fleet.ts";
 import { followers } from "../../../lib/embedded/followers.ts";
-import { imaginedSqliteStore } from "../../../lib/leases/sqlite.ts";
-import type { LeaseStore, WorkMessage } from "../../../lib/reconcile/ports.ts";
+import type { WorkMessage } from "../../../lib/ports/queue.ts";
+import type { LeaseStore } from "../../../lib/ports/store.ts";
+import { imaginedSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import { aCluster, aDeclared, aKey } from "../../builders.ts";
 
 const NOW = Date.UTC(2030, 0, 1);

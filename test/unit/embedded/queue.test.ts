@@ -4,7 +4,7 @@ import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises"
 import type { BudgetLimits } from "../../../lib/embedded/budgets.ts";
 import { inProcessQueue } from "../../../lib/embedded/queue.ts";
 import { partsOf, type SyncKey } from "../../../lib/keys.ts";
-import type { WorkMessage } from "../../../lib/reconcile/ports.ts";
+import type { WorkMessage } from "../../../lib/ports/queue.ts";
 import { waitFor } from "../../harness/index.ts";
 
 const key = (name: string): SyncKey => `east/VaultStaticSecret/shop/${name}` as SyncKey;

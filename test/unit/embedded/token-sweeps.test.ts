@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { tokenSweeps } from "../../../lib/embedded/token-sweeps.ts";
-import type { WorkMessage } from "../../../lib/reconcile/ports.ts";
+import type { WorkMessage } from "../../../lib/ports/queue.ts";
 import { TOKEN_SWEEP_MS } from "../../../lib/schedule/passes-due.ts";
 
 function aScene() {

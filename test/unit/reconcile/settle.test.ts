@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
-import { EMPTY_STATE } from "../../../lib/reconcile/row.ts";
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import { settleFailed, settleSynced } from "../../../lib/reconcile/settle.ts";
 import { nextSlot, periodFor, phaseOf } from "../../../lib/schedule/wheel.ts";
 import { aRow } from "../../builders.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { VaultApi, VaultIdentity, VaultRead } from "../../../lib/reconcile/ports.ts";
+import type { VaultApi, VaultIdentity, VaultRead } from "../../../lib/ports/vault.ts";
 import { sourceReader } from "../../../lib/reconcile/source.ts";
 
 const signal = new AbortController().signal;

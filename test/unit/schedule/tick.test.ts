@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
-import type { RefreshSlot } from "../../../lib/reconcile/ports.ts";
+import type { RefreshSlot } from "../../../lib/ports/rows.ts";
 import { type TickDeps, tick } from "../../../lib/schedule/tick.ts";
 import { LADDER, nextSlot } from "../../../lib/schedule/wheel.ts";
 import { aKey } from "../../builders.ts";
