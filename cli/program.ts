@@ -20,7 +20,7 @@ const RUN_HELP = `
 Examples:
   $ keyferry run --fleet fleet.yaml            sync every cluster of the fleet, until Ctrl-C
   $ keyferry run --fleet fleet.yaml --once     do everything that is due, then exit 0, or 1 if a sync failed
-  $ keyferry run --accept-absence prod-eu      many declarations of prod-eu were deleted on purpose
+  $ keyferry run --accept-missing prod-eu      many declarations of prod-eu were deleted on purpose
 
 Ctrl-C finishes the work in progress; a second one stops at once. A killed process loses nothing: start it again.
 keyferry reloads a changed fleet.yaml within seconds, or at once on SIGHUP. A broken one changes nothing; see the log.
@@ -72,7 +72,7 @@ export async function program(argv: readonly string[]): Promise<number> {
         .default(DEFAULT_SYNC_SERIES),
     )
     .option(
-      "--accept-absence <cluster...>",
+      "--accept-missing <cluster...>",
       "clusters in which more than 10 and a fifth of the declarations were deleted on purpose",
       [],
     )
@@ -107,7 +107,7 @@ export interface RunFlags {
   readonly listen: string;
   readonly logLevel: LogLevel;
   readonly syncSeries: number;
-  readonly acceptAbsence: readonly string[];
+  readonly acceptMissing: readonly string[];
 }
 
 export interface StatusFlags {

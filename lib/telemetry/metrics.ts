@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { partsOf } from "../keys.ts";
 import type { FinishedRun, Metrics } from "../ports/telemetry.ts";
-import { isJudged } from "../resource-kinds.ts";
+import { isReferenceStatus } from "../resource-kinds.ts";
 
 interface Definition {
   readonly help: string;
@@ -52,7 +52,7 @@ const METRICS: Readonly<Record<string, Definition>> = {
     labels: ["cluster", "result"],
   },
   keyferry_drift_total: { help: "Secrets that another program changed or deleted.", labels: ["cluster"] },
-  keyferry_absence_held_total: {
+  keyferry_missing_awaiting_approval_total: {
     help: "Watch passes with many declarations missing at once, which wait for approval.",
     labels: ["kind"],
   },
@@ -162,7 +162,7 @@ function countRun(count: Metrics["count"], { key, code }: FinishedRun): void {
   const isFailed = code !== undefined;
   count("controller_runtime_reconcile_total", { controller, result: isFailed ? "error" : "success" });
   if (isFailed) count("controller_runtime_reconcile_errors_total", { controller });
-  if (isJudged(key)) return;
+  if (isReferenceStatus(key)) return;
   count("vso_secret_sync_total", { controller, cluster });
   if (isFailed) count("vso_secret_sync_errors_total", { controller, cluster, code });
 }
