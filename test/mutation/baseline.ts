@@ -22,10 +22,16 @@ export interface BaselineOptions {
 }
 
 const LONGEST_MS = 300_000;
+const LOADED = [
+  "{lib,cli,functions,infra,bin}/**/*.{ts,js,yml}",
+  "test/{unit,core,contract,harness,mutation}/**/*.ts",
+  "test/*.ts",
+  "package-lock.json",
+];
 
 /**
- * Runs each test file once on the unmutated code, then all of them in one process, as mutants meet them. A test that fails there
- * would kill whatever reaches it, so that no verdict would mean anything. What was seen is kept until the code changes.
+ * Runs each test file once on the unmutated code, then many of them in one process, as mutants meet them. A test that fails
+ * there would kill whatever reaches it, so that no verdict would mean anything. What was seen is kept until the code changes.
  */
 export async function baselines(options: BaselineOptions): Promise<readonly Baseline[]> {
   const { root, tests, jobs, progress } = options;
@@ -40,13 +46,15 @@ export async function baselines(options: BaselineOptions): Promise<readonly Base
     progress(`coverage: ${++done} of ${tests.length} test files`);
     return one;
   });
-  const together = join(cache, `${hash([code, ...tests.map((file) => readFileSync(join(root, file), "utf8"))])}.green`);
-  if (readText(together) === undefined) {
-    progress("all test files in one process");
-    const { passed, failure, errors } = await runTests({ root, files: tests, timeoutMs: LONGEST_MS });
-    if (!passed) throw new Error(`the tests fail in one process, on code without a mutant: ${failure}\n${errors}`);
-    writeFileSync(together, "");
-  }
+  const groups = Array.from({ length: jobs }, (_, job) => tests.filter((_test, at) => at % jobs === job));
+  await inParallel(groups, jobs, async (files) => {
+    const kept = join(cache, `${hash([code, ...files.map((file) => readFileSync(join(root, file), "utf8"))])}.green`);
+    if (readText(kept) !== undefined) return;
+    progress(`${files.length} test files in one process`);
+    const { passed, failure, errors } = await runTests({ root, files, timeoutMs: LONGEST_MS });
+    if (!passed) throw new Error(`tests fail together, on code without a mutant: ${failure}\n${errors}`);
+    writeFileSync(kept, "");
+  });
   return found;
 }
 
@@ -63,7 +71,7 @@ async function measured({ root, scope }: BaselineOptions, file: string): Promise
 
 /** All that test files may load, themselves apart. */
 function hashOfCode(root: string, tests: readonly string[]): string {
-  const files = globSync(["{lib,cli,functions,test,infra,bin}/**/*.{ts,js,yml}", "package-lock.json"], { cwd: root });
+  const files = globSync([...LOADED], { cwd: root });
   const others = files.filter((file) => !tests.includes(file)).sort();
   return hash([process.version, ...others.flatMap((file) => [file, readFileSync(join(root, file), "utf8")])]);
 }

@@ -42,6 +42,8 @@ export async function runTests({ root, files, timeoutMs, mutant, coverage }: Tes
         ...process.env,
         // Reaches threads and processes that tests start as well.
         NODE_OPTIONS: `--disable-warning=ExperimentalWarning --import=${beside("mutant-hook.ts")}`,
+        // Else node:test takes it for a part of the run that this one is a test of, and uses no reporter of its own.
+        NODE_TEST_CONTEXT: undefined,
         [FILES_VARIABLE]: JSON.stringify(urls),
         ...(mutant && { [MUTANT_VARIABLE]: JSON.stringify(mutant) }),
         ...(coverage && { NODE_V8_COVERAGE: coverage }),
