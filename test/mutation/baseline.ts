@@ -16,6 +16,7 @@ export interface Baseline {
 export interface BaselineOptions {
   readonly root: string;
   readonly tests: readonly string[];
+  readonly tooSlow: readonly string[];
   readonly scope: ReadonlySet<string>;
   readonly jobs: number;
   readonly progress: (text: string) => void;
@@ -34,7 +35,7 @@ const LOADED = [
  * there would kill whatever reaches it, so that no verdict would mean anything. What was seen is kept until the code changes.
  */
 export async function baselines(options: BaselineOptions): Promise<readonly Baseline[]> {
-  const { root, tests, jobs, progress } = options;
+  const { root, tests, tooSlow, jobs, progress } = options;
   const cache = join(root, "node_modules", ".cache", "keyferry-mutation");
   mkdirSync(cache, { recursive: true });
   const code = hashOfCode(root, tests);
@@ -51,17 +52,23 @@ export async function baselines(options: BaselineOptions): Promise<readonly Base
     const kept = join(cache, `${hash([code, ...files.map((file) => readFileSync(join(root, file), "utf8"))])}.green`);
     if (readText(kept) !== undefined) return;
     progress(`${files.length} test files in one process`);
-    const { passed, failure, errors } = await runTests({ root, files, timeoutMs: LONGEST_MS });
+    const { passed, failure, errors } = await runTests({ root, files, tooSlow, timeoutMs: LONGEST_MS });
     if (!passed) throw new Error(`tests fail together, on code without a mutant: ${failure}\n${errors}`);
     writeFileSync(kept, "");
   });
   return found;
 }
 
-async function measured({ root, scope }: BaselineOptions, file: string): Promise<Baseline> {
+async function measured({ root, scope, tooSlow }: BaselineOptions, file: string): Promise<Baseline> {
   const coverage = mkdtempSync(join(tmpdir(), "keyferry-mutation-"));
   try {
-    const { passed, failure, errors, ms } = await runTests({ root, files: [file], timeoutMs: LONGEST_MS, coverage });
+    const { passed, failure, errors, ms } = await runTests({
+      root,
+      files: [file],
+      tooSlow,
+      timeoutMs: LONGEST_MS,
+      coverage,
+    });
     if (!passed) throw new Error(`${file} fails on code without a mutant: ${failure}\n${errors}`);
     return { file, ms, coverage: readCoverage(coverage, root, scope) };
   } finally {

@@ -18,6 +18,7 @@ export interface Verdict {
 
 export interface JudgeOptions {
   readonly root: string;
+  readonly tooSlow: readonly string[];
   readonly baselines: readonly Baseline[];
   readonly jobs: number;
   readonly seen: (verdict: Verdict) => void;
@@ -27,7 +28,7 @@ export interface JudgeOptions {
 const timeoutOf = (ms: number): number => 3 * ms + 15_000;
 
 /** Puts each mutant in place, alone, and runs the tests that reach it, until one of them fails. */
-export function judge(mutants: readonly Mutant[], { root, baselines, jobs, seen }: JudgeOptions) {
+export function judge(mutants: readonly Mutant[], { root, tooSlow, baselines, jobs, seen }: JudgeOptions) {
   const kills = new Map<string, number>();
   return inParallel(mutants, jobs, async (mutant): Promise<Verdict> => {
     const reaching = baselines.filter(({ coverage }) => isReached(coverage, mutant.file, mutant.start));
@@ -47,6 +48,7 @@ export function judge(mutants: readonly Mutant[], { root, baselines, jobs, seen 
     );
     const { passed, failure, timedOut, ms } = await runTests({
       root,
+      tooSlow,
       files: ordered.map(({ file }) => file),
       timeoutMs: timeoutOf(ordered.reduce((sum, one) => sum + one.ms, 0)),
       mutant: { url: pathToFileURL(join(root, mutant.file)).href, edit: mutant },

@@ -24,6 +24,7 @@ export interface MutateOptions {
 /** Makes mutants of the files in scope, tries a sample of them, and says which of them no test noticed. */
 export async function mutate(options: MutateOptions): Promise<Report> {
   const { root, config, seed, sample, only, jobs, progress } = options;
+  const { tooSlow } = config;
   const filesOf = (globs: readonly string[], except: readonly string[]) =>
     globSync([...globs], { cwd: root, exclude: [...except] })
       .filter((file) => file.endsWith(".ts"))
@@ -35,10 +36,11 @@ export async function mutate(options: MutateOptions): Promise<Report> {
   const chosen = sampled(all, sample, seed);
   for (const mutant of chosen) mustParse(mutant, sources.get(mutant.file) ?? "");
   const tests = [...new Set(filesOf(config.tests, config.withoutTests))];
-  const measured = await baselines({ root, tests, scope: new Set(files), jobs, progress });
+  const measured = await baselines({ root, tests, tooSlow, scope: new Set(files), jobs, progress });
   let done = 0;
   const verdicts = await judge(chosen, {
     root,
+    tooSlow,
     baselines: measured,
     jobs,
     seen: ({ mutant, outcome, by, ms }) =>

@@ -9,15 +9,21 @@ export function mutatedText(text: string, { start, end, replacement }: Edit): st
   return text.slice(0, start) + replacement + text.slice(end);
 }
 
+/** Lines of a diff that are enough to know a place by. */
+const MOST_LINES = 4;
+
 /** The changed lines, as a diff has them. */
 export function diffOf(text: string, edit: Edit): readonly string[] {
   const from = text.lastIndexOf("\n", edit.start - 1) + 1;
-  const lines = (of: string, to: number, sign: string) =>
-    of
+  const lines = (of: string, to: number, sign: string) => {
+    const changed = of
       .slice(from, lineEnd(of, to))
       .split("\n")
-      .filter((line) => line.trim() !== "")
-      .map((line) => `${sign} ${line.trim()}`);
+      .map((line) => line.trim())
+      .filter((line) => line !== "");
+    const shown = changed.length > MOST_LINES ? [...changed.slice(0, MOST_LINES - 1), "…"] : changed;
+    return shown.map((line) => `${sign} ${line}`);
+  };
   return [...lines(text, edit.end, "-"), ...lines(mutatedText(text, edit), edit.start + edit.replacement.length, "+")];
 }
 

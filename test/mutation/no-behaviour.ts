@@ -1,9 +1,12 @@
 import {
   isBinaryExpression,
+  isBlock,
   isCallExpression,
   isEnumDeclaration,
   isExportDeclaration,
+  isExpressionStatement,
   isIdentifier,
+  isIfStatement,
   isImportDeclaration,
   isInterfaceDeclaration,
   isNewExpression,
@@ -22,7 +25,7 @@ import {
 const SENTENCE = /[A-Za-z]{2,} [a-z]{2,}/;
 
 /** Calls that only say something: to the log, to metrics, to readers of a schema. */
-const SAYING = /(^|\.)(log|logger|metrics|complaints)\??\.[A-Za-z]+$|\.(describe|meta)$/;
+const SAYING = /(^|\.)(log|logger|metrics)\??\.[A-Za-z]+$|\bconnection\.count$|\.(describe|meta)$/;
 
 export function isSentence(text: string): boolean {
   return SENTENCE.test(text);
@@ -38,6 +41,7 @@ export function isNoBehaviour(node: Node, parent: Node | undefined): boolean {
     isEnumDeclaration(node) ||
     isTypeNode(node) ||
     isSayingCall(node) ||
+    isSayingIf(node) ||
     isTuning(node) ||
     isMessageOf(node, parent)
   );
@@ -45,6 +49,14 @@ export function isNoBehaviour(node: Node, parent: Node | undefined): boolean {
 
 export function isSayingCall(node: Node): boolean {
   return isCallExpression(node) && SAYING.test(node.expression.getText());
+}
+
+/** `if (isNew) log.warn(…)`. */
+function isSayingIf(node: Node): boolean {
+  if (!isIfStatement(node) || node.elseStatement !== undefined) return false;
+  const { thenStatement } = node;
+  const statements = isBlock(thenStatement) ? thenStatement.statements : [thenStatement];
+  return statements.every((statement) => isExpressionStatement(statement) && isSayingCall(statement.expression));
 }
 
 /** The text of an error: of ours behind its code, of others before all else. What else an error carries is behaviour. */

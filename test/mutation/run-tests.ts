@@ -8,6 +8,8 @@ export interface TestRun {
   readonly root: string;
   /** Run in this order, in one process. */
   readonly files: readonly string[];
+  /** Tests that are left out, by name. */
+  readonly tooSlow: readonly string[];
   readonly timeoutMs: number;
   readonly mutant?: LoadedMutant;
   /** Folder for V8's coverage. */
@@ -27,12 +29,17 @@ const beside = (file: string) => pathToFileURL(join(import.meta.dirname, file)).
 const STRAYS = pathToFileURL(join(import.meta.dirname, "..", "strays.ts")).href;
 
 /** Runs test files in a process of their own, up to the first failure. */
-export async function runTests({ root, files, timeoutMs, mutant, coverage }: TestRun): Promise<TestResult> {
+export async function runTests({ root, files, tooSlow, timeoutMs, mutant, coverage }: TestRun): Promise<TestResult> {
   const started = performance.now();
   const urls = files.map((file) => pathToFileURL(join(root, file)).href);
   const child = spawn(
     process.execPath,
-    [`--import=${STRAYS}`, `--test-reporter=${beside("first-failure.ts")}`, join(import.meta.dirname, "files.ts")],
+    [
+      ...tooSlow.map((name) => `--test-skip-pattern=${name}`),
+      `--import=${STRAYS}`,
+      `--test-reporter=${beside("first-failure.ts")}`,
+      join(import.meta.dirname, "files.ts"),
+    ],
     {
       cwd: root,
       // A group of its own: what tests started ends with them.
