@@ -11,7 +11,7 @@ Examples:
   $ npm run test:mutation                                     400 mutants of all files, by a new seed
   $ npm run test:mutation -- --sample 400 --seed 17           the same ones again
   $ npm run test:mutation -- --sample 9999 --only "lib/vault/*.ts"    all of some files
-  $ npm run test:mutation -- --only lib/causes.ts:87          all of one line
+  $ npm run test:mutation -- --only lib/ports/vault-ids.ts:7          all of one line
 
 Exit codes: 0 enough was killed, 1 too much survived, 2 the tests fail without any mutant.`;
 

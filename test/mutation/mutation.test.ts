@@ -179,7 +179,7 @@ describe("a run", () => {
   });
 
   it("notices when two identities of one batch share a read of Vault", async () => {
-    const file = "lib/causes.ts";
+    const file = "lib/ports/vault-ids.ts";
     const lines = readFileSync(join(ROOT, file), "utf8").split("\n");
     const at = 1 + lines.indexOf("    read.identity.id,");
     assert.notEqual(at, 0, "readId is made of the identity first of all");
