@@ -24,15 +24,21 @@ interface Options {
   sample: number;
   seed: number;
   only?: string;
+  strict?: boolean;
   jobs: number;
   output: "text" | "json";
 }
 
-const { output, ...options } = new Command("test:mutation")
+const {
+  output,
+  strict = false,
+  ...options
+} = new Command("test:mutation")
   .description("Puts small faults into the code, one at a time, and says which of them no test notices.")
   .option("--sample <n>", "how many mutants at most", wholeNumber, 400)
   .option("--seed <n>", "chooses the sample", wholeNumber, randomInt(1, 100_000))
   .option("--only <glob>", "files to mutate, of those in test/mutation/config.ts; file:line for one line")
+  .option("--strict", "strict files only")
   .option("--jobs <n>", "how many at a time", wholeNumber, availableParallelism())
   .addOption(new Option("-o, --output <format>", "how to print").choices(["text", "json"]).default("text"))
   .addHelpText("after", HELP)
@@ -44,7 +50,13 @@ const progress = (text: string) => {
   process.stderr.write(`${Math.round((performance.now() - started) / 1000)} s: ${text}\n`);
 };
 try {
-  const report = await mutate({ ...options, root: join(import.meta.dirname, "..", ".."), config: CONFIG, progress });
+  const report = await mutate({
+    ...options,
+    strictOnly: strict,
+    root: join(import.meta.dirname, "..", ".."),
+    config: CONFIG,
+    progress,
+  });
   process.stdout.write(output === "json" ? `${JSON.stringify(report, undefined, 2)}\n` : textOf(report, CONFIG));
   process.exitCode = report.passed ? 0 : 1;
 } catch (error) {

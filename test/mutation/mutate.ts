@@ -17,13 +17,15 @@ export interface MutateOptions {
   readonly sample: number;
   /** Files, by glob; with `:line` one line of them. */
   readonly only?: string;
+  /** Files that are strict, and no others. */
+  readonly strictOnly?: boolean;
   readonly jobs: number;
   readonly progress: (text: string) => void;
 }
 
 /** Makes mutants of the files in scope, tries a sample of them, and says which of them no test noticed. */
 export async function mutate(options: MutateOptions): Promise<Report> {
-  const { root, config, seed, sample, only, jobs, progress } = options;
+  const { root, config, seed, sample, only, strictOnly = false, jobs, progress } = options;
   const { tooSlow } = config;
   const filesOf = (globs: readonly string[], except: readonly string[]) =>
     globSync([...globs], { cwd: root, exclude: [...except] })
@@ -31,7 +33,9 @@ export async function mutate(options: MutateOptions): Promise<Report> {
       .sort();
   const files = [...new Set(filesOf(config.scope, config.except))];
   const sources = new Map(files.map((file) => [file, readFileSync(join(root, file), "utf8")]));
-  const all = mutantsOf(sources).filter((mutant) => only === undefined || isChosen(mutant, only));
+  const all = mutantsOf(sources)
+    .filter((mutant) => only === undefined || isChosen(mutant, only))
+    .filter(({ file }) => !strictOnly || config.strict.some((glob) => matchesGlob(file, glob)));
   if (all.length === 0) throw new Error(`no mutants in ${only ?? "the scope"}`);
   const chosen = sampled(all, sample, seed);
   for (const mutant of chosen) mustParse(mutant, sources.get(mutant.file) ?? "");
