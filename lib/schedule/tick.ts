@@ -44,8 +44,8 @@ export interface TickResult {
   readonly messages: number;
   /** Up to when refresh slots are dispatched now; undefined before the first tick that dispatches any. */
   readonly dispatchedUntil: EpochMs | undefined;
-  /** `held`: old messages wait. `raced`: another tick moved dispatchedUntil. `stopped`: the signal ended it. The rest is for the next tick. */
-  readonly outcome: "complete" | "held" | "raced" | "stopped";
+  /** `held-back`: old messages wait. `raced`: another tick moved dispatchedUntil. `stopped`: the signal ended it. The rest is for the next tick. */
+  readonly outcome: "complete" | "held-back" | "raced" | "stopped";
 }
 
 /**
@@ -56,11 +56,11 @@ export async function tick(deps: TickDeps, signal: AbortSignal): Promise<TickRes
   const now = deps.clock();
   const until = now + deps.horizonMs;
   const dispatched = await saneDispatched(deps, now);
-  const isHeld = await isBehind(deps, now, signal);
+  const isHeldBack = await isBehind(deps, now, signal);
   const sent = sender(deps, now);
-  await dispatchDue(deps, sent, { after: dueFrom(deps, dispatched, isHeld, now), until, now }, signal);
-  const wheel = isHeld
-    ? { outcome: "held" as const, dispatchedUntil: dispatched }
+  await dispatchDue(deps, sent, { after: dueFrom(deps, dispatched, isHeldBack, now), until, now }, signal);
+  const wheel = isHeldBack
+    ? { outcome: "held-back" as const, dispatchedUntil: dispatched }
     : await dispatchWheel(deps, sent, { dispatched, now, until }, signal);
   deps.log.debug("tick-finished", { ...sent.counts(), ...wheel });
   return { ...sent.counts(), ...wheel };
