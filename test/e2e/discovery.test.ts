@@ -227,10 +227,15 @@ describe("what happens in a cluster is seen at once", () => {
   it("lease-table 19: after an API server restart, when cursors are too old, everything is listed and nothing is missed", async () => {
     await Promise.all([synced("old-kept"), synced("old-gone")]);
     await engine.kill();
+    const cursor = (await place.resource("old-kept"))?.metadata.resourceVersion;
     await place.undeclare("old-gone");
     await world.vault.putKv("kv", "old-made", { password: "one" });
     await place.declare("old-made", { refreshAfter: "10m" });
     await cluster.restart();
+    // It is up before it has its own list of each kind, and until then lets etcd answer, which forgets nothing.
+    const watch = `/apis/${API}/vaultstaticsecrets?watch=true&timeoutSeconds=1&resourceVersion=${cursor}`;
+    const isTooOld = async () => (await cluster.request("GET", watch)).text.includes("too old resource version");
+    await cluster.waitFor("old cursors to be too old", isTooOld);
     engine = await startEngine(world);
     await place.synced("old-made", PROMPT_MS);
     await cluster.waitFor("it to go", async () => (await place.secret("old-gone")) === undefined, PROMPT_MS);
