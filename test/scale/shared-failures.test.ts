@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { after, before } from "node:test";
 import { HOUR_MS } from "../../lib/clock.ts";
-import { openSqliteStore } from "../../lib/leases/sqlite.ts";
+import { openSqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { sharedFailuresContract } from "../contract/shared-failures.contract.ts";
 import { type TempFolder, tempFolder } from "../harness/process/temp-folder.ts";
 
