@@ -6,13 +6,13 @@ import type { WorkMessage } from "../ports/queue.ts";
 import type { Row } from "../ports/rows.ts";
 import { type CaCache, caCache } from "../references/ca-cache.ts";
 import { referenceReader } from "../references/references.ts";
-import { sweepTokens } from "../references/token-sweep.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
 import { macKeys } from "../vso/stand-back/mac-keys.ts";
 import type { Batch } from "./batch.ts";
 import type { CoreDeps } from "./deps.ts";
 import { reconcileRow } from "./reconcile-row.ts";
 import { sourceReader } from "./source.ts";
+import { sweepTokens } from "./token-sweep.ts";
 
 /** What who dispatches work may want to know while it is done: an end that says nothing must not keep others waiting. */
 export interface Progress {
