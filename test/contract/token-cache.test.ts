@@ -7,7 +7,7 @@ import type { Log } from "../../lib/ports/telemetry.ts";
 import type { VaultIdentity } from "../../lib/ports/vault.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
 import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
-import { type HeldToken, heldToken } from "../../lib/vault/held-token.ts";
+import { type ActiveToken, activeToken } from "../../lib/vault/active-token.ts";
 import { type TokenCacheOptions, tokenCache } from "../../lib/vault/token-cache.ts";
 import { aKey } from "../builders.ts";
 
@@ -30,7 +30,7 @@ function anIdentity(id = "one", overrides: Partial<VaultIdentity["target"]> = {}
 }
 
 const aToken = (identity = anIdentity(), grant: { ttlSeconds?: number; renewable?: boolean; uses?: number } = {}) =>
-  heldToken(
+  activeToken(
     identity,
     {
       token: SecretValue.of(`of ${identity.id}`),
@@ -64,7 +64,7 @@ function aWorld(store: SqliteStore) {
   };
 }
 
-const textOf = (token: HeldToken | undefined) => token?.value.reveal().toString("utf8");
+const textOf = (token: ActiveToken | undefined) => token?.value.reveal().toString("utf8");
 
 describe("a token that processes share", () => {
   it("is found by another process as it was kept", async () => {

@@ -4,7 +4,7 @@ import { HOUR_MS, MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
 import type { VaultIdentity } from "../../../lib/ports/vault.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
 import { openSqliteStore, type SqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
-import type { HeldToken } from "../../../lib/vault/held-token.ts";
+import type { ActiveToken } from "../../../lib/vault/active-token.ts";
 import { type TokenCache, tokenCache } from "../../../lib/vault/token-cache.ts";
 import { tokens } from "../../../lib/vault/tokens.ts";
 import type { VaultClient, VaultQuestion } from "../../../lib/vault/vault-client.ts";
@@ -90,7 +90,7 @@ function aVault() {
 /** What runs beside who asked has been done: nothing here waits for anything outside of the process. */
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-const textOf = (token: HeldToken | undefined) => token?.value.reveal().toString("utf8");
+const textOf = (token: ActiveToken | undefined) => token?.value.reveal().toString("utf8");
 
 describe("tokens of Vault", () => {
   it("are shared by who has the same identity, and by nobody else", async () => {
