@@ -187,7 +187,7 @@ describe("references", () => {
       STATIC,
       {},
       "REFERENCE_MISSING",
-      /VaultAuth vso\/default was not found in cluster east .*empty/,
+      /VaultAuth vso\/default was not found in cluster east \(spec\.vaultAuthRef is empty/,
     );
     assert.deepEqual(noAuth, [ref("VaultAuth", "vso", "default")]);
     const auth = { "VaultAuth/shop/mine": { ...KUBERNETES, vaultConnectionRef: "c" } };
