@@ -215,6 +215,13 @@ describe("a login by AWS", () => {
       refused({ ...own(), ...theirs }, lending(), /of https:\/\/theirs\.example/);
     });
 
+    it("is lent at the mount that fleet.yaml names, and at any where it names none", () => {
+      const atHub = lending({ identities: [{ ...LENT, mount: "aws-hub" }] });
+      assert.equal(identity(own({}, { mount: "aws-hub" }), "", atHub).mount, "aws-hub");
+      assert.equal(identity(own({}, { mount: "other" }), "", lending()).mount, "other");
+      refused(own({}, { mount: "other" }), atHub, /^VaultAuth vso\/default would log in/);
+    });
+
     it("signs for nothing that the VaultAuth says otherwise", () => {
       refused(own({ headerValue: "other" }), lending(), /spec\.aws\.headerValue is not that of identity main\/hub/);
       refused(own({ region: "us-east-1" }), lending(), /spec\.aws\.region is not that/);
