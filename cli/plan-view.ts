@@ -141,7 +141,7 @@ function names(what: string, { added, removed, changed }: NameChanges): readonly
 function troubles({ name, errors, awaitingApproval }: PlanView["clusters"][number]): readonly string[] {
   const gone = awaitingApproval
     ? [
-        `! cluster ${name}: ${awaitingApproval.gone} of ${awaitingApproval.of} declarations are gone, too many to be believed`,
+        `! cluster ${name}: ${awaitingApproval.gone} of ${awaitingApproval.of} declarations are gone; they await approval`,
       ]
     : [];
   return [

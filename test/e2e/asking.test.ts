@@ -150,7 +150,7 @@ describe("asking about chosen syncs, and for them: sync, explain, an annotation"
       /Vault http\S+, version 4 of 20/,
       /digest \S{8}\n/,
       /Secret db, uid \S+, resourceVersion \d+/,
-      /refresh asked for by annotation: wednesday/,
+      /refresh requested by annotation: wednesday/,
       /Next: +in .*its refresh slot, every \d+s/,
     ]) {
       assert.match(good.stdout, words);
