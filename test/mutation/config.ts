@@ -30,7 +30,7 @@ export const CONFIG = {
     "test/unit/**/*.test.ts",
     "test/core/**/*.test.ts",
     "test/contract/{lease-store,lease-store-dynamodb,sqlite,damaged-rows,admit,row-budget,circuits}.test.ts",
-    "test/contract/{token-cache,token-store,token-sweep,dynamodb}.test.ts",
+    "test/contract/{token-cache,token-store,token-sweep,dynamodb,vault-without-answer}.test.ts",
   ],
   /** Tests of those that prove nothing here. */
   withoutTests: ["test/unit/{harness,cli,aws}/**"],
