@@ -8,6 +8,7 @@ import type { ActiveToken } from "../../../lib/vault/active-token.ts";
 import { type TokenCache, tokenCache } from "../../../lib/vault/token-cache.ts";
 import { tokens } from "../../../lib/vault/tokens.ts";
 import type { VaultClient, VaultQuestion } from "../../../lib/vault/vault-client.ts";
+import { forever } from "../../broken-peer.ts";
 import { aKey } from "../../builders.ts";
 import { QUIET } from "../aws/records.ts";
 
