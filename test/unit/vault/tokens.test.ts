@@ -12,7 +12,6 @@ import { forever } from "../../broken-peer.ts";
 import { aKey } from "../../builders.ts";
 import { QUIET } from "../aws/records.ts";
 
-const forever = new AbortController().signal;
 const START = Date.UTC(2030, 0, 1);
 const BY = aKey();
 
