@@ -8,9 +8,9 @@ import type { ActiveToken } from "../../../lib/vault/active-token.ts";
 import { type TokenCache, tokenCache } from "../../../lib/vault/token-cache.ts";
 import { tokens } from "../../../lib/vault/tokens.ts";
 import type { VaultClient, VaultQuestion } from "../../../lib/vault/vault-client.ts";
+import { forever } from "../../broken-peer.ts";
 import { aKey } from "../../builders.ts";
 import { QUIET } from "../aws/records.ts";
-import { forever } from "../../broken-peer.ts";
 
 const START = Date.UTC(2030, 0, 1);
 const BY = aKey();
