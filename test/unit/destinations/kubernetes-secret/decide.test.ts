@@ -5,7 +5,7 @@ import type { Rival } from "../../../../lib/destinations/kubernetes-secret/owner
 import { digestKey } from "../../../../lib/digest.ts";
 import type { ErrorCode } from "../../../../lib/errors.ts";
 import { SyncError } from "../../../../lib/errors.ts";
-import { desiredLabels } from "../../../../lib/owner-labels.ts";
+import { desiredLabels, OWNER_LABELS } from "../../../../lib/owner-labels.ts";
 import type { Row, RowState } from "../../../../lib/ports/rows.ts";
 import type { SeenSecret } from "../../../../lib/ports/secrets.ts";
 import { aDeclared, aRow } from "../../../builders.ts";
@@ -214,6 +214,16 @@ describe("decide: when do we write?", () => {
     it("kubernetes-rules 6: and makes our own reference plain that was made a controller's", () => {
       assert.equal(does(foreign({ ownerReferences: [{ ...OWNER, controller: true }] })), "apply");
       assert.equal(does(foreign({ ownerReferences: [{ ...OWNER, blockOwnerDeletion: true }] })), "apply");
+    });
+    it("needs all three of the owner's labels, as they are", () => {
+      const names = Object.keys(OWNER_LABELS);
+      assert.equal(names.length, 3);
+      for (const name of names) {
+        const { [name]: _missing, ...labels } = LABELS;
+        refuses(foreign({ labels, ownerReferences: [] }), "SECRET_NOT_OURS");
+        refuses(foreign({ labels: { ...LABELS, [name]: "other" }, ownerReferences: [] }), "SECRET_NOT_OURS");
+      }
+      assert.equal(does(foreign({ ownerReferences: [] })), "apply");
     });
     it("overwrite: takes one without owner labels and without owners", () => {
       assert.equal(does(foreign({ labels: {}, ownerReferences: [] }, { overwrite: true })), "apply");

@@ -1,11 +1,11 @@
 import { createServer, type IncomingMessage, type RequestListener } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
-import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
-import type { SourceData, VaultTarget } from "../../../lib/ports/vault.ts";
-import { SecretValue } from "../../../lib/secret-value.ts";
-import { sourceData } from "../../../lib/vault/kv.ts";
-import { askedOf, type VaultClient, type VaultQuestion } from "../../../lib/vault/vault-client.ts";
-import type { ReachOf } from "../../../lib/vault-reach.ts";
+import { type ErrorCode, SyncError } from "../lib/errors.ts";
+import type { SourceData, VaultTarget } from "../lib/ports/vault.ts";
+import { SecretValue } from "../lib/secret-value.ts";
+import { sourceData } from "../lib/vault/kv.ts";
+import { askedOf, type VaultClient, type VaultQuestion } from "../lib/vault/vault-client.ts";
+import type { ReachOf } from "../lib/vault-reach.ts";
 
 /** A server that is no Vault, or a broken one: what it was asked, and how often it was connected to. */
 export interface Peer extends AsyncDisposable {

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { it } from "node:test";
 
-const harness = join(import.meta.dirname, "../../harness");
+const harness = join(import.meta.dirname, "../harness");
 
 it("the harness's README shows the example that is compiled", async () => {
   const [readme, example] = await Promise.all(

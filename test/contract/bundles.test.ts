@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { type Bundle, bundleAll } from "../../../infra/bundle.ts";
+import { type Bundle, bundleAll } from "../../infra/bundle.ts";
 
 /** What a function must not carry along: it costs memory and start-up, and says that layers leak. */
 const FORBIDDEN: Readonly<Record<string, readonly RegExp[]>> = {

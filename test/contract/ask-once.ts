@@ -1,5 +1,5 @@
-import { vaultClient } from "../../../lib/vault/vault-client.ts";
-import { forever, reachOf, readFrom, targetAt } from "./broken-peer.ts";
+import { vaultClient } from "../../lib/vault/vault-client.ts";
+import { forever, reachOf, readFrom, targetAt } from "../broken-peer.ts";
 
 // Run as a process of its own, with a hostile environment: one read and one login at the address that it is given.
 const client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf });
