@@ -78,9 +78,11 @@ describe("what a failure waits for", () => {
 
   /** What is another one's, by what it is about. */
   const OTHERS: Readonly<Record<string, Partial<CausePlace> & { readonly message?: string }>> = {
-    target: { read: { ...read, identity: { ...identity, target: { ...identity.target, address: "https://other" } } } },
-    login: { read: { ...read, identity: { ...identity, id: "another" } } },
-    path: { read: { ...read, path: "web" } },
+    target: {
+      asks: asks({ ...read, identity: { ...identity, target: { ...identity.target, address: "https://other" } } }),
+    },
+    login: { asks: asks({ ...read, identity: { ...identity, id: "another" } }) },
+    path: { asks: asks({ ...read, path: "web" }) },
     message: { message: "another why" },
     cluster: { cluster: "west" },
     namespace: { namespace: "other" },
@@ -142,7 +144,7 @@ describe("what a failure waits for", () => {
   });
 
   it("is unknown as long as nobody knows where it reads, or what it writes", () => {
-    const { read: _read, destination: _destination, ...unresolved } = place;
+    const { asks: _asks, destination: _destination, ...unresolved } = place;
     assert.deepEqual(causesAhead(unresolved), []);
     assert.equal(causeOf(error("SECRET_NOT_OURS"), unresolved), undefined);
   });
@@ -152,7 +154,7 @@ describe("what a failure waits for", () => {
       const { version: _version, ...unversioned } = credential;
       const other = version === undefined ? unversioned : { ...unversioned, version };
       const method = { ...identity.method, credential: other } as VaultIdentity["method"];
-      return { read: { ...read, identity: { ...identity, id, method } } };
+      return { asks: asks({ ...read, identity: { ...identity, id, method } }) };
     };
     const causeWith = (id: string, version?: string) =>
       causeOf(error("VAULT_LOGIN_REFUSED"), { ...place, ...withCredential(id, version) });
