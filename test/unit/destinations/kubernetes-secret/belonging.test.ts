@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { isRecorded, mayNotWrite, SecretAwaited } from "../../../../lib/destinations/kubernetes-secret/belonging.ts";
-import type { Seen } from "../../../../lib/destinations/kubernetes-secret/decide.ts";
+import { DestinationAwaited } from "../../../../lib/destinations/destination.ts";
+import { isRecorded, mayNotWrite } from "../../../../lib/destinations/kubernetes-secret/belonging.ts";
 import { type Rival, referenceTo } from "../../../../lib/destinations/kubernetes-secret/owners.ts";
+import type { Seen } from "../../../../lib/destinations/kubernetes-secret/state.ts";
 import { digestKey } from "../../../../lib/digest.ts";
 import type { JsonObject } from "../../../../lib/json.ts";
 import { desiredLabels } from "../../../../lib/owner-labels.ts";
@@ -55,11 +56,11 @@ function aSeen(owned: readonly { name: string; uid?: string }[], rivals: readonl
 }
 
 const WRITER = [{ name: "db", uid: "u1" }];
-const awaitedBy = (seen: Seen, secret: SeenSecret): SecretAwaited => {
+const awaitedBy = (seen: Seen, secret: SeenSecret): DestinationAwaited => {
   try {
     mayNotWrite(seen, secret);
   } catch (error) {
-    assert.ok(error instanceof SecretAwaited);
+    assert.ok(error instanceof DestinationAwaited);
     return error;
   }
   return assert.fail("it may write");

@@ -267,7 +267,7 @@ describe("references", () => {
 
   it("gives a request the time that the VaultConnection says, within bounds", () => {
     const timeOf = (timeout: string) =>
-      resolved(STATIC, { ...DEFAULTS, "VaultConnection/vso/default": { ...CONNECTION, timeout } }).identity.target
+      resolved(STATIC, { ...DEFAULTS, "VaultConnection/vso/default": { ...CONNECTION, timeout } }).asks.identity.target
         .timeoutMs;
     assert.deepEqual(["5s", "0s", "60s", "61s"].map(timeOf), [5_000, 8_000, 60_000, 60_000]);
   });
@@ -372,7 +372,7 @@ describe("the fleet's overrides", () => {
     for (const auth of [jwt, kubernetes]) {
       const objects = { ...DEFAULTS, "VaultAuth/vso/default": auth };
       const ours = { ...EAST, vault: { authMount: "/of-the-cluster/" } };
-      assert.equal(resolved(STATIC, objects, ours).identity.mount, "of-the-cluster");
+      assert.equal(resolved(STATIC, objects, ours).asks.identity.mount, "of-the-cluster");
       fails(STATIC, objects, "REFERENCE_INVALID", /VaultAuth vso\/default is not valid: spec\.mount: required/);
     }
   });
@@ -440,7 +440,7 @@ describe("an identity's id", () => {
       const key = syncKey({ cluster: "east", kind: "VaultStaticSecret", namespace, name: "app" });
       const declared = aDeclared({ key, uid: "u1", spec: STATIC });
       const { outcome } = resolveStaticSecret({ declared, cluster: EAST, reference: world(objects) });
-      return outcome instanceof SyncError ? outcome.message : outcome.identity.id;
+      return outcome instanceof SyncError ? outcome.message : outcome.asks.identity.id;
     };
     assert.notEqual(from("shop"), from("pay"));
   });
@@ -448,7 +448,7 @@ describe("an identity's id", () => {
   it("stays when its credential has another version, which is told", () => {
     const auth = { method: "appRole", mount: "approle", appRole: { roleId: "r", secretRef: "approle" } };
     const objects = { ...DEFAULTS, "VaultAuth/vso/default": auth, "Secret/shop/approle": {} };
-    const by = (versions: Readonly<Record<string, string>>) => resolved(STATIC, objects, EAST, versions).identity;
+    const by = (versions: Readonly<Record<string, string>>) => resolved(STATIC, objects, EAST, versions).asks.identity;
     const [one, other] = [by({}), by({ "Secret/shop/approle": "h2" })];
     assert.equal(one.id, other.id);
     const place = { kind: "secret", cluster: "east", namespace: "shop", name: "approle", key: "id" };
