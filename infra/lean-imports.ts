@@ -50,7 +50,7 @@ exports.buildConnector = require("undici/lib/core/connect.js");
 export const leanImports: Plugin = {
   name: "lean-imports",
   setup(build) {
-    for (const [at, { by, asks, gets }] of UNREACHED.entries()) {
+    for (const [at, { by, asks }] of UNREACHED.entries()) {
       build.onResolve({ filter: asks }, ({ importer }) =>
         by.test(importer) ? { path: `${at}`, namespace: "unreached" } : undefined,
       );
