@@ -1,4 +1,4 @@
-import type { ClusterSurvey, SyncSurvey } from "../lib/reconcile/hand-over.ts";
+import type { ClusterSurvey, SyncSurvey } from "../lib/vso/handover/hand-over.ts";
 import { table, textLines } from "./table.ts";
 
 /** How one declaration stands, as people and scripts see it. */
@@ -33,7 +33,7 @@ function isOpen({ change, needsMac }: SyncSurvey): boolean {
   return change !== undefined || needsMac;
 }
 
-const AGAIN = "it changed meanwhile: run the same command again";
+const AGAIN = "it changed meanwhile; run the same command again";
 
 /** What still lacks something after everything was written was changed by someone else. */
 export function lacks(after: ClusterSurvey): ClusterSurvey {

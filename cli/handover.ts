@@ -6,8 +6,9 @@ import { connectionOf, notInFleet } from "../lib/fleet/connect.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { clusterClients } from "../lib/kubernetes/cluster-client.ts";
-import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
-import { jsonLog } from "../lib/log.ts";
+import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
+import { parallel } from "../lib/parallel.ts";
+import { jsonLog } from "../lib/telemetry/log.ts";
 import {
   type ClusterSurvey,
   type HandOverDeps,
@@ -15,9 +16,8 @@ import {
   type SyncSurvey,
   surveyForKeyferry,
   surveyForVso,
-} from "../lib/reconcile/hand-over.ts";
-import { type HandOverProgress, handToKeyferry, handToVso } from "../lib/reconcile/hand-over-act.ts";
-import { parallel } from "../lib/reconcile/parallel.ts";
+} from "../lib/vso/handover/hand-over.ts";
+import { type HandOverProgress, handToKeyferry, handToVso } from "../lib/vso/handover/hand-over-act.ts";
 import type { HandoverFlags } from "./cluster-commands.ts";
 import { type ClusterReport, complained, lacks, leftOf, people, reportOf } from "./handover-report.ts";
 import { print, printJson, say } from "./output.ts";
@@ -42,7 +42,7 @@ export async function handoverCommand(flags: HandoverFlags): Promise<number> {
       return connectionOf(cluster, folder);
     },
   });
-  const deps = { ...kubernetesEnds({ clients, clock: systemClock, log }), clock: systemClock };
+  const deps = { ...kubernetesApis({ clients, clock: systemClock, log }), clock: systemClock };
   try {
     const reports = await handOver(deps, clusters, flags);
     if (flags.output === "json") printJson(answer(flags, reports));
@@ -74,11 +74,11 @@ async function handOver(
   const survey = (scope: HandOverScope) => (flags.to === "vso" ? surveyForVso : surveyForKeyferry)(deps, scope, signal);
   const seen = await parallel(scopes, (scope) => orComplaint(scope, survey));
   const looked = seen.map((one) => reportOf(one, "looked"));
-  for (const { name, syncs } of looked) say(`${name}: ${syncs.length} declarations looked at`);
+  for (const { name, syncs } of looked) say(`${name}: ${syncs.length} declarations checked`);
   if (flags.dryRun || looked.some(complained)) return looked;
   const reports: ClusterReport[] = [];
   for (const before of seen) {
-    await carryOut(deps, before, flags, signal);
+    await applyDecision(deps, before, flags, signal);
     // What an engine still had under way may have changed it once more.
     const after = await orComplaint(before.scope, survey);
     reports.push(reportOf(flags.to === "vso" ? lacks(after) : leftOf(before, after), "done"));
@@ -86,7 +86,7 @@ async function handOver(
   return reports;
 }
 
-async function carryOut(
+async function applyDecision(
   deps: HandOverDeps,
   survey: ClusterSurvey,
   { to }: HandoverFlags,
@@ -101,7 +101,7 @@ async function carryOut(
 function progressOf(cluster: string, of: number): HandOverProgress {
   let done = 0;
   return {
-    keyMade: () => say(`${cluster}: made the key of VSO's MACs`),
+    keyMade: () => say(`${cluster}: created the HMAC key of VSO`),
     done: (_sync: SyncSurvey) => {
       done += 1;
       if (done === of || done % PROGRESS_STEP === 0) say(`${cluster}: ${done} of ${of} handed over`);

@@ -1,6 +1,6 @@
-import type { PrometheusMetrics } from "../lib/metrics.ts";
-import type { Circuit, ClusterRow, LeaseStore } from "../lib/reconcile/ports.ts";
-import { outOfSightSince } from "../lib/sight.ts";
+import { outOfSightSince } from "../lib/discovery/out-of-sight.ts";
+import type { Circuit, ClusterRow, LeaseStore } from "../lib/ports/store.ts";
+import type { PrometheusMetrics } from "../lib/telemetry/metrics.ts";
 
 /** Tenants name addresses: so many circuits have series of their own. */
 const MAX_CIRCUITS = 100;
@@ -13,14 +13,14 @@ export function exposeSight(
 ): void {
   metrics.gauge(
     "keyferry_cluster_up",
-    "1 when the cluster can be looked at, 0 when it can't; absent before its first look.",
+    "1 if keyferry can read the cluster, 0 if not; absent before its first watch pass.",
     ["cluster"],
     async () => {
       const [rows, open] = await Promise.all([store.clusters(), store.circuits()]);
       return fleet().flatMap((cluster) => upOf(cluster, rows, open));
     },
   );
-  metrics.gauge("keyferry_circuit_open", "1 for each end that is out of reach.", ["circuit"], async () =>
+  metrics.gauge("keyferry_circuit_open", "1 for each Vault or cluster that does not answer.", ["circuit"], async () =>
     (await store.circuits()).slice(0, MAX_CIRCUITS).map(({ id }) => ({ labels: { circuit: id }, value: 1 })),
   );
 }
@@ -32,7 +32,7 @@ function upOf(cluster: string, rows: readonly ClusterRow[], open: readonly Circu
   return [{ labels: { cluster }, value: isOut ? 0 : 1 }];
 }
 
-/** Its first look has come far enough to say who it is. */
+/** Its first watch pass has come far enough to say who it is. */
 function wasSeen(row: ClusterRow | undefined): boolean {
   return row?.state.uid !== undefined;
 }

@@ -1,12 +1,12 @@
-import { circuitOfCluster, circuitOfVso, placeOfVso } from "../lib/circuits.ts";
+import { circuitOfCluster, placeOfSuspension, suspensionOf } from "../lib/circuits.ts";
 import { type EpochMs, SECOND_MS } from "../lib/clock.ts";
+import { outOfSightSince } from "../lib/discovery/out-of-sight.ts";
 import { isCleanupKey, partsOf } from "../lib/keys.ts";
-import { operatorWarning } from "../lib/reconcile/operator-namespace.ts";
-import type { OwedRestarts } from "../lib/reconcile/owed.ts";
-import type { Circuit, ClusterRow, RowSummary } from "../lib/reconcile/ports.ts";
-import { worksBesideVso } from "../lib/reconcile/vso.ts";
-import { nextTurn } from "../lib/schedule/wheel.ts";
-import { outOfSightSince } from "../lib/sight.ts";
+import type { Circuit, ClusterRow, RowSummary } from "../lib/ports/store.ts";
+import { operatorWarning } from "../lib/references/operator-namespace.ts";
+import type { OwedRestarts } from "../lib/rollout/owed.ts";
+import { nextSlot } from "../lib/schedule/wheel.ts";
+import { worksBesideVso } from "../lib/vso/stand-back/vso.ts";
 
 /** How one sync stands, as people and scripts see it. */
 export interface SyncView {
@@ -32,9 +32,9 @@ export interface RolloutView {
 
 export interface ClusterView {
   readonly name: string;
-  readonly state: "ok" | "failed" | "held" | "standing-back" | "unseen";
+  readonly state: "ok" | "failed" | "awaiting-approval" | "suspended" | "unseen";
   readonly error?: { readonly code: string; readonly message: string; readonly since: string };
-  readonly held?: { readonly gone: number; readonly of: number; readonly since: string };
+  readonly awaitingApproval?: { readonly gone: number; readonly of: number; readonly since: string };
   /** What does not keep the cluster from being worked on, and should be known. */
   readonly warnings?: readonly string[];
   /** It can't be looked at, since then: what is shown of its syncs is as old. */
@@ -56,15 +56,15 @@ export interface Surroundings {
 
 /** The open circuit that a sync waits for. */
 export function waitsFor(
-  row: Pick<RowSummary, "key" | "vault">,
+  row: Pick<RowSummary, "key" | "waitsFor">,
   { cluster: known, circuits }: Surroundings,
 ): Circuit | undefined {
   // A clean-up asks nothing of Vault.
-  const vault = isCleanupKey(row.key) ? undefined : row.vault;
+  const vault = isCleanupKey(row.key) ? undefined : row.waitsFor;
   const { cluster, namespace } = partsOf(row.key);
   const others = worksBesideVso(known?.state ?? {}, namespace)
     ? []
-    : [circuitOfVso(cluster), circuitOfVso(cluster, namespace)];
+    : [suspensionOf(cluster), suspensionOf(cluster, namespace)];
   return circuits.find(({ id }) => id === vault || id === circuitOfCluster(cluster) || others.includes(id));
 }
 
@@ -85,8 +85,8 @@ function stateOf(
 
 function nextOf(row: RowSummary, open: Circuit | undefined, now: EpochMs): EpochMs | undefined {
   if (open) return open.probeAt;
-  const turn = row.wheel && nextTurn(row.wheel, now);
-  const times = [turn, row.dueAt].filter((at) => at !== undefined);
+  const slot = row.wheel && nextSlot(row.wheel, now);
+  const times = [slot, row.dueAt].filter((at) => at !== undefined);
   return times.length > 0 ? Math.min(...times) : undefined;
 }
 
@@ -120,19 +120,35 @@ export function hasFailed({ error, rollout }: Pick<SyncView, "error" | "rollout"
   return error !== undefined || (rollout !== undefined && rollout.attempts > 0);
 }
 
-/** An open circuit counts before what the last look found: a watch on a silent cluster notices nothing. */
+/** An open circuit counts before what the last watch pass found: a watch on a silent cluster notices nothing. */
 export function clusterView(name: string, row: ClusterRow | undefined, circuits: readonly Circuit[]): ClusterView {
   const open = circuits.find(({ id }) => id === circuitOfCluster(name));
-  const vso = circuits.find(({ id }) => id === circuitOfVso(name));
+  const vso = circuits.find(({ id }) => id === suspensionOf(name));
   const error = open ?? row?.state.error ?? vso;
-  const held = row?.state.held;
+  const awaitingApproval = row?.state.awaitingApproval;
   const warnings = warningsOf(name, row, circuits);
   const outOfSight = outOfSightSince(name, row, circuits);
   return {
     name,
-    state: error ? (error === vso ? "standing-back" : "failed") : held ? "held" : row ? "ok" : "unseen",
+    state: error
+      ? error === vso
+        ? "suspended"
+        : "failed"
+      : awaitingApproval
+        ? "awaiting-approval"
+        : row
+          ? "ok"
+          : "unseen",
     ...(error ? { error: { code: error.code, message: error.message, since: iso(error.since) } } : {}),
-    ...(held ? { held: { gone: held.gone, of: held.of, since: iso(held.since) } } : {}),
+    ...(awaitingApproval
+      ? {
+          awaitingApproval: {
+            gone: awaitingApproval.gone,
+            of: awaitingApproval.of,
+            since: iso(awaitingApproval.since),
+          },
+        }
+      : {}),
     ...(warnings.length > 0 ? { warnings } : {}),
     ...(outOfSight === undefined ? {} : { outOfSight: iso(outOfSight) }),
   };
@@ -140,11 +156,11 @@ export function clusterView(name: string, row: ClusterRow | undefined, circuits:
 
 function warningsOf(name: string, row: ClusterRow | undefined, circuits: readonly Circuit[]): readonly string[] {
   const operator = row?.state.operator && operatorWarning(name, row.state.operator);
-  const places = circuits.map(({ id }) => placeOfVso(id)).filter((place) => place?.cluster === name);
+  const places = circuits.map(({ id }) => placeOfSuspension(id)).filter((place) => place?.cluster === name);
   const namespaces = places.map((place) => place?.namespace).filter((namespace) => namespace !== undefined);
   return [
     ...(operator === undefined ? [] : [operator]),
-    ...namespaces.sort().map((namespace) => `keyferry stands back in namespace ${namespace}: see its syncs`),
+    ...namespaces.sort().map((namespace) => `keyferry suspends its work in namespace ${namespace}; see its syncs`),
   ];
 }
 

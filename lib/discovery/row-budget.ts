@@ -1,6 +1,7 @@
 import { SyncError } from "../errors.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
-import type { ClusterState, Declared, Reference } from "../reconcile/ports.ts";
+import type { Declared, Reference } from "../ports/rows.ts";
+import type { ClusterState } from "../ports/store.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
 /** What is kept in the lease table of one cluster, and of one namespace of it: objects, and bytes of their declarations. */
@@ -16,7 +17,7 @@ export interface Size {
 
 const MIB = 1_024 * 1_024;
 
-/** A namespace that is filled to its limit leaves room for others; docs/configuration.md says these numbers. */
+/** A namespace that is filled to its limit leaves room for others; docs/fleet.md says these numbers. */
 export const LIMITS: Limits = {
   cluster: { rows: 50_000, bytes: 128 * MIB },
   namespace: { rows: 10_000, bytes: 32 * MIB },

@@ -2,7 +2,7 @@ import { type Document, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
 import { type Complaint, complaintsOf, pathText, valueAt } from "../complaints.ts";
 import { InputError } from "../errors.ts";
-import type { ClusterSettings } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
 import { suggestion } from "./known-fields.ts";
 import { lineAt } from "./positions.ts";
 import { fleetSchema, LATER } from "./schema.ts";
@@ -125,7 +125,7 @@ function parsed(text: string, fileName: string, lines: LineCounter): Document.Pa
   }
 }
 
-/** Each cluster's settings have the Vaults of the fleet in them: whoever judges a declaration needs both. */
+/** Each cluster's settings have the Vaults of the fleet in them: whoever checks a declaration needs both. */
 function fleetOf(parsed: z.infer<typeof fleetSchema>): Fleet {
   const vaults = namedVaults(parsed.vaults);
   const clusters = parsed.clusters as readonly FleetCluster[];

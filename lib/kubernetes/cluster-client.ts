@@ -7,7 +7,7 @@ import { codeOf } from "../error-code.ts";
 import { SyncError } from "../errors.ts";
 import { jsonExcess } from "../json-bounds.ts";
 import { orAborted } from "../or-aborted.ts";
-import type { Log } from "../reconcile/ports.ts";
+import type { Log } from "../ports/telemetry.ts";
 import { type WholeAnswer, wholeAnswer } from "../whole-answer.ts";
 import type { Connection } from "./connection.ts";
 import { LineTooLong, linesOf } from "./json-lines.ts";
@@ -98,7 +98,7 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
       try {
         return await answerTo(call, await twice(call, askForAll, wait), wait);
       } catch (error) {
-        throw wait.failed(call, error);
+        throw wait.failureOf(call, error);
       } finally {
         wait.end();
       }
@@ -118,7 +118,7 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
         throw new SyncError("KUBE_ANSWER_INVALID", `cluster ${call.cluster} answered a watch with HTTP ${statusCode}`);
       } catch (error) {
         wait.end();
-        throw wait.failed(call, error);
+        throw wait.failureOf(call, error);
       }
     },
     requests: counts,
@@ -218,7 +218,7 @@ async function* parsedLines(
       yield event;
     }
   } catch (error) {
-    throw wait.failed(call, error);
+    throw wait.failureOf(call, error);
   } finally {
     wait.end();
   }
@@ -231,7 +231,7 @@ interface Wait {
   extend(ms: number): void;
   end(): void;
   /** The name of what went wrong; an error that is not about the connection stays what it is: a bug. */
-  failed(call: KubeCall, error: unknown): unknown;
+  failureOf(call: KubeCall, error: unknown): unknown;
 }
 
 class TimedOut extends Error {
@@ -254,7 +254,7 @@ function waiting(caller: AbortSignal, timeoutMs: number): Wait {
       clearTimeout(timer);
       caller.removeEventListener("abort", abort);
     },
-    failed(call, error) {
+    failureOf(call, error) {
       if (caller.aborted)
         return new SyncError("DEADLINE_EXCEEDED", `no time was left to ${call.verb} ${objectOf(call)}`);
       if (error instanceof LineTooLong) {

@@ -3,7 +3,7 @@ import { createSecureContext, type SecureContext } from "node:tls";
 import nodeVault from "node-vault";
 import { Agent, buildConnector } from "undici";
 import { SyncError } from "../errors.ts";
-import type { VaultTarget } from "../reconcile/ports.ts";
+import type { VaultTarget } from "../ports/vault.ts";
 import { addressProblem, normalAddress } from "../vault-address.ts";
 import type { VaultReach } from "../vault-reach.ts";
 import { guarded, guardedLookup } from "./address-guard.ts";
@@ -51,7 +51,7 @@ export function connect(target: VaultTarget, asked: Asked, connections: number):
   const trust = trustOf(target, asked);
   const agents: Agents = {
     named: agentOf(buildConnector(trust)),
-    judged: agentOf(guarded(buildConnector({ ...trust, lookup: guardedLookup }))),
+    checked: agentOf(guarded(buildConnector({ ...trust, lookup: guardedLookup }))),
   };
   const transport = async (options: RequestOptions) => {
     const { asked: question, timeoutMs, reach, headers, json, signal } = options;

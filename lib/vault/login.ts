@@ -1,7 +1,8 @@
 import { isLosslessNumber } from "lossless-json";
 import type { Clock } from "../clock.ts";
 import { isLosslessObject, type LosslessValue } from "../lossless.ts";
-import type { CredentialSource, VaultIdentity } from "../reconcile/ports.ts";
+import type { CredentialSource } from "../ports/credentials.ts";
+import type { VaultIdentity } from "../ports/vault.ts";
 import { SecretValue } from "../secret-value.ts";
 import { vaultUrlPath } from "../vault-path.ts";
 import { NOTHING_NAMED, type ReachOf } from "../vault-reach.ts";
@@ -140,7 +141,7 @@ function grantOf(asked: Asked, answer: VaultAnswer): Grant {
   };
 }
 
-/** A year. Whoever sends more means no end; what is reckoned with it stays a time that can be stored and said. */
+/** A year. Whoever sends more means no end; what is calculated with it stays a time that can be stored and said. */
 const MAX_TTL_S = 366 * 24 * 3_600;
 
 function numberOf(value: LosslessValue | undefined): number {

@@ -22,10 +22,10 @@ export interface HttpMessage {
   readonly reach: VaultReach;
 }
 
-/** Connections to what fleet.yaml names, and to other hosts, whose IP addresses are judged when one is opened. */
+/** Connections to what fleet.yaml names, and to other hosts, whose IP addresses are checked when one is opened. */
 export interface Agents {
   readonly named: Agent;
-  readonly judged: Agent;
+  readonly checked: Agent;
 }
 
 const MIB = 1_024 * 1_024;
@@ -69,7 +69,7 @@ async function follow(agents: Agents, message: HttpMessage, signal: AbortSignal)
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const answer = await whereAllowed(agents, message, url, signal);
     // That something answers is all that is asked.
-    if (asked.purpose === "standing") return answer;
+    if (asked.purpose === "seal-status") return answer;
     const next = redirectedTo(answer, url, asked);
     if (next === undefined) return answer;
     url = next;
@@ -78,7 +78,7 @@ async function follow(agents: Agents, message: HttpMessage, signal: AbortSignal)
   throw new SyncError("VAULT_ANSWER_INVALID", text);
 }
 
-/** Each redirect is judged like the address itself: a Vault is not asked where a VaultConnection could not name it. */
+/** Each redirect is checked like the address itself: a Vault is not asked where a VaultConnection could not name it. */
 async function whereAllowed(agents: Agents, message: HttpMessage, url: URL, signal: AbortSignal): Promise<VaultAnswer> {
   const { asked, reach } = message;
   const redirected = url === message.url ? "" : ` to ${url.origin}, where it is redirected`;

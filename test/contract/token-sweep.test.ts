@@ -3,9 +3,11 @@ import { describe, it } from "node:test";
 import { resolveStaticSecret } from "../../lib/declarations/resolve.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { referenceKey, type SyncKey } from "../../lib/keys.ts";
-import { openSqliteStore, type SqliteStore } from "../../lib/leases/sqlite.ts";
-import type { Circuit, KeptToken, Reference } from "../../lib/reconcile/ports.ts";
-import { sweepTokens } from "../../lib/reconcile/token-sweep.ts";
+import type { Reference } from "../../lib/ports/rows.ts";
+import type { Circuit } from "../../lib/ports/store.ts";
+import type { KeptToken } from "../../lib/ports/tokens.ts";
+import { sweepTokens } from "../../lib/references/token-sweep.ts";
+import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { aCluster, aDeclared, aKey, aReference } from "../builders.ts";
 import { quiet } from "./vault-world.ts";
 
@@ -134,7 +136,7 @@ describe("a sweep of tokens", () => {
     await scene.store.release(aKey("a"));
     await scene.sweep("east");
     assert.deepEqual([scene.kept, scene.ended], [[{ ...token, by: aKey("b") }], []]);
-    await scene.store.bury(aKey("b"), `uid-of-${aKey("b")}`, NOW);
+    await scene.store.tombstone(aKey("b"), `uid-of-${aKey("b")}`, NOW);
     await scene.sweep("east");
     assert.deepEqual([scene.kept, scene.ended], [[], [token.id]]);
   });
@@ -177,7 +179,7 @@ describe("a sweep of tokens", () => {
     await using scene = await aScene({ a: "one", b: "two", c: "three" });
     const [a, b] = [await scene.token("a"), await scene.token("b")];
     scene.breaks(aKey("a"));
-    await scene.store.bury(aKey("b"), `uid-of-${aKey("b")}`, NOW);
+    await scene.store.tombstone(aKey("b"), `uid-of-${aKey("b")}`, NOW);
     await scene.sweep();
     assert.deepEqual([scene.kept, scene.ended], [[a, b], []]);
     scene.breaks(undefined);

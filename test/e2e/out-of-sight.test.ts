@@ -89,9 +89,9 @@ describe("a cluster that can't be looked at", () => {
     assert.equal(await gauge('keyferry_cluster_up{cluster="seen"}'), 1);
     const { status: code, text } = await readyz();
     assert.equal(code, 200);
-    assert.match(text, /^ok, but for clusters that can't be looked at: hidden\n$/);
+    assert.match(text, /^ok, except for clusters that cannot be read: hidden\n$/);
     const shown = await people();
-    assert.match(shown.lines[0] ?? "", /^cluster hidden can't be looked at since \d+[smh], .*: KUBE_LOGIN_REFUSED: /);
+    assert.match(shown.lines[0] ?? "", /^cluster hidden could not be read for \d+[smh], .*: KUBE_LOGIN_REFUSED: /);
     assert.equal(shown.code, 1);
     assert.ok((await viewOf("hidden"))?.outOfSight);
     await world.vault.putKv("kv", "db", { password: "2" });
@@ -128,7 +128,7 @@ describe("a cluster that can't be looked at", () => {
       launched.logs.find(({ event }) => event === "engine-started"),
     );
     const answer = await waitFor(
-      "the look",
+      "the watch pass",
       async () => {
         const { status: code, text } = await fetch(`${started.listening}/readyz`).then(async (found) => ({
           status: found.status,

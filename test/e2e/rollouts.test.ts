@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { RolloutTarget } from "../../lib/reconcile/ports.ts";
+import type { RolloutTarget } from "../../lib/ports/workloads.ts";
 import type { Cluster } from "../harness/index.ts";
 import { ARGO_ROLLOUT_CRD, aWorkload, WORKLOAD_CONTROLLERS } from "../workloads.ts";
 import { seededRandom } from "./support/chaos.ts";
@@ -158,7 +158,7 @@ describe("workloads are restarted when their Secret's data changed", () => {
     assert.match(table.stdout, /team-a\/partly +restart-failed .*TARGET_MISSING: there is no Deployment nowhere/);
     const story = await keyferry(["explain", key, ...at]);
     assert.equal(story.code, 1);
-    assert.match(story.stdout, /Rollout: +restarts are owed since .*\n +TARGET_MISSING: /);
+    assert.match(story.stdout, /Rollout: +restarts have been owed for .*\n +TARGET_MISSING: /);
     assert.match(await engine.metrics(), /^keyferry_rollouts_owed\{cluster="one",state="failed"\} [1-9]/m);
     const events = await place.events("partly");
     assert.equal(events.filter((event) => event.reason === "RolloutRestartFailed").length, 1);
