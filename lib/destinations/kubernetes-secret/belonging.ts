@@ -1,9 +1,9 @@
 import { SyncError } from "../../errors.ts";
 import { OWNER_LABELS } from "../../owner-labels.ts";
-import type { OwnedSecret } from "../../ports/rows.ts";
 import type { SeenSecret } from "../../ports/secrets.ts";
-import type { Decision, Seen } from "./decide.ts";
+import { DestinationAwaited } from "../destination.ts";
 import { type Owners, ownersOf, type Rival } from "./owners.ts";
+import type { Decision, Seen } from "./state.ts";
 
 /**
  * May we write to this Secret (`create: true`)? Undefined: yes. It is ours when we know to have written it, when our own
@@ -59,24 +59,9 @@ function besides(seen: Seen, secret: SeenSecret, { own }: Owners, rivals: readon
   throw awaited(seen, rivals);
 }
 
-/** It is another declaration's, and waited for. Whoever waits for a Secret has no record of having written it. */
-export class SecretAwaited extends SyncError {
-  readonly secret: string;
-
-  constructor(secret: string, message: string) {
-    super("SECRET_NOT_OURS", message);
-    this.secret = secret;
-  }
-
-  /** What is recorded from now on: the name alone, so that its reference is taken off when it is not wanted any more. */
-  recordOf(owned: readonly OwnedSecret[]): readonly OwnedSecret[] {
-    return owned.map((entry) => (entry.name === this.secret ? { name: entry.name } : entry));
-  }
-}
-
-function awaited(seen: Seen, rivals: readonly Rival[]): SecretAwaited {
+function awaited(seen: Seen, rivals: readonly Rival[]): DestinationAwaited {
   const [first] = rivals;
-  return new SecretAwaited(
+  return new DestinationAwaited(
     seen.destination.name,
     `not the owner of the destination Secret ${seen.destination.name}: ${listed(rivals.map(({ kind, name }) => `${kind} ${name}`))} ` +
       `${first?.by === "mark" ? "wrote it and is declared still" : "is declared still and stands in its ownerReferences"}. It is taken over, ` +

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { resolveStaticSecret } from "../../../lib/declarations/resolve.ts";
 import { SyncError } from "../../../lib/errors.ts";
 import type { JsonObject } from "../../../lib/json.ts";
 import { partsOf, referenceKey } from "../../../lib/keys.ts";
+import { resolveStaticSecret } from "../../../lib/kinds/static/resolve.ts";
 import { aCluster, aDeclared, aKey, aReference } from "../../builders.ts";
 
 const KUBERNETES = { mount: "kubernetes", method: "kubernetes", kubernetes: { role: "r", serviceAccount: "app" } };
@@ -32,7 +32,7 @@ function outcomeOf(spec: JsonObject, objects: Readonly<Record<string, JsonObject
       );
     },
   });
-  return outcome instanceof SyncError ? `${outcome.code}: ${outcome.message}` : outcome.identity.method.kind;
+  return outcome instanceof SyncError ? `${outcome.code}: ${outcome.message}` : outcome.asks.identity.method.kind;
 }
 
 describe("a namespace that somebody made under the operator namespace's name", () => {

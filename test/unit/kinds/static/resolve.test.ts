@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type ResolvedStaticSecret, resolveStaticSecret } from "../../../lib/declarations/resolve.ts";
-import { groupOf } from "../../../lib/declarations/source.ts";
-import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
-import type { JsonObject } from "../../../lib/json.ts";
-import { type ReferenceKey, referenceKey, syncKey } from "../../../lib/keys.ts";
-import type { Reference } from "../../../lib/ports/rows.ts";
-import { aCluster, aDeclared } from "../../builders.ts";
+import { groupOf } from "../../../../lib/declarations/source.ts";
+import { type ErrorCode, SyncError } from "../../../../lib/errors.ts";
+import type { JsonObject } from "../../../../lib/json.ts";
+import { type ReferenceKey, referenceKey, syncKey } from "../../../../lib/keys.ts";
+import { type ResolvedStaticSecret, resolveStaticSecret } from "../../../../lib/kinds/static/resolve.ts";
+import type { Reference } from "../../../../lib/ports/rows.ts";
+import { readId } from "../../../../lib/ports/vault-ids.ts";
+import { aCluster, aDeclared } from "../../../builders.ts";
 
 const EAST = aCluster();
 
@@ -78,35 +79,46 @@ describe("resolving a VaultStaticSecret", () => {
     const value = resolved({ ...STATIC, refreshAfter: "30s", version: 3, namespace: "/team/" }, DEFAULTS);
     const by = syncKey({ cluster: "east", kind: "VaultStaticSecret", namespace: "shop", name: "app" });
     assert.deepEqual(value, {
-      identity: {
-        id: value.identity.id,
-        target: {
-          address: "https://vault.example:8200",
-          cluster: "east",
-          connection: "vso/default",
-          headers: {},
-          skipTlsVerify: false,
-          timeoutMs: 8_000,
-          place: "east/shop",
-        },
-        mount: "kubernetes",
-        headers: {},
-        method: {
-          kind: "kubernetes",
-          role: "shop",
-          credential: {
-            kind: "serviceAccount",
+      asks: {
+        identity: {
+          id: value.asks.identity.id,
+          target: {
+            address: "https://vault.example:8200",
             cluster: "east",
-            namespace: "shop",
-            name: "default",
-            audiences: [],
-            expirationSeconds: 600,
+            connection: "vso/default",
+            headers: {},
+            skipTlsVerify: false,
+            timeoutMs: 8_000,
+            place: "east/shop",
+          },
+          mount: "kubernetes",
+          headers: {},
+          method: {
+            kind: "kubernetes",
+            role: "shop",
+            credential: {
+              kind: "serviceAccount",
+              cluster: "east",
+              namespace: "shop",
+              name: "default",
+              audiences: [],
+              expirationSeconds: 600,
+            },
           },
         },
+        place: { vault: "https://vault.example:8200", path: "team/kv/app", role: "read" },
+        circuit: "vault:https://vault.example:8200",
+        id: readId(value.read),
       },
-      read: { identity: value.identity, by, namespace: "team", mount: "kv", path: "app", engine: "kv-v2", version: 3 },
-      place: { vault: "https://vault.example:8200", path: "team/kv/app", role: "read" },
-      circuit: "vault:https://vault.example:8200",
+      read: {
+        identity: value.asks.identity,
+        by,
+        namespace: "team",
+        mount: "kv",
+        path: "app",
+        engine: "kv-v2",
+        version: 3,
+      },
       destination: {
         name: "app",
         create: true,
@@ -153,7 +165,7 @@ describe("resolving a VaultStaticSecret", () => {
     const plain = resolved(STATIC, DEFAULTS);
     const slashes = resolved({ ...STATIC, mount: "kv/", path: "/app" }, DEFAULTS);
     assert.deepEqual([slashes.read.mount, slashes.read.path], ["kv", "app"]);
-    assert.deepEqual(slashes.place, plain.place);
+    assert.deepEqual(slashes.asks.place, plain.asks.place);
   });
 });
 
@@ -251,7 +263,9 @@ describe("references", () => {
       ref("VaultAuth", "vso", "default"),
       ref("VaultConnection", "infra", "c"),
     ]);
-    const { identity } = resolved(STATIC, objects);
+    const {
+      asks: { identity },
+    } = resolved(STATIC, objects);
     const approle = { kind: "secret", cluster: "east", namespace: "shop", name: "approle", key: "id" };
     assert.deepEqual(identity.method, { kind: "appRole", roleId: "r", credential: approle });
     assert.deepEqual(identity.target, {
@@ -272,17 +286,15 @@ describe("references", () => {
       ...DEFAULTS,
       "VaultAuth/vso/default": { method: "jwt", mount: "jwt", namespace: "team/", jwt: { role: "r", ...block } },
     });
-    const bySecret = resolved(STATIC, jwt({ secretRef: "token" })).identity;
+    const bySecret = resolved(STATIC, jwt({ secretRef: "token" })).asks.identity;
     assert.equal(bySecret.namespace, "team");
     assert.deepEqual(bySecret.method, {
       kind: "jwt",
       role: "r",
       credential: { kind: "secret", cluster: "east", namespace: "shop", name: "token", key: "jwt" },
     });
-    const byAccount = resolved(
-      STATIC,
-      jwt({ serviceAccount: "sa", audiences: ["vault"], secretRef: "token" }),
-    ).identity;
+    const byAccount = resolved(STATIC, jwt({ serviceAccount: "sa", audiences: ["vault"], secretRef: "token" })).asks
+      .identity;
     assert.equal(byAccount.method.credential.kind, "serviceAccount");
     fails(
       STATIC,
@@ -352,20 +364,23 @@ describe("the fleet's overrides", () => {
 
   it("replace address and mount as seen from outside", () => {
     const value = resolved(STATIC, DEFAULTS, cluster);
-    assert.equal(value.identity.target.address, "http://outside:8200");
-    assert.equal(value.circuit, "vault:http://outside:8200");
-    assert.equal(value.identity.mount, "kubernetes-east");
+    assert.equal(value.asks.identity.target.address, "http://outside:8200");
+    assert.equal(value.asks.circuit, "vault:http://outside:8200");
+    assert.equal(value.asks.identity.mount, "kubernetes-east");
   });
 
   it("leave the mount of an AppRole alone, which no cluster has of its own", () => {
     const auth = { method: "appRole", mount: "approle", appRole: { roleId: "r", secretRef: "s" } };
-    assert.equal(resolved(STATIC, { ...DEFAULTS, "VaultAuth/vso/default": auth }, cluster).identity.mount, "approle");
+    assert.equal(
+      resolved(STATIC, { ...DEFAULTS, "VaultAuth/vso/default": auth }, cluster).asks.identity.mount,
+      "approle",
+    );
   });
 });
 
 describe("an identity's id", () => {
   const id = (spec = STATIC, objects = DEFAULTS, cluster = EAST, versions = {}) =>
-    resolved(spec, objects, cluster, versions).identity.id;
+    resolved(spec, objects, cluster, versions).asks.identity.id;
 
   it("is the same for declarations that log in alike", () => {
     assert.equal(id({ ...STATIC, path: "other" }), id());
@@ -465,17 +480,6 @@ describe("what is declared beside the data", () => {
     const connection = { "VaultConnection/vso/default": { ...CONNECTION, caCertPath: "/ca.pem" } };
     const refs = fails(STATIC, { ...DEFAULTS, ...connection }, "UNSUPPORTED", /caCertPath/);
     assert.equal(refs.length, 2);
-  });
-
-  it("parks the other kinds", () => {
-    const key = syncKey({ cluster: "east", kind: "VaultPKISecret", namespace: "shop", name: "app" });
-    const { outcome } = resolveStaticSecret({
-      declared: aDeclared({ key }),
-      cluster: EAST,
-      reference: () => undefined,
-    });
-    assert.ok(outcome instanceof SyncError && outcome.code === "UNSUPPORTED");
-    assert.match(outcome.message, /VaultPKISecret is not supported/);
   });
 });
 
