@@ -22,9 +22,14 @@ export function mayNotWrite(seen: Seen, secret: SeenSecret): Decision | undefine
   const strangers = strangersIn(owners, isWriter);
   if (strangers.length > 0) throw ownedByStrangers(seen, strangers);
   if (isWriter) return undefined;
-  // The record goes first, with the settle that follows: who stands beside with it in hand would pass for the writer.
-  if (isTaken) throw awaited(seen, rivals);
-  if (rivals.length > 0) return besides(seen, secret, owners, rivals);
+  const [rival, ...others] = rivals;
+  if (rival !== undefined) {
+    // The record goes first, with the settle that follows: who stands beside with it in hand would pass for the writer.
+    if (!isTaken && others.length === 0 && mayStandBeside(secret, owners, rival)) {
+      return { do: "stand-beside", seen: secret };
+    }
+    throw awaited(seen, rival, others);
+  }
   const missing = missingOwnerLabels(secret);
   if (missing.length > 0 && !seen.destination.overwrite) throw unlabelled(seen, missing);
   return undefined;
@@ -52,19 +57,16 @@ function ownedByStrangers({ destination }: Seen, strangers: readonly string[]): 
   );
 }
 
-function besides(seen: Seen, secret: SeenSecret, { own }: Owners, rivals: readonly Rival[]): Decision {
-  const [first, ...more] = rivals;
-  const mayStand = own === "absent" && first?.by === "reference" && more.length === 0 && !secret.deleting;
-  if (mayStand) return { do: "stand-beside", seen: secret };
-  throw awaited(seen, rivals);
+function mayStandBeside(secret: SeenSecret, { own }: Owners, { by }: Rival): boolean {
+  return own === "absent" && by === "reference" && !secret.deleting;
 }
 
-function awaited(seen: Seen, rivals: readonly Rival[]): DestinationAwaited {
-  const [first] = rivals;
+function awaited(seen: Seen, first: Rival, others: readonly Rival[]): DestinationAwaited {
+  const rivals = [first, ...others];
   return new DestinationAwaited(
     seen.destination.name,
     `not the owner of the destination Secret ${seen.destination.name}: ${listed(rivals.map(({ kind, name }) => `${kind} ${name}`))} ` +
-      `${first?.by === "mark" ? "wrote it and is declared still" : "is declared still and stands in its ownerReferences"}. It is taken over, ` +
+      `${first.by === "mark" ? "wrote it and is declared still" : "is declared still and stands in its ownerReferences"}. It is taken over, ` +
       "as it stands, once that declaration is gone or names another destination; until then choose another destination.name",
   );
 }

@@ -95,4 +95,26 @@ describe("a namespace that somebody made under the operator namespace's name", (
     };
     assert.equal(outcomeOf({ vaultAuthRef: "vso/shared" }, objects, true), "kubernetes");
   });
+
+  it("its VaultAuthGlobal is used by who names it, and by VaultAuths beside it", () => {
+    const global = { ...KUBERNETES, allowedNamespaces: ["shop"] };
+    const connection = { "VaultConnection/shop/own": CONNECTION };
+    const naming = (vaultAuthGlobalRef: JsonObject) => ({
+      ...KUBERNETES,
+      vaultConnectionRef: "shop/own",
+      vaultAuthGlobalRef,
+    });
+    const named = {
+      ...connection,
+      "VaultAuth/shop/own": naming({ name: "g", namespace: "vso" }),
+      "VaultAuthGlobal/vso/g": global,
+    };
+    assert.equal(outcomeOf({ vaultAuthRef: "own" }, named, true), "kubernetes");
+    const beside = {
+      ...connection,
+      "VaultAuth/vso/shared": { ...naming({ allowDefault: true }), allowedNamespaces: ["shop"] },
+      "VaultAuthGlobal/vso/default": global,
+    };
+    assert.equal(outcomeOf({ vaultAuthRef: "vso/shared" }, beside, true), "kubernetes");
+  });
 });

@@ -215,7 +215,7 @@ describe("references", () => {
       STATIC,
       {},
       "REFERENCE_MISSING",
-      /VaultAuth vso\/default was not found in cluster east .*empty/,
+      /VaultAuth vso\/default was not found in cluster east \(spec\.vaultAuthRef is empty/,
     );
     assert.deepEqual(noAuth, [ref("VaultAuth", "vso", "default")]);
     const auth = { "VaultAuth/shop/mine": { ...KUBERNETES, vaultConnectionRef: "c" } };
@@ -279,6 +279,19 @@ describe("references", () => {
       timeoutMs: 5_000,
       place: "east/shop",
     });
+  });
+
+  it("gives a request the time that the VaultConnection says, within bounds", () => {
+    const timeOf = (timeout: string) =>
+      resolved(STATIC, { ...DEFAULTS, "VaultConnection/vso/default": { ...CONNECTION, timeout } }).asks.identity.target
+        .timeoutMs;
+    assert.deepEqual(["5s", "0s", "60s", "61s"].map(timeOf), [5_000, 8_000, 60_000, 60_000]);
+  });
+
+  it("does not wait for a CA that nobody looks at", () => {
+    const connection = { ...CONNECTION, caCertSecretRef: "vault-ca", skipTLSVerify: true };
+    const { refs } = resolution(STATIC, { ...DEFAULTS, "VaultConnection/vso/default": connection });
+    assert.deepEqual(refs, [ref("VaultAuth", "vso", "default"), ref("VaultConnection", "vso", "default")]);
   });
 
   it("logs in by jwt with a service account or with a Secret of the declaration's namespace", () => {
@@ -369,6 +382,17 @@ describe("the fleet's overrides", () => {
     assert.equal(value.asks.identity.mount, "kubernetes-east");
   });
 
+  it("give the mount of logins by a cluster's own tokens, and it is required where they do not", () => {
+    const jwt = { method: "jwt", jwt: { role: "shop", serviceAccount: "default" } };
+    const { mount: _mount, ...kubernetes } = KUBERNETES;
+    for (const auth of [jwt, kubernetes]) {
+      const objects = { ...DEFAULTS, "VaultAuth/vso/default": auth };
+      const ours = { ...EAST, vault: { authMount: "/of-the-cluster/" } };
+      assert.equal(resolved(STATIC, objects, ours).asks.identity.mount, "of-the-cluster");
+      fails(STATIC, objects, "REFERENCE_INVALID", /VaultAuth vso\/default is not valid: spec\.mount: required/);
+    }
+  });
+
   it("leave the mount of an AppRole alone, which no cluster has of its own", () => {
     const auth = { method: "appRole", mount: "approle", appRole: { roleId: "r", secretRef: "s" } };
     assert.equal(
@@ -399,6 +423,53 @@ describe("an identity's id", () => {
       id(STATIC, DEFAULTS, { ...EAST, vault: { authMount: "m" } }),
     ];
     assert.equal(new Set(ids).size, ids.length);
+  });
+
+  it("differs by what a VaultAuthGlobal adds, which is no part of those versions", () => {
+    const mergeStrategy = { headers: "union" };
+    const naming = { vaultAuthGlobalRef: { name: "default", namespace: "vso", mergeStrategy } };
+    const global = { defaultMount: "k8s", defaultAuthMethod: "kubernetes", kubernetes: KUBERNETES.kubernetes };
+    const by = (more: JsonObject, cluster = EAST) =>
+      id(
+        STATIC,
+        { ...DEFAULTS, "VaultAuth/vso/default": naming, "VaultAuthGlobal/vso/default": { ...global, ...more } },
+        cluster,
+      );
+    const ids = [
+      by({}),
+      by({ headers: { "X-Team": "a" } }),
+      by({ headers: { "X-Team": "b" } }),
+      by({ defaultMount: "other" }),
+      by({ defaultVaultNamespace: "team" }),
+      by({ kubernetes: { ...global.kubernetes, role: "admin" } }),
+      by({ kubernetes: { ...global.kubernetes, serviceAccount: "b" } }),
+      by({ kubernetes: { ...global.kubernetes, audiences: ["vault"] } }),
+      // Copies of a cluster may have the same uids.
+      by({}, { ...EAST, name: "west" }),
+    ];
+    assert.equal(new Set(ids).size, ids.length);
+  });
+
+  it("differs by the namespace whose credential it is", () => {
+    const objects = { ...DEFAULTS, "VaultAuth/vso/default": { ...KUBERNETES, allowedNamespaces: ["*"] } };
+    const from = (namespace: string) => {
+      const key = syncKey({ cluster: "east", kind: "VaultStaticSecret", namespace, name: "app" });
+      const declared = aDeclared({ key, uid: "u1", spec: STATIC });
+      const { outcome } = resolveStaticSecret({ declared, cluster: EAST, reference: world(objects) });
+      return outcome instanceof SyncError ? outcome.message : outcome.asks.identity.id;
+    };
+    assert.notEqual(from("shop"), from("pay"));
+  });
+
+  it("stays when its credential has another version, which is told", () => {
+    const auth = { method: "appRole", mount: "approle", appRole: { roleId: "r", secretRef: "approle" } };
+    const objects = { ...DEFAULTS, "VaultAuth/vso/default": auth, "Secret/shop/approle": {} };
+    const by = (versions: Readonly<Record<string, string>>) => resolved(STATIC, objects, EAST, versions).asks.identity;
+    const [one, other] = [by({}), by({ "Secret/shop/approle": "h2" })];
+    assert.equal(one.id, other.id);
+    const place = { kind: "secret", cluster: "east", namespace: "shop", name: "approle", key: "id" };
+    assert.deepEqual(one.method.credential, { ...place, version: "uid of Secret/shop/approle/h" });
+    assert.deepEqual(other.method.credential, { ...place, version: "uid of Secret/shop/approle/h2" });
   });
 });
 
