@@ -25,7 +25,7 @@ export async function engineView(
   leases: Pick<LeaseStore, "handedUntil" | "clusters">,
   now: EpochMs,
 ): Promise<EngineView> {
-  const handedUntil = await leases.handedUntil();
+  const handedUntil = await leases.handedUntil("refresh");
   if (flags.stack !== undefined) {
     // Ticks move no cursor while old messages wait, and looks go on.
     const looks = (await leases.clusters()).map(({ dueAt }) => dueAt);

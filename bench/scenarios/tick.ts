@@ -100,7 +100,7 @@ async function ticksOver(
     log: QUIET,
     metrics: UNCOUNTED,
   };
-  await store.moveCursor(undefined, clock);
+  await store.moveCursor("refresh", undefined, clock);
   for (let done = 0; done < times; done++) {
     await measure(() => tick(deps, AbortSignal.timeout(60_000)));
     clock += HORIZON_S * 1_000;

@@ -57,7 +57,12 @@ const REWIND_MS = 2 * MINUTE_MS;
 /** A clock that ticks each second need not hand out two minutes ahead. */
 const HORIZON_MS = 2 * SECOND_MS;
 /** Keys at work at once. They mostly wait: each Vault and each cluster takes a few requests at a time, and a silent one must not take all. */
-const LIMITS: BudgetLimits = { lane: { now: 800, refresh: 400 }, cluster: 200, namespace: 100, waiting: 400 };
+const LIMITS: BudgetLimits = {
+  lane: { renew: 200, now: 800, refresh: 400 },
+  cluster: 200,
+  namespace: 100,
+  waiting: 400,
+};
 /** What is under way when we stop has so long to end. */
 const GRACE_MS = 20 * SECOND_MS;
 
@@ -133,8 +138,10 @@ async function handle(
 
 async function prepare(clusters: readonly ClusterSettings[], deps: ReconcileDeps): Promise<void> {
   await releaseDeparted(deps, new Set(clusters.map((settings) => settings.name)));
-  const handedUntil = await deps.leases.handedUntil();
-  if (handedUntil !== undefined) await deps.leases.moveCursor(handedUntil, handedUntil - REWIND_MS);
+  for (const lane of ["renew", "refresh"] as const) {
+    const handedUntil = await deps.leases.handedUntil(lane);
+    if (handedUntil !== undefined) await deps.leases.moveCursor(lane, handedUntil, handedUntil - REWIND_MS);
+  }
   // What was handed out and not done when the last process ended was lost with its queue, however old it was.
   const now = deps.clock();
   for await (const page of duePages(deps.leases, { after: 0, until: now, now })) await sendDue(deps.queue, page, now);

@@ -10,7 +10,7 @@ import {
   probeAtIsStill,
 } from "./dynamodb-conditions.ts";
 import type { Connection } from "./dynamodb-connection.ts";
-import { CIRCUITS, CURSOR, type ItemKey } from "./dynamodb-table.ts";
+import { CIRCUITS, cursorOf, type ItemKey } from "./dynamodb-table.ts";
 
 interface CircuitItem {
   readonly sk: string;
@@ -64,13 +64,13 @@ export function circuitStore(connection: Connection): CircuitStore {
 /** Up to when ticks have handed out (lease-table 13). */
 export function cursorStore(connection: Connection): CursorStore {
   return {
-    handedUntil: async () => {
+    handedUntil: async (lane) => {
       connection.count("handedUntil");
-      return (await connection.get<{ readonly handedUntil: EpochMs }>(CURSOR, "strong"))?.handedUntil;
+      return (await connection.get<{ readonly handedUntil: EpochMs }>(cursorOf(lane), "strong"))?.handedUntil;
     },
-    moveCursor: (from, to) => {
+    moveCursor: (lane, from, to) => {
       connection.count("moveCursor");
-      const item = { ...CURSOR, handedUntil: to };
+      const item = { ...cursorOf(lane), handedUntil: to };
       return connection.put(item, from === undefined ? itemIsAbsent : all(itemExists, handedUntilIsStill(from)));
     },
   };

@@ -28,7 +28,7 @@ import {
 } from "./dynamodb-rows.ts";
 import { syncAt } from "./dynamodb-table.ts";
 import type { Write } from "./dynamodb-writes.ts";
-import { mergeOwned } from "./merge-owned.ts";
+import { mergeOwned } from "./left-behind.ts";
 
 type Attempt = Promise<Due | undefined | typeof OVERTAKEN>;
 

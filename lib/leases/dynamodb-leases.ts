@@ -13,7 +13,7 @@ import type { Connection } from "./dynamodb-connection.ts";
 import type { Periods } from "./dynamodb-periods.ts";
 import { type Changes, isHeld, type SyncItem, stateAttributes, turnAttributes } from "./dynamodb-rows.ts";
 import { syncAt } from "./dynamodb-table.ts";
-import { mergeOwned } from "./merge-owned.ts";
+import { mergeOwned } from "./left-behind.ts";
 
 /** What takes a row and ends the work on it: one conditional write each. */
 export function leases(connection: Connection, bodies: Bodies, periods: Periods): Pick<SyncStore, "claim" | "settle"> {
@@ -35,8 +35,9 @@ function claiming(connection: Connection, bodies: Bodies): SyncStore["claim"] {
     const itIsAsItWasRead = all(itemExists, fenceIsStill(fence), uidIsStill(declared.uid), leaseIsStill(leaseUntil));
     const claimed = await connection.update<SyncItem>(syncAt(key), { set }, itIsAsItWasRead);
     if (!claimed.holds) return undefined;
-    const lease = { key, uid: declared.uid, fence: fence + 1, until, nudges: row.nudges };
-    return { lease, row: await bodies.rowOf(claimed.item, declared) };
+    const after = await bodies.rowOf(claimed.item, declared);
+    const { state } = after;
+    return { lease: { key, uid: declared.uid, fence: fence + 1, until, nudges: row.nudges, state }, row: after };
   };
 }
 

@@ -7,7 +7,7 @@ import type { Periods } from "./dynamodb-periods.ts";
 import { type DueItem, isKey, type SummaryItem, type SyncItem, summaryOf } from "./dynamodb-rows.ts";
 import { SHARDS, slotsOf, syncAt } from "./dynamodb-table.ts";
 
-type Queries = Pick<SyncStore, "read" | "due" | "periods" | "onWheel" | "bySource" | "byCluster">;
+type Queries = Pick<SyncStore, "read" | "due" | "periods" | "onWheel" | "byCluster">;
 
 /** Slots of the wheel that are asked for at once, when a long time is caught up. */
 const SLOTS_AT_ONCE = 16;
@@ -33,12 +33,13 @@ export function syncQueries(connection: Connection, bodies: Bodies, periods: Per
       const due = (await Promise.all(shards)).flat();
       return due.sort((a, b) => a.at - b.at).slice(0, limit);
     },
-    periods: () => {
+    periods: async (lane) => {
       connection.count("periods");
-      return periods.all();
+      return lane === "refresh" ? periods.all() : [];
     },
-    onWheel: async (period, from, to) => {
+    onWheel: async (lane, period, from, to) => {
       connection.count("onWheel");
+      if (lane === "renew") return [];
       const slots = slotsOf(period, from, to);
       const found: WheelEntry[] = [];
       for (let first = 0; first < slots.length; first += SLOTS_AT_ONCE) {
@@ -47,14 +48,6 @@ export function syncQueries(connection: Connection, bodies: Bodies, periods: Per
         for (const entry of entries.flat()) found.push(entry);
       }
       return found;
-    },
-    bySource: async (source) => {
-      connection.count("bySource");
-      const found = await connection.query<{ readonly pk: SyncKey }>({
-        index: "source",
-        partition: ["source", source],
-      });
-      return found.filter((item) => isSound(connection, item)).map(({ pk }) => pk);
     },
     byCluster: async (cluster) => {
       connection.count("byCluster");
@@ -107,5 +100,5 @@ async function entriesOf(
     between: ["phase", from, to],
   });
   const sound = items.filter((item) => isSound(connection, item));
-  return sound.map(({ pk: key, grp: group, phase }) => ({ key, group, phase }));
+  return sound.map(({ pk: key, grp: group, phase }) => ({ key, group, lane: "refresh", phase }));
 }

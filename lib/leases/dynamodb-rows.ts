@@ -3,7 +3,6 @@ import { parseKey, partsOf, type SyncKey } from "../keys.ts";
 import type { Declared, Lane, OwnedSecret, Row, RowState, RowSummary, WheelTurn } from "../reconcile/ports.ts";
 import type { OnDamage } from "./damage.ts";
 import { type ItemKey, periodOf, shardOf, slotOf, syncAt } from "./dynamodb-table.ts";
-import { sourceOf } from "./source-index.ts";
 import { isShape, isTime, isTurn, parsed, soundDeclared, soundState } from "./stored.ts";
 
 /** `held`: its dueAt is the end of a lease, so that the index alone says who is free (lease-table 3). */
@@ -99,7 +98,6 @@ export function stateAttributes(state: RowState): Changes {
   const { refs, waitsFor, owned, attempts, error, syncedAt, settledAt, ...rest } = state;
   return {
     refs: JSON.stringify(refs),
-    source: sourceOf(state),
     vault: waitsFor,
     owned: JSON.stringify(owned),
     attempts,

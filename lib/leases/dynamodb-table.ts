@@ -1,6 +1,6 @@
 import { fingerprint } from "../digest.ts";
 import { partsOf, type ReferenceKey, type SyncKey } from "../keys.ts";
-import type { WheelTurn } from "../reconcile/ports.ts";
+import type { WheelLane, WheelTurn } from "../reconcile/ports.ts";
 
 /** Of the items' layout: a table of another version is left alone. */
 export const TABLE_VERSION = 1;
@@ -47,7 +47,10 @@ export function referenceAt(key: ReferenceKey): ItemKey {
 export const CLUSTERS = "clusters";
 export const CIRCUITS = "circuits";
 export const TOKENS = "tokens";
-export const CURSOR: ItemKey = { pk: "cursor", sk: "cursor" };
+/** Refreshes have the item that the first version had for all turns. */
+export function cursorOf(lane: WheelLane): ItemKey {
+  return { pk: "cursor", sk: lane === "refresh" ? "cursor" : lane };
+}
 export const PERIODS: ItemKey = { pk: "periods", sk: "periods" };
 export const VERSION: ItemKey = { pk: "version", sk: "version" };
 

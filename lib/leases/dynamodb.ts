@@ -30,6 +30,26 @@ export interface DynamoStore extends LeaseStore {
   readonly tokens: TokenStore;
 }
 
+const absent = (): never => {
+  throw new Error("not yet in DynamoDB");
+};
+
+/** What this store does not do yet. */
+const notYet = {
+  retire: absent,
+  retired: absent,
+  nudgeAll: absent,
+  claimPush: absent,
+  record: absent,
+  byPlace: absent,
+  byReference: absent,
+  unsent: absent,
+  clearUnsent: absent,
+  putTarget: absent,
+  target: absent,
+  sweepTargets: absent,
+};
+
 /**
  * The lease table in DynamoDB. Its first request finds out whether the table is ours and of our version: STORE_MISSING,
  * STORE_DENIED and STORE_INVALID name the table and the remedy; what passes by itself is STORE_UNAVAILABLE.
@@ -44,6 +64,7 @@ export function dynamoLeaseStore(options: DynamoStoreOptions): DynamoStore {
     ...declarations(connection, big),
     ...leases(connection, big, steps),
     nudge: nudging(connection),
+    ...notYet,
     ...cursorStore(connection),
     ...referenceStore(connection),
     ...clusterStore(connection),

@@ -32,8 +32,6 @@ export function askingOf(row: Row, resolved: ResolvedStaticSecret | SyncError, r
   let ahead: ReturnType<Asking["ahead"]> | undefined;
   return {
     key: row.key,
-    cluster: partsOf(row.key).cluster,
-    place: isResolved ? resolved.place : undefined,
     ahead: () => {
       ahead ??= causesAhead(causePlaceOf(row, resolved));
       return ahead;

@@ -9,6 +9,7 @@ import type { ReconcileDeps } from "./deps.ts";
 import { evidence } from "./evidence.ts";
 import { lookAtOperator, mustBeOurs } from "./operator-namespace.ts";
 import type { Circuit, Due, VaultTarget } from "./ports.ts";
+import { nudgeReferring } from "./referring.ts";
 import type { CaCache } from "./source.ts";
 import { vaultOutage } from "./vault-outage.ts";
 import { vaultTargets } from "./vault-targets.ts";
@@ -139,12 +140,7 @@ export function circuitOpener(
 
 /** The VaultConnections of this Vault show that it is out of reach; who closes the circuit wakes them again. */
 async function wakeConnections(deps: Pick<Deps, "leases" | "queue" | "clock">, id: string): Promise<void> {
-  const dues: Due[] = [];
-  for (const key of await deps.leases.bySource(`circuit:${id}`)) {
-    const due = await deps.leases.nudge(key, { now: deps.clock(), look: false });
-    if (due) dues.push(due);
-  }
-  await sendDue(deps.queue, dues, deps.clock());
+  await nudgeReferring(deps, `circuit:${id}`, { look: false });
 }
 
 /** Ticks send what is overdue, so that a message that is lost here costs a minute. */
@@ -248,9 +244,11 @@ function spreadOf(group: string): number {
 
 async function missedTurns(deps: Deps, since: EpochMs, now: EpochMs): Promise<readonly Due[]> {
   const found: Due[] = [];
-  for (const { period, fromPhase, toPhase } of slices(await deps.leases.periods(), since, now)) {
-    for (const { key, group } of await deps.leases.onWheel(period, fromPhase, toPhase)) {
-      found.push({ key, group, lane: "refresh", at: now });
+  for (const lane of ["renew", "refresh"] as const) {
+    for (const { period, fromPhase, toPhase } of slices(await deps.leases.periods(lane), since, now)) {
+      for (const { key, group } of await deps.leases.onWheel(lane, period, fromPhase, toPhase)) {
+        found.push({ key, group, lane, at: now });
+      }
     }
   }
   return found;

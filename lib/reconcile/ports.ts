@@ -11,10 +11,12 @@ import type { FleetVault } from "./fleet-vault.ts";
 import type { Json, JsonObject, Lane } from "./row.ts";
 import type { TokenKeeper } from "./token-store.ts";
 
+export type * from "./cluster-store.ts";
 export type * from "./fleet-vault.ts";
 export type * from "./lease-store.ts";
+export { EXPECTED_MS, TARGET_KEPT_MS } from "./lease-store.ts";
 export type * from "./row.ts";
-export { EMPTY_STATE, MAX_ISSUES, ownsNothing } from "./row.ts";
+export { EMPTY_STATE, MAX_ISSUES, ownsNothing, pushPlace, refsOf } from "./row.ts";
 export type * from "./token-store.ts";
 export type * from "./workload.ts";
 

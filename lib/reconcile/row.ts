@@ -3,8 +3,14 @@ import type { Digest } from "../digest.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { ReferenceKey, SyncKey } from "../keys.ts";
 
-/** `now`: first syncs, nudges, retries. `refresh`: turns of the wheel. Each has a queue of its own (lease-table 15). */
-export type Lane = "now" | "refresh";
+/**
+ * `renew`: renewals of Vault leases. `now`: first syncs, nudges, retries, issues. `refresh`: turns of the refresh wheel. Each has a
+ * queue of its own (lease-table 15).
+ */
+export type Lane = "renew" | "now" | "refresh";
+
+/** Lanes with a wheel: its entries carry it. */
+export type WheelLane = Exclude<Lane, "now">;
 
 /** Plain JSON, as a resource or a row holds it. Never secret data. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -236,6 +242,16 @@ export interface Row {
 }
 
 export const EMPTY_STATE: RowState = { refs: [], owned: [], attempts: 0 };
+
+/** What `byReference` finds a row by, as its state says. */
+export function refsOf({ refs, awaits = [], issues = [] }: RowState): readonly Ref[] {
+  return [...new Set<Ref>([...refs, ...awaits, ...issues.map(({ target }) => `target:${target}` as const)])];
+}
+
+/** The place that a row claims for itself by pushing to it. */
+export function pushPlace({ vault, mount, path }: Pushed): Place {
+  return { vault, path: `${mount}/${path}`, role: "push" };
+}
 
 /** Whether a row without a declaration has nothing left to do: nothing of it stands in a cluster or a Vault. */
 export function ownsNothing({ owned, issues = [], pushed = [] }: RowState): boolean {

@@ -1,6 +1,7 @@
 import { causeOf } from "../causes.ts";
 import type { EpochMs } from "../clock.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import { partsOf } from "../keys.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { causePlaceOf, longestPauseOf } from "./asking.ts";
 import { SecretAwaited } from "./belonging.ts";
@@ -8,6 +9,7 @@ import { OLDER_AGAIN_MS, OlderAnswer } from "./converge.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import type { RowState, Settlement } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
+import { WAITS_FOR_A_SECRET } from "./release-wake.ts";
 import { RecordFirst } from "./rollout.ts";
 import { ownedAfter, placeOf, type Run, take, tell, timingOf } from "./run.ts";
 import { type FailureContext, settleFailed } from "./settle.ts";
@@ -73,9 +75,16 @@ async function settleFailure(
     ...placeOf(run),
     ...(told.announced === undefined ? {} : { seen: { ...told.announced.seen, hash } }),
   };
-  const settlement = settleFailed(state, error, await timingOf(deps), context);
+  const settlement = settleFailed(state, error, await timingOf(deps), { ...context, refused: refusedTo(run, error) });
   await settleRow(deps, run.row, lease, settlement);
   return settlement;
+}
+
+/** The Secret that another one has, or that is going: whoever lets go of it wakes this row. */
+function refusedTo({ row, resolved }: Run, { code }: SyncError): string | undefined {
+  if (resolved instanceof SyncError || !WAITS_FOR_A_SECRET.has(code)) return undefined;
+  const { cluster, namespace } = partsOf(row.key);
+  return `${cluster}/${namespace}/${resolved.destination.name}`;
 }
 
 function recordAfter(run: Run, error: SyncError): RowState["owned"] {

@@ -80,7 +80,7 @@ export async function tell(
 
 /** What settle needs to know of time, as it is now. */
 export async function timingOf(deps: ReconcileDeps): Promise<Timing> {
-  return { now: deps.clock(), random: deps.random, handedUntil: await deps.leases.handedUntil() };
+  return { now: deps.clock(), random: deps.random, handedUntil: await deps.leases.handedUntil("refresh") };
 }
 
 /** What the row says of where it reads, once that is known. */

@@ -3,7 +3,7 @@ import type { EpochMs, Random } from "../clock.ts";
 import { OUTAGE_CODES, type SyncError } from "../errors.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { nextTurn, periodFor, phaseOf } from "../schedule/wheel.ts";
-import type { Row, RowState, Schedule, Settlement } from "./ports.ts";
+import type { Row, RowState, Schedule, Settlement, WaitKey } from "./ports.ts";
 
 export interface Timing {
   readonly now: EpochMs;
@@ -19,8 +19,14 @@ export function settleSynced(
   refreshAfterMs: number | undefined,
   timing: Timing,
 ): Settlement {
-  const { error: _error, ...rest } = state;
-  const clean: RowState = { ...rest, attempts: 0, syncedAt: timing.now, settledAt: timing.now };
+  const { error: _error, awaits, ...rest } = state;
+  const clean: RowState = {
+    ...rest,
+    ...awaitsOf({ awaits }),
+    attempts: 0,
+    syncedAt: timing.now,
+    settledAt: timing.now,
+  };
   const rolloutAt = state.rollout?.at;
   if (refreshAfterMs === undefined) {
     const schedule: Schedule = rolloutAt === undefined ? { kind: "parked" } : { kind: "due", at: rolloutAt };
@@ -55,6 +61,20 @@ export interface FailureContext {
   readonly longestMs?: number;
   /** It is known from another sync, which asks for all that wait for the same: no attempt of this one, and its next look is then. */
   readonly knownUntil?: EpochMs | undefined;
+  /** The Secret that was refused to it: `<cluster>/<namespace>/<name>`. */
+  readonly refused?: string | undefined;
+}
+
+/** Circuits are awaited however a run ended; what a failure waits for replaces what the one before it did. */
+function awaitsOf(
+  { awaits = [] }: { readonly awaits?: RowState["awaits"] },
+  cause?: Cause,
+  refused?: string,
+): Pick<RowState, "awaits"> {
+  const all: WaitKey[] = awaits.filter((key) => key.startsWith("circuit:"));
+  if (cause !== undefined) all.push(`cause:${cause}`);
+  if (refused !== undefined) all.push(`destination:${refused}`);
+  return all.length === 0 ? {} : { awaits: all };
 }
 
 /** When do we retry? The disposition of the code says it; a failed row is never on the wheel (lease-table 10). */
@@ -69,8 +89,10 @@ export function settleFailed(
   const attempts = context.knownUntil !== undefined && before > 0 ? before : before + 1;
   const schedule = scheduleAfter(error, attempts, timing, context);
   const cause = saysNothing(error.code) ? state.error?.cause : context.cause;
+  const { awaits, ...rest } = state;
   const failed: RowState = {
-    ...state,
+    ...rest,
+    ...awaitsOf({ awaits }, cause, context.refused),
     attempts,
     error: {
       code: error.code,

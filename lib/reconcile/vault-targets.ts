@@ -4,6 +4,7 @@ import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "./deps.ts";
 import type { VaultTarget } from "./ports.ts";
 import { referenceReader, withReferences } from "./references.ts";
+import { referringTo } from "./referring.ts";
 
 /** Rows that are read to find out how a Vault is reached. */
 const MAX_ROWS = 32;
@@ -16,7 +17,7 @@ type Deps = Pick<ReconcileDeps, "leases" | "fleet" | "log">;
  * others out; another `turn` begins with others.
  */
 export async function vaultTargets(deps: Deps, circuit: string, turn: number): Promise<readonly VaultTarget[]> {
-  const keys = (await deps.leases.bySource(`circuit:${circuit}`)).filter((key) => !isCleanupKey(key));
+  const keys = (await referringTo(deps.leases, `circuit:${circuit}`)).filter((key) => !isCleanupKey(key));
   const rows = await deps.leases.read(inTurn(keys, turn).slice(0, MAX_ROWS), "eventual");
   const reader = referenceReader(deps.leases, "eventual");
   const targets: VaultTarget[] = [];

@@ -1,5 +1,5 @@
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
-import type { Due, LeaseStore, Log, Metrics, WorkQueue } from "../reconcile/ports.ts";
+import type { Due, LeaseStore, Log, Metrics, WheelLane, WorkQueue } from "../reconcile/ports.ts";
 import { duePages } from "./due-pages.ts";
 import { messagesFor } from "./messages.ts";
 import { turnsAhead, turnsMissed, type Window } from "./turns.ts";
@@ -37,10 +37,12 @@ export interface TickDeps {
 export interface TickResult {
   /** Keys sent from the due index. */
   readonly due: number;
-  /** Turns of the wheel sent. */
+  /** Turns of the refresh wheel sent. */
   readonly wheel: number;
+  /** Turns of the renew wheel sent. */
+  readonly renew: number;
   readonly messages: number;
-  /** Up to when turns are handed out now; undefined before the first tick that hands out any. */
+  /** Up to when refreshes are handed out now; undefined before the first tick that hands out any. */
   readonly handedUntil: EpochMs | undefined;
   /** `held`: old messages wait. `raced`: another tick moved the cursor. `stopped`: the signal ended it. The rest is for the next tick. */
   readonly ended: "complete" | "held" | "raced" | "stopped";
@@ -53,40 +55,47 @@ export interface TickResult {
 export async function tick(deps: TickDeps, signal: AbortSignal): Promise<TickResult> {
   const now = deps.clock();
   const until = now + deps.horizonMs;
-  const cursor = await saneCursor(deps, now);
-  const isHeld = await isBehind(deps, now, signal);
+  const [renewed, cursor] = [await saneCursor(deps, "renew", now), await saneCursor(deps, "refresh", now)];
   const sent = sender(deps, now);
+  // Renewals first, whatever else waits: a Vault lease that is not renewed in time is lost (lease-table 29).
+  await handOutWheel(deps, sent, { lane: "renew", cursor: renewed, now, until }, signal);
+  const isHeld = await isBehind(deps, now, signal);
   await handOutDue(deps, sent, { after: dueFrom(deps, cursor, isHeld, now), until, now }, signal);
   const wheel = isHeld
     ? { ended: "held" as const, handedUntil: cursor }
-    : await handOutWheel(deps, sent, { cursor, now, until }, signal);
+    : await handOutWheel(deps, sent, { lane: "refresh", cursor, now, until }, signal);
   deps.log.debug("tick-finished", { ...sent.counts(), ...wheel });
   return { ...sent.counts(), ...wheel };
 }
 
 interface Span {
+  readonly lane: WheelLane;
   readonly cursor: EpochMs | undefined;
   readonly now: EpochMs;
   readonly until: EpochMs;
 }
 
 /** The cursor; set back to now when the clock that moved it was wrong. */
-async function saneCursor({ leases, log, metrics }: TickDeps, now: EpochMs): Promise<EpochMs | undefined> {
-  const cursor = await leases.handedUntil();
+async function saneCursor(
+  { leases, log, metrics }: TickDeps,
+  lane: WheelLane,
+  now: EpochMs,
+): Promise<EpochMs | undefined> {
+  const cursor = await leases.handedUntil(lane);
   if (cursor === undefined || cursor <= now + CURSOR_AHEAD_MS) return cursor;
   metrics.count("keyferry_cursor_set_back_total", {});
-  log.error("tick-cursor-set-back", { cursor, now, aheadMs: cursor - now });
+  log.error("tick-cursor-set-back", { lane, cursor, now, aheadMs: cursor - now });
   // Another tick that was first has set it back as well, or moved on from there.
-  return (await leases.moveCursor(cursor, now)) ? now : leases.handedUntil();
+  return (await leases.moveCursor(lane, cursor, now)) ? now : leases.handedUntil(lane);
 }
 
 type Sender = ReturnType<typeof sender>;
 
 function sender({ queue, metrics }: TickDeps, now: EpochMs) {
-  const counts = { due: 0, wheel: 0, messages: 0 };
+  const counts = { due: 0, wheel: 0, renew: 0, messages: 0 };
   return {
     /** Resolves when all of it was accepted. */
-    send: async (work: readonly Due[], from: "due" | "wheel"): Promise<void> => {
+    send: async (work: readonly Due[], from: "due" | "wheel" | "renew"): Promise<void> => {
       if (work.length === 0) return;
       const messages = messagesFor(work, now);
       await queue.send(messages);
@@ -133,19 +142,19 @@ async function isBehind({ backlog, log, metrics }: TickDeps, now: EpochMs, signa
 async function handOutWheel(
   { leases, log }: TickDeps,
   sent: Sender,
-  { cursor, now, until }: Span,
+  { lane, cursor, now, until }: Span,
   signal: AbortSignal,
 ): Promise<Pick<TickResult, "handedUntil" | "ended">> {
   const gap = { afterMs: cursor ?? now, untilMs: now };
-  if (gap.afterMs < now) log.info("tick-catches-up", { gapMs: now - gap.afterMs });
-  const periods = await leases.periods();
+  if (gap.afterMs < now) log.info("tick-catches-up", { lane, gapMs: now - gap.afterMs });
+  const wheel = { lane, leases };
+  const periods = await leases.periods(lane);
   let handedUntil = cursor;
   for (const window of windows(gap, until)) {
     if (signal.aborted) return { ended: "stopped", handedUntil };
-    const turns =
-      window.untilMs <= now ? turnsMissed(leases, periods, window, gap) : turnsAhead(leases, periods, window);
-    await sent.send(await turns, "wheel");
-    if (!(await leases.moveCursor(handedUntil, window.untilMs))) return { ended: "raced", handedUntil };
+    const turns = window.untilMs <= now ? turnsMissed(wheel, periods, window, gap) : turnsAhead(wheel, periods, window);
+    await sent.send(await turns, lane === "renew" ? "renew" : "wheel");
+    if (!(await leases.moveCursor(lane, handedUntil, window.untilMs))) return { ended: "raced", handedUntil };
     handedUntil = window.untilMs;
   }
   return { ended: "complete", handedUntil };

@@ -3,6 +3,7 @@ import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { VaultIdentity } from "../reconcile/ports.ts";
+import { scopeOfSync } from "../token-scope.ts";
 import { printableAddress } from "./asked.ts";
 import { type HeldToken, heldToken, sameToken } from "./held-token.ts";
 import { login } from "./login.ts";
@@ -44,7 +45,7 @@ export function tokenLogins(deps: TokensDeps, held: Held) {
   const obtained = async (asker: Asker, refused: Refused | undefined, signal: AbortSignal): Promise<Entry> => {
     dropUnused(deps, held);
     const { identity, by } = asker;
-    const found = by && (await cache?.find({ id: identity.id, by }, identity));
+    const found = by && (await cache?.find({ id: identity.id, scope: scopeOfSync(by) }, identity));
     const entry =
       found && isOfUse(found, refused, clock())
         ? hold(held, entryOf(found.token, clock(), found.stored.by, found.stored.serial), signal)
@@ -129,7 +130,7 @@ async function keptForOthers(
     entry.serial = kept?.serial;
     return entry;
   }
-  const first = await deps.cache.find({ id: token.identity.id, by }, token.identity);
+  const first = await deps.cache.find({ id: token.identity.id, scope: scopeOfSync(by) }, token.identity);
   if (!first || !isOfUse(first, undefined, deps.clock())) return entry;
   const other = hold(held, entryOf(first.token, deps.clock(), first.stored.by, first.stored.serial), signal);
   await giveBack(deps, token);

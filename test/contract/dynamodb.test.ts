@@ -202,9 +202,9 @@ describe("tables that can't be used", () => {
 
   it("an empty table is read without being marked, and marked once by the first writes", async () => {
     const store = await aStore();
-    assert.equal(await store.handedUntil(), undefined);
+    assert.equal(await store.handedUntil("refresh"), undefined);
     assert.deepEqual(await itemsOf(store.table), []);
-    await Promise.all([store.moveCursor(undefined, START), store.declare(aDeclared(), START)]);
+    await Promise.all([store.moveCursor("refresh", undefined, START), store.declare(aDeclared(), START)]);
     assert.deepEqual(await itemsOf(store.table), ["cursor", aKey(), "version"]);
   });
 
@@ -225,7 +225,7 @@ describe("tables that can't be used", () => {
     const input = { TableName: "without-indexes", KeySchema, BillingMode, AttributeDefinitions };
     await createTable(dynalite.client, input);
     const store = dynamoLeaseStore({ client: dynalite.client, table: "without-indexes" });
-    await assert.rejects(store.bySource("s"), told("STORE_MISSING", /lacks an index/));
+    await assert.rejects(store.byCluster("east"), told("STORE_MISSING", /lacks an index/));
   });
 
   it("a DynamoDB that does not answer is STORE_UNAVAILABLE, within the client's time-outs", {

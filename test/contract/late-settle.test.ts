@@ -55,6 +55,7 @@ describe("a run tells its resource how it ended", () => {
   const leaseOn = (row: Row, forMs = 60_000): Lease => ({
     ...{ key: row.key, uid: row.declared.uid, fence: row.fence + 1, nudges: row.nudges },
     until: systemClock() + forMs,
+    state: row.state,
   });
   const tell = (row: Row, lease = leaseOn(row)) =>
     announce({ ...ends, clock: systemClock }, row, SYNCED, lease, patient());

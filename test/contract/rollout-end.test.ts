@@ -158,7 +158,14 @@ describe("rollouts", () => {
     ): Promise<Outcome> {
       const counted: string[] = [];
       const row = rowOf(name);
-      const lease: Lease = { key: row.key, uid: row.declared.uid, fence: 1, nudges: 0, until: now + MINUTE };
+      const lease: Lease = {
+        key: row.key,
+        uid: row.declared.uid,
+        fence: 1,
+        nudges: 0,
+        until: now + MINUTE,
+        state: row.state,
+      };
       const deps = {
         ...through,
         clock: () => now,
@@ -316,7 +323,14 @@ describe("rollouts", () => {
       const generation = await generationOf(target);
       const now = start();
       const row = rowOf("late-lease");
-      const lease: Lease = { key: row.key, uid: row.declared.uid, fence: 1, nudges: 0, until: now + 15 * SECOND };
+      const lease: Lease = {
+        key: row.key,
+        uid: row.declared.uid,
+        fence: 1,
+        nudges: 0,
+        until: now + 15 * SECOND,
+        state: row.state,
+      };
       const metrics = { count: () => undefined, observe: () => undefined };
       const question = { state: { ...EMPTY_STATE, ...owing(now) }, digest: NEW, key: KEY, targets: [target] };
       const at = now + 10 * SECOND;

@@ -51,7 +51,7 @@ describe("tokens in DynamoDB", () => {
     assert.equal(await store.tokens.putToken(aStoredToken({ endsAt, sealed: "x".repeat(1_400) }), undefined), true);
     const { table: written, due, wheel, source, cluster } = spent();
     assert.deepEqual({ written, due, wheel, source, cluster }, { written: 2, due: 0, wheel: 0, source: 0, cluster: 0 });
-    await store.tokens.token("east", "identity");
+    await store.tokens.token("cluster:east", "identity");
     assert.equal(spent().reads, 1);
     assert.deepEqual(await store.byCluster("east"), []);
     const Key = { pk: { S: "tokens" }, sk: { S: "east/identity" } };

@@ -4,7 +4,7 @@ import { resolveStaticSecret } from "../../lib/declarations/resolve.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { referenceKey, type SyncKey } from "../../lib/keys.ts";
 import { openSqliteStore, type SqliteStore } from "../../lib/leases/sqlite.ts";
-import type { Circuit, KeptToken, Reference } from "../../lib/reconcile/ports.ts";
+import type { Circuit, KeptToken, Reference, TokenScope } from "../../lib/reconcile/ports.ts";
 import { sweepTokens } from "../../lib/reconcile/token-sweep.ts";
 import { aCluster, aDeclared, aKey, aReference } from "../builders.ts";
 import { quiet } from "./vault-world.ts";
@@ -57,8 +57,7 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
       reach: () => assert.fail(),
       isKnown: () => assert.fail(),
       tokens: {
-        kept: async (cluster?: string) =>
-          kept.filter(({ by }) => cluster === undefined || by.startsWith(`${cluster}/`)),
+        kept: async (wanted?: TokenScope) => kept.filter(({ scope }) => wanted === undefined || scope === wanted),
         keepFor: async (token: KeptToken, by: SyncKey) => void kept.splice(kept.indexOf(token), 1, { ...token, by }),
         end: async (token: KeptToken) => {
           if (failure) throw failure;
@@ -106,7 +105,12 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
         reference: (key) => reference.get(key),
       });
       if (outcome instanceof SyncError) throw outcome;
-      const token = { id: outcome.identity.id, by: aKey(name), circuit: "vault:https://vault.example" };
+      const token = {
+        id: outcome.identity.id,
+        scope: "cluster:east" as const,
+        by: aKey(name),
+        circuit: "vault:https://vault.example",
+      };
       kept.push(token);
       return token;
     },

@@ -143,8 +143,8 @@ export function dynamoUnitsContract(name: string, endpoint: () => string): void 
       return () => store.bury(TYPICAL_KEY, declared.uid, LATER);
     });
     costs("A tick's cursor", async ({ store }) => {
-      await store.moveCursor(undefined, START);
-      return () => store.moveCursor(START, LATER);
+      await store.moveCursor("refresh", undefined, START);
+      return () => store.moveCursor("refresh", START, LATER);
     });
     costs("Claim of a cluster", async ({ store }) => {
       await store.claimCluster("east", { now: START, until: START + 1 });

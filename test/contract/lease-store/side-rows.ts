@@ -19,15 +19,21 @@ export function sideRowsContract(open: OpenStore): void {
     it("lease-table 13: the cursor moves only from where it was read", async () => {
       await using scene = await aScene(open);
       const { store } = scene;
-      assert.equal(await store.handedUntil(), undefined);
-      assert.equal(await store.moveCursor(START, START + 1), false);
-      const first = await Promise.all([store.moveCursor(undefined, START), store.moveCursor(undefined, START + 5)]);
+      assert.equal(await store.handedUntil("refresh"), undefined);
+      assert.equal(await store.moveCursor("refresh", START, START + 1), false);
+      const first = await Promise.all([
+        store.moveCursor("refresh", undefined, START),
+        store.moveCursor("refresh", undefined, START + 5),
+      ]);
       assert.deepEqual(first, [true, false]);
-      const next = await Promise.all([store.moveCursor(START, START + 10), store.moveCursor(START, START + 20)]);
+      const next = await Promise.all([
+        store.moveCursor("refresh", START, START + 10),
+        store.moveCursor("refresh", START, START + 20),
+      ]);
       assert.deepEqual(next, [true, false]);
-      assert.equal(await store.handedUntil(), START + 10);
-      assert.equal(await store.moveCursor(START + 10, START - 10), true);
-      assert.equal(await store.handedUntil(), START - 10);
+      assert.equal(await store.handedUntil("refresh"), START + 10);
+      assert.equal(await store.moveCursor("refresh", START + 10, START - 10), true);
+      assert.equal(await store.handedUntil("refresh"), START - 10);
     });
 
     it("lease-table 21: a look claims the cluster's row, and writes only under that fence", async () => {

@@ -33,13 +33,14 @@ function aWheelOf(turn: WheelTurn) {
     },
     leases: {
       due: async () => [],
-      periods: async () => [turn.period],
-      onWheel: async (period, from, to) => {
+      periods: async (lane) => (lane === "refresh" ? [turn.period] : []),
+      onWheel: async (lane, period, from, to) => {
         const isIn = period === turn.period && from <= turn.phase && turn.phase <= to;
-        return isIn ? [{ key: aKey(), group: "g", phase: turn.phase }] : [];
+        return isIn ? [{ key: aKey(), group: "g", lane, phase: turn.phase }] : [];
       },
-      handedUntil: async () => cursor,
-      moveCursor: async (from, to) => {
+      handedUntil: async (lane) => (lane === "refresh" ? cursor : undefined),
+      moveCursor: async (lane, from, to) => {
+        if (lane === "renew") return true;
         if (cursor !== from) return false;
         cursor = to;
         return true;
