@@ -1,8 +1,9 @@
 import type { EpochMs } from "../lib/clock.ts";
 import { OUTAGE_CODES } from "../lib/errors.ts";
 import type { SyncKey } from "../lib/keys.ts";
-import type { Due, Row } from "../lib/reconcile/ports.ts";
-import { staticState } from "../lib/reconcile/static-state.ts";
+import { staticState } from "../lib/kinds/static/static-state.ts";
+import type { Row } from "../lib/ports/rows.ts";
+import type { Due } from "../lib/ports/store.ts";
 import { type Surroundings, waitsFor } from "./status-view.ts";
 
 /** One sync that was asked for, as it stood then. */
@@ -32,15 +33,15 @@ export function outcomeOf(asked: Asked, row: Row | undefined, around: Surroundin
   if (isHeld) return undefined;
   const { error } = row.state;
   const isDone = row.fence !== asked.fence && !isStillDue(asked, row);
-  if (isDone) return error ? failed(key, error) : { key, outcome: "synced" };
+  if (isDone) return error ? failedOutcome(key, error) : { key, outcome: "synced" };
   const { waitsFor: circuit } = row.state;
   const open = waitsFor({ key, ...(circuit === undefined ? {} : { waitsFor: circuit }) }, around);
-  return open && failed(key, open);
+  return open && failedOutcome(key, open);
 }
 
 const GONE = { code: "DECLARATION_GONE", message: "the declaration was deleted meanwhile" };
 
-function failed(key: SyncKey, { code, message }: { readonly code: string; readonly message: string }): Outcome {
+function failedOutcome(key: SyncKey, { code, message }: { readonly code: string; readonly message: string }): Outcome {
   return { key, outcome: "failed", error: { code, message } };
 }
 

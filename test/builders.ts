@@ -1,8 +1,15 @@
 import { fingerprint } from "../lib/digest.ts";
 import { partsOf, type ReferenceKey, referenceKey, type SyncKey, syncKey } from "../lib/keys.ts";
-import type { ClusterSettings } from "../lib/reconcile/ports.ts";
-import type { Declared, Issue, Place, Pushed, Reference, Row } from "../lib/reconcile/row.ts";
-import { EMPTY_STATE } from "../lib/reconcile/row.ts";
+import type { ClusterSettings } from "../lib/ports/fleet.ts";
+import {
+  type Declared,
+  EMPTY_STATE,
+  type Issue,
+  type Place,
+  type Pushed,
+  type Reference,
+  type Row,
+} from "../lib/ports/rows.ts";
 
 /** Cluster `east`, all of it watched, whose defaults are in namespace `vso`. */
 export function aCluster(overrides: Partial<ClusterSettings> = {}): ClusterSettings {
@@ -63,7 +70,7 @@ export function aRow(overrides: Partial<Row> = {}): Row {
     declared,
     state: EMPTY_STATE,
     nudges: 0,
-    look: false,
+    verify: false,
     fence,
     dueAt: fence,
     ...overrides,

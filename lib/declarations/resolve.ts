@@ -4,15 +4,10 @@ import { parseDuration } from "../duration.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf, type ReferenceKey, type SyncKey } from "../keys.ts";
 import { desiredLabels } from "../owner-labels.ts";
-import type {
-  ClusterSettings,
-  Declared,
-  Place,
-  Reference,
-  RolloutTarget,
-  VaultIdentity,
-  VaultRead,
-} from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { Declared, Place, Reference } from "../ports/rows.ts";
+import type { VaultIdentity, VaultRead } from "../ports/vault.ts";
+import type { RolloutTarget } from "../ports/workloads.ts";
 import { type Transformation, transformationOf, transformationRefs } from "../transform/transformation.ts";
 import { attempt } from "./attempt.ts";
 import { resolveIdentity, trimSlashes } from "./identity.ts";

@@ -1,6 +1,6 @@
 import { circuitOfVault } from "../circuits.ts";
 import { SyncError } from "../errors.ts";
-import type { KeptToken, TokenKeeper } from "../reconcile/ports.ts";
+import type { KeptToken, TokenKeeper } from "../ports/tokens.ts";
 import { scopeOfSync, type TokenScope } from "../token-scope.ts";
 import { sameToken } from "./held-token.ts";
 import type { FoundToken } from "./token-cache.ts";

@@ -1,13 +1,14 @@
 import { systemClock } from "../../lib/clock.ts";
 import { type ErrorCode, SyncError } from "../../lib/errors.ts";
-import { VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
 import {
   type ClusterClients,
   type ClusterClientsOptions,
   clusterClients,
 } from "../../lib/kubernetes/cluster-client.ts";
-import { type KubernetesEnds, kubernetesEnds } from "../../lib/kubernetes/kubernetes-ends.ts";
-import type { DesiredSecret, Log, LogFields } from "../../lib/reconcile/ports.ts";
+import { type KubernetesApis, kubernetesApis } from "../../lib/kubernetes/kubernetes-apis.ts";
+import type { DesiredSecret } from "../../lib/ports/secrets.ts";
+import type { Log, LogFields } from "../../lib/ports/telemetry.ts";
+import { VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
 import type { Cluster } from "../harness/index.ts";
 import { leastCrd } from "../least-crd.ts";
@@ -19,19 +20,19 @@ export function keptLog(): Log & { readonly lines: readonly { event: string; fie
   return { lines, debug: keep, info: keep, warn: keep, error: keep };
 }
 
-export type TestEnds = KubernetesEnds & { readonly clients: ClusterClients; readonly log: ReturnType<typeof keptLog> };
+export type TestApis = KubernetesApis & { readonly clients: ClusterClients; readonly log: ReturnType<typeof keptLog> };
 
 /** The ends over whatever `resolve` reaches. */
-export function endsOver(options: Partial<ClusterClientsOptions> & Pick<ClusterClientsOptions, "resolve">): TestEnds {
+export function apisOver(options: Partial<ClusterClientsOptions> & Pick<ClusterClientsOptions, "resolve">): TestApis {
   const log = keptLog();
   const clock = options.clock ?? systemClock;
   const clients = clusterClients({ clock, log, ...options });
-  return { ...kubernetesEnds({ clients, clock, log }), clients, log };
+  return { ...kubernetesApis({ clients, clock, log }), clients, log };
 }
 
 /** The ends of one test cluster, as its admin or as someone with another kubeconfig (text). */
-export function endsOf(cluster: Cluster, kubeconfig: string = cluster.adminKubeconfig): TestEnds {
-  return endsOver({ resolve: () => ({ kubeConfig: { text: kubeconfig } }) });
+export function endsOf(cluster: Cluster, kubeconfig: string = cluster.adminKubeconfig): TestApis {
+  return apisOver({ resolve: () => ({ kubeConfig: { text: kubeconfig } }) });
 }
 
 /** A service account that may do just this in one namespace, as a kubeconfig. */

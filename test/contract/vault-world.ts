@@ -1,8 +1,10 @@
 import { inspect } from "node:util";
 import { type ErrorCode, SyncError } from "../../lib/errors.ts";
-import type { CredentialRef, CredentialSource, Log, VaultIdentity, VaultRead } from "../../lib/reconcile/ports.ts";
+import type { CredentialRef, CredentialSource } from "../../lib/ports/credentials.ts";
+import type { Log } from "../../lib/ports/telemetry.ts";
+import type { VaultIdentity, VaultRead } from "../../lib/ports/vault.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
-import { type OpenVaultEnd, type VaultEndOptions, vaultEnd } from "../../lib/vault/vault-end.ts";
+import { type OpenVaultApi, type VaultApiOptions, vaultApi } from "../../lib/vault/vault-api.ts";
 import type { ReachOf } from "../../lib/vault-reach.ts";
 import type { Cluster, Vault } from "../harness/index.ts";
 
@@ -44,16 +46,16 @@ export const reachHere = (stsEndpoint?: string): ReachOf => {
 };
 
 /** An end with a clock that tests move. */
-export interface TestEnd extends OpenVaultEnd, AsyncDisposable {
+export interface TestVaultApi extends OpenVaultApi, AsyncDisposable {
   pass(ms: number): void;
   now(): number;
 }
 
-export function openEnd(cluster: Cluster, options: Partial<VaultEndOptions> = {}): TestEnd {
+export function openVaultApi(cluster: Cluster, options: Partial<VaultApiOptions> = {}): TestVaultApi {
   let ahead = 0;
   const clock = () => Date.now() + ahead;
   const reachOf = reachHere();
-  const end = vaultEnd({ clock, credentials: clusterCredentials(cluster), log: quiet, reachOf, ...options });
+  const end = vaultApi({ clock, credentials: clusterCredentials(cluster), log: quiet, reachOf, ...options });
   return {
     ...end,
     now: clock,

@@ -1,8 +1,8 @@
 import { fingerprint } from "../../../lib/digest.ts";
 import type { SyncKey } from "../../../lib/keys.ts";
 import { partsOf, referenceKey } from "../../../lib/keys.ts";
-import { type Declared, EMPTY_STATE, type RowState } from "../../../lib/reconcile/ports.ts";
-import { nextStatus } from "../../../lib/reconcile/status.ts";
+import { nextStatus } from "../../../lib/origins/status.ts";
+import { type Declared, EMPTY_STATE, type RowState } from "../../../lib/ports/rows.ts";
 import { aDeclared, aKey } from "../../builders.ts";
 import { START } from "../lease-store/scene.ts";
 

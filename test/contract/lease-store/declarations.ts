@@ -3,9 +3,9 @@ import { describe, it } from "node:test";
 import { HOUR_MS } from "../../../lib/clock.ts";
 import { cleanupKey } from "../../../lib/keys.ts";
 import { aDeclared, aKey, aPlace, aReferenceKey } from "../../builders.ts";
-import { aScene, LEASE_MS, type OpenStore, TURN } from "./scene.ts";
+import { aScene, LEASE_MS, type OpenStore, SLOT } from "./scene.ts";
 
-const WHEEL = { kind: "wheel", turn: TURN } as const;
+const WHEEL = { kind: "wheel", slot: SLOT } as const;
 
 export function declarationsContract(open: OpenStore): void {
   describe("declarations", () => {
@@ -16,7 +16,7 @@ export function declarationsContract(open: OpenStore): void {
       assert.deepEqual(due, { key: declared.key, group: declared.group, lane: "now", at: scene.clock() });
       const row = await scene.row(declared.key);
       assert.deepEqual(row.declared, declared);
-      assert.deepEqual([row.nudges, row.look, row.dueAt, row.leaseUntil], [0, false, scene.clock(), undefined]);
+      assert.deepEqual([row.nudges, row.verify, row.dueAt, row.leaseUntil], [0, false, scene.clock(), undefined]);
     });
 
     it("lease-table 5: the same uid and hash write nothing, whatever else changed", async () => {
@@ -83,7 +83,7 @@ export function declarationsContract(open: OpenStore): void {
       assert.ok(cleanup.fence >= row.fence);
       assert.equal(cleanup.declared.uid, row.declared.uid);
       assert.deepEqual(await scene.readers(), []);
-      assert.deepEqual(await scene.store.onWheel("refresh", TURN.period, 0, TURN.period), []);
+      assert.deepEqual(await scene.store.onWheel("refresh", SLOT.period, 0, SLOT.period), []);
       assert.deepEqual(
         (await scene.store.byCluster("east")).map(({ key }) => key),
         [to],
@@ -155,7 +155,7 @@ export function declarationsContract(open: OpenStore): void {
     it("a clean-up that is nudged while it ends stays, and is due", async () => {
       await using scene = await aScene(open);
       const lease = await scene.claim(await scene.declare());
-      await scene.store.nudge(lease.key, { now: scene.clock(), look: false });
+      await scene.store.nudge(lease.key, { now: scene.clock(), verify: false });
       assert.equal(await scene.settle(lease, { kind: "gone" }, { digest: "kept" }), "nudged");
       const row = await scene.row(lease.key);
       assert.deepEqual([row.state.digest, row.dueAt, row.wheel], ["kept", scene.clock(), undefined]);
@@ -167,7 +167,7 @@ export function declarationsContract(open: OpenStore): void {
       await scene.store.release(row.key);
       assert.deepEqual(await scene.store.byCluster("east"), []);
       assert.deepEqual(await scene.readers(), []);
-      assert.deepEqual(await scene.store.onWheel("refresh", TURN.period, 0, TURN.period), []);
+      assert.deepEqual(await scene.store.onWheel("refresh", SLOT.period, 0, SLOT.period), []);
     });
   });
 }

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HOUR_MS } from "../../../lib/clock.ts";
 import { cleanupKey } from "../../../lib/keys.ts";
-import type { RowState } from "../../../lib/reconcile/ports.ts";
+import type { RowState } from "../../../lib/ports/rows.ts";
 import { aKey, anIssue, aPlace, aPushed, aReferenceKey } from "../../builders.ts";
-import { aScene, LEASE_MS, type OpenStore, START, TURN } from "./scene.ts";
+import { aScene, LEASE_MS, type OpenStore, SLOT, START } from "./scene.ts";
 
-const WHEEL = { kind: "wheel", turn: TURN } as const;
+const WHEEL = { kind: "wheel", slot: SLOT } as const;
 const RENEW = { period: 8, phase: 3 };
 
 /** What keeps a row from vanishing with its declaration. */

@@ -2,17 +2,17 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HOUR_MS } from "../../../lib/clock.ts";
 import { aKey } from "../../builders.ts";
-import { aScene, LEASE_MS, type OpenStore, TURN } from "./scene.ts";
+import { aScene, LEASE_MS, type OpenStore, SLOT } from "./scene.ts";
 
-const WHEEL = { kind: "wheel", turn: TURN } as const;
+const WHEEL = { kind: "wheel", slot: SLOT } as const;
 
 export function nudgesContract(open: OpenStore): void {
   describe("nudges", () => {
-    it("lease-table 9: a nudge makes a row due now, and leaves its turn on the wheel", async () => {
+    it("lease-table 9: a nudge makes a row due now, and leaves its refresh slot on the wheel", async () => {
       await using scene = await aScene(open);
       const row = await scene.settled(WHEEL);
       scene.pass(HOUR_MS);
-      const due = await scene.store.nudge(row.key, { now: scene.clock(), look: false });
+      const due = await scene.store.nudge(row.key, { now: scene.clock(), verify: false });
       assert.deepEqual(due, { key: row.key, group: row.declared.group, lane: "now", at: scene.clock() });
       const after = await scene.row(row.key);
       assert.deepEqual(after, { ...row, nudges: row.nudges + 1, dueAt: scene.clock() });
@@ -23,7 +23,7 @@ export function nudgesContract(open: OpenStore): void {
       const row = await scene.settled(WHEEL);
       const settledAt = scene.clock();
       scene.pass(500);
-      assert.equal((await scene.store.nudge(row.key, { now: scene.clock(), look: false }))?.at, settledAt + 2_000);
+      assert.equal((await scene.store.nudge(row.key, { now: scene.clock(), verify: false }))?.at, settledAt + 2_000);
       assert.deepEqual(await scene.dueKeys(), []);
       scene.pass(1_500);
       assert.deepEqual(await scene.dueKeys(), [row.key]);
@@ -33,18 +33,18 @@ export function nudgesContract(open: OpenStore): void {
       await using scene = await aScene(open);
       const row = await scene.settled(WHEEL);
       scene.pass(500);
-      await scene.store.nudge(row.key, { now: scene.clock(), look: false });
-      const due = await scene.store.nudge(row.key, { now: scene.clock(), look: true, atOnce: true });
+      await scene.store.nudge(row.key, { now: scene.clock(), verify: false });
+      const due = await scene.store.nudge(row.key, { now: scene.clock(), verify: true, atOnce: true });
       assert.equal(due?.at, scene.clock());
       assert.deepEqual(await scene.dueKeys(), [row.key]);
-      assert.equal((await scene.row(row.key)).look, true);
+      assert.equal((await scene.row(row.key)).verify, true);
     });
 
     it("lease-table 9: a row that is due and unclaimed already is left alone", async () => {
       await using scene = await aScene(open);
       const row = await scene.declare();
       scene.writes();
-      assert.equal(await scene.store.nudge(row.key, { now: scene.clock(), look: false }), undefined);
+      assert.equal(await scene.store.nudge(row.key, { now: scene.clock(), verify: false }), undefined);
       assert.equal(scene.writes(), 0);
     });
 
@@ -53,60 +53,60 @@ export function nudgesContract(open: OpenStore): void {
       const row = await scene.declare();
       scene.pass(11_000);
       scene.writes();
-      const due = await scene.store.nudge(row.key, { now: scene.clock(), look: false });
+      const due = await scene.store.nudge(row.key, { now: scene.clock(), verify: false });
       assert.deepEqual(due, { key: row.key, group: row.declared.group, lane: "now", at: scene.clock() });
       assert.equal(scene.writes(), 0);
     });
 
-    it("lease-table 9: the wish to look is kept even then", async () => {
+    it("lease-table 9: the wish to verify is kept even then", async () => {
       await using scene = await aScene(open);
       const row = await scene.declare();
-      assert.equal(await scene.store.nudge(row.key, { now: scene.clock(), look: true }), undefined);
-      assert.equal((await scene.row(row.key)).look, true);
+      assert.equal(await scene.store.nudge(row.key, { now: scene.clock(), verify: true }), undefined);
+      assert.equal((await scene.row(row.key)).verify, true);
       scene.writes();
-      assert.equal(await scene.store.nudge(row.key, { now: scene.clock(), look: true }), undefined);
+      assert.equal(await scene.store.nudge(row.key, { now: scene.clock(), verify: true }), undefined);
       assert.equal(scene.writes(), 0);
     });
 
-    it("the wish to look stays when others nudge without it", async () => {
+    it("the wish to verify stays when others nudge without it", async () => {
       await using scene = await aScene(open);
       const row = await scene.settled(WHEEL);
-      for (const look of [true, false]) await scene.store.nudge(row.key, { now: scene.clock(), look });
+      for (const verify of [true, false]) await scene.store.nudge(row.key, { now: scene.clock(), verify });
       const after = await scene.row(row.key);
-      assert.deepEqual([after.look, after.nudges], [true, row.nudges + 1]);
+      assert.deepEqual([after.verify, after.nudges], [true, row.nudges + 1]);
     });
 
     it("lease-table 9: a nudge brings a later time forward, and never puts an earlier one off", async () => {
       await using scene = await aScene(open);
       const row = await scene.settled({ kind: "due", at: scene.clock() + HOUR_MS });
       scene.pass(10_000);
-      assert.equal((await scene.store.nudge(row.key, { now: scene.clock(), look: false }))?.at, scene.clock());
+      assert.equal((await scene.store.nudge(row.key, { now: scene.clock(), verify: false }))?.at, scene.clock());
       const lease = await scene.claim(await scene.row(row.key));
       const soon = scene.clock() + 300;
       await scene.settle(lease, { kind: "due", at: soon });
-      await scene.store.nudge(row.key, { now: scene.clock(), look: false });
+      await scene.store.nudge(row.key, { now: scene.clock(), verify: false });
       assert.equal((await scene.row(row.key)).dueAt, soon);
     });
 
     it("lease-table 2: a nudge during work is not lost: settle stores the state and leaves the row due", async () => {
       await using scene = await aScene(open);
       const lease = await scene.claim(await scene.declare());
-      const due = await scene.store.nudge(lease.key, { now: scene.clock(), look: true });
+      const due = await scene.store.nudge(lease.key, { now: scene.clock(), verify: true });
       assert.equal(due?.at, lease.until);
       assert.equal((await scene.row(lease.key)).dueAt, lease.until);
       scene.pass(1_000);
       assert.equal(await scene.settle(lease, WHEEL, { digest: "d" }), "nudged");
       const row = await scene.row(lease.key);
       assert.deepEqual([row.state.digest, row.dueAt, row.leaseUntil], ["d", scene.clock(), undefined]);
-      assert.deepEqual([row.wheel, row.look], [TURN, true]);
+      assert.deepEqual([row.wheel, row.verify], [SLOT, true]);
       assert.equal(await scene.settle(await scene.claim(row), WHEEL), "settled");
-      assert.deepEqual([(await scene.row(row.key)).dueAt, (await scene.row(row.key)).look], [undefined, false]);
+      assert.deepEqual([(await scene.row(row.key)).dueAt, (await scene.row(row.key)).verify], [undefined, false]);
     });
 
     it("a settle that was nudged off the wheel stays off it, and is due now all the same", async () => {
       await using scene = await aScene(open);
       const lease = await scene.claim(await scene.settled(WHEEL));
-      await scene.store.nudge(lease.key, { now: scene.clock(), look: false });
+      await scene.store.nudge(lease.key, { now: scene.clock(), verify: false });
       assert.equal(await scene.settle(lease, { kind: "due", at: scene.clock() + HOUR_MS }), "nudged");
       const row = await scene.row(lease.key);
       assert.deepEqual([row.wheel, row.dueAt], [undefined, scene.clock()]);
@@ -117,7 +117,7 @@ export function nudgesContract(open: OpenStore): void {
       const lease = await scene.claim(await scene.declare());
       scene.pass(LEASE_MS);
       scene.writes();
-      assert.equal(await scene.store.nudge(lease.key, { now: scene.clock(), look: false }), undefined);
+      assert.equal(await scene.store.nudge(lease.key, { now: scene.clock(), verify: false }), undefined);
       assert.equal(scene.writes(), 0);
       assert.deepEqual(await scene.dueKeys(), [lease.key]);
     });
@@ -127,7 +127,7 @@ export function nudgesContract(open: OpenStore): void {
       const row = await scene.settled(WHEEL);
       const nudge = (times: number) =>
         Promise.all(
-          Array.from({ length: times }, () => scene.store.nudge(row.key, { now: scene.clock(), look: false })),
+          Array.from({ length: times }, () => scene.store.nudge(row.key, { now: scene.clock(), verify: false })),
         );
       scene.writes();
       await nudge(500);
@@ -139,7 +139,7 @@ export function nudgesContract(open: OpenStore): void {
       assert.equal(await scene.settle(lease, WHEEL), "nudged");
       scene.writes();
       const keys = Array.from({ length: 9_000 }, () => row.key);
-      assert.deepEqual(await scene.store.nudgeAll(keys, { now: scene.clock(), look: false }), []);
+      assert.deepEqual(await scene.store.nudgeAll(keys, { now: scene.clock(), verify: false }), []);
       assert.equal(scene.writes(), 0);
     });
 
@@ -151,7 +151,7 @@ export function nudgesContract(open: OpenStore): void {
       scene.pass(HOUR_MS);
       await scene.declare({ key: aKey("fresh") });
       scene.writes();
-      const due = await scene.store.nudgeAll([...keys, ...keys, aKey("fresh")], { now: scene.clock(), look: false });
+      const due = await scene.store.nudgeAll([...keys, ...keys, aKey("fresh")], { now: scene.clock(), verify: false });
       // Those that were declared an hour ago have waited for long, and are sent again unwritten.
       assert.deepEqual(due.map(({ key }) => key).toSorted(), keys.slice(0, 125).toSorted());
       assert.equal(scene.writes(), 120);
@@ -161,7 +161,7 @@ export function nudgesContract(open: OpenStore): void {
       await using scene = await aScene(open);
       const { key } = await scene.declare();
       const nudge = (version: number) =>
-        scene.store.nudge(key, { now: scene.clock(), look: false, expect: { version } });
+        scene.store.nudge(key, { now: scene.clock(), verify: false, expect: { version } });
       scene.writes();
       for (const version of [3, 5, 4, 5]) assert.equal(await nudge(version), undefined);
       assert.equal(scene.writes(), 2);
@@ -177,7 +177,7 @@ export function nudgesContract(open: OpenStore): void {
       await using scene = await aScene(open);
       const { key } = await scene.declare();
       const nudge = (expect: { readonly version: number } | "forget") =>
-        scene.store.nudge(key, { now: scene.clock(), look: false, expect });
+        scene.store.nudge(key, { now: scene.clock(), verify: false, expect });
       await nudge({ version: 9 });
       scene.pass(30_000);
       await nudge({ version: 2 });
@@ -190,7 +190,7 @@ export function nudgesContract(open: OpenStore): void {
       await using scene = await aScene(open);
       const row = await scene.settled({ kind: "parked" });
       scene.pass(HOUR_MS);
-      await scene.store.nudge(row.key, { now: scene.clock(), look: false });
+      await scene.store.nudge(row.key, { now: scene.clock(), verify: false });
       assert.deepEqual(await scene.dueKeys(), [row.key]);
     });
   });

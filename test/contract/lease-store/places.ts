@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { PlaceQuery } from "../../../lib/reconcile/ports.ts";
+import type { PlaceQuery } from "../../../lib/ports/store.ts";
 import { aKey, aPlace, aPushed } from "../../builders.ts";
-import { aScene, type OpenStore, type Scene, TURN } from "./scene.ts";
+import { aScene, type OpenStore, type Scene, SLOT } from "./scene.ts";
 
-const WHEEL = { kind: "wheel", turn: TURN } as const;
+const WHEEL = { kind: "wheel", slot: SLOT } as const;
 
 async function reading(scene: Scene, paths: readonly string[], vault = "main"): Promise<void> {
   for (const [n, path] of paths.entries()) {

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HOUR_MS, SECOND_MS } from "../../../lib/clock.ts";
-import type { Lease, RowState } from "../../../lib/reconcile/ports.ts";
-import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";
+import type { RowState } from "../../../lib/ports/rows.ts";
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
+import type { Lease } from "../../../lib/ports/store.ts";
 import { aDeclared, anIssue, aPlace, aReferenceKey } from "../../builders.ts";
-import { aScene, LEASE_MS, type OpenStore, type Scene, TURN } from "./scene.ts";
+import { aScene, LEASE_MS, type OpenStore, type Scene, SLOT } from "./scene.ts";
 
-const WHEEL = { kind: "wheel", turn: TURN } as const;
+const WHEEL = { kind: "wheel", slot: SLOT } as const;
 const ASKING: RowState = { ...EMPTY_STATE, issues: [anIssue({ state: "asking" })] };
 
 export function recordsContract(open: OpenStore): void {
@@ -92,11 +93,11 @@ export function recordsContract(open: OpenStore): void {
     it("lease-table 26: a nudge between claim and record is still seen by settle", async () => {
       await using scene = await aScene(open);
       const lease = await scene.claim(await scene.settled(WHEEL));
-      await scene.store.nudge(lease.key, { now: scene.clock(), look: true });
+      await scene.store.nudge(lease.key, { now: scene.clock(), verify: true });
       assert.equal(await record(scene, lease), "recorded");
       assert.equal(await scene.settle(lease, WHEEL), "nudged");
       const row = await scene.row(lease.key);
-      assert.deepEqual([row.dueAt, row.look], [scene.clock(), true]);
+      assert.deepEqual([row.dueAt, row.verify], [scene.clock(), true]);
     });
 
     it("lease-table 26: a declaration between claim and record is not overwritten", async () => {
@@ -133,7 +134,7 @@ export function recordsContract(open: OpenStore): void {
       await using scene = await aScene(open);
       const { key } = await scene.settled(WHEEL);
       const expect = (version: number) =>
-        scene.store.nudge(key, { now: scene.clock(), look: false, expect: { version } });
+        scene.store.nudge(key, { now: scene.clock(), verify: false, expect: { version } });
       scene.pass(HOUR_MS);
       await expect(7);
       const settleWith = async (reached: number | undefined) => {
@@ -156,7 +157,7 @@ export function recordsContract(open: OpenStore): void {
     it("lease-table 30: what is expected while the row is claimed outlives that settle", async () => {
       await using scene = await aScene(open);
       const lease = await scene.claim(await scene.settled(WHEEL));
-      await scene.store.nudge(lease.key, { now: scene.clock(), look: false, expect: { version: 4 } });
+      await scene.store.nudge(lease.key, { now: scene.clock(), verify: false, expect: { version: 4 } });
       const settlement = { state: EMPTY_STATE, schedule: WHEEL, reached: 3, now: scene.clock() };
       assert.equal(await scene.store.settle(lease, settlement), "nudged");
       assert.deepEqual((await scene.row(lease.key)).expect, { version: 4, at: scene.clock() });

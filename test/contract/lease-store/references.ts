@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HOUR_MS } from "../../../lib/clock.ts";
-import type { DomainEvent, RowState } from "../../../lib/reconcile/ports.ts";
-import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";
+import type { DomainEvent, RowState } from "../../../lib/ports/rows.ts";
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import { aKey, anIssue, aReferenceKey } from "../../builders.ts";
-import { aScene, LEASE_MS, type OpenStore, START, TURN } from "./scene.ts";
+import { aScene, LEASE_MS, type OpenStore, SLOT, START } from "./scene.ts";
 
-const WHEEL = { kind: "wheel", turn: TURN } as const;
+const WHEEL = { kind: "wheel", slot: SLOT } as const;
 const TARGET = { address: "https://vault.example:8200", headers: { "x-team": "shop" } };
 
 const event = (id: string, at = START): DomainEvent => ({ id, kind: "SecretSynced", at, detail: { n: 1 } });
@@ -57,7 +57,7 @@ export function referencesContract(open: OpenStore): void {
     it("lease-table 23: a row that was nudged meanwhile is found by what it settled all the same", async () => {
       await using scene = await aScene(open);
       const lease = await scene.claim(await scene.declare());
-      await scene.store.nudge(lease.key, { now: scene.clock(), look: false });
+      await scene.store.nudge(lease.key, { now: scene.clock(), verify: false });
       assert.equal(await scene.settle(lease, WHEEL, { refs: [aReferenceKey()] }), "nudged");
       assert.deepEqual(await scene.referring(aReferenceKey()), [lease.key]);
     });

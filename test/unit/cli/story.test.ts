@@ -5,8 +5,9 @@ import { type Story, storyOf } from "../../../cli/story.ts";
 import { storyText } from "../../../cli/story-text.ts";
 import { DISPOSITIONS, type ErrorCode } from "../../../lib/errors.ts";
 import { referenceKey } from "../../../lib/keys.ts";
-import type { Circuit, Reference, Row, RowState } from "../../../lib/reconcile/ports.ts";
-import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";
+import type { Reference, Row, RowState } from "../../../lib/ports/rows.ts";
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
+import type { Circuit } from "../../../lib/ports/store.ts";
 import { REFRESH_ANNOTATION } from "../../../lib/refresh-annotation.ts";
 import { aDeclared, aReferenceKey, aRow } from "../../builders.ts";
 

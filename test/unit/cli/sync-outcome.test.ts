@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { askedOf, outcomeOf } from "../../../cli/sync-outcome.ts";
-import type { Circuit, Row, RowState } from "../../../lib/reconcile/ports.ts";
-import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";
+import type { Row, RowState } from "../../../lib/ports/rows.ts";
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
+import type { Circuit } from "../../../lib/ports/store.ts";
 import { aKey, aRow } from "../../builders.ts";
 
 const NOW = Date.UTC(2030, 0, 1);

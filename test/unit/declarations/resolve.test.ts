@@ -3,8 +3,9 @@ import { describe, it } from "node:test";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "../../../lib/declarations/resolve.ts";
 import { groupOf } from "../../../lib/declarations/source.ts";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
+import type { JsonObject } from "../../../lib/json.ts";
 import { type ReferenceKey, referenceKey, syncKey } from "../../../lib/keys.ts";
-import type { JsonObject, Reference } from "../../../lib/reconcile/ports.ts";
+import type { Reference } from "../../../lib/ports/rows.ts";
 import { aCluster, aDeclared } from "../../builders.ts";
 
 const EAST = aCluster();
