@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { after, before, describe, it } from "node:test";
 import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
 import { dynamoLeaseStore } from "../../lib/store/dynamodb/dynamodb-store.ts";
@@ -70,17 +69,5 @@ describe("tokens in SQLite", () => {
     assert.deepEqual(await next.tokens().tokens(), [aStoredToken()]);
     assert.equal(await next.tokens().clearTokens(), 1);
     assert.equal(await next.tokens().clearTokens(), 0);
-  });
-
-  it("find room in a state that was made before there were any", async () => {
-    await using first = openSqlite();
-    await first.close();
-    const database = new DatabaseSync(first.path);
-    database.exec("DROP TABLE token");
-    database.close();
-    await using second = openSqliteStore({ path: first.path, readOnly: true });
-    assert.deepEqual(await second.byCluster("east"), []);
-    await using next = openSqliteStore({ path: first.path });
-    assert.equal(await next.tokens().putToken(aStoredToken(), undefined), true);
   });
 });
