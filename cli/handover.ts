@@ -78,7 +78,7 @@ async function handOver(
   if (flags.dryRun || looked.some(complained)) return looked;
   const reports: ClusterReport[] = [];
   for (const before of seen) {
-    await carryOut(deps, before, flags, signal);
+    await applyDecision(deps, before, flags, signal);
     // What an engine still had under way may have changed it once more.
     const after = await orComplaint(before.scope, survey);
     reports.push(reportOf(flags.to === "vso" ? lacks(after) : leftOf(before, after), "done"));
@@ -86,7 +86,7 @@ async function handOver(
   return reports;
 }
 
-async function carryOut(
+async function applyDecision(
   deps: HandOverDeps,
   survey: ClusterSurvey,
   { to }: HandoverFlags,

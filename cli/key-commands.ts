@@ -86,7 +86,7 @@ function addSync(cli: Command, ended: Ended): void {
 }
 
 function addExplain(cli: Command, ended: Ended): void {
-  const description = "tell the story of one sync: declared, referred to, seen, wrong, next";
+  const description = "describe one sync: declared, referred to, seen, wrong, next";
   keyCommand(cli, "explain", { description, argument: ["<key>", ONE_KEY], help: EXPLAIN_HELP })
     .addOption(dataDirOption())
     .addOption(stackOption())

@@ -19,7 +19,7 @@ import type { Row } from "../lib/ports/rows.ts";
 import type { SecretApi } from "../lib/ports/secrets.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
 import { caCache } from "../lib/reconcile/source.ts";
-import { imaginedSqliteStore, type SqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
+import { type SqliteStore, simulatedSqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
 import { jsonLog } from "../lib/telemetry/log.ts";
 import { prometheusMetrics } from "../lib/telemetry/metrics.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
@@ -47,7 +47,7 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
   const stop = stopSignal(() => say("stopped: giving tokens back"), WITH_HANG_UP);
   const known = peekDataDir(flags.dataDir);
   if (!known) say(`${flags.dataDir} holds no state: planned as the first run`);
-  await using store = imaginedSqliteStore(known?.statePath);
+  await using store = simulatedSqliteStore(known?.statePath);
   await store.expireLeases(systemClock());
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
   const clients = clientsOf(byName, folder);

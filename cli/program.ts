@@ -67,7 +67,7 @@ export async function program(argv: readonly string[]): Promise<number> {
         .default(DEFAULT_SYNC_SERIES),
     )
     .option(
-      "--accept-absence <cluster...>",
+      "--accept-missing <cluster...>",
       "in these clusters, believe that declarations are gone although it is more than 10 or a fifth of them",
       [],
     )
@@ -102,7 +102,7 @@ export interface RunFlags {
   readonly listen: string;
   readonly logLevel: LogLevel;
   readonly syncSeries: number;
-  readonly acceptAbsence: readonly string[];
+  readonly acceptMissing: readonly string[];
 }
 
 export interface StatusFlags {

@@ -3,7 +3,7 @@ import { type EpochMs, systemClock } from "../lib/clock.ts";
 import { InputError } from "../lib/errors.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
-import { isJudged } from "../lib/resource-kinds.ts";
+import { isReferenceStatus } from "../lib/resource-kinds.ts";
 import { thatOweRestarts } from "../lib/rollout/owed.ts";
 import { type EngineView, engineLines, engineView } from "./engine-view.ts";
 import { openTable } from "./lease-table.ts";
@@ -53,7 +53,7 @@ async function read(
   const syncs: SyncView[] = [];
   for (const name of names) {
     const around = { circuits, cluster: known.find((row) => row.name === name) };
-    const rows = (await store.byCluster(name)).filter(({ key }) => !isJudged(key));
+    const rows = (await store.byCluster(name)).filter(({ key }) => !isReferenceStatus(key));
     const owing = await thatOweRestarts(store, rows);
     for (const row of rows) syncs.push(syncView(row, around, now, owing.get(row.key)));
   }
@@ -98,9 +98,9 @@ function wrongWith({ error, rollout }: SyncView): string {
 
 function describe(cluster: ClusterView): string {
   if (cluster.error) return `${cluster.error.code}: ${cluster.error.message}`;
-  if (cluster.held) {
-    const { gone, of } = cluster.held;
-    return `${gone} of ${of} declarations are gone, which is too many to be believed: keyferry leaves their Secrets alone (the cluster's own garbage collector may not). If it is meant, run with --accept-absence ${cluster.name}`;
+  if (cluster.awaitingApproval) {
+    const { gone, of } = cluster.awaitingApproval;
+    return `${gone} of ${of} declarations are gone, which is too many to be believed: keyferry leaves their Secrets alone (the cluster's own garbage collector may not). If it is meant, run with --accept-missing ${cluster.name}`;
   }
   return "not looked at yet";
 }

@@ -26,7 +26,7 @@ export interface EngineOptions {
   readonly deps: Omit<ReconcileDeps, "queue">;
   readonly clusters: readonly ClusterSettings[];
   /** Clusters in which a person accepts that many declarations are gone at once. */
-  readonly acceptAbsence: ReadonlySet<string>;
+  readonly acceptMissing: ReadonlySet<string>;
   readonly watchSeconds?: number;
   readonly tickMs?: number;
 }
@@ -181,7 +181,7 @@ function watchPassOf(
   ready: Set<string>,
 ): WatchPass {
   // A person's word for one watch pass, not for those after a change of the fleet.
-  const accepted = new Set(options.acceptAbsence);
+  const accepted = new Set(options.acceptMissing);
   return async (settings, seconds, isFirst, stop) => {
     try {
       return await runWatchPass(
@@ -192,7 +192,7 @@ function watchPassOf(
           seconds,
           againMs: 0,
           probeRevision: isFirst,
-          acceptAbsence: accepted.delete(settings.name),
+          acceptMissing: accepted.delete(settings.name),
           sleep,
           onListed: () => ready.add(settings.name),
         },

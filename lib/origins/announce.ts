@@ -6,7 +6,7 @@ import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ResourceRef } from "../ports/objects.ts";
 import type { Row, StatusSeen } from "../ports/rows.ts";
 import type { Lease } from "../ports/store.ts";
-import { judgedEvents, nextJudgedStatus, type Verdict } from "./judged-status.ts";
+import { nextReferenceStatus, referenceEvents, type Verdict } from "./reference-status.ts";
 import { resourceOf } from "./resource.ts";
 import { conditionList, eventOf, newsOf, nextStatus, type RunOutcome, warningEvent } from "./status.ts";
 import { newWarnings } from "./warnings.ts";
@@ -52,7 +52,7 @@ export async function announce(
 }
 
 /** Tells a resource that syncs refer to what was found out about it: status and event, each only when something changed. */
-export async function announceJudged(
+export async function announceReference(
   apis: Apis,
   row: Row,
   verdict: Verdict,
@@ -61,11 +61,11 @@ export async function announceJudged(
 ): Promise<Announced> {
   const ref = resourceOf(row);
   const about = { kind: ref.kind.kind, generation: row.declared.generation, verdict };
-  const next = (from: JsonObject) => nextJudgedStatus(from, { ...about, now: apis.clock() });
+  const next = (from: JsonObject) => nextReferenceStatus(from, { ...about, now: apis.clock() });
   const written = await writeStatus(apis, row, next, lease, signal);
   const isNews = isOther(statusBefore(row).status, written.seen.status);
   if (!isNews || written.isGone) return written;
-  for (const event of judgedEvents(ref.kind.kind, verdict)) {
+  for (const event of referenceEvents(ref.kind.kind, verdict)) {
     await apis.resources.emit(ref, row.declared.uid, event, apis.clock(), signal);
   }
   return written;

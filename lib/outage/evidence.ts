@@ -24,7 +24,7 @@ export interface Verdict {
   readonly outage?: SyncError;
 }
 
-/** Judges the outages that syncs meet, once for all who meet the same one at once. */
+/** Checks the outages that syncs meet, once for all who meet the same one at once. */
 export type Evidence = (suspicion: Suspicion, signal: AbortSignal) => Promise<Verdict>;
 
 type Deps = OutageDeps & { readonly clusters?: Pick<ReconcileDeps["clusters"], "identity"> };

@@ -10,7 +10,7 @@ import {
   type Work,
 } from "../destinations/kubernetes-secret/act.ts";
 import type { Decision } from "../destinations/kubernetes-secret/decide.ts";
-import { withStrays } from "../destinations/kubernetes-secret/strays.ts";
+import { withOrphans } from "../destinations/kubernetes-secret/orphans.ts";
 import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
@@ -82,7 +82,7 @@ export function planner(deps: PlanDeps): Planner {
     try {
       return await planRow(deps, row, settings, { ...batch, outages, asked });
     } catch (error) {
-      return failedPlan(row, await outages.judged(error, asked.target, batch.signal));
+      return failedPlan(row, await outages.classify(error, asked.target, batch.signal));
     }
   };
   return {
@@ -151,13 +151,13 @@ interface PlanInput {
   readonly sources: SourceReader;
 }
 
-/** One decision of the run that is imagined, and what it was judged from. */
+/** One decision of the run that is simulated, and what it was checked from. */
 interface Step {
   readonly decision: Decision;
   readonly work: Work;
 }
 
-/** The run itself, carried out in mind: the same reads, the same judgement, no write. */
+/** The run itself, simulated: the same reads, the same decisions, no write. */
 async function planSync(deps: PlanDeps, input: PlanInput, signal: AbortSignal): Promise<Planned> {
   // Looked at, whatever the row believes: a run would learn the same by its precondition.
   const { work } = await begin(deps, { ...input, row: { ...input.row, verify: true } }, signal);
@@ -165,12 +165,18 @@ async function planSync(deps: PlanDeps, input: PlanInput, signal: AbortSignal): 
   await untilDone(work, async (before, decision) => {
     if (decision.do === "observe") return observe(deps, before, signal);
     steps.push({ decision, work: before });
-    const after = imagined(before, decision);
-    return decision.do === "create" ? withStrays(deps, after, signal) : after;
+    const after = simulated(before, decision);
+    return decision.do === "create" ? withOrphans(deps, after, signal) : after;
   });
   const removes = await removedBy(deps, input, steps, signal);
   const restarts = restartedBy(deps, input, steps, work);
-  return { key: input.row.key, secret: work.secret.name, ...judged(deps, steps, removes, restarts), removes, restarts };
+  return {
+    key: input.row.key,
+    secret: work.secret.name,
+    ...classify(deps, steps, removes, restarts),
+    removes,
+    restarts,
+  };
 }
 
 /** What is owed once the run has ended. A Secret that is not recorded tells before the write what its workloads run with. */
@@ -188,7 +194,7 @@ function restartedBy(
 }
 
 /** What is known after a decision was carried out. */
-function imagined(work: Work, decision: Exclude<Decision, { do: "observe" }>): Work {
+function simulated(work: Work, decision: Exclude<Decision, { do: "observe" }>): Work {
   switch (decision.do) {
     case "adopt":
       return record(work, undefined, decision.seen, decision.seen.type);
@@ -214,16 +220,16 @@ const NOT_WRITTEN = {
   managed: { fingerprint: "", ours: true, vso: false },
 };
 
-type Judged = Pick<Planned, "action" | "because" | "changes">;
+type Classified = Pick<Planned, "action" | "because" | "changes">;
 
-function judged(
+function classify(
   deps: PlanDeps,
   steps: readonly Step[],
   removes: readonly string[],
   restarts: readonly string[],
-): Judged {
+): Classified {
   const first = steps.find(({ decision }) => decision.do !== "prune");
-  const own = first ? judgedOne(deps, first) : IN_STEP;
+  const own = first ? classifyStep(deps, first) : IN_STEP;
   const isQuiet = own.action === "none" || own.action === "adopt";
   if (isQuiet && removes.length > 0) return { ...own, action: "prune", because: "its destination has another name" };
   if (isQuiet && restarts.length > 0)
@@ -231,9 +237,9 @@ function judged(
   return own;
 }
 
-const IN_STEP: Judged = { action: "none", because: "in step" };
+const IN_STEP: Classified = { action: "none", because: "in step" };
 
-function judgedOne(deps: PlanDeps, { decision, work }: Step): Judged {
+function classifyStep(deps: PlanDeps, { decision, work }: Step): Classified {
   const before = typeof work.seen.secret === "object" ? work.seen.secret : undefined;
   const changes = changesOf(deps.digestKey, before, work);
   switch (decision.do) {

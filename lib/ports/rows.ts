@@ -187,8 +187,8 @@ export interface RowState {
   readonly issues?: readonly Issue[];
   /** Missing: none. */
   readonly pushed?: readonly Pushed[];
-  /** The hash of the declaration that was last carried out: another one is a change even with equal data. */
-  readonly doneHash?: string;
+  /** The hash of the declaration that was last applied: another one is a change even with equal data. */
+  readonly appliedHash?: string;
   /** The status as we last wrote it, and the hash of the declaration that it was written for. */
   readonly seen?: StatusSeen & { readonly hash: string };
   readonly attempts: number;

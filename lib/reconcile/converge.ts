@@ -1,7 +1,7 @@
 import { SECOND_MS } from "../clock.ts";
 import type { ResolvedStaticSecret } from "../declarations/resolve.ts";
 import { act, observe, type Work } from "../destinations/kubernetes-secret/act.ts";
-import { type Decision, decide, isCarriedOut } from "../destinations/kubernetes-secret/decide.ts";
+import { type Decision, decide, isApplied } from "../destinations/kubernetes-secret/decide.ts";
 import { digestOf } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf } from "../keys.ts";
@@ -46,7 +46,7 @@ export interface BeginInput {
 export interface ConvergeInput extends BeginInput {
   /** Takes the lease when it is first needed; throws LEASE_LOST. */
   readonly hold: () => Promise<Lease>;
-  readonly isHeld: () => boolean;
+  readonly isClaimed: () => boolean;
 }
 
 type Apis = Pick<ReconcileDeps, "secrets" | "resources" | "clusters" | "clock" | "log" | "digestKey" | "templates">;
@@ -56,7 +56,7 @@ export async function converge(apis: Apis, input: ConvergeInput, signal: AbortSi
   const { work, ...begun } = await begin(apis, input, signal);
   const done = await untilDone(work, async (before, decision) => {
     if (decision.do === "observe") return observe(apis, before, signal);
-    if (decision.do === "apply" && decision.because === "observe: apply" && !input.isHeld()) {
+    if (decision.do === "apply" && decision.because === "observe: apply" && !input.isClaimed()) {
       return reassert(apis, before, decision, signal);
     }
     const lease = await input.hold();
@@ -80,16 +80,16 @@ export async function begin(
   return { work: workOf(apis, input, data), source, missing };
 }
 
-/** Judges, has the judgement carried out, and judges anew until nothing is left to do. A plan carries out in mind only. */
+/** Checks, has the decision applied, and checks anew until nothing is left to do. A plan only simulates. */
 export async function untilDone(
   start: Work,
-  carryOut: (work: Work, decision: Decision) => Promise<Work>,
+  applyDecision: (work: Work, decision: Decision) => Promise<Work>,
 ): Promise<Work> {
   let work = start;
   for (let step = 0; step < MAX_STEPS; step++) {
     const decision = decide(work.seen);
     if (decision.do === "nothing") return work;
-    work = await carryOut(work, decision);
+    work = await applyDecision(work, decision);
   }
   throw new SyncError(
     "NOT_CONVERGING",
@@ -150,7 +150,7 @@ async function reassert(
 
 function mustNotBeOlder(row: Row, source: SourceData, now: number): void {
   const { version: recorded, olderSince } = staticState(row.state);
-  if (!recorded || !source.version || !isCarriedOut(row)) return;
+  if (!recorded || !source.version || !isApplied(row)) return;
   const isOlder = Date.parse(source.version.createdTime) < Date.parse(recorded.createdTime);
   if (isOlder && now - (olderSince ?? now) < OLDER_BELIEVED_MS) throw new OlderAnswer();
 }

@@ -1,4 +1,4 @@
-import { circuitOfCluster, circuitOfVso } from "../circuits.ts";
+import { circuitOfCluster, suspensionOf } from "../circuits.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { type ReleaseWaker, releaseWaker } from "../failures/release-wake.ts";
 import { type SharedFailures, sharedFailures } from "../failures/shared-failures.ts";
@@ -9,10 +9,10 @@ import type { ReconcileDeps } from "../ports/deps.ts";
 import type { WorkMessage } from "../ports/queue.ts";
 import type { Row } from "../ports/rows.ts";
 import type { VaultTarget } from "../ports/vault.ts";
-import { judgeOne } from "../references/judge-one.ts";
+import { runReferenceStatus } from "../references/reference-status-run.ts";
 import { type ReferenceReader, referenceReader } from "../references/references.ts";
 import { sweepTokens } from "../references/token-sweep.ts";
-import { isJudged } from "../resource-kinds.ts";
+import { isReferenceStatus } from "../resource-kinds.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
 import { type MacKeys, macKeys } from "../vso/stand-back/mac-keys.ts";
 import { worksBesideVso } from "../vso/stand-back/vso.ts";
@@ -132,7 +132,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
     deps.log.info("declaration-handed-over", { key: row.key });
     return;
   }
-  const others = worksBesideVso(settings, namespace) ? [] : [circuitOfVso(cluster), circuitOfVso(cluster, namespace)];
+  const others = worksBesideVso(settings, namespace) ? [] : [suspensionOf(cluster), suspensionOf(cluster, namespace)];
   if (await batch.circuits.openAmong([circuitOfCluster(cluster), ...others])) {
     // An outage is written once, and not here: who closes the circuit wakes this row (lease-table 16).
     deps.metrics.count("keyferry_syncs_waiting_total", { cluster });
@@ -140,7 +140,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
   }
   if (how === "due" && (isCleanupKey(row.key) || row.declared.deleting)) return cleanUp(deps, row, settings, batch);
   if (how === "refresh" && (isCleanupKey(row.key) || row.declared.deleting)) return;
-  if (isJudged(row.key)) return judgeOne(deps, row, settings, batch);
+  if (isReferenceStatus(row.key)) return runReferenceStatus(deps, row, settings, batch);
   const since = how === "due" ? row.dueAt : message.at;
   deps.metrics.observe("keyferry_sync_delay_seconds", {}, Math.max(0, deps.clock() - (since ?? 0)) / SECOND_MS);
   await syncOne(deps, row, { settings, isDue: how === "due", at: message.at, readAt }, batch);
@@ -151,7 +151,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
  * that was tried in vain has been told.
  */
 export function shouldRelease({ key, declared, state }: Row): boolean {
-  if (!isHandedOver(declared.annotations) || isCleanupKey(key) || isJudged(key)) return false;
+  if (!isHandedOver(declared.annotations) || isCleanupKey(key) || isReferenceStatus(key)) return false;
   return declared.deleting || state.rollout === undefined || state.rollout.attempts > 0;
 }
 

@@ -29,7 +29,7 @@ export async function fail(deps: ReconcileDeps, run: Run, thrown: unknown, batch
   if (thrown instanceof RecordFirst) return retryAt(deps, run, { rolledDigest: thrown.rolledDigest }, now);
   if (!(thrown instanceof SyncError)) throw thrown;
   const target = run.resolved instanceof SyncError ? undefined : run.resolved.read.identity.target;
-  const error = await batch.circuits.judged(thrown, target, batch.signal);
+  const error = await batch.circuits.classify(thrown, target, batch.signal);
   deps.metrics.count("keyferry_sync_errors_total", { cluster: run.mode.settings.name, code: error.code });
   if (error.code === "LEASE_LOST") return;
   report(deps, run.row, run.resolved, error);

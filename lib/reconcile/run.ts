@@ -20,7 +20,7 @@ export interface RunMode extends Reached {
   readonly isDue: boolean;
 }
 
-/** One sync on its way: the row as it was read, and the lease once it is held. */
+/** One sync on its way: the row as it was read, and the lease once it is claimed. */
 export interface Run {
   readonly row: Row;
   readonly mode: RunMode;

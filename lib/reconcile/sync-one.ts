@@ -1,7 +1,7 @@
 import { SECOND_MS } from "../clock.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "../declarations/resolve.ts";
 import type { Work } from "../destinations/kubernetes-secret/act.ts";
-import { isCarriedOut } from "../destinations/kubernetes-secret/decide.ts";
+import { isApplied } from "../destinations/kubernetes-secret/decide.ts";
 import { secretMac } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import { askingOf, longestPauseOf } from "../failures/asking.ts";
@@ -73,7 +73,7 @@ async function attempt(deps: ReconcileDeps, run: Run, asking: Asking, batch: Bat
           batch.atVault(run.row.key, read.identity.target, () => batch.sources.read(read, signal)),
       },
       ...(asking.isAskedFor ? { since: asking.since } : {}),
-      isHeld: () => run.lease !== undefined,
+      isClaimed: () => run.lease !== undefined,
       hold: () => hold(deps, run),
     },
     batch.signal,
@@ -119,7 +119,7 @@ async function settleConverged(
     place: resolved.place,
     waitsFor: resolved.circuit,
     digest: work.seen.digest,
-    doneHash: run.row.declared.hash,
+    appliedHash: run.row.declared.hash,
     ...ownStatic(source.version === undefined ? versionOf(work.seen.row) : { version: source.version }),
     ...(told.announced === undefined ? {} : { seen: { ...told.announced.seen, hash: run.row.declared.hash } }),
   };
@@ -157,7 +157,7 @@ function rolloutQuestion(
     digest: seen.digest,
     key: deps.digestKey,
     targets: rolloutTargets,
-    isAskedFor: row.verify || !isCarriedOut(row),
+    isAskedFor: row.verify || !isApplied(row),
     now: deps.clock(),
   };
 }

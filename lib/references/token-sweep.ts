@@ -33,7 +33,7 @@ export async function sweepTokens(
     const users = settings ? await usersOf(deps, settings, ofScope) : NOBODY;
     for (const token of ofScope) {
       if (signal.aborted) return;
-      await unlessBug(deps, token.by, () => judged(deps, circuits, token, users, signal));
+      await unlessBug(deps, token.by, () => sweepOne(deps, circuits, token, users, signal));
     }
   }
 }
@@ -47,7 +47,7 @@ function isOfSync(token: KeptToken): token is SyncToken {
   return token.by !== undefined;
 }
 
-async function judged(
+async function sweepOne(
   deps: Deps,
   circuits: Pick<Circuits, "openAmong">,
   token: SyncToken,
@@ -57,7 +57,7 @@ async function judged(
   const user = found.get(token.id);
   if (user === token.by) return;
   if (user !== undefined) await deps.vault.tokens.keepFor(token, user);
-  // Who could not be judged may be the one who needs it.
+  // Who could not be checked may be the one who needs it.
   else if (isWhole) await end(deps, circuits, token, signal);
 }
 
@@ -77,7 +77,7 @@ async function unlessBug(deps: Deps, key: SyncKey, work: () => Promise<void>): P
 interface Users {
   /** By identity: a sync that logs in as it. */
   readonly found: Map<string, SyncKey>;
-  /** Every row that was asked could be judged. */
+  /** Every row that was asked could be checked. */
   isWhole: boolean;
 }
 
@@ -115,12 +115,12 @@ async function findUsers(
   const rows = await leases.read(keys, consistency);
   await Promise.all(
     [...rows.values()].map(async (row) => {
-      const isJudged = await unlessBug(deps, row.key, async () => {
+      const wasChecked = await unlessBug(deps, row.key, async () => {
         const id = row.declared.deleting ? undefined : await identityOf(row);
         if (id === undefined || !wanted.has(id)) return;
         if (!users.found.has(id) || wanted.get(id) === row.key) users.found.set(id, row.key);
       });
-      if (!isJudged) users.isWhole = false;
+      if (!wasChecked) users.isWhole = false;
     }),
   );
 }

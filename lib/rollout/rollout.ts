@@ -173,7 +173,7 @@ async function restart(
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const seen = await apis.rollouts.get(named, signal);
       const now = apis.clock();
-      const hindrance = judgeTarget(target, seen, owed, now);
+      const hindrance = classifyTarget(target, seen, owed, now);
       if (hindrance) return hindrance;
       mayStillWrite(lease, now);
       if (seen && (await apis.rollouts.restart(named, seen.resourceVersion, now, signal))) {
@@ -188,7 +188,7 @@ async function restart(
 }
 
 /** Why a target is not to be restarted now; undefined: it is. */
-function judgeTarget(
+function classifyTarget(
   target: RolloutTarget,
   seen: SeenTarget | undefined,
   owed: OwedRollout,

@@ -47,8 +47,8 @@ export interface TickResult {
   readonly messages: number;
   /** Up to when refreshes are dispatched now; undefined before the first tick that dispatches any. */
   readonly dispatchedUntil: EpochMs | undefined;
-  /** `held`: old messages wait. `raced`: another tick moved dispatchedUntil. `stopped`: the signal ended it. The rest is for the next tick. */
-  readonly outcome: "complete" | "held" | "raced" | "stopped";
+  /** `held-back`: old messages wait. `raced`: another tick moved dispatchedUntil. `stopped`: the signal ended it. The rest is for the next tick. */
+  readonly outcome: "complete" | "held-back" | "raced" | "stopped";
 }
 
 /**
@@ -62,10 +62,10 @@ export async function tick(deps: TickDeps, signal: AbortSignal): Promise<TickRes
   const sent = sender(deps, now);
   // Renewals first, whatever else waits: a Vault lease that is not renewed in time is lost (lease-table 29).
   await dispatchWheel(deps, sent, { lane: "renew", dispatched: renewed, now, until }, signal);
-  const isHeld = await isBehind(deps, now, signal);
-  await dispatchDue(deps, sent, { after: dueFrom(deps, dispatched, isHeld, now), until, now }, signal);
-  const wheel = isHeld
-    ? { outcome: "held" as const, dispatchedUntil: dispatched }
+  const isHeldBack = await isBehind(deps, now, signal);
+  await dispatchDue(deps, sent, { after: dueFrom(deps, dispatched, isHeldBack, now), until, now }, signal);
+  const wheel = isHeldBack
+    ? { outcome: "held-back" as const, dispatchedUntil: dispatched }
     : await dispatchWheel(deps, sent, { lane: "refresh", dispatched, now, until }, signal);
   deps.log.debug("tick-finished", { ...sent.counts(), ...wheel });
   return { ...sent.counts(), ...wheel };

@@ -26,7 +26,7 @@ function merged<T>(before: readonly T[], later: readonly T[], idOf: (item: T) =>
 type Held = { readonly leaseUntil: EpochMs } | undefined;
 
 /** What the state of a row is as that of its clean-up, merged into what an earlier clean-up of the same declaration had left (lease-table 8). */
-export function buriedState(state: RowState, held: Held, before?: RowState): RowState {
+export function tombstonedState(state: RowState, held: Held, before?: RowState): RowState {
   const { place: _place, awaits: _awaits, bridgeUntil: _bridge, error: _error, ...kept } = state;
   return merge({ ...kept, refs: [], attempts: 0, ...busy(held) }, before);
 }

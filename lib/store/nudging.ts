@@ -39,22 +39,22 @@ export function nudgeOf(row: Nudgeable, options: NudgeOptions): Nudge {
   if (times.comesAnyway && (!verify || row.verify) && expect === row.expect) return { writes: false, due: again };
   const kept = { writes: true, verify: verify || row.verify, expect } as const;
   if (times.comesAnyway) return { ...kept, due: again };
-  const { at, isHeld } = times;
-  return { ...kept, due: { key: row.key, group: row.group, lane: "now", at }, ...(isHeld ? {} : { dueAt: at }) };
+  const { at, isClaimed } = times;
+  return { ...kept, due: { key: row.key, group: row.group, lane: "now", at }, ...(isClaimed ? {} : { dueAt: at }) };
 }
 
 /** When the row is worked on next: at the end of the lease that holds it; else soon, and never later than it was due anyway. */
 function timesOf(row: Nudgeable, { now, atOnce = false }: NudgeOptions) {
   const { leaseUntil = 0, dueAt = Number.POSITIVE_INFINITY, settledAt = 0 } = row;
-  const isHeld = leaseUntil > now;
+  const isClaimed = leaseUntil > now;
   // Whoever claimed it settles it as nudged already, so that it is worked on once more.
-  if (isHeld)
-    return { isHeld, isAwake: false, at: leaseUntil, comesAnyway: row.nudges > (row.nudgesSeen ?? row.nudges) };
+  if (isClaimed)
+    return { isClaimed, isAwake: false, at: leaseUntil, comesAnyway: row.nudges > (row.nudgesSeen ?? row.nudges) };
   const soonest = atOnce ? now : Math.max(now, settledAt + NUDGE_GAP_MS);
   const isAwake = dueAt <= now;
   // From its beginning, so that it sees whatever this nudge is about. A refresh that is due may be under way.
   const comesAnyway = isAwake || (dueAt <= soonest && row.lane === "now");
-  return { isHeld, isAwake, at: Math.min(soonest, dueAt), comesAnyway };
+  return { isClaimed, isAwake, at: Math.min(soonest, dueAt), comesAnyway };
 }
 
 /** The highest version that was seen; one that is older than 30 s holds nobody back any more (lease-table 30). */

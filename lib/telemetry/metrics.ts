@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { partsOf } from "../keys.ts";
 import type { FinishedRun, Metrics } from "../ports/telemetry.ts";
-import { isJudged } from "../resource-kinds.ts";
+import { isReferenceStatus } from "../resource-kinds.ts";
 
 interface Definition {
   readonly help: string;
@@ -49,7 +49,7 @@ const METRICS: Readonly<Record<string, Definition>> = {
     labels: ["cluster", "result"],
   },
   keyferry_drift_total: { help: "Secrets that someone else changed or deleted.", labels: ["cluster"] },
-  keyferry_absence_held_total: {
+  keyferry_missing_awaiting_approval_total: {
     help: "Watch passes in which too many declarations were gone to be believed.",
     labels: ["kind"],
   },
@@ -153,7 +153,7 @@ function countRun(count: Metrics["count"], { key, code }: FinishedRun): void {
   const isFailed = code !== undefined;
   count("controller_runtime_reconcile_total", { controller, result: isFailed ? "error" : "success" });
   if (isFailed) count("controller_runtime_reconcile_errors_total", { controller });
-  if (isJudged(key)) return;
+  if (isReferenceStatus(key)) return;
   count("vso_secret_sync_total", { controller, cluster });
   if (isFailed) count("vso_secret_sync_errors_total", { controller, cluster, code });
 }

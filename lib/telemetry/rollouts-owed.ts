@@ -30,9 +30,9 @@ export function rolloutsOwed(registry: Registry): RolloutsOwed {
         if (outcome !== "lost") see(lease.key, settlement.state.rollout);
         return outcome;
       },
-      bury(key, uid, now) {
+      tombstone(key, uid, now) {
         see(key, undefined);
-        return store.bury(key, uid, now);
+        return store.tombstone(key, uid, now);
       },
       release(key) {
         see(key, undefined);

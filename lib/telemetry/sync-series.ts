@@ -4,7 +4,7 @@ import type { ErrorCode } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import type { LeaseStore, RowSummary } from "../ports/store.ts";
 import type { FinishedRun } from "../ports/telemetry.ts";
-import { isJudged } from "../resource-kinds.ts";
+import { isReferenceStatus } from "../resource-kinds.ts";
 
 /** Series of single syncs, in memory: an unchanged refresh writes nothing that they could be read from. */
 export interface SyncSeries {
@@ -95,9 +95,9 @@ function entryOf({ key, error, attempts, syncedAt, wheel }: RowSummary, now: Epo
 export function forgetting<S extends LeaseStore>(store: S, series: Pick<SyncSeries, "forget">): S {
   return {
     ...store,
-    bury(key, uid, now) {
+    tombstone(key, uid, now) {
       series.forget(key);
-      return store.bury(key, uid, now);
+      return store.tombstone(key, uid, now);
     },
     release(key) {
       series.forget(key);
@@ -134,7 +134,7 @@ function worst(all: readonly Entry[], limit: number, now: EpochMs): readonly Ent
 
 function readingsOf(all: readonly Entry[], limit: number, now: EpochMs): Readings {
   const shown = worst(all, limit, now);
-  const syncs = shown.filter(({ key }) => !isJudged(key));
+  const syncs = shown.filter(({ key }) => !isReferenceStatus(key));
   const known = syncs.filter(({ inStepAt }) => inStepAt !== undefined);
   const periodic = known.filter(({ refreshAfterMs }) => refreshAfterMs !== undefined);
   return {

@@ -23,10 +23,10 @@ export interface HttpMessage {
   readonly reach: VaultReach;
 }
 
-/** Connections to what fleet.yaml names, and to other hosts, whose IP addresses are judged when one is opened. */
+/** Connections to what fleet.yaml names, and to other hosts, whose IP addresses are checked when one is opened. */
 export interface Agents {
   readonly named: Agent;
-  readonly judged: Agent;
+  readonly checked: Agent;
 }
 
 const MIB = 1_024 * 1_024;
@@ -77,7 +77,7 @@ async function follow(agents: Agents, message: HttpMessage, signal: AbortSignal)
   throw new SyncError("VAULT_ANSWER_INVALID", text);
 }
 
-/** Each redirect is judged like the address itself: a Vault is not asked where a VaultConnection could not name it. */
+/** Each redirect is checked like the address itself: a Vault is not asked where a VaultConnection could not name it. */
 async function whereAllowed(agents: Agents, message: HttpMessage, url: URL, signal: AbortSignal): Promise<VaultAnswer> {
   const { asked, reach } = message;
   const redirected = url === message.url ? "" : ` to ${url.origin}, where it is redirected`;

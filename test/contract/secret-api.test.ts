@@ -567,7 +567,7 @@ describe("secret end", () => {
   });
 
   it("names the Secrets that carry an owner's label, in one list of metadata", async () => {
-    const namespace = await aNamespace(cluster, "strays");
+    const namespace = await aNamespace(cluster, "orphans");
     for (const [name, uid] of [
       ["one", "u-1"],
       ["two", "u-1"],

@@ -141,7 +141,7 @@ describe("a sweep of tokens", () => {
     await scene.store.release(aKey("a"));
     await scene.sweep("east");
     assert.deepEqual([scene.kept, scene.ended], [[{ ...token, by: aKey("b") }], []]);
-    await scene.store.bury(aKey("b"), `uid-of-${aKey("b")}`, NOW);
+    await scene.store.tombstone(aKey("b"), `uid-of-${aKey("b")}`, NOW);
     await scene.sweep("east");
     assert.deepEqual([scene.kept, scene.ended], [[], [token.id]]);
   });
@@ -184,7 +184,7 @@ describe("a sweep of tokens", () => {
     await using scene = await aScene({ a: "one", b: "two", c: "three" });
     const [a, b] = [await scene.token("a"), await scene.token("b")];
     scene.breaks(aKey("a"));
-    await scene.store.bury(aKey("b"), `uid-of-${aKey("b")}`, NOW);
+    await scene.store.tombstone(aKey("b"), `uid-of-${aKey("b")}`, NOW);
     await scene.sweep();
     assert.deepEqual([scene.kept, scene.ended], [[a, b], []]);
     scene.breaks(undefined);

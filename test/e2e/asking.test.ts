@@ -136,7 +136,7 @@ describe("asking about chosen syncs, and for them: sync, explain, an annotation"
 
   const explained = async (name: string) => JSON.parse((await run("explain", key(name), "-o", "json")).stdout);
 
-  it("explain tells the story of a sync in step and of one that failed, and what to do", async () => {
+  it("explain tells the description of a sync in step and of one that failed, and what to do", async () => {
     await place.declare("stray", SELDOM);
     assert.equal((await runOnce(world)).code, 1);
     await using _engine = await startEngine(world);

@@ -9,9 +9,9 @@ import type { Lease } from "../../ports/store.ts";
 import type { SecretData } from "../../secret-value.ts";
 import { isRecorded } from "./belonging.ts";
 import { type Decision, ownedUnder, type Seen } from "./decide.ts";
+import { withOrphans } from "./orphans.ts";
 import { ownersOf } from "./owners.ts";
 import { type RivalApis, rivalsFor } from "./rivals.ts";
-import { withStrays } from "./strays.ts";
 
 /** What a run works on: one destination, its data, and what is known of it so far. */
 export interface Work {
@@ -94,7 +94,7 @@ async function write(apis: Apis, work: Work, decision: Decision, signal: AbortSi
   switch (decision.do) {
     case "create": {
       const written = await apply(apis, work, { kind: "absent" }, signal);
-      return withStrays(apis, await applied(apis, work, "created", written, signal), signal);
+      return withOrphans(apis, await applied(apis, work, "created", written, signal), signal);
     }
     case "apply": {
       const { uid, resourceVersion, because } = decision;
@@ -140,7 +140,7 @@ export function besideOthers(work: Work, seen: SeenSecret): Work {
   return { ...work, seen: { ...work.seen, secret: { ...seen, ownerReferences } } };
 }
 
-/** The API server judges the new type before the Secret goes: a create that it refuses would leave nothing. */
+/** The API server checks the new type before the Secret goes: a create that it refuses would leave nothing. */
 async function recreate(apis: Apis, work: Work, seen: SeenSecret, signal: AbortSignal): Promise<Work> {
   const { uid, resourceVersion } = seen;
   try {

@@ -27,7 +27,7 @@ export interface Seen {
 }
 
 /**
- * - `observe`: read the Secret, then judge again.
+ * - `observe`: read the Secret, then decide again.
  * - `create`: apply that may only create.
  * - `apply`: apply at the recorded or looked-at uid and resourceVersion.
  * - `take-over`: as apply, after VSO's field ownership was moved to us.
@@ -84,9 +84,9 @@ export function ownedUnder(row: Row, name: string): OwnedSecret | undefined {
   return row.state.owned.find((owned) => owned.name === name);
 }
 
-/** The row is in step with its declaration: the same version was carried out. */
-export function isCarriedOut(row: Row): boolean {
-  return row.state.doneHash === row.declared.hash;
+/** The row is in step with its declaration: the same version was applied. */
+export function isApplied(row: Row): boolean {
+  return row.state.appliedHash === row.declared.hash;
 }
 
 function recorded(seen: Seen): { uid: string; resourceVersion: string; type?: string } | undefined {
@@ -189,7 +189,7 @@ function contentDiffers(seen: Seen): Decision | undefined {
     ...(lacks(secret.labels, seen.destination.labels) ? ["its labels differ"] : []),
     ...(lacks(secret.annotations, seen.destination.annotations) ? ["its annotations differ"] : []),
     ...(ownersOf(secret, seen.destination.ownerReference).own === "as-written" ? [] : ["its owner reference differs"]),
-    ...(isCarriedOut(seen.row) || !isKnown ? [] : ["its declaration changed"]),
+    ...(isApplied(seen.row) || !isKnown ? [] : ["its declaration changed"]),
   ];
   if (differences.length === 0) return undefined;
   if (secret.managed.vso) return { do: "take-over", resourceVersion: secret.resourceVersion };
@@ -211,7 +211,7 @@ function secretIsInStep(seen: Seen): Decision | undefined {
     seen.row.state.digest !== undefined &&
     isOfKey(seen.key, seen.row.state.digest) &&
     sameDigest(seen.row.state.digest, seen.digest) &&
-    isCarriedOut(seen.row);
+    isApplied(seen.row);
   return isRecorded || seen.applied ? undefined : { do: "adopt", seen: secret };
 }
 
@@ -250,7 +250,7 @@ function digestDiffers(seen: Seen): Decision | undefined {
 }
 
 function declarationChanged(seen: Seen): Decision | undefined {
-  return isUnread(seen) && !isCarriedOut(seen.row) ? applyAtRecorded(seen, "its declaration changed") : undefined;
+  return isUnread(seen) && !isApplied(seen.row) ? applyAtRecorded(seen, "its declaration changed") : undefined;
 }
 
 function isReasserted(seen: Seen): Decision | undefined {

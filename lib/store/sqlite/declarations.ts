@@ -2,12 +2,12 @@ import type { EpochMs } from "../../clock.ts";
 import { cleanupKey, isCleanupKey, partsOf, type SyncKey } from "../../keys.ts";
 import { type Declared, EMPTY_STATE, ownsNothing, type RowState } from "../../ports/rows.ts";
 import type { Due, SyncStore } from "../../ports/store.ts";
-import { buriedState, demandNoIssues, retiredState } from "../left-behind.ts";
+import { demandNoIssues, retiredState, tombstonedState } from "../left-behind.ts";
 import type { Connection } from "./connection.ts";
 import type { Indexes } from "./indexes.ts";
-import { bodyParams, declaredOf, isHeld, READ_ROW, RETIRED, type SyncRecord, stateOf } from "./rows.ts";
+import { bodyParams, declaredOf, isClaimed, READ_ROW, RETIRED, type SyncRecord, stateOf } from "./rows.ts";
 
-type Declarations = Pick<SyncStore, "declare" | "bury" | "release" | "retire">;
+type Declarations = Pick<SyncStore, "declare" | "tombstone" | "release" | "retire">;
 
 /** What makes rows and ends them. */
 export function declarations(connection: Connection, indexes: Indexes): Declarations {
@@ -24,13 +24,13 @@ export function declarations(connection: Connection, indexes: Indexes): Declarat
         // One that can't be read is written anew.
         const isKnown = old.hash === declared.hash && declaredOf(old) !== undefined;
         if (old.uid === declared.uid) return isKnown ? undefined : redeclare(old, declared, now);
-        bury(steps, old, now);
+        tombstone(steps, old, now);
         return insert(declared, Math.max(now, old.fence + 1), now);
       }),
-    bury: (key, uid, now) =>
-      connection.change("bury", () => {
+    tombstone: (key, uid, now) =>
+      connection.change("tombstone", () => {
         const old = record({ key });
-        return old?.uid === uid ? bury(steps, old, now) : undefined;
+        return old?.uid === uid ? tombstone(steps, old, now) : undefined;
       }),
     release: (key) =>
       connection.change("release", () => {
@@ -90,7 +90,7 @@ function redeclaring(connection: Connection) {
   const body = connection.part("UPDATE body SET declared = :declared WHERE id = :body");
   return (old: SyncRecord, declared: Declared, now: EpochMs): Due => {
     const { key, hash, generation, group } = declared;
-    const at = isHeld(old, now) ? (old.lease_until ?? now) : now;
+    const at = isClaimed(old, now) ? (old.lease_until ?? now) : now;
     sync({ key, hash, generation, grp: group, dueAt: at });
     body({ body: old.body, declared: JSON.stringify(declared) });
     return { key, group, lane: "now", at };
@@ -120,7 +120,7 @@ function moving(connection: Connection) {
 }
 
 /** Turns a row into the clean-up of what its declaration left, or removes it when nothing was left (lease-table 8). */
-function bury(steps: Steps, old: SyncRecord, now: EpochMs): Due | undefined {
+function tombstone(steps: Steps, old: SyncRecord, now: EpochMs): Due | undefined {
   const { connection, remove } = steps;
   const state = stateOf(old, connection.damaged);
   const held = heldOf(old, now);
@@ -130,7 +130,7 @@ function bury(steps: Steps, old: SyncRecord, now: EpochMs): Due | undefined {
   }
   const to = cleanupKey(old.key, old.uid);
   const before = removedBefore(steps, to);
-  const left = buriedState(state, held, before && stateOf(before, connection.damaged));
+  const left = tombstonedState(state, held, before && stateOf(before, connection.damaged));
   const fence = Math.max(old.fence, (before?.fence ?? 0) + 1);
   const { cluster } = partsOf(old.key);
   become(steps, old, { to, cluster, fence, dueAt: now, keepsRenewing: false }, left);
@@ -156,7 +156,7 @@ function retire(steps: Steps, old: SyncRecord, until: EpochMs, now: EpochMs): Du
   return { key: to, group: old.grp, lane: "now", at: dueAt };
 }
 
-/** The same uid was buried before, and came back out of a restored etcd. */
+/** The same uid was tombstoned before, and came back out of a restored etcd. */
 function removedBefore({ record, remove }: Steps, key: SyncKey): SyncRecord | undefined {
   const before = record({ key });
   if (before !== undefined) remove(before);
@@ -170,5 +170,5 @@ function become({ connection, indexes, move }: Steps, old: SyncRecord, moved: Mo
 }
 
 function heldOf(record: SyncRecord, now: EpochMs): { readonly leaseUntil: EpochMs } | undefined {
-  return isHeld(record, now) && record.lease_until !== null ? { leaseUntil: record.lease_until } : undefined;
+  return isClaimed(record, now) && record.lease_until !== null ? { leaseUntil: record.lease_until } : undefined;
 }

@@ -82,6 +82,8 @@ function fromFirst(database: DatabaseSync): void {
     ${RENEW_INDEXES}`);
   moveStates(database);
   database.exec(`
+    UPDATE cluster SET state = json_remove(json_set(state, '$.awaitingApproval', json(json_extract(state, '$.held'))), '$.held')
+      WHERE json_valid(state) AND json_type(state, '$.held') IS NOT NULL;
     DROP INDEX sync_source;
     ALTER TABLE sync DROP COLUMN source;
     ALTER TABLE circuit DROP COLUMN target;`);
@@ -129,7 +131,7 @@ function movedState(record: FirstRecord): { readonly state: JsonObject; readonly
 
 /** What only static secrets know stands in a part of their own. */
 function stateOfSecond(first: JsonObject): JsonObject {
-  const { source: _hash, vault, version, olderSince, ...rest } = first;
+  const { source: _hash, vault, version, olderSince, doneHash, ...rest } = first;
   const own = {
     ...(version === undefined ? {} : { version }),
     ...(olderSince === undefined ? {} : { olderSince }),
@@ -137,6 +139,7 @@ function stateOfSecond(first: JsonObject): JsonObject {
   return {
     ...rest,
     ...(vault === undefined ? {} : { waitsFor: vault }),
+    ...(doneHash === undefined ? {} : { appliedHash: doneHash }),
     ...(Object.keys(own).length === 0 ? {} : { own }),
   };
 }

@@ -19,10 +19,10 @@ const LEFT: Readonly<Record<string, Partial<RowState>>> = {
 export function leftBehindContract(open: OpenStore): void {
   describe("what a declaration leaves behind", () => {
     for (const [what, state] of Object.entries(LEFT)) {
-      it(`lease-table 28: ${what} alone keeps a row as a clean-up when it is buried`, async () => {
+      it(`lease-table 28: ${what} alone keeps a row as a clean-up when it is tombstoned`, async () => {
         await using scene = await aScene(open);
         const row = await scene.settled(WHEEL, {}, state);
-        const due = await scene.store.bury(row.key, row.declared.uid, scene.clock());
+        const due = await scene.store.tombstone(row.key, row.declared.uid, scene.clock());
         const key = cleanupKey(row.key, row.declared.uid);
         assert.equal(due?.key, key);
         const left = (await scene.row(key)).state;
@@ -50,7 +50,7 @@ export function leftBehindContract(open: OpenStore): void {
           pushed: [aPushed("old")],
         },
       );
-      await scene.store.bury(key, declared.uid, scene.clock());
+      await scene.store.tombstone(key, declared.uid, scene.clock());
       await scene.settled(
         WHEEL,
         {},
@@ -60,7 +60,7 @@ export function leftBehindContract(open: OpenStore): void {
           pushed: [aPushed("new")],
         },
       );
-      await scene.store.bury(key, declared.uid, scene.clock());
+      await scene.store.tombstone(key, declared.uid, scene.clock());
       const { owned, issues = [], pushed = [] } = (await scene.row(cleanupKey(key, declared.uid))).state;
       assert.deepEqual(owned.map(({ name }) => name).toSorted(), ["new", "old"]);
       assert.deepEqual(issues.map(({ serial, state }) => `${serial} ${state}`).toSorted(), [
@@ -77,7 +77,7 @@ export function leftBehindContract(open: OpenStore): void {
       await using scene = await aScene(open);
       const state = { issues: [anIssue()], pushed: [aPushed()], refs: [aReferenceKey()], place: aPlace("read") };
       const row = await scene.settled(WHEEL, {}, state);
-      await scene.store.bury(row.key, row.declared.uid, scene.clock());
+      await scene.store.tombstone(row.key, row.declared.uid, scene.clock());
       const key = cleanupKey(row.key, row.declared.uid);
       assert.deepEqual(await scene.referring("target:t1"), [key]);
       assert.deepEqual(await scene.referring(aReferenceKey()), []);
@@ -143,7 +143,7 @@ export function leftBehindContract(open: OpenStore): void {
     it("lease-table 28: a clean-up that is retired keeps its key and is carried on now, not at the end of the retention", async () => {
       await using scene = await aScene(open);
       const row = await scene.settled(WHEEL, {}, { issues: [anIssue()], owned: [{ name: "db" }] });
-      await scene.store.bury(row.key, row.declared.uid, scene.clock());
+      await scene.store.tombstone(row.key, row.declared.uid, scene.clock());
       const key = cleanupKey(row.key, row.declared.uid);
       const due = await scene.store.retire(key, START + 24 * HOUR_MS, scene.clock());
       assert.deepEqual([due?.key, due?.at], [key, scene.clock()]);

@@ -129,7 +129,7 @@ export function placesContract(open: OpenStore): void {
       assert.ok(claimed && "lease" in claimed);
       await scene.settle(claimed.lease, WHEEL, { pushed: [aPushed()] });
       assert.deepEqual(await scene.readers("kv/former"), []);
-      await scene.store.bury(row.key, row.declared.uid, scene.clock());
+      await scene.store.tombstone(row.key, row.declared.uid, scene.clock());
       const taken = await scene.claimPush(other, [aPushed()]);
       assert.ok(taken && "taken" in taken && taken.by.startsWith(row.key));
       const cleanup = await scene.claim(await scene.row(taken.by));

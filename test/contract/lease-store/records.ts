@@ -78,10 +78,10 @@ export function recordsContract(open: OpenStore): void {
       assert.equal(await record(scene, next), "lost");
     });
 
-    it("lease-table 26: a record is lost after a burial, and of a row that was born again", async () => {
+    it("lease-table 26: a record is lost after a tombstone, and of a row that was born again", async () => {
       await using scene = await aScene(open);
       const lease = await scene.claim(await scene.declare());
-      await scene.store.bury(lease.key, lease.uid, scene.clock());
+      await scene.store.tombstone(lease.key, lease.uid, scene.clock());
       assert.equal(await record(scene, lease), "lost");
       await scene.declare({ uid: "born-again" });
       assert.equal(await record(scene, lease), "lost");

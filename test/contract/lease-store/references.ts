@@ -66,10 +66,10 @@ export function referencesContract(open: OpenStore): void {
       await using scene = await aScene(open);
       const gone = await scene.settled(WHEEL, { key: aKey("gone") }, { refs: [aReferenceKey()] });
       const released = await scene.settled(WHEEL, { key: aKey("released") }, { refs: [aReferenceKey()] });
-      const buried = await scene.settled(WHEEL, { key: aKey("buried") }, { refs: [aReferenceKey()] });
+      const tombstoned = await scene.settled(WHEEL, { key: aKey("tombstoned") }, { refs: [aReferenceKey()] });
       await scene.settle(await scene.claim(gone), { kind: "gone" });
       await scene.store.release(released.key);
-      await scene.store.bury(buried.key, buried.declared.uid, scene.clock());
+      await scene.store.tombstone(tombstoned.key, tombstoned.declared.uid, scene.clock());
       assert.deepEqual(await scene.referring(aReferenceKey()), []);
     });
 

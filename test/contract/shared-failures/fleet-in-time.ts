@@ -142,7 +142,7 @@ export async function fleetInTime(open: OpenStore, vault: ScriptedVault, stepMs 
       return key;
     },
     async undeclare(key) {
-      await store.bury(key, `uid-of-${key}`, now);
+      await store.tombstone(key, `uid-of-${key}`, now);
     },
     row: async (key) => (await store.read([key], "strong")).get(key),
     async pass(ms) {

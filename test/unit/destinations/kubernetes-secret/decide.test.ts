@@ -27,7 +27,7 @@ const OWNED = { name: "db", uid: "u1", resourceVersion: "7", managed: "m", type:
 
 /** A row whose Secret is written and in step. */
 function rowInStep(state: Partial<RowState> = {}, row: Partial<Row> = {}): Row {
-  const inStep = { owned: [OWNED], digest: NEW, doneHash: declared.hash, ...state };
+  const inStep = { owned: [OWNED], digest: NEW, appliedHash: declared.hash, ...state };
   return aRow({ ...row, state: { ...aRow().state, ...inStep } });
 }
 
@@ -93,7 +93,7 @@ describe("decide: when do we write?", () => {
   });
 
   it("applies a changed declaration although the data is equal", () => {
-    assert.equal(does(aSeen({ row: rowInStep({ doneHash: "another" }) })), "apply");
+    assert.equal(does(aSeen({ row: rowInStep({ appliedHash: "another" }) })), "apply");
   });
 
   it("kubernetes-rules 3: looks at what was adopted from VSO before the first apply, and takes its fields over then", () => {
@@ -101,11 +101,11 @@ describe("decide: when do we write?", () => {
     const of = (state: Partial<RowState>): Row => rowInStep({ owned: [vsos], ...state });
     assert.equal(does(aSeen({ row: of({}) })), "nothing");
     assert.equal(does(aSeen({ row: of({ digest: OLD }) })), "observe");
-    assert.equal(does(aSeen({ row: of({ doneHash: "before" }) })), "observe");
+    assert.equal(does(aSeen({ row: of({ appliedHash: "before" }) })), "observe");
     assert.equal(does(aSeen({ row: of({}), observe: "apply" })), "observe");
     const secret = aSecret({ managed: { fingerprint: "m", ours: false, vso: true } });
     const looked = (state: Partial<RowState>) => does(aSeen({ row: of(state), secret, secretDigest: NEW }));
-    assert.equal(looked({ doneHash: "before" }), "take-over");
+    assert.equal(looked({ appliedHash: "before" }), "take-over");
     assert.equal(looked({}), "nothing");
   });
 

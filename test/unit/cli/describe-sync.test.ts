@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { describeSync, type SyncDescription } from "../../../cli/describe-sync.ts";
+import { descriptionText } from "../../../cli/description-text.ts";
 import { remedyOf } from "../../../cli/remedies.ts";
-import { type Story, storyOf } from "../../../cli/story.ts";
-import { storyText } from "../../../cli/story-text.ts";
 import { DISPOSITIONS, type ErrorCode } from "../../../lib/errors.ts";
 import { referenceKey } from "../../../lib/keys.ts";
 import type { Reference, Row, RowState } from "../../../lib/ports/rows.ts";
@@ -15,14 +15,17 @@ const NOW = Date.UTC(2030, 0, 1);
 const SINCE = NOW - 300_000;
 const cluster = { name: "east", fence: 1, dueAt: NOW, state: { cursors: {}, attempts: 0 } };
 
-function told(row: Row, more: { references?: readonly Reference[]; circuits?: readonly Circuit[] } = {}): Story {
+function told(
+  row: Row,
+  more: { references?: readonly Reference[]; circuits?: readonly Circuit[] } = {},
+): SyncDescription {
   const references = new Map((more.references ?? []).map((reference) => [reference.key, reference]));
-  return storyOf({ row, references, circuits: more.circuits ?? [], cluster, now: NOW });
+  return describeSync({ row, references, circuits: more.circuits ?? [], cluster, now: NOW });
 }
 
 const state = (overrides: Partial<RowState>): RowState => ({ ...EMPTY_STATE, ...overrides });
 
-describe("the story of a sync", () => {
+describe("the description of a sync", () => {
   it("tells what is declared, and nothing that a template could hold", () => {
     const spec = {
       ...{ type: "kv-v2", mount: "kv", path: "db", refreshAfter: "60s" },
@@ -30,16 +33,16 @@ describe("the story of a sync", () => {
       rolloutRestartTargets: [{ kind: "Deployment", name: "app" }],
     };
     const declared = aDeclared({ spec, annotations: { [REFRESH_ANNOTATION]: "tuesday", other: "not told" } });
-    const story = told(aRow({ declared }));
-    assert.deepEqual(story.declared.spec, {
+    const description = told(aRow({ declared }));
+    assert.deepEqual(description.declared.spec, {
       ...{ type: "kv-v2", mount: "kv", path: "db", refreshAfter: "60s" },
       destination: { name: "db", create: true, transformation: true },
       restarts: ["Deployment/app"],
     });
-    const text = storyText(story, NOW);
+    const text = descriptionText(description, NOW);
     assert.match(text, /refresh asked for by annotation: tuesday/);
     assert.match(text, /State: +pending/);
-    assert.match(text, /not carried out yet/);
+    assert.match(text, /not applied yet/);
     assert.doesNotMatch(text, /a text|not told/);
   });
 
@@ -47,9 +50,14 @@ describe("the story of a sync", () => {
     const [auth, connection] = [aReferenceKey(), aReferenceKey("other")];
     const secret = referenceKey({ cluster: "east", kind: "Secret", namespace: "shop", name: "ca" });
     const found = { key: auth, uid: "u", generation: 3, hash: "h", labels: {}, annotations: {}, spec: {} };
-    const story = told(aRow({ state: state({ refs: [auth, connection, secret] }) }), { references: [found] });
+    const description = told(aRow({ state: state({ refs: [auth, connection, secret] }) }), { references: [found] });
     assert.deepEqual(
-      story.references.map((reference) => [reference.kind, reference.name, reference.state, reference.generation]),
+      description.references.map((reference) => [
+        reference.kind,
+        reference.name,
+        reference.state,
+        reference.generation,
+      ]),
       [
         ["VaultAuth", "default", "found", 3],
         ["VaultAuth", "other", "missing", undefined],
@@ -60,12 +68,12 @@ describe("the story of a sync", () => {
 
   it("tells what was seen by versions and a short digest", () => {
     const declared = aDeclared();
-    const story = told(
+    const description = told(
       aRow({
         declared,
         wheel: { period: 50, phase: 1 },
         state: state({
-          ...{ waitsFor: "vault:https://v:8200", digest: "abcdef:0123456789abcdef", doneHash: declared.hash },
+          ...{ waitsFor: "vault:https://v:8200", digest: "abcdef:0123456789abcdef", appliedHash: declared.hash },
           ...{
             own: { version: { number: 4, createdTime: "2029-12-31T00:00:00Z" } },
             syncedAt: SINCE,
@@ -75,9 +83,9 @@ describe("the story of a sync", () => {
         }),
       }),
     );
-    assert.equal(story.state, "synced");
-    assert.equal(story.seen.digest, "01234567");
-    const text = storyText(story, NOW);
+    assert.equal(description.state, "synced");
+    assert.equal(description.seen.digest, "01234567");
+    const text = descriptionText(description, NOW);
     for (const words of [/version 4 of 2029/, /Secret db, uid u-1, resourceVersion 77/, /5m ago/, /every 50s/]) {
       assert.match(text, words);
     }
@@ -85,9 +93,9 @@ describe("the story of a sync", () => {
 
   it("tells what went wrong, since when, and what to do", () => {
     const error = { code: "VAULT_DENIED", message: "GET kv/data/db: denied", since: SINCE } as const;
-    const story = told(aRow({ dueAt: NOW + 20_000, state: state({ error, attempts: 3 }) }));
-    assert.equal(story.error?.next, "recheck");
-    const text = storyText(story, NOW);
+    const description = told(aRow({ dueAt: NOW + 20_000, state: state({ error, attempts: 3 }) }));
+    assert.equal(description.error?.next, "recheck");
+    const text = descriptionText(description, NOW);
     assert.match(text, /VAULT_DENIED: GET kv\/data\/db: denied\n +since 5m, 3 tries in a row/);
     assert.match(text, /What to do: +The policies of the login's role/);
     assert.match(text, /Next: +in 20s: another try/);
@@ -95,16 +103,16 @@ describe("the story of a sync", () => {
 
   it("tells of restarts that are owed", () => {
     const rollout = { digest: "k:d", since: SINCE, at: NOW + 7_000, attempts: 2 };
-    const story = told(aRow({ dueAt: NOW + 7_000, state: state({ rollout, syncedAt: SINCE }) }));
-    assert.match(storyText(story, NOW), /Rollout: +restarts are owed since 5m, 2 failed .*; tried in 7s/);
+    const description = told(aRow({ dueAt: NOW + 7_000, state: state({ rollout, syncedAt: SINCE }) }));
+    assert.match(descriptionText(description, NOW), /Rollout: +restarts are owed since 5m, 2 failed .*; tried in 7s/);
   });
 
   it("tells of parked ones that nothing comes by itself", () => {
     const error = { code: "SPEC_INVALID", message: "spec.path: required", since: SINCE } as const;
     const { dueAt: _due, ...row } = aRow({ state: state({ error, attempts: 1 }) });
-    const story = told(row);
-    assert.equal(story.state, "parked");
-    assert.match(storyText(story, NOW), /Next: +only a new declaration/);
+    const description = told(row);
+    assert.equal(description.state, "parked");
+    assert.match(descriptionText(description, NOW), /Next: +only a new declaration/);
   });
 
   it("tells of an outage that one probe stands for all", () => {
@@ -112,10 +120,10 @@ describe("the story of a sync", () => {
       ...{ id: "vault:https://v", code: "VAULT_SEALED", message: "sealed", since: SINCE },
       ...{ attempts: 2, fence: 1, probeAt: NOW + 5_000 },
     };
-    const story = told(aRow({ state: state({ waitsFor: circuit.id }) }), { circuits: [circuit] });
-    assert.equal(story.state, "waiting");
-    assert.equal(story.error?.code, "VAULT_SEALED");
-    assert.match(storyText(story, NOW), /in 5s: the next probe of vault:https:\/\/v/);
+    const description = told(aRow({ state: state({ waitsFor: circuit.id }) }), { circuits: [circuit] });
+    assert.equal(description.state, "waiting");
+    assert.equal(description.error?.code, "VAULT_SEALED");
+    assert.match(descriptionText(description, NOW), /in 5s: the next probe of vault:https:\/\/v/);
   });
 
   it("has a remedy for each code, out of the page that people read", () => {

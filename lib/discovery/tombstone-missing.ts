@@ -13,21 +13,21 @@ export function isTooMany(gone: number, of: number): boolean {
 }
 
 /**
- * Rows that a complete list of the same cluster does not show. Each is asked for by name, and buried when it is gone or
- * has another uid; when too many are gone at once nothing is buried and the cluster's row says so.
+ * Rows that a complete list of the same cluster does not show. Each is asked for by name, and tombstoned when it is gone or
+ * has another uid; when too many are gone at once nothing is tombstoned and the cluster's row says so.
  */
-export async function buryAbsent(
+export async function tombstoneMissing(
   deps: DiscoveryDeps,
   kind: KindRef,
   absent: readonly RowSummary[],
   total: number,
   isReleased: boolean,
   signal: AbortSignal,
-): Promise<ClusterState["held"]> {
+): Promise<ClusterState["awaitingApproval"]> {
   if (absent.length === 0) return undefined;
   if (isTooMany(absent.length, total) && !isReleased) {
-    deps.log.error("absence-held", { kind: kind.kind, gone: absent.length, of: total });
-    deps.metrics.count("keyferry_absence_held_total", { kind: kind.kind });
+    deps.log.error("missing-awaiting-approval", { kind: kind.kind, gone: absent.length, of: total });
+    deps.metrics.count("keyferry_missing_awaiting_approval_total", { kind: kind.kind });
     return { since: deps.clock(), gone: absent.length, of: total };
   }
   const dues: Due[] = [];
@@ -35,7 +35,7 @@ export async function buryAbsent(
     const { cluster, namespace, name } = partsOf(key);
     const found = await deps.resources.get({ cluster, namespace, name, kind }, signal);
     if (found && found.uid === uid) continue;
-    const due = await deps.leases.bury(key, uid, deps.clock());
+    const due = await deps.leases.tombstone(key, uid, deps.clock());
     if (due) dues.push(due);
   }
   await sendDue(deps.queue, dues, deps.clock());

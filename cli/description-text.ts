@@ -1,8 +1,8 @@
 import type { EpochMs } from "../lib/clock.ts";
 import type { Disposition } from "../lib/errors.ts";
 import type { JsonObject } from "../lib/json.ts";
+import type { SyncDescription } from "./describe-sync.ts";
 import { humanAge } from "./status-view.ts";
-import type { Story } from "./story.ts";
 import { labelled } from "./table.ts";
 
 const NEXT: Readonly<Record<Disposition, string>> = {
@@ -12,24 +12,29 @@ const NEXT: Readonly<Record<Disposition, string>> = {
   drop: "it is no longer keyferry's to do",
 };
 
-/** A story as people read it, in the manner of kubectl describe. */
-export function storyText(story: Story, now: EpochMs): string {
-  const { error, cluster, next, rollout } = story;
+/** A description as people read it, in the manner of kubectl describe. */
+export function descriptionText(description: SyncDescription, now: EpochMs): string {
+  const { error, cluster, next, rollout } = description;
   const age = (at: string): string => `${humanAge(now - Date.parse(at))} ago`;
   return labelled([
-    ["Sync", story.key],
-    ["State", story.state],
-    ["Declared", declaredLines(story)],
-    ["References", referenceLines(story)],
-    ["Last seen", seenLines(story)],
-    ["Synced", story.syncedAt ? `${age(story.syncedAt)} (${story.syncedAt})` : "never"],
-    ...(story.settledAt ? [["Last run", `ended ${age(story.settledAt)} (${story.settledAt})`] as const] : []),
+    ["Sync", description.key],
+    ["State", description.state],
+    ["Declared", declaredLines(description)],
+    ["References", referenceLines(description)],
+    ["Last seen", seenLines(description)],
+    ["Synced", description.syncedAt ? `${age(description.syncedAt)} (${description.syncedAt})` : "never"],
+    ...(description.settledAt
+      ? [["Last run", `ended ${age(description.settledAt)} (${description.settledAt})`] as const]
+      : []),
     ...(rollout ? [["Rollout", rolloutLines(rollout, now)] as const] : []),
     ...(error
       ? ([
           [
             "Error",
-            [`${error.code}: ${error.message}`, `since ${humanAge(now - Date.parse(error.since))}${tries(story)}`],
+            [
+              `${error.code}: ${error.message}`,
+              `since ${humanAge(now - Date.parse(error.since))}${tries(description)}`,
+            ],
           ],
           ["What to do", [...(error.remedy ? [error.remedy] : []), `Meanwhile ${NEXT[error.next]}.`]],
         ] as const)
@@ -40,7 +45,7 @@ export function storyText(story: Story, now: EpochMs): string {
 }
 
 function rolloutLines(
-  { since, at, attempts, message }: NonNullable<Story["rollout"]>,
+  { since, at, attempts, message }: NonNullable<SyncDescription["rollout"]>,
   now: EpochMs,
 ): readonly string[] {
   const failed = attempts > 0 ? `, ${attempts} failed (see the condition RolloutRestart)` : "";
@@ -48,14 +53,14 @@ function rolloutLines(
   return message === undefined ? [owed] : [owed, message];
 }
 
-function tries({ attempts }: Story): string {
+function tries({ attempts }: SyncDescription): string {
   return attempts > 0 ? `, ${attempts} ${attempts === 1 ? "try" : "tries"} in a row` : "";
 }
 
-function declaredLines({ declared }: Story): readonly string[] {
+function declaredLines({ declared }: SyncDescription): readonly string[] {
   const { destination, restarts, ...spec } = declared.spec;
   const to = destination as JsonObject | undefined;
-  const version = declared.carriedOut ? "carried out" : "not carried out yet";
+  const version = declared.applied ? "applied" : "not applied yet";
   return [
     `generation ${declared.generation}, ${version}${declared.deleting ? ", being deleted" : ""}`,
     `reads: ${fields(spec)}`,
@@ -71,7 +76,7 @@ function fields(object: JsonObject): string {
     .join(", ");
 }
 
-function referenceLines({ references }: Story): readonly string[] {
+function referenceLines({ references }: SyncDescription): readonly string[] {
   if (references.length === 0) return ["none known before its first run has ended"];
   return references.map(({ kind, namespace, name, state, generation }) => {
     const version = generation === undefined ? "" : `, generation ${generation}`;
@@ -79,7 +84,7 @@ function referenceLines({ references }: Story): readonly string[] {
   });
 }
 
-function seenLines({ seen }: Story): readonly string[] {
+function seenLines({ seen }: SyncDescription): readonly string[] {
   const { vault, version, digest, secrets } = seen;
   const at = version ? `, version ${version.number} of ${version.createdTime}` : "";
   const lines = [
@@ -92,9 +97,9 @@ function seenLines({ seen }: Story): readonly string[] {
   return lines.length > 0 ? lines : ["nothing yet"];
 }
 
-function clusterText({ state, error, held }: NonNullable<Story["cluster"]>): string {
+function clusterText({ state, error, awaitingApproval }: NonNullable<SyncDescription["cluster"]>): string {
   if (error) return `${error.code}: ${error.message}`;
-  if (held)
-    return `${held.gone} of ${held.of} declarations are gone at once, which is not believed: see keyferry status`;
+  if (awaitingApproval)
+    return `${awaitingApproval.gone} of ${awaitingApproval.of} declarations are gone at once, which is not believed: see keyferry status`;
   return state === "unseen" ? "not looked at yet" : state;
 }

@@ -12,8 +12,8 @@ import { type LookUp, lookUp } from "./look-up.ts";
 import type { Resolution, ResolveInput } from "./resolve.ts";
 import { type Warned, warningsOfAuth } from "./warnings.ts";
 
-/** A resource that syncs refer to, as far as it can be judged without asking anybody. */
-export interface Judged {
+/** A resource that syncs refer to, as far as it can be checked without asking anybody. */
+export interface CheckedReference {
   /** VaultConnection: the Vault to ask, and the id of its circuit. */
   readonly vault?: { readonly target: VaultTarget; readonly circuit: string };
   /** SecretTransformation: what the template engine is to read. */
@@ -24,19 +24,19 @@ export interface Judged {
 
 /**
  * Whether a VaultConnection, VaultAuth or SecretTransformation is well formed and everything that it refers to is there.
- * A VaultAuth is judged as for a resource in its own namespace; no login is tried, as VSO tries none, so that its credentials
+ * A VaultAuth is checked as for a resource in its own namespace; no login is tried, as VSO tries none, so that its credentials
  * are of no interest here.
  */
-export function judge(input: ResolveInput): Judgement {
+export function checkReference(input: ResolveInput): ReferenceCheck {
   const lookup = lookUp(input.cluster, input.reference);
   const { kind } = partsOf(input.declared.key);
   const merged = kind === "VaultAuth" ? isMerged(input, lookup) : undefined;
-  const outcome = attempt(() => judged(input, lookup));
+  const outcome = attempt(() => checked(input, lookup));
   const refs = [...lookup.refs].filter((key) => isWorthAnotherRun(kind, key, input));
   return { refs, outcome, ...(merged === undefined ? {} : { merged }) };
 }
 
-export interface Judgement extends Resolution<Judged> {
+export interface ReferenceCheck extends Resolution<CheckedReference> {
   /** VaultAuth with a vaultAuthGlobalRef: whether that could be merged. */
   readonly merged?: boolean;
 }
@@ -46,7 +46,7 @@ function isMerged({ declared, cluster }: ResolveInput, lookup: LookUp): boolean 
   const at = { namespace, name };
   if (asObject(declared.spec)?.vaultAuthGlobalRef === undefined) return undefined;
   const merged = attempt(() => {
-    const auth = lookup.find("VaultAuth", at, "it is judged");
+    const auth = lookup.find("VaultAuth", at, "it is checked");
     return withGlobal(lookup, auth, at, cluster.operatorNamespace);
   });
   return !(merged instanceof SyncError);
@@ -57,10 +57,10 @@ function isWorthAnotherRun(kind: string, key: ReferenceKey, { declared }: Resolv
   return (key as string) !== declared.key && (kind !== "VaultAuth" || partsOf(key).kind !== "Secret");
 }
 
-function judged({ declared, cluster }: ResolveInput, lookup: LookUp): Judged {
+function checked({ declared, cluster }: ResolveInput, lookup: LookUp): CheckedReference {
   const { kind, namespace, name } = partsOf(declared.key);
   if (kind === "VaultConnection") {
-    const { target } = resolveConnectionAt(lookup, { namespace, name }, "it is judged", cluster);
+    const { target } = resolveConnectionAt(lookup, { namespace, name }, "it is checked", cluster);
     const asking = { ...target, place: `${cluster.name}/${namespace}` };
     return { vault: { target: asking, circuit: circuitOfVault(target.address) } };
   }
@@ -70,5 +70,5 @@ function judged({ declared, cluster }: ResolveInput, lookup: LookUp): Judged {
     return { warnings: warningsOfAuth(auth) };
   }
   const place = { namespace, name };
-  return { rendering: readingOf(place, lookup.find("SecretTransformation", place, "it is judged").spec) };
+  return { rendering: readingOf(place, lookup.find("SecretTransformation", place, "it is checked").spec) };
 }

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SyncError } from "../../../lib/errors.ts";
 import type { JsonObject } from "../../../lib/json.ts";
-import { judgedEvent, nextJudgedStatus, type Verdict } from "../../../lib/origins/judged-status.ts";
+import { nextReferenceStatus, referenceEvent, type Verdict } from "../../../lib/origins/reference-status.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const ERROR = new SyncError("REFERENCE_MISSING", "VaultConnection a/b was not found");
 
 const status = (kind: string, verdict: Verdict, before: JsonObject = {}, generation = 1, now = NOW) =>
-  nextJudgedStatus(before, { kind, generation, verdict, now });
+  nextReferenceStatus(before, { kind, generation, verdict, now });
 const types = (of: JsonObject) => (of.conditions as JsonObject[]).map(({ type, status }) => `${type} ${status}`);
 
 describe("the status of what syncs refer to", () => {
@@ -56,11 +56,11 @@ describe("the status of what syncs refer to", () => {
   });
 
   it("events have VSO's reasons, and a SecretTransformation only complains", () => {
-    assert.deepEqual(judgedEvent("VaultAuth", { error: ERROR })?.reason, "Accepted");
-    assert.equal(judgedEvent("VaultAuth", { error: ERROR })?.type, "Warning");
-    assert.equal(judgedEvent("VaultConnection", { error: ERROR, isAsked: true })?.reason, "VaultClientError");
-    assert.equal(judgedEvent("VaultConnection", { error: ERROR })?.reason, "InvalidConfiguration");
-    assert.equal(judgedEvent("SecretTransformation", {}), undefined);
-    assert.equal(judgedEvent("SecretTransformation", { error: ERROR })?.reason, "InvalidConfiguration");
+    assert.deepEqual(referenceEvent("VaultAuth", { error: ERROR })?.reason, "Accepted");
+    assert.equal(referenceEvent("VaultAuth", { error: ERROR })?.type, "Warning");
+    assert.equal(referenceEvent("VaultConnection", { error: ERROR, isAsked: true })?.reason, "VaultClientError");
+    assert.equal(referenceEvent("VaultConnection", { error: ERROR })?.reason, "InvalidConfiguration");
+    assert.equal(referenceEvent("SecretTransformation", {}), undefined);
+    assert.equal(referenceEvent("SecretTransformation", { error: ERROR })?.reason, "InvalidConfiguration");
   });
 });

@@ -6,10 +6,10 @@ import type { KindRef } from "../resource-kinds.ts";
 import { SECRET } from "../resource-kinds.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { DriftWatch } from "./drift.ts";
-import { type Intake, type IntakeContext, referenceIntake, syncIntake } from "./intake.ts";
+import { type EventHandler, type HandlerContext, referenceHandler, syncHandler } from "./event-handlers.ts";
 import type { OperatorGuard } from "./operator-guard.ts";
 import type { RowBudget } from "./row-budget.ts";
-import { secretIntake } from "./secret-intake.ts";
+import { secretHandler } from "./secret-handler.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 import type { WatchPassOptions } from "./watch-pass.ts";
 
@@ -20,20 +20,20 @@ import type { WatchPassOptions } from "./watch-pass.ts";
 const CERTAIN_AFTER_MS = 3 * SECOND_MS;
 
 /** Kinds that refer to each other are listed side by side, and a list takes no longer than this as a rule. */
-const JUDGE_AFTER_MS = 2 * SECOND_MS;
+const STATUS_AFTER_MS = 2 * SECOND_MS;
 
-/** What is followed of a cluster, each with a cursor of its own. */
-export interface Part {
+/** What is watched of a cluster, each with a cursor of its own. */
+export interface WatchTarget {
   readonly isReference: boolean;
   /** Name of its cursor. */
   readonly name: string;
   readonly kind: KindRef;
   readonly options: ListOptions;
-  readonly intake: Intake;
+  readonly handler: EventHandler;
 }
 
 /** Each kind, or each kind in each namespace when the fleet file names them one by one. */
-export function partsToFollow(
+export function watchTargets(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
   {
@@ -49,46 +49,46 @@ export function partsToFollow(
   },
   options: WatchPassOptions,
   restores: number | undefined,
-): readonly Part[] {
+): readonly WatchTarget[] {
   const named = namedNamespaces(settings.namespaces);
   const isOurs = namespaceMatcher(settings.namespaces);
   const scopes = named ?? [undefined];
   const referenceScopes = referenceNamespaces(settings);
   const certainAfterMs = options.seconds > 0 ? CERTAIN_AFTER_MS : 0;
-  const judgeAfterMs = options.seconds > 0 ? JUDGE_AFTER_MS : 0;
-  const part = (
+  const statusAfterMs = options.seconds > 0 ? STATUS_AFTER_MS : 0;
+  const target = (
     kind: KindRef,
     scope: string | undefined,
-    intake: (context: IntakeContext) => Intake,
+    handler: (context: HandlerContext) => EventHandler,
     more: Partial<ListOptions> = {},
-  ): Part => ({
+  ): WatchTarget => ({
     isReference: REFERENCE_KINDS.includes(kind),
     name: scope === undefined ? kind.kind : `${kind.kind}/${scope}`,
     kind,
     options: { metadataOnly: false, ...more, ...(scope === undefined ? {} : { namespace: scope }) },
-    intake: intake({
+    handler: handler({
       settings,
       isOurs,
       scope,
-      acceptAbsence: options.acceptAbsence,
+      acceptMissing: options.acceptMissing,
       restores,
       certainAfterMs,
-      judgeAfterMs,
+      statusAfterMs,
       budget,
     }),
   });
   const references = REFERENCE_KINDS.flatMap((kind) =>
     (referenceScopes ?? [undefined]).map((scope) =>
-      part(kind, scope, (context) => referenceIntake(deps, kind, { ...context, guard })),
+      target(kind, scope, (context) => referenceHandler(deps, kind, { ...context, guard })),
     ),
   );
   const syncs = SYNC_KINDS.flatMap((kind) =>
-    scopes.map((scope) => part(kind, scope, (context) => syncIntake(deps, kind, { ...context, vso }))),
+    scopes.map((scope) => target(kind, scope, (context) => syncHandler(deps, kind, { ...context, vso }))),
   );
   const owned = { metadataOnly: true, labelSelector: OWNED_SELECTOR };
   const secrets =
     settings.observe === "watch"
-      ? scopes.map((scope) => part(SECRET, scope, (context) => secretIntake(deps, drift, context), owned))
+      ? scopes.map((scope) => target(SECRET, scope, (context) => secretHandler(deps, drift, context), owned))
       : [];
   return [...references, ...syncs, ...secrets];
 }

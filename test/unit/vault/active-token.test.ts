@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { VaultIdentity } from "../../../lib/ports/vault.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
-import { heldToken, renewedToken } from "../../../lib/vault/held-token.ts";
+import { activeToken, renewedToken } from "../../../lib/vault/active-token.ts";
 
 const IDENTITY: VaultIdentity = {
   id: "one",
@@ -25,33 +25,33 @@ const granted = (ttlSeconds: number, renewable = true) => ({
 
 describe("a token that we hold", () => {
   it("is not used in its last tenth", () => {
-    assert.equal(heldToken(IDENTITY, granted(3_600), 0).staleAt, 3_240_000);
+    assert.equal(activeToken(IDENTITY, granted(3_600), 0).staleAt, 3_240_000);
   });
 
   it("is not used in its last five seconds", () => {
-    assert.equal(heldToken(IDENTITY, granted(20), 0).staleAt, 15_000);
+    assert.equal(activeToken(IDENTITY, granted(20), 0).staleAt, 15_000);
   });
 
   it("is used for half of its life at least", () => {
-    assert.equal(heldToken(IDENTITY, granted(4), 0).staleAt, 2_000);
+    assert.equal(activeToken(IDENTITY, granted(4), 0).staleAt, 2_000);
   });
 
   it("has no end when Vault gives none", () => {
-    const { staleAt, renewAt } = heldToken(IDENTITY, granted(0), 0);
+    const { staleAt, renewAt } = activeToken(IDENTITY, granted(0), 0);
     assert.deepEqual([staleAt, renewAt], [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]);
   });
 
   it("is prolonged at two thirds, if it can be", () => {
-    assert.equal(heldToken(IDENTITY, granted(300), 0).renewAt, 200_000);
-    assert.equal(heldToken(IDENTITY, granted(300, false), 0).renewAt, Number.POSITIVE_INFINITY);
+    assert.equal(activeToken(IDENTITY, granted(300), 0).renewAt, 200_000);
+    assert.equal(activeToken(IDENTITY, granted(300, false), 0).renewAt, Number.POSITIVE_INFINITY);
   });
 
   it("is not prolonged when it is good for some requests only", () => {
-    assert.equal(heldToken(IDENTITY, { ...granted(300), uses: 3 }, 0).renewAt, Number.POSITIVE_INFINITY);
+    assert.equal(activeToken(IDENTITY, { ...granted(300), uses: 3 }, 0).renewAt, Number.POSITIVE_INFINITY);
   });
 
   it("is the same token after a renewal, with another end", () => {
-    const first = heldToken(IDENTITY, granted(300), 0);
+    const first = activeToken(IDENTITY, granted(300), 0);
     const next = renewedToken(first, granted(300), 200_000);
     assert.equal(next.value, first.value);
     assert.equal(next.obtainedAt, 0);
@@ -60,7 +60,7 @@ describe("a token that we hold", () => {
   });
 
   it("is not prolonged again once it has met its maximum", () => {
-    const first = heldToken(IDENTITY, granted(300), 0);
+    const first = activeToken(IDENTITY, granted(300), 0);
     const next = renewedToken(first, granted(150), 200_000);
     assert.equal(next.staleAt, 335_000);
     assert.equal(next.renewAt, Number.POSITIVE_INFINITY);

@@ -6,7 +6,7 @@ import type { Grant } from "./login.ts";
 const NEVER = Number.POSITIVE_INFINITY;
 const MIN_MARGIN_MS = 5 * SECOND_MS;
 
-export interface HeldToken {
+export interface ActiveToken {
   readonly identity: VaultIdentity;
   readonly value: SecretValue;
   readonly obtainedAt: EpochMs;
@@ -23,7 +23,7 @@ export interface HeldToken {
 }
 
 /** Counted from when it was asked for, so that a slow answer makes it seem older, never younger. */
-export function heldToken(identity: VaultIdentity, grant: Grant, askedAt: EpochMs): HeldToken {
+export function activeToken(identity: VaultIdentity, grant: Grant, askedAt: EpochMs): ActiveToken {
   const ttlMs = grant.ttlSeconds === 0 ? NEVER : grant.ttlSeconds * SECOND_MS;
   const margin = ttlMs === NEVER ? 0 : Math.min(Math.max(ttlMs / 10, MIN_MARGIN_MS), ttlMs / 2);
   return {
@@ -41,13 +41,13 @@ export function heldToken(identity: VaultIdentity, grant: Grant, askedAt: EpochM
 }
 
 /** The same token after a renewal: one that got less than before has met its maximum and is let run out. */
-export function renewedToken(token: HeldToken, grant: Grant, askedAt: EpochMs): HeldToken {
-  const next = heldToken(token.identity, { ...grant, token: token.value }, askedAt);
+export function renewedToken(token: ActiveToken, grant: Grant, askedAt: EpochMs): ActiveToken {
+  const next = activeToken(token.identity, { ...grant, token: token.value }, askedAt);
   const met = next.ttlMs < token.ttlMs;
   const { obtainedAt, ttlMs, isBatch } = token;
   return { ...next, obtainedAt, ttlMs, isBatch, renewAt: met ? NEVER : next.renewAt };
 }
 
-export function sameToken(a: HeldToken, b: HeldToken): boolean {
+export function sameToken(a: ActiveToken, b: ActiveToken): boolean {
   return a.value.reveal().equals(b.value.reveal());
 }

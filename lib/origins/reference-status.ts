@@ -75,7 +75,7 @@ function conditionsOf(kind: string, verdict: Verdict): readonly Condition[] {
 }
 
 /** The whole status as it should be, made from the one that was read (kubernetes-rules 15). */
-export function nextJudgedStatus(
+export function nextReferenceStatus(
   before: JsonObject,
   about: { readonly kind: string; readonly generation: number; readonly verdict: Verdict; readonly now: EpochMs },
 ): JsonObject {
@@ -95,15 +95,15 @@ export function nextJudgedStatus(
 }
 
 /** What `kubectl describe` shows of a changed verdict: how it ended, then what it warns of. */
-export function judgedEvents(kind: string, verdict: Verdict): readonly ResourceEvent[] {
-  const event = judgedEvent(kind, verdict);
+export function referenceEvents(kind: string, verdict: Verdict): readonly ResourceEvent[] {
+  const event = referenceEvent(kind, verdict);
   const { warnings = [] } = verdict;
   const others = warnings.map(({ reason, message }) => ({ type: "Warning", reason, message }) as const);
   return event ? [event, ...others] : others;
 }
 
 /** The verdict in VSO's words for it. */
-export function judgedEvent(kind: string, verdict: Verdict): ResourceEvent | undefined {
+export function referenceEvent(kind: string, verdict: Verdict): ResourceEvent | undefined {
   const { error, isAsked } = verdict;
   if (kind === "SecretTransformation") {
     return error && { type: "Warning", reason: "InvalidConfiguration", message: failureMessage(error) };

@@ -5,8 +5,8 @@ import type { ClusterState, Cursor } from "../ports/store.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import type { Slots } from "../slots.ts";
 import type { DiscoveryDeps } from "./deps.ts";
+import type { EventHandler } from "./event-handlers.ts";
 import { unlessBug } from "./guard.ts";
-import type { Intake } from "./intake.ts";
 import { listBounds } from "./list-bounds.ts";
 
 /** A cursor that did not move for so long is listed again: bookmarks come only when the kind moved (lease-table 19). */
@@ -18,16 +18,16 @@ const SHORTEST_WATCH_S = 1;
 /** Kept up to date as things are taken in, so that a watch pass that ends early starts again where it was. */
 export interface Progress {
   cursor?: Cursor;
-  held?: NonNullable<ClusterState["held"]>;
+  awaitingApproval?: NonNullable<ClusterState["awaitingApproval"]>;
   error?: SyncError;
 }
 
-export interface FollowInput {
+export interface ListAndWatchInput {
   readonly cluster: string;
   readonly kind: KindRef;
   readonly options: ListOptions;
-  readonly intake: Intake;
-  /** Where to start; moved on while it is followed. Without a cursor everything is listed. */
+  readonly handler: EventHandler;
+  /** Where to start; moved on while it is watched. Without a cursor everything is listed. */
   readonly progress: Progress;
   /** How long to watch; 0: one list or a short resume. */
   readonly seconds: number;
@@ -41,7 +41,7 @@ export interface FollowInput {
  * Changes of one kind since the cursor, or everything when there is none. Rows first, cursor last: the cursor stands
  * where everything before it was taken in (lease-table 21).
  */
-export async function follow(deps: DiscoveryDeps, input: FollowInput, signal: AbortSignal): Promise<void> {
+export async function listAndWatch(deps: DiscoveryDeps, input: ListAndWatchInput, signal: AbortSignal): Promise<void> {
   const { progress } = input;
   const { cursor } = progress;
   if (cursor !== undefined && deps.clock() - cursor.movedAt > CURSOR_MAX_AGE_MS) delete progress.cursor;
@@ -60,7 +60,7 @@ export async function follow(deps: DiscoveryDeps, input: FollowInput, signal: Ab
 }
 
 /** A list if there is no cursor, then a watch. A cursor that turns out too old is dropped. */
-async function catchUp(deps: DiscoveryDeps, input: FollowInput, signal: AbortSignal): Promise<void> {
+async function catchUp(deps: DiscoveryDeps, input: ListAndWatchInput, signal: AbortSignal): Promise<void> {
   const isListed = input.progress.cursor === undefined;
   if (isListed) await listAll(deps, input, signal);
   input.onCaughtUp();
@@ -69,9 +69,9 @@ async function catchUp(deps: DiscoveryDeps, input: FollowInput, signal: AbortSig
 }
 
 /** Leaves no cursor when the cluster does not have this kind, which is no reason to believe that its objects are gone (lease-table 18). */
-async function listAll(deps: DiscoveryDeps, input: FollowInput, signal: AbortSignal): Promise<void> {
+async function listAll(deps: DiscoveryDeps, input: ListAndWatchInput, signal: AbortSignal): Promise<void> {
   const { cluster, kind, options } = input;
-  const listing = input.intake.list();
+  const listing = input.handler.list();
   const take = listBounds(cluster, kind.resource, deps.clock);
   let items = 0;
   let resourceVersion: string | undefined;
@@ -87,17 +87,17 @@ async function listAll(deps: DiscoveryDeps, input: FollowInput, signal: AbortSig
   };
   for (let next: string | undefined, isFirst = true; isFirst || next !== undefined; isFirst = false) {
     const answer = await inSlot(input, () => onePage(next), signal);
-    if (!answer) return input.intake.notServed();
+    if (!answer) return input.handler.notServed();
     next = answer.continue;
   }
   deps.log.debug("kind-listed", { cluster: input.cluster, kind: input.kind.kind, items });
-  const held = await listing.end(signal);
-  if (held) input.progress.held = held;
+  const awaitingApproval = await listing.end(signal);
+  if (awaitingApproval) input.progress.awaitingApproval = awaitingApproval;
   input.progress.cursor = { resourceVersion: resourceVersion ?? "0", movedAt: deps.clock() };
 }
 
 async function inSlot<T>(
-  { cluster, kind, pages }: FollowInput,
+  { cluster, kind, pages }: ListAndWatchInput,
   work: () => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
@@ -109,7 +109,7 @@ async function inSlot<T>(
   }
 }
 
-async function watch(deps: DiscoveryDeps, input: FollowInput, signal: AbortSignal): Promise<void> {
+async function watch(deps: DiscoveryDeps, input: ListAndWatchInput, signal: AbortSignal): Promise<void> {
   const { progress } = input;
   if (!progress.cursor) return;
   const since = {
@@ -130,6 +130,6 @@ async function watch(deps: DiscoveryDeps, input: FollowInput, signal: AbortSigna
 
 type Change = Extract<WatchEvent, { readonly object: unknown }>;
 
-function takeIn({ intake }: FollowInput, { type, object }: Change, signal: AbortSignal): Promise<void> {
-  return type === "DELETED" ? intake.deleted(object) : intake.changed(object, signal);
+function takeIn({ handler }: ListAndWatchInput, { type, object }: Change, signal: AbortSignal): Promise<void> {
+  return type === "DELETED" ? handler.deleted(object) : handler.changed(object, signal);
 }

@@ -21,8 +21,8 @@ import {
   waitsFor,
 } from "./status-view.ts";
 
-/** What a story is told from: one row and what stands beside it in the lease table. */
-export interface StoryInput {
+/** What a description is told from: one row and what stands beside it in the lease table. */
+export interface DescribeInput {
   readonly row: Row;
   readonly references: ReadonlyMap<ReferenceKey, Reference>;
   readonly circuits: readonly Circuit[];
@@ -31,14 +31,14 @@ export interface StoryInput {
 }
 
 /** All that is known of one sync, as people and scripts see it. Names, versions and digests, never values. */
-export interface Story {
+export interface SyncDescription {
   readonly key: string;
   readonly state: SyncView["state"];
   readonly declared: {
     readonly generation: number;
     readonly uid: string;
-    /** This version of it was carried out. */
-    readonly carriedOut: boolean;
+    /** This version of it was applied. */
+    readonly applied: boolean;
     readonly deleting: boolean;
     /** The last wish for a refresh by annotation. */
     readonly refresh?: string;
@@ -117,7 +117,7 @@ function restarts({ rolloutRestartTargets: targets }: JsonObject): readonly stri
   return targets.map((target: Json) => `${asObject(target)?.kind ?? "?"}/${asObject(target)?.name ?? "?"}`);
 }
 
-export function storyOf({ row, references, circuits, cluster, now }: StoryInput): Story {
+export function describeSync({ row, references, circuits, cluster, now }: DescribeInput): SyncDescription {
   const { key, declared, state } = row;
   const parts = partsOf(key);
   const view = syncView(summaryOf(row), { cluster, circuits }, now, owedRestarts(row));
@@ -129,7 +129,7 @@ export function storyOf({ row, references, circuits, cluster, now }: StoryInput)
     declared: {
       generation: declared.generation,
       uid: declared.uid,
-      carriedOut: state.doneHash === declared.hash,
+      applied: state.appliedHash === declared.hash,
       deleting: declared.deleting,
       ...(refresh === undefined ? {} : { refresh }),
       spec: specOf(declared.spec),
@@ -167,7 +167,7 @@ function referenceView(ref: ReferenceKey, found: ReadonlyMap<ReferenceKey, Refer
   return { kind, namespace, name, state: "found", ...(generation > 0 ? { generation } : {}) };
 }
 
-function seenOf({ state }: Row): Story["seen"] {
+function seenOf({ state }: Row): SyncDescription["seen"] {
   const { waitsFor: vault, digest, owned } = state;
   const { version } = staticState(state);
   return {
@@ -182,12 +182,12 @@ function seenOf({ state }: Row): Story["seen"] {
   };
 }
 
-function errorOf({ code, message, since }: NonNullable<SyncView["error"]>): NonNullable<Story["error"]> {
+function errorOf({ code, message, since }: NonNullable<SyncView["error"]>): NonNullable<SyncDescription["error"]> {
   const { next, meaning } = remedyOf(code as ErrorCode);
   return { code, message, since, next, ...(meaning === undefined ? {} : { remedy: meaning }) };
 }
 
-function nextOf(row: Row, view: SyncView, around: Surroundings): Story["next"] {
+function nextOf(row: Row, view: SyncView, around: Surroundings): SyncDescription["next"] {
   const at = view.nextAt === undefined ? {} : { at: view.nextAt };
   const open = view.state === "waiting" ? waitsFor(summaryOf(row), around) : undefined;
   if (!open) return { ...at, because: why(row, view) };

@@ -4,14 +4,14 @@ import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Cursor } from "../ports/store.ts";
 import { slots } from "../slots.ts";
 import { tasks } from "../tasks.ts";
-import { credentialParts } from "./credentials.ts";
+import { credentialTargets } from "./credentials.ts";
 import type { DiscoveryDeps } from "./deps.ts";
-import { type FollowInput, follow, type Progress } from "./follow.ts";
-import type { Part } from "./parts.ts";
+import { type ListAndWatchInput, listAndWatch, type Progress } from "./list-and-watch.ts";
 import type { RowBudget } from "./row-budget.ts";
 import type { WatchPassOptions } from "./watch-pass.ts";
+import type { WatchTarget } from "./watch-targets.ts";
 
-/** How often it is asked whether syncs refer to credentials that are not followed yet. */
+/** How often it is asked whether syncs refer to credentials that are not watched yet. */
 const CREDENTIALS_AGAIN_MS = 5 * SECOND_MS;
 /** A kind that is not served, or may not be read, may be a moment later: an API server that starts says 404 to everything custom. */
 const UNREAD_AGAIN_MS = 5 * SECOND_MS;
@@ -20,50 +20,50 @@ const PAGES_AT_ONCE = 8;
 /** All watches end at about the same time; one that ended much earlier was cut. */
 const TOGETHER_MS = SECOND_MS;
 
-export interface Following {
-  /** Where each part starts, by its name. */
+export interface WatchState {
+  /** Where each target starts, by its name. */
   readonly cursors: Readonly<Record<string, Cursor>>;
-  /** How far each part has come, kept up to date. */
-  readonly followed: Map<string, Progress>;
+  /** How far each target has come, kept up to date. */
+  readonly progressOf: Map<string, Progress>;
   readonly budget: RowBudget;
 }
 
 /**
- * Follows every part until the watch pass's time is over. When one watch is cut the others are ended as well: the next watch pass
+ * Watches every target until the watch pass's time is over. When one watch is cut the others are ended as well: the next watch pass
  * takes them all up again where they were, and none is missing for the rest of the time.
  */
-export async function followAll(
+export async function watchAll(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
-  parts: readonly Part[],
-  { cursors, followed, budget }: Following,
+  targets: readonly WatchTarget[],
+  { cursors, progressOf, budget }: WatchState,
   options: WatchPassOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const window = new AbortController();
   const inWindow = AbortSignal.any([signal, window.signal]);
   const started = new Set<string>();
-  const gate = caughtUpGate(parts, options);
+  const gate = caughtUpGate(targets, options);
   const pages = slots({ atOnce: PAGES_AT_ONCE, ofPlace: PAGES_AT_ONCE, inAll: PAGES_AT_ONCE });
   const until = deps.clock() + options.seconds * SECOND_MS;
 
   const timeLeft = (): number => (inWindow.aborted ? 0 : until - deps.clock());
-  const followUnread = async (input: Omit<FollowInput, "seconds">): Promise<void> => {
+  const followUnread = async (input: Omit<ListAndWatchInput, "seconds">): Promise<void> => {
     for (let left = timeLeft(); isUnread(input.progress) && left > 0; left = timeLeft()) {
       await options.sleep(Math.min(UNREAD_AGAIN_MS, left), inWindow);
-      if (timeLeft() > 0) await follow(deps, { ...input, seconds: Math.ceil(timeLeft() / SECOND_MS) }, inWindow);
+      if (timeLeft() > 0) await listAndWatch(deps, { ...input, seconds: Math.ceil(timeLeft() / SECOND_MS) }, inWindow);
     }
   };
-  const run = async (part: Part): Promise<void> => {
-    const { name } = part;
+  const run = async (target: WatchTarget): Promise<void> => {
+    const { name } = target;
     started.add(name);
-    if (!part.isReference) await gate.referencesKnown;
+    if (!target.isReference) await gate.referencesKnown;
     const onCaughtUp = (): void => gate.caughtUp(name);
     const cursor = cursors[name];
     const progress: Progress = cursor === undefined ? {} : { cursor };
-    followed.set(name, progress);
-    const input = { ...part, cluster: settings.name, progress, onCaughtUp, pages };
-    await follow(deps, { ...input, seconds: options.seconds }, inWindow);
+    progressOf.set(name, progress);
+    const input = { ...target, cluster: settings.name, progress, onCaughtUp, pages };
+    await listAndWatch(deps, { ...input, seconds: options.seconds }, inWindow);
     await followUnread(input);
     if (progress.error && OUTAGE_CODES.has(progress.error.code)) window.abort();
     else if (progress.cursor && !progress.error && options.seconds > 0) {
@@ -74,8 +74,8 @@ export async function followAll(
   const runCredentials = async (): Promise<void> => {
     await gate.allKnown;
     do {
-      const wanted = await credentialParts(deps, settings, budget);
-      for (const part of wanted.filter(({ name }) => !started.has(name))) besides.add(run(part));
+      const wanted = await credentialTargets(deps, settings, budget);
+      for (const target of wanted.filter(({ name }) => !started.has(name))) besides.add(run(target));
       if (options.seconds > 0) await options.sleep(CREDENTIALS_AGAIN_MS, inWindow);
     } while (options.seconds > 0 && !inWindow.aborted);
   };
@@ -83,7 +83,7 @@ export async function followAll(
   const endAll = (): void => window.abort();
   const declared = tasks(endAll);
   const besides = tasks(endAll);
-  for (const part of parts) declared.add(run(part));
+  for (const target of targets) declared.add(run(target));
   besides.add(runCredentials());
   try {
     await declared.allDone();
@@ -93,15 +93,15 @@ export async function followAll(
   }
 }
 
-/** Neither followed nor out of reach. */
+/** Neither watched nor out of reach. */
 function isUnread({ cursor, error }: Progress): boolean {
   return error ? !OUTAGE_CODES.has(error.code) && error.code !== "DEADLINE_EXCEEDED" : cursor === undefined;
 }
 
 /** References are taken in before the syncs that name them, or each sync would fail once for want of them. */
-function caughtUpGate(parts: readonly Part[], options: WatchPassOptions) {
-  const behind = new Set(parts.map((part) => part.name));
-  const references = new Set(parts.filter((part) => part.isReference).map((part) => part.name));
+function caughtUpGate(targets: readonly WatchTarget[], options: WatchPassOptions) {
+  const behind = new Set(targets.map((target) => target.name));
+  const references = new Set(targets.filter((target) => target.isReference).map((target) => target.name));
   const referencesKnown = Promise.withResolvers<void>();
   const allKnown = Promise.withResolvers<void>();
   return {

@@ -8,7 +8,6 @@ import type { ClusterState, Due, RowSummary } from "../ports/store.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { recentWrite } from "../vso/stand-back/vso.ts";
-import { buryAbsent } from "./absence.ts";
 import { declaredOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { isNewer } from "./drift.ts";
@@ -16,13 +15,14 @@ import { unlessBug } from "./guard.ts";
 import type { OperatorGuard } from "./operator-guard.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
 import { bytesOf, type RowBudget } from "./row-budget.ts";
+import { tombstoneMissing } from "./tombstone-missing.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
 /** Rows of one page that are written side by side. */
 const DECLARED_AT_ONCE = 100;
 
 /** What becomes of the objects of one kind: rows, references or drift. */
-export interface Intake {
+export interface EventHandler {
   /** Begins a list. */
   list(): Listing;
   changed(object: SeenResource, signal: AbortSignal): Promise<void>;
@@ -35,31 +35,31 @@ export interface Intake {
 export interface Listing {
   page(items: readonly SeenResource[], signal: AbortSignal): Promise<void>;
   /** Every page was taken in: what was in none of them is absent, and asked for. */
-  end(signal: AbortSignal): Promise<ClusterState["held"]>;
+  end(signal: AbortSignal): Promise<ClusterState["awaitingApproval"]>;
 }
 
-export interface IntakeContext {
+export interface HandlerContext {
   readonly settings: ClusterSettings;
   /** Namespaces that are ours to look at. */
   readonly isOurs: (namespace: string) => boolean;
   /** This part of the cluster, when a list covers one namespace only. */
   readonly scope: string | undefined;
   /** A person said that what is absent from this cluster really is gone. */
-  readonly acceptAbsence: boolean;
+  readonly acceptMissing: boolean;
   readonly restores: number | undefined;
   /** A listed reference's status is looked at so much later, in ms: what it refers to is listed beside it. */
-  readonly judgeAfterMs: number;
+  readonly statusAfterMs: number;
   /** A clean-up starts so long after its declaration was seen to go, in ms. */
   readonly certainAfterMs: number;
   readonly budget: RowBudget;
 }
 
 /** Declarations of syncs. */
-export function syncIntake(
+export function syncHandler(
   deps: DiscoveryDeps,
   kind: KindRef,
-  context: IntakeContext & { readonly vso: VsoWatch },
-): Intake {
+  context: HandlerContext & { readonly vso: VsoWatch },
+): EventHandler {
   const { settings, isOurs, vso } = context;
   const keyOf = ({ namespace, name }: SeenResource): SyncKey =>
     syncKey({ cluster: settings.name, kind: kind.kind, namespace, name });
@@ -81,7 +81,7 @@ export function syncIntake(
     },
     async deleted(object) {
       if (!isOurs(object.namespace)) return;
-      const due = await deps.leases.bury(keyOf(object), object.uid, deps.clock() + context.certainAfterMs);
+      const due = await deps.leases.tombstone(keyOf(object), object.uid, deps.clock() + context.certainAfterMs);
       if (due) await sendDue(deps.queue, [due], deps.clock());
     },
     async notServed() {
@@ -95,7 +95,7 @@ export function syncIntake(
   };
 }
 
-interface SyncParts {
+interface SyncHandlerContext {
   readonly vso: VsoWatch;
   readonly keyOf: (object: SeenResource) => SyncKey;
   readonly rowsOf: () => Promise<readonly RowSummary[]>;
@@ -113,8 +113,8 @@ async function declareWithin(deps: DiscoveryDeps, budget: RowBudget, declared: D
 function listing(
   deps: DiscoveryDeps,
   kind: KindRef,
-  { settings, isOurs, restores, acceptAbsence, budget }: IntakeContext,
-  { vso, keyOf, rowsOf }: SyncParts,
+  { settings, isOurs, restores, acceptMissing, budget }: HandlerContext,
+  { vso, keyOf, rowsOf }: SyncHandlerContext,
 ): Listing {
   const seen = new Set<SyncKey>();
   const declare = (item: SeenResource): Promise<Due | undefined> => {
@@ -142,18 +142,18 @@ function listing(
     async end(signal) {
       const known = await rowsOf();
       const absent = known.filter((row) => !seen.has(row.key));
-      return buryAbsent(deps, kind, absent, known.length, acceptAbsence, signal);
+      return tombstoneMissing(deps, kind, absent, known.length, acceptMissing, signal);
     },
   };
 }
 
 /**
  * What an event says, unless the row knows more: after a crash old events come once more, and one of them must not bring
- * back a former version, or bury the declaration that took its place. What is declared now is asked for then.
+ * back a former version, or tombstone the declaration that took its place. What is declared now is asked for then.
  */
 async function asItIs(
   deps: DiscoveryDeps,
-  { settings, restores }: IntakeContext,
+  { settings, restores }: HandlerContext,
   kind: KindRef,
   object: SeenResource,
   known: Declared | undefined,
@@ -176,7 +176,7 @@ const NAMESPACES_SEEN = 50;
 
 async function seeOthers(
   deps: DiscoveryDeps,
-  { vso, keyOf }: Pick<SyncParts, "vso" | "keyOf">,
+  { vso, keyOf }: Pick<SyncHandlerContext, "vso" | "keyOf">,
   items: readonly SeenResource[],
   kind: KindRef,
   signal: AbortSignal,
@@ -198,11 +198,11 @@ function isRowOf(key: SyncKey, kind: string, scope: string | undefined): boolean
 }
 
 /** VaultAuth, VaultConnection and the like. */
-export function referenceIntake(
+export function referenceHandler(
   deps: DiscoveryDeps,
   kind: KindRef,
-  context: IntakeContext & { readonly guard: OperatorGuard },
-): Intake {
+  context: HandlerContext & { readonly guard: OperatorGuard },
+): EventHandler {
   const { settings, scope, restores, guard, budget } = context;
   return {
     list() {

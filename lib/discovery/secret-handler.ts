@@ -3,11 +3,11 @@ import type { SeenResource } from "../ports/resources.ts";
 import { SECRET } from "../resource-kinds.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import type { DriftWatch, Listed } from "./drift.ts";
+import type { EventHandler, HandlerContext } from "./event-handlers.ts";
 import { unlessBug } from "./guard.ts";
-import type { Intake, IntakeContext } from "./intake.ts";
 
 /** Secrets that we wrote, by metadata only. */
-export function secretIntake(deps: DiscoveryDeps, drift: DriftWatch, context: IntakeContext): Intake {
+export function secretHandler(deps: DiscoveryDeps, drift: DriftWatch, context: HandlerContext): EventHandler {
   const { isOurs } = context;
   const see = async (object: SeenResource, isDeleted: boolean): Promise<void> => {
     if (isOurs(object.namespace)) await drift.see(object, isDeleted);
@@ -36,7 +36,7 @@ export function secretIntake(deps: DiscoveryDeps, drift: DriftWatch, context: In
 async function endOfSecrets(
   deps: DiscoveryDeps,
   drift: DriftWatch,
-  { settings, scope }: IntakeContext,
+  { settings, scope }: HandlerContext,
   listed: Listed,
 ): Promise<undefined> {
   const known = (await deps.leases.byCluster(settings.name)).filter(

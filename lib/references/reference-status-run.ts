@@ -1,8 +1,8 @@
-import { type Judged, judge } from "../declarations/judge.ts";
+import { type CheckedReference, checkReference } from "../declarations/check-reference.ts";
 import { SyncError } from "../errors.ts";
 import type { ReferenceKey, SyncKey } from "../keys.ts";
-import { announceJudged } from "../origins/announce.ts";
-import type { Verdict } from "../origins/judged-status.ts";
+import { announceReference } from "../origins/announce.ts";
+import type { Verdict } from "../origins/reference-status.ts";
 import { LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Row, RowState, StatusSeen } from "../ports/rows.ts";
@@ -19,7 +19,7 @@ import { withReferences } from "./references.ts";
 interface Known {
   readonly row: Row;
   readonly refs: readonly ReferenceKey[];
-  readonly judged: Judged | SyncError;
+  readonly checked: CheckedReference | SyncError;
   readonly merged?: boolean;
   /** Its Vault is out of reach. */
   readonly open: Circuit | undefined;
@@ -30,7 +30,12 @@ interface Known {
  * that of a sync: claimed, fenced, tried again, woken when what it refers to changes; and it is never on the wheel, so that
  * a resource that does not change costs nothing.
  */
-export async function judgeOne(deps: ReconcileDeps, row: Row, settings: ClusterSettings, batch: Batch): Promise<void> {
+export async function runReferenceStatus(
+  deps: ReconcileDeps,
+  row: Row,
+  settings: ClusterSettings,
+  batch: Batch,
+): Promise<void> {
   const known = await know(row, settings, batch);
   if (isToldAlready(known)) return;
   const now = deps.clock();
@@ -56,34 +61,34 @@ export async function judgeOne(deps: ReconcileDeps, row: Row, settings: ClusterS
 
 async function know(row: Row, settings: ClusterSettings, batch: Batch): Promise<Known> {
   const { refs, outcome, merged } = await withReferences(batch.references, (reference) =>
-    judge({ declared: row.declared, cluster: settings, reference }),
+    checkReference({ declared: row.declared, cluster: settings, reference }),
   );
   const circuit = outcome instanceof SyncError ? undefined : outcome.vault?.circuit;
   const open = await batch.circuits.openAmong([circuit]);
-  return { row, refs, judged: outcome, open, ...(merged === undefined ? {} : { merged }) };
+  return { row, refs, checked: outcome, open, ...(merged === undefined ? {} : { merged }) };
 }
 
 /** An outage is written once; who closes the circuit wakes this row (lease-table 16). */
-function isToldAlready({ row, judged, open }: Known): boolean {
-  if (open === undefined || judged instanceof SyncError) return false;
+function isToldAlready({ row, checked, open }: Known): boolean {
+  if (open === undefined || checked instanceof SyncError) return false;
   const { error, waitsFor, seen } = row.state;
-  return error?.code === open.code && waitsFor === judged.vault?.circuit && seen?.hash === row.declared.hash;
+  return error?.code === open.code && waitsFor === checked.vault?.circuit && seen?.hash === row.declared.hash;
 }
 
 /** The VaultConnections of a Vault are found by its circuit. */
-function referenceVault({ judged }: Known): Pick<RowState, "awaits" | "waitsFor"> {
-  const circuit = judged instanceof SyncError ? undefined : judged.vault?.circuit;
+function referenceVault({ checked }: Known): Pick<RowState, "awaits" | "waitsFor"> {
+  const circuit = checked instanceof SyncError ? undefined : checked.vault?.circuit;
   return circuit === undefined ? {} : { awaits: [`circuit:${circuit}`], waitsFor: circuit };
 }
 
-async function verdictOf(deps: ReconcileDeps, { row, judged, merged, open }: Known, batch: Batch): Promise<Verdict> {
+async function verdictOf(deps: ReconcileDeps, { row, checked, merged, open }: Known, batch: Batch): Promise<Verdict> {
   const available = merged === undefined ? {} : { merged };
-  if (judged instanceof SyncError) return { error: judged, ...available };
-  if (judged.rendering !== undefined) return rendered(deps, judged.rendering, batch);
-  if (judged.vault === undefined) return { ...available, warnings: judged.warnings ?? [] };
+  if (checked instanceof SyncError) return { error: checked, ...available };
+  if (checked.rendering !== undefined) return rendered(deps, checked.rendering, batch);
+  if (checked.vault === undefined) return { ...available, warnings: checked.warnings ?? [] };
   // A sealed Vault answers, and that is all that is asked of a connection.
   if (open?.code === "VAULT_UNAVAILABLE") return { error: new SyncError(open.code, open.message), isAsked: true };
-  return reached(deps, row.key, judged.vault.target, batch);
+  return reached(deps, row.key, checked.vault.target, batch);
 }
 
 /** Whether templates and patterns can be read; nothing is made of them. */
@@ -100,7 +105,7 @@ async function rendered(deps: ReconcileDeps, rendering: Rendering, batch: Batch)
 async function reached(
   deps: ReconcileDeps,
   key: SyncKey,
-  target: NonNullable<Judged["vault"]>["target"],
+  target: NonNullable<CheckedReference["vault"]>["target"],
   batch: Batch,
 ): Promise<Verdict> {
   let isAsked = false;
@@ -123,11 +128,11 @@ async function writeReferenceStatus(
   batch: Batch,
 ): Promise<{ seen?: StatusSeen; error?: SyncError }> {
   try {
-    return { seen: (await announceJudged(deps, claimed.row, verdict, claimed.lease, batch.signal)).seen };
+    return { seen: (await announceReference(deps, claimed.row, verdict, claimed.lease, batch.signal)).seen };
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     deps.log.warn("status-not-written", { key: claimed.row.key, code: error.code, message: error.message });
-    return { error: await batch.circuits.judged(error, undefined, batch.signal) };
+    return { error: await batch.circuits.classify(error, undefined, batch.signal) };
   }
 }
 
