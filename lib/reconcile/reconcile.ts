@@ -158,6 +158,8 @@ export function shouldRelease({ key, declared, state }: Row): boolean {
 /** Whether a row is to be worked on at all: messages may come twice, late and out of order (lease-table 14). */
 function admit(row: Row, { lane, at }: WorkMessage, now: EpochMs): "due" | "refresh" | "skip" {
   if (row.leaseUntil !== undefined && row.leaseUntil > now) return "skip";
+  // Renewals are the business of kinds that have Vault leases: there is none yet.
+  if (lane === "renew") return "skip";
   if (row.dueAt !== undefined && row.dueAt <= now) return "due";
   // What was due when the message was sent has been done since, unless the message is of the wheel. Of a message that is
   // older than a period a younger one is on its way (lease-table 13).

@@ -10,6 +10,7 @@ import { ownStatic, staticState } from "../kinds/static/static-state.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { RowState } from "../ports/rows.ts";
 import type { Settlement } from "../ports/store.ts";
+import { verifyReferences } from "../references/verify-references.ts";
 import { RecordFirst } from "../rollout/rollout.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { OLDER_AGAIN_MS, OlderAnswer } from "./converge.ts";
@@ -79,6 +80,7 @@ async function settleFailure(
   };
   const settlement = settleFailed(state, error, await timingOf(deps), { ...context, refused: refusedTo(run, error) });
   await settleRow(deps, run.row, lease, settlement);
+  await verifyReferences(deps, run, batch);
   return settlement;
 }
 

@@ -1,4 +1,4 @@
-import type { EpochMs, Random } from "../clock.ts";
+import { type EpochMs, type Random, SECOND_MS } from "../clock.ts";
 import { OUTAGE_CODES, type SyncError } from "../errors.ts";
 import { type Cause, saysNothing } from "../failures/causes.ts";
 import type { Row, RowState, WaitKey } from "../ports/rows.ts";
@@ -88,7 +88,8 @@ export function settleFailed(
   const isSame = state.error?.code === error.code;
   const before = isSame ? state.attempts : 0;
   const attempts = context.knownUntil !== undefined && before > 0 ? before : before + 1;
-  const schedule = scheduleAfter(error, attempts, timing, context);
+  const planned = scheduleAfter(error, attempts, timing, context);
+  const schedule = isNewlyRefused(state, context) ? atLatest(planned, timing.now + VERIFY_AGAIN_MS) : planned;
   const cause = saysNothing(error.code) ? state.error?.cause : context.cause;
   const { awaits, ...rest } = state;
   const failed: RowState = {
@@ -105,6 +106,17 @@ export function settleFailed(
     settledAt: timing.now,
   };
   return { state: failed, schedule, now: timing.now };
+}
+
+/** A Secret may be released after a run saw it and before the row that waits for it can be found: so long after that it is verified again. */
+const VERIFY_AGAIN_MS = 2 * SECOND_MS;
+
+function isNewlyRefused({ awaits = [] }: RowState, { refused }: FailureContext): boolean {
+  return refused !== undefined && !awaits.includes(`destination:${refused}`);
+}
+
+function atLatest(schedule: Schedule, at: EpochMs): Schedule {
+  return { kind: "due", at: schedule.kind === "due" ? Math.min(schedule.at, at) : at };
 }
 
 function scheduleAfter(error: SyncError, attempts: number, timing: Timing, context: FailureContext): Schedule {

@@ -1,3 +1,4 @@
+import { sameJson } from "../canonical.ts";
 import { SECOND_MS } from "../clock.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "../declarations/resolve.ts";
 import type { Work } from "../destinations/kubernetes-secret/act.ts";
@@ -14,6 +15,7 @@ import type { NamedObject } from "../ports/objects.ts";
 import type { Row, RowState } from "../ports/rows.ts";
 import type { Lease } from "../ports/store.ts";
 import { withReferences } from "../references/references.ts";
+import { verifyReferences } from "../references/verify-references.ts";
 import { type RolloutQuestion, rollOut } from "../rollout/rollout.ts";
 import { type Converged, converge } from "./converge.ts";
 import type { Batch } from "./reconcile.ts";
@@ -34,7 +36,7 @@ export async function syncOne(deps: ReconcileDeps, row: Row, mode: RunMode, batc
     if (known !== undefined) return await follow(deps, run, { known, asking }, batch);
     const converged = await attempt(deps, run, asking, batch);
     // A status that an earlier version wrote, or of data whose templates write nothing new, catches up by itself, once.
-    if (!run.lease && isUntold(run, converged)) await take(deps, run);
+    if (!run.lease && (isUntold(run, converged) || isElsewhere(run))) await take(deps, run);
     if (run.lease) await settleConverged(deps, run, run.lease, converged, batch);
     else run.outcome = { kind: "well" };
     deps.metrics.count("keyferry_syncs_total", {
@@ -77,6 +79,13 @@ async function attempt(deps: ReconcileDeps, run: Run, asking: Asking, batch: Bat
       hold: () => hold(deps, run),
     },
     batch.signal,
+  );
+}
+
+/** Whether the index of places does not know where it reads: its Vault was given another name, or the row is of an earlier version. */
+function isElsewhere({ row, resolved }: Run): boolean {
+  return (
+    !(resolved instanceof SyncError) && !sameJson({ ...resolved.place }, row.state.place && { ...row.state.place })
   );
 }
 
@@ -129,6 +138,7 @@ async function settleConverged(
     ? settleFailed(state, told.error, timing, { longestMs: longestPauseOf(resolved) })
     : settleSynced(run.row, state, resolved.refreshAfterMs, timing);
   await settleRow(deps, run.row, lease, settlement);
+  await verifyReferences(deps, run, batch);
   await batch.released.wakeRefused(run.mode.settings.name, prunedBy(run, work));
   run.outcome = { kind: "well" };
   if (work.wrote !== undefined) deps.log.info("secret-written", { key: run.row.key, because: work.wrote });

@@ -14,6 +14,7 @@ import { backOff } from "../schedule/back-off.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { isPlain } from "../transform/transformation.ts";
 import { withReferences } from "./references.ts";
+import { verifyReferences } from "./verify-references.ts";
 
 /** What is known of one resource before anybody is asked. */
 interface Known {
@@ -57,6 +58,7 @@ export async function runReferenceStatus(
   const settlement = settlementOf(deps, row, state, error, known.open);
   deps.metrics.ran?.({ key: row.key, at: deps.clock(), ...(error === undefined ? {} : { code: error.code }) });
   if ((await deps.leases.settle(claimed.lease, settlement)) === "nudged") await requeueAt(deps, row, deps.clock());
+  await verifyReferences(deps, known, batch);
 }
 
 async function know(row: Row, settings: ClusterSettings, batch: Batch): Promise<Known> {

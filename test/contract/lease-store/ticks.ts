@@ -237,7 +237,7 @@ export function ticksContract(open: OpenStore): void {
       await world.tick();
       scene.pass(MINUTE_MS);
       world.oldestAt = scene.clock() - HOUR_MS;
-      assert.equal((await world.tick()).outcome, "held");
+      assert.equal((await world.tick()).outcome, "held-back");
       const until = scene.clock() + HORIZON_MS;
       assert.deepEqual(world.renewalsOf(key), slots(8, 3, START, until));
       assert.deepEqual(world.slotsOf(key), slots(57, 3, START, START + HORIZON_MS));
