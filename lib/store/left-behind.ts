@@ -72,6 +72,20 @@ function merge(state: RowState, before: RowState | undefined): RowState {
   };
 }
 
+/** A state with what is about to be written; what is recorded of a path stays. The same one when there is nothing. */
+export function claimedState(
+  state: RowState,
+  owned: readonly OwnedSecret[] | undefined,
+  pushed: readonly Pushed[],
+): RowState {
+  if (owned === undefined && pushed.length === 0) return state;
+  return {
+    ...state,
+    ...(owned === undefined ? {} : { owned: mergeOwned(state.owned, owned) }),
+    ...(pushed.length === 0 ? {} : { pushed: mergePushed(pushed, state.pushed) }),
+  };
+}
+
 /** What a record stores: what indexes know of a row changes with its settle alone. */
 export function recordedState({ state: claimed }: Lease, state: RowState): RowState {
   const { awaits: _awaits, place: _place, unsent: _unsent, ...rest } = state;

@@ -7,11 +7,14 @@ import { circuitStore, dispatchStore } from "./circuits.ts";
 import { type Client, connect } from "./connection.ts";
 import { declarations } from "./declarations.ts";
 import { clusterStore, referenceStore } from "./discovery.ts";
+import { indexes } from "./indexes.ts";
 import { leases } from "./leases.ts";
 import { nudging } from "./nudges.ts";
 import { periods } from "./periods.ts";
 import { syncQueries } from "./queries.ts";
+import { targetStore } from "./targets.ts";
 import { tokenStore } from "./tokens.ts";
+import { unsentStore } from "./unsent.ts";
 
 export interface DynamoStoreOptions {
   /** With time-outs of its own: see dynamodb-client.ts. */
@@ -31,26 +34,6 @@ export interface DynamoStore extends LeaseStore {
   readonly tokens: TokenStore;
 }
 
-const absent = (): never => {
-  throw new Error("not yet in DynamoDB");
-};
-
-/** What this store does not do yet. */
-const notYet = {
-  retire: absent,
-  retired: absent,
-  nudgeAll: absent,
-  claimPush: absent,
-  record: absent,
-  byPlace: absent,
-  byReference: absent,
-  unsent: absent,
-  clearUnsent: absent,
-  putTarget: absent,
-  target: absent,
-  sweepTargets: absent,
-};
-
 /**
  * The lease table in DynamoDB. Its first request finds out whether the table is ours and of our version: STORE_MISSING,
  * STORE_DENIED and STORE_INVALID name the table and the remedy; what passes by itself is STORE_UNAVAILABLE.
@@ -60,12 +43,14 @@ export function dynamoLeaseStore(options: DynamoStoreOptions): DynamoStore {
   const connection = { ...connect(client, table, random, timeoutMs), damaged: onDamage };
   const big = bodies(connection);
   const steps = periods(connection);
+  const indexed = indexes(connection);
   return {
     ...syncQueries(connection, big, steps),
-    ...declarations(connection, big),
-    ...leases(connection, big, steps),
-    nudge: nudging(connection),
-    ...notYet,
+    ...declarations(connection, big, indexed),
+    ...leases(connection, big, steps, indexed),
+    ...nudging(connection),
+    ...targetStore(connection),
+    ...unsentStore(connection),
     ...dispatchStore(connection),
     ...referenceStore(connection),
     ...clusterStore(connection),

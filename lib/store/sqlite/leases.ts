@@ -1,4 +1,4 @@
-import type { Pushed, Row } from "../../ports/rows.ts";
+import type { Pushed, Row, RowState } from "../../ports/rows.ts";
 import {
   type Claimed,
   type ClaimOptions,
@@ -9,10 +9,10 @@ import {
   type SyncStore,
 } from "../../ports/store.ts";
 import { damagedRow } from "../damage.ts";
-import { demandNoIssues, mergeOwned, mergePushed, recordedState } from "../left-behind.ts";
+import { claimedState, demandNoIssues, recordedState } from "../left-behind.ts";
 import type { Connection } from "./connection.ts";
 import type { Indexes } from "./indexes.ts";
-import { bodyParams, declaredOf, expectOf, READ_ROW, type SyncRecord, unsentAt } from "./rows.ts";
+import { bodyParams, declaredOf, expectOf, READ_ROW, type SyncRecord, stateOf, unsentAt } from "./rows.ts";
 
 /** What takes a row, stores what was done and ends the work. */
 export function leases(
@@ -53,6 +53,11 @@ function claiming(connection: Connection, indexes: Indexes) {
     const { expect: _expect, ...rest } = row;
     return { ...rest, declared, fence, nudges, verify: look === 1, ...expectOf(claimed) };
   };
+  // Read under a lease, it may have been recorded since, until that lease ended.
+  const stateNow = (row: Row): RowState => {
+    const found = record({ key: row.key });
+    return found === undefined ? row.state : stateOf(found, connection.damaged);
+  };
   return (
     row: Row,
     { now, until, owned }: ClaimOptions,
@@ -66,14 +71,9 @@ function claiming(connection: Connection, indexes: Indexes) {
     }
     const claimed = claim({ ...condition, until, nudgesSeen: nudges });
     if (claimed === undefined) return undefined;
-    const isMore = owned !== undefined || pushed.length > 0;
-    const state = {
-      ...row.state,
-      ...(owned === undefined ? {} : { owned: mergeOwned(row.state.owned, owned) }),
-      // What is recorded of a path stays.
-      ...(pushed.length === 0 ? {} : { pushed: mergePushed(pushed, row.state.pushed) }),
-    };
-    if (isMore) body({ body: claimed.body, ...bodyParams(state) });
+    const known = leaseUntil === null ? row.state : stateNow(row);
+    const state = claimedState(known, owned, pushed);
+    if (state !== known) body({ body: claimed.body, ...bodyParams(state) });
     const after = asItStands(row, claimed);
     return {
       lease: { key, uid: declared.uid, fence: claimed.fence, until, nudges, state, ...expectOf(claimed) },

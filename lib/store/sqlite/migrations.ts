@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { asObject } from "../../canonical.ts";
 import type { JsonObject } from "../../json.ts";
 import { partsOf, type SyncKey } from "../../keys.ts";
+import { stateOfFirst } from "../first-layout.ts";
 import { parsed } from "../stored.ts";
 
 /** Of the tables. A file of an earlier version is brought up to it in place; one of a later version is left alone. */
@@ -124,23 +125,8 @@ function movedState(record: FirstRecord): { readonly state: JsonObject; readonly
   const awaits = awaitsOf(record, state);
   const refs = Array.isArray(state.refs) ? state.refs.filter((name) => typeof name === "string") : [];
   return {
-    state: { ...stateOfSecond(state), ...(awaits.length === 0 ? {} : { awaits }) },
+    state: { ...stateOfFirst(state), ...(awaits.length === 0 ? {} : { awaits }) },
     refs: [...refs, ...awaits],
-  };
-}
-
-/** What only static secrets know stands in a part of their own. */
-function stateOfSecond(first: JsonObject): JsonObject {
-  const { source: _hash, vault, version, olderSince, doneHash, ...rest } = first;
-  const own = {
-    ...(version === undefined ? {} : { version }),
-    ...(olderSince === undefined ? {} : { olderSince }),
-  };
-  return {
-    ...rest,
-    ...(vault === undefined ? {} : { waitsFor: vault }),
-    ...(doneHash === undefined ? {} : { appliedHash: doneHash }),
-    ...(Object.keys(own).length === 0 ? {} : { own }),
   };
 }
 

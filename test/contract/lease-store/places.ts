@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { PlaceQuery } from "../../../lib/ports/store.ts";
+import { pagesOf } from "../../../lib/references/referring.ts";
 import { aKey, aPlace, aPushed } from "../../builders.ts";
 import { aScene, type OpenStore, type Scene, SLOT } from "./scene.ts";
 
@@ -13,8 +14,11 @@ async function reading(scene: Scene, paths: readonly string[], vault = "main"): 
 }
 
 async function found(scene: Scene, query: PlaceQuery, vault = "main"): Promise<readonly string[]> {
-  const { items } = await scene.store.byPlace(vault, query);
-  return items.map(({ path }) => path).toSorted();
+  const paths: string[] = [];
+  for await (const page of pagesOf((options) => scene.store.byPlace(vault, query, options))) {
+    for (const { path } of page) paths.push(path);
+  }
+  return paths.toSorted();
 }
 
 export function placesContract(open: OpenStore): void {

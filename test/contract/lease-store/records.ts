@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HOUR_MS, SECOND_MS } from "../../../lib/clock.ts";
+import { cleanupKey } from "../../../lib/keys.ts";
 import type { RowState } from "../../../lib/ports/rows.ts";
 import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import type { Lease } from "../../../lib/ports/store.ts";
-import { aDeclared, anIssue, aPlace, aReferenceKey } from "../../builders.ts";
+import { aDeclared, aKey, anIssue, aPlace, aReferenceKey } from "../../builders.ts";
 import { aScene, LEASE_MS, type OpenStore, type Scene, SLOT } from "./scene.ts";
 
 const WHEEL = { kind: "wheel", slot: SLOT } as const;
@@ -120,6 +121,34 @@ export function recordsContract(open: OpenStore): void {
       const next = await scene.claimed(await scene.row(lease.key));
       assert.deepEqual(next.row.state.issues, ASKING.issues);
       assert.deepEqual(next.lease.state, next.row.state);
+    });
+
+    it("lease-table 28: who claims with a row that was read before the record finds what was recorded all the same", async () => {
+      await using scene = await aScene(open);
+      const lease = await scene.claim(await scene.declare());
+      const readMeanwhile = await scene.row(lease.key);
+      await record(scene, lease, { ...ASKING, owned: [{ name: "recorded" }] });
+      scene.pass(LEASE_MS);
+      const options = { now: scene.clock(), until: scene.clock() + LEASE_MS, owned: [{ name: "new" }] };
+      const next = await scene.store.claim(readMeanwhile, options);
+      assert.deepEqual(next?.row.state.issues, ASKING.issues);
+      assert.deepEqual(
+        next?.row.state.owned.map(({ name }) => name),
+        ["recorded", "new"],
+      );
+    });
+
+    it("lease-table 28: of a record and the end of a declaration at once none loses what the other says", async () => {
+      await using scene = await aScene(open);
+      for (let n = 0; n < 20; n++) {
+        const lease = await scene.claim(await scene.declare({ key: aKey(`n${n}`) }));
+        const [outcome] = await Promise.all([
+          record(scene, lease),
+          scene.store.tombstone(lease.key, lease.uid, scene.clock()),
+        ]);
+        const { issues } = (await scene.row(cleanupKey(lease.key, lease.uid))).state;
+        assert.deepEqual(issues, outcome === "recorded" ? ASKING.issues : undefined, `${n}: ${outcome}`);
+      }
     });
 
     it("lease-table 28: a settle that would forget an issue throws, and changes nothing", async () => {
