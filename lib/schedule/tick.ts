@@ -58,21 +58,36 @@ export interface TickResult {
 export async function tick(deps: TickDeps, signal: AbortSignal): Promise<TickResult> {
   const now = deps.clock();
   const until = now + deps.horizonMs;
-  const [renewed, dispatched] = [await saneDispatched(deps, "renew", now), await saneDispatched(deps, "refresh", now)];
+  const dispatched = await saneDispatched(deps, "refresh", now);
   const sent = sender(deps, now);
   // Renewals first, whatever else waits: a Vault lease that is not renewed in time is lost (lease-table 29).
-  await dispatchWheel(deps, sent, { lane: "renew", dispatched: renewed, now, until }, signal);
+  await dispatchRenewals(deps, sent, { now, until }, signal);
   const isHeldBack = await isBehind(deps, now, signal);
   await dispatchDue(deps, sent, { after: dueFrom(deps, dispatched, isHeldBack, now), until, now }, signal);
+  const periods = isHeldBack ? [] : await deps.leases.periods("refresh");
   const wheel = isHeldBack
     ? { outcome: "held-back" as const, dispatchedUntil: dispatched }
-    : await dispatchWheel(deps, sent, { lane: "refresh", dispatched, now, until }, signal);
+    : await dispatchWheel(deps, sent, { lane: "refresh", periods, dispatched, now, until }, signal);
   deps.log.debug("tick-finished", { ...sent.counts(), ...wheel });
   return { ...sent.counts(), ...wheel };
 }
 
+/** Where nothing is renewed, nothing is written for it. */
+async function dispatchRenewals(
+  deps: TickDeps,
+  sent: Sender,
+  { now, until }: Pick<Span, "now" | "until">,
+  signal: AbortSignal,
+): Promise<void> {
+  const periods = await deps.leases.periods("renew");
+  if (periods.length === 0) return;
+  const dispatched = await saneDispatched(deps, "renew", now);
+  await dispatchWheel(deps, sent, { lane: "renew", periods, dispatched, now, until }, signal);
+}
+
 interface Span {
   readonly lane: WheelLane;
+  readonly periods: readonly number[];
   readonly dispatched: EpochMs | undefined;
   readonly now: EpochMs;
   readonly until: EpochMs;
@@ -146,13 +161,12 @@ async function isBehind({ backlog, log, metrics }: TickDeps, now: EpochMs, signa
 async function dispatchWheel(
   { leases, log }: TickDeps,
   sent: Sender,
-  { lane, dispatched, now, until }: Span,
+  { lane, periods, dispatched, now, until }: Span,
   signal: AbortSignal,
 ): Promise<Pick<TickResult, "dispatchedUntil" | "outcome">> {
   const gap = { afterMs: dispatched ?? now, untilMs: now };
   if (gap.afterMs < now) log.info("tick-catches-up", { lane, gapMs: now - gap.afterMs });
   const wheel = { lane, leases };
-  const periods = await leases.periods(lane);
   let dispatchedUntil = dispatched;
   for (const window of windows(gap, until)) {
     if (signal.aborted) return { outcome: "stopped", dispatchedUntil };

@@ -48,8 +48,9 @@ describe("tokens in DynamoDB", () => {
     const { spent } = meter(client);
     const endsAt = Date.UTC(2030, 0, 1) + 1;
     assert.equal(await store.tokens.putToken(aStoredToken({ endsAt, sealed: "x".repeat(1_400) }), undefined), true);
-    const { table: written, due, wheel, source, cluster } = spent();
-    assert.deepEqual({ written, due, wheel, source, cluster }, { written: 2, due: 0, wheel: 0, source: 0, cluster: 0 });
+    const { table: written, reads: _reads, ...indexes } = spent();
+    assert.equal(written, 2);
+    assert.ok(Object.values(indexes).every((units) => units === 0));
     await store.tokens.token("cluster:east", "identity");
     assert.equal(spent().reads, 1);
     assert.deepEqual(await store.byCluster("east"), []);

@@ -140,7 +140,7 @@ export function stateAttributes(state: RowState): Changes {
     error: error && JSON.stringify(error),
     syncedAt,
     settledAt,
-    state: JSON.stringify(rest),
+    state: JSON.stringify(withoutPlace(rest)),
   };
 }
 
@@ -149,6 +149,7 @@ export function stateOf(item: SyncItem, damaged: OnDamage): RowState {
   const stored = parsed(item.state);
   const rest = isShape(stored) && (item.layout === undefined ? stateOfFirst(stored as JsonObject) : stored);
   const state = rest && {
+    ...placeIn(item),
     ...rest,
     ...summaryFields(item),
     owned: parsed(item.owned),
@@ -166,6 +167,22 @@ export function stateOf(item: SyncItem, damaged: OnDamage): RowState {
 /** JSON of a list that has anything in it. */
 function textOf(list: readonly object[] = []): string | undefined {
   return list.length === 0 ? undefined : JSON.stringify(list);
+}
+
+/** A place that is read stands in its attributes, unless it is too long for them. */
+function withoutPlace({ place, ...rest }: Partial<RowState>): Partial<RowState> {
+  if (place === undefined || isWhole(place)) return rest;
+  return { ...rest, place };
+}
+
+function isWhole(place: Place): boolean {
+  const { placeOf, placePath } = placeKey(place);
+  return place.role === "read" && placeOf.startsWith(`${place.vault}#`) && placePath === `${place.path}/`;
+}
+
+function placeIn({ placeOf, placePath, role }: SyncItem): Pick<RowState, "place"> {
+  if (placeOf === undefined || placePath === undefined || role === undefined) return {};
+  return { place: { vault: placeOf.slice(0, placeOf.lastIndexOf("#")), path: placePath.replace(/\/$/, ""), role } };
 }
 
 function placeAttributes({ place }: RowState): Changes {
