@@ -6,15 +6,14 @@ import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
 import { HOUR_MS } from "../../../lib/clock.ts";
 import { EMPTY_STATE, type Row } from "../../../lib/ports/rows.ts";
 import type { LeaseStore } from "../../../lib/ports/store.ts";
+import { pagesOf } from "../../../lib/references/referring.ts";
 import { dynamoLeaseStore } from "../../../lib/store/dynamodb/dynamodb-store.ts";
-import { aDeclared, aKey } from "../../builders.ts";
+import { aDeclared, aKey, anIssue, aPushed } from "../../builders.ts";
 import { itemBytes } from "../../harness/dynalite/index-units.ts";
 import { leaseTable } from "../../harness/dynalite/lease-table.ts";
 import { createTable, TEST_CREDENTIALS } from "../../harness/dynalite.ts";
 import { LEASE_MS, SLOT, START } from "../lease-store/scene.ts";
-import { anIssue, aPushed } from "../../builders.ts";
 import { meter, type Units } from "./meter.ts";
-import { pagesOf } from "../../../lib/references/referring.ts";
 import { TYPICAL_KEY, typicalDeclared, typicalState } from "./typical.ts";
 
 const WHEEL = { kind: "wheel", slot: SLOT } as const;
@@ -187,11 +186,18 @@ export function dynamoUnitsContract(name: string, endpoint: () => string): void 
       await it.settled();
       const { vault, path } = typicalState().place ?? assert.fail();
       it.spent();
-      assert.deepEqual((await it.store.byPlace(vault, { path })).items.map(({ key }) => key), [TYPICAL_KEY]);
+      assert.deepEqual(
+        (await it.store.byPlace(vault, { path })).items.map(({ key }) => key),
+        [TYPICAL_KEY],
+      );
       assert.equal(it.spent().reads, 0.5);
       const found = [];
-      for await (const page of pagesOf((at) => it.store.byPlace(vault, { prefix: "platform" }, at))) found.push(...page);
-      assert.deepEqual(found.map(({ key }) => key), [TYPICAL_KEY]);
+      for await (const page of pagesOf((at) => it.store.byPlace(vault, { prefix: "platform" }, at)))
+        found.push(...page);
+      assert.deepEqual(
+        found.map(({ key }) => key),
+        [TYPICAL_KEY],
+      );
       assert.equal(it.spent().reads, 8 * 0.5);
     });
 

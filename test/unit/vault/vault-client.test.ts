@@ -5,7 +5,9 @@ import type { RequestListener, ServerResponse } from "node:http";
 import { after, describe, it } from "node:test";
 import { inspect } from "node:util";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
-import { vaultClient } from "../../../lib/vault/vault-client.ts";
+import type { VaultTarget } from "../../../lib/ports/vault.ts";
+import { askedOf, vaultClient } from "../../../lib/vault/vault-client.ts";
+import { answerError } from "../../../lib/vault/vault-errors.ts";
 import { VERSION } from "../../../lib/version.ts";
 import { waitFor } from "../../harness/index.ts";
 import { failure, forever, httpPeer, QUESTION, reachOf, readFrom, TOKEN, targetAt, tcpPeer } from "./broken-peer.ts";
@@ -20,6 +22,9 @@ const says =
   (status: number, body: string | Buffer, headers: Record<string, string> = {}): RequestListener =>
   (_, response) =>
     response.writeHead(status, headers).end(body);
+
+/** What issues a credential. */
+const ISSUING = { ...QUESTION, path: "database/creds/app", repeatable: false } as const;
 
 describe("an answer that is not Vault's", () => {
   const cases: readonly (readonly [string, RequestListener, ErrorCode])[] = [
@@ -232,11 +237,47 @@ describe("a Vault that doesn't answer", () => {
     assert.equal(peer.connections, 2);
   });
 
+  it("lease-table 26: is asked once only for what can't be repeated, whatever the method", async () => {
+    await using peer = await tcpPeer((socket) => socket.once("data", () => socket.resetAndDestroy()));
+    const issuing = { ...QUESTION, path: "database/creds/app", repeatable: false } as const;
+    await failure(client.ask(peer.target, issuing, forever), "VAULT_UNAVAILABLE");
+    assert.equal(peer.connections, 1);
+  });
+
+  it("lease-table 26: a failure says whether the request may have been carried out", async () => {
+    const outcome = async (target: VaultTarget, signal = forever) => {
+      const [error] = await Promise.all([client.ask(target, ISSUING, signal).then(assert.fail, (thrown) => thrown)]);
+      assert.ok(error instanceof SyncError);
+      return error.outcome;
+    };
+    await using reset = await tcpPeer((socket) => socket.once("data", () => socket.resetAndDestroy()));
+    await using silent = await httpPeer(() => {});
+    const gone = await httpPeer(() => {});
+    await gone[Symbol.asyncDispose]();
+    assert.equal(await outcome(reset.target), "unknown");
+    assert.equal(await outcome({ ...silent.target, timeoutMs: 50 }), "unknown");
+    assert.equal(await outcome(silent.target, AbortSignal.timeout(50)), "unknown");
+    assert.equal(await outcome(silent.target, AbortSignal.abort()), "none");
+    assert.equal(await outcome(gone.target), "none");
+    assert.equal(await outcome(targetAt("https://vault.invalid:8200")), "none");
+    assert.equal(
+      await outcome({ ...silent.target, address: silent.target.address.replace("http:", "https:") }),
+      "none",
+    );
+    const asked = askedOf(silent.target, ISSUING);
+    const refusals = [400, 403, 404, 429, 500, 502, 503].map((status) => answerError(asked, { status, text: "{}" }));
+    assert.deepEqual(
+      refusals.map((error) => error.outcome),
+      ["none", "none", "none", "none", "unknown", "unknown", "unknown"],
+    );
+  });
+
   it("is asked once only to log in, since that is no read", async () => {
     await using peer = await tcpPeer((socket) => socket.once("data", () => socket.resetAndDestroy()));
     const login = {
       ...QUESTION,
       purpose: "login",
+      repeatable: false,
       method: "POST",
       path: "auth/jwt/login",
       body: { jwt: "j" },
