@@ -191,19 +191,19 @@ function nextOf(row: Row, view: SyncView, around: Surroundings): SyncDescription
   const at = view.nextAt === undefined ? {} : { at: view.nextAt };
   const open = view.state === "waiting" ? waitsFor(summaryOf(row), around) : undefined;
   if (!open) return { ...at, because: why(row, view) };
-  return { ...at, because: `the next probe of ${open.id}; all that wait for it go on once it answers` };
+  return { ...at, because: `the next probe of ${open.id}; all waiting syncs resume once it answers` };
 }
 
 function why({ state, wheel, verify }: Row, view: SyncView): string {
-  if (view.state === "working") return "a worker has it now: at this time another one may take it";
-  if (view.state === "cleaning-up") return "its declaration is gone: what it wrote is removed";
+  if (view.state === "working") return "a worker has it now; from this time another one may take it";
+  if (view.state === "cleaning-up") return "its declaration is gone; keyferry removes its Secrets";
   if (view.nextAt === undefined) {
     return state.error
-      ? "only a new declaration, a changed reference or `keyferry sync` brings it back"
-      : "nothing is planned: a new declaration, a changed reference or `keyferry sync` brings it back";
+      ? "only after a changed declaration, a changed reference or `keyferry sync`"
+      : "nothing is planned until a changed declaration, a changed reference or `keyferry sync`";
   }
-  if (verify) return "someone asked for it to be verified, or its Secret was changed by another";
-  if (state.error) return `another try, after ${view.attempts} in a row that failed`;
-  if (state.rollout) return "the restarts that are owed, or its refresh slot";
-  return wheel ? `its refresh slot, every ${wheel.period}s` : "it was declared or asked for";
+  if (verify) return "a request to refresh it, or a change of its Secret by another program";
+  if (state.error) return `another try, after ${view.attempts} failed in a row`;
+  if (state.rollout) return "owed restarts, or its refresh slot";
+  return wheel ? `its refresh slot, every ${wheel.period}s` : "it was declared or requested";
 }

@@ -6,10 +6,10 @@ import { humanAge } from "./status-view.ts";
 import { labelled } from "./table.ts";
 
 const NEXT: Readonly<Record<Disposition, string>> = {
-  retry: "it is tried again soon by itself",
-  recheck: "someone outside has to act; it is looked at again, more and more slowly",
-  park: "nothing happens before the declaration, or something that it refers to, changes",
-  drop: "it is no longer keyferry's to do",
+  retry: "keyferry tries again soon",
+  recheck: "keyferry checks again, with growing pauses, until someone has repaired it",
+  park: "keyferry waits until the declaration, or something that it refers to, changes",
+  drop: "there is nothing left for keyferry to do",
 };
 
 /** A description as people read it, in the manner of kubectl describe. */
@@ -49,7 +49,7 @@ function rolloutLines(
   now: EpochMs,
 ): readonly string[] {
   const failed = attempts > 0 ? `, ${attempts} failed (see the condition RolloutRestart)` : "";
-  const owed = `restarts are owed since ${humanAge(now - Date.parse(since))}${failed}; tried in ${humanAge(Date.parse(at) - now)}`;
+  const owed = `restarts have been owed for ${humanAge(now - Date.parse(since))}${failed}; next try in ${humanAge(Date.parse(at) - now)}`;
   return message === undefined ? [owed] : [owed, message];
 }
 
@@ -66,7 +66,7 @@ function declaredLines({ declared }: SyncDescription): readonly string[] {
     `reads: ${fields(spec)}`,
     `writes: ${fields(to ?? {})}`,
     ...(Array.isArray(restarts) ? [`restarts: ${restarts.join(", ")}`] : []),
-    ...(declared.refresh === undefined ? [] : [`refresh asked for by annotation: ${declared.refresh}`]),
+    ...(declared.refresh === undefined ? [] : [`refresh requested by annotation: ${declared.refresh}`]),
   ];
 }
 
@@ -77,7 +77,7 @@ function fields(object: JsonObject): string {
 }
 
 function referenceLines({ references }: SyncDescription): readonly string[] {
-  if (references.length === 0) return ["none known before its first run has ended"];
+  if (references.length === 0) return ["unknown until its first run has ended"];
   return references.map(({ kind, namespace, name, state, generation }) => {
     const version = generation === undefined ? "" : `, generation ${generation}`;
     return `${kind} ${namespace}/${name}: ${state}${version}`;
@@ -100,6 +100,6 @@ function seenLines({ seen }: SyncDescription): readonly string[] {
 function clusterText({ state, error, awaitingApproval }: NonNullable<SyncDescription["cluster"]>): string {
   if (error) return `${error.code}: ${error.message}`;
   if (awaitingApproval)
-    return `${awaitingApproval.gone} of ${awaitingApproval.of} declarations are gone at once, which is not believed: see keyferry status`;
-  return state === "unseen" ? "not looked at yet" : state;
+    return `${awaitingApproval.gone} of ${awaitingApproval.of} declarations are gone at once; see keyferry status`;
+  return state === "unseen" ? "not read yet" : state;
 }

@@ -20,11 +20,11 @@ export async function explainCommand(text: string, flags: ExplainFlags): Promise
   await using place = await openTable(flags, "read");
   const [key, ...others] = await keysIn(place.leases, [text]);
   if (key === undefined || others.length > 0) {
-    throw new InputError(text, [`it stands for ${others.length + 1} syncs: name one of them`]);
+    throw new InputError(text, [`it matches ${others.length + 1} syncs: name one of them`]);
   }
   const now = systemClock();
   const description = await read(place.leases, key, now);
-  if (!description) throw new InputError(text, ["it has gone this moment"]);
+  if (!description) throw new InputError(text, ["it was deleted just now"]);
   const engine = await engineView(flags, place.leases, now);
   if (flags.output === "json") printJson({ ...description, engine });
   else print(`${textLines(engineLines(engine, flags, now))}${descriptionText(description, now)}`);

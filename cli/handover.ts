@@ -74,7 +74,7 @@ async function handOver(
   const survey = (scope: HandOverScope) => (flags.to === "vso" ? surveyForVso : surveyForKeyferry)(deps, scope, signal);
   const seen = await parallel(scopes, (scope) => orComplaint(scope, survey));
   const looked = seen.map((one) => reportOf(one, "looked"));
-  for (const { name, syncs } of looked) say(`${name}: ${syncs.length} declarations looked at`);
+  for (const { name, syncs } of looked) say(`${name}: ${syncs.length} declarations checked`);
   if (flags.dryRun || looked.some(complained)) return looked;
   const reports: ClusterReport[] = [];
   for (const before of seen) {
@@ -101,7 +101,7 @@ async function applyDecision(
 function progressOf(cluster: string, of: number): HandOverProgress {
   let done = 0;
   return {
-    keyMade: () => say(`${cluster}: made the key of VSO's MACs`),
+    keyMade: () => say(`${cluster}: created the HMAC key of VSO`),
     done: (_sync: SyncSurvey) => {
       done += 1;
       if (done === of || done % PROGRESS_STEP === 0) say(`${cluster}: ${done} of ${of} handed over`);

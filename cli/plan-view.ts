@@ -1,6 +1,6 @@
+import type { NameChanges, SecretChanges } from "../lib/destinations/destination.ts";
 import type { SyncError } from "../lib/errors.ts";
 import type { Planned, PlannedAction } from "../lib/plan/plan.ts";
-import type { NameChanges, SecretChanges } from "../lib/plan/plan-changes.ts";
 import { remedyOf } from "./remedies.ts";
 import { textLines } from "./table.ts";
 
@@ -141,7 +141,7 @@ function names(what: string, { added, removed, changed }: NameChanges): readonly
 function troubles({ name, errors, awaitingApproval }: PlanView["clusters"][number]): readonly string[] {
   const gone = awaitingApproval
     ? [
-        `! cluster ${name}: ${awaitingApproval.gone} of ${awaitingApproval.of} declarations are gone, too many to be believed`,
+        `! cluster ${name}: ${awaitingApproval.gone} of ${awaitingApproval.of} declarations are gone; they await approval`,
       ]
     : [];
   return [

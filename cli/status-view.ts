@@ -160,7 +160,7 @@ function warningsOf(name: string, row: ClusterRow | undefined, circuits: readonl
   const namespaces = places.map((place) => place?.namespace).filter((namespace) => namespace !== undefined);
   return [
     ...(operator === undefined ? [] : [operator]),
-    ...namespaces.sort().map((namespace) => `keyferry stands back in namespace ${namespace}: see its syncs`),
+    ...namespaces.sort().map((namespace) => `keyferry suspends its work in namespace ${namespace}; see its syncs`),
   ];
 }
 

@@ -5,6 +5,7 @@ import { sharedDigestKey } from "../lib/aws/digest-key.ts";
 import { sharedKey } from "../lib/aws/shared-key.ts";
 import { toldOfWork } from "../lib/aws/told.ts";
 import { workRecord } from "../lib/aws/work-record.ts";
+import { KINDS } from "../lib/kinds/registry.ts";
 import type { Lane } from "../lib/ports/rows.ts";
 import { type Reconciler, reconciler } from "../lib/reconcile/reconcile.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
@@ -34,6 +35,7 @@ async function start(): Promise<Reconciler> {
   const { parameter, kmsKey } = config.digestKey;
   const digestKey = await sharedDigestKey({ client: ssm, parameter, kmsKey, randomBytes });
   return reconciler({
+    kinds: KINDS,
     leases,
     queue,
     vault,

@@ -1,9 +1,9 @@
 import { type ReferenceKey, referenceKey, syncKey } from "../keys.ts";
 import { namespaceMatcher } from "../namespaces.ts";
+import { VSO_FINALIZERS } from "../origins/vso-finalizers.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { SeenResource } from "../ports/resources.ts";
 import type { Due } from "../ports/store.ts";
-import { VSO_FINALIZERS } from "../reconcile/clean-up.ts";
 import { nudgeReferring } from "../references/referring.ts";
 import { type KindRef, REFERENCE_STATUS_KINDS } from "../resource-kinds.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";

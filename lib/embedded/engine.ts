@@ -7,6 +7,7 @@ import { releaseDeparted } from "../discovery/starting-point.ts";
 import { runWatchPass } from "../discovery/watch-pass.ts";
 import type { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
+import { KINDS } from "../kinds/registry.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { WorkMessage, WorkQueue } from "../ports/queue.ts";
@@ -84,7 +85,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
     return queue.send(messages);
   };
   const deps: ReconcileDeps = { ...options.deps, queue: { send } };
-  const reconcile = reconciler(deps);
+  const reconcile = reconciler({ ...deps, kinds: KINDS });
   const runPass = watchPassOf(options, deps, reconcile, ready);
   const fleet = changingFleet(options.clusters, deps);
 

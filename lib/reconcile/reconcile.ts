@@ -1,38 +1,18 @@
-import { circuitOfCluster, suspensionOf } from "../circuits.ts";
-import { type EpochMs, SECOND_MS } from "../clock.ts";
-import { type ReleaseWaker, releaseWaker } from "../failures/release-wake.ts";
-import { type SharedFailures, sharedFailures } from "../failures/shared-failures.ts";
-import { isHandedOver } from "../handed-over.ts";
+import { releaseWaker } from "../failures/release-wake.ts";
+import { sharedFailures } from "../failures/shared-failures.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { type Circuits, circuits } from "../outage/circuit.ts";
-import type { ReconcileDeps } from "../ports/deps.ts";
 import type { WorkMessage } from "../ports/queue.ts";
 import type { Row } from "../ports/rows.ts";
-import type { VaultTarget } from "../ports/vault.ts";
-import { runReferenceStatus } from "../references/reference-status-run.ts";
-import { type ReferenceReader, referenceReader } from "../references/references.ts";
+import { type CaCache, caCache } from "../references/ca-cache.ts";
+import { referenceReader } from "../references/references.ts";
 import { sweepTokens } from "../references/token-sweep.ts";
-import { isReferenceStatus } from "../resource-kinds.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
-import { type MacKeys, macKeys } from "../vso/stand-back/mac-keys.ts";
-import { worksBesideVso } from "../vso/stand-back/vso.ts";
-import { cleanUp } from "./clean-up.ts";
-import { type CaCache, caCache, type SourceReader, sourceReader } from "./source.ts";
-import { syncOne } from "./sync-one.ts";
-
-/** What the runs of one batch share. */
-export interface Batch {
-  readonly references: ReferenceReader;
-  readonly sources: SourceReader;
-  readonly circuits: Circuits;
-  readonly ca: CaCache;
-  readonly released: ReleaseWaker;
-  readonly macKeys: MacKeys;
-  readonly shared: SharedFailures;
-  readonly signal: AbortSignal;
-  /** Asks this Vault something for a key: who dispatches work is told that it waits, and that it goes on. */
-  readonly atVault: <T>(key: SyncKey, target: VaultTarget, ask: () => Promise<T>) => Promise<T>;
-}
+import { macKeys } from "../vso/stand-back/mac-keys.ts";
+import type { Batch } from "./batch.ts";
+import type { CoreDeps } from "./deps.ts";
+import { reconcileRow } from "./reconcile-row.ts";
+import { sourceReader } from "./source.ts";
 
 /** What who dispatches work may want to know while it is done: an end that says nothing must not keep others waiting. */
 export interface Progress {
@@ -56,7 +36,7 @@ export interface BatchReport {
   readonly failed: readonly { readonly key: SyncKey; readonly error: unknown }[];
 }
 
-export function reconciler(deps: ReconcileDeps): Reconciler {
+export function reconciler(deps: CoreDeps): Reconciler {
   const ca = caCache(deps);
   const open = circuits(deps, ca);
   const released = releaseWaker(deps);
@@ -119,50 +99,4 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
       return { failed };
     },
   };
-}
-
-async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage, batch: Batch): Promise<void> {
-  const { cluster, namespace } = partsOf(row.key);
-  const settings = deps.fleet(cluster);
-  const readAt = deps.clock();
-  const how = admit(row, message, readAt);
-  if (how === "skip" || !settings) return;
-  if (shouldRelease(row)) {
-    await deps.leases.release(row.key);
-    deps.log.info("declaration-handed-over", { key: row.key });
-    return;
-  }
-  const others = worksBesideVso(settings, namespace) ? [] : [suspensionOf(cluster), suspensionOf(cluster, namespace)];
-  if (await batch.circuits.openAmong([circuitOfCluster(cluster), ...others])) {
-    // An outage is written once, and not here: who closes the circuit wakes this row (lease-table 16).
-    deps.metrics.count("keyferry_syncs_waiting_total", { cluster });
-    return;
-  }
-  if (how === "due" && (isCleanupKey(row.key) || row.declared.deleting)) return cleanUp(deps, row, settings, batch);
-  if (how === "refresh" && (isCleanupKey(row.key) || row.declared.deleting)) return;
-  if (isReferenceStatus(row.key)) return runReferenceStatus(deps, row, settings, batch);
-  const since = how === "due" ? row.dueAt : message.at;
-  deps.metrics.observe("keyferry_sync_delay_seconds", {}, Math.max(0, deps.clock() - (since ?? 0)) / SECOND_MS);
-  await syncOne(deps, row, { settings, isDue: how === "due", at: message.at, readAt }, batch);
-}
-
-/**
- * Handed over: its Secret stays, and we forget it. A restart that is owed comes first, since nobody else knows of it; one
- * that was tried in vain has been told.
- */
-export function shouldRelease({ key, declared, state }: Row): boolean {
-  if (!isHandedOver(declared.annotations) || isCleanupKey(key) || isReferenceStatus(key)) return false;
-  return declared.deleting || state.rollout === undefined || state.rollout.attempts > 0;
-}
-
-/** Whether a row is to be worked on at all: messages may come twice, late and out of order (lease-table 14). */
-function admit(row: Row, { lane, at }: WorkMessage, now: EpochMs): "due" | "refresh" | "skip" {
-  if (row.leaseUntil !== undefined && row.leaseUntil > now) return "skip";
-  // Renewals are the business of kinds that have Vault leases: there is none yet.
-  if (lane === "renew") return "skip";
-  if (row.dueAt !== undefined && row.dueAt <= now) return "due";
-  // What was due when the message was sent has been done since, unless the message is of the wheel. Of a message that is
-  // older than a period a younger one is on its way (lease-table 13).
-  if (lane !== "refresh" || row.wheel === undefined) return "skip";
-  return now - at > row.wheel.period * SECOND_MS ? "skip" : "refresh";
 }

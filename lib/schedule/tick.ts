@@ -129,9 +129,9 @@ function sender({ queue, metrics }: TickDeps, now: EpochMs) {
  * From when on the due index is read: from its beginning when ten minutes turn since dispatchedUntil, which a missed tick
  * can't skip. While old messages wait they are probably these same keys, so that only new ones are read.
  */
-function dueFrom({ horizonMs }: TickDeps, dispatched: EpochMs | undefined, isHeld: boolean, now: EpochMs): EpochMs {
+function dueFrom({ horizonMs }: TickDeps, dispatched: EpochMs | undefined, isHeldBack: boolean, now: EpochMs): EpochMs {
   const behind = Math.min(DUE_BEHIND_MS, horizonMs + DUE_SLACK_MS);
-  if (isHeld) return now - behind;
+  if (isHeldBack) return now - behind;
   if (dispatched === undefined || Math.floor(dispatched / SWEEP_MS) < Math.floor((now + horizonMs) / SWEEP_MS))
     return 0;
   return dispatched - behind;

@@ -28,14 +28,14 @@ const OBJECT = ["cluster", "kind", "namespace", "name"];
 
 /** The names and labels of the series; units are in the names. */
 const SERIES = {
-  keyferry_sync_age_seconds: { help: "Time since this sync was last found in step.", labels: OBJECT },
-  keyferry_sync_lag_seconds: { help: "By how much that is longer than its refreshAfter.", labels: OBJECT },
+  keyferry_sync_age_seconds: { help: "Seconds since this sync was last in step.", labels: OBJECT },
+  keyferry_sync_lag_seconds: { help: "How much that exceeds its refreshAfter.", labels: OBJECT },
   keyferry_sync_failures: { help: "Failed runs in a row, by their code.", labels: [...OBJECT, "code"] },
   controller_resource_status: {
-    help: "1 when the resource is well, 0 when it is not.",
+    help: "1 if the resource is healthy, 0 if not.",
     labels: ["controller", "name", "namespace", "cluster"],
   },
-  keyferry_sync_series_left_out: { help: "Resources that have no series of their own.", labels: [] },
+  keyferry_sync_series_left_out: { help: "Resources without series of their own.", labels: [] },
 } as const;
 type SeriesName = keyof typeof SERIES;
 

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { resolveStaticSecret } from "../../lib/declarations/resolve.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { referenceKey, type SyncKey } from "../../lib/keys.ts";
+import { KINDS } from "../../lib/kinds/registry.ts";
+import { resolveStaticSecret } from "../../lib/kinds/static/resolve.ts";
 import type { Reference } from "../../lib/ports/rows.ts";
 import type { Circuit } from "../../lib/ports/store.ts";
 import type { KeptToken } from "../../lib/ports/tokens.ts";
@@ -109,7 +110,7 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
       });
       if (outcome instanceof SyncError) throw outcome;
       const token = {
-        id: outcome.identity.id,
+        id: outcome.asks.identity.id,
         scope: "cluster:east" as const,
         by: aKey(name),
         circuit: "vault:https://vault.example",
@@ -117,7 +118,7 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
       kept.push(token);
       return token;
     },
-    sweep: (cluster?: string) => sweepTokens(deps, circuits, cluster, forever),
+    sweep: (cluster?: string) => sweepTokens({ ...deps, kinds: KINDS }, circuits, cluster, forever),
     reads: () => ({ ...store.counts() }),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };

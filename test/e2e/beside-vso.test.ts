@@ -102,7 +102,7 @@ describe("Vault Secrets Operator works in the cluster", () => {
       /in namespace team-a of cluster one: the status of VaultStaticSecret team-a\/db was written by \\"manager\\"/,
     );
     assert.equal(shown.clusters[0]?.state, "ok");
-    assert.match(JSON.stringify(shown.clusters), /stands back in namespace team-a/);
+    assert.match(JSON.stringify(shown.clusters), /suspends its work in namespace team-a/);
     await other.declare("free", ofKv1("db"));
     await other.synced("free");
     await aRunIsPutOff(() => place.touch("db"));
@@ -189,7 +189,7 @@ describe("Vault Secrets Operator works in the cluster", () => {
     const [before, secrets] = [await bothAre(), [await place.secret("db"), await other.secret("db")]];
     const done = await handover("vso", "-o", "json");
     assert.equal(done.code, 0, done.stdout + done.stderr);
-    assert.match(done.stderr, /one: made the key of VSO's MACs\n(.*\n)*one: 2 of 2 handed over/);
+    assert.match(done.stderr, /one: created the HMAC key of VSO\n(.*\n)*one: 2 of 2 handed over/);
     const made = await cluster.get(hmacKey);
     const key = Buffer.from(made?.data?.key ?? "", "base64");
     assert.deepEqual([made?.immutable, key.byteLength], [true, 16]);

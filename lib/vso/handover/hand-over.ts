@@ -5,6 +5,7 @@ import { secretMac } from "../../digest.ts";
 import { listAll } from "../../discovery/list-all.ts";
 import { HANDED_OVER, isHandedOver, TO_VSO } from "../../handed-over.ts";
 import { namespaceMatcher } from "../../namespaces.ts";
+import { VSO_FINALIZERS } from "../../origins/vso-finalizers.ts";
 import { OWNER_LABELS } from "../../owner-labels.ts";
 import { parallel } from "../../parallel.ts";
 import type { ReconcileDeps } from "../../ports/deps.ts";
@@ -12,7 +13,6 @@ import type { ClusterSettings } from "../../ports/fleet.ts";
 import type { NamedObject, ResourceRef } from "../../ports/objects.ts";
 import type { ResourceChange, SeenResource } from "../../ports/resources.ts";
 import type { HmacKeyFound, SeenSecret } from "../../ports/secrets.ts";
-import { VSO_FINALIZERS } from "../../reconcile/clean-up.ts";
 import { apiVersionOf, VAULT_STATIC_SECRET } from "../../resource-kinds.ts";
 import { vsoAtWork } from "../stand-back/vso.ts";
 

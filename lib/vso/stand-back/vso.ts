@@ -93,7 +93,7 @@ export function writtenIn({ vsoIn = {} }: Pick<ClusterState, "vsoIn">, namespace
 }
 
 const REMEDY =
-  "keyferry stands back: scale the operator to zero, and keyferry takes over by itself, or name the namespaces in which both may work in besideVso in fleet.yaml";
+  "keyferry suspends its work: scale the operator to zero, and keyferry takes over by itself, or name the namespaces in which both may work in besideVso in fleet.yaml";
 
 /** Two controllers must not write to one Secret (kubernetes-rules 24). */
 export function suspended({ name, operatorNamespace }: ClusterSettings, what: string): SyncError {

@@ -107,7 +107,7 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
   await waitFor("the engine to be ready", async () => {
     const answer = await fetch(`${url}/readyz`);
     // A cluster that can't be looked at was tried as well.
-    return answer.ok || (await answer.text()).startsWith("no cluster can be looked at");
+    return answer.ok || (await answer.text()).startsWith("no cluster can be read");
   });
   return { ...launched, url, metrics: async () => (await fetch(`${url}/metrics`)).text() };
 }

@@ -40,7 +40,7 @@ describe("the description of a sync", () => {
       restarts: ["Deployment/app"],
     });
     const text = descriptionText(description, NOW);
-    assert.match(text, /refresh asked for by annotation: tuesday/);
+    assert.match(text, /refresh requested by annotation: tuesday/);
     assert.match(text, /State: +pending/);
     assert.match(text, /not applied yet/);
     assert.doesNotMatch(text, /a text|not told/);
@@ -103,16 +103,16 @@ describe("the description of a sync", () => {
 
   it("tells of restarts that are owed", () => {
     const rollout = { digest: "k:d", since: SINCE, at: NOW + 7_000, attempts: 2 };
-    const description = told(aRow({ dueAt: NOW + 7_000, state: state({ rollout, syncedAt: SINCE }) }));
-    assert.match(descriptionText(description, NOW), /Rollout: +restarts are owed since 5m, 2 failed .*; tried in 7s/);
+    const story = told(aRow({ dueAt: NOW + 7_000, state: state({ rollout, syncedAt: SINCE }) }));
+    assert.match(descriptionText(story, NOW), /Rollout: +restarts have been owed for 5m, 2 failed .*; next try in 7s/);
   });
 
   it("tells of parked ones that nothing comes by itself", () => {
     const error = { code: "SPEC_INVALID", message: "spec.path: required", since: SINCE } as const;
     const { dueAt: _due, ...row } = aRow({ state: state({ error, attempts: 1 }) });
-    const description = told(row);
-    assert.equal(description.state, "parked");
-    assert.match(descriptionText(description, NOW), /Next: +only a new declaration/);
+    const story = told(row);
+    assert.equal(story.state, "parked");
+    assert.match(descriptionText(story, NOW), /Next: +only after a changed declaration/);
   });
 
   it("tells of an outage that one probe stands for all", () => {

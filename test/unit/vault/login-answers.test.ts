@@ -5,7 +5,7 @@ import { SecretValue } from "../../../lib/secret-value.ts";
 import { activeToken } from "../../../lib/vault/active-token.ts";
 import { type Grant, login } from "../../../lib/vault/login.ts";
 import { type VaultClient, vaultClient } from "../../../lib/vault/vault-client.ts";
-import { failure, forever, httpPeer, reachOf } from "./broken-peer.ts";
+import { failure, forever, httpPeer, reachOf } from "../../broken-peer.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const YEAR_S = 366 * 24 * 3_600;
