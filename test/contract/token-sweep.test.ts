@@ -170,7 +170,7 @@ describe("a sweep of tokens", () => {
   it("ends all tokens of a cluster that left the fleet, and looks at no other when it is asked for one", async () => {
     await using scene = await aScene({ a: "one" });
     const east = await scene.token("a");
-    const west = { ...east, id: "west", by: aKey("a", "west") };
+    const west = { ...east, id: "west", scope: "cluster:west" as const, by: aKey("a", "west") };
     scene.kept.push(west);
     await scene.sweep("east");
     assert.deepEqual(scene.ended, []);
