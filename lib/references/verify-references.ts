@@ -14,7 +14,8 @@ export async function verifyReferences(
   { references }: { readonly references: ReferenceReader },
 ): Promise<void> {
   const before = new Set(row.state.refs);
-  const joined = refs.filter((key) => !before.has(key));
+  // Credentials are read live, and not as references.
+  const joined = refs.filter((key) => !before.has(key) && references.has(key));
   if (joined.length === 0) return;
   const now = await deps.leases.references(joined, "strong");
   if (joined.every((key) => isSame(references.get(key), now.get(key)))) return;
