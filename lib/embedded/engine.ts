@@ -61,7 +61,12 @@ const REWIND_MS = 2 * MINUTE_MS;
 /** A clock that ticks each second need not dispatch two minutes ahead. */
 const HORIZON_MS = 2 * SECOND_MS;
 /** Keys at work at once. They mostly wait: each Vault and each cluster takes a few requests at a time, and a silent one must not take all. */
-const LIMITS: BudgetLimits = { lane: { now: 800, refresh: 400 }, cluster: 200, namespace: 100, waiting: 400 };
+const LIMITS: BudgetLimits = {
+  lane: { renew: 200, now: 800, refresh: 400 },
+  cluster: 200,
+  namespace: 100,
+  waiting: 400,
+};
 /** What is under way when we stop has so long to end. */
 const GRACE_MS = 20 * SECOND_MS;
 
@@ -139,8 +144,11 @@ async function handle(
 
 async function prepare(clusters: readonly ClusterSettings[], deps: ReconcileDeps): Promise<void> {
   await releaseDeparted(deps, new Set(clusters.map((settings) => settings.name)));
-  const dispatchedUntil = await deps.leases.dispatchedUntil();
-  if (dispatchedUntil !== undefined) await deps.leases.moveDispatched(dispatchedUntil, dispatchedUntil - REWIND_MS);
+  for (const lane of ["renew", "refresh"] as const) {
+    const dispatchedUntil = await deps.leases.dispatchedUntil(lane);
+    if (dispatchedUntil !== undefined)
+      await deps.leases.moveDispatched(lane, dispatchedUntil, dispatchedUntil - REWIND_MS);
+  }
   // What was dispatched and not done when the last process ended was lost with its queue, however old it was.
   const now = deps.clock();
   for await (const page of duePages(deps.leases, { after: 0, until: now, now })) await sendDue(deps.queue, page, now);

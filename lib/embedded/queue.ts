@@ -33,7 +33,11 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Who waits longer than this for a Vault that is known to answer is taken for waiting on a silent one. */
 const PATIENCE_MS = SECOND_MS;
 
-const LANES: readonly Lane[] = ["now", "refresh"];
+const LANES: readonly Lane[] = ["renew", "now", "refresh"];
+
+function linesOfLanes(): Readonly<Record<Lane, Line>> {
+  return { renew: emptyLine(), now: emptyLine(), refresh: emptyLine() };
+}
 
 /**
  * Durable it is not, and need not be: every key in it stands in the lease table as well, due or on the wheel. Keys that
@@ -41,7 +45,7 @@ const LANES: readonly Lane[] = ["now", "refresh"];
  */
 export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
   const { clock, handle } = options;
-  const lines: Readonly<Record<Lane, Line>> = { now: emptyLine(), refresh: emptyLine() };
+  const lines = linesOfLanes();
   const budget = budgets(options.limits);
   const idlers = new Set<() => void>();
   let working = 0;

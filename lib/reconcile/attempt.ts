@@ -1,3 +1,4 @@
+import { sameJson } from "../canonical.ts";
 import type { Learned } from "../destinations/destination.ts";
 import { type Digest, digestOf, secretMac } from "../digest.ts";
 import { SyncError } from "../errors.ts";
@@ -57,7 +58,7 @@ async function obtainAndWrite(deps: ReconcileDeps, run: Run, resolved: Resolved,
   const destination = kind.destination.toWrite({ ...deps, origin }, about);
   const learned = destination.learned(await converge(destination, claim, signal));
   // A status that an earlier version wrote, or of data whose templates write nothing new, catches up by itself, once.
-  if (isUntold(row, obtained.warnings)) await claim.take();
+  if (isUntold(row, obtained.warnings) || isElsewhere(row, resolved)) await claim.take();
   if (!claim.isTaken) return { kind: "unchanged" };
   const macKey = resolved.hmac ? await batch.macKeys.of(settings, signal) : undefined;
   const mac = macKey && secretMac(macKey, obtained.data);
@@ -70,6 +71,11 @@ function readFor({ claim, asking }: Run, batch: Batch): (read: VaultRead) => Pro
   const since = asking.isAskedFor ? { since: asking.since } : {};
   return (read) =>
     batch.atVault(claim.row.key, read.identity.target, () => batch.sources.read({ ...read, ...since }, batch.signal));
+}
+
+/** Whether the index of places does not know where it asks: its Vault was given another name, or the row is of an earlier version. */
+function isElsewhere({ state }: Row, { asks }: Resolved): boolean {
+  return asks !== undefined && !sameJson({ ...asks.place }, state.place && { ...state.place });
 }
 
 /** Whether the status, as it was last written, lacks what holds now although there is nothing else to do. */
