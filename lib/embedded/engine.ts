@@ -9,7 +9,7 @@ import type { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
-import type { WorkMessage, WorkQueue } from "../ports/queue.ts";
+import type { KeysMessage, WorkQueue } from "../ports/queue.ts";
 import type { Log } from "../ports/telemetry.ts";
 import { type Progress, type Reconciler, reconciler } from "../reconcile/reconcile.ts";
 import { duePages } from "../schedule/due-pages.ts";
@@ -18,6 +18,7 @@ import { tick } from "../schedule/tick.ts";
 import type { BudgetLimits } from "./budgets.ts";
 import { changingFleet } from "./changing-fleet.ts";
 import { followers } from "./followers.ts";
+import { messageRouter } from "./message-router.ts";
 import { type InProcessQueue, inProcessQueue } from "./queue.ts";
 import { tokenSweeps } from "./token-sweeps.ts";
 
@@ -74,11 +75,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
     handle: (message, progress) => handle(options.deps.log, reconcile, message, { progress, signal: working.signal }),
   });
   const sweeps = tokenSweeps(options.deps.clock);
-  const send = (messages: readonly WorkMessage[]): Promise<void> => {
-    sweeps.note(messages);
-    return queue.send(messages);
-  };
-  const deps: ReconcileDeps = { ...options.deps, queue: { send } };
+  const deps: ReconcileDeps = { ...options.deps, queue: messageRouter(queue, sweeps) };
   const reconcile = reconciler(deps);
   const runPass = watchPassOf(options, deps, reconcile, ready);
   const fleet = changingFleet(options.clusters, deps);
@@ -123,7 +120,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
 async function handle(
   log: Log,
   reconcile: Reconciler,
-  message: WorkMessage,
+  message: KeysMessage,
   { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
 ): Promise<void> {
   try {
@@ -150,8 +147,8 @@ async function sweep(
   { clock }: ReconcileDeps,
   stop: AbortSignal,
 ): Promise<void> {
-  const tokens = cluster === undefined ? {} : { cluster };
-  await reconcile.handle({ keys: [], lane: "now", at: clock(), tokens }, stop);
+  const which = cluster === undefined ? {} : { cluster };
+  await reconcile.handle({ kind: "token-sweep", at: clock(), ...which }, stop);
 }
 
 interface PassResult {
@@ -253,7 +250,7 @@ function tickDeps(deps: ReconcileDeps, queue: InProcessQueue): Parameters<typeof
 }
 
 /** What is at work stands in the due index until it is settled: dispatching it each second would only read it again. */
-function withoutBusy(queue: InProcessQueue): WorkQueue {
+function withoutBusy(queue: InProcessQueue): WorkQueue<KeysMessage> {
   const isIdle = (key: SyncKey): boolean => !queue.isBusy("now", key);
   return {
     send: (messages) =>

@@ -6,7 +6,7 @@ import { isHandedOver } from "../handed-over.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { type Circuits, circuits } from "../outage/circuit.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
-import type { WorkMessage } from "../ports/queue.ts";
+import type { KeysMessage, WorkMessage } from "../ports/queue.ts";
 import type { Row } from "../ports/rows.ts";
 import type { VaultTarget } from "../ports/vault.ts";
 import { runReferenceStatus } from "../references/reference-status-run.ts";
@@ -45,7 +45,7 @@ export interface Progress {
 }
 
 export interface Reconciler {
-  /** Brings each key of a message to its declared state. Safe to call twice, late, or for keys that no longer exist. */
+  /** Does what a message asks. Safe to call twice, late, or for keys that no longer exist. */
   handle(message: WorkMessage, signal: AbortSignal, progress?: Progress): Promise<BatchReport>;
   readonly circuits: Circuits;
   readonly ca: CaCache;
@@ -65,13 +65,14 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
     ca,
     circuits: open,
     async handle(message, signal, progress) {
-      if (message.probe !== undefined) {
-        await open.probe(message.probe, signal);
-        return { failed: [] };
-      }
-      if (message.tokens !== undefined) {
-        await sweepTokens(deps, open, message.tokens.cluster, signal);
-        return { failed: [] };
+      switch (message.kind) {
+        case "probe":
+          await open.probe(message.circuit, signal);
+          return { failed: [] };
+        case "token-sweep":
+          await sweepTokens(deps, open, message.cluster, signal);
+          return { failed: [] };
+        case "keys":
       }
       // A nudge follows the change that it is about, so the now lane must see that change (lease-table 17).
       const consistency = message.lane === "now" ? "strong" : "eventual";
@@ -121,7 +122,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
   };
 }
 
-async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage, batch: Batch): Promise<void> {
+async function reconcileRow(deps: ReconcileDeps, row: Row, message: KeysMessage, batch: Batch): Promise<void> {
   const { cluster, namespace } = partsOf(row.key);
   const settings = deps.fleet(cluster);
   const readAt = deps.clock();
@@ -156,7 +157,7 @@ export function shouldRelease({ key, declared, state }: Row): boolean {
 }
 
 /** Whether a row is to be worked on at all: messages may come twice, late and out of order (lease-table 14). */
-function admit(row: Row, { lane, at }: WorkMessage, now: EpochMs): "due" | "refresh" | "skip" {
+function admit(row: Row, { lane, at }: KeysMessage, now: EpochMs): "due" | "refresh" | "skip" {
   if (row.leaseUntil !== undefined && row.leaseUntil > now) return "skip";
   if (row.dueAt !== undefined && row.dueAt <= now) return "due";
   // What was due when the message was sent has been done since, unless the message is of the wheel. Of a message that is

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type EpochMs, HOUR_MS, MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
 import type { SyncKey } from "../../../lib/keys.ts";
-import type { WorkMessage } from "../../../lib/ports/queue.ts";
+import type { KeysMessage } from "../../../lib/ports/queue.ts";
 import { type TickResult, tick } from "../../../lib/schedule/tick.ts";
 import { nextSlot } from "../../../lib/schedule/wheel.ts";
 import { aKey } from "../../builders.ts";
@@ -13,7 +13,7 @@ const REFUSAL = new Error("queue refuses");
 
 interface World {
   /** What was sent, in order. */
-  readonly sent: WorkMessage[];
+  readonly sent: KeysMessage[];
   readonly alarms: string[];
   tick(): Promise<TickResult>;
   /** When each key was to start, of what was sent in the refresh lane. */
@@ -25,7 +25,7 @@ interface World {
 
 /** Ticks over a real store, and a queue that only writes down. */
 function aWorld(scene: Scene): World {
-  const sent: WorkMessage[] = [];
+  const sent: KeysMessage[] = [];
   const alarms: string[] = [];
   const quiet = () => {};
   const world: World = {

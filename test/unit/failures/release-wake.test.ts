@@ -69,7 +69,7 @@ describe("who was refused a Secret is woken when it is released", () => {
       ["refused", "waits", "at-work"].map((name) => aKey(name)),
     );
     assert.deepEqual(
-      table.sent.flatMap(({ keys }) => keys),
+      table.sent.flatMap((message) => (message.kind === "keys" ? message.keys : [])),
       table.nudged,
     );
   });
