@@ -9,6 +9,7 @@ import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet, textIn } from "../lib/fleet/read-fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
+import { KINDS } from "../lib/kinds/registry.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
 import { type Planned, type Planner, planner } from "../lib/plan/plan.ts";
@@ -18,7 +19,7 @@ import type { ResourceApi } from "../lib/ports/resources.ts";
 import type { Row } from "../lib/ports/rows.ts";
 import type { SecretApi } from "../lib/ports/secrets.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
-import { caCache } from "../lib/reconcile/source.ts";
+import { caCache } from "../lib/references/ca-cache.ts";
 import { type SqliteStore, simulatedSqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
 import { jsonLog } from "../lib/telemetry/log.ts";
 import { prometheusMetrics } from "../lib/telemetry/metrics.ts";
@@ -129,6 +130,7 @@ function readOnlyApis(
     planner: planner({
       ...{ leases, vault, templates, secrets, resources, clusters: apis.clusters, clock, ca },
       digestKey: key,
+      kinds: KINDS,
       log: silent,
     }),
     survey: (cluster, signal) => survey(discovery, cluster, signal),

@@ -9,7 +9,7 @@ import { attempt } from "./attempt.ts";
 import { findAuth, withGlobal } from "./find-auth.ts";
 import { identityBy, resolveConnectionAt } from "./identity.ts";
 import { type LookUp, lookUp } from "./look-up.ts";
-import type { Resolution, ResolveInput } from "./resolve.ts";
+import type { Resolution, ResolveInput } from "./resolution.ts";
 import { type Warned, warningsOfAuth } from "./warnings.ts";
 
 /** A resource that syncs refer to, as far as it can be checked without asking anybody. */

@@ -1,9 +1,9 @@
 import { type ReferenceKey, referenceKey, syncKey } from "../keys.ts";
 import { namespaceMatcher } from "../namespaces.ts";
+import { VSO_FINALIZERS } from "../origins/vso-finalizers.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { SeenResource } from "../ports/resources.ts";
 import type { Due } from "../ports/store.ts";
-import { VSO_FINALIZERS } from "../reconcile/clean-up.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import { REFERENCE_STATUS_KINDS } from "../resource-kinds.ts";
 import { sendDue, sendTokenSweep } from "../schedule/messages.ts";

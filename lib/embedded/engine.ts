@@ -7,11 +7,13 @@ import { releaseDeparted } from "../discovery/starting-point.ts";
 import { runWatchPass } from "../discovery/watch-pass.ts";
 import type { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
+import { KINDS } from "../kinds/registry.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { KeysMessage, WorkQueue } from "../ports/queue.ts";
 import type { Log } from "../ports/telemetry.ts";
-import { type Progress, type Reconciler, reconciler } from "../reconcile/reconcile.ts";
+import type { Progress } from "../reconcile/batch.ts";
+import { type Reconciler, reconciler } from "../reconcile/reconcile.ts";
 import { duePages } from "../schedule/due-pages.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { tick } from "../schedule/tick.ts";
@@ -76,7 +78,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
   });
   const sweeps = tokenSweeps(options.deps.clock);
   const deps: ReconcileDeps = { ...options.deps, queue: messageRouter(queue, sweeps) };
-  const reconcile = reconciler(deps);
+  const reconcile = reconciler({ ...deps, kinds: KINDS });
   const runPass = watchPassOf(options, deps, reconcile, ready);
   const fleet = changingFleet(options.clusters, deps);
 

@@ -5,7 +5,7 @@ import type { SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { Circuit, Due } from "../ports/store.ts";
 import type { VaultTarget } from "../ports/vault.ts";
-import type { CaCache } from "../reconcile/source.ts";
+import type { CaCache } from "../references/ca-cache.ts";
 import { mustBeOurs, observeOperator } from "../references/operator-namespace.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { sendDue } from "../schedule/messages.ts";

@@ -2,7 +2,7 @@ import { clusterOfCircuit, vaultOfCircuit } from "../circuits.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { VaultTarget } from "../ports/vault.ts";
-import type { CaCache } from "../reconcile/source.ts";
+import type { CaCache } from "../references/ca-cache.ts";
 import { type OutageDeps, vaultOutage } from "./vault-outage.ts";
 
 /** How syncs reach the Vault of this circuit now. */

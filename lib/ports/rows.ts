@@ -238,3 +238,8 @@ export const EMPTY_STATE: RowState = { refs: [], owned: [], attempts: 0 };
 export function ownsNothing({ owned, issues = [], pushed = [] }: RowState): boolean {
   return owned.length === 0 && issues.length === 0 && pushed.length === 0;
 }
+
+/** The row is in step with its declaration: the same version was carried out. */
+export function isApplied({ state, declared }: Pick<Row, "state" | "declared">): boolean {
+  return state.appliedHash === declared.hash;
+}

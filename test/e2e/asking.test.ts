@@ -158,7 +158,7 @@ describe("asking about chosen syncs, and for them: sync, explain, an annotation"
     const bad = await run("explain", key("stray"));
     assert.equal(bad.code, 1);
     assert.match(bad.stdout, /Error: +VAULT_PATH_MISSING: .*\n +since \d+s, 1 try in a row/);
-    assert.match(bad.stdout, /What to do: +Nothing is there/);
+    assert.match(bad.stdout, /What to do: +There is nothing at this path/);
     const json = await explained("stray");
     assert.deepEqual([json.state, json.error.code, json.error.next], ["failed", "VAULT_PATH_MISSING", "recheck"]);
     const unknown = await run("explain", key("stary"));

@@ -134,11 +134,11 @@ describe("a cluster that can't be looked at", () => {
           status: found.status,
           text: await found.text(),
         }));
-        return text.startsWith("no cluster can be looked at") && { code, text };
+        return text.startsWith("no cluster can be read") && { code, text };
       },
       LONG_MS,
     );
-    assert.deepEqual(answer, { code: 503, text: "no cluster can be looked at: hidden\n" });
+    assert.deepEqual(answer, { code: 503, text: "no cluster can be read: hidden\n" });
     assert.equal((await fetch(`${started.listening}/healthz`)).status, 200);
     assert.equal(await launched.stop(), 0);
   });

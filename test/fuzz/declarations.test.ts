@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { checkReference } from "../../lib/declarations/check-reference.ts";
 import { SPECS } from "../../lib/declarations/parse.ts";
-import { resolveStaticSecret } from "../../lib/declarations/resolve.ts";
 import { SyncError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { type ReferenceKey, syncKey } from "../../lib/keys.ts";
+import { resolveStaticSecret } from "../../lib/kinds/static/resolve.ts";
 import type { Reference } from "../../lib/ports/rows.ts";
 import { aCluster, aDeclared } from "../builders.ts";
 

@@ -6,7 +6,7 @@ export const CONFIG = {
     "lib/{destinations,store}/**/*.ts",
     "lib/{canonical,circuits,digest,handed-over,keys,namespaces,vault-address,vault-path,vault-reach}.ts",
     "lib/vault/{address-guard,bounded-lookup,connection,ip-rule,kv,login,redirect,single-flight,transport}.ts",
-    "lib/vault/{held-token,tokens,token-*}.ts",
+    "lib/vault/{active-token,tokens,token-*}.ts",
   ],
   /** Files of the scope that hold no behaviour of keyferry's own: schemas of what later versions handle, generators, tables. */
   except: [
@@ -21,7 +21,7 @@ export const CONFIG = {
     "lib/reconcile/source.ts",
     "lib/destinations/kubernetes-secret/{owners,belonging}.ts",
     "lib/declarations/{lent-identity,identity,find-auth,look-up}.ts",
-    "lib/vault/{address-guard,held-token,ip-rule,redirect,single-flight,token-cache}.ts",
+    "lib/vault/{address-guard,active-token,ip-rule,redirect,single-flight,token-cache}.ts",
     "lib/store/merge-owned.ts",
     "lib/store/{dynamodb,sqlite}/{conditions,leases,tokens}.ts",
   ],
@@ -30,7 +30,7 @@ export const CONFIG = {
     "test/unit/**/*.test.ts",
     "test/core/**/*.test.ts",
     "test/contract/{lease-store,lease-store-dynamodb,sqlite,damaged-rows,admit,row-budget,circuits}.test.ts",
-    "test/contract/{token-cache,token-store,token-sweep,dynamodb}.test.ts",
+    "test/contract/{token-cache,token-store,token-sweep,dynamodb,vault-without-answer}.test.ts",
   ],
   /** Tests of those that prove nothing here. */
   withoutTests: ["test/unit/{harness,cli,aws}/**"],

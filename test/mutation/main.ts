@@ -45,6 +45,7 @@ const {
   .parse()
   .opts<Options>();
 
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
 const started = performance.now();
 const progress = (text: string) => {
   process.stderr.write(`${Math.round((performance.now() - started) / 1000)} s: ${text}\n`);

@@ -28,6 +28,12 @@ export interface TestResult {
 const beside = (file: string) => pathToFileURL(join(import.meta.dirname, file)).href;
 const STRAYS = pathToFileURL(join(import.meta.dirname, "..", "strays.ts")).href;
 
+/** Ends what is under way when this process does: groups of their own get no signal of a terminal. */
+const running = new Set<() => void>();
+process.on("exit", () => {
+  for (const kill of running) kill();
+});
+
 /** Runs test files in a process of their own, up to the first failure. */
 export async function runTests({ root, files, tooSlow, timeoutMs, mutant, coverage }: TestRun): Promise<TestResult> {
   const started = performance.now();
@@ -64,6 +70,7 @@ export async function runTests({ root, files, tooSlow, timeoutMs, mutant, covera
       // It has ended by itself.
     }
   };
+  running.add(kill);
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;
@@ -73,6 +80,7 @@ export async function runTests({ root, files, tooSlow, timeoutMs, mutant, covera
     child.on("error", reject);
     child.on("exit", (code) => {
       clearTimeout(timer);
+      running.delete(kill);
       // Their pipes may be held open by what they left behind.
       kill();
       resolve(code);

@@ -52,8 +52,8 @@ describe("a name or message of a tenant's choice steers nobody's terminal and no
     const rollout = { status: "False", reason: "RolloutRestartTriggeredFailed", message: HOSTILE } as const;
     const about = { kind: "VaultStaticSecret", generation: 1, now: NOW };
     const statuses: readonly JsonObject[] = [
-      nextStatus({}, { ...about, ending: { kind: "failed", error } }),
-      nextStatus({}, { ...about, ending: { kind: "synced", rollout } }),
+      nextStatus({}, { ...about, outcome: { kind: "failed", error } }),
+      nextStatus({}, { ...about, outcome: { kind: "synced", rollout } }),
       nextReferenceStatus({}, { ...about, kind: "VaultAuth", verdict: { error, merged: false } }),
     ];
     for (const status of statuses) {

@@ -15,7 +15,7 @@ export const TYPICAL_KEY: SyncKey = aKey("payments-database", "prod-eu-west-1");
 function statusOf(generation: number) {
   return nextStatus(
     {},
-    { kind: "VaultStaticSecret", generation, ending: { kind: "synced", mac: MAC, wrote: "x" }, now: START },
+    { kind: "VaultStaticSecret", generation, outcome: { kind: "synced", mac: MAC, wrote: "x" }, now: START },
   );
 }
 

@@ -13,6 +13,7 @@ import {
   saysNothing,
 } from "../../../lib/failures/causes.ts";
 import type { VaultIdentity, VaultRead } from "../../../lib/ports/vault.ts";
+import { readId } from "../../../lib/ports/vault-ids.ts";
 
 const credential = {
   kind: "secret",
@@ -30,7 +31,8 @@ const identity: VaultIdentity = {
   method: { kind: "appRole", roleId: "shop", credential },
 };
 const read: VaultRead = { identity, mount: "kv", path: "db", engine: "kv-v2", version: 0 };
-const place: CausePlace = { cluster: "east", namespace: "shop", read, destination: "db" };
+const asks = (asked: VaultRead) => ({ identity: asked.identity, id: readId(asked) });
+const place: CausePlace = { cluster: "east", namespace: "shop", asks: asks(read), destination: "db" };
 const error = (code: ErrorCode, message = "why") => new SyncError(code, message);
 const CODES = Object.keys(DISPOSITIONS) as ErrorCode[];
 
@@ -40,22 +42,22 @@ describe("what a failure waits for", () => {
 
   it("a path: with the same login, whoever asks for it, into whichever Secret", () => {
     assert.ok(same("VAULT_PATH_MISSING", { destination: "other" }, "other words"));
-    assert.ok(!same("VAULT_PATH_MISSING", { read: { ...read, path: "web" } }));
-    assert.ok(!same("VAULT_PATH_MISSING", { read: { ...read, version: 2 } }));
-    assert.ok(!same("VAULT_DENIED", { read: { ...read, identity: { ...identity, id: "another" } } }));
+    assert.ok(!same("VAULT_PATH_MISSING", { asks: asks({ ...read, path: "web" }) }));
+    assert.ok(!same("VAULT_PATH_MISSING", { asks: asks({ ...read, version: 2 }) }));
+    assert.ok(!same("VAULT_DENIED", { asks: asks({ ...read, identity: { ...identity, id: "another" } }) }));
     assert.notEqual(causeOf(error("VAULT_DENIED"), place), causeOf(error("VAULT_PATH_MISSING"), place));
   });
 
   it("a login: whatever is read with it, and with this credential", () => {
-    assert.ok(same("VAULT_LOGIN_REFUSED", { read: { ...read, path: "web" } }));
+    assert.ok(same("VAULT_LOGIN_REFUSED", { asks: asks({ ...read, path: "web" }) }));
     const method = { ...identity.method, credential: { ...credential, version: "2" } } as VaultIdentity["method"];
-    assert.ok(!same("VAULT_LOGIN_REFUSED", { read: { ...read, identity: { ...identity, method } } }));
+    assert.ok(!same("VAULT_LOGIN_REFUSED", { asks: asks({ ...read, identity: { ...identity, method } }) }));
   });
 
   it("a connection: as its VaultConnection says, in its own cluster", () => {
     const other = { ...identity, target: { ...identity.target, tlsServerName: "vault" } };
-    assert.ok(same("VAULT_TLS_REFUSED", { read: { ...read, path: "web" } }));
-    assert.ok(!same("VAULT_TLS_REFUSED", { read: { ...read, identity: other } }));
+    assert.ok(same("VAULT_TLS_REFUSED", { asks: asks({ ...read, path: "web" }) }));
+    assert.ok(!same("VAULT_TLS_REFUSED", { asks: asks({ ...read, identity: other }) }));
     assert.ok(!same("VAULT_TLS_REFUSED", { cluster: "west" }));
   });
 
@@ -76,9 +78,11 @@ describe("what a failure waits for", () => {
 
   /** What is another one's, by what it is about. */
   const OTHERS: Readonly<Record<string, Partial<CausePlace> & { readonly message?: string }>> = {
-    target: { read: { ...read, identity: { ...identity, target: { ...identity.target, address: "https://other" } } } },
-    login: { read: { ...read, identity: { ...identity, id: "another" } } },
-    path: { read: { ...read, path: "web" } },
+    target: {
+      asks: asks({ ...read, identity: { ...identity, target: { ...identity.target, address: "https://other" } } }),
+    },
+    login: { asks: asks({ ...read, identity: { ...identity, id: "another" } }) },
+    path: { asks: asks({ ...read, path: "web" }) },
     message: { message: "another why" },
     cluster: { cluster: "west" },
     namespace: { namespace: "other" },
@@ -140,7 +144,7 @@ describe("what a failure waits for", () => {
   });
 
   it("is unknown as long as nobody knows where it reads, or what it writes", () => {
-    const { read: _read, destination: _destination, ...unresolved } = place;
+    const { asks: _asks, destination: _destination, ...unresolved } = place;
     assert.deepEqual(causesAhead(unresolved), []);
     assert.equal(causeOf(error("SECRET_NOT_OURS"), unresolved), undefined);
   });
@@ -150,7 +154,7 @@ describe("what a failure waits for", () => {
       const { version: _version, ...unversioned } = credential;
       const other = version === undefined ? unversioned : { ...unversioned, version };
       const method = { ...identity.method, credential: other } as VaultIdentity["method"];
-      return { read: { ...read, identity: { ...identity, id, method } } };
+      return { asks: asks({ ...read, identity: { ...identity, id, method } }) };
     };
     const causeWith = (id: string, version?: string) =>
       causeOf(error("VAULT_LOGIN_REFUSED"), { ...place, ...withCredential(id, version) });

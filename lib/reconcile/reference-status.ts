@@ -2,18 +2,20 @@ import { type CheckedReference, checkReference } from "../declarations/check-ref
 import { SyncError } from "../errors.ts";
 import type { ReferenceKey, SyncKey } from "../keys.ts";
 import { announceReference } from "../origins/announce.ts";
+import { declaringResource } from "../origins/cluster.ts";
 import type { Verdict } from "../origins/reference-status.ts";
-import { LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
+import type { Claim } from "../ports/claim.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Row, RowState, StatusSeen } from "../ports/rows.ts";
-import type { Circuit, Lease, Settlement } from "../ports/store.ts";
+import type { Circuit, Settlement } from "../ports/store.ts";
 import type { Rendering } from "../ports/templates.ts";
-import type { Batch } from "../reconcile/reconcile.ts";
-import { settleFailed, settleSynced } from "../reconcile/settle.ts";
+import { withReferences } from "../references/references.ts";
 import { backOff } from "../schedule/back-off.ts";
-import { sendDue } from "../schedule/messages.ts";
 import { isPlain } from "../transform/transformation.ts";
-import { withReferences } from "./references.ts";
+import type { Batch } from "./batch.ts";
+import { claimOf } from "./claim.ts";
+import { settleFailed, settleSynced } from "./settle.ts";
 
 /** What is known of one resource before anybody is asked. */
 interface Known {
@@ -38,25 +40,19 @@ export async function runReferenceStatus(
 ): Promise<void> {
   const known = await know(row, settings, batch);
   if (isToldAlready(known)) return;
-  const now = deps.clock();
-  const claimed = await deps.leases.claim(row, { now, until: now + LEASE_MS });
-  if (!claimed) return;
-  if (claimed.row.declared.hash !== row.declared.hash) {
-    await deps.leases.settle(claimed.lease, { state: row.state, schedule: { kind: "due", at: now }, now });
-    return requeueAt(deps, row, now);
-  }
+  const claim = claimOf(deps, row);
+  if (!(await claim.take())) return;
   const verdict = await verdictOf(deps, known, batch);
-  const told = await writeReferenceStatus(deps, claimed, verdict, batch);
+  const told = await writeReferenceStatus(deps, claim, verdict, batch);
   const state: RowState = {
-    ...row.state,
+    ...claim.row.state,
     refs: known.refs,
     ...referenceVault(known),
     ...(told.seen === undefined ? {} : { seen: { ...told.seen, hash: row.declared.hash } }),
   };
   const error = told.error ?? verdict.error;
-  const settlement = settlementOf(deps, row, state, error, known.open);
   deps.metrics.ran?.({ key: row.key, at: deps.clock(), ...(error === undefined ? {} : { code: error.code }) });
-  if ((await deps.leases.settle(claimed.lease, settlement)) === "nudged") await requeueAt(deps, row, deps.clock());
+  await claim.settle(settlementOf(deps, row, state, error, known.open));
 }
 
 async function know(row: Row, settings: ClusterSettings, batch: Batch): Promise<Known> {
@@ -123,15 +119,16 @@ async function reached(
 /** A status that can't be written is a failure of its own. */
 async function writeReferenceStatus(
   deps: ReconcileDeps,
-  claimed: { readonly lease: Lease; readonly row: Row },
+  claim: Claim,
   verdict: Verdict,
   batch: Batch,
 ): Promise<{ seen?: StatusSeen; error?: SyncError }> {
   try {
-    return { seen: (await announceReference(deps, claimed.row, verdict, claimed.lease, batch.signal)).seen };
+    const ref = declaringResource(claim.row);
+    return { seen: (await announceReference(deps, ref, verdict, claim, batch.signal)).seen };
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
-    deps.log.warn("status-not-written", { key: claimed.row.key, code: error.code, message: error.message });
+    deps.log.warn("status-not-written", { key: claim.row.key, code: error.code, message: error.message });
     return { error: await batch.circuits.classify(error, undefined, batch.signal) };
   }
 }
@@ -146,14 +143,10 @@ function settlementOf(
 ): Settlement {
   const now = deps.clock();
   const timing = { now, random: deps.random, dispatchedUntil: undefined };
-  if (error === undefined) return settleSynced(row, state, undefined, timing);
+  if (error === undefined) return settleSynced(row, state, "event", timing);
   const failed = settleFailed(state, error, timing);
   // Asked on its own account, it opens no circuit: nobody may need this Vault.
   if (open !== undefined || error.code !== "VAULT_UNAVAILABLE") return failed;
   const pause = backOff({ disposition: "recheck", attempts: failed.state.attempts }, deps.random) ?? 0;
   return { ...failed, schedule: { kind: "due", at: now + pause } };
-}
-
-async function requeueAt(deps: ReconcileDeps, row: Row, at: number): Promise<void> {
-  await sendDue(deps.queue, [{ key: row.key, group: row.declared.group, lane: "now", at }], deps.clock());
 }

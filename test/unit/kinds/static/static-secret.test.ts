@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { ResolvedStaticSecret } from "../../../lib/declarations/resolve.ts";
-import { digestKey } from "../../../lib/digest.ts";
-import { parseLossless } from "../../../lib/lossless.ts";
-import type { Rendering } from "../../../lib/ports/templates.ts";
-import type { SourceData } from "../../../lib/ports/vault.ts";
-import { begin } from "../../../lib/reconcile/converge.ts";
-import { SecretValue } from "../../../lib/secret-value.ts";
-import type { Transformation } from "../../../lib/transform/transformation.ts";
-import { aDeclared, aRow } from "../../builders.ts";
+import type { ResolvedStaticSecret } from "../../../../lib/kinds/static/resolve.ts";
+import { staticSecret } from "../../../../lib/kinds/static/static-secret.ts";
+import { parseLossless } from "../../../../lib/lossless.ts";
+import type { Rendering } from "../../../../lib/ports/templates.ts";
+import type { SourceData } from "../../../../lib/ports/vault.ts";
+import { SecretValue } from "../../../../lib/secret-value.ts";
+import type { Transformation } from "../../../../lib/transform/transformation.ts";
+import { aDeclared, aRow } from "../../../builders.ts";
 
 const PLAIN: Transformation = { excludeRaw: true, templates: [], includes: [], excludes: [], missingKey: "default" };
 
@@ -22,36 +21,24 @@ async function begun(transformation: Transformation) {
     ["y", "2"],
   ]);
   const source: SourceData = { response, fields };
-  const destination = { name: "db", create: true, overwrite: false, type: "Opaque", labels: {}, annotations: {} };
-  const { work } = await begin(
-    {
-      clock: () => 0,
-      digestKey: digestKey(Buffer.alloc(32)),
-      templates: {
-        render: async (rendering) => {
-          asked.push(rendering);
-          return { outputs: new Map([["made", SecretValue.of("m")]]), fields: new Set(["y"]), missing: [] };
-        },
+  const obtained = await staticSecret.foresee({
+    row,
+    resolved: { read: {}, transformation } as unknown as ResolvedStaticSecret,
+    read: async () => source,
+    templates: {
+      render: async (rendering) => {
+        asked.push(rendering);
+        return { outputs: new Map([["made", SecretValue.of("m")]]), fields: new Set(["y"]), missing: [] };
       },
     },
-    {
-      row,
-      settings: {
-        name: "east",
-        labels: {},
-        observe: "watch",
-        namespaces: { include: ["*"], exclude: [] },
-        operatorNamespace: "vso",
-      },
-      resolved: { destination, transformation } as unknown as ResolvedStaticSecret,
-      sources: { read: async () => source },
-    },
-    new AbortController().signal,
-  );
-  return { keys: [...work.data.keys()], asked };
+    clock: () => 0,
+    signal: new AbortController().signal,
+  });
+  if (obtained === "would-issue" || obtained.kind !== "data") throw new Error("no data");
+  return { keys: [...obtained.data.keys()], asked };
 }
 
-describe("the data that a run begins with", () => {
+describe("the data of a static secret", () => {
   it("is Vault's fields, and the template engine is not asked, without templates and filters", async () => {
     assert.deepEqual(await begun(PLAIN), { keys: ["x", "y"], asked: [] });
   });

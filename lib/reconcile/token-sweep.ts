@@ -1,18 +1,20 @@
-import { resolveStaticSecret } from "../declarations/resolve.ts";
 import { described } from "../described.ts";
 import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
+import type { KindRegistry } from "../kinds/registry.ts";
 import type { Circuits } from "../outage/circuit.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Row } from "../ports/rows.ts";
 import type { KeptToken } from "../ports/tokens.ts";
-import { referenceReader, withReferences } from "./references.ts";
+import { referenceReader, withReferences } from "../references/references.ts";
 
 /** Rows that are read at once when a token's next user is looked for. */
 const ROWS_AT_ONCE = 100;
 
-type Deps = Pick<ReconcileDeps, "leases" | "vault" | "fleet" | "log" | "metrics">;
+interface Deps extends Pick<ReconcileDeps, "leases" | "vault" | "fleet" | "log" | "metrics"> {
+  readonly kinds: KindRegistry;
+}
 
 /**
  * Ends the tokens of identities that nothing declared leads to any more: their VaultAuth changed or went, their last sync
@@ -97,10 +99,12 @@ async function findUsers(
   const { leases } = deps;
   const reader = referenceReader(leases, consistency);
   const identityOf = async ({ declared }: Row): Promise<string | undefined> => {
+    const kind = deps.kinds.of(partsOf(declared.key).kind);
+    if (kind === undefined) return undefined;
     const { outcome } = await withReferences(reader, (reference) =>
-      resolveStaticSecret({ declared, cluster: settings, reference }),
+      kind.resolve({ declared, cluster: settings, reference }),
     );
-    return outcome instanceof SyncError ? undefined : outcome.identity.id;
+    return outcome instanceof SyncError ? undefined : outcome.asks?.identity.id;
   };
   const rows = await leases.read(keys, consistency);
   await Promise.all(

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Work } from "../../../lib/destinations/kubernetes-secret/act.ts";
-import { digestKey, digestOf } from "../../../lib/digest.ts";
-import { changesOf } from "../../../lib/plan/plan-changes.ts";
-import type { SeenSecret } from "../../../lib/ports/secrets.ts";
-import { type SecretData, SecretValue } from "../../../lib/secret-value.ts";
-import { aRow } from "../../builders.ts";
+import { changesOf } from "../../../../lib/destinations/kubernetes-secret/changes.ts";
+import type { Work } from "../../../../lib/destinations/kubernetes-secret/state.ts";
+import { digestKey, digestOf } from "../../../../lib/digest.ts";
+import type { SeenSecret } from "../../../../lib/ports/secrets.ts";
+import { type SecretData, SecretValue } from "../../../../lib/secret-value.ts";
+import { aRow } from "../../../builders.ts";
 
 const KEY = digestKey(Buffer.alloc(32, 1));
 const OWNER = { apiVersion: "secrets.hashicorp.com/v1beta1", kind: "VaultStaticSecret", name: "db", uid: "u" };

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type ResolvedStaticSecret, resolveStaticSecret } from "../../../lib/declarations/resolve.ts";
-import { groupOf } from "../../../lib/declarations/source.ts";
-import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
-import type { JsonObject } from "../../../lib/json.ts";
-import { type ReferenceKey, referenceKey, syncKey } from "../../../lib/keys.ts";
-import type { Reference } from "../../../lib/ports/rows.ts";
-import { aCluster, aDeclared } from "../../builders.ts";
+import { groupOf } from "../../../../lib/declarations/source.ts";
+import { type ErrorCode, SyncError } from "../../../../lib/errors.ts";
+import type { JsonObject } from "../../../../lib/json.ts";
+import { type ReferenceKey, referenceKey, syncKey } from "../../../../lib/keys.ts";
+import { type ResolvedStaticSecret, resolveStaticSecret } from "../../../../lib/kinds/static/resolve.ts";
+import type { Reference } from "../../../../lib/ports/rows.ts";
+import { readId } from "../../../../lib/ports/vault-ids.ts";
+import { aCluster, aDeclared } from "../../../builders.ts";
 
 const EAST = aCluster();
 
@@ -78,35 +79,46 @@ describe("resolving a VaultStaticSecret", () => {
     const value = resolved({ ...STATIC, refreshAfter: "30s", version: 3, namespace: "/team/" }, DEFAULTS);
     const by = syncKey({ cluster: "east", kind: "VaultStaticSecret", namespace: "shop", name: "app" });
     assert.deepEqual(value, {
-      identity: {
-        id: value.identity.id,
-        target: {
-          address: "https://vault.example:8200",
-          cluster: "east",
-          connection: "vso/default",
-          headers: {},
-          skipTlsVerify: false,
-          timeoutMs: 8_000,
-          place: "east/shop",
-        },
-        mount: "kubernetes",
-        headers: {},
-        method: {
-          kind: "kubernetes",
-          role: "shop",
-          credential: {
-            kind: "serviceAccount",
+      asks: {
+        identity: {
+          id: value.asks.identity.id,
+          target: {
+            address: "https://vault.example:8200",
             cluster: "east",
-            namespace: "shop",
-            name: "default",
-            audiences: [],
-            expirationSeconds: 600,
+            connection: "vso/default",
+            headers: {},
+            skipTlsVerify: false,
+            timeoutMs: 8_000,
+            place: "east/shop",
+          },
+          mount: "kubernetes",
+          headers: {},
+          method: {
+            kind: "kubernetes",
+            role: "shop",
+            credential: {
+              kind: "serviceAccount",
+              cluster: "east",
+              namespace: "shop",
+              name: "default",
+              audiences: [],
+              expirationSeconds: 600,
+            },
           },
         },
+        place: { vault: "https://vault.example:8200", path: "team/kv/app", role: "read" },
+        circuit: "vault:https://vault.example:8200",
+        id: readId(value.read),
       },
-      read: { identity: value.identity, by, namespace: "team", mount: "kv", path: "app", engine: "kv-v2", version: 3 },
-      place: { vault: "https://vault.example:8200", path: "team/kv/app", role: "read" },
-      circuit: "vault:https://vault.example:8200",
+      read: {
+        identity: value.asks.identity,
+        by,
+        namespace: "team",
+        mount: "kv",
+        path: "app",
+        engine: "kv-v2",
+        version: 3,
+      },
       destination: {
         name: "app",
         create: true,
@@ -153,11 +165,27 @@ describe("resolving a VaultStaticSecret", () => {
     const plain = resolved(STATIC, DEFAULTS);
     const slashes = resolved({ ...STATIC, mount: "kv/", path: "/app" }, DEFAULTS);
     assert.deepEqual([slashes.read.mount, slashes.read.path], ["kv", "app"]);
-    assert.deepEqual(slashes.place, plain.place);
+    assert.deepEqual(slashes.asks.place, plain.asks.place);
   });
 });
 
 describe("references", () => {
+  it("are parsed once, however many syncs of a batch share them", () => {
+    let reads = 0;
+    const spec = { ...CONNECTION };
+    Object.defineProperty(spec, "address", { enumerable: true, get: () => [CONNECTION.address, ++reads][0] });
+    const known = new Map<ReferenceKey, Reference | undefined>();
+    const find = world({ ...DEFAULTS, "VaultConnection/vso/default": spec });
+    const reference = (key: ReferenceKey) => known.get(key) ?? known.set(key, find(key)).get(key);
+    const names = ["a", "b", "c"];
+    for (const name of names) {
+      const key = syncKey({ cluster: "east", kind: "VaultStaticSecret", namespace: "shop", name });
+      const { outcome } = resolveStaticSecret({ declared: aDeclared({ key, spec: STATIC }), cluster: EAST, reference });
+      assert.ok(!(outcome instanceof SyncError), String(outcome));
+    }
+    assert.equal(reads, 1);
+  });
+
   const at = (auth: string, connection: string): Objects => ({
     [`VaultAuth/${auth}`]: { ...KUBERNETES, allowedNamespaces: ["*"] },
     [`VaultConnection/${connection}`]: CONNECTION,
@@ -187,7 +215,7 @@ describe("references", () => {
       STATIC,
       {},
       "REFERENCE_MISSING",
-      /VaultAuth vso\/default was not found in cluster east .*empty/,
+      /VaultAuth vso\/default was not found in cluster east \(spec\.vaultAuthRef is empty/,
     );
     assert.deepEqual(noAuth, [ref("VaultAuth", "vso", "default")]);
     const auth = { "VaultAuth/shop/mine": { ...KUBERNETES, vaultConnectionRef: "c" } };
@@ -235,7 +263,9 @@ describe("references", () => {
       ref("VaultAuth", "vso", "default"),
       ref("VaultConnection", "infra", "c"),
     ]);
-    const { identity } = resolved(STATIC, objects);
+    const {
+      asks: { identity },
+    } = resolved(STATIC, objects);
     const approle = { kind: "secret", cluster: "east", namespace: "shop", name: "approle", key: "id" };
     assert.deepEqual(identity.method, { kind: "appRole", roleId: "r", credential: approle });
     assert.deepEqual(identity.target, {
@@ -251,22 +281,33 @@ describe("references", () => {
     });
   });
 
+  it("gives a request the time that the VaultConnection says, within bounds", () => {
+    const timeOf = (timeout: string) =>
+      resolved(STATIC, { ...DEFAULTS, "VaultConnection/vso/default": { ...CONNECTION, timeout } }).asks.identity.target
+        .timeoutMs;
+    assert.deepEqual(["5s", "0s", "60s", "61s"].map(timeOf), [5_000, 8_000, 60_000, 60_000]);
+  });
+
+  it("does not wait for a CA that nobody looks at", () => {
+    const connection = { ...CONNECTION, caCertSecretRef: "vault-ca", skipTLSVerify: true };
+    const { refs } = resolution(STATIC, { ...DEFAULTS, "VaultConnection/vso/default": connection });
+    assert.deepEqual(refs, [ref("VaultAuth", "vso", "default"), ref("VaultConnection", "vso", "default")]);
+  });
+
   it("logs in by jwt with a service account or with a Secret of the declaration's namespace", () => {
     const jwt = (block: JsonObject): Objects => ({
       ...DEFAULTS,
       "VaultAuth/vso/default": { method: "jwt", mount: "jwt", namespace: "team/", jwt: { role: "r", ...block } },
     });
-    const bySecret = resolved(STATIC, jwt({ secretRef: "token" })).identity;
+    const bySecret = resolved(STATIC, jwt({ secretRef: "token" })).asks.identity;
     assert.equal(bySecret.namespace, "team");
     assert.deepEqual(bySecret.method, {
       kind: "jwt",
       role: "r",
       credential: { kind: "secret", cluster: "east", namespace: "shop", name: "token", key: "jwt" },
     });
-    const byAccount = resolved(
-      STATIC,
-      jwt({ serviceAccount: "sa", audiences: ["vault"], secretRef: "token" }),
-    ).identity;
+    const byAccount = resolved(STATIC, jwt({ serviceAccount: "sa", audiences: ["vault"], secretRef: "token" })).asks
+      .identity;
     assert.equal(byAccount.method.credential.kind, "serviceAccount");
     fails(
       STATIC,
@@ -336,20 +377,34 @@ describe("the fleet's overrides", () => {
 
   it("replace address and mount as seen from outside", () => {
     const value = resolved(STATIC, DEFAULTS, cluster);
-    assert.equal(value.identity.target.address, "http://outside:8200");
-    assert.equal(value.circuit, "vault:http://outside:8200");
-    assert.equal(value.identity.mount, "kubernetes-east");
+    assert.equal(value.asks.identity.target.address, "http://outside:8200");
+    assert.equal(value.asks.circuit, "vault:http://outside:8200");
+    assert.equal(value.asks.identity.mount, "kubernetes-east");
+  });
+
+  it("give the mount of logins by a cluster's own tokens, and it is required where they do not", () => {
+    const jwt = { method: "jwt", jwt: { role: "shop", serviceAccount: "default" } };
+    const { mount: _mount, ...kubernetes } = KUBERNETES;
+    for (const auth of [jwt, kubernetes]) {
+      const objects = { ...DEFAULTS, "VaultAuth/vso/default": auth };
+      const ours = { ...EAST, vault: { authMount: "/of-the-cluster/" } };
+      assert.equal(resolved(STATIC, objects, ours).asks.identity.mount, "of-the-cluster");
+      fails(STATIC, objects, "REFERENCE_INVALID", /VaultAuth vso\/default is not valid: spec\.mount: required/);
+    }
   });
 
   it("leave the mount of an AppRole alone, which no cluster has of its own", () => {
     const auth = { method: "appRole", mount: "approle", appRole: { roleId: "r", secretRef: "s" } };
-    assert.equal(resolved(STATIC, { ...DEFAULTS, "VaultAuth/vso/default": auth }, cluster).identity.mount, "approle");
+    assert.equal(
+      resolved(STATIC, { ...DEFAULTS, "VaultAuth/vso/default": auth }, cluster).asks.identity.mount,
+      "approle",
+    );
   });
 });
 
 describe("an identity's id", () => {
   const id = (spec = STATIC, objects = DEFAULTS, cluster = EAST, versions = {}) =>
-    resolved(spec, objects, cluster, versions).identity.id;
+    resolved(spec, objects, cluster, versions).asks.identity.id;
 
   it("is the same for declarations that log in alike", () => {
     assert.equal(id({ ...STATIC, path: "other" }), id());
@@ -368,6 +423,53 @@ describe("an identity's id", () => {
       id(STATIC, DEFAULTS, { ...EAST, vault: { authMount: "m" } }),
     ];
     assert.equal(new Set(ids).size, ids.length);
+  });
+
+  it("differs by what a VaultAuthGlobal adds, which is no part of those versions", () => {
+    const mergeStrategy = { headers: "union" };
+    const naming = { vaultAuthGlobalRef: { name: "default", namespace: "vso", mergeStrategy } };
+    const global = { defaultMount: "k8s", defaultAuthMethod: "kubernetes", kubernetes: KUBERNETES.kubernetes };
+    const by = (more: JsonObject, cluster = EAST) =>
+      id(
+        STATIC,
+        { ...DEFAULTS, "VaultAuth/vso/default": naming, "VaultAuthGlobal/vso/default": { ...global, ...more } },
+        cluster,
+      );
+    const ids = [
+      by({}),
+      by({ headers: { "X-Team": "a" } }),
+      by({ headers: { "X-Team": "b" } }),
+      by({ defaultMount: "other" }),
+      by({ defaultVaultNamespace: "team" }),
+      by({ kubernetes: { ...global.kubernetes, role: "admin" } }),
+      by({ kubernetes: { ...global.kubernetes, serviceAccount: "b" } }),
+      by({ kubernetes: { ...global.kubernetes, audiences: ["vault"] } }),
+      // Copies of a cluster may have the same uids.
+      by({}, { ...EAST, name: "west" }),
+    ];
+    assert.equal(new Set(ids).size, ids.length);
+  });
+
+  it("differs by the namespace whose credential it is", () => {
+    const objects = { ...DEFAULTS, "VaultAuth/vso/default": { ...KUBERNETES, allowedNamespaces: ["*"] } };
+    const from = (namespace: string) => {
+      const key = syncKey({ cluster: "east", kind: "VaultStaticSecret", namespace, name: "app" });
+      const declared = aDeclared({ key, uid: "u1", spec: STATIC });
+      const { outcome } = resolveStaticSecret({ declared, cluster: EAST, reference: world(objects) });
+      return outcome instanceof SyncError ? outcome.message : outcome.asks.identity.id;
+    };
+    assert.notEqual(from("shop"), from("pay"));
+  });
+
+  it("stays when its credential has another version, which is told", () => {
+    const auth = { method: "appRole", mount: "approle", appRole: { roleId: "r", secretRef: "approle" } };
+    const objects = { ...DEFAULTS, "VaultAuth/vso/default": auth, "Secret/shop/approle": {} };
+    const by = (versions: Readonly<Record<string, string>>) => resolved(STATIC, objects, EAST, versions).asks.identity;
+    const [one, other] = [by({}), by({ "Secret/shop/approle": "h2" })];
+    assert.equal(one.id, other.id);
+    const place = { kind: "secret", cluster: "east", namespace: "shop", name: "approle", key: "id" };
+    assert.deepEqual(one.method.credential, { ...place, version: "uid of Secret/shop/approle/h" });
+    assert.deepEqual(other.method.credential, { ...place, version: "uid of Secret/shop/approle/h2" });
   });
 });
 
@@ -449,17 +551,6 @@ describe("what is declared beside the data", () => {
     const connection = { "VaultConnection/vso/default": { ...CONNECTION, caCertPath: "/ca.pem" } };
     const refs = fails(STATIC, { ...DEFAULTS, ...connection }, "UNSUPPORTED", /caCertPath/);
     assert.equal(refs.length, 2);
-  });
-
-  it("parks the other kinds", () => {
-    const key = syncKey({ cluster: "east", kind: "VaultPKISecret", namespace: "shop", name: "app" });
-    const { outcome } = resolveStaticSecret({
-      declared: aDeclared({ key }),
-      cluster: EAST,
-      reference: () => undefined,
-    });
-    assert.ok(outcome instanceof SyncError && outcome.code === "UNSUPPORTED");
-    assert.match(outcome.message, /VaultPKISecret is not supported/);
   });
 });
 

@@ -1,27 +1,9 @@
-import type { Work } from "../destinations/kubernetes-secret/act.ts";
-import { ownersOf } from "../destinations/kubernetes-secret/owners.ts";
-import { type DigestKey, digestOf, sameDigest, shortDigest } from "../digest.ts";
-import type { SeenSecret } from "../ports/secrets.ts";
-import type { SecretData } from "../secret-value.ts";
-
-/** Names of what comes, goes, or stays under its name with another value. */
-export interface NameChanges {
-  readonly added: readonly string[];
-  readonly removed: readonly string[];
-  readonly changed: readonly string[];
-}
-
-/** How a Secret would differ afterwards. `before` is missing where there is none. */
-export interface SecretChanges {
-  readonly any: boolean;
-  /** Short digests of all its data, of one key: equal ones mean equal data. */
-  readonly digest: { readonly before?: string; readonly after: string };
-  readonly type: { readonly before?: string; readonly after: string };
-  readonly data: NameChanges;
-  readonly labels: NameChanges;
-  readonly annotations: NameChanges;
-  readonly owner: boolean;
-}
+import { type DigestKey, digestOf, sameDigest, shortDigest } from "../../digest.ts";
+import type { SeenSecret } from "../../ports/secrets.ts";
+import type { SecretData } from "../../secret-value.ts";
+import type { NameChanges, SecretChanges } from "../destination.ts";
+import { ownersOf } from "./owners.ts";
+import type { Work } from "./state.ts";
 
 /** What the Secret would hold after the write that `work` asks for, beside what it holds. */
 export function changesOf(key: DigestKey, before: SeenSecret | undefined, work: Work): SecretChanges {
