@@ -95,15 +95,20 @@ function seenOf(vso: VsoWatch): Pick<ClusterState, "vsoIn"> {
 interface SavedRow {
   /** What a new watch pass may begin with. */
   latest(): ClusterState;
+  /** Stores this, if it is not what is stored already. */
   put(state: ClusterState): Promise<void>;
 }
 
 function savedRow({ deps, row }: Pass, before: ClusterState): SavedRow {
   let latest = before;
+  // What earlier stages found out is not stored yet.
+  let stored = row.state;
   return {
     latest: () => latest,
     async put(state) {
       latest = state;
+      if (isDeepStrictEqual(state, stored)) return;
+      stored = state;
       await deps.leases.saveCluster(row, state, { until: row.leaseUntil });
     },
   };
@@ -121,7 +126,7 @@ async function saveNews(
     const { state } = sight();
     const news = { ...state, cursors: { ...start.cursors, ...state.cursors } };
     // The save at the watch pass's end says what is wrong.
-    if (!drift.isDeferring() && !isDeepStrictEqual(news, saved.latest())) await failureOf(() => saved.put(news));
+    if (!drift.isDeferring()) await failureOf(() => saved.put(news));
     await options.sleep(SAVE_AGAIN_MS, until);
   }
 }
