@@ -147,7 +147,7 @@ async function wakeConnections(deps: Pick<Deps, "leases" | "queue" | "clock">, i
 /** Ticks send what is overdue, so that a message that is lost here costs a minute. */
 async function sendProbe(deps: Pick<Deps, "queue" | "log">, id: string, at: EpochMs): Promise<void> {
   try {
-    await deps.queue.send([{ keys: [], lane: "now", at, probe: id }]);
+    await deps.queue.send([{ kind: "probe", circuit: id, at }]);
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     deps.log.warn("probe-not-sent", { circuit: id, code: error.code });
