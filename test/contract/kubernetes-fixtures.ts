@@ -9,7 +9,8 @@ import {
 import { type KubernetesEnds, kubernetesEnds } from "../../lib/kubernetes/kubernetes-ends.ts";
 import type { DesiredSecret, Log, LogFields } from "../../lib/reconcile/ports.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
-import type { Cluster } from "../harness/index.ts";
+import type { MemoryCluster } from "../core/world/cluster.ts";
+import type { Cluster, ClusterOptions, KubeClient } from "../harness/index.ts";
 import { leastCrd } from "../least-crd.ts";
 
 /** A log that keeps its lines. */
@@ -29,14 +30,26 @@ export function endsOver(options: Partial<ClusterClientsOptions> & Pick<ClusterC
   return { ...kubernetesEnds({ clients, clock, log }), clients, log };
 }
 
+/** What a suite needs of a cluster, a real one or one in memory. */
+export type ContractCluster = KubeClient &
+  Pick<Cluster, "name" | "adminKubeconfig" | "issuer" | "kubeconfigFor" | "restart"> &
+  (Pick<Cluster, "url"> | Pick<MemoryCluster, "clientsFor" | "time">);
+
+export type OpenCluster = (options: ClusterOptions) => Promise<ContractCluster>;
+
 /** The ends of one test cluster, as its admin or as someone with another kubeconfig (text). */
-export function endsOf(cluster: Cluster, kubeconfig: string = cluster.adminKubeconfig): TestEnds {
+export function endsOf(cluster: ContractCluster, kubeconfig: string = cluster.adminKubeconfig): TestEnds {
+  if ("clientsFor" in cluster) {
+    const log = keptLog();
+    const clients = cluster.clientsFor(kubeconfig);
+    return { ...kubernetesEnds({ clients, clock: cluster.time.now, log }), clients, log };
+  }
   return endsOver({ resolve: () => ({ kubeConfig: { text: kubeconfig } }) });
 }
 
 /** A service account that may do just this in one namespace, as a kubeconfig. */
 export async function kubeconfigWith(
-  cluster: Cluster,
+  cluster: ContractCluster,
   namespace: string,
   name: string,
   rules: readonly { readonly apiGroups: string[]; readonly resources: string[]; readonly verbs: string[] }[],
@@ -56,14 +69,14 @@ export async function kubeconfigWith(
   return cluster.kubeconfigFor({ serviceAccount: { namespace, name } });
 }
 
-export async function aNamespace(cluster: Cluster, name: string): Promise<string> {
+export async function aNamespace(cluster: ContractCluster, name: string): Promise<string> {
   await cluster.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
   return name;
 }
 
 /** Something that exists and can own Secrets. */
 export async function anOwner(
-  cluster: Cluster,
+  cluster: ContractCluster,
   namespace: string,
   name = "owner",
 ): Promise<DesiredSecret["ownerReference"]> {
@@ -94,6 +107,9 @@ export function aLease(place: { readonly namespace: string }, holderIdentity: st
     spec: { holderIdentity, leaseDurationSeconds: 15, renewTime },
   };
 }
+
+/** What time it is in a cluster. */
+export const nowIn = (cluster: ContractCluster): number => ("time" in cluster ? cluster.time.now() : systemClock());
 
 /** A signal that nobody aborts. */
 export const patient = (): AbortSignal => new AbortController().signal;
