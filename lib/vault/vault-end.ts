@@ -9,7 +9,7 @@ import { kvQuestion, sourceData } from "./kv.ts";
 import { reach, standing } from "./seal-status.ts";
 import { type TokenCacheOptions, tokenCache } from "./token-cache.ts";
 import { type Tokens, tokens } from "./tokens.ts";
-import { askedOf, type VaultClient, vaultClient } from "./vault-client.ts";
+import { askedOf, type VaultClient, type VaultClientOptions, vaultClient } from "./vault-client.ts";
 
 /** A refused token is replaced by one that another process keeps, and that one by a login of our own. */
 const MAX_REPLACEMENTS = 2;
@@ -26,6 +26,8 @@ export interface VaultEndOptions {
   readonly maxConnectionsPerVault?: number;
   /** Which Vaults each cluster's resources may name. Missing: nothing but public and private hosts. */
   readonly reachOf?: ReachOf;
+  /** How Vaults are asked; over HTTP when missing. */
+  readonly openClient?: (options: VaultClientOptions) => VaultClient;
   /** Stands in for Google, in tests. */
   readonly google?: GoogleEndpoints;
   /** Where tokens are kept for the processes to come. Missing: each one logs in for itself. */
@@ -41,10 +43,19 @@ export interface OpenVaultEnd extends VaultEnd {
 
 /** Reads of kv paths on Vault or OpenBao, each with the token of its identity. */
 export function vaultEnd(options: VaultEndOptions): OpenVaultEnd {
-  const { clock, credentials, log, metrics, maxConnectionsPerVault = 16, google, reachOf } = options;
+  const {
+    clock,
+    credentials,
+    log,
+    metrics,
+    maxConnectionsPerVault = 16,
+    google,
+    reachOf,
+    openClient = vaultClient,
+  } = options;
   const cache = options.cache && tokenCache(options.cache, { clock, log });
-  const client = countedClient(vaultClient({ clock, maxConnectionsPerVault, reachOf }), clock, metrics);
-  const prober = vaultClient({ clock, maxConnectionsPerVault: MAX_STANDING, reachOf });
+  const client = countedClient(openClient({ clock, maxConnectionsPerVault, reachOf }), clock, metrics);
+  const prober = openClient({ clock, maxConnectionsPerVault: MAX_STANDING, reachOf });
   const held = tokens({ client, credentials, clock, log, metrics, google, cache, reachOf });
   return {
     async read(read, signal) {

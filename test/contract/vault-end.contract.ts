@@ -4,19 +4,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { LosslessNumber } from "lossless-json";
 import { prometheusMetrics } from "../../lib/metrics.ts";
 import type { VaultIdentity } from "../../lib/reconcile/ports.ts";
-import type { Cluster, Vault } from "../harness/index.ts";
-import { appRole, failure, kv2, openEnd, type TestEnd, times } from "./vault-world.ts";
+import type { ContractVault } from "../core/world/vault.ts";
+import { appRole, failure, kv2, type LoginCluster, openEnd, type TestEnd, times } from "./vault-world.ts";
 
 const forever = new AbortController().signal;
 
 /** What is owed by the end of any Vault: the same on OpenBao and on HashiCorp's. */
 export function vaultEndContract(
   name: string,
-  servers: () => { readonly vault: Vault; readonly cluster: Cluster },
+  servers: () => { readonly vault: ContractVault; readonly cluster: LoginCluster },
 ): void {
   describe(`a Vault end on ${name}`, () => {
-    let vault: Vault;
-    let cluster: Cluster;
+    let vault: ContractVault;
+    let cluster: LoginCluster;
     let reader: VaultIdentity;
     let end: TestEnd;
 
@@ -158,7 +158,7 @@ export function vaultEndContract(
           await failure(end.read(kv2(hasty, "app"), forever), "VAULT_NO_ANSWER");
           // Asked for everyone, it waits for longer than the hasty would.
           await failure(end.probe(hasty.target, forever), "VAULT_UNAVAILABLE");
-          await failure(end.read(kv2(hasty, "app"), AbortSignal.timeout(100)), "DEADLINE_EXCEEDED");
+          await failure(end.read(kv2(hasty, "app"), AbortSignal.timeout(1)), "DEADLINE_EXCEEDED");
         } finally {
           vault.resume();
         }

@@ -1,11 +1,16 @@
+import { after, before, describe } from "node:test";
 import { clusterEndContract } from "../contract/cluster-end.contract.ts";
 import type { OpenCluster } from "../contract/kubernetes-fixtures.ts";
 import { resourceEndContract } from "../contract/resource-end.contract.ts";
 import { rolloutEndContract } from "../contract/rollout-end.contract.ts";
 import { secretEndContract } from "../contract/secret-end.contract.ts";
+import { vaultEndContract } from "../contract/vault-end.contract.ts";
+import { vaultTokensContract } from "../contract/vault-tokens.contract.ts";
+import { furnish } from "../contract/vault-world.ts";
 import { DECLARED_KINDS } from "./world/api/kinds.ts";
 import { memoryCluster } from "./world/cluster.ts";
 import { worldTime } from "./world/time.ts";
+import { memoryVault } from "./world/vault.ts";
 
 /** A watch of a second ends after 50 ms. */
 const SPEED = 20;
@@ -25,3 +30,20 @@ secretEndContract("a cluster in memory", open);
 resourceEndContract("a cluster in memory", open);
 clusterEndContract("a cluster in memory", open);
 rolloutEndContract("a cluster in memory", open);
+
+describe("Vault ends", () => {
+  const time = worldTime(Date.now());
+  const cluster = memoryCluster({ name: "test", time });
+  const vault = memoryVault({ address: "https://vault.test:8200", time });
+  const flowing = time.flowing(SPEED);
+
+  before(async () => {
+    await furnish(vault);
+    await vault.enableKubernetesAuth(cluster);
+    await vault.enableJwtAuth(cluster);
+  });
+  after(() => flowing[Symbol.dispose]());
+
+  vaultEndContract("memory", () => ({ vault, cluster }));
+  vaultTokensContract("memory", () => ({ vault, cluster }));
+});

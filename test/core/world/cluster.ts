@@ -1,6 +1,6 @@
 import type { ClusterClients } from "../../../lib/kubernetes/cluster-client.ts";
 import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
-import type { IdentityOptions } from "../../harness/cluster/identity.ts";
+import type { IdentityOptions, ServiceAccountOptions } from "../../harness/cluster/identity.ts";
 import type { KubeClient, KubeObject, ObjectRef } from "../../harness/cluster/kube-client.ts";
 import type { Who } from "./api/access.ts";
 import { type ApiServer, apiServer } from "./api/api-server.ts";
@@ -34,6 +34,8 @@ export interface MemoryCluster extends KubeClient {
   readonly adminKubeconfig: string;
   readonly issuer: string;
   kubeconfigFor(identity: IdentityOptions): Promise<string>;
+  /** A token by TokenRequest. */
+  tokenFor(account: ServiceAccountOptions): Promise<string>;
   /** The clients of whom such a kubeconfig is. */
   clientsFor(kubeconfig: string): ClusterClients;
   /** Open watches break, and what they could go on from is forgotten. */
@@ -112,6 +114,21 @@ export function memoryCluster(options: ClusterOptions): MemoryCluster {
       const text = `${serviceAccount.namespace}/${serviceAccount.name}`;
       kubeconfigs.set(text, serviceAccount);
       return text;
+    },
+    async tokenFor({ namespace, name: account, audiences, expirationSeconds = 3_600 }) {
+      const kind = server.kindOf("v1", "ServiceAccount");
+      if (!kind) throw new Error("no service accounts are served");
+      const body = { spec: { audiences, expirationSeconds } };
+      const call = {
+        cluster: name,
+        verb: "create",
+        subresource: "token",
+        kind,
+        namespace,
+        name: account,
+        body,
+      } as const;
+      return String(Object(server.serve(call, "admin").status).token);
     },
     clientsFor(kubeconfig) {
       const who = kubeconfigs.get(kubeconfig) ?? "admin";
