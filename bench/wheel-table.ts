@@ -1,10 +1,11 @@
 import { BatchWriteItemCommand, DynamoDBClient, type WriteRequest } from "@aws-sdk/client-dynamodb";
 import { SECOND_MS } from "../lib/clock.ts";
-import { dynamoLeaseStore } from "../lib/leases/dynamodb.ts";
-import { turnAttributes } from "../lib/leases/dynamodb-rows.ts";
-import { syncAt } from "../lib/leases/dynamodb-table.ts";
-import { toAttributes, type Values } from "../lib/leases/dynamodb-values.ts";
-import { EMPTY_STATE, type LeaseStore, type WheelTurn } from "../lib/reconcile/ports.ts";
+import { EMPTY_STATE, type RefreshSlot } from "../lib/ports/rows.ts";
+import type { LeaseStore } from "../lib/ports/store.ts";
+import { dynamoLeaseStore } from "../lib/store/dynamodb/dynamodb-store.ts";
+import { slotAttributes } from "../lib/store/dynamodb/rows.ts";
+import { syncAt } from "../lib/store/dynamodb/table.ts";
+import { toAttributes, type Values } from "../lib/store/dynamodb/values.ts";
 import type { aDeclared } from "../test/builders.ts";
 import { type Meter, meter } from "../test/contract/dynamodb/meter.ts";
 import { type Dynalite, TEST_CREDENTIALS } from "../test/harness/dynalite.ts";
@@ -12,7 +13,7 @@ import { type Dynalite, TEST_CREDENTIALS } from "../test/harness/dynalite.ts";
 /** One row that is to stand on the wheel. */
 export interface OnWheel {
   readonly declared: ReturnType<typeof aDeclared>;
-  readonly turn: WheelTurn;
+  readonly slot: RefreshSlot;
 }
 
 /** A lease store on a table of dynalite, and what it says that requests consume. */
@@ -26,7 +27,7 @@ const BATCH = 25;
 const AT_ONCE = 8;
 
 /**
- * A table whose rows have the turns that are given. The first row is declared, claimed and settled; the others are put as far as
+ * A table whose rows have the refresh slots that are given. The first row is declared, claimed and settled; the others are put as far as
  * the wheel's index projects them: a tick reads nothing else of a row, and a server in memory would not hold a million whole ones.
  */
 export async function wheelTable(dynalite: Dynalite, rows: Iterable<OnWheel>, now: number): Promise<WheelTable> {
@@ -49,19 +50,19 @@ export async function wheelTable(dynalite: Dynalite, rows: Iterable<OnWheel>, no
 }
 
 /** Through the store, so that the table knows the period. */
-async function settle(store: LeaseStore, { declared, turn }: OnWheel, now: number): Promise<void> {
+async function settle(store: LeaseStore, { declared, slot }: OnWheel, now: number): Promise<void> {
   await store.declare(declared, now);
   const row = (await store.read([declared.key], "strong")).get(declared.key);
   const claimed = row && (await store.claim(row, { now, until: now + 90 * SECOND_MS }));
   if (!claimed) throw new Error("no claim");
-  await store.settle(claimed.lease, { state: EMPTY_STATE, schedule: { kind: "wheel", turn }, now });
+  await store.settle(claimed.lease, { state: EMPTY_STATE, schedule: { kind: "wheel", slot }, now });
 }
 
 function* batches(rows: Iterator<OnWheel>): Generator<WriteRequest[]> {
   let batch: WriteRequest[] = [];
   for (let next = rows.next(); !next.done; next = rows.next()) {
-    const { declared, turn } = next.value;
-    const item: Values = { ...syncAt(declared.key), grp: declared.group, ...turnAttributes(turn) };
+    const { declared, slot } = next.value;
+    const item: Values = { ...syncAt(declared.key), grp: declared.group, ...slotAttributes(slot) };
     batch.push({ PutRequest: { Item: toAttributes(item) } });
     if (batch.length < BATCH) continue;
     yield batch;

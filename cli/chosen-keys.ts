@@ -1,9 +1,9 @@
 import { InputError } from "../lib/errors.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
-import { isJudged } from "../lib/kinds.ts";
 import { toMatcher } from "../lib/namespaces.ts";
 import { nearest } from "../lib/nearest.ts";
-import type { LeaseStore } from "../lib/reconcile/ports.ts";
+import type { LeaseStore } from "../lib/ports/store.ts";
+import { isJudged } from "../lib/resource-kinds.ts";
 
 const SHAPE =
   "it must be CLUSTER/KIND/NAMESPACE/NAME, for example prod-eu/VaultStaticSecret/pay/db: keyferry status lists them";

@@ -22,7 +22,7 @@ export interface HandoverFlags {
 }
 
 /** The command about whole clusters: handover. */
-export function clusterCommands(cli: Command, ended: (code: number) => void): void {
+export function clusterCommands(cli: Command, exitWith: (code: number) => void): void {
   cli
     .command("handover")
     .description("leave declarations to Vault Secrets Operator so that it restarts nothing, or take them back")
@@ -34,5 +34,5 @@ export function clusterCommands(cli: Command, ended: (code: number) => void): vo
     .option("--dry-run", "change nothing", false)
     .addOption(outputOption())
     .addHelpText("after", HANDOVER_HELP)
-    .action(async (flags: HandoverFlags) => ended(await handoverCommand(flags)));
+    .action(async (flags: HandoverFlags) => exitWith(await handoverCommand(flags)));
 }

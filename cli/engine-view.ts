@@ -1,6 +1,6 @@
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../lib/clock.ts";
-import { dataDirMarkedAt, isDataDirLocked } from "../lib/leases/sqlite.ts";
-import type { LeaseStore } from "../lib/reconcile/ports.ts";
+import type { LeaseStore } from "../lib/ports/store.ts";
+import { dataDirMarkedAt, isDataDirLocked } from "../lib/store/sqlite/sqlite-store.ts";
 import type { TableFlags } from "./lease-table.ts";
 import { humanAge } from "./status-view.ts";
 
@@ -11,7 +11,7 @@ export interface EngineView {
   readonly since?: string;
 }
 
-/** An engine's ticks hand out so far ahead, and leave that behind as their cursor, in ms. */
+/** An engine's ticks dispatch so far ahead, and record that as dispatchedUntil, in ms. */
 const AHEAD_MS = { local: 2 * SECOND_MS, stack: 2 * MINUTE_MS };
 
 /** A stack ticks, and looks at its clusters, each minute; one that is late by more, in ms, has stopped. */
@@ -22,19 +22,19 @@ const BELIEVED_AHEAD_MS = 10 * MINUTE_MS;
 
 export async function engineView(
   flags: TableFlags,
-  leases: Pick<LeaseStore, "handedUntil" | "clusters">,
+  leases: Pick<LeaseStore, "dispatchedUntil" | "clusters">,
   now: EpochMs,
 ): Promise<EngineView> {
-  const handedUntil = await leases.handedUntil();
+  const dispatchedUntil = await leases.dispatchedUntil();
   if (flags.stack !== undefined) {
-    // Ticks move no cursor while old messages wait, and looks go on.
-    const looks = (await leases.clusters()).map(({ dueAt }) => dueAt);
-    const at = latest([handedUntil === undefined ? undefined : handedUntil - AHEAD_MS.stack, ...looks], now);
+    // Ticks do not move dispatchedUntil while old messages wait, and watch passes go on.
+    const passes = (await leases.clusters()).map(({ dueAt }) => dueAt);
+    const at = latest([dispatchedUntil === undefined ? undefined : dispatchedUntil - AHEAD_MS.stack, ...passes], now);
     return at !== undefined && now - at < LATE_MS ? { state: "working" } : stopped(at);
   }
   if (isDataDirLocked(flags.dataDir)) return { state: "working" };
   // A killed engine left no mark at its end, and ticked until then.
-  const tickedAt = handedUntil === undefined ? undefined : handedUntil - AHEAD_MS.local;
+  const tickedAt = dispatchedUntil === undefined ? undefined : dispatchedUntil - AHEAD_MS.local;
   return stopped(latest([tickedAt, dataDirMarkedAt(flags.dataDir)], now));
 }
 

@@ -1,7 +1,7 @@
 import { systemClock } from "../lib/clock.ts";
 import { InputError } from "../lib/errors.ts";
 import { partsOf, type SyncKey } from "../lib/keys.ts";
-import type { LeaseStore } from "../lib/reconcile/ports.ts";
+import type { LeaseStore } from "../lib/ports/store.ts";
 import { keysIn } from "./chosen-keys.ts";
 import { engineLines, engineView } from "./engine-view.ts";
 import { openTable, type TableFlags } from "./lease-table.ts";

@@ -1,4 +1,4 @@
-import type { ClusterSurvey, SyncSurvey } from "../lib/reconcile/hand-over.ts";
+import type { ClusterSurvey, SyncSurvey } from "../lib/vso/handover/hand-over.ts";
 import { table, textLines } from "./table.ts";
 
 /** How one declaration stands, as people and scripts see it. */

@@ -6,8 +6,9 @@ import { connectionOf, notInFleet } from "../lib/fleet/connect.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { clusterClients } from "../lib/kubernetes/cluster-client.ts";
-import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
-import { jsonLog } from "../lib/log.ts";
+import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
+import { parallel } from "../lib/parallel.ts";
+import { jsonLog } from "../lib/telemetry/log.ts";
 import {
   type ClusterSurvey,
   type HandOverDeps,
@@ -15,9 +16,8 @@ import {
   type SyncSurvey,
   surveyForKeyferry,
   surveyForVso,
-} from "../lib/reconcile/hand-over.ts";
-import { type HandOverProgress, handToKeyferry, handToVso } from "../lib/reconcile/hand-over-act.ts";
-import { parallel } from "../lib/reconcile/parallel.ts";
+} from "../lib/vso/handover/hand-over.ts";
+import { type HandOverProgress, handToKeyferry, handToVso } from "../lib/vso/handover/hand-over-act.ts";
 import type { HandoverFlags } from "./cluster-commands.ts";
 import { type ClusterReport, complained, lacks, leftOf, people, reportOf } from "./handover-report.ts";
 import { print, printJson, say } from "./output.ts";
@@ -42,7 +42,7 @@ export async function handoverCommand(flags: HandoverFlags): Promise<number> {
       return connectionOf(cluster, folder);
     },
   });
-  const deps = { ...kubernetesEnds({ clients, clock: systemClock, log }), clock: systemClock };
+  const deps = { ...kubernetesApis({ clients, clock: systemClock, log }), clock: systemClock };
   try {
     const reports = await handOver(deps, clusters, flags);
     if (flags.output === "json") printJson(answer(flags, reports));

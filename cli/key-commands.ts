@@ -12,7 +12,7 @@ Examples:
   $ keyferry sync 'prod-eu/*/pay/*' --wait --timeout 2m      every sync of a namespace; * stands for any characters
   $ keyferry sync prod-eu/VaultStaticSecret/pay/db --stack keyferry-prod
 
-Vault is read and the Secret is looked at; what is in step stays as it is. The annotation keyferry.dev/refresh on the
+Vault is read and the Secret is verified; what is in step stays as it is. The annotation keyferry.dev/refresh on the
 resource asks for the same, with each new value.
 Exit codes: 0 asked, or done with --wait; 1 a sync failed or was not done in time; 2 bad input.`;
 
@@ -41,10 +41,10 @@ const ONE_KEY = "CLUSTER/KIND/NAMESPACE/NAME";
 type Ended = (code: number) => void;
 
 /** Commands about chosen syncs: plan, sync, explain. */
-export function keyCommands(cli: Command, ended: Ended): void {
-  addPlan(cli, ended);
-  addSync(cli, ended);
-  addExplain(cli, ended);
+export function keyCommands(cli: Command, exitWith: Ended): void {
+  addPlan(cli, exitWith);
+  addSync(cli, exitWith);
+  addExplain(cli, exitWith);
 }
 
 interface KeyCommand {
@@ -72,7 +72,11 @@ function addPlan(cli: Command, ended: Ended): void {
 
 function addSync(cli: Command, ended: Ended): void {
   const argument = ["<key...>", `${ONE_KEY}, * for any characters`] as const;
-  keyCommand(cli, "sync", { description: "look at syncs now, source and destination", argument, help: SYNC_HELP })
+  keyCommand(cli, "sync", {
+    description: "read the source of syncs and verify their destination now",
+    argument,
+    help: SYNC_HELP,
+  })
     .addOption(dataDirOption())
     .addOption(stackOption())
     .option("--wait", "until it is done, and tell how it went", false)

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
 import { systemClock } from "../lib/clock.ts";
 import { InputError } from "../lib/errors.ts";
-import { openSqliteStore } from "../lib/leases/sqlite.ts";
-import type { LeaseStore, WorkQueue } from "../lib/reconcile/ports.ts";
+import type { WorkQueue } from "../lib/ports/queue.ts";
+import type { LeaseStore } from "../lib/ports/store.ts";
+import { openSqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
 import { statePathOf } from "./data-dir.ts";
 import { openStack } from "./stack.ts";
 

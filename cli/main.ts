@@ -9,13 +9,13 @@ async function main(): Promise<number> {
     return await program(process.argv);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (error instanceof InputError) return ended(error.message, 2);
-    if (error instanceof SyncError) return ended(`${error.code}: ${error.message}`, 1);
+    if (error instanceof InputError) return exitWith(error.message, 2);
+    if (error instanceof SyncError) return exitWith(`${error.code}: ${error.message}`, 1);
     throw error;
   }
 }
 
-function ended(message: string, code: number): number {
+function exitWith(message: string, code: number): number {
   say(message);
   return code;
 }

@@ -1,6 +1,6 @@
 import type { SyncError } from "../lib/errors.ts";
-import type { Planned, PlannedAction } from "../lib/reconcile/plan.ts";
-import type { NameChanges, SecretChanges } from "../lib/reconcile/plan-changes.ts";
+import type { Planned, PlannedAction } from "../lib/plan/plan.ts";
+import type { NameChanges, SecretChanges } from "../lib/plan/plan-changes.ts";
 import { remedyOf } from "./remedies.ts";
 import { textLines } from "./table.ts";
 

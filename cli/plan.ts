@@ -10,16 +10,20 @@ import { readFleet, textIn } from "../lib/fleet/read-fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
-import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
-import { imaginedSqliteStore, type SqliteStore } from "../lib/leases/sqlite.ts";
-import { jsonLog } from "../lib/log.ts";
-import { prometheusMetrics } from "../lib/metrics.ts";
-import { type Planned, type Planner, planner } from "../lib/reconcile/plan.ts";
-import { notingReleases } from "../lib/reconcile/plan-releases.ts";
-import type { LeaseStore, ResourceEnd, Row, SecretEnd, WorkQueue } from "../lib/reconcile/ports.ts";
+import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
+import { type Planned, type Planner, planner } from "../lib/plan/plan.ts";
+import { notingReleases } from "../lib/plan/plan-releases.ts";
+import type { WorkQueue } from "../lib/ports/queue.ts";
+import type { ResourceApi } from "../lib/ports/resources.ts";
+import type { Row } from "../lib/ports/rows.ts";
+import type { SecretApi } from "../lib/ports/secrets.ts";
+import type { LeaseStore } from "../lib/ports/store.ts";
 import { caCache } from "../lib/reconcile/source.ts";
+import { imaginedSqliteStore, type SqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
+import { jsonLog } from "../lib/telemetry/log.ts";
+import { prometheusMetrics } from "../lib/telemetry/metrics.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
-import { type OpenVaultEnd, vaultEnd } from "../lib/vault/vault-end.ts";
+import { type OpenVaultApi, vaultApi } from "../lib/vault/vault-api.ts";
 import { chosenKeys, knownKeys } from "./chosen-keys.ts";
 import { peekDataDir } from "./data-dir.ts";
 import { print, printJson, say } from "./output.ts";
@@ -49,13 +53,13 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
   const clients = clientsOf(byName, folder);
   const identity = known ?? { digestKey: digestKey(randomBytes(32)), installation: randomUUID() };
   const noted = notingReleases(store, fleet.clusters);
-  const ends = readOnlyEnds({ clients, leases: noted.leases, fleet, folder }, identity);
+  const apis = readOnlyApis({ clients, leases: noted.leases, fleet, folder }, identity);
   try {
     const departed = await releasedClusters(noted.leases, fleet);
-    const clusters = await surveyed(ends, named(texts, fleet.clusters), stop);
+    const clusters = await surveyed(apis, named(texts, fleet.clusters), stop);
     const { rows, released } = await chosenWork(store, noted.released(), clusters, texts);
     say(`planning ${rows.length} ${rows.length === 1 ? "sync" : "syncs"}`);
-    const planned = [...(await plannedOf(ends.planner, rows, byName, stop)), ...released];
+    const planned = [...(await plannedOf(apis.planner, rows, byName, stop)), ...released];
     // What was given up looks like failures, and is none.
     if (stop.aborted) return 1;
     const view = planView(clusters, planned.sort(byKey), texts.length === 0 ? departed : []);
@@ -63,9 +67,9 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
     else print(planText(view));
     return view.exitCode;
   } finally {
-    await ends.vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
-    await ends.vault.close();
-    await ends.templates.close();
+    await apis.vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
+    await apis.vault.close();
+    await apis.templates.close();
     clients.close();
   }
 }
@@ -84,9 +88,9 @@ function clientsOf(byName: ReadonlyMap<string, FleetCluster>, folder: string): C
   });
 }
 
-interface ReadOnlyEnds {
+interface ReadOnlyApis {
   readonly planner: Planner;
-  readonly vault: OpenVaultEnd;
+  readonly vault: OpenVaultApi;
   readonly templates: ReturnType<typeof goTemplates>;
   readonly survey: (cluster: FleetCluster, signal: AbortSignal) => Promise<Surveyed>;
 }
@@ -99,31 +103,31 @@ interface Read {
   readonly folder: string;
 }
 
-/** The ends of a run without what writes: a look at a Secret that would be an empty patch is a dry one. */
-function readOnlyEnds(
+/** The APIs of a run without what writes: an observation of a Secret that would be an empty patch is a dry one. */
+function readOnlyApis(
   { clients, leases, fleet, folder }: Read,
   { digestKey: key, installation }: { readonly digestKey: ReturnType<typeof digestKey>; readonly installation: string },
-): ReadOnlyEnds {
+): ReadOnlyApis {
   const clock = systemClock;
-  const ends = kubernetesEnds({ clients, clock, log: silent });
-  const vault = vaultEnd({ clock, credentials: ends.credentials, log: silent, reachOf: reachOfFleet(() => fleet) });
-  const secrets: Pick<SecretEnd, "look" | "ownedNames"> = {
-    ownedNames: ends.secrets.ownedNames,
-    look: (secret, how, signal) => ends.secrets.look(secret, how === "get" ? "get" : "dry-run", signal),
+  const apis = kubernetesApis({ clients, clock, log: silent });
+  const vault = vaultApi({ clock, credentials: apis.credentials, log: silent, reachOf: reachOfFleet(() => fleet) });
+  const secrets: Pick<SecretApi, "observe" | "ownedNames"> = {
+    ownedNames: apis.secrets.ownedNames,
+    observe: (secret, how, signal) => apis.secrets.observe(secret, how === "get" ? "get" : "dry-run", signal),
   };
-  const resources: ResourceEnd = { get: ends.resources.get, ...NO_WRITES };
+  const resources: ResourceApi = { get: apis.resources.get, ...NO_WRITES };
   const templates = goTemplates();
   const anchors = trustAnchors(() => fleet.vaults, textIn(folder));
-  const ca = caCache({ credentials: ends.credentials, clock, anchors });
+  const ca = caCache({ credentials: apis.credentials, clock, anchors });
   const discovery = {
-    ...{ leases, clusters: ends.clusters, resources, installation, clock, log: silent },
+    ...{ leases, clusters: apis.clusters, resources, installation, clock, log: silent },
     ...{ queue: NO_QUEUE, random: Math.random, metrics: prometheusMetrics() },
   };
   return {
     vault,
     templates,
     planner: planner({
-      ...{ leases, vault, templates, secrets, resources, clusters: ends.clusters, clock, ca },
+      ...{ leases, vault, templates, secrets, resources, clusters: apis.clusters, clock, ca },
       digestKey: key,
       log: silent,
     }),
@@ -142,7 +146,7 @@ async function releasedClusters(leases: LeaseStore, { clusters }: Fleet): Promis
 }
 
 /** Discovery takes finalizers off what is deleted, and tells resources of it: not here. */
-const NO_WRITES: Omit<ResourceEnd, "get"> = {
+const NO_WRITES: Omit<ResourceApi, "get"> = {
   writeStatus: () => Promise.reject(new Error("a plan writes no status")),
   emit: async () => undefined,
   change: async () => undefined,
@@ -157,14 +161,14 @@ function named(texts: readonly string[], clusters: readonly FleetCluster[]): rea
 }
 
 function surveyed(
-  ends: ReadOnlyEnds,
+  apis: ReadOnlyApis,
   clusters: readonly FleetCluster[],
   signal: AbortSignal,
 ): Promise<readonly ClusterPlan[]> {
   return Promise.all(
     clusters.map(async (cluster) => {
       say(`looking at cluster ${cluster.name}`);
-      return { name: cluster.name, ...(await ends.survey(cluster, signal)) };
+      return { name: cluster.name, ...(await apis.survey(cluster, signal)) };
     }),
   );
 }

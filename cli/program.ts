@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { LOG_LEVELS, type LogLevel } from "../lib/log.ts";
+import { LOG_LEVELS, type LogLevel } from "../lib/telemetry/log.ts";
 import manifest from "../package.json" with { type: "json" };
 import { clusterCommands } from "./cluster-commands.ts";
 import { keyCommands } from "./key-commands.ts";
@@ -86,11 +86,11 @@ export async function program(argv: readonly string[]): Promise<number> {
     .action(async (options: StatusFlags) => {
       code = await statusCommand(options);
     });
-  const ended = (exitCode: number): void => {
+  const exitWith = (exitCode: number): void => {
     code = exitCode;
   };
-  keyCommands(cli, ended);
-  clusterCommands(cli, ended);
+  keyCommands(cli, exitWith);
+  clusterCommands(cli, exitWith);
   await cli.parseAsync([...argv]);
   return code;
 }

@@ -7,21 +7,22 @@ import type { Fleet } from "../lib/fleet/fleet.ts";
 import { readFleet, textIn } from "../lib/fleet/read-fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { type WatchedFleet, watchedFleet } from "../lib/fleet/watched-fleet.ts";
-import { isJudged } from "../lib/kinds.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
-import { kubernetesEnds } from "../lib/kubernetes/kubernetes-ends.ts";
-import { lastGuard } from "../lib/last-guard.ts";
-import { damageReport } from "../lib/leases/damage.ts";
-import { openSqliteStore, type SqliteStore } from "../lib/leases/sqlite.ts";
-import { jsonLog } from "../lib/log.ts";
-import { type PrometheusMetrics, prometheusMetrics } from "../lib/metrics.ts";
-import { thatOweRestarts } from "../lib/reconcile/owed.ts";
-import type { LeaseStore, Log } from "../lib/reconcile/ports.ts";
-import { type RolloutsOwed, rolloutsOwed } from "../lib/rollouts-owed.ts";
-import { forgetting, type SyncSeries, syncSeries } from "../lib/sync-series.ts";
+import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
+import type { LeaseStore } from "../lib/ports/store.ts";
+import type { Log } from "../lib/ports/telemetry.ts";
+import { isJudged } from "../lib/resource-kinds.ts";
+import { thatOweRestarts } from "../lib/rollout/owed.ts";
+import { damageReport } from "../lib/store/damage.ts";
+import { openSqliteStore, type SqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
+import { lastGuard } from "../lib/telemetry/last-guard.ts";
+import { jsonLog } from "../lib/telemetry/log.ts";
+import { type PrometheusMetrics, prometheusMetrics } from "../lib/telemetry/metrics.ts";
+import { type RolloutsOwed, rolloutsOwed } from "../lib/telemetry/rollouts-owed.ts";
+import { forgetting, type SyncSeries, syncSeries } from "../lib/telemetry/sync-series.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
 import type { TokenCacheOptions } from "../lib/vault/token-cache.ts";
-import { vaultEnd } from "../lib/vault/vault-end.ts";
+import { vaultApi } from "../lib/vault/vault-api.ts";
 import { type DataDir, openDataDir } from "./data-dir.ts";
 import { onHangUp } from "./hang-up.ts";
 import { listen } from "./listen.ts";
@@ -53,10 +54,10 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const owed = rolloutsOwed(counted.registry);
   const fleet = watchedFleet({ path: flags.fleet, read, clock, sleep, log, metrics });
   const clients = clusterClients({ clock, log, resolve: (name) => fleet.access(name) });
-  const ends = kubernetesEnds({ clients, clock, log });
+  const apis = kubernetesApis({ clients, clock, log });
   const cache = await tokenCacheOf(dataDir, store, log);
   const reachOf = reachOfFleet(fleet.current);
-  const vault = vaultEnd({ clock, credentials: ends.credentials, log, metrics, cache, reachOf });
+  const vault = vaultApi({ clock, credentials: apis.credentials, log, metrics, cache, reachOf });
   const templates = goTemplates();
   exposeCounts(metrics, store, clients);
   exposeSight(metrics, store, () => fleet.current().clusters.map(({ name }) => name));
@@ -64,7 +65,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
     deps: {
       leases: owed.seeing(forgetting(store, series)),
       vault,
-      ...ends,
+      ...apis,
       templates,
       fleet: (name) => fleet.find(name),
       anchors: trustAnchors(() => fleet.current().vaults, textIn(read.folder)),

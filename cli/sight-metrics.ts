@@ -1,6 +1,6 @@
-import type { PrometheusMetrics } from "../lib/metrics.ts";
-import type { Circuit, ClusterRow, LeaseStore } from "../lib/reconcile/ports.ts";
-import { outOfSightSince } from "../lib/sight.ts";
+import { outOfSightSince } from "../lib/discovery/out-of-sight.ts";
+import type { Circuit, ClusterRow, LeaseStore } from "../lib/ports/store.ts";
+import type { PrometheusMetrics } from "../lib/telemetry/metrics.ts";
 
 /** Tenants name addresses: so many circuits have series of their own. */
 const MAX_CIRCUITS = 100;
@@ -13,7 +13,7 @@ export function exposeSight(
 ): void {
   metrics.gauge(
     "keyferry_cluster_up",
-    "1 when the cluster can be looked at, 0 when it can't; absent before its first look.",
+    "1 when the cluster can be looked at, 0 when it can't; absent before its first watch pass.",
     ["cluster"],
     async () => {
       const [rows, open] = await Promise.all([store.clusters(), store.circuits()]);
@@ -32,7 +32,7 @@ function upOf(cluster: string, rows: readonly ClusterRow[], open: readonly Circu
   return [{ labels: { cluster }, value: isOut ? 0 : 1 }];
 }
 
-/** Its first look has come far enough to say who it is. */
+/** Its first watch pass has come far enough to say who it is. */
 function wasSeen(row: ClusterRow | undefined): boolean {
   return row?.state.uid !== undefined;
 }

@@ -1,7 +1,8 @@
 import type { Stack as Description } from "@aws-sdk/client-cloudformation";
 import { type Clock, SECOND_MS } from "../lib/clock.ts";
 import { InputError } from "../lib/errors.ts";
-import type { LeaseStore, WorkQueue } from "../lib/reconcile/ports.ts";
+import type { WorkQueue } from "../lib/ports/queue.ts";
+import type { LeaseStore } from "../lib/ports/store.ts";
 
 /** A deployed keyferry, seen from outside. */
 export interface Stack {
@@ -21,8 +22,8 @@ export async function openStack(name: string, clock: Clock): Promise<Stack> {
   const outputs = outputsOf(name, await describe(name));
   // Loaded only here: commands on one machine don't wait for AWS's clients.
   const [{ dynamoLeaseStore }, { dynamoClient }, { sqsWorkQueue }, { SQSClient }] = await Promise.all([
-    import("../lib/leases/dynamodb.ts"),
-    import("../lib/leases/dynamodb-client.ts"),
+    import("../lib/store/dynamodb/dynamodb-store.ts"),
+    import("../lib/store/dynamodb/client.ts"),
     import("../lib/aws/work-queue.ts"),
     import("@aws-sdk/client-sqs"),
   ]);

@@ -1,12 +1,12 @@
 import { circuitOfCluster, circuitOfVso, placeOfVso } from "../lib/circuits.ts";
 import { type EpochMs, SECOND_MS } from "../lib/clock.ts";
+import { outOfSightSince } from "../lib/discovery/out-of-sight.ts";
 import { isCleanupKey, partsOf } from "../lib/keys.ts";
-import { operatorWarning } from "../lib/reconcile/operator-namespace.ts";
-import type { OwedRestarts } from "../lib/reconcile/owed.ts";
-import type { Circuit, ClusterRow, RowSummary } from "../lib/reconcile/ports.ts";
-import { worksBesideVso } from "../lib/reconcile/vso.ts";
-import { nextTurn } from "../lib/schedule/wheel.ts";
-import { outOfSightSince } from "../lib/sight.ts";
+import type { Circuit, ClusterRow, RowSummary } from "../lib/ports/store.ts";
+import { operatorWarning } from "../lib/references/operator-namespace.ts";
+import type { OwedRestarts } from "../lib/rollout/owed.ts";
+import { nextSlot } from "../lib/schedule/wheel.ts";
+import { worksBesideVso } from "../lib/vso/stand-back/vso.ts";
 
 /** How one sync stands, as people and scripts see it. */
 export interface SyncView {
@@ -56,11 +56,11 @@ export interface Surroundings {
 
 /** The open circuit that a sync waits for. */
 export function waitsFor(
-  row: Pick<RowSummary, "key" | "vault">,
+  row: Pick<RowSummary, "key" | "waitsFor">,
   { cluster: known, circuits }: Surroundings,
 ): Circuit | undefined {
   // A clean-up asks nothing of Vault.
-  const vault = isCleanupKey(row.key) ? undefined : row.vault;
+  const vault = isCleanupKey(row.key) ? undefined : row.waitsFor;
   const { cluster, namespace } = partsOf(row.key);
   const others = worksBesideVso(known?.state ?? {}, namespace)
     ? []
@@ -85,8 +85,8 @@ function stateOf(
 
 function nextOf(row: RowSummary, open: Circuit | undefined, now: EpochMs): EpochMs | undefined {
   if (open) return open.probeAt;
-  const turn = row.wheel && nextTurn(row.wheel, now);
-  const times = [turn, row.dueAt].filter((at) => at !== undefined);
+  const slot = row.wheel && nextSlot(row.wheel, now);
+  const times = [slot, row.dueAt].filter((at) => at !== undefined);
   return times.length > 0 ? Math.min(...times) : undefined;
 }
 
@@ -120,7 +120,7 @@ export function hasFailed({ error, rollout }: Pick<SyncView, "error" | "rollout"
   return error !== undefined || (rollout !== undefined && rollout.attempts > 0);
 }
 
-/** An open circuit counts before what the last look found: a watch on a silent cluster notices nothing. */
+/** An open circuit counts before what the last watch pass found: a watch on a silent cluster notices nothing. */
 export function clusterView(name: string, row: ClusterRow | undefined, circuits: readonly Circuit[]): ClusterView {
   const open = circuits.find(({ id }) => id === circuitOfCluster(name));
   const vso = circuits.find(({ id }) => id === circuitOfVso(name));

@@ -1,6 +1,6 @@
 import type { EpochMs } from "../lib/clock.ts";
 import type { Disposition } from "../lib/errors.ts";
-import type { JsonObject } from "../lib/reconcile/ports.ts";
+import type { JsonObject } from "../lib/json.ts";
 import { humanAge } from "./status-view.ts";
 import type { Story } from "./story.ts";
 import { labelled } from "./table.ts";

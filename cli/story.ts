@@ -2,11 +2,14 @@ import { asObject } from "../lib/canonical.ts";
 import type { EpochMs } from "../lib/clock.ts";
 import { shortDigest } from "../lib/digest.ts";
 import type { Disposition, ErrorCode } from "../lib/errors.ts";
+import type { Json, JsonObject } from "../lib/json.ts";
 import { parseKey, partsOf, type ReferenceKey } from "../lib/keys.ts";
-import { SECRET } from "../lib/kinds.ts";
-import { owedRestarts } from "../lib/reconcile/owed.ts";
-import type { Circuit, ClusterRow, Json, JsonObject, Reference, Row, RowSummary } from "../lib/reconcile/ports.ts";
+import { staticState } from "../lib/kinds/static/static-state.ts";
+import type { Reference, Row } from "../lib/ports/rows.ts";
+import type { Circuit, ClusterRow, RowSummary } from "../lib/ports/store.ts";
 import { REFRESH_ANNOTATION } from "../lib/refresh-annotation.ts";
+import { SECRET } from "../lib/resource-kinds.ts";
+import { owedRestarts } from "../lib/rollout/owed.ts";
 import { remedyOf } from "./remedies.ts";
 import {
   type ClusterView,
@@ -165,7 +168,8 @@ function referenceView(ref: ReferenceKey, found: ReadonlyMap<ReferenceKey, Refer
 }
 
 function seenOf({ state }: Row): Story["seen"] {
-  const { vault, version, digest, owned } = state;
+  const { waitsFor: vault, digest, owned } = state;
+  const { version } = staticState(state);
   return {
     ...(vault === undefined ? {} : { vault: vault.replace(/^vault:/, "") }),
     ...(version === undefined ? {} : { version }),
@@ -190,7 +194,7 @@ function nextOf(row: Row, view: SyncView, around: Surroundings): Story["next"] {
   return { ...at, because: `the next probe of ${open.id}; all that wait for it go on once it answers` };
 }
 
-function why({ state, wheel, look }: Row, view: SyncView): string {
+function why({ state, wheel, verify }: Row, view: SyncView): string {
   if (view.state === "working") return "a worker has it now: at this time another one may take it";
   if (view.state === "cleaning-up") return "its declaration is gone: what it wrote is removed";
   if (view.nextAt === undefined) {
@@ -198,8 +202,8 @@ function why({ state, wheel, look }: Row, view: SyncView): string {
       ? "only a new declaration, a changed reference or `keyferry sync` brings it back"
       : "nothing is planned: a new declaration, a changed reference or `keyferry sync` brings it back";
   }
-  if (look) return "someone asked for a look, or its Secret was changed by another";
+  if (verify) return "someone asked for it to be verified, or its Secret was changed by another";
   if (state.error) return `another try, after ${view.attempts} in a row that failed`;
-  if (state.rollout) return "the restarts that are owed, or its turn";
-  return wheel ? `its turn, every ${wheel.period}s` : "it was declared or asked for";
+  if (state.rollout) return "the restarts that are owed, or its refresh slot";
+  return wheel ? `its refresh slot, every ${wheel.period}s` : "it was declared or asked for";
 }

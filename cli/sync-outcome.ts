@@ -1,7 +1,9 @@
 import type { EpochMs } from "../lib/clock.ts";
 import { OUTAGE_CODES } from "../lib/errors.ts";
 import type { SyncKey } from "../lib/keys.ts";
-import type { Due, Row } from "../lib/reconcile/ports.ts";
+import { staticState } from "../lib/kinds/static/static-state.ts";
+import type { Row } from "../lib/ports/rows.ts";
+import type { Due } from "../lib/ports/store.ts";
 import { type Surroundings, waitsFor } from "./status-view.ts";
 
 /** One sync that was asked for, as it stood then. */
@@ -31,21 +33,21 @@ export function outcomeOf(asked: Asked, row: Row | undefined, around: Surroundin
   if (isHeld) return undefined;
   const { error } = row.state;
   const isDone = row.fence !== asked.fence && !isStillDue(asked, row);
-  if (isDone) return error ? failed(key, error) : { key, outcome: "synced" };
-  const { vault } = row.state;
-  const open = waitsFor({ key, ...(vault === undefined ? {} : { vault }) }, around);
-  return open && failed(key, open);
+  if (isDone) return error ? failedOutcome(key, error) : { key, outcome: "synced" };
+  const { waitsFor: circuit } = row.state;
+  const open = waitsFor({ key, ...(circuit === undefined ? {} : { waitsFor: circuit }) }, around);
+  return open && failedOutcome(key, open);
 }
 
 const GONE = { code: "DECLARATION_GONE", message: "the declaration was deleted meanwhile" };
 
-function failed(key: SyncKey, { code, message }: { readonly code: string; readonly message: string }): Outcome {
+function failedOutcome(key: SyncKey, { code, message }: { readonly code: string; readonly message: string }): Outcome {
   return { key, outcome: "failed", error: { code, message } };
 }
 
 /** Nobody has taken it since, or who had it before settled it as one that was asked for meanwhile, or Vault's answer was too old. */
 function isStillDue(asked: Asked, { dueAt, state }: Row): boolean {
-  if (state.olderSince !== undefined) return true;
+  if (staticState(state).olderSince !== undefined) return true;
   if (dueAt === undefined) return false;
   const isOutage = state.error !== undefined && OUTAGE_CODES.has(state.error.code);
   return dueAt === asked.dueAt || (dueAt <= (state.settledAt ?? 0) && !isOutage);

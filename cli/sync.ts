@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
 import { partsOf } from "../lib/keys.ts";
-import { isDataDirLocked } from "../lib/leases/sqlite.ts";
 import { sendDue } from "../lib/schedule/messages.ts";
+import { isDataDirLocked } from "../lib/store/sqlite/sqlite-store.ts";
 import { keysIn } from "./chosen-keys.ts";
 import { type OpenTable, openTable, type TableFlags } from "./lease-table.ts";
 import { print, printJson, say } from "./output.ts";
@@ -19,7 +19,7 @@ export interface SyncFlags extends TableFlags {
 /** How often a lease table is asked how it went: a file, and one in DynamoDB. */
 const AGAIN_MS = { local: SECOND_MS / 5, stack: SECOND_MS };
 
-/** Asks the engine to look at syncs now, source and destination. With --wait: 1 when one failed or was not done in time. */
+/** Asks the engine to read the source of syncs and verify their destination now. With --wait: 1 when one failed or was not done in time. */
 export async function syncCommand(texts: readonly string[], flags: SyncFlags): Promise<number> {
   await using place = await openTable(flags, "ask");
   const keys = await keysIn(place.leases, texts);
@@ -42,7 +42,7 @@ async function ask({ leases, queue }: OpenTable, keys: readonly Asked["key"][]):
   for (const before of rows.values()) {
     const { key } = before;
     const now = systemClock();
-    const due = await leases.nudge(key, { now, look: true });
+    const due = await leases.nudge(key, { now, verify: true });
     // Undefined: it is due already, and its message may be far ahead: it is sent now.
     const at = due ?? { key, group: before.declared.group, lane: "now", at: now };
     if (queue) await sendDue(queue, [at], now);

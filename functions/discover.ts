@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { sqsDeadLetters } from "../lib/aws/dead-letters.ts";
-import { sqsLookQueue } from "../lib/aws/look-queue.ts";
-import { lookRecord } from "../lib/aws/look-record.ts";
-import { toldOfLooks } from "../lib/aws/told.ts";
+import { sqsDiscoveryQueue } from "../lib/aws/discovery-queue.ts";
+import { discoveryRecord } from "../lib/aws/discovery-record.ts";
+import { toldOfWatchPasses } from "../lib/aws/told.ts";
 import { SECOND_MS } from "../lib/clock.ts";
-import { look } from "../lib/discovery/look.ts";
-import { circuitOpener } from "../lib/reconcile/circuit.ts";
+import { runWatchPass } from "../lib/discovery/watch-pass.ts";
+import { circuitOpener } from "../lib/outage/circuit.ts";
 import { baseOf } from "./wiring/base.ts";
 import { clustersOf } from "./wiring/clusters.ts";
 import { queueHandler } from "./wiring/queue-handler.ts";
@@ -38,11 +38,11 @@ export const handler = queueHandler(
   base,
   () => clusters.refresh(),
   (record, deadline) =>
-    lookRecord(
+    discoveryRecord(
       {
         fenceOf: async (name) => clusters.fleet(name) && ((await leases.cluster(name))?.fence ?? 0),
-        look: lookAt,
-        queue: sqsLookQueue({ client: sqs, url: config.discovery.url }),
+        watchPass: runPass,
+        queue: sqsDiscoveryQueue({ client: sqs, url: config.discovery.url }),
         deadLetters: sqsDeadLetters({ client: sqs, url: config.discovery.deadLetters }),
         log,
         metrics,
@@ -50,10 +50,10 @@ export const handler = queueHandler(
       record,
       deadline,
     ),
-  toldOfLooks,
+  toldOfWatchPasses,
 );
 
-async function lookAt(name: string, signal: AbortSignal): Promise<void> {
+async function runPass(name: string, signal: AbortSignal): Promise<void> {
   const settings = clusters.fleet(name);
   if (!settings) return;
   const options = {
@@ -63,7 +63,7 @@ async function lookAt(name: string, signal: AbortSignal): Promise<void> {
     acceptAbsence: acceptAbsence.has(name),
     sleep,
   };
-  await look(deps, circuits, settings, options, signal);
+  await runWatchPass(deps, circuits, settings, options, signal);
 }
 
 /** Waits; a signal ends the wait early and is no error. */

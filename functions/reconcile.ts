@@ -7,7 +7,7 @@ import { toldOfWork } from "../lib/aws/told.ts";
 import { workRecord } from "../lib/aws/work-record.ts";
 import { type Reconciler, reconciler } from "../lib/reconcile/reconcile.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
-import { vaultEnd } from "../lib/vault/vault-end.ts";
+import { vaultApi } from "../lib/vault/vault-api.ts";
 import { baseOf, REQUESTS } from "./wiring/base.ts";
 import { clustersOf } from "./wiring/clusters.ts";
 import { queueHandler } from "./wiring/queue-handler.ts";
@@ -25,7 +25,7 @@ const cache = {
   randomBytes,
 };
 const { credentials, reachOf } = clusters;
-const vault = vaultEnd({ clock, credentials, log, metrics, cache, reachOf });
+const vault = vaultApi({ clock, credentials, log, metrics, cache, reachOf });
 
 let ready: Promise<Reconciler> | undefined;
 

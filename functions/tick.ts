@@ -1,22 +1,22 @@
 import { sqsBacklog } from "../lib/aws/backlog.ts";
 import type { Deadline } from "../lib/aws/deadline.ts";
+import { sqsDiscoveryQueue } from "../lib/aws/discovery-queue.ts";
 import { NOTHING_TOLD } from "../lib/aws/function-traces.ts";
-import { sqsLookQueue } from "../lib/aws/look-queue.ts";
 import { MESSAGES_PER_INVOCATION } from "../lib/aws/queue-record.ts";
 import { MINUTE_MS } from "../lib/clock.ts";
+import { clustersOutOfSight } from "../lib/discovery/out-of-sight.ts";
 import { releaseDeparted } from "../lib/discovery/starting-point.ts";
-import { isTokenSweepDue, looksDue, probesOverdue } from "../lib/schedule/looks.ts";
+import { isTokenSweepDue, passesDue, probesOverdue } from "../lib/schedule/passes-due.ts";
 import { tick } from "../lib/schedule/tick.ts";
-import { clustersOutOfSight } from "../lib/sight.ts";
 import { baseOf } from "./wiring/base.ts";
 import { handlerOf } from "./wiring/handler.ts";
 
-/** Keys are handed out so far ahead, each with its delay (lease-table 13). */
+/** Keys are dispatched so far ahead, each with its delay (lease-table 13). */
 const HORIZON_MS = 2 * MINUTE_MS;
 
 const base = baseOf(process.env);
 const { config, sqs, clock, leases, queue, log, metrics, traces } = base;
-const looks = sqsLookQueue({ client: sqs, url: config.discovery.url });
+const passes = sqsDiscoveryQueue({ client: sqs, url: config.discovery.url });
 const backlog = sqsBacklog({
   client: sqs,
   url: config.refresh.url,
@@ -26,18 +26,18 @@ const backlog = sqsBacklog({
 });
 const deps = { leases, queue, clock, log, metrics, horizonMs: HORIZON_MS, backlog };
 
-/** Each minute: due keys to the work queue, clusters due for a look to the discovery queue, overdue probes. */
+/** Each minute: due keys to the work queue, clusters due for a watch pass to the discovery queue, overdue probes. */
 export const handler = handlerOf(base, async (_event, deadline) => {
   // Side by side: what is wrong with the fleet must not keep keys back, and the other way round.
-  const ends = await Promise.allSettled([
+  const apis = await Promise.allSettled([
     traces.part("keys", NOTHING_TOLD, () => tick(deps, deadline.signal)),
-    traces.part("looks", NOTHING_TOLD, () => handOutLooks(deadline)),
+    traces.part("watch-passes", NOTHING_TOLD, () => dispatchPasses(deadline)),
   ]);
-  const failed = ends.filter((end) => end.status === "rejected");
+  const failed = apis.filter((end) => end.status === "rejected");
   for (const { reason } of failed) throw reason;
 });
 
-async function handOutLooks(deadline: Deadline): Promise<void> {
+async function dispatchPasses(deadline: Deadline): Promise<void> {
   const [rows, open] = await Promise.all([leases.clusters(), leases.circuits()]);
   const now = clock();
   const probes = probesOverdue(open, now);
@@ -48,7 +48,7 @@ async function handOutLooks(deadline: Deadline): Promise<void> {
   const outOfSight = clustersOutOfSight(fleet, rows, open);
   if (outOfSight.length > 0) metrics.count("keyferry_clusters_out_of_sight", {}, outOfSight.length);
   if (open.length > 0) metrics.count("keyferry_circuits_open", {}, open.length);
-  await looks.send(looksDue({ fleet, rows, open, now }));
+  await passes.send(passesDue({ fleet, rows, open, now }));
   const hasDeparted = rows.some(({ name }) => !fleet.includes(name));
   if (hasDeparted && !deadline.isNear()) await releaseDeparted(base, new Set(fleet));
 }

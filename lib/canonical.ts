@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "./reconcile/ports.ts";
+import type { Json, JsonObject } from "./json.ts";
 
 export function asObject(value: Json | undefined): JsonObject | undefined {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;

@@ -10,7 +10,7 @@ export function circuitOfCluster(cluster: string): string {
 
 /**
  * The id of the circuit that is open while Vault Secrets Operator works in a cluster, or in one namespace of it: syncs wait,
- * looks go on.
+ * watch passes go on.
  */
 export function circuitOfVso(cluster: string, namespace?: string): string {
   return namespace === undefined ? `${OF_VSO}${cluster}` : `${OF_VSO}${cluster}/${namespace}`;

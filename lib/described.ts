@@ -4,14 +4,14 @@ import { SyncError } from "./errors.ts";
 export function described(error: unknown): { readonly error: string; readonly at?: string; readonly code?: string } {
   if (error instanceof SyncError) return { error: error.message, code: error.code };
   if (!(error instanceof Error)) return { error: typeof error };
-  const at = placeOf(error);
+  const at = codeLocation(error);
   return { error: error.name, ...(at === undefined ? {} : { at }) };
 }
 
 const FRAME = /^ {4}at \S.*:\d+:\d+\)?$/;
 
 /** The stack begins with the message, and that may have lines which look like places. */
-function placeOf({ stack = "", message }: Error): string | undefined {
+function codeLocation({ stack = "", message }: Error): string | undefined {
   const from = stack.indexOf(message);
   const frames = from === -1 ? stack : stack.slice(from + message.length);
   return frames

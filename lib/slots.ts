@@ -1,5 +1,5 @@
 /** A place in the queue that was reached. */
-export interface Turn {
+export interface SlotGrant {
   /** The work only waits from now on: others may work meanwhile. Its place still counts it. */
   stepAside(): void;
 }
@@ -7,7 +7,7 @@ export interface Turn {
 /** Turns that those who ask share: first come first served within a place, and the places in turn. */
 export interface Slots {
   /** Waiting here costs nothing of a request's own time-out. `place` is whose work it is. */
-  run<T>(place: string, work: (turn: Turn) => Promise<T>, signal: AbortSignal): Promise<T>;
+  run<T>(place: string, work: (turn: SlotGrant) => Promise<T>, signal: AbortSignal): Promise<T>;
   /** Whoever waits now fails with this; who comes later waits as usual. */
   refuse(error: Error): void;
   /** Nobody works or waits. */

@@ -2,7 +2,7 @@
 export interface Tasks {
   add(work: Promise<unknown>): void;
   /** Resolves when all of it has ended, what is added meanwhile included; throws the first failure then. */
-  ended(): Promise<void>;
+  allDone(): Promise<void>;
 }
 
 /**
@@ -24,7 +24,7 @@ export function tasks(onFailure: () => void = () => undefined): Tasks {
       );
       underWay.add(one);
     },
-    async ended() {
+    async allDone() {
       while (underWay.size > 0) await Promise.all(underWay);
       if (failures.length > 0) throw failures[0];
     },

@@ -1,8 +1,8 @@
 import { fingerprint } from "../lib/digest.ts";
 import { partsOf, type ReferenceKey, referenceKey, type SyncKey, syncKey } from "../lib/keys.ts";
-import type { ClusterSettings } from "../lib/reconcile/ports.ts";
-import type { Declared, Reference, Row } from "../lib/reconcile/row.ts";
-import { EMPTY_STATE } from "../lib/reconcile/row.ts";
+import type { ClusterSettings } from "../lib/ports/fleet.ts";
+import type { Declared, Place, Reference, Row } from "../lib/ports/rows.ts";
+import { EMPTY_STATE } from "../lib/ports/rows.ts";
 
 /** Cluster `east`, all of it watched, whose defaults are in namespace `vso`. */
 export function aCluster(overrides: Partial<ClusterSettings> = {}): ClusterSettings {
@@ -63,11 +63,16 @@ export function aRow(overrides: Partial<Row> = {}): Row {
     declared,
     state: EMPTY_STATE,
     nudges: 0,
-    look: false,
+    verify: false,
     fence,
     dueAt: fence,
     ...overrides,
   };
+}
+
+/** `kv/<name>` of the Vault that fleet.yaml calls main, read. */
+export function aPlace(name = "db"): Place {
+  return { vault: "main", path: `kv/${name}`, role: "read" };
 }
 
 /** A VaultAuth by the Kubernetes method. */

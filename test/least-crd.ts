@@ -1,4 +1,4 @@
-import type { KindRef } from "../lib/reconcile/ports.ts";
+import type { KindRef } from "../lib/resource-kinds.ts";
 
 /** The least with which a cluster holds this kind: any spec, and what else `properties` names; their schemas may ask for more. */
 export function leastCrd(

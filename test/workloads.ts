@@ -1,4 +1,4 @@
-import type { RolloutTarget } from "../lib/reconcile/ports.ts";
+import type { RolloutTarget } from "../lib/ports/workloads.ts";
 import { leastCrd } from "./least-crd.ts";
 
 /** The least of Argo Rollouts that a cluster needs to hold a Rollout: nobody acts on it here. */

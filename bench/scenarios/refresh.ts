@@ -21,9 +21,9 @@ export async function refresh(minutes: number): Promise<readonly Figure[]> {
     sum(now, name, labels) - sum(then, name, labels);
   const refreshes = moved("keyferry_syncs_total", { result: "unchanged" });
   const store = (operation: string) => moved("keyferry_store_operations_total", { operation });
-  const ofOthers = store("moveCursor") + store("claimCluster") + store("saveCluster");
+  const ofOthers = store("moveDispatched") + store("claimCluster") + store("saveCluster");
   const kube = (verb: string, resource: string) => moved("keyferry_kube_requests_total", { verb, resource });
-  const looks = kube("watch", "") + kube("list", "");
+  const passes = kube("watch", "") + kube("list", "");
   const name = "unchanged";
   return [
     figure(name, "refreshes", refreshes, ""),
@@ -36,7 +36,7 @@ export async function refresh(minutes: number): Promise<readonly Figure[]> {
       "",
       "0",
     ),
-    figure(name, "API requests of looks, per minute", looks / minutes, ""),
+    figure(name, "API requests of watch passes, per minute", passes / minutes, ""),
     figure(name, "store writes of refreshes", store("writes") - ofOthers, "", "0"),
     figure(
       name,

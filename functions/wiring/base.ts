@@ -11,11 +11,12 @@ import { sqsWorkQueue } from "../../lib/aws/work-queue.ts";
 import { type Clock, SECOND_MS, systemClock } from "../../lib/clock.ts";
 import { type Config, readConfig } from "../../lib/config.ts";
 import { type FleetSource, packagedFleet, remoteFleet } from "../../lib/fleet/fleet-source.ts";
-import { lastGuard } from "../../lib/last-guard.ts";
-import { damageReport } from "../../lib/leases/damage.ts";
-import { type DynamoStore, dynamoLeaseStore } from "../../lib/leases/dynamodb.ts";
-import { dynamoClient } from "../../lib/leases/dynamodb-client.ts";
-import type { Log, WorkQueue } from "../../lib/reconcile/ports.ts";
+import type { WorkQueue } from "../../lib/ports/queue.ts";
+import type { Log } from "../../lib/ports/telemetry.ts";
+import { damageReport } from "../../lib/store/damage.ts";
+import { dynamoClient } from "../../lib/store/dynamodb/client.ts";
+import { type DynamoStore, dynamoLeaseStore } from "../../lib/store/dynamodb/dynamodb-store.ts";
+import { lastGuard } from "../../lib/telemetry/last-guard.ts";
 
 /** What every function is wired with, once, when its process starts: clients and their connections live as long as it does. */
 export interface Base {

@@ -2,13 +2,13 @@ import { notInFleet } from "../../lib/fleet/connect.ts";
 import type { Fleet, FleetCluster } from "../../lib/fleet/fleet.ts";
 import { reachOfFleet, trustAnchors } from "../../lib/fleet/vaults.ts";
 import { clusterClients } from "../../lib/kubernetes/cluster-client.ts";
-import { type KubernetesEnds, kubernetesEnds } from "../../lib/kubernetes/kubernetes-ends.ts";
-import type { TrustAnchors } from "../../lib/reconcile/ports.ts";
+import { type KubernetesApis, kubernetesApis } from "../../lib/kubernetes/kubernetes-apis.ts";
+import type { TrustAnchors } from "../../lib/ports/fleet-vault.ts";
 import { NOTHING_NAMED, type ReachOf } from "../../lib/vault-reach.ts";
 import type { Base } from "./base.ts";
 
 /** The clusters of the fleet as it was last read, with their connections. */
-export interface Clusters extends KubernetesEnds {
+export interface Clusters extends KubernetesApis {
   /** Reads the fleet again if it is not fresh: at the start of an invocation. */
   refresh(): Promise<void>;
   fleet(name: string): FleetCluster | undefined;
@@ -31,7 +31,7 @@ export function clustersOf({ clock, log, fleet }: Base): Clusters {
     },
   });
   return {
-    ...kubernetesEnds({ clients, clock, log }),
+    ...kubernetesApis({ clients, clock, log }),
     fleet: (name) => byName.get(name),
     reachOf: (cluster) => reachOf(cluster),
     anchors: trustAnchors(() => vaults, fleet.text),

@@ -1,15 +1,15 @@
 /** What tests count: they hold these figures, and docs/cost.md reckons with them. After a change: `npm run generate`. */
 export const COUNTED = {
-  /** Each minute, in capacity units of DynamoDB. test/contract/dynamodb/turns.contract.ts */
+  /** Each minute, in capacity units of DynamoDB. test/contract/dynamodb/refresh-slots.contract.ts */
   tick: { reads: 6, readsPerPeriod: 2, writes: 4 },
-  /** One look at one cluster. The same file. */
-  look: { reads: 1, writes: 3 },
+  /** One watch pass over one cluster. The same file. */
+  pass: { reads: 1, writes: 3 },
   /** A message of refreshes that find nothing new. The same file, and units.contract.ts. */
   refresh: { readsPerRow: 0.5, readsPerReference: 0.5, readsPerMessage: 1, writes: 0 },
   /** Claim and settle of a refresh that found a difference. test/contract/dynamodb/units.contract.ts */
   difference: { writes: 10 },
-  /** Keys in a message, messages in a request, looks in a message: test/docs/cost.test.ts holds them to the code. */
-  sizes: { keysPerMessage: 25, messagesPerRequest: 10, looksPerMessage: 50 },
+  /** Keys in a message, messages in a request, watch passes in a message: test/docs/cost.test.ts holds them to the code. */
+  sizes: { keysPerMessage: 25, messagesPerRequest: 10, passesPerMessage: 50 },
 } as const;
 
 /** List prices in USD, us-east-1, as of 2026-11, without free tiers: to be checked before anybody relies on a total. */
@@ -36,7 +36,7 @@ export const PRICES = {
 export const ASSUMED = {
   /** Seconds that a function runs, warm, and GB of memory that it is given (serverless.yml). */
   tick: { seconds: 1, gb: 0.25 },
-  look: { seconds: 7, gb: 0.5 },
+  pass: { seconds: 7, gb: 0.5 },
   message: { seconds: 0.5, gb: 0.5 },
   /** References that the syncs of a message name together, for each of its keys. */
   referencesPerKey: 1,
@@ -48,9 +48,9 @@ export const ASSUMED = {
   logKbPerInvocation: 1.5,
   /** Metrics that a fleet at peace sends, each with one set of labels. */
   metrics: 8,
-  /** KB that leave AWS with one read of Vault, and with one look at a cluster. */
+  /** KB that leave AWS with one read of Vault, and with one watch pass over a cluster. */
   kbPerVaultRead: 1,
-  kbPerLook: 20,
+  kbPerPass: 20,
   /** Processes that read the fleet object each 30 s. */
   fleetReaders: 5,
   /** Of a row with its index entries and of backups, KB. */

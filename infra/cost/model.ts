@@ -13,10 +13,10 @@ export interface Workload {
 
 /** What happens in a month of 30 days. */
 export interface Operations {
-  readonly turns: number;
+  readonly refreshes: number;
   readonly messages: number;
-  readonly looks: number;
-  readonly lookMessages: number;
+  readonly passes: number;
+  readonly passMessages: number;
   readonly invocations: number;
   readonly gbSeconds: number;
   readonly sqsRequests: number;
@@ -45,40 +45,40 @@ const KB_PER_GB = 1e6;
 
 /** What a workload makes the stack do. */
 export function operationsOf({ clusters, syncs, refreshAfterMs }: Workload): Operations {
-  const { tick, look, refresh, difference, sizes } = COUNTED;
+  const { tick, pass, refresh, difference, sizes } = COUNTED;
   const periodS = periodFor(refreshAfterMs);
-  const turns = (syncs * SECONDS) / periodS;
+  const refreshes = (syncs * SECONDS) / periodS;
   const messages = SECONDS * messagesOfOneSecond(syncs / periodS);
-  // Every tick finds every cluster due: a look asks for the next after 30 s.
-  const looks = clusters * MINUTES;
-  const lookMessages = Math.ceil(clusters / sizes.looksPerMessage) * MINUTES;
+  // Every tick finds every cluster due: a watch pass asks for the next after 30 s.
+  const passes = clusters * MINUTES;
+  const passMessages = Math.ceil(clusters / sizes.passesPerMessage) * MINUTES;
   const changes = syncs * ASSUMED.changesPerMonth;
-  const invocations = MINUTES + messages + lookMessages;
-  const sends = Math.max(messages / sizes.messagesPerRequest, Math.min(messages, 4 * MINUTES)) + lookMessages;
+  const invocations = MINUTES + messages + passMessages;
+  const sends = Math.max(messages / sizes.messagesPerRequest, Math.min(messages, 4 * MINUTES)) + passMessages;
   const tickReads =
     tick.reads + (syncs > 0 ? tick.readsPerPeriod : 0) + Math.ceil(clusters / ASSUMED.clustersPerReadUnit) - 1;
   return {
-    turns,
+    refreshes,
     messages,
-    looks,
-    lookMessages,
+    passes,
+    passMessages: passMessages,
     invocations,
     gbSeconds:
       MINUTES * ASSUMED.tick.seconds * ASSUMED.tick.gb +
-      lookMessages * ASSUMED.look.seconds * ASSUMED.look.gb +
+      passMessages * ASSUMED.pass.seconds * ASSUMED.pass.gb +
       messages * ASSUMED.message.seconds * ASSUMED.message.gb,
     // A tick asks how much waits; a message is sent, received and deleted; pollers ask in vain.
-    sqsRequests: MINUTES + sends + 2 * (messages + lookMessages) + 3 * ASSUMED.pollsPerQueueMinute * MINUTES,
+    sqsRequests: MINUTES + sends + 2 * (messages + passMessages) + 3 * ASSUMED.pollsPerQueueMinute * MINUTES,
     readUnits:
       MINUTES * tickReads +
-      looks * look.reads +
-      turns * (refresh.readsPerRow + ASSUMED.referencesPerKey * refresh.readsPerReference) +
+      passes * pass.reads +
+      refreshes * (refresh.readsPerRow + ASSUMED.referencesPerKey * refresh.readsPerReference) +
       messages * refresh.readsPerMessage,
-    writeUnits: MINUTES * tick.writes + looks * look.writes + changes * difference.writes,
+    writeUnits: MINUTES * tick.writes + passes * pass.writes + changes * difference.writes,
     // The first of each second, and one in twenty of the others.
     traces: Math.min(invocations, SECONDS) + Math.max(0, invocations - SECONDS) / 20,
     logGb: (invocations * ASSUMED.logKbPerInvocation) / KB_PER_GB,
-    transferGb: (turns * ASSUMED.kbPerVaultRead + looks * ASSUMED.kbPerLook) / KB_PER_GB,
+    transferGb: (refreshes * ASSUMED.kbPerVaultRead + passes * ASSUMED.kbPerPass) / KB_PER_GB,
   };
 }
 
@@ -110,7 +110,7 @@ export function costOf(workload: Workload): Cost {
   };
 }
 
-/** Messages of a second in which `mean` keys have their turn on average, spread at random: a second without keys has none. */
+/** Messages of a second in which `mean` keys are refreshed on average, spread at random: a second without keys has none. */
 function messagesOfOneSecond(mean: number): number {
   const most = Math.ceil(mean + 10 * Math.sqrt(mean) + 50);
   // As a logarithm: the share of no key at all is too small for a number when the mean is large.

@@ -53,12 +53,12 @@ export function withTables(page: string): string {
 
 function operationsTable(): string {
   const rows = EXAMPLES.map((example) => {
-    const { turns, messages, looks, invocations, gbSeconds, sqsRequests, readUnits, writeUnits } =
+    const { refreshes, messages, passes, invocations, gbSeconds, sqsRequests, readUnits, writeUnits } =
       operationsOf(example);
-    const counts = [turns, messages, looks, invocations, gbSeconds, sqsRequests, readUnits, writeUnits];
+    const counts = [refreshes, messages, passes, invocations, gbSeconds, sqsRequests, readUnits, writeUnits];
     return [example.name, ...counts.map(millions)];
   });
-  const head = ["in a month, millions", "turns", "messages", "looks", "invocations", "GB-s", "SQS requests"];
+  const head = ["in a month, millions", "refreshes", "messages", "watch passes", "invocations", "GB-s", "SQS requests"];
   return table([...head, "read units", "write units"], rows);
 }
 

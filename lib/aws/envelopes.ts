@@ -1,7 +1,7 @@
 import { JSONStringified } from "@aws-lambda-powertools/parser/helpers";
 import { z } from "zod";
 import { parseKey, type SyncKey } from "../keys.ts";
-import type { WorkMessage } from "../reconcile/ports.ts";
+import type { WorkMessage } from "../ports/queue.ts";
 
 /** What a message of ours looks like on the wire. `v` changes when an older function must not read it. */
 const VERSION = 1;
@@ -35,7 +35,7 @@ const looks = JSONStringified(
 );
 
 /** A cluster that is to be looked at, and the fence of its row as it was when that was decided: 0 when there was none. */
-export interface LookRequest {
+export interface WatchPassRequest {
   readonly cluster: string;
   readonly fence: number;
 }
@@ -52,11 +52,11 @@ export function parseWork(body: string): WorkMessage | undefined {
   return { ...message, keys: keys as SyncKey[] };
 }
 
-export function looksBody(requests: readonly LookRequest[]): string {
+export function watchPassesBody(requests: readonly WatchPassRequest[]): string {
   return JSON.stringify({ v: VERSION, looks: requests });
 }
 
 /** Undefined: not a message of ours. */
-export function parseLooks(body: string): readonly LookRequest[] | undefined {
+export function parseWatchPasses(body: string): readonly WatchPassRequest[] | undefined {
   return looks.safeParse(body).data?.looks;
 }

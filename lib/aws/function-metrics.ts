@@ -1,6 +1,6 @@
 import { type Metrics as Emf, MetricUnit } from "@aws-lambda-powertools/metrics";
-import { isJudged } from "../kinds.ts";
-import type { Metrics } from "../reconcile/ports.ts";
+import type { Metrics } from "../ports/telemetry.ts";
+import { isJudged } from "../resource-kinds.ts";
 
 /** Labels whose values are many: CloudWatch bills each, so they are told apart in the logs and not in metrics. */
 const FOLDED = new Set(["cluster", "circuit", "kind"]);

@@ -1,4 +1,4 @@
-import { parseLooks, parseWork } from "./envelopes.ts";
+import { parseWatchPasses, parseWork } from "./envelopes.ts";
 import type { Told } from "./function-traces.ts";
 import type { QueueRecord } from "./queue-record.ts";
 
@@ -14,7 +14,7 @@ export function toldOfWork({ body }: QueueRecord): Told {
 }
 
 /** A message of the discovery queue, likewise. */
-export function toldOfLooks({ body }: QueueRecord): Told {
-  const requests = parseLooks(body) ?? [];
+export function toldOfWatchPasses({ body }: QueueRecord): Told {
+  const requests = parseWatchPasses(body) ?? [];
   return { annotations: { clusters: requests.length }, about: requests.map(({ cluster }) => cluster) };
 }

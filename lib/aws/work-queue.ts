@@ -1,6 +1,7 @@
 import type { SQSClient } from "@aws-sdk/client-sqs";
 import { type Clock, SECOND_MS } from "../clock.ts";
-import type { Lane, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
+import type { WorkMessage, WorkQueue } from "../ports/queue.ts";
+import type { Lane } from "../ports/rows.ts";
 import { workBody } from "./envelopes.ts";
 import { sendBatches } from "./send-batches.ts";
 

@@ -1,7 +1,8 @@
 import { type Clock, HOUR_MS, SECOND_MS } from "../clock.ts";
 import { described } from "../described.ts";
 import type { SyncKey } from "../keys.ts";
-import type { Log, Metrics, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
+import type { WorkMessage, WorkQueue } from "../ports/queue.ts";
+import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Deadline } from "./deadline.ts";
 import { parseWork } from "./envelopes.ts";

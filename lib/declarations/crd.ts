@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { KindRef } from "../resource-kinds.ts";
 import {
   SECRET_TRANSFORMATION,
   VAULT_AUTH,
@@ -7,8 +8,7 @@ import {
   VAULT_DYNAMIC_SECRET,
   VAULT_PKI_SECRET,
   VAULT_STATIC_SECRET,
-} from "../kinds.ts";
-import type { KindRef } from "../reconcile/ports.ts";
+} from "../resource-kinds.ts";
 import { type DeclaredKind, SPECS } from "./parse.ts";
 import { secretTransformationStatus } from "./secret-transformation.ts";
 import { UNOBSERVED } from "./status.ts";
@@ -34,7 +34,7 @@ function condition(name: string, type: string, description: string): Column {
 }
 
 const SYNCED = condition("Synced", "SecretSynced", "Whether the Secret is in step with Vault.");
-const HEALTHY = condition("Healthy", "Healthy", "Whether the last look at it went well.");
+const HEALTHY = condition("Healthy", "Healthy", "Whether the last run went well.");
 const READY = condition("Ready", "Ready", "Whether it can be relied on.");
 const AGE: Column = {
   name: "Age",

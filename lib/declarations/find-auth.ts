@@ -1,6 +1,6 @@
 import { SyncError } from "../errors.ts";
 import type { ObjectRef } from "../names.ts";
-import type { ClusterSettings } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
 import { because, type Found, invalidReference, type LookUp, mustBeOperators, referTo } from "./look-up.ts";
 import { mergeAuth } from "./merge-auth.ts";
 import { unsupportedInAuth } from "./unsupported.ts";

@@ -2,7 +2,8 @@ import { asObject } from "../canonical.ts";
 import { circuitOfVault } from "../circuits.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf, type ReferenceKey } from "../keys.ts";
-import type { Rendering, VaultTarget } from "../reconcile/ports.ts";
+import type { Rendering } from "../ports/templates.ts";
+import type { VaultTarget } from "../ports/vault.ts";
 import { readingOf } from "../transform/transformation.ts";
 import { attempt } from "./attempt.ts";
 import { findAuth, withGlobal } from "./find-auth.ts";
@@ -31,7 +32,7 @@ export function judge(input: ResolveInput): Judgement {
   const { kind } = partsOf(input.declared.key);
   const merged = kind === "VaultAuth" ? isMerged(input, lookup) : undefined;
   const outcome = attempt(() => judged(input, lookup));
-  const refs = [...lookup.refs].filter((key) => isWorthAnotherLook(kind, key, input));
+  const refs = [...lookup.refs].filter((key) => isWorthAnotherRun(kind, key, input));
   return { refs, outcome, ...(merged === undefined ? {} : { merged }) };
 }
 
@@ -52,7 +53,7 @@ function isMerged({ declared, cluster }: ResolveInput, lookup: LookUp): boolean 
 }
 
 /** Its own change reaches it as a declaration. */
-function isWorthAnotherLook(kind: string, key: ReferenceKey, { declared }: ResolveInput): boolean {
+function isWorthAnotherRun(kind: string, key: ReferenceKey, { declared }: ResolveInput): boolean {
   return (key as string) !== declared.key && (kind !== "VaultAuth" || partsOf(key).kind !== "Secret");
 }
 

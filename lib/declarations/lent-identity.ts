@@ -1,5 +1,7 @@
 import { SyncError } from "../errors.ts";
-import type { AwsMethod, ClusterSettings, FleetVault, LentIdentity, VaultTarget } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { FleetVault, LentIdentity } from "../ports/fleet-vault.ts";
+import type { AwsMethod, VaultTarget } from "../ports/vault.ts";
 
 /** The Vault of fleet.yaml that has this address. */
 export function vaultAt({ vaults = [] }: ClusterSettings, address: string): FleetVault | undefined {

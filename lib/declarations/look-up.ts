@@ -3,7 +3,8 @@ import { SyncError } from "../errors.ts";
 import { type ReferenceKey, referenceKey } from "../keys.ts";
 import { type ObjectRef, parseObjectRef } from "../names.ts";
 import { referenceNamespaces } from "../namespaces.ts";
-import type { ClusterSettings, Reference } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { Reference } from "../ports/rows.ts";
 import { complaintsError, type DeclaredKind, parseSpec, type SpecOf } from "./parse.ts";
 
 /** A reference that was found, read and understood. */

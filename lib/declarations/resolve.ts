@@ -4,23 +4,19 @@ import { parseDuration } from "../duration.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf, type ReferenceKey, type SyncKey } from "../keys.ts";
 import { desiredLabels } from "../owner-labels.ts";
-import type {
-  ClusterSettings,
-  Declared,
-  Reference,
-  RolloutTarget,
-  VaultIdentity,
-  VaultRead,
-} from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { Declared, Place, Reference } from "../ports/rows.ts";
+import type { VaultIdentity, VaultRead } from "../ports/vault.ts";
+import type { RolloutTarget } from "../ports/workloads.ts";
 import { type Transformation, transformationOf, transformationRefs } from "../transform/transformation.ts";
 import { attempt } from "./attempt.ts";
 import { resolveIdentity, trimSlashes } from "./identity.ts";
 import { type LookUp, lookUp } from "./look-up.ts";
 import { mustParseSpec, type SpecOf } from "./parse.ts";
-import { sourceOf } from "./source.ts";
+import { placeOfRead } from "./source.ts";
 import { unsupportedKind } from "./unsupported.ts";
 
-export { groupOf, sourceOf } from "./source.ts";
+export { groupOf, placeOfRead } from "./source.ts";
 
 /** The Secret that a declaration wants, without its data. */
 export interface Destination {
@@ -37,8 +33,8 @@ export interface Destination {
 export interface ResolvedStaticSecret {
   readonly identity: VaultIdentity;
   readonly read: VaultRead;
-  /** Index value of what it reads. */
-  readonly source: string;
+  /** Where it reads. */
+  readonly place: Place;
   /** Id of the circuit of the Vault that it reads. */
   readonly circuit: string;
   readonly destination: Destination;
@@ -144,7 +140,7 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
   return {
     identity,
     read,
-    source: sourceOf(read),
+    place: placeOfRead(read, cluster.vaults),
     circuit: circuitOfVault(identity.target.address),
     destination: destinationOf(spec, declared.uid),
     refreshAfterMs: refreshOf(spec),

@@ -1,28 +1,24 @@
 import { fingerprint } from "../digest.ts";
+import type { JsonObject } from "../json.ts";
 import { parseObjectRef } from "../names.ts";
-import type { ClusterSettings, JsonObject, VaultRead } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { FleetVault } from "../ports/fleet-vault.ts";
+import type { Place } from "../ports/rows.ts";
+import type { VaultRead } from "../ports/vault.ts";
 import { normalAddress } from "../vault-address.ts";
 import { trimSlashes } from "./identity.ts";
 
-/** What a change event names: a path in a Vault. */
-export interface SourcePlace {
-  readonly address: string;
-  /** Vault namespace; empty is the root. */
-  readonly namespace: string;
-  readonly mount: string;
-  readonly path: string;
+/** The name that fleet.yaml gives to the Vault at this address; else the address itself in its one spelling. */
+export function vaultName(vaults: readonly FleetVault[] = [], address: string): string {
+  const normal = normalAddress(address);
+  return vaults.find(({ addresses }) => addresses.includes(normal))?.name ?? normal;
 }
 
-/** The value of the index that change events are looked up in. */
-export function sourceOfPlace(place: SourcePlace): string {
-  const { address, namespace, mount, path } = place;
-  return fingerprint("source", normalAddress(address), trimSlashes(namespace), trimSlashes(mount), trimSlashes(path));
-}
-
-/** What a read reads, whoever reads it. */
-export function sourceOf(read: VaultRead): string {
+/** Where a read reads, whoever reads it: the place that change events are looked up by. */
+export function placeOfRead(read: VaultRead, vaults?: readonly FleetVault[]): Place {
   const namespace = read.namespace ?? read.identity.namespace ?? "";
-  return sourceOfPlace({ address: read.identity.target.address, namespace, mount: read.mount, path: read.path });
+  const parts = [namespace, read.mount, read.path].map(trimSlashes).filter((part) => part !== "");
+  return { vault: vaultName(vaults, read.identity.target.address), path: parts.join("/"), role: "read" };
 }
 
 function textOf(spec: JsonObject, field: string): string {

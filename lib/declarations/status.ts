@@ -32,7 +32,7 @@ export const UNOBSERVED = -1;
 export const observedGeneration = z
   .int()
   .exactOptional()
-  .describe("The generation that was last looked at. -1: none yet.");
+  .describe("The generation that was last observed. -1: none yet.");
 
 export const secretMAC = z.string().exactOptional().describe("Keyed hash of the Secret's data.");
 

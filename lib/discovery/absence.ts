@@ -1,9 +1,10 @@
 import { partsOf } from "../keys.ts";
-import type { ClusterState, Due, KindRef, RowSummary } from "../reconcile/ports.ts";
+import type { ClusterState, Due, RowSummary } from "../ports/store.ts";
+import type { KindRef } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
-/** More than so many declarations gone in one look is not believed without a person (lease-table 18). */
+/** More than so many declarations gone in one watch pass is not believed without a person (lease-table 18). */
 const BELIEVED_COUNT = 10;
 const BELIEVED_SHARE = 0.2;
 

@@ -1,6 +1,6 @@
 import { partsOf, type ReferenceKey } from "../keys.ts";
-import { SECRET } from "../kinds.ts";
-import type { ClusterSettings } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import { SECRET } from "../resource-kinds.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import type { Intake } from "./intake.ts";
 import type { Part } from "./parts.ts";

@@ -2,7 +2,10 @@ import { canonical } from "../canonical.ts";
 import { groupOf } from "../declarations/resolve.ts";
 import { fingerprint } from "../digest.ts";
 import { referenceKey, syncKey } from "../keys.ts";
-import type { ClusterSettings, Declared, KindRef, Reference, SeenResource } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { SeenResource } from "../ports/resources.ts";
+import type { Declared, Reference } from "../ports/rows.ts";
+import type { KindRef } from "../resource-kinds.ts";
 
 /** The table keeps at most so much of one declaration (lease-table 21, 25). */
 const MAX_SPEC_BYTES = 256 * 1024;

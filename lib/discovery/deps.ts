@@ -1,8 +1,8 @@
-import { SECRET_TRANSFORMATION, VAULT_AUTH, VAULT_AUTH_GLOBAL, VAULT_CONNECTION } from "../kinds.ts";
-import type { ReconcileDeps } from "../reconcile/deps.ts";
-import type { KindRef } from "../reconcile/ports.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { KindRef } from "../resource-kinds.ts";
+import { SECRET_TRANSFORMATION, VAULT_AUTH, VAULT_AUTH_GLOBAL, VAULT_CONNECTION } from "../resource-kinds.ts";
 
-export { SYNC_KINDS } from "../kinds.ts";
+export { SYNC_KINDS } from "../resource-kinds.ts";
 
 export type DiscoveryDeps = Pick<
   ReconcileDeps,

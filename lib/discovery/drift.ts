@@ -1,14 +1,15 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
+import { declarationIn } from "../destinations/kubernetes-secret/owners.ts";
 import type { SyncError } from "../errors.ts";
+import { destinationIn, WAITS_FOR_A_SECRET } from "../failures/release-wake.ts";
 import { partsOf, type SyncKey, syncKey } from "../keys.ts";
-import { SECRET } from "../kinds.ts";
-import { declarationIn } from "../reconcile/owners.ts";
-import type { OwnedSecret, Row, SeenResource } from "../reconcile/ports.ts";
-import { destinationIn, WAITS_FOR_A_SECRET } from "../reconcile/release-wake.ts";
+import type { SeenResource } from "../ports/resources.ts";
+import type { OwnedSecret, Row } from "../ports/rows.ts";
+import { SECRET } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { unlessBug } from "./guard.ts";
-import { placeOf, type SecretSeen, secretSearch } from "./secret-search.ts";
+import { namespacedName, type SecretSeen, secretSearch } from "./secret-search.ts";
 
 /** The syncs whose Secret this is, by its owner references: one, or two while a declaration takes over from another. */
 export function ownersOf(cluster: string, secret: SeenResource): readonly { key: SyncKey; uid: string }[] {
@@ -91,7 +92,7 @@ export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
   const judged = async (row: Row, { secret, isDeleted }: SecretSeen, pauseMs: number, last: boolean): Promise<void> => {
     const judgement = judge(row, secret, isDeleted, deps.clock());
     if (judgement === "held" && !last) {
-      held.set(placeOf(secret), { secret, isDeleted, pauseMs, againAt: deps.clock() + pauseMs });
+      held.set(namespacedName(secret), { secret, isDeleted, pauseMs, againAt: deps.clock() + pauseMs });
     } else if (judgement !== "in-step") {
       await nudge(row.key, isDeleted ? "deleted or relabelled" : "changed by another", isDeleted);
     }
@@ -99,7 +100,7 @@ export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
   const search = secretSearch(deps, cluster, (row, seen, last) => judged(row, seen, FIRST_PAUSE_MS, last));
   const see = async (seen: SecretSeen, last: boolean): Promise<void> => {
     const { secret } = seen;
-    const place = placeOf(secret);
+    const place = namespacedName(secret);
     const pauseMs = Math.min((held.get(place)?.pauseMs ?? FIRST_PAUSE_MS / 2) * 2, MAX_PAUSE_MS);
     held.delete(place);
     const rows = await namedBy(deps, cluster, secret);
@@ -118,7 +119,7 @@ export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
         const isHeld = row.leaseUntil !== undefined && row.leaseUntil > deps.clock();
         if (gone && !isHeld) await nudge(row.key, "missing", true);
         const awaited = awaitedBy(row);
-        if (awaited && !places.has(placeOf(awaited))) search.released(awaited);
+        if (awaited && !places.has(namespacedName(awaited))) search.released(awaited);
       }
     },
     isHolding: () => held.size > 0 || search.isPending(),
@@ -161,7 +162,7 @@ function nudging(deps: DiscoveryDeps, cluster: string) {
     deps.log.info("drift-seen", { key, why });
     deps.metrics.count("keyferry_drift_total", { cluster });
     const atOnce = isAbsent && isFirst(key);
-    const due = await deps.leases.nudge(key, { now: deps.clock(), look: true, atOnce });
+    const due = await deps.leases.nudge(key, { now: deps.clock(), verify: true, atOnce });
     if (due) await sendDue(deps.queue, [due], deps.clock());
   };
 }

@@ -1,14 +1,15 @@
 import { SECOND_MS } from "../clock.ts";
 import { OUTAGE_CODES } from "../errors.ts";
-import type { ClusterSettings, Cursor } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { Cursor } from "../ports/store.ts";
 import { slots } from "../slots.ts";
 import { tasks } from "../tasks.ts";
 import { credentialParts } from "./credentials.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { type FollowInput, follow, type Progress } from "./follow.ts";
-import type { LookOptions } from "./look.ts";
 import type { Part } from "./parts.ts";
 import type { RowBudget } from "./row-budget.ts";
+import type { WatchPassOptions } from "./watch-pass.ts";
 
 /** How often it is asked whether syncs refer to credentials that are not followed yet. */
 const CREDENTIALS_AGAIN_MS = 5 * SECOND_MS;
@@ -28,7 +29,7 @@ export interface Following {
 }
 
 /**
- * Follows every part until the look's time is over. When one watch is cut the others are ended as well: the next look
+ * Follows every part until the watch pass's time is over. When one watch is cut the others are ended as well: the next watch pass
  * takes them all up again where they were, and none is missing for the rest of the time.
  */
 export async function followAll(
@@ -36,7 +37,7 @@ export async function followAll(
   settings: ClusterSettings,
   parts: readonly Part[],
   { cursors, followed, budget }: Following,
-  options: LookOptions,
+  options: WatchPassOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const window = new AbortController();
@@ -85,10 +86,10 @@ export async function followAll(
   for (const part of parts) declared.add(run(part));
   besides.add(runCredentials());
   try {
-    await declared.ended();
+    await declared.allDone();
   } finally {
     if (options.seconds > 0) endAll();
-    await besides.ended();
+    await besides.allDone();
   }
 }
 
@@ -98,7 +99,7 @@ function isUnread({ cursor, error }: Progress): boolean {
 }
 
 /** References are taken in before the syncs that name them, or each sync would fail once for want of them. */
-function caughtUpGate(parts: readonly Part[], options: LookOptions) {
+function caughtUpGate(parts: readonly Part[], options: WatchPassOptions) {
   const behind = new Set(parts.map((part) => part.name));
   const references = new Set(parts.filter((part) => part.isReference).map((part) => part.name));
   const referencesKnown = Promise.withResolvers<void>();

@@ -1,11 +1,13 @@
 import { MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import { listBounds } from "../reconcile/list-bounds.ts";
-import type { ClusterState, Cursor, KindRef, ListOptions, ListPage, WatchEvent } from "../reconcile/ports.ts";
+import type { ListOptions, ListPage, WatchEvent } from "../ports/clusters.ts";
+import type { ClusterState, Cursor } from "../ports/store.ts";
+import type { KindRef } from "../resource-kinds.ts";
 import type { Slots } from "../slots.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { unlessBug } from "./guard.ts";
 import type { Intake } from "./intake.ts";
+import { listBounds } from "./list-bounds.ts";
 
 /** A cursor that did not move for so long is listed again: bookmarks come only when the kind moved (lease-table 19). */
 export const CURSOR_MAX_AGE_MS = 10 * MINUTE_MS;
@@ -13,7 +15,7 @@ export const CURSOR_MAX_AGE_MS = 10 * MINUTE_MS;
 /** An API server takes 0 for its own default, which is half an hour. */
 const SHORTEST_WATCH_S = 1;
 
-/** Kept up to date as things are taken in, so that a look that ends early starts again where it was. */
+/** Kept up to date as things are taken in, so that a watch pass that ends early starts again where it was. */
 export interface Progress {
   cursor?: Cursor;
   held?: NonNullable<ClusterState["held"]>;

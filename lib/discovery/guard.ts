@@ -1,6 +1,7 @@
 import { described } from "../described.ts";
 import { SyncError } from "../errors.ts";
-import type { KindRef, SeenResource } from "../reconcile/ports.ts";
+import type { SeenResource } from "../ports/resources.ts";
+import type { KindRef } from "../resource-kinds.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
 /**

@@ -1,17 +1,13 @@
 import { SyncError } from "../errors.ts";
 import { isHandedOver } from "../handed-over.ts";
 import { partsOf, type ReferenceKey, type SyncKey, syncKey } from "../keys.ts";
-import type {
-  ClusterSettings,
-  ClusterState,
-  Declared,
-  Due,
-  KindRef,
-  RowSummary,
-  SeenResource,
-} from "../reconcile/ports.ts";
-import { recentWrite } from "../reconcile/vso.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { SeenResource } from "../ports/resources.ts";
+import type { Declared } from "../ports/rows.ts";
+import type { ClusterState, Due, RowSummary } from "../ports/store.ts";
+import type { KindRef } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
+import { recentWrite } from "../vso/stand-back/vso.ts";
 import { buryAbsent } from "./absence.ts";
 import { declaredOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
@@ -130,8 +126,8 @@ function listing(
     async page(items, signal) {
       const all = items.filter((item) => isOurs(item.namespace));
       // What was handed over is of no concern, but for rows that do not know it yet: reconcile lets them go.
-      const isLeft = all.some(({ annotations }) => isHandedOver(annotations));
-      const rows = new Set(isLeft ? (await rowsOf()).map(({ key }) => key) : []);
+      const anyHandedOver = all.some(({ annotations }) => isHandedOver(annotations));
+      const rows = new Set(anyHandedOver ? (await rowsOf()).map(({ key }) => key) : []);
       const ours = all.filter((item) => !isHandedOver(item.annotations) || rows.has(keyOf(item)));
       const dues: (Due | undefined)[] = [];
       for (const some of chunks(ours, DECLARED_AT_ONCE)) dues.push(...(await Promise.all(some.map(declare))));

@@ -1,10 +1,12 @@
 import { HOUR_MS } from "../clock.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf } from "../keys.ts";
-import { VAULT_STATIC_SECRET } from "../kinds.ts";
 import { namedNamespaces } from "../namespaces.ts";
-import { hasPowers } from "../reconcile/operator-namespace.ts";
-import type { ClusterSettings, ClusterState, Due, MacKeySeen, SecretEnd } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { SecretApi } from "../ports/secrets.ts";
+import type { ClusterState, Due, MacKeySeen } from "../ports/store.ts";
+import { hasPowers } from "../references/operator-namespace.ts";
+import { VAULT_STATIC_SECRET } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
@@ -41,7 +43,7 @@ export async function macKeyOf(
   return (await save(seen)) ? tellAll(deps, settings, seen) : seen;
 }
 
-type Key = Pick<SecretEnd, "hmacKey" | "findHmacKey" | "createHmacKey">;
+type Key = Pick<SecretApi, "hmacKey" | "findHmacKey" | "createHmacKey">;
 
 async function findOrMake(
   deps: DiscoveryDeps,
@@ -91,7 +93,7 @@ async function tellAll(deps: DiscoveryDeps, { name }: ClusterSettings, made: Mac
   const dues: Due[] = [];
   for (const { key, syncedAt } of await deps.leases.byCluster(name)) {
     if (syncedAt === undefined || isCleanupKey(key) || partsOf(key).kind !== VAULT_STATIC_SECRET.kind) continue;
-    const due = await deps.leases.nudge(key, { now: deps.clock(), look: false });
+    const due = await deps.leases.nudge(key, { now: deps.clock(), verify: false });
     if (due) dues.push(due);
   }
   await sendDue(deps.queue, dues, deps.clock());

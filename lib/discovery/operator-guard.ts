@@ -1,7 +1,10 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
-import { VAULT_AUTH, VAULT_AUTH_GLOBAL, VAULT_CONNECTION } from "../kinds.ts";
-import { hasPowers } from "../reconcile/operator-namespace.ts";
-import type { ClusterSettings, KindRef, OperatorSeen, SeenResource } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { SeenResource } from "../ports/resources.ts";
+import type { OperatorSeen } from "../ports/store.ts";
+import { hasPowers } from "../references/operator-namespace.ts";
+import type { KindRef } from "../resource-kinds.ts";
+import { VAULT_AUTH, VAULT_AUTH_GLOBAL, VAULT_CONNECTION } from "../resource-kinds.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
 /** Kinds whose objects have powers because of the namespace that they stand in. */
@@ -19,7 +22,7 @@ export interface OperatorGuard {
 }
 
 /**
- * A look finds the namespace as it is, and stays for a minute. In that time it may be deleted and made anew, by someone
+ * A watch pass finds the namespace as it is, and stays for a minute. In that time it may be deleted and made anew, by someone
  * else: so an object that appears in it makes us ask whether it still is the one that was found.
  */
 export function operatorGuard(

@@ -1,19 +1,21 @@
 import { SECOND_MS } from "../clock.ts";
-import { SECRET } from "../kinds.ts";
 import { namedNamespaces, namespaceMatcher, referenceNamespaces } from "../namespaces.ts";
-import type { ClusterSettings, KindRef, ListOptions } from "../reconcile/ports.ts";
+import type { ListOptions } from "../ports/clusters.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { KindRef } from "../resource-kinds.ts";
+import { SECRET } from "../resource-kinds.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { DriftWatch } from "./drift.ts";
 import { type Intake, type IntakeContext, referenceIntake, syncIntake } from "./intake.ts";
-import type { LookOptions } from "./look.ts";
 import type { OperatorGuard } from "./operator-guard.ts";
 import type { RowBudget } from "./row-budget.ts";
 import { secretIntake } from "./secret-intake.ts";
 import type { VsoWatch } from "./vso-watch.ts";
+import type { WatchPassOptions } from "./watch-pass.ts";
 
 /**
  * When someone takes a kind away its objects go first. A little later the cluster says that it does not know the kind, and
- * that is no wish to lose the Secrets (lease-table 18). A look that does not stay sees what happened before it came.
+ * that is no wish to lose the Secrets (lease-table 18). A watch pass that does not stay sees what happened before it came.
  */
 const CERTAIN_AFTER_MS = 3 * SECOND_MS;
 
@@ -45,7 +47,7 @@ export function partsToFollow(
     readonly guard: OperatorGuard;
     readonly budget: RowBudget;
   },
-  options: LookOptions,
+  options: WatchPassOptions,
   restores: number | undefined,
 ): readonly Part[] {
   const named = namedNamespaces(settings.namespaces);

@@ -1,6 +1,8 @@
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { OWNER_UID_LABEL } from "../owner-labels.ts";
-import type { LeaseStore, Row, RowSummary, SeenResource } from "../reconcile/ports.ts";
+import type { SeenResource } from "../ports/resources.ts";
+import type { Row } from "../ports/rows.ts";
+import type { LeaseStore, RowSummary } from "../ports/store.ts";
 
 /** Rows that are read at once. */
 const ROWS_AT_ONCE = 100;

@@ -1,8 +1,11 @@
 import { type ReferenceKey, referenceKey, syncKey } from "../keys.ts";
-import { JUDGED_KINDS } from "../kinds.ts";
 import { namespaceMatcher } from "../namespaces.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { SeenResource } from "../ports/resources.ts";
+import type { Due } from "../ports/store.ts";
 import { VSO_FINALIZERS } from "../reconcile/clean-up.ts";
-import type { ClusterSettings, Due, KindRef, SeenResource } from "../reconcile/ports.ts";
+import type { KindRef } from "../resource-kinds.ts";
+import { JUDGED_KINDS } from "../resource-kinds.ts";
 import { sendDue, sendTokenSweep } from "../schedule/messages.ts";
 import { declaredOf, referenceOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
@@ -97,7 +100,7 @@ export async function nudgeDependents(
   for (const summary of await deps.leases.byCluster(cluster)) {
     const isFirstRun = summary.leaseUntil !== undefined && summary.syncedAt === undefined && summary.attempts === 0;
     if (!isFirstRun && !summary.refs.some((ref) => keys.has(ref))) continue;
-    const due = await deps.leases.nudge(summary.key, { now: deps.clock(), look: false });
+    const due = await deps.leases.nudge(summary.key, { now: deps.clock(), verify: false });
     if (due) dues.push(due);
   }
   await sendDue(deps.queue, dues, deps.clock());

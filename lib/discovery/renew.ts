@@ -1,5 +1,5 @@
 import type { SyncKey } from "../keys.ts";
-import type { Due } from "../reconcile/ports.ts";
+import type { Due } from "../ports/store.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
@@ -20,7 +20,7 @@ async function renew(
   keys: readonly SyncKey[],
 ): Promise<void> {
   const now = clock();
-  const dues = await Promise.all(keys.map((key) => leases.nudge(key, { now, look: false })));
+  const dues = await Promise.all(keys.map((key) => leases.nudge(key, { now, verify: false })));
   const asked = dues.filter((due): due is Due => due !== undefined);
   await sendDue(queue, asked, clock());
 }

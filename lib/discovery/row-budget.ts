@@ -1,6 +1,7 @@
 import { SyncError } from "../errors.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
-import type { ClusterState, Declared, Reference } from "../reconcile/ports.ts";
+import type { Declared, Reference } from "../ports/rows.ts";
+import type { ClusterState } from "../ports/store.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
 /** What is kept in the lease table of one cluster, and of one namespace of it: objects, and bytes of their declarations. */

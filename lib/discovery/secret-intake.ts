@@ -1,6 +1,6 @@
 import { partsOf } from "../keys.ts";
-import { SECRET } from "../kinds.ts";
-import type { SeenResource } from "../reconcile/ports.ts";
+import type { SeenResource } from "../ports/resources.ts";
+import { SECRET } from "../resource-kinds.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import type { DriftWatch, Listed } from "./drift.ts";
 import { unlessBug } from "./guard.ts";

@@ -1,7 +1,8 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { Row, SeenResource } from "../reconcile/ports.ts";
-import { wakeRefused } from "../reconcile/release-wake.ts";
+import { wakeRefused } from "../failures/release-wake.ts";
+import type { SeenResource } from "../ports/resources.ts";
+import type { Row } from "../ports/rows.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { recognised } from "./recognise.ts";
 
@@ -11,13 +12,13 @@ export interface SecretSeen {
   readonly isDeleted: boolean;
 }
 
-/** What takes a look through all rows of a cluster: gathered, so that many Secrets cost one look. */
+/** What takes a pass through all rows of a cluster: gathered, so that many Secrets cost one pass. */
 export interface SecretSearch {
   /** No row knows it by owner reference. */
   unknown(seen: SecretSeen): void;
   /** It is gone, and someone may wait for that. */
   released(secret: Pick<SeenResource, "namespace" | "name">): void;
-  /** Does nothing when nothing waits, or when the last look was a moment ago, unless this one is the `last`. */
+  /** Does nothing when nothing waits, or when the last pass was a moment ago, unless this one is the `last`. */
   run(last: boolean): Promise<void>;
   isPending(): boolean;
 }
@@ -54,10 +55,10 @@ export function secretSearch(
   return {
     isPending,
     unknown(seen) {
-      if (unknown.size < MAX_WAITING) unknown.set(placeOf(seen.secret), seen);
+      if (unknown.size < MAX_WAITING) unknown.set(namespacedName(seen.secret), seen);
     },
     released(secret) {
-      if (released.size < MAX_WAITING) released.add(placeOf(secret));
+      if (released.size < MAX_WAITING) released.add(namespacedName(secret));
     },
     async run(last) {
       const startedAt = deps.clock();
@@ -74,6 +75,6 @@ export function secretSearch(
   };
 }
 
-export function placeOf({ namespace, name }: Pick<SeenResource, "namespace" | "name">): string {
+export function namespacedName({ namespace, name }: Pick<SeenResource, "namespace" | "name">): string {
   return `${namespace}/${name}`;
 }

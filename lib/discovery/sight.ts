@@ -1,10 +1,11 @@
 import type { EpochMs } from "../clock.ts";
 import { OUTAGE_CODES, type SyncError } from "../errors.ts";
-import type { ClusterState, Cursor, RowError } from "../reconcile/ports.ts";
+import type { RowError } from "../ports/rows.ts";
+import type { ClusterState, Cursor } from "../ports/store.ts";
 import type { Progress } from "./follow.ts";
 import type { RowBudget } from "./row-budget.ts";
 
-/** What a look has found out so far. */
+/** What a watch pass has found out so far. */
 export interface Sight {
   state: ClusterState;
   error?: SyncError;
@@ -17,7 +18,7 @@ export function sightOf(
   now: EpochMs,
 ): Sight {
   const cursors: Record<string, Cursor> = {};
-  // What is held is listed again with each look, until it is believed or back.
+  // What is held is listed again with each watch pass, until it is believed or back.
   for (const [name, { cursor, held }] of parts) if (cursor && !held) cursors[name] = cursor;
   const followed = [...parts.values()];
   const errors = followed.map(({ error }) => error).filter((error) => error !== undefined);
@@ -49,7 +50,7 @@ export function errorOf(
   return { code, message, since: before?.code === code ? before.since : now };
 }
 
-/** For a look's outcome: whether the cluster can't be looked at. */
+/** For a watch pass's outcome: whether the cluster can't be looked at. */
 export function sightless({ outOfSight }: ClusterState): { readonly isOutOfSight?: true } {
   return outOfSight === undefined ? {} : { isOutOfSight: true };
 }

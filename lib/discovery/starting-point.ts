@@ -2,12 +2,13 @@ import { MINUTE_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
 import { partsOf } from "../keys.ts";
 import { namedNamespaces, namespaceMatcher, referenceNamespaces } from "../namespaces.ts";
-import { hasPowers } from "../reconcile/operator-namespace.ts";
-import type { ClusterSettings, ClusterState, OperatorSeen } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { ClusterState, OperatorSeen } from "../ports/store.ts";
+import { hasPowers } from "../references/operator-namespace.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
-import type { LookOptions } from "./look.ts";
 import { nudgeUntold, TOLD } from "./untold.ts";
+import type { WatchPassOptions } from "./watch-pass.ts";
 
 /** A cursor that is silent for longer may be one of a cluster that was restored (lease-table 20). */
 const SILENCE_MS = 3 * MINUTE_MS;
@@ -18,7 +19,7 @@ export async function startingPoint(
   settings: ClusterSettings,
   state: ClusterState,
   { uid, operator }: { readonly uid: string; readonly operator: OperatorSeen },
-  options: LookOptions,
+  options: WatchPassOptions,
   signal: AbortSignal,
 ): Promise<ClusterState> {
   const filter = fingerprint(

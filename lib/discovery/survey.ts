@@ -1,18 +1,19 @@
 import { SyncError } from "../errors.ts";
-import { SECRET } from "../kinds.ts";
-import { lookAtOperator, mustBeOurs } from "../reconcile/operator-namespace.ts";
-import type { ClusterSettings, ClusterState } from "../reconcile/ports.ts";
-import { vsoMustBeGone } from "../reconcile/vso.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { ClusterState } from "../ports/store.ts";
+import { mustBeOurs, observeOperator } from "../references/operator-namespace.ts";
+import { SECRET } from "../resource-kinds.ts";
+import { vsoMustBeGone } from "../vso/stand-back/vso.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { driftWatch } from "./drift.ts";
 import type { Progress } from "./follow.ts";
 import { followAll } from "./follow-all.ts";
-import type { LookOptions } from "./look.ts";
 import { operatorGuard } from "./operator-guard.ts";
 import { partsToFollow } from "./parts.ts";
 import { rowBudget } from "./row-budget.ts";
 import { startingPoint } from "./starting-point.ts";
 import type { VsoWatch } from "./vso-watch.ts";
+import type { WatchPassOptions } from "./watch-pass.ts";
 
 /** What keeps a cluster, or a kind in it, from being worked on. */
 export interface Surveyed {
@@ -21,12 +22,12 @@ export interface Surveyed {
 }
 
 /**
- * Everything that a cluster declares, taken into the lease table as a look does, but for the Secrets: who plans looks at
+ * Everything that a cluster declares, taken into the lease table as a watch pass does, but for the Secrets: who plans looks at
  * those one by one. That another controller works there is told, and does not end it.
  */
 export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, signal: AbortSignal): Promise<Surveyed> {
   const errors: SyncError[] = [];
-  const tell = (error: unknown): void => {
+  const report = (error: unknown): void => {
     if (!(error instanceof SyncError)) throw error;
     errors.push(error);
   };
@@ -34,7 +35,7 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
     const uid = await deps.clusters.identity(settings.name, signal);
     const state = (await deps.leases.cluster(settings.name))?.state ?? { cursors: {}, attempts: 0 };
     const budget = rowBudget(deps, settings.name, state.kept);
-    const { seen: operator, installation } = await lookAtOperator(
+    const { seen: operator, installation } = await observeOperator(
       deps,
       settings,
       state.uid === uid ? state.operator : undefined,
@@ -44,9 +45,9 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
     try {
       mustBeOurs(deps, settings, installation);
     } catch (error) {
-      tell(error);
+      report(error);
     }
-    await vsoMustBeGone(deps, settings, { operator }, signal).catch(tell);
+    await vsoMustBeGone(deps, settings, { operator }, signal).catch(report);
     const { restores } = await startingPoint(deps, settings, state, { uid, operator }, OPTIONS, signal);
     const parts = partsToFollow(
       deps,
@@ -66,16 +67,16 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
       ...(held === undefined ? {} : { held }),
     };
   } catch (error) {
-    tell(error);
+    report(error);
     return { errors };
   }
 }
 
-/** Statuses that someone else wrote are told of by looks, which stay. */
+/** Statuses that someone else wrote are told of by watch passes, which stay. */
 const NO_WATCH: VsoWatch = { see: async () => undefined, latest: () => ({}) };
 
 /** One list of everything, and no stay. */
-const OPTIONS: LookOptions = {
+const OPTIONS: WatchPassOptions = {
   ...{ seconds: 0, againMs: 0, probeRevision: true, acceptAbsence: false },
   sleep: async () => undefined,
 };

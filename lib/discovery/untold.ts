@@ -1,5 +1,5 @@
 import { isCleanupKey } from "../keys.ts";
-import type { ClusterState, Due } from "../reconcile/ports.ts";
+import type { ClusterState, Due } from "../ports/store.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
@@ -10,7 +10,7 @@ const AT_ONCE = 100;
 
 /**
  * What is on no wheel has its status written when something happens to it. So what an earlier version settled is asked for
- * once, or its status would lack until then what this version tells. Rows of the wheel see to it with their next turn.
+ * once, or its status would lack until then what this version tells. Rows of the wheel see to it with their next refresh slot.
  */
 export async function nudgeUntold(
   deps: Pick<DiscoveryDeps, "leases" | "queue" | "clock">,
@@ -25,7 +25,7 @@ export async function nudgeUntold(
     const dues: Due[] = [];
     for (const { key, state } of rows.values()) {
       if (state.seen === undefined || state.seen.status.observedGeneration !== undefined) continue;
-      const due = await deps.leases.nudge(key, { now: deps.clock(), look: false });
+      const due = await deps.leases.nudge(key, { now: deps.clock(), verify: false });
       if (due) dues.push(due);
     }
     await sendDue(deps.queue, dues, deps.clock());

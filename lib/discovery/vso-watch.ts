@@ -1,17 +1,13 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { isHandedOver } from "../handed-over.ts";
-import type { CircuitOpener } from "../reconcile/circuit.ts";
-import { hasPowers } from "../reconcile/operator-namespace.ts";
-import type {
-  ClusterSettings,
-  ClusterState,
-  KindRef,
-  OperatorSeen,
-  Row,
-  SeenResource,
-  VsoSeen,
-} from "../reconcile/ports.ts";
+import type { CircuitOpener } from "../outage/circuit.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { SeenResource } from "../ports/resources.ts";
+import type { Row } from "../ports/rows.ts";
+import type { ClusterState, OperatorSeen, VsoSeen } from "../ports/store.ts";
+import { hasPowers } from "../references/operator-namespace.ts";
+import type { KindRef } from "../resource-kinds.ts";
 import {
   hasLetGo,
   isSecond,
@@ -22,7 +18,7 @@ import {
   worksBesideVso,
   writeOfVso,
   writtenIn,
-} from "../reconcile/vso.ts";
+} from "../vso/stand-back/vso.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
 /** What may be written by anyone makes us ask the cluster so often, and no oftener: for the lease, and in each namespace. */
@@ -45,7 +41,7 @@ export interface VsoWatchContext {
   readonly settings: ClusterSettings;
   readonly operator: OperatorSeen;
   readonly circuits: CircuitOpener;
-  /** What was seen by former looks. */
+  /** What was seen by former watch passes. */
   readonly before: ClusterState["vsoIn"];
   /** Stores what was seen, so that whoever asks whether VSO is gone knows it. */
   readonly save: (seen: Writes) => Promise<void>;
@@ -66,16 +62,16 @@ export function vsoWatch(deps: Deps, context: VsoWatchContext): VsoWatch {
   const toldAt = new Map<string, EpochMs>();
   const latest = (): Writes => Object.fromEntries(stillTrue(Object.fromEntries(seen), deps.clock()));
 
-  const isTurn = (turns: Map<string, EpochMs>, namespace: string, pause: number): boolean => {
+  const isDueAgain = (lastAt: Map<string, EpochMs>, namespace: string, pause: number): boolean => {
     const now = deps.clock();
-    const last = turns.get(namespace);
+    const last = lastAt.get(namespace);
     if (last !== undefined && now - last < pause) return false;
-    turns.set(namespace, now);
+    lastAt.set(namespace, now);
     return true;
   };
-  const tell = async (namespace: string, proven: VsoSeen): Promise<void> => {
+  const suspend = async (namespace: string, proven: VsoSeen): Promise<void> => {
     seen.set(namespace, proven);
-    if (!isTurn(toldAt, namespace, TELL_AGAIN_MS)) return;
+    if (!isDueAgain(toldAt, namespace, TELL_AGAIN_MS)) return;
     // Stored before it is told: the first probe asks for it a second later.
     await context.save(latest());
     await circuits.open(standsBackIn(settings, namespace, proven.what));
@@ -93,10 +89,10 @@ export function vsoWatch(deps: Deps, context: VsoWatchContext): VsoWatch {
     signal: AbortSignal,
   ) => {
     const { namespace, name } = object;
-    if (!isTurn(askedAt, namespace, ASK_AGAIN_MS)) return;
+    if (!isDueAgain(askedAt, namespace, ASK_AGAIN_MS)) return;
     const found = await deps.resources.get({ cluster: settings.name, namespace, name, kind }, signal);
     const again = found?.uid === object.uid ? writeOfVso(row, found, deps.clock()) : undefined;
-    if (again && isSecond(first, again)) await tell(namespace, { ...again, isProven: true });
+    if (again && isSecond(first, again)) await suspend(namespace, { ...again, isProven: true });
   };
   const isOfConcern = ({ namespace, annotations }: SeenResource): boolean =>
     !worksBesideVso(settings, namespace) && !isHandedOver(annotations);
@@ -111,7 +107,7 @@ export function vsoWatch(deps: Deps, context: VsoWatchContext): VsoWatch {
       if (first === undefined) return suspect(namespace, write);
       if (!isSecond(first, write)) return;
       const until = Math.max(first.until, write.until);
-      if (first.isProven) await tell(namespace, { ...write, until, isProven: true });
+      if (first.isProven) await suspend(namespace, { ...write, until, isProven: true });
       else await confirm(first, row, object, kind, signal);
     },
   };

@@ -1,5 +1,5 @@
 import { partsOf, type SyncKey } from "../keys.ts";
-import type { Lane } from "../reconcile/ports.ts";
+import type { Lane } from "../ports/rows.ts";
 
 /** How many keys may be at work at once: as many as fit into one message, at least. */
 export interface BudgetLimits {
@@ -26,7 +26,7 @@ export interface Budgets {
 }
 
 /** `<cluster>/<namespace>`: whose work a key is. */
-export function placeOf(key: SyncKey): string {
+export function clusterNamespaceOf(key: SyncKey): string {
   const { cluster, namespace } = partsOf(key);
   return `${cluster}/${namespace}`;
 }
@@ -59,7 +59,7 @@ export function budgets(limits: BudgetLimits): Budgets {
   };
   const goOn = (lane: Lane, key: SyncKey): void => {
     if (!aside.delete(id(lane, key))) return;
-    const place = placeOf(key);
+    const place = clusterNamespaceOf(key);
     atWork.waiting.add(clusterOf(place), -1);
     work(lane, place, 1);
   };
@@ -70,12 +70,12 @@ export function budgets(limits: BudgetLimits): Budgets {
       return atWork.lane.of(lane) + count > limits.lane[lane] ? "lane" : undefined;
     },
     start(lane, key) {
-      const place = placeOf(key);
+      const place = clusterNamespaceOf(key);
       work(lane, place, 1);
       atWork.namespace.add(place, 1);
     },
     stepAside(lane, key) {
-      const place = placeOf(key);
+      const place = clusterNamespaceOf(key);
       if (aside.has(id(lane, key)) || atWork.waiting.of(clusterOf(place)) >= limits.waiting) return;
       aside.add(id(lane, key));
       atWork.waiting.add(clusterOf(place), 1);
@@ -84,7 +84,7 @@ export function budgets(limits: BudgetLimits): Budgets {
     goOn,
     end(lane, key) {
       goOn(lane, key);
-      const place = placeOf(key);
+      const place = clusterNamespaceOf(key);
       work(lane, place, -1);
       atWork.namespace.add(place, -1);
     },

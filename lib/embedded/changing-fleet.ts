@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { DiscoveryDeps } from "../discovery/deps.ts";
 import { renewAll } from "../discovery/renew.ts";
 import { releaseDeparted } from "../discovery/starting-point.ts";
-import type { ClusterSettings } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Followers } from "./followers.ts";
 
 /** The clusters of a running engine, which change with fleet.yaml. */
@@ -54,7 +54,7 @@ export function changingFleet(first: readonly ClusterSettings[], deps: Deps): Ch
   };
 }
 
-/** Settings that syncs are carried out by. How a cluster is reached, and what of it is followed, is for looks alone. */
+/** Settings that syncs are carried out by. How a cluster is reached, and what of it is followed, is for watch passes alone. */
 function carriedOut(settings: ClusterSettings & { readonly connect?: unknown }): object {
   const { connect: _connect, labels: _labels, namespaces: _namespaces, ...rest } = settings;
   return rest;

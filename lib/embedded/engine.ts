@@ -2,17 +2,19 @@ import { setTimeout as sleepFor } from "node:timers/promises";
 import { circuitOfCluster } from "../circuits.ts";
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { described } from "../described.ts";
-import { look } from "../discovery/look.ts";
+import { clustersOutOfSight } from "../discovery/out-of-sight.ts";
 import { releaseDeparted } from "../discovery/starting-point.ts";
+import { runWatchPass } from "../discovery/watch-pass.ts";
 import type { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
-import type { ReconcileDeps } from "../reconcile/deps.ts";
-import type { ClusterSettings, Log, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { WorkMessage, WorkQueue } from "../ports/queue.ts";
+import type { Log } from "../ports/telemetry.ts";
 import { type Progress, type Reconciler, reconciler } from "../reconcile/reconcile.ts";
 import { duePages } from "../schedule/due-pages.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { tick } from "../schedule/tick.ts";
-import { clustersOutOfSight } from "../sight.ts";
 import type { BudgetLimits } from "./budgets.ts";
 import { changingFleet } from "./changing-fleet.ts";
 import { followers } from "./followers.ts";
@@ -32,7 +34,7 @@ export interface EngineOptions {
 export interface Engine {
   /** Keeps everything in step until the signal; then finishes what is under way and resolves. */
   run(stop: AbortSignal): Promise<void>;
-  /** One look at every cluster, everything that is due, then done. Resolves with the clusters that could not be looked at. */
+  /** One watch pass over every cluster, everything that is due, then done. Resolves with the clusters that could not be looked at. */
   once(stop: AbortSignal): Promise<readonly SyncError[]>;
   /**
    * The fleet from now on, while it runs: what left is released, what is new is looked at, and where settings changed
@@ -52,9 +54,9 @@ export interface Sight {
 
 const TICK_MS = SECOND_MS;
 const WATCH_SECONDS = 60;
-/** What was handed out so long before a crash is handed out again: the queue lives in memory (lease-table 13). */
+/** What was dispatched so long before a crash is dispatched again: the queue lives in memory (lease-table 13). */
 const REWIND_MS = 2 * MINUTE_MS;
-/** A clock that ticks each second need not hand out two minutes ahead. */
+/** A clock that ticks each second need not dispatch two minutes ahead. */
 const HORIZON_MS = 2 * SECOND_MS;
 /** Keys at work at once. They mostly wait: each Vault and each cluster takes a few requests at a time, and a silent one must not take all. */
 const LIMITS: BudgetLimits = { lane: { now: 800, refresh: 400 }, cluster: 200, namespace: 100, waiting: 400 };
@@ -78,7 +80,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
   };
   const deps: ReconcileDeps = { ...options.deps, queue: { send } };
   const reconcile = reconciler(deps);
-  const lookAt = lookerOf(options, deps, reconcile, ready);
+  const runPass = watchPassOf(options, deps, reconcile, ready);
   const fleet = changingFleet(options.clusters, deps);
 
   const stopWork = async (): Promise<void> => {
@@ -99,19 +101,21 @@ export function embeddedEngine(options: EngineOptions): Engine {
       const tickMs = options.tickMs ?? TICK_MS;
       const ticking = every(tickMs, deps, stop, async () => void (await tick(tickDeps(deps, queue), stop)));
       const probing = probe(tickMs, deps, reconcile, stop);
-      const sweeping = every(tickMs, deps, stop, () => sweeps.turn((cluster) => sweep(reconcile, cluster, deps, stop)));
-      const following = followers((settings, until) => follow(deps, reconcile, settings, lookAt, until), stop);
+      const sweeping = every(tickMs, deps, stop, () =>
+        sweeps.sweepDue((cluster) => sweep(reconcile, cluster, deps, stop)),
+      );
+      const following = followers((settings, until) => follow(deps, reconcile, settings, runPass, until), stop);
       await Promise.all([ticking, probing, sweeping, fleet.followedBy(following)]);
-      await following.ended();
+      await following.allDone();
       await stopWork();
     },
     async once(stop) {
       await prepare(options.clusters, deps);
-      const looks = await Promise.all(options.clusters.map((settings) => lookAt(settings, 0, true, stop)));
+      const passes = await Promise.all(options.clusters.map((settings) => runPass(settings, 0, true, stop)));
       await reconcile.circuits.probeDue(stop);
       await drain(deps, queue, stop);
       await stopWork();
-      return looks.map(({ error }) => error).filter((error) => error !== undefined);
+      return passes.map(({ error }) => error).filter((error) => error !== undefined);
     },
   };
 }
@@ -133,9 +137,9 @@ async function handle(
 
 async function prepare(clusters: readonly ClusterSettings[], deps: ReconcileDeps): Promise<void> {
   await releaseDeparted(deps, new Set(clusters.map((settings) => settings.name)));
-  const handedUntil = await deps.leases.handedUntil();
-  if (handedUntil !== undefined) await deps.leases.moveCursor(handedUntil, handedUntil - REWIND_MS);
-  // What was handed out and not done when the last process ended was lost with its queue, however old it was.
+  const dispatchedUntil = await deps.leases.dispatchedUntil();
+  if (dispatchedUntil !== undefined) await deps.leases.moveDispatched(dispatchedUntil, dispatchedUntil - REWIND_MS);
+  // What was dispatched and not done when the last process ended was lost with its queue, however old it was.
   const now = deps.clock();
   for await (const page of duePages(deps.leases, { after: 0, until: now, now })) await sendDue(deps.queue, page, now);
 }
@@ -150,19 +154,29 @@ async function sweep(
   await reconcile.handle({ keys: [], lane: "now", at: clock(), tokens }, stop);
 }
 
-interface Looked {
+interface PassResult {
   readonly againAt: EpochMs;
   readonly error?: SyncError;
 }
 
-type Looker = (settings: ClusterSettings, seconds: number, isFirst: boolean, stop: AbortSignal) => Promise<Looked>;
+type WatchPass = (
+  settings: ClusterSettings,
+  seconds: number,
+  isFirst: boolean,
+  stop: AbortSignal,
+) => Promise<PassResult>;
 
-function lookerOf(options: EngineOptions, deps: ReconcileDeps, reconcile: Reconciler, ready: Set<string>): Looker {
-  // A person's word for one look, not for those after a change of the fleet.
+function watchPassOf(
+  options: EngineOptions,
+  deps: ReconcileDeps,
+  reconcile: Reconciler,
+  ready: Set<string>,
+): WatchPass {
+  // A person's word for one watch pass, not for those after a change of the fleet.
   const accepted = new Set(options.acceptAbsence);
   return async (settings, seconds, isFirst, stop) => {
     try {
-      return await look(
+      return await runWatchPass(
         deps,
         reconcile.circuits,
         settings,
@@ -177,7 +191,7 @@ function lookerOf(options: EngineOptions, deps: ReconcileDeps, reconcile: Reconc
         stop,
       );
     } catch (error) {
-      deps.log.error("look-crashed", { cluster: settings.name, ...described(error) });
+      deps.log.error("watch-pass-crashed", { cluster: settings.name, ...described(error) });
       return { againAt: deps.clock() + MINUTE_MS };
     } finally {
       ready.add(settings.name);
@@ -189,17 +203,17 @@ async function follow(
   deps: ReconcileDeps,
   reconcile: Reconciler,
   settings: ClusterSettings,
-  lookAt: Looker,
+  runPass: WatchPass,
   stop: AbortSignal,
 ): Promise<void> {
   for (let isFirst = true; !stop.aborted; isFirst = false) {
-    const { againAt } = await lookAt(settings, WATCH_SECONDS, isFirst, stop);
-    await untilNextLook(deps, reconcile, settings, againAt, stop);
+    const { againAt } = await runPass(settings, WATCH_SECONDS, isFirst, stop);
+    await untilNextPass(deps, reconcile, settings, againAt, stop);
   }
 }
 
-/** The next look at a cluster that was out of reach comes as soon as a probe finds it again. */
-async function untilNextLook(
+/** The next watch pass over a cluster that was out of reach comes as soon as a probe finds it again. */
+async function untilNextPass(
   deps: ReconcileDeps,
   { circuits }: Reconciler,
   { name }: ClusterSettings,
@@ -207,7 +221,7 @@ async function untilNextLook(
   stop: AbortSignal,
 ): Promise<void> {
   const isOpen = async (): Promise<boolean> => {
-    // A look that meets the same trouble with the lease table says so.
+    // A watch pass that meets the same trouble with the lease table says so.
     const open = await circuits.openAmong([circuitOfCluster(name)]).catch(() => undefined);
     return open !== undefined;
   };
@@ -238,7 +252,7 @@ function tickDeps(deps: ReconcileDeps, queue: InProcessQueue): Parameters<typeof
   return { leases, queue: withoutBusy(queue), clock, log, metrics, horizonMs: HORIZON_MS, backlog };
 }
 
-/** What is at work stands in the due index until it is settled: handing it out each second would only read it again. */
+/** What is at work stands in the due index until it is settled: dispatching it each second would only read it again. */
 function withoutBusy(queue: InProcessQueue): WorkQueue {
   const isIdle = (key: SyncKey): boolean => !queue.isBusy("now", key);
   return {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { ClusterSettings } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
 
 /** How the clusters of a fleet differ from those that were followed before, by name. */
 export interface FleetChange {
@@ -13,13 +13,13 @@ export interface Followers {
   /** Follows exactly these from now on, as they are now. Resolves once nobody follows what left, or as it was before. */
   set(clusters: readonly ClusterSettings[]): Promise<FleetChange>;
   /** Resolves when every loop has ended. */
-  ended(): Promise<void>;
+  allDone(): Promise<void>;
 }
 
 interface Follower {
   readonly settings: ClusterSettings;
   readonly end: AbortController;
-  readonly ended: Promise<void>;
+  readonly done: Promise<void>;
 }
 
 /** `follow` goes on until its signal: that of all of them, or its own when its cluster leaves or changes. */
@@ -30,14 +30,14 @@ export function followers(
   const known = new Map<string, Follower>();
   const start = (settings: ClusterSettings): void => {
     const end = new AbortController();
-    const ended = follow(settings, AbortSignal.any([stop, end.signal]));
-    known.set(settings.name, { settings, end, ended });
+    const done = follow(settings, AbortSignal.any([stop, end.signal]));
+    known.set(settings.name, { settings, end, done });
   };
   const endAll = async (names: readonly string[]): Promise<void> => {
     const ending = names.map((name) => known.get(name)).filter((follower) => follower !== undefined);
     for (const name of names) known.delete(name);
     for (const { end } of ending) end.abort();
-    await Promise.all(ending.map(({ ended }) => ended));
+    await Promise.all(ending.map(({ done }) => done));
   };
   return {
     async set(clusters) {
@@ -49,7 +49,7 @@ export function followers(
       for (const settings of clusters) if (!known.has(settings.name)) start(settings);
       return change;
     },
-    ended: async () => void (await Promise.all([...known.values()].map(({ ended }) => ended))),
+    allDone: async () => void (await Promise.all([...known.values()].map(({ done }) => done))),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { EpochMs } from "../clock.ts";
 import type { SyncKey } from "../keys.ts";
-import { placeOf } from "./budgets.ts";
+import { clusterNamespaceOf } from "./budgets.ts";
 
 /** Keys that came together, and stay together: they may share a Vault read. All are of one namespace. */
 interface Bundle {
@@ -24,7 +24,7 @@ export function emptyLine(): Line {
 
 /** Each key once, at the earliest of the times that were asked for. */
 export function put(line: Line, keys: readonly SyncKey[], at: EpochMs): void {
-  for (const [place, ofPlace] of Map.groupBy(keys, placeOf)) {
+  for (const [place, ofPlace] of Map.groupBy(keys, clusterNamespaceOf)) {
     const bundle: Bundle = { keys: new Set(), at };
     for (const key of ofPlace) {
       const known = line.byKey.get(key);

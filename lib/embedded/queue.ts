@@ -1,6 +1,7 @@
 import { type Clock, type EpochMs, SECOND_MS } from "../clock.ts";
 import type { SyncKey } from "../keys.ts";
-import type { Lane, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
+import type { WorkMessage, WorkQueue } from "../ports/queue.ts";
+import type { Lane } from "../ports/rows.ts";
 import type { Progress } from "../reconcile/reconcile.ts";
 import { MAX_KEYS } from "../schedule/messages.ts";
 import { type BudgetLimits, budgets } from "./budgets.ts";
@@ -36,7 +37,7 @@ const LANES: readonly Lane[] = ["now", "refresh"];
 
 /**
  * Durable it is not, and need not be: every key in it stands in the lease table as well, due or on the wheel. Keys that
- * are ready are handed out together, so that those which share a Vault read do; namespaces take turns.
+ * are ready are dispatched together, so that those which share a Vault read do; namespaces take turns.
  */
 export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
   const { clock, handle } = options;
@@ -123,7 +124,7 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
   };
 }
 
-/** Runs after this turn of the event loop, once, so that what comes one by one is handed out together. */
+/** Runs after this turn of the event loop, once, so that what comes one by one is dispatched together. */
 function onceATurn(work: () => void): () => void {
   let isAsked = false;
   return () => {
@@ -161,14 +162,14 @@ function followed(
     clearTimeout(patience.get(key));
     patience.delete(key);
   };
-  const ended = (key: SyncKey): void => {
+  const onKeyDone = (key: SyncKey): void => {
     if (!underWay.delete(key)) return;
     noWait(key);
     told.end(key);
     told.madeRoom();
   };
   return {
-    ended,
+    onKeyDone,
     waits(key, isKnown) {
       if (!underWay.has(key)) return;
       if (isKnown) patience.set(key, setTimeout(stepAside, PATIENCE_MS, key).unref());
@@ -179,7 +180,7 @@ function followed(
       if (underWay.has(key)) told.goOn(key);
     },
     endAll() {
-      for (const key of [...underWay]) ended(key);
+      for (const key of [...underWay]) onKeyDone(key);
     },
   };
 }

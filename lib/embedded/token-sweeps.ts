@@ -1,12 +1,12 @@
 import type { Clock, EpochMs } from "../clock.ts";
-import type { WorkMessage } from "../reconcile/ports.ts";
-import { TOKEN_SWEEP_MS } from "../schedule/looks.ts";
+import type { WorkMessage } from "../ports/queue.ts";
+import { TOKEN_SWEEP_MS } from "../schedule/passes-due.ts";
 
 /** Messages that ask for tokens to be looked through, each cluster once, and the time for all of them. */
 export interface TokenSweeps {
   note(messages: readonly WorkMessage[]): void;
   /** What is due by now; a sweep that fails is due again. */
-  turn(sweep: (cluster: string | undefined) => Promise<void>): Promise<void>;
+  sweepDue(sweep: (cluster: string | undefined) => Promise<void>): Promise<void>;
 }
 
 export function tokenSweeps(clock: Clock): TokenSweeps {
@@ -22,7 +22,7 @@ export function tokenSweeps(clock: Clock): TokenSweeps {
         ask(tokens.cluster, at);
       }
     },
-    async turn(sweep) {
+    async sweepDue(sweep) {
       const now = clock();
       const failures: unknown[] = [];
       // One that fails keeps no other back.

@@ -2,7 +2,7 @@ import { type Document, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
 import { type Complaint, complaintsOf, pathText, valueAt } from "../complaints.ts";
 import { InputError } from "../errors.ts";
-import type { ClusterSettings } from "../reconcile/ports.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
 import { suggestion } from "./known-fields.ts";
 import { lineAt } from "./positions.ts";
 import { fleetSchema, LATER } from "./schema.ts";

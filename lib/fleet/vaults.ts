@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { parseDuration } from "../duration.ts";
 import { SyncError } from "../errors.ts";
-import type { FleetVault, TrustAnchors } from "../reconcile/ports.ts";
+import type { FleetVault, TrustAnchors } from "../ports/fleet-vault.ts";
 import { normalAddress } from "../vault-address.ts";
 import { NOTHING_NAMED, type ReachOf, type VaultReach } from "../vault-reach.ts";
 import type { Fleet, FleetCluster } from "./fleet.ts";

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { InputError, SyncError } from "../errors.ts";
-import type { Log, Metrics } from "../reconcile/ports.ts";
+import type { Log, Metrics } from "../ports/telemetry.ts";
 import { type ClusterAccess, connectionOf } from "./connect.ts";
 import type { Fleet, FleetCluster } from "./fleet.ts";
 import { readFleet } from "./read-fleet.ts";
@@ -69,7 +69,7 @@ export function watchedFleet(options: WatchedFleetOptions): WatchedFleet {
       failedAt = undefined;
     } catch (error) {
       failedAt = clock();
-      tell(options, error);
+      logFailure(options, error);
     }
   };
 
@@ -113,7 +113,7 @@ async function stampOf(path: string): Promise<string> {
 }
 
 /** A fleet that was broken by an edit must not stop the clusters that are well. */
-function tell({ path, log, metrics }: WatchedFleetOptions, error: unknown): void {
+function logFailure({ path, log, metrics }: WatchedFleetOptions, error: unknown): void {
   if (error instanceof InputError) {
     metrics.count("keyferry_fleet_unreadable_total", {});
     log.error("fleet-unreadable", { fleet: path, message: error.message });

@@ -7,7 +7,7 @@ import { codeOf } from "../error-code.ts";
 import { SyncError } from "../errors.ts";
 import { jsonExcess } from "../json-bounds.ts";
 import { orAborted } from "../or-aborted.ts";
-import type { Log } from "../reconcile/ports.ts";
+import type { Log } from "../ports/telemetry.ts";
 import type { Connection } from "./connection.ts";
 import { LineTooLong, linesOf } from "./json-lines.ts";
 import { type KubeCall, MAX_OBJECT_BYTES, maxBytesOf, methodOf, objectOf, pathOf } from "./kube-call.ts";
@@ -99,7 +99,7 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
       try {
         return await answerOf(call, await twice(call, "requests", wait), maxBytesOf(call), wait);
       } catch (error) {
-        throw wait.failed(call, error);
+        throw wait.failureOf(call, error);
       } finally {
         wait.end();
       }
@@ -119,7 +119,7 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
         throw new SyncError("KUBE_ANSWER_INVALID", `cluster ${call.cluster} answered a watch with HTTP ${statusCode}`);
       } catch (error) {
         wait.end();
-        throw wait.failed(call, error);
+        throw wait.failureOf(call, error);
       }
     },
     requests: counts,
@@ -208,7 +208,7 @@ async function* parsedLines(
       yield event;
     }
   } catch (error) {
-    throw wait.failed(call, error);
+    throw wait.failureOf(call, error);
   } finally {
     wait.end();
   }
@@ -221,7 +221,7 @@ interface Wait {
   extend(ms: number): void;
   end(): void;
   /** The name of what went wrong; an error that is not about the connection stays what it is: a bug. */
-  failed(call: KubeCall, error: unknown): unknown;
+  failureOf(call: KubeCall, error: unknown): unknown;
 }
 
 class TimedOut extends Error {
@@ -244,7 +244,7 @@ function waiting(caller: AbortSignal, timeoutMs: number): Wait {
       clearTimeout(timer);
       caller.removeEventListener("abort", abort);
     },
-    failed(call, error) {
+    failureOf(call, error) {
       if (caller.aborted)
         return new SyncError("DEADLINE_EXCEEDED", `no time was left to ${call.verb} ${objectOf(call)}`);
       if (error instanceof LineTooLong) {

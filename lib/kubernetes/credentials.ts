@@ -1,6 +1,8 @@
 import { SyncError } from "../errors.ts";
-import { SECRET } from "../kinds.ts";
-import type { CredentialRef, CredentialSource, KindRef, NamedObject, SecretCredential } from "../reconcile/ports.ts";
+import type { CredentialRef, CredentialSource, SecretCredential } from "../ports/credentials.ts";
+import type { NamedObject } from "../ports/objects.ts";
+import type { KindRef } from "../resource-kinds.ts";
+import { SECRET } from "../resource-kinds.ts";
 import { type SecretData, SecretValue } from "../secret-value.ts";
 import { accepted, type ClusterClients, type KubeAnswer } from "./cluster-client.ts";
 import { type KubeCall, objectOf } from "./kube-call.ts";

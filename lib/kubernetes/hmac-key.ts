@@ -1,7 +1,7 @@
 import { type Clock, type EpochMs, MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import { SECRET } from "../kinds.ts";
-import type { HmacKeyFound } from "../reconcile/ports.ts";
+import type { HmacKeyFound } from "../ports/secrets.ts";
+import { SECRET } from "../resource-kinds.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import type { KubeCall } from "./kube-call.ts";
 import { isAbsent } from "./kube-failure.ts";

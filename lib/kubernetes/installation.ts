@@ -1,5 +1,6 @@
 import { SyncError } from "../errors.ts";
-import type { ClusterEnd, InstallationMark, KindRef } from "../reconcile/ports.ts";
+import type { ClusterApi, InstallationMark } from "../ports/clusters.ts";
+import type { KindRef } from "../resource-kinds.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import { type KubeCall, metadataAs } from "./kube-call.ts";
 import { isAbsent } from "./kube-failure.ts";
@@ -12,7 +13,7 @@ const NAME = "keyferry-installation";
 /** What tells two installations apart, and the namespace that it stands in (lease-table 25). */
 export function installations(
   clients: ClusterClients,
-): Pick<ClusterEnd, "namespaceUid" | "installation" | "markInstallation"> {
+): Pick<ClusterApi, "namespaceUid" | "installation" | "markInstallation"> {
   return {
     namespaceUid: (cluster, namespace, signal) => uidOf(clients, cluster, namespace, signal),
     installation: (cluster, namespace, signal) => read(clients, cluster, namespace, signal),

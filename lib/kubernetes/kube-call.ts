@@ -1,4 +1,4 @@
-import type { KindRef } from "../reconcile/ports.ts";
+import type { KindRef } from "../resource-kinds.ts";
 
 /** One request to an API server, in Kubernetes' own words, so that refusals and counters can name it. */
 export interface KubeCall {

@@ -1,5 +1,6 @@
 import { fingerprint } from "../digest.ts";
-import type { ManagedFields, SeenSecret, StatusWrite } from "../reconcile/ports.ts";
+import type { StatusWrite } from "../ports/resources.ts";
+import type { ManagedFields, SeenSecret } from "../ports/secrets.ts";
 import { isShape, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
 /** Our field manager's name. */

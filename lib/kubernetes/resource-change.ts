@@ -1,5 +1,6 @@
 import { SyncError } from "../errors.ts";
-import type { ResourceChange, ResourceRef, SeenResource } from "../reconcile/ports.ts";
+import type { ResourceRef } from "../ports/objects.ts";
+import type { ResourceChange, SeenResource } from "../ports/resources.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import type { KubeCall } from "./kube-call.ts";
 import { MANAGER } from "./managed-fields.ts";

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { EpochMs } from "../clock.ts";
-import { apiVersionOf } from "../kinds.ts";
+import type { ResourceRef } from "../ports/objects.ts";
+import type { ResourceEvent } from "../ports/resources.ts";
 import { printable } from "../printable.ts";
-import type { ResourceEvent, ResourceRef } from "../reconcile/ports.ts";
+import { apiVersionOf } from "../resource-kinds.ts";
 import type { Shape } from "./shapes.ts";
 
 /** What the API server takes, in bytes. */

@@ -1,13 +1,7 @@
-import { SECRET } from "../kinds.ts";
-import type {
-  DesiredSecret,
-  JsonObject,
-  NamedObject,
-  OwnerReference,
-  Precondition,
-  SeenSecret,
-  WrittenSecret,
-} from "../reconcile/ports.ts";
+import type { JsonObject } from "../json.ts";
+import type { NamedObject, OwnerReference } from "../ports/objects.ts";
+import type { DesiredSecret, Precondition, SeenSecret, WrittenSecret } from "../ports/secrets.ts";
+import { SECRET } from "../resource-kinds.ts";
 import { type SecretData, SecretValue } from "../secret-value.ts";
 import { managedFieldsOf, ownMarks } from "./managed-fields.ts";
 import { metadataOf, type Shape, shapesAt, textAt, textsAt } from "./shapes.ts";

@@ -1,7 +1,7 @@
 import type { KubeConfig } from "@kubernetes/client-node";
 import { type Clock, type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { Log } from "../reconcile/ports.ts";
+import type { Log } from "../ports/telemetry.ts";
 import { type Connection, connect } from "./connection.ts";
 import { type ClusterAccess, loadKubeConfig } from "./kube-config.ts";
 
@@ -63,7 +63,7 @@ export function sessions({ resolve, clock, log, timeoutMs }: SessionOptions): Se
   };
 
   /** What we have may still be good when it can't be read again: the API server has the last word. */
-  const again = (cluster: string, before: Session): Promise<Session> => {
+  const connectAnew = (cluster: string, before: Session): Promise<Session> => {
     const session = open(cluster, before).catch((error: unknown) => {
       log.warn("cluster-credentials-not-reread", { cluster, ...(error instanceof SyncError && { code: error.code }) });
       return { ...before, rereadAt: clock() + REREAD_MS };
@@ -79,7 +79,7 @@ export function sessions({ resolve, clock, log, timeoutMs }: SessionOptions): Se
       if (clock() < session.rereadAt) return session.connection;
       // Of those who waited, one reads again and the others take what it gets.
       const next = known.get(cluster);
-      return (await (next === undefined || next === current ? again(cluster, session) : next)).connection;
+      return (await (next === undefined || next === current ? connectAnew(cluster, session) : next)).connection;
     },
     async drop(cluster, refused) {
       const current = known.get(cluster);

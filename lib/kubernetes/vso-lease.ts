@@ -1,6 +1,7 @@
 import { MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { KindRef, VsoLease } from "../reconcile/ports.ts";
+import type { VsoLease } from "../ports/clusters.ts";
+import type { KindRef } from "../resource-kinds.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import type { KubeCall } from "./kube-call.ts";
 import { countAt, shapeAt, textAt } from "./shapes.ts";

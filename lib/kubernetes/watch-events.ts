@@ -1,5 +1,6 @@
 import { SyncError } from "../errors.ts";
-import type { KindRef, WatchEvent } from "../reconcile/ports.ts";
+import type { WatchEvent } from "../ports/clusters.ts";
+import type { KindRef } from "../resource-kinds.ts";
 import { type KubeCall, objectOf } from "./kube-call.ts";
 import { refusalOf } from "./kube-errors.ts";
 import { failureOf, isExpired } from "./kube-failure.ts";

@@ -1,11 +1,13 @@
+import { removeIfOurs } from "../destinations/kubernetes-secret/act.ts";
 import { SyncError } from "../errors.ts";
 import { declarationKey, isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
+import { resourceOf } from "../origins/resource.ts";
+import { LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { Row } from "../ports/rows.ts";
+import type { Settlement } from "../ports/store.ts";
 import { sendDue } from "../schedule/messages.ts";
-import { removeIfOurs } from "./act.ts";
-import { LEASE_MS, type ReconcileDeps } from "./deps.ts";
-import type { ClusterSettings, Row, Settlement } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
-import { resourceOf } from "./resource.ts";
 import { settleFailed } from "./settle.ts";
 
 /** Finalizers that Vault Secrets Operator leaves on its resources: honoured, then removed; we add none. */
@@ -24,22 +26,22 @@ export async function cleanUp(deps: ReconcileDeps, row: Row, settings: ClusterSe
   if (!claimed) return;
   const settlement = await removeAll(deps, claimed.row, settings, batch.signal);
   const outcome = await deps.leases.settle(claimed.lease, settlement);
-  if (outcome === "nudged" || settlement.schedule.kind === "due") await again(deps, row, settlement);
+  if (outcome === "nudged" || settlement.schedule.kind === "due") await requeue(deps, row, settlement);
   if (settlement.state.error !== undefined) return;
   if (isCleanupKey(row.key)) await wakeSuccessor(deps, row.key);
   const { cluster, namespace } = partsOf(row.key);
   const released = claimed.row.state.owned.map(({ name }) => ({ namespace, name }));
-  await batch.released.tell(cluster, released);
+  await batch.released.wakeRefused(cluster, released);
 }
 
-async function again(deps: ReconcileDeps, row: Row, { schedule }: Settlement): Promise<void> {
+async function requeue(deps: ReconcileDeps, row: Row, { schedule }: Settlement): Promise<void> {
   const at = schedule.kind === "due" ? schedule.at : deps.clock();
   await sendDue(deps.queue, [{ key: row.key, group: row.declared.group, lane: "now", at }], deps.clock());
 }
 
 /** A declaration that was made anew under the same name may wait for the Secret of the old one to go. */
 async function wakeSuccessor(deps: ReconcileDeps, key: SyncKey): Promise<void> {
-  const due = await deps.leases.nudge(declarationKey(key), { now: deps.clock(), look: false });
+  const due = await deps.leases.nudge(declarationKey(key), { now: deps.clock(), verify: false });
   if (due) await sendDue(deps.queue, [due], deps.clock());
 }
 
@@ -50,14 +52,14 @@ async function removeAll(
   signal: AbortSignal,
 ): Promise<Settlement> {
   try {
-    const standing = await standingOf(deps, row, signal);
-    if (standing === "declared") return done(row, deps.clock());
-    if (standing === "gone") await removeOwned(deps, row, settings, signal);
+    const deletion = await deletionOf(deps, row, signal);
+    if (deletion === "declared") return done(row, deps.clock());
+    if (deletion === "gone") await removeOwned(deps, row, settings, signal);
     await releaseFinalizer(deps, row, signal);
     deps.log.info("declaration-cleaned-up", { key: row.key, secrets: row.state.owned.map((owned) => owned.name) });
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
-    if (!MEANS_GONE.has(error.code)) return failed(deps, row, error);
+    if (!MEANS_GONE.has(error.code)) return failedCleanUp(deps, row, error);
   }
   return done(row, deps.clock());
 }
@@ -70,7 +72,7 @@ const ORPHAN_FINALIZER = "orphan";
  * not served, or may not be read, says no such thing, and is thrown (lease-table 18). Where it is being deleted as the owner of
  * orphans its Secrets are released, whether the collector has come to them yet or not (kubernetes-rules 6).
  */
-export async function standingOf(
+export async function deletionOf(
   { resources }: { readonly resources: Pick<ReconcileDeps["resources"], "get"> },
   row: Row,
   signal: AbortSignal,
@@ -105,9 +107,9 @@ async function releaseFinalizer(deps: ReconcileDeps, row: Row, signal: AbortSign
   await deps.resources.removeFinalizers(resourceOf(row), [finalizer], signal);
 }
 
-function failed(deps: ReconcileDeps, row: Row, error: SyncError): Settlement {
+function failedCleanUp(deps: ReconcileDeps, row: Row, error: SyncError): Settlement {
   deps.log.warn("clean-up-failed", { key: row.key, code: error.code, message: error.message });
-  return settleFailed(row.state, error, { now: deps.clock(), random: deps.random, handedUntil: undefined });
+  return settleFailed(row.state, error, { now: deps.clock(), random: deps.random, dispatchedUntil: undefined });
 }
 
 /** A clean-up row goes, but not before the declaration's last lease ran out: its worker may still be writing (lease-table 8). */

@@ -1,16 +1,20 @@
 import { SECOND_MS } from "../clock.ts";
 import type { ResolvedStaticSecret } from "../declarations/resolve.ts";
+import { act, observe, type Work } from "../destinations/kubernetes-secret/act.ts";
+import { type Decision, decide, isCarriedOut } from "../destinations/kubernetes-secret/decide.ts";
 import { digestOf } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf } from "../keys.ts";
+import { staticState } from "../kinds/static/static-state.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { Row } from "../ports/rows.ts";
+import type { Lease } from "../ports/store.ts";
+import type { SourceData } from "../ports/vault.ts";
+import { RecordFirst, unrecordedRollout } from "../rollout/rollout.ts";
 import type { SecretData } from "../secret-value.ts";
 import { secretData, templateInput } from "../transform/secret-data.ts";
 import { isPlain } from "../transform/transformation.ts";
-import { act, look, type Work } from "./act.ts";
-import { type Decision, decide, isCarriedOut } from "./decide.ts";
-import type { ReconcileDeps } from "./deps.ts";
-import type { ClusterSettings, Lease, Row, SourceData } from "./ports.ts";
-import { RecordFirst, unrecordedRollout } from "./rollout.ts";
 import type { SourceReader } from "./source.ts";
 
 /** Looks at the destination before we say that someone else keeps changing it. */
@@ -45,35 +49,35 @@ export interface ConvergeInput extends BeginInput {
   readonly isHeld: () => boolean;
 }
 
-type Ends = Pick<ReconcileDeps, "secrets" | "resources" | "clusters" | "clock" | "log" | "digestKey" | "templates">;
+type Apis = Pick<ReconcileDeps, "secrets" | "resources" | "clusters" | "clock" | "log" | "digestKey" | "templates">;
 
 /** One change at a time, then a new judgement: done is when nothing is left to do. In the steady state that is one read and no write. Throws RecordFirst. */
-export async function converge(ends: Ends, input: ConvergeInput, signal: AbortSignal): Promise<Converged> {
-  const { work, ...begun } = await begin(ends, input, signal);
+export async function converge(apis: Apis, input: ConvergeInput, signal: AbortSignal): Promise<Converged> {
+  const { work, ...begun } = await begin(apis, input, signal);
   const done = await untilDone(work, async (before, decision) => {
-    if (decision.do === "look") return look(ends, before, signal);
+    if (decision.do === "observe") return observe(apis, before, signal);
     if (decision.do === "apply" && decision.because === "observe: apply" && !input.isHeld()) {
-      return reassert(ends, before, decision, signal);
+      return reassert(apis, before, decision, signal);
     }
     const lease = await input.hold();
     const rolledDigest = input.resolved.rolloutTargets.length > 0 ? unrecordedRollout(before.seen) : undefined;
     if (rolledDigest !== undefined) throw new RecordFirst(rolledDigest);
-    return act(ends, before, decision, lease, signal);
+    return act(apis, before, decision, lease, signal);
   });
   return { work: done, ...begun };
 }
 
 /** What a run starts from, before it knows anything of the destination. Throws OlderAnswer. */
 export async function begin(
-  ends: Pick<ReconcileDeps, "clock" | "digestKey" | "templates">,
+  apis: Pick<ReconcileDeps, "clock" | "digestKey" | "templates">,
   input: BeginInput,
   signal: AbortSignal,
 ): Promise<Converged> {
   const { since, resolved } = input;
   const source = await input.sources.read({ ...resolved.read, ...(since !== undefined && { since }) }, signal);
-  mustNotBeOlder(input.row, source, ends.clock());
-  const { data, missing } = await dataOf(ends, input, source, signal);
-  return { work: workOf(ends, input, data), source, missing };
+  mustNotBeOlder(input.row, source, apis.clock());
+  const { data, missing } = await dataOf(apis, input, source, signal);
+  return { work: workOf(apis, input, data), source, missing };
 }
 
 /** Judges, has the judgement carried out, and judges anew until nothing is left to do. A plan carries out in mind only. */
@@ -106,7 +110,7 @@ async function dataOf(
   return { data: secretData(source, transformation, rendered), missing: rendered.missing };
 }
 
-function workOf(ends: Pick<ReconcileDeps, "digestKey">, input: BeginInput, data: SecretData): Work {
+function workOf(apis: Pick<ReconcileDeps, "digestKey">, input: BeginInput, data: SecretData): Work {
   const { row, resolved, settings } = input;
   const { cluster, namespace, kind, name } = partsOf(row.key);
   const ownerReference = { apiVersion: "secrets.hashicorp.com/v1beta1", kind, name, uid: row.declared.uid };
@@ -117,8 +121,8 @@ function workOf(ends: Pick<ReconcileDeps, "digestKey">, input: BeginInput, data:
       row,
       destination: { ...resolved.destination, ownerReference },
       observe: settings.observe,
-      digest: digestOf(ends.digestKey, data),
-      key: ends.digestKey,
+      digest: digestOf(apis.digestKey, data),
+      key: apis.digestKey,
       secret: "unread",
       applied: false,
     },
@@ -127,7 +131,7 @@ function workOf(ends: Pick<ReconcileDeps, "digestKey">, input: BeginInput, data:
 
 /** `observe: apply` in the steady state: the same content again, at what was recorded; needs no lease (lease-table 7). */
 async function reassert(
-  ends: Ends,
+  apis: Apis,
   work: Work,
   at: { readonly uid: string; readonly resourceVersion: string },
   signal: AbortSignal,
@@ -136,17 +140,17 @@ async function reassert(
   const desired = { type, labels, annotations, ownerReference, data: work.data };
   try {
     const { uid, resourceVersion } = at;
-    const written = await ends.secrets.apply(work.secret, desired, { kind: "as-seen", uid, resourceVersion }, signal);
+    const written = await apis.secrets.apply(work.secret, desired, { kind: "as-seen", uid, resourceVersion }, signal);
     if (written.resourceVersion === resourceVersion) return { ...work, seen: { ...work.seen, applied: true } };
   } catch (error) {
     if (!(error instanceof SyncError) || error.code !== "KUBE_CONFLICT") throw error;
   }
-  return look(ends, work, signal);
+  return observe(apis, work, signal);
 }
 
 function mustNotBeOlder(row: Row, source: SourceData, now: number): void {
-  const recorded = row.state.version;
+  const { version: recorded, olderSince } = staticState(row.state);
   if (!recorded || !source.version || !isCarriedOut(row)) return;
   const isOlder = Date.parse(source.version.createdTime) < Date.parse(recorded.createdTime);
-  if (isOlder && now - (row.state.olderSince ?? now) < OLDER_BELIEVED_MS) throw new OlderAnswer();
+  if (isOlder && now - (olderSince ?? now) < OLDER_BELIEVED_MS) throw new OlderAnswer();
 }

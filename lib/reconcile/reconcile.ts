@@ -1,22 +1,24 @@
 import { circuitOfCluster, circuitOfVso } from "../circuits.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
+import { type ReleaseWaker, releaseWaker } from "../failures/release-wake.ts";
+import { type SharedFailures, sharedFailures } from "../failures/shared-failures.ts";
 import { isHandedOver } from "../handed-over.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
-import { isJudged } from "../kinds.ts";
+import { type Circuits, circuits } from "../outage/circuit.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { WorkMessage } from "../ports/queue.ts";
+import type { Row } from "../ports/rows.ts";
+import type { VaultTarget } from "../ports/vault.ts";
+import { judgeOne } from "../references/judge-one.ts";
+import { type ReferenceReader, referenceReader } from "../references/references.ts";
+import { sweepTokens } from "../references/token-sweep.ts";
+import { isJudged } from "../resource-kinds.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
-import { type Circuits, circuits } from "./circuit.ts";
+import { type MacKeys, macKeys } from "../vso/stand-back/mac-keys.ts";
+import { worksBesideVso } from "../vso/stand-back/vso.ts";
 import { cleanUp } from "./clean-up.ts";
-import type { ReconcileDeps } from "./deps.ts";
-import { judgeOne } from "./judge-one.ts";
-import { type MacKeys, macKeys } from "./mac-keys.ts";
-import type { Row, VaultTarget, WorkMessage } from "./ports.ts";
-import { type ReferenceReader, referenceReader } from "./references.ts";
-import { type ReleaseWaker, releaseWaker } from "./release-wake.ts";
-import { type SharedFailures, sharedFailures } from "./shared-failures.ts";
 import { type CaCache, caCache, type SourceReader, sourceReader } from "./source.ts";
 import { syncOne } from "./sync-one.ts";
-import { sweepTokens } from "./token-sweep.ts";
-import { worksBesideVso } from "./vso.ts";
 
 /** What the runs of one batch share. */
 export interface Batch {
@@ -28,14 +30,14 @@ export interface Batch {
   readonly macKeys: MacKeys;
   readonly shared: SharedFailures;
   readonly signal: AbortSignal;
-  /** Asks this Vault something for a key: who hands out work is told that it waits, and that it goes on. */
+  /** Asks this Vault something for a key: who dispatches work is told that it waits, and that it goes on. */
   readonly atVault: <T>(key: SyncKey, target: VaultTarget, ask: () => Promise<T>) => Promise<T>;
 }
 
-/** What who hands out work may want to know while it is done: an end that says nothing must not keep others waiting. */
+/** What who dispatches work may want to know while it is done: an end that says nothing must not keep others waiting. */
 export interface Progress {
   /** Its own run is over, which may be long before that of the last one is. */
-  ended(key: SyncKey): void;
+  onKeyDone(key: SyncKey): void;
   /** It waits for a Vault; `isKnown`: for one that answered lately. */
   waits(key: SyncKey, isKnown: boolean): void;
   /** It does so no longer. */
@@ -99,7 +101,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         } catch (error) {
           return [{ key: row.key, error }];
         } finally {
-          progress?.ended(row.key);
+          progress?.onKeyDone(row.key);
         }
       };
       const runAll = async (): Promise<BatchReport["failed"]> => {
@@ -123,9 +125,9 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
   const { cluster, namespace } = partsOf(row.key);
   const settings = deps.fleet(cluster);
   const readAt = deps.clock();
-  const how = standing(row, message, readAt);
-  if (how === "leave" || !settings) return;
-  if (isLeft(row)) {
+  const how = admit(row, message, readAt);
+  if (how === "skip" || !settings) return;
+  if (shouldRelease(row)) {
     await deps.leases.release(row.key);
     deps.log.info("declaration-handed-over", { key: row.key });
     return;
@@ -137,7 +139,7 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
     return;
   }
   if (how === "due" && (isCleanupKey(row.key) || row.declared.deleting)) return cleanUp(deps, row, settings, batch);
-  if (how === "turn" && (isCleanupKey(row.key) || row.declared.deleting)) return;
+  if (how === "refresh" && (isCleanupKey(row.key) || row.declared.deleting)) return;
   if (isJudged(row.key)) return judgeOne(deps, row, settings, batch);
   const since = how === "due" ? row.dueAt : message.at;
   deps.metrics.observe("keyferry_sync_delay_seconds", {}, Math.max(0, deps.clock() - (since ?? 0)) / SECOND_MS);
@@ -148,17 +150,17 @@ async function reconcileRow(deps: ReconcileDeps, row: Row, message: WorkMessage,
  * Handed over: its Secret stays, and we forget it. A restart that is owed comes first, since nobody else knows of it; one
  * that was tried in vain has been told.
  */
-export function isLeft({ key, declared, state }: Row): boolean {
+export function shouldRelease({ key, declared, state }: Row): boolean {
   if (!isHandedOver(declared.annotations) || isCleanupKey(key) || isJudged(key)) return false;
   return declared.deleting || state.rollout === undefined || state.rollout.attempts > 0;
 }
 
 /** Whether a row is to be worked on at all: messages may come twice, late and out of order (lease-table 14). */
-function standing(row: Row, { lane, at }: WorkMessage, now: EpochMs): "due" | "turn" | "leave" {
-  if (row.leaseUntil !== undefined && row.leaseUntil > now) return "leave";
+function admit(row: Row, { lane, at }: WorkMessage, now: EpochMs): "due" | "refresh" | "skip" {
+  if (row.leaseUntil !== undefined && row.leaseUntil > now) return "skip";
   if (row.dueAt !== undefined && row.dueAt <= now) return "due";
   // What was due when the message was sent has been done since, unless the message is of the wheel. Of a message that is
   // older than a period a younger one is on its way (lease-table 13).
-  if (lane !== "refresh" || row.wheel === undefined) return "leave";
-  return now - at > row.wheel.period * SECOND_MS ? "leave" : "turn";
+  if (lane !== "refresh" || row.wheel === undefined) return "skip";
+  return now - at > row.wheel.period * SECOND_MS ? "skip" : "refresh";
 }

@@ -1,18 +1,20 @@
 import type { ResolvedStaticSecret } from "../declarations/resolve.ts";
 import { SyncError } from "../errors.ts";
+import type { Reached } from "../failures/asking.ts";
+import type { SharedOutcome } from "../failures/shared-failures.ts";
 import type { ReferenceKey } from "../keys.ts";
+import { type Announced, announce } from "../origins/announce.ts";
+import type { RunOutcome } from "../origins/status.ts";
+import { LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { Row, RowState } from "../ports/rows.ts";
+import type { Lease } from "../ports/store.ts";
 import { sendDue } from "../schedule/messages.ts";
-import { type Announced, announce } from "./announce.ts";
-import type { Reached } from "./asking.ts";
-import { LEASE_MS, type ReconcileDeps } from "./deps.ts";
-import type { ClusterSettings, Lease, Row, RowState } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
 import type { Timing } from "./settle.ts";
-import type { Outcome } from "./shared-failures.ts";
-import type { Ending } from "./status.ts";
 
 /** Why and how a sync is worked on. */
-export interface Turn extends Reached {
+export interface RunMode extends Reached {
   readonly settings: ClusterSettings;
   /** Reached through the due index: claimed before Vault is read, and always settled (lease-table 2). */
   readonly isDue: boolean;
@@ -21,12 +23,12 @@ export interface Turn extends Reached {
 /** One sync on its way: the row as it was read, and the lease once it is held. */
 export interface Run {
   readonly row: Row;
-  readonly turn: Turn;
+  readonly mode: RunMode;
   readonly refs: readonly ReferenceKey[];
   readonly resolved: ResolvedStaticSecret | SyncError;
   lease?: Lease;
   /** Set once this run has learned something that others may want to know. */
-  outcome?: Outcome;
+  outcome?: SharedOutcome;
 }
 
 /** Takes the lease with the destination's name in it; false when another worker was faster, or the declaration changed. */
@@ -56,17 +58,17 @@ export async function hold(deps: ReconcileDeps, run: Run): Promise<Lease> {
   if (await take(deps, run)) {
     if (run.lease) return run.lease;
   }
-  // Who loses the claim drops what it read; it saw a difference, so it asks for another look (lease-table 1).
-  const due = await deps.leases.nudge(run.row.key, { now: deps.clock(), look: false });
+  // Who loses the claim drops what it read; it saw a difference, so it asks for another run (lease-table 1).
+  const due = await deps.leases.nudge(run.row.key, { now: deps.clock(), verify: false });
   if (due) await sendDue(deps.queue, [due], deps.clock());
   throw new SyncError("LEASE_LOST", `another worker holds ${run.row.key}`);
 }
 
 /** The data is in step whatever becomes of the status: a status that can't be written is a failure of its own. */
-export async function tell(
+export async function writeStatus(
   deps: ReconcileDeps,
   run: Run,
-  ending: Ending,
+  ending: RunOutcome,
   lease: Lease,
   batch: Batch,
 ): Promise<{ announced?: Announced; error?: SyncError }> {
@@ -80,10 +82,10 @@ export async function tell(
 
 /** What settle needs to know of time, as it is now. */
 export async function timingOf(deps: ReconcileDeps): Promise<Timing> {
-  return { now: deps.clock(), random: deps.random, handedUntil: await deps.leases.handedUntil() };
+  return { now: deps.clock(), random: deps.random, dispatchedUntil: await deps.leases.dispatchedUntil() };
 }
 
 /** What the row says of where it reads, once that is known. */
-export function placeOf({ resolved }: Run): Pick<RowState, "source" | "vault"> {
-  return resolved instanceof SyncError ? {} : { source: resolved.source, vault: resolved.circuit };
+export function vaultSource({ resolved }: Run): Pick<RowState, "place" | "waitsFor"> {
+  return resolved instanceof SyncError ? {} : { place: resolved.place, waitsFor: resolved.circuit };
 }

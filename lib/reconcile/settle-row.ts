@@ -1,9 +1,10 @@
 import { SECOND_MS } from "../clock.ts";
 import type { ResolvedStaticSecret } from "../declarations/resolve.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { Row } from "../ports/rows.ts";
+import type { Lease, Settlement } from "../ports/store.ts";
 import { sendDue } from "../schedule/messages.ts";
-import type { ReconcileDeps } from "./deps.ts";
-import type { Lease, Row, Settlement } from "./ports.ts";
 
 /** Ends the lease, and says who is to look at the row next. */
 export async function settleRow(
@@ -28,11 +29,11 @@ async function sendSoon(
   const at = schedule.kind === "due" ? schedule.at : schedule.kind === "wheel" ? schedule.dueAt : undefined;
   // What waits under a circuit is woken by who closes it.
   const waits = state.error !== undefined && OUTAGE_CODES.has(state.error.code);
-  if (at !== undefined && !waits && at <= now + HANDED_OUT_AHEAD_MS) await sendDue(deps.queue, [{ ...due, at }], now);
+  if (at !== undefined && !waits && at <= now + DISPATCHED_AHEAD_MS) await sendDue(deps.queue, [{ ...due, at }], now);
 }
 
-/** Ticks hand out so far ahead at most (lease-table 13). */
-const HANDED_OUT_AHEAD_MS = 120 * SECOND_MS;
+/** Ticks dispatch so far ahead at most (lease-table 13). */
+const DISPATCHED_AHEAD_MS = 120 * SECOND_MS;
 
 /** What the series of single syncs are told. */
 export function report(

@@ -1,15 +1,16 @@
-import { type Cause, saysNothing } from "../causes.ts";
 import type { EpochMs, Random } from "../clock.ts";
 import { OUTAGE_CODES, type SyncError } from "../errors.ts";
+import { type Cause, saysNothing } from "../failures/causes.ts";
+import type { Row, RowState } from "../ports/rows.ts";
+import type { Schedule, Settlement } from "../ports/store.ts";
 import { backOff } from "../schedule/back-off.ts";
-import { nextTurn, periodFor, phaseOf } from "../schedule/wheel.ts";
-import type { Row, RowState, Schedule, Settlement } from "./ports.ts";
+import { nextSlot, periodFor, phaseOf } from "../schedule/wheel.ts";
 
 export interface Timing {
   readonly now: EpochMs;
   readonly random: Random;
-  /** Up to when ticks had handed out when this row was settled; undefined when no tick has run. */
-  readonly handedUntil: EpochMs | undefined;
+  /** Up to when ticks had dispatched when this row was settled; undefined when no tick has run. */
+  readonly dispatchedUntil: EpochMs | undefined;
 }
 
 /** The row goes back on the wheel, or waits for an event when it is not periodic. */
@@ -26,22 +27,22 @@ export function settleSynced(
     const schedule: Schedule = rolloutAt === undefined ? { kind: "parked" } : { kind: "due", at: rolloutAt };
     return { state: clean, schedule, now: timing.now };
   }
-  const turn = { period: periodFor(refreshAfterMs), phase: 0 };
-  const onWheel = { ...turn, phase: phaseOf(row.declared.group, turn.period) };
+  const slot = { period: periodFor(refreshAfterMs), phase: 0 };
+  const onWheel = { ...slot, phase: phaseOf(row.declared.group, slot.period) };
   const wasThere = row.wheel?.period === onWheel.period && row.wheel.phase === onWheel.phase;
-  // Ticks that ran before the row joined the wheel did not hand out its next turns: those stand in the due index (lease-table 14).
-  const bridgeUntil = wasThere ? row.state.bridgeUntil : timing.handedUntil;
-  const at = nextTurn(onWheel, timing.now);
+  // Ticks that ran before the row joined the wheel did not dispatch its next refresh slots: those stand in the due index (lease-table 14).
+  const bridgeUntil = wasThere ? row.state.bridgeUntil : timing.dispatchedUntil;
+  const at = nextSlot(onWheel, timing.now);
   const isBridged = bridgeUntil !== undefined && at <= bridgeUntil;
   const { bridgeUntil: _bridge, ...unbridged } = clean;
   return {
     state: isBridged ? { ...unbridged, bridgeUntil } : unbridged,
-    schedule: { kind: "wheel", turn: onWheel, ...earliest(isBridged ? at : undefined, rolloutAt) },
+    schedule: { kind: "wheel", slot: onWheel, ...earliest(isBridged ? at : undefined, rolloutAt) },
     now: timing.now,
   };
 }
 
-/** Restarts that are owed have a time of their own, beside the turns of the wheel. */
+/** Restarts that are owed have a time of their own, beside the refresh slots of the wheel. */
 function earliest(...times: readonly (EpochMs | undefined)[]): { readonly dueAt?: EpochMs } {
   const known = times.filter((time) => time !== undefined);
   return known.length === 0 ? {} : { dueAt: Math.min(...known) };
@@ -51,9 +52,9 @@ function earliest(...times: readonly (EpochMs | undefined)[]): { readonly dueAt?
 export interface FailureContext {
   /** What it waits for. */
   readonly cause?: Cause | undefined;
-  /** The longest pause before the next look, in ms. */
+  /** The longest pause before the next run, in ms. */
   readonly longestMs?: number;
-  /** It is known from another sync, which asks for all that wait for the same: no attempt of this one, and its next look is then. */
+  /** It is known from another sync, which asks for all that wait for the same: no attempt of this one, and its next run is then. */
   readonly knownUntil?: EpochMs | undefined;
 }
 

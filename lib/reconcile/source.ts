@@ -1,8 +1,9 @@
-import { readId } from "../causes.ts";
 import { type EpochMs, MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { ReconcileDeps } from "./deps.ts";
-import type { CredentialRef, SourceData, VaultIdentity, VaultRead, VaultTarget } from "./ports.ts";
+import type { CredentialRef } from "../ports/credentials.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { SourceData, VaultIdentity, VaultRead, VaultTarget } from "../ports/vault.ts";
+import { readId } from "../ports/vault-ids.ts";
 
 /** How long a CA bundle from a Secret is believed before it is fetched again. */
 const CA_MAX_AGE_MS = 5 * MINUTE_MS;

@@ -1,31 +1,34 @@
 import { SECOND_MS } from "../clock.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "../declarations/resolve.ts";
+import type { Work } from "../destinations/kubernetes-secret/act.ts";
+import { isCarriedOut } from "../destinations/kubernetes-secret/decide.ts";
 import { secretMac } from "../digest.ts";
 import { SyncError } from "../errors.ts";
-import type { Work } from "./act.ts";
-import { askingOf, longestPauseOf } from "./asking.ts";
+import { askingOf, longestPauseOf } from "../failures/asking.ts";
+import type { Asking } from "../failures/shared-failures.ts";
+import { ownStatic, type StaticState, staticState } from "../kinds/static/static-state.ts";
+import { isToldIn, type RunOutcome } from "../origins/status.ts";
+import { warningsOf } from "../origins/warnings.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { NamedObject } from "../ports/objects.ts";
+import type { Row, RowState } from "../ports/rows.ts";
+import type { Lease } from "../ports/store.ts";
+import { withReferences } from "../references/references.ts";
+import { type RolloutQuestion, rollOut } from "../rollout/rollout.ts";
 import { type Converged, converge } from "./converge.ts";
-import { isCarriedOut } from "./decide.ts";
-import type { ReconcileDeps } from "./deps.ts";
-import type { Lease, NamedObject, Row, RowState } from "./ports.ts";
 import type { Batch } from "./reconcile.ts";
-import { withReferences } from "./references.ts";
-import { type RolloutQuestion, rollOut } from "./rollout.ts";
-import { hold, placeOf, type Run, type Turn, take, tell, timingOf } from "./run.ts";
+import { hold, type Run, type RunMode, take, timingOf, vaultSource, writeStatus } from "./run.ts";
 import { fail, follow } from "./run-failed.ts";
 import { settleFailed, settleSynced } from "./settle.ts";
 import { report, settleRow } from "./settle-row.ts";
-import type { Asking } from "./shared-failures.ts";
-import { type Ending, isToldIn } from "./status.ts";
-import { warningsOf } from "./warnings.ts";
 
 /** Resolve, claim, observe, decide, act, settle. In the steady state: one Vault read, no call to the cluster, nothing written. */
-export async function syncOne(deps: ReconcileDeps, row: Row, turn: Turn, batch: Batch): Promise<void> {
-  const run = await prepare(row, turn, batch);
+export async function syncOne(deps: ReconcileDeps, row: Row, mode: RunMode, batch: Batch): Promise<void> {
+  const run = await prepare(row, mode, batch);
   const startedAt = deps.clock();
   if (await mustWait(run, batch)) return wait(deps, run);
-  if (turn.isDue && !(await take(deps, run))) return;
-  const asking = askingOf(row, run.resolved, turn, startedAt);
+  if (mode.isDue && !(await take(deps, run))) return;
+  const asking = askingOf(row, run.resolved, mode, startedAt);
   try {
     const known = await batch.shared.enter(asking, batch.signal);
     if (known !== undefined) return await follow(deps, run, { known, asking }, batch);
@@ -35,7 +38,7 @@ export async function syncOne(deps: ReconcileDeps, row: Row, turn: Turn, batch: 
     if (run.lease) await settleConverged(deps, run, run.lease, converged, batch);
     else run.outcome = { kind: "well" };
     deps.metrics.count("keyferry_syncs_total", {
-      cluster: turn.settings.name,
+      cluster: mode.settings.name,
       result: run.lease ? "settled" : "unchanged",
     });
     report(deps, run.row, run.resolved);
@@ -47,13 +50,13 @@ export async function syncOne(deps: ReconcileDeps, row: Row, turn: Turn, batch: 
   }
 }
 
-async function prepare(row: Row, turn: Turn, batch: Batch): Promise<Run> {
+async function prepare(row: Row, mode: RunMode, batch: Batch): Promise<Run> {
   const { refs, outcome } = await withReferences(
     batch.references,
-    (reference) => resolveStaticSecret({ declared: row.declared, cluster: turn.settings, reference }),
+    (reference) => resolveStaticSecret({ declared: row.declared, cluster: mode.settings, reference }),
     row.state.refs,
   );
-  return { row, turn, refs, resolved: outcome };
+  return { row, mode, refs, resolved: outcome };
 }
 
 async function attempt(deps: ReconcileDeps, run: Run, asking: Asking, batch: Batch): Promise<Converged> {
@@ -63,7 +66,7 @@ async function attempt(deps: ReconcileDeps, run: Run, asking: Asking, batch: Bat
     deps,
     {
       row: run.row,
-      settings: run.turn.settings,
+      settings: run.mode.settings,
       resolved,
       sources: {
         read: (read, signal) =>
@@ -98,26 +101,26 @@ async function settleConverged(
 ): Promise<void> {
   const { resolved } = run;
   if (resolved instanceof SyncError) throw resolved;
-  const mac = resolved.hmac ? await batch.macKeys.of(run.turn.settings, batch.signal) : undefined;
+  const mac = resolved.hmac ? await batch.macKeys.of(run.mode.settings, batch.signal) : undefined;
   const rolled = await rollOut(deps, run.row, rolloutQuestion(deps, run, resolved, work), lease, batch.signal);
-  const ending: Ending = {
+  const ending: RunOutcome = {
     kind: "synced",
     ...(rolled.condition === undefined ? {} : { rollout: rolled.condition }),
     ...(mac === undefined ? {} : { mac: secretMac(mac, work.data) }),
     ...(work.wrote === undefined ? {} : { wrote: work.wrote }),
     warnings: warningsOf(resolved, missing),
   };
-  const told = await tell(deps, run, ending, lease, batch);
-  const { olderSince: _older, rollout: _rollout, ...before } = work.seen.row.state;
+  const told = await writeStatus(deps, run, ending, lease, batch);
+  const { own: _own, rollout: _rollout, ...before } = work.seen.row.state;
   const state: RowState = {
     ...before,
     ...rolled.state,
     refs: run.refs,
-    source: resolved.source,
-    vault: resolved.circuit,
+    place: resolved.place,
+    waitsFor: resolved.circuit,
     digest: work.seen.digest,
     doneHash: run.row.declared.hash,
-    ...(source.version === undefined ? {} : { version: source.version }),
+    ...ownStatic(source.version === undefined ? versionOf(work.seen.row) : { version: source.version }),
     ...(told.announced === undefined ? {} : { seen: { ...told.announced.seen, hash: run.row.declared.hash } }),
   };
   const timing = await timingOf(deps);
@@ -126,9 +129,15 @@ async function settleConverged(
     ? settleFailed(state, told.error, timing, { longestMs: longestPauseOf(resolved) })
     : settleSynced(run.row, state, resolved.refreshAfterMs, timing);
   await settleRow(deps, run.row, lease, settlement);
-  await batch.released.tell(run.turn.settings.name, prunedBy(run, work));
+  await batch.released.wakeRefused(run.mode.settings.name, prunedBy(run, work));
   run.outcome = { kind: "well" };
   if (work.wrote !== undefined) deps.log.info("secret-written", { key: run.row.key, because: work.wrote });
+}
+
+/** What is known of the version stays where the answer has none. */
+function versionOf({ state }: Row): Pick<StaticState, "version"> {
+  const { version } = staticState(state);
+  return version === undefined ? {} : { version };
 }
 
 /** Secrets under former names: gone, or left to who else owns them. */
@@ -148,17 +157,17 @@ function rolloutQuestion(
     digest: seen.digest,
     key: deps.digestKey,
     targets: rolloutTargets,
-    isAskedFor: row.look || !isCarriedOut(row),
+    isAskedFor: row.verify || !isCarriedOut(row),
     now: deps.clock(),
   };
 }
 
 /** An outage is written once, and not here, but for the row's part in it; who closes the circuit wakes it (lease-table 16). */
 async function wait(deps: ReconcileDeps, run: Run): Promise<void> {
-  deps.metrics.count("keyferry_syncs_waiting_total", { cluster: run.turn.settings.name });
-  const isKnown = run.row.state.vault === placeOf(run).vault;
-  if (isKnown || !run.turn.isDue || !(await take(deps, run)) || !run.lease) return;
+  deps.metrics.count("keyferry_syncs_waiting_total", { cluster: run.mode.settings.name });
+  const isKnown = run.row.state.waitsFor === vaultSource(run).waitsFor;
+  if (isKnown || !run.mode.isDue || !(await take(deps, run)) || !run.lease) return;
   const now = deps.clock();
-  const state = { ...run.row.state, refs: run.refs, ...placeOf(run) };
+  const state = { ...run.row.state, refs: run.refs, ...vaultSource(run) };
   await deps.leases.settle(run.lease, { state, schedule: { kind: "due", at: now }, now });
 }

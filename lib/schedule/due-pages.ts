@@ -1,5 +1,5 @@
 import type { EpochMs } from "../clock.ts";
-import type { Due, LeaseStore } from "../reconcile/ports.ts";
+import type { Due, LeaseStore } from "../ports/store.ts";
 
 const PAGE = 1_000;
 

@@ -1,6 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import { SECOND_MS } from "../clock.ts";
-import type { Due, WorkMessage, WorkQueue } from "../reconcile/ports.ts";
+import type { WorkMessage, WorkQueue } from "../ports/queue.ts";
+import type { Due } from "../ports/store.ts";
 
 /** Keys in one message at most (lease-table 15). */
 export const MAX_KEYS = 25;

@@ -1,18 +1,20 @@
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
-import type { Due, LeaseStore, Log, Metrics, WorkQueue } from "../reconcile/ports.ts";
+import type { WorkQueue } from "../ports/queue.ts";
+import type { Due, LeaseStore } from "../ports/store.ts";
+import type { Log, Metrics } from "../ports/telemetry.ts";
 import { duePages } from "./due-pages.ts";
 import { messagesFor } from "./messages.ts";
-import { turnsAhead, turnsMissed, type Window } from "./turns.ts";
+import { slotsAhead, slotsMissed, type Window } from "./refresh-slots.ts";
 
 /** A crash repeats at most so much of the time ahead, in ms. */
 const SLICE_MS = 15 * SECOND_MS;
 /** Into how many slices a gap is cut. */
 const SLICES_OF_GAP = 32;
-/** A cursor further ahead than this, in ms, comes of a clock that was wrong. */
-const CURSOR_AHEAD_MS = 5 * MINUTE_MS;
+/** A dispatchedUntil further ahead than this, in ms, comes of a clock that was wrong. */
+const DISPATCHED_AHEAD_MS = 5 * MINUTE_MS;
 /** Messages that wait longer than this past their start, in ms, say that workers don't keep up. */
 const BACKLOG_MS = 60 * SECOND_MS;
-/** The due index is read from so far, in ms, before the cursor: back to what the last tick saw, and a little more when there is room. */
+/** The due index is read from so far, in ms, before dispatchedUntil: back to what the last tick saw, and a little more when there is room. */
 const DUE_BEHIND_MS = 2 * MINUTE_MS;
 const DUE_SLACK_MS = 10 * SECOND_MS;
 /** How often, in ms, the due index is read from the beginning. */
@@ -24,10 +26,10 @@ export interface Backlog {
 }
 
 export interface TickDeps {
-  readonly leases: Pick<LeaseStore, "handedUntil" | "moveCursor" | "periods" | "onWheel" | "due">;
+  readonly leases: Pick<LeaseStore, "dispatchedUntil" | "moveDispatched" | "periods" | "onWheel" | "due">;
   readonly queue: WorkQueue;
   readonly clock: Clock;
-  /** How far ahead to hand out, in ms: 120 s, and less than 5 min. */
+  /** How far ahead to dispatch, in ms: 120 s, and less than 5 min. */
   readonly horizonMs: number;
   readonly backlog: (signal: AbortSignal) => Backlog | Promise<Backlog>;
   readonly log: Log;
@@ -37,47 +39,47 @@ export interface TickDeps {
 export interface TickResult {
   /** Keys sent from the due index. */
   readonly due: number;
-  /** Turns of the wheel sent. */
+  /** Refresh slots of the wheel sent. */
   readonly wheel: number;
   readonly messages: number;
-  /** Up to when turns are handed out now; undefined before the first tick that hands out any. */
-  readonly handedUntil: EpochMs | undefined;
-  /** `held`: old messages wait. `raced`: another tick moved the cursor. `stopped`: the signal ended it. The rest is for the next tick. */
-  readonly ended: "complete" | "held" | "raced" | "stopped";
+  /** Up to when refresh slots are dispatched now; undefined before the first tick that dispatches any. */
+  readonly dispatchedUntil: EpochMs | undefined;
+  /** `held`: old messages wait. `raced`: another tick moved dispatchedUntil. `stopped`: the signal ended it. The rest is for the next tick. */
+  readonly outcome: "complete" | "held" | "raced" | "stopped";
 }
 
 /**
  * Sends the keys whose time has come or comes within the horizon (lease-table 13 and 14). Two at once, late, repeated or
- * missing ones are harmless. Throws when a message was not accepted, with the cursor before it.
+ * missing ones are harmless. Throws when a message was not accepted, with dispatchedUntil before it.
  */
 export async function tick(deps: TickDeps, signal: AbortSignal): Promise<TickResult> {
   const now = deps.clock();
   const until = now + deps.horizonMs;
-  const cursor = await saneCursor(deps, now);
+  const dispatched = await saneDispatched(deps, now);
   const isHeld = await isBehind(deps, now, signal);
   const sent = sender(deps, now);
-  await handOutDue(deps, sent, { after: dueFrom(deps, cursor, isHeld, now), until, now }, signal);
+  await dispatchDue(deps, sent, { after: dueFrom(deps, dispatched, isHeld, now), until, now }, signal);
   const wheel = isHeld
-    ? { ended: "held" as const, handedUntil: cursor }
-    : await handOutWheel(deps, sent, { cursor, now, until }, signal);
+    ? { outcome: "held" as const, dispatchedUntil: dispatched }
+    : await dispatchWheel(deps, sent, { dispatched, now, until }, signal);
   deps.log.debug("tick-finished", { ...sent.counts(), ...wheel });
   return { ...sent.counts(), ...wheel };
 }
 
 interface Span {
-  readonly cursor: EpochMs | undefined;
+  readonly dispatched: EpochMs | undefined;
   readonly now: EpochMs;
   readonly until: EpochMs;
 }
 
-/** The cursor; set back to now when the clock that moved it was wrong. */
-async function saneCursor({ leases, log, metrics }: TickDeps, now: EpochMs): Promise<EpochMs | undefined> {
-  const cursor = await leases.handedUntil();
-  if (cursor === undefined || cursor <= now + CURSOR_AHEAD_MS) return cursor;
-  metrics.count("keyferry_cursor_set_back_total", {});
-  log.error("tick-cursor-set-back", { cursor, now, aheadMs: cursor - now });
+/** dispatchedUntil; set back to now when the clock that moved it was wrong. */
+async function saneDispatched({ leases, log, metrics }: TickDeps, now: EpochMs): Promise<EpochMs | undefined> {
+  const dispatched = await leases.dispatchedUntil();
+  if (dispatched === undefined || dispatched <= now + DISPATCHED_AHEAD_MS) return dispatched;
+  metrics.count("keyferry_dispatch_set_back_total", {});
+  log.error("tick-dispatch-set-back", { dispatched, now, aheadMs: dispatched - now });
   // Another tick that was first has set it back as well, or moved on from there.
-  return (await leases.moveCursor(cursor, now)) ? now : leases.handedUntil();
+  return (await leases.moveDispatched(dispatched, now)) ? now : leases.dispatchedUntil();
 }
 
 type Sender = ReturnType<typeof sender>;
@@ -92,24 +94,25 @@ function sender({ queue, metrics }: TickDeps, now: EpochMs) {
       await queue.send(messages);
       counts[from] += work.length;
       counts.messages += messages.length;
-      metrics.count("keyferry_keys_handed_out_total", { from }, work.length);
+      metrics.count("keyferry_keys_dispatched_total", { from }, work.length);
     },
     counts: () => ({ ...counts }),
   };
 }
 
 /**
- * From when on the due index is read: from its beginning when ten minutes turn since the cursor, which a missed tick
+ * From when on the due index is read: from its beginning when ten minutes turn since dispatchedUntil, which a missed tick
  * can't skip. While old messages wait they are probably these same keys, so that only new ones are read.
  */
-function dueFrom({ horizonMs }: TickDeps, cursor: EpochMs | undefined, isHeld: boolean, now: EpochMs): EpochMs {
+function dueFrom({ horizonMs }: TickDeps, dispatched: EpochMs | undefined, isHeld: boolean, now: EpochMs): EpochMs {
   const behind = Math.min(DUE_BEHIND_MS, horizonMs + DUE_SLACK_MS);
   if (isHeld) return now - behind;
-  if (cursor === undefined || Math.floor(cursor / SWEEP_MS) < Math.floor((now + horizonMs) / SWEEP_MS)) return 0;
-  return cursor - behind;
+  if (dispatched === undefined || Math.floor(dispatched / SWEEP_MS) < Math.floor((now + horizonMs) / SWEEP_MS))
+    return 0;
+  return dispatched - behind;
 }
 
-async function handOutDue(
+async function dispatchDue(
   { leases }: TickDeps,
   sent: Sender,
   range: Parameters<typeof duePages>[1],
@@ -129,26 +132,26 @@ async function isBehind({ backlog, log, metrics }: TickDeps, now: EpochMs, signa
   return true;
 }
 
-/** The turns of (cursor, until], slice by slice, with the cursor after each. */
-async function handOutWheel(
+/** The refresh slots of (cursor, until], slice by slice, with dispatchedUntil after each. */
+async function dispatchWheel(
   { leases, log }: TickDeps,
   sent: Sender,
-  { cursor, now, until }: Span,
+  { dispatched, now, until }: Span,
   signal: AbortSignal,
-): Promise<Pick<TickResult, "handedUntil" | "ended">> {
-  const gap = { afterMs: cursor ?? now, untilMs: now };
+): Promise<Pick<TickResult, "dispatchedUntil" | "outcome">> {
+  const gap = { afterMs: dispatched ?? now, untilMs: now };
   if (gap.afterMs < now) log.info("tick-catches-up", { gapMs: now - gap.afterMs });
   const periods = await leases.periods();
-  let handedUntil = cursor;
+  let dispatchedUntil = dispatched;
   for (const window of windows(gap, until)) {
-    if (signal.aborted) return { ended: "stopped", handedUntil };
-    const turns =
-      window.untilMs <= now ? turnsMissed(leases, periods, window, gap) : turnsAhead(leases, periods, window);
-    await sent.send(await turns, "wheel");
-    if (!(await leases.moveCursor(handedUntil, window.untilMs))) return { ended: "raced", handedUntil };
-    handedUntil = window.untilMs;
+    if (signal.aborted) return { outcome: "stopped", dispatchedUntil };
+    const slots =
+      window.untilMs <= now ? slotsMissed(leases, periods, window, gap) : slotsAhead(leases, periods, window);
+    await sent.send(await slots, "wheel");
+    if (!(await leases.moveDispatched(dispatchedUntil, window.untilMs))) return { outcome: "raced", dispatchedUntil };
+    dispatchedUntil = window.untilMs;
   }
-  return { ended: "complete", handedUntil };
+  return { outcome: "complete", dispatchedUntil };
 }
 
 /** Slices of the gap, then of the time ahead: none holds both. */

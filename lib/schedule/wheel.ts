@@ -1,7 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import { SECOND_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
-import type { WheelTurn } from "../reconcile/row.ts";
+import type { RefreshSlot } from "../ports/rows.ts";
 
 const SHORTEST_S = 4;
 const LONGEST_S = 366 * 24 * 3_600;
@@ -43,13 +43,13 @@ export function phaseOf(group: string, period: number): number {
   return Number.parseInt(fingerprint(group).slice(0, 12), 16) % period;
 }
 
-/** When this turn comes next, strictly after `nowMs`. */
-export function nextTurn(turn: WheelTurn, nowMs: EpochMs): EpochMs {
+/** When this refresh slot comes next, strictly after `nowMs`. */
+export function nextSlot(slot: RefreshSlot, nowMs: EpochMs): EpochMs {
   const second = Math.floor(nowMs / SECOND_MS);
-  return (second - remainder(second - turn.phase, turn.period) + turn.period) * SECOND_MS;
+  return (second - remainder(second - slot.phase, slot.period) + slot.period) * SECOND_MS;
 }
 
-/** The phases of each period whose turn lies in (afterMs, untilMs]: each at most once, however long the window is. */
+/** The phases of each period whose refresh slot lies in (afterMs, untilMs]: each at most once, however long the window is. */
 export function slices(periods: readonly number[], afterMs: EpochMs, untilMs: EpochMs): readonly Slice[] {
   const first = Math.floor(afterMs / SECOND_MS) + 1;
   const last = Math.floor(untilMs / SECOND_MS);

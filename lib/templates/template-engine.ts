@@ -5,7 +5,7 @@ import { SECOND_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import { goJson, type LosslessValue } from "../lossless.ts";
-import type { Rendered, Rendering, TemplateEngine } from "../reconcile/ports.ts";
+import type { Rendered, Rendering, TemplateEngine } from "../ports/templates.ts";
 import { SecretValue } from "../secret-value.ts";
 import { answerOf, placeText, problemMessage } from "./answer.ts";
 import { type Lane, lane, type Outcome } from "./lane.ts";
@@ -58,13 +58,13 @@ export function goTemplates(limits: TemplateLimits = LIMITS): GoTemplates {
     const outcome = await within(lanes.quick, request, signal);
     if (outcome.kind === "answered") return outcome.answer;
     remember(slow, name);
-    if (outcome.kind === "ended") throw ended();
+    if (outcome.kind === "ended") throw timeIsOver();
     return undefined;
   };
   const slowly = async (request: Uint8Array, name: string, signal: AbortSignal): Promise<Uint8Array> => {
     if (lanes.slow.pending >= limits.slowAtOnce) throw givenUp("they are slow, and other slow ones are first");
     const outcome = await within(lanes.slow, request, signal);
-    if (outcome.kind === "ended") throw ended();
+    if (outcome.kind === "ended") throw timeIsOver();
     if (outcome.kind === "overran") throw overran(limits.slowMs);
     // It was slow once, perhaps because the machine was: it may go with the others again.
     if (outcome.tookMs < limits.quickMs / 2) slow.delete(name);
@@ -128,19 +128,19 @@ function remember(slow: Set<string>, name: string): void {
 
 function renderedOf(bytes: Uint8Array): Rendered {
   const answer = answerOf(bytes);
-  if ("problem" in answer) throw failed(problemMessage(answer.problem));
+  if ("problem" in answer) throw renderFailed(problemMessage(answer.problem));
   const outputs = answer.outputs.map(({ key, value }) => [key, SecretValue.of(Buffer.from(value, "base64"))] as const);
   return { outputs: new Map(outputs), fields: new Set(answer.fields), missing: answer.missing.map(placeText) };
 }
 
-function failed(message: string): SyncError {
+function renderFailed(message: string): SyncError {
   return new SyncError("TRANSFORM_FAILED", message);
 }
 
-function ended(): SyncError {
-  return failed("the templates need more memory, or nest deeper, than a rendering may");
+function timeIsOver(): SyncError {
+  return renderFailed("the templates need more memory, or nest deeper, than a rendering may");
 }
 
 function overran(limitMs: number): SyncError {
-  return failed(`the templates take more than ${limitMs / SECOND_MS} s: perhaps one never ends`);
+  return renderFailed(`the templates take more than ${limitMs / SECOND_MS} s: perhaps one never ends`);
 }

@@ -1,6 +1,7 @@
 import { SyncError } from "../errors.ts";
 import { goJson, isLosslessObject, type LosslessValue } from "../lossless.ts";
-import type { Rendered, SourceData, TemplateInput } from "../reconcile/ports.ts";
+import type { Rendered, TemplateInput } from "../ports/templates.ts";
+import type { SourceData } from "../ports/vault.ts";
 import { type SecretData, SecretValue } from "../secret-value.ts";
 import type { Transformation } from "./transformation.ts";
 

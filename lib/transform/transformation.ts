@@ -4,7 +4,7 @@ import type { transformation } from "../declarations/shared.ts";
 import { SyncError } from "../errors.ts";
 import { inByteOrder } from "../lossless.ts";
 import type { ObjectRef } from "../names.ts";
-import type { MissingKey, Rendering, TemplateSource } from "../reconcile/ports.ts";
+import type { MissingKey, Rendering, TemplateSource } from "../ports/templates.ts";
 
 /** `destination.transformation` of a declaration. */
 export type TransformationSpec = z.infer<typeof transformation>;
@@ -35,10 +35,10 @@ export interface TransformationInput {
 
 /** What a declaration refers to, in its order: any namespace may be named, as with VSO. */
 export function transformationRefs({ owner, spec }: Pick<TransformationInput, "owner" | "spec">): readonly ObjectRef[] {
-  return (spec?.transformationRefs ?? []).map((ref) => placeOf(ref, owner));
+  return (spec?.transformationRefs ?? []).map((ref) => transformationRefOf(ref, owner));
 }
 
-function placeOf(ref: Ref, owner: ObjectRef): ObjectRef {
+function transformationRefOf(ref: Ref, owner: ObjectRef): ObjectRef {
   return { namespace: ref.namespace || owner.namespace, name: ref.name };
 }
 
@@ -55,9 +55,9 @@ export function transformationOf({ owner, spec, excludeRaw, missingKey, find }: 
   const excludes = [...(spec?.excludes ?? [])];
   const seen = new Set<string>();
   for (const ref of spec?.transformationRefs ?? []) {
-    const place = placeOf(ref, owner);
+    const place = transformationRefOf(ref, owner);
     const subject = `SecretTransformation ${place.namespace}/${place.name}`;
-    if (seen.has(subject)) throw failed(`${subject} is named twice in transformationRefs: name it once`);
+    if (seen.has(subject)) throw transformFailed(`${subject} is named twice in transformationRefs: name it once`);
     seen.add(subject);
     const found = find(place);
     templates.push(...sourceTemplates(place, subject, found).map((template) => names.take(template)));
@@ -108,7 +108,7 @@ function takenNames(): Names {
     take({ at, ...template }) {
       const other = taken.get(template.name);
       if (other !== undefined) {
-        throw failed(`two templates have the name ${JSON.stringify(template.name)}: ${other} and ${at}`);
+        throw transformFailed(`two templates have the name ${JSON.stringify(template.name)}: ${other} and ${at}`);
       }
       taken.set(template.name, at);
       return template;
@@ -161,8 +161,8 @@ function takenFrom(
   return chosen.map(({ name: wanted, keyOverride }) => {
     const template = templates.get(wanted);
     const at = `spec.templates.${wanted} of ${subject}`;
-    if (template === undefined) throw failed(`${at} is named in templateRefs and not there`);
-    if (!template.name) throw failed(`template name empty: ${at} needs a name, since templateRefs names it`);
+    if (template === undefined) throw transformFailed(`${at} is named in templateRefs and not there`);
+    if (!template.name) throw transformFailed(`template name empty: ${at} needs a name, since templateRefs names it`);
     return names.take({ name: template.name, key: keyOverride || wanted, text: template.text, at });
   });
 }
@@ -176,6 +176,6 @@ function inOrder(templates: readonly TemplateSource[]): readonly TemplateSource[
   });
 }
 
-function failed(message: string): SyncError {
+function transformFailed(message: string): SyncError {
   return new SyncError("TRANSFORM_FAILED", message);
 }

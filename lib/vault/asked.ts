@@ -8,7 +8,7 @@ export interface Asked {
   readonly method: "GET" | "POST";
   /** Behind `/v1/`, as people write it. */
   readonly path: string;
-  readonly purpose: "kv-v1" | "kv-v2" | "login" | "token" | "probe" | "standing";
+  readonly purpose: "kv-v1" | "kv-v2" | "login" | "token" | "probe" | "seal-status";
 }
 
 /** `GET kv/data/app of https://vault:8200 (namespace team)`. */

@@ -3,7 +3,7 @@ import { createSecureContext, type SecureContext } from "node:tls";
 import nodeVault from "node-vault";
 import { Agent, buildConnector } from "undici";
 import { SyncError } from "../errors.ts";
-import type { VaultTarget } from "../reconcile/ports.ts";
+import type { VaultTarget } from "../ports/vault.ts";
 import { addressProblem, normalAddress } from "../vault-address.ts";
 import type { VaultReach } from "../vault-reach.ts";
 import { guarded, guardedLookup } from "./address-guard.ts";

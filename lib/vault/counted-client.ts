@@ -1,5 +1,5 @@
 import { type Clock, SECOND_MS } from "../clock.ts";
-import type { Metrics } from "../reconcile/ports.ts";
+import type { Metrics } from "../ports/telemetry.ts";
 import type { VaultClient, VaultQuestion } from "./vault-client.ts";
 
 /** The operation that VSO counts a question as; probes are none of its. */

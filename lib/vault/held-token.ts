@@ -1,5 +1,5 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
-import type { VaultIdentity } from "../reconcile/ports.ts";
+import type { VaultIdentity } from "../ports/vault.ts";
 import type { SecretValue } from "../secret-value.ts";
 import type { Grant } from "./login.ts";
 

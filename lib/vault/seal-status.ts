@@ -1,5 +1,5 @@
 import { SyncError } from "../errors.ts";
-import type { VaultTarget } from "../reconcile/ports.ts";
+import type { VaultTarget } from "../ports/vault.ts";
 import type { VaultAnswer } from "./answer.ts";
 import type { Asked } from "./asked.ts";
 import { SHORTEST_TIMEOUT_MS } from "./network-errors.ts";
@@ -10,15 +10,15 @@ import { answerError, bodyOf, objectOf, sealedError } from "./vault-errors.ts";
 const SEAL_STATUS = { method: "GET", path: "sys/seal-status" } as const;
 
 /** Whether anything answers there, and what a seal status says. Any other answer tells nothing but that it is there. */
-export async function standing(
+export async function askSealStatus(
   client: VaultClient,
   target: VaultTarget,
   signal: AbortSignal,
 ): Promise<"unsealed" | "answered"> {
-  const question: VaultQuestion = { purpose: "standing", ...SEAL_STATUS };
+  const question: VaultQuestion = { purpose: "seal-status", ...SEAL_STATUS };
   const patient = { ...target, timeoutMs: Math.max(target.timeoutMs, SHORTEST_TIMEOUT_MS) };
   try {
-    return standingOf(askedOf(patient, question), await client.ask(patient, question, signal));
+    return sealStatusOf(askedOf(patient, question), await client.ask(patient, question, signal));
   } catch (error) {
     if (isAnswer(error)) return "answered";
     throw error;
@@ -28,7 +28,7 @@ export async function standing(
 /** Something before Vault that can't reach it is no Vault. */
 const UNREACHED = new Set([502, 503, 504]);
 
-function standingOf(asked: Asked, answer: VaultAnswer): "unsealed" | "answered" {
+function sealStatusOf(asked: Asked, answer: VaultAnswer): "unsealed" | "answered" {
   if (UNREACHED.has(answer.status)) throw answerError(asked, answer);
   const { sealed, initialized } = (answer.status === 200 && bodyOf(answer)) || {};
   if (sealed === true || initialized === false) throw sealedError(asked, initialized !== false);

@@ -1,5 +1,5 @@
 import { type EpochMs, MINUTE_MS } from "../clock.ts";
-import type { VaultIdentity } from "../reconcile/ports.ts";
+import type { VaultIdentity } from "../ports/vault.ts";
 import type { HeldToken } from "./held-token.ts";
 import { isRefusedToItself, type LoginDeps } from "./login.ts";
 import { singleFlight } from "./single-flight.ts";

@@ -1,6 +1,6 @@
 import type { EpochMs } from "../clock.ts";
 import { type ErrorCode, SyncError } from "../errors.ts";
-import type { KeptToken, StoredToken } from "../reconcile/ports.ts";
+import type { KeptToken, StoredToken } from "../ports/tokens.ts";
 import { printableAddress } from "./asked.ts";
 import type { HeldToken } from "./held-token.ts";
 import { revoke } from "./login.ts";

@@ -1,6 +1,6 @@
 import { type Clock, type EpochMs, HOUR_MS } from "../clock.ts";
 import type { SyncKey } from "../keys.ts";
-import type { Log, Metrics } from "../reconcile/ports.ts";
+import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { HeldToken } from "./held-token.ts";
 import type { LoginDeps } from "./login.ts";
 import type { TokenCache } from "./token-cache.ts";

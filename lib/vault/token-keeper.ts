@@ -1,7 +1,7 @@
 import { circuitOfVault } from "../circuits.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf } from "../keys.ts";
-import type { TokenKeeper } from "../reconcile/ports.ts";
+import type { TokenKeeper } from "../ports/tokens.ts";
 import { sameToken } from "./held-token.ts";
 import type { FoundToken } from "./token-cache.ts";
 import { endAtVault, endFound, giveBack, keptOf } from "./token-ending.ts";

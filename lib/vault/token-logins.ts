@@ -1,8 +1,8 @@
-import { loginId } from "../causes.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
-import type { VaultIdentity } from "../reconcile/ports.ts";
+import type { VaultIdentity } from "../ports/vault.ts";
+import { loginId } from "../ports/vault-ids.ts";
 import { printableAddress } from "./asked.ts";
 import { type HeldToken, heldToken, sameToken } from "./held-token.ts";
 import { login } from "./login.ts";

@@ -1,5 +1,5 @@
 import { SECOND_MS } from "../clock.ts";
-import type { TokenKeeper } from "../reconcile/ports.ts";
+import type { TokenKeeper } from "../ports/tokens.ts";
 import { printableAddress } from "./asked.ts";
 import { type HeldToken, renewedToken, sameToken } from "./held-token.ts";
 import { renew } from "./login.ts";

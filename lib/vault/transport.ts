@@ -68,7 +68,7 @@ async function follow(agents: Agents, message: HttpMessage, signal: AbortSignal)
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const answer = await whereAllowed(agents, message, url, signal);
     // That something answers is all that is asked.
-    if (asked.purpose === "standing") return answer;
+    if (asked.purpose === "seal-status") return answer;
     const next = redirectedTo(answer, url, asked);
     if (next === undefined) return answer;
     url = next;

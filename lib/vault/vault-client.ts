@@ -1,9 +1,9 @@
 import { circuitOfVault } from "../circuits.ts";
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { VaultTarget } from "../reconcile/ports.ts";
+import type { VaultTarget } from "../ports/vault.ts";
 import type { SecretValue } from "../secret-value.ts";
-import { type SlotLimits, type Slots, slots, type Turn } from "../slots.ts";
+import { type SlotGrant, type SlotLimits, type Slots, slots } from "../slots.ts";
 import { headerRefusal } from "../vault-headers.ts";
 import { NOTHING_NAMED, type ReachOf, type VaultReach } from "../vault-reach.ts";
 import { VERSION } from "../version.ts";
@@ -108,7 +108,7 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
       const asked = askedOf(target, question);
       const address = addressOf(asked.circuit);
       const { place = "" } = target;
-      const work = async (turn: Turn) => {
+      const work = async (turn: SlotGrant) => {
         const connection = connectionOf(target, asked);
         connection.usedAt = clock();
         const timer = setTimeout(turn.stepAside, patienceMs);

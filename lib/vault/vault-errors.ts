@@ -107,7 +107,7 @@ function verdict(asked: Asked, answer: VaultAnswer, body: LosslessObject | undef
 
 /** How Vault says that it is sealed, not initialised or a secondary without a part in this: its seal status has the last word. */
 function isDown({ purpose }: Asked, { status }: VaultAnswer, body: LosslessObject | undefined): boolean {
-  if (purpose === "probe" || purpose === "standing") return false;
+  if (purpose === "probe" || purpose === "seal-status") return false;
   return status === 472 || status === 473 || status === 501 || (status === 503 && errorsOf(body).length > 0);
 }
 

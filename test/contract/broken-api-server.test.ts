@@ -9,11 +9,11 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HOUR_MS } from "../../lib/clock.ts";
 import { SyncError } from "../../lib/errors.ts";
-import { SECRET, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
 import type { ClusterAccess } from "../../lib/kubernetes/cluster-client.ts";
-import type { ListOptions, WatchEvent } from "../../lib/reconcile/ports.ts";
+import type { ListOptions, WatchEvent } from "../../lib/ports/clusters.ts";
+import { SECRET, VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { testCa } from "../harness/certificates.ts";
-import { endsOver, patient, type TestEnds, withCode } from "./kubernetes-fixtures.ts";
+import { apisOver, patient, type TestApis, withCode } from "./kubernetes-fixtures.ts";
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -70,7 +70,7 @@ describe("an API server that is not well", () => {
   let url: string;
   let handle: Handler;
   let seen: IncomingMessage[];
-  const opened: TestEnds[] = [];
+  const opened: TestApis[] = [];
 
   before(async () => {
     server = createServer((request, response) => {
@@ -84,21 +84,21 @@ describe("an API server that is not well", () => {
     handle = (_, response) => answer(response, 200, RESOURCE);
   });
   after(() => {
-    for (const ends of opened) ends.clients.close();
+    for (const apis of opened) apis.clients.close();
     server.close();
     server.closeAllConnections();
   });
 
-  const ends = (
+  const apisOf = (
     access: () => ClusterAccess = () => ({ kubeConfig: { text: kubeconfig(url, { token: "t" }) } }),
     more = {},
   ) => {
-    const made = endsOver({ resolve: access, timeoutMs: 300, ...more });
+    const made = apisOver({ resolve: access, timeoutMs: 300, ...more });
     opened.push(made);
     return made;
   };
-  const get = (from: TestEnds = ends(), signal = patient()) => from.resources.get(REF, signal);
-  const watchAll = async (from: TestEnds = ends()): Promise<readonly WatchEvent[]> => {
+  const get = (from: TestApis = apisOf(), signal = patient()) => from.resources.get(REF, signal);
+  const watchAll = async (from: TestApis = apisOf()): Promise<readonly WatchEvent[]> => {
     const events: WatchEvent[] = [];
     for await (const event of from.clusters.watch("sick", SECRET, ALL, SINCE, patient())) events.push(event);
     return events;
@@ -127,25 +127,25 @@ describe("an API server that is not well", () => {
 
     it("is out of reach when nobody listens, or every connection is closed at once", async () => {
       const nobody = () => ({ kubeConfig: { text: kubeconfig("http://127.0.0.1:1", {}) } });
-      await assert.rejects(get(ends(nobody)), isUnreachable);
+      await assert.rejects(get(apisOf(nobody)), isUnreachable);
       const slammed = createTcpServer((socket: Socket) => socket.destroy());
       const port = await listen(slammed);
       const slamming = () => ({ kubeConfig: { text: kubeconfig(`http://127.0.0.1:${port}`, {}) } });
-      await assert.rejects(get(ends(slamming)), isUnreachable);
+      await assert.rejects(get(apisOf(slamming)), isUnreachable);
       slammed.close();
     });
 
     it("keeps nobody waiting longer than they want to", async () => {
       handle = () => {};
       await assert.rejects(
-        get(ends(), AbortSignal.timeout(50)),
+        get(apisOf(), AbortSignal.timeout(50)),
         withCode("DEADLINE_EXCEEDED", /get vaultstaticsecrets pay\/db/),
       );
-      await assert.rejects(get(ends(), AbortSignal.abort()), withCode("DEADLINE_EXCEEDED"));
+      await assert.rejects(get(apisOf(), AbortSignal.abort()), withCode("DEADLINE_EXCEEDED"));
     });
 
     it("is asked once more when the connection was closed while idle", async () => {
-      const one = ends();
+      const one = apisOf();
       await get(one);
       handle = (request, response) => {
         handle = (_, again) => answer(again, 200, RESOURCE);
@@ -187,7 +187,7 @@ describe("an API server that is not well", () => {
       handle = (_, response) => answer(response, 500, status(500, { message: "can't parse s3cr3t" }));
       await assert.rejects(get(), withCode("KUBE_REJECTED", /^(?!.*s3cr3t)/));
       const secret = { cluster: "sick", namespace: "pay", name: "db" };
-      const write = ends().secrets.replaceData(secret, "an-uid", new Map(), patient());
+      const write = apisOf().secrets.replaceData(secret, "an-uid", new Map(), patient());
       await assert.rejects(write, withCode("REQUEST_MALFORMED", /^(?!.*s3cr3t)/));
     });
 
@@ -203,7 +203,7 @@ describe("an API server that is not well", () => {
   });
 
   describe("that lists badly", () => {
-    const listAll = async (from: TestEnds = ends(), options: ListOptions = ALL) => {
+    const listAll = async (from: TestApis = apisOf(), options: ListOptions = ALL) => {
       const page = await from.clusters.list("sick", SECRET, options, undefined, patient());
       return page?.items.length;
     };
@@ -226,12 +226,12 @@ describe("an API server that is not well", () => {
         await assert.rejects(listAll(), withCode("KUBE_ANSWER_INVALID", /a list of secrets/));
       }
       handle = (_, response) => answer(response, 200, pageOf([], { resourceVersion: "9", continue: "same" }));
-      const again = ends().clusters.list("sick", SECRET, ALL, "same", patient());
+      const again = apisOf().clusters.list("sick", SECRET, ALL, "same", patient());
       await assert.rejects(again, withCode("KUBE_ANSWER_INVALID", /continue token/));
     });
 
     it("is asked for smaller pages where objects are large, and from then on at once", async () => {
-      const one = ends(undefined, { timeoutMs: 10_000 });
+      const one = apisOf(undefined, { timeoutMs: 10_000 });
       const spec = { text: "x".repeat(100 * 1024) };
       handle = (request, response) => answer(response, 200, pageOf(items(limitOf(request), { spec })));
       assert.equal(await listAll(one), 20);
@@ -250,7 +250,7 @@ describe("an API server that is not well", () => {
         response.on("drain", more);
         more();
       };
-      const list = listAll(ends(undefined, { timeoutMs: 10_000 }), { ...ALL, limit: 1 });
+      const list = listAll(apisOf(undefined, { timeoutMs: 10_000 }), { ...ALL, limit: 1 });
       await assert.rejects(
         list,
         withCode("KUBE_ANSWER_TOO_LARGE", /secrets in cluster sick: an answer is longer than 8 MiB/),
@@ -259,7 +259,7 @@ describe("an API server that is not well", () => {
     });
 
     it("is not parsed when it nests too deep or is made of too many values", async () => {
-      const one = ends(undefined, { timeoutMs: 10_000 });
+      const one = apisOf(undefined, { timeoutMs: 10_000 });
       handle = (_, response) => answer(response, 200, `{"items":[${"[".repeat(99)}${"]".repeat(99)}]}`);
       await assert.rejects(listAll(one, { ...ALL, limit: 1 }), withCode("KUBE_ANSWER_TOO_LARGE", /deeper than 100/));
       handle = (_, response) => answer(response, 200, `{"items":[${"[],".repeat(2 * MIB)}[]]}`);
@@ -269,7 +269,7 @@ describe("an API server that is not well", () => {
     it("has one object of at most 4 MiB", async () => {
       handle = (_, response) => answer(response, 200, { ...RESOURCE, spec: { text: "x".repeat(4 * MIB) } });
       await assert.rejects(
-        get(ends(undefined, { timeoutMs: 10_000 })),
+        get(apisOf(undefined, { timeoutMs: 10_000 })),
         withCode("KUBE_ANSWER_TOO_LARGE", /longer than 4 MiB/),
       );
     });
@@ -377,7 +377,7 @@ describe("an API server that is not well", () => {
 
     it("gets fresh credentials once, then KUBE_LOGIN_REFUSED", async () => {
       let asked = 0;
-      const one = ends(() => ({ kubeConfig: { text: kubeconfig(url, { token: `token-${++asked}` }) } }));
+      const one = apisOf(() => ({ kubeConfig: { text: kubeconfig(url, { token: `token-${++asked}` }) } }));
       handle = accepts(() => "token-2");
       assert.equal((await get(one))?.uid, "an-uid");
       assert.equal(asked, 2);
@@ -393,7 +393,7 @@ describe("an API server that is not well", () => {
       let now = 0;
       let token = "one";
       const access = () => ({ kubeConfig: { path: join(folder, "kubeconfig") } });
-      const one = ends(access, { clock: () => now });
+      const one = apisOf(access, { clock: () => now });
       handle = accepts(() => token);
       await get(one);
       token = "two";
@@ -412,7 +412,7 @@ describe("an API server that is not well", () => {
         if (!works) throw new SyncError("REFERENCE_MISSING", "gone");
         return { kubeConfig: { text: kubeconfig(url, { token: "one" }) }, expiresAt: 40_000 };
       };
-      const one = ends(access, { clock: () => now });
+      const one = apisOf(access, { clock: () => now });
       await get(one);
       works = false;
       now += 31_000;
@@ -437,7 +437,7 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
       const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "./plugin" };
       const path = join(folder, "exec-kubeconfig");
       await writeFile(path, kubeconfig(url, { exec }));
-      const one = ends(() => ({ kubeConfig: { path } }), { timeoutMs: 5_000 });
+      const one = apisOf(() => ({ kubeConfig: { path } }), { timeoutMs: 5_000 });
       let token = "token-1";
       handle = accepts(() => token);
       await get(one);
@@ -450,9 +450,11 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
 
     it("does not wait for a plugin that hangs, and tells nothing of what one that fails says", async () => {
       const exec = (script: string) => ({ apiVersion: "v1", command: "sh", args: ["-c", script] });
-      const hangs = ends(() => ({ kubeConfig: { text: kubeconfig(url, { exec: exec("sleep 3") }) } }));
+      const hangs = apisOf(() => ({ kubeConfig: { text: kubeconfig(url, { exec: exec("sleep 3") }) } }));
       await assert.rejects(get(hangs), SyncError);
-      const fails = ends(() => ({ kubeConfig: { text: kubeconfig(url, { exec: exec("echo s3cr3t >&2; exit 1") }) } }));
+      const fails = apisOf(() => ({
+        kubeConfig: { text: kubeconfig(url, { exec: exec("echo s3cr3t >&2; exit 1") }) },
+      }));
       await assert.rejects(get(fails), withCode("KUBE_LOGIN_REFUSED", /^(?!.*s3cr3t)/));
     });
 
@@ -465,7 +467,7 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
         [{ kubeConfig: { text: kubeconfig(url, { token }, {}) } }, /https/],
         [{ kubeConfig: { text: kubeconfig(url, { token }).replace('"users"', '"others"') } }, /lacks the user/],
       ] as const) {
-        const error: unknown = await get(ends(() => access)).catch((thrown) => thrown);
+        const error: unknown = await get(apisOf(() => access)).catch((thrown) => thrown);
         assert.ok(withCode("REFERENCE_INVALID", message)(error));
         assert.ok(!String(error).includes(token));
       }
@@ -474,7 +476,7 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
     it("KUBECONFIG and a pod's own account have no say", async () => {
       process.env.KUBECONFIG = join(folder, "kubeconfig");
       try {
-        await assert.rejects(get(ends(() => ({ kubeConfig: { text: "{}" } }))), withCode("REFERENCE_INVALID"));
+        await assert.rejects(get(apisOf(() => ({ kubeConfig: { text: "{}" } }))), withCode("REFERENCE_INVALID"));
       } finally {
         delete process.env.KUBECONFIG;
       }
@@ -490,7 +492,7 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
       const trust = { "certificate-authority-data": Buffer.from(ours.pem).toString("base64") };
       process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
       try {
-        const one = ends(() => ({ kubeConfig: { text: kubeconfig(address, {}, trust) } }), PATIENT);
+        const one = apisOf(() => ({ kubeConfig: { text: kubeconfig(address, {}, trust) } }), PATIENT);
         await assert.rejects(get(one), withCode("KUBE_TLS_REFUSED"));
       } finally {
         delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
@@ -499,7 +501,7 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
         "certificate-authority-data": Buffer.from(theirs.pem).toString("base64"),
         "tls-server-name": "other",
       };
-      const two = ends(() => ({ kubeConfig: { text: kubeconfig(address, {}, named) } }), PATIENT);
+      const two = apisOf(() => ({ kubeConfig: { text: kubeconfig(address, {}, named) } }), PATIENT);
       await assert.rejects(get(two), withCode("KUBE_TLS_REFUSED"));
       impostor.close();
       impostor.closeAllConnections();
@@ -512,7 +514,7 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
       const server = createTlsServer({ cert, key }, (_, response) => answer(response, 200, RESOURCE));
       const address = `https://127.0.0.1:${await listen(server)}`;
       const trusting = (bundle: string) =>
-        ends(() => {
+        apisOf(() => {
           const trust = { "certificate-authority-data": Buffer.from(bundle).toString("base64") };
           return { kubeConfig: { text: kubeconfig(address, {}, trust) } };
         }, PATIENT);
@@ -526,7 +528,7 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
 
     it("is refused when it speaks no TLS", async () => {
       const plain = () => ({ kubeConfig: { text: kubeconfig(url.replace("http:", "https:"), {}) } });
-      await assert.rejects(get(ends(plain)), withCode("KUBE_TLS_REFUSED"));
+      await assert.rejects(get(apisOf(plain)), withCode("KUBE_TLS_REFUSED"));
     });
   });
 
@@ -534,7 +536,7 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
     const below = () => ({
       kubeConfig: { text: kubeconfig(`${url}/k8s/clusters/c-1/`, { username: "a", password: "b" }) },
     });
-    await get(ends(below));
+    await get(apisOf(below));
     const [request] = seen;
     assert.equal(
       request?.url,

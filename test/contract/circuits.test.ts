@@ -5,10 +5,10 @@ import { circuitOfVault } from "../../lib/circuits.ts";
 import { MINUTE_MS, SECOND_MS } from "../../lib/clock.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { referenceKey, syncKey } from "../../lib/keys.ts";
-import { openSqliteStore } from "../../lib/leases/sqlite.ts";
-import { type Circuits, circuits } from "../../lib/reconcile/circuit.ts";
-import type { ReconcileDeps } from "../../lib/reconcile/deps.ts";
-import type { VaultTarget } from "../../lib/reconcile/ports.ts";
+import { type Circuits, circuits } from "../../lib/outage/circuit.ts";
+import type { ReconcileDeps } from "../../lib/ports/deps.ts";
+import type { VaultTarget } from "../../lib/ports/vault.ts";
+import { openSqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { aCluster, aDeclared, aReference } from "../builders.ts";
 import { tempFolder } from "../harness/process/temp-folder.ts";
 import { counting, QUIET, sending } from "../unit/aws/records.ts";
@@ -79,7 +79,9 @@ async function onStage(test: (stage: Stage) => Promise<void>): Promise<void> {
       const object = { cluster, kind: "VaultConnection", namespace, name };
       const declared = { spec: { address: ADDRESS, ...spec } };
       await store.putReference(aReference({ key: referenceKey(object), ...declared }));
-      await scene.settled({ kind: "parked" }, aDeclared({ key: syncKey(object), ...declared }), { source: CIRCUIT });
+      await scene.settled({ kind: "parked" }, aDeclared({ key: syncKey(object), ...declared }), {
+        awaits: [`circuit:${CIRCUIT}`],
+      });
     },
     isOpen: async () => (await store.circuits()).some(({ id }) => id === CIRCUIT),
   };

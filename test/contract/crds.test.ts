@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
-import { KINDS, SECRET } from "../../lib/kinds.ts";
+import { KINDS, SECRET } from "../../lib/resource-kinds.ts";
 import { type Cluster, startCluster } from "../harness/index.ts";
 
 type Spec = Readonly<Record<string, unknown>>;

@@ -4,9 +4,9 @@ import { DatabaseSync } from "node:sqlite";
 import { after, before, describe, it } from "node:test";
 import { PutItemCommand, ScanCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import type { SyncKey } from "../../lib/keys.ts";
-import { dynamoLeaseStore } from "../../lib/leases/dynamodb.ts";
-import { openSqliteStore } from "../../lib/leases/sqlite.ts";
-import type { LeaseStore } from "../../lib/reconcile/ports.ts";
+import type { LeaseStore } from "../../lib/ports/store.ts";
+import { dynamoLeaseStore } from "../../lib/store/dynamodb/dynamodb-store.ts";
+import { openSqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { aDeclared, aKey, aReference, aReferenceKey } from "../builders.ts";
 import { type Dynalite, startDynalite } from "../harness/dynalite.ts";
 import { type TempFolder, tempFolder } from "../harness/index.ts";
@@ -225,7 +225,7 @@ describe("rows that can't be read", () => {
     assert.deepEqual([...(await store.read([BAD, GOOD], "strong")).keys()].sort(), [BAD, GOOD]);
   });
 
-  it("SQLite: a key that leads nowhere, a lane or a turn that is none: the others are handed out", async () => {
+  it("SQLite: a key that leads nowhere, a lane or a refresh slot that is none: the others are dispatched", async () => {
     await using scene = await sqliteScene();
     scene.run(`UPDATE sync SET key = 'nowhere', lane = 'fast', period = -4, phase = 0 WHERE key = '${BAD}'`);
     assert.deepEqual(

@@ -5,12 +5,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { MINUTE_MS, systemClock } from "../../lib/clock.ts";
 import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
 import type { DiscoveryDeps } from "../../lib/discovery/deps.ts";
-import { type LookOptions, look } from "../../lib/discovery/look.ts";
+import { runWatchPass, type WatchPassOptions } from "../../lib/discovery/watch-pass.ts";
 import { type SyncKey, syncKey } from "../../lib/keys.ts";
-import { openSqliteStore, type SqliteStore } from "../../lib/leases/sqlite.ts";
-import type { ClusterSettings, ClusterState } from "../../lib/reconcile/ports.ts";
+import type { ClusterSettings } from "../../lib/ports/fleet.ts";
+import type { ClusterState } from "../../lib/ports/store.ts";
+import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { type Cluster, startCluster, type TempFolder, tempFolder } from "../harness/index.ts";
-import { aNamespace, endsOf, patient, type TestEnds } from "./kubernetes-fixtures.ts";
+import { aNamespace, endsOf, patient, type TestApis } from "./kubernetes-fixtures.ts";
 
 const CLUSTER = "east";
 const OPERATOR = "operator";
@@ -19,7 +20,7 @@ const MARK = "keyferry-installation";
 const RBAC = "rbac.authorization.k8s.io";
 const READ = ["get", "list", "watch"];
 
-describe("discovery on a real cluster: one look after the other", () => {
+describe("discovery on a real cluster: one watch pass after the other", () => {
   let cluster: Cluster;
   let folder: TempFolder;
   let stores = 0;
@@ -42,11 +43,11 @@ describe("discovery on a real cluster: one look after the other", () => {
 
   /** An empty lease table, the ends of an identity, and a clock that the test moves. */
   function aScene(settings: Partial<ClusterSettings> = {}, kubeconfig = cluster.adminKubeconfig) {
-    const ends: TestEnds = endsOf(cluster, kubeconfig);
+    const apis: TestApis = endsOf(cluster, kubeconfig);
     const store: SqliteStore = openSqliteStore({ path: join(folder.path, `${++stores}.sqlite`) });
     opened.push({
       async [Symbol.asyncDispose]() {
-        ends.clients.close();
+        apis.clients.close();
         await store[Symbol.asyncDispose]();
       },
     });
@@ -55,7 +56,7 @@ describe("discovery on a real cluster: one look after the other", () => {
     const metrics = { ran: () => undefined, count: () => undefined, observe: () => undefined };
     const queue = { send: async () => undefined };
     const deps: DiscoveryDeps = {
-      ...{ leases: store, queue, clusters: ends.clusters, resources: ends.resources, log: ends.log, metrics, clock },
+      ...{ leases: store, queue, clusters: apis.clusters, resources: apis.resources, log: apis.log, metrics, clock },
       installation: "this",
       random: () => 0.5,
     };
@@ -66,22 +67,22 @@ describe("discovery on a real cluster: one look after the other", () => {
       ...settings,
     };
     const circuits = { openAmong: async () => undefined, open: async () => undefined, probeDue: async () => undefined };
-    const defaults: LookOptions = {
+    const defaults: WatchPassOptions = {
       ...{ seconds: 0, againMs: 0, probeRevision: false, acceptAbsence: false },
       sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
     };
     return {
-      ends,
+      apis,
       store,
       later: (ms: number) => {
         ahead += ms;
       },
-      look: (options: Partial<LookOptions> = {}) =>
-        look(deps, circuits as never, whole, { ...defaults, ...options }, patient()),
+      watchPass: (options: Partial<WatchPassOptions> = {}) =>
+        runWatchPass(deps, circuits as never, whole, { ...defaults, ...options }, patient()),
       state: async () => (await store.cluster(CLUSTER))?.state as ClusterState,
       row: async (name: string) => (await store.read([keyOf(name)], "strong")).get(keyOf(name)),
       keys: async () => (await store.byCluster(CLUSTER)).map(({ key }) => key),
-      listed: () => ends.clients.requests.count("list", "vaultstaticsecrets"),
+      listed: () => apis.clients.requests.count("list", "vaultstaticsecrets"),
       async setCursors(cursors: ClusterState["cursors"]) {
         const row = await store.claimCluster(CLUSTER, { now: clock(), until: clock() + 1 });
         assert.ok(row && (await store.saveCluster(row, { ...row.state, cursors }, { dueAt: clock() })));
@@ -120,31 +121,31 @@ describe("discovery on a real cluster: one look after the other", () => {
   it("lease-table 19: a fresh cursor is resumed, one that did not move for ten minutes is listed again", async () => {
     const scene = aScene();
     await declare("a");
-    await scene.look();
+    await scene.watchPass();
     assert.equal(scene.listed(), 1);
     await declare("b");
-    await scene.look();
+    await scene.watchPass();
     assert.equal(scene.listed(), 1, "only watched");
     assert.ok(await scene.row("b"));
     scene.later(11 * MINUTE_MS);
-    await scene.look();
+    await scene.watchPass();
     assert.equal(scene.listed(), 2);
     assert.equal(scene.store.counts().declare, 4, "a, b, and both by the list");
     assert.equal((await scene.row("a"))?.nudges, 0, "only differences are written");
   });
 
-  it("lease-table 19, kubernetes-rules 12: a cursor that is too old is answered 410, and all is listed in the same look", async () => {
+  it("lease-table 19, kubernetes-rules 12: a cursor that is too old is answered 410, and all is listed in the same watch pass", async () => {
     const scene = aScene();
     await declare("a");
     await declare("gone");
-    await scene.look();
+    await scene.watchPass();
     await cluster.delete(resource("gone"));
     const cursors = Object.keys((await scene.state()).cursors).map((name) => [
       name,
       { resourceVersion: "1", movedAt: systemClock() },
     ]);
     await scene.setCursors(Object.fromEntries(cursors));
-    await scene.look();
+    await scene.watchPass();
     assert.equal(scene.listed(), 2);
     assert.deepEqual(await scene.keys(), [keyOf("a")]);
   });
@@ -152,43 +153,43 @@ describe("discovery on a real cluster: one look after the other", () => {
   it("lease-table 20, kubernetes-rules 12: cursors from the future that fall silent are found out, and every sync looks again", async () => {
     const scene = aScene();
     await declare("a");
-    await scene.look();
+    await scene.watchPass();
     const before = await scene.row("a");
     const movedAt = systemClock() - 4 * MINUTE_MS;
     const names = Object.keys((await scene.state()).cursors);
     await scene.setCursors(Object.fromEntries(names.map((name) => [name, { resourceVersion: "999999999", movedAt }])));
-    await scene.look();
-    assert.ok(scene.ends.log.lines.some(({ event }) => event === "cluster-restored"));
+    await scene.watchPass();
+    assert.ok(scene.apis.log.lines.some(({ event }) => event === "cluster-restored"));
     assert.equal(scene.listed(), 2);
     const after = await scene.row("a");
     assert.equal(after?.nudges, (before?.nudges ?? 0) + 1);
-    await scene.look();
+    await scene.watchPass();
     assert.equal((await scene.row("a"))?.nudges, after?.nudges, "once");
   });
 
   it("lease-table 21: events that come once more after a crash bring back nothing that was", async () => {
     const scene = aScene();
     await declare("a", { path: "first" });
-    await scene.look();
+    await scene.watchPass();
     const { cursors } = await scene.state();
     await declare("a", { path: "second" });
     await cluster.delete(resource("a"));
     await declare("a", { path: "third" });
-    await scene.look();
+    await scene.watchPass();
     const before = await scene.row("a");
     await scene.setCursors(cursors);
-    await scene.look();
+    await scene.watchPass();
     assert.deepEqual(await scene.row("a"), before);
     assert.deepEqual(await scene.keys(), [keyOf("a")], "and no clean-up of what lives");
   });
 
   it("lease-table 21: what is too large to keep becomes a row that says so, and the cursor goes on", async () => {
     const scene = aScene();
-    await scene.look();
+    await scene.watchPass();
     const annotations = Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`note-${at}`, "x".repeat(1_000)]));
     await declare("large", { destination: { name: "large", create: true, annotations } });
     await declare("small");
-    await scene.look();
+    await scene.watchPass();
     const large = await scene.row("large");
     assert.ok((large?.declared.tooLarge ?? 0) > 300_000);
     assert.deepEqual(large?.declared.spec, {});
@@ -210,7 +211,7 @@ describe("discovery on a real cluster: one look after the other", () => {
     });
     const scene = aScene({ namespaces: { include: [ns], exclude: [] } }, kubeconfig);
     await declare("a");
-    const outcome = await scene.look();
+    const outcome = await scene.watchPass();
     assert.deepEqual("error" in outcome && outcome.error, false);
     assert.deepEqual(await scene.keys(), [keyOf("a")]);
     const names = Object.keys((await scene.state()).cursors);
@@ -218,7 +219,7 @@ describe("discovery on a real cluster: one look after the other", () => {
     assert.ok(names.includes(`VaultAuth/${ns}`) && names.includes(`VaultAuth/${OPERATOR}`));
     await declare("b");
     assert.equal(
-      "error" in (await scene.look({ probeRevision: true })),
+      "error" in (await scene.watchPass({ probeRevision: true })),
       false,
       "the probe for a restore suffices with it",
     );
@@ -228,7 +229,7 @@ describe("discovery on a real cluster: one look after the other", () => {
   it("lease-table 18: a list that is refused is no absence; others go on, and the cluster says what is missing", async () => {
     const admin = aScene();
     await declare("a");
-    await admin.look();
+    await admin.watchPass();
     const everything = [
       { apiGroups: [""], resources: ["secrets", "configmaps"], verbs: READ },
       { apiGroups: ["secrets.hashicorp.com"], resources: ["vaultauths", "vaultconnections"], verbs: READ },
@@ -242,7 +243,7 @@ describe("discovery on a real cluster: one look after the other", () => {
     const scene = aScene(settings, kubeconfig);
     const row = await admin.row("a");
     assert.ok(row && (await scene.store.declare(row.declared, systemClock())));
-    const outcome = await scene.look();
+    const outcome = await scene.watchPass();
     assert.equal("error" in outcome && outcome.error?.code, "KUBE_DENIED");
     assert.ok(outcome.againAt > systemClock() + 10_000, "and it is not asked again at once");
     assert.deepEqual(await scene.keys(), [keyOf("a")]);
@@ -254,17 +255,17 @@ describe("discovery on a real cluster: one look after the other", () => {
   it("lease-table 18: at most ten, or a fifth, are believed to be gone at once; the rest waits for a person", async () => {
     const scene = aScene();
     for (let at = 0; at < 12; at++) await declare(`many-${at}`);
-    await scene.look();
+    await scene.watchPass();
     for (let at = 1; at < 12; at++) await cluster.delete(resource(`many-${at}`));
     scene.later(11 * MINUTE_MS);
-    await scene.look();
+    await scene.watchPass();
     assert.deepEqual((await scene.state()).held, { ...(await scene.state()).held, gone: 11, of: 12 });
     const { held } = await scene.state();
     scene.later(MINUTE_MS);
-    await scene.look();
+    await scene.watchPass();
     assert.equal((await scene.state()).held?.since, held?.since, "it is remembered since when");
     assert.equal((await scene.keys()).length, 12);
-    await scene.look({ acceptAbsence: true });
+    await scene.watchPass({ acceptAbsence: true });
     assert.deepEqual(await scene.keys(), [keyOf("many-0")]);
     assert.equal((await scene.state()).held, undefined);
   });
@@ -278,40 +279,40 @@ describe("discovery on a real cluster: one look after the other", () => {
     const key = syncKey({ cluster: CLUSTER, kind: "VaultAuth", ...metadata });
     const row = async () => (await scene.store.read([key], "strong")).get(key);
     await login("one");
-    await scene.look();
+    await scene.watchPass();
     assert.equal((await row())?.declared.spec.mount, "one");
     const before = await row();
 
     await scene.setCursors({});
-    await scene.look();
+    await scene.watchPass();
     assert.deepEqual(await row(), before, "the same again changes nothing");
     await login("two");
-    await scene.look();
+    await scene.watchPass();
     assert.equal((await row())?.declared.spec.mount, "two");
     await cluster.delete({ apiVersion: api, kind: "VaultAuth", metadata });
     await scene.setCursors({});
-    await scene.look();
+    await scene.watchPass();
     assert.equal(await row(), undefined);
   });
 
-  it("lease-table 21: a look holds the cluster's row: two at once are one, and a late one saves nothing", async () => {
+  it("lease-table 21: a watch pass holds the cluster's row: two at once are one, and a late one saves nothing", async () => {
     const scene = aScene();
     await declare("a");
-    const outcomes = await Promise.all([scene.look(), scene.look()]);
-    assert.deepEqual(outcomes.map(({ kind }) => kind).sort(), ["held", "looked"]);
+    const outcomes = await Promise.all([scene.watchPass(), scene.watchPass()]);
+    assert.deepEqual(outcomes.map(({ kind }) => kind).sort(), ["claimed", "done"]);
     const stale = await scene.store.cluster(CLUSTER);
-    await scene.look();
+    await scene.watchPass();
     assert.ok(stale);
     assert.equal(await scene.store.saveCluster(stale, { cursors: {}, attempts: 0 }, { dueAt: 0 }), false);
   });
 
-  it("what tells the operator namespace from another one costs a look nothing, until something is different there", async () => {
+  it("what tells the operator namespace from another one costs a watch pass nothing, until something is different there", async () => {
     const operatorNamespace = `${ns}-operator`;
     const scene = aScene({ operatorNamespace });
     const gets = async () => {
-      scene.ends.clients.requests.reset();
-      await scene.look();
-      const all = scene.ends.clients.requests.all().filter(({ verb }) => verb === "get" || verb === "create");
+      scene.apis.clients.requests.reset();
+      await scene.watchPass();
+      const all = scene.apis.clients.requests.all().filter(({ verb }) => verb === "get" || verb === "create");
       return Object.fromEntries(all.map(({ verb, resource, times }) => [`${verb} ${resource}`, times]));
     };
     await aNamespace(cluster, operatorNamespace);
@@ -337,6 +338,6 @@ describe("discovery on a real cluster: one look after the other", () => {
     await aNamespace(cluster, operatorNamespace);
     assert.deepEqual(await gets(), { "get namespaces": 2, "get configmaps": 1 });
     assert.equal((await scene.state()).operator?.without, "later");
-    assert.ok(scene.ends.log.lines.some(({ event }) => event === "operator-namespace-without-powers"));
+    assert.ok(scene.apis.log.lines.some(({ event }) => event === "operator-namespace-without-powers"));
   });
 });

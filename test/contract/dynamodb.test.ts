@@ -3,18 +3,19 @@ import { after, before, describe, it } from "node:test";
 import { DynamoDBClient, PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { HOUR_MS } from "../../lib/clock.ts";
 import { cleanupKey } from "../../lib/keys.ts";
-import { dynamoLeaseStore } from "../../lib/leases/dynamodb.ts";
-import { dynamoClient } from "../../lib/leases/dynamodb-client.ts";
-import { EMPTY_STATE, type LeaseStore } from "../../lib/reconcile/ports.ts";
+import { EMPTY_STATE } from "../../lib/ports/rows.ts";
+import type { LeaseStore } from "../../lib/ports/store.ts";
+import { dynamoClient } from "../../lib/store/dynamodb/client.ts";
+import { dynamoLeaseStore } from "../../lib/store/dynamodb/dynamodb-store.ts";
 import { aDeclared, aKey } from "../builders.ts";
 import { leaseTable } from "../harness/dynalite/lease-table.ts";
 import { createTable, type Dynalite, startDynalite, TEST_CREDENTIALS } from "../harness/dynalite.ts";
 import { meter } from "./dynamodb/meter.ts";
+import { dynamoRefreshSlotsContract } from "./dynamodb/refresh-slots.contract.ts";
 import { throttling } from "./dynamodb/throttling.ts";
-import { dynamoTurnsContract } from "./dynamodb/turns.contract.ts";
 import { TYPICAL_KEY, typicalDeclared } from "./dynamodb/typical.ts";
 import { dynamoUnitsContract } from "./dynamodb/units.contract.ts";
-import { LEASE_MS, START, TURN } from "./lease-store/scene.ts";
+import { LEASE_MS, SLOT, START } from "./lease-store/scene.ts";
 
 let dynalite: Dynalite;
 before(async () => {
@@ -23,9 +24,9 @@ before(async () => {
 after(() => dynalite[Symbol.asyncDispose]());
 
 dynamoUnitsContract("dynalite", () => dynalite.endpoint);
-dynamoTurnsContract(() => dynalite);
+dynamoRefreshSlotsContract(() => dynalite);
 
-const WHEEL = { kind: "wheel", turn: TURN } as const;
+const WHEEL = { kind: "wheel", slot: SLOT } as const;
 
 async function aStore(): Promise<LeaseStore & { readonly table: string }> {
   const table = await dynalite.createTable();
@@ -144,7 +145,7 @@ describe("many at once", () => {
     await store.declare(aDeclared(), START);
     const row = (await store.read([aKey()], "strong")).get(aKey()) ?? assert.fail();
     const { lease } = (await store.claim(row, { now: START, until: START + LEASE_MS })) ?? assert.fail();
-    const nudges = (now: number) => Array.from({ length: 20 }, () => store.nudge(aKey(), { now, look: false }));
+    const nudges = (now: number) => Array.from({ length: 20 }, () => store.nudge(aKey(), { now, verify: false }));
     await Promise.all(nudges(START + 1));
     assert.equal((await store.read([aKey()], "strong")).get(aKey())?.nudges, 20);
     assert.equal(await store.settle(lease, { state: EMPTY_STATE, schedule: WHEEL, now: START + 2 }), "nudged");
@@ -202,9 +203,9 @@ describe("tables that can't be used", () => {
 
   it("an empty table is read without being marked, and marked once by the first writes", async () => {
     const store = await aStore();
-    assert.equal(await store.handedUntil(), undefined);
+    assert.equal(await store.dispatchedUntil(), undefined);
     assert.deepEqual(await itemsOf(store.table), []);
-    await Promise.all([store.moveCursor(undefined, START), store.declare(aDeclared(), START)]);
+    await Promise.all([store.moveDispatched(undefined, START), store.declare(aDeclared(), START)]);
     assert.deepEqual(await itemsOf(store.table), ["cursor", aKey(), "version"]);
   });
 

@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { bundleFunction } from "../../infra/bundle.ts";
-import { looksBody } from "../../lib/aws/envelopes.ts";
+import { watchPassesBody } from "../../lib/aws/envelopes.ts";
 import { type Dynalite, startDynalite } from "../harness/dynalite.ts";
 import { type TempFolder, tempFolder } from "../harness/process/temp-folder.ts";
 import { throttling } from "./dynamodb/throttling.ts";
 import { type Ended, queueEvent, type RunningFunction, startFunction } from "./functions/running.ts";
 
 const BIG = Number.POSITIVE_INFINITY;
-const A_LOOK = queueEvent({ m: looksBody([{ cluster: "east", fence: 0 }]) });
+const A_WATCH_PASS = queueEvent({ m: watchPassesBody([{ cluster: "east", fence: 0 }]) });
 /** The message comes again, and becomes a dead letter in the end: there is an alarm on those. */
 const AGAIN: Ended = { result: { batchItemFailures: [{ itemIdentifier: "m" }] } };
 const DONE: Ended = { result: { batchItemFailures: [] } };
@@ -23,7 +23,7 @@ describe("functions whose world is wrong", { timeout: 180_000 }, () => {
 
   before(async () => {
     [dynalite, folder] = await Promise.all([startDynalite(), tempFolder("functions")]);
-    // Its kubeconfig is missing: a look ends with a named failure, which stands on the cluster's row.
+    // Its kubeconfig is missing: a watch pass ends with a named failure, which stands on the cluster's row.
     const clusters = [{ name: "east", connect: { kubeconfig: { path: "kubeconfig" } } }];
     const fleet = { apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters };
     await writeFile(join(folder.path, "fleet.yaml"), JSON.stringify(fleet));
@@ -53,8 +53,8 @@ describe("functions whose world is wrong", { timeout: 180_000 }, () => {
     await dynalite.client.send(new PutItemCommand({ TableName: table, Item }));
     await using discover = await start("discover", { KEYFERRY_TABLE: table });
     for (let times = 0; times < 2; times++) {
-      assert.deepEqual(await discover.invoke(A_LOOK), AGAIN);
-      assert.deepEqual(codes(discover.printed(), "look-crashed"), ["STORE_INVALID"]);
+      assert.deepEqual(await discover.invoke(A_WATCH_PASS), AGAIN);
+      assert.deepEqual(codes(discover.printed(), "watch-pass-crashed"), ["STORE_INVALID"]);
     }
     await using tick = await start("tick", { KEYFERRY_TABLE: table });
     for (let times = 0; times < 2; times++) {
@@ -80,11 +80,11 @@ describe("functions whose world is wrong", { timeout: 180_000 }, () => {
       AWS_ENDPOINT_URL_DYNAMODB: proxy.endpoint,
     });
     proxy.next = BIG;
-    assert.deepEqual(await discover.invoke(A_LOOK), AGAIN);
-    assert.deepEqual(codes(discover.printed(), "look-crashed"), ["STORE_UNAVAILABLE"]);
+    assert.deepEqual(await discover.invoke(A_WATCH_PASS), AGAIN);
+    assert.deepEqual(codes(discover.printed(), "watch-pass-crashed"), ["STORE_UNAVAILABLE"]);
     assert.deepEqual(await itemsOf(table), []);
     proxy.next = 0;
-    assert.deepEqual(await discover.invoke(A_LOOK), DONE);
+    assert.deepEqual(await discover.invoke(A_WATCH_PASS), DONE);
     assert.deepEqual(await itemsOf(table), ["clusters", "version"]);
   });
 
@@ -96,8 +96,8 @@ describe("functions whose world is wrong", { timeout: 180_000 }, () => {
       AWS_ENDPOINT_URL_DYNAMODB: proxy.endpoint,
     });
     proxy.next = 2;
-    assert.deepEqual(await discover.invoke(A_LOOK), DONE);
-    assert.deepEqual([proxy.refused, codes(discover.printed(), "look-crashed")], [2, []]);
+    assert.deepEqual(await discover.invoke(A_WATCH_PASS), DONE);
+    assert.deepEqual([proxy.refused, codes(discover.printed(), "watch-pass-crashed")], [2, []]);
   });
 
   it("a message that is not ours, while the dead letters can't be reached, comes again", async () => {
@@ -108,7 +108,7 @@ describe("functions whose world is wrong", { timeout: 180_000 }, () => {
 
   it("one message of many that can't be worked on comes again alone", async () => {
     await using discover = await start("discover", { KEYFERRY_TABLE: await dynalite.createTable() });
-    const left = looksBody([{ cluster: "left-the-fleet", fence: 0 }]);
+    const left = watchPassesBody([{ cluster: "left-the-fleet", fence: 0 }]);
     assert.deepEqual(await discover.invoke(queueEvent({ fine: left, m: "<html>" })), AGAIN);
   });
 
@@ -128,7 +128,7 @@ describe("functions whose world is wrong", { timeout: 180_000 }, () => {
       ["broken.yaml", /broken\.yaml is not valid/],
     ] as const) {
       await using discover = await start("discover", { KEYFERRY_FLEET: fleet });
-      assert.equal((await discover.invoke(A_LOOK)).error, "InputError", fleet);
+      assert.equal((await discover.invoke(A_WATCH_PASS)).error, "InputError", fleet);
       const lines = discover.printed();
       assert.match(String(lines.find(({ event }) => event === "invocation-failed")?.message), said);
       assert.equal(counted(lines, "keyferry_invocations_failed_total"), 1);

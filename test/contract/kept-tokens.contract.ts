@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { openSqliteStore, type SqliteStore } from "../../lib/leases/sqlite.ts";
-import type { StoredToken, TokenStore, VaultIdentity, VaultRead } from "../../lib/reconcile/ports.ts";
+import type { StoredToken, TokenStore } from "../../lib/ports/tokens.ts";
+import type { VaultIdentity, VaultRead } from "../../lib/ports/vault.ts";
+import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import type { TokenCacheOptions } from "../../lib/vault/token-cache.ts";
 import { aKey } from "../builders.ts";
 import type { Cluster, Vault } from "../harness/index.ts";
-import { appRole, audited, failure, kv2, openEnd, quiet, type TestEnd, times } from "./vault-world.ts";
+import { appRole, audited, failure, kv2, openVaultApi, quiet, type TestVaultApi, times } from "./vault-world.ts";
 
 const LOGIN = "update auth/approle/login";
 const RENEWAL = "update auth/token/renew-self";
@@ -40,7 +41,7 @@ export function keptTokensContract(
       ...rest,
     });
     /** A process of its own. */
-    const aProcess = (cache: TokenCacheOptions = cacheOf()): TestEnd => openEnd(cluster, { cache });
+    const aProcess = (cache: TokenCacheOptions = cacheOf()): TestVaultApi => openVaultApi(cluster, { cache });
     const reader = (role: Record<string, unknown> = {}) => aRole({ vault, cluster }, role);
     const app = (identity: VaultIdentity, path = "app"): VaultRead => ({ ...kv2(identity, path), by: aKey() });
     const kept = async ({ id }: VaultIdentity): Promise<StoredToken | undefined> => store.token("east", id);
@@ -99,7 +100,7 @@ export function keptTokensContract(
         await cluster.waitFor("the renewal", async () => (await kept(identity))?.serial !== serial);
         const asked = sqlite.counts().token ?? 0;
         await second.read(app(identity), forever);
-        await cluster.waitFor("a look at it", async () => (sqlite.counts().token ?? 0) > asked);
+        await cluster.waitFor("a watch pass over it", async () => (sqlite.counts().token ?? 0) > asked);
         second.pass(80_000);
         await second.read(app(identity), forever);
       });
@@ -118,10 +119,10 @@ export function keptTokensContract(
       };
       await using first = aProcess(cacheOf({ store: { ...store, token } }));
       await using second = aProcess(cacheOf({ store: { ...store, token } }));
-      const ends = [first, second];
-      const counted = await audited(vault, () => Promise.all(ends.map((end) => end.read(app(identity), forever))));
+      const apis = [first, second];
+      const counted = await audited(vault, () => Promise.all(apis.map((end) => end.read(app(identity), forever))));
       assert.deepEqual([counted(LOGIN), counted(REVOCATION)], [2, 1]);
-      const again = await audited(vault, () => Promise.all(ends.map((end) => end.read(app(identity), forever))));
+      const again = await audited(vault, () => Promise.all(apis.map((end) => end.read(app(identity), forever))));
       assert.equal(again(LOGIN), 0);
       assert.equal((await alive(identity.role)).length, 1);
     });
@@ -178,7 +179,7 @@ export function keptTokensContract(
       const told: string[] = [];
       const log = { ...quiet, warn: (event: string) => void told.push(event) };
       const cache = cacheOf({ key: async () => randomBytes(32) });
-      await using next = openEnd(cluster, { cache, log });
+      await using next = openVaultApi(cluster, { cache, log });
       const counted = await audited(vault, async () => {
         for (const identity of identities) await next.read(app(identity), forever);
       });

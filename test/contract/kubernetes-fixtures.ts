@@ -1,13 +1,14 @@
 import { systemClock } from "../../lib/clock.ts";
 import { type ErrorCode, SyncError } from "../../lib/errors.ts";
-import { VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
 import {
   type ClusterClients,
   type ClusterClientsOptions,
   clusterClients,
 } from "../../lib/kubernetes/cluster-client.ts";
-import { type KubernetesEnds, kubernetesEnds } from "../../lib/kubernetes/kubernetes-ends.ts";
-import type { DesiredSecret, Log, LogFields } from "../../lib/reconcile/ports.ts";
+import { type KubernetesApis, kubernetesApis } from "../../lib/kubernetes/kubernetes-apis.ts";
+import type { DesiredSecret } from "../../lib/ports/secrets.ts";
+import type { Log, LogFields } from "../../lib/ports/telemetry.ts";
+import { VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
 import type { MemoryCluster } from "../core/world/cluster.ts";
 import type { Cluster, ClusterOptions, KubeClient } from "../harness/index.ts";
@@ -20,14 +21,14 @@ export function keptLog(): Log & { readonly lines: readonly { event: string; fie
   return { lines, debug: keep, info: keep, warn: keep, error: keep };
 }
 
-export type TestEnds = KubernetesEnds & { readonly clients: ClusterClients; readonly log: ReturnType<typeof keptLog> };
+export type TestApis = KubernetesApis & { readonly clients: ClusterClients; readonly log: ReturnType<typeof keptLog> };
 
 /** The ends over whatever `resolve` reaches. */
-export function endsOver(options: Partial<ClusterClientsOptions> & Pick<ClusterClientsOptions, "resolve">): TestEnds {
+export function apisOver(options: Partial<ClusterClientsOptions> & Pick<ClusterClientsOptions, "resolve">): TestApis {
   const log = keptLog();
   const clock = options.clock ?? systemClock;
   const clients = clusterClients({ clock, log, ...options });
-  return { ...kubernetesEnds({ clients, clock, log }), clients, log };
+  return { ...kubernetesApis({ clients, clock, log }), clients, log };
 }
 
 /** What a suite needs of a cluster, a real one or one in memory. */
@@ -38,13 +39,13 @@ export type ContractCluster = KubeClient &
 export type OpenCluster = (options: ClusterOptions) => Promise<ContractCluster>;
 
 /** The ends of one test cluster, as its admin or as someone with another kubeconfig (text). */
-export function endsOf(cluster: ContractCluster, kubeconfig: string = cluster.adminKubeconfig): TestEnds {
+export function endsOf(cluster: ContractCluster, kubeconfig: string = cluster.adminKubeconfig): TestApis {
   if ("clientsFor" in cluster) {
     const log = keptLog();
     const clients = cluster.clientsFor(kubeconfig);
-    return { ...kubernetesEnds({ clients, clock: cluster.time.now, log }), clients, log };
+    return { ...kubernetesApis({ clients, clock: cluster.time.now, log }), clients, log };
   }
-  return endsOver({ resolve: () => ({ kubeConfig: { text: kubeconfig } }) });
+  return apisOver({ resolve: () => ({ kubeConfig: { text: kubeconfig } }) });
 }
 
 /** A service account that may do just this in one namespace, as a kubeconfig. */

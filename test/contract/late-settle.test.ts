@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { systemClock } from "../../lib/clock.ts";
+import type { JsonObject } from "../../lib/json.ts";
 import { syncKey } from "../../lib/keys.ts";
-import { VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
-import { announce } from "../../lib/reconcile/announce.ts";
-import type { JsonObject, Lease, Row } from "../../lib/reconcile/ports.ts";
+import { announce } from "../../lib/origins/announce.ts";
+import type { Row } from "../../lib/ports/rows.ts";
+import type { Lease } from "../../lib/ports/store.ts";
+import { VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { aDeclared, aRow } from "../builders.ts";
 import { type Cluster, type KubeObject, startCluster } from "../harness/index.ts";
-import { endsOf, patient, STATIC_SECRET_CRD, type TestEnds, withCode } from "./kubernetes-fixtures.ts";
+import { endsOf, patient, STATIC_SECRET_CRD, type TestApis, withCode } from "./kubernetes-fixtures.ts";
 
 const CLUSTER = "late";
 const NAMESPACE = "default";
@@ -15,14 +17,14 @@ const SYNCED = { kind: "synced", wrote: "created" } as const;
 
 describe("a run tells its resource how it ended", () => {
   let cluster: Cluster;
-  let ends: TestEnds;
+  let apis: TestApis;
 
   before(async () => {
     cluster = await startCluster({ name: CLUSTER, crds: [STATIC_SECRET_CRD] });
-    ends = endsOf(cluster);
+    apis = endsOf(cluster);
   });
   after(async () => {
-    ends?.clients.close();
+    apis?.clients.close();
     await cluster?.[Symbol.asyncDispose]();
   });
 
@@ -57,7 +59,7 @@ describe("a run tells its resource how it ended", () => {
     until: systemClock() + forMs,
   });
   const tell = (row: Row, lease = leaseOn(row)) =>
-    announce({ ...ends, clock: systemClock }, row, SYNCED, lease, patient());
+    announce({ ...apis, clock: systemClock }, row, SYNCED, lease, patient());
 
   it("kubernetes-rules 17: a late settle marks no resource that was made anew under the same name", async () => {
     const row = rowOf(await make("reborn"));
@@ -98,9 +100,9 @@ describe("a run tells its resource how it ended", () => {
   it("lease-table 24: what is so already is not written again", async () => {
     const row = rowOf(await make("same"));
     const { seen } = await tell(row);
-    ends.clients.requests.reset();
-    await announce({ ...ends, clock: systemClock }, told(row, seen), { kind: "synced" }, leaseOn(row), patient());
-    assert.equal(ends.clients.requests.count(), 0);
+    apis.clients.requests.reset();
+    await announce({ ...apis, clock: systemClock }, told(row, seen), { kind: "synced" }, leaseOn(row), patient());
+    assert.equal(apis.clients.requests.count(), 0);
   });
 
   it("lease-table 6: nothing is written so close to the lease's end that it might end after it", async () => {

@@ -1,5 +1,5 @@
 import { after, before } from "node:test";
-import { dynamoLeaseStore } from "../../lib/leases/dynamodb.ts";
+import { dynamoLeaseStore } from "../../lib/store/dynamodb/dynamodb-store.ts";
 import { type Dynalite, startDynalite } from "../harness/dynalite.ts";
 import { leaseStoreContract } from "./lease-store.contract.ts";
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openSqliteStore } from "../../lib/leases/sqlite.ts";
+import { openSqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { leaseStoreContract } from "./lease-store.contract.ts";
 
 leaseStoreContract("SQLite", async () => {

@@ -3,9 +3,10 @@ import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { parseAllDocuments } from "yaml";
 import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
-import { JUDGED_KINDS, KINDS, SECRET, VAULT_AUTH_GLOBAL, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
 import { accepted } from "../../lib/kubernetes/cluster-client.ts";
-import type { KindRef, ListOptions } from "../../lib/reconcile/ports.ts";
+import type { ListOptions } from "../../lib/ports/clusters.ts";
+import type { KindRef } from "../../lib/resource-kinds.ts";
+import { JUDGED_KINDS, KINDS, SECRET, VAULT_AUTH_GLOBAL, VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { type Cluster, startCluster } from "../harness/index.ts";
 import { ARGO_ROLLOUT_CRD, aWorkload } from "../workloads.ts";
 import {
@@ -16,7 +17,7 @@ import {
   endsOf,
   OWNER_LABELS,
   patient,
-  type TestEnds,
+  type TestApis,
   withCode,
 } from "./kubernetes-fixtures.ts";
 
@@ -28,7 +29,7 @@ const SECRETS: ListOptions = { metadataOnly: true };
 
 describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
   let cluster: Cluster;
-  const opened: TestEnds[] = [];
+  const opened: TestApis[] = [];
 
   before(async () => {
     cluster = await startCluster({
@@ -41,12 +42,12 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
     await cluster.apply(parseAllDocuments(await readFile(RBAC, "utf8")).map((document) => document.toJS()));
   });
   after(async () => {
-    for (const ends of opened) ends.clients.close();
+    for (const apis of opened) apis.clients.close();
     await cluster?.[Symbol.asyncDispose]();
   });
 
   /** The ends as a service account that has this role and no other. */
-  async function endsWith(role: string): Promise<TestEnds> {
+  async function endsWith(role: string): Promise<TestApis> {
     const rbac = "rbac.authorization.k8s.io";
     await cluster.apply([
       { apiVersion: "v1", kind: "ServiceAccount", metadata: { namespace: NAMESPACE, name: role } },
@@ -58,9 +59,9 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
         subjects: [{ kind: "ServiceAccount", namespace: NAMESPACE, name: role }],
       },
     ]);
-    const ends = endsOf(cluster, await cluster.kubeconfigFor({ serviceAccount: { namespace: NAMESPACE, name: role } }));
-    opened.push(ends);
-    return ends;
+    const apis = endsOf(cluster, await cluster.kubeconfigFor({ serviceAccount: { namespace: NAMESPACE, name: role } }));
+    opened.push(apis);
+    return apis;
   }
 
   async function aDeclaration(name: string) {
@@ -76,7 +77,7 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
     return { apiVersion, kind: "VaultStaticSecret", name, uid: made?.metadata.uid ?? "" };
   }
 
-  async function mayRead(clients: TestEnds["clients"], name: string): Promise<void> {
+  async function mayRead(clients: TestApis["clients"], name: string): Promise<void> {
     const kind = { group: "", version: "v1", resource: "namespaces", kind: "Namespace" };
     const call = { cluster: "rbac", verb: "get", kind, name } as const;
     accepted(call, await clients.send(call, patient()));
@@ -117,14 +118,14 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
       const created = await secrets.apply(secret, desired, { kind: "absent" }, signal);
       const at = { kind: "as-seen", uid: created.uid, resourceVersion: created.resourceVersion } as const;
       const changed = await secrets.apply(secret, { ...desired, data: dataOf({ a: "2" }) }, at, signal);
-      assert.ok(await secrets.look(secret, how, signal));
+      assert.ok(await secrets.observe(secret, how, signal));
       await secrets.dropKeys(secret, ["b"], changed.resourceVersion, signal);
-      const seen = await secrets.look(secret, how, signal);
+      const seen = await secrets.observe(secret, how, signal);
       await secrets.replaceData(secret, created.uid, dataOf({ a: "3" }), signal);
       const next = await aDeclaration(`${role}-next`);
-      const alone = await secrets.look(secret, how, signal);
+      const alone = await secrets.observe(secret, how, signal);
       await secrets.standBeside(secret, next, alone ?? at, signal);
-      const both = await secrets.look(secret, how, signal);
+      const both = await secrets.observe(secret, how, signal);
       await secrets.dropOwner(secret, next.uid, both ?? assert.fail(), signal);
 
       const found = await resources.get(ref, signal);
@@ -141,14 +142,14 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
       for (const kind of ["Deployment", "StatefulSet", "DaemonSet", "argo.Rollout"] as const) {
         const target = { cluster: "rbac", namespace: NAMESPACE, kind, name: role };
         await cluster.apply(aWorkload(NAMESPACE, target));
-        const { resourceVersion } = (await rollouts.look(target, signal)) ?? {};
+        const { resourceVersion } = (await rollouts.get(target, signal)) ?? {};
         assert.equal(await rollouts.restart(target, resourceVersion ?? "", Date.now(), signal), true);
       }
 
       const account = { kind: "serviceAccount", cluster: "rbac", namespace: NAMESPACE, name: "default" } as const;
       assert.ok(await credentials.credential({ ...account, audiences: [], expirationSeconds: 600 }, signal));
       assert.ok(await credentials.annotations(account, signal));
-      const left = await secrets.look(secret, how, signal);
+      const left = await secrets.observe(secret, how, signal);
       assert.ok(left);
       await secrets.remove(secret, left, signal);
     });

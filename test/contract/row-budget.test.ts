@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { bytesOf, LIMITS, type Limits, rowBudget } from "../../lib/discovery/row-budget.ts";
 import { type SyncKey, syncKey } from "../../lib/keys.ts";
-import { openSqliteStore, type SqliteStore } from "../../lib/leases/sqlite.ts";
+import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { aDeclared } from "../builders.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
@@ -61,7 +61,7 @@ describe("how much of a cluster is kept", () => {
     assert.equal(await offer(keyOf("a", 2), "x".repeat(60_000)), true);
   });
 
-  it("is remembered from look to look, and counted only near a limit", async () => {
+  it("is remembered from one watch pass to the next, and counted only near a limit", async () => {
     await using store = openSqliteStore({ path: ":memory:" });
     const first = scene(store);
     for (let name = 0; name < 4; name++) await first.offer(keyOf("a", name));

@@ -8,7 +8,7 @@ import { type ScriptedVault, scriptedVault } from "./shared-failures/scripted-va
 
 const SOON = "10s";
 const SELDOM = "12h";
-/** No pause between two looks of one sync is shorter than this, once it has failed a few times. */
+/** No pause between two runs of one sync is shorter than this, once it has failed a few times. */
 const SHORTEST_PAUSE_MS = 22 * SECOND_MS;
 
 interface Scene {
@@ -165,7 +165,7 @@ export function sharedFailuresContract(name: string, open: OpenStore, { many, lo
         const attempts = (await fleet.row(first))?.state.attempts;
         assert.equal(attempts, 1);
         vault.roles.add("unborn");
-        await fleet.store.nudge(first, { now: fleet.now(), look: true });
+        await fleet.store.nudge(first, { now: fleet.now(), verify: true });
         await fleet.until(() => fleet.written.has("s0"), 5 * SECOND_MS);
         // The others were woken by it.
         await fleet.until(() => fleet.written.size === 10, 10 * SECOND_MS);

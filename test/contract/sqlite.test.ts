@@ -10,14 +10,15 @@ import type { Readable } from "node:stream";
 import { describe, it } from "node:test";
 import { systemClock } from "../../lib/clock.ts";
 import { InputError } from "../../lib/errors.ts";
+import { EMPTY_STATE } from "../../lib/ports/rows.ts";
+import type { LeaseStore } from "../../lib/ports/store.ts";
 import {
   dataDirMarkedAt,
   imaginedSqliteStore,
   isDataDirLocked,
   lockDataDir,
   openSqliteStore,
-} from "../../lib/leases/sqlite.ts";
-import { EMPTY_STATE, type LeaseStore } from "../../lib/reconcile/ports.ts";
+} from "../../lib/store/sqlite/sqlite-store.ts";
 import { aDeclared, aKey } from "../builders.ts";
 
 function aDir(): { readonly dir: string; readonly path: string } & Disposable {

@@ -20,7 +20,7 @@ import {
 import { ALIKE, bundleTemplates } from "../../infra/bundle.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { goJson, type LosslessObject, parseLossless } from "../../lib/lossless.ts";
-import type { Rendering } from "../../lib/reconcile/ports.ts";
+import type { Rendering } from "../../lib/ports/templates.ts";
 import { answerOf, placeText, problemMessage } from "../../lib/templates/answer.ts";
 import { type GoTemplates, goTemplates, requestOf } from "../../lib/templates/template-engine.ts";
 import { tempFolder } from "../harness/process/temp-folder.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { StoredToken, TokenStore } from "../../lib/reconcile/ports.ts";
+import type { StoredToken, TokenStore } from "../../lib/ports/tokens.ts";
 import { aKey } from "../builders.ts";
 
 export const aStoredToken = (overrides: Partial<StoredToken> = {}): StoredToken => ({

@@ -3,9 +3,11 @@ import { describe, it } from "node:test";
 import { resolveStaticSecret } from "../../lib/declarations/resolve.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { referenceKey, type SyncKey } from "../../lib/keys.ts";
-import { openSqliteStore, type SqliteStore } from "../../lib/leases/sqlite.ts";
-import type { Circuit, KeptToken, Reference } from "../../lib/reconcile/ports.ts";
-import { sweepTokens } from "../../lib/reconcile/token-sweep.ts";
+import type { Reference } from "../../lib/ports/rows.ts";
+import type { Circuit } from "../../lib/ports/store.ts";
+import type { KeptToken } from "../../lib/ports/tokens.ts";
+import { sweepTokens } from "../../lib/references/token-sweep.ts";
+import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { aCluster, aDeclared, aKey, aReference } from "../builders.ts";
 import { quiet } from "./vault-world.ts";
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { bundleFunction } from "../../infra/bundle.ts";
-import { looksBody } from "../../lib/aws/envelopes.ts";
+import { watchPassesBody } from "../../lib/aws/envelopes.ts";
 import { waitFor } from "../harness/index.ts";
 import { type TempFolder, tempFolder } from "../harness/process/temp-folder.ts";
 import { queueEvent, SETTINGS } from "./functions/running.ts";
@@ -59,8 +59,8 @@ describe("a function's trace", { timeout: 120_000 }, () => {
     const { stdout } = await promisify(execFile)(process.execPath, args, options);
     return JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
   };
-  const looks = Array.from({ length: 40 }, (_, n) => ({ cluster: n === 0 ? "east" : `gone-${n}`, fence: 0 }));
-  const event = queueEvent({ m: looksBody(looks) });
+  const passes = Array.from({ length: 40 }, (_, n) => ({ cluster: n === 0 ? "east" : `gone-${n}`, fence: 0 }));
+  const event = queueEvent({ m: watchPassesBody(passes) });
   const traced = () => ({
     AWS_EXECUTION_ENV: "AWS_Lambda_nodejs24.x",
     AWS_LAMBDA_INITIALIZATION_TYPE: "on-demand",
@@ -90,7 +90,7 @@ describe("a function's trace", { timeout: 120_000 }, () => {
     assert.deepEqual([error, annotations], [true, { clusters: 40 }]);
     assert.deepEqual(
       metadata?.keyferry?.about,
-      looks.slice(0, 25).map(({ cluster }) => cluster),
+      passes.slice(0, 25).map(({ cluster }) => cluster),
     );
     assert.deepEqual([named("prepare").error, named("## invocation").error], [undefined, undefined]);
     for (const part of parts) assert.equal("cause" in part, false, part.name);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { AwsMethod, VaultIdentity } from "../../lib/reconcile/ports.ts";
+import type { AwsMethod, VaultIdentity } from "../../lib/ports/vault.ts";
 import { type AwsIdentities, awsIdentities, furnishAwsLogin, STRICT } from "../aws-identities.ts";
 import { type Cluster, type Ministack, startMinistack, type Vault } from "../harness/index.ts";
 import {
@@ -8,11 +8,11 @@ import {
   failure,
   identityOn,
   kv2,
-  openEnd,
+  openVaultApi,
   putSecret,
   reachHere,
   secretKey,
-  type TestEnd,
+  type TestVaultApi,
 } from "./vault-world.ts";
 
 const forever = new AbortController().signal;
@@ -29,13 +29,13 @@ export function vaultAwsContract(servers: () => { readonly vault: Vault; readonl
     let vault: Vault;
     let aws: Ministack;
     let people: AwsIdentities;
-    let end: TestEnd;
+    let end: TestVaultApi;
 
     before(async () => {
       ({ vault, cluster } = servers());
       aws = started.use(await startMinistack(STRICT));
       people = started.use(awsIdentities(aws));
-      end = started.use(openEnd(cluster, { reachOf: reachHere(aws.url) }));
+      end = started.use(openVaultApi(cluster, { reachOf: reachHere(aws.url) }));
       const principals = ["user/robot", "role/shop", "role/billing", "role/audited"];
       await furnishAwsLogin(vault, aws, principals, { policy: "reader", serverId: SERVER_ID });
       await putSecret(cluster, "robot", { ...(await people.user("robot")) });
@@ -152,14 +152,14 @@ export function vaultAwsContract(servers: () => { readonly vault: Vault; readonl
       assert.match(closed.message, /vault\.stsEndpoint/);
       const byName = byAccount({ stsEndpoint: aws.url.replace("127.0.0.1", "localhost") });
       await failure(end.read(kv2(byName, "app"), forever), CODE);
-      await using strict = openEnd(cluster, { reachOf: () => ({ ...reachHere()(undefined), onlyNamed: true }) });
+      await using strict = openVaultApi(cluster, { reachOf: () => ({ ...reachHere()(undefined), onlyNamed: true }) });
       const elsewhere = byAccount({ stsEndpoint: "https://sts.attacker.example" });
       await failure(strict.read(kv2(elsewhere, "app"), forever), CODE);
     });
 
     it("says that AWS is out of reach, which opens no circuit of Vault", async () => {
       const lost = byAccount({ stsEndpoint: NOWHERE });
-      await using sent = openEnd(cluster, { reachOf: reachHere(NOWHERE) });
+      await using sent = openVaultApi(cluster, { reachOf: reachHere(NOWHERE) });
       const error = await failure(sent.read(kv2(lost, "app"), forever), "CLOUD_UNAVAILABLE");
       assert.equal(error.circuit, undefined);
       aws.server.pause();

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { GcpMethod, VaultIdentity } from "../../lib/reconcile/ports.ts";
+import type { GcpMethod, VaultIdentity } from "../../lib/ports/vault.ts";
 import type { Cluster, Vault } from "../harness/index.ts";
 import { type Google, startGoogle } from "./google.ts";
-import { account, failure, identityOn, kv2, openEnd, type TestEnd } from "./vault-world.ts";
+import { account, failure, identityOn, kv2, openVaultApi, type TestVaultApi } from "./vault-world.ts";
 
 const forever = new AbortController().signal;
 const PLACE = { projectID: "shop-prod", region: "europe-west3", clusterName: "main" };
@@ -24,13 +24,13 @@ export function vaultGcpContract(
     let cluster: Cluster;
     let vault: Vault;
     let google: Google;
-    let end: TestEnd;
+    let end: TestVaultApi;
 
     before(async () => {
       ({ vault, cluster } = servers());
       const member = `system:serviceaccount:default:${ACCOUNT}`;
       google = started.use(await startGoogle({ cluster, ...PLACE, email: EMAIL, member }));
-      end = started.use(openEnd(cluster, { google: google.endpoints }));
+      end = started.use(openVaultApi(cluster, { google: google.endpoints }));
       await declare(ACCOUNT, { "iam.gke.io/gcp-service-account": EMAIL });
       await vault.write(`sys/auth/${mount}`, { type: "jwt" });
       const keys = { jwt_validation_pubkeys: [google.publicKeyPem], bound_issuer: "https://accounts.google.com" };

@@ -10,10 +10,10 @@ import {
   JWT_ROLE,
   kv2,
   type LoginCluster,
-  openEnd,
+  openVaultApi,
   putSecret,
   secretKey,
-  type TestEnd,
+  type TestVaultApi,
   times,
 } from "./vault-world.ts";
 
@@ -33,11 +33,11 @@ export function vaultTokensContract(
   describe(`the tokens of a Vault end on ${name}`, () => {
     let vault: ContractVault;
     let cluster: LoginCluster;
-    let end: TestEnd;
+    let end: TestVaultApi;
 
     before(() => {
       ({ vault, cluster } = servers());
-      end = openEnd(cluster);
+      end = openVaultApi(cluster);
     });
     after(() => end[Symbol.asyncDispose]());
 
@@ -105,7 +105,7 @@ export function vaultTokensContract(
       });
 
       it("anew for who asks since, once for all of them", async () => {
-        await using own = openEnd(cluster);
+        await using own = openVaultApi(cluster);
         const identity = await appRole({ vault, cluster }, { policies: ["reader"], secretId: "wrong" });
         const read = (since?: number) => own.read({ ...kv2(identity, "app"), ...(since && { since }) }, forever);
         await failure(read(), "VAULT_LOGIN_REFUSED");
@@ -137,7 +137,7 @@ export function vaultTokensContract(
 
     describe("renews its tokens", () => {
       it("after two thirds of their life, once, beside the read", async () => {
-        await using own = openEnd(cluster);
+        await using own = openVaultApi(cluster);
         const identity = await fresh("300s");
         await own.read(kv2(identity, "app"), forever);
         own.pass(210_000);
@@ -155,7 +155,7 @@ export function vaultTokensContract(
       });
 
       it("or gives them back when nobody uses them for an hour", async () => {
-        await using own = openEnd(cluster);
+        await using own = openVaultApi(cluster);
         const before = await accessors(vault);
         await own.read(kv2(await fresh(), "app"), forever);
         const [unused] = (await accessors(vault)).filter((one) => !before.includes(one));
@@ -166,7 +166,7 @@ export function vaultTokensContract(
       });
 
       it("or logs in again before they end", async () => {
-        await using own = openEnd(cluster);
+        await using own = openVaultApi(cluster);
         const identity = await fresh("100s");
         await own.read(kv2(identity, "app"), forever);
         own.pass(91_000);
@@ -185,7 +185,7 @@ export function vaultTokensContract(
       });
 
       it("with one login more when the token is older, since its role may have got other policies", async () => {
-        await using own = openEnd(cluster);
+        await using own = openVaultApi(cluster);
         const identity = await fresh();
         await own.read(kv2(identity, "app"), forever);
         own.pass(60_000);
@@ -201,7 +201,7 @@ export function vaultTokensContract(
       });
 
       it("with another login for who asks after the role got other policies, however new the token is", async () => {
-        await using own = openEnd(cluster);
+        await using own = openVaultApi(cluster);
         const identity = await fresh();
         const closed = kv2(identity, "closed/app");
         await failure(own.read(closed, forever), "VAULT_DENIED");
@@ -213,7 +213,7 @@ export function vaultTokensContract(
       });
 
       it("no more than once by a token that was revoked behind its back", async () => {
-        await using own = openEnd(cluster);
+        await using own = openVaultApi(cluster);
         const identity = await fresh();
         const others = await accessors(vault);
         await own.read(kv2(identity, "app"), forever);
@@ -227,7 +227,7 @@ export function vaultTokensContract(
 
     describe("is denied by a young token", () => {
       it("that was revoked: with a new login at once, as often as that happens", async () => {
-        await using own = openEnd(cluster);
+        await using own = openVaultApi(cluster);
         const identity = await fresh();
         const others = await accessors(vault);
         await own.read(kv2(identity, "app"), forever);
@@ -242,7 +242,7 @@ export function vaultTokensContract(
       });
 
       it("whose policies refuse: with none", async () => {
-        await using own = openEnd(cluster);
+        await using own = openVaultApi(cluster);
         const identity = await fresh();
         await own.read(kv2(identity, "app"), forever);
         const counted = await audited(vault, () =>
@@ -253,7 +253,7 @@ export function vaultTokensContract(
       });
 
       it("that may not look itself up: with one, and no more for a while", async () => {
-        await using own = openEnd(cluster);
+        await using own = openVaultApi(cluster);
         const identity = await fresh();
         await vault.write(`auth/approle/role/${identity.role}`, { token_no_default_policy: true });
         await own.read(kv2(identity, "app"), forever);
@@ -267,7 +267,7 @@ export function vaultTokensContract(
     });
 
     it("ends its tokens when it stops", async () => {
-      await using own = openEnd(cluster);
+      await using own = openVaultApi(cluster);
       const identities = [await fresh(), await fresh()];
       for (const identity of identities) await own.read(kv2(identity, "app"), forever);
       const counted = await audited(vault, () => own.revokeAll(forever));

@@ -1,9 +1,11 @@
 import { inspect } from "node:util";
 import { type ErrorCode, SyncError } from "../../lib/errors.ts";
 import { credentialSource } from "../../lib/kubernetes/credentials.ts";
-import type { CredentialRef, CredentialSource, Log, VaultIdentity, VaultRead } from "../../lib/reconcile/ports.ts";
+import type { CredentialRef, CredentialSource } from "../../lib/ports/credentials.ts";
+import type { Log } from "../../lib/ports/telemetry.ts";
+import type { VaultIdentity, VaultRead } from "../../lib/ports/vault.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
-import { type OpenVaultEnd, type VaultEndOptions, vaultEnd } from "../../lib/vault/vault-end.ts";
+import { type OpenVaultApi, type VaultApiOptions, vaultApi } from "../../lib/vault/vault-api.ts";
 import type { ReachOf } from "../../lib/vault-reach.ts";
 import type { MemoryCluster } from "../core/world/cluster.ts";
 import type { ContractVault, MemoryVault } from "../core/world/vault.ts";
@@ -52,7 +54,7 @@ export const reachHere = (stsEndpoint?: string): ReachOf => {
 };
 
 /** An end with a clock that tests move. */
-export interface TestEnd extends OpenVaultEnd, AsyncDisposable {
+export interface TestVaultApi extends OpenVaultApi, AsyncDisposable {
   pass(ms: number): void;
   now(): number;
 }
@@ -60,7 +62,7 @@ export interface TestEnd extends OpenVaultEnd, AsyncDisposable {
 /** Vaults in memory that identities are on. */
 const inMemory = new Map<string, MemoryVault>();
 
-export function openEnd(cluster: LoginCluster, options: Partial<VaultEndOptions> = {}): TestEnd {
+export function openVaultApi(cluster: LoginCluster, options: Partial<VaultApiOptions> = {}): TestVaultApi {
   let ahead = 0;
   const now = "time" in cluster ? cluster.time.now : Date.now;
   const clock = () => now() + ahead;
@@ -68,7 +70,7 @@ export function openEnd(cluster: LoginCluster, options: Partial<VaultEndOptions>
   const time = "time" in cluster ? cluster.time : undefined;
   const client = time && { openClient: () => memoryVaultClient({ time, vaultAt: (address) => inMemory.get(address) }) };
   const credentials = clusterCredentials(cluster);
-  const end = vaultEnd({ clock, credentials, log: quiet, reachOf, ...client, ...options });
+  const end = vaultApi({ clock, credentials, log: quiet, reachOf, ...client, ...options });
   return {
     ...end,
     now: clock,

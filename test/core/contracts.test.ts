@@ -1,12 +1,12 @@
 import { after, before, describe } from "node:test";
-import { clusterEndContract } from "../contract/cluster-end.contract.ts";
+import { clusterApiContract } from "../contract/cluster-api.contract.ts";
 import type { OpenCluster } from "../contract/kubernetes-fixtures.ts";
-import { resourceEndContract } from "../contract/resource-end.contract.ts";
-import { rolloutEndContract } from "../contract/rollout-end.contract.ts";
-import { secretEndContract } from "../contract/secret-end.contract.ts";
-import { vaultEndContract } from "../contract/vault-end.contract.ts";
+import { resourceApiContract } from "../contract/resource-api.contract.ts";
+import { secretApiContract } from "../contract/secret-api.contract.ts";
+import { vaultApiContract } from "../contract/vault-api.contract.ts";
 import { vaultTokensContract } from "../contract/vault-tokens.contract.ts";
 import { furnish } from "../contract/vault-world.ts";
+import { workloadApiContract } from "../contract/workload-api.contract.ts";
 import { DECLARED_KINDS } from "./world/api/kinds.ts";
 import { memoryCluster } from "./world/cluster.ts";
 import { worldTime } from "./world/time.ts";
@@ -26,10 +26,10 @@ const open: OpenCluster = async ({ name = "test", crds = [], admissionPlugins = 
   return Object.assign(cluster, { [Symbol.asyncDispose]: async () => flowing[Symbol.dispose]() });
 };
 
-secretEndContract("a cluster in memory", open);
-resourceEndContract("a cluster in memory", open);
-clusterEndContract("a cluster in memory", open);
-rolloutEndContract("a cluster in memory", open);
+secretApiContract("a cluster in memory", open);
+resourceApiContract("a cluster in memory", open);
+clusterApiContract("a cluster in memory", open);
+workloadApiContract("a cluster in memory", open);
 
 describe("Vault ends", () => {
   const time = worldTime(Date.now());
@@ -44,6 +44,6 @@ describe("Vault ends", () => {
   });
   after(() => flowing[Symbol.dispose]());
 
-  vaultEndContract("memory", () => ({ vault, cluster }));
+  vaultApiContract("memory", () => ({ vault, cluster }));
   vaultTokensContract("memory", () => ({ vault, cluster }));
 });

@@ -6,7 +6,7 @@ import { parse } from "yaml";
 import { ASSUMED, COUNTED, PRICES } from "../../infra/cost/counted.ts";
 import { costOf, operationsOf } from "../../infra/cost/model.ts";
 import { ALARMS, dollars, EXAMPLES, withTables } from "../../infra/cost/tables.ts";
-import { MAX_LOOKS } from "../../lib/aws/look-queue.ts";
+import { MAX_PASSES } from "../../lib/aws/discovery-queue.ts";
 import { ENTRIES } from "../../lib/aws/send-batches.ts";
 import { HOUR_MS, SECOND_MS } from "../../lib/clock.ts";
 import { MAX_KEYS } from "../../lib/schedule/messages.ts";
@@ -37,31 +37,31 @@ describe("what it costs", () => {
   });
 
   it("reckons with the sizes that the code has", () => {
-    const { keysPerMessage, messagesPerRequest, looksPerMessage } = COUNTED.sizes;
-    assert.deepEqual([keysPerMessage, messagesPerRequest, looksPerMessage], [MAX_KEYS, ENTRIES, MAX_LOOKS]);
+    const { keysPerMessage, messagesPerRequest, passesPerMessage: looksPerMessage } = COUNTED.sizes;
+    assert.deepEqual([keysPerMessage, messagesPerRequest, looksPerMessage], [MAX_KEYS, ENTRIES, MAX_PASSES]);
     const { functions } = parse(read("serverless.yml"), { logLevel: "error" }) as {
       functions: Record<"tick" | "discover" | "reconcile", { memorySize: number }>;
     };
     const { tick, discover, reconcile } = functions;
     assert.deepEqual(
       [tick, discover, reconcile].map(({ memorySize }) => memorySize / 1_024),
-      [ASSUMED.tick.gb, ASSUMED.look.gb, ASSUMED.message.gb],
+      [ASSUMED.tick.gb, ASSUMED.pass.gb, ASSUMED.message.gb],
     );
     assert.equal(read("infra/alarms.yml").match(/Type: AWS::CloudWatch::Alarm/g)?.length, ALARMS);
   });
 
-  it("is, for a fleet at rest, ticks and looks", () => {
+  it("is, for a fleet at rest, ticks and watch passes", () => {
     const workload = { clusters: 10, syncs: 0, refreshAfterMs: HOUR_MS, alarms: 15 };
     const did = operationsOf(workload);
     assert.equal(did.invocations, 2 * 43_200);
     assert.equal(did.writeUnits, 43_200 * (4 + 10 * 3));
-    // 6 of a tick, 1 more for rows of more than 5 clusters, and 10 looks.
+    // 6 of a tick, 1 more for rows of more than 5 clusters, and 10 watch passes.
     assert.equal(did.readUnits, 43_200 * (6 + 1 + 10));
     assert.equal(did.gbSeconds, 43_200 * (0.25 + 7 * 0.5));
     close(costOf(workload).lambda, did.gbSeconds * PRICES.lambdaGbSecond + did.invocations * PRICES.lambdaRequest);
   });
 
-  it("has one message for each second with a turn, and more where more than 25 keys meet", () => {
+  it("has one message for each second with a refresh slot, and more where more than 25 keys meet", () => {
     const messages = (syncs: number, refreshAfterMs: number): number =>
       operationsOf({ clusters: 1, syncs, refreshAfterMs, alarms: ALARMS }).messages;
     close(messages(1, 30 * SECOND_MS), 2_592_000 * (1 - Math.exp(-1 / 27)));

@@ -8,7 +8,7 @@ import { resolveStaticSecret } from "../../lib/declarations/resolve.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { parseFleet } from "../../lib/fleet/fleet.ts";
 import { syncKey } from "../../lib/keys.ts";
-import type { Reference } from "../../lib/reconcile/ports.ts";
+import type { Reference } from "../../lib/ports/rows.ts";
 import { blocks, pages, ROOT } from "./pages.ts";
 
 const CLUSTER = {

@@ -5,9 +5,9 @@ import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
 import { DISPOSITIONS } from "../../lib/errors.ts";
-import { prometheusMetrics } from "../../lib/metrics.ts";
-import { rolloutsOwed } from "../../lib/rollouts-owed.ts";
-import { syncSeries } from "../../lib/sync-series.ts";
+import { prometheusMetrics } from "../../lib/telemetry/metrics.ts";
+import { rolloutsOwed } from "../../lib/telemetry/rollouts-owed.ts";
+import { syncSeries } from "../../lib/telemetry/sync-series.ts";
 import manifest from "../../package.json" with { type: "json" };
 import { commands, pages, ROOT } from "./pages.ts";
 

@@ -151,7 +151,7 @@ describe("asking about chosen syncs, and for them: sync, explain, an annotation"
       /digest \S{8}\n/,
       /Secret db, uid \S+, resourceVersion \d+/,
       /refresh asked for by annotation: wednesday/,
-      /Next: +in .*its turn, every \d+s/,
+      /Next: +in .*its refresh slot, every \d+s/,
     ]) {
       assert.match(good.stdout, words);
     }

@@ -193,7 +193,7 @@ describe("the cluster refuses: coded errors that name what is missing, and other
     await statusThat(world, "its row to go", (answer) => !shown(answer, "stuck/good"));
   });
 
-  it("went on all the while, and is well again within a look once everything is granted", async () => {
+  it("went on all the while, and is well again within a watch pass once everything is granted", async () => {
     await world.vault.putKv("kv", "good", { password: `${PASSWORD}-2` });
     for (const namespace of ["team-a", "no-secrets", "no-tokens", "no-status", "doomed"]) {
       await placeIn(cluster, namespace).secretThat("good", ({ data }) => data.password === `${PASSWORD}-2`);

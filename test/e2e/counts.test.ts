@@ -60,8 +60,8 @@ describe("counted: what a refresh costs", () => {
       vaultReads: reads.reduce((sum, [, times]) => sum + times, 0),
       logins: audited.get(`update auth/${authMount(cluster)}/login`) ?? 0,
       kube,
-      // The cursor and the rows of clusters are moved by ticks and looks, whatever there is to refresh.
-      storeWrites: store("writes") - store("moveCursor") - store("claimCluster") - store("saveCluster"),
+      // dispatchedUntil and the rows of clusters are moved by ticks and watch passes, whatever there is to refresh.
+      storeWrites: store("writes") - store("moveDispatched") - store("claimCluster") - store("saveCluster"),
       claims: store("claim"),
     };
   }
@@ -106,14 +106,14 @@ describe("counted: what a refresh costs", () => {
 
   it("25 syncs that share identity and path: one Vault read for each refresh, no further login", async () => {
     await declareSharers("turning", "20s");
-    // The turns are 18 s apart: after one of them there is time to count until the next.
-    const aTurnAfter = async (then: Counts): Promise<Counts> => {
-      await cluster.waitFor("a turn", async () => (await count()).vaultReads > then.vaultReads, 30_000);
+    // The refresh slots are 18 s apart: after one of them there is time to count until the next.
+    const aRefreshAfter = async (then: Counts): Promise<Counts> => {
+      await cluster.waitFor("a refresh slot", async () => (await count()).vaultReads > then.vaultReads, 30_000);
       await sleep(1_500);
       return count();
     };
-    const first = await aTurnAfter(await count());
-    assert.deepEqual(difference(await aTurnAfter(first), first), { vaultReads: 1, logins: 0, storeWrites: 0 });
+    const first = await aRefreshAfter(await count());
+    assert.deepEqual(difference(await aRefreshAfter(first), first), { vaultReads: 1, logins: 0, storeWrites: 0 });
     await Promise.all(Array.from({ length: 25 }, (_, at) => cluster.delete(aStaticSecret(NS, `turning-${at}`))));
     await sleep(8_000);
   });
@@ -126,7 +126,7 @@ describe("counted: what a refresh costs", () => {
     const then = await count();
     await sleep(13_000);
     const { vaultReads, ...rest } = difference(await count(), then);
-    // 13 s hold three turns of 4 s, or four.
+    // 13 s hold three refresh slots of 4 s, or four.
     assert.ok(vaultReads === 3 || vaultReads === 4, `${vaultReads} reads`);
     assert.deepEqual(rest, { logins: 0, storeWrites: 0 });
   });
@@ -134,9 +134,9 @@ describe("counted: what a refresh costs", () => {
   it("a changed refresh: 1 Vault read, 1 apply, at most 1 status write and 1 event, at most 3 store writes", async () => {
     await cluster.apply(aStaticSecret(NS, "steady", { refreshAfter: "20s" }));
     await sleep(3_000);
-    // Right after a turn, so that the next one finds the change and none comes between.
+    // Right after a refresh slot, so that the next one finds the change and none comes between.
     const settled = await count();
-    await cluster.waitFor("a turn", async () => (await count()).vaultReads > settled.vaultReads, 30_000);
+    await cluster.waitFor("a refresh slot", async () => (await count()).vaultReads > settled.vaultReads, 30_000);
     await sleep(1_000);
     const then = await count();
     await world.vault.putKv("kv", "steady", { password: "two" });
@@ -152,7 +152,7 @@ describe("counted: what a refresh costs", () => {
     assert.equal(seen["get vaultstaticsecrets"], undefined);
   });
 
-  it("a hand edit: one look and one apply", async () => {
+  it("a hand edit: one observation and one apply", async () => {
     const then = await count();
     await cluster.request(
       "PATCH",
@@ -186,7 +186,7 @@ describe("counted: what a refresh costs", () => {
     await world.vault.putKv("kv", "targeted", { password: "two" });
     const annotations = { "keyferry.dev/refresh": "now" };
     await cluster.apply({ ...declared, metadata: { ...declared.metadata, annotations } });
-    // The write, and seconds later the restart; turns of others are unchanged and settle nothing.
+    // The write, and seconds later the restart; refresh slots of others are unchanged and settle nothing.
     await cluster.waitFor("both runs", async () => (await settled()) >= runs + 2, 60_000);
     const seen = difference(await count(), then);
     assert.equal(seen["get deployments"], 1);

@@ -10,7 +10,7 @@ import { aStaticSecret, shippedCrds, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const MANY = Array.from({ length: 14 }, (_, index) => `many-${String(index).padStart(2, "0")}`);
-/** A running look stores its cursors this often. */
+/** A running watch pass stores its cursors this often. */
 const CURSORS_SAVED_MS = 6_000;
 const API = "secrets.hashicorp.com/v1beta1";
 
@@ -100,7 +100,7 @@ describe("absence deletes only when it is certain", () => {
       assert.equal(await engine.stop(), 0);
     }
     await runOnce(world);
-    assert.equal((await clusterState())?.state, "held", "another look does not forget it");
+    assert.equal((await clusterState())?.state, "held", "another watch pass does not forget it");
     assert.equal(Object.keys(await ownedSecrets(cluster, NS)).length, MANY.length);
 
     await using engine = await startEngine(world, { args: ["--accept-absence", "one"] });

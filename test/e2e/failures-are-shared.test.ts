@@ -50,7 +50,7 @@ describe("what is mended outside is seen soon, asked for once for all, and at on
     for (const number of MANY) await place.declare(`late-${number}`, { path: "late" });
     await failed("late", "VAULT_PATH_MISSING");
     const before = await reads("late");
-    await place.cluster.waitFor("another look", async () => (await reads("late")) > before, WITHIN_A_MINUTE_MS);
+    await place.cluster.waitFor("another run", async () => (await reads("late")) > before, WITHIN_A_MINUTE_MS);
     assert.ok((await reads("late")) - before < MANY.length / 2);
     await world.vault.putKv("kv", "late", { password: PASSWORD });
     const end = performance.now() + WITHIN_A_MINUTE_MS;

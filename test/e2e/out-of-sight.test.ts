@@ -128,7 +128,7 @@ describe("a cluster that can't be looked at", () => {
       launched.logs.find(({ event }) => event === "engine-started"),
     );
     const answer = await waitFor(
-      "the look",
+      "the watch pass",
       async () => {
         const { status: code, text } = await fetch(`${started.listening}/readyz`).then(async (found) => ({
           status: found.status,

@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { RolloutTarget } from "../../lib/reconcile/ports.ts";
+import type { RolloutTarget } from "../../lib/ports/workloads.ts";
 import type { Cluster } from "../harness/index.ts";
 import { ARGO_ROLLOUT_CRD, aWorkload, WORKLOAD_CONTROLLERS } from "../workloads.ts";
 import { seededRandom } from "./support/chaos.ts";

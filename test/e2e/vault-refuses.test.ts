@@ -60,7 +60,7 @@ describe("Vault refuses, or answers what is no answer: coded errors, Secrets sta
     assert.match(await place.failed("closed", "VAULT_DENIED"), /kv\/data\/closed/);
     const { syncs } = await status(world);
     const next = Date.parse(syncs.find(({ key }) => key.endsWith("/closed"))?.nextAt ?? "") - Date.now();
-    assert.ok(next > 5_000 && next <= 30_000, `the next look is in ${next} ms`);
+    assert.ok(next > 5_000 && next <= 30_000, `the next run is in ${next} ms`);
     await allow(["kv/*", "kv1/*"]);
     await place.touch("closed");
     await place.synced("closed", 14_000);

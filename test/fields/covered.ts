@@ -134,7 +134,7 @@ const OF_LOGINS: readonly Covering[] = [
     fields: ["VaultAuth.spec.kubernetes.{audiences,tokenExpirationSeconds}"],
   },
   {
-    file: "contract/cluster-end.test.ts",
+    file: "contract/cluster-api.test.ts",
     test: "kubernetes-rules 19: for named audiences, and never below 600 s",
     fields: ["VaultAuth.spec.{kubernetes,jwt}.{audiences,tokenExpirationSeconds}"],
   },
@@ -179,17 +179,17 @@ const OF_LOGINS: readonly Covering[] = [
     fields: ["VaultConnection.spec.{caCertSecretRef,timeout}"],
   },
   {
-    file: "contract/vault-end.test.ts",
+    file: "contract/vault-api.test.ts",
     test: "trust the CA that the connection names, and only that one",
     fields: ["VaultConnection.spec.{caCertSecretRef,skipTLSVerify}"],
   },
   {
-    file: "contract/vault-end.test.ts",
+    file: "contract/vault-api.test.ts",
     test: "verify the name that the connection names",
     fields: ["VaultConnection.spec.tlsServerName"],
   },
   {
-    file: "contract/vault-end.contract.ts",
+    file: "contract/vault-api.contract.ts",
     test: "doesn't wait longer than it may for one that hangs",
     fields: ["VaultConnection.spec.timeout"],
   },

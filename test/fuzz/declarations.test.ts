@@ -4,8 +4,9 @@ import { judge } from "../../lib/declarations/judge.ts";
 import { SPECS } from "../../lib/declarations/parse.ts";
 import { resolveStaticSecret } from "../../lib/declarations/resolve.ts";
 import { SyncError } from "../../lib/errors.ts";
+import type { JsonObject } from "../../lib/json.ts";
 import { type ReferenceKey, syncKey } from "../../lib/keys.ts";
-import type { JsonObject, Reference } from "../../lib/reconcile/ports.ts";
+import type { Reference } from "../../lib/ports/rows.ts";
 import { aCluster, aDeclared } from "../builders.ts";
 
 const INPUTS = Number(process.env.KEYFERRY_FUZZ_INPUTS ?? 100_000);

@@ -1,6 +1,6 @@
-import { SECRET, VAULT_STATIC_SECRET } from "../../lib/kinds.ts";
+import { SECRET, VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
-import { endsOver, type TestEnds } from "../contract/kubernetes-fixtures.ts";
+import { apisOver, type TestApis } from "../contract/kubernetes-fixtures.ts";
 import { outcomeOf, type Report, strayRejections, tally } from "./report.ts";
 import { scriptedCluster } from "./scripted-cluster.ts";
 
@@ -21,7 +21,7 @@ const DESIRED = {
   data: DATA,
 };
 
-type Call = (ends: TestEnds, signal: AbortSignal) => Promise<unknown>;
+type Call = (apis: TestApis, signal: AbortSignal) => Promise<unknown>;
 
 async function drained(events: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of events);
@@ -50,8 +50,8 @@ const CALLS: readonly Call[] = [
   ({ resources }, signal) => resources.get(RESOURCE, signal),
   ({ resources }, signal) => resources.writeStatus(RESOURCE, { conditions: [] }, "5", signal),
   ({ resources }, signal) => resources.removeFinalizers(RESOURCE, ["a/b"], signal),
-  ({ secrets }, signal) => secrets.look(PLACE, "get", signal),
-  ({ secrets }, signal) => secrets.look(PLACE, "patch", signal),
+  ({ secrets }, signal) => secrets.observe(PLACE, "get", signal),
+  ({ secrets }, signal) => secrets.observe(PLACE, "patch", signal),
   ({ secrets }, signal) => secrets.apply(PLACE, DESIRED, { kind: "absent" }, signal),
   ({ secrets }, signal) => secrets.dropKeys(PLACE, ["x"], "5", signal),
   ({ secrets }, signal) => secrets.replaceData(PLACE, "u", DATA, signal),
@@ -62,7 +62,7 @@ const CALLS: readonly Call[] = [
   ({ credentials }, signal) => credentials.credential(ACCOUNT, signal),
   ({ credentials }, signal) => credentials.secret(PLACE, signal),
   ({ credentials }, signal) => credentials.annotations(PLACE, signal),
-  ({ rollouts }, signal) => rollouts.look({ ...PLACE, kind: "Deployment" }, signal),
+  ({ rollouts }, signal) => rollouts.get({ ...PLACE, kind: "Deployment" }, signal),
   ({ rollouts }, signal) => rollouts.restart({ ...PLACE, kind: "argo.Rollout" }, "5", Date.now(), signal),
 ];
 
@@ -82,7 +82,7 @@ export async function apiAnswers(seed: number, count: number): Promise<Report> {
     users: [{ name: "evil", user: { token: "t" } }],
     contexts: [{ name: "evil", context: { cluster: "evil", user: "evil" } }],
   });
-  const ends = endsOver({ resolve: () => ({ kubeConfig: { text } }), timeoutMs: 200 });
+  const apis = apisOver({ resolve: () => ({ kubeConfig: { text } }), timeoutMs: 200 });
   const outcomes = tally();
   const broke: string[] = [];
   let next = 0;
@@ -90,13 +90,13 @@ export async function apiAnswers(seed: number, count: number): Promise<Report> {
     while (server.answers < count && next < count * 2) {
       const at = next++;
       const call = CALLS[at % CALLS.length] as Call;
-      const { kind, complaint } = await outcomeOf((signal) => call(ends, signal), WITHIN_MS, [PASSWORD]);
+      const { kind, complaint } = await outcomeOf((signal) => call(apis, signal), WITHIN_MS, [PASSWORD]);
       outcomes.add(kind);
       if (complaint !== undefined) broke.push(`seed ${seed}, call ${at} (${call}): ${complaint}`);
     }
   };
   await Promise.all(Array.from({ length: WIDTH }, worker));
-  ends.clients.close();
+  apis.clients.close();
   const tried = { answers: server.answers, ...outcomes.counts };
   return { part: "hostile API server, its answers", tried, broke: [...broke, ...stray.seen] };
 }

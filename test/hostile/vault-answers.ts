@@ -1,6 +1,7 @@
-import type { CredentialSource, VaultIdentity, VaultRead } from "../../lib/reconcile/ports.ts";
+import type { CredentialSource } from "../../lib/ports/credentials.ts";
+import type { VaultIdentity, VaultRead } from "../../lib/ports/vault.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
-import { vaultEnd } from "../../lib/vault/vault-end.ts";
+import { vaultApi } from "../../lib/vault/vault-api.ts";
 import { quiet } from "../contract/vault-world.ts";
 import { outcomeOf, type Report, strayRejections, tally } from "./report.ts";
 import { HOSTILE_TOKEN, scriptedVault } from "./scripted-vault.ts";
@@ -21,7 +22,7 @@ export async function vaultAnswers(seed: number, count: number): Promise<Report>
   using stray = strayRejections();
   await using server = await scriptedVault(seed);
   const { address } = server;
-  const end = vaultEnd({
+  const end = vaultApi({
     clock: Date.now,
     credentials: CREDENTIALS,
     log: quiet,

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { tempFolder } from "../harness/process/temp-folder.ts";
 
-const PROGRAM = fileURLToPath(new URL(".", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("./", import.meta.url));
 
 /** What kstatus itself says of objects: `Current`, `InProgress`, `Failed`, …. */
 export interface Kstatus extends AsyncDisposable {

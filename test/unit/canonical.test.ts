@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { asObject, canonical, sameJson } from "../../lib/canonical.ts";
-import type { Json } from "../../lib/reconcile/ports.ts";
+import type { Json } from "../../lib/json.ts";
 
 describe("equal things have equal text", () => {
   it("does not depend on the order of members, and does on that of items", () => {

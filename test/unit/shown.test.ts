@@ -6,11 +6,12 @@ import { storyOf } from "../../cli/story.ts";
 import { storyText } from "../../cli/story-text.ts";
 import { table } from "../../cli/table.ts";
 import { SyncError } from "../../lib/errors.ts";
+import type { JsonObject } from "../../lib/json.ts";
 import { eventBody } from "../../lib/kubernetes/resource-event.ts";
-import { jsonLog } from "../../lib/log.ts";
-import { nextJudgedStatus } from "../../lib/reconcile/judged-status.ts";
-import { EMPTY_STATE, type JsonObject } from "../../lib/reconcile/ports.ts";
-import { nextStatus } from "../../lib/reconcile/status.ts";
+import { nextJudgedStatus } from "../../lib/origins/judged-status.ts";
+import { nextStatus } from "../../lib/origins/status.ts";
+import { EMPTY_STATE } from "../../lib/ports/rows.ts";
+import { jsonLog } from "../../lib/telemetry/log.ts";
 import { aDeclared, aRow } from "../builders.ts";
 
 /** What a terminal would obey, and a line that would look like ours. */

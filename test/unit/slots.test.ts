@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { type SlotLimits, slots, type Turn } from "../../lib/slots.ts";
+import { type SlotGrant, type SlotLimits, slots } from "../../lib/slots.ts";
 
 const forever = new AbortController().signal;
 const PLENTY: SlotLimits = { atOnce: 100, ofPlace: 100, inAll: 100 };
@@ -10,12 +10,12 @@ const PLENTY: SlotLimits = { atOnce: 100, ofPlace: 100, inAll: 100 };
 function aQueue(limits: Partial<SlotLimits>) {
   const queue = slots({ ...PLENTY, ...limits });
   const started: string[] = [];
-  const turns = new Map<string, Turn & { readonly end: () => void }>();
+  const turns = new Map<string, SlotGrant & { readonly end: () => void }>();
   const all: Promise<void>[] = [];
   const ask = (...names: readonly string[]): void => {
     for (const name of names) {
       const end = Promise.withResolvers<void>();
-      const work = (mine: Turn): Promise<void> => {
+      const work = (mine: SlotGrant): Promise<void> => {
         started.push(name);
         turns.set(name, { ...mine, end: end.resolve });
         return end.promise;

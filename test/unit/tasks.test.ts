@@ -15,7 +15,7 @@ describe("work that goes on beside something else", () => {
     await turn();
     assert.equal(told, 1);
     let hasEnded = false;
-    const ended = beside.ended().finally(() => {
+    const ended = beside.allDone().finally(() => {
       hasEnded = true;
     });
     const heard = assert.rejects(ended, /first/);
@@ -35,7 +35,7 @@ describe("work that goes on beside something else", () => {
         beside.add(turn().then(() => done.push("two")));
       }),
     );
-    await beside.ended();
+    await beside.allDone();
     assert.deepEqual(done, ["one", "two"]);
   });
 });

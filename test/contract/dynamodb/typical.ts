@@ -1,8 +1,8 @@
 import { fingerprint } from "../../../lib/digest.ts";
 import type { SyncKey } from "../../../lib/keys.ts";
 import { partsOf, referenceKey } from "../../../lib/keys.ts";
-import { type Declared, EMPTY_STATE, type RowState } from "../../../lib/reconcile/ports.ts";
-import { nextStatus } from "../../../lib/reconcile/status.ts";
+import { nextStatus } from "../../../lib/origins/status.ts";
+import { type Declared, EMPTY_STATE, type RowState } from "../../../lib/ports/rows.ts";
 import { aDeclared, aKey } from "../../builders.ts";
 import { START } from "../lease-store/scene.ts";
 
@@ -50,16 +50,15 @@ export function typicalState(overrides: Partial<RowState> = {}): RowState {
   return {
     ...EMPTY_STATE,
     refs: [ref("VaultAuth", "payments"), ref("VaultConnection", "default")],
-    source: fingerprint(
-      "https://vault.example.com:8200",
-      "platform",
-      "teams/payments/kv",
-      "production/payments/database",
-    ),
-    vault: "vault:https://vault.example.com:8200",
+    place: {
+      vault: "https://vault.example.com:8200",
+      path: "platform/teams/payments/kv/production/payments/database",
+      role: "read",
+    },
+    waitsFor: "vault:https://vault.example.com:8200",
     digest: DIGEST,
     rolledDigest: DIGEST,
-    version: { number: 12, createdTime: "2029-12-31T23:59:59.123456789Z" },
+    own: { version: { number: 12, createdTime: "2029-12-31T23:59:59.123456789Z" } },
     owned: [{ name, uid: UID, resourceVersion: "184467999", managed: fingerprint("managed"), type: "Opaque" }],
     doneHash: fingerprint("hash"),
     seen: { resourceVersion: "184468001", status: statusOf(1), hash: fingerprint("hash") },

@@ -4,17 +4,18 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
 import { HOUR_MS } from "../../../lib/clock.ts";
-import { dynamoLeaseStore } from "../../../lib/leases/dynamodb.ts";
-import { EMPTY_STATE, type LeaseStore, type Row } from "../../../lib/reconcile/ports.ts";
+import { EMPTY_STATE, type Row } from "../../../lib/ports/rows.ts";
+import type { LeaseStore } from "../../../lib/ports/store.ts";
+import { dynamoLeaseStore } from "../../../lib/store/dynamodb/dynamodb-store.ts";
 import { aDeclared, aKey } from "../../builders.ts";
 import { itemBytes } from "../../harness/dynalite/index-units.ts";
 import { leaseTable } from "../../harness/dynalite/lease-table.ts";
 import { createTable, TEST_CREDENTIALS } from "../../harness/dynalite.ts";
-import { LEASE_MS, START, TURN } from "../lease-store/scene.ts";
+import { LEASE_MS, SLOT, START } from "../lease-store/scene.ts";
 import { meter, type Units } from "./meter.ts";
 import { TYPICAL_KEY, typicalDeclared, typicalState } from "./typical.ts";
 
-const WHEEL = { kind: "wheel", turn: TURN } as const;
+const WHEEL = { kind: "wheel", slot: SLOT } as const;
 const LATER = START + HOUR_MS;
 const UNITS = ["table", "due", "wheel", "source", "cluster"] as const;
 
@@ -132,19 +133,19 @@ export function dynamoUnitsContract(name: string, endpoint: () => string): void 
     });
     costs("A nudge", async ({ store, settled }) => {
       await settled();
-      return () => store.nudge(TYPICAL_KEY, { now: LATER, look: false });
+      return () => store.nudge(TYPICAL_KEY, { now: LATER, verify: false });
     });
     costs("A nudge of what is due already", async ({ store }) => {
       await store.declare(typicalDeclared(), START);
-      return () => store.nudge(TYPICAL_KEY, { now: LATER, look: false });
+      return () => store.nudge(TYPICAL_KEY, { now: LATER, verify: false });
     });
     costs("A declaration that goes and leaves a Secret", async ({ store, settled }) => {
       const { declared } = await settled();
       return () => store.bury(TYPICAL_KEY, declared.uid, LATER);
     });
-    costs("A tick's cursor", async ({ store }) => {
-      await store.moveCursor(undefined, START);
-      return () => store.moveCursor(START, LATER);
+    costs("A tick's dispatchedUntil", async ({ store }) => {
+      await store.moveDispatched(undefined, START);
+      return () => store.moveDispatched(START, LATER);
     });
     costs("Claim of a cluster", async ({ store }) => {
       await store.claimCluster("east", { now: START, until: START + 1 });

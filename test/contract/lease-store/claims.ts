@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HOUR_MS } from "../../../lib/clock.ts";
 import { aDeclared, aKey, aRow } from "../../builders.ts";
-import { aScene, LEASE_MS, type OpenStore, START, TURN } from "./scene.ts";
+import { aScene, LEASE_MS, type OpenStore, SLOT, START } from "./scene.ts";
 
-const WHEEL = { kind: "wheel", turn: TURN } as const;
+const WHEEL = { kind: "wheel", slot: SLOT } as const;
 
 export function claimsContract(open: OpenStore): void {
   describe("claims and fences", () => {
@@ -56,7 +56,7 @@ export function claimsContract(open: OpenStore): void {
       await using scene = await aScene(open);
       const read = await scene.settled(WHEEL);
       scene.pass(HOUR_MS);
-      await scene.store.nudge(read.key, { now: scene.clock(), look: false });
+      await scene.store.nudge(read.key, { now: scene.clock(), verify: false });
       const lease = await scene.claim(read);
       assert.equal(lease.nudges, read.nudges);
       assert.equal(await scene.settle(lease, WHEEL), "nudged");
@@ -80,7 +80,7 @@ export function claimsContract(open: OpenStore): void {
       const again = await scene.settled({ kind: "due", at: START + HOUR_MS }, { key: aKey("again") });
       assert.deepEqual([again.dueAt, again.leaseUntil, again.wheel], [START + HOUR_MS, undefined, undefined]);
       const refreshed = await scene.settled(WHEEL, { key: aKey("refreshed") });
-      assert.deepEqual([refreshed.dueAt, refreshed.leaseUntil, refreshed.wheel], [undefined, undefined, TURN]);
+      assert.deepEqual([refreshed.dueAt, refreshed.leaseUntil, refreshed.wheel], [undefined, undefined, SLOT]);
       const parked = await scene.settled({ kind: "parked" }, { key: aKey("parked") });
       assert.deepEqual([parked.dueAt, parked.leaseUntil, parked.wheel], [undefined, undefined, undefined]);
       assert.deepEqual(await scene.dueKeys(START + 2 * HOUR_MS), [again.key]);
@@ -125,7 +125,7 @@ export function claimsContract(open: OpenStore): void {
       const row = aRow();
       const times = { now: scene.clock(), until: scene.clock() + LEASE_MS };
       const lease = { key: row.key, uid: row.declared.uid, fence: row.fence, until: times.until, nudges: 0 };
-      assert.equal(await scene.store.nudge(row.key, { now: times.now, look: true }), undefined);
+      assert.equal(await scene.store.nudge(row.key, { now: times.now, verify: true }), undefined);
       assert.equal(await scene.store.claim(row, times), undefined);
       assert.equal(await scene.settle(lease, WHEEL), "lost");
       assert.equal(await scene.settle(lease, { kind: "gone" }), "lost");

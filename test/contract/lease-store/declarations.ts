@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HOUR_MS } from "../../../lib/clock.ts";
 import { cleanupKey } from "../../../lib/keys.ts";
-import { aDeclared, aKey, aReferenceKey } from "../../builders.ts";
-import { aScene, LEASE_MS, type OpenStore, TURN } from "./scene.ts";
+import { aDeclared, aKey, aPlace, aReferenceKey } from "../../builders.ts";
+import { aScene, LEASE_MS, type OpenStore, SLOT } from "./scene.ts";
 
-const WHEEL = { kind: "wheel", turn: TURN } as const;
+const WHEEL = { kind: "wheel", slot: SLOT } as const;
 
 export function declarationsContract(open: OpenStore): void {
   describe("declarations", () => {
@@ -16,7 +16,7 @@ export function declarationsContract(open: OpenStore): void {
       assert.deepEqual(due, { key: declared.key, group: declared.group, lane: "now", at: scene.clock() });
       const row = await scene.row(declared.key);
       assert.deepEqual(row.declared, declared);
-      assert.deepEqual([row.nudges, row.look, row.dueAt, row.leaseUntil], [0, false, scene.clock(), undefined]);
+      assert.deepEqual([row.nudges, row.verify, row.dueAt, row.leaseUntil], [0, false, scene.clock(), undefined]);
     });
 
     it("lease-table 5: the same uid and hash write nothing, whatever else changed", async () => {
@@ -31,14 +31,14 @@ export function declarationsContract(open: OpenStore): void {
 
     it("lease-table 5: a changed declaration counts as a nudge, is due now and keeps the state", async () => {
       await using scene = await aScene(open);
-      const row = await scene.settled(WHEEL, {}, { digest: "d", source: "s" });
+      const row = await scene.settled(WHEEL, {}, { digest: "d", place: aPlace() });
       scene.pass(HOUR_MS);
       const changed = aDeclared({ hash: "changed", generation: 2, group: "another" });
       const due = await scene.store.declare(changed, scene.clock());
       assert.deepEqual(due, { key: row.key, group: "another", lane: "now", at: scene.clock() });
       const after = await scene.row(row.key);
       assert.deepEqual(after, { ...row, declared: changed, nudges: row.nudges + 1, dueAt: scene.clock() });
-      assert.deepEqual(await scene.store.bySource("s"), [row.key]);
+      assert.deepEqual(await scene.store.bySource("main\nkv/db"), [row.key]);
     });
 
     it("lease-table 5: a declaration that changes during work is carried out after it, and settle does not undo it", async () => {
@@ -72,7 +72,7 @@ export function declarationsContract(open: OpenStore): void {
     it("lease-table 8: a buried declaration leaves a clean-up with a row and a lease of its own", async () => {
       await using scene = await aScene(open);
       const owned = [{ name: "db", uid: "u" }];
-      const row = await scene.settled(WHEEL, {}, { owned, source: "s", refs: [aReferenceKey()] });
+      const row = await scene.settled(WHEEL, {}, { owned, place: aPlace(), refs: [aReferenceKey()] });
       scene.pass(HOUR_MS);
       const to = cleanupKey(row.key, row.declared.uid);
       const due = await scene.store.bury(row.key, row.declared.uid, scene.clock());
@@ -82,8 +82,8 @@ export function declarationsContract(open: OpenStore): void {
       assert.deepEqual([cleanup.state.owned, cleanup.state.busyUntil, cleanup.wheel], [owned, undefined, undefined]);
       assert.ok(cleanup.fence >= row.fence);
       assert.equal(cleanup.declared.uid, row.declared.uid);
-      assert.deepEqual(await scene.store.bySource("s"), []);
-      assert.deepEqual(await scene.store.onWheel(TURN.period, 0, TURN.period), []);
+      assert.deepEqual(await scene.store.bySource("main\nkv/db"), []);
+      assert.deepEqual(await scene.store.onWheel(SLOT.period, 0, SLOT.period), []);
       assert.deepEqual(
         (await scene.store.byCluster("east")).map(({ key }) => key),
         [to],
@@ -155,7 +155,7 @@ export function declarationsContract(open: OpenStore): void {
     it("a clean-up that is nudged while it ends stays, and is due", async () => {
       await using scene = await aScene(open);
       const lease = await scene.claim(await scene.declare());
-      await scene.store.nudge(lease.key, { now: scene.clock(), look: false });
+      await scene.store.nudge(lease.key, { now: scene.clock(), verify: false });
       assert.equal(await scene.settle(lease, { kind: "gone" }, { digest: "kept" }), "nudged");
       const row = await scene.row(lease.key);
       assert.deepEqual([row.state.digest, row.dueAt, row.wheel], ["kept", scene.clock(), undefined]);
@@ -163,11 +163,11 @@ export function declarationsContract(open: OpenStore): void {
 
     it("lease-table 18: a released row is forgotten, without a clean-up", async () => {
       await using scene = await aScene(open);
-      const row = await scene.settled(WHEEL, {}, { owned: [{ name: "db" }], source: "s" });
+      const row = await scene.settled(WHEEL, {}, { owned: [{ name: "db" }], place: aPlace() });
       await scene.store.release(row.key);
       assert.deepEqual(await scene.store.byCluster("east"), []);
-      assert.deepEqual(await scene.store.bySource("s"), []);
-      assert.deepEqual(await scene.store.onWheel(TURN.period, 0, TURN.period), []);
+      assert.deepEqual(await scene.store.bySource("main\nkv/db"), []);
+      assert.deepEqual(await scene.store.onWheel(SLOT.period, 0, SLOT.period), []);
     });
   });
 }

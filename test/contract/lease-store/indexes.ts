@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HOUR_MS } from "../../../lib/clock.ts";
-import { aKey, aReferenceKey } from "../../builders.ts";
-import { aScene, type OpenStore, START, TURN } from "./scene.ts";
+import { aKey, aPlace, aReferenceKey } from "../../builders.ts";
+import { aScene, type OpenStore, SLOT, START } from "./scene.ts";
 
-const WHEEL = { kind: "wheel", turn: TURN } as const;
+const WHEEL = { kind: "wheel", slot: SLOT } as const;
 
 export function indexesContract(open: OpenStore): void {
   describe("wheel, due index and the other indexes", () => {
@@ -15,15 +15,15 @@ export function indexesContract(open: OpenStore): void {
       await scene.settle(await scene.claim(row), { kind: "due", at: START + HOUR_MS }, { error, attempts: 1 });
       const failed = await scene.row(row.key);
       assert.deepEqual([failed.wheel, failed.dueAt, failed.state.error], [undefined, START + HOUR_MS, error]);
-      assert.deepEqual(await scene.store.onWheel(TURN.period, 0, TURN.period), []);
+      assert.deepEqual(await scene.store.onWheel(SLOT.period, 0, SLOT.period), []);
       await scene.settle(await scene.claim(failed), WHEEL);
       const well = await scene.row(row.key);
-      assert.deepEqual([well.wheel, well.dueAt, well.state.error], [TURN, undefined, undefined]);
+      assert.deepEqual([well.wheel, well.dueAt, well.state.error], [SLOT, undefined, undefined]);
     });
 
-    it("lease-table 12: lists the periods in use, and what has its turn in a range of phases, ends included", async () => {
+    it("lease-table 12: lists the periods in use, and what has its refresh slot in a range of phases, ends included", async () => {
       await using scene = await aScene(open);
-      const turns = [
+      const slots = [
         { period: 51, phase: 0 },
         { period: 51, phase: 10 },
         { period: 51, phase: 11 },
@@ -32,8 +32,8 @@ export function indexesContract(open: OpenStore): void {
         { period: 3_661, phase: 300 },
         { period: 3_661, phase: 900 },
       ];
-      for (const turn of turns) {
-        await scene.settled({ kind: "wheel", turn }, { key: aKey(`p${turn.period}-${turn.phase}`) });
+      for (const slot of slots) {
+        await scene.settled({ kind: "wheel", slot }, { key: aKey(`p${slot.period}-${slot.phase}`) });
       }
       const phases = async (period: number, from: number, to: number) =>
         (await scene.store.onWheel(period, from, to)).map(({ phase }) => phase).sort((a, b) => a - b);
@@ -48,13 +48,13 @@ export function indexesContract(open: OpenStore): void {
       assert.deepEqual(await phases(60, 0, 59), []);
     });
 
-    it("lease-table 14: a turn that was handed out before the row joined the wheel stands in the due index, in the refresh lane", async () => {
+    it("lease-table 14: a refresh slot that was dispatched before the row joined the wheel stands in the due index, in the refresh lane", async () => {
       await using scene = await aScene(open);
       const row = await scene.settled({ ...WHEEL, dueAt: START + 20_000 });
-      assert.deepEqual([row.wheel, row.dueAt], [TURN, START + 20_000]);
+      assert.deepEqual([row.wheel, row.dueAt], [SLOT, START + 20_000]);
       const due = await scene.store.due({ after: START, until: START + 60_000, now: START }, 10);
       assert.deepEqual(due, [{ key: row.key, group: row.declared.group, lane: "refresh", at: START + 20_000 }]);
-      await scene.store.nudge(row.key, { now: START + 10_000, look: false });
+      await scene.store.nudge(row.key, { now: START + 10_000, verify: false });
       const nudged = await scene.store.due({ after: START, until: START + 60_000, now: START + 10_000 }, 10);
       assert.deepEqual(
         nudged.map(({ lane, at }) => [lane, at]),
@@ -68,8 +68,8 @@ export function indexesContract(open: OpenStore): void {
       const [due] = await scene.store.due({ after: 0, until: START, now: START }, 10);
       assert.deepEqual(due, { key: declared.key, group: declared.declared.group, lane: "now", at: START });
       await scene.settle(await scene.claim(declared), WHEEL);
-      const [entry] = await scene.store.onWheel(TURN.period, TURN.phase, TURN.phase);
-      assert.deepEqual({ ...entry }, { key: declared.key, group: declared.declared.group, phase: TURN.phase });
+      const [entry] = await scene.store.onWheel(SLOT.period, SLOT.phase, SLOT.phase);
+      assert.deepEqual({ ...entry }, { key: declared.key, group: declared.declared.group, phase: SLOT.phase });
     });
 
     it("answers what is due oldest first, after and up to the times given, as much as is asked for", async () => {
@@ -89,19 +89,19 @@ export function indexesContract(open: OpenStore): void {
 
     it("lease-table 17: finds the syncs that read a source, from the settle that says so until the next one", async () => {
       await using scene = await aScene(open);
-      const one = await scene.settled(WHEEL, { key: aKey("one") }, { source: "s" });
-      const two = await scene.settled(WHEEL, { key: aKey("two") }, { source: "s" });
-      assert.deepEqual((await scene.store.bySource("s")).toSorted(), [one.key, two.key]);
-      await scene.settle(await scene.claim(one), WHEEL, { source: "t" });
-      assert.deepEqual(await scene.store.bySource("s"), [two.key]);
-      assert.deepEqual(await scene.store.bySource("t"), [one.key]);
+      const one = await scene.settled(WHEEL, { key: aKey("one") }, { place: aPlace("s") });
+      const two = await scene.settled(WHEEL, { key: aKey("two") }, { place: aPlace("s") });
+      assert.deepEqual((await scene.store.bySource("main\nkv/s")).toSorted(), [one.key, two.key]);
+      await scene.settle(await scene.claim(one), WHEEL, { place: aPlace("t") });
+      assert.deepEqual(await scene.store.bySource("main\nkv/s"), [two.key]);
+      assert.deepEqual(await scene.store.bySource("main\nkv/t"), [one.key]);
     });
 
     it("lease-table 17: lists a cluster with version, references and how each sync stands", async () => {
       await using scene = await aScene(open);
       const error = { code: "REFERENCE_MISSING", message: "no VaultAuth", since: START } as const;
       const refs = [aReferenceKey()];
-      const state = { refs, vault: "vault:https://v", error, attempts: 3, syncedAt: START - 1 };
+      const state = { refs, waitsFor: "vault:https://v", error, attempts: 3, syncedAt: START - 1 };
       const row = await scene.settled({ kind: "due", at: START + 5 }, {}, state);
       await scene.settled(WHEEL, { key: aKey("db", "west") });
       const { uid, hash, generation } = row.declared;
@@ -109,7 +109,7 @@ export function indexesContract(open: OpenStore): void {
       const listed = (await scene.store.byCluster("east")).map(({ bytes: _some, ...summary }) => summary);
       assert.deepEqual(listed, [{ key: row.key, uid, hash, generation, ...state, dueAt: START + 5 }]);
       const [west] = await scene.store.byCluster("west");
-      assert.deepEqual([west?.wheel, west?.refs, west?.attempts], [TURN, [], 0]);
+      assert.deepEqual([west?.wheel, west?.refs, west?.attempts], [SLOT, [], 0]);
     });
 
     it("reads many rows at once, and leaves out what is not there", async () => {

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HOUR_MS } from "../../../lib/clock.ts";
-import { aScene, LEASE_MS, type OpenStore, TURN } from "./scene.ts";
+import { aScene, LEASE_MS, type OpenStore, SLOT } from "./scene.ts";
 
-const WHEEL = { kind: "wheel", turn: TURN } as const;
+const WHEEL = { kind: "wheel", slot: SLOT } as const;
 
 export function nudgesContract(open: OpenStore): void {
   describe("nudges", () => {
-    it("lease-table 9: a nudge makes a row due now, and leaves its turn on the wheel", async () => {
+    it("lease-table 9: a nudge makes a row due now, and leaves its refresh slot on the wheel", async () => {
       await using scene = await aScene(open);
       const row = await scene.settled(WHEEL);
       scene.pass(HOUR_MS);
-      const due = await scene.store.nudge(row.key, { now: scene.clock(), look: false });
+      const due = await scene.store.nudge(row.key, { now: scene.clock(), verify: false });
       assert.deepEqual(due, { key: row.key, group: row.declared.group, lane: "now", at: scene.clock() });
       const after = await scene.row(row.key);
       assert.deepEqual(after, { ...row, nudges: row.nudges + 1, dueAt: scene.clock() });
@@ -22,7 +22,7 @@ export function nudgesContract(open: OpenStore): void {
       const row = await scene.settled(WHEEL);
       const settledAt = scene.clock();
       scene.pass(500);
-      assert.equal((await scene.store.nudge(row.key, { now: scene.clock(), look: false }))?.at, settledAt + 2_000);
+      assert.equal((await scene.store.nudge(row.key, { now: scene.clock(), verify: false }))?.at, settledAt + 2_000);
       assert.deepEqual(await scene.dueKeys(), []);
       scene.pass(1_500);
       assert.deepEqual(await scene.dueKeys(), [row.key]);
@@ -32,18 +32,18 @@ export function nudgesContract(open: OpenStore): void {
       await using scene = await aScene(open);
       const row = await scene.settled(WHEEL);
       scene.pass(500);
-      await scene.store.nudge(row.key, { now: scene.clock(), look: false });
-      const due = await scene.store.nudge(row.key, { now: scene.clock(), look: true, atOnce: true });
+      await scene.store.nudge(row.key, { now: scene.clock(), verify: false });
+      const due = await scene.store.nudge(row.key, { now: scene.clock(), verify: true, atOnce: true });
       assert.equal(due?.at, scene.clock());
       assert.deepEqual(await scene.dueKeys(), [row.key]);
-      assert.equal((await scene.row(row.key)).look, true);
+      assert.equal((await scene.row(row.key)).verify, true);
     });
 
     it("lease-table 9: a row that is due and unclaimed already is left alone", async () => {
       await using scene = await aScene(open);
       const row = await scene.declare();
       scene.writes();
-      assert.equal(await scene.store.nudge(row.key, { now: scene.clock(), look: false }), undefined);
+      assert.equal(await scene.store.nudge(row.key, { now: scene.clock(), verify: false }), undefined);
       assert.equal(scene.writes(), 0);
     });
 
@@ -52,59 +52,59 @@ export function nudgesContract(open: OpenStore): void {
       const row = await scene.declare();
       scene.pass(11_000);
       scene.writes();
-      const due = await scene.store.nudge(row.key, { now: scene.clock(), look: false });
+      const due = await scene.store.nudge(row.key, { now: scene.clock(), verify: false });
       assert.deepEqual(due, { key: row.key, group: row.declared.group, lane: "now", at: scene.clock() });
       assert.equal(scene.writes(), 0);
     });
 
-    it("lease-table 9: the wish to look is kept even then", async () => {
+    it("lease-table 9: the wish to verify is kept even then", async () => {
       await using scene = await aScene(open);
       const row = await scene.declare();
-      assert.equal(await scene.store.nudge(row.key, { now: scene.clock(), look: true }), undefined);
-      assert.equal((await scene.row(row.key)).look, true);
+      assert.equal(await scene.store.nudge(row.key, { now: scene.clock(), verify: true }), undefined);
+      assert.equal((await scene.row(row.key)).verify, true);
       scene.writes();
-      assert.equal(await scene.store.nudge(row.key, { now: scene.clock(), look: true }), undefined);
+      assert.equal(await scene.store.nudge(row.key, { now: scene.clock(), verify: true }), undefined);
       assert.equal(scene.writes(), 0);
     });
 
-    it("the wish to look stays when others nudge without it", async () => {
+    it("the wish to verify stays when others nudge without it", async () => {
       await using scene = await aScene(open);
       const row = await scene.settled(WHEEL);
-      for (const look of [true, false]) await scene.store.nudge(row.key, { now: scene.clock(), look });
+      for (const verify of [true, false]) await scene.store.nudge(row.key, { now: scene.clock(), verify });
       const after = await scene.row(row.key);
-      assert.deepEqual([after.look, after.nudges], [true, row.nudges + 2]);
+      assert.deepEqual([after.verify, after.nudges], [true, row.nudges + 2]);
     });
 
     it("lease-table 9: a nudge brings a later time forward, and never puts an earlier one off", async () => {
       await using scene = await aScene(open);
       const row = await scene.settled({ kind: "due", at: scene.clock() + HOUR_MS });
       scene.pass(10_000);
-      assert.equal((await scene.store.nudge(row.key, { now: scene.clock(), look: false }))?.at, scene.clock());
+      assert.equal((await scene.store.nudge(row.key, { now: scene.clock(), verify: false }))?.at, scene.clock());
       const lease = await scene.claim(await scene.row(row.key));
       const soon = scene.clock() + 300;
       await scene.settle(lease, { kind: "due", at: soon });
-      assert.equal((await scene.store.nudge(row.key, { now: scene.clock(), look: false }))?.at, soon);
+      assert.equal((await scene.store.nudge(row.key, { now: scene.clock(), verify: false }))?.at, soon);
     });
 
     it("lease-table 2: a nudge during work is not lost: settle stores the state and leaves the row due", async () => {
       await using scene = await aScene(open);
       const lease = await scene.claim(await scene.declare());
-      const due = await scene.store.nudge(lease.key, { now: scene.clock(), look: true });
+      const due = await scene.store.nudge(lease.key, { now: scene.clock(), verify: true });
       assert.equal(due?.at, lease.until);
       assert.equal((await scene.row(lease.key)).dueAt, lease.until);
       scene.pass(1_000);
       assert.equal(await scene.settle(lease, WHEEL, { digest: "d" }), "nudged");
       const row = await scene.row(lease.key);
       assert.deepEqual([row.state.digest, row.dueAt, row.leaseUntil], ["d", scene.clock(), undefined]);
-      assert.deepEqual([row.wheel, row.look], [TURN, true]);
+      assert.deepEqual([row.wheel, row.verify], [SLOT, true]);
       assert.equal(await scene.settle(await scene.claim(row), WHEEL), "settled");
-      assert.deepEqual([(await scene.row(row.key)).dueAt, (await scene.row(row.key)).look], [undefined, false]);
+      assert.deepEqual([(await scene.row(row.key)).dueAt, (await scene.row(row.key)).verify], [undefined, false]);
     });
 
     it("a settle that was nudged off the wheel stays off it, and is due now all the same", async () => {
       await using scene = await aScene(open);
       const lease = await scene.claim(await scene.settled(WHEEL));
-      await scene.store.nudge(lease.key, { now: scene.clock(), look: false });
+      await scene.store.nudge(lease.key, { now: scene.clock(), verify: false });
       assert.equal(await scene.settle(lease, { kind: "due", at: scene.clock() + HOUR_MS }), "nudged");
       const row = await scene.row(lease.key);
       assert.deepEqual([row.wheel, row.dueAt], [undefined, scene.clock()]);
@@ -115,7 +115,7 @@ export function nudgesContract(open: OpenStore): void {
       const lease = await scene.claim(await scene.declare());
       scene.pass(LEASE_MS);
       scene.writes();
-      assert.equal(await scene.store.nudge(lease.key, { now: scene.clock(), look: false }), undefined);
+      assert.equal(await scene.store.nudge(lease.key, { now: scene.clock(), verify: false }), undefined);
       assert.equal(scene.writes(), 0);
       assert.deepEqual(await scene.dueKeys(), [lease.key]);
     });
@@ -124,7 +124,7 @@ export function nudgesContract(open: OpenStore): void {
       await using scene = await aScene(open);
       const row = await scene.settled({ kind: "parked" });
       scene.pass(HOUR_MS);
-      await scene.store.nudge(row.key, { now: scene.clock(), look: false });
+      await scene.store.nudge(row.key, { now: scene.clock(), verify: false });
       assert.deepEqual(await scene.dueKeys(), [row.key]);
     });
   });

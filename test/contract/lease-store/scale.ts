@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SECOND_MS } from "../../../lib/clock.ts";
-import { EMPTY_STATE, type Row } from "../../../lib/reconcile/ports.ts";
+import { EMPTY_STATE, type Row } from "../../../lib/ports/rows.ts";
 import { phaseOf } from "../../../lib/schedule/wheel.ts";
 import { aDeclared, aKey } from "../../builders.ts";
 import { aScene, LEASE_MS, type OpenStore, START } from "./scene.ts";
@@ -44,8 +44,8 @@ export function scaleContract(open: OpenStore, count: number): void {
 
       const outcomes = await each(claims, async (claim) => {
         if (claim === undefined) return "lost";
-        const turn = { period: 57, phase: phaseOf(claim.row.declared.group, 57) };
-        return store.settle(claim.lease, { state: EMPTY_STATE, schedule: { kind: "wheel", turn }, now: START });
+        const slot = { period: 57, phase: phaseOf(claim.row.declared.group, 57) };
+        return store.settle(claim.lease, { state: EMPTY_STATE, schedule: { kind: "wheel", slot }, now: START });
       });
       lap("settled", outcomes.filter((outcome) => outcome === "settled").length);
       assert.ok(outcomes.every((outcome) => outcome === "settled"));
@@ -53,7 +53,7 @@ export function scaleContract(open: OpenStore, count: number): void {
       const seconds: number[] = [];
       for (let phase = 0; phase < 57; phase++) seconds.push((await store.onWheel(57, phase, phase)).length);
       const onWheel = seconds.reduce((sum, each) => sum + each, 0);
-      lap("handed out, a second at a time", onWheel);
+      lap("dispatched, a second at a time", onWheel);
       assert.equal(onWheel, count);
       // Even by construction: each second gets its share, within what chance explains.
       const share = count / 57;

@@ -1,18 +1,9 @@
 import type { Clock, EpochMs } from "../../../lib/clock.ts";
 import { SECOND_MS } from "../../../lib/clock.ts";
 import type { SyncKey } from "../../../lib/keys.ts";
-import type {
-  Declared,
-  Lease,
-  LeaseStore,
-  OwnedSecret,
-  Row,
-  RowState,
-  Schedule,
-  SettleOutcome,
-  WheelTurn,
-} from "../../../lib/reconcile/ports.ts";
-import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";
+import type { Declared, OwnedSecret, RefreshSlot, Row, RowState } from "../../../lib/ports/rows.ts";
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
+import type { Lease, LeaseStore, Schedule, SettleOutcome } from "../../../lib/ports/store.ts";
 import { aDeclared } from "../../builders.ts";
 
 /** Opens an empty store. */
@@ -20,7 +11,7 @@ export type OpenStore = (clock: Clock) => Promise<LeaseStore & AsyncDisposable>;
 
 export const START: EpochMs = Date.UTC(2030, 0, 1);
 export const LEASE_MS = 60 * SECOND_MS;
-export const TURN: WheelTurn = { period: 51, phase: 7 };
+export const SLOT: RefreshSlot = { period: 51, phase: 7 };
 
 /** A store, a clock that tests move, and the steps that most tests take. */
 export interface Scene extends AsyncDisposable {

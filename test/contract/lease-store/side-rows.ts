@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Circuit } from "../../../lib/reconcile/ports.ts";
+import type { Circuit } from "../../../lib/ports/store.ts";
 import { aReference, aReferenceKey } from "../../builders.ts";
 import { aScene, LEASE_MS, type OpenStore, START } from "./scene.ts";
 
@@ -15,26 +15,32 @@ const CIRCUIT: Circuit = {
 };
 
 export function sideRowsContract(open: OpenStore): void {
-  describe("cursor, clusters, circuits and references", () => {
-    it("lease-table 13: the cursor moves only from where it was read", async () => {
+  describe("dispatchedUntil, clusters, circuits and references", () => {
+    it("lease-table 13: dispatchedUntil moves only from where it was read", async () => {
       await using scene = await aScene(open);
       const { store } = scene;
-      assert.equal(await store.handedUntil(), undefined);
-      assert.equal(await store.moveCursor(START, START + 1), false);
-      const first = await Promise.all([store.moveCursor(undefined, START), store.moveCursor(undefined, START + 5)]);
+      assert.equal(await store.dispatchedUntil(), undefined);
+      assert.equal(await store.moveDispatched(START, START + 1), false);
+      const first = await Promise.all([
+        store.moveDispatched(undefined, START),
+        store.moveDispatched(undefined, START + 5),
+      ]);
       assert.deepEqual(first, [true, false]);
-      const next = await Promise.all([store.moveCursor(START, START + 10), store.moveCursor(START, START + 20)]);
+      const next = await Promise.all([
+        store.moveDispatched(START, START + 10),
+        store.moveDispatched(START, START + 20),
+      ]);
       assert.deepEqual(next, [true, false]);
-      assert.equal(await store.handedUntil(), START + 10);
-      assert.equal(await store.moveCursor(START + 10, START - 10), true);
-      assert.equal(await store.handedUntil(), START - 10);
+      assert.equal(await store.dispatchedUntil(), START + 10);
+      assert.equal(await store.moveDispatched(START + 10, START - 10), true);
+      assert.equal(await store.dispatchedUntil(), START - 10);
     });
 
-    it("lease-table 21: a look claims the cluster's row, and writes only under that fence", async () => {
+    it("lease-table 21: a watch pass claims the cluster's row, and writes only under that fence", async () => {
       await using scene = await aScene(open);
       const { store } = scene;
-      const look = () => store.claimCluster("east", { now: scene.clock(), until: scene.clock() + LEASE_MS });
-      const [first, second] = await Promise.all([look(), look()]);
+      const claim = () => store.claimCluster("east", { now: scene.clock(), until: scene.clock() + LEASE_MS });
+      const [first, second] = await Promise.all([claim(), claim()]);
       assert.equal(second, undefined);
       assert.ok(first);
       assert.deepEqual(
@@ -46,9 +52,9 @@ export function sideRowsContract(open: OpenStore): void {
       const state = { cursors: { VaultAuth: { resourceVersion: "9", movedAt: START } }, attempts: 0, uid: "k" };
       assert.equal(await store.saveCluster(first, state, { until: START + 2 * LEASE_MS }), true);
       scene.pass(LEASE_MS);
-      assert.equal(await look(), undefined);
+      assert.equal(await claim(), undefined);
       scene.pass(LEASE_MS);
-      const later = await look();
+      const later = await claim();
       assert.equal(later?.fence, first.fence + 1);
       assert.deepEqual(later?.state, state);
       assert.equal(await store.saveCluster(first, { ...state, uid: "late" }, { dueAt: START }), false);
@@ -56,7 +62,7 @@ export function sideRowsContract(open: OpenStore): void {
       const saved = await store.cluster("east");
       assert.deepEqual(saved, { name: "east", fence: first.fence + 1, dueAt: scene.clock() + 5, state });
       assert.deepEqual(await store.clusters(), [saved]);
-      assert.ok(await look());
+      assert.ok(await claim());
       await store.removeCluster("east");
       assert.equal(await store.cluster("east"), undefined);
       assert.equal(await store.saveCluster(later ?? assert.fail(), state, { dueAt: 0 }), false);

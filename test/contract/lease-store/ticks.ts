@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type EpochMs, HOUR_MS, MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
 import type { SyncKey } from "../../../lib/keys.ts";
-import type { WorkMessage } from "../../../lib/reconcile/ports.ts";
+import type { WorkMessage } from "../../../lib/ports/queue.ts";
 import { type TickResult, tick } from "../../../lib/schedule/tick.ts";
-import { nextTurn } from "../../../lib/schedule/wheel.ts";
+import { nextSlot } from "../../../lib/schedule/wheel.ts";
 import { aKey } from "../../builders.ts";
 import { aScene, LEASE_MS, type OpenStore, type Scene, START } from "./scene.ts";
 
@@ -17,7 +17,7 @@ interface World {
   readonly alarms: string[];
   tick(): Promise<TickResult>;
   /** When each key was to start, of what was sent in the refresh lane. */
-  turnsOf(key: SyncKey): readonly EpochMs[];
+  slotsOf(key: SyncKey): readonly EpochMs[];
   /** The queue takes so many batches more; then it refuses. */
   takes: number;
   oldestAt: EpochMs | undefined;
@@ -52,15 +52,15 @@ function aWorld(scene: Scene): World {
         // Nobody ends it: a tick that was stopped looks like one that is done.
         new AbortController().signal,
       ),
-    turnsOf: (key) => sent.filter(({ lane, keys }) => lane === "refresh" && keys.includes(key)).map(({ at }) => at),
+    slotsOf: (key) => sent.filter(({ lane, keys }) => lane === "refresh" && keys.includes(key)).map(({ at }) => at),
   };
   return world;
 }
 
-/** All turns in (after, until]. */
-function turns(period: number, phase: number, after: EpochMs, until: EpochMs): EpochMs[] {
+/** All refresh slots in (after, until]. */
+function slots(period: number, phase: number, after: EpochMs, until: EpochMs): EpochMs[] {
   const found: EpochMs[] = [];
-  for (let at = nextTurn({ period, phase }, after); at <= until; at = nextTurn({ period, phase }, at)) found.push(at);
+  for (let at = nextSlot({ period, phase }, after); at <= until; at = nextSlot({ period, phase }, at)) found.push(at);
   return found;
 }
 
@@ -71,7 +71,7 @@ async function aWheel(scene: Scene): Promise<ReadonlyMap<number, SyncKey>> {
   const keys = new Map<number, SyncKey>();
   for (const period of PERIODS) {
     const key = aKey(`every-${period}`);
-    await scene.settled({ kind: "wheel", turn: { period, phase: 3 } }, { key, group: `g${period}` });
+    await scene.settled({ kind: "wheel", slot: { period, phase: 3 } }, { key, group: `g${period}` });
     keys.set(period, key);
   }
   return keys;
@@ -79,21 +79,21 @@ async function aWheel(scene: Scene): Promise<ReadonlyMap<number, SyncKey>> {
 
 export function ticksContract(open: OpenStore): void {
   describe("ticks", () => {
-    it("lease-table 13: hands out every turn once, 120 s ahead, from the first tick on", async () => {
+    it("lease-table 13: dispatches every refresh slot once, 120 s ahead, from the first tick on", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);
       const keys = await aWheel(scene);
       for (let minute = 0; minute <= 70; minute++) {
         const result = await world.tick();
-        assert.equal(result.handedUntil, scene.clock() + HORIZON_MS);
+        assert.equal(result.dispatchedUntil, scene.clock() + HORIZON_MS);
         if (minute < 70) scene.pass(MINUTE_MS);
       }
       for (const [period, key] of keys) {
-        assert.deepEqual(world.turnsOf(key), turns(period, 3, START, scene.clock() + HORIZON_MS), `period ${period}`);
+        assert.deepEqual(world.slotsOf(key), slots(period, 3, START, scene.clock() + HORIZON_MS), `period ${period}`);
       }
     });
 
-    it("lease-table 13: ticks that come late, doubled and at odd times hand out the same turns", async () => {
+    it("lease-table 13: ticks that come late, doubled and at odd times dispatch the same refresh slots", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);
       const keys = await aWheel(scene);
@@ -102,20 +102,20 @@ export function ticksContract(open: OpenStore): void {
         await world.tick();
       }
       for (const [period, key] of keys) {
-        assert.deepEqual(world.turnsOf(key), turns(period, 3, START, scene.clock() + HORIZON_MS), `period ${period}`);
+        assert.deepEqual(world.slotsOf(key), slots(period, 3, START, scene.clock() + HORIZON_MS), `period ${period}`);
       }
     });
 
-    it("lease-table 13: of two ticks at once at least one hands out each turn, and the cursor ends where it should", async () => {
+    it("lease-table 13: of two ticks at once at least one dispatches each refresh slot, and dispatchedUntil ends where it should", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);
       const keys = await aWheel(scene);
       await Promise.all([world.tick(), world.tick()]);
       await world.tick();
-      assert.equal(await scene.store.handedUntil(), START + HORIZON_MS);
+      assert.equal(await scene.store.dispatchedUntil(), START + HORIZON_MS);
       for (const [period, key] of keys) {
-        const expected = turns(period, 3, START, START + HORIZON_MS);
-        assert.deepEqual([...new Set(world.turnsOf(key))], expected, `period ${period}`);
+        const expected = slots(period, 3, START, START + HORIZON_MS);
+        assert.deepEqual([...new Set(world.slotsOf(key))], expected, `period ${period}`);
       }
     });
 
@@ -124,7 +124,7 @@ export function ticksContract(open: OpenStore): void {
       const world = aWorld(scene);
       const phases = Array.from({ length: 20 }, (_, n) => n * 90);
       for (const phase of phases) {
-        await scene.settled({ kind: "wheel", turn: { period: 1_829, phase } }, { key: aKey(`slow-${phase}`) });
+        await scene.settled({ kind: "wheel", slot: { period: 1_829, phase } }, { key: aKey(`slow-${phase}`) });
       }
       const keys = await aWheel(scene);
       await world.tick();
@@ -132,26 +132,26 @@ export function ticksContract(open: OpenStore): void {
       world.sent.length = 0;
       const now = scene.clock();
       for (let minute = 0; minute < 17; minute++) {
-        assert.equal((await world.tick()).ended, "complete");
+        assert.equal((await world.tick()).outcome, "complete");
         scene.pass(MINUTE_MS);
       }
       const starts = phases.map((phase) =>
-        world.turnsOf(aKey(`slow-${phase}`)).filter((at) => at <= now + 15 * MINUTE_MS),
+        world.slotsOf(aKey(`slow-${phase}`)).filter((at) => at <= now + 15 * MINUTE_MS),
       );
       assert.deepEqual(new Set(starts.map(({ length }) => length)), new Set([1]), "each once within 15 min");
       assert.ok(new Set(starts.flat()).size > 15, "spread");
       assert.ok(starts.flat().every((at) => at >= now));
       for (const period of [4, 57, 240]) {
         const key = keys.get(period) ?? assert.fail();
-        assert.deepEqual(world.turnsOf(key), turns(period, 3, now, now + 18 * MINUTE_MS), `period ${period}`);
+        assert.deepEqual(world.slotsOf(key), slots(period, 3, now, now + 18 * MINUTE_MS), `period ${period}`);
       }
     });
 
-    it("lease-table 13: a gap shorter than the period makes up for the turns in it, and for no others", async () => {
+    it("lease-table 13: a gap shorter than the period makes up for the refresh slots in it, and for no others", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);
       for (const phase of [0, 1_000, 2_000, 3_000]) {
-        await scene.settled({ kind: "wheel", turn: { period: 3_661, phase } }, { key: aKey(`p${phase}`) });
+        await scene.settled({ kind: "wheel", slot: { period: 3_661, phase } }, { key: aKey(`p${phase}`) });
       }
       await world.tick();
       world.sent.length = 0;
@@ -160,9 +160,9 @@ export function ticksContract(open: OpenStore): void {
       const now = scene.clock();
       await world.tick();
       for (const phase of [0, 1_000, 2_000, 3_000]) {
-        const missed = turns(3_661, phase, from, now);
-        const made = world.turnsOf(aKey(`p${phase}`)).filter((at) => at < now + 15 * MINUTE_MS);
-        assert.equal(made.length, missed.length + turns(3_661, phase, now, now + HORIZON_MS).length, `phase ${phase}`);
+        const missed = slots(3_661, phase, from, now);
+        const made = world.slotsOf(aKey(`p${phase}`)).filter((at) => at < now + 15 * MINUTE_MS);
+        assert.equal(made.length, missed.length + slots(3_661, phase, now, now + HORIZON_MS).length, `phase ${phase}`);
       }
     });
 
@@ -176,52 +176,52 @@ export function ticksContract(open: OpenStore): void {
       }
       assert.deepEqual(world.alarms, []);
       for (const [period, key] of keys) {
-        assert.deepEqual(world.turnsOf(key), turns(period, 3, START, scene.clock() + HORIZON_MS), `period ${period}`);
+        assert.deepEqual(world.slotsOf(key), slots(period, 3, START, scene.clock() + HORIZON_MS), `period ${period}`);
       }
     });
 
-    it("lease-table 13: a cursor that is more than 5 min ahead is set back to now, with an alarm", async () => {
+    it("lease-table 13: a dispatchedUntil that is more than 5 min ahead is set back to now, with an alarm", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);
       const keys = await aWheel(scene);
-      await scene.store.moveCursor(undefined, START + HOUR_MS);
+      await scene.store.moveDispatched(undefined, START + HOUR_MS);
       await world.tick();
-      assert.deepEqual(world.alarms, ["tick-cursor-set-back"]);
-      assert.equal(await scene.store.handedUntil(), START + HORIZON_MS);
-      assert.deepEqual(world.turnsOf(keys.get(57) ?? assert.fail()), turns(57, 3, START, START + HORIZON_MS));
+      assert.deepEqual(world.alarms, ["tick-dispatch-set-back"]);
+      assert.equal(await scene.store.dispatchedUntil(), START + HORIZON_MS);
+      assert.deepEqual(world.slotsOf(keys.get(57) ?? assert.fail()), slots(57, 3, START, START + HORIZON_MS));
     });
 
-    it("lease-table 13: the cursor stays before what the queue refused, and the next tick sends it", async () => {
+    it("lease-table 13: dispatchedUntil stays before what the queue refused, and the next tick sends it", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);
       const keys = await aWheel(scene);
       world.takes = 3;
       await assert.rejects(world.tick(), REFUSAL);
-      const cursor = await scene.store.handedUntil();
-      assert.ok(cursor !== undefined && cursor > START && cursor < START + HORIZON_MS);
+      const dispatched = await scene.store.dispatchedUntil();
+      assert.ok(dispatched !== undefined && dispatched > START && dispatched < START + HORIZON_MS);
       world.takes = Number.POSITIVE_INFINITY;
       await world.tick();
-      assert.deepEqual(world.turnsOf(keys.get(4) ?? assert.fail()), turns(4, 3, START, START + HORIZON_MS));
+      assert.deepEqual(world.slotsOf(keys.get(4) ?? assert.fail()), slots(4, 3, START, START + HORIZON_MS));
     });
 
-    it("lease-table 13: while old messages wait, no wheel keys go out and the cursor stays; due keys do", async () => {
+    it("lease-table 13: while old messages wait, no wheel keys go out and dispatchedUntil stays; due keys do", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);
       await aWheel(scene);
       await world.tick();
-      const cursor = await scene.store.handedUntil();
+      const dispatched = await scene.store.dispatchedUntil();
       world.sent.length = 0;
       scene.pass(MINUTE_MS);
       const fresh = await scene.declare({ key: aKey("fresh") });
       world.oldestAt = scene.clock() - 60_001;
-      assert.equal((await world.tick()).ended, "held");
+      assert.equal((await world.tick()).outcome, "held");
       assert.deepEqual(
         world.sent.flatMap(({ keys }) => keys),
         [fresh.key],
       );
-      assert.equal(await scene.store.handedUntil(), cursor);
+      assert.equal(await scene.store.dispatchedUntil(), dispatched);
       world.oldestAt = scene.clock() - 60_000;
-      assert.equal((await world.tick()).ended, "complete");
+      assert.equal((await world.tick()).outcome, "complete");
     });
 
     it("lease-table 14: what is due within the horizon goes out with its time, never before it", async () => {
@@ -255,7 +255,7 @@ export function ticksContract(open: OpenStore): void {
     it("lease-table 14: what is older and unclaimed is found within 10 minutes", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);
-      await scene.store.moveCursor(undefined, START);
+      await scene.store.moveDispatched(undefined, START);
       scene.pass(SECOND_MS);
       const lost = await scene.settled({ kind: "due", at: START - HOUR_MS });
       let minutes = 0;
@@ -275,10 +275,10 @@ export function ticksContract(open: OpenStore): void {
       const world = aWorld(scene);
       const keys = Array.from({ length: 100 }, (_, n) => aKey(`sharer-${n}`));
       for (const key of keys)
-        await scene.settled({ kind: "wheel", turn: { period: 240, phase: 60 } }, { key, group: "same" });
+        await scene.settled({ kind: "wheel", slot: { period: 240, phase: 60 } }, { key, group: "same" });
       for (let n = 0; n < 7; n++) {
         await scene.settled(
-          { kind: "wheel", turn: { period: 240, phase: 60 } },
+          { kind: "wheel", slot: { period: 240, phase: 60 } },
           { key: aKey(`other-${n}`), group: `g${n}` },
         );
       }
@@ -301,8 +301,8 @@ export function ticksContract(open: OpenStore): void {
     it("lease-table 15: new work and refreshes never share a message", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);
-      const turn = { period: 57, phase: (nextTurn({ period: 57, phase: 0 }, START) - START) / SECOND_MS };
-      await scene.settled({ kind: "wheel", turn }, { key: aKey("refreshed"), group: "same" });
+      const slot = { period: 57, phase: (nextSlot({ period: 57, phase: 0 }, START) - START) / SECOND_MS };
+      await scene.settled({ kind: "wheel", slot }, { key: aKey("refreshed"), group: "same" });
       await scene.declare({ key: aKey("fresh"), group: "same" });
       await world.tick();
       const lanes = new Map(world.sent.flatMap(({ keys, lane }) => keys.map((key) => [key, lane])));

@@ -1,12 +1,15 @@
 import { SECOND_MS } from "../../../lib/clock.ts";
 import { digestKey, fingerprint } from "../../../lib/digest.ts";
+import type { JsonObject } from "../../../lib/json.ts";
 import { referenceKey, type SyncKey } from "../../../lib/keys.ts";
-import type { ReconcileDeps } from "../../../lib/reconcile/deps.ts";
-import type { JsonObject, LeaseStore, Row, WorkMessage } from "../../../lib/reconcile/ports.ts";
+import type { ReconcileDeps } from "../../../lib/ports/deps.ts";
+import type { WorkMessage } from "../../../lib/ports/queue.ts";
+import type { Row } from "../../../lib/ports/rows.ts";
+import type { LeaseStore } from "../../../lib/ports/store.ts";
 import { reconciler } from "../../../lib/reconcile/reconcile.ts";
 import { tick } from "../../../lib/schedule/tick.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
-import { type OpenVaultEnd, vaultEnd } from "../../../lib/vault/vault-end.ts";
+import { type OpenVaultApi, vaultApi } from "../../../lib/vault/vault-api.ts";
 import { aCluster, aDeclared, aKey, aReference } from "../../builders.ts";
 import { counting, QUIET } from "../../unit/aws/records.ts";
 import { type OpenStore, START } from "../lease-store/scene.ts";
@@ -58,23 +61,23 @@ export async function fleetInTime(open: OpenStore, vault: ScriptedVault, stepMs 
     secret: async () => new Map(),
     annotations: async () => ({}),
   };
-  const ends: OpenVaultEnd[] = [];
-  const openEnd = () => {
-    const end = vaultEnd({
+  const apis: OpenVaultApi[] = [];
+  const openVaultApi = () => {
+    const end = vaultApi({
       clock,
       credentials,
       log: QUIET,
       reachOf: () => ({ named: [vault.address], onlyNamed: false }),
     });
-    ends.push(end);
+    apis.push(end);
     return end;
   };
   const start = () => {
     const deps = {
       ...{ leases: store, queue, clock, random, metrics, credentials, log: QUIET },
-      vault: openEnd(),
+      vault: openVaultApi(),
       secrets: {
-        look: async () => undefined,
+        observe: async () => undefined,
         apply: async ({ name }: { name: string }) => {
           written.add(name);
           return {
@@ -158,7 +161,7 @@ export async function fleetInTime(open: OpenStore, vault: ScriptedVault, stepMs 
       worker = start();
     },
     async [Symbol.asyncDispose]() {
-      for (const end of ends) await end.close();
+      for (const end of apis) await end.close();
       await store[Symbol.asyncDispose]();
     },
   };

@@ -2,8 +2,9 @@
  * Works on the database named by its argument until it is killed, and says each step once it is committed:
  * `declared <n>`, `settled <n>`, `gone <n>`.
  */
-import { openSqliteStore } from "../../../lib/leases/sqlite.ts";
-import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";
+
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
+import { openSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import { aDeclared, aKey } from "../../builders.ts";
 
 const [path = ""] = process.argv.slice(2);
@@ -19,7 +20,7 @@ async function work(n: number): Promise<void> {
   const claim = read && (await store.claim(read, { now, until: now + 60_000, owned: [{ name: `n${n}` }] }));
   if (!claim) throw new Error(`nobody else claims ${key}`);
   const schedule =
-    n % 3 === 0 ? { kind: "gone" as const } : { kind: "wheel" as const, turn: { period: 57, phase: n % 57 } };
+    n % 3 === 0 ? { kind: "gone" as const } : { kind: "wheel" as const, slot: { period: 57, phase: n % 57 } };
   await store.settle(claim.lease, { state: { ...EMPTY_STATE, digest: `digest-${n}` }, schedule, now });
   say(`${schedule.kind === "gone" ? "gone" : "settled"} ${n}`);
 }

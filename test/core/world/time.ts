@@ -37,10 +37,16 @@ export function worldTime(start: number): WorldTime {
   let underWay = 0;
   let wake: () => void = () => undefined;
   const timers: Timer[] = [];
-  const now = (): number => wall + inside;
+  /** While the clock runs by itself: how far it has come. */
+  let flow: () => number = () => inside;
+  const catchUp = (): number => {
+    inside = Math.max(inside, flow());
+    return inside;
+  };
+  const now = (): number => wall + catchUp();
 
   const after = (ms: number, work: () => void): (() => void) => {
-    const timer: Timer = { at: inside + Math.max(0, ms), order: order++, work, isCancelled: false };
+    const timer: Timer = { at: catchUp() + Math.max(0, ms), order: order++, work, isCancelled: false };
     push(timers, timer);
     wake();
     return () => {
@@ -105,12 +111,12 @@ export function worldTime(start: number): WorldTime {
     flowing(speed) {
       let isStopped = false;
       const [from, began] = [inside, performance.now()];
+      flow = () => from + (performance.now() - began) * speed;
       void (async () => {
         while (!isStopped) {
           await settled();
-          const reached = from + (performance.now() - began) * speed;
-          while (!isStopped && (await step(reached)));
-          inside = Math.max(inside, reached);
+          while (!isStopped && (await step(flow())));
+          catchUp();
           await new Promise<void>((resolve) => {
             wake = resolve;
             const first = next();
@@ -121,6 +127,7 @@ export function worldTime(start: number): WorldTime {
       return {
         [Symbol.dispose]() {
           isStopped = true;
+          flow = () => inside;
           wake();
         },
       };

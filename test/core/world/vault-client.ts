@@ -1,6 +1,6 @@
 import type { EpochMs } from "../../../lib/clock.ts";
 import { SyncError } from "../../../lib/errors.ts";
-import type { VaultTarget } from "../../../lib/reconcile/ports.ts";
+import type { VaultTarget } from "../../../lib/ports/vault.ts";
 import { type Asked, describe } from "../../../lib/vault/asked.ts";
 import { networkError, timedOut } from "../../../lib/vault/network-errors.ts";
 import { askedOf, type VaultClient, type VaultQuestion } from "../../../lib/vault/vault-client.ts";

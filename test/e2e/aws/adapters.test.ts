@@ -12,8 +12,8 @@ import {
 import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { sqsBacklog } from "../../../lib/aws/backlog.ts";
 import { sharedDigestKey } from "../../../lib/aws/digest-key.ts";
-import { parseLooks, parseWork } from "../../../lib/aws/envelopes.ts";
-import { sqsLookQueue } from "../../../lib/aws/look-queue.ts";
+import { sqsDiscoveryQueue } from "../../../lib/aws/discovery-queue.ts";
+import { parseWatchPasses, parseWork } from "../../../lib/aws/envelopes.ts";
 import { s3Objects } from "../../../lib/aws/s3-objects.ts";
 import { sqsWorkQueue } from "../../../lib/aws/work-queue.ts";
 import { SECOND_MS, systemClock } from "../../../lib/clock.ts";
@@ -98,14 +98,14 @@ describe("adapters to AWS", () => {
 
   it("the discovery queue carries 50 clusters in a message, or each in its own", async () => {
     const url = await aQueue("discovery");
-    const queue = sqsLookQueue({ client: sqs, url });
+    const queue = sqsDiscoveryQueue({ client: sqs, url });
     const requests = Array.from({ length: 120 }, (_, n) => ({ cluster: `c${n}`, fence: n }));
     await queue.send(requests);
-    const sizes = (await received(url)).map((body) => parseLooks(body)?.length);
+    const sizes = (await received(url)).map((body) => parseWatchPasses(body)?.length);
     assert.deepEqual(sizes.toSorted(), [20, 50, 50]);
     await queue.sendApart(requests.slice(0, 3));
     assert.deepEqual(
-      (await received(url)).map((body) => parseLooks(body)?.length),
+      (await received(url)).map((body) => parseWatchPasses(body)?.length),
       [1, 1, 1],
     );
   });

@@ -10,7 +10,7 @@ import { type Deployed, STACK, startDeployed } from "./support/deployed.ts";
 
 const NS = "team-a";
 const API = "secrets.hashicorp.com/v1beta1";
-/** A tick comes each minute, and a look takes some seconds. */
+/** A tick comes each minute, and a watch pass takes some seconds. */
 const A_TICK_MS = 90_000;
 /** Longer than a queue hides a message that nobody finished. */
 const BACK_MS = 400_000;

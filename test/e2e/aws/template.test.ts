@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { MESSAGES_PER_INVOCATION } from "../../../lib/aws/queue-record.ts";
 import { SECOND_MS } from "../../../lib/clock.ts";
-import { LEASE_MS } from "../../../lib/reconcile/deps.ts";
+import { LEASE_MS } from "../../../lib/ports/deps.ts";
 import { SWEEP_MS } from "../../../lib/schedule/tick.ts";
 import { obtainVenv } from "../../harness/index.ts";
 import { type TempFolder, tempFolder } from "../../harness/process/temp-folder.ts";
@@ -86,7 +86,7 @@ describe("the packaged template", () => {
     }
   });
 
-  it("gives an invocation as many messages as ticks reckon with, and all looks of a message at once", () => {
+  it("gives an invocation as many messages as ticks reckon with, and all watch passes of a message at once", () => {
     const sizes = mappings().map(({ Properties }) => [
       Properties.EventSourceArn["Fn::GetAtt"][0],
       Properties.BatchSize,
@@ -121,7 +121,7 @@ describe("the packaged template", () => {
     }
   });
 
-  it("lets only reconcile read the key of digests, and only discover take looks", () => {
+  it("lets only reconcile read the key of digests, and only discover take watch passes", () => {
     const actionsOf = (name: string): string[] =>
       properties(`${name}Role`).Policies[0].PolicyDocument.Statement.flatMap(
         ({ Action }: { Action: string }) => Action,

@@ -1,6 +1,7 @@
 import type { Deadline } from "../../../lib/aws/deadline.ts";
 import type { QueueRecord } from "../../../lib/aws/queue-record.ts";
-import type { Log, Metrics, WorkMessage } from "../../../lib/reconcile/ports.ts";
+import type { WorkMessage } from "../../../lib/ports/queue.ts";
+import type { Log, Metrics } from "../../../lib/ports/telemetry.ts";
 
 const quiet = (): void => undefined;
 export const QUIET: Log = { debug: quiet, info: quiet, warn: quiet, error: quiet };

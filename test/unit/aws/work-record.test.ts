@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { workBody } from "../../../lib/aws/envelopes.ts";
 import { workRecord } from "../../../lib/aws/work-record.ts";
 import { MINUTE_MS } from "../../../lib/clock.ts";
-import type { WorkMessage } from "../../../lib/reconcile/ports.ts";
+import type { WorkMessage } from "../../../lib/ports/queue.ts";
 import { aKey } from "../../builders.ts";
 import { aDeadline, aRecord, counting, QUIET, sending } from "./records.ts";
 

@@ -4,21 +4,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { engineLines, engineView } from "../../../cli/engine-view.ts";
-import { lockDataDir } from "../../../lib/leases/sqlite.ts";
+import { lockDataDir } from "../../../lib/store/sqlite/sqlite-store.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const MINUTE = 60_000;
 const iso = (at: number) => new Date(at).toISOString();
-const leases = (handedUntil: number | undefined, looks: readonly number[] = []) => ({
-  handedUntil: async () => handedUntil,
-  clusters: async () => looks.map((dueAt) => ({ name: "c", fence: 1, dueAt, state: { cursors: {}, attempts: 0 } })),
+const leases = (dispatchedUntil: number | undefined, passes: readonly number[] = []) => ({
+  dispatchedUntil: async () => dispatchedUntil,
+  clusters: async () => passes.map((dueAt) => ({ name: "c", fence: 1, dueAt, state: { cursors: {}, attempts: 0 } })),
 });
 
 describe("whether an engine works on a lease table", () => {
   it("of a data directory: its lock says so; else its mark, or the last tick, since when not", async () => {
     const dir = mkdtempSync(join(tmpdir(), "keyferry-engine-"));
     const flags = { dataDir: dir };
-    const view = (handedUntil?: number) => engineView(flags, leases(handedUntil), NOW);
+    const view = (dispatchedUntil?: number) => engineView(flags, leases(dispatchedUntil), NOW);
     try {
       assert.deepEqual(await view(), { state: "stopped" });
       let now = NOW - 30 * MINUTE;
@@ -40,10 +40,10 @@ describe("whether an engine works on a lease table", () => {
     }
   });
 
-  it("of a stack: ticks or looks in the last minutes", async () => {
+  it("of a stack: ticks or watch passes in the last minutes", async () => {
     const flags = { dataDir: "", stack: "keyferry-prod" };
-    const view = (handedUntil: number | undefined, looks: readonly number[] = []) =>
-      engineView(flags, leases(handedUntil, looks), NOW);
+    const view = (dispatchedUntil: number | undefined, passes: readonly number[] = []) =>
+      engineView(flags, leases(dispatchedUntil, passes), NOW);
     assert.deepEqual(await view(NOW + 2 * MINUTE), { state: "working" });
     assert.deepEqual(await view(NOW - MINUTE), { state: "working" }, "some ticks were late");
     assert.deepEqual(await view(undefined), { state: "stopped" });

@@ -5,8 +5,9 @@ import { type Story, storyOf } from "../../../cli/story.ts";
 import { storyText } from "../../../cli/story-text.ts";
 import { DISPOSITIONS, type ErrorCode } from "../../../lib/errors.ts";
 import { referenceKey } from "../../../lib/keys.ts";
-import type { Circuit, Reference, Row, RowState } from "../../../lib/reconcile/ports.ts";
-import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";
+import type { Reference, Row, RowState } from "../../../lib/ports/rows.ts";
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
+import type { Circuit } from "../../../lib/ports/store.ts";
 import { REFRESH_ANNOTATION } from "../../../lib/refresh-annotation.ts";
 import { aDeclared, aReferenceKey, aRow } from "../../builders.ts";
 
@@ -64,8 +65,12 @@ describe("the story of a sync", () => {
         declared,
         wheel: { period: 50, phase: 1 },
         state: state({
-          ...{ vault: "vault:https://v:8200", digest: "abcdef:0123456789abcdef", doneHash: declared.hash },
-          ...{ version: { number: 4, createdTime: "2029-12-31T00:00:00Z" }, syncedAt: SINCE, settledAt: SINCE },
+          ...{ waitsFor: "vault:https://v:8200", digest: "abcdef:0123456789abcdef", doneHash: declared.hash },
+          ...{
+            own: { version: { number: 4, createdTime: "2029-12-31T00:00:00Z" } },
+            syncedAt: SINCE,
+            settledAt: SINCE,
+          },
           owned: [{ name: "db", uid: "u-1", resourceVersion: "77", managed: "m", type: "Opaque" }],
         }),
       }),
@@ -107,7 +112,7 @@ describe("the story of a sync", () => {
       ...{ id: "vault:https://v", code: "VAULT_SEALED", message: "sealed", since: SINCE },
       ...{ attempts: 2, fence: 1, probeAt: NOW + 5_000 },
     };
-    const story = told(aRow({ state: state({ vault: circuit.id }) }), { circuits: [circuit] });
+    const story = told(aRow({ state: state({ waitsFor: circuit.id }) }), { circuits: [circuit] });
     assert.equal(story.state, "waiting");
     assert.equal(story.error?.code, "VAULT_SEALED");
     assert.match(storyText(story, NOW), /in 5s: the next probe of vault:https:\/\/v/);

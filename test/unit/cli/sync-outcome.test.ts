@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { askedOf, outcomeOf } from "../../../cli/sync-outcome.ts";
-import type { Circuit, Row, RowState } from "../../../lib/reconcile/ports.ts";
-import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";
+import type { Row, RowState } from "../../../lib/ports/rows.ts";
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
+import type { Circuit } from "../../../lib/ports/store.ts";
 import { aKey, aRow } from "../../builders.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
@@ -48,13 +49,13 @@ describe("how a run that was asked for ended", () => {
   });
 
   it("is not known while Vault's answer was too old", () => {
-    assert.equal(outcome(after({ fence: 8, dueAt: NOW + 5_000 }, { olderSince: NOW })), undefined);
+    assert.equal(outcome(after({ fence: 8, dueAt: NOW + 5_000 }, { own: { olderSince: NOW } })), undefined);
   });
 
   it("is a failure while its Vault or its cluster is out of reach", () => {
     assert.equal(outcome(after({ dueAt: NOW }), [circuit])?.error?.code, "KUBE_UNREACHABLE");
     const vault = { ...circuit, id: "vault:https://v", code: "VAULT_SEALED" as const };
-    assert.equal(outcome(after({ dueAt: NOW }, { vault: vault.id }), [vault])?.error?.code, "VAULT_SEALED");
+    assert.equal(outcome(after({ dueAt: NOW }, { waitsFor: vault.id }), [vault])?.error?.code, "VAULT_SEALED");
     assert.equal(outcome(after({ dueAt: NOW }), [vault]), undefined);
     const vso = { ...circuit, id: "vso:east", code: "OTHER_CONTROLLER" as const };
     assert.equal(outcome(after({ dueAt: NOW }), [vso])?.error?.code, "OTHER_CONTROLLER");

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { judge } from "../../../lib/declarations/judge.ts";
 import { SyncError } from "../../../lib/errors.ts";
+import type { JsonObject } from "../../../lib/json.ts";
 import { type ReferenceKey, syncKey } from "../../../lib/keys.ts";
-import type { JsonObject, Reference } from "../../../lib/reconcile/ports.ts";
+import type { Reference } from "../../../lib/ports/rows.ts";
 import { aCluster, aDeclared } from "../../builders.ts";
 
 const EAST = aCluster();
@@ -34,7 +35,7 @@ describe("what syncs refer to is judged by itself", () => {
   it("a VaultAuth needs its connection and its method's fields; its credentials are not looked for", () => {
     const missing = judged("VaultAuth", { "VaultAuth/shop/it": AUTH });
     assert.equal(code(missing.outcome), "REFERENCE_MISSING");
-    assert.deepEqual(missing.refs, ["east/VaultConnection/shop/it"], "its appearance is worth another look");
+    assert.deepEqual(missing.refs, ["east/VaultConnection/shop/it"], "its appearance is worth another run");
     const there = { "VaultAuth/shop/it": AUTH, "VaultConnection/shop/it": CONNECTION };
     assert.equal(code(judged("VaultAuth", there).outcome), "well");
     const { appRole: _left, ...incomplete } = AUTH;

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type ResolvedStaticSecret, resolveStaticSecret, sourceOf } from "../../../lib/declarations/resolve.ts";
+import { type ResolvedStaticSecret, resolveStaticSecret } from "../../../lib/declarations/resolve.ts";
 import { groupOf } from "../../../lib/declarations/source.ts";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
+import type { JsonObject } from "../../../lib/json.ts";
 import { type ReferenceKey, referenceKey, syncKey } from "../../../lib/keys.ts";
-import type { JsonObject, Reference } from "../../../lib/reconcile/ports.ts";
+import type { Reference } from "../../../lib/ports/rows.ts";
 import { aCluster, aDeclared } from "../../builders.ts";
 
 const EAST = aCluster();
@@ -104,7 +105,7 @@ describe("resolving a VaultStaticSecret", () => {
         },
       },
       read: { identity: value.identity, by, namespace: "team", mount: "kv", path: "app", engine: "kv-v2", version: 3 },
-      source: sourceOf(value.read),
+      place: { vault: "https://vault.example:8200", path: "team/kv/app", role: "read" },
       circuit: "vault:https://vault.example:8200",
       destination: {
         name: "app",
@@ -152,7 +153,7 @@ describe("resolving a VaultStaticSecret", () => {
     const plain = resolved(STATIC, DEFAULTS);
     const slashes = resolved({ ...STATIC, mount: "kv/", path: "/app" }, DEFAULTS);
     assert.deepEqual([slashes.read.mount, slashes.read.path], ["kv", "app"]);
-    assert.equal(slashes.source, plain.source);
+    assert.deepEqual(slashes.place, plain.place);
   });
 });
 

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { resolveStaticSecret } from "../../../lib/declarations/resolve.ts";
 import { SyncError } from "../../../lib/errors.ts";
+import type { JsonObject } from "../../../lib/json.ts";
 import { partsOf, referenceKey } from "../../../lib/keys.ts";
-import type { JsonObject } from "../../../lib/reconcile/ports.ts";
 import { aCluster, aDeclared, aKey, aReference } from "../../builders.ts";
 
 const KUBERNETES = { mount: "kubernetes", method: "kubernetes", kubernetes: { role: "r", serviceAccount: "app" } };

@@ -3,8 +3,8 @@ import { describe, it } from "node:test";
 import { lookUp } from "../../../lib/declarations/look-up.ts";
 import { declaredOf, referenceOf } from "../../../lib/discovery/declared.ts";
 import { SyncError } from "../../../lib/errors.ts";
-import { SECRET_TRANSFORMATION, VAULT_STATIC_SECRET } from "../../../lib/kinds.ts";
-import type { SeenResource } from "../../../lib/reconcile/ports.ts";
+import type { SeenResource } from "../../../lib/ports/resources.ts";
+import { SECRET_TRANSFORMATION, VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
 import { aCluster } from "../../builders.ts";
 
 const KIB = 1024;

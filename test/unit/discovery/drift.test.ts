@@ -3,9 +3,10 @@ import { describe, it } from "node:test";
 import { isTooMany } from "../../../lib/discovery/absence.ts";
 import { declaredOf, referenceOf } from "../../../lib/discovery/declared.ts";
 import { judge, ownersOf } from "../../../lib/discovery/drift.ts";
-import { SECRET, VAULT_AUTH, VAULT_STATIC_SECRET } from "../../../lib/kinds.ts";
-import type { OwnedSecret, SeenResource } from "../../../lib/reconcile/ports.ts";
-import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";
+import type { SeenResource } from "../../../lib/ports/resources.ts";
+import type { OwnedSecret } from "../../../lib/ports/rows.ts";
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
+import { SECRET, VAULT_AUTH, VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
 import { aRow } from "../../builders.ts";
 
 const NOW = Date.UTC(2030, 0, 1);

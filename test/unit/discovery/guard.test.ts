@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { unlessBug } from "../../../lib/discovery/guard.ts";
 import { SyncError } from "../../../lib/errors.ts";
-import { VAULT_STATIC_SECRET } from "../../../lib/kinds.ts";
-import type { SeenResource } from "../../../lib/reconcile/ports.ts";
+import type { SeenResource } from "../../../lib/ports/resources.ts";
+import { VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
 
 const OF = {
   cluster: "east",

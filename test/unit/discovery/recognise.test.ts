@@ -3,8 +3,10 @@ import { describe, it } from "node:test";
 import { recognised } from "../../../lib/discovery/recognise.ts";
 import { cleanupKey, type SyncKey } from "../../../lib/keys.ts";
 import { OWNER_UID_LABEL } from "../../../lib/owner-labels.ts";
-import type { Row, RowSummary, SeenResource } from "../../../lib/reconcile/ports.ts";
-import { EMPTY_STATE } from "../../../lib/reconcile/ports.ts";
+import type { SeenResource } from "../../../lib/ports/resources.ts";
+import type { Row } from "../../../lib/ports/rows.ts";
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
+import type { RowSummary } from "../../../lib/ports/store.ts";
 import { aDeclared, aKey, aRow } from "../../builders.ts";
 
 function aSecret(name: string, label?: string): SeenResource {

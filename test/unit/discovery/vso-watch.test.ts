@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
 import { vsoWatch } from "../../../lib/discovery/vso-watch.ts";
-import { VAULT_STATIC_SECRET } from "../../../lib/kinds.ts";
-import type { ClusterState, SeenResource, VsoLease } from "../../../lib/reconcile/ports.ts";
+import type { VsoLease } from "../../../lib/ports/clusters.ts";
+import type { SeenResource } from "../../../lib/ports/resources.ts";
+import type { ClusterState } from "../../../lib/ports/store.ts";
+import { VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
 import { aCluster, aRow } from "../../builders.ts";
 
 const START = Date.UTC(2026, 0, 1);
@@ -39,7 +41,7 @@ function aScene(lease?: VsoLease) {
   const signal = new AbortController().signal;
   return {
     scene,
-    look() {
+    watchPass() {
       const watch = vsoWatch(deps, {
         settings: aCluster(),
         operator: { name: "vso", first: "a" },
@@ -69,16 +71,16 @@ const written = (namespace: string, name: string, at: number): SeenResource => (
   statusBy: { manager: "manager", at },
 });
 
-describe("another controller, as looks see it", () => {
-  it("kubernetes-rules 24: the first write in one look and the second in the next one stop their namespace alone", async () => {
-    const { scene, look } = aScene();
-    const first = look();
+describe("another controller, as watch passes see it", () => {
+  it("kubernetes-rules 24: the first write in one watch pass and the second in the next one stop their namespace alone", async () => {
+    const { scene, watchPass } = aScene();
+    const first = watchPass();
     await first.see("shop");
     await first.see("pay");
     first.end();
     assert.deepEqual([scene.opened, scene.gets], [[], 0]);
     scene.now += 20 * SECOND_MS;
-    const second = look();
+    const second = watchPass();
     await second.see("shop");
     assert.deepEqual([scene.opened, scene.gets], [["vso:east/shop"], 1]);
     assert.deepEqual(
@@ -89,8 +91,8 @@ describe("another controller, as looks see it", () => {
   });
 
   it("kubernetes-rules 24: the same write seen again, or one that the object does not show any more, proves nothing", async () => {
-    const { scene, look } = aScene();
-    const { see, watch } = look();
+    const { scene, watchPass } = aScene();
+    const { see, watch } = watchPass();
     await see("shop");
     await see("shop");
     assert.equal(scene.gets, 0);
@@ -104,8 +106,8 @@ describe("another controller, as looks see it", () => {
   });
 
   it("kubernetes-rules 24: a lease that is held stops the cluster, and what its holder wrote is held against nobody after it", async () => {
-    const { scene, look } = aScene({ holder: "pod", renewedAt: START, durationMs: 15 * SECOND_MS });
-    const { see, watch } = look();
+    const { scene, watchPass } = aScene({ holder: "pod", renewedAt: START, durationMs: 15 * SECOND_MS });
+    const { see, watch } = watchPass();
     await see("shop");
     assert.deepEqual([scene.opened, watch.latest()], [["vso:east"], {}]);
     scene.lease = { holder: "", renewedAt: START + 11 * SECOND_MS, durationMs: SECOND_MS };
@@ -116,8 +118,8 @@ describe("another controller, as looks see it", () => {
   });
 
   it("however much is written, the lease is asked for every 10 s, and so is each namespace; what is remembered has a bound", async () => {
-    const { scene, look } = aScene();
-    const { see, watch } = look();
+    const { scene, watchPass } = aScene();
+    const { see, watch } = watchPass();
     for (let at = 0; at < 1_000; at++) await see(`ns-${at}`);
     assert.equal(scene.leasesAsked, 1);
     assert.equal(Object.keys(watch.latest()).length, 200);

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { changingFleet } from "../../../lib/embedded/changing-fleet.ts";
 import { followers } from "../../../lib/embedded/followers.ts";
-import { imaginedSqliteStore } from "../../../lib/leases/sqlite.ts";
-import type { LeaseStore, WorkMessage } from "../../../lib/reconcile/ports.ts";
+import type { WorkMessage } from "../../../lib/ports/queue.ts";
+import type { LeaseStore } from "../../../lib/ports/store.ts";
+import { imaginedSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import { aCluster, aDeclared, aKey } from "../../builders.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
@@ -44,7 +45,7 @@ describe("the loops of a changing fleet", () => {
     assert.deepEqual(await all.set([c]), { added: [], changed: [], departed: ["a", "b"] });
     assert.deepEqual([...running], ["c vso"]);
     stop.abort();
-    await all.ended();
+    await all.allDone();
     assert.deepEqual([...running], []);
   });
 });
@@ -62,7 +63,7 @@ describe("a changing fleet", () => {
       const row = (await store.read([aKey("db", name)], "strong")).get(aKey("db", name));
       const claimed = row && (await store.claim(row, { now: NOW, until: NOW + 1 }));
       assert.ok(row && claimed);
-      const schedule = { kind: "wheel", turn: { period: 50, phase: 1 } } as const;
+      const schedule = { kind: "wheel", slot: { period: 50, phase: 1 } } as const;
       await store.settle(claimed.lease, { state: row.state, schedule, now: NOW - 10_000 });
     }
     const names = async () => (await store.clusters()).map(({ name }) => name);
@@ -80,7 +81,11 @@ describe("a changing fleet", () => {
     await fleet.change([{ ...a, labels: { tier: "gold" } }, other("b")], false);
     assert.deepEqual(await names(), ["a", "b"]);
     assert.deepEqual(await store.byCluster("c"), []);
-    assert.deepEqual(await dueKeys(), [aKey("db", "b")], "a label, or another way to a cluster, is for looks alone");
+    assert.deepEqual(
+      await dueKeys(),
+      [aKey("db", "b")],
+      "a label, or another way to a cluster, is for watch passes alone",
+    );
     assert.deepEqual(
       sent.flatMap(({ keys }) => keys),
       [aKey("db", "b")],

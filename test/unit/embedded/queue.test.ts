@@ -4,7 +4,7 @@ import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises"
 import type { BudgetLimits } from "../../../lib/embedded/budgets.ts";
 import { inProcessQueue } from "../../../lib/embedded/queue.ts";
 import { partsOf, type SyncKey } from "../../../lib/keys.ts";
-import type { WorkMessage } from "../../../lib/reconcile/ports.ts";
+import type { WorkMessage } from "../../../lib/ports/queue.ts";
 import { waitFor } from "../../harness/index.ts";
 
 const key = (name: string): SyncKey => `east/VaultStaticSecret/shop/${name}` as SyncKey;
@@ -42,7 +42,7 @@ function withSilent(namespace: string, limits: Partial<BudgetLimits>) {
       started.push(...message.keys);
       for (const one of message.keys) {
         if (partsOf(one).namespace === namespace) progress.waits(one, false);
-        else progress.ended(one);
+        else progress.onKeyDone(one);
       }
       if (message.keys.some((one) => partsOf(one).namespace === namespace)) await silence.promise;
     },
@@ -151,8 +151,8 @@ describe("the in-process queue", () => {
 
   it("hands a key out again that is done, while a companion of it still waits for a silent end", async () => {
     const silence = Promise.withResolvers<void>();
-    const { queue, handled } = aQueue(async (message, { ended }) => {
-      ended(key("quick"));
+    const { queue, handled } = aQueue(async (message, { onKeyDone }) => {
+      onKeyDone(key("quick"));
       if (message.keys.includes(key("silent"))) await silence.promise;
     });
     await queue.send([{ keys: [key("quick"), key("silent")], lane: "now", at: 0 }]);

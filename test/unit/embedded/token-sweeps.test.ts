@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { tokenSweeps } from "../../../lib/embedded/token-sweeps.ts";
-import type { WorkMessage } from "../../../lib/reconcile/ports.ts";
-import { TOKEN_SWEEP_MS } from "../../../lib/schedule/looks.ts";
+import type { WorkMessage } from "../../../lib/ports/queue.ts";
+import { TOKEN_SWEEP_MS } from "../../../lib/schedule/passes-due.ts";
 
 function aScene() {
   let now = 1_000;
@@ -19,8 +19,8 @@ function aScene() {
       at: now + inMs,
       tokens: { cluster },
     }),
-    turn: async () => {
-      await sweeps.turn(async (cluster) => void swept.push(cluster));
+    sweepDue: async () => {
+      await sweeps.sweepDue(async (cluster) => void swept.push(cluster));
       return swept.splice(0);
     },
   };
@@ -28,41 +28,41 @@ function aScene() {
 
 describe("sweeps of tokens in one process", () => {
   it("look through all at the start, and every ten minutes", async () => {
-    const { turn, pass } = aScene();
-    assert.deepEqual(await turn(), [undefined]);
+    const { sweepDue, pass } = aScene();
+    assert.deepEqual(await sweepDue(), [undefined]);
     pass(TOKEN_SWEEP_MS - 1);
-    assert.deepEqual(await turn(), []);
+    assert.deepEqual(await sweepDue(), []);
     pass(1);
-    assert.deepEqual(await turn(), [undefined]);
+    assert.deepEqual(await sweepDue(), [undefined]);
   });
 
   it("look through a cluster once its time has come, however often it was asked for", async () => {
-    const { sweeps, turn, pass, message } = aScene();
-    await turn();
+    const { sweeps, sweepDue, pass, message } = aScene();
+    await sweepDue();
     sweeps.note([message("east", 5_000), message("east", 3_000), message("west", 9_000)]);
-    assert.deepEqual(await turn(), []);
+    assert.deepEqual(await sweepDue(), []);
     pass(3_000);
-    assert.deepEqual(await turn(), ["east"]);
+    assert.deepEqual(await sweepDue(), ["east"]);
     pass(6_000);
-    assert.deepEqual(await turn(), ["west"]);
-    assert.deepEqual(await turn(), []);
+    assert.deepEqual(await sweepDue(), ["west"]);
+    assert.deepEqual(await sweepDue(), []);
   });
 
   it("come again when they fail, and when they were asked for meanwhile", async () => {
-    const { sweeps, turn, pass, message } = aScene();
-    await turn();
+    const { sweeps, sweepDue, pass, message } = aScene();
+    await sweepDue();
     sweeps.note([message("east")]);
     await assert.rejects(
-      sweeps.turn(async () => Promise.reject(new Error("no store"))),
+      sweeps.sweepDue(async () => Promise.reject(new Error("no store"))),
       /no store/,
     );
-    assert.deepEqual(await turn(), ["east"]);
+    assert.deepEqual(await sweepDue(), ["east"]);
     sweeps.note([message("east")]);
-    await sweeps.turn(async () => {
+    await sweeps.sweepDue(async () => {
       sweeps.note([message("east", 1)]);
     });
     pass(1);
-    assert.deepEqual(await turn(), ["east"]);
-    assert.deepEqual(await turn(), []);
+    assert.deepEqual(await sweepDue(), ["east"]);
+    assert.deepEqual(await sweepDue(), []);
   });
 });

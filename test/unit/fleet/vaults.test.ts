@@ -9,7 +9,7 @@ import { parseFleet } from "../../../lib/fleet/fleet.ts";
 import { textIn } from "../../../lib/fleet/read-fleet.ts";
 import { remoteText } from "../../../lib/fleet/remote-access.ts";
 import { reachOfFleet, trustAnchors } from "../../../lib/fleet/vaults.ts";
-import type { FleetVault } from "../../../lib/reconcile/ports.ts";
+import type { FleetVault } from "../../../lib/ports/fleet-vault.ts";
 
 const HEAD = "apiVersion: keyferry.dev/v1alpha1\nkind: Fleet\n";
 const forever = new AbortController().signal;

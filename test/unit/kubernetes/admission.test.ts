@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ErrorCode } from "../../../lib/errors.ts";
-import { SECRET } from "../../../lib/kinds.ts";
 import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
 import { refusalOf } from "../../../lib/kubernetes/kube-errors.ts";
 import { failureOf, isAbsent, isExpired, isUnknownKind } from "../../../lib/kubernetes/kube-failure.ts";
+import { SECRET } from "../../../lib/resource-kinds.ts";
 
 const CALL: KubeCall = { cluster: "prod-eu", namespace: "pay", name: "db", verb: "patch", kind: SECRET };
 const VALUE = "s3cr3t";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { SECRET, VAULT_STATIC_SECRET } from "../../../lib/kinds.ts";
 import { objectOf, pathOf, permissionOf } from "../../../lib/kubernetes/kube-call.ts";
 import { requestCounts } from "../../../lib/kubernetes/request-counts.ts";
 import { cut } from "../../../lib/kubernetes/resource-event.ts";
+import { SECRET, VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
 
 const CLUSTER = { cluster: "prod-eu" };
 

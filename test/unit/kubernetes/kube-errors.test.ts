@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ErrorCode } from "../../../lib/errors.ts";
-import { SECRET, VAULT_STATIC_SECRET } from "../../../lib/kinds.ts";
 import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
 import { connectionFailure, refusalOf } from "../../../lib/kubernetes/kube-errors.ts";
 import { failureOf } from "../../../lib/kubernetes/kube-failure.ts";
+import { SECRET, VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
 
 const PLACE = { cluster: "prod-eu", namespace: "pay", name: "db" };
 const SECRET_WRITE: KubeCall = { ...PLACE, verb: "patch", kind: SECRET };

@@ -1,44 +1,44 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
-import { EMPTY_STATE } from "../../../lib/reconcile/row.ts";
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import { settleFailed, settleSynced } from "../../../lib/reconcile/settle.ts";
-import { nextTurn, periodFor, phaseOf } from "../../../lib/schedule/wheel.ts";
+import { nextSlot, periodFor, phaseOf } from "../../../lib/schedule/wheel.ts";
 import { aRow } from "../../builders.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
-const timing = (handedUntil?: number) => ({ now: NOW, random: () => 0.5, handedUntil });
+const timing = (dispatchedUntil?: number) => ({ now: NOW, random: () => 0.5, dispatchedUntil });
 const error = (code: ErrorCode) => new SyncError(code, "why");
 
 describe("settle: when next?", () => {
   const row = aRow();
-  const turn = { period: periodFor(60_000), phase: phaseOf(row.declared.group, periodFor(60_000)) };
+  const slot = { period: periodFor(60_000), phase: phaseOf(row.declared.group, periodFor(60_000)) };
 
   it("puts a synced row on the wheel, with no failure left on it", () => {
     const failed = { ...EMPTY_STATE, attempts: 3, error: { code: "VAULT_DENIED" as const, message: "x", since: 1 } };
     const { state, schedule } = settleSynced(row, failed, 60_000, timing());
-    assert.deepEqual(schedule, { kind: "wheel", turn });
+    assert.deepEqual(schedule, { kind: "wheel", slot });
     assert.equal(state.attempts, 0);
     assert.equal(state.error, undefined);
     assert.equal(state.syncedAt, NOW);
   });
 
-  it("lease-table 14: keeps a turn that was handed out before the row joined the wheel", () => {
-    const next = nextTurn(turn, NOW);
+  it("lease-table 14: keeps a refresh slot that was dispatched before the row joined the wheel", () => {
+    const next = nextSlot(slot, NOW);
     const joined = settleSynced(row, EMPTY_STATE, 60_000, timing(next));
-    assert.deepEqual(joined.schedule, { kind: "wheel", turn, dueAt: next });
-    const again = settleSynced({ ...row, wheel: turn }, joined.state, 60_000, timing(next + 60_000));
-    assert.deepEqual(again.schedule, { kind: "wheel", turn }, "it was on the wheel: ticks see it");
+    assert.deepEqual(joined.schedule, { kind: "wheel", slot, dueAt: next });
+    const again = settleSynced({ ...row, wheel: slot }, joined.state, 60_000, timing(next + 60_000));
+    assert.deepEqual(again.schedule, { kind: "wheel", slot }, "it was on the wheel: ticks see it");
   });
 
-  it("gives a restart that is owed a time of its own, beside the turns of the wheel", () => {
+  it("gives a restart that is owed a time of its own, beside the refresh slots of the wheel", () => {
     const rollout = { digest: "d", since: NOW, at: NOW + 10_000, attempts: 0 };
     const owing = { ...EMPTY_STATE, rollout };
-    assert.deepEqual(settleSynced(row, owing, 60_000, timing()).schedule, { kind: "wheel", turn, dueAt: NOW + 10_000 });
+    assert.deepEqual(settleSynced(row, owing, 60_000, timing()).schedule, { kind: "wheel", slot, dueAt: NOW + 10_000 });
     assert.deepEqual(settleSynced(row, owing, undefined, timing()).schedule, { kind: "due", at: NOW + 10_000 });
-    const next = nextTurn(turn, NOW);
+    const next = nextSlot(slot, NOW);
     const later = { ...EMPTY_STATE, rollout: { ...rollout, at: next + 10_000 } };
-    assert.deepEqual(settleSynced(row, later, 60_000, timing(next)).schedule, { kind: "wheel", turn, dueAt: next });
+    assert.deepEqual(settleSynced(row, later, 60_000, timing(next)).schedule, { kind: "wheel", slot, dueAt: next });
   });
 
   it("waits for an event when there is no interval", () => {

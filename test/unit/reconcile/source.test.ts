@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { VaultEnd, VaultIdentity, VaultRead } from "../../../lib/reconcile/ports.ts";
+import type { VaultApi, VaultIdentity, VaultRead } from "../../../lib/ports/vault.ts";
 import { sourceReader } from "../../../lib/reconcile/source.ts";
 
 const signal = new AbortController().signal;
@@ -20,12 +20,12 @@ const READ: VaultRead = { identity: IDENTITY, mount: "kv", path: "app", engine: 
 /** A reader of one batch, and what Vault was asked by it. */
 function aReader() {
   const asked: VaultRead[] = [];
-  const read: VaultEnd["read"] = async (one) => {
+  const read: VaultApi["read"] = async (one) => {
     asked.push(one);
     return { response: null, fields: new Map() };
   };
   const ca = { resolve: async (target: VaultIdentity["target"]) => target, refused: () => undefined };
-  return { asked, reader: sourceReader({ vault: { read } as VaultEnd }, ca) };
+  return { asked, reader: sourceReader({ vault: { read } as VaultApi }, ca) };
 }
 
 describe("the reads of one batch", () => {

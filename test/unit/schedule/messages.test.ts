@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { SECOND_MS } from "../../../lib/clock.ts";
-import type { Due } from "../../../lib/reconcile/ports.ts";
+import type { Due } from "../../../lib/ports/store.ts";
 import { MAX_KEYS, messagesFor } from "../../../lib/schedule/messages.ts";
 import { aKey } from "../../builders.ts";
 

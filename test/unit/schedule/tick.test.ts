@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
-import type { WheelTurn } from "../../../lib/reconcile/ports.ts";
+import type { RefreshSlot } from "../../../lib/ports/rows.ts";
 import { type TickDeps, tick } from "../../../lib/schedule/tick.ts";
-import { LADDER, nextTurn } from "../../../lib/schedule/wheel.ts";
+import { LADDER, nextSlot } from "../../../lib/schedule/wheel.ts";
 import { aKey } from "../../builders.ts";
 
 const START = Date.UTC(2030, 0, 1);
@@ -13,9 +13,9 @@ const CATCH_UP_MS = 15 * MINUTE_MS;
 const NEVER = new AbortController().signal;
 
 /** One sync on a wheel of its own, ticks that a test places, and when the sync was to start. */
-function aWheelOf(turn: WheelTurn) {
+function aWheelOf(slot: RefreshSlot) {
   let now: EpochMs = START;
-  let cursor: EpochMs | undefined;
+  let dispatched: EpochMs | undefined;
   let accepts = true;
   const starts: EpochMs[] = [];
   const quiet = () => {};
@@ -33,15 +33,15 @@ function aWheelOf(turn: WheelTurn) {
     },
     leases: {
       due: async () => [],
-      periods: async () => [turn.period],
+      periods: async () => [slot.period],
       onWheel: async (period, from, to) => {
-        const isIn = period === turn.period && from <= turn.phase && turn.phase <= to;
-        return isIn ? [{ key: aKey(), group: "g", phase: turn.phase }] : [];
+        const isIn = period === slot.period && from <= slot.phase && slot.phase <= to;
+        return isIn ? [{ key: aKey(), group: "g", phase: slot.phase }] : [];
       },
-      handedUntil: async () => cursor,
-      moveCursor: async (from, to) => {
-        if (cursor !== from) return false;
-        cursor = to;
+      dispatchedUntil: async () => dispatched,
+      moveDispatched: async (from, to) => {
+        if (dispatched !== from) return false;
+        dispatched = to;
         return true;
       },
     },
@@ -52,7 +52,7 @@ function aWheelOf(turn: WheelTurn) {
       now += ms;
     },
     now: () => now,
-    cursor: () => cursor ?? START,
+    dispatched: () => dispatched ?? START,
     refuse: (refused: boolean) => {
       accepts = !refused;
     },
@@ -60,17 +60,17 @@ function aWheelOf(turn: WheelTurn) {
   };
 }
 
-function turnsIn(turn: WheelTurn, after: EpochMs, until: EpochMs): EpochMs[] {
-  const turns: EpochMs[] = [];
-  for (let at = nextTurn(turn, after); at <= until; at += turn.period * SECOND_MS) turns.push(at);
-  return turns;
+function slotsIn(slot: RefreshSlot, after: EpochMs, until: EpochMs): EpochMs[] {
+  const slots: EpochMs[] = [];
+  for (let at = nextSlot(slot, after); at <= until; at += slot.period * SECOND_MS) slots.push(at);
+  return slots;
 }
 
-const aTurn = fc
+const aSlot = fc
   .constantFrom(...LADDER.filter((period) => period < 4 * 3_600))
   .chain((period) => fc.record({ period: fc.constant(period), phase: fc.nat(period - 1) }));
 
-/** Between two ticks: early, doubled, late, and a clock that steps back; never so late that a turn was missed. */
+/** Between two ticks: early, doubled, late, and a clock that steps back; never so late that a refresh slot was missed. */
 const aPause = fc.oneof(
   fc.integer({ min: 0, max: HORIZON_MS }),
   fc.constant(MINUTE_MS),
@@ -79,33 +79,33 @@ const aPause = fc.oneof(
 );
 
 describe("ticks at any time", () => {
-  it("lease-table 13: hand out every turn exactly once, early, late, doubled and with a clock that steps back", async () => {
+  it("lease-table 13: dispatch every refresh slot exactly once, early, late, doubled and with a clock that steps back", async () => {
     await fc.assert(
-      fc.asyncProperty(aTurn, fc.array(aPause, { minLength: 1, maxLength: 40 }), async (turn, pauses) => {
-        const wheel = aWheelOf(turn);
+      fc.asyncProperty(aSlot, fc.array(aPause, { minLength: 1, maxLength: 40 }), async (slot, pauses) => {
+        const wheel = aWheelOf(slot);
         await wheel.tick();
         for (const pause of pauses) {
-          // Back, at most by what keeps the cursor within 5 min of the clock.
-          wheel.pass(Math.max(pause, wheel.cursor() - 4 * MINUTE_MS - wheel.now()));
+          // Back, at most by what keeps dispatchedUntil within 5 min of the clock.
+          wheel.pass(Math.max(pause, wheel.dispatched() - 4 * MINUTE_MS - wheel.now()));
           await wheel.tick();
         }
-        assert.deepEqual(wheel.starts, turnsIn(turn, START, wheel.cursor()));
+        assert.deepEqual(wheel.starts, slotsIn(slot, START, wheel.dispatched()));
       }),
     );
   });
 
-  it("lease-table 13: a queue that refuses now and then makes no turn late and loses none", async () => {
+  it("lease-table 13: a queue that refuses now and then makes no refresh slot late and loses none", async () => {
     const refusals = fc.array(fc.boolean(), { minLength: 1, maxLength: 30 });
     await fc.assert(
-      fc.asyncProperty(aTurn, refusals, async (turn, refused) => {
-        const wheel = aWheelOf(turn);
+      fc.asyncProperty(aSlot, refusals, async (slot, refused) => {
+        const wheel = aWheelOf(slot);
         await wheel.tick();
         for (const refuse of [...refused, false]) {
           wheel.refuse(refuse);
           await wheel.tick().catch((error: Error) => assert.equal(error.message, "refused"));
           wheel.pass(3_000);
         }
-        assert.deepEqual([...new Set(wheel.starts)], turnsIn(turn, START, wheel.cursor()));
+        assert.deepEqual([...new Set(wheel.starts)], slotsIn(slot, START, wheel.dispatched()));
       }),
     );
   });
@@ -113,13 +113,13 @@ describe("ticks at any time", () => {
   it("lease-table 13: after a gap longer than the period each sync starts once within min(period, 15 min)", async () => {
     const aGap = fc.integer({ min: 1, max: 40 * 3_600 });
     await fc.assert(
-      fc.asyncProperty(aTurn, aGap, async (turn, extraSeconds) => {
-        const wheel = aWheelOf(turn);
+      fc.asyncProperty(aSlot, aGap, async (slot, extraSeconds) => {
+        const wheel = aWheelOf(slot);
         await wheel.tick();
         wheel.starts.length = 0;
-        wheel.pass(HORIZON_MS + (turn.period + extraSeconds) * SECOND_MS);
+        wheel.pass(HORIZON_MS + (slot.period + extraSeconds) * SECOND_MS);
         const now = wheel.now();
-        const soon = now + Math.min(turn.period * SECOND_MS, CATCH_UP_MS);
+        const soon = now + Math.min(slot.period * SECOND_MS, CATCH_UP_MS);
         for (; wheel.now() < soon; wheel.pass(MINUTE_MS)) await wheel.tick();
         assert.ok(wheel.starts.every((at) => at >= now));
         assert.equal(wheel.starts.filter((at) => at <= soon).length, 1, `${wheel.starts} after ${now}`);
@@ -127,21 +127,21 @@ describe("ticks at any time", () => {
     );
   });
 
-  it("lease-table 13: after a shorter gap exactly the missed turns are made up for, then come the others as ever", async () => {
+  it("lease-table 13: after a shorter gap exactly the missed refresh slots are made up for, then come the others as ever", async () => {
     await fc.assert(
-      fc.asyncProperty(aTurn, fc.double({ min: 0.01, max: 0.99, noNaN: true }), async (turn, share) => {
-        const wheel = aWheelOf(turn);
+      fc.asyncProperty(aSlot, fc.double({ min: 0.01, max: 0.99, noNaN: true }), async (slot, share) => {
+        const wheel = aWheelOf(slot);
         await wheel.tick();
         wheel.starts.length = 0;
-        const from = wheel.cursor();
-        wheel.pass(HORIZON_MS + Math.floor(share * turn.period) * SECOND_MS);
+        const from = wheel.dispatched();
+        wheel.pass(HORIZON_MS + Math.floor(share * slot.period) * SECOND_MS);
         const now = wheel.now();
         for (let n = 0; n < 20; n++, wheel.pass(MINUTE_MS)) await wheel.tick();
-        const missed = turnsIn(turn, from, now).length;
-        const ahead = turnsIn(turn, now, wheel.cursor());
+        const missed = slotsIn(slot, from, now).length;
+        const ahead = slotsIn(slot, now, wheel.dispatched());
         assert.ok(missed <= 1);
         assert.equal(wheel.starts.length, missed + ahead.length);
-        if (missed === 1) assert.ok((wheel.starts[0] ?? 0) <= now + Math.min(turn.period * SECOND_MS, CATCH_UP_MS));
+        if (missed === 1) assert.ok((wheel.starts[0] ?? 0) <= now + Math.min(slot.period * SECOND_MS, CATCH_UP_MS));
         assert.deepEqual(wheel.starts.slice(missed).toSorted(), ahead);
       }),
     );

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { HOUR_MS, SECOND_MS } from "../../../lib/clock.ts";
-import { LADDER, nextTurn, periodFor, phaseOf, slices } from "../../../lib/schedule/wheel.ts";
+import { LADDER, nextSlot, periodFor, phaseOf, slices } from "../../../lib/schedule/wheel.ts";
 
 const YEAR_S = 365 * 24 * 3_600;
 
 const anyPeriod = fc.constantFrom(...LADDER);
 const aShortPeriod = fc.constantFrom(...LADDER.filter((period) => period < 7_200));
 const anInstant = fc.integer({ min: Date.UTC(2020, 0, 1), max: Date.UTC(2100, 0, 1) });
-const aTurn = anyPeriod.chain((period) => fc.record({ period: fc.constant(period), phase: fc.nat(period - 1) }));
+const aSlot = anyPeriod.chain((period) => fc.record({ period: fc.constant(period), phase: fc.nat(period - 1) }));
 
 describe("the ladder of periods", () => {
   it("lease-table 12: has whole seconds from 4 s to more than a year, each larger than the one before", () => {
@@ -91,29 +91,29 @@ describe("phases", () => {
   });
 });
 
-describe("the next turn", () => {
+describe("the next refresh slot", () => {
   it("is the first instant after now at which now mod period is the phase", () => {
     fc.assert(
-      fc.property(aTurn, anInstant, (turn, now) => {
-        const at = nextTurn(turn, now);
-        assert.ok(at > now && at - now <= turn.period * SECOND_MS);
-        assert.equal((at / SECOND_MS) % turn.period, turn.phase);
+      fc.property(aSlot, anInstant, (slot, now) => {
+        const at = nextSlot(slot, now);
+        assert.ok(at > now && at - now <= slot.period * SECOND_MS);
+        assert.equal((at / SECOND_MS) % slot.period, slot.phase);
       }),
     );
   });
 
-  it("is one period on when now is the turn itself", () => {
+  it("is one period on when now is the refresh slot itself", () => {
     fc.assert(
-      fc.property(aTurn, anInstant, (turn, now) => {
-        const at = nextTurn(turn, now);
-        assert.equal(nextTurn(turn, at), at + turn.period * SECOND_MS);
-        assert.equal(nextTurn(turn, at - 1), at);
+      fc.property(aSlot, anInstant, (slot, now) => {
+        const at = nextSlot(slot, now);
+        assert.equal(nextSlot(slot, at), at + slot.period * SECOND_MS);
+        assert.equal(nextSlot(slot, at - 1), at);
       }),
     );
   });
 });
 
-/** Phases of a period that a window hands out, with how often. */
+/** Phases of a period that a window dispatches, with how often. */
 function phasesIn(period: number, after: number, until: number): Map<number, number> {
   const phases = new Map<number, number>();
   for (const { fromPhase, toPhase } of slices([period], after, until)) {
@@ -122,20 +122,20 @@ function phasesIn(period: number, after: number, until: number): Map<number, num
   return phases;
 }
 
-function turnsIn(period: number, phase: number, after: number, until: number): number {
-  const first = nextTurn({ period, phase }, after);
+function slotsIn(period: number, phase: number, after: number, until: number): number {
+  const first = nextSlot({ period, phase }, after);
   return first > until ? 0 : Math.floor((until - first) / (period * SECOND_MS)) + 1;
 }
 
 describe("slices", () => {
   const aWindow = fc.tuple(anInstant, fc.integer({ min: -HOUR_MS, max: 3 * HOUR_MS }));
 
-  it("lease-table 13: hold exactly the phases whose turn lies in (after, until], each once", () => {
+  it("lease-table 13: hold exactly the phases whose refresh slot lies in (after, until], each once", () => {
     fc.assert(
       fc.property(aShortPeriod, aWindow, (period, [after, length]) => {
         const phases = phasesIn(period, after, after + length);
         for (let phase = 0; phase < period; phase++) {
-          const isIn = nextTurn({ period, phase }, after) <= after + length;
+          const isIn = nextSlot({ period, phase }, after) <= after + length;
           assert.equal(phases.get(phase) ?? 0, isIn ? 1 : 0, `phase ${phase}`);
         }
       }),
@@ -154,21 +154,21 @@ describe("slices", () => {
     );
   });
 
-  it("lease-table 13: windows that follow each other hand out every sync exactly once a period", () => {
+  it("lease-table 13: windows that follow each other dispatch every sync exactly once a period", () => {
     const steps = fc.array(fc.integer({ min: 0, max: 40 * SECOND_MS }), { minLength: 1, maxLength: 30 });
     fc.assert(
       fc.property(aShortPeriod, anInstant, steps, (period, start, lengths) => {
-        const turns = new Map<number, number>();
+        const slots = new Map<number, number>();
         let after = start;
         for (const length of lengths) {
-          // At most a period at once: what is longer is one turn.
+          // At most a period at once: what is longer is one refresh slot.
           const until = after + Math.min(length, period * SECOND_MS);
           for (const [phase, count] of phasesIn(period, after, until))
-            turns.set(phase, (turns.get(phase) ?? 0) + count);
+            slots.set(phase, (slots.get(phase) ?? 0) + count);
           after = until;
         }
         for (let phase = 0; phase < period; phase++) {
-          assert.equal(turns.get(phase) ?? 0, turnsIn(period, phase, start, after), `phase ${phase}`);
+          assert.equal(slots.get(phase) ?? 0, slotsIn(period, phase, start, after), `phase ${phase}`);
         }
       }),
       { numRuns: 60 },

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type RequestListener } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
-import type { SourceData, VaultTarget } from "../../../lib/reconcile/ports.ts";
+import type { SourceData, VaultTarget } from "../../../lib/ports/vault.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
 import { sourceData } from "../../../lib/vault/kv.ts";
 import { askedOf, type VaultClient, type VaultQuestion } from "../../../lib/vault/vault-client.ts";

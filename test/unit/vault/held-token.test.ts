@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { VaultIdentity } from "../../../lib/reconcile/ports.ts";
+import type { VaultIdentity } from "../../../lib/ports/vault.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
 import { heldToken, renewedToken } from "../../../lib/vault/held-token.ts";
 

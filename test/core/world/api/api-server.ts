@@ -1,6 +1,6 @@
 import { fingerprint } from "../../../../lib/digest.ts";
-import { apiVersionOf } from "../../../../lib/kinds.ts";
 import type { KubeCall } from "../../../../lib/kubernetes/kube-call.ts";
+import { apiVersionOf } from "../../../../lib/resource-kinds.ts";
 import type { WorldTime } from "../time.ts";
 import { mustBeAllowed, type Who } from "./access.ts";
 import { isObject, type Json } from "./fields.ts";

@@ -1,5 +1,4 @@
-import { KINDS, VSO_GROUP } from "../../../../lib/kinds.ts";
-import type { KindRef } from "../../../../lib/reconcile/ports.ts";
+import { KINDS, type KindRef, VSO_GROUP } from "../../../../lib/resource-kinds.ts";
 import { isObject, type Json } from "./fields.ts";
 
 /** A kind as the API server serves it. */

@@ -1,4 +1,4 @@
-import type { KindRef } from "../../../../lib/reconcile/ports.ts";
+import type { KindRef } from "../../../../lib/resource-kinds.ts";
 import { isObject, type Json } from "./fields.ts";
 
 /** An object as it is stored: always with a uid and a resourceVersion. */

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { apiVersionOf } from "../../../../lib/kinds.ts";
+import { apiVersionOf } from "../../../../lib/resource-kinds.ts";
 import { type Entry, isObject, type Json, managedFields } from "./fields.ts";
 import type { ServedKind } from "./kinds.ts";
 import type { Objects, Stored } from "./objects.ts";

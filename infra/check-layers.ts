@@ -1,0 +1,111 @@
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/**
+ * The layers, from the lowest to the highest. A file may import from its own layer and from lower ones; `apart`: folders of
+ * this layer never import each other. Import circles are Biome's matter (noImportCycles, types included).
+ */
+export const LAYERS: readonly Layer[] = [
+  { name: "root", folders: ["lib"] },
+  { name: "ports", folders: ["lib/ports"] },
+  { name: "pure", folders: ["lib/declarations", "lib/schedule", "lib/transform"] },
+  {
+    name: "core",
+    folders: [
+      "lib/destinations",
+      "lib/discovery",
+      "lib/failures",
+      "lib/kinds",
+      "lib/origins",
+      "lib/outage",
+      "lib/plan",
+      "lib/reconcile",
+      "lib/references",
+      "lib/rollout",
+      "lib/vso",
+    ],
+  },
+  {
+    name: "adapters",
+    folders: ["lib/aws", "lib/fleet", "lib/kubernetes", "lib/store", "lib/telemetry", "lib/templates", "lib/vault"],
+    apart: true,
+    knows: ["root", "ports"],
+  },
+  { name: "engine", folders: ["lib/embedded"], knows: ["root", "ports", "pure", "core"] },
+  { name: "entries", folders: ["functions", "cli"] },
+];
+
+export interface Layer {
+  readonly name: string;
+  readonly folders: readonly string[];
+  readonly apart?: boolean;
+  /** The layers that it may import from besides itself; every lower one when missing. */
+  readonly knows?: readonly string[];
+}
+
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
+const IMPORT = /(?:\bfrom\s+|\bimport\s+|\bimport\()"(\.[^"]+)"/g;
+
+/** Each import that a layer does not allow, as `file imports target: reason`. */
+export function violations(
+  files: readonly string[] = sources(),
+  read: (file: string) => string = (file) => readFileSync(join(ROOT, file), "utf8"),
+): readonly string[] {
+  return files.flatMap((file) => {
+    const from = placeOf(file);
+    if (from === undefined) return [`${file}: add its folder to a layer in infra/check-layers.ts`];
+    return [...read(file).matchAll(IMPORT)].flatMap(([, specifier = ""]) => {
+      const target = normalize(join(dirname(file), specifier));
+      const to = placeOf(target);
+      const reason = to === undefined ? undefined : refusal(from, to);
+      return reason === undefined ? [] : [`${file} imports ${target}: ${reason}`];
+    });
+  });
+}
+
+/** Folders of the list that do not exist: the list describes the present. */
+export function missingFolders(): readonly string[] {
+  const present = new Set(sources().map((file) => placeOf(file)?.folder));
+  return LAYERS.flatMap(({ folders }) => folders).filter((folder) => !present.has(folder));
+}
+
+interface Place {
+  readonly level: number;
+  readonly layer: Layer;
+  readonly folder: string;
+}
+
+function refusal(from: Place, to: Place): string | undefined {
+  if (from.level === to.level) {
+    return from.layer.apart && from.folder !== to.folder ? `${from.layer.name} do not know each other` : undefined;
+  }
+  if (to.level > from.level) return `${from.layer.name} is below ${to.layer.name}`;
+  const isKnown = from.layer.knows?.includes(to.layer.name) ?? true;
+  return isKnown ? undefined : `${from.layer.name} knows ${from.layer.knows?.join(", ")} only`;
+}
+
+function placeOf(file: string): Place | undefined {
+  const folder = dirname(file);
+  for (const [level, layer] of LAYERS.entries()) {
+    const found = layer.folders.find(
+      (known) => folder === known || (known !== "lib" && folder.startsWith(`${known}/`)),
+    );
+    if (found !== undefined) return { level, layer, folder: found };
+  }
+  return undefined;
+}
+
+function sources(): readonly string[] {
+  return globSync("{lib,cli,functions}/**/*.ts", { cwd: ROOT }).sort();
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const found = [
+    ...violations(),
+    ...missingFolders().map((folder) => `${folder} is in the list of layers and not there`),
+  ];
+  for (const violation of found) process.stderr.write(`${violation}\n`);
+  process.stderr.write(`layers: ${found.length === 0 ? "as listed" : `${found.length} violations`}\n`);
+  process.exitCode = found.length === 0 ? 0 : 1;
+}

@@ -1,0 +1,263 @@
+import type { Destination } from "../../declarations/resolve.ts";
+import { type Digest, type DigestKey, isOfKey, sameDigest } from "../../digest.ts";
+import { SyncError } from "../../errors.ts";
+import { WAITS_FOR_A_SECRET } from "../../failures/release-wake.ts";
+import type { OwnerReference } from "../../ports/objects.ts";
+import type { OwnedSecret, Row } from "../../ports/rows.ts";
+import type { SeenSecret } from "../../ports/secrets.ts";
+import { mayNotWrite } from "./belonging.ts";
+import { ownersOf, type Rival } from "./owners.ts";
+
+/** What the judgement rests on: everything that was read, nothing that is still to be read. */
+export interface Seen {
+  readonly row: Row;
+  readonly destination: Destination & { readonly ownerReference: OwnerReference };
+  readonly observe: "watch" | "apply";
+  /** Of the data that Vault holds now, made with `key`. */
+  readonly digest: Digest;
+  readonly key: DigestKey;
+  /** `unread` until it was observed; then the Secret, or `absent`. */
+  readonly secret: SeenSecret | "unread" | "absent";
+  /** Digest of the Secret that was observed. */
+  readonly secretDigest?: Digest;
+  /** Other declarations that it belongs to, and that are declared still. */
+  readonly rivals?: readonly Rival[];
+  /** An apply of this run was refused by its precondition, or succeeded. */
+  readonly applied: boolean;
+}
+
+/**
+ * - `observe`: read the Secret, then judge again.
+ * - `create`: apply that may only create.
+ * - `apply`: apply at the recorded or looked-at uid and resourceVersion.
+ * - `take-over`: as apply, after VSO's field ownership was moved to us.
+ * - `recreate`: delete and create, since a Secret's type can't change.
+ * - `replace`: put data into a Secret that is not ours.
+ * - `adopt`: it is in step already: record it, write nothing.
+ * - `stand-beside`: add our owner reference to a Secret that another declaration writes, and nothing else.
+ * - `prune`: remove what we wrote under another name.
+ */
+export type Decision =
+  | { readonly do: "nothing" }
+  | { readonly do: "observe" }
+  | { readonly do: "create" }
+  | { readonly do: "apply"; readonly uid: string; readonly resourceVersion: string; readonly because: string }
+  | { readonly do: "take-over"; readonly resourceVersion: string }
+  | { readonly do: "recreate"; readonly seen: SeenSecret }
+  | { readonly do: "replace"; readonly uid: string; readonly because: string }
+  | { readonly do: "adopt"; readonly seen: SeenSecret }
+  | { readonly do: "stand-beside"; readonly seen: SeenSecret }
+  | { readonly do: "prune"; readonly names: readonly string[] };
+
+type Check = (seen: Seen) => Decision | undefined;
+
+/** When do we write? First match wins: a later check may rely on what an earlier one ruled out. */
+const CHECKS: readonly Check[] = [
+  mustBeObserved,
+  othersSecretIsMissing, //   create: false   -> SECRET_MISSING
+  othersDataDiffers, //       create: false   -> replace
+  secretIsAbsent, //          observed        -> create
+  secretIsLeaving, //         observed        -> SECRET_TERMINATING
+  secretIsNotOurs, //         observed        -> SECRET_NOT_OURS, or stand-beside
+  typeDiffers, //             observed        -> recreate
+  secretIsImmutable, //       observed        -> SECRET_IMMUTABLE
+  contentDiffers, //          observed        -> take-over or apply
+  secretIsInStep, //          observed        -> adopt
+  neverWritten, //            not observed   -> create
+  typeChanged, //             not observed   -> observe
+  vsoOwnsFields, //           not observed   -> observe
+  digestDiffers, //           not observed   -> apply
+  declarationChanged, //      not observed   -> apply
+  isReasserted, //            observe: apply  -> apply
+  oldNamesAreLeft, //                         -> prune
+];
+
+export function decide(seen: Seen): Decision {
+  for (const check of CHECKS) {
+    const decision = check(seen);
+    if (decision) return decision;
+  }
+  return { do: "nothing" };
+}
+
+export function ownedUnder(row: Row, name: string): OwnedSecret | undefined {
+  return row.state.owned.find((owned) => owned.name === name);
+}
+
+/** The row is in step with its declaration: the same version was carried out. */
+export function isCarriedOut(row: Row): boolean {
+  return row.state.doneHash === row.declared.hash;
+}
+
+function recorded(seen: Seen): { uid: string; resourceVersion: string; type?: string } | undefined {
+  const owned = ownedUnder(seen.row, seen.destination.name);
+  if (owned?.uid === undefined || owned.resourceVersion === undefined) return undefined;
+  return { uid: owned.uid, resourceVersion: owned.resourceVersion, ...(owned.type ? { type: owned.type } : {}) };
+}
+
+function observed(seen: Seen): SeenSecret | undefined {
+  return typeof seen.secret === "object" ? seen.secret : undefined;
+}
+
+function mustBeObserved(seen: Seen): Decision | undefined {
+  if (seen.secret !== "unread" || seen.applied) return undefined;
+  const someoneSawADifference = seen.row.verify;
+  const isNotOurs = !seen.destination.create;
+  const owned = ownedUnder(seen.row, seen.destination.name);
+  const writeOfUnknownEnd = owned !== undefined && owned.uid === undefined;
+  const digestOfAnotherKey = seen.row.state.digest !== undefined && !isOfKey(seen.key, seen.row.state.digest);
+  // What was recorded before it was refused a Secret may be another's by now.
+  const wasRefused = WAITS_FOR_A_SECRET.has(seen.row.state.error?.code);
+  const isUnsure = writeOfUnknownEnd || digestOfAnotherKey || wasRefused;
+  if (someoneSawADifference || isNotOurs || isUnsure) return { do: "observe" };
+  return undefined;
+}
+
+function othersSecretIsMissing(seen: Seen): Decision | undefined {
+  if (seen.destination.create || seen.secret !== "absent") return undefined;
+  throw new SyncError(
+    "SECRET_MISSING",
+    `Secret ${seen.destination.name} does not exist, and destination.create is false: create it, or set destination.create: true`,
+  );
+}
+
+function othersDataDiffers(seen: Seen): Decision | undefined {
+  const secret = observed(seen);
+  if (seen.destination.create || !secret) return undefined;
+  if (secret.deleting) throw leaving(seen);
+  if (seen.secretDigest !== undefined && sameDigest(seen.secretDigest, seen.digest)) return undefined;
+  if (secret.immutable) throw immutable(seen);
+  return { do: "replace", uid: secret.uid, because: "its data differs" };
+}
+
+function secretIsAbsent(seen: Seen): Decision | undefined {
+  return seen.secret === "absent" ? { do: "create" } : undefined;
+}
+
+function leaving(seen: Seen): SyncError {
+  return new SyncError(
+    "SECRET_TERMINATING",
+    `Secret ${seen.destination.name} is being deleted: something holds it by a finalizer, or its namespace is going away`,
+  );
+}
+
+function secretIsLeaving(seen: Seen): Decision | undefined {
+  if (observed(seen)?.deleting) throw leaving(seen);
+  return undefined;
+}
+
+/** Labels and references that someone took off a Secret of ours are put back, as all else is. */
+function secretIsNotOurs(seen: Seen): Decision | undefined {
+  const secret = observed(seen);
+  return secret && seen.destination.create ? mayNotWrite(seen, secret) : undefined;
+}
+
+function typeDiffers(seen: Seen): Decision | undefined {
+  const secret = observed(seen);
+  if (!secret || !seen.destination.create || secret.type === seen.destination.type) return undefined;
+  return { do: "recreate", seen: secret };
+}
+
+function immutable(seen: Seen): SyncError {
+  return new SyncError(
+    "SECRET_IMMUTABLE",
+    `Secret ${seen.destination.name} is immutable and its data should change: delete it, and it will be made anew`,
+  );
+}
+
+function dataDiffers(seen: Seen): boolean {
+  return seen.secretDigest === undefined || !sameDigest(seen.secretDigest, seen.digest);
+}
+
+function secretIsImmutable(seen: Seen): Decision | undefined {
+  const secret = observed(seen);
+  if (secret?.immutable && seen.destination.create && dataDiffers(seen)) throw immutable(seen);
+  return undefined;
+}
+
+/** Foreign labels and annotations stay; ours must be as declared. */
+function lacks(actual: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {
+  return Object.entries(wanted).some(([name, value]) => actual[name] !== value);
+}
+
+function contentDiffers(seen: Seen): Decision | undefined {
+  const secret = observed(seen);
+  if (!secret || !seen.destination.create) return undefined;
+  const isKnown = secret.managed.ours || isOfVso(seen);
+  const differences = [
+    ...(dataDiffers(seen) ? ["its data differs"] : []),
+    ...(lacks(secret.labels, seen.destination.labels) ? ["its labels differ"] : []),
+    ...(lacks(secret.annotations, seen.destination.annotations) ? ["its annotations differ"] : []),
+    ...(ownersOf(secret, seen.destination.ownerReference).own === "as-written" ? [] : ["its owner reference differs"]),
+    ...(isCarriedOut(seen.row) || !isKnown ? [] : ["its declaration changed"]),
+  ];
+  if (differences.length === 0) return undefined;
+  if (secret.managed.vso) return { do: "take-over", resourceVersion: secret.resourceVersion };
+  return {
+    do: "apply",
+    uid: secret.uid,
+    resourceVersion: secret.resourceVersion,
+    because: differences.join(", "),
+  };
+}
+
+function secretIsInStep(seen: Seen): Decision | undefined {
+  const secret = observed(seen);
+  if (!secret || !seen.destination.create) return undefined;
+  const known = ownedUnder(seen.row, seen.destination.name);
+  const isRecorded =
+    known?.uid === secret.uid &&
+    known.resourceVersion === secret.resourceVersion &&
+    seen.row.state.digest !== undefined &&
+    isOfKey(seen.key, seen.row.state.digest) &&
+    sameDigest(seen.row.state.digest, seen.digest) &&
+    isCarriedOut(seen.row);
+  return isRecorded || seen.applied ? undefined : { do: "adopt", seen: secret };
+}
+
+function isUnread(seen: Seen): boolean {
+  return seen.secret === "unread" && !seen.applied && seen.destination.create;
+}
+
+function neverWritten(seen: Seen): Decision | undefined {
+  return isUnread(seen) && recorded(seen) === undefined ? { do: "create" } : undefined;
+}
+
+function typeChanged(seen: Seen): Decision | undefined {
+  const type = recorded(seen)?.type;
+  return isUnread(seen) && type !== undefined && type !== seen.destination.type ? { do: "observe" } : undefined;
+}
+
+function applyAtRecorded(seen: Seen, because: string): Decision | undefined {
+  const at = recorded(seen);
+  return at && { do: "apply", uid: at.uid, resourceVersion: at.resourceVersion, because };
+}
+
+function isOfVso(seen: Seen): boolean {
+  return ownedUnder(seen.row, seen.destination.name)?.ofVso === true;
+}
+
+/** VSO's fields become ours before the first apply, or keys and labels that it wrote could never go (kubernetes-rules 3). */
+function vsoOwnsFields(seen: Seen): Decision | undefined {
+  const wouldApply = isOfVso(seen) && (digestDiffers(seen) ?? declarationChanged(seen) ?? isReasserted(seen));
+  return wouldApply ? { do: "observe" } : undefined;
+}
+
+function digestDiffers(seen: Seen): Decision | undefined {
+  if (!isUnread(seen)) return undefined;
+  const same = seen.row.state.digest !== undefined && sameDigest(seen.row.state.digest, seen.digest);
+  return same ? undefined : applyAtRecorded(seen, "Vault's data changed");
+}
+
+function declarationChanged(seen: Seen): Decision | undefined {
+  return isUnread(seen) && !isCarriedOut(seen.row) ? applyAtRecorded(seen, "its declaration changed") : undefined;
+}
+
+function isReasserted(seen: Seen): Decision | undefined {
+  return isUnread(seen) && seen.observe === "apply" ? applyAtRecorded(seen, "observe: apply") : undefined;
+}
+
+function oldNamesAreLeft(seen: Seen): Decision | undefined {
+  const names = seen.row.state.owned.map((owned) => owned.name).filter((name) => name !== seen.destination.name);
+  return names.length > 0 ? { do: "prune", names } : undefined;
+}

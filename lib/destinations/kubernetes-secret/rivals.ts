@@ -1,0 +1,116 @@
+import { asObject } from "../../canonical.ts";
+import { SyncError } from "../../errors.ts";
+import { destinationIn } from "../../failures/release-wake.ts";
+import { isDnsSubdomain } from "../../names.ts";
+import { OWNER_UID_LABEL } from "../../owner-labels.ts";
+import type { ReconcileDeps } from "../../ports/deps.ts";
+import type { NamedObject, OwnerReference } from "../../ports/objects.ts";
+import type { SeenResource } from "../../ports/resources.ts";
+import type { SeenSecret } from "../../ports/secrets.ts";
+import { SYNC_KINDS } from "../../resource-kinds.ts";
+import { type OtherDeclaration, type Owners, ownersOf, type Rival } from "./owners.ts";
+
+/** What it takes to ask whether declarations are declared still. */
+export interface RivalApis {
+  readonly resources: Pick<ReconcileDeps["resources"], "get">;
+  readonly clusters: Pick<ReconcileDeps["clusters"], "list">;
+}
+
+/** More owners than this are believed without being asked for. */
+const MAX_ASKED = 8;
+/** Pages of 500 declarations of one kind in one namespace. */
+const MAX_PAGES = 20;
+
+/** Who may not be asked for is believed: better a Secret that waits than one that is taken from its owner. */
+const BELIEVED: ReadonlySet<string> = new Set(["KUBE_DENIED", "KUBE_REJECTED"]);
+
+/**
+ * The other declarations to which a Secret belongs and that are declared still, asked of the cluster. It costs nothing
+ * where our own label and reference stand alone. `isRecorded`: we know to have written this very Secret.
+ */
+export async function rivalsFor(
+  apis: RivalApis,
+  secret: NamedObject,
+  found: SeenSecret,
+  { owner, isRecorded }: { readonly owner: OwnerReference; readonly isRecorded: boolean },
+  signal: AbortSignal,
+): Promise<readonly Rival[]> {
+  const owners = ownersOf(found, owner);
+  const rivals: Rival[] = [];
+  for (const [at, other] of owners.declarations.entries()) {
+    if (at < MAX_ASKED && !(await isDeclared(apis, secret, other, signal))) continue;
+    const wrote = found.labels[OWNER_UID_LABEL] === other.uid;
+    rivals.push({ kind: other.kind.kind, name: other.name, by: "reference", wrote });
+  }
+  if (isRecorded && owners.own !== "absent") return rivals;
+  const marker = await markedBy(apis, secret, found, owners, { owner, isRecorded }, signal);
+  return marker ? [...rivals, { kind: marker.kind.kind, name: marker.name, by: "mark", wrote: true }] : rivals;
+}
+
+/**
+ * A declaration that no reference names, since someone took it off, and that has its references put back in a moment: the one
+ * that the owner's label names; or where keyferry wrote the Secret and all labels were taken off, any other that asks for it.
+ */
+async function markedBy(
+  apis: RivalApis,
+  secret: NamedObject,
+  { labels, managed }: SeenSecret,
+  { own, declarations }: Owners,
+  { owner, isRecorded }: { readonly owner: OwnerReference; readonly isRecorded: boolean },
+  signal: AbortSignal,
+): Promise<OtherDeclaration | undefined> {
+  const uid = labels[OWNER_UID_LABEL];
+  const wants = (found: SeenResource): boolean => !found.deleting && destinationIn(found.spec) === secret.name;
+  if (uid !== undefined) {
+    if (uid === owner.uid || declarations.some((other) => other.uid === uid)) return undefined;
+    return findDeclaration(apis, secret, (found) => found.uid === uid && wants(found), signal);
+  }
+  if (isRecorded || own !== "absent" || declarations.length > 0 || !managed.ours) return undefined;
+  const makes = ({ spec }: SeenResource): boolean => asObject(spec.destination)?.create === true;
+  return findDeclaration(apis, secret, (found) => found.uid !== owner.uid && wants(found) && makes(found), signal);
+}
+
+async function isDeclared(
+  apis: RivalApis,
+  { cluster, namespace }: NamedObject,
+  { kind, name, uid }: OtherDeclaration,
+  signal: AbortSignal,
+): Promise<boolean> {
+  // No object has such a name.
+  if (!isDnsSubdomain(name)) return false;
+  try {
+    const found = await apis.resources.get({ cluster, namespace, name, kind }, signal);
+    return found !== undefined && found.uid === uid && !found.deleting;
+  } catch (error) {
+    if (error instanceof SyncError && BELIEVED.has(error.code)) return true;
+    throw error;
+  }
+}
+
+/** The first declaration in the Secret's namespace that is so. */
+async function findDeclaration(
+  apis: RivalApis,
+  { cluster, namespace }: NamedObject,
+  isIt: (found: SeenResource) => boolean,
+  signal: AbortSignal,
+): Promise<OtherDeclaration | undefined> {
+  for (const kind of SYNC_KINDS) {
+    let page: string | undefined;
+    for (let pages = 0; pages < MAX_PAGES; pages++) {
+      const answer = await apis.clusters.list(cluster, kind, { metadataOnly: false, namespace }, page, signal);
+      const found = answer?.items.find(isIt);
+      if (found) return { kind, name: found.name, uid: found.uid };
+      page = answer?.continue;
+      if (!page) break;
+    }
+    if (page) throw tooMany(cluster, namespace, kind.resource);
+  }
+  return undefined;
+}
+
+function tooMany(cluster: string, namespace: string, resource: string): SyncError {
+  return new SyncError(
+    "KUBE_REJECTED",
+    `namespace ${namespace} of cluster ${cluster} has too many ${resource} to find out whose Secret this is`,
+  );
+}

@@ -1,0 +1,158 @@
+import { canonical } from "../canonical.ts";
+import { fingerprint } from "../digest.ts";
+import type { ErrorCode, SyncError } from "../errors.ts";
+import type { VaultRead } from "../ports/vault.ts";
+import { loginId, readId } from "../ports/vault-ids.ts";
+
+/**
+ * What a failure waits for: who waits for the same thing waits together, and one of them asks for all.
+ * - `connection`: how its VaultConnection reaches Vault.
+ * - `identity`: the login, as its VaultAuth says.
+ * - `read`: this path, read with this login.
+ * - `named`: what the message names, such as a permission in a namespace, or an object.
+ * - `namespace`: something of the sync's whole namespace.
+ * - `destination`: this Secret. Each sync looks at it itself: that one of them gets it is no good news for the others.
+ * Codes that are not here are the business of one sync alone, or say nothing that holds for another one.
+ */
+type Awaited = "connection" | "identity" | "read" | "named" | "namespace" | "destination";
+
+const AWAITED: Readonly<Partial<Record<ErrorCode, Awaited>>> = {
+  VAULT_TLS_REFUSED: "connection",
+  VAULT_LOGIN_REFUSED: "identity",
+  CLOUD_UNAVAILABLE: "identity",
+  VAULT_DENIED: "read",
+  VAULT_PATH_MISSING: "read",
+  VAULT_ANSWER_INVALID: "read",
+  VAULT_FAILED: "read",
+  KUBE_DENIED: "named",
+  KUBE_LOGIN_REFUSED: "named",
+  KUBE_TLS_REFUSED: "named",
+  KUBE_ANSWER_INVALID: "named",
+  NAMESPACE_MISSING: "named",
+  REFERENCE_MISSING: "named",
+  REFERENCE_INVALID: "named",
+  REFERENCE_NOT_ALLOWED: "named",
+  QUOTA_EXCEEDED: "namespace",
+  SECRET_NOT_OURS: "destination",
+  SECRET_MISSING: "destination",
+  SECRET_IMMUTABLE: "destination",
+  SECRET_TERMINATING: "destination",
+  SECRET_TYPE_DIFFERS: "destination",
+  NOT_CONVERGING: "destination",
+};
+
+/** Failures that say nothing of what was waited for before them: it is waited for still. */
+const SAYS_NOTHING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "VAULT_UNAVAILABLE",
+  "VAULT_SEALED",
+  "VAULT_THROTTLED",
+  "KUBE_UNREACHABLE",
+  "KUBE_THROTTLED",
+  "DEADLINE_EXCEEDED",
+  "STORE_UNAVAILABLE",
+]);
+
+/** Only after Vault was read: what stood in the way of that does no longer. */
+const AFTER_READ: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "SECRET_REFUSED",
+  "SECRET_TOO_LARGE",
+  "TRANSFORM_FAILED",
+  "QUOTA_EXCEEDED",
+  "SECRET_NOT_OURS",
+  "SECRET_MISSING",
+  "SECRET_IMMUTABLE",
+  "SECRET_TERMINATING",
+  "SECRET_TYPE_DIFFERS",
+  "NOT_CONVERGING",
+]);
+
+/** Code and fingerprint of what a failure waits for: `VAULT_PATH_MISSING:6f1c…`. Equal for all who wait for the same. */
+export type Cause = string;
+
+/** Where a sync is, as far as it is resolved. */
+export interface CausePlace {
+  readonly cluster: string;
+  readonly namespace: string;
+  /** Missing while its references can't be resolved. */
+  readonly read?: VaultRead;
+  readonly destination?: string;
+}
+
+/** What this failure waits for; undefined when it is nobody else's business. */
+export function causeOf({ code, message }: Pick<SyncError, "code" | "message">, place: CausePlace): Cause | undefined {
+  const { cluster, namespace, read, destination } = place;
+  switch (AWAITED[code]) {
+    case "connection":
+    case "identity":
+    case "read":
+      return read && causeAhead(code, cluster, read);
+    case "named":
+      return named(code, cluster, message);
+    case "namespace":
+      return named(code, cluster, namespace);
+    case "destination":
+      return destination === undefined ? undefined : named(code, cluster, namespace, destination);
+    default:
+      return undefined;
+  }
+}
+
+function named(code: ErrorCode, ...parts: readonly string[]): Cause {
+  return `${code}:${fingerprint(...parts)}`;
+}
+
+function causeAhead(code: ErrorCode, cluster: string, read: VaultRead): Cause {
+  if (AWAITED[code] === "connection") return named(code, cluster, canonical({ ...read.identity.target }));
+  return named(code, AWAITED[code] === "identity" ? loginId(read.identity) : readId(read));
+}
+
+/** What every run has to get past on its way to its data. */
+const ON_THE_WAY = [
+  "VAULT_TLS_REFUSED",
+  "CLOUD_UNAVAILABLE",
+  "VAULT_LOGIN_REFUSED",
+  "VAULT_DENIED",
+  "VAULT_PATH_MISSING",
+  "VAULT_ANSWER_INVALID",
+  "VAULT_FAILED",
+] as const satisfies readonly ErrorCode[];
+
+/** The causes that a sync may meet before it has its data: known ahead, since they are made of where it reads alone. */
+export function causesAhead({ cluster, read }: CausePlace): readonly Cause[] {
+  return read === undefined ? [] : ON_THE_WAY.map((code) => causeAhead(code, cluster, read));
+}
+
+/** The code that a cause was met by. */
+export function codeOfCause(cause: Cause): ErrorCode {
+  return cause.slice(0, cause.indexOf(":")) as ErrorCode;
+}
+
+/** Made of where a sync reads alone. */
+export function isAhead(cause: Cause): boolean {
+  return (ON_THE_WAY as readonly ErrorCode[]).includes(codeOfCause(cause));
+}
+
+/** Its sharers are found by the path that they read. */
+export function isOfRead(cause: Cause): boolean {
+  return AWAITED[codeOfCause(cause)] === "read";
+}
+
+/** Who waits for this is asked for by one for all; else each one looks for itself. */
+export function isShared(cause: Cause): boolean {
+  return AWAITED[codeOfCause(cause)] !== "destination";
+}
+
+/** Which of the causes ahead are mended, given how a run ended (undefined: well). */
+export function mendedAhead(code: ErrorCode | undefined, ahead: readonly Cause[]): readonly Cause[] {
+  if (code === undefined || AFTER_READ.has(code)) return ahead;
+  // Vault let the login pass and answered the read itself: by this code, and no longer by another.
+  if (code === "VAULT_DENIED" || code === "VAULT_PATH_MISSING") {
+    return ahead.filter((cause) => codeOfCause(cause) !== code);
+  }
+  return [];
+}
+
+/** What was waited for before this failure is waited for still. */
+export function saysNothing(code: ErrorCode): boolean {
+  return SAYS_NOTHING.has(code);
+}

@@ -1,0 +1,258 @@
+import { clusterOfCircuit, placeOfVso, vaultOfCircuit } from "../circuits.ts";
+import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
+import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
+import type { SyncKey } from "../keys.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { Circuit, Due } from "../ports/store.ts";
+import type { VaultTarget } from "../ports/vault.ts";
+import type { CaCache } from "../reconcile/source.ts";
+import { mustBeOurs, observeOperator } from "../references/operator-namespace.ts";
+import { backOff } from "../schedule/back-off.ts";
+import { sendDue } from "../schedule/messages.ts";
+import { slices } from "../schedule/wheel.ts";
+import { vsoProbe } from "../vso/stand-back/vso.ts";
+import { evidence } from "./evidence.ts";
+import { vaultOutage } from "./vault-outage.ts";
+import { vaultTargets } from "./vault-targets.ts";
+
+/** Workers believe what they read of circuits for so long (lease-table 16). */
+const CACHE_MS = 5 * SECOND_MS;
+/** The first probe, and the longest pause between probes. */
+const FIRST_PROBE_MS = SECOND_MS;
+const MAX_PROBE_PAUSE_MS = 10 * SECOND_MS;
+/** Another controller stays for longer than an outage does. */
+const MAX_STAND_BACK_PAUSE_MS = 15 * SECOND_MS;
+const PROBE_LEASE_MS = 30 * SECOND_MS;
+/** Syncs that waited start again within this time, not all at once. */
+const SPREAD_MS = 5 * MINUTE_MS;
+/** Per sync that waited: a few must not wait for minutes. */
+const SPREAD_PER_SYNC_MS = 10;
+const MAX_WAITING = 100_000;
+/** Who asks for the ways to a Vault begins with any of them. */
+const ROTATIONS = 1_000;
+/** A circuit of a Vault that nothing has referred to for so long is closed: what refers to it may just be seen first. */
+const FORGOTTEN_MS = MINUTE_MS;
+
+export interface CircuitOpener {
+  /** Writes an outage once, however many meet it, and asks for its first probe. */
+  open(error: SyncError): Promise<void>;
+}
+
+export interface Circuits extends CircuitOpener {
+  /**
+   * What a sync's failure is. An outage is believed when the Vault or the cluster does not answer us either, and then opens
+   * its circuit; else it is a failure of this sync alone. Other errors are what they are.
+   */
+  judged(error: SyncError, target: VaultTarget | undefined, signal: AbortSignal): Promise<SyncError>;
+  /** The open circuit among these ends, if there is one. */
+  openAmong(ids: readonly (string | undefined)[]): Promise<Circuit | undefined>;
+  /** The probe that a message asks for; harmless when it comes twice, late, or after the circuit was closed. */
+  probe(id: string, signal: AbortSignal): Promise<void>;
+  /** One probe for each circuit whose time has come; closing one wakes its syncs. */
+  probeDue(signal: AbortSignal): Promise<void>;
+}
+
+type Deps = Pick<
+  ReconcileDeps,
+  "leases" | "queue" | "vault" | "clusters" | "fleet" | "installation" | "clock" | "random" | "log" | "metrics"
+>;
+
+/** One probe stands for all syncs of an end that is out of reach. */
+export function circuits(deps: Deps, ca: CaCache): Circuits {
+  let known: { at: EpochMs; open: Promise<readonly Circuit[]> } | undefined;
+  const read = (): Promise<readonly Circuit[]> => {
+    const now = deps.clock();
+    if (known && now - known.at < CACHE_MS && now >= known.at) return known.open;
+    known = { at: now, open: deps.leases.circuits() };
+    known.open.catch(() => {
+      known = undefined;
+    });
+    return known.open;
+  };
+  const opener = circuitOpener(deps, () => {
+    known = undefined;
+  });
+  const judge = evidence(deps, ca, (circuit) => vaultTargets(deps, circuit, Math.floor(deps.random() * ROTATIONS)));
+  const openAmong: Circuits["openAmong"] = async (ids) => {
+    const open = await read();
+    return open.length === 0 ? undefined : open.find((circuit) => ids.includes(circuit.id));
+  };
+  return {
+    openAmong,
+    open: opener.open,
+    async judged(error, target, signal) {
+      const { circuit } = error;
+      if (circuit === undefined || !OUTAGE_CODES.has(error.code)) return error;
+      if (await openAmong([circuit])) return error;
+      const verdict = await judge({ circuit, error, target }, signal);
+      if (verdict.outage) {
+        await opener.open(verdict.outage);
+        deps.vault.giveUp(verdict.outage);
+      }
+      return verdict.error;
+    },
+    async probe(id, signal) {
+      const found = (await deps.leases.circuits()).find((circuit) => circuit.id === id);
+      if (!found || found.probeAt > deps.clock()) return;
+      await probe(deps, ca, found, signal);
+      known = undefined;
+    },
+    async probeDue(signal) {
+      const now = deps.clock();
+      const open = await deps.leases.circuits();
+      const due = open.filter((circuit) => circuit.probeAt <= now);
+      const results = await Promise.allSettled(due.map((circuit) => probe(deps, ca, circuit, signal)));
+      // One that can't be written is no reason to leave the others unprobed.
+      for (const result of results) if (result.status === "rejected") throw result.reason;
+      if (open.length > 0) known = undefined;
+    },
+  };
+}
+
+/** For those who meet outages and never probe. */
+export function circuitOpener(
+  deps: Pick<Deps, "leases" | "queue" | "clock" | "log">,
+  onOpened: () => void = () => undefined,
+): CircuitOpener {
+  return {
+    async open(error) {
+      if (error.circuit === undefined) return;
+      const now = deps.clock();
+      const circuit: Circuit = {
+        id: error.circuit,
+        code: error.code,
+        message: error.message,
+        since: now,
+        attempts: 1,
+        fence: now,
+        probeAt: now + FIRST_PROBE_MS,
+      };
+      const isNew = await deps.leases.openCircuit(circuit);
+      onOpened();
+      if (!isNew) return;
+      deps.log.warn("circuit-opened", { circuit: circuit.id, code: error.code, message: error.message });
+      await sendProbe(deps, circuit.id, circuit.probeAt);
+      // A sealed Vault answers, so that its connections are as good as before.
+      if (circuit.code === "VAULT_UNAVAILABLE") await wakeConnections(deps, circuit.id);
+    },
+  };
+}
+
+/** The VaultConnections of this Vault show that it is out of reach; who closes the circuit wakes them again. */
+async function wakeConnections(deps: Pick<Deps, "leases" | "queue" | "clock">, id: string): Promise<void> {
+  const dues: Due[] = [];
+  for (const key of await deps.leases.bySource(`circuit:${id}`)) {
+    const due = await deps.leases.nudge(key, { now: deps.clock(), verify: false });
+    if (due) dues.push(due);
+  }
+  await sendDue(deps.queue, dues, deps.clock());
+}
+
+/** Ticks send what is overdue, so that a message that is lost here costs a minute. */
+async function sendProbe(deps: Pick<Deps, "queue" | "log">, id: string, at: EpochMs): Promise<void> {
+  try {
+    await deps.queue.send([{ keys: [], lane: "now", at, probe: id }]);
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
+    deps.log.warn("probe-not-sent", { circuit: id, code: error.code });
+  }
+}
+
+async function probe(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSignal): Promise<void> {
+  const now = deps.clock();
+  const claimed = await deps.leases.claimProbe(circuit, { now, until: now + PROBE_LEASE_MS });
+  if (!claimed) return;
+  deps.metrics.count("keyferry_circuit_probes_total", { circuit: circuit.id });
+  try {
+    await ask(deps, ca, circuit, signal);
+  } catch (error) {
+    await keepOpen(deps, claimed, error instanceof SyncError ? error : crashed(deps, circuit, error));
+    return;
+  }
+  await close(deps, claimed);
+}
+
+/** A bug says nothing of the end: it is probed again. */
+function crashed(deps: Deps, { id, code, message }: Circuit, error: unknown): SyncError {
+  deps.log.error("probe-crashed", { circuit: id, error: error instanceof Error ? error.name : typeof error });
+  return new SyncError(code, message);
+}
+
+/** A circuit of a Vault that nothing refers to any more, or of a cluster that left the fleet, is closed unasked. */
+async function ask(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSignal): Promise<void> {
+  const cluster = clusterOfCircuit(circuit.id);
+  if (cluster !== undefined) {
+    const settings = deps.fleet(cluster);
+    if (!settings) return;
+    await deps.clusters.identity(settings.name, signal);
+    const before = (await deps.leases.cluster(settings.name))?.state.operator;
+    mustBeOurs(deps, settings, (await observeOperator(deps, settings, before, { mark: true }, signal)).installation);
+    return;
+  }
+  const vso = placeOfVso(circuit.id);
+  if (vso) {
+    const settings = deps.fleet(vso.cluster);
+    if (settings) await vsoProbe(deps, settings, vso.namespace, signal);
+    return;
+  }
+  const address = vaultOfCircuit(circuit.id);
+  if (address !== undefined) await askVault(deps, ca, circuit, address, signal);
+}
+
+/** Through whatever leads to it now, never by what it was like for who met the outage first. */
+async function askVault(deps: Deps, ca: CaCache, circuit: Circuit, address: string, signal: AbortSignal) {
+  const targets = await vaultTargets(deps, circuit.id, circuit.attempts);
+  if (targets.length === 0 && deps.clock() - circuit.since > FORGOTTEN_MS) return;
+  const plainly = targets.length > 0 ? targets : [{ address, headers: {}, skipTlsVerify: true, timeoutMs: 0 }];
+  const outage = await vaultOutage(deps, ca, plainly, async () => targets, signal);
+  if (outage) throw outage;
+}
+
+function isOfVso({ id }: Circuit): boolean {
+  return placeOfVso(id) !== undefined;
+}
+
+async function keepOpen(deps: Deps, claimed: Circuit, error: SyncError): Promise<void> {
+  const isOutage = DISPOSITIONS[error.code] === "retry";
+  const attempts = claimed.attempts;
+  const pause = backOff({ disposition: isOutage ? "retry" : "recheck", attempts }, deps.random) ?? MAX_PROBE_PAUSE_MS;
+  const { code, message } = isNews(claimed, error) ? error : claimed;
+  const longest = isOfVso(claimed) ? MAX_STAND_BACK_PAUSE_MS : MAX_PROBE_PAUSE_MS;
+  const probeAt = deps.clock() + Math.max(FIRST_PROBE_MS, Math.min(pause, longest));
+  const isKept = await deps.leases.keepOpen(claimed, { code, message, attempts: attempts + 1, probeAt });
+  if (isKept) await sendProbe(deps, claimed.id, probeAt);
+}
+
+/** That no time was left says nothing new of an end; that a cluster can't be asked says nothing of who works there. */
+function isNews(circuit: Circuit, { code }: SyncError): boolean {
+  if (isOfVso(circuit)) return code === "OTHER_CONTROLLER";
+  return vaultOfCircuit(circuit.id) === undefined ? code !== "DEADLINE_EXCEEDED" : OUTAGE_CODES.has(code);
+}
+
+/** Syncs with known work stand in the due index; refresh slots of the wheel that were passed over are taken once more. */
+async function close(deps: Deps, circuit: Circuit): Promise<void> {
+  const now = deps.clock();
+  if (!(await deps.leases.closeCircuit(circuit))) return;
+  deps.log.info("circuit-closed", { circuit: circuit.id, afterMs: now - circuit.since });
+  const waiting = await deps.leases.due({ after: 0, until: now, now }, MAX_WAITING);
+  const missed = await missedSlots(deps, circuit.since, now);
+  const byKey = new Map<SyncKey, Due>([...missed, ...waiting].map((due) => [due.key, due]));
+  const spread = Math.min(SPREAD_MS, byKey.size * SPREAD_PER_SYNC_MS);
+  const woken = [...byKey.values()].map((due) => ({ ...due, at: now + spreadOf(due.group) * spread }));
+  await sendDue(deps.queue, woken, now);
+}
+
+/** The same group gets the same place, so that sharers stay together. */
+function spreadOf(group: string): number {
+  return (Number.parseInt(group.slice(0, 8), 16) || 0) / 0x1_0000_0000;
+}
+
+async function missedSlots(deps: Deps, since: EpochMs, now: EpochMs): Promise<readonly Due[]> {
+  const found: Due[] = [];
+  for (const { period, fromPhase, toPhase } of slices(await deps.leases.periods(), since, now)) {
+    for (const { key, group } of await deps.leases.onWheel(period, fromPhase, toPhase)) {
+      found.push({ key, group, lane: "refresh", at: now });
+    }
+  }
+  return found;
+}

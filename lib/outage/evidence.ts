@@ -1,0 +1,78 @@
+import { clusterOfCircuit, vaultOfCircuit } from "../circuits.ts";
+import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { VaultTarget } from "../ports/vault.ts";
+import type { CaCache } from "../reconcile/source.ts";
+import { type OutageDeps, vaultOutage } from "./vault-outage.ts";
+
+/** How syncs reach the Vault of this circuit now. */
+type TargetsNow = (circuit: string) => Promise<readonly VaultTarget[]>;
+
+/** An outage as a sync met it: a suspicion. */
+export interface Suspicion {
+  /** The circuit that it is about. */
+  readonly circuit: string;
+  readonly error: SyncError;
+  /** The Vault that the sync reads; missing when that is not known. */
+  readonly target: VaultTarget | undefined;
+}
+
+export interface Verdict {
+  /** What the sync fails with. */
+  readonly error: SyncError;
+  /** The outage of all, in words that are right for all; missing when this sync's own request is all that failed. */
+  readonly outage?: SyncError;
+}
+
+/** Judges the outages that syncs meet, once for all who meet the same one at once. */
+export type Evidence = (suspicion: Suspicion, signal: AbortSignal) => Promise<Verdict>;
+
+type Deps = OutageDeps & { readonly clusters?: Pick<ReconcileDeps["clusters"], "identity"> };
+
+/** Asks the end in question itself, by what is nobody's but ours. */
+export function evidence(deps: Deps, ca: CaCache, targetsNow: TargetsNow): Evidence {
+  const underWay = new Map<string, Promise<SyncError | undefined>>();
+  const ask = async ({ circuit, error, target }: Suspicion, signal: AbortSignal): Promise<SyncError | undefined> => {
+    const cluster = clusterOfCircuit(circuit);
+    if (cluster !== undefined && deps.clusters) return failureOf(deps.clusters.identity(cluster, signal));
+    const isOfVault = vaultOfCircuit(circuit) !== undefined && target !== undefined;
+    return isOfVault ? vaultOutage(deps, ca, [target], () => targetsNow(circuit), signal) : error;
+  };
+  return async (suspicion, signal) => {
+    const { circuit, error } = suspicion;
+    const asking = underWay.get(circuit) ?? ask(suspicion, signal);
+    underWay.set(circuit, asking);
+    try {
+      const found = await asking;
+      if (found === undefined) return { error: ownFailure(error) };
+      if (!OUTAGE_CODES.has(found.code)) return { error: found };
+      return { error: found.code === error.code ? error : found, outage: found };
+    } finally {
+      if (underWay.get(circuit) === asking) underWay.delete(circuit);
+    }
+  };
+}
+
+async function failureOf(work: Promise<unknown>): Promise<SyncError | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    if (error instanceof SyncError) return error;
+    throw error;
+  }
+}
+
+/** The end is well, and this request was not answered: the next one may be, and nobody else waits for it. */
+function ownFailure({ code, message, cause, retryAfterMs }: SyncError): SyncError {
+  const options = { cause, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  if (code === "VAULT_SEALED") {
+    return new SyncError("VAULT_FAILED", `${message}, though it says itself that it is unsealed`, options);
+  }
+  if (code === "KUBE_UNREACHABLE") {
+    const remedy = "look for admission webhooks that do not answer";
+    return new SyncError("KUBE_NO_ANSWER", `${message}, though it answers others: ${remedy}`, options);
+  }
+  const remedy = "check timeout, headers and tlsServerName of its VaultConnection, and what stands before Vault";
+  return new SyncError("VAULT_NO_ANSWER", `${message}, though it answers whether it is sealed: ${remedy}`, options);
+}

@@ -1,0 +1,93 @@
+import { canonical } from "../canonical.ts";
+import { SECOND_MS } from "../clock.ts";
+import { type ErrorCode, SyncError } from "../errors.ts";
+import type { Json } from "../json.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { VaultTarget } from "../ports/vault.ts";
+import type { CaCache } from "../reconcile/source.ts";
+
+/** Of one question whether a Vault answers. No tenant's: what is too short for a Vault that is well proves nothing. */
+const PROBE_TIMEOUT_MS = 3 * SECOND_MS;
+
+/** So many ways to one Vault are tried at once. */
+const MAX_WAYS = 8;
+
+export type OutageDeps = Pick<ReconcileDeps, "vault" | "log">;
+
+/**
+ * Whether a Vault is out of reach or sealed, by evidence that is no tenant's to make: a plain question, with no headers, no name
+ * and no trust of anybody's, and a time-out of our own. Nothing secret goes with it, so that any answer will do: something is
+ * there. Where a gateway lets nobody through without a header or a name, one of those that syncs use now has to be answered by
+ * Vault itself. Undefined: it answers. An error of another code: the question could not be asked.
+ */
+export async function vaultOutage(
+  deps: OutageDeps,
+  ca: CaCache,
+  plainly: readonly VaultTarget[],
+  targetsNow: () => Promise<readonly VaultTarget[]>,
+  signal: AbortSignal,
+): Promise<SyncError | undefined> {
+  const outage = await asked(distinct(plainly.map(plain)), (target) => deps.vault.probe(target, signal));
+  if (outage?.code !== "VAULT_UNAVAILABLE") return outage;
+  const others = distinct([...plainly, ...(await targetsNow())].flatMap(asDeclared));
+  if (others.length === 0) return outage;
+  const found = await asked(others, async (target) => {
+    const sealStatus = await deps.vault.probe(await trusted(ca, target, signal), signal);
+    // Who is refused on the way has not met Vault.
+    if (sealStatus !== "unsealed") throw outage;
+  });
+  if (found === undefined || found.code === "VAULT_SEALED") return found;
+  deps.log.debug("vault-ways-failed", { circuit: outage.circuit, ways: others.length, code: found.code });
+  return outage;
+}
+
+/** Asks all at once. Undefined as soon as one of them is well; else the error that says most. */
+async function asked<T>(
+  targets: readonly VaultTarget[],
+  work: (target: VaultTarget) => Promise<T>,
+): Promise<SyncError | undefined> {
+  const errors: SyncError[] = [];
+  const attempts = targets.slice(0, MAX_WAYS).map(async (target) => {
+    try {
+      return await work(target);
+    } catch (error) {
+      if (error instanceof SyncError) errors.push(error);
+      throw error;
+    }
+  });
+  try {
+    await Promise.any(attempts);
+    return undefined;
+  } catch (error) {
+    const bug = (error as AggregateError).errors.find((reason) => !(reason instanceof SyncError));
+    if (bug !== undefined) throw bug;
+    const says = (code: ErrorCode) => errors.find((found) => found.code === code);
+    return says("VAULT_SEALED") ?? says("VAULT_UNAVAILABLE") ?? errors[0];
+  }
+}
+
+/** What is left of a target when nothing of its VaultConnection counts but the address. */
+function plain(target: VaultTarget): VaultTarget {
+  const { connection: _connection, place: _place, tlsServerName: _name, ...rest } = target;
+  const { caPem: _pem, caRef: _ref, caOf: _of, ...address } = rest;
+  return { ...address, headers: {}, skipTlsVerify: true, timeoutMs: PROBE_TIMEOUT_MS };
+}
+
+/** With the headers and the name that a gateway may go by, if there are any. */
+function asDeclared(target: VaultTarget): readonly VaultTarget[] {
+  const { tlsServerName, headers } = target;
+  // Only headers are anyone's secret: without them it does not matter whose certificate it is.
+  if (Object.keys(headers).length > 0) {
+    const { connection: _connection, place: _place, ...rest } = target;
+    return [{ ...rest, timeoutMs: PROBE_TIMEOUT_MS }];
+  }
+  return tlsServerName === undefined ? [] : [{ ...plain(target), tlsServerName }];
+}
+
+function distinct(targets: readonly VaultTarget[]): readonly VaultTarget[] {
+  return [...new Map(targets.map((target) => [canonical(target as unknown as Json), target])).values()];
+}
+
+async function trusted(ca: CaCache, target: VaultTarget, signal: AbortSignal): Promise<VaultTarget> {
+  return target.caRef === undefined && target.caOf === undefined ? target : ca.resolve(target, signal);
+}

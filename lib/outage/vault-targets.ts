@@ -1,0 +1,48 @@
+import { judge } from "../declarations/judge.ts";
+import { SyncError } from "../errors.ts";
+import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { VaultTarget } from "../ports/vault.ts";
+import { referenceReader, withReferences } from "../references/references.ts";
+
+/** Rows that are read to find out how a Vault is reached. */
+const MAX_ROWS = 32;
+
+type Deps = Pick<ReconcileDeps, "leases" | "fleet" | "log">;
+
+/**
+ * How this Vault is reached, as the VaultConnections of all clusters say now: whose address changed, what can't be read, and
+ * clusters that left the fleet have no part in it. At most so many, of each namespace in turn, so that nobody's crowd keeps the
+ * others out; another `rotation` begins with others.
+ */
+export async function vaultTargets(deps: Deps, circuit: string, rotation: number): Promise<readonly VaultTarget[]> {
+  const keys = (await deps.leases.bySource(`circuit:${circuit}`)).filter((key) => !isCleanupKey(key));
+  const rows = await deps.leases.read(inRotation(keys, rotation).slice(0, MAX_ROWS), "eventual");
+  const reader = referenceReader(deps.leases, "eventual");
+  const targets: VaultTarget[] = [];
+  for (const { key, declared } of rows.values()) {
+    const { cluster } = partsOf(key);
+    const settings = deps.fleet(cluster);
+    if (settings === undefined || declared.deleting) continue;
+    const { outcome } = await withReferences(reader, (reference) => judge({ declared, cluster: settings, reference }));
+    if (outcome instanceof SyncError) deps.log.debug("vault-way-passed-over", { circuit, key, code: outcome.code });
+    else if (outcome.vault?.circuit === circuit) targets.push(outcome.vault.target);
+  }
+  return targets;
+}
+
+/** One of each namespace, then the next of each. */
+function inRotation(keys: readonly SyncKey[], rotation: number): readonly SyncKey[] {
+  const groups = [...Map.groupBy(keys, namespaceOf).values()];
+  const rounds = Math.max(0, ...groups.map(({ length }) => length));
+  const begin = groups.length === 0 ? 0 : rotation % groups.length;
+  const rotated = [...groups.slice(begin), ...groups.slice(0, begin)];
+  return Array.from({ length: rounds }, (_, round) =>
+    rotated.flatMap((group) => (round < group.length ? (group[(round + rotation) % group.length] ?? []) : [])),
+  ).flat();
+}
+
+function namespaceOf(key: SyncKey): string {
+  const { cluster, namespace } = partsOf(key);
+  return `${cluster}/${namespace}`;
+}

@@ -1,0 +1,39 @@
+import { partsOf, type SyncKey } from "../keys.ts";
+import { namespaceMatcher } from "../namespaces.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { LeaseStore } from "../ports/store.ts";
+import { isJudged } from "../resource-kinds.ts";
+import type { Planned } from "./plan.ts";
+
+/** What the watch passes of a run would release, as they do it to a copy of the lease table: rows go, Secrets stay. */
+export interface NotedReleases {
+  readonly leases: LeaseStore;
+  released(): readonly Planned[];
+}
+
+export function notingReleases(leases: LeaseStore, clusters: readonly ClusterSettings[]): NotedReleases {
+  const byName = new Map(clusters.map((settings) => [settings.name, settings]));
+  const released: Planned[] = [];
+  return {
+    released: () => released,
+    leases: {
+      ...leases,
+      async release(key) {
+        const row = (await leases.read([key], "strong")).get(key);
+        await leases.release(key);
+        if (row === undefined || isJudged(key)) return;
+        const releases = row.state.owned.map(({ name }) => name);
+        const because = `${reasonOf(key, byName)}: keyferry forgets it, and its Secrets stay`;
+        released.push({ key, action: "release", because, removes: [], restarts: [], releases });
+      },
+    },
+  };
+}
+
+function reasonOf(key: SyncKey, clusters: ReadonlyMap<string, ClusterSettings>): string {
+  const { cluster, namespace } = partsOf(key);
+  const settings = clusters.get(cluster);
+  if (settings === undefined) return "its cluster left fleet.yaml";
+  if (!namespaceMatcher(settings.namespaces)(namespace)) return "fleet.yaml leaves its namespace out";
+  return "another cluster stands under that name now";
+}

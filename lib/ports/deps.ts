@@ -1,0 +1,47 @@
+import type { Clock, Random } from "../clock.ts";
+import { SECOND_MS } from "../clock.ts";
+import type { DigestKey } from "../digest.ts";
+import type { ClusterApi } from "./clusters.ts";
+import type { CredentialSource } from "./credentials.ts";
+import type { ClusterSettings } from "./fleet.ts";
+import type { TrustAnchors } from "./fleet-vault.ts";
+import type { WorkQueue } from "./queue.ts";
+import type { ResourceApi } from "./resources.ts";
+import type { SecretApi } from "./secrets.ts";
+import type { LeaseStore } from "./store.ts";
+import type { Log, Metrics } from "./telemetry.ts";
+import type { TemplateEngine } from "./templates.ts";
+import type { VaultApi } from "./vault.ts";
+import type { WorkloadApi } from "./workloads.ts";
+
+/** Everything that the core is wired with, by hand, in functions/ and cli/. */
+export interface ReconcileDeps {
+  readonly leases: LeaseStore;
+  readonly queue: WorkQueue;
+  readonly vault: VaultApi;
+  readonly credentials: CredentialSource;
+  readonly secrets: SecretApi;
+  readonly resources: ResourceApi;
+  readonly rollouts: WorkloadApi;
+  readonly clusters: ClusterApi;
+  readonly templates: TemplateEngine;
+  /** Undefined: the cluster is not, or no longer, in the fleet. */
+  readonly fleet: (cluster: string) => ClusterSettings | undefined;
+  /** The CA files of Vaults. Missing: fleet.yaml names none. */
+  readonly anchors?: TrustAnchors;
+  readonly digestKey: DigestKey;
+  /** Stored in each cluster, so that two installations notice each other (lease-table 25). */
+  readonly installation: string;
+  /** 16 random bytes. Missing: no key of VSO's MACs is made. */
+  readonly newHmacKey?: () => Buffer;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** Our right to work on a row. Longer than a function's time-out, shorter than a queue's visibility. */
+export const LEASE_MS = 90 * SECOND_MS;
+
+/** No external call takes longer: adapters end each one by themselves before that, or when their signal does. */
+export const CALL_TIMEOUT_MS = 10 * SECOND_MS;

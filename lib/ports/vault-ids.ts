@@ -1,0 +1,20 @@
+import { fingerprint } from "../digest.ts";
+import type { VaultIdentity, VaultRead } from "./vault.ts";
+
+/** Reads of one batch by the same name have the same answer. */
+export function readId(read: VaultRead): string {
+  return fingerprint(
+    read.identity.id,
+    read.namespace ?? "",
+    read.engine,
+    read.mount,
+    read.path,
+    String(read.version),
+    String(read.followDeleted ?? false),
+  );
+}
+
+/** A login with another credential is another one, whatever its identity. */
+export function loginId({ id, method: { credential } }: VaultIdentity): string {
+  return credential.kind === "secret" ? `${id} ${credential.version ?? ""}` : id;
+}

@@ -1,0 +1,57 @@
+/** A kind that we read: `resource` is its plural. */
+export interface KindRef {
+  readonly group: string;
+  readonly version: string;
+  readonly resource: string;
+  readonly kind: string;
+}
+
+/** The API group of the declarations that we share with Vault Secrets Operator. */
+export const VSO_GROUP = "secrets.hashicorp.com";
+
+function vsoKind(kind: string, resource: string): KindRef {
+  return { group: VSO_GROUP, version: "v1beta1", resource, kind };
+}
+
+export const VAULT_CONNECTION = vsoKind("VaultConnection", "vaultconnections");
+export const VAULT_AUTH = vsoKind("VaultAuth", "vaultauths");
+export const VAULT_AUTH_GLOBAL = vsoKind("VaultAuthGlobal", "vaultauthglobals");
+export const VAULT_STATIC_SECRET = vsoKind("VaultStaticSecret", "vaultstaticsecrets");
+export const VAULT_DYNAMIC_SECRET = vsoKind("VaultDynamicSecret", "vaultdynamicsecrets");
+export const VAULT_PKI_SECRET = vsoKind("VaultPKISecret", "vaultpkisecrets");
+export const SECRET_TRANSFORMATION = vsoKind("SecretTransformation", "secrettransformations");
+export const SECRET: KindRef = { group: "", version: "v1", resource: "secrets", kind: "Secret" };
+
+/** Kinds whose objects are syncs. */
+export const SYNC_KINDS: readonly KindRef[] = [VAULT_STATIC_SECRET, VAULT_DYNAMIC_SECRET, VAULT_PKI_SECRET];
+
+/** Every kind that we read. */
+export const KINDS: readonly KindRef[] = [
+  VAULT_CONNECTION,
+  VAULT_AUTH,
+  VAULT_AUTH_GLOBAL,
+  VAULT_STATIC_SECRET,
+  VAULT_DYNAMIC_SECRET,
+  VAULT_PKI_SECRET,
+  SECRET_TRANSFORMATION,
+  SECRET,
+];
+
+/** The kind of that name, as it stands in keys; undefined when we read no such kind. */
+export function kindNamed(kind: string): KindRef | undefined {
+  return KINDS.find((candidate) => candidate.kind === kind);
+}
+
+/** Kinds that syncs refer to and that show how they fare: each such resource has a row of its own, whose work is that status. */
+export const JUDGED_KINDS: readonly KindRef[] = [VAULT_CONNECTION, VAULT_AUTH, SECRET_TRANSFORMATION];
+
+/** Whether a row is of a resource that is judged, and not of a sync. */
+export function isJudged(key: string): boolean {
+  const kind = key.split("/")[1];
+  return JUDGED_KINDS.some((judged) => judged.kind === kind);
+}
+
+/** `group/version`, or the version alone for the core group. */
+export function apiVersionOf(kind: KindRef): string {
+  return kind.group === "" ? kind.version : `${kind.group}/${kind.version}`;
+}

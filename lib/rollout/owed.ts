@@ -1,0 +1,41 @@
+import { isCleanupKey, type SyncKey } from "../keys.ts";
+import { conditionList, ROLLOUT_RESTART } from "../origins/status.ts";
+import type { OwedRollout, Row } from "../ports/rows.ts";
+import type { LeaseStore, RowSummary } from "../ports/store.ts";
+import { isJudged } from "../resource-kinds.ts";
+
+/** Restarts that a sync owes to its workloads: its Secret is in step, and they still run with what it held before. */
+export interface OwedRestarts extends Pick<OwedRollout, "since" | "at" | "attempts"> {
+  /** Why the last try failed. */
+  readonly message?: string;
+}
+
+export function owedRestarts({ state }: Pick<Row, "state">): OwedRestarts | undefined {
+  if (state.rollout === undefined) return undefined;
+  const { since, at, attempts } = state.rollout;
+  if (attempts === 0) return { since, at, attempts };
+  const told = conditionList(state.seen?.status ?? {}).find(({ type }) => type === ROLLOUT_RESTART);
+  const isOfFailure = told?.status === "False" && typeof told.message === "string";
+  return { since, at, attempts, ...(isOfFailure ? { message: told.message as string } : {}) };
+}
+
+/** Rows that are read at once. */
+const PAGE = 500;
+
+/** Those among these syncs that owe restarts. They stand in the due index, so that few rows are read. */
+export async function thatOweRestarts(
+  leases: Pick<LeaseStore, "read">,
+  rows: readonly RowSummary[],
+): Promise<ReadonlyMap<SyncKey, OwedRestarts>> {
+  const isPossible = ({ key, dueAt }: RowSummary): boolean =>
+    dueAt !== undefined && !isCleanupKey(key) && !isJudged(key);
+  const keys = rows.filter(isPossible).map(({ key }) => key);
+  const owing = new Map<SyncKey, OwedRestarts>();
+  for (let from = 0; from < keys.length; from += PAGE) {
+    for (const row of (await leases.read(keys.slice(from, from + PAGE), "eventual")).values()) {
+      const owed = owedRestarts(row);
+      if (owed) owing.set(row.key, owed);
+    }
+  }
+  return owing;
+}

@@ -1,0 +1,46 @@
+import { circuitOfCluster } from "../circuits.ts";
+import { type EpochMs, MINUTE_MS } from "../clock.ts";
+import { OUTAGE_CODES } from "../errors.ts";
+import type { Circuit, ClusterRow } from "../ports/store.ts";
+
+/** What is known when watch passes are dispatched. */
+export interface PassesInput {
+  /** Names of the fleet's clusters. */
+  readonly fleet: readonly string[];
+  readonly rows: readonly ClusterRow[];
+  readonly open: readonly Circuit[];
+  readonly now: EpochMs;
+}
+
+/** A cluster to look at, and the fence of its row as it was when that was decided: 0 when there was none. */
+export interface DuePass {
+  readonly cluster: string;
+  readonly fence: number;
+}
+
+/** The clusters that are due for a watch pass; one whose circuit was closed since its last watch pass failed is due at once. */
+export function passesDue({ fleet, rows, open, now }: PassesInput): readonly DuePass[] {
+  const known = new Map(rows.map((row) => [row.name, row]));
+  const isOpen = new Set(open.map(({ id }) => id));
+  return fleet.flatMap((cluster) => {
+    const row = known.get(cluster);
+    if (row === undefined) return [{ cluster, fence: 0 }];
+    const isHeld = row.leaseUntil !== undefined && row.leaseUntil > now;
+    const wasOut = row.state.error !== undefined && OUTAGE_CODES.has(row.state.error.code);
+    const isBack = wasOut && !isOpen.has(circuitOfCluster(cluster));
+    return !isHeld && (row.dueAt <= now || isBack) ? [{ cluster, fence: row.fence }] : [];
+  });
+}
+
+/** How often all tokens are looked through, in ms: for what no event tells, and for messages that were lost. */
+export const TOKEN_SWEEP_MS = 10 * MINUTE_MS;
+
+/** Whether this minute's tick asks for that. One that is missed is made up for ten minutes later. */
+export function isTokenSweepDue(now: EpochMs): boolean {
+  return now % TOKEN_SWEEP_MS < MINUTE_MS;
+}
+
+/** Circuits whose probe should have begun: its message was lost, or comes late. */
+export function probesOverdue(open: readonly Circuit[], now: EpochMs): readonly Circuit[] {
+  return open.filter(({ probeAt }) => probeAt <= now);
+}

@@ -1,0 +1,83 @@
+import { type EpochMs, MINUTE_MS } from "../clock.ts";
+import type { Due, LeaseStore, WheelEntry } from "../ports/store.ts";
+import { nextSlot, slices } from "./wheel.ts";
+
+/** What was missed is caught up within this time, in ms: also the longest delay that SQS knows. */
+const CATCH_UP_MS = 15 * MINUTE_MS;
+
+/** A part of the time that a tick dispatches: (afterMs, untilMs]. */
+export interface Window {
+  readonly afterMs: EpochMs;
+  readonly untilMs: EpochMs;
+}
+
+type Wheel = Pick<LeaseStore, "onWheel">;
+
+/** Every refresh slot that lies ahead in this window, at its second; a period shorter than the window has several. */
+export async function slotsAhead(wheel: Wheel, periods: readonly number[], window: Window): Promise<readonly Due[]> {
+  const entries = await entriesIn(wheel, periods, window);
+  return entries.flatMap(({ period, entry }) => {
+    const slots: Due[] = [];
+    for (
+      let at = nextSlot({ period, phase: entry.phase }, window.afterMs);
+      at <= window.untilMs;
+      at += period * 1_000
+    ) {
+      slots.push(dueAt(entry, at));
+    }
+    return slots;
+  });
+}
+
+/**
+ * The refresh slots of `window` that ticks failed to dispatch in `gap`, which ends now: at most one for each sync however long
+ * the gap was, spread over min(period, 15 min), those of one second together (lease-table 13).
+ */
+export async function slotsMissed(
+  wheel: Wheel,
+  periods: readonly number[],
+  window: Window,
+  gap: Window,
+): Promise<readonly Due[]> {
+  const found = periods.map(async (period) => {
+    const from = missedFrom(period, gap);
+    const entries = await entriesIn(wheel, [period], { ...window, afterMs: Math.max(window.afterMs, from) });
+    return entries.map(({ entry }) =>
+      dueAt(entry, spread(nextSlot({ period, phase: entry.phase }, from), period, from, gap)),
+    );
+  });
+  return (await Promise.all(found)).flat();
+}
+
+/**
+ * From when on a missed refresh slot is made up for. In a gap that is longer than the period the last refresh slot of each sync is, if
+ * its next one does not come by itself before it would be caught up.
+ */
+function missedFrom(period: number, gap: Window): EpochMs {
+  const periodMs = period * 1_000;
+  if (gap.untilMs - gap.afterMs < periodMs) return gap.afterMs;
+  return gap.untilMs - periodMs + Math.min(periodMs, CATCH_UP_MS);
+}
+
+function spread(slotAt: EpochMs, period: number, from: EpochMs, gap: Window): EpochMs {
+  const missedMs = gap.untilMs - from;
+  const share = (slotAt - from) / missedMs;
+  return gap.untilMs + Math.floor(share * Math.min(missedMs, period * 1_000, CATCH_UP_MS));
+}
+
+interface Found {
+  readonly period: number;
+  readonly entry: WheelEntry;
+}
+
+async function entriesIn(wheel: Wheel, periods: readonly number[], window: Window): Promise<readonly Found[]> {
+  const found = slices(periods, window.afterMs, window.untilMs).map(async ({ period, fromPhase, toPhase }) => {
+    const entries = await wheel.onWheel(period, fromPhase, toPhase);
+    return entries.map((entry) => ({ period, entry }));
+  });
+  return (await Promise.all(found)).flat();
+}
+
+function dueAt(entry: WheelEntry, at: EpochMs): Due {
+  return { key: entry.key, group: entry.group, lane: "refresh", at };
+}

@@ -1,0 +1,70 @@
+import type { EpochMs } from "../../clock.ts";
+import type { ErrorCode } from "../../errors.ts";
+import type { Circuit, CircuitStore, DispatchStore } from "../../ports/store.ts";
+import { all, dispatchedUntilIsStill, fenceIsStill, itemExists, itemIsAbsent, probeAtIsStill } from "./conditions.ts";
+import type { Connection } from "./connection.ts";
+import { CIRCUITS, DISPATCHED, type ItemKey } from "./table.ts";
+
+interface CircuitItem {
+  readonly sk: string;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly since: EpochMs;
+  readonly attempts: number;
+  readonly fence: number;
+  readonly probeAt: EpochMs;
+}
+
+function circuitAt(id: string): ItemKey {
+  return { pk: CIRCUITS, sk: id };
+}
+
+function circuitOf({ sk: id, code, message, since, attempts, fence, probeAt }: CircuitItem): Circuit {
+  return { id, code, message, since, attempts, fence, probeAt };
+}
+
+/** Ends that are out of reach: one partition, which is empty on most days (lease-table 16). */
+export function circuitStore(connection: Connection): CircuitStore {
+  return {
+    circuits: async () => {
+      connection.count("circuits");
+      return (await connection.query<CircuitItem>({ partition: ["pk", CIRCUITS] })).map(circuitOf);
+    },
+    openCircuit: ({ id, ...circuit }) => {
+      connection.count("openCircuit");
+      return connection.put({ ...circuitAt(id), ...circuit }, itemIsAbsent);
+    },
+    claimProbe: async ({ id, fence, probeAt }, { now, until }) => {
+      connection.count("claimProbe");
+      if (probeAt > now) return undefined;
+      const change = { set: { fence: fence + 1, probeAt: until } };
+      const itIsAsItWasRead = all(itemExists, fenceIsStill(fence), probeAtIsStill(probeAt));
+      const claimed = await connection.update<CircuitItem>(circuitAt(id), change, itIsAsItWasRead);
+      return claimed.holds ? circuitOf(claimed.item) : undefined;
+    },
+    keepOpen: async ({ id, fence }, { code, message, attempts, probeAt }) => {
+      connection.count("keepOpen");
+      const set = { code, message, attempts, probeAt };
+      return (await connection.update(circuitAt(id), { set }, all(itemExists, fenceIsStill(fence)))).holds;
+    },
+    closeCircuit: async ({ id, fence }) => {
+      connection.count("closeCircuit");
+      return (await connection.remove(circuitAt(id), all(itemExists, fenceIsStill(fence)))).holds;
+    },
+  };
+}
+
+/** Up to when ticks have dispatched (lease-table 13). */
+export function dispatchStore(connection: Connection): DispatchStore {
+  return {
+    dispatchedUntil: async () => {
+      connection.count("dispatchedUntil");
+      return (await connection.get<{ readonly handedUntil: EpochMs }>(DISPATCHED, "strong"))?.handedUntil;
+    },
+    moveDispatched: (from, to) => {
+      connection.count("moveDispatched");
+      const item = { ...DISPATCHED, handedUntil: to };
+      return connection.put(item, from === undefined ? itemIsAbsent : all(itemExists, dispatchedUntilIsStill(from)));
+    },
+  };
+}

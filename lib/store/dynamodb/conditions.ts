@@ -1,0 +1,94 @@
+import type { EpochMs } from "../../clock.ts";
+import type { Lease } from "../../ports/store.ts";
+import type { Values } from "./values.ts";
+
+/**
+ * What a write demands of the item that it meets, named as a sentence says it. Attributes that stand here are no
+ * reserved words of DynamoDB.
+ */
+export interface Condition {
+  readonly text: string;
+  readonly values: Values;
+}
+
+/** Every update has it, or has a condition that implies it (lease-table 4). */
+export const itemExists: Condition = { text: "attribute_exists(pk)", values: {} };
+
+export const itemIsAbsent: Condition = { text: "attribute_not_exists(pk)", values: {} };
+
+export const nobodyHoldsIt: Condition = { text: "attribute_not_exists(leaseUntil)", values: {} };
+
+/** A lease that ends now is over. */
+export const itsLeaseRanOut = (now: EpochMs): Condition => ({
+  text: "leaseUntil <= :wasNow",
+  values: { ":wasNow": now },
+});
+
+export const fenceIsStill = (fence: number): Condition => ({
+  text: "fence = :wasFence",
+  values: { ":wasFence": fence },
+});
+
+export const uidIsStill = (uid: string): Condition => ({ text: "uid = :wasUid", values: { ":wasUid": uid } });
+
+/** A claim or a settle since then has changed it. */
+export const leaseIsStill = (leaseUntil: EpochMs | undefined): Condition =>
+  leaseUntil === undefined
+    ? nobodyHoldsIt
+    : { text: "leaseUntil = :wasLeaseUntil", values: { ":wasLeaseUntil": leaseUntil } };
+
+export const declarationIsStill = (hash: string): Condition => ({
+  text: "declaredHash = :wasHash",
+  values: { ":wasHash": hash },
+});
+
+export const dueAtIsStill = (dueAt: EpochMs | undefined): Condition =>
+  dueAt === undefined
+    ? { text: "attribute_not_exists(dueAt)", values: {} }
+    : { text: "dueAt = :wasDueAt", values: { ":wasDueAt": dueAt } };
+
+/** Since the row was read, before the first Vault read (lease-table 2). */
+export const noNudgeSince = (nudges: number): Condition => ({
+  text: "nudges = :wasNudges",
+  values: { ":wasNudges": nudges },
+});
+
+export const probeAtIsStill = (probeAt: EpochMs): Condition => ({
+  text: "probeAt = :wasProbeAt",
+  values: { ":wasProbeAt": probeAt },
+});
+
+export const dispatchedUntilIsStill = (at: EpochMs): Condition => ({
+  text: "handedUntil = :wasHandedUntil",
+  values: { ":wasHandedUntil": at },
+});
+
+export const tokenSerialIsStill = (serial: string): Condition => ({
+  text: "tokenSerial = :wasSerial",
+  values: { ":wasSerial": serial },
+});
+
+export const versionDiffers = (uid: string, hash: string): Condition => ({
+  text: "(uid <> :wasUid OR declaredHash <> :wasHash)",
+  values: { ":wasUid": uid, ":wasHash": hash },
+});
+
+/** No other worker took it, and the declaration has not gone (lease-table 4). */
+export const leaseIsOurs = ({ fence, uid }: Pick<Lease, "fence" | "uid">): Condition =>
+  all(itemExists, fenceIsStill(fence), uidIsStill(uid));
+
+export function all(...conditions: readonly Condition[]): Condition {
+  return joined(conditions, " AND ");
+}
+
+export function either(...conditions: readonly Condition[]): Condition {
+  const { text, values } = joined(conditions, " OR ");
+  return { text: `(${text})`, values };
+}
+
+function joined(conditions: readonly Condition[], by: string): Condition {
+  return {
+    text: conditions.map(({ text }) => text).join(by),
+    values: Object.assign({}, ...conditions.map(({ values }) => values)) as Values,
+  };
+}

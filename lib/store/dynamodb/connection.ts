@@ -1,0 +1,69 @@
+import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import type { Random } from "../../clock.ts";
+import type { OnDamage } from "../damage.ts";
+import { dynamoError } from "./errors.ts";
+import { type Reads, reads } from "./reads.ts";
+import { versionGuard } from "./version.ts";
+import { type Writes, writes } from "./writes.ts";
+
+/** All that one request may take, the SDK's own repeats included, in ms. */
+export const REQUEST_TIMEOUT_MS = 10_000;
+
+export type Client = Pick<DynamoDBClient, "send">;
+
+/** Sends one request: with its time-out, and its errors by their names. */
+export type Ask = <T>(
+  operation: string,
+  send: (options: { readonly abortSignal: AbortSignal }) => Promise<T>,
+) => Promise<T>;
+
+export interface Asking {
+  readonly client: Client;
+  readonly table: string;
+  readonly ask: Ask;
+  readonly random: Random;
+  /** Counts items that were written. */
+  readonly written: (items: number) => void;
+}
+
+/** One table: typed items, named errors, and what it was asked. */
+export interface Connection extends Reads, Writes {
+  readonly table: string;
+  /** Counts one operation of the contract. */
+  count(operation: string): void;
+  /** Tells of an item that can't be read. */
+  readonly damaged: OnDamage;
+  counts(): Readonly<Record<string, number>>;
+}
+
+export function connect(
+  client: Client,
+  table: string,
+  random: Random,
+  timeoutMs = REQUEST_TIMEOUT_MS,
+): Omit<Connection, "damaged"> {
+  const counts: Record<string, number> = { writes: 0 };
+  const count = (name: string, by: number): void => {
+    counts[name] = (counts[name] ?? 0) + by;
+  };
+  const send: Ask = async (operation, request) => {
+    try {
+      return await request({ abortSignal: AbortSignal.timeout(timeoutMs) });
+    } catch (error) {
+      throw dynamoError(error, table, operation);
+    }
+  };
+  const isOurs = versionGuard(client, table, send);
+  const ask: Ask = async (operation, request) => {
+    await isOurs(operation);
+    return send(operation, request);
+  };
+  const asking: Asking = { client, table, ask, random, written: (items) => count("writes", items) };
+  return {
+    ...reads(asking),
+    ...writes(asking),
+    table,
+    count: (operation) => count(operation, 1),
+    counts: () => ({ ...counts }),
+  };
+}

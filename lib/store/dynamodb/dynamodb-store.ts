@@ -1,0 +1,55 @@
+import type { Random } from "../../clock.ts";
+import type { LeaseStore } from "../../ports/store.ts";
+import type { TokenStore } from "../../ports/tokens.ts";
+import type { OnDamage } from "../damage.ts";
+import { bodies } from "./bodies.ts";
+import { circuitStore, dispatchStore } from "./circuits.ts";
+import { type Client, connect } from "./connection.ts";
+import { declarations } from "./declarations.ts";
+import { clusterStore, referenceStore } from "./discovery.ts";
+import { leases } from "./leases.ts";
+import { nudging } from "./nudges.ts";
+import { periods } from "./periods.ts";
+import { syncQueries } from "./queries.ts";
+import { tokenStore } from "./tokens.ts";
+
+export interface DynamoStoreOptions {
+  /** With time-outs of its own: see dynamodb-client.ts. */
+  readonly client: Client;
+  /** Name or ARN of the table that infra/table.yml describes. */
+  readonly table: string;
+  /** For the pauses before what a batch left out is asked for again. */
+  readonly random?: Random;
+  /** All that one request may take, in ms: 10 s when not given. */
+  readonly timeoutMs?: number;
+  /** Told of items that can't be read: they are left aside. */
+  readonly onDamage?: OnDamage;
+}
+
+export interface DynamoStore extends LeaseStore {
+  /** In the same table. */
+  readonly tokens: TokenStore;
+}
+
+/**
+ * The lease table in DynamoDB. Its first request finds out whether the table is ours and of our version: STORE_MISSING,
+ * STORE_DENIED and STORE_INVALID name the table and the remedy; what passes by itself is STORE_UNAVAILABLE.
+ */
+export function dynamoLeaseStore(options: DynamoStoreOptions): DynamoStore {
+  const { client, table, random = Math.random, timeoutMs, onDamage = () => undefined } = options;
+  const connection = { ...connect(client, table, random, timeoutMs), damaged: onDamage };
+  const big = bodies(connection);
+  const steps = periods(connection);
+  return {
+    ...syncQueries(connection, big, steps),
+    ...declarations(connection, big),
+    ...leases(connection, big, steps),
+    nudge: nudging(connection),
+    ...dispatchStore(connection),
+    ...referenceStore(connection),
+    ...clusterStore(connection),
+    ...circuitStore(connection),
+    tokens: tokenStore(connection),
+    counts: connection.counts,
+  };
+}

@@ -1,0 +1,100 @@
+import { type ErrorCode, SyncError } from "../../errors.ts";
+
+interface Meaning {
+  readonly code: ErrorCode;
+  /** What happened to the table, and what helps. */
+  readonly say: (table: string, operation: string) => string;
+}
+
+const THROTTLED: Meaning = {
+  code: "STORE_UNAVAILABLE",
+  say: (table, operation) => `DynamoDB throttles ${operation} on table ${table}: it is tried again`,
+};
+const UNAVAILABLE: Meaning = {
+  code: "STORE_UNAVAILABLE",
+  say: (table, operation) => `DynamoDB did not answer ${operation} on table ${table}: it is tried again`,
+};
+const CONTENDED: Meaning = {
+  code: "STORE_UNAVAILABLE",
+  say: (table, operation) => `Others write the same items of table ${table} as ${operation}: it is tried again`,
+};
+const MISSING: Meaning = {
+  code: "STORE_MISSING",
+  say: (table) =>
+    `There is no table ${table}, or it lacks an index: deploy the stack, and check the table's name and region`,
+};
+const DENIED: Meaning = {
+  code: "STORE_DENIED",
+  say: (table, operation) =>
+    `DynamoDB refuses ${operation} on table ${table}: allow dynamodb:${operation} on it and its indexes, and the use of its key`,
+};
+const NO_CREDENTIALS: Meaning = {
+  code: "STORE_DENIED",
+  say: (table) => `The AWS credentials for table ${table} are missing, wrong or ran out: check the role or the profile`,
+};
+const NOT_OURS: Meaning = {
+  code: "STORE_INVALID",
+  say: (table) => `Table ${table} is not a lease table of keyferry: nothing in it was changed; check its name`,
+};
+
+/** What DynamoDB's errors mean, by their names. */
+const MEANINGS: Readonly<Record<string, Meaning>> = {
+  ProvisionedThroughputExceededException: THROTTLED,
+  ThrottlingException: THROTTLED,
+  ThrottlingError: THROTTLED,
+  RequestLimitExceeded: THROTTLED,
+  LimitExceededException: THROTTLED,
+  InternalServerError: UNAVAILABLE,
+  ServiceUnavailable: UNAVAILABLE,
+  TimeoutError: UNAVAILABLE,
+  AbortError: UNAVAILABLE,
+  TransactionConflictException: CONTENDED,
+  TransactionInProgressException: CONTENDED,
+  TransactionCanceledException: CONTENDED,
+  ResourceNotFoundException: MISSING,
+  AccessDeniedException: DENIED,
+  KMSAccessDeniedException: DENIED,
+  CredentialsProviderError: NO_CREDENTIALS,
+  ExpiredTokenException: NO_CREDENTIALS,
+  ExpiredToken: NO_CREDENTIALS,
+  UnrecognizedClientException: NO_CREDENTIALS,
+  InvalidSignatureException: NO_CREDENTIALS,
+  IncompleteSignatureException: NO_CREDENTIALS,
+  MissingAuthenticationTokenException: NO_CREDENTIALS,
+};
+
+/** Answers to a question that suits another table; any other validation error is a bug of ours. */
+const SHAPES: readonly (readonly [RegExp, Meaning])[] = [
+  [/does not have the specified index/, MISSING],
+  [/key element does not match the schema|key condition missed key schema|Missing the key/i, NOT_OURS],
+];
+
+/** The failure that an error of the SDK means; a bug is answered as it is. */
+export function dynamoError(error: unknown, table: string, operation: string): unknown {
+  if (error instanceof SyncError) return error;
+  const meaning = meaningOf(error);
+  return meaning === undefined ? error : new SyncError(meaning.code, meaning.say(table, operation), { cause: error });
+}
+
+/** The names of what made DynamoDB cancel a transaction, one for each item ("None" for those that were well). */
+export function cancellationReasons(error: unknown): readonly string[] | undefined {
+  if (!(error instanceof Error) || error.name !== "TransactionCanceledException") return undefined;
+  const reasons =
+    "CancellationReasons" in error && Array.isArray(error.CancellationReasons) ? error.CancellationReasons : [];
+  return reasons.map((reason: { readonly Code?: string }) => reason.Code ?? "None");
+}
+
+function meaningOf(error: unknown): Meaning | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const reason = cancellationReasons(error)?.find((code) => code !== "None" && MEANINGS[code] !== undefined);
+  const named = MEANINGS[reason ?? error.name];
+  if (named !== undefined) return named;
+  if (error.name === "ValidationException") return SHAPES.find(([pattern]) => pattern.test(error.message))?.[1];
+  return isServersOrNetworks(error) ? UNAVAILABLE : undefined;
+}
+
+/** A 5xx, or an error of a socket: those have a code of the system (ECONNREFUSED, ENOTFOUND). */
+function isServersOrNetworks(error: Error): boolean {
+  if ("$fault" in error && error.$fault === "server") return true;
+  return "code" in error && typeof error.code === "string" && /^(E[A-Z]+|UND_ERR_.+)$/.test(error.code);
+}

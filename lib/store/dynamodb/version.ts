@@ -1,0 +1,66 @@
+import { ConditionalCheckFailedException, GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
+import { SyncError } from "../../errors.ts";
+import type { Ask, Client } from "./connection.ts";
+import { TABLE_VERSION, VERSION } from "./table.ts";
+import { fromAttributes, toAttributes } from "./values.ts";
+
+const WRITES: ReadonlySet<string> = new Set(["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"]);
+
+/** Finds out once whether the table is of our version; the first write of all marks it. Costs one read for each process. */
+export function versionGuard(client: Client, table: string, ask: Ask): (operation: string) => Promise<void> {
+  const isMarked = once(async () => {
+    const input = { TableName: table, Key: toAttributes({ ...VERSION }), ConsistentRead: true };
+    const { Item } = await ask("GetItem", (options) => client.send(new GetItemCommand(input), options));
+    if (Item === undefined) return false;
+    demandOurs(table, fromAttributes<{ readonly version?: number }>(Item).version);
+    return true;
+  });
+  const mark = once(async () => {
+    if (await isMarked()) return;
+    const input = {
+      TableName: table,
+      Item: toAttributes({ ...VERSION, version: TABLE_VERSION }),
+      ConditionExpression: "attribute_not_exists(pk)",
+    };
+    const isFirst = await ask("PutItem", (options) =>
+      client.send(new PutItemCommand(input), options).then(() => true, falseWhenLost),
+    );
+    if (isFirst) return;
+    isMarked.forget();
+    await isMarked();
+  });
+  return async (operation) => {
+    await (WRITES.has(operation) ? mark() : isMarked());
+  };
+}
+
+function demandOurs(table: string, version: number | undefined): void {
+  if (version === TABLE_VERSION) return;
+  const other = (version ?? 0) > TABLE_VERSION ? "a newer" : "an older";
+  throw new SyncError(
+    "STORE_INVALID",
+    `Table ${table} was written by ${other} keyferry (layout ${version ?? "unknown"}, this one has ${TABLE_VERSION}): ` +
+      "deploy that version, or another table; nothing was changed",
+  );
+}
+
+function falseWhenLost(error: unknown): false {
+  if (error instanceof ConditionalCheckFailedException) return false;
+  throw error;
+}
+
+/** One flight for all who ask; a failure is not kept. */
+function once<T>(work: () => Promise<T>): (() => Promise<T>) & { forget(): void } {
+  let result: Promise<T> | undefined;
+  const forget = (): void => {
+    result = undefined;
+  };
+  const ask = (): Promise<T> => {
+    if (result !== undefined) return result;
+    const asked = work();
+    result = asked;
+    asked.catch(forget);
+    return asked;
+  };
+  return Object.assign(ask, { forget });
+}

@@ -1,0 +1,59 @@
+import type { ErrorCode } from "../../errors.ts";
+import type { Circuit, CircuitStore, DispatchStore } from "../../ports/store.ts";
+import type { Connection } from "./connection.ts";
+
+interface CircuitRecord {
+  readonly id: string;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly since: number;
+  readonly attempts: number;
+  readonly fence: number;
+  readonly probe_at: number;
+}
+
+/** States of earlier versions have another column, which is left empty. */
+const COLUMNS = "id, code, message, since, attempts, fence, probe_at";
+
+/** Ends that are out of reach (lease-table 16). */
+export function circuitStore(connection: Connection): CircuitStore {
+  const all = connection.all<CircuitRecord>(`SELECT ${COLUMNS} FROM circuit ORDER BY id`);
+  const open = connection.write(`
+    INSERT INTO circuit (${COLUMNS})
+    VALUES (:id, :code, :message, :since, :attempts, :fence, :probeAt) ON CONFLICT (id) DO NOTHING`);
+  const claim = connection.writeOne<CircuitRecord>(`
+    UPDATE circuit SET fence = fence + 1, probe_at = :until
+    WHERE id = :id AND fence = :fence AND probe_at = :probeAt AND probe_at <= :now RETURNING ${COLUMNS}`);
+  const keep = connection.write(`
+    UPDATE circuit SET code = :code, message = :message, attempts = :attempts, probe_at = :probeAt
+    WHERE id = :id AND fence = :fence`);
+  const close = connection.write("DELETE FROM circuit WHERE id = :id AND fence = :fence");
+  return {
+    circuits: () => connection.read("circuits", () => all({}).map(circuitOf)),
+    openCircuit: (circuit) => connection.change("openCircuit", () => open({ ...circuit }) === 1),
+    claimProbe: ({ id, fence, probeAt }, { now, until }) =>
+      connection.change("claimProbe", () => {
+        const claimed = claim({ id, fence, probeAt, now, until });
+        return claimed === undefined ? undefined : circuitOf(claimed);
+      }),
+    keepOpen: ({ id, fence }, { code, message, attempts, probeAt }) =>
+      connection.change("keepOpen", () => keep({ id, fence, code, message, attempts, probeAt }) === 1),
+    closeCircuit: ({ id, fence }) => connection.change("closeCircuit", () => close({ id, fence }) === 1),
+  };
+}
+
+function circuitOf({ probe_at: probeAt, ...record }: CircuitRecord): Circuit {
+  return { ...record, probeAt };
+}
+
+/** Up to when ticks have dispatched (lease-table 13). */
+export function dispatchStore(connection: Connection): DispatchStore {
+  const read = connection.one<{ readonly handed_until: number }>("SELECT handed_until FROM cursor");
+  const start = connection.write("INSERT INTO cursor (id, handed_until) VALUES (1, :to) ON CONFLICT (id) DO NOTHING");
+  const move = connection.write("UPDATE cursor SET handed_until = :to WHERE id = 1 AND handed_until = :from");
+  return {
+    dispatchedUntil: () => connection.read("dispatchedUntil", () => read({})?.handed_until),
+    moveDispatched: (from, to) =>
+      connection.change("moveDispatched", () => (from === undefined ? start({ to }) : move({ from, to })) === 1),
+  };
+}

@@ -1,0 +1,116 @@
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import type { OnDamage } from "../damage.ts";
+import { groupCommit } from "./group-commit.ts";
+import { openDatabase, storeError } from "./schema.ts";
+
+export type Params = Readonly<Record<string, SQLInputValue>>;
+
+/** One open database: typed statements, atomic steps, and what it was asked. */
+export interface Connection {
+  /** Reads. The type is believed: the schema is ours. */
+  one<T>(sql: string): (params: Params) => T | undefined;
+  all<T>(sql: string): (params: Params) => T[];
+  /** Answers how many rows were written. */
+  write(sql: string): (params: Params) => number;
+  /** A write that belongs to the same row as another one, and is not counted twice. */
+  part(sql: string): (params: Params) => void;
+  /** A write of at most one row with RETURNING. */
+  writeOne<T>(sql: string): (params: Params) => T | undefined;
+  /** One counted operation that reads. Errors get their names here. */
+  read<T>(operation: string, work: () => T): Promise<T>;
+  /** One counted operation that writes, all of it or nothing; resolves when it is committed. */
+  change<T>(operation: string, work: () => T): Promise<T>;
+  counts(): Readonly<Record<string, number>>;
+  close(): void;
+  /** Tells of a row that can't be read. */
+  readonly damaged: OnDamage;
+}
+
+export function connect(path: string, readOnly: boolean, damaged?: OnDamage): Connection {
+  return connectionTo(openDatabase(path, readOnly), path, damaged);
+}
+
+/** An open database; `path` is what errors call it. */
+export function connectionTo(database: DatabaseSync, path: string, damaged: OnDamage = () => undefined): Connection {
+  const counts: Record<string, number> = { writes: 0 };
+  const transact = groupCommit(database, (error) => storeError(error, path));
+
+  const count = (name: string, by: number): void => {
+    counts[name] = (counts[name] ?? 0) + by;
+  };
+
+  return {
+    damaged,
+    one: <T>(sql: string) => {
+      const statement = database.prepare(sql);
+      return (params: Params) => withoutOverflow(statement, () => statement.get(params)) as T | undefined;
+    },
+    all: <T>(sql: string) => {
+      const statement = database.prepare(sql);
+      return (params: Params) => withoutOverflow(statement, () => statement.all(params)) as T[];
+    },
+    write: (sql) => {
+      const statement = database.prepare(sql);
+      return (params) => {
+        const changes = Number(statement.run(params).changes);
+        count("writes", changes);
+        return changes;
+      };
+    },
+    part: (sql) => {
+      const statement = database.prepare(sql);
+      return (params) => void statement.run(params);
+    },
+    writeOne: <T>(sql: string) => {
+      const statement = database.prepare(sql);
+      return (params: Params) => {
+        const record = withoutOverflow(statement, () => statement.get(params));
+        if (record !== undefined) count("writes", 1);
+        return record as T | undefined;
+      };
+    },
+    read: async (operation, work) => {
+      count(operation, 1);
+      try {
+        return work();
+      } catch (error) {
+        throw storeError(error, path);
+      }
+    },
+    change: (operation, work) => {
+      count(operation, 1);
+      return transact.add(work);
+    },
+    counts: () => ({ ...counts }),
+    close: () => {
+      if (!database.isOpen) return;
+      transact.flush();
+      database.close();
+    },
+  };
+}
+
+/** An integer that JavaScript can't hold ends the whole read; such a row is read with the nearest one that it can. */
+function withoutOverflow<T>(statement: StatementSync, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof Error) || !("code" in error) || error.code !== "ERR_OUT_OF_RANGE") throw error;
+  }
+  statement.setReadBigInts(true);
+  try {
+    return held(read()) as T;
+  } finally {
+    statement.setReadBigInts(false);
+  }
+}
+
+function held(value: unknown): unknown {
+  if (typeof value === "bigint") {
+    const most = BigInt(Number.MAX_SAFE_INTEGER);
+    return Number(value > most ? most : value < -most ? -most : value);
+  }
+  if (Array.isArray(value)) return value.map(held);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, column]) => [name, held(column)]));
+}

@@ -1,0 +1,68 @@
+import { existsSync, statSync, utimesSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { type Clock, type EpochMs, SECOND_MS } from "../../clock.ts";
+import { InputError } from "../../errors.ts";
+import { isBusy, storeError } from "./schema.ts";
+
+/** Who asks whether the lock is held reads the file for a moment; that must not look like a holder. */
+const ASKER_MS = 100;
+
+/**
+ * Takes a data directory for this process alone (lease-table 25). The lock is a transaction that stays open on a file of
+ * its own: the kernel ends it with the process, however that dies, and readers of the state are not locked out. The file's
+ * time says when it was last taken or given back.
+ */
+export function lockDataDir(dir: string, clock: Clock): Disposable {
+  const path = lockPath(dir);
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(path, { timeout: ASKER_MS });
+    database.exec("BEGIN EXCLUSIVE");
+  } catch (error) {
+    database?.close();
+    if (isBusy(error)) throw new InputError(dir, ["another keyferry process works with this data directory"]);
+    throw storeError(error, path);
+  }
+  const lock = database;
+  mark(path, clock());
+  return {
+    [Symbol.dispose]: () => {
+      if (!lock.isOpen) return;
+      mark(path, clock());
+      lock.close();
+    },
+  };
+}
+
+function lockPath(dir: string): string {
+  return join(dir, "lock.sqlite");
+}
+
+/** For people only: a disk that does not take it must not keep an engine from its work. */
+function mark(path: string, at: EpochMs): void {
+  try {
+    utimesSync(path, at / SECOND_MS, at / SECOND_MS);
+  } catch {
+    // The last tick tells nearly as well.
+  }
+}
+
+/** When a process last took or gave back this data directory; a killed one was at work for longer. Undefined: none ever did. */
+export function dataDirMarkedAt(dir: string): EpochMs | undefined {
+  return statSync(lockPath(dir), { throwIfNoEntry: false })?.mtimeMs;
+}
+
+/** Whether a process works with this data directory now. */
+export function isDataDirLocked(dir: string): boolean {
+  const path = lockPath(dir);
+  if (!existsSync(path)) return false;
+  try {
+    using database = new DatabaseSync(path, { readOnly: true, timeout: 0 });
+    database.prepare("SELECT count(*) FROM sqlite_schema").get();
+    return false;
+  } catch (error) {
+    if (isBusy(error)) return true;
+    throw storeError(error, path);
+  }
+}

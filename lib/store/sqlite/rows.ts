@@ -1,0 +1,111 @@
+import type { EpochMs } from "../../clock.ts";
+import { parseKey, type SyncKey } from "../../keys.ts";
+import type { Declared, Lane, Row, RowState } from "../../ports/rows.ts";
+import type { Due, RowSummary } from "../../ports/store.ts";
+import type { OnDamage } from "../damage.ts";
+import { isRefreshSlot, isTime, parsed, soundDeclared, soundState } from "../stored.ts";
+
+/** A row of the tables `sync` and `body`. */
+export interface SyncRecord extends Omit<SummaryRecord, "bytes"> {
+  readonly body: number;
+  readonly grp: string;
+  readonly fence: number;
+  readonly nudges: number;
+  readonly look: number;
+  readonly settled_at: number | null;
+  readonly declared: string;
+}
+
+/** `declared` is left out: a list of 100,000 rows would spend most of its time on it. */
+export interface SummaryRecord {
+  readonly key: SyncKey;
+  readonly uid: string;
+  readonly hash: string;
+  readonly generation: number;
+  readonly lease_until: number | null;
+  readonly due_at: number | null;
+  readonly period: number | null;
+  readonly phase: number | null;
+  readonly state: string;
+  /** Of the declaration. */
+  readonly bytes: number;
+}
+
+export const READ_ROW =
+  "SELECT sync.*, body.state, body.declared FROM sync JOIN body ON body.id = sync.body WHERE key = :key";
+
+export function isHeld(record: Pick<SyncRecord, "lease_until">, now: EpochMs): boolean {
+  return record.lease_until !== null && record.lease_until > now;
+}
+
+/** Undefined: it can't be read. */
+export function rowOf(record: SyncRecord, damaged: OnDamage): Row | undefined {
+  const declared = isKey(record.key) ? declaredOf(record) : undefined;
+  if (declared === undefined) {
+    damaged(record.key);
+    return undefined;
+  }
+  return {
+    key: record.key,
+    declared,
+    state: stateOf(record, damaged),
+    nudges: record.nudges,
+    verify: record.look === 1,
+    fence: record.fence,
+    ...timesOf(record),
+  };
+}
+
+/** A clean-up's declaration goes by the clean-up's key. */
+export function declaredOf(record: Pick<SyncRecord, "key" | "declared">): Declared | undefined {
+  const declared = soundDeclared(parsed(record.declared));
+  return declared && { ...declared, key: record.key };
+}
+
+export function stateOf(record: Pick<SyncRecord, "key" | "state">, damaged: OnDamage): RowState {
+  return soundState(parsed(record.state), () => damaged(record.key));
+}
+
+export function isKey(key: string): boolean {
+  return parseKey(key) !== undefined;
+}
+
+export function summaryOf(record: SummaryRecord, damaged: OnDamage): RowSummary {
+  const { refs, waitsFor, error, attempts, syncedAt } = stateOf(record, damaged);
+  return {
+    key: record.key,
+    uid: record.uid,
+    hash: record.hash,
+    generation: record.generation,
+    refs,
+    ...(waitsFor === undefined ? {} : { waitsFor }),
+    ...(error === undefined ? {} : { error }),
+    attempts,
+    ...(syncedAt === undefined ? {} : { syncedAt }),
+    ...timesOf(record),
+    bytes: record.bytes,
+  };
+}
+
+function timesOf(
+  record: Pick<SummaryRecord, "lease_until" | "due_at" | "period" | "phase">,
+): Pick<Row, "leaseUntil" | "dueAt" | "wheel"> {
+  return {
+    ...(isTime(record.lease_until) ? { leaseUntil: record.lease_until } : {}),
+    ...(isTime(record.due_at) ? { dueAt: record.due_at } : {}),
+    ...(isRefreshSlot(record.period, record.phase)
+      ? { wheel: { period: record.period ?? 1, phase: record.phase ?? 0 } }
+      : {}),
+  };
+}
+
+export interface DueRecord {
+  readonly key: SyncKey;
+  readonly grp: string;
+  readonly lane: Lane;
+  readonly due_at: number;
+}
+
+export function dueOf(record: DueRecord): Due {
+  return { key: record.key, group: record.grp, lane: record.lane === "refresh" ? "refresh" : "now", at: record.due_at };
+}

@@ -1,0 +1,57 @@
+import type { LeaseStore } from "../../ports/store.ts";
+import type { OnDamage } from "../damage.ts";
+import { circuitStore, dispatchStore } from "./circuits.ts";
+import { type Connection, connect, connectionTo } from "./connection.ts";
+import { declarations } from "./declarations.ts";
+import { clusterStore, referenceStore } from "./discovery.ts";
+import { leases } from "./leases.ts";
+import { syncQueries } from "./queries.ts";
+import { type Recovery, recovery } from "./recovery.ts";
+import { copyInMemory } from "./schema.ts";
+import { type SqliteTokens, tokenStore } from "./tokens.ts";
+
+export { dataDirMarkedAt, isDataDirLocked, lockDataDir } from "./data-dir-lock.ts";
+
+export interface SqliteStoreOptions {
+  /** The database file; its directory must exist. */
+  readonly path: string;
+  /** For a second process: it sees every commit of the first and writes nothing. */
+  readonly readOnly?: boolean;
+  /** Told of rows that can't be read: they are left aside. */
+  readonly onDamage?: OnDamage;
+}
+
+export interface SqliteStore extends LeaseStore, Recovery, AsyncDisposable {
+  /** Not for a second process, which has no use for them. */
+  readonly tokens: () => SqliteTokens;
+}
+
+/**
+ * The lease table in one file. Throws an InputError when the file is not ours or of another version, and
+ * STORE_UNAVAILABLE when it can't be read or written.
+ */
+export function openSqliteStore({ path, readOnly = false, onDamage }: SqliteStoreOptions): SqliteStore {
+  return storeOn(connect(path, readOnly, onDamage));
+}
+
+/** The state of this file, or an empty one, in memory alone: for who wants to see what would become of it. */
+export function imaginedSqliteStore(path: string | undefined): SqliteStore {
+  if (path === undefined) return openSqliteStore({ path: ":memory:" });
+  return storeOn(connectionTo(copyInMemory(path), path));
+}
+
+function storeOn(connection: Connection): SqliteStore {
+  return {
+    ...syncQueries(connection),
+    ...declarations(connection),
+    ...leases(connection),
+    ...dispatchStore(connection),
+    ...referenceStore(connection),
+    ...clusterStore(connection),
+    ...circuitStore(connection),
+    ...recovery(connection),
+    tokens: () => tokenStore(connection),
+    counts: connection.counts,
+    [Symbol.asyncDispose]: async () => connection.close(),
+  };
+}

@@ -1,0 +1,159 @@
+import { DISPOSITIONS } from "../errors.ts";
+import { parseKey } from "../keys.ts";
+import type { Declared, Reference, RowError, RowState } from "../ports/rows.ts";
+import { EMPTY_STATE } from "../ports/rows.ts";
+import type { ClusterState, Cursor } from "../ports/store.ts";
+
+/**
+ * What comes back out of a table: a file may be damaged, an item written by someone else. Each reader answers undefined for what
+ * can't be worked with, drops what can be done without, and lets members that it does not know pass.
+ */
+type Is = (value: unknown) => boolean;
+type Shape = Readonly<Record<string, unknown>>;
+interface Form {
+  readonly needs: Readonly<Record<string, Is>>;
+  readonly may: Readonly<Record<string, Is>>;
+}
+
+/** The last instant that a Date holds. */
+const LAST_MS = 8.64e15;
+const RESOURCE_VERSION = /^\d{1,20}$/;
+
+const isText: Is = (value) => typeof value === "string";
+const isFlag: Is = (value) => typeof value === "boolean";
+export const isShape = (value: unknown): value is Shape =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const isVersion: Is = (value) => typeof value === "string" && RESOURCE_VERSION.test(value);
+export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+export const isTime = (value: unknown): value is number => isCount(value) && value <= LAST_MS;
+const isTexts: Is = (value) => isShape(value) && Object.values(value).every(isText);
+const isKeyText = (value: unknown): boolean => typeof value === "string" && parseKey(value) !== undefined;
+const listOf =
+  (is: Is): Is =>
+  (value) =>
+    Array.isArray(value) && value.every(is);
+const formed =
+  (needs: Form["needs"]): Is =>
+  (value) =>
+    isShape(value) && Object.entries(needs).every(([name, is]) => is(value[name]));
+
+const isError = (value: unknown): value is RowError =>
+  isShape(value) &&
+  isText(value.message) &&
+  isTime(value.since) &&
+  typeof value.code === "string" &&
+  value.code in DISPOSITIONS;
+const isStatusSeen = { resourceVersion: isVersion, status: isShape };
+
+const STATE: Form = {
+  needs: { refs: listOf(isKeyText), owned: listOf(formed({ name: isText })), attempts: isCount },
+  may: {
+    awaits: listOf(isText),
+    place: formed({ vault: isText, path: isText, role: (role) => role === "read" || role === "push" }),
+    waitsFor: isText,
+    digest: isText,
+    rolledDigest: isText,
+    rollout: formed({ digest: isText, since: isTime, at: isTime, attempts: isCount }),
+    doneHash: isText,
+    seen: formed({ ...isStatusSeen, hash: isText }),
+    error: isError,
+    syncedAt: isTime,
+    settledAt: isTime,
+    bridgeUntil: isTime,
+    busyUntil: isTime,
+  },
+};
+
+const VERSIONED = {
+  uid: isText,
+  generation: isCount,
+  hash: isText,
+  labels: isTexts,
+  annotations: isTexts,
+  spec: isShape,
+};
+const DECLARED: Form = {
+  needs: { ...VERSIONED, group: isText, deleting: isFlag, seen: formed(isStatusSeen) },
+  may: { tooLarge: isCount },
+};
+const REFERENCE: Form = { needs: { ...VERSIONED, key: isKeyText }, may: { tooLarge: isCount } };
+const CLUSTER: Form = {
+  needs: { cursors: isShape, attempts: isCount },
+  may: {
+    uid: isText,
+    restores: isCount,
+    filter: isText,
+    error: isError,
+    held: formed({ since: isTime, gone: isCount, of: isCount }),
+    besideVso: listOf(isText),
+    vsoIn: isShape,
+    operator: isShape,
+    macKey: isShape,
+    told: isCount,
+    outOfSight: isTime,
+    kept: formed({ rows: isCount, bytes: isCount }),
+  },
+};
+const isCursor = formed({ resourceVersion: isVersion, movedAt: isTime });
+
+/** JSON, or undefined. */
+export function parsed(text: unknown): unknown {
+  if (typeof text !== "string") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function sound(value: unknown, { needs, may }: Form): Shape | undefined {
+  if (!formed(needs)(value)) return undefined;
+  const shape = value as Shape;
+  const bad = Object.keys(may).filter((name) => shape[name] !== undefined && !may[name]?.(shape[name]));
+  if (bad.length === 0) return shape;
+  return Object.fromEntries(Object.entries(shape).filter(([name]) => !bad.includes(name)));
+}
+
+/** What a row knew; one that can't be read begins anew, as after the loss of the table: the Secret is looked at before anything is written. */
+export function soundState(value: unknown, damaged: () => void): RowState {
+  const state = sound(value, STATE) as RowState | undefined;
+  if (state === undefined) {
+    damaged();
+    return EMPTY_STATE;
+  }
+  const isWhole = state.owned.every(
+    ({ resourceVersion }) => resourceVersion === undefined || isVersion(resourceVersion),
+  );
+  if (isWhole) return state;
+  damaged();
+  // Without its version a Secret is looked at before it is written.
+  const owned = state.owned.map(({ resourceVersion: _unreadable, ...secret }) => secret);
+  return { ...state, owned };
+}
+
+export function soundDeclared(value: unknown): Declared | undefined {
+  return sound(value, DECLARED) as Declared | undefined;
+}
+
+export function soundReference(value: unknown): Reference | undefined {
+  return sound(value, REFERENCE) as Reference | undefined;
+}
+
+/** Where discovery stands; what can't be read is listed again. */
+export function soundClusterState(value: unknown, damaged: () => void): ClusterState {
+  const state = sound(value, CLUSTER) as ClusterState | undefined;
+  if (state === undefined) {
+    damaged();
+    return { cursors: {}, attempts: 0 };
+  }
+  const all = Object.entries(state.cursors);
+  const good = all.filter((entry): entry is [string, Cursor] => isCursor(entry[1]));
+  if (good.length === all.length) return state;
+  damaged();
+  return { ...state, cursors: Object.fromEntries(good) };
+}
+
+/** A refresh slot of the wheel that comes again and again, and not all the time. */
+export function isRefreshSlot(period: unknown, phase: unknown): boolean {
+  return isCount(period) && period > 0 && isCount(phase) && phase < period;
+}

@@ -1,0 +1,159 @@
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { partsOf } from "../keys.ts";
+import type { FinishedRun, Metrics } from "../ports/telemetry.ts";
+import { isJudged } from "../resource-kinds.ts";
+
+interface Definition {
+  readonly help: string;
+  readonly labels: readonly string[];
+  readonly buckets?: readonly number[];
+}
+
+const OF_CLIENT = ["operation", "vault_connection"];
+
+/** What VSO's dashboards and alerts ask for, by its names and labels; ours stand behind them. */
+const VSO_METRICS: Readonly<Record<string, Definition>> = {
+  vso_secret_sync_total: { help: "Runs of syncs.", labels: ["controller", "cluster"] },
+  vso_secret_sync_errors_total: { help: "Failed runs of syncs.", labels: ["controller", "cluster", "code"] },
+  vso_client_operations_total: { help: "Requests to Vault.", labels: OF_CLIENT },
+  vso_client_operations_errors_total: { help: "Failed requests to Vault.", labels: OF_CLIENT },
+  vso_client_operations_time_seconds: {
+    help: "Time that requests to Vault took.",
+    labels: OF_CLIENT,
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  },
+  controller_runtime_reconcile_total: { help: "Runs by kind and result.", labels: ["controller", "result"] },
+  controller_runtime_reconcile_errors_total: { help: "Failed runs by kind.", labels: ["controller"] },
+};
+
+/** Every metric by name: counters, and histograms where buckets stand. What is not here can't be counted. */
+const METRICS: Readonly<Record<string, Definition>> = {
+  keyferry_syncs_total: {
+    help: "Runs of syncs: settled (something was written) or unchanged.",
+    labels: ["cluster", "result"],
+  },
+  keyferry_sync_errors_total: { help: "Failed runs by code.", labels: ["cluster", "code"] },
+  keyferry_syncs_waiting_total: { help: "Runs that were put off because an end is out of reach.", labels: ["cluster"] },
+  keyferry_sync_duration_seconds: {
+    help: "Time from taking a sync up to having settled it.",
+    labels: [],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+  },
+  keyferry_sync_delay_seconds: {
+    help: "Time from when a sync was due, or its refresh slot came, to when it was taken up.",
+    labels: [],
+    buckets: [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900],
+  },
+  keyferry_rollouts_total: {
+    help: "Restarts of workloads that were owed: restarted, covered (another restart was enough) or failed.",
+    labels: ["cluster", "result"],
+  },
+  keyferry_drift_total: { help: "Secrets that someone else changed or deleted.", labels: ["cluster"] },
+  keyferry_absence_held_total: {
+    help: "Watch passes in which too many declarations were gone to be believed.",
+    labels: ["kind"],
+  },
+  keyferry_circuit_probes_total: { help: "Probes of ends that are out of reach.", labels: ["circuit"] },
+  keyferry_vault_reads_total: { help: "Reads of Vault paths by outcome.", labels: ["outcome"] },
+  keyferry_vault_logins_total: { help: "Logins to Vault by outcome.", labels: ["outcome"] },
+  keyferry_keys_dispatched_total: {
+    help: "Keys that ticks dispatched, from the wheel or the due index.",
+    labels: ["from"],
+  },
+  keyferry_ticks_held_back_total: {
+    help: "Ticks that dispatched nothing of the wheel, since older messages still wait.",
+    labels: [],
+  },
+  keyferry_bugs_total: { help: "Failures that nobody foresaw: the log names each by its place.", labels: [] },
+  keyferry_rows_damaged_total: { help: "Rows of the lease table that could not be read.", labels: [] },
+  keyferry_dispatch_set_back_total: { help: "Times dispatchedUntil stood in the future and was set back.", labels: [] },
+  keyferry_fleet_unreadable_total: {
+    help: "Times fleet.yaml could not be read again: the former one holds.",
+    labels: [],
+  },
+  ...VSO_METRICS,
+};
+
+export interface PrometheusMetrics extends Required<Metrics> {
+  readonly registry: Registry;
+  /** Shows what another part counts by itself, read when someone asks. */
+  expose(name: string, help: string, labels: readonly string[], read: () => readonly Reading[]): void;
+  /** The same for what goes up and down. */
+  gauge(name: string, help: string, labels: readonly string[], read: Read): void;
+}
+
+/** What is read when someone asks; a reading that fails shows nothing, and the other metrics all the same. */
+type Read = () => Promise<readonly Reading[]>;
+
+export interface Reading {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** Metrics as a Prometheus registry. An unknown name is a bug and throws. */
+export function prometheusMetrics(): PrometheusMetrics {
+  const registry = new Registry();
+  const counters = new Map<string, Counter>();
+  const histograms = new Map<string, Histogram>();
+  for (const [name, { help, labels, buckets }] of Object.entries(METRICS)) {
+    const common = { name, help, labelNames: [...labels], registers: [registry] };
+    if (buckets) histograms.set(name, new Histogram({ ...common, buckets: [...buckets] }));
+    else counters.set(name, new Counter(common));
+  }
+  const count: Metrics["count"] = (name, labels, by = 1) => {
+    const counter = counters.get(name);
+    if (!counter) throw new Error(`no counter of that name: ${name}`);
+    counter.inc({ ...labels }, by);
+  };
+  return {
+    registry,
+    ran: (run) => countRun(count, run),
+    expose(name, help, labels, read) {
+      const counter: Counter = new Counter({
+        name,
+        help,
+        labelNames: [...labels],
+        registers: [registry],
+        collect() {
+          counter.reset();
+          for (const reading of read()) counter.inc({ ...reading.labels }, reading.value);
+        },
+      });
+    },
+    gauge: (name, help, labels, read) => addGauge(registry, { name, help, labelNames: [...labels] }, read),
+    count,
+    observe(name, labels, value) {
+      const histogram = histograms.get(name);
+      if (!histogram) throw new Error(`no histogram of that name: ${name}`);
+      histogram.observe({ ...labels }, value);
+    },
+  };
+}
+
+function addGauge(
+  registry: Registry,
+  named: { readonly name: string; readonly help: string; readonly labelNames: string[] },
+  read: Read,
+): void {
+  const gauge: Gauge = new Gauge({
+    ...named,
+    registers: [registry],
+    async collect() {
+      const readings = await read().catch(() => []);
+      gauge.reset();
+      for (const { labels, value } of readings) gauge.set({ ...labels }, value);
+    },
+  });
+}
+
+/** One run as VSO's controllers would count it. */
+function countRun(count: Metrics["count"], { key, code }: FinishedRun): void {
+  const { cluster, kind } = partsOf(key);
+  const controller = kind.toLowerCase();
+  const isFailed = code !== undefined;
+  count("controller_runtime_reconcile_total", { controller, result: isFailed ? "error" : "success" });
+  if (isFailed) count("controller_runtime_reconcile_errors_total", { controller });
+  if (isJudged(key)) return;
+  count("vso_secret_sync_total", { controller, cluster });
+  if (isFailed) count("vso_secret_sync_errors_total", { controller, cluster, code });
+}

@@ -1,0 +1,102 @@
+import type { Clock } from "../clock.ts";
+import { SyncError } from "../errors.ts";
+import type { CredentialSource } from "../ports/credentials.ts";
+import type { Log, Metrics } from "../ports/telemetry.ts";
+import type { SourceData, VaultApi, VaultRead } from "../ports/vault.ts";
+import type { ReachOf } from "../vault-reach.ts";
+import { countedClient } from "./counted-client.ts";
+import type { GoogleEndpoints } from "./gcp-login.ts";
+import type { HeldToken } from "./held-token.ts";
+import { kvQuestion, sourceData } from "./kv.ts";
+import { askSealStatus, reach } from "./seal-status.ts";
+import { type TokenCacheOptions, tokenCache } from "./token-cache.ts";
+import { type Tokens, tokens } from "./tokens.ts";
+import { askedOf, type VaultClient, type VaultClientOptions, vaultClient } from "./vault-client.ts";
+
+/** A refused token is replaced by one that another process keeps, and that one by a login of our own. */
+const MAX_REPLACEMENTS = 2;
+
+/** Questions at once to one Vault whether it answers: few ask, and none of them may wait for what hangs there. */
+const MAX_PROBES = 16;
+
+export interface VaultApiOptions {
+  readonly clock: Clock;
+  readonly credentials: CredentialSource;
+  readonly log: Log;
+  readonly metrics?: Metrics;
+  /** Connections, and so requests at once, to one Vault. */
+  readonly maxConnectionsPerVault?: number;
+  /** Which Vaults each cluster's resources may name. Missing: nothing but public and private hosts. */
+  readonly reachOf?: ReachOf;
+  /** How Vaults are asked; over HTTP when missing. */
+  readonly openClient?: (options: VaultClientOptions) => VaultClient;
+  /** Stands in for Google, in tests. */
+  readonly google?: GoogleEndpoints;
+  /** Where tokens are kept for the processes to come. Missing: each one logs in for itself. */
+  readonly cache?: TokenCacheOptions;
+}
+
+export interface OpenVaultApi extends VaultApi {
+  /** Ends our tokens at their Vaults, kept ones included, for the graceful stop of who uses them alone. Never throws for a Vault that does not answer. */
+  revokeAll(signal: AbortSignal): Promise<void>;
+  /** Closes all connections; what is under way fails. */
+  close(): Promise<void>;
+}
+
+/** Reads of kv paths on Vault or OpenBao, each with the token of its identity. */
+export function vaultApi(options: VaultApiOptions): OpenVaultApi {
+  const {
+    clock,
+    credentials,
+    log,
+    metrics,
+    maxConnectionsPerVault = 16,
+    google,
+    reachOf,
+    openClient = vaultClient,
+  } = options;
+  const cache = options.cache && tokenCache(options.cache, { clock, log });
+  const client = countedClient(openClient({ clock, maxConnectionsPerVault, reachOf }), clock, metrics);
+  const prober = openClient({ clock, maxConnectionsPerVault: MAX_PROBES, reachOf });
+  const held = tokens({ client, credentials, clock, log, metrics, google, cache, reachOf });
+  return {
+    async read(read, signal) {
+      try {
+        const data = await readKv(client, held, read, signal);
+        metrics?.count("keyferry_vault_reads_total", { outcome: "ok" });
+        return data;
+      } catch (error) {
+        const failure = givenUp(error, signal);
+        metrics?.count("keyferry_vault_reads_total", { outcome: failure instanceof SyncError ? failure.code : "bug" });
+        throw failure;
+      }
+    },
+    probe: (target, signal) => askSealStatus(prober, target, signal),
+    giveUp: (outage) => client.refuse(outage),
+    reach: (target, signal) => reach(client, target, signal),
+    isKnown: (target) => client.isKnown(target),
+    tokens: held,
+    revokeAll: (signal) => held.revokeAll(signal),
+    close: async () => void (await Promise.all([client.close(), prober.close()])),
+  };
+}
+
+async function readKv(client: VaultClient, held: Tokens, read: VaultRead, signal: AbortSignal): Promise<SourceData> {
+  const { target } = read.identity;
+  const question = kvQuestion(read);
+  const ask = ({ value: token }: HeldToken) => client.ask(target, { ...question, token }, signal);
+  let token: HeldToken | undefined = await held.token(read, signal);
+  let answer = await ask(token);
+  for (let times = 0; answer.status === 403 && times < MAX_REPLACEMENTS; times++) {
+    token = await held.replacement(read, { token, isSecond: times > 0 }, signal);
+    if (token === undefined) break;
+    answer = await ask(token);
+  }
+  return sourceData(askedOf(target, question), answer, read.followDeleted ?? false);
+}
+
+/** Whoever stops waiting for a shared login leaves with its signal's reason. */
+function givenUp(error: unknown, signal: AbortSignal): unknown {
+  if (error instanceof SyncError || !signal.aborted) return error;
+  return new SyncError("DEADLINE_EXCEEDED", "A read of Vault was given up while it waited for a login: no time left");
+}

@@ -1,0 +1,97 @@
+import { secretMac } from "../../digest.ts";
+import { SyncError } from "../../errors.ts";
+import { parallel } from "../../parallel.ts";
+import type { ClusterSettings } from "../../ports/fleet.ts";
+import type { ClusterSurvey, HandOverDeps, SyncSurvey } from "./hand-over.ts";
+
+/** An engine that still works on a resource may write its status at the same moment. */
+const MAX_TRIES = 5;
+
+export interface HandOverProgress {
+  /** Made the key of VSO's MACs. */
+  keyMade(cluster: string): void;
+  done(sync: SyncSurvey): void;
+}
+
+/**
+ * Gives everything in the survey what it lacks. Each step is one write that can be repeated, so that what a crash left
+ * half done is done by the next run. First all are marked, so that engines stand back; then the MACs.
+ */
+export async function handToVso(
+  deps: HandOverDeps,
+  survey: ClusterSurvey,
+  randomKey: () => Buffer,
+  progress: HandOverProgress,
+  signal: AbortSignal,
+): Promise<void> {
+  const { settings } = survey.scope;
+  const key = await keyOf(deps, survey, randomKey, progress, signal);
+  await parallel(survey.syncs, async ({ ref, uid, change }) => {
+    if (change) await deps.resources.change(ref, uid, change, signal);
+  });
+  await parallel(survey.syncs, async (sync) => {
+    if (sync.needsMac) await writeMac(deps, settings, sync, key, signal);
+    progress.done(sync);
+  });
+}
+
+/** The way back: the marks go, and engines take the declarations in again. */
+export async function handToKeyferry(
+  deps: Pick<HandOverDeps, "resources">,
+  syncs: readonly SyncSurvey[],
+  progress: HandOverProgress,
+  signal: AbortSignal,
+): Promise<void> {
+  await parallel(syncs, async (sync) => {
+    if (sync.change) await deps.resources.change(sync.ref, sync.uid, sync.change, signal);
+    progress.done(sync);
+  });
+}
+
+async function keyOf(
+  deps: HandOverDeps,
+  { scope, hmacKey }: ClusterSurvey,
+  randomKey: () => Buffer,
+  progress: HandOverProgress,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  if (hmacKey.kind === "found") return hmacKey.key;
+  const { name, operatorNamespace } = scope.settings;
+  await deps.secrets.createHmacKey(name, operatorNamespace, randomKey(), signal);
+  // Someone else may have been faster: what stands there counts.
+  const found = await deps.secrets.findHmacKey(name, operatorNamespace, signal);
+  if (found.kind === "found") {
+    progress.keyMade(name);
+    return found.key;
+  }
+  throw new SyncError(
+    "KUBE_ANSWER_INVALID",
+    `the key of VSO's MACs in cluster ${name} can't be read after it was made`,
+  );
+}
+
+/** The MAC of what stands in the Secret (kubernetes-rules 22). */
+async function writeMac(
+  deps: HandOverDeps,
+  settings: ClusterSettings,
+  { ref, uid, secret }: SyncSurvey,
+  key: Buffer,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let tries = 1; secret !== undefined; tries++) {
+    const [seen, there] = [
+      await deps.resources.get(ref, signal),
+      await deps.secrets.observe(secret, settings.observe === "watch" ? "get" : "patch", signal),
+    ];
+    if (!seen || seen.uid !== uid || !there) return;
+    const secretMAC = secretMac(key, there.data);
+    if (seen.status.secretMAC === secretMAC) return;
+    try {
+      await deps.resources.writeStatus(ref, { secretMAC }, seen.resourceVersion, signal);
+      return;
+    } catch (error) {
+      const isMoved = error instanceof SyncError && error.code === "KUBE_CONFLICT";
+      if (!isMoved || tries === MAX_TRIES) throw error;
+    }
+  }
+}

@@ -1,0 +1,185 @@
+import { asObject } from "../../canonical.ts";
+import { parseSpec } from "../../declarations/parse.ts";
+import { isOwnedBy } from "../../destinations/kubernetes-secret/owners.ts";
+import { secretMac } from "../../digest.ts";
+import { listAll } from "../../discovery/list-all.ts";
+import { HANDED_OVER, isHandedOver, TO_VSO } from "../../handed-over.ts";
+import { namespaceMatcher } from "../../namespaces.ts";
+import { OWNER_LABELS } from "../../owner-labels.ts";
+import { parallel } from "../../parallel.ts";
+import type { ReconcileDeps } from "../../ports/deps.ts";
+import type { ClusterSettings } from "../../ports/fleet.ts";
+import type { NamedObject, ResourceRef } from "../../ports/objects.ts";
+import type { ResourceChange, SeenResource } from "../../ports/resources.ts";
+import type { HmacKeyFound, SeenSecret } from "../../ports/secrets.ts";
+import { VSO_FINALIZERS } from "../../reconcile/clean-up.ts";
+import { apiVersionOf, VAULT_STATIC_SECRET } from "../../resource-kinds.ts";
+import { vsoAtWork } from "../stand-back/vso.ts";
+
+/** What is handed over: the VaultStaticSecrets of a cluster, or of some of its namespaces. */
+export interface HandOverScope {
+  readonly settings: ClusterSettings;
+  /** Empty: all that fleet.yaml includes. */
+  readonly namespaces: readonly string[];
+  /** Also what is not in step: VSO writes it anew, and may restart its workloads. */
+  readonly force: boolean;
+}
+
+export type HandOverDeps = Pick<ReconcileDeps, "clusters" | "resources" | "secrets" | "clock">;
+
+/** What one declaration still lacks, for VSO to find it as if it had written everything itself (kubernetes-rules 21, 22). */
+export interface SyncSurvey {
+  readonly ref: ResourceRef;
+  readonly uid: string;
+  readonly secret: NamedObject | undefined;
+  /** What speaks against handing it over. */
+  readonly complaints: readonly string[];
+  readonly notes: readonly string[];
+  /** To be written to its metadata; undefined when nothing is. */
+  readonly change: ResourceChange | undefined;
+  /** Its `secretMAC` is to be that of what stands in the Secret: if that is not what Vault has, VSO is right to write it. */
+  readonly needsMac: boolean;
+}
+
+export interface ClusterSurvey {
+  readonly scope: HandOverScope;
+  readonly hmacKey: HmacKeyFound;
+  readonly complaints: readonly string[];
+  readonly syncs: readonly SyncSurvey[];
+}
+
+/** Reads everything and changes nothing. */
+export async function surveyForVso(
+  deps: HandOverDeps,
+  scope: HandOverScope,
+  signal: AbortSignal,
+): Promise<ClusterSurvey> {
+  const { name, operatorNamespace } = scope.settings;
+  const atWork = await holderOfLease(deps, scope, signal);
+  const hmacKey = await deps.secrets.findHmacKey(name, operatorNamespace, signal);
+  const found = await declarationsIn(deps, scope, signal);
+  const syncs = await parallel(found, (seen) => surveyOne(deps, scope, hmacKey, seen, signal));
+  const complaints = [
+    ...(atWork === undefined ? [] : [`Vault Secrets Operator works there already: ${atWork}. Scale it to zero first`]),
+    ...(hmacKey.kind === "unusable" ? [`the key of VSO's MACs: ${hmacKey.why}`] : []),
+  ];
+  return { scope, hmacKey, complaints, syncs };
+}
+
+/** What was handed over and may be taken back. */
+export async function surveyForKeyferry(
+  deps: HandOverDeps,
+  scope: HandOverScope,
+  signal: AbortSignal,
+): Promise<ClusterSurvey> {
+  const atWork = await holderOfLease(deps, scope, signal);
+  const complaints =
+    atWork === undefined ? [] : [`Vault Secrets Operator works there: ${atWork}. Scale it to zero first`];
+  const found = (await declarationsIn(deps, scope, signal)).filter(({ annotations }) => isHandedOver(annotations));
+  const change = { addFinalizers: [], annotations: { [HANDED_OVER]: null } };
+  const syncs = found.map(({ uid, namespace, name: own }): SyncSurvey => {
+    const ref = { cluster: scope.settings.name, namespace, name: own, kind: VAULT_STATIC_SECRET };
+    return { ref, uid, secret: undefined, complaints: [], notes: [], change, needsMac: false };
+  });
+  return { scope, hmacKey: { kind: "absent" }, complaints, syncs };
+}
+
+/** What the lease of its leader election says of VSO: undefined when it is not at work. */
+async function holderOfLease(
+  { clusters, clock }: HandOverDeps,
+  { settings }: HandOverScope,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const lease = await clusters.vsoLease(settings.name, settings.operatorNamespace, signal);
+  return vsoAtWork(lease, clock());
+}
+
+/** Declarations that are there to stay. */
+async function declarationsIn(
+  deps: Pick<HandOverDeps, "clusters" | "clock">,
+  { settings, namespaces }: HandOverScope,
+  signal: AbortSignal,
+): Promise<readonly SeenResource[]> {
+  const isOurs = namespaceMatcher(settings.namespaces);
+  const isMeant = (namespace: string): boolean => namespaces.length === 0 || namespaces.includes(namespace);
+  const all = await listAll(deps, settings, VAULT_STATIC_SECRET, signal);
+  return all.filter(({ namespace, deleting }) => !deleting && isOurs(namespace) && isMeant(namespace));
+}
+
+async function surveyOne(
+  deps: HandOverDeps,
+  { settings, force }: HandOverScope,
+  hmacKey: HmacKeyFound,
+  seen: SeenResource,
+  signal: AbortSignal,
+): Promise<SyncSurvey> {
+  const { namespace, name, uid } = seen;
+  const ref: ResourceRef = { cluster: settings.name, namespace, name, kind: VAULT_STATIC_SECRET };
+  const change = changeFor(seen);
+  const parsed = parseSpec("VaultStaticSecret", seen.spec);
+  const unstable = (complaints: readonly string[], secret?: NamedObject): SyncSurvey => {
+    const found = { ref, uid, secret, change, needsMac: false };
+    return force ? { ...found, complaints: [], notes: complaints } : { ...found, complaints, notes: [] };
+  };
+  if ("complaints" in parsed) return unstable(["its declaration is not valid"]);
+  const { destination, hmacSecretData } = parsed.spec;
+  const secret = { cluster: settings.name, namespace, name: destination.name };
+  const there = await deps.secrets.observe(secret, settings.observe === "watch" ? "get" : "patch", signal);
+  const mac = there && hmacKey.kind === "found" ? secretMac(hmacKey.key, there.data) : undefined;
+  const recorded = typeof seen.status.secretMAC === "string" ? seen.status.secretMAC : "";
+  const complaints = [
+    ...notInStep(seen),
+    ...restartOwed(seen),
+    ...(there ? (destination.create ? notItsOwn(seen, there) : []) : [`Secret ${destination.name} is not there`]),
+  ];
+  if (complaints.length > 0) return unstable(complaints, secret);
+  const notes = destination.create || !hmacSecretData ? [] : [REWRITTEN_BY_VSO];
+  return {
+    ref,
+    uid,
+    secret,
+    complaints,
+    notes,
+    change,
+    needsMac: hmacSecretData && (mac === undefined || recorded !== mac),
+  };
+}
+
+/** VSO compares with a cache that holds labelled Secrets alone. */
+const REWRITTEN_BY_VSO =
+  "destination.create is false: VSO takes such a Secret for missing, and writes it and restarts its targets on every refresh";
+
+/** VSO writes a resource that lacks its finalizer, and takes that write for an edit (kubernetes-rules 21). */
+function changeFor({ finalizers, annotations }: SeenResource): ResourceChange | undefined {
+  const finalizer = VSO_FINALIZERS.VaultStaticSecret ?? "";
+  const addFinalizers = finalizers.includes(finalizer) ? [] : [finalizer];
+  if (addFinalizers.length === 0 && isHandedOver(annotations)) return undefined;
+  return { addFinalizers, annotations: { [HANDED_OVER]: TO_VSO } };
+}
+
+/** Its last refresh ended well, at its present generation. */
+function notInStep({ status, generation }: SeenResource): readonly string[] {
+  const list = Array.isArray(status.conditions) ? status.conditions.map(asObject) : [];
+  const synced = list.find((condition) => condition?.type === "SecretSynced");
+  const isPresent = status.lastGeneration === generation && synced?.observedGeneration === generation;
+  if (synced?.status === "True" && isPresent) return [];
+  const message = synced?.status === "False" && typeof synced.message === "string" ? synced.message : undefined;
+  return [`it is not in step${message === undefined ? " yet" : `: ${message}`}`];
+}
+
+/** A restart that keyferry tried in vain: VSO would not know of it. */
+function restartOwed({ status }: SeenResource): readonly string[] {
+  const list = Array.isArray(status.conditions) ? status.conditions.map(asObject) : [];
+  const failed = list.find((condition) => condition?.type === "RolloutRestart" && condition.status === "False");
+  return failed === undefined ? [] : [`its targets are not restarted yet: ${failed.message ?? ""}`];
+}
+
+/** What VSO refuses to write to. */
+function notItsOwn({ name, uid }: SeenResource, secret: SeenSecret): readonly string[] {
+  const apiVersion = apiVersionOf(VAULT_STATIC_SECRET);
+  const isLabelled = Object.entries(OWNER_LABELS).every(([label, value]) => secret.labels[label] === value);
+  const isOwned = isOwnedBy(secret, { apiVersion, kind: VAULT_STATIC_SECRET.kind, name, uid });
+  return isLabelled && isOwned
+    ? []
+    : ["the Secret has not exactly the labels and the owner reference that VSO demands"];
+}

@@ -1,0 +1,4 @@
+import { startCluster } from "../harness/index.ts";
+import { resourceApiContract } from "./resource-api.contract.ts";
+
+resourceApiContract("a real cluster", startCluster);

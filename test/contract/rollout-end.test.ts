@@ -1,4 +1,0 @@
-import { startCluster } from "../harness/index.ts";
-import { rolloutEndContract } from "./rollout-end.contract.ts";
-
-rolloutEndContract("a real cluster", startCluster);

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
+import type { JsonObject } from "../../../lib/json.ts";
+import { eventOf, isToldIn, newsOf, nextStatus, type RunOutcome } from "../../../lib/origins/status.ts";
+import { warningsOf } from "../../../lib/origins/warnings.ts";
+
+const NOW = Date.parse("2026-01-01T00:00:00Z");
+const KIND = "VaultStaticSecret";
+const SYNCED: RunOutcome = { kind: "synced", mac: "bWFj", wrote: "created" };
+const FAILED: RunOutcome = { kind: "failed", error: new SyncError("VAULT_DENIED", "Vault refuses kv/data/x") };
+
+const status = (before: JsonObject, ending: RunOutcome, generation = 1, now = NOW) =>
+  nextStatus(before, { kind: "VaultStaticSecret", generation, ending, now });
+const conditions = (of: JsonObject) => of.conditions as readonly Record<string, unknown>[];
+const condition = (of: JsonObject, type: string) => conditions(of).find((one) => one.type === type);
+
+describe("status", () => {
+  it("kubernetes-rules 15: has the three conditions and the required fields, always", () => {
+    for (const ending of [SYNCED, FAILED]) {
+      const made = status({}, ending);
+      assert.deepEqual(
+        conditions(made).map((one) => one.type),
+        ["SecretSynced", "Healthy", "Ready"],
+      );
+      assert.equal(typeof made.lastGeneration, "number");
+      for (const one of conditions(made)) assert.ok(one.reason && typeof one.message === "string");
+    }
+  });
+
+  it("leads a failure's message with its code, and says that it is over on the next success", () => {
+    const failed = status({}, FAILED);
+    assert.match(String(condition(failed, "Ready")?.message), /^VAULT_DENIED: /);
+    assert.equal(condition(status(failed, SYNCED), "SecretSynced")?.status, "True");
+  });
+
+  it("kubernetes-rules 15: moves a time only with the status value, and keeps conditions of others", () => {
+    const foreign = { type: "Foreign", status: "True", reason: "x", message: "" };
+    const first = status({ conditions: [foreign] }, SYNCED);
+    const later = status(first, SYNCED, 2, NOW + 60_000);
+    assert.deepEqual(conditions(later)[0], foreign);
+    assert.equal(condition(later, "Ready")?.lastTransitionTime, "2026-01-01T00:00:00Z");
+    assert.equal(
+      condition(status(first, FAILED, 1, NOW + 60_000), "Ready")?.lastTransitionTime,
+      "2026-01-01T00:01:00Z",
+    );
+  });
+
+  it("shows restarts beside the rest, keeps what it said of them, and says nothing where there are no targets", () => {
+    const rollout = { status: "False", reason: "RolloutRestartTriggeredFailed", message: "TARGET_MISSING: x" } as const;
+    const failed = status({}, { ...SYNCED, rollout });
+    const { status: value, reason } = condition(failed, "RolloutRestart") ?? {};
+    assert.deepEqual({ value, reason }, { value: "False", reason: "RolloutRestartTriggeredFailed" });
+    assert.equal(condition(failed, "Ready")?.status, "True");
+    assert.deepEqual(condition(status(failed, SYNCED), "RolloutRestart"), condition(failed, "RolloutRestart"));
+    assert.ok(condition(status(failed, FAILED), "RolloutRestart"));
+    assert.equal(condition(status(failed, { ...SYNCED, rollout: null }), "RolloutRestart"), undefined);
+  });
+
+  it("says what is to be known of a sync in step, as long as it holds", () => {
+    const warnings = warningsOf({ instantUpdates: true, refreshAfterMs: 30_000 }, ["here", "there"]);
+    const told = status({}, { ...SYNCED, warnings });
+    assert.equal(condition(told, "Ready")?.status, "True");
+    assert.match(String(condition(told, "TemplatesComplete")?.message), /<no value>.*: here; there\. /);
+    assert.match(String(condition(told, "InstantUpdates")?.message), /no effect yet: Vault is asked every 30 s/);
+    assert.equal(isToldIn(told, warnings), true);
+    assert.equal(isToldIn(told, warningsOf({ instantUpdates: true, refreshAfterMs: 5_000 }, ["here"])), false);
+    assert.ok(condition(status(told, FAILED), "TemplatesComplete"), "a failure says nothing of it");
+    const over = status(told, { ...SYNCED, warnings: [] });
+    assert.equal(condition(over, "TemplatesComplete") ?? condition(over, "InstantUpdates"), undefined);
+    assert.equal(isToldIn(over, []), true);
+    assert.equal(isToldIn(newsOf(over), []), false, "the generation is to be told as well");
+    const many = warningsOf({ instantUpdates: false, refreshAfterMs: undefined }, Array(10).fill("x".repeat(400)));
+    assert.match(many[0]?.message ?? "", /; and 7 more\. /);
+    assert.ok((many[0]?.message.length ?? 0) < 32_768);
+  });
+
+  it("is stalled when nothing but a change of the declaration helps, and not after that", () => {
+    const parked = status({}, { kind: "failed", error: new SyncError("SPEC_INVALID", "no") });
+    const { status: value, reason, message } = condition(parked, "Stalled") ?? {};
+    assert.deepEqual(
+      { value, reason, message },
+      { value: "True", reason: "SPEC_INVALID", message: "SPEC_INVALID: no" },
+    );
+    assert.equal(parked.observedGeneration, 1);
+    assert.equal(condition(status(parked, FAILED), "Stalled"), undefined);
+    assert.equal(condition(status(parked, SYNCED), "Stalled"), undefined);
+  });
+
+  it("kubernetes-rules 16: tells a new generation", () => {
+    const first = status({}, SYNCED);
+    assert.notDeepEqual(status(first, SYNCED, 2), first);
+    assert.deepEqual(status(first, SYNCED), first);
+    assert.equal(status(first, FAILED, 2).lastGeneration, 1, "a failure carries nothing out");
+  });
+
+  it("kubernetes-rules 22: has a MAC by the cluster's key, or none", () => {
+    assert.equal(status({}, SYNCED).secretMAC, "bWFj");
+    assert.equal("secretMAC" in status({ secretMAC: "b2xk" }, { kind: "synced" }), false);
+  });
+
+  it("emits an event for a write and for a failure, and none for a run that changed nothing", () => {
+    assert.equal(eventOf(KIND, SYNCED)?.type, "Normal");
+    assert.equal(eventOf(KIND, FAILED)?.reason, "VaultClientError");
+    assert.equal(eventOf(KIND, { kind: "synced" }), undefined);
+  });
+
+  it("has VSO's reason for each kind of failure", () => {
+    const reason = (code: ErrorCode, kind = KIND) =>
+      eventOf(kind, { kind: "failed", error: new SyncError(code, "") })?.reason;
+    assert.equal(reason("VAULT_LOGIN_REFUSED"), "VaultClientConfigError");
+    assert.equal(reason("REFERENCE_MISSING"), "VaultClientConfigError");
+    assert.equal(reason("VAULT_PATH_MISSING"), "VaultClientError");
+    assert.equal(reason("TRANSFORM_FAILED"), "TransformationError");
+    assert.equal(reason("SPEC_INVALID"), "VaultStaticSecretError");
+    assert.equal(reason("UNSUPPORTED", "VaultPKISecret"), "SecretSyncError");
+    assert.equal(reason("SECRET_NOT_OURS"), "SecretSyncError");
+  });
+});

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import {
+  ConditionalCheckFailedException,
+  ProvisionedThroughputExceededException,
+  ResourceNotFoundException,
+  ThrottlingException,
+  TransactionCanceledException,
+} from "@aws-sdk/client-dynamodb";
+import { SyncError } from "../../../../lib/errors.ts";
+import { cancellationReasons, dynamoError } from "../../../../lib/store/dynamodb/errors.ts";
+
+const $metadata = {};
+const options = { $metadata, message: "of AWS, with arn:aws:iam::123456789012:role/x in it" };
+
+function named(name: string, more: object = {}): Error {
+  return Object.assign(new Error(options.message), { name }, more);
+}
+
+function cancelled(...codes: readonly string[]): TransactionCanceledException {
+  return new TransactionCanceledException({ ...options, CancellationReasons: codes.map((Code) => ({ Code })) });
+}
+
+describe("what DynamoDB's errors mean", () => {
+  const cases: readonly (readonly [string, Error, string, RegExp])[] = [
+    [
+      "a throttled table",
+      new ProvisionedThroughputExceededException(options),
+      "STORE_UNAVAILABLE",
+      /throttles PutItem/,
+    ],
+    ["a throttled account", new ThrottlingException(options), "STORE_UNAVAILABLE", /throttles/],
+    ["a throttled transaction", cancelled("None", "ThrottlingError"), "STORE_UNAVAILABLE", /throttles/],
+    ["a transaction that others cross", cancelled("TransactionConflict"), "STORE_UNAVAILABLE", /Others write/],
+    ["a failure inside AWS", named("Unknown", { $fault: "server" }), "STORE_UNAVAILABLE", /did not answer/],
+    ["a refused connection", named("Error", { code: "ECONNREFUSED" }), "STORE_UNAVAILABLE", /did not answer/],
+    ["a time-out", named("TimeoutError"), "STORE_UNAVAILABLE", /did not answer/],
+    ["a missing table", new ResourceNotFoundException(options), "STORE_MISSING", /no table leases/],
+    ["a missing permission", named("AccessDeniedException"), "STORE_DENIED", /allow dynamodb:PutItem/],
+    ["no credentials", named("CredentialsProviderError"), "STORE_DENIED", /credentials for table leases/],
+    ["credentials that ran out", named("ExpiredTokenException"), "STORE_DENIED", /ran out/],
+  ];
+  for (const [what, error, code, message] of cases) {
+    it(`${what} is ${code}`, () => {
+      const meant = dynamoError(error, "leases", "PutItem");
+      assert.ok(meant instanceof SyncError);
+      assert.equal(meant.code, code);
+      assert.match(meant.message, message);
+      assert.match(meant.message, /leases/);
+      assert.doesNotMatch(meant.message, /arn:/, "what AWS says stays in the cause");
+      assert.equal(meant.cause, error);
+    });
+  }
+
+  it("a lost condition is no error, and a bug stays one", () => {
+    for (const error of [
+      new ConditionalCheckFailedException(options),
+      named("ValidationException"),
+      new TypeError("x is not a function"),
+    ]) {
+      assert.equal(dynamoError(error, "leases", "PutItem"), error);
+    }
+  });
+
+  it("why a transaction was cancelled is told item by item", () => {
+    assert.deepEqual(cancellationReasons(cancelled("None", "ConditionalCheckFailed")), [
+      "None",
+      "ConditionalCheckFailed",
+    ]);
+    assert.equal(cancellationReasons(new Error("x")), undefined);
+  });
+});
