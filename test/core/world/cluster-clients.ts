@@ -50,6 +50,7 @@ export function memoryClients({ time, clusterOf, who = "admin", effect = plainly
       return effect(`${call.verb} ${resourceOf(call)}`, async () => {
         const cluster = await reached(call, signal);
         counted(call);
+        cluster.noteServed(call);
         const fault = cluster.fault?.(call);
         if (fault !== undefined) return { failure: failureOf(fault.http, fault.body) };
         return answered(() => cluster.server.serve(call, who));
@@ -59,6 +60,7 @@ export function memoryClients({ time, clusterOf, who = "admin", effect = plainly
       return effect(`watch ${resourceOf(call)}`, async () => {
         const cluster = await reached(call, signal);
         counted(call);
+        cluster.noteServed(call);
         return answered(() => {
           cluster.server.admit(call, who);
           return watchLines(cluster, call, time, signal);

@@ -38,6 +38,11 @@ export interface MemoryCluster extends KubeClient {
   tokenFor(account: ServiceAccountOptions): Promise<string>;
   /** The clients of whom such a kubeconfig is. */
   clientsFor(kubeconfig: string): ClusterClients;
+  /** A person's merge patch; throws unless it is taken. */
+  merge(ref: ObjectRef, patch: object, manager?: string): Promise<void>;
+  /** Requests of syncs that were served so far: what watch passes ask by themselves does not count. */
+  served(): number;
+  noteServed(call: KubeCall): void;
   /** Open watches break, and what they could go on from is forgotten. */
   restart(): Promise<void>;
   /** The objects and the revision of now; call it to go back to them, as a restore of etcd does. */
@@ -52,6 +57,9 @@ export interface ClusterOptions {
   /** How long its controllers take. */
   readonly pace?: Pace;
 }
+
+/** What watch passes and probes ask for. */
+const OF_PASSES = new Set(["namespaces", "configmaps", "leases"]);
 
 const ADMIN = "admin";
 const HARNESS = "harness";
@@ -75,6 +83,7 @@ export function memoryCluster(options: ClusterOptions): MemoryCluster {
     for (const listener of [...breaks]) listener();
   };
   let outage: MemoryCluster["outage"];
+  let requestsServed = 0;
 
   const request: KubeClient["request"] = async <T>(
     method: string,
@@ -133,6 +142,15 @@ export function memoryCluster(options: ClusterOptions): MemoryCluster {
     clientsFor(kubeconfig) {
       const who = kubeconfigs.get(kubeconfig) ?? "admin";
       return memoryClients({ time, who, clusterOf: () => this });
+    },
+    served: () => requestsServed,
+    noteServed({ verb, kind }) {
+      if (verb !== "watch" && verb !== "list" && !OF_PASSES.has(kind.resource)) requestsServed += 1;
+    },
+    async merge(ref, patch, manager = "kubectl-edit") {
+      const how = { contentType: "application/merge-patch+json", query: { fieldManager: manager } };
+      const { status, body } = served(server, { ...call(ref), verb: "patch", ...how, body: patch });
+      if (status >= 300) throw new Error(`cannot patch ${ref.kind}: ${status} ${JSON.stringify(body)}`);
     },
     async restart() {
       server.objects.forget();
