@@ -47,14 +47,18 @@ export function memoryClients({ time, clusterOf, who = "admin", effect = plainly
   };
   return {
     async send(call, signal) {
-      return effect(`${call.verb} ${resourceOf(call)}`, async () => {
-        const cluster = await reached(call, signal);
-        counted(call);
-        cluster.noteServed(call);
-        const fault = cluster.fault?.(call);
-        if (fault !== undefined) return { failure: failureOf(fault.http, fault.body) };
-        return answered(() => cluster.server.serve(call, who));
-      });
+      return effect(
+        `${call.verb} ${resourceOf(call)}`,
+        async () => {
+          const cluster = await reached(call, signal);
+          counted(call);
+          cluster.noteServed(call);
+          const fault = cluster.fault?.(call);
+          if (fault !== undefined) return { failure: failureOf(fault.http, fault.body) };
+          return answered(() => cluster.server.serve(call, who));
+        },
+        call,
+      );
     },
     async stream(call, _limitMs, signal) {
       return effect(`watch ${resourceOf(call)}`, async () => {

@@ -1,8 +1,9 @@
 /**
  * What happens around each effect of a process: a call to a cluster, to Vault, to the store, to a queue. In stories nothing does; in
- * the simulation answers take their time, processes crash before or after, and the order of everything comes from a seed.
+ * the simulation answers take their time, processes crash before or after, and the order of everything comes from a seed. `about`
+ * is the call itself, where there is one.
  */
-export type Effect = <T>(name: string, work: () => T | Promise<T>) => Promise<T>;
+export type Effect = <T>(name: string, work: () => T | Promise<T>, about?: unknown) => Promise<T>;
 
 export const plainly: Effect = async (_name, work) => work();
 

@@ -37,6 +37,8 @@ export interface ProcessParts {
   /** Its own clock may be wrong. */
   readonly clock?: Clock;
   readonly installation?: string;
+  /** Waits shorter than this take as long: the simulation need not wake so often. */
+  readonly shortestSleepMs?: number;
 }
 
 /** The core as a process has it: wired as the embedded engine and the functions wire it, over a world in memory. */
@@ -72,17 +74,17 @@ export function keyferry(parts: ProcessParts): Keyferry {
   const life = new AbortController();
   let isDead = false;
   const listeners: (() => void)[] = [];
-  const effect: Effect = async (name, work) => {
+  const effect: Effect = async (name, work, about) => {
     if (isDead) return never();
     try {
-      const result = await around(name, work);
+      const result = await around(name, work, about);
       return isDead ? never() : result;
     } catch (error) {
       return isDead ? never() : Promise.reject(error);
     }
   };
   const sleep = async (ms: number, signal?: AbortSignal): Promise<void> => {
-    await time.sleep(ms, signal);
+    await time.sleep(ms > 0 ? Math.max(ms, parts.shortestSleepMs ?? 0) : ms, signal);
     if (isDead) await never();
   };
   const clients = memoryClients({ time, clusterOf: parts.clusterOf, effect });
