@@ -1,10 +1,11 @@
 import { isCleanupKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
+import type { Row } from "../../../lib/ports/rows.ts";
 import { isJudged } from "../../../lib/resource-kinds.ts";
 import type { Json } from "../world/api/fields.ts";
 import type { Stored } from "../world/api/objects.ts";
 import { API } from "../world/builders.ts";
 import type { MemoryCluster } from "../world/cluster.ts";
-import { contentOf, FOREIGN, restartOf } from "./monitor.ts";
+import { contentOf, FOREIGN } from "./monitor.ts";
 import type { Declaration } from "./plan.ts";
 import type { Processes } from "./processes.ts";
 import { mayRead, type Setting } from "./setting.ts";
@@ -21,37 +22,58 @@ interface Declared extends Pick<Declaration, "namespace" | "name" | "path" | "se
 }
 
 export async function convergence(setting: Setting, { store }: Processes): Promise<Convergence> {
-  const problems: string[] = [];
-  const well: SyncKey[] = [];
-  for (const circuit of await store.circuits()) problems.push(`circuit ${circuit.id} is open`);
-  for (const cluster of setting.clusters.values()) {
-    const declared = declaredIn(cluster);
-    const rows = await store.byCluster(cluster.name);
-    const keys = new Set(rows.map(({ key }) => key));
-    for (const { key } of declared) if (!keys.has(key)) problems.push(`${key} has no row`);
-    for (const key of keys) {
-      if (isCleanupKey(key)) problems.push(`clean-up ${key} is not done`);
-      else if (!isJudged(key) && !declared.some((one) => one.key === key))
-        problems.push(`${key} is not declared and has a row`);
-    }
-    const states = await store.read(
-      declared.map(({ key }) => key),
-      "strong",
-    );
-    for (const one of declared) {
-      const others = declared.filter((other) => other.namespace === one.namespace && other.secret === one.secret);
-      const row = states.get(one.key);
-      const problem = problemOf(setting, cluster, one, others);
-      if (problem !== undefined) problems.push(`${one.key}: ${problem}`);
-      else if (row?.state.rollout !== undefined) problems.push(`${one.key}: a restart is owed`);
-      else if (row?.leaseUntil !== undefined) problems.push(`${one.key} is claimed`);
-      else if (row?.state.error === undefined && others.length === 1) well.push(one.key);
-      else if (row?.state.error !== undefined && isWell(setting, cluster, one, others))
-        problems.push(`${one.key}: ${row.state.error.code}`);
-    }
-    problems.push(...strays(cluster, declared));
-  }
-  return { problems, well };
+  const open = (await store.circuits()).map(({ id }) => `circuit ${id} is open`);
+  const found = await Promise.all([...setting.clusters.values()].map((cluster) => inCluster(setting, cluster, store)));
+  return {
+    problems: [...open, ...found.flatMap(({ problems }) => problems)],
+    well: found.flatMap(({ well }) => well),
+  };
+}
+
+async function inCluster(setting: Setting, cluster: MemoryCluster, store: Processes["store"]): Promise<Convergence> {
+  const declared = declaredIn(cluster);
+  const keys = (await store.byCluster(cluster.name)).map(({ key }) => key);
+  const states = await store.read(
+    declared.map(({ key }) => key),
+    "strong",
+  );
+  const judged = declared.map((one) => {
+    const others = declared.filter((other) => other.namespace === one.namespace && other.secret === one.secret);
+    const row = states.get(one.key);
+    const problem =
+      problemOf(setting, cluster, one, others) ?? rowProblemOf(row) ?? errorOf(setting, cluster, { one, others, row });
+    return { key: one.key, problem, isWell: row?.state.error === undefined && others.length === 1 };
+  });
+  const wrong = judged.flatMap(({ key, problem }) => (problem === undefined ? [] : [`${key}: ${problem}`]));
+  return {
+    problems: [...wrong, ...unasked(keys, declared), ...strays(cluster, declared)],
+    well: judged.filter(({ problem, isWell }) => problem === undefined && isWell).map(({ key }) => key),
+  };
+}
+
+/** Rows of what is not declared, and clean-ups that are not done. */
+function unasked(keys: readonly SyncKey[], declared: readonly Declared[]): readonly string[] {
+  return keys.flatMap((key) => {
+    if (isCleanupKey(key)) return [`clean-up ${key} is not done`];
+    return isJudged(key) || declared.some((one) => one.key === key) ? [] : [`${key} is not declared and has a row`];
+  });
+}
+
+function rowProblemOf(row: Row | undefined): string | undefined {
+  if (row === undefined) return "it has no row";
+  if (row.leaseUntil !== undefined) return "it is claimed";
+  // While a sync fails, what it owes waits.
+  return row.state.rollout === undefined || row.state.error !== undefined ? undefined : "a restart is owed";
+}
+
+/** An error that nothing explains any more. */
+function errorOf(
+  setting: Setting,
+  cluster: MemoryCluster,
+  { one, others, row }: { readonly one: Declared; readonly others: readonly Declared[]; readonly row: Row | undefined },
+): string | undefined {
+  const { error } = row?.state ?? {};
+  return error !== undefined && isWell(setting, cluster, one, others) ? error.code : undefined;
 }
 
 function declaredIn(cluster: MemoryCluster): readonly Declared[] {
@@ -122,5 +144,3 @@ function strays({ server, name }: MemoryCluster, declared: readonly Declared[]):
     return isLeft ? [`Secret ${name}/${metadata.namespace}/${metadata.name} is left behind`] : [];
   });
 }
-
-export { restartOf };

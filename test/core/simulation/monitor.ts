@@ -1,9 +1,10 @@
+import { SECOND_MS } from "../../../lib/clock.ts";
 import { partsOf, type SyncKey } from "../../../lib/keys.ts";
 import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
 import type { Row } from "../../../lib/ports/rows.ts";
 import type { Lease, LeaseStore } from "../../../lib/ports/store.ts";
 import type { Json } from "../world/api/fields.ts";
-import type { Change } from "../world/api/objects.ts";
+import type { Change, Stored } from "../world/api/objects.ts";
 import type { MemoryCluster } from "../world/cluster.ts";
 import type { WorldTime } from "../world/time.ts";
 
@@ -20,6 +21,10 @@ export interface Monitor {
   follow(cluster: MemoryCluster): void;
   /** Claims of rows so far, by key. */
   claims(): ReadonlyMap<SyncKey, number>;
+  /** From now on nothing is declared any more: every change of data owes the restart that is declared now. */
+  quiet(): void;
+  /** Workloads that run with older data than their Secret holds. */
+  unrestarted(): readonly string[];
 }
 
 export interface MonitorOptions {
@@ -27,8 +32,14 @@ export interface MonitorOptions {
   readonly observes: (cluster: string) => "watch" | "apply";
   /** Whether this namespace of this cluster may have what stands at this path of Vault. */
   readonly mayHave: (namespace: string, path: string) => boolean;
+  readonly mayRead: (login: { readonly auth: "own" | "default"; readonly namespace: string }, path: string) => boolean;
   /** A wall clock that is stepped may repeat a restart. */
   readonly isClockSteady: boolean;
+}
+
+interface Content {
+  readonly path: string;
+  readonly version: number;
 }
 
 interface Held {
@@ -39,7 +50,7 @@ interface Held {
 
 export const FOREIGN = "example.com/foreign";
 
-export function monitor({ time, observes, mayHave, isClockSteady }: MonitorOptions): Monitor {
+export function monitor({ time, observes, mayHave, mayRead, isClockSteady }: MonitorOptions): Monitor {
   const violations: string[] = [];
   const say = (violation: string): void => {
     if (violations.length < 20) violations.push(violation);
@@ -48,6 +59,15 @@ export function monitor({ time, observes, mayHave, isClockSteady }: MonitorOptio
   const fences = new Map<SyncKey, number>();
   const claimed = new Map<SyncKey, number>();
   const restarted = new Map<string, string>();
+  const logins = new Map<string, Set<"own" | "default">>();
+  const written = new Map<string, string>();
+  const owed: {
+    readonly cluster: MemoryCluster;
+    readonly namespace: string;
+    readonly uid: string;
+    readonly at: number;
+  }[] = [];
+  let isQuiet = false;
   const newest = new Map<string, { readonly version: number }>();
 
   const onClaim = (process: number, answer: Awaited<ReturnType<LeaseStore["claim"]>>): void => {
@@ -88,8 +108,15 @@ export function monitor({ time, observes, mayHave, isClockSteady }: MonitorOptio
     const content = contentOf(object);
     if (type === "DELETED" || content === undefined) return;
     if (!mayHave(String(namespace), content.path)) say(`tenants: Secret ${place} holds what stands at ${content.path}`);
-    const declared = declarationOf(cluster, object);
-    if (declared === undefined) return;
+    const owner = ownerOf(cluster, object);
+    if (owner === undefined) return;
+    const { uid } = owner.metadata;
+    const isGranted = [...(logins.get(uid) ?? [])].some((auth) =>
+      mayRead({ auth, namespace: String(namespace) }, content.path),
+    );
+    if (!isGranted) say(`tenants: Secret ${place} holds what no login of its declaration may read: ${content.path}`);
+    noteData(cluster, String(namespace), uid, content);
+    const declared = JSON.stringify([uid, owner.spec, owner.metadata.annotations]);
     const line = `${place} ${content.path} ${declared}`;
     const known = newest.get(line);
     if (known && known.version > content.version) {
@@ -98,6 +125,16 @@ export function monitor({ time, observes, mayHave, isClockSteady }: MonitorOptio
       );
     }
     newest.set(line, { version: content.version });
+  };
+  const noteData = (cluster: MemoryCluster, namespace: string, uid: string, { path, version }: Content): void => {
+    const content = `${path}#${version}`;
+    const before = written.get(uid);
+    written.set(uid, content);
+    if (isQuiet && before !== undefined && before !== content) owed.push({ cluster, namespace, uid, at: time.now() });
+  };
+  const onDeclaration = ({ object }: Change): void => {
+    const known = logins.get(object.metadata.uid) ?? new Set<"own" | "default">();
+    logins.set(object.metadata.uid, known.add(Object(object.spec).vaultAuthRef === undefined ? "default" : "own"));
   };
   const onDeployment = (cluster: MemoryCluster, { object, before }: Change): void => {
     if (before === undefined || !isClockSteady || restartOf(object) === restartOf(before)) return;
@@ -111,6 +148,20 @@ export function monitor({ time, observes, mayHave, isClockSteady }: MonitorOptio
     violations,
     say,
     claims: () => claimed,
+    quiet() {
+      isQuiet = true;
+    },
+    unrestarted: () =>
+      owed.flatMap(({ cluster, namespace, uid, at }) => {
+        const kind = cluster.server.kindOf("apps/v1", "Deployment");
+        const app = kind && cluster.server.objects.get(kind, namespace, "app");
+        const declaration = declarations(cluster).find(({ metadata }) => metadata.uid === uid);
+        if (!app || Object(declaration?.spec).rolloutRestartTargets === undefined) return [];
+        const isRestarted = Date.parse(restartOf(app)) + SECOND_MS > at;
+        return isRestarted
+          ? []
+          : [`${cluster.name}/${namespace}/app was not restarted after ${declaration?.metadata.name} changed`];
+      }),
     died(process) {
       // What it had sent is refused or done by now; the rows stay claimed in the table.
       for (const [key, one] of held) if (one.process === process) held.set(key, { ...one, process: -1 });
@@ -141,6 +192,7 @@ export function monitor({ time, observes, mayHave, isClockSteady }: MonitorOptio
     },
     follow(cluster) {
       cluster.server.objects.onChange((change) => {
+        if (change.resource === "vaultstaticsecrets.secrets.hashicorp.com") onDeclaration(change);
         if (change.resource === "secrets") onSecret(cluster, change);
         if (change.resource === "deployments.apps") onDeployment(cluster, change);
       });
@@ -163,23 +215,22 @@ function writerOf(object: Json, before: Json | undefined): string {
 }
 
 /** What a Secret holds: the path of Vault that it comes from and how many times that was written. */
-export function contentOf(secret: Json): { readonly path: string; readonly version: number } | undefined {
+export function contentOf(secret: Json): Content | undefined {
   const value = Buffer.from(String(Object(secret.data).value ?? ""), "base64").toString();
   const [, path, version] = /^(.+)#(\d+)$/.exec(value) ?? [];
   return path === undefined ? undefined : { path, version: Number(version) };
 }
 
-/** The one declaration that a Secret belongs to, as it is now: an older answer is believed when it changed. */
-function declarationOf({ server }: MemoryCluster, { metadata }: Json): string | undefined {
-  const [owner, ...others] = (Object(metadata).ownerReferences ?? []) as {
-    readonly uid: string;
-    readonly name: string;
-  }[];
+function declarations({ server }: MemoryCluster): readonly Stored[] {
   const kind = server.kindOf("secrets.hashicorp.com/v1beta1", "VaultStaticSecret");
-  if (owner === undefined || others.length > 0 || !kind) return undefined;
-  const found = server.objects.get(kind, String(Object(metadata).namespace), owner.name);
-  if (found === undefined || found.metadata.uid !== owner.uid) return undefined;
-  return JSON.stringify([owner.uid, found.spec, found.metadata.annotations]);
+  return kind ? server.objects.list(kind) : [];
+}
+
+/** The one declaration that a Secret belongs to, as it is now. */
+function ownerOf(cluster: MemoryCluster, { metadata }: Json): Stored | undefined {
+  const [owner, ...others] = (Object(metadata).ownerReferences ?? []) as { readonly uid: string }[];
+  if (owner === undefined || others.length > 0) return undefined;
+  return declarations(cluster).find((declared) => declared.metadata.uid === owner.uid);
 }
 
 export function restartOf(deployment: Json): string {

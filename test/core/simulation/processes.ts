@@ -143,8 +143,8 @@ export function processes({ plan, time, setting, monitor, die, trace }: Processe
       clusters: () => setting.fleet,
       queue,
       crashed,
-      tickMs: 3_000,
-      horizonMs: 6_000,
+      tickMs: 5_000,
+      horizonMs: 10_000,
       watchSeconds: 20,
     });
   }

@@ -7,14 +7,14 @@ import { type Monitor, monitor } from "./monitor.ts";
 import { type Action, BUSY_MS, NAMESPACES, type Plan } from "./plan.ts";
 import { type Processes, processes } from "./processes.ts";
 import { dice } from "./random.ts";
-import { aSetting, mayHave, type Setting } from "./setting.ts";
+import { aSetting, mayHave, mayRead, type Setting } from "./setting.ts";
 
 export interface Outcome {
   readonly seed: number;
   readonly violations: readonly string[];
   /** Timers of the world that ran. */
   readonly steps: number;
-  /** Of everything that was done, in order: equal for equal runs. */
+  /** Of everything that was done, in order: equal for equal runs. Empty without a trace. */
   readonly hash: string;
   readonly trace: readonly string[];
 }
@@ -27,6 +27,10 @@ const START = Date.UTC(2030, 0, 1);
 const LOOK_AGAIN_MS = 10_000;
 /** Once it is quiet, all is as it should be within this: leases, back-offs and spreads are shorter. */
 const MOST_MS = 420_000;
+/** Where messages were lost, the sweep of the due index finds what they were about (lease-table 14). */
+const MOST_WITH_LOSS_MS = 720_000;
+/** Every so manieth run is watched at rest as well. */
+const REST_OF = 4;
 /** What a settled sync does no more: at least two refreshes. */
 const REST_MS = 60_000;
 
@@ -38,22 +42,29 @@ export async function run(plan: Plan, options: RunOptions = {}): Promise<Outcome
   let hash = "";
   const trace = (line: string): void => {
     const whole = `${time.now() - START} ${line}`;
-    if (options.trace) lines.push(whole);
-    lines.length < 200 || options.trace ? undefined : undefined;
-    hash = options.trace === undefined ? hash : fingerprint(hash, whole);
+    if (options.trace !== true) return;
+    lines.push(whole);
+    hash = fingerprint(hash, whole);
   };
   const setting = await aSetting(plan, time, die);
   const watching = monitor({
     time,
     observes: (name) => plan.clusters.find((cluster) => cluster.name === name)?.observe ?? "watch",
     mayHave,
+    mayRead,
     isClockSteady: !plan.actions.some((action) => action.do === "clock-step"),
   });
   for (const cluster of setting.clusters.values()) watching.follow(cluster);
   const working = processes({ plan, time, setting, monitor: watching, die, trace });
   try {
     await busy(plan, { setting, working, trace, time });
-    await quiet({ setting, working, watching, time, trace });
+    await quiet(
+      { setting, working, watching, time, trace },
+      {
+        isToRest: plan.seed % REST_OF === 0,
+        mostMs: plan.loss.lost > 0 ? MOST_WITH_LOSS_MS : MOST_MS,
+      },
+    );
   } finally {
     await working.end();
   }
@@ -78,14 +89,16 @@ async function busy(plan: Plan, { setting, working, time, trace }: Running): Pro
   await time.advance(BUSY_MS - passed);
 }
 
+interface Quiet {
+  readonly isToRest: boolean;
+  readonly mostMs: number;
+}
+
 /** Whatever was broken is whole again; then it must come to rest, and stay there. */
-async function quiet({
-  setting,
-  working,
-  watching,
-  time,
-  trace,
-}: Running & { readonly watching: Monitor }): Promise<void> {
+async function quiet(
+  { setting, working, watching, time, trace }: Running & { readonly watching: Monitor },
+  { isToRest, mostMs }: Quiet,
+): Promise<void> {
   trace("quiet");
   setting.vault.fail(undefined);
   setting.vault.server.isSealed = false;
@@ -95,22 +108,24 @@ async function quiet({
     for (const namespace of NAMESPACES) await setAuth(cluster, namespace, true);
   }
   working.calm();
+  watching.quiet();
   for (const path of setting.versions.keys()) await setting.write(path);
-  const well = await atRest(setting, working, watching, time);
-  if (well !== undefined) await stays(well, watching, time);
+  const well = await atRest({ setting, working, watching, time, trace }, mostMs);
+  if (well !== undefined && isToRest) await stays(well, watching, time);
 }
 
 async function atRest(
-  setting: Setting,
-  working: Processes,
-  watching: Monitor,
-  time: Running["time"],
+  { setting, working, watching, time }: Running & { readonly watching: Monitor },
+  mostMs: number,
 ): Promise<readonly SyncKey[] | undefined> {
   for (let passed = 0; ; passed += LOOK_AGAIN_MS) {
     await time.advance(LOOK_AGAIN_MS);
     const { problems, well } = await convergence(setting, working);
-    if (problems.length === 0) return well;
-    if (passed < MOST_MS) continue;
+    if (problems.length === 0) {
+      for (const owed of watching.unrestarted()) watching.say(`kubernetes-rules 20: ${owed}`);
+      return well;
+    }
+    if (passed < mostMs) continue;
     for (const problem of problems.slice(0, 5)) watching.say(`convergence: ${problem}`);
     return undefined;
   }

@@ -123,7 +123,7 @@ function shown(line: Json, { accept = "" }: KubeCall): Json {
   const isObjectLine = line.type === "ADDED" || line.type === "MODIFIED" || line.type === "DELETED";
   if (!isObjectLine) return line;
   const object = line.object as Json;
-  return { type: line.type, object: METADATA_ONLY.test(accept) ? metadataOnly(object) : structuredClone(object) };
+  return { type: line.type, object: METADATA_ONLY.test(accept) ? metadataOnly(object) : object };
 }
 
 function unreachable(cluster: string): SyncError {
