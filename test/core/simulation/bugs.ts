@@ -43,8 +43,8 @@ export const BUGS: Readonly<Record<string, Bug>> = {
   "shared-across-identities": {
     what: "two identities of one batch share a read of Vault",
     file: "lib/ports/vault-ids.ts",
-    from: "READID_FROM",
-    to: "READID_TO",
+    from: "return fingerprint(\n    read.identity.id,",
+    to: "return fingerprint(\n    read.identity.target.address,",
   },
   "write-before-record": {
     what: "a destination's name does not enter the row with the claim",

@@ -19,6 +19,7 @@ export interface Convergence {
 interface Declared extends Pick<Declaration, "namespace" | "name" | "path" | "secret" | "auth"> {
   readonly key: SyncKey;
   readonly uid: string;
+  readonly generation: number;
 }
 
 export async function convergence(setting: Setting, { store }: Processes): Promise<Convergence> {
@@ -41,7 +42,9 @@ async function inCluster(setting: Setting, cluster: MemoryCluster, store: Proces
     const others = declared.filter((other) => other.namespace === one.namespace && other.secret === one.secret);
     const row = states.get(one.key);
     const problem =
-      problemOf(setting, cluster, one, others) ?? rowProblemOf(row) ?? errorOf(setting, cluster, { one, others, row });
+      problemOf(setting, cluster, one, others) ??
+      rowProblemOf(one, row) ??
+      errorOf(setting, cluster, { one, others, row });
     return { key: one.key, problem, isWell: row?.state.error === undefined && others.length === 1 };
   });
   const wrong = judged.flatMap(({ key, problem }) => (problem === undefined ? [] : [`${key}: ${problem}`]));
@@ -59,8 +62,9 @@ function unasked(keys: readonly SyncKey[], declared: readonly Declared[]): reado
   });
 }
 
-function rowProblemOf(row: Row | undefined): string | undefined {
+function rowProblemOf({ uid, generation }: Declared, row: Row | undefined): string | undefined {
   if (row === undefined) return "it has no row";
+  if (row.declared.uid !== uid || row.declared.generation !== generation) return "its row is of an older declaration";
   if (row.leaseUntil !== undefined) return "it is claimed";
   // While a sync fails, what it owes waits.
   return row.state.rollout === undefined || row.state.error !== undefined ? undefined : "a restart is owed";
@@ -85,6 +89,7 @@ function declaredIn(cluster: MemoryCluster): readonly Declared[] {
       ...place,
       key: syncKey({ cluster: cluster.name, kind: "VaultStaticSecret", ...place }),
       uid: metadata.uid,
+      generation: Number(metadata.generation),
       path: String(path),
       secret: String(Object(destination).name),
       auth: vaultAuthRef === undefined ? ("default" as const) : ("own" as const),

@@ -115,7 +115,8 @@ export function monitor({ time, observes, mayHave, mayRead, isClockSteady }: Mon
       mayRead({ auth, namespace: String(namespace) }, content.path),
     );
     if (!isGranted) say(`tenants: Secret ${place} holds what no login of its declaration may read: ${content.path}`);
-    noteData(cluster, String(namespace), uid, content);
+    if (Object(owner.spec).path === content.path) noteData(cluster, String(namespace), uid, content);
+    else written.delete(uid);
     const declared = JSON.stringify([uid, owner.spec, owner.metadata.annotations]);
     const line = `${place} ${content.path} ${declared}`;
     const known = newest.get(line);
