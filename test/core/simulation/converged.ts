@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { isCleanupKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { Row } from "../../../lib/ports/rows.ts";
 import { isJudged } from "../../../lib/resource-kinds.ts";
@@ -19,7 +20,7 @@ export interface Convergence {
 interface Declared extends Pick<Declaration, "namespace" | "name" | "path" | "secret" | "auth"> {
   readonly key: SyncKey;
   readonly uid: string;
-  readonly generation: number;
+  readonly spec: unknown;
 }
 
 export async function convergence(setting: Setting, { store }: Processes): Promise<Convergence> {
@@ -62,9 +63,10 @@ function unasked(keys: readonly SyncKey[], declared: readonly Declared[]): reado
   });
 }
 
-function rowProblemOf({ uid, generation }: Declared, row: Row | undefined): string | undefined {
+function rowProblemOf({ uid, spec }: Declared, row: Row | undefined): string | undefined {
   if (row === undefined) return "it has no row";
-  if (row.declared.uid !== uid || row.declared.generation !== generation) return "its row is of an older declaration";
+  if (row.declared.uid !== uid || !isDeepStrictEqual(row.declared.spec, spec))
+    return "its row is of an older declaration";
   if (row.leaseUntil !== undefined) return "it is claimed";
   // While a sync fails, what it owes waits.
   return row.state.rollout === undefined || row.state.error !== undefined ? undefined : "a restart is owed";
@@ -89,7 +91,7 @@ function declaredIn(cluster: MemoryCluster): readonly Declared[] {
       ...place,
       key: syncKey({ cluster: cluster.name, kind: "VaultStaticSecret", ...place }),
       uid: metadata.uid,
-      generation: Number(metadata.generation),
+      spec,
       path: String(path),
       secret: String(Object(destination).name),
       auth: vaultAuthRef === undefined ? ("default" as const) : ("own" as const),

@@ -119,34 +119,31 @@ async function find(bug: string): Promise<boolean> {
   return first !== undefined;
 }
 
-async function main(): Promise<boolean> {
-  if (values.help) {
-    say(USAGE);
-    return true;
-  }
-  const { bug, seed } = values;
-  if (bug !== undefined && seed === undefined) {
-    let isFound = true;
-    for (const name of bug === "all" ? Object.keys(BUGS) : [bug]) isFound = (await find(name)) && isFound;
-    return isFound;
-  }
-  if (seed !== undefined) {
-    if (bug !== undefined) loadWithBug(bug);
-    return replay(Number(seed), true);
-  }
-  const seconds =
-    values.seconds === undefined ? {} : { ms: Number(values.seconds) * 1_000, least: Number(values.least) };
-  const report = await sweep({
-    from: Number(values.from),
-    seeds: Number(values.seeds ?? (values.seconds ? 1_000_000 : 1_000)),
-    ...seconds,
-  });
-  for (const { seed: failing, violations } of report.failed.slice(0, 20))
-    say(`seed ${failing}: ${violations.join("; ")}`);
-  say(`${report.seeds} seeds from ${values.from}, ${report.steps} steps, ${report.failed.length} with violations`);
+async function findAll(bug: string): Promise<boolean> {
+  let isFound = true;
+  for (const name of bug === "all" ? Object.keys(BUGS) : [bug]) isFound = (await find(name)) && isFound;
+  return isFound;
+}
+
+async function sweepAll(): Promise<boolean> {
+  const { from, seconds } = values;
+  const budget = seconds === undefined ? {} : { ms: Number(seconds) * 1_000, least: Number(values.least) };
+  const seeds = Number(values.seeds ?? (seconds === undefined ? 1_000 : 1_000_000));
+  const report = await sweep({ from: Number(from), seeds, ...budget });
+  for (const { seed, violations } of report.failed.slice(0, 20)) say(`seed ${seed}: ${violations.join("; ")}`);
+  say(`${report.seeds} seeds from ${from}, ${report.steps} steps, ${report.failed.length} with violations`);
   const [first] = report.failed;
   if (first) await replay(first.seed, false);
   return report.failed.length === 0;
+}
+
+async function main(): Promise<boolean> {
+  const { bug, seed, help } = values;
+  if (help) say(USAGE);
+  if (help) return true;
+  if (seed === undefined) return bug === undefined ? sweepAll() : findAll(bug);
+  if (bug !== undefined) loadWithBug(bug);
+  return replay(Number(seed), true);
 }
 
 process.exitCode = (await main()) ? 0 : 1;

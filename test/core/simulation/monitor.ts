@@ -1,5 +1,5 @@
 import { SECOND_MS } from "../../../lib/clock.ts";
-import { partsOf, type SyncKey } from "../../../lib/keys.ts";
+import { partsOf, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
 import type { Row } from "../../../lib/ports/rows.ts";
 import type { Lease, LeaseStore } from "../../../lib/ports/store.ts";
@@ -56,7 +56,8 @@ export function monitor({ time, observes, mayHave, mayRead, isClockSteady }: Mon
     if (violations.length < 20) violations.push(violation);
   };
   const held = new Map<SyncKey, Held>();
-  const fences = new Map<SyncKey, number>();
+  /** By key and uid: a declaration that is made anew begins anew. */
+  const fences = new Map<string, number>();
   const claimed = new Map<SyncKey, number>();
   const restarted = new Map<string, string>();
   const logins = new Map<string, Set<"own" | "default">>();
@@ -68,7 +69,7 @@ export function monitor({ time, observes, mayHave, mayRead, isClockSteady }: Mon
     readonly at: number;
   }[] = [];
   let isQuiet = false;
-  const newest = new Map<string, { readonly version: number }>();
+  const newest = new Map<string, number>();
 
   const onClaim = (process: number, answer: Awaited<ReturnType<LeaseStore["claim"]>>): void => {
     if (answer === undefined) return;
@@ -77,14 +78,15 @@ export function monitor({ time, observes, mayHave, mayRead, isClockSteady }: Mon
     if (before && before.lease.uid === lease.uid && before.lease.until > time.now() && before.process !== process) {
       say(`lease-table 1: ${lease.key} is claimed while process ${before.process} holds it`);
     }
-    if ((fences.get(lease.key) ?? 0) >= lease.fence) say(`lease-table 4: the fence of ${lease.key} does not grow`);
+    const id = `${lease.key} ${lease.uid}`;
+    if ((fences.get(id) ?? 0) >= lease.fence) say(`lease-table 4: the fence of ${lease.key} does not grow`);
     held.set(lease.key, { lease, row, process });
-    fences.set(lease.key, lease.fence);
+    fences.set(id, lease.fence);
     claimed.set(lease.key, (claimed.get(lease.key) ?? 0) + 1);
   };
   const onSettle = (lease: Lease, outcome: string): void => {
     if (outcome === "lost") return;
-    const latest = fences.get(lease.key);
+    const latest = fences.get(`${lease.key} ${lease.uid}`);
     if (latest !== undefined && latest !== lease.fence) {
       say(`lease-table 4: ${lease.key} was settled by fence ${lease.fence}, and ${latest} has it`);
     }
@@ -99,39 +101,42 @@ export function monitor({ time, observes, mayHave, mayRead, isClockSteady }: Mon
     });
 
   const onSecret = (cluster: MemoryCluster, { type, object, before }: Change): void => {
-    const { namespace, name } = object.metadata;
     if (writerOf(object, before) !== "keyferry") return;
+    const { namespace, name } = object.metadata;
     const place = `${cluster.name}/${namespace}/${name}`;
-    if (before && Object(before.metadata.labels)[FOREIGN] !== undefined && type !== "ADDED") {
+    if (before && Object(before.metadata.labels)[FOREIGN] !== undefined) {
       say(`kubernetes-rules 6: Secret ${place} of somebody else was written`);
     }
-    const content = contentOf(object);
-    if (type === "DELETED" || content === undefined) return;
+    const content = type === "DELETED" ? undefined : contentOf(object);
+    if (content === undefined) return;
     if (!mayHave(String(namespace), content.path)) say(`tenants: Secret ${place} holds what stands at ${content.path}`);
     const owner = ownerOf(cluster, object);
-    if (owner === undefined) return;
-    const { uid } = owner.metadata;
-    const isGranted = [...(logins.get(uid) ?? [])].some((auth) =>
-      mayRead({ auth, namespace: String(namespace) }, content.path),
-    );
-    if (!isGranted) say(`tenants: Secret ${place} holds what no login of its declaration may read: ${content.path}`);
-    if (Object(owner.spec).path === content.path) noteData(cluster, String(namespace), uid, content);
-    else written.delete(uid);
-    const declared = JSON.stringify([uid, owner.spec, owner.metadata.annotations]);
-    const line = `${place} ${content.path} ${declared}`;
-    const known = newest.get(line);
-    if (known && known.version > content.version) {
-      say(
-        `lease-table 9: Secret ${place} went back from version ${known.version} to ${content.version} of ${content.path}`,
-      );
-    }
-    newest.set(line, { version: content.version });
+    if (owner !== undefined) onData(cluster, owner, content, place);
   };
-  const noteData = (cluster: MemoryCluster, namespace: string, uid: string, { path, version }: Content): void => {
-    const content = `${path}#${version}`;
-    const before = written.get(uid);
+  const onData = (cluster: MemoryCluster, owner: Stored, content: Content, place: string): void => {
+    const { uid, namespace, annotations } = owner.metadata;
+    const all = [...(logins.get(uid) ?? [])];
+    if (!all.some((auth) => mayRead({ auth, namespace: String(namespace) }, content.path))) {
+      say(`tenants: Secret ${place} holds what no login of its declaration may read: ${content.path}`);
+    }
+    noteData(cluster, owner, content);
+    const line = `${place} ${content.path} ${JSON.stringify([uid, owner.spec, annotations])}`;
+    const known = newest.get(line) ?? 0;
+    if (known > content.version) {
+      say(`lease-table 9: Secret ${place} went back from version ${known} to ${content.version} of ${content.path}`);
+    }
+    newest.set(line, content.version);
+  };
+  /** Of a declaration as it stands now: whoever works by an older one owes what that one says. */
+  const noteData = (cluster: MemoryCluster, { metadata, spec }: Stored, { path, version }: Content): void => {
+    const { uid, name, namespace, generation } = metadata;
+    const key = syncKey({ cluster: cluster.name, kind: "VaultStaticSecret", namespace: String(namespace), name });
+    const isNow = held.get(key)?.row.declared.generation === generation && Object(spec).path === path;
+    const [before, content] = [written.get(uid), `${path}#${version}`];
+    if (!isNow) return void written.delete(uid);
     written.set(uid, content);
-    if (isQuiet && before !== undefined && before !== content) owed.push({ cluster, namespace, uid, at: time.now() });
+    const isOwed = isQuiet && before !== undefined && before !== content;
+    if (isOwed) owed.push({ cluster, namespace: String(namespace), uid, at: time.now() });
   };
   const onDeclaration = ({ object }: Change): void => {
     const known = logins.get(object.metadata.uid) ?? new Set<"own" | "default">();

@@ -35,7 +35,8 @@ const VISIBILITY_MS = 360_000;
 
 interface Waiting {
   readonly message: WorkMessage;
-  readonly visibleAt: number;
+  /** By a clock that nobody steps. */
+  isVisible: boolean;
 }
 
 export function memoryQueue(options: MemoryQueueOptions): MemoryQueue {
@@ -51,9 +52,13 @@ export function memoryQueue(options: MemoryQueueOptions): MemoryQueue {
   const waiting = new Map<Lane, Waiting[]>();
   const atWork = new Map<Lane, number>();
 
-  const enqueue = (message: WorkMessage, visibleAt: number): void => {
-    waiting.set(message.lane, [...(waiting.get(message.lane) ?? []), { message, visibleAt }]);
-    time.after(visibleAt - time.now(), pump);
+  const enqueue = (message: WorkMessage, inMs: number): void => {
+    const entry: Waiting = { message, isVisible: false };
+    waiting.set(message.lane, [...(waiting.get(message.lane) ?? []), entry]);
+    time.after(inMs, () => {
+      entry.isVisible = true;
+      pump();
+    });
   };
   const start = async (worker: Worker, message: WorkMessage): Promise<void> => {
     const { lane } = message;
@@ -64,7 +69,7 @@ export function memoryQueue(options: MemoryQueueOptions): MemoryQueue {
       isOver = true;
       cancel();
       atWork.set(lane, (atWork.get(lane) ?? 1) - 1);
-      if (!isDone) enqueue(message, time.now());
+      if (!isDone) enqueue(message, 0);
       pump();
     };
     // A worker that died says nothing.
@@ -77,7 +82,7 @@ export function memoryQueue(options: MemoryQueueOptions): MemoryQueue {
   };
   /** The next message of a lane that may start; undefined when none may, or nobody is there to work on it. */
   const next = (lane: Lane, line: Waiting[]): (() => void) | undefined => {
-    const at = line.findIndex(({ visibleAt }) => visibleAt <= time.now());
+    const at = line.findIndex(({ isVisible }) => isVisible);
     if (at < 0 || (atWork.get(lane) ?? 0) >= atOnce) return undefined;
     const worker = choose(workers);
     const [taken] = worker ? line.splice(at, 1) : [];
@@ -94,8 +99,8 @@ export function memoryQueue(options: MemoryQueueOptions): MemoryQueue {
         const fate = transit();
         if (fate === "lost") continue;
         const lateMs = typeof fate === "object" ? fate.lateMs : 0;
-        const visibleAt = Math.max(message.at, time.now()) + lateMs;
-        for (let times = fate === "twice" ? 2 : 1; times > 0; times--) enqueue(message, visibleAt);
+        const inMs = Math.max(0, message.at - time.now()) + lateMs;
+        for (let times = fate === "twice" ? 2 : 1; times > 0; times--) enqueue(message, inMs);
       }
     },
     join(worker) {
@@ -106,12 +111,11 @@ export function memoryQueue(options: MemoryQueueOptions): MemoryQueue {
       };
     },
     oldest() {
-      const due = [...waiting.values()].flatMap((line) => line.map(({ message }) => message.at));
-      const oldest = Math.min(...due);
-      return oldest <= time.now() ? oldest : undefined;
+      const visible = [...waiting.values()].flat().filter(({ isVisible }) => isVisible);
+      return visible.length === 0 ? undefined : Math.min(...visible.map(({ message }) => message.at));
     },
     isIdle: () =>
       [...atWork.values()].every((count) => count === 0) &&
-      [...waiting.values()].every((line) => line.every(({ visibleAt }) => visibleAt > time.now())),
+      [...waiting.values()].every((line) => line.every(({ isVisible }) => !isVisible)),
   };
 }
