@@ -6,9 +6,11 @@ import { secretApiContract } from "../contract/secret-api.contract.ts";
 import { vaultApiContract } from "../contract/vault-api.contract.ts";
 import { vaultTokensContract } from "../contract/vault-tokens.contract.ts";
 import { furnish } from "../contract/vault-world.ts";
+import { workQueueContract } from "../contract/work-queue.contract.ts";
 import { workloadApiContract } from "../contract/workload-api.contract.ts";
 import { DECLARED_KINDS } from "./world/api/kinds.ts";
 import { memoryCluster } from "./world/cluster.ts";
+import { memoryQueue } from "./world/queue.ts";
 import { worldTime } from "./world/time.ts";
 import { memoryVault } from "./world/vault.ts";
 
@@ -46,4 +48,21 @@ describe("Vault ends", () => {
 
   vaultApiContract("memory", () => ({ vault, cluster }));
   vaultTokensContract("memory", () => ({ vault, cluster }));
+});
+
+workQueueContract("in memory", (handle) => {
+  const time = worldTime(Date.now());
+  const flowing = time.flowing(SPEED);
+  const queue = memoryQueue({ time, atOnce: 50 });
+  queue.join(async (message) => {
+    await handle(message);
+    return true;
+  });
+  const until = async (isSo: () => boolean): Promise<void> => {
+    for (let waited = 0; !isSo(); waited += 10) {
+      if (waited > 60_000) throw new Error("waited in vain");
+      await time.sleep(10);
+    }
+  };
+  return { queue, until, now: time.now, [Symbol.dispose]: () => flowing[Symbol.dispose]() };
 });

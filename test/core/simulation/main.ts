@@ -80,6 +80,9 @@ async function sweep({ from, seeds, ms, least = 0, bug, isOneEnough = false }: R
         done += batch.runs;
         steps += batch.steps;
         failed.push(...batch.failed);
+        if (bug === undefined)
+          for (const { seed, violations } of batch.failed)
+            process.stderr.write(`seed ${seed}: ${violations.join("; ")}\n`);
         tell();
         give();
       });
@@ -130,7 +133,6 @@ async function sweepAll(): Promise<boolean> {
   const budget = seconds === undefined ? {} : { ms: Number(seconds) * 1_000, least: Number(values.least) };
   const seeds = Number(values.seeds ?? (seconds === undefined ? 1_000 : 1_000_000));
   const report = await sweep({ from: Number(from), seeds, ...budget });
-  for (const { seed, violations } of report.failed.slice(0, 20)) say(`seed ${seed}: ${violations.join("; ")}`);
   say(`${report.seeds} seeds from ${from}, ${report.steps} steps, ${report.failed.length} with violations`);
   const [first] = report.failed;
   if (first) await replay(first.seed, false);
