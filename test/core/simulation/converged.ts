@@ -136,9 +136,17 @@ function problemOf(
   const isOf = (other: Declared): boolean =>
     content?.path === other.path && content.version === setting.versions.get(other.path);
   if (served.some(isOf) && Object.keys(Object(found.data)).length === 1) return undefined;
+  if (isLeftRelabelled(found, others)) return undefined;
   // A declaration that may not read keeps what it wrote before it was changed.
   if (others.length > served.length) return undefined;
   return `its Secret holds ${content?.path}#${content?.version} and ${Object.keys(Object(found.data))}`;
+}
+
+/** Somebody took its label away after its writer had named another one: nobody knows it for ours any more. */
+function isLeftRelabelled({ metadata }: Stored, others: readonly Declared[]): boolean {
+  const owners = (metadata.ownerReferences ?? []) as readonly { readonly uid: string }[];
+  const isOurs = Object(metadata.labels)["app.kubernetes.io/managed-by"] === "hashicorp-vso";
+  return !isOurs && !owners.some(({ uid }) => others.some((other) => other.uid === uid));
 }
 
 /** Secrets of declarations that are gone. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { SECOND_MS } from "../../../lib/clock.ts";
 import { partsOf, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
@@ -108,7 +109,8 @@ export function monitor({ time, observes, mayHave, mayRead, isClockSteady }: Mon
       say(`kubernetes-rules 6: Secret ${place} of somebody else was written`);
     }
     const content = type === "DELETED" ? undefined : contentOf(object);
-    if (content === undefined) return;
+    // Who owns it may change without its data.
+    if (content === undefined || isDeepStrictEqual(content, before && contentOf(before))) return;
     if (!mayHave(String(namespace), content.path)) say(`tenants: Secret ${place} holds what stands at ${content.path}`);
     const owner = ownerOf(cluster, object);
     if (owner !== undefined) onData(cluster, owner, content, place);
