@@ -4,8 +4,10 @@ import { fileURLToPath } from "node:url";
 import { runOnPinnedNode } from "./pinned-node.js";
 
 const args = process.argv.slice(2);
+const isTest = args.includes("--test");
 // Tests fail by what goes astray in their process as well.
-const watched = args.includes("--test")
-  ? ["--import", fileURLToPath(new URL("../test/strays.ts", import.meta.url))]
-  : [];
+const watched = isTest ? ["--import", fileURLToPath(new URL("../test/strays.ts", import.meta.url))] : [];
+// Each test file is a process that loads much the same modules, and each command that it starts does so too.
+if (isTest)
+  process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL("../node_modules/.cache/compiled", import.meta.url));
 runOnPinnedNode([...watched, ...args]);

@@ -27,6 +27,12 @@ export function pinnedNode() {
 export const HEAP_FLAGS = ["--max-semi-space-size=4", "--heap-growing-percent=50"];
 
 /**
+ * One arena for glibc's malloc: it gives each thread one of its own, and what the threads of V8 compiled and collected in there
+ * is never used again: a tenth of all that is resident.
+ */
+export const HEAP_ENV = { MALLOC_ARENA_MAX: "1" };
+
+/**
  * Runs Node with these arguments in our place, where Node can do that: a parent that only waits costs as much memory as a
  * small engine. Else as a child that shares our terminal, passes signals on, and ends as it ended.
  */
@@ -34,8 +40,9 @@ export function runOnPinnedNode(args) {
   const node = pinnedNode();
   const all = ["--disable-warning=ExperimentalWarning", ...args];
   // An execve that fails ends the process without a word of ours.
-  if (process.execve && existsSync(node)) process.execve(node, [node, ...all], process.env);
-  const child = spawn(node, all, { stdio: "inherit" });
+  const env = { ...HEAP_ENV, ...process.env };
+  if (process.execve && existsSync(node)) process.execve(node, [node, ...all], env);
+  const child = spawn(node, all, { stdio: "inherit", env });
   const pass = (signal) => {
     // A terminal sends Ctrl-C to the whole group already; a second copy would read as "stop at once".
     if (signal === "SIGINT" && process.stdin.isTTY) return;

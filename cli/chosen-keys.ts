@@ -3,7 +3,7 @@ import { parseKey, type SyncKey } from "../lib/keys.ts";
 import { toMatcher } from "../lib/namespaces.ts";
 import { nearest } from "../lib/nearest.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
-import { isJudged } from "../lib/resource-kinds.ts";
+import { isReferenceStatus } from "../lib/resource-kinds.ts";
 
 const SHAPE =
   "it must be CLUSTER/KIND/NAMESPACE/NAME, for example prod-eu/VaultStaticSecret/pay/db: keyferry status lists them";
@@ -15,7 +15,7 @@ const MAX_SLIPS = 5;
 export async function knownKeys(leases: LeaseStore, clusters?: readonly string[]): Promise<readonly SyncKey[]> {
   const keys: SyncKey[] = [];
   for (const name of clusters ?? (await leases.clusters()).map((cluster) => cluster.name)) {
-    for (const { key } of await leases.byCluster(name)) if (!isJudged(key)) keys.push(key);
+    for (const { key } of await leases.byCluster(name)) if (!isReferenceStatus(key)) keys.push(key);
   }
   return keys.sort();
 }

@@ -4,12 +4,13 @@ import { fleetOption, outputOption } from "./options.ts";
 
 const HANDOVER_HELP = `
 Examples:
-  $ keyferry handover --to vso --dry-run       what would be written, and what speaks against it
+  $ keyferry handover --to vso --dry-run       show what it would write, and all problems
   $ keyferry handover --to vso --cluster prod-eu
   $ keyferry handover --to keyferry --cluster prod-eu
 
-Run it while Vault Secrets Operator is scaled to zero; a running keyferry stands back by itself. What was done already stays
-done: run it again after a crash. Exit codes: 0 done, 1 refused (nothing was changed) or not finished, 2 bad input.`;
+Run it while Vault Secrets Operator is scaled to zero. A running keyferry leaves the declarations alone by itself. After a
+crash, run the command again: finished work stays finished.
+Exit codes: 0 done, 1 refused (nothing was changed) or not finished, 2 bad input.`;
 
 export interface HandoverFlags {
   readonly fleet: string;
@@ -25,12 +26,16 @@ export interface HandoverFlags {
 export function clusterCommands(cli: Command, exitWith: (code: number) => void): void {
   cli
     .command("handover")
-    .description("leave declarations to Vault Secrets Operator so that it restarts nothing, or take them back")
+    .description("hand declarations over to Vault Secrets Operator without a restart, or take them back")
     .addOption(fleetOption())
-    .addOption(new Option("--to <controller>", "who is to go on").choices(["vso", "keyferry"]).makeOptionMandatory())
+    .addOption(
+      new Option("--to <controller>", "the controller that continues")
+        .choices(["vso", "keyferry"])
+        .makeOptionMandatory(),
+    )
     .option("--cluster <name...>", "only these clusters of the fleet", [])
     .option("--namespace <name...>", "only these namespaces", [])
-    .option("--force", "also what is not in step: Vault Secrets Operator will write it anew", false)
+    .option("--force", "also hand over what is not in step; Vault Secrets Operator will write it again", false)
     .option("--dry-run", "change nothing", false)
     .addOption(outputOption())
     .addHelpText("after", HANDOVER_HELP)

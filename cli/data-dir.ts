@@ -76,7 +76,7 @@ function tokenKeyOf(path: string): DataDir["tokenKey"] {
   const mode = (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;
   if ((mode & 0o077) !== 0) {
     const how = `others than its owner may read or write it (mode ${mode.toString(8)})`;
-    throw new InputError(path, [`${how}: set its mode to 600, or delete it and keyferry logs in to Vault anew`]);
+    throw new InputError(path, [`${how}: set its mode to 600, or delete it, and keyferry logs in to Vault again`]);
   }
   const make = () => randomBytes(SEALER_KEY_BYTES).toString("base64");
   const found = mode === 0 ? Buffer.alloc(0) : Buffer.from(readFileSync(path, "utf8").trim(), "base64");
@@ -86,7 +86,7 @@ function tokenKeyOf(path: string): DataDir["tokenKey"] {
 }
 
 function unusable(dir: string, error: unknown): InputError {
-  return new InputError(dir, [`it can't be used as data directory: ${codeOf(error)}`]);
+  return new InputError(dir, [`it cannot be used as data directory: ${codeOf(error)}`]);
 }
 
 function readOrMake(path: string, make: () => string): string {

@@ -53,11 +53,11 @@ export function engineLines({ state, since }: EngineView, flags: TableFlags, now
   const place = flags.stack === undefined ? flags.dataDir : `stack ${flags.stack}`;
   const remedy =
     flags.stack === undefined
-      ? "`keyferry run` goes on with it"
-      : "look at the alarms of the stack and the log of its tick function";
+      ? "`keyferry run` continues from here"
+      : "check the alarms of the stack and the log of its tick function";
   const seen =
     since === undefined
-      ? "none was ever seen"
+      ? "none was ever active"
       : `the last one stopped ${humanAge(now - Date.parse(since))} ago (${since})`;
-  return [`No keyferry works with ${place}: ${seen}. Below is what was known then; ${remedy}.`];
+  return [`No keyferry works with ${place}: ${seen}. What follows is as old; ${remedy}.`];
 }

@@ -3,12 +3,12 @@ import { InputError } from "../lib/errors.ts";
 import { partsOf, type SyncKey } from "../lib/keys.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
 import { keysIn } from "./chosen-keys.ts";
+import { describeSync, type SyncDescription } from "./describe-sync.ts";
+import { descriptionText } from "./description-text.ts";
 import { engineLines, engineView } from "./engine-view.ts";
 import { openTable, type TableFlags } from "./lease-table.ts";
 import { print, printJson } from "./output.ts";
 import { hasFailed } from "./status-view.ts";
-import { type Story, storyOf } from "./story.ts";
-import { storyText } from "./story-text.ts";
 import { textLines } from "./table.ts";
 
 export interface ExplainFlags extends TableFlags {
@@ -20,18 +20,18 @@ export async function explainCommand(text: string, flags: ExplainFlags): Promise
   await using place = await openTable(flags, "read");
   const [key, ...others] = await keysIn(place.leases, [text]);
   if (key === undefined || others.length > 0) {
-    throw new InputError(text, [`it stands for ${others.length + 1} syncs: name one of them`]);
+    throw new InputError(text, [`it matches ${others.length + 1} syncs: name one of them`]);
   }
   const now = systemClock();
-  const story = await read(place.leases, key, now);
-  if (!story) throw new InputError(text, ["it has gone this moment"]);
+  const description = await read(place.leases, key, now);
+  if (!description) throw new InputError(text, ["it was deleted just now"]);
   const engine = await engineView(flags, place.leases, now);
-  if (flags.output === "json") printJson({ ...story, engine });
-  else print(`${textLines(engineLines(engine, flags, now))}${storyText(story, now)}`);
-  return hasFailed(story) || engine.state === "stopped" ? 1 : 0;
+  if (flags.output === "json") printJson({ ...description, engine });
+  else print(`${textLines(engineLines(engine, flags, now))}${descriptionText(description, now)}`);
+  return hasFailed(description) || engine.state === "stopped" ? 1 : 0;
 }
 
-async function read(leases: LeaseStore, key: SyncKey, now: number): Promise<Story | undefined> {
+async function read(leases: LeaseStore, key: SyncKey, now: number): Promise<SyncDescription | undefined> {
   const row = (await leases.read([key], "strong")).get(key);
   if (!row) return undefined;
   const [references, circuits, cluster] = await Promise.all([
@@ -39,5 +39,5 @@ async function read(leases: LeaseStore, key: SyncKey, now: number): Promise<Stor
     leases.circuits(),
     leases.cluster(partsOf(key).cluster),
   ]);
-  return storyOf({ row, references, circuits, cluster, now });
+  return describeSync({ row, references, circuits, cluster, now });
 }

@@ -33,7 +33,7 @@ function isOpen({ change, needsMac }: SyncSurvey): boolean {
   return change !== undefined || needsMac;
 }
 
-const AGAIN = "it changed meanwhile: run the same command again";
+const AGAIN = "it changed meanwhile; run the same command again";
 
 /** What still lacks something after everything was written was changed by someone else. */
 export function lacks(after: ClusterSurvey): ClusterSurvey {

@@ -74,11 +74,11 @@ async function handOver(
   const survey = (scope: HandOverScope) => (flags.to === "vso" ? surveyForVso : surveyForKeyferry)(deps, scope, signal);
   const seen = await parallel(scopes, (scope) => orComplaint(scope, survey));
   const looked = seen.map((one) => reportOf(one, "looked"));
-  for (const { name, syncs } of looked) say(`${name}: ${syncs.length} declarations looked at`);
+  for (const { name, syncs } of looked) say(`${name}: ${syncs.length} declarations checked`);
   if (flags.dryRun || looked.some(complained)) return looked;
   const reports: ClusterReport[] = [];
   for (const before of seen) {
-    await carryOut(deps, before, flags, signal);
+    await applyDecision(deps, before, flags, signal);
     // What an engine still had under way may have changed it once more.
     const after = await orComplaint(before.scope, survey);
     reports.push(reportOf(flags.to === "vso" ? lacks(after) : leftOf(before, after), "done"));
@@ -86,7 +86,7 @@ async function handOver(
   return reports;
 }
 
-async function carryOut(
+async function applyDecision(
   deps: HandOverDeps,
   survey: ClusterSurvey,
   { to }: HandoverFlags,
@@ -101,7 +101,7 @@ async function carryOut(
 function progressOf(cluster: string, of: number): HandOverProgress {
   let done = 0;
   return {
-    keyMade: () => say(`${cluster}: made the key of VSO's MACs`),
+    keyMade: () => say(`${cluster}: created the HMAC key of VSO`),
     done: (_sync: SyncSurvey) => {
       done += 1;
       if (done === of || done % PROGRESS_STEP === 0) say(`${cluster}: ${done} of ${of} handed over`);

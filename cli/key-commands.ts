@@ -7,34 +7,34 @@ import { type SyncFlags, syncCommand } from "./sync.ts";
 
 const SYNC_HELP = `
 Examples:
-  $ keyferry sync prod-eu/VaultStaticSecret/pay/db           ask the engine of .keyferry, and don't wait
-  $ keyferry sync prod-eu/VaultStaticSecret/pay/db --wait    and tell how it went
+  $ keyferry sync prod-eu/VaultStaticSecret/pay/db           ask the engine of .keyferry, without waiting
+  $ keyferry sync prod-eu/VaultStaticSecret/pay/db --wait    wait and show the result
   $ keyferry sync 'prod-eu/*/pay/*' --wait --timeout 2m      every sync of a namespace; * stands for any characters
   $ keyferry sync prod-eu/VaultStaticSecret/pay/db --stack keyferry-prod
 
-Vault is read and the Secret is verified; what is in step stays as it is. The annotation keyferry.dev/refresh on the
-resource asks for the same, with each new value.
-Exit codes: 0 asked, or done with --wait; 1 a sync failed or was not done in time; 2 bad input.`;
+The engine reads Vault and verifies the Secret; a Secret in step stays as it is. Each new value of the annotation
+keyferry.dev/refresh on the resource does the same.
+Exit codes: 0 asked, or done with --wait; 1 a sync failed or did not finish in time; 2 bad input.`;
 
 const EXPLAIN_HELP = `
 Examples:
-  $ keyferry explain prod-eu/VaultStaticSecret/pay/db        what is declared, seen, wrong, and next
+  $ keyferry explain prod-eu/VaultStaticSecret/pay/db        declaration, references, last state, error, next run
   $ keyferry explain prod-eu/VaultStaticSecret/pay/db -o json | jq .error.remedy
   $ keyferry explain prod-eu/VaultStaticSecret/pay/db --stack keyferry-prod
 
-Reads the lease table alone, beside a running engine. Exit codes: 0 in step or on its way, 1 the sync or a restart has failed,
-or no engine works on it, 2 bad input.`;
+Reads only the lease table, beside a running engine.
+Exit codes: 0 in step or in progress, 1 the sync or a restart failed, or no engine works on it, 2 bad input.`;
 
 const PLAN_HELP = `
 Examples:
-  $ keyferry plan --fleet fleet.yaml                         what a run would change, sync by sync, and why
-  $ keyferry plan 'prod-eu/*/pay/*'                          of one namespace
+  $ keyferry plan --fleet fleet.yaml                         what a run would change in each sync, and why
+  $ keyferry plan 'prod-eu/*/pay/*'                          only in one namespace
   $ keyferry plan -o json | jq '.syncs[] | select(.action == "fail").error'
 
-Reads declarations, Vault and Secrets, and writes nothing: no Secret, no status, no event, no state. Names and digests are
-shown, never values. The state of --data-dir is used when it is there, also beside a running engine; without it the plan is
-that of a first run. Logins are real ones; their tokens are revoked at the end.
-Exit codes, the first that is true: 2 bad input, 1 a sync or a cluster would fail, 3 there are changes, 0 nothing to do.`;
+Reads declarations, Vault and Secrets, and writes nothing: no Secret, no status, no event, no state. Shows names and
+digests, never values. Uses the state in --data-dir if there is one, also beside a running engine; without it, plans a
+first run. Logs in to Vault, and revokes the tokens at the end.
+Exit codes, the first that applies: 2 bad input, 1 a sync or a cluster would fail, 3 there are changes, 0 nothing to do.`;
 
 const ONE_KEY = "CLUSTER/KIND/NAMESPACE/NAME";
 
@@ -61,8 +61,8 @@ function keyCommand(cli: Command, name: string, { description, argument, help }:
 }
 
 function addPlan(cli: Command, ended: Ended): void {
-  const description = "show what a run would change and why, and write nothing";
-  const argument = ["[key...]", `${ONE_KEY}, * for any characters; all when none is given`] as const;
+  const description = "show what a run would change and why; writes nothing";
+  const argument = ["[key...]", `${ONE_KEY}, * stands for any characters; all if none is given`] as const;
   keyCommand(cli, "plan", { description, argument, help: PLAN_HELP })
     .addOption(fleetOption())
     .addOption(dataDirOption())
@@ -71,22 +71,18 @@ function addPlan(cli: Command, ended: Ended): void {
 }
 
 function addSync(cli: Command, ended: Ended): void {
-  const argument = ["<key...>", `${ONE_KEY}, * for any characters`] as const;
-  keyCommand(cli, "sync", {
-    description: "read the source of syncs and verify their destination now",
-    argument,
-    help: SYNC_HELP,
-  })
+  const argument = ["<key...>", `${ONE_KEY}, * stands for any characters`] as const;
+  keyCommand(cli, "sync", { description: "refresh syncs now", argument, help: SYNC_HELP })
     .addOption(dataDirOption())
     .addOption(stackOption())
-    .option("--wait", "until it is done, and tell how it went", false)
+    .option("--wait", "wait until it is done, and show the result", false)
     .addOption(new Option("--timeout <duration>", "how long to wait").argParser(waitTime).default(MINUTE_MS, "1m"))
     .addOption(outputOption())
     .action(async (keys: readonly string[], flags: SyncFlags) => ended(await syncCommand(keys, flags)));
 }
 
 function addExplain(cli: Command, ended: Ended): void {
-  const description = "tell the story of one sync: declared, referred to, seen, wrong, next";
+  const description = "describe one sync: declaration, references, last state, error, next run";
   keyCommand(cli, "explain", { description, argument: ["<key>", ONE_KEY], help: EXPLAIN_HELP })
     .addOption(dataDirOption())
     .addOption(stackOption())

@@ -24,16 +24,16 @@ function parseAddress(text: string): { hostname: string; port: number } {
 
 /** One cluster that is out of sight is no reason to take the others' engine away; none that is in sight is. */
 async function readiness({ isReady, sight }: Health): Promise<{ readonly isReady: boolean; readonly says: string }> {
-  if (!isReady()) return { isReady: false, says: "not every cluster was looked at yet" };
+  if (!isReady()) return { isReady: false, says: "keyferry has not tried to read every cluster yet" };
   try {
     const { clusters, outOfSight } = await sight();
     if (outOfSight.length === 0) return { isReady: true, says: "ok" };
     const names = outOfSight.join(", ");
-    if (outOfSight.length === clusters.length) return { isReady: false, says: `no cluster can be looked at: ${names}` };
-    return { isReady: true, says: `ok, but for clusters that can't be looked at: ${names}` };
+    if (outOfSight.length === clusters.length) return { isReady: false, says: `no cluster can be read: ${names}` };
+    return { isReady: true, says: `ok, except for clusters that cannot be read: ${names}` };
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
-    return { isReady: false, says: `the lease table can't be read: ${error.code}` };
+    return { isReady: false, says: `the lease table cannot be read: ${error.code}` };
   }
 }
 
@@ -59,7 +59,7 @@ export async function listen(address: string, health: Health): Promise<Listening
     resolve(`http://${hostname}:${info.port}`),
   );
   server.on("error", (error: NodeJS.ErrnoException) =>
-    reject(new InputError("--listen", [`${address} can't be used (${error.code}): choose another port, or none`])),
+    reject(new InputError("--listen", [`${address} cannot be used (${error.code}): choose another port, or none`])),
   );
   const url = await promise;
   return {

@@ -7,21 +7,21 @@ export const DEFAULT_LISTEN = "127.0.0.1:9464";
 export const DEFAULT_SYNC_SERIES = 1_000;
 
 export function fleetOption(): Option {
-  return new Option("-f, --fleet <file>", "the clusters to keep in step").env("KEYFERRY_FLEET").default(DEFAULT_FLEET);
+  return new Option("-f, --fleet <file>", "file with the clusters").env("KEYFERRY_FLEET").default(DEFAULT_FLEET);
 }
 
 export function dataDirOption(): Option {
-  return new Option("-d, --data-dir <dir>", "where the lease table and keys are kept")
+  return new Option("-d, --data-dir <dir>", "directory of the lease table and the keys")
     .env("KEYFERRY_DATA_DIR")
     .default(DEFAULT_DATA_DIR);
 }
 
 export function stackOption(): Option {
-  return new Option("--stack <name>", "the CloudFormation stack of a keyferry on AWS").env("KEYFERRY_STACK");
+  return new Option("--stack <name>", "CloudFormation stack of keyferry on AWS").env("KEYFERRY_STACK");
 }
 
 export function outputOption(): Option {
-  return new Option("-o, --output <format>", "table or json").choices(["table", "json"]).default("table");
+  return new Option("-o, --output <format>", "output format").choices(["table", "json"]).default("table");
 }
 
 export function waitTime(text: string): number {

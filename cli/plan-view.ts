@@ -1,6 +1,6 @@
+import type { NameChanges, SecretChanges } from "../lib/destinations/destination.ts";
 import type { SyncError } from "../lib/errors.ts";
 import type { Planned, PlannedAction } from "../lib/plan/plan.ts";
-import type { NameChanges, SecretChanges } from "../lib/plan/plan-changes.ts";
 import { remedyOf } from "./remedies.ts";
 import { textLines } from "./table.ts";
 
@@ -8,7 +8,7 @@ import { textLines } from "./table.ts";
 export interface ClusterPlan {
   readonly name: string;
   readonly errors: readonly SyncError[];
-  readonly held?: { readonly gone: number; readonly of: number };
+  readonly awaitingApproval?: { readonly gone: number; readonly of: number };
 }
 
 interface ErrorView {
@@ -22,7 +22,7 @@ export interface PlanView {
   readonly clusters: readonly {
     readonly name: string;
     readonly errors: readonly ErrorView[];
-    readonly held?: { readonly gone: number; readonly of: number };
+    readonly awaitingApproval?: { readonly gone: number; readonly of: number };
   }[];
   /** Clusters that are known and left fleet.yaml. */
   readonly departed: readonly string[];
@@ -48,10 +48,10 @@ export function planView(
   const isFailed = planned.some(({ action }) => action === "fail") || clusters.some((one) => isTroubled(one));
   const isChanged = departed.length > 0 || planned.some(({ action }) => !QUIET.has(action));
   return {
-    clusters: clusters.map(({ name, errors, held }) => ({
+    clusters: clusters.map(({ name, errors, awaitingApproval }) => ({
       name,
       errors: errors.map(errorView),
-      ...(held === undefined ? {} : { held }),
+      ...(awaitingApproval === undefined ? {} : { awaitingApproval }),
     })),
     departed,
     syncs: planned.map(({ error, changes, ...rest }) => ({
@@ -64,8 +64,8 @@ export function planView(
   };
 }
 
-function isTroubled({ errors, held }: ClusterPlan): boolean {
-  return errors.length > 0 || held !== undefined;
+function isTroubled({ errors, awaitingApproval }: ClusterPlan): boolean {
+  return errors.length > 0 || awaitingApproval !== undefined;
 }
 
 function shown({ any: _any, ...changes }: SecretChanges): Omit<SecretChanges, "any"> {
@@ -138,9 +138,11 @@ function names(what: string, { added, removed, changed }: NameChanges): readonly
   ];
 }
 
-function troubles({ name, errors, held }: PlanView["clusters"][number]): readonly string[] {
-  const gone = held
-    ? [`! cluster ${name}: ${held.gone} of ${held.of} declarations are gone, too many to be believed`]
+function troubles({ name, errors, awaitingApproval }: PlanView["clusters"][number]): readonly string[] {
+  const gone = awaitingApproval
+    ? [
+        `! cluster ${name}: ${awaitingApproval.gone} of ${awaitingApproval.of} declarations are gone; they await approval`,
+      ]
     : [];
   return [
     ...errors.flatMap(({ code, message, remedy }) => [

@@ -9,6 +9,7 @@ import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet, textIn } from "../lib/fleet/read-fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
+import { KINDS } from "../lib/kinds/registry.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
 import { type Planned, type Planner, planner } from "../lib/plan/plan.ts";
@@ -18,8 +19,8 @@ import type { ResourceApi } from "../lib/ports/resources.ts";
 import type { Row } from "../lib/ports/rows.ts";
 import type { SecretApi } from "../lib/ports/secrets.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
-import { caCache } from "../lib/reconcile/source.ts";
-import { imaginedSqliteStore, type SqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
+import { caCache } from "../lib/references/ca-cache.ts";
+import { type SqliteStore, simulatedSqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
 import { jsonLog } from "../lib/telemetry/log.ts";
 import { prometheusMetrics } from "../lib/telemetry/metrics.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
@@ -44,10 +45,10 @@ const AT_ONCE = 24;
 /** What a run would change, and why; writes nothing. 1: a sync would fail; else 3: there are changes; else 0. */
 export async function planCommand(texts: readonly string[], flags: PlanFlags): Promise<number> {
   const { fleet, folder } = await readFleet(flags.fleet);
-  const stop = stopSignal(() => say("stopped: giving tokens back"), WITH_HANG_UP);
+  const stop = stopSignal(() => say("stopped: revoking tokens"), WITH_HANG_UP);
   const known = peekDataDir(flags.dataDir);
-  if (!known) say(`${flags.dataDir} holds no state: planned as the first run`);
-  await using store = imaginedSqliteStore(known?.statePath);
+  if (!known) say(`${flags.dataDir} holds no state: planning a first run`);
+  await using store = simulatedSqliteStore(known?.statePath);
   await store.expireLeases(systemClock());
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
   const clients = clientsOf(byName, folder);
@@ -129,6 +130,7 @@ function readOnlyApis(
     planner: planner({
       ...{ leases, vault, templates, secrets, resources, clusters: apis.clusters, clock, ca },
       digestKey: key,
+      kinds: KINDS,
       log: silent,
     }),
     survey: (cluster, signal) => survey(discovery, cluster, signal),
@@ -167,7 +169,7 @@ function surveyed(
 ): Promise<readonly ClusterPlan[]> {
   return Promise.all(
     clusters.map(async (cluster) => {
-      say(`looking at cluster ${cluster.name}`);
+      say(`reading cluster ${cluster.name}`);
       return { name: cluster.name, ...(await apis.survey(cluster, signal)) };
     }),
   );

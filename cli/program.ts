@@ -18,57 +18,62 @@ import { statusCommand } from "./status.ts";
 
 const RUN_HELP = `
 Examples:
-  $ keyferry run --fleet fleet.yaml            keep every cluster of the fleet in step, until Ctrl-C
-  $ keyferry run --fleet fleet.yaml --once     one pass over everything that is due, then exit 0, or 1 if a sync failed
+  $ keyferry run --fleet fleet.yaml            sync every cluster of the fleet, until Ctrl-C
+  $ keyferry run --fleet fleet.yaml --once     do everything that is due, then exit 0, or 1 if a sync failed
+  $ keyferry run --accept-missing prod-eu      many declarations of prod-eu were deleted on purpose
 
-Ctrl-C finishes what is under way; a second one stops at once. A killed process loses nothing: start it again.
-A changed fleet.yaml is taken up within seconds, or at once by SIGHUP; a broken one changes nothing, and the log says why.
+Ctrl-C finishes the work in progress; a second one stops at once. A killed process loses nothing: start it again.
+keyferry reloads a changed fleet.yaml within seconds, or at once on SIGHUP. A broken one changes nothing; see the log.
 Logs are JSON lines on stderr. http://${DEFAULT_LISTEN} answers /healthz, /readyz and /metrics.
-Exit codes: 0 done, 1 some sync failed, 2 bad input.`;
+Exit codes: 0 done, 1 a sync failed, 2 bad input.`;
 
 const STATUS_HELP = `
 Examples:
-  $ keyferry status                            every sync of .keyferry: state, age, next, last error
+  $ keyferry status                            every sync in .keyferry: state, age, next refresh, last error
   $ keyferry status -o json | jq '.syncs[] | select(.error)'
-  $ keyferry status --stack keyferry-prod      the same of a keyferry on AWS
+  $ keyferry status --stack keyferry-prod      the same for keyferry on AWS
 
-Works beside a running engine. Exit codes: 0 all in step, 1 some sync or restart has failed, or no engine works, 2 bad input.`;
+Works beside a running engine.
+Exit codes: 0 all in step, 1 a sync or a restart failed, or no engine works, 2 bad input.`;
 
 /** Parses the command line and runs one command; answers the exit code. */
 export async function program(argv: readonly string[]): Promise<number> {
   let code = 0;
   const cli = new Command("keyferry")
-    .description("Keeps secrets in step between Vault or OpenBao and Kubernetes, across a fleet of clusters.")
+    .description("Syncs secrets from Vault or OpenBao to Kubernetes, across a fleet of clusters.")
     .version(manifest.version)
     .showHelpAfterError("(run with --help for examples)")
     .exitOverride()
     .configureOutput({ writeOut: print, writeErr: (text) => say(text.trimEnd()) });
   cli
     .command("run")
-    .description("keep a fleet in step, in this process")
+    .description("sync a fleet, in this process")
     .addOption(fleetOption())
     .addOption(dataDirOption())
-    .option("--once", "everything that is due, then exit", false)
+    .option("--once", "do everything that is due, then exit", false)
     .addOption(
-      new Option("--listen <address>", "where health and metrics answer; none: nowhere")
+      new Option("--listen <address>", "address for health and metrics; none disables them")
         .env("KEYFERRY_LISTEN")
         .default(DEFAULT_LISTEN),
     )
     .addOption(
-      new Option("--log-level <level>", "how much is logged")
+      new Option("--log-level <level>", "lowest level of logged events")
         .choices([...LOG_LEVELS])
         .env("KEYFERRY_LOG_LEVEL")
         .default("info"),
     )
     .addOption(
-      new Option("--sync-series <number>", "resources that have metrics of their own at most, the worst first; 0: none")
+      new Option(
+        "--sync-series <number>",
+        "maximum number of resources with their own metric series, worst first; 0 disables them",
+      )
         .env("KEYFERRY_SYNC_SERIES")
         .argParser(wholeNumber)
         .default(DEFAULT_SYNC_SERIES),
     )
     .option(
-      "--accept-absence <cluster...>",
-      "in these clusters, believe that declarations are gone although it is more than 10 or a fifth of them",
+      "--accept-missing <cluster...>",
+      "clusters in which more than 10 and a fifth of the declarations were deleted on purpose",
       [],
     )
     .addHelpText("after", RUN_HELP)
@@ -77,7 +82,7 @@ export async function program(argv: readonly string[]): Promise<number> {
     });
   cli
     .command("status")
-    .description("show every sync: state, age, next, last error")
+    .description("show every sync: state, age, next refresh, last error")
     .addOption(fleetOption())
     .addOption(dataDirOption())
     .addOption(stackOption())
@@ -102,7 +107,7 @@ export interface RunFlags {
   readonly listen: string;
   readonly logLevel: LogLevel;
   readonly syncSeries: number;
-  readonly acceptAbsence: readonly string[];
+  readonly acceptMissing: readonly string[];
 }
 
 export interface StatusFlags {

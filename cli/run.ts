@@ -11,7 +11,7 @@ import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-c
 import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
 import type { Log } from "../lib/ports/telemetry.ts";
-import { isJudged } from "../lib/resource-kinds.ts";
+import { isReferenceStatus } from "../lib/resource-kinds.ts";
 import { thatOweRestarts } from "../lib/rollout/owed.ts";
 import { damageReport } from "../lib/store/damage.ts";
 import { openSqliteStore, type SqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
@@ -37,7 +37,7 @@ const REVOKE_MS = 5 * SECOND_MS;
 /** Keeps a fleet in step in this process. */
 export async function runCommand(flags: RunFlags): Promise<number> {
   const read = await readFleet(flags.fleet);
-  mustBeClusters(read.fleet, flags.acceptAbsence);
+  mustBeClusters(read.fleet, flags.acceptMissing);
   using dataDir = openDataDir(flags.dataDir);
   const lines = logLines();
   const log = jsonLog(flags.logLevel, lines);
@@ -78,7 +78,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       metrics,
     },
     clusters: read.fleet.clusters,
-    acceptAbsence: new Set(flags.acceptAbsence),
+    acceptMissing: new Set(flags.acceptMissing),
   });
   try {
     if (flags.once) return await runOnce(engine, store, read.fleet, log);
@@ -162,7 +162,7 @@ function exposeCounts(metrics: PrometheusMetrics, store: LeaseStore, clients: Cl
 function mustBeClusters(fleet: Fleet, names: readonly string[]): void {
   const unknown = names.filter((name) => !fleet.clusters.some((cluster) => cluster.name === name));
   if (unknown.length > 0)
-    throw new InputError("--accept-absence", [`no such cluster in the fleet: ${unknown.join(", ")}`]);
+    throw new InputError("--accept-missing", [`no such cluster in the fleet: ${unknown.join(", ")}`]);
 }
 
 async function runOn(
@@ -195,7 +195,7 @@ async function runOnce(engine: Engine, store: LeaseStore, fleet: Fleet, log: Log
   const stop = stopSignal((signal) => log.info("stop-asked", { signal }), WITH_HANG_UP);
   const errors: readonly SyncError[] = await engine.once(stop);
   const rows = await Promise.all(fleet.clusters.map((cluster) => store.byCluster(cluster.name)));
-  const syncs = rows.flat().filter(({ key }) => !isJudged(key));
+  const syncs = rows.flat().filter(({ key }) => !isReferenceStatus(key));
   const failed = syncs.filter((row) => row.error !== undefined);
   const open = await store.circuits();
   log.info("pass-ended", { syncs: syncs.length, failed: failed.length, clustersFailed: errors.length });

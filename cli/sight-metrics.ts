@@ -13,14 +13,14 @@ export function exposeSight(
 ): void {
   metrics.gauge(
     "keyferry_cluster_up",
-    "1 when the cluster can be looked at, 0 when it can't; absent before its first watch pass.",
+    "1 if keyferry can read the cluster, 0 if not; absent before its first watch pass.",
     ["cluster"],
     async () => {
       const [rows, open] = await Promise.all([store.clusters(), store.circuits()]);
       return fleet().flatMap((cluster) => upOf(cluster, rows, open));
     },
   );
-  metrics.gauge("keyferry_circuit_open", "1 for each end that is out of reach.", ["circuit"], async () =>
+  metrics.gauge("keyferry_circuit_open", "1 for each Vault or cluster that does not answer.", ["circuit"], async () =>
     (await store.circuits()).slice(0, MAX_CIRCUITS).map(({ id }) => ({ labels: { circuit: id }, value: 1 })),
   );
 }

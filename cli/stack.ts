@@ -41,7 +41,9 @@ function outputsOf(name: string, stack: Description): Record<(typeof NEEDED)[num
   const missing = NEEDED.filter((output) => found[output] === undefined);
   if (missing.length === 0) return found as Record<(typeof NEEDED)[number], string>;
   const state = stack.StackStatus ?? "unknown";
-  throw new InputError(`--stack ${name}`, [`it is no stack of keyferry, or not deployed yet: its state is ${state}`]);
+  throw new InputError(`--stack ${name}`, [
+    `this is not a stack of keyferry, or it is not deployed yet: its state is ${state}`,
+  ]);
 }
 
 async function describe(name: string): Promise<Description> {
@@ -61,11 +63,11 @@ async function describe(name: string): Promise<Description> {
 const MISSING = "there is no such stack in this account and region: check the name, AWS_REGION and AWS_PROFILE";
 
 function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return "AWS can't be asked";
+  if (!(error instanceof Error)) return "AWS does not answer";
   if (error.name === "ValidationError") return MISSING;
   if (/Credentials|Token|Signature|Auth|Denied/.test(error.name)) {
-    return `AWS does not let us in (${error.name}): check AWS_PROFILE and its rights (cloudformation:DescribeStacks)`;
+    return `AWS denies access (${error.name}): check AWS_PROFILE and its permissions (cloudformation:DescribeStacks)`;
   }
   if (/Region/.test(error.message)) return "no region is set: set AWS_REGION";
-  return `AWS can't be asked (${error.name}): check the network, AWS_REGION and AWS_PROFILE`;
+  return `AWS does not answer (${error.name}): check the network, AWS_REGION and AWS_PROFILE`;
 }

@@ -1,4 +1,4 @@
-import { circuitOfCluster, circuitOfVso, placeOfVso } from "../lib/circuits.ts";
+import { circuitOfCluster, placeOfSuspension, suspensionOf } from "../lib/circuits.ts";
 import { type EpochMs, SECOND_MS } from "../lib/clock.ts";
 import { outOfSightSince } from "../lib/discovery/out-of-sight.ts";
 import { isCleanupKey, partsOf } from "../lib/keys.ts";
@@ -32,9 +32,9 @@ export interface RolloutView {
 
 export interface ClusterView {
   readonly name: string;
-  readonly state: "ok" | "failed" | "held" | "standing-back" | "unseen";
+  readonly state: "ok" | "failed" | "awaiting-approval" | "suspended" | "unseen";
   readonly error?: { readonly code: string; readonly message: string; readonly since: string };
-  readonly held?: { readonly gone: number; readonly of: number; readonly since: string };
+  readonly awaitingApproval?: { readonly gone: number; readonly of: number; readonly since: string };
   /** What does not keep the cluster from being worked on, and should be known. */
   readonly warnings?: readonly string[];
   /** It can't be looked at, since then: what is shown of its syncs is as old. */
@@ -64,7 +64,7 @@ export function waitsFor(
   const { cluster, namespace } = partsOf(row.key);
   const others = worksBesideVso(known?.state ?? {}, namespace)
     ? []
-    : [circuitOfVso(cluster), circuitOfVso(cluster, namespace)];
+    : [suspensionOf(cluster), suspensionOf(cluster, namespace)];
   return circuits.find(({ id }) => id === vault || id === circuitOfCluster(cluster) || others.includes(id));
 }
 
@@ -123,16 +123,32 @@ export function hasFailed({ error, rollout }: Pick<SyncView, "error" | "rollout"
 /** An open circuit counts before what the last watch pass found: a watch on a silent cluster notices nothing. */
 export function clusterView(name: string, row: ClusterRow | undefined, circuits: readonly Circuit[]): ClusterView {
   const open = circuits.find(({ id }) => id === circuitOfCluster(name));
-  const vso = circuits.find(({ id }) => id === circuitOfVso(name));
+  const vso = circuits.find(({ id }) => id === suspensionOf(name));
   const error = open ?? row?.state.error ?? vso;
-  const held = row?.state.held;
+  const awaitingApproval = row?.state.awaitingApproval;
   const warnings = warningsOf(name, row, circuits);
   const outOfSight = outOfSightSince(name, row, circuits);
   return {
     name,
-    state: error ? (error === vso ? "standing-back" : "failed") : held ? "held" : row ? "ok" : "unseen",
+    state: error
+      ? error === vso
+        ? "suspended"
+        : "failed"
+      : awaitingApproval
+        ? "awaiting-approval"
+        : row
+          ? "ok"
+          : "unseen",
     ...(error ? { error: { code: error.code, message: error.message, since: iso(error.since) } } : {}),
-    ...(held ? { held: { gone: held.gone, of: held.of, since: iso(held.since) } } : {}),
+    ...(awaitingApproval
+      ? {
+          awaitingApproval: {
+            gone: awaitingApproval.gone,
+            of: awaitingApproval.of,
+            since: iso(awaitingApproval.since),
+          },
+        }
+      : {}),
     ...(warnings.length > 0 ? { warnings } : {}),
     ...(outOfSight === undefined ? {} : { outOfSight: iso(outOfSight) }),
   };
@@ -140,11 +156,11 @@ export function clusterView(name: string, row: ClusterRow | undefined, circuits:
 
 function warningsOf(name: string, row: ClusterRow | undefined, circuits: readonly Circuit[]): readonly string[] {
   const operator = row?.state.operator && operatorWarning(name, row.state.operator);
-  const places = circuits.map(({ id }) => placeOfVso(id)).filter((place) => place?.cluster === name);
+  const places = circuits.map(({ id }) => placeOfSuspension(id)).filter((place) => place?.cluster === name);
   const namespaces = places.map((place) => place?.namespace).filter((namespace) => namespace !== undefined);
   return [
     ...(operator === undefined ? [] : [operator]),
-    ...namespaces.sort().map((namespace) => `keyferry stands back in namespace ${namespace}: see its syncs`),
+    ...namespaces.sort().map((namespace) => `keyferry suspends its work in namespace ${namespace}; see its syncs`),
   ];
 }
 

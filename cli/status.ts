@@ -3,7 +3,7 @@ import { type EpochMs, systemClock } from "../lib/clock.ts";
 import { InputError } from "../lib/errors.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
-import { isJudged } from "../lib/resource-kinds.ts";
+import { isReferenceStatus } from "../lib/resource-kinds.ts";
 import { thatOweRestarts } from "../lib/rollout/owed.ts";
 import { type EngineView, engineLines, engineView } from "./engine-view.ts";
 import { openTable } from "./lease-table.ts";
@@ -53,7 +53,7 @@ async function read(
   const syncs: SyncView[] = [];
   for (const name of names) {
     const around = { circuits, cluster: known.find((row) => row.name === name) };
-    const rows = (await store.byCluster(name)).filter(({ key }) => !isJudged(key));
+    const rows = (await store.byCluster(name)).filter(({ key }) => !isReferenceStatus(key));
     const owing = await thatOweRestarts(store, rows);
     for (const row of rows) syncs.push(syncView(row, around, now, owing.get(row.key)));
   }
@@ -74,7 +74,7 @@ function people({ clusters, syncs }: Pick<Status, "clusters" | "syncs">, now: Ep
   const [hidden, shown] = [clusters.filter(isOutOfSight), clusters.filter((cluster) => !isOutOfSight(cluster))];
   const blind = hidden.map(
     (cluster) =>
-      `cluster ${cluster.name} can't be looked at since ${age(cluster.outOfSight)}, and what is shown of it is as old: ${describe(cluster)}`,
+      `cluster ${cluster.name} could not be read for ${age(cluster.outOfSight)}, and its syncs below are as old: ${describe(cluster)}`,
   );
   const troubles = shown
     .filter((cluster) => cluster.state !== "ok")
@@ -93,14 +93,14 @@ function isOutOfSight({ outOfSight }: ClusterView): boolean {
 function wrongWith({ error, rollout }: SyncView): string {
   if (error) return `${error.code}: ${error.message}`;
   if (!rollout || rollout.attempts === 0) return "";
-  return rollout.message ?? "its workloads could not be restarted: see the condition RolloutRestart";
+  return rollout.message ?? "its workloads could not be restarted; see the condition RolloutRestart";
 }
 
 function describe(cluster: ClusterView): string {
   if (cluster.error) return `${cluster.error.code}: ${cluster.error.message}`;
-  if (cluster.held) {
-    const { gone, of } = cluster.held;
-    return `${gone} of ${of} declarations are gone, which is too many to be believed: keyferry leaves their Secrets alone (the cluster's own garbage collector may not). If it is meant, run with --accept-absence ${cluster.name}`;
+  if (cluster.awaitingApproval) {
+    const { gone, of } = cluster.awaitingApproval;
+    return `${gone} of ${of} declarations are gone, which awaits approval: keyferry leaves their Secrets alone (the cluster's own garbage collector may not). If they were deleted on purpose, run with --accept-missing ${cluster.name}`;
   }
-  return "not looked at yet";
+  return "not read yet";
 }

@@ -27,7 +27,7 @@ export async function syncCommand(texts: readonly string[], flags: SyncFlags): P
   for (const { key } of asked) say(`asked for ${key}`);
   const isIdle = flags.stack === undefined && !isDataDirLocked(flags.dataDir);
   if (isIdle) {
-    say(`no keyferry works with ${flags.dataDir} now: it is done once \`keyferry run\` starts there`);
+    say(`no keyferry works with ${flags.dataDir} now: it will be done once \`keyferry run\` starts there`);
   }
   if (!flags.wait) return 0;
   const outcomes = isIdle ? asked.map(notDone) : await outcomesOf(place, asked, flags);

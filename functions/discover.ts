@@ -31,7 +31,7 @@ const deps = {
   metrics,
 };
 const circuits = circuitOpener(deps);
-const acceptAbsence = new Set(config.acceptAbsence);
+const acceptMissing = new Set(config.acceptMissing);
 
 /** A batch of clusters: changes since the stored resourceVersion become rows and nudges. */
 export const handler = queueHandler(
@@ -60,7 +60,7 @@ async function runPass(name: string, signal: AbortSignal): Promise<void> {
     seconds: WATCH_SECONDS,
     againMs: AGAIN_MS,
     probeRevision: false,
-    acceptAbsence: acceptAbsence.has(name),
+    acceptMissing: acceptMissing.has(name),
     sleep,
   };
   await runWatchPass(deps, circuits, settings, options, signal);

@@ -5,12 +5,14 @@ import { sharedDigestKey } from "../lib/aws/digest-key.ts";
 import { sharedKey } from "../lib/aws/shared-key.ts";
 import { toldOfWork } from "../lib/aws/told.ts";
 import { workRecord } from "../lib/aws/work-record.ts";
+import { KINDS } from "../lib/kinds/registry.ts";
 import { type Reconciler, reconciler } from "../lib/reconcile/reconcile.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
 import { vaultApi } from "../lib/vault/vault-api.ts";
-import { baseOf, REQUESTS } from "./wiring/base.ts";
+import { baseOf } from "./wiring/base.ts";
 import { clustersOf } from "./wiring/clusters.ts";
 import { queueHandler } from "./wiring/queue-handler.ts";
+import { REQUESTS } from "./wiring/requests.ts";
 
 const base = baseOf(process.env);
 const { config, sqs, clock, leases, queue, log, metrics } = base;
@@ -33,6 +35,7 @@ async function start(): Promise<Reconciler> {
   const { parameter, kmsKey } = config.digestKey;
   const digestKey = await sharedDigestKey({ client: ssm, parameter, kmsKey, randomBytes });
   return reconciler({
+    kinds: KINDS,
     leases,
     queue,
     vault,

@@ -3,6 +3,7 @@ import { copyFile, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildOptions, build, type Metafile } from "esbuild";
+import { leanImports } from "./lean-imports.ts";
 import { withoutAsyncHooks } from "./without-async-hooks.ts";
 import { withoutGeneratedApis } from "./without-generated-apis.ts";
 
@@ -16,6 +17,7 @@ export const ALIKE = {
   absWorkingDir: ROOT,
   bundle: true,
   platform: "node",
+  mainFields: ["module", "main"],
   target: "node24",
   format: "esm",
   minifySyntax: true,
@@ -24,7 +26,7 @@ export const ALIKE = {
   minifyIdentifiers: false,
   legalComments: "none",
   banner: { js: BANNER },
-  plugins: [withoutGeneratedApis, withoutAsyncHooks],
+  plugins: [leanImports, withoutGeneratedApis, withoutAsyncHooks],
   logLevel: "warning",
 } as const satisfies BuildOptions;
 

@@ -9,19 +9,19 @@ export function circuitOfCluster(cluster: string): string {
 }
 
 /**
- * The id of the circuit that is open while Vault Secrets Operator works in a cluster, or in one namespace of it: syncs wait,
+ * The id of the suspension while Vault Secrets Operator works in a cluster, or in one namespace of it: syncs wait,
  * watch passes go on.
  */
-export function circuitOfVso(cluster: string, namespace?: string): string {
-  return namespace === undefined ? `${OF_VSO}${cluster}` : `${OF_VSO}${cluster}/${namespace}`;
+export function suspensionOf(cluster: string, namespace?: string): string {
+  return namespace === undefined ? `${SUSPENSION}${cluster}` : `${SUSPENSION}${cluster}/${namespace}`;
 }
 
-const OF_VSO = "vso:";
+const SUSPENSION = "vso:";
 
-/** What such an id says; undefined for the id of another circuit. */
-export function placeOfVso(id: string): { readonly cluster: string; readonly namespace?: string } | undefined {
-  if (!id.startsWith(OF_VSO)) return undefined;
-  const [cluster = "", namespace] = id.slice(OF_VSO.length).split("/");
+/** What such an id says; undefined for the id of a circuit. */
+export function placeOfSuspension(id: string): { readonly cluster: string; readonly namespace?: string } | undefined {
+  if (!id.startsWith(SUSPENSION)) return undefined;
+  const [cluster = "", namespace] = id.slice(SUSPENSION.length).split("/");
   return { cluster, ...(namespace === undefined ? {} : { namespace }) };
 }
 

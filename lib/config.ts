@@ -26,7 +26,7 @@ export interface Config {
   /** Invocations at once that the refresh lane is worked on by. */
   readonly refreshConcurrency: number;
   /** Clusters in which a person accepts that many declarations are gone at once. */
-  readonly acceptAbsence: readonly string[];
+  readonly acceptMissing: readonly string[];
   readonly logLevel: "debug" | "info" | "warn" | "error";
 }
 
@@ -52,7 +52,7 @@ const VARIABLES = z.object({
   KEYFERRY_DISCOVERY_QUEUE: url,
   KEYFERRY_DISCOVERY_DEAD_LETTERS: url,
   KEYFERRY_REFRESH_CONCURRENCY: text.regex(/^[1-9][0-9]{0,3}$/, "must be a whole number from 1 to 9999").default("10"),
-  KEYFERRY_ACCEPT_ABSENCE: z.string().default(""),
+  KEYFERRY_ACCEPT_MISSING: z.string().default(""),
   KEYFERRY_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
 
@@ -78,7 +78,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     refresh: { url: found.KEYFERRY_REFRESH_QUEUE, deadLetters: found.KEYFERRY_REFRESH_DEAD_LETTERS },
     discovery: { url: found.KEYFERRY_DISCOVERY_QUEUE, deadLetters: found.KEYFERRY_DISCOVERY_DEAD_LETTERS },
     refreshConcurrency: Number(found.KEYFERRY_REFRESH_CONCURRENCY),
-    acceptAbsence: found.KEYFERRY_ACCEPT_ABSENCE.split(",")
+    acceptMissing: found.KEYFERRY_ACCEPT_MISSING.split(",")
       .map((name) => name.trim())
       .filter((name) => name !== ""),
     logLevel: found.KEYFERRY_LOG_LEVEL,

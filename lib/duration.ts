@@ -11,8 +11,8 @@ export const MAX_DURATION_MS = 9_223_372_036_854;
 
 const UNITS = { s: SECOND_MS, m: MINUTE_MS, h: HOUR_MS } as const;
 
-/** In whole ms, rounded up so that no duration above zero becomes zero; undefined when it is none or too long for Go. */
-export function parseDuration(text: string): number | undefined {
+/** In whole ms, rounded up so that no duration above zero becomes zero; undefined when it is none, not given, or too long for Go. */
+export function parseDuration(text = ""): number | undefined {
   if (!DURATION_PATTERN.test(text)) return undefined;
   const unit = UNITS[text.slice(-1) as keyof typeof UNITS];
   // Six decimals of a millisecond are Go's nanosecond: what lies below is the noise of doubles, 0.1 h is 360,000 ms.

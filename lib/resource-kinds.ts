@@ -43,12 +43,12 @@ export function kindNamed(kind: string): KindRef | undefined {
 }
 
 /** Kinds that syncs refer to and that show how they fare: each such resource has a row of its own, whose work is that status. */
-export const JUDGED_KINDS: readonly KindRef[] = [VAULT_CONNECTION, VAULT_AUTH, SECRET_TRANSFORMATION];
+export const REFERENCE_STATUS_KINDS: readonly KindRef[] = [VAULT_CONNECTION, VAULT_AUTH, SECRET_TRANSFORMATION];
 
-/** Whether a row is of a resource that is judged, and not of a sync. */
-export function isJudged(key: string): boolean {
+/** Whether a row is of a resource that is checked, and not of a sync. */
+export function isReferenceStatus(key: string): boolean {
   const kind = key.split("/")[1];
-  return JUDGED_KINDS.some((judged) => judged.kind === kind);
+  return REFERENCE_STATUS_KINDS.some((known) => known.kind === kind);
 }
 
 /** `group/version`, or the version alone for the core group. */

@@ -31,28 +31,28 @@ interface Waiter {
 /** Who has how many turns. */
 function account({ atOnce, ofPlace, inAll }: SlotLimits) {
   let atWork = 0;
-  let held = 0;
-  const heldBy = new Map<string, number>();
+  let taken = 0;
+  const takenBy = new Map<string, number>();
   return {
-    isIdle: () => held === 0,
-    hasRoom: (place: string): boolean => atWork < atOnce && (heldBy.get(place) ?? 0) < ofPlace,
+    isIdle: () => taken === 0,
+    hasRoom: (place: string): boolean => atWork < atOnce && (takenBy.get(place) ?? 0) < ofPlace,
     take(place: string): void {
       atWork += 1;
-      held += 1;
-      heldBy.set(place, (heldBy.get(place) ?? 0) + 1);
+      taken += 1;
+      takenBy.set(place, (takenBy.get(place) ?? 0) + 1);
     },
     /** False: too many did already. */
     stepAside(): boolean {
-      if (held >= inAll) return false;
+      if (taken >= inAll) return false;
       atWork -= 1;
       return true;
     },
-    giveBack(place: string, isAside: boolean): void {
+    release(place: string, isAside: boolean): void {
       if (!isAside) atWork -= 1;
-      held -= 1;
-      const left = (heldBy.get(place) ?? 1) - 1;
-      if (left === 0) heldBy.delete(place);
-      else heldBy.set(place, left);
+      taken -= 1;
+      const left = (takenBy.get(place) ?? 1) - 1;
+      if (left === 0) takenBy.delete(place);
+      else takenBy.set(place, left);
     },
   };
 }
@@ -104,7 +104,7 @@ export function slots(limits: SlotLimits): Slots {
         return await work({ stepAside });
       } finally {
         isOver = true;
-        turns.giveBack(place, isAside);
+        turns.release(place, isAside);
         startWhatCan();
       }
     },

@@ -4,7 +4,7 @@ import { normalAddress } from "./vault-address.ts";
 export interface VaultReach {
   /** Addresses that fleet.yaml names, in the spelling of `normalAddress`: allowed wherever they lie. */
   readonly named: readonly string[];
-  /** Nothing but these. Otherwise public and private hosts as well, judged by the IP addresses that they resolve to. */
+  /** Nothing but these. Otherwise public and private hosts as well, checked by the IP addresses that they resolve to. */
   readonly onlyNamed: boolean;
   /** AWS's token service as fleet.yaml names it: allowed wherever it lies. */
   readonly stsEndpoint?: string;
@@ -17,17 +17,17 @@ export const NOTHING_NAMED: VaultReach = { named: [], onlyNamed: false };
 export type ReachOf = (cluster: string | undefined) => VaultReach;
 
 /**
- * How Vault at this base URL may be asked: one that fleet.yaml names without further questions, others by a connection that judges the
+ * How Vault at this base URL may be asked: one that fleet.yaml names without further questions, others by a connection that checks the
  * IP address, or not at all. What is named is an address with its path: not every service of that host.
  */
-export function wayTo({ named, onlyNamed }: VaultReach, address: string): "named" | "judged" | undefined {
+export function wayTo({ named, onlyNamed }: VaultReach, address: string): "named" | "checked" | undefined {
   if (named.includes(address)) return "named";
-  return onlyNamed ? undefined : "judged";
+  return onlyNamed ? undefined : "checked";
 }
 
 /** The same for the token service of AWS that a VaultAuth names; where only what is named may be asked, so may AWS's own hosts. */
-export function wayToSts(reach: VaultReach, endpoint: string, ownHost: string): "named" | "judged" | undefined {
+export function wayToSts(reach: VaultReach, endpoint: string, ownHost: string): "named" | "checked" | undefined {
   const address = normalAddress(endpoint);
   if (address === reach.stsEndpoint) return "named";
-  return reach.onlyNamed && address !== `https://${ownHost}` ? undefined : "judged";
+  return reach.onlyNamed && address !== `https://${ownHost}` ? undefined : "checked";
 }

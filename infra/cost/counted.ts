@@ -1,4 +1,4 @@
-/** What tests count: they hold these figures, and docs/cost.md reckons with them. After a change: `npm run generate`. */
+/** What tests count: they hold these figures, and docs/cost.md calculates with them. After a change: `npm run generate`. */
 export const COUNTED = {
   /** Each minute, in capacity units of DynamoDB. test/contract/dynamodb/refresh-slots.contract.ts */
   tick: { reads: 6, readsPerPeriod: 2, writes: 4 },

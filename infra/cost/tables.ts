@@ -25,7 +25,7 @@ export const EXAMPLES: readonly Example[] = [
   of("10,000 syncs, 100 clusters, 30s", 100, 10_000, 30 * SECOND_MS),
 ];
 
-/** The parts of docs/cost.md that are reckoned, by the name of their marker. */
+/** The parts of docs/cost.md that are estimated, by the name of their marker. */
 export function costTables(): ReadonlyMap<string, string> {
   return new Map([
     [

@@ -18,7 +18,7 @@ export interface BacklogOptions {
 
 /**
  * When the oldest waiting message was to start, as far as a queue tells: SQS says how many messages wait and not since
- * when (its metric for that comes minutes late), so that it is reckoned from how fast they can be worked on.
+ * when (its metric for that comes minutes late), so that it is estimated from how fast they can be worked on.
  */
 export function sqsBacklog(options: BacklogOptions): (signal: AbortSignal) => Promise<{ readonly oldestAt?: EpochMs }> {
   const { client, url, concurrency, perInvocation, clock } = options;

@@ -1,6 +1,6 @@
 import { type Metrics as Emf, MetricUnit } from "@aws-lambda-powertools/metrics";
 import type { Metrics } from "../ports/telemetry.ts";
-import { isJudged } from "../resource-kinds.ts";
+import { isReferenceStatus } from "../resource-kinds.ts";
 
 /** Labels whose values are many: CloudWatch bills each, so they are told apart in the logs and not in metrics. */
 const FOLDED = new Set(["cluster", "circuit", "kind"]);
@@ -32,7 +32,7 @@ export function functionMetrics(emf: Emf): FunctionMetrics {
   };
   return {
     ran({ key, code }) {
-      if (isJudged(key)) return;
+      if (isReferenceStatus(key)) return;
       seriesOf("vso_secret_sync_total", {}).count += 1;
       // Counted when there is none as well, so that an alarm has its data.
       seriesOf("vso_secret_sync_errors_total", {}).count += code === undefined ? 0 : 1;

@@ -34,8 +34,8 @@ function condition(name: string, type: string, description: string): Column {
 }
 
 const SYNCED = condition("Synced", "SecretSynced", "Whether the Secret is in step with Vault.");
-const HEALTHY = condition("Healthy", "Healthy", "Whether the last run went well.");
-const READY = condition("Ready", "Ready", "Whether it can be relied on.");
+const HEALTHY = condition("Healthy", "Healthy", "Whether the last refresh succeeded.");
+const READY = condition("Ready", "Ready", "Whether it is ready for use.");
 const AGE: Column = {
   name: "Age",
   type: "date",
@@ -73,20 +73,20 @@ const DEFINITIONS: readonly Definition[] = [
   },
   {
     kind: VAULT_AUTH_GLOBAL,
-    description: "What several VaultAuths have in common.",
+    description: "Settings that several VaultAuths share.",
     status: vaultAuthGlobalStatus,
     columns: [],
   },
   {
     kind: VAULT_STATIC_SECRET,
-    description: "A path of Vault's kv engine, kept in step with a Secret.",
+    description: "Syncs a path of Vault's kv engine to a Secret.",
     status: vaultStaticSecretStatus,
     unobserved: { lastGeneration: 0 },
     columns: OF_SECRETS,
   },
   {
     kind: VAULT_DYNAMIC_SECRET,
-    description: "Credentials that Vault makes on demand, kept fresh in a Secret.",
+    description: "Syncs credentials that Vault creates on demand to a Secret.",
     status: vaultDynamicSecretStatus,
     unobserved: {
       lastGeneration: 0,
@@ -97,7 +97,7 @@ const DEFINITIONS: readonly Definition[] = [
   },
   {
     kind: VAULT_PKI_SECRET,
-    description: "A certificate that Vault issues, kept fresh in a Secret.",
+    description: "Syncs a certificate that Vault issues to a Secret.",
     status: vaultPkiSecretStatus,
     unobserved: { lastGeneration: 0, lastRotation: 0, valid: false, error: "" },
     columns: OF_SECRETS,
@@ -127,7 +127,7 @@ function schemaOf(schema: z.ZodType, description: string): Schema {
 
 const IDENTITY = {
   apiVersion: { type: "string", description: "Version of the schema that this object follows." },
-  kind: { type: "string", description: "What this object is." },
+  kind: { type: "string", description: "Kind of this object." },
   metadata: { type: "object" },
 };
 
@@ -136,7 +136,7 @@ const IDENTITY = {
  * who does not know of it, would say for ever that nobody looked.
  */
 function statusOf({ status, unobserved }: Definition): Schema {
-  const schema = schemaOf(status, "What was last seen and done.");
+  const schema = schemaOf(status, "The state that was last observed.");
   if (unobserved === undefined) return schema;
   return { ...schema, default: { ...unobserved, observedGeneration: UNOBSERVED } };
 }
@@ -154,7 +154,7 @@ function versionOf(definition: Definition): Schema {
         description,
         properties: {
           ...IDENTITY,
-          spec: schemaOf(SPECS[kind.kind as DeclaredKind], "What is wanted."),
+          spec: schemaOf(SPECS[kind.kind as DeclaredKind], "The desired state."),
           status: statusOf(definition),
         },
       },

@@ -5,7 +5,7 @@ import { parseDuration } from "../duration.ts";
 import type { ObjectRef } from "../names.ts";
 import type { CredentialRef } from "../ports/credentials.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
-import type { VaultIdentity, VaultTarget } from "../ports/vault.ts";
+import type { AwsMethod, VaultIdentity, VaultTarget } from "../ports/vault.ts";
 import { normalAddress } from "../vault-address.ts";
 import { type FoundAuth, findAuth } from "./find-auth.ts";
 import { vaultAt, withLentIdentity } from "./lent-identity.ts";
@@ -41,7 +41,7 @@ function targetOf(
     ...(spec.tlsServerName ? { tlsServerName: spec.tlsServerName } : {}),
     ...(caRef ? { caRef } : known?.caFile === undefined ? {} : { caOf: known.name }),
     skipTlsVerify: spec.skipTLSVerify,
-    timeoutMs: Math.min(parseDuration(spec.timeout ?? "0s") || DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS),
+    timeoutMs: Math.min(parseDuration(spec.timeout) || DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS),
   };
 }
 
@@ -106,7 +106,7 @@ export function resolveConnectionAt(lookup: LookUp, place: ObjectRef, why: strin
 function idOf(cluster: string, versions: readonly string[], identity: Omit<VaultIdentity, "id">): string {
   const { target, namespace = "", mount, headers, method } = identity;
   const { credential, ...rest } = method;
-  const { version, ...place } = { version: "", ...credential };
+  const { version: _version, ...place }: typeof credential & { readonly version?: string } = credential;
   return fingerprint(cluster, ...versions, target.address, namespace, mount, canonical({ headers, place, rest }));
 }
 
@@ -118,6 +118,11 @@ export function resolveIdentity(
   cluster: ClusterSettings,
 ): VaultIdentity {
   return identityBy(findAuth(lookup, vaultAuthRef, namespace, cluster), lookup, namespace, cluster);
+}
+
+/** Only AWS knows the identity of a process. */
+function isOurs(method: Method): method is AwsMethod {
+  return method.credential.kind === "process";
 }
 
 /** The same by a VaultAuth that was found. */
@@ -132,8 +137,7 @@ export function identityBy(
   const declared = withVersion(lookup, found);
   const mount = mountOf(auth, declared, cluster);
   const { connection, target: theirs } = resolveConnection(lookup, auth, cluster);
-  const isOurs = declared.kind === "aws" && declared.credential.kind === "process";
-  const { method, target } = isOurs
+  const { method, target } = isOurs(declared)
     ? withLentIdentity(cluster, { subject: auth.subject, method: declared, mount, target: theirs })
     : { method: declared, target: theirs };
   const vaultNamespace = trimSlashes(auth.spec.namespace || (vaultAt(cluster, target.address)?.namespace ?? ""));

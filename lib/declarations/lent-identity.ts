@@ -22,14 +22,15 @@ function refused(subject: string, what: string): SyncError {
 
 function lentTo(cluster: ClusterSettings, { method, mount, target }: Login): [FleetVault, LentIdentity] | undefined {
   const vault = vaultAt(cluster, target.address);
+  if (vault === undefined) return undefined;
   const lent = cluster.vault?.identities ?? [];
-  const found = vault?.identities.find(
+  const found = vault.identities.find(
     (identity) =>
       lent.includes(`${vault.name}/${identity.name}`) &&
       identity.role === method.role &&
       (identity.mount ?? mount) === mount,
   );
-  return vault && found && [vault, found];
+  return found && [vault, found];
 }
 
 /** What a VaultAuth says beside fleet.yaml must not be another thing than fleet.yaml says. */

@@ -5,7 +5,10 @@ import { conditions, observedGeneration } from "./status.ts";
 /** Templates and filters that several resources share. */
 export const secretTransformationSpec = z.object({
   templates,
-  sourceTemplates: z.array(template).exactOptional().describe("Templates that others call; they fill no key."),
+  sourceTemplates: z
+    .array(template)
+    .exactOptional()
+    .describe("Templates for use by other templates. They fill no key."),
   includes,
   excludes,
 });

@@ -62,7 +62,7 @@ export const vaultAuthRef = z
 
 export const vaultNamespace = vaultPath("Vault namespace to read from. Empty: the namespace of the VaultAuth.");
 
-export const refreshAfter = durationText("How often Vault is asked anew, such as 30s, 5m or 1h.");
+export const refreshAfter = durationText("How often Vault is read, such as 30s, 5m or 1h.");
 
 export const template = z
   .object({
@@ -74,28 +74,28 @@ export const template = z
 export const templates = z
   .record(z.string(), template)
   .exactOptional()
-  .describe("Templates by the Secret's key that each one fills.");
+  .describe("Templates by the key of the Secret that each one fills.");
 
 export const includes = textList("Regular expressions: only source fields that match one of them are kept.");
 export const excludes = textList("Regular expressions: source fields that match one of them are dropped.");
 
 const templateRef = z.object({
   name: text("Key of a template in the SecretTransformation."),
-  keyOverride: optionalText("Key in the Secret. Empty: the template's own."),
+  keyOverride: optionalText("Key in the Secret. Empty: the template's own key."),
 });
 
 const transformationRef = z.object({
   namespace: namespaceName("Namespace of the SecretTransformation. Empty: that of this resource."),
   name: z.string().check(check.objectName).describe("Name of the SecretTransformation."),
-  templateRefs: z.array(templateRef).exactOptional().describe("The templates to take. Empty: all of them."),
-  ignoreIncludes: flag("Leave its includes aside."),
-  ignoreExcludes: flag("Leave its excludes aside."),
+  templateRefs: z.array(templateRef).exactOptional().describe("The templates to use. Empty: all of them."),
+  ignoreIncludes: flag("Ignore its includes."),
+  ignoreExcludes: flag("Ignore its excludes."),
 });
 
 export const transformation = z
   .object({
     templates,
-    transformationRefs: z.array(transformationRef).exactOptional().describe("SecretTransformations to take from."),
+    transformationRefs: z.array(transformationRef).exactOptional().describe("SecretTransformations to use."),
     includes,
     excludes,
     excludeRaw: flag("Leave the key _raw out of the Secret."),
@@ -105,7 +105,7 @@ export const transformation = z
 export const destination = z
   .object({
     name: z.string().check(check.notEmpty, check.objectName).describe("Name of the Secret, in this namespace."),
-    create: z.boolean().default(false).describe("Create and own the Secret. Otherwise it must be there already."),
+    create: z.boolean().default(false).describe("Create and own the Secret. Otherwise it must exist already."),
     overwrite: z.boolean().default(false).describe("With create: take over a Secret of that name that has no owner."),
     labels: z
       .record(z.string(), z.string())
@@ -130,4 +130,4 @@ export const rolloutRestartTargets = z
     }),
   )
   .exactOptional()
-  .describe("Workloads to restart when the Secret changed.");
+  .describe("Workloads to restart after the Secret changed.");

@@ -12,19 +12,19 @@ const CONDITION_TYPE =
 
 /** The condition of Kubernetes' own API conventions. */
 const condition = z.object({
-  type: z.string().max(MAX_TYPE).regex(CONDITION_TYPE).describe("What is said to be so or not."),
-  status: z.enum(["True", "False", "Unknown"]).describe("Whether it is so."),
-  reason: z.string().min(1).max(MAX_REASON).regex(REASON).describe("Why, in one word."),
-  message: z.string().max(MAX_MESSAGE).describe("Why, for people."),
+  type: z.string().max(MAX_TYPE).regex(CONDITION_TYPE).describe("Type of the condition."),
+  status: z.enum(["True", "False", "Unknown"]).describe("Whether the condition holds."),
+  reason: z.string().min(1).max(MAX_REASON).regex(REASON).describe("Reason, in one word."),
+  message: z.string().max(MAX_MESSAGE).describe("Explanation for people."),
   lastTransitionTime: z.string().meta({ format: "date-time" }).describe("When the status last changed."),
-  observedGeneration: z.int().min(0).exactOptional().describe("The generation that this was said of."),
+  observedGeneration: z.int().min(0).exactOptional().describe("The generation that the condition describes."),
 });
 
-export const conditions = z.array(condition).exactOptional().describe("How this resource fares.");
+export const conditions = z.array(condition).exactOptional().describe("The state of this resource.");
 
 export const unixSeconds = z.int().describe("Seconds since 1970.");
 
-export const lastGeneration = z.int().describe("The generation that was last carried out.");
+export const lastGeneration = z.int().describe("The generation that was last applied.");
 
 /** What a resource says that nobody has looked at yet: tools that wait for it (kstatus) know by it that they have to. */
 export const UNOBSERVED = -1;
@@ -38,8 +38,8 @@ export const secretMAC = z.string().exactOptional().describe("Keyed hash of the 
 
 export const vaultClientMeta = z
   .object({
-    cacheKey: z.string().exactOptional().describe("Which client of Vault was used."),
+    cacheKey: z.string().exactOptional().describe("Cache key of the Vault client."),
     id: z.string().exactOptional().describe("Hash of the accessor of the client's token."),
   })
   .exactOptional()
-  .describe("The client that last talked to Vault for this resource.");
+  .describe("The client that last sent requests to Vault for this resource.");

@@ -13,12 +13,14 @@ const defaults = {
 
 /** What VaultAuths have in common. */
 export const vaultAuthGlobalSpec = z.object({
-  allowedNamespaces: textList("Kubernetes namespaces whose VaultAuths may refer to this besides its own; * is all."),
+  allowedNamespaces: textList(
+    "Kubernetes namespaces whose VaultAuths may refer to this one, besides its own. * is all.",
+  ),
   vaultConnectionRef: z
     .string()
     .check(check.objectRef)
     .exactOptional()
-    .describe("VaultConnection for VaultAuths that name none, as if it stood there."),
+    .describe("VaultConnection for VaultAuths that name none, resolved from their namespace."),
   defaultVaultNamespace: vaultPath("Vault namespace for VaultAuths that name none."),
   defaultAuthMethod: z.enum(METHODS).exactOptional().describe("Login method for VaultAuths that name none."),
   defaultMount: vaultPath("Mount for VaultAuths that name none."),
@@ -34,6 +36,6 @@ export const vaultAuthGlobalSpec = z.object({
 export type VaultAuthGlobalSpec = z.infer<typeof vaultAuthGlobalSpec>;
 
 export const vaultAuthGlobalStatus = z.object({
-  valid: flag("Whether it could be used."),
+  valid: flag("Whether it is usable."),
   error: optionalText("What is wrong."),
 });

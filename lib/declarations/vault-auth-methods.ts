@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { objectName, optionalText, text, textList } from "./shared.ts";
 
-/** The login methods, as VaultAuth and VaultAuthGlobal share them. What is needed is judged on use. */
+/** The login methods, as VaultAuth and VaultAuthGlobal share them. What is needed is checked on use. */
 export const METHODS = ["kubernetes", "jwt", "appRole", "aws", "gcp"] as const;
 
 const MIN_TOKEN_SECONDS = 600;
@@ -13,11 +13,11 @@ const tokenExpirationSeconds = z
   .int()
   .min(MIN_TOKEN_SECONDS)
   .default(MIN_TOKEN_SECONDS)
-  .describe("Life of the service account's token, in seconds.");
+  .describe("TTL of the service account's token, in seconds.");
 
 export const kubernetes = z
   .object({ role, serviceAccount, audiences, tokenExpirationSeconds })
-  .describe("Login with a service account's token that Vault lets the cluster review.");
+  .describe("Login with a service account's token. Vault asks the cluster to review it.");
 
 export const jwt = z
   .object({
@@ -27,12 +27,12 @@ export const jwt = z
     audiences,
     tokenExpirationSeconds,
   })
-  .describe("Login with a signed token, of a service account or from a Secret.");
+  .describe("Login with a signed token of a service account or from a Secret.");
 
 export const appRole = z
   .object({
     roleId: optionalText("The role's id."),
-    secretIDPath: optionalText("File with the secret id on an operator's own disk."),
+    secretIDPath: optionalText("File with the secret id on an operator's disk."),
     secretRef: objectName("Secret, in the namespace of the resource that syncs, that holds the secret id under id."),
   })
   .describe("Login with a role id and a secret id.");
@@ -41,19 +41,19 @@ export const aws = z
   .object({
     role,
     region: optionalText("Region of the token service."),
-    headerValue: optionalText("Value of the header that Vault's mount demands."),
+    headerValue: optionalText("Value of the header that Vault's mount requires."),
     sessionName: optionalText("Name of the role session."),
     stsEndpoint: optionalText("URL of the token service."),
     iamEndpoint: optionalText("URL of IAM."),
     secretRef: objectName("Secret with access_key_id, secret_access_key and, if there is one, session_token."),
-    irsaServiceAccount: objectName("ServiceAccount that is bound to an IAM role."),
+    irsaServiceAccount: objectName("ServiceAccount with an IAM role."),
   })
   .describe("Login with an AWS identity.");
 
 export const gcp = z
   .object({
     role,
-    workloadIdentityServiceAccount: objectName("ServiceAccount that is bound to a Google service account."),
+    workloadIdentityServiceAccount: objectName("ServiceAccount with a Google service account."),
     region: optionalText("Region of the cluster."),
     clusterName: optionalText("Name of the cluster."),
     projectID: optionalText("Project of the cluster."),
@@ -65,4 +65,4 @@ export const storageEncryption = z
     mount: text("Mount of the transit engine."),
     keyName: text("Name of the key."),
   })
-  .describe("Key that an operator encrypts its cached tokens with.");
+  .describe("Key that an operator uses to encrypt its cached tokens.");

@@ -26,10 +26,10 @@ const globalRef = z
         params: strategy.describe("How parameters are merged."),
       })
       .exactOptional()
-      .describe("How maps of both are merged. Not set: only this VaultAuth's count."),
-    allowDefault: flag("Without a name, take the VaultAuthGlobal that is named default."),
+      .describe("How maps of both are merged. Not set: only this VaultAuth's are used."),
+    allowDefault: flag("Without a name, use the VaultAuthGlobal named default."),
   })
-  .describe("A VaultAuthGlobal that fills what is not set here.");
+  .describe("A VaultAuthGlobal for fields that are not set here.");
 
 /** How to log in to Vault. */
 export const vaultAuthSpec = z.object({
@@ -41,7 +41,7 @@ export const vaultAuthSpec = z.object({
   vaultAuthGlobalRef: globalRef.exactOptional(),
   namespace: vaultPath("Vault namespace of the login, and of reads that name none."),
   allowedNamespaces: textList(
-    "Kubernetes namespaces whose resources may use this VaultAuth besides its own; * is all.",
+    "Kubernetes namespaces whose resources may use this VaultAuth, besides its own. * is all.",
   ),
   method: z.enum(METHODS).exactOptional().describe("Login method."),
   mount: vaultPath("Mount of the login method in Vault."),
@@ -58,7 +58,7 @@ export const vaultAuthSpec = z.object({
 export type VaultAuthSpec = z.infer<typeof vaultAuthSpec>;
 
 export const vaultAuthStatus = z.object({
-  valid: flag("Whether everything that it refers to is there."),
+  valid: flag("Whether everything that it refers to exists."),
   error: optionalText("What is wrong."),
   specHash: optionalText("Hash of the spec, merged with the VaultAuthGlobal's."),
   observedGeneration,

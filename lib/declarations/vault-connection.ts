@@ -6,11 +6,11 @@ import { conditions, observedGeneration } from "./status.ts";
 /** Where a Vault is and how to speak with it. */
 export const vaultConnectionSpec = z.object({
   address: z.string().check(check.address).describe("Base URL of Vault, such as https://vault.example.com:8200."),
-  headers: headers("HTTP headers of every request. The Vault namespace is not set here."),
-  tlsServerName: optionalText("Name that Vault's certificate must be for, when it isn't the address's."),
+  headers: headers("HTTP headers of every request. Do not set the Vault namespace here."),
+  tlsServerName: optionalText("Name in Vault's certificate, if it differs from the address."),
   caCertSecretRef: objectName("Secret in this namespace that holds the CA certificates of Vault under ca.crt."),
-  caCertPath: optionalText("File with CA certificates on an operator's own disk."),
-  skipTLSVerify: z.boolean().default(false).describe("Accept whatever certificate Vault shows."),
+  caCertPath: optionalText("File with CA certificates on an operator's disk."),
+  skipTLSVerify: z.boolean().default(false).describe("Accept any certificate of Vault."),
   timeout: durationText("Time-out of one request, such as 30s."),
 });
 

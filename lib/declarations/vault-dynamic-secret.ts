@@ -23,7 +23,7 @@ export const vaultDynamicSecretSpec = z.object({
   mount: requiredVaultPath("Mount of the secrets engine."),
   path: requiredVaultPath("Path in the engine, such as creds/app."),
   requestHTTPMethod: z.enum(["GET", "POST", "PUT"]).exactOptional().describe("HTTP method of the request. Empty: GET."),
-  params: textMap("Parameters of the request. With any, it is sent as PUT."),
+  params: textMap("Parameters of the request. If there are any, the method is PUT."),
   renewalPercent: z
     .int()
     .min(0)
@@ -31,7 +31,7 @@ export const vaultDynamicSecretSpec = z.object({
     .default(DEFAULT_RENEWAL_PERCENT)
     .describe("Share of the Vault lease after which it is renewed, in percent."),
   revoke: flag("Revoke the Vault lease when this resource is deleted."),
-  allowStaticCreds: flag("The path is a static role: follow its rotation."),
+  allowStaticCreds: flag("The path is a static role: sync its rotations."),
   refreshAfter,
   rolloutRestartTargets,
   destination,
@@ -44,10 +44,10 @@ export const vaultDynamicSecretStatus = z.object({
   lastGeneration,
   secretLease: z
     .object({
-      id: text("Vault's id of it."),
-      duration: z.int().describe("Its length in seconds."),
-      renewable: z.boolean().describe("Whether Vault prolongs it."),
-      requestID: text("Id of the request that made it."),
+      id: text("Vault's id of the lease."),
+      duration: z.int().describe("Duration in seconds."),
+      renewable: z.boolean().describe("Whether Vault renews it."),
+      requestID: text("Id of the request that created it."),
     })
     .describe("The Vault lease of the credentials."),
   staticCredsMetaData: z
@@ -58,8 +58,8 @@ export const vaultDynamicSecretStatus = z.object({
       ttl: z.int().exactOptional().describe("Seconds to the next rotation."),
     })
     .exactOptional()
-    .describe("What Vault said of a static role."),
-  lastRuntimePodUID: optionalText("Who last carried it out."),
+    .describe("Data of a static role in Vault."),
+  lastRuntimePodUID: optionalText("UID of the pod that last reconciled it."),
   secretMAC,
   vaultClientMeta,
   observedGeneration,

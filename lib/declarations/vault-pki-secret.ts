@@ -23,9 +23,9 @@ export const vaultPkiSecretSpec = z.object({
   mount: requiredVaultPath("Mount of the PKI engine."),
   role: requiredVaultPath("Role to issue with."),
   issuerRef: optionalText("Issuer. Empty: the role's."),
-  revoke: flag("Revoke a certificate once it was replaced, and when this resource is deleted."),
+  revoke: flag("Revoke a certificate after its replacement, and when this resource is deleted."),
   clear: flag("Without destination.create: empty the Secret when this resource is deleted."),
-  expiryOffset: durationText("How long before its end a certificate is replaced."),
+  expiryOffset: durationText("How long before its expiry a certificate is replaced."),
   commonName: optionalText("Common name."),
   altNames: textList("DNS names and e-mail addresses."),
   ipSans: textList("IP addresses."),
@@ -36,8 +36,8 @@ export const vaultPkiSecretSpec = z.object({
     .string()
     .regex(TTL, 'must be a number and one of s, m, h, d, such as "30d"')
     .exactOptional()
-    .describe("Life of the certificate."),
-  notAfter: optionalText("End of the certificate."),
+    .describe("TTL of the certificate."),
+  notAfter: optionalText("Expiry of the certificate."),
   excludeCNFromSans: flag("Keep the common name out of the alternative names."),
   format: optionalText("Format of the certificate."),
   privateKeyFormat: optionalText("Format of the private key."),

@@ -16,20 +16,20 @@ export const vaultStaticSecretSpec = z.object({
   mount: requiredVaultPath("Mount of the kv engine."),
   path: requiredVaultPath("Path in the kv engine."),
   type: z.enum(["kv-v1", "kv-v2"]).describe("Version of the kv engine."),
-  version: z.int().min(0).exactOptional().describe("Version of the secret to keep to, kv-v2 only. 0 is the latest."),
+  version: z.int().min(0).exactOptional().describe("Version of the secret, kv-v2 only. 0 is the latest."),
   refreshAfter,
   hmacSecretData: z
     .boolean()
     .default(true)
-    .describe("Keep a hash of the data in the status, to notice changes on either side."),
+    .describe("Store a hash of the data in the status, to notice changes on either side."),
   rolloutRestartTargets,
   destination,
   syncConfig: z
     .object({
-      instantUpdates: z.boolean().default(false).describe("Follow Vault's events besides asking it again and again."),
+      instantUpdates: z.boolean().default(false).describe("Use Vault's events, besides reading it periodically."),
     })
     .exactOptional()
-    .describe("How changes are noticed."),
+    .describe("How changes in Vault are noticed."),
 });
 
 export type VaultStaticSecretSpec = z.infer<typeof vaultStaticSecretSpec>;

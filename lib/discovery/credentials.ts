@@ -2,20 +2,20 @@ import { partsOf, type ReferenceKey } from "../keys.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import { SECRET } from "../resource-kinds.ts";
 import type { DiscoveryDeps } from "./deps.ts";
-import type { Intake } from "./intake.ts";
-import type { Part } from "./parts.ts";
+import type { EventHandler } from "./event-handlers.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
 import type { RowBudget } from "./row-budget.ts";
+import type { WatchTarget } from "./watch-targets.ts";
 
 /**
  * Secrets that logins and CA bundles are read from: one narrow watch for each, of its metadata, since nothing else tells
  * that a credential was made or replaced (lease-table 23). Found in what syncs said that they refer to.
  */
-export async function credentialParts(
+export async function credentialTargets(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
   budget: RowBudget,
-): Promise<readonly Part[]> {
+): Promise<readonly WatchTarget[]> {
   if (settings.observe !== "watch" || !(await nameCredentials(deps, settings.name))) return [];
   const keys = new Set<ReferenceKey>();
   for (const row of await deps.leases.byCluster(settings.name)) {
@@ -28,7 +28,7 @@ export async function credentialParts(
       name: `${SECRET.kind}:${namespace}/${name}`,
       kind: SECRET,
       options: { metadataOnly: true, namespace, name },
-      intake: credentialIntake(deps, { settings, budget }, { namespace, name }),
+      handler: credentialHandler(deps, { settings, budget }, { namespace, name }),
     };
   });
 }
@@ -39,11 +39,11 @@ async function nameCredentials(deps: DiscoveryDeps, cluster: string): Promise<bo
   return references.some(({ spec }) => /"(?:secretRef|caCertSecretRef)":/.test(JSON.stringify(spec)));
 }
 
-function credentialIntake(
+function credentialHandler(
   deps: DiscoveryDeps,
   context: { readonly settings: ClusterSettings; readonly budget: RowBudget },
   secret: { readonly namespace: string; readonly name: string },
-): Intake {
+): EventHandler {
   const { settings } = context;
   const changed = async (key: ReferenceKey | undefined): Promise<void> => {
     if (key) await nudgeDependents(deps, settings.name, [key]);

@@ -1,5 +1,5 @@
 import { canonical } from "../canonical.ts";
-import { groupOf } from "../declarations/resolve.ts";
+import { groupOf } from "../declarations/source.ts";
 import { fingerprint } from "../digest.ts";
 import { referenceKey, syncKey } from "../keys.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";

@@ -21,7 +21,7 @@ export function ownersOf(cluster: string, secret: SeenResource): readonly { key:
   });
 }
 
-export type Judgement = "in-step" | "drifted" | "held";
+export type DriftClass = "in-step" | "drifted" | "deferred";
 
 /** resourceVersions are compared as integers, and only between what one cursor saw (lease-table 20). */
 export function isNewer(a: string, b: string): boolean {
@@ -33,8 +33,8 @@ export function isNewer(a: string, b: string): boolean {
  * or data keys of other owners, are (kubernetes-rules 10). While the row is claimed nothing can be said: our own write
  * comes back before settle has stored it (lease-table 22).
  */
-export function judge(row: Row, secret: SeenResource, isDeleted: boolean, now: EpochMs): Judgement {
-  if (row.leaseUntil !== undefined && row.leaseUntil > now) return "held";
+export function classify(row: Row, secret: SeenResource, isDeleted: boolean, now: EpochMs): DriftClass {
+  if (row.leaseUntil !== undefined && row.leaseUntil > now) return "deferred";
   const owned = row.state.owned.find((entry) => entry.name === secret.name);
   if (owned?.uid === undefined || owned.resourceVersion === undefined) {
     return !isDeleted && isLeftTo(row, secret) ? "drifted" : "in-step";
@@ -61,9 +61,9 @@ export interface DriftWatch {
   see(secret: SeenResource, isDeleted: boolean): Promise<void>;
   /** Secrets that are recorded as written, or waited for, and were not in a complete list. */
   missing(listed: Listed, rows: readonly Row[]): Promise<void>;
-  /** Judges again what was seen while its row was claimed, and what was not recognised at once; `last`: what still can't be judged is looked at. */
-  settleHeld(last: boolean): Promise<void>;
-  isHolding(): boolean;
+  /** Checks again what was seen while its row was claimed, and what was not recognised at once; `last`: what still can't be checked is looked at. */
+  settleDeferred(last: boolean): Promise<void>;
+  isDeferring(): boolean;
 }
 
 export interface Listed {
@@ -72,7 +72,7 @@ export interface Listed {
   readonly places: ReadonlySet<string>;
 }
 
-/** How soon what was seen under a claim is judged again: most claims end at once, and a long one is not asked for all the time. */
+/** How soon what was seen under a claim is checked again: most claims end at once, and a long one is not asked for all the time. */
 const FIRST_PAUSE_MS = 400;
 const MAX_PAUSE_MS = 5 * SECOND_MS;
 
@@ -80,31 +80,36 @@ const MAX_PAUSE_MS = 5 * SECOND_MS;
 const AT_ONCE_AGAIN_MS = 10 * SECOND_MS;
 const MAX_REMEMBERED = 1_000;
 
-interface Held extends SecretSeen {
+interface Deferred extends SecretSeen {
   readonly pauseMs: number;
   readonly againAt: EpochMs;
 }
 
-/** Drift of the Secrets of one cluster: judged from metadata, mended by a nudge. */
+/** Drift of the Secrets of one cluster: checked from metadata, mended by a nudge. */
 export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
-  const held = new Map<string, Held>();
+  const deferred = new Map<string, Deferred>();
   const nudge = nudging(deps, cluster);
-  const judged = async (row: Row, { secret, isDeleted }: SecretSeen, pauseMs: number, last: boolean): Promise<void> => {
-    const judgement = judge(row, secret, isDeleted, deps.clock());
-    if (judgement === "held" && !last) {
-      held.set(namespacedName(secret), { secret, isDeleted, pauseMs, againAt: deps.clock() + pauseMs });
-    } else if (judgement !== "in-step") {
+  const handleDrift = async (
+    row: Row,
+    { secret, isDeleted }: SecretSeen,
+    pauseMs: number,
+    last: boolean,
+  ): Promise<void> => {
+    const driftClass = classify(row, secret, isDeleted, deps.clock());
+    if (driftClass === "deferred" && !last) {
+      deferred.set(namespacedName(secret), { secret, isDeleted, pauseMs, againAt: deps.clock() + pauseMs });
+    } else if (driftClass !== "in-step") {
       await nudge(row.key, isDeleted ? "deleted or relabelled" : "changed by another", isDeleted);
     }
   };
-  const search = secretSearch(deps, cluster, (row, seen, last) => judged(row, seen, FIRST_PAUSE_MS, last));
+  const search = secretSearch(deps, cluster, (row, seen, last) => handleDrift(row, seen, FIRST_PAUSE_MS, last));
   const see = async (seen: SecretSeen, last: boolean): Promise<void> => {
     const { secret } = seen;
     const place = namespacedName(secret);
-    const pauseMs = Math.min((held.get(place)?.pauseMs ?? FIRST_PAUSE_MS / 2) * 2, MAX_PAUSE_MS);
-    held.delete(place);
+    const pauseMs = Math.min((deferred.get(place)?.pauseMs ?? FIRST_PAUSE_MS / 2) * 2, MAX_PAUSE_MS);
+    deferred.delete(place);
     const rows = await namedBy(deps, cluster, secret);
-    for (const row of rows) await judged(row, seen, pauseMs, last);
+    for (const row of rows) await handleDrift(row, seen, pauseMs, last);
     const isKnown = rows.some(({ state }) => state.owned.some(({ name }) => name === secret.name));
     if (!isKnown) search.unknown(seen);
   };
@@ -122,10 +127,10 @@ export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
         if (awaited && !places.has(namespacedName(awaited))) search.released(awaited);
       }
     },
-    isHolding: () => held.size > 0 || search.isPending(),
-    async settleHeld(last) {
+    isDeferring: () => deferred.size > 0 || search.isPending(),
+    async settleDeferred(last) {
       const now = deps.clock();
-      const due = [...held.values()].filter((entry) => last || entry.againAt <= now);
+      const due = [...deferred.values()].filter((entry) => last || entry.againAt <= now);
       const failures: SyncError[] = [];
       for (const seen of due) {
         const of = { cluster, kind: SECRET, object: seen.secret };

@@ -21,7 +21,7 @@ export interface MacKeyContext {
 }
 
 /**
- * Without that key a VaultStaticSecret has no MAC, and what judges it by its MAC waits for ever. So it is made, once, in an
+ * Without that key a VaultStaticSecret has no MAC, and what checks it by its MAC waits for ever. So it is made, once, in an
  * operator namespace that is known to be the operator's, and only where no resource has a MAC yet: one by another key would
  * make VSO restart workloads. Syncs that were settled without a MAC are then asked to work: one status write each, once.
  */

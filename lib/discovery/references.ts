@@ -1,11 +1,11 @@
 import { type ReferenceKey, referenceKey, syncKey } from "../keys.ts";
 import { namespaceMatcher } from "../namespaces.ts";
+import { VSO_FINALIZERS } from "../origins/vso-finalizers.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { SeenResource } from "../ports/resources.ts";
 import type { Due } from "../ports/store.ts";
-import { VSO_FINALIZERS } from "../reconcile/clean-up.ts";
 import type { KindRef } from "../resource-kinds.ts";
-import { JUDGED_KINDS } from "../resource-kinds.ts";
+import { REFERENCE_STATUS_KINDS } from "../resource-kinds.ts";
 import { sendDue, sendTokenSweep } from "../schedule/messages.ts";
 import { declaredOf, referenceOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
@@ -26,13 +26,13 @@ export interface TakeContext {
   readonly guard?: OperatorGuard;
   readonly budget: RowBudget;
   /** A status is looked at so much later, in ms: those who refer to each other are taken in side by side. */
-  readonly judgeAfterMs?: number;
+  readonly statusAfterMs?: number;
 }
 
 /** Stores what was seen of a reference (lease-table 23). */
 export async function takeReference(
   deps: DiscoveryDeps,
-  { settings, restores, guard, budget, judgeAfterMs = 0 }: TakeContext,
+  { settings, restores, guard, budget, statusAfterMs = 0 }: TakeContext,
   kind: KindRef,
   seen: SeenResource,
   signal: AbortSignal,
@@ -45,16 +45,16 @@ export async function takeReference(
   const isChanged = await deps.leases.putReference(reference);
   if (isChanged) budget.took(key, bytes);
   const changed = isChanged ? { changed: reference.key } : {};
-  if (!isJudgedHere(settings, kind, seen.namespace) || seen.deleting) return changed;
+  if (!hasStatusHere(settings, kind, seen.namespace) || seen.deleting) return changed;
   // Declared even if the reference is stored: a crash may have come between the two.
-  const due = await deps.leases.declare(declaredOf(settings, kind, seen, restores), deps.clock() + judgeAfterMs);
+  const due = await deps.leases.declare(declaredOf(settings, kind, seen, restores), deps.clock() + statusAfterMs);
   return due === undefined ? changed : { ...changed, due };
 }
 
 /** Whether its status is ours to write: in the namespaces of the fleet file, and in the operator's, whose defaults we use. */
-function isJudgedHere(settings: ClusterSettings, kind: KindRef, namespace: string): boolean {
+function hasStatusHere(settings: ClusterSettings, kind: KindRef, namespace: string): boolean {
   const isOurs = namespace === settings.operatorNamespace || namespaceMatcher(settings.namespaces)(namespace);
-  return isOurs && JUDGED_KINDS.includes(kind);
+  return isOurs && REFERENCE_STATUS_KINDS.includes(kind);
 }
 
 /** Nothing is to be cleaned up for a reference: a finalizer that VSO left on it is removed. */
@@ -80,7 +80,8 @@ export async function dropReference(
   const { namespace, name, uid } = seen;
   const object = { cluster: settings.name, kind: kind.kind, namespace, name };
   const key = referenceKey(object);
-  if (uid !== undefined && JUDGED_KINDS.includes(kind)) await deps.leases.bury(syncKey(object), uid, deps.clock());
+  if (uid !== undefined && REFERENCE_STATUS_KINDS.includes(kind))
+    await deps.leases.tombstone(syncKey(object), uid, deps.clock());
   return (await deps.leases.removeReference(key)) ? key : undefined;
 }
 

@@ -17,7 +17,7 @@ export interface Size {
 
 const MIB = 1_024 * 1_024;
 
-/** A namespace that is filled to its limit leaves room for others; docs/configuration.md says these numbers. */
+/** A namespace that is filled to its limit leaves room for others; docs/fleet.md says these numbers. */
 export const LIMITS: Limits = {
   cluster: { rows: 50_000, bytes: 128 * MIB },
   namespace: { rows: 10_000, bytes: 32 * MIB },

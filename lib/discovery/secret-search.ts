@@ -44,7 +44,7 @@ export function secretSearch(
     const secrets = [...places.values()].map(({ secret }) => secret);
     const owners = await recognised(deps.leases, rows, secrets);
     for (const [place, seen] of places) {
-      // Seen once more meanwhile: then the later one is still to be judged.
+      // Seen once more meanwhile: then the later one is still to be checked.
       if (unknown.get(place) === seen) unknown.delete(place);
       for (const row of owners.get(seen.secret) ?? []) await found(row, seen, last);
     }

@@ -2,7 +2,7 @@ import type { EpochMs } from "../clock.ts";
 import { OUTAGE_CODES, type SyncError } from "../errors.ts";
 import type { RowError } from "../ports/rows.ts";
 import type { ClusterState, Cursor } from "../ports/store.ts";
-import type { Progress } from "./follow.ts";
+import type { Progress } from "./list-and-watch.ts";
 import type { RowBudget } from "./row-budget.ts";
 
 /** What a watch pass has found out so far. */
@@ -14,18 +14,18 @@ export interface Sight {
 /** Each kind keeps its own cursor; a kind that may not be read is said, and does not keep the others back. */
 export function sightOf(
   before: ClusterState,
-  { followed: parts, budget }: { readonly followed: ReadonlyMap<string, Progress>; readonly budget: RowBudget },
+  { progressOf: targets, budget }: { readonly progressOf: ReadonlyMap<string, Progress>; readonly budget: RowBudget },
   now: EpochMs,
 ): Sight {
   const cursors: Record<string, Cursor> = {};
-  // What is held is listed again with each watch pass, until it is believed or back.
-  for (const [name, { cursor, held }] of parts) if (cursor && !held) cursors[name] = cursor;
-  const followed = [...parts.values()];
-  const errors = followed.map(({ error }) => error).filter((error) => error !== undefined);
+  // What awaits approval is listed again with each watch pass, until it is believed or back.
+  for (const [name, { cursor, awaitingApproval }] of targets) if (cursor && !awaitingApproval) cursors[name] = cursor;
+  const progressOf = [...targets.values()];
+  const errors = progressOf.map(({ error }) => error).filter((error) => error !== undefined);
   const outage = errors.find((error) => OUTAGE_CODES.has(error.code));
   const error = outage ?? errors.find(({ code }) => code !== "DEADLINE_EXCEEDED");
-  const held = followed.map((progress) => progress.held).find((found) => found !== undefined);
-  const { error: _error, held: _held, outOfSight: since, ...rest } = before;
+  const awaitingApproval = progressOf.map((progress) => progress.awaitingApproval).find((found) => found !== undefined);
+  const { error: _error, awaitingApproval: _held, outOfSight: since, ...rest } = before;
   // What was left out is told, and keeps nothing else back.
   const told = error ?? budget.problem();
   const isOutOfSight = error !== undefined && Object.keys(cursors).length === 0;
@@ -36,7 +36,9 @@ export function sightOf(
     kept: budget.kept(),
     ...(told ? { error: errorOf(told, before, now) } : {}),
     ...(isOutOfSight ? { outOfSight: since ?? now } : {}),
-    ...(held ? { held: { ...held, since: before.held?.since ?? held.since } } : {}),
+    ...(awaitingApproval
+      ? { awaitingApproval: { ...awaitingApproval, since: before.awaitingApproval?.since ?? awaitingApproval.since } }
+      : {}),
   };
   return { state, ...(error ? { error } : {}) };
 }

@@ -38,7 +38,7 @@ export async function startingPoint(
   const isRestored = !isAnother && isDoubtful && (await isBehind(deps, settings, state, signal));
   if (isRestored) deps.log.warn("cluster-restored", { cluster: settings.name });
   await nudgeUntold(deps, settings.name, state);
-  const isFresh = isAnother || isFiltered || isRestored || options.acceptAbsence;
+  const isFresh = isAnother || isFiltered || isRestored || options.acceptMissing;
   // What was seen of others is carried on by who watches them.
   const { besideVso: _before, vsoIn: _seen, macKey, ...rest } = state;
   return {

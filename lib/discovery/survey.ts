@@ -6,19 +6,19 @@ import { SECRET } from "../resource-kinds.ts";
 import { vsoMustBeGone } from "../vso/stand-back/vso.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { driftWatch } from "./drift.ts";
-import type { Progress } from "./follow.ts";
-import { followAll } from "./follow-all.ts";
+import type { Progress } from "./list-and-watch.ts";
 import { operatorGuard } from "./operator-guard.ts";
-import { partsToFollow } from "./parts.ts";
 import { rowBudget } from "./row-budget.ts";
 import { startingPoint } from "./starting-point.ts";
 import type { VsoWatch } from "./vso-watch.ts";
+import { watchAll } from "./watch-all.ts";
 import type { WatchPassOptions } from "./watch-pass.ts";
+import { watchTargets } from "./watch-targets.ts";
 
 /** What keeps a cluster, or a kind in it, from being worked on. */
 export interface Surveyed {
   readonly errors: readonly SyncError[];
-  readonly held?: NonNullable<ClusterState["held"]>;
+  readonly awaitingApproval?: NonNullable<ClusterState["awaitingApproval"]>;
 }
 
 /**
@@ -49,22 +49,22 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
     }
     await vsoMustBeGone(deps, settings, { operator }, signal).catch(report);
     const { restores } = await startingPoint(deps, settings, state, { uid, operator }, OPTIONS, signal);
-    const parts = partsToFollow(
+    const targets = watchTargets(
       deps,
       settings,
       { drift: driftWatch(deps, settings.name), vso: NO_WATCH, budget, guard: operatorGuard(deps, settings, operator) },
       OPTIONS,
       restores,
     );
-    const followed = new Map<string, Progress>();
-    const declared = parts.filter(({ kind }) => kind !== SECRET);
-    await followAll(deps, settings, declared, { cursors: {}, followed, budget }, OPTIONS, signal);
-    const all = [...followed.values()];
-    const held = all.map((progress) => progress.held).find((found) => found !== undefined);
+    const progressOf = new Map<string, Progress>();
+    const declared = targets.filter(({ kind }) => kind !== SECRET);
+    await watchAll(deps, settings, declared, { cursors: {}, progressOf, budget }, OPTIONS, signal);
+    const all = [...progressOf.values()];
+    const awaitingApproval = all.map((progress) => progress.awaitingApproval).find((found) => found !== undefined);
     const leftOut = budget.problem();
     return {
       errors: [...errors, ...errorsOf(all), ...(leftOut === undefined ? [] : [leftOut])],
-      ...(held === undefined ? {} : { held }),
+      ...(awaitingApproval === undefined ? {} : { awaitingApproval }),
     };
   } catch (error) {
     report(error);
@@ -77,7 +77,7 @@ const NO_WATCH: VsoWatch = { see: async () => undefined, latest: () => ({}) };
 
 /** One list of everything, and no stay. */
 const OPTIONS: WatchPassOptions = {
-  ...{ seconds: 0, againMs: 0, probeRevision: true, acceptAbsence: false },
+  ...{ seconds: 0, againMs: 0, probeRevision: true, acceptMissing: false },
   sleep: async () => undefined,
 };
 

@@ -11,8 +11,8 @@ import type { KindRef } from "../resource-kinds.ts";
 import {
   hasLetGo,
   isSecond,
-  standsBack,
-  standsBackIn,
+  suspended,
+  suspendedIn,
   vsoAtWork,
   vsoMustBeGone,
   worksBesideVso,
@@ -74,7 +74,7 @@ export function vsoWatch(deps: Deps, context: VsoWatchContext): VsoWatch {
     if (!isDueAgain(toldAt, namespace, TELL_AGAIN_MS)) return;
     // Stored before it is told: the first probe asks for it a second later.
     await context.save(latest());
-    await circuits.open(standsBackIn(settings, namespace, proven.what));
+    await circuits.open(suspendedIn(settings, namespace, proven.what));
   };
   const suspect = (namespace: string, write: VsoSeen): void => {
     if (seen.size >= MAX_NAMESPACES) for (const [name, { until }] of seen) if (until <= deps.clock()) seen.delete(name);
@@ -134,7 +134,7 @@ function leaseOf(deps: Deps, { settings, operator, circuits }: VsoWatchContext) 
       }
       const lease = await asked.lease;
       const what = vsoAtWork(lease, now);
-      if (what !== undefined) await circuits.open(standsBack(settings, what));
+      if (what !== undefined) await circuits.open(suspended(settings, what));
       return what !== undefined || hasLetGo(lease, at, now);
     },
   };

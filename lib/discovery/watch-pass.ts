@@ -10,15 +10,15 @@ import { backOff } from "../schedule/back-off.ts";
 import { type Tasks, tasks } from "../tasks.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { type DriftWatch, driftWatch } from "./drift.ts";
-import type { Progress } from "./follow.ts";
-import { followAll } from "./follow-all.ts";
+import type { Progress } from "./list-and-watch.ts";
 import { macKeyOf } from "./mac-key.ts";
 import { operatorGuard } from "./operator-guard.ts";
-import { partsToFollow } from "./parts.ts";
 import { rowBudget } from "./row-budget.ts";
 import { errorOf, type Sight, sightless, sightOf } from "./sight.ts";
 import { startingPoint } from "./starting-point.ts";
 import { noticeVso, type VsoWatch, vsoWatch } from "./vso-watch.ts";
+import { watchAll } from "./watch-all.ts";
+import { watchTargets } from "./watch-targets.ts";
 
 /** A dead cluster is looked at so often at least; it costs one time-out each time. */
 const MAX_PAUSE_MS = 5 * MINUTE_MS;
@@ -29,8 +29,8 @@ const MAX_GAP_MS = 30 * SECOND_MS;
 const SHORTEST_PASS_MS = SECOND_MS;
 /** How often a watch stores how far it came. */
 const SAVE_AGAIN_MS = 5 * SECOND_MS;
-/** How often what was seen under a claim is judged again. */
-const HELD_AGAIN_MS = 200;
+/** How often what was seen under a claim is checked again. */
+const DEFERRED_AGAIN_MS = 200;
 
 export interface WatchPassOptions {
   /** How long to stay and watch, in s. 0: one watch pass, then done. */
@@ -39,7 +39,7 @@ export interface WatchPassOptions {
   readonly againMs: number;
   /** Ask whether the cluster's revision is behind our cursors: a restored etcd is silent (lease-table 20). */
   readonly probeRevision: boolean;
-  readonly acceptAbsence: boolean;
+  readonly acceptMissing: boolean;
   /** Everything that the cluster declares was taken in; from here on it is watched. */
   readonly onListed?: () => void;
   /** Waits, and ends early with the signal. */
@@ -142,16 +142,16 @@ async function runStages(
   const before = isAlone ? await withMacKey(deps, settings, row, { started, sight }, signal) : started;
   const drift = driftWatch(deps, settings.name);
   const budget = rowBudget(deps, settings.name, before.kept);
-  const parts = partsToFollow(
+  const targets = watchTargets(
     deps,
     settings,
     { drift, vso, budget, guard: operatorGuard(deps, settings, operator) },
     options,
     before.restores,
   );
-  const followed = new Map<string, Progress>();
+  const progressOf = new Map<string, Progress>();
   const keep = (): void =>
-    void Object.assign(sight, sightOf({ ...before, ...seenOf(vso) }, { followed, budget }, deps.clock()));
+    void Object.assign(sight, sightOf({ ...before, ...seenOf(vso) }, { progressOf, budget }, deps.clock()));
   const listed = Promise.withResolvers<void>();
   const onListed = (): void => {
     options.onListed?.();
@@ -161,23 +161,23 @@ async function runStages(
   const unlessDone = AbortSignal.any([signal, done.signal]);
   // What fails beside the watches ends them: the next watch pass begins with all of it.
   const beside: Tasks = tasks(() => done.abort());
-  beside.add(judgeHeldAgain(deps, drift, options, unlessDone));
+  beside.add(checkDeferredAgain(deps, drift, options, unlessDone));
   const news = (): ClusterState | undefined => {
     keep();
     // What is held in memory only must be seen again after a crash.
-    return drift.isHolding() ? undefined : { ...sight.state, cursors: { ...before.cursors, ...sight.state.cursors } };
+    return drift.isDeferring() ? undefined : { ...sight.state, cursors: { ...before.cursors, ...sight.state.cursors } };
   };
   if (options.seconds > 0) beside.add(listed.promise.then(() => saveNews(deps, row, news, options, unlessDone)));
   try {
-    const following = { cursors: before.cursors, followed, budget };
-    await followAll(deps, settings, parts, following, { ...options, onListed }, unlessDone);
+    const watchState = { cursors: before.cursors, progressOf, budget };
+    await watchAll(deps, settings, targets, watchState, { ...options, onListed }, unlessDone);
   } finally {
     keep();
     done.abort();
     listed.resolve();
     await beside.allDone();
   }
-  await drift.settleHeld(true);
+  await drift.settleDeferred(true);
 }
 
 /** The operator namespace as it is now, on the cluster's row whatever becomes of the watch pass. */
@@ -245,21 +245,21 @@ function ignoreFailure(error: unknown): void {
   if (!(error instanceof SyncError)) throw error;
 }
 
-/** What was seen while its row was claimed is judged as soon as the row was settled (lease-table 22). */
-async function judgeHeldAgain(
+/** What was seen while its row was claimed is checked as soon as the row was settled (lease-table 22). */
+async function checkDeferredAgain(
   deps: DiscoveryDeps,
   drift: DriftWatch,
   options: WatchPassOptions,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
-    await options.sleep(HELD_AGAIN_MS, signal);
+    await options.sleep(DEFERRED_AGAIN_MS, signal);
     try {
-      await drift.settleHeld(false);
+      await drift.settleDeferred(false);
     } catch (error) {
       if (!(error instanceof SyncError)) throw error;
-      // It is held on, and judged again.
-      deps.log.warn("drift-not-judged", { code: error.code, message: error.message });
+      // It stays deferred, and is checked again.
+      deps.log.warn("drift-not-classified", { code: error.code, message: error.message });
       await options.sleep(SAVE_AGAIN_MS, signal);
     }
   }

@@ -38,7 +38,7 @@ export function changingFleet(first: readonly ClusterSettings[], deps: Deps): Ch
       const before = new Map(clusters.map((settings) => [settings.name, settings]));
       for (const settings of now) {
         const known = before.get(settings.name);
-        if (known && (isRenewed || !isDeepStrictEqual(carriedOut(known), carriedOut(settings)))) {
+        if (known && (isRenewed || !isDeepStrictEqual(syncSettings(known), syncSettings(settings)))) {
           toRenew.add(settings.name);
         }
       }
@@ -54,8 +54,8 @@ export function changingFleet(first: readonly ClusterSettings[], deps: Deps): Ch
   };
 }
 
-/** Settings that syncs are carried out by. How a cluster is reached, and what of it is followed, is for watch passes alone. */
-function carriedOut(settings: ClusterSettings & { readonly connect?: unknown }): object {
+/** Settings that syncs depend on. How a cluster is reached, and what of it is followed, is for watch passes alone. */
+function syncSettings(settings: ClusterSettings & { readonly connect?: unknown }): object {
   const { connect: _connect, labels: _labels, namespaces: _namespaces, ...rest } = settings;
   return rest;
 }

@@ -7,11 +7,13 @@ import { releaseDeparted } from "../discovery/starting-point.ts";
 import { runWatchPass } from "../discovery/watch-pass.ts";
 import type { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
+import { KINDS } from "../kinds/registry.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { WorkMessage, WorkQueue } from "../ports/queue.ts";
 import type { Log } from "../ports/telemetry.ts";
-import { type Progress, type Reconciler, reconciler } from "../reconcile/reconcile.ts";
+import type { Progress } from "../reconcile/batch.ts";
+import { type Reconciler, reconciler } from "../reconcile/reconcile.ts";
 import { duePages } from "../schedule/due-pages.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { tick } from "../schedule/tick.ts";
@@ -26,7 +28,7 @@ export interface EngineOptions {
   readonly deps: Omit<ReconcileDeps, "queue">;
   readonly clusters: readonly ClusterSettings[];
   /** Clusters in which a person accepts that many declarations are gone at once. */
-  readonly acceptAbsence: ReadonlySet<string>;
+  readonly acceptMissing: ReadonlySet<string>;
   readonly watchSeconds?: number;
   readonly tickMs?: number;
 }
@@ -79,7 +81,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
     return queue.send(messages);
   };
   const deps: ReconcileDeps = { ...options.deps, queue: { send } };
-  const reconcile = reconciler(deps);
+  const reconcile = reconciler({ ...deps, kinds: KINDS });
   const runPass = watchPassOf(options, deps, reconcile, ready);
   const fleet = changingFleet(options.clusters, deps);
 
@@ -173,7 +175,7 @@ function watchPassOf(
   ready: Set<string>,
 ): WatchPass {
   // A person's word for one watch pass, not for those after a change of the fleet.
-  const accepted = new Set(options.acceptAbsence);
+  const accepted = new Set(options.acceptMissing);
   return async (settings, seconds, isFirst, stop) => {
     try {
       return await runWatchPass(
@@ -184,7 +186,7 @@ function watchPassOf(
           seconds,
           againMs: 0,
           probeRevision: isFirst,
-          acceptAbsence: accepted.delete(settings.name),
+          acceptMissing: accepted.delete(settings.name),
           sleep,
           onListed: () => ready.add(settings.name),
         },

@@ -1,8 +1,8 @@
 import { canonical } from "../canonical.ts";
 import { fingerprint } from "../digest.ts";
 import type { ErrorCode, SyncError } from "../errors.ts";
-import type { VaultRead } from "../ports/vault.ts";
-import { loginId, readId } from "../ports/vault-ids.ts";
+import type { VaultIdentity } from "../ports/vault.ts";
+import { loginId } from "../ports/vault-ids.ts";
 
 /**
  * What a failure waits for: who waits for the same thing waits together, and one of them asks for all.
@@ -69,23 +69,29 @@ const AFTER_READ: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** Code and fingerprint of what a failure waits for: `VAULT_PATH_MISSING:6f1c…`. Equal for all who wait for the same. */
 export type Cause = string;
 
+/** As whom something is asked of a Vault, and what: syncs with the same id get the same answer. */
+export interface AskedOf {
+  readonly identity: VaultIdentity;
+  readonly id: string;
+}
+
 /** Where a sync is, as far as it is resolved. */
 export interface CausePlace {
   readonly cluster: string;
   readonly namespace: string;
   /** Missing while its references can't be resolved. */
-  readonly read?: VaultRead;
+  readonly asks?: AskedOf;
   readonly destination?: string;
 }
 
 /** What this failure waits for; undefined when it is nobody else's business. */
 export function causeOf({ code, message }: Pick<SyncError, "code" | "message">, place: CausePlace): Cause | undefined {
-  const { cluster, namespace, read, destination } = place;
+  const { cluster, namespace, asks, destination } = place;
   switch (AWAITED[code]) {
     case "connection":
     case "identity":
     case "read":
-      return read && causeAhead(code, cluster, read);
+      return asks && causeAhead(code, cluster, asks);
     case "named":
       return named(code, cluster, message);
     case "namespace":
@@ -101,9 +107,9 @@ function named(code: ErrorCode, ...parts: readonly string[]): Cause {
   return `${code}:${fingerprint(...parts)}`;
 }
 
-function causeAhead(code: ErrorCode, cluster: string, read: VaultRead): Cause {
-  if (AWAITED[code] === "connection") return named(code, cluster, canonical({ ...read.identity.target }));
-  return named(code, AWAITED[code] === "identity" ? loginId(read.identity) : readId(read));
+function causeAhead(code: ErrorCode, cluster: string, { identity, id }: AskedOf): Cause {
+  if (AWAITED[code] === "connection") return named(code, cluster, canonical({ ...identity.target }));
+  return named(code, AWAITED[code] === "identity" ? loginId(identity) : id);
 }
 
 /** What every run has to get past on its way to its data. */
@@ -118,8 +124,8 @@ const ON_THE_WAY = [
 ] as const satisfies readonly ErrorCode[];
 
 /** The causes that a sync may meet before it has its data: known ahead, since they are made of where it reads alone. */
-export function causesAhead({ cluster, read }: CausePlace): readonly Cause[] {
-  return read === undefined ? [] : ON_THE_WAY.map((code) => causeAhead(code, cluster, read));
+export function causesAhead({ cluster, asks }: CausePlace): readonly Cause[] {
+  return asks === undefined ? [] : ON_THE_WAY.map((code) => causeAhead(code, cluster, asks));
 }
 
 /** The code that a cause was met by. */

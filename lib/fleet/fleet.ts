@@ -125,7 +125,7 @@ function parsed(text: string, fileName: string, lines: LineCounter): Document.Pa
   }
 }
 
-/** Each cluster's settings have the Vaults of the fleet in them: whoever judges a declaration needs both. */
+/** Each cluster's settings have the Vaults of the fleet in them: whoever checks a declaration needs both. */
 function fleetOf(parsed: z.infer<typeof fleetSchema>): Fleet {
   const vaults = namedVaults(parsed.vaults);
   const clusters = parsed.clusters as readonly FleetCluster[];

@@ -26,9 +26,9 @@ const labels = z
 const kubeconfig = z
   .strictObject({
     path: path("A kubeconfig."),
-    context: z.string().min(1).exactOptional().describe("Context in it. Not set: its current one."),
+    context: z.string().min(1).exactOptional().describe("Context in the kubeconfig. Not set: its current context."),
   })
-  .describe("A kubeconfig, as kubectl has it.");
+  .describe("A kubeconfig, as for kubectl.");
 
 const server = z
   .strictObject({
@@ -38,12 +38,12 @@ const server = z
       .base64({ error: "must be base64", abort: true })
       .refine((text) => atob(text).includes("-----BEGIN CERTIFICATE-----"), "must hold a PEM certificate")
       .exactOptional()
-      .describe("The same as base64 of the PEM."),
-    serverName: z.string().min(1).exactOptional().describe("Name that its certificate must be for."),
-    insecure: z.boolean().default(false).describe("Accept whatever certificate it shows."),
-    tokenFile: path("Token to log in with, read again when it changed.").exactOptional(),
-    clientCertFile: path("Certificate to log in with, as PEM.").exactOptional(),
-    clientKeyFile: path("Its key, as PEM.").exactOptional(),
+      .describe("CA certificates of the API server, as base64 of PEM."),
+    serverName: z.string().min(1).exactOptional().describe("Name in the API server's certificate."),
+    insecure: z.boolean().default(false).describe("Accept any certificate of the API server."),
+    tokenFile: path("Token for the login, read again when it changed.").exactOptional(),
+    clientCertFile: path("Client certificate for the login, as PEM.").exactOptional(),
+    clientKeyFile: path("Key of the client certificate, as PEM.").exactOptional(),
   })
   .describe("An API server by its address.");
 
@@ -51,9 +51,9 @@ const later = z.looseObject({});
 
 /** Ways to connect that are known and come with a later version. */
 export const LATER = {
-  eks: later.describe("A cluster of EKS. Not yet supported."),
-  vaultKubernetes: later.describe("A token minted by Vault's Kubernetes secrets engine. Not yet supported."),
-  argocd: later.describe("A cluster Secret of Argo CD. Not yet supported."),
+  eks: later.describe("An EKS cluster. Not supported yet."),
+  vaultKubernetes: later.describe("A token from Vault's Kubernetes secrets engine. Not supported yet."),
+  argocd: later.describe("A cluster Secret of Argo CD. Not supported yet."),
 } as const;
 
 const connect = z
@@ -68,23 +68,23 @@ const connect = z
 
 const namespaces = z
   .strictObject({
-    include: z.array(z.string().check(namespacePattern)).default(["*"]).describe("Namespaces to look at."),
-    exclude: z.array(z.string().check(namespacePattern)).default([]).describe("Namespaces to leave out of them."),
+    include: z.array(z.string().check(namespacePattern)).default(["*"]).describe("Namespaces to serve."),
+    exclude: z.array(z.string().check(namespacePattern)).default([]).describe("Namespaces to leave out."),
   })
   .prefault({})
   .describe("Namespaces whose declarations count; * stands for any characters.");
 
 const globalTransformationOptions = z
   .strictObject({
-    excludeRaw: z.boolean().default(false).describe("Leave the key _raw out of every Secret."),
+    excludeRaw: z.boolean().default(false).describe("Leave the key _raw out of every Secret of the cluster."),
     missingKey: z
       .enum(["default", "error"])
       .default("default")
       .describe(
-        "A field that a template names and that is not there. default: <no value> in the Secret, and a warning. error: the sync fails, and the Secret stays as it is.",
+        "What happens when a template names a missing field. default: <no value> in the Secret, and a warning. error: the sync fails, and the Secret stays as it is.",
       ),
   })
-  .describe("What holds for the data of all Secrets, whatever a resource says.");
+  .describe("Settings for the data of all Secrets of the cluster, whatever a resource says.");
 
 const UID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -95,13 +95,13 @@ const cluster = z.strictObject({
   observe: z
     .enum(["watch", "apply"])
     .default("watch")
-    .describe("watch: notice changes of Secrets. apply: no read of Secrets, write again on each refresh."),
+    .describe("watch: watch Secrets and notice changes. apply: do not read Secrets, apply them again on each refresh."),
   namespaces,
   operatorNamespace: z
     .string()
     .check(dnsLabel)
     .default("vault-secrets-operator-system")
-    .describe("Where the VaultAuth and VaultConnection named default are looked up."),
+    .describe("Namespace of the VaultAuth, VaultAuthGlobal and VaultConnection named default."),
   operatorNamespaceUid: z
     .string()
     .check(
@@ -109,13 +109,13 @@ const cluster = z.strictObject({
     )
     .exactOptional()
     .describe(
-      "metadata.uid of the operator namespace. Needed for one that was made after keyferry first looked at the cluster: anybody may have made it.",
+      "metadata.uid of the operator namespace. Required if the namespace was created after keyferry's first pass over the cluster, because any user may have created it.",
     ),
   makeHmacKey: z
     .boolean()
     .exactOptional()
     .describe(
-      "false: don't make the key of Vault Secrets Operator's MACs (Secret vso-cc-storage-hmac-key in the operator namespace) where there is none and no resource has a MAC yet.",
+      "false: do not create the HMAC key of Vault Secrets Operator (Secret vso-cc-storage-hmac-key in the operator namespace). Otherwise keyferry creates it if there is none and no resource has a MAC yet.",
     ),
   vault: clusterVault.exactOptional(),
   vaultAddresses,
@@ -124,7 +124,7 @@ const cluster = z.strictObject({
     .array(z.string().check(namespacePattern))
     .exactOptional()
     .describe(
-      "Namespaces in which keyferry works although Vault Secrets Operator runs in the cluster; * stands for any characters. Not set: it stands back.",
+      "Namespaces in which keyferry works although Vault Secrets Operator runs in the cluster; * stands for any characters. Not set: keyferry suspends its work.",
     ),
 });
 

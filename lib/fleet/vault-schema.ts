@@ -26,14 +26,16 @@ function laterDuration(preset: string, description: string) {
 
 const identity = z
   .strictObject({
-    name: z.string().check(dnsLabel).describe("Name of the identity: clusters name it as vault/identity."),
+    name: z.string().check(dnsLabel).describe("Name of the identity. Clusters refer to it as vault/identity."),
     method: z.enum(["aws"]).describe("Login method: aws is the AWS identity of keyferry's own process."),
     role: z.string().min(1).describe("Role in Vault to log in as."),
-    headerValue: printable.describe("The mount's iam_server_id_header_value: what is signed is good for nothing else."),
-    region: region.exactOptional().describe("Region of the token service that Vault asks. Not set: the VaultAuth's."),
+    headerValue: printable.describe(
+      "The mount's iam_server_id_header_value. Mounts that require another value refuse the login.",
+    ),
+    region: region.exactOptional().describe("Region of the token service that Vault uses. Not set: the VaultAuth's."),
     mount: vaultPath.exactOptional().describe("Mount of the login. Not set: that of the VaultAuth."),
   })
-  .describe("keyferry's own identity, lent to VaultAuths of the clusters that name it.");
+  .describe("An identity of keyferry's own, lent to VaultAuths of the clusters that list it.");
 
 const vault = z
   .strictObject({
@@ -41,44 +43,58 @@ const vault = z
     addresses: z
       .array(z.string().check(baseUrl))
       .min(1, "must name at least one address")
-      .describe("Its addresses as VaultConnections write them: allowed wherever they lie, loopback included."),
-    caFile: path("CA certificates, as PEM, where a VaultConnection names none.").exactOptional(),
-    namespace: vaultPath.exactOptional().describe("Vault namespace where nothing else says one."),
-    maxRequestDuration: laterDuration("90s", "How long this Vault works on one request at most."),
-    retention: laterDuration("24h", "How long this Vault keeps a lease that nobody renews."),
-    identities: z.array(identity).default([]).describe("Identities of keyferry's own at this Vault."),
+      .describe("Addresses as VaultConnections write them. They are allowed anywhere, even on loopback."),
+    caFile: path("CA certificates, as PEM, for VaultConnections that name none.").exactOptional(),
+    namespace: vaultPath.exactOptional().describe("Vault namespace if nothing else names one."),
+    maxRequestDuration: laterDuration("90s", "Longest time that this Vault works on one request."),
+    retention: laterDuration("24h", "Time that this Vault keeps a lease that is not renewed."),
+    identities: z.array(identity).default([]).describe("keyferry's own identities at this Vault."),
   })
   .describe("A Vault that clusters may use.");
 
-export const vaults = z.array(vault).default([]).describe("Vaults that are known by name.");
+export const vaults = z.array(vault).default([]).describe("Vaults with names.");
 
 export const vaultAddresses = z
   .enum(["any", "named"])
   .exactOptional()
   .describe(
-    "Which Vaults the cluster's resources may name. any: public and private hosts, and what this file names. named: what this file names alone. Not set: any.",
+    "Which Vaults the cluster's resources may name. any: public and private hosts, and addresses in this file. named: only addresses in this file. Not set: any.",
   );
 
 export const clusterVault = z
   .strictObject({
-    address: z.string().check(baseUrl).exactOptional().describe("Vault's address as seen from here."),
-    authMount: vaultPath.exactOptional().describe("Login mount of this cluster."),
+    address: z
+      .string()
+      .check(baseUrl)
+      .exactOptional()
+      .describe("Vault's address as keyferry reaches it. It replaces the address of every VaultConnection."),
+    authMount: vaultPath
+      .exactOptional()
+      .describe("Login mount of this cluster. It replaces the mount of VaultAuths of method kubernetes or jwt."),
     onDeleted: z
       .enum(["retain", "follow"])
       .exactOptional()
-      .describe("A deleted kv-v2 version. retain: its Secret stays as it is. follow: the Secret loses its keys."),
+      .describe(
+        "What happens when a kv-v2 version is deleted. retain: the Secret stays as it is. follow: the Secret loses its keys.",
+      ),
     identities: z
       .array(z.string())
       .exactOptional()
-      .describe("Identities of keyferry's own, as vault/identity, that VaultAuths of the operator namespace may use."),
+      .describe(
+        "keyferry's own identities, written vault/identity, that VaultAuths of the operator namespace may use.",
+      ),
     requireAudiences: z
       .boolean()
       .exactOptional()
-      .describe("Refuse logins by a service account's token that is for no audience of its own. Not set: a warning."),
+      .describe(
+        "Refuse logins with a service account's token if the VaultAuth names no audiences. Not set: a warning.",
+      ),
     stsEndpoint: z
       .string()
       .check(baseUrl)
       .exactOptional()
-      .describe("AWS's token service as seen from here, in place of what VaultAuths say."),
+      .describe("The AWS token service as keyferry reaches it. It replaces the stsEndpoint of VaultAuths."),
   })
-  .describe("Overrides what the cluster's VaultConnections and VaultAuths say, and how Vault's data is followed.");
+  .describe(
+    "Overrides settings of the cluster's VaultConnections and VaultAuths, and says how changes in Vault are handled.",
+  );

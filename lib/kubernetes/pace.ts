@@ -7,7 +7,7 @@ const MIB = 1_024 * 1_024;
 const RATE = 16 * MIB;
 /** What may come at once: the lists of a large cluster at the start. */
 const BURST = 64 * MIB;
-/** What a line of a watch costs beside its length: it is judged, and a row is read for it. */
+/** What a line of a watch costs beside its length: it is checked, and a row is read for it. */
 export const LINE_COST = 4 * 1_024;
 
 export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;

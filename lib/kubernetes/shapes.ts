@@ -31,7 +31,7 @@ export function numberAt(parent: Shape, key: string): number | undefined {
   return typeof value === "number" ? value : undefined;
 }
 
-/** A whole number from 0 on that JavaScript holds exactly: what is stored, compared or reckoned with. */
+/** A whole number from 0 on that JavaScript holds exactly: what is stored, compared or calculated with. */
 export function countAt(parent: Shape, key: string): number | undefined {
   const value = numberAt(parent, key);
   return value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : undefined;

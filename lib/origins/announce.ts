@@ -1,49 +1,37 @@
 import { sameJson } from "../canonical.ts";
-import { mayStillWrite } from "../destinations/kubernetes-secret/act.ts";
 import { SyncError } from "../errors.ts";
 import type { JsonObject } from "../json.ts";
+import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ResourceRef } from "../ports/objects.ts";
 import type { Row, StatusSeen } from "../ports/rows.ts";
-import type { Lease } from "../ports/store.ts";
-import { judgedEvents, nextJudgedStatus, type Verdict } from "./judged-status.ts";
-import { resourceOf } from "./resource.ts";
+import type { Announced } from "./origin.ts";
+import { nextReferenceStatus, referenceEvents, type Verdict } from "./reference-status.ts";
 import { conditionList, eventOf, newsOf, nextStatus, type RunOutcome, warningEvent } from "./status.ts";
 import { newWarnings } from "./warnings.ts";
 
 const MAX_TRIES = 3;
 
-type Apis = Pick<ReconcileDeps, "resources" | "clock" | "log">;
-
-export interface Announced {
-  /** The status as it stands now. */
-  readonly seen: StatusSeen;
-  /** The resource is gone, or was made anew: nobody is left to tell. */
-  readonly isGone: boolean;
-}
+export type AnnounceApis = Pick<ReconcileDeps, "resources" | "clock">;
 
 /** Tells the resource how the run ended: status and event, each only when something changed. */
 export async function announce(
-  apis: Apis,
-  row: Row,
-  ending: RunOutcome,
-  lease: Lease,
+  apis: AnnounceApis,
+  ref: ResourceRef,
+  outcome: RunOutcome,
+  claim: Claim,
   signal: AbortSignal,
 ): Promise<Announced> {
-  const ref = resourceOf(row);
+  const { row } = claim;
+  const kind = ref.kind.kind;
   const before = statusBefore(row);
-  const about = { kind: ref.kind.kind, generation: row.declared.generation, ending };
-  const written = await writeStatus(
-    apis,
-    row,
-    (from) => nextStatus(from, { ...about, now: apis.clock() }),
-    lease,
-    signal,
-  );
+  const about = { kind, generation: row.declared.generation, outcome };
+  const next = (from: JsonObject) => nextStatus(from, { ...about, now: apis.clock() });
+  const written = await writeStatus(apis, ref, next, claim, signal);
   if (written.isGone) return written;
-  const isNews = ending.kind === "synced" || isOther(before.status, written.seen.status);
-  const event = isNews ? eventOf(ref.kind.kind, ending) : undefined;
-  const warnings = ending.kind === "synced" ? (ending.warnings ?? []) : [];
+  const isNews = outcome.kind === "synced" || isOther(before.status, written.seen.status);
+  const event = isNews ? eventOf(kind, outcome) : undefined;
+  const warnings = outcome.kind === "synced" ? (outcome.warnings ?? []) : [];
   const events = newWarnings(conditionList(before.status), warnings).map(warningEvent);
   for (const one of event ? [event, ...events] : events) {
     await apis.resources.emit(ref, row.declared.uid, one, apis.clock(), signal);
@@ -52,20 +40,20 @@ export async function announce(
 }
 
 /** Tells a resource that syncs refer to what was found out about it: status and event, each only when something changed. */
-export async function announceJudged(
-  apis: Apis,
-  row: Row,
+export async function announceReference(
+  apis: AnnounceApis,
+  ref: ResourceRef,
   verdict: Verdict,
-  lease: Lease,
+  claim: Claim,
   signal: AbortSignal,
 ): Promise<Announced> {
-  const ref = resourceOf(row);
+  const { row } = claim;
   const about = { kind: ref.kind.kind, generation: row.declared.generation, verdict };
-  const next = (from: JsonObject) => nextJudgedStatus(from, { ...about, now: apis.clock() });
-  const written = await writeStatus(apis, row, next, lease, signal);
+  const next = (from: JsonObject) => nextReferenceStatus(from, { ...about, now: apis.clock() });
+  const written = await writeStatus(apis, ref, next, claim, signal);
   const isNews = isOther(statusBefore(row).status, written.seen.status);
   if (!isNews || written.isGone) return written;
-  for (const event of judgedEvents(ref.kind.kind, verdict)) {
+  for (const event of referenceEvents(ref.kind.kind, verdict)) {
     await apis.resources.emit(ref, row.declared.uid, event, apis.clock(), signal);
   }
   return written;
@@ -82,18 +70,18 @@ function statusBefore(row: Row): StatusSeen {
 }
 
 async function writeStatus(
-  apis: Apis,
-  row: Row,
+  apis: AnnounceApis,
+  ref: ResourceRef,
   next: (from: JsonObject) => JsonObject,
-  lease: Lease,
+  claim: Claim,
   signal: AbortSignal,
 ): Promise<Announced> {
-  const ref = resourceOf(row);
+  const { row } = claim;
   let from = statusBefore(row);
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const status = next(from.status);
     if (sameJson(status, from.status)) return { seen: from, isGone: false };
-    mayStillWrite(lease, apis.clock());
+    await claim.require();
     const resourceVersion = await tryWrite(apis, ref, status, from, signal);
     if (resourceVersion !== undefined) return { seen: { resourceVersion, status }, isGone: false };
     // A late settle must not mark a resource that was made anew (kubernetes-rules 17): look before trying again.
@@ -106,7 +94,7 @@ async function writeStatus(
 
 /** The new resourceVersion; undefined when the resource moved on, or away, since its status was read. */
 async function tryWrite(
-  apis: Apis,
+  apis: AnnounceApis,
   ref: ResourceRef,
   status: JsonObject,
   from: StatusSeen,

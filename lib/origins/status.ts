@@ -4,8 +4,14 @@ import type { SyncError } from "../errors.ts";
 import type { Json, JsonObject } from "../json.ts";
 import type { ResourceEvent } from "../ports/resources.ts";
 import { printable } from "../printable.ts";
-import type { RolloutCondition } from "../rollout/rollout.ts";
 import { newWarnings, WARNING_TYPES, type Warning } from "./warnings.ts";
+
+/** The condition `RolloutRestart`, with VSO's reasons. */
+export interface RolloutCondition {
+  readonly status: "True" | "False";
+  readonly reason: "RolloutRestartTriggered" | "RolloutRestartTriggeredFailed";
+  readonly message: string;
+}
 
 /** How a run ended, as far as a resource's status tells it. */
 export type RunOutcome =
@@ -30,22 +36,22 @@ export interface Condition {
 }
 
 /** Conditions as VSO has them. A failure's code leads its message: types and reasons stay those that dashboards know. */
-function conditionsOf(kind: string, ending: RunOutcome): readonly Condition[] {
-  if (ending.kind === "synced") {
+function conditionsOf(kind: string, outcome: RunOutcome): readonly Condition[] {
+  if (outcome.kind === "synced") {
     return [
       { type: "SecretSynced", status: "True", reason: "Synced", message: "Secret synced" },
       { type: "Healthy", status: "True", reason: "Healthy", message: `${kind}Healthy` },
       { type: "Ready", status: "True", reason: "Ready", message: `${kind}Ready` },
-      ...(ending.rollout ? [{ type: ROLLOUT_RESTART, ...ending.rollout }] : []),
-      ...(ending.warnings ?? []),
+      ...(outcome.rollout ? [{ type: ROLLOUT_RESTART, ...outcome.rollout }] : []),
+      ...(outcome.warnings ?? []),
     ];
   }
-  const message = failureMessage(ending.error);
+  const message = failureMessage(outcome.error);
   return [
     { type: "SecretSynced", status: "False", reason: "Synced", message },
     { type: "Healthy", status: "False", reason: "Unhealthy", message },
     { type: "Ready", status: "False", reason: "Ready", message },
-    ...stalledBy(ending.error),
+    ...stalledBy(outcome.error),
   ];
 }
 
@@ -107,26 +113,26 @@ const REQUIRED: Readonly<Record<string, JsonObject>> = {
 /** The whole status as it should be, made from the one that was read (kubernetes-rules 15). */
 export function nextStatus(
   before: JsonObject,
-  about: { readonly kind: string; readonly generation: number; readonly ending: RunOutcome; readonly now: EpochMs },
+  about: { readonly kind: string; readonly generation: number; readonly outcome: RunOutcome; readonly now: EpochMs },
 ): JsonObject {
-  const { kind, generation, ending, now } = about;
-  const over = endedBy(ending);
+  const { kind, generation, outcome, now } = about;
+  const over = endedBy(outcome);
   const kept = conditionList(before).filter(({ type }) => !over.has(type));
-  const conditions = mergeConditions(kept, conditionsOf(kind, ending), generation, now);
-  const lastGeneration = ending.kind === "synced" ? generation : ((before.lastGeneration as number | undefined) ?? 0);
+  const conditions = mergeConditions(kept, conditionsOf(kind, outcome), generation, now);
+  const lastGeneration = outcome.kind === "synced" ? generation : ((before.lastGeneration as number | undefined) ?? 0);
   const observed = { lastGeneration, observedGeneration: generation };
   const next: Record<string, Json> = { ...REQUIRED[kind], ...before, ...observed, conditions };
-  if (ending.kind === "failed") return next;
-  if (ending.mac !== undefined) next.secretMAC = ending.mac;
+  if (outcome.kind === "failed") return next;
+  if (outcome.mac !== undefined) next.secretMAC = outcome.mac;
   // A MAC by another key than the cluster's makes VSO restart workloads; none makes it write once (kubernetes-rules 22).
   else delete next.secretMAC;
   return next;
 }
 
 /** Types of conditions that no longer hold, unless they are said anew. */
-function endedBy(ending: RunOutcome): ReadonlySet<Json | undefined> {
-  if (ending.kind === "failed") return new Set([STALLED]);
-  return new Set([STALLED, ...WARNING_TYPES, ...(ending.rollout === null ? [ROLLOUT_RESTART] : [])]);
+function endedBy(outcome: RunOutcome): ReadonlySet<Json | undefined> {
+  if (outcome.kind === "failed") return new Set([STALLED]);
+  return new Set([STALLED, ...WARNING_TYPES, ...(outcome.rollout === null ? [ROLLOUT_RESTART] : [])]);
 }
 
 /** Whether a status of a sync in step says these warnings and no others, and which generation it is about. */
@@ -160,14 +166,14 @@ export function warningEvent({ reason, message }: Warning): ResourceEvent {
 }
 
 /** What `kubectl describe` shows of this run; undefined when nothing happened that is worth an event. */
-export function eventOf(kind: string, ending: RunOutcome): ResourceEvent | undefined {
-  if (ending.kind === "failed") {
+export function eventOf(kind: string, outcome: RunOutcome): ResourceEvent | undefined {
+  if (outcome.kind === "failed") {
     return {
       type: "Warning",
-      reason: failureReason(kind, ending.error),
-      message: `${ending.error.code}: ${ending.error.message}`,
+      reason: failureReason(kind, outcome.error),
+      message: `${outcome.error.code}: ${outcome.error.message}`,
     };
   }
-  if (ending.wrote === undefined) return undefined;
-  return { type: "Normal", reason: "SecretSynced", message: `Secret synced: ${ending.wrote}` };
+  if (outcome.wrote === undefined) return undefined;
+  return { type: "Normal", reason: "SecretSynced", message: `Secret synced: ${outcome.wrote}` };
 }

@@ -1,11 +1,11 @@
-import { clusterOfCircuit, placeOfVso, vaultOfCircuit } from "../circuits.ts";
+import { clusterOfCircuit, placeOfSuspension, vaultOfCircuit } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { Circuit, Due } from "../ports/store.ts";
 import type { VaultTarget } from "../ports/vault.ts";
-import type { CaCache } from "../reconcile/source.ts";
+import type { CaCache } from "../references/ca-cache.ts";
 import { mustBeOurs, observeOperator } from "../references/operator-namespace.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { sendDue } from "../schedule/messages.ts";
@@ -43,7 +43,7 @@ export interface Circuits extends CircuitOpener {
    * What a sync's failure is. An outage is believed when the Vault or the cluster does not answer us either, and then opens
    * its circuit; else it is a failure of this sync alone. Other errors are what they are.
    */
-  judged(error: SyncError, target: VaultTarget | undefined, signal: AbortSignal): Promise<SyncError>;
+  classify(error: SyncError, target: VaultTarget | undefined, signal: AbortSignal): Promise<SyncError>;
   /** The open circuit among these ends, if there is one. */
   openAmong(ids: readonly (string | undefined)[]): Promise<Circuit | undefined>;
   /** The probe that a message asks for; harmless when it comes twice, late, or after the circuit was closed. */
@@ -72,7 +72,7 @@ export function circuits(deps: Deps, ca: CaCache): Circuits {
   const opener = circuitOpener(deps, () => {
     known = undefined;
   });
-  const judge = evidence(deps, ca, (circuit) => vaultTargets(deps, circuit, Math.floor(deps.random() * ROTATIONS)));
+  const classify = evidence(deps, ca, (circuit) => vaultTargets(deps, circuit, Math.floor(deps.random() * ROTATIONS)));
   const openAmong: Circuits["openAmong"] = async (ids) => {
     const open = await read();
     return open.length === 0 ? undefined : open.find((circuit) => ids.includes(circuit.id));
@@ -80,11 +80,11 @@ export function circuits(deps: Deps, ca: CaCache): Circuits {
   return {
     openAmong,
     open: opener.open,
-    async judged(error, target, signal) {
+    async classify(error, target, signal) {
       const { circuit } = error;
       if (circuit === undefined || !OUTAGE_CODES.has(error.code)) return error;
       if (await openAmong([circuit])) return error;
-      const verdict = await judge({ circuit, error, target }, signal);
+      const verdict = await classify({ circuit, error, target }, signal);
       if (verdict.outage) {
         await opener.open(verdict.outage);
         deps.vault.giveUp(verdict.outage);
@@ -189,7 +189,7 @@ async function ask(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSigna
     mustBeOurs(deps, settings, (await observeOperator(deps, settings, before, { mark: true }, signal)).installation);
     return;
   }
-  const vso = placeOfVso(circuit.id);
+  const vso = placeOfSuspension(circuit.id);
   if (vso) {
     const settings = deps.fleet(vso.cluster);
     if (settings) await vsoProbe(deps, settings, vso.namespace, signal);
@@ -209,7 +209,7 @@ async function askVault(deps: Deps, ca: CaCache, circuit: Circuit, address: stri
 }
 
 function isOfVso({ id }: Circuit): boolean {
-  return placeOfVso(id) !== undefined;
+  return placeOfSuspension(id) !== undefined;
 }
 
 async function keepOpen(deps: Deps, claimed: Circuit, error: SyncError): Promise<void> {

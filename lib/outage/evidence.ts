@@ -2,7 +2,7 @@ import { clusterOfCircuit, vaultOfCircuit } from "../circuits.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { VaultTarget } from "../ports/vault.ts";
-import type { CaCache } from "../reconcile/source.ts";
+import type { CaCache } from "../references/ca-cache.ts";
 import { type OutageDeps, vaultOutage } from "./vault-outage.ts";
 
 /** How syncs reach the Vault of this circuit now. */
@@ -24,7 +24,7 @@ export interface Verdict {
   readonly outage?: SyncError;
 }
 
-/** Judges the outages that syncs meet, once for all who meet the same one at once. */
+/** Checks the outages that syncs meet, once for all who meet the same one at once. */
 export type Evidence = (suspicion: Suspicion, signal: AbortSignal) => Promise<Verdict>;
 
 type Deps = OutageDeps & { readonly clusters?: Pick<ReconcileDeps["clusters"], "identity"> };

@@ -1,4 +1,4 @@
-import { judge } from "../declarations/judge.ts";
+import { checkReference } from "../declarations/check-reference.ts";
 import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
@@ -24,7 +24,9 @@ export async function vaultTargets(deps: Deps, circuit: string, rotation: number
     const { cluster } = partsOf(key);
     const settings = deps.fleet(cluster);
     if (settings === undefined || declared.deleting) continue;
-    const { outcome } = await withReferences(reader, (reference) => judge({ declared, cluster: settings, reference }));
+    const { outcome } = await withReferences(reader, (reference) =>
+      checkReference({ declared, cluster: settings, reference }),
+    );
     if (outcome instanceof SyncError) deps.log.debug("vault-way-passed-over", { circuit, key, code: outcome.code });
     else if (outcome.vault?.circuit === circuit) targets.push(outcome.vault.target);
   }

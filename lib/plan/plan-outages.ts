@@ -2,26 +2,29 @@ import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import { evidence } from "../outage/evidence.ts";
 import type { OutageDeps } from "../outage/vault-outage.ts";
 import type { VaultTarget } from "../ports/vault.ts";
-import type { CaCache } from "../reconcile/source.ts";
+import type { CaCache } from "../references/ca-cache.ts";
 
 /** Ends that were found out of reach while plans are made: each costs one time-out, not one for each of its syncs. */
 export interface PlanOutages {
   /** The outage of one of these circuits, if there is one. */
-  among(circuits: readonly string[]): SyncError | undefined;
+  among(circuits: readonly (string | undefined)[]): SyncError | undefined;
   /** What a failure is, as in a run: an outage of a Vault is one for all of its syncs only if it does not answer us either. */
-  judged(error: unknown, target: VaultTarget | undefined, signal: AbortSignal): Promise<unknown>;
+  classify(error: unknown, target: VaultTarget | undefined, signal: AbortSignal): Promise<unknown>;
 }
 
 export function planOutages(deps: OutageDeps, ca: CaCache): PlanOutages {
   const known = new Map<string, SyncError>();
-  const judge = evidence(deps, ca, async () => []);
+  const classify = evidence(deps, ca, async () => []);
   return {
-    among: (circuits) => circuits.map((circuit) => known.get(circuit)).find((outage) => outage !== undefined),
-    async judged(error, target, signal) {
+    among: (circuits) =>
+      circuits
+        .map((circuit) => (circuit === undefined ? undefined : known.get(circuit)))
+        .find((outage) => outage !== undefined),
+    async classify(error, target, signal) {
       if (!(error instanceof SyncError) || !OUTAGE_CODES.has(error.code)) return error;
       const { circuit } = error;
       if (circuit === undefined || known.has(circuit)) return error;
-      const { outage, error: failure } = await judge({ circuit, error, target }, signal);
+      const { outage, error: failure } = await classify({ circuit, error, target }, signal);
       if (outage) {
         known.set(circuit, outage);
         deps.vault.giveUp(outage);

@@ -2,7 +2,7 @@ import { partsOf, type SyncKey } from "../keys.ts";
 import { namespaceMatcher } from "../namespaces.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { LeaseStore } from "../ports/store.ts";
-import { isJudged } from "../resource-kinds.ts";
+import { isReferenceStatus } from "../resource-kinds.ts";
 import type { Planned } from "./plan.ts";
 
 /** What the watch passes of a run would release, as they do it to a copy of the lease table: rows go, Secrets stay. */
@@ -21,7 +21,7 @@ export function notingReleases(leases: LeaseStore, clusters: readonly ClusterSet
       async release(key) {
         const row = (await leases.read([key], "strong")).get(key);
         await leases.release(key);
-        if (row === undefined || isJudged(key)) return;
+        if (row === undefined || isReferenceStatus(key)) return;
         const releases = row.state.owned.map(({ name }) => name);
         const because = `${reasonOf(key, byName)}: keyferry forgets it, and its Secrets stay`;
         released.push({ key, action: "release", because, removes: [], restarts: [], releases });

@@ -1,36 +1,35 @@
 import { circuitOfCluster } from "../circuits.ts";
-import { type ResolvedStaticSecret, resolveStaticSecret } from "../declarations/resolve.ts";
 import { described } from "../described.ts";
-import {
-  besideOthers,
-  type ObserveApis,
-  observe,
-  pruned,
-  record,
-  type Work,
-} from "../destinations/kubernetes-secret/act.ts";
-import type { Decision } from "../destinations/kubernetes-secret/decide.ts";
-import { withStrays } from "../destinations/kubernetes-secret/strays.ts";
+import type { Destination, Effect, SecretChanges } from "../destinations/destination.ts";
+import { type Digest, digestOf } from "../digest.ts";
 import { SyncError } from "../errors.ts";
-import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
-import type { ReconcileDeps } from "../ports/deps.ts";
+import { partsOf, type SyncKey } from "../keys.ts";
+import type { Obtained, Resolved, SyncKind } from "../kinds/kind.ts";
+import { clusterOrigin } from "../origins/cluster.ts";
+import type { Claim } from "../ports/claim.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
-import type { NamedObject } from "../ports/objects.ts";
 import type { Row } from "../ports/rows.ts";
-import type { SeenSecret } from "../ports/secrets.ts";
+import type { SecretApi } from "../ports/secrets.ts";
 import type { VaultTarget } from "../ports/vault.ts";
-import { deletionOf } from "../reconcile/clean-up.ts";
-import { begin, OlderAnswer, untilDone } from "../reconcile/converge.ts";
-import { shouldRelease } from "../reconcile/reconcile.ts";
-import { type CaCache, type SourceReader, sourceReader } from "../reconcile/source.ts";
+import { clear } from "../reconcile/clear.ts";
+import { converge } from "../reconcile/converge.ts";
+import type { CoreDeps } from "../reconcile/deps.ts";
+import { type SourceReader, sourceReader } from "../reconcile/source.ts";
+import { isBeingDeleted, shouldRelease } from "../reconcile/standing.ts";
+import type { CaCache } from "../references/ca-cache.ts";
 import { type ReferenceReader, referenceReader, withReferences } from "../references/references.ts";
-import { owedRollout, unrecordedRollout } from "../rollout/rollout.ts";
-import { changesOf, type SecretChanges } from "./plan-changes.ts";
+import { owedRollout } from "../rollout/owed-rollout.ts";
 import { type PlanOutages, planOutages } from "./plan-outages.ts";
+import { simulatedClaim } from "./simulated-claim.ts";
+import { type SimulatedSecrets, simulatedSecrets } from "./simulated-secrets.ts";
 
 /** Everything that a plan may ask. None of it writes to a Vault or a cluster. */
-export interface PlanDeps extends ObserveApis, Pick<ReconcileDeps, "leases" | "vault" | "clock" | "templates" | "log"> {
-  readonly secrets: Pick<ReconcileDeps["secrets"], "observe" | "ownedNames">;
+export interface PlanDeps
+  extends Pick<
+    CoreDeps,
+    "kinds" | "leases" | "vault" | "resources" | "clusters" | "templates" | "digestKey" | "clock" | "log"
+  > {
+  readonly secrets: Pick<SecretApi, "observe" | "ownedNames">;
   readonly ca: CaCache;
 }
 
@@ -80,9 +79,9 @@ export function planner(deps: PlanDeps): Planner {
   const planOne = async (row: Row, settings: ClusterSettings, batch: PlanBatch): Promise<Planned> => {
     const asked: Asked = {};
     try {
-      return await planRow(deps, row, settings, { ...batch, outages, asked });
+      return await planRow(deps, { row, settings, ...batch, outages, asked });
     } catch (error) {
-      return failedPlan(row, await outages.judged(error, asked.target, batch.signal));
+      return failedPlan(row, await outages.classify(error, asked.target, batch.signal));
     }
   };
   return {
@@ -108,32 +107,33 @@ interface Asked {
   target?: VaultTarget;
 }
 
-async function planRow(
-  deps: PlanDeps,
-  row: Row,
-  settings: ClusterSettings,
-  { references, sources, signal, outages, asked }: PlanBatch & { readonly outages: PlanOutages; readonly asked: Asked },
-): Promise<Planned> {
-  if (shouldRelease(row))
-    return { key: row.key, action: "none", because: "handed over: it is left as it is", ...NOTHING };
-  if (isCleanupKey(row.key) || row.declared.deleting) return planCleanUp(deps, row, settings, signal);
-  const { outcome } = await withReferences(references, (reference) =>
-    resolveStaticSecret({ declared: row.declared, cluster: settings, reference }),
-  );
-  if (outcome instanceof SyncError) throw outcome;
-  const outage = outages.among([circuitOfCluster(settings.name), outcome.circuit]);
-  if (outage) throw outage;
-  asked.target = outcome.read.identity.target;
-  return planSync(deps, { row, settings, resolved: outcome, sources }, signal);
+interface Planning extends PlanBatch {
+  readonly row: Row;
+  readonly settings: ClusterSettings;
+  readonly outages: PlanOutages;
+  readonly asked: Asked;
 }
 
 const NOTHING = { removes: [], restarts: [] };
 
+async function planRow(deps: PlanDeps, planning: Planning): Promise<Planned> {
+  const { row, settings, references, outages, asked } = planning;
+  if (shouldRelease(row))
+    return { key: row.key, action: "none", because: "handed over: it is left as it is", ...NOTHING };
+  const kind = deps.kinds.of(partsOf(row.key).kind);
+  if (isBeingDeleted(row)) return planCleanUp(deps, kind, planning);
+  if (kind === undefined) throw new Error(`no kind of that name: ${row.key}`);
+  const { outcome } = await withReferences(references, (reference) =>
+    kind.resolve({ declared: row.declared, cluster: settings, reference }),
+  );
+  if (outcome instanceof SyncError) throw outcome;
+  const outage = outages.among([circuitOfCluster(settings.name), outcome.asks?.circuit]);
+  if (outage) throw outage;
+  if (outcome.asks) asked.target = outcome.asks.identity.target;
+  return planSync(deps, kind, outcome, planning);
+}
+
 function failedPlan({ key }: Row, error: unknown): Planned {
-  if (error instanceof OlderAnswer) {
-    const because = "Vault's answer is older than what was written: it is read again soon";
-    return { key, action: "none", because, ...NOTHING };
-  }
   if (!(error instanceof SyncError)) return bugPlan(key, error);
   return { key, action: "fail", because: `${error.code}: ${error.message}`, ...NOTHING, error };
 }
@@ -144,86 +144,71 @@ function bugPlan(key: SyncKey, error: unknown): Planned {
   return { key, action: "fail", because: `a defect of keyferry (${name} ${at}): please report it`, ...NOTHING };
 }
 
-interface PlanInput {
-  readonly row: Row;
-  readonly settings: ClusterSettings;
-  readonly resolved: ResolvedStaticSecret;
-  readonly sources: SourceReader;
-}
-
-/** One decision of the run that is imagined, and what it was judged from. */
-interface Step {
-  readonly decision: Decision;
-  readonly work: Work;
-}
-
-/** The run itself, carried out in mind: the same reads, the same judgement, no write. */
-async function planSync(deps: PlanDeps, input: PlanInput, signal: AbortSignal): Promise<Planned> {
-  // Looked at, whatever the row believes: a run would learn the same by its precondition.
-  const { work } = await begin(deps, { ...input, row: { ...input.row, verify: true } }, signal);
-  const steps: Step[] = [];
-  await untilDone(work, async (before, decision) => {
-    if (decision.do === "observe") return observe(deps, before, signal);
-    steps.push({ decision, work: before });
-    const after = imagined(before, decision);
-    return decision.do === "create" ? withStrays(deps, after, signal) : after;
+/** The run itself, simulated: the same kind, the same destination, the same decisions; what would be written is noted. */
+async function planSync(deps: PlanDeps, kind: SyncKind, resolved: Resolved, planning: Planning): Promise<Planned> {
+  const { settings, sources, signal } = planning;
+  // Observed, whatever the row believes: a run would learn the same by its precondition.
+  const row = { ...planning.row, verify: true };
+  const name = resolved.destination.name;
+  const { templates, clock } = deps;
+  const obtained = await kind.foresee({
+    ...{ row, resolved, templates, clock, signal },
+    read: (read) => sources.read(read, signal),
   });
-  const removes = await removedBy(deps, input, steps, signal);
-  const restarts = restartedBy(deps, input, steps, work);
-  return { key: input.row.key, secret: work.secret.name, ...judged(deps, steps, removes, restarts), removes, restarts };
+  if (obtained === "would-issue" || obtained.kind === "later") return withoutData(row, name, obtained);
+  const digest = digestOf(deps.digestKey, obtained.data);
+  const claim = simulatedClaim(row);
+  const secrets = simulatedSecrets(deps.secrets);
+  const about = { row, settings, resolved, data: obtained.data, digest };
+  const destination = kind.destination.bringing(apisFor(deps, row, kind, secrets), about);
+  const effects: Effect[] = [];
+  await converge(noting(destination, effects), claim, signal);
+  const restarts = restartedBy(deps, claim, resolved, digest);
+  const removes = secrets.removed();
+  return { key: row.key, secret: name, ...classify(effects, removes, restarts), removes, restarts };
 }
 
-/** What is owed once the run has ended. A Secret that is not recorded tells before the write what its workloads run with. */
-function restartedBy(
-  deps: PlanDeps,
-  { row, resolved }: PlanInput,
-  [first]: readonly Step[],
-  { seen: { digest } }: Work,
-): readonly string[] {
-  const learned = first && unrecordedRollout(first.work.seen);
-  const state = learned === undefined ? row.state : { ...row.state, rolledDigest: learned };
-  const targets = resolved.rolloutTargets;
-  const question = { state, digest, key: deps.digestKey, targets, isAskedFor: false, now: deps.clock() };
-  return owedRollout(question) ? targets.map(({ kind, name }) => `${kind}/${name}`) : [];
+/** Vault would issue it, which a plan does not ask for; or it has nothing to write yet. */
+function withoutData(
+  { key }: Row,
+  secret: string,
+  obtained: "would-issue" | Extract<Obtained, { kind: "later" }>,
+): Planned {
+  if (obtained !== "would-issue") return { key, action: "none", because: obtained.because, ...NOTHING };
+  return { key, secret, action: "update", because: "Vault issues it anew, which a plan does not ask for", ...NOTHING };
 }
 
-/** What is known after a decision was carried out. */
-function imagined(work: Work, decision: Exclude<Decision, { do: "observe" }>): Work {
-  switch (decision.do) {
-    case "adopt":
-      return record(work, undefined, decision.seen, decision.seen.type);
-    case "stand-beside":
-      return besideOthers(work, decision.seen);
-    case "prune":
-      return pruned(work);
-    case "nothing":
-      return work;
-    case "create":
-    case "apply":
-    case "take-over":
-    case "recreate":
-    case "replace":
-      return record(work, decision.do, NOT_WRITTEN);
-    default:
-      return decision satisfies never;
-  }
+function apisFor(deps: PlanDeps, row: Row, kind: SyncKind | undefined, secrets: SimulatedSecrets) {
+  const { resources, clusters, digestKey, log } = deps;
+  return { secrets, resources, clusters, digestKey, log, origin: clusterOrigin(deps, row, kind?.ref) };
 }
 
-const NOT_WRITTEN = {
-  ...{ uid: "not written", resourceVersion: "0" },
-  managed: { fingerprint: "", ours: true, vso: false },
-};
+/** The same destination, which says what each decision does before it acts. */
+function noting<S, D>(destination: Destination<S, D>, effects: Effect[]): Destination<S, D> {
+  return {
+    ...destination,
+    act(decision, state, claim, signal) {
+      const effect = destination.describe(decision, state);
+      if (effect) effects.push(effect);
+      return destination.act(decision, state, claim, signal);
+    },
+  };
+}
 
-type Judged = Pick<Planned, "action" | "because" | "changes">;
+/** What is owed once the run has ended. What a Secret held before the write was recorded with the claim. */
+function restartedBy(deps: PlanDeps, claim: Claim, { rolloutTargets }: Resolved, digest: Digest): readonly string[] {
+  const { state } = claim.row;
+  const about = { state, digest, key: deps.digestKey, targets: rolloutTargets };
+  const owed = owedRollout({ ...about, isAskedFor: false, now: deps.clock() });
+  return owed ? rolloutTargets.map((target) => `${target.kind}/${target.name}`) : [];
+}
 
-function judged(
-  deps: PlanDeps,
-  steps: readonly Step[],
-  removes: readonly string[],
-  restarts: readonly string[],
-): Judged {
-  const first = steps.find(({ decision }) => decision.do !== "prune");
-  const own = first ? judgedOne(deps, first) : IN_STEP;
+type Classified = Pick<Planned, "action" | "because" | "changes">;
+
+const IN_STEP: Classified = { action: "none", because: "in step" };
+
+function classify([first]: readonly Effect[], removes: readonly string[], restarts: readonly string[]): Classified {
+  const own = first ?? IN_STEP;
   const isQuiet = own.action === "none" || own.action === "adopt";
   if (isQuiet && removes.length > 0) return { ...own, action: "prune", because: "its destination has another name" };
   if (isQuiet && restarts.length > 0)
@@ -231,81 +216,22 @@ function judged(
   return own;
 }
 
-const IN_STEP: Judged = { action: "none", because: "in step" };
-
-function judgedOne(deps: PlanDeps, { decision, work }: Step): Judged {
-  const before = typeof work.seen.secret === "object" ? work.seen.secret : undefined;
-  const changes = changesOf(deps.digestKey, before, work);
-  switch (decision.do) {
-    case "create":
-      return { action: "create", because: "it does not exist", changes };
-    case "recreate":
-      return { action: "recreate", because: "its type changes", changes };
-    case "take-over":
-      return {
-        action: "take-over",
-        because: `Vault Secrets Operator wrote it, and ${changes.any ? "it differs" : "its declaration changed"}`,
-        changes,
-      };
-    case "replace":
-      return { action: "update", because: decision.because, changes };
-    case "apply":
-      // The declaration changed, and nothing that the Secret shows: such an apply changes nothing.
-      if (!changes.any) return { action: "adopt", because: decision.because };
-      return { action: "update", because: decision.because, changes };
-    case "adopt":
-      return { action: "adopt", because: "in step, and not recorded yet" };
-    default:
-      return IN_STEP;
-  }
-}
-
-/** Of the Secrets under former names those that are still ours. */
-async function removedBy(
+async function planCleanUp(
   deps: PlanDeps,
-  { row, settings }: PlanInput,
-  steps: readonly Step[],
-  signal: AbortSignal,
-): Promise<readonly string[]> {
-  const names = steps.flatMap(({ decision }) => (decision.do === "prune" ? decision.names : []));
-  return (await stillOurs(deps, row, names, settings, signal)).alone;
-}
-
-interface StillOurs {
-  /** Nobody owns these beside us. */
-  readonly alone: readonly string[];
-  /** Our owner reference goes, and the Secret stays with who else owns it. */
-  readonly shared: readonly string[];
-}
-
-async function stillOurs(
-  deps: ObserveApis,
-  { key, declared }: Row,
-  names: readonly string[],
-  settings: ClusterSettings,
-  signal: AbortSignal,
-): Promise<StillOurs> {
-  const { cluster, namespace } = partsOf(key);
-  const how = settings.observe === "watch" ? "get" : "patch";
-  const found: { alone: string[]; shared: string[] } = { alone: [], shared: [] };
-  for (const name of names) {
-    const secret: NamedObject = { cluster, namespace, name };
-    const seen: SeenSecret | undefined = await deps.secrets.observe(secret, how, signal);
-    if (!seen?.ownerReferences.some(({ uid }) => uid === declared.uid)) continue;
-    (seen.ownerReferences.length === 1 ? found.alone : found.shared).push(name);
-  }
-  return found;
-}
-
-async function planCleanUp(deps: PlanDeps, row: Row, settings: ClusterSettings, signal: AbortSignal): Promise<Planned> {
+  kind: SyncKind | undefined,
+  { row, settings, signal }: Planning,
+): Promise<Planned> {
   const { key } = row;
-  const names = row.state.owned.map(({ name }) => name);
-  if (row.declared.deleting && (await deletionOf(deps, row, signal)) === "releasing") {
+  const secrets = simulatedSecrets(deps.secrets);
+  const apis = apisFor(deps, row, kind, secrets);
+  const standing = await clear({ kind, settings, apis, claim: simulatedClaim(row) }, signal);
+  if (standing === "declared") return { key, action: "none", because: "it is declared still", ...NOTHING };
+  if (standing === "releasing") {
     return { key, action: "none", because: "its declaration is deleted as an owner of orphans: they stay", ...NOTHING };
   }
-  const { alone, shared } = await stillOurs(deps, row, names, settings, signal);
-  if (alone.length > 0)
-    return { key, action: "remove", because: "its declaration is gone", ...NOTHING, removes: alone };
+  const removes = secrets.removed();
+  if (removes.length > 0) return { key, action: "remove", because: "its declaration is gone", ...NOTHING, removes };
+  const shared = secrets.left();
   const because = shared.length > 0 ? `${shared.join(", ")} stays with who else owns it` : "so is what it wrote";
   return { key, action: "none", because: `its declaration is gone, and ${because}`, ...NOTHING };
 }

@@ -29,7 +29,7 @@ export type WatchEvent =
 export interface ClusterApi {
   /** uid of the kube-system namespace. Also the probe of a cluster's circuit: throws KUBE_UNREACHABLE. */
   identity(cluster: string, signal: AbortSignal): Promise<string>;
-  /** One page of at most 500. Undefined: the cluster does not have this kind (404 of the kind itself is never absence: lease-table 18). */
+  /** One page of at most 500. Undefined: the cluster does not have this kind (404 of the kind itself never means missing: lease-table 18). */
   list(
     cluster: string,
     kind: KindRef,

@@ -181,8 +181,8 @@ export interface RowState {
   readonly issues?: readonly Issue[];
   /** Missing: none. */
   readonly pushed?: readonly Pushed[];
-  /** The hash of the declaration that was last carried out: another one is a change even with equal data. */
-  readonly doneHash?: string;
+  /** The hash of the declaration that was last applied: another one is a change even with equal data. */
+  readonly appliedHash?: string;
   /** The status as we last wrote it, and the hash of the declaration that it was written for. */
   readonly seen?: StatusSeen & { readonly hash: string };
   readonly attempts: number;
@@ -237,4 +237,9 @@ export const EMPTY_STATE: RowState = { refs: [], owned: [], attempts: 0 };
 /** Whether a row without a declaration has nothing left to do: nothing of it stands in a cluster or a Vault. */
 export function ownsNothing({ owned, issues = [], pushed = [] }: RowState): boolean {
   return owned.length === 0 && issues.length === 0 && pushed.length === 0;
+}
+
+/** The row is in step with its declaration: the same version was carried out. */
+export function isApplied({ state, declared }: Pick<Row, "state" | "declared">): boolean {
+  return state.appliedHash === declared.hash;
 }

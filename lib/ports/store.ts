@@ -70,16 +70,16 @@ export interface SyncStore {
   read(keys: readonly SyncKey[], consistency: "strong" | "eventual"): Promise<ReadonlyMap<SyncKey, Row>>;
 
   /**
-   * Writes a declaration: a new row (fence = now), or a changed one (nudges + 1, due now; a held lease keeps its dueAt).
-   * Another uid under the same key buries the old row first. The same (uid, hash) writes nothing and answers undefined.
+   * Writes a declaration: a new row (fence = now), or a changed one (nudges + 1, due now; a claimed row keeps its dueAt).
+   * Another uid under the same key tombstones the old row first. The same (uid, hash) writes nothing and answers undefined.
    */
   declare(declared: Declared, now: EpochMs): Promise<Due | undefined>;
 
   /**
    * The declaration with this uid is gone: its row becomes the clean-up row `key#uid`, due now, or goes at once if it
-   * owns nothing and nobody holds it. Undefined when nothing is left to do.
+   * owns nothing and nobody has claimed it. Undefined when nothing is left to do.
    */
-  bury(key: SyncKey, uid: string, now: EpochMs): Promise<Due | undefined>;
+  tombstone(key: SyncKey, uid: string, now: EpochMs): Promise<Due | undefined>;
 
   /** Forgets a row and leaves the world as it is: a cluster or namespace that left the fleet (lease-table 18). */
   release(key: SyncKey): Promise<void>;
@@ -94,7 +94,7 @@ export interface SyncStore {
   ): Promise<Due | undefined>;
 
   /**
-   * Takes the lease if the row still has the uid and fence that were read and nobody holds it: fence + 1 (never below
+   * Takes the lease if the row still has the uid and fence that were read and nobody has claimed it: fence + 1 (never below
    * what was read), leaseUntil = dueAt = until (lease-table 1, 3). Answers the row as it stands after.
    */
   claim(row: Row, options: ClaimOptions): Promise<{ readonly lease: Lease; readonly row: Row } | undefined>;
@@ -160,8 +160,8 @@ export interface ClusterState {
   readonly filter?: string;
   readonly attempts: number;
   readonly error?: RowError;
-  /** More declarations vanished in one watch pass than is believable: held until a person says so (lease-table 18). */
-  readonly held?: { readonly since: EpochMs; readonly gone: number; readonly of: number };
+  /** More declarations vanished in one watch pass than is believable: awaiting approval by a person (lease-table 18). */
+  readonly awaitingApproval?: { readonly since: EpochMs; readonly gone: number; readonly of: number };
   /** As fleet.yaml said at the last watch pass: where keyferry works beside Vault Secrets Operator. */
   readonly besideVso?: readonly string[];
   /** By namespace: writes of a status by another controller, and how long it is believed to be at work there. */
@@ -227,7 +227,7 @@ export interface ClusterRow {
 export interface ClusterStore {
   cluster(name: string): Promise<ClusterRow | undefined>;
   clusters(): Promise<readonly ClusterRow[]>;
-  /** Takes the row (made when missing) if nobody holds it: fence + 1, leaseUntil = dueAt = until. */
+  /** Takes the row (made when missing) if nobody has claimed it: fence + 1, leaseUntil = dueAt = until. */
   claimCluster(
     name: string,
     options: { readonly now: EpochMs; readonly until: EpochMs },
@@ -243,7 +243,7 @@ export interface ClusterStore {
 
 /** An end that is out of reach: one row stands for all its syncs (lease-table 16). */
 export interface Circuit {
-  /** `vault:<address>`, `cluster:<name>`, `vso:<cluster>` or `vso:<cluster>/<namespace>`. */
+  /** `vault:<address>`, `cluster:<name>`, or, for a suspension, `vso:<cluster>` or `vso:<cluster>/<namespace>`. */
   readonly id: string;
   readonly code: ErrorCode;
   /** In words that are right for all who wait: of no one's path or connection. */

@@ -1,6 +1,7 @@
 import type { EpochMs, Random } from "../clock.ts";
 import { OUTAGE_CODES, type SyncError } from "../errors.ts";
 import { type Cause, saysNothing } from "../failures/causes.ts";
+import type { Wake } from "../kinds/kind.ts";
 import type { Row, RowState } from "../ports/rows.ts";
 import type { Schedule, Settlement } from "../ports/store.ts";
 import { backOff } from "../schedule/back-off.ts";
@@ -13,21 +14,17 @@ export interface Timing {
   readonly dispatchedUntil: EpochMs | undefined;
 }
 
-/** The row goes back on the wheel, or waits for an event when it is not periodic. */
-export function settleSynced(
-  row: Row,
-  state: RowState,
-  refreshAfterMs: number | undefined,
-  timing: Timing,
-): Settlement {
+/** The row goes back on the wheel, or waits for its time or an event when it is not periodic. */
+export function settleSynced(row: Row, state: RowState, next: Wake, timing: Timing): Settlement {
   const { error: _error, ...rest } = state;
   const clean: RowState = { ...rest, attempts: 0, syncedAt: timing.now, settledAt: timing.now };
   const rolloutAt = state.rollout?.at;
-  if (refreshAfterMs === undefined) {
-    const schedule: Schedule = rolloutAt === undefined ? { kind: "parked" } : { kind: "due", at: rolloutAt };
+  if (next === "event" || "at" in next) {
+    const { dueAt: at } = earliest(next === "event" ? undefined : next.at, rolloutAt);
+    const schedule: Schedule = at === undefined ? { kind: "parked" } : { kind: "due", at };
     return { state: clean, schedule, now: timing.now };
   }
-  const slot = { period: periodFor(refreshAfterMs), phase: 0 };
+  const slot = { period: periodFor(next.everyMs), phase: 0 };
   const onWheel = { ...slot, phase: phaseOf(row.declared.group, slot.period) };
   const wasThere = row.wheel?.period === onWheel.period && row.wheel.phase === onWheel.phase;
   // Ticks that ran before the row joined the wheel did not dispatch its next refresh slots: those stand in the due index (lease-table 14).

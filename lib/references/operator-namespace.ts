@@ -18,7 +18,7 @@ export function hasPowers(operator: OperatorSeen | undefined): boolean {
 }
 
 /** What is known of the namespace after its uid was asked for: empty is one that may not be read, undefined is none. */
-export function judgeOperator(
+export function classifyOperator(
   before: OperatorSeen | undefined,
   { operatorNamespace: name, operatorNamespaceUid: vouched }: ClusterSettings,
   uid: string | undefined,
@@ -93,7 +93,7 @@ export async function observeOperator(
   if (typeof found === "object" && before !== undefined && isSame(before, settings, found.uid)) {
     return { seen: before, installation: found.id };
   }
-  const seen = judgeOperator(before, settings, await deps.clusters.namespaceUid(cluster, namespace, signal));
+  const seen = classifyOperator(before, settings, await deps.clusters.namespaceUid(cluster, namespace, signal));
   if (!hasPowers(seen)) return { seen };
   const isToWrite = mark && found === "absent";
   const there = isToWrite ? await deps.clusters.markInstallation(cluster, namespace, deps.installation, signal) : found;

@@ -2,7 +2,7 @@ import { isCleanupKey, type SyncKey } from "../keys.ts";
 import { conditionList, ROLLOUT_RESTART } from "../origins/status.ts";
 import type { OwedRollout, Row } from "../ports/rows.ts";
 import type { LeaseStore, RowSummary } from "../ports/store.ts";
-import { isJudged } from "../resource-kinds.ts";
+import { isReferenceStatus } from "../resource-kinds.ts";
 
 /** Restarts that a sync owes to its workloads: its Secret is in step, and they still run with what it held before. */
 export interface OwedRestarts extends Pick<OwedRollout, "since" | "at" | "attempts"> {
@@ -28,7 +28,7 @@ export async function thatOweRestarts(
   rows: readonly RowSummary[],
 ): Promise<ReadonlyMap<SyncKey, OwedRestarts>> {
   const isPossible = ({ key, dueAt }: RowSummary): boolean =>
-    dueAt !== undefined && !isCleanupKey(key) && !isJudged(key);
+    dueAt !== undefined && !isCleanupKey(key) && !isReferenceStatus(key);
   const keys = rows.filter(isPossible).map(({ key }) => key);
   const owing = new Map<SyncKey, OwedRestarts>();
   for (let from = 0; from < keys.length; from += PAGE) {

@@ -1,114 +1,18 @@
-import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
-import { mayStillWrite } from "../destinations/kubernetes-secret/act.ts";
-import type { Seen } from "../destinations/kubernetes-secret/decide.ts";
-import { bearsMarksOf } from "../destinations/kubernetes-secret/owners.ts";
-import { type Digest, type DigestKey, isOfKey, sameDigest } from "../digest.ts";
+import { type EpochMs, MINUTE_MS } from "../clock.ts";
 import { type ErrorCode, OUTAGE_CODES, SyncError } from "../errors.ts";
-import { resourceOf } from "../origins/resource.ts";
+import { partsOf } from "../keys.ts";
+import type { Origin } from "../origins/origin.ts";
+import type { RolloutCondition } from "../origins/status.ts";
+import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
-import type { OwedRollout, Row, RowState } from "../ports/rows.ts";
-import type { Lease } from "../ports/store.ts";
+import type { OwedRollout, RowState } from "../ports/rows.ts";
 import type { RolloutTarget, SeenTarget } from "../ports/workloads.ts";
 import { printable } from "../printable.ts";
 import { backOff } from "../schedule/back-off.ts";
-
-/**
- * When do we restart workloads?
- *
- * - A rollout is **owed** when the Secret holds another digest than the row recorded as rolled out (kubernetes-rules 20). The
- *   row says so in the settle that follows the write, and goes on saying it until every target was restarted: a crash in
- *   between loses nothing.
- * - It is tried some seconds later, so that syncs which change together restart what they share once, and no target is
- *   restarted twice within a minute: what becomes owed meanwhile waits for its end.
- * - A target that was restarted, or made, after the Secret was written has what it needs, whoever did it. So a crash after
- *   the restart repeats none, and one restart serves all syncs that wait for it.
- * - What fails is tried again by its code. The sync itself is in step all the while.
- */
-
-/** From the write to the first try. */
-export const GATHER_MS = 10 * SECOND_MS;
-
-/** From one restart of a target to the next. */
-export const WINDOW_MS = MINUTE_MS;
-
-/** Times of restarts are whole seconds: one that is so much younger than the write is younger in its rounded form, too. */
-const CLEARLY_LATER_MS = 2 * SECOND_MS;
+import { owedRollout, type RolloutQuestion, rolledOut, WINDOW_MS } from "./owed-rollout.ts";
 
 /** Its controller writes to a workload while it rolls: that is no reason to give up. */
 const MAX_TRIES = 5;
-
-export interface RolloutQuestion {
-  /** As the last settle left it. */
-  readonly state: RowState;
-  /** What the destination holds now. */
-  readonly digest: Digest;
-  readonly key: DigestKey;
-  readonly targets: readonly RolloutTarget[];
-  /** The declaration changed, or someone asked for a run: a person may have mended what failed. */
-  readonly isAskedFor: boolean;
-  readonly now: EpochMs;
-}
-
-/** What is owed after this run, with the time of the next try; undefined: nothing. */
-export function owedRollout(question: RolloutQuestion): OwedRollout | undefined {
-  const { state, digest, key, targets, now } = question;
-  if (targets.length === 0) return undefined;
-  const pending = state.rollout;
-  if (pending?.digest === digest) {
-    const retriesNow = pending.attempts > 0 && question.isAskedFor;
-    return retriesNow ? { ...pending, at: now, attempts: 0 } : pending;
-  }
-  const rolled = rolledOut(state, key);
-  // What is pending may have been done in part already: it stays owed even if the data went back to what it was.
-  if (!pending && (rolled === undefined || sameDigest(rolled, digest))) return undefined;
-  // Data that keeps changing must not put the restart off for ever.
-  const isGathering = pending !== undefined && pending.attempts === 0;
-  const at = isGathering ? Math.max(pending.at, now + CLEARLY_LATER_MS) : now + GATHER_MS;
-  return { digest, since: now, at, attempts: 0 };
-}
-
-/**
- * The digest that workloads run with, as far as it can be compared; undefined before the first sync, and after a change
- * of the digest key: that owes nothing by itself (lease-table 25).
- */
-export function rolledOut({ rolledDigest, digest }: RowState, key: DigestKey): Digest | undefined {
-  const rolled = rolledDigest ?? digest;
-  if (rolled === undefined || isOfKey(key, rolled)) return rolled;
-  // Under the former key it was owed already, whatever the data is now.
-  return digest !== undefined && digest !== rolled ? rolled : undefined;
-}
-
-/**
- * What a Secret held before we write to it, where nothing else tells what its workloads run with: it is to be recorded first,
- * since the write destroys it. So it is when a Secret of VSO's, or of a keyferry whose table was lost, is out of step.
- */
-export function unrecordedRollout(seen: Seen): Digest | undefined {
-  const { row, destination, secret, secretDigest, key } = seen;
-  if (typeof secret !== "object" || secretDigest === undefined || sameDigest(secretDigest, seen.digest))
-    return undefined;
-  if (row.state.rollout || rolledOut(row.state, key) !== undefined) return undefined;
-  const isOfThisSync = destination.create
-    ? bearsMarksOf(secret, destination.ownerReference)
-    : secret.managed.ours || Boolean(row.declared.seen.status.secretMAC);
-  return isOfThisSync ? secretDigest : undefined;
-}
-
-/** Thrown before the first write of a run: this digest is to be recorded as rolled out, then the run begins anew. */
-export class RecordFirst extends Error {
-  readonly rolledDigest: Digest;
-
-  constructor(rolledDigest: Digest) {
-    super("what is rolled out is recorded first");
-    this.rolledDigest = rolledDigest;
-  }
-}
-
-/** The condition `RolloutRestart`, with VSO's reasons. */
-export interface RolloutCondition {
-  readonly status: "True" | "False";
-  readonly reason: "RolloutRestartTriggered" | "RolloutRestartTriggeredFailed";
-  readonly message: string;
-}
 
 export interface RolledOut {
   /** What settle records. */
@@ -117,16 +21,17 @@ export interface RolledOut {
   readonly condition?: RolloutCondition | null;
 }
 
-type Apis = Pick<ReconcileDeps, "rollouts" | "resources" | "clock" | "random" | "log" | "metrics">;
+type Apis = Pick<ReconcileDeps, "rollouts" | "clock" | "random" | "log" | "metrics">;
+
+/** The sync whose workloads are restarted. */
+export interface RollingOut {
+  readonly claim: Claim;
+  readonly origin: Origin;
+  readonly signal: AbortSignal;
+}
 
 /** Does what is owed and due. Throws outages and what ends the run; all else becomes a condition and another try. */
-export async function rollOut(
-  apis: Apis,
-  row: Row,
-  question: RolloutQuestion,
-  lease: Lease,
-  signal: AbortSignal,
-): Promise<RolledOut> {
+export async function rollOut(apis: Apis, sync: RollingOut, question: RolloutQuestion): Promise<RolledOut> {
   const { digest, targets, state, key, now } = question;
   const owed = owedRollout(question);
   if (!owed) return { state: { rolledDigest: digest }, ...(targets.length === 0 ? { condition: null } : {}) };
@@ -134,8 +39,8 @@ export async function rollOut(
   const before = rolled === undefined ? {} : { rolledDigest: rolled };
   if (owed.at > now) return { state: { ...before, rollout: owed } };
   const tries: Try[] = [];
-  for (const target of targets) tries.push(await restart(apis, row, target, owed, lease, signal));
-  await reportRestarts(apis, row, owed, tries, signal);
+  for (const target of targets) tries.push(await restart(apis, sync, target, owed));
+  await reportRestarts(apis, sync, owed, tries);
   const condition = conditionOf(tries);
   const next = nextTry(owed, tries, apis);
   return {
@@ -161,21 +66,19 @@ const ENDS_THE_RUN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 async function restart(
   apis: Apis,
-  row: Row,
+  { claim, signal }: RollingOut,
   target: RolloutTarget,
   owed: OwedRollout,
-  lease: Lease,
-  signal: AbortSignal,
 ): Promise<Try> {
-  const { cluster, namespace } = resourceOf(row);
+  const { cluster, namespace } = partsOf(claim.row.key);
   const named = { cluster, namespace, ...target };
   try {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const seen = await apis.rollouts.get(named, signal);
       const now = apis.clock();
-      const hindrance = judgeTarget(target, seen, owed, now);
+      const hindrance = classifyTarget(target, seen, owed, now);
       if (hindrance) return hindrance;
-      mayStillWrite(lease, now);
+      await claim.require();
       if (seen && (await apis.rollouts.restart(named, seen.resourceVersion, now, signal))) {
         return { target, result: "restarted" };
       }
@@ -188,7 +91,7 @@ async function restart(
 }
 
 /** Why a target is not to be restarted now; undefined: it is. */
-function judgeTarget(
+function classifyTarget(
   target: RolloutTarget,
   seen: SeenTarget | undefined,
   owed: OwedRollout,
@@ -251,33 +154,24 @@ function conditionOf(tries: readonly Try[]): RolloutCondition | undefined {
 
 /** Events, log and counts: a failure once, and not with every try. */
 async function reportRestarts(
-  apis: Apis,
-  row: Row,
+  { metrics, log }: Apis,
+  { claim, origin, signal }: RollingOut,
   { attempts }: OwedRollout,
   tries: readonly Try[],
-  signal: AbortSignal,
 ): Promise<void> {
-  const ref = resourceOf(row);
-  const { uid } = row.declared;
+  const { key } = claim.row;
+  const { cluster } = partsOf(key);
   for (const { result } of tries) {
-    if (result !== "later") apis.metrics.count("keyferry_rollouts_total", { cluster: ref.cluster, result });
+    if (result !== "later") metrics.count("keyferry_rollouts_total", { cluster, result });
   }
   const restarted = tries.filter(({ result }) => result === "restarted").map(({ target }) => nameOf(target));
   if (restarted.length > 0) {
-    apis.log.info("rollout-restarted", { key: row.key, targets: restarted });
+    log.info("rollout-restarted", { key, targets: restarted });
     const message = `Rollout restart triggered for ${restarted.join(", ")}`;
-    const event = { type: "Normal", reason: "RolloutRestartTriggered", message } as const;
-    await apis.resources.emit(ref, uid, event, apis.clock(), signal);
+    await origin.emit({ type: "Normal", reason: "RolloutRestartTriggered", message }, signal);
   }
   const message = failureMessage(tries);
   if (message === "") return;
-  apis.log.warn("rollout-failed", { key: row.key, message });
-  if (attempts > 0) return;
-  await apis.resources.emit(
-    ref,
-    uid,
-    { type: "Warning", reason: "RolloutRestartFailed", message },
-    apis.clock(),
-    signal,
-  );
+  log.warn("rollout-failed", { key, message });
+  if (attempts === 0) await origin.emit({ type: "Warning", reason: "RolloutRestartFailed", message }, signal);
 }

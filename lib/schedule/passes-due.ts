@@ -25,10 +25,10 @@ export function passesDue({ fleet, rows, open, now }: PassesInput): readonly Due
   return fleet.flatMap((cluster) => {
     const row = known.get(cluster);
     if (row === undefined) return [{ cluster, fence: 0 }];
-    const isHeld = row.leaseUntil !== undefined && row.leaseUntil > now;
+    const isClaimed = row.leaseUntil !== undefined && row.leaseUntil > now;
     const wasOut = row.state.error !== undefined && OUTAGE_CODES.has(row.state.error.code);
     const isBack = wasOut && !isOpen.has(circuitOfCluster(cluster));
-    return !isHeld && (row.dueAt <= now || isBack) ? [{ cluster, fence: row.fence }] : [];
+    return !isClaimed && (row.dueAt <= now || isBack) ? [{ cluster, fence: row.fence }] : [];
   });
 }
 

@@ -44,8 +44,8 @@ export interface TickResult {
   readonly messages: number;
   /** Up to when refresh slots are dispatched now; undefined before the first tick that dispatches any. */
   readonly dispatchedUntil: EpochMs | undefined;
-  /** `held`: old messages wait. `raced`: another tick moved dispatchedUntil. `stopped`: the signal ended it. The rest is for the next tick. */
-  readonly outcome: "complete" | "held" | "raced" | "stopped";
+  /** `held-back`: old messages wait. `raced`: another tick moved dispatchedUntil. `stopped`: the signal ended it. The rest is for the next tick. */
+  readonly outcome: "complete" | "held-back" | "raced" | "stopped";
 }
 
 /**
@@ -56,11 +56,11 @@ export async function tick(deps: TickDeps, signal: AbortSignal): Promise<TickRes
   const now = deps.clock();
   const until = now + deps.horizonMs;
   const dispatched = await saneDispatched(deps, now);
-  const isHeld = await isBehind(deps, now, signal);
+  const isHeldBack = await isBehind(deps, now, signal);
   const sent = sender(deps, now);
-  await dispatchDue(deps, sent, { after: dueFrom(deps, dispatched, isHeld, now), until, now }, signal);
-  const wheel = isHeld
-    ? { outcome: "held" as const, dispatchedUntil: dispatched }
+  await dispatchDue(deps, sent, { after: dueFrom(deps, dispatched, isHeldBack, now), until, now }, signal);
+  const wheel = isHeldBack
+    ? { outcome: "held-back" as const, dispatchedUntil: dispatched }
     : await dispatchWheel(deps, sent, { dispatched, now, until }, signal);
   deps.log.debug("tick-finished", { ...sent.counts(), ...wheel });
   return { ...sent.counts(), ...wheel };
@@ -104,9 +104,9 @@ function sender({ queue, metrics }: TickDeps, now: EpochMs) {
  * From when on the due index is read: from its beginning when ten minutes turn since dispatchedUntil, which a missed tick
  * can't skip. While old messages wait they are probably these same keys, so that only new ones are read.
  */
-function dueFrom({ horizonMs }: TickDeps, dispatched: EpochMs | undefined, isHeld: boolean, now: EpochMs): EpochMs {
+function dueFrom({ horizonMs }: TickDeps, dispatched: EpochMs | undefined, isHeldBack: boolean, now: EpochMs): EpochMs {
   const behind = Math.min(DUE_BEHIND_MS, horizonMs + DUE_SLACK_MS);
-  if (isHeld) return now - behind;
+  if (isHeldBack) return now - behind;
   if (dispatched === undefined || Math.floor(dispatched / SWEEP_MS) < Math.floor((now + horizonMs) / SWEEP_MS))
     return 0;
   return dispatched - behind;

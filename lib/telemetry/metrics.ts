@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { partsOf } from "../keys.ts";
 import type { FinishedRun, Metrics } from "../ports/telemetry.ts";
-import { isJudged } from "../resource-kinds.ts";
+import { isReferenceStatus } from "../resource-kinds.ts";
 
 interface Definition {
   readonly help: string;
@@ -18,7 +18,7 @@ const VSO_METRICS: Readonly<Record<string, Definition>> = {
   vso_client_operations_total: { help: "Requests to Vault.", labels: OF_CLIENT },
   vso_client_operations_errors_total: { help: "Failed requests to Vault.", labels: OF_CLIENT },
   vso_client_operations_time_seconds: {
-    help: "Time that requests to Vault took.",
+    help: "Duration of requests to Vault.",
     labels: OF_CLIENT,
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
   },
@@ -29,31 +29,37 @@ const VSO_METRICS: Readonly<Record<string, Definition>> = {
 /** Every metric by name: counters, and histograms where buckets stand. What is not here can't be counted. */
 const METRICS: Readonly<Record<string, Definition>> = {
   keyferry_syncs_total: {
-    help: "Runs of syncs: settled (something was written) or unchanged.",
+    help: "Runs of syncs: settled (there was work to do) or unchanged.",
     labels: ["cluster", "result"],
   },
   keyferry_sync_errors_total: { help: "Failed runs by code.", labels: ["cluster", "code"] },
-  keyferry_syncs_waiting_total: { help: "Runs that were put off because an end is out of reach.", labels: ["cluster"] },
+  keyferry_syncs_waiting_total: {
+    help: "Postponed runs: an outage, another controller, or a shared failure.",
+    labels: ["cluster"],
+  },
   keyferry_sync_duration_seconds: {
-    help: "Time from taking a sync up to having settled it.",
+    help: "Time from the start of a run to its settle.",
     labels: [],
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
   },
   keyferry_sync_delay_seconds: {
-    help: "Time from when a sync was due, or its refresh slot came, to when it was taken up.",
+    help: "Time from when a sync was due, or its refresh slot came, to the start of its run.",
     labels: [],
     buckets: [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900],
   },
   keyferry_rollouts_total: {
-    help: "Restarts of workloads that were owed: restarted, covered (another restart was enough) or failed.",
+    help: "Owed restarts of workloads: restarted, covered (another restart was enough) or failed.",
     labels: ["cluster", "result"],
   },
-  keyferry_drift_total: { help: "Secrets that someone else changed or deleted.", labels: ["cluster"] },
-  keyferry_absence_held_total: {
-    help: "Watch passes in which too many declarations were gone to be believed.",
+  keyferry_drift_total: { help: "Secrets that another program changed or deleted.", labels: ["cluster"] },
+  keyferry_missing_awaiting_approval_total: {
+    help: "Watch passes with many declarations missing at once, which wait for approval.",
     labels: ["kind"],
   },
-  keyferry_circuit_probes_total: { help: "Probes of ends that are out of reach.", labels: ["circuit"] },
+  keyferry_circuit_probes_total: {
+    help: "Probes of Vaults and clusters that do not answer, and of suspensions.",
+    labels: ["circuit"],
+  },
   keyferry_vault_reads_total: { help: "Reads of Vault paths by outcome.", labels: ["outcome"] },
   keyferry_vault_logins_total: { help: "Logins to Vault by outcome.", labels: ["outcome"] },
   keyferry_keys_dispatched_total: {
@@ -61,14 +67,17 @@ const METRICS: Readonly<Record<string, Definition>> = {
     labels: ["from"],
   },
   keyferry_ticks_held_back_total: {
-    help: "Ticks that dispatched nothing of the wheel, since older messages still wait.",
+    help: "Ticks that dispatched no refreshes, since older messages still wait.",
     labels: [],
   },
-  keyferry_bugs_total: { help: "Failures that nobody foresaw: the log names each by its place.", labels: [] },
+  keyferry_bugs_total: { help: "Unexpected failures; the log names the place of each.", labels: [] },
   keyferry_rows_damaged_total: { help: "Rows of the lease table that could not be read.", labels: [] },
-  keyferry_dispatch_set_back_total: { help: "Times dispatchedUntil stood in the future and was set back.", labels: [] },
+  keyferry_dispatch_set_back_total: {
+    help: "Times that dispatchedUntil was in the future and was set back.",
+    labels: [],
+  },
   keyferry_fleet_unreadable_total: {
-    help: "Times fleet.yaml could not be read again: the former one holds.",
+    help: "Times that fleet.yaml could not be read again; the previous fleet stays in force.",
     labels: [],
   },
   ...VSO_METRICS,
@@ -153,7 +162,7 @@ function countRun(count: Metrics["count"], { key, code }: FinishedRun): void {
   const isFailed = code !== undefined;
   count("controller_runtime_reconcile_total", { controller, result: isFailed ? "error" : "success" });
   if (isFailed) count("controller_runtime_reconcile_errors_total", { controller });
-  if (isJudged(key)) return;
+  if (isReferenceStatus(key)) return;
   count("vso_secret_sync_total", { controller, cluster });
   if (isFailed) count("vso_secret_sync_errors_total", { controller, cluster, code });
 }

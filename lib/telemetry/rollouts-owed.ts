@@ -30,9 +30,9 @@ export function rolloutsOwed(registry: Registry): RolloutsOwed {
         if (outcome !== "lost") see(lease.key, settlement.state.rollout);
         return outcome;
       },
-      bury(key, uid, now) {
+      tombstone(key, uid, now) {
         see(key, undefined);
-        return store.bury(key, uid, now);
+        return store.tombstone(key, uid, now);
       },
       release(key) {
         see(key, undefined);
@@ -45,7 +45,7 @@ export function rolloutsOwed(registry: Registry): RolloutsOwed {
 function register(registry: Registry, owing: ReadonlyMap<SyncKey, "waiting" | "failed">): void {
   const gauge: Gauge = new Gauge({
     name: "keyferry_rollouts_owed",
-    help: "Syncs whose workloads still run with former data: their restart waits for its time, or failed.",
+    help: "Syncs whose workloads still run with old data: their restart waits for its time, or failed.",
     labelNames: ["cluster", "state"],
     registers: [registry],
     collect() {

@@ -4,7 +4,7 @@ import type { ErrorCode } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import type { LeaseStore, RowSummary } from "../ports/store.ts";
 import type { FinishedRun } from "../ports/telemetry.ts";
-import { isJudged } from "../resource-kinds.ts";
+import { isReferenceStatus } from "../resource-kinds.ts";
 
 /** Series of single syncs, in memory: an unchanged refresh writes nothing that they could be read from. */
 export interface SyncSeries {
@@ -28,14 +28,14 @@ const OBJECT = ["cluster", "kind", "namespace", "name"];
 
 /** The names and labels of the series; units are in the names. */
 const SERIES = {
-  keyferry_sync_age_seconds: { help: "Time since this sync was last found in step.", labels: OBJECT },
-  keyferry_sync_lag_seconds: { help: "By how much that is longer than its refreshAfter.", labels: OBJECT },
+  keyferry_sync_age_seconds: { help: "Seconds since this sync was last in step.", labels: OBJECT },
+  keyferry_sync_lag_seconds: { help: "How much that exceeds its refreshAfter.", labels: OBJECT },
   keyferry_sync_failures: { help: "Failed runs in a row, by their code.", labels: [...OBJECT, "code"] },
   controller_resource_status: {
-    help: "1 when the resource is well, 0 when it is not.",
+    help: "1 if the resource is healthy, 0 if not.",
     labels: ["controller", "name", "namespace", "cluster"],
   },
-  keyferry_sync_series_left_out: { help: "Resources that have no series of their own.", labels: [] },
+  keyferry_sync_series_left_out: { help: "Resources without series of their own.", labels: [] },
 } as const;
 type SeriesName = keyof typeof SERIES;
 
@@ -95,9 +95,9 @@ function entryOf({ key, error, attempts, syncedAt, wheel }: RowSummary, now: Epo
 export function forgetting<S extends LeaseStore>(store: S, series: Pick<SyncSeries, "forget">): S {
   return {
     ...store,
-    bury(key, uid, now) {
+    tombstone(key, uid, now) {
       series.forget(key);
-      return store.bury(key, uid, now);
+      return store.tombstone(key, uid, now);
     },
     release(key) {
       series.forget(key);
@@ -134,7 +134,7 @@ function worst(all: readonly Entry[], limit: number, now: EpochMs): readonly Ent
 
 function readingsOf(all: readonly Entry[], limit: number, now: EpochMs): Readings {
   const shown = worst(all, limit, now);
-  const syncs = shown.filter(({ key }) => !isJudged(key));
+  const syncs = shown.filter(({ key }) => !isReferenceStatus(key));
   const known = syncs.filter(({ inStepAt }) => inStepAt !== undefined);
   const periodic = known.filter(({ refreshAfterMs }) => refreshAfterMs !== undefined);
   return {

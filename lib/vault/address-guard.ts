@@ -39,7 +39,7 @@ export function guardedBy(resolve: ResolveAll): LookupFunction {
 
 export const guardedLookup = guardedBy(boundedLookup(lookup));
 
-/** What is an IP address already is never looked up: judged here. Throws what `isNotAllowed` knows. */
+/** What is an IP address already is never looked up: checked here. Throws what `isNotAllowed` knows. */
 export function mustBeUnicastHost(hostname: string): void {
   const plain = hostname.replace(/^\[(.*)\]$/, "$1");
   if (isIP(plain) !== 0 && !isUnicastHost(plain)) throw new AddressNotAllowed();

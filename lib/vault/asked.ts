@@ -1,3 +1,8 @@
+import { remembered } from "../remembered.ts";
+
+/** As many addresses as a fleet has in use at one time. */
+const MOST_ADDRESSES = 256;
+
 /** What was asked of which Vault: the words of every message about it. Never holds data. */
 export interface Asked {
   /** Printable: without a user or password. */
@@ -18,7 +23,7 @@ export function describe(asked: Asked): string {
 }
 
 /** An address as messages show it: without the user and password that somebody may have put there. */
-export function printableAddress(address: string): string {
+export const printableAddress = remembered((address) => {
   const url = URL.parse(address);
   return url === null ? "an address that is no URL" : `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, "")}`;
-}
+}, MOST_ADDRESSES);

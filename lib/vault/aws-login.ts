@@ -143,7 +143,7 @@ async function keysOfRole(
   const way = wayToSts(reach, endpoint, ownHost);
   if (way === undefined) throw refused();
   try {
-    if (way === "judged") mustBeUnicastHost(new URL(endpoint).hostname);
+    if (way === "checked") mustBeUnicastHost(new URL(endpoint).hostname);
     const token = await credentials.credential(ref, signal);
     return await fromWebToken({
       roleArn,
@@ -158,8 +158,8 @@ async function keysOfRole(
 }
 
 /** Agents of our own: names are resolved under our eyes, and no proxy of the environment comes in between. */
-function requestsBy(way: "named" | "judged") {
-  const options = way === "judged" ? { lookup: guardedLookup } : {};
+function requestsBy(way: "named" | "checked") {
+  const options = way === "checked" ? { lookup: guardedLookup } : {};
   return { ...REQUESTS, httpAgent: new HttpAgent(options), httpsAgent: new HttpsAgent(options) };
 }
 

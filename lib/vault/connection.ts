@@ -51,7 +51,7 @@ export function connect(target: VaultTarget, asked: Asked, connections: number):
   const trust = trustOf(target, asked);
   const agents: Agents = {
     named: agentOf(buildConnector(trust)),
-    judged: agentOf(guarded(buildConnector({ ...trust, lookup: guardedLookup }))),
+    checked: agentOf(guarded(buildConnector({ ...trust, lookup: guardedLookup }))),
   };
   const transport = async (options: RequestOptions) => {
     const { asked: question, timeoutMs, reach, headers, json, signal } = options;

@@ -1,4 +1,4 @@
-import { Agent, request } from "undici";
+import { Agent } from "undici";
 import { boundedBody } from "../bounded-body.ts";
 import { SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
@@ -88,8 +88,9 @@ async function asked({ url, what, body, answer, accessToken }: Question, signal:
     // One of our own: the one for all may go by a proxy of the environment.
     const dispatcher = new Agent();
     try {
-      const message = { method: "POST", headers, body: JSON.stringify(body), signal: ended, dispatcher } as const;
-      const response = await request(url, message);
+      const { origin, pathname, search } = new URL(url);
+      const message = { method: "POST", headers, body: JSON.stringify(body), signal: ended } as const;
+      const response = await dispatcher.request({ origin, path: `${pathname}${search}`, ...message });
       return { status: response.statusCode, text: String(await boundedBody(response.body, MAX_BYTES)) };
     } finally {
       dispatcher.destroy().catch(() => {});

@@ -141,7 +141,7 @@ function grantOf(asked: Asked, answer: VaultAnswer): Grant {
   };
 }
 
-/** A year. Whoever sends more means no end; what is reckoned with it stays a time that can be stored and said. */
+/** A year. Whoever sends more means no end; what is calculated with it stays a time that can be stored and said. */
 const MAX_TTL_S = 366 * 24 * 3_600;
 
 function numberOf(value: LosslessValue | undefined): number {

@@ -7,7 +7,7 @@ import type { StoredToken, TokenStore } from "../ports/tokens.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
 import { type Sealer, sealer } from "../sealer.ts";
 import { SecretValue } from "../secret-value.ts";
-import type { HeldToken } from "./held-token.ts";
+import type { ActiveToken } from "./active-token.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
 /** A connection may name a CA bundle of any size; a store takes no item of any size. In characters. */
@@ -25,7 +25,7 @@ export interface TokenCacheOptions {
 /** A token as it was found. Without `token` it can't be read: another key, or damaged. */
 export interface FoundToken {
   readonly stored: StoredToken;
-  readonly token?: HeldToken;
+  readonly token?: ActiveToken;
 }
 
 /**
@@ -35,7 +35,7 @@ export interface FoundToken {
 export interface TokenCache {
   find(at: Pick<StoredToken, "id" | "by">, identity?: VaultIdentity): Promise<FoundToken | undefined>;
   /** Written in place of `replacing`, or `taken` when another process was first; undefined when it can't be kept. */
-  keep(token: HeldToken, by: SyncKey, replacing: string | undefined): Promise<StoredToken | "taken" | undefined>;
+  keep(token: ActiveToken, by: SyncKey, replacing: string | undefined): Promise<StoredToken | "taken" | undefined>;
   /** Throws when the store does, unlike the others. */
   all(cluster?: string): Promise<readonly FoundToken[]>;
   keepFor(stored: StoredToken, by: SyncKey): Promise<void>;
@@ -94,7 +94,7 @@ export function tokenCache(
 }
 
 /** One without an end would never be forgotten, and uses can't be counted across processes. */
-function isKeepable(token: HeldToken, now: EpochMs): boolean {
+function isKeepable(token: ActiveToken, now: EpochMs): boolean {
   return token.endsAt !== NEVER && token.uses === 0 && now < token.staleAt;
 }
 
@@ -113,7 +113,7 @@ function sealing({ key, installation, randomBytes }: TokenCacheOptions) {
   };
   const contextOf = (id: string): string => JSON.stringify(["vault-token", installation, id]);
   return {
-    seal: async (token: HeldToken) =>
+    seal: async (token: ActiveToken) =>
       (await ready()).seal(Buffer.from(JSON.stringify(plainOf(token))), contextOf(token.identity.id)),
     open: async ({ sealed, id }: StoredToken) => (await ready()).open(sealed, contextOf(id)),
   };
@@ -132,12 +132,12 @@ interface Plain {
   readonly isBatch: boolean;
 }
 
-function plainOf({ value, uses: _none, renewAt, ...token }: HeldToken): Plain {
+function plainOf({ value, uses: _none, renewAt, ...token }: ActiveToken): Plain {
   return { ...token, token: value.reveal().toString("utf8"), ...(renewAt === NEVER ? {} : { renewAt }) };
 }
 
 /** Believed: nobody else has the key. */
-function tokenOf(text: Buffer, identity?: VaultIdentity): HeldToken {
+function tokenOf(text: Buffer, identity?: VaultIdentity): ActiveToken {
   const { token, renewAt = NEVER, ...plain } = JSON.parse(text.toString("utf8")) as Plain;
   return { ...plain, identity: identity ?? plain.identity, value: SecretValue.of(token), renewAt, uses: 0 };
 }

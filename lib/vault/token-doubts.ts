@@ -1,6 +1,6 @@
 import { type EpochMs, MINUTE_MS } from "../clock.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
-import type { HeldToken } from "./held-token.ts";
+import type { ActiveToken } from "./active-token.ts";
 import { isRefusedToItself, type LoginDeps } from "./login.ts";
 import { singleFlight } from "./single-flight.ts";
 
@@ -14,7 +14,7 @@ const BLIND_MS = 10 * MINUTE_MS;
  */
 export interface TokenDoubts {
   /** `isSecond`: it has just been obtained in place of another one, by the same doubt. */
-  hasEnded(identity: VaultIdentity, token: HeldToken, isSecond: boolean, signal: AbortSignal): Promise<boolean>;
+  hasEnded(identity: VaultIdentity, token: ActiveToken, isSecond: boolean, signal: AbortSignal): Promise<boolean>;
 }
 
 export function tokenDoubts({ client, clock }: Pick<LoginDeps, "client" | "clock">): TokenDoubts {

@@ -1,8 +1,8 @@
 import type { EpochMs } from "../clock.ts";
 import { type ErrorCode, SyncError } from "../errors.ts";
 import type { KeptToken, StoredToken } from "../ports/tokens.ts";
+import type { ActiveToken } from "./active-token.ts";
 import { printableAddress } from "./asked.ts";
-import type { HeldToken } from "./held-token.ts";
 import { revoke } from "./login.ts";
 import type { FoundToken, TokenCache } from "./token-cache.ts";
 import type { TokensDeps } from "./token-entries.ts";
@@ -11,7 +11,7 @@ import type { TokensDeps } from "./token-entries.ts";
 const FINAL: ReadonlySet<ErrorCode> = new Set(["VAULT_DENIED", "VAULT_PATH_MISSING", "VAULT_ADDRESS_NOT_ALLOWED"]);
 
 /** Ends a token at its Vault. Throws when another try may do better. */
-export async function endAtVault(deps: TokensDeps, token: HeldToken, signal: AbortSignal): Promise<void> {
+export async function endAtVault(deps: TokensDeps, token: ActiveToken, signal: AbortSignal): Promise<void> {
   if (token.isBatch || deps.clock() >= token.endsAt) return;
   try {
     await revoke(deps.client, token.identity, token.value, signal);
@@ -23,7 +23,7 @@ export async function endAtVault(deps: TokensDeps, token: HeldToken, signal: Abo
 }
 
 /** The same, when nothing more can be done about a failure: it ends by itself. */
-export async function giveBack(deps: TokensDeps, token: HeldToken, signal?: AbortSignal): Promise<boolean> {
+export async function revokeOwn(deps: TokensDeps, token: ActiveToken, signal?: AbortSignal): Promise<boolean> {
   try {
     await endAtVault(deps, token, signal ?? AbortSignal.timeout(2 * token.identity.target.timeoutMs));
     return true;

@@ -1,12 +1,12 @@
 import { type Clock, type EpochMs, HOUR_MS } from "../clock.ts";
 import type { SyncKey } from "../keys.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
-import type { HeldToken } from "./held-token.ts";
+import type { ActiveToken } from "./active-token.ts";
 import type { LoginDeps } from "./login.ts";
 import type { TokenCache } from "./token-cache.ts";
-import { giveBack } from "./token-ending.ts";
+import { revokeOwn } from "./token-ending.ts";
 
-/** A token that nobody used for so long is no longer held: given back, unless it is kept for other processes. */
+/** A token that nobody used for so long is no longer kept: revoked, unless it is kept for other processes. */
 const IDLE_MS = HOUR_MS;
 
 export interface TokensDeps extends LoginDeps {
@@ -19,7 +19,7 @@ export interface TokensDeps extends LoginDeps {
 
 /** A token that this process holds. */
 export interface Entry {
-  token: HeldToken;
+  token: ActiveToken;
   usedAt: EpochMs;
   renewing: boolean;
   /** Of a token that is good for some requests only: how many are left. */
@@ -30,32 +30,32 @@ export interface Entry {
 }
 
 /** By identity. */
-export type Held = Map<string, Entry>;
+export type TokenEntries = Map<string, Entry>;
 
-export function entryOf(token: HeldToken, now: EpochMs, by: SyncKey | undefined, serial: string | undefined): Entry {
+export function entryOf(token: ActiveToken, now: EpochMs, by: SyncKey | undefined, serial: string | undefined): Entry {
   const usesLeft = token.uses === 0 ? Number.POSITIVE_INFINITY : token.uses;
   return { token, usedAt: now, renewing: false, usesLeft, by, serial };
 }
 
-export function hold(held: Held, entry: Entry, signal: AbortSignal): Entry {
-  if (!signal.aborted) held.set(entry.token.identity.id, entry);
+export function hold(entries: TokenEntries, entry: Entry, signal: AbortSignal): Entry {
+  if (!signal.aborted) entries.set(entry.token.identity.id, entry);
   return entry;
 }
 
 /** One use of it; undefined when there is none left. */
-export function taken(entry: Entry): HeldToken | undefined {
+export function taken(entry: Entry): ActiveToken | undefined {
   if (entry.usesLeft <= 0) return undefined;
   entry.usesLeft -= 1;
   return entry.token;
 }
 
-/** Makes room: ended tokens are forgotten, unused ones given back, or left to whoever finds them where they are kept. */
-export function dropUnused(deps: TokensDeps, held: Held): void {
+/** Makes room: ended tokens are forgotten, unused ones revoked, or left to whoever finds them where they are kept. */
+export function dropUnused(deps: TokensDeps, entries: TokenEntries): void {
   const now = deps.clock();
-  for (const [id, { token, usedAt, serial }] of held) {
+  for (const [id, { token, usedAt, serial }] of entries) {
     const ended = now >= token.staleAt;
     if (!ended && now - usedAt < IDLE_MS) continue;
-    held.delete(id);
-    if (!ended && serial === undefined) void giveBack(deps, token);
+    entries.delete(id);
+    if (!ended && serial === undefined) void revokeOwn(deps, token);
   }
 }

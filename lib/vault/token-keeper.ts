@@ -2,16 +2,16 @@ import { circuitOfVault } from "../circuits.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf } from "../keys.ts";
 import type { TokenKeeper } from "../ports/tokens.ts";
-import { sameToken } from "./held-token.ts";
+import { sameToken } from "./active-token.ts";
 import type { FoundToken } from "./token-cache.ts";
-import { endAtVault, endFound, giveBack, keptOf } from "./token-ending.ts";
-import type { Held, TokensDeps } from "./token-entries.ts";
+import { endAtVault, endFound, keptOf, revokeOwn } from "./token-ending.ts";
+import type { TokenEntries, TokensDeps } from "./token-entries.ts";
 
 /** What becomes of tokens that nobody needs any more. */
-export function tokenKeeper(deps: TokensDeps, held: Held): TokenKeeper {
+export function tokenKeeper(deps: TokensDeps, entries: TokenEntries): TokenKeeper {
   const { cache } = deps;
   const ours = (cluster: string | undefined) =>
-    [...held.values()].flatMap(({ token: { identity }, by, serial }) => {
+    [...entries.values()].flatMap(({ token: { identity }, by, serial }) => {
       if (by === undefined || serial !== undefined) return [];
       if (cluster !== undefined && partsOf(by).cluster !== cluster) return [];
       return [{ id: identity.id, by, circuit: circuitOfVault(identity.target.address) }];
@@ -23,29 +23,29 @@ export function tokenKeeper(deps: TokensDeps, held: Held): TokenKeeper {
       return [...kept, ...ours(cluster).filter(({ id }) => !known.has(id))];
     },
     async keepFor({ id, by }, next) {
-      const entry = held.get(id);
+      const entry = entries.get(id);
       if (entry !== undefined) entry.by = next;
       const found = await cache?.find({ id, by });
       if (found !== undefined) await cache?.keepFor(found.stored, next);
     },
     async end({ id, by }, signal) {
-      const entry = held.get(id);
+      const entry = entries.get(id);
       const found = await cache?.find({ id, by });
       if (cache && found) await endFound(deps, cache, found, signal);
       const isApart = entry !== undefined && !(found?.token && sameToken(found.token, entry.token));
       if (isApart) await endAtVault(deps, entry.token, signal);
-      if (entry !== undefined && held.get(id) === entry) held.delete(id);
+      if (entry !== undefined && entries.get(id) === entry) entries.delete(id);
     },
   };
 }
 
 /** Ends all that is held and all that is kept, as far as its Vaults answer. */
-export async function endAll(deps: TokensDeps, held: Held, signal: AbortSignal): Promise<void> {
-  const ours = [...held.values()].filter(({ serial }) => serial === undefined);
-  held.clear();
+export async function endAll(deps: TokensDeps, entries: TokenEntries, signal: AbortSignal): Promise<void> {
+  const ours = [...entries.values()].filter(({ serial }) => serial === undefined);
+  entries.clear();
   const kept = await allKept(deps);
   const outcomes = await Promise.all([
-    ...ours.map(({ token }) => giveBack(deps, token, signal)),
+    ...ours.map(({ token }) => revokeOwn(deps, token, signal)),
     ...kept.map((found) => endedAndForgotten(deps, found, signal)),
   ]);
   const revoked = outcomes.filter((done) => done).length;

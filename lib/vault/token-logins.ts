@@ -3,13 +3,13 @@ import { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
 import { loginId } from "../ports/vault-ids.ts";
+import { type ActiveToken, activeToken, sameToken } from "./active-token.ts";
 import { printableAddress } from "./asked.ts";
-import { type HeldToken, heldToken, sameToken } from "./held-token.ts";
 import { login } from "./login.ts";
 import { singleFlight } from "./single-flight.ts";
 import type { FoundToken } from "./token-cache.ts";
-import { giveBack } from "./token-ending.ts";
-import { dropUnused, type Entry, entryOf, type Held, hold, type TokensDeps } from "./token-entries.ts";
+import { revokeOwn } from "./token-ending.ts";
+import { dropUnused, type Entry, entryOf, hold, type TokenEntries, type TokensDeps } from "./token-entries.ts";
 
 /** A refused login is not tried again for so long, so that the many syncs of one identity don't become as many logins. */
 const LOGIN_COOL_DOWN_MS = 5 * SECOND_MS;
@@ -24,7 +24,7 @@ export interface Asker {
 
 /** A token that Vault answered 403 to. */
 export interface Refused {
-  readonly token: HeldToken;
+  readonly token: ActiveToken;
   /** The token is at fault, not its policies. */
   readonly hasEnded: boolean;
 }
@@ -36,21 +36,21 @@ interface Refusal {
 }
 
 /** Logins, each one for all who ask meanwhile. */
-export function tokenLogins(deps: TokensDeps, held: Held) {
+export function tokenLogins(deps: TokensDeps, entries: TokenEntries) {
   const { clock, cache } = deps;
   const refusals = new Map<string, Refusal>();
   const flights = singleFlight<Entry>();
 
   const obtained = async (asker: Asker, refused: Refused | undefined, signal: AbortSignal): Promise<Entry> => {
-    dropUnused(deps, held);
+    dropUnused(deps, entries);
     const { identity, by } = asker;
     const found = by && (await cache?.find({ id: identity.id, by }, identity));
     const entry =
       found && isOfUse(found, refused, clock())
-        ? hold(held, entryOf(found.token, clock(), found.stored.by, found.stored.serial), signal)
-        : await loggedIn(deps, held, asker, found?.stored.serial, signal);
+        ? hold(entries, entryOf(found.token, clock(), found.stored.by, found.stored.serial), signal)
+        : await loggedIn(deps, entries, asker, found?.stored.serial, signal);
     // Who else holds the refused one finds its successor as soon as Vault says no to it.
-    if (refused !== undefined && !refused.hasEnded && !signal.aborted) await giveBack(deps, refused.token);
+    if (refused !== undefined && !refused.hasEnded && !signal.aborted) await revokeOwn(deps, refused.token);
     return entry;
   };
 
@@ -94,17 +94,17 @@ export function tokenLogins(deps: TokensDeps, held: Held) {
 
 async function loggedIn(
   deps: TokensDeps,
-  held: Held,
+  entries: TokenEntries,
   { identity, by }: Asker,
   replacing: string | undefined,
   signal: AbortSignal,
 ): Promise<Entry> {
   const askedAt = deps.clock();
-  const token = heldToken(identity, await countedLogin(deps, identity, signal), askedAt);
-  const entry = hold(held, entryOf(token, deps.clock(), by, undefined), signal);
-  if (!signal.aborted) return keptForOthers(deps, held, entry, replacing, signal);
+  const token = activeToken(identity, await countedLogin(deps, identity, signal), askedAt);
+  const entry = hold(entries, entryOf(token, deps.clock(), by, undefined), signal);
+  if (!signal.aborted) return keptForOthers(deps, entries, entry, replacing, signal);
   // A login that nobody waits for any more must not replace the token of a later one.
-  await giveBack(deps, token);
+  await revokeOwn(deps, token);
   return entry;
 }
 
@@ -114,10 +114,10 @@ function isOfUse(found: FoundToken, refused: Refused | undefined, now: EpochMs):
   return token !== undefined && now < token.staleAt && !(refused && sameToken(token, refused.token));
 }
 
-/** Two processes may log in at once: who writes last gives its token back, and takes the other one. */
+/** Two processes may log in at once: who writes last revokes its token, and takes the other one. */
 async function keptForOthers(
   deps: TokensDeps,
-  held: Held,
+  entries: TokenEntries,
   entry: Entry,
   replacing: string | undefined,
   signal: AbortSignal,
@@ -131,8 +131,8 @@ async function keptForOthers(
   }
   const first = await deps.cache.find({ id: token.identity.id, by }, token.identity);
   if (!first || !isOfUse(first, undefined, deps.clock())) return entry;
-  const other = hold(held, entryOf(first.token, deps.clock(), first.stored.by, first.stored.serial), signal);
-  await giveBack(deps, token);
+  const other = hold(entries, entryOf(first.token, deps.clock(), first.stored.by, first.stored.serial), signal);
+  await revokeOwn(deps, token);
   return other;
 }
 

@@ -1,10 +1,10 @@
 import { SECOND_MS } from "../clock.ts";
 import type { TokenKeeper } from "../ports/tokens.ts";
+import { type ActiveToken, renewedToken, sameToken } from "./active-token.ts";
 import { printableAddress } from "./asked.ts";
-import { type HeldToken, renewedToken, sameToken } from "./held-token.ts";
 import { renew } from "./login.ts";
 import { tokenDoubts } from "./token-doubts.ts";
-import { type Entry, type Held, type TokensDeps, taken } from "./token-entries.ts";
+import { type Entry, type TokenEntries, type TokensDeps, taken } from "./token-entries.ts";
 import { endAll, tokenKeeper } from "./token-keeper.ts";
 import { type Asker, type Refused, tokenLogins } from "./token-logins.ts";
 
@@ -16,34 +16,34 @@ const REFUSAL_COOL_DOWN_MS = 10 * SECOND_MS;
 
 export interface Tokens extends TokenKeeper {
   /** The token of this identity: one that we hold or that is kept, or that of a login which all callers share. */
-  token(asker: Asker, signal: AbortSignal): Promise<HeldToken>;
+  token(asker: Asker, signal: AbortSignal): Promise<ActiveToken>;
   /**
    * Another token than the one that Vault answered 403 to; undefined when a new login is no help. `isSecond`: that one was a
    * replacement itself.
    */
   replacement(
     asker: Asker,
-    refused: { readonly token: HeldToken; readonly isSecond: boolean },
+    refused: { readonly token: ActiveToken; readonly isSecond: boolean },
     signal: AbortSignal,
-  ): Promise<HeldToken | undefined>;
+  ): Promise<ActiveToken | undefined>;
   /** Ends all our tokens at their Vaults, as far as these answer, those included that are kept for other processes. */
   revokeAll(signal: AbortSignal): Promise<void>;
 }
 
 export function tokens(deps: TokensDeps): Tokens {
   const { clock } = deps;
-  const held: Held = new Map();
-  const logins = tokenLogins(deps, held);
+  const entries: TokenEntries = new Map();
+  const logins = tokenLogins(deps, entries);
   const doubts = tokenDoubts(deps);
 
   /** Who shares a login that gave a token of few uses may find none left. */
-  const use = async (asker: Asker, signal: AbortSignal, refused?: Refused): Promise<HeldToken> => {
+  const use = async (asker: Asker, signal: AbortSignal, refused?: Refused): Promise<ActiveToken> => {
     const entry = await logins.run(asker, refused, signal);
     return taken(entry) ?? use(asker, signal, refused);
   };
   return {
     async token(asker, signal) {
-      const entry = held.get(asker.identity.id);
+      const entry = entries.get(asker.identity.id);
       const now = clock();
       const token = entry !== undefined && now < entry.token.staleAt ? taken(entry) : undefined;
       if (entry === undefined || token === undefined) return use(asker, signal);
@@ -54,11 +54,11 @@ export function tokens(deps: TokensDeps): Tokens {
     async replacement(asker, { token, isSecond }, signal) {
       const { identity } = asker;
       const entryOfIt = () => {
-        const entry = held.get(identity.id);
+        const entry = entries.get(identity.id);
         return entry !== undefined && sameToken(entry.token, token) ? entry : undefined;
       };
       const another = () => {
-        const entry = held.get(identity.id);
+        const entry = entries.get(identity.id);
         return entry === undefined || sameToken(entry.token, token) ? undefined : taken(entry);
       };
       const other = another();
@@ -68,14 +68,14 @@ export function tokens(deps: TokensDeps): Tokens {
       const entry = entryOfIt();
       if (entry !== undefined) entry.usesLeft -= 1;
       if (!(await doubts.hasEnded(identity, token, isSecond, signal))) return undefined;
-      if (entryOfIt() !== undefined) held.delete(identity.id);
+      if (entryOfIt() !== undefined) entries.delete(identity.id);
       return another() ?? use(asker, signal, { token, hasEnded: true });
     },
     async revokeAll(signal) {
       logins.abort();
-      await endAll(deps, held, signal);
+      await endAll(deps, entries, signal);
     },
-    ...tokenKeeper(deps, held),
+    ...tokenKeeper(deps, entries),
   };
 }
 

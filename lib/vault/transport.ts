@@ -1,10 +1,9 @@
 import type { Agent } from "undici";
-import { boundedBody } from "../bounded-body.ts";
 import { HOUR_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { jsonExcess } from "../json-bounds.ts";
-import { orAborted } from "../or-aborted.ts";
 import { type VaultReach, wayTo } from "../vault-reach.ts";
+import { wholeAnswer } from "../whole-answer.ts";
 import { isNotAllowed, notAllowed } from "./address-guard.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe } from "./asked.ts";
@@ -23,10 +22,10 @@ export interface HttpMessage {
   readonly reach: VaultReach;
 }
 
-/** Connections to what fleet.yaml names, and to other hosts, whose IP addresses are judged when one is opened. */
+/** Connections to what fleet.yaml names, and to other hosts, whose IP addresses are checked when one is opened. */
 export interface Agents {
   readonly named: Agent;
-  readonly judged: Agent;
+  readonly checked: Agent;
 }
 
 const MIB = 1_024 * 1_024;
@@ -37,6 +36,9 @@ const MAX_KV_BYTES = 4 * MIB;
 const KV_BOUNDS = { depth: Number.POSITIVE_INFINITY, values: 200_000 };
 /** Logins, renewals, refusals and probes: a few KB. */
 const MAX_BYTES = MIB;
+
+/** A value with a replacement character in it must not become a Secret. */
+const STRICT = new TextDecoder("utf-8", { fatal: true });
 
 /** A standby sends readers to the active node: once, and again if that one has just stepped down. */
 const MAX_REDIRECTS = 3;
@@ -50,8 +52,7 @@ export async function send(agents: Agents, message: HttpMessage, signal: AbortSi
   signal.addEventListener("abort", end, { once: true });
   try {
     signal.throwIfAborted();
-    // A request that waits for a connection, and a body that was cut, may not notice by themselves that they were given up.
-    return await orAborted(follow(agents, message, ender.signal), ender.signal);
+    return await follow(agents, message, ender.signal);
   } catch (error) {
     if (signal.aborted) throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: no time left`);
     if (ender.signal.aborted) throw timedOut(asked, timeoutMs);
@@ -77,7 +78,7 @@ async function follow(agents: Agents, message: HttpMessage, signal: AbortSignal)
   throw new SyncError("VAULT_ANSWER_INVALID", text);
 }
 
-/** Each redirect is judged like the address itself: a Vault is not asked where a VaultConnection could not name it. */
+/** Each redirect is checked like the address itself: a Vault is not asked where a VaultConnection could not name it. */
 async function whereAllowed(agents: Agents, message: HttpMessage, url: URL, signal: AbortSignal): Promise<VaultAnswer> {
   const { asked, reach } = message;
   const redirected = url === message.url ? "" : ` to ${url.origin}, where it is redirected`;
@@ -108,25 +109,27 @@ async function exchangeOnLiveConnection(
 }
 
 async function exchange(agent: Agent, message: HttpMessage, url: URL, signal: AbortSignal): Promise<VaultAnswer> {
-  const answer = await agent.request({
-    origin: url.origin,
-    path: url.pathname + url.search,
-    method: message.asked.method,
-    headers: message.headers,
-    body: message.body ?? null,
-    signal,
-  });
-  const { location, "retry-after": retryAfter } = answer.headers;
   const isKv = message.asked.purpose.startsWith("kv");
-  const bytes = await boundedBody(answer.body, isKv ? MAX_KV_BYTES : MAX_BYTES);
+  const { statusCode, headers, bytes } = await wholeAnswer(
+    agent,
+    {
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method: message.asked.method,
+      headers: message.headers,
+      body: message.body ?? null,
+    },
+    isKv ? MAX_KV_BYTES : MAX_BYTES,
+    signal,
+  );
+  const { location, "retry-after": retryAfter } = headers;
   const excess = isKv ? jsonExcess(bytes, KV_BOUNDS) : undefined;
   if (excess !== undefined) {
     throw new SyncError("VAULT_ANSWER_INVALID", `The answer to ${describe(message.asked)} ${excess}`);
   }
   return {
-    status: answer.statusCode,
-    // Strict: a value with a replacement character in it must not become a Secret.
-    text: new TextDecoder("utf-8", { fatal: true }).decode(bytes),
+    status: statusCode,
+    text: STRICT.decode(bytes),
     ...(typeof location === "string" && { location }),
     ...(typeof retryAfter === "string" &&
       /^\d{1,6}$/.test(retryAfter) && { retryAfterMs: Math.min(Number(retryAfter) * SECOND_MS, HOUR_MS) }),

@@ -4,9 +4,9 @@ import type { CredentialSource } from "../ports/credentials.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { SourceData, VaultApi, VaultRead } from "../ports/vault.ts";
 import type { ReachOf } from "../vault-reach.ts";
+import type { ActiveToken } from "./active-token.ts";
 import { countedClient } from "./counted-client.ts";
 import type { GoogleEndpoints } from "./gcp-login.ts";
-import type { HeldToken } from "./held-token.ts";
 import { kvQuestion, sourceData } from "./kv.ts";
 import { askSealStatus, reach } from "./seal-status.ts";
 import { type TokenCacheOptions, tokenCache } from "./token-cache.ts";
@@ -58,11 +58,11 @@ export function vaultApi(options: VaultApiOptions): OpenVaultApi {
   const cache = options.cache && tokenCache(options.cache, { clock, log });
   const client = countedClient(openClient({ clock, maxConnectionsPerVault, reachOf }), clock, metrics);
   const prober = openClient({ clock, maxConnectionsPerVault: MAX_PROBES, reachOf });
-  const held = tokens({ client, credentials, clock, log, metrics, google, cache, reachOf });
+  const ownTokens = tokens({ client, credentials, clock, log, metrics, google, cache, reachOf });
   return {
     async read(read, signal) {
       try {
-        const data = await readKv(client, held, read, signal);
+        const data = await readKv(client, ownTokens, read, signal);
         metrics?.count("keyferry_vault_reads_total", { outcome: "ok" });
         return data;
       } catch (error) {
@@ -75,20 +75,25 @@ export function vaultApi(options: VaultApiOptions): OpenVaultApi {
     giveUp: (outage) => client.refuse(outage),
     reach: (target, signal) => reach(client, target, signal),
     isKnown: (target) => client.isKnown(target),
-    tokens: held,
-    revokeAll: (signal) => held.revokeAll(signal),
+    tokens: ownTokens,
+    revokeAll: (signal) => ownTokens.revokeAll(signal),
     close: async () => void (await Promise.all([client.close(), prober.close()])),
   };
 }
 
-async function readKv(client: VaultClient, held: Tokens, read: VaultRead, signal: AbortSignal): Promise<SourceData> {
+async function readKv(
+  client: VaultClient,
+  ownTokens: Tokens,
+  read: VaultRead,
+  signal: AbortSignal,
+): Promise<SourceData> {
   const { target } = read.identity;
   const question = kvQuestion(read);
-  const ask = ({ value: token }: HeldToken) => client.ask(target, { ...question, token }, signal);
-  let token: HeldToken | undefined = await held.token(read, signal);
+  const ask = ({ value: token }: ActiveToken) => client.ask(target, { ...question, token }, signal);
+  let token: ActiveToken | undefined = await ownTokens.token(read, signal);
   let answer = await ask(token);
   for (let times = 0; answer.status === 403 && times < MAX_REPLACEMENTS; times++) {
-    token = await held.replacement(read, { token, isSecond: times > 0 }, signal);
+    token = await ownTokens.replacement(read, { token, isSecond: times > 0 }, signal);
     if (token === undefined) break;
     answer = await ask(token);
   }

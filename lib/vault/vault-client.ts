@@ -52,7 +52,7 @@ export interface VaultClient {
 /** After so many requests in a row without any answer their connections may be what is broken: they are replaced. */
 const MAX_UNANSWERED = 16;
 
-interface Held extends Connection {
+interface OpenConnection extends Connection {
   usedAt: EpochMs;
   hasAnswered?: boolean;
   /** Requests in a row that got no answer at all. */
@@ -79,9 +79,9 @@ export interface VaultClientOptions {
 export function vaultClient(options: VaultClientOptions): VaultClient {
   const { clock, reachOf = () => NOTHING_NAMED, strangerMs = STRANGER_MS, patienceMs = PATIENCE_MS } = options;
   const limits = limitsOf(options.maxConnectionsPerVault);
-  const connections = new Map<string, Held>();
+  const connections = new Map<string, OpenConnection>();
   const addresses = new Map<string, Address>();
-  const connectionOf = (target: VaultTarget, asked: Asked): Held => {
+  const connectionOf = (target: VaultTarget, asked: Asked): OpenConnection => {
     const key = connectionKey(target);
     const known = connections.get(key);
     if (known !== undefined) {
@@ -91,7 +91,7 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
       return known;
     }
     closeIdle(connections, clock());
-    const made: Held = { ...connect(target, asked, limits.inAll), usedAt: clock(), unanswered: 0 };
+    const made: OpenConnection = { ...connect(target, asked, limits.inAll), usedAt: clock(), unanswered: 0 };
     connections.set(key, made);
     return made;
   };
@@ -147,9 +147,9 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
       addresses.get(outage.circuit ?? "")?.turns.refuse(outage);
     },
     async close() {
-      const held = [...connections.values()];
+      const open = [...connections.values()];
       connections.clear();
-      await Promise.all(held.flatMap(({ agents }) => Object.values(agents).map((agent) => agent.destroy())));
+      await Promise.all(open.flatMap(({ agents }) => Object.values(agents).map((agent) => agent.destroy())));
     },
   };
 }
@@ -159,7 +159,7 @@ function limitsOf(atOnce: number): SlotLimits {
   return { atOnce, ofPlace: Math.max(1, Math.floor(atOnce * 0.75)), inAll: atOnce * 4 };
 }
 
-function closeIdle(connections: Map<string, Held>, now: EpochMs): void {
+function closeIdle(connections: Map<string, OpenConnection>, now: EpochMs): void {
   let tooMany = connections.size - MAX_KEPT + 1;
   for (const [key, { agents, usedAt }] of connections) {
     if (tooMany <= 0 && now - usedAt < IDLE_MS) continue;
@@ -171,11 +171,11 @@ function closeIdle(connections: Map<string, Held>, now: EpochMs): void {
 }
 
 /** The next request opens connections of its own. What is under way here has the time that a request has at most. */
-function replace(connections: Map<string, Held>, key: string, held: Held): void {
-  if (connections.get(key) !== held) return;
+function replace(connections: Map<string, OpenConnection>, key: string, open: OpenConnection): void {
+  if (connections.get(key) !== open) return;
   connections.delete(key);
   const end = (): void => {
-    for (const agent of Object.values(held.agents)) agent.destroy().catch(() => {});
+    for (const agent of Object.values(open.agents)) agent.destroy().catch(() => {});
   };
   setTimeout(end, MINUTE_MS).unref();
 }

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../../lib/clock.ts";
-import type { ReconcileDeps } from "../../lib/ports/deps.ts";
 import type { Schedule } from "../../lib/ports/store.ts";
+import type { CoreDeps } from "../../lib/reconcile/deps.ts";
 import { reconciler } from "../../lib/reconcile/reconcile.ts";
 import { openSqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { aKey } from "../builders.ts";
@@ -40,7 +40,7 @@ async function withWorker(test: (worker: Worker) => Promise<void>): Promise<void
     random: () => 0,
     log: QUIET,
     metrics,
-  } as unknown as ReconcileDeps);
+  } as unknown as CoreDeps);
   await store.openCircuit({
     ...{ id: "cluster:east", code: "KUBE_UNREACHABLE", message: "silent", attempts: 1 },
     ...{ since: START, fence: START, probeAt: START + MINUTE_MS },

@@ -90,7 +90,7 @@ async function onStage(test: (stage: Stage) => Promise<void>): Promise<void> {
 
 /** Opens the circuit, and lets its first probe become due. */
 async function opened(stage: Stage): Promise<void> {
-  await stage.circuits.judged(met(), HASTY, forever);
+  await stage.circuits.classify(met(), HASTY, forever);
   assert.ok(await stage.isOpen());
   stage.asked.length = 0;
   stage.scene.pass(2 * SECOND_MS);
@@ -101,24 +101,26 @@ describe("the circuit of a Vault: by whose evidence it opens", () => {
     onStage(async (stage) => {
       stage.vault = () => "answered";
       const target = { ...HASTY, headers: { "x-a": "b" }, tlsServerName: "other", caPem: "none" };
-      const error = await stage.circuits.judged(met(), target, forever);
+      const error = await stage.circuits.classify(met(), target, forever);
       assert.equal(error.code, "VAULT_NO_ANSWER");
       assert.equal(error.circuit, undefined);
       assert.deepEqual(stage.asked, [{ address: ADDRESS, headers: {}, skipTlsVerify: true, timeoutMs: 3_000 }]);
-      assert.equal((await stage.circuits.judged(met("VAULT_SEALED"), HASTY, forever)).code, "VAULT_FAILED");
+      assert.equal((await stage.circuits.classify(met("VAULT_SEALED"), HASTY, forever)).code, "VAULT_FAILED");
       assert.equal(await stage.isOpen(), false);
       assert.deepEqual(stage.refused, []);
     }));
 
   it("lease-table 16: by silence, asked once for all who meet it, and in words that name no one's path", () =>
     onStage(async (stage) => {
-      const errors = await Promise.all(Array.from({ length: 50 }, () => stage.circuits.judged(met(), HASTY, forever)));
+      const errors = await Promise.all(
+        Array.from({ length: 50 }, () => stage.circuits.classify(met(), HASTY, forever)),
+      );
       for (const { code } of errors) assert.equal(code, "VAULT_UNAVAILABLE");
       assert.equal(stage.asked.length, 1);
       const [circuit] = await stage.scene.store.circuits();
       assert.equal(circuit?.message, `${ADDRESS} is out of reach`);
       assert.equal(stage.refused.length > 0, true);
-      await stage.circuits.judged(met(), HASTY, forever);
+      await stage.circuits.classify(met(), HASTY, forever);
       assert.equal(stage.asked.length, 1, "an open circuit is not asked about");
     }));
 
@@ -127,7 +129,7 @@ describe("the circuit of a Vault: by whose evidence it opens", () => {
       stage.vault = () => {
         throw new SyncError("VAULT_SEALED", `${ADDRESS} is sealed`, { circuit: CIRCUIT });
       };
-      const error = await stage.circuits.judged(met(), HASTY, forever);
+      const error = await stage.circuits.classify(met(), HASTY, forever);
       assert.deepEqual([error.code, error.message], ["VAULT_SEALED", `${ADDRESS} is sealed`]);
       assert.equal((await stage.scene.store.circuits())[0]?.code, "VAULT_SEALED");
     }));
@@ -136,10 +138,10 @@ describe("the circuit of a Vault: by whose evidence it opens", () => {
     onStage(async (stage) => {
       await stage.connection("west", "team", "named", { tlsServerName: "vault.internal" });
       stage.vault = (target) => (target.tlsServerName === "vault.internal" ? "unsealed" : gone());
-      assert.equal((await stage.circuits.judged(met(), HASTY, forever)).code, "VAULT_NO_ANSWER");
+      assert.equal((await stage.circuits.classify(met(), HASTY, forever)).code, "VAULT_NO_ANSWER");
       // An answer that is not Vault's is the gateway's own.
       stage.vault = (target) => (isPlain(target) ? gone() : "answered");
-      assert.equal((await stage.circuits.judged(met(), HASTY, forever)).code, "VAULT_UNAVAILABLE");
+      assert.equal((await stage.circuits.classify(met(), HASTY, forever)).code, "VAULT_UNAVAILABLE");
       assert.ok(await stage.isOpen());
     }));
 
@@ -150,7 +152,7 @@ describe("the circuit of a Vault: by whose evidence it opens", () => {
       }
       await stage.connection("west", "team", "led", { headers: { "x-go": "vault" } });
       stage.vault = ({ headers }) => (headers["x-go"] === "vault" ? "unsealed" : gone());
-      assert.equal((await stage.circuits.judged(met(), HASTY, forever)).code, "VAULT_NO_ANSWER");
+      assert.equal((await stage.circuits.classify(met(), HASTY, forever)).code, "VAULT_NO_ANSWER");
       assert.ok(stage.asked.length <= 9, `${stage.asked.length} questions`);
     }));
 
@@ -159,7 +161,7 @@ describe("the circuit of a Vault: by whose evidence it opens", () => {
       stage.vault = () => {
         throw new SyncError("DEADLINE_EXCEEDED", "no time left");
       };
-      assert.equal((await stage.circuits.judged(met(), HASTY, forever)).code, "DEADLINE_EXCEEDED");
+      assert.equal((await stage.circuits.classify(met(), HASTY, forever)).code, "DEADLINE_EXCEEDED");
       assert.equal(await stage.isOpen(), false);
     }));
 });
@@ -171,13 +173,13 @@ describe("the circuit of a cluster", () => {
   it("lease-table 16: opens when the cluster does not answer the probe's question either", () =>
     onStage(async (stage) => {
       stage.cluster = () => "uid";
-      const alone = await stage.circuits.judged(unreachable(), HASTY, forever);
+      const alone = await stage.circuits.classify(unreachable(), HASTY, forever);
       assert.deepEqual([alone.code, alone.circuit], ["KUBE_NO_ANSWER", undefined]);
       assert.deepEqual(await stage.scene.store.circuits(), []);
       stage.cluster = (name) => {
         throw new SyncError("KUBE_UNREACHABLE", `cluster ${name} is out of reach`, { circuit });
       };
-      assert.equal((await stage.circuits.judged(unreachable(), undefined, forever)).code, "KUBE_UNREACHABLE");
+      assert.equal((await stage.circuits.classify(unreachable(), undefined, forever)).code, "KUBE_UNREACHABLE");
       const [open] = await stage.scene.store.circuits();
       assert.deepEqual([open?.id, open?.message], [circuit, "cluster east is out of reach"]);
     }));

@@ -80,10 +80,10 @@ function suite(name: string, aScene: () => Promise<Scene>): void {
         assert.deepEqual((await store.read([BAD], "strong")).get(BAD)?.declared, aDeclared({ key: BAD }));
       });
 
-      it(`whose state ${what} can be buried`, async () => {
+      it(`whose state ${what} can be tombstoned`, async () => {
         await using scene = await aScene();
         await scene.damage("state", text);
-        await scene.store.bury(BAD, aDeclared({ key: BAD }).uid, NOW);
+        await scene.store.tombstone(BAD, aDeclared({ key: BAD }).uid, NOW);
         assert.deepEqual(
           (await scene.store.byCluster("east")).map(({ key }) => key),
           [GOOD],

@@ -68,7 +68,7 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     };
     const circuits = { openAmong: async () => undefined, open: async () => undefined, probeDue: async () => undefined };
     const defaults: WatchPassOptions = {
-      ...{ seconds: 0, againMs: 0, probeRevision: false, acceptAbsence: false },
+      ...{ seconds: 0, againMs: 0, probeRevision: false, acceptMissing: false },
       sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
     };
     return {
@@ -226,7 +226,7 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     assert.ok(await scene.row("b"));
   });
 
-  it("lease-table 18: a list that is refused is no absence; others go on, and the cluster says what is missing", async () => {
+  it("lease-table 18: a list that is refused is not missing; others go on, and the cluster says what is missing", async () => {
     const admin = aScene();
     await declare("a");
     await admin.watchPass();
@@ -259,15 +259,19 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     for (let at = 1; at < 12; at++) await cluster.delete(resource(`many-${at}`));
     scene.later(11 * MINUTE_MS);
     await scene.watchPass();
-    assert.deepEqual((await scene.state()).held, { ...(await scene.state()).held, gone: 11, of: 12 });
-    const { held } = await scene.state();
+    assert.deepEqual((await scene.state()).awaitingApproval, {
+      ...(await scene.state()).awaitingApproval,
+      gone: 11,
+      of: 12,
+    });
+    const { awaitingApproval } = await scene.state();
     scene.later(MINUTE_MS);
     await scene.watchPass();
-    assert.equal((await scene.state()).held?.since, held?.since, "it is remembered since when");
+    assert.equal((await scene.state()).awaitingApproval?.since, awaitingApproval?.since, "it is remembered since when");
     assert.equal((await scene.keys()).length, 12);
-    await scene.watchPass({ acceptAbsence: true });
+    await scene.watchPass({ acceptMissing: true });
     assert.deepEqual(await scene.keys(), [keyOf("many-0")]);
-    assert.equal((await scene.state()).held, undefined);
+    assert.equal((await scene.state()).awaitingApproval, undefined);
   });
 
   it("lease-table 23, 24: what syncs refer to has a row of its own: written when it changes, and gone with it", async () => {

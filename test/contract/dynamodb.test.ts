@@ -120,7 +120,7 @@ describe("declarations too big for a row", () => {
     const { lease } = (await store.claim(row, { ...times, owned: [{ name: "db" }] })) ?? assert.fail();
     const state = { ...EMPTY_STATE, owned: [{ name: "db" }] };
     await store.settle(lease, { state, schedule: { kind: "parked" }, now: START });
-    await store.bury(aKey(), declared.uid, START);
+    await store.tombstone(aKey(), declared.uid, START);
     const key = cleanupKey(aKey(), declared.uid);
     const cleanup = (await store.read([key], "strong")).get(key) ?? assert.fail();
     assert.deepEqual(cleanup.declared, { ...declared, key });
@@ -157,13 +157,13 @@ describe("many at once", () => {
     assert.equal((await store.read([aKey()], "strong")).get(aKey())?.nudges, 21);
   });
 
-  it("lease-table 8: of ten who bury one declaration all agree, and one clean-up is left", async () => {
+  it("lease-table 8: of ten who tombstone one declaration all agree, and one clean-up is left", async () => {
     const store = await aStore();
     const declared = aDeclared();
     await store.declare(declared, START);
     const row = (await store.read([aKey()], "strong")).get(aKey()) ?? assert.fail();
     await store.claim(row, { now: START, until: START + LEASE_MS, owned: [{ name: "db" }] });
-    await Promise.all(Array.from({ length: 10 }, () => store.bury(aKey(), declared.uid, START)));
+    await Promise.all(Array.from({ length: 10 }, () => store.tombstone(aKey(), declared.uid, START)));
     const key = cleanupKey(aKey(), declared.uid);
     assert.deepEqual(await itemsOf(store.table), [key, "version"]);
     assert.equal((await store.read([key], "strong")).get(key)?.nudges, 1);

@@ -107,7 +107,7 @@ export function keptTokensContract(
       assert.deepEqual([counted(RENEWAL), counted(LOGIN)], [1, 0]);
     });
 
-    it("stay those of who was first when two processes log in at once; the other gives its token back", async () => {
+    it("stay those of who was first when two processes log in at once; the other revokes its token", async () => {
       const identity = await reader();
       const looked = Promise.withResolvers<void>();
       let looks = 0;

@@ -3,17 +3,18 @@ import { after, before, describe, it } from "node:test";
 import { systemClock } from "../../lib/clock.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { syncKey } from "../../lib/keys.ts";
-import { announce } from "../../lib/origins/announce.ts";
+import { clusterOrigin } from "../../lib/origins/cluster.ts";
+import type { RunOutcome } from "../../lib/origins/status.ts";
 import type { Row } from "../../lib/ports/rows.ts";
-import type { Lease } from "../../lib/ports/store.ts";
 import { VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { aDeclared, aRow } from "../builders.ts";
+import { aClaim } from "../claims.ts";
 import { type Cluster, type KubeObject, startCluster } from "../harness/index.ts";
 import { endsOf, patient, STATIC_SECRET_CRD, type TestApis, withCode } from "./kubernetes-fixtures.ts";
 
 const CLUSTER = "late";
 const NAMESPACE = "default";
-const SYNCED = { kind: "synced", wrote: "created" } as const;
+const SYNCED: RunOutcome = { kind: "synced", wrote: "created" };
 
 describe("a run tells its resource how it ended", () => {
   let cluster: Cluster;
@@ -54,12 +55,10 @@ describe("a run tells its resource how it ended", () => {
     const seen = { resourceVersion: metadata.resourceVersion ?? "", status: {} };
     return aRow({ declared: aDeclared({ key, uid: metadata.uid ?? "", seen }) });
   };
-  const leaseOn = (row: Row, forMs = 60_000): Lease => ({
-    ...{ key: row.key, uid: row.declared.uid, fence: row.fence + 1, nudges: row.nudges },
-    until: systemClock() + forMs,
-  });
-  const tell = (row: Row, lease = leaseOn(row)) =>
-    announce({ ...apis, clock: systemClock }, row, SYNCED, lease, patient());
+  const tell = async (row: Row, until?: number, outcome: RunOutcome = SYNCED) => {
+    const origin = clusterOrigin({ ...apis, clock: systemClock }, row);
+    return origin.announce(outcome, await aClaim(row, systemClock, until), patient());
+  };
 
   it("kubernetes-rules 17: a late settle marks no resource that was made anew under the same name", async () => {
     const row = rowOf(await make("reborn"));
@@ -101,13 +100,13 @@ describe("a run tells its resource how it ended", () => {
     const row = rowOf(await make("same"));
     const { seen } = await tell(row);
     apis.clients.requests.reset();
-    await announce({ ...apis, clock: systemClock }, told(row, seen), { kind: "synced" }, leaseOn(row), patient());
+    await tell(told(row, seen), undefined, { kind: "synced" });
     assert.equal(apis.clients.requests.count(), 0);
   });
 
   it("lease-table 6: nothing is written so close to the lease's end that it might end after it", async () => {
     const row = rowOf(await make("short"));
-    await assert.rejects(tell(row, leaseOn(row, 5_000)), withCode("LEASE_LOST"));
+    await assert.rejects(tell(row, systemClock() + 5_000), withCode("LEASE_LOST"));
     assert.equal(await statusOf("short"), undefined);
   });
 });

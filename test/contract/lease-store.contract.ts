@@ -9,7 +9,7 @@ import { sideRowsContract } from "./lease-store/side-rows.ts";
 import { ticksContract } from "./lease-store/ticks.ts";
 
 /** What every lease store owes; `open` answers an empty one. `rows` is how many make the test of scale. */
-export function leaseStoreContract(name: string, open: OpenStore, rows = 100_000): void {
+export function leaseStoreContract(name: string, open: OpenStore, rows: number): void {
   describe(`lease store: ${name}`, () => {
     claimsContract(open);
     nudgesContract(open);

@@ -6,7 +6,13 @@ import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
 import { accepted } from "../../lib/kubernetes/cluster-client.ts";
 import type { ListOptions } from "../../lib/ports/clusters.ts";
 import type { KindRef } from "../../lib/resource-kinds.ts";
-import { JUDGED_KINDS, KINDS, SECRET, VAULT_AUTH_GLOBAL, VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
+import {
+  KINDS,
+  REFERENCE_STATUS_KINDS,
+  SECRET,
+  VAULT_AUTH_GLOBAL,
+  VAULT_STATIC_SECRET,
+} from "../../lib/resource-kinds.ts";
 import { type Cluster, startCluster } from "../harness/index.ts";
 import { ARGO_ROLLOUT_CRD, aWorkload } from "../workloads.ts";
 import {
@@ -183,7 +189,7 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
       const write = (kind: KindRef) => resources.writeStatus({ ...absent, kind }, {}, "1", patient());
       const absent = { cluster: "rbac", namespace: NAMESPACE, name: "a" };
       await assert.rejects(() => write(VAULT_AUTH_GLOBAL), withCode("KUBE_DENIED"));
-      for (const judged of JUDGED_KINDS) await assert.rejects(() => write(judged), withCode("REFERENCE_MISSING"));
+      for (const kind of REFERENCE_STATUS_KINDS) await assert.rejects(() => write(kind), withCode("REFERENCE_MISSING"));
     }
   });
 });

@@ -85,7 +85,7 @@ export function resourceApiContract(name: string, open: OpenCluster): void {
         await resources.removeFinalizers(ref, [FINALIZER], patient());
       });
 
-      it("lease-table 18: only a missing object is absence; a kind that is not served and a refusal are not", async () => {
+      it("lease-table 18: only a missing object is missing; a kind that is not served and a refusal are not", async () => {
         assert.equal(await resources.get(aRef(), patient()), undefined);
         assert.equal(await resources.get(aRef({ namespace: "nowhere" }), patient()), undefined);
         const unserved = resources.get(aRef({ kind: SECRET_TRANSFORMATION }), patient());

@@ -573,7 +573,7 @@ export function secretApiContract(name: string, open: OpenCluster): void {
     });
 
     it("names the Secrets that carry an owner's label, in one list of metadata", async () => {
-      const namespace = await aNamespace(cluster, "strays");
+      const namespace = await aNamespace(cluster, "orphans");
       for (const [name, uid] of [
         ["one", "u-1"],
         ["two", "u-1"],

@@ -21,13 +21,15 @@ export interface Sizes {
   readonly many: number;
   /** How long what is missing stays so. */
   readonly longMs: number;
+  /** How far time goes from one tick to the next; a second when not given. */
+  readonly stepMs?: number;
 }
 
 /** How soon what was mended outside is seen, and what it costs until then: over a real lease table, in moved time. */
-export function sharedFailuresContract(name: string, open: OpenStore, { many, longMs }: Sizes): void {
+export function sharedFailuresContract(name: string, open: OpenStore, { many, longMs, stepMs }: Sizes): void {
   const withScene = async (test: (scene: Scene) => Promise<void>): Promise<void> => {
     await using vault = await scriptedVault();
-    await using fleet = await fleetInTime(open, vault);
+    await using fleet = await fleetInTime(open, vault, stepMs);
     vault.roles.add("app");
     await test({ vault, fleet });
   };

@@ -14,10 +14,10 @@ import { EMPTY_STATE } from "../../lib/ports/rows.ts";
 import type { LeaseStore } from "../../lib/ports/store.ts";
 import {
   dataDirMarkedAt,
-  imaginedSqliteStore,
   isDataDirLocked,
   lockDataDir,
   openSqliteStore,
+  simulatedSqliteStore,
 } from "../../lib/store/sqlite/sqlite-store.ts";
 import { aDeclared, aKey } from "../builders.ts";
 
@@ -91,7 +91,7 @@ describe("the SQLite store and its process", () => {
     const key = aKey();
     await store.declare(aDeclared({ key }), 1);
     await store.claimCluster("east", { now: 1, until: 100 });
-    await using copy = imaginedSqliteStore(place.path);
+    await using copy = simulatedSqliteStore(place.path);
     assert.deepEqual(await copy.read([key], "strong"), await store.read([key], "strong"));
     assert.deepEqual(await copy.clusters(), await store.clusters());
     await copy.declare(aDeclared({ key: aKey("other") }), 2);
@@ -99,8 +99,8 @@ describe("the SQLite store and its process", () => {
     await store.declare(aDeclared({ key: aKey("later") }), 2);
     assert.deepEqual([...(await copy.read([key, aKey("other"), aKey("later")], "strong")).keys()], [aKey("other")]);
     assert.deepEqual([...(await store.read([key, aKey("other")], "strong")).keys()], [key]);
-    assert.throws(() => imaginedSqliteStore(join(place.dir, "nothing.sqlite")));
-    await using empty = imaginedSqliteStore(undefined);
+    assert.throws(() => simulatedSqliteStore(join(place.dir, "nothing.sqlite")));
+    await using empty = simulatedSqliteStore(undefined);
     assert.deepEqual(await empty.clusters(), []);
   });
 

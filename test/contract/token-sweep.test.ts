@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { resolveStaticSecret } from "../../lib/declarations/resolve.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { referenceKey, type SyncKey } from "../../lib/keys.ts";
+import { KINDS } from "../../lib/kinds/registry.ts";
+import { resolveStaticSecret } from "../../lib/kinds/static/resolve.ts";
 import type { Reference } from "../../lib/ports/rows.ts";
 import type { Circuit } from "../../lib/ports/store.ts";
 import type { KeptToken } from "../../lib/ports/tokens.ts";
-import { sweepTokens } from "../../lib/references/token-sweep.ts";
+import { sweepTokens } from "../../lib/reconcile/token-sweep.ts";
 import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { aCluster, aDeclared, aKey, aReference } from "../builders.ts";
 import { quiet } from "./vault-world.ts";
@@ -108,11 +109,11 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
         reference: (key) => reference.get(key),
       });
       if (outcome instanceof SyncError) throw outcome;
-      const token = { id: outcome.identity.id, by: aKey(name), circuit: "vault:https://vault.example" };
+      const token = { id: outcome.asks.identity.id, by: aKey(name), circuit: "vault:https://vault.example" };
       kept.push(token);
       return token;
     },
-    sweep: (cluster?: string) => sweepTokens(deps, circuits, cluster, forever),
+    sweep: (cluster?: string) => sweepTokens({ ...deps, kinds: KINDS }, circuits, cluster, forever),
     reads: () => ({ ...store.counts() }),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
@@ -136,7 +137,7 @@ describe("a sweep of tokens", () => {
     await scene.store.release(aKey("a"));
     await scene.sweep("east");
     assert.deepEqual([scene.kept, scene.ended], [[{ ...token, by: aKey("b") }], []]);
-    await scene.store.bury(aKey("b"), `uid-of-${aKey("b")}`, NOW);
+    await scene.store.tombstone(aKey("b"), `uid-of-${aKey("b")}`, NOW);
     await scene.sweep("east");
     assert.deepEqual([scene.kept, scene.ended], [[], [token.id]]);
   });
@@ -179,7 +180,7 @@ describe("a sweep of tokens", () => {
     await using scene = await aScene({ a: "one", b: "two", c: "three" });
     const [a, b] = [await scene.token("a"), await scene.token("b")];
     scene.breaks(aKey("a"));
-    await scene.store.bury(aKey("b"), `uid-of-${aKey("b")}`, NOW);
+    await scene.store.tombstone(aKey("b"), `uid-of-${aKey("b")}`, NOW);
     await scene.sweep();
     assert.deepEqual([scene.kept, scene.ended], [[a, b], []]);
     scene.breaks(undefined);

@@ -154,7 +154,7 @@ export function vaultTokensContract(
         assert.equal(later(LOGIN), 0);
       });
 
-      it("or gives them back when nobody uses them for an hour", async () => {
+      it("or revokes them when nobody uses them for an hour", async () => {
         await using own = openVaultApi(cluster);
         const before = await accessors(vault);
         await own.read(kv2(await fresh(), "app"), forever);

@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { digestKey } from "../../lib/digest.ts";
 import { syncKey } from "../../lib/keys.ts";
+import { clusterOrigin } from "../../lib/origins/cluster.ts";
 import type { OwedRollout, Row, RowState } from "../../lib/ports/rows.ts";
 import { EMPTY_STATE } from "../../lib/ports/rows.ts";
-import type { Lease } from "../../lib/ports/store.ts";
 import type { RolloutTarget, SeenTarget } from "../../lib/ports/workloads.ts";
 import { rollOut } from "../../lib/rollout/rollout.ts";
 import { aDeclared, aRow } from "../builders.ts";
+import { aClaim } from "../claims.ts";
 import type { KubeObject } from "../harness/index.ts";
 import { ARGO_ROLLOUT_CRD, aWorkload, WORKLOAD_CONTROLLERS } from "../workloads.ts";
 import {
@@ -174,10 +175,10 @@ export function workloadApiContract(name: string, open: OpenCluster): void {
       ): Promise<Outcome> {
         const counted: string[] = [];
         const row = rowOf(name);
-        const lease: Lease = { key: row.key, uid: row.declared.uid, fence: 1, nudges: 0, until: now + MINUTE };
+        const clock = () => now;
         const deps = {
           ...through,
-          clock: () => now,
+          clock,
           random: () => 0.5,
           metrics: {
             count: (metric: string, labels: Readonly<Record<string, string>>) =>
@@ -187,10 +188,8 @@ export function workloadApiContract(name: string, open: OpenCluster): void {
         };
         const rolled = await rollOut(
           deps,
-          row,
+          { claim: await aClaim(row, clock), origin: clusterOrigin({ ...through, clock }, row), signal: patient() },
           { state: { ...EMPTY_STATE, ...state }, digest: NEW, key: KEY, targets, isAskedFor: false, now },
-          lease,
-          patient(),
         );
         return { rolled, counted };
       }
@@ -332,17 +331,19 @@ export function workloadApiContract(name: string, open: OpenCluster): void {
         const generation = await generationOf(target);
         const now = start();
         const row = rowOf("late-lease");
-        const lease: Lease = { key: row.key, uid: row.declared.uid, fence: 1, nudges: 0, until: now + 15 * SECOND };
         const metrics = { count: () => undefined, observe: () => undefined };
         const question = { state: { ...EMPTY_STATE, ...owing(now) }, digest: NEW, key: KEY, targets: [target] };
         const at = now + 10 * SECOND;
+        const clock = () => at;
         await assert.rejects(
           rollOut(
-            { ...apis, clock: () => at, random: () => 0.5, metrics },
-            row,
+            { ...apis, clock, random: () => 0.5, metrics },
+            {
+              claim: await aClaim(row, clock, now + 15 * SECOND),
+              origin: clusterOrigin({ ...apis, clock }, row),
+              signal: patient(),
+            },
             { ...question, isAskedFor: false, now: at },
-            lease,
-            patient(),
           ),
           withCode("LEASE_LOST"),
         );

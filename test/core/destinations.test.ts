@@ -221,6 +221,6 @@ describe("clean-up", () => {
     world.start();
     await world.advance("3m");
     for (const name of names) assert.ok(world.secret(name), name);
-    assert.ok((await world.store.cluster("east"))?.state.held, "held for a person");
+    assert.ok((await world.store.cluster("east"))?.state.awaitingApproval, "held for a person");
   });
 });

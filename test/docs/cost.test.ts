@@ -36,7 +36,7 @@ describe("what it costs", () => {
     assert.deepEqual(told?.slice(1), [total("10 clusters"), total("500 syncs, 10 clusters, 1h")]);
   });
 
-  it("reckons with the sizes that the code has", () => {
+  it("calculates with the sizes that the code has", () => {
     const { keysPerMessage, messagesPerRequest, passesPerMessage: looksPerMessage } = COUNTED.sizes;
     assert.deepEqual([keysPerMessage, messagesPerRequest, looksPerMessage], [MAX_KEYS, ENTRIES, MAX_PASSES]);
     const { functions } = parse(read("serverless.yml"), { logLevel: "error" }) as {

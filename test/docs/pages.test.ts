@@ -76,7 +76,7 @@ describe("documentation", () => {
   });
 
   it("names every option and variable of the commands", async () => {
-    const text = page("docs/configuration.md");
+    const text = page("docs/commands.md");
     for (const help of await Promise.all(["run", "plan", "status", "sync", "explain"].map(helpOf))) {
       for (const [option] of help.matchAll(/--(?!help)[a-z-]+(?=[ ,])/g)) {
         assert.ok(text.includes(option), `${option} is not described`);
@@ -98,7 +98,7 @@ describe("documentation", () => {
     const names = (await registry.getMetricsAsJSON()).map(({ name }) => name);
     const sources = ["cli/run.ts", "cli/sight-metrics.ts"].map((path) => readFileSync(join(ROOT, path), "utf8"));
     const exposed = sources.flatMap((text) => [...text.matchAll(/"(keyferry_\w+)"/g)]);
-    const told = [...page("docs/configuration.md").matchAll(/^\| `((?:keyferry|vso|controller)_\w+)`/gm)].map(
+    const told = [...page("docs/metrics.md").matchAll(/^\| `((?:keyferry|vso|controller)_\w+)`/gm)].map(
       ([, name]) => name,
     );
     assert.deepEqual(told.toSorted(), [...names, ...exposed.map(([, name]) => name)].toSorted());
@@ -108,13 +108,42 @@ describe("documentation", () => {
     const source = readFileSync(join(ROOT, "cli/status-view.ts"), "utf8");
     const states = [...(/readonly state:([^;]*);/.exec(source)?.[1] ?? "").matchAll(/"([a-z-]+)"/g)];
     assert.ok(states.length > 5);
-    for (const [, state] of states) assert.ok(page("docs/configuration.md").includes(`| \`${state}\` |`), state);
+    for (const [, state] of states) assert.ok(page("docs/commands.md").includes(`| \`${state}\` |`), state);
   });
 
-  it("dates each decision", () => {
+  it("has an index that links to every other page of docs/", () => {
+    const index = all.find(({ path }) => path === "docs/README.md")?.text ?? "";
+    const linked = [...index.matchAll(/\]\(([^)#]+)\)/g)].map(([, target = ""]) => join("docs", target));
+    const inDocs = all.map(({ path }) => path).filter((path) => path.startsWith("docs/") && path !== "docs/README.md");
+    assert.deepEqual(linked.filter((path) => path.startsWith("docs/")).toSorted(), inDocs.toSorted());
+  });
+
+  it("links to headings that there are", () => {
+    for (const { path, text } of all) {
+      for (const [, file = "", heading] of text.matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)) {
+        const target = file === "" ? path : join(dirname(path), file);
+        const known = (all.find((candidate) => candidate.path === target)?.text ?? "").matchAll(/^#+ (.+)$/gm);
+        const anchors = [...known].map(([, title = ""]) => anchorOf(title));
+        assert.ok(anchors.includes(heading ?? ""), `${path} links to ${target}#${heading}`);
+      }
+    }
+  });
+
+  it("wraps its lines at 120 characters, tables and examples excepted", () => {
+    for (const { path, text } of all.filter(({ path }) => path !== "ARCHITECTURE.md")) {
+      const prose = text.replaceAll(/^```.*?^```$/gms, "").replaceAll(/^<!-- (\w+) -->.*?^<!-- \/\1 -->$/gms, "");
+      const long = prose.split("\n").filter((line) => line.length > 120 && !line.startsWith("|"));
+      assert.deepEqual(long, [], path);
+    }
+  });
+
+  it("dates each decision, in its name and in its title", () => {
     const decisions = all.filter(({ path }) => path.startsWith("docs/decisions/"));
     assert.ok(decisions.length > 5);
-    for (const { path, text } of decisions) assert.match(text, /^(# )?\d{4}-\d{2}-\d{2}\b/m, path);
+    for (const { path, text } of decisions) {
+      const [, date] = /^docs\/decisions\/(\d{4}-\d{2}-\d{2})-[a-z-]+\.md$/.exec(path) ?? assert.fail(path);
+      assert.ok(text.startsWith(`# ${date}: `), path);
+    }
   });
 
   it("has its licence in full", () => {
@@ -127,4 +156,10 @@ describe("documentation", () => {
 function scriptsIn(text: string): readonly string[] {
   const named = [...text.matchAll(/\bnpm run ([\w:-]+)/g)].map(([, name = ""]) => name);
   return text.includes("npm test") ? [...named, "test"] : named;
+}
+
+/** The anchor that GitHub gives to a heading. */
+function anchorOf(title: string): string {
+  const letters = title.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "");
+  return letters.replaceAll(" ", "-");
 }

@@ -12,7 +12,7 @@ const NS = "team-a";
 const PASSWORD = "Vx7-correct-horse-battery";
 
 /** So long the Vault is away; what was declared before, and what is declared meanwhile. */
-const OUTAGE_MS = 120_000;
+const OUTAGE_MS = 60_000;
 const BEFORE = Array.from({ length: 20 }, (_, number) => `before-${number}`);
 const MEANWHILE = ["meanwhile-0", "meanwhile-1", "meanwhile-2"];
 
@@ -62,7 +62,7 @@ describe("an outage is waited out: Secrets stay, one probe at a time, everything
     await place.secretThat(name, ({ data }) => data.password === password, FOLLOWED_MS);
   };
 
-  it("Vault is away for two minutes", async () => {
+  it("Vault is away for a minute", async () => {
     const were = await secrets();
     const stoppedAt = Date.now();
     await world.vault.stop();
@@ -75,7 +75,7 @@ describe("an outage is waited out: Secrets stay, one probe at a time, everything
     assert.deepEqual(await secrets(), were);
     assert.equal(logged("circuit-opened").length, 1);
     const probes = await counted("keyferry_circuit_probes_total", "vault");
-    assert.ok(probes >= 5 && probes <= 40, `${probes} probes in two minutes`);
+    assert.ok(probes >= 3 && probes <= 20, `${probes} probes in a minute`);
 
     await world.vault.start();
     for (const name of MEANWHILE) await one.synced(name, RESUMED_MS);

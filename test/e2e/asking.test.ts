@@ -136,7 +136,7 @@ describe("asking about chosen syncs, and for them: sync, explain, an annotation"
 
   const explained = async (name: string) => JSON.parse((await run("explain", key(name), "-o", "json")).stdout);
 
-  it("explain tells the story of a sync in step and of one that failed, and what to do", async () => {
+  it("explain tells the description of a sync in step and of one that failed, and what to do", async () => {
     await place.declare("stray", SELDOM);
     assert.equal((await runOnce(world)).code, 1);
     await using _engine = await startEngine(world);
@@ -150,7 +150,7 @@ describe("asking about chosen syncs, and for them: sync, explain, an annotation"
       /Vault http\S+, version 4 of 20/,
       /digest \S{8}\n/,
       /Secret db, uid \S+, resourceVersion \d+/,
-      /refresh asked for by annotation: wednesday/,
+      /refresh requested by annotation: wednesday/,
       /Next: +in .*its refresh slot, every \d+s/,
     ]) {
       assert.match(good.stdout, words);
@@ -158,7 +158,7 @@ describe("asking about chosen syncs, and for them: sync, explain, an annotation"
     const bad = await run("explain", key("stray"));
     assert.equal(bad.code, 1);
     assert.match(bad.stdout, /Error: +VAULT_PATH_MISSING: .*\n +since \d+s, 1 try in a row/);
-    assert.match(bad.stdout, /What to do: +Nothing is there/);
+    assert.match(bad.stdout, /What to do: +There is nothing at this path/);
     const json = await explained("stray");
     assert.deepEqual([json.state, json.error.code, json.error.next], ["failed", "VAULT_PATH_MISSING", "recheck"]);
     const unknown = await run("explain", key("stary"));

@@ -27,8 +27,7 @@ describe("Vault Secrets Operator works in the cluster", () => {
 
   const data = (password: string) => ({ password, _raw: `{"password":"${password}"}` });
   const ofKv1 = (path: string) => ({ type: "kv-v1", mount: "kv1", path });
-  const isStandingBack = (answer: { clusters: readonly { state: string }[] }) =>
-    answer.clusters[0]?.state === "standing-back";
+  const isSuspended = (answer: { clusters: readonly { state: string }[] }) => answer.clusters[0]?.state === "suspended";
 
   before(async () => {
     world = await startWorld({ clusters: ["one"] });
@@ -70,7 +69,7 @@ describe("Vault Secrets Operator works in the cluster", () => {
     running = await vso.run([]);
     const before = [await place.resource("db"), await place.secret("db")];
     engine = await startEngine(world);
-    const shown = await statusThat(world, "keyferry stands back", isStandingBack);
+    const shown = await statusThat(world, "keyferry stands back", isSuspended);
     assert.match(JSON.stringify(shown), /OTHER_CONTROLLER.*Vault Secrets Operator works in cluster one: .*vso-pod_1/);
     assert.deepEqual(
       shown.syncs.map(({ state }) => state),
@@ -103,7 +102,7 @@ describe("Vault Secrets Operator works in the cluster", () => {
       /in namespace team-a of cluster one: the status of VaultStaticSecret team-a\/db was written by \\"manager\\"/,
     );
     assert.equal(shown.clusters[0]?.state, "ok");
-    assert.match(JSON.stringify(shown.clusters), /stands back in namespace team-a/);
+    assert.match(JSON.stringify(shown.clusters), /suspends its work in namespace team-a/);
     await other.declare("free", ofKv1("db"));
     await other.synced("free");
     await aRunIsPutOff(() => place.touch("db"));
@@ -113,7 +112,7 @@ describe("Vault Secrets Operator works in the cluster", () => {
   it("kubernetes-rules 24: scaled up again, it holds its lease: nothing fights", async () => {
     await running?.[Symbol.asyncDispose]();
     running = await vso.run([[NS, "db"]]);
-    await statusThat(world, "keyferry stands back", isStandingBack, PATIENCE_MS);
+    await statusThat(world, "keyferry stands back", isSuspended, PATIENCE_MS);
     assert.ok(engine.logs.some(({ event, circuit }) => event === "circuit-opened" && circuit === "vso:one"));
     const before = await place.secret("db");
     await world.vault.putKv("kv1", "db", { password: `${PASSWORD}-2` });
@@ -122,7 +121,7 @@ describe("Vault Secrets Operator works in the cluster", () => {
     await aRunIsPutOff();
     assert.deepEqual(await place.secret("db"), before);
     const answer = await status(world);
-    assert.ok(isStandingBack(answer));
+    assert.ok(isSuspended(answer));
     const { conditions = [] } = ((await place.resource("db"))?.status ?? {}) as { conditions?: { message: string }[] };
     assert.match(conditions[0]?.message ?? "", /horizon/, "the status is VSO's");
   });
@@ -190,7 +189,7 @@ describe("Vault Secrets Operator works in the cluster", () => {
     const [before, secrets] = [await bothAre(), [await place.secret("db"), await other.secret("db")]];
     const done = await handover("vso", "-o", "json");
     assert.equal(done.code, 0, done.stdout + done.stderr);
-    assert.match(done.stderr, /one: made the key of VSO's MACs\n(.*\n)*one: 2 of 2 handed over/);
+    assert.match(done.stderr, /one: created the HMAC key of VSO\n(.*\n)*one: 2 of 2 handed over/);
     const made = await cluster.get(hmacKey);
     const key = Buffer.from(made?.data?.key ?? "", "base64");
     assert.deepEqual([made?.immutable, key.byteLength], [true, 16]);

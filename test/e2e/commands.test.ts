@@ -38,7 +38,7 @@ describe("the command line: exit codes, outputs, and a stop that finishes its wo
       [["--help"], ["run", "status", "--version"]],
       [
         ["run", "--help"],
-        ["--fleet", "--data-dir", "--once", "--listen", "--accept-absence", "Exit codes", "Ctrl-C"],
+        ["--fleet", "--data-dir", "--once", "--listen", "--accept-missing", "Exit codes", "Ctrl-C"],
       ],
       [
         ["status", "--help"],
@@ -63,7 +63,7 @@ describe("the command line: exit codes, outputs, and a stop that finishes its wo
       [["run", "--fleet", file("absent.yaml")], /absent\.yaml/],
       [[...run, "--log-level", "loud"], /debug, info/],
       [[...run, "--listen", "nowhere"], /host:port/],
-      [[...run, "--accept-absence", "nobody"], /no such cluster in the fleet: nobody/],
+      [[...run, "--accept-missing", "nobody"], /no such cluster in the fleet: nobody/],
       [["run", "--fleet", world.fleetPath, "--data-dir", file("a-file")], /a-file/],
       [["status", "--fleet", world.fleetPath, "--data-dir", file("nothing")], /run `keyferry run` first/],
       [["status", "-o", "yaml"], /table, json/],
@@ -169,13 +169,13 @@ describe("the command line: exit codes, outputs, and a stop that finishes its wo
     const explainArgs = (...more: readonly string[]) => ["explain", key, "--data-dir", file("data"), ...more] as const;
     const answers = async () => {
       const [shown, told] = [await keyferry(statusArgs("-o", "json")), await keyferry(explainArgs("-o", "json"))];
-      const [{ engine, syncs, clusters }, story] = [JSON.parse(shown.stdout), JSON.parse(told.stdout)];
-      assert.deepEqual(story.engine, engine);
+      const [{ engine, syncs, clusters }, description] = [JSON.parse(shown.stdout), JSON.parse(told.stdout)];
+      assert.deepEqual(description.engine, engine);
       assert.ok(
         syncs.every(({ error }: { error?: object }) => !error),
         "all else is well",
       );
-      assert.deepEqual([clusters[0].state, story.state], ["ok", "synced"]);
+      assert.deepEqual([clusters[0].state, description.state], ["ok", "synced"]);
       return { codes: [shown.code, told.code], engine: engine as { state: string; since?: string } };
     };
     const engine = await startEngine(world);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "../harness/index.ts";
 import { aWorkload } from "../workloads.ts";
 import { type RunningEngine, startEngine } from "./support/engine.ts";
+import { statusThat } from "./support/status-that.ts";
 import { vsoIn } from "./support/vso.ts";
 import { aStaticSecret, authMount, startWorld, type World } from "./support/world.ts";
 
@@ -84,15 +84,27 @@ describe("counted: what a refresh costs", () => {
       return Buffer.from(secret?.data?.password ?? "", "base64").toString() === password;
     });
 
+  /** How many runs of syncs have ended so. Whatever a run writes was written before it is counted. */
+  const runs = async (result: "settled" | "unchanged"): Promise<number> =>
+    sample(await engine.metrics(), "keyferry_syncs_total", `cluster="one",result="${result}"`);
+  const moreRuns = async (
+    result: "settled" | "unchanged",
+    than: number,
+    more = 1,
+    timeoutMs = 30_000,
+  ): Promise<void> => {
+    await cluster.waitFor(`${more} more ${result}`, async () => (await runs(result)) >= than + more, timeoutMs);
+  };
+
   /** Declares 25 syncs of one path, and waits until all are settled. */
   async function declareSharers(path: string, refreshAfter: string): Promise<void> {
     await world.vault.putKv("kv", path, { password: "one" });
     const names = Array.from({ length: 25 }, (_, at) => `${path}-${at}`);
+    const before = engine === undefined ? 0 : await runs("settled");
     await cluster.apply(names.map((name) => aStaticSecret(NS, name, { path, refreshAfter })));
     engine ??= await startEngine(world);
     await Promise.all(names.map((name) => synced(name, "one")));
-    // Settles and events follow the Secrets.
-    await sleep(2_000);
+    await moreRuns("settled", before, names.length);
   }
 
   it("25 syncs that share identity and path: one login and one Vault read", async () => {
@@ -106,42 +118,40 @@ describe("counted: what a refresh costs", () => {
 
   it("25 syncs that share identity and path: one Vault read for each refresh, no further login", async () => {
     await declareSharers("turning", "20s");
-    // The refresh slots are 18 s apart: after one of them there is time to count until the next.
-    const aRefreshAfter = async (then: Counts): Promise<Counts> => {
-      await cluster.waitFor("a refresh slot", async () => (await count()).vaultReads > then.vaultReads, 30_000);
-      await sleep(1_500);
+    const aRefreshSlot = async (): Promise<Counts> => {
+      await moreRuns("unchanged", await runs("unchanged"), 25);
       return count();
     };
-    const first = await aRefreshAfter(await count());
-    assert.deepEqual(difference(await aRefreshAfter(first), first), { vaultReads: 1, logins: 0, storeWrites: 0 });
+    const first = await aRefreshSlot();
+    assert.deepEqual(difference(await aRefreshSlot(), first), { vaultReads: 1, logins: 0, storeWrites: 0 });
     await Promise.all(Array.from({ length: 25 }, (_, at) => cluster.delete(aStaticSecret(NS, `turning-${at}`))));
-    await sleep(8_000);
+    await statusThat(world, "their rows to go", ({ syncs }) => !syncs.some(({ key }) => key.includes("/turning-")));
   });
 
   it("kubernetes-rules 8: an unchanged refresh: 1 Vault read, 0 API-server calls, 0 store writes", async () => {
     await world.vault.putKv("kv", "steady", { password: "one" });
+    const before = await runs("settled");
     await cluster.apply(aStaticSecret(NS, "steady", { refreshAfter: "5s" }));
     await synced("steady", "one");
-    await sleep(3_000);
+    await moreRuns("settled", before);
     const then = await count();
-    await sleep(13_000);
+    await moreRuns("unchanged", await runs("unchanged"), 3);
     const { vaultReads, ...rest } = difference(await count(), then);
-    // 13 s hold three refresh slots of 4 s, or four.
+    // One more may come between the two looks at the metrics.
     assert.ok(vaultReads === 3 || vaultReads === 4, `${vaultReads} reads`);
     assert.deepEqual(rest, { logins: 0, storeWrites: 0 });
   });
 
   it("a changed refresh: 1 Vault read, 1 apply, at most 1 status write and 1 event, at most 3 store writes", async () => {
+    const before = await runs("settled");
     await cluster.apply(aStaticSecret(NS, "steady", { refreshAfter: "20s" }));
-    await sleep(3_000);
+    await moreRuns("settled", before);
     // Right after a refresh slot, so that the next one finds the change and none comes between.
-    const settled = await count();
-    await cluster.waitFor("a refresh slot", async () => (await count()).vaultReads > settled.vaultReads, 30_000);
-    await sleep(1_000);
+    await moreRuns("unchanged", await runs("unchanged"));
     const then = await count();
     await world.vault.putKv("kv", "steady", { password: "two" });
-    await cluster.waitFor("the new password", async () => (await synced("steady", "two")) ?? true, 30_000);
-    await sleep(2_000);
+    await synced("steady", "two");
+    await moreRuns("settled", before + 1);
     const seen = difference(await count(), then);
     assert.equal(seen.vaultReads, 1);
     assert.equal(seen["patch secrets"], 1);
@@ -153,7 +163,7 @@ describe("counted: what a refresh costs", () => {
   });
 
   it("a hand edit: one observation and one apply", async () => {
-    const then = await count();
+    const [then, before] = [await count(), await runs("settled")];
     await cluster.request(
       "PATCH",
       `/api/v1/namespaces/${NS}/secrets/steady`,
@@ -163,7 +173,7 @@ describe("counted: what a refresh costs", () => {
       },
     );
     await synced("steady", "two");
-    await sleep(1_500);
+    await moreRuns("settled", before);
     const seen = difference(await count(), then);
     assert.equal(seen["get secrets"], 1);
     assert.equal(seen["patch secrets"], 1);
@@ -175,19 +185,16 @@ describe("counted: what a refresh costs", () => {
     await cluster.apply(aWorkload(NS, target));
     await world.vault.putKv("kv", "targeted", { password: "one" });
     const declared = aStaticSecret(NS, "targeted", { refreshAfter: "1h", rolloutRestartTargets: [target] });
+    const before = await runs("settled");
     await cluster.apply(declared);
-    const settled = async () =>
-      sample(await engine.metrics(), "keyferry_syncs_total", 'cluster="one",result="settled"');
     const readsOf = async () => (await world.vault.auditedReads()).get("read kv/data/targeted") ?? 0;
-    const isTold = async () => "conditions" in (((await cluster.get(declared))?.status as object) ?? {});
-    await cluster.waitFor("the first settle", isTold);
-    await sleep(3_000);
-    const [then, runs, reads] = await Promise.all([count(), settled(), readsOf()]);
+    await moreRuns("settled", before);
+    const [then, settled, reads] = await Promise.all([count(), runs("settled"), readsOf()]);
     await world.vault.putKv("kv", "targeted", { password: "two" });
     const annotations = { "keyferry.dev/refresh": "now" };
     await cluster.apply({ ...declared, metadata: { ...declared.metadata, annotations } });
     // The write, and seconds later the restart; refresh slots of others are unchanged and settle nothing.
-    await cluster.waitFor("both runs", async () => (await settled()) >= runs + 2, 60_000);
+    await moreRuns("settled", settled, 2, 60_000);
     const seen = difference(await count(), then);
     assert.equal(seen["get deployments"], 1);
     assert.equal(seen["patch deployments"], 1);

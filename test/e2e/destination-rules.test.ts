@@ -5,6 +5,7 @@ import { type RunningEngine, startEngine } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import { type Place, placeIn } from "./support/place.ts";
 import { endAll, startPlace } from "./support/start-place.ts";
+import { statusThat } from "./support/status-that.ts";
 import type { World } from "./support/world.ts";
 
 const NS = "team-a";
@@ -168,7 +169,7 @@ describe("what stands in a Secret, and who it belongs to", () => {
     await place.patchSecret("filled", { data: { password: "eA==" } });
     await place.secretThat("filled", ({ data }) => data.password === PASSWORD, 30_000);
     await place.undeclare("filled");
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await statusThat(world, "it to be forgotten", ({ syncs }) => !syncs.some(({ key }) => key.endsWith("/filled")));
     assert.equal((await place.secret("filled"))?.data.password, PASSWORD);
   });
 

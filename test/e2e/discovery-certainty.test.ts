@@ -14,7 +14,7 @@ const MANY = Array.from({ length: 14 }, (_, index) => `many-${String(index).padS
 const CURSORS_SAVED_MS = 6_000;
 const API = "secrets.hashicorp.com/v1beta1";
 
-describe("absence deletes only when it is certain", () => {
+describe("a missing declaration deletes only when it is certain", () => {
   let world: World;
   let cluster: Cluster;
   let place: Place;
@@ -77,7 +77,7 @@ describe("absence deletes only when it is certain", () => {
     });
   });
 
-  it("lease-table 18: more than ten and a fifth gone at once is held, said, and cleaned up only when a person says so", async () => {
+  it("lease-table 18: more than ten and a fifth gone at once awaits approval, is said, and cleaned up only when a person says so", async () => {
     await declareAll(MANY);
     {
       await using engine = await startEngine(world);
@@ -91,26 +91,26 @@ describe("absence deletes only when it is certain", () => {
     await world.writeFleet(() => ({ namespaces: { include: ["*"], exclude: ["nobody"] } }));
     {
       await using engine = await startEngine(world);
-      await waitFor("it to be held", async () => (await clusterState())?.state === "held");
+      await waitFor("it to await approval", async () => (await clusterState())?.state === "awaiting-approval");
       const shown = await keyferry(["status", "--fleet", world.fleetPath, "--data-dir", `${world.folder}/data`]);
       assert.equal(shown.code, 1);
-      assert.match(shown.stdout + shown.stderr, /13 of 14 declarations are gone.*--accept-absence one/);
+      assert.match(shown.stdout + shown.stderr, /13 of 14 declarations are gone.*--accept-missing one/);
       await sleep(1_500);
       assert.equal(Object.keys(await ownedSecrets(cluster, NS)).length, MANY.length);
       assert.equal(await engine.stop(), 0);
     }
     await runOnce(world);
-    assert.equal((await clusterState())?.state, "held", "another watch pass does not forget it");
+    assert.equal((await clusterState())?.state, "awaiting-approval", "another watch pass does not forget it");
     assert.equal(Object.keys(await ownedSecrets(cluster, NS)).length, MANY.length);
 
-    await using engine = await startEngine(world, { args: ["--accept-absence", "one"] });
+    await using engine = await startEngine(world, { args: ["--accept-missing", "one"] });
     await cluster.waitFor("the Secrets to go", async () => Object.keys(await ownedSecrets(cluster, NS)).length === 1);
     assert.equal((await clusterState())?.state, "ok");
     assert.equal(await engine.stop(), 0);
     await cluster.servers.controllers.start();
   });
 
-  it("lease-table 18: a kind that is taken away is no absence, while running and after a restart", async () => {
+  it("lease-table 18: a kind that is taken away is not missing, while running and after a restart", async () => {
     const names = MANY.slice(0, 3);
     await declareAll(names);
     await using engine = await startEngine(world);

@@ -98,7 +98,7 @@ describe("fleet.yaml changes while keyferry runs", () => {
     assert.equal((await fetch(`${engine.url}/healthz`)).status, 200);
   });
 
-  it("follows the links of a mounted ConfigMap, and gives Vault its tokens back at the end", async () => {
+  it("follows the links of a mounted ConfigMap, and revokes its tokens at the end", async () => {
     assert.equal(await engine.stop(), 0);
     const folder = join(world.folder, "mounted");
     const version = async (name: string, clusters: readonly Cluster[]) => {

@@ -23,7 +23,7 @@ const CONNECTION: Named = ["VaultConnection", "mine"];
 const TRANSFORMATION: Named = ["SecretTransformation", "mine"];
 const GLOBAL: Named = ["VaultAuthGlobal", "mine"];
 /** Those that someone looks at. */
-const JUDGED = [STATIC, AUTH, CONNECTION, TRANSFORMATION];
+const WITH_STATUS = [STATIC, AUTH, CONNECTION, TRANSFORMATION];
 
 /** Everything that a namespace may hold, each as it should be, under the same name where it may. */
 class Scene {
@@ -113,7 +113,7 @@ describe("kstatus itself judges our resources, with our definitions", { skip: !h
 
   it("what nobody has looked at is in progress, but for what nobody ever looks at by itself", async () => {
     await scene.declareAll();
-    await are(JUDGED, "InProgress");
+    await are(WITH_STATUS, "InProgress");
     await scene.apply(["VaultDynamicSecret", "later"], { mount: "db", path: "creds/a", ...SECRET });
     await scene.apply(["VaultPKISecret", "later"], { mount: "pki", role: "r", ...SECRET });
     await are(
@@ -128,7 +128,7 @@ describe("kstatus itself judges our resources, with our definitions", { skip: !h
 
   it("what is in step is current", async () => {
     engine = await startEngine(world);
-    for (const named of JUDGED) await becomes(named, "Current");
+    for (const named of WITH_STATUS) await becomes(named, "Current");
   });
 
   it("what waits for someone outside is in progress, and current once it is there", async () => {
@@ -158,19 +158,19 @@ describe("kstatus itself judges our resources, with our definitions", { skip: !h
 
   it("what was edited while no engine works is in progress until one has looked", async () => {
     assert.equal(await engine?.stop(), 0);
-    await are(JUDGED, "Current");
+    await are(WITH_STATUS, "Current");
     await scene.declareAll(1);
-    await are(JUDGED, "InProgress");
+    await are(WITH_STATUS, "InProgress");
     const edited: Named = ["VaultConnection", "file"];
     await scene.apply(edited, { address: world.vault.address, caCertPath: "/etc/ca.pem" });
     await are([edited], "InProgress");
     engine = await startEngine(world);
-    for (const named of JUDGED) await becomes(named, "Current");
+    for (const named of WITH_STATUS) await becomes(named, "Current");
     await becomes(edited, "Failed");
   });
 
   it("lease-table 24: what a version before this one settled is written once more, and never again", async () => {
-    const all: readonly Named[] = [...JUDGED, ["VaultConnection", "file"], ["VaultPKISecret", "later"]];
+    const all: readonly Named[] = [...WITH_STATUS, ["VaultConnection", "file"], ["VaultPKISecret", "later"]];
     assert.equal(await engine?.stop(), 0);
     forgetGenerations(join(dataDirOf(world), "state.sqlite"));
     for (const named of all) await withoutGeneration(named);
@@ -257,8 +257,8 @@ describe("with definitions that know of no generation in a status, as Vault Secr
       ...[AUTH, CONNECTION, TRANSFORMATION].map((named) => [scene.place, ...named] as const),
       ...["VaultAuth", "VaultConnection"].map((kind) => [operator, kind, "default"] as const),
     ]) {
-      const isJudged = async () => "Ready" in (await at.conditions(name, kind));
-      await at.cluster.waitFor(`${kind} ${name} to be judged`, isJudged, PATIENT_MS);
+      const hasStatus = async () => "Ready" in (await at.conditions(name, kind));
+      await at.cluster.waitFor(`${kind} ${name} to have its status`, hasStatus, PATIENT_MS);
     }
     const before = await statusWrites();
     const events = (await scene.place.events("lost")).length;

@@ -89,9 +89,9 @@ describe("a cluster that can't be looked at", () => {
     assert.equal(await gauge('keyferry_cluster_up{cluster="seen"}'), 1);
     const { status: code, text } = await readyz();
     assert.equal(code, 200);
-    assert.match(text, /^ok, but for clusters that can't be looked at: hidden\n$/);
+    assert.match(text, /^ok, except for clusters that cannot be read: hidden\n$/);
     const shown = await people();
-    assert.match(shown.lines[0] ?? "", /^cluster hidden can't be looked at since \d+[smh], .*: KUBE_LOGIN_REFUSED: /);
+    assert.match(shown.lines[0] ?? "", /^cluster hidden could not be read for \d+[smh], .*: KUBE_LOGIN_REFUSED: /);
     assert.equal(shown.code, 1);
     assert.ok((await viewOf("hidden"))?.outOfSight);
     await world.vault.putKv("kv", "db", { password: "2" });
@@ -134,11 +134,11 @@ describe("a cluster that can't be looked at", () => {
           status: found.status,
           text: await found.text(),
         }));
-        return text.startsWith("no cluster can be looked at") && { code, text };
+        return text.startsWith("no cluster can be read") && { code, text };
       },
       LONG_MS,
     );
-    assert.deepEqual(answer, { code: 503, text: "no cluster can be looked at: hidden\n" });
+    assert.deepEqual(answer, { code: 503, text: "no cluster can be read: hidden\n" });
     assert.equal((await fetch(`${started.listening}/healthz`)).status, 200);
     assert.equal(await launched.stop(), 0);
   });

@@ -117,7 +117,7 @@ describe("keyferry plan: what a run would do, told by its own judgement, and not
     assert.deepEqual([...paths].sort(), [...reads, ...login].sort());
     const { length: logins } = asked.filter(({ request }) => request.path.endsWith("/login"));
     const { length: revoked } = asked.filter(({ request }) => request.path.endsWith("/revoke-self"));
-    assert.equal(revoked, logins, "each token is given back");
+    assert.equal(revoked, logins, "each token is revoked");
   });
 
   it("after a run there is nothing to do, also beside an engine, and the state stays as it is", async () => {
@@ -296,7 +296,10 @@ describe("keyferry plan: what a run would do, told by its own judgement, and not
     );
     const text = await run([key("broken")]);
     assert.equal(text.code, 1);
-    assert.match(text.stdout, /^! one\/.*\/broken +fail: VAULT_PATH_MISSING: .*\n +what to do: Nothing is there/m);
+    assert.match(
+      text.stdout,
+      /^! one\/.*\/broken +fail: VAULT_PATH_MISSING: .*\n +what to do: There is nothing at this path/m,
+    );
     assert.equal((await run([key("db")])).code, 0, "of the syncs that were asked for");
   });
 

@@ -158,7 +158,7 @@ describe("workloads are restarted when their Secret's data changed", () => {
     assert.match(table.stdout, /team-a\/partly +restart-failed .*TARGET_MISSING: there is no Deployment nowhere/);
     const story = await keyferry(["explain", key, ...at]);
     assert.equal(story.code, 1);
-    assert.match(story.stdout, /Rollout: +restarts are owed since .*\n +TARGET_MISSING: /);
+    assert.match(story.stdout, /Rollout: +restarts have been owed for .*\n +TARGET_MISSING: /);
     assert.match(await engine.metrics(), /^keyferry_rollouts_owed\{cluster="one",state="failed"\} [1-9]/m);
     const events = await place.events("partly");
     assert.equal(events.filter((event) => event.reason === "RolloutRestartFailed").length, 1);

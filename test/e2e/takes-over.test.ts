@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parseAllDocuments } from "yaml";
 import type { Cluster } from "../harness/index.ts";
 import { keyferry, type RunningEngine, startEngine } from "./support/engine.ts";
@@ -168,7 +167,10 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
     await world.vault.putKv("kv1", "db", { password: `${PASSWORD}-2` });
     await two.secretThat("db", ({ data }) => data.password === `${PASSWORD}-2`, 30_000);
     const { resourceVersion } = (await two.secret("db")) ?? {};
-    await sleep(6_000);
+    const reads = async () => (await world.vault.auditedReads()).get("read kv1/db") ?? 0;
+    const then = await reads();
+    // The work of the first one after this is done when the second one reads.
+    await two.cluster.waitFor("two refreshes", async () => (await reads()) >= then + 2, 30_000);
     assert.equal((await two.secret("db"))?.resourceVersion, resourceVersion, "the same again changes nothing");
 
     await two.patchSecret("db", { data: { password: "eA==", stranger: "eA==" } });

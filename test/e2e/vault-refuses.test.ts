@@ -175,7 +175,7 @@ describe("Vault refuses, or answers what is no answer: coded errors, Secrets sta
     await place.synced("silent-0", 60_000);
     for (const name of names) await place.undeclare(name);
     const allGone = ({ syncs }: StatusAnswer) => !syncs.some(({ key }) => key.includes("/silent-"));
-    await statusThat(world, "clean-ups that wait for no Vault", allGone, FOLLOWED_MS);
+    await statusThat(world, "clean-ups that wait for no Vault", allGone, 60_000);
   });
 
   it("the path that was missing was found by itself", () => place.synced("late", 35_000));

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { judge } from "../../lib/declarations/judge.ts";
+import { checkReference } from "../../lib/declarations/check-reference.ts";
 import { SPECS } from "../../lib/declarations/parse.ts";
-import { resolveStaticSecret } from "../../lib/declarations/resolve.ts";
 import { SyncError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { type ReferenceKey, syncKey } from "../../lib/keys.ts";
+import { resolveStaticSecret } from "../../lib/kinds/static/resolve.ts";
 import type { Reference } from "../../lib/ports/rows.ts";
 import { aCluster, aDeclared } from "../builders.ts";
 
@@ -208,7 +208,7 @@ function inputOf(random: Random): Readonly<Record<string, unknown>> {
   return specs;
 }
 
-const JUDGED = ["VaultAuth", "VaultConnection", "SecretTransformation"];
+const WITH_STATUS = ["VaultAuth", "VaultConnection", "SecretTransformation"];
 
 /** Resolves the sync, and judges one of what it refers to; answers whether the sync could be resolved. */
 function run(random: Random, specs: Readonly<Record<string, unknown>>, describeInput: () => string): boolean {
@@ -220,7 +220,10 @@ function run(random: Random, specs: Readonly<Record<string, unknown>>, describeI
   };
   const { outcome } = resolveStaticSecret({ declared: declared("VaultStaticSecret"), cluster: EAST, reference });
   mustBeFine(outcome, describeInput);
-  mustBeFine(judge({ declared: declared(pick(random, JUDGED)), cluster: EAST, reference }).outcome, describeInput);
+  mustBeFine(
+    checkReference({ declared: declared(pick(random, WITH_STATUS)), cluster: EAST, reference }).outcome,
+    describeInput,
+  );
   return !(outcome instanceof Error);
 }
 

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
+import { describeSync } from "../../cli/describe-sync.ts";
+import { descriptionText } from "../../cli/description-text.ts";
 import { planText, planView } from "../../cli/plan-view.ts";
-import { storyOf } from "../../cli/story.ts";
-import { storyText } from "../../cli/story-text.ts";
 import { table } from "../../cli/table.ts";
 import { SyncError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { eventBody } from "../../lib/kubernetes/resource-event.ts";
-import { nextJudgedStatus } from "../../lib/origins/judged-status.ts";
+import { nextReferenceStatus } from "../../lib/origins/reference-status.ts";
 import { nextStatus } from "../../lib/origins/status.ts";
 import { EMPTY_STATE } from "../../lib/ports/rows.ts";
 import { jsonLog } from "../../lib/telemetry/log.ts";
@@ -34,12 +34,15 @@ describe("a name or message of a tenant's choice steers nobody's terminal and no
     assertLines(planText(planView([{ name: "east", errors: [error] }], [planned])), 6);
   });
 
-  it("in the story of a sync", () => {
+  it("in the description of a sync", () => {
     const rolloutRestartTargets = [{ kind: "Deployment", name: HOSTILE }];
     const declared = aDeclared({ spec: { path: HOSTILE, rolloutRestartTargets } });
     const error = { code: "SPEC_INVALID", message: HOSTILE, since: NOW } as const;
     const row = aRow({ declared, state: { ...EMPTY_STATE, error } });
-    const text = storyText(storyOf({ row, references: new Map(), circuits: [], cluster: undefined, now: NOW }), NOW);
+    const text = descriptionText(
+      describeSync({ row, references: new Map(), circuits: [], cluster: undefined, now: NOW }),
+      NOW,
+    );
     assert.doesNotMatch(text.replaceAll("\n", ""), UNSEEN);
     assert.doesNotMatch(text, /^prod\/x/m);
   });
@@ -49,9 +52,9 @@ describe("a name or message of a tenant's choice steers nobody's terminal and no
     const rollout = { status: "False", reason: "RolloutRestartTriggeredFailed", message: HOSTILE } as const;
     const about = { kind: "VaultStaticSecret", generation: 1, now: NOW };
     const statuses: readonly JsonObject[] = [
-      nextStatus({}, { ...about, ending: { kind: "failed", error } }),
-      nextStatus({}, { ...about, ending: { kind: "synced", rollout } }),
-      nextJudgedStatus({}, { ...about, kind: "VaultAuth", verdict: { error, merged: false } }),
+      nextStatus({}, { ...about, outcome: { kind: "failed", error } }),
+      nextStatus({}, { ...about, outcome: { kind: "synced", rollout } }),
+      nextReferenceStatus({}, { ...about, kind: "VaultAuth", verdict: { error, merged: false } }),
     ];
     for (const status of statuses) {
       const texts = [status.error, ...(status.conditions as JsonObject[]).map(({ message }) => message)];

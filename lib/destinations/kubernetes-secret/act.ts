@@ -1,262 +1,163 @@
-import { digestOf } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
-import { resourceOf } from "../../origins/resource.ts";
-import { CALL_TIMEOUT_MS, type ReconcileDeps } from "../../ports/deps.ts";
-import type { NamedObject, OwnerReference } from "../../ports/objects.ts";
-import type { OwnedSecret } from "../../ports/rows.ts";
-import type { DesiredSecret, SeenSecret, WrittenSecret } from "../../ports/secrets.ts";
-import type { Lease } from "../../ports/store.ts";
-import type { SecretData } from "../../secret-value.ts";
-import { isRecorded } from "./belonging.ts";
-import { type Decision, ownedUnder, type Seen } from "./decide.ts";
-import { ownersOf } from "./owners.ts";
-import { type RivalApis, rivalsFor } from "./rivals.ts";
-import { withStrays } from "./strays.ts";
+import type { Claim } from "../../ports/claim.ts";
+import type { DesiredSecret, Precondition, SeenSecret, WrittenSecret } from "../../ports/secrets.ts";
+import type { DestinationApis } from "../destination.ts";
+import { heldBefore } from "./held-before.ts";
+import { observe } from "./observe.ts";
+import { withOrphans } from "./orphans.ts";
+import { removeIfOurs } from "./remove.ts";
+import { type Decision, recorded, type Work, withOwned } from "./state.ts";
 
-/** What a run works on: one destination, its data, and what is known of it so far. */
-export interface Work {
-  readonly secret: NamedObject;
-  readonly data: SecretData;
-  readonly seen: Seen;
-  /** Kept out of the decision: why something was written, for the event. */
-  readonly wrote?: string;
-}
+/** Decisions that may change the cluster: each needs the lease. */
+type Write = Exclude<Decision, { readonly do: "observe" | "reassert" }>;
 
-type Apis = Pick<ReconcileDeps, "secrets" | "resources" | "clusters" | "clock" | "log" | "digestKey">;
-
-/** What an observation asks of a cluster: it writes nothing. */
-export interface ObserveApis extends Pick<ReconcileDeps, "digestKey">, RivalApis {
-  readonly secrets: Pick<ReconcileDeps["secrets"], "observe">;
-}
-
-/** No external write starts later than the lease's end minus its own time-out (lease-table 6). */
-export function mayStillWrite(lease: Lease, now: number): void {
-  if (now > lease.until - CALL_TIMEOUT_MS) {
-    throw new SyncError("LEASE_LOST", `the lease on ${lease.key} ends too soon to write under it`);
-  }
-}
-
-/** Reads the Secret, so that the next decision rests on what is there. */
-export async function observe(apis: ObserveApis, work: Work, signal: AbortSignal): Promise<Work> {
-  const how = work.seen.observe === "watch" ? "get" : "patch";
-  const found = await apis.secrets.observe(work.secret, how, signal);
-  if (!found) {
-    // One of ours that is missing may have been collected with its declaration: it must not be made anew (lease-table 22).
-    if (ownedUnder(work.seen.row, work.seen.destination.name)?.uid !== undefined) {
-      await mustStillBeDeclared(apis, work, signal);
-    }
-    return { ...work, seen: { ...work.seen, secret: "absent", row: { ...work.seen.row, verify: false } } };
-  }
-  const rivals = work.seen.destination.create ? await ownersAsked(apis, work, found, signal) : [];
-  return { ...work, seen: { ...work.seen, secret: found, secretDigest: digestOf(apis.digestKey, found.data), rivals } };
-}
-
-/** Whose Secret is it? Where our own reference stands alone, that is known without asking anyone. */
-async function ownersAsked(
-  apis: ObserveApis,
-  work: Work,
-  found: SeenSecret,
-  signal: AbortSignal,
-): Promise<NonNullable<Seen["rivals"]>> {
-  const owner = work.seen.destination.ownerReference;
-  const isPlain = found.ownerReferences.length === 1 && ownersOf(found, owner).own === "as-written";
-  // Our reference is put back under a declaration that is there to stay: else the Secret was released (kubernetes-rules 6).
-  if (!isPlain) await mustStillBeDeclared(apis, work, signal);
-  return rivalsFor(apis, work.secret, found, { owner, isRecorded: isRecorded(work.seen, found) }, signal);
-}
-
-async function mustStillBeDeclared(apis: ObserveApis, { seen: { row } }: Work, signal: AbortSignal): Promise<void> {
-  const ref = resourceOf(row);
-  const found = await apis.resources.get(ref, signal);
-  if (found && found.uid === row.declared.uid && !found.deleting) return;
-  throw new SyncError("DECLARATION_GONE", `${ref.kind.kind} ${ref.namespace}/${ref.name} was deleted`);
+/** What an act needs beside the decision. */
+export interface Acting {
+  readonly apis: DestinationApis;
+  readonly claim: Claim;
+  /** Workloads are restarted when the data changes, so that the row must know what they run with. */
+  readonly restartsWorkloads: boolean;
+  readonly signal: AbortSignal;
 }
 
 /** One branch per decision. A precondition that does not hold means: observe again, then judge anew (lease-table 6). */
-export async function act(
-  apis: Apis,
-  work: Work,
-  decision: Decision,
-  lease: Lease,
-  signal: AbortSignal,
-): Promise<Work> {
-  mayStillWrite(lease, apis.clock());
+export async function act(acting: Acting, work: Work, decision: Decision): Promise<Work> {
+  const { apis, claim, signal } = acting;
+  if (decision.do === "observe") return observe(apis, work, signal);
+  if (decision.do === "reassert") {
+    if (!claim.isTaken) return reassert(acting, work, decision);
+    return writeUnderClaim(acting, work, { ...decision, do: "apply", because: "observe: apply" });
+  }
+  return writeUnderClaim(acting, work, decision);
+}
+
+async function writeUnderClaim(acting: Acting, work: Work, decision: Write): Promise<Work> {
+  const { apis, claim, signal } = acting;
+  await claim.require();
+  const held = acting.restartsWorkloads ? heldBefore(work.seen, claim.row.state) : undefined;
+  // The write destroys what tells which data the workloads run with, so that is recorded first (kubernetes-rules 20).
+  if (held !== undefined) await claim.record({ rolledDigest: held });
   try {
-    return await write(apis, work, decision, signal);
+    return await write(acting, work, decision);
   } catch (error) {
-    if (!(error instanceof SyncError) || (error.code !== "KUBE_CONFLICT" && error.code !== "SECRET_TYPE_DIFFERS"))
-      throw error;
+    if (!isPreconditionFailure(error)) throw error;
     return observe(apis, work, signal);
   }
 }
 
-async function write(apis: Apis, work: Work, decision: Decision, signal: AbortSignal): Promise<Work> {
+function isPreconditionFailure(error: unknown): boolean {
+  return error instanceof SyncError && (error.code === "KUBE_CONFLICT" || error.code === "SECRET_TYPE_DIFFERS");
+}
+
+async function write(acting: Acting, work: Work, decision: Write): Promise<Work> {
+  const { apis, signal } = acting;
   switch (decision.do) {
     case "create": {
-      const written = await apply(apis, work, { kind: "absent" }, signal);
-      return withStrays(apis, await applied(apis, work, "created", written, signal), signal);
+      const written = await apply(acting, work, { kind: "absent" });
+      return withOrphans(apis, await applied(acting, work, "created", written), signal);
     }
     case "apply": {
       const { uid, resourceVersion, because } = decision;
-      const written = await apply(apis, work, { kind: "as-seen", uid, resourceVersion }, signal);
+      const written = await apply(acting, work, { kind: "as-seen", uid, resourceVersion });
       // An apply that changed nothing is no news.
       const wrote = written.resourceVersion === resourceVersion ? undefined : because;
-      return applied(apis, work, wrote, written, signal);
+      return applied(acting, work, wrote, written);
     }
     case "take-over":
-      return takeOver(apis, work, decision.resourceVersion, signal);
+      return takeOver(acting, work, decision.resourceVersion);
     case "recreate":
-      return recreate(apis, work, decision.seen, signal);
+      return recreate(acting, work, decision.seen);
     case "replace": {
       const written = await apis.secrets.replaceData(work.secret, decision.uid, work.data, signal);
-      return record(work, decision.because, written);
+      return recorded(work, decision.because, written);
     }
     case "adopt":
-      return record(work, undefined, decision.seen, decision.seen.type);
+      return recorded(work, undefined, decision.seen, decision.seen.type);
     case "stand-beside":
-      return standBeside(apis, work, decision.seen, signal);
+      return standBeside(acting, work, decision.seen);
     case "prune":
-      return prune(apis, work, decision.names, signal);
-    case "observe":
-      return observe(apis, work, signal);
-    case "nothing":
-      return work;
+      return prune(acting, work, decision.names);
     default:
       return decision satisfies never;
   }
 }
 
+/** `observe: apply` in the steady state: the same content again, at what was recorded; needs no lease (lease-table 7). */
+async function reassert(
+  acting: Acting,
+  work: Work,
+  { uid, resourceVersion }: { readonly uid: string; readonly resourceVersion: string },
+): Promise<Work> {
+  try {
+    const written = await apply(acting, work, { kind: "as-seen", uid, resourceVersion });
+    if (written.resourceVersion === resourceVersion) return { ...work, seen: { ...work.seen, applied: true } };
+  } catch (error) {
+    if (!(error instanceof SyncError) || error.code !== "KUBE_CONFLICT") throw error;
+  }
+  return observe(acting.apis, work, acting.signal);
+}
+
 /** The Secret stays the other declaration's; ours alone keeps the collector off when that one goes. */
-async function standBeside(apis: Apis, work: Work, seen: SeenSecret, signal: AbortSignal): Promise<Work> {
+async function standBeside({ apis, signal }: Acting, work: Work, seen: SeenSecret): Promise<Work> {
   const { ownerReference } = work.seen.destination;
   const resourceVersion = await apis.secrets.standBeside(work.secret, ownerReference, seen, signal);
   apis.log.info("owner-reference-added", { key: work.seen.row.key, secret: work.secret.name });
-  return besideOthers(work, { ...seen, resourceVersion });
-}
-
-/** The work after our owner reference stands beside another declaration's. */
-export function besideOthers(work: Work, seen: SeenSecret): Work {
-  const ownerReferences = [...seen.ownerReferences, { ...work.seen.destination.ownerReference }];
-  return { ...work, seen: { ...work.seen, secret: { ...seen, ownerReferences } } };
+  const ownerReferences = [...seen.ownerReferences, { ...ownerReference }];
+  return { ...work, seen: { ...work.seen, secret: { ...seen, resourceVersion, ownerReferences } } };
 }
 
 /** The API server judges the new type before the Secret goes: a create that it refuses would leave nothing. */
-async function recreate(apis: Apis, work: Work, seen: SeenSecret, signal: AbortSignal): Promise<Work> {
+async function recreate(acting: Acting, work: Work, seen: SeenSecret): Promise<Work> {
+  const { apis, signal } = acting;
   const { uid, resourceVersion } = seen;
   try {
-    const written = await apply(apis, work, { kind: "as-seen", uid, resourceVersion }, signal);
-    return applied(apis, work, "its type changed", written, signal);
+    const written = await apply(acting, work, { kind: "as-seen", uid, resourceVersion });
+    return applied(acting, work, "its type changed", written);
   } catch (error) {
     if (!(error instanceof SyncError) || error.code !== "SECRET_TYPE_DIFFERS") throw error;
   }
   await apis.secrets.remove(work.secret, seen, signal);
-  const written = await apply(apis, work, { kind: "absent" }, signal);
-  return applied(apis, work, "recreated, since its type changed", written, signal);
+  const written = await apply(acting, work, { kind: "absent" });
+  return applied(acting, work, "recreated, since its type changed", written);
 }
 
-function desiredOf(work: Work): DesiredSecret {
+async function takeOver(acting: Acting, work: Work, resourceVersion: string): Promise<Work> {
+  const moved = await acting.apis.secrets.takeOverFields(work.secret, resourceVersion, acting.signal);
+  const written = await apply(acting, work, {
+    kind: "as-seen",
+    uid: moved.uid,
+    resourceVersion: moved.resourceVersion,
+  });
+  return applied(acting, work, "taken over", written);
+}
+
+function apply({ apis, signal }: Acting, work: Work, precondition: Precondition): Promise<WrittenSecret> {
   const { type, labels, annotations, ownerReference } = work.seen.destination;
-  return { type, labels, annotations, ownerReference, data: work.data };
-}
-
-function apply(
-  apis: Apis,
-  work: Work,
-  precondition: Parameters<ReconcileDeps["secrets"]["apply"]>[2],
-  signal: AbortSignal,
-): Promise<WrittenSecret> {
-  return apis.secrets.apply(work.secret, desiredOf(work), precondition, signal);
+  const desired: DesiredSecret = { type, labels, annotations, ownerReference, data: work.data };
+  return apis.secrets.apply(work.secret, desired, precondition, signal);
 }
 
 /** After an apply: keys that are not ours go, then the Secret is recorded as ours. */
 async function applied(
-  apis: Apis,
+  { apis, signal }: Acting,
   work: Work,
   because: string | undefined,
   written: WrittenSecret,
-  signal: AbortSignal,
 ): Promise<Work> {
-  if (written.foreignKeys.length === 0) return record(work, because, written);
+  if (written.foreignKeys.length === 0) return recorded(work, because, written);
   const dropped = await apis.secrets.dropKeys(work.secret, written.foreignKeys, written.resourceVersion, signal);
-  return record(work, because, dropped);
-}
-
-async function takeOver(apis: Apis, work: Work, resourceVersion: string, signal: AbortSignal): Promise<Work> {
-  const moved = await apis.secrets.takeOverFields(work.secret, resourceVersion, signal);
-  const written = await apply(
-    apis,
-    work,
-    { kind: "as-seen", uid: moved.uid, resourceVersion: moved.resourceVersion },
-    signal,
-  );
-  return applied(apis, work, "taken over", written, signal);
-}
-
-/** The work after a write, or after a Secret was found in step: it is recorded as ours. */
-export function record(
-  work: Work,
-  wrote: string | undefined,
-  written: Pick<WrittenSecret, "uid" | "resourceVersion" | "managed">,
-  type: string = work.seen.destination.type,
-): Work {
-  const { row, destination } = work.seen;
-  const others = row.state.owned.filter((owned) => owned.name !== destination.name);
-  const entry: OwnedSecret = {
-    name: destination.name,
-    uid: written.uid,
-    resourceVersion: written.resourceVersion,
-    managed: written.managed.fingerprint,
-    type,
-    ...(written.managed.vso ? { ofVso: true } : {}),
-  };
-  const owned = destination.create ? [entry, ...others] : others;
-  const next = { ...row, verify: false, state: { ...row.state, owned } };
-  const why = wrote ?? work.wrote;
-  return {
-    ...work,
-    ...(why === undefined ? {} : { wrote: why }),
-    seen: { ...work.seen, row: next, secret: "unread", applied: true },
-  };
+  return recorded(work, because, dropped);
 }
 
 /** Removes what we wrote under names that are no longer wanted, while it is still ours (kubernetes-rules 6). */
-async function prune(apis: Apis, work: Work, names: readonly string[], signal: AbortSignal): Promise<Work> {
-  const { destination, observe } = work.seen;
+async function prune({ apis, signal }: Acting, work: Work, names: readonly string[]): Promise<Work> {
+  const { destination, row } = work.seen;
   for (const name of names) {
-    await removeIfOurs(apis, { ...work.secret, name }, destination.ownerReference, observe, signal);
+    const secret = { ...work.secret, name };
+    await removeIfOurs(apis, secret, destination.ownerReference, work.seen.observe, signal);
   }
-  return pruned(work);
-}
-
-/** The work after the Secrets under other names are gone. */
-export function pruned(work: Work): Work {
-  const { row, destination } = work.seen;
-  const owned = row.state.owned.filter((entry) => entry.name === destination.name);
-  return { ...work, seen: { ...work.seen, row: { ...row, state: { ...row.state, owned } } } };
-}
-
-/**
- * Deletes a Secret while our owner reference is on it, at the uid and resourceVersion that were looked at. Where others own it
- * beside us our reference goes, and the Secret is theirs.
- */
-export async function removeIfOurs(
-  apis: Pick<ReconcileDeps, "secrets">,
-  secret: NamedObject,
-  owner: OwnerReference,
-  observe: "watch" | "apply",
-  signal: AbortSignal,
-): Promise<"removed" | "left" | "absent" | "not-ours"> {
-  const found: SeenSecret | undefined = await apis.secrets.observe(
-    secret,
-    observe === "watch" ? "get" : "patch",
-    signal,
+  return withOwned(
+    work,
+    row.state.owned.filter((entry) => entry.name === destination.name),
   );
-  if (!found) return "absent";
-  if (!found.ownerReferences.some(({ uid }) => uid === owner.uid)) return "not-ours";
-  if (found.ownerReferences.length > 1) {
-    if (!found.deleting) await apis.secrets.dropOwner(secret, owner.uid, found, signal);
-    return "left";
-  }
-  await apis.secrets.remove(secret, found, signal);
-  return "removed";
 }

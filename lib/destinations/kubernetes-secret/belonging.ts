@@ -1,9 +1,9 @@
 import { SyncError } from "../../errors.ts";
 import { OWNER_LABELS } from "../../owner-labels.ts";
-import type { OwnedSecret } from "../../ports/rows.ts";
 import type { SeenSecret } from "../../ports/secrets.ts";
-import type { Decision, Seen } from "./decide.ts";
+import { DestinationAwaited } from "../destination.ts";
 import { type Owners, ownersOf, type Rival } from "./owners.ts";
+import type { Decision, Seen } from "./state.ts";
 
 /**
  * May we write to this Secret (`create: true`)? Undefined: yes. It is ours when we know to have written it, when our own
@@ -22,9 +22,14 @@ export function mayNotWrite(seen: Seen, secret: SeenSecret): Decision | undefine
   const strangers = strangersIn(owners, isWriter);
   if (strangers.length > 0) throw ownedByStrangers(seen, strangers);
   if (isWriter) return undefined;
-  // The record goes first, with the settle that follows: who stands beside with it in hand would pass for the writer.
-  if (isTaken) throw awaited(seen, rivals);
-  if (rivals.length > 0) return besides(seen, secret, owners, rivals);
+  const [rival, ...others] = rivals;
+  if (rival !== undefined) {
+    // The record goes first, with the settle that follows: who stands beside with it in hand would pass for the writer.
+    if (!isTaken && others.length === 0 && mayStandBeside(secret, owners, rival)) {
+      return { do: "stand-beside", seen: secret };
+    }
+    throw awaited(seen, rival, others);
+  }
   const missing = missingOwnerLabels(secret);
   if (missing.length > 0 && !seen.destination.overwrite) throw unlabelled(seen, missing);
   return undefined;
@@ -52,34 +57,16 @@ function ownedByStrangers({ destination }: Seen, strangers: readonly string[]): 
   );
 }
 
-function besides(seen: Seen, secret: SeenSecret, { own }: Owners, rivals: readonly Rival[]): Decision {
-  const [first, ...more] = rivals;
-  const mayStand = own === "absent" && first?.by === "reference" && more.length === 0 && !secret.deleting;
-  if (mayStand) return { do: "stand-beside", seen: secret };
-  throw awaited(seen, rivals);
+function mayStandBeside(secret: SeenSecret, { own }: Owners, { by }: Rival): boolean {
+  return own === "absent" && by === "reference" && !secret.deleting;
 }
 
-/** It is another declaration's, and waited for. Whoever waits for a Secret has no record of having written it. */
-export class SecretAwaited extends SyncError {
-  readonly secret: string;
-
-  constructor(secret: string, message: string) {
-    super("SECRET_NOT_OURS", message);
-    this.secret = secret;
-  }
-
-  /** What is recorded from now on: the name alone, so that its reference is taken off when it is not wanted any more. */
-  recordOf(owned: readonly OwnedSecret[]): readonly OwnedSecret[] {
-    return owned.map((entry) => (entry.name === this.secret ? { name: entry.name } : entry));
-  }
-}
-
-function awaited(seen: Seen, rivals: readonly Rival[]): SecretAwaited {
-  const [first] = rivals;
-  return new SecretAwaited(
+function awaited(seen: Seen, first: Rival, others: readonly Rival[]): DestinationAwaited {
+  const rivals = [first, ...others];
+  return new DestinationAwaited(
     seen.destination.name,
     `not the owner of the destination Secret ${seen.destination.name}: ${listed(rivals.map(({ kind, name }) => `${kind} ${name}`))} ` +
-      `${first?.by === "mark" ? "wrote it and is declared still" : "is declared still and stands in its ownerReferences"}. It is taken over, ` +
+      `${first.by === "mark" ? "wrote it and is declared still" : "is declared still and stands in its ownerReferences"}. It is taken over, ` +
       "as it stands, once that declaration is gone or names another destination; until then choose another destination.name",
   );
 }

@@ -1,53 +1,11 @@
-import type { Destination } from "../../declarations/resolve.ts";
-import { type Digest, type DigestKey, isOfKey, sameDigest } from "../../digest.ts";
+import { isOfKey, sameDigest } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
 import { WAITS_FOR_A_SECRET } from "../../failures/release-wake.ts";
-import type { OwnerReference } from "../../ports/objects.ts";
-import type { OwnedSecret, Row } from "../../ports/rows.ts";
+import { isApplied } from "../../ports/rows.ts";
 import type { SeenSecret } from "../../ports/secrets.ts";
 import { mayNotWrite } from "./belonging.ts";
-import { ownersOf, type Rival } from "./owners.ts";
-
-/** What the judgement rests on: everything that was read, nothing that is still to be read. */
-export interface Seen {
-  readonly row: Row;
-  readonly destination: Destination & { readonly ownerReference: OwnerReference };
-  readonly observe: "watch" | "apply";
-  /** Of the data that Vault holds now, made with `key`. */
-  readonly digest: Digest;
-  readonly key: DigestKey;
-  /** `unread` until it was observed; then the Secret, or `absent`. */
-  readonly secret: SeenSecret | "unread" | "absent";
-  /** Digest of the Secret that was observed. */
-  readonly secretDigest?: Digest;
-  /** Other declarations that it belongs to, and that are declared still. */
-  readonly rivals?: readonly Rival[];
-  /** An apply of this run was refused by its precondition, or succeeded. */
-  readonly applied: boolean;
-}
-
-/**
- * - `observe`: read the Secret, then judge again.
- * - `create`: apply that may only create.
- * - `apply`: apply at the recorded or looked-at uid and resourceVersion.
- * - `take-over`: as apply, after VSO's field ownership was moved to us.
- * - `recreate`: delete and create, since a Secret's type can't change.
- * - `replace`: put data into a Secret that is not ours.
- * - `adopt`: it is in step already: record it, write nothing.
- * - `stand-beside`: add our owner reference to a Secret that another declaration writes, and nothing else.
- * - `prune`: remove what we wrote under another name.
- */
-export type Decision =
-  | { readonly do: "nothing" }
-  | { readonly do: "observe" }
-  | { readonly do: "create" }
-  | { readonly do: "apply"; readonly uid: string; readonly resourceVersion: string; readonly because: string }
-  | { readonly do: "take-over"; readonly resourceVersion: string }
-  | { readonly do: "recreate"; readonly seen: SeenSecret }
-  | { readonly do: "replace"; readonly uid: string; readonly because: string }
-  | { readonly do: "adopt"; readonly seen: SeenSecret }
-  | { readonly do: "stand-beside"; readonly seen: SeenSecret }
-  | { readonly do: "prune"; readonly names: readonly string[] };
+import { ownersOf } from "./owners.ts";
+import { type Decision, ownedUnder, type Seen } from "./state.ts";
 
 type Check = (seen: Seen) => Decision | undefined;
 
@@ -68,28 +26,20 @@ const CHECKS: readonly Check[] = [
   vsoOwnsFields, //           not observed   -> observe
   digestDiffers, //           not observed   -> apply
   declarationChanged, //      not observed   -> apply
-  isReasserted, //            observe: apply  -> apply
+  isReasserted, //            observe: apply  -> reassert
   oldNamesAreLeft, //                         -> prune
 ];
 
-export function decide(seen: Seen): Decision {
+/** The next change; undefined when nothing is left to do. */
+export function decide(seen: Seen): Decision | undefined {
   for (const check of CHECKS) {
     const decision = check(seen);
     if (decision) return decision;
   }
-  return { do: "nothing" };
+  return undefined;
 }
 
-export function ownedUnder(row: Row, name: string): OwnedSecret | undefined {
-  return row.state.owned.find((owned) => owned.name === name);
-}
-
-/** The row is in step with its declaration: the same version was carried out. */
-export function isCarriedOut(row: Row): boolean {
-  return row.state.doneHash === row.declared.hash;
-}
-
-function recorded(seen: Seen): { uid: string; resourceVersion: string; type?: string } | undefined {
+function recordedAt(seen: Seen): { uid: string; resourceVersion: string; type?: string } | undefined {
   const owned = ownedUnder(seen.row, seen.destination.name);
   if (owned?.uid === undefined || owned.resourceVersion === undefined) return undefined;
   return { uid: owned.uid, resourceVersion: owned.resourceVersion, ...(owned.type ? { type: owned.type } : {}) };
@@ -189,7 +139,7 @@ function contentDiffers(seen: Seen): Decision | undefined {
     ...(lacks(secret.labels, seen.destination.labels) ? ["its labels differ"] : []),
     ...(lacks(secret.annotations, seen.destination.annotations) ? ["its annotations differ"] : []),
     ...(ownersOf(secret, seen.destination.ownerReference).own === "as-written" ? [] : ["its owner reference differs"]),
-    ...(isCarriedOut(seen.row) || !isKnown ? [] : ["its declaration changed"]),
+    ...(isApplied(seen.row) || !isKnown ? [] : ["its declaration changed"]),
   ];
   if (differences.length === 0) return undefined;
   if (secret.managed.vso) return { do: "take-over", resourceVersion: secret.resourceVersion };
@@ -211,7 +161,7 @@ function secretIsInStep(seen: Seen): Decision | undefined {
     seen.row.state.digest !== undefined &&
     isOfKey(seen.key, seen.row.state.digest) &&
     sameDigest(seen.row.state.digest, seen.digest) &&
-    isCarriedOut(seen.row);
+    isApplied(seen.row);
   return isRecorded || seen.applied ? undefined : { do: "adopt", seen: secret };
 }
 
@@ -220,16 +170,16 @@ function isUnread(seen: Seen): boolean {
 }
 
 function neverWritten(seen: Seen): Decision | undefined {
-  return isUnread(seen) && recorded(seen) === undefined ? { do: "create" } : undefined;
+  return isUnread(seen) && recordedAt(seen) === undefined ? { do: "create" } : undefined;
 }
 
 function typeChanged(seen: Seen): Decision | undefined {
-  const type = recorded(seen)?.type;
+  const type = recordedAt(seen)?.type;
   return isUnread(seen) && type !== undefined && type !== seen.destination.type ? { do: "observe" } : undefined;
 }
 
 function applyAtRecorded(seen: Seen, because: string): Decision | undefined {
-  const at = recorded(seen);
+  const at = recordedAt(seen);
   return at && { do: "apply", uid: at.uid, resourceVersion: at.resourceVersion, because };
 }
 
@@ -250,11 +200,12 @@ function digestDiffers(seen: Seen): Decision | undefined {
 }
 
 function declarationChanged(seen: Seen): Decision | undefined {
-  return isUnread(seen) && !isCarriedOut(seen.row) ? applyAtRecorded(seen, "its declaration changed") : undefined;
+  return isUnread(seen) && !isApplied(seen.row) ? applyAtRecorded(seen, "its declaration changed") : undefined;
 }
 
 function isReasserted(seen: Seen): Decision | undefined {
-  return isUnread(seen) && seen.observe === "apply" ? applyAtRecorded(seen, "observe: apply") : undefined;
+  const at = isUnread(seen) && seen.observe === "apply" ? recordedAt(seen) : undefined;
+  return at && { do: "reassert", uid: at.uid, resourceVersion: at.resourceVersion };
 }
 
 function oldNamesAreLeft(seen: Seen): Decision | undefined {

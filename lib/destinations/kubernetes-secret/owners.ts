@@ -69,7 +69,7 @@ export function ownersOf({ ownerReferences }: Pick<SeenSecret, "ownerReferences"
 export function declarationIn(reference: JsonObject | undefined): OtherDeclaration | undefined {
   const { apiVersion, kind: kindName, name, uid } = reference ?? {};
   const kind = SYNC_KINDS.find((candidate) => candidate.kind === kindName);
-  if (!kind || !String(apiVersion ?? "").startsWith(`${VSO_GROUP}/`)) return undefined;
+  if (!kind || !String(apiVersion).startsWith(`${VSO_GROUP}/`)) return undefined;
   return { kind, name: String(name), uid: String(uid) };
 }
 

@@ -6,7 +6,7 @@ const TRIES = 10;
 /** What an attempt answers when someone else was first. */
 export const OVERTAKEN = Symbol("overtaken");
 
-/** Reads, judges and writes until nobody else wrote in between: on all but the rarest days, once. */
+/** Reads, checks and writes until nobody else wrote in between: on all but the rarest days, once. */
 export async function untilItHolds<T>(what: string, attempt: () => Promise<T | typeof OVERTAKEN>): Promise<T> {
   for (let tries = 0; tries < TRIES; tries++) {
     const result = await attempt();

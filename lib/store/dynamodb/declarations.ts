@@ -20,7 +20,7 @@ import {
   type Changes,
   declaredAttributes,
   declaredOf,
-  isHeld,
+  isClaimed,
   keyAttributes,
   ownedOf,
   type SyncItem,
@@ -34,7 +34,10 @@ import type { Write } from "./writes.ts";
 type Attempt = Promise<Due | undefined | typeof OVERTAKEN>;
 
 /** What makes rows and ends them: a read that tells which case it is, and one write, or one transaction. */
-export function declarations(connection: Connection, bodies: Bodies): Pick<SyncStore, "declare" | "bury" | "release"> {
+export function declarations(
+  connection: Connection,
+  bodies: Bodies,
+): Pick<SyncStore, "declare" | "tombstone" | "release"> {
   const read = (key: SyncKey) => connection.get<SyncItem>(syncAt(key), "strong");
   return {
     declare: (declared, now) => {
@@ -49,11 +52,11 @@ export function declarations(connection: Connection, bodies: Bodies): Pick<SyncS
         return redeclare(connection, bodies, old, declared, now);
       });
     },
-    bury: (key, uid, now) => {
-      connection.count("bury");
+    tombstone: (key, uid, now) => {
+      connection.count("tombstone");
       return untilItHolds(key, async () => {
         const old = await read(key);
-        return old?.uid === uid ? bury(connection, bodies, old, now) : undefined;
+        return old?.uid === uid ? tombstone(connection, bodies, old, now) : undefined;
       });
     },
     release: async (key) => {
@@ -104,13 +107,13 @@ async function redeclare(
   declared: Declared,
   now: EpochMs,
 ): Attempt {
-  const time: Changes = isHeld(old, now) ? {} : { dueAt: now, lane: "now" };
+  const time: Changes = isClaimed(old, now) ? {} : { dueAt: now, lane: "now" };
   const body = await bodies.store(declared, `${old.fence} ${old.nudges}`);
   const change = { set: { ...declaredAttributes(declared), ...body, ...time }, add: { nudges: 1 } };
   const { holds } = await connection.update(syncAt(declared.key), change, itIsAsItWasRead(old));
   if (!holds) return OVERTAKEN;
   if (old.bodyId !== body.bodyId) await bodies.forget(old);
-  return dueNow(declared, isHeld(old, now) ? (old.leaseUntil ?? now) : now);
+  return dueNow(declared, isClaimed(old, now) ? (old.leaseUntil ?? now) : now);
 }
 
 /** Another uid under the same key: the old row's clean-up and the new row in one step, if anything is to be cleaned up. */
@@ -127,33 +130,33 @@ async function replace(
     await bodies.forget(old);
     return dueNow(declared, now);
   }
-  const buried = await cleanupOf(connection, bodies, old, now);
-  const isDone = await connection.transact([buried.write, { put: reborn, when: itIsAsItWasRead(old) }]);
+  const tombstoned = await cleanupOf(connection, bodies, old, now);
+  const isDone = await connection.transact([tombstoned.write, { put: reborn, when: itIsAsItWasRead(old) }]);
   if (!isDone) return OVERTAKEN;
-  await buried.forgetBefore();
+  await tombstoned.forgetBefore();
   return dueNow(declared, now);
 }
 
 /** Turns a row into the clean-up of what its declaration left, or removes it when nothing was left (lease-table 8). */
-async function bury(connection: Connection, bodies: Bodies, old: SyncItem, now: EpochMs): Attempt {
+async function tombstone(connection: Connection, bodies: Bodies, old: SyncItem, now: EpochMs): Attempt {
   if (leavesNothing(connection, old, now)) {
     const { holds } = await connection.remove(syncAt(old.pk), itIsAsItWasRead(old));
     if (!holds) return OVERTAKEN;
     await bodies.forget(old);
     return undefined;
   }
-  const buried = await cleanupOf(connection, bodies, old, now);
-  const isDone = await connection.transact([buried.write, { remove: syncAt(old.pk), when: itIsAsItWasRead(old) }]);
+  const tombstoned = await cleanupOf(connection, bodies, old, now);
+  const isDone = await connection.transact([tombstoned.write, { remove: syncAt(old.pk), when: itIsAsItWasRead(old) }]);
   if (!isDone) return OVERTAKEN;
-  await buried.forgetBefore();
+  await tombstoned.forgetBefore();
   return { key: cleanupKey(old.pk, old.uid), group: old.grp, lane: "now", at: now };
 }
 
 function leavesNothing({ damaged }: Connection, old: SyncItem, now: EpochMs): boolean {
-  return ownedOf(old, damaged).length === 0 && !isHeld(old, now);
+  return ownedOf(old, damaged).length === 0 && !isClaimed(old, now);
 }
 
-/** The clean-up's row, beside one that was there before: the same uid was buried, and came back out of a restored etcd. */
+/** The clean-up's row, beside one that was there before: the same uid was tombstoned, and came back out of a restored etcd. */
 async function cleanupOf(connection: Connection, bodies: Bodies, old: SyncItem, now: EpochMs) {
   const key = cleanupKey(old.pk, old.uid);
   const before = await connection.get<SyncItem>(syncAt(key), "strong");
@@ -179,6 +182,6 @@ async function cleanupOf(connection: Connection, bodies: Bodies, old: SyncItem, 
 function leftState({ damaged }: Connection, old: SyncItem, before: SyncItem | undefined, now: EpochMs): RowState {
   const { place: _place, awaits: _awaits, bridgeUntil: _bridgeUntil, error: _error, ...state } = stateOf(old, damaged);
   const owned = before === undefined ? state.owned : mergeOwned(ownedOf(before, damaged), state.owned);
-  const isBusy = isHeld(old, now) && old.leaseUntil !== undefined;
+  const isBusy = isClaimed(old, now) && old.leaseUntil !== undefined;
   return { ...state, attempts: 0, owned, ...(isBusy ? { busyUntil: old.leaseUntil } : {}) };
 }

@@ -80,8 +80,8 @@ function clusterAt(name: string): ItemKey {
 }
 
 function clusterOf({ sk: name, fence, leaseUntil, dueAt, state }: ClusterItem, damaged: OnDamage): ClusterRow {
-  const held = leaseUntil === undefined ? {} : { leaseUntil };
-  return { name, fence, ...held, dueAt, state: soundClusterState(parsed(state), () => damaged(name)) };
+  const claimed = leaseUntil === undefined ? {} : { leaseUntil };
+  return { name, fence, ...claimed, dueAt, state: soundClusterState(parsed(state), () => damaged(name)) };
 }
 
 /** Where discovery stands, and who looks at a cluster just now (lease-table 21). */

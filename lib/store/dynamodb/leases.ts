@@ -5,7 +5,7 @@ import type { Bodies } from "./bodies.ts";
 import { all, fenceIsStill, itemExists, leaseIsOurs, leaseIsStill, noNudgeSince, uidIsStill } from "./conditions.ts";
 import type { Connection } from "./connection.ts";
 import type { Periods } from "./periods.ts";
-import { type Changes, isHeld, type SyncItem, slotAttributes, stateAttributes } from "./rows.ts";
+import { type Changes, isClaimed, type SyncItem, slotAttributes, stateAttributes } from "./rows.ts";
 import { syncAt } from "./table.ts";
 
 /** What takes a row and ends the work on it: one conditional write each. */
@@ -21,7 +21,7 @@ function claiming(connection: Connection, bodies: Bodies): SyncStore["claim"] {
   return async (row: Row, { now, until, owned }: ClaimOptions) => {
     connection.count("claim");
     // A refused write would cost as much as one that holds.
-    if (isHeld(row, now)) return undefined;
+    if (isClaimed(row, now)) return undefined;
     const { key, declared, fence, leaseUntil } = row;
     const names = owned && { owned: JSON.stringify(mergeOwned(row.state.owned, owned)) };
     const set: Changes = { fence: fence + 1, leaseUntil: until, dueAt: until, lane: "held", ...names };

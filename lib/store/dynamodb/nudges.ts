@@ -5,7 +5,7 @@ import { sentAgain } from "../overdue.ts";
 import { all, dueAtIsStill, fenceIsStill, itemExists, leaseIsStill, uidIsStill } from "./conditions.ts";
 import type { Connection } from "./connection.ts";
 import { OVERTAKEN, untilItHolds } from "./contention.ts";
-import { type Changes, isHeld, type SyncItem } from "./rows.ts";
+import { type Changes, isClaimed, type SyncItem } from "./rows.ts";
 import { syncAt } from "./table.ts";
 
 /** At most one start of a row by nudges in this time, in ms (lease-table 9). */
@@ -39,12 +39,12 @@ async function nudge(connection: Connection, key: SyncKey, { now, verify, atOnce
 type Options = Parameters<SyncStore["nudge"]>[1];
 
 function isDueAlready(old: SyncItem, now: EpochMs): boolean {
-  return old.dueAt !== undefined && old.dueAt <= now && !isHeld(old, now);
+  return old.dueAt !== undefined && old.dueAt <= now && !isClaimed(old, now);
 }
 
 /** Under a lease only the count moves, so that nudges of the same moment don't overtake each other. */
 function nudgedTime(old: SyncItem, now: EpochMs, atOnce: boolean): Changes {
-  return isHeld(old, now) ? {} : { dueAt: nudgedDueAt(old, now, atOnce), lane: "now" };
+  return isClaimed(old, now) ? {} : { dueAt: nudgedDueAt(old, now, atOnce), lane: "now" };
 }
 
 function itsTimesAreAsRead({ uid, fence, leaseUntil, dueAt }: SyncItem) {
@@ -53,7 +53,7 @@ function itsTimesAreAsRead({ uid, fence, leaseUntil, dueAt }: SyncItem) {
 
 /** When a nudged row is due: at the end of the lease that holds it; else soon, and never later than it was due anyway. */
 function nudgedDueAt(old: SyncItem, now: EpochMs, atOnce: boolean): EpochMs {
-  if (isHeld(old, now)) return old.leaseUntil ?? now;
+  if (isClaimed(old, now)) return old.leaseUntil ?? now;
   const soonest = atOnce ? now : Math.max(now, (old.settledAt ?? 0) + NUDGE_GAP_MS);
   return Math.min(soonest, old.dueAt ?? soonest);
 }

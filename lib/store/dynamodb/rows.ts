@@ -60,7 +60,7 @@ export type Changes = {
   readonly [name in Exclude<keyof SyncItem, "pk"> | "lane"]?: (SyncItem & DueItem)[name] | undefined;
 };
 
-export function isHeld(item: Pick<SyncItem, "leaseUntil">, now: EpochMs): boolean {
+export function isClaimed(item: Pick<SyncItem, "leaseUntil">, now: EpochMs): boolean {
   return item.leaseUntil !== undefined && item.leaseUntil > now;
 }
 

@@ -99,18 +99,18 @@ function withoutOverflow<T>(statement: StatementSync, read: () => T): T {
   }
   statement.setReadBigInts(true);
   try {
-    return held(read()) as T;
+    return plainColumns(read()) as T;
   } finally {
     statement.setReadBigInts(false);
   }
 }
 
-function held(value: unknown): unknown {
+function plainColumns(value: unknown): unknown {
   if (typeof value === "bigint") {
     const most = BigInt(Number.MAX_SAFE_INTEGER);
     return Number(value > most ? most : value < -most ? -most : value);
   }
-  if (Array.isArray(value)) return value.map(held);
+  if (Array.isArray(value)) return value.map(plainColumns);
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, column]) => [name, held(column)]));
+  return Object.fromEntries(Object.entries(value).map(([name, column]) => [name, plainColumns(column)]));
 }

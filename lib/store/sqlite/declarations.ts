@@ -5,9 +5,9 @@ import { EMPTY_STATE } from "../../ports/rows.ts";
 import type { Due, SyncStore } from "../../ports/store.ts";
 import { mergeOwned } from "../merge-owned.ts";
 import type { Connection } from "./connection.ts";
-import { declaredOf, isHeld, READ_ROW, type SyncRecord, stateOf } from "./rows.ts";
+import { declaredOf, isClaimed, READ_ROW, type SyncRecord, stateOf } from "./rows.ts";
 
-type Declarations = Pick<SyncStore, "declare" | "bury" | "release">;
+type Declarations = Pick<SyncStore, "declare" | "tombstone" | "release">;
 
 /** What makes rows and ends them. */
 export function declarations(connection: Connection): Declarations {
@@ -15,7 +15,7 @@ export function declarations(connection: Connection): Declarations {
   const remove = removing(connection);
   const insert = inserting(connection);
   const redeclare = redeclaring(connection);
-  const bury = burying(connection, record, remove);
+  const tombstone = tombstoning(connection, record, remove);
   return {
     declare: (declared, now) =>
       connection.change("declare", () => {
@@ -24,13 +24,13 @@ export function declarations(connection: Connection): Declarations {
         // One that can't be read is written anew.
         const isKnown = old.hash === declared.hash && declaredOf(old) !== undefined;
         if (old.uid === declared.uid) return isKnown ? undefined : redeclare(old, declared, now);
-        bury(old, now);
+        tombstone(old, now);
         return insert(declared, Math.max(now, old.fence + 1), now);
       }),
-    bury: (key, uid, now) =>
-      connection.change("bury", () => {
+    tombstone: (key, uid, now) =>
+      connection.change("tombstone", () => {
         const old = record({ key });
-        return old?.uid === uid ? bury(old, now) : undefined;
+        return old?.uid === uid ? tombstone(old, now) : undefined;
       }),
     release: (key) =>
       connection.change("release", () => {
@@ -74,7 +74,7 @@ function redeclaring(connection: Connection) {
   const body = connection.part("UPDATE body SET declared = :declared WHERE id = :body");
   return (old: SyncRecord, declared: Declared, now: EpochMs): Due => {
     const { key, hash, generation, group } = declared;
-    const at = isHeld(old, now) ? (old.lease_until ?? now) : now;
+    const at = isClaimed(old, now) ? (old.lease_until ?? now) : now;
     sync({ key, hash, generation, grp: group, dueAt: at });
     body({ body: old.body, declared: JSON.stringify(declared) });
     return { key, group, lane: "now", at };
@@ -82,7 +82,7 @@ function redeclaring(connection: Connection) {
 }
 
 /** Turns a row into the clean-up of what its declaration left, or removes it when nothing was left (lease-table 8). */
-function burying(connection: Connection, record: ReadRecord, remove: Remove) {
+function tombstoning(connection: Connection, record: ReadRecord, remove: Remove) {
   // A clean-up reads no Vault path, so that it leaves the index of sources as well as the wheel.
   const sync = connection.write(`
     UPDATE sync SET key = :to, fence = :fence, nudges = nudges + 1, due_at = :now, lane = 'now', lease_until = NULL,
@@ -97,18 +97,18 @@ function burying(connection: Connection, record: ReadRecord, remove: Remove) {
       error: _error,
       ...state
     } = stateOf(old, connection.damaged);
-    const held = isHeld(old, now);
-    if (state.owned.length === 0 && !held) {
+    const claimed = isClaimed(old, now);
+    if (state.owned.length === 0 && !claimed) {
       remove(old);
       return undefined;
     }
     const to = cleanupKey(old.key, old.uid);
-    // The same uid was buried before, and came back out of a restored etcd.
+    // The same uid was tombstoned before, and came back out of a restored etcd.
     const before = record({ key: to });
     if (before !== undefined) remove(before);
     const owned =
       before === undefined ? state.owned : mergeOwned(stateOf(before, connection.damaged).owned, state.owned);
-    const left = { ...state, attempts: 0, owned, ...(held ? { busyUntil: old.lease_until } : {}) };
+    const left = { ...state, attempts: 0, owned, ...(claimed ? { busyUntil: old.lease_until } : {}) };
     sync({ from: old.key, to, fence: Math.max(old.fence, (before?.fence ?? 0) + 1), now });
     body({ body: old.body, state: JSON.stringify(left) });
     return { key: to, group: old.grp, lane: "now", at: now };

@@ -6,7 +6,7 @@ import { mergeOwned } from "../merge-owned.ts";
 import { sentAgain } from "../overdue.ts";
 import { sourceOf } from "../source-index.ts";
 import type { Connection } from "./connection.ts";
-import { declaredOf, isHeld, READ_ROW, type SyncRecord } from "./rows.ts";
+import { declaredOf, isClaimed, READ_ROW, type SyncRecord } from "./rows.ts";
 
 /** At most one start of a row by nudges in this time, in ms (lease-table 9). */
 const NUDGE_GAP_MS = 2_000;
@@ -28,7 +28,7 @@ function nudging(connection: Connection): SyncStore["nudge"] {
     connection.change("nudge", () => {
       const old = record({ key });
       if (old === undefined) return undefined;
-      const isDueAlready = old.due_at !== null && old.due_at <= now && !isHeld(old, now);
+      const isDueAlready = old.due_at !== null && old.due_at <= now && !isClaimed(old, now);
       const again = sentAgain({ key, group: old.grp }, old.due_at, now);
       // Nothing need be written then; but the wish to verify is kept.
       if (isDueAlready && (!verify || old.look === 1)) return again;
@@ -40,7 +40,7 @@ function nudging(connection: Connection): SyncStore["nudge"] {
 
 /** When a nudged row is due: at the end of the lease that holds it; else soon, and never later than it was due anyway. */
 function nudgedDueAt(old: HotRecord, now: EpochMs, atOnce: boolean): EpochMs {
-  if (isHeld(old, now)) return old.lease_until ?? now;
+  if (isClaimed(old, now)) return old.lease_until ?? now;
   const soonest = atOnce ? now : Math.max(now, (old.settled_at ?? 0) + NUDGE_GAP_MS);
   return Math.min(soonest, old.due_at ?? soonest);
 }

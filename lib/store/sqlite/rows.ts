@@ -34,7 +34,7 @@ export interface SummaryRecord {
 export const READ_ROW =
   "SELECT sync.*, body.state, body.declared FROM sync JOIN body ON body.id = sync.body WHERE key = :key";
 
-export function isHeld(record: Pick<SyncRecord, "lease_until">, now: EpochMs): boolean {
+export function isClaimed(record: Pick<SyncRecord, "lease_until">, now: EpochMs): boolean {
   return record.lease_until !== null && record.lease_until > now;
 }
 

@@ -35,7 +35,7 @@ export function openSqliteStore({ path, readOnly = false, onDamage }: SqliteStor
 }
 
 /** The state of this file, or an empty one, in memory alone: for who wants to see what would become of it. */
-export function imaginedSqliteStore(path: string | undefined): SqliteStore {
+export function simulatedSqliteStore(path: string | undefined): SqliteStore {
   if (path === undefined) return openSqliteStore({ path: ":memory:" });
   return storeOn(connectionTo(copyInMemory(path), path));
 }

@@ -1,4 +1,4 @@
-import { circuitOfVso } from "../../circuits.ts";
+import { suspensionOf } from "../../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../../clock.ts";
 import { parseDuration } from "../../duration.ts";
 import { SyncError } from "../../errors.ts";
@@ -93,23 +93,23 @@ export function writtenIn({ vsoIn = {} }: Pick<ClusterState, "vsoIn">, namespace
 }
 
 const REMEDY =
-  "keyferry stands back: scale the operator to zero, and keyferry takes over by itself, or name the namespaces in which both may work in besideVso in fleet.yaml";
+  "keyferry suspends its work: scale the operator to zero, and keyferry takes over by itself, or name the namespaces in which both may work in besideVso in fleet.yaml";
 
 /** Two controllers must not write to one Secret (kubernetes-rules 24). */
-export function standsBack({ name, operatorNamespace }: ClusterSettings, what: string): SyncError {
+export function suspended({ name, operatorNamespace }: ClusterSettings, what: string): SyncError {
   return new SyncError(
     "OTHER_CONTROLLER",
     `Vault Secrets Operator works in cluster ${name}: ${what} (Lease ${operatorNamespace}/${VSO_LEASE}). ${REMEDY}`,
-    { circuit: circuitOfVso(name) },
+    { circuit: suspensionOf(name) },
   );
 }
 
 /** The same for one namespace: who may write there speaks for no other. */
-export function standsBackIn({ name }: ClusterSettings, namespace: string, what: string): SyncError {
+export function suspendedIn({ name }: ClusterSettings, namespace: string, what: string): SyncError {
   return new SyncError(
     "OTHER_CONTROLLER",
     `Vault Secrets Operator, or another program, works in namespace ${namespace} of cluster ${name}: ${what}, and not for the first time. ${REMEDY}`,
-    { circuit: circuitOfVso(name, namespace) },
+    { circuit: suspensionOf(name, namespace) },
   );
 }
 
@@ -126,7 +126,7 @@ export async function vsoMustBeGone(
   if (besideVso.includes("*") || !hasPowers(operator)) return;
   const lease = await deps.clusters.vsoLease(name, operatorNamespace, signal);
   const what = vsoAtWork(lease, deps.clock());
-  if (what !== undefined) throw standsBack(settings, what);
+  if (what !== undefined) throw suspended(settings, what);
 }
 
 /** The probe of these circuits: of a namespace, the table knows what was seen there. */
@@ -140,5 +140,5 @@ export async function vsoProbe(
   if (namespace === undefined) return vsoMustBeGone(deps, settings, state, signal);
   if (worksBesideVso(settings, namespace)) return;
   const seen = writtenIn(state, namespace, deps.clock());
-  if (seen?.isProven) throw standsBackIn(settings, namespace, seen.what);
+  if (seen?.isProven) throw suspendedIn(settings, namespace, seen.what);
 }

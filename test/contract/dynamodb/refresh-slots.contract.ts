@@ -58,7 +58,7 @@ function aState(movedAt: number): ClusterState {
   };
 }
 
-/** What goes on whether anything changes or not: docs/cost.md reckons with these figures. */
+/** What goes on whether anything changes or not: docs/cost.md calculates with these figures. */
 export function dynamoRefreshSlotsContract(open: () => Dynalite): void {
   describe("what ticks and watch passes cost", () => {
     const aTick = async (periods: readonly number[]) => {

@@ -15,7 +15,7 @@ export const TYPICAL_KEY: SyncKey = aKey("payments-database", "prod-eu-west-1");
 function statusOf(generation: number) {
   return nextStatus(
     {},
-    { kind: "VaultStaticSecret", generation, ending: { kind: "synced", mac: MAC, wrote: "x" }, now: START },
+    { kind: "VaultStaticSecret", generation, outcome: { kind: "synced", mac: MAC, wrote: "x" }, now: START },
   );
 }
 
@@ -60,7 +60,7 @@ export function typicalState(overrides: Partial<RowState> = {}): RowState {
     rolledDigest: DIGEST,
     own: { version: { number: 12, createdTime: "2029-12-31T23:59:59.123456789Z" } },
     owned: [{ name, uid: UID, resourceVersion: "184467999", managed: fingerprint("managed"), type: "Opaque" }],
-    doneHash: fingerprint("hash"),
+    appliedHash: fingerprint("hash"),
     seen: { resourceVersion: "184468001", status: statusOf(1), hash: fingerprint("hash") },
     syncedAt: START,
     ...overrides,

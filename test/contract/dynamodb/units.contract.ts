@@ -141,7 +141,7 @@ export function dynamoUnitsContract(name: string, endpoint: () => string): void 
     });
     costs("A declaration that goes and leaves a Secret", async ({ store, settled }) => {
       const { declared } = await settled();
-      return () => store.bury(TYPICAL_KEY, declared.uid, LATER);
+      return () => store.tombstone(TYPICAL_KEY, declared.uid, LATER);
     });
     costs("A tick's dispatchedUntil", async ({ store }) => {
       await store.moveDispatched(undefined, START);

@@ -65,9 +65,9 @@ export function claimsContract(open: OpenStore): void {
     it("lease-table 3: a claimer that dies leaves a row that comes back by itself at leaseUntil", async () => {
       await using scene = await aScene(open);
       const lease = await scene.claim(await scene.settled(WHEEL));
-      const held = await scene.row(lease.key);
-      assert.equal(held.dueAt, held.leaseUntil);
-      assert.equal(held.leaseUntil, lease.until);
+      const claimed = await scene.row(lease.key);
+      assert.equal(claimed.dueAt, claimed.leaseUntil);
+      assert.equal(claimed.leaseUntil, lease.until);
       scene.pass(LEASE_MS - 1);
       assert.deepEqual(await scene.dueKeys(lease.until), []);
       scene.pass(1);
@@ -120,7 +120,7 @@ export function claimsContract(open: OpenStore): void {
       assert.deepEqual(await scene.row(read.key), reborn);
     });
 
-    it("lease-table 4: nudge, claim, settle, bury and release of a row that is not there make none", async () => {
+    it("lease-table 4: nudge, claim, settle, tombstone and release of a row that is not there make none", async () => {
       await using scene = await aScene(open);
       const row = aRow();
       const times = { now: scene.clock(), until: scene.clock() + LEASE_MS };
@@ -129,7 +129,7 @@ export function claimsContract(open: OpenStore): void {
       assert.equal(await scene.store.claim(row, times), undefined);
       assert.equal(await scene.settle(lease, WHEEL), "lost");
       assert.equal(await scene.settle(lease, { kind: "gone" }), "lost");
-      assert.equal(await scene.store.bury(row.key, row.declared.uid, times.now), undefined);
+      assert.equal(await scene.store.tombstone(row.key, row.declared.uid, times.now), undefined);
       await scene.store.release(row.key);
       assert.equal((await scene.store.read([row.key], "strong")).size, 0);
       assert.equal(scene.writes(), 0);

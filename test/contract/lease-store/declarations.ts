@@ -49,10 +49,10 @@ export function declarationsContract(open: OpenStore): void {
       assert.equal(due?.at, lease.until);
       assert.equal((await scene.row(lease.key)).dueAt, lease.until);
       scene.pass(1_000);
-      assert.equal(await scene.settle(lease, WHEEL, { doneHash: "old" }), "nudged");
+      assert.equal(await scene.settle(lease, WHEEL, { appliedHash: "old" }), "nudged");
       const after = await scene.row(lease.key);
       assert.deepEqual(after.declared, changed);
-      assert.equal(after.state.doneHash, "old");
+      assert.equal(after.state.appliedHash, "old");
       assert.deepEqual([after.dueAt, after.leaseUntil], [scene.clock(), undefined]);
     });
 
@@ -69,13 +69,13 @@ export function declarationsContract(open: OpenStore): void {
       assert.deepEqual(await scene.row(row.key), claimed?.row);
     });
 
-    it("lease-table 8: a buried declaration leaves a clean-up with a row and a lease of its own", async () => {
+    it("lease-table 8: a tombstoned declaration leaves a clean-up with a row and a lease of its own", async () => {
       await using scene = await aScene(open);
       const owned = [{ name: "db", uid: "u" }];
       const row = await scene.settled(WHEEL, {}, { owned, place: aPlace(), refs: [aReferenceKey()] });
       scene.pass(HOUR_MS);
       const to = cleanupKey(row.key, row.declared.uid);
-      const due = await scene.store.bury(row.key, row.declared.uid, scene.clock());
+      const due = await scene.store.tombstone(row.key, row.declared.uid, scene.clock());
       assert.deepEqual(due, { key: to, group: row.declared.group, lane: "now", at: scene.clock() });
       assert.equal((await scene.store.read([row.key], "strong")).size, 0);
       const cleanup = await scene.row(to);
@@ -96,7 +96,7 @@ export function declarationsContract(open: OpenStore): void {
       await using scene = await aScene(open);
       const row = await scene.declare();
       const lease = await scene.claim(row, [{ name: "db" }]);
-      const due = await scene.store.bury(row.key, row.declared.uid, scene.clock());
+      const due = await scene.store.tombstone(row.key, row.declared.uid, scene.clock());
       const cleanup = await scene.row(due?.key ?? assert.fail());
       assert.equal(cleanup.state.busyUntil, lease.until);
       assert.deepEqual(cleanup.state.owned, [{ name: "db" }]);
@@ -108,10 +108,10 @@ export function declarationsContract(open: OpenStore): void {
     it("lease-table 8: a row that owns nothing goes at once, unless someone is at work on it", async () => {
       await using scene = await aScene(open);
       const idle = await scene.settled(WHEEL, { key: aKey("idle") });
-      assert.equal(await scene.store.bury(idle.key, idle.declared.uid, scene.clock()), undefined);
+      assert.equal(await scene.store.tombstone(idle.key, idle.declared.uid, scene.clock()), undefined);
       const busy = await scene.declare({ key: aKey("busy") });
       await scene.claim(busy);
-      assert.ok(await scene.store.bury(busy.key, busy.declared.uid, scene.clock()));
+      assert.ok(await scene.store.tombstone(busy.key, busy.declared.uid, scene.clock()));
       const left = await scene.store.byCluster("east");
       assert.deepEqual(
         left.map(({ key }) => key),
@@ -119,16 +119,16 @@ export function declarationsContract(open: OpenStore): void {
       );
     });
 
-    it("lease-table 8: burying another uid than the row's does nothing", async () => {
+    it("lease-table 8: a tombstone for another uid than the row's does nothing", async () => {
       await using scene = await aScene(open);
       const row = await scene.settled(WHEEL, {}, { owned: [{ name: "db" }] });
       scene.writes();
-      assert.equal(await scene.store.bury(row.key, "another", scene.clock()), undefined);
+      assert.equal(await scene.store.tombstone(row.key, "another", scene.clock()), undefined);
       assert.equal(scene.writes(), 0);
       assert.deepEqual(await scene.row(row.key), row);
     });
 
-    it("lease-table 8: a declaration made anew under the same name buries the old one in the same step", async () => {
+    it("lease-table 8: a declaration made anew under the same name tombstones the old one in the same step", async () => {
       await using scene = await aScene(open);
       const old = await scene.settled(WHEEL, { uid: "old" }, { owned: [{ name: "db", uid: "u" }], digest: "d" });
       const reborn = await scene.declare({ uid: "new" });
@@ -142,11 +142,11 @@ export function declarationsContract(open: OpenStore): void {
       assert.equal((await scene.store.byCluster("east")).length, 2);
     });
 
-    it("lease-table 8: what is buried twice under one uid keeps all that it owned", async () => {
+    it("lease-table 8: what is tombstoned twice under one uid keeps all that it owned", async () => {
       await using scene = await aScene(open);
       for (const name of ["first", "second"]) {
         const row = await scene.settled(WHEEL, { uid: "u" }, { owned: [{ name }] });
-        await scene.store.bury(row.key, "u", scene.clock());
+        await scene.store.tombstone(row.key, "u", scene.clock());
       }
       const cleanup = await scene.row(cleanupKey(aKey(), "u"));
       assert.deepEqual(cleanup.state.owned, [{ name: "first" }, { name: "second" }]);

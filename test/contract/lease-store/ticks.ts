@@ -214,7 +214,7 @@ export function ticksContract(open: OpenStore): void {
       scene.pass(MINUTE_MS);
       const fresh = await scene.declare({ key: aKey("fresh") });
       world.oldestAt = scene.clock() - 60_001;
-      assert.equal((await world.tick()).outcome, "held");
+      assert.equal((await world.tick()).outcome, "held-back");
       assert.deepEqual(
         world.sent.flatMap(({ keys }) => keys),
         [fresh.key],

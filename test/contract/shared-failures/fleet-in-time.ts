@@ -2,10 +2,11 @@ import { SECOND_MS } from "../../../lib/clock.ts";
 import { digestKey, fingerprint } from "../../../lib/digest.ts";
 import type { JsonObject } from "../../../lib/json.ts";
 import { referenceKey, type SyncKey } from "../../../lib/keys.ts";
-import type { ReconcileDeps } from "../../../lib/ports/deps.ts";
+import { KINDS } from "../../../lib/kinds/registry.ts";
 import type { WorkMessage } from "../../../lib/ports/queue.ts";
 import type { Row } from "../../../lib/ports/rows.ts";
 import type { LeaseStore } from "../../../lib/ports/store.ts";
+import type { CoreDeps } from "../../../lib/reconcile/deps.ts";
 import { reconciler } from "../../../lib/reconcile/reconcile.ts";
 import { tick } from "../../../lib/schedule/tick.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
@@ -97,7 +98,8 @@ export async function fleetInTime(open: OpenStore, vault: ScriptedVault, stepMs 
       },
       fleet: () => aCluster(),
       digestKey: digestKey(Buffer.alloc(32)),
-    } as unknown as ReconcileDeps;
+      kinds: KINDS,
+    } as unknown as CoreDeps;
     return { deps, ...reconciler(deps) };
   };
   let worker = start();
@@ -142,7 +144,7 @@ export async function fleetInTime(open: OpenStore, vault: ScriptedVault, stepMs 
       return key;
     },
     async undeclare(key) {
-      await store.bury(key, `uid-of-${key}`, now);
+      await store.tombstone(key, `uid-of-${key}`, now);
     },
     row: async (key) => (await store.read([key], "strong")).get(key),
     async pass(ms) {

@@ -30,7 +30,7 @@ export const BUGS: Readonly<Record<string, Bug>> = {
   },
   "cursor-too-far": {
     what: "a watch's cursor moves before what was seen is taken in",
-    file: "lib/discovery/follow.ts",
+    file: "lib/discovery/list-and-watch.ts",
     from: "await unlessBug(deps, { ...input, object: event.object }, () => takeIn(input, event, signal));",
     to: "void unlessBug(deps, { ...input, object: event.object }, () => takeIn(input, event, signal)).catch(() => undefined);",
   },
@@ -54,7 +54,7 @@ export const BUGS: Readonly<Record<string, Bug>> = {
   },
   "restart-forgotten": {
     what: "a restart that is owed is not recorded with the write",
-    file: "lib/rollout/rollout.ts",
+    file: "lib/rollout/owed-rollout.ts",
     from: "return { digest, since: now, at, attempts: 0 };",
     to: "return undefined;",
   },

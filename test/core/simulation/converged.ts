@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { isCleanupKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { Row } from "../../../lib/ports/rows.ts";
-import { isJudged } from "../../../lib/resource-kinds.ts";
+import { isReferenceStatus } from "../../../lib/resource-kinds.ts";
 import type { Json } from "../world/api/fields.ts";
 import type { Stored } from "../world/api/objects.ts";
 import { API } from "../world/builders.ts";
@@ -59,7 +59,9 @@ async function inCluster(setting: Setting, cluster: MemoryCluster, store: Proces
 function unasked(keys: readonly SyncKey[], declared: readonly Declared[]): readonly string[] {
   return keys.flatMap((key) => {
     if (isCleanupKey(key)) return [`clean-up ${key} is not done`];
-    return isJudged(key) || declared.some((one) => one.key === key) ? [] : [`${key} is not declared and has a row`];
+    return isReferenceStatus(key) || declared.some((one) => one.key === key)
+      ? []
+      : [`${key} is not declared and has a row`];
   });
 }
 

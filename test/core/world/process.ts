@@ -1,6 +1,7 @@
 import { type Clock, type Random, SECOND_MS } from "../../../lib/clock.ts";
 import { digestKey } from "../../../lib/digest.ts";
 import { runWatchPass, type WatchPassOutcome } from "../../../lib/discovery/watch-pass.ts";
+import { KINDS } from "../../../lib/kinds/registry.ts";
 import { kubernetesApis } from "../../../lib/kubernetes/kubernetes-apis.ts";
 import type { ReconcileDeps } from "../../../lib/ports/deps.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
@@ -108,7 +109,7 @@ export function keyferry(parts: ProcessParts): Keyferry {
     digestKey: KEY,
     ...{ installation, clock, random, log, metrics },
   };
-  const reconcile = reconciler(deps);
+  const reconcile = reconciler({ ...deps, kinds: KINDS });
   return {
     ...{ deps, reconcile, vault, sleep },
     isDead: () => isDead,
@@ -135,7 +136,7 @@ export function keyferry(parts: ProcessParts): Keyferry {
         deps,
         reconcile.circuits,
         settings,
-        { seconds, againMs: 0, probeRevision: isFirst, acceptAbsence: false, sleep },
+        { seconds, againMs: 0, probeRevision: isFirst, acceptMissing: false, sleep },
         life.signal,
       ),
   };

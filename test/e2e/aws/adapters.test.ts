@@ -110,7 +110,7 @@ describe("adapters to AWS", () => {
     );
   });
 
-  it("lease-table 13: a backlog is reckoned from what waits, and is none when nothing does", async () => {
+  it("lease-table 13: a backlog is estimated from what waits, and is none when nothing does", async () => {
     const url = await aQueue("backlog");
     const now = 1_000_000;
     const backlog = sqsBacklog({ client: sqs, url, concurrency: 2, perInvocation: 4, clock: () => now });

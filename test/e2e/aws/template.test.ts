@@ -86,7 +86,7 @@ describe("the packaged template", () => {
     }
   });
 
-  it("gives an invocation as many messages as ticks reckon with, and all watch passes of a message at once", () => {
+  it("gives an invocation as many messages as ticks calculate with, and all watch passes of a message at once", () => {
     const sizes = mappings().map(({ Properties }) => [
       Properties.EventSourceArn["Fn::GetAtt"][0],
       Properties.BatchSize,

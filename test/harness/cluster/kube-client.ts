@@ -96,6 +96,9 @@ export function kubeClient(origin: string, identity: HttpIdentity): KubeClient {
   };
 }
 
+/** A look that costs much, such as one that starts a process, is paused for as long as it took: others need the machine, too. */
+const SHORTEST_PAUSE_MS = 50;
+
 export async function waitFor<T>(
   what: string,
   look: () => Promise<T | undefined | null | false>,
@@ -103,10 +106,12 @@ export async function waitFor<T>(
 ): Promise<T> {
   const end = performance.now() + timeoutMs;
   for (;;) {
+    const from = performance.now();
     const found = await look();
     if (found !== undefined && found !== null && found !== false) return found;
-    if (performance.now() > end) throw new Error(`waited ${timeoutMs / 1_000} s in vain for: ${what}`);
-    await sleep(50);
+    const now = performance.now();
+    if (now > end) throw new Error(`waited ${timeoutMs / 1_000} s in vain for: ${what}`);
+    await sleep(Math.max(SHORTEST_PAUSE_MS, now - from));
   }
 }
 

@@ -34,10 +34,10 @@ function messageOf(env: Readonly<Record<string, string>>): string {
 
 describe("the configuration of functions", () => {
   it("is frozen, trimmed, and has defaults for what may be left out", () => {
-    const config = readConfig({ ...ENV, KEYFERRY_TABLE: " leases ", KEYFERRY_ACCEPT_ABSENCE: "a, b,", PATH: "/bin" });
+    const config = readConfig({ ...ENV, KEYFERRY_TABLE: " leases ", KEYFERRY_ACCEPT_MISSING: "a, b,", PATH: "/bin" });
     assert.equal(Object.isFrozen(config), true);
     assert.equal(config.table, "leases");
-    assert.deepEqual(config.acceptAbsence, ["a", "b"]);
+    assert.deepEqual(config.acceptMissing, ["a", "b"]);
     assert.deepEqual([config.logLevel, config.refreshConcurrency], ["info", 10]);
   });
 

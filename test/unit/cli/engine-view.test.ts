@@ -55,6 +55,6 @@ describe("whether an engine works on a lease table", () => {
       since: iso(NOW - 12 * MINUTE),
     });
     assert.match(engineLines(stopped, flags, NOW).join(), /stack keyferry-prod: .* 11m ago .*tick function/);
-    assert.match(engineLines({ state: "stopped" }, flags, NOW).join(), /none was ever seen/);
+    assert.match(engineLines({ state: "stopped" }, flags, NOW).join(), /none was ever active/);
   });
 });

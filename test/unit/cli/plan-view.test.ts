@@ -30,7 +30,7 @@ describe("a plan as people and scripts see it", () => {
     assert.equal(exit(aPlanned("create"), failure), 1);
     const errors = [new SyncError("KUBE_UNREACHABLE", "no answer")];
     assert.equal(planView([{ name: "east", errors }], [aPlanned("create")]).exitCode, 1);
-    assert.equal(planView([{ name: "east", errors: [], held: { gone: 20, of: 30 } }], []).exitCode, 1);
+    assert.equal(planView([{ name: "east", errors: [], awaitingApproval: { gone: 20, of: 30 } }], []).exitCode, 1);
   });
 
   it("reads as a diff: what comes, goes and changes, by name", () => {
@@ -67,7 +67,7 @@ describe("a plan as people and scripts see it", () => {
 
   it("says what is wrong with a cluster, and what to do", () => {
     const errors = [new SyncError("KUBE_DENIED", "may not list")];
-    const text = planText(planView([{ name: "east", errors, held: { gone: 20, of: 30 } }], []));
+    const text = planText(planView([{ name: "east", errors, awaitingApproval: { gone: 20, of: 30 } }], []));
     assert.match(text, /! cluster east: KUBE_DENIED: may not list\n +what to do: keyferry's role/);
     assert.match(text, /20 of 30 declarations are gone/);
     assert.match(text, /No syncs declared/);

@@ -207,6 +207,7 @@ describe("a login by AWS", () => {
 
     it("is lent to no cluster that fleet.yaml does not name for it, for that Vault, role and mount", () => {
       refused(own(), EAST, /does not lend to cluster east for role r of https:\/\/vault\.example:8200/);
+      refused(own(), aCluster({ vaults: [VAULT] }), /does not lend/);
       refused(own(), lending({}, []), /add one of its identities to the cluster's vault\.identities/);
       refused(own(), lending({ addresses: ["https://other:8200"] }), /does not lend/);
       refused(own({ role: "admin" }), lending(), /does not lend/);
@@ -215,9 +216,24 @@ describe("a login by AWS", () => {
       refused({ ...own(), ...theirs }, lending(), /of https:\/\/theirs\.example/);
     });
 
+    it("is lent at the mount that fleet.yaml names, and at any where it names none", () => {
+      const atHub = lending({ identities: [{ ...LENT, mount: "aws-hub" }] });
+      assert.equal(identity(own({}, { mount: "aws-hub" }), "", atHub).mount, "aws-hub");
+      assert.equal(identity(own({}, { mount: "other" }), "", lending()).mount, "other");
+      refused(own({}, { mount: "other" }), atHub, /^VaultAuth vso\/default would log in/);
+    });
+
     it("signs for nothing that the VaultAuth says otherwise", () => {
       refused(own({ headerValue: "other" }), lending(), /spec\.aws\.headerValue is not that of identity main\/hub/);
       refused(own({ region: "us-east-1" }), lending(), /spec\.aws\.region is not that/);
+      const both = { headerValue: "other", region: "us-east-1" };
+      refused(own(both), lending(), /its spec\.aws\.headerValue and spec\.aws\.region is not that/);
+    });
+
+    it("has no region where neither says one", () => {
+      const { region: _region, ...anywhere } = LENT;
+      const { method } = identity(own(), "", lending({ identities: [anywhere] }));
+      assert.deepEqual(method, { kind: "aws", role: "r", headerValue: "v", credential: { kind: "process" } });
     });
 
     it("trusts whom fleet.yaml trusts", () => {
@@ -229,7 +245,16 @@ describe("a login by AWS", () => {
       refused(by({ tlsServerName: "theirs" }), lending(), /tlsServerName/);
       refused(by({ caCertSecretRef: "ca" }), lending(), /set caFile of vaults main/);
       const { target } = identity(by({ caCertSecretRef: "ca" }), "", lending({ caFile: "./ca.pem" }));
-      assert.deepEqual([target.caOf, target.caRef], ["main", undefined]);
+      assert.deepEqual(target, {
+        address: ADDRESS,
+        cluster: "east",
+        connection: "vso/default",
+        headers: {},
+        caOf: "main",
+        skipTlsVerify: false,
+        timeoutMs: 8_000,
+        place: "east/shop",
+      });
     });
   });
 

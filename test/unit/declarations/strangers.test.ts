@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { resolveStaticSecret } from "../../../lib/declarations/resolve.ts";
 import { SyncError } from "../../../lib/errors.ts";
 import type { JsonObject } from "../../../lib/json.ts";
 import { partsOf, referenceKey } from "../../../lib/keys.ts";
+import { resolveStaticSecret } from "../../../lib/kinds/static/resolve.ts";
 import { aCluster, aDeclared, aKey, aReference } from "../../builders.ts";
 
 const KUBERNETES = { mount: "kubernetes", method: "kubernetes", kubernetes: { role: "r", serviceAccount: "app" } };
@@ -32,7 +32,7 @@ function outcomeOf(spec: JsonObject, objects: Readonly<Record<string, JsonObject
       );
     },
   });
-  return outcome instanceof SyncError ? `${outcome.code}: ${outcome.message}` : outcome.identity.method.kind;
+  return outcome instanceof SyncError ? `${outcome.code}: ${outcome.message}` : outcome.asks.identity.method.kind;
 }
 
 describe("a namespace that somebody made under the operator namespace's name", () => {
@@ -94,5 +94,27 @@ describe("a namespace that somebody made under the operator namespace's name", (
       "VaultConnection/vso/shared": CONNECTION,
     };
     assert.equal(outcomeOf({ vaultAuthRef: "vso/shared" }, objects, true), "kubernetes");
+  });
+
+  it("its VaultAuthGlobal is used by who names it, and by VaultAuths beside it", () => {
+    const global = { ...KUBERNETES, allowedNamespaces: ["shop"] };
+    const connection = { "VaultConnection/shop/own": CONNECTION };
+    const naming = (vaultAuthGlobalRef: JsonObject) => ({
+      ...KUBERNETES,
+      vaultConnectionRef: "shop/own",
+      vaultAuthGlobalRef,
+    });
+    const named = {
+      ...connection,
+      "VaultAuth/shop/own": naming({ name: "g", namespace: "vso" }),
+      "VaultAuthGlobal/vso/g": global,
+    };
+    assert.equal(outcomeOf({ vaultAuthRef: "own" }, named, true), "kubernetes");
+    const beside = {
+      ...connection,
+      "VaultAuth/vso/shared": { ...naming({ allowDefault: true }), allowedNamespaces: ["shop"] },
+      "VaultAuthGlobal/vso/default": global,
+    };
+    assert.equal(outcomeOf({ vaultAuthRef: "vso/shared" }, beside, true), "kubernetes");
   });
 });

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { isTooMany } from "../../../lib/discovery/absence.ts";
 import { declaredOf, referenceOf } from "../../../lib/discovery/declared.ts";
-import { judge, ownersOf } from "../../../lib/discovery/drift.ts";
+import { classify, ownersOf } from "../../../lib/discovery/drift.ts";
+import { isTooMany } from "../../../lib/discovery/tombstone-missing.ts";
 import type { SeenResource } from "../../../lib/ports/resources.ts";
 import type { OwnedSecret } from "../../../lib/ports/rows.ts";
 import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
@@ -32,40 +32,40 @@ describe("lease-table 22: is this Secret another than the one that we wrote?", (
   const other = { fingerprint: "changed", ours: true, vso: false };
 
   it("no, when it is our own write that comes back", () => {
-    assert.equal(judge(row, aSeen(), false, NOW), "in-step");
+    assert.equal(classify(row, aSeen(), false, NOW), "in-step");
   });
 
   it("kubernetes-rules 10: no, when only its resourceVersion moved: a foreign annotation", () => {
-    assert.equal(judge(row, aSeen({ resourceVersion: "101" }), false, NOW), "in-step");
+    assert.equal(classify(row, aSeen({ resourceVersion: "101" }), false, NOW), "in-step");
   });
 
   it("yes, when what its fields' owners say is another since", () => {
-    assert.equal(judge(row, aSeen({ resourceVersion: "101", managed: other }), false, NOW), "drifted");
+    assert.equal(classify(row, aSeen({ resourceVersion: "101", managed: other }), false, NOW), "drifted");
   });
 
   it("lease-table 20: resourceVersions are numbers: 99 is before 100", () => {
-    assert.equal(judge(row, aSeen({ resourceVersion: "99", managed: other }), false, NOW), "in-step");
-    assert.equal(judge(row, aSeen({ resourceVersion: "1000", managed: other }), false, NOW), "drifted");
+    assert.equal(classify(row, aSeen({ resourceVersion: "99", managed: other }), false, NOW), "in-step");
+    assert.equal(classify(row, aSeen({ resourceVersion: "1000", managed: other }), false, NOW), "drifted");
   });
 
   it("yes, when it is gone or lost its labels, unless that was another one of its name", () => {
-    assert.equal(judge(row, aSeen(), true, NOW), "drifted");
-    assert.equal(judge(row, aSeen({ uid: "former" }), true, NOW), "in-step");
+    assert.equal(classify(row, aSeen(), true, NOW), "drifted");
+    assert.equal(classify(row, aSeen({ uid: "former" }), true, NOW), "in-step");
   });
 
   it("yes, when another stands in its place", () => {
-    assert.equal(judge(row, aSeen({ uid: "foreign" }), false, NOW), "drifted");
+    assert.equal(classify(row, aSeen({ uid: "foreign" }), false, NOW), "drifted");
   });
 
   it("can't be said while the row is being worked on, and can once that lease ran out", () => {
     const seen = aSeen({ resourceVersion: "101", managed: other });
-    assert.equal(judge(rowWith(owned, NOW + 1), seen, false, NOW), "held");
-    assert.equal(judge(rowWith(owned, NOW), seen, false, NOW), "drifted");
+    assert.equal(classify(rowWith(owned, NOW + 1), seen, false, NOW), "deferred");
+    assert.equal(classify(rowWith(owned, NOW), seen, false, NOW), "drifted");
   });
 
   it("no, when it is none that we know to have written: the next run looks at it anyway", () => {
-    assert.equal(judge(rowWith({ name: "db" }), aSeen(), false, NOW), "in-step");
-    assert.equal(judge(rowWith({ ...owned, name: "other" }), aSeen(), true, NOW), "in-step");
+    assert.equal(classify(rowWith({ name: "db" }), aSeen(), false, NOW), "in-step");
+    assert.equal(classify(rowWith({ ...owned, name: "other" }), aSeen(), true, NOW), "in-step");
   });
 
   it("kubernetes-rules 6: yes, when it was waited for beside another declaration, whose reference is gone", () => {
@@ -77,14 +77,14 @@ describe("lease-table 22: is this Secret another than the one that we wrote?", (
     };
     const error = { code: "SECRET_NOT_OURS" as const, message: "", since: NOW };
     const waits = aRow({ state: { ...EMPTY_STATE, owned: [{ name: "db" }], error } });
-    const judged = (ownerReferences: SeenResource["ownerReferences"], seen = waits, isDeleted = false) =>
-      judge(seen, aSeen({ ownerReferences }), isDeleted, NOW);
-    assert.equal(judged([own]), "drifted");
-    assert.equal(judged([{ ...own, name: "other", uid: "other" }, own]), "in-step");
-    assert.equal(judged([{ ...own, uid: "other" }]), "in-step");
-    assert.equal(judged([own], waits, true), "in-step", "who waits is woken by its name");
+    const handleDrift = (ownerReferences: SeenResource["ownerReferences"], seen = waits, isDeleted = false) =>
+      classify(seen, aSeen({ ownerReferences }), isDeleted, NOW);
+    assert.equal(handleDrift([own]), "drifted");
+    assert.equal(handleDrift([{ ...own, name: "other", uid: "other" }, own]), "in-step");
+    assert.equal(handleDrift([{ ...own, uid: "other" }]), "in-step");
+    assert.equal(handleDrift([own], waits, true), "in-step", "who waits is woken by its name");
     assert.equal(
-      judged([own], rowWith({ name: "db" })),
+      handleDrift([own], rowWith({ name: "db" })),
       "in-step",
       "its write is of unknown end, and it comes back by itself",
     );

@@ -4,7 +4,7 @@ import { changingFleet } from "../../../lib/embedded/changing-fleet.ts";
 import { followers } from "../../../lib/embedded/followers.ts";
 import type { WorkMessage } from "../../../lib/ports/queue.ts";
 import type { LeaseStore } from "../../../lib/ports/store.ts";
-import { imaginedSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
+import { simulatedSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import { aCluster, aDeclared, aKey } from "../../builders.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
@@ -73,7 +73,7 @@ describe("a changing fleet", () => {
   }
 
   it("releases what left, and nudges each sync whose settings changed", async () => {
-    await using store = imaginedSqliteStore(undefined);
+    await using store = simulatedSqliteStore(undefined);
     const { fleet, names, dueKeys, sent } = await scene(store);
     const { all, stop } = aFollower();
     await fleet.followedBy(all);
@@ -100,7 +100,7 @@ describe("a changing fleet", () => {
   });
 
   it("takes up what changed before anybody followed it, and goes on where it was interrupted", async () => {
-    await using store = imaginedSqliteStore(undefined);
+    await using store = simulatedSqliteStore(undefined);
     let isDown = true;
     const broken: LeaseStore = {
       ...store,

@@ -10,8 +10,10 @@ import {
   isOfRead,
   isShared,
   mendedAhead,
+  saysNothing,
 } from "../../../lib/failures/causes.ts";
 import type { VaultIdentity, VaultRead } from "../../../lib/ports/vault.ts";
+import { readId } from "../../../lib/ports/vault-ids.ts";
 
 const credential = {
   kind: "secret",
@@ -29,7 +31,8 @@ const identity: VaultIdentity = {
   method: { kind: "appRole", roleId: "shop", credential },
 };
 const read: VaultRead = { identity, mount: "kv", path: "db", engine: "kv-v2", version: 0 };
-const place: CausePlace = { cluster: "east", namespace: "shop", read, destination: "db" };
+const asks = (asked: VaultRead) => ({ identity: asked.identity, id: readId(asked) });
+const place: CausePlace = { cluster: "east", namespace: "shop", asks: asks(read), destination: "db" };
 const error = (code: ErrorCode, message = "why") => new SyncError(code, message);
 const CODES = Object.keys(DISPOSITIONS) as ErrorCode[];
 
@@ -39,22 +42,22 @@ describe("what a failure waits for", () => {
 
   it("a path: with the same login, whoever asks for it, into whichever Secret", () => {
     assert.ok(same("VAULT_PATH_MISSING", { destination: "other" }, "other words"));
-    assert.ok(!same("VAULT_PATH_MISSING", { read: { ...read, path: "web" } }));
-    assert.ok(!same("VAULT_PATH_MISSING", { read: { ...read, version: 2 } }));
-    assert.ok(!same("VAULT_DENIED", { read: { ...read, identity: { ...identity, id: "another" } } }));
+    assert.ok(!same("VAULT_PATH_MISSING", { asks: asks({ ...read, path: "web" }) }));
+    assert.ok(!same("VAULT_PATH_MISSING", { asks: asks({ ...read, version: 2 }) }));
+    assert.ok(!same("VAULT_DENIED", { asks: asks({ ...read, identity: { ...identity, id: "another" } }) }));
     assert.notEqual(causeOf(error("VAULT_DENIED"), place), causeOf(error("VAULT_PATH_MISSING"), place));
   });
 
   it("a login: whatever is read with it, and with this credential", () => {
-    assert.ok(same("VAULT_LOGIN_REFUSED", { read: { ...read, path: "web" } }));
+    assert.ok(same("VAULT_LOGIN_REFUSED", { asks: asks({ ...read, path: "web" }) }));
     const method = { ...identity.method, credential: { ...credential, version: "2" } } as VaultIdentity["method"];
-    assert.ok(!same("VAULT_LOGIN_REFUSED", { read: { ...read, identity: { ...identity, method } } }));
+    assert.ok(!same("VAULT_LOGIN_REFUSED", { asks: asks({ ...read, identity: { ...identity, method } }) }));
   });
 
   it("a connection: as its VaultConnection says, in its own cluster", () => {
     const other = { ...identity, target: { ...identity.target, tlsServerName: "vault" } };
-    assert.ok(same("VAULT_TLS_REFUSED", { read: { ...read, path: "web" } }));
-    assert.ok(!same("VAULT_TLS_REFUSED", { read: { ...read, identity: other } }));
+    assert.ok(same("VAULT_TLS_REFUSED", { asks: asks({ ...read, path: "web" }) }));
+    assert.ok(!same("VAULT_TLS_REFUSED", { asks: asks({ ...read, identity: other }) }));
     assert.ok(!same("VAULT_TLS_REFUSED", { cluster: "west" }));
   });
 
@@ -73,6 +76,112 @@ describe("what a failure waits for", () => {
     assert.equal(causeOf(error("VAULT_DENIED"), { cluster: "east", namespace: "shop" }), undefined);
   });
 
+  /** What is another one's, by what it is about. */
+  const OTHERS: Readonly<Record<string, Partial<CausePlace> & { readonly message?: string }>> = {
+    target: {
+      asks: asks({ ...read, identity: { ...identity, target: { ...identity.target, address: "https://other" } } }),
+    },
+    login: { asks: asks({ ...read, identity: { ...identity, id: "another" } }) },
+    path: { asks: asks({ ...read, path: "web" }) },
+    message: { message: "another why" },
+    cluster: { cluster: "west" },
+    namespace: { namespace: "other" },
+    destination: { destination: "other" },
+  };
+  const TOLD_APART: readonly (readonly [by: readonly string[], codes: readonly ErrorCode[]])[] = [
+    [["target", "cluster"], ["VAULT_TLS_REFUSED"]],
+    [["login"], ["VAULT_LOGIN_REFUSED", "CLOUD_UNAVAILABLE"]],
+    [
+      ["login", "path"],
+      ["VAULT_DENIED", "VAULT_PATH_MISSING", "VAULT_ANSWER_INVALID", "VAULT_FAILED"],
+    ],
+    [
+      ["message", "cluster"],
+      [
+        "KUBE_DENIED",
+        "KUBE_LOGIN_REFUSED",
+        "KUBE_TLS_REFUSED",
+        "KUBE_ANSWER_INVALID",
+        "NAMESPACE_MISSING",
+        "REFERENCE_MISSING",
+        "REFERENCE_INVALID",
+        "REFERENCE_NOT_ALLOWED",
+      ],
+    ],
+    [["cluster", "namespace"], ["QUOTA_EXCEEDED"]],
+    [
+      ["cluster", "namespace", "destination"],
+      [
+        "SECRET_NOT_OURS",
+        "SECRET_MISSING",
+        "SECRET_IMMUTABLE",
+        "SECRET_TERMINATING",
+        "SECRET_TYPE_DIFFERS",
+        "NOT_CONVERGING",
+      ],
+    ],
+  ];
+  for (const [by, codes] of TOLD_APART) {
+    it(`is told apart by ${by.join(", ")} and nothing else: ${codes.join(", ")}`, () => {
+      for (const code of codes) {
+        assert.ok(causeOf(error(code), place), code);
+        const apart = Object.entries(OTHERS).filter(([, { message, ...other }]) => !same(code, other, message));
+        assert.deepEqual(
+          apart.map(([what]) => what),
+          by,
+          code,
+        );
+      }
+    });
+  }
+
+  it("is known of no other code", () => {
+    const known = TOLD_APART.flatMap(([, codes]) => codes);
+    assert.deepEqual(
+      CODES.filter((code) => causeOf(error(code), place) !== undefined),
+      CODES.filter((code) => known.includes(code)),
+    );
+  });
+
+  it("is unknown as long as nobody knows where it reads, or what it writes", () => {
+    const { asks: _asks, destination: _destination, ...unresolved } = place;
+    assert.deepEqual(causesAhead(unresolved), []);
+    assert.equal(causeOf(error("SECRET_NOT_OURS"), unresolved), undefined);
+  });
+
+  it("is the same login only where the identity is the same, and the version of its credential", () => {
+    const withCredential = (id: string, version?: string): Partial<CausePlace> => {
+      const { version: _version, ...unversioned } = credential;
+      const other = version === undefined ? unversioned : { ...unversioned, version };
+      const method = { ...identity.method, credential: other } as VaultIdentity["method"];
+      return { asks: asks({ ...read, identity: { ...identity, id, method } }) };
+    };
+    const causeWith = (id: string, version?: string) =>
+      causeOf(error("VAULT_LOGIN_REFUSED"), { ...place, ...withCredential(id, version) });
+    const causes = [
+      causeWith("identity", "1"),
+      causeWith("another", "1"),
+      causeWith("identity"),
+      causeWith("identity", "undefined"),
+    ];
+    assert.equal(new Set(causes).size, causes.length);
+  });
+
+  it("goes on after a failure that says nothing of it", () => {
+    assert.deepEqual(
+      new Set(CODES.filter(saysNothing)),
+      new Set<ErrorCode>([
+        "VAULT_UNAVAILABLE",
+        "VAULT_SEALED",
+        "VAULT_THROTTLED",
+        "KUBE_UNREACHABLE",
+        "KUBE_THROTTLED",
+        "DEADLINE_EXCEEDED",
+        "STORE_UNAVAILABLE",
+      ]),
+    );
+  });
+
   it("says its code, and whether one sync can ask for all", () => {
     for (const code of CODES) {
       const cause = causeOf(error(code), place);
@@ -81,6 +190,15 @@ describe("what a failure waits for", () => {
       assert.equal(isShared(cause), !code.startsWith("SECRET_") && code !== "NOT_CONVERGING", code);
       assert.equal(isAhead(cause), causesAhead(place).includes(cause), code);
     }
+    assert.deepEqual(causesAhead(place).map(codeOfCause), [
+      "VAULT_TLS_REFUSED",
+      "CLOUD_UNAVAILABLE",
+      "VAULT_LOGIN_REFUSED",
+      "VAULT_DENIED",
+      "VAULT_PATH_MISSING",
+      "VAULT_ANSWER_INVALID",
+      "VAULT_FAILED",
+    ]);
     assert.deepEqual(causesAhead(place).filter(isOfRead).map(codeOfCause), [
       "VAULT_DENIED",
       "VAULT_PATH_MISSING",
@@ -93,12 +211,25 @@ describe("what a failure waits for", () => {
     const ahead = causesAhead(place);
     const mended = (code?: ErrorCode) => mendedAhead(code, ahead).map(codeOfCause);
     assert.deepEqual(mendedAhead(undefined, ahead), ahead);
-    assert.deepEqual(mendedAhead("TRANSFORM_FAILED", ahead), ahead);
+    const afterRead: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+      "SECRET_REFUSED",
+      "SECRET_TOO_LARGE",
+      "TRANSFORM_FAILED",
+      "QUOTA_EXCEEDED",
+      "SECRET_NOT_OURS",
+      "SECRET_MISSING",
+      "SECRET_IMMUTABLE",
+      "SECRET_TERMINATING",
+      "SECRET_TYPE_DIFFERS",
+      "NOT_CONVERGING",
+    ]);
+    for (const code of CODES) {
+      const some = code === "VAULT_DENIED" || code === "VAULT_PATH_MISSING" ? ahead.length - 1 : 0;
+      assert.equal(mended(code).length, afterRead.has(code) ? ahead.length : some, code);
+    }
     assert.ok(mended("VAULT_PATH_MISSING").includes("VAULT_LOGIN_REFUSED"));
     assert.ok(mended("VAULT_PATH_MISSING").includes("VAULT_DENIED"));
     assert.ok(!mended("VAULT_PATH_MISSING").includes("VAULT_PATH_MISSING"));
-    for (const code of ["VAULT_LOGIN_REFUSED", "VAULT_UNAVAILABLE", "VAULT_FAILED", "KUBE_DENIED"] as const) {
-      assert.deepEqual(mended(code), [], code);
-    }
+    assert.ok(!mended("VAULT_DENIED").includes("VAULT_DENIED"));
   });
 });

@@ -2,23 +2,23 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import type { JsonObject } from "../../../lib/json.ts";
+import { warningsOf } from "../../../lib/kinds/static/warnings.ts";
 import { eventOf, isToldIn, newsOf, nextStatus, type RunOutcome } from "../../../lib/origins/status.ts";
-import { warningsOf } from "../../../lib/origins/warnings.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const KIND = "VaultStaticSecret";
 const SYNCED: RunOutcome = { kind: "synced", mac: "bWFj", wrote: "created" };
 const FAILED: RunOutcome = { kind: "failed", error: new SyncError("VAULT_DENIED", "Vault refuses kv/data/x") };
 
-const status = (before: JsonObject, ending: RunOutcome, generation = 1, now = NOW) =>
-  nextStatus(before, { kind: "VaultStaticSecret", generation, ending, now });
+const status = (before: JsonObject, outcome: RunOutcome, generation = 1, now = NOW) =>
+  nextStatus(before, { kind: "VaultStaticSecret", generation, outcome, now });
 const conditions = (of: JsonObject) => of.conditions as readonly Record<string, unknown>[];
 const condition = (of: JsonObject, type: string) => conditions(of).find((one) => one.type === type);
 
 describe("status", () => {
   it("kubernetes-rules 15: has the three conditions and the required fields, always", () => {
-    for (const ending of [SYNCED, FAILED]) {
-      const made = status({}, ending);
+    for (const outcome of [SYNCED, FAILED]) {
+      const made = status({}, outcome);
       assert.deepEqual(
         conditions(made).map((one) => one.type),
         ["SecretSynced", "Healthy", "Ready"],

@@ -8,6 +8,7 @@ import { aRow } from "../../builders.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const timing = (dispatchedUntil?: number) => ({ now: NOW, random: () => 0.5, dispatchedUntil });
+const EACH_MINUTE = { everyMs: 60_000 };
 const error = (code: ErrorCode) => new SyncError(code, "why");
 
 describe("settle: when next?", () => {
@@ -16,7 +17,7 @@ describe("settle: when next?", () => {
 
   it("puts a synced row on the wheel, with no failure left on it", () => {
     const failed = { ...EMPTY_STATE, attempts: 3, error: { code: "VAULT_DENIED" as const, message: "x", since: 1 } };
-    const { state, schedule } = settleSynced(row, failed, 60_000, timing());
+    const { state, schedule } = settleSynced(row, failed, EACH_MINUTE, timing());
     assert.deepEqual(schedule, { kind: "wheel", slot });
     assert.equal(state.attempts, 0);
     assert.equal(state.error, undefined);
@@ -25,24 +26,34 @@ describe("settle: when next?", () => {
 
   it("lease-table 14: keeps a refresh slot that was dispatched before the row joined the wheel", () => {
     const next = nextSlot(slot, NOW);
-    const joined = settleSynced(row, EMPTY_STATE, 60_000, timing(next));
+    const joined = settleSynced(row, EMPTY_STATE, EACH_MINUTE, timing(next));
     assert.deepEqual(joined.schedule, { kind: "wheel", slot, dueAt: next });
-    const again = settleSynced({ ...row, wheel: slot }, joined.state, 60_000, timing(next + 60_000));
+    const again = settleSynced({ ...row, wheel: slot }, joined.state, EACH_MINUTE, timing(next + 60_000));
     assert.deepEqual(again.schedule, { kind: "wheel", slot }, "it was on the wheel: ticks see it");
   });
 
   it("gives a restart that is owed a time of its own, beside the refresh slots of the wheel", () => {
     const rollout = { digest: "d", since: NOW, at: NOW + 10_000, attempts: 0 };
     const owing = { ...EMPTY_STATE, rollout };
-    assert.deepEqual(settleSynced(row, owing, 60_000, timing()).schedule, { kind: "wheel", slot, dueAt: NOW + 10_000 });
-    assert.deepEqual(settleSynced(row, owing, undefined, timing()).schedule, { kind: "due", at: NOW + 10_000 });
+    assert.deepEqual(settleSynced(row, owing, EACH_MINUTE, timing()).schedule, {
+      kind: "wheel",
+      slot,
+      dueAt: NOW + 10_000,
+    });
+    assert.deepEqual(settleSynced(row, owing, "event", timing()).schedule, { kind: "due", at: NOW + 10_000 });
     const next = nextSlot(slot, NOW);
     const later = { ...EMPTY_STATE, rollout: { ...rollout, at: next + 10_000 } };
-    assert.deepEqual(settleSynced(row, later, 60_000, timing(next)).schedule, { kind: "wheel", slot, dueAt: next });
+    assert.deepEqual(settleSynced(row, later, EACH_MINUTE, timing(next)).schedule, {
+      kind: "wheel",
+      slot,
+      dueAt: next,
+    });
   });
 
-  it("waits for an event when there is no interval", () => {
-    assert.deepEqual(settleSynced(row, EMPTY_STATE, undefined, timing()).schedule, { kind: "parked" });
+  it("waits for an event when there is no interval, or for the time that its kind asks for", () => {
+    assert.deepEqual(settleSynced(row, EMPTY_STATE, "event", timing()).schedule, { kind: "parked" });
+    const at = NOW + 5_000;
+    assert.deepEqual(settleSynced(row, EMPTY_STATE, { at }, timing()).schedule, { kind: "due", at });
   });
 
   it("lease-table 10: takes a failed row off the wheel", () => {
@@ -78,7 +89,7 @@ describe("settle: when next?", () => {
     const outage = new SyncError("VAULT_UNAVAILABLE", "silent", { circuit: "vault:x" });
     assert.equal(settleFailed(waiting, outage, timing()).state.error?.cause, "VAULT_DENIED:a");
     assert.equal(settleFailed(waiting, error("SECRET_REFUSED"), timing()).state.error?.cause, undefined);
-    assert.equal(settleSynced(row, waiting, undefined, timing()).state.error, undefined);
+    assert.equal(settleSynced(row, waiting, "event", timing()).state.error, undefined);
   });
 
   it("a failure that is known from another sync is no attempt, but for the first, and says itself when to look again", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { OperatorSeen } from "../../../lib/ports/store.ts";
-import { judgeOperator, mustBeOurs, operatorWarning } from "../../../lib/references/operator-namespace.ts";
+import { classifyOperator, mustBeOurs, operatorWarning } from "../../../lib/references/operator-namespace.ts";
 import { aCluster } from "../../builders.ts";
 
 const A = "aaaaaaaa-0000-4000-8000-000000000001";
@@ -12,7 +12,7 @@ describe("which namespace is the operator's", () => {
   const vouched = aCluster({ operatorNamespaceUid: B });
   /** What watch passes say one after the other: a uid, nothing where there is none, empty where it may not be read. */
   const seen = (...uids: readonly (string | undefined)[]) =>
-    uids.reduce<OperatorSeen | undefined>((before, uid) => judgeOperator(before, settings, uid), undefined);
+    uids.reduce<OperatorSeen | undefined>((before, uid) => classifyOperator(before, settings, uid), undefined);
 
   it("the one that is there at the first watch pass, while it is that one", () => {
     assert.deepEqual(seen(A), { name: "vso", first: A });
@@ -41,15 +41,15 @@ describe("which namespace is the operator's", () => {
 
   it("fleet.yaml vouches for one by its uid, and for no other", () => {
     const later = seen(undefined, B);
-    assert.deepEqual(judgeOperator(later, vouched, B), { name: "vso", first: B });
-    assert.equal(judgeOperator(later, vouched, A)?.without, "other");
-    assert.equal(judgeOperator(undefined, vouched, A)?.without, "other");
-    assert.equal(judgeOperator(undefined, vouched, "")?.without, "other");
-    assert.equal(judgeOperator(judgeOperator(later, vouched, B), settings, B).without, undefined);
+    assert.deepEqual(classifyOperator(later, vouched, B), { name: "vso", first: B });
+    assert.equal(classifyOperator(later, vouched, A)?.without, "other");
+    assert.equal(classifyOperator(undefined, vouched, A)?.without, "other");
+    assert.equal(classifyOperator(undefined, vouched, "")?.without, "other");
+    assert.equal(classifyOperator(classifyOperator(later, vouched, B), settings, B).without, undefined);
   });
 
   it("another name in fleet.yaml means the one that is there now", () => {
-    assert.deepEqual(judgeOperator(seen(undefined, B), aCluster({ operatorNamespace: "ops" }), A), {
+    assert.deepEqual(classifyOperator(seen(undefined, B), aCluster({ operatorNamespace: "ops" }), A), {
       name: "ops",
       first: A,
     });
@@ -58,7 +58,7 @@ describe("which namespace is the operator's", () => {
   it("a warning names namespace, cluster and remedy; one that counts has none", () => {
     const warning = (operator: OperatorSeen | undefined) => operator && operatorWarning("east", operator);
     assert.equal(warning(seen(A)), undefined);
-    for (const operator of [seen(undefined), seen(undefined, A), judgeOperator(undefined, vouched, A)]) {
+    for (const operator of [seen(undefined), seen(undefined, A), classifyOperator(undefined, vouched, A)]) {
       assert.match(
         warning(operator) ?? "",
         /operator namespace vso .*cluster east.*no default VaultAuth.*operatorNamespaceUid/,

@@ -1,17 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Seen } from "../../../lib/destinations/kubernetes-secret/decide.ts";
+import { heldBefore } from "../../../lib/destinations/kubernetes-secret/held-before.ts";
+import type { Seen } from "../../../lib/destinations/kubernetes-secret/state.ts";
 import { digestKey } from "../../../lib/digest.ts";
 import type { RowState } from "../../../lib/ports/rows.ts";
 import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import type { SeenSecret } from "../../../lib/ports/secrets.ts";
-import {
-  GATHER_MS,
-  owedRollout,
-  type RolloutQuestion,
-  rolledOut,
-  unrecordedRollout,
-} from "../../../lib/rollout/rollout.ts";
+import { GATHER_MS, owedRollout, type RolloutQuestion, rolledOut } from "../../../lib/rollout/owed-rollout.ts";
 import { aDeclared, aRow } from "../../builders.ts";
 
 const KEY = digestKey(Buffer.alloc(32, 1));
@@ -144,24 +139,26 @@ describe("rollout: what is recorded before a Secret is overwritten", () => {
     };
   }
 
+  const recordedFirst = (seen: Seen) => heldBefore(seen, seen.row.state);
+
   it("kubernetes-rules 20: the content of a Secret of VSO's that Vault has left behind", () => {
-    assert.equal(unrecordedRollout(found({ ownerReferences: [OWNER] })), OLD);
-    assert.equal(unrecordedRollout({ ...found({ ownerReferences: [OWNER] }), secretDigest: NEW }), undefined);
+    assert.equal(recordedFirst(found({ ownerReferences: [OWNER] })), OLD);
+    assert.equal(recordedFirst({ ...found({ ownerReferences: [OWNER] }), secretDigest: NEW }), undefined);
     const former = { digest: `${FORMER.id}:a`, rolledDigest: `${FORMER.id}:a` };
-    assert.equal(unrecordedRollout(found({ ownerReferences: [OWNER] }, { before: former })), OLD, "after a key change");
+    assert.equal(recordedFirst(found({ ownerReferences: [OWNER] }, { before: former })), OLD, "after a key change");
   });
 
   it("nothing where it is known, or never was this sync's", () => {
     const known = { before: { digest: OLD, rolledDigest: OLD } };
-    assert.equal(unrecordedRollout(found({ ownerReferences: [OWNER] }, known)), undefined);
-    assert.equal(unrecordedRollout(found({})), undefined, "overwrite of a stranger's Secret");
-    assert.equal(unrecordedRollout({ ...found({}), secret: "absent" }), undefined);
+    assert.equal(recordedFirst(found({ ownerReferences: [OWNER] }, known)), undefined);
+    assert.equal(recordedFirst(found({})), undefined, "overwrite of a stranger's Secret");
+    assert.equal(recordedFirst({ ...found({}), secret: "absent" }), undefined);
   });
 
   it("create: false: if we wrote it before, or the status shows a MAC of it", () => {
     const managed = { fingerprint: "m", ours: true, vso: false };
-    assert.equal(unrecordedRollout(found({}, { create: false })), undefined);
-    assert.equal(unrecordedRollout(found({ managed }, { create: false })), OLD);
-    assert.equal(unrecordedRollout(found({}, { create: false, status: { secretMAC: "bWFj" } })), OLD);
+    assert.equal(recordedFirst(found({}, { create: false })), undefined);
+    assert.equal(recordedFirst(found({ managed }, { create: false })), OLD);
+    assert.equal(recordedFirst(found({}, { create: false, status: { secretMAC: "bWFj" } })), OLD);
   });
 });

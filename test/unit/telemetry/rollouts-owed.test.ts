@@ -5,7 +5,7 @@ import { syncView } from "../../../cli/status-view.ts";
 import { EMPTY_STATE, type OwedRollout, type RowState } from "../../../lib/ports/rows.ts";
 import type { LeaseStore } from "../../../lib/ports/store.ts";
 import { thatOweRestarts } from "../../../lib/rollout/owed.ts";
-import { imaginedSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
+import { simulatedSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import { rolloutsOwed } from "../../../lib/telemetry/rollouts-owed.ts";
 import { aDeclared, aKey } from "../../builders.ts";
 
@@ -34,7 +34,7 @@ async function settled(store: LeaseStore, name: string, rollout: OwedRollout | u
 
 describe("restarts that are owed are seen", () => {
   it("in what status shows: owed, then failed with its reason", async () => {
-    await using store = imaginedSqliteStore(undefined);
+    await using store = simulatedSqliteStore(undefined);
     await settled(store, "in-step", undefined);
     await settled(store, "gathers", owed(0));
     await settled(store, "fails", owed(3));
@@ -52,7 +52,7 @@ describe("restarts that are owed are seen", () => {
   });
 
   it("as a gauge, from the start of a process and with each settle", async () => {
-    await using plain = imaginedSqliteStore(undefined);
+    await using plain = simulatedSqliteStore(undefined);
     await settled(plain, "before", owed(2));
     const registry = new Registry();
     const gauge = rolloutsOwed(registry);
@@ -70,7 +70,7 @@ describe("restarts that are owed are seen", () => {
     assert.deepEqual(await readings(), [`{cluster="east",state="failed"} 2`]);
     await settled(store, "gathers", undefined, NOW + 40_000);
     assert.deepEqual(await readings(), [failed]);
-    await store.bury(aKey("before"), `uid-of-${aKey("before")}`, NOW);
+    await store.tombstone(aKey("before"), `uid-of-${aKey("before")}`, NOW);
     assert.deepEqual(await readings(), []);
     await settled(store, "released", owed(1));
     await store.release(aKey("released"));

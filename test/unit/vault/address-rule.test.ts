@@ -7,7 +7,7 @@ import { guardedBy, isNotAllowed } from "../../../lib/vault/address-guard.ts";
 import { isUnicastHost } from "../../../lib/vault/ip-rule.ts";
 import { type VaultClient, vaultClient } from "../../../lib/vault/vault-client.ts";
 import type { VaultReach } from "../../../lib/vault-reach.ts";
-import { failure, httpPeer, readFrom, TOKEN, targetAt } from "./broken-peer.ts";
+import { failure, httpPeer, readFrom, TOKEN, targetAt } from "../../broken-peer.ts";
 
 const CODE = "VAULT_ADDRESS_NOT_ALLOWED";
 const GOOD = JSON.stringify({

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { VaultIdentity } from "../../../lib/ports/vault.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
-import { heldToken } from "../../../lib/vault/held-token.ts";
+import { activeToken } from "../../../lib/vault/active-token.ts";
 import { type Grant, login } from "../../../lib/vault/login.ts";
 import { type VaultClient, vaultClient } from "../../../lib/vault/vault-client.ts";
-import { failure, forever, httpPeer, reachOf } from "./broken-peer.ts";
+import { failure, forever, httpPeer, reachOf } from "../../broken-peer.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const YEAR_S = 366 * 24 * 3_600;
@@ -43,7 +43,7 @@ describe("what a login's answer says", () => {
     it(`may be a life of ${duration} s: what is stored of it is a time that can be stored and said`, async () => {
       const { grant, identity } = await granted(`{"auth":{"client_token":"t","lease_duration":${duration}}}`);
       assert.ok(grant.ttlSeconds <= YEAR_S);
-      const { endsAt, staleAt } = heldToken(identity, grant, NOW);
+      const { endsAt, staleAt } = activeToken(identity, grant, NOW);
       for (const at of [endsAt, staleAt])
         assert.ok(at === Number.POSITIVE_INFINITY || new Date(at).toISOString() !== "");
     });

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Decision, decide, type Seen } from "../../../../lib/destinations/kubernetes-secret/decide.ts";
+import { decide } from "../../../../lib/destinations/kubernetes-secret/decide.ts";
 import type { Rival } from "../../../../lib/destinations/kubernetes-secret/owners.ts";
+import type { Decision, Seen } from "../../../../lib/destinations/kubernetes-secret/state.ts";
 import { digestKey } from "../../../../lib/digest.ts";
 import type { ErrorCode } from "../../../../lib/errors.ts";
 import { SyncError } from "../../../../lib/errors.ts";
-import { desiredLabels } from "../../../../lib/owner-labels.ts";
+import { desiredLabels, OWNER_LABELS } from "../../../../lib/owner-labels.ts";
 import type { Row, RowState } from "../../../../lib/ports/rows.ts";
 import type { SeenSecret } from "../../../../lib/ports/secrets.ts";
 import { aDeclared, aRow } from "../../../builders.ts";
@@ -27,7 +28,7 @@ const OWNED = { name: "db", uid: "u1", resourceVersion: "7", managed: "m", type:
 
 /** A row whose Secret is written and in step. */
 function rowInStep(state: Partial<RowState> = {}, row: Partial<Row> = {}): Row {
-  const inStep = { owned: [OWNED], digest: NEW, doneHash: declared.hash, ...state };
+  const inStep = { owned: [OWNED], digest: NEW, appliedHash: declared.hash, ...state };
   return aRow({ ...row, state: { ...aRow().state, ...inStep } });
 }
 
@@ -69,7 +70,7 @@ function aSeen(overrides: Partial<Seen> = {}, destination: Partial<Seen["destina
   };
 }
 
-const does = (seen: Seen): Decision["do"] => decide(seen).do;
+const does = (seen: Seen): Decision["do"] | "nothing" => decide(seen)?.do ?? "nothing";
 
 function refuses(seen: Seen, code: ErrorCode): void {
   assert.throws(
@@ -93,7 +94,7 @@ describe("decide: when do we write?", () => {
   });
 
   it("applies a changed declaration although the data is equal", () => {
-    assert.equal(does(aSeen({ row: rowInStep({ doneHash: "another" }) })), "apply");
+    assert.equal(does(aSeen({ row: rowInStep({ appliedHash: "another" }) })), "apply");
   });
 
   it("kubernetes-rules 3: looks at what was adopted from VSO before the first apply, and takes its fields over then", () => {
@@ -101,16 +102,16 @@ describe("decide: when do we write?", () => {
     const of = (state: Partial<RowState>): Row => rowInStep({ owned: [vsos], ...state });
     assert.equal(does(aSeen({ row: of({}) })), "nothing");
     assert.equal(does(aSeen({ row: of({ digest: OLD }) })), "observe");
-    assert.equal(does(aSeen({ row: of({ doneHash: "before" }) })), "observe");
+    assert.equal(does(aSeen({ row: of({ appliedHash: "before" }) })), "observe");
     assert.equal(does(aSeen({ row: of({}), observe: "apply" })), "observe");
     const secret = aSecret({ managed: { fingerprint: "m", ours: false, vso: true } });
     const looked = (state: Partial<RowState>) => does(aSeen({ row: of(state), secret, secretDigest: NEW }));
-    assert.equal(looked({ doneHash: "before" }), "take-over");
+    assert.equal(looked({ appliedHash: "before" }), "take-over");
     assert.equal(looked({}), "nothing");
   });
 
   it("lease-table 7: asserts the same again with observe: apply", () => {
-    assert.equal(does(aSeen({ observe: "apply" })), "apply");
+    assert.deepEqual(decide(aSeen({ observe: "apply" })), { do: "reassert", uid: "u1", resourceVersion: "7" });
     assert.equal(does(aSeen({ observe: "apply", applied: true })), "nothing");
   });
 
@@ -214,6 +215,16 @@ describe("decide: when do we write?", () => {
     it("kubernetes-rules 6: and makes our own reference plain that was made a controller's", () => {
       assert.equal(does(foreign({ ownerReferences: [{ ...OWNER, controller: true }] })), "apply");
       assert.equal(does(foreign({ ownerReferences: [{ ...OWNER, blockOwnerDeletion: true }] })), "apply");
+    });
+    it("needs all three of the owner's labels, as they are", () => {
+      const names = Object.keys(OWNER_LABELS);
+      assert.equal(names.length, 3);
+      for (const name of names) {
+        const { [name]: _missing, ...labels } = LABELS;
+        refuses(foreign({ labels, ownerReferences: [] }), "SECRET_NOT_OURS");
+        refuses(foreign({ labels: { ...LABELS, [name]: "other" }, ownerReferences: [] }), "SECRET_NOT_OURS");
+      }
+      assert.equal(does(foreign({ ownerReferences: [] })), "apply");
     });
     it("overwrite: takes one without owner labels and without owners", () => {
       assert.equal(does(foreign({ labels: {}, ownerReferences: [] }, { overwrite: true })), "apply");

@@ -8,8 +8,8 @@ import {
   hasLetGo,
   isSecond,
   recentWrite,
-  standsBack,
-  standsBackIn,
+  suspended,
+  suspendedIn,
   vsoAtWork,
   worksBesideVso,
   writeOfVso,
@@ -78,7 +78,7 @@ describe("is Vault Secrets Operator at work?", () => {
       assert.equal(recentWrite(written(at), NOW), undefined);
     }
     const seen = writeOfVso(settled(), written(NOW + 29 * SECOND_MS), NOW);
-    assert.equal(seen?.until, NOW + MINUTE_MS, "clocks may differ, and the end is reckoned from ours");
+    assert.equal(seen?.until, NOW + MINUTE_MS, "clocks may differ, and the end is estimated from ours");
   });
 
   it("a program's name that is someone's own words is not repeated", () => {
@@ -144,13 +144,13 @@ describe("is Vault Secrets Operator at work?", () => {
   });
 
   it("the message says what was seen, where it stands, and what to do", () => {
-    const { code, circuit, message } = standsBack(aCluster(), "someone holds it");
+    const { code, circuit, message } = suspended(aCluster(), "someone holds it");
     assert.deepEqual([code, circuit], ["OTHER_CONTROLLER", "vso:east"]);
     assert.match(
       message,
       /in cluster east: someone holds it \(Lease vso\/b0d477c0\.hashicorp\.com\)\. .*scale.*besideVso/,
     );
-    const one = standsBackIn(aCluster(), "shop", "a write");
+    const one = suspendedIn(aCluster(), "shop", "a write");
     assert.deepEqual([one.code, one.circuit], ["OTHER_CONTROLLER", "vso:east/shop"]);
     assert.match(one.message, /in namespace shop of cluster east: a write, .*besideVso/);
   });

@@ -1,0 +1,74 @@
+import { asObject } from "../canonical.ts";
+import { circuitOfVault } from "../circuits.ts";
+import { SyncError } from "../errors.ts";
+import { partsOf, type ReferenceKey } from "../keys.ts";
+import type { Rendering } from "../ports/templates.ts";
+import type { VaultTarget } from "../ports/vault.ts";
+import { readingOf } from "../transform/transformation.ts";
+import { attempt } from "./attempt.ts";
+import { findAuth, withGlobal } from "./find-auth.ts";
+import { identityBy, resolveConnectionAt } from "./identity.ts";
+import { type LookUp, lookUp } from "./look-up.ts";
+import type { Resolution, ResolveInput } from "./resolution.ts";
+import { type Warned, warningsOfAuth } from "./warnings.ts";
+
+/** A resource that syncs refer to, as far as it can be checked without asking anybody. */
+export interface CheckedReference {
+  /** VaultConnection: the Vault to ask, and the id of its circuit. */
+  readonly vault?: { readonly target: VaultTarget; readonly circuit: string };
+  /** SecretTransformation: what the template engine is to read. */
+  readonly rendering?: Rendering;
+  /** VaultAuth: what works and should not stay so. */
+  readonly warnings?: readonly Warned[];
+}
+
+/**
+ * Whether a VaultConnection, VaultAuth or SecretTransformation is well formed and everything that it refers to is there.
+ * A VaultAuth is checked as for a resource in its own namespace; no login is tried, as VSO tries none, so that its credentials
+ * are of no interest here.
+ */
+export function checkReference(input: ResolveInput): ReferenceCheck {
+  const lookup = lookUp(input.cluster, input.reference);
+  const { kind } = partsOf(input.declared.key);
+  const merged = kind === "VaultAuth" ? isMerged(input, lookup) : undefined;
+  const outcome = attempt(() => checked(input, lookup));
+  const refs = [...lookup.refs].filter((key) => isWorthAnotherRun(kind, key, input));
+  return { refs, outcome, ...(merged === undefined ? {} : { merged }) };
+}
+
+export interface ReferenceCheck extends Resolution<CheckedReference> {
+  /** VaultAuth with a vaultAuthGlobalRef: whether that could be merged. */
+  readonly merged?: boolean;
+}
+
+function isMerged({ declared, cluster }: ResolveInput, lookup: LookUp): boolean | undefined {
+  const { namespace, name } = partsOf(declared.key);
+  const at = { namespace, name };
+  if (asObject(declared.spec)?.vaultAuthGlobalRef === undefined) return undefined;
+  const merged = attempt(() => {
+    const auth = lookup.find("VaultAuth", at, "it is checked");
+    return withGlobal(lookup, auth, at, cluster.operatorNamespace);
+  });
+  return !(merged instanceof SyncError);
+}
+
+/** Its own change reaches it as a declaration. */
+function isWorthAnotherRun(kind: string, key: ReferenceKey, { declared }: ResolveInput): boolean {
+  return (key as string) !== declared.key && (kind !== "VaultAuth" || partsOf(key).kind !== "Secret");
+}
+
+function checked({ declared, cluster }: ResolveInput, lookup: LookUp): CheckedReference {
+  const { kind, namespace, name } = partsOf(declared.key);
+  if (kind === "VaultConnection") {
+    const { target } = resolveConnectionAt(lookup, { namespace, name }, "it is checked", cluster);
+    const asking = { ...target, place: `${cluster.name}/${namespace}` };
+    return { vault: { target: asking, circuit: circuitOfVault(target.address) } };
+  }
+  if (kind === "VaultAuth") {
+    const auth = findAuth(lookup, `${namespace}/${name}`, namespace, cluster);
+    identityBy(auth, lookup, namespace, cluster);
+    return { warnings: warningsOfAuth(auth) };
+  }
+  const place = { namespace, name };
+  return { rendering: readingOf(place, lookup.find("SecretTransformation", place, "it is checked").spec) };
+}

@@ -1,0 +1,76 @@
+import { partsOf } from "../../keys.ts";
+import type { OwnedSecret } from "../../ports/rows.ts";
+import type { RolloutTarget } from "../../ports/workloads.ts";
+import type { Bringing, Destination, DestinationApis, DestinationFactory } from "../destination.ts";
+import { act } from "./act.ts";
+import { decide } from "./decide.ts";
+import { describe } from "./describe.ts";
+import { removeIfOurs } from "./remove.ts";
+import type { Decision, WantedSecret, Work } from "./state.ts";
+
+/** What a kind resolves for a Secret. */
+export interface WantsSecret {
+  readonly destination: WantedSecret;
+  readonly rolloutTargets: readonly RolloutTarget[];
+}
+
+/** A Secret of the cluster that declares it, in the namespace of its declaration. */
+export const kubernetesSecrets: DestinationFactory<WantsSecret> = {
+  claimed({ destination: { create, name } }, owned) {
+    return !create || owned.some((entry) => entry.name === name) ? owned : [...owned, { name }];
+  },
+
+  bringing(apis, about): Destination<Work, Decision> {
+    const start = workOf(apis, about);
+    const restartsWorkloads = about.resolved.rolloutTargets.length > 0;
+    return {
+      start,
+      name: nameOf(start.secret),
+      decide: ({ seen }) => decide(seen),
+      act: (decision, work, claim, signal) => act({ apis, claim, restartsWorkloads, signal }, work, decision),
+      learned: ({ seen, wrote }) => ({
+        owned: seen.row.state.owned,
+        ...(wrote === undefined ? {} : { wrote }),
+      }),
+      describe,
+    };
+  },
+
+  clearing({ secrets, origin }, { row, settings }): Destination<Owned, Owned> {
+    const { cluster, namespace } = partsOf(row.key);
+    return {
+      start: row.state.owned,
+      name: `the Secrets of ${row.key}`,
+      decide: (owned) => (owned.length === 0 ? undefined : owned),
+      async act(owned, _before, claim, signal) {
+        for (const { name } of owned) {
+          await claim.require();
+          await removeIfOurs({ secrets }, { cluster, namespace, name }, origin.owner, settings.observe, signal);
+        }
+        return [];
+      },
+      learned: (owned) => ({ owned }),
+      describe: () => undefined,
+    };
+  },
+};
+
+type Owned = readonly OwnedSecret[];
+
+function nameOf({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
+  return `Secret ${namespace}/${name}`;
+}
+
+function workOf(
+  { digestKey: key, origin }: DestinationApis,
+  { row, settings, resolved, data, digest }: Bringing<WantsSecret>,
+): Work {
+  const { cluster, namespace } = partsOf(row.key);
+  const destination = { ...resolved.destination, ownerReference: origin.owner };
+  const { observe } = settings;
+  return {
+    secret: { cluster, namespace, name: destination.name },
+    data,
+    seen: { row, destination, observe, digest, key, secret: "unread", applied: false },
+  };
+}

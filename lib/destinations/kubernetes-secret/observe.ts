@@ -1,0 +1,40 @@
+import { digestOf } from "../../digest.ts";
+import type { SeenSecret } from "../../ports/secrets.ts";
+import type { DestinationApis } from "../destination.ts";
+import { isRecorded } from "./belonging.ts";
+import { ownersOf } from "./owners.ts";
+import { rivalsFor } from "./rivals.ts";
+import { ownedUnder, type Seen, type Work } from "./state.ts";
+
+/** How a Secret is read: by an empty patch where keyferry may not get any (kubernetes-rules 9). */
+export function readingWay(observe: "watch" | "apply"): "get" | "patch" {
+  return observe === "watch" ? "get" : "patch";
+}
+
+/** Reads the Secret, so that the next decision rests on what is there. */
+export async function observe(apis: DestinationApis, work: Work, signal: AbortSignal): Promise<Work> {
+  const found = await apis.secrets.observe(work.secret, readingWay(work.seen.observe), signal);
+  if (!found) {
+    // One of ours that is missing may have been collected with its declaration: it must not be made anew (lease-table 22).
+    if (ownedUnder(work.seen.row, work.seen.destination.name)?.uid !== undefined) {
+      await apis.origin.mustBeDeclared(signal);
+    }
+    return { ...work, seen: { ...work.seen, secret: "absent", row: { ...work.seen.row, verify: false } } };
+  }
+  const rivals = work.seen.destination.create ? await rivalsIn(apis, work, found, signal) : [];
+  return { ...work, seen: { ...work.seen, secret: found, secretDigest: digestOf(apis.digestKey, found.data), rivals } };
+}
+
+/** Whose Secret is it? Where our own reference stands alone, that is known without asking anyone. */
+async function rivalsIn(
+  apis: DestinationApis,
+  work: Work,
+  found: SeenSecret,
+  signal: AbortSignal,
+): Promise<NonNullable<Seen["rivals"]>> {
+  const owner = work.seen.destination.ownerReference;
+  const isPlain = found.ownerReferences.length === 1 && ownersOf(found, owner).own === "as-written";
+  // Our reference is put back under a declaration that is there to stay: else the Secret was released (kubernetes-rules 6).
+  if (!isPlain) await apis.origin.mustBeDeclared(signal);
+  return rivalsFor(apis, work.secret, found, { owner, isRecorded: isRecorded(work.seen, found) }, signal);
+}

@@ -1,0 +1,20 @@
+import type { NamedObject, OwnerReference } from "../../ports/objects.ts";
+import type { DestinationApis } from "../destination.ts";
+import { readingWay } from "./observe.ts";
+
+/**
+ * Deletes a Secret while our owner reference is on it, at the uid and resourceVersion that were observed. Where others own it
+ * beside us our reference goes, and the Secret is theirs.
+ */
+export async function removeIfOurs(
+  { secrets }: Pick<DestinationApis, "secrets">,
+  secret: NamedObject,
+  owner: OwnerReference,
+  observe: "watch" | "apply",
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await secrets.observe(secret, readingWay(observe), signal);
+  if (!found?.ownerReferences.some(({ uid }) => uid === owner.uid)) return;
+  if (found.ownerReferences.length === 1) return secrets.remove(secret, found, signal);
+  if (!found.deleting) await secrets.dropOwner(secret, owner.uid, found, signal);
+}

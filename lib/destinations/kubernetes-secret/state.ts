@@ -1,0 +1,104 @@
+import type { Digest, DigestKey } from "../../digest.ts";
+import type { NamedObject, OwnerReference } from "../../ports/objects.ts";
+import type { OwnedSecret, Row } from "../../ports/rows.ts";
+import type { SeenSecret, WrittenSecret } from "../../ports/secrets.ts";
+import type { SecretData } from "../../secret-value.ts";
+import type { Rival } from "./owners.ts";
+
+/** The Secret that a declaration wants, without its data. */
+export interface WantedSecret {
+  readonly name: string;
+  readonly create: boolean;
+  readonly overwrite: boolean;
+  readonly type: string;
+  /** With the owner's labels when we own it; empty otherwise. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** What the judgement rests on: everything that was read, nothing that is still to be read. */
+export interface Seen {
+  readonly row: Row;
+  readonly destination: WantedSecret & { readonly ownerReference: OwnerReference };
+  readonly observe: "watch" | "apply";
+  /** Of the data that Vault holds now, made with `key`. */
+  readonly digest: Digest;
+  readonly key: DigestKey;
+  /** `unread` until it was observed; then the Secret, or `absent`. */
+  readonly secret: SeenSecret | "unread" | "absent";
+  /** Digest of the Secret that was observed. */
+  readonly secretDigest?: Digest;
+  /** Other declarations that it belongs to, and that are declared still. */
+  readonly rivals?: readonly Rival[];
+  /** An apply of this run was refused by its precondition, or succeeded. */
+  readonly applied: boolean;
+}
+
+/** One Secret, the data that it should hold, and what is known of it so far. */
+export interface Work {
+  readonly secret: NamedObject;
+  readonly data: SecretData;
+  readonly seen: Seen;
+  /** Kept out of the decision: why something was written, for the event. */
+  readonly wrote?: string;
+}
+
+/**
+ * - `observe`: read the Secret, then judge again.
+ * - `create`: apply that may only create.
+ * - `apply`: apply at the recorded or observed uid and resourceVersion.
+ * - `reassert`: the same content again at what was recorded, since nobody may read the Secret (`observe: apply`).
+ * - `take-over`: as apply, after VSO's field ownership was moved to us.
+ * - `recreate`: delete and create, since a Secret's type can't change.
+ * - `replace`: put data into a Secret that is not ours.
+ * - `adopt`: it is in step already: record it, write nothing.
+ * - `stand-beside`: add our owner reference to a Secret that another declaration writes, and nothing else.
+ * - `prune`: remove what we wrote under another name.
+ */
+export type Decision =
+  | { readonly do: "observe" }
+  | { readonly do: "create" }
+  | { readonly do: "apply"; readonly uid: string; readonly resourceVersion: string; readonly because: string }
+  | { readonly do: "reassert"; readonly uid: string; readonly resourceVersion: string }
+  | { readonly do: "take-over"; readonly resourceVersion: string }
+  | { readonly do: "recreate"; readonly seen: SeenSecret }
+  | { readonly do: "replace"; readonly uid: string; readonly because: string }
+  | { readonly do: "adopt"; readonly seen: SeenSecret }
+  | { readonly do: "stand-beside"; readonly seen: SeenSecret }
+  | { readonly do: "prune"; readonly names: readonly string[] };
+
+export function ownedUnder(row: Row, name: string): OwnedSecret | undefined {
+  return row.state.owned.find((owned) => owned.name === name);
+}
+
+/** The state after a write, or after a Secret was found in step: it is recorded as ours. */
+export function recorded(
+  work: Work,
+  wrote: string | undefined,
+  written: Pick<WrittenSecret, "uid" | "resourceVersion" | "managed">,
+  type: string = work.seen.destination.type,
+): Work {
+  const { row, destination } = work.seen;
+  const others = row.state.owned.filter((owned) => owned.name !== destination.name);
+  const entry: OwnedSecret = {
+    name: destination.name,
+    uid: written.uid,
+    resourceVersion: written.resourceVersion,
+    managed: written.managed.fingerprint,
+    type,
+    ...(written.managed.vso ? { ofVso: true } : {}),
+  };
+  const after = withOwned(work, destination.create ? [entry, ...others] : others);
+  const why = wrote ?? work.wrote;
+  return {
+    ...after,
+    ...(why === undefined ? {} : { wrote: why }),
+    seen: { ...after.seen, row: { ...after.seen.row, verify: false }, secret: "unread", applied: true },
+  };
+}
+
+/** The state with these Secrets recorded as ours. */
+export function withOwned(work: Work, owned: readonly OwnedSecret[]): Work {
+  const { row } = work.seen;
+  return { ...work, seen: { ...work.seen, row: { ...row, state: { ...row.state, owned } } } };
+}

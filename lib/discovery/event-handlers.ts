@@ -1,0 +1,257 @@
+import { SyncError } from "../errors.ts";
+import { isHandedOver } from "../handed-over.ts";
+import { partsOf, type ReferenceKey, type SyncKey, syncKey } from "../keys.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { SeenResource } from "../ports/resources.ts";
+import type { Declared } from "../ports/rows.ts";
+import type { ClusterState, Due, RowSummary } from "../ports/store.ts";
+import type { KindRef } from "../resource-kinds.ts";
+import { sendDue } from "../schedule/messages.ts";
+import { recentWrite } from "../vso/stand-back/vso.ts";
+import { declaredOf } from "./declared.ts";
+import type { DiscoveryDeps } from "./deps.ts";
+import { isNewer } from "./drift.ts";
+import { unlessBug } from "./guard.ts";
+import type { OperatorGuard } from "./operator-guard.ts";
+import { dropReference, nudgeDependents, takeReference } from "./references.ts";
+import { bytesOf, type RowBudget } from "./row-budget.ts";
+import { tombstoneMissing } from "./tombstone-missing.ts";
+import type { VsoWatch } from "./vso-watch.ts";
+
+/** Rows of one page that are written side by side. */
+const DECLARED_AT_ONCE = 100;
+
+/** What becomes of the objects of one kind: rows, references or drift. */
+export interface EventHandler {
+  /** Begins a list. */
+  list(): Listing;
+  changed(object: SeenResource, signal: AbortSignal): Promise<void>;
+  deleted(object: SeenResource): Promise<void>;
+  /** The cluster does not have this kind, which is no reason to believe that its objects are gone (lease-table 18). */
+  notServed(): Promise<void>;
+}
+
+/** A list, taken in page by page: what is new or changed is written at once, and only that. */
+export interface Listing {
+  page(items: readonly SeenResource[], signal: AbortSignal): Promise<void>;
+  /** Every page was taken in: what was in none of them is absent, and asked for. */
+  end(signal: AbortSignal): Promise<ClusterState["awaitingApproval"]>;
+}
+
+export interface HandlerContext {
+  readonly settings: ClusterSettings;
+  /** Namespaces that are ours to look at. */
+  readonly isOurs: (namespace: string) => boolean;
+  /** This part of the cluster, when a list covers one namespace only. */
+  readonly scope: string | undefined;
+  /** A person said that what is absent from this cluster really is gone. */
+  readonly acceptMissing: boolean;
+  readonly restores: number | undefined;
+  /** A listed reference's status is looked at so much later, in ms: what it refers to is listed beside it. */
+  readonly statusAfterMs: number;
+  /** A clean-up starts so long after its declaration was seen to go, in ms. */
+  readonly certainAfterMs: number;
+  readonly budget: RowBudget;
+}
+
+/** Declarations of syncs. */
+export function syncHandler(
+  deps: DiscoveryDeps,
+  kind: KindRef,
+  context: HandlerContext & { readonly vso: VsoWatch },
+): EventHandler {
+  const { settings, isOurs, vso } = context;
+  const keyOf = ({ namespace, name }: SeenResource): SyncKey =>
+    syncKey({ cluster: settings.name, kind: kind.kind, namespace, name });
+  const rowsOf = async (): Promise<readonly RowSummary[]> => {
+    const all = await deps.leases.byCluster(settings.name);
+    return all.filter((row) => isRowOf(row.key, kind.kind, context.scope));
+  };
+  return {
+    list: () => listing(deps, kind, context, { vso, keyOf, rowsOf }),
+    async changed(object, signal) {
+      if (!isOurs(object.namespace)) return;
+      const key = keyOf(object);
+      const known = (await deps.leases.read([key], "strong")).get(key);
+      if (isHandedOver(object.annotations) && !known) return;
+      await vso.see(known, object, kind, signal);
+      const declared = await asItIs(deps, context, kind, object, known?.declared, signal);
+      const due = declared && (await declareWithin(deps, context.budget, declared));
+      if (due) await sendDue(deps.queue, [due], deps.clock());
+    },
+    async deleted(object) {
+      if (!isOurs(object.namespace)) return;
+      const due = await deps.leases.tombstone(keyOf(object), object.uid, deps.clock() + context.certainAfterMs);
+      if (due) await sendDue(deps.queue, [due], deps.clock());
+    },
+    async notServed() {
+      const rows = await rowsOf();
+      if (rows.length === 0) return;
+      throw new SyncError(
+        "KUBE_REJECTED",
+        `cluster ${settings.name} does not serve ${kind.kind} any more: keyferry leaves its ${rows.length} Secrets alone`,
+      );
+    },
+  };
+}
+
+interface SyncHandlerContext {
+  readonly vso: VsoWatch;
+  readonly keyOf: (object: SeenResource) => SyncKey;
+  readonly rowsOf: () => Promise<readonly RowSummary[]>;
+}
+
+/** Stores a declaration if there is room for it. */
+async function declareWithin(deps: DiscoveryDeps, budget: RowBudget, declared: Declared): Promise<Due | undefined> {
+  const bytes = bytesOf(declared);
+  if (!(await budget.hasRoom(declared.key, bytes))) return undefined;
+  const due = await deps.leases.declare(declared, deps.clock());
+  if (due) budget.took(declared.key, bytes);
+  return due;
+}
+
+function listing(
+  deps: DiscoveryDeps,
+  kind: KindRef,
+  { settings, isOurs, restores, acceptMissing, budget }: HandlerContext,
+  { vso, keyOf, rowsOf }: SyncHandlerContext,
+): Listing {
+  const seen = new Set<SyncKey>();
+  const declare = (item: SeenResource): Promise<Due | undefined> => {
+    seen.add(keyOf(item));
+    const of = { cluster: settings.name, kind, object: item };
+    return unlessBug(deps, of, async () => declareWithin(deps, budget, declaredOf(settings, kind, item, restores)));
+  };
+  return {
+    async page(items, signal) {
+      const all = items.filter((item) => isOurs(item.namespace));
+      // What was handed over is of no concern, but for rows that do not know it yet: reconcile lets them go.
+      const anyHandedOver = all.some(({ annotations }) => isHandedOver(annotations));
+      const rows = new Set(anyHandedOver ? (await rowsOf()).map(({ key }) => key) : []);
+      const ours = all.filter((item) => !isHandedOver(item.annotations) || rows.has(keyOf(item)));
+      const dues: (Due | undefined)[] = [];
+      for (const some of chunks(ours, DECLARED_AT_ONCE)) dues.push(...(await Promise.all(some.map(declare))));
+      // Before anything of it is begun: whoever is at work there must be noticed first.
+      await seeOthers(deps, { vso, keyOf }, ours, kind, signal);
+      await sendDue(
+        deps.queue,
+        dues.filter((due) => due !== undefined),
+        deps.clock(),
+      );
+    },
+    async end(signal) {
+      const known = await rowsOf();
+      const absent = known.filter((row) => !seen.has(row.key));
+      return tombstoneMissing(deps, kind, absent, known.length, acceptMissing, signal);
+    },
+  };
+}
+
+/**
+ * What an event says, unless the row knows more: after a crash old events come once more, and one of them must not bring
+ * back a former version, or tombstone the declaration that took its place. What is declared now is asked for then.
+ */
+async function asItIs(
+  deps: DiscoveryDeps,
+  { settings, restores }: HandlerContext,
+  kind: KindRef,
+  object: SeenResource,
+  known: Declared | undefined,
+  signal: AbortSignal,
+): Promise<Declared | undefined> {
+  const declared = declaredOf(settings, kind, object, restores);
+  if (!known) return declared;
+  // Most events tell of our own status writes.
+  if (known.uid === declared.uid && known.hash === declared.hash) return undefined;
+  if (!isNewer(known.seen.resourceVersion, object.resourceVersion)) return declared;
+  const { namespace, name } = object;
+  const found = await deps.resources.get({ cluster: settings.name, namespace, name, kind }, signal);
+  return found && declaredOf(settings, kind, found, restores);
+}
+
+/** A list may be long, and few of its objects tell that another controller is at work: the newest of each namespace do. */
+const SEEN_IN_A_NAMESPACE = 2;
+/** Their rows are read, and in some namespaces one is asked for. */
+const NAMESPACES_SEEN = 50;
+
+async function seeOthers(
+  deps: DiscoveryDeps,
+  { vso, keyOf }: Pick<SyncHandlerContext, "vso" | "keyOf">,
+  items: readonly SeenResource[],
+  kind: KindRef,
+  signal: AbortSignal,
+): Promise<void> {
+  const now = deps.clock();
+  const at = ({ statusBy }: SeenResource): number => statusBy?.at ?? 0;
+  const recent = items.filter((item) => recentWrite(item, now) !== undefined).sort((a, b) => at(b) - at(a));
+  const byNamespace = [...Map.groupBy(recent, ({ namespace }) => namespace).values()].slice(0, NAMESPACES_SEEN);
+  const newest = byNamespace.flatMap((some) => some.slice(0, SEEN_IN_A_NAMESPACE));
+  if (newest.length === 0) return;
+  const rows = await deps.leases.read(newest.map(keyOf), "strong");
+  for (const item of newest) await vso.see(rows.get(keyOf(item)), item, kind, signal);
+}
+
+function isRowOf(key: SyncKey, kind: string, scope: string | undefined): boolean {
+  if (key.includes("#")) return false;
+  const parts = partsOf(key);
+  return parts.kind === kind && (scope === undefined || parts.namespace === scope);
+}
+
+/** VaultAuth, VaultConnection and the like. */
+export function referenceHandler(
+  deps: DiscoveryDeps,
+  kind: KindRef,
+  context: HandlerContext & { readonly guard: OperatorGuard },
+): EventHandler {
+  const { settings, scope, restores, guard, budget } = context;
+  return {
+    list() {
+      const changes: (ReferenceKey | undefined)[] = [];
+      const seen = new Set<string>();
+      return {
+        async page(items, signal) {
+          const dues: Due[] = [];
+          await guard.check(kind, items, signal);
+          for (const item of items) {
+            seen.add(`${item.namespace}/${item.name}`);
+            const of = { cluster: settings.name, kind, object: item };
+            const taken = await unlessBug(deps, of, () => takeReference(deps, context, kind, item, signal));
+            changes.push(taken?.changed);
+            if (taken?.due) dues.push(taken.due);
+          }
+          await sendDue(deps.queue, dues, deps.clock());
+        },
+        async end() {
+          for (const { key, uid } of await deps.leases.referencesOf(settings.name)) {
+            const parts = partsOf(key);
+            const isOfKind = parts.kind === kind.kind && (scope === undefined || parts.namespace === scope);
+            if (isOfKind && !seen.has(`${parts.namespace}/${parts.name}`)) {
+              changes.push(await dropReference(deps, settings, kind, { ...parts, uid }));
+            }
+          }
+          await nudgeDependents(
+            deps,
+            settings.name,
+            changes.filter((key) => key !== undefined),
+          );
+          return undefined;
+        },
+      };
+    },
+    async changed(object, signal) {
+      await guard.check(kind, [object], signal);
+      const { changed, due } = await takeReference(deps, { settings, restores, guard, budget }, kind, object, signal);
+      if (due) await sendDue(deps.queue, [due], deps.clock());
+      if (changed) await nudgeDependents(deps, settings.name, [changed]);
+    },
+    async deleted(object) {
+      const key = await dropReference(deps, settings, kind, object);
+      if (key) await nudgeDependents(deps, settings.name, [key]);
+    },
+    notServed: async () => undefined,
+  };
+}
+
+function* chunks<T>(items: readonly T[], size: number): Generator<readonly T[]> {
+  for (let from = 0; from < items.length; from += size) yield items.slice(from, from + size);
+}

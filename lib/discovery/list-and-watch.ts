@@ -1,0 +1,135 @@
+import { MINUTE_MS } from "../clock.ts";
+import { SyncError } from "../errors.ts";
+import type { ListOptions, ListPage, WatchEvent } from "../ports/clusters.ts";
+import type { ClusterState, Cursor } from "../ports/store.ts";
+import type { KindRef } from "../resource-kinds.ts";
+import type { Slots } from "../slots.ts";
+import type { DiscoveryDeps } from "./deps.ts";
+import type { EventHandler } from "./event-handlers.ts";
+import { unlessBug } from "./guard.ts";
+import { listBounds } from "./list-bounds.ts";
+
+/** A cursor that did not move for so long is listed again: bookmarks come only when the kind moved (lease-table 19). */
+export const CURSOR_MAX_AGE_MS = 10 * MINUTE_MS;
+
+/** An API server takes 0 for its own default, which is half an hour. */
+const SHORTEST_WATCH_S = 1;
+
+/** Kept up to date as things are taken in, so that a watch pass that ends early starts again where it was. */
+export interface Progress {
+  cursor?: Cursor;
+  awaitingApproval?: NonNullable<ClusterState["awaitingApproval"]>;
+  error?: SyncError;
+}
+
+export interface ListAndWatchInput {
+  readonly cluster: string;
+  readonly kind: KindRef;
+  readonly options: ListOptions;
+  readonly handler: EventHandler;
+  /** Where to start; moved on while it is watched. Without a cursor everything is listed. */
+  readonly progress: Progress;
+  /** How long to watch; 0: one list or a short resume. */
+  readonly seconds: number;
+  /** Called once everything that is there was taken in, before the watch; also when this kind can't be read. */
+  readonly onCaughtUp: () => void;
+  /** Pages of this cluster that are in memory at once. */
+  readonly pages: Slots;
+}
+
+/**
+ * Changes of one kind since the cursor, or everything when there is none. Rows first, cursor last: the cursor stands
+ * where everything before it was taken in (lease-table 21).
+ */
+export async function listAndWatch(deps: DiscoveryDeps, input: ListAndWatchInput, signal: AbortSignal): Promise<void> {
+  const { progress } = input;
+  const { cursor } = progress;
+  if (cursor !== undefined && deps.clock() - cursor.movedAt > CURSOR_MAX_AGE_MS) delete progress.cursor;
+  const isResumed = progress.cursor !== undefined;
+  delete progress.error;
+  try {
+    await catchUp(deps, input, signal);
+    // A cursor that turned out too old costs one list.
+    if (isResumed && progress.cursor === undefined) await catchUp(deps, input, signal);
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
+    progress.error = error;
+  } finally {
+    input.onCaughtUp();
+  }
+}
+
+/** A list if there is no cursor, then a watch. A cursor that turns out too old is dropped. */
+async function catchUp(deps: DiscoveryDeps, input: ListAndWatchInput, signal: AbortSignal): Promise<void> {
+  const isListed = input.progress.cursor === undefined;
+  if (isListed) await listAll(deps, input, signal);
+  input.onCaughtUp();
+  if (isListed && input.seconds === 0) return;
+  await watch(deps, input, signal);
+}
+
+/** Leaves no cursor when the cluster does not have this kind, which is no reason to believe that its objects are gone (lease-table 18). */
+async function listAll(deps: DiscoveryDeps, input: ListAndWatchInput, signal: AbortSignal): Promise<void> {
+  const { cluster, kind, options } = input;
+  const listing = input.handler.list();
+  const take = listBounds(cluster, kind.resource, deps.clock);
+  let items = 0;
+  let resourceVersion: string | undefined;
+  const onePage = async (page: string | undefined): Promise<ListPage | undefined> => {
+    const answer = await deps.clusters.list(cluster, kind, options, page, signal);
+    if (!answer) return undefined;
+    // What is only half read says nothing about what is absent.
+    take(answer);
+    resourceVersion ??= answer.resourceVersion;
+    items += answer.items.length;
+    await listing.page(answer.items, signal);
+    return { ...answer, items: [] };
+  };
+  for (let next: string | undefined, isFirst = true; isFirst || next !== undefined; isFirst = false) {
+    const answer = await inSlot(input, () => onePage(next), signal);
+    if (!answer) return input.handler.notServed();
+    next = answer.continue;
+  }
+  deps.log.debug("kind-listed", { cluster: input.cluster, kind: input.kind.kind, items });
+  const awaitingApproval = await listing.end(signal);
+  if (awaitingApproval) input.progress.awaitingApproval = awaitingApproval;
+  input.progress.cursor = { resourceVersion: resourceVersion ?? "0", movedAt: deps.clock() };
+}
+
+async function inSlot<T>(
+  { cluster, kind, pages }: ListAndWatchInput,
+  work: () => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  try {
+    return await pages.run(cluster, work, signal);
+  } catch (error) {
+    if (error instanceof SyncError || !signal.aborted) throw error;
+    throw new SyncError("DEADLINE_EXCEEDED", `no time was left to list ${kind.resource} in cluster ${cluster}`);
+  }
+}
+
+async function watch(deps: DiscoveryDeps, input: ListAndWatchInput, signal: AbortSignal): Promise<void> {
+  const { progress } = input;
+  if (!progress.cursor) return;
+  const since = {
+    resourceVersion: progress.cursor.resourceVersion,
+    seconds: Math.max(input.seconds, SHORTEST_WATCH_S),
+  };
+  for await (const event of deps.clusters.watch(input.cluster, input.kind, input.options, since, signal)) {
+    if (event.type === "EXPIRED") {
+      delete progress.cursor;
+      return;
+    }
+    if (event.type !== "BOOKMARK")
+      await unlessBug(deps, { ...input, object: event.object }, () => takeIn(input, event, signal));
+    const { resourceVersion } = event.type === "BOOKMARK" ? event : event.object;
+    progress.cursor = { resourceVersion, movedAt: deps.clock() };
+  }
+}
+
+type Change = Extract<WatchEvent, { readonly object: unknown }>;
+
+function takeIn({ handler }: ListAndWatchInput, { type, object }: Change, signal: AbortSignal): Promise<void> {
+  return type === "DELETED" ? handler.deleted(object) : handler.changed(object, signal);
+}

@@ -1,0 +1,117 @@
+import { SECOND_MS } from "../clock.ts";
+import { OUTAGE_CODES } from "../errors.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { Cursor } from "../ports/store.ts";
+import { slots } from "../slots.ts";
+import { tasks } from "../tasks.ts";
+import { credentialTargets } from "./credentials.ts";
+import type { DiscoveryDeps } from "./deps.ts";
+import { type ListAndWatchInput, listAndWatch, type Progress } from "./list-and-watch.ts";
+import type { RowBudget } from "./row-budget.ts";
+import type { WatchPassOptions } from "./watch-pass.ts";
+import type { WatchTarget } from "./watch-targets.ts";
+
+/** How often it is asked whether syncs refer to credentials that are not watched yet. */
+const CREDENTIALS_AGAIN_MS = 5 * SECOND_MS;
+/** A kind that is not served, or may not be read, may be a moment later: an API server that starts says 404 to everything custom. */
+const UNREAD_AGAIN_MS = 5 * SECOND_MS;
+/** Pages of one cluster that are in memory at once; each is up to 8 MiB before it is taken in. */
+const PAGES_AT_ONCE = 8;
+/** All watches end at about the same time; one that ended much earlier was cut. */
+const TOGETHER_MS = SECOND_MS;
+
+export interface WatchState {
+  /** Where each target starts, by its name. */
+  readonly cursors: Readonly<Record<string, Cursor>>;
+  /** How far each target has come, kept up to date. */
+  readonly progressOf: Map<string, Progress>;
+  readonly budget: RowBudget;
+}
+
+/**
+ * Watches every target until the watch pass's time is over. When one watch is cut the others are ended as well: the next watch pass
+ * takes them all up again where they were, and none is missing for the rest of the time.
+ */
+export async function watchAll(
+  deps: DiscoveryDeps,
+  settings: ClusterSettings,
+  targets: readonly WatchTarget[],
+  { cursors, progressOf, budget }: WatchState,
+  options: WatchPassOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const window = new AbortController();
+  const inWindow = AbortSignal.any([signal, window.signal]);
+  const started = new Set<string>();
+  const gate = caughtUpGate(targets, options);
+  const pages = slots({ atOnce: PAGES_AT_ONCE, ofPlace: PAGES_AT_ONCE, inAll: PAGES_AT_ONCE });
+  const until = deps.clock() + options.seconds * SECOND_MS;
+
+  const timeLeft = (): number => (inWindow.aborted ? 0 : until - deps.clock());
+  const followUnread = async (input: Omit<ListAndWatchInput, "seconds">): Promise<void> => {
+    for (let left = timeLeft(); isUnread(input.progress) && left > 0; left = timeLeft()) {
+      await options.sleep(Math.min(UNREAD_AGAIN_MS, left), inWindow);
+      if (timeLeft() > 0) await listAndWatch(deps, { ...input, seconds: Math.ceil(timeLeft() / SECOND_MS) }, inWindow);
+    }
+  };
+  const run = async (target: WatchTarget): Promise<void> => {
+    const { name } = target;
+    started.add(name);
+    if (!target.isReference) await gate.referencesKnown;
+    const onCaughtUp = (): void => gate.caughtUp(name);
+    const cursor = cursors[name];
+    const progress: Progress = cursor === undefined ? {} : { cursor };
+    progressOf.set(name, progress);
+    const input = { ...target, cluster: settings.name, progress, onCaughtUp, pages };
+    await listAndWatch(deps, { ...input, seconds: options.seconds }, inWindow);
+    await followUnread(input);
+    if (progress.error && OUTAGE_CODES.has(progress.error.code)) window.abort();
+    else if (progress.cursor && !progress.error && options.seconds > 0) {
+      await options.sleep(TOGETHER_MS, inWindow);
+      window.abort();
+    }
+  };
+  const runCredentials = async (): Promise<void> => {
+    await gate.allKnown;
+    do {
+      const wanted = await credentialTargets(deps, settings, budget);
+      for (const target of wanted.filter(({ name }) => !started.has(name))) besides.add(run(target));
+      if (options.seconds > 0) await options.sleep(CREDENTIALS_AGAIN_MS, inWindow);
+    } while (options.seconds > 0 && !inWindow.aborted);
+  };
+  // Who fails ends the others, and nobody is left at work when this returns.
+  const endAll = (): void => window.abort();
+  const declared = tasks(endAll);
+  const besides = tasks(endAll);
+  for (const target of targets) declared.add(run(target));
+  besides.add(runCredentials());
+  try {
+    await declared.allDone();
+  } finally {
+    if (options.seconds > 0) endAll();
+    await besides.allDone();
+  }
+}
+
+/** Neither watched nor out of reach. */
+function isUnread({ cursor, error }: Progress): boolean {
+  return error ? !OUTAGE_CODES.has(error.code) && error.code !== "DEADLINE_EXCEEDED" : cursor === undefined;
+}
+
+/** References are taken in before the syncs that name them, or each sync would fail once for want of them. */
+function caughtUpGate(targets: readonly WatchTarget[], options: WatchPassOptions) {
+  const behind = new Set(targets.map((target) => target.name));
+  const references = new Set(targets.filter((target) => target.isReference).map((target) => target.name));
+  const referencesKnown = Promise.withResolvers<void>();
+  const allKnown = Promise.withResolvers<void>();
+  return {
+    referencesKnown: referencesKnown.promise,
+    allKnown: allKnown.promise,
+    caughtUp(name: string): void {
+      if (references.delete(name) && references.size === 0) referencesKnown.resolve();
+      if (!behind.delete(name) || behind.size > 0) return;
+      allKnown.resolve();
+      options.onListed?.();
+    },
+  };
+}

@@ -1,0 +1,94 @@
+import { SECOND_MS } from "../clock.ts";
+import { namedNamespaces, namespaceMatcher, referenceNamespaces } from "../namespaces.ts";
+import type { ListOptions } from "../ports/clusters.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { KindRef } from "../resource-kinds.ts";
+import { SECRET } from "../resource-kinds.ts";
+import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
+import type { DriftWatch } from "./drift.ts";
+import { type EventHandler, type HandlerContext, referenceHandler, syncHandler } from "./event-handlers.ts";
+import type { OperatorGuard } from "./operator-guard.ts";
+import type { RowBudget } from "./row-budget.ts";
+import { secretHandler } from "./secret-handler.ts";
+import type { VsoWatch } from "./vso-watch.ts";
+import type { WatchPassOptions } from "./watch-pass.ts";
+
+/**
+ * When someone takes a kind away its objects go first. A little later the cluster says that it does not know the kind, and
+ * that is no wish to lose the Secrets (lease-table 18). A watch pass that does not stay sees what happened before it came.
+ */
+const CERTAIN_AFTER_MS = 3 * SECOND_MS;
+
+/** Kinds that refer to each other are listed side by side, and a list takes no longer than this as a rule. */
+const STATUS_AFTER_MS = 2 * SECOND_MS;
+
+/** What is watched of a cluster, each with a cursor of its own. */
+export interface WatchTarget {
+  readonly isReference: boolean;
+  /** Name of its cursor. */
+  readonly name: string;
+  readonly kind: KindRef;
+  readonly options: ListOptions;
+  readonly handler: EventHandler;
+}
+
+/** Each kind, or each kind in each namespace when the fleet file names them one by one. */
+export function watchTargets(
+  deps: DiscoveryDeps,
+  settings: ClusterSettings,
+  {
+    drift,
+    vso,
+    guard,
+    budget,
+  }: {
+    readonly drift: DriftWatch;
+    readonly vso: VsoWatch;
+    readonly guard: OperatorGuard;
+    readonly budget: RowBudget;
+  },
+  options: WatchPassOptions,
+  restores: number | undefined,
+): readonly WatchTarget[] {
+  const named = namedNamespaces(settings.namespaces);
+  const isOurs = namespaceMatcher(settings.namespaces);
+  const scopes = named ?? [undefined];
+  const referenceScopes = referenceNamespaces(settings);
+  const certainAfterMs = options.seconds > 0 ? CERTAIN_AFTER_MS : 0;
+  const statusAfterMs = options.seconds > 0 ? STATUS_AFTER_MS : 0;
+  const target = (
+    kind: KindRef,
+    scope: string | undefined,
+    handler: (context: HandlerContext) => EventHandler,
+    more: Partial<ListOptions> = {},
+  ): WatchTarget => ({
+    isReference: REFERENCE_KINDS.includes(kind),
+    name: scope === undefined ? kind.kind : `${kind.kind}/${scope}`,
+    kind,
+    options: { metadataOnly: false, ...more, ...(scope === undefined ? {} : { namespace: scope }) },
+    handler: handler({
+      settings,
+      isOurs,
+      scope,
+      acceptMissing: options.acceptMissing,
+      restores,
+      certainAfterMs,
+      statusAfterMs,
+      budget,
+    }),
+  });
+  const references = REFERENCE_KINDS.flatMap((kind) =>
+    (referenceScopes ?? [undefined]).map((scope) =>
+      target(kind, scope, (context) => referenceHandler(deps, kind, { ...context, guard })),
+    ),
+  );
+  const syncs = SYNC_KINDS.flatMap((kind) =>
+    scopes.map((scope) => target(kind, scope, (context) => syncHandler(deps, kind, { ...context, vso }))),
+  );
+  const owned = { metadataOnly: true, labelSelector: OWNED_SELECTOR };
+  const secrets =
+    settings.observe === "watch"
+      ? scopes.map((scope) => target(SECRET, scope, (context) => secretHandler(deps, drift, context), owned))
+      : [];
+  return [...references, ...syncs, ...secrets];
+}

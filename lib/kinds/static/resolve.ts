@@ -1,0 +1,126 @@
+import { circuitOfVault } from "../../circuits.ts";
+import { MINUTE_MS } from "../../clock.ts";
+import { attempt } from "../../declarations/attempt.ts";
+import { resolveIdentity, trimSlashes } from "../../declarations/identity.ts";
+import { type LookUp, lookUp } from "../../declarations/look-up.ts";
+import { mustParseSpec, type SpecOf } from "../../declarations/parse.ts";
+import type { Resolution, ResolveInput } from "../../declarations/resolution.ts";
+import { placeOfRead } from "../../declarations/source.ts";
+import type { WantedSecret } from "../../destinations/kubernetes-secret/state.ts";
+import { parseDuration } from "../../duration.ts";
+import { SyncError } from "../../errors.ts";
+import { partsOf, type SyncKey } from "../../keys.ts";
+import { desiredLabels } from "../../owner-labels.ts";
+import type { ClusterSettings } from "../../ports/fleet.ts";
+import type { VaultIdentity, VaultRead } from "../../ports/vault.ts";
+import { readId } from "../../ports/vault-ids.ts";
+import type { RolloutTarget } from "../../ports/workloads.ts";
+import { type Transformation, transformationOf, transformationRefs } from "../../transform/transformation.ts";
+import type { AskedVault, Resolved } from "../kind.ts";
+
+/** A VaultStaticSecret with everything that it refers to: no question is left but what Vault and the cluster hold. */
+export interface ResolvedStaticSecret extends Resolved {
+  readonly asks: AskedVault;
+  readonly read: VaultRead;
+  readonly destination: WantedSecret;
+  readonly transformation: Transformation;
+  /** It asks for Vault's events to be followed, which is not done. */
+  readonly instantUpdates: boolean;
+}
+
+/** How often VSO looks at a static secret that does not say, if it keeps a MAC of it. */
+const DEFAULT_REFRESH_MS = MINUTE_MS;
+
+function refreshOf(spec: SpecOf<"VaultStaticSecret">): number | undefined {
+  const declaredMs = parseDuration(spec.refreshAfter ?? "0s") ?? 0;
+  if (declaredMs > 0) return declaredMs;
+  return spec.hmacSecretData ? DEFAULT_REFRESH_MS : undefined;
+}
+
+function destinationOf(spec: SpecOf<"VaultStaticSecret">, uid: string): WantedSecret {
+  const { name, create, overwrite, type, labels = {}, annotations = {} } = spec.destination;
+  if (!create) return { name, create, overwrite: false, type: type || "Opaque", labels: {}, annotations: {} };
+  return { name, create, overwrite, type: type || "Opaque", labels: desiredLabels(labels, uid), annotations };
+}
+
+/** None without a MAC, as with VSO. */
+function targetsOf({ hmacSecretData, rolloutRestartTargets = [] }: SpecOf<"VaultStaticSecret">): RolloutTarget[] {
+  if (!hmacSecretData) return [];
+  const byName = new Map(rolloutRestartTargets.map((target) => [`${target.kind}/${target.name}`, target]));
+  return [...byName.values()];
+}
+
+function readOf(
+  spec: SpecOf<"VaultStaticSecret">,
+  identity: VaultIdentity,
+  cluster: ClusterSettings,
+  by: SyncKey,
+): VaultRead {
+  const namespace = trimSlashes(spec.namespace ?? "");
+  return {
+    identity,
+    by,
+    ...(namespace === "" ? {} : { namespace }),
+    mount: trimSlashes(spec.mount),
+    path: trimSlashes(spec.path),
+    engine: spec.type,
+    version: spec.type === "kv-v2" ? (spec.version ?? 0) : 0,
+    ...(cluster.vault?.onDeleted === "follow" ? { followDeleted: true } : {}),
+  };
+}
+
+/** Templates and filters of the declaration and of the SecretTransformations that it names, each seen by its change (lease-table 23). */
+function resolveTransformation(
+  { declared, cluster }: ResolveInput,
+  spec: SpecOf<"VaultStaticSecret">,
+  lookup: LookUp,
+): Transformation {
+  const { namespace, name } = partsOf(declared.key);
+  const given = { owner: { namespace, name }, spec: spec.destination.transformation };
+  // All of them are named before the first is needed, so that they are loaded at once.
+  for (const ref of transformationRefs(given)) lookup.note("SecretTransformation", ref);
+  return transformationOf({
+    ...given,
+    excludeRaw: cluster.globalTransformationOptions?.excludeRaw ?? false,
+    missingKey: cluster.globalTransformationOptions?.missingKey ?? "default",
+    find: (ref) => lookup.find("SecretTransformation", ref, "transformationRefs").spec,
+  });
+}
+
+function tooLarge(bytes: number): SyncError {
+  return new SyncError(
+    "SPEC_INVALID",
+    `spec, labels and annotations are ${bytes} bytes, too many to keep: make them smaller`,
+  );
+}
+
+function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
+  const { declared, cluster } = input;
+  const { namespace } = partsOf(declared.key);
+  if (declared.tooLarge !== undefined) throw tooLarge(declared.tooLarge);
+  const spec = mustParseSpec("VaultStaticSecret", declared.spec);
+  const identity = resolveIdentity(lookup, spec.vaultAuthRef, namespace, cluster);
+  const read = readOf(spec, identity, cluster, declared.key);
+  return {
+    asks: {
+      identity,
+      circuit: circuitOfVault(identity.target.address),
+      place: placeOfRead(read, cluster.vaults),
+      id: readId(read),
+    },
+    read,
+    destination: destinationOf(spec, declared.uid),
+    refreshAfterMs: refreshOf(spec),
+    hmac: spec.hmacSecretData,
+    transformation: resolveTransformation(input, spec, lookup),
+    instantUpdates: spec.syncConfig?.instantUpdates ?? false,
+    rolloutTargets: targetsOf(spec),
+  };
+}
+
+/** A declaration and its references as one value. Never throws a SyncError: it stands in `outcome`, beside the references. */
+export function resolveStaticSecret(input: ResolveInput): Resolution<ResolvedStaticSecret> {
+  const lookup = lookUp(input.cluster, input.reference);
+  const outcome = attempt(() => resolve(input, lookup));
+  return { refs: [...lookup.refs], outcome };
+}

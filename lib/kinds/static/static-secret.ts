@@ -1,0 +1,64 @@
+import { SECOND_MS } from "../../clock.ts";
+import { kubernetesSecrets } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
+import { isApplied, type Row } from "../../ports/rows.ts";
+import type { SourceData } from "../../ports/vault.ts";
+import { VAULT_STATIC_SECRET } from "../../resource-kinds.ts";
+import type { SecretData } from "../../secret-value.ts";
+import { secretData, templateInput } from "../../transform/secret-data.ts";
+import { isPlain } from "../../transform/transformation.ts";
+import type { Foreseeing, Obtained, SyncKind } from "../kind.ts";
+import { type ResolvedStaticSecret, resolveStaticSecret } from "./resolve.ts";
+import { ownStatic, staticState } from "./static-state.ts";
+import { warningsOf } from "./warnings.ts";
+
+/** A path of a kv engine, read again and again: nothing is issued, so a plan reads what a run reads. */
+export const staticSecret: SyncKind<ResolvedStaticSecret> = {
+  ref: VAULT_STATIC_SECRET,
+  destination: kubernetesSecrets,
+  resolve: resolveStaticSecret,
+  foresee: readAndTransform,
+  obtain: readAndTransform,
+};
+
+/** An older kv-v2 answer is read again after 5 s, and believed 30 s later (lease-table 9). */
+const OLDER_AGAIN_MS = 5 * SECOND_MS;
+const OLDER_BELIEVED_MS = 30 * SECOND_MS;
+
+async function readAndTransform(run: Foreseeing<ResolvedStaticSecret>): Promise<Obtained> {
+  const { row, resolved, clock } = run;
+  const source = await run.read(resolved.read);
+  const { version, olderSince } = staticState(row.state);
+  const now = clock();
+  if (isOlder(row, source, now)) {
+    const because = "Vault's answer is older than what was written: it is read again soon";
+    const { own = {} } = ownStatic({ ...(version && { version }), olderSince: olderSince ?? now });
+    return { kind: "later", because, at: now + OLDER_AGAIN_MS, own };
+  }
+  const { data, missing } = await dataOf(run, source);
+  const read = source.version ?? version;
+  return {
+    kind: "data",
+    data,
+    next: resolved.refreshAfterMs === undefined ? "event" : { everyMs: resolved.refreshAfterMs },
+    ...ownStatic(read === undefined ? {} : { version: read }),
+    warnings: warningsOf(resolved, missing),
+  };
+}
+
+/** Perhaps a standby that lags behind what was written. */
+function isOlder(row: Row, { version }: SourceData, now: number): boolean {
+  const { version: recorded, olderSince = now } = staticState(row.state);
+  if (!recorded || !version || !isApplied(row)) return false;
+  const isBefore = Date.parse(version.createdTime) < Date.parse(recorded.createdTime);
+  return isBefore && now - olderSince < OLDER_BELIEVED_MS;
+}
+
+/** The Secret's data. Without templates and filters the engine isn't asked, and not even loaded. */
+async function dataOf(
+  { row, resolved: { transformation }, templates, signal }: Foreseeing<ResolvedStaticSecret>,
+  source: SourceData,
+): Promise<{ readonly data: SecretData; readonly missing: readonly string[] }> {
+  if (isPlain(transformation)) return { data: secretData(source, transformation), missing: [] };
+  const rendered = await templates.render({ ...transformation, input: templateInput(source, row.declared) }, signal);
+  return { data: secretData(source, transformation, rendered), missing: rendered.missing };
+}

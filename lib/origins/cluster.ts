@@ -1,0 +1,52 @@
+import { SyncError } from "../errors.ts";
+import { isCleanupKey, partsOf } from "../keys.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { ResourceRef } from "../ports/objects.ts";
+import type { Row } from "../ports/rows.ts";
+import { apiVersionOf, type KindRef, kindNamed } from "../resource-kinds.ts";
+import { announce } from "./announce.ts";
+import type { Origin } from "./origin.ts";
+import { VSO_FINALIZERS } from "./vso-finalizers.ts";
+
+/** The garbage collector's, on what is deleted with `--cascade=orphan`: it takes its owner references off before it lets it go. */
+const ORPHAN_FINALIZER = "orphan";
+
+/** The resource that a row was declared by, in its cluster; `kind` is given where it may be one that only a registry knows. */
+export function declaringResource({ key }: Pick<Row, "key">, kind?: KindRef): ResourceRef {
+  const { cluster, kind: kindName, namespace, name } = partsOf(key);
+  const found = kind ?? kindNamed(kindName);
+  if (!found) throw new Error(`no kind of that name: ${key}`);
+  return { cluster, namespace, name, kind: found };
+}
+
+/** A row that was declared by a resource of a cluster. */
+export function clusterOrigin(apis: Pick<ReconcileDeps, "resources" | "clock">, row: Row, of?: KindRef): Origin {
+  const { resources } = apis;
+  const ref = declaringResource(row, of);
+  const { kind } = ref;
+  const { uid } = row.declared;
+
+  const exists: Origin["exists"] = async (signal) => {
+    const found = await resources.get(ref, signal);
+    if (found === undefined || found.uid !== uid) return "gone";
+    if (!found.deleting) return "declared";
+    // Its Secrets are released, whether the collector has come to them yet or not (kubernetes-rules 6).
+    return found.finalizers.includes(ORPHAN_FINALIZER) ? "releasing" : "gone";
+  };
+
+  return {
+    owner: { apiVersion: apiVersionOf(kind), kind: kind.kind, name: ref.name, uid },
+    exists,
+    async mustBeDeclared(signal) {
+      if ((await exists(signal)) === "declared") return;
+      throw new SyncError("DECLARATION_GONE", `${kind.kind} ${ref.namespace}/${ref.name} was deleted`);
+    },
+    announce: (outcome, claim, signal) => announce(apis, ref, outcome, claim, signal),
+    emit: (event, signal) => resources.emit(ref, uid, event, apis.clock(), signal),
+    async release(signal) {
+      const finalizer = VSO_FINALIZERS[kind.kind];
+      if (isCleanupKey(row.key) || finalizer === undefined) return;
+      await resources.removeFinalizers(ref, [finalizer], signal);
+    },
+  };
+}

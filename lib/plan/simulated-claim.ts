@@ -1,0 +1,22 @@
+import type { Claim } from "../ports/claim.ts";
+import type { Row } from "../ports/rows.ts";
+import type { Lease } from "../ports/store.ts";
+
+/** The claim of a run that is simulated: nobody else works on the row, and what is recorded is kept in memory. */
+export function simulatedClaim(read: Row): Claim {
+  let row = read;
+  const { key, declared, fence, nudges } = read;
+  const lease: Lease = { key, uid: declared.uid, fence, nudges, until: Number.MAX_SAFE_INTEGER };
+  return {
+    get row() {
+      return row;
+    },
+    isTaken: true,
+    take: async () => true,
+    require: async () => lease,
+    async record(learned) {
+      row = { ...row, state: { ...row.state, ...learned } };
+    },
+    settle: async () => undefined,
+  };
+}

@@ -1,0 +1,51 @@
+import type { SecretWrites } from "../destinations/destination.ts";
+import { SyncError } from "../errors.ts";
+import type { SecretApi, SeenSecret, WrittenSecret } from "../ports/secrets.ts";
+
+/** Secrets of one row as they were observed, and what a run would remove of them. Nothing is written. */
+export interface SimulatedSecrets extends SecretWrites {
+  /** Names of those that would be deleted. */
+  removed(): readonly string[];
+  /** Names of those that others own beside us: our owner reference would go. */
+  left(): readonly string[];
+}
+
+/** What an API server would answer to each write, given what was observed. */
+export function simulatedSecrets(real: Pick<SecretApi, "observe" | "ownedNames">): SimulatedSecrets {
+  const observed = new Map<string, SeenSecret | undefined>();
+  const removed = new Set<string>();
+  const left = new Set<string>();
+  return {
+    removed: () => [...removed],
+    left: () => [...left],
+    ownedNames: real.ownedNames,
+    async observe(secret, how, signal) {
+      const found = await real.observe(secret, how, signal);
+      observed.set(secret.name, found);
+      return found;
+    },
+    async apply({ name }, desired, precondition) {
+      const before = observed.get(name);
+      if (precondition.kind === "as-seen" && before && before.type !== desired.type) {
+        throw new SyncError("SECRET_TYPE_DIFFERS", `the type of Secret ${name} can't change`);
+      }
+      removed.delete(name);
+      return WRITTEN;
+    },
+    dropKeys: async () => WRITTEN,
+    replaceData: async () => WRITTEN,
+    takeOverFields: async () => WRITTEN,
+    standBeside: async () => WRITTEN.resourceVersion,
+    async dropOwner({ name }) {
+      left.add(name);
+    },
+    async remove({ name }) {
+      removed.add(name);
+    },
+  };
+}
+
+const WRITTEN: WrittenSecret = {
+  ...{ uid: "not written", resourceVersion: "0", foreignKeys: [] },
+  managed: { fingerprint: "", ours: true, vso: false },
+};

@@ -1,0 +1,87 @@
+import type { Learned } from "../destinations/destination.ts";
+import { type Digest, digestOf, secretMac } from "../digest.ts";
+import { SyncError } from "../errors.ts";
+import type { KnownFailure } from "../failures/shared-failures.ts";
+import type { Obtained, Resolved } from "../kinds/kind.ts";
+import { isToldIn } from "../origins/status.ts";
+import type { Warning } from "../origins/warnings.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import { isApplied, type Row } from "../ports/rows.ts";
+import type { SourceData, VaultRead } from "../ports/vault.ts";
+import type { RolloutQuestion } from "../rollout/owed-rollout.ts";
+import { type RolledOut, rollOut } from "../rollout/rollout.ts";
+import type { Batch } from "./batch.ts";
+import { converge } from "./converge.ts";
+import type { Run } from "./run.ts";
+
+/** How far a run came: each of these is settled in a way of its own. */
+export type Attempt =
+  /** In step as it was, and nothing was claimed. */
+  | { readonly kind: "unchanged" }
+  | InStep
+  | Extract<Obtained, { readonly kind: "later" }>
+  | { readonly kind: "failed"; readonly error: SyncError }
+  /** Another sync asks for all that wait for the same; nobody was asked. */
+  | { readonly kind: "known"; readonly failure: KnownFailure };
+
+export interface InStep {
+  readonly kind: "in-step";
+  readonly resolved: Resolved;
+  readonly obtained: Extract<Obtained, { readonly kind: "data" }>;
+  readonly digest: Digest;
+  readonly learned: Learned;
+  readonly rolled: RolledOut;
+  readonly mac: string | undefined;
+}
+
+/** Obtains the data, brings it to its destination, and restarts what is owed. A bug is thrown; everything else is an answer. */
+export async function attempt(deps: ReconcileDeps, run: Run, batch: Batch): Promise<Attempt> {
+  try {
+    if (run.resolved instanceof SyncError) throw run.resolved;
+    return await bring(deps, run, run.resolved, batch);
+  } catch (error) {
+    if (error instanceof SyncError) return { kind: "failed", error };
+    throw error;
+  }
+}
+
+async function bring(deps: ReconcileDeps, run: Run, resolved: Resolved, batch: Batch): Promise<Attempt> {
+  const { kind, claim, origin, settings } = run;
+  const { row } = claim;
+  const { signal } = batch;
+  const { templates, clock } = deps;
+  const obtained = await kind.obtain({ row, resolved, read: readFor(run, batch), templates, clock, claim, signal });
+  if (obtained.kind === "later") return obtained;
+  const digest = digestOf(deps.digestKey, obtained.data);
+  const about = { row, settings, resolved, data: obtained.data, digest };
+  const destination = kind.destination.bringing({ ...deps, origin }, about);
+  const learned = destination.learned(await converge(destination, claim, signal));
+  // A status that an earlier version wrote, or of data whose templates write nothing new, catches up by itself, once.
+  if (isUntold(row, obtained.warnings)) await claim.take();
+  if (!claim.isTaken) return { kind: "unchanged" };
+  const macKey = resolved.hmac ? await batch.macKeys.of(settings, signal) : undefined;
+  const mac = macKey && secretMac(macKey, obtained.data);
+  const rolled = await rollOut(deps, { claim, origin, signal }, rolloutQuestion(deps, claim.row, resolved, digest));
+  return { kind: "in-step", resolved, obtained, digest, learned, rolled, mac };
+}
+
+/** The shared read; one that someone asked for believes no refusal that is remembered from before. */
+function readFor({ claim, asking }: Run, batch: Batch): (read: VaultRead) => Promise<SourceData> {
+  const since = asking.isAskedFor ? { since: asking.since } : {};
+  return (read) =>
+    batch.atVault(claim.row.key, read.identity.target, () => batch.sources.read({ ...read, ...since }, batch.signal));
+}
+
+/** Whether the status, as it was last written, lacks what holds now although there is nothing else to do. */
+function isUntold({ state: { seen }, declared }: Row, warnings: readonly Warning[]): boolean {
+  return seen !== undefined && seen.hash === declared.hash && !isToldIn(seen.status, warnings);
+}
+
+function rolloutQuestion(
+  { digestKey: key, clock }: ReconcileDeps,
+  row: Row,
+  { rolloutTargets: targets }: Resolved,
+  digest: Digest,
+): RolloutQuestion {
+  return { state: row.state, digest, key, targets, isAskedFor: row.verify || !isApplied(row), now: clock() };
+}

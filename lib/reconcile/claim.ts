@@ -1,0 +1,100 @@
+import { type EpochMs, SECOND_MS } from "../clock.ts";
+import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import type { Claim } from "../ports/claim.ts";
+import { CALL_TIMEOUT_MS, LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
+import type { OwnedSecret, Row } from "../ports/rows.ts";
+import type { Lease, Settlement } from "../ports/store.ts";
+import { sendDue } from "../schedule/messages.ts";
+
+type Deps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
+
+/**
+ * The claim on a row that was just read. `owned`: the destinations that the row names from the claim on, since what is to be
+ * written is recorded before it is (lease-table 8); without it nothing is to be written, and the row is the one that was claimed.
+ */
+export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): Claim {
+  let row = read;
+  let lease: Lease | undefined;
+
+  const take = async (): Promise<boolean> => {
+    if (lease) return true;
+    const now = deps.clock();
+    const claimed = await deps.leases.claim(row, { now, until: now + LEASE_MS, ...(owned && { owned }) });
+    if (!claimed) return false;
+    if (claimed.row.declared.hash === row.declared.hash) {
+      lease = claimed.lease;
+      if (owned === undefined) row = claimed.row;
+      return true;
+    }
+    // The declaration changed between read and claim: the row is due again at once, with the new one.
+    await deps.leases.settle(claimed.lease, { state: row.state, schedule: { kind: "due", at: now }, now });
+    await sendDue(deps.queue, [{ key: row.key, group: row.declared.group, lane: "now", at: now }], now);
+    return false;
+  };
+
+  const require = async (): Promise<Lease> => {
+    if (!(await take()) || !lease) throw await lost(deps, row);
+    // The API server knows no fence, so no write starts that might end after the lease (lease-table 6).
+    if (deps.clock() > lease.until - CALL_TIMEOUT_MS) {
+      throw new SyncError("LEASE_LOST", `the lease on ${lease.key} ends too soon to write under it`);
+    }
+    return lease;
+  };
+
+  return {
+    get row() {
+      return row;
+    },
+    get isTaken() {
+      return lease !== undefined;
+    },
+    take,
+    require,
+    async record(learned) {
+      const held = await require();
+      const now = deps.clock();
+      row = { ...row, state: { ...row.state, ...learned } };
+      // Settled and claimed again: a crash in between leaves a row that is due.
+      const state = { ...row.state, owned: withNames(row.state.owned, owned ?? []) };
+      const outcome = await deps.leases.settle(held, { state, schedule: { kind: "due", at: now }, now });
+      lease = undefined;
+      if (outcome === "lost") throw await lost(deps, row);
+      row = { ...row, fence: held.fence };
+      await require();
+    },
+    async settle(settlement) {
+      if (lease) await settleRow(deps, row, lease, settlement);
+    },
+  };
+}
+
+/** What is recorded, and the names that the claim put beside it. */
+function withNames(recorded: readonly OwnedSecret[], claimed: readonly OwnedSecret[]): readonly OwnedSecret[] {
+  return [...recorded, ...claimed.filter(({ name }) => !recorded.some((entry) => entry.name === name))];
+}
+
+/** Another worker has the row. This one saw a difference, so it asks for another run (lease-table 1). */
+async function lost(deps: Deps, { key }: Row): Promise<SyncError> {
+  const due = await deps.leases.nudge(key, { now: deps.clock(), verify: false });
+  if (due) await sendDue(deps.queue, [due], deps.clock());
+  return new SyncError("LEASE_LOST", `another worker holds ${key}`);
+}
+
+async function settleRow(deps: Deps, { key, declared }: Row, lease: Lease, settlement: Settlement): Promise<void> {
+  const outcome = await deps.leases.settle(lease, settlement);
+  if (outcome === "lost") return deps.log.info("lease-lost", { key });
+  const at = outcome === "nudged" ? deps.clock() : soon(settlement);
+  if (at === undefined) return;
+  await sendDue(deps.queue, [{ key, group: declared.group, lane: "now", at }], deps.clock());
+}
+
+/** Ticks dispatch so far ahead at most (lease-table 13). */
+const DISPATCHED_AHEAD_MS = 120 * SECOND_MS;
+
+/** Whoever writes a `dueAt` that ticks may have passed over already sends the message too; the index is the safety net (lease-table 14). */
+function soon({ schedule, now, state }: Settlement): EpochMs | undefined {
+  const at = schedule.kind === "due" ? schedule.at : schedule.kind === "wheel" ? schedule.dueAt : undefined;
+  // What waits under a circuit is woken when that closes.
+  const waits = state.error !== undefined && OUTAGE_CODES.has(state.error.code);
+  return at === undefined || waits || at > now + DISPATCHED_AHEAD_MS ? undefined : at;
+}

@@ -1,0 +1,57 @@
+import { circuitOfCluster, suspensionOf } from "../circuits.ts";
+import { type EpochMs, SECOND_MS } from "../clock.ts";
+import { partsOf } from "../keys.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { WorkMessage } from "../ports/queue.ts";
+import type { Row } from "../ports/rows.ts";
+import { isReferenceStatus } from "../resource-kinds.ts";
+import { worksBesideVso } from "../vso/stand-back/vso.ts";
+import type { RunMode } from "./asking.ts";
+import type { Batch } from "./batch.ts";
+import { cleanUp } from "./clean-up.ts";
+import type { CoreDeps } from "./deps.ts";
+import { runReferenceStatus } from "./reference-status.ts";
+import { isBeingDeleted, shouldRelease } from "./standing.ts";
+import { syncOne } from "./sync-one.ts";
+
+/** Brings one row to its declared state. Safe to call twice, late, or for a row that has been done since. */
+export async function reconcileRow(deps: CoreDeps, row: Row, message: WorkMessage, batch: Batch): Promise<void> {
+  const { cluster, kind: name } = partsOf(row.key);
+  const settings = deps.fleet(cluster);
+  const mode = admit(row, message, deps.clock());
+  if (mode === undefined || settings === undefined) return;
+  if (shouldRelease(row)) return release(deps, row);
+  if (await isSuspended(deps, row, settings, batch)) return;
+  const kind = deps.kinds.of(name);
+  if (isBeingDeleted(row)) return mode.isDue ? cleanUp(deps, { row, settings, kind }, batch) : undefined;
+  if (isReferenceStatus(row.key)) return runReferenceStatus(deps, row, settings, batch);
+  if (kind === undefined) throw new Error(`no kind of that name: ${row.key}`);
+  const since = mode.isDue ? row.dueAt : message.at;
+  deps.metrics.observe("keyferry_sync_delay_seconds", {}, Math.max(0, deps.clock() - (since ?? 0)) / SECOND_MS);
+  return syncOne(deps, kind, { row, settings, mode }, batch);
+}
+
+/** How a row is to be worked on, if it is: messages may come twice, late and out of order (lease-table 14). */
+function admit(row: Row, { lane, at }: WorkMessage, readAt: EpochMs): RunMode | undefined {
+  if (row.leaseUntil !== undefined && row.leaseUntil > readAt) return undefined;
+  if (row.dueAt !== undefined && row.dueAt <= readAt) return { isDue: true, at, readAt };
+  // What was due when the message was sent has been done since, unless the message is of the wheel. Of a message that is
+  // older than a period a younger one is on its way (lease-table 13).
+  if (lane !== "refresh" || row.wheel === undefined) return undefined;
+  return readAt - at > row.wheel.period * SECOND_MS ? undefined : { isDue: false, at, readAt };
+}
+
+async function release(deps: ReconcileDeps, { key }: Row): Promise<void> {
+  await deps.leases.release(key);
+  deps.log.info("declaration-handed-over", { key });
+}
+
+/** An outage is written once, and not here: who closes the circuit wakes this row (lease-table 16). */
+async function isSuspended(deps: ReconcileDeps, row: Row, settings: ClusterSettings, batch: Batch): Promise<boolean> {
+  const { cluster, namespace } = partsOf(row.key);
+  const others = worksBesideVso(settings, namespace) ? [] : [suspensionOf(cluster), suspensionOf(cluster, namespace)];
+  if ((await batch.circuits.openAmong([circuitOfCluster(cluster), ...others])) === undefined) return false;
+  deps.metrics.count("keyferry_syncs_waiting_total", { cluster });
+  return true;
+}

@@ -1,0 +1,192 @@
+import type { EpochMs } from "../clock.ts";
+import { DestinationAwaited } from "../destinations/destination.ts";
+import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import { causeOf } from "../failures/causes.ts";
+import { asError, followAt, type KnownFailure, type SharedOutcome } from "../failures/shared-failures.ts";
+import type { Json } from "../json.ts";
+import { partsOf } from "../keys.ts";
+import type { Announced } from "../origins/origin.ts";
+import type { RunOutcome } from "../origins/status.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { RowState } from "../ports/rows.ts";
+import type { Settlement } from "../ports/store.ts";
+import { causePlaceOf, longestPauseOf } from "./asking.ts";
+import type { Attempt, InStep } from "./attempt.ts";
+import type { Batch } from "./batch.ts";
+import { type Run, vaultOf } from "./run.ts";
+import { type FailureContext, settleFailed, settleSynced, type Timing } from "./settle.ts";
+
+/** What becomes of an attempt: a state and a time in the row, a status on the resource. Answers what others may want to know of it. */
+export async function settleAttempt(
+  deps: ReconcileDeps,
+  run: Run,
+  attempt: Attempt,
+  batch: Batch,
+): Promise<SharedOutcome | undefined> {
+  switch (attempt.kind) {
+    case "unchanged":
+      return countInStep(deps, run, "unchanged");
+    case "in-step":
+      await settleInStep(deps, run, attempt, batch);
+      return countInStep(deps, run, "settled");
+    case "later":
+      return settleLater(deps, run, attempt);
+    case "failed":
+      return settleFailure(deps, run, attempt.error, batch);
+    case "known":
+      return settleKnown(deps, run, attempt.failure, batch);
+    default:
+      return attempt satisfies never;
+  }
+}
+
+function countInStep(deps: ReconcileDeps, run: Run, result: "settled" | "unchanged"): SharedOutcome {
+  deps.metrics.count("keyferry_syncs_total", { cluster: run.settings.name, result });
+  report(deps, run);
+  return { kind: "well" };
+}
+
+async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch: Batch): Promise<void> {
+  const { claim, refs, settings } = run;
+  const { obtained, learned, rolled, mac } = inStep;
+  const { declared, state: before, key } = claim.row;
+  const outcome: RunOutcome = {
+    kind: "synced",
+    ...(rolled.condition === undefined ? {} : { rollout: rolled.condition }),
+    ...(mac === undefined ? {} : { mac }),
+    ...(learned.wrote === undefined ? {} : { wrote: learned.wrote }),
+    warnings: obtained.warnings,
+  };
+  const told = await announce(run, outcome, batch);
+  const { own: _own, rollout: _rollout, ...kept } = before;
+  const state: RowState = {
+    ...kept,
+    ...rolled.state,
+    ...vaultOf(run),
+    refs,
+    owned: learned.owned,
+    digest: inStep.digest,
+    appliedHash: declared.hash,
+    ...(obtained.own === undefined ? {} : { own: obtained.own }),
+    ...(told.announced && { seen: { ...told.announced.seen, hash: declared.hash } }),
+  };
+  const timing = await timingOf(deps);
+  // The data goes on being refreshed at its own pace, whoever else can't be told.
+  const settlement = told.error
+    ? settleFailed(state, told.error, timing, { longestMs: longestPauseOf(run.resolved) })
+    : settleSynced(claim.row, state, obtained.next, timing);
+  await claim.settle(settlement);
+  await batch.released.wakeRefused(settings.name, releasedBy(before, state, partsOf(key)));
+  if (learned.wrote !== undefined) deps.log.info("secret-written", { key, because: learned.wrote });
+}
+
+/** Secrets under former names: gone, or left to who else owns them. */
+function releasedBy(before: RowState, after: RowState, { namespace }: { readonly namespace: string }) {
+  const kept = new Set(after.owned.map(({ name }) => name));
+  return before.owned.filter(({ name }) => !kept.has(name)).map(({ name }) => ({ namespace, name }));
+}
+
+/** Nothing was written yet: the row keeps what was learned, and the run begins anew at its own time. */
+async function settleLater(
+  deps: ReconcileDeps,
+  { claim, refs }: Run,
+  { at, own }: { readonly at: EpochMs; readonly own: Json },
+): Promise<undefined> {
+  if (!(await claim.take())) return;
+  await claim.settle({ state: { ...claim.row.state, own, refs }, schedule: { kind: "due", at }, now: deps.clock() });
+}
+
+/** The one way out for failure: it becomes a time in the row, a status on the resource, and for outages a circuit. */
+async function settleFailure(
+  deps: ReconcileDeps,
+  run: Run,
+  met: SyncError,
+  batch: Batch,
+): Promise<SharedOutcome | undefined> {
+  const { resolved, claim, settings } = run;
+  const { row } = claim;
+  const target = resolved instanceof SyncError ? undefined : resolved.asks?.identity.target;
+  const error = await batch.circuits.classify(met, target, batch.signal);
+  deps.metrics.count("keyferry_sync_errors_total", { cluster: settings.name, code: error.code });
+  if (error.code === "LEASE_LOST") return;
+  report(deps, run, error);
+  deps.log.warn("sync-failed", { key: row.key, code: error.code, message: error.message });
+  // A wheel refresh that meets an outage writes nothing of its own: its next refresh slot, or the closing circuit, comes back to it.
+  if (OUTAGE_CODES.has(error.code) && !claim.isTaken) return;
+  const cause = causeOf(error, causePlaceOf(row, resolved));
+  const settled = await settleError(deps, run, error, { cause, longestMs: longestPauseOf(resolved) }, batch);
+  return settled && { kind: "failed", error, cause, nextAt: settled.state.error?.nextAt };
+}
+
+/** It asks nobody: what it would meet is known, and whoever asks next wakes it once it is mended. */
+async function settleKnown(
+  deps: ReconcileDeps,
+  run: Run,
+  failure: KnownFailure,
+  batch: Batch,
+): Promise<SharedOutcome | undefined> {
+  const { clock, random, metrics } = deps;
+  const { asking, claim, settings } = run;
+  metrics.count("keyferry_syncs_waiting_total", { cluster: settings.name });
+  const knownUntil = followAt(failure, asking, { now: clock(), random });
+  const context = { cause: failure.cause, longestMs: asking.longestMs, knownUntil };
+  const settled = await settleError(deps, run, asError(failure, claim.row.state.error), context, batch);
+  return settled && { kind: "known", failure };
+}
+
+/** The failure on the row, and on the resource; undefined when another worker has the row. */
+async function settleError(
+  deps: ReconcileDeps,
+  run: Run,
+  error: SyncError,
+  context: FailureContext,
+  batch: Batch,
+): Promise<Settlement | undefined> {
+  const { claim, kind, resolved, refs } = run;
+  if (!(await claim.take())) return undefined;
+  const { state: before, declared } = claim.row;
+  const told = error.code === "DECLARATION_GONE" ? {} : await announce(run, { kind: "failed", error }, batch);
+  const owned = resolved instanceof SyncError ? before.owned : kind.destination.claimed(resolved, before.owned);
+  const state: RowState = {
+    ...before,
+    ...vaultOf(run),
+    refs,
+    owned: error instanceof DestinationAwaited ? error.recordOf(owned) : owned,
+    ...(told.announced && { seen: { ...told.announced.seen, hash: declared.hash } }),
+  };
+  const settlement = settleFailed(state, error, await timingOf(deps), context);
+  await claim.settle(settlement);
+  return settlement;
+}
+
+/** The data is in step whatever becomes of the status: a status that can't be written is a failure of its own. */
+async function announce(
+  { origin, claim }: Run,
+  outcome: RunOutcome,
+  { signal }: Batch,
+): Promise<{ announced?: Announced; error?: SyncError }> {
+  try {
+    return { announced: await origin.announce(outcome, claim, signal) };
+  } catch (error) {
+    if (error instanceof SyncError) return { error };
+    throw error;
+  }
+}
+
+/** What settle needs to know of time, as it is now. */
+async function timingOf({ clock, random, leases }: ReconcileDeps): Promise<Timing> {
+  return { now: clock(), random, dispatchedUntil: await leases.dispatchedUntil() };
+}
+
+/** What the series of single syncs are told. */
+function report({ metrics, clock }: ReconcileDeps, { claim, resolved }: Run, error?: SyncError): void {
+  // There is no sync any more that could fail.
+  if (error?.code === "DECLARATION_GONE") return;
+  const refreshAfterMs = resolved instanceof SyncError ? undefined : resolved.refreshAfterMs;
+  metrics.ran?.({
+    key: claim.row.key,
+    at: clock(),
+    ...(error === undefined ? {} : { code: error.code }),
+    ...(refreshAfterMs === undefined ? {} : { refreshAfterMs }),
+  });
+}

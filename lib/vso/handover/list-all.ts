@@ -1,0 +1,31 @@
+import type { Clock } from "../../clock.ts";
+import { listBounds } from "../../discovery/list-bounds.ts";
+import { SyncError } from "../../errors.ts";
+import { namedNamespaces } from "../../namespaces.ts";
+import type { ClusterApi } from "../../ports/clusters.ts";
+import type { ClusterSettings } from "../../ports/fleet.ts";
+import type { SeenResource } from "../../ports/resources.ts";
+import type { KindRef } from "../../resource-kinds.ts";
+
+/** Every object of a kind that fleet.yaml lets us see; by namespace where it names each of them. */
+export async function listAll(
+  { clusters, clock }: { readonly clusters: ClusterApi; readonly clock: Clock },
+  settings: ClusterSettings,
+  kind: KindRef,
+  signal: AbortSignal,
+): Promise<readonly SeenResource[]> {
+  const scopes = namedNamespaces(settings.namespaces) ?? [undefined];
+  const items: SeenResource[] = [];
+  for (const namespace of scopes) {
+    const options = { metadataOnly: false, ...(namespace === undefined ? {} : { namespace }) };
+    const take = listBounds(settings.name, kind.resource, clock);
+    for (let page: string | undefined, isFirst = true; isFirst || page !== undefined; isFirst = false) {
+      const answer = await clusters.list(settings.name, kind, options, page, signal);
+      if (!answer) throw new SyncError("KUBE_REJECTED", `cluster ${settings.name} does not serve ${kind.kind}`);
+      take(answer);
+      items.push(...answer.items);
+      page = answer.continue;
+    }
+  }
+  return items;
+}

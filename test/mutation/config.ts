@@ -1,0 +1,45 @@
+/** What is mutated, what must be proven without exception, and which tests count. Globs from the root of the repository. */
+export const CONFIG = {
+  /** What keeps secrets right. */
+  scope: [
+    "lib/{declarations,discovery,failures,kinds,origins,outage,plan,ports,reconcile,references,rollout,schedule,vso}/**/*.ts",
+    "lib/{destinations,store}/**/*.ts",
+    "lib/{canonical,circuits,digest,handed-over,keys,namespaces,vault-address,vault-path,vault-reach}.ts",
+    "lib/vault/{address-guard,bounded-lookup,connection,ip-rule,kv,login,redirect,single-flight,transport}.ts",
+    "lib/vault/{active-token,tokens,token-*}.ts",
+  ],
+  /** Files of the scope that hold no behaviour of keyferry's own: schemas of what later versions handle, generators, tables. */
+  except: [
+    "lib/declarations/{crd,vault-dynamic-secret,vault-pki-secret,unsupported}.ts",
+    "lib/store/**/{schema,table}.ts",
+  ],
+  /** What keeps tenants apart and what fences writes: here every mutant must be killed. */
+  strict: [
+    "lib/{digest,keys,namespaces,vault-address,vault-reach}.ts",
+    "lib/ports/vault-ids.ts",
+    "lib/failures/causes.ts",
+    "lib/reconcile/source.ts",
+    "lib/destinations/kubernetes-secret/{owners,belonging}.ts",
+    "lib/declarations/{lent-identity,identity,find-auth,look-up}.ts",
+    "lib/vault/{address-guard,active-token,ip-rule,redirect,single-flight,token-cache}.ts",
+    "lib/store/merge-owned.ts",
+    "lib/store/{dynamodb,sqlite}/{conditions,leases,tokens}.ts",
+  ],
+  /** Tests that need no server. */
+  tests: [
+    "test/unit/**/*.test.ts",
+    "test/core/**/*.test.ts",
+    "test/contract/{lease-store,lease-store-dynamodb,sqlite,damaged-rows,admit,row-budget,circuits}.test.ts",
+    "test/contract/{token-cache,token-store,token-sweep,dynamodb,vault-without-answer}.test.ts",
+  ],
+  /** Tests of those that prove nothing here. */
+  withoutTests: ["test/unit/{harness,cli,aws}/**"],
+  /** Tests of very many rows, by name: what they notice others notice, in a hundredth of the time. */
+  tooSlow: ["syncs are declared, carried out and come round"],
+  /** In percent. */
+  enough: { overall: 90, strict: 100 },
+} as const;
+
+export type Config = {
+  readonly [Key in "scope" | "except" | "strict" | "tests" | "withoutTests" | "tooSlow"]: readonly string[];
+} & { readonly enough: { readonly overall: number; readonly strict: number } };

@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { DestinationAwaited } from "../../../../lib/destinations/destination.ts";
+import { isRecorded, mayNotWrite } from "../../../../lib/destinations/kubernetes-secret/belonging.ts";
+import { type Rival, referenceTo } from "../../../../lib/destinations/kubernetes-secret/owners.ts";
+import type { Seen } from "../../../../lib/destinations/kubernetes-secret/state.ts";
+import { digestKey } from "../../../../lib/digest.ts";
+import type { JsonObject } from "../../../../lib/json.ts";
+import { desiredLabels } from "../../../../lib/owner-labels.ts";
+import type { SeenSecret } from "../../../../lib/ports/secrets.ts";
+import { VAULT_STATIC_SECRET } from "../../../../lib/resource-kinds.ts";
+import { aRow } from "../../../builders.ts";
+
+const OWNER = referenceTo(VAULT_STATIC_SECRET, "db", "ours");
+const OURS: JsonObject = { ...OWNER };
+const SIBLING: JsonObject = { ...OWNER, name: "web", uid: "theirs" };
+const LABELS = desiredLabels({}, "ours");
+const RIVAL: Rival = { kind: "VaultStaticSecret", name: "web", by: "reference", wrote: false };
+
+function aSecret(ownerReferences: readonly JsonObject[], more: Partial<SeenSecret> = {}): SeenSecret {
+  return {
+    uid: "u1",
+    resourceVersion: "7",
+    type: "Opaque",
+    immutable: false,
+    deleting: false,
+    labels: LABELS,
+    annotations: {},
+    ownerReferences,
+    data: new Map(),
+    managed: { fingerprint: "m", ours: true, vso: false },
+    ...more,
+  };
+}
+
+/** Of a sync that recorded these Secrets. */
+function aSeen(owned: readonly { name: string; uid?: string }[], rivals: readonly Rival[] = []): Seen {
+  return {
+    row: aRow({ state: { ...aRow().state, owned } }),
+    destination: {
+      name: "db",
+      create: true,
+      overwrite: false,
+      type: "Opaque",
+      labels: LABELS,
+      annotations: {},
+      ownerReference: OWNER,
+    },
+    observe: "watch",
+    digest: "d",
+    key: digestKey(Buffer.alloc(32, 1)),
+    secret: "unread",
+    applied: false,
+    rivals,
+  };
+}
+
+const WRITER = [{ name: "db", uid: "u1" }];
+const awaitedBy = (seen: Seen, secret: SeenSecret): DestinationAwaited => {
+  try {
+    mayNotWrite(seen, secret);
+  } catch (error) {
+    assert.ok(error instanceof DestinationAwaited);
+    return error;
+  }
+  return assert.fail("it may write");
+};
+
+describe("kubernetes-rules 6: may we write to this Secret?", () => {
+  it("is recorded by name and uid, both of them", () => {
+    assert.equal(isRecorded(aSeen(WRITER), aSecret([])), true);
+    assert.equal(isRecorded(aSeen([{ name: "other", uid: "u1" }]), aSecret([])), false);
+    assert.equal(isRecorded(aSeen([{ name: "db", uid: "u0" }]), aSecret([])), false);
+    assert.equal(isRecorded(aSeen([{ name: "db" }]), aSecret([])), false);
+  });
+
+  it("goes on while our own reference stands, whoever else left marks there", () => {
+    const wrote = { ...RIVAL, wrote: true };
+    assert.equal(mayNotWrite(aSeen(WRITER, [wrote]), aSecret([OURS, SIBLING])), undefined);
+    assert.equal(mayNotWrite(aSeen(WRITER, [RIVAL]), aSecret([SIBLING])), undefined, "the other one has not written");
+    assert.equal(awaitedBy(aSeen(WRITER, [wrote]), aSecret([SIBLING])).code, "SECRET_NOT_OURS");
+  });
+
+  it("stands beside one other declaration's reference, on a Secret that stays", () => {
+    const secret = aSecret([SIBLING]);
+    assert.deepEqual(mayNotWrite(aSeen([], [RIVAL]), secret), { do: "stand-beside", seen: secret });
+    awaitedBy(aSeen([], [RIVAL, { ...RIVAL, name: "third" }]), secret);
+    awaitedBy(aSeen([], [{ ...RIVAL, by: "mark" }]), secret);
+    awaitedBy(aSeen([], [RIVAL]), aSecret([OURS, SIBLING]));
+    awaitedBy(aSeen([], [RIVAL]), aSecret([SIBLING], { deleting: true }));
+  });
+
+  it("says who is waited for, and what left them there", () => {
+    const stands = awaitedBy(aSeen([], [RIVAL, { ...RIVAL, name: "third" }]), aSecret([SIBLING]));
+    assert.match(
+      stands.message,
+      /Secret db: VaultStaticSecret web, VaultStaticSecret third is declared still and stands/,
+    );
+    const marked = awaitedBy(aSeen([], [{ ...RIVAL, by: "mark" }]), aSecret([SIBLING]));
+    assert.match(marked.message, /VaultStaticSecret web wrote it and is declared still/);
+  });
+
+  it("records the name alone of what it waits for, and all else as it was", () => {
+    const error = awaitedBy(aSeen([], [{ ...RIVAL, by: "mark" }]), aSecret([SIBLING]));
+    const other = { name: "other", uid: "u2" };
+    assert.deepEqual(error.recordOf([...WRITER, other]), [{ name: "db" }, other]);
+  });
+
+  it("names three strangers at most", () => {
+    const named = (count: number): string => {
+      const tools = Array.from({ length: count }, (_, at) => ({ kind: "Tool", name: `t${at}`, uid: `t${at}` }));
+      try {
+        mayNotWrite(aSeen([]), aSecret(tools));
+      } catch (error) {
+        return /they name (.*?)\. /.exec((error as Error).message)?.[1] ?? "";
+      }
+      return assert.fail("it may write");
+    };
+    assert.equal(named(1), "Tool t0");
+    assert.equal(named(3), "Tool t0, Tool t1, Tool t2");
+    assert.equal(named(5), "Tool t0, Tool t1, Tool t2 and 2 more");
+  });
+});

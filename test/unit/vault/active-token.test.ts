@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { VaultIdentity } from "../../../lib/ports/vault.ts";
+import { SecretValue } from "../../../lib/secret-value.ts";
+import { activeToken, renewedToken } from "../../../lib/vault/active-token.ts";
+
+const IDENTITY: VaultIdentity = {
+  id: "one",
+  target: { address: "http://vault", headers: {}, skipTlsVerify: false, timeoutMs: 1_000 },
+  mount: "approle",
+  headers: {},
+  method: {
+    kind: "appRole",
+    roleId: "role",
+    credential: { kind: "secret", cluster: "c", namespace: "n", name: "s", key: "id" },
+  },
+};
+const granted = (ttlSeconds: number, renewable = true) => ({
+  token: SecretValue.of("t"),
+  ttlSeconds,
+  renewable,
+  uses: 0,
+  isBatch: false,
+});
+
+describe("a token that we hold", () => {
+  it("is not used in its last tenth", () => {
+    assert.equal(activeToken(IDENTITY, granted(3_600), 0).staleAt, 3_240_000);
+  });
+
+  it("is not used in its last five seconds", () => {
+    assert.equal(activeToken(IDENTITY, granted(20), 0).staleAt, 15_000);
+  });
+
+  it("is used for half of its life at least", () => {
+    assert.equal(activeToken(IDENTITY, granted(4), 0).staleAt, 2_000);
+  });
+
+  it("has no end when Vault gives none", () => {
+    const { staleAt, renewAt } = activeToken(IDENTITY, granted(0), 0);
+    assert.deepEqual([staleAt, renewAt], [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]);
+  });
+
+  it("is prolonged at two thirds, if it can be", () => {
+    assert.equal(activeToken(IDENTITY, granted(300), 0).renewAt, 200_000);
+    assert.equal(activeToken(IDENTITY, granted(300, false), 0).renewAt, Number.POSITIVE_INFINITY);
+  });
+
+  it("is not prolonged when it is good for some requests only", () => {
+    assert.equal(activeToken(IDENTITY, { ...granted(300), uses: 3 }, 0).renewAt, Number.POSITIVE_INFINITY);
+  });
+
+  it("is the same token after a renewal, with another end", () => {
+    const first = activeToken(IDENTITY, granted(300), 0);
+    const next = renewedToken(first, granted(300), 200_000);
+    assert.equal(next.value, first.value);
+    assert.equal(next.obtainedAt, 0);
+    assert.equal(next.staleAt, 470_000);
+    assert.equal(next.renewAt, 400_000);
+  });
+
+  it("is not prolonged again once it has met its maximum", () => {
+    const first = activeToken(IDENTITY, granted(300), 0);
+    const next = renewedToken(first, granted(150), 200_000);
+    assert.equal(next.staleAt, 335_000);
+    assert.equal(next.renewAt, Number.POSITIVE_INFINITY);
+  });
+});

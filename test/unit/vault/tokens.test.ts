@@ -1,0 +1,350 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { HOUR_MS, MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
+import type { VaultIdentity } from "../../../lib/ports/vault.ts";
+import { SecretValue } from "../../../lib/secret-value.ts";
+import { openSqliteStore, type SqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
+import type { ActiveToken } from "../../../lib/vault/active-token.ts";
+import { type TokenCache, tokenCache } from "../../../lib/vault/token-cache.ts";
+import { tokens } from "../../../lib/vault/tokens.ts";
+import type { VaultClient, VaultQuestion } from "../../../lib/vault/vault-client.ts";
+import { forever } from "../../broken-peer.ts";
+import { aKey } from "../../builders.ts";
+import { QUIET } from "../aws/records.ts";
+
+const START = Date.UTC(2030, 0, 1);
+const BY = aKey();
+
+function anIdentity(id: string, version = "1"): VaultIdentity {
+  return {
+    id,
+    target: { address: "https://vault.example", headers: {}, skipTlsVerify: false, timeoutMs: 1_000 },
+    mount: "approle",
+    headers: {},
+    method: {
+      kind: "appRole",
+      roleId: id,
+      credential: { kind: "secret", cluster: "east", namespace: "shop", name: "s", key: "id", version },
+    },
+  };
+}
+const ONE = anIdentity("one");
+const OTHER = anIdentity("other");
+
+/** A Vault that logs in whoever asks, and remembers what it was asked. The real one: vault-tokens.contract.ts. */
+function aVault() {
+  const grant = { lease_duration: 3_600, renewable: true, num_uses: 0, token_type: "service" };
+  const asked: string[] = [];
+  const ended = new Set<string>();
+  const world = {
+    grant,
+    asked,
+    ended,
+    now: START,
+    logins: 0,
+    refusesLogins: false,
+    refusesRenewals: false,
+    /** Of `verb`s. */
+    count: (verb: string) => asked.filter((one) => one.startsWith(verb)).length,
+    /** What a login waits for. */
+    gate: Promise.resolve(),
+  };
+  const answer = (status: number, body: unknown) => ({ status, text: JSON.stringify(body) });
+  const ask = async (_target: unknown, { path, body, token }: VaultQuestion, signal: AbortSignal) => {
+    const held = token?.reveal().toString("utf8") ?? "";
+    const role = (body as { role_id?: string } | undefined)?.role_id ?? "";
+    asked.push(`${path.split("/").at(-1)} ${role || held}`);
+    await world.gate;
+    signal.throwIfAborted();
+    return path.endsWith("/login") ? loggedIn(role) : toToken(path.split("/").at(-1), held);
+  };
+  const loggedIn = (role: string) => {
+    if (world.refusesLogins) return answer(400, { errors: ["invalid role or secret ID"] });
+    world.logins += 1;
+    return answer(200, { auth: { ...grant, client_token: `${role}-${world.logins}` } });
+  };
+  const toToken = (verb: string | undefined, held: string) => {
+    if (ended.has(held)) return answer(403, { errors: ["permission denied", "invalid token"] });
+    if (verb === "renew-self") {
+      const refused = { errors: ["permission denied"] };
+      return world.refusesRenewals ? answer(403, refused) : answer(200, { auth: { ...grant, client_token: held } });
+    }
+    if (verb === "revoke-self") ended.add(held);
+    return answer(200, {});
+  };
+  const process = (cache?: TokenCache) =>
+    tokens({
+      client: { ask } as Partial<VaultClient> as VaultClient,
+      credentials: {
+        credential: async () => ({ value: SecretValue.of("s"), version: "1" }),
+        secret: () => assert.fail(),
+        annotations: () => assert.fail(),
+      },
+      clock: () => world.now,
+      log: QUIET,
+      cache,
+    });
+  return { ...world, world, process };
+}
+
+/** What runs beside who asked has been done: nothing here waits for anything outside of the process. */
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+const textOf = (token: ActiveToken | undefined) => token?.value.reveal().toString("utf8");
+
+describe("tokens of Vault", () => {
+  it("are shared by who has the same identity, and by nobody else", async () => {
+    const { process, world } = aVault();
+    const one = process();
+    const asked = await Promise.all([ONE, ONE, OTHER, ONE, OTHER].map((identity) => one.token({ identity }, forever)));
+    assert.deepEqual(asked.map(textOf), ["one-1", "one-1", "other-2", "one-1", "other-2"]);
+    assert.equal(textOf(await one.token({ identity: OTHER }, forever)), "other-2");
+    assert.equal(world.logins, 2);
+  });
+
+  it("are used until a tenth of their life is left, and no longer", async () => {
+    const { process, world } = aVault();
+    world.grant.renewable = false;
+    const one = process();
+    const token = await one.token({ identity: ONE }, forever);
+    world.now = token.staleAt - 1;
+    assert.equal(textOf(await one.token({ identity: ONE }, forever)), "one-1");
+    world.now = token.staleAt;
+    assert.equal(textOf(await one.token({ identity: ONE }, forever)), "one-2");
+  });
+
+  it("are prolonged once, beside who uses them, from two thirds of their life on", async () => {
+    const { process, world } = aVault();
+    const one = process();
+    const token = await one.token({ identity: ONE }, forever);
+    world.now = token.renewAt - 1;
+    await one.token({ identity: ONE }, forever);
+    assert.equal(world.count("renew-self"), 0);
+    world.now = token.renewAt;
+    const used = await Promise.all([1, 2, 3].map(() => one.token({ identity: ONE }, forever)));
+    assert.deepEqual(used.map(textOf), ["one-1", "one-1", "one-1"]);
+    await settled();
+    assert.equal(world.count("renew-self"), 1);
+    world.now = token.staleAt + 1;
+    assert.equal(textOf(await one.token({ identity: ONE }, forever)), "one-1");
+    assert.equal(world.logins, 1);
+    world.now += HOUR_MS / 2;
+    await one.token({ identity: ONE }, forever);
+    assert.equal(world.count("renew-self"), 2, "and again, later");
+  });
+
+  it("are tried to prolong once when Vault refuses it, and used to their end", async () => {
+    const { process, world } = aVault();
+    world.refusesRenewals = true;
+    const one = process();
+    const token = await one.token({ identity: ONE }, forever);
+    world.now = token.renewAt;
+    for (let time = 0; time < 3; time++) {
+      assert.equal(textOf(await one.token({ identity: ONE }, forever)), "one-1");
+      await settled();
+    }
+    assert.equal(world.count("renew-self"), 1);
+  });
+
+  it("of few uses are used as often as that, and replaced by as many logins as it takes", async () => {
+    const { process, world } = aVault();
+    world.grant.num_uses = 2;
+    const one = process();
+    const asked = await Promise.all([1, 2, 3, 4, 5].map(() => one.token({ identity: ONE }, forever)));
+    assert.equal(new Set(asked.map(textOf)).size, 3);
+    assert.equal(world.logins, 3);
+  });
+
+  it("are not asked for again for 5 s after a refusal: with this credential, by who has not asked since", async () => {
+    const { process, world } = aVault();
+    world.refusesLogins = true;
+    const one = process();
+    const refused = (identity: VaultIdentity, since?: number) =>
+      assert.rejects(one.token({ identity, since }, forever), { code: "VAULT_LOGIN_REFUSED" });
+    await Promise.all([refused(ONE), refused(ONE)]);
+    assert.equal(world.count("login"), 1);
+    world.now = START + 5 * SECOND_MS - 1;
+    await refused(ONE, START);
+    assert.equal(world.count("login"), 1);
+    await refused(OTHER);
+    assert.equal(world.count("login"), 2, "another identity");
+    await refused(anIdentity("one", "2"));
+    assert.equal(world.count("login"), 3, "another credential");
+    await refused(ONE, START + 1);
+    assert.equal(world.count("login"), 4, "asked for since");
+    world.now += 5 * SECOND_MS;
+    world.refusesLogins = false;
+    assert.equal(textOf(await one.token({ identity: ONE }, forever)), "one-1");
+  });
+
+  it("are got for those who still wait when another one gives up, and ended when nobody waits", async () => {
+    const { process, world } = aVault();
+    let open = () => {};
+    world.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const one = process();
+    const ender = new AbortController();
+    const leaving = assert.rejects(one.token({ identity: ONE }, ender.signal), /gone/);
+    const staying = one.token({ identity: ONE }, forever);
+    ender.abort(new Error("gone"));
+    await leaving;
+    open();
+    assert.equal(textOf(await staying), "one-1");
+  });
+
+  it("are given back when nobody used them for an hour", async () => {
+    const { process, world, ended } = aVault();
+    world.grant.lease_duration = 10 * 3_600;
+    const one = process();
+    await one.token({ identity: ONE }, forever);
+    world.now = START + HOUR_MS - 1;
+    await one.token({ identity: OTHER }, forever);
+    assert.deepEqual([...ended], []);
+    world.now = START + HOUR_MS;
+    await one.token({ identity: anIdentity("third") }, forever);
+    assert.deepEqual([...ended], ["one-1"]);
+  });
+
+  it("all end when it stops", async () => {
+    const { process, ended } = aVault();
+    const one = process();
+    for (const identity of [ONE, OTHER]) await one.token({ identity }, forever);
+    await one.revokeAll(forever);
+    assert.deepEqual([...ended].sort(), ["one-1", "other-2"]);
+  });
+});
+
+describe("a token that Vault answers 403 to", () => {
+  it("is replaced once it is 10 s old, and ended", async () => {
+    const { process, world, ended } = aVault();
+    const one = process();
+    const token = await one.token({ identity: ONE }, forever);
+    world.now = START + 10 * SECOND_MS;
+    assert.equal(textOf(await one.replacement({ identity: ONE }, { token, isSecond: false }, forever)), "one-2");
+    assert.deepEqual([...ended], ["one-1"]);
+    assert.equal(textOf(await one.token({ identity: ONE }, forever)), "one-2");
+    // Whoever still had the old one takes what there is.
+    assert.equal(textOf(await one.replacement({ identity: ONE }, { token, isSecond: false }, forever)), "one-2");
+    assert.equal(world.logins, 2);
+  });
+
+  it("is replaced however young it is for who asked since it was obtained", async () => {
+    const { process, world } = aVault();
+    const one = process();
+    const token = await one.token({ identity: ONE }, forever);
+    world.now = START + SECOND_MS;
+    const since = world.now;
+    assert.equal(textOf(await one.replacement({ identity: ONE, since }, { token, isSecond: false }, forever)), "one-2");
+  });
+
+  it("stays while it is young and lives: its policies refuse the read", async () => {
+    const { process, world } = aVault();
+    const one = process();
+    const token = await one.token({ identity: ONE }, forever);
+    world.now = START + 10 * SECOND_MS - 1;
+    assert.equal(
+      await one.replacement({ identity: ONE, since: START }, { token, isSecond: false }, forever),
+      undefined,
+    );
+    assert.equal(textOf(await one.token({ identity: ONE }, forever)), "one-1");
+    assert.equal(world.logins, 1);
+  });
+
+  it("is replaced at once when it has ended, once; after that the identity counts as blind for ten minutes", async () => {
+    const { process, world, ended } = aVault();
+    const one = process();
+    const token = await one.token({ identity: ONE }, forever);
+    ended.add("one-1");
+    const second = await one.replacement({ identity: ONE }, { token, isSecond: false }, forever);
+    assert.equal(textOf(second), "one-2");
+    ended.add("one-2");
+    assert.ok(second);
+    assert.equal(await one.replacement({ identity: ONE }, { token: second, isSecond: true }, forever), undefined);
+    assert.equal(await one.replacement({ identity: ONE }, { token: second, isSecond: false }, forever), undefined);
+    assert.equal(world.count("lookup-self"), 2);
+    assert.equal(world.logins, 2);
+    world.now += 10 * MINUTE_MS;
+    assert.equal(
+      textOf(await one.replacement({ identity: ONE }, { token: second, isSecond: false }, forever)),
+      "one-3",
+    );
+  });
+});
+
+describe("tokens of Vault that processes share", () => {
+  const cacheOf = (store: SqliteStore, now: () => number): TokenCache => {
+    let nonces = 0;
+    return tokenCache(
+      {
+        store: store.tokens(),
+        key: async () => Buffer.alloc(32, 7),
+        installation: "ours",
+        randomBytes: (count) => Buffer.alloc(count, ++nonces),
+      },
+      { clock: now, log: QUIET },
+    );
+  };
+
+  it("are used by the next process, by the same identity alone", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { process, world } = aVault();
+    const cache = cacheOf(store, () => world.now);
+    await process(cache).token({ identity: ONE, by: BY }, forever);
+    const next = process(cache);
+    assert.equal(textOf(await next.token({ identity: ONE, by: BY }, forever)), "one-1");
+    assert.equal(textOf(await next.token({ identity: OTHER, by: BY }, forever)), "other-2");
+    assert.equal(textOf(await next.token({ identity: ONE }, forever)), "one-1");
+    assert.equal(textOf(await process(cache).token({ identity: ONE }, forever)), "one-3", "for no sync: kept nowhere");
+  });
+
+  it("are those of who was first when two log in at once; the other gives its own back", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { process, world, ended } = aVault();
+    const cache = cacheOf(store, () => world.now);
+    const both = await Promise.all(
+      [process(cache), process(cache)].map((one) => one.token({ identity: ONE, by: BY }, forever)),
+    );
+    const [first, second] = both.map(textOf);
+    assert.equal(first, second);
+    assert.equal(world.logins, 2);
+    assert.deepEqual(
+      [...ended],
+      ["one-1", "one-2"].filter((token) => token !== first),
+    );
+  });
+
+  it("are not given back when one process uses them no more, and end with a clean stop", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { process, world, ended } = aVault();
+    world.grant.lease_duration = 10 * 3_600;
+    const cache = cacheOf(store, () => world.now);
+    const one = process(cache);
+    await one.token({ identity: ONE, by: BY }, forever);
+    world.now = START + HOUR_MS;
+    await one.token({ identity: OTHER, by: BY }, forever);
+    assert.deepEqual([...ended], []);
+    await process(cache).revokeAll(forever);
+    assert.deepEqual([...ended].sort(), ["one-1", "other-2"]);
+    assert.deepEqual(await cache.all(), []);
+  });
+
+  it("are named without the token, moved to another sync, and ended before they are forgotten", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { process, world, ended } = aVault();
+    const cache = cacheOf(store, () => world.now);
+    const one = process(cache);
+    await one.token({ identity: ONE, by: BY }, forever);
+    const [kept, ...more] = await one.kept("east");
+    assert.ok(kept);
+    assert.deepEqual([kept, more], [{ id: "one", by: BY, circuit: kept.circuit }, []]);
+    assert.deepEqual(await one.kept("west"), []);
+    const next = aKey("web");
+    await one.keepFor(kept, next);
+    const [moved] = await one.kept();
+    assert.deepEqual(moved, { ...kept, by: next });
+    await process(cache).end({ ...kept, by: next }, forever);
+    assert.deepEqual([...ended], ["one-1"]);
+    assert.deepEqual(await process(cache).kept(), []);
+  });
+});
