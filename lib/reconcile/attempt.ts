@@ -39,14 +39,14 @@ export interface InStep {
 export async function attempt(deps: ReconcileDeps, run: Run, batch: Batch): Promise<Attempt> {
   try {
     if (run.resolved instanceof SyncError) throw run.resolved;
-    return await bring(deps, run, run.resolved, batch);
+    return await obtainAndWrite(deps, run, run.resolved, batch);
   } catch (error) {
     if (error instanceof SyncError) return { kind: "failed", error };
     throw error;
   }
 }
 
-async function bring(deps: ReconcileDeps, run: Run, resolved: Resolved, batch: Batch): Promise<Attempt> {
+async function obtainAndWrite(deps: ReconcileDeps, run: Run, resolved: Resolved, batch: Batch): Promise<Attempt> {
   const { kind, claim, origin, settings } = run;
   const { row } = claim;
   const { signal } = batch;
@@ -55,7 +55,7 @@ async function bring(deps: ReconcileDeps, run: Run, resolved: Resolved, batch: B
   if (obtained.kind === "later") return obtained;
   const digest = digestOf(deps.digestKey, obtained.data);
   const about = { row, settings, resolved, data: obtained.data, digest };
-  const destination = kind.destination.bringing({ ...deps, origin }, about);
+  const destination = kind.destination.toWrite({ ...deps, origin }, about);
   const learned = destination.learned(await converge(destination, claim, signal));
   // A status that an earlier version wrote, or of data whose templates write nothing new, catches up by itself, once.
   if (isUntold(row, obtained.warnings) || isElsewhere(row, resolved)) await claim.take();

@@ -149,7 +149,7 @@ async function settleError(
   if (!(await claim.take())) return undefined;
   const { state: before, declared } = claim.row;
   const told = error.code === "DECLARATION_GONE" ? {} : await announce(run, { kind: "failed", error }, batch);
-  const owned = resolved instanceof SyncError ? before.owned : kind.destination.claimed(resolved, before.owned);
+  const owned = resolved instanceof SyncError ? before.owned : kind.destination.ownedWith(resolved, before.owned);
   const state: RowState = {
     ...before,
     ...vaultOf(run),
