@@ -48,13 +48,22 @@ async function inCluster(setting: Setting, cluster: MemoryCluster, store: Proces
       problemOf(setting, cluster, one, others) ??
       rowProblemOf(one, row) ??
       errorOf(setting, cluster, { one, others, row });
-    return { key: one.key, problem, isWell: row?.state.error === undefined && others.length === 1 };
+    return {
+      key: one.key,
+      problem: problem && `${problem} (${standing(row)})`,
+      isWell: row?.state.error === undefined && others.length === 1,
+    };
   });
   const wrong = judged.flatMap(({ key, problem }) => (problem === undefined ? [] : [`${key}: ${problem}`]));
   return {
     problems: [...wrong, ...unasked(keys, declared), ...strays(cluster, declared)],
     well: judged.filter(({ problem, isWell }) => problem === undefined && isWell).map(({ key }) => key),
   };
+}
+
+/** How a row stands in the table. */
+function standing(row: Row | undefined): string {
+  return JSON.stringify({ dueAt: row?.dueAt, wheel: row?.wheel, nudges: row?.nudges, error: row?.state.error?.code });
 }
 
 /** Rows of what is not declared, and clean-ups that are not done. */
