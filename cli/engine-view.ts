@@ -25,7 +25,7 @@ export async function engineView(
   leases: Pick<LeaseStore, "dispatchedUntil" | "clusters">,
   now: EpochMs,
 ): Promise<EngineView> {
-  const dispatchedUntil = await leases.dispatchedUntil();
+  const dispatchedUntil = await leases.dispatchedUntil("refresh");
   if (flags.stack !== undefined) {
     // Ticks do not move dispatchedUntil while old messages wait, and watch passes go on.
     const passes = (await leases.clusters()).map(({ dueAt }) => dueAt);

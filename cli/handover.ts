@@ -18,7 +18,6 @@ import {
   surveyForVso,
 } from "../lib/vso/handover/hand-over.ts";
 import { type HandOverProgress, handToKeyferry, handToVso } from "../lib/vso/handover/hand-over-act.ts";
-import type { HandoverFlags } from "./cluster-commands.ts";
 import { type ClusterReport, complained, lacks, leftOf, people, reportOf } from "./handover-report.ts";
 import { print, printJson, say } from "./output.ts";
 
@@ -26,6 +25,16 @@ import { print, printJson, say } from "./output.ts";
 const KEY_BYTES = 16;
 /** A line of progress for so many syncs. */
 const PROGRESS_STEP = 100;
+
+export interface HandoverFlags {
+  readonly fleet: string;
+  readonly to: "vso" | "keyferry";
+  readonly cluster: readonly string[];
+  readonly namespace: readonly string[];
+  readonly force: boolean;
+  readonly dryRun: boolean;
+  readonly output: "table" | "json";
+}
 
 /** Leaves clusters to Vault Secrets Operator so that it finds nothing to do, or takes them back; 1 when something speaks against it. */
 export async function handoverCommand(flags: HandoverFlags): Promise<number> {

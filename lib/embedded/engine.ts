@@ -10,7 +10,7 @@ import type { SyncKey } from "../keys.ts";
 import { KINDS } from "../kinds/registry.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
-import type { WorkMessage, WorkQueue } from "../ports/queue.ts";
+import type { KeysMessage, WorkQueue } from "../ports/queue.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { Progress } from "../reconcile/batch.ts";
 import { type Reconciler, reconciler } from "../reconcile/reconcile.ts";
@@ -20,6 +20,7 @@ import { tick } from "../schedule/tick.ts";
 import type { BudgetLimits } from "./budgets.ts";
 import { changingFleet } from "./changing-fleet.ts";
 import { followers } from "./followers.ts";
+import { messageRouter } from "./message-router.ts";
 import { type InProcessQueue, inProcessQueue } from "./queue.ts";
 import { tokenSweeps } from "./token-sweeps.ts";
 
@@ -61,7 +62,12 @@ const REWIND_MS = 2 * MINUTE_MS;
 /** A clock that ticks each second need not dispatch two minutes ahead. */
 const HORIZON_MS = 2 * SECOND_MS;
 /** Keys at work at once. They mostly wait: each Vault and each cluster takes a few requests at a time, and a silent one must not take all. */
-const LIMITS: BudgetLimits = { lane: { now: 800, refresh: 400 }, cluster: 200, namespace: 100, waiting: 400 };
+const LIMITS: BudgetLimits = {
+  lane: { renew: 200, now: 800, refresh: 400 },
+  cluster: 200,
+  namespace: 100,
+  waiting: 400,
+};
 /** What is under way when we stop has so long to end. */
 const GRACE_MS = 20 * SECOND_MS;
 
@@ -76,11 +82,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
     handle: (message, progress) => handle(options.deps.log, reconcile, message, { progress, signal: working.signal }),
   });
   const sweeps = tokenSweeps(options.deps.clock);
-  const send = (messages: readonly WorkMessage[]): Promise<void> => {
-    sweeps.note(messages);
-    return queue.send(messages);
-  };
-  const deps: ReconcileDeps = { ...options.deps, queue: { send } };
+  const deps: ReconcileDeps = { ...options.deps, queue: messageRouter(queue, sweeps) };
   const reconcile = reconciler({ ...deps, kinds: KINDS });
   const runPass = watchPassOf(options, deps, reconcile, ready);
   const fleet = changingFleet(options.clusters, deps);
@@ -125,7 +127,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
 async function handle(
   log: Log,
   reconcile: Reconciler,
-  message: WorkMessage,
+  message: KeysMessage,
   { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
 ): Promise<void> {
   try {
@@ -139,8 +141,11 @@ async function handle(
 
 async function prepare(clusters: readonly ClusterSettings[], deps: ReconcileDeps): Promise<void> {
   await releaseDeparted(deps, new Set(clusters.map((settings) => settings.name)));
-  const dispatchedUntil = await deps.leases.dispatchedUntil();
-  if (dispatchedUntil !== undefined) await deps.leases.moveDispatched(dispatchedUntil, dispatchedUntil - REWIND_MS);
+  for (const lane of ["renew", "refresh"] as const) {
+    const dispatchedUntil = await deps.leases.dispatchedUntil(lane);
+    if (dispatchedUntil !== undefined)
+      await deps.leases.moveDispatched(lane, dispatchedUntil, dispatchedUntil - REWIND_MS);
+  }
   // What was dispatched and not done when the last process ended was lost with its queue, however old it was.
   const now = deps.clock();
   for await (const page of duePages(deps.leases, { after: 0, until: now, now })) await sendDue(deps.queue, page, now);
@@ -152,8 +157,8 @@ async function sweep(
   { clock }: ReconcileDeps,
   stop: AbortSignal,
 ): Promise<void> {
-  const tokens = cluster === undefined ? {} : { cluster };
-  await reconcile.handle({ keys: [], lane: "now", at: clock(), tokens }, stop);
+  const which = cluster === undefined ? {} : { cluster };
+  await reconcile.handle({ kind: "token-sweep", at: clock(), ...which }, stop);
 }
 
 interface PassResult {
@@ -255,7 +260,7 @@ function tickDeps(deps: ReconcileDeps, queue: InProcessQueue): Parameters<typeof
 }
 
 /** What is at work stands in the due index until it is settled: dispatching it each second would only read it again. */
-function withoutBusy(queue: InProcessQueue): WorkQueue {
+function withoutBusy(queue: InProcessQueue): WorkQueue<KeysMessage> {
   const isIdle = (key: SyncKey): boolean => !queue.isBusy("now", key);
   return {
     send: (messages) =>

@@ -1,14 +1,14 @@
 import { type Clock, type EpochMs, SECOND_MS } from "../clock.ts";
 import type { SyncKey } from "../keys.ts";
-import type { WorkMessage, WorkQueue } from "../ports/queue.ts";
+import type { KeysMessage, WorkQueue } from "../ports/queue.ts";
 import type { Lane } from "../ports/rows.ts";
 import type { Progress } from "../reconcile/batch.ts";
 import { MAX_KEYS } from "../schedule/messages.ts";
 import { type BudgetLimits, budgets } from "./budgets.ts";
 import { earliest, emptyLine, type Line, type Obstacle, put, takeNext } from "./line.ts";
 
-/** Messages that wait in this process: keys by lane, each once, until their time has come. */
-export interface InProcessQueue extends WorkQueue {
+/** Keys that wait in this process, by lane, each once, until their time has come. */
+export interface InProcessQueue extends WorkQueue<KeysMessage> {
   /** Whether this key is being worked on right now. */
   isBusy(lane: Lane, key: SyncKey): boolean;
   /** When the oldest key that waits should have started; undefined when none is late. */
@@ -24,7 +24,7 @@ export interface InProcessQueueOptions {
   /** Keys at work at once. */
   readonly limits: BudgetLimits;
   /** `progress` may be told of each key as soon as it is done: one that waits for a silent end must not keep its companions. */
-  readonly handle: (message: WorkMessage, progress: Progress) => Promise<void>;
+  readonly handle: (message: KeysMessage, progress: Progress) => Promise<void>;
 }
 
 /** A timer of Node can't be longer than this. */
@@ -33,7 +33,11 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Who waits longer than this for a Vault that is known to answer is taken for waiting on a silent one. */
 const PATIENCE_MS = SECOND_MS;
 
-const LANES: readonly Lane[] = ["now", "refresh"];
+const LANES: readonly Lane[] = ["renew", "now", "refresh"];
+
+function linesOfLanes(): Readonly<Record<Lane, Line>> {
+  return { renew: emptyLine(), now: emptyLine(), refresh: emptyLine() };
+}
 
 /**
  * Durable it is not, and need not be: every key in it stands in the lease table as well, due or on the wheel. Keys that
@@ -41,7 +45,7 @@ const LANES: readonly Lane[] = ["now", "refresh"];
  */
 export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
   const { clock, handle } = options;
-  const lines: Readonly<Record<Lane, Line>> = { now: emptyLine(), refresh: emptyLine() };
+  const lines = linesOfLanes();
   const budget = budgets(options.limits);
   const idlers = new Set<() => void>();
   let working = 0;
@@ -62,7 +66,7 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
     });
     working++;
     try {
-      await handle({ keys, lane, at: clock() }, progress);
+      await handle({ kind: "keys", keys, lane, at: clock() }, progress);
     } finally {
       working--;
       progress.endAll();

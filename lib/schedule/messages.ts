@@ -1,6 +1,6 @@
 import type { EpochMs } from "../clock.ts";
 import { SECOND_MS } from "../clock.ts";
-import type { WorkMessage, WorkQueue } from "../ports/queue.ts";
+import type { KeysMessage, TokenSweepMessage, WorkQueue } from "../ports/queue.ts";
 import type { Due } from "../ports/store.ts";
 
 /** Keys in one message at most (lease-table 15). */
@@ -11,17 +11,18 @@ export const MAX_KEYS = 25;
  * together (lease-table 11). What is due by `nowMs` starts now; the rest at the next whole second, never before its time:
  * a worker would send it away (lease-table 14).
  */
-export function messagesFor(work: readonly Due[], nowMs: EpochMs): readonly WorkMessage[] {
+export function messagesFor(work: readonly Due[], nowMs: EpochMs): readonly KeysMessage[] {
   const started = work.map((due) => ({ ...due, at: startOf(due.at, nowMs) }));
   const starts = Map.groupBy(started, ({ lane, at }) => `${lane} ${at}`);
   return [...starts.values()].flatMap(bundles).flatMap((bundle) => {
     const [first] = bundle;
-    return first === undefined ? [] : [{ keys: bundle.map(({ key }) => key), lane: first.lane, at: first.at }];
+    if (first === undefined) return [];
+    return [{ kind: "keys", keys: bundle.map(({ key }) => key), lane: first.lane, at: first.at }];
   });
 }
 
 /** Sends these keys; resolves when every message was accepted. */
-export async function sendDue(queue: WorkQueue, work: readonly Due[], nowMs: EpochMs): Promise<void> {
+export async function sendDue(queue: WorkQueue<KeysMessage>, work: readonly Due[], nowMs: EpochMs): Promise<void> {
   if (work.length > 0) await queue.send(messagesFor(work, nowMs));
 }
 
@@ -29,8 +30,12 @@ export async function sendDue(queue: WorkQueue, work: readonly Due[], nowMs: Epo
 const TOKENS_AFTER_MS = 5 * SECOND_MS;
 
 /** Asks for the tokens of a cluster to be looked through: something that logins are made of changed or went. */
-export async function sendTokenSweep(queue: WorkQueue, cluster: string, nowMs: EpochMs): Promise<void> {
-  await queue.send([{ keys: [], lane: "now", at: nowMs + TOKENS_AFTER_MS, tokens: { cluster } }]);
+export async function sendTokenSweep(
+  queue: WorkQueue<TokenSweepMessage>,
+  cluster: string,
+  nowMs: EpochMs,
+): Promise<void> {
+  await queue.send([{ kind: "token-sweep", cluster, at: nowMs + TOKENS_AFTER_MS }]);
 }
 
 function startOf(at: EpochMs, nowMs: EpochMs): EpochMs {

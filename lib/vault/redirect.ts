@@ -17,6 +17,7 @@ export function redirectedTo(answer: VaultAnswer, from: URL, asked: Asked): URL 
   throw new SyncError(
     "VAULT_ANSWER_INVALID",
     `${describe(asked)} is redirected ${where} (${answer.status}), which is not how a standby of Vault redirects: give the address of Vault itself`,
+    { outcome: "none" },
   );
 }
 

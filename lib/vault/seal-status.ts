@@ -7,7 +7,7 @@ import { askedOf, type VaultClient, type VaultQuestion } from "./vault-client.ts
 import { answerError, bodyOf, objectOf, sealedError } from "./vault-errors.ts";
 
 /** Unauthenticated, and answered by standbys and sealed servers too. */
-const SEAL_STATUS = { method: "GET", path: "sys/seal-status" } as const;
+const SEAL_STATUS = { method: "GET", path: "sys/seal-status", repeatable: true } as const;
 
 /** Whether anything answers there, and what a seal status says. Any other answer tells nothing but that it is there. */
 export async function askSealStatus(

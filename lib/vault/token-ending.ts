@@ -5,7 +5,7 @@ import type { ActiveToken } from "./active-token.ts";
 import { printableAddress } from "./asked.ts";
 import { revoke } from "./login.ts";
 import type { FoundToken, TokenCache } from "./token-cache.ts";
-import type { TokensDeps } from "./token-entries.ts";
+import type { TokensDeps } from "./tokens-deps.ts";
 
 /** After these, asking again is no help: the token may not end itself, its namespace has gone, or its Vault may not be asked. It runs out. */
 const FINAL: ReadonlySet<ErrorCode> = new Set(["VAULT_DENIED", "VAULT_PATH_MISSING", "VAULT_ADDRESS_NOT_ALLOWED"]);
@@ -44,8 +44,8 @@ export async function endFound(
   await cache.remove(stored);
 }
 
-export function keptOf({ id, by, circuit }: StoredToken): KeptToken {
-  return { id, by, circuit };
+export function keptOf({ id, scope, by, circuit }: StoredToken): KeptToken {
+  return { id, scope, ...(by === undefined ? {} : { by }), circuit };
 }
 
 function isoTime(at: EpochMs): string {

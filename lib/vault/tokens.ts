@@ -1,12 +1,14 @@
 import { SECOND_MS } from "../clock.ts";
 import type { TokenKeeper } from "../ports/tokens.ts";
+import { scopeOfSync } from "../token-scope.ts";
 import { type ActiveToken, renewedToken, sameToken } from "./active-token.ts";
 import { printableAddress } from "./asked.ts";
 import { renew } from "./login.ts";
 import { tokenDoubts } from "./token-doubts.ts";
-import { type Entry, type TokenEntries, type TokensDeps, taken } from "./token-entries.ts";
+import { type Entry, type TokenEntries, taken } from "./token-entries.ts";
 import { endAll, tokenKeeper } from "./token-keeper.ts";
 import { type Asker, type Refused, tokenLogins } from "./token-logins.ts";
+import type { TokensDeps } from "./tokens-deps.ts";
 
 /**
  * A token that was refused is replaced when it is older, or was there before someone asked: its role may have got other policies.
@@ -94,7 +96,7 @@ async function renewed(deps: TokensDeps, entry: Entry): Promise<void> {
   const { token, by, serial } = entry;
   const { identity } = token;
   const isKept = by !== undefined && serial !== undefined;
-  const found = isKept ? await deps.cache?.find({ id: identity.id, by }, identity) : undefined;
+  const found = isKept ? await deps.cache?.find({ id: identity.id, scope: scopeOfSync(by) }, identity) : undefined;
   if (found?.token && found.stored.serial !== serial && found.token.staleAt > token.staleAt) {
     // Another process has prolonged or replaced it.
     Object.assign(entry, { token: found.token, serial: found.stored.serial });

@@ -29,6 +29,8 @@ const MAX_KEPT = 1_000;
 export interface VaultQuestion {
   readonly purpose: Asked["purpose"];
   readonly method: Asked["method"];
+  /** Never told by the method: a GET may issue a credential. */
+  readonly repeatable: boolean;
   /** Behind `/v1/`, percent-encoded. */
   readonly path: string;
   /** With its question mark. */
@@ -136,7 +138,7 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
         return await address.turns.run(place, work, signal);
       } catch (error) {
         if (error instanceof SyncError || !signal.aborted) throw error;
-        throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: no time left`);
+        throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: no time left`, { outcome: "none" });
       }
     },
     isKnown(target) {
@@ -186,9 +188,17 @@ function forgetIdle(addresses: Map<string, Address>): void {
 }
 
 export function askedOf(target: VaultTarget, question: VaultQuestion): Asked {
-  const { method, path, namespace, purpose } = question;
+  const { method, path, namespace, purpose, repeatable } = question;
   const { address } = target;
-  return { address: printableAddress(address), circuit: circuitOfVault(address), namespace, method, path, purpose };
+  return {
+    address: printableAddress(address),
+    circuit: circuitOfVault(address),
+    namespace,
+    method,
+    path,
+    purpose,
+    repeatable,
+  };
 }
 
 interface Exchange {

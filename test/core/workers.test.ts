@@ -148,7 +148,7 @@ describe("messages", () => {
     const keys = [world.key("db"), world.key("nobody")];
     const costs = await world.counting(async () => {
       for (const lane of ["now", "refresh", "now"] as const) {
-        await world.queue.send([{ keys, lane, at: world.time.now() - 600_000 }]);
+        await world.queue.send([{ kind: "keys", keys, lane, at: world.time.now() - 600_000 }]);
       }
       await world.advance("2s");
     });

@@ -4,7 +4,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { COUNTED } from "../../../infra/cost/counted.ts";
 import { MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
 import { REFERENCE_KINDS, SYNC_KINDS } from "../../../lib/discovery/deps.ts";
-import type { WorkMessage } from "../../../lib/ports/queue.ts";
+import type { KeysMessage } from "../../../lib/ports/queue.ts";
 import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import type { ClusterState, LeaseStore } from "../../../lib/ports/store.ts";
 import { tick } from "../../../lib/schedule/tick.ts";
@@ -32,7 +32,8 @@ async function metered(dynalite: Dynalite): Promise<Metered> {
   return { store, spent, [Symbol.dispose]: () => client.destroy() };
 }
 
-const writesOf = ({ table, due, wheel, source, cluster }: Units): number => table + due + wheel + source + cluster;
+const writesOf = ({ table, due, wheel, renew, place, unsent, cluster }: Units): number =>
+  table + due + wheel + renew + place + unsent + cluster;
 
 /** A row on the wheel, so that its period is in use. */
 async function onWheel(store: LeaseStore, period: number): Promise<void> {
@@ -65,10 +66,10 @@ export function dynamoRefreshSlotsContract(open: () => Dynalite): void {
       using it = await metered(open());
       for (const period of periods) await onWheel(it.store, period);
       let now = START;
-      const sent: WorkMessage[] = [];
+      const sent: KeysMessage[] = [];
       const deps = {
         leases: it.store,
-        queue: { send: async (messages: readonly WorkMessage[]) => void sent.push(...messages) },
+        queue: { send: async (messages: readonly KeysMessage[]) => void sent.push(...messages) },
         clock: () => now,
         horizonMs: HORIZON_MS,
         backlog: () => ({}),
