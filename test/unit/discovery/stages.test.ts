@@ -8,7 +8,7 @@ import { watches } from "../../../lib/discovery/watch-stage.ts";
 import { SyncError } from "../../../lib/errors.ts";
 import type { SeenResource } from "../../../lib/ports/resources.ts";
 import type { ClusterState } from "../../../lib/ports/store.ts";
-import { SECRET } from "../../../lib/resource-kinds.ts";
+import { type KindRef, SECRET, VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
 import { simulatedSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import { aCluster, aDeclared, aKey } from "../../builders.ts";
 
@@ -77,10 +77,10 @@ describe("a watch pass that fails", () => {
       ],
     };
     const cursor = { resourceVersion: "7", movedAt: NOW };
-    const start: ClusterState = { ...START, cursors: { [SECRET.kind]: cursor } };
+    const start: ClusterState = { ...START, cursors: { [SECRET.kind]: cursor, [VAULT_STATIC_SECRET.kind]: cursor } };
     const run = async (leases: object) => {
-      const watch = async function* () {
-        yield { type: "MODIFIED" as const, object: secret };
+      const watch = async function* (_cluster: string, { kind }: KindRef) {
+        if (kind === SECRET.kind) yield { type: "MODIFIED" as const, object: secret };
       };
       await using scene = await aPass({ clusters: { watch }, leases, state: start });
       await scene.store.declare(aDeclared({ key: aKey("db"), uid: "uid-db" }), NOW);
