@@ -1,6 +1,6 @@
 import { createHash, createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from "node:crypto";
-import { goString, inByteOrder } from "./lossless.ts";
 import type { SecretData } from "./secret-value.ts";
+import { goString, inByteOrder } from "./util/lossless.ts";
 
 /** A key for digests of secret data, with the id that is stored beside every digest it made (lease-table 25). */
 export interface DigestKey {

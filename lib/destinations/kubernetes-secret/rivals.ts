@@ -1,4 +1,3 @@
-import { asObject } from "../../canonical.ts";
 import { SyncError } from "../../errors.ts";
 import { destinationIn } from "../../failures/release-wake.ts";
 import { isDnsSubdomain } from "../../names.ts";
@@ -8,6 +7,7 @@ import type { NamedObject, OwnerReference } from "../../ports/objects.ts";
 import type { SeenResource } from "../../ports/resources.ts";
 import type { SeenSecret } from "../../ports/secrets.ts";
 import { SYNC_KINDS } from "../../resource-kinds.ts";
+import { asObject } from "../../util/canonical.ts";
 import { type OtherDeclaration, type Owners, ownersOf, type Rival } from "./owners.ts";
 
 /** What it takes to ask whether declarations are declared still. */
