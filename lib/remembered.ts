@@ -10,3 +10,15 @@ export function remembered<T>(work: (text: string) => T, most: number): (text: s
     return answer;
   };
 }
+
+/** The same of an object, for as long as that is in use. */
+export function rememberedOf<T extends object, R extends object>(work: (item: T) => R): (item: T) => R {
+  const known = new WeakMap<T, R>();
+  return (item) => {
+    const found = known.get(item);
+    if (found !== undefined) return found;
+    const answer = work(item);
+    known.set(item, answer);
+    return answer;
+  };
+}

@@ -27,7 +27,7 @@ const vault = () => httpPeer((_, response) => response.end(GOOD));
 describe("an IP address that a resource may have us connect to", () => {
   for (const address of [
     ...["8.8.8.8", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "2606:4700::1111", "fd12:3456::1"],
-    ...["::ffff:10.0.0.1", "64:ff9b::808:808"],
+    ...["::ffff:10.0.0.1", "64:ff9b::808:808", "64:ff9b:2::1", "2002:808:808::1"],
   ]) {
     it(`${address}`, () => assert.equal(isUnicastHost(address), true));
   }
@@ -42,6 +42,10 @@ describe("an IP address that no resource may have us connect to", () => {
     ["metadata", "169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "192.0.0.192"],
     ["metadata in IPv6", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "::ffff:169.254.169.254"],
     ["IPv4 behind a translator", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::1", "2001:0:1::1"],
+    ["the last address of a network", "0.255.255.255", "::ffff:ffff", "feff::1", "ffff::1", "fd00:ec2:8000::1"],
+    ["the last address of a tunnel", "2001:0:8000::1", "64:ff9b:1:8000::1", "::ffff:0:ff00:1"],
+    ["metadata behind a translator", "64:ff9b::6464:64c8", "64:ff9b::a83f:8110", "64:ff9b::c000:c0"],
+    ["metadata behind 6to4", "2002:6464:64c8:8000::1", "2002:a83f:8110:8000::1", "2002:c000:c0::1"],
     ["no address at all", "", "vault", "127.1", "1.2.3.4.5"],
   ] as const) {
     it(what, () => {
