@@ -41,6 +41,7 @@ describe("namespaces of a cluster that are ours to look at", () => {
     assert.ok(matches("aaaa", ["*aa*aa*"]));
     assert.ok(!matches("aaa", ["*aa*aa*"]));
     assert.ok(!matches("ab", ["*ab*b"]));
+    assert.ok(!matches("a", ["a*a"]));
   });
 
   it("is not slow on patterns that are made to be", () => {

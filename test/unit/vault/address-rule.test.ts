@@ -3,7 +3,7 @@ import type { LookupAddress } from "node:dns";
 import type { LookupFunction } from "node:net";
 import { networkInterfaces } from "node:os";
 import { after, describe, it } from "node:test";
-import { guardedBy, isNotAllowed } from "../../../lib/vault/address-guard.ts";
+import { guardedBy, isNotAllowed, mustBeUnicastHost, notAllowed } from "../../../lib/vault/address-guard.ts";
 import { isUnicastHost } from "../../../lib/vault/ip-rule.ts";
 import { type VaultClient, vaultClient } from "../../../lib/vault/vault-client.ts";
 import type { VaultReach } from "../../../lib/vault-reach.ts";
@@ -71,11 +71,50 @@ describe("a name is judged by what it resolves to", () => {
     assert.equal(await resolved([PUBLIC]), PUBLIC.address);
   });
 
+  it("asked as the caller asks, and what fails fails as it did", async () => {
+    const failed = new Error("no such name");
+    const guarded = guardedBy((name, asked, callback) => {
+      assert.deepEqual([name, asked], ["vault.example", { family: 6, all: true }]);
+      callback(failed as NodeJS.ErrnoException, []);
+    });
+    const found = await new Promise((resolve) => guarded("vault.example", { family: 6 }, (error) => resolve(error)));
+    assert.equal(found, failed);
+  });
+
+  it("and not before: what is an address already is judged as it stands", () => {
+    for (const host of ["vault.example", "8.8.8.8", "[2606:4700::1111]"]) mustBeUnicastHost(host);
+    for (const host of ["127.0.0.1", "[::1]", "::1"]) assert.throws(() => mustBeUnicastHost(host), isNotAllowed);
+  });
+
   it("every address of it", async () => {
     const loopback = { address: "::1", family: 6 };
     for (const addresses of [[loopback], [PUBLIC, loopback], [loopback, PUBLIC], []]) {
       assert.ok(isNotAllowed(await resolved(addresses, { all: true })));
     }
+  });
+});
+
+describe("what was not allowed", () => {
+  it("is known by what caused a failure, however deep, and nothing else is taken for it", async () => {
+    let refused: unknown;
+    try {
+      mustBeUnicastHost("127.0.0.1");
+    } catch (error) {
+      refused = error;
+    }
+    const other = Object.assign(new Error("reset"), { code: "ECONNRESET" });
+    assert.ok(isNotAllowed(new Error("outer", { cause: new Error("inner", { cause: refused }) })));
+    for (const error of [other, new Error("outer", { cause: other }), "text", undefined, null]) {
+      assert.equal(isNotAllowed(error), false);
+    }
+  });
+
+  it("is an error that left nothing behind, and says what rule there is", () => {
+    const ofMany = notAllowed("a login", { named: [], onlyNamed: false });
+    const ofNamed = notAllowed("a login", { named: [], onlyNamed: true });
+    assert.deepEqual([ofMany.code, ofMany.outcome], [CODE, "none"]);
+    assert.match(ofMany.message, /loopback, link-local, multicast or metadata/);
+    assert.match(ofNamed.message, /only what it names/);
   });
 });
 

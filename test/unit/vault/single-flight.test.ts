@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { describe, it } from "node:test";
 import { singleFlight } from "../../../lib/vault/single-flight.ts";
 
@@ -14,12 +15,71 @@ describe("a single flight", () => {
     assert.equal(await flights.run("a", work, forever), 2);
   });
 
+  it("is over for all of them when it ends: who asks again at once starts the next one, which the others leave alone", async () => {
+    const flights = singleFlight<number>();
+    let runs = 0;
+    const work = async () => ++runs;
+    const slow = Promise.withResolvers<number>();
+    const first = flights.run("a", work, forever);
+    const second = first.then(() => flights.run("a", async () => (await slow.promise) + ++runs, forever));
+    await Promise.all([flights.run("a", work, forever), flights.run("a", work, forever), first]);
+    const third = flights.run("a", work, forever);
+    slow.resolve(100);
+    assert.deepEqual([await first, await second, await third], [1, 102, 102]);
+  });
+
+  it("that everyone left does not take a later one with it when it ends at last", async () => {
+    const flights = singleFlight<string>();
+    const [late, next] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
+    const leaving = new AbortController();
+    const left = flights.run("a", () => late.promise, leaving.signal);
+    leaving.abort(new Error("left"));
+    await assert.rejects(left, /left/);
+    const second = flights.run("a", () => next.promise, forever);
+    late.resolve("late");
+    await late.promise;
+    const third = flights.run("a", async () => "another", forever);
+    next.resolve("next");
+    assert.deepEqual([await second, await third], ["next", "next"]);
+  });
+
+  it("is not begun for whoever has left already", async () => {
+    const flights = singleFlight<string>();
+    const begun: string[] = [];
+    const work = async () => {
+      begun.push("a");
+      return "done";
+    };
+    await assert.rejects(flights.run("a", work, AbortSignal.abort(new Error("left"))), /left/);
+    assert.deepEqual(begun, []);
+  });
+
+  it("leaves nothing behind at the signals of its callers", async () => {
+    const { signal } = new AbortController();
+    await singleFlight<string>().run("a", async () => "done", signal);
+    assert.deepEqual(getEventListeners(signal, "abort"), []);
+  });
+
+  it("that was ended for all is not joined, even if it does not end", async () => {
+    const flights = singleFlight<string>();
+    const leaving = new AbortController();
+    const stuck = flights.run("a", () => Promise.withResolvers<string>().promise, leaving.signal);
+    flights.abort(new Error("stopping"));
+    assert.equal(await flights.run("a", async () => "new", forever), "new");
+    leaving.abort(new Error("left"));
+    await assert.rejects(stuck, /left/);
+  });
+
   it("goes on when one of its callers leaves", async () => {
     const flights = singleFlight<string>();
     const end = Promise.withResolvers<string>();
     const leaving = new AbortController();
-    const left = flights.run("a", () => end.promise, leaving.signal);
-    const stayed = flights.run("a", () => end.promise, forever);
+    const work = (signal: AbortSignal) => {
+      signal.addEventListener("abort", () => end.reject(signal.reason));
+      return end.promise;
+    };
+    const left = flights.run("a", work, leaving.signal);
+    const stayed = flights.run("a", work, forever);
     leaving.abort(new Error("left"));
     await assert.rejects(left, /left/);
     end.resolve("done");
