@@ -5,7 +5,7 @@ import { redirectedTo } from "../../../lib/vault/redirect.ts";
 const FROM = "https://standby:8200/v1/kv/data/db?version=3";
 const ASKED = {
   ...{ address: "https://standby:8200", circuit: "https://standby:8200", namespace: undefined, path: "kv/data/db" },
-  ...{ method: "GET", repeatable: true, purpose: "kv-v2" },
+  ...({ method: "GET", repeatable: true, purpose: "kv-v2" } as const),
 } as const;
 const redirected = (location: string | undefined, status = 307, from = FROM) =>
   redirectedTo({ status, text: "", ...(location !== undefined && { location }) }, new URL(from), ASKED)?.href;
