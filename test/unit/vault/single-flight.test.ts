@@ -15,17 +15,16 @@ describe("a single flight", () => {
     assert.equal(await flights.run("a", work, forever), 2);
   });
 
-  it("is over for all of them when it ends: who asks again at once starts the next one, which the others leave alone", async () => {
-    const flights = singleFlight<number>();
-    let runs = 0;
-    const work = async () => ++runs;
-    const slow = Promise.withResolvers<number>();
-    const first = flights.run("a", work, forever);
-    const second = first.then(() => flights.run("a", async () => (await slow.promise) + ++runs, forever));
-    await Promise.all([flights.run("a", work, forever), flights.run("a", work, forever), first]);
-    const third = flights.run("a", work, forever);
-    slow.resolve(100);
-    assert.deepEqual([await first, await second, await third], [1, 102, 102]);
+  it("is over when its work is: who asks then starts the next one, which those who still leave do not take along", async () => {
+    const flights = singleFlight<string>();
+    const [end, next] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
+    const first = flights.run("a", () => end.promise, forever);
+    const second = end.promise.then(() => flights.run("a", () => next.promise, forever));
+    end.resolve("first");
+    assert.equal(await first, "first");
+    const third = flights.run("a", async () => "another", forever);
+    next.resolve("next");
+    assert.deepEqual([await second, await third], ["next", "next"]);
   });
 
   it("that everyone left does not take a later one with it when it ends at last", async () => {
