@@ -4,7 +4,7 @@ import type { Claim } from "../ports/claim.ts";
 import { CALL_TIMEOUT_MS, LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
 import type { OwnedSecret, Row } from "../ports/rows.ts";
 import type { Lease, Settlement } from "../ports/store.ts";
-import { sendDue } from "../schedule/messages.ts";
+import { sendDue, sendNow } from "../schedule/messages.ts";
 
 type Deps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
 
@@ -28,7 +28,7 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
     }
     // The declaration changed between read and claim: the row is due again at once, with the new one.
     await deps.leases.settle(claimed.lease, { state: row.state, schedule: { kind: "due", at: now }, now });
-    await sendDue(deps.queue, [{ key: row.key, group: row.declared.group, lane: "now", at: now }], now);
+    await sendNow(deps.queue, { key: row.key, at: now }, now);
     return undefined;
   };
 
@@ -83,12 +83,12 @@ async function lost(deps: Deps, { key }: Row): Promise<SyncError> {
   return new SyncError("LEASE_LOST", `another worker holds ${key}`);
 }
 
-async function settleRow(deps: Deps, { key, declared }: Row, lease: Lease, settlement: Settlement): Promise<void> {
+async function settleRow(deps: Deps, { key }: Row, lease: Lease, settlement: Settlement): Promise<void> {
   const outcome = await deps.leases.settle(lease, settlement);
   if (outcome === "lost") return deps.log.info("lease-lost", { key });
   const at = outcome === "nudged" ? deps.clock() : soon(settlement);
   if (at === undefined) return;
-  await sendDue(deps.queue, [{ key, group: declared.group, lane: "now", at }], deps.clock());
+  await sendNow(deps.queue, { key, at }, deps.clock());
 }
 
 /** Ticks dispatch so far ahead at most (lease-table 13). */

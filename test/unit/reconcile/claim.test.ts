@@ -157,6 +157,22 @@ describe("the claim on a row", () => {
     assert.deepEqual(scene.messages, [{ kind: "keys", keys: [KEY], lane: "now", at: START }]);
   });
 
+  it("that is lost asks for a run, and for no more than that", async () => {
+    await using scene = await aScene();
+    const asked: object[] = [];
+    const spying: Leases = {
+      ...scene.store,
+      nudge: async (key, options) => {
+        asked.push(options);
+        return scene.store.nudge(key, options);
+      },
+    };
+    const second = await scene.worker(undefined, spying);
+    await (await scene.worker()).take();
+    await assert.rejects(second.require(), { code: "LEASE_LOST" });
+    assert.deepEqual(asked, [{ now: START, verify: false }]);
+  });
+
   it("lease-table 6: allows no write that might end after the lease", async () => {
     await using scene = await aScene();
     const worker = await scene.worker();
