@@ -1,6 +1,7 @@
-import { createHash, createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, createSecretKey, hash, timingSafeEqual } from "node:crypto";
 import type { SecretData } from "./secret-value.ts";
 import { goString, inByteOrder } from "./util/lossless.ts";
+import { rememberedOf } from "./util/remembered.ts";
 
 /** A key for digests of secret data, with the id that is stored beside every digest it made (lease-table 25). */
 export interface DigestKey {
@@ -20,17 +21,20 @@ export function digestKey(bytes: Buffer): DigestKey {
  * base64. It is the message of VSO's `secretMAC`, so that one encoding serves both.
  */
 export function macMessage(data: SecretData): string {
-  const member = (key: string) => `${goString(key)}:"${data.get(key)?.reveal().toString("base64") ?? ""}"`;
-  return `{${inByteOrder(data.keys()).map(member).join(",")}}`;
+  const members = new Map(
+    [...data].map(([key, value]) => [key, `${goString(key)}:"${value.reveal().toString("base64")}"`]),
+  );
+  return `{${inByteOrder(members.keys())
+    .map((key) => members.get(key))
+    .join(",")}}`;
 }
 
-const madeOf = new WeakMap<Buffer, KeyObject>();
+/** From a key's bytes Node makes the key anew each time, which costs four times the hash. */
+const keyObjectOf = rememberedOf((bytes: Buffer) => createSecretKey(bytes));
 
-/** HMAC-SHA256. From a key's bytes Node makes the key anew each time, which costs four times the hash. */
+/** HMAC-SHA256. */
 function hmac(bytes: Buffer, message: string): string {
-  const key = madeOf.get(bytes) ?? createSecretKey(bytes);
-  madeOf.set(bytes, key);
-  return createHmac("sha256", key).update(message).digest("base64");
+  return createHmac("sha256", keyObjectOf(bytes)).update(message).digest("base64");
 }
 
 /** The digest of a Secret's data under our own key. */

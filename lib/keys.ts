@@ -30,7 +30,11 @@ export function cleanupKey(key: SyncKey, uid: string): SyncKey {
 
 /** The key of the declaration that a clean-up belongs to. */
 export function declarationKey(key: SyncKey): SyncKey {
-  return key.replace(/#.*$/, "") as SyncKey;
+  return withoutUid(key) as SyncKey;
+}
+
+function withoutUid(text: string): string {
+  return text.replace(/#.*$/s, "");
 }
 
 export function isCleanupKey(key: SyncKey): boolean {
@@ -39,7 +43,7 @@ export function isCleanupKey(key: SyncKey): boolean {
 
 /** The parts of a key; undefined when the text is not one. */
 export function parseKey(text: string): ObjectName | undefined {
-  const [cluster, kind, namespace, name, ...rest] = (text.split("#")[0] ?? "").split("/");
+  const [cluster, kind, namespace, name, ...rest] = withoutUid(text).split("/");
   if (!cluster || !kind || !namespace || !name || rest.length > 0) return undefined;
   return { cluster, kind, namespace, name };
 }

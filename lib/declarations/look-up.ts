@@ -5,6 +5,7 @@ import { referenceNamespaces } from "../namespaces.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Reference } from "../ports/rows.ts";
 import type { Complaint } from "../util/complaints.ts";
+import { rememberedOf } from "../util/remembered.ts";
 import { complaintsError, type DeclaredKind, type Parsed, parseSpec, type SpecOf } from "./parse.ts";
 
 /** A reference that was found, read and understood. */
@@ -86,19 +87,13 @@ function understood<K extends DeclaredKind>(kind: K, at: ObjectRef, object: Refe
     const message = `${subject} has ${object.tooLarge} bytes, too many to keep: make it smaller`;
     throw new SyncError("REFERENCE_INVALID", message);
   }
-  const parsed = parsedOnce(kind, object);
+  const parsed = parsedOnce(object, kind) as Parsed<SpecOf<K>>;
   if ("complaints" in parsed) throw invalidReference(subject, parsed.complaints);
   return { object, spec: parsed.spec, subject };
 }
 
-const parsedSpecs = new WeakMap<Reference, Parsed<SpecOf<DeclaredKind>>>();
-
 /** A batch's syncs mostly share their references: each object is parsed once, and forgotten with it. It has one kind. */
-function parsedOnce<K extends DeclaredKind>(kind: K, object: Reference): Parsed<SpecOf<K>> {
-  const parsed = parsedSpecs.get(object) ?? parseSpec(kind, object.spec);
-  parsedSpecs.set(object, parsed);
-  return parsed as Parsed<SpecOf<K>>;
-}
+const parsedOnce = rememberedOf(({ spec }: Reference, kind: DeclaredKind) => parseSpec(kind, spec));
 
 /** Where `name` stands for: the operator's `default` when it is empty. */
 export function referTo(text: string | undefined, namespace: string, operatorNamespace: string): ObjectRef {

@@ -4,7 +4,7 @@ import type { Claim } from "../ports/claim.ts";
 import { CALL_TIMEOUT_MS, LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
 import type { OwnedSecret, Row } from "../ports/rows.ts";
 import type { Lease, Settlement } from "../ports/store.ts";
-import { sendDue } from "../schedule/messages.ts";
+import { sendDue, sendNow } from "../schedule/messages.ts";
 
 type Deps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
 
@@ -16,30 +16,30 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
   let row = read;
   let lease: Lease | undefined;
 
-  const take = async (): Promise<boolean> => {
-    if (lease) return true;
+  const take = async (): Promise<Lease | undefined> => {
+    if (lease) return lease;
     const now = deps.clock();
     const claimed = await deps.leases.claim(row, { now, until: now + LEASE_MS, ...(owned && { owned }) });
-    if (!claimed) return false;
+    if (!claimed) return undefined;
     if (claimed.row.declared.hash === row.declared.hash) {
       lease = claimed.lease;
-      if (owned === undefined) row = claimed.row;
-      else if (row.leaseUntil !== undefined) row = withRecorded(row, claimed.row);
-      return true;
+      row = owned === undefined ? claimed.row : withRecorded(row, claimed.row);
+      return lease;
     }
     // The declaration changed between read and claim: the row is due again at once, with the new one.
     await deps.leases.settle(claimed.lease, { state: row.state, schedule: { kind: "due", at: now }, now });
-    await sendDue(deps.queue, [{ key: row.key, group: row.declared.group, lane: "now", at: now }], now);
-    return false;
+    await sendNow(deps.queue, { key: row.key, at: now }, now);
+    return undefined;
   };
 
   const require = async (): Promise<Lease> => {
-    if (!(await take()) || !lease) throw await lost(deps, row);
+    const held = await take();
+    if (!held) throw await lost(deps, row);
     // The API server knows no fence, so no write starts that might end after the lease (lease-table 6).
-    if (deps.clock() > lease.until - CALL_TIMEOUT_MS) {
-      throw new SyncError("LEASE_LOST", `the lease on ${lease.key} ends too soon to write under it`);
+    if (deps.clock() > held.until - CALL_TIMEOUT_MS) {
+      throw new SyncError("LEASE_LOST", `the lease on ${held.key} ends too soon to write under it`);
     }
-    return lease;
+    return held;
   };
 
   return {
@@ -49,7 +49,7 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
     get isTaken() {
       return lease !== undefined;
     },
-    take,
+    take: async () => (await take()) !== undefined,
     require,
     async record(learned) {
       const held = await require();
@@ -64,7 +64,7 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
   };
 }
 
-/** A row that was read under a lease has what was recorded under it; the names that the claim itself put there come with the writes. */
+/** A row that was read under a lease has what was recorded under that, too; the names that the claim itself put there come with the writes. */
 function withRecorded(read: Row, { state }: Row): Row {
   const known = new Set(read.state.owned.map(({ name }) => name));
   const owned = state.owned.filter(({ name, uid }) => uid !== undefined || known.has(name));
@@ -83,12 +83,12 @@ async function lost(deps: Deps, { key }: Row): Promise<SyncError> {
   return new SyncError("LEASE_LOST", `another worker holds ${key}`);
 }
 
-async function settleRow(deps: Deps, { key, declared }: Row, lease: Lease, settlement: Settlement): Promise<void> {
+async function settleRow(deps: Deps, { key }: Row, lease: Lease, settlement: Settlement): Promise<void> {
   const outcome = await deps.leases.settle(lease, settlement);
   if (outcome === "lost") return deps.log.info("lease-lost", { key });
   const at = outcome === "nudged" ? deps.clock() : soon(settlement);
   if (at === undefined) return;
-  await sendDue(deps.queue, [{ key, group: declared.group, lane: "now", at }], deps.clock());
+  await sendNow(deps.queue, { key, at }, deps.clock());
 }
 
 /** Ticks dispatch so far ahead at most (lease-table 13). */
@@ -99,5 +99,10 @@ function soon({ schedule, now, state }: Settlement): EpochMs | undefined {
   const at = schedule.kind === "due" ? schedule.at : schedule.kind === "wheel" ? schedule.dueAt : undefined;
   // What waits under a circuit is woken when that closes.
   const waits = state.error !== undefined && OUTAGE_CODES.has(state.error.code);
-  return at === undefined || waits || at > now + DISPATCHED_AHEAD_MS ? undefined : at;
+  return waits || isTicks(now, at) ? undefined : at;
+}
+
+/** Whether a tick comes by in time: so it does for what is never due. */
+function isTicks(now: EpochMs, at: EpochMs = Number.POSITIVE_INFINITY): boolean {
+  return at > now + DISPATCHED_AHEAD_MS;
 }

@@ -26,6 +26,15 @@ export async function sendDue(queue: WorkQueue<KeysMessage>, work: readonly Due[
   if (work.length > 0) await queue.send(messagesFor(work, nowMs));
 }
 
+/** Sends one key to the lane for what is due now, for then. */
+export async function sendNow(
+  queue: WorkQueue<KeysMessage>,
+  { key, at }: Pick<Due, "key" | "at">,
+  nowMs: EpochMs,
+): Promise<void> {
+  await queue.send([{ kind: "keys", keys: [key], lane: "now", at: startOf(at, nowMs) }]);
+}
+
 /** After a change, reads that are under way with the former identity have so long to end, in ms. */
 const TOKENS_AFTER_MS = 5 * SECOND_MS;
 

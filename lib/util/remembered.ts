@@ -10,3 +10,17 @@ export function remembered<T>(work: (text: string) => T, most: number): (text: s
     return answer;
   };
 }
+
+/** The same of an object, for as long as that is in use: what else is given counts the first time. */
+export function rememberedOf<T extends object, R extends object, More extends readonly unknown[]>(
+  work: (item: T, ...more: More) => R,
+): (item: T, ...more: More) => R {
+  const known = new WeakMap<T, R>();
+  return (item, ...more) => {
+    const found = known.get(item);
+    if (found !== undefined) return found;
+    const answer = work(item, ...more);
+    known.set(item, answer);
+    return answer;
+  };
+}

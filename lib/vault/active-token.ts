@@ -25,7 +25,7 @@ export interface ActiveToken {
 /** Counted from when it was asked for, so that a slow answer makes it seem older, never younger. */
 export function activeToken(identity: VaultIdentity, grant: Grant, askedAt: EpochMs): ActiveToken {
   const ttlMs = grant.ttlSeconds === 0 ? NEVER : grant.ttlSeconds * SECOND_MS;
-  const margin = ttlMs === NEVER ? 0 : Math.min(Math.max(ttlMs / 10, MIN_MARGIN_MS), ttlMs / 2);
+  const inUseMs = Math.max(Math.min((ttlMs * 9) / 10, ttlMs - MIN_MARGIN_MS), ttlMs / 2);
   return {
     identity,
     value: grant.token,
@@ -33,7 +33,7 @@ export function activeToken(identity: VaultIdentity, grant: Grant, askedAt: Epoc
     ttlMs,
     // A renewal would take one of few uses.
     renewAt: grant.renewable && grant.uses === 0 ? askedAt + (ttlMs * 2) / 3 : NEVER,
-    staleAt: askedAt + ttlMs - margin,
+    staleAt: askedAt + inUseMs,
     endsAt: askedAt + ttlMs,
     uses: grant.uses,
     isBatch: grant.isBatch,

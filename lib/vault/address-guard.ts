@@ -7,16 +7,11 @@ import { boundedLookup, type ResolveAll } from "./bounded-lookup.ts";
 import { isUnicastHost } from "./ip-rule.ts";
 
 /** Marks a connection that was never opened. */
-const NOT_ALLOWED = "ADDRESS_NOT_ALLOWED";
-
-class AddressNotAllowed extends Error {
-  readonly code = NOT_ALLOWED;
-}
+class AddressNotAllowed extends Error {}
 
 /** Whether this error, or what caused it, says that the guard let nothing out. */
 export function isNotAllowed(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  return ("code" in error && error.code === NOT_ALLOWED) || isNotAllowed(error.cause);
+  return error instanceof AddressNotAllowed || (error instanceof Error && isNotAllowed(error.cause));
 }
 
 /**
@@ -26,10 +21,10 @@ export function isNotAllowed(error: unknown): boolean {
 export function guardedBy(resolve: ResolveAll): LookupFunction {
   return (hostname, options, callback) => {
     resolve(hostname, { ...options, all: true }, (error, addresses) => {
-      if (error) return callback(error, "", 0);
+      if (error) return callback(error, "");
       const [first] = addresses;
       if (first === undefined || !addresses.every(({ address }) => isUnicastHost(address))) {
-        return callback(new AddressNotAllowed(), "", 0);
+        return callback(new AddressNotAllowed(), "");
       }
       if (options.all === true) return callback(null, addresses);
       callback(null, first.address, first.family);

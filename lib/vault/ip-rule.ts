@@ -1,4 +1,4 @@
-import { BlockList, isIP } from "node:net";
+import { BlockList, type IPVersion, isIP } from "node:net";
 
 /**
  * IPv4 that no resource of a cluster may have us connect to: what is this machine's own, what only its network segment sees, groups,
@@ -45,8 +45,8 @@ function refusedAddresses(): BlockList {
   const list = new BlockList();
   for (const [network, bits] of REFUSED_V4) {
     list.addSubnet(network, bits, "ipv4");
-    const [a = 0, b = 0, c = 0, d = 0] = network.split(".").map(Number);
-    const [high, low] = [(a * 256 + b).toString(16), (c * 256 + d).toString(16)];
+    const hex = network.split(".").map((part) => Number(part).toString(16).padStart(2, "0"));
+    const [high, low] = [hex.slice(0, 2).join(""), hex.slice(2).join("")];
     for (const { prefixBits, write } of TRANSLATED) list.addSubnet(write(high, low), prefixBits + bits, "ipv6");
   }
   for (const [network, bits] of REFUSED_V6) list.addSubnet(network, bits, "ipv6");
@@ -59,5 +59,5 @@ const REFUSED = refusedAddresses();
 export function isUnicastHost(address: string): boolean {
   const [plain = ""] = address.split("%");
   const family = isIP(plain);
-  return family !== 0 && !REFUSED.check(plain, family === 4 ? "ipv4" : "ipv6");
+  return family !== 0 && !REFUSED.check(plain, `ipv${family}` as IPVersion);
 }

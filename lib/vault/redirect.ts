@@ -10,7 +10,7 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
  */
 export function redirectedTo(answer: VaultAnswer, from: URL, asked: Asked): URL | undefined {
   if (!REDIRECTS.has(answer.status)) return undefined;
-  const to = URL.parse(answer.location ?? "", from.href);
+  const to = answer.location === undefined ? null : URL.parse(answer.location, from.href);
   const isStandby = answer.status === 307 && to !== null && to.protocol === from.protocol && sameQuestion(from, to);
   if (isStandby && to.username === "" && to.password === "") return to;
   const where = to === null ? "nowhere" : `to ${to.origin}`;

@@ -52,7 +52,7 @@ export function singleFlight<T>(): SingleFlight<T> {
 function untilAborted<T>(outcome: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const give = () => reject(signal.reason);
-    signal.addEventListener("abort", give, { once: true });
+    signal.addEventListener("abort", give);
     outcome.then(resolve, reject).finally(() => signal.removeEventListener("abort", give));
   });
 }

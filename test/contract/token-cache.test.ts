@@ -8,6 +8,7 @@ import type { VaultIdentity } from "../../lib/ports/vault.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
 import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { type ActiveToken, activeToken } from "../../lib/vault/active-token.ts";
+import { sealer } from "../../lib/vault/sealer.ts";
 import { type TokenCacheOptions, tokenCache } from "../../lib/vault/token-cache.ts";
 import { aKey } from "../builders.ts";
 
@@ -125,6 +126,14 @@ describe("a token that processes share", () => {
     await aWorld(store).cache().keep(aToken(), BY, undefined);
     const stored = await store.tokens().token("cluster:east", "one");
     assert.doesNotMatch(Buffer.from(stored?.sealed ?? "", "base64").toString("latin1"), /of one|vault\.example/);
+  });
+
+  it("is sealed as a token of this installation and identity, so that nothing else under that key passes for one", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const kept = await aWorld(store).cache().keep(aToken(), BY, undefined);
+    assert.ok(kept && kept !== "taken");
+    const box = sealer(KEY, (count) => Buffer.alloc(count));
+    assert.ok(await box.open(kept.sealed, JSON.stringify(["vault-token", "ours", "one"])));
   });
 
   it("is of who logged in first, and is replaced by who knows it", async () => {

@@ -48,6 +48,26 @@ export function tokenStoreContract(name: string, open: () => Promise<TokenStore 
       assert.deepEqual(await store.token("cluster:east", "identity"), aStoredToken());
     });
 
+    it("replaces all of a token, and tells the fleet's from those of syncs", async () => {
+      await using store = await open();
+      const { by: _by, ...fleets } = aStoredToken({ scope: "fleet" });
+      await store.putToken(fleets, undefined);
+      assert.deepEqual(await store.token("fleet", "identity"), fleets);
+      assert.deepEqual(await store.tokens("fleet"), [fleets]);
+      await store.putToken(aStoredToken(), undefined);
+      const next = aStoredToken({ by: aKey("web"), circuit: "vault:https://other", serial: "second" });
+      assert.equal(await store.putToken(next, "first"), true);
+      assert.deepEqual(await store.token("cluster:east", "identity"), next);
+    });
+
+    it("removes no token but that one", async () => {
+      await using store = await open();
+      const others = [aStoredToken({ id: "other" }), aStoredToken({ scope: "cluster:west" })];
+      for (const token of [aStoredToken(), ...others]) await store.putToken(token, undefined);
+      assert.equal(await store.removeToken(aStoredToken()), true);
+      assert.equal((await store.tokens()).length, 2);
+    });
+
     it("replaces a token only by one that knows it, and takes one where none is left", async () => {
       await using store = await open();
       await store.putToken(aStoredToken(), undefined);

@@ -19,12 +19,12 @@ export const CONFIG = {
     "lib/{digest,keys,namespaces,vault-address,vault-reach}.ts",
     "lib/ports/vault-ids.ts",
     "lib/failures/causes.ts",
-    "lib/reconcile/source.ts",
+    "lib/reconcile/{claim,source}.ts",
     "lib/destinations/kubernetes-secret/{owners,belonging}.ts",
     "lib/declarations/{lent-identity,identity,find-auth,look-up}.ts",
     "lib/vault/{address-guard,active-token,ip-rule,redirect,single-flight,token-cache}.ts",
-    "lib/store/merge-owned.ts",
-    "lib/store/{dynamodb,sqlite}/{conditions,leases,tokens}.ts",
+    "lib/store/{left-behind,nudging}.ts",
+    "lib/store/{dynamodb,sqlite}/{conditions,leases,nudges,tokens}.ts",
   ],
   /** Tests that need no server. */
   tests: [
@@ -34,7 +34,11 @@ export const CONFIG = {
     "test/contract/{token-cache,token-store,token-sweep,dynamodb,vault-without-answer}.test.ts",
   ],
   /** Tests of those that prove nothing here. */
-  withoutTests: ["test/unit/{harness,cli,aws}/**"],
+  withoutTests: [
+    "test/unit/{harness,cli,aws,kubernetes,telemetry,transform}/**",
+    // Minutes of seeds: what it finds, one story finds in a second.
+    "test/core/simulation.test.ts",
+  ],
   /** Tests of very many rows, by name: what they notice others notice, in a hundredth of the time. */
   tooSlow: ["syncs are declared, carried out and come round"],
   /** In percent. */

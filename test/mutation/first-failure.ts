@@ -7,7 +7,7 @@ import { FAILURE_FD } from "./load.ts";
 export default async function* firstFailure(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   for await (const { type, data } of events) {
     if (type !== "test:fail" || ("todo" in data && data.todo)) continue;
-    writeSync(FAILURE_FD, data.name);
+    writeSync(FAILURE_FD, JSON.stringify({ name: data.name, file: data.file }));
     process.exit(1);
   }
   yield "";

@@ -21,6 +21,8 @@ export interface JudgeOptions {
   readonly tooSlow: readonly string[];
   readonly baselines: readonly Baseline[];
   readonly jobs: number;
+  /** Whether there is time for another one. */
+  readonly goesOn: () => boolean;
   readonly seen: (verdict: Verdict) => void;
 }
 
@@ -28,15 +30,18 @@ export interface JudgeOptions {
 const timeoutOf = (ms: number): number => 3 * ms + 15_000;
 
 /** Puts each mutant in place, alone, and runs the tests that reach it, until one of them fails. */
-export function judge(mutants: readonly Mutant[], { root, tooSlow, baselines, jobs, seen }: JudgeOptions) {
+export async function judge(mutants: readonly Mutant[], options: JudgeOptions): Promise<readonly Verdict[]> {
+  const { root, tooSlow, baselines, jobs, goesOn, seen } = options;
   const kills = new Map<string, number>();
-  return inParallel(mutants, jobs, async (mutant): Promise<Verdict> => {
+  const verdicts = await inParallel(mutants, jobs, async (mutant): Promise<Verdict | undefined> => {
+    if (!goesOn()) return undefined;
     const reaching = baselines.filter(({ coverage }) => isReached(coverage, mutant.file, mutant.start));
     const verdict =
       reaching.length === 0 ? ({ mutant, outcome: "unreached", ms: 0 } as const) : await run(mutant, reaching);
     seen(verdict);
     return verdict;
   });
+  return verdicts.filter((verdict) => verdict !== undefined);
 
   async function run(mutant: Mutant, reaching: readonly Baseline[]): Promise<Verdict> {
     const killsBy = ({ file }: Baseline) => kills.get(`${mutant.file} ${file}`) ?? 0;
@@ -46,13 +51,21 @@ export function judge(mutants: readonly Mutant[], { root, tooSlow, baselines, jo
         killsBy(other) - killsBy(one) ||
         one.ms - other.ms,
     );
-    const { passed, failure, timedOut, ms } = await runTests({
+    const {
+      passed,
+      failure,
+      file = "",
+      timedOut,
+      ms,
+    } = await runTests({
       root,
       tooSlow,
       files: ordered.map(({ file }) => file),
       timeoutMs: timeoutOf(ordered.reduce((sum, one) => sum + one.ms, 0)),
       mutant: { url: pathToFileURL(join(root, mutant.file)).href, edit: mutant },
     });
+    const killer = `${mutant.file} ${file}`;
+    kills.set(killer, (kills.get(killer) ?? 0) + 1);
     if (passed) return { mutant, outcome: "survived", ms };
     return { mutant, outcome: timedOut ? "timed out" : "killed", by: failure, ms };
   }

@@ -26,6 +26,7 @@ interface Options {
   only?: string;
   strict?: boolean;
   jobs: number;
+  seconds?: number;
   output: "text" | "json";
 }
 
@@ -40,6 +41,7 @@ const {
   .option("--only <glob>", "files to mutate, of those in test/mutation/config.ts; file:line for one line")
   .option("--strict", "strict files only")
   .option("--jobs <n>", "how many at a time", wholeNumber, availableParallelism())
+  .option("--seconds <n>", "for how long mutants are tried; the report is of those", wholeNumber)
   .addOption(new Option("-o, --output <format>", "how to print").choices(["text", "json"]).default("text"))
   .addHelpText("after", HELP)
   .parse()

@@ -20,12 +20,14 @@ export interface MutateOptions {
   /** Files that are strict, and no others. */
   readonly strictOnly?: boolean;
   readonly jobs: number;
+  /** After so long no further mutant is tried. What was tried by then is a sample as well, since the order is by chance. */
+  readonly seconds?: number;
   readonly progress: (text: string) => void;
 }
 
 /** Makes mutants of the files in scope, tries a sample of them, and says which of them no test noticed. */
 export async function mutate(options: MutateOptions): Promise<Report> {
-  const { root, config, seed, sample, only, strictOnly = false, jobs, progress } = options;
+  const { root, config, seed, sample, only, strictOnly = false, jobs, seconds, progress } = options;
   const { tooSlow } = config;
   const filesOf = (globs: readonly string[], except: readonly string[]) =>
     globSync([...globs], { cwd: root, exclude: [...except] })
@@ -41,12 +43,14 @@ export async function mutate(options: MutateOptions): Promise<Report> {
   for (const mutant of chosen) mustParse(mutant, sources.get(mutant.file) ?? "");
   const tests = [...new Set(filesOf(config.tests, config.withoutTests))];
   const measured = await baselines({ root, tests, tooSlow, scope: new Set(files), jobs, progress });
+  const until = seconds === undefined ? Number.POSITIVE_INFINITY : performance.now() + seconds * 1000;
   let done = 0;
   const verdicts = await judge(chosen, {
     root,
     tooSlow,
     baselines: measured,
     jobs,
+    goesOn: () => performance.now() < until,
     seen: ({ mutant, outcome, by, ms }) =>
       progress(
         `${++done}/${chosen.length} ${outcome} ${mutant.file}:${mutant.line} ${mutant.operator}, ${(ms / 1000).toFixed(1)} s${by ? `: ${by}` : ""}`,
@@ -62,10 +66,9 @@ function isChosen({ file, line }: Mutant, only: string): boolean {
 
 /** The same seed chooses the same of the same. */
 export function sampled<T>(from: readonly T[], count: number, seed: number): readonly T[] {
-  if (count >= from.length) return from;
   const { int } = dice(seed);
   const mixed = [...from];
-  for (let at = 0; at < count; at++) {
+  for (let at = 0; at < Math.min(count, from.length); at++) {
     const other = at + int(mixed.length - at);
     [mixed[at], mixed[other]] = [mixed[other] as T, mixed[at] as T];
   }

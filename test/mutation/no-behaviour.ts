@@ -13,6 +13,7 @@ import {
   isNumericLiteral,
   isParenthesizedExpression,
   isPropertyAccessExpression,
+  isStringLiteral,
   isTypeAliasDeclaration,
   isTypeNode,
   isVariableDeclaration,
@@ -43,7 +44,8 @@ export function isNoBehaviour(node: Node, parent: Node | undefined): boolean {
     isSayingCall(node) ||
     isSayingIf(node) ||
     isTuning(node) ||
-    isMessageOf(node, parent)
+    isMessageOf(node, parent) ||
+    isNameOfRequest(node, parent)
   );
 }
 
@@ -65,6 +67,12 @@ function isMessageOf(node: Node, parent: Node | undefined): boolean {
   const name = parent.expression.getText();
   if (!name.endsWith("Error")) return false;
   return parent.arguments?.[name === "SyncError" ? 1 : 0] === node;
+}
+
+/** `connection.read("token", …)`: what metrics and errors call it. */
+function isNameOfRequest(node: Node, parent: Node | undefined): boolean {
+  if (parent === undefined || !isCallExpression(parent) || parent.arguments[0] !== node) return false;
+  return /\bconnection\.(read|change)$/.test(parent.expression.getText()) && isStringLiteral(node);
 }
 
 /** `const CA_MAX_AGE_MS = 5 * MINUTE_MS`: how much is a choice, and a test that said it again would prove nothing. */

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 import { FAILURE_FD, FILES_VARIABLE, type LoadedMutant, MUTANT_VARIABLE } from "./load.ts";
@@ -20,6 +20,8 @@ export interface TestResult {
   readonly passed: boolean;
   /** The test that failed first, or what else ended the run. */
   readonly failure: string;
+  /** Where the test that failed stands. */
+  readonly file?: string;
   readonly timedOut: boolean;
   readonly ms: number;
   readonly errors: string;
@@ -86,7 +88,7 @@ export async function runTests({ root, files, tooSlow, timeoutMs, mutant, covera
       resolve(code);
     });
   });
-  const [code, failure, errors] = await Promise.all([
+  const [code, failed, errors] = await Promise.all([
     ended,
     text(child.stdio[FAILURE_FD] as NodeJS.ReadableStream),
     text(child.stderr as NodeJS.ReadableStream),
@@ -97,9 +99,11 @@ export async function runTests({ root, files, tooSlow, timeoutMs, mutant, covera
         .trim()
         .split("\n")
         .find((line) => /Error/.test(line)) ?? `exit ${code}`);
+  const { name: failure, file } = failed === "" ? {} : (JSON.parse(failed) as { name?: string; file?: string });
   return {
     passed: code === 0 && !timedOut,
     failure: failure || other,
+    ...(file !== undefined && { file: relative(root, file) }),
     timedOut,
     ms: performance.now() - started,
     errors: errors.slice(-2_000),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { namedNamespaces, namespaceMatcher } from "../../lib/namespaces.ts";
+import { namedNamespaces, namespaceMatcher, referenceNamespaces } from "../../lib/namespaces.ts";
 
 describe("namespaces of a cluster that are ours to look at", () => {
   const matches = (namespace: string, include: readonly string[], exclude: readonly string[] = []) =>
@@ -37,6 +37,13 @@ describe("namespaces of a cluster that are ours to look at", () => {
     );
   });
 
+  it("finds the parts of a pattern one after the other, none of them twice", () => {
+    assert.ok(matches("aaaa", ["*aa*aa*"]));
+    assert.ok(!matches("aaa", ["*aa*aa*"]));
+    assert.ok(!matches("ab", ["*ab*b"]));
+    assert.ok(!matches("a", ["a*a"]));
+  });
+
   it("is not slow on patterns that are made to be", () => {
     const startedAt = performance.now();
     matches("a".repeat(63), [`${"*a".repeat(8)}b`]);
@@ -47,6 +54,14 @@ describe("namespaces of a cluster that are ours to look at", () => {
     assert.deepEqual(namedNamespaces({ include: ["a", "b", "a"], exclude: [] }), ["a", "b"]);
     assert.deepEqual(namedNamespaces({ include: ["a", "b"], exclude: ["b*"] }), ["a"]);
     assert.equal(namedNamespaces({ include: ["a", "b*"], exclude: [] }), undefined);
+  });
+
+  it("sees what syncs refer to in the operator's namespace too, once", () => {
+    const seen = (include: readonly string[], operatorNamespace: string) =>
+      referenceNamespaces({ namespaces: { include, exclude: [] }, operatorNamespace });
+    assert.deepEqual(seen(["a", "b"], "vso"), ["a", "b", "vso"]);
+    assert.deepEqual(seen(["a", "vso"], "vso"), ["a", "vso"]);
+    assert.equal(seen(["a*"], "vso"), undefined);
   });
 
   it("names exactly what it matches", () => {

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SECOND_MS } from "../../../lib/clock.ts";
-import { LEASE_MS } from "../../../lib/ports/deps.ts";
-import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
+import type { ErrorCode } from "../../../lib/errors.ts";
+import { LEASE_MS, type ReconcileDeps } from "../../../lib/ports/deps.ts";
+import type { KeysMessage, WorkMessage } from "../../../lib/ports/queue.ts";
+import { EMPTY_STATE, type OwnedSecret } from "../../../lib/ports/rows.ts";
+import type { Schedule } from "../../../lib/ports/store.ts";
 import { claimOf } from "../../../lib/reconcile/claim.ts";
 import { simulatedSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import { aDeclared, aKey } from "../../builders.ts";
@@ -12,24 +15,31 @@ const KEY = aKey();
 const NEW = [{ name: "db" }];
 const START = Date.UTC(2030, 0, 1);
 
+type Leases = ReconcileDeps["leases"];
+
 /** A row that was just declared, the claims of workers on it, and what was sent to the queue. */
 async function aScene() {
   let now = START;
   const clock = () => now;
   const store = simulatedSqliteStore(undefined);
   const sent: number[] = [];
+  const messages: KeysMessage[] = [];
   const queue = {
-    send: async (messages: readonly { at: number }[]) => void sent.push(...messages.map(({ at }) => at)),
+    send: async (more: readonly WorkMessage[]) => {
+      messages.push(...more.filter((message) => message.kind === "keys"));
+      sent.push(...more.map(({ at }) => at));
+    },
   };
   const row = async () => (await store.read([KEY], "strong")).get(KEY) ?? assert.fail("no row");
   await store.declare(aDeclared({ key: KEY }), now);
   return {
-    ...{ store, sent, row },
+    ...{ store, sent, messages, row },
     pass(ms: number) {
       now += ms;
     },
     now: clock,
-    worker: async (owned?: typeof NEW) => claimOf({ leases: store, queue, clock, log: QUIET }, await row(), owned),
+    worker: async (owned?: readonly OwnedSecret[], leases: Leases = store) =>
+      claimOf({ leases, queue, clock, log: QUIET }, await row(), owned),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
 }
@@ -46,13 +56,95 @@ describe("the claim on a row", () => {
     assert.deepEqual(first.row.state.owned, [], "the run decides by the row as it was read");
   });
 
+  it("asks for what is to be written only where something is", async () => {
+    await using scene = await aScene();
+    const asked: object[] = [];
+    const spying: Leases = {
+      ...scene.store,
+      claim: async (row, options) => {
+        asked.push(options);
+        return scene.store.claim(row, options);
+      },
+    };
+    await (await scene.worker(undefined, spying)).take();
+    assert.deepEqual(asked, [{ now: START, until: START + LEASE_MS }]);
+  });
+
+  it("that writes nothing has the row as it was claimed", async () => {
+    await using scene = await aScene();
+    const worker = await scene.worker();
+    await scene.store.nudge(KEY, { now: scene.now(), verify: true, atOnce: true });
+    const { verify } = await scene.row();
+    assert.ok(await worker.take());
+    assert.equal(worker.row.verify, verify);
+    assert.equal(worker.row.verify, true);
+  });
+
+  it("that follows a worker which died has what that one recorded, and not what it is to write itself", async () => {
+    await using scene = await aScene();
+    const died = await scene.worker([{ name: "old" }, { name: "db" }]);
+    await died.take();
+    const next = await scene.worker([{ name: "third" }]);
+    const recorded = [
+      { name: "db", uid: "u1" },
+      { name: "late", uid: "u2" },
+    ];
+    await died.record({ owned: recorded, rolledDigest: "recorded" });
+    scene.pass(LEASE_MS + SECOND_MS);
+    assert.ok(await next.take());
+    const { key, state } = next.row;
+    assert.equal(key, KEY);
+    assert.equal(state.rolledDigest, "recorded");
+    assert.deepEqual(
+      new Set(state.owned.map(({ name, uid }) => `${name} ${uid}`)),
+      new Set(["db u1", "late u2", "old undefined"]),
+    );
+  });
+
+  it("records what was written in place of what was to be", async () => {
+    await using scene = await aScene();
+    const worker = await scene.worker([{ name: "db" }, { name: "web" }]);
+    await worker.record({ owned: [{ name: "db", uid: "u1" }] });
+    assert.equal(worker.row.key, KEY);
+    assert.deepEqual((await scene.row()).state.owned, [{ name: "db", uid: "u1" }, { name: "web" }]);
+  });
+
+  it("records, also where nothing is to be written, and ends no lease that it does not have", async () => {
+    await using scene = await aScene();
+    const worker = await scene.worker();
+    await worker.settle({ state: EMPTY_STATE, schedule: { kind: "parked" }, now: scene.now() });
+    assert.equal((await scene.row()).dueAt, START);
+    await worker.record({ rolledDigest: "before" });
+    assert.equal((await scene.row()).state.rolledDigest, "before");
+  });
+
+  it("that was lost sends nothing on at its end; one that was nudged does so at once", async () => {
+    await using scene = await aScene();
+    const late = await scene.worker();
+    await late.take();
+    scene.pass(LEASE_MS + SECOND_MS);
+    const next = await scene.worker();
+    await next.take();
+    await late.settle({ state: EMPTY_STATE, schedule: { kind: "due", at: scene.now() }, now: scene.now() });
+    assert.deepEqual(scene.messages, []);
+    await scene.store.nudge(KEY, { now: scene.now(), verify: false });
+    await next.settle({ state: EMPTY_STATE, schedule: { kind: "parked" }, now: scene.now() });
+    assert.deepEqual(scene.messages, [{ kind: "keys", keys: [KEY], lane: "now", at: scene.now() }]);
+  });
+
   it("lease-table 1: a worker that comes too late asks for another run, and writes nothing", async () => {
     await using scene = await aScene();
     const [first, second] = [await scene.worker(), await scene.worker()];
     await first.take();
     const { nudges } = await scene.row();
     await assert.rejects(second.require(), { code: "LEASE_LOST" });
-    assert.equal((await scene.row()).nudges, nudges + 1);
+    const row = await scene.row();
+    assert.deepEqual([row.nudges, row.verify], [nudges + 1, false]);
+    const again = [{ kind: "keys", keys: [KEY], lane: "now", at: START + LEASE_MS }];
+    assert.deepEqual(scene.messages, again);
+    // It is to come anyway: nothing is sent twice.
+    await assert.rejects(second.require(), { code: "LEASE_LOST" });
+    assert.deepEqual(scene.messages, again);
   });
 
   it("gives a row back, due now, whose declaration changed since it was read", async () => {
@@ -62,7 +154,23 @@ describe("the claim on a row", () => {
     assert.equal(await worker.take(), false);
     const { leaseUntil, dueAt } = await scene.row();
     assert.deepEqual([leaseUntil, dueAt], [undefined, START]);
-    assert.deepEqual(scene.sent, [START]);
+    assert.deepEqual(scene.messages, [{ kind: "keys", keys: [KEY], lane: "now", at: START }]);
+  });
+
+  it("that is lost asks for a run, and for no more than that", async () => {
+    await using scene = await aScene();
+    const asked: object[] = [];
+    const spying: Leases = {
+      ...scene.store,
+      nudge: async (key, options) => {
+        asked.push(options);
+        return scene.store.nudge(key, options);
+      },
+    };
+    const second = await scene.worker(undefined, spying);
+    await (await scene.worker()).take();
+    await assert.rejects(second.require(), { code: "LEASE_LOST" });
+    assert.deepEqual(asked, [{ now: START, verify: false }]);
   });
 
   it("lease-table 6: allows no write that might end after the lease", async () => {
@@ -99,18 +207,24 @@ describe("the claim on a row", () => {
   });
 
   it("lease-table 14: sends a row on that is due before ticks come to it, but not one that waits for an outage's end", async () => {
-    const settled = async (afterMs: number, code?: "VAULT_SEALED"): Promise<readonly number[]> => {
+    const settled = async (afterMs: number, code?: ErrorCode, schedule?: Schedule): Promise<readonly number[]> => {
       await using scene = await aScene();
       const worker = await scene.worker();
       await worker.take();
       const error = code && { code, message: "", since: START };
       const state = { ...EMPTY_STATE, ...(error && { error }) };
-      await worker.settle({ state, schedule: { kind: "due", at: START + afterMs }, now: START });
+      await worker.settle({ state, schedule: schedule ?? { kind: "due", at: START + afterMs }, now: START });
       return scene.sent.map((at) => at - START);
     };
     assert.deepEqual(await settled(5_000), [5_000]);
     assert.deepEqual(await settled(120_000), [120_000]);
     assert.deepEqual(await settled(120_001), []);
     assert.deepEqual(await settled(0, "VAULT_SEALED"), []);
+    assert.deepEqual(await settled(5_000, "SPEC_INVALID"), [5_000]);
+    const slot = { period: 60, phase: 1 };
+    assert.deepEqual(await settled(0, undefined, { kind: "wheel", slot, dueAt: START + 1_000 }), [1_000]);
+    assert.deepEqual(await settled(0, undefined, { kind: "wheel", slot }), []);
+    const parked = { kind: "parked", at: START, dueAt: START } as const;
+    assert.deepEqual(await settled(0, undefined, parked), []);
   });
 });

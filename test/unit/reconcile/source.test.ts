@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { SyncError } from "../../../lib/errors.ts";
 import type { VaultApi, VaultIdentity, VaultRead } from "../../../lib/ports/vault.ts";
 import { sourceReader } from "../../../lib/reconcile/source.ts";
 
@@ -17,6 +18,15 @@ const IDENTITY: VaultIdentity = {
 };
 const READ: VaultRead = { identity: IDENTITY, mount: "kv", path: "app", engine: "kv-v2", version: 0 };
 
+const TRUSTED = { ...IDENTITY.target, caPem: "PEM" };
+
+/** A reader of one batch whose Vault answers so, and what its certificates were held responsible for. */
+function aReaderOf(read: VaultApi["read"]) {
+  const refused: VaultIdentity["target"][] = [];
+  const ca = { resolve: async () => TRUSTED, refused: (target: VaultIdentity["target"]) => void refused.push(target) };
+  return { refused, reader: sourceReader({ vault: { read } as VaultApi }, ca) };
+}
+
 /** A reader of one batch, and what Vault was asked by it. */
 function aReader() {
   const asked: VaultRead[] = [];
@@ -27,6 +37,30 @@ function aReader() {
   const ca = { resolve: async (target: VaultIdentity["target"]) => target, refused: () => undefined };
   return { asked, reader: sourceReader({ vault: { read } as VaultApi }, ca) };
 }
+
+describe("a read", () => {
+  it("is asked as it was, with the certificates of its Vault", async () => {
+    const asked: VaultRead[] = [];
+    const { reader } = aReaderOf(async (one) => {
+      asked.push(one);
+      return { response: null, fields: new Map() };
+    });
+    await reader.read(READ, signal);
+    assert.deepEqual(asked, [{ ...READ, identity: { ...IDENTITY, target: TRUSTED } }]);
+  });
+
+  it("that the connection refused has its certificates fetched anew, and fails; so does every other failure", async () => {
+    for (const [error, at] of [
+      [new SyncError("VAULT_TLS_REFUSED", "unknown CA"), [IDENTITY.target]],
+      [new SyncError("VAULT_UNAVAILABLE", "away"), []],
+      [Object.assign(new Error("a bug"), { code: "VAULT_TLS_REFUSED" }), []],
+    ] as const) {
+      const { refused, reader } = aReaderOf(() => Promise.reject(error));
+      await assert.rejects(reader.read(READ, signal), error);
+      assert.deepEqual(refused, at);
+    }
+  });
+});
 
 describe("the reads of one batch", () => {
   it("are one where identity and place are the same", async () => {

@@ -24,6 +24,20 @@ const granted = (ttlSeconds: number, renewable = true) => ({
 });
 
 describe("a token that we hold", () => {
+  it("has what Vault granted, counted from when it was asked for", () => {
+    const grant = { ...granted(300), uses: 3, isBatch: true };
+    assert.deepEqual(activeToken(IDENTITY, grant, 1_000), {
+      ...{ identity: IDENTITY, value: grant.token, obtainedAt: 1_000, ttlMs: 300_000, uses: 3, isBatch: true },
+      ...{ renewAt: Number.POSITIVE_INFINITY, staleAt: 271_000, endsAt: 301_000 },
+    });
+  });
+
+  it("keeps after a renewal what it was granted at first", () => {
+    const first = activeToken(IDENTITY, { ...granted(300), isBatch: true }, 0);
+    const { ttlMs, isBatch, endsAt } = renewedToken(first, granted(150), 200_000);
+    assert.deepEqual({ ttlMs, isBatch, endsAt }, { ttlMs: 300_000, isBatch: true, endsAt: 350_000 });
+  });
+
   it("is not used in its last tenth", () => {
     assert.equal(activeToken(IDENTITY, granted(3_600), 0).staleAt, 3_240_000);
   });

@@ -3,7 +3,7 @@ import type { LookupAddress } from "node:dns";
 import type { LookupFunction } from "node:net";
 import { networkInterfaces } from "node:os";
 import { after, describe, it } from "node:test";
-import { guardedBy, isNotAllowed } from "../../../lib/vault/address-guard.ts";
+import { guardedBy, isNotAllowed, mustBeUnicastHost, notAllowed } from "../../../lib/vault/address-guard.ts";
 import { isUnicastHost } from "../../../lib/vault/ip-rule.ts";
 import { type VaultClient, vaultClient } from "../../../lib/vault/vault-client.ts";
 import type { VaultReach } from "../../../lib/vault-reach.ts";
@@ -27,7 +27,7 @@ const vault = () => httpPeer((_, response) => response.end(GOOD));
 describe("an IP address that a resource may have us connect to", () => {
   for (const address of [
     ...["8.8.8.8", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "2606:4700::1111", "fd12:3456::1"],
-    ...["::ffff:10.0.0.1", "64:ff9b::808:808"],
+    ...["::ffff:10.0.0.1", "64:ff9b::808:808", "64:ff9b:2::1", "2002:808:808::1"],
   ]) {
     it(`${address}`, () => assert.equal(isUnicastHost(address), true));
   }
@@ -42,6 +42,10 @@ describe("an IP address that no resource may have us connect to", () => {
     ["metadata", "169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "192.0.0.192"],
     ["metadata in IPv6", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "::ffff:169.254.169.254"],
     ["IPv4 behind a translator", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::1", "2001:0:1::1"],
+    ["the last address of a network", "0.255.255.255", "::ffff:ffff", "feff::1", "ffff::1", "fd00:ec2:8000::1"],
+    ["the last address of a tunnel", "2001:0:8000::1", "64:ff9b:1:8000::1", "::ffff:0:ff00:1"],
+    ["metadata behind a translator", "64:ff9b::6464:64c8", "64:ff9b::a83f:8110", "64:ff9b::c000:c0"],
+    ["metadata behind 6to4", "2002:6464:64c8:8000::1", "2002:a83f:8110:8000::1", "2002:c000:c0::1"],
     ["no address at all", "", "vault", "127.1", "1.2.3.4.5"],
   ] as const) {
     it(what, () => {
@@ -67,11 +71,50 @@ describe("a name is judged by what it resolves to", () => {
     assert.equal(await resolved([PUBLIC]), PUBLIC.address);
   });
 
+  it("asked as the caller asks, and what fails fails as it did", async () => {
+    const failed = new Error("no such name");
+    const guarded = guardedBy((name, asked, callback) => {
+      assert.deepEqual([name, asked], ["vault.example", { family: 6, all: true }]);
+      callback(failed as NodeJS.ErrnoException, []);
+    });
+    const found = await new Promise((resolve) => guarded("vault.example", { family: 6 }, (error) => resolve(error)));
+    assert.equal(found, failed);
+  });
+
+  it("and not before: what is an address already is judged as it stands", () => {
+    for (const host of ["vault.example", "8.8.8.8", "[2606:4700::1111]"]) mustBeUnicastHost(host);
+    for (const host of ["127.0.0.1", "[::1]", "::1"]) assert.throws(() => mustBeUnicastHost(host), isNotAllowed);
+  });
+
   it("every address of it", async () => {
     const loopback = { address: "::1", family: 6 };
     for (const addresses of [[loopback], [PUBLIC, loopback], [loopback, PUBLIC], []]) {
       assert.ok(isNotAllowed(await resolved(addresses, { all: true })));
     }
+  });
+});
+
+describe("what was not allowed", () => {
+  it("is known by what caused a failure, however deep, and nothing else is taken for it", async () => {
+    let refused: unknown;
+    try {
+      mustBeUnicastHost("127.0.0.1");
+    } catch (error) {
+      refused = error;
+    }
+    const other = Object.assign(new Error("reset"), { code: "ECONNRESET" });
+    assert.ok(isNotAllowed(new Error("outer", { cause: new Error("inner", { cause: refused }) })));
+    for (const error of [other, new Error("outer", { cause: other }), "text", undefined, null]) {
+      assert.equal(isNotAllowed(error), false);
+    }
+  });
+
+  it("is an error that left nothing behind, and says what rule there is", () => {
+    const ofMany = notAllowed("a login", { named: [], onlyNamed: false });
+    const ofNamed = notAllowed("a login", { named: [], onlyNamed: true });
+    assert.deepEqual([ofMany.code, ofMany.outcome], [CODE, "none"]);
+    assert.match(ofMany.message, /loopback, link-local, multicast or metadata/);
+    assert.match(ofNamed.message, /only what it names/);
   });
 });
 

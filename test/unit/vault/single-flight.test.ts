@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { describe, it } from "node:test";
 import { singleFlight } from "../../../lib/vault/single-flight.ts";
 
@@ -14,12 +15,70 @@ describe("a single flight", () => {
     assert.equal(await flights.run("a", work, forever), 2);
   });
 
+  it("is over when its work is: who asks then starts the next one, which those who still leave do not take along", async () => {
+    const flights = singleFlight<string>();
+    const [end, next] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
+    const first = flights.run("a", () => end.promise, forever);
+    const second = end.promise.then(() => flights.run("a", () => next.promise, forever));
+    end.resolve("first");
+    assert.equal(await first, "first");
+    const third = flights.run("a", async () => "another", forever);
+    next.resolve("next");
+    assert.deepEqual([await second, await third], ["next", "next"]);
+  });
+
+  it("that everyone left does not take a later one with it when it ends at last", async () => {
+    const flights = singleFlight<string>();
+    const [late, next] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
+    const leaving = new AbortController();
+    const left = flights.run("a", () => late.promise, leaving.signal);
+    leaving.abort(new Error("left"));
+    await assert.rejects(left, /left/);
+    const second = flights.run("a", () => next.promise, forever);
+    late.resolve("late");
+    await late.promise;
+    const third = flights.run("a", async () => "another", forever);
+    next.resolve("next");
+    assert.deepEqual([await second, await third], ["next", "next"]);
+  });
+
+  it("is not begun for whoever has left already", async () => {
+    const flights = singleFlight<string>();
+    const begun: string[] = [];
+    const work = async () => {
+      begun.push("a");
+      return "done";
+    };
+    await assert.rejects(flights.run("a", work, AbortSignal.abort(new Error("left"))), /left/);
+    assert.deepEqual(begun, []);
+  });
+
+  it("leaves nothing behind at the signals of its callers", async () => {
+    const { signal } = new AbortController();
+    await singleFlight<string>().run("a", async () => "done", signal);
+    assert.deepEqual(getEventListeners(signal, "abort"), []);
+  });
+
+  it("that was ended for all is not joined, even if it does not end", async () => {
+    const flights = singleFlight<string>();
+    const leaving = new AbortController();
+    const stuck = flights.run("a", () => Promise.withResolvers<string>().promise, leaving.signal);
+    flights.abort(new Error("stopping"));
+    assert.equal(await flights.run("a", async () => "new", forever), "new");
+    leaving.abort(new Error("left"));
+    await assert.rejects(stuck, /left/);
+  });
+
   it("goes on when one of its callers leaves", async () => {
     const flights = singleFlight<string>();
     const end = Promise.withResolvers<string>();
     const leaving = new AbortController();
-    const left = flights.run("a", () => end.promise, leaving.signal);
-    const stayed = flights.run("a", () => end.promise, forever);
+    const work = (signal: AbortSignal) => {
+      signal.addEventListener("abort", () => end.reject(signal.reason));
+      return end.promise;
+    };
+    const left = flights.run("a", work, leaving.signal);
+    const stayed = flights.run("a", work, forever);
     leaving.abort(new Error("left"));
     await assert.rejects(left, /left/);
     end.resolve("done");

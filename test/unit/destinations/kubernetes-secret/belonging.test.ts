@@ -81,6 +81,40 @@ describe("kubernetes-rules 6: may we write to this Secret?", () => {
     assert.equal(awaitedBy(aSeen(WRITER, [wrote]), aSecret([SIBLING])).code, "SECRET_NOT_OURS");
   });
 
+  it("goes on no more when any other one wrote it since, by its own mark", () => {
+    const wrote = { ...RIVAL, wrote: true };
+    awaitedBy(aSeen(WRITER, [RIVAL, wrote]), aSecret([SIBLING]));
+    // It never wrote itself: nothing was taken from it.
+    const secret = aSecret([SIBLING]);
+    assert.deepEqual(mayNotWrite(aSeen([], [wrote]), secret), { do: "stand-beside", seen: secret });
+  });
+
+  it("takes a Secret with the labels of an owner, or with overwrite", () => {
+    const seen = aSeen([]);
+    const { rivals: _, ...unrivalled } = seen;
+    const overwriting = { ...seen, destination: { ...seen.destination, overwrite: true } };
+    const { "app.kubernetes.io/name": _name, ...unnamed } = LABELS;
+    assert.equal(mayNotWrite(unrivalled, aSecret([])), undefined);
+    for (const labels of [{}, unnamed, { ...LABELS, "app.kubernetes.io/name": "another" }]) {
+      assert.throws(() => mayNotWrite(seen, aSecret([], { labels })), { code: "SECRET_NOT_OURS" });
+      assert.equal(mayNotWrite(overwriting, aSecret([], { labels })), undefined);
+    }
+    assert.throws(
+      () => mayNotWrite(seen, aSecret([], { labels: unnamed })),
+      /lacks the labels app.kubernetes.io.name\./,
+    );
+  });
+
+  it("lets go of what it wrote for a controller alone, and for any other owner beside its own reference", () => {
+    const tool = { apiVersion: "v1", kind: "Tool", name: "t", uid: "t" };
+    const refused = (owned: typeof WRITER, owners: readonly JsonObject[]) =>
+      assert.throws(() => mayNotWrite(aSeen(owned), aSecret(owners)), { code: "SECRET_NOT_OURS" });
+    assert.equal(mayNotWrite(aSeen(WRITER), aSecret([tool])), undefined);
+    refused(WRITER, [{ ...tool, controller: true }]);
+    refused(WRITER, [OURS, tool]);
+    refused([], [tool]);
+  });
+
   it("stands beside one other declaration's reference, on a Secret that stays", () => {
     const secret = aSecret([SIBLING]);
     assert.deepEqual(mayNotWrite(aSeen([], [RIVAL]), secret), { do: "stand-beside", seen: secret });
@@ -118,6 +152,7 @@ describe("kubernetes-rules 6: may we write to this Secret?", () => {
     };
     assert.equal(named(1), "Tool t0");
     assert.equal(named(3), "Tool t0, Tool t1, Tool t2");
+    assert.equal(named(4), "Tool t0, Tool t1, Tool t2 and 1 more");
     assert.equal(named(5), "Tool t0, Tool t1, Tool t2 and 2 more");
   });
 });
