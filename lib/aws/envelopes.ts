@@ -3,10 +3,10 @@ import { z } from "zod";
 import { parseKey, type SyncKey } from "../keys.ts";
 import type { WorkMessage } from "../ports/queue.ts";
 
-/** What a message of ours looks like on the wire. `v` changes when an older function must not read it. */
+/** The wire format of our messages. `v` changes when an older function must not read them. */
 const VERSION = 1;
 
-/** A key without the "#uid" of a clean-up is 63 + 253 characters at most with its kind and slashes. */
+/** A key without the "#uid" of a clean-up has 63 + 253 characters at most, plus kind and slashes. */
 const MAX_KEY = 1_024;
 
 const key = z
@@ -34,7 +34,7 @@ const looks = JSONStringified(
   }),
 );
 
-/** A cluster that is to be looked at, and the fence of its row as it was when that was decided: 0 when there was none. */
+/** A request for a watch pass, with the fence of the cluster's row when it was sent: 0 without a row. */
 export interface WatchPassRequest {
   readonly cluster: string;
   readonly fence: number;
@@ -44,7 +44,7 @@ export function workBody(message: WorkMessage): string {
   return JSON.stringify({ v: VERSION, ...message });
 }
 
-/** Undefined: not a message of ours. */
+/** Undefined: not a keyferry message. */
 export function parseWork(body: string): WorkMessage | undefined {
   const { data } = work.safeParse(body);
   if (!data) return undefined;
@@ -56,7 +56,7 @@ export function watchPassesBody(requests: readonly WatchPassRequest[]): string {
   return JSON.stringify({ v: VERSION, looks: requests });
 }
 
-/** Undefined: not a message of ours. */
+/** Undefined: not a keyferry message. */
 export function parseWatchPasses(body: string): readonly WatchPassRequest[] | undefined {
   return looks.safeParse(body).data?.looks;
 }

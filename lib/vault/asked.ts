@@ -1,12 +1,12 @@
-/** What was asked of which Vault: the words of every message about it. Never holds data. */
+/** A request to Vault as all messages describe it. Never holds data. */
 export interface Asked {
-  /** Printable: without a user or password. */
+  /** Printable: has no user or password. */
   readonly address: string;
-  /** What opens when this Vault is out of reach. */
+  /** The circuit that opens when this Vault is unreachable. */
   readonly circuit: string;
   readonly namespace: string | undefined;
   readonly method: "GET" | "POST";
-  /** Behind `/v1/`, as people write it. */
+  /** Without `/v1/`, as people write it. */
   readonly path: string;
   readonly purpose: "kv-v1" | "kv-v2" | "login" | "token" | "probe" | "seal-status";
 }
@@ -17,8 +17,8 @@ export function describe(asked: Asked): string {
   return `${asked.method} ${asked.path} of ${asked.address}${namespace}`;
 }
 
-/** An address as messages show it: without the user and password that somebody may have put there. */
+/** An address for messages, without any user and password in it. */
 export function printableAddress(address: string): string {
   const url = URL.parse(address);
-  return url === null ? "an address that is no URL" : `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, "")}`;
+  return url === null ? "an invalid address" : `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, "")}`;
 }

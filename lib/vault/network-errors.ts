@@ -11,7 +11,7 @@ const NO_HTTP_CODE =
 const REACH_CODE =
   /^(ECONN|EHOST|ENET|ENOTFOUND|EAI_|ETIMEDOUT|EPIPE|EADDRNOTAVAIL|UND_ERR_(CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|SOCKET))/;
 
-/** Error codes of a connection that was cut; on a kept-alive one it may only mean that the server tidied up. */
+/** Error codes of a cut connection; a server also closes idle kept-alive ones. */
 const CUT_CODES = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
 
 export function isCut(error: unknown): boolean {
@@ -19,8 +19,8 @@ export function isCut(error: unknown): boolean {
 }
 
 /**
- * A failure below HTTP as a SyncError. Anything of another kind is a bug of ours and returned as it is. Only the code is kept as
- * the cause: requests hold tokens.
+ * Converts a failure below HTTP to a SyncError, and returns any other error, a bug, as it is. Keeps only the code as
+ * the cause, because requests hold tokens.
  */
 export function networkError(error: unknown, asked: Asked): unknown {
   if (error instanceof BodyTooLarge) {
@@ -32,7 +32,7 @@ export function networkError(error: unknown, asked: Asked): unknown {
   const cause = { code };
   if (TLS_CODE.test(code)) return new SyncError("VAULT_TLS_REFUSED", tlsMessage(code, asked), { cause });
   if (NO_HTTP_CODE.test(code)) {
-    const message = `The answer to ${describe(asked)} is not HTTP as Vault speaks it (${code}): does the address point at Vault?`;
+    const message = `The answer to ${describe(asked)} is not valid HTTP (${code}): does the address point at Vault?`;
     return new SyncError("VAULT_ANSWER_INVALID", message, { cause });
   }
   if (code === "UND_ERR_INVALID_ARG" || code === "ERR_INVALID_CHAR") {
@@ -40,12 +40,12 @@ export function networkError(error: unknown, asked: Asked): unknown {
     return new SyncError("SPEC_INVALID", message, { cause });
   }
   if (code === "UND_ERR_CLOSED" || code === "UND_ERR_DESTROYED") {
-    return new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: keyferry is stopping`, { cause });
+    return new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was cancelled: keyferry is stopping`, { cause });
   }
   return REACH_CODE.test(code) ? unavailable(asked, code, cause) : error;
 }
 
-/** This Vault is out of reach, whatever was asked of it. */
+/** This Vault is unreachable for all requests. */
 function unavailable(asked: Asked, why: string, cause: object): SyncError {
   return new SyncError("VAULT_UNAVAILABLE", `${describe(asked)} failed: Vault is out of reach (${why})`, {
     circuit: asked.circuit,
@@ -53,15 +53,15 @@ function unavailable(asked: Asked, why: string, cause: object): SyncError {
   });
 }
 
-/** A Vault that is well may take longer than a time-out below this. */
+/** With a shorter time-out even a healthy Vault may fail. */
 export const SHORTEST_TIMEOUT_MS = SECOND_MS;
 
-/** What a time-out says: something of the Vault, or of a time-out that is too short to say anything. */
+/** Blames Vault, or a time-out that is too short to blame Vault. */
 export function timedOut(asked: Asked, timeoutMs: number): SyncError {
   const cause = { code: "TIMEOUT" };
   const why = `no answer within ${timeoutMs} ms`;
   if (timeoutMs >= SHORTEST_TIMEOUT_MS) return unavailable(asked, why, cause);
-  const remedy = "the timeout of its VaultConnection is too short to tell anything of Vault: set 1s or more";
+  const remedy = "the timeout of its VaultConnection is too short for any Vault: set 1s or more";
   return new SyncError("VAULT_NO_ANSWER", `${describe(asked)} failed (${why}): ${remedy}`, { cause });
 }
 

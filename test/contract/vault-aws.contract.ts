@@ -108,7 +108,7 @@ export function vaultAwsContract(servers: () => { readonly vault: Vault; readonl
       );
       assert.match(
         refused.message,
-        /IAM role arn:aws:iam::000000000000:role\/billing, which was refused \(AccessDenied/,
+        /IAM role arn:aws:iam::000000000000:role\/billing was refused \(AccessDenied/,
       );
       await failure(end.read(kv2(byAccount({ role: "shop" }), "app"), forever), "VAULT_LOGIN_REFUSED");
     });

@@ -118,7 +118,7 @@ describe("an operator namespace that is not there, and then somebody makes it", 
       },
     ]);
     const seen = await place.failed("lent", "REFERENCE_NOT_ALLOWED");
-    assert.match(seen, /VaultAuth ops\/default is nobody's default: .*operatorNamespaceUid/);
+    assert.match(seen, /VaultAuth ops\/default can't serve as a default: .*operatorNamespaceUid/);
     await place.declare("aws", { path: "db", vaultAuthRef: `${OPS}/aws` });
     await place.failed("aws", "UNSUPPORTED");
     await place.undeclare("aws");

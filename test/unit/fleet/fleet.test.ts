@@ -154,7 +154,7 @@ clusters:
     const text = `${HEAD}clusters:\n  - &a {name: a, connect: &c {kubeconfig: {path: x}}}\n  - {name: b, connect: *c}\n`;
     assert.equal(parseFleet(text, "f").clusters.length, 2);
     const levels = Array.from({ length: 30 }, (_, at) => `l${at + 1}: &l${at + 1} [*l${at}, *l${at}]`);
-    assert.match(complaints(`l0: &l0 [x]\n${levels.join("\n")}`).join(), /aliases stand for too much/);
+    assert.match(complaints(`l0: &l0 [x]\n${levels.join("\n")}`).join(), /aliases expand to too much/);
   });
 
   it("refuses what nests too deep or is too long, soon", () => {
