@@ -22,7 +22,7 @@ export interface HandoverFlags {
   readonly output: "table" | "json";
 }
 
-/** The command about whole clusters: handover. */
+/** Adds the command about whole clusters: handover. */
 export function clusterCommands(cli: Command, exitWith: (code: number) => void): void {
   cli
     .command("handover")

@@ -2,7 +2,7 @@ import { createHash, createHmac, hash, timingSafeEqual } from "node:crypto";
 import { goString, inByteOrder } from "./lossless.ts";
 import type { SecretData } from "./secret-value.ts";
 
-/** A key for digests of secret data, with the id that is stored beside every digest it made (lease-table 25). */
+/** A key for digests of secret data. Each digest is stored with the key's id (lease-table 25). */
 export interface DigestKey {
   readonly id: string;
   readonly bytes: Buffer;
@@ -16,15 +16,15 @@ export function digestKey(bytes: Buffer): DigestKey {
 }
 
 /**
- * The message that is hashed: compact JSON of the data map as Kubernetes shows it, keys in byte order, values in padded
- * base64. It is the message of VSO's `secretMAC`, so that one encoding serves both.
+ * The hashed message: compact JSON of the data as Kubernetes shows it, keys in byte order, values in padded base64.
+ * Identical to the message of VSO's `secretMAC`, so that one encoding serves both.
  */
 export function macMessage(data: SecretData): string {
   const member = (key: string) => `${goString(key)}:"${data.get(key)?.reveal().toString("base64") ?? ""}"`;
   return `{${inByteOrder(data.keys()).map(member).join(",")}}`;
 }
 
-/** The digest of a Secret's data under our own key. */
+/** The digest of a Secret's data with our own key. */
 export function digestOf(key: DigestKey, data: SecretData): Digest {
   return `${key.id}:${createHmac("sha256", key.bytes).update(macMessage(data)).digest("base64")}`;
 }
@@ -34,19 +34,19 @@ export function secretMac(clusterKey: Buffer, data: SecretData): string {
   return createHmac("sha256", clusterKey).update(macMessage(data)).digest("base64");
 }
 
-/** Whether a digest was made with this key: digests of different keys can't be compared. */
+/** Whether this key made the digest: digests of different keys can't be compared. */
 export function isOfKey(key: DigestKey, digest: Digest): boolean {
   return digest.startsWith(`${key.id}:`);
 }
 
-/** Equality that takes the same time wherever the difference is. */
+/** Compares in constant time. */
 export function sameDigest(a: string, b: string): boolean {
   const left = Buffer.from(a);
   const right = Buffer.from(b);
   return left.length === right.length && timingSafeEqual(left, right);
 }
 
-/** A short stable name for something that is not secret (a path, an object as read): 24 hex digits of SHA-256. */
+/** A short stable name for data that is not secret (a path, an object): 24 hex digits of SHA-256. */
 export function fingerprint(...parts: readonly string[]): string {
   const all = parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join("");
   return hash("sha256", all, "hex").slice(0, 24);
@@ -54,7 +54,7 @@ export function fingerprint(...parts: readonly string[]): string {
 
 const SHORT = 8;
 
-/** Enough of a digest to tell two of the same key apart, for people. */
+/** A prefix for people, long enough to tell two digests of one key apart. */
 export function shortDigest(digest: Digest): string {
   return digest.slice(digest.indexOf(":") + 1).slice(0, SHORT);
 }

@@ -10,7 +10,7 @@ export function addressProblem(text: string): string | undefined {
   return undefined;
 }
 
-/** An address in one spelling, so that one Vault has one circuit: no trailing slash, host in lower case. */
+/** Normalises an address, so that one Vault has one circuit: no trailing slash, host in lower case. */
 export function normalAddress(address: string): string {
   return (URL.parse(address)?.href ?? address).replace(/\/+$/, "");
 }

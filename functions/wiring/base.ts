@@ -18,7 +18,7 @@ import { dynamoClient } from "../../lib/store/dynamodb/client.ts";
 import { type DynamoStore, dynamoLeaseStore } from "../../lib/store/dynamodb/dynamodb-store.ts";
 import { lastGuard } from "../../lib/telemetry/last-guard.ts";
 
-/** What every function is wired with, once, when its process starts: clients and their connections live as long as it does. */
+/** The parts that every function shares, created once per process, so that clients and connections are reused. */
 export interface Base {
   readonly config: Config;
   readonly logger: Logger;
@@ -32,7 +32,7 @@ export interface Base {
   readonly fleet: FleetSource;
 }
 
-/** Every request of a client ends: to open a connection, and from a request to its answer, in ms. */
+/** Time-outs of every client in ms: to open a connection, and for each request. */
 export const REQUESTS = {
   connectionTimeout: 2 * SECOND_MS,
   requestTimeout: 5 * SECOND_MS,
@@ -46,7 +46,7 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
   const log = functionLog(logger);
   const metrics = functionMetrics(new Emf({ namespace: "keyferry", serviceName: config.stack }));
   lastGuard(process, { log, metrics });
-  // Requests are not traced each: their addresses are many, and a sync has several.
+  // Single requests are not traced: their addresses are many, and a sync has several.
   const traces = functionTraces(new Tracer({ serviceName: config.stack, captureHTTPsRequests: false }));
   const clock = systemClock;
   const sqs = new SQSClient({ requestHandler: REQUESTS });
@@ -65,7 +65,7 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
     }),
     sqs,
     queue: sqsWorkQueue({ client: sqs, urls, clock }),
-    // Elsewhere than at AWS a bucket is no host name.
+    // Outside AWS the bucket is not part of the host name.
     fleet: fleetOf(config, { clock, log, metrics }, env.AWS_ENDPOINT_URL !== undefined),
   };
 }

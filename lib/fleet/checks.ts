@@ -17,7 +17,7 @@ function list(problem: string | undefined): readonly string[] {
 }
 
 export const dnsLabel = problemCheck((text) =>
-  isDnsLabel(text) ? [] : ["must be lower-case letters, digits and -, 63 characters at most, first and last no -"],
+  isDnsLabel(text) ? [] : ["must be lower-case letters, digits and -, 63 characters at most, no - at either end"],
 );
 
 export const baseUrl = problemCheck((text) => list(addressProblem(text)));

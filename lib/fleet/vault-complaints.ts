@@ -67,7 +67,12 @@ function clusterComplaints(cluster: unknown, at: Path, vaults: readonly unknown[
   return [
     ...unknown,
     ...(isNamed && hasNone
-      ? [{ path: [...at, "vaultAddresses"], message: "is named, but this file names no Vault: add vaults, or vault.address" }]
+      ? [
+          {
+            path: [...at, "vaultAddresses"],
+            message: "is named, but this file names no Vault: add vaults, or vault.address",
+          },
+        ]
       : []),
   ];
 }

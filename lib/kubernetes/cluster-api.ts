@@ -87,10 +87,7 @@ function pageOf(call: KubeCall, list: Shape): ListPage {
   const metadata = shapeAt(list, "metadata");
   const next = textAt(metadata, "continue") ?? "";
   if (next.length > MAX_CONTINUE || (next !== "" && next === call.query?.continue)) {
-    throw new SyncError(
-      "KUBE_ANSWER_INVALID",
-      `${objectOf(call)}: a list has an invalid continue token`,
-    );
+    throw new SyncError("KUBE_ANSWER_INVALID", `${objectOf(call)}: a list has an invalid continue token`);
   }
   return {
     items: shapesAt(list, "items").map((item) => namedResource(call.kind, item)),

@@ -2,10 +2,10 @@ import { type EpochMs, MINUTE_MS } from "../clock.ts";
 import type { Due, LeaseStore, WheelEntry } from "../ports/store.ts";
 import { nextSlot, slices } from "./wheel.ts";
 
-/** What was missed is caught up within this time, in ms: also the longest delay that SQS knows. */
+/** How soon missed refresh slots are dispatched, in ms; also SQS's maximum delay. */
 const CATCH_UP_MS = 15 * MINUTE_MS;
 
-/** A part of the time that a tick dispatches: (afterMs, untilMs]. */
+/** A part of the time for which a tick dispatches: (afterMs, untilMs]. */
 export interface Window {
   readonly afterMs: EpochMs;
   readonly untilMs: EpochMs;
@@ -13,7 +13,7 @@ export interface Window {
 
 type Wheel = Pick<LeaseStore, "onWheel">;
 
-/** Every refresh slot that lies ahead in this window, at its second; a period shorter than the window has several. */
+/** Every future refresh slot in this window; a period shorter than the window has several. */
 export async function slotsAhead(wheel: Wheel, periods: readonly number[], window: Window): Promise<readonly Due[]> {
   const entries = await entriesIn(wheel, periods, window);
   return entries.flatMap(({ period, entry }) => {
@@ -30,8 +30,8 @@ export async function slotsAhead(wheel: Wheel, periods: readonly number[], windo
 }
 
 /**
- * The refresh slots of `window` that ticks failed to dispatch in `gap`, which ends now: at most one for each sync however long
- * the gap was, spread over min(period, 15 min), those of one second together (lease-table 13).
+ * The refresh slots of `window` that ticks failed to dispatch in `gap`, which ends now: at most one per sync, however
+ * long the gap, spread over min(period, 15 min); slots of one second stay together (lease-table 13).
  */
 export async function slotsMissed(
   wheel: Wheel,
@@ -50,8 +50,8 @@ export async function slotsMissed(
 }
 
 /**
- * From when on a missed refresh slot is made up for. In a gap that is longer than the period the last refresh slot of each sync is, if
- * its next one does not come by itself before it would be caught up.
+ * The first time from which missed slots are dispatched. In a gap longer than the period that is the last slot of each
+ * sync, unless its next regular slot comes earlier.
  */
 function missedFrom(period: number, gap: Window): EpochMs {
   const periodMs = period * 1_000;
