@@ -27,6 +27,12 @@ export function pinnedNode() {
 export const HEAP_FLAGS = ["--max-semi-space-size=4", "--heap-growing-percent=50"];
 
 /**
+ * One arena for glibc's malloc: it gives each thread one of its own, and what the threads of V8 compiled and collected in there
+ * is never used again: a tenth of all that is resident.
+ */
+export const HEAP_ENV = { MALLOC_ARENA_MAX: "1" };
+
+/**
  * Replaces this process with Node and these arguments where possible, because a waiting parent takes as much memory as
  * a small engine. Otherwise starts a child that shares our terminal, forwards signals to it, and exits like it.
  */
@@ -34,8 +40,9 @@ export function runOnPinnedNode(args) {
   const node = pinnedNode();
   const all = ["--disable-warning=ExperimentalWarning", ...args];
   // A failed execve ends the process without any message.
-  if (process.execve && existsSync(node)) process.execve(node, [node, ...all], process.env);
-  const child = spawn(node, all, { stdio: "inherit" });
+  const env = { ...HEAP_ENV, ...process.env };
+  if (process.execve && existsSync(node)) process.execve(node, [node, ...all], env);
+  const child = spawn(node, all, { stdio: "inherit", env });
   const pass = (signal) => {
     // A terminal already sends Ctrl-C to the whole group; a second copy would mean "stop at once".
     if (signal === "SIGINT" && process.stdin.isTTY) return;

@@ -9,9 +9,10 @@ import { KINDS } from "../lib/kinds/registry.ts";
 import { type Reconciler, reconciler } from "../lib/reconcile/reconcile.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
 import { vaultApi } from "../lib/vault/vault-api.ts";
-import { baseOf, REQUESTS } from "./wiring/base.ts";
+import { baseOf } from "./wiring/base.ts";
 import { clustersOf } from "./wiring/clusters.ts";
 import { queueHandler } from "./wiring/queue-handler.ts";
+import { REQUESTS } from "./wiring/requests.ts";
 
 const base = baseOf(process.env);
 const { config, sqs, clock, leases, queue, log, metrics } = base;

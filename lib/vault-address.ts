@@ -1,3 +1,8 @@
+import { remembered } from "./remembered.ts";
+
+/** Each refresh asks for the spellings of its Vault's address several times, and a URL is slow to parse. */
+const MOST_ADDRESSES = 256;
+
 /** What is wrong with a Vault address; undefined when it is a base URL. */
 export function addressProblem(text: string): string | undefined {
   const url = URL.parse(text);
@@ -11,6 +16,7 @@ export function addressProblem(text: string): string | undefined {
 }
 
 /** Normalises an address, so that one Vault has one circuit: no trailing slash, host in lower case. */
-export function normalAddress(address: string): string {
-  return (URL.parse(address)?.href ?? address).replace(/\/+$/, "");
-}
+export const normalAddress = remembered(
+  (address) => (URL.parse(address)?.href ?? address).replace(/\/+$/, ""),
+  MOST_ADDRESSES,
+);

@@ -1,22 +1,21 @@
 import { Logger } from "@aws-lambda-powertools/logger";
 import { Metrics as Emf } from "@aws-lambda-powertools/metrics";
-import { Tracer } from "@aws-lambda-powertools/tracer";
-import { S3Client } from "@aws-sdk/client-s3";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { functionLog, LineFormatter } from "../../lib/aws/function-log.ts";
 import { type FunctionMetrics, functionMetrics } from "../../lib/aws/function-metrics.ts";
 import { functionTraces, type Traces } from "../../lib/aws/function-traces.ts";
-import { s3Objects } from "../../lib/aws/s3-objects.ts";
 import { sqsWorkQueue } from "../../lib/aws/work-queue.ts";
-import { type Clock, SECOND_MS, systemClock } from "../../lib/clock.ts";
+import { type Clock, systemClock } from "../../lib/clock.ts";
 import { type Config, readConfig } from "../../lib/config.ts";
-import { type FleetSource, packagedFleet, remoteFleet } from "../../lib/fleet/fleet-source.ts";
+import type { FleetSource } from "../../lib/fleet/fleet-source.ts";
 import type { WorkQueue } from "../../lib/ports/queue.ts";
 import type { Log } from "../../lib/ports/telemetry.ts";
 import { damageReport } from "../../lib/store/damage.ts";
 import { dynamoClient } from "../../lib/store/dynamodb/client.ts";
 import { type DynamoStore, dynamoLeaseStore } from "../../lib/store/dynamodb/dynamodb-store.ts";
 import { lastGuard } from "../../lib/telemetry/last-guard.ts";
+import { fleetOf } from "./fleet.ts";
+import { REQUESTS } from "./requests.ts";
 
 /** The parts that every function shares, created once per process, so that clients and connections are reused. */
 export interface Base {
@@ -32,13 +31,6 @@ export interface Base {
   readonly fleet: FleetSource;
 }
 
-/** Time-outs of every client in ms: to open a connection, and for each request. */
-export const REQUESTS = {
-  connectionTimeout: 2 * SECOND_MS,
-  requestTimeout: 5 * SECOND_MS,
-  throwOnRequestTimeout: true,
-} as const;
-
 export function baseOf(env: Readonly<Record<string, string | undefined>>): Base {
   const config = readConfig(env);
   const logLevel = { debug: "DEBUG", info: "INFO", warn: "WARN", error: "ERROR" } as const;
@@ -47,7 +39,14 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
   const metrics = functionMetrics(new Emf({ namespace: "keyferry", serviceName: config.stack }));
   lastGuard(process, { log, metrics });
   // Single requests are not traced: their addresses are many, and a sync has several.
-  const traces = functionTraces(new Tracer({ serviceName: config.stack, captureHTTPsRequests: false }));
+  const traces = functionTraces({
+    // X-Ray's SDK is loaded with the first invocation that is sampled.
+    isSampled: () => env._X_AMZN_TRACE_ID?.includes("Sampled=1") === true,
+    load: async () => {
+      const { Tracer } = await import("@aws-lambda-powertools/tracer");
+      return new Tracer({ serviceName: config.stack, captureHTTPsRequests: false });
+    },
+  });
   const clock = systemClock;
   const sqs = new SQSClient({ requestHandler: REQUESTS });
   const urls = { now: config.now.url, refresh: config.refresh.url };
@@ -68,15 +67,4 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
     // Outside AWS the bucket is not part of the host name.
     fleet: fleetOf(config, { clock, log, metrics }, env.AWS_ENDPOINT_URL !== undefined),
   };
-}
-
-function fleetOf(
-  { fleet }: Config,
-  ports: Pick<Base, "clock" | "log" | "metrics">,
-  forcePathStyle: boolean,
-): FleetSource {
-  const [, bucket, key] = /^s3:\/\/([^/]+)\/(.+)$/.exec(fleet) ?? [];
-  if (bucket === undefined || key === undefined) return packagedFleet(fleet);
-  const client = new S3Client({ requestHandler: REQUESTS, forcePathStyle });
-  return remoteFleet({ bucket, key, read: s3Objects({ client, bucket }), ...ports });
 }

@@ -19,6 +19,13 @@ export interface Traces {
   part<T>(name: string, told: () => Told, work: () => Promise<T>): Promise<T>;
 }
 
+export interface TracesOptions {
+  /** Whether this invocation is one that is traced. */
+  readonly isSampled: () => boolean;
+  /** Called once, when an invocation is first sampled: X-Ray's SDK is a tenth of what a tick loads. */
+  readonly load: () => Promise<Tracer>;
+}
+
 /** As many as the keys of a message: the X-Ray daemon accepts 64 KB at once. */
 const MAX_ABOUT = 25;
 
@@ -26,11 +33,15 @@ const MAX_ABOUT = 25;
  * Traces by Powertools' tracer. A failed part has the error's code, but never a message, since a bug's message could
  * quote data.
  */
-export function functionTraces(tracer: Tracer): Traces {
+export function functionTraces({ isSampled, load }: TracesOptions): Traces {
+  let loaded: Promise<Tracer> | undefined;
+  let tracer: Tracer | undefined;
   return {
     async invocation(work) {
-      const root = tracer.isTracingEnabled() ? tracer.getSegment() : undefined;
-      if (root === undefined) return work();
+      loaded ??= isSampled() ? load() : undefined;
+      tracer = isSampled() ? await loaded : undefined;
+      const root = tracer?.isTracingEnabled() ? tracer.getSegment() : undefined;
+      if (tracer === undefined || root === undefined) return work();
       const own = root.addNewSubsegment("## invocation");
       tracer.setSegment(own);
       tracer.annotateColdStart();
@@ -42,7 +53,7 @@ export function functionTraces(tracer: Tracer): Traces {
       }
     },
     async part(name, told, work) {
-      const parent = tracer.isTracingEnabled() ? tracer.getSegment() : undefined;
+      const parent = tracer?.isTracingEnabled() ? tracer.getSegment() : undefined;
       if (parent === undefined) return work();
       const { annotations = {}, about = [] } = told();
       const own = parent.addNewSubsegment(name);

@@ -5,7 +5,7 @@ import { type ObjectRef, parseObjectRef } from "../names.ts";
 import { referenceNamespaces } from "../namespaces.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Reference } from "../ports/rows.ts";
-import { complaintsError, type DeclaredKind, parseSpec, type SpecOf } from "./parse.ts";
+import { complaintsError, type DeclaredKind, type Parsed, parseSpec, type SpecOf } from "./parse.ts";
 
 /** A reference that exists and is valid. */
 export interface Found<K extends DeclaredKind> {
@@ -89,9 +89,18 @@ function understood<K extends DeclaredKind>(kind: K, at: ObjectRef, object: Refe
     const message = `${subject} has ${object.tooLarge} bytes, too many to store: make it smaller`;
     throw new SyncError("REFERENCE_INVALID", message);
   }
-  const parsed = parseSpec(kind, object.spec);
+  const parsed = parsedOnce(kind, object);
   if ("complaints" in parsed) throw invalidReference(subject, parsed.complaints);
   return { object, spec: parsed.spec, subject };
+}
+
+const parsedSpecs = new WeakMap<Reference, Parsed<SpecOf<DeclaredKind>>>();
+
+/** A batch's syncs mostly share their references: each object is parsed once, and forgotten with it. It has one kind. */
+function parsedOnce<K extends DeclaredKind>(kind: K, object: Reference): Parsed<SpecOf<K>> {
+  const parsed = parsedSpecs.get(object) ?? parseSpec(kind, object.spec);
+  parsedSpecs.set(object, parsed);
+  return parsed as Parsed<SpecOf<K>>;
 }
 
 /** The object that this name refers to; an empty name is the operator's `default`. */

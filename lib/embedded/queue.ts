@@ -2,7 +2,7 @@ import { type Clock, type EpochMs, SECOND_MS } from "../clock.ts";
 import type { SyncKey } from "../keys.ts";
 import type { WorkMessage, WorkQueue } from "../ports/queue.ts";
 import type { Lane } from "../ports/rows.ts";
-import type { Progress } from "../reconcile/reconcile.ts";
+import type { Progress } from "../reconcile/batch.ts";
 import { MAX_KEYS } from "../schedule/messages.ts";
 import { type BudgetLimits, budgets } from "./budgets.ts";
 import { earliest, emptyLine, type Line, type Obstacle, put, takeNext } from "./line.ts";

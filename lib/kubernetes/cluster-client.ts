@@ -8,6 +8,7 @@ import { SyncError } from "../errors.ts";
 import { jsonExcess } from "../json-bounds.ts";
 import { orAborted } from "../or-aborted.ts";
 import type { Log } from "../ports/telemetry.ts";
+import { type WholeAnswer, wholeAnswer } from "../whole-answer.ts";
 import type { Connection } from "./connection.ts";
 import { LineTooLong, linesOf } from "./json-lines.ts";
 import { type KubeCall, MAX_OBJECT_BYTES, maxBytesOf, methodOf, objectOf, pathOf } from "./kube-call.ts";
@@ -69,41 +70,39 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
   const connections = sessions({ ...options, timeoutMs });
   const { counts, counted } = requestCounts();
   const paced = pace(options.clock, sleepFor);
-  const answerOf = async (call: KubeCall, { statusCode, headers, body }: Answer, limit: number, wait: Wait) => {
-    const bytes = await boundedBody(body, limit);
+  const answerTo = async (call: KubeCall, { statusCode, headers, bytes }: WholeAnswer, wait: Wait) => {
     await paced.spend(call.cluster, bytes.byteLength, wait.signal);
     return read(call, statusCode, bytes, headers["retry-after"]);
   };
 
-  const once = async (call: KubeCall, pool: Pool, wait: Wait): Promise<Answer> => {
+  const once = async <A extends Answered>(call: KubeCall, ask: Ask<A>, wait: Wait): Promise<A> => {
     const connection = await orAborted(connections.get(call.cluster), wait.signal);
     counted(call);
-    // A request that waits for a connection does not notice an abort by itself.
-    const answer = await orAborted(dispatch(call, connection, pool, wait.signal), wait.signal);
+    const answer = await ask(call, connection, wait.signal);
     if (answer.statusCode !== 401) return answer;
     await connections.drop(call.cluster, connection);
     return answer;
   };
 
   /** Retries a refused login once with fresh credentials, and a connection that was closed while idle. */
-  const twice = async (call: KubeCall, pool: Pool, wait: Wait): Promise<Answer> => {
+  const twice = async <A extends Answered>(call: KubeCall, ask: Ask<A>, wait: Wait): Promise<A> => {
     try {
-      const answer = await once(call, pool, wait);
+      const answer = await once(call, ask, wait);
       if (answer.statusCode !== 401) return answer;
-      await answer.body.dump();
+      await answer.body?.dump();
       log.info("cluster-login-refused", { cluster: call.cluster });
     } catch (error) {
       // Each of our requests may be repeated: it has preconditions or a name of its own.
       if (wait.signal.aborted || !CLOSED.has(codeOf(error) ?? "")) throw error;
     }
-    return once(call, pool, wait);
+    return once(call, ask, wait);
   };
 
   return {
     async send(call, signal) {
       const wait = waiting(signal, timeoutMs);
       try {
-        return await answerOf(call, await twice(call, "requests", wait), maxBytesOf(call), wait);
+        return await answerTo(call, await twice(call, askForAll, wait), wait);
       } catch (error) {
         throw wait.failureOf(call, error);
       } finally {
@@ -113,13 +112,13 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
     async stream(call, limitMs, signal) {
       const wait = waiting(signal, timeoutMs);
       try {
-        const found = await twice(call, "watches", wait);
-        const { statusCode, body } = found;
+        const { statusCode, headers, body } = await twice(call, askForLines, wait);
         if (statusCode === 200) {
           wait.extend(limitMs);
           return { object: parsedLines(call, body, wait, paced) };
         }
-        const answer = await answerOf(call, found, MAX_OBJECT_BYTES, wait);
+        const bytes = await boundedBody(body, MAX_OBJECT_BYTES);
+        const answer = await answerTo(call, { statusCode, headers, bytes }, wait);
         wait.end();
         if ("failure" in answer) return answer;
         throw new SyncError("KUBE_ANSWER_INVALID", `cluster ${call.cluster} answered a watch with HTTP ${statusCode}`);
@@ -134,15 +133,30 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
   };
 }
 
-type Answer = Dispatcher.ResponseData;
-type Pool = "requests" | "watches";
+/** An answer whose body may still be on its way. */
+interface Answered {
+  readonly statusCode: number;
+  readonly body?: Dispatcher.ResponseData["body"];
+}
+
+type Ask<A extends Answered> = (call: KubeCall, connection: Connection, signal: AbortSignal) => Promise<A>;
 
 /** Codes of undici and Node for a connection closed by the other side. */
 const CLOSED = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
 
-async function dispatch(call: KubeCall, connection: Connection, pool: Pool, signal: AbortSignal): Promise<Answer> {
-  const { origin, prefix, headers } = connection;
-  const answer = await connection[pool].request({
+const askForAll: Ask<WholeAnswer> = (call, connection, signal) =>
+  wholeAnswer(connection.requests, requestOf(call, connection), maxBytesOf(call), signal);
+
+const askForLines: Ask<Dispatcher.ResponseData> = async (call, connection, signal) => {
+  // A request that still waits for a connection does not notice by itself that it was given up.
+  const answer = await orAborted(connection.watches.request({ ...requestOf(call, connection), signal }), signal);
+  // An abandoned stream still emits an error; its reader gets the same error by reading.
+  answer.body.on("error", () => undefined);
+  return answer;
+};
+
+function requestOf(call: KubeCall, { origin, prefix, headers }: Connection): Dispatcher.DispatchOptions {
+  return {
     origin,
     path: `${prefix}${pathOf(call)}`,
     method: methodOf(call),
@@ -153,11 +167,7 @@ async function dispatch(call: KubeCall, connection: Connection, pool: Pool, sign
       ...(call.body !== undefined && { "content-type": call.contentType ?? "application/json" }),
     },
     body: call.body === undefined ? null : JSON.stringify(call.body),
-    signal,
-  });
-  // An abandoned stream still emits an error; its reader gets the same error by reading.
-  answer.body.on("error", () => undefined);
-  return answer;
+  };
 }
 
 function read(
@@ -171,10 +181,7 @@ function read(
   const body = parsed(text);
   if (http >= 200 && http < 300) {
     if (isShape(body)) return { object: body };
-    throw new SyncError(
-      "KUBE_ANSWER_INVALID",
-      `cluster ${call.cluster} sent an answer that is not JSON: check its address`,
-    );
+    throw new SyncError("KUBE_ANSWER_INVALID", `cluster ${call.cluster} sent an answer that is not JSON: check its address`);
   }
   return { failure: failureOf(http, body ?? text, typeof retryAfter === "string" ? retryAfter : undefined) };
 }

@@ -5,24 +5,11 @@ import { type Circuits, circuits } from "../outage/circuit.ts";
 import type { WorkMessage } from "../ports/queue.ts";
 import type { Row } from "../ports/rows.ts";
 import { type CaCache, caCache } from "../references/ca-cache.ts";
-import { referenceReader } from "../references/references.ts";
-import { sweepTokens } from "../references/token-sweep.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
-import { macKeys } from "../vso/stand-back/mac-keys.ts";
-import type { Batch } from "./batch.ts";
+import { type Batch, openBatch, type Progress } from "./batch.ts";
 import type { CoreDeps } from "./deps.ts";
 import { reconcileRow } from "./reconcile-row.ts";
-import { sourceReader } from "./source.ts";
-
-/** What who dispatches work may want to know while it is done: an end that says nothing must not keep others waiting. */
-export interface Progress {
-  /** Its own run is over, which may be long before that of the last one is. */
-  onKeyDone(key: SyncKey): void;
-  /** It waits for a Vault; `isKnown`: for one that answered lately. */
-  waits(key: SyncKey, isKnown: boolean): void;
-  /** It does so no longer. */
-  goesOn(key: SyncKey): void;
-}
+import { sweepTokens } from "./token-sweep.ts";
 
 export interface Reconciler {
   /** Brings each key of a message to its declared state. Safe to call twice, late, or for keys that no longer exist. */
@@ -39,8 +26,7 @@ export interface BatchReport {
 export function reconciler(deps: CoreDeps): Reconciler {
   const ca = caCache(deps);
   const open = circuits(deps, ca);
-  const released = releaseWaker(deps);
-  const shared = sharedFailures(deps);
+  const shared = { circuits: open, ca, released: releaseWaker(deps), shared: sharedFailures(deps) };
   return {
     ca,
     circuits: open,
@@ -55,48 +41,41 @@ export function reconciler(deps: CoreDeps): Reconciler {
       }
       // A nudge follows the change that it is about, so the now lane must see that change (lease-table 17).
       const consistency = message.lane === "now" ? "strong" : "eventual";
-      const batch: Batch = {
-        references: referenceReader(deps.leases, consistency),
-        sources: sourceReader(deps, ca),
-        circuits: open,
-        ca,
-        released,
-        macKeys: macKeys(deps),
-        shared,
-        // A signal of its own: each call listens to it, and one signal for all calls would have thousands of listeners to search.
-        signal: AbortSignal.any([signal]),
-        async atVault(key, target, ask) {
-          progress?.waits(key, deps.vault.isKnown(target));
-          try {
-            return await ask();
-          } finally {
-            progress?.goesOn(key);
-          }
-        },
-      };
-      const run = async (row: Row) => {
-        try {
-          await reconcileRow(deps, row, message, batch);
-          return [];
-        } catch (error) {
-          return [{ key: row.key, error }];
-        } finally {
-          progress?.onKeyDone(row.key);
-        }
-      };
-      const runAll = async (): Promise<BatchReport["failed"]> => {
-        try {
-          const rows = await deps.leases.read(message.keys, consistency);
-          return (await Promise.all([...rows.values()].map(run))).flat();
-        } catch (error) {
-          return message.keys.map((key) => ({ key, error }));
-        }
-      };
-      const failed = await runAll();
-      // A login may have lost its last sync.
-      const cleaned = new Set(message.keys.filter(isCleanupKey).map((key) => partsOf(key).cluster));
-      for (const cluster of cleaned) await sendTokenSweep(deps.queue, cluster, deps.clock());
+      const batch = openBatch(deps, shared, { consistency, progress, signal });
+      const failed = await reconcileAll(deps, message, batch, progress);
+      await sweepAfterCleanUps(deps, message.keys);
       return { failed };
     },
   };
+}
+
+/** Each key by itself: one that fails does not keep the others back. */
+async function reconcileAll(
+  deps: CoreDeps,
+  message: WorkMessage,
+  batch: Batch,
+  progress: Progress | undefined,
+): Promise<BatchReport["failed"]> {
+  const one = async (row: Row): Promise<BatchReport["failed"]> => {
+    try {
+      await reconcileRow(deps, row, message, batch);
+      return [];
+    } catch (error) {
+      return [{ key: row.key, error }];
+    } finally {
+      progress?.onKeyDone(row.key);
+    }
+  };
+  try {
+    const rows = await deps.leases.read(message.keys, batch.consistency);
+    return (await Promise.all([...rows.values()].map(one))).flat();
+  } catch (error) {
+    return message.keys.map((key) => ({ key, error }));
+  }
+}
+
+/** A login may have lost its last sync. */
+async function sweepAfterCleanUps({ queue, clock }: CoreDeps, keys: readonly SyncKey[]): Promise<void> {
+  const clusters = new Set(keys.filter(isCleanupKey).map((key) => partsOf(key).cluster));
+  for (const cluster of clusters) await sendTokenSweep(queue, cluster, clock());
 }

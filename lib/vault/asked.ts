@@ -1,3 +1,8 @@
+import { remembered } from "../remembered.ts";
+
+/** As many addresses as a fleet has in use at one time. */
+const MOST_ADDRESSES = 256;
+
 /** A request to Vault as all messages describe it. Never holds data. */
 export interface Asked {
   /** Printable: has no user or password. */
@@ -18,7 +23,7 @@ export function describe(asked: Asked): string {
 }
 
 /** An address for messages, without any user and password in it. */
-export function printableAddress(address: string): string {
+export const printableAddress = remembered((address) => {
   const url = URL.parse(address);
   return url === null ? "an invalid address" : `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, "")}`;
-}
+}, MOST_ADDRESSES);

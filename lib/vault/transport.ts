@@ -1,10 +1,9 @@
 import type { Agent } from "undici";
-import { boundedBody } from "../bounded-body.ts";
 import { HOUR_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { jsonExcess } from "../json-bounds.ts";
-import { orAborted } from "../or-aborted.ts";
 import { type VaultReach, wayTo } from "../vault-reach.ts";
+import { wholeAnswer } from "../whole-answer.ts";
 import { isNotAllowed, notAllowed } from "./address-guard.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe } from "./asked.ts";
@@ -38,6 +37,9 @@ const KV_BOUNDS = { depth: Number.POSITIVE_INFINITY, values: 200_000 };
 /** Logins, renewals, errors and probes take a few KB. */
 const MAX_BYTES = MIB;
 
+/** A value with a replacement character in it must not become a Secret. */
+const STRICT = new TextDecoder("utf-8", { fatal: true });
+
 /** A standby redirects to the active node: once, and again if that node has just stepped down. */
 const MAX_REDIRECTS = 3;
 
@@ -50,8 +52,7 @@ export async function send(agents: Agents, message: HttpMessage, signal: AbortSi
   signal.addEventListener("abort", end, { once: true });
   try {
     signal.throwIfAborted();
-    // A request that waits for a connection, and a cut body, may not notice the abort.
-    return await orAborted(follow(agents, message, ender.signal), ender.signal);
+    return await follow(agents, message, ender.signal);
   } catch (error) {
     if (signal.aborted) throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} ran out of time`);
     if (ender.signal.aborted) throw timedOut(asked, timeoutMs);
@@ -112,25 +113,27 @@ async function exchangeOnLiveConnection(
 }
 
 async function exchange(agent: Agent, message: HttpMessage, url: URL, signal: AbortSignal): Promise<VaultAnswer> {
-  const answer = await agent.request({
-    origin: url.origin,
-    path: url.pathname + url.search,
-    method: message.asked.method,
-    headers: message.headers,
-    body: message.body ?? null,
-    signal,
-  });
-  const { location, "retry-after": retryAfter } = answer.headers;
   const isKv = message.asked.purpose.startsWith("kv");
-  const bytes = await boundedBody(answer.body, isKv ? MAX_KV_BYTES : MAX_BYTES);
+  const { statusCode, headers, bytes } = await wholeAnswer(
+    agent,
+    {
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method: message.asked.method,
+      headers: message.headers,
+      body: message.body ?? null,
+    },
+    isKv ? MAX_KV_BYTES : MAX_BYTES,
+    signal,
+  );
+  const { location, "retry-after": retryAfter } = headers;
   const excess = isKv ? jsonExcess(bytes, KV_BOUNDS) : undefined;
   if (excess !== undefined) {
     throw new SyncError("VAULT_ANSWER_INVALID", `The answer to ${describe(message.asked)} ${excess}`);
   }
   return {
-    status: answer.statusCode,
-    // Strict: a value with a replacement character must not reach a Secret.
-    text: new TextDecoder("utf-8", { fatal: true }).decode(bytes),
+    status: statusCode,
+    text: STRICT.decode(bytes),
     ...(typeof location === "string" && { location }),
     ...(typeof retryAfter === "string" &&
       /^\d{1,6}$/.test(retryAfter) && { retryAfterMs: Math.min(Number(retryAfter) * SECOND_MS, HOUR_MS) }),

@@ -16,6 +16,23 @@ const FORBIDDEN: Readonly<Record<string, readonly RegExp[]>> = {
   reconcile: [/^lib\/embedded\//, /^cli\//, /node_modules\/(pino|prom-client|commander|@hono)\//],
 };
 
+/** What no bundle has any use for: infra/lean-imports.ts keeps it out. */
+const UNREACHED = [
+  /node_modules\/zod\/v4\/locales\/(?!en\.js)/,
+  /node_modules\/(axios|form-data|mime-db|follow-redirects)\//,
+  /node_modules\/undici\/lib\/(mock|cache|interceptor)\//,
+  /node_modules\/undici\/lib\/(web\/(fetch\/index|websocket)|dispatcher\/client-h2)/,
+];
+
+/** An `import` of these loads all that they can do; lean-imports.ts makes of it a `require` of what is used. */
+const NEVER_IMPORTED = /^node:(http|https|http2)$/;
+
+function inputsOf({ metafile }: Bundle): readonly string[] {
+  return Object.values(metafile.outputs).flatMap(({ inputs }) =>
+    Object.entries(inputs).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? [path] : [])),
+  );
+}
+
 describe("the bundles", () => {
   let folder: string;
   let bundles: readonly Bundle[];
@@ -32,14 +49,22 @@ describe("the bundles", () => {
   for (const [name, patterns] of Object.entries(FORBIDDEN)) {
     it(`of ${name} has nothing in it of the other half`, async () => {
       const bundle = bundles.find((one) => one.name === name) ?? assert.fail();
-      const inputs = Object.values(bundle.metafile.outputs).flatMap(({ inputs: parts }) =>
-        Object.entries(parts).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? [path] : [])),
-      );
       assert.deepEqual(
-        inputs.filter((path) => patterns.some((pattern) => pattern.test(path))),
+        inputsOf(bundle).filter((path) => patterns.some((pattern) => pattern.test(path))),
         [],
       );
       assert.notEqual((await readFile(bundle.path)).length, 0);
+    });
+
+    it(`of ${name} has nothing in it that is loaded for nobody`, () => {
+      const bundle = bundles.find((one) => one.name === name) ?? assert.fail();
+      assert.deepEqual(
+        inputsOf(bundle).filter((path) => UNREACHED.some((pattern) => pattern.test(path))),
+        [],
+      );
+      const imports = Object.values(bundle.metafile.outputs).flatMap((output) => output.imports);
+      const whole = imports.filter(({ kind, path }) => kind === "import-statement" && NEVER_IMPORTED.test(path));
+      assert.deepEqual(whole, []);
     });
   }
 });

@@ -7,7 +7,7 @@ import { resolveStaticSecret } from "../../lib/kinds/static/resolve.ts";
 import type { Reference } from "../../lib/ports/rows.ts";
 import type { Circuit } from "../../lib/ports/store.ts";
 import type { KeptToken } from "../../lib/ports/tokens.ts";
-import { sweepTokens } from "../../lib/references/token-sweep.ts";
+import { sweepTokens } from "../../lib/reconcile/token-sweep.ts";
 import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { aCluster, aDeclared, aKey, aReference } from "../builders.ts";
 import { quiet } from "./vault-world.ts";

@@ -1,3 +1,4 @@
+import { readingWay } from "../../destinations/kubernetes-secret/observe.ts";
 import { secretMac } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
 import { parallel } from "../../parallel.ts";
@@ -81,7 +82,7 @@ async function writeMac(
   for (let tries = 1; secret !== undefined; tries++) {
     const [seen, there] = [
       await deps.resources.get(ref, signal),
-      await deps.secrets.observe(secret, settings.observe === "watch" ? "get" : "patch", signal),
+      await deps.secrets.observe(secret, readingWay(settings.observe), signal),
     ];
     if (!seen || seen.uid !== uid || !there) return;
     const secretMAC = secretMac(key, there.data);

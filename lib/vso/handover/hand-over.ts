@@ -1,8 +1,8 @@
 import { asObject } from "../../canonical.ts";
 import { parseSpec } from "../../declarations/parse.ts";
+import { readingWay } from "../../destinations/kubernetes-secret/observe.ts";
 import { isOwnedBy } from "../../destinations/kubernetes-secret/owners.ts";
 import { secretMac } from "../../digest.ts";
-import { listAll } from "../../discovery/list-all.ts";
 import { HANDED_OVER, isHandedOver, TO_VSO } from "../../handed-over.ts";
 import { namespaceMatcher } from "../../namespaces.ts";
 import { VSO_FINALIZERS } from "../../origins/vso-finalizers.ts";
@@ -15,6 +15,7 @@ import type { ResourceChange, SeenResource } from "../../ports/resources.ts";
 import type { HmacKeyFound, SeenSecret } from "../../ports/secrets.ts";
 import { apiVersionOf, VAULT_STATIC_SECRET } from "../../resource-kinds.ts";
 import { vsoAtWork } from "../stand-back/vso.ts";
+import { listAll } from "./list-all.ts";
 
 /** What is handed over: the VaultStaticSecrets of a cluster, or of some of its namespaces. */
 export interface HandOverScope {
@@ -124,7 +125,7 @@ async function surveyOne(
   if ("complaints" in parsed) return unstable(["its declaration is not valid"]);
   const { destination, hmacSecretData } = parsed.spec;
   const secret = { cluster: settings.name, namespace, name: destination.name };
-  const there = await deps.secrets.observe(secret, settings.observe === "watch" ? "get" : "patch", signal);
+  const there = await deps.secrets.observe(secret, readingWay(settings.observe), signal);
   const mac = there && hmacKey.kind === "found" ? secretMac(hmacKey.key, there.data) : undefined;
   const recorded = typeof seen.status.secretMAC === "string" ? seen.status.secretMAC : "";
   const complaints = [

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { HEAP_FLAGS } from "../../../bin/pinned-node.js";
+import { HEAP_ENV, HEAP_FLAGS } from "../../../bin/pinned-node.js";
 import { waitFor } from "../../harness/index.ts";
 import type { World } from "./world.ts";
 
@@ -52,7 +52,7 @@ export function launchEngine(world: World, options: EngineOptions = {}): Launche
   const args = ["--listen", "127.0.0.1:0", "--log-level", "debug", ...(options.args ?? [])];
   const child = spawn(process.execPath, [...NODE_ARGS, ...argsOf("run", world, { ...options, args })], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...options.env },
+    env: { ...HEAP_ENV, ...process.env, ...options.env },
   });
   const logs: LogLine[] = [];
   let output = "";
@@ -122,7 +122,7 @@ export interface Ran {
 export async function keyferry(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
   const child = spawn(process.execPath, [...NODE_ARGS, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...env },
+    env: { ...HEAP_ENV, ...process.env, ...env },
   });
   let stdout = "";
   let stderr = "";

@@ -170,6 +170,22 @@ describe("resolving a VaultStaticSecret", () => {
 });
 
 describe("references", () => {
+  it("are parsed once, however many syncs of a batch share them", () => {
+    let reads = 0;
+    const spec = { ...CONNECTION };
+    Object.defineProperty(spec, "address", { enumerable: true, get: () => [CONNECTION.address, ++reads][0] });
+    const known = new Map<ReferenceKey, Reference | undefined>();
+    const find = world({ ...DEFAULTS, "VaultConnection/vso/default": spec });
+    const reference = (key: ReferenceKey) => known.get(key) ?? known.set(key, find(key)).get(key);
+    const names = ["a", "b", "c"];
+    for (const name of names) {
+      const key = syncKey({ cluster: "east", kind: "VaultStaticSecret", namespace: "shop", name });
+      const { outcome } = resolveStaticSecret({ declared: aDeclared({ key, spec: STATIC }), cluster: EAST, reference });
+      assert.ok(!(outcome instanceof SyncError), String(outcome));
+    }
+    assert.equal(reads, 1);
+  });
+
   const at = (auth: string, connection: string): Objects => ({
     [`VaultAuth/${auth}`]: { ...KUBERNETES, allowedNamespaces: ["*"] },
     [`VaultConnection/${connection}`]: CONNECTION,

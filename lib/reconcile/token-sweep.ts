@@ -7,7 +7,7 @@ import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Row } from "../ports/rows.ts";
 import type { KeptToken } from "../ports/tokens.ts";
-import { referenceReader, withReferences } from "./references.ts";
+import { referenceReader, withReferences } from "../references/references.ts";
 
 /** Rows that are read at once when a token's next user is looked for. */
 const ROWS_AT_ONCE = 100;

@@ -1,11 +1,11 @@
-import type { Clock } from "../clock.ts";
-import { SyncError } from "../errors.ts";
-import { namedNamespaces } from "../namespaces.ts";
-import type { ClusterApi } from "../ports/clusters.ts";
-import type { ClusterSettings } from "../ports/fleet.ts";
-import type { SeenResource } from "../ports/resources.ts";
-import type { KindRef } from "../resource-kinds.ts";
-import { listBounds } from "./list-bounds.ts";
+import type { Clock } from "../../clock.ts";
+import { listBounds } from "../../discovery/list-bounds.ts";
+import { SyncError } from "../../errors.ts";
+import { namedNamespaces } from "../../namespaces.ts";
+import type { ClusterApi } from "../../ports/clusters.ts";
+import type { ClusterSettings } from "../../ports/fleet.ts";
+import type { SeenResource } from "../../ports/resources.ts";
+import type { KindRef } from "../../resource-kinds.ts";
 
 /** Every object of a kind that fleet.yaml lets us see; by namespace where it names each of them. */
 export async function listAll(

@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { DestinationApis } from "../../../../lib/destinations/destination.ts";
+import { kubernetesSecrets } from "../../../../lib/destinations/kubernetes-secret/kubernetes-secret.ts";
+import type { WantedSecret } from "../../../../lib/destinations/kubernetes-secret/state.ts";
+import { digestKey, digestOf } from "../../../../lib/digest.ts";
+import { SyncError } from "../../../../lib/errors.ts";
+import { desiredLabels } from "../../../../lib/owner-labels.ts";
+import { simulatedClaim } from "../../../../lib/plan/simulated-claim.ts";
+import type { Claim } from "../../../../lib/ports/claim.ts";
+import type { Row } from "../../../../lib/ports/rows.ts";
+import type { SeenSecret } from "../../../../lib/ports/secrets.ts";
+import { converge } from "../../../../lib/reconcile/converge.ts";
+import { SecretValue } from "../../../../lib/secret-value.ts";
+import { aDeclared, aRow } from "../../../builders.ts";
+import { QUIET } from "../../aws/records.ts";
+
+const KEY = digestKey(Buffer.alloc(32, 1));
+const declared = aDeclared();
+const OWNER = { apiVersion: "secrets.hashicorp.com/v1beta1", kind: "VaultStaticSecret", name: "db", uid: declared.uid };
+const WANTED: WantedSecret = {
+  ...{ name: "db", create: true, overwrite: false, type: "Opaque", annotations: {} },
+  labels: desiredLabels({}, declared.uid),
+};
+const dataOf = (text: string) => new Map([["password", SecretValue.of(text)]]);
+const forever = new AbortController().signal;
+
+const THERE: SeenSecret = {
+  ...{ uid: "u1", resourceVersion: "7", type: "Opaque", immutable: false, deleting: false },
+  ...{ labels: WANTED.labels, annotations: {}, ownerReferences: [OWNER], data: dataOf("old") },
+  managed: { fingerprint: "m", ours: false, vso: true },
+};
+
+interface Given {
+  readonly row?: Row;
+  readonly observe?: "watch" | "apply";
+  readonly restarts?: boolean;
+  readonly there?: SeenSecret;
+  /** Refuses the first apply by its precondition. */
+  readonly conflicts?: boolean;
+}
+
+/** Converges once, before a cluster that holds at most one Secret; answers what was done, in order. */
+async function done({ row = aRow({ declared }), observe = "watch", restarts = false, ...world }: Given) {
+  const events: string[] = [];
+  let { there, conflicts = false } = world;
+  const written = (resourceVersion: string) => {
+    there = { ...(there ?? THERE), resourceVersion, managed: { fingerprint: "m", ours: true, vso: false } };
+    return { ...there, managed: there.managed, foreignKeys: [] };
+  };
+  const apis = {
+    digestKey: KEY,
+    log: QUIET,
+    secrets: {
+      async observe() {
+        events.push("observe");
+        return there;
+      },
+      async apply(_secret: unknown, _desired: unknown, precondition: { kind: string; resourceVersion?: string }) {
+        events.push(`apply ${precondition.resourceVersion ?? precondition.kind}`);
+        if (conflicts) {
+          conflicts = false;
+          throw new SyncError("KUBE_CONFLICT", "it changed");
+        }
+        return written(precondition.resourceVersion ?? "8");
+      },
+      async takeOverFields() {
+        events.push("take over");
+        return written("8");
+      },
+      ownedNames: async () => [],
+    },
+    origin: { owner: OWNER, mustBeDeclared: async () => undefined },
+  } as unknown as DestinationApis;
+  const simulated = simulatedClaim(row);
+  let isTaken = false;
+  const claim: Claim = {
+    ...simulated,
+    get row() {
+      return simulated.row;
+    },
+    get isTaken() {
+      return isTaken;
+    },
+    async require() {
+      if (!isTaken) events.push("claim");
+      isTaken = true;
+      return simulated.require();
+    },
+    async record(learned) {
+      events.push(`record ${Object.keys(learned).join(" ")}`);
+      await simulated.record(learned);
+    },
+  };
+  const data = dataOf("new");
+  const resolved = {
+    destination: WANTED,
+    rolloutTargets: restarts ? [{ kind: "Deployment", name: "app" } as const] : [],
+  };
+  const about = { row, settings: { observe }, resolved, data, digest: digestOf(KEY, data) };
+  const destination = kubernetesSecrets.bringing(apis, about);
+  const learned = destination.learned(await converge(destination, claim, forever));
+  return { events, learned, state: claim.row.state };
+}
+
+/** In step with its declaration, as far as the row knows. */
+const inStep = (digest: string): Row =>
+  aRow({
+    declared,
+    state: {
+      ...aRow().state,
+      ...{ digest, appliedHash: declared.hash },
+      owned: [{ name: "db", uid: "u1", resourceVersion: "7", managed: "m", type: "Opaque" }],
+    },
+  });
+const SAME = digestOf(KEY, dataOf("new"));
+const OTHER = digestOf(KEY, dataOf("old"));
+
+describe("a Secret of the cluster, brought to what is wanted", () => {
+  it("is left alone, unclaimed and unasked, where the row says that it is so already", async () => {
+    assert.deepEqual((await done({ row: inStep(SAME), there: THERE })).events, []);
+  });
+
+  it("is claimed before the first write, and not before", async () => {
+    const { events, learned } = await done({ row: inStep(OTHER), there: THERE });
+    assert.deepEqual(events, ["claim", "apply 7"]);
+    assert.deepEqual(
+      learned.owned.map(({ name, resourceVersion }) => [name, resourceVersion]),
+      [["db", "7"]],
+    );
+  });
+
+  it("lease-table 7: is asserted again without a claim where it may not be read", async () => {
+    const { events, learned } = await done({ row: inStep(SAME), there: THERE, observe: "apply" });
+    assert.deepEqual([events, learned.wrote], [["apply 7"], undefined]);
+  });
+
+  it("lease-table 6: is observed again, and decided anew, when it is not as it was recorded", async () => {
+    const there: SeenSecret = { ...THERE, resourceVersion: "9", managed: { fingerprint: "x", ours: true, vso: false } };
+    const { events } = await done({ row: inStep(OTHER), there, conflicts: true });
+    assert.deepEqual(events, ["claim", "apply 7", "observe", "apply 9"]);
+  });
+
+  it("kubernetes-rules 20: what workloads run with is recorded before the write that destroys it", async () => {
+    const { events, state } = await done({ there: THERE, restarts: true, row: aRow({ declared, verify: true }) });
+    assert.deepEqual(events, ["observe", "claim", "record rolledDigest", "take over", "apply 8"]);
+    assert.equal(state.rolledDigest, OTHER);
+    const without = await done({ there: THERE, row: aRow({ declared, verify: true }) });
+    assert.deepEqual(without.events, ["observe", "claim", "take over", "apply 8"], "nothing is restarted");
+  });
+});
