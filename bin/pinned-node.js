@@ -27,8 +27,8 @@ export function pinnedNode() {
 export const HEAP_FLAGS = ["--max-semi-space-size=4", "--heap-growing-percent=50"];
 
 /**
- * One arena for glibc's malloc: it gives each thread one of its own, and what the threads of V8 compiled and collected in there
- * is never used again: a tenth of all that is resident.
+ * One malloc arena: glibc gives each thread its own, and never reuses the memory that V8's threads freed there, a tenth
+ * of all resident memory.
  */
 export const HEAP_ENV = { MALLOC_ARENA_MAX: "1" };
 

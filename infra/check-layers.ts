@@ -31,11 +31,11 @@ export const LAYERS: readonly Layer[] = [
 
 export interface Layer {
   readonly name: string;
-  /** Several layers by one name, for `knows`. */
+  /** A common name of several layers, for `knows`. */
   readonly group?: string;
   readonly folders: readonly string[];
   readonly apart?: boolean;
-  /** The layers or groups that it may import from besides itself; every lower one when missing. */
+  /** The layers or groups that it may import from besides itself; missing: every lower one. */
   readonly knows?: readonly string[];
 }
 

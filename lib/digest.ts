@@ -26,7 +26,7 @@ export function macMessage(data: SecretData): string {
 
 const madeOf = new WeakMap<Buffer, KeyObject>();
 
-/** HMAC-SHA256. From a key's bytes Node makes the key anew each time, which costs four times the hash. */
+/** HMAC-SHA256. From bytes Node would create the key each time, which costs four times the hash. */
 function hmac(bytes: Buffer, message: string): string {
   const key = madeOf.get(bytes) ?? createSecretKey(bytes);
   madeOf.set(bytes, key);

@@ -1,6 +1,6 @@
 import { remembered } from "./remembered.ts";
 
-/** Each refresh asks for the spellings of its Vault's address several times, and a URL is slow to parse. */
+/** Each refresh normalises its Vault's address several times, and URLs are slow to parse. */
 const MOST_ADDRESSES = 256;
 
 /** What is wrong with a Vault address; undefined when it is a base URL. */

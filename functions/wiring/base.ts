@@ -40,7 +40,7 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
   lastGuard(process, { log, metrics });
   // Single requests are not traced: their addresses are many, and a sync has several.
   const traces = functionTraces({
-    // X-Ray's SDK is loaded with the first invocation that is sampled.
+    // The X-Ray SDK is loaded for the first sampled invocation.
     isSampled: () => env._X_AMZN_TRACE_ID?.includes("Sampled=1") === true,
     load: async () => {
       const { Tracer } = await import("@aws-lambda-powertools/tracer");

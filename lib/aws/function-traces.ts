@@ -20,9 +20,9 @@ export interface Traces {
 }
 
 export interface TracesOptions {
-  /** Whether this invocation is one that is traced. */
+  /** Whether this invocation is traced. */
   readonly isSampled: () => boolean;
-  /** Called once, when an invocation is first sampled: X-Ray's SDK is a tenth of what a tick loads. */
+  /** Called once, for the first sampled invocation: the X-Ray SDK is a tenth of what a tick loads. */
   readonly load: () => Promise<Tracer>;
 }
 

@@ -96,7 +96,7 @@ function understood<K extends DeclaredKind>(kind: K, at: ObjectRef, object: Refe
 
 const parsedSpecs = new WeakMap<Reference, Parsed<SpecOf<DeclaredKind>>>();
 
-/** A batch's syncs mostly share their references: each object is parsed once, and forgotten with it. It has one kind. */
+/** Parses each object once per batch, whose syncs mostly share their references. Each object has one kind. */
 function parsedOnce<K extends DeclaredKind>(kind: K, object: Reference): Parsed<SpecOf<K>> {
   const parsed = parsedSpecs.get(object) ?? parseSpec(kind, object.spec);
   parsedSpecs.set(object, parsed);

@@ -133,7 +133,7 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
   };
 }
 
-/** An answer whose body may still be on its way. */
+/** An answer whose body may be incomplete. */
 interface Answered {
   readonly statusCode: number;
   readonly body?: Dispatcher.ResponseData["body"];
@@ -148,7 +148,7 @@ const askForAll: Ask<WholeAnswer> = (call, connection, signal) =>
   wholeAnswer(connection.requests, requestOf(call, connection), maxBytesOf(call), signal);
 
 const askForLines: Ask<Dispatcher.ResponseData> = async (call, connection, signal) => {
-  // A request that still waits for a connection does not notice by itself that it was given up.
+  // A request that waits for a connection does not notice an abort by itself.
   const answer = await orAborted(connection.watches.request({ ...requestOf(call, connection), signal }), signal);
   // An abandoned stream still emits an error; its reader gets the same error by reading.
   answer.body.on("error", () => undefined);

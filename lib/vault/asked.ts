@@ -1,6 +1,6 @@
 import { remembered } from "../remembered.ts";
 
-/** As many addresses as a fleet has in use at one time. */
+/** Enough for all addresses that a fleet uses. */
 const MOST_ADDRESSES = 256;
 
 /** A request to Vault as all messages describe it. Never holds data. */

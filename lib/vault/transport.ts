@@ -37,7 +37,7 @@ const KV_BOUNDS = { depth: Number.POSITIVE_INFINITY, values: 200_000 };
 /** Logins, renewals, errors and probes take a few KB. */
 const MAX_BYTES = MIB;
 
-/** A value with a replacement character in it must not become a Secret. */
+/** A value with a replacement character must not reach a Secret. */
 const STRICT = new TextDecoder("utf-8", { fatal: true });
 
 /** A standby redirects to the active node: once, and again if that node has just stepped down. */
