@@ -25,7 +25,7 @@ export async function engineView(
   leases: Pick<LeaseStore, "dispatchedUntil" | "clusters">,
   now: EpochMs,
 ): Promise<EngineView> {
-  const dispatchedUntil = await leases.dispatchedUntil();
+  const dispatchedUntil = await leases.dispatchedUntil("refresh");
   if (flags.stack !== undefined) {
     // While old messages wait, ticks do not move dispatchedUntil, but watch passes continue.
     const passes = (await leases.clusters()).map(({ dueAt }) => dueAt);

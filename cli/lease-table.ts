@@ -30,6 +30,6 @@ export async function openTable(flags: TableFlags, how: "read" | "ask"): Promise
   if (!existsSync(path)) {
     throw new InputError(flags.dataDir, ["it holds no state: run `keyferry run` first, or name its --data-dir"]);
   }
-  const leases = openSqliteStore({ path, readOnly: how === "read" });
+  const leases = openSqliteStore({ path, readOnly: how === "read", asGuest: true });
   return { leases, [Symbol.asyncDispose]: () => leases[Symbol.asyncDispose]() };
 }

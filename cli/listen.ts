@@ -1,5 +1,5 @@
-import { type ServerType, serve } from "@hono/node-server";
-import { Hono } from "hono";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import type { Registry } from "prom-client";
 import type { Sight } from "../lib/embedded/engine.ts";
 import { InputError, SyncError } from "../lib/errors.ts";
@@ -41,34 +41,55 @@ export interface Listening extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Serves /healthz, /readyz and /metrics. `none` serves nothing. */
+interface Page {
+  readonly status: number;
+  readonly text: string;
+  readonly type?: string;
+}
+
+const PAGES: Readonly<Record<string, (health: Health) => Promise<Page>>> = {
+  "/healthz": async () => ({ status: 200, text: "ok\n" }),
+  "/readyz": async (health) => {
+    const { isReady, says } = await readiness(health);
+    return { status: isReady ? 200 : 503, text: `${says}\n` };
+  },
+  "/metrics": async ({ registry }) => ({ status: 200, text: await registry.metrics(), type: registry.contentType }),
+};
+const NOT_FOUND: Page = { status: 404, text: "not found: there are /healthz, /readyz and /metrics\n" };
+const FAILED: Page = { status: 500, text: "failed\n" };
+
+async function pageOf(method: string | undefined, url: string | undefined, health: Health): Promise<Page> {
+  const [path = ""] = (url ?? "").split("?");
+  if ((method !== "GET" && method !== "HEAD") || !Object.hasOwn(PAGES, path)) return NOT_FOUND;
+  return (await PAGES[path]?.(health).catch(() => FAILED)) ?? NOT_FOUND;
+}
+
+/** Answers /healthz, /readyz and /metrics, with Node's own server: three pages need no framework. `none` listens nowhere. */
 export async function listen(address: string, health: Health): Promise<Listening | undefined> {
   if (address === "none") return undefined;
   const { hostname, port } = parseAddress(address);
-  const app = new Hono();
-  app.get("/healthz", (c) => c.text("ok\n"));
-  app.get("/readyz", async (c) => {
-    const { isReady, says } = await readiness(health);
-    return c.text(`${says}\n`, isReady ? 200 : 503);
+  const server = createServer(async (request, response) => {
+    const { status, text, type = "text/plain; charset=UTF-8" } = await pageOf(request.method, request.url, health);
+    response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(text) });
+    response.end(request.method === "HEAD" ? undefined : text);
   });
-  app.get("/metrics", async (c) =>
-    c.text(await health.registry.metrics(), 200, { "content-type": health.registry.contentType }),
-  );
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const server: ServerType = serve({ fetch: app.fetch, hostname, port }, (info) =>
-    resolve(`http://${hostname}:${info.port}`),
-  );
-  server.on("error", (error: NodeJS.ErrnoException) =>
-    reject(new InputError("--listen", [`${address} cannot be used (${error.code}): choose another port, or none`])),
-  );
-  const url = await promise;
+  await listening(server, address, { host: hostname, port });
   return {
-    url,
+    url: `http://${hostname}:${(server.address() as AddressInfo).port}`,
     async [Symbol.asyncDispose]() {
-      const closed = Promise.withResolvers<void>();
-      server.close(() => closed.resolve());
-      if ("closeAllConnections" in server) server.closeAllConnections();
-      await closed.promise;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      server.close(() => resolve());
+      server.closeAllConnections();
+      await promise;
     },
   };
+}
+
+function listening(server: Server, address: string, where: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      reject(new InputError("--listen", [`${address} cannot be used (${error.code}): choose another port, or none`])),
+    );
+    server.listen(where, resolve);
+  });
 }

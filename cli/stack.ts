@@ -27,14 +27,14 @@ export async function openStack(name: string, clock: Clock): Promise<Stack> {
     import("../lib/aws/work-queue.ts"),
     import("@aws-sdk/client-sqs"),
   ]);
-  const urls = { now: outputs.NowQueueUrl, refresh: outputs.RefreshQueueUrl };
+  const urls = { renew: outputs.RenewQueueUrl, now: outputs.NowQueueUrl, refresh: outputs.RefreshQueueUrl };
   return {
     leases: dynamoLeaseStore({ client: dynamoClient(), table: outputs.LeaseTableName }),
     queue: sqsWorkQueue({ client: new SQSClient({ requestHandler }), urls, clock }),
   };
 }
 
-const NEEDED = ["LeaseTableName", "NowQueueUrl", "RefreshQueueUrl"] as const;
+const NEEDED = ["LeaseTableName", "RenewQueueUrl", "NowQueueUrl", "RefreshQueueUrl"] as const;
 
 function outputsOf(name: string, stack: Description): Record<(typeof NEEDED)[number], string> {
   const found = Object.fromEntries((stack.Outputs ?? []).map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));

@@ -57,6 +57,8 @@ async function read(
     const owing = await thatOweRestarts(store, rows);
     for (const row of rows) syncs.push(syncView(row, around, now, owing.get(row.key)));
   }
+  // What left the fleet and has Vault leases still: its clusters are not ours any more.
+  for (const row of await store.retired()) syncs.push(syncView(row, { circuits, cluster: undefined }, now, undefined));
   const clusters = names.map((name) =>
     clusterView(
       name,

@@ -6,6 +6,7 @@ import { sharedKey } from "../lib/aws/shared-key.ts";
 import { toldOfWork } from "../lib/aws/told.ts";
 import { workRecord } from "../lib/aws/work-record.ts";
 import { KINDS } from "../lib/kinds/registry.ts";
+import type { Lane } from "../lib/ports/rows.ts";
 import { type Reconciler, reconciler } from "../lib/reconcile/reconcile.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
 import { vaultApi } from "../lib/vault/vault-api.ts";
@@ -61,7 +62,7 @@ async function started(): Promise<Reconciler> {
   }
 }
 
-const ofLane = (lane: "now" | "refresh") => ({
+const ofLane = (lane: Lane) => ({
   handle: async (...work: Parameters<Reconciler["handle"]>) => (await started()).handle(...work),
   queue,
   deadLetters: sqsDeadLetters({ client: sqs, url: config[lane].deadLetters }),
@@ -69,16 +70,17 @@ const ofLane = (lane: "now" | "refresh") => ({
   log,
   metrics,
 });
-const lanes = { now: ofLane("now"), refresh: ofLane("refresh") };
-const refreshQueue = config.refresh.url.split("/").at(-1) ?? "";
+const LANES = ["renew", "now", "refresh"] as const satisfies readonly Lane[];
+const lanes = new Map(LANES.map((lane) => [config[lane].url.split("/").at(-1) ?? "", ofLane(lane)]));
+const now = ofLane("now");
 
 /** Processes a batch of messages of one lane: each key reaches its declared state. */
 export const handler = queueHandler(
   base,
   async () => void (await Promise.all([clusters.refresh(), started()])),
   (record, deadline) => {
-    const isRefresh = record.eventSourceARN.split(":").at(-1) === refreshQueue;
-    return workRecord(isRefresh ? lanes.refresh : lanes.now, record, deadline);
+    const lane = lanes.get(record.eventSourceARN.split(":").at(-1) ?? "") ?? now;
+    return workRecord(lane, record, deadline);
   },
   toldOfWork,
 );

@@ -20,6 +20,7 @@ export interface Config {
   readonly digestKey: { readonly parameter: string; readonly kmsKey: string };
   /** The parameter with the key that encrypts Vault tokens. */
   readonly tokenKey: { readonly parameter: string; readonly kmsKey: string };
+  readonly renew: QueueConfig;
   readonly now: QueueConfig;
   readonly refresh: QueueConfig;
   readonly discovery: QueueConfig;
@@ -45,6 +46,8 @@ const VARIABLES = z.object({
   KEYFERRY_DIGEST_KEY_PARAMETER: text,
   KEYFERRY_TOKEN_KEY_PARAMETER: text,
   KEYFERRY_KMS_KEY: text,
+  KEYFERRY_RENEW_QUEUE: url,
+  KEYFERRY_RENEW_DEAD_LETTERS: url,
   KEYFERRY_NOW_QUEUE: url,
   KEYFERRY_NOW_DEAD_LETTERS: url,
   KEYFERRY_REFRESH_QUEUE: url,
@@ -74,6 +77,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     installation: found.KEYFERRY_INSTALLATION,
     digestKey: { parameter: found.KEYFERRY_DIGEST_KEY_PARAMETER, kmsKey: found.KEYFERRY_KMS_KEY },
     tokenKey: { parameter: found.KEYFERRY_TOKEN_KEY_PARAMETER, kmsKey: found.KEYFERRY_KMS_KEY },
+    renew: { url: found.KEYFERRY_RENEW_QUEUE, deadLetters: found.KEYFERRY_RENEW_DEAD_LETTERS },
     now: { url: found.KEYFERRY_NOW_QUEUE, deadLetters: found.KEYFERRY_NOW_DEAD_LETTERS },
     refresh: { url: found.KEYFERRY_REFRESH_QUEUE, deadLetters: found.KEYFERRY_REFRESH_DEAD_LETTERS },
     discovery: { url: found.KEYFERRY_DISCOVERY_QUEUE, deadLetters: found.KEYFERRY_DISCOVERY_DEAD_LETTERS },

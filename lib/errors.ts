@@ -78,7 +78,15 @@ export const OUTAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "KUBE_UNREACHABLE",
 ]);
 
+/**
+ * What a failed request did: nothing for certain, or nobody knows, since it may have been carried out and its answer lost. Who asks for what
+ * can't be repeated goes by this alone.
+ */
+export type RequestOutcome = "none" | "unknown";
+
 export interface SyncErrorOptions {
+  /** Of the request that failed; missing where none was sent, or where it may be sent again in any case. */
+  readonly outcome?: RequestOutcome;
   /** The id of the circuit of the end that is out of reach: set with the codes in OUTAGE_CODES. */
   readonly circuit?: string;
   /** The server asked for this pause, in ms. */
@@ -95,6 +103,7 @@ export class SyncError extends Error {
   readonly code: ErrorCode;
   readonly circuit: string | undefined;
   readonly retryAfterMs: number | undefined;
+  readonly outcome: RequestOutcome | undefined;
 
   constructor(code: ErrorCode, message: string, options: SyncErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -102,6 +111,7 @@ export class SyncError extends Error {
     this.code = code;
     this.circuit = options.circuit;
     this.retryAfterMs = options.retryAfterMs;
+    this.outcome = options.outcome;
   }
 
   get disposition(): Disposition {

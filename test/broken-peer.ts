@@ -66,6 +66,7 @@ export const forever = new AbortController().signal;
 
 export const QUESTION: VaultQuestion = {
   purpose: "kv-v2",
+  repeatable: true,
   method: "GET",
   path: "kv/data/app",
   token: SecretValue.of(TOKEN),

@@ -1,8 +1,15 @@
 import { fingerprint } from "../lib/digest.ts";
 import { partsOf, type ReferenceKey, referenceKey, type SyncKey, syncKey } from "../lib/keys.ts";
 import type { ClusterSettings } from "../lib/ports/fleet.ts";
-import type { Declared, Place, Reference, Row } from "../lib/ports/rows.ts";
-import { EMPTY_STATE } from "../lib/ports/rows.ts";
+import {
+  type Declared,
+  EMPTY_STATE,
+  type Issue,
+  type Place,
+  type Pushed,
+  type Reference,
+  type Row,
+} from "../lib/ports/rows.ts";
 
 /** Cluster `east`, all of it watched, whose defaults are in namespace `vso`. */
 export function aCluster(overrides: Partial<ClusterSettings> = {}): ClusterSettings {
@@ -73,6 +80,26 @@ export function aRow(overrides: Partial<Row> = {}): Row {
 /** `kv/<name>` of the Vault that fleet.yaml calls main, read. */
 export function aPlace(name = "db"): Place {
   return { vault: "main", path: `kv/${name}`, role: "read" };
+}
+
+/** An issue that is in use. */
+export function anIssue(overrides: Partial<Issue> = {}): Issue {
+  return {
+    serial: "0001",
+    state: "live",
+    sealedToken: "c2VhbGVk",
+    target: "t1",
+    askBefore: Date.UTC(2030, 0, 1),
+    tokenSeconds: 3_600,
+    tokenRenewable: true,
+    vaultLease: { id: "database/creds/app/x", seconds: 600, renewable: true, issuedAt: Date.UTC(2030, 0, 1) },
+    ...overrides,
+  };
+}
+
+/** The path `kv/<name>` of the Vault `main`, pushed to. */
+export function aPushed(name = "db", overrides: Partial<Pushed> = {}): Pushed {
+  return { vault: "main", mount: "kv", path: name, engine: "kv-v2", ...overrides };
 }
 
 /** A VaultAuth by the Kubernetes method. */

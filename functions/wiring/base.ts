@@ -49,7 +49,7 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
   });
   const clock = systemClock;
   const sqs = new SQSClient({ requestHandler: REQUESTS });
-  const urls = { now: config.now.url, refresh: config.refresh.url };
+  const urls = { renew: config.renew.url, now: config.now.url, refresh: config.refresh.url };
   return {
     config,
     logger,

@@ -19,7 +19,7 @@ const clusterName = z.string().min(1).max(63);
 const work = JSONStringified(
   z.strictObject({
     v: z.literal(VERSION),
-    lane: z.enum(["now", "refresh"]),
+    lane: z.enum(["renew", "now", "refresh"]),
     at: z.int().nonnegative(),
     keys: z.array(key).max(100),
     probe: z.string().min(1).max(MAX_KEY).exactOptional(),

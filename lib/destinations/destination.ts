@@ -72,7 +72,7 @@ export interface DestinationApis extends Pick<ReconcileDeps, "digestKey" | "log"
 export type SecretWrites = Omit<SecretApi, "hmacKey" | "findHmacKey" | "createHmacKey">;
 
 /** The destination of one sync, and what it should hold. */
-export interface Bringing<W> {
+export interface ToWrite<W> {
   readonly row: Row;
   readonly settings: Pick<ClusterSettings, "observe">;
   readonly resolved: W;
@@ -84,10 +84,10 @@ export interface Bringing<W> {
 /** How destinations of one sort are made. `W`: what a kind resolves, as far as they read it. */
 export interface DestinationFactory<W = unknown> {
   /** What the row names from the claim on: what is to be written is recorded before it is (lease-table 8). */
-  claimed(resolved: W, owned: readonly OwnedSecret[]): readonly OwnedSecret[];
-  bringing(apis: DestinationApis, about: Bringing<W>): Destination;
+  ownedWith(resolved: W, owned: readonly OwnedSecret[]): readonly OwnedSecret[];
+  toWrite(apis: DestinationApis, about: ToWrite<W>): Destination;
   /** Where nothing is wanted any more: what the row names goes, as far as it is still ours. */
-  clearing(apis: DestinationApis, about: Pick<Bringing<W>, "row" | "settings">): Destination;
+  toClear(apis: DestinationApis, about: Pick<ToWrite<W>, "row" | "settings">): Destination;
 }
 
 /** It is another declaration's, and this sync waits for it. Nothing that waits for a destination has a record of having written it. */

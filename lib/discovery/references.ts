@@ -4,9 +4,9 @@ import { VSO_FINALIZERS } from "../origins/vso-finalizers.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { SeenResource } from "../ports/resources.ts";
 import type { Due } from "../ports/store.ts";
-import type { KindRef } from "../resource-kinds.ts";
-import { REFERENCE_STATUS_KINDS } from "../resource-kinds.ts";
-import { sendDue, sendTokenSweep } from "../schedule/messages.ts";
+import { nudgeReferring } from "../references/referring.ts";
+import { type KindRef, REFERENCE_STATUS_KINDS } from "../resource-kinds.ts";
+import { sendTokenSweep } from "../schedule/messages.ts";
 import { declaredOf, referenceOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import type { OperatorGuard } from "./operator-guard.ts";
@@ -87,7 +87,7 @@ export async function dropReference(
 
 /**
  * Every sync that names one of these references is asked to work now, also those that named it while it was missing. What
- * a sync refers to is known once it was settled: one whose first run is under way may have looked too early.
+ * a sync refers to is known once it was settled: a run that names it for the first time checks afterwards whether it has changed meanwhile.
  */
 export async function nudgeDependents(
   deps: DiscoveryDeps,
@@ -96,13 +96,5 @@ export async function nudgeDependents(
 ): Promise<void> {
   if (changed.length === 0) return;
   await sendTokenSweep(deps.queue, cluster, deps.clock());
-  const keys = new Set(changed);
-  const dues: Due[] = [];
-  for (const summary of await deps.leases.byCluster(cluster)) {
-    const isFirstRun = summary.leaseUntil !== undefined && summary.syncedAt === undefined && summary.attempts === 0;
-    if (!isFirstRun && !summary.refs.some((ref) => keys.has(ref))) continue;
-    const due = await deps.leases.nudge(summary.key, { now: deps.clock(), verify: false });
-    if (due) dues.push(due);
-  }
-  await sendDue(deps.queue, dues, deps.clock());
+  for (const key of new Set(changed)) await nudgeReferring(deps, key, { verify: false });
 }

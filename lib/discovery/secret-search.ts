@@ -39,7 +39,12 @@ export function secretSearch(
   const released = new Set<string>();
   let againAt: EpochMs = 0;
   const search = async (last: boolean): Promise<void> => {
-    const [places, gone] = [new Map(unknown), new Set(released)];
+    for (const place of [...released]) {
+      await wakeRefused(deps, cluster, place);
+      released.delete(place);
+    }
+    if (unknown.size === 0) return;
+    const places = new Map(unknown);
     const rows = await deps.leases.byCluster(cluster);
     const secrets = [...places.values()].map(({ secret }) => secret);
     const owners = await recognised(deps.leases, rows, secrets);
@@ -48,8 +53,6 @@ export function secretSearch(
       if (unknown.get(place) === seen) unknown.delete(place);
       for (const row of owners.get(seen.secret) ?? []) await found(row, seen, last);
     }
-    if (gone.size > 0) await wakeRefused(deps, cluster, gone, rows);
-    for (const place of gone) released.delete(place);
   };
   const isPending = (): boolean => unknown.size > 0 || released.size > 0;
   return {

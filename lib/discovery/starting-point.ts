@@ -1,6 +1,6 @@
-import { MINUTE_MS } from "../clock.ts";
+import { HOUR_MS, MINUTE_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
-import { partsOf } from "../keys.ts";
+import { partsOf, type SyncKey } from "../keys.ts";
 import { namedNamespaces, namespaceMatcher, referenceNamespaces } from "../namespaces.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { ClusterState, OperatorSeen } from "../ports/store.ts";
@@ -57,8 +57,23 @@ export async function startingPoint(
 /** The cluster was rebuilt under its name: what was written went with the old one. */
 async function releaseAll(deps: DiscoveryDeps, cluster: string): Promise<void> {
   deps.log.warn("cluster-replaced", { cluster });
-  for (const { key } of await deps.leases.byCluster(cluster)) await deps.leases.release(key);
+  await retireAll(deps, cluster);
   await sendTokenSweep(deps.queue, cluster, deps.clock());
+}
+
+type RetireDeps = Pick<DiscoveryDeps, "leases" | "clock">;
+
+/** How long Vault leases of what leaves us are renewed, in ms, before they are revoked (lease-table 28). */
+const RETENTION_MS = 24 * HOUR_MS;
+
+async function retireAll(deps: RetireDeps, cluster: string): Promise<void> {
+  for (const { key } of await deps.leases.byCluster(cluster)) await retire(deps, key);
+}
+
+/** The row goes, unless it has Vault leases: then it stays as long as those are kept. */
+async function retire({ leases, clock }: RetireDeps, key: SyncKey): Promise<void> {
+  const now = clock();
+  await leases.retire(key, now + RETENTION_MS, now);
 }
 
 /** Namespaces that left the fleet file: their Secrets stay, their rows go (lease-table 18). */
@@ -66,7 +81,7 @@ async function releaseOthers(deps: DiscoveryDeps, settings: ClusterSettings): Pr
   const isOurs = namespaceMatcher(settings.namespaces);
   for (const { key } of await deps.leases.byCluster(settings.name)) {
     if (isOurs(partsOf(key).namespace)) continue;
-    await deps.leases.release(key);
+    await retire(deps, key);
     deps.log.info("declaration-released", { key });
   }
   await sendTokenSweep(deps.queue, settings.name, deps.clock());
@@ -108,7 +123,7 @@ export async function releaseDeparted(
 ): Promise<void> {
   for (const { name } of await deps.leases.clusters()) {
     if (fleet.has(name)) continue;
-    for (const { key } of await deps.leases.byCluster(name)) await deps.leases.release(key);
+    await retireAll(deps, name);
     for (const { key } of await deps.leases.referencesOf(name)) await deps.leases.removeReference(key);
     await sendTokenSweep(deps.queue, name, deps.clock());
     await deps.leases.removeCluster(name);

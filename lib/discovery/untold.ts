@@ -1,10 +1,16 @@
 import { isCleanupKey } from "../keys.ts";
-import type { ClusterState, Due } from "../ports/store.ts";
+import type { ClusterState } from "../ports/store.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
-/** What a status tells, as a number that goes up when it tells more. 1: which generation was looked at. */
-export const TOLD = 1;
+/**
+ * What a status and a row tell, as a number that goes up when they tell more. 1: which generation was looked at. 2: what the row
+ * refers to and waits for, which wakes it.
+ */
+export const TOLD = 2;
+
+/** From here on rows are found by what they refer to, once they were settled. */
+const INDEXED = 2;
 
 const AT_ONCE = 100;
 
@@ -22,12 +28,14 @@ export async function nudgeUntold(
   const keys = summaries.filter(({ key, wheel }) => wheel === undefined && !isCleanupKey(key)).map(({ key }) => key);
   for (let from = 0; from < keys.length; from += AT_ONCE) {
     const rows = await deps.leases.read(keys.slice(from, from + AT_ONCE), "strong");
-    const dues: Due[] = [];
-    for (const { key, state } of rows.values()) {
-      if (state.seen === undefined || state.seen.status.observedGeneration !== undefined) continue;
-      const due = await deps.leases.nudge(key, { now: deps.clock(), verify: false });
-      if (due) dues.push(due);
-    }
-    await sendDue(deps.queue, dues, deps.clock());
+    const untold = [...rows.values()].filter(
+      ({ state }) => told < INDEXED || (state.seen !== undefined && state.seen.status.observedGeneration === undefined),
+    );
+    const now = deps.clock();
+    const dues = await deps.leases.nudgeAll(
+      untold.map(({ key }) => key),
+      { now, verify: false },
+    );
+    await sendDue(deps.queue, dues, now);
   }
 }

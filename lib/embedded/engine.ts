@@ -64,7 +64,12 @@ const HORIZON_MS = 2 * SECOND_MS;
  * Keys at work at once. Most of them wait: each Vault and cluster takes a few requests at a time, and a silent one must
  * not occupy all.
  */
-const LIMITS: BudgetLimits = { lane: { now: 800, refresh: 400 }, cluster: 200, namespace: 100, waiting: 400 };
+const LIMITS: BudgetLimits = {
+  lane: { renew: 200, now: 800, refresh: 400 },
+  cluster: 200,
+  namespace: 100,
+  waiting: 400,
+};
 /** How long running work may take to end when keyferry stops. */
 const GRACE_MS = 20 * SECOND_MS;
 
@@ -142,8 +147,11 @@ async function handle(
 
 async function prepare(clusters: readonly ClusterSettings[], deps: ReconcileDeps): Promise<void> {
   await releaseDeparted(deps, new Set(clusters.map((settings) => settings.name)));
-  const dispatchedUntil = await deps.leases.dispatchedUntil();
-  if (dispatchedUntil !== undefined) await deps.leases.moveDispatched(dispatchedUntil, dispatchedUntil - REWIND_MS);
+  for (const lane of ["renew", "refresh"] as const) {
+    const dispatchedUntil = await deps.leases.dispatchedUntil(lane);
+    if (dispatchedUntil !== undefined)
+      await deps.leases.moveDispatched(lane, dispatchedUntil, dispatchedUntil - REWIND_MS);
+  }
   // The queue of the last process is lost, with all dispatched but unfinished keys, however old.
   const now = deps.clock();
   for await (const page of duePages(deps.leases, { after: 0, until: now, now })) await sendDue(deps.queue, page, now);

@@ -36,7 +36,11 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** A longer wait for a Vault that is known to answer counts as a wait for a silent one. */
 const PATIENCE_MS = SECOND_MS;
 
-const LANES: readonly Lane[] = ["now", "refresh"];
+const LANES: readonly Lane[] = ["renew", "now", "refresh"];
+
+function linesOfLanes(): Readonly<Record<Lane, Line>> {
+  return { renew: emptyLine(), now: emptyLine(), refresh: emptyLine() };
+}
 
 /**
  * Not durable, because every key in it is also in the lease table, due or on the wheel. Dispatches ready keys together,
@@ -44,7 +48,7 @@ const LANES: readonly Lane[] = ["now", "refresh"];
  */
 export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
   const { clock, handle } = options;
-  const lines: Readonly<Record<Lane, Line>> = { now: emptyLine(), refresh: emptyLine() };
+  const lines = linesOfLanes();
   const budget = budgets(options.limits);
   const idlers = new Set<() => void>();
   let working = 0;

@@ -2,8 +2,7 @@ import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { type ErrorCode, SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
-import type { Place } from "../ports/rows.ts";
-import { type Cause, codeOfCause, isAhead, isOfRead, isShared, mendedAhead } from "./causes.ts";
+import { type Cause, codeOfCause, isAhead, isShared, mendedAhead } from "./causes.ts";
 import { waker } from "./wake.ts";
 
 /**
@@ -24,9 +23,6 @@ export interface SharedFailures {
 /** One run of a sync. */
 export interface Asking {
   readonly key: SyncKey;
-  readonly cluster: string;
-  /** Where it reads. */
-  readonly place?: Place | undefined;
   /** Which causes it may meet; computed only when some are known. */
   readonly ahead: () => readonly Cause[];
   /** What it waited for when it was settled last. */
@@ -114,14 +110,9 @@ export function sharedFailures(deps: Deps): SharedFailures {
     found.done.resolve();
   };
 
-  const publish = async ({ key, cluster, place }: Asking, { again, mended }: Noted = NOTHING): Promise<void> => {
+  const publish = async ({ key }: Asking, { again, mended }: Noted = NOTHING): Promise<void> => {
     if (again) await wake.one(key);
-    for (const cause of mended) {
-      const where = isOfRead(cause) && place !== undefined ? { cluster, place } : { cluster };
-      await wake.all({ cause, ...where }, key);
-    }
-    // What others found mended, too: a search that had to wait goes with the next run.
-    await wake.search(cluster);
+    for (const cause of mended) await wake.all(cause, key);
   };
 
   return {

@@ -52,7 +52,7 @@ export type Obtained =
   | { readonly kind: "later"; readonly because: string; readonly at: EpochMs; readonly own: Json };
 
 /** What a kind has to say what a run would get. There is no claim in it, so nothing can be issued. */
-export interface Foreseeing<R extends Resolved = Resolved> {
+export interface ForeseeInput<R extends Resolved = Resolved> {
   readonly row: Row;
   readonly resolved: R;
   /** Reads each Vault path once for each identity in one batch. */
@@ -62,7 +62,7 @@ export interface Foreseeing<R extends Resolved = Resolved> {
   readonly signal: AbortSignal;
 }
 
-export interface Obtaining<R extends Resolved = Resolved> extends Foreseeing<R> {
+export interface ObtainInput<R extends Resolved = Resolved> extends ForeseeInput<R> {
   /** For requests that can't be repeated: `record` before each of them, and after. */
   readonly claim: Claim;
 }
@@ -76,8 +76,8 @@ export interface SyncKind<R extends Resolved = Resolved> {
   /** Pure: a declaration and its references as one value. Never throws a SyncError: it stands in the outcome. */
   resolve(input: ResolveInput): Resolution<R>;
   /** What a run would get, for a plan. A kind that would have Vault issue something says so instead. */
-  foresee(run: Foreseeing<R>): Promise<Obtained | "would-issue">;
-  obtain(run: Obtaining<R>): Promise<Obtained>;
+  foresee(run: ForeseeInput<R>): Promise<Obtained | "would-issue">;
+  obtain(run: ObtainInput<R>): Promise<Obtained>;
   /** Ends at the Vault what the row still has there, once its declaration is gone. */
   end?(claim: Claim, signal: AbortSignal): Promise<void>;
 }

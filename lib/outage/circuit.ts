@@ -7,6 +7,7 @@ import type { Circuit, Due } from "../ports/store.ts";
 import type { VaultTarget } from "../ports/vault.ts";
 import type { CaCache } from "../references/ca-cache.ts";
 import { mustBeOurs, observeOperator } from "../references/operator-namespace.ts";
+import { nudgeReferring } from "../references/referring.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { slices } from "../schedule/wheel.ts";
@@ -140,12 +141,7 @@ export function circuitOpener(
 
 /** The VaultConnections of this Vault show that it is out of reach; who closes the circuit wakes them again. */
 async function wakeConnections(deps: Pick<Deps, "leases" | "queue" | "clock">, id: string): Promise<void> {
-  const dues: Due[] = [];
-  for (const key of await deps.leases.bySource(`circuit:${id}`)) {
-    const due = await deps.leases.nudge(key, { now: deps.clock(), verify: false });
-    if (due) dues.push(due);
-  }
-  await sendDue(deps.queue, dues, deps.clock());
+  await nudgeReferring(deps, `circuit:${id}`, { verify: false });
 }
 
 /** Ticks send what is overdue, so that a message that is lost here costs a minute. */
@@ -249,9 +245,11 @@ function spreadOf(group: string): number {
 
 async function missedSlots(deps: Deps, since: EpochMs, now: EpochMs): Promise<readonly Due[]> {
   const found: Due[] = [];
-  for (const { period, fromPhase, toPhase } of slices(await deps.leases.periods(), since, now)) {
-    for (const { key, group } of await deps.leases.onWheel(period, fromPhase, toPhase)) {
-      found.push({ key, group, lane: "refresh", at: now });
+  for (const lane of ["renew", "refresh"] as const) {
+    for (const { period, fromPhase, toPhase } of slices(await deps.leases.periods(lane), since, now)) {
+      for (const { key, group } of await deps.leases.onWheel(lane, period, fromPhase, toPhase)) {
+        found.push({ key, group, lane, at: now });
+      }
     }
   }
   return found;

@@ -4,6 +4,7 @@ import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { VaultTarget } from "../ports/vault.ts";
 import { referenceReader, withReferences } from "../references/references.ts";
+import { referringTo } from "../references/referring.ts";
 
 /** Rows that are read to find out how a Vault is reached. */
 const MAX_ROWS = 32;
@@ -16,7 +17,7 @@ type Deps = Pick<ReconcileDeps, "leases" | "fleet" | "log">;
  * others out; another `rotation` begins with others.
  */
 export async function vaultTargets(deps: Deps, circuit: string, rotation: number): Promise<readonly VaultTarget[]> {
-  const keys = (await deps.leases.bySource(`circuit:${circuit}`)).filter((key) => !isCleanupKey(key));
+  const keys = (await referringTo(deps.leases, `circuit:${circuit}`)).filter((key) => !isCleanupKey(key));
   const rows = await deps.leases.read(inRotation(keys, rotation).slice(0, MAX_ROWS), "eventual");
   const reader = referenceReader(deps.leases, "eventual");
   const targets: VaultTarget[] = [];

@@ -5,7 +5,7 @@ import { type Digest, digestOf } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
 import type { Obtained, Resolved, SyncKind } from "../kinds/kind.ts";
-import { clusterOrigin } from "../origins/cluster.ts";
+import { originOf } from "../origins/origin-of.ts";
 import type { Claim } from "../ports/claim.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Row } from "../ports/rows.ts";
@@ -160,7 +160,7 @@ async function planSync(deps: PlanDeps, kind: SyncKind, resolved: Resolved, plan
   const claim = simulatedClaim(row);
   const secrets = simulatedSecrets(deps.secrets);
   const about = { row, settings, resolved, data: obtained.data, digest };
-  const destination = kind.destination.bringing(apisFor(deps, row, kind, secrets), about);
+  const destination = kind.destination.toWrite(apisFor(deps, row, kind, secrets), about);
   const effects: Effect[] = [];
   await converge(noting(destination, effects), claim, signal);
   const restarts = restartedBy(deps, claim, resolved, digest);
@@ -180,7 +180,7 @@ function withoutData(
 
 function apisFor(deps: PlanDeps, row: Row, kind: SyncKind | undefined, secrets: SimulatedSecrets) {
   const { resources, clusters, digestKey, log } = deps;
-  return { secrets, resources, clusters, digestKey, log, origin: clusterOrigin(deps, row, kind?.ref) };
+  return { secrets, resources, clusters, digestKey, log, origin: originOf(deps, row, kind?.ref) };
 }
 
 /** The same destination, which says what each decision does before it acts. */

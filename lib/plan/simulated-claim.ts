@@ -5,8 +5,8 @@ import type { Lease } from "../ports/store.ts";
 /** The claim of a run that is simulated: nobody else works on the row, and what is recorded is kept in memory. */
 export function simulatedClaim(read: Row): Claim {
   let row = read;
-  const { key, declared, fence, nudges } = read;
-  const lease: Lease = { key, uid: declared.uid, fence, nudges, until: Number.MAX_SAFE_INTEGER };
+  const { key, declared, fence, nudges, state } = read;
+  const lease: Lease = { key, uid: declared.uid, fence, nudges, state, until: Number.MAX_SAFE_INTEGER };
   return {
     get row() {
       return row;

@@ -4,8 +4,14 @@ import type { ErrorCode } from "../errors.ts";
 import type { Json, JsonObject } from "../json.ts";
 import type { ReferenceKey, SyncKey } from "../keys.ts";
 
-/** `now`: first syncs, nudges, retries. `refresh`: refresh slots of the wheel. Each has a queue of its own (lease-table 15). */
-export type Lane = "now" | "refresh";
+/**
+ * `renew`: renewals of Vault leases. `now`: first syncs, nudges, retries, issues. `refresh`: slots of the refresh wheel. Each has a
+ * queue of its own (lease-table 15).
+ */
+export type Lane = "renew" | "now" | "refresh";
+
+/** Lanes with a wheel: its entries carry it. */
+export type WheelLane = Exclude<Lane, "now">;
 
 /** What we read of a resource; `hash` covers all of it, so (uid, hash) is its version (lease-table 5). */
 export interface ResourceVersioned {
@@ -233,6 +239,16 @@ export interface Row {
 }
 
 export const EMPTY_STATE: RowState = { refs: [], owned: [], attempts: 0 };
+
+/** What `byReference` finds a row by, as its state says. */
+export function refsOf({ refs, awaits = [], issues = [] }: RowState): readonly Ref[] {
+  return [...new Set<Ref>([...refs, ...awaits, ...issues.map(({ target }) => `target:${target}` as const)])];
+}
+
+/** The place that a row claims for itself by pushing to it. */
+export function pushPlace({ vault, mount, path }: Pushed): Place {
+  return { vault, path: `${mount}/${path}`, role: "push" };
+}
 
 /** Whether a row without a declaration has nothing left to do: nothing of it stands in a cluster or a Vault. */
 export function ownsNothing({ owned, issues = [], pushed = [] }: RowState): boolean {

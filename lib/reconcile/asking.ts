@@ -33,8 +33,6 @@ export function askingOf(row: Row, resolved: Resolved | SyncError, mode: RunMode
   let ahead: ReturnType<Asking["ahead"]> | undefined;
   return {
     key: row.key,
-    cluster: partsOf(row.key).cluster,
-    place: isResolved ? resolved.asks?.place : undefined,
     ahead: () => {
       ahead ??= causesAhead(causePlaceOf(row, resolved));
       return ahead;

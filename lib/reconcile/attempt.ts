@@ -1,3 +1,4 @@
+import { sameJson } from "../canonical.ts";
 import type { Learned } from "../destinations/destination.ts";
 import { type Digest, digestOf, secretMac } from "../digest.ts";
 import { SyncError } from "../errors.ts";
@@ -38,14 +39,14 @@ export interface InStep {
 export async function attempt(deps: ReconcileDeps, run: Run, batch: Batch): Promise<Attempt> {
   try {
     if (run.resolved instanceof SyncError) throw run.resolved;
-    return await bring(deps, run, run.resolved, batch);
+    return await obtainAndWrite(deps, run, run.resolved, batch);
   } catch (error) {
     if (error instanceof SyncError) return { kind: "failed", error };
     throw error;
   }
 }
 
-async function bring(deps: ReconcileDeps, run: Run, resolved: Resolved, batch: Batch): Promise<Attempt> {
+async function obtainAndWrite(deps: ReconcileDeps, run: Run, resolved: Resolved, batch: Batch): Promise<Attempt> {
   const { kind, claim, origin, settings } = run;
   const { row } = claim;
   const { signal } = batch;
@@ -54,10 +55,10 @@ async function bring(deps: ReconcileDeps, run: Run, resolved: Resolved, batch: B
   if (obtained.kind === "later") return obtained;
   const digest = digestOf(deps.digestKey, obtained.data);
   const about = { row, settings, resolved, data: obtained.data, digest };
-  const destination = kind.destination.bringing({ ...deps, origin }, about);
+  const destination = kind.destination.toWrite({ ...deps, origin }, about);
   const learned = destination.learned(await converge(destination, claim, signal));
   // A status that an earlier version wrote, or of data whose templates write nothing new, catches up by itself, once.
-  if (isUntold(row, obtained.warnings)) await claim.take();
+  if (isUntold(row, obtained.warnings) || isElsewhere(row, resolved)) await claim.take();
   if (!claim.isTaken) return { kind: "unchanged" };
   const macKey = resolved.hmac ? await batch.macKeys.of(settings, signal) : undefined;
   const mac = macKey && secretMac(macKey, obtained.data);
@@ -70,6 +71,11 @@ function readFor({ claim, asking }: Run, batch: Batch): (read: VaultRead) => Pro
   const since = asking.isAskedFor ? { since: asking.since } : {};
   return (read) =>
     batch.atVault(claim.row.key, read.identity.target, () => batch.sources.read({ ...read, ...since }, batch.signal));
+}
+
+/** Whether the index of places does not know where it asks: its Vault was given another name, or the row is of an earlier version. */
+function isElsewhere({ state }: Row, { asks }: Resolved): boolean {
+  return asks !== undefined && !sameJson({ ...asks.place }, state.place && { ...state.place });
 }
 
 /** Whether the status, as it was last written, lacks what holds now although there is nothing else to do. */

@@ -24,6 +24,7 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
     if (claimed.row.declared.hash === row.declared.hash) {
       lease = claimed.lease;
       if (owned === undefined) row = claimed.row;
+      else if (row.leaseUntil !== undefined) row = withRecorded(row, claimed.row);
       return true;
     }
     // The declaration changed between read and claim: the row is due again at once, with the new one.
@@ -54,18 +55,20 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
       const held = await require();
       const now = deps.clock();
       row = { ...row, state: { ...row.state, ...learned } };
-      // Settled and claimed again: a crash in between leaves a row that is due.
       const state = { ...row.state, owned: withNames(row.state.owned, owned ?? []) };
-      const outcome = await deps.leases.settle(held, { state, schedule: { kind: "due", at: now }, now });
-      lease = undefined;
-      if (outcome === "lost") throw await lost(deps, row);
-      row = { ...row, fence: held.fence };
-      await require();
+      if ((await deps.leases.record(held, state, now)) === "lost") throw await lost(deps, row);
     },
     async settle(settlement) {
       if (lease) await settleRow(deps, row, lease, settlement);
     },
   };
+}
+
+/** A row that was read under a lease has what was recorded under it; the names that the claim itself put there come with the writes. */
+function withRecorded(read: Row, { state }: Row): Row {
+  const known = new Set(read.state.owned.map(({ name }) => name));
+  const owned = state.owned.filter(({ name, uid }) => uid !== undefined || known.has(name));
+  return { ...read, state: { ...state, owned } };
 }
 
 /** What is recorded, and the names that the claim put beside it. */

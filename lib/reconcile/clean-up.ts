@@ -1,7 +1,7 @@
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import { declarationKey, isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import type { SyncKind } from "../kinds/kind.ts";
-import { clusterOrigin } from "../origins/cluster.ts";
+import { originOf } from "../origins/origin-of.ts";
 import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
@@ -60,7 +60,7 @@ async function removeAll(
   signal: AbortSignal,
 ): Promise<Settlement | undefined> {
   const { row } = claim;
-  const origin = clusterOrigin(deps, row, kind?.ref);
+  const origin = originOf(deps, row, kind?.ref);
   try {
     const standing = await clear({ kind, settings, apis: { ...deps, origin }, claim }, signal);
     if (standing === "declared") return done(row, deps.clock());

@@ -35,6 +35,8 @@ export async function reconcileRow(deps: CoreDeps, row: Row, message: WorkMessag
 /** How a row is to be worked on, if it is: messages may come twice, late and out of order (lease-table 14). */
 function admit(row: Row, { lane, at }: WorkMessage, readAt: EpochMs): RunMode | undefined {
   if (row.leaseUntil !== undefined && row.leaseUntil > readAt) return undefined;
+  // Renewals are the business of kinds that have Vault leases: there is none yet.
+  if (lane === "renew") return undefined;
   if (row.dueAt !== undefined && row.dueAt <= readAt) return { isDue: true, at, readAt };
   // What was due when the message was sent has been done since, unless the message is of the wheel. Of a message that is
   // older than a period a younger one is on its way (lease-table 13).

@@ -37,6 +37,7 @@ export function reconciler(deps: CoreDeps): Reconciler {
       }
       if (message.tokens !== undefined) {
         await sweepTokens(deps, open, message.tokens.cluster, signal);
+        if (message.tokens.cluster === undefined) await deps.leases.sweepTargets(deps.clock());
         return { failed: [] };
       }
       // A nudge follows the change that it is about, so the now lane must see that change (lease-table 17).

@@ -11,6 +11,7 @@ import type { Row, RowState, StatusSeen } from "../ports/rows.ts";
 import type { Circuit, Settlement } from "../ports/store.ts";
 import type { Rendering } from "../ports/templates.ts";
 import { withReferences } from "../references/references.ts";
+import { verifyReferences } from "../references/verify-references.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { isPlain } from "../transform/transformation.ts";
 import type { Batch } from "./batch.ts";
@@ -53,6 +54,7 @@ export async function runReferenceStatus(
   const error = told.error ?? verdict.error;
   deps.metrics.ran?.({ key: row.key, at: deps.clock(), ...(error === undefined ? {} : { code: error.code }) });
   await claim.settle(settlementOf(deps, row, state, error, known.open));
+  await verifyReferences(deps, known, batch);
 }
 
 async function know(row: Row, settings: ClusterSettings, batch: Batch): Promise<Known> {

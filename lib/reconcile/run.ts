@@ -2,8 +2,8 @@ import { SyncError } from "../errors.ts";
 import type { Asking } from "../failures/shared-failures.ts";
 import type { ReferenceKey } from "../keys.ts";
 import type { Resolved, SyncKind } from "../kinds/kind.ts";
-import { clusterOrigin } from "../origins/cluster.ts";
 import type { Origin } from "../origins/origin.ts";
+import { originOf } from "../origins/origin-of.ts";
 import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
@@ -45,10 +45,10 @@ export async function prepare(
     (reference) => kind.resolve({ declared, cluster: settings, reference }),
     state.refs,
   );
-  const owned = resolved instanceof SyncError ? state.owned : kind.destination.claimed(resolved, state.owned);
+  const owned = resolved instanceof SyncError ? state.owned : kind.destination.ownedWith(resolved, state.owned);
   return {
     ...{ kind, settings, mode, refs, resolved },
-    origin: clusterOrigin(deps, row, kind.ref),
+    origin: originOf(deps, row, kind.ref),
     claim: claimOf(deps, row, owned),
     asking: askingOf(row, resolved, mode, deps.clock()),
   };

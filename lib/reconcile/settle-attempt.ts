@@ -2,6 +2,7 @@ import type { EpochMs } from "../clock.ts";
 import { DestinationAwaited } from "../destinations/destination.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import { causeOf } from "../failures/causes.ts";
+import { WAITS_FOR_A_SECRET } from "../failures/release-wake.ts";
 import { asError, followAt, type KnownFailure, type SharedOutcome } from "../failures/shared-failures.ts";
 import type { Json } from "../json.ts";
 import { partsOf } from "../keys.ts";
@@ -10,6 +11,7 @@ import type { RunOutcome } from "../origins/status.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { RowState } from "../ports/rows.ts";
 import type { Settlement } from "../ports/store.ts";
+import { verifyReferences } from "../references/verify-references.ts";
 import { causePlaceOf, longestPauseOf } from "./asking.ts";
 import type { Attempt, InStep } from "./attempt.ts";
 import type { Batch } from "./batch.ts";
@@ -76,6 +78,7 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
     ? settleFailed(state, told.error, timing, { longestMs: longestPauseOf(run.resolved) })
     : settleSynced(claim.row, state, obtained.next, timing);
   await claim.settle(settlement);
+  await verifyReferences(deps, { row: claim.row, refs }, batch);
   await batch.released.wakeRefused(settings.name, releasedBy(before, state, partsOf(key)));
   if (learned.wrote !== undefined) deps.log.info("secret-written", { key, because: learned.wrote });
 }
@@ -146,7 +149,7 @@ async function settleError(
   if (!(await claim.take())) return undefined;
   const { state: before, declared } = claim.row;
   const told = error.code === "DECLARATION_GONE" ? {} : await announce(run, { kind: "failed", error }, batch);
-  const owned = resolved instanceof SyncError ? before.owned : kind.destination.claimed(resolved, before.owned);
+  const owned = resolved instanceof SyncError ? before.owned : kind.destination.ownedWith(resolved, before.owned);
   const state: RowState = {
     ...before,
     ...vaultOf(run),
@@ -154,9 +157,18 @@ async function settleError(
     owned: error instanceof DestinationAwaited ? error.recordOf(owned) : owned,
     ...(told.announced && { seen: { ...told.announced.seen, hash: declared.hash } }),
   };
-  const settlement = settleFailed(state, error, await timingOf(deps), context);
+  const refused = refusedTo(run, error);
+  const settlement = settleFailed(state, error, await timingOf(deps), { ...context, refused });
   await claim.settle(settlement);
+  await verifyReferences(deps, { row: claim.row, refs }, batch);
   return settlement;
+}
+
+/** The Secret that another one has, or that is going: whoever lets go of it wakes this row. */
+function refusedTo({ claim, resolved }: Run, { code }: SyncError): string | undefined {
+  if (resolved instanceof SyncError || !WAITS_FOR_A_SECRET.has(code)) return undefined;
+  const { cluster, namespace } = partsOf(claim.row.key);
+  return `${cluster}/${namespace}/${resolved.destination.name}`;
 }
 
 /** The data is in step whatever becomes of the status: a status that can't be written is a failure of its own. */
@@ -175,7 +187,7 @@ async function announce(
 
 /** What settle needs to know of time, as it is now. */
 async function timingOf({ clock, random, leases }: ReconcileDeps): Promise<Timing> {
-  return { now: clock(), random, dispatchedUntil: await leases.dispatchedUntil() };
+  return { now: clock(), random, dispatchedUntil: await leases.dispatchedUntil("refresh") };
 }
 
 /** What the series of single syncs are told. */

@@ -1,8 +1,8 @@
-import type { EpochMs, Random } from "../clock.ts";
+import { type EpochMs, type Random, SECOND_MS } from "../clock.ts";
 import { OUTAGE_CODES, type SyncError } from "../errors.ts";
 import { type Cause, saysNothing } from "../failures/causes.ts";
 import type { Wake } from "../kinds/kind.ts";
-import type { Row, RowState } from "../ports/rows.ts";
+import type { Row, RowState, WaitKey } from "../ports/rows.ts";
 import type { Schedule, Settlement } from "../ports/store.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { nextSlot, periodFor, phaseOf } from "../schedule/wheel.ts";
@@ -16,8 +16,14 @@ export interface Timing {
 
 /** The row goes back on the wheel, or waits for its time or an event when it is not periodic. */
 export function settleSynced(row: Row, state: RowState, next: Wake, timing: Timing): Settlement {
-  const { error: _error, ...rest } = state;
-  const clean: RowState = { ...rest, attempts: 0, syncedAt: timing.now, settledAt: timing.now };
+  const { error: _error, awaits, ...rest } = state;
+  const clean: RowState = {
+    ...rest,
+    ...awaitsOf({ awaits }),
+    attempts: 0,
+    syncedAt: timing.now,
+    settledAt: timing.now,
+  };
   const rolloutAt = state.rollout?.at;
   if (next === "event" || "at" in next) {
     const { dueAt: at } = earliest(next === "event" ? undefined : next.at, rolloutAt);
@@ -53,6 +59,20 @@ export interface FailureContext {
   readonly longestMs?: number;
   /** It is known from another sync, which asks for all that wait for the same: no attempt of this one, and its next run is then. */
   readonly knownUntil?: EpochMs | undefined;
+  /** The Secret that was refused to it: `<cluster>/<namespace>/<name>`. */
+  readonly refused?: string | undefined;
+}
+
+/** Circuits are awaited however a run ended; what a failure waits for replaces what the one before it did. */
+function awaitsOf(
+  { awaits = [] }: { readonly awaits?: RowState["awaits"] },
+  cause?: Cause,
+  refused?: string,
+): Pick<RowState, "awaits"> {
+  const all: WaitKey[] = awaits.filter((key) => key.startsWith("circuit:"));
+  if (cause !== undefined) all.push(`cause:${cause}`);
+  if (refused !== undefined) all.push(`destination:${refused}`);
+  return all.length === 0 ? {} : { awaits: all };
 }
 
 /** When do we retry? The disposition of the code says it; a failed row is never on the wheel (lease-table 10). */
@@ -65,10 +85,13 @@ export function settleFailed(
   const isSame = state.error?.code === error.code;
   const before = isSame ? state.attempts : 0;
   const attempts = context.knownUntil !== undefined && before > 0 ? before : before + 1;
-  const schedule = scheduleAfter(error, attempts, timing, context);
+  const planned = scheduleAfter(error, attempts, timing, context);
+  const schedule = isNewlyRefused(state, context) ? atLatest(planned, timing.now + VERIFY_AGAIN_MS) : planned;
   const cause = saysNothing(error.code) ? state.error?.cause : context.cause;
+  const { awaits, ...rest } = state;
   const failed: RowState = {
-    ...state,
+    ...rest,
+    ...awaitsOf({ awaits }, cause, context.refused),
     attempts,
     error: {
       code: error.code,
@@ -80,6 +103,17 @@ export function settleFailed(
     settledAt: timing.now,
   };
   return { state: failed, schedule, now: timing.now };
+}
+
+/** A Secret may be released after a run saw it and before the row that waits for it can be found: so long after that it is verified again. */
+const VERIFY_AGAIN_MS = 2 * SECOND_MS;
+
+function isNewlyRefused({ awaits = [] }: RowState, { refused }: FailureContext): boolean {
+  return refused !== undefined && !awaits.includes(`destination:${refused}`);
+}
+
+function atLatest(schedule: Schedule, at: EpochMs): Schedule {
+  return { kind: "due", at: schedule.kind === "due" ? Math.min(schedule.at, at) : at };
 }
 
 function scheduleAfter(error: SyncError, attempts: number, timing: Timing, context: FailureContext): Schedule {

@@ -8,6 +8,7 @@ import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Row } from "../ports/rows.ts";
 import type { KeptToken } from "../ports/tokens.ts";
 import { referenceReader, withReferences } from "../references/references.ts";
+import { clusterOfScope, scopeOfCluster } from "../token-scope.ts";
 
 /** Rows that are read at once when a token's next user is looked for. */
 const ROWS_AT_ONCE = 100;
@@ -27,22 +28,31 @@ export async function sweepTokens(
   cluster: string | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  const kept = await deps.vault.tokens.kept(cluster);
-  const byCluster = Map.groupBy(kept, ({ by }) => partsOf(by).cluster);
-  for (const [name, ofCluster] of byCluster) {
-    const settings = deps.fleet(name);
-    const users = settings ? await usersOf(deps, settings, ofCluster) : NOBODY;
-    for (const token of ofCluster) {
+  const kept = await deps.vault.tokens.kept(cluster === undefined ? undefined : scopeOfCluster(cluster));
+  const byScope = Map.groupBy(kept.filter(isOfSync), ({ scope }) => scope);
+  for (const [scope, ofScope] of byScope) {
+    const settings = deps.fleet(clusterOfScope(scope) ?? "");
+    const users = settings ? await usersOf(deps, settings, ofScope) : NOBODY;
+    for (const token of ofScope) {
       if (signal.aborted) return;
       await unlessBug(deps, token.by, () => sweepOne(deps, circuits, token, users, signal));
     }
   }
 }
 
+/** What was obtained for a sync. Tokens of the fleet are judged by what fleet.yaml says, not by what is declared. */
+interface SyncToken extends KeptToken {
+  readonly by: SyncKey;
+}
+
+function isOfSync(token: KeptToken): token is SyncToken {
+  return token.by !== undefined;
+}
+
 async function sweepOne(
   deps: Deps,
   circuits: Pick<Circuits, "openAmong">,
-  token: KeptToken,
+  token: SyncToken,
   { found, isWhole }: Users,
   signal: AbortSignal,
 ): Promise<void> {
@@ -76,7 +86,7 @@ interface Users {
 const NOBODY: Users = { found: new Map(), isWhole: true };
 
 /** Mostly the sync that a token was obtained for is still there: one row, and what it refers to. */
-async function usersOf(deps: Deps, settings: ClusterSettings, kept: readonly KeptToken[]): Promise<Users> {
+async function usersOf(deps: Deps, settings: ClusterSettings, kept: readonly SyncToken[]): Promise<Users> {
   const wanted = new Map(kept.map(({ id, by }) => [id, by]));
   const users: Users = { found: new Map(), isWhole: true };
   await findUsers(deps, settings, [...new Set(kept.map(({ by }) => by))], "eventual", wanted, users);
@@ -122,7 +132,7 @@ async function findUsers(
 async function end(
   deps: Deps,
   circuits: Pick<Circuits, "openAmong">,
-  token: KeptToken,
+  token: SyncToken,
   signal: AbortSignal,
 ): Promise<void> {
   // A Vault that is out of reach would cost a time-out for each.

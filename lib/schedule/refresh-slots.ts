@@ -1,4 +1,5 @@
 import { type EpochMs, MINUTE_MS } from "../clock.ts";
+import type { WheelLane } from "../ports/rows.ts";
 import type { Due, LeaseStore, WheelEntry } from "../ports/store.ts";
 import { nextSlot, slices } from "./wheel.ts";
 
@@ -11,7 +12,11 @@ export interface Window {
   readonly untilMs: EpochMs;
 }
 
-type Wheel = Pick<LeaseStore, "onWheel">;
+/** One of the wheels: refreshes, or renewals. */
+export interface Wheel {
+  readonly lane: WheelLane;
+  readonly leases: Pick<LeaseStore, "onWheel">;
+}
 
 /** Every future refresh slot in this window; a period shorter than the window has several. */
 export async function slotsAhead(wheel: Wheel, periods: readonly number[], window: Window): Promise<readonly Due[]> {
@@ -30,8 +35,9 @@ export async function slotsAhead(wheel: Wheel, periods: readonly number[], windo
 }
 
 /**
- * The refresh slots of `window` that ticks failed to dispatch in `gap`, which ends now: at most one per sync, however
- * long the gap, spread over min(period, 15 min); slots of one second stay together (lease-table 13).
+ * The slots of `window` that ticks failed to dispatch in `gap`, which ends now: at most one for each sync however long
+ * the gap was. Refreshes are spread over min(period, 15 min), those of one second together; renewals can't wait, and come at once
+ * (lease-table 13).
  */
 export async function slotsMissed(
   wheel: Wheel,
@@ -40,10 +46,15 @@ export async function slotsMissed(
   gap: Window,
 ): Promise<readonly Due[]> {
   const found = periods.map(async (period) => {
-    const from = missedFrom(period, gap);
+    const from = wheel.lane === "renew" ? lastSlotFrom(period, gap) : missedFrom(period, gap);
     const entries = await entriesIn(wheel, [period], { ...window, afterMs: Math.max(window.afterMs, from) });
     return entries.map(({ entry }) =>
-      dueAt(entry, spread(nextSlot({ period, phase: entry.phase }, from), period, from, gap)),
+      dueAt(
+        entry,
+        wheel.lane === "renew"
+          ? gap.untilMs
+          : spread(nextSlot({ period, phase: entry.phase }, from), period, from, gap),
+      ),
     );
   });
   return (await Promise.all(found)).flat();
@@ -59,6 +70,11 @@ function missedFrom(period: number, gap: Window): EpochMs {
   return gap.untilMs - periodMs + Math.min(periodMs, CATCH_UP_MS);
 }
 
+/** Of a gap that is longer than the period the last slot of each is made up for, whatever comes next. */
+function lastSlotFrom(period: number, gap: Window): EpochMs {
+  return Math.max(gap.afterMs, gap.untilMs - period * 1_000);
+}
+
 function spread(slotAt: EpochMs, period: number, from: EpochMs, gap: Window): EpochMs {
   const missedMs = gap.untilMs - from;
   const share = (slotAt - from) / missedMs;
@@ -72,12 +88,12 @@ interface Found {
 
 async function entriesIn(wheel: Wheel, periods: readonly number[], window: Window): Promise<readonly Found[]> {
   const found = slices(periods, window.afterMs, window.untilMs).map(async ({ period, fromPhase, toPhase }) => {
-    const entries = await wheel.onWheel(period, fromPhase, toPhase);
+    const entries = await wheel.leases.onWheel(wheel.lane, period, fromPhase, toPhase);
     return entries.map((entry) => ({ period, entry }));
   });
   return (await Promise.all(found)).flat();
 }
 
 function dueAt(entry: WheelEntry, at: EpochMs): Due {
-  return { key: entry.key, group: entry.group, lane: "refresh", at };
+  return { key: entry.key, group: entry.group, lane: entry.lane, at };
 }

@@ -1,5 +1,6 @@
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import type { WorkQueue } from "../ports/queue.ts";
+import type { WheelLane } from "../ports/rows.ts";
 import type { Due, LeaseStore } from "../ports/store.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import { duePages } from "./due-pages.ts";
@@ -39,10 +40,12 @@ export interface TickDeps {
 export interface TickResult {
   /** Keys sent from the due index. */
   readonly due: number;
-  /** Refresh slots of the wheel sent. */
+  /** Slots of the refresh wheel sent. */
   readonly wheel: number;
+  /** Turns of the renew wheel sent. */
+  readonly renew: number;
   readonly messages: number;
-  /** Until when refresh slots are dispatched; undefined before the first tick that dispatches any. */
+  /** Up to when refreshes are dispatched now; undefined before the first tick that dispatches any. */
   readonly dispatchedUntil: EpochMs | undefined;
   /**
    * `held-back`: old messages wait. `raced`: another tick moved dispatchedUntil. `stopped`: the signal aborted. The
@@ -58,40 +61,62 @@ export interface TickResult {
 export async function tick(deps: TickDeps, signal: AbortSignal): Promise<TickResult> {
   const now = deps.clock();
   const until = now + deps.horizonMs;
-  const dispatched = await saneDispatched(deps, now);
-  const isHeldBack = await isBehind(deps, now, signal);
+  const dispatched = await saneDispatched(deps, "refresh", now);
   const sent = sender(deps, now);
+  // Renewals first, whatever else waits: a Vault lease that is not renewed in time is lost (lease-table 29).
+  await dispatchRenewals(deps, sent, { now, until }, signal);
+  const isHeldBack = await isBehind(deps, now, signal);
   await dispatchDue(deps, sent, { after: dueFrom(deps, dispatched, isHeldBack, now), until, now }, signal);
+  const periods = isHeldBack ? [] : await deps.leases.periods("refresh");
   const wheel = isHeldBack
     ? { outcome: "held-back" as const, dispatchedUntil: dispatched }
-    : await dispatchWheel(deps, sent, { dispatched, now, until }, signal);
+    : await dispatchWheel(deps, sent, { lane: "refresh", periods, dispatched, now, until }, signal);
   deps.log.debug("tick-finished", { ...sent.counts(), ...wheel });
   return { ...sent.counts(), ...wheel };
 }
 
+/** Where nothing is renewed, nothing is written for it. */
+async function dispatchRenewals(
+  deps: TickDeps,
+  sent: Sender,
+  { now, until }: Pick<Span, "now" | "until">,
+  signal: AbortSignal,
+): Promise<void> {
+  const periods = await deps.leases.periods("renew");
+  if (periods.length === 0) return;
+  const dispatched = await saneDispatched(deps, "renew", now);
+  await dispatchWheel(deps, sent, { lane: "renew", periods, dispatched, now, until }, signal);
+}
+
 interface Span {
+  readonly lane: WheelLane;
+  readonly periods: readonly number[];
   readonly dispatched: EpochMs | undefined;
   readonly now: EpochMs;
   readonly until: EpochMs;
 }
 
 /** dispatchedUntil; reset to now when it came from a wrong clock. */
-async function saneDispatched({ leases, log, metrics }: TickDeps, now: EpochMs): Promise<EpochMs | undefined> {
-  const dispatched = await leases.dispatchedUntil();
+async function saneDispatched(
+  { leases, log, metrics }: TickDeps,
+  lane: WheelLane,
+  now: EpochMs,
+): Promise<EpochMs | undefined> {
+  const dispatched = await leases.dispatchedUntil(lane);
   if (dispatched === undefined || dispatched <= now + DISPATCHED_AHEAD_MS) return dispatched;
   metrics.count("keyferry_dispatch_set_back_total", {});
-  log.error("tick-dispatch-set-back", { dispatched, now, aheadMs: dispatched - now });
+  log.error("tick-dispatch-set-back", { lane, dispatched, now, aheadMs: dispatched - now });
   // Another tick has already reset it, or moved on from there.
-  return (await leases.moveDispatched(dispatched, now)) ? now : leases.dispatchedUntil();
+  return (await leases.moveDispatched(lane, dispatched, now)) ? now : leases.dispatchedUntil(lane);
 }
 
 type Sender = ReturnType<typeof sender>;
 
 function sender({ queue, metrics }: TickDeps, now: EpochMs) {
-  const counts = { due: 0, wheel: 0, messages: 0 };
+  const counts = { due: 0, wheel: 0, renew: 0, messages: 0 };
   return {
     /** Resolves when all keys are accepted. */
-    send: async (work: readonly Due[], from: "due" | "wheel"): Promise<void> => {
+    send: async (work: readonly Due[], from: "due" | "wheel" | "renew"): Promise<void> => {
       if (work.length === 0) return;
       const messages = messagesFor(work, now);
       await queue.send(messages);
@@ -139,19 +164,19 @@ async function isBehind({ backlog, log, metrics }: TickDeps, now: EpochMs, signa
 async function dispatchWheel(
   { leases, log }: TickDeps,
   sent: Sender,
-  { dispatched, now, until }: Span,
+  { lane, periods, dispatched, now, until }: Span,
   signal: AbortSignal,
 ): Promise<Pick<TickResult, "dispatchedUntil" | "outcome">> {
   const gap = { afterMs: dispatched ?? now, untilMs: now };
-  if (gap.afterMs < now) log.info("tick-catches-up", { gapMs: now - gap.afterMs });
-  const periods = await leases.periods();
+  if (gap.afterMs < now) log.info("tick-catches-up", { lane, gapMs: now - gap.afterMs });
+  const wheel = { lane, leases };
   let dispatchedUntil = dispatched;
   for (const window of windows(gap, until)) {
     if (signal.aborted) return { outcome: "stopped", dispatchedUntil };
-    const slots =
-      window.untilMs <= now ? slotsMissed(leases, periods, window, gap) : slotsAhead(leases, periods, window);
-    await sent.send(await slots, "wheel");
-    if (!(await leases.moveDispatched(dispatchedUntil, window.untilMs))) return { outcome: "raced", dispatchedUntil };
+    const slots = window.untilMs <= now ? slotsMissed(wheel, periods, window, gap) : slotsAhead(wheel, periods, window);
+    await sent.send(await slots, lane === "renew" ? "renew" : "wheel");
+    if (!(await leases.moveDispatched(lane, dispatchedUntil, window.untilMs)))
+      return { outcome: "raced", dispatchedUntil };
     dispatchedUntil = window.untilMs;
   }
   return { outcome: "complete", dispatchedUntil };

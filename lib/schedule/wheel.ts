@@ -39,6 +39,14 @@ export function periodFor(refreshAfterMs: number): number {
 }
 
 /**
+ * The largest step within [lowMs, highMs], for turns that have to come before an end; undefined when there is none. The ladder has one
+ * wherever highMs >= 4 s and lowMs <= 0.8 * highMs, from 5 s on.
+ */
+export function stepWithin(lowMs: number, highMs: number): number | undefined {
+  return LADDER.findLast((step) => step * SECOND_MS <= highMs && step * SECOND_MS >= lowMs);
+}
+
+/**
  * The second within the period at which this group is due: equal for syncs that share a Vault read (lease-table 11).
  */
 export function phaseOf(group: string, period: number): number {

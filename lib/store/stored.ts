@@ -1,7 +1,14 @@
 import { DISPOSITIONS } from "../errors.ts";
 import { parseKey } from "../keys.ts";
-import type { Declared, Reference, RowError, RowState } from "../ports/rows.ts";
-import { EMPTY_STATE } from "../ports/rows.ts";
+import {
+  type Declared,
+  EMPTY_STATE,
+  type Issue,
+  type Pushed,
+  type Reference,
+  type RowError,
+  type RowState,
+} from "../ports/rows.ts";
 import type { ClusterState, Cursor } from "../ports/store.ts";
 
 /**
@@ -61,8 +68,43 @@ const STATE: Form = {
     settledAt: isTime,
     bridgeUntil: isTime,
     busyUntil: isTime,
+    retainUntil: isTime,
+    unsent: listOf(formed({ id: isText, kind: isText, at: isTime, detail: isShape })),
   },
 };
+
+/** What an issue can't be ended without; the rest has a value that errs on the safe side. */
+const isIssue = formed({ serial: isText, sealedToken: isText, target: isText });
+const ISSUE_STATES: ReadonlySet<unknown> = new Set<Issue["state"]>(["asking", "got", "live", "ending"]);
+const isPushed = formed({ vault: isText, mount: isText, path: isText, engine: isText });
+
+/** None is dropped that can be ended; one that can't is told of, and stays for a person to see (lease-table 28). */
+export function soundIssues(value: unknown, damaged: () => void): readonly Issue[] {
+  if (!Array.isArray(value)) {
+    damaged();
+    return [];
+  }
+  const good = value.filter(isIssue) as Issue[];
+  if (good.length < value.length) damaged();
+  return good.map((issue) => ({
+    ...issue,
+    state: ISSUE_STATES.has(issue.state) ? issue.state : "ending",
+    askBefore: isTime(issue.askBefore) ? issue.askBefore : 0,
+    tokenSeconds: isCount(issue.tokenSeconds) ? issue.tokenSeconds : 0,
+    tokenRenewable: issue.tokenRenewable === true,
+  }));
+}
+
+/** A path without its version is read before it is written. */
+export function soundPushed(value: unknown, damaged: () => void): readonly Pushed[] {
+  if (!Array.isArray(value)) {
+    damaged();
+    return [];
+  }
+  const good = value.filter(isPushed) as Pushed[];
+  if (good.length < value.length) damaged();
+  return good;
+}
 
 const VERSIONED = {
   uid: isText,

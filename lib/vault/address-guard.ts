@@ -65,5 +65,5 @@ export function notAllowed(what: string, { onlyNamed }: VaultReach, named = AS_A
     ? "fleet.yaml lets this cluster reach only what it names"
     : "the address is, or resolves to, a loopback, link-local, multicast or metadata address, which no resource of a cluster may name";
   const remedy = `use another address, or add this one to fleet.yaml, ${named}`;
-  return new SyncError("VAULT_ADDRESS_NOT_ALLOWED", `${what}: ${why}; ${remedy}`);
+  return new SyncError("VAULT_ADDRESS_NOT_ALLOWED", `${what}: ${why}; ${remedy}`, { outcome: "none" });
 }

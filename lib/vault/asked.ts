@@ -13,6 +13,8 @@ export interface Asked {
   readonly method: "GET" | "POST";
   /** Without `/v1/`, as people write it. */
   readonly path: string;
+  /** It may be sent again when its answer was lost. One that issues, ends or writes something may not. */
+  readonly repeatable: boolean;
   readonly purpose: "kv-v1" | "kv-v2" | "login" | "token" | "probe" | "seal-status";
 }
 

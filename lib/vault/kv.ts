@@ -13,6 +13,7 @@ export function kvQuestion(read: VaultRead): VaultQuestion {
   return {
     purpose: engine,
     method: "GET",
+    repeatable: true,
     path: vaultUrlPath(engine === "kv-v2" ? { mount, data: "data", path } : { mount, path }),
     namespace: read.namespace ?? read.identity.namespace,
     ...(engine === "kv-v2" && version > 0 && { query: `?version=${version}` }),

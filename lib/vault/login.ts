@@ -40,6 +40,7 @@ export async function login(deps: LoginDeps, identity: VaultIdentity, signal: Ab
   const question: VaultQuestion = {
     purpose: "login",
     method: "POST",
+    repeatable: false,
     path,
     namespace: identity.namespace,
     headers: identity.headers,
@@ -96,6 +97,7 @@ function selfQuestion(
   return {
     purpose: "token",
     method,
+    repeatable: method === "GET",
     path: `auth/token/${verb}`,
     namespace: identity.namespace,
     token,

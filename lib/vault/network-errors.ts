@@ -1,7 +1,7 @@
 import { BodyTooLarge, sizeText } from "../bounded-body.ts";
 import { SECOND_MS } from "../clock.ts";
 import { codeOf } from "../error-code.ts";
-import { SyncError } from "../errors.ts";
+import { type RequestOutcome, SyncError } from "../errors.ts";
 import { type Asked, describe } from "./asked.ts";
 
 const TLS_CODE =
@@ -10,6 +10,13 @@ const NO_HTTP_CODE =
   /^(HPE_|UND_ERR_(HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH|INFO)|ERR_ENCODING_INVALID_ENCODED_DATA)/;
 const REACH_CODE =
   /^(ECONN|EHOST|ENET|ENOTFOUND|EAI_|ETIMEDOUT|EPIPE|EADDRNOTAVAIL|UND_ERR_(CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|SOCKET))/;
+
+/** Error codes of a connection that was never made: nothing was sent. */
+const NOT_SENT_CODE = /^(ECONNREFUSED|EHOST|ENET|ENOTFOUND|EAI_|EADDRNOTAVAIL|UND_ERR_CONNECT_TIMEOUT)/;
+
+function outcomeOf(code: string): RequestOutcome {
+  return NOT_SENT_CODE.test(code) ? "none" : "unknown";
+}
 
 /** Error codes of a cut connection; a server also closes idle kept-alive ones. */
 const CUT_CODES = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
@@ -25,30 +32,35 @@ export function isCut(error: unknown): boolean {
 export function networkError(error: unknown, asked: Asked): unknown {
   if (error instanceof BodyTooLarge) {
     const message = `The answer to ${describe(asked)} is larger than ${sizeText(error.limit)}`;
-    return new SyncError("VAULT_ANSWER_INVALID", message);
+    return new SyncError("VAULT_ANSWER_INVALID", message, { outcome: "unknown" });
   }
   const code = codeOf(error);
   if (error instanceof SyncError || code === undefined) return error;
   const cause = { code };
-  if (TLS_CODE.test(code)) return new SyncError("VAULT_TLS_REFUSED", tlsMessage(code, asked), { cause });
+  if (TLS_CODE.test(code))
+    return new SyncError("VAULT_TLS_REFUSED", tlsMessage(code, asked), { cause, outcome: "none" });
   if (NO_HTTP_CODE.test(code)) {
     const message = `The answer to ${describe(asked)} is not valid HTTP (${code}): does the address point at Vault?`;
-    return new SyncError("VAULT_ANSWER_INVALID", message, { cause });
+    return new SyncError("VAULT_ANSWER_INVALID", message, { cause, outcome: "unknown" });
   }
   if (code === "UND_ERR_INVALID_ARG" || code === "ERR_INVALID_CHAR") {
     const message = `${describe(asked)} can't be sent: a header of its VaultConnection or VaultAuth is not valid`;
-    return new SyncError("SPEC_INVALID", message, { cause });
+    return new SyncError("SPEC_INVALID", message, { cause, outcome: "none" });
   }
   if (code === "UND_ERR_CLOSED" || code === "UND_ERR_DESTROYED") {
-    return new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was cancelled: keyferry is stopping`, { cause });
+    return new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was cancelled: keyferry is stopping`, {
+      cause,
+      outcome: "unknown",
+    });
   }
-  return REACH_CODE.test(code) ? unavailable(asked, code, cause) : error;
+  return REACH_CODE.test(code) ? unavailable(asked, code, cause, outcomeOf(code)) : error;
 }
 
 /** This Vault is unreachable for all requests. */
-function unavailable(asked: Asked, why: string, cause: object): SyncError {
+function unavailable(asked: Asked, why: string, cause: object, outcome: RequestOutcome): SyncError {
   return new SyncError("VAULT_UNAVAILABLE", `${describe(asked)} failed: Vault is out of reach (${why})`, {
     circuit: asked.circuit,
+    outcome,
     cause,
   });
 }
@@ -60,9 +72,12 @@ export const SHORTEST_TIMEOUT_MS = SECOND_MS;
 export function timedOut(asked: Asked, timeoutMs: number): SyncError {
   const cause = { code: "TIMEOUT" };
   const why = `no answer within ${timeoutMs} ms`;
-  if (timeoutMs >= SHORTEST_TIMEOUT_MS) return unavailable(asked, why, cause);
+  if (timeoutMs >= SHORTEST_TIMEOUT_MS) return unavailable(asked, why, cause, "unknown");
   const remedy = "the timeout of its VaultConnection is too short for any Vault: set 1s or more";
-  return new SyncError("VAULT_NO_ANSWER", `${describe(asked)} failed (${why}): ${remedy}`, { cause });
+  return new SyncError("VAULT_NO_ANSWER", `${describe(asked)} failed (${why}): ${remedy}`, {
+    cause,
+    outcome: "unknown",
+  });
 }
 
 function tlsMessage(code: string, asked: Asked): string {

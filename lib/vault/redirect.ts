@@ -16,7 +16,8 @@ export function redirectedTo(answer: VaultAnswer, from: URL, asked: Asked): URL 
   const where = to === null ? "nowhere" : `to ${to.origin}`;
   throw new SyncError(
     "VAULT_ANSWER_INVALID",
-    `${describe(asked)} is redirected ${where} (${answer.status}), but not by a standby of Vault: use the address of Vault itself`,
+    `${describe(asked)} is redirected ${where} (${answer.status}), unlike by a standby of Vault: use the address of Vault itself`,
+    { outcome: "none" },
   );
 }
 

@@ -7,7 +7,7 @@ import { askedOf, type VaultClient, type VaultQuestion } from "./vault-client.ts
 import { answerError, bodyOf, objectOf, sealedError } from "./vault-errors.ts";
 
 /** Needs no token; standbys and sealed servers answer it too. */
-const SEAL_STATUS = { method: "GET", path: "sys/seal-status" } as const;
+const SEAL_STATUS = { method: "GET", path: "sys/seal-status", repeatable: true } as const;
 
 /** Whether a server answers there, and its seal status. Any other answer only proves that a server is there. */
 export async function askSealStatus(

@@ -1,12 +1,13 @@
 import { circuitOfVault } from "../circuits.ts";
 import type { Clock, EpochMs } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import { partsOf, type SyncKey } from "../keys.ts";
+import type { SyncKey } from "../keys.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { StoredToken, TokenStore } from "../ports/tokens.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
 import { type Sealer, sealer } from "../sealer.ts";
 import { SecretValue } from "../secret-value.ts";
+import { scopeOfSync, type TokenScope } from "../token-scope.ts";
 import type { ActiveToken } from "./active-token.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -33,14 +34,14 @@ export interface FoundToken {
  * logs in by itself.
  */
 export interface TokenCache {
-  find(at: Pick<StoredToken, "id" | "by">, identity?: VaultIdentity): Promise<FoundToken | undefined>;
+  find(at: Pick<StoredToken, "id" | "scope">, identity?: VaultIdentity): Promise<FoundToken | undefined>;
   /**
    * Stores the token in place of `replacing`; `taken` when another process was first, undefined when it can't be
    * stored.
    */
   keep(token: ActiveToken, by: SyncKey, replacing: string | undefined): Promise<StoredToken | "taken" | undefined>;
   /** Throws when the store does; the other methods don't. */
-  all(cluster?: string): Promise<readonly FoundToken[]>;
+  all(scope?: TokenScope): Promise<readonly FoundToken[]>;
   keepFor(stored: StoredToken, by: SyncKey): Promise<void>;
   remove(stored: StoredToken): Promise<void>;
 }
@@ -69,9 +70,9 @@ export function tokenCache(
     }
   };
   return {
-    find: ({ id, by }, identity) =>
+    find: ({ id, scope }, identity) =>
       softly(async () => {
-        const stored = await store.token(partsOf(by).cluster, id);
+        const stored = await store.token(scope, id);
         return stored && opened(stored, identity);
       }),
     keep: (token, by, replacing) =>
@@ -81,8 +82,7 @@ export function tokenCache(
         const sealed = await box.seal(token);
         if (sealed.text.length > MAX_SEALED) return undefined;
         const stored: StoredToken = {
-          id,
-          by,
+          ...{ id, scope: scopeOfSync(by), by },
           circuit: circuitOfVault(target.address),
           serial: sealed.serial,
           sealed: sealed.text,
@@ -90,7 +90,7 @@ export function tokenCache(
         };
         return (await store.putToken(stored, replacing)) ? stored : "taken";
       }),
-    all: async (cluster) => Promise.all((await store.tokens(cluster)).map((stored) => opened(stored))),
+    all: async (scope) => Promise.all((await store.tokens(scope)).map((stored) => opened(stored))),
     keepFor: async (stored, by) => void (await store.putToken({ ...stored, by }, stored.serial)),
     remove: async (stored) => void (await store.removeToken(stored)),
   };

@@ -47,8 +47,8 @@ export async function endFound(
   await cache.remove(stored);
 }
 
-export function keptOf({ id, by, circuit }: StoredToken): KeptToken {
-  return { id, by, circuit };
+export function keptOf({ id, scope, by, circuit }: StoredToken): KeptToken {
+  return { id, scope, ...(by === undefined ? {} : { by }), circuit };
 }
 
 function isoTime(at: EpochMs): string {

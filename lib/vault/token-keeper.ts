@@ -1,7 +1,7 @@
 import { circuitOfVault } from "../circuits.ts";
 import { SyncError } from "../errors.ts";
-import { partsOf } from "../keys.ts";
-import type { TokenKeeper } from "../ports/tokens.ts";
+import type { KeptToken, TokenKeeper } from "../ports/tokens.ts";
+import { scopeOfSync, type TokenScope } from "../token-scope.ts";
 import { sameToken } from "./active-token.ts";
 import type { FoundToken } from "./token-cache.ts";
 import { endAtVault, endFound, keptOf, revokeOwn } from "./token-ending.ts";
@@ -10,27 +10,28 @@ import type { TokenEntries, TokensDeps } from "./token-entries.ts";
 /** Revokes and forgets tokens that no sync needs any more. */
 export function tokenKeeper(deps: TokensDeps, entries: TokenEntries): TokenKeeper {
   const { cache } = deps;
-  const ours = (cluster: string | undefined) =>
+  const ours = (scope: TokenScope | undefined): KeptToken[] =>
     [...entries.values()].flatMap(({ token: { identity }, by, serial }) => {
       if (by === undefined || serial !== undefined) return [];
-      if (cluster !== undefined && partsOf(by).cluster !== cluster) return [];
-      return [{ id: identity.id, by, circuit: circuitOfVault(identity.target.address) }];
+      const its = scopeOfSync(by);
+      if (scope !== undefined && its !== scope) return [];
+      return [{ id: identity.id, scope: its, by, circuit: circuitOfVault(identity.target.address) }];
     });
   return {
-    async kept(cluster) {
-      const kept = ((await cache?.all(cluster)) ?? []).map(({ stored }) => keptOf(stored));
+    async kept(scope) {
+      const kept = ((await cache?.all(scope)) ?? []).map(({ stored }) => keptOf(stored));
       const known = new Set(kept.map(({ id }) => id));
-      return [...kept, ...ours(cluster).filter(({ id }) => !known.has(id))];
+      return [...kept, ...ours(scope).filter(({ id }) => !known.has(id))];
     },
-    async keepFor({ id, by }, next) {
+    async keepFor({ id, scope }, next) {
       const entry = entries.get(id);
       if (entry !== undefined) entry.by = next;
-      const found = await cache?.find({ id, by });
+      const found = await cache?.find({ id, scope });
       if (found !== undefined) await cache?.keepFor(found.stored, next);
     },
-    async end({ id, by }, signal) {
+    async end({ id, scope }, signal) {
       const entry = entries.get(id);
-      const found = await cache?.find({ id, by });
+      const found = await cache?.find({ id, scope });
       if (cache && found) await endFound(deps, cache, found, signal);
       const isApart = entry !== undefined && !(found?.token && sameToken(found.token, entry.token));
       if (isApart) await endAtVault(deps, entry.token, signal);

@@ -3,6 +3,7 @@ import { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
 import { loginId } from "../ports/vault-ids.ts";
+import { scopeOfSync } from "../token-scope.ts";
 import { type ActiveToken, activeToken, sameToken } from "./active-token.ts";
 import { printableAddress } from "./asked.ts";
 import { login } from "./login.ts";
@@ -44,7 +45,7 @@ export function tokenLogins(deps: TokensDeps, entries: TokenEntries) {
   const obtained = async (asker: Asker, refused: Refused | undefined, signal: AbortSignal): Promise<Entry> => {
     dropUnused(deps, entries);
     const { identity, by } = asker;
-    const found = by && (await cache?.find({ id: identity.id, by }, identity));
+    const found = by && (await cache?.find({ id: identity.id, scope: scopeOfSync(by) }, identity));
     const entry =
       found && isOfUse(found, refused, clock())
         ? hold(entries, entryOf(found.token, clock(), found.stored.by, found.stored.serial), signal)
@@ -129,7 +130,7 @@ async function keptForOthers(
     entry.serial = kept?.serial;
     return entry;
   }
-  const first = await deps.cache.find({ id: token.identity.id, by }, token.identity);
+  const first = await deps.cache.find({ id: token.identity.id, scope: scopeOfSync(by) }, token.identity);
   if (!first || !isOfUse(first, undefined, deps.clock())) return entry;
   const other = hold(entries, entryOf(first.token, deps.clock(), first.stored.by, first.stored.serial), signal);
   await revokeOwn(deps, token);

@@ -1,5 +1,6 @@
 import { SECOND_MS } from "../clock.ts";
 import type { TokenKeeper } from "../ports/tokens.ts";
+import { scopeOfSync } from "../token-scope.ts";
 import { type ActiveToken, renewedToken, sameToken } from "./active-token.ts";
 import { printableAddress } from "./asked.ts";
 import { renew } from "./login.ts";
@@ -97,7 +98,7 @@ async function renewed(deps: TokensDeps, entry: Entry): Promise<void> {
   const { token, by, serial } = entry;
   const { identity } = token;
   const isKept = by !== undefined && serial !== undefined;
-  const found = isKept ? await deps.cache?.find({ id: identity.id, by }, identity) : undefined;
+  const found = isKept ? await deps.cache?.find({ id: identity.id, scope: scopeOfSync(by) }, identity) : undefined;
   if (found?.token && found.stored.serial !== serial && found.token.staleAt > token.staleAt) {
     // Another process has renewed or replaced it.
     Object.assign(entry, { token: found.token, serial: found.stored.serial });

@@ -46,15 +46,20 @@ const MAX_REDIRECTS = 3;
 /** Sends one message and reads its whole answer within its time-out. Throws SyncError for any failure below HTTP. */
 export async function send(agents: Agents, message: HttpMessage, signal: AbortSignal): Promise<VaultAnswer> {
   const { asked, timeoutMs } = message;
+  let isSent = false;
   const ender = new AbortController();
   const end = () => ender.abort();
   const timer = setTimeout(end, timeoutMs);
   signal.addEventListener("abort", end, { once: true });
   try {
     signal.throwIfAborted();
+    isSent = true;
     return await follow(agents, message, ender.signal);
   } catch (error) {
-    if (signal.aborted) throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} ran out of time`);
+    if (signal.aborted) {
+      const message = `${describe(asked)} ran out of time`;
+      throw new SyncError("DEADLINE_EXCEEDED", message, { outcome: isSent ? "unknown" : "none" });
+    }
     if (ender.signal.aborted) throw timedOut(asked, timeoutMs);
     throw networkError(error, asked);
   } finally {
@@ -75,7 +80,7 @@ async function follow(agents: Agents, message: HttpMessage, signal: AbortSignal)
     url = next;
   }
   const text = `${describe(asked)} was redirected more than ${MAX_REDIRECTS} times`;
-  throw new SyncError("VAULT_ANSWER_INVALID", text);
+  throw new SyncError("VAULT_ANSWER_INVALID", text, { outcome: "none" });
 }
 
 /**
@@ -95,9 +100,7 @@ async function whereAllowed(agents: Agents, message: HttpMessage, url: URL, sign
   }
 }
 
-/**
- * A kept-alive connection may close at any time, above all after a frozen function thaws: a read is then sent again.
- */
+/** A kept-alive connection may be cut at any time, most of all after a frozen function thaws: what may be repeated is then asked once more. */
 async function exchangeOnLiveConnection(
   agent: Agent,
   message: HttpMessage,
@@ -107,7 +110,7 @@ async function exchangeOnLiveConnection(
   try {
     return await exchange(agent, message, url, signal);
   } catch (error) {
-    if (message.asked.method !== "GET" || signal.aborted || !isCut(error)) throw error;
+    if (!message.asked.repeatable || signal.aborted || !isCut(error)) throw error;
     return exchange(agent, message, url, signal);
   }
 }
@@ -129,7 +132,9 @@ async function exchange(agent: Agent, message: HttpMessage, url: URL, signal: Ab
   const { location, "retry-after": retryAfter } = headers;
   const excess = isKv ? jsonExcess(bytes, KV_BOUNDS) : undefined;
   if (excess !== undefined) {
-    throw new SyncError("VAULT_ANSWER_INVALID", `The answer to ${describe(message.asked)} ${excess}`);
+    throw new SyncError("VAULT_ANSWER_INVALID", `The answer to ${describe(message.asked)} ${excess}`, {
+      outcome: "unknown",
+    });
   }
   return {
     status: statusCode,

@@ -32,6 +32,8 @@ const MAX_KEPT = 1_000;
 export interface VaultQuestion {
   readonly purpose: Asked["purpose"];
   readonly method: Asked["method"];
+  /** Never told by the method: a GET may issue a credential. */
+  readonly repeatable: boolean;
   /** Without `/v1/`, percent-encoded. */
   readonly path: string;
   /** Includes its question mark. */
@@ -139,7 +141,7 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
         return await address.turns.run(place, work, signal);
       } catch (error) {
         if (error instanceof SyncError || !signal.aborted) throw error;
-        throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} ran out of time`);
+        throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} ran out of time`, { outcome: "none" });
       }
     },
     isKnown(target) {
@@ -189,9 +191,17 @@ function forgetIdle(addresses: Map<string, Address>): void {
 }
 
 export function askedOf(target: VaultTarget, question: VaultQuestion): Asked {
-  const { method, path, namespace, purpose } = question;
+  const { method, path, namespace, purpose, repeatable } = question;
   const { address } = target;
-  return { address: printableAddress(address), circuit: circuitOfVault(address), namespace, method, path, purpose };
+  return {
+    address: printableAddress(address),
+    circuit: circuitOfVault(address),
+    namespace,
+    method,
+    path,
+    purpose,
+    repeatable,
+  };
 }
 
 interface Exchange {

@@ -51,6 +51,8 @@ export function answerError(asked: Asked, answer: VaultAnswer): SyncError {
   const message = `${describe(asked)} ${says} (${answer.status}${hint ? `: ${hint}` : ""})`;
   return new SyncError(code, message, {
     cause: { status: answer.status },
+    // What Vault refuses it has not done; what fails inside it, or before it, may have been done.
+    outcome: answer.status >= 400 && answer.status < 500 ? "none" : "unknown",
     ...(outage && { circuit: asked.circuit }),
     ...(answer.retryAfterMs !== undefined && { retryAfterMs: answer.retryAfterMs }),
   });
@@ -66,7 +68,7 @@ export function sealedError(asked: Asked, isInitialized: boolean): SyncError {
 
 /** The error for a success without the expected content. */
 export function invalidAnswer(asked: Asked, what: string): SyncError {
-  return new SyncError("VAULT_ANSWER_INVALID", `The answer to ${describe(asked)} ${what}`);
+  return new SyncError("VAULT_ANSWER_INVALID", `The answer to ${describe(asked)} ${what}`, { outcome: "unknown" });
 }
 
 /** The JSON object of a successful answer. Throws VAULT_ANSWER_INVALID. */

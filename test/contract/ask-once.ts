@@ -7,7 +7,7 @@ const target = targetAt(process.argv[2] ?? "");
 await readFrom(client, target);
 await client.ask(
   target,
-  { purpose: "login", method: "POST", path: "auth/jwt/login", body: { jwt: "jwt-never-printed" } },
+  { purpose: "login", method: "POST", repeatable: false, path: "auth/jwt/login", body: { jwt: "jwt-never-printed" } },
   forever,
 );
 await client.close();

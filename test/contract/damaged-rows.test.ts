@@ -236,7 +236,7 @@ describe("rows that can't be read", () => {
       (await scene.store.byCluster("east")).map(({ key }) => key),
       [GOOD],
     );
-    assert.deepEqual(await scene.store.periods(), []);
+    assert.deepEqual(await scene.store.periods("refresh"), []);
     assert.equal((await scene.store.read(["nowhere" as SyncKey], "strong")).size, 0);
   });
 

@@ -44,7 +44,7 @@ export function keptTokensContract(
     const aProcess = (cache: TokenCacheOptions = cacheOf()): TestVaultApi => openVaultApi(cluster, { cache });
     const reader = (role: Record<string, unknown> = {}) => aRole({ vault, cluster }, role);
     const app = (identity: VaultIdentity, path = "app"): VaultRead => ({ ...kv2(identity, path), by: aKey() });
-    const kept = async ({ id }: VaultIdentity): Promise<StoredToken | undefined> => store.token("east", id);
+    const kept = async ({ id }: VaultIdentity): Promise<StoredToken | undefined> => store.token("cluster:east", id);
     const isAlive = async (accessor: string): Promise<boolean> =>
       (await vault.request("POST", "auth/token/lookup-accessor", { accessor })).status === 200;
     const alive = (role: string): Promise<string[]> => accessorsOf(vault, role);
@@ -230,7 +230,7 @@ export function keptTokensContract(
       await first.read(app(identity), forever);
       const [accessor = assert.fail()] = await alive(identity.role);
       await using next = aProcess();
-      const [token = assert.fail()] = (await next.tokens.kept("east")).filter(({ id }) => id === identity.id);
+      const [token = assert.fail()] = (await next.tokens.kept("cluster:east")).filter(({ id }) => id === identity.id);
       await failure(next.tokens.end(token, AbortSignal.abort()), "DEADLINE_EXCEEDED");
       assert.notEqual(await kept(identity), undefined, "kept when Vault did not answer");
       await next.tokens.end(token, forever);
@@ -245,7 +245,7 @@ export function keptTokensContract(
       for (const identity of [gone, bound]) await end.read(app(identity), forever);
       await vault.write("auth/token/revoke-accessor", { accessor: (await alive(gone.role))[0] });
       for (const { id } of [gone, bound]) {
-        const [token = assert.fail()] = (await end.tokens.kept("east")).filter((one) => one.id === id);
+        const [token = assert.fail()] = (await end.tokens.kept("cluster:east")).filter((one) => one.id === id);
         await end.tokens.end(token, forever);
       }
       assert.deepEqual([await kept(gone), await kept(bound)], [undefined, undefined]);

@@ -227,7 +227,7 @@ describe("the SQLite store and its process", () => {
     await store[Symbol.asyncDispose]();
     await assert.rejects(
       store.settle(
-        { key: aKey(), uid: "u", fence: 1, until: 1, nudges: 0 },
+        { key: aKey(), uid: "u", fence: 1, until: 1, nudges: 0, state: EMPTY_STATE },
         { state: EMPTY_STATE, schedule: { kind: "parked" }, now: 1 },
       ),
       { code: "STORE_UNAVAILABLE" },

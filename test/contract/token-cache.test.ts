@@ -13,6 +13,7 @@ import { aKey } from "../builders.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const BY = aKey();
+const SCOPE = "cluster:east";
 const KEY = Buffer.alloc(32, 7);
 
 function anIdentity(id = "one", overrides: Partial<VaultIdentity["target"]> = {}): VaultIdentity {
@@ -76,7 +77,7 @@ describe("a token that processes share", () => {
       assert.ok(kept && kept !== "taken");
       assert.equal(kept.circuit, circuitOfVault("https://vault.example"));
       assert.equal(kept.endsAt, token.endsAt);
-      const found = await cache().find({ id, by: BY });
+      const found = await cache().find({ id, scope: SCOPE });
       const { value: _value, ...rest } = token;
       const { value: _found, ...foundRest } = found?.token ?? {};
       assert.deepEqual(foundRest, rest);
@@ -91,15 +92,15 @@ describe("a token that processes share", () => {
     const { cache } = aWorld(store);
     await cache().keep(aToken(), BY, undefined);
     const now = anIdentity("one", { timeoutMs: 5_000 });
-    assert.deepEqual((await cache().find({ id: "one", by: BY }, now))?.token?.identity, now);
+    assert.deepEqual((await cache().find({ id: "one", scope: SCOPE }, now))?.token?.identity, now);
   });
 
   it("is nobody's but its identity's, in its cluster", async () => {
     await using store = openSqliteStore({ path: ":memory:" });
     const { cache } = aWorld(store);
     await cache().keep(aToken(), BY, undefined);
-    assert.equal(await cache().find({ id: "other", by: BY }), undefined);
-    assert.equal(await cache().find({ id: "one", by: aKey("db", "west") }), undefined);
+    assert.equal(await cache().find({ id: "other", scope: SCOPE }), undefined);
+    assert.equal(await cache().find({ id: "one", scope: "cluster:west" }), undefined);
   });
 
   it("can't be read under the name of another identity, by another installation, or with another key", async () => {
@@ -109,11 +110,11 @@ describe("a token that processes share", () => {
     assert.ok(kept && kept !== "taken");
     const moved = { ...kept, id: "other" };
     assert.equal(await store.tokens().putToken(moved, undefined), true);
-    assert.deepEqual(await cache().find({ id: "other", by: BY }), { stored: moved });
+    assert.deepEqual(await cache().find({ id: "other", scope: SCOPE }), { stored: moved });
     assert.deepEqual(told, ["vault-tokens-unreadable"]);
     const strangers = [cache({ installation: "theirs" }), cache({ key: async () => Buffer.alloc(32, 8) })];
     for (const stranger of strangers) {
-      assert.deepEqual(await stranger.find({ id: "one", by: BY }), { stored: kept });
+      assert.deepEqual(await stranger.find({ id: "one", scope: SCOPE }), { stored: kept });
       assert.deepEqual(await stranger.all(), [{ stored: kept }, { stored: moved }]);
     }
     assert.equal(told.length, 3, "each process tells it once");
@@ -122,7 +123,7 @@ describe("a token that processes share", () => {
   it("does not stand in the store as it is", async () => {
     await using store = openSqliteStore({ path: ":memory:" });
     await aWorld(store).cache().keep(aToken(), BY, undefined);
-    const stored = await store.tokens().token("east", "one");
+    const stored = await store.tokens().token("cluster:east", "one");
     assert.doesNotMatch(Buffer.from(stored?.sealed ?? "", "base64").toString("latin1"), /of one|vault\.example/);
   });
 
@@ -135,7 +136,7 @@ describe("a token that processes share", () => {
     const second = await cache().keep(aToken(), BY, first.serial);
     assert.ok(second && second !== "taken");
     assert.notEqual(second.serial, first.serial);
-    assert.equal((await cache().find({ id: "one", by: BY }))?.stored.serial, second.serial);
+    assert.equal((await cache().find({ id: "one", scope: SCOPE }))?.stored.serial, second.serial);
   });
 
   it("is not kept when it has no end, has few uses, or is about to end", async () => {
@@ -169,10 +170,10 @@ describe("a token that processes share", () => {
     const next = aKey("web");
     await cache().keepFor(kept, next);
     assert.deepEqual(
-      (await cache().all("east")).map(({ stored }) => stored),
+      (await cache().all("cluster:east")).map(({ stored }) => stored),
       [{ ...kept, by: next }],
     );
-    assert.deepEqual(await cache().all("west"), []);
+    assert.deepEqual(await cache().all("cluster:west"), []);
     await cache().remove({ ...kept, by: next });
     assert.deepEqual(await cache().all(), []);
   });
@@ -185,11 +186,11 @@ describe("a token that processes share", () => {
       return cache({ store: { token: fail, tokens: fail, putToken: fail, removeToken: fail } });
     };
     const away = failing(new SyncError("STORE_UNAVAILABLE", "the table does not answer"));
-    assert.equal(await away.find({ id: "one", by: BY }), undefined);
+    assert.equal(await away.find({ id: "one", scope: SCOPE }), undefined);
     assert.equal(await away.keep(aToken(), BY, undefined), undefined);
     assert.deepEqual(told, ["vault-token-cache-failed", "vault-token-cache-failed"]);
     await assert.rejects(away.all(), { code: "STORE_UNAVAILABLE" });
-    await assert.rejects(failing(new TypeError("a bug")).find({ id: "one", by: BY }), /a bug/);
+    await assert.rejects(failing(new TypeError("a bug")).find({ id: "one", scope: SCOPE }), /a bug/);
   });
 
   it("waits for a key that could not be had, which is asked for once when it is there", async () => {
@@ -204,7 +205,7 @@ describe("a token that processes share", () => {
     });
     assert.equal(await one.keep(aToken(), BY, undefined), undefined);
     assert.ok(await one.keep(aToken(), BY, undefined));
-    assert.ok((await one.find({ id: "one", by: BY }))?.token);
+    assert.ok((await one.find({ id: "one", scope: SCOPE }))?.token);
     assert.equal(asked, 2);
   });
 });

@@ -5,6 +5,7 @@ import { aKey } from "../builders.ts";
 
 export const aStoredToken = (overrides: Partial<StoredToken> = {}): StoredToken => ({
   id: "identity",
+  scope: "cluster:east",
   by: aKey(),
   circuit: "vault:https://vault.example",
   serial: "first",
@@ -16,25 +17,25 @@ export const aStoredToken = (overrides: Partial<StoredToken> = {}): StoredToken 
 /** What every store of tokens owes; `open` answers an empty one. */
 export function tokenStoreContract(name: string, open: () => Promise<TokenStore & AsyncDisposable>): void {
   describe(`token store: ${name}`, () => {
-    it("answers a token as it was written, by cluster and identity", async () => {
+    it("answers a token as it was written, by scope and identity", async () => {
       await using store = await open();
-      assert.equal(await store.token("east", "identity"), undefined);
+      assert.equal(await store.token("cluster:east", "identity"), undefined);
       assert.equal(await store.putToken(aStoredToken(), undefined), true);
-      assert.deepEqual(await store.token("east", "identity"), aStoredToken());
-      assert.equal(await store.token("west", "identity"), undefined);
-      assert.equal(await store.token("east", "other"), undefined);
+      assert.deepEqual(await store.token("cluster:east", "identity"), aStoredToken());
+      assert.equal(await store.token("cluster:west", "identity"), undefined);
+      assert.equal(await store.token("cluster:east", "other"), undefined);
     });
 
     it("lists those of one cluster, or all", async () => {
       await using store = await open();
       const east = aStoredToken();
       const other = aStoredToken({ id: "other" });
-      const eastern = aStoredToken({ by: aKey("db", "eastern") });
+      const eastern = aStoredToken({ scope: "cluster:eastern", by: aKey("db", "eastern") });
       for (const token of [east, other, eastern]) await store.putToken(token, undefined);
       const byId = (list: readonly StoredToken[]) => list.toSorted((a, b) => (a.id + a.by < b.id + b.by ? -1 : 1));
-      assert.deepEqual(byId(await store.tokens("east")), [east, other]);
+      assert.deepEqual(byId(await store.tokens("cluster:east")), [east, other]);
       assert.deepEqual(byId(await store.tokens()), byId([east, other, eastern]));
-      assert.deepEqual(await store.tokens("west"), []);
+      assert.deepEqual(await store.tokens("cluster:west"), []);
     });
 
     it("keeps the token of who was first when two log in at once", async () => {
@@ -44,7 +45,7 @@ export function tokenStoreContract(name: string, open: () => Promise<TokenStore 
         [await store.putToken(aStoredToken(), undefined), await store.putToken(second, undefined)],
         [true, false],
       );
-      assert.deepEqual(await store.token("east", "identity"), aStoredToken());
+      assert.deepEqual(await store.token("cluster:east", "identity"), aStoredToken());
     });
 
     it("replaces a token only by one that knows it, and takes one where none is left", async () => {
@@ -53,7 +54,7 @@ export function tokenStoreContract(name: string, open: () => Promise<TokenStore 
       const second = aStoredToken({ serial: "second", sealed: "b3RoZXI=", endsAt: 5 });
       assert.equal(await store.putToken(second, "first"), true);
       assert.equal(await store.putToken(aStoredToken({ serial: "third" }), "first"), false);
-      assert.deepEqual(await store.token("east", "identity"), second);
+      assert.deepEqual(await store.token("cluster:east", "identity"), second);
       assert.equal(await store.putToken(aStoredToken({ id: "forgotten" }), "first"), true);
     });
 

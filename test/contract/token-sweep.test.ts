@@ -9,6 +9,7 @@ import type { Circuit } from "../../lib/ports/store.ts";
 import type { KeptToken } from "../../lib/ports/tokens.ts";
 import { sweepTokens } from "../../lib/reconcile/token-sweep.ts";
 import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
+import type { TokenScope } from "../../lib/token-scope.ts";
 import { aCluster, aDeclared, aKey, aReference } from "../builders.ts";
 import { quiet } from "./vault-world.ts";
 
@@ -60,8 +61,7 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
       reach: () => assert.fail(),
       isKnown: () => assert.fail(),
       tokens: {
-        kept: async (cluster?: string) =>
-          kept.filter(({ by }) => cluster === undefined || by.startsWith(`${cluster}/`)),
+        kept: async (wanted?: TokenScope) => kept.filter(({ scope }) => wanted === undefined || scope === wanted),
         keepFor: async (token: KeptToken, by: SyncKey) => void kept.splice(kept.indexOf(token), 1, { ...token, by }),
         end: async (token: KeptToken) => {
           if (failure) throw failure;
@@ -109,7 +109,12 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
         reference: (key) => reference.get(key),
       });
       if (outcome instanceof SyncError) throw outcome;
-      const token = { id: outcome.asks.identity.id, by: aKey(name), circuit: "vault:https://vault.example" };
+      const token = {
+        id: outcome.asks.identity.id,
+        scope: "cluster:east" as const,
+        by: aKey(name),
+        circuit: "vault:https://vault.example",
+      };
       kept.push(token);
       return token;
     },
@@ -165,7 +170,7 @@ describe("a sweep of tokens", () => {
   it("ends all tokens of a cluster that left the fleet, and looks at no other when it is asked for one", async () => {
     await using scene = await aScene({ a: "one" });
     const east = await scene.token("a");
-    const west = { ...east, id: "west", by: aKey("a", "west") };
+    const west = { ...east, id: "west", scope: "cluster:west" as const, by: aKey("a", "west") };
     scene.kept.push(west);
     await scene.sweep("east");
     assert.deepEqual(scene.ended, []);

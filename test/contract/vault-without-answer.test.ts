@@ -6,9 +6,14 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { inspect } from "node:util";
 import { SyncError } from "../../lib/errors.ts";
-import { vaultClient } from "../../lib/vault/vault-client.ts";
+import type { VaultTarget } from "../../lib/ports/vault.ts";
+import { askedOf, vaultClient } from "../../lib/vault/vault-client.ts";
+import { answerError } from "../../lib/vault/vault-errors.ts";
 import { failure, forever, httpPeer, QUESTION, reachOf, readFrom, targetAt, tcpPeer } from "../broken-peer.ts";
 import { waitFor } from "../harness/index.ts";
+
+/** What issues a credential. */
+const ISSUING = { ...QUESTION, path: "database/creds/app", repeatable: false } as const;
 
 const GOOD = JSON.stringify({
   data: { data: { a: "1" }, metadata: { version: 3, created_time: "2026-01-01T00:00:00Z" } },
@@ -124,11 +129,42 @@ describe("a Vault that doesn't answer", { concurrency: true }, () => {
     assert.equal(peer.connections, 2);
   });
 
+  it("lease-table 26: is asked once only for what can't be repeated, whatever the method", async () => {
+    await using peer = await tcpPeer((socket) => socket.once("data", () => socket.resetAndDestroy()));
+    await failure(client.ask(peer.target, ISSUING, forever), "VAULT_UNAVAILABLE");
+    assert.equal(peer.connections, 1);
+  });
+
+  it("lease-table 26: a failure says whether the request may have been carried out", async () => {
+    const outcome = async (target: VaultTarget, signal: AbortSignal = forever) => {
+      const asked: unknown = await client.ask(target, ISSUING, signal).catch((error: unknown) => error);
+      assert.ok(asked instanceof SyncError);
+      return asked.outcome;
+    };
+    await using reset = await tcpPeer((socket) => socket.once("data", () => socket.resetAndDestroy()));
+    await using silent = await httpPeer(() => {});
+    const gone = await httpPeer(() => {});
+    await gone[Symbol.asyncDispose]();
+    assert.equal(await outcome(reset.target), "unknown");
+    assert.equal(await outcome({ ...silent.target, timeoutMs: 50 }), "unknown");
+    assert.equal(await outcome(silent.target, AbortSignal.timeout(50)), "unknown");
+    assert.equal(await outcome(silent.target, AbortSignal.abort()), "none");
+    assert.equal(await outcome(gone.target), "none");
+    assert.equal(await outcome(targetAt("https://vault.invalid:8200")), "none");
+    const asked = askedOf(silent.target, ISSUING);
+    const refusals = [400, 403, 404, 429, 500, 502, 503].map((status) => answerError(asked, { status, text: "{}" }));
+    assert.deepEqual(
+      refusals.map((error) => error.outcome),
+      ["none", "none", "none", "none", "unknown", "unknown", "unknown"],
+    );
+  });
+
   it("is asked once only to log in, since that is no read", async () => {
     await using peer = await tcpPeer((socket) => socket.once("data", () => socket.resetAndDestroy()));
     const login = {
       ...QUESTION,
       purpose: "login",
+      repeatable: false,
       method: "POST",
       path: "auth/jwt/login",
       body: { jwt: "j" },

@@ -1,7 +1,7 @@
 import { partsOf } from "../../keys.ts";
 import type { OwnedSecret } from "../../ports/rows.ts";
 import type { RolloutTarget } from "../../ports/workloads.ts";
-import type { Bringing, Destination, DestinationApis, DestinationFactory } from "../destination.ts";
+import type { Destination, DestinationApis, DestinationFactory, ToWrite } from "../destination.ts";
 import { act } from "./act.ts";
 import { decide } from "./decide.ts";
 import { describe } from "./describe.ts";
@@ -16,11 +16,11 @@ export interface WantsSecret {
 
 /** A Secret of the cluster that declares it, in the namespace of its declaration. */
 export const kubernetesSecrets: DestinationFactory<WantsSecret> = {
-  claimed({ destination: { create, name } }, owned) {
+  ownedWith({ destination: { create, name } }, owned) {
     return !create || owned.some((entry) => entry.name === name) ? owned : [...owned, { name }];
   },
 
-  bringing(apis, about): Destination<Work, Decision> {
+  toWrite(apis, about): Destination<Work, Decision> {
     const start = workOf(apis, about);
     const restartsWorkloads = about.resolved.rolloutTargets.length > 0;
     return {
@@ -36,7 +36,7 @@ export const kubernetesSecrets: DestinationFactory<WantsSecret> = {
     };
   },
 
-  clearing({ secrets, origin }, { row, settings }): Destination<Owned, Owned> {
+  toClear({ secrets, origin }, { row, settings }): Destination<Owned, Owned> {
     const { cluster, namespace } = partsOf(row.key);
     return {
       start: row.state.owned,
@@ -63,7 +63,7 @@ function nameOf({ namespace, name }: { readonly namespace: string; readonly name
 
 function workOf(
   { digestKey: key, origin }: DestinationApis,
-  { row, settings, resolved, data, digest }: Bringing<WantsSecret>,
+  { row, settings, resolved, data, digest }: ToWrite<WantsSecret>,
 ): Work {
   const { cluster, namespace } = partsOf(row.key);
   const destination = { ...resolved.destination, ownerReference: origin.owner };

@@ -106,7 +106,10 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
       identity,
       circuit: circuitOfVault(identity.target.address),
       place: placeOfRead(read, cluster.vaults),
-      id: readId(read),
+      // Asked for by failures alone.
+      get id() {
+        return readId(read);
+      },
     },
     read,
     destination: destinationOf(spec, declared.uid),

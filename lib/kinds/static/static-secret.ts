@@ -6,7 +6,7 @@ import { VAULT_STATIC_SECRET } from "../../resource-kinds.ts";
 import type { SecretData } from "../../secret-value.ts";
 import { secretData, templateInput } from "../../transform/secret-data.ts";
 import { isPlain } from "../../transform/transformation.ts";
-import type { Foreseeing, Obtained, SyncKind } from "../kind.ts";
+import type { ForeseeInput, Obtained, SyncKind } from "../kind.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "./resolve.ts";
 import { ownStatic, staticState } from "./static-state.ts";
 import { warningsOf } from "./warnings.ts";
@@ -24,7 +24,7 @@ export const staticSecret: SyncKind<ResolvedStaticSecret> = {
 const OLDER_AGAIN_MS = 5 * SECOND_MS;
 const OLDER_BELIEVED_MS = 30 * SECOND_MS;
 
-async function readAndTransform(run: Foreseeing<ResolvedStaticSecret>): Promise<Obtained> {
+async function readAndTransform(run: ForeseeInput<ResolvedStaticSecret>): Promise<Obtained> {
   const { row, resolved, clock } = run;
   const source = await run.read(resolved.read);
   const { version, olderSince } = staticState(row.state);
@@ -55,7 +55,7 @@ function isOlder(row: Row, { version }: SourceData, now: number): boolean {
 
 /** The Secret's data. Without templates and filters the engine isn't asked, and not even loaded. */
 async function dataOf(
-  { row, resolved: { transformation }, templates, signal }: Foreseeing<ResolvedStaticSecret>,
+  { row, resolved: { transformation }, templates, signal }: ForeseeInput<ResolvedStaticSecret>,
   source: SourceData,
 ): Promise<{ readonly data: SecretData; readonly missing: readonly string[] }> {
   if (isPlain(transformation)) return { data: secretData(source, transformation), missing: [] };

@@ -3,7 +3,7 @@ import type { ErrorCode } from "../../errors.ts";
 import type { Circuit, CircuitStore, DispatchStore } from "../../ports/store.ts";
 import { all, dispatchedUntilIsStill, fenceIsStill, itemExists, itemIsAbsent, probeAtIsStill } from "./conditions.ts";
 import type { Connection } from "./connection.ts";
-import { CIRCUITS, DISPATCHED, type ItemKey } from "./table.ts";
+import { CIRCUITS, dispatchedAt, type ItemKey } from "./table.ts";
 
 interface CircuitItem {
   readonly sk: string;
@@ -57,13 +57,13 @@ export function circuitStore(connection: Connection): CircuitStore {
 /** Up to when ticks have dispatched (lease-table 13). */
 export function dispatchStore(connection: Connection): DispatchStore {
   return {
-    dispatchedUntil: async () => {
+    dispatchedUntil: async (lane) => {
       connection.count("dispatchedUntil");
-      return (await connection.get<{ readonly handedUntil: EpochMs }>(DISPATCHED, "strong"))?.handedUntil;
+      return (await connection.get<{ readonly handedUntil: EpochMs }>(dispatchedAt(lane), "strong"))?.handedUntil;
     },
-    moveDispatched: (from, to) => {
+    moveDispatched: (lane, from, to) => {
       connection.count("moveDispatched");
-      const item = { ...DISPATCHED, handedUntil: to };
+      const item = { ...dispatchedAt(lane), handedUntil: to };
       return connection.put(item, from === undefined ? itemIsAbsent : all(itemExists, dispatchedUntilIsStill(from)));
     },
   };

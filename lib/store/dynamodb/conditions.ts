@@ -1,4 +1,6 @@
 import type { EpochMs } from "../../clock.ts";
+import { fingerprint } from "../../digest.ts";
+import type { SyncKey } from "../../keys.ts";
 import type { Lease } from "../../ports/store.ts";
 import type { Values } from "./values.ts";
 
@@ -51,6 +53,49 @@ export const dueAtIsStill = (dueAt: EpochMs | undefined): Condition =>
 export const noNudgeSince = (nudges: number): Condition => ({
   text: "nudges = :wasNudges",
   values: { ":wasNudges": nudges },
+});
+
+/** A record has not changed the state since then. */
+export const recordsAreStill = (records: number | undefined): Condition =>
+  records === undefined
+    ? { text: "attribute_not_exists(records)", values: {} }
+    : { text: "records = :wasRecords", values: { ":wasRecords": records } };
+
+/** The lease has not ended. */
+export const leaseLasts = (now: EpochMs): Condition => ({
+  text: "leaseUntil > :isNow",
+  values: { ":isNow": now },
+});
+
+/** What this row, or one before it, said. */
+export const fenceIsAtMost = (fence: number): Condition => ({
+  text: "fence <= :atFence",
+  values: { ":atFence": fence },
+});
+
+export const fenceIsBelow = (fence: number): Condition => ({
+  text: "fence < :newFence",
+  values: { ":newFence": fence },
+});
+
+export const holderIs = (key: SyncKey): Condition => {
+  const name = `:holder${fingerprint(key).slice(0, 8)}`;
+  return { text: `syncKey = ${name}`, values: { [name]: key } };
+};
+
+/** What holds a Vault lease is never forgotten (lease-table 28). */
+export const hasNoIssues: Condition = { text: "attribute_not_exists(issues)", values: {} };
+
+export const unnamedSinceIsStill = (at: EpochMs): Condition => ({
+  text: "unnamedSince = :wasUnnamed",
+  values: { ":wasUnnamed": at },
+});
+
+export const isUnnamed: Condition = { text: "attribute_exists(unnamedSince)", values: {} };
+
+export const unsentIsStill = (unsent: string): Condition => ({
+  text: "unsent = :wasUnsent",
+  values: { ":wasUnsent": unsent },
 });
 
 export const probeAtIsStill = (probeAt: EpochMs): Condition => ({

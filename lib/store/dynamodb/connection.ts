@@ -23,7 +23,7 @@ export interface Asking {
   readonly ask: Ask;
   readonly random: Random;
   /** Counts items that were written. */
-  readonly written: (items: number) => void;
+  readonly written: (items: number, what?: "writes" | "indexWrites") => void;
 }
 
 /** One table: typed items, named errors, and what it was asked. */
@@ -58,7 +58,7 @@ export function connect(
     await isOurs(operation);
     return send(operation, request);
   };
-  const asking: Asking = { client, table, ask, random, written: (items) => count("writes", items) };
+  const asking: Asking = { client, table, ask, random, written: (items, what = "writes") => count(what, items) };
   return {
     ...reads(asking),
     ...writes(asking),

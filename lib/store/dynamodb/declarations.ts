@@ -1,34 +1,37 @@
 import type { EpochMs } from "../../clock.ts";
-import { cleanupKey, type SyncKey } from "../../keys.ts";
-import { type Declared, EMPTY_STATE, type RowState } from "../../ports/rows.ts";
+import { cleanupKey, isCleanupKey, partsOf, type SyncKey } from "../../keys.ts";
+import { type Declared, EMPTY_STATE, ownsNothing, type RowState } from "../../ports/rows.ts";
 import type { Due, SyncStore } from "../../ports/store.ts";
-import { mergeOwned } from "../merge-owned.ts";
+import { demandNoIssues, retiredState, tombstonedState } from "../left-behind.ts";
 import type { Bodies } from "./bodies.ts";
 import {
   all,
   type Condition,
   declarationIsStill,
   fenceIsStill,
+  hasNoIssues,
   itemExists,
   itemIsAbsent,
   leaseIsStill,
+  recordsAreStill,
   uidIsStill,
 } from "./conditions.ts";
 import type { Connection } from "./connection.ts";
 import { OVERTAKEN, untilItHolds } from "./contention.ts";
+import type { Indexes } from "./indexes.ts";
 import {
   type Changes,
   declaredAttributes,
   declaredOf,
   isClaimed,
   keyAttributes,
-  ownedOf,
+  renewAttributes,
   type SyncItem,
   slotAttributes,
   stateAttributes,
   stateOf,
 } from "./rows.ts";
-import { syncAt } from "./table.ts";
+import { RETIRED, syncAt } from "./table.ts";
 import type { Write } from "./writes.ts";
 
 type Attempt = Promise<Due | undefined | typeof OVERTAKEN>;
@@ -37,44 +40,68 @@ type Attempt = Promise<Due | undefined | typeof OVERTAKEN>;
 export function declarations(
   connection: Connection,
   bodies: Bodies,
-): Pick<SyncStore, "declare" | "tombstone" | "release"> {
+  indexes: Indexes,
+): Pick<SyncStore, "declare" | "tombstone" | "release" | "retire"> {
+  const steps = { connection, bodies, indexes };
   const read = (key: SyncKey) => connection.get<SyncItem>(syncAt(key), "strong");
   return {
     declare: (declared, now) => {
       connection.count("declare");
       return untilItHolds(declared.key, async () => {
         const old = await read(declared.key);
-        if (old === undefined) return insert(connection, bodies, declared, now);
-        if (old.uid !== declared.uid) return replace(connection, bodies, old, declared, now);
+        if (old === undefined) return insert(steps, declared, now);
+        if (old.uid !== declared.uid) return replace(steps, old, declared, now);
         // One that can't be read is written anew.
         const isDamaged = old.bodyId === undefined && declaredOf(old, old.declared ?? "") === undefined;
         if (old.declaredHash === declared.hash && !isDamaged) return undefined;
-        return redeclare(connection, bodies, old, declared, now);
+        return redeclare(steps, old, declared, now);
       });
     },
     tombstone: (key, uid, now) => {
       connection.count("tombstone");
       return untilItHolds(key, async () => {
         const old = await read(key);
-        return old?.uid === uid ? tombstone(connection, bodies, old, now) : undefined;
+        return old?.uid === uid ? tombstone(steps, old, now) : undefined;
       });
     },
     release: async (key) => {
       connection.count("release");
-      const { item } = await connection.remove<SyncItem>(syncAt(key));
-      await bodies.forget(item);
+      const removed = await connection.remove<SyncItem>(syncAt(key), hasNoIssues);
+      if (removed.holds) return forget(steps, removed.item);
+      if (removed.item) demandNoIssues(key, stateOf(removed.item, connection.damaged));
+    },
+    retire: (key, until, now) => {
+      connection.count("retire");
+      return untilItHolds(key, async () => {
+        const old = await read(key);
+        return old === undefined ? undefined : retire(steps, old, until, now);
+      });
     },
   };
 }
 
-/** Every claim, settle and declaration since then has changed one of these, so that the state is as it was read, too. */
-function itIsAsItWasRead({ uid, fence, leaseUntil, declaredHash }: SyncItem): Condition {
+interface Steps {
+  readonly connection: Connection;
+  readonly bodies: Bodies;
+  readonly indexes: Indexes;
+}
+
+/** What belongs to a row that has gone. */
+async function forget({ connection, bodies, indexes }: Steps, item: SyncItem | undefined): Promise<void> {
+  if (item === undefined) return;
+  await indexes.leave(item.pk, item.fence, stateOf(item, connection.damaged), undefined);
+  await bodies.forget(item);
+}
+
+/** Every claim, record, settle and declaration since then has changed one of these, so that the state is as it was read, too. */
+function itIsAsItWasRead({ uid, fence, leaseUntil, declaredHash, records }: SyncItem): Condition {
   return all(
     itemExists,
     uidIsStill(uid),
     fenceIsStill(fence),
     leaseIsStill(leaseUntil),
     declarationIsStill(declaredHash),
+    recordsAreStill(records),
   );
 }
 
@@ -94,19 +121,13 @@ function dueNow({ key, group }: Declared, at: EpochMs): Due {
   return { key, group, lane: "now", at };
 }
 
-async function insert(connection: Connection, bodies: Bodies, declared: Declared, now: EpochMs): Attempt {
+async function insert({ connection, bodies }: Steps, declared: Declared, now: EpochMs): Attempt {
   const holds = await connection.put(await newItem(bodies, declared, now, now), itemIsAbsent);
   return holds ? dueNow(declared, now) : OVERTAKEN;
 }
 
 /** A changed declaration: due now, or when the lease that holds the row ends, whose settle sees the nudge (lease-table 5). */
-async function redeclare(
-  connection: Connection,
-  bodies: Bodies,
-  old: SyncItem,
-  declared: Declared,
-  now: EpochMs,
-): Attempt {
+async function redeclare({ connection, bodies }: Steps, old: SyncItem, declared: Declared, now: EpochMs): Attempt {
   const time: Changes = isClaimed(old, now) ? {} : { dueAt: now, lane: "now" };
   const body = await bodies.store(declared, `${old.fence} ${old.nudges}`);
   const change = { set: { ...declaredAttributes(declared), ...body, ...time }, add: { nudges: 1 } };
@@ -117,71 +138,118 @@ async function redeclare(
 }
 
 /** Another uid under the same key: the old row's clean-up and the new row in one step, if anything is to be cleaned up. */
-async function replace(
-  connection: Connection,
-  bodies: Bodies,
-  old: SyncItem,
-  declared: Declared,
-  now: EpochMs,
-): Attempt {
+async function replace(steps: Steps, old: SyncItem, declared: Declared, now: EpochMs): Attempt {
+  const { connection, bodies } = steps;
   const reborn = await newItem(bodies, declared, Math.max(now, old.fence + 1), now);
-  if (leavesNothing(connection, old, now)) {
+  if (leavesNothing(steps, old, now)) {
     if (!(await connection.put(reborn, itIsAsItWasRead(old)))) return OVERTAKEN;
-    await bodies.forget(old);
+    await forget(steps, old);
     return dueNow(declared, now);
   }
-  const tombstoned = await cleanupOf(connection, bodies, old, now);
-  const isDone = await connection.transact([tombstoned.write, { put: reborn, when: itIsAsItWasRead(old) }]);
-  if (!isDone) return OVERTAKEN;
-  await tombstoned.forgetBefore();
-  return dueNow(declared, now);
+  const moved = await tombstoned(steps, old, now);
+  const isDone = await moved.write({ put: reborn, when: itIsAsItWasRead(old) });
+  return isDone ? dueNow(declared, now) : OVERTAKEN;
 }
 
 /** Turns a row into the clean-up of what its declaration left, or removes it when nothing was left (lease-table 8). */
-async function tombstone(connection: Connection, bodies: Bodies, old: SyncItem, now: EpochMs): Attempt {
-  if (leavesNothing(connection, old, now)) {
+async function tombstone(steps: Steps, old: SyncItem, now: EpochMs): Attempt {
+  const { connection } = steps;
+  if (leavesNothing(steps, old, now)) {
     const { holds } = await connection.remove(syncAt(old.pk), itIsAsItWasRead(old));
     if (!holds) return OVERTAKEN;
-    await bodies.forget(old);
+    await forget(steps, old);
     return undefined;
   }
-  const tombstoned = await cleanupOf(connection, bodies, old, now);
-  const isDone = await connection.transact([tombstoned.write, { remove: syncAt(old.pk), when: itIsAsItWasRead(old) }]);
-  if (!isDone) return OVERTAKEN;
-  await tombstoned.forgetBefore();
-  return { key: cleanupKey(old.pk, old.uid), group: old.grp, lane: "now", at: now };
+  const moved = await tombstoned(steps, old, now);
+  const isDone = await moved.write({ remove: syncAt(old.pk), when: itIsAsItWasRead(old) });
+  return isDone ? { key: moved.key, group: old.grp, lane: "now", at: now } : OVERTAKEN;
 }
 
-function leavesNothing({ damaged }: Connection, old: SyncItem, now: EpochMs): boolean {
-  return ownedOf(old, damaged).length === 0 && !isClaimed(old, now);
+function leavesNothing({ connection }: Steps, old: SyncItem, now: EpochMs): boolean {
+  return ownsNothing(stateOf(old, connection.damaged)) && !isClaimed(old, now);
 }
 
-/** The clean-up's row, beside one that was there before: the same uid was tombstoned, and came back out of a restored etcd. */
-async function cleanupOf(connection: Connection, bodies: Bodies, old: SyncItem, now: EpochMs) {
-  const key = cleanupKey(old.pk, old.uid);
-  const before = await connection.get<SyncItem>(syncAt(key), "strong");
-  const times: Changes = {
-    fence: before === undefined ? old.fence : Math.max(old.fence, before.fence + 1),
-    nudges: old.nudges + 1,
+function tombstoned(steps: Steps, old: SyncItem, now: EpochMs) {
+  const { connection } = steps;
+  return moving(steps, old, {
+    key: cleanupKey(old.pk, old.uid),
+    cluster: partsOf(old.pk).cluster,
     dueAt: now,
-    lane: "now",
-    leaseUntil: undefined,
-  };
-  const item = {
-    ...old,
-    ...keyAttributes(key),
-    ...stateAttributes(leftState(connection, old, before, now)),
-    ...slotAttributes(undefined),
-    ...times,
-  };
-  const write: Write = { put: item, when: before === undefined ? itemIsAbsent : itIsAsItWasRead(before) };
-  return { write, forgetBefore: () => bodies.forget(before) };
+    keepsRenewing: false,
+    stateWith: (before) => tombstonedState(stateOf(old, connection.damaged), heldOf(old, now), before),
+  });
 }
 
-/** A clean-up reads no Vault path, so that it leaves the index of sources as well as the wheel. */
-function leftState({ damaged }: Connection, old: SyncItem, before: SyncItem | undefined, now: EpochMs): RowState {
-  const { place: _place, awaits: _awaits, bridgeUntil: _bridgeUntil, error: _error, ...state } = stateOf(old, damaged);
-  const owned = before === undefined ? state.owned : mergeOwned(ownedOf(before, damaged), state.owned);
-  const isBusy = isClaimed(old, now) && old.leaseUntil !== undefined;
-  return { ...state, attempts: 0, owned, ...(isBusy ? { busyUntil: old.leaseUntil } : {}) };
+/** What leaves us with Vault leases is kept for them alone (lease-table 28). */
+async function retire(steps: Steps, old: SyncItem, until: EpochMs, now: EpochMs): Attempt {
+  const { connection } = steps;
+  const state = stateOf(old, connection.damaged);
+  if ((state.issues ?? []).length === 0) {
+    const { holds } = await connection.remove(syncAt(old.pk), itIsAsItWasRead(old));
+    if (!holds) return OVERTAKEN;
+    await forget(steps, old);
+    return undefined;
+  }
+  const isCleanup = isCleanupKey(old.pk);
+  const dueAt = isCleanup ? now : until;
+  const moved = await moving(steps, old, {
+    key: isCleanup ? old.pk : cleanupKey(old.pk, old.uid),
+    cluster: RETIRED,
+    dueAt,
+    keepsRenewing: true,
+    stateWith: (before) => retiredState(state, isCleanup ? undefined : until, heldOf(old, now), before),
+  });
+  const isDone = await moved.write(isCleanup ? undefined : { remove: syncAt(old.pk), when: itIsAsItWasRead(old) });
+  return isDone ? { key: moved.key, group: old.grp, lane: "now", at: dueAt } : OVERTAKEN;
+}
+
+function heldOf(old: SyncItem, now: EpochMs): { readonly leaseUntil: EpochMs } | undefined {
+  return isClaimed(old, now) && old.leaseUntil !== undefined ? { leaseUntil: old.leaseUntil } : undefined;
+}
+
+/** What a row becomes: another fence, so that whoever holds it stores nothing more. */
+interface Move {
+  readonly key: SyncKey;
+  readonly cluster: string;
+  readonly dueAt: EpochMs;
+  readonly keepsRenewing: boolean;
+  readonly stateWith: (before: RowState | undefined) => RowState;
+}
+
+/**
+ * The clean-up's row, merged with one that was there before: the same uid was tombstoned, and came back out of a restored etcd. Its pushed paths go over in the same step.
+ */
+async function moving(steps: Steps, old: SyncItem, { key, cluster, dueAt, keepsRenewing, stateWith }: Move) {
+  const { connection, bodies, indexes } = steps;
+  const before = key === old.pk ? undefined : await connection.get<SyncItem>(syncAt(key), "strong");
+  const state = stateWith(before && stateOf(before, connection.damaged));
+  const fence = Math.max(old.fence, before?.fence ?? 0) + 1;
+  const changes: Changes = {
+    ...stateAttributes(state),
+    ...slotAttributes(undefined),
+    ...(keepsRenewing ? {} : renewAttributes("off")),
+    ...{ fence, nudges: old.nudges + 1, dueAt, lane: "now", leaseUntil: undefined, nudgesSeen: undefined },
+    ...{ expectVersion: undefined, expectAt: undefined },
+  };
+  const item = { ...old, ...keyAttributes(key), cluster, ...changes };
+  const asItWas = before ?? (key === old.pk ? old : undefined);
+  const put: Write = { put: item, when: asItWas === undefined ? itemIsAbsent : itIsAsItWasRead(asItWas) };
+  const oldState = stateOf(old, connection.damaged);
+  return {
+    key,
+    async write(other: Write | undefined): Promise<boolean> {
+      const undo = await indexes.join(key, fence, undefined, state);
+      const paths = indexes.pushWrites(key, state.pushed ?? [], old.pk);
+      const isDone = await connection.transact([put, ...(other === undefined ? [] : [other]), ...paths]);
+      if (!isDone) {
+        await undo();
+        return false;
+      }
+      // What went over to the clean-up is its own by now; the rest is nobody's.
+      const kept = key === old.pk ? state : undefined;
+      await indexes.leave(old.pk, old.fence, oldState, kept);
+      await bodies.forget(before);
+      return true;
+    },
+  };
 }

@@ -7,11 +7,14 @@ import { circuitStore, dispatchStore } from "./circuits.ts";
 import { type Client, connect } from "./connection.ts";
 import { declarations } from "./declarations.ts";
 import { clusterStore, referenceStore } from "./discovery.ts";
+import { indexes } from "./indexes.ts";
 import { leases } from "./leases.ts";
 import { nudging } from "./nudges.ts";
 import { periods } from "./periods.ts";
 import { syncQueries } from "./queries.ts";
+import { targetStore } from "./targets.ts";
 import { tokenStore } from "./tokens.ts";
+import { unsentStore } from "./unsent.ts";
 
 export interface DynamoStoreOptions {
   /** With time-outs of its own: see dynamodb-client.ts. */
@@ -40,11 +43,14 @@ export function dynamoLeaseStore(options: DynamoStoreOptions): DynamoStore {
   const connection = { ...connect(client, table, random, timeoutMs), damaged: onDamage };
   const big = bodies(connection);
   const steps = periods(connection);
+  const indexed = indexes(connection);
   return {
     ...syncQueries(connection, big, steps),
-    ...declarations(connection, big),
-    ...leases(connection, big, steps),
-    nudge: nudging(connection),
+    ...declarations(connection, big, indexed),
+    ...leases(connection, big, steps, indexed),
+    ...nudging(connection),
+    ...targetStore(connection),
+    ...unsentStore(connection),
     ...dispatchStore(connection),
     ...referenceStore(connection),
     ...clusterStore(connection),

@@ -1,61 +1,209 @@
-import type { Row } from "../../ports/rows.ts";
-import type { ClaimOptions, Lease, Schedule, Settlement, SyncStore } from "../../ports/store.ts";
-import { mergeOwned } from "../merge-owned.ts";
+import type { Pushed, Row, RowState } from "../../ports/rows.ts";
+import type { Claimed, ClaimOptions, Lease, Schedule, Settlement, SyncStore } from "../../ports/store.ts";
+import { demandNoIssues, mergeOwned, mergePushed, recordedState } from "../left-behind.ts";
+import { isExpectationOver } from "../nudging.ts";
 import type { Bodies } from "./bodies.ts";
-import { all, fenceIsStill, itemExists, leaseIsOurs, leaseIsStill, noNudgeSince, uidIsStill } from "./conditions.ts";
+import {
+  all,
+  declarationIsStill,
+  fenceIsStill,
+  itemExists,
+  leaseIsOurs,
+  leaseIsStill,
+  leaseLasts,
+  noNudgeSince,
+  recordsAreStill,
+  uidIsStill,
+} from "./conditions.ts";
 import type { Connection } from "./connection.ts";
+import { OVERTAKEN, untilItHolds } from "./contention.ts";
+import type { Indexes } from "./indexes.ts";
 import type { Periods } from "./periods.ts";
-import { type Changes, isClaimed, type SyncItem, slotAttributes, stateAttributes } from "./rows.ts";
+import {
+  type Changes,
+  expectOf,
+  indexedState,
+  isClaimed,
+  ownedOf,
+  recordAttributes,
+  renewAttributes,
+  type SyncItem,
+  slotAttributes,
+  stateAttributes,
+  stateOf,
+} from "./rows.ts";
 import { syncAt } from "./table.ts";
 
-/** What takes a row and ends the work on it: one conditional write each. */
-export function leases(connection: Connection, bodies: Bodies, periods: Periods): Pick<SyncStore, "claim" | "settle"> {
-  return { claim: claiming(connection, bodies), settle: settling(connection, bodies, periods) };
+/** What takes a row, stores what was done and ends the work on it: one conditional write each, where no path is pushed to. */
+export function leases(
+  connection: Connection,
+  bodies: Bodies,
+  periods: Periods,
+  indexes: Indexes,
+): Pick<SyncStore, "claim" | "claimPush" | "record" | "settle"> {
+  return {
+    claim: claiming(connection, bodies),
+    claimPush: claimingPush(connection, bodies, indexes),
+    record: recording(connection),
+    settle: settling(connection, bodies, periods, indexes),
+  };
 }
 
 /**
  * Beside fence and uid the lease must be as it was read: a row that was read while someone held it, and was settled
  * since, has the same fence and another past. So the state is as it was read, too.
  */
+function itIsAsItWasRead({ declared, fence, leaseUntil }: Row) {
+  return all(itemExists, fenceIsStill(fence), uidIsStill(declared.uid), leaseIsStill(leaseUntil));
+}
+
+function claimAttributes({ fence, nudges }: Row, until: number): Changes {
+  return { fence: fence + 1, leaseUntil: until, dueAt: until, lane: "held", nudgesSeen: nudges };
+}
+
 function claiming(connection: Connection, bodies: Bodies): SyncStore["claim"] {
   return async (row: Row, { now, until, owned }: ClaimOptions) => {
     connection.count("claim");
     // A refused write would cost as much as one that holds.
     if (isClaimed(row, now)) return undefined;
-    const { key, declared, fence, leaseUntil } = row;
-    const names = owned && { owned: JSON.stringify(mergeOwned(row.state.owned, owned)) };
-    const set: Changes = { fence: fence + 1, leaseUntil: until, dueAt: until, lane: "held", ...names };
-    const itIsAsItWasRead = all(itemExists, fenceIsStill(fence), uidIsStill(declared.uid), leaseIsStill(leaseUntil));
-    const claimed = await connection.update<SyncItem>(syncAt(key), { set }, itIsAsItWasRead);
-    if (!claimed.holds) return undefined;
-    const lease = { key, uid: declared.uid, fence: fence + 1, until, nudges: row.nudges };
-    return { lease, row: await bodies.rowOf(claimed.item, declared) };
+    const read = await ownedNow(connection, row);
+    const names = owned && { owned: JSON.stringify(mergeOwned(read.owned, owned)) };
+    const set: Changes = { ...claimAttributes(row, until), ...names };
+    const condition = all(itIsAsItWasRead(row), ...read.conditions);
+    const claimed = await connection.update<SyncItem>(syncAt(row.key), { set }, condition);
+    return claimed.holds ? claimedOf(bodies, row, claimed.item, until) : undefined;
+  };
+}
+
+/** A row that was read under a lease may have been recorded since, until that lease ended. */
+async function ownedNow(connection: Connection, { key, leaseUntil, state }: Row) {
+  if (leaseUntil === undefined) return { owned: state.owned, conditions: [] };
+  const item = await connection.get<SyncItem>(syncAt(key), "strong");
+  if (item === undefined) return { owned: state.owned, conditions: [] };
+  return { owned: ownedOf(item, connection.damaged), conditions: [recordsAreStill(item.records)] };
+}
+
+async function claimedOf(bodies: Bodies, read: Row, item: SyncItem, until: number): Promise<Claimed> {
+  const { key, declared, nudges } = read;
+  const row = await bodies.rowOf(item, declared);
+  const state = indexedState(item, row.state);
+  return { lease: { key, uid: declared.uid, fence: row.fence, until, nudges, state, ...expectOf(item) }, row };
+}
+
+/** The row and the paths in one transaction. A nudge or a declaration since the read is read again. */
+function claimingPush(connection: Connection, bodies: Bodies, indexes: Indexes): SyncStore["claimPush"] {
+  return async (row, { now, until, owned, pushed }) => {
+    connection.count("claim");
+    if (isClaimed(row, now)) return undefined;
+    return untilItHolds(row.key, async () => {
+      const item = await connection.get<SyncItem>(syncAt(row.key), "strong");
+      if (item === undefined || !isStill(row, item)) return undefined;
+      const taken = await indexes.taken(row.key, pushed);
+      if (taken !== undefined) return taken;
+      const claimed = await claimWithPaths(connection, indexes, { row, item, pushed, owned, until });
+      return claimed === undefined ? OVERTAKEN : claimedOf(bodies, row, claimed, until);
+    });
+  };
+}
+
+/** Nobody claimed or settled it since it was read. */
+function isStill({ fence, declared, leaseUntil }: Row, item: SyncItem): boolean {
+  return fence === item.fence && declared.uid === item.uid && leaseUntil === item.leaseUntil;
+}
+
+interface PushClaim {
+  readonly row: Row;
+  readonly item: SyncItem;
+  readonly pushed: readonly Pushed[];
+  readonly owned: ClaimOptions["owned"];
+  readonly until: number;
+}
+
+/** Undefined: a nudge, a declaration or a claim of a path came in between. */
+async function claimWithPaths(
+  connection: Connection,
+  indexes: Indexes,
+  { row, item, pushed, owned, until }: PushClaim,
+): Promise<SyncItem | undefined> {
+  const state = stateOf(item, connection.damaged);
+  // What is recorded of a path stays.
+  const paths = mergePushed(pushed, state.pushed);
+  const after: SyncItem = {
+    ...item,
+    ...{ fence: item.fence + 1, leaseUntil: until, dueAt: until, lane: "held", nudgesSeen: row.nudges },
+    ...(owned && { owned: JSON.stringify(mergeOwned(state.owned, owned)) }),
+    pushed: JSON.stringify(paths),
+  };
+  const rest = [noNudgeSince(item.nudges), declarationIsStill(item.declaredHash), recordsAreStill(item.records)];
+  const asRead = all(itIsAsItWasRead(row), ...rest);
+  const write = { put: { ...after, ...syncAt(row.key) }, when: asRead };
+  const isDone = await connection.transact([write, ...indexes.pushWrites(row.key, paths)]);
+  return isDone ? after : undefined;
+}
+
+/** One item, one write; what indexes know changes with the settle alone. */
+function recording(connection: Connection): SyncStore["record"] {
+  return async (lease, state, now) => {
+    connection.count("record");
+    const set = recordAttributes(recordedState(lease, state));
+    const stored = await connection.update(
+      syncAt(lease.key),
+      { set, add: { records: 1 } },
+      all(leaseIsOurs(lease), leaseLasts(now)),
+    );
+    return stored.holds ? "recorded" : "lost";
   };
 }
 
 /** Who was nudged meanwhile costs a second write: rare, and the first one is what usually holds. */
-function settling(connection: Connection, bodies: Bodies, periods: Periods): SyncStore["settle"] {
+function settling(connection: Connection, bodies: Bodies, periods: Periods, indexes: Indexes): SyncStore["settle"] {
   return async (lease, settlement) => {
     connection.count("settle");
-    const { schedule } = settlement;
-    if (schedule.kind === "wheel") await periods.use(schedule.slot.period);
-    const settled =
-      schedule.kind === "gone" ? await forget(connection, bodies, lease) : await store(connection, lease, settlement);
-    if (settled.holds) return "settled";
-    const { item } = settled;
-    // Another fence or uid, or no row at all: no second write could hold.
-    if (item === undefined || item.fence !== lease.fence || item.uid !== lease.uid) return "lost";
-    const nudged = await connection.update(
-      syncAt(lease.key),
-      { set: nudgedAttributes(settlement) },
-      leaseIsOurs(lease),
-    );
-    return nudged.holds ? "nudged" : "lost";
+    const { key, fence } = lease;
+    const { schedule, renew, state } = settlement;
+    const isGone = schedule.kind === "gone";
+    if (isGone) demandNoIssues(key, state);
+    if (schedule.kind === "wheel") await periods.use("refresh", schedule.slot.period);
+    if (renew !== undefined && renew !== "off") await periods.use("renew", renew.period);
+    const undo = isGone ? NOTHING_TO_UNDO : await indexes.join(key, fence, lease.state, state);
+    const outcome = await write(connection, bodies, lease, settlement);
+    if (outcome === "lost") await undo();
+    else await indexes.leave(key, fence, lease.state, leftOf(outcome, isGone, state));
+    return outcome === "gone" ? "settled" : outcome;
   };
 }
 
+const NOTHING_TO_UNDO = async (): Promise<void> => undefined;
+
+/** What the row is found by afterwards; one that was to go and was nudged stays as it says. */
+function leftOf(outcome: string, isGone: boolean, state: RowState): RowState | undefined {
+  return outcome === "gone" || isGone ? (outcome === "gone" ? undefined : state) : state;
+}
+
+async function write(
+  connection: Connection,
+  bodies: Bodies,
+  lease: Lease,
+  settlement: Settlement,
+): Promise<"settled" | "gone" | "nudged" | "lost"> {
+  const isGone = settlement.schedule.kind === "gone";
+  const first = isGone ? await forget(connection, bodies, lease) : await store(connection, lease, settlement);
+  if (first.holds) return isGone ? "gone" : "settled";
+  const { item } = first;
+  // Another fence or uid, or no row at all: no second write could hold.
+  if (item === undefined || item.fence !== lease.fence || item.uid !== lease.uid) return "lost";
+  const set = { ...nudgedAttributes(settlement), ...expectAttributes(expectOf(item).expect, settlement) };
+  const nudged = await connection.update(syncAt(lease.key), { set }, leaseIsOurs(lease));
+  return nudged.holds ? "nudged" : "lost";
+}
+
 function store(connection: Connection, lease: Lease, settlement: Settlement) {
-  const set: Changes = { ...settledAttributes(settlement), ...timeAttributes(settlement.schedule), look: false };
+  const set: Changes = {
+    ...settledAttributes(settlement),
+    ...timeAttributes(settlement.schedule),
+    ...expectAttributes(lease.expect, settlement),
+    look: false,
+  };
   return connection.update<SyncItem>(syncAt(lease.key), { set }, all(leaseIsOurs(lease), noNudgeSince(lease.nudges)));
 }
 
@@ -68,9 +216,20 @@ async function forget(connection: Connection, bodies: Bodies, lease: Lease) {
   return removed;
 }
 
-function settledAttributes({ state, schedule, now }: Settlement): Changes {
+function settledAttributes({ state, schedule, renew, now }: Settlement): Changes {
   const slot = schedule.kind === "wheel" ? schedule.slot : undefined;
-  return { ...stateAttributes({ ...state, settledAt: now }), ...slotAttributes(slot), leaseUntil: undefined };
+  return {
+    ...stateAttributes({ ...state, settledAt: now }),
+    ...slotAttributes(slot),
+    ...renewAttributes(renew),
+    leaseUntil: undefined,
+    nudgesSeen: undefined,
+  };
+}
+
+function expectAttributes(expect: Lease["expect"], { reached, now }: Settlement): Changes {
+  if (expect === undefined || !isExpectationOver(expect, reached, now)) return {};
+  return { expectVersion: undefined, expectAt: undefined };
 }
 
 function timeAttributes(schedule: Schedule): Changes {
@@ -85,7 +244,7 @@ function timeAttributes(schedule: Schedule): Changes {
   }
 }
 
-/** Due now whatever the schedule says; its refresh slot on the wheel stays the schedule's, and `verify` may belong to the nudge. */
+/** Due now whatever the schedule says; its slot on the wheel stays the schedule's, and `verify` may belong to the nudge. */
 function nudgedAttributes(settlement: Settlement): Changes {
   return { ...settledAttributes(settlement), dueAt: settlement.now, lane: "now" };
 }

@@ -1,59 +1,72 @@
-import type { EpochMs } from "../../clock.ts";
 import type { SyncKey } from "../../keys.ts";
-import type { SyncStore } from "../../ports/store.ts";
-import { sentAgain } from "../overdue.ts";
-import { all, dueAtIsStill, fenceIsStill, itemExists, leaseIsStill, uidIsStill } from "./conditions.ts";
+import type { Due, NudgeOptions, SyncStore } from "../../ports/store.ts";
+import { nudgeOf } from "../nudging.ts";
+import { all, dueAtIsStill, fenceIsStill, itemExists, leaseIsStill, noNudgeSince, uidIsStill } from "./conditions.ts";
 import type { Connection } from "./connection.ts";
 import { OVERTAKEN, untilItHolds } from "./contention.ts";
-import { type Changes, isClaimed, type SyncItem } from "./rows.ts";
+import { type Changes, expectOf, type SyncItem } from "./rows.ts";
 import { syncAt } from "./table.ts";
 
-/** At most one start of a row by nudges in this time, in ms (lease-table 9). */
-const NUDGE_GAP_MS = 2_000;
+/** Rows that are written at once. */
+const AT_ONCE = 16;
+/** Rows that are read in one batch. */
+const BATCH = 100;
 
 /**
- * What asks for work: a read, and a write unless the row is due already. A blind write would be cheaper only if it
+ * What asks for work: a read, and a write unless the row is worked on anyway. A blind write would be cheaper only if it
  * always held: a refused one costs as much (lease-table 24).
  */
-export function nudging(connection: Connection): SyncStore["nudge"] {
-  return (key, options) => {
+export function nudging(connection: Connection): Pick<SyncStore, "nudge" | "nudgeAll"> {
+  const nudge = (key: SyncKey, options: NudgeOptions, read?: SyncItem): Promise<Due | undefined> => {
+    let known = read;
     connection.count("nudge");
-    return untilItHolds(key, () => nudge(connection, key, options));
+    return untilItHolds(key, async () => {
+      const old = known ?? (await connection.get<SyncItem>(syncAt(key), "strong"));
+      known = undefined;
+      return old === undefined ? undefined : write(connection, old, options);
+    });
+  };
+  return {
+    nudge: (key, options) => nudge(key, options),
+    nudgeAll: async (keys, options) => {
+      const dues: Due[] = [];
+      for (const some of chunks([...new Set(keys)], BATCH)) {
+        const items = await connection.getAll<SyncItem>(some.map(syncAt), "strong");
+        for (const few of chunks(items, AT_ONCE)) {
+          const nudged = await Promise.all(few.map((item) => nudge(item.pk, options, item)));
+          for (const due of nudged) if (due !== undefined) dues.push(due);
+        }
+      }
+      return dues;
+    },
   };
 }
 
-async function nudge(connection: Connection, key: SyncKey, { now, verify, atOnce = false }: Options) {
-  const old = await connection.get<SyncItem>(syncAt(key), "strong");
-  if (old === undefined) return undefined;
-  const isAwake = isDueAlready(old, now);
-  const again = sentAgain({ key, group: old.grp }, old.dueAt ?? null, now);
-  // Nothing need be written then; but the wish to verify is kept.
-  if (isAwake && (!verify || old.look)) return again;
-  const set = { ...nudgedTime(old, now, atOnce), ...(verify ? { look: verify } : {}) };
-  const { holds } = await connection.update(syncAt(key), { set, add: { nudges: 1 } }, itsTimesAreAsRead(old));
-  if (!holds) return OVERTAKEN;
-  if (isAwake) return again;
-  return { key, group: old.grp, lane: "now" as const, at: nudgedDueAt(old, now, atOnce) };
+async function write(connection: Connection, old: SyncItem, options: NudgeOptions) {
+  const nudged = nudgeOf(nudgeable(old), options);
+  if (!nudged.writes) return nudged.due;
+  const { verify, expect, dueAt } = nudged;
+  const set: Changes = {
+    look: verify,
+    expectVersion: expect?.version,
+    expectAt: expect?.at,
+    ...(dueAt === undefined ? {} : { dueAt, lane: "now" }),
+  };
+  const { holds } = await connection.update(syncAt(old.pk), { set, add: { nudges: 1 } }, itIsAsItWasRead(old));
+  return holds ? nudged.due : OVERTAKEN;
 }
 
-type Options = Parameters<SyncStore["nudge"]>[1];
-
-function isDueAlready(old: SyncItem, now: EpochMs): boolean {
-  return old.dueAt !== undefined && old.dueAt <= now && !isClaimed(old, now);
+/** Its times, and what other nudges say. */
+function itIsAsItWasRead({ uid, fence, leaseUntil, dueAt, nudges }: SyncItem) {
+  const times = [leaseIsStill(leaseUntil), dueAtIsStill(dueAt), noNudgeSince(nudges)];
+  return all(itemExists, uidIsStill(uid), fenceIsStill(fence), ...times);
 }
 
-/** Under a lease only the count moves, so that nudges of the same moment don't overtake each other. */
-function nudgedTime(old: SyncItem, now: EpochMs, atOnce: boolean): Changes {
-  return isClaimed(old, now) ? {} : { dueAt: nudgedDueAt(old, now, atOnce), lane: "now" };
+function nudgeable(old: SyncItem) {
+  const { pk: key, grp: group, lane = "now", nudges, look: verify, leaseUntil, dueAt, settledAt, nudgesSeen } = old;
+  return { key, group, lane, nudges, verify, leaseUntil, dueAt, settledAt, nudgesSeen, expect: expectOf(old).expect };
 }
 
-function itsTimesAreAsRead({ uid, fence, leaseUntil, dueAt }: SyncItem) {
-  return all(itemExists, uidIsStill(uid), fenceIsStill(fence), leaseIsStill(leaseUntil), dueAtIsStill(dueAt));
-}
-
-/** When a nudged row is due: at the end of the lease that holds it; else soon, and never later than it was due anyway. */
-function nudgedDueAt(old: SyncItem, now: EpochMs, atOnce: boolean): EpochMs {
-  if (isClaimed(old, now)) return old.leaseUntil ?? now;
-  const soonest = atOnce ? now : Math.max(now, (old.settledAt ?? 0) + NUDGE_GAP_MS);
-  return Math.min(soonest, old.dueAt ?? soonest);
+function chunks<T>(items: readonly T[], size: number): readonly (readonly T[])[] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, n) => items.slice(n * size, (n + 1) * size));
 }

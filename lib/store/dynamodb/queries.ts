@@ -1,22 +1,31 @@
 import type { EpochMs } from "../../clock.ts";
 import type { SyncKey } from "../../keys.ts";
-import type { Due, RowSummary, SyncStore, WheelEntry } from "../../ports/store.ts";
+import type { Place, WheelLane } from "../../ports/rows.ts";
+import type { Due, PlaceEntry, PlaceQuery, RowSummary, SyncStore, WheelEntry } from "../../ports/store.ts";
 import type { Bodies } from "./bodies.ts";
 import type { Connection } from "./connection.ts";
 import type { Periods } from "./periods.ts";
+import type { Query } from "./reads.ts";
 import { type DueItem, isKey, type SummaryItem, type SyncItem, summaryOf } from "./rows.ts";
-import { SHARDS, slotsOf, syncAt } from "./table.ts";
+import {
+  PLACE_SHARDS,
+  partitionOfRef,
+  pathPrefix,
+  placeKey,
+  placePartition,
+  RETIRED,
+  SHARDS,
+  slotsOf,
+  syncAt,
+} from "./table.ts";
 
-type Queries = Pick<SyncStore, "read" | "due" | "periods" | "onWheel" | "bySource" | "byCluster">;
+type Queries = Pick<
+  SyncStore,
+  "read" | "due" | "periods" | "onWheel" | "byPlace" | "byReference" | "byCluster" | "retired"
+>;
 
 /** Slots of the wheel that are asked for at once, when a long time is caught up. */
 const SLOTS_AT_ONCE = 16;
-
-interface WheelItem {
-  readonly pk: SyncKey;
-  readonly grp: string;
-  readonly phase: number;
-}
 
 /** What reads rows of syncs. Indexes lag: conditions and the sweeps of ticks and discovery make that harmless. */
 export function syncQueries(connection: Connection, bodies: Bodies, periods: Periods): Queries {
@@ -33,38 +42,102 @@ export function syncQueries(connection: Connection, bodies: Bodies, periods: Per
       const due = (await Promise.all(shards)).flat();
       return due.sort((a, b) => a.at - b.at).slice(0, limit);
     },
-    periods: () => {
+    periods: (lane) => {
       connection.count("periods");
-      return periods.all();
+      return periods.all(lane);
     },
-    onWheel: async (period, from, to) => {
+    onWheel: async (lane, period, from, to) => {
       connection.count("onWheel");
       const slots = slotsOf(period, from, to);
       const found: WheelEntry[] = [];
       for (let first = 0; first < slots.length; first += SLOTS_AT_ONCE) {
         const some = slots.slice(first, first + SLOTS_AT_ONCE);
-        const entries = await Promise.all(some.map((slot) => entriesOf(connection, slot, from, to)));
+        const entries = await Promise.all(some.map((slot) => entriesOf(connection, lane, slot, from, to)));
         for (const entry of entries.flat()) found.push(entry);
       }
       return found;
     },
-    bySource: async (source) => {
-      connection.count("bySource");
-      const found = await connection.query<{ readonly pk: SyncKey }>({
-        index: "source",
-        partition: ["source", source],
-      });
-      return found.filter((item) => isSound(connection, item)).map(({ pk }) => pk);
-    },
-    byCluster: async (cluster) => {
+    ...found(connection),
+    byCluster: (cluster) => {
       connection.count("byCluster");
-      const rows: RowSummary[] = [];
-      for await (const page of connection.pages<SummaryItem>({ index: "cluster", partition: ["cluster", cluster] })) {
-        for (const item of page) if (isSound(connection, item)) rows.push(summaryOf(item, connection.damaged));
-      }
-      return rows;
+      return listed(connection, cluster);
+    },
+    retired: () => {
+      connection.count("retired");
+      return listed(connection, RETIRED);
     },
   };
+}
+
+async function listed(connection: Connection, cluster: string): Promise<readonly RowSummary[]> {
+  const rows: RowSummary[] = [];
+  for await (const page of connection.pages<SummaryItem>({ index: "cluster", partition: ["cluster", cluster] })) {
+    for (const item of page) if (isSound(connection, item)) rows.push(summaryOf(item, connection.damaged));
+  }
+  return rows;
+}
+
+interface PlaceItem {
+  readonly pk: SyncKey;
+  /** Of a path that is pushed to: its row. */
+  readonly syncKey?: SyncKey;
+  readonly placePath: string;
+  readonly role: Place["role"];
+}
+
+/** Items in one page, of what is found by place or reference. */
+const PAGE_LIMIT = 1_000;
+
+/** What is found by where it reads or pushes, and by what it refers to. */
+function found(connection: Connection): Pick<Queries, "byPlace" | "byReference"> {
+  return {
+    byPlace: async (vault, query, { after, limit = PAGE_LIMIT } = {}) => {
+      connection.count("byPlace");
+      const at = after === undefined ? { shard: firstShard(query, vault) } : (JSON.parse(after) as PlaceCursor);
+      const placed = { index: "place", partition: ["placeOf", placePartition(vault, at.shard)], limit } as const;
+      const page = await connection.page<PlaceItem>({ ...placed, ...rangeOf(query, vault) }, at.from);
+      const items = page.items
+        .map(({ pk, syncKey: key = pk, placePath, role }) => ({
+          pk: key,
+          key,
+          path: placePath.replace(/\/$/, ""),
+          role,
+        }))
+        .filter((item) => isSound(connection, item));
+      const next = nextOf(query, at, page.next);
+      const entries = items.map(({ key, path, role }): PlaceEntry => ({ key, path, role }));
+      return next === undefined ? { items: entries } : { items: entries, next: JSON.stringify(next) };
+    },
+    byReference: async (ref, { after, limit = PAGE_LIMIT } = {}) => {
+      connection.count("byReference");
+      const query = { partition: ["pk", partitionOfRef(ref)], limit } as const;
+      const { items, next } = await connection.page<{ readonly sk: SyncKey }>(query, after);
+      const sound = items.filter(({ sk: pk }) => isSound(connection, { pk }));
+      return { items: sound.map(({ sk }) => sk), ...(next === undefined ? {} : { next }) };
+    },
+  };
+}
+
+/** Where the next page begins: in which partition, and after which item. */
+interface PlaceCursor {
+  readonly shard: number;
+  readonly from?: string;
+}
+
+/** A path lies in one partition; what lies below one may lie in any. */
+function firstShard(query: PlaceQuery, vault: string): number {
+  if ("prefix" in query) return 0;
+  return Number(placeKey({ vault, path: query.path }).placeOf.split("#").at(-1));
+}
+
+function rangeOf(query: PlaceQuery, vault: string): Pick<Query, "equals" | "startsWith"> {
+  if ("path" in query) return { equals: ["placePath", placeKey({ vault, path: query.path }).placePath] };
+  return query.prefix === "" ? {} : { startsWith: ["placePath", pathPrefix(query.prefix)] };
+}
+
+function nextOf(query: PlaceQuery, { shard }: PlaceCursor, from: string | undefined): PlaceCursor | undefined {
+  if (from !== undefined) return { shard, from };
+  return "prefix" in query && shard + 1 < PLACE_SHARDS ? { shard: shard + 1 } : undefined;
 }
 
 /** One with a key that leads somewhere. */
@@ -88,24 +161,39 @@ async function dueInShard(
       if (!isSound(connection, item)) continue;
       // A lease that ends later: someone is at work on it now.
       if (lane === "held" && at > now) continue;
-      found.push({ key, group, lane: lane === "refresh" ? lane : "now", at });
+      found.push({ key, group, lane: lane === "held" ? "now" : lane, at });
     }
     if (found.length >= limit) break;
   }
   return found;
 }
 
+/** Attributes of each wheel. */
+const WHEELS = {
+  refresh: { index: "wheel", slot: "slot", phase: "phase" },
+  renew: { index: "renew", slot: "renewSlot", phase: "renewPhase" },
+} as const;
+
+interface WheelItem {
+  readonly pk: SyncKey;
+  readonly grp: string;
+  readonly phase?: number;
+  readonly renewPhase?: number;
+}
+
 async function entriesOf(
   connection: Connection,
+  lane: WheelLane,
   slot: string,
   from: number,
   to: number,
 ): Promise<readonly WheelEntry[]> {
+  const wheel = WHEELS[lane];
   const items = await connection.query<WheelItem>({
-    index: "wheel",
-    partition: ["slot", slot],
-    between: ["phase", from, to],
+    index: wheel.index,
+    partition: [wheel.slot, slot],
+    between: [wheel.phase, from, to],
   });
   const sound = items.filter((item) => isSound(connection, item));
-  return sound.map(({ pk: key, grp: group, phase }) => ({ key, group, phase }));
+  return sound.map(({ pk: key, grp: group, ...item }) => ({ key, group, lane, phase: item[wheel.phase] ?? 0 }));
 }

@@ -21,6 +21,7 @@ export interface Query {
   /** Both ends included. */
   readonly between?: readonly [attribute: string, from: number, to: number];
   readonly startsWith?: readonly [attribute: string, prefix: string];
+  readonly equals?: readonly [attribute: string, value: string];
   /** Items in one page. */
   readonly limit?: number;
 }
@@ -33,6 +34,8 @@ export interface Reads {
   /** Pages of items, by the sort key. */
   pages<T>(query: Query): AsyncGenerator<readonly T[]>;
   query<T>(query: Query): Promise<readonly T[]>;
+  /** One page of at most `limit` items; `next` is where the one after it begins. */
+  page<T>(query: Query, from: string | undefined): Promise<{ readonly items: readonly T[]; readonly next?: string }>;
 }
 
 export function reads(asking: Asking): Reads {
@@ -54,6 +57,14 @@ export function reads(asking: Asking): Reads {
       return (await Promise.all(batches)).flat();
     },
     pages,
+    page: async <T>(query: Query, from: string | undefined) => {
+      const start = from === undefined ? {} : { ExclusiveStartKey: JSON.parse(from) as Record<string, AttributeValue> };
+      const input = { ...inputOf(table, query), ...start };
+      const answer = await ask("Query", (options) => client.send(new QueryCommand(input), options));
+      const { LastEvaluatedKey: last } = answer;
+      const items = (answer.Items ?? []).map((item) => fromAttributes<T>(item));
+      return last === undefined ? { items } : { items, next: JSON.stringify(last) };
+    },
     query: async <T>(query: Query) => {
       const found: T[] = [];
       for await (const page of pages<T>(query)) for (const item of page) found.push(item);
@@ -63,17 +74,9 @@ export function reads(asking: Asking): Reads {
 }
 
 async function* paging<T>({ client, table, ask }: Asking, query: Query): AsyncGenerator<readonly T[]> {
-  const { index, partition, between, limit } = query;
+  const { between } = query;
   if (between !== undefined && between[1] > between[2]) return;
-  const range = rangeOf(query);
-  const input = {
-    TableName: table,
-    ...(index === undefined ? { ConsistentRead: true } : { IndexName: index }),
-    KeyConditionExpression: `#of = :of${range.text}`,
-    ExpressionAttributeNames: { "#of": partition[0], ...range.names },
-    ExpressionAttributeValues: { ":of": toAttribute(partition[1]), ...range.values },
-    ...(limit === undefined ? {} : { Limit: limit }),
-  };
+  const input = inputOf(table, query);
   let from: Record<string, AttributeValue> | undefined;
   do {
     const paged = from === undefined ? input : { ...input, ExclusiveStartKey: from };
@@ -83,8 +86,24 @@ async function* paging<T>({ client, table, ask }: Asking, query: Query): AsyncGe
   } while (from !== undefined);
 }
 
+function inputOf(table: string, query: Query) {
+  const { index, partition, limit } = query;
+  const range = rangeOf(query);
+  return {
+    TableName: table,
+    ...(index === undefined ? { ConsistentRead: true } : { IndexName: index }),
+    KeyConditionExpression: `#of = :of${range.text}`,
+    ExpressionAttributeNames: { "#of": partition[0], ...range.names },
+    ExpressionAttributeValues: { ":of": toAttribute(partition[1]), ...range.values },
+    ...(limit === undefined ? {} : { Limit: limit }),
+  };
+}
+
 /** What a query demands of the sort key. */
-function rangeOf({ between, startsWith }: Query) {
+function rangeOf({ between, startsWith, equals }: Query) {
+  if (equals !== undefined) {
+    return { text: " AND #by = :by", names: { "#by": equals[0] }, values: { ":by": toAttribute(equals[1]) } };
+  }
   if (between !== undefined) {
     const values = { ":from": toAttribute(between[1]), ":to": toAttribute(between[2]) };
     return { text: " AND #by BETWEEN :from AND :to", names: { "#by": between[0] }, values };

@@ -1,11 +1,21 @@
 import type { EpochMs } from "../../clock.ts";
+import type { JsonObject } from "../../json.ts";
 import { parseKey, partsOf, type SyncKey } from "../../keys.ts";
-import type { Declared, Lane, OwnedSecret, RefreshSlot, Row, RowState } from "../../ports/rows.ts";
-import type { RowSummary } from "../../ports/store.ts";
+import type { Declared, DomainEvent, Lane, OwnedSecret, Place, RefreshSlot, Row, RowState } from "../../ports/rows.ts";
+import type { RowSummary, Settlement } from "../../ports/store.ts";
 import type { OnDamage } from "../damage.ts";
-import { sourceOf } from "../source-index.ts";
-import { isRefreshSlot, isShape, isTime, parsed, soundDeclared, soundState } from "../stored.ts";
-import { type ItemKey, periodOf, shardOf, slotOf, syncAt } from "./table.ts";
+import { stateOfFirst } from "../first-layout.ts";
+import {
+  isRefreshSlot,
+  isShape,
+  isTime,
+  parsed,
+  soundDeclared,
+  soundIssues,
+  soundPushed,
+  soundState,
+} from "../stored.ts";
+import { type ItemKey, periodOf, placeKey, SHARDS, shardOf, slotOf, syncAt, TABLE_VERSION } from "./table.ts";
 
 /** `held`: its dueAt is the end of a lease, so that the index alone says who is free (lease-table 3). */
 type StoredLane = Lane | "held";
@@ -39,8 +49,27 @@ export interface SyncItem extends SummaryItem {
   /** JSON: the declaration; or the id of the item that holds it, when it is big (lease-table 25). */
   readonly declared?: string;
   readonly bodyId?: string;
-  readonly source?: string;
   readonly settledAt?: EpochMs;
+  /** Missing: written by the first version, so that nothing is found by what it refers to yet. */
+  readonly layout?: number;
+  readonly lane?: StoredLane;
+  readonly cluster?: string;
+  /** Goes up with each record, which changes neither fence nor lease. */
+  readonly records?: number;
+  readonly nudgesSeen?: number;
+  readonly expectVersion?: number;
+  readonly expectAt?: EpochMs;
+  readonly renewSlot?: string;
+  readonly renewPhase?: number;
+  readonly placeOf?: string;
+  readonly placePath?: string;
+  readonly role?: Place["role"];
+  /** JSON: lists of their own, so that damage to the rest of the state loses none of them. Missing: none. */
+  readonly issues?: string;
+  readonly pushed?: string;
+  readonly unsent?: string;
+  readonly unsentShard?: number;
+  readonly unsentAt?: EpochMs;
   /** JSON: names of the Secrets that are ours. */
   readonly owned: string;
   /** JSON: the rest of the state, which no index and no condition needs. */
@@ -57,7 +86,7 @@ export interface DueItem {
 
 /** Attributes to set; undefined removes one. The key is never among them. */
 export type Changes = {
-  readonly [name in Exclude<keyof SyncItem, "pk"> | "lane"]?: (SyncItem & DueItem)[name] | undefined;
+  readonly [name in Exclude<keyof SyncItem, "pk">]?: SyncItem[name] | undefined;
 };
 
 export function isClaimed(item: Pick<SyncItem, "leaseUntil">, now: EpochMs): boolean {
@@ -97,30 +126,110 @@ export function slotAttributes(slot: RefreshSlot | undefined): Changes {
 }
 
 export function stateAttributes(state: RowState): Changes {
-  const { refs, waitsFor, owned, attempts, error, syncedAt, settledAt, ...rest } = state;
+  const { refs, waitsFor, owned, issues, pushed, unsent, attempts, error, syncedAt, settledAt, ...rest } = state;
   return {
+    layout: TABLE_VERSION,
+    ...placeAttributes(state),
+    ...unsentAttributes(unsent),
+    issues: textOf(issues),
+    pushed: textOf(pushed),
     refs: JSON.stringify(refs),
-    source: sourceOf(state),
     vault: waitsFor,
     owned: JSON.stringify(owned),
     attempts,
     error: error && JSON.stringify(error),
     syncedAt,
     settledAt,
-    state: JSON.stringify(rest),
+    state: JSON.stringify(withoutPlace(rest)),
   };
 }
 
 export function stateOf(item: SyncItem, damaged: OnDamage): RowState {
   const { settledAt } = item;
-  const rest = parsed(item.state);
-  const state = isShape(rest) && {
+  const stored = parsed(item.state);
+  const rest = isShape(stored) && (item.layout === undefined ? stateOfFirst(stored as JsonObject) : stored);
+  const state = rest && {
+    ...placeIn(item),
     ...rest,
     ...summaryFields(item),
     owned: parsed(item.owned),
     settledAt,
   };
-  return soundState(withoutUndefined(state), () => damaged(item.pk));
+  const tell = () => damaged(item.pk);
+  return {
+    ...soundState(withoutUndefined(state), tell),
+    ...(item.issues === undefined ? {} : { issues: soundIssues(parsed(item.issues), tell) }),
+    ...(item.pushed === undefined ? {} : { pushed: soundPushed(parsed(item.pushed), tell) }),
+    ...(item.unsent === undefined ? {} : { unsent: (parsed(item.unsent) ?? []) as readonly DomainEvent[] }),
+  };
+}
+
+/** JSON of a list that has anything in it. */
+function textOf(list: readonly object[] = []): string | undefined {
+  return list.length === 0 ? undefined : JSON.stringify(list);
+}
+
+/** A place that is read stands in its attributes, unless it is too long for them. */
+function withoutPlace({ place, ...rest }: Partial<RowState>): Partial<RowState> {
+  if (place === undefined || isWhole(place)) return rest;
+  return { ...rest, place };
+}
+
+function isWhole(place: Place): boolean {
+  const { placeOf, placePath } = placeKey(place);
+  return place.role === "read" && placeOf.startsWith(`${place.vault}#`) && placePath === `${place.path}/`;
+}
+
+function placeIn({ placeOf, placePath, role }: SyncItem): Pick<RowState, "place"> {
+  if (placeOf === undefined || placePath === undefined || role === undefined) return {};
+  return { place: { vault: placeOf.slice(0, placeOf.lastIndexOf("#")), path: placePath.replace(/\/$/, ""), role } };
+}
+
+function placeAttributes({ place }: RowState): Changes {
+  if (place?.role !== "read") return { placeOf: undefined, placePath: undefined, role: undefined };
+  return { ...placeKey(place), role: place.role };
+}
+
+export function unsentAttributes(unsent: readonly DomainEvent[] = []): Changes {
+  if (unsent.length === 0) return { unsent: undefined, unsentShard: undefined, unsentAt: undefined };
+  const unsentAt = Math.min(...unsent.map(({ at }) => at));
+  return { unsent: JSON.stringify(unsent), unsentShard: unsentAt % SHARDS, unsentAt };
+}
+
+/** What a record writes: all of a state but what indexes of their own know. */
+export function recordAttributes(state: RowState): Changes {
+  const all = stateAttributes(state);
+  const {
+    refs: _refs,
+    placeOf: _of,
+    placePath: _path,
+    role: _role,
+    settledAt: _settledAt,
+    layout: _layout,
+    ...rest
+  } = all;
+  const { unsent: _unsent, unsentShard: _shard, unsentAt: _unsentAt, ...attributes } = rest;
+  return attributes;
+}
+
+export function renewAttributes(renew: Settlement["renew"]): Changes {
+  if (renew === undefined) return {};
+  return renew === "off"
+    ? { renewSlot: undefined, renewPhase: undefined }
+    : { renewSlot: slotOf(renew), renewPhase: renew.phase };
+}
+
+export function expectOf({ expectVersion, expectAt }: SyncItem): Pick<Row, "expect"> {
+  return expectVersion === undefined || expectAt === undefined
+    ? {}
+    : { expect: { version: expectVersion, at: expectAt } };
+}
+
+/** The state that the row's index entries were made of: none of those that the first version settled. */
+export function indexedState(item: SyncItem, state: RowState): RowState {
+  if (item.layout !== undefined) return state;
+  const { awaits: _awaits, ...rest } = state;
+  return { ...rest, refs: [] };
 }
 
 /** What an item's own attributes say of its state, unjudged. */
@@ -144,8 +253,15 @@ export function ownedOf(item: SyncItem, damaged: OnDamage): readonly OwnedSecret
 }
 
 export function rowOf(item: SyncItem, declared: Declared, damaged: OnDamage): Row {
-  const { pk: key, nudges, look, fence } = item;
-  return { key, declared, state: stateOf(item, damaged), nudges, verify: look, fence, ...timesOf(item) };
+  const { pk: key, nudges, look, fence, renewSlot, renewPhase } = item;
+  const period = renewSlot === undefined ? undefined : periodOf(renewSlot);
+  const renews = period !== undefined && renewPhase !== undefined && isRefreshSlot(period, renewPhase);
+  return {
+    ...{ key, declared, state: stateOf(item, damaged), nudges, verify: look, fence },
+    ...timesOf(item),
+    ...(renews ? { renew: { period, phase: renewPhase } } : {}),
+    ...expectOf(item),
+  };
 }
 
 export function summaryOf(item: SummaryItem, damaged: OnDamage): RowSummary {

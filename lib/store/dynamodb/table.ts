@@ -1,9 +1,9 @@
 import { fingerprint } from "../../digest.ts";
 import { partsOf, type ReferenceKey, type SyncKey } from "../../keys.ts";
-import type { RefreshSlot } from "../../ports/rows.ts";
+import type { Place, Ref, RefreshSlot, WheelLane } from "../../ports/rows.ts";
 
 /** Of the items' layout: a table of another version is left alone. */
-export const TABLE_VERSION = 1;
+export const TABLE_VERSION = 2;
 
 /** Primary key of an item. Names of attributes appear in the dynamodb files and infra/table.yml only. */
 export interface ItemKey {
@@ -15,10 +15,12 @@ export interface ItemKey {
  * The indexes, all but the last one sparse. What they project is what each write pays for (lease-table 17):
  * - `due` (shard, dueAt): grp and lane;
  * - `wheel` (slot, phase): grp;
- * - `source` (source): keys;
+ * - `renew` (renewSlot, renewPhase): grp;
+ * - `place` (placeOf, placePath): role and key;
+ * - `unsent` (unsentShard, unsentAt): keys;
  * - `cluster` (cluster, pk): what a list shows of a sync.
  */
-export type IndexName = "due" | "wheel" | "source" | "cluster";
+export type IndexName = "due" | "wheel" | "renew" | "place" | "unsent" | "cluster";
 
 /** The due index is cut into so many partitions, each good for 1,000 writes in a second. */
 export const SHARDS = 4;
@@ -44,15 +46,42 @@ export function referenceAt(key: ReferenceKey): ItemKey {
   return { pk: referencesOfCluster(partsOf(key).cluster), sk: key };
 }
 
+/** That a row refers to something, or waits for it. */
+export function refAt(ref: Ref, key: SyncKey): ItemKey {
+  return { pk: partitionOfRef(ref), sk: key };
+}
+
+export function partitionOfRef(ref: Ref): string {
+  return `ref:${ref}`;
+}
+
+/** That a row pushes to a path. Of any length, so that its key is a fingerprint. */
+export function pushAt({ vault, path }: Place): ItemKey {
+  return { pk: `push:${fingerprint(vault, path)}`, sk: "push" };
+}
+
+export function targetAt(digest: string): ItemKey {
+  return { pk: TARGETS, sk: digest };
+}
+
+export const TARGETS = "targets";
+/** In place of a cluster's name, which has no parenthesis. */
+export const RETIRED = "(retired)";
 export const CLUSTERS = "clusters";
 export const CIRCUITS = "circuits";
 export const TOKENS = "tokens";
-export const DISPATCHED: ItemKey = { pk: "cursor", sk: "cursor" };
-export const PERIODS: ItemKey = { pk: "periods", sk: "periods" };
+/** Refreshes have the item that the first version had for all slots. */
+export function dispatchedAt(lane: WheelLane): ItemKey {
+  return { pk: "cursor", sk: lane === "refresh" ? "cursor" : lane };
+}
+/** Refreshes have the item that the first version had. */
+export function periodsAt(lane: WheelLane): ItemKey {
+  return { pk: "periods", sk: lane === "refresh" ? "periods" : lane };
+}
 export const VERSION: ItemKey = { pk: "version", sk: "version" };
 
 export function shardOf(key: SyncKey): number {
-  return Number.parseInt(fingerprint(key).slice(0, 8), 16) % SHARDS;
+  return shardOfText(key, SHARDS);
 }
 
 /** Where a refresh slot stands in the wheel: (period, phase div 300 s). */
@@ -69,4 +98,46 @@ export function slotsOf(period: number, fromPhase: number, toPhase: number): rea
 
 export function periodOf(slot: string): number {
   return Number.parseInt(slot, 10);
+}
+
+/** The places of a Vault are cut into so many partitions, by path: a path is one query, a prefix one for each. */
+export const PLACE_SHARDS = 8;
+
+/** A sort key takes 1,024 bytes. What is longer ends in a fingerprint, and is found by its beginning. */
+const MAX_PATH = 1_000;
+
+/** Partition and sort key of a place. With a slash at the end of the path, so that a prefix ends between two segments. */
+export function placeKey({ vault, path }: Pick<Place, "vault" | "path">) {
+  const placePath = boundedPath(path);
+  return { placeOf: placePartition(vault, shardOfText(placePath, PLACE_SHARDS)), placePath };
+}
+
+export function placePartition(vault: string, shard: number): string {
+  return `${Buffer.byteLength(vault) > MAX_PATH ? fingerprint(vault) : vault}#${shard}`;
+}
+
+/** What paths below this one begin with. */
+export function pathPrefix(prefix: string): string {
+  return prefix === "" ? "" : cut(`${prefix}/`, MAX_PATH - FINGERPRINT);
+}
+
+const FINGERPRINT = 32;
+
+function boundedPath(path: string): string {
+  const whole = `${path}/`;
+  if (Buffer.byteLength(whole) <= MAX_PATH) return whole;
+  return `${cut(whole, MAX_PATH - FINGERPRINT)}~${fingerprint(path)}`;
+}
+
+/** At most so many bytes, and no half character. */
+function cut(text: string, bytes: number): string {
+  const buffer = Buffer.from(text);
+  if (buffer.length <= bytes) return text;
+  let end = bytes;
+  while (((buffer[end] ?? 0) & 0xc0) === 0x80) end--;
+  return buffer.toString("utf8", 0, end);
+}
+
+function shardOfText(text: string, shards: number): number {
+  return Number.parseInt(fingerprint(text).slice(0, 8), 16) % shards;
 }

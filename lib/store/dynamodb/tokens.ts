@@ -1,6 +1,7 @@
 import { type EpochMs, SECOND_MS } from "../../clock.ts";
-import { parseKey, partsOf, type SyncKey } from "../../keys.ts";
+import { parseKey, type SyncKey } from "../../keys.ts";
 import type { StoredToken, TokenStore } from "../../ports/tokens.ts";
+import { clusterOfScope, scopeOfCluster, type TokenScope } from "../../token-scope.ts";
 import { isTime } from "../stored.ts";
 import { all, either, itemExists, itemIsAbsent, tokenSerialIsStill } from "./conditions.ts";
 import type { Connection } from "./connection.ts";
@@ -8,34 +9,47 @@ import { type ItemKey, TOKENS } from "./table.ts";
 
 interface TokenItem {
   readonly sk: string;
-  readonly syncKey: SyncKey;
+  /** Missing for the fleet's. */
+  readonly syncKey?: SyncKey;
   readonly circuit: string;
   readonly tokenSerial: string;
   readonly sealed: string;
   readonly endsAt: EpochMs;
 }
 
-function tokenAt(cluster: string, id: string): ItemKey {
-  return { pk: TOKENS, sk: `${cluster}/${id}` };
+/** Cluster and id; the fleet has a name that no cluster can have. */
+function tokenAt(scope: TokenScope, id: string): ItemKey {
+  return { pk: TOKENS, sk: `${placeOfScope(scope)}/${id}` };
+}
+
+const FLEET = "*";
+
+function placeOfScope(scope: TokenScope): string {
+  return clusterOfScope(scope) ?? FLEET;
+}
+
+function scopeOf(sk: string): TokenScope {
+  const place = sk.slice(0, sk.indexOf("/"));
+  return place === FLEET ? "fleet" : scopeOfCluster(place);
 }
 
 /** Vault tokens, encrypted, in a partition of their own: its attributes are in no index. */
 export function tokenStore(connection: Connection): TokenStore {
   return {
-    token: async (cluster, id) => {
+    token: async (scope, id) => {
       connection.count("token");
-      const item = await connection.get<TokenItem>(tokenAt(cluster, id), "strong");
+      const item = await connection.get<TokenItem>(tokenAt(scope, id), "strong");
       return item && isSound(connection, item) ? tokenOf(item) : undefined;
     },
-    tokens: async (cluster) => {
+    tokens: async (scope) => {
       connection.count("tokens");
-      const startsWith = cluster === undefined ? {} : { startsWith: ["sk", `${cluster}/`] as const };
+      const startsWith = scope === undefined ? {} : { startsWith: ["sk", `${placeOfScope(scope)}/`] as const };
       const found = await connection.query<TokenItem>({ partition: ["pk", TOKENS], ...startsWith });
       return found.filter((item) => isSound(connection, item)).map(tokenOf);
     },
-    putToken: ({ id, by, circuit, serial, sealed, endsAt }, replacing) => {
+    putToken: ({ id, scope, by, circuit, serial, sealed, endsAt }, replacing) => {
       connection.count("putToken");
-      const at = tokenAt(partsOf(by).cluster, id);
+      const at = tokenAt(scope, id);
       // DynamoDB forgets it by itself some time after its end.
       const times = { endsAt, expiresAt: Math.ceil(endsAt / SECOND_MS) };
       const item = { ...at, syncKey: by, circuit, tokenSerial: serial, sealed, ...times };
@@ -44,20 +58,22 @@ export function tokenStore(connection: Connection): TokenStore {
         replacing === undefined ? itemIsAbsent : either(itemIsAbsent, tokenSerialIsStill(replacing)),
       );
     },
-    removeToken: async ({ id, by, serial }) => {
+    removeToken: async ({ id, scope, serial }) => {
       connection.count("removeToken");
-      const at = tokenAt(partsOf(by).cluster, id);
+      const at = tokenAt(scope, id);
       return (await connection.remove(at, all(itemExists, tokenSerialIsStill(serial)))).holds;
     },
   };
 }
 
 function isSound({ damaged }: Connection, { sk, syncKey, endsAt }: TokenItem): boolean {
-  const isIt = typeof syncKey === "string" && parseKey(syncKey) !== undefined && isTime(endsAt);
+  const isOfSync = syncKey === undefined ? scopeOf(sk) === "fleet" : parseKey(syncKey) !== undefined;
+  const isIt = isOfSync && isTime(endsAt);
   if (!isIt) damaged(`token ${sk}`);
   return isIt;
 }
 
 function tokenOf({ sk, syncKey: by, circuit, tokenSerial: serial, sealed, endsAt }: TokenItem): StoredToken {
-  return { id: sk.slice(sk.indexOf("/") + 1), by, circuit, serial, sealed, endsAt };
+  const id = sk.slice(sk.indexOf("/") + 1);
+  return { id, scope: scopeOf(sk), ...(by === undefined ? {} : { by }), circuit, serial, sealed, endsAt };
 }

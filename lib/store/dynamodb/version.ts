@@ -6,36 +6,49 @@ import { fromAttributes, toAttributes } from "./values.ts";
 
 const WRITES: ReadonlySet<string> = new Set(["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"]);
 
-/** Finds out once whether the table is of our version; the first write of all marks it. Costs one read for each process. */
+/**
+ * Finds out once whether the table is of our version; the first write of all marks it, also one of the first version: from then on no
+ * earlier keyferry works on it. Costs one read for each process.
+ */
 export function versionGuard(client: Client, table: string, ask: Ask): (operation: string) => Promise<void> {
-  const isMarked = once(async () => {
+  const versionFound = once(async () => {
     const input = { TableName: table, Key: toAttributes({ ...VERSION }), ConsistentRead: true };
     const { Item } = await ask("GetItem", (options) => client.send(new GetItemCommand(input), options));
-    if (Item === undefined) return false;
-    demandOurs(table, fromAttributes<{ readonly version?: number }>(Item).version);
-    return true;
+    if (Item === undefined) return undefined;
+    const { version } = fromAttributes<{ readonly version?: number }>(Item);
+    demandOurs(table, version);
+    return version;
   });
   const mark = once(async () => {
-    if (await isMarked()) return;
+    const found = await versionFound();
+    if (found === TABLE_VERSION) return;
     const input = {
       TableName: table,
       Item: toAttributes({ ...VERSION, version: TABLE_VERSION }),
-      ConditionExpression: "attribute_not_exists(pk)",
+      ...(found === undefined
+        ? { ConditionExpression: "attribute_not_exists(pk)" }
+        : {
+            ConditionExpression: "version = :was",
+            ExpressionAttributeValues: toAttributes({ ":was": found }),
+          }),
     };
     const isFirst = await ask("PutItem", (options) =>
       client.send(new PutItemCommand(input), options).then(() => true, falseWhenLost),
     );
     if (isFirst) return;
-    isMarked.forget();
-    await isMarked();
+    versionFound.forget();
+    await versionFound();
   });
   return async (operation) => {
-    await (WRITES.has(operation) ? mark() : isMarked());
+    await (WRITES.has(operation) ? mark() : versionFound());
   };
 }
 
+/** Its items are read as they are, and written anew as their rows are worked on. */
+const FIRST_VERSION = 1;
+
 function demandOurs(table: string, version: number | undefined): void {
-  if (version === TABLE_VERSION) return;
+  if (version === TABLE_VERSION || version === FIRST_VERSION) return;
   const other = (version ?? 0) > TABLE_VERSION ? "a newer" : "an older";
   throw new SyncError(
     "STORE_INVALID",

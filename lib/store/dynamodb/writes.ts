@@ -24,6 +24,9 @@ export type Write =
 export interface Writes {
   /** False when the condition did not hold. */
   put(item: ItemKey & Values, when?: Condition): Promise<boolean>;
+  /** Items of indexes, counted apart from rows. `before` is what stood there. */
+  indexPut<T>(item: ItemKey & Values, when: Condition): Promise<{ readonly holds: boolean; readonly before?: T }>;
+  indexRemove(key: ItemKey, when: Condition): Promise<boolean>;
   update<T>(key: ItemKey, change: Change, when: Condition): Promise<Outcome<T>>;
   /** Makes the item, too. It is not counted as a row that was written: it happens once in the life of a table. */
   addToSet(key: ItemKey, attribute: string, member: number): Promise<void>;
@@ -48,6 +51,7 @@ export function writes(asking: Asking): Writes {
       if (holds) written(1);
       return holds;
     },
+    ...indexWrites(asking),
     update: async <T>(key: ItemKey, change: Change, when: Condition) => {
       const input = {
         TableName: table,
@@ -90,6 +94,36 @@ export function writes(asking: Asking): Writes {
       );
       if (isDone) written(all.length);
       return isDone;
+    },
+  };
+}
+
+/** Items of indexes in the table itself. */
+function indexWrites({ client, table, ask, written }: Asking): Pick<Writes, "indexPut" | "indexRemove"> {
+  return {
+    indexPut: async <T>(item: ItemKey & Values, when: Condition) => {
+      const input = {
+        TableName: table,
+        Item: toAttributes(item),
+        ...conditionOf(when),
+        ReturnValues: "ALL_OLD" as const,
+      };
+      const put = await conditional(
+        ask("PutItem", (options) => client.send(new PutItemCommand(input), options)),
+        ({ Attributes }): T | undefined => Attributes && fromAttributes<T>(Attributes),
+      );
+      if (!put.holds) return { holds: false };
+      written(1, "indexWrites");
+      return put.item === undefined ? { holds: true } : { holds: true, before: put.item };
+    },
+    indexRemove: async (key, when) => {
+      const input = { TableName: table, Key: toAttributes({ ...key }), ...conditionOf(when) };
+      const removed = await conditional(
+        ask("DeleteItem", (options) => client.send(new DeleteItemCommand(input), options)),
+        () => undefined,
+      );
+      if (removed.holds) written(1, "indexWrites");
+      return removed.holds;
     },
   };
 }

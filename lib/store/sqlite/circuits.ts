@@ -48,12 +48,15 @@ function circuitOf({ probe_at: probeAt, ...record }: CircuitRecord): Circuit {
 
 /** Up to when ticks have dispatched (lease-table 13). */
 export function dispatchStore(connection: Connection): DispatchStore {
-  const read = connection.one<{ readonly handed_until: number }>("SELECT handed_until FROM cursor");
-  const start = connection.write("INSERT INTO cursor (id, handed_until) VALUES (1, :to) ON CONFLICT (id) DO NOTHING");
-  const move = connection.write("UPDATE cursor SET handed_until = :to WHERE id = 1 AND handed_until = :from");
+  const read = connection.one<{ readonly handed_until: number }>("SELECT handed_until FROM cursor WHERE lane = :lane");
+  const start = connection.write("INSERT INTO cursor (lane, handed_until) VALUES (:lane, :to) ON CONFLICT DO NOTHING");
+  const move = connection.write("UPDATE cursor SET handed_until = :to WHERE lane = :lane AND handed_until = :from");
   return {
-    dispatchedUntil: () => connection.read("dispatchedUntil", () => read({})?.handed_until),
-    moveDispatched: (from, to) =>
-      connection.change("moveDispatched", () => (from === undefined ? start({ to }) : move({ from, to })) === 1),
+    dispatchedUntil: (lane) => connection.read("dispatchedUntil", () => read({ lane })?.handed_until),
+    moveDispatched: (lane, from, to) =>
+      connection.change(
+        "moveDispatched",
+        () => (from === undefined ? start({ lane, to }) : move({ lane, from, to })) === 1,
+      ),
   };
 }

@@ -1,7 +1,7 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import type { OnDamage } from "../damage.ts";
 import { groupCommit } from "./group-commit.ts";
-import { openDatabase, storeError } from "./schema.ts";
+import { type OpenOptions, openDatabase, storeError } from "./schema.ts";
 
 export type Params = Readonly<Record<string, SQLInputValue>>;
 
@@ -14,6 +14,8 @@ export interface Connection {
   write(sql: string): (params: Params) => number;
   /** A write that belongs to the same row as another one, and is not counted twice. */
   part(sql: string): (params: Params) => void;
+  /** A write of an index entry in a table of its own, counted apart. */
+  index(sql: string): (params: Params) => void;
   /** A write of at most one row with RETURNING. */
   writeOne<T>(sql: string): (params: Params) => T | undefined;
   /** One counted operation that reads. Errors get their names here. */
@@ -26,8 +28,8 @@ export interface Connection {
   readonly damaged: OnDamage;
 }
 
-export function connect(path: string, readOnly: boolean, damaged?: OnDamage): Connection {
-  return connectionTo(openDatabase(path, readOnly), path, damaged);
+export function connect(path: string, how: OpenOptions, damaged?: OnDamage): Connection {
+  return connectionTo(openDatabase(path, how), path, damaged);
 }
 
 /** An open database; `path` is what errors call it. */
@@ -60,6 +62,10 @@ export function connectionTo(database: DatabaseSync, path: string, damaged: OnDa
     part: (sql) => {
       const statement = database.prepare(sql);
       return (params) => void statement.run(params);
+    },
+    index: (sql) => {
+      const statement = database.prepare(sql);
+      return (params) => count("indexWrites", Number(statement.run(params).changes));
     },
     writeOne: <T>(sql: string) => {
       const statement = database.prepare(sql);

@@ -1,21 +1,21 @@
 import type { EpochMs } from "../../clock.ts";
-import { cleanupKey, partsOf, type SyncKey } from "../../keys.ts";
-import type { Declared } from "../../ports/rows.ts";
-import { EMPTY_STATE } from "../../ports/rows.ts";
+import { cleanupKey, isCleanupKey, partsOf, type SyncKey } from "../../keys.ts";
+import { type Declared, EMPTY_STATE, ownsNothing, type RowState } from "../../ports/rows.ts";
 import type { Due, SyncStore } from "../../ports/store.ts";
-import { mergeOwned } from "../merge-owned.ts";
+import { demandNoIssues, retiredState, tombstonedState } from "../left-behind.ts";
 import type { Connection } from "./connection.ts";
-import { declaredOf, isClaimed, READ_ROW, type SyncRecord, stateOf } from "./rows.ts";
+import type { Indexes } from "./indexes.ts";
+import { bodyParams, declaredOf, isClaimed, READ_ROW, RETIRED, type SyncRecord, stateOf } from "./rows.ts";
 
-type Declarations = Pick<SyncStore, "declare" | "tombstone" | "release">;
+type Declarations = Pick<SyncStore, "declare" | "tombstone" | "release" | "retire">;
 
 /** What makes rows and ends them. */
-export function declarations(connection: Connection): Declarations {
+export function declarations(connection: Connection, indexes: Indexes): Declarations {
   const record = connection.one<SyncRecord>(READ_ROW);
-  const remove = removing(connection);
+  const remove = removing(connection, indexes);
   const insert = inserting(connection);
   const redeclare = redeclaring(connection);
-  const tombstone = tombstoning(connection, record, remove);
+  const steps = { connection, indexes, record, remove, move: moving(connection) };
   return {
     declare: (declared, now) =>
       connection.change("declare", () => {
@@ -24,31 +24,47 @@ export function declarations(connection: Connection): Declarations {
         // One that can't be read is written anew.
         const isKnown = old.hash === declared.hash && declaredOf(old) !== undefined;
         if (old.uid === declared.uid) return isKnown ? undefined : redeclare(old, declared, now);
-        tombstone(old, now);
+        tombstone(steps, old, now);
         return insert(declared, Math.max(now, old.fence + 1), now);
       }),
     tombstone: (key, uid, now) =>
       connection.change("tombstone", () => {
         const old = record({ key });
-        return old?.uid === uid ? tombstone(old, now) : undefined;
+        return old?.uid === uid ? tombstone(steps, old, now) : undefined;
       }),
     release: (key) =>
       connection.change("release", () => {
         const old = record({ key });
-        if (old !== undefined) remove(old);
+        if (old === undefined) return;
+        demandNoIssues(key, stateOf(old, connection.damaged));
+        remove(old);
+      }),
+    retire: (key, until, now) =>
+      connection.change("retire", () => {
+        const old = record({ key });
+        return old === undefined ? undefined : retire(steps, old, until, now);
       }),
   };
 }
 
 type ReadRecord = (params: { readonly key: SyncKey }) => SyncRecord | undefined;
-type Remove = (record: Pick<SyncRecord, "key" | "body">) => void;
+type Remove = (record: SyncRecord) => void;
 
-function removing(connection: Connection): Remove {
+interface Steps {
+  readonly connection: Connection;
+  readonly indexes: Indexes;
+  readonly record: ReadRecord;
+  readonly remove: Remove;
+  readonly move: ReturnType<typeof moving>;
+}
+
+function removing(connection: Connection, indexes: Indexes): Remove {
   const sync = connection.write("DELETE FROM sync WHERE key = :key");
   const body = connection.part("DELETE FROM body WHERE id = :body");
-  return ({ key, body: id }) => {
-    sync({ key });
-    body({ body: id });
+  return (old) => {
+    indexes.move(old.key, stateOf(old, connection.damaged), undefined);
+    sync({ key: old.key });
+    body({ body: old.body });
   };
 }
 
@@ -81,36 +97,78 @@ function redeclaring(connection: Connection) {
   };
 }
 
-/** Turns a row into the clean-up of what its declaration left, or removes it when nothing was left (lease-table 8). */
-function tombstoning(connection: Connection, record: ReadRecord, remove: Remove) {
-  // A clean-up reads no Vault path, so that it leaves the index of sources as well as the wheel.
+/** What a row becomes as a clean-up: another fence, so that whoever holds it stores nothing more. */
+interface Moved {
+  readonly to: SyncKey;
+  readonly cluster: string;
+  readonly fence: number;
+  readonly dueAt: EpochMs;
+  readonly keepsRenewing: boolean;
+}
+
+function moving(connection: Connection) {
   const sync = connection.write(`
-    UPDATE sync SET key = :to, fence = :fence, nudges = nudges + 1, due_at = :now, lane = 'now', lease_until = NULL,
-      period = NULL, phase = NULL, source = NULL
+    UPDATE sync SET key = :to, cluster = :cluster, fence = :fence, nudges = nudges + 1, due_at = :dueAt, lane = 'now',
+      lease_until = NULL, nudges_seen = NULL, expect = NULL, expect_at = NULL, period = NULL, phase = NULL,
+      renew_period = CASE :renews WHEN 1 THEN renew_period END, renew_phase = CASE :renews WHEN 1 THEN renew_phase END
     WHERE key = :from`);
-  const body = connection.part("UPDATE body SET state = :state WHERE id = :body");
-  return (old: SyncRecord, now: EpochMs): Due | undefined => {
-    const {
-      place: _place,
-      awaits: _awaits,
-      bridgeUntil: _bridgeUntil,
-      error: _error,
-      ...state
-    } = stateOf(old, connection.damaged);
-    const claimed = isClaimed(old, now);
-    if (state.owned.length === 0 && !claimed) {
-      remove(old);
-      return undefined;
-    }
-    const to = cleanupKey(old.key, old.uid);
-    // The same uid was tombstoned before, and came back out of a restored etcd.
-    const before = record({ key: to });
-    if (before !== undefined) remove(before);
-    const owned =
-      before === undefined ? state.owned : mergeOwned(stateOf(before, connection.damaged).owned, state.owned);
-    const left = { ...state, attempts: 0, owned, ...(claimed ? { busyUntil: old.lease_until } : {}) };
-    sync({ from: old.key, to, fence: Math.max(old.fence, (before?.fence ?? 0) + 1), now });
-    body({ body: old.body, state: JSON.stringify(left) });
-    return { key: to, group: old.grp, lane: "now", at: now };
+  const body = connection.part("UPDATE body SET state = :state, issues = :issues, pushed = :pushed WHERE id = :body");
+  return (old: SyncRecord, { keepsRenewing, ...moved }: Moved, state: RowState): void => {
+    sync({ from: old.key, ...moved, renews: keepsRenewing ? 1 : 0 });
+    body({ body: old.body, ...bodyParams(state) });
   };
+}
+
+/** Turns a row into the clean-up of what its declaration left, or removes it when nothing was left (lease-table 8). */
+function tombstone(steps: Steps, old: SyncRecord, now: EpochMs): Due | undefined {
+  const { connection, remove } = steps;
+  const state = stateOf(old, connection.damaged);
+  const held = heldOf(old, now);
+  if (ownsNothing(state) && held === undefined) {
+    remove(old);
+    return undefined;
+  }
+  const to = cleanupKey(old.key, old.uid);
+  const before = removedBefore(steps, to);
+  const left = tombstonedState(state, held, before && stateOf(before, connection.damaged));
+  const fence = Math.max(old.fence, (before?.fence ?? 0) + 1);
+  const { cluster } = partsOf(old.key);
+  become(steps, old, { to, cluster, fence, dueAt: now, keepsRenewing: false }, left);
+  return { key: to, group: old.grp, lane: "now", at: now };
+}
+
+/** What leaves us with Vault leases is kept for them alone (lease-table 28). */
+function retire(steps: Steps, old: SyncRecord, until: EpochMs, now: EpochMs): Due | undefined {
+  const { connection, remove } = steps;
+  const state = stateOf(old, connection.damaged);
+  if ((state.issues ?? []).length === 0) {
+    remove(old);
+    return undefined;
+  }
+  const isCleanup = isCleanupKey(old.key);
+  const to = isCleanup ? old.key : cleanupKey(old.key, old.uid);
+  const before = isCleanup ? undefined : removedBefore(steps, to);
+  const held = heldOf(old, now);
+  const left = retiredState(state, isCleanup ? undefined : until, held, before && stateOf(before, connection.damaged));
+  const dueAt = isCleanup ? now : until;
+  const fence = Math.max(old.fence, before?.fence ?? 0) + 1;
+  become(steps, old, { to, cluster: RETIRED, fence, dueAt, keepsRenewing: true }, left);
+  return { key: to, group: old.grp, lane: "now", at: dueAt };
+}
+
+/** The same uid was tombstoned before, and came back out of a restored etcd. */
+function removedBefore({ record, remove }: Steps, key: SyncKey): SyncRecord | undefined {
+  const before = record({ key });
+  if (before !== undefined) remove(before);
+  return before;
+}
+
+function become({ connection, indexes, move }: Steps, old: SyncRecord, moved: Moved, state: RowState): void {
+  indexes.move(old.key, stateOf(old, connection.damaged), undefined);
+  move(old, moved, state);
+  indexes.move(moved.to, undefined, state);
+}
+
+function heldOf(record: SyncRecord, now: EpochMs): { readonly leaseUntil: EpochMs } | undefined {
+  return isClaimed(record, now) && record.lease_until !== null ? { leaseUntil: record.lease_until } : undefined;
 }

@@ -1,82 +1,97 @@
-import type { EpochMs } from "../../clock.ts";
-import type { Row } from "../../ports/rows.ts";
-import type { ClaimOptions, Settlement, SettleOutcome, SyncStore } from "../../ports/store.ts";
+import type { Pushed, Row, RowState } from "../../ports/rows.ts";
+import {
+  type Claimed,
+  type ClaimOptions,
+  EXPECTED_MS,
+  type PathTaken,
+  type Settlement,
+  type SettleOutcome,
+  type SyncStore,
+} from "../../ports/store.ts";
 import { damagedRow } from "../damage.ts";
-import { mergeOwned } from "../merge-owned.ts";
-import { sentAgain } from "../overdue.ts";
-import { sourceOf } from "../source-index.ts";
+import { claimedState, demandNoIssues, recordedState } from "../left-behind.ts";
 import type { Connection } from "./connection.ts";
-import { declaredOf, isClaimed, READ_ROW, type SyncRecord } from "./rows.ts";
+import type { Indexes } from "./indexes.ts";
+import { bodyParams, declaredOf, expectOf, READ_ROW, type SyncRecord, stateOf, unsentAt } from "./rows.ts";
 
-/** At most one start of a row by nudges in this time, in ms (lease-table 9). */
-const NUDGE_GAP_MS = 2_000;
-
-/** What asks for work on a row, takes it and ends it. */
-export function leases(connection: Connection): Pick<SyncStore, "nudge" | "claim" | "settle"> {
-  return { nudge: nudging(connection), claim: claiming(connection), settle: settling(connection) };
+/** What takes a row, stores what was done and ends the work. */
+export function leases(
+  connection: Connection,
+  indexes: Indexes,
+): Pick<SyncStore, "claim" | "claimPush" | "record" | "settle"> {
+  const claim = claiming(connection, indexes);
+  return {
+    claim: (row, options) => connection.change("claim", () => claim(row, options, []) as Claimed | undefined),
+    claimPush: (row, options) => connection.change("claim", () => claim(row, options, options.pushed)),
+    record: recording(connection),
+    settle: settling(connection, indexes),
+  };
 }
 
-type HotRecord = Pick<SyncRecord, "grp" | "look" | "lease_until" | "due_at" | "settled_at">;
-
-function nudging(connection: Connection): SyncStore["nudge"] {
-  const record = connection.one<HotRecord>(
-    "SELECT grp, look, lease_until, due_at, settled_at FROM sync WHERE key = :key",
-  );
-  const nudge = connection.write(`
-    UPDATE sync SET nudges = nudges + 1, look = max(look, :look), due_at = :dueAt, lane = 'now' WHERE key = :key`);
-  return (key, { now, verify, atOnce = false }) =>
-    connection.change("nudge", () => {
-      const old = record({ key });
-      if (old === undefined) return undefined;
-      const isDueAlready = old.due_at !== null && old.due_at <= now && !isClaimed(old, now);
-      const again = sentAgain({ key, group: old.grp }, old.due_at, now);
-      // Nothing need be written then; but the wish to verify is kept.
-      if (isDueAlready && (!verify || old.look === 1)) return again;
-      const at = nudgedDueAt(old, now, atOnce);
-      nudge({ key, look: verify ? 1 : 0, dueAt: at });
-      return isDueAlready ? again : { key, group: old.grp, lane: "now", at };
-    });
-}
-
-/** When a nudged row is due: at the end of the lease that holds it; else soon, and never later than it was due anyway. */
-function nudgedDueAt(old: HotRecord, now: EpochMs, atOnce: boolean): EpochMs {
-  if (isClaimed(old, now)) return old.lease_until ?? now;
-  const soonest = atOnce ? now : Math.max(now, (old.settled_at ?? 0) + NUDGE_GAP_MS);
-  return Math.min(soonest, old.due_at ?? soonest);
-}
-
-type ClaimedRecord = Pick<SyncRecord, "body" | "hash" | "fence" | "nudges" | "look">;
+type ClaimedRecord = Pick<SyncRecord, "body" | "hash" | "fence" | "nudges" | "look" | "expect" | "expect_at">;
 
 /**
  * Beside fence and uid the lease must be as it was read: a row that was read while someone held it, and was settled
  * since, has the same fence and another past. So the state is as it was read, too.
  */
-function claiming(connection: Connection): SyncStore["claim"] {
+function claiming(connection: Connection, indexes: Indexes) {
+  const isFree = `key = :key AND uid = :uid AND fence = :fence AND lease_until IS :leaseUntil
+    AND (lease_until IS NULL OR lease_until <= :now)`;
   const claim = connection.writeOne<ClaimedRecord>(`
-    UPDATE sync SET fence = fence + 1, lease_until = :until, due_at = :until, lane = 'now'
-    WHERE key = :key AND uid = :uid AND fence = :fence AND lease_until IS :leaseUntil
-      AND (lease_until IS NULL OR lease_until <= :now)
-    RETURNING body, hash, fence, nudges, look`);
-  const body = connection.part("UPDATE body SET state = :state WHERE id = :body");
+    UPDATE sync SET fence = fence + 1, lease_until = :until, due_at = :until, lane = 'now', nudges_seen = :nudgesSeen
+    WHERE ${isFree}
+    RETURNING body, hash, fence, nudges, look, expect, expect_at`);
+  const free = connection.one<{ readonly key: string }>(`SELECT key FROM sync WHERE ${isFree}`);
+  const body = connection.part("UPDATE body SET state = :state, issues = :issues, pushed = :pushed WHERE id = :body");
   const record = connection.one<SyncRecord>(READ_ROW);
-  const asItStands = (row: Row, { hash, fence, nudges, look }: ClaimedRecord): Row => {
+  const asItStands = (row: Row, claimed: ClaimedRecord): Row => {
+    const { hash, fence, nudges, look } = claimed;
     // Declared anew between the read and the claim.
     const changed = hash === row.declared.hash ? undefined : record({ key: row.key });
     const declared = changed === undefined ? row.declared : declaredOf(changed);
     if (declared === undefined) throw damagedRow(row.key);
-    return { ...row, declared, fence, nudges, verify: look === 1 };
+    const { expect: _expect, ...rest } = row;
+    return { ...rest, declared, fence, nudges, verify: look === 1, ...expectOf(claimed) };
   };
-  return (row, { now, until, owned }: ClaimOptions) =>
-    connection.change("claim", () => {
-      const { key, declared, fence, leaseUntil = null } = row;
-      const claimed = claim({ key, uid: declared.uid, fence, leaseUntil, now, until });
-      if (claimed === undefined) return undefined;
-      const state = owned === undefined ? row.state : { ...row.state, owned: mergeOwned(row.state.owned, owned) };
-      if (owned !== undefined) body({ body: claimed.body, state: JSON.stringify(state) });
-      return {
-        lease: { key, uid: declared.uid, fence: claimed.fence, until, nudges: row.nudges },
-        row: { ...asItStands(row, claimed), state, leaseUntil: until, dueAt: until },
-      };
+  // Read under a lease, it may have been recorded since, until that lease ended.
+  const stateNow = (row: Row): RowState => {
+    const found = record({ key: row.key });
+    return found === undefined ? row.state : stateOf(found, connection.damaged);
+  };
+  return (
+    row: Row,
+    { now, until, owned }: ClaimOptions,
+    pushed: readonly Pushed[],
+  ): Claimed | PathTaken | undefined => {
+    const { key, declared, fence, leaseUntil = null, nudges } = row;
+    const condition = { key, uid: declared.uid, fence, leaseUntil, now };
+    if (pushed.length > 0 && free(condition) !== undefined) {
+      const taken = indexes.claimPushes(key, row.state, pushed);
+      if (taken !== undefined) return taken;
+    }
+    const claimed = claim({ ...condition, until, nudgesSeen: nudges });
+    if (claimed === undefined) return undefined;
+    const known = leaseUntil === null ? row.state : stateNow(row);
+    const state = claimedState(known, owned, pushed);
+    if (state !== known) body({ body: claimed.body, ...bodyParams(state) });
+    const after = asItStands(row, claimed);
+    return {
+      lease: { key, uid: declared.uid, fence: claimed.fence, until, nudges, state, ...expectOf(claimed) },
+      row: { ...after, state, leaseUntil: until, dueAt: until },
+    };
+  };
+}
+
+/** One item, and nothing of it that others write: lease, times, nudges, wheels and declaration stand elsewhere. */
+function recording(connection: Connection): SyncStore["record"] {
+  const body = connection.write(`
+    UPDATE body SET state = :state, issues = :issues, pushed = :pushed
+    WHERE id = (SELECT body FROM sync WHERE key = :key AND uid = :uid AND fence = :fence AND lease_until > :now)`);
+  return (lease, state, now) =>
+    connection.change("record", () => {
+      const { key, uid, fence } = lease;
+      const stored = body({ key, uid, fence, now, ...bodyParams(recordedState(lease, state)) });
+      return stored === 1 ? "recorded" : "lost";
     });
 }
 
@@ -84,37 +99,55 @@ function claiming(connection: Connection): SyncStore["claim"] {
  * Who was nudged meanwhile is due now whatever the schedule says. Its refresh slot on the wheel is taken from the schedule all
  * the same, and `verify` stays set, since it may belong to the nudge.
  */
-function settling(connection: Connection): SyncStore["settle"] {
+function settling(connection: Connection, indexes: Indexes): SyncStore["settle"] {
   const sync = connection.writeOne<{ readonly body: number; readonly nudges: number }>(`
-    UPDATE sync SET source = :source, settled_at = :now, lease_until = NULL, period = :period, phase = :phase,
+    UPDATE sync SET settled_at = :now, lease_until = NULL, nudges_seen = NULL, unsent_at = :unsentAt,
+      period = :period, phase = :phase,
+      renew_period = CASE :renews WHEN 1 THEN :renewPeriod ELSE renew_period END,
+      renew_phase = CASE :renews WHEN 1 THEN :renewPhase ELSE renew_phase END,
+      expect = CASE WHEN expect <= :reached OR expect_at <= :expectedBefore THEN NULL ELSE expect END,
       due_at = CASE nudges WHEN :nudges THEN :dueAt ELSE :now END,
       lane = CASE nudges WHEN :nudges THEN :lane ELSE 'now' END,
       look = CASE nudges WHEN :nudges THEN 0 ELSE look END
     WHERE key = :key AND uid = :uid AND fence = :fence
     RETURNING body, nudges`);
-  const body = connection.part("UPDATE body SET state = :state WHERE id = :body");
+  const body = connection.part("UPDATE body SET state = :state, issues = :issues, pushed = :pushed WHERE id = :body");
   const removeSync = connection.writeOne<{ readonly body: number }>(
     "DELETE FROM sync WHERE key = :key AND uid = :uid AND fence = :fence AND nudges = :nudges RETURNING body",
   );
   const removeBody = connection.part("DELETE FROM body WHERE id = :body");
-  return ({ key, uid, fence, nudges }, settlement) =>
-    connection.change("settle", (): SettleOutcome => {
+  return async (lease, settlement) => {
+    const { key, uid, fence, nudges } = lease;
+    const { state, schedule, now } = settlement;
+    if (schedule.kind === "gone") demandNoIssues(key, state);
+    return connection.change("settle", (): SettleOutcome => {
       const condition = { key, uid, fence, nudges };
-      const removed = settlement.schedule.kind === "gone" ? removeSync(condition) : undefined;
+      const removed = schedule.kind === "gone" ? removeSync(condition) : undefined;
       if (removed !== undefined) {
         removeBody(removed);
+        indexes.move(key, lease.state, undefined);
         return "settled";
       }
       const settled = sync({ ...condition, ...settledAttributes(settlement) });
       if (settled === undefined) return "lost";
-      body({ body: settled.body, state: JSON.stringify({ ...settlement.state, settledAt: settlement.now }) });
+      body({ body: settled.body, ...bodyParams({ ...state, settledAt: now }) });
+      indexes.move(key, lease.state, state);
       return settled.nudges === nudges ? "settled" : "nudged";
     });
+  };
 }
 
-function settledAttributes({ state, schedule, now }: Settlement) {
-  const source = sourceOf(state) ?? null;
-  const due = { now, source, period: null, phase: null, lane: "now" };
+function settledAttributes({ state, schedule, renew, reached, now }: Settlement) {
+  const due = {
+    now,
+    unsentAt: unsentAt(state),
+    ...{ period: null, phase: null, lane: "now" },
+    renews: renew === undefined ? 0 : 1,
+    renewPeriod: renew === undefined || renew === "off" ? null : renew.period,
+    renewPhase: renew === undefined || renew === "off" ? null : renew.phase,
+    reached: reached ?? null,
+    expectedBefore: now - EXPECTED_MS,
+  };
   switch (schedule.kind) {
     case "wheel":
       return { ...due, ...schedule.slot, dueAt: schedule.dueAt ?? null, lane: "refresh" };

@@ -1,24 +1,31 @@
 import { setImmediate as others } from "node:timers/promises";
 import type { SyncKey } from "../../keys.ts";
-import type { Row } from "../../ports/rows.ts";
-import type { RowSummary, SyncStore, WheelEntry } from "../../ports/store.ts";
+import type { Place, Row } from "../../ports/rows.ts";
+import type { PlaceQuery, RowSummary, SyncStore, WheelEntry } from "../../ports/store.ts";
 import { isRefreshSlot } from "../stored.ts";
 import type { Connection } from "./connection.ts";
+import { storedPath } from "./indexes.ts";
 import {
   type DueRecord,
   dueOf,
   isKey,
   READ_ROW,
+  RETIRED,
   rowOf,
   type SummaryRecord,
   type SyncRecord,
   summaryOf,
 } from "./rows.ts";
 
-type Queries = Pick<SyncStore, "read" | "due" | "periods" | "onWheel" | "bySource" | "byCluster">;
+type Queries = Pick<
+  SyncStore,
+  "read" | "due" | "periods" | "onWheel" | "byPlace" | "byReference" | "byCluster" | "retired"
+>;
 
 /** Rows of a cluster that are read at once: the process does nothing else meanwhile. */
 const PAGE = 5_000;
+/** Of what is found by place or reference. */
+const PAGE_LIMIT = 1_000;
 
 /** What reads rows of syncs. */
 export function syncQueries(connection: Connection): Queries {
@@ -35,16 +42,24 @@ export function syncQueries(connection: Connection): Queries {
     WHERE due_at > :after AND due_at <= :until AND (lease_until IS NULL OR lease_until <= :now)
     ORDER BY due_at LIMIT :limit`);
   // One seek for each period instead of a scan of the whole index.
-  const periods = connection.all<{ readonly period: number }>(`
-    WITH RECURSIVE used (period) AS (
-      SELECT min(period) FROM sync WHERE period IS NOT NULL
-      UNION ALL SELECT (SELECT min(period) FROM sync WHERE period > used.period) FROM used WHERE used.period IS NOT NULL
-    ) SELECT period FROM used WHERE period IS NOT NULL`);
-  const wheel = connection.all<{ readonly key: SyncKey; readonly grp: string; readonly phase: number }>(`
-    SELECT key, grp, phase FROM sync WHERE period = :period AND phase BETWEEN :from AND :to ORDER BY phase`);
-  const source = connection.all<{ readonly key: SyncKey }>("SELECT key FROM sync WHERE source = :source ORDER BY key");
+  const periodsOf = (column: string) =>
+    connection.all<{ readonly period: number }>(`
+      WITH RECURSIVE used (period) AS (
+        SELECT min(${column}) FROM sync WHERE ${column} IS NOT NULL
+        UNION ALL SELECT (SELECT min(${column}) FROM sync WHERE ${column} > used.period) FROM used
+          WHERE used.period IS NOT NULL
+      ) SELECT period FROM used WHERE period IS NOT NULL`);
+  const periods = { refresh: periodsOf("period"), renew: periodsOf("renew_period") };
+  type WheelRecord = { readonly key: SyncKey; readonly grp: string; readonly phase: number };
+  const wheels = {
+    refresh: connection.all<WheelRecord>(`
+      SELECT key, grp, phase FROM sync WHERE period = :period AND phase BETWEEN :from AND :to ORDER BY phase`),
+    renew: connection.all<WheelRecord>(`
+      SELECT key, grp, renew_phase AS phase FROM sync
+      WHERE renew_period = :period AND renew_phase BETWEEN :from AND :to ORDER BY renew_phase`),
+  };
   const cluster = connection.all<SummaryRecord>(`
-    SELECT key, uid, hash, generation, lease_until, due_at, period, phase, state, octet_length(declared) AS bytes
+    SELECT key, uid, hash, generation, lease_until, due_at, period, phase, state, issues, pushed, octet_length(declared) AS bytes
     FROM sync JOIN body ON body.id = sync.body WHERE cluster = :cluster AND key > :after ORDER BY key LIMIT ${PAGE}`);
   return {
     read: (keys) =>
@@ -60,23 +75,65 @@ export function syncQueries(connection: Connection): Queries {
       await others();
       return connection.read("due", () => sound(due({ after, until, now, limit })).map(dueOf));
     },
-    periods: () =>
-      connection.read("periods", () => periods({}).flatMap(({ period }) => (isRefreshSlot(period, 0) ? [period] : []))),
-    onWheel: (period, from, to) =>
-      connection.read("onWheel", () =>
-        sound(wheel({ period, from, to })).map(({ key, grp, phase }): WheelEntry => ({ key, group: grp, phase })),
+    periods: (lane) =>
+      connection.read("periods", () =>
+        periods[lane]({}).flatMap(({ period }) => (isRefreshSlot(period, 0) ? [period] : [])),
       ),
-    bySource: (name) => connection.read("bySource", () => sound(source({ source: name })).map(({ key }) => key)),
-    byCluster: async (name) => {
-      const rows: RowSummary[] = [];
-      for (let after: string | undefined = ""; after !== undefined; ) {
-        await others();
-        const from: string = after;
-        const page = await connection.read("byCluster", () => cluster({ cluster: name, after: from }));
-        for (const row of sound(page)) rows.push(summaryOf(row, damaged));
-        after = page.length < PAGE ? undefined : page.at(-1)?.key;
-      }
-      return rows;
-    },
+    onWheel: (lane, period, from, to) =>
+      connection.read("onWheel", () =>
+        sound(wheels[lane]({ period, from, to })).map(
+          ({ key, grp: group, phase }): WheelEntry => ({ key, group, lane, phase }),
+        ),
+      ),
+    ...found(connection, sound),
+    byCluster: (name) => listed(name),
+    retired: () => listed(RETIRED),
   };
+  async function listed(name: string): Promise<readonly RowSummary[]> {
+    const rows: RowSummary[] = [];
+    for (let after: string | undefined = ""; after !== undefined; ) {
+      await others();
+      const from: string = after;
+      const page = await connection.read("byCluster", () => cluster({ cluster: name, after: from }));
+      for (const row of sound(page)) rows.push(summaryOf(row, damaged));
+      after = page.length < PAGE ? undefined : page.at(-1)?.key;
+    }
+    return rows;
+  }
+}
+
+type Sound = <T extends { readonly key: SyncKey }>(records: readonly T[]) => readonly T[];
+
+/** What is found by where it reads, and by what it refers to. */
+function found(connection: Connection, sound: Sound): Pick<Queries, "byPlace" | "byReference"> {
+  const place = connection.all<{ readonly path: string; readonly role: Place["role"]; readonly key: SyncKey }>(`
+    SELECT path, role, key FROM place
+    WHERE vault = :vault AND path >= :from AND path < :to AND (path, role, key) > (:path, :role, :key)
+    ORDER BY path, role, key LIMIT :limit`);
+  const reference = connection.all<{ readonly key: SyncKey }>(
+    "SELECT key FROM ref WHERE ref = :ref AND key > :after ORDER BY key LIMIT :limit",
+  );
+  return {
+    byPlace: (vault, query, { after, limit = PAGE_LIMIT } = {}) =>
+      connection.read("byPlace", () => {
+        const [path, role, key] = after === undefined ? ["", "", ""] : (JSON.parse(after) as [string, string, string]);
+        const records = place({ vault, ...rangeOf(query), path, role, key, limit });
+        const last = records.length < limit ? undefined : records.at(-1);
+        const items = sound(records).map((record) => ({ ...record, path: record.path.slice(0, -1) }));
+        return { items, ...(last && { next: JSON.stringify([last.path, last.role, last.key]) }) };
+      }),
+    byReference: (ref, { after = "", limit = PAGE_LIMIT } = {}) =>
+      connection.read("byReference", () => {
+        const records = reference({ ref, after, limit });
+        const last = records.length < limit ? undefined : records.at(-1);
+        return { items: sound(records).map(({ key }) => key), ...(last && { next: last.key }) };
+      }),
+  };
+}
+
+/** Paths are stored with a slash at their end, so that what lies below one begins with it. `0` follows the slash. */
+function rangeOf(query: PlaceQuery): { readonly from: string; readonly to: string } {
+  if ("path" in query) return { from: storedPath(query.path), to: `${storedPath(query.path)}\0` };
+  if (query.prefix === "") return { from: "", to: "\u{10ffff}" };
+  return { from: storedPath(query.prefix), to: `${query.prefix}0` };
 }

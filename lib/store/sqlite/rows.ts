@@ -3,7 +3,7 @@ import { parseKey, type SyncKey } from "../../keys.ts";
 import type { Declared, Lane, Row, RowState } from "../../ports/rows.ts";
 import type { Due, RowSummary } from "../../ports/store.ts";
 import type { OnDamage } from "../damage.ts";
-import { isRefreshSlot, isTime, parsed, soundDeclared, soundState } from "../stored.ts";
+import { isRefreshSlot, isTime, parsed, soundDeclared, soundIssues, soundPushed, soundState } from "../stored.ts";
 
 /** A row of the tables `sync` and `body`. */
 export interface SyncRecord extends Omit<SummaryRecord, "bytes"> {
@@ -11,10 +11,19 @@ export interface SyncRecord extends Omit<SummaryRecord, "bytes"> {
   readonly grp: string;
   readonly fence: number;
   readonly nudges: number;
+  readonly nudges_seen: number | null;
   readonly look: number;
+  readonly lane: string;
   readonly settled_at: number | null;
+  readonly expect: number | null;
+  readonly expect_at: number | null;
+  readonly renew_period: number | null;
+  readonly renew_phase: number | null;
   readonly declared: string;
 }
+
+/** The cluster of rows that were retired: no name of one. */
+export const RETIRED = "";
 
 /** `declared` is left out: a list of 100,000 rows would spend most of its time on it. */
 export interface SummaryRecord {
@@ -27,12 +36,15 @@ export interface SummaryRecord {
   readonly period: number | null;
   readonly phase: number | null;
   readonly state: string;
+  /** JSON: lists of their own, so that damage to the rest of the state loses none of them. */
+  readonly issues: string | null;
+  readonly pushed: string | null;
   /** Of the declaration. */
   readonly bytes: number;
 }
 
 export const READ_ROW =
-  "SELECT sync.*, body.state, body.declared FROM sync JOIN body ON body.id = sync.body WHERE key = :key";
+  "SELECT sync.*, body.state, body.issues, body.pushed, body.declared FROM sync JOIN body ON body.id = sync.body WHERE key = :key";
 
 export function isClaimed(record: Pick<SyncRecord, "lease_until">, now: EpochMs): boolean {
   return record.lease_until !== null && record.lease_until > now;
@@ -53,6 +65,10 @@ export function rowOf(record: SyncRecord, damaged: OnDamage): Row | undefined {
     verify: record.look === 1,
     fence: record.fence,
     ...timesOf(record),
+    ...(isRefreshSlot(record.renew_period, record.renew_phase)
+      ? { renew: { period: record.renew_period ?? 1, phase: record.renew_phase ?? 0 } }
+      : {}),
+    ...expectOf(record),
   };
 }
 
@@ -62,8 +78,34 @@ export function declaredOf(record: Pick<SyncRecord, "key" | "declared">): Declar
   return declared && { ...declared, key: record.key };
 }
 
-export function stateOf(record: Pick<SyncRecord, "key" | "state">, damaged: OnDamage): RowState {
-  return soundState(parsed(record.state), () => damaged(record.key));
+export function stateOf(record: Pick<SyncRecord, "key" | "state" | "issues" | "pushed">, damaged: OnDamage): RowState {
+  const tell = () => damaged(record.key);
+  const state = soundState(parsed(record.state), tell);
+  if (record.issues === null && record.pushed === null) return state;
+  return {
+    ...state,
+    ...(record.issues === null ? {} : { issues: soundIssues(parsed(record.issues), tell) }),
+    ...(record.pushed === null ? {} : { pushed: soundPushed(parsed(record.pushed), tell) }),
+  };
+}
+
+/** The columns of `body` that hold a state. */
+export function bodyParams({ issues = [], pushed = [], ...state }: RowState) {
+  return {
+    state: JSON.stringify(state),
+    issues: issues.length === 0 ? null : JSON.stringify(issues),
+    pushed: pushed.length === 0 ? null : JSON.stringify(pushed),
+  };
+}
+
+/** When the oldest event that was not sent happened. */
+export function unsentAt({ unsent = [] }: RowState): EpochMs | null {
+  return unsent.length === 0 ? null : Math.min(...unsent.map(({ at }) => at));
+}
+
+export function expectOf(record: Pick<SyncRecord, "expect" | "expect_at">): Pick<Row, "expect"> {
+  const { expect: version, expect_at: at } = record;
+  return version === null || at === null ? {} : { expect: { version, at } };
 }
 
 export function isKey(key: string): boolean {
@@ -107,5 +149,10 @@ export interface DueRecord {
 }
 
 export function dueOf(record: DueRecord): Due {
-  return { key: record.key, group: record.grp, lane: record.lane === "refresh" ? "refresh" : "now", at: record.due_at };
+  return {
+    key: record.key,
+    group: record.grp,
+    lane: record.lane === "refresh" || record.lane === "renew" ? record.lane : "now",
+    at: record.due_at,
+  };
 }

@@ -1,10 +1,10 @@
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { InputError, SyncError } from "../../errors.ts";
+import { migrate, RENEW_INDEXES, SCHEMA_VERSION, SIDE_TABLES } from "./migrations.ts";
 
 /** Marks a file as ours ("kfry"), so that no other database is ever written to. */
 const APPLICATION_ID = 0x6b667279;
-const SCHEMA_VERSION = 1;
 
 /** How long one process waits for another one's write, in ms. The wait blocks the process, so it is short. */
 const BUSY_TIMEOUT_MS = 2_000;
@@ -30,15 +30,22 @@ CREATE TABLE sync (
   due_at INTEGER,
   period INTEGER,
   phase INTEGER,
-  source TEXT,
-  settled_at INTEGER
+  settled_at INTEGER,
+  nudges_seen INTEGER,
+  expect INTEGER,
+  expect_at INTEGER,
+  renew_period INTEGER,
+  renew_phase INTEGER,
+  unsent_at INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sync_due ON sync (due_at, lease_until, grp, lane) WHERE due_at IS NOT NULL;
 CREATE INDEX sync_wheel ON sync (period, phase, grp) WHERE period IS NOT NULL;
-CREATE INDEX sync_source ON sync (source) WHERE source IS NOT NULL;
 CREATE INDEX sync_cluster ON sync (cluster);
-CREATE TABLE body (id INTEGER PRIMARY KEY, state TEXT NOT NULL, declared TEXT NOT NULL) STRICT;
-CREATE TABLE cursor (id INTEGER PRIMARY KEY CHECK (id = 1), handed_until INTEGER NOT NULL) STRICT;
+${RENEW_INDEXES}
+CREATE TABLE body (
+  id INTEGER PRIMARY KEY, state TEXT NOT NULL, declared TEXT NOT NULL, issues TEXT, pushed TEXT
+) STRICT;
+${SIDE_TABLES}
 CREATE TABLE reference (
   key TEXT PRIMARY KEY, cluster TEXT NOT NULL, uid TEXT NOT NULL, hash TEXT NOT NULL, body TEXT NOT NULL
 ) STRICT;
@@ -48,28 +55,31 @@ CREATE TABLE cluster (
 ) STRICT;
 CREATE TABLE circuit (
   id TEXT PRIMARY KEY, code TEXT NOT NULL, message TEXT NOT NULL, since INTEGER NOT NULL, attempts INTEGER NOT NULL,
-  fence INTEGER NOT NULL, probe_at INTEGER NOT NULL, target TEXT
+  fence INTEGER NOT NULL, probe_at INTEGER NOT NULL
 ) STRICT;
 PRAGMA application_id = ${APPLICATION_ID};
 PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
-/** Made when it is missing: a state without it is one whose processes logged in for themselves. */
-const TOKEN_TABLE = `
-CREATE TABLE IF NOT EXISTS token (
-  cluster TEXT NOT NULL, id TEXT NOT NULL, sync TEXT NOT NULL, circuit TEXT NOT NULL, serial TEXT NOT NULL,
-  sealed TEXT NOT NULL, ends_at INTEGER NOT NULL, PRIMARY KEY (cluster, id)
-) STRICT, WITHOUT ROWID`;
+/** Every table there is: what `plan` copies. One that is not here makes it fail, and is not left out without a word. */
+const TABLE_NAMES: ReadonlySet<string> = new Set([
+  ...["sync", "body", "place", "ref", "target", "cursor", "token", "reference", "cluster", "circuit"],
+]);
+
+export interface OpenOptions {
+  readonly readOnly: boolean;
+  readonly asGuest: boolean;
+}
 
 /**
  * Opens the state, and makes it when the file is new. With WAL and synchronous=NORMAL a killed process loses nothing that
  * was committed; a power cut may lose the last commits, which fences and resourceVersions make harmless.
  */
-export function openDatabase(path: string, readOnly: boolean): DatabaseSync {
+export function openDatabase(path: string, { readOnly, asGuest }: OpenOptions): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path, { readOnly, timeout: BUSY_TIMEOUT_MS });
-    prepareDatabase(database, path, readOnly);
+    prepareDatabase(database, path, { readOnly, asGuest });
     return database;
   } catch (error) {
     database?.close();
@@ -77,7 +87,7 @@ export function openDatabase(path: string, readOnly: boolean): DatabaseSync {
   }
 }
 
-function prepareDatabase(database: DatabaseSync, path: string, readOnly: boolean): void {
+function prepareDatabase(database: DatabaseSync, path: string, { readOnly, asGuest }: OpenOptions): void {
   if (isEmpty(database) && !readOnly) {
     database.exec("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE");
     // Another process may have been first.
@@ -85,25 +95,36 @@ function prepareDatabase(database: DatabaseSync, path: string, readOnly: boolean
     database.exec("COMMIT");
   }
   demandOurs(database, path);
+  if (asGuest) demandCurrent(database, path);
   if (readOnly) return;
-  database.exec(TOKEN_TABLE);
+  migrate(database);
   // Checkpoints flush to the disk: one for each 64 MB instead of each 4 MB keeps bursts of claims fast.
   database.exec(`
     PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 16384;
     PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -65536`);
 }
 
-const TABLE_NAMES = ["sync", "body", "cursor", "reference", "cluster", "circuit"];
-
-/** The same state in memory: what is done to it leaves the file as it is. */
+/** The same state in memory, brought up to date there: what is done to it leaves the file as it is. */
 export function copyInMemory(path: string): DatabaseSync {
-  // Judged as any file of ours is, before anything is read out of it.
-  openDatabase(path, true).close();
-  const copy = openDatabase(":memory:", false);
+  const copy = new DatabaseSync(":memory:");
   try {
     copy.prepare("ATTACH DATABASE :source AS source").run({ source: `${pathToFileURL(path).href}?mode=ro` });
-    const tables = TABLE_NAMES.map((name) => `INSERT INTO main.${name} SELECT * FROM source.${name};`);
-    copy.exec(`BEGIN; ${tables.join(" ")} COMMIT; DETACH DATABASE source`);
+    // Judged as any file of ours is, before anything is read out of it.
+    demandOurs(copy, path, "source.");
+    const objects = copy
+      .prepare("SELECT type, name, sql FROM source.sqlite_master WHERE sql IS NOT NULL ORDER BY type = 'index'")
+      .all() as unknown as readonly { readonly type: string; readonly name: string; readonly sql: string }[];
+    const unknown = objects.filter(({ type, name }) => type !== "index" && !TABLE_NAMES.has(name));
+    if (unknown.length > 0) throw new Error(`the copy knows no ${unknown.map(({ name }) => name).join(", ")}`);
+    copy.exec("BEGIN");
+    for (const { type, name, sql } of objects) {
+      copy.exec(sql);
+      if (type === "table") copy.exec(`INSERT INTO main.${name} SELECT * FROM source.${name}`);
+    }
+    copy.exec(
+      `PRAGMA main.user_version = ${Number(pragma(copy, "source.user_version"))}; COMMIT; DETACH DATABASE source`,
+    );
+    migrate(copy);
     return copy;
   } catch (error) {
     copy.close();
@@ -115,21 +136,29 @@ function isEmpty(database: DatabaseSync): boolean {
   return pragma(database, "application_id") === 0 && pragma(database, "schema_version") === 0;
 }
 
-function demandOurs(database: DatabaseSync, path: string): void {
-  if (pragma(database, "application_id") !== APPLICATION_ID) {
+function demandOurs(database: DatabaseSync, path: string, schema = ""): void {
+  if (pragma(database, `${schema}application_id`) !== APPLICATION_ID) {
     throw new InputError(path, ["it is not a database of keyferry; nothing in it was changed"]);
   }
-  const version = pragma(database, "user_version");
-  if (version !== SCHEMA_VERSION) {
-    const other = Number(version) > SCHEMA_VERSION ? "a newer" : "an older";
+  const version = pragma(database, `${schema}user_version`);
+  if (Number(version) > SCHEMA_VERSION) {
     throw new InputError(path, [
-      `it was written by ${other} keyferry (schema ${version}, this one has ${SCHEMA_VERSION}); use that version or another data directory`,
+      `it was written by a newer keyferry (schema ${version}, this one has ${SCHEMA_VERSION}); use that version`,
     ]);
   }
 }
 
+/** A guest leaves that to the process that the state belongs to. */
+function demandCurrent(database: DatabaseSync, path: string): void {
+  const version = pragma(database, "user_version");
+  if (version === SCHEMA_VERSION) return;
+  throw new InputError(path, [
+    `it was written by an older keyferry (schema ${version}, this one has ${SCHEMA_VERSION}); start keyferry run with this version once, and it is brought up to date`,
+  ]);
+}
+
 function pragma(database: DatabaseSync, name: string): unknown {
-  return database.prepare(`PRAGMA ${name}`).get()?.[name];
+  return database.prepare(`PRAGMA ${name}`).get()?.[name.slice(name.indexOf(".") + 1)];
 }
 
 const BUSY = 5;

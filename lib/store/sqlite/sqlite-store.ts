@@ -4,11 +4,15 @@ import { circuitStore, dispatchStore } from "./circuits.ts";
 import { type Connection, connect, connectionTo } from "./connection.ts";
 import { declarations } from "./declarations.ts";
 import { clusterStore, referenceStore } from "./discovery.ts";
+import { indexes } from "./indexes.ts";
 import { leases } from "./leases.ts";
+import { nudging } from "./nudges.ts";
 import { syncQueries } from "./queries.ts";
 import { type Recovery, recovery } from "./recovery.ts";
 import { copyInMemory } from "./schema.ts";
+import { targetStore } from "./targets.ts";
 import { type SqliteTokens, tokenStore } from "./tokens.ts";
+import { unsentStore } from "./unsent.ts";
 
 export { dataDirMarkedAt, isDataDirLocked, lockDataDir } from "./data-dir-lock.ts";
 
@@ -17,6 +21,8 @@ export interface SqliteStoreOptions {
   readonly path: string;
   /** For a second process: it sees every commit of the first and writes nothing. */
   readonly readOnly?: boolean;
+  /** Another process is at work on it: a file of an earlier version is not brought up to date under its hands. */
+  readonly asGuest?: boolean;
   /** Told of rows that can't be read: they are left aside. */
   readonly onDamage?: OnDamage;
 }
@@ -27,11 +33,16 @@ export interface SqliteStore extends LeaseStore, Recovery, AsyncDisposable {
 }
 
 /**
- * The lease table in one file. Throws an InputError when the file is not ours or of another version, and
+ * The lease table in one file. A file of an earlier version is brought up to date in place. Throws an InputError when it is not ours or of a later version, and
  * STORE_UNAVAILABLE when it can't be read or written.
  */
-export function openSqliteStore({ path, readOnly = false, onDamage }: SqliteStoreOptions): SqliteStore {
-  return storeOn(connect(path, readOnly, onDamage));
+export function openSqliteStore({
+  path,
+  readOnly = false,
+  asGuest = readOnly,
+  onDamage,
+}: SqliteStoreOptions): SqliteStore {
+  return storeOn(connect(path, { readOnly, asGuest }, onDamage));
 }
 
 /** The state of this file, or an empty one, in memory alone: for who wants to see what would become of it. */
@@ -41,10 +52,14 @@ export function simulatedSqliteStore(path: string | undefined): SqliteStore {
 }
 
 function storeOn(connection: Connection): SqliteStore {
+  const indexed = indexes(connection);
   return {
     ...syncQueries(connection),
-    ...declarations(connection),
-    ...leases(connection),
+    ...declarations(connection, indexed),
+    ...leases(connection, indexed),
+    ...nudging(connection),
+    ...targetStore(connection),
+    ...unsentStore(connection),
     ...dispatchStore(connection),
     ...referenceStore(connection),
     ...clusterStore(connection),

@@ -1,10 +1,12 @@
-import { parseKey, partsOf, type SyncKey } from "../../keys.ts";
+import { parseKey, type SyncKey } from "../../keys.ts";
 import type { StoredToken, TokenStore } from "../../ports/tokens.ts";
+import type { TokenScope } from "../../token-scope.ts";
 import type { Connection } from "./connection.ts";
 
 interface TokenRecord {
+  readonly scope: TokenScope;
   readonly id: string;
-  readonly sync: SyncKey;
+  readonly sync: SyncKey | null;
   readonly circuit: string;
   readonly serial: string;
   readonly sealed: string;
@@ -17,45 +19,41 @@ export interface SqliteTokens extends TokenStore {
   clearTokens(): Promise<number>;
 }
 
-/** Vault tokens, encrypted. */
+/** Shared Vault tokens, encrypted. Those of issues stand in their rows. */
 export function tokenStore(connection: Connection): SqliteTokens {
-  const one = connection.one<TokenRecord>("SELECT * FROM token WHERE cluster = :cluster AND id = :id");
-  const ofCluster = connection.all<TokenRecord>("SELECT * FROM token WHERE cluster = :cluster");
+  const one = connection.one<TokenRecord>("SELECT * FROM token WHERE scope = :scope AND id = :id");
+  const ofScope = connection.all<TokenRecord>("SELECT * FROM token WHERE scope = :scope");
   const all = connection.all<TokenRecord>("SELECT * FROM token");
   const put = connection.write(`
-    INSERT INTO token (cluster, id, sync, circuit, serial, sealed, ends_at)
-    VALUES (:cluster, :id, :by, :circuit, :serial, :sealed, :endsAt)
-    ON CONFLICT (cluster, id) DO UPDATE SET sync = excluded.sync, circuit = excluded.circuit, serial = excluded.serial,
+    INSERT INTO token (scope, id, sync, circuit, serial, sealed, ends_at)
+    VALUES (:scope, :id, :by, :circuit, :serial, :sealed, :endsAt)
+    ON CONFLICT (scope, id) DO UPDATE SET sync = excluded.sync, circuit = excluded.circuit, serial = excluded.serial,
       sealed = excluded.sealed, ends_at = excluded.ends_at
     WHERE serial = :replacing`);
-  const remove = connection.write("DELETE FROM token WHERE cluster = :cluster AND id = :id AND serial = :serial");
+  const remove = connection.write("DELETE FROM token WHERE scope = :scope AND id = :id AND serial = :serial");
   const clear = connection.write("DELETE FROM token");
-  const isSound = ({ sync, id }: TokenRecord): boolean => {
-    const isIt = parseKey(sync) !== undefined;
+  const isSound = ({ sync, scope, id }: TokenRecord): boolean => {
+    const isIt = sync === null ? scope === "fleet" : parseKey(sync) !== undefined;
     if (!isIt) connection.damaged(`token ${id}`);
     return isIt;
   };
   return {
-    token: (cluster, id) =>
+    token: (scope, id) =>
       connection.read("token", () => {
-        const record = one({ cluster, id });
+        const record = one({ scope, id });
         return record && isSound(record) ? tokenOf(record) : undefined;
       }),
-    tokens: (cluster) =>
+    tokens: (scope) =>
       connection.read("tokens", () =>
-        (cluster === undefined ? all({}) : ofCluster({ cluster })).filter(isSound).map(tokenOf),
+        (scope === undefined ? all({}) : ofScope({ scope })).filter(isSound).map(tokenOf),
       ),
-    putToken: ({ by, ...token }, replacing) =>
-      connection.change(
-        "putToken",
-        () => put({ cluster: partsOf(by).cluster, by, ...token, replacing: replacing ?? "" }) === 1,
-      ),
-    removeToken: ({ id, by, serial }) =>
-      connection.change("removeToken", () => remove({ cluster: partsOf(by).cluster, id, serial }) === 1),
+    putToken: ({ by = null, ...token }, replacing) =>
+      connection.change("putToken", () => put({ by, ...token, replacing: replacing ?? "" }) === 1),
+    removeToken: ({ id, scope, serial }) => connection.change("removeToken", () => remove({ scope, id, serial }) === 1),
     clearTokens: () => connection.change("clearTokens", () => clear({})),
   };
 }
 
-function tokenOf({ id, sync: by, circuit, serial, sealed, ends_at: endsAt }: TokenRecord): StoredToken {
-  return { id, by, circuit, serial, sealed, endsAt };
+function tokenOf({ id, scope, sync, circuit, serial, sealed, ends_at: endsAt }: TokenRecord): StoredToken {
+  return { id, scope, ...(sync === null ? {} : { by: sync }), circuit, serial, sealed, endsAt };
 }

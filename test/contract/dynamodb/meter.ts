@@ -6,11 +6,13 @@ export interface Units {
   readonly table: number;
   readonly due: number;
   readonly wheel: number;
-  readonly source: number;
+  readonly renew: number;
+  readonly place: number;
+  readonly unsent: number;
   readonly cluster: number;
 }
 
-const NOTHING: Units = { reads: 0, table: 0, due: 0, wheel: 0, source: 0, cluster: 0 };
+const NOTHING: Units = { reads: 0, table: 0, due: 0, wheel: 0, renew: 0, place: 0, unsent: 0, cluster: 0 };
 const READS: ReadonlySet<string> = new Set(["GetItemCommand", "BatchGetItemCommand", "QueryCommand"]);
 
 /** What DynamoDB says that the work of this client consumed. */
@@ -61,7 +63,9 @@ function withWrites(sum: Units, { CapacityUnits = 0, GlobalSecondaryIndexes = {}
     table: sum.table + CapacityUnits - indexes,
     due: sum.due + of("due"),
     wheel: sum.wheel + of("wheel"),
-    source: sum.source + of("source"),
+    renew: sum.renew + of("renew"),
+    place: sum.place + of("place"),
+    unsent: sum.unsent + of("unsent"),
     cluster: sum.cluster + of("cluster"),
   };
 }

@@ -32,7 +32,8 @@ async function metered(dynalite: Dynalite): Promise<Metered> {
   return { store, spent, [Symbol.dispose]: () => client.destroy() };
 }
 
-const writesOf = ({ table, due, wheel, source, cluster }: Units): number => table + due + wheel + source + cluster;
+const writesOf = ({ table, due, wheel, renew, place, unsent, cluster }: Units): number =>
+  table + due + wheel + renew + place + unsent + cluster;
 
 /** A row on the wheel, so that its period is in use. */
 async function onWheel(store: LeaseStore, period: number): Promise<void> {

@@ -6,8 +6,9 @@ import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
 import { HOUR_MS } from "../../../lib/clock.ts";
 import { EMPTY_STATE, type Row } from "../../../lib/ports/rows.ts";
 import type { LeaseStore } from "../../../lib/ports/store.ts";
+import { pagesOf } from "../../../lib/references/referring.ts";
 import { dynamoLeaseStore } from "../../../lib/store/dynamodb/dynamodb-store.ts";
-import { aDeclared, aKey } from "../../builders.ts";
+import { aDeclared, aKey, anIssue, aPushed } from "../../builders.ts";
 import { itemBytes } from "../../harness/dynalite/index-units.ts";
 import { leaseTable } from "../../harness/dynalite/lease-table.ts";
 import { createTable, TEST_CREDENTIALS } from "../../harness/dynalite.ts";
@@ -17,7 +18,7 @@ import { TYPICAL_KEY, typicalDeclared, typicalState } from "./typical.ts";
 
 const WHEEL = { kind: "wheel", slot: SLOT } as const;
 const LATER = START + HOUR_MS;
-const UNITS = ["table", "due", "wheel", "source", "cluster"] as const;
+const UNITS = ["table", "due", "wheel", "renew", "place", "unsent", "cluster"] as const;
 
 /** The rows of a Markdown table of docs/cost.md, by their first cell. */
 function promised(): ReadonlyMap<string, readonly number[]> {
@@ -131,6 +132,34 @@ export function dynamoUnitsContract(name: string, endpoint: () => string): void 
       const schedule = { kind: "due", at: LATER + HOUR_MS } as const;
       return () => store.settle(lease, { state: typicalState({ error, attempts: 1 }), schedule, now: LATER });
     });
+    costs("A record before a request that can't be repeated", async ({ store, settled, claim }) => {
+      await settled();
+      const lease = await claim(LATER);
+      const state = typicalState({ issues: [anIssue({ state: "asking" })] });
+      return () => store.record(lease, state, LATER);
+    });
+    costs("Settle of a first sync with a Vault lease, on the renew wheel", async ({ store, claim }) => {
+      await store.declare(typicalDeclared(), START);
+      const lease = await claim();
+      const state = typicalState({ issues: [anIssue()] });
+      const renew = { period: 240, phase: 7 };
+      // Its period is used for the first time once in the life of a table.
+      await store.settle(lease, { state, schedule: { kind: "parked" }, renew, now: START });
+      await store.settle(await claim(LATER), { state: EMPTY_STATE, schedule: WHEEL, renew: "off", now: LATER });
+      const again = await claim(LATER);
+      return () => store.settle(again, { state, schedule: { kind: "parked" }, renew, now: LATER });
+    });
+    costs("Settle with a domain event that is not sent yet", async ({ store, settled, claim }) => {
+      await settled();
+      const lease = await claim(LATER);
+      const unsent = [{ id: "e", kind: "SecretSynced", at: LATER, detail: {} }];
+      return () => store.settle(lease, { state: typicalState({ unsent }), schedule: WHEEL, now: LATER });
+    });
+    costs("Claim of a row with a path that it pushes to", async ({ store, row }) => {
+      await store.declare(typicalDeclared(), START);
+      const read = await row();
+      return () => store.claimPush(read, { now: START, until: START + LEASE_MS, pushed: [aPushed()] });
+    });
     costs("A nudge", async ({ store, settled }) => {
       await settled();
       return () => store.nudge(TYPICAL_KEY, { now: LATER, verify: false });
@@ -144,12 +173,41 @@ export function dynamoUnitsContract(name: string, endpoint: () => string): void 
       return () => store.tombstone(TYPICAL_KEY, declared.uid, LATER);
     });
     costs("A tick's dispatchedUntil", async ({ store }) => {
-      await store.moveDispatched(undefined, START);
-      return () => store.moveDispatched(START, LATER);
+      await store.moveDispatched("refresh", undefined, START);
+      return () => store.moveDispatched("refresh", START, LATER);
     });
     costs("Claim of a cluster", async ({ store }) => {
       await store.claimCluster("east", { now: START, until: START + 1 });
       return () => store.claimCluster("east", { now: LATER, until: LATER + LEASE_MS });
+    });
+
+    it("lease-table 17: what is found by place costs one query for a path, and one for each partition for a prefix", async () => {
+      using it = await world();
+      await it.settled();
+      const { vault, path } = typicalState().place ?? assert.fail();
+      it.spent();
+      assert.deepEqual(
+        (await it.store.byPlace(vault, { path })).items.map(({ key }) => key),
+        [TYPICAL_KEY],
+      );
+      assert.equal(it.spent().reads, 0.5);
+      const found = [];
+      for await (const page of pagesOf((at) => it.store.byPlace(vault, { prefix: "platform" }, at)))
+        found.push(...page);
+      assert.deepEqual(
+        found.map(({ key }) => key),
+        [TYPICAL_KEY],
+      );
+      assert.equal(it.spent().reads, 8 * 0.5);
+    });
+
+    it("lease-table 17: who refers to something is one strong query", async () => {
+      using it = await world();
+      const { state } = await it.settled();
+      it.spent();
+      const { items } = await it.store.byReference(state.refs[0] ?? assert.fail());
+      assert.deepEqual(items, [TYPICAL_KEY]);
+      assert.equal(it.spent().reads, 1);
     });
 
     it("lease-table 25: a typical row is under 3 KB, and what is big stands in an item of its own", async (t) => {

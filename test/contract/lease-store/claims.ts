@@ -124,7 +124,14 @@ export function claimsContract(open: OpenStore): void {
       await using scene = await aScene(open);
       const row = aRow();
       const times = { now: scene.clock(), until: scene.clock() + LEASE_MS };
-      const lease = { key: row.key, uid: row.declared.uid, fence: row.fence, until: times.until, nudges: 0 };
+      const lease = {
+        key: row.key,
+        uid: row.declared.uid,
+        fence: row.fence,
+        until: times.until,
+        nudges: 0,
+        state: row.state,
+      };
       assert.equal(await scene.store.nudge(row.key, { now: times.now, verify: true }), undefined);
       assert.equal(await scene.store.claim(row, times), undefined);
       assert.equal(await scene.settle(lease, WHEEL), "lost");

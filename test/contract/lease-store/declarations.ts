@@ -38,7 +38,7 @@ export function declarationsContract(open: OpenStore): void {
       assert.deepEqual(due, { key: row.key, group: "another", lane: "now", at: scene.clock() });
       const after = await scene.row(row.key);
       assert.deepEqual(after, { ...row, declared: changed, nudges: row.nudges + 1, dueAt: scene.clock() });
-      assert.deepEqual(await scene.store.bySource("main\nkv/db"), [row.key]);
+      assert.deepEqual(await scene.readers(), [row.key]);
     });
 
     it("lease-table 5: a declaration that changes during work is carried out after it, and settle does not undo it", async () => {
@@ -82,8 +82,8 @@ export function declarationsContract(open: OpenStore): void {
       assert.deepEqual([cleanup.state.owned, cleanup.state.busyUntil, cleanup.wheel], [owned, undefined, undefined]);
       assert.ok(cleanup.fence >= row.fence);
       assert.equal(cleanup.declared.uid, row.declared.uid);
-      assert.deepEqual(await scene.store.bySource("main\nkv/db"), []);
-      assert.deepEqual(await scene.store.onWheel(SLOT.period, 0, SLOT.period), []);
+      assert.deepEqual(await scene.readers(), []);
+      assert.deepEqual(await scene.store.onWheel("refresh", SLOT.period, 0, SLOT.period), []);
       assert.deepEqual(
         (await scene.store.byCluster("east")).map(({ key }) => key),
         [to],
@@ -166,8 +166,8 @@ export function declarationsContract(open: OpenStore): void {
       const row = await scene.settled(WHEEL, {}, { owned: [{ name: "db" }], place: aPlace() });
       await scene.store.release(row.key);
       assert.deepEqual(await scene.store.byCluster("east"), []);
-      assert.deepEqual(await scene.store.bySource("main\nkv/db"), []);
-      assert.deepEqual(await scene.store.onWheel(SLOT.period, 0, SLOT.period), []);
+      assert.deepEqual(await scene.readers(), []);
+      assert.deepEqual(await scene.store.onWheel("refresh", SLOT.period, 0, SLOT.period), []);
     });
   });
 }

@@ -15,7 +15,7 @@ export function indexesContract(open: OpenStore): void {
       await scene.settle(await scene.claim(row), { kind: "due", at: START + HOUR_MS }, { error, attempts: 1 });
       const failed = await scene.row(row.key);
       assert.deepEqual([failed.wheel, failed.dueAt, failed.state.error], [undefined, START + HOUR_MS, error]);
-      assert.deepEqual(await scene.store.onWheel(SLOT.period, 0, SLOT.period), []);
+      assert.deepEqual(await scene.store.onWheel("refresh", SLOT.period, 0, SLOT.period), []);
       await scene.settle(await scene.claim(failed), WHEEL);
       const well = await scene.row(row.key);
       assert.deepEqual([well.wheel, well.dueAt, well.state.error], [SLOT, undefined, undefined]);
@@ -36,9 +36,9 @@ export function indexesContract(open: OpenStore): void {
         await scene.settled({ kind: "wheel", slot }, { key: aKey(`p${slot.period}-${slot.phase}`) });
       }
       const phases = async (period: number, from: number, to: number) =>
-        (await scene.store.onWheel(period, from, to)).map(({ phase }) => phase).sort((a, b) => a - b);
+        (await scene.store.onWheel("refresh", period, from, to)).map(({ phase }) => phase).sort((a, b) => a - b);
       assert.deepEqual(
-        (await scene.store.periods()).toSorted((a, b) => a - b),
+        (await scene.store.periods("refresh")).toSorted((a, b) => a - b),
         [51, 3_661],
       );
       assert.deepEqual(await phases(51, 0, 10), [0, 10]);
@@ -68,8 +68,16 @@ export function indexesContract(open: OpenStore): void {
       const [due] = await scene.store.due({ after: 0, until: START, now: START }, 10);
       assert.deepEqual(due, { key: declared.key, group: declared.declared.group, lane: "now", at: START });
       await scene.settle(await scene.claim(declared), WHEEL);
-      const [entry] = await scene.store.onWheel(SLOT.period, SLOT.phase, SLOT.phase);
-      assert.deepEqual({ ...entry }, { key: declared.key, group: declared.declared.group, phase: SLOT.phase });
+      const [entry] = await scene.store.onWheel("refresh", SLOT.period, SLOT.phase, SLOT.phase);
+      assert.deepEqual(
+        { ...entry },
+        {
+          key: declared.key,
+          group: declared.declared.group,
+          lane: "refresh",
+          phase: SLOT.phase,
+        },
+      );
     });
 
     it("answers what is due oldest first, after and up to the times given, as much as is asked for", async () => {
@@ -87,14 +95,14 @@ export function indexesContract(open: OpenStore): void {
       assert.deepEqual(await due(40_000, 60_000), []);
     });
 
-    it("lease-table 17: finds the syncs that read a source, from the settle that says so until the next one", async () => {
+    it("lease-table 17: finds the syncs that read a place, from the settle that says so until the next one", async () => {
       await using scene = await aScene(open);
       const one = await scene.settled(WHEEL, { key: aKey("one") }, { place: aPlace("s") });
       const two = await scene.settled(WHEEL, { key: aKey("two") }, { place: aPlace("s") });
-      assert.deepEqual((await scene.store.bySource("main\nkv/s")).toSorted(), [one.key, two.key]);
+      assert.deepEqual([...(await scene.readers("kv/s"))].toSorted(), [one.key, two.key]);
       await scene.settle(await scene.claim(one), WHEEL, { place: aPlace("t") });
-      assert.deepEqual(await scene.store.bySource("main\nkv/s"), [two.key]);
-      assert.deepEqual(await scene.store.bySource("main\nkv/t"), [one.key]);
+      assert.deepEqual(await scene.readers("kv/s"), [two.key]);
+      assert.deepEqual(await scene.readers("kv/t"), [one.key]);
     });
 
     it("lease-table 17: lists a cluster with version, references and how each sync stands", async () => {

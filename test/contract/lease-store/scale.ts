@@ -51,7 +51,7 @@ export function scaleContract(open: OpenStore, count: number): void {
       assert.ok(outcomes.every((outcome) => outcome === "settled"));
 
       const seconds: number[] = [];
-      for (let phase = 0; phase < 57; phase++) seconds.push((await store.onWheel(57, phase, phase)).length);
+      for (let phase = 0; phase < 57; phase++) seconds.push((await store.onWheel("refresh", 57, phase, phase)).length);
       const onWheel = seconds.reduce((sum, each) => sum + each, 0);
       lap("dispatched, a second at a time", onWheel);
       assert.equal(onWheel, count);

@@ -19,21 +19,21 @@ export function sideRowsContract(open: OpenStore): void {
     it("lease-table 13: dispatchedUntil moves only from where it was read", async () => {
       await using scene = await aScene(open);
       const { store } = scene;
-      assert.equal(await store.dispatchedUntil(), undefined);
-      assert.equal(await store.moveDispatched(START, START + 1), false);
+      assert.equal(await store.dispatchedUntil("refresh"), undefined);
+      assert.equal(await store.moveDispatched("refresh", START, START + 1), false);
       const first = await Promise.all([
-        store.moveDispatched(undefined, START),
-        store.moveDispatched(undefined, START + 5),
+        store.moveDispatched("refresh", undefined, START),
+        store.moveDispatched("refresh", undefined, START + 5),
       ]);
       assert.deepEqual(first, [true, false]);
       const next = await Promise.all([
-        store.moveDispatched(START, START + 10),
-        store.moveDispatched(START, START + 20),
+        store.moveDispatched("refresh", START, START + 10),
+        store.moveDispatched("refresh", START, START + 20),
       ]);
       assert.deepEqual(next, [true, false]);
-      assert.equal(await store.dispatchedUntil(), START + 10);
-      assert.equal(await store.moveDispatched(START + 10, START - 10), true);
-      assert.equal(await store.dispatchedUntil(), START - 10);
+      assert.equal(await store.dispatchedUntil("refresh"), START + 10);
+      assert.equal(await store.moveDispatched("refresh", START + 10, START - 10), true);
+      assert.equal(await store.dispatchedUntil("refresh"), START - 10);
     });
 
     it("lease-table 21: a watch pass claims the cluster's row, and writes only under that fence", async () => {

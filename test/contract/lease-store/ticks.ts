@@ -3,6 +3,8 @@ import { describe, it } from "node:test";
 import { type EpochMs, HOUR_MS, MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
 import type { SyncKey } from "../../../lib/keys.ts";
 import type { WorkMessage } from "../../../lib/ports/queue.ts";
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
+import type { Schedule, Settlement } from "../../../lib/ports/store.ts";
 import { type TickResult, tick } from "../../../lib/schedule/tick.ts";
 import { nextSlot } from "../../../lib/schedule/wheel.ts";
 import { aKey } from "../../builders.ts";
@@ -18,6 +20,8 @@ interface World {
   tick(): Promise<TickResult>;
   /** When each key was to start, of what was sent in the refresh lane. */
   slotsOf(key: SyncKey): readonly EpochMs[];
+  /** The same in the renew lane. */
+  renewalsOf(key: SyncKey): readonly EpochMs[];
   /** The queue takes so many batches more; then it refuses. */
   takes: number;
   oldestAt: EpochMs | undefined;
@@ -53,6 +57,7 @@ function aWorld(scene: Scene): World {
         new AbortController().signal,
       ),
     slotsOf: (key) => sent.filter(({ lane, keys }) => lane === "refresh" && keys.includes(key)).map(({ at }) => at),
+    renewalsOf: (key) => sent.filter(({ lane, keys }) => lane === "renew" && keys.includes(key)).map(({ at }) => at),
   };
   return world;
 }
@@ -112,7 +117,7 @@ export function ticksContract(open: OpenStore): void {
       const keys = await aWheel(scene);
       await Promise.all([world.tick(), world.tick()]);
       await world.tick();
-      assert.equal(await scene.store.dispatchedUntil(), START + HORIZON_MS);
+      assert.equal(await scene.store.dispatchedUntil("refresh"), START + HORIZON_MS);
       for (const [period, key] of keys) {
         const expected = slots(period, 3, START, START + HORIZON_MS);
         assert.deepEqual([...new Set(world.slotsOf(key))], expected, `period ${period}`);
@@ -184,10 +189,10 @@ export function ticksContract(open: OpenStore): void {
       await using scene = await aScene(open);
       const world = aWorld(scene);
       const keys = await aWheel(scene);
-      await scene.store.moveDispatched(undefined, START + HOUR_MS);
+      await scene.store.moveDispatched("refresh", undefined, START + HOUR_MS);
       await world.tick();
       assert.deepEqual(world.alarms, ["tick-dispatch-set-back"]);
-      assert.equal(await scene.store.dispatchedUntil(), START + HORIZON_MS);
+      assert.equal(await scene.store.dispatchedUntil("refresh"), START + HORIZON_MS);
       assert.deepEqual(world.slotsOf(keys.get(57) ?? assert.fail()), slots(57, 3, START, START + HORIZON_MS));
     });
 
@@ -197,7 +202,7 @@ export function ticksContract(open: OpenStore): void {
       const keys = await aWheel(scene);
       world.takes = 3;
       await assert.rejects(world.tick(), REFUSAL);
-      const dispatched = await scene.store.dispatchedUntil();
+      const dispatched = await scene.store.dispatchedUntil("refresh");
       assert.ok(dispatched !== undefined && dispatched > START && dispatched < START + HORIZON_MS);
       world.takes = Number.POSITIVE_INFINITY;
       await world.tick();
@@ -209,7 +214,7 @@ export function ticksContract(open: OpenStore): void {
       const world = aWorld(scene);
       await aWheel(scene);
       await world.tick();
-      const dispatched = await scene.store.dispatchedUntil();
+      const dispatched = await scene.store.dispatchedUntil("refresh");
       world.sent.length = 0;
       scene.pass(MINUTE_MS);
       const fresh = await scene.declare({ key: aKey("fresh") });
@@ -219,9 +224,76 @@ export function ticksContract(open: OpenStore): void {
         world.sent.flatMap(({ keys }) => keys),
         [fresh.key],
       );
-      assert.equal(await scene.store.dispatchedUntil(), dispatched);
+      assert.equal(await scene.store.dispatchedUntil("refresh"), dispatched);
       world.oldestAt = scene.clock() - 60_000;
       assert.equal((await world.tick()).outcome, "complete");
+    });
+
+    it("lease-table 29: renewals go out in a lane of their own, also while refreshes are held back", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      const renew = { period: 8, phase: 3 };
+      const { key } = await scene.settled({ kind: "wheel", slot: { period: 57, phase: 3 } }, {}, {}, { renew });
+      await world.tick();
+      scene.pass(MINUTE_MS);
+      world.oldestAt = scene.clock() - HOUR_MS;
+      assert.equal((await world.tick()).outcome, "held-back");
+      const until = scene.clock() + HORIZON_MS;
+      assert.deepEqual(world.renewalsOf(key), slots(8, 3, START, until));
+      assert.deepEqual(world.slotsOf(key), slots(57, 3, START, START + HORIZON_MS));
+      assert.deepEqual(
+        [await scene.store.dispatchedUntil("renew"), await scene.store.dispatchedUntil("refresh")],
+        [until, START + HORIZON_MS],
+      );
+      world.oldestAt = undefined;
+      await world.tick();
+      assert.deepEqual(world.slotsOf(key), slots(57, 3, START, until));
+      assert.deepEqual(world.renewalsOf(key), slots(8, 3, START, until));
+    });
+
+    it("lease-table 29: renewals that were missed come once, at once", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      const renews = [
+        { period: 8, phase: 3 },
+        { period: 240, phase: 100 },
+        { period: 3_661, phase: 900 },
+      ];
+      for (const renew of renews) {
+        await scene.settled({ kind: "parked" }, { key: aKey(`r${renew.period}`) }, {}, { renew });
+      }
+      await world.tick();
+      scene.pass(2 * HOUR_MS);
+      world.sent.length = 0;
+      await world.tick();
+      for (const { period, phase } of renews) {
+        const ahead = slots(period, phase, scene.clock(), scene.clock() + HORIZON_MS);
+        assert.deepEqual(world.renewalsOf(aKey(`r${period}`)), [scene.clock(), ...ahead], `period ${period}`);
+      }
+    });
+
+    it("lease-table 10: a row is on the renew wheel whatever its schedule is, until a settle takes it off", async () => {
+      await using scene = await aScene(open);
+      const renew = { period: 8, phase: 3 };
+      const { key } = await scene.settled({ kind: "wheel", slot: { period: 57, phase: 3 } }, {}, {}, { renew });
+      const renewing = async () => (await scene.store.onWheel("renew", 8, 0, 7)).map((entry) => entry.key);
+      const entry = { key, group: (await scene.row(key)).declared.group, lane: "renew" as const, phase: 3 };
+      assert.deepEqual(await scene.store.onWheel("renew", 8, 3, 3), [entry]);
+      assert.deepEqual([await scene.store.periods("renew"), await scene.store.periods("refresh")], [[8], [57]]);
+      const settle = async (schedule: Schedule, more: Pick<Settlement, "renew"> = {}) => {
+        const lease = await scene.claim(await scene.row(key));
+        await scene.store.settle(lease, { state: EMPTY_STATE, schedule, ...more, now: scene.clock() });
+        return scene.row(key);
+      };
+      const failed = await settle({ kind: "due", at: scene.clock() + HOUR_MS });
+      assert.deepEqual([failed.wheel, failed.renew, failed.dueAt], [undefined, renew, scene.clock() + HOUR_MS]);
+      await settle({ kind: "parked" });
+      await scene.store.nudge(key, { now: scene.clock(), verify: false });
+      assert.deepEqual(await renewing(), [key]);
+      const moved = await settle({ kind: "parked" }, { renew: { period: 9, phase: 1 } });
+      assert.deepEqual([moved.renew, await renewing()], [{ period: 9, phase: 1 }, []]);
+      assert.equal((await settle({ kind: "parked" }, { renew: "off" })).renew, undefined);
+      assert.deepEqual(await scene.store.onWheel("renew", 9, 0, 8), []);
     });
 
     it("lease-table 14: what is due within the horizon goes out with its time, never before it", async () => {
@@ -255,7 +327,7 @@ export function ticksContract(open: OpenStore): void {
     it("lease-table 14: what is older and unclaimed is found within 10 minutes", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);
-      await scene.store.moveDispatched(undefined, START);
+      await scene.store.moveDispatched("refresh", undefined, START);
       scene.pass(SECOND_MS);
       const lost = await scene.settled({ kind: "due", at: START - HOUR_MS });
       let minutes = 0;

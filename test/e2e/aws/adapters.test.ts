@@ -55,7 +55,7 @@ describe("adapters to AWS", () => {
 
   describe("the lanes", () => {
     it("take any number of messages, each in its lane, as they were", async () => {
-      const urls = { now: await aQueue("now"), refresh: await aQueue("refresh") };
+      const urls = { renew: await aQueue("now"), now: await aQueue("now"), refresh: await aQueue("refresh") };
       const queue = sqsWorkQueue({ client: sqs, urls, clock: systemClock });
       const messages = Array.from({ length: 25 }, (_, n) => ({
         keys: [aKey(`n${n}`)],
@@ -73,7 +73,7 @@ describe("adapters to AWS", () => {
     });
 
     it("lease-table 13: keep a message until its time, to the second and never before", async () => {
-      const urls = { now: await aQueue("later"), refresh: await aQueue("later-refresh") };
+      const urls = { renew: await aQueue("later"), now: await aQueue("later"), refresh: await aQueue("later-refresh") };
       const queue = sqsWorkQueue({ client: sqs, urls, clock: systemClock });
       const at = Date.now() + 1_200;
       await queue.send([
@@ -87,11 +87,15 @@ describe("adapters to AWS", () => {
 
     it("say which queue is missing, and that AWS is out of reach", async () => {
       const url = `${aws.url}/000000000000/nowhere`;
-      const gone = sqsWorkQueue({ client: sqs, urls: { now: url, refresh: url }, clock: systemClock });
+      const gone = sqsWorkQueue({ client: sqs, urls: { renew: url, now: url, refresh: url }, clock: systemClock });
       const message = { keys: [aKey()], lane: "now", at: 1 } as const;
       await assert.rejects(gone.send([message]), { code: "STORE_MISSING", message: /^there is no queue nowhere/ });
       const deaf = new SQSClient({ ...aws.clientConfig, endpoint: "http://127.0.0.1:9", maxAttempts: 1 });
-      const unreachable = sqsWorkQueue({ client: deaf, urls: { now: url, refresh: url }, clock: systemClock });
+      const unreachable = sqsWorkQueue({
+        client: deaf,
+        urls: { renew: url, now: url, refresh: url },
+        clock: systemClock,
+      });
       await assert.rejects(unreachable.send([message]), { code: "STORE_UNAVAILABLE" });
     });
   });
@@ -116,7 +120,7 @@ describe("adapters to AWS", () => {
     const backlog = sqsBacklog({ client: sqs, url, concurrency: 2, perInvocation: 4, clock: () => now });
     const signal = new AbortController().signal;
     assert.deepEqual(await backlog(signal), {});
-    const queue = sqsWorkQueue({ client: sqs, urls: { now: url, refresh: url }, clock: systemClock });
+    const queue = sqsWorkQueue({ client: sqs, urls: { renew: url, now: url, refresh: url }, clock: systemClock });
     await queue.send(Array.from({ length: 80 }, () => ({ keys: [aKey()], lane: "refresh", at: 1 }) as const));
     assert.deepEqual(await backlog(signal), { oldestAt: now - 20 * SECOND_MS });
     await sqs.send(new SetQueueAttributesCommand({ QueueUrl: url, Attributes: { VisibilityTimeout: "0" } }));

@@ -251,7 +251,7 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
     await using _ = deployed.ticking();
     await waitFor("the revocation", async () => (await leavingTokens()) === 0, 2 * A_TICK_MS);
     const isForgotten = async () =>
-      !(await deployed.leases.tokens.tokens("one")).some(({ by }) => by === key("leaving"));
+      !(await deployed.leases.tokens.tokens("cluster:one")).some(({ by }) => by === key("leaving"));
     await waitFor("it to be forgotten", isForgotten, A_TICK_MS);
   });
 

@@ -19,7 +19,7 @@ interface Resource {
 }
 
 const FUNCTIONS = ["Tick", "Discover", "Reconcile"] as const;
-const QUEUES = ["Now", "Refresh", "Discovery"] as const;
+const QUEUES = ["Renew", "Now", "Refresh", "Discovery"] as const;
 /** What may be used on any resource, since AWS knows none for it. */
 const ANYWHERE: ReadonlySet<string> = new Set(["xray:PutTraceSegments", "xray:PutTelemetryRecords"]);
 
@@ -73,7 +73,7 @@ describe("the packaged template", () => {
     }
   });
 
-  it("lease-table 15: has two lanes, each with its own maximum concurrency and dead letters", () => {
+  it("lease-table 15: has three lanes, each with its own maximum concurrency and dead letters", () => {
     for (const name of QUEUES) {
       const { RedrivePolicy } = properties(`${name}Queue`);
       assert.deepEqual(RedrivePolicy.deadLetterTargetArn, { "Fn::GetAtt": [`${name}DeadLetters`, "Arn"] });
@@ -93,6 +93,7 @@ describe("the packaged template", () => {
     ]);
     assert.deepEqual(sizes, [
       ["DiscoveryQueue", 1],
+      ["RenewQueue", MESSAGES_PER_INVOCATION],
       ["NowQueue", MESSAGES_PER_INVOCATION],
       ["RefreshQueue", MESSAGES_PER_INVOCATION],
     ]);

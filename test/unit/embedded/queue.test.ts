@@ -11,7 +11,12 @@ const key = (name: string): SyncKey => `east/VaultStaticSecret/shop/${name}` as 
 const keys = (count: number, from = "k"): SyncKey[] => Array.from({ length: count }, (_, at) => key(`${from}${at}`));
 
 type Handle = Parameters<typeof inProcessQueue>[0]["handle"];
-const PLENTY: BudgetLimits = { lane: { now: 100, refresh: 25 }, cluster: 1_000, namespace: 1_000, waiting: 1_000 };
+const PLENTY: BudgetLimits = {
+  lane: { renew: 25, now: 100, refresh: 25 },
+  cluster: 1_000,
+  namespace: 1_000,
+  waiting: 1_000,
+};
 
 function aQueue(handle: Handle = async () => {}, limits: Partial<BudgetLimits> = {}) {
   const handled: WorkMessage[] = [];
@@ -60,7 +65,11 @@ const sent = (place: string, count: number, from = 0): WorkMessage[] =>
 
 describe("what a silent Vault keeps waiting", () => {
   it("is its own namespace, up to that one's budget; neighbours and other clusters start at once", async () => {
-    const { queue, of, speak } = withSilent("noisy", { namespace: 30, cluster: 40, lane: { now: 50, refresh: 25 } });
+    const { queue, of, speak } = withSilent("noisy", {
+      namespace: 30,
+      cluster: 40,
+      lane: { renew: 25, now: 50, refresh: 25 },
+    });
     await queue.send([...sent("east/noisy", 300), ...sent("east/quiet", 20), ...sent("west/quiet", 20)]);
     await settled();
     assert.deepEqual([of("noisy"), of("quiet")], [30, 40]);
@@ -96,7 +105,7 @@ describe("what a silent Vault keeps waiting", () => {
   it("lets namespaces take turns: a long line of one does not stand before the others", async () => {
     const order: SyncKey[] = [];
     const { queue } = aQueue(async ({ keys: started }) => void order.push(...started), {
-      lane: { now: 25, refresh: 25 },
+      lane: { renew: 25, now: 25, refresh: 25 },
     });
     await queue.send([...sent("east/long", 500), ...sent("east/short", 1)]);
     await queue.idle();
@@ -192,7 +201,7 @@ describe("the in-process queue", () => {
   });
 
   it("says how long the oldest has waited", async () => {
-    const { queue } = aQueue(() => sleep(30), { lane: { now: 25, refresh: 25 } });
+    const { queue } = aQueue(() => sleep(30), { lane: { renew: 25, now: 25, refresh: 25 } });
     assert.equal(queue.oldest(), undefined);
     await queue.send([{ keys: keys(25, "a"), lane: "now", at: 0 }]);
     await queue.send([{ keys: [key("b")], lane: "now", at: 1 }]);
@@ -202,7 +211,7 @@ describe("the in-process queue", () => {
   });
 
   it("stops with what is under way, and starts nothing more", async () => {
-    const { queue, handled } = aQueue(() => sleep(30), { lane: { now: 25, refresh: 25 } });
+    const { queue, handled } = aQueue(() => sleep(30), { lane: { renew: 25, now: 25, refresh: 25 } });
     await queue.send([
       { keys: keys(25, "a"), lane: "now", at: 0 },
       { keys: keys(25, "b"), lane: "now", at: 0 },

@@ -5,7 +5,7 @@ import { kubernetesSecrets, type WantsSecret } from "../../../lib/destinations/k
 import { digestKey } from "../../../lib/digest.ts";
 import type { Json, JsonObject } from "../../../lib/json.ts";
 import { type SyncKey, syncKey } from "../../../lib/keys.ts";
-import type { Foreseeing, Resolved, SyncKind } from "../../../lib/kinds/kind.ts";
+import type { ForeseeInput, Resolved, SyncKind } from "../../../lib/kinds/kind.ts";
 import { kindRegistry } from "../../../lib/kinds/registry.ts";
 import { planner } from "../../../lib/plan/plan.ts";
 import type { SeenResource } from "../../../lib/ports/resources.ts";
@@ -31,7 +31,7 @@ interface Lottery {
 }
 
 function lotteryKind(lottery: Lottery, recordedNow: (key: SyncKey) => Promise<Json | undefined>): SyncKind<Drawn> {
-  const isFresh = ({ row, clock }: Foreseeing<Drawn>) => {
+  const isFresh = ({ row, clock }: ForeseeInput<Drawn>) => {
     const { drawnAt = 0 } = (row.state.own ?? {}) as { drawnAt?: EpochMs };
     return clock() - drawnAt < 60_000;
   };

@@ -33,13 +33,14 @@ function aWheelOf(slot: RefreshSlot) {
     },
     leases: {
       due: async () => [],
-      periods: async () => [slot.period],
-      onWheel: async (period, from, to) => {
+      periods: async (lane) => (lane === "refresh" ? [slot.period] : []),
+      onWheel: async (lane, period, from, to) => {
         const isIn = period === slot.period && from <= slot.phase && slot.phase <= to;
-        return isIn ? [{ key: aKey(), group: "g", phase: slot.phase }] : [];
+        return isIn ? [{ key: aKey(), group: "g", lane, phase: slot.phase }] : [];
       },
-      dispatchedUntil: async () => dispatched,
-      moveDispatched: async (from, to) => {
+      dispatchedUntil: async (lane) => (lane === "refresh" ? dispatched : undefined),
+      moveDispatched: async (lane, from, to) => {
+        if (lane === "renew") return true;
         if (dispatched !== from) return false;
         dispatched = to;
         return true;

@@ -335,10 +335,10 @@ describe("tokens of Vault that processes share", () => {
     const cache = cacheOf(store, () => world.now);
     const one = process(cache);
     await one.token({ identity: ONE, by: BY }, forever);
-    const [kept, ...more] = await one.kept("east");
+    const [kept, ...more] = await one.kept("cluster:east");
     assert.ok(kept);
-    assert.deepEqual([kept, more], [{ id: "one", by: BY, circuit: kept.circuit }, []]);
-    assert.deepEqual(await one.kept("west"), []);
+    assert.deepEqual([kept, more], [{ id: "one", scope: "cluster:east", by: BY, circuit: kept.circuit }, []]);
+    assert.deepEqual(await one.kept("cluster:west"), []);
     const next = aKey("web");
     await one.keepFor(kept, next);
     const [moved] = await one.kept();

@@ -98,7 +98,7 @@ async function done({ row = aRow({ declared }), observe = "watch", restarts = fa
     rolloutTargets: restarts ? [{ kind: "Deployment", name: "app" } as const] : [],
   };
   const about = { row, settings: { observe }, resolved, data, digest: digestOf(KEY, data) };
-  const destination = kubernetesSecrets.bringing(apis, about);
+  const destination = kubernetesSecrets.toWrite(apis, about);
   const learned = destination.learned(await converge(destination, claim, forever));
   return { events, learned, state: claim.row.state };
 }

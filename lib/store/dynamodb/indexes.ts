@@ -1,0 +1,94 @@
+import type { SyncKey } from "../../keys.ts";
+import { type Place, type Pushed, pushPlace, type Ref, type RowState, refsOf } from "../../ports/rows.ts";
+import type { PathTaken } from "../../ports/store.ts";
+import {
+  all,
+  either,
+  fenceIsAtMost,
+  fenceIsBelow,
+  fenceIsStill,
+  holderIs,
+  itemExists,
+  itemIsAbsent,
+} from "./conditions.ts";
+import type { Connection } from "./connection.ts";
+import { placeKey, pushAt, refAt, syncAt } from "./table.ts";
+import type { Write } from "./writes.ts";
+
+/** An item that says that a row refers to something. `fence` is that of the row when it said so. */
+interface RefItem {
+  readonly fence: number;
+}
+
+interface PushItem {
+  readonly syncKey: SyncKey;
+}
+
+/**
+ * Items of references and of pushed paths. What a row begins to refer to is written before its settle, what it no longer refers to is
+ * removed after it: a crash between the two leaves an entry too many, never one too few. That costs half of a transaction. Fences
+ * keep late workers from removing what later ones said.
+ */
+export interface Indexes {
+  /** Before the write that says so. Answers what to do when that write is lost. */
+  join(key: SyncKey, fence: number, before: RowState | undefined, after: RowState): Promise<() => Promise<void>>;
+  /** After the write that says so. */
+  leave(key: SyncKey, fence: number, before: RowState, after: RowState | undefined): Promise<void>;
+  /** Writes of a transaction that give these paths to a row; `from` is who has them now. */
+  pushWrites(key: SyncKey, pushed: readonly Pushed[], from?: SyncKey): readonly Write[];
+  /** Which of these paths another row has, if any. One whose row is gone is freed. */
+  taken(key: SyncKey, pushed: readonly Pushed[]): Promise<PathTaken | undefined>;
+}
+
+export function indexes(connection: Connection): Indexes {
+  const remove = (ref: Ref, key: SyncKey, fence: number) =>
+    connection.indexRemove(refAt(ref, key), all(itemExists, fenceIsAtMost(fence)));
+  return {
+    async join(key, fence, before, after) {
+      const known = new Set(before === undefined ? [] : refsOf(before));
+      const joined = refsOf(after).filter((ref) => !known.has(ref));
+      const made = await Promise.all(
+        joined.map(async (ref) => {
+          const when = either(itemIsAbsent, fenceIsBelow(fence));
+          const put = await connection.indexPut<RefItem>({ ...refAt(ref, key), fence }, when);
+          return put.holds && put.before === undefined ? [ref] : [];
+        }),
+      );
+      return async () => {
+        const condition = all(itemExists, fenceIsStill(fence));
+        await Promise.all(made.flat().map((ref) => connection.indexRemove(refAt(ref, key), condition)));
+      };
+    },
+    async leave(key, fence, before, after) {
+      const kept = new Set(after === undefined ? [] : refsOf(after));
+      const left = refsOf(before).filter((ref) => !kept.has(ref));
+      const claimed = new Set((after?.pushed ?? []).map(idOf));
+      const freed = (before.pushed ?? []).filter((pushed) => !claimed.has(idOf(pushed)));
+      await Promise.all([
+        ...left.map((ref) => remove(ref, key, fence)),
+        ...freed.map((pushed) => connection.indexRemove(pushAt(pushPlace(pushed)), all(itemExists, holderIs(key)))),
+      ]);
+    },
+    pushWrites: (key, pushed, from = key) =>
+      pushed.map((path) => {
+        const place = pushPlace(path);
+        const item = { ...pushAt(place), ...placeKey(place), syncKey: key, role: place.role };
+        return { put: item, when: either(itemIsAbsent, holderIs(from), holderIs(key)) };
+      }),
+    async taken(key, pushed) {
+      for (const path of pushed) {
+        const place = pushPlace(path);
+        const other = await connection.get<PushItem>(pushAt(place), "strong");
+        if (other === undefined || other.syncKey === key) continue;
+        if (await connection.get(syncAt(other.syncKey), "strong")) return { taken: place, by: other.syncKey };
+        await connection.indexRemove(pushAt(place), all(itemExists, holderIs(other.syncKey)));
+      }
+      return undefined;
+    },
+  };
+}
+
+function idOf(pushed: Pushed): string {
+  const { vault, path }: Place = pushPlace(pushed);
+  return JSON.stringify([vault, path]);
+}

@@ -1,0 +1,106 @@
+import type { EpochMs } from "../clock.ts";
+import { type Issue, type OwnedSecret, type Pushed, pushPlace, type RowState } from "../ports/rows.ts";
+import type { Lease } from "../ports/store.ts";
+
+/** By name; what is said later of a name completes what was said before. */
+export function mergeOwned(before: readonly OwnedSecret[], later: readonly OwnedSecret[]): readonly OwnedSecret[] {
+  return merged(before, later, ({ name }) => name);
+}
+
+/** By serial: none is ever lost (lease-table 28). */
+export function mergeIssues(before: readonly Issue[] = [], later: readonly Issue[] = []): readonly Issue[] {
+  return merged(before, later, ({ serial }) => serial);
+}
+
+export function mergePushed(before: readonly Pushed[] = [], later: readonly Pushed[] = []): readonly Pushed[] {
+  return merged(before, later, (pushed) => JSON.stringify([pushed.vault, pushPlace(pushed).path]));
+}
+
+function merged<T>(before: readonly T[], later: readonly T[], idOf: (item: T) => string): readonly T[] {
+  const items = new Map(before.map((item) => [idOf(item), item]));
+  for (const item of later) items.set(idOf(item), { ...items.get(idOf(item)), ...item });
+  return [...items.values()];
+}
+
+/** Who was at work on the row may be so until then. */
+type Held = { readonly leaseUntil: EpochMs } | undefined;
+
+/** What the state of a row is as that of its clean-up, merged into what an earlier clean-up of the same declaration had left (lease-table 8). */
+export function tombstonedState(state: RowState, held: Held, before?: RowState): RowState {
+  const { place: _place, awaits: _awaits, bridgeUntil: _bridge, error: _error, ...kept } = state;
+  return merge({ ...kept, refs: [], attempts: 0, ...busy(held) }, before);
+}
+
+/** What stays of a row that leaves us while Vault leases of it live: those, and what its kind knows (lease-table 28). */
+export function retiredState(
+  { own, issues = [], digest, unsent, retainUntil }: RowState,
+  until: EpochMs | undefined,
+  held: Held,
+  before?: RowState,
+): RowState {
+  const ends = until ?? retainUntil;
+  const kept: RowState = {
+    ...{ refs: [], owned: [], attempts: 0, issues },
+    ...(ends === undefined ? {} : { retainUntil: ends }),
+    ...(own === undefined ? {} : { own }),
+    ...(digest === undefined ? {} : { digest }),
+    ...(unsent === undefined ? {} : { unsent }),
+    ...busy(held),
+  };
+  return merge(kept, before);
+}
+
+function busy(held: Held): Pick<RowState, "busyUntil"> {
+  return held === undefined ? {} : { busyUntil: held.leaseUntil };
+}
+
+function merge(state: RowState, before: RowState | undefined): RowState {
+  if (before === undefined) return state;
+  const issues = mergeIssues(before.issues, state.issues);
+  const pushed = mergePushed(before.pushed, state.pushed);
+  const unsent = [...(before.unsent ?? []), ...(state.unsent ?? [])];
+  const busyUntil = Math.max(before.busyUntil ?? 0, state.busyUntil ?? 0);
+  const retainUntil = Math.max(before.retainUntil ?? 0, state.retainUntil ?? 0);
+  return {
+    ...state,
+    owned: mergeOwned(before.owned, state.owned),
+    ...(issues.length > 0 ? { issues } : {}),
+    ...(pushed.length > 0 ? { pushed } : {}),
+    ...(unsent.length > 0 ? { unsent } : {}),
+    ...(busyUntil > 0 ? { busyUntil } : {}),
+    ...(retainUntil > 0 ? { retainUntil } : {}),
+  };
+}
+
+/** A state with what is about to be written; what is recorded of a path stays. The same one when there is nothing. */
+export function claimedState(
+  state: RowState,
+  owned: readonly OwnedSecret[] | undefined,
+  pushed: readonly Pushed[],
+): RowState {
+  if (owned === undefined && pushed.length === 0) return state;
+  return {
+    ...state,
+    ...(owned === undefined ? {} : { owned: mergeOwned(state.owned, owned) }),
+    ...(pushed.length === 0 ? {} : { pushed: mergePushed(pushed, state.pushed) }),
+  };
+}
+
+/** What a record stores: what indexes know of a row changes with its settle alone. */
+export function recordedState({ state: claimed }: Lease, state: RowState): RowState {
+  const { awaits: _awaits, place: _place, unsent: _unsent, ...rest } = state;
+  const { refs, awaits, place, unsent } = claimed;
+  return {
+    ...rest,
+    refs,
+    ...(awaits === undefined ? {} : { awaits }),
+    ...(place === undefined ? {} : { place }),
+    ...(unsent === undefined ? {} : { unsent }),
+  };
+}
+
+/** A settle that would forget a Vault lease is a bug (lease-table 28). */
+export function demandNoIssues(key: string, { issues = [] }: Pick<RowState, "issues">): void {
+  if (issues.length > 0)
+    throw new Error(`${key} has ${issues.length} issues: it can't be forgotten before they have ended`);
+}

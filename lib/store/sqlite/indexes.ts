@@ -1,0 +1,74 @@
+import type { SyncKey } from "../../keys.ts";
+import { type Place, type Pushed, pushPlace, type Ref, type RowState, refsOf } from "../../ports/rows.ts";
+import type { PathTaken } from "../../ports/store.ts";
+import type { Connection } from "./connection.ts";
+
+/** Places and references of rows, in tables of their own. What stands in them follows from the rows' states. */
+export interface Indexes {
+  /** What differs between the two states is written, and nothing else. */
+  move(key: SyncKey, before: RowState | undefined, after: RowState | undefined): void;
+  /** Claims these paths; or says which one another row has, and writes nothing. */
+  claimPushes(key: SyncKey, before: RowState, pushed: readonly Pushed[]): PathTaken | undefined;
+}
+
+/** Stored with a slash at its end, so that a prefix ends between two segments. */
+export function storedPath(path: string): string {
+  return `${path}/`;
+}
+
+export function indexes(connection: Connection): Indexes {
+  const addRef = connection.index("INSERT INTO ref (ref, key) VALUES (:ref, :key) ON CONFLICT DO NOTHING");
+  const removeRef = connection.index("DELETE FROM ref WHERE ref = :ref AND key = :key");
+  const addPlace = connection.index(
+    "INSERT INTO place (vault, path, role, key) VALUES (:vault, :path, :role, :key) ON CONFLICT DO NOTHING",
+  );
+  const removePlace = connection.index(
+    "DELETE FROM place WHERE vault = :vault AND path = :path AND role = :role AND key = :key",
+  );
+  // One whose row is gone holds nothing.
+  const holder = connection.one<{ readonly key: SyncKey }>(`
+    SELECT place.key FROM place JOIN sync ON sync.key = place.key
+    WHERE vault = :vault AND path = :path AND role = 'push' AND place.key <> :key`);
+  const freePlace = connection.index("DELETE FROM place WHERE vault = :vault AND path = :path AND role = 'push'");
+  const put = (key: SyncKey, place: Place) => addPlace({ key, ...place, path: storedPath(place.path) });
+  const take = (key: SyncKey, place: Place) => removePlace({ key, ...place, path: storedPath(place.path) });
+  return {
+    move: (key, before, after) => {
+      const [left, joined] = difference(before ? refsOf(before) : [], after ? refsOf(after) : [], (ref: Ref) => ref);
+      for (const ref of left) removeRef({ ref, key });
+      for (const ref of joined) addRef({ ref, key });
+      const [gone, come] = difference(placesOf(before), placesOf(after), idOf);
+      for (const place of gone) take(key, place);
+      for (const place of come) put(key, place);
+    },
+    claimPushes: (key, before, pushed) => {
+      const [, come] = difference(placesOf(before), pushed.map(pushPlace), idOf);
+      for (const place of come) {
+        const other = holder({ vault: place.vault, path: storedPath(place.path), key });
+        if (other !== undefined) return { taken: place, by: other.key };
+      }
+      for (const place of come) {
+        freePlace({ vault: place.vault, path: storedPath(place.path) });
+        put(key, place);
+      }
+      return undefined;
+    },
+  };
+}
+
+/** Where a row is found: the place that it reads, and the paths that it has claimed. */
+function placesOf(state: RowState | undefined): readonly Place[] {
+  const { place, pushed = [] } = state ?? {};
+  return [...(place?.role === "read" ? [place] : []), ...pushed.map(pushPlace)];
+}
+
+function idOf({ vault, path, role }: Place): string {
+  return JSON.stringify([vault, path, role]);
+}
+
+/** What left, and what joined. */
+function difference<T>(before: readonly T[], after: readonly T[], idOf: (item: T) => string): [T[], T[]] {
+  const was = new Set(before.map(idOf));
+  const is = new Set(after.map(idOf));
+  return [before.filter((item) => !is.has(idOf(item))), after.filter((item) => !was.has(idOf(item)))];
+}

@@ -1,0 +1,146 @@
+import type { DatabaseSync } from "node:sqlite";
+import { asObject } from "../../canonical.ts";
+import type { JsonObject } from "../../json.ts";
+import { partsOf, type SyncKey } from "../../keys.ts";
+import { stateOfFirst } from "../first-layout.ts";
+import { parsed } from "../stored.ts";
+
+/** Of the tables. A file of an earlier version is brought up to it in place; one of a later version is left alone. */
+export const SCHEMA_VERSION = 2;
+
+/** What is made anew and by the first step alike. */
+export const RENEW_INDEXES = `
+CREATE INDEX sync_renew ON sync (renew_period, renew_phase, grp) WHERE renew_period IS NOT NULL;
+CREATE INDEX sync_unsent ON sync (unsent_at) WHERE unsent_at IS NOT NULL;`;
+
+export const SIDE_TABLES = `
+CREATE TABLE place (
+  vault TEXT NOT NULL, path TEXT NOT NULL, role TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (vault, path, role, key)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX place_push ON place (vault, path) WHERE role = 'push';
+CREATE TABLE ref (ref TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (ref, key)) STRICT, WITHOUT ROWID;
+CREATE TABLE target (digest TEXT PRIMARY KEY, body TEXT NOT NULL, unnamed_since INTEGER) STRICT, WITHOUT ROWID;
+CREATE TABLE cursor (lane TEXT PRIMARY KEY, handed_until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE token (
+  scope TEXT NOT NULL, id TEXT NOT NULL, sync TEXT, circuit TEXT NOT NULL, serial TEXT NOT NULL,
+  sealed TEXT NOT NULL, ends_at INTEGER NOT NULL, PRIMARY KEY (scope, id)
+) STRICT, WITHOUT ROWID;`;
+
+/** What leads from each version to the next one. A step that was released is not edited any more. */
+const STEPS: ReadonlyMap<number, (database: DatabaseSync) => void> = new Map([[1, fromFirst]]);
+
+/** Brings a state up to date, in place and in one transaction: a crash leaves it as it was. */
+export function migrate(database: DatabaseSync): void {
+  if (versionOf(database) === SCHEMA_VERSION) return;
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    // Read again: another process may have been first.
+    for (let version = versionOf(database); version < SCHEMA_VERSION; version++) {
+      const step = STEPS.get(version);
+      if (step === undefined) throw new Error(`no step leads from schema ${version}`);
+      step(database);
+    }
+    database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
+  } catch (error) {
+    if (database.isTransaction) database.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+function versionOf(database: DatabaseSync): number {
+  return Number(database.prepare("PRAGMA user_version").get()?.user_version);
+}
+
+/** The first version kept tokens in a table that was made when it was needed. */
+const FIRST_TOKENS = `
+CREATE TABLE IF NOT EXISTS token (
+  cluster TEXT NOT NULL, id TEXT NOT NULL, sync TEXT NOT NULL, circuit TEXT NOT NULL, serial TEXT NOT NULL,
+  sealed TEXT NOT NULL, ends_at INTEGER NOT NULL, PRIMARY KEY (cluster, id)
+) STRICT, WITHOUT ROWID;`;
+
+/**
+ * Places in Vaults instead of a hash, references of their own, issues, pushed paths, the renew wheel, tokens by scope. Places can't be
+ * made of hashes: each row gets its own with its next run.
+ */
+function fromFirst(database: DatabaseSync): void {
+  database.exec(`
+    ${FIRST_TOKENS}
+    ALTER TABLE token RENAME TO first_token;
+    ALTER TABLE cursor RENAME TO first_cursor;
+    ${SIDE_TABLES}
+    INSERT INTO token SELECT 'cluster:' || cluster, id, sync, circuit, serial, sealed, ends_at FROM first_token;
+    INSERT INTO cursor SELECT 'refresh', handed_until FROM first_cursor;
+    DROP TABLE first_token;
+    DROP TABLE first_cursor;
+    ALTER TABLE body ADD COLUMN issues TEXT;
+    ALTER TABLE body ADD COLUMN pushed TEXT;
+    ALTER TABLE sync ADD COLUMN nudges_seen INTEGER;
+    ALTER TABLE sync ADD COLUMN expect INTEGER;
+    ALTER TABLE sync ADD COLUMN expect_at INTEGER;
+    ALTER TABLE sync ADD COLUMN renew_period INTEGER;
+    ALTER TABLE sync ADD COLUMN renew_phase INTEGER;
+    ALTER TABLE sync ADD COLUMN unsent_at INTEGER;
+    ${RENEW_INDEXES}`);
+  moveStates(database);
+  database.exec(`
+    UPDATE cluster SET state = json_remove(json_set(state, '$.awaitingApproval', json(json_extract(state, '$.held'))), '$.held')
+      WHERE json_valid(state) AND json_type(state, '$.held') IS NOT NULL;
+    DROP INDEX sync_source;
+    ALTER TABLE sync DROP COLUMN source;
+    ALTER TABLE circuit DROP COLUMN target;`);
+}
+
+interface FirstRecord {
+  readonly key: SyncKey;
+  readonly body: number;
+  readonly source: string | null;
+  readonly state: string;
+  readonly declared: string;
+}
+
+function moveStates(database: DatabaseSync): void {
+  const page = database.prepare(`
+    SELECT key, body, source, state, declared FROM sync JOIN body ON body.id = sync.body
+    WHERE key > :after ORDER BY key LIMIT 1000`);
+  const write = database.prepare("UPDATE body SET state = :state WHERE id = :body");
+  const ref = database.prepare("INSERT INTO ref (ref, key) VALUES (:ref, :key) ON CONFLICT DO NOTHING");
+  for (let after = ""; ; ) {
+    const records = page.all({ after }) as unknown as readonly FirstRecord[];
+    for (const record of records) {
+      const moved = movedState(record);
+      // One that is damaged is told of when it is read, as before.
+      if (moved === undefined) continue;
+      write.run({ body: record.body, state: JSON.stringify(moved.state) });
+      for (const name of moved.refs) ref.run({ ref: name, key: record.key });
+    }
+    const last = records.at(-1);
+    if (last === undefined) return;
+    after = last.key;
+  }
+}
+
+function movedState(record: FirstRecord): { readonly state: JsonObject; readonly refs: readonly string[] } | undefined {
+  const state = asObject(parsed(record.state) as JsonObject | undefined);
+  if (state === undefined) return undefined;
+  const awaits = awaitsOf(record, state);
+  const refs = Array.isArray(state.refs) ? state.refs.filter((name) => typeof name === "string") : [];
+  return {
+    state: { ...stateOfFirst(state), ...(awaits.length === 0 ? {} : { awaits }) },
+    refs: [...refs, ...awaits],
+  };
+}
+
+/** What was found by searching the cluster before. */
+function awaitsOf({ key, source, declared }: FirstRecord, { error }: JsonObject): readonly string[] {
+  const { cause, code } = asObject(error) ?? {};
+  const isRefused = code === "SECRET_NOT_OURS" || code === "SECRET_TERMINATING";
+  const spec = asObject(asObject(parsed(declared) as JsonObject | undefined)?.spec);
+  const name = asObject(spec?.destination)?.name;
+  const { cluster, namespace } = partsOf(key);
+  return [
+    ...(typeof cause === "string" ? [`cause:${cause}`] : []),
+    ...(isRefused && typeof name === "string" ? [`destination:${cluster}/${namespace}/${name}`] : []),
+    // The connections of a Vault were found by the id of its circuit.
+    ...(source?.startsWith("vault:") ? [`circuit:${source}`] : []),
+  ];
+}
