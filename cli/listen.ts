@@ -64,7 +64,7 @@ async function pageOf(method: string | undefined, url: string | undefined, healt
   return (await PAGES[path]?.(health).catch(() => FAILED)) ?? NOT_FOUND;
 }
 
-/** Answers /healthz, /readyz and /metrics, with Node's own server: three pages need no framework. `none` listens nowhere. */
+/** Serves /healthz, /readyz and /metrics by Node's own server: three pages need no framework. `none` serves nothing. */
 export async function listen(address: string, health: Health): Promise<Listening | undefined> {
   if (address === "none") return undefined;
   const { hostname, port } = parseAddress(address);

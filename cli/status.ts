@@ -57,7 +57,7 @@ async function read(
     const owing = await thatOweRestarts(store, rows);
     for (const row of rows) syncs.push(syncView(row, around, now, owing.get(row.key)));
   }
-  // What left the fleet and has Vault leases still: its clusters are not ours any more.
+  // Syncs that left the fleet and still have Vault leases; their clusters are no longer ours.
   for (const row of await store.retired()) syncs.push(syncView(row, { circuits, cluster: undefined }, now, undefined));
   const clusters = names.map((name) =>
     clusterView(

@@ -79,13 +79,13 @@ export const OUTAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 /**
- * What a failed request did: nothing for certain, or nobody knows, since it may have been carried out and its answer lost. Who asks for what
- * can't be repeated goes by this alone.
+ * What a failed request did: certainly nothing, or unknown, because Vault may have executed it and its answer is lost.
+ * Only this decides whether an unrepeatable request may be sent again.
  */
 export type RequestOutcome = "none" | "unknown";
 
 export interface SyncErrorOptions {
-  /** Of the request that failed; missing where none was sent, or where it may be sent again in any case. */
+  /** The outcome of the failed request; missing when none was sent, or when it may be repeated anyway. */
   readonly outcome?: RequestOutcome;
   /** The id of the circuit of the end that is out of reach: set with the codes in OUTAGE_CODES. */
   readonly circuit?: string;

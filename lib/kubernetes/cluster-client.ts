@@ -181,7 +181,10 @@ function read(
   const body = parsed(text);
   if (http >= 200 && http < 300) {
     if (isShape(body)) return { object: body };
-    throw new SyncError("KUBE_ANSWER_INVALID", `cluster ${call.cluster} sent an answer that is not JSON: check its address`);
+    throw new SyncError(
+      "KUBE_ANSWER_INVALID",
+      `cluster ${call.cluster} sent an answer that is not JSON: check its address`,
+    );
   }
   return { failure: failureOf(http, body ?? text, typeof retryAfter === "string" ? retryAfter : undefined) };
 }

@@ -12,7 +12,7 @@ export interface Window {
   readonly untilMs: EpochMs;
 }
 
-/** One of the wheels: refreshes, or renewals. */
+/** One of the two wheels: refreshes or renewals. */
 export interface Wheel {
   readonly lane: WheelLane;
   readonly leases: Pick<LeaseStore, "onWheel">;
@@ -35,9 +35,9 @@ export async function slotsAhead(wheel: Wheel, periods: readonly number[], windo
 }
 
 /**
- * The slots of `window` that ticks failed to dispatch in `gap`, which ends now: at most one for each sync however long
- * the gap was. Refreshes are spread over min(period, 15 min), those of one second together; renewals can't wait, and come at once
- * (lease-table 13).
+ * The slots of `window` that ticks failed to dispatch in `gap`, which ends now: at most one per sync, however long the
+ * gap. Refreshes are spread over min(period, 15 min), those of one second together; renewals come at once, because they
+ * can't wait (lease-table 13).
  */
 export async function slotsMissed(
   wheel: Wheel,
@@ -70,7 +70,7 @@ function missedFrom(period: number, gap: Window): EpochMs {
   return gap.untilMs - periodMs + Math.min(periodMs, CATCH_UP_MS);
 }
 
-/** Of a gap that is longer than the period the last slot of each is made up for, whatever comes next. */
+/** In a gap longer than the period, each sync's last slot is dispatched, whatever comes next. */
 function lastSlotFrom(period: number, gap: Window): EpochMs {
   return Math.max(gap.afterMs, gap.untilMs - period * 1_000);
 }

@@ -42,10 +42,10 @@ export interface TickResult {
   readonly due: number;
   /** Slots of the refresh wheel sent. */
   readonly wheel: number;
-  /** Turns of the renew wheel sent. */
+  /** Slots of the renew wheel sent. */
   readonly renew: number;
   readonly messages: number;
-  /** Up to when refreshes are dispatched now; undefined before the first tick that dispatches any. */
+  /** Until when refreshes are dispatched; undefined before the first tick that dispatches any. */
   readonly dispatchedUntil: EpochMs | undefined;
   /**
    * `held-back`: old messages wait. `raced`: another tick moved dispatchedUntil. `stopped`: the signal aborted. The
@@ -63,7 +63,7 @@ export async function tick(deps: TickDeps, signal: AbortSignal): Promise<TickRes
   const until = now + deps.horizonMs;
   const dispatched = await saneDispatched(deps, "refresh", now);
   const sent = sender(deps, now);
-  // Renewals first, whatever else waits: a Vault lease that is not renewed in time is lost (lease-table 29).
+  // Renewals come first: a Vault lease that is not renewed in time is lost (lease-table 29).
   await dispatchRenewals(deps, sent, { now, until }, signal);
   const isHeldBack = await isBehind(deps, now, signal);
   await dispatchDue(deps, sent, { after: dueFrom(deps, dispatched, isHeldBack, now), until, now }, signal);
@@ -75,7 +75,7 @@ export async function tick(deps: TickDeps, signal: AbortSignal): Promise<TickRes
   return { ...sent.counts(), ...wheel };
 }
 
-/** Where nothing is renewed, nothing is written for it. */
+/** Writes nothing when nothing has to be renewed. */
 async function dispatchRenewals(
   deps: TickDeps,
   sent: Sender,

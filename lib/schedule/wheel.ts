@@ -39,8 +39,8 @@ export function periodFor(refreshAfterMs: number): number {
 }
 
 /**
- * The largest step within [lowMs, highMs], for turns that have to come before an end; undefined when there is none. The ladder has one
- * wherever highMs >= 4 s and lowMs <= 0.8 * highMs, from 5 s on.
+ * The largest step within [lowMs, highMs], for slots that must come before a deadline; undefined when there is none.
+ * The ladder has one wherever highMs >= 4 s and lowMs <= 0.8 * highMs, from 5 s on.
  */
 export function stepWithin(lowMs: number, highMs: number): number | undefined {
   return LADDER.findLast((step) => step * SECOND_MS <= highMs && step * SECOND_MS >= lowMs);

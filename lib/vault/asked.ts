@@ -13,7 +13,7 @@ export interface Asked {
   readonly method: "GET" | "POST";
   /** Without `/v1/`, as people write it. */
   readonly path: string;
-  /** It may be sent again when its answer was lost. One that issues, ends or writes something may not. */
+  /** Whether it may be sent again after its answer was lost: not if it issues, ends or writes something. */
   readonly repeatable: boolean;
   readonly purpose: "kv-v1" | "kv-v2" | "login" | "token" | "probe" | "seal-status";
 }

@@ -11,7 +11,7 @@ const NO_HTTP_CODE =
 const REACH_CODE =
   /^(ECONN|EHOST|ENET|ENOTFOUND|EAI_|ETIMEDOUT|EPIPE|EADDRNOTAVAIL|UND_ERR_(CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|SOCKET))/;
 
-/** Error codes of a connection that was never made: nothing was sent. */
+/** Error codes of a connection that failed to open: nothing was sent. */
 const NOT_SENT_CODE = /^(ECONNREFUSED|EHOST|ENET|ENOTFOUND|EAI_|EADDRNOTAVAIL|UND_ERR_CONNECT_TIMEOUT)/;
 
 function outcomeOf(code: string): RequestOutcome {

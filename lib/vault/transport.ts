@@ -100,7 +100,10 @@ async function whereAllowed(agents: Agents, message: HttpMessage, url: URL, sign
   }
 }
 
-/** A kept-alive connection may be cut at any time, most of all after a frozen function thaws: what may be repeated is then asked once more. */
+/**
+ * A kept-alive connection may close at any time, above all after a frozen function thaws: a repeatable request is then
+ * sent again.
+ */
 async function exchangeOnLiveConnection(
   agent: Agent,
   message: HttpMessage,

@@ -32,7 +32,7 @@ const MAX_KEPT = 1_000;
 export interface VaultQuestion {
   readonly purpose: Asked["purpose"];
   readonly method: Asked["method"];
-  /** Never told by the method: a GET may issue a credential. */
+  /** Independent of the method: a GET may issue a credential. */
   readonly repeatable: boolean;
   /** Without `/v1/`, percent-encoded. */
   readonly path: string;

@@ -51,7 +51,7 @@ export function answerError(asked: Asked, answer: VaultAnswer): SyncError {
   const message = `${describe(asked)} ${says} (${answer.status}${hint ? `: ${hint}` : ""})`;
   return new SyncError(code, message, {
     cause: { status: answer.status },
-    // What Vault refuses it has not done; what fails inside it, or before it, may have been done.
+    // Vault has not done what it refuses (4xx). A 5xx, also from a proxy, leaves the outcome unknown.
     outcome: answer.status >= 400 && answer.status < 500 ? "none" : "unknown",
     ...(outage && { circuit: asked.circuit }),
     ...(answer.retryAfterMs !== undefined && { retryAfterMs: answer.retryAfterMs }),
