@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { handoverCommand } from "./handover.ts";
+import { type HandoverFlags, handoverCommand } from "./handover.ts";
 import { fleetOption, outputOption } from "./options.ts";
 
 const HANDOVER_HELP = `
@@ -11,16 +11,6 @@ Examples:
 Run it while Vault Secrets Operator is scaled to zero. A running keyferry leaves the declarations alone by itself. After a
 crash, run the command again: finished work stays finished.
 Exit codes: 0 done, 1 refused (nothing was changed) or not finished, 2 bad input.`;
-
-export interface HandoverFlags {
-  readonly fleet: string;
-  readonly to: "vso" | "keyferry";
-  readonly cluster: readonly string[];
-  readonly namespace: readonly string[];
-  readonly force: boolean;
-  readonly dryRun: boolean;
-  readonly output: "table" | "json";
-}
 
 /** Adds the command about whole clusters: handover. */
 export function clusterCommands(cli: Command, exitWith: (code: number) => void): void {

@@ -18,7 +18,6 @@ import {
   surveyForVso,
 } from "../lib/vso/handover/hand-over.ts";
 import { type HandOverProgress, handToKeyferry, handToVso } from "../lib/vso/handover/hand-over-act.ts";
-import type { HandoverFlags } from "./cluster-commands.ts";
 import { type ClusterReport, complained, lacks, leftOf, people, reportOf } from "./handover-report.ts";
 import { print, printJson, say } from "./output.ts";
 
@@ -26,6 +25,16 @@ import { print, printJson, say } from "./output.ts";
 const KEY_BYTES = 16;
 /** How many syncs one line of progress stands for. */
 const PROGRESS_STEP = 100;
+
+export interface HandoverFlags {
+  readonly fleet: string;
+  readonly to: "vso" | "keyferry";
+  readonly cluster: readonly string[];
+  readonly namespace: readonly string[];
+  readonly force: boolean;
+  readonly dryRun: boolean;
+  readonly output: "table" | "json";
+}
 
 /**
  * Hands clusters over to Vault Secrets Operator, without work left for it, or takes them back; exits with 1 when that

@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { LOG_LEVELS, type LogLevel } from "../lib/telemetry/log.ts";
+import { LOG_LEVELS } from "../lib/telemetry/log.ts";
 import manifest from "../package.json" with { type: "json" };
 import { clusterCommands } from "./cluster-commands.ts";
 import { keyCommands } from "./key-commands.ts";
@@ -13,8 +13,8 @@ import {
   wholeNumber,
 } from "./options.ts";
 import { print, say } from "./output.ts";
-import { runCommand } from "./run.ts";
-import { statusCommand } from "./status.ts";
+import { type RunFlags, runCommand } from "./run.ts";
+import { type StatusFlags, statusCommand } from "./status.ts";
 
 const RUN_HELP = `
 Examples:
@@ -98,21 +98,4 @@ export async function program(argv: readonly string[]): Promise<number> {
   clusterCommands(cli, exitWith);
   await cli.parseAsync([...argv]);
   return code;
-}
-
-export interface RunFlags {
-  readonly fleet: string;
-  readonly dataDir: string;
-  readonly once: boolean;
-  readonly listen: string;
-  readonly logLevel: LogLevel;
-  readonly syncSeries: number;
-  readonly acceptMissing: readonly string[];
-}
-
-export interface StatusFlags {
-  readonly fleet: string;
-  readonly dataDir: string;
-  readonly output: "table" | "json";
-  readonly stack?: string;
 }

@@ -16,7 +16,7 @@ import { thatOweRestarts } from "../lib/rollout/owed.ts";
 import { damageReport } from "../lib/store/damage.ts";
 import { openSqliteStore, type SqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
 import { lastGuard } from "../lib/telemetry/last-guard.ts";
-import { jsonLog } from "../lib/telemetry/log.ts";
+import { jsonLog, type LogLevel } from "../lib/telemetry/log.ts";
 import { type PrometheusMetrics, prometheusMetrics } from "../lib/telemetry/metrics.ts";
 import { type RolloutsOwed, rolloutsOwed } from "../lib/telemetry/rollouts-owed.ts";
 import { forgetting, type SyncSeries, syncSeries } from "../lib/telemetry/sync-series.ts";
@@ -27,12 +27,21 @@ import { type DataDir, openDataDir } from "./data-dir.ts";
 import { onHangUp } from "./hang-up.ts";
 import { listen } from "./listen.ts";
 import { logLines } from "./log-lines.ts";
-import type { RunFlags } from "./program.ts";
 import { exposeSight } from "./sight-metrics.ts";
 import { sleep, stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
 /** How long revoking tokens may take at exit. */
 const REVOKE_MS = 5 * SECOND_MS;
+
+export interface RunFlags {
+  readonly fleet: string;
+  readonly dataDir: string;
+  readonly once: boolean;
+  readonly listen: string;
+  readonly logLevel: LogLevel;
+  readonly syncSeries: number;
+  readonly acceptMissing: readonly string[];
+}
 
 /** Keeps a fleet in step in this process. */
 export async function runCommand(flags: RunFlags): Promise<number> {

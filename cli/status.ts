@@ -8,9 +8,15 @@ import { thatOweRestarts } from "../lib/rollout/owed.ts";
 import { type EngineView, engineLines, engineView } from "./engine-view.ts";
 import { openTable } from "./lease-table.ts";
 import { print, printJson, say } from "./output.ts";
-import type { StatusFlags } from "./program.ts";
 import { type ClusterView, clusterView, hasFailed, humanAge, type SyncView, syncView } from "./status-view.ts";
 import { table, textLines } from "./table.ts";
+
+export interface StatusFlags {
+  readonly fleet: string;
+  readonly dataDir: string;
+  readonly output: "table" | "json";
+  readonly stack?: string;
+}
 
 interface Status {
   readonly engine: EngineView;

@@ -41,8 +41,8 @@ async function dispatchPasses(deadline: Deadline): Promise<void> {
   const [rows, open] = await Promise.all([leases.clusters(), leases.circuits()]);
   const now = clock();
   const probes = probesOverdue(open, now);
-  await queue.send(probes.map(({ id }) => ({ keys: [], lane: "now", at: now, probe: id })));
-  if (isTokenSweepDue(now)) await queue.send([{ keys: [], lane: "now", at: now, tokens: {} }]);
+  await queue.send(probes.map(({ id }) => ({ kind: "probe", circuit: id, at: now })));
+  if (isTokenSweepDue(now)) await queue.send([{ kind: "token-sweep", at: now }]);
   const { clusters } = await base.fleet.current();
   const fleet = clusters.map(({ name }) => name);
   const outOfSight = clustersOutOfSight(fleet, rows, open);

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { SyncKey } from "../../lib/keys.ts";
-import type { WorkMessage } from "../../lib/ports/queue.ts";
+import type { KeysMessage } from "../../lib/ports/queue.ts";
 import { EMPTY_STATE } from "../../lib/ports/rows.ts";
 import type { LeaseStore } from "../../lib/ports/store.ts";
 import { tick } from "../../lib/schedule/tick.ts";
@@ -92,7 +92,7 @@ async function ticksOver(
   const deps = {
     leases: store,
     queue: {
-      send: async (messages: readonly WorkMessage[]) => {
+      send: async (messages: readonly KeysMessage[]) => {
         dispatched += messages.reduce((sum, { keys }) => sum + keys.length, 0);
       },
     },

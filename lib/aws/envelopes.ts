@@ -2,6 +2,7 @@ import { JSONStringified } from "@aws-lambda-powertools/parser/helpers";
 import { z } from "zod";
 import { parseKey, type SyncKey } from "../keys.ts";
 import type { WorkMessage } from "../ports/queue.ts";
+import type { Lane } from "../ports/rows.ts";
 
 /** The wire format of our messages. `v` changes when an older function must not read them. */
 const VERSION = 1;
@@ -16,15 +17,26 @@ const key = z
 
 const clusterName = z.string().min(1).max(63);
 
+const sent = { v: z.literal(VERSION), at: z.int().nonnegative() };
+/** What is not about keys says so by its own field, and has none. */
+const without = { ...sent, lane: z.literal("now"), keys: z.tuple([]) };
+
+/**
+ * The variants of a WorkMessage as they have been written since the first version: an older function reads what we write
+ * and we read what it wrote, so that a deploy loses no message. A new variant has a `kind` of its own instead.
+ */
 const work = JSONStringified(
-  z.strictObject({
-    v: z.literal(VERSION),
-    lane: z.enum(["renew", "now", "refresh"]),
-    at: z.int().nonnegative(),
-    keys: z.array(key).max(100),
-    probe: z.string().min(1).max(MAX_KEY).exactOptional(),
-    tokens: z.strictObject({ cluster: clusterName.exactOptional() }).exactOptional(),
-  }),
+  z.union([
+    z
+      .strictObject({ ...without, probe: z.string().min(1).max(MAX_KEY) })
+      .transform(({ probe, at }): WorkMessage => ({ kind: "probe", circuit: probe, at })),
+    z
+      .strictObject({ ...without, tokens: z.strictObject({ cluster: clusterName.exactOptional() }) })
+      .transform(({ tokens, at }): WorkMessage => ({ kind: "token-sweep", ...tokens, at })),
+    z
+      .strictObject({ ...sent, lane: z.enum(["renew", "now", "refresh"]), keys: z.array(key).max(100) })
+      .transform(({ keys, lane, at }): WorkMessage => ({ kind: "keys", keys: keys as SyncKey[], lane, at })),
+  ]),
 );
 
 const looks = JSONStringified(
@@ -41,15 +53,51 @@ export interface WatchPassRequest {
 }
 
 export function workBody(message: WorkMessage): string {
-  return JSON.stringify({ v: VERSION, ...message });
+  return JSON.stringify({
+    v: VERSION,
+    lane: laneOf(message),
+    at: message.at,
+    keys: keysOf(message),
+    ...about(message),
+  });
+}
+
+function about(message: WorkMessage): Readonly<Record<string, unknown>> {
+  switch (message.kind) {
+    case "keys":
+      return {};
+    case "probe":
+      return { probe: message.circuit };
+    case "token-sweep":
+      return { tokens: message.cluster === undefined ? {} : { cluster: message.cluster } };
+  }
+}
+
+/** The lane that it takes: probes and token sweeps are few, and wanted soon. */
+export function laneOf(message: WorkMessage): Lane {
+  switch (message.kind) {
+    case "keys":
+      return message.lane;
+    case "probe":
+    case "token-sweep":
+      return "now";
+  }
+}
+
+/** The keys that it is about, if it is about any. */
+export function keysOf(message: WorkMessage): readonly SyncKey[] {
+  switch (message.kind) {
+    case "keys":
+      return message.keys;
+    case "probe":
+    case "token-sweep":
+      return [];
+  }
 }
 
 /** Undefined: not a keyferry message. */
 export function parseWork(body: string): WorkMessage | undefined {
-  const { data } = work.safeParse(body);
-  if (!data) return undefined;
-  const { keys, v: _version, ...message } = data;
-  return { ...message, keys: keys as SyncKey[] };
+  return work.safeParse(body).data;
 }
 
 export function watchPassesBody(requests: readonly WatchPassRequest[]): string {

@@ -1,4 +1,4 @@
-import { parseWatchPasses, parseWork } from "./envelopes.ts";
+import { keysOf, laneOf, parseWatchPasses, parseWork } from "./envelopes.ts";
 import type { Told } from "./function-traces.ts";
 import type { QueueRecord } from "./queue-record.ts";
 
@@ -6,11 +6,9 @@ import type { QueueRecord } from "./queue-record.ts";
 export function toldOfWork({ body }: QueueRecord): Told {
   const message = parseWork(body);
   if (message === undefined) return {};
-  const { lane, keys, probe } = message;
-  return {
-    annotations: { lane, keys: keys.length, ...(probe === undefined ? {} : { probe }) },
-    about: keys,
-  };
+  const keys = keysOf(message);
+  const probe = message.kind === "probe" ? { probe: message.circuit } : {};
+  return { annotations: { kind: message.kind, lane: laneOf(message), keys: keys.length, ...probe }, about: keys };
 }
 
 /** The trace description of a discovery message. */

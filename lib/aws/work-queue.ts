@@ -2,7 +2,7 @@ import type { SQSClient } from "@aws-sdk/client-sqs";
 import { type Clock, SECOND_MS } from "../clock.ts";
 import type { WorkMessage, WorkQueue } from "../ports/queue.ts";
 import type { Lane } from "../ports/rows.ts";
-import { workBody } from "./envelopes.ts";
+import { laneOf, workBody } from "./envelopes.ts";
 import { sendBatches } from "./send-batches.ts";
 
 /** SQS's maximum delay, in s. A message that arrives before its time is sent again. */
@@ -19,7 +19,7 @@ export function sqsWorkQueue({ client, urls, clock }: WorkQueueOptions): WorkQue
   return {
     async send(messages) {
       const now = clock();
-      const lanes = Map.groupBy(messages, ({ lane }) => lane);
+      const lanes = Map.groupBy(messages, laneOf);
       await Promise.all(
         [...lanes].map(([lane, sent]) =>
           sendBatches(

@@ -1,11 +1,11 @@
 import { type Clock, HOUR_MS, SECOND_MS } from "../clock.ts";
 import { described } from "../described.ts";
 import type { SyncKey } from "../keys.ts";
-import type { WorkMessage, WorkQueue } from "../ports/queue.ts";
+import type { KeysMessage, WorkMessage, WorkQueue } from "../ports/queue.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Deadline } from "./deadline.ts";
-import { parseWork } from "./envelopes.ts";
+import { keysOf, parseWork } from "./envelopes.ts";
 import { isRepeated, type QueueRecord } from "./queue-record.ts";
 
 /**
@@ -31,12 +31,16 @@ export interface WorkDeps {
 export async function workRecord(deps: WorkDeps, record: QueueRecord, deadline: Deadline): Promise<void> {
   const message = parseWork(record.body);
   if (message === undefined || message.at > deps.clock() + MAX_AHEAD_MS) return refuse(deps, record);
-  const { keys } = message;
-  if (isRepeated(record) && keys.length > 1) return split(deps, message);
+  const keys = keysOf(message);
+  if (message.kind === "keys" && isRepeated(record) && keys.length > 1) return split(deps, message);
   // Sent again unprocessed: it is too early, because SQS's delay is limited, or no time is left for it.
   const isEarly = message.at > deps.clock() + EARLY_MS;
   if (isEarly || deadline.isNear()) {
-    deps.log.info("message-handed-back", { keys: keys.length, because: isEarly ? "early" : "no-time-left" });
+    deps.log.info("message-handed-back", {
+      kind: message.kind,
+      keys: keys.length,
+      because: isEarly ? "early" : "no-time-left",
+    });
     return deps.queue.send([message]);
   }
   const { failed } = await deps.handle(message, deadline.signal);
@@ -52,7 +56,7 @@ async function refuse(deps: WorkDeps, record: QueueRecord): Promise<void> {
 }
 
 /** Splits a message, so that a key that kills the process affects no other (lease-table 15). */
-async function split(deps: WorkDeps, message: WorkMessage): Promise<void> {
+async function split(deps: WorkDeps, message: KeysMessage): Promise<void> {
   await deps.queue.send(message.keys.map((key) => ({ ...message, keys: [key] })));
   deps.metrics.count("keyferry_messages_split_total", {});
   deps.log.warn("message-split", { keys: message.keys.length });

@@ -15,11 +15,11 @@ export const CURSOR_MAX_AGE_MS = 10 * MINUTE_MS;
 /** An API server takes 0 for its own default, which is half an hour. */
 const SHORTEST_WATCH_S = 1;
 
-/** Kept up to date as things are taken in, so that a watch pass that ends early starts again where it was. */
+/** How far one kind has come. */
 export interface Progress {
-  cursor?: Cursor;
-  awaitingApproval?: NonNullable<ClusterState["awaitingApproval"]>;
-  error?: SyncError;
+  readonly cursor?: Cursor;
+  readonly awaitingApproval?: NonNullable<ClusterState["awaitingApproval"]>;
+  readonly error?: SyncError;
 }
 
 export interface ListAndWatchInput {
@@ -27,8 +27,10 @@ export interface ListAndWatchInput {
   readonly kind: KindRef;
   readonly options: ListOptions;
   readonly handler: EventHandler;
-  /** Where to start; moved on while it is watched. Without a cursor everything is listed. */
-  readonly progress: Progress;
+  /** Where to start. Without a cursor everything is listed. */
+  readonly from: Progress;
+  /** Told as things are taken in, so that a watch pass that ends early starts again where it was. */
+  readonly onProgress: (progress: Progress) => void;
   /** How long to watch; 0: one list or a short resume. */
   readonly seconds: number;
   /** Called once everything that is there was taken in, before the watch; also when this kind can't be read. */
@@ -39,37 +41,59 @@ export interface ListAndWatchInput {
 
 /**
  * Changes of one kind since the cursor, or everything when there is none. Rows first, cursor last: the cursor stands
- * where everything before it was taken in (lease-table 21).
+ * where everything before it was taken in (lease-table 21). Resolves with how far it came.
  */
-export async function listAndWatch(deps: DiscoveryDeps, input: ListAndWatchInput, signal: AbortSignal): Promise<void> {
-  const { progress } = input;
-  const { cursor } = progress;
-  if (cursor !== undefined && deps.clock() - cursor.movedAt > CURSOR_MAX_AGE_MS) delete progress.cursor;
-  const isResumed = progress.cursor !== undefined;
-  delete progress.error;
+export async function listAndWatch(
+  deps: DiscoveryDeps,
+  input: ListAndWatchInput,
+  signal: AbortSignal,
+): Promise<Progress> {
+  const { error: _last, ...from } = input.from;
+  const { cursor } = from;
+  let progress: Progress = from;
+  const move = (next: Progress): void => {
+    progress = next;
+    input.onProgress(next);
+  };
+  move(cursor !== undefined && deps.clock() - cursor.movedAt > CURSOR_MAX_AGE_MS ? withoutCursor(from) : from);
   try {
-    await catchUp(deps, input, signal);
+    const isResumed = progress.cursor !== undefined;
+    for await (const next of catchUp(deps, input, progress, signal)) move(next);
     // A cursor that turned out too old costs one list.
-    if (isResumed && progress.cursor === undefined) await catchUp(deps, input, signal);
+    if (isResumed && progress.cursor === undefined) {
+      for await (const next of catchUp(deps, input, progress, signal)) move(next);
+    }
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
-    progress.error = error;
+    move({ ...progress, error });
   } finally {
     input.onCaughtUp();
   }
+  return progress;
 }
 
+function withoutCursor({ cursor: _old, ...rest }: Progress): Progress {
+  return rest;
+}
+
+type Steps = AsyncGenerator<Progress, void, undefined>;
+
 /** A list if there is no cursor, then a watch. A cursor that turns out too old is dropped. */
-async function catchUp(deps: DiscoveryDeps, input: ListAndWatchInput, signal: AbortSignal): Promise<void> {
-  const isListed = input.progress.cursor === undefined;
-  if (isListed) await listAll(deps, input, signal);
+async function* catchUp(deps: DiscoveryDeps, input: ListAndWatchInput, from: Progress, signal: AbortSignal): Steps {
+  const listed = from.cursor === undefined ? await listAll(deps, input, from, signal) : from;
+  yield listed;
   input.onCaughtUp();
-  if (isListed && input.seconds === 0) return;
-  await watch(deps, input, signal);
+  if (from.cursor === undefined && input.seconds === 0) return;
+  yield* watch(deps, input, listed, signal);
 }
 
 /** Leaves no cursor when the cluster does not have this kind, which is no reason to believe that its objects are gone (lease-table 18). */
-async function listAll(deps: DiscoveryDeps, input: ListAndWatchInput, signal: AbortSignal): Promise<void> {
+async function listAll(
+  deps: DiscoveryDeps,
+  input: ListAndWatchInput,
+  from: Progress,
+  signal: AbortSignal,
+): Promise<Progress> {
   const { cluster, kind, options } = input;
   const listing = input.handler.list();
   const take = listBounds(cluster, kind.resource, deps.clock);
@@ -87,13 +111,16 @@ async function listAll(deps: DiscoveryDeps, input: ListAndWatchInput, signal: Ab
   };
   for (let next: string | undefined, isFirst = true; isFirst || next !== undefined; isFirst = false) {
     const answer = await inSlot(input, () => onePage(next), signal);
-    if (!answer) return input.handler.notServed();
+    if (!answer) {
+      await input.handler.notServed();
+      return from;
+    }
     next = answer.continue;
   }
   deps.log.debug("kind-listed", { cluster: input.cluster, kind: input.kind.kind, items });
   const awaitingApproval = await listing.end(signal);
-  if (awaitingApproval) input.progress.awaitingApproval = awaitingApproval;
-  input.progress.cursor = { resourceVersion: resourceVersion ?? "0", movedAt: deps.clock() };
+  const cursor = { resourceVersion: resourceVersion ?? "0", movedAt: deps.clock() };
+  return { ...from, ...(awaitingApproval ? { awaitingApproval } : {}), cursor };
 }
 
 async function inSlot<T>(
@@ -109,22 +136,19 @@ async function inSlot<T>(
   }
 }
 
-async function watch(deps: DiscoveryDeps, input: ListAndWatchInput, signal: AbortSignal): Promise<void> {
-  const { progress } = input;
-  if (!progress.cursor) return;
-  const since = {
-    resourceVersion: progress.cursor.resourceVersion,
-    seconds: Math.max(input.seconds, SHORTEST_WATCH_S),
-  };
+async function* watch(deps: DiscoveryDeps, input: ListAndWatchInput, from: Progress, signal: AbortSignal): Steps {
+  if (!from.cursor) return;
+  const { resourceVersion: version } = from.cursor;
+  const since = { resourceVersion: version, seconds: Math.max(input.seconds, SHORTEST_WATCH_S) };
   for await (const event of deps.clusters.watch(input.cluster, input.kind, input.options, since, signal)) {
     if (event.type === "EXPIRED") {
-      delete progress.cursor;
+      yield withoutCursor(from);
       return;
     }
     if (event.type !== "BOOKMARK")
       await unlessBug(deps, { ...input, object: event.object }, () => takeIn(input, event, signal));
     const { resourceVersion } = event.type === "BOOKMARK" ? event : event.object;
-    progress.cursor = { resourceVersion, movedAt: deps.clock() };
+    yield { ...from, cursor: { resourceVersion, movedAt: deps.clock() } };
   }
 }
 

@@ -13,34 +13,26 @@ import type { DiscoveryDeps } from "./deps.ts";
 /** What was left alone for a reason is looked at again then. */
 const LEFT_MS = 24 * HOUR_MS;
 
-/** What becomes of the key of VSO's MACs; `save` stores it on the cluster's row. */
-export interface MacKeyContext {
-  readonly settings: ClusterSettings;
-  readonly state: ClusterState;
-  readonly save: (seen: MacKeySeen) => Promise<boolean>;
-}
-
 /**
  * Without that key a VaultStaticSecret has no MAC, and what checks it by its MAC waits for ever. So it is made, once, in an
  * operator namespace that is known to be the operator's, and only where no resource has a MAC yet: one by another key would
- * make VSO restart workloads. Syncs that were settled without a MAC are then asked to work: one status write each, once.
+ * make VSO restart workloads. What was found out before is the answer as long as it holds. Undefined: none is to be made.
  */
-export async function macKeyOf(
+export async function makeMacKey(
   deps: DiscoveryDeps,
-  { settings, state, save }: MacKeyContext,
+  settings: ClusterSettings,
+  { operator, macKey: known }: Pick<ClusterState, "operator" | "macKey">,
   signal: AbortSignal,
 ): Promise<MacKeySeen | undefined> {
-  const { operator, macKey: known } = state;
   const { secrets, newHmacKey } = deps;
-  if (!secrets || !newHmacKey || settings.makeHmacKey === false || !hasPowers(operator)) return known;
-  if (known?.state === "made" && known.isTold !== true) return tellAll(deps, settings, known);
+  if (!secrets || !newHmacKey || settings.makeHmacKey === false || !hasPowers(operator)) return undefined;
   const isLeft = known?.state === "left" && deps.clock() - known.at >= LEFT_MS;
   if (known !== undefined && !isLeft) return known;
   const seen = await findOrMake(deps, { secrets, newHmacKey }, settings, signal);
-  if (seen.state !== "made") return seen;
-  deps.log.info("mac-key-made", { cluster: settings.name, namespace: settings.operatorNamespace });
-  // Stored before anybody is asked: a sync learns from there that the key is new.
-  return (await save(seen)) ? tellAll(deps, settings, seen) : seen;
+  if (seen.state === "made") {
+    deps.log.info("mac-key-made", { cluster: settings.name, namespace: settings.operatorNamespace });
+  }
+  return seen;
 }
 
 type Key = Pick<SecretApi, "hmacKey" | "findHmacKey" | "createHmacKey">;
@@ -88,8 +80,8 @@ async function hasMacs(deps: DiscoveryDeps, settings: ClusterSettings, signal: A
   return false;
 }
 
-/** A crash before its end repeats it. */
-async function tellAll(deps: DiscoveryDeps, { name }: ClusterSettings, made: MacKeySeen): Promise<MacKeySeen> {
+/** Syncs that were settled without a MAC are asked to work: one status write each. A crash before its end repeats it. */
+export async function askForMacs(deps: DiscoveryDeps, { name }: ClusterSettings): Promise<void> {
   const dues: Due[] = [];
   for (const { key, syncedAt } of await deps.leases.byCluster(name)) {
     if (syncedAt === undefined || isCleanupKey(key) || partsOf(key).kind !== VAULT_STATIC_SECRET.kind) continue;
@@ -97,5 +89,4 @@ async function tellAll(deps: DiscoveryDeps, { name }: ClusterSettings, made: Mac
     if (due) dues.push(due);
   }
   await sendDue(deps.queue, dues, deps.clock());
-  return { ...made, isTold: true };
 }

@@ -5,10 +5,10 @@ import type { ClusterState, Cursor } from "../ports/store.ts";
 import type { Progress } from "./list-and-watch.ts";
 import type { RowBudget } from "./row-budget.ts";
 
-/** What a watch pass has found out so far. */
+/** What the watches of a cluster have found out so far. */
 export interface Sight {
-  state: ClusterState;
-  error?: SyncError;
+  readonly state: ClusterState;
+  readonly error: SyncError | undefined;
 }
 
 /** Each kind keeps its own cursor; a kind that may not be read is said, and does not keep the others back. */
@@ -40,7 +40,7 @@ export function sightOf(
       ? { awaitingApproval: { ...awaitingApproval, since: before.awaitingApproval?.since ?? awaitingApproval.since } }
       : {}),
   };
-  return { state, ...(error ? { error } : {}) };
+  return { state, error };
 }
 
 /** The error as it stands on a cluster's row: since when it has been this one. */

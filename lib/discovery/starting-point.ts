@@ -7,8 +7,8 @@ import type { ClusterState, OperatorSeen } from "../ports/store.ts";
 import { hasPowers } from "../references/operator-namespace.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
+import type { WatchPassOptions } from "./pass.ts";
 import { nudgeUntold, TOLD } from "./untold.ts";
-import type { WatchPassOptions } from "./watch-pass.ts";
 
 /** A cursor that is silent for longer may be one of a cluster that was restored (lease-table 20). */
 const SILENCE_MS = 3 * MINUTE_MS;

@@ -8,11 +8,11 @@ import type { DiscoveryDeps } from "./deps.ts";
 import { driftWatch } from "./drift.ts";
 import type { Progress } from "./list-and-watch.ts";
 import { operatorGuard } from "./operator-guard.ts";
+import type { WatchPassOptions } from "./pass.ts";
 import { rowBudget } from "./row-budget.ts";
 import { startingPoint } from "./starting-point.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 import { watchAll } from "./watch-all.ts";
-import type { WatchPassOptions } from "./watch-pass.ts";
 import { watchTargets } from "./watch-targets.ts";
 
 /** What keeps a cluster, or a kind in it, from being worked on. */
@@ -57,8 +57,9 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
       restores,
     );
     const progressOf = new Map<string, Progress>();
+    const onProgress = (name: string, progress: Progress) => void progressOf.set(name, progress);
     const declared = targets.filter(({ kind }) => kind !== SECRET);
-    await watchAll(deps, settings, declared, { cursors: {}, progressOf, budget }, OPTIONS, signal);
+    await watchAll(deps, settings, declared, { cursors: {}, budget, onProgress }, OPTIONS, signal);
     const all = [...progressOf.values()];
     const awaitingApproval = all.map((progress) => progress.awaitingApproval).find((found) => found !== undefined);
     const leftOut = budget.problem();

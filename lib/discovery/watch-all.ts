@@ -7,8 +7,8 @@ import { tasks } from "../tasks.ts";
 import { credentialTargets } from "./credentials.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { type ListAndWatchInput, listAndWatch, type Progress } from "./list-and-watch.ts";
+import type { WatchPassOptions } from "./pass.ts";
 import type { RowBudget } from "./row-budget.ts";
-import type { WatchPassOptions } from "./watch-pass.ts";
 import type { WatchTarget } from "./watch-targets.ts";
 
 /** How often it is asked whether syncs refer to credentials that are not watched yet. */
@@ -20,11 +20,11 @@ const PAGES_AT_ONCE = 8;
 /** All watches end at about the same time; one that ended much earlier was cut. */
 const TOGETHER_MS = SECOND_MS;
 
-export interface WatchState {
+export interface WatchAllInput {
   /** Where each target starts, by its name. */
   readonly cursors: Readonly<Record<string, Cursor>>;
-  /** How far each target has come, kept up to date. */
-  readonly progressOf: Map<string, Progress>;
+  /** How far a target has come, by its name. */
+  readonly onProgress: (name: string, progress: Progress) => void;
   readonly budget: RowBudget;
 }
 
@@ -36,7 +36,7 @@ export async function watchAll(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
   targets: readonly WatchTarget[],
-  { cursors, progressOf, budget }: WatchState,
+  { cursors, onProgress, budget }: WatchAllInput,
   options: WatchPassOptions,
   signal: AbortSignal,
 ): Promise<void> {
@@ -48,11 +48,15 @@ export async function watchAll(
   const until = deps.clock() + options.seconds * SECOND_MS;
 
   const timeLeft = (): number => (inWindow.aborted ? 0 : until - deps.clock());
-  const followUnread = async (input: Omit<ListAndWatchInput, "seconds">): Promise<void> => {
-    for (let left = timeLeft(); isUnread(input.progress) && left > 0; left = timeLeft()) {
+  const followUnread = async (input: Omit<ListAndWatchInput, "seconds">): Promise<Progress> => {
+    let progress = input.from;
+    for (let left = timeLeft(); isUnread(progress) && left > 0; left = timeLeft()) {
       await options.sleep(Math.min(UNREAD_AGAIN_MS, left), inWindow);
-      if (timeLeft() > 0) await listAndWatch(deps, { ...input, seconds: Math.ceil(timeLeft() / SECOND_MS) }, inWindow);
+      if (timeLeft() <= 0) continue;
+      const seconds = Math.ceil(timeLeft() / SECOND_MS);
+      progress = await listAndWatch(deps, { ...input, from: progress, seconds }, inWindow);
     }
+    return progress;
   };
   const run = async (target: WatchTarget): Promise<void> => {
     const { name } = target;
@@ -60,11 +64,13 @@ export async function watchAll(
     if (!target.isReference) await gate.referencesKnown;
     const onCaughtUp = (): void => gate.caughtUp(name);
     const cursor = cursors[name];
-    const progress: Progress = cursor === undefined ? {} : { cursor };
-    progressOf.set(name, progress);
-    const input = { ...target, cluster: settings.name, progress, onCaughtUp, pages };
-    await listAndWatch(deps, { ...input, seconds: options.seconds }, inWindow);
-    await followUnread(input);
+    const input = {
+      ...{ ...target, cluster: settings.name, onCaughtUp, pages },
+      from: cursor === undefined ? {} : { cursor },
+      onProgress: (progress: Progress) => onProgress(name, progress),
+    };
+    const first = await listAndWatch(deps, { ...input, seconds: options.seconds }, inWindow);
+    const progress = await followUnread({ ...input, from: first });
     if (progress.error && OUTAGE_CODES.has(progress.error.code)) window.abort();
     else if (progress.cursor && !progress.error && options.seconds > 0) {
       await options.sleep(TOGETHER_MS, inWindow);

@@ -8,10 +8,10 @@ import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from 
 import type { DriftWatch } from "./drift.ts";
 import { type EventHandler, type HandlerContext, referenceHandler, syncHandler } from "./event-handlers.ts";
 import type { OperatorGuard } from "./operator-guard.ts";
+import type { WatchPassOptions } from "./pass.ts";
 import type { RowBudget } from "./row-budget.ts";
 import { secretHandler } from "./secret-handler.ts";
 import type { VsoWatch } from "./vso-watch.ts";
-import type { WatchPassOptions } from "./watch-pass.ts";
 
 /**
  * When someone takes a kind away its objects go first. A little later the cluster says that it does not know the kind, and

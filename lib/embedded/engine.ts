@@ -10,7 +10,7 @@ import type { SyncKey } from "../keys.ts";
 import { KINDS } from "../kinds/registry.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
-import type { WorkMessage, WorkQueue } from "../ports/queue.ts";
+import type { KeysMessage, WorkQueue } from "../ports/queue.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { Progress } from "../reconcile/batch.ts";
 import { type Reconciler, reconciler } from "../reconcile/reconcile.ts";
@@ -20,6 +20,7 @@ import { tick } from "../schedule/tick.ts";
 import type { BudgetLimits } from "./budgets.ts";
 import { changingFleet } from "./changing-fleet.ts";
 import { followers } from "./followers.ts";
+import { messageRouter } from "./message-router.ts";
 import { type InProcessQueue, inProcessQueue } from "./queue.ts";
 import { tokenSweeps } from "./token-sweeps.ts";
 
@@ -84,11 +85,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
     handle: (message, progress) => handle(options.deps.log, reconcile, message, { progress, signal: working.signal }),
   });
   const sweeps = tokenSweeps(options.deps.clock);
-  const send = (messages: readonly WorkMessage[]): Promise<void> => {
-    sweeps.note(messages);
-    return queue.send(messages);
-  };
-  const deps: ReconcileDeps = { ...options.deps, queue: { send } };
+  const deps: ReconcileDeps = { ...options.deps, queue: messageRouter(queue, sweeps) };
   const reconcile = reconciler({ ...deps, kinds: KINDS });
   const runPass = watchPassOf(options, deps, reconcile, ready);
   const fleet = changingFleet(options.clusters, deps);
@@ -133,7 +130,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
 async function handle(
   log: Log,
   reconcile: Reconciler,
-  message: WorkMessage,
+  message: KeysMessage,
   { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
 ): Promise<void> {
   try {
@@ -163,8 +160,8 @@ async function sweep(
   { clock }: ReconcileDeps,
   stop: AbortSignal,
 ): Promise<void> {
-  const tokens = cluster === undefined ? {} : { cluster };
-  await reconcile.handle({ keys: [], lane: "now", at: clock(), tokens }, stop);
+  const which = cluster === undefined ? {} : { cluster };
+  await reconcile.handle({ kind: "token-sweep", at: clock(), ...which }, stop);
 }
 
 interface PassResult {
@@ -266,7 +263,7 @@ function tickDeps(deps: ReconcileDeps, queue: InProcessQueue): Parameters<typeof
 }
 
 /** Keys at work stay in the due index until they are settled: each second's dispatch would only read them again. */
-function withoutBusy(queue: InProcessQueue): WorkQueue {
+function withoutBusy(queue: InProcessQueue): WorkQueue<KeysMessage> {
   const isIdle = (key: SyncKey): boolean => !queue.isBusy("now", key);
   return {
     send: (messages) =>

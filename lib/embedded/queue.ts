@@ -1,14 +1,14 @@
 import { type Clock, type EpochMs, SECOND_MS } from "../clock.ts";
 import type { SyncKey } from "../keys.ts";
-import type { WorkMessage, WorkQueue } from "../ports/queue.ts";
+import type { KeysMessage, WorkQueue } from "../ports/queue.ts";
 import type { Lane } from "../ports/rows.ts";
 import type { Progress } from "../reconcile/batch.ts";
 import { MAX_KEYS } from "../schedule/messages.ts";
 import { type BudgetLimits, budgets } from "./budgets.ts";
 import { earliest, emptyLine, type Line, type Obstacle, put, takeNext } from "./line.ts";
 
-/** Messages that wait in this process: keys by lane, each once, until their time. */
-export interface InProcessQueue extends WorkQueue {
+/** Keys that wait in this process, by lane, each once, until their time has come. */
+export interface InProcessQueue extends WorkQueue<KeysMessage> {
   /** Whether this key is at work. */
   isBusy(lane: Lane, key: SyncKey): boolean;
   /** When the oldest waiting key should have started; undefined when none is late. */
@@ -27,7 +27,7 @@ export interface InProcessQueueOptions {
    * Reports each finished key through `progress`, so that a key that waits for a silent end does not delay its
    * companions.
    */
-  readonly handle: (message: WorkMessage, progress: Progress) => Promise<void>;
+  readonly handle: (message: KeysMessage, progress: Progress) => Promise<void>;
 }
 
 /** The maximum of a Node timer. */
@@ -69,7 +69,7 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
     });
     working++;
     try {
-      await handle({ keys, lane, at: clock() }, progress);
+      await handle({ kind: "keys", keys, lane, at: clock() }, progress);
     } finally {
       working--;
       progress.endAll();

@@ -1,10 +1,10 @@
 import type { Clock, EpochMs } from "../clock.ts";
-import type { WorkMessage } from "../ports/queue.ts";
+import type { TokenSweepMessage } from "../ports/queue.ts";
 import { TOKEN_SWEEP_MS } from "../schedule/passes-due.ts";
 
 /** Collects requests for token sweeps, each cluster once, and the time of the full sweep. */
 export interface TokenSweeps {
-  note(messages: readonly WorkMessage[]): void;
+  note(messages: readonly TokenSweepMessage[]): void;
   /** Runs the sweeps that are due; a failed one is due again. */
   sweepDue(sweep: (cluster: string | undefined) => Promise<void>): Promise<void>;
 }
@@ -17,9 +17,9 @@ export function tokenSweeps(clock: Clock): TokenSweeps {
   };
   return {
     note(messages) {
-      for (const { tokens, at } of messages) {
-        if (tokens?.cluster === undefined) continue;
-        ask(tokens.cluster, at);
+      for (const { cluster, at } of messages) {
+        if (cluster === undefined) allAt = Math.min(allAt, at);
+        else ask(cluster, at);
       }
     },
     async sweepDue(sweep) {

@@ -4,10 +4,10 @@ import { type Complaint, complaintsOf, pathText, valueAt } from "../complaints.t
 import { InputError } from "../errors.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import { suggestion } from "./known-fields.ts";
+import { type NamedVault, namedVaults } from "./named-vaults.ts";
 import { lineAt } from "./positions.ts";
 import { fleetSchema, LATER } from "./schema.ts";
 import { repeatedNames, vaultComplaints } from "./vault-complaints.ts";
-import { type NamedVault, namedVaults } from "./vaults.ts";
 
 /** How to reach one cluster, by fleet.yaml. */
 export interface Connect {

@@ -147,7 +147,7 @@ async function wakeConnections(deps: Pick<Deps, "leases" | "queue" | "clock">, i
 /** Ticks send what is overdue, so that a message that is lost here costs a minute. */
 async function sendProbe(deps: Pick<Deps, "queue" | "log">, id: string, at: EpochMs): Promise<void> {
   try {
-    await deps.queue.send([{ keys: [], lane: "now", at, probe: id }]);
+    await deps.queue.send([{ kind: "probe", circuit: id, at }]);
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     deps.log.warn("probe-not-sent", { circuit: id, code: error.code });
@@ -235,7 +235,16 @@ async function close(deps: Deps, circuit: Circuit): Promise<void> {
   const byKey = new Map<SyncKey, Due>([...missed, ...waiting].map((due) => [due.key, due]));
   const spread = Math.min(SPREAD_MS, byKey.size * SPREAD_PER_SYNC_MS);
   const woken = [...byKey.values()].map((due) => ({ ...due, at: now + spreadOf(due.group) * spread }));
-  await sendDue(deps.queue, woken, now);
+  const atOnce = woken.filter(({ lane }) => lane === "now");
+  await sendDue(deps.queue, [...atOnce, ...afterCaches(woken)], now);
+}
+
+/**
+ * Other processes still believe what they read of this circuit, and leave alone what they are asked for: so it is asked for once
+ * more when they have read it again. What is done by then costs a read of its row.
+ */
+function afterCaches(woken: readonly Due[]): readonly Due[] {
+  return woken.map((due) => ({ ...due, at: due.at + CACHE_MS }));
 }
 
 /** The same group gets the same place, so that sharers stay together. */

@@ -3,7 +3,7 @@ import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { partsOf } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
-import type { WorkMessage } from "../ports/queue.ts";
+import type { KeysMessage } from "../ports/queue.ts";
 import type { Row } from "../ports/rows.ts";
 import { isReferenceStatus } from "../resource-kinds.ts";
 import { worksBesideVso } from "../vso/stand-back/vso.ts";
@@ -16,7 +16,7 @@ import { isBeingDeleted, shouldRelease } from "./standing.ts";
 import { syncOne } from "./sync-one.ts";
 
 /** Brings one row to its declared state. Safe to call twice, late, or for a row that has been done since. */
-export async function reconcileRow(deps: CoreDeps, row: Row, message: WorkMessage, batch: Batch): Promise<void> {
+export async function reconcileRow(deps: CoreDeps, row: Row, message: KeysMessage, batch: Batch): Promise<void> {
   const { cluster, kind: name } = partsOf(row.key);
   const settings = deps.fleet(cluster);
   const mode = admit(row, message, deps.clock());
@@ -33,7 +33,7 @@ export async function reconcileRow(deps: CoreDeps, row: Row, message: WorkMessag
 }
 
 /** How a row is to be worked on, if it is: messages may come twice, late and out of order (lease-table 14). */
-function admit(row: Row, { lane, at }: WorkMessage, readAt: EpochMs): RunMode | undefined {
+function admit(row: Row, { lane, at }: KeysMessage, readAt: EpochMs): RunMode | undefined {
   if (row.leaseUntil !== undefined && row.leaseUntil > readAt) return undefined;
   // Renewals are the business of kinds that have Vault leases: there is none yet.
   if (lane === "renew") return undefined;

@@ -2,7 +2,7 @@ import { releaseWaker } from "../failures/release-wake.ts";
 import { sharedFailures } from "../failures/shared-failures.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { type Circuits, circuits } from "../outage/circuit.ts";
-import type { WorkMessage } from "../ports/queue.ts";
+import type { KeysMessage, WorkMessage } from "../ports/queue.ts";
 import type { Row } from "../ports/rows.ts";
 import { type CaCache, caCache } from "../references/ca-cache.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
@@ -12,7 +12,7 @@ import { reconcileRow } from "./reconcile-row.ts";
 import { sweepTokens } from "./token-sweep.ts";
 
 export interface Reconciler {
-  /** Brings each key of a message to its declared state. Safe to call twice, late, or for keys that no longer exist. */
+  /** Does what a message asks. Safe to call twice, late, or for keys that no longer exist. */
   handle(message: WorkMessage, signal: AbortSignal, progress?: Progress): Promise<BatchReport>;
   readonly circuits: Circuits;
   readonly ca: CaCache;
@@ -31,14 +31,15 @@ export function reconciler(deps: CoreDeps): Reconciler {
     ca,
     circuits: open,
     async handle(message, signal, progress) {
-      if (message.probe !== undefined) {
-        await open.probe(message.probe, signal);
-        return { failed: [] };
-      }
-      if (message.tokens !== undefined) {
-        await sweepTokens(deps, open, message.tokens.cluster, signal);
-        if (message.tokens.cluster === undefined) await deps.leases.sweepTargets(deps.clock());
-        return { failed: [] };
+      switch (message.kind) {
+        case "probe":
+          await open.probe(message.circuit, signal);
+          return { failed: [] };
+        case "token-sweep":
+          await sweepTokens(deps, open, message.cluster, signal);
+          if (message.cluster === undefined) await deps.leases.sweepTargets(deps.clock());
+          return { failed: [] };
+        case "keys":
       }
       // A nudge follows the change that it is about, so the now lane must see that change (lease-table 17).
       const consistency = message.lane === "now" ? "strong" : "eventual";
@@ -53,7 +54,7 @@ export function reconciler(deps: CoreDeps): Reconciler {
 /** Each key by itself: one that fails does not keep the others back. */
 async function reconcileAll(
   deps: CoreDeps,
-  message: WorkMessage,
+  message: KeysMessage,
   batch: Batch,
   progress: Progress | undefined,
 ): Promise<BatchReport["failed"]> {

@@ -1,6 +1,6 @@
 import type { EpochMs } from "../clock.ts";
 import { SECOND_MS } from "../clock.ts";
-import type { WorkMessage, WorkQueue } from "../ports/queue.ts";
+import type { KeysMessage, TokenSweepMessage, WorkQueue } from "../ports/queue.ts";
 import type { Due } from "../ports/store.ts";
 
 /** The maximum number of keys in a message (lease-table 15). */
@@ -11,17 +11,18 @@ export const MAX_KEYS = 25;
  * (lease-table 11). Keys due by `nowMs` start now; later ones at the next whole second, never before their time,
  * because a worker would send them back (lease-table 14).
  */
-export function messagesFor(work: readonly Due[], nowMs: EpochMs): readonly WorkMessage[] {
+export function messagesFor(work: readonly Due[], nowMs: EpochMs): readonly KeysMessage[] {
   const started = work.map((due) => ({ ...due, at: startOf(due.at, nowMs) }));
   const starts = Map.groupBy(started, ({ lane, at }) => `${lane} ${at}`);
   return [...starts.values()].flatMap(bundles).flatMap((bundle) => {
     const [first] = bundle;
-    return first === undefined ? [] : [{ keys: bundle.map(({ key }) => key), lane: first.lane, at: first.at }];
+    if (first === undefined) return [];
+    return [{ kind: "keys", keys: bundle.map(({ key }) => key), lane: first.lane, at: first.at }];
   });
 }
 
 /** Sends these keys; resolves when every message is accepted. */
-export async function sendDue(queue: WorkQueue, work: readonly Due[], nowMs: EpochMs): Promise<void> {
+export async function sendDue(queue: WorkQueue<KeysMessage>, work: readonly Due[], nowMs: EpochMs): Promise<void> {
   if (work.length > 0) await queue.send(messagesFor(work, nowMs));
 }
 
@@ -29,8 +30,12 @@ export async function sendDue(queue: WorkQueue, work: readonly Due[], nowMs: Epo
 const TOKENS_AFTER_MS = 5 * SECOND_MS;
 
 /** Requests a token sweep for a cluster, because something that its logins depend on changed. */
-export async function sendTokenSweep(queue: WorkQueue, cluster: string, nowMs: EpochMs): Promise<void> {
-  await queue.send([{ keys: [], lane: "now", at: nowMs + TOKENS_AFTER_MS, tokens: { cluster } }]);
+export async function sendTokenSweep(
+  queue: WorkQueue<TokenSweepMessage>,
+  cluster: string,
+  nowMs: EpochMs,
+): Promise<void> {
+  await queue.send([{ kind: "token-sweep", cluster, at: nowMs + TOKENS_AFTER_MS }]);
 }
 
 function startOf(at: EpochMs, nowMs: EpochMs): EpochMs {

@@ -1,5 +1,5 @@
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
-import type { WorkQueue } from "../ports/queue.ts";
+import type { KeysMessage, WorkQueue } from "../ports/queue.ts";
 import type { WheelLane } from "../ports/rows.ts";
 import type { Due, LeaseStore } from "../ports/store.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
@@ -28,7 +28,7 @@ export interface Backlog {
 
 export interface TickDeps {
   readonly leases: Pick<LeaseStore, "dispatchedUntil" | "moveDispatched" | "periods" | "onWheel" | "due">;
-  readonly queue: WorkQueue;
+  readonly queue: WorkQueue<KeysMessage>;
   readonly clock: Clock;
   /** How far ahead to dispatch, in ms: 120 s, and less than 5 min. */
   readonly horizonMs: number;

@@ -5,7 +5,7 @@ import type { ActiveToken } from "./active-token.ts";
 import { printableAddress } from "./asked.ts";
 import { revoke } from "./login.ts";
 import type { FoundToken, TokenCache } from "./token-cache.ts";
-import type { TokensDeps } from "./token-entries.ts";
+import type { TokensDeps } from "./tokens-deps.ts";
 
 /**
  * Failures that no retry mends: the token may not revoke itself, its namespace is gone, or its Vault may not be asked.

@@ -1,21 +1,11 @@
-import { type Clock, type EpochMs, HOUR_MS } from "../clock.ts";
+import { type EpochMs, HOUR_MS } from "../clock.ts";
 import type { SyncKey } from "../keys.ts";
-import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { ActiveToken } from "./active-token.ts";
-import type { LoginDeps } from "./login.ts";
-import type { TokenCache } from "./token-cache.ts";
 import { revokeOwn } from "./token-ending.ts";
+import type { TokensDeps } from "./tokens-deps.ts";
 
 /** A token that is unused for so long is revoked, or left to other processes if it is stored. */
 const IDLE_MS = HOUR_MS;
-
-export interface TokensDeps extends LoginDeps {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly metrics?: Metrics | undefined;
-  /** Missing: each process logs in by itself. */
-  readonly cache?: TokenCache | undefined;
-}
 
 /** A token that this process holds. */
 export interface Entry {

@@ -5,7 +5,8 @@ import { scopeOfSync, type TokenScope } from "../token-scope.ts";
 import { sameToken } from "./active-token.ts";
 import type { FoundToken } from "./token-cache.ts";
 import { endAtVault, endFound, keptOf, revokeOwn } from "./token-ending.ts";
-import type { TokenEntries, TokensDeps } from "./token-entries.ts";
+import type { TokenEntries } from "./token-entries.ts";
+import type { TokensDeps } from "./tokens-deps.ts";
 
 /** Revokes and forgets tokens that no sync needs any more. */
 export function tokenKeeper(deps: TokensDeps, entries: TokenEntries): TokenKeeper {

@@ -10,7 +10,8 @@ import { login } from "./login.ts";
 import { singleFlight } from "./single-flight.ts";
 import type { FoundToken } from "./token-cache.ts";
 import { revokeOwn } from "./token-ending.ts";
-import { dropUnused, type Entry, entryOf, hold, type TokenEntries, type TokensDeps } from "./token-entries.ts";
+import { dropUnused, type Entry, entryOf, hold, type TokenEntries } from "./token-entries.ts";
+import type { TokensDeps } from "./tokens-deps.ts";
 
 /** How long a refused login is not repeated, so that the many syncs of one identity don't each log in. */
 const LOGIN_COOL_DOWN_MS = 5 * SECOND_MS;

@@ -5,9 +5,10 @@ import { type ActiveToken, renewedToken, sameToken } from "./active-token.ts";
 import { printableAddress } from "./asked.ts";
 import { renew } from "./login.ts";
 import { tokenDoubts } from "./token-doubts.ts";
-import { type Entry, type TokenEntries, type TokensDeps, taken } from "./token-entries.ts";
+import { type Entry, type TokenEntries, taken } from "./token-entries.ts";
 import { endAll, tokenKeeper } from "./token-keeper.ts";
 import { type Asker, type Refused, tokenLogins } from "./token-logins.ts";
+import type { TokensDeps } from "./tokens-deps.ts";
 
 /**
  * Replaces a refused token that is older than this, or older than the caller's request, because its role may have other

@@ -11,7 +11,7 @@ import { kvQuestion, sourceData } from "./kv.ts";
 import { askSealStatus, reach } from "./seal-status.ts";
 import { type TokenCacheOptions, tokenCache } from "./token-cache.ts";
 import { type Tokens, tokens } from "./tokens.ts";
-import { askedOf, type VaultClient, vaultClient } from "./vault-client.ts";
+import { askedOf, type VaultClient, type VaultClientOptions, vaultClient } from "./vault-client.ts";
 
 /** First by a token that another process stored, then by a login of our own. */
 const MAX_REPLACEMENTS = 2;
@@ -28,6 +28,8 @@ export interface VaultApiOptions {
   readonly maxConnectionsPerVault?: number;
   /** Which Vaults each cluster's resources may name. Missing: only public and private hosts. */
   readonly reachOf?: ReachOf;
+  /** How Vaults are asked; over HTTP when missing. */
+  readonly openClient?: (options: VaultClientOptions) => VaultClient;
   /** Replaces Google in tests. */
   readonly google?: GoogleEndpoints;
   /** Where tokens are stored for later processes. Missing: each process logs in by itself. */
@@ -46,10 +48,19 @@ export interface OpenVaultApi extends VaultApi {
 
 /** Reads kv paths of Vault or OpenBao, each with the token of its identity. */
 export function vaultApi(options: VaultApiOptions): OpenVaultApi {
-  const { clock, credentials, log, metrics, maxConnectionsPerVault = 16, google, reachOf } = options;
+  const {
+    clock,
+    credentials,
+    log,
+    metrics,
+    maxConnectionsPerVault = 16,
+    google,
+    reachOf,
+    openClient = vaultClient,
+  } = options;
   const cache = options.cache && tokenCache(options.cache, { clock, log });
-  const client = countedClient(vaultClient({ clock, maxConnectionsPerVault, reachOf }), clock, metrics);
-  const prober = vaultClient({ clock, maxConnectionsPerVault: MAX_PROBES, reachOf });
+  const client = countedClient(openClient({ clock, maxConnectionsPerVault, reachOf }), clock, metrics);
+  const prober = openClient({ clock, maxConnectionsPerVault: MAX_PROBES, reachOf });
   const ownTokens = tokens({ client, credentials, clock, log, metrics, google, cache, reachOf });
   return {
     async read(read, signal) {

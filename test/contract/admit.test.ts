@@ -51,7 +51,7 @@ async function withWorker(test: (worker: Worker) => Promise<void>): Promise<void
     async takesUp({ lane, at }) {
       const before = metrics.counts.keyferry_syncs_waiting_total ?? 0;
       scene.writes();
-      const { failed } = await handle({ keys: [KEY], lane, at }, new AbortController().signal);
+      const { failed } = await handle({ kind: "keys", keys: [KEY], lane, at }, new AbortController().signal);
       assert.deepEqual(failed, []);
       assert.equal(scene.writes(), 0, "an outage is written once, and not by who waits for its end");
       return (metrics.counts.keyferry_syncs_waiting_total ?? 0) > before;

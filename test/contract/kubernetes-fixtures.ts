@@ -10,7 +10,8 @@ import type { DesiredSecret } from "../../lib/ports/secrets.ts";
 import type { Log, LogFields } from "../../lib/ports/telemetry.ts";
 import { VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
-import type { Cluster } from "../harness/index.ts";
+import type { MemoryCluster } from "../core/world/cluster.ts";
+import type { Cluster, ClusterOptions, KubeClient } from "../harness/index.ts";
 import { leastCrd } from "../least-crd.ts";
 
 /** A log that keeps its lines. */
@@ -30,14 +31,26 @@ export function apisOver(options: Partial<ClusterClientsOptions> & Pick<ClusterC
   return { ...kubernetesApis({ clients, clock, log }), clients, log };
 }
 
+/** What a suite needs of a cluster, a real one or one in memory. */
+export type ContractCluster = KubeClient &
+  Pick<Cluster, "name" | "adminKubeconfig" | "issuer" | "kubeconfigFor" | "restart"> &
+  (Pick<Cluster, "url"> | Pick<MemoryCluster, "clientsFor" | "time">);
+
+export type OpenCluster = (options: ClusterOptions) => Promise<ContractCluster>;
+
 /** The ends of one test cluster, as its admin or as someone with another kubeconfig (text). */
-export function endsOf(cluster: Cluster, kubeconfig: string = cluster.adminKubeconfig): TestApis {
+export function endsOf(cluster: ContractCluster, kubeconfig: string = cluster.adminKubeconfig): TestApis {
+  if ("clientsFor" in cluster) {
+    const log = keptLog();
+    const clients = cluster.clientsFor(kubeconfig);
+    return { ...kubernetesApis({ clients, clock: cluster.time.now, log }), clients, log };
+  }
   return apisOver({ resolve: () => ({ kubeConfig: { text: kubeconfig } }) });
 }
 
 /** A service account that may do just this in one namespace, as a kubeconfig. */
 export async function kubeconfigWith(
-  cluster: Cluster,
+  cluster: ContractCluster,
   namespace: string,
   name: string,
   rules: readonly { readonly apiGroups: string[]; readonly resources: string[]; readonly verbs: string[] }[],
@@ -57,14 +70,14 @@ export async function kubeconfigWith(
   return cluster.kubeconfigFor({ serviceAccount: { namespace, name } });
 }
 
-export async function aNamespace(cluster: Cluster, name: string): Promise<string> {
+export async function aNamespace(cluster: ContractCluster, name: string): Promise<string> {
   await cluster.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
   return name;
 }
 
 /** Something that exists and can own Secrets. */
 export async function anOwner(
-  cluster: Cluster,
+  cluster: ContractCluster,
   namespace: string,
   name = "owner",
 ): Promise<DesiredSecret["ownerReference"]> {
@@ -95,6 +108,9 @@ export function aLease(place: { readonly namespace: string }, holderIdentity: st
     spec: { holderIdentity, leaseDurationSeconds: 15, renewTime },
   };
 }
+
+/** What time it is in a cluster. */
+export const nowIn = (cluster: ContractCluster): number => ("time" in cluster ? cluster.time.now() : systemClock());
 
 /** A signal that nobody aborts. */
 export const patient = (): AbortSignal => new AbortController().signal;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { Cluster, Vault } from "../harness/index.ts";
+import type { ContractVault } from "../core/world/vault.ts";
 import {
   account,
   appRole,
@@ -9,6 +9,7 @@ import {
   identityOn,
   JWT_ROLE,
   kv2,
+  type LoginCluster,
   openVaultApi,
   putSecret,
   secretKey,
@@ -19,7 +20,7 @@ import {
 const LOGIN = "update auth/approle/login";
 const forever = new AbortController().signal;
 
-async function accessors(vault: Vault): Promise<unknown[]> {
+async function accessors(vault: ContractVault): Promise<unknown[]> {
   const { data } = (await vault.request("LIST", "auth/token/accessors")).body;
   return Array.isArray(data.keys) ? data.keys : [];
 }
@@ -27,11 +28,11 @@ async function accessors(vault: Vault): Promise<unknown[]> {
 /** What a Vault end owes of its logins and tokens, counted in Vault's own audit log. */
 export function vaultTokensContract(
   name: string,
-  servers: () => { readonly vault: Vault; readonly cluster: Cluster },
+  servers: () => { readonly vault: ContractVault; readonly cluster: LoginCluster },
 ): void {
   describe(`the tokens of a Vault end on ${name}`, () => {
-    let vault: Vault;
-    let cluster: Cluster;
+    let vault: ContractVault;
+    let cluster: LoginCluster;
     let end: TestVaultApi;
 
     before(() => {

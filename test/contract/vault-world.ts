@@ -1,18 +1,26 @@
 import { inspect } from "node:util";
 import { type ErrorCode, SyncError } from "../../lib/errors.ts";
+import { credentialSource } from "../../lib/kubernetes/credentials.ts";
 import type { CredentialRef, CredentialSource } from "../../lib/ports/credentials.ts";
 import type { Log } from "../../lib/ports/telemetry.ts";
 import type { VaultIdentity, VaultRead } from "../../lib/ports/vault.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
 import { type OpenVaultApi, type VaultApiOptions, vaultApi } from "../../lib/vault/vault-api.ts";
 import type { ReachOf } from "../../lib/vault-reach.ts";
-import type { Cluster, Vault } from "../harness/index.ts";
+import type { MemoryCluster } from "../core/world/cluster.ts";
+import type { ContractVault, MemoryVault } from "../core/world/vault.ts";
+import { memoryVaultClient } from "../core/world/vault-client.ts";
+import type { Cluster } from "../harness/index.ts";
 
 const NAMESPACE = "default";
 export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** Real clusters' tokens and Secrets, through the harness. */
-export function clusterCredentials(cluster: Cluster): CredentialSource {
+/** A cluster that logins have their credentials from, a real one or one in memory. */
+export type LoginCluster = Cluster | MemoryCluster;
+
+/** Clusters' tokens and Secrets: those of real ones through the harness. */
+export function clusterCredentials(cluster: LoginCluster): CredentialSource {
+  if ("clientsFor" in cluster) return credentialSource({ clients: cluster.clientsFor(cluster.adminKubeconfig) });
   return {
     async credential(ref) {
       if (ref.kind === "serviceAccount") {
@@ -51,11 +59,18 @@ export interface TestVaultApi extends OpenVaultApi, AsyncDisposable {
   now(): number;
 }
 
-export function openVaultApi(cluster: Cluster, options: Partial<VaultApiOptions> = {}): TestVaultApi {
+/** Vaults in memory that identities are on. */
+const inMemory = new Map<string, MemoryVault>();
+
+export function openVaultApi(cluster: LoginCluster, options: Partial<VaultApiOptions> = {}): TestVaultApi {
   let ahead = 0;
-  const clock = () => Date.now() + ahead;
+  const now = "time" in cluster ? cluster.time.now : Date.now;
+  const clock = () => now() + ahead;
   const reachOf = reachHere();
-  const end = vaultApi({ clock, credentials: clusterCredentials(cluster), log: quiet, reachOf, ...options });
+  const time = "time" in cluster ? cluster.time : undefined;
+  const client = time && { openClient: () => memoryVaultClient({ time, vaultAt: (address) => inMemory.get(address) }) };
+  const credentials = clusterCredentials(cluster);
+  const end = vaultApi({ clock, credentials, log: quiet, reachOf, ...client, ...options });
   return {
     ...end,
     now: clock,
@@ -92,21 +107,29 @@ export const secretKey = (name: string, key: string): CredentialRef => ({
   key,
 });
 
-export const putSecret = (cluster: Cluster, name: string, stringData: Record<string, string>) =>
-  cluster.apply({ apiVersion: "v1", kind: "Secret", metadata: { name, namespace: NAMESPACE }, stringData });
+export const putSecret = (cluster: LoginCluster, name: string, texts: Record<string, string>) => {
+  const data = Object.fromEntries(
+    Object.entries(texts).map(([key, text]) => [key, Buffer.from(text).toString("base64")]),
+  );
+  return cluster.apply({ apiVersion: "v1", kind: "Secret", metadata: { name, namespace: NAMESPACE }, data });
+};
 
 let identities = 0;
 
-export function identityOn(vault: Vault, rest: Pick<VaultIdentity, "mount" | "method"> & Partial<VaultIdentity>) {
+export function identityOn(
+  vault: ContractVault,
+  rest: Pick<VaultIdentity, "mount" | "method"> & Partial<VaultIdentity>,
+) {
   const { address, caPem } = vault;
   if (!named.includes(address)) named.push(address);
+  if ("server" in vault && "time" in vault) inMemory.set(address, vault as MemoryVault);
   const target = { address, headers: {}, skipTlsVerify: false, timeoutMs: 5_000, ...(caPem && { caPem }) };
   return { id: `identity-${++identities}`, target, headers: {}, ...rest };
 }
 
 /** An AppRole identity of its own, with its role, its token's TTL, and its secret id in the cluster. */
 export async function appRole(
-  { vault, cluster }: { readonly vault: Vault; readonly cluster: Cluster },
+  { vault, cluster }: { readonly vault: ContractVault; readonly cluster: LoginCluster },
   options: { readonly policies: readonly string[]; readonly ttl?: string; readonly secretId?: string },
 ): Promise<VaultIdentity & { readonly role: string }> {
   const role = `role-${++identities}`;
@@ -127,7 +150,10 @@ export const kv2 = (identity: VaultIdentity, path: string, rest: Partial<VaultRe
 });
 
 /** How often Vault itself counted these during some work. */
-export async function audited(vault: Vault, work: () => Promise<unknown>): Promise<(operation: string) => number> {
+export async function audited(
+  vault: ContractVault,
+  work: () => Promise<unknown>,
+): Promise<(operation: string) => number> {
   const before = await vault.auditedReads();
   await work();
   const after = await vault.auditedReads();
@@ -152,7 +178,7 @@ const READER =
   'path "kv/*" { capabilities = ["read"] } path "kv/data/closed/*" { capabilities = ["deny"] } path "old/*" { capabilities = ["read"] }';
 
 /** What every suite finds on a Vault: kv-v2 at `kv`, kv-v1 at `old`, and a policy that reads all but `kv/closed`. */
-export async function furnish(vault: Vault): Promise<void> {
+export async function furnish(vault: ContractVault): Promise<void> {
   await vault.enableKv("kv", 2);
   await vault.enableKv("old", 1);
   await vault.writePolicy("reader", READER);

@@ -70,9 +70,10 @@ async function markedBy(
   return findDeclaration(apis, secret, (found) => found.uid !== owner.uid && wants(found) && makes(found), signal);
 }
 
+/** Whether it is there still, and names this Secret: one that failed before it could let go of a former destination does not. */
 async function isDeclared(
   apis: RivalApis,
-  { cluster, namespace }: NamedObject,
+  { cluster, namespace, name: secret }: NamedObject,
   { kind, name, uid }: OtherDeclaration,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -80,7 +81,7 @@ async function isDeclared(
   if (!isDnsSubdomain(name)) return false;
   try {
     const found = await apis.resources.get({ cluster, namespace, name, kind }, signal);
-    return found !== undefined && found.uid === uid && !found.deleting;
+    return found !== undefined && found.uid === uid && !found.deleting && destinationIn(found.spec) === secret;
   } catch (error) {
     if (error instanceof SyncError && BELIEVED.has(error.code)) return true;
     throw error;

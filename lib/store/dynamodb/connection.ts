@@ -1,30 +1,10 @@
-import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { Random } from "../../clock.ts";
 import type { OnDamage } from "../damage.ts";
+import { type Ask, type Asking, type Client, REQUEST_TIMEOUT_MS } from "./asking.ts";
 import { dynamoError } from "./errors.ts";
 import { type Reads, reads } from "./reads.ts";
 import { versionGuard } from "./version.ts";
 import { type Writes, writes } from "./writes.ts";
-
-/** All that one request may take, the SDK's own repeats included, in ms. */
-export const REQUEST_TIMEOUT_MS = 10_000;
-
-export type Client = Pick<DynamoDBClient, "send">;
-
-/** Sends one request: with its time-out, and its errors by their names. */
-export type Ask = <T>(
-  operation: string,
-  send: (options: { readonly abortSignal: AbortSignal }) => Promise<T>,
-) => Promise<T>;
-
-export interface Asking {
-  readonly client: Client;
-  readonly table: string;
-  readonly ask: Ask;
-  readonly random: Random;
-  /** Counts items that were written. */
-  readonly written: (items: number, what?: "writes" | "indexWrites") => void;
-}
 
 /** One table: typed items, named errors, and what it was asked. */
 export interface Connection extends Reads, Writes {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AttributeValue, BatchGetItemCommand, GetItemCommand, QueryCommand } from "@aws-sdk/client-dynamodb";
 import { SyncError } from "../../errors.ts";
-import type { Asking } from "./connection.ts";
+import type { Asking } from "./asking.ts";
 import type { IndexName, ItemKey } from "./table.ts";
 import { fromAttributes, toAttribute, toAttributes, type Value } from "./values.ts";
 

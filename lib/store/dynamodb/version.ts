@@ -1,6 +1,6 @@
 import { ConditionalCheckFailedException, GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { SyncError } from "../../errors.ts";
-import type { Ask, Client } from "./connection.ts";
+import type { Ask, Client } from "./asking.ts";
 import { TABLE_VERSION, VERSION } from "./table.ts";
 import { fromAttributes, toAttributes } from "./values.ts";
 

@@ -6,8 +6,8 @@ import {
   TransactWriteItemsCommand,
   UpdateItemCommand,
 } from "@aws-sdk/client-dynamodb";
+import type { Asking } from "./asking.ts";
 import type { Condition } from "./conditions.ts";
-import type { Asking } from "./connection.ts";
 import { cancellationReasons } from "./errors.ts";
 import { type Change, conditionOf, updateOf } from "./expressions.ts";
 import type { ItemKey } from "./table.ts";

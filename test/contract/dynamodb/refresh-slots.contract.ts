@@ -4,7 +4,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { COUNTED } from "../../../infra/cost/counted.ts";
 import { MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
 import { REFERENCE_KINDS, SYNC_KINDS } from "../../../lib/discovery/deps.ts";
-import type { WorkMessage } from "../../../lib/ports/queue.ts";
+import type { KeysMessage } from "../../../lib/ports/queue.ts";
 import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import type { ClusterState, LeaseStore } from "../../../lib/ports/store.ts";
 import { tick } from "../../../lib/schedule/tick.ts";
@@ -66,10 +66,10 @@ export function dynamoRefreshSlotsContract(open: () => Dynalite): void {
       using it = await metered(open());
       for (const period of periods) await onWheel(it.store, period);
       let now = START;
-      const sent: WorkMessage[] = [];
+      const sent: KeysMessage[] = [];
       const deps = {
         leases: it.store,
-        queue: { send: async (messages: readonly WorkMessage[]) => void sent.push(...messages) },
+        queue: { send: async (messages: readonly KeysMessage[]) => void sent.push(...messages) },
         clock: () => now,
         horizonMs: HORIZON_MS,
         backlog: () => ({}),

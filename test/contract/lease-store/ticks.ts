@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type EpochMs, HOUR_MS, MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
 import type { SyncKey } from "../../../lib/keys.ts";
-import type { WorkMessage } from "../../../lib/ports/queue.ts";
+import type { KeysMessage } from "../../../lib/ports/queue.ts";
 import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import type { Schedule, Settlement } from "../../../lib/ports/store.ts";
 import { type TickResult, tick } from "../../../lib/schedule/tick.ts";
@@ -15,7 +15,7 @@ const REFUSAL = new Error("queue refuses");
 
 interface World {
   /** What was sent, in order. */
-  readonly sent: WorkMessage[];
+  readonly sent: KeysMessage[];
   readonly alarms: string[];
   tick(): Promise<TickResult>;
   /** When each key was to start, of what was sent in the refresh lane. */
@@ -29,7 +29,7 @@ interface World {
 
 /** Ticks over a real store, and a queue that only writes down. */
 function aWorld(scene: Scene): World {
-  const sent: WorkMessage[] = [];
+  const sent: KeysMessage[] = [];
   const alarms: string[] = [];
   const quiet = () => {};
   const world: World = {

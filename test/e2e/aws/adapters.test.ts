@@ -13,7 +13,7 @@ import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { sqsBacklog } from "../../../lib/aws/backlog.ts";
 import { sharedDigestKey } from "../../../lib/aws/digest-key.ts";
 import { sqsDiscoveryQueue } from "../../../lib/aws/discovery-queue.ts";
-import { parseWatchPasses, parseWork } from "../../../lib/aws/envelopes.ts";
+import { keysOf, parseWatchPasses, parseWork } from "../../../lib/aws/envelopes.ts";
 import { s3Objects } from "../../../lib/aws/s3-objects.ts";
 import { sqsWorkQueue } from "../../../lib/aws/work-queue.ts";
 import { SECOND_MS, systemClock } from "../../../lib/clock.ts";
@@ -58,6 +58,7 @@ describe("adapters to AWS", () => {
       const urls = { renew: await aQueue("now"), now: await aQueue("now"), refresh: await aQueue("refresh") };
       const queue = sqsWorkQueue({ client: sqs, urls, clock: systemClock });
       const messages = Array.from({ length: 25 }, (_, n) => ({
+        kind: "keys" as const,
         keys: [aKey(`n${n}`)],
         lane: n < 20 ? ("now" as const) : ("refresh" as const),
         at: 1,
@@ -66,7 +67,7 @@ describe("adapters to AWS", () => {
       await queue.send([]);
       const found = (await received(urls.now)).map(parseWork);
       assert.deepEqual(
-        new Set(found.map((message) => message?.keys[0])),
+        new Set(found.map((message) => message && keysOf(message)[0])),
         new Set(messages.slice(0, 20).map(({ keys }) => keys[0])),
       );
       assert.equal((await received(urls.refresh)).length, 5);
@@ -77,8 +78,8 @@ describe("adapters to AWS", () => {
       const queue = sqsWorkQueue({ client: sqs, urls, clock: systemClock });
       const at = Date.now() + 1_200;
       await queue.send([
-        { keys: [aKey()], lane: "now", at },
-        { keys: [aKey()], lane: "refresh", at: Date.now() + 3_600 * SECOND_MS },
+        { kind: "keys", keys: [aKey()], lane: "now", at },
+        { kind: "keys", keys: [aKey()], lane: "refresh", at: Date.now() + 3_600 * SECOND_MS },
       ]);
       while ((await received(urls.now)).length === 0) await new Promise((done) => setTimeout(done, 50));
       assert.ok(Date.now() >= at && Date.now() < at + 1_500, `${Date.now() - at} ms late`);
@@ -88,7 +89,7 @@ describe("adapters to AWS", () => {
     it("say which queue is missing, and that AWS is out of reach", async () => {
       const url = `${aws.url}/000000000000/nowhere`;
       const gone = sqsWorkQueue({ client: sqs, urls: { renew: url, now: url, refresh: url }, clock: systemClock });
-      const message = { keys: [aKey()], lane: "now", at: 1 } as const;
+      const message = { kind: "keys", keys: [aKey()], lane: "now", at: 1 } as const;
       await assert.rejects(gone.send([message]), { code: "STORE_MISSING", message: /^there is no queue nowhere/ });
       const deaf = new SQSClient({ ...aws.clientConfig, endpoint: "http://127.0.0.1:9", maxAttempts: 1 });
       const unreachable = sqsWorkQueue({
@@ -121,7 +122,9 @@ describe("adapters to AWS", () => {
     const signal = new AbortController().signal;
     assert.deepEqual(await backlog(signal), {});
     const queue = sqsWorkQueue({ client: sqs, urls: { renew: url, now: url, refresh: url }, clock: systemClock });
-    await queue.send(Array.from({ length: 80 }, () => ({ keys: [aKey()], lane: "refresh", at: 1 }) as const));
+    await queue.send(
+      Array.from({ length: 80 }, () => ({ kind: "keys", keys: [aKey()], lane: "refresh", at: 1 }) as const),
+    );
     assert.deepEqual(await backlog(signal), { oldestAt: now - 20 * SECOND_MS });
     await sqs.send(new SetQueueAttributesCommand({ QueueUrl: url, Attributes: { VisibilityTimeout: "0" } }));
   });

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { workBody } from "../../../lib/aws/envelopes.ts";
+import { keysOf, parseWork, workBody } from "../../../lib/aws/envelopes.ts";
 import { workRecord } from "../../../lib/aws/work-record.ts";
 import { MINUTE_MS } from "../../../lib/clock.ts";
-import type { WorkMessage } from "../../../lib/ports/queue.ts";
+import type { KeysMessage, WorkMessage } from "../../../lib/ports/queue.ts";
 import { aKey } from "../../builders.ts";
 import { aDeadline, aRecord, counting, QUIET, sending } from "./records.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
-const MESSAGE: WorkMessage = { keys: [aKey("a"), aKey("b")], lane: "refresh", at: NOW };
+const MESSAGE: KeysMessage = { kind: "keys", keys: [aKey("a"), aKey("b")], lane: "refresh", at: NOW };
 
 function aWorker(failing: readonly string[] = []) {
   const queue = sending();
@@ -18,7 +18,7 @@ function aWorker(failing: readonly string[] = []) {
   const deps = {
     handle: async (message: WorkMessage) => {
       handled.push(message);
-      const failed = message.keys.filter((key) => failing.includes(key));
+      const failed = keysOf(message).filter((key) => failing.includes(key));
       return { failed: failed.map((key) => ({ key, error: new Error("bug") })) };
     },
     queue,
@@ -39,11 +39,10 @@ describe("a message of a lane", () => {
 
   it("may ask for tokens to be looked through, of one cluster or of all", async () => {
     const { deps, handled, dead } = aWorker();
-    const messages: WorkMessage[] = [{ cluster: "east" }, {}].map((tokens) => ({
-      keys: [],
-      lane: "now",
+    const messages: WorkMessage[] = [{ cluster: "east" }, {}].map((which) => ({
+      kind: "token-sweep",
       at: NOW,
-      tokens,
+      ...which,
     }));
     for (const message of messages) await workRecord(deps, aRecord(workBody(message), 2), aDeadline());
     assert.deepEqual([handled, dead], [messages, []]);
@@ -76,7 +75,7 @@ describe("a message of a lane", () => {
   ]) {
     it(`is a dead letter when it says ${JSON.stringify(wrong).slice(0, 40)}`, async () => {
       const { deps, handled, dead } = aWorker();
-      const body = JSON.stringify({ v: 1, ...MESSAGE, ...wrong });
+      const body = JSON.stringify({ ...JSON.parse(workBody(MESSAGE)), ...wrong });
       await workRecord(deps, aRecord(body), aDeadline());
       assert.deepEqual([handled, dead], [[], [body]]);
     });
@@ -120,10 +119,27 @@ describe("a message of a lane", () => {
 
   it("lease-table 16: may ask for the probe of a circuit", async () => {
     const { deps, handled } = aWorker();
-    const probe: WorkMessage = { keys: [], lane: "now", at: NOW, probe: "cluster:east" };
+    const probe: WorkMessage = { kind: "probe", circuit: "cluster:east", at: NOW };
     await workRecord(deps, aRecord(workBody(probe), 2), aDeadline());
     assert.deepEqual(handled, [probe]);
   });
+
+  const keys = [aKey("a"), aKey("b")];
+  const written: readonly (readonly [string, WorkMessage])[] = [
+    [`{"v":1,"lane":"refresh","at":7,"keys":${JSON.stringify(keys)}}`, { kind: "keys", keys, lane: "refresh", at: 7 }],
+    ['{"v":1,"lane":"now","at":7,"keys":[],"probe":"cluster:east"}', { kind: "probe", circuit: "cluster:east", at: 7 }],
+    [
+      '{"v":1,"lane":"now","at":7,"keys":[],"tokens":{"cluster":"east"}}',
+      { kind: "token-sweep", cluster: "east", at: 7 },
+    ],
+    ['{"v":1,"lane":"now","at":7,"keys":[],"tokens":{}}', { kind: "token-sweep", at: 7 }],
+  ];
+  for (const [body, message] of written) {
+    it(`is read and written as the first version does, so that a deploy loses none: ${body.slice(0, 60)}`, () => {
+      assert.deepEqual(parseWork(body), message);
+      assert.equal(workBody(message), body);
+    });
+  }
 
   const foreign = [
     "",
@@ -134,6 +150,8 @@ describe("a message of a lane", () => {
     '{"v":1,"lane":"later","at":1,"keys":[]}',
     '{"v":1,"lane":"now","at":1,"keys":["no key"]}',
     '{"v":1,"lane":"now","at":1,"keys":[],"data":{"password":"x"}}',
+    '{"v":1,"lane":"now","at":1,"keys":[],"probe":"cluster:east","tokens":{}}',
+    `{"v":1,"lane":"now","at":1,"keys":["${aKey("a")}"],"probe":"cluster:east"}`,
     JSON.stringify({ v: 1, lane: "now", at: 1, keys: Array.from({ length: 101 }, (_, n) => aKey(`n${n}`)) }),
   ];
   for (const body of foreign) {

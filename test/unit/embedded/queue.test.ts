@@ -4,7 +4,7 @@ import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises"
 import type { BudgetLimits } from "../../../lib/embedded/budgets.ts";
 import { inProcessQueue } from "../../../lib/embedded/queue.ts";
 import { partsOf, type SyncKey } from "../../../lib/keys.ts";
-import type { WorkMessage } from "../../../lib/ports/queue.ts";
+import type { KeysMessage } from "../../../lib/ports/queue.ts";
 import { waitFor } from "../../harness/index.ts";
 
 const key = (name: string): SyncKey => `east/VaultStaticSecret/shop/${name}` as SyncKey;
@@ -19,7 +19,7 @@ const PLENTY: BudgetLimits = {
 };
 
 function aQueue(handle: Handle = async () => {}, limits: Partial<BudgetLimits> = {}) {
-  const handled: WorkMessage[] = [];
+  const handled: KeysMessage[] = [];
   const queue = inProcessQueue({
     clock: () => performance.now(),
     limits: { ...PLENTY, ...limits },
@@ -60,8 +60,8 @@ const keyIn = (place: string, at: number): SyncKey => {
   const [cluster, namespace] = place.split("/");
   return `${cluster}/VaultStaticSecret/${namespace}/s${at}` as SyncKey;
 };
-const sent = (place: string, count: number, from = 0): WorkMessage[] =>
-  Array.from({ length: count }, (_, at) => ({ keys: [keyIn(place, from + at)], lane: "now", at: 0 }));
+const sent = (place: string, count: number, from = 0): KeysMessage[] =>
+  Array.from({ length: count }, (_, at) => ({ kind: "keys", keys: [keyIn(place, from + at)], lane: "now", at: 0 }));
 
 describe("what a silent Vault keeps waiting", () => {
   it("is its own namespace, up to that one's budget; neighbours and other clusters start at once", async () => {
@@ -116,7 +116,7 @@ describe("what a silent Vault keeps waiting", () => {
     const { queue, of, speak } = withSilent("noisy", { namespace: 25, cluster: 25, waiting: 0 });
     await queue.send(sent("east/noisy", 50));
     await settled();
-    await queue.send([{ keys: [keyIn("west/quiet", 0)], lane: "now", at: performance.now() + 30 }]);
+    await queue.send([{ kind: "keys", keys: [keyIn("west/quiet", 0)], lane: "now", at: performance.now() + 30 }]);
     await waitFor("the later key", async () => (of("quiet") === 1 ? true : undefined), 10_000);
     speak();
     await queue.idle();
@@ -127,9 +127,9 @@ describe("the in-process queue", () => {
   it("hands keys that came together out together, and fills a message with what is ready", async () => {
     const { queue, handled } = aQueue();
     await queue.send([
-      { keys: keys(20, "a"), lane: "now", at: 0 },
-      { keys: keys(10, "b"), lane: "now", at: 0 },
-      { keys: keys(3, "c"), lane: "now", at: 0 },
+      { kind: "keys", keys: keys(20, "a"), lane: "now", at: 0 },
+      { kind: "keys", keys: keys(10, "b"), lane: "now", at: 0 },
+      { kind: "keys", keys: keys(3, "c"), lane: "now", at: 0 },
     ]);
     await queue.idle();
     assert.deepEqual(
@@ -142,8 +142,8 @@ describe("the in-process queue", () => {
   it("keeps a key once, at the earliest time that was asked for", async () => {
     const { queue, handled } = aQueue();
     const later = performance.now() + 60_000;
-    await queue.send([{ keys: [key("x")], lane: "now", at: later }]);
-    await queue.send([{ keys: [key("x")], lane: "now", at: 0 }]);
+    await queue.send([{ kind: "keys", keys: [key("x")], lane: "now", at: later }]);
+    await queue.send([{ kind: "keys", keys: [key("x")], lane: "now", at: 0 }]);
     await queue.idle();
     assert.equal(handled.length, 1);
   });
@@ -151,7 +151,7 @@ describe("the in-process queue", () => {
   it("starts a key when its time has come", async () => {
     const { queue, handled } = aQueue();
     const at = performance.now() + 60;
-    await queue.send([{ keys: [key("x")], lane: "now", at }]);
+    await queue.send([{ kind: "keys", keys: [key("x")], lane: "now", at }]);
     await settled();
     assert.equal(handled.length, performance.now() < at ? 0 : 1);
     await waitFor("the key", async () => handled.length === 1, 10_000);
@@ -164,9 +164,9 @@ describe("the in-process queue", () => {
       onKeyDone(key("quick"));
       if (message.keys.includes(key("silent"))) await silence.promise;
     });
-    await queue.send([{ keys: [key("quick"), key("silent")], lane: "now", at: 0 }]);
+    await queue.send([{ kind: "keys", keys: [key("quick"), key("silent")], lane: "now", at: 0 }]);
     await settled();
-    await queue.send([{ keys: [key("quick"), key("silent")], lane: "now", at: 0 }]);
+    await queue.send([{ kind: "keys", keys: [key("quick"), key("silent")], lane: "now", at: 0 }]);
     await settled();
     assert.deepEqual(handled[1]?.keys, [key("quick")]);
     silence.resolve();
@@ -181,9 +181,9 @@ describe("the in-process queue", () => {
       await sleep(30);
       atWork--;
     });
-    await queue.send([{ keys: [key("x")], lane: "now", at: 0 }]);
+    await queue.send([{ kind: "keys", keys: [key("x")], lane: "now", at: 0 }]);
     await settled();
-    await queue.send([{ keys: [key("x")], lane: "now", at: 0 }]);
+    await queue.send([{ kind: "keys", keys: [key("x")], lane: "now", at: 0 }]);
     await queue.idle();
     assert.equal(handled.length, 2);
   });
@@ -191,9 +191,9 @@ describe("the in-process queue", () => {
   it("lease-table 15: a lane that is busy does not keep the other waiting", async () => {
     const { queue, handled } = aQueue((message) => sleep(message.lane === "refresh" ? 50 : 0));
     await queue.send([
-      { keys: [key("slow")], lane: "refresh", at: 0 },
-      { keys: [key("next")], lane: "refresh", at: 0 },
-      { keys: [key("now")], lane: "now", at: 0 },
+      { kind: "keys", keys: [key("slow")], lane: "refresh", at: 0 },
+      { kind: "keys", keys: [key("next")], lane: "refresh", at: 0 },
+      { kind: "keys", keys: [key("now")], lane: "now", at: 0 },
     ]);
     await settled();
     assert.ok(handled.some((message) => message.lane === "now"));
@@ -203,8 +203,8 @@ describe("the in-process queue", () => {
   it("says how long the oldest has waited", async () => {
     const { queue } = aQueue(() => sleep(30), { lane: { renew: 25, now: 25, refresh: 25 } });
     assert.equal(queue.oldest(), undefined);
-    await queue.send([{ keys: keys(25, "a"), lane: "now", at: 0 }]);
-    await queue.send([{ keys: [key("b")], lane: "now", at: 1 }]);
+    await queue.send([{ kind: "keys", keys: keys(25, "a"), lane: "now", at: 0 }]);
+    await queue.send([{ kind: "keys", keys: [key("b")], lane: "now", at: 1 }]);
     await settled();
     assert.equal(queue.oldest(), 1);
     await queue.idle();
@@ -213,8 +213,8 @@ describe("the in-process queue", () => {
   it("stops with what is under way, and starts nothing more", async () => {
     const { queue, handled } = aQueue(() => sleep(30), { lane: { renew: 25, now: 25, refresh: 25 } });
     await queue.send([
-      { keys: keys(25, "a"), lane: "now", at: 0 },
-      { keys: keys(25, "b"), lane: "now", at: 0 },
+      { kind: "keys", keys: keys(25, "a"), lane: "now", at: 0 },
+      { kind: "keys", keys: keys(25, "b"), lane: "now", at: 0 },
     ]);
     await settled();
     await queue.stop();

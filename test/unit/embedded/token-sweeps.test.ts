@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { tokenSweeps } from "../../../lib/embedded/token-sweeps.ts";
-import type { WorkMessage } from "../../../lib/ports/queue.ts";
+import type { TokenSweepMessage } from "../../../lib/ports/queue.ts";
 import { TOKEN_SWEEP_MS } from "../../../lib/schedule/passes-due.ts";
 
 function aScene() {
@@ -13,11 +13,10 @@ function aScene() {
     pass: (ms: number) => {
       now += ms;
     },
-    message: (cluster: string, inMs = 0): WorkMessage => ({
-      keys: [],
-      lane: "now",
+    message: (cluster: string, inMs = 0): TokenSweepMessage => ({
+      kind: "token-sweep",
+      cluster,
       at: now + inMs,
-      tokens: { cluster },
     }),
     sweepDue: async () => {
       await sweeps.sweepDue(async (cluster) => void swept.push(cluster));

@@ -18,7 +18,7 @@ function aTable() {
   return {
     store,
     wakes: releaseWaker(deps),
-    sent: () => sent.splice(0).flatMap(({ keys }) => keys),
+    sent: () => sent.splice(0).flatMap((message) => (message.kind === "keys" ? message.keys : [])),
     warned,
     async settled(name: string, awaits?: RowState["awaits"]) {
       await store.declare(aDeclared({ key: aKey(name) }), NOW);

@@ -134,7 +134,7 @@ function aScene() {
       now += ms;
     },
     async run(key = KEY) {
-      const { failed } = await handle({ keys: [key], lane: "now", at: now }, forever);
+      const { failed } = await handle({ kind: "keys", keys: [key], lane: "now", at: now }, forever);
       assert.deepEqual(failed, []);
     },
     plan: async () => {

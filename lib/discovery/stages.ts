@@ -1,0 +1,76 @@
+import { mustBeOurs, observeOperator, operatorWarning } from "../references/operator-namespace.ts";
+import { askForMacs, makeMacKey } from "./mac-key.ts";
+import type { Stage } from "./pass.ts";
+import { startingPoint } from "./starting-point.ts";
+import { noticeVso } from "./vso-watch.ts";
+
+/** Which cluster this is: another one may stand under its name. */
+export const identity: Stage<never, "uid"> = {
+  name: "identity",
+  async run({ deps, settings, signal }) {
+    return { uid: await deps.clusters.identity(settings.name, signal) };
+  },
+};
+
+/** The operator namespace as it is now; its mark is written where there is none. */
+export const operatorNamespace: Stage<"uid" | "state", "operator" | "installation" | "state"> = {
+  name: "operator-namespace",
+  async run({ deps, settings, signal }, { uid, state }) {
+    const before = state.uid === undefined || state.uid === uid ? state.operator : undefined;
+    const { seen, installation } = await observeOperator(deps, settings, before, { mark: true }, signal);
+    const warning = before?.without === seen.without ? undefined : operatorWarning(settings.name, seen);
+    if (warning !== undefined) deps.log.warn("operator-namespace-without-powers", { cluster: settings.name, warning });
+    return { operator: seen, installation, state: { ...state, operator: seen } };
+  },
+};
+
+/** A cluster that another installation works on is left alone (lease-table 25). */
+export const installation: Stage<"installation", never> = {
+  name: "installation",
+  async run({ deps, settings }, known) {
+    mustBeOurs(deps, settings, known.installation);
+    return {};
+  },
+};
+
+/** A Vault Secrets Operator that holds its lease suspends the cluster's syncs; they are followed nevertheless. */
+export const otherController: Stage<"operator", "isAlone"> = {
+  name: "other-controller",
+  async run({ deps, circuits, settings, signal }, { operator }) {
+    return { isAlone: await noticeVso(deps, circuits, settings, operator, signal) };
+  },
+};
+
+/** Whether the cursors still count. */
+export const startOfWatches: Stage<"uid" | "operator" | "state", "start"> = {
+  name: "starting-point",
+  async run({ deps, settings, options, signal }, { uid, operator, state }) {
+    return { start: await startingPoint(deps, settings, state, { uid, operator }, options, signal) };
+  },
+};
+
+/** The key of Vault Secrets Operator's MACs, where that is not at work. */
+export const macKey: Stage<"isAlone" | "start" | "state", "start" | "state" | "newMacKey"> = {
+  name: "mac-key",
+  async run({ deps, settings, row, signal }, { isAlone, start, state }) {
+    const found = isAlone ? await makeMacKey(deps, settings, start, signal) : undefined;
+    if (found === undefined) return { start, state, newMacKey: undefined };
+    const known = { start: { ...start, macKey: found }, state: { ...state, macKey: found } };
+    if (found.state !== "made" || found.isTold) return { ...known, newMacKey: undefined };
+    // Stored before anybody is asked: a sync learns from there that the key is new.
+    const isStored =
+      found === start.macKey || (await deps.leases.saveCluster(row, known.state, { until: row.leaseUntil }));
+    return { ...known, newMacKey: isStored ? found : undefined };
+  },
+};
+
+/** Syncs that were settled without a MAC are asked to work again, once. */
+export const syncsOfNewMacKey: Stage<"newMacKey" | "start" | "state", "start" | "state"> = {
+  name: "syncs-of-new-mac-key",
+  async run({ deps, settings }, { newMacKey, start, state }) {
+    if (newMacKey === undefined) return { start, state };
+    await askForMacs(deps, settings);
+    const told = { ...newMacKey, isTold: true as const };
+    return { start: { ...start, macKey: told }, state: { ...state, macKey: told } };
+  },
+};

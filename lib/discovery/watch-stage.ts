@@ -1,0 +1,144 @@
+import { isDeepStrictEqual } from "node:util";
+import { SECOND_MS } from "../clock.ts";
+import { SyncError } from "../errors.ts";
+import type { ClusterState } from "../ports/store.ts";
+import { tasks } from "../tasks.ts";
+import { type DriftWatch, driftWatch } from "./drift.ts";
+import type { Progress } from "./list-and-watch.ts";
+import { operatorGuard } from "./operator-guard.ts";
+import type { Pass, Stage } from "./pass.ts";
+import { rowBudget } from "./row-budget.ts";
+import { type Sight, sightOf } from "./sight.ts";
+import { type VsoWatch, vsoWatch } from "./vso-watch.ts";
+import { watchAll } from "./watch-all.ts";
+import { watchTargets } from "./watch-targets.ts";
+
+/** How often a watch stores how far it came. */
+const SAVE_AGAIN_MS = 5 * SECOND_MS;
+/** How often what was seen under a claim is checked again. */
+const DEFERRED_AGAIN_MS = 200;
+
+/** Takes in what each kind declares, then watches it for the rest of the watch pass's time. */
+export const watches: Stage<"start" | "operator" | "state", "state" | "error" | "failure"> = {
+  name: "watches",
+  async run(pass, { start, operator, state }) {
+    const { deps, settings, circuits, options } = pass;
+    const saved = savedRow(pass, state);
+    const drift = driftWatch(deps, settings.name);
+    const budget = rowBudget(deps, settings.name, start.kept);
+    const guard = operatorGuard(deps, settings, operator);
+    const vso = vsoWatch(deps, {
+      ...{ settings, operator, circuits, before: state.vsoIn },
+      save: async (vsoIn) => void (await saved.put({ ...saved.latest(), vsoIn })),
+    });
+    const targets = watchTargets(deps, settings, { drift, vso, guard, budget }, options, start.restores);
+    const progressOf = new Map<string, Progress>();
+    const sight = (): Sight => sightOf({ ...start, ...seenOf(vso) }, { progressOf, budget }, deps.clock());
+    const input = {
+      ...{ cursors: start.cursors, budget },
+      onProgress: (name: string, progress: Progress) => void progressOf.set(name, progress),
+    };
+    const beside = (until: AbortSignal, listed: Promise<void>) => [
+      checkDeferredAgain(pass, drift, until),
+      ...(options.seconds > 0 ? [listed.then(() => saveNews(pass, saved, drift, { start, sight }, until))] : []),
+    ];
+    const watching = (until: AbortSignal, onListed: () => void) =>
+      watchAll(deps, settings, targets, input, { ...options, onListed }, until);
+
+    const cut = await failureOf(() => watchBeside(pass, watching, beside));
+    const { state: seen, error } = sight();
+    const failure = cut ?? (await failureOf(() => drift.settleDeferred(true)));
+    // What is held in memory only must be seen again after a failure.
+    return { state: failure ? saved.latest() : seen, error, failure };
+  },
+};
+
+/** Watches, with other work beside it that begins with the watches and ends with them. Whatever fails ends all of it. */
+async function watchBeside(
+  { options, signal }: Pass,
+  watching: (until: AbortSignal, onListed: () => void) => Promise<void>,
+  beside: (until: AbortSignal, listed: Promise<void>) => readonly Promise<void>[],
+): Promise<void> {
+  const done = new AbortController();
+  const until = AbortSignal.any([signal, done.signal]);
+  const listed = Promise.withResolvers<void>();
+  const others = tasks(() => done.abort());
+  for (const work of beside(until, listed.promise)) others.add(work);
+  try {
+    await watching(until, () => {
+      options.onListed?.();
+      listed.resolve();
+    });
+  } finally {
+    done.abort();
+    listed.resolve();
+    await others.allDone();
+  }
+}
+
+async function failureOf(work: () => Promise<void>): Promise<SyncError | undefined> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    if (error instanceof SyncError) return error;
+    throw error;
+  }
+}
+
+function seenOf(vso: VsoWatch): Pick<ClusterState, "vsoIn"> {
+  const vsoIn = vso.latest();
+  return Object.keys(vsoIn).length === 0 ? {} : { vsoIn };
+}
+
+/** The cluster's row as this watch pass stores it while it lasts. */
+interface SavedRow {
+  /** What a new watch pass may begin with. */
+  latest(): ClusterState;
+  /** Stores this, if it is not what is stored already. */
+  put(state: ClusterState): Promise<void>;
+}
+
+function savedRow({ deps, row }: Pass, before: ClusterState): SavedRow {
+  let latest = before;
+  // What earlier stages found out is not stored yet.
+  let stored = row.state;
+  return {
+    latest: () => latest,
+    async put(state) {
+      latest = state;
+      if (isDeepStrictEqual(state, stored)) return;
+      stored = state;
+      await deps.leases.saveCluster(row, state, { until: row.leaseUntil });
+    },
+  };
+}
+
+/** A watch may last: what is known is stored meanwhile, so that people see it and a crash repeats little. */
+async function saveNews(
+  { options }: Pass,
+  saved: SavedRow,
+  drift: DriftWatch,
+  { start, sight }: { readonly start: ClusterState; readonly sight: () => Sight },
+  until: AbortSignal,
+): Promise<void> {
+  while (!until.aborted) {
+    const { state } = sight();
+    const news = { ...state, cursors: { ...start.cursors, ...state.cursors } };
+    // The save at the watch pass's end says what is wrong.
+    if (!drift.isDeferring()) await failureOf(() => saved.put(news));
+    await options.sleep(SAVE_AGAIN_MS, until);
+  }
+}
+
+/** What was seen while its row was claimed is checked as soon as the row was settled (lease-table 22). */
+async function checkDeferredAgain({ deps, options }: Pass, drift: DriftWatch, until: AbortSignal): Promise<void> {
+  while (!until.aborted) {
+    await options.sleep(DEFERRED_AGAIN_MS, until);
+    const failure = await failureOf(() => drift.settleDeferred(false));
+    if (failure === undefined) continue;
+    // It stays deferred, and is checked again.
+    deps.log.warn("drift-not-classified", { code: failure.code, message: failure.message });
+    await options.sleep(SAVE_AGAIN_MS, until);
+  }
+}

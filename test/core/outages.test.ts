@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { aStaticSecret, aVaultSecret } from "./world/builders.ts";
+import { aWorld, type World } from "./world/world.ts";
+
+const names = (count: number): string[] => Array.from({ length: count }, (_, at) => `sync-${at}`);
+
+async function withSyncs(count: number): Promise<World> {
+  const world = await aWorld();
+  const secrets = names(count).map((name) => aVaultSecret(name));
+  await world.given(...secrets, ...names(count).map((name) => aStaticSecret(name)));
+  await world.advance("30s");
+  for (const name of names(count)) assert.equal(world.secret(name)?.data.password, "one");
+  return world;
+}
+
+async function openCircuits(world: World): Promise<readonly string[]> {
+  return (await world.store.circuits()).map(({ id, code }) => `${id} ${code}`);
+}
+
+describe("an outage", () => {
+  for (const outage of ["refused", "silent"] as const) {
+    it(`lease-table 16: of a Vault (${outage}) is written once; Secrets stay, and all resumes by itself`, async () => {
+      await using world = await withSyncs(20);
+      world.vault.fail(outage);
+      await world.advance("2m");
+      assert.deepEqual(await openCircuits(world), ["vault:https://vault.test:8200 VAULT_UNAVAILABLE"]);
+      const costs = await world.counting(() => world.advance("5m"));
+      assert.deepEqual([costs.claims, costs.settles], [0, 0], "nobody writes that it is still so");
+      for (const name of names(20)) assert.equal(world.secret(name)?.data.password, "one");
+      for (const name of names(20)) await world.given(aVaultSecret(name, { password: "two" }));
+      world.vault.fail(undefined);
+      await world.advance("80s");
+      assert.deepEqual(await openCircuits(world), []);
+      for (const name of names(20)) assert.equal(world.secret(name)?.data.password, "two", name);
+    });
+  }
+
+  it("lease-table 16: of a sealed Vault says that it is sealed, and ends when it is unsealed", async () => {
+    await using world = await withSyncs(3);
+    await world.vault.seal();
+    await world.advance("2m");
+    assert.deepEqual(await openCircuits(world), ["vault:https://vault.test:8200 VAULT_SEALED"]);
+    await world.vault.unseal();
+    await world.advance("20s");
+    assert.deepEqual(await openCircuits(world), []);
+  });
+
+  it("is not what one sync meets alone: a path that is refused opens nothing, and keeps nobody else waiting", async () => {
+    await using world = await withSyncs(2);
+    await world.given(aVaultSecret("closed/db"), aStaticSecret("closed", { path: "closed/db" }));
+    await world.given(aVaultSecret("sync-0", { password: "two" }));
+    await world.advance("60s");
+    assert.deepEqual(await openCircuits(world), []);
+    assert.match(world.condition("closed"), /VAULT_DENIED/);
+    assert.equal(world.secret("sync-0")?.data.password, "two");
+  });
+
+  it("of a cluster leaves its syncs unwritten, and what changed meanwhile is done when it is back", async () => {
+    await using world = await withSyncs(5);
+    world.cluster().fail("refused");
+    await world.advance("2m");
+    assert.deepEqual(await openCircuits(world), ["cluster:east KUBE_UNREACHABLE"]);
+    for (const name of names(5)) await world.given(aVaultSecret(name, { password: "two" }));
+    const costs = await world.counting(() => world.advance("5m"));
+    assert.equal(costs.settles, 0);
+    world.cluster().fail(undefined);
+    await world.advance("90s");
+    for (const name of names(5)) assert.equal(world.secret(name)?.data.password, "two");
+  });
+
+  it("of one cluster costs another one nothing", async () => {
+    await using world = await aWorld({ clusters: [{ name: "east" }, { name: "west" }] });
+    await world.given(aVaultSecret());
+    await world.cluster("west").apply(aStaticSecret());
+    world.cluster("east").fail("silent");
+    await world.advance("15s");
+    assert.equal(world.secret("db", { cluster: "west" })?.data.password, "one");
+    await world.given(aVaultSecret("db", { password: "two" }));
+    await world.advance("60s");
+    assert.equal(world.secret("db", { cluster: "west" })?.data.password, "two");
+  });
+});
+
+describe("a failure that many share", () => {
+  it("is asked about by one of them each time", async () => {
+    await using world = await aWorld();
+    await world.given(...names(100).map((name) => aStaticSecret(name, { path: "missing" })));
+    await world.advance("2m");
+    const costs = await world.counting(() => world.advance("5m"));
+    assert.ok(costs.reads <= 10, `${costs.reads} reads`);
+    for (const name of names(100)) assert.match(world.condition(name), /VAULT_PATH_MISSING/);
+  });
+
+  it("is over for all of them when one of them finds it mended", async () => {
+    await using world = await aWorld();
+    await world.given(...names(30).map((name) => aStaticSecret(name, { path: "missing" })));
+    await world.advance("2m");
+    await world.given(aVaultSecret("missing"));
+    await world.edit("VaultStaticSecret", "sync-7", { metadata: { annotations: { touched: "now" } } });
+    await world.advance("20s");
+    for (const name of names(30)) assert.equal(world.secret(name)?.data.password, "one", name);
+  });
+});

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { aDeployment, aStaticSecret, aVaultSecret } from "./world/builders.ts";
+import { gateAt } from "./world/effects.ts";
+import { aWorld, type World } from "./world/world.ts";
+
+const withTarget = (name = "db", path = name) =>
+  aStaticSecret(name, { path, refreshAfter: "10s", rolloutRestartTargets: [{ kind: "Deployment", name: "app" }] });
+
+/** How often the Deployment's spec was changed since it was made. */
+function restarts(world: World, name = "app"): number {
+  return (world.resource(name, "Deployment")?.metadata.generation ?? 0) - 1;
+}
+
+describe("a restart of workloads", () => {
+  it("is not owed for a first sync, and comes once for each change of the data", async () => {
+    await using world = await aWorld();
+    await world.given(aDeployment("app"), aVaultSecret(), withTarget());
+    await world.advance("2m");
+    assert.equal(restarts(world), 0);
+    for (const [at, password] of ["two", "three"].entries()) {
+      await world.given(aVaultSecret("db", { password }));
+      await world.advance("3m");
+      assert.equal(restarts(world), at + 1, password);
+    }
+  });
+
+  it("is not owed for an edit by hand that is put right", async () => {
+    await using world = await aWorld();
+    await world.given(aDeployment("app"), aVaultSecret(), withTarget());
+    await world.advance("1m");
+    await world.edit("Secret", "db", { data: { password: "ZXZl" } });
+    await world.advance("3m");
+    assert.equal(world.secret("db")?.data.password, "one");
+    assert.equal(restarts(world), 0);
+  });
+
+  it("serves all syncs that change together", async () => {
+    await using world = await aWorld();
+    await world.given(aDeployment("app"), aVaultSecret(), ...["a", "b", "c"].map((name) => withTarget(name, "db")));
+    await world.advance("1m");
+    await world.given(aVaultSecret("db", { password: "two" }));
+    await world.advance("5m");
+    assert.equal(restarts(world), 1);
+  });
+
+  for (const [where, effect, side] of [
+    ["between the write of the Secret and its settle", "patch secrets", "after"],
+    ["before the restart", "patch deployments", "before"],
+    ["after the restart, before it is recorded", "patch deployments", "after"],
+  ] as const) {
+    it(`is neither lost nor doubled by a process that dies ${where}`, async () => {
+      await using world = await aWorld();
+      await world.given(aDeployment("app"), aVaultSecret(), withTarget());
+      await world.advance("1m");
+      world.crash();
+      const gate = gateAt(effect, side);
+      const doomed = world.start({ effect: gate.effect });
+      await world.given(aVaultSecret("db", { password: "two" }));
+      await world.advance("1m");
+      assert.ok(gate.times() > 0, "it stands there");
+      doomed.crash();
+      world.start();
+      await world.advance("10m");
+      assert.equal(world.secret("db")?.data.password, "two");
+      assert.equal(restarts(world), 1);
+      assert.equal((await world.row())?.state.rollout, undefined, "nothing is owed any more");
+    });
+  }
+
+  it("waits for a target that is missing or paused, and the sync is in step all the while", async () => {
+    await using world = await aWorld();
+    await world.given(aDeployment("app"), aVaultSecret(), withTarget());
+    await world.advance("1m");
+    await world.edit("Deployment", "app", { spec: { paused: true } });
+    await world.given(aVaultSecret("db", { password: "two" }));
+    await world.advance("3m");
+    assert.equal(world.secret("db")?.data.password, "two");
+    const before = restarts(world);
+    await world.edit("Deployment", "app", { spec: { paused: false } });
+    await world.advance("15m");
+    assert.equal(restarts(world), before + 2, "the edit, and the restart");
+  });
+});

@@ -1,0 +1,163 @@
+import { isDeepStrictEqual } from "node:util";
+import { isCleanupKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
+import type { Row } from "../../../lib/ports/rows.ts";
+import { isReferenceStatus } from "../../../lib/resource-kinds.ts";
+import type { Json } from "../world/api/fields.ts";
+import type { Stored } from "../world/api/objects.ts";
+import { API } from "../world/builders.ts";
+import type { MemoryCluster } from "../world/cluster.ts";
+import { contentOf, FOREIGN } from "./monitor.ts";
+import type { Declaration } from "./plan.ts";
+import type { Processes } from "./processes.ts";
+import { mayRead, type Setting } from "./setting.ts";
+
+/** How a run should look once it is quiet: what is not so yet, and which syncs have nothing to do any more. */
+export interface Convergence {
+  readonly problems: readonly string[];
+  readonly well: readonly SyncKey[];
+}
+
+interface Declared extends Pick<Declaration, "namespace" | "name" | "path" | "secret" | "auth"> {
+  readonly key: SyncKey;
+  readonly uid: string;
+  readonly spec: unknown;
+}
+
+export async function convergence(setting: Setting, { store }: Processes): Promise<Convergence> {
+  const open = (await store.circuits()).map(({ id }) => `circuit ${id} is open`);
+  const found = await Promise.all([...setting.clusters.values()].map((cluster) => inCluster(setting, cluster, store)));
+  return {
+    problems: [...open, ...found.flatMap(({ problems }) => problems)],
+    well: found.flatMap(({ well }) => well),
+  };
+}
+
+async function inCluster(setting: Setting, cluster: MemoryCluster, store: Processes["store"]): Promise<Convergence> {
+  const declared = declaredIn(cluster);
+  const keys = (await store.byCluster(cluster.name)).map(({ key }) => key);
+  const states = await store.read(
+    declared.map(({ key }) => key),
+    "strong",
+  );
+  const judged = declared.map((one) => {
+    const others = declared.filter((other) => other.namespace === one.namespace && other.secret === one.secret);
+    const row = states.get(one.key);
+    const problem =
+      problemOf(setting, cluster, one, others) ??
+      rowProblemOf(one, row) ??
+      errorOf(setting, cluster, { one, others, row });
+    return { key: one.key, problem, isWell: row?.state.error === undefined && others.length === 1 };
+  });
+  const wrong = judged.flatMap(({ key, problem }) => (problem === undefined ? [] : [`${key}: ${problem}`]));
+  return {
+    problems: [...wrong, ...unasked(keys, declared), ...strays(cluster, declared)],
+    well: judged.filter(({ problem, isWell }) => problem === undefined && isWell).map(({ key }) => key),
+  };
+}
+
+/** Rows of what is not declared, and clean-ups that are not done. */
+function unasked(keys: readonly SyncKey[], declared: readonly Declared[]): readonly string[] {
+  return keys.flatMap((key) => {
+    if (isCleanupKey(key)) return [`clean-up ${key} is not done`];
+    return isReferenceStatus(key) || declared.some((one) => one.key === key)
+      ? []
+      : [`${key} is not declared and has a row`];
+  });
+}
+
+function rowProblemOf({ uid, spec }: Declared, row: Row | undefined): string | undefined {
+  if (row === undefined) return "it has no row";
+  if (row.declared.uid !== uid || !isDeepStrictEqual(row.declared.spec, spec))
+    return "its row is of an older declaration";
+  if (row.leaseUntil !== undefined) return "it is claimed";
+  // While a sync fails, what it owes waits.
+  return row.state.rollout === undefined || row.state.error !== undefined ? undefined : "a restart is owed";
+}
+
+/** An error that nothing explains any more. */
+function errorOf(
+  setting: Setting,
+  cluster: MemoryCluster,
+  { one, others, row }: { readonly one: Declared; readonly others: readonly Declared[]; readonly row: Row | undefined },
+): string | undefined {
+  const { error } = row?.state ?? {};
+  return error !== undefined && isWell(setting, cluster, one, others) ? error.code : undefined;
+}
+
+function declaredIn(cluster: MemoryCluster): readonly Declared[] {
+  const kind = cluster.server.kindOf(API, "VaultStaticSecret");
+  return (kind ? cluster.server.objects.list(kind) : []).map(({ metadata, spec }) => {
+    const { path, vaultAuthRef, destination } = spec as Json;
+    const place = { namespace: String(metadata.namespace), name: metadata.name };
+    return {
+      ...place,
+      key: syncKey({ cluster: cluster.name, kind: "VaultStaticSecret", ...place }),
+      uid: metadata.uid,
+      spec,
+      path: String(path),
+      secret: String(Object(destination).name),
+      auth: vaultAuthRef === undefined ? ("default" as const) : ("own" as const),
+    };
+  });
+}
+
+function secretOf({ server }: MemoryCluster, { namespace, secret }: Declared): Stored | undefined {
+  const kind = server.kindOf("v1", "Secret");
+  return kind && server.objects.get(kind, namespace, secret);
+}
+
+/** It may have its Secret, and nobody else wants that one. */
+function isWell(setting: Setting, cluster: MemoryCluster, one: Declared, others: readonly Declared[]): boolean {
+  const found = secretOf(cluster, one);
+  return (
+    mayRead(one, one.path) &&
+    others.length === 1 &&
+    found !== undefined &&
+    !isForeign(found) &&
+    setting.versions.has(one.path)
+  );
+}
+
+function isForeign({ metadata }: Stored): boolean {
+  return Object(metadata.labels)[FOREIGN] !== undefined;
+}
+
+function problemOf(
+  setting: Setting,
+  cluster: MemoryCluster,
+  one: Declared,
+  others: readonly Declared[],
+): string | undefined {
+  const found = secretOf(cluster, one);
+  if (found && isForeign(found))
+    return Object(found.data).mine === undefined ? "a foreign Secret was changed" : undefined;
+  const served = others.filter((other) => mayRead(other, other.path));
+  if (served.length === 0) return undefined;
+  if (found === undefined) return others.length === served.length ? "its Secret is missing" : undefined;
+  const content = contentOf(found);
+  const isOf = (other: Declared): boolean =>
+    content?.path === other.path && content.version === setting.versions.get(other.path);
+  if (served.some(isOf) && Object.keys(Object(found.data)).length === 1) return undefined;
+  if (isLeftRelabelled(found, others)) return undefined;
+  // A declaration that may not read keeps what it wrote before it was changed.
+  if (others.length > served.length) return undefined;
+  return `its Secret holds ${content?.path}#${content?.version} and ${Object.keys(Object(found.data))}`;
+}
+
+/** Somebody took its label away after its writer had named another one: nobody knows it for ours any more. */
+function isLeftRelabelled({ metadata }: Stored, others: readonly Declared[]): boolean {
+  const owners = (metadata.ownerReferences ?? []) as readonly { readonly uid: string }[];
+  const isOurs = Object(metadata.labels)["app.kubernetes.io/managed-by"] === "hashicorp-vso";
+  return !isOurs && !owners.some(({ uid }) => others.some((other) => other.uid === uid));
+}
+
+/** Secrets of declarations that are gone. */
+function strays({ server, name }: MemoryCluster, declared: readonly Declared[]): readonly string[] {
+  const kind = server.kindOf("v1", "Secret");
+  const uids = new Set(declared.map(({ uid }) => uid));
+  return (kind ? server.objects.list(kind) : []).flatMap(({ metadata }) => {
+    const owners = (metadata.ownerReferences ?? []) as readonly { readonly uid: string }[];
+    const isLeft = owners.length > 0 && owners.every(({ uid }) => !uids.has(uid));
+    return isLeft ? [`Secret ${name}/${metadata.namespace}/${metadata.name} is left behind`] : [];
+  });
+}

@@ -1,0 +1,256 @@
+import { isDeepStrictEqual } from "node:util";
+import { SECOND_MS } from "../../../lib/clock.ts";
+import { partsOf, type SyncKey, syncKey } from "../../../lib/keys.ts";
+import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
+import type { Row } from "../../../lib/ports/rows.ts";
+import type { Lease, LeaseStore } from "../../../lib/ports/store.ts";
+import type { Json } from "../world/api/fields.ts";
+import type { Change, Stored } from "../world/api/objects.ts";
+import type { MemoryCluster } from "../world/cluster.ts";
+import type { WorldTime } from "../world/time.ts";
+
+/** Watches what a run does from outside, and says which rule it breaks. */
+export interface Monitor {
+  readonly violations: readonly string[];
+  say(violation: string): void;
+  /** The store as one process has it. */
+  store(store: LeaseStore, process: number): LeaseStore;
+  /** A process starts a call to a cluster. */
+  starts(call: KubeCall, process: number): void;
+  /** Whoever that was has no leases any more. */
+  died(process: number): void;
+  follow(cluster: MemoryCluster): void;
+  /** Claims of rows so far, by key. */
+  claims(): ReadonlyMap<SyncKey, number>;
+  /** From now on nothing is declared any more: every change of data owes the restart that is declared now. */
+  quiet(): void;
+  /** Workloads that run with older data than their Secret holds. */
+  unrestarted(): readonly string[];
+}
+
+export interface MonitorOptions {
+  readonly time: WorldTime;
+  readonly observes: (cluster: string) => "watch" | "apply";
+  /** Whether this namespace of this cluster may have what stands at this path of Vault. */
+  readonly mayHave: (namespace: string, path: string) => boolean;
+  readonly mayRead: (login: { readonly auth: "own" | "default"; readonly namespace: string }, path: string) => boolean;
+  /** A wall clock that is stepped may repeat a restart. */
+  readonly isClockSteady: boolean;
+}
+
+interface Content {
+  readonly path: string;
+  readonly version: number;
+}
+
+interface Held {
+  readonly lease: Lease;
+  readonly row: Row;
+  readonly process: number;
+}
+
+export const FOREIGN = "example.com/foreign";
+
+export function monitor({ time, observes, mayHave, mayRead, isClockSteady }: MonitorOptions): Monitor {
+  const violations: string[] = [];
+  const say = (violation: string): void => {
+    if (violations.length < 20) violations.push(violation);
+  };
+  const held = new Map<SyncKey, Held>();
+  /** By key and uid: a declaration that is made anew begins anew. */
+  const fences = new Map<string, number>();
+  const claimed = new Map<SyncKey, number>();
+  const restarted = new Map<string, string>();
+  const logins = new Map<string, Set<"own" | "default">>();
+  const written = new Map<string, string>();
+  const owed: {
+    readonly cluster: MemoryCluster;
+    readonly namespace: string;
+    readonly uid: string;
+    readonly at: number;
+  }[] = [];
+  let isQuiet = false;
+  const newest = new Map<string, number>();
+
+  const onClaim = (process: number, answer: Awaited<ReturnType<LeaseStore["claim"]>>): void => {
+    if (answer === undefined) return;
+    const { lease, row } = answer;
+    const before = held.get(lease.key);
+    if (before && before.lease.uid === lease.uid && before.lease.until > time.now() && before.process !== process) {
+      say(`lease-table 1: ${lease.key} is claimed while process ${before.process} holds it`);
+    }
+    const id = `${lease.key} ${lease.uid}`;
+    if ((fences.get(id) ?? 0) >= lease.fence) say(`lease-table 4: the fence of ${lease.key} does not grow`);
+    held.set(lease.key, { lease, row, process });
+    fences.set(id, lease.fence);
+    claimed.set(lease.key, (claimed.get(lease.key) ?? 0) + 1);
+  };
+  const onSettle = (lease: Lease, outcome: string): void => {
+    if (outcome === "lost") return;
+    const latest = fences.get(`${lease.key} ${lease.uid}`);
+    if (latest !== undefined && latest !== lease.fence) {
+      say(`lease-table 4: ${lease.key} was settled by fence ${lease.fence}, and ${latest} has it`);
+    }
+    if (held.get(lease.key)?.lease.fence === lease.fence) held.delete(lease.key);
+  };
+  const mayWrite = (call: KubeCall, process: number): Held | undefined =>
+    [...held.values()].find(({ lease, row, process: holder }) => {
+      const { cluster, namespace } = partsOf(lease.key);
+      if (holder !== process || cluster !== call.cluster || namespace !== call.namespace) return false;
+      const names = [...row.state.owned.map(({ name }) => name), String(Object(row.declared.spec.destination).name)];
+      return names.includes(call.name ?? "");
+    });
+
+  const onSecret = (cluster: MemoryCluster, { type, object, before }: Change): void => {
+    if (writerOf(object, before) !== "keyferry") return;
+    const { namespace, name } = object.metadata;
+    const place = `${cluster.name}/${namespace}/${name}`;
+    if (before && Object(before.metadata.labels)[FOREIGN] !== undefined) {
+      say(`kubernetes-rules 6: Secret ${place} of somebody else was written`);
+    }
+    const content = type === "DELETED" ? undefined : contentOf(object);
+    // Who owns it may change without its data.
+    if (content === undefined || isDeepStrictEqual(content, before && contentOf(before))) return;
+    if (!mayHave(String(namespace), content.path)) say(`tenants: Secret ${place} holds what stands at ${content.path}`);
+    const owner = ownerOf(cluster, object);
+    if (owner !== undefined) onData(cluster, owner, content, place);
+  };
+  const onData = (cluster: MemoryCluster, owner: Stored, content: Content, place: string): void => {
+    const { uid, namespace, annotations } = owner.metadata;
+    const all = [...(logins.get(uid) ?? [])];
+    if (!all.some((auth) => mayRead({ auth, namespace: String(namespace) }, content.path))) {
+      say(`tenants: Secret ${place} holds what no login of its declaration may read: ${content.path}`);
+    }
+    noteData(cluster, owner, content);
+    const line = `${place} ${content.path} ${JSON.stringify([uid, owner.spec, annotations])}`;
+    const known = newest.get(line) ?? 0;
+    if (known > content.version) {
+      say(`lease-table 9: Secret ${place} went back from version ${known} to ${content.version} of ${content.path}`);
+    }
+    newest.set(line, content.version);
+  };
+  /** Of a declaration as it stands now: whoever works by an older one owes what that one says. */
+  const noteData = (cluster: MemoryCluster, { metadata, spec }: Stored, { path, version }: Content): void => {
+    const { uid, name, namespace, generation } = metadata;
+    const key = syncKey({ cluster: cluster.name, kind: "VaultStaticSecret", namespace: String(namespace), name });
+    const isNow = held.get(key)?.row.declared.generation === generation && Object(spec).path === path;
+    const [before, content] = [written.get(uid), `${path}#${version}`];
+    if (!isNow) return void written.delete(uid);
+    written.set(uid, content);
+    const isOwed = isQuiet && before !== undefined && before !== content;
+    if (isOwed) owed.push({ cluster, namespace: String(namespace), uid, at: time.now() });
+  };
+  const onDeclaration = ({ object }: Change): void => {
+    const known = logins.get(object.metadata.uid) ?? new Set<"own" | "default">();
+    logins.set(object.metadata.uid, known.add(Object(object.spec).vaultAuthRef === undefined ? "default" : "own"));
+  };
+  const onDeployment = (cluster: MemoryCluster, { object, before }: Change): void => {
+    if (before === undefined || !isClockSteady || restartOf(object) === restartOf(before)) return;
+    const signature = targetsOf(cluster, object);
+    const place = `${cluster.name}/${object.metadata.namespace}/${object.metadata.name}`;
+    if (restarted.get(place) === signature)
+      say(`one restart for each change: ${place} was restarted again for the same data`);
+    restarted.set(place, signature);
+  };
+  return {
+    violations,
+    say,
+    claims: () => claimed,
+    quiet() {
+      isQuiet = true;
+    },
+    unrestarted: () =>
+      owed.flatMap(({ cluster, namespace, uid, at }) => {
+        const kind = cluster.server.kindOf("apps/v1", "Deployment");
+        const app = kind && cluster.server.objects.get(kind, namespace, "app");
+        const declaration = declarations(cluster).find(({ metadata }) => metadata.uid === uid);
+        if (!app || Object(declaration?.spec).rolloutRestartTargets === undefined) return [];
+        const isRestarted = Date.parse(restartOf(app)) + SECOND_MS > at;
+        return isRestarted
+          ? []
+          : [`${cluster.name}/${namespace}/app was not restarted after ${declaration?.metadata.name} changed`];
+      }),
+    died(process) {
+      // What it had sent is refused or done by now; the rows stay claimed in the table.
+      for (const [key, one] of held) if (one.process === process) held.set(key, { ...one, process: -1 });
+    },
+    store: (store, process) => ({
+      ...store,
+      async claim(row, options) {
+        const answer = await store.claim(row, options);
+        onClaim(process, answer);
+        return answer;
+      },
+      async settle(lease, settlement) {
+        const outcome = await store.settle(lease, settlement);
+        onSettle(lease, outcome);
+        return outcome;
+      },
+    }),
+    starts(call, process) {
+      const isWrite = call.verb === "patch" || call.verb === "delete";
+      if (call.kind.resource !== "secrets" || !isWrite || isLook(call)) return;
+      const isAsserted = observes(call.cluster) === "apply" && call.verb === "patch";
+      const holder = mayWrite(call, process);
+      const place = `${call.cluster}/${call.namespace}/${call.name}`;
+      if (!holder && !isAsserted)
+        say(`lease-table 1: process ${process} starts to ${call.verb} Secret ${place} without a lease`);
+      if (holder && time.now() > holder.lease.until)
+        say(`lease-table 6: ${call.verb} of Secret ${place} starts after the end of the lease`);
+    },
+    follow(cluster) {
+      cluster.server.objects.onChange((change) => {
+        if (change.resource === "vaultstaticsecrets.secrets.hashicorp.com") onDeclaration(change);
+        if (change.resource === "secrets") onSecret(cluster, change);
+        if (change.resource === "deployments.apps") onDeployment(cluster, change);
+      });
+    },
+  };
+}
+
+/** An empty patch is a look. */
+function isLook({ body, query }: KubeCall): boolean {
+  return query?.dryRun !== undefined || Object.keys(Object(body)).length === 0;
+}
+
+/** Whose write this was: the field manager whose entry changed. */
+function writerOf(object: Json, before: Json | undefined): string {
+  const entries = (of: Json | undefined): string[] =>
+    ((Object(of?.metadata).managedFields ?? []) as object[]).map((entry) => JSON.stringify(entry));
+  const old = new Set(entries(before));
+  const changed = entries(object).find((entry) => !old.has(entry));
+  return changed === undefined ? "unknown" : String(Object(JSON.parse(changed)).manager);
+}
+
+/** What a Secret holds: the path of Vault that it comes from and how many times that was written. */
+export function contentOf(secret: Json): Content | undefined {
+  const value = Buffer.from(String(Object(secret.data).value ?? ""), "base64").toString();
+  const [, path, version] = /^(.+)#(\d+)$/.exec(value) ?? [];
+  return path === undefined ? undefined : { path, version: Number(version) };
+}
+
+function declarations({ server }: MemoryCluster): readonly Stored[] {
+  const kind = server.kindOf("secrets.hashicorp.com/v1beta1", "VaultStaticSecret");
+  return kind ? server.objects.list(kind) : [];
+}
+
+/** The one declaration that a Secret belongs to, as it is now. */
+function ownerOf(cluster: MemoryCluster, { metadata }: Json): Stored | undefined {
+  const [owner, ...others] = (Object(metadata).ownerReferences ?? []) as { readonly uid: string }[];
+  if (owner === undefined || others.length > 0) return undefined;
+  return declarations(cluster).find((declared) => declared.metadata.uid === owner.uid);
+}
+
+export function restartOf(deployment: Json): string {
+  const annotations = Object(Object(Object(Object(deployment.spec).template).metadata).annotations);
+  return String(annotations["vso.secrets.hashicorp.com/restartedAt"] ?? "");
+}
+
+/** What the Secrets of the workload's namespace hold: a restart again needs something new among them. */
+function targetsOf(cluster: MemoryCluster, { metadata }: Json): string {
+  const kind = cluster.server.kindOf("v1", "Secret");
+  const secrets = kind ? cluster.server.objects.list(kind, String(Object(metadata).namespace)) : [];
+  return JSON.stringify(
+    secrets.map((secret) => [secret.metadata.name, secret.metadata.uid, Object(secret.data).value]),
+  );
+}

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { aStaticSecret, aVaultSecret } from "./world/builders.ts";
+import { gateAt } from "./world/effects.ts";
+import { aWorld } from "./world/world.ts";
+
+describe("a worker that dies", () => {
+  for (const effect of ["vault kv-v2", "patch secrets", "patch vaultstaticsecrets/status", "store settle"]) {
+    for (const side of ["before", "after"] as const) {
+      it(`lease-table 3: ${side} ${effect}: the row comes back when its lease ends, and all is as it should be`, async () => {
+        await using world = await aWorld({ isAsleep: true });
+        const gate = gateAt(effect, side);
+        const doomed = world.start({ effect: gate.effect });
+        await world.given(aVaultSecret(), aStaticSecret());
+        await world.advance("10s");
+        assert.ok(gate.times() > 0, "it stands there");
+        doomed.crash();
+        world.start();
+        await world.advance("4m");
+        assert.equal(world.secret("db")?.data.password, "one");
+        assert.match(world.condition("db"), /^True/);
+        const row = await world.row();
+        assert.deepEqual([row?.leaseUntil, row?.state.error], [undefined, undefined]);
+        assert.equal(row?.state.owned.length, 1);
+      });
+    }
+  }
+
+  it("lease-table 8: between two destinations leaves neither of them behind", async () => {
+    await using world = await aWorld();
+    await world.given(aVaultSecret(), aStaticSecret());
+    await world.advance("10s");
+    world.crash();
+    const gate = gateAt("delete secrets");
+    const doomed = world.start({ effect: gate.effect });
+    await world.given(aStaticSecret("db", { destination: { name: "next" } }));
+    await world.advance("3m");
+    assert.ok(gate.times() > 0);
+    doomed.crash();
+    await world.remove("VaultStaticSecret", "db");
+    world.start();
+    await world.advance("10m");
+    assert.deepEqual([world.secret("db"), world.secret("next")], [undefined, undefined]);
+  });
+});
+
+describe("a worker that is late", () => {
+  it("lease-table 1: drops what it read before another one wrote a newer version", async () => {
+    await using world = await aWorld();
+    await world.given(aVaultSecret(), aStaticSecret());
+    await world.advance("2m");
+    world.crash();
+    const gate = gateAt("vault kv-v2", "after");
+    const late = world.start({ effect: gate.effect });
+    await world.given(aVaultSecret("db", { password: "two" }));
+    await world.advance("60s");
+    assert.ok(gate.times() > 0, "it holds the second version");
+    world.start();
+    await world.given(aVaultSecret("db", { password: "three" }));
+    await world.advance("2m");
+    assert.equal(world.secret("db")?.data.password, "three");
+    gate.open();
+    await world.advance("5s");
+    assert.equal(world.secret("db")?.data.password, "three", "the late answer was dropped");
+    late.crash();
+  });
+
+  it("lease-table 6: starts no write after the end of its lease, and stores nothing", async () => {
+    await using world = await aWorld({ isAsleep: true });
+    const gate = gateAt("vault kv-v2", "after");
+    world.start({ effect: gate.effect });
+    await world.given(aVaultSecret(), aStaticSecret());
+    await world.advance("10s");
+    assert.ok(gate.times() > 0, "it holds the first version under a lease");
+    await world.given(aVaultSecret("db", { password: "two" }));
+    world.start();
+    await world.advance("3m");
+    assert.equal(world.secret("db")?.data.password, "two");
+    const before = await world.row();
+    gate.open();
+    await world.advance("30s");
+    assert.equal(world.secret("db")?.data.password, "two");
+    assert.equal((await world.row())?.state.digest, before?.state.digest);
+  });
+
+  it("lease-table 4: settles nothing on a declaration that was made anew under its name", async () => {
+    await using world = await aWorld({ isAsleep: true });
+    const gate = gateAt("store settle");
+    world.start({ effect: gate.effect });
+    await world.given(aVaultSecret(), aStaticSecret());
+    await world.advance("10s");
+    await world.remove("VaultStaticSecret", "db");
+    await world.given(aStaticSecret("db", { destination: { name: "other" } }));
+    world.start();
+    await world.advance("5s");
+    gate.open();
+    await world.advance("5m");
+    assert.equal(world.secret("other")?.data.password, "one");
+    assert.equal(world.secret("db"), undefined);
+    assert.deepEqual(
+      (await world.row())?.state.owned.map(({ name }) => name),
+      ["other"],
+    );
+  });
+});
+
+describe("messages", () => {
+  it("a change while its row is at work is not lost: settle leaves it due", async () => {
+    await using world = await aWorld({ isAsleep: true });
+    const gate = gateAt("store settle");
+    world.start({ effect: gate.effect });
+    await world.given(aVaultSecret(), aVaultSecret("other", { password: "other" }), aStaticSecret());
+    await world.advance("10s");
+    await world.given(aStaticSecret("db", { path: "other" }));
+    await world.advance("2s");
+    gate.open();
+    await world.advance("5s");
+    assert.equal(world.secret("db")?.data.password, "other");
+  });
+
+  it("that come twice, late and for what is gone do nothing", async () => {
+    await using world = await aWorld();
+    await world.given(aVaultSecret(), aStaticSecret());
+    await world.advance("2m");
+    const before = world.secret("db");
+    const keys = [world.key("db"), world.key("nobody")];
+    const costs = await world.counting(async () => {
+      for (const lane of ["now", "refresh", "now"] as const) {
+        await world.queue.send([{ keys, lane, at: world.time.now() - 600_000 }]);
+      }
+      await world.advance("2s");
+    });
+    assert.deepEqual([costs.claims, costs.requests, costs.reads], [0, 0, 0]);
+    assert.deepEqual(world.secret("db"), before);
+  });
+
+  it("two workers that have the same one claim once and write once", async () => {
+    await using world = await aWorld({ isAsleep: true });
+    for (const _ of [1, 2, 3]) world.start();
+    await world.given(aVaultSecret(), aStaticSecret());
+    await world.advance("1m");
+    assert.equal(world.secret("db")?.data.password, "one");
+    assert.equal(world.events("db").filter(({ reason }) => reason === "SecretSynced").length, 1);
+  });
+
+  it("of a process that died with its queue are sent again by the next one's ticks", async () => {
+    await using world = await aWorld();
+    await world.given(aVaultSecret(), aStaticSecret());
+    await world.advance("2m");
+    world.crash();
+    await world.given(aVaultSecret("db", { password: "two" }));
+    await world.advance("10m");
+    assert.equal(world.secret("db")?.data.password, "one");
+    world.start();
+    await world.advance("60s");
+    assert.equal(world.secret("db")?.data.password, "two");
+  });
+
+  it("lease-table 13: a clock that was wrong for a while does not stop the refreshes", async () => {
+    await using world = await aWorld();
+    await world.given(aVaultSecret(), aStaticSecret());
+    await world.advance("2m");
+    world.time.stepClock(3_600_000);
+    await world.advance("2m");
+    world.time.stepClock(-3_600_000);
+    await world.given(aVaultSecret("db", { password: "two" }));
+    await world.advance("3m");
+    assert.equal(world.secret("db")?.data.password, "two");
+  });
+});

@@ -1,0 +1,195 @@
+import type { ClusterClients } from "../../../lib/kubernetes/cluster-client.ts";
+import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
+import type { IdentityOptions, ServiceAccountOptions } from "../../harness/cluster/identity.ts";
+import type { KubeClient, KubeObject, ObjectRef } from "../../harness/cluster/kube-client.ts";
+import type { Who } from "./api/access.ts";
+import { type ApiServer, apiServer } from "./api/api-server.ts";
+import { type Pace, runControllers } from "./api/controllers.ts";
+import type { Json } from "./api/fields.ts";
+import type { ServedKind } from "./api/kinds.ts";
+import { Refused } from "./api/refusals.ts";
+import { issuerOf } from "./api/tokens.ts";
+import { memoryClients } from "./cluster-clients.ts";
+import { callOf } from "./http-path.ts";
+import type { WorldTime } from "./time.ts";
+
+/** What a cluster answers in place of what was asked. */
+export interface Fault {
+  readonly http: number;
+  readonly body: object;
+}
+
+/** A cluster in memory: an API server with its controllers, and the client that tests set the scene with. */
+export interface MemoryCluster extends KubeClient {
+  readonly name: string;
+  readonly server: ApiServer;
+  readonly time: WorldTime;
+  /** `refused`: nobody listens. `silent`: nobody answers. */
+  readonly outage: "refused" | "silent" | undefined;
+  fail(outage: "refused" | "silent" | undefined): void;
+  /** Answers in place of the API server, where it gives an answer. */
+  fault?: ((call: KubeCall) => Fault | undefined) | undefined;
+  /** Told when open connections break. */
+  onBreak(listener: () => void): () => void;
+  readonly adminKubeconfig: string;
+  readonly issuer: string;
+  kubeconfigFor(identity: IdentityOptions): Promise<string>;
+  /** A token by TokenRequest. */
+  tokenFor(account: ServiceAccountOptions): Promise<string>;
+  /** The clients of whom such a kubeconfig is. */
+  clientsFor(kubeconfig: string): ClusterClients;
+  /** A person's merge patch; throws unless it is taken. */
+  merge(ref: ObjectRef, patch: object, manager?: string): Promise<void>;
+  /** Requests of syncs that were served so far: what watch passes ask by themselves does not count. */
+  served(): number;
+  noteServed(call: KubeCall): void;
+  /** Open watches break, and what they could go on from is forgotten. */
+  restart(): Promise<void>;
+  /** The objects and the revision of now; call it to go back to them, as a restore of etcd does. */
+  snapshot(): () => void;
+}
+
+export interface ClusterOptions {
+  readonly name: string;
+  readonly time: WorldTime;
+  readonly kinds?: readonly ServedKind[];
+  readonly guardsOwners?: boolean;
+  /** How long its controllers take. */
+  readonly pace?: Pace;
+}
+
+/** What watch passes and probes ask for. */
+const OF_PASSES = new Set(["namespaces", "configmaps", "leases"]);
+
+const ADMIN = "admin";
+const HARNESS = "harness";
+const MAX_WAIT_MS = 30_000;
+const WAIT_STEP_MS = 50;
+
+export function memoryCluster(options: ClusterOptions): MemoryCluster {
+  const { name, time, pace = () => 20 } = options;
+  const server = apiServer(options);
+  runControllers(server, time, pace);
+  const breaks = new Set<() => void>();
+  const kubeconfigs = new Map<string, Who>([[ADMIN, "admin"]]);
+  const call = (ref: ObjectRef): KubeCall => {
+    const kind = server.kindOf(ref.apiVersion, ref.kind);
+    if (!kind) throw new Error(`this cluster has no ${ref.kind} in ${ref.apiVersion}`);
+    const namespace = ref.metadata?.namespace ?? ref.namespace ?? "default";
+    const place = kind.isNamespaced ? { namespace } : {};
+    return { cluster: name, verb: "get", kind, ...place, name: ref.metadata?.name ?? ref.name ?? "" };
+  };
+  const breakAll = (): void => {
+    for (const listener of [...breaks]) listener();
+  };
+  let outage: MemoryCluster["outage"];
+  let requestsServed = 0;
+
+  const request: KubeClient["request"] = async <T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    how: { contentType?: string } = {},
+  ) => {
+    const asked = callOf(server, method, path);
+    if (asked === undefined) return { status: 404, headers: {}, body: {} as T, text: "404 page not found\n" };
+    const answer = served(server, {
+      ...asked,
+      ...(body === undefined ? {} : { body }),
+      ...(how.contentType ? { contentType: how.contentType } : {}),
+    });
+    return { status: answer.status, headers: {}, body: answer.body as T, text: JSON.stringify(answer.body) };
+  };
+  return {
+    name,
+    server,
+    time,
+    get outage() {
+      return outage;
+    },
+    fail(how) {
+      outage = how;
+      if (how !== undefined) breakAll();
+    },
+    onBreak(listener) {
+      breaks.add(listener);
+      return () => void breaks.delete(listener);
+    },
+    adminKubeconfig: ADMIN,
+    issuer: issuerOf(name),
+    async kubeconfigFor(identity) {
+      if (!("serviceAccount" in identity)) throw new Error("a cluster in memory knows service accounts alone");
+      const { serviceAccount } = identity;
+      const text = `${serviceAccount.namespace}/${serviceAccount.name}`;
+      kubeconfigs.set(text, serviceAccount);
+      return text;
+    },
+    async tokenFor({ namespace, name: account, audiences, expirationSeconds = 3_600 }) {
+      const kind = server.kindOf("v1", "ServiceAccount");
+      if (!kind) throw new Error("no service accounts are served");
+      const body = { spec: { audiences, expirationSeconds } };
+      const call = {
+        cluster: name,
+        verb: "create",
+        subresource: "token",
+        kind,
+        namespace,
+        name: account,
+        body,
+      } as const;
+      return String(Object(server.serve(call, "admin").status).token);
+    },
+    clientsFor(kubeconfig) {
+      const who = kubeconfigs.get(kubeconfig) ?? "admin";
+      return memoryClients({ time, who, clusterOf: () => this });
+    },
+    served: () => requestsServed,
+    noteServed({ verb, kind }) {
+      if (verb !== "watch" && verb !== "list" && !OF_PASSES.has(kind.resource)) requestsServed += 1;
+    },
+    async merge(ref, patch, manager = "kubectl-edit") {
+      const how = { contentType: "application/merge-patch+json", query: { fieldManager: manager } };
+      const { status, body } = served(server, { ...call(ref), verb: "patch", ...how, body: patch });
+      if (status >= 300) throw new Error(`cannot patch ${ref.kind}: ${status} ${JSON.stringify(body)}`);
+    },
+    async restart() {
+      server.objects.forget();
+      breakAll();
+    },
+    snapshot: () => server.objects.snapshot(),
+    request,
+    async apply<T extends KubeObject>(objects: object | readonly object[]) {
+      return ([objects].flat() as ObjectRef[]).map((object) => {
+        const how = { contentType: "application/apply-patch+yaml", query: { fieldManager: HARNESS, force: "true" } };
+        const { status, body } = served(server, { ...call(object), verb: "patch", ...how, body: object });
+        if (status >= 300) throw new Error(`cannot apply ${object.kind}: ${status} ${JSON.stringify(body)}`);
+        return body as unknown as T;
+      });
+    },
+    async get<T extends KubeObject>(ref: ObjectRef) {
+      const { status, body } = served(server, call(ref));
+      return status === 404 ? undefined : (body as unknown as T);
+    },
+    async delete(ref, how) {
+      served(server, { ...call(ref), verb: "delete", ...(how === undefined ? {} : { body: how }) });
+    },
+    async waitFor(what, look, timeoutMs = MAX_WAIT_MS) {
+      for (let left = timeoutMs; left > 0; left -= WAIT_STEP_MS) {
+        const found = await look();
+        if (found !== undefined && found !== null && found !== false) return found;
+        await time.sleep(WAIT_STEP_MS);
+      }
+      throw new Error(`waited ${timeoutMs / 1_000} s in vain for: ${what}`);
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+function served(server: ApiServer, call: KubeCall): { readonly status: number; readonly body: Json } {
+  try {
+    return { status: call.verb === "create" ? 201 : 200, body: server.serve(call, "admin") };
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    return { status: error.http, body: typeof error.body === "string" ? {} : error.body };
+  }
+}

@@ -1,0 +1,65 @@
+import type { EpochMs } from "../../../lib/clock.ts";
+import { SyncError } from "../../../lib/errors.ts";
+import type { VaultTarget } from "../../../lib/ports/vault.ts";
+import { type Asked, describe } from "../../../lib/vault/asked.ts";
+import { networkError, timedOut } from "../../../lib/vault/network-errors.ts";
+import { askedOf, type VaultClient, type VaultQuestion } from "../../../lib/vault/vault-client.ts";
+import { type Effect, plainly } from "./effects.ts";
+import type { WorldTime } from "./time.ts";
+import { decoded, type MemoryVault } from "./vault.ts";
+
+export interface VaultClientOptions {
+  readonly time: WorldTime;
+  readonly vaultAt: (address: string) => MemoryVault | undefined;
+  readonly effect?: Effect;
+}
+
+const KNOWN_MS = 60_000;
+
+/** The client that keyferry's Vault end is wired with, over Vaults in memory. */
+export function memoryVaultClient({ time, vaultAt, effect = plainly }: VaultClientOptions): VaultClient {
+  const answeredAt = new Map<string, EpochMs>();
+  const addressOf = ({ address }: VaultTarget): string => address.replace(/\/+$/, "");
+
+  const reached = async (target: VaultTarget, asked: Asked, signal: AbortSignal): Promise<MemoryVault> => {
+    const vault = vaultAt(addressOf(target));
+    if (vault?.outage === "silent") {
+      await time.sleep(target.timeoutMs, signal);
+      throw signal.aborted ? givenUp(asked) : timedOut(asked, target.timeoutMs);
+    }
+    if (vault && vault.outage === undefined) return vault;
+    throw networkError(Object.assign(new Error("refused"), { code: "ECONNREFUSED" }), asked);
+  };
+  return {
+    async ask(target, question, signal) {
+      const asked = askedOf(target, question);
+      if (signal.aborted) throw givenUp(asked);
+      return effect(`vault ${question.purpose}`, async () => {
+        const vault = await reached(target, asked, signal);
+        const answer = vault.server.handle(questionOf(question));
+        answeredAt.set(addressOf(target), time.now());
+        return answer;
+      });
+    },
+    isKnown(target) {
+      const at = answeredAt.get(addressOf(target));
+      return at !== undefined && time.now() - at < KNOWN_MS;
+    },
+    refuse: () => undefined,
+    close: async () => undefined,
+  };
+}
+
+function questionOf({ method, path, query = "", token, body }: VaultQuestion) {
+  return {
+    method,
+    path: decoded(path),
+    query: Object.fromEntries(new URLSearchParams(query)),
+    token: token?.reveal().toString("utf8"),
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  };
+}
+
+function givenUp(asked: Asked): SyncError {
+  return new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: no time left`);
+}

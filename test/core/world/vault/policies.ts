@@ -1,0 +1,32 @@
+interface Rule {
+  readonly path: string;
+  readonly capabilities: readonly string[];
+}
+
+const RULE = /path\s+"([^"]+)"\s*\{\s*capabilities\s*=\s*\[([^\]]*)\]\s*\}/g;
+
+/** The rules of a policy as people write it. */
+export function rulesOf(policy: string): readonly Rule[] {
+  return [...policy.matchAll(RULE)].map(([, path = "", capabilities = ""]) => ({
+    path,
+    capabilities: capabilities.split(",").map((name) => name.trim().replaceAll('"', "")),
+  }));
+}
+
+const CAPABILITY: Readonly<Record<string, string>> = { GET: "read", POST: "update", DELETE: "delete", LIST: "list" };
+
+/** The most specific rule of all policies decides; a denial among equals wins. */
+export function allows(rules: readonly Rule[], method: string, path: string): boolean {
+  const isFor = (rule: Rule): boolean =>
+    rule.path.endsWith("*") ? path.startsWith(rule.path.slice(0, -1)) : rule.path === path;
+  const matching = rules.filter(isFor);
+  const longest = Math.max(0, ...matching.map((rule) => rule.path.length));
+  const deciding = matching.filter((rule) => rule.path.length === longest).flatMap(({ capabilities }) => capabilities);
+  return !deciding.includes("deny") && deciding.includes(CAPABILITY[method] ?? "");
+}
+
+/** What every token may do unless its role leaves it out. */
+export const DEFAULT_POLICY = `
+  path "auth/token/lookup-self" { capabilities = ["read"] }
+  path "auth/token/renew-self" { capabilities = ["update"] }
+  path "auth/token/revoke-self" { capabilities = ["update"] }`;
