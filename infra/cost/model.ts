@@ -68,7 +68,7 @@ export function operationsOf({ clusters, syncs, refreshAfterMs }: Workload): Ope
       passMessages * ASSUMED.pass.seconds * ASSUMED.pass.gb +
       messages * ASSUMED.message.seconds * ASSUMED.message.gb,
     // A tick reads the queue's length; a message is sent, received and deleted; pollers also receive nothing.
-    sqsRequests: MINUTES + sends + 2 * (messages + passMessages) + 3 * ASSUMED.pollsPerQueueMinute * MINUTES,
+    sqsRequests: MINUTES + sends + 2 * (messages + passMessages) + 4 * ASSUMED.pollsPerQueueMinute * MINUTES,
     readUnits:
       MINUTES * tickReads +
       passes * pass.reads +

@@ -18,12 +18,12 @@ const key = z
 const clusterName = z.string().min(1).max(63);
 
 const sent = { v: z.literal(VERSION), at: z.int().nonnegative() };
-/** What is not about keys says so by its own field, and has none. */
+/** Messages without keys have their own field and an empty list of keys. */
 const without = { ...sent, lane: z.literal("now"), keys: z.tuple([]) };
 
 /**
- * The variants of a WorkMessage as they have been written since the first version: an older function reads what we write
- * and we read what it wrote, so that a deploy loses no message. A new variant has a `kind` of its own instead.
+ * The variants of a WorkMessage as written since the first version: older and newer functions read each other's
+ * messages, so that a deploy loses none. A new variant has its own `kind` instead.
  */
 const work = JSONStringified(
   z.union([
@@ -73,7 +73,7 @@ function about(message: WorkMessage): Readonly<Record<string, unknown>> {
   }
 }
 
-/** The lane that it takes: probes and token sweeps are few, and wanted soon. */
+/** The lane of a message: probes and token sweeps are few and urgent. */
 export function laneOf(message: WorkMessage): Lane {
   switch (message.kind) {
     case "keys":
@@ -84,7 +84,7 @@ export function laneOf(message: WorkMessage): Lane {
   }
 }
 
-/** The keys that it is about, if it is about any. */
+/** The keys of a message, if it has any. */
 export function keysOf(message: WorkMessage): readonly SyncKey[] {
   switch (message.kind) {
     case "keys":

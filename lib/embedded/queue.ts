@@ -7,7 +7,7 @@ import { MAX_KEYS } from "../schedule/messages.ts";
 import { type BudgetLimits, budgets } from "./budgets.ts";
 import { earliest, emptyLine, type Line, type Obstacle, put, takeNext } from "./line.ts";
 
-/** Keys that wait in this process, by lane, each once, until their time has come. */
+/** Keys that wait in this process: by lane, each once, until their time. */
 export interface InProcessQueue extends WorkQueue<KeysMessage> {
   /** Whether this key is at work. */
   isBusy(lane: Lane, key: SyncKey): boolean;

@@ -119,6 +119,8 @@ function atLatest(schedule: Schedule, at: EpochMs): Schedule {
 function scheduleAfter(error: SyncError, attempts: number, timing: Timing, context: FailureContext): Schedule {
   // It waits under its circuit, due all the time: who closes the circuit finds it so (lease-table 16).
   if (OUTAGE_CODES.has(error.code)) return { kind: "due", at: timing.now };
+  // Nobody has taken over, since this can be stored: there was no time left to say how it went. The next run does.
+  if (error.code === "LEASE_LOST") return { kind: "due", at: timing.now };
   const { longestMs, knownUntil } = context;
   if (knownUntil !== undefined) return { kind: "due", at: knownUntil };
   const { disposition, retryAfterMs } = error;

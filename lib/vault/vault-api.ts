@@ -28,7 +28,7 @@ export interface VaultApiOptions {
   readonly maxConnectionsPerVault?: number;
   /** Which Vaults each cluster's resources may name. Missing: only public and private hosts. */
   readonly reachOf?: ReachOf;
-  /** How Vaults are asked; over HTTP when missing. */
+  /** The client for Vaults; default: HTTP. */
   readonly openClient?: (options: VaultClientOptions) => VaultClient;
   /** Replaces Google in tests. */
   readonly google?: GoogleEndpoints;

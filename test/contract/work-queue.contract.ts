@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { SyncKey } from "../../lib/keys.ts";
-import type { WorkMessage, WorkQueue } from "../../lib/ports/queue.ts";
+import type { KeysMessage, WorkQueue } from "../../lib/ports/queue.ts";
 
 /** A queue whose worker is the test's. */
 export interface OpenedQueue extends Disposable {
-  readonly queue: WorkQueue;
+  readonly queue: WorkQueue<KeysMessage>;
   now(): number;
   /** Waits until it is so. */
   until(isSo: () => boolean): Promise<void>;
 }
 
-export type OpenQueue = (handle: (message: WorkMessage) => Promise<void>) => OpenedQueue;
+export type OpenQueue = (handle: (message: KeysMessage) => Promise<void>) => OpenedQueue;
 
 const key = (name: string): SyncKey => `east/VaultStaticSecret/shop/${name}` as SyncKey;
 const keys = (count: number, of = "k"): SyncKey[] => Array.from({ length: count }, (_, at) => key(`${of}${at}`));
@@ -26,9 +26,9 @@ export function workQueueContract(name: string, open: OpenQueue): void {
       });
       const now = opened.now();
       await opened.queue.send([
-        { keys: keys(25, "a"), lane: "now", at: now },
-        { keys: keys(25, "b"), lane: "refresh", at: now },
-        { keys: keys(3, "c"), lane: "now", at: now },
+        { kind: "keys", keys: keys(25, "a"), lane: "now", at: now },
+        { kind: "keys", keys: keys(25, "b"), lane: "refresh", at: now },
+        { kind: "keys", keys: keys(3, "c"), lane: "now", at: now },
       ]);
       await opened.until(() => seen.size === 53);
       assert.deepEqual([seen.get(key("a7")), seen.get(key("b7")), seen.get(key("c1"))], ["now", "refresh", "now"]);
@@ -41,7 +41,7 @@ export function workQueueContract(name: string, open: OpenQueue): void {
       });
       const now = opened.now();
       for (const [at, ms] of [400, 0, 200].entries()) {
-        await opened.queue.send([{ keys: [key(`k${at}`)], lane: "now", at: now + ms }]);
+        await opened.queue.send([{ kind: "keys", keys: [key(`k${at}`)], lane: "now", at: now + ms }]);
       }
       await opened.until(() => startedAt.size === 3);
       for (const [at, ms] of [400, 0, 200].entries()) {
@@ -55,9 +55,10 @@ export function workQueueContract(name: string, open: OpenQueue): void {
       using opened = open(async ({ keys: some }) => {
         seen.push(...some);
         const [first] = some;
-        if (first === key("k0")) await opened.queue.send([{ keys: [key("next")], lane: "now", at: opened.now() }]);
+        if (first === key("k0"))
+          await opened.queue.send([{ kind: "keys", keys: [key("next")], lane: "now", at: opened.now() }]);
       });
-      await opened.queue.send([{ keys: [key("k0")], lane: "now", at: opened.now() }]);
+      await opened.queue.send([{ kind: "keys", keys: [key("k0")], lane: "now", at: opened.now() }]);
       await opened.until(() => seen.includes(key("next")));
     });
 
@@ -69,8 +70,8 @@ export function workQueueContract(name: string, open: OpenQueue): void {
         else isDone = true;
       });
       const at = opened.now();
-      await opened.queue.send(keys(200).map((one) => ({ keys: [one], lane: "refresh", at })));
-      await opened.queue.send([{ keys: [key("quick")], lane: "now", at }]);
+      await opened.queue.send(keys(200).map((one) => ({ kind: "keys", keys: [one], lane: "refresh", at })));
+      await opened.queue.send([{ kind: "keys", keys: [key("quick")], lane: "now", at }]);
       await opened.until(() => isDone);
       stuck.resolve();
     });

@@ -55,7 +55,7 @@ workQueueContract("in memory", (handle) => {
   const flowing = time.flowing(SPEED);
   const queue = memoryQueue({ time, atOnce: 50 });
   queue.join(async (message) => {
-    await handle(message);
+    if (message.kind === "keys") await handle(message);
     return true;
   });
   const until = async (isSo: () => boolean): Promise<void> => {

@@ -48,7 +48,8 @@ describe("a static secret", () => {
     );
     await world.advance("3m");
     const keys = ["allowed", "refused"].map((name) => world.key(name));
-    for (const lane of ["now", "refresh"] as const) await world.queue.send([{ keys, lane, at: world.time.now() }]);
+    for (const lane of ["now", "refresh"] as const)
+      await world.queue.send([{ kind: "keys", keys, lane, at: world.time.now() }]);
     await world.advance("2m");
     assert.equal(world.secret("allowed")?.data.password, "one");
     assert.equal(world.secret("refused"), undefined);

@@ -83,6 +83,20 @@ describe("a worker that is late", () => {
     assert.equal((await world.row())?.state.digest, before?.state.digest);
   });
 
+  it("lease-table 6: and has no time left to say how it went: it is looked at again, and goes on being refreshed", async () => {
+    await using world = await aWorld({ isAsleep: true });
+    const gate = gateAt("patch secrets", "after");
+    world.start({ effect: gate.effect });
+    await world.given(aVaultSecret(), aStaticSecret());
+    await world.advance("85s");
+    gate.open();
+    await world.advance("10s");
+    assert.match(world.condition("db"), /^True/);
+    await world.given(aVaultSecret("db", { password: "two" }));
+    await world.advance("60s");
+    assert.equal(world.secret("db")?.data.password, "two");
+  });
+
   it("lease-table 4: settles nothing on a declaration that was made anew under its name", async () => {
     await using world = await aWorld({ isAsleep: true });
     const gate = gateAt("store settle");
@@ -126,7 +140,7 @@ describe("messages", () => {
     const keys = [world.key("db"), world.key("nobody")];
     const costs = await world.counting(async () => {
       for (const lane of ["now", "refresh", "now"] as const) {
-        await world.queue.send([{ keys, lane, at: world.time.now() - 600_000 }]);
+        await world.queue.send([{ kind: "keys", keys, lane, at: world.time.now() - 600_000 }]);
       }
       await world.advance("2s");
     });

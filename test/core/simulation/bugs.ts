@@ -48,9 +48,9 @@ export const BUGS: Readonly<Record<string, Bug>> = {
   },
   "write-before-record": {
     what: "a destination's name does not enter the row with the claim",
-    file: "lib/store/sqlite/leases.ts",
-    from: "const state = owned === undefined ? row.state : { ...row.state, owned: mergeOwned(row.state.owned, owned) };",
-    to: "const state = row.state;",
+    file: "lib/store/left-behind.ts",
+    from: "...(owned === undefined ? {} : { owned: mergeOwned(state.owned, owned) }),",
+    to: "",
   },
   "restart-forgotten": {
     what: "a restart that is owed is not recorded with the write",

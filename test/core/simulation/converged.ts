@@ -34,7 +34,9 @@ export async function convergence(setting: Setting, { store }: Processes): Promi
 
 async function inCluster(setting: Setting, cluster: MemoryCluster, store: Processes["store"]): Promise<Convergence> {
   const declared = declaredIn(cluster);
-  const keys = (await store.byCluster(cluster.name)).map(({ key }) => key);
+  const rows = await store.byCluster(cluster.name);
+  // One that says so waits for the next list: a watch pass that stalled may have declared it anew.
+  const keys = rows.filter(({ error }) => error?.code !== "DECLARATION_GONE").map(({ key }) => key);
   const states = await store.read(
     declared.map(({ key }) => key),
     "strong",
@@ -46,13 +48,22 @@ async function inCluster(setting: Setting, cluster: MemoryCluster, store: Proces
       problemOf(setting, cluster, one, others) ??
       rowProblemOf(one, row) ??
       errorOf(setting, cluster, { one, others, row });
-    return { key: one.key, problem, isWell: row?.state.error === undefined && others.length === 1 };
+    return {
+      key: one.key,
+      problem: problem && `${problem} (${standing(row)})`,
+      isWell: row?.state.error === undefined && others.length === 1,
+    };
   });
   const wrong = judged.flatMap(({ key, problem }) => (problem === undefined ? [] : [`${key}: ${problem}`]));
   return {
     problems: [...wrong, ...unasked(keys, declared), ...strays(cluster, declared)],
     well: judged.filter(({ problem, isWell }) => problem === undefined && isWell).map(({ key }) => key),
   };
+}
+
+/** How a row stands in the table. */
+function standing(row: Row | undefined): string {
+  return JSON.stringify({ dueAt: row?.dueAt, wheel: row?.wheel, nudges: row?.nudges, error: row?.state.error?.code });
 }
 
 /** Rows of what is not declared, and clean-ups that are not done. */
@@ -114,6 +125,7 @@ function isWell(setting: Setting, cluster: MemoryCluster, one: Declared, others:
     others.length === 1 &&
     found !== undefined &&
     !isForeign(found) &&
+    !isRelabelled(found) &&
     setting.versions.has(one.path)
   );
 }
@@ -138,17 +150,15 @@ function problemOf(
   const isOf = (other: Declared): boolean =>
     content?.path === other.path && content.version === setting.versions.get(other.path);
   if (served.some(isOf) && Object.keys(Object(found.data)).length === 1) return undefined;
-  if (isLeftRelabelled(found, others)) return undefined;
+  if (isRelabelled(found)) return undefined;
   // A declaration that may not read keeps what it wrote before it was changed.
   if (others.length > served.length) return undefined;
   return `its Secret holds ${content?.path}#${content?.version} and ${Object.keys(Object(found.data))}`;
 }
 
-/** Somebody took its label away after its writer had named another one: nobody knows it for ours any more. */
-function isLeftRelabelled({ metadata }: Stored, others: readonly Declared[]): boolean {
-  const owners = (metadata.ownerReferences ?? []) as readonly { readonly uid: string }[];
-  const isOurs = Object(metadata.labels)["app.kubernetes.io/managed-by"] === "hashicorp-vso";
-  return !isOurs && !owners.some(({ uid }) => others.some((other) => other.uid === uid));
+/** Somebody took its label away, and its writer did not put it back before it went: nobody knows it for ours any more. */
+function isRelabelled({ metadata }: Stored): boolean {
+  return Object(metadata.labels)["app.kubernetes.io/managed-by"] === "someone";
 }
 
 /** Secrets of declarations that are gone. */

@@ -29,6 +29,8 @@ const LOOK_AGAIN_MS = 10_000;
 const MOST_MS = 420_000;
 /** Where messages were lost, the sweep of the due index finds what they were about (lease-table 14). */
 const MOST_WITH_LOSS_MS = 720_000;
+/** A lease lasts for longer than this, and what is left of it is too short for a call. */
+const STOP_MS = 80_000;
 /** Every so manieth run is watched at rest as well. */
 const REST_OF = 4;
 /** What a settled sync does no more: at least two refreshes. */
@@ -52,6 +54,7 @@ export async function run(plan: Plan, options: RunOptions = {}): Promise<Outcome
     observes: (name) => plan.clusters.find((cluster) => cluster.name === name)?.observe ?? "watch",
     mayHave,
     mayRead,
+    canStopForLong: plan.actions.some((action) => action.do === "stall" && action.ms > STOP_MS),
     isClockSteady: !plan.actions.some((action) => action.do === "clock-step"),
   });
   for (const cluster of setting.clusters.values()) watching.follow(cluster);

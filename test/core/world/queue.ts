@@ -31,6 +31,9 @@ export interface MemoryQueue extends WorkQueue {
   readonly sent: readonly WorkMessage[];
 }
 
+/** What is not about keys travels in the lane `now`, as on AWS. */
+const laneOf = (message: WorkMessage): Lane => (message.kind === "keys" ? message.lane : "now");
+
 const VISIBILITY_MS = 360_000;
 
 interface Waiting {
@@ -54,14 +57,15 @@ export function memoryQueue(options: MemoryQueueOptions): MemoryQueue {
 
   const enqueue = (message: WorkMessage, inMs: number): void => {
     const entry: Waiting = { message, isVisible: false };
-    waiting.set(message.lane, [...(waiting.get(message.lane) ?? []), entry]);
+    const lane = laneOf(message);
+    waiting.set(lane, [...(waiting.get(lane) ?? []), entry]);
     time.after(inMs, () => {
       entry.isVisible = true;
       pump();
     });
   };
   const start = async (worker: Worker, message: WorkMessage): Promise<void> => {
-    const { lane } = message;
+    const lane = laneOf(message);
     atWork.set(lane, (atWork.get(lane) ?? 0) + 1);
     let isOver = false;
     const over = (isDone: boolean): void => {
