@@ -36,7 +36,7 @@ function lentTo(cluster: ClusterSettings, { method, mount, target }: Login): [Fl
 /** A VaultAuth must not contradict fleet.yaml. */
 function mustAgree({ subject, method }: Login, vault: FleetVault, identity: LentIdentity): void {
   const others = (["headerValue", "region"] as const).filter(
-    (field) => method[field] !== undefined && method[field] !== identity[field],
+    (field) => method[field] !== undefined && identity[field] !== undefined && method[field] !== identity[field],
   );
   if (others.length === 0) return;
   const fields = others.map((field) => `spec.aws.${field}`).join(" and ");
