@@ -2,10 +2,10 @@ import { SECOND_MS } from "../../clock.ts";
 import type { Warning } from "../../origins/warnings.ts";
 import type { ResolvedStaticSecret } from "./resolve.ts";
 
-/** Places of a template that a message names. */
+/** The maximum number of template places in a message. */
 const MAX_PLACES = 3;
 
-/** What is to be said of a sync that is in step. `missing`: where its templates wrote what is not there. */
+/** Warnings about a sync in step. `missing`: where its templates wrote missing fields. */
 export function warningsOf(
   { instantUpdates, refreshAfterMs }: Pick<ResolvedStaticSecret, "instantUpdates" | "refreshAfterMs">,
   missing: readonly string[],
