@@ -89,7 +89,7 @@ export function syncHandler(
       if (rows.length === 0) return;
       throw new SyncError(
         "KUBE_REJECTED",
-        `cluster ${settings.name} does not serve ${kind.kind} any more: keyferry leaves its ${rows.length} Secrets alone`,
+        `cluster ${settings.name} no longer serves ${kind.kind}: keyferry leaves its ${rows.length} Secrets alone`,
       );
     },
   };

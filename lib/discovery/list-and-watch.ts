@@ -138,7 +138,7 @@ async function inSlot<T>(
     return await pages.run(cluster, work, signal);
   } catch (error) {
     if (error instanceof SyncError || !signal.aborted) throw error;
-    throw new SyncError("DEADLINE_EXCEEDED", `no time was left to list ${kind.resource} in cluster ${cluster}`);
+    throw new SyncError("DEADLINE_EXCEEDED", `keyferry ran out of time to list ${kind.resource} in cluster ${cluster}`);
   }
 }
 

@@ -55,7 +55,7 @@ async function findOrMake(
     const found = await secrets.findHmacKey(name, operatorNamespace, signal);
     if (found.kind === "found") return seen("found");
     if (found.kind === "unusable") return left(found.why);
-    if (await hasMacs(deps, settings, signal)) return left("resources have MACs by a key that is not there");
+    if (await hasMacs(deps, settings, signal)) return left("resources have MACs of a missing key");
     await secrets.createHmacKey(name, operatorNamespace, newHmacKey(), signal);
     return seen("made");
   } catch (error) {

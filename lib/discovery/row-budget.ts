@@ -74,8 +74,8 @@ export function rowBudget(
       const { cluster: all, namespace: one } = limits;
       return new SyncError(
         "CLUSTER_TOO_LARGE",
-        `cluster ${cluster} declares more than is kept of one: ${names} are left alone. The limit is ${textOf(one)} for a ` +
-          `namespace and ${textOf(all)} for a cluster: remove what is not needed, or spread it over namespaces`,
+        `cluster ${cluster} declares more than keyferry stores: ${names} are ignored. The limit is ${textOf(one)} for a ` +
+          `namespace and ${textOf(all)} for a cluster: remove resources, or spread them over namespaces`,
       );
     },
   };

@@ -67,12 +67,12 @@ async function failureOf(work: Promise<unknown>): Promise<SyncError | undefined>
 function ownFailure({ code, message, cause, retryAfterMs }: SyncError): SyncError {
   const options = { cause, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
   if (code === "VAULT_SEALED") {
-    return new SyncError("VAULT_FAILED", `${message}, though it says itself that it is unsealed`, options);
+    return new SyncError("VAULT_FAILED", `${message}, although it reports that it is unsealed`, options);
   }
   if (code === "KUBE_UNREACHABLE") {
     const remedy = "look for admission webhooks that do not answer";
-    return new SyncError("KUBE_NO_ANSWER", `${message}, though it answers others: ${remedy}`, options);
+    return new SyncError("KUBE_NO_ANSWER", `${message}, although it answers other requests: ${remedy}`, options);
   }
-  const remedy = "check timeout, headers and tlsServerName of its VaultConnection, and what stands before Vault";
-  return new SyncError("VAULT_NO_ANSWER", `${message}, though it answers whether it is sealed: ${remedy}`, options);
+  const remedy = "check timeout, headers and tlsServerName of its VaultConnection, and any proxy in front of Vault";
+  return new SyncError("VAULT_NO_ANSWER", `${message}, although it answers seal-status requests: ${remedy}`, options);
 }

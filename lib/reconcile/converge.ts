@@ -16,6 +16,6 @@ export async function converge<S, D>(destination: Destination<S, D>, claim: Clai
     if (decision === undefined) return state;
     state = await destination.act(decision, state, claim, signal);
   }
-  const message = `${destination.name} changed again after each of ${MAX_STEPS} steps: someone else writes to it`;
+  const message = `${destination.name} changed again after each of ${MAX_STEPS} steps: another program writes to it`;
   throw new SyncError("NOT_CONVERGING", message);
 }

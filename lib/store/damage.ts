@@ -20,6 +20,6 @@ export function damageReport({ log, metrics }: { readonly log: Log; readonly met
 }
 
 export function damagedRow(key: string): SyncError {
-  const remedy = "change an annotation of what it declares, and it is written anew";
+  const remedy = "change an annotation of its resource, and keyferry writes it again";
   return new SyncError("STORE_INVALID", `the row ${key} of the lease table can't be read: ${remedy}`);
 }

@@ -128,7 +128,7 @@ describe("an operator namespace that is not there, and then somebody makes it", 
       assert.equal(await place.secret("lent"), undefined);
       assert.equal((await warningsOf()).state, "ok");
     }
-    assert.match((await warningsOf()).text, /is not the one that was there at keyferry's first watch pass/);
+    assert.match((await warningsOf()).text, /is not the one of keyferry's first watch pass/);
     const { secretMAC } = ((await place.resource("own"))?.status ?? {}) as { secretMAC?: string };
     assert.equal(secretMAC, undefined);
   });

@@ -92,7 +92,7 @@ function resolveTransformation(
 function tooLarge(bytes: number): SyncError {
   return new SyncError(
     "SPEC_INVALID",
-    `spec, labels and annotations are ${bytes} bytes, too many to keep: make them smaller`,
+    `spec, labels and annotations are ${bytes} bytes, too many to store: make them smaller`,
   );
 }
 

@@ -30,7 +30,7 @@ async function readAndTransform(run: ForeseeInput<ResolvedStaticSecret>): Promis
   const { version, olderSince } = staticState(row.state);
   const now = clock();
   if (isOlder(row, source, now)) {
-    const because = "Vault's answer is older than what was written: it is read again soon";
+    const because = "Vault's answer is older than the written data: keyferry reads it again soon";
     const { own = {} } = ownStatic({ ...(version && { version }), olderSince: olderSince ?? now });
     return { kind: "later", because, at: now + OLDER_AGAIN_MS, own };
   }

@@ -51,7 +51,7 @@ export function bodies(connection: Connection): Bodies {
     rowOf: async (item, known) => {
       if (item.declaredHash === known.hash && item.uid === known.uid) return rowOf(item, known, connection.damaged);
       const [row] = await rowsOf([item], "strong");
-      if (row === undefined) throw new SyncError("STORE_UNAVAILABLE", `${item.pk} went while it was read`);
+      if (row === undefined) throw new SyncError("STORE_UNAVAILABLE", `${item.pk} was deleted while it was read`);
       return row;
     },
     rowsOf,

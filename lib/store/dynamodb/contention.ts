@@ -12,5 +12,8 @@ export async function untilItHolds<T>(what: string, attempt: () => Promise<T | t
     const result = await attempt();
     if (result !== OVERTAKEN) return result;
   }
-  throw new SyncError("STORE_UNAVAILABLE", `${what} was written by others ${TRIES} times in a row: it is tried again`);
+  throw new SyncError(
+    "STORE_UNAVAILABLE",
+    `${what} lost against ${TRIES} concurrent writes in a row: keyferry tries again`,
+  );
 }

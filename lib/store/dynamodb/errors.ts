@@ -8,15 +8,15 @@ interface Meaning {
 
 const THROTTLED: Meaning = {
   code: "STORE_UNAVAILABLE",
-  say: (table, operation) => `DynamoDB throttles ${operation} on table ${table}: it is tried again`,
+  say: (table, operation) => `DynamoDB throttles ${operation} on table ${table}: keyferry tries again`,
 };
 const UNAVAILABLE: Meaning = {
   code: "STORE_UNAVAILABLE",
-  say: (table, operation) => `DynamoDB did not answer ${operation} on table ${table}: it is tried again`,
+  say: (table, operation) => `DynamoDB did not answer ${operation} on table ${table}: keyferry tries again`,
 };
 const CONTENDED: Meaning = {
   code: "STORE_UNAVAILABLE",
-  say: (table, operation) => `Others write the same items of table ${table} as ${operation}: it is tried again`,
+  say: (table, operation) => `Others write the same items of table ${table} as ${operation}: keyferry tries again`,
 };
 const MISSING: Meaning = {
   code: "STORE_MISSING",
@@ -30,7 +30,7 @@ const DENIED: Meaning = {
 };
 const NO_CREDENTIALS: Meaning = {
   code: "STORE_DENIED",
-  say: (table) => `The AWS credentials for table ${table} are missing, wrong or ran out: check the role or the profile`,
+  say: (table) => `The AWS credentials for table ${table} are missing, wrong or expired: check the role or the profile`,
 };
 const NOT_OURS: Meaning = {
   code: "STORE_INVALID",

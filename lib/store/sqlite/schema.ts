@@ -115,7 +115,7 @@ export function copyInMemory(path: string): DatabaseSync {
       .prepare("SELECT type, name, sql FROM source.sqlite_master WHERE sql IS NOT NULL ORDER BY type = 'index'")
       .all() as unknown as readonly { readonly type: string; readonly name: string; readonly sql: string }[];
     const unknown = objects.filter(({ type, name }) => type !== "index" && !TABLE_NAMES.has(name));
-    if (unknown.length > 0) throw new Error(`the copy knows no ${unknown.map(({ name }) => name).join(", ")}`);
+    if (unknown.length > 0) throw new Error(`the copy lacks ${unknown.map(({ name }) => name).join(", ")}`);
     copy.exec("BEGIN");
     for (const { type, name, sql } of objects) {
       copy.exec(sql);
@@ -153,7 +153,7 @@ function demandCurrent(database: DatabaseSync, path: string): void {
   const version = pragma(database, "user_version");
   if (version === SCHEMA_VERSION) return;
   throw new InputError(path, [
-    `it was written by an older keyferry (schema ${version}, this one has ${SCHEMA_VERSION}); start keyferry run with this version once, and it is brought up to date`,
+    `it was written by an older keyferry (schema ${version}, this one has ${SCHEMA_VERSION}); start keyferry run with this version once to migrate it`,
   ]);
 }
 
