@@ -172,7 +172,7 @@ describe("an operator namespace that is not there, and then somebody makes it", 
     await make();
     await cluster.apply(defaults());
     const message = await place.failed("lent", "REFERENCE_NOT_ALLOWED");
-    assert.match(message, /nobody's default/);
+    assert.match(message, /can't serve as a default/);
     await follow("own");
     await restart();
     await follow("own");
