@@ -190,6 +190,6 @@ describe("a state of another version", () => {
     const database = new DatabaseSync(place.path);
     database.exec("CREATE TABLE surprise (id INTEGER) STRICT");
     database.close();
-    assert.throws(() => simulatedSqliteStore(place.path), /knows no surprise/);
+    assert.throws(() => simulatedSqliteStore(place.path), /the copy lacks surprise/);
   });
 });

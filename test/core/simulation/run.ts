@@ -33,6 +33,8 @@ const MOST_WITH_LOSS_MS = 720_000;
 const STOP_MS = 80_000;
 /** Every so manieth run is watched at rest as well. */
 const REST_OF = 4;
+/** Slots that ticks had dispatched before a row joined the wheel are over by then: they dispatch two minutes ahead. */
+const DISPATCHED_MS = 150_000;
 /** What a settled sync does no more: at least two refreshes. */
 const REST_MS = 60_000;
 
@@ -136,7 +138,7 @@ async function atRest(
 
 /** An unchanged refresh claims nothing. The first slots after a settle may: they were handed out before it (lease-table 14). */
 async function stays(well: readonly SyncKey[], watching: Monitor, time: Running["time"]): Promise<void> {
-  await time.advance(REST_MS);
+  await time.advance(DISPATCHED_MS);
   const before = new Map(watching.claims());
   await time.advance(REST_MS);
   for (const key of well) {
