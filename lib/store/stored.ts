@@ -75,7 +75,7 @@ const STATE: Form = {
 
 /** What an issue can't be ended without; the rest has a value that errs on the safe side. */
 const isIssue = formed({ serial: isText, sealedToken: isText, target: isText });
-const ISSUE_STATES: ReadonlySet<unknown> = new Set<Issue["state"]>(["asking", "got", "live", "ending"]);
+const ISSUE_STATES: ReadonlySet<unknown> = new Set<Issue["state"]>(["asking", "got", "live"]);
 const isPushed = formed({ vault: isText, mount: isText, path: isText, engine: isText });
 
 /** None is dropped that can be ended; one that can't is told of, and stays for a person to see (lease-table 28). */
@@ -197,5 +197,5 @@ export function soundClusterState(value: unknown, damaged: () => void): ClusterS
 
 /** A refresh slot of the wheel that comes again and again, and not all the time. */
 export function isRefreshSlot(period: unknown, phase: unknown): boolean {
-  return isCount(period) && period > 0 && isCount(phase) && phase < period;
+  return isCount(period) && isCount(phase) && phase < period;
 }
