@@ -1,9 +1,9 @@
 import { InputError } from "../lib/errors.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
 import { toMatcher } from "../lib/namespaces.ts";
-import { nearest } from "../lib/nearest.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
 import { isReferenceStatus } from "../lib/resource-kinds.ts";
+import { nearest } from "../lib/util/nearest.ts";
 
 const SHAPE =
   "it must be CLUSTER/KIND/NAMESPACE/NAME, for example prod-eu/VaultStaticSecret/pay/db: keyferry status lists them";

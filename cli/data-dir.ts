@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { systemClock } from "../lib/clock.ts";
 import { type DigestKey, digestKey } from "../lib/digest.ts";
 import { InputError } from "../lib/errors.ts";
-import { SEALER_KEY_BYTES } from "../lib/sealer.ts";
 import { lockDataDir } from "../lib/store/sqlite/sqlite-store.ts";
+import { SEALER_KEY_BYTES } from "../lib/vault/sealer.ts";
 
 /** What a data directory holds beside the lease table. */
 export interface DataDir extends Disposable {

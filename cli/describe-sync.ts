@@ -1,15 +1,15 @@
-import { asObject } from "../lib/canonical.ts";
 import type { EpochMs } from "../lib/clock.ts";
 import { shortDigest } from "../lib/digest.ts";
 import type { Disposition, ErrorCode } from "../lib/errors.ts";
-import type { Json, JsonObject } from "../lib/json.ts";
 import { parseKey, partsOf, type ReferenceKey } from "../lib/keys.ts";
 import { staticState } from "../lib/kinds/static/static-state.ts";
+import { REFRESH_ANNOTATION } from "../lib/origins/refresh-annotation.ts";
 import type { Reference, Row } from "../lib/ports/rows.ts";
 import type { Circuit, ClusterRow, RowSummary } from "../lib/ports/store.ts";
-import { REFRESH_ANNOTATION } from "../lib/refresh-annotation.ts";
 import { SECRET } from "../lib/resource-kinds.ts";
 import { owedRestarts } from "../lib/rollout/owed.ts";
+import { asObject } from "../lib/util/canonical.ts";
+import type { Json, JsonObject } from "../lib/util/json.ts";
 import { remedyOf } from "./remedies.ts";
 import {
   type ClusterView,

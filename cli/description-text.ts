@@ -1,6 +1,6 @@
 import type { EpochMs } from "../lib/clock.ts";
 import type { Disposition } from "../lib/errors.ts";
-import type { JsonObject } from "../lib/json.ts";
+import type { JsonObject } from "../lib/util/json.ts";
 import type { SyncDescription } from "./describe-sync.ts";
 import { humanAge } from "./status-view.ts";
 import { labelled } from "./table.ts";

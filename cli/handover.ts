@@ -7,8 +7,8 @@ import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
-import { parallel } from "../lib/parallel.ts";
 import { jsonLog } from "../lib/telemetry/log.ts";
+import { parallel } from "../lib/util/parallel.ts";
 import {
   type ClusterSurvey,
   type HandOverDeps,

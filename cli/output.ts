@@ -1,4 +1,4 @@
-import { printableJson, printableLines } from "../lib/printable.ts";
+import { printableJson, printableLines } from "../lib/util/printable.ts";
 
 /** The only ways to a terminal: nothing that a cluster, a Vault or a file says can steer it. */
 

@@ -1,5 +1,5 @@
 import Table from "cli-table3";
-import { printable } from "../lib/printable.ts";
+import { printable } from "../lib/util/printable.ts";
 
 const PLAIN = Object.fromEntries(
   ["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right"]

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
  * this layer never import each other. Import circles are Biome's matter (noImportCycles, types included).
  */
 export const LAYERS: readonly Layer[] = [
+  { name: "util", folders: ["lib/util"] },
   { name: "root", folders: ["lib"] },
   { name: "ports", folders: ["lib/ports"] },
   { name: "pure", folders: ["lib/declarations", "lib/schedule", "lib/transform"] },
@@ -23,9 +24,9 @@ export const LAYERS: readonly Layer[] = [
     name: "adapters",
     folders: ["lib/aws", "lib/fleet", "lib/kubernetes", "lib/store", "lib/telemetry", "lib/templates", "lib/vault"],
     apart: true,
-    knows: ["root", "ports"],
+    knows: ["util", "root", "ports"],
   },
-  { name: "engine", folders: ["lib/embedded"], knows: ["root", "ports", "pure", "core"] },
+  { name: "engine", folders: ["lib/embedded"], knows: ["util", "root", "ports", "pure", "core"] },
   { name: "entries", folders: ["functions", "cli"] },
 ];
 

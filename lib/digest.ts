@@ -1,7 +1,7 @@
 import { createHash, createHmac, createSecretKey, hash, timingSafeEqual } from "node:crypto";
-import { goString, inByteOrder } from "./lossless.ts";
-import { rememberedOf } from "./remembered.ts";
 import type { SecretData } from "./secret-value.ts";
+import { goString, inByteOrder } from "./util/lossless.ts";
+import { rememberedOf } from "./util/remembered.ts";
 
 /** A key for digests of secret data, with the id that is stored beside every digest it made (lease-table 25). */
 export interface DigestKey {

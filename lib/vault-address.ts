@@ -1,4 +1,4 @@
-import { remembered } from "./remembered.ts";
+import { remembered } from "./util/remembered.ts";
 
 /** Each refresh asks for the spellings of its Vault's address several times, and a URL is slow to parse. */
 const MOST_ADDRESSES = 256;

@@ -6,7 +6,6 @@ import { type FunctionMetrics, functionMetrics } from "../../lib/aws/function-me
 import { functionTraces, type Traces } from "../../lib/aws/function-traces.ts";
 import { sqsWorkQueue } from "../../lib/aws/work-queue.ts";
 import { type Clock, systemClock } from "../../lib/clock.ts";
-import { type Config, readConfig } from "../../lib/config.ts";
 import type { FleetSource } from "../../lib/fleet/fleet-source.ts";
 import type { WorkQueue } from "../../lib/ports/queue.ts";
 import type { Log } from "../../lib/ports/telemetry.ts";
@@ -14,6 +13,7 @@ import { damageReport } from "../../lib/store/damage.ts";
 import { dynamoClient } from "../../lib/store/dynamodb/client.ts";
 import { type DynamoStore, dynamoLeaseStore } from "../../lib/store/dynamodb/dynamodb-store.ts";
 import { lastGuard } from "../../lib/telemetry/last-guard.ts";
+import { type Config, readConfig } from "./config.ts";
 import { fleetOf } from "./fleet.ts";
 import { REQUESTS } from "./requests.ts";
 

@@ -1,5 +1,5 @@
-import type { Config } from "../../lib/config.ts";
 import type { FleetSource, RemoteFleetOptions } from "../../lib/fleet/fleet-source.ts";
+import type { Config } from "./config.ts";
 import { REQUESTS } from "./requests.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { LogFormatter, type Logger, LogItem } from "@aws-lambda-powertools/logger";
 import type { LogAttributes, UnformattedAttributes } from "@aws-lambda-powertools/logger/types";
 import type { Log, LogFields } from "../ports/telemetry.ts";
-import { printableValue } from "../printable.ts";
+import { printableValue } from "../util/printable.ts";
 
 /** Powertools keeps the name `message` to itself, so that ours travels under this one. */
 const MESSAGE = "ownMessage";

@@ -1,8 +1,8 @@
 import type { Readable } from "node:stream";
 import { GetObjectCommand, type S3Client } from "@aws-sdk/client-s3";
-import { BodyTooLarge, boundedBody } from "../bounded-body.ts";
 import { SyncError } from "../errors.ts";
-import type { ReadObject } from "../read-object.ts";
+import { BodyTooLarge, boundedBody } from "../util/bounded-body.ts";
+import type { ReadObject } from "../util/read-object.ts";
 import { awsError } from "./aws-errors.ts";
 
 const TIMEOUT_MS = 10_000;

@@ -1,10 +1,10 @@
-import { asObject } from "../canonical.ts";
 import { circuitOfVault } from "../circuits.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf, type ReferenceKey } from "../keys.ts";
 import type { Rendering } from "../ports/templates.ts";
 import type { VaultTarget } from "../ports/vault.ts";
 import { readingOf } from "../transform/transformation.ts";
+import { asObject } from "../util/canonical.ts";
 import { attempt } from "./attempt.ts";
 import { findAuth, withGlobal } from "./find-auth.ts";
 import { identityBy, resolveConnectionAt } from "./identity.ts";

@@ -1,4 +1,3 @@
-import { canonical } from "../canonical.ts";
 import { SECOND_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
 import { parseDuration } from "../duration.ts";
@@ -6,6 +5,7 @@ import type { ObjectRef } from "../names.ts";
 import type { CredentialRef } from "../ports/credentials.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { AwsMethod, VaultIdentity, VaultTarget } from "../ports/vault.ts";
+import { canonical } from "../util/canonical.ts";
 import { normalAddress } from "../vault-address.ts";
 import { type FoundAuth, findAuth } from "./find-auth.ts";
 import { vaultAt, withLentIdentity } from "./lent-identity.ts";

@@ -1,8 +1,8 @@
-import type { Complaint } from "../complaints.ts";
 import { isDnsLabel } from "../names.ts";
 import type { CredentialRef, LoginCredential } from "../ports/credentials.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { AwsMethod, VaultIdentity } from "../ports/vault.ts";
+import type { Complaint } from "../util/complaints.ts";
 import { addressProblem, normalAddress } from "../vault-address.ts";
 import type { VaultAuthSpec } from "./vault-auth.ts";
 

@@ -1,11 +1,11 @@
-import type { Complaint } from "../complaints.ts";
 import { SyncError } from "../errors.ts";
 import { type ReferenceKey, referenceKey } from "../keys.ts";
 import { type ObjectRef, parseObjectRef } from "../names.ts";
 import { referenceNamespaces } from "../namespaces.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Reference } from "../ports/rows.ts";
-import { rememberedOf } from "../remembered.ts";
+import type { Complaint } from "../util/complaints.ts";
+import { rememberedOf } from "../util/remembered.ts";
 import { complaintsError, type DeclaredKind, type Parsed, parseSpec, type SpecOf } from "./parse.ts";
 
 /** A reference that was found, read and understood. */

@@ -1,6 +1,6 @@
 import type { z } from "zod";
-import { type Complaint, complaintLines, complaintsOf } from "../complaints.ts";
 import { type ErrorCode, SyncError } from "../errors.ts";
+import { type Complaint, complaintLines, complaintsOf } from "../util/complaints.ts";
 import { secretTransformationSpec } from "./secret-transformation.ts";
 import { vaultAuthSpec } from "./vault-auth.ts";
 import { vaultAuthGlobalSpec } from "./vault-auth-global.ts";

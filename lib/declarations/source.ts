@@ -1,10 +1,10 @@
 import { fingerprint } from "../digest.ts";
-import type { JsonObject } from "../json.ts";
 import { parseObjectRef } from "../names.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { FleetVault } from "../ports/fleet-vault.ts";
 import type { Place } from "../ports/rows.ts";
 import type { VaultRead } from "../ports/vault.ts";
+import type { JsonObject } from "../util/json.ts";
 import { normalAddress } from "../vault-address.ts";
 import { trimSlashes } from "./identity.ts";
 

@@ -1,4 +1,3 @@
-import { canonical } from "../canonical.ts";
 import { groupOf } from "../declarations/source.ts";
 import { fingerprint } from "../digest.ts";
 import { referenceKey, syncKey } from "../keys.ts";
@@ -6,6 +5,7 @@ import type { ClusterSettings } from "../ports/fleet.ts";
 import type { SeenResource } from "../ports/resources.ts";
 import type { Declared, Reference } from "../ports/rows.ts";
 import type { KindRef } from "../resource-kinds.ts";
+import { canonical } from "../util/canonical.ts";
 
 /** The table keeps at most so much of one declaration (lease-table 21, 25). */
 const MAX_SPEC_BYTES = 256 * 1024;

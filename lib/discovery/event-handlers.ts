@@ -1,6 +1,6 @@
 import { SyncError } from "../errors.ts";
-import { isHandedOver } from "../handed-over.ts";
 import { partsOf, type ReferenceKey, type SyncKey, syncKey } from "../keys.ts";
+import { isHandedOver } from "../origins/handed-over.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { SeenResource } from "../ports/resources.ts";
 import type { Declared } from "../ports/rows.ts";

@@ -3,7 +3,7 @@ import { SyncError } from "../errors.ts";
 import type { ListOptions, ListPage, WatchEvent } from "../ports/clusters.ts";
 import type { ClusterState, Cursor } from "../ports/store.ts";
 import type { KindRef } from "../resource-kinds.ts";
-import type { Slots } from "../slots.ts";
+import type { Slots } from "../util/slots.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import type { EventHandler } from "./event-handlers.ts";
 import { unlessBug } from "./guard.ts";

@@ -1,6 +1,6 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import { isHandedOver } from "../handed-over.ts";
+import { isHandedOver } from "../origins/handed-over.ts";
 import type { CircuitOpener } from "../outage/circuit.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { SeenResource } from "../ports/resources.ts";

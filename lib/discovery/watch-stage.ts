@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { ClusterState } from "../ports/store.ts";
-import { tasks } from "../tasks.ts";
+import { tasks } from "../util/tasks.ts";
 import { type DriftWatch, driftWatch } from "./drift.ts";
 import type { Progress } from "./list-and-watch.ts";
 import { operatorGuard } from "./operator-guard.ts";

@@ -1,8 +1,8 @@
-import { canonical } from "../canonical.ts";
 import { fingerprint } from "../digest.ts";
 import type { ErrorCode, SyncError } from "../errors.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
 import { loginId } from "../ports/vault-ids.ts";
+import { canonical } from "../util/canonical.ts";
 
 /**
  * What a failure waits for: who waits for the same thing waits together, and one of them asks for all.

@@ -1,9 +1,9 @@
-import { asObject } from "../canonical.ts";
 import { type ErrorCode, SyncError } from "../errors.ts";
-import type { JsonObject } from "../json.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { NamedObject } from "../ports/objects.ts";
 import { nudgeReferring } from "../references/referring.ts";
+import { asObject } from "../util/canonical.ts";
+import type { JsonObject } from "../util/json.ts";
 
 /** Who is refused a Secret by these waits for it to be released, or to be gone. */
 export const WAITS_FOR_A_SECRET: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([

@@ -1,7 +1,7 @@
 import { type Clock, type EpochMs, MINUTE_MS } from "../clock.ts";
 import { InputError } from "../errors.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
-import type { ReadObject } from "../read-object.ts";
+import type { ReadObject } from "../util/read-object.ts";
 import { type ClusterAccess, connectionOf } from "./connect.ts";
 import { type Fleet, type FleetCluster, parseFleet } from "./fleet.ts";
 import { readFleet, textIn } from "./read-fleet.ts";

@@ -1,8 +1,8 @@
 import { type Document, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
-import { type Complaint, complaintsOf, pathText, valueAt } from "../complaints.ts";
 import { InputError } from "../errors.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
+import { type Complaint, complaintsOf, pathText, valueAt } from "../util/complaints.ts";
 import { suggestion } from "./known-fields.ts";
 import { type NamedVault, namedVaults } from "./named-vaults.ts";
 import { lineAt } from "./positions.ts";

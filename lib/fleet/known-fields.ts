@@ -1,4 +1,4 @@
-import { nearest } from "../nearest.ts";
+import { nearest } from "../util/nearest.ts";
 import { fleetJsonSchema } from "./schema.ts";
 
 type Schema = { readonly properties?: Readonly<Record<string, Schema>>; readonly items?: Schema };

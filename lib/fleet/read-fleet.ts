@@ -1,7 +1,7 @@
 import { dirname, resolve } from "node:path";
-import { BodyTooLarge } from "../bounded-body.ts";
-import { boundedFile } from "../bounded-file.ts";
 import { InputError } from "../errors.ts";
+import { BodyTooLarge } from "../util/bounded-body.ts";
+import { boundedFile } from "../util/bounded-file.ts";
 import { type Fleet, parseFleet } from "./fleet.ts";
 
 /** The fleet of a file, and the folder that its paths are relative to. Throws an InputError. */

@@ -3,7 +3,7 @@ import { posix } from "node:path";
 import { stringify } from "yaml";
 import { type Clock, MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { ReadObject } from "../read-object.ts";
+import type { ReadObject } from "../util/read-object.ts";
 import { type ClusterAccess, connectionOf } from "./connect.ts";
 import type { FleetCluster } from "./fleet.ts";
 

@@ -1,4 +1,4 @@
-import { type Complaint, valueAt } from "../complaints.ts";
+import { type Complaint, valueAt } from "../util/complaints.ts";
 import { normalAddress } from "../vault-address.ts";
 
 /** What is wrong between the Vaults of a fleet and its clusters: names twice, addresses twice, names of nothing. Never throws. */

@@ -2,7 +2,6 @@ import type { Clock, EpochMs } from "../clock.ts";
 import type { Resolution, ResolveInput } from "../declarations/resolution.ts";
 import type { DestinationFactory } from "../destinations/destination.ts";
 import type { AskedOf } from "../failures/causes.ts";
-import type { Json } from "../json.ts";
 import type { Warning } from "../origins/warnings.ts";
 import type { Claim } from "../ports/claim.ts";
 import type { Place, Row } from "../ports/rows.ts";
@@ -11,6 +10,7 @@ import type { SourceData, VaultRead } from "../ports/vault.ts";
 import type { RolloutTarget } from "../ports/workloads.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import type { SecretData } from "../secret-value.ts";
+import type { Json } from "../util/json.ts";
 
 /** A declaration with everything that it refers to, as far as the core needs to know it. A kind adds what only it reads. */
 export interface Resolved {

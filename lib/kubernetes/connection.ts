@@ -2,8 +2,8 @@ import type { RequestOptions } from "node:https";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { type Dispatcher, Pool, ProxyAgent, Socks5ProxyAgent } from "undici";
 import { fingerprint } from "../digest.ts";
-import { codeOf } from "../error-code.ts";
 import { SyncError } from "../errors.ts";
+import { codeOf } from "../util/error-code.ts";
 
 /** Requests to one cluster at a time; more wait their turn. */
 const CONNECTIONS = 16;

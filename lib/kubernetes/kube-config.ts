@@ -1,11 +1,11 @@
 import { dirname, isAbsolute, join } from "node:path";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { parse } from "yaml";
-import { BodyTooLarge } from "../bounded-body.ts";
-import { boundedFile } from "../bounded-file.ts";
 import type { EpochMs } from "../clock.ts";
-import { codeOf } from "../error-code.ts";
 import { SyncError } from "../errors.ts";
+import { BodyTooLarge } from "../util/bounded-body.ts";
+import { boundedFile } from "../util/bounded-file.ts";
+import { codeOf } from "../util/error-code.ts";
 import { isShape, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
 /** How to reach one cluster: a kubeconfig as text or as a file, and which of its contexts (missing: its current one). */

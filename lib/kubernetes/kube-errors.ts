@@ -1,5 +1,5 @@
-import { codeOf } from "../error-code.ts";
 import { type ErrorCode, SyncError, type SyncErrorOptions } from "../errors.ts";
+import { codeOf } from "../util/error-code.ts";
 import { type Admission, admissionName } from "./admission.ts";
 import { type KubeCall, objectOf, permissionOf } from "./kube-call.ts";
 import { isAbsent, isUnknownKind, type KubeFailure } from "./kube-failure.ts";

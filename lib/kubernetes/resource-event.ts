@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import type { EpochMs } from "../clock.ts";
 import type { ResourceRef } from "../ports/objects.ts";
 import type { ResourceEvent } from "../ports/resources.ts";
-import { printable } from "../printable.ts";
 import { apiVersionOf } from "../resource-kinds.ts";
+import { printable } from "../util/printable.ts";
 import type { Shape } from "./shapes.ts";
 
 /** What the API server takes, in bytes. */

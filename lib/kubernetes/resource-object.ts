@@ -1,8 +1,8 @@
 import { SyncError } from "../errors.ts";
-import type { JsonObject } from "../json.ts";
 import type { SeenResource } from "../ports/resources.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import { SECRET } from "../resource-kinds.ts";
+import type { JsonObject } from "../util/json.ts";
 import { foreignStatusOf, managedFieldsOf } from "./managed-fields.ts";
 import { countAt, metadataOf, type Shape, shapeAt, shapesAt, textAt, textsAt } from "./shapes.ts";
 

@@ -1,8 +1,8 @@
-import type { JsonObject } from "../json.ts";
 import type { NamedObject, OwnerReference } from "../ports/objects.ts";
 import type { DesiredSecret, Precondition, SeenSecret, WrittenSecret } from "../ports/secrets.ts";
 import { SECRET } from "../resource-kinds.ts";
 import { type SecretData, SecretValue } from "../secret-value.ts";
+import type { JsonObject } from "../util/json.ts";
 import { managedFieldsOf, ownMarks } from "./managed-fields.ts";
 import { metadataOf, type Shape, shapesAt, textAt, textsAt } from "./shapes.ts";
 

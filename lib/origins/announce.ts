@@ -1,10 +1,10 @@
-import { sameJson } from "../canonical.ts";
 import { SyncError } from "../errors.ts";
-import type { JsonObject } from "../json.ts";
 import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ResourceRef } from "../ports/objects.ts";
 import type { Row, StatusSeen } from "../ports/rows.ts";
+import { sameJson } from "../util/canonical.ts";
+import type { JsonObject } from "../util/json.ts";
 import type { Announced } from "./origin.ts";
 import { nextReferenceStatus, referenceEvents, type Verdict } from "./reference-status.ts";
 import { conditionList, eventOf, newsOf, nextStatus, type RunOutcome, warningEvent } from "./status.ts";

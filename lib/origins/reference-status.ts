@@ -1,8 +1,8 @@
 import type { EpochMs } from "../clock.ts";
 import type { Warned } from "../declarations/warnings.ts";
 import type { SyncError } from "../errors.ts";
-import type { Json, JsonObject } from "../json.ts";
 import type { ResourceEvent } from "../ports/resources.ts";
+import type { Json, JsonObject } from "../util/json.ts";
 import { type Condition, conditionList, failureMessage, mergeConditions, STALLED, stalledBy } from "./status.ts";
 
 /** What was found out about a resource that syncs refer to. */

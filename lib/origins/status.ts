@@ -1,9 +1,9 @@
-import { asObject } from "../canonical.ts";
 import type { EpochMs } from "../clock.ts";
 import type { SyncError } from "../errors.ts";
-import type { Json, JsonObject } from "../json.ts";
 import type { ResourceEvent } from "../ports/resources.ts";
-import { printable } from "../printable.ts";
+import { asObject } from "../util/canonical.ts";
+import type { Json, JsonObject } from "../util/json.ts";
+import { printable } from "../util/printable.ts";
 import { newWarnings, WARNING_TYPES, type Warning } from "./warnings.ts";
 
 /** The condition `RolloutRestart`, with VSO's reasons. */

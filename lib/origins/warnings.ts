@@ -1,4 +1,4 @@
-import type { JsonObject } from "../json.ts";
+import type { JsonObject } from "../util/json.ts";
 
 /**
  * Something that is done as it was declared, and that whoever declared it would want to know: a condition that is there only

@@ -1,10 +1,10 @@
-import { canonical } from "../canonical.ts";
 import { SECOND_MS } from "../clock.ts";
 import { type ErrorCode, SyncError } from "../errors.ts";
-import type { Json } from "../json.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { VaultTarget } from "../ports/vault.ts";
 import type { CaCache } from "../references/ca-cache.ts";
+import { canonical } from "../util/canonical.ts";
+import type { Json } from "../util/json.ts";
 
 /** Of one question whether a Vault answers. No tenant's: what is too short for a Vault that is well proves nothing. */
 const PROBE_TIMEOUT_MS = 3 * SECOND_MS;

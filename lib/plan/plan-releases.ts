@@ -14,18 +14,21 @@ export interface NotedReleases {
 export function notingReleases(leases: LeaseStore, clusters: readonly ClusterSettings[]): NotedReleases {
   const byName = new Map(clusters.map((settings) => [settings.name, settings]));
   const released: Planned[] = [];
+  const noting = async <T>(key: SyncKey, release: () => Promise<T>): Promise<T> => {
+    const row = (await leases.read([key], "strong")).get(key);
+    const done = await release();
+    if (row === undefined || isReferenceStatus(key)) return done;
+    const releases = row.state.owned.map(({ name }) => name);
+    const because = `${reasonOf(key, byName)}: keyferry forgets it, and its Secrets stay`;
+    released.push({ key, action: "release", because, removes: [], restarts: [], releases });
+    return done;
+  };
   return {
     released: () => released,
     leases: {
       ...leases,
-      async release(key) {
-        const row = (await leases.read([key], "strong")).get(key);
-        await leases.release(key);
-        if (row === undefined || isReferenceStatus(key)) return;
-        const releases = row.state.owned.map(({ name }) => name);
-        const because = `${reasonOf(key, byName)}: keyferry forgets it, and its Secrets stay`;
-        released.push({ key, action: "release", because, removes: [], restarts: [], releases });
-      },
+      release: (key) => noting(key, () => leases.release(key)),
+      retire: (key, until, now) => noting(key, () => leases.retire(key, until, now)),
     },
   };
 }

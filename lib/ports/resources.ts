@@ -1,5 +1,5 @@
 import type { EpochMs } from "../clock.ts";
-import type { JsonObject } from "../json.ts";
+import type { JsonObject } from "../util/json.ts";
 import type { ResourceRef } from "./objects.ts";
 import type { ManagedFields } from "./secrets.ts";
 

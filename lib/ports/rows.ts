@@ -1,8 +1,8 @@
 import type { EpochMs } from "../clock.ts";
 import type { Digest } from "../digest.ts";
 import type { ErrorCode } from "../errors.ts";
-import type { Json, JsonObject } from "../json.ts";
 import type { ReferenceKey, SyncKey } from "../keys.ts";
+import type { Json, JsonObject } from "../util/json.ts";
 
 /**
  * `renew`: renewals of Vault leases. `now`: first syncs, nudges, retries, issues. `refresh`: slots of the refresh wheel. Each has a

@@ -1,6 +1,6 @@
 import type { EpochMs } from "../clock.ts";
-import type { JsonObject } from "../json.ts";
 import type { SecretData } from "../secret-value.ts";
+import type { JsonObject } from "../util/json.ts";
 import type { NamedObject, OwnerReference } from "./objects.ts";
 
 /** A Secret as it should be. */

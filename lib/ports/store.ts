@@ -1,6 +1,6 @@
 import type { EpochMs } from "../clock.ts";
-import type { Json } from "../json.ts";
 import type { ReferenceKey, SyncKey } from "../keys.ts";
+import type { Json } from "../util/json.ts";
 import type { CircuitStore } from "./circuit-store.ts";
 import type { ClusterStore } from "./cluster-store.ts";
 import type {

@@ -1,7 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import type { ErrorCode } from "../errors.ts";
-import type { Json } from "../json.ts";
 import type { SyncKey } from "../keys.ts";
+import type { Json } from "../util/json.ts";
 
 /** One JSON line per event; event names are past tense. Fields never hold values. */
 export interface Log {

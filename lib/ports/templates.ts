@@ -1,5 +1,5 @@
-import type { LosslessObject } from "../lossless.ts";
 import type { SecretData } from "../secret-value.ts";
+import type { LosslessObject } from "../util/lossless.ts";
 
 /** One template of a set; any may call another by its name. */
 export interface TemplateSource {

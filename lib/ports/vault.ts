@@ -1,7 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import type { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
-import type { LosslessValue } from "../lossless.ts";
+import type { LosslessValue } from "../util/lossless.ts";
 import type { CredentialRef, LoginCredential } from "./credentials.ts";
 import type { TokenKeeper } from "./tokens.ts";
 

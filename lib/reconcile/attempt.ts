@@ -1,4 +1,3 @@
-import { sameJson } from "../canonical.ts";
 import type { Learned } from "../destinations/destination.ts";
 import { type Digest, digestOf, secretMac } from "../digest.ts";
 import { SyncError } from "../errors.ts";
@@ -11,6 +10,7 @@ import { isApplied, type Row } from "../ports/rows.ts";
 import type { SourceData, VaultRead } from "../ports/vault.ts";
 import type { RolloutQuestion } from "../rollout/owed-rollout.ts";
 import { type RolledOut, rollOut } from "../rollout/rollout.ts";
+import { sameJson } from "../util/canonical.ts";
 import type { Batch } from "./batch.ts";
 import { converge } from "./converge.ts";
 import type { Run } from "./run.ts";

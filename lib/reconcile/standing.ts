@@ -1,5 +1,5 @@
-import { isHandedOver } from "../handed-over.ts";
 import { isCleanupKey } from "../keys.ts";
+import { isHandedOver } from "../origins/handed-over.ts";
 import type { Row } from "../ports/rows.ts";
 import { isReferenceStatus } from "../resource-kinds.ts";
 

@@ -7,8 +7,8 @@ import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { OwedRollout, RowState } from "../ports/rows.ts";
 import type { RolloutTarget, SeenTarget } from "../ports/workloads.ts";
-import { printable } from "../printable.ts";
 import { backOff } from "../schedule/back-off.ts";
+import { printable } from "../util/printable.ts";
 import { owedRollout, type RolloutQuestion, rolledOut, WINDOW_MS } from "./owed-rollout.ts";
 
 /** Its controller writes to a workload while it rolls: that is no reason to give up. */

@@ -1,5 +1,5 @@
-import { asObject } from "../canonical.ts";
-import type { JsonObject } from "../json.ts";
+import { asObject } from "../util/canonical.ts";
+import type { JsonObject } from "../util/json.ts";
 
 /** A row's state as the first layout of the lease table had it, in today's members: what only static secrets know is a part of its own. */
 export function stateOfFirst(first: JsonObject): JsonObject {

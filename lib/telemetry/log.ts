@@ -1,6 +1,6 @@
 import pino, { type DestinationStream } from "pino";
 import type { Log, LogFields } from "../ports/telemetry.ts";
-import { printableValue } from "../printable.ts";
+import { printableValue } from "../util/printable.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 export const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];

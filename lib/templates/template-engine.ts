@@ -4,9 +4,9 @@ import { brotliDecompress } from "node:zlib";
 import { SECOND_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
 import { SyncError } from "../errors.ts";
-import { goJson, type LosslessValue } from "../lossless.ts";
 import type { Rendered, Rendering, TemplateEngine } from "../ports/templates.ts";
 import { SecretValue } from "../secret-value.ts";
+import { goJson, type LosslessValue } from "../util/lossless.ts";
 import { answerOf, placeText, problemMessage } from "./answer.ts";
 import { type Lane, lane, type Outcome } from "./lane.ts";
 

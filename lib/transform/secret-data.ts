@@ -1,8 +1,8 @@
 import { SyncError } from "../errors.ts";
-import { goJson, isLosslessObject, type LosslessValue } from "../lossless.ts";
 import type { Rendered, TemplateInput } from "../ports/templates.ts";
 import type { SourceData } from "../ports/vault.ts";
 import { type SecretData, SecretValue } from "../secret-value.ts";
+import { goJson, isLosslessObject, type LosslessValue } from "../util/lossless.ts";
 import type { Transformation } from "./transformation.ts";
 
 /** VSO's key for the whole `data` object of Vault's answer. */

@@ -2,9 +2,9 @@ import type { z } from "zod";
 import type { SecretTransformationSpec } from "../declarations/secret-transformation.ts";
 import type { transformation } from "../declarations/shared.ts";
 import { SyncError } from "../errors.ts";
-import { inByteOrder } from "../lossless.ts";
 import type { ObjectRef } from "../names.ts";
 import type { MissingKey, Rendering, TemplateSource } from "../ports/templates.ts";
+import { inByteOrder } from "../util/lossless.ts";
 
 /** `destination.transformation` of a declaration. */
 export type TransformationSpec = z.infer<typeof transformation>;

@@ -1,4 +1,4 @@
-import { remembered } from "../remembered.ts";
+import { remembered } from "../util/remembered.ts";
 
 /** As many addresses as a fleet has in use at one time. */
 const MOST_ADDRESSES = 256;

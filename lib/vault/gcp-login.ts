@@ -1,9 +1,9 @@
 import { Agent } from "undici";
-import { boundedBody } from "../bounded-body.ts";
 import { SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { CredentialSource } from "../ports/credentials.ts";
 import type { GcpMethod } from "../ports/vault.ts";
+import { boundedBody } from "../util/bounded-body.ts";
 import { cloudDeadline } from "./cloud-errors.ts";
 
 /** Where Google's two services are; others in tests only. */

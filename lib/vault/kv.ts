@@ -1,6 +1,6 @@
 import { isLosslessNumber } from "lossless-json";
-import { isLosslessObject, type LosslessObject, type LosslessValue } from "../lossless.ts";
 import type { SourceData, VaultRead } from "../ports/vault.ts";
+import { isLosslessObject, type LosslessObject, type LosslessValue } from "../util/lossless.ts";
 import { vaultUrlPath } from "../vault-path.ts";
 import type { VaultAnswer } from "./answer.ts";
 import type { Asked } from "./asked.ts";

@@ -1,9 +1,9 @@
 import { isLosslessNumber } from "lossless-json";
 import type { Clock } from "../clock.ts";
-import { isLosslessObject, type LosslessValue } from "../lossless.ts";
 import type { CredentialSource } from "../ports/credentials.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
 import { SecretValue } from "../secret-value.ts";
+import { isLosslessObject, type LosslessValue } from "../util/lossless.ts";
 import { vaultUrlPath } from "../vault-path.ts";
 import { NOTHING_NAMED, type ReachOf } from "../vault-reach.ts";
 import type { VaultAnswer } from "./answer.ts";

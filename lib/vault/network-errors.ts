@@ -1,7 +1,7 @@
-import { BodyTooLarge, sizeText } from "../bounded-body.ts";
 import { SECOND_MS } from "../clock.ts";
-import { codeOf } from "../error-code.ts";
 import { type RequestOutcome, SyncError } from "../errors.ts";
+import { BodyTooLarge, sizeText } from "../util/bounded-body.ts";
+import { codeOf } from "../util/error-code.ts";
 import { type Asked, describe } from "./asked.ts";
 
 const TLS_CODE =

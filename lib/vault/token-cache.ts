@@ -5,10 +5,10 @@ import type { SyncKey } from "../keys.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { StoredToken, TokenStore } from "../ports/tokens.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
-import { type Sealer, sealer } from "../sealer.ts";
 import { SecretValue } from "../secret-value.ts";
 import { scopeOfSync, type TokenScope } from "../token-scope.ts";
 import type { ActiveToken } from "./active-token.ts";
+import { type Sealer, sealer } from "./sealer.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
 /** A connection may name a CA bundle of any size; a store takes no item of any size. In characters. */

@@ -1,9 +1,9 @@
 import type { Agent } from "undici";
 import { HOUR_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import { jsonExcess } from "../json-bounds.ts";
+import { jsonExcess } from "../util/json-bounds.ts";
+import { wholeAnswer } from "../util/whole-answer.ts";
 import { type VaultReach, wayTo } from "../vault-reach.ts";
-import { wholeAnswer } from "../whole-answer.ts";
 import { isNotAllowed, notAllowed } from "./address-guard.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe } from "./asked.ts";

@@ -3,13 +3,13 @@ import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { VaultTarget } from "../ports/vault.ts";
 import type { SecretValue } from "../secret-value.ts";
-import { type SlotGrant, type SlotLimits, type Slots, slots } from "../slots.ts";
+import { type SlotGrant, type SlotLimits, type Slots, slots } from "../util/slots.ts";
 import { headerRefusal } from "../vault-headers.ts";
 import { NOTHING_NAMED, type ReachOf, type VaultReach } from "../vault-reach.ts";
-import { VERSION } from "../version.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe, printableAddress } from "./asked.ts";
 import { type Connection, connect, connectionKey } from "./connection.ts";
+import { VERSION } from "./version.ts";
 
 /** After this long without a request, a connection's TLS settings may be gone for good: a new CA, a deleted VaultConnection. */
 const IDLE_MS = 10 * MINUTE_MS;

@@ -1,5 +1,5 @@
 import { type ErrorCode, SyncError } from "../errors.ts";
-import { isLosslessObject, type LosslessObject, parseLossless } from "../lossless.ts";
+import { isLosslessObject, type LosslessObject, parseLossless } from "../util/lossless.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe } from "./asked.ts";
 

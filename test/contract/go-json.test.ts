@@ -6,8 +6,8 @@ import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { macMessage } from "../../lib/digest.ts";
-import { goJson, parseLossless } from "../../lib/lossless.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
+import { goJson, parseLossless } from "../../lib/util/lossless.ts";
 
 interface Question {
   readonly as: "any" | "bytes";

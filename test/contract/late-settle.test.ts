@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { systemClock } from "../../lib/clock.ts";
-import type { JsonObject } from "../../lib/json.ts";
 import { syncKey } from "../../lib/keys.ts";
 import { clusterOrigin } from "../../lib/origins/cluster.ts";
 import type { RunOutcome } from "../../lib/origins/status.ts";
 import type { Row } from "../../lib/ports/rows.ts";
 import { VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
+import type { JsonObject } from "../../lib/util/json.ts";
 import { aDeclared, aRow } from "../builders.ts";
 import { aClaim } from "../claims.ts";
 import { type Cluster, type KubeObject, startCluster } from "../harness/index.ts";

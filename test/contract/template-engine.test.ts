@@ -19,10 +19,10 @@ import {
 } from "../../infra/build-engine.ts";
 import { ALIKE, bundleTemplates } from "../../infra/bundle.ts";
 import { SyncError } from "../../lib/errors.ts";
-import { goJson, type LosslessObject, parseLossless } from "../../lib/lossless.ts";
 import type { Rendering } from "../../lib/ports/templates.ts";
 import { answerOf, placeText, problemMessage } from "../../lib/templates/answer.ts";
 import { type GoTemplates, goTemplates, requestOf } from "../../lib/templates/template-engine.ts";
+import { goJson, type LosslessObject, parseLossless } from "../../lib/util/lossless.ts";
 import { tempFolder } from "../harness/process/temp-folder.ts";
 import { aRendering, chanceOf } from "./templates/generate.ts";
 import { NOT_OFFERED, OFFERED } from "./templates/offered.ts";

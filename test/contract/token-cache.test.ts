@@ -5,10 +5,10 @@ import { MINUTE_MS, SECOND_MS } from "../../lib/clock.ts";
 import { SyncError } from "../../lib/errors.ts";
 import type { Log } from "../../lib/ports/telemetry.ts";
 import type { VaultIdentity } from "../../lib/ports/vault.ts";
-import { sealer } from "../../lib/sealer.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
 import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { type ActiveToken, activeToken } from "../../lib/vault/active-token.ts";
+import { sealer } from "../../lib/vault/sealer.ts";
 import { type TokenCacheOptions, tokenCache } from "../../lib/vault/token-cache.ts";
 import { aKey } from "../builders.ts";
 

@@ -131,23 +131,6 @@ describe("whose Secret it is", () => {
   });
 });
 
-describe("a declaration that names another destination now", () => {
-  it("kubernetes-rules 6: keeps nobody off its former one, though it fails before it lets go of it", async () => {
-    await using world = await synced();
-    await world.given(
-      aVaultSecret("next", { password: "next" }),
-      aStaticSecret("next", { destination: { name: "db" } }),
-    );
-    await world.advance("1m");
-    assert.match(world.condition("next"), /SECRET_NOT_OURS/);
-    await world.given(aStaticSecret("db", { path: "closed/db", destination: { name: "elsewhere" } }));
-    await world.advance("3m");
-    assert.match(world.condition("db"), /VAULT_/);
-    assert.equal(world.secret("db")?.data.password, "next");
-    assert.deepEqual(world.secret("db")?.owners, ["next"]);
-  });
-});
-
 describe("clean-up", () => {
   it("what is no longer declared goes, with its row", async () => {
     await using world = await synced();

@@ -134,7 +134,7 @@ const OF_LOGINS: readonly Covering[] = [
     fields: ["VaultAuth.spec.kubernetes.{audiences,tokenExpirationSeconds}"],
   },
   {
-    file: "contract/cluster-api.test.ts",
+    file: "contract/cluster-api.contract.ts",
     test: "kubernetes-rules 19: for named audiences, and never below 600 s",
     fields: ["VaultAuth.spec.{kubernetes,jwt}.{audiences,tokenExpirationSeconds}"],
   },

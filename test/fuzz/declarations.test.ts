@@ -3,10 +3,10 @@ import { describe, it } from "node:test";
 import { checkReference } from "../../lib/declarations/check-reference.ts";
 import { SPECS } from "../../lib/declarations/parse.ts";
 import { SyncError } from "../../lib/errors.ts";
-import type { JsonObject } from "../../lib/json.ts";
 import { type ReferenceKey, syncKey } from "../../lib/keys.ts";
 import { resolveStaticSecret } from "../../lib/kinds/static/resolve.ts";
 import type { Reference } from "../../lib/ports/rows.ts";
+import type { JsonObject } from "../../lib/util/json.ts";
 import { aCluster, aDeclared } from "../builders.ts";
 
 const INPUTS = Number(process.env.KEYFERRY_FUZZ_INPUTS ?? 100_000);

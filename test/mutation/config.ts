@@ -4,7 +4,8 @@ export const CONFIG = {
   scope: [
     "lib/{declarations,discovery,failures,kinds,origins,outage,plan,ports,reconcile,references,rollout,schedule,vso}/**/*.ts",
     "lib/{destinations,store}/**/*.ts",
-    "lib/{canonical,circuits,digest,handed-over,keys,namespaces,vault-address,vault-path,vault-reach}.ts",
+    "lib/util/canonical.ts",
+    "lib/{circuits,digest,keys,namespaces,vault-address,vault-path,vault-reach}.ts",
     "lib/vault/{address-guard,bounded-lookup,connection,ip-rule,kv,login,redirect,single-flight,transport}.ts",
     "lib/vault/{active-token,tokens,token-*}.ts",
   ],

@@ -51,7 +51,13 @@ export async function judge(mutants: readonly Mutant[], options: JudgeOptions): 
         killsBy(other) - killsBy(one) ||
         one.ms - other.ms,
     );
-    const { passed, failure, file = "", timedOut, ms } = await runTests({
+    const {
+      passed,
+      failure,
+      file = "",
+      timedOut,
+      ms,
+    } = await runTests({
       root,
       tooSlow,
       files: ordered.map(({ file }) => file),

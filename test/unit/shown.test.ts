@@ -6,12 +6,12 @@ import { descriptionText } from "../../cli/description-text.ts";
 import { planText, planView } from "../../cli/plan-view.ts";
 import { table } from "../../cli/table.ts";
 import { SyncError } from "../../lib/errors.ts";
-import type { JsonObject } from "../../lib/json.ts";
 import { eventBody } from "../../lib/kubernetes/resource-event.ts";
 import { nextReferenceStatus } from "../../lib/origins/reference-status.ts";
 import { nextStatus } from "../../lib/origins/status.ts";
 import { EMPTY_STATE } from "../../lib/ports/rows.ts";
 import { jsonLog } from "../../lib/telemetry/log.ts";
+import type { JsonObject } from "../../lib/util/json.ts";
 import { aDeclared, aRow } from "../builders.ts";
 
 /** What a terminal would obey, and a line that would look like ours. */

@@ -1,9 +1,9 @@
-import type { JsonObject } from "../../json.ts";
 import { OWNER_UID_LABEL } from "../../owner-labels.ts";
 import type { OwnerReference } from "../../ports/objects.ts";
 import type { SeenSecret } from "../../ports/secrets.ts";
 import type { KindRef } from "../../resource-kinds.ts";
 import { apiVersionOf, SYNC_KINDS, VSO_GROUP } from "../../resource-kinds.ts";
+import type { JsonObject } from "../../util/json.ts";
 
 /** A declaration that an owner reference names, and not the one that is worked on. */
 export interface OtherDeclaration {

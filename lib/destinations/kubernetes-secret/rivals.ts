@@ -1,4 +1,3 @@
-import { asObject } from "../../canonical.ts";
 import { SyncError } from "../../errors.ts";
 import { destinationIn } from "../../failures/release-wake.ts";
 import { isDnsSubdomain } from "../../names.ts";
@@ -8,6 +7,7 @@ import type { NamedObject, OwnerReference } from "../../ports/objects.ts";
 import type { SeenResource } from "../../ports/resources.ts";
 import type { SeenSecret } from "../../ports/secrets.ts";
 import { SYNC_KINDS } from "../../resource-kinds.ts";
+import { asObject } from "../../util/canonical.ts";
 import { type OtherDeclaration, type Owners, ownersOf, type Rival } from "./owners.ts";
 
 /** What it takes to ask whether declarations are declared still. */
@@ -70,10 +70,9 @@ async function markedBy(
   return findDeclaration(apis, secret, (found) => found.uid !== owner.uid && wants(found) && makes(found), signal);
 }
 
-/** Whether it is there still, and names this Secret: one that failed before it could let go of a former destination does not. */
 async function isDeclared(
   apis: RivalApis,
-  { cluster, namespace, name: secret }: NamedObject,
+  { cluster, namespace }: NamedObject,
   { kind, name, uid }: OtherDeclaration,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -81,7 +80,7 @@ async function isDeclared(
   if (!isDnsSubdomain(name)) return false;
   try {
     const found = await apis.resources.get({ cluster, namespace, name, kind }, signal);
-    return found !== undefined && found.uid === uid && !found.deleting && destinationIn(found.spec) === secret;
+    return found !== undefined && found.uid === uid && !found.deleting;
   } catch (error) {
     if (error instanceof SyncError && BELIEVED.has(error.code)) return true;
     throw error;

@@ -1,7 +1,7 @@
-import { asObject } from "../../canonical.ts";
 import type { EpochMs } from "../../clock.ts";
-import type { Json } from "../../json.ts";
 import type { RowState } from "../../ports/rows.ts";
+import { asObject } from "../../util/canonical.ts";
+import type { Json } from "../../util/json.ts";
 
 /** What a static secret's row knows beside what all rows do (`RowState.own`). */
 export interface StaticState {

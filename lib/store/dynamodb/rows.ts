@@ -1,8 +1,8 @@
 import type { EpochMs } from "../../clock.ts";
-import type { JsonObject } from "../../json.ts";
 import { parseKey, partsOf, type SyncKey } from "../../keys.ts";
 import type { Declared, DomainEvent, Lane, OwnedSecret, Place, RefreshSlot, Row, RowState } from "../../ports/rows.ts";
 import type { RowSummary, Settlement } from "../../ports/store.ts";
+import type { JsonObject } from "../../util/json.ts";
 import type { OnDamage } from "../damage.ts";
 import { stateOfFirst } from "../first-layout.ts";
 import {

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
-import { asObject } from "../../canonical.ts";
-import type { JsonObject } from "../../json.ts";
 import { partsOf, type SyncKey } from "../../keys.ts";
+import { asObject } from "../../util/canonical.ts";
+import type { JsonObject } from "../../util/json.ts";
 import { stateOfFirst } from "../first-layout.ts";
 import { parsed } from "../stored.ts";
 

@@ -1,9 +1,9 @@
-import { canonical } from "../../canonical.ts";
 import type { EpochMs } from "../../clock.ts";
 import { fingerprint } from "../../digest.ts";
-import type { Json } from "../../json.ts";
 import type { SyncKey } from "../../keys.ts";
 import { TARGET_KEPT_MS, type TargetStore } from "../../ports/store.ts";
+import { canonical } from "../../util/canonical.ts";
+import type { Json } from "../../util/json.ts";
 import { parsed } from "../stored.ts";
 import type { Connection } from "./connection.ts";
 

@@ -1,8 +1,8 @@
 import { readingWay } from "../../destinations/kubernetes-secret/observe.ts";
 import { secretMac } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
-import { parallel } from "../../parallel.ts";
 import type { ClusterSettings } from "../../ports/fleet.ts";
+import { parallel } from "../../util/parallel.ts";
 import type { ClusterSurvey, HandOverDeps, SyncSurvey } from "./hand-over.ts";
 
 /** An engine that still works on a resource may write its status at the same moment. */

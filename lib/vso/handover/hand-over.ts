@@ -1,19 +1,19 @@
-import { asObject } from "../../canonical.ts";
 import { parseSpec } from "../../declarations/parse.ts";
 import { readingWay } from "../../destinations/kubernetes-secret/observe.ts";
 import { isOwnedBy } from "../../destinations/kubernetes-secret/owners.ts";
 import { secretMac } from "../../digest.ts";
-import { HANDED_OVER, isHandedOver, TO_VSO } from "../../handed-over.ts";
 import { namespaceMatcher } from "../../namespaces.ts";
+import { HANDED_OVER, isHandedOver, TO_VSO } from "../../origins/handed-over.ts";
 import { VSO_FINALIZERS } from "../../origins/vso-finalizers.ts";
 import { OWNER_LABELS } from "../../owner-labels.ts";
-import { parallel } from "../../parallel.ts";
 import type { ReconcileDeps } from "../../ports/deps.ts";
 import type { ClusterSettings } from "../../ports/fleet.ts";
 import type { NamedObject, ResourceRef } from "../../ports/objects.ts";
 import type { ResourceChange, SeenResource } from "../../ports/resources.ts";
 import type { HmacKeyFound, SeenSecret } from "../../ports/secrets.ts";
 import { apiVersionOf, VAULT_STATIC_SECRET } from "../../resource-kinds.ts";
+import { asObject } from "../../util/canonical.ts";
+import { parallel } from "../../util/parallel.ts";
 import { vsoAtWork } from "../stand-back/vso.ts";
 import { listAll } from "./list-all.ts";
 

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { VARIABLE_NAMES } from "../../../lib/config.ts";
+import { VARIABLE_NAMES } from "../../../functions/wiring/config.ts";
 import { waitFor } from "../../harness/index.ts";
 
 /** Nobody answers there. */

@@ -1,6 +1,5 @@
 import { SECOND_MS } from "../../../lib/clock.ts";
 import { digestKey, fingerprint } from "../../../lib/digest.ts";
-import type { JsonObject } from "../../../lib/json.ts";
 import { referenceKey, type SyncKey } from "../../../lib/keys.ts";
 import { KINDS } from "../../../lib/kinds/registry.ts";
 import type { WorkMessage } from "../../../lib/ports/queue.ts";
@@ -10,6 +9,7 @@ import type { CoreDeps } from "../../../lib/reconcile/deps.ts";
 import { reconciler } from "../../../lib/reconcile/reconcile.ts";
 import { tick } from "../../../lib/schedule/tick.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
+import type { JsonObject } from "../../../lib/util/json.ts";
 import { type OpenVaultApi, vaultApi } from "../../../lib/vault/vault-api.ts";
 import { aCluster, aDeclared, aKey, aReference } from "../../builders.ts";
 import { counting, QUIET } from "../../unit/aws/records.ts";

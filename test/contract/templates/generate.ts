@@ -1,5 +1,5 @@
-import { parseLossless } from "../../../lib/lossless.ts";
 import type { Rendering } from "../../../lib/ports/templates.ts";
+import { parseLossless } from "../../../lib/util/lossless.ts";
 import { OFFERED } from "./offered.ts";
 
 /** The same numbers for the same seed. */

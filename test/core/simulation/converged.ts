@@ -126,6 +126,7 @@ function isWell(setting: Setting, cluster: MemoryCluster, one: Declared, others:
     found !== undefined &&
     !isForeign(found) &&
     !isRelabelled(found) &&
+    !isHeldElsewhere(found, others) &&
     setting.versions.has(one.path)
   );
 }
@@ -150,7 +151,7 @@ function problemOf(
   const isOf = (other: Declared): boolean =>
     content?.path === other.path && content.version === setting.versions.get(other.path);
   if (served.some(isOf) && Object.keys(Object(found.data)).length === 1) return undefined;
-  if (isRelabelled(found)) return undefined;
+  if (isRelabelled(found) || isHeldElsewhere(found, others)) return undefined;
   // A declaration that may not read keeps what it wrote before it was changed.
   if (others.length > served.length) return undefined;
   return `its Secret holds ${content?.path}#${content?.version} and ${Object.keys(Object(found.data))}`;
@@ -159,6 +160,12 @@ function problemOf(
 /** Somebody took its label away, and its writer did not put it back before it went: nobody knows it for ours any more. */
 function isRelabelled({ metadata }: Stored): boolean {
   return Object(metadata.labels)["app.kubernetes.io/managed-by"] === "someone";
+}
+
+/** Its writer names another Secret now, and lets go of this one when that one is written: until then it keeps others off. */
+function isHeldElsewhere({ metadata }: Stored, others: readonly Declared[]): boolean {
+  const owners = (metadata.ownerReferences ?? []) as readonly { readonly uid: string }[];
+  return owners.some(({ uid }) => !others.some((other) => other.uid === uid));
 }
 
 /** Secrets of declarations that are gone. */

@@ -141,9 +141,8 @@ export function monitor({ time, observes, mayHave, mayRead, isClockSteady, canSt
     const key = syncKey({ cluster: cluster.name, kind: "VaultStaticSecret", namespace: String(namespace), name });
     const isNow = held.get(key)?.row.declared.generation === generation && Object(spec).path === path;
     const [before, content] = [recorded.get(uid), `${path}#${version}`];
-    if (!isNow) return void written.delete(uid);
     written.set(uid, content);
-    const isOwed = isQuiet && before !== undefined && before !== content;
+    const isOwed = isNow && isQuiet && before !== undefined && before !== content;
     if (isOwed) owed.push({ cluster, namespace: String(namespace), uid, at: time.now() });
   };
   const onDeclaration = ({ object }: Change): void => {

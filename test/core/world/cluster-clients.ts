@@ -9,8 +9,8 @@ import { METADATA_ONLY, metadataOnly } from "./api/api-server.ts";
 import type { Json } from "./api/fields.ts";
 import { watching } from "./api/listing.ts";
 import { Refused } from "./api/refusals.ts";
-import type { MemoryCluster } from "./cluster.ts";
 import { type Effect, plainly } from "./effects.ts";
+import type { MemoryCluster } from "./memory-cluster.ts";
 import type { WorldTime } from "./time.ts";
 
 /** As long as the real client waits for a silent cluster. */

@@ -1,9 +1,9 @@
-import type { Json } from "../../../lib/json.ts";
 import { type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
 import type { Row } from "../../../lib/ports/rows.ts";
 import type { LogFields } from "../../../lib/ports/telemetry.ts";
 import { openSqliteStore, type SqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
+import type { Json } from "../../../lib/util/json.ts";
 import { aCluster } from "../../builders.ts";
 import type { KubeObject } from "../../harness/cluster/kube-client.ts";
 import {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { parse } from "yaml";
-import { readConfig, VARIABLE_NAMES } from "../../../lib/config.ts";
+import { readConfig, VARIABLE_NAMES } from "../../../functions/wiring/config.ts";
 import { InputError } from "../../../lib/errors.ts";
 
 const QUEUE = "https://sqs.eu-central-1.amazonaws.com/123456789012/queue";

@@ -5,10 +5,10 @@ import { descriptionText } from "../../../cli/description-text.ts";
 import { remedyOf } from "../../../cli/remedies.ts";
 import { DISPOSITIONS, type ErrorCode } from "../../../lib/errors.ts";
 import { referenceKey } from "../../../lib/keys.ts";
+import { REFRESH_ANNOTATION } from "../../../lib/origins/refresh-annotation.ts";
 import type { Reference, Row, RowState } from "../../../lib/ports/rows.ts";
 import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import type { Circuit } from "../../../lib/ports/store.ts";
-import { REFRESH_ANNOTATION } from "../../../lib/refresh-annotation.ts";
 import { aDeclared, aReferenceKey, aRow } from "../../builders.ts";
 
 const NOW = Date.UTC(2030, 0, 1);

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { checkReference } from "../../../lib/declarations/check-reference.ts";
 import { SyncError } from "../../../lib/errors.ts";
-import type { JsonObject } from "../../../lib/json.ts";
 import { type ReferenceKey, syncKey } from "../../../lib/keys.ts";
 import type { Reference } from "../../../lib/ports/rows.ts";
+import type { JsonObject } from "../../../lib/util/json.ts";
 import { aCluster, aDeclared } from "../../builders.ts";
 
 const EAST = aCluster();

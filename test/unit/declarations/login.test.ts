@@ -3,10 +3,10 @@ import { describe, it } from "node:test";
 import { resolveIdentity } from "../../../lib/declarations/identity.ts";
 import { lookUp } from "../../../lib/declarations/look-up.ts";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
-import type { JsonObject } from "../../../lib/json.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
 import type { FleetVault } from "../../../lib/ports/fleet-vault.ts";
 import type { Reference } from "../../../lib/ports/rows.ts";
+import type { JsonObject } from "../../../lib/util/json.ts";
 import { aCluster } from "../../builders.ts";
 
 const EAST = aCluster();

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { pathText } from "../../../lib/complaints.ts";
 import { type DeclaredKind, mustParseSpec, parseSpec, SPECS } from "../../../lib/declarations/parse.ts";
 import { SyncError } from "../../../lib/errors.ts";
+import { pathText } from "../../../lib/util/complaints.ts";
 
 function complaints(kind: DeclaredKind, spec: unknown): readonly string[] {
   const parsed = parseSpec(kind, spec);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SyncError } from "../../../lib/errors.ts";
-import type { JsonObject } from "../../../lib/json.ts";
 import { partsOf, referenceKey } from "../../../lib/keys.ts";
 import { resolveStaticSecret } from "../../../lib/kinds/static/resolve.ts";
+import type { JsonObject } from "../../../lib/util/json.ts";
 import { aCluster, aDeclared, aKey, aReference } from "../../builders.ts";
 
 const KUBERNETES = { mount: "kubernetes", method: "kubernetes", kubernetes: { role: "r", serviceAccount: "app" } };

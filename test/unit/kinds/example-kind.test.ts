@@ -3,7 +3,6 @@ import { describe, it } from "node:test";
 import type { EpochMs } from "../../../lib/clock.ts";
 import { kubernetesSecrets, type WantsSecret } from "../../../lib/destinations/kubernetes-secret/kubernetes-secret.ts";
 import { digestKey } from "../../../lib/digest.ts";
-import type { Json, JsonObject } from "../../../lib/json.ts";
 import { type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { ForeseeInput, Resolved, SyncKind } from "../../../lib/kinds/kind.ts";
 import { kindRegistry } from "../../../lib/kinds/registry.ts";
@@ -14,6 +13,7 @@ import type { CoreDeps } from "../../../lib/reconcile/deps.ts";
 import { reconciler } from "../../../lib/reconcile/reconcile.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
 import { simulatedSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
+import type { Json, JsonObject } from "../../../lib/util/json.ts";
 import { aCluster, aDeclared } from "../../builders.ts";
 import { counting, QUIET } from "../aws/records.ts";
 

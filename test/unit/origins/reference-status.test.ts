@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SyncError } from "../../../lib/errors.ts";
-import type { JsonObject } from "../../../lib/json.ts";
 import { nextReferenceStatus, referenceEvent, type Verdict } from "../../../lib/origins/reference-status.ts";
+import type { JsonObject } from "../../../lib/util/json.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const ERROR = new SyncError("REFERENCE_MISSING", "VaultConnection a/b was not found");

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
-import type { JsonObject } from "../../../lib/json.ts";
 import { warningsOf } from "../../../lib/kinds/static/warnings.ts";
 import { eventOf, isToldIn, newsOf, nextStatus, type RunOutcome } from "../../../lib/origins/status.ts";
+import type { JsonObject } from "../../../lib/util/json.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const KIND = "VaultStaticSecret";

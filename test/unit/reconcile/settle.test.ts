@@ -106,4 +106,23 @@ describe("settle: when next?", () => {
     const { schedule } = settleFailed(failing, error("VAULT_DENIED"), timing(), { longestMs: 45_000 });
     assert.ok(schedule.kind === "due" && schedule.at <= NOW + 45_000);
   });
+
+  it("lease-table 23: says what a failure waits for, and forgets it with the next success; circuits stay", () => {
+    const circuit = "circuit:vault:https://v" as const;
+    const state = { ...EMPTY_STATE, awaits: [circuit] };
+    const context = { cause: "SECRET_NOT_OURS:1", refused: "east/shop/db" };
+    const failed = settleFailed(state, error("SECRET_NOT_OURS"), timing(), context).state;
+    assert.deepEqual(failed.awaits, [circuit, "cause:SECRET_NOT_OURS:1", "destination:east/shop/db"]);
+    assert.deepEqual(settleFailed(failed, error("SECRET_REFUSED"), timing()).state.awaits, [circuit]);
+    assert.deepEqual(settleSynced(row, failed, "event", timing()).state.awaits, [circuit]);
+    assert.equal(settleSynced(row, EMPTY_STATE, "event", timing()).state.awaits, undefined);
+  });
+
+  it("verifies once more soon after a Secret was first refused, since it may be released before the row can be found", () => {
+    const context = { refused: "east/shop/db" };
+    const first = settleFailed(EMPTY_STATE, error("SECRET_NOT_OURS"), timing(), context);
+    assert.ok(first.schedule.kind === "due" && first.schedule.at <= NOW + 2_000);
+    const next = settleFailed(first.state, error("SECRET_NOT_OURS"), timing(), context);
+    assert.ok(next.schedule.kind === "due" && next.schedule.at > NOW + 2_000);
+  });
 });

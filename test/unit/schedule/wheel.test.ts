@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { HOUR_MS, SECOND_MS } from "../../../lib/clock.ts";
-import { LADDER, nextSlot, periodFor, phaseOf, slices } from "../../../lib/schedule/wheel.ts";
+import { LADDER, nextSlot, periodFor, phaseOf, slices, stepWithin } from "../../../lib/schedule/wheel.ts";
 
 const YEAR_S = 365 * 24 * 3_600;
 
@@ -173,5 +173,17 @@ describe("slices", () => {
       }),
       { numRuns: 60 },
     );
+  });
+});
+
+describe("the largest step within two bounds", () => {
+  it("is there wherever they are a fifth apart, from 5 s on, and never above the upper one", () => {
+    for (let highMs = 5_000; highMs < 4_000_000; highMs += 777) {
+      const step = stepWithin(highMs * 0.8, highMs);
+      assert.ok(step !== undefined && step * 1_000 <= highMs && step * 1_000 >= highMs * 0.8, `${highMs} ms: ${step}`);
+    }
+    assert.equal(stepWithin(4_000, 4_999), 4);
+    assert.equal(stepWithin(0, 3_999), undefined);
+    assert.equal(stepWithin(10_500, 10_900), undefined);
   });
 });

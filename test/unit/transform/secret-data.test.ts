@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
-import { goJson, isLosslessObject, parseLossless } from "../../../lib/lossless.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
 import { MAX_SECRET_BYTES, secretData, templateInput } from "../../../lib/transform/secret-data.ts";
+import { goJson, isLosslessObject, parseLossless } from "../../../lib/util/lossless.ts";
 
 /** A kv-v2 answer whose `data.data` is this JSON. */
 function source(json: string) {

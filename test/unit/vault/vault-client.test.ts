@@ -4,7 +4,7 @@ import { after, describe, it } from "node:test";
 import { inspect } from "node:util";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import { vaultClient } from "../../../lib/vault/vault-client.ts";
-import { VERSION } from "../../../lib/version.ts";
+import { VERSION } from "../../../lib/vault/version.ts";
 import { failure, httpPeer, QUESTION, reachOf, readFrom, TOKEN, targetAt, tcpPeer } from "../../broken-peer.ts";
 
 const GOOD = JSON.stringify({

@@ -5,10 +5,10 @@ import { isRecorded, mayNotWrite } from "../../../../lib/destinations/kubernetes
 import { type Rival, referenceTo } from "../../../../lib/destinations/kubernetes-secret/owners.ts";
 import type { Seen } from "../../../../lib/destinations/kubernetes-secret/state.ts";
 import { digestKey } from "../../../../lib/digest.ts";
-import type { JsonObject } from "../../../../lib/json.ts";
 import { desiredLabels } from "../../../../lib/owner-labels.ts";
 import type { SeenSecret } from "../../../../lib/ports/secrets.ts";
 import { VAULT_STATIC_SECRET } from "../../../../lib/resource-kinds.ts";
+import type { JsonObject } from "../../../../lib/util/json.ts";
 import { aRow } from "../../../builders.ts";
 
 const OWNER = referenceTo(VAULT_STATIC_SECRET, "db", "ours");

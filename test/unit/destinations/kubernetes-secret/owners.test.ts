@@ -7,9 +7,9 @@ import {
   ownersOf,
   referenceTo,
 } from "../../../../lib/destinations/kubernetes-secret/owners.ts";
-import type { JsonObject } from "../../../../lib/json.ts";
 import { OWNER_UID_LABEL } from "../../../../lib/owner-labels.ts";
 import { SYNC_KINDS, VAULT_DYNAMIC_SECRET, VAULT_STATIC_SECRET } from "../../../../lib/resource-kinds.ts";
+import type { JsonObject } from "../../../../lib/util/json.ts";
 
 const OWNER = referenceTo(VAULT_STATIC_SECRET, "db", "ours");
 const OURS: JsonObject = { ...OWNER };

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { groupOf } from "../../../../lib/declarations/source.ts";
 import { type ErrorCode, SyncError } from "../../../../lib/errors.ts";
-import type { JsonObject } from "../../../../lib/json.ts";
 import { type ReferenceKey, referenceKey, syncKey } from "../../../../lib/keys.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "../../../../lib/kinds/static/resolve.ts";
 import type { Reference } from "../../../../lib/ports/rows.ts";
 import { readId } from "../../../../lib/ports/vault-ids.ts";
+import type { JsonObject } from "../../../../lib/util/json.ts";
 import { aCluster, aDeclared } from "../../../builders.ts";
 
 const EAST = aCluster();

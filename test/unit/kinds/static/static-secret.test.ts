@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ResolvedStaticSecret } from "../../../../lib/kinds/static/resolve.ts";
 import { staticSecret } from "../../../../lib/kinds/static/static-secret.ts";
-import { parseLossless } from "../../../../lib/lossless.ts";
 import type { Rendering } from "../../../../lib/ports/templates.ts";
 import type { SourceData } from "../../../../lib/ports/vault.ts";
 import { SecretValue } from "../../../../lib/secret-value.ts";
 import type { Transformation } from "../../../../lib/transform/transformation.ts";
+import { parseLossless } from "../../../../lib/util/lossless.ts";
 import { aDeclared, aRow } from "../../../builders.ts";
 
 const PLAIN: Transformation = { excludeRaw: true, templates: [], includes: [], excludes: [], missingKey: "default" };

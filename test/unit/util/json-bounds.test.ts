@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { BodyTooLarge, boundedBody, sizeText } from "../../lib/bounded-body.ts";
-import { jsonExcess } from "../../lib/json-bounds.ts";
+import { BodyTooLarge, boundedBody, sizeText } from "../../../lib/util/bounded-body.ts";
+import { jsonExcess } from "../../../lib/util/json-bounds.ts";
 
 function depthOf(value: unknown): number {
   if (typeof value !== "object" || value === null) return 0;

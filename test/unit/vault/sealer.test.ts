@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { sealer } from "../../lib/sealer.ts";
+import { sealer } from "../../../lib/vault/sealer.ts";
 
 const box = sealer(Buffer.alloc(32, 7), randomBytes);
 const text = Buffer.from("hvs.of-a-vault");

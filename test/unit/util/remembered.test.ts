@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { remembered, rememberedOf } from "../../lib/remembered.ts";
+import { remembered, rememberedOf } from "../../../lib/util/remembered.ts";
 
 it("a remembered function works once for each text, and keeps so many answers at most", () => {
   const worked: string[] = [];

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { asObject, canonical, sameJson } from "../../lib/canonical.ts";
-import type { Json } from "../../lib/json.ts";
+import { asObject, canonical, sameJson } from "../../../lib/util/canonical.ts";
+import type { Json } from "../../../lib/util/json.ts";
 
 describe("equal things have equal text", () => {
   it("does not depend on the order of members, and does on that of items", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { type SlotGrant, type SlotLimits, slots } from "../../lib/slots.ts";
+import { type SlotGrant, type SlotLimits, slots } from "../../../lib/util/slots.ts";
 
 const forever = new AbortController().signal;
 const PLENTY: SlotLimits = { atOnce: 100, ofPlace: 100, inAll: 100 };

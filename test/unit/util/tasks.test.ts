@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { tasks } from "../../lib/tasks.ts";
+import { tasks } from "../../../lib/util/tasks.ts";
 
 describe("work that goes on beside something else", () => {
   it("may fail before anybody waits for it: that is told when all of it has ended", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { printable, printableJson, printableLines, printableValue } from "../../lib/printable.ts";
+import { printable, printableJson, printableLines, printableValue } from "../../../lib/util/printable.ts";
 
 const ESC = "\u001b";
 /** Each with what a person is shown instead. */

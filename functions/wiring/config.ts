@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { complaintsOf } from "./complaints.ts";
-import { InputError } from "./errors.ts";
+import { InputError } from "../../lib/errors.ts";
+import { complaintsOf } from "../../lib/util/complaints.ts";
 
 /** A queue of ours and where that goes which nobody can work on. */
 export interface QueueConfig {
