@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { HEAP_FLAGS, runOnPinnedNode } from "./pinned-node.js";
 
-// A checkout runs its sources; the npm package holds the bundle, since Node runs no TypeScript below node_modules.
+// A checkout runs its sources. The npm package has a bundle, because Node runs no TypeScript in node_modules.
 const sources = fileURLToPath(new URL("../cli/main.ts", import.meta.url));
 const bundle = fileURLToPath(new URL("../dist/keyferry.mjs", import.meta.url));
 

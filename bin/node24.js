@@ -5,9 +5,9 @@ import { runOnPinnedNode } from "./pinned-node.js";
 
 const args = process.argv.slice(2);
 const isTest = args.includes("--test");
-// Tests fail by what goes astray in their process as well.
+// Tests also fail for unhandled errors in their process.
 const watched = isTest ? ["--import", fileURLToPath(new URL("../test/strays.ts", import.meta.url))] : [];
-// Each test file is a process that loads much the same modules, and each command that it starts does so too.
+// Test files, and the commands that they start, load mostly the same modules.
 if (isTest)
   process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL("../node_modules/.cache/compiled", import.meta.url));
 runOnPinnedNode([...watched, ...args]);

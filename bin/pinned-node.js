@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 
 const REQUIRED_MAJOR = 24;
 
-/** The Node that runs keyferry: the one that runs us if it is new enough, else the one in the npm package `node`. */
+/** The Node for keyferry: the running one if it is new enough, else the one in the npm package `node`. */
 export function pinnedNode() {
   if (Number.parseInt(process.versions.node, 10) === REQUIRED_MAJOR) return process.execPath;
   try {
@@ -21,30 +21,30 @@ export function pinnedNode() {
 }
 
 /**
- * A small heap that is swept often: the garbage of a first sync of thousands would stay resident for good. Young objects
- * in 2 x 4 MiB, old ones up to 1.5 times what the last sweep left.
+ * A small heap with frequent collections: otherwise the garbage of a first sync of thousands would stay resident. Young
+ * objects in 2 x 4 MiB, old ones up to 1.5 times the size after the last collection.
  */
 export const HEAP_FLAGS = ["--max-semi-space-size=4", "--heap-growing-percent=50"];
 
 /**
- * One arena for glibc's malloc: it gives each thread one of its own, and what the threads of V8 compiled and collected in there
- * is never used again: a tenth of all that is resident.
+ * One malloc arena: glibc gives each thread its own, and never reuses the memory that V8's threads freed there, a tenth
+ * of all resident memory.
  */
 export const HEAP_ENV = { MALLOC_ARENA_MAX: "1" };
 
 /**
- * Runs Node with these arguments in our place, where Node can do that: a parent that only waits costs as much memory as a
- * small engine. Else as a child that shares our terminal, passes signals on, and ends as it ended.
+ * Replaces this process with Node and these arguments where possible, because a waiting parent takes as much memory as
+ * a small engine. Otherwise starts a child that shares our terminal, forwards signals to it, and exits like it.
  */
 export function runOnPinnedNode(args) {
   const node = pinnedNode();
   const all = ["--disable-warning=ExperimentalWarning", ...args];
-  // An execve that fails ends the process without a word of ours.
+  // A failed execve ends the process without any message.
   const env = { ...HEAP_ENV, ...process.env };
   if (process.execve && existsSync(node)) process.execve(node, [node, ...all], env);
   const child = spawn(node, all, { stdio: "inherit", env });
   const pass = (signal) => {
-    // A terminal sends Ctrl-C to the whole group already; a second copy would read as "stop at once".
+    // A terminal already sends Ctrl-C to the whole group; a second copy would mean "stop at once".
     if (signal === "SIGINT" && process.stdin.isTTY) return;
     child.kill(signal);
   };

@@ -8,10 +8,10 @@ import { nearest } from "../lib/util/nearest.ts";
 const SHAPE =
   "it must be CLUSTER/KIND/NAMESPACE/NAME, for example prod-eu/VaultStaticSecret/pay/db: keyferry status lists them";
 
-/** So many slips of the pen are forgiven when a key is guessed. */
+/** The maximum number of typing errors when a key is guessed. */
 const MAX_SLIPS = 5;
 
-/** Keys of every sync that the table knows in these clusters, or in all that it knows. */
+/** Keys of all syncs that the table has for these clusters, or for all clusters. */
 export async function knownKeys(leases: LeaseStore, clusters?: readonly string[]): Promise<readonly SyncKey[]> {
   const keys: SyncKey[] = [];
   for (const name of clusters ?? (await leases.clusters()).map((cluster) => cluster.name)) {
@@ -21,8 +21,8 @@ export async function knownKeys(leases: LeaseStore, clusters?: readonly string[]
 }
 
 /**
- * The keys that these texts name: keys, and patterns in which `*` stands for any characters. Throws an InputError that
- * tells of every one that names nothing, with what was probably meant. `known` is asked only when it is needed.
+ * The keys that these texts select: keys, and patterns with `*` for any characters. Throws an InputError for all texts
+ * without a match, with suggestions. Reads `known` only when necessary.
  */
 export async function chosenKeys(
   texts: readonly string[],
@@ -55,7 +55,7 @@ function missing(text: string, known: readonly SyncKey[]): string {
   return parseKey(text) === undefined ? `${SHAPE}${hint}` : `there is no such sync${hint}: keyferry status lists them`;
 }
 
-/** `db` or `pay/db` may well be the end of one key. */
+/** `db` or `pay/db` may be the end of exactly one key. */
 function sameName(text: string, known: readonly SyncKey[]): SyncKey | undefined {
   const [only, ...others] = known.filter((key) => key.endsWith(`/${text}`));
   return others.length === 0 ? only : undefined;

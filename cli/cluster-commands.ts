@@ -12,7 +12,7 @@ Run it while Vault Secrets Operator is scaled to zero. A running keyferry leaves
 crash, run the command again: finished work stays finished.
 Exit codes: 0 done, 1 refused (nothing was changed) or not finished, 2 bad input.`;
 
-/** The command about whole clusters: handover. */
+/** Adds the command about whole clusters: handover. */
 export function clusterCommands(cli: Command, exitWith: (code: number) => void): void {
   cli
     .command("handover")

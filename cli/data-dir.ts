@@ -7,12 +7,12 @@ import { InputError } from "../lib/errors.ts";
 import { lockDataDir } from "../lib/store/sqlite/sqlite-store.ts";
 import { SEALER_KEY_BYTES } from "../lib/vault/sealer.ts";
 
-/** What a data directory holds beside the lease table. */
+/** The files of a data directory besides the lease table. */
 export interface DataDir extends Disposable {
   readonly path: string;
   readonly statePath: string;
   readonly digestKey: DigestKey;
-  /** What Vault tokens are encrypted with; `isNew` when those that were kept can't be read any more. */
+  /** Encrypts Vault tokens; `isNew` when stored tokens can't be read with it. */
   readonly tokenKey: { readonly bytes: Buffer; readonly isNew: boolean };
   /** Stored in each cluster, so that two installations notice each other. */
   readonly installation: string;
@@ -24,7 +24,10 @@ export function statePathOf(dir: string): string {
   return join(dir, "state.sqlite");
 }
 
-/** Takes the directory for this process alone; makes it with mode 0700 and, in files of mode 0600, the keys of its digests and tokens and its installation id. */
+/**
+ * Locks the directory for this process. Creates it with mode 0700, and in files of mode 0600 the keys of digests and
+ * tokens and the installation's id.
+ */
 export function openDataDir(dir: string): DataDir {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -40,7 +43,7 @@ export function openDataDir(dir: string): DataDir {
   }
 }
 
-/** What a data directory holds, for who only looks: nothing is made, nothing locked. Undefined where there is none. */
+/** Reads a data directory without creating or locking anything. Undefined when there is none. */
 export function peekDataDir(dir: string): Omit<DataDir, keyof Disposable | "tokenKey"> | undefined {
   const files = [statePathOf(dir), join(dir, "installation"), join(dir, "digest.key")];
   if (!files.every((file) => existsSync(file) && statSync(file).size > 0)) return undefined;
@@ -65,13 +68,15 @@ function keysOf(dir: string): Omit<DataDir, keyof Disposable> {
     readOrMake(join(dir, "digest.key"), () => randomBytes(KEY_BYTES).toString("base64")),
   );
   const installation = readOrMake(join(dir, "installation"), () => randomUUID());
-  // SQLite would take the umask's mode; what it makes beside the file takes the file's.
+  // SQLite would use the umask's mode; its other files get the mode of this one.
   closeSync(openSync(statePathOf(dir), "a", 0o600));
   const tokenKey = tokenKeyOf(join(dir, "tokens.key"));
   return { path: dir, statePath: statePathOf(dir), digestKey: key, tokenKey, installation };
 }
 
-/** A lost or broken key costs logins only, so that it is made anew; one that others may have read is for a person. */
+/**
+ * A lost or broken key costs only logins, so it is replaced. A person must decide about one that others may have read.
+ */
 function tokenKeyOf(path: string): DataDir["tokenKey"] {
   const mode = (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;
   if ((mode & 0o077) !== 0) {

@@ -21,7 +21,7 @@ import {
   waitsFor,
 } from "./status-view.ts";
 
-/** What a description is told from: one row and what stands beside it in the lease table. */
+/** The input of a description: a row and what else the lease table knows about it. */
 export interface DescribeInput {
   readonly row: Row;
   readonly references: ReadonlyMap<ReferenceKey, Reference>;
@@ -30,17 +30,17 @@ export interface DescribeInput {
   readonly now: EpochMs;
 }
 
-/** All that is known of one sync, as people and scripts see it. Names, versions and digests, never values. */
+/** Everything known about one sync, for people and scripts. Names, versions and digests, never values. */
 export interface SyncDescription {
   readonly key: string;
   readonly state: SyncView["state"];
   readonly declared: {
     readonly generation: number;
     readonly uid: string;
-    /** This version of it was applied. */
+    /** Whether this version was applied. */
     readonly applied: boolean;
     readonly deleting: boolean;
-    /** The last wish for a refresh by annotation. */
+    /** The last refresh requested by annotation. */
     readonly refresh?: string;
     readonly spec: JsonObject;
   };
@@ -55,7 +55,7 @@ export interface SyncDescription {
   /** When the last run ended. */
   readonly settledAt?: string;
   readonly attempts: number;
-  /** Restarts of workloads that are owed. */
+  /** Owed restarts of workloads. */
   readonly rollout?: RolloutView;
   readonly error?: {
     readonly code: string;
@@ -65,7 +65,7 @@ export interface SyncDescription {
     readonly remedy?: string;
   };
   readonly next: { readonly at?: string; readonly because: string };
-  /** Only when something is wrong with it. */
+  /** Only when the cluster has a problem. */
   readonly cluster?: ClusterView;
 }
 
@@ -73,12 +73,12 @@ export interface ReferenceView {
   readonly kind: string;
   readonly namespace: string;
   readonly name: string;
-  /** `not followed`: a Secret with credentials that is read when it is needed. */
+  /** `not followed`: a Secret with credentials, which is read when needed. */
   readonly state: "found" | "missing" | "not followed";
   readonly generation?: number;
 }
 
-/** What a declaration says that is worth telling; a template or a header never is. */
+/** The fields of a declaration to show; never templates or headers. */
 const TOLD = [
   "vaultAuthRef",
   "namespace",

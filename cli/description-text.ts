@@ -12,7 +12,7 @@ const NEXT: Readonly<Record<Disposition, string>> = {
   drop: "there is nothing left for keyferry to do",
 };
 
-/** A description as people read it, in the manner of kubectl describe. */
+/** A description for people, in the style of kubectl describe. */
 export function descriptionText(description: SyncDescription, now: EpochMs): string {
   const { error, cluster, next, rollout } = description;
   const age = (at: string): string => `${humanAge(now - Date.parse(at))} ago`;

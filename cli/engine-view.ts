@@ -4,20 +4,20 @@ import { dataDirMarkedAt, isDataDirLocked } from "../lib/store/sqlite/sqlite-sto
 import type { TableFlags } from "./lease-table.ts";
 import { humanAge } from "./status-view.ts";
 
-/** Whether an engine works on a lease table: what it says holds only then. */
+/** Whether an engine works on a lease table: the table is current only then. */
 export interface EngineView {
   readonly state: "working" | "stopped";
-  /** Stopped: when one was last seen at work. Missing: never. */
+  /** When a stopped engine was last seen at work. Missing: never. */
   readonly since?: string;
 }
 
-/** An engine's ticks dispatch so far ahead, and record that as dispatchedUntil, in ms. */
+/** How far ahead an engine's ticks dispatch and set dispatchedUntil, in ms. */
 const AHEAD_MS = { local: 2 * SECOND_MS, stack: 2 * MINUTE_MS };
 
-/** A stack ticks, and looks at its clusters, each minute; one that is late by more, in ms, has stopped. */
+/** A stack ticks and starts watch passes each minute; it counts as stopped after this delay, in ms. */
 const LATE_MS = 5 * MINUTE_MS;
 
-/** A time further ahead than this, in ms, comes of a clock that was wrong. */
+/** A time further ahead than this, in ms, comes from a wrong clock. */
 const BELIEVED_AHEAD_MS = 10 * MINUTE_MS;
 
 export async function engineView(
@@ -27,13 +27,13 @@ export async function engineView(
 ): Promise<EngineView> {
   const dispatchedUntil = await leases.dispatchedUntil("refresh");
   if (flags.stack !== undefined) {
-    // Ticks do not move dispatchedUntil while old messages wait, and watch passes go on.
+    // While old messages wait, ticks do not move dispatchedUntil, but watch passes continue.
     const passes = (await leases.clusters()).map(({ dueAt }) => dueAt);
     const at = latest([dispatchedUntil === undefined ? undefined : dispatchedUntil - AHEAD_MS.stack, ...passes], now);
     return at !== undefined && now - at < LATE_MS ? { state: "working" } : stopped(at);
   }
   if (isDataDirLocked(flags.dataDir)) return { state: "working" };
-  // A killed engine left no mark at its end, and ticked until then.
+  // A killed engine recorded no stop: its last tick counts instead.
   const tickedAt = dispatchedUntil === undefined ? undefined : dispatchedUntil - AHEAD_MS.local;
   return stopped(latest([tickedAt, dataDirMarkedAt(flags.dataDir)], now));
 }
@@ -47,7 +47,7 @@ function stopped(at: EpochMs | undefined): EngineView {
   return { state: "stopped", ...(at === undefined ? {} : { since: new Date(at).toISOString() }) };
 }
 
-/** What people are told first; nothing while an engine works. */
+/** The first lines of an output; none while an engine works. */
 export function engineLines({ state, since }: EngineView, flags: TableFlags, now: EpochMs): readonly string[] {
   if (state === "working") return [];
   const place = flags.stack === undefined ? flags.dataDir : `stack ${flags.stack}`;

@@ -15,7 +15,7 @@ export interface ExplainFlags extends TableFlags {
   readonly output: "table" | "json";
 }
 
-/** Tells all that is known of one sync; 1 when it has failed, or no engine works on it. */
+/** Shows everything known about one sync; exits with 1 when it has failed, or no engine works on it. */
 export async function explainCommand(text: string, flags: ExplainFlags): Promise<number> {
   await using place = await openTable(flags, "read");
   const [key, ...others] = await keysIn(place.leases, [text]);

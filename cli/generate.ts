@@ -4,7 +4,10 @@ import { fileURLToPath } from "node:url";
 import { generatedFiles } from "./generated-files.ts";
 import { say } from "./output.ts";
 
-/** Writes what is generated from the schemas; with `--check` only says which files differ, and exits 1 if one does. */
+/**
+ * Writes the files generated from the schemas. With `--check` only lists those that differ, and exits with 1 if there
+ * are any.
+ */
 const isCheck = process.argv.includes("--check");
 
 async function textOf(path: string): Promise<string | undefined> {

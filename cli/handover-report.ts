@@ -1,10 +1,10 @@
 import type { ClusterSurvey, SyncSurvey } from "../lib/vso/handover/hand-over.ts";
 import { table, textLines } from "./table.ts";
 
-/** How one declaration stands, as people and scripts see it. */
+/** The state of one declaration, for people and scripts. */
 export interface SyncReport {
   readonly key: string;
-  /** `to-do`: looked at, and something is to be written. */
+  /** `to-do`: checked, and needs a write. */
   readonly state: "handed-over" | "to-do" | "refused";
   readonly complaints: readonly string[];
   readonly notes: readonly string[];
@@ -35,13 +35,13 @@ function isOpen({ change, needsMac }: SyncSurvey): boolean {
 
 const AGAIN = "it changed meanwhile; run the same command again";
 
-/** What still lacks something after everything was written was changed by someone else. */
+/** Another program changed what is still incomplete after all writes. */
 export function lacks(after: ClusterSurvey): ClusterSurvey {
   const syncs = after.syncs.map((sync) => (isOpen(sync) ? { ...sync, complaints: [...sync.complaints, AGAIN] } : sync));
   return { ...after, syncs };
 }
 
-/** What was taken back, and what is marked all the same. */
+/** Resources that were taken back and still have the mark. */
 export function leftOf(before: ClusterSurvey, after: ClusterSurvey): ClusterSurvey {
   const left = new Set(after.syncs.map(({ uid }) => uid));
   const syncs = before.syncs.map((sync) => (left.has(sync.uid) ? { ...sync, complaints: [AGAIN] } : sync));

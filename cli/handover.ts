@@ -21,9 +21,9 @@ import { type HandOverProgress, handToKeyferry, handToVso } from "../lib/vso/han
 import { type ClusterReport, complained, lacks, leftOf, people, reportOf } from "./handover-report.ts";
 import { print, printJson, say } from "./output.ts";
 
-/** VSO's key has so many bytes. */
+/** The length of VSO's key. */
 const KEY_BYTES = 16;
-/** A line of progress for so many syncs. */
+/** How many syncs one line of progress stands for. */
 const PROGRESS_STEP = 100;
 
 export interface HandoverFlags {
@@ -36,7 +36,10 @@ export interface HandoverFlags {
   readonly output: "table" | "json";
 }
 
-/** Leaves clusters to Vault Secrets Operator so that it finds nothing to do, or takes them back; 1 when something speaks against it. */
+/**
+ * Hands clusters over to Vault Secrets Operator, without work left for it, or takes them back; exits with 1 when that
+ * is not possible.
+ */
 export async function handoverCommand(flags: HandoverFlags): Promise<number> {
   const { fleet, folder } = await readFleet(flags.fleet);
   const clusters = chosen(fleet, flags.cluster);
@@ -72,7 +75,7 @@ function chosen({ clusters }: Fleet, names: readonly string[]): readonly FleetCl
   return names.length === 0 ? clusters : clusters.filter(({ name }) => names.includes(name));
 }
 
-/** Everything is looked at before anything is changed: one complaint, and nothing is. */
+/** Checks everything before any change: a single complaint prevents all changes. */
 async function handOver(
   deps: HandOverDeps,
   clusters: readonly FleetCluster[],
@@ -88,7 +91,7 @@ async function handOver(
   const reports: ClusterReport[] = [];
   for (const before of seen) {
     await applyDecision(deps, before, flags, signal);
-    // What an engine still had under way may have changed it once more.
+    // A run of the engine that was still going on may have changed it again.
     const after = await orComplaint(before.scope, survey);
     reports.push(reportOf(flags.to === "vso" ? lacks(after) : leftOf(before, after), "done"));
   }
@@ -118,7 +121,7 @@ function progressOf(cluster: string, of: number): HandOverProgress {
   };
 }
 
-/** A cluster that can't be read is one more complaint. */
+/** Reports a cluster that can't be read as a complaint. */
 async function orComplaint(
   scope: HandOverScope,
   survey: (scope: HandOverScope) => Promise<ClusterSurvey>,

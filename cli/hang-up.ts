@@ -1,8 +1,8 @@
 import { closeSync, openSync } from "node:fs";
 
 /**
- * SIGHUP asks for configuration to be read again. A terminal that is closed sends it too: then the process is asked to
- * stop, for nobody is left who would.
+ * SIGHUP reloads the configuration. A closed terminal sends it too: then the process stops, because nobody else would
+ * stop it.
  */
 export function onHangUp(reload: () => void): Disposable {
   const hadTerminal = hasTerminal();
@@ -12,7 +12,7 @@ export function onHangUp(reload: () => void): Disposable {
       return;
     }
     process.kill(process.pid, "SIGTERM");
-    // At the very end as any program whose terminal went away: Node itself stumbles over settings that it can't put back.
+    // Exits like any program whose terminal is gone: Node itself fails to restore the terminal's settings.
     process.once("exit", () => {
       process.removeAllListeners("SIGHUP");
       process.kill(process.pid, "SIGHUP");
@@ -22,7 +22,7 @@ export function onHangUp(reload: () => void): Disposable {
   return { [Symbol.dispose]: () => void process.off("SIGHUP", heard) };
 }
 
-/** Whether a terminal controls this process: `/dev/tty` stands for it, and can't be opened when there is none. */
+/** Whether a terminal controls this process: without one, `/dev/tty` can't be opened. */
 function hasTerminal(): boolean {
   try {
     closeSync(openSync("/dev/tty", "r"));

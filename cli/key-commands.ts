@@ -40,7 +40,7 @@ const ONE_KEY = "CLUSTER/KIND/NAMESPACE/NAME";
 
 type Ended = (code: number) => void;
 
-/** Commands about chosen syncs: plan, sync, explain. */
+/** Adds the commands about chosen syncs: plan, sync, explain. */
 export function keyCommands(cli: Command, exitWith: Ended): void {
   addPlan(cli, exitWith);
   addSync(cli, exitWith);
@@ -49,12 +49,12 @@ export function keyCommands(cli: Command, exitWith: Ended): void {
 
 interface KeyCommand {
   readonly description: string;
-  /** As commander writes it, and what is said of it. */
+  /** Commander's notation of the argument, and its description. */
   readonly argument: readonly [name: string, says: string];
   readonly help: string;
 }
 
-/** A command about keys, before its options. */
+/** A command about keys, still without options. */
 function keyCommand(cli: Command, name: string, { description, argument, help }: KeyCommand): Command {
   const [keys, says] = argument;
   return cli.command(name).description(description).argument(keys, says).addHelpText("after", help);

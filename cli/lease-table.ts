@@ -7,20 +7,20 @@ import { openSqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
 import { statePathOf } from "./data-dir.ts";
 import { openStack } from "./stack.ts";
 
-/** Whose lease table a command is about: a data directory's, or that of a stack on AWS. */
+/** Selects a lease table: of a data directory, or of a stack on AWS. */
 export interface TableFlags {
   readonly dataDir: string;
   readonly stack?: string;
 }
 
-/** The lease table of an engine that may be at work on it. */
+/** The lease table of an engine that may be running. */
 export interface OpenTable extends AsyncDisposable {
   readonly leases: LeaseStore;
-  /** On AWS: where keys are sent that are due. The embedded engine finds them by itself, within a second. */
+  /** On AWS, the queue for keys that are due. The embedded engine finds them itself within a second. */
   readonly queue?: WorkQueue;
 }
 
-/** Opens what the flags name, to read it or to ask for work in it. Throws an InputError when it is not there. */
+/** Opens the selected lease table to read it or to request work. Throws an InputError when it does not exist. */
 export async function openTable(flags: TableFlags, how: "read" | "ask"): Promise<OpenTable> {
   if (flags.stack !== undefined) {
     const { leases, queue } = await openStack(flags.stack, systemClock);

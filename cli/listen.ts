@@ -5,7 +5,7 @@ import type { Sight } from "../lib/embedded/engine.ts";
 import { InputError, SyncError } from "../lib/errors.ts";
 
 export interface Health {
-  /** Everything that the clusters declare was taken in at least once. */
+  /** Whether every cluster's declarations were read at least once. */
   readonly isReady: () => boolean;
   readonly sight: () => Promise<Sight>;
   readonly registry: Registry;
@@ -22,7 +22,7 @@ function parseAddress(text: string): { hostname: string; port: number } {
   return { hostname: hostname || "127.0.0.1", port };
 }
 
-/** One cluster that is out of sight is no reason to take the others' engine away; none that is in sight is. */
+/** Ready while at least one cluster is in sight, so that one lost cluster does not stop the engine for the others. */
 async function readiness({ isReady, sight }: Health): Promise<{ readonly isReady: boolean; readonly says: string }> {
   if (!isReady()) return { isReady: false, says: "keyferry has not tried to read every cluster yet" };
   try {
@@ -64,7 +64,7 @@ async function pageOf(method: string | undefined, url: string | undefined, healt
   return (await PAGES[path]?.(health).catch(() => FAILED)) ?? NOT_FOUND;
 }
 
-/** Answers /healthz, /readyz and /metrics, with Node's own server: three pages need no framework. `none` listens nowhere. */
+/** Serves /healthz, /readyz and /metrics by Node's own server: three pages need no framework. `none` serves nothing. */
 export async function listen(address: string, health: Health): Promise<Listening | undefined> {
   if (address === "none") return undefined;
   const { hostname, port } = parseAddress(address);

@@ -1,11 +1,11 @@
 import { type DestinationStream, destination } from "pino";
 
-/** Lines of the same moment are written together: a system call for each would be a tenth of a sync's work. */
+/** Lines of the same moment are written together: one system call for each would take a tenth of a sync's work. */
 const LOG = { fd: 2, sync: false, minLength: 4_096, periodicFlush: 100 };
 
-/** Log lines on stderr. A terminal or pipe that went away takes them no more, and ends or blocks nothing. */
+/** Log lines on stderr. After its terminal or pipe is gone, lines are dropped; the process neither ends nor blocks. */
 export interface LogLines extends DestinationStream {
-  /** Resolves when all of them are written, or can't be: at the end, where the library would try for ever. */
+  /** Resolves when all lines are written or can't be written. Without it the library would retry for ever at exit. */
   flushed(): Promise<void>;
 }
 

@@ -3,7 +3,7 @@ import { InputError, SyncError } from "../lib/errors.ts";
 import { say } from "./output.ts";
 import { program } from "./program.ts";
 
-/** 0 done, 1 some sync failed, 2 bad input. */
+/** Exit codes: 0 done, 1 some sync failed, 2 bad input. */
 async function main(): Promise<number> {
   try {
     return await program(process.argv);

@@ -1,18 +1,18 @@
 import { printableJson, printableLines } from "../lib/util/printable.ts";
 
-/** The only ways to a terminal: nothing that a cluster, a Vault or a file says can steer it. */
+/** All output to a terminal goes through here, so that no text of a cluster, a Vault or a file can control it. */
 
-/** What was asked for, on stdout. */
+/** Writes a result to stdout. */
 export function print(text: string): void {
   process.stdout.write(printableLines(text));
 }
 
-/** The same for scripts: it parses to exactly this value. */
+/** Writes a result for scripts: it parses to exactly this value. */
 export function printJson(value: unknown): void {
   process.stdout.write(`${printableJson(value)}\n`);
 }
 
-/** Progress and complaints, on stderr. */
+/** Writes progress and complaints to stderr. */
 export function say(text: string): void {
   process.stderr.write(printableLines(`${text}\n`));
 }

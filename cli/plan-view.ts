@@ -4,7 +4,7 @@ import type { Planned, PlannedAction } from "../lib/plan/plan.ts";
 import { remedyOf } from "./remedies.ts";
 import { textLines } from "./table.ts";
 
-/** What keeps a cluster from being worked on, or from being known in full. */
+/** Why a cluster can't be planned, or only in part. */
 export interface ClusterPlan {
   readonly name: string;
   readonly errors: readonly SyncError[];
@@ -17,26 +17,26 @@ interface ErrorView {
   readonly remedy?: string;
 }
 
-/** A plan as people and scripts see it. */
+/** A plan for people and scripts. */
 export interface PlanView {
   readonly clusters: readonly {
     readonly name: string;
     readonly errors: readonly ErrorView[];
     readonly awaitingApproval?: { readonly gone: number; readonly of: number };
   }[];
-  /** Clusters that are known and left fleet.yaml. */
+  /** Known clusters that left fleet.yaml. */
   readonly departed: readonly string[];
   readonly syncs: readonly (Omit<Planned, "error" | "changes"> & {
     readonly error?: ErrorView;
     readonly changes?: Omit<SecretChanges, "any">;
   })[];
-  /** How many syncs of each action; those that no sync has are left out. */
+  /** The number of syncs of each action, without zeros. */
   readonly summary: Readonly<Partial<Record<PlannedAction, number>>>;
-  /** 1: a sync or a cluster would fail, whatever else there is. 3: there are changes. 0: nothing to do. */
+  /** 1: a sync or a cluster would fail, whatever else changes. 3: there are changes. 0: nothing to do. */
   readonly exitCode: 0 | 1 | 3;
 }
 
-/** In step, whatever a run would record of it. */
+/** In step, even if a run would record something. */
 const QUIET: ReadonlySet<PlannedAction> = new Set<PlannedAction>(["none", "adopt"]);
 
 export function planView(
@@ -82,7 +82,7 @@ const SIGNS: Readonly<Record<PlannedAction, string>> = {
   ...{ prune: "-", remove: "-", restart: "~", release: "x", fail: "!" },
 };
 
-/** As a diff reads: a sign and a sync, below it what differs, by names. */
+/** A plan in the style of a diff: a sign and a sync, and below it the names of what differs. */
 export function planText({ clusters, departed, syncs, summary }: PlanView): string {
   const width = Math.max(0, ...syncs.map(({ key }) => key.length));
   const lines = syncs.flatMap((sync) => [

@@ -37,12 +37,15 @@ export interface PlanFlags {
   readonly output: "table" | "json";
 }
 
-/** Tokens are revoked on the way out, if their Vault answers within this time. */
+/** How long revoking tokens may take at exit. */
 const REVOKE_MS = 5 * SECOND_MS;
-/** Groups of syncs that are planned at once: those of a group read the same path. */
+/** How many groups of syncs are planned at once; those of a group read the same path. */
 const AT_ONCE = 24;
 
-/** What a run would change, and why; writes nothing. 1: a sync would fail; else 3: there are changes; else 0. */
+/**
+ * Shows what a run would change, and why, without writes. Exits with 1 if a sync would fail, else with 3 if there are
+ * changes, else with 0.
+ */
 export async function planCommand(texts: readonly string[], flags: PlanFlags): Promise<number> {
   const { fleet, folder } = await readFleet(flags.fleet);
   const stop = stopSignal(() => say("stopped: revoking tokens"), WITH_HANG_UP);
@@ -61,7 +64,7 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
     const { rows, released } = await chosenWork(store, noted.released(), clusters, texts);
     say(`planning ${rows.length} ${rows.length === 1 ? "sync" : "syncs"}`);
     const planned = [...(await plannedOf(apis.planner, rows, byName, stop)), ...released];
-    // What was given up looks like failures, and is none.
+    // Cancelled syncs look like failures, but are not.
     if (stop.aborted) return 1;
     const view = planView(clusters, planned.sort(byKey), texts.length === 0 ? departed : []);
     if (flags.output === "json") printJson(view);
@@ -96,7 +99,7 @@ interface ReadOnlyApis {
   readonly survey: (cluster: FleetCluster, signal: AbortSignal) => Promise<Surveyed>;
 }
 
-/** What a plan is made of. */
+/** The input of a plan. */
 interface Read {
   readonly clients: ClusterClients;
   readonly leases: LeaseStore;
@@ -104,7 +107,7 @@ interface Read {
   readonly folder: string;
 }
 
-/** The APIs of a run without what writes: an observation of a Secret that would be an empty patch is a dry one. */
+/** The APIs of a run without writes: where a run observes a Secret by an empty patch, a plan uses a dry run. */
 function readOnlyApis(
   { clients, leases, fleet, folder }: Read,
   { digestKey: key, installation }: { readonly digestKey: ReturnType<typeof digestKey>; readonly installation: string },
@@ -139,7 +142,7 @@ function readOnlyApis(
 
 const NO_QUEUE: WorkQueue = { send: async () => undefined };
 
-/** Clusters that the state knows and the fleet does not, released as a run does at its start. */
+/** Clusters in the state that are not in the fleet, which a run releases at its start. */
 async function releasedClusters(leases: LeaseStore, { clusters }: Fleet): Promise<readonly string[]> {
   const fleet = new Set(clusters.map(({ name }) => name));
   const departed = (await leases.clusters()).map(({ name }) => name).filter((name) => !fleet.has(name));
@@ -147,7 +150,7 @@ async function releasedClusters(leases: LeaseStore, { clusters }: Fleet): Promis
   return departed;
 }
 
-/** Discovery takes finalizers off what is deleted, and tells resources of it: not here. */
+/** Discovery removes finalizers of deleted resources and writes their status; a plan does not. */
 const NO_WRITES: Omit<ResourceApi, "get"> = {
   writeStatus: () => Promise.reject(new Error("a plan writes no status")),
   emit: async () => undefined,
@@ -155,7 +158,7 @@ const NO_WRITES: Omit<ResourceApi, "get"> = {
   removeFinalizers: async () => undefined,
 };
 
-/** The clusters that these keys may lie in. */
+/** The clusters that may have these keys. */
 function named(texts: readonly string[], clusters: readonly FleetCluster[]): readonly FleetCluster[] {
   const names = texts.map((text) => parseKey(text)?.cluster ?? "*");
   const isEach = names.length > 0 && names.every((name) => clusters.some((cluster) => cluster.name === name));
@@ -175,7 +178,7 @@ function surveyed(
   );
 }
 
-/** What a cluster that is out of reach declares is not known: only what was looked at is planned. */
+/** Plans only clusters that could be read, because the declarations of the others are unknown. */
 async function chosenWork(
   store: SqliteStore,
   released: readonly Planned[],
@@ -214,7 +217,7 @@ function byKey(a: Planned, b: Planned): number {
   return a.key < b.key ? -1 : 1;
 }
 
-/** A group never spans clusters. */
+/** All keys of a group are in one cluster. */
 function clusterOf([first]: readonly { readonly key: SyncKey }[]): string {
   return (first && parseKey(first.key)?.cluster) ?? "";
 }

@@ -36,7 +36,7 @@ Examples:
 Works beside a running engine.
 Exit codes: 0 all in step, 1 a sync or a restart failed, or no engine works, 2 bad input.`;
 
-/** Parses the command line and runs one command; answers the exit code. */
+/** Parses the command line, runs one command, and returns the exit code. */
 export async function program(argv: readonly string[]): Promise<number> {
   let code = 0;
   const cli = new Command("keyferry")

@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
 import { DISPOSITIONS, type Disposition, type ErrorCode } from "../lib/errors.ts";
 
-/** What a code means, what to do about it, and what happens next by itself. */
+/** What a code means, what to do, and what keyferry does next. */
 export interface Remedy {
   readonly next: Disposition;
-  /** As docs/errors.md has it. */
+  /** As in docs/errors.md. */
   readonly meaning?: string;
 }
 
-/** The page stands beside the sources as well as beside the bundle of the npm package: what people read is what they are told. */
+/** The page is part of the sources and of the npm package, so that the documentation and the output agree. */
 const PAGE = new URL("../docs/errors.md", import.meta.url);
 
 let meanings: ReadonlyMap<string, string> | undefined;

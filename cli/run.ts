@@ -30,7 +30,7 @@ import { logLines } from "./log-lines.ts";
 import { exposeSight } from "./sight-metrics.ts";
 import { sleep, stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
-/** Tokens are revoked on the way out, if their Vault answers within this time. */
+/** How long revoking tokens may take at exit. */
 const REVOKE_MS = 5 * SECOND_MS;
 
 export interface RunFlags {
@@ -102,7 +102,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   }
 }
 
-/** Tokens outlive a process that was killed: the next one uses them, or ends them. */
+/** The tokens of a killed process: this one uses or revokes them. */
 async function tokenCacheOf(
   { tokenKey, installation }: DataDir,
   store: SqliteStore,
@@ -136,7 +136,7 @@ async function rememberAll(
   }
 }
 
-/** What asks for fleet.yaml, and what takes a new one up. */
+/** Reads fleet.yaml again, and applies changes. */
 interface FollowedFleet extends Pick<WatchedFleet, "ask"> {
   watch(stop: AbortSignal): Promise<void>;
 }
@@ -155,7 +155,10 @@ function followedBy(fleet: WatchedFleet, engine: Engine, clients: ClusterClients
   };
 }
 
-/** What the store and the API servers were asked: the figures that "nothing changed, nothing written" is checked by. */
+/**
+ * Counters of the store's operations and the API servers' requests, which show that an unchanged refresh writes
+ * nothing.
+ */
 function exposeCounts(metrics: PrometheusMetrics, store: LeaseStore, clients: ClusterClients): void {
   metrics.expose(
     "keyferry_store_operations_total",

@@ -2,10 +2,10 @@ import { outOfSightSince } from "../lib/discovery/out-of-sight.ts";
 import type { Circuit, ClusterRow, LeaseStore } from "../lib/ports/store.ts";
 import type { PrometheusMetrics } from "../lib/telemetry/metrics.ts";
 
-/** Tenants name addresses: so many circuits have series of their own. */
+/** Tenants choose addresses, so the number of circuits with series is limited. */
 const MAX_CIRCUITS = 100;
 
-/** Gauges of what is in sight, read from the lease table when someone asks: it is what `keyferry status` shows as well. */
+/** Gauges of clusters in sight, read from the lease table at each scrape, like `keyferry status`. */
 export function exposeSight(
   metrics: PrometheusMetrics,
   store: Pick<LeaseStore, "clusters" | "circuits">,
@@ -32,7 +32,7 @@ function upOf(cluster: string, rows: readonly ClusterRow[], open: readonly Circu
   return [{ labels: { cluster }, value: isOut ? 0 : 1 }];
 }
 
-/** Its first watch pass has come far enough to say who it is. */
+/** Whether its first watch pass has identified the cluster. */
 function wasSeen(row: ClusterRow | undefined): boolean {
   return row?.state.uid !== undefined;
 }

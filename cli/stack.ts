@@ -10,17 +10,17 @@ export interface Stack {
   readonly queue: WorkQueue;
 }
 
-/** Each request ends: to open a connection, and from a request to its answer, in ms. */
+/** Time-outs in ms: to open a connection, and for each request. */
 const requestHandler = {
   connectionTimeout: 5 * SECOND_MS,
   requestTimeout: 10 * SECOND_MS,
   throwOnRequestTimeout: true,
 };
 
-/** Opens the stack of this name in the account and region that the environment or the profile says. */
+/** Opens the stack of this name in the account and region of the environment or profile. */
 export async function openStack(name: string, clock: Clock): Promise<Stack> {
   const outputs = outputsOf(name, await describe(name));
-  // Loaded only here: commands on one machine don't wait for AWS's clients.
+  // Loaded only here, so that commands on one machine don't wait for AWS's clients.
   const [{ dynamoLeaseStore }, { dynamoClient }, { sqsWorkQueue }, { SQSClient }] = await Promise.all([
     import("../lib/store/dynamodb/dynamodb-store.ts"),
     import("../lib/store/dynamodb/client.ts"),

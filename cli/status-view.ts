@@ -8,18 +8,18 @@ import type { OwedRestarts } from "../lib/rollout/owed.ts";
 import { nextSlot } from "../lib/schedule/wheel.ts";
 import { worksBesideVso } from "../lib/vso/stand-back/vso.ts";
 
-/** How one sync stands, as people and scripts see it. */
+/** The state of one sync, for people and scripts. */
 export interface SyncView {
   readonly key: string;
   readonly state:
     | ("synced" | "restart-owed" | "restart-failed")
     | ("pending" | "working" | "waiting" | "failed" | "parked" | "cleaning-up");
-  /** Last time the destination was known to be in step under a lease. */
+  /** When the destination was last known to be in step under a lease. */
   readonly syncedAt?: string;
   readonly nextAt?: string;
   readonly attempts: number;
   readonly error?: { readonly code: string; readonly message: string; readonly since: string };
-  /** Workloads that are to be restarted, and run with former data until then; `attempts`: tries in a row that failed. */
+  /** Workloads that still run with old data and must be restarted; `attempts`: consecutive failed tries. */
   readonly rollout?: RolloutView;
 }
 
@@ -35,20 +35,20 @@ export interface ClusterView {
   readonly state: "ok" | "failed" | "awaiting-approval" | "suspended" | "unseen";
   readonly error?: { readonly code: string; readonly message: string; readonly since: string };
   readonly awaitingApproval?: { readonly gone: number; readonly of: number; readonly since: string };
-  /** What does not keep the cluster from being worked on, and should be known. */
+  /** Problems that don't prevent work on the cluster. */
   readonly warnings?: readonly string[];
-  /** It can't be looked at, since then: what is shown of its syncs is as old. */
+  /** Since when the cluster can't be read: the state of its syncs is as old. */
   readonly outOfSight?: string;
 }
 
-/** The last instant that a Date holds: one row with a time beyond it must not end the whole list. */
+/** The last instant of a Date: a row with a later time must not break the whole list. */
 const LAST_MS = 8.64e15;
 
 function iso(at: EpochMs): string {
   return new Date(Math.max(0, Math.min(at, LAST_MS))).toISOString();
 }
 
-/** What is known of the cluster that a sync belongs to. */
+/** What is known about the cluster of a sync. */
 export interface Surroundings {
   readonly cluster: ClusterRow | undefined;
   readonly circuits: readonly Circuit[];
@@ -59,7 +59,7 @@ export function waitsFor(
   row: Pick<RowSummary, "key" | "waitsFor">,
   { cluster: known, circuits }: Surroundings,
 ): Circuit | undefined {
-  // A clean-up asks nothing of Vault.
+  // A clean-up does not use Vault.
   const vault = isCleanupKey(row.key) ? undefined : row.waitsFor;
   const { cluster, namespace } = partsOf(row.key);
   const others = worksBesideVso(known?.state ?? {}, namespace)
@@ -115,12 +115,15 @@ export function syncView(
   };
 }
 
-/** A restart that failed is a failure: its workloads run with former data. One that is only owed comes within a minute. */
+/**
+ * A failed restart counts as a failure, because its workloads run with old data. One that is only owed comes within a
+ * minute.
+ */
 export function hasFailed({ error, rollout }: Pick<SyncView, "error" | "rollout">): boolean {
   return error !== undefined || (rollout !== undefined && rollout.attempts > 0);
 }
 
-/** An open circuit counts before what the last watch pass found: a watch on a silent cluster notices nothing. */
+/** An open circuit takes precedence over the last watch pass: a watch on a silent cluster notices nothing. */
 export function clusterView(name: string, row: ClusterRow | undefined, circuits: readonly Circuit[]): ClusterView {
   const open = circuits.find(({ id }) => id === circuitOfCluster(name));
   const vso = circuits.find(({ id }) => id === suspensionOf(name));
@@ -164,7 +167,7 @@ function warningsOf(name: string, row: ClusterRow | undefined, circuits: readonl
   ];
 }
 
-/** A duration as kubectl shows ages: `42s`, `5m`, `3h`, `2d`. */
+/** A duration in kubectl's style: `42s`, `5m`, `3h`, `2d`. */
 export function humanAge(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / SECOND_MS));
   if (seconds < 120) return `${seconds}s`;

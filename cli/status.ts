@@ -24,7 +24,7 @@ interface Status {
   readonly syncs: readonly SyncView[];
 }
 
-/** Shows every sync that the lease table knows; 1 when some sync or cluster has failed, or no engine works on it. */
+/** Shows every sync in the lease table; exits with 1 when a sync or cluster has failed, or no engine works on it. */
 export async function statusCommand(flags: StatusFlags): Promise<number> {
   const now = systemClock();
   await using place = await openTable(flags, "read");
@@ -37,13 +37,13 @@ export async function statusCommand(flags: StatusFlags): Promise<number> {
   return isWrong || inFleet === undefined || engine.state === "stopped" ? 1 : 0;
 }
 
-/** A running engine goes on with the fleet that it had, and so the rest of the status is worth seeing. */
+/** Reports a broken fleet file and shows the rest: a running engine continues with the fleet it had. */
 function toldAndNone(error: unknown): undefined {
   if (!(error instanceof InputError)) throw error;
   say(error.message);
 }
 
-/** Clusters that were never looked at are not in the table. A stack's fleet is not this folder's. */
+/** Adds clusters without a watch pass, which are not in the table. A stack's fleet is not in this folder. */
 async function namesOf({ stack, fleet }: StatusFlags): Promise<readonly string[]> {
   if (stack !== undefined || !existsSync(fleet)) return [];
   return (await readFleet(fleet)).fleet.clusters.map(({ name }) => name);
@@ -63,7 +63,7 @@ async function read(
     const owing = await thatOweRestarts(store, rows);
     for (const row of rows) syncs.push(syncView(row, around, now, owing.get(row.key)));
   }
-  // What left the fleet and has Vault leases still: its clusters are not ours any more.
+  // Syncs that left the fleet and still have Vault leases; their clusters are no longer ours.
   for (const row of await store.retired()) syncs.push(syncView(row, { circuits, cluster: undefined }, now, undefined));
   const clusters = names.map((name) =>
     clusterView(

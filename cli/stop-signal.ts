@@ -1,14 +1,16 @@
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { SECOND_MS } from "../lib/clock.ts";
 
-/** One wish to stop may come twice at once: service managers signal the whole group, and the launcher passes its signal on. */
+/**
+ * One request to stop may arrive twice: service managers signal the whole group, and the launcher passes its signal on.
+ */
 const SAME_WISH_MS = SECOND_MS;
 
 const STOP = ["SIGINT", "SIGTERM"] as const;
-/** For what has no configuration to read again: a terminal that goes away asks it to stop, too. */
+/** For commands without configuration to reload, where SIGHUP, from a closed terminal, means stop. */
 export const WITH_HANG_UP = [...STOP, "SIGHUP"] as const;
 
-/** The first Ctrl-C asks for a stop; with another one, a second or more later, the process ends as any other would. */
+/** The first signal requests a stop; another one, a second or more later, ends the process at once. */
 export function stopSignal(
   onAsked: (signal: NodeJS.Signals) => void,
   names: readonly NodeJS.Signals[] = STOP,
@@ -25,7 +27,7 @@ export function stopSignal(
   return stop.signal;
 }
 
-/** Waits; a signal ends the wait early and is no error. */
+/** Resolves early, without an error, when the signal aborts. */
 export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   await sleepFor(ms, undefined, { signal }).catch(() => undefined);
 }

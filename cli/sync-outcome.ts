@@ -6,12 +6,12 @@ import type { Row } from "../lib/ports/rows.ts";
 import type { Due } from "../lib/ports/store.ts";
 import { type Surroundings, waitsFor } from "./status-view.ts";
 
-/** One sync that was asked for, as it stood then. */
+/** A requested sync, with its state at the time. */
 export interface Asked {
   readonly key: SyncKey;
-  /** As it was read before it was asked for: every run that answers comes with a greater one. */
+  /** Read before the request: every run that answers it has a greater fence. */
   readonly fence: number;
-  /** When the row was due once it had been asked for. */
+  /** When the row was due after the request. */
   readonly dueAt: EpochMs | undefined;
 }
 
@@ -25,7 +25,7 @@ export interface Outcome {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
-/** How the run that was asked for ended; undefined while it has not. No clock is needed, so that two may differ. */
+/** How the requested run ended; undefined while it has not. Compares no clocks, so they may differ. */
 export function outcomeOf(asked: Asked, row: Row | undefined, around: Surroundings, now: EpochMs): Outcome | undefined {
   const { key } = asked;
   if (!row) return { key, outcome: "failed", error: GONE };
@@ -45,7 +45,10 @@ function failedOutcome(key: SyncKey, { code, message }: { readonly code: string;
   return { key, outcome: "failed", error: { code, message } };
 }
 
-/** Nobody has taken it since, or who had it before settled it as one that was asked for meanwhile, or Vault's answer was too old. */
+/**
+ * Whether the request is still open: no run has begun since, a running one left the row due, or Vault's answer was too
+ * old.
+ */
 function isStillDue(asked: Asked, { dueAt, state }: Row): boolean {
   if (staticState(state).olderSince !== undefined) return true;
   if (dueAt === undefined) return false;

@@ -16,10 +16,13 @@ export interface SyncFlags extends TableFlags {
   readonly output: "table" | "json";
 }
 
-/** How often a lease table is asked how it went: a file, and one in DynamoDB. */
+/** How often the result is read, from a file and from DynamoDB. */
 const AGAIN_MS = { local: SECOND_MS / 5, stack: SECOND_MS };
 
-/** Asks the engine to read the source of syncs and verify their destination now. With --wait: 1 when one failed or was not done in time. */
+/**
+ * Makes the engine read the source of syncs and verify their destination now. With --wait: exits with 1 when one failed
+ * or took too long.
+ */
 export async function syncCommand(texts: readonly string[], flags: SyncFlags): Promise<number> {
   await using place = await openTable(flags, "ask");
   const keys = await keysIn(place.leases, texts);
@@ -43,7 +46,7 @@ async function ask({ leases, queue }: OpenTable, keys: readonly Asked["key"][]):
     const { key } = before;
     const now = systemClock();
     const due = await leases.nudge(key, { now, verify: true });
-    // Undefined: it is due already, and its message may be far ahead: it is sent now.
+    // Undefined: it is already due, but its message may be scheduled far ahead, so another one is sent now.
     const at = due ?? { key, group: before.declared.group, lane: "now", at: now };
     if (queue) await sendDue(queue, [at], now);
     asked.push(askedOf(before, due));

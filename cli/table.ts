@@ -7,7 +7,7 @@ const PLAIN = Object.fromEntries(
     .map((name) => [name, name === "middle" ? "  " : ""]),
 );
 
-/** Columns as kubectl prints them: no lines, two spaces apart. */
+/** Columns in kubectl's style: no lines, two spaces apart. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const view = new Table({
     head: [...head],
@@ -22,17 +22,17 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     .join("\n")}\n`;
 }
 
-/** A line that tells a whole spec may be longer than a cell. */
+/** A line with a whole spec may be longer than a cell. */
 const MAX_LINE = 4_096;
 
-/** Each text is one line, whatever is in it. */
+/** Each text becomes one line, whatever it contains. */
 export function textLines(lines: readonly string[]): string {
   return lines.map((line) => `${printable(line, MAX_LINE)}\n`).join("");
 }
 
 const LABEL_WIDTH = 13;
 
-/** A label before each text, and texts of several lines one below the other. */
+/** Labels before texts; a text of several lines is aligned. */
 export function labelled(parts: readonly (readonly [label: string, text: string | readonly string[]])[]): string {
   const lines = parts.flatMap(([label, text]) =>
     [text].flat().map((line, at) => `${(at === 0 ? `${label}:` : "").padEnd(LABEL_WIDTH)}${line}`),

@@ -11,9 +11,9 @@ import { baseOf } from "./wiring/base.ts";
 import { clustersOf } from "./wiring/clusters.ts";
 import { queueHandler } from "./wiring/queue-handler.ts";
 
-/** Long enough for bookmarks, which come in watches of 3 s or more (lease-table 19). */
+/** Long enough for bookmarks, which need watches of 3 s or more (lease-table 19). */
 const WATCH_SECONDS = 5;
-/** Before the next minute's tick, so that every tick finds the cluster due. */
+/** Less than a minute, so that the cluster is due at each tick. */
 const AGAIN_MS = 30 * SECOND_MS;
 
 const base = baseOf(process.env);
@@ -33,7 +33,7 @@ const deps = {
 const circuits = circuitOpener(deps);
 const acceptMissing = new Set(config.acceptMissing);
 
-/** A batch of clusters: changes since the stored resourceVersion become rows and nudges. */
+/** Processes a batch of clusters: changes since the stored resourceVersion become rows and nudges. */
 export const handler = queueHandler(
   base,
   () => clusters.refresh(),
@@ -66,7 +66,7 @@ async function runPass(name: string, signal: AbortSignal): Promise<void> {
   await runWatchPass(deps, circuits, settings, options, signal);
 }
 
-/** Waits; a signal ends the wait early and is no error. */
+/** Resolves early, without an error, when the signal aborts. */
 async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   await sleepFor(ms, undefined, { signal }).catch(() => undefined);
 }

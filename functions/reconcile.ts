@@ -20,7 +20,7 @@ const { config, sqs, clock, leases, queue, log, metrics } = base;
 const clusters = clustersOf(base);
 const templates = goTemplates();
 const ssm = new SSMClient({ requestHandler: REQUESTS });
-// Tokens are not ended when AWS ends this process, which nobody tells us of: others go on with them.
+// AWS ends this process without notice, so tokens are not revoked then: other processes use them.
 const cache = {
   store: leases.tokens,
   key: () => sharedKey({ client: ssm, ...config.tokenKey, randomBytes }),
@@ -51,7 +51,7 @@ async function start(): Promise<Reconciler> {
   });
 }
 
-/** The reconciler of this process; a start that failed is tried again by the next invocation. */
+/** The reconciler of this process; after a failed start the next invocation tries again. */
 async function started(): Promise<Reconciler> {
   ready ??= start();
   try {
@@ -74,7 +74,7 @@ const LANES = ["renew", "now", "refresh"] as const satisfies readonly Lane[];
 const lanes = new Map(LANES.map((lane) => [config[lane].url.split("/").at(-1) ?? "", ofLane(lane)]));
 const now = ofLane("now");
 
-/** A batch of messages of one lane: each of their keys is brought to its declared state. */
+/** Processes a batch of messages of one lane: each key reaches its declared state. */
 export const handler = queueHandler(
   base,
   async () => void (await Promise.all([clusters.refresh(), started()])),

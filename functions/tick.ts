@@ -11,7 +11,7 @@ import { tick } from "../lib/schedule/tick.ts";
 import { baseOf } from "./wiring/base.ts";
 import { handlerOf } from "./wiring/handler.ts";
 
-/** Keys are dispatched so far ahead, each with its delay (lease-table 13). */
+/** How far ahead keys are dispatched, each with its delay (lease-table 13). */
 const HORIZON_MS = 2 * MINUTE_MS;
 
 const base = baseOf(process.env);
@@ -26,9 +26,9 @@ const backlog = sqsBacklog({
 });
 const deps = { leases, queue, clock, log, metrics, horizonMs: HORIZON_MS, backlog };
 
-/** Each minute: due keys to the work queue, clusters due for a watch pass to the discovery queue, overdue probes. */
+/** Each minute: sends due keys to the work queue, due clusters to the discovery queue, and overdue probes. */
 export const handler = handlerOf(base, async (_event, deadline) => {
-  // Side by side: what is wrong with the fleet must not keep keys back, and the other way round.
+  // Concurrently, so that a broken fleet does not delay keys, and the other way round.
   const apis = await Promise.allSettled([
     traces.part("keys", NOTHING_TOLD, () => tick(deps, deadline.signal)),
     traces.part("watch-passes", NOTHING_TOLD, () => dispatchPasses(deadline)),

@@ -14,19 +14,19 @@ const compress = promisify(brotliCompress);
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const SOURCES = join(ROOT, "lib/transform/engine");
 
-/** Where the engine is committed, beside what loads it. */
+/** The folder of the committed engine, beside its loader. */
 export const ENGINE_FOLDER = join(ROOT, "lib/templates");
 
-/** What a committed engine was made of; a test holds it against the sources, and a build against it. */
+/** What a committed engine was built from; a test compares it with the sources, and a build with the result. */
 export interface EngineRecord {
-  /** The Go that built it: `go1.26.8`. Another one makes other bytes. */
+  /** The Go version: `go1.26.8`. Another one produces other bytes. */
   readonly go: string;
   readonly sourceSha256: string;
-  /** Of the module, not compressed. */
+  /** Of the uncompressed module. */
   readonly wasmSha256: string;
 }
 
-/** All that the engine may have, in pages of 64 KiB: 128 MiB. */
+/** The engine's memory limit in pages of 64 KiB: 128 MiB. */
 const MAX_PAGES = 2048;
 
 const sha256 = (...parts: readonly (string | Uint8Array)[]): string =>
@@ -38,7 +38,7 @@ export async function sourceSha256(): Promise<string> {
   return sha256(...names.flatMap((name, at) => [`${name} ${texts[at]?.length}\n`, texts[at] ?? ""]));
 }
 
-/** The Go on this machine; undefined: there is none. */
+/** The Go version on this machine; undefined without Go. */
 export async function goVersion(): Promise<string | undefined> {
   try {
     return (await run("go", ["env", "GOVERSION"], { cwd: SOURCES, env: GO_ENV })).stdout.trim();
@@ -47,10 +47,10 @@ export async function goVersion(): Promise<string | undefined> {
   }
 }
 
-/** Nothing that is set on this machine has a part in what is built. */
+/** Keeps settings of this machine out of the build. */
 const GO_ENV = { ...process.env, GOFLAGS: "", GOTOOLCHAIN: "local", GOWORK: "off", GOWASM: "" };
 
-/** The module, the same bytes wherever it is built by the same Go. */
+/** The module; the same Go builds the same bytes anywhere. */
 export async function buildEngine(): Promise<Uint8Array> {
   const folder = await mkdtemp(join(tmpdir(), "keyferry-engine-"));
   try {
@@ -64,7 +64,7 @@ export async function buildEngine(): Promise<Uint8Array> {
   }
 }
 
-/** The same program as a command of this machine, for tests. */
+/** The same program as a native command, for tests. */
 export async function buildNative(path: string): Promise<void> {
   await run("go", ["build", "-trimpath", "-buildvcs=false", "-o", path, "."], { cwd: SOURCES, env: GO_ENV });
 }
@@ -72,7 +72,7 @@ export async function buildNative(path: string): Promise<void> {
 const MEMORY_SECTION = 5;
 const HEADER_BYTES = 8;
 
-/** Go sets no end to a module's memory: the section that describes it is written anew, with one. */
+/** Go sets no memory limit, so this rewrites the section that declares the memory. */
 function withMemoryLimit(module: Buffer): Uint8Array {
   for (let at = HEADER_BYTES; at < module.length; ) {
     const size = leb128(module, at + 1);

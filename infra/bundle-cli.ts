@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { ALIKE, bundleTemplates, ROOT } from "./bundle.ts";
 
-/** `<folder>/keyferry.mjs` and what it loads when it needs it. Node runs no TypeScript below node_modules. */
+/** `<folder>/keyferry.mjs` and the files that it loads on demand, because Node runs no TypeScript in node_modules. */
 export async function bundleCli(folder: string): Promise<string> {
   await rm(folder, { recursive: true, force: true });
   await build({

@@ -9,10 +9,10 @@ import { withoutGeneratedApis } from "./without-generated-apis.ts";
 
 export const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
-/** Parts that are not ESM call `require`, which a module of ESM does not have. */
+/** CommonJS parts call `require`, which ES modules lack. */
 const BANNER = `import { createRequire as makeRequire } from "node:module";const require = makeRequire(import.meta.url);`;
 
-/** What all bundles have in common. */
+/** Common options of all bundles. */
 export const ALIKE = {
   absWorkingDir: ROOT,
   bundle: true,
@@ -22,7 +22,7 @@ export const ALIKE = {
   format: "esm",
   minifySyntax: true,
   minifyWhitespace: true,
-  // Names stay as they are: Powertools asks for those of classes, and to keep them beside shorter ones costs a call for each closure.
+  // Powertools needs the names of classes, and keeping them beside shortened ones costs a call for each closure.
   minifyIdentifiers: false,
   legalComments: "none",
   banner: { js: BANNER },
@@ -30,23 +30,23 @@ export const ALIKE = {
   logLevel: "warning",
 } as const satisfies BuildOptions;
 
-/** One bundle, and what went into it. */
+/** A bundle and its inputs. */
 export interface Bundle {
   readonly name: string;
   readonly path: string;
   readonly metafile: Metafile;
 }
 
-/** The functions that there are, by their files. */
+/** The names of the functions, by their files. */
 export async function functionNames(): Promise<readonly string[]> {
   const entries = await readdir(join(ROOT, "functions"), { withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).map(({ name }) => name.replace(/\.ts$/, ""));
 }
 
-/** One file for one function, with all that it needs: `<folder>/<name>.mjs`. */
+/** Bundles one function with all its imports: `<folder>/<name>.mjs`. */
 export async function bundleFunction(name: string, folder: string): Promise<Bundle> {
   const path = join(folder, `${name}.mjs`);
-  // Put in place at once: two may package at the same time.
+  // Renamed at the end, because two processes may package at the same time.
   const partial = `${path}.${process.pid}.partial`;
   const { metafile } = await build({
     ...ALIKE,
@@ -60,7 +60,7 @@ export async function bundleFunction(name: string, folder: string): Promise<Bund
 
 const TEMPLATES = join(ROOT, "lib/templates");
 
-/** What templates are rendered by, beside a bundle that may need it: a thread's program and the engine. */
+/** Copies the template engine and its thread's program beside a bundle. */
 export async function bundleTemplates(folder: string): Promise<void> {
   const worker = `template-worker.mjs.${process.pid}.partial`;
   const engine = `engine.wasm.br.${process.pid}.partial`;

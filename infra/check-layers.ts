@@ -3,8 +3,8 @@ import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
- * The layers, from the lowest to the highest. A file may import from its own layer and from lower ones; `apart`: folders of
- * this layer never import each other. Import circles are Biome's matter (noImportCycles, types included).
+ * The layers, from the lowest to the highest. A file may import from its own layer and from lower ones; `apart`:
+ * folders of this layer never import each other. Biome finds import circles (noImportCycles, types included).
  */
 export const LAYERS: readonly Layer[] = [
   { name: "util", folders: ["lib/util"] },
@@ -32,18 +32,18 @@ export const LAYERS: readonly Layer[] = [
 
 export interface Layer {
   readonly name: string;
-  /** Several layers by one name, for `knows`. */
+  /** A common name of several layers, for `knows`. */
   readonly group?: string;
   readonly folders: readonly string[];
   readonly apart?: boolean;
-  /** The layers or groups that it may import from besides itself; every lower one when missing. */
+  /** The layers or groups that it may import from besides itself; missing: every lower one. */
   readonly knows?: readonly string[];
 }
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const IMPORT = /(?:\bfrom\s+|\bimport\s+|\bimport\()"(\.[^"]+)"/g;
 
-/** Each import that a layer does not allow, as `file imports target: reason`. */
+/** Each forbidden import, as `file imports target: reason`. */
 export function violations(
   files: readonly string[] = sources(),
   read: (file: string) => string = (file) => readFileSync(join(ROOT, file), "utf8"),
@@ -60,7 +60,7 @@ export function violations(
   });
 }
 
-/** Folders of the list that do not exist: the list describes the present. */
+/** Folders in the list that do not exist. */
 export function missingFolders(): readonly string[] {
   const present = new Set(sources().map((file) => placeOf(file)?.folder));
   return LAYERS.flatMap(({ folders }) => folders).filter((folder) => !present.has(folder));
@@ -100,7 +100,7 @@ function sources(): readonly string[] {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const found = [
     ...violations(),
-    ...missingFolders().map((folder) => `${folder} is in the list of layers and not there`),
+    ...missingFolders().map((folder) => `${folder} is in the list of layers, but does not exist`),
   ];
   for (const violation of found) process.stderr.write(`${violation}\n`);
   process.stderr.write(`layers: ${found.length === 0 ? "as listed" : `${found.length} violations`}\n`);

@@ -4,12 +4,12 @@ import type { Plugin, PluginBuild } from "esbuild";
 const require = createRequire(import.meta.url);
 
 /**
- * An `import` of node:http reads each of its exports, and some of these load Node's own copy of undici: 13 MiB and 20 ms that nobody
- * uses. Node's HTTP/2 is 11 MiB, for clients and servers that speak HTTP/1.1 here. Both are loaded member by member instead.
+ * An `import` of node:http reads all its exports, and some load Node's own copy of undici: 13 MiB and 20 ms. Node's
+ * HTTP/2 takes 11 MiB, although our clients and servers use HTTP/1.1. So both are loaded member by member.
  */
 const BY_MEMBER = ["http", "https", "http2"];
 
-/** `require` reads no getter, and whoever imports such a module reads only what it names. */
+/** `require` calls no getter, and importers of such a module read only the members that they name. */
 function byMember(name: string): string {
   const members = Object.keys(require(`node:${name}`)).map((member) => JSON.stringify(member));
   return `
@@ -17,15 +17,15 @@ const load = () => process.getBuiltinModule("node:${name}");
 for (const member of [${members}]) Object.defineProperty(exports, member, { enumerable: true, get: () => load()[member] });`;
 }
 
-/** What a package carries along and we never reach: by the importing package, what it asks for, and what it is given instead. */
+/** Unused parts of packages: the importing package, the import, and its replacement. */
 const UNREACHED: readonly { readonly by: RegExp; readonly asks: RegExp; readonly gets: string }[] = [
-  // zod speaks English by itself; the other fifty languages are asked for by name.
+  // zod's default is English; its other fifty languages are never used.
   { by: /\/zod\//, asks: /\/locales\/index\.js$/, gets: "export {};" },
-  // node-vault is given a transport of ours (lib/vault/connection.ts).
+  // node-vault gets our own transport (lib/vault/connection.ts).
   { by: /\/node-vault\//, asks: /^axios$/, gets: unreached("axios") },
-  // ALPN offers HTTP/1.1 alone, to clusters and to Vaults.
+  // ALPN offers only HTTP/1.1, to clusters and Vaults.
   { by: /\/undici\/lib\/dispatcher\//, asks: /^\.\/client-h2\.js$/, gets: unreached("undici's HTTP/2") },
-  // Metrics of Node itself, of clusters of processes, and pushed ones: nobody asks for them.
+  // Metrics of Node itself, of process clusters, and for pushing: unused.
   { by: /\/prom-client\/index\.js$/, asks: /^\.\/lib\/(defaultMetrics|pushgateway|cluster)$/, gets: "" },
 ];
 
@@ -33,7 +33,7 @@ function unreached(what: string): string {
   return `module.exports = () => { throw new Error("${what} is not bundled"); };`;
 }
 
-/** Of undici its connections alone: not its fetch, WebSocket, caches and mocks, which its index loads one and all. */
+/** Only undici's connections: its index also loads fetch, WebSocket, caches and mocks. */
 const UNDICI = `
 const Dispatcher = require("undici/lib/dispatcher/dispatcher.js");
 const api = require("undici/lib/api/index.js");
@@ -46,7 +46,7 @@ exports.Socks5ProxyAgent = require("undici/lib/dispatcher/socks5-proxy-agent.js"
 exports.buildConnector = require("undici/lib/core/connect.js");
 `;
 
-/** Bundles without what is loaded for nobody: it costs time at each start, and memory for good. */
+/** Removes unused parts from bundles, because they cost time at each start and memory. */
 export const leanImports: Plugin = {
   name: "lean-imports",
   setup(build) {

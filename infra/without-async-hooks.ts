@@ -1,6 +1,6 @@
 import type { Plugin } from "esbuild";
 
-/** All that aws-xray-sdk-core asks of cls-hooked in a function: one context, the process's own. */
+/** The part of cls-hooked that aws-xray-sdk-core uses in a function: one context for the process. */
 const STUB = `
 const values = {};
 const own = {
@@ -17,9 +17,9 @@ export const getNamespace = () => own, createNamespace = () => own, destroyNames
 `;
 
 /**
- * The X-Ray SDK follows each promise of the process through cls-hooked, so that its parts find the part that they belong to.
- * Ours are told (lib/aws/function-traces.ts), and a function has one invocation at a time. Without it an await costs a
- * thirtieth: docs/decisions/2026-11-22-traces-by-powertools.md.
+ * The X-Ray SDK follows each promise through cls-hooked to find the parent of a part. We pass the parent
+ * (lib/aws/function-traces.ts), and a function has one invocation at a time. Without it an await costs a thirtieth:
+ * docs/decisions/2026-11-22-traces-by-powertools.md.
  */
 export const withoutAsyncHooks: Plugin = {
   name: "without-async-hooks",

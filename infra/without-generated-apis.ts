@@ -3,7 +3,10 @@ import type { Plugin } from "esbuild";
 
 const CONFIG = fileURLToPath(new URL("../node_modules/@kubernetes/client-node/dist/config.js", import.meta.url));
 
-/** What config.js and middleware.js name of the generated half of client-node: reached only by makeApiClient, which we never call. */
+/**
+ * The names that config.js and middleware.js import from client-node's generated half: only makeApiClient uses them,
+ * which we never call.
+ */
 const STUB = `
 const left = () => { throw new Error("client-node's generated API classes are not bundled"); };
 export const createConfiguration = left, of = left;
@@ -11,8 +14,8 @@ export class ServerConfiguration { constructor() { left(); } }
 `;
 
 /**
- * Of @kubernetes/client-node we use KubeConfig. Its generated API classes are 17 MB of source, which a bundle would carry
- * along and every start would parse.
+ * We use only KubeConfig of @kubernetes/client-node. Its generated API classes are 17 MB of source, which each start of
+ * a bundle would parse.
  */
 export const withoutGeneratedApis: Plugin = {
   name: "without-generated-apis",

@@ -1,15 +1,15 @@
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export type EpochMs = number;
 
-/** Where the time comes from. It is passed in, so that tests can move it. */
+/** The current time. Passed in, so that tests can set it. */
 export type Clock = () => EpochMs;
 
-/** A number in [0, 1). Passed in, so that jitter can be reproduced. */
+/** Returns a number in [0, 1). Passed in, so that jitter is reproducible. */
 export type Random = () => number;
 
 export const SECOND_MS = 1_000;
 export const MINUTE_MS = 60 * SECOND_MS;
 export const HOUR_MS = 60 * MINUTE_MS;
 
-/** The machine's clock: named here once, and by the wiring in functions/ and cli/ only. */
+/** The machine's clock. Only the wiring in functions/ and cli/ uses it. */
 export const systemClock: Clock = () => Date.now();

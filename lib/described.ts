@@ -1,6 +1,6 @@
 import { SyncError } from "./errors.ts";
 
-/** A failure for the log: a bug's name and place, never its message, which could quote data. */
+/** A failure for the log. Of a bug only name and place, because its message could quote data. */
 export function described(error: unknown): { readonly error: string; readonly at?: string; readonly code?: string } {
   if (error instanceof SyncError) return { error: error.message, code: error.code };
   if (!(error instanceof Error)) return { error: typeof error };
@@ -10,7 +10,7 @@ export function described(error: unknown): { readonly error: string; readonly at
 
 const FRAME = /^ {4}at \S.*:\d+:\d+\)?$/;
 
-/** The stack begins with the message, and that may have lines which look like places. */
+/** The stack begins with the message, whose lines may look like places. */
 function codeLocation({ stack = "", message }: Error): string | undefined {
   const from = stack.indexOf(message);
   const frames = from === -1 ? stack : stack.slice(from + message.length);

@@ -3,7 +3,7 @@ import type { SecretData } from "./secret-value.ts";
 import { goString, inByteOrder } from "./util/lossless.ts";
 import { rememberedOf } from "./util/remembered.ts";
 
-/** A key for digests of secret data, with the id that is stored beside every digest it made (lease-table 25). */
+/** A key for digests of secret data. Each digest is stored with the key's id (lease-table 25). */
 export interface DigestKey {
   readonly id: string;
   readonly bytes: Buffer;
@@ -17,8 +17,8 @@ export function digestKey(bytes: Buffer): DigestKey {
 }
 
 /**
- * The message that is hashed: compact JSON of the data map as Kubernetes shows it, keys in byte order, values in padded
- * base64. It is the message of VSO's `secretMAC`, so that one encoding serves both.
+ * The hashed message: compact JSON of the data as Kubernetes shows it, keys in byte order, values in padded base64.
+ * Identical to the message of VSO's `secretMAC`, so that one encoding serves both.
  */
 export function macMessage(data: SecretData): string {
   const members = new Map(
@@ -37,7 +37,7 @@ function hmac(bytes: Buffer, message: string): string {
   return createHmac("sha256", keyObjectOf(bytes)).update(message).digest("base64");
 }
 
-/** The digest of a Secret's data under our own key. */
+/** The digest of a Secret's data with our own key. */
 export function digestOf(key: DigestKey, data: SecretData): Digest {
   return `${key.id}:${hmac(key.bytes, macMessage(data))}`;
 }
@@ -47,19 +47,19 @@ export function secretMac(clusterKey: Buffer, data: SecretData): string {
   return hmac(clusterKey, macMessage(data));
 }
 
-/** Whether a digest was made with this key: digests of different keys can't be compared. */
+/** Whether this key made the digest: digests of different keys can't be compared. */
 export function isOfKey(key: DigestKey, digest: Digest): boolean {
   return digest.startsWith(`${key.id}:`);
 }
 
-/** Equality that takes the same time wherever the difference is. */
+/** Compares in constant time. */
 export function sameDigest(a: string, b: string): boolean {
   const left = Buffer.from(a);
   const right = Buffer.from(b);
   return left.length === right.length && timingSafeEqual(left, right);
 }
 
-/** A short stable name for something that is not secret (a path, an object as read): 24 hex digits of SHA-256. */
+/** A short stable name for data that is not secret (a path, an object): 24 hex digits of SHA-256. */
 export function fingerprint(...parts: readonly string[]): string {
   const all = parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join("");
   return hash("sha256", all, "hex").slice(0, 24);
@@ -67,7 +67,7 @@ export function fingerprint(...parts: readonly string[]): string {
 
 const SHORT = 8;
 
-/** Enough of a digest to tell two of the same key apart, for people. */
+/** A prefix for people, long enough to tell two digests of one key apart. */
 export function shortDigest(digest: Digest): string {
   return digest.slice(digest.indexOf(":") + 1).slice(0, SHORT);
 }

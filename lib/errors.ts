@@ -7,7 +7,7 @@
  */
 export type Disposition = "retry" | "recheck" | "park" | "drop";
 
-/** The closed list of failures: the one table that answers "when do we retry?". */
+/** The closed list of errors, which also answers "when do we retry?". */
 export const DISPOSITIONS = {
   VAULT_UNAVAILABLE: "retry",
   VAULT_SEALED: "retry",
@@ -43,7 +43,7 @@ export const DISPOSITIONS = {
   SECRET_NOT_OURS: "recheck",
   SECRET_MISSING: "recheck",
   SECRET_IMMUTABLE: "recheck",
-  // What is wrong may be Vault's data: parked, it would stay so after someone mended it there.
+  // The cause may be Vault's data: parked, the sync would not notice when someone corrects it there.
   SECRET_REFUSED: "recheck",
   SECRET_TOO_LARGE: "recheck",
   TRANSFORM_FAILED: "recheck",
@@ -71,7 +71,7 @@ export const DISPOSITIONS = {
 
 export type ErrorCode = keyof typeof DISPOSITIONS;
 
-/** Codes that say a whole Vault or cluster is out of reach, not one path of it (lease-table 16). */
+/** Codes for a whole Vault or cluster that is out of reach, not for one path of it (lease-table 16). */
 export const OUTAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "VAULT_UNAVAILABLE",
   "VAULT_SEALED",
@@ -79,25 +79,25 @@ export const OUTAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 /**
- * What a failed request did: nothing for certain, or nobody knows, since it may have been carried out and its answer lost. Who asks for what
- * can't be repeated goes by this alone.
+ * What a failed request did: certainly nothing, or unknown, because Vault may have executed it and its answer is lost.
+ * Only this decides whether an unrepeatable request may be sent again.
  */
 export type RequestOutcome = "none" | "unknown";
 
 export interface SyncErrorOptions {
-  /** Of the request that failed; missing where none was sent, or where it may be sent again in any case. */
+  /** The outcome of the failed request; missing when none was sent, or when it may be repeated anyway. */
   readonly outcome?: RequestOutcome;
-  /** The end that is out of reach, as the id of its circuit: set with the codes in OUTAGE_CODES. */
+  /** The id of the circuit of the end that is out of reach: set with the codes in OUTAGE_CODES. */
   readonly circuit?: string;
   /** The server asked for this pause, in ms. */
   readonly retryAfterMs?: number;
-  /** Kept for debuggers; never printed, since servers' messages can hold data (kubernetes-rules 14). */
+  /** For debugging only; never printed, because servers' messages can hold data (kubernetes-rules 14). */
   readonly cause?: unknown;
 }
 
 /**
- * A failure with a name. Adapters throw it, settle alone turns it into time. Its message names the thing, the place and
- * the remedy, and never a value. Anything else that is thrown is a bug and fails the message.
+ * A failure with a code. Adapters throw it, and only settle turns it into a time. Its message names the thing, the
+ * place and the remedy, and never a value. Any other thrown error is a bug and fails the message.
  */
 export class SyncError extends Error {
   readonly code: ErrorCode;
@@ -119,7 +119,7 @@ export class SyncError extends Error {
   }
 }
 
-/** Bad input: every complaint at once, each with its place. The command exits with 2. */
+/** Invalid input: all complaints, each with its place. The command exits with 2. */
 export class InputError extends Error {
   readonly complaints: readonly string[];
 

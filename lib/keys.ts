@@ -1,7 +1,7 @@
-/** `<cluster>/<Kind>/<namespace>/<name>` of a sync, or that and `#<uid>` of its clean-up. All that a message carries. */
+/** `<cluster>/<Kind>/<namespace>/<name>` of a sync, plus `#<uid>` for its clean-up. Messages carry nothing else. */
 export type SyncKey = string & { readonly __brand: "SyncKey" };
 
-/** `<cluster>/<Kind>/<namespace>/<name>` of something that syncs refer to (a VaultAuth, a credential Secret). */
+/** `<cluster>/<Kind>/<namespace>/<name>` of an object that syncs refer to (a VaultAuth, a credential Secret). */
 export type ReferenceKey = string & { readonly __brand: "ReferenceKey" };
 
 export interface ObjectName {
@@ -23,12 +23,12 @@ export function referenceKey(object: ObjectName): ReferenceKey {
   return join(object) as ReferenceKey;
 }
 
-/** The key of the clean-up that a declaration with this uid leaves behind (lease-table 8). */
+/** The key of the clean-up after the declaration with this uid (lease-table 8). */
 export function cleanupKey(key: SyncKey, uid: string): SyncKey {
   return `${key}#${uid}` as SyncKey;
 }
 
-/** The key of the declaration that a clean-up belongs to. */
+/** The key of a clean-up's declaration. */
 export function declarationKey(key: SyncKey): SyncKey {
   return withoutUid(key) as SyncKey;
 }
@@ -41,14 +41,14 @@ export function isCleanupKey(key: SyncKey): boolean {
   return key.includes("#");
 }
 
-/** The parts of a key; undefined when the text is not one. */
+/** The parts of a key; undefined for any other text. */
 export function parseKey(text: string): ObjectName | undefined {
   const [cluster, kind, namespace, name, ...rest] = withoutUid(text).split("/");
   if (!cluster || !kind || !namespace || !name || rest.length > 0) return undefined;
   return { cluster, kind, namespace, name };
 }
 
-/** The parts of a key that we made ourselves. */
+/** The parts of a key that keyferry itself made. */
 export function partsOf(key: SyncKey | ReferenceKey): ObjectName {
   const parts = parseKey(key);
   if (parts === undefined) throw new Error(`not a key: ${key}`);

@@ -1,4 +1,4 @@
-/** What Kubernetes takes as names, labels and annotations. Each answers what is wrong, or undefined. */
+/** Kubernetes' rules for names, labels and annotations. Each function returns the problem, or undefined. */
 
 const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const QUALIFIED_NAME = /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
@@ -21,24 +21,24 @@ export function nameProblem(text: string): string | undefined {
 
 export function namespaceProblem(text: string): string | undefined {
   if (isDnsLabel(text)) return undefined;
-  return "must be the name of a namespace: lower-case letters, digits and -, 63 characters at most, first and last no -";
+  return "must be the name of a namespace: lower-case letters, digits and -, 63 characters at most, no - at either end";
 }
 
 export function qualifiedNameProblem(key: string): string | undefined {
   const [last = "", prefix, ...rest] = key.split("/").reverse();
   const isName = last.length <= MAX_LABEL && QUALIFIED_NAME.test(last);
   if (isName && rest.length === 0 && (prefix === undefined || isDnsSubdomain(prefix))) return undefined;
-  return "is not a valid name: letters, digits, -, _ and ., 63 characters at most, with a DNS name and / before it if need be";
+  return "is not a valid name: letters, digits, -, _ and ., 63 characters at most, optionally after a DNS name and /";
 }
 
 export function labelProblem(key: string, value: string): string | undefined {
   const problem = qualifiedNameProblem(key);
   if (problem !== undefined) return problem;
   if (value === "" || (value.length <= MAX_LABEL && QUALIFIED_NAME.test(value))) return undefined;
-  return "must be a label value: letters, digits, -, _ and ., 63 characters at most, first and last a letter or digit";
+  return "must be a label value: letters, digits, -, _ and ., 63 characters at most, a letter or digit at either end";
 }
 
-/** Annotation names are qualified names whose case does not count. */
+/** Annotation names are qualified names of any case. */
 export function annotationProblem(key: string): string | undefined {
   return qualifiedNameProblem(key.toLowerCase());
 }
@@ -48,7 +48,7 @@ export interface ObjectRef {
   readonly name: string;
 }
 
-/** `""`, `name` or `namespace/name`, as VSO reads a name; undefined when it is none of them. */
+/** Parses `""`, `name` or `namespace/name` as VSO does; undefined for anything else. */
 export function parseObjectRef(text: string, whenEmpty: ObjectRef, namespace: string): ObjectRef | undefined {
   if (text === "") return whenEmpty;
   const parts = text.split("/");

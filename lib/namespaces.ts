@@ -1,4 +1,4 @@
-/** Which namespaces of a cluster are ours to look at: names with `*` for any run of characters. */
+/** Which namespaces of a cluster keyferry serves: names, with `*` for any characters. */
 export interface NamespaceFilter {
   readonly include: readonly string[];
   readonly exclude: readonly string[];
@@ -6,7 +6,10 @@ export interface NamespaceFilter {
 
 type Matcher = (text: string) => boolean;
 
-/** Whether a text fits a pattern in which `*` stands for any run of characters. Parts between the stars, each at the first place where it fits: no regular expression, so that no pattern is slow. */
+/**
+ * Whether a text matches a pattern with `*` for any characters. Matches each part at its first possible place, without
+ * a regular expression, so that no pattern is slow.
+ */
 export function toMatcher(pattern: string): Matcher {
   const [head = "", ...parts] = pattern.split("*");
   const tail = parts.pop();
@@ -29,14 +32,16 @@ export function namespaceMatcher(filter: NamespaceFilter): Matcher {
   return (namespace) => include.some((matches) => matches(namespace)) && !exclude.some((matches) => matches(namespace));
 }
 
-/** The namespaces by name when the filter names each of them, so that RBAC by namespace is enough; undefined: the whole cluster. */
+/**
+ * The namespaces when the filter names each of them, so that RBAC by namespace suffices; undefined: the whole cluster.
+ */
 export function namedNamespaces(filter: NamespaceFilter): readonly string[] | undefined {
   if (filter.include.some((pattern) => pattern.includes("*"))) return undefined;
   const matches = namespaceMatcher(filter);
   return [...new Set(filter.include)].filter(matches);
 }
 
-/** As namedNamespaces, of the namespaces in which what syncs refer to is seen: the operator's is one of them. */
+/** The same for the namespaces of references, which include the operator's. */
 export function referenceNamespaces(cluster: {
   readonly namespaces: NamespaceFilter;
   readonly operatorNamespace: string;

@@ -25,7 +25,7 @@ export const SECRET: KindRef = { group: "", version: "v1", resource: "secrets", 
 /** Kinds whose objects are syncs. */
 export const SYNC_KINDS: readonly KindRef[] = [VAULT_STATIC_SECRET, VAULT_DYNAMIC_SECRET, VAULT_PKI_SECRET];
 
-/** Every kind that we read. */
+/** All kinds that we read. */
 export const KINDS: readonly KindRef[] = [
   VAULT_CONNECTION,
   VAULT_AUTH,
@@ -37,15 +37,17 @@ export const KINDS: readonly KindRef[] = [
   SECRET,
 ];
 
-/** The kind of that name, as it stands in keys; undefined when we read no such kind. */
+/** The kind of that name, as keys spell it; undefined for other kinds. */
 export function kindNamed(kind: string): KindRef | undefined {
   return KINDS.find((candidate) => candidate.kind === kind);
 }
 
-/** Kinds that syncs refer to and that show how they fare: each such resource has a row of its own, whose work is that status. */
+/**
+ * Kinds that syncs refer to and that have a status: each such resource has its own row, whose runs write the status.
+ */
 export const REFERENCE_STATUS_KINDS: readonly KindRef[] = [VAULT_CONNECTION, VAULT_AUTH, SECRET_TRANSFORMATION];
 
-/** Whether a row is of a resource that is checked, and not of a sync. */
+/** Whether a row belongs to a checked resource and not to a sync. */
 export function isReferenceStatus(key: string): boolean {
   const kind = key.split("/")[1];
   return REFERENCE_STATUS_KINDS.some((known) => known.kind === kind);

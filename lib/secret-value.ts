@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 
 const MASK = "[secret]";
 
-/** Bytes that cannot be printed by accident: they show as `[secret]` in strings, JSON, logs and inspectors. */
+/** Bytes that can't be printed by accident: strings, JSON, logs and inspectors show `[secret]`. */
 export class SecretValue {
   readonly #bytes: Buffer;
 
@@ -14,7 +14,7 @@ export class SecretValue {
     return new SecretValue(typeof value === "string" ? Buffer.from(value, "utf8") : Buffer.from(value));
   }
 
-  /** The one way out, so that it can be searched for: the two ends, the encoders and digest.ts. */
+  /** The only access to the bytes, so that all uses can be found: Vault, Kubernetes, the encoders and digest.ts. */
   reveal(): Buffer {
     return this.#bytes;
   }

@@ -1,6 +1,6 @@
 import { remembered } from "./util/remembered.ts";
 
-/** Each refresh asks for the spellings of its Vault's address several times, and a URL is slow to parse. */
+/** Each refresh normalises its Vault's address several times, and URLs are slow to parse. */
 const MOST_ADDRESSES = 256;
 
 /** What is wrong with a Vault address; undefined when it is a base URL. */
@@ -15,7 +15,7 @@ export function addressProblem(text: string): string | undefined {
   return undefined;
 }
 
-/** An address in one spelling, so that one Vault has one circuit: no trailing slash, host in lower case. */
+/** Normalises an address, so that one Vault has one circuit: no trailing slash, host in lower case. */
 export const normalAddress = remembered(
   (address) => (URL.parse(address)?.href ?? address).replace(/\/+$/, ""),
   MOST_ADDRESSES,

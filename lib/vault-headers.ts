@@ -1,4 +1,4 @@
-/** Headers that a VaultConnection or VaultAuth must not set: they are ours, or frame the message on its way. */
+/** Headers that a VaultConnection or VaultAuth must not set: keyferry sets them, or they belong to the transport. */
 
 const TRANSPORT = "is not allowed here: it belongs to the transport";
 
@@ -11,7 +11,7 @@ const REFUSED: ReadonlyMap<string, string> = new Map([
   ].map((name) => [name, TRANSPORT] as const),
 ]);
 
-/** Why this header is refused, whatever its case; undefined when it may be set. */
+/** Why this header, in any case, is refused; undefined when it is allowed. */
 export function headerRefusal(name: string): string | undefined {
   return REFUSED.get(name.toLowerCase());
 }

@@ -1,11 +1,11 @@
 import { SyncError } from "./errors.ts";
 
-/** Segments of a Vault mount or path; one slash at either end is tolerated, as Vault's own clients do. */
+/** Segments of a Vault mount or path; a slash at either end is allowed, as in Vault's own clients. */
 function segmentsOf(text: string): string[] {
   return text.replace(/^\//, "").replace(/\/$/, "").split("/");
 }
 
-/** What is wrong with a Vault mount or path, before it is put into a URL; empty when nothing is. Values aren't repeated. */
+/** What is wrong with a Vault mount or path; empty when it is valid. Does not quote the value. */
 export function checkVaultPath(text: string): string[] {
   if (text === "" || text === "/") return ["must not be empty"];
   const segments = segmentsOf(text);
@@ -20,7 +20,7 @@ export function checkVaultPath(text: string): string[] {
   return complaints;
 }
 
-/** The parts as one URL path without a slash at its start, each segment percent-encoded. Throws SPEC_INVALID. */
+/** Joins the parts to a URL path without a leading slash, each segment percent-encoded. Throws SPEC_INVALID. */
 export function vaultUrlPath(parts: Readonly<Record<string, string>>): string {
   const encoded = Object.entries(parts).map(([name, text]) => {
     const complaints = checkVaultPath(text);

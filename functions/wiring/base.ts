@@ -17,7 +17,7 @@ import { type Config, readConfig } from "./config.ts";
 import { fleetOf } from "./fleet.ts";
 import { REQUESTS } from "./requests.ts";
 
-/** What every function is wired with, once, when its process starts: clients and their connections live as long as it does. */
+/** The parts that every function shares, created once per process, so that clients and connections are reused. */
 export interface Base {
   readonly config: Config;
   readonly logger: Logger;
@@ -38,9 +38,9 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
   const log = functionLog(logger);
   const metrics = functionMetrics(new Emf({ namespace: "keyferry", serviceName: config.stack }));
   lastGuard(process, { log, metrics });
-  // Requests are not traced each: their addresses are many, and a sync has several.
+  // Single requests are not traced: their addresses are many, and a sync has several.
   const traces = functionTraces({
-    // X-Ray's SDK is loaded with the first invocation that is sampled.
+    // The X-Ray SDK is loaded for the first sampled invocation.
     isSampled: () => env._X_AMZN_TRACE_ID?.includes("Sampled=1") === true,
     load: async () => {
       const { Tracer } = await import("@aws-lambda-powertools/tracer");
@@ -64,7 +64,7 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
     }),
     sqs,
     queue: sqsWorkQueue({ client: sqs, urls, clock }),
-    // Elsewhere than at AWS a bucket is no host name.
+    // Outside AWS the bucket is not part of the host name.
     fleet: fleetOf(config, { clock, log, metrics }, env.AWS_ENDPOINT_URL !== undefined),
   };
 }

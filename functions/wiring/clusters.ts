@@ -7,12 +7,12 @@ import type { TrustAnchors } from "../../lib/ports/fleet-vault.ts";
 import { NOTHING_NAMED, type ReachOf } from "../../lib/vault-reach.ts";
 import type { Base } from "./base.ts";
 
-/** The clusters of the fleet as it was last read, with their connections. */
+/** The clusters of the last fleet read, with their connections. */
 export interface Clusters extends KubernetesApis {
-  /** Reads the fleet again if it is not fresh: at the start of an invocation. */
+  /** Reads the fleet again if it is too old, at the start of an invocation. */
   refresh(): Promise<void>;
   fleet(name: string): FleetCluster | undefined;
-  /** Which Vaults the resources of a cluster may name. */
+  /** Which Vaults a cluster's resources may name. */
   readonly reachOf: ReachOf;
   readonly anchors: TrustAnchors;
 }

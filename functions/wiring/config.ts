@@ -2,13 +2,13 @@ import { z } from "zod";
 import { InputError } from "../../lib/errors.ts";
 import { complaintsOf } from "../../lib/util/complaints.ts";
 
-/** A queue of ours and where that goes which nobody can work on. */
+/** A queue and its dead-letter queue. */
 export interface QueueConfig {
   readonly url: string;
   readonly deadLetters: string;
 }
 
-/** What the stack tells its functions. Read once, when a function starts. */
+/** The environment of the functions. Read once, when a function starts. */
 export interface Config {
   readonly stack: string;
   readonly table: string;
@@ -16,15 +16,15 @@ export interface Config {
   readonly fleet: string;
   /** Stored in each cluster, so that two installations notice each other (lease-table 25). */
   readonly installation: string;
-  /** Name of the parameter that holds the key of digests, and the KMS key that it is encrypted with. */
+  /** The parameter with the key of digests, and the KMS key that encrypts it. */
   readonly digestKey: { readonly parameter: string; readonly kmsKey: string };
-  /** Name of the parameter that holds the key which Vault tokens are encrypted with. */
+  /** The parameter with the key that encrypts Vault tokens. */
   readonly tokenKey: { readonly parameter: string; readonly kmsKey: string };
   readonly renew: QueueConfig;
   readonly now: QueueConfig;
   readonly refresh: QueueConfig;
   readonly discovery: QueueConfig;
-  /** Invocations at once that the refresh lane is worked on by. */
+  /** Concurrent invocations for the refresh lane. */
   readonly refreshConcurrency: number;
   /** Clusters in which a person accepts that many declarations are gone at once. */
   readonly acceptMissing: readonly string[];
@@ -59,10 +59,10 @@ const VARIABLES = z.object({
   KEYFERRY_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
 
-/** The names of all variables that are read: a test holds the template against them. */
+/** The names of all variables that are read: a test compares the template with them. */
 export const VARIABLE_NAMES: readonly string[] = Object.keys(VARIABLES.shape);
 
-/** Throws an InputError with every problem at once. */
+/** Throws an InputError with all problems. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const parsed = VARIABLES.safeParse(env);
   if (!parsed.success) {

@@ -2,10 +2,7 @@ import type { FleetSource, RemoteFleetOptions } from "../../lib/fleet/fleet-sour
 import type { Config } from "./config.ts";
 import { REQUESTS } from "./requests.ts";
 
-/**
- * The fleet that the settings name. What reads it (YAML, its schema, and S3's client where it lies in a bucket) is loaded when it is
- * first asked for.
- */
+/** The configured fleet. Its modules (YAML, the schema, and S3's client for a bucket) are loaded on first use. */
 export function fleetOf(
   { fleet }: Config,
   ports: Pick<RemoteFleetOptions, "clock" | "log" | "metrics">,

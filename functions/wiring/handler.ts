@@ -8,7 +8,7 @@ import type { Base } from "./base.ts";
 
 export type Handler<R> = (event: unknown, context: Context) => Promise<R>;
 
-/** One invocation: its id in each line, its deadline, its trace, its metrics at the end, its failure by name. */
+/** One invocation: its id in each log line, its deadline, its trace, its metrics at the end, its failure by name. */
 export function handlerOf<R>(base: Base, work: (event: unknown, deadline: Deadline) => Promise<R>): Handler<R> {
   const { logger, log, metrics, traces } = base;
   const handler = middy({ timeoutEarlyInMillis: 0 })
@@ -16,7 +16,7 @@ export function handlerOf<R>(base: Base, work: (event: unknown, deadline: Deadli
     .use({
       after: () => metrics.flush(),
       onError: ({ error }) => {
-        // Whoever reads the log has to know what to repair; what is not valid is told without its values.
+        // The log must say what to repair; an InputError names invalid fields without their values.
         const message = error instanceof InputError ? { message: error.message } : {};
         log.error("invocation-failed", { ...described(error), ...message });
         metrics.count("keyferry_invocations_failed_total", {});

@@ -7,7 +7,7 @@ import { described } from "../../lib/described.ts";
 import type { Base } from "./base.ts";
 import { type Handler, handlerOf } from "./handler.ts";
 
-/** A function that works on a queue: its messages all at once, and only those come again that were not done with. */
+/** A function that processes a queue: all messages concurrently, and only unfinished ones come again. */
 export function queueHandler(
   base: Base,
   prepare: () => Promise<void>,

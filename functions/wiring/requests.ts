@@ -1,6 +1,6 @@
 import { SECOND_MS } from "../../lib/clock.ts";
 
-/** Every request of a client of AWS ends: to open a connection, and from a request to its answer, in ms. */
+/** Time-outs of every AWS client in ms: to open a connection, and for each request. */
 export const REQUESTS = {
   connectionTimeout: 2 * SECOND_MS,
   requestTimeout: 5 * SECOND_MS,

@@ -1,18 +1,21 @@
-/** What tests count: they hold these figures, and docs/cost.md calculates with them. After a change: `npm run generate`. */
+/** Counts that tests verify and docs/cost.md uses. After a change: `npm run generate`. */
 export const COUNTED = {
-  /** Each minute, in capacity units of DynamoDB. test/contract/dynamodb/refresh-slots.contract.ts */
+  /** Per minute, in capacity units of DynamoDB. test/contract/dynamodb/refresh-slots.contract.ts */
   tick: { reads: 7, readsPerPeriod: 2, writes: 4 },
-  /** One watch pass over one cluster. The same file. */
+  /** A watch pass over one cluster. The same file. */
   pass: { reads: 1, writes: 3 },
-  /** A message of refreshes that find nothing new. The same file, and units.contract.ts. */
+  /** A message of refreshes without changes. The same file, and units.contract.ts. */
   refresh: { readsPerRow: 0.5, readsPerReference: 0.5, readsPerMessage: 1, writes: 0 },
-  /** Claim and settle of a refresh that found a difference. test/contract/dynamodb/units.contract.ts */
+  /** Claim and settle of a refresh with a change. test/contract/dynamodb/units.contract.ts */
   difference: { writes: 10 },
-  /** Keys in a message, messages in a request, watch passes in a message: test/docs/cost.test.ts holds them to the code. */
+  /**
+   * Keys per message, messages per request, watch passes per message: test/docs/cost.test.ts compares them with the
+   * code.
+   */
   sizes: { keysPerMessage: 25, messagesPerRequest: 10, passesPerMessage: 50 },
 } as const;
 
-/** List prices in USD, us-east-1, as of 2026-11, without free tiers: to be checked before anybody relies on a total. */
+/** List prices in USD, us-east-1, as of 2026-11, without free tiers: check them before relying on a total. */
 export const PRICES = {
   lambdaGbSecond: 0.0000133334,
   lambdaRequest: 0.2e-6,
@@ -32,28 +35,28 @@ export const PRICES = {
   transferGb: 0.09,
 } as const;
 
-/** What no test can count without an account: assumptions, on the high side. */
+/** Assumptions, rather too high, about what no test can count without an account. */
 export const ASSUMED = {
-  /** Seconds that a function runs, warm, and GB of memory that it is given (serverless.yml). */
+  /** Seconds that a warm function runs, and its memory in GB (serverless.yml). */
   tick: { seconds: 1, gb: 0.25 },
   pass: { seconds: 7, gb: 0.5 },
   message: { seconds: 0.5, gb: 0.5 },
-  /** References that the syncs of a message name together, for each of its keys. */
+  /** References of the syncs of a message, for each of its keys. */
   referencesPerKey: 1,
-  /** Clusters' rows that one read unit holds. */
+  /** Rows of clusters in one read unit. */
   clustersPerReadUnit: 5,
-  /** An event source that finds nothing asks its queue so often in a minute. */
+  /** Polls per minute of an idle queue by its event source. */
   pollsPerQueueMinute: 15,
-  /** Lines of the runtime and of metrics. */
+  /** Log lines of the runtime and of metrics. */
   logKbPerInvocation: 1.5,
-  /** Metrics that a fleet at peace sends, each with one set of labels. */
+  /** Metrics that a fleet sends without failures, each with one set of labels. */
   metrics: 8,
-  /** KB that leave AWS with one read of Vault, and with one watch pass over a cluster. */
+  /** KB that leave AWS for a read of Vault, and for a watch pass over a cluster. */
   kbPerVaultRead: 1,
   kbPerPass: 20,
-  /** Processes that read the fleet object each 30 s. */
+  /** Processes that read the fleet object every 30 s. */
   fleetReaders: 5,
-  /** Of a row with its index entries and of backups, KB. */
+  /** A row with its index entries and backups, in KB. */
   rowKb: 3.7,
   /** How often a secret changes in Vault. */
   changesPerMonth: 1,

@@ -1,17 +1,17 @@
 import { periodFor } from "../../lib/schedule/wheel.ts";
 import { ASSUMED, COUNTED, PRICES } from "./counted.ts";
 
-/** A fleet, as far as it costs. */
+/** The properties of a fleet that determine its cost. */
 export interface Workload {
   readonly clusters: number;
-  /** Each with a path of its own in Vault. */
+  /** Each with its own path in Vault. */
   readonly syncs: number;
   readonly refreshAfterMs: number;
-  /** How many alarms the stack has. */
+  /** The number of alarms in the stack. */
   readonly alarms: number;
 }
 
-/** What happens in a month of 30 days. */
+/** Operations in a month of 30 days. */
 export interface Operations {
   readonly refreshes: number;
   readonly messages: number;
@@ -27,7 +27,7 @@ export interface Operations {
   readonly transferGb: number;
 }
 
-/** USD in a month. */
+/** USD per month. */
 export interface Cost {
   readonly lambda: number;
   readonly sqs: number;
@@ -43,13 +43,13 @@ const MINUTES = 30 * 24 * 60;
 const SECONDS = MINUTES * 60;
 const KB_PER_GB = 1e6;
 
-/** What a workload makes the stack do. */
+/** The stack's operations for a workload. */
 export function operationsOf({ clusters, syncs, refreshAfterMs }: Workload): Operations {
   const { tick, pass, refresh, difference, sizes } = COUNTED;
   const periodS = periodFor(refreshAfterMs);
   const refreshes = (syncs * SECONDS) / periodS;
   const messages = SECONDS * messagesOfOneSecond(syncs / periodS);
-  // Every tick finds every cluster due: a watch pass asks for the next after 30 s.
+  // Every tick finds every cluster due, because a watch pass requests the next one after 30 s.
   const passes = clusters * MINUTES;
   const passMessages = Math.ceil(clusters / sizes.passesPerMessage) * MINUTES;
   const changes = syncs * ASSUMED.changesPerMonth;
@@ -67,7 +67,7 @@ export function operationsOf({ clusters, syncs, refreshAfterMs }: Workload): Ope
       MINUTES * ASSUMED.tick.seconds * ASSUMED.tick.gb +
       passMessages * ASSUMED.pass.seconds * ASSUMED.pass.gb +
       messages * ASSUMED.message.seconds * ASSUMED.message.gb,
-    // A tick asks how much waits; a message is sent, received and deleted; pollers ask in vain.
+    // A tick reads the queue's length; a message is sent, received and deleted; pollers also receive nothing.
     sqsRequests: MINUTES + sends + 2 * (messages + passMessages) + 4 * ASSUMED.pollsPerQueueMinute * MINUTES,
     readUnits:
       MINUTES * tickReads +
@@ -75,14 +75,14 @@ export function operationsOf({ clusters, syncs, refreshAfterMs }: Workload): Ope
       refreshes * (refresh.readsPerRow + ASSUMED.referencesPerKey * refresh.readsPerReference) +
       messages * refresh.readsPerMessage,
     writeUnits: MINUTES * tick.writes + passes * pass.writes + changes * difference.writes,
-    // The first of each second, and one in twenty of the others.
+    // X-Ray samples the first request of each second, and one in twenty of the others.
     traces: Math.min(invocations, SECONDS) + Math.max(0, invocations - SECONDS) / 20,
     logGb: (invocations * ASSUMED.logKbPerInvocation) / KB_PER_GB,
     transferGb: (refreshes * ASSUMED.kbPerVaultRead + passes * ASSUMED.kbPerPass) / KB_PER_GB,
   };
 }
 
-/** The price of it by list. */
+/** The list price of the operations. */
 export function costOf(workload: Workload): Cost {
   const did = operationsOf(workload);
   const tableGb = (workload.syncs * ASSUMED.rowKb) / KB_PER_GB;
@@ -95,7 +95,7 @@ export function costOf(workload: Workload): Cost {
   const cloudwatch =
     did.logGb * PRICES.logGb + ASSUMED.metrics * PRICES.metricMonth + workload.alarms * PRICES.alarmMonth;
   const xray = did.traces * PRICES.trace;
-  // Two keys; DynamoDB asks for the table's each 5 minutes and role.
+  // Two keys; DynamoDB requests the table's key every 5 minutes for each role.
   const kms = 2 * PRICES.kmsKeyMonth + ((3 * MINUTES) / 5) * PRICES.kmsRequest;
   const s3 = ASSUMED.fleetReaders * 2 * MINUTES * PRICES.s3Get;
   const rest = kms + s3 + MINUTES * PRICES.event + did.transferGb * PRICES.transferGb;
@@ -110,10 +110,10 @@ export function costOf(workload: Workload): Cost {
   };
 }
 
-/** Messages of a second in which `mean` keys are refreshed on average, spread at random: a second without keys has none. */
+/** Messages per second, for `mean` keys on average at random times: a second without keys has none. */
 function messagesOfOneSecond(mean: number): number {
   const most = Math.ceil(mean + 10 * Math.sqrt(mean) + 50);
-  // As a logarithm: the share of no key at all is too small for a number when the mean is large.
+  // A logarithm, because the probability of no key at all underflows when the mean is large.
   let share = -mean;
   let messages = 0;
   for (let keys = 1; keys <= most; keys++) {

@@ -6,7 +6,7 @@ interface Example extends Workload {
   readonly name: string;
 }
 
-/** As many as infra/alarms.yml has: a test counts them. */
+/** The number of alarms in infra/alarms.yml: a test compares them. */
 export const ALARMS = 20;
 
 const of = (name: string, clusters: number, syncs: number, refreshAfterMs: number): Example => ({
@@ -25,7 +25,7 @@ export const EXAMPLES: readonly Example[] = [
   of("10,000 syncs, 100 clusters, 30s", 100, 10_000, 30 * SECOND_MS),
 ];
 
-/** The parts of docs/cost.md that are estimated, by the name of their marker. */
+/** The estimated parts of docs/cost.md, by the name of their marker. */
 export function costTables(): ReadonlyMap<string, string> {
   return new Map([
     [
@@ -40,7 +40,7 @@ export function costTables(): ReadonlyMap<string, string> {
   ]);
 }
 
-/** The page with what stands between each pair of markers made anew. */
+/** The page with new content between each pair of markers. */
 export function withTables(page: string): string {
   let text = page;
   for (const [name, content] of costTables()) {
@@ -82,7 +82,7 @@ export function dollars(amount: number): string {
   return amount.toFixed(amount < 10 ? 2 : 0);
 }
 
-/** Small prices are those of a million. */
+/** Small prices are given per million. */
 function priceOf(price: number): string {
   return price < 1e-3 ? `${Number((price * 1e6).toPrecision(6))} for a million` : String(price);
 }

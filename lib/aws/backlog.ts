@@ -3,22 +3,22 @@ import { type Clock, type EpochMs, SECOND_MS } from "../clock.ts";
 import { awsError } from "./aws-errors.ts";
 import { queueName } from "./send-batches.ts";
 
-/** What a worker takes for one message of 25 keys when Vault and clusters are slow. */
+/** The time of a worker for one message of 25 keys when Vault and clusters are slow. */
 const MESSAGE_MS = 2 * SECOND_MS;
 const TIMEOUT_MS = 5_000;
 
 export interface BacklogOptions {
   readonly client: SQSClient;
   readonly url: string;
-  /** Invocations at once that work on the queue, and messages that each takes. */
+  /** Concurrent invocations for the queue, and messages per invocation. */
   readonly concurrency: number;
   readonly perInvocation: number;
   readonly clock: Clock;
 }
 
 /**
- * When the oldest waiting message was to start, as far as a queue tells: SQS says how many messages wait and not since
- * when (its metric for that comes minutes late), so that it is estimated from how fast they can be worked on.
+ * Estimates when the oldest waiting message should have started. SQS reports how many messages wait, but their age only
+ * in a metric that is minutes late, so this divides the count by the workers' speed.
  */
 export function sqsBacklog(options: BacklogOptions): (signal: AbortSignal) => Promise<{ readonly oldestAt?: EpochMs }> {
   const { client, url, concurrency, perInvocation, clock } = options;

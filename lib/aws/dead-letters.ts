@@ -4,7 +4,10 @@ import { queueName } from "./send-batches.ts";
 
 const TIMEOUT_MS = 10_000;
 
-/** Puts a message that can't be worked on where people find it, at once and with the reason, instead of after many deliveries. */
+/**
+ * Moves a message that can't be processed to the dead-letter queue, at once and with the reason, instead of after many
+ * deliveries.
+ */
 export type DeadLetters = (body: string, reason: string) => Promise<void>;
 
 export function sqsDeadLetters({ client, url }: { readonly client: SQSClient; readonly url: string }): DeadLetters {

@@ -1,15 +1,15 @@
 import { SECOND_MS } from "../clock.ts";
 
-/** External calls end so long before the function does: what was begun is settled in that time. */
+/** External calls end so long before the function does, to leave time for settling. */
 const SETTLE_MS = 8 * SECOND_MS;
-/** Nothing is begun with less than that: a read, a write and a status with their time-outs. */
+/** With less time, nothing new begins: a read, a write and a status need this long. */
 const BEGIN_MS = 25 * SECOND_MS;
 
-/** How much of an invocation is left. */
+/** The remaining time of an invocation. */
 export interface Deadline extends Disposable {
-  /** Aborts in time to settle what is under way. */
+  /** Aborts early enough to settle the running work. */
   readonly signal: AbortSignal;
-  /** No work is to be begun any more: it is handed back. */
+  /** Whether no new work may begin; it is handed back instead. */
   isNear(): boolean;
 }
 

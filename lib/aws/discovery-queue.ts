@@ -2,13 +2,13 @@ import type { SQSClient } from "@aws-sdk/client-sqs";
 import { type WatchPassRequest, watchPassesBody } from "./envelopes.ts";
 import { sendBatches } from "./send-batches.ts";
 
-/** One invocation looks at so many clusters at once. */
+/** How many clusters one invocation watches at once. */
 export const MAX_PASSES = 50;
 
 export interface DiscoveryQueue {
-  /** Resolves when every request was accepted. */
+  /** Resolves when every request is accepted. */
   send(requests: readonly WatchPassRequest[]): Promise<void>;
-  /** Each cluster in a message of its own: one that kills the process takes no companions along. */
+  /** Sends each cluster in its own message, so that one that kills the process affects no other. */
   sendApart(requests: readonly WatchPassRequest[]): Promise<void>;
 }
 

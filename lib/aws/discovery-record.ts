@@ -7,7 +7,7 @@ import { parseWatchPasses, type WatchPassRequest } from "./envelopes.ts";
 import { isRepeated, type QueueRecord } from "./queue-record.ts";
 
 export interface DiscoveryDeps {
-  /** The fence of a cluster's row now: 0 when there is none, undefined when the cluster left the fleet. */
+  /** The current fence of a cluster's row: 0 without a row, undefined when the cluster left the fleet. */
   readonly fenceOf: (cluster: string) => Promise<number | undefined>;
   readonly watchPass: (cluster: string, signal: AbortSignal) => Promise<void>;
   readonly queue: DiscoveryQueue;
@@ -16,11 +16,14 @@ export interface DiscoveryDeps {
   readonly metrics: Metrics;
 }
 
-/** One message of the discovery queue: looks at its clusters, all at once. Resolves when it is done with; throws when it is to come again. */
+/**
+ * Processes one message of the discovery queue: a watch pass over each of its clusters, concurrently. Throws when the
+ * message must be delivered again.
+ */
 export async function discoveryRecord(deps: DiscoveryDeps, record: QueueRecord, deadline: Deadline): Promise<void> {
   const requests = parseWatchPasses(record.body);
   if (requests === undefined) {
-    await deps.deadLetters(record.body, "not a message of keyferry's");
+    await deps.deadLetters(record.body, "not a keyferry message");
     deps.metrics.count("keyferry_messages_refused_total", {});
     deps.log.error("message-refused", { message: record.messageId });
     return;
@@ -36,7 +39,7 @@ export async function discoveryRecord(deps: DiscoveryDeps, record: QueueRecord, 
   if (crashed > 0) throw new Error(`${crashed} of ${requests.length} watch passes failed`);
 }
 
-/** Nothing when somebody has looked since this was asked for. */
+/** Does nothing if a pass has run since the request. */
 async function passOnce(
   deps: DiscoveryDeps,
   { cluster, fence }: WatchPassRequest,

@@ -4,10 +4,10 @@ import { parseKey, type SyncKey } from "../keys.ts";
 import type { WorkMessage } from "../ports/queue.ts";
 import type { Lane } from "../ports/rows.ts";
 
-/** What a message of ours looks like on the wire. `v` changes when an older function must not read it. */
+/** The wire format of our messages. `v` changes when an older function must not read them. */
 const VERSION = 1;
 
-/** A key without the "#uid" of a clean-up is 63 + 253 characters at most with its kind and slashes. */
+/** A key without the "#uid" of a clean-up has 63 + 253 characters at most, plus kind and slashes. */
 const MAX_KEY = 1_024;
 
 const key = z
@@ -18,12 +18,12 @@ const key = z
 const clusterName = z.string().min(1).max(63);
 
 const sent = { v: z.literal(VERSION), at: z.int().nonnegative() };
-/** What is not about keys says so by its own field, and has none. */
+/** Messages without keys have their own field and an empty list of keys. */
 const without = { ...sent, lane: z.literal("now"), keys: z.tuple([]) };
 
 /**
- * The variants of a WorkMessage as they have been written since the first version: an older function reads what we write
- * and we read what it wrote, so that a deploy loses no message. A new variant has a `kind` of its own instead.
+ * The variants of a WorkMessage as written since the first version: older and newer functions read each other's
+ * messages, so that a deploy loses none. A new variant has its own `kind` instead.
  */
 const work = JSONStringified(
   z.union([
@@ -46,7 +46,7 @@ const looks = JSONStringified(
   }),
 );
 
-/** A cluster that is to be looked at, and the fence of its row as it was when that was decided: 0 when there was none. */
+/** A request for a watch pass, with the fence of the cluster's row when it was sent: 0 without a row. */
 export interface WatchPassRequest {
   readonly cluster: string;
   readonly fence: number;
@@ -73,7 +73,7 @@ function about(message: WorkMessage): Readonly<Record<string, unknown>> {
   }
 }
 
-/** The lane that it takes: probes and token sweeps are few, and wanted soon. */
+/** The lane of a message: probes and token sweeps are few and urgent. */
 export function laneOf(message: WorkMessage): Lane {
   switch (message.kind) {
     case "keys":
@@ -84,7 +84,7 @@ export function laneOf(message: WorkMessage): Lane {
   }
 }
 
-/** The keys that it is about, if it is about any. */
+/** The keys of a message, if it has any. */
 export function keysOf(message: WorkMessage): readonly SyncKey[] {
   switch (message.kind) {
     case "keys":
@@ -95,7 +95,7 @@ export function keysOf(message: WorkMessage): readonly SyncKey[] {
   }
 }
 
-/** Undefined: not a message of ours. */
+/** Undefined: not a keyferry message. */
 export function parseWork(body: string): WorkMessage | undefined {
   return work.safeParse(body).data;
 }
@@ -104,7 +104,7 @@ export function watchPassesBody(requests: readonly WatchPassRequest[]): string {
   return JSON.stringify({ v: VERSION, looks: requests });
 }
 
-/** Undefined: not a message of ours. */
+/** Undefined: not a keyferry message. */
 export function parseWatchPasses(body: string): readonly WatchPassRequest[] | undefined {
   return looks.safeParse(body).data?.looks;
 }

@@ -3,10 +3,13 @@ import type { LogAttributes, UnformattedAttributes } from "@aws-lambda-powertool
 import type { Log, LogFields } from "../ports/telemetry.ts";
 import { printableValue } from "../util/printable.ts";
 
-/** Powertools keeps the name `message` to itself, so that ours travels under this one. */
+/** Powertools reserves the name `message`, so ours has this one. */
 const MESSAGE = "ownMessage";
 
-/** The lines of log.ts with which invocation wrote them: `{"level":"info","time":"…","event":"secret-written","key":"…","request":"…"}`. */
+/**
+ * Formats log.ts's lines with the invocation's id:
+ * `{"level":"info","time":"…","event":"secret-written","key":"…","request":"…"}`.
+ */
 export class LineFormatter extends LogFormatter {
   override formatAttributes(own: UnformattedAttributes, fields: LogAttributes): LogItem {
     const { logLevel, message, timestamp, lambdaContext, xRayTraceId } = own;

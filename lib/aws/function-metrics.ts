@@ -2,14 +2,14 @@ import { type Metrics as Emf, MetricUnit } from "@aws-lambda-powertools/metrics"
 import type { Metrics } from "../ports/telemetry.ts";
 import { isReferenceStatus } from "../resource-kinds.ts";
 
-/** Labels whose values are many: CloudWatch bills each, so they are told apart in the logs and not in metrics. */
+/** Labels with many values: CloudWatch bills each value, so only the logs have them. */
 const FOLDED = new Set(["cluster", "circuit", "kind"]);
 
-/** VSO's names for what is counted under ours already: each would be billed once more. */
+/** VSO's names for metrics that ours already cover: CloudWatch would bill them again. */
 const LEFT_OUT = /^(vso_client|controller_runtime)_/;
 
 export interface FunctionMetrics extends Required<Metrics> {
-  /** Writes what was counted since the last time: at the end of an invocation. */
+  /** Writes the counts since the last call, at the end of an invocation. */
   flush(): void;
 }
 
@@ -20,7 +20,7 @@ interface Series {
   readonly values: number[];
 }
 
-/** The Metrics port as lines of CloudWatch's embedded metric format: one line for all metrics of the same labels. */
+/** The Metrics port in CloudWatch's embedded metric format: one line for all metrics with the same labels. */
 export function functionMetrics(emf: Emf): FunctionMetrics {
   const series = new Map<string, Series>();
   const seriesOf = (name: string, labels: Readonly<Record<string, string>>): Series => {
@@ -34,7 +34,7 @@ export function functionMetrics(emf: Emf): FunctionMetrics {
     ran({ key, code }) {
       if (isReferenceStatus(key)) return;
       seriesOf("vso_secret_sync_total", {}).count += 1;
-      // Counted when there is none as well, so that an alarm has its data.
+      // Zero is written too, so that an alarm has data.
       seriesOf("vso_secret_sync_errors_total", {}).count += code === undefined ? 0 : 1;
     },
     count(name, labels, by = 1) {

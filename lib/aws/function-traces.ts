@@ -1,37 +1,37 @@
 import type { Tracer } from "@aws-lambda-powertools/tracer";
 import { SyncError } from "../errors.ts";
 
-/** What a part of a trace says of itself: names and counts, never secret data. */
+/** The description of a part of a trace: names and counts, never secret data. */
 export interface Told {
-  /** Traces are found by these. */
+  /** X-Ray indexes these for searching. */
   readonly annotations?: Readonly<Record<string, string | number>>;
-  /** What the part is about, by name; of more than 25 the first ones. */
+  /** The names of what the part works on; at most the first 25. */
   readonly about?: readonly string[];
 }
 
 export const NOTHING_TOLD = (): Told => ({});
 
-/** The parts of an invocation's trace. Where nothing is traced (on one machine, in tests, not sampled) only the work is done. */
+/** The parts of an invocation's trace. Without tracing (on one machine, in tests, not sampled) only runs the work. */
 export interface Traces {
-  /** All of an invocation: what is begun meanwhile belongs to it. */
+  /** A whole invocation: parts that begin meanwhile belong to it. */
   invocation<T>(work: () => Promise<T>): Promise<T>;
-  /** One part of it; several may be under way at once. It is told only where it is traced. */
+  /** One part; several may run concurrently. `told` is called only with tracing. */
   part<T>(name: string, told: () => Told, work: () => Promise<T>): Promise<T>;
 }
 
 export interface TracesOptions {
-  /** Whether this invocation is one that is traced. */
+  /** Whether this invocation is traced. */
   readonly isSampled: () => boolean;
-  /** Called once, when an invocation is first sampled: X-Ray's SDK is a tenth of what a tick loads. */
+  /** Called once, for the first sampled invocation: the X-Ray SDK is a tenth of what a tick loads. */
   readonly load: () => Promise<Tracer>;
 }
 
-/** As many names as a message holds keys: the X-Ray daemon takes 64 KB at once. */
+/** As many as the keys of a message: the X-Ray daemon accepts 64 KB at once. */
 const MAX_ABOUT = 25;
 
 /**
- * Traces by Powertools' tracer. What failed is marked, with the code of a named failure: messages of errors are left out,
- * as in the log, since a bug's could quote data.
+ * Traces by Powertools' tracer. A failed part has the error's code, but never a message, since a bug's message could
+ * quote data.
  */
 export function functionTraces({ isSampled, load }: TracesOptions): Traces {
   let loaded: Promise<Tracer> | undefined;
@@ -66,7 +66,7 @@ export function functionTraces({ isSampled, load }: TracesOptions): Traces {
 
 type Subsegment = ReturnType<NonNullable<ReturnType<Tracer["getSegment"]>>["addNewSubsegment"]>;
 
-/** Ends the part with the work, and says whether that failed. */
+/** Ends the part after the work, and marks a failure. */
 async function marked<T>(own: Subsegment, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -1,7 +1,7 @@
-/** Messages of a lane that one invocation takes, all at once: a test holds the template against it. */
+/** Messages of a lane per invocation, processed concurrently; a test compares it with the template. */
 export const MESSAGES_PER_INVOCATION = 4;
 
-/** What we read of a record of an SQS event. */
+/** The parts of an SQS record that we read. */
 export interface QueueRecord {
   readonly messageId: string;
   readonly body: string;
@@ -9,12 +9,12 @@ export interface QueueRecord {
   readonly attributes: { readonly ApproximateReceiveCount: string };
 }
 
-/** It was delivered before, and whoever had it did not finish. */
+/** Whether an earlier delivery was not completed. */
 export function isRepeated({ attributes }: QueueRecord): boolean {
   return Number(attributes.ApproximateReceiveCount) > 1;
 }
 
-/** Whether an event is one of a queue: someone may call a function by hand, or wire another source to it. */
+/** Whether this is an event of a queue: a function may be invoked by hand, or have another source. */
 export function isQueueEvent(event: unknown): event is { readonly Records: readonly QueueRecord[] } {
   if (typeof event !== "object" || event === null || !("Records" in event) || !Array.isArray(event.Records))
     return false;

@@ -6,10 +6,10 @@ import type { ReadObject } from "../util/read-object.ts";
 import { awsError } from "./aws-errors.ts";
 
 const TIMEOUT_MS = 10_000;
-/** A fleet of 500 clusters has 250 KB, a kubeconfig of as many a few MB. */
+/** A fleet of 500 clusters takes 250 KB, a kubeconfig for as many a few MB. */
 const MAX_BYTES = 8 * 1_024 * 1_024;
 
-/** Reads objects of one bucket; one that has not changed since its tag is not sent again. */
+/** Reads objects of one bucket; an unchanged ETag transfers no body. */
 export function s3Objects({ client, bucket }: { readonly client: S3Client; readonly bucket: string }): ReadObject {
   return async (key, tag) => {
     const command = new GetObjectCommand({

@@ -2,12 +2,12 @@ import { SendMessageBatchCommand, type SendMessageBatchRequestEntry, type SQSCli
 import { SyncError } from "../errors.ts";
 import { awsError } from "./aws-errors.ts";
 
-/** As many messages as one request takes, and as many requests as are sent at once. */
+/** Messages per request; also the number of concurrent requests. */
 export const ENTRIES = 10;
 const AT_ONCE = 8;
-/** Of a request, with the SDK's repeats, in ms. */
+/** For a request with the SDK's retries, in ms. */
 const TIMEOUT_MS = 10_000;
-/** How often what a queue did not accept, though it accepted the rest, is sent. */
+/** How often messages are sent that a queue rejects from an accepted batch. */
 const TRIES = 3;
 
 export interface Entry {
@@ -15,7 +15,10 @@ export interface Entry {
   readonly delaySeconds: number;
 }
 
-/** Sends all of these; resolves when each was accepted. What was sent before a failure stays sent: twice is harmless. */
+/**
+ * Sends all entries; resolves when each is accepted. After a failure some may be sent already; repeating them is
+ * harmless.
+ */
 export async function sendBatches(client: SQSClient, url: string, entries: readonly Entry[]): Promise<void> {
   const batches = chunks(
     entries.map(({ body, delaySeconds }, at) => ({
@@ -58,7 +61,7 @@ async function refusedOf(
   }
 }
 
-/** As people know a queue. */
+/** The name in a queue's URL. */
 export function queueName(url: string): string {
   return `queue ${url.split("/").at(-1) ?? url}`;
 }

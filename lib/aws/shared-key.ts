@@ -13,7 +13,7 @@ export interface SharedKeyOptions {
   readonly randomBytes: (count: number) => Buffer;
 }
 
-/** 32 bytes that all functions of this stack share: made by whichever needs them first, the same for all from then on. */
+/** 32 bytes that all functions of this stack share: the first function that needs them creates them. */
 export async function sharedKey(options: SharedKeyOptions): Promise<Buffer> {
   const found = (await read(options)) ?? (await make(options)) ?? (await read(options));
   const bytes = Buffer.from(found ?? "", "base64");
@@ -32,7 +32,7 @@ async function read({ client, parameter }: SharedKeyOptions): Promise<string | u
   }
 }
 
-/** Undefined: another function was faster. */
+/** Undefined: another function was first. */
 async function make(options: SharedKeyOptions): Promise<string | undefined> {
   const { client, parameter, kmsKey, randomBytes } = options;
   const Value = randomBytes(BYTES).toString("base64");

@@ -2,7 +2,7 @@ import { keysOf, laneOf, parseWatchPasses, parseWork } from "./envelopes.ts";
 import type { Told } from "./function-traces.ts";
 import type { QueueRecord } from "./queue-record.ts";
 
-/** A message of a lane, for its part of a trace. */
+/** The trace description of a lane's message. */
 export function toldOfWork({ body }: QueueRecord): Told {
   const message = parseWork(body);
   if (message === undefined) return {};
@@ -11,7 +11,7 @@ export function toldOfWork({ body }: QueueRecord): Told {
   return { annotations: { kind: message.kind, lane: laneOf(message), keys: keys.length, ...probe }, about: keys };
 }
 
-/** A message of the discovery queue, likewise. */
+/** The trace description of a discovery message. */
 export function toldOfWatchPasses({ body }: QueueRecord): Told {
   const requests = parseWatchPasses(body) ?? [];
   return { annotations: { clusters: requests.length }, about: requests.map(({ cluster }) => cluster) };

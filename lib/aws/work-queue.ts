@@ -5,7 +5,7 @@ import type { Lane } from "../ports/rows.ts";
 import { laneOf, workBody } from "./envelopes.ts";
 import { sendBatches } from "./send-batches.ts";
 
-/** The longest delay that SQS knows, in s. Who gets a message before its time sends it once more. */
+/** SQS's maximum delay, in s. A message that arrives before its time is sent again. */
 const MAX_DELAY_S = 900;
 
 export interface WorkQueueOptions {
@@ -14,7 +14,7 @@ export interface WorkQueueOptions {
   readonly clock: Clock;
 }
 
-/** The two lanes as queues of SQS: each message becomes visible when its time has come, never before it. */
+/** The two lanes as SQS queues: a message becomes visible at its time, never before. */
 export function sqsWorkQueue({ client, urls, clock }: WorkQueueOptions): WorkQueue {
   return {
     async send(messages) {

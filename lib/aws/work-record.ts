@@ -8,9 +8,11 @@ import type { Deadline } from "./deadline.ts";
 import { keysOf, parseWork } from "./envelopes.ts";
 import { isRepeated, type QueueRecord } from "./queue-record.ts";
 
-/** Nothing of ours is sent so long before its time: such a message would be sent on and on, every 15 minutes. */
+/**
+ * We never send a message further ahead than this. One that claims so would be sent again every 15 minutes for ever.
+ */
 const MAX_AHEAD_MS = HOUR_MS;
-/** SQS counts delays in whole seconds. */
+/** SQS delays are whole seconds. */
 const EARLY_MS = SECOND_MS;
 
 export interface WorkDeps {
@@ -25,13 +27,13 @@ export interface WorkDeps {
   readonly metrics: Metrics;
 }
 
-/** One message of a lane. Resolves when it is done with; throws when it is to come again. */
+/** Processes one message of a lane. Throws when the message must be delivered again. */
 export async function workRecord(deps: WorkDeps, record: QueueRecord, deadline: Deadline): Promise<void> {
   const message = parseWork(record.body);
   if (message === undefined || message.at > deps.clock() + MAX_AHEAD_MS) return refuse(deps, record);
   const keys = keysOf(message);
   if (message.kind === "keys" && isRepeated(record) && keys.length > 1) return split(deps, message);
-  // Sent on unread: it came before its time, which is further off than SQS can delay, or there is no time left for it.
+  // Sent again unprocessed: it is too early, because SQS's delay is limited, or no time is left for it.
   const isEarly = message.at > deps.clock() + EARLY_MS;
   if (isEarly || deadline.isNear()) {
     deps.log.info("message-handed-back", {
@@ -46,14 +48,14 @@ export async function workRecord(deps: WorkDeps, record: QueueRecord, deadline: 
   if (failed.length > 0) throw new Error(`${failed.length} of ${keys.length} keys failed`);
 }
 
-/** Not one of ours: nobody's time is spent on it twice, and a person finds it. */
+/** A foreign message goes to the dead-letter queue, so that it is not delivered again and a person finds it. */
 async function refuse(deps: WorkDeps, record: QueueRecord): Promise<void> {
-  await deps.deadLetters(record.body, "not a message of keyferry's");
+  await deps.deadLetters(record.body, "not a keyferry message");
   deps.metrics.count("keyferry_messages_refused_total", {});
   deps.log.error("message-refused", { message: record.messageId });
 }
 
-/** A key that kills the process takes no companions along (lease-table 15). */
+/** Splits a message, so that a key that kills the process affects no other (lease-table 15). */
 async function split(deps: WorkDeps, message: KeysMessage): Promise<void> {
   await deps.queue.send(message.keys.map((key) => ({ ...message, keys: [key] })));
   deps.metrics.count("keyferry_messages_split_total", {});

@@ -1,6 +1,6 @@
 import { SyncError } from "../errors.ts";
 
-/** What came of the work: its value, or the SyncError that it threw. Whatever else it throws is thrown on. */
+/** Returns the work's value, or the SyncError that it throws. Other errors are thrown on. */
 export function attempt<T>(work: () => T): T | SyncError {
   try {
     return work();

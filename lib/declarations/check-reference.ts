@@ -12,20 +12,19 @@ import { type LookUp, lookUp } from "./look-up.ts";
 import type { Resolution, ResolveInput } from "./resolution.ts";
 import { type Warned, warningsOfAuth } from "./warnings.ts";
 
-/** A resource that syncs refer to, as far as it can be checked without asking anybody. */
+/** A resource that syncs refer to, as far as it can be checked without a request. */
 export interface CheckedReference {
-  /** VaultConnection: the Vault to ask, and the id of its circuit. */
+  /** VaultConnection: its Vault, and the id of the circuit. */
   readonly vault?: { readonly target: VaultTarget; readonly circuit: string };
-  /** SecretTransformation: what the template engine is to read. */
+  /** SecretTransformation: the input of the template engine. */
   readonly rendering?: Rendering;
-  /** VaultAuth: what works and should not stay so. */
+  /** VaultAuth: what works but should change. */
   readonly warnings?: readonly Warned[];
 }
 
 /**
- * Whether a VaultConnection, VaultAuth or SecretTransformation is well formed and everything that it refers to is there.
- * A VaultAuth is checked as for a resource in its own namespace; no login is tried, as VSO tries none, so that its credentials
- * are of no interest here.
+ * Whether a VaultConnection, VaultAuth or SecretTransformation is valid and all its references exist. A VaultAuth is
+ * checked for a resource in its own namespace. Like VSO, this tries no login, so it ignores the credentials.
  */
 export function checkReference(input: ResolveInput): ReferenceCheck {
   const lookup = lookUp(input.cluster, input.reference);
@@ -37,7 +36,7 @@ export function checkReference(input: ResolveInput): ReferenceCheck {
 }
 
 export interface ReferenceCheck extends Resolution<CheckedReference> {
-  /** VaultAuth with a vaultAuthGlobalRef: whether that could be merged. */
+  /** VaultAuth with a vaultAuthGlobalRef: whether the two could be merged. */
   readonly merged?: boolean;
 }
 
@@ -52,7 +51,7 @@ function isMerged({ declared, cluster }: ResolveInput, lookup: LookUp): boolean 
   return !(merged instanceof SyncError);
 }
 
-/** Its own change reaches it as a declaration. */
+/** A change of the declaration itself starts its own run. */
 function isWorthAnotherRun(kind: string, key: ReferenceKey, { declared }: ResolveInput): boolean {
   return (key as string) !== declared.key && (kind !== "VaultAuth" || partsOf(key).kind !== "Secret");
 }

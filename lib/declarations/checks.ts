@@ -5,8 +5,8 @@ import { headerRefusal } from "../vault-headers.ts";
 import { checkVaultPath } from "../vault-path.ts";
 
 /**
- * Checks beyond what a CRD says: they hold at parsing and leave no trace in the CRD, so that our CRDs accept what VSO's
- * accept and a bad value becomes a condition that says what is wrong. Empty texts are missing ones, as in Go.
+ * Checks beyond the CRD. They run when a spec is parsed, so that our CRDs accept what VSO's accept, and a bad value
+ * becomes a condition with an explanation. Empty strings count as missing, as in Go.
  */
 type Check<T> = (payload: z.core.ParsePayload<T>) => void;
 
@@ -37,7 +37,7 @@ export const namespaceName = texts((text) => list(namespaceProblem(text)));
 export const objectRef = texts((text) => list(objectRefProblem(text)));
 export const labels = entries(labelProblem);
 
-/** The API server's own limit for all annotations of an object together. */
+/** The API server's limit for all annotations of an object together. */
 const MAX_ANNOTATION_BYTES = 256 * 1024;
 
 export const annotations: Check<Record<string, string>> = (payload) => {
@@ -48,10 +48,10 @@ export const annotations: Check<Record<string, string>> = (payload) => {
   payload.issues.push({ code: "custom", message, input: payload.value, path: [] });
 };
 
-/** A mount, path or Vault namespace, one slash at either end tolerated. */
+/** A mount, path or Vault namespace; a slash at either end is allowed. */
 export const vaultPath = texts((text) => checkVaultPath(text));
 
-/** As vaultPath, of a field that must be there. */
+/** The same for a required field. */
 export const requiredVaultPath: Check<string> = (payload) => {
   if (payload.value !== "") return vaultPath(payload);
   payload.issues.push({ code: "custom", message: "must not be empty", input: payload.value, path: [] });
@@ -69,7 +69,7 @@ export const address: Check<string> = (payload) => {
 
 function headerProblem(key: string, value: string): string | undefined {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(key)) return "is not a header name";
-  // Node sends headers as latin1: anything else would arrive as something else.
+  // Node sends headers as latin1, which would change any other character.
   if (!/^[\t\x20-\x7e]*$/.test(value)) return "must be printable ASCII";
   return headerRefusal(key);
 }

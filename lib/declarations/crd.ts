@@ -50,12 +50,12 @@ interface Definition {
   readonly kind: KindRef;
   readonly description: string;
   readonly status: z.ZodType;
-  /** What must stand in a status beside the generation before anybody looked; missing: nobody ever writes one. */
+  /** What a status contains beside the generation before the first observation; missing: that kind has none. */
   readonly unobserved?: Schema;
   readonly columns: readonly Column[];
 }
 
-/** The kinds that we have a CRD for, with the printer columns that VSO gives them. */
+/** The kinds with a CRD of ours, with VSO's printer columns. */
 const DEFINITIONS: readonly Definition[] = [
   {
     kind: VAULT_CONNECTION,
@@ -111,7 +111,7 @@ const DEFINITIONS: readonly Definition[] = [
   },
 ];
 
-/** Zod bounds every integer by what a double holds; the API server's own integers are wider, and need their format. */
+/** Zod limits integers to what a double can hold; the API server's integers are wider, and need their format. */
 function structural({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodTypes; jsonSchema: Schema }): void {
   if (zodSchema._zod.def.type !== "number") return;
   if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
@@ -132,8 +132,8 @@ const IDENTITY = {
 };
 
 /**
- * An object without a status shows this one. There is no default for the generation alone: a status that someone else wrote,
- * who does not know of it, would say for ever that nobody looked.
+ * The status of an object that has none yet. The generation alone has no default: a status that another tool wrote
+ * without it would say for ever that nothing was observed.
  */
 function statusOf({ status, unobserved }: Definition): Schema {
   const schema = schemaOf(status, "The state that was last observed.");

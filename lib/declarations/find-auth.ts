@@ -6,12 +6,12 @@ import { mergeAuth } from "./merge-auth.ts";
 import { unsupportedInAuth } from "./unsupported.ts";
 import type { VaultAuthSpec } from "./vault-auth.ts";
 
-/** A VaultAuth that this namespace may use, with what its VaultAuthGlobal fills in. */
+/** A VaultAuth that this namespace may use, merged with its VaultAuthGlobal. */
 export interface FoundAuth {
   readonly at: ObjectRef;
   readonly object: Found<"VaultAuth">["object"];
   readonly spec: VaultAuthSpec;
-  /** As messages call it: the VaultAuth, and the VaultAuthGlobal if there is one. */
+  /** For messages: the VaultAuth, and the VaultAuthGlobal if there is one. */
   readonly subject: string;
 }
 
@@ -21,7 +21,7 @@ function isOperators({ object }: Shared, at: ObjectRef, operatorNamespace: strin
   return at.namespace === operatorNamespace && object.isStranger !== true;
 }
 
-/** Who may use a VaultAuth or a VaultAuthGlobal: exactly who may with VSO. */
+/** Throws unless VSO would let this namespace use the VaultAuth or VaultAuthGlobal. */
 function mustBeAllowed(shared: Shared, at: ObjectRef, namespace: string, operatorNamespace: string): void {
   const allowed = shared.spec.allowedNamespaces ?? [];
   const isSameNamespace = at.namespace === namespace;
@@ -36,7 +36,7 @@ function mustBeAllowed(shared: Shared, at: ObjectRef, namespace: string, operato
 
 type GlobalRef = NonNullable<VaultAuthSpec["vaultAuthGlobalRef"]>;
 
-/** Where the VaultAuthGlobal may be: the first that is there counts. */
+/** Where the VaultAuthGlobal may be: the first that exists is used. */
 function globalPlaces(
   auth: Found<"VaultAuth">,
   ref: GlobalRef,
@@ -52,7 +52,7 @@ function globalPlaces(
   return [...new Set(namespaces)].map((namespace) => ({ namespace, name: "default" }));
 }
 
-/** A VaultAuth with what its VaultAuthGlobal fills in, if it names one. Throws when that can't be merged. */
+/** Merges a VaultAuth with its VaultAuthGlobal, if it names one. Throws when that is not possible. */
 export function withGlobal(lookup: LookUp, auth: Found<"VaultAuth">, at: ObjectRef, operatorNamespace: string) {
   const { vaultAuthGlobalRef: ref } = auth.spec;
   if (ref === undefined) return auth;
@@ -64,7 +64,7 @@ export function withGlobal(lookup: LookUp, auth: Found<"VaultAuth">, at: ObjectR
   return { spec: mergeAuth(auth.spec, global.spec), subject: `${auth.subject} with ${global.subject}` };
 }
 
-/** The VaultAuth that a resource in this namespace names. */
+/** Finds the VaultAuth that a resource in this namespace refers to. */
 export function findAuth(
   lookup: LookUp,
   vaultAuthRef: string | undefined,

@@ -14,13 +14,13 @@ import { because, type Found, invalidReference, type LookUp, mustBeOperators, re
 import { unsupportedInConnection } from "./unsupported.ts";
 
 /**
- * For one request, when a VaultConnection does not say, and at most. VSO's client waits for 60 s; in that
- * time a Vault that accepts connections and answers nothing would hold up the syncs of others.
+ * The default time-out of a request, and the maximum. VSO's client waits for 60 s; for so long a Vault that accepts
+ * connections and never answers would delay the syncs of others.
  */
 const DEFAULT_TIMEOUT_MS = 8 * SECOND_MS;
 const MAX_TIMEOUT_MS = 60 * SECOND_MS;
 
-/** A mount, path or Vault namespace without the slash that may stand at either end. */
+/** A mount, path or Vault namespace without slashes at its ends. */
 export function trimSlashes(text: string): string {
   return text.replace(/^\//, "").replace(/\/$/, "");
 }
@@ -59,7 +59,7 @@ function caRefOf(
   return skipTLSVerify ? ref : noted(lookup, ref);
 }
 
-/** A Secret that is read later, with its version where that is known. */
+/** Notes a Secret that is read later, with its version if that is known. */
 function noted<T extends CredentialRef & { kind: "secret" }>(lookup: LookUp, ref: T): T {
   const version = lookup.note("Secret", { namespace: ref.namespace, name: ref.name });
   return version === undefined ? ref : { ...ref, version };
@@ -67,13 +67,13 @@ function noted<T extends CredentialRef & { kind: "secret" }>(lookup: LookUp, ref
 
 type Method = VaultIdentity["method"];
 
-/** Remembers the Secret that is logged in with, if it is one. */
+/** Notes the Secret with the login's credentials, if there is one. */
 function withVersion(lookup: LookUp, method: Method): Method {
   const { credential } = method;
   return credential.kind === "secret" ? ({ ...method, credential: noted(lookup, credential) } as Method) : method;
 }
 
-/** The mount that is logged in at. The fleet's override is for logins by a cluster's own tokens: others have no cluster. */
+/** The mount of the login. The fleet's override applies only to logins by the cluster's own tokens. */
 function mountOf({ spec, subject }: FoundAuth, { kind }: Method, cluster: ClusterSettings): string {
   const override = kind === "kubernetes" || kind === "jwt" ? cluster.vault?.authMount : undefined;
   const mount = trimSlashes(override ?? spec.mount ?? "");
@@ -100,8 +100,8 @@ export function resolveConnectionAt(lookup: LookUp, place: ObjectRef, why: strin
 }
 
 /**
- * One token for all who log in alike. Versions of the Secrets are no part of it: a token lives on when the credential that it
- * was made with is replaced.
+ * The same id for equal logins, so that they share a token. It leaves out the versions of Secrets: a token stays valid
+ * when its credential is replaced.
  */
 function idOf(cluster: string, versions: readonly string[], identity: Omit<VaultIdentity, "id">): string {
   const { target, namespace = "", mount, headers, method } = identity;
@@ -110,7 +110,7 @@ function idOf(cluster: string, versions: readonly string[], identity: Omit<Vault
   return fingerprint(cluster, ...versions, target.address, namespace, mount, canonical({ headers, place, rest }));
 }
 
-/** How a resource in this namespace logs in: VaultAuth, VaultAuthGlobal, VaultConnection and the fleet together. */
+/** How a resource in this namespace logs in, by its VaultAuth, VaultAuthGlobal, VaultConnection and the fleet. */
 export function resolveIdentity(
   lookup: LookUp,
   vaultAuthRef: string | undefined,
@@ -120,12 +120,12 @@ export function resolveIdentity(
   return identityBy(findAuth(lookup, vaultAuthRef, namespace, cluster), lookup, namespace, cluster);
 }
 
-/** Only AWS knows the identity of a process. */
+/** Only AWS has an identity for the process. */
 function isOurs(method: Method): method is AwsMethod {
   return method.credential.kind === "process";
 }
 
-/** The same by a VaultAuth that was found. */
+/** The same, for a VaultAuth that is already found. */
 export function identityBy(
   auth: FoundAuth,
   lookup: LookUp,

@@ -3,13 +3,13 @@ import type { ClusterSettings } from "../ports/fleet.ts";
 import type { FleetVault, LentIdentity } from "../ports/fleet-vault.ts";
 import type { AwsMethod, VaultTarget } from "../ports/vault.ts";
 
-/** The Vault of fleet.yaml that has this address. */
+/** The Vault in fleet.yaml with this address. */
 export function vaultAt({ vaults = [] }: ClusterSettings, address: string): FleetVault | undefined {
   return vaults.find(({ addresses }) => addresses.includes(address));
 }
 
 export interface Login {
-  /** As messages call the VaultAuth. */
+  /** The VaultAuth's name in messages. */
   readonly subject: string;
   readonly method: AwsMethod;
   readonly mount: string;
@@ -33,7 +33,7 @@ function lentTo(cluster: ClusterSettings, { method, mount, target }: Login): [Fl
   return found && [vault, found];
 }
 
-/** What a VaultAuth says beside fleet.yaml must not be another thing than fleet.yaml says. */
+/** A VaultAuth must not contradict fleet.yaml. */
 function mustAgree({ subject, method }: Login, vault: FleetVault, identity: LentIdentity): void {
   const others = (["headerValue", "region"] as const).filter(
     (field) => method[field] !== undefined && identity[field] !== undefined && method[field] !== identity[field],
@@ -41,10 +41,10 @@ function mustAgree({ subject, method }: Login, vault: FleetVault, identity: Lent
   if (others.length === 0) return;
   const fields = others.map((field) => `spec.aws.${field}`).join(" and ");
   const from = `identity ${vault.name}/${identity.name} of fleet.yaml`;
-  throw refused(subject, `but its ${fields} is not that of ${from}: leave it out, since fleet.yaml's counts`);
+  throw refused(subject, `but its ${fields} differs from that of ${from}: remove it, since fleet.yaml's is used`);
 }
 
-/** Whom we prove ourselves to is for fleet.yaml to say as well, not for who may write a VaultConnection. */
+/** Only fleet.yaml chooses which server keyferry proves its identity to, not an author of VaultConnections. */
 function trustedTarget({ subject, target }: Login, vault: FleetVault): VaultTarget {
   const { caRef, tlsServerName, skipTlsVerify, ...rest } = target;
   if (skipTlsVerify || tlsServerName !== undefined) {
@@ -53,12 +53,12 @@ function trustedTarget({ subject, target }: Login, vault: FleetVault): VaultTarg
   }
   if (vault.caFile !== undefined) return { ...rest, skipTlsVerify, caOf: vault.name };
   if (caRef === undefined) return target;
-  throw refused(subject, `to a Vault whose CA a Secret of the cluster says: set caFile of vaults ${vault.name}`);
+  throw refused(subject, `to a Vault whose CA comes from a Secret of the cluster: set caFile of vaults ${vault.name}`);
 }
 
 /**
- * A login with the identity of this very process. It is one for the whole fleet, so that fleet.yaml says which clusters may have it,
- * at which address, in which role, and what its signature is good for. Any other login is as it was.
+ * A login with the identity of this process, which the whole fleet shares. So fleet.yaml decides which clusters may use
+ * it, with which address and role, and for which Vault its signature is valid. Other logins are unchanged.
  */
 export function withLentIdentity(cluster: ClusterSettings, login: Login): Pick<Login, "method" | "target"> {
   const { subject, method, target } = login;

@@ -30,15 +30,15 @@ function serviceAccount(
 }
 
 /**
- * Whether what is sent to Vault is a token for the cluster's own API server: then whoever stands at that address can use it there,
- * as this service account.
+ * Whether Vault receives a token for the cluster's own API server: any server at that address could use it there as
+ * this service account.
  */
 export function lacksAudience({ method, kubernetes, jwt }: VaultAuthSpec): boolean {
   const block = method === "kubernetes" ? kubernetes : method === "jwt" ? jwt : undefined;
   return Boolean(block?.serviceAccount) && !block?.audiences?.some((audience) => audience !== "");
 }
 
-/** The fleet may demand an audience. */
+/** The fleet can require audiences. */
 function audienceComplaints(auth: VaultAuthSpec, { cluster }: Place): readonly Complaint[] {
   if (!cluster.vault?.requireAudiences || !lacksAudience(auth)) return [];
   const message = "required, since fleet.yaml sets vault.requireAudiences for this cluster: name Vault's audience";
@@ -58,7 +58,7 @@ function kubernetes(auth: VaultAuthSpec, place: Place): Method | readonly Compla
   ];
 }
 
-/** With both, the service account is used, as VSO does. */
+/** With both, the service account is used, as by VSO. */
 function jwt(auth: VaultAuthSpec, place: Place): Method | readonly Complaint[] {
   const { jwt: block } = auth;
   const complaints = audienceComplaints(auth, place);
@@ -88,10 +88,10 @@ function appRole(auth: VaultAuthSpec, place: Place): Method | readonly Complaint
   ];
 }
 
-/** VSO's own, for a service account that is bound to an IAM role; its annotations may say otherwise. */
+/** VSO's defaults for a service account with an IAM role; its annotations override them. */
 const IRSA = { audiences: ["sts.amazonaws.com"], tokenExpirationSeconds: 86_400 };
 
-/** With several, the Secret is used; with none, the identity of this process, as VSO uses its node's. */
+/** With several, the Secret is used; with none, the identity of this process, as VSO uses that of its node. */
 function awsCredential(block: NonNullable<VaultAuthSpec["aws"]>, place: Place): LoginCredential {
   if (block.secretRef) return secret(place, block.secretRef, "access_key_id");
   if (block.irsaServiceAccount) return serviceAccount(place, block.irsaServiceAccount, IRSA);
@@ -119,10 +119,10 @@ function aws(auth: VaultAuthSpec, place: Place): AwsMethod | readonly Complaint[
   };
 }
 
-/** Of the token that Google is shown, in seconds. */
+/** The TTL of the token that Google receives, in seconds. */
 const GCP_TOKEN_SECONDS = 600;
 
-/** That region, clusterName and projectID are there is checked before: unsupported.ts. */
+/** unsupported.ts has checked that region, clusterName and projectID are set. */
 function gcp(auth: VaultAuthSpec, place: Place): Method | readonly Complaint[] {
   const { role, workloadIdentityServiceAccount: name, region, clusterName, projectID } = auth.gcp ?? {};
   if (role && name && region && clusterName && projectID) {
@@ -134,7 +134,7 @@ function gcp(auth: VaultAuthSpec, place: Place): Method | readonly Complaint[] {
   );
 }
 
-/** How this VaultAuth logs in, for resources at this place, or what it lacks. */
+/** How this VaultAuth logs in for resources at this place, or what it lacks. */
 export function loginMethod(auth: VaultAuthSpec, place: Place): Method | readonly Complaint[] {
   switch (auth.method) {
     case "kubernetes":

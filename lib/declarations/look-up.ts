@@ -8,26 +8,26 @@ import type { Complaint } from "../util/complaints.ts";
 import { rememberedOf } from "../util/remembered.ts";
 import { complaintsError, type DeclaredKind, type Parsed, parseSpec, type SpecOf } from "./parse.ts";
 
-/** A reference that was found, read and understood. */
+/** A reference that exists and is valid. */
 export interface Found<K extends DeclaredKind> {
   readonly object: Reference;
   readonly spec: SpecOf<K>;
-  /** `VaultAuth shop/default`, as messages call it. */
+  /** For messages: `VaultAuth shop/default`. */
   readonly subject: string;
 }
 
-/** Looks references up and remembers each, found or missing, so that its change wakes the sync (lease-table 23). */
+/** Resolves references and notes each, found or missing, so that its change wakes the sync (lease-table 23). */
 export interface LookUp {
   readonly refs: ReadonlySet<ReferenceKey>;
-  /** Throws REFERENCE_MISSING or REFERENCE_INVALID. `because` says who asks: `spec.vaultAuthRef is empty`. */
+  /** Throws REFERENCE_MISSING or REFERENCE_INVALID. `because` is the reason to look: `spec.vaultAuthRef is empty`. */
   find<K extends DeclaredKind>(kind: K, ref: ObjectRef, because: string): Found<K>;
-  /** The first of them that is there; all before it are remembered as well, since each would count more. */
+  /** Finds the first that exists. Notes all before it as well, since each would take precedence. */
   findFirst<K extends DeclaredKind>(
     kind: K,
     refs: readonly ObjectRef[],
     because: string,
   ): { readonly found: Found<K>; readonly at: ObjectRef };
-  /** Remembers something that is not read here: a Secret with credentials. Its version, where it is followed. */
+  /** Notes an object that is not read here: a Secret with credentials. Returns its version if its kind is followed. */
   note(kind: string, ref: ObjectRef): string | undefined;
 }
 
@@ -59,7 +59,10 @@ export function lookUp(settings: LookUpCluster, reference: (key: ReferenceKey) =
   };
 }
 
-/** Of a namespace that is not read nobody knows what is there: to create it would help as little as to wait. */
+/**
+ * In a namespace that keyferry does not read, the object may exist: the remedy is to include the namespace, not to
+ * create the object.
+ */
 function missing(cluster: LookUpCluster, kind: string, places: readonly ObjectRef[], because: string): SyncError {
   const read = referenceNamespaces(cluster);
   const names = places.map((ref) => subjectOf(kind, ref)).join(" or ");
@@ -84,7 +87,7 @@ function subjectOf(kind: string, ref: ObjectRef): string {
 function understood<K extends DeclaredKind>(kind: K, at: ObjectRef, object: Reference): Found<K> {
   const subject = subjectOf(kind, at);
   if (object.tooLarge !== undefined) {
-    const message = `${subject} has ${object.tooLarge} bytes, too many to keep: make it smaller`;
+    const message = `${subject} has ${object.tooLarge} bytes, too many to store: make it smaller`;
     throw new SyncError("REFERENCE_INVALID", message);
   }
   const parsed = parsedOnce(object, kind) as Parsed<SpecOf<K>>;
@@ -92,36 +95,36 @@ function understood<K extends DeclaredKind>(kind: K, at: ObjectRef, object: Refe
   return { object, spec: parsed.spec, subject };
 }
 
-/** A batch's syncs mostly share their references: each object is parsed once, and forgotten with it. It has one kind. */
+/** Parses each object once per batch, whose syncs mostly share their references. Each object has one kind. */
 const parsedOnce = rememberedOf(({ spec }: Reference, kind: DeclaredKind) => parseSpec(kind, spec));
 
-/** Where `name` stands for: the operator's `default` when it is empty. */
+/** The object that this name refers to; an empty name is the operator's `default`. */
 export function referTo(text: string | undefined, namespace: string, operatorNamespace: string): ObjectRef {
   const ref = parseObjectRef(text ?? "", { namespace: operatorNamespace, name: "default" }, namespace);
-  // Parsing checked it already.
-  if (ref === undefined) throw new SyncError("SPEC_INVALID", "a reference is an invalid name");
+  // Parsing has checked it.
+  if (ref === undefined) throw new SyncError("SPEC_INVALID", "a reference has an invalid name");
   return ref;
 }
 
 /**
- * What stands in for a name that is not given must be the operator's own. Someone else's, in a namespace that only has the
- * name of the operator's, is found and refused.
+ * The default for an empty name must be the operator's own object. Throws for one in a namespace that only has the same
+ * name as the operator's.
  */
 export function mustBeOperators({ object, subject }: Pick<Found<DeclaredKind>, "object" | "subject">): void {
   if (object.isStranger !== true) return;
   throw new SyncError(
     "REFERENCE_NOT_ALLOWED",
-    `${subject} is nobody's default: its namespace is not known to be the operator's, and anybody may have made it. ` +
+    `${subject} can't serve as a default: its namespace may not be the operator's, and any user may have created it. ` +
       "Name another one, or enter the namespace's uid as operatorNamespaceUid in fleet.yaml if it is yours",
   );
 }
 
-/** Who asks for a reference, in a message. */
+/** Why a reference is needed, for messages. */
 export function because(field: string, text: string | undefined): string {
-  return text ? `named by ${field}` : `${field} is empty, so the default in the operator's namespace counts`;
+  return text ? `named by ${field}` : `${field} is empty, so the default in the operator's namespace is used`;
 }
 
-/** Another one whenever anything of it changed. */
+/** Changes with every change of the object. */
 export function versionOf({ uid, hash }: Reference): string {
   return `${uid}/${hash}`;
 }

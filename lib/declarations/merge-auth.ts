@@ -5,10 +5,10 @@ import { METHODS } from "./vault-auth-methods.ts";
 type Texts = Readonly<Record<string, string>>;
 type Strategy = "union" | "replace" | "none";
 
-/** What a method's block of a VaultAuthGlobal has besides the method's own fields. */
+/** Fields that a method's block has only in a VaultAuthGlobal. */
 const GLOBAL_FIELDS: ReadonlySet<string> = new Set(["namespace", "mount", "params", "headers"]);
 
-/** Empty as Go sees it: as good as not set. */
+/** Empty in Go's sense: the same as not set. */
 function isEmpty(value: unknown): boolean {
   if (value === undefined || value === "" || value === 0 || value === false) return true;
   return typeof value === "object" && value !== null && Object.keys(value).length === 0;
@@ -19,7 +19,7 @@ function firstOf<T>(...values: readonly (T | undefined)[]): T | undefined {
   return values.find((value) => !isEmpty(value));
 }
 
-/** A map of both. In a union the VaultAuth's own entries win over the method's, and these over those for all. */
+/** Merges maps. In a union the VaultAuth's own entries win over the method's, and these over the common ones. */
 function merged(strategy: Strategy, own: Texts = {}, ofMethod: Texts = {}, ofAll: Texts = {}): Texts | undefined {
   switch (strategy) {
     case "union":
@@ -31,7 +31,7 @@ function merged(strategy: Strategy, own: Texts = {}, ofMethod: Texts = {}, ofAll
   }
 }
 
-/** The fields of the VaultAuth's block, and of the global's those that are empty there. */
+/** The fields of the VaultAuth's block; empty ones come from the global's. */
 function mergedBlock(own: object | undefined, ofGlobal: object | undefined): object {
   const filling = Object.entries(ofGlobal ?? {}).filter(([field]) => !GLOBAL_FIELDS.has(field));
   const ours = Object.entries(own ?? {}).filter(([, value]) => !isEmpty(value));
@@ -43,8 +43,8 @@ function withoutEmpty(fields: Readonly<Record<string, unknown>>): object {
 }
 
 /**
- * A VaultAuth with what a VaultAuthGlobal fills in where it says nothing itself. A method's block that the
- * VaultAuth has fills tokenExpirationSeconds by its own default, so that the global's counts only where it has none: as VSO.
+ * Fills the empty fields of a VaultAuth from a VaultAuthGlobal. A method's block in the VaultAuth has a default
+ * tokenExpirationSeconds, so that the global's value applies only without such a block: as in VSO.
  */
 export function mergeAuth(auth: VaultAuthSpec, global: VaultAuthGlobalSpec): VaultAuthSpec {
   const method = auth.method ?? global.defaultAuthMethod;

@@ -9,7 +9,7 @@ import { vaultDynamicSecretSpec } from "./vault-dynamic-secret.ts";
 import { vaultPkiSecretSpec } from "./vault-pki-secret.ts";
 import { vaultStaticSecretSpec } from "./vault-static-secret.ts";
 
-/** The schema of each kind's spec: it parses, and the CRD is made of it. */
+/** The schema of each kind's spec, for parsing and for the CRD. */
 export const SPECS = {
   VaultConnection: vaultConnectionSpec,
   VaultAuth: vaultAuthSpec,
@@ -25,10 +25,10 @@ export type SpecOf<K extends DeclaredKind> = z.infer<(typeof SPECS)[K]>;
 
 export type Parsed<T> = { readonly spec: T } | { readonly complaints: readonly Complaint[] };
 
-/** Deeper than any resource is; the API server refuses such objects long before. */
+/** Deeper than any resource; the API server's limit is far lower. */
 const MAX_DEPTH = 200;
 
-/** Null is unset, as the API server's own clients read it. Undefined when the value nests too deep to be one of ours. */
+/** Treats null as unset, as the API server's clients do. Undefined when the value nests too deep. */
 function withoutNulls(value: unknown, depth = 0): unknown {
   if (depth > MAX_DEPTH) return undefined;
   if (Array.isArray(value)) return value.map((item) => withoutNulls(item, depth + 1));
@@ -37,7 +37,7 @@ function withoutNulls(value: unknown, depth = 0): unknown {
   return Object.fromEntries(entries.map(([key, item]) => [key, withoutNulls(item, depth + 1)]));
 }
 
-/** A spec as its type, defaults filled in, or everything that is wrong with it. Unknown fields are left aside. */
+/** The typed spec with defaults, or all its complaints. Ignores unknown fields. */
 export function parseSpec<K extends DeclaredKind>(kind: K, spec: unknown): Parsed<SpecOf<K>> {
   const input = withoutNulls(spec);
   const result = SPECS[kind].safeParse(input);

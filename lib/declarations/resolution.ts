@@ -3,7 +3,10 @@ import type { ReferenceKey } from "../keys.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Declared, Reference } from "../ports/rows.ts";
 
-/** What came of resolving. `refs` is right in both cases: a change of any of them is worth another try (lease-table 23). */
+/**
+ * The outcome of resolving. `refs` is complete in both cases: a change of any of them starts another try (lease-table
+ * 23).
+ */
 export interface Resolution<T> {
   readonly refs: readonly ReferenceKey[];
   readonly outcome: T | SyncError;

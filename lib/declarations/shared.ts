@@ -2,7 +2,7 @@ import { z } from "zod";
 import { DURATION_HINT, DURATION_PATTERN, parseDuration } from "../duration.ts";
 import * as check from "./checks.ts";
 
-/** The parts that several kinds have. Schemas name what a resource may hold; descriptions become the CRD's. */
+/** Parts of several kinds. The descriptions become the CRD's. */
 
 export function text(description: string) {
   return z.string().describe(description);

@@ -8,13 +8,13 @@ import type { JsonObject } from "../util/json.ts";
 import { normalAddress } from "../vault-address.ts";
 import { trimSlashes } from "./identity.ts";
 
-/** The name that fleet.yaml gives to the Vault at this address; else the address itself in its one spelling. */
+/** The Vault's name in fleet.yaml for this address; otherwise the normalised address. */
 export function vaultName(vaults: readonly FleetVault[] = [], address: string): string {
   const normal = normalAddress(address);
   return vaults.find(({ addresses }) => addresses.includes(normal))?.name ?? normal;
 }
 
-/** Where a read reads, whoever reads it: the place that change events are looked up by. */
+/** The place of a read, for any kind: change events find reads by it. */
 export function placeOfRead(read: VaultRead, vaults?: readonly FleetVault[]): Place {
   const namespace = read.namespace ?? read.identity.namespace ?? "";
   const parts = [namespace, read.mount, read.path].map(trimSlashes).filter((part) => part !== "");
@@ -34,8 +34,8 @@ export interface GroupMember {
 }
 
 /**
- * Syncs of one group can share a Vault read: same cluster, VaultAuth, namespace and path (lease-table 11). Made of what a
- * declaration names, resolved or not, and never fails; other kinds than static secrets share nothing but a message.
+ * Syncs of one group can share a Vault read: same cluster, VaultAuth, namespace and path (lease-table 11). Uses only
+ * the names in a declaration, so it never fails; kinds other than static secrets share only a message.
  */
 export function groupOf(cluster: Pick<ClusterSettings, "name" | "operatorNamespace">, member: GroupMember): string {
   const { kind, namespace, spec } = member;

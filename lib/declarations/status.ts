@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** What the status subresource may hold. Never parsed, since we write what we read; it becomes part of the CRDs. */
+/** The content of the status subresource. For the CRDs only: we never parse a status, since we only read our own. */
 
 const MAX_MESSAGE = 32_768;
 const MAX_REASON = 1_024;
@@ -26,7 +26,7 @@ export const unixSeconds = z.int().describe("Seconds since 1970.");
 
 export const lastGeneration = z.int().describe("The generation that was last applied.");
 
-/** What a resource says that nobody has looked at yet: tools that wait for it (kstatus) know by it that they have to. */
+/** The generation of a resource that was not observed yet, which makes tools like kstatus wait. */
 export const UNOBSERVED = -1;
 
 export const observedGeneration = z

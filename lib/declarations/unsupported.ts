@@ -3,16 +3,16 @@ import type { VaultAuthSpec } from "./vault-auth.ts";
 import type { VaultConnectionSpec } from "./vault-connection.ts";
 
 /**
- * What is declared and can't be carried out: the sync is parked with a message rather than done in half.
- * Fields that do no harm when they are left aside are not named here: syncConfig.instantUpdates (Vault is asked as often as
- * refreshAfter says, and a warning tells), storageEncryption (tokens are never cached in the cluster), params (VSO does not send them either).
+ * Unsupported features: the sync is parked with a message, and nothing is done by half. These harmless fields are
+ * ignored instead: syncConfig.instantUpdates (Vault is read every refreshAfter, and a warning says so),
+ * storageEncryption (no token is cached in the cluster), params (VSO does not send them either).
  */
 
 function unsupported(subject: string, fields: readonly string[], because: string): SyncError {
   return new SyncError("UNSUPPORTED", `${subject}: ${fields.join(", ")} ${because}`);
 }
 
-/** Kinds that are known and not carried out by this version. */
+/** The error for a known kind that this version does not support. */
 export function unsupportedKind(kind: string): SyncError {
   return unsupported(
     "not carried out",
@@ -22,9 +22,9 @@ export function unsupportedKind(kind: string): SyncError {
 }
 
 /**
- * What a VaultAuth may say that nothing outside the cluster can follow. The identity of keyferry's own process is lent to
- * VaultAuths of the operator's namespace alone: it is one for the whole fleet, and who may write a VaultAuth and a
- * VaultConnection elsewhere could have it sent to a server of their own.
+ * Parts of a VaultAuth that only work inside the cluster. Only VaultAuths of the operator's namespace may use the
+ * identity of keyferry's own process: the whole fleet shares it, and authors of VaultAuths and VaultConnections
+ * elsewhere could send it to their own servers.
  */
 export function unsupportedInAuth(subject: string, auth: VaultAuthSpec, isOperators: boolean): SyncError | undefined {
   const { method, appRole, aws, gcp } = auth;
@@ -46,7 +46,7 @@ export function unsupportedInAuth(subject: string, auth: VaultAuthSpec, isOperat
   return undefined;
 }
 
-/** What a VaultConnection may say that has no meaning outside the cluster. */
+/** Parts of a VaultConnection that only work inside the cluster. */
 export function unsupportedInConnection(subject: string, connection: VaultConnectionSpec): SyncError | undefined {
   if (!connection.caCertPath || connection.skipTLSVerify) return undefined;
   const because = "is a file on an operator's disk, which does not exist outside the cluster: use caCertSecretRef";

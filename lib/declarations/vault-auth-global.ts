@@ -3,7 +3,7 @@ import * as check from "./checks.ts";
 import { flag, headers, optionalText, textList, textMap, vaultPath } from "./shared.ts";
 import { appRole, aws, gcp, jwt, kubernetes, METHODS } from "./vault-auth-methods.ts";
 
-/** What a method block has here besides the method's own fields. */
+/** Fields that a method block has here besides the method's own. */
 const defaults = {
   namespace: vaultPath("Vault namespace for this method."),
   mount: vaultPath("Mount of this method."),
@@ -11,7 +11,7 @@ const defaults = {
   headers: headers("HTTP headers for this method."),
 };
 
-/** What VaultAuths have in common. */
+/** Settings that several VaultAuths share. */
 export const vaultAuthGlobalSpec = z.object({
   allowedNamespaces: textList(
     "Kubernetes namespaces whose VaultAuths may refer to this one, besides its own. * is all.",

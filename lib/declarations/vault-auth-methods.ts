@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { objectName, optionalText, text, textList } from "./shared.ts";
 
-/** The login methods, as VaultAuth and VaultAuthGlobal share them. What is needed is checked on use. */
+/** The login methods of VaultAuth and VaultAuthGlobal. Required fields are checked on use. */
 export const METHODS = ["kubernetes", "jwt", "appRole", "aws", "gcp"] as const;
 
 const MIN_TOKEN_SECONDS = 600;

@@ -3,7 +3,7 @@ import * as check from "./checks.ts";
 import { durationText, headers, objectName, optionalText } from "./shared.ts";
 import { conditions, observedGeneration } from "./status.ts";
 
-/** Where a Vault is and how to speak with it. */
+/** Address of a Vault and settings of the connection. */
 export const vaultConnectionSpec = z.object({
   address: z.string().check(check.address).describe("Base URL of Vault, such as https://vault.example.com:8200."),
   headers: headers("HTTP headers of every request. Do not set the Vault namespace here."),

@@ -16,7 +16,7 @@ import { conditions, lastGeneration, observedGeneration, secretMAC, unixSeconds,
 const DEFAULT_RENEWAL_PERCENT = 67;
 const MAX_RENEWAL_PERCENT = 90;
 
-/** Credentials that Vault makes for us, with a lease of its own. */
+/** Credentials that Vault creates, with a lease of their own. */
 export const vaultDynamicSecretSpec = z.object({
   vaultAuthRef,
   namespace: vaultNamespace,

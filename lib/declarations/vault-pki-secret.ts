@@ -13,7 +13,7 @@ import {
 } from "./shared.ts";
 import { conditions, lastGeneration, observedGeneration, secretMAC, unixSeconds } from "./status.ts";
 
-/** Durations here may be in days as well. */
+/** Here a duration may also be in days. */
 const TTL = /^([0-9]+(\.[0-9]+)?(s|m|h|d))$/;
 
 /** A certificate that Vault issues. */

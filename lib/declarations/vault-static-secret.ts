@@ -9,7 +9,7 @@ import {
 } from "./shared.ts";
 import { conditions, lastGeneration, observedGeneration, secretMAC, vaultClientMeta } from "./status.ts";
 
-/** A path of a kv engine that becomes a Secret. */
+/** A path of a kv engine, synced to a Secret. */
 export const vaultStaticSecretSpec = z.object({
   vaultAuthRef,
   namespace: vaultNamespace,

@@ -9,49 +9,49 @@ import type { SecretApi } from "../ports/secrets.ts";
 import type { SecretData } from "../secret-value.ts";
 
 /**
- * A place that secret data is brought to. A run, a plan and a clean-up share it: a plan passes APIs that simulate writes, and a
- * clean-up wants nothing there.
+ * A place for secret data. Runs, plans and clean-ups share it: a plan passes APIs that simulate writes, and a clean-up
+ * wants nothing there.
  */
 export interface Destination<S = unknown, D = unknown> {
-  /** What the row remembers of it: nothing is asked for this. */
+  /** What the row knows of it, without any request. */
   readonly start: S;
   /** For messages, such as `Secret shop/db`. */
   readonly name: string;
-  /** Pure: the next change, one at a time; undefined when nothing is left to do. A refusal is thrown. */
+  /** Pure: the next single change; undefined when nothing is left to do. Throws a refusal. */
   decide(state: S): D | undefined;
-  /** Makes that change, or reads what the decision lacks; answers what is known then. */
+  /** Makes that change, or reads what the decision lacks; returns what is known then. */
   act(decision: D, state: S, claim: Claim, signal: AbortSignal): Promise<S>;
-  /** What the row and the event say of it. */
+  /** The result for the row and the event. */
   learned(state: S): Learned;
-  /** For a plan: what a decision does, in names and digests; undefined: it changes nothing that it would show. */
+  /** For a plan: the effect of a decision, in names and digests; undefined without a visible change. */
   describe(decision: D, state: S): Effect | undefined;
 }
 
 export interface Learned {
-  /** What the row names as ours from now on. */
+  /** The Secrets that the row owns from now on. */
   readonly owned: readonly OwnedSecret[];
-  /** Why something was written; missing: nothing was. */
+  /** The reason for a write; missing: nothing was written. */
   readonly wrote?: string;
 }
 
-/** One change, as a plan shows it. */
+/** One change, for a plan. */
 export interface Effect {
   readonly action: "adopt" | "create" | "update" | "take-over" | "recreate";
   readonly because: string;
   readonly changes?: SecretChanges;
 }
 
-/** Names of what comes, goes, or stays under its name with another value. */
+/** Names that are added, removed, or changed. */
 export interface NameChanges {
   readonly added: readonly string[];
   readonly removed: readonly string[];
   readonly changed: readonly string[];
 }
 
-/** How a Secret would differ afterwards. `before` is missing where there is none. */
+/** How a Secret would change. `before` is missing for a new one. */
 export interface SecretChanges {
   readonly any: boolean;
-  /** Short digests of all its data, of one key: equal ones mean equal data. */
+  /** Short digests of all its data, with the same key: equal ones mean equal data. */
   readonly digest: { readonly before?: string; readonly after: string };
   readonly type: { readonly before?: string; readonly after: string };
   readonly data: NameChanges;
@@ -60,18 +60,18 @@ export interface SecretChanges {
   readonly owner: boolean;
 }
 
-/** Everything that destinations ask of the world. */
+/** The dependencies of destinations. */
 export interface DestinationApis extends Pick<ReconcileDeps, "digestKey" | "log"> {
   readonly secrets: SecretWrites;
   readonly resources: Pick<ReconcileDeps["resources"], "get">;
   readonly clusters: Pick<ReconcileDeps["clusters"], "list">;
-  /** Of the row that is worked on. */
+  /** Of the row at work. */
   readonly origin: Origin;
 }
 
 export type SecretWrites = Omit<SecretApi, "hmacKey" | "findHmacKey" | "createHmacKey">;
 
-/** The destination of one sync, and what it should hold. */
+/** The destination of one sync, and its desired content. */
 export interface ToWrite<W> {
   readonly row: Row;
   readonly settings: Pick<ClusterSettings, "observe">;
@@ -81,16 +81,18 @@ export interface ToWrite<W> {
   readonly digest: Digest;
 }
 
-/** How destinations of one sort are made. `W`: what a kind resolves, as far as they read it. */
+/** Creates destinations of one type. `W`: the parts of a resolved kind that they need. */
 export interface DestinationFactory<W = unknown> {
-  /** What the row names from the claim on: what is to be written is recorded before it is (lease-table 8). */
+  /** The Secrets to record with the claim, because a write is recorded before it happens (lease-table 8). */
   ownedWith(resolved: W, owned: readonly OwnedSecret[]): readonly OwnedSecret[];
   toWrite(apis: DestinationApis, about: ToWrite<W>): Destination;
-  /** Where nothing is wanted any more: what the row names goes, as far as it is still ours. */
+  /** Wants nothing there: removes what the row owns, if it is still ours. */
   toClear(apis: DestinationApis, about: Pick<ToWrite<W>, "row" | "settings">): Destination;
 }
 
-/** It is another declaration's, and this sync waits for it. Nothing that waits for a destination has a record of having written it. */
+/**
+ * The Secret is another declaration's, and this sync waits for it. A waiting sync has no record of having written it.
+ */
 export class DestinationAwaited extends SyncError {
   readonly destination: string;
 
@@ -99,7 +101,7 @@ export class DestinationAwaited extends SyncError {
     this.destination = destination;
   }
 
-  /** What is recorded from now on: the name alone, so that its reference is taken off when it is not wanted any more. */
+  /** What to record from now on: only the name, so that the owner reference is removed when it is no longer wanted. */
   recordOf(owned: readonly OwnedSecret[]): readonly OwnedSecret[] {
     return owned.map((entry) => (entry.name === this.destination ? { name: entry.name } : entry));
   }

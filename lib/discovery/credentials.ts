@@ -8,8 +8,8 @@ import type { RowBudget } from "./row-budget.ts";
 import type { WatchTarget } from "./watch-targets.ts";
 
 /**
- * Secrets that logins and CA bundles are read from: one narrow watch for each, of its metadata, since nothing else tells
- * that a credential was made or replaced (lease-table 23). Found in what syncs said that they refer to.
+ * The Secrets of logins and CA bundles: a narrow metadata watch for each, because no other event tells that a
+ * credential was created or replaced (lease-table 23). Finds them in the references of syncs.
  */
 export async function credentialTargets(
   deps: DiscoveryDeps,
@@ -33,7 +33,7 @@ export async function credentialTargets(
   });
 }
 
-/** Most clusters log in by service account alone: their rows need not be searched. */
+/** Most clusters log in only by service accounts: their rows need no search. */
 async function nameCredentials(deps: DiscoveryDeps, cluster: string): Promise<boolean> {
   const references = await deps.leases.referencesOf(cluster);
   return references.some(({ spec }) => /"(?:secretRef|caCertSecretRef)":/.test(JSON.stringify(spec)));

@@ -7,13 +7,13 @@ import type { Declared, Reference } from "../ports/rows.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import { canonical } from "../util/canonical.ts";
 
-/** The table keeps at most so much of one declaration (lease-table 21, 25). */
+/** The maximum size of one declaration in the table (lease-table 21, 25). */
 const MAX_SPEC_BYTES = 256 * 1024;
 
-/** And of its status, which only we and Vault Secrets Operator write: a few KB. */
+/** The maximum size of its status, which only keyferry and Vault Secrets Operator write: a few KB. */
 const MAX_STATUS_BYTES = 64 * 1024;
 
-/** What kubectl keeps for itself: the whole object once more. */
+/** kubectl's own copy of the whole object. */
 const NOT_READ = "kubectl.kubernetes.io/last-applied-configuration";
 
 function annotationsOf(seen: SeenResource): Readonly<Record<string, string>> {
@@ -22,8 +22,9 @@ function annotationsOf(seen: SeenResource): Readonly<Record<string, string>> {
 }
 
 /**
- * A resource as a row keeps it; its hash covers spec, labels, annotations and deletion, never status (kubernetes-rules 11).
- * After `restores` of its cluster's etcd nothing that was recorded of Secrets and status holds: that is a new version, too.
+ * A resource in the form of a row; its hash covers spec, labels, annotations and deletion, never status
+ * (kubernetes-rules 11). A restore of the cluster's etcd (`restores`) is a new version as well, because recorded
+ * Secrets and statuses no longer match.
  */
 export function declaredOf(settings: ClusterSettings, kind: KindRef, seen: SeenResource, restores = 0): Declared {
   const key = syncKey({ cluster: settings.name, kind: kind.kind, namespace: seen.namespace, name: seen.name });
@@ -47,14 +48,14 @@ export function declaredOf(settings: ClusterSettings, kind: KindRef, seen: SeenR
   };
 }
 
-/** One that is too large is taken for none: ours is written over it. */
+/** A status that is too large counts as missing: ours replaces it. */
 function statusOf({ status }: SeenResource): SeenResource["status"] {
   return Buffer.byteLength(JSON.stringify(status)) > MAX_STATUS_BYTES ? {} : status;
 }
 
 /**
- * A reference as its row keeps it; only its spec counts, so that a new label wakes no sync, and whether it has the powers of
- * the operator namespace.
+ * A reference in the form of its row. Its hash covers only the spec, so that a new label wakes no sync, and whether it
+ * has the powers of the operator namespace.
  */
 export function referenceOf(cluster: string, kind: KindRef, seen: SeenResource, isStranger = false): Reference {
   const { spec, labels } = seen;

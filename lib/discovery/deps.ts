@@ -17,5 +17,5 @@ export const REFERENCE_KINDS: readonly KindRef[] = [
   SECRET_TRANSFORMATION,
 ];
 
-/** The Secrets that we write carry these labels. */
+/** The labels of Secrets that we write. */
 export const OWNED_SELECTOR = "app.kubernetes.io/managed-by=hashicorp-vso,app.kubernetes.io/component=secret-sync";

@@ -11,7 +11,7 @@ import type { DiscoveryDeps } from "./deps.ts";
 import { unlessBug } from "./guard.ts";
 import { namespacedName, type SecretSeen, secretSearch } from "./secret-search.ts";
 
-/** The syncs whose Secret this is, by its owner references: one, or two while a declaration takes over from another. */
+/** The syncs that own this Secret by owner references: one, or two while one declaration takes over from another. */
 export function ownersOf(cluster: string, secret: SeenResource): readonly { key: SyncKey; uid: string }[] {
   return secret.ownerReferences.flatMap((reference) => {
     const owner = declarationIn(reference);
@@ -29,9 +29,9 @@ export function isNewer(a: string, b: string): boolean {
 }
 
 /**
- * Is this Secret another than the one that we wrote? The resourceVersion alone is not drift; our managedFields entry,
- * or data keys of other owners, are (kubernetes-rules 10). While the row is claimed nothing can be said: our own write
- * comes back before settle has stored it (lease-table 22).
+ * Whether this Secret differs from the one that we wrote. A new resourceVersion alone is not drift; changes of our
+ * managedFields entry or of other owners' data keys are (kubernetes-rules 10). Undecidable while the row is claimed,
+ * because our own write arrives before settle has stored it (lease-table 22).
  */
 export function classify(row: Row, secret: SeenResource, isDeleted: boolean, now: EpochMs): DriftClass {
   if (row.leaseUntil !== undefined && row.leaseUntil > now) return "deferred";
@@ -49,7 +49,7 @@ function differs(owned: OwnedSecret, resourceVersion: string, secret: SeenResour
   return secret.managed?.fingerprint !== owned.managed;
 }
 
-/** It waited beside another declaration, whose reference is gone since: the Secret is its own to write now. */
+/** It waited for another declaration, whose owner reference is gone: it may write the Secret now. */
 function isLeftTo({ state, declared }: Row, { name, ownerReferences }: SeenResource): boolean {
   const [only, ...others] = ownerReferences;
   const waits = state.error?.code === "SECRET_NOT_OURS" && state.owned.some((entry) => entry.name === name);
@@ -57,11 +57,14 @@ function isLeftTo({ state, declared }: Row, { name, ownerReferences }: SeenResou
 }
 
 export interface DriftWatch {
-  /** A Secret with our labels was seen, or seen to go. */
+  /** Handles a seen or deleted Secret with our labels. */
   see(secret: SeenResource, isDeleted: boolean): Promise<void>;
-  /** Secrets that are recorded as written, or waited for, and were not in a complete list. */
+  /** Handles Secrets that are recorded as written, or awaited, and are missing from a complete list. */
   missing(listed: Listed, rows: readonly Row[]): Promise<void>;
-  /** Checks again what was seen while its row was claimed, and what was not recognised at once; `last`: what still can't be checked is looked at. */
+  /**
+   * Checks deferred Secrets again: those seen while their row was claimed, and unrecognised ones. `last`: nudges for
+   * those that still can't be checked.
+   */
   settleDeferred(last: boolean): Promise<void>;
   isDeferring(): boolean;
 }
@@ -72,11 +75,14 @@ export interface Listed {
   readonly places: ReadonlySet<string>;
 }
 
-/** How soon what was seen under a claim is checked again: most claims end at once, and a long one is not asked for all the time. */
+/**
+ * How soon a Secret that was deferred for a claim is checked again: most claims are short, and long ones must not cause
+ * constant reads.
+ */
 const FIRST_PAUSE_MS = 400;
 const MAX_PAUSE_MS = 5 * SECOND_MS;
 
-/** A Secret that was missing is made anew at once, but for one that goes each time. */
+/** A missing Secret is created again at once, unless that happened within this time. */
 const AT_ONCE_AGAIN_MS = 10 * SECOND_MS;
 const MAX_REMEMBERED = 1_000;
 
@@ -85,7 +91,7 @@ interface Deferred extends SecretSeen {
   readonly againAt: EpochMs;
 }
 
-/** Drift of the Secrets of one cluster: checked from metadata, mended by a nudge. */
+/** Detects drift of a cluster's Secrets from metadata, and nudges their syncs. */
 export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
   const deferred = new Map<string, Deferred>();
   const nudge = nudging(deps, cluster);
@@ -142,7 +148,7 @@ export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
   };
 }
 
-/** Rows of the declarations that its owner references name, as far as they are those very declarations. */
+/** Rows of the declarations in its owner references, if their uids match. */
 async function namedBy({ leases }: DiscoveryDeps, cluster: string, secret: SeenResource): Promise<readonly Row[]> {
   const owners = ownersOf(cluster, secret);
   if (owners.length === 0) return [];
@@ -172,7 +178,7 @@ function nudging(deps: DiscoveryDeps, cluster: string) {
   };
 }
 
-/** The Secret that it was refused. */
+/** The Secret that was refused to this row. */
 function awaitedBy({ key, declared, state }: Row): { readonly namespace: string; readonly name: string } | undefined {
   const name = destinationIn(declared.spec);
   if (name === undefined || !WAITS_FOR_A_SECRET.has(state.error?.code)) return undefined;

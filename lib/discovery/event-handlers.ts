@@ -18,38 +18,38 @@ import { bytesOf, type RowBudget } from "./row-budget.ts";
 import { tombstoneMissing } from "./tombstone-missing.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
-/** Rows of one page that are written side by side. */
+/** How many rows of a page are written concurrently. */
 const DECLARED_AT_ONCE = 100;
 
-/** What becomes of the objects of one kind: rows, references or drift. */
+/** Turns the objects of one kind into rows, references or drift. */
 export interface EventHandler {
-  /** Begins a list. */
+  /** Starts a list. */
   list(): Listing;
   changed(object: SeenResource, signal: AbortSignal): Promise<void>;
   deleted(object: SeenResource): Promise<void>;
-  /** The cluster does not have this kind, which is no reason to believe that its objects are gone (lease-table 18). */
+  /** The cluster does not serve this kind; that does not mean that its objects are gone (lease-table 18). */
   notServed(): Promise<void>;
 }
 
-/** A list, taken in page by page: what is new or changed is written at once, and only that. */
+/** A list, processed page by page: new and changed objects are written at once, and nothing else. */
 export interface Listing {
   page(items: readonly SeenResource[], signal: AbortSignal): Promise<void>;
-  /** Every page was taken in: what was in none of them is absent, and asked for. */
+  /** Call after the last page: objects in no page are missing, and are read by name. */
   end(signal: AbortSignal): Promise<ClusterState["awaitingApproval"]>;
 }
 
 export interface HandlerContext {
   readonly settings: ClusterSettings;
-  /** Namespaces that are ours to look at. */
+  /** Whether keyferry serves this namespace. */
   readonly isOurs: (namespace: string) => boolean;
-  /** This part of the cluster, when a list covers one namespace only. */
+  /** The namespace, when a list covers only one. */
   readonly scope: string | undefined;
-  /** A person said that what is absent from this cluster really is gone. */
+  /** A person confirmed that missing declarations of this cluster are really gone. */
   readonly acceptMissing: boolean;
   readonly restores: number | undefined;
-  /** A listed reference's status is looked at so much later, in ms: what it refers to is listed beside it. */
+  /** The delay of a listed reference's status, in ms, because its own references are listed at the same time. */
   readonly statusAfterMs: number;
-  /** A clean-up starts so long after its declaration was seen to go, in ms. */
+  /** The delay of a clean-up after its declaration was deleted, in ms. */
   readonly certainAfterMs: number;
   readonly budget: RowBudget;
 }
@@ -89,7 +89,7 @@ export function syncHandler(
       if (rows.length === 0) return;
       throw new SyncError(
         "KUBE_REJECTED",
-        `cluster ${settings.name} does not serve ${kind.kind} any more: keyferry leaves its ${rows.length} Secrets alone`,
+        `cluster ${settings.name} no longer serves ${kind.kind}: keyferry leaves its ${rows.length} Secrets alone`,
       );
     },
   };
@@ -101,7 +101,7 @@ interface SyncHandlerContext {
   readonly rowsOf: () => Promise<readonly RowSummary[]>;
 }
 
-/** Stores a declaration if there is room for it. */
+/** Stores a declaration within the row budget. */
 async function declareWithin(deps: DiscoveryDeps, budget: RowBudget, declared: Declared): Promise<Due | undefined> {
   const bytes = bytesOf(declared);
   if (!(await budget.hasRoom(declared.key, bytes))) return undefined;
@@ -125,13 +125,13 @@ function listing(
   return {
     async page(items, signal) {
       const all = items.filter((item) => isOurs(item.namespace));
-      // What was handed over is of no concern, but for rows that do not know it yet: reconcile lets them go.
+      // Handed-over declarations are ignored, except for rows from before: reconcile releases them.
       const anyHandedOver = all.some(({ annotations }) => isHandedOver(annotations));
       const rows = new Set(anyHandedOver ? (await rowsOf()).map(({ key }) => key) : []);
       const ours = all.filter((item) => !isHandedOver(item.annotations) || rows.has(keyOf(item)));
       const dues: (Due | undefined)[] = [];
       for (const some of chunks(ours, DECLARED_AT_ONCE)) dues.push(...(await Promise.all(some.map(declare))));
-      // Before anything of it is begun: whoever is at work there must be noticed first.
+      // First, because another controller must be noticed before any work begins.
       await seeOthers(deps, { vso, keyOf }, ours, kind, signal);
       await sendDue(
         deps.queue,
@@ -148,8 +148,8 @@ function listing(
 }
 
 /**
- * What an event says, unless the row knows more: after a crash old events come once more, and one of them must not bring
- * back a former version, or tombstone the declaration that took its place. What is declared now is asked for then.
+ * The event's object, unless the row is newer: after a crash old events come again, and must not restore an old version
+ * or tombstone the declaration's successor. Then reads the current object.
  */
 async function asItIs(
   deps: DiscoveryDeps,
@@ -161,7 +161,7 @@ async function asItIs(
 ): Promise<Declared | undefined> {
   const declared = declaredOf(settings, kind, object, restores);
   if (!known) return declared;
-  // Most events tell of our own status writes.
+  // Most events come from our own status writes.
   if (known.uid === declared.uid && known.hash === declared.hash) return undefined;
   if (!isNewer(known.seen.resourceVersion, object.resourceVersion)) return declared;
   const { namespace, name } = object;
@@ -169,9 +169,11 @@ async function asItIs(
   return found && declaredOf(settings, kind, found, restores);
 }
 
-/** A list may be long, and few of its objects tell that another controller is at work: the newest of each namespace do. */
+/**
+ * A list may be long, but only writes of statuses reveal another controller: the newest ones in each namespace suffice.
+ */
 const SEEN_IN_A_NAMESPACE = 2;
-/** Their rows are read, and in some namespaces one is asked for. */
+/** The number of namespaces whose rows are read; some need a read of the cluster. */
 const NAMESPACES_SEEN = 50;
 
 async function seeOthers(

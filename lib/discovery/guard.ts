@@ -5,8 +5,8 @@ import type { KindRef } from "../resource-kinds.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
 /**
- * One object that makes us fail in a way which nobody foresaw must not keep the others of its cluster back: it is told, and
- * left aside. Failures with a name go on: they are about more than one object.
+ * Runs the work for one object. A bug that it triggers is logged, and the object is skipped, so that the cluster's
+ * others continue. Coded errors are thrown on: they concern more than one object.
  */
 export async function unlessBug<T>(
   deps: Pick<DiscoveryDeps, "log" | "metrics">,

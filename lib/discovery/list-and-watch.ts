@@ -9,13 +9,16 @@ import type { EventHandler } from "./event-handlers.ts";
 import { unlessBug } from "./guard.ts";
 import { listBounds } from "./list-bounds.ts";
 
-/** A cursor that did not move for so long is listed again: bookmarks come only when the kind moved (lease-table 19). */
+/**
+ * A cursor that stays unchanged for so long is replaced by a list: bookmarks come only when the kind changes
+ * (lease-table 19).
+ */
 export const CURSOR_MAX_AGE_MS = 10 * MINUTE_MS;
 
-/** An API server takes 0 for its own default, which is half an hour. */
+/** An API server treats 0 as its default of half an hour. */
 const SHORTEST_WATCH_S = 1;
 
-/** How far one kind has come. */
+/** The progress of one kind. */
 export interface Progress {
   readonly cursor?: Cursor;
   readonly awaitingApproval?: NonNullable<ClusterState["awaitingApproval"]>;
@@ -27,21 +30,21 @@ export interface ListAndWatchInput {
   readonly kind: KindRef;
   readonly options: ListOptions;
   readonly handler: EventHandler;
-  /** Where to start. Without a cursor everything is listed. */
+  /** The starting point. Without a cursor everything is listed. */
   readonly from: Progress;
-  /** Told as things are taken in, so that a watch pass that ends early starts again where it was. */
+  /** Called after each processed part, so that the next watch pass continues there. */
   readonly onProgress: (progress: Progress) => void;
-  /** How long to watch; 0: one list or a short resume. */
+  /** How long to watch; 0: only a list or a short resume. */
   readonly seconds: number;
-  /** Called once everything that is there was taken in, before the watch; also when this kind can't be read. */
+  /** Called once after the list, before the watch; also when this kind can't be read. */
   readonly onCaughtUp: () => void;
-  /** Pages of this cluster that are in memory at once. */
+  /** Limits how many pages of this cluster are in memory. */
   readonly pages: Slots;
 }
 
 /**
- * Changes of one kind since the cursor, or everything when there is none. Rows first, cursor last: the cursor stands
- * where everything before it was taken in (lease-table 21). Resolves with how far it came.
+ * Processes the changes of a kind since the cursor, or all objects without a cursor. Rows are written before the
+ * cursor, so that the cursor covers only processed changes (lease-table 21). Resolves with the progress.
  */
 export async function listAndWatch(
   deps: DiscoveryDeps,
@@ -59,7 +62,7 @@ export async function listAndWatch(
   try {
     const isResumed = progress.cursor !== undefined;
     for await (const next of catchUp(deps, input, progress, signal)) move(next);
-    // A cursor that turned out too old costs one list.
+    // An expired cursor costs one list.
     if (isResumed && progress.cursor === undefined) {
       for await (const next of catchUp(deps, input, progress, signal)) move(next);
     }
@@ -78,7 +81,7 @@ function withoutCursor({ cursor: _old, ...rest }: Progress): Progress {
 
 type Steps = AsyncGenerator<Progress, void, undefined>;
 
-/** A list if there is no cursor, then a watch. A cursor that turns out too old is dropped. */
+/** Lists if there is no cursor, then watches. Drops an expired cursor. */
 async function* catchUp(deps: DiscoveryDeps, input: ListAndWatchInput, from: Progress, signal: AbortSignal): Steps {
   const listed = from.cursor === undefined ? await listAll(deps, input, from, signal) : from;
   yield listed;
@@ -87,7 +90,10 @@ async function* catchUp(deps: DiscoveryDeps, input: ListAndWatchInput, from: Pro
   yield* watch(deps, input, listed, signal);
 }
 
-/** Leaves no cursor when the cluster does not have this kind, which is no reason to believe that its objects are gone (lease-table 18). */
+/**
+ * Leaves no cursor when the cluster does not serve this kind; that does not mean that its objects are gone (lease-table
+ * 18).
+ */
 async function listAll(
   deps: DiscoveryDeps,
   input: ListAndWatchInput,
@@ -102,7 +108,7 @@ async function listAll(
   const onePage = async (page: string | undefined): Promise<ListPage | undefined> => {
     const answer = await deps.clusters.list(cluster, kind, options, page, signal);
     if (!answer) return undefined;
-    // What is only half read says nothing about what is absent.
+    // An incomplete list does not show what is missing.
     take(answer);
     resourceVersion ??= answer.resourceVersion;
     items += answer.items.length;
@@ -132,7 +138,7 @@ async function inSlot<T>(
     return await pages.run(cluster, work, signal);
   } catch (error) {
     if (error instanceof SyncError || !signal.aborted) throw error;
-    throw new SyncError("DEADLINE_EXCEEDED", `no time was left to list ${kind.resource} in cluster ${cluster}`);
+    throw new SyncError("DEADLINE_EXCEEDED", `keyferry ran out of time to list ${kind.resource} in cluster ${cluster}`);
   }
 }
 

@@ -2,14 +2,16 @@ import { type Clock, MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { ListPage } from "../ports/clusters.ts";
 
-/** A list has an end: beyond so many pages, objects, or pages in a row with nothing in them, it is not followed. */
+/** The limit of pages, objects, and consecutive empty pages in a list. */
 const MAX_PAGES = 2_000;
 const MAX_OBJECTS = 100_000;
 const MAX_EMPTY_PAGES = 10;
-/** Nor longer than a watch pass may hold its cluster. */
+/** The time limit of a list, so that a watch pass does not hold its cluster for longer. */
 const MAX_MS = 2 * MINUTE_MS;
 
-/** Takes each page of one list; throws KUBE_ANSWER_TOO_LARGE when it is one too many. What was read so far says nothing of what is absent. */
+/**
+ * Checks each page of a list; throws KUBE_ANSWER_TOO_LARGE beyond a limit. Such a list does not show what is missing.
+ */
 export function listBounds(cluster: string, resource: string, clock: Clock): (page: ListPage) => void {
   const until = clock() + MAX_MS;
   let pages = 0;

@@ -10,13 +10,13 @@ import { VAULT_STATIC_SECRET } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
-/** What was left alone for a reason is looked at again then. */
+/** How long the reason not to create a key holds before it is checked again. */
 const LEFT_MS = 24 * HOUR_MS;
 
 /**
- * Without that key a VaultStaticSecret has no MAC, and what checks it by its MAC waits for ever. So it is made, once, in an
- * operator namespace that is known to be the operator's, and only where no resource has a MAC yet: one by another key would
- * make VSO restart workloads. What was found out before is the answer as long as it holds. Undefined: none is to be made.
+ * Without this key a VaultStaticSecret has no MAC, and tools that check the MAC wait for ever. keyferry creates it
+ * once, in a verified operator namespace, and only where no resource has a MAC yet: with another key VSO would restart
+ * workloads. Returns the earlier finding while it is valid. Undefined: do not create one.
  */
 export async function makeMacKey(
   deps: DiscoveryDeps,
@@ -50,12 +50,12 @@ async function findOrMake(
     return seen("left");
   };
   try {
-    // Syncs ask for the same, and find it kept.
+    // Caches the key for the syncs, which read it next.
     if (await secrets.hmacKey(name, operatorNamespace, signal)) return seen("found");
     const found = await secrets.findHmacKey(name, operatorNamespace, signal);
     if (found.kind === "found") return seen("found");
     if (found.kind === "unusable") return left(found.why);
-    if (await hasMacs(deps, settings, signal)) return left("resources have MACs by a key that is not there");
+    if (await hasMacs(deps, settings, signal)) return left("resources have MACs of a missing key");
     await secrets.createHmacKey(name, operatorNamespace, newHmacKey(), signal);
     return seen("made");
   } catch (error) {
@@ -65,7 +65,7 @@ async function findOrMake(
   }
 }
 
-/** Whether any resource that may be seen has a MAC. Only pages up to the first one are read. */
+/** Whether any readable resource has a MAC. Reads only the pages up to the first one. */
 async function hasMacs(deps: DiscoveryDeps, settings: ClusterSettings, signal: AbortSignal): Promise<boolean> {
   for (const namespace of namedNamespaces(settings.namespaces) ?? [undefined]) {
     const options = { metadataOnly: false, ...(namespace === undefined ? {} : { namespace }) };
@@ -80,7 +80,7 @@ async function hasMacs(deps: DiscoveryDeps, settings: ClusterSettings, signal: A
   return false;
 }
 
-/** Syncs that were settled without a MAC are asked to work: one status write each. A crash before its end repeats it. */
+/** Nudges syncs that were settled without a MAC: one status write each. A crash in between repeats it. */
 export async function askForMacs(deps: DiscoveryDeps, { name }: ClusterSettings): Promise<void> {
   const dues: Due[] = [];
   for (const { key, syncedAt } of await deps.leases.byCluster(name)) {

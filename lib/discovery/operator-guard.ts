@@ -7,23 +7,23 @@ import type { KindRef } from "../resource-kinds.ts";
 import { VAULT_AUTH, VAULT_AUTH_GLOBAL, VAULT_CONNECTION } from "../resource-kinds.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
-/** Kinds whose objects have powers because of the namespace that they stand in. */
+/** Kinds that have powers in the operator namespace. */
 const POWERFUL: readonly KindRef[] = [VAULT_AUTH, VAULT_AUTH_GLOBAL, VAULT_CONNECTION];
 
-/** What was found so long ago still holds. */
+/** How long a finding remains valid. */
 const FOUND_MS = 5 * SECOND_MS;
 
-/** Tells the operator's own defaults from those that someone put in a namespace of the same name. */
+/** Tells the operator's own defaults from objects in another namespace of the same name. */
 export interface OperatorGuard {
-  /** Asked before any of these is taken in: one request at most, and none for what was known already. */
+  /** Call before processing such objects: sends at most one request, and none for known ones. */
   check(kind: KindRef, objects: readonly SeenResource[], signal: AbortSignal): Promise<void>;
-  /** It has none of the powers that the operator namespace gives. */
+  /** Whether the object lacks the powers of the operator namespace. */
   isStranger(object: Pick<SeenResource, "namespace">): boolean;
 }
 
 /**
- * A watch pass finds the namespace as it is, and stays for a minute. In that time it may be deleted and made anew, by someone
- * else: so an object that appears in it makes us ask whether it still is the one that was found.
+ * A watch pass reads the namespace once and stays for a minute. Meanwhile anyone may delete and recreate it, so an
+ * object that appears in it triggers a check that the namespace is still the same.
  */
 export function operatorGuard(
   deps: Pick<DiscoveryDeps, "clusters" | "clock" | "log">,
@@ -42,7 +42,7 @@ export function operatorGuard(
       if (unknown.length === 0) return;
       if (deps.clock() - foundAt >= FOUND_MS) {
         const uid = await deps.clusters.namespaceUid(cluster, operatorNamespace, signal);
-        // One that may not be asked for its uid can't be told from another one.
+        // Without permission to read its uid, it can't be told from another namespace.
         isTrusted = uid !== undefined && (uid === "" || uid === operator.first);
         foundAt = deps.clock();
         if (!isTrusted) deps.log.warn("operator-namespace-replaced", { cluster, namespace: operatorNamespace });

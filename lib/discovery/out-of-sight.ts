@@ -3,8 +3,8 @@ import type { EpochMs } from "../clock.ts";
 import type { Circuit, ClusterRow } from "../ports/store.ts";
 
 /**
- * Since when a cluster can't be looked at: its last watch pass failed, or its circuit is open, since a watch on a silent cluster
- * notices nothing. Undefined: it can, or nobody has tried yet.
+ * Since when a cluster can't be read: its last watch pass failed, or its circuit is open, because a watch on a silent
+ * cluster notices nothing. Undefined: it can be read, or has had no watch pass yet.
  */
 export function outOfSightSince(
   name: string,
@@ -16,7 +16,7 @@ export function outOfSightSince(
   return times.length === 0 ? undefined : Math.min(...times);
 }
 
-/** Those of the fleet that can't be looked at. */
+/** Clusters of the fleet that can't be read. */
 export function clustersOutOfSight(
   fleet: readonly string[],
   rows: readonly ClusterRow[],

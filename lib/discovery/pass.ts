@@ -5,87 +5,90 @@ import type { ClusterRow, ClusterState, MacKeySeen, OperatorSeen } from "../port
 import type { DiscoveryDeps } from "./deps.ts";
 
 export interface WatchPassOptions {
-  /** How long to stay and watch, in s. 0: one watch pass, then done. */
+  /** How long to watch, in s. 0: one pass without a watch. */
   readonly seconds: number;
-  /** When to look again after a watch pass that ended well. */
+  /** When the next pass is due after a successful one. */
   readonly againMs: number;
-  /** Ask whether the cluster's revision is behind our cursors: a restored etcd is silent (lease-table 20). */
+  /**
+   * Whether to check that the cluster's revision is not behind our cursors: a restored etcd sends no event (lease-table
+   * 20).
+   */
   readonly probeRevision: boolean;
   readonly acceptMissing: boolean;
-  /** Everything that the cluster declares was taken in; from here on it is watched. */
+  /** Called when all declarations are processed and the watch begins. */
   readonly onListed?: () => void;
-  /** Waits, and ends early with the signal. */
+  /** Waits, and resolves early when the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** What every stage of one watch pass gets. Nothing in it changes. */
+/** The immutable input of every stage of a watch pass. */
 export interface Pass {
   readonly deps: DiscoveryDeps;
   readonly circuits: CircuitOpener;
   readonly settings: ClusterSettings;
-  /** The cluster's row as it was claimed. */
+  /** The claimed row of the cluster. */
   readonly row: ClusterRow & { readonly leaseUntil: number };
   readonly options: WatchPassOptions;
   readonly signal: AbortSignal;
 }
 
-/** What is known after a stage. `state` is there from the beginning: the row as it was claimed. */
+/** What is known after a stage. `state` exists from the start: that of the claimed row. */
 export interface Facts {
-  /** The cluster's row as it is stored at the end of the watch pass, even of one that fails. */
+  /** The state that the watch pass stores at its end, even if it fails. */
   readonly state: ClusterState;
   /** uid of kube-system. */
   readonly uid: string;
-  /** The operator namespace as it is now. */
+  /** The current operator namespace. */
   readonly operator: OperatorSeen;
-  /** The id of the installation that the cluster is marked with; undefined when it has no mark. */
+  /** The installation id in the cluster's mark; undefined without a mark. */
   readonly installation: string | undefined;
-  /** No other controller holds its lease. */
+  /** Whether no other controller holds its lease. */
   readonly isAlone: boolean;
-  /** What the watches start from: stored once they have seen everything. */
+  /** The starting point of the watches, stored when all have caught up. */
   readonly start: ClusterState;
-  /** A key of MACs was made and stored, and its syncs have not been asked to use it yet. */
+  /** A MAC key that was created and stored, before its syncs were nudged. */
   readonly newMacKey: MacKeySeen | undefined;
-  /** What one kind met. It is told on the row, and keeps nothing else back. */
+  /** A failure of one kind, for the cluster's row. It does not stop other kinds. */
   readonly error: SyncError | undefined;
-  /** Why a stage could not be finished although it has a state to store. */
+  /** Why a stage failed although its state can be stored. */
   readonly failure: SyncError | undefined;
 }
 
-/** A part of a watch pass: the facts that it needs, and those that it finds out. */
+/** A part of a watch pass: the facts that it needs, and those that it adds. */
 export interface Stage<In extends keyof Facts, Out extends keyof Facts> {
   readonly name: string;
   readonly run: (pass: Pass, known: Pick<Facts, In>) => Promise<Pick<Facts, Out>>;
 }
 
-/** Any stage: it may need every fact, and may find out none. */
+/** Any stage: it may need every fact, and add none. */
 type AnyStage = Stage<keyof Facts, never>;
 
-/** The list itself, if each stage needs only what is known from the start or what a stage before it finds out. */
+/** The list itself, if each stage needs only initial facts or those of earlier stages. */
 type InOrder<List, Known> = List extends readonly [Stage<infer In, infer Out>, ...infer Rest]
   ? [In] extends [Known]
     ? readonly [List[0], ...InOrder<Rest, Known | Out>]
     : readonly [{ readonly unknownByNow: Exclude<In, Known> }]
   : readonly [];
 
-/** A list of stages that compiles only if every stage finds what it needs. */
+/** Accepts a list of stages only if it compiles: every stage must find its facts. */
 export function inOrder<List extends readonly AnyStage[]>(...list: List & InOrder<List, "state">): readonly AnyStage[] {
   return list;
 }
 
-/** How far the stages came. */
+/** The result of running the stages. */
 export interface Run {
   readonly state: ClusterState;
   readonly error?: SyncError | undefined;
-  /** What ended the watch pass, and in which stage. */
+  /** The failure that ended the watch pass, and its stage. */
   readonly failed?: { readonly stage: string; readonly error: SyncError };
 }
 
-/** Runs the stages one after the other. The first failure ends it; what was found out until then is kept. */
+/** Runs the stages in order. The first failure ends the pass; the facts so far are kept. */
 export async function runStages(pass: Pass, list: readonly AnyStage[]): Promise<Run> {
   let known: Pick<Facts, "state"> & Partial<Facts> = { state: pass.row.state };
   for (const stage of list) {
     try {
-      // `inOrder` has checked that all that this stage reads is there.
+      // `inOrder` ensures that all facts of this stage exist.
       known = { ...known, ...(await stage.run(pass, known as Facts)) };
     } catch (error) {
       if (!(error instanceof SyncError)) throw error;

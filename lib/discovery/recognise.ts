@@ -4,12 +4,11 @@ import type { SeenResource } from "../ports/resources.ts";
 import type { Row } from "../ports/rows.ts";
 import type { LeaseStore, RowSummary } from "../ports/store.ts";
 
-/** Rows that are read at once. */
+/** How many rows are read at once. */
 const ROWS_AT_ONCE = 100;
 
 /**
- * The rows to which these Secrets belong, though no owner reference says so: they are known by the name that was recorded when
- * they were written, or by the owner's label.
+ * The rows of Secrets without a matching owner reference: by the name recorded at the write, or by the owner's label.
  */
 export async function recognised(
   leases: Pick<LeaseStore, "read">,
@@ -25,7 +24,9 @@ export async function recognised(
   return found;
 }
 
-/** Answers those that remain unknown: without the label, or whose row knows no Secret of that name, as with a copy. */
+/**
+ * Returns those that remain unknown: without the label, or with a row that has no Secret of that name, such as a copy.
+ */
 async function byLabel(
   leases: Pick<LeaseStore, "read">,
   rows: readonly RowSummary[],

@@ -13,23 +13,23 @@ import type { OperatorGuard } from "./operator-guard.ts";
 import { bytesOf, type RowBudget } from "./row-budget.ts";
 
 export interface Taken {
-  /** The key, if it changed. */
+  /** The key, if the reference changed. */
   readonly changed?: ReferenceKey;
-  /** Its status is to be looked at. */
+  /** A run for its status, if one is due. */
   readonly due?: Due;
 }
 
 export interface TakeContext {
   readonly settings: ClusterSettings;
   readonly restores?: number | undefined;
-  /** Of kinds that have powers by their namespace. */
+  /** For kinds with powers in the operator namespace. */
   readonly guard?: OperatorGuard;
   readonly budget: RowBudget;
-  /** A status is looked at so much later, in ms: those who refer to each other are taken in side by side. */
+  /** The delay of a status run, in ms: objects that refer to each other are processed concurrently. */
   readonly statusAfterMs?: number;
 }
 
-/** Stores what was seen of a reference (lease-table 23). */
+/** Stores a seen reference (lease-table 23). */
 export async function takeReference(
   deps: DiscoveryDeps,
   { settings, restores, guard, budget, statusAfterMs = 0 }: TakeContext,
@@ -46,18 +46,18 @@ export async function takeReference(
   if (isChanged) budget.took(key, bytes);
   const changed = isChanged ? { changed: reference.key } : {};
   if (!hasStatusHere(settings, kind, seen.namespace) || seen.deleting) return changed;
-  // Declared even if the reference is stored: a crash may have come between the two.
+  // Also for a stored reference, because a crash may have come in between.
   const due = await deps.leases.declare(declaredOf(settings, kind, seen, restores), deps.clock() + statusAfterMs);
   return due === undefined ? changed : { ...changed, due };
 }
 
-/** Whether its status is ours to write: in the namespaces of the fleet file, and in the operator's, whose defaults we use. */
+/** Whether keyferry writes its status: in the fleet's namespaces, and in the operator's, whose defaults it uses. */
 function hasStatusHere(settings: ClusterSettings, kind: KindRef, namespace: string): boolean {
   const isOurs = namespace === settings.operatorNamespace || namespaceMatcher(settings.namespaces)(namespace);
   return isOurs && REFERENCE_STATUS_KINDS.includes(kind);
 }
 
-/** Nothing is to be cleaned up for a reference: a finalizer that VSO left on it is removed. */
+/** A reference needs no clean-up: VSO's finalizer is removed. */
 async function releaseReference(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
@@ -86,8 +86,8 @@ export async function dropReference(
 }
 
 /**
- * Every sync that names one of these references is asked to work now, also those that named it while it was missing. What
- * a sync refers to is known once it was settled: a run that names it for the first time checks afterwards whether it has changed meanwhile.
+ * Nudges every sync with one of these references, also while a reference is missing. A sync's references are stored
+ * when it settles: a run that uses one for the first time checks afterwards whether it has changed meanwhile.
  */
 export async function nudgeDependents(
   deps: DiscoveryDeps,

@@ -3,10 +3,10 @@ import type { Due } from "../ports/store.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
-/** Rows that are written at once. */
+/** How many rows are written at once. */
 const PAGE = 500;
 
-/** Every sync of a cluster, and what they refer to, is looked at anew: what the fleet says of it has changed. */
+/** Runs every sync and reference of a cluster again, because its settings in the fleet changed. */
 export async function renewAll(
   deps: Pick<DiscoveryDeps, "leases" | "queue" | "clock">,
   cluster: string,

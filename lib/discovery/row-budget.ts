@@ -4,7 +4,7 @@ import type { Declared, Reference } from "../ports/rows.ts";
 import type { ClusterState } from "../ports/store.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
-/** What is kept in the lease table of one cluster, and of one namespace of it: objects, and bytes of their declarations. */
+/** Limits for the lease table, per cluster and per namespace: objects, and bytes of their declarations. */
 export interface Limits {
   readonly cluster: Size;
   readonly namespace: Size;
@@ -17,25 +17,25 @@ export interface Size {
 
 const MIB = 1_024 * 1_024;
 
-/** A namespace that is filled to its limit leaves room for others; docs/fleet.md says these numbers. */
+/** A full namespace leaves room for others; docs/fleet.md repeats these numbers. */
 export const LIMITS: Limits = {
   cluster: { rows: 50_000, bytes: 128 * MIB },
   namespace: { rows: 10_000, bytes: 32 * MIB },
 };
 
-/** How much of a cluster is kept: what is there may change, what is new needs room. */
+/** The budget of a cluster: known objects may change, new ones need room. */
 export interface RowBudget {
-  /** Whether this object may be stored. One that may not is remembered for `problem`. */
+  /** Whether this object may be stored. Otherwise `problem` reports it. */
   hasRoom(key: SyncKey, bytes: number): Promise<boolean>;
-  /** It was stored, anew or changed. */
+  /** Call after storing a new or changed object. */
   took(key: SyncKey, bytes: number): void;
-  /** For the cluster's row: an upper bound, so that mostly nothing has to be counted. */
+  /** An upper bound for the cluster's row, which usually avoids counting. */
   kept(): NonNullable<ClusterState["kept"]>;
-  /** What was left out, if anything was. */
+  /** Reports what was not stored, if anything. */
   problem(): SyncError | undefined;
 }
 
-/** Far from every limit nothing is counted but what is new; near one all rows of the cluster are. */
+/** Far from the limits only new objects are counted; near a limit all rows of the cluster are. */
 export function rowBudget(
   deps: Pick<DiscoveryDeps, "leases">,
   cluster: string,
@@ -74,8 +74,8 @@ export function rowBudget(
       const { cluster: all, namespace: one } = limits;
       return new SyncError(
         "CLUSTER_TOO_LARGE",
-        `cluster ${cluster} declares more than is kept of one: ${names} are left alone. The limit is ${textOf(one)} for a ` +
-          `namespace and ${textOf(all)} for a cluster: remove what is not needed, or spread it over namespaces`,
+        `cluster ${cluster} declares more than keyferry stores: ${names} are ignored. The limit is ${textOf(one)} for a ` +
+          `namespace and ${textOf(all)} for a cluster: remove resources, or spread them over namespaces`,
       );
     },
   };
@@ -91,7 +91,7 @@ interface Counted {
   total(): Size;
 }
 
-/** Every row and reference of the cluster; one that is both is one object. */
+/** Every row and reference of the cluster; an object that is both counts once. */
 async function countedRows({ leases }: Pick<DiscoveryDeps, "leases">, cluster: string): Promise<Counted> {
   const sizes = new Map<string, number>();
   const byNamespace = new Map<string, Size>();
@@ -125,7 +125,7 @@ function sum(a: Size, b: Size): Size {
   return { rows: a.rows + b.rows, bytes: a.bytes + b.bytes };
 }
 
-/** What a declaration or reference takes, roughly: its text. */
+/** The approximate size of a declaration or reference: its text. */
 export function bytesOf({
   spec,
   labels,

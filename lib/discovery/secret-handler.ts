@@ -6,7 +6,7 @@ import type { DriftWatch, Listed } from "./drift.ts";
 import type { EventHandler, HandlerContext } from "./event-handlers.ts";
 import { unlessBug } from "./guard.ts";
 
-/** Secrets that we wrote, by metadata only. */
+/** Handles the Secrets that we wrote, by metadata only. */
 export function secretHandler(deps: DiscoveryDeps, drift: DriftWatch, context: HandlerContext): EventHandler {
   const { isOurs } = context;
   const see = async (object: SeenResource, isDeleted: boolean): Promise<void> => {

@@ -6,28 +6,28 @@ import type { Row } from "../ports/rows.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { recognised } from "./recognise.ts";
 
-/** A Secret as it was seen, or as it was before it went. */
+/** A Secret as last seen, before or at its deletion. */
 export interface SecretSeen {
   readonly secret: SeenResource;
   readonly isDeleted: boolean;
 }
 
-/** What takes a pass through all rows of a cluster: gathered, so that many Secrets cost one pass. */
+/** Collects work that needs all rows of a cluster, so that many Secrets cost one read of the rows. */
 export interface SecretSearch {
-  /** No row knows it by owner reference. */
+  /** No row matches its owner references. */
   unknown(seen: SecretSeen): void;
-  /** It is gone, and someone may wait for that. */
+  /** The Secret is gone, and a sync may wait for that. */
   released(secret: Pick<SeenResource, "namespace" | "name">): void;
-  /** Does nothing when nothing waits, or when the last pass was a moment ago, unless this one is the `last`. */
+  /** Does nothing without work, or shortly after the last run unless this is the `last`. */
   run(last: boolean): Promise<void>;
   isPending(): boolean;
 }
 
-/** All rows of a cluster are looked through at most so often, and for a tenth of the time. */
+/** The minimum pause between reads of all rows, which limits them to a tenth of the time. */
 const PAUSE_MS = 300;
 const SHARE = 10;
 const MAX_PAUSE_MS = 10 * SECOND_MS;
-/** So many Secrets may wait for that; of more, those that come last are seen with the next list. */
+/** The maximum number of waiting Secrets; further ones are handled with the next list. */
 const MAX_WAITING = 10_000;
 
 export function secretSearch(
@@ -49,7 +49,7 @@ export function secretSearch(
     const secrets = [...places.values()].map(({ secret }) => secret);
     const owners = await recognised(deps.leases, rows, secrets);
     for (const [place, seen] of places) {
-      // Seen once more meanwhile: then the later one is still to be checked.
+      // Seen again meanwhile: the newer state still needs a check.
       if (unknown.get(place) === seen) unknown.delete(place);
       for (const row of owners.get(seen.secret) ?? []) await found(row, seen, last);
     }

@@ -5,20 +5,20 @@ import type { ClusterState, Cursor } from "../ports/store.ts";
 import type { Progress } from "./list-and-watch.ts";
 import type { RowBudget } from "./row-budget.ts";
 
-/** What the watches of a cluster have found out so far. */
+/** Findings of a cluster's watches so far. */
 export interface Sight {
   readonly state: ClusterState;
   readonly error: SyncError | undefined;
 }
 
-/** Each kind keeps its own cursor; a kind that may not be read is said, and does not keep the others back. */
+/** Each kind has its own cursor; one that may not be read is reported and does not stop the others. */
 export function sightOf(
   before: ClusterState,
   { progressOf: targets, budget }: { readonly progressOf: ReadonlyMap<string, Progress>; readonly budget: RowBudget },
   now: EpochMs,
 ): Sight {
   const cursors: Record<string, Cursor> = {};
-  // What awaits approval is listed again with each watch pass, until it is believed or back.
+  // While missing declarations await approval, each watch pass lists their kind again, until they are approved or back.
   for (const [name, { cursor, awaitingApproval }] of targets) if (cursor && !awaitingApproval) cursors[name] = cursor;
   const progressOf = [...targets.values()];
   const errors = progressOf.map(({ error }) => error).filter((error) => error !== undefined);
@@ -26,7 +26,7 @@ export function sightOf(
   const error = outage ?? errors.find(({ code }) => code !== "DEADLINE_EXCEEDED");
   const awaitingApproval = progressOf.map((progress) => progress.awaitingApproval).find((found) => found !== undefined);
   const { error: _error, awaitingApproval: _held, outOfSight: since, ...rest } = before;
-  // What was left out is told, and keeps nothing else back.
+  // Omitted objects are reported, and do not stop the others.
   const told = error ?? budget.problem();
   const isOutOfSight = error !== undefined && Object.keys(cursors).length === 0;
   const state: ClusterState = {
@@ -43,7 +43,7 @@ export function sightOf(
   return { state, error };
 }
 
-/** The error as it stands on a cluster's row: since when it has been this one. */
+/** The error for a cluster's row, with the time since when it is this one. */
 export function errorOf(
   { code, message }: Pick<SyncError, "code" | "message">,
   { error: before }: ClusterState,
@@ -52,7 +52,7 @@ export function errorOf(
   return { code, message, since: before?.code === code ? before.since : now };
 }
 
-/** For a watch pass's outcome: whether the cluster can't be looked at. */
+/** For a watch pass's outcome: whether the cluster can't be read. */
 export function sightless({ outOfSight }: ClusterState): { readonly isOutOfSight?: true } {
   return outOfSight === undefined ? {} : { isOutOfSight: true };
 }

@@ -4,7 +4,7 @@ import type { Stage } from "./pass.ts";
 import { startingPoint } from "./starting-point.ts";
 import { noticeVso } from "./vso-watch.ts";
 
-/** Which cluster this is: another one may stand under its name. */
+/** Checks the cluster's identity: another cluster may have its name now. */
 export const identity: Stage<never, "uid"> = {
   name: "identity",
   async run({ deps, settings, signal }) {
@@ -12,7 +12,7 @@ export const identity: Stage<never, "uid"> = {
   },
 };
 
-/** The operator namespace as it is now; its mark is written where there is none. */
+/** Reads the operator namespace, and marks it if it has no mark. */
 export const operatorNamespace: Stage<"uid" | "state", "operator" | "installation" | "state"> = {
   name: "operator-namespace",
   async run({ deps, settings, signal }, { uid, state }) {
@@ -24,7 +24,7 @@ export const operatorNamespace: Stage<"uid" | "state", "operator" | "installatio
   },
 };
 
-/** A cluster that another installation works on is left alone (lease-table 25). */
+/** Stops at a cluster that another installation uses (lease-table 25). */
 export const installation: Stage<"installation", never> = {
   name: "installation",
   async run({ deps, settings }, known) {
@@ -33,7 +33,7 @@ export const installation: Stage<"installation", never> = {
   },
 };
 
-/** A Vault Secrets Operator that holds its lease suspends the cluster's syncs; they are followed nevertheless. */
+/** A Vault Secrets Operator that holds its lease suspends the cluster's syncs; watches continue. */
 export const otherController: Stage<"operator", "isAlone"> = {
   name: "other-controller",
   async run({ deps, circuits, settings, signal }, { operator }) {
@@ -41,7 +41,7 @@ export const otherController: Stage<"operator", "isAlone"> = {
   },
 };
 
-/** Whether the cursors still count. */
+/** Checks whether the cursors are still valid. */
 export const startOfWatches: Stage<"uid" | "operator" | "state", "start"> = {
   name: "starting-point",
   async run({ deps, settings, options, signal }, { uid, operator, state }) {
@@ -49,7 +49,7 @@ export const startOfWatches: Stage<"uid" | "operator" | "state", "start"> = {
   },
 };
 
-/** The key of Vault Secrets Operator's MACs, where that is not at work. */
+/** Creates the key of Vault Secrets Operator's MACs where that is not at work. */
 export const macKey: Stage<"isAlone" | "start" | "state", "start" | "state" | "newMacKey"> = {
   name: "mac-key",
   async run({ deps, settings, row, signal }, { isAlone, start, state }) {
@@ -57,14 +57,14 @@ export const macKey: Stage<"isAlone" | "start" | "state", "start" | "state" | "n
     if (found === undefined) return { start, state, newMacKey: undefined };
     const known = { start: { ...start, macKey: found }, state: { ...state, macKey: found } };
     if (found.state !== "made" || found.isTold) return { ...known, newMacKey: undefined };
-    // Stored before anybody is asked: a sync learns from there that the key is new.
+    // Stored before the nudges: syncs learn from the row that the key is new.
     const isStored =
       found === start.macKey || (await deps.leases.saveCluster(row, known.state, { until: row.leaseUntil }));
     return { ...known, newMacKey: isStored ? found : undefined };
   },
 };
 
-/** Syncs that were settled without a MAC are asked to work again, once. */
+/** Nudges syncs that were settled without a MAC, once. */
 export const syncsOfNewMacKey: Stage<"newMacKey" | "start" | "state", "start" | "state"> = {
   name: "syncs-of-new-mac-key",
   async run({ deps, settings }, { newMacKey, start, state }) {

@@ -10,10 +10,10 @@ import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from 
 import type { WatchPassOptions } from "./pass.ts";
 import { nudgeUntold, TOLD } from "./untold.ts";
 
-/** A cursor that is silent for longer may be one of a cluster that was restored (lease-table 20). */
+/** A cursor without events for longer may belong to a restored cluster (lease-table 20). */
 const SILENCE_MS = 3 * MINUTE_MS;
 
-/** Cursors of another cluster, another filter or a later revision are worth nothing: everything is listed. */
+/** Discards the cursors of another cluster, filter or later revision: everything is listed. */
 export async function startingPoint(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
@@ -27,7 +27,7 @@ export async function startingPoint(
     settings.observe,
     settings.operatorNamespace,
     OWNED_SELECTOR,
-    // Its defaults are taken in anew when they gain or lose their powers.
+    // Its defaults are processed again when they gain or lose their powers.
     ...(hasPowers(operator) ? [] : ["without"]),
   );
   const isAnother = state.uid !== undefined && state.uid !== uid;
@@ -39,7 +39,7 @@ export async function startingPoint(
   if (isRestored) deps.log.warn("cluster-restored", { cluster: settings.name });
   await nudgeUntold(deps, settings.name, state);
   const isFresh = isAnother || isFiltered || isRestored || options.acceptMissing;
-  // What was seen of others is carried on by who watches them.
+  // The watch stage updates what was seen of other controllers.
   const { besideVso: _before, vsoIn: _seen, macKey, ...rest } = state;
   return {
     ...rest,
@@ -54,7 +54,7 @@ export async function startingPoint(
   };
 }
 
-/** The cluster was rebuilt under its name: what was written went with the old one. */
+/** The cluster was rebuilt under its name, and our Secrets are gone with the old one. */
 async function releaseAll(deps: DiscoveryDeps, cluster: string): Promise<void> {
   deps.log.warn("cluster-replaced", { cluster });
   await retireAll(deps, cluster);
@@ -63,20 +63,20 @@ async function releaseAll(deps: DiscoveryDeps, cluster: string): Promise<void> {
 
 type RetireDeps = Pick<DiscoveryDeps, "leases" | "clock">;
 
-/** How long Vault leases of what leaves us are renewed, in ms, before they are revoked (lease-table 28). */
+/** How long the Vault leases of released rows are renewed, in ms, before they are revoked (lease-table 28). */
 const RETENTION_MS = 24 * HOUR_MS;
 
 async function retireAll(deps: RetireDeps, cluster: string): Promise<void> {
   for (const { key } of await deps.leases.byCluster(cluster)) await retire(deps, key);
 }
 
-/** The row goes, unless it has Vault leases: then it stays as long as those are kept. */
+/** Removes the row; with Vault leases it stays as long as these do. */
 async function retire({ leases, clock }: RetireDeps, key: SyncKey): Promise<void> {
   const now = clock();
   await leases.retire(key, now + RETENTION_MS, now);
 }
 
-/** Namespaces that left the fleet file: their Secrets stay, their rows go (lease-table 18). */
+/** Releases namespaces that left the fleet file: Secrets stay, rows go (lease-table 18). */
 async function releaseOthers(deps: DiscoveryDeps, settings: ClusterSettings): Promise<void> {
   const isOurs = namespaceMatcher(settings.namespaces);
   for (const { key } of await deps.leases.byCluster(settings.name)) {
@@ -87,7 +87,7 @@ async function releaseOthers(deps: DiscoveryDeps, settings: ClusterSettings): Pr
   await sendTokenSweep(deps.queue, settings.name, deps.clock());
   const named = referenceNamespaces(settings);
   if (!named) return;
-  // Nobody follows these references from now on.
+  // These references are no longer followed.
   const followed = new Set(named);
   for (const { key } of await deps.leases.referencesOf(settings.name)) {
     if (!followed.has(partsOf(key).namespace)) await deps.leases.removeReference(key);
@@ -98,7 +98,10 @@ function isSilent(state: ClusterState, now: number): boolean {
   return Object.values(state.cursors).some((cursor) => now - cursor.movedAt > SILENCE_MS);
 }
 
-/** After an etcd restore a watch from the future answers 200 and nothing; a list tells (lease-table 20, kubernetes-rules 12). */
+/**
+ * After an etcd restore a watch from the future answers 200 and stays silent; a list reveals it (lease-table 20,
+ * kubernetes-rules 12).
+ */
 async function isBehind(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
@@ -116,7 +119,7 @@ async function isBehind(
   return false;
 }
 
-/** Clusters that left the fleet are released: Secrets stay, rows go (lease-table 18). */
+/** Releases clusters that left the fleet: Secrets stay, rows go (lease-table 18). */
 export async function releaseDeparted(
   deps: Pick<DiscoveryDeps, "leases" | "queue" | "clock" | "log">,
   fleet: ReadonlySet<string>,

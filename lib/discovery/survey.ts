@@ -15,15 +15,15 @@ import type { VsoWatch } from "./vso-watch.ts";
 import { watchAll } from "./watch-all.ts";
 import { watchTargets } from "./watch-targets.ts";
 
-/** What keeps a cluster, or a kind in it, from being worked on. */
+/** What prevents work on a cluster or on one of its kinds. */
 export interface Surveyed {
   readonly errors: readonly SyncError[];
   readonly awaitingApproval?: NonNullable<ClusterState["awaitingApproval"]>;
 }
 
 /**
- * Everything that a cluster declares, taken into the lease table as a watch pass does, but for the Secrets: who plans looks at
- * those one by one. That another controller works there is told, and does not end it.
+ * Stores all declarations of a cluster as a watch pass does, without Secrets, which a plan reads one by one. Another
+ * controller is reported, but does not stop it.
  */
 export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, signal: AbortSignal): Promise<Surveyed> {
   const errors: SyncError[] = [];
@@ -73,16 +73,16 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
   }
 }
 
-/** Statuses that someone else wrote are told of by watch passes, which stay. */
+/** Only watch passes report statuses written by others. */
 const NO_WATCH: VsoWatch = { see: async () => undefined, latest: () => ({}) };
 
-/** One list of everything, and no stay. */
+/** One list of everything, without a watch. */
 const OPTIONS: WatchPassOptions = {
   ...{ seconds: 0, againMs: 0, probeRevision: true, acceptMissing: false },
   sleep: async () => undefined,
 };
 
-/** A cluster that is out of reach says so once, not for each kind. */
+/** An unreachable cluster is reported once, not for each kind. */
 function errorsOf(all: readonly Progress[]): readonly SyncError[] {
   const errors = all.map(({ error }) => error).filter((error) => error !== undefined);
   return [...new Map(errors.map((error) => [`${error.code} ${error.message}`, error])).values()];

@@ -4,7 +4,7 @@ import type { KindRef } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
-/** More than so many declarations gone in one watch pass is not believed without a person (lease-table 18). */
+/** If more declarations are gone in one watch pass, a person must confirm it (lease-table 18). */
 const BELIEVED_COUNT = 10;
 const BELIEVED_SHARE = 0.2;
 
@@ -13,8 +13,8 @@ export function isTooMany(gone: number, of: number): boolean {
 }
 
 /**
- * Rows that a complete list of the same cluster does not show. Each is asked for by name, and tombstoned when it is gone or
- * has another uid; when too many are gone at once nothing is tombstoned and the cluster's row says so.
+ * Handles rows that a complete list lacks. Reads each by name, and tombstones it when it is gone or has another uid.
+ * When too many are gone at once, tombstones none and records that in the cluster's row.
  */
 export async function tombstoneMissing(
   deps: DiscoveryDeps,

@@ -4,19 +4,19 @@ import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
 /**
- * What a status and a row tell, as a number that goes up when they tell more. 1: which generation was looked at. 2: what the row
- * refers to and waits for, which wakes it.
+ * The version of the content of statuses and rows. 1: the observed generation. 2: references and waits, which wake the
+ * row.
  */
 export const TOLD = 2;
 
-/** From here on rows are found by what they refer to, once they were settled. */
+/** From this version on, settled rows are found by their references. */
 const INDEXED = 2;
 
 const AT_ONCE = 100;
 
 /**
- * What is on no wheel has its status written when something happens to it. So what an earlier version settled is asked for
- * once, or its status would lack until then what this version tells. Rows of the wheel see to it with their next refresh slot.
+ * A row without a wheel writes its status only when something happens to it. So rows settled by an earlier version are
+ * nudged once, to get the new content. Rows on the wheel get it with their next refresh slot.
  */
 export async function nudgeUntold(
   deps: Pick<DiscoveryDeps, "leases" | "queue" | "clock">,

@@ -21,18 +21,21 @@ import {
 } from "../vso/stand-back/vso.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
-/** What may be written by anyone makes us ask the cluster so often, and no oftener: for the lease, and in each namespace. */
+/** Statuses are writable by many, so the cluster is read at most this often: for the lease, and for each namespace. */
 const ASK_AGAIN_MS = 10 * SECOND_MS;
-/** A busy operator writes many statuses in a second: they are told of so often, before they are forgotten after a minute. */
+/**
+ * A busy operator writes many statuses per second: they are reported at this interval, well before they expire after a
+ * minute.
+ */
 const TELL_AGAIN_MS = 20 * SECOND_MS;
-/** Namespaces that are remembered at a time: they stand in the cluster's row. */
+/** The maximum number of remembered namespaces, which are stored in the cluster's row. */
 const MAX_NAMESPACES = 200;
 
 type Writes = NonNullable<ClusterState["vsoIn"]>;
 
-/** Sees another controller at work in what is followed anyway (kubernetes-rules 24). */
+/** Notices another controller by the objects that are watched anyway (kubernetes-rules 24). */
 export interface VsoWatch {
-  /** A declaration whose status may have been written by someone else, and what we know of it. */
+  /** Checks a declaration whose status another program may have written, with our row. */
   see(row: Row | undefined, object: SeenResource, kind: KindRef, signal: AbortSignal): Promise<void>;
   latest(): Writes;
 }
@@ -41,18 +44,18 @@ export interface VsoWatchContext {
   readonly settings: ClusterSettings;
   readonly operator: OperatorSeen;
   readonly circuits: CircuitOpener;
-  /** What was seen by former watch passes. */
+  /** The findings of earlier watch passes. */
   readonly before: ClusterState["vsoIn"];
-  /** Stores what was seen, so that whoever asks whether VSO is gone knows it. */
+  /** Stores the findings, for the check whether VSO is gone. */
   readonly save: (seen: Writes) => Promise<void>;
 }
 
 type Deps = Pick<DiscoveryDeps, "clock" | "clusters" | "resources">;
 
 /**
- * A write of a status by someone else is a reason to ask for the lease of VSO's leader election, which only those can hold
- * who have rights in the operator namespace: that stops the whole cluster. Without it a second write, seen by a GET, proves
- * that someone is at work in that namespace, and stops that one alone.
+ * A status written by another program leads to a read of VSO's leader election lease, which only users with rights in
+ * the operator namespace can hold: a held lease suspends the whole cluster. Without it a second write, confirmed by a
+ * GET, proves another controller in that namespace, and suspends only that.
  */
 export function vsoWatch(deps: Deps, context: VsoWatchContext): VsoWatch {
   const { settings, circuits } = context;
@@ -72,7 +75,7 @@ export function vsoWatch(deps: Deps, context: VsoWatchContext): VsoWatch {
   const suspend = async (namespace: string, proven: VsoSeen): Promise<void> => {
     seen.set(namespace, proven);
     if (!isDueAgain(toldAt, namespace, TELL_AGAIN_MS)) return;
-    // Stored before it is told: the first probe asks for it a second later.
+    // Stored before it is reported, because the first probe reads it a second later.
     await context.save(latest());
     await circuits.open(suspendedIn(settings, namespace, proven.what));
   };
@@ -80,7 +83,7 @@ export function vsoWatch(deps: Deps, context: VsoWatchContext): VsoWatch {
     if (seen.size >= MAX_NAMESPACES) for (const [name, { until }] of seen) if (until <= deps.clock()) seen.delete(name);
     if (seen.size < MAX_NAMESPACES) seen.set(namespace, write);
   };
-  /** A write that is not the first one in its namespace: believed when the object itself shows another one. */
+  /** A further write in the same namespace counts only if a read of the object confirms it. */
   const confirm = async (
     first: VsoSeen,
     row: Row | undefined,
@@ -117,13 +120,13 @@ function stillTrue(vsoIn: ClusterState["vsoIn"] = {}, now: EpochMs): [string, Vs
   return Object.entries(vsoIn).filter(([namespace]) => writtenIn({ vsoIn }, namespace, now) !== undefined);
 }
 
-/** The lease, asked for so often at most. */
+/** Reads the lease, at most at the interval above. */
 function leaseOf(deps: Deps, { settings, operator, circuits }: VsoWatchContext) {
   const ask = async (signal: AbortSignal) =>
     hasPowers(operator) ? deps.clusters.vsoLease(settings.name, settings.operatorNamespace, signal) : undefined;
   let asked: { readonly at: EpochMs; readonly lease: ReturnType<typeof ask> } | undefined;
   return {
-    /** It is held, which is told of the whole cluster; or who wrote has let it go since. */
+    /** Whether the lease explains the write: it is held, which suspends the whole cluster, or was released since. */
     async explains({ at }: VsoSeen, signal: AbortSignal): Promise<boolean> {
       const now = deps.clock();
       if (asked === undefined || now - asked.at >= ASK_AGAIN_MS || now < asked.at) {
@@ -140,7 +143,10 @@ function leaseOf(deps: Deps, { settings, operator, circuits }: VsoWatchContext) 
   };
 }
 
-/** Before anything is taken in: a VSO that holds its lease is at work, whatever it has written. False when it does. */
+/**
+ * Checks the lease before anything is processed: a VSO that holds it is at work, whether it has written or not. Returns
+ * false then.
+ */
 export async function noticeVso(
   deps: Pick<DiscoveryDeps, "clusters" | "clock">,
   circuits: CircuitOpener,

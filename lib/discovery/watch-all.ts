@@ -11,26 +11,29 @@ import type { WatchPassOptions } from "./pass.ts";
 import type { RowBudget } from "./row-budget.ts";
 import type { WatchTarget } from "./watch-targets.ts";
 
-/** How often it is asked whether syncs refer to credentials that are not watched yet. */
+/** How often to check whether syncs refer to credentials that are not watched yet. */
 const CREDENTIALS_AGAIN_MS = 5 * SECOND_MS;
-/** A kind that is not served, or may not be read, may be a moment later: an API server that starts says 404 to everything custom. */
+/**
+ * How soon a kind that is not served or not readable is tried again: a starting API server answers 404 for all custom
+ * kinds.
+ */
 const UNREAD_AGAIN_MS = 5 * SECOND_MS;
-/** Pages of one cluster that are in memory at once; each is up to 8 MiB before it is taken in. */
+/** The maximum number of pages of one cluster in memory; each is up to 8 MiB. */
 const PAGES_AT_ONCE = 8;
 /** All watches end at about the same time; one that ended much earlier was cut. */
 const TOGETHER_MS = SECOND_MS;
 
 export interface WatchAllInput {
-  /** Where each target starts, by its name. */
+  /** The cursor of each target, by name. */
   readonly cursors: Readonly<Record<string, Cursor>>;
-  /** How far a target has come, by its name. */
+  /** The progress of a target, by name. */
   readonly onProgress: (name: string, progress: Progress) => void;
   readonly budget: RowBudget;
 }
 
 /**
- * Watches every target until the watch pass's time is over. When one watch is cut the others are ended as well: the next watch pass
- * takes them all up again where they were, and none is missing for the rest of the time.
+ * Watches every target for the time of the watch pass. When one watch is cut, the others end as well, and the next
+ * watch pass resumes all of them; otherwise one would be missing for the rest of the time.
  */
 export async function watchAll(
   deps: DiscoveryDeps,
@@ -85,7 +88,7 @@ export async function watchAll(
       if (options.seconds > 0) await options.sleep(CREDENTIALS_AGAIN_MS, inWindow);
     } while (options.seconds > 0 && !inWindow.aborted);
   };
-  // Who fails ends the others, and nobody is left at work when this returns.
+  // A failure ends all watches, and this returns only when all have ended.
   const endAll = (): void => window.abort();
   const declared = tasks(endAll);
   const besides = tasks(endAll);
@@ -99,12 +102,12 @@ export async function watchAll(
   }
 }
 
-/** Neither watched nor out of reach. */
+/** Not watched, although the cluster is reachable. */
 function isUnread({ cursor, error }: Progress): boolean {
   return error ? !OUTAGE_CODES.has(error.code) && error.code !== "DEADLINE_EXCEEDED" : cursor === undefined;
 }
 
-/** References are taken in before the syncs that name them, or each sync would fail once for want of them. */
+/** References are processed before the syncs that name them, because each sync would otherwise fail once. */
 function caughtUpGate(targets: readonly WatchTarget[], options: WatchPassOptions) {
   const behind = new Set(targets.map((target) => target.name));
   const references = new Set(targets.filter((target) => target.isReference).map((target) => target.name));

@@ -19,7 +19,7 @@ import {
 } from "./stages.ts";
 import { watches } from "./watch-stage.ts";
 
-/** What a watch pass does, between the claim of the cluster's row and the save of what it found out. */
+/** The stages of a watch pass, between claiming the cluster's row and saving the result. */
 const STAGES = inOrder(
   identity,
   operatorNamespace,
@@ -31,11 +31,11 @@ const STAGES = inOrder(
   watches,
 );
 
-/** A dead cluster is looked at so often at least; it costs one time-out each time. */
+/** The longest pause between passes over a dead cluster; each costs one time-out. */
 const MAX_PAUSE_MS = 5 * MINUTE_MS;
-/** The lease on a cluster's row outlasts the watch by this. */
+/** How much longer the lease on a cluster's row lasts than the watch. */
 const LEASE_SLACK_MS = 60 * SECOND_MS;
-/** From the start of one watch pass to the next, when a watch pass could not watch; and otherwise. */
+/** From the start of one watch pass to the next, when it could not watch; and otherwise. */
 const MAX_GAP_MS = 30 * SECOND_MS;
 const SHORTEST_PASS_MS = SECOND_MS;
 /** When a cluster that another worker has claimed is tried again. */
@@ -43,10 +43,13 @@ const CLAIMED_AGAIN_MS = 5 * SECOND_MS;
 
 export type WatchPassOutcome =
   | { readonly kind: "done"; readonly againAt: EpochMs; readonly error?: SyncError; readonly isOutOfSight?: true }
-  /** Another worker looks at this cluster. */
+  /** Another worker has claimed this cluster. */
   | { readonly kind: "claimed"; readonly againAt: EpochMs };
 
-/** Changes of one cluster since the last watch pass: declarations become rows, what is gone becomes clean-ups, drift becomes nudges. */
+/**
+ * Processes the changes of a cluster since the last watch pass: declarations become rows, deleted ones clean-ups, and
+ * drift nudges.
+ */
 export async function runWatchPass(
   deps: DiscoveryDeps,
   circuits: CircuitOpener,
@@ -64,13 +67,13 @@ export async function runWatchPass(
   try {
     return failed ? await saveFailed(pass, run.state, failed) : await saveDone(pass, run, startedAt);
   } catch (error) {
-    // Neither could be stored: the row's lease ends by itself.
+    // Neither could be stored: the row's lease expires by itself.
     if (!(error instanceof SyncError) || failed) throw error;
     return saveFailed(pass, run.state, { stage: "save", error });
   }
 }
 
-/** A cluster that fell silent while it was watched. */
+/** A cluster that became silent during the watch. */
 function outage({ error }: Run): Run["failed"] {
   return error && OUTAGE_CODES.has(error.code) ? { stage: "watches", error } : undefined;
 }
@@ -86,7 +89,7 @@ async function saveDone(
   return { kind: "done", againAt, ...(error ? { error } : {}), ...sightless(state) };
 }
 
-/** A watch pass that had to end at once, since nothing may be read or nothing is there to watch, is not repeated at once. */
+/** A watch pass that ended at once, because nothing may be read or watched, is not repeated at once. */
 function pauseAfter(
   { attempts, cursors }: ClusterState,
   error: SyncError | undefined,
@@ -98,7 +101,7 @@ function pauseAfter(
   return Object.keys(cursors).length === 0 ? MAX_GAP_MS : SHORTEST_PASS_MS;
 }
 
-/** The one way out for a watch pass that failed: the error goes on the cluster's row, an outage on its circuit. */
+/** Handles every failed watch pass: stores the error in the cluster's row, and opens a circuit for an outage. */
 async function saveFailed(
   { deps, circuits, row, signal }: Pass,
   state: ClusterState,
@@ -107,7 +110,7 @@ async function saveFailed(
   const now = deps.clock();
   if (signal.aborted) {
     await deps.leases.saveCluster(row, state, { dueAt: now });
-    // Nothing was learnt of it.
+    // The pass found out nothing.
     return { kind: "done", againAt: now };
   }
   const attempts = row.state.attempts + 1;

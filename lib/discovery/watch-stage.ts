@@ -13,12 +13,12 @@ import { type VsoWatch, vsoWatch } from "./vso-watch.ts";
 import { watchAll } from "./watch-all.ts";
 import { watchTargets } from "./watch-targets.ts";
 
-/** How often a watch stores how far it came. */
+/** How often a watch stores its progress. */
 const SAVE_AGAIN_MS = 5 * SECOND_MS;
-/** How often what was seen under a claim is checked again. */
+/** How often deferred Secrets are checked again. */
 const DEFERRED_AGAIN_MS = 200;
 
-/** Takes in what each kind declares, then watches it for the rest of the watch pass's time. */
+/** Lists each kind, then watches it for the rest of the watch pass. */
 export const watches: Stage<"start" | "operator" | "state", "state" | "error" | "failure"> = {
   name: "watches",
   async run(pass, { start, operator, state }) {
@@ -48,12 +48,12 @@ export const watches: Stage<"start" | "operator" | "state", "state" | "error" | 
     const cut = await failureOf(() => watchBeside(pass, watching, beside));
     const { state: seen, error } = sight();
     const failure = cut ?? (await failureOf(() => drift.settleDeferred(true)));
-    // What is held in memory only must be seen again after a failure.
+    // After a failure, findings that are only in memory must be seen again.
     return { state: failure ? saved.latest() : seen, error, failure };
   },
 };
 
-/** Watches, with other work beside it that begins with the watches and ends with them. Whatever fails ends all of it. */
+/** Runs watches together with other work that starts and ends with them. Any failure ends all of it. */
 async function watchBeside(
   { options, signal }: Pass,
   watching: (until: AbortSignal, onListed: () => void) => Promise<void>,
@@ -91,17 +91,17 @@ function seenOf(vso: VsoWatch): Pick<ClusterState, "vsoIn"> {
   return Object.keys(vsoIn).length === 0 ? {} : { vsoIn };
 }
 
-/** The cluster's row as this watch pass stores it while it lasts. */
+/** The cluster's row during this watch pass. */
 interface SavedRow {
-  /** What a new watch pass may begin with. */
+  /** The state from which a new watch pass may start. */
   latest(): ClusterState;
-  /** Stores this, if it is not what is stored already. */
+  /** Stores this state if it differs from the stored one. */
   put(state: ClusterState): Promise<void>;
 }
 
 function savedRow({ deps, row }: Pass, before: ClusterState): SavedRow {
   let latest = before;
-  // What earlier stages found out is not stored yet.
+  // The findings of earlier stages are not stored yet.
   let stored = row.state;
   return {
     latest: () => latest,
@@ -114,7 +114,7 @@ function savedRow({ deps, row }: Pass, before: ClusterState): SavedRow {
   };
 }
 
-/** A watch may last: what is known is stored meanwhile, so that people see it and a crash repeats little. */
+/** Stores the findings of a long watch, for people, and so that a crash repeats little. */
 async function saveNews(
   { options }: Pass,
   saved: SavedRow,
@@ -125,13 +125,13 @@ async function saveNews(
   while (!until.aborted) {
     const { state } = sight();
     const news = { ...state, cursors: { ...start.cursors, ...state.cursors } };
-    // The save at the watch pass's end says what is wrong.
+    // The save at the end of the watch pass reports failures.
     if (!drift.isDeferring()) await failureOf(() => saved.put(news));
     await options.sleep(SAVE_AGAIN_MS, until);
   }
 }
 
-/** What was seen while its row was claimed is checked as soon as the row was settled (lease-table 22). */
+/** Checks Secrets that were seen while their row was claimed, as soon as the row is settled (lease-table 22). */
 async function checkDeferredAgain({ deps, options }: Pass, drift: DriftWatch, until: AbortSignal): Promise<void> {
   while (!until.aborted) {
     await options.sleep(DEFERRED_AGAIN_MS, until);

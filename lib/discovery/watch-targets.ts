@@ -14,25 +14,25 @@ import { secretHandler } from "./secret-handler.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
 /**
- * When someone takes a kind away its objects go first. A little later the cluster says that it does not know the kind, and
- * that is no wish to lose the Secrets (lease-table 18). A watch pass that does not stay sees what happened before it came.
+ * When a kind is removed, its objects are deleted first, and a little later the cluster no longer serves the kind. This
+ * is no request to delete the Secrets (lease-table 18). A watch pass without a watch sees only older events.
  */
 const CERTAIN_AFTER_MS = 3 * SECOND_MS;
 
-/** Kinds that refer to each other are listed side by side, and a list takes no longer than this as a rule. */
+/** Kinds that refer to each other are listed concurrently; a list rarely takes longer than this. */
 const STATUS_AFTER_MS = 2 * SECOND_MS;
 
-/** What is watched of a cluster, each with a cursor of its own. */
+/** A watched kind of a cluster, with its own cursor. */
 export interface WatchTarget {
   readonly isReference: boolean;
-  /** Name of its cursor. */
+  /** The name of its cursor. */
   readonly name: string;
   readonly kind: KindRef;
   readonly options: ListOptions;
   readonly handler: EventHandler;
 }
 
-/** Each kind, or each kind in each namespace when the fleet file names them one by one. */
+/** Each kind, or each kind in each namespace when the fleet file lists namespaces by name. */
 export function watchTargets(
   deps: DiscoveryDeps,
   settings: ClusterSettings,

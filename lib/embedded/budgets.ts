@@ -1,31 +1,37 @@
 import { partsOf, type SyncKey } from "../keys.ts";
 import type { Lane } from "../ports/rows.ts";
 
-/** How many keys may be at work at once: as many as fit into one message, at least. */
+/** How many keys may be at work at once: at least as many as one message holds. */
 export interface BudgetLimits {
-  /** Of a lane. What waits for a silent end does not count. */
+  /** For a lane. Keys that wait for a silent end do not count. */
   readonly lane: Readonly<Record<Lane, number>>;
-  /** Of one cluster: more would wait for its connections, and hold memory meanwhile. What waits for a silent end does not count. */
+  /**
+   * For one cluster: more would wait for its connections and occupy memory. Keys that wait for a silent end do not
+   * count.
+   */
   readonly cluster: number;
-  /** Of one namespace, what waits included: whatever one declares leaves room for its neighbours. */
+  /** For one namespace, waiting keys included: its declarations leave room for other namespaces. */
   readonly namespace: number;
-  /** Of one cluster, waiting for silent ends. From there on they count like others. */
+  /** For one cluster, keys that wait for silent ends. More than these count like others. */
   readonly waiting: number;
 }
 
-/** Who has how many keys at work: lane, cluster and namespace each have a budget, and a silent end takes only its namespace's. */
+/**
+ * Counts keys at work against the budgets of lane, cluster and namespace; a key that waits for a silent end counts only
+ * against its namespace's.
+ */
 export interface Budgets {
-  /** Whose budget keeps so many more keys of this place from starting in this lane; undefined: nobody's. */
+  /** The budget that prevents so many more keys of this namespace from starting in this lane; undefined: none. */
   obstacle(lane: Lane, place: string, count: number): "namespace" | "cluster" | "lane" | undefined;
   start(lane: Lane, key: SyncKey): void;
-  /** It waits for an end that says nothing: others may work meanwhile. */
+  /** The key waits for a silent end: others may start meanwhile. */
   stepAside(lane: Lane, key: SyncKey): void;
-  /** The end has answered. It is not made to wait again, so that a budget may be overdrawn for a moment. */
+  /** The end has answered. The key continues at once, so a budget may be exceeded for a moment. */
   goOn(lane: Lane, key: SyncKey): void;
   end(lane: Lane, key: SyncKey): void;
 }
 
-/** `<cluster>/<namespace>`: whose work a key is. */
+/** `<cluster>/<namespace>` of a key. */
 export function clusterNamespaceOf(key: SyncKey): string {
   const { cluster, namespace } = partsOf(key);
   return `${cluster}/${namespace}`;
@@ -35,7 +41,7 @@ function clusterOf(place: string): string {
   return place.slice(0, place.indexOf("/"));
 }
 
-/** Numbers by name; those that are zero are not kept. */
+/** Counts by name, without zeros. */
 function counts() {
   const known = new Map<string, number>();
   const of = (name: string): number => known.get(name) ?? 0;

@@ -8,9 +8,9 @@ import type { Followers } from "./followers.ts";
 /** The clusters of a running engine, which change with fleet.yaml. */
 export interface ChangingFleet {
   clusters(): readonly ClusterSettings[];
-  /** Takes a new fleet up. When it threw, it is to be called again: what was left undone is done then. */
+  /** Applies a new fleet. Call it again after an error: it completes the rest. */
   change(clusters: readonly ClusterSettings[], isRenewed: boolean): Promise<void>;
-  /** From here on somebody looks at the clusters, as they are by now. */
+  /** From now on these followers watch the clusters, in their current state. */
   followedBy(followers: Followers): Promise<void>;
 }
 
@@ -19,7 +19,7 @@ type Deps = Pick<DiscoveryDeps, "leases" | "queue" | "clock" | "log">;
 export function changingFleet(first: readonly ClusterSettings[], deps: Deps): ChangingFleet {
   let clusters = first;
   let following: Followers | undefined;
-  /** Their settings changed, and not every sync was told yet. */
+  /** Clusters with new settings, until every sync is notified. */
   const toRenew = new Set<string>();
   const takeUp = async (followers: Followers): Promise<void> => {
     const change = await followers.set(clusters);
@@ -54,7 +54,7 @@ export function changingFleet(first: readonly ClusterSettings[], deps: Deps): Ch
   };
 }
 
-/** Settings that syncs depend on. How a cluster is reached, and what of it is followed, is for watch passes alone. */
+/** The settings that syncs depend on. Only watch passes depend on the connection and the followed namespaces. */
 function syncSettings(settings: ClusterSettings & { readonly connect?: unknown }): object {
   const { connect: _connect, labels: _labels, namespaces: _namespaces, ...rest } = settings;
   return rest;

@@ -24,7 +24,7 @@ import { messageRouter } from "./message-router.ts";
 import { type InProcessQueue, inProcessQueue } from "./queue.ts";
 import { tokenSweeps } from "./token-sweeps.ts";
 
-/** What an engine is wired with; it brings its own queue. */
+/** The parts of an engine; it creates its own queue. */
 export interface EngineOptions {
   readonly deps: Omit<ReconcileDeps, "queue">;
   readonly clusters: readonly ClusterSettings[];
@@ -35,18 +35,18 @@ export interface EngineOptions {
 }
 
 export interface Engine {
-  /** Keeps everything in step until the signal; then finishes what is under way and resolves. */
+  /** Keeps everything in step until the signal; then finishes the running work and resolves. */
   run(stop: AbortSignal): Promise<void>;
-  /** One watch pass over every cluster, everything that is due, then done. Resolves with the clusters that could not be looked at. */
+  /** One watch pass over every cluster, and everything that is due. Resolves with the clusters whose pass failed. */
   once(stop: AbortSignal): Promise<readonly SyncError[]>;
   /**
-   * The fleet from now on, while it runs: what left is released, what is new is looked at, and where settings changed
-   * everything is looked at anew. Safe to repeat after it threw. `renewAll`: what holds for every cluster changed.
+   * Applies a fleet at runtime: releases clusters that left, watches new ones, and runs all syncs of clusters with new
+   * settings. Call it again after an error. `renewAll`: a setting of all clusters changed.
    */
   change(clusters: readonly ClusterSettings[], how?: { readonly renewAll: boolean }): Promise<void>;
-  /** Every cluster was looked at at least once, or could not be. */
+  /** Every cluster had a watch pass, or could not have one. */
   isReady(): boolean;
-  /** Names of the clusters, and of those that can't be looked at now. */
+  /** Names of all clusters, and of those that can't be watched now. */
   sight(): Promise<Sight>;
 }
 
@@ -57,25 +57,28 @@ export interface Sight {
 
 const TICK_MS = SECOND_MS;
 const WATCH_SECONDS = 60;
-/** What was dispatched so long before a crash is dispatched again: the queue lives in memory (lease-table 13). */
+/** Keys dispatched so long before a crash are dispatched again, because the queue is in memory (lease-table 13). */
 const REWIND_MS = 2 * MINUTE_MS;
 /** A clock that ticks each second need not dispatch two minutes ahead. */
 const HORIZON_MS = 2 * SECOND_MS;
-/** Keys at work at once. They mostly wait: each Vault and each cluster takes a few requests at a time, and a silent one must not take all. */
+/**
+ * Keys at work at once. Most of them wait: each Vault and cluster takes a few requests at a time, and a silent one must
+ * not occupy all.
+ */
 const LIMITS: BudgetLimits = {
   lane: { renew: 200, now: 800, refresh: 400 },
   cluster: 200,
   namespace: 100,
   waiting: 400,
 };
-/** What is under way when we stop has so long to end. */
+/** How long running work may take to end when keyferry stops. */
 const GRACE_MS = 20 * SECOND_MS;
 
 /** Timers, an in-process queue and the same handlers as on AWS, in one process. */
 export function embeddedEngine(options: EngineOptions): Engine {
   const working = new AbortController();
   const ready = new Set<string>();
-  // The queue hands keys to the reconciler, which sends to the queue: tied here, and nowhere else.
+  // The only circular wiring: the queue hands keys to the reconciler, which sends to the queue.
   const queue: InProcessQueue = inProcessQueue({
     clock: options.deps.clock,
     limits: LIMITS,
@@ -146,7 +149,7 @@ async function prepare(clusters: readonly ClusterSettings[], deps: ReconcileDeps
     if (dispatchedUntil !== undefined)
       await deps.leases.moveDispatched(lane, dispatchedUntil, dispatchedUntil - REWIND_MS);
   }
-  // What was dispatched and not done when the last process ended was lost with its queue, however old it was.
+  // The queue of the last process is lost, with all dispatched but unfinished keys, however old.
   const now = deps.clock();
   for await (const page of duePages(deps.leases, { after: 0, until: now, now })) await sendDue(deps.queue, page, now);
 }
@@ -179,7 +182,7 @@ function watchPassOf(
   reconcile: Reconciler,
   ready: Set<string>,
 ): WatchPass {
-  // A person's word for one watch pass, not for those after a change of the fleet.
+  // Accepted for one watch pass only, not for those after a change of the fleet.
   const accepted = new Set(options.acceptMissing);
   return async (settings, seconds, isFirst, stop) => {
     try {
@@ -219,7 +222,7 @@ async function follow(
   }
 }
 
-/** The next watch pass over a cluster that was out of reach comes as soon as a probe finds it again. */
+/** After an outage of the cluster, the next pass starts as soon as a probe succeeds. */
 async function untilNextPass(
   deps: ReconcileDeps,
   { circuits }: Reconciler,
@@ -228,7 +231,7 @@ async function untilNextPass(
   stop: AbortSignal,
 ): Promise<void> {
   const isOpen = async (): Promise<boolean> => {
-    // A watch pass that meets the same trouble with the lease table says so.
+    // A watch pass reports the same failure of the lease table.
     const open = await circuits.openAmong([circuitOfCluster(name)]).catch(() => undefined);
     return open !== undefined;
   };
@@ -237,7 +240,7 @@ async function untilNextPass(
   } else await sleep(againAt - deps.clock(), stop);
 }
 
-/** Ends that are out of reach are probed beside the ticks and beside each other: a silent one keeps nobody waiting. */
+/** Probes run concurrently with each other and with ticks, so that a silent end delays nothing. */
 async function probe(ms: number, deps: ReconcileDeps, { circuits }: Reconciler, stop: AbortSignal): Promise<void> {
   const underWay = new Set<Promise<void>>();
   await every(ms, deps, stop, async () => {
@@ -259,7 +262,7 @@ function tickDeps(deps: ReconcileDeps, queue: InProcessQueue): Parameters<typeof
   return { leases, queue: withoutBusy(queue), clock, log, metrics, horizonMs: HORIZON_MS, backlog };
 }
 
-/** What is at work stands in the due index until it is settled: dispatching it each second would only read it again. */
+/** Keys at work stay in the due index until they are settled: each second's dispatch would only read them again. */
 function withoutBusy(queue: InProcessQueue): WorkQueue<KeysMessage> {
   const isIdle = (key: SyncKey): boolean => !queue.isBusy("now", key);
   return {
@@ -268,7 +271,7 @@ function withoutBusy(queue: InProcessQueue): WorkQueue<KeysMessage> {
   };
 }
 
-/** Until nothing is due: work makes work (a nudge during work, a clean-up), but retries lie in the future. */
+/** Runs until nothing is due: work can cause work (a nudge during work, a clean-up), but retries are in the future. */
 async function drain(deps: ReconcileDeps, queue: InProcessQueue, stop: AbortSignal): Promise<void> {
   await tick({ ...tickDeps(deps, queue), horizonMs: 0 }, stop);
   await queue.idle();
@@ -290,12 +293,12 @@ function nextBeat(clock: Clock, startedAt: EpochMs, ms: number): number {
   return Math.max(0, startedAt + ms - clock());
 }
 
-/** Waits; a signal ends the wait early and is no error. */
+/** Resolves early, without an error, when the signal aborts. */
 async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   if (ms <= 0 || signal.aborted) return;
   try {
     await sleepFor(ms, undefined, { signal });
   } catch {
-    // Only the signal ends it early.
+    // Only the signal rejects it.
   }
 }

@@ -1,16 +1,18 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ClusterSettings } from "../ports/fleet.ts";
 
-/** How the clusters of a fleet differ from those that were followed before, by name. */
+/** How the clusters of a fleet differ from the previously followed ones, by name. */
 export interface FleetChange {
   readonly added: readonly string[];
   readonly changed: readonly string[];
   readonly departed: readonly string[];
 }
 
-/** One loop for each cluster, begun and ended as the fleet changes. */
+/** One loop per cluster, started and stopped as the fleet changes. */
 export interface Followers {
-  /** Follows exactly these from now on, as they are now. Resolves once nobody follows what left, or as it was before. */
+  /**
+   * Follows exactly these clusters with these settings. Resolves when the loops of removed or changed ones have ended.
+   */
   set(clusters: readonly ClusterSettings[]): Promise<FleetChange>;
   /** Resolves when every loop has ended. */
   allDone(): Promise<void>;
@@ -22,7 +24,7 @@ interface Follower {
   readonly done: Promise<void>;
 }
 
-/** `follow` goes on until its signal: that of all of them, or its own when its cluster leaves or changes. */
+/** `follow` runs until its signal, which aborts with the common one, or when its cluster leaves or changes. */
 export function followers(
   follow: (settings: ClusterSettings, stop: AbortSignal) => Promise<void>,
   stop: AbortSignal,

@@ -2,19 +2,19 @@ import type { EpochMs } from "../clock.ts";
 import type { SyncKey } from "../keys.ts";
 import { clusterNamespaceOf } from "./budgets.ts";
 
-/** Keys that came together, and stay together: they may share a Vault read. All are of one namespace. */
+/** Keys that came together and stay together, because they may share a Vault read. All are of one namespace. */
 interface Bundle {
   readonly keys: Set<SyncKey>;
   readonly at: EpochMs;
 }
 
-/** What waits in one lane. */
+/** The waiting keys of one lane. */
 export interface Line {
-  /** Bundles of each namespace in the order in which they came; the namespace that is next stands first. */
+  /** Each namespace's bundles in order of arrival; the next namespace is first. */
   readonly places: Map<string, Set<Bundle>>;
-  /** A key stands in one bundle at most. */
+  /** Each key is in at most one bundle. */
   readonly byKey: Map<SyncKey, Bundle>;
-  /** Being worked on: what is asked for them meanwhile waits until that ended. */
+  /** Keys at work: new requests for them wait until the work ends. */
   readonly busy: Set<SyncKey>;
 }
 
@@ -22,7 +22,7 @@ export function emptyLine(): Line {
   return { places: new Map(), byKey: new Map(), busy: new Set() };
 }
 
-/** Each key once, at the earliest of the times that were asked for. */
+/** Adds each key once, at the earliest requested time. */
 export function put(line: Line, keys: readonly SyncKey[], at: EpochMs): void {
   for (const [place, ofPlace] of Map.groupBy(keys, clusterNamespaceOf)) {
     const bundle: Bundle = { keys: new Set(), at };
@@ -37,12 +37,12 @@ export function put(line: Line, keys: readonly SyncKey[], at: EpochMs): void {
   }
 }
 
-/** What keeps so many keys of a namespace from starting; undefined when nothing does. */
+/** What prevents so many keys of a namespace from starting; undefined: nothing. */
 export type Obstacle = (place: string, count: number) => "namespace" | "cluster" | "lane" | undefined;
 
 /**
- * Takes the keys of the next bundle that may start, `most` at most. Bundles are never torn apart. A namespace that has
- * used up its budget is passed over; where a whole cluster's is used up, its other namespaces don't get ahead.
+ * Takes the keys of the next bundle that may start, at most `most`. Never splits a bundle. Skips a namespace whose
+ * budget is used up; while a cluster's budget is used up, its other namespaces don't overtake.
  */
 export function takeNext(
   line: Line,
@@ -64,7 +64,7 @@ export function takeNext(
   return [];
 }
 
-/** The keys of a bundle that nobody works on; its namespace goes to the end of the line. */
+/** The idle keys of a bundle; its namespace moves to the end of the line. */
 function takeFrom(line: Line, place: string, bundle: Bundle): readonly SyncKey[] {
   const bundles = line.places.get(place);
   const taken = takeFree(line, bundle);
@@ -74,7 +74,7 @@ function takeFrom(line: Line, place: string, bundle: Bundle): readonly SyncKey[]
   return taken;
 }
 
-/** When the next key may start, later than `after`, that is not being worked on: the end of that work asks again. */
+/** The next start time after `after`, without keys at work: when their work ends, it asks again. */
 export function earliest(lines: readonly Line[], after = Number.NEGATIVE_INFINITY): EpochMs | undefined {
   let first: EpochMs | undefined;
   for (const line of lines) {

@@ -1,7 +1,7 @@
 import type { KeysMessage, WorkQueue } from "../ports/queue.ts";
 import type { TokenSweeps } from "./token-sweeps.ts";
 
-/** Brings each message to the part of this engine that does what it asks. */
+/** Passes each message to the part of this engine that processes it. */
 export function messageRouter(queue: WorkQueue<KeysMessage>, sweeps: Pick<TokenSweeps, "note">): WorkQueue {
   return {
     async send(messages) {
@@ -15,7 +15,7 @@ export function messageRouter(queue: WorkQueue<KeysMessage>, sweeps: Pick<TokenS
             sweeps.note([message]);
             break;
           case "probe":
-            // Not needed: the engine looks for due probes itself with each tick.
+            // Ignored: each tick of the engine finds due probes itself.
             break;
         }
       }

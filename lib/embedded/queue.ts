@@ -7,15 +7,15 @@ import { MAX_KEYS } from "../schedule/messages.ts";
 import { type BudgetLimits, budgets } from "./budgets.ts";
 import { earliest, emptyLine, type Line, type Obstacle, put, takeNext } from "./line.ts";
 
-/** Keys that wait in this process, by lane, each once, until their time has come. */
+/** Keys that wait in this process: by lane, each once, until their time. */
 export interface InProcessQueue extends WorkQueue<KeysMessage> {
-  /** Whether this key is being worked on right now. */
+  /** Whether this key is at work. */
   isBusy(lane: Lane, key: SyncKey): boolean;
-  /** When the oldest key that waits should have started; undefined when none is late. */
+  /** When the oldest waiting key should have started; undefined when none is late. */
   oldest(): EpochMs | undefined;
-  /** Resolves when no key is ready and none is being worked on. Keys with a later time do not count. */
+  /** Resolves when no key is ready or at work. Keys with a later time do not count. */
   idle(): Promise<void>;
-  /** Nothing more is started; resolves when what is under way has ended. */
+  /** Starts nothing more; resolves when the running work has ended. */
   stop(): Promise<void>;
 }
 
@@ -23,14 +23,17 @@ export interface InProcessQueueOptions {
   readonly clock: Clock;
   /** Keys at work at once. */
   readonly limits: BudgetLimits;
-  /** `progress` may be told of each key as soon as it is done: one that waits for a silent end must not keep its companions. */
+  /**
+   * Reports each finished key through `progress`, so that a key that waits for a silent end does not delay its
+   * companions.
+   */
   readonly handle: (message: KeysMessage, progress: Progress) => Promise<void>;
 }
 
-/** A timer of Node can't be longer than this. */
+/** The maximum of a Node timer. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Who waits longer than this for a Vault that is known to answer is taken for waiting on a silent one. */
+/** A longer wait for a Vault that is known to answer counts as a wait for a silent one. */
 const PATIENCE_MS = SECOND_MS;
 
 const LANES: readonly Lane[] = ["renew", "now", "refresh"];
@@ -40,8 +43,8 @@ function linesOfLanes(): Readonly<Record<Lane, Line>> {
 }
 
 /**
- * Durable it is not, and need not be: every key in it stands in the lease table as well, due or on the wheel. Keys that
- * are ready are dispatched together, so that those which share a Vault read do; namespaces take turns.
+ * Not durable, because every key in it is also in the lease table, due or on the wheel. Dispatches ready keys together,
+ * so that they share Vault reads; namespaces alternate.
  */
 export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
   const { clock, handle } = options;
@@ -74,7 +77,7 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
     }
   };
 
-  /** As much as fits into one message. Budgets are charged as it is taken, so that the next part sees what is left. */
+  /** The keys of one message. Taking them charges the budgets, so that the next message sees what remains. */
   const nextMessage = (lane: Lane, now: EpochMs): readonly SyncKey[] => {
     const keys: SyncKey[] = [];
     const obstacle: Obstacle = (place, count) => budget.obstacle(lane, place, count);
@@ -91,7 +94,7 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
   };
 
   function pump(): void {
-    // One time for all of it: what is not ready for the start must be ahead for the timer.
+    // The same time for both: a key that is not ready to start must be in the timer's future.
     const now = clock();
     if (!isStopped) for (const lane of LANES) start(lane, now);
     if (working === 0) {
@@ -99,7 +102,7 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
       idlers.clear();
     }
     clearTimeout(timer);
-    // What is ready and has no room is started by who makes room.
+    // Keys that are ready but lack room start when other work ends.
     const next = isStopped ? undefined : earliest(waiting(), now);
     timer = next === undefined ? undefined : setTimeout(pump, Math.min(next - now, MAX_TIMER_MS));
   }
@@ -128,7 +131,9 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
   };
 }
 
-/** Runs after this turn of the event loop, once, so that what comes one by one is dispatched together. */
+/**
+ * Runs the work once after this turn of the event loop, so that keys that arrive one by one are dispatched together.
+ */
 function onceATurn(work: () => void): () => void {
   let isAsked = false;
   return () => {
@@ -142,11 +147,11 @@ function onceATurn(work: () => void): () => void {
 }
 
 interface Followed extends Progress {
-  /** The work is over, for those of its keys as well that it told nothing of. */
+  /** The work is over, also for keys that it did not report. */
   endAll(): void;
 }
 
-/** Follows the keys of one message: each ends once, and who waits for long steps aside. */
+/** Tracks the keys of one message: each ends once, and steps aside after a long wait. */
 function followed(
   keys: readonly SyncKey[],
   told: {

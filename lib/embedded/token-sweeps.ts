@@ -2,10 +2,10 @@ import type { Clock, EpochMs } from "../clock.ts";
 import type { TokenSweepMessage } from "../ports/queue.ts";
 import { TOKEN_SWEEP_MS } from "../schedule/passes-due.ts";
 
-/** Messages that ask for tokens to be looked through, each cluster once, and the time for all of them. */
+/** Collects requests for token sweeps, each cluster once, and the time of the full sweep. */
 export interface TokenSweeps {
   note(messages: readonly TokenSweepMessage[]): void;
-  /** What is due by now; a sweep that fails is due again. */
+  /** Runs the sweeps that are due; a failed one is due again. */
   sweepDue(sweep: (cluster: string | undefined) => Promise<void>): Promise<void>;
 }
 
@@ -25,7 +25,7 @@ export function tokenSweeps(clock: Clock): TokenSweeps {
     async sweepDue(sweep) {
       const now = clock();
       const failures: unknown[] = [];
-      // One that fails keeps no other back.
+      // A failed sweep does not stop the others.
       const tried = (cluster: string | undefined, again: () => void) =>
         sweep(cluster).catch((error: unknown) => {
           failures.push(error);
@@ -38,7 +38,7 @@ export function tokenSweeps(clock: Clock): TokenSweeps {
         });
       }
       for (const [cluster, at] of [...asked].filter(([, due]) => due <= now)) {
-        // Before it begins: what changes meanwhile asks for another one.
+        // Removed first, so that a change during the sweep requests another one.
         asked.delete(cluster);
         await tried(cluster, () => ask(cluster, at));
       }

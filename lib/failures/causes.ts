@@ -41,7 +41,7 @@ const AWAITED: Readonly<Partial<Record<ErrorCode, Awaited>>> = {
   NOT_CONVERGING: "destination",
 };
 
-/** Failures that say nothing of what was waited for before them: it is waited for still. */
+/** Failures that change nothing about an earlier wait, which continues. */
 const SAYS_NOTHING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "VAULT_UNAVAILABLE",
   "VAULT_SEALED",
@@ -52,7 +52,7 @@ const SAYS_NOTHING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "STORE_UNAVAILABLE",
 ]);
 
-/** Only after Vault was read: what stood in the way of that does no longer. */
+/** Possible only after Vault was read, so earlier obstacles to the read are gone. */
 const AFTER_READ: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "SECRET_REFUSED",
   "SECRET_TOO_LARGE",
@@ -66,16 +66,19 @@ const AFTER_READ: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "NOT_CONVERGING",
 ]);
 
-/** Code and fingerprint of what a failure waits for: `VAULT_PATH_MISSING:6f1c…`. Equal for all who wait for the same. */
+/**
+ * Code and fingerprint of what a failure waits for: `VAULT_PATH_MISSING:6f1c…`. Equal for all syncs that wait for the
+ * same.
+ */
 export type Cause = string;
 
-/** As whom something is asked of a Vault, and what: syncs with the same id get the same answer. */
+/** An identity and a request to a Vault: syncs with the same id get the same answer. */
 export interface AskedOf {
   readonly identity: VaultIdentity;
   readonly id: string;
 }
 
-/** Where a sync is, as far as it is resolved. */
+/** The resolved parts of a sync that causes depend on. */
 export interface CausePlace {
   readonly cluster: string;
   readonly namespace: string;
@@ -84,7 +87,7 @@ export interface CausePlace {
   readonly destination?: string;
 }
 
-/** What this failure waits for; undefined when it is nobody else's business. */
+/** The cause of this failure; undefined when it concerns no other sync. */
 export function causeOf({ code, message }: Pick<SyncError, "code" | "message">, place: CausePlace): Cause | undefined {
   const { cluster, namespace, asks, destination } = place;
   switch (AWAITED[code]) {
@@ -112,7 +115,7 @@ function causeAhead(code: ErrorCode, cluster: string, { identity, id }: AskedOf)
   return named(code, AWAITED[code] === "identity" ? loginId(identity) : id);
 }
 
-/** What every run has to get past on its way to its data. */
+/** Failures that any run may meet before it has its data. */
 const ON_THE_WAY = [
   "VAULT_TLS_REFUSED",
   "CLOUD_UNAVAILABLE",
@@ -123,42 +126,42 @@ const ON_THE_WAY = [
   "VAULT_FAILED",
 ] as const satisfies readonly ErrorCode[];
 
-/** The causes that a sync may meet before it has its data: known ahead, since they are made of where it reads alone. */
+/** The causes that a sync may meet before it has its data: they depend only on what it reads. */
 export function causesAhead({ cluster, asks }: CausePlace): readonly Cause[] {
   return asks === undefined ? [] : ON_THE_WAY.map((code) => causeAhead(code, cluster, asks));
 }
 
-/** The code that a cause was met by. */
+/** The code of the failure behind a cause. */
 export function codeOfCause(cause: Cause): ErrorCode {
   return cause.slice(0, cause.indexOf(":")) as ErrorCode;
 }
 
-/** Made of where a sync reads alone. */
+/** Whether it depends only on what a sync reads. */
 export function isAhead(cause: Cause): boolean {
   return (ON_THE_WAY as readonly ErrorCode[]).includes(codeOfCause(cause));
 }
 
-/** Its sharers are found by the path that they read. */
+/** Syncs that share it are found by their path. */
 export function isOfRead(cause: Cause): boolean {
   return AWAITED[codeOfCause(cause)] === "read";
 }
 
-/** Who waits for this is asked for by one for all; else each one looks for itself. */
+/** Whether one sync checks it for all; otherwise each checks for itself. */
 export function isShared(cause: Cause): boolean {
   return AWAITED[codeOfCause(cause)] !== "destination";
 }
 
-/** Which of the causes ahead are mended, given how a run ended (undefined: well). */
+/** Which of the causes ahead are resolved after a run with this result (undefined: success). */
 export function mendedAhead(code: ErrorCode | undefined, ahead: readonly Cause[]): readonly Cause[] {
   if (code === undefined || AFTER_READ.has(code)) return ahead;
-  // Vault let the login pass and answered the read itself: by this code, and no longer by another.
+  // Vault accepted the login and answered the read, with this code and no other.
   if (code === "VAULT_DENIED" || code === "VAULT_PATH_MISSING") {
     return ahead.filter((cause) => codeOfCause(cause) !== code);
   }
   return [];
 }
 
-/** What was waited for before this failure is waited for still. */
+/** Whether an earlier wait continues after this failure. */
 export function saysNothing(code: ErrorCode): boolean {
   return SAYS_NOTHING.has(code);
 }

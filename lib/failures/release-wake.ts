@@ -5,7 +5,7 @@ import { nudgeReferring } from "../references/referring.ts";
 import { asObject } from "../util/canonical.ts";
 import type { JsonObject } from "../util/json.ts";
 
-/** Who is refused a Secret by these waits for it to be released, or to be gone. */
+/** A sync with one of these errors waits until its Secret is released or gone. */
 export const WAITS_FOR_A_SECRET: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
   "SECRET_NOT_OURS",
   "SECRET_TERMINATING",
@@ -13,9 +13,9 @@ export const WAITS_FOR_A_SECRET: ReadonlySet<ErrorCode | undefined> = new Set<Er
 
 type WakeDeps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
 
-/** Wakes the syncs that were refused a Secret: their rows wait for it by name. */
+/** Wakes the syncs that could not get a Secret: their rows wait for it by name. */
 export interface ReleaseWaker {
-  /** These Secrets of one cluster are gone, or nobody's any more. */
+  /** These Secrets of one cluster are gone or released. */
   wakeRefused(cluster: string, secrets: readonly Pick<NamedObject, "namespace" | "name">[]): Promise<void>;
 }
 
@@ -26,7 +26,7 @@ export function releaseWaker(deps: WakeDeps): ReleaseWaker {
         for (const { namespace, name } of secrets) await wakeRefused(deps, cluster, `${namespace}/${name}`);
       } catch (error) {
         if (!(error instanceof SyncError)) throw error;
-        // They come back by themselves, only later.
+        // They retry by themselves, only later.
         deps.log.warn("wake-failed", { cluster, code: error.code, message: error.message });
       }
     },
@@ -34,15 +34,15 @@ export function releaseWaker(deps: WakeDeps): ReleaseWaker {
 }
 
 /**
- * Nudges the syncs that were refused the Secret at this place (`namespace/name`). One that is being refused it just now is not found yet:
- * it verifies once more shortly after it can be (`settleFailed`).
+ * Nudges the syncs that could not get the Secret at this place (`namespace/name`). One that fails at this moment can't
+ * be found yet: it verifies once more shortly afterwards (`settleFailed`).
  */
 export async function wakeRefused(deps: WakeDeps, cluster: string, place: string): Promise<void> {
   const syncs = await nudgeReferring(deps, `destination:${cluster}/${place}`, { verify: true, atOnce: true });
   if (syncs > 0) deps.log.info("secret-released", { cluster, secret: place, syncs });
 }
 
-/** The name of the Secret that a spec asks for; undefined when it names none. */
+/** The name of the Secret in a spec, or undefined. */
 export function destinationIn(spec: JsonObject): string | undefined {
   const name = asObject(spec.destination)?.name;
   return typeof name === "string" ? name : undefined;

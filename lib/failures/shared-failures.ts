@@ -6,32 +6,34 @@ import { type Cause, codeOfCause, isAhead, isShared, mendedAhead } from "./cause
 import { waker } from "./wake.ts";
 
 /**
- * Many syncs that fail by one cause cost one probe: who meets a failure first goes on asking, at its own pace; the others
- * know its outcome and wait. What it finds mended wakes them.
- *
- * Nobody is appointed. A known failure is good until shortly after the next run of who met it; when that run does not come
- * (its declaration went, or changed), the next one of the others to be due asks itself. So each of them comes back before
- * five minutes have passed since somebody asked. All of this is in memory and may be lost: then somebody asks once more.
+ * Many syncs with one cause of failure cost one probe: the first one retries at its own pace, and the others use its
+ * result and wait. When it succeeds, it wakes them. A known failure is valid until shortly after the next run of the
+ * first sync. If that run does not come (its declaration is gone or changed), the next sync that is due takes over. So
+ * each of them runs within five minutes of a retry. All of this is in memory and may be lost: then one sync retries
+ * once more.
  */
 export interface SharedFailures {
-  /** Asks for leave to ask Vault and cluster. Waits while another one asks for the same; then its answer may be known. */
+  /**
+   * Call before reading Vault and the cluster. Waits while another sync tries the same, and may then return its
+   * failure.
+   */
   enter(asking: Asking, signal: AbortSignal): Promise<KnownFailure | undefined>;
-  /** To be told of each that entered, whatever became of it; `outcome` is missing when nothing was learned. */
+  /** Call for each sync that entered, in any case; without `outcome` when nothing was learned. */
   leave(asking: Asking, outcome?: SharedOutcome): Promise<void>;
 }
 
 /** One run of a sync. */
 export interface Asking {
   readonly key: SyncKey;
-  /** Which causes it may meet; computed only when some are known. */
+  /** The causes that it may meet; computed only when some are known. */
   readonly ahead: () => readonly Cause[];
-  /** What it waited for when it was settled last. */
+  /** What it waited for at its last settle. */
   readonly before: Cause | undefined;
-  /** It is due as planned, and nobody asked for it since. */
+  /** It is due as planned, and was not requested since. */
   readonly isRoutine: boolean;
-  /** Answers from then on are as good as its own. */
+  /** Answers from this time on are as good as its own. */
   readonly since: EpochMs;
-  /** Someone waits for it: nothing that is remembered from before will do. */
+  /** A user waits for it: remembered failures must not be used. */
   readonly isAskedFor: boolean;
   /** Its own longest pause, in ms. */
   readonly longestMs: number;
@@ -41,18 +43,18 @@ export interface Asking {
 export interface KnownFailure {
   readonly cause: Cause;
   readonly message: string;
-  /** Who asks for all. */
+  /** The sync that retries for all. */
   readonly by: SyncKey;
-  /** When who met it asked, and when it asks again. */
+  /** When that sync tried, and when it tries again. */
   readonly askedAt: EpochMs;
   readonly nextAt: EpochMs;
 }
 
-/** How a run ended that was settled. */
+/** The result of a settled run. */
 export type SharedOutcome =
   | { readonly kind: "well" }
   | Failed
-  /** It asked nobody. */
+  /** It sent no request. */
   | { readonly kind: "known"; readonly failure: KnownFailure };
 
 interface Failed {
@@ -63,18 +65,18 @@ interface Failed {
   readonly nextAt: EpochMs | undefined;
 }
 
-/** A run that is late by so much does not come. */
+/** A run that is later than this is not expected any more. */
 const LATE_MS = 15 * SECOND_MS;
-/** When those who know of a failure run again themselves, counted from when it was asked about: before five minutes. */
+/** When syncs with a known failure run themselves, after the last try: before five minutes. */
 const FOLLOW_MS = { from: 200 * SECOND_MS, to: 290 * SECOND_MS };
-/** Who is found well so soon after others were woken need not wake them again. */
+/** A success so soon after others were woken need not wake them again. */
 const WOKEN_MS = MINUTE_MS;
-/** More causes than this are not remembered: those left out cost a probe each time. */
+/** The maximum number of remembered causes; each further one costs a probe per sync. */
 const MAX_CAUSES = 10_000;
-/** Who waited so often for the outcome of another one asks itself. */
+/** After so many waits for others, a sync tries itself. */
 const MAX_WAITS = 2;
 
-/** When a sync that knows of a failure looks again; undefined: as if it had met it itself. */
+/** When a sync with a known failure runs again; undefined: as if it had failed itself. */
 export function followAt(
   { askedAt, nextAt }: KnownFailure,
   asking: Pick<Asking, "longestMs">,
@@ -86,7 +88,7 @@ export function followAt(
   return Math.ceil(from + random() * (to - from));
 }
 
-/** Someone asks again as soon as this sync would. */
+/** The retry comes no later than this sync's own would. */
 function isInTime(
   { nextAt }: Pick<KnownFailure, "nextAt">,
   { longestMs }: Pick<Asking, "longestMs">,
@@ -102,7 +104,7 @@ export function sharedFailures(deps: Deps): SharedFailures {
   const asked = new Map<Cause, { readonly by: Asking; readonly done: PromiseWithResolvers<void> }>();
   const wake = waker(deps);
 
-  /** Ends the wait of those who wait for this one. */
+  /** Ends the wait for this sync. */
   const release = (asking: Asking): void => {
     const found = asking.before === undefined ? undefined : asked.get(asking.before);
     if (asking.before === undefined || found?.by !== asking) return;
@@ -135,18 +137,18 @@ export function sharedFailures(deps: Deps): SharedFailures {
         await publish(asking, noted);
       } catch (error) {
         if (!(error instanceof SyncError)) throw error;
-        // They come back by themselves.
+        // They retry by themselves.
         deps.log.warn("not-woken", { key: asking.key, code: error.code });
       }
     },
   };
 }
 
-/** What follows from how a run ended. */
+/** The consequences of a run's result. */
 interface Noted {
-  /** What it met, or knew of, was found mended meanwhile: nobody would wake it any more. */
+  /** The cause it met or used was resolved meanwhile, so nothing else would wake it. */
   readonly again: boolean;
-  /** Causes that it found mended, and that others may wait for. */
+  /** Causes that it found resolved, for which others may wait. */
   readonly mended: readonly Cause[];
 }
 
@@ -156,14 +158,14 @@ function mayMeet({ before, ahead }: Asking): readonly Cause[] {
   return before === undefined || isAhead(before) ? ahead() : [...ahead(), before];
 }
 
-/** It is younger than the question, or nobody asked and someone else goes on asking soon enough. */
+/** Whether the failure is newer than the request, or, for a routine run, will be retried soon enough. */
 function isGoodFor(asking: Asking, failure: KnownFailure, now: EpochMs): boolean {
   if (failure.askedAt >= asking.since) return true;
   const isOthers = failure.cause === asking.before && failure.by !== asking.key;
   return asking.isRoutine && isOthers && isInTime(failure, asking, now);
 }
 
-/** The failures that are known, and what was found mended a moment ago. */
+/** Known failures, and recently resolved causes. */
 function knownFailures(clock: Clock) {
   const known = new Map<Cause, KnownFailure>();
   const mended = new Map<Cause, EpochMs>();
@@ -192,7 +194,7 @@ function knownFailures(clock: Clock) {
   };
 
   return {
-    /** What this sync would meet, if that is known well enough. */
+    /** The failure that this sync would meet, if it is known well enough. */
     find(asking: Asking): KnownFailure | undefined {
       if (known.size === 0) return undefined;
       return mayMeet(asking)
@@ -211,7 +213,7 @@ function knownFailures(clock: Clock) {
   };
 }
 
-/** The failure as this sync would have met it; its own words where the other one's name another object. */
+/** The failure as this sync would report it, in its own words if the other's names another object. */
 export function asError(
   failure: KnownFailure,
   own: { readonly cause?: string; readonly message: string } | undefined,

@@ -7,12 +7,12 @@ import type { Cause } from "./causes.ts";
 type Deps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
 
 export interface Waker {
-  /** Everyone who waits for this, but for who found it mended. */
+  /** Wakes all rows that wait for this, except the one that found it resolved. */
   all(cause: Cause, but: SyncKey): Promise<void>;
   one(key: SyncKey): Promise<void>;
 }
 
-/** Wakes those who wait for a cause: their rows refer to it. */
+/** Wakes the rows that wait for a cause, which refer to it. */
 export function waker(deps: Deps): Waker {
   return {
     async all(cause, but) {

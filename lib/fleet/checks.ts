@@ -2,7 +2,7 @@ import { z } from "zod";
 import { isDnsLabel } from "../names.ts";
 import { addressProblem } from "../vault-address.ts";
 
-/** Checks that parts of the fleet's schema share: what they complain of is told by Zod with its path. */
+/** Checks that several parts of the fleet's schema use; Zod reports their complaints with a path. */
 
 export function problemCheck(problems: (text: string) => readonly string[]) {
   return (payload: z.core.ParsePayload<string>) => {
@@ -17,7 +17,7 @@ function list(problem: string | undefined): readonly string[] {
 }
 
 export const dnsLabel = problemCheck((text) =>
-  isDnsLabel(text) ? [] : ["must be lower-case letters, digits and -, 63 characters at most, first and last no -"],
+  isDnsLabel(text) ? [] : ["must be lower-case letters, digits and -, 63 characters at most, no - at either end"],
 );
 
 export const baseUrl = problemCheck((text) => list(addressProblem(text)));

@@ -4,22 +4,22 @@ import type { EpochMs } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { FleetCluster } from "./fleet.ts";
 
-/** A kubeconfig as text or as a file, and which of its contexts: what the Kubernetes adapter connects with. */
+/** What the Kubernetes adapter connects with: a kubeconfig as text or file, and its context. */
 export interface ClusterAccess {
   readonly kubeConfig: { readonly text: string } | { readonly path: string };
   readonly context?: string;
-  /** When what is inside stops being good. */
+  /** When the credentials expire. */
   readonly expiresAt?: EpochMs;
 }
 
-/** What is asked of a cluster that is not, or no longer, in the fleet. */
+/** The error for a request to a cluster that is not, or no longer, in the fleet. */
 export function notInFleet(cluster: string): SyncError {
   return new SyncError("REFERENCE_INVALID", `cluster ${cluster} is not in the fleet: add it to fleet.yaml`);
 }
 
 /**
- * How to reach a cluster of the fleet; paths are relative to the fleet file's folder. Nothing is read here: files are read
- * when a connection is made, and again later, so that rotated tokens and certificates are seen.
+ * How to reach a cluster of the fleet; paths are relative to the fleet file's folder. Does not read files: each
+ * connection reads them, again and again, so that rotated tokens and certificates are used.
  */
 export function connectionOf(cluster: Pick<FleetCluster, "name" | "connect">, folder: string): ClusterAccess {
   const { kubeconfig, server } = cluster.connect;

@@ -7,19 +7,19 @@ import { type Fleet, type FleetCluster, parseFleet } from "./fleet.ts";
 import { readFleet, textIn } from "./read-fleet.ts";
 import { remoteAccess, remoteText } from "./remote-access.ts";
 
-/** A changed fleet object is noticed within this time. */
+/** The maximum delay until a changed fleet object is noticed. */
 const FRESH_MS = MINUTE_MS / 2;
 
 export interface FleetSource {
-  /** The fleet as it is now; when it can't be read any more, as it last could. Throws an InputError when it never could. */
+  /** The current fleet, or the last readable one. Throws an InputError when it was never readable. */
   current(): Promise<Fleet>;
-  /** How to reach a cluster of it. */
+  /** How to reach a cluster of this fleet. */
   access(cluster: FleetCluster): Promise<ClusterAccess>;
-  /** What a file holds that fleet.yaml names by this path. */
+  /** The content of a file that fleet.yaml names by this path. */
   text(path: string): Promise<string>;
 }
 
-/** A fleet.yaml in this file system: it comes with the package, so that it is read once. */
+/** A fleet.yaml in this file system, read once because it is part of the package. */
 export function packagedFleet(path: string): FleetSource {
   let read: ReturnType<typeof readFleet> | undefined;
   const once = async () => {
@@ -39,7 +39,7 @@ export function packagedFleet(path: string): FleetSource {
 }
 
 export interface RemoteFleetOptions {
-  /** Of the bucket: for messages. */
+  /** The bucket's name, for messages. */
   readonly bucket: string;
   readonly key: string;
   readonly read: ReadObject;
@@ -48,7 +48,7 @@ export interface RemoteFleetOptions {
   readonly metrics: Metrics;
 }
 
-/** A fleet.yaml in a bucket; the files that it names lie beside it. */
+/** A fleet.yaml in a bucket, with the files that it names beside it. */
 export function remoteFleet(options: RemoteFleetOptions): FleetSource {
   const { bucket, key, read, clock, log, metrics } = options;
   const name = `s3://${bucket}/${key}`;
@@ -69,7 +69,7 @@ export function remoteFleet(options: RemoteFleetOptions): FleetSource {
         return await readAnew();
       } catch (error) {
         if (known === undefined) throw error;
-        // A fleet that was broken by an edit must not stop the clusters that are well.
+        // A broken edit of the fleet must not stop the other clusters.
         metrics.count("keyferry_fleet_unreadable_total", {});
         log.error("fleet-unreadable", { fleet: name, message: error instanceof Error ? error.message : "unknown" });
         return known.fleet;

@@ -9,7 +9,7 @@ import { lineAt } from "./positions.ts";
 import { fleetSchema, LATER } from "./schema.ts";
 import { repeatedNames, vaultComplaints } from "./vault-complaints.ts";
 
-/** How to reach one cluster, as fleet.yaml says it. */
+/** How to reach one cluster, by fleet.yaml. */
 export interface Connect {
   readonly kubeconfig?: { readonly path: string; readonly context?: string };
   readonly server?: {
@@ -30,11 +30,11 @@ export interface FleetCluster extends ClusterSettings {
 
 export interface Fleet {
   readonly clusters: readonly FleetCluster[];
-  /** Those that are known by name. */
+  /** The Vaults that have a name. */
   readonly vaults: readonly NamedVault[];
 }
 
-/** A fleet of 500 clusters has 250 KB. */
+/** A fleet of 500 clusters takes 250 KB. */
 const MAX_CHARACTERS = 4 * 1024 * 1024;
 
 const MAX_COMPLAINTS = 50;
@@ -48,7 +48,7 @@ function read(text: string, lineCounter: LineCounter): Document.Parsed {
   return parseDocument(text, { lineCounter, prettyErrors: false, logLevel: "error" });
 }
 
-/** YAML's own complaints; what it only warns of (an unknown tag) is a mistake here as well. */
+/** YAML's errors, and its warnings (an unknown tag), which count as errors here. */
 function syntaxComplaints(document: Document, lines: LineCounter): readonly Placed[] {
   return [...document.errors, ...document.warnings].map((problem) => ({
     line: lines.linePos(problem.pos[0]).line,
@@ -93,7 +93,7 @@ function serverComplaints(server: unknown, path: readonly PropertyKey[]): readon
   ];
 }
 
-/** What no single field shows. */
+/** Complaints that concern several fields. */
 function crossComplaints(input: unknown): readonly Complaint[] {
   const clusters = items(valueAt(input, ["clusters"]));
   const connects = clusters.flatMap((cluster, at) =>
@@ -112,7 +112,7 @@ function inputOf(document: Document, fileName: string): unknown {
   try {
     return document.toJS();
   } catch {
-    return refuse(fileName, [{ line: 1, text: "aliases stand for too much: write it out" }]);
+    return refuse(fileName, [{ line: 1, text: "aliases expand to too much: write them out" }]);
   }
 }
 
@@ -121,18 +121,18 @@ function parsed(text: string, fileName: string, lines: LineCounter): Document.Pa
   try {
     return read(text, lines);
   } catch {
-    return refuse(fileName, [{ line: 1, text: "is not YAML that can be read: it nests too deep" }]);
+    return refuse(fileName, [{ line: 1, text: "is not valid YAML: it nests too deep" }]);
   }
 }
 
-/** Each cluster's settings have the Vaults of the fleet in them: whoever checks a declaration needs both. */
+/** Adds the fleet's Vaults to each cluster's settings, because the checks of declarations need both. */
 function fleetOf(parsed: z.infer<typeof fleetSchema>): Fleet {
   const vaults = namedVaults(parsed.vaults);
   const clusters = parsed.clusters as readonly FleetCluster[];
   return { vaults, clusters: vaults.length === 0 ? clusters : clusters.map((cluster) => ({ ...cluster, vaults })) };
 }
 
-/** The fleet, defaults filled in. Throws an InputError with every complaint at once: `fleet.yaml:12: clusters[0].name: …`. */
+/** The fleet with defaults. Throws an InputError with all complaints: `fleet.yaml:12: clusters[0].name: …`. */
 export function parseFleet(text: string, fileName: string): Fleet {
   const lines = new LineCounter();
   const document = parsed(text, fileName, lines);

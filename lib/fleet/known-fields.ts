@@ -15,10 +15,10 @@ function fieldsAt(path: readonly PropertyKey[]): readonly string[] {
   return Object.keys(here?.properties ?? {});
 }
 
-/** The longest field that is compared: what is longer is no slip of the pen. */
+/** Longer fields are not typing errors, so they are not compared. */
 const MAX_LENGTH = 40;
 
-/** ` (did you mean connect?)`, or nothing when no known field of that place is close. */
+/** ` (did you mean connect?)`, or nothing when no known field there is similar. */
 export function suggestion(path: readonly PropertyKey[]): string {
   const field = String(path.at(-1));
   const fields = fieldsAt(path.slice(0, -1));

@@ -4,13 +4,13 @@ import type { FleetVault } from "../ports/fleet-vault.ts";
 import { normalAddress } from "../vault-address.ts";
 import type { vaults as vaultsSchema } from "./vault-schema.ts";
 
-/** A Vault of fleet.yaml with what only later versions use. */
+/** A Vault of fleet.yaml, with fields that only later versions use. */
 export interface NamedVault extends FleetVault {
   readonly maxRequestDurationMs: number;
   readonly retentionMs: number;
 }
 
-/** Durations in ms, and each address in one spelling. */
+/** Converts durations to ms and normalises addresses. */
 export function namedVaults(parsed: z.infer<typeof vaultsSchema>): readonly NamedVault[] {
   return parsed.map(({ addresses, maxRequestDuration, retention, ...vault }) => ({
     ...(vault as Pick<FleetVault, "name" | "caFile" | "namespace" | "identities">),

@@ -1,6 +1,6 @@
 import { type Document, isAlias, isMap, isNode, isScalar, isSeq, type LineCounter, type Node, type Pair } from "yaml";
 
-/** Where things stand in a YAML text, so that a complaint can say in which line. */
+/** Finds lines in a YAML text, for complaints. */
 
 function resolved(document: Document, node: unknown): unknown {
   return isAlias(node) ? node.resolve(document) : node;
@@ -14,7 +14,7 @@ function start(node: unknown): number | undefined {
   return isNode(node) ? (node as Node).range?.[0] : undefined;
 }
 
-/** The line of the key or list item at this path, or of the nearest thing above it that is there. */
+/** The line of the key or list item at this path, or of its nearest existing parent. */
 export function lineAt(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
   let node: unknown = document.contents;
   let offset = start(node) ?? 0;

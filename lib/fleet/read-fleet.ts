@@ -4,7 +4,7 @@ import { BodyTooLarge } from "../util/bounded-body.ts";
 import { boundedFile } from "../util/bounded-file.ts";
 import { type Fleet, parseFleet } from "./fleet.ts";
 
-/** The fleet of a file, and the folder that its paths are relative to. Throws an InputError. */
+/** Reads a fleet from a file; its paths are relative to the returned folder. Throws an InputError. */
 export async function readFleet(path: string): Promise<{ readonly fleet: Fleet; readonly folder: string }> {
   const text = await boundedFile(path).catch((error: NodeJS.ErrnoException) => {
     const why = error instanceof BodyTooLarge ? error.message : (error.code ?? error.name);
@@ -13,7 +13,7 @@ export async function readFleet(path: string): Promise<{ readonly fleet: Fleet; 
   return { fleet: parseFleet(text, path), folder: dirname(resolve(path)) };
 }
 
-/** Reads files as fleet.yaml names them: relative to its folder. */
+/** Reads files by their paths in fleet.yaml, relative to its folder. */
 export function textIn(folder: string): (path: string) => Promise<string> {
   return (path) => boundedFile(resolve(folder, path));
 }

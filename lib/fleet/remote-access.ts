@@ -7,21 +7,21 @@ import type { ReadObject } from "../util/read-object.ts";
 import { type ClusterAccess, connectionOf } from "./connect.ts";
 import type { FleetCluster } from "./fleet.ts";
 
-/** Objects are read again so often, so that a rotated token or certificate is seen. */
+/** How often objects are read again, so that a rotated token or certificate is used. */
 const GOOD_MS = 5 * MINUTE_MS;
 
 export interface RemoteAccessOptions {
   readonly cluster: FleetCluster;
   readonly bucket: string;
-  /** Key of fleet.yaml: relative paths in it are keys beside it. */
+  /** The key of fleet.yaml; relative paths in it are keys beside it. */
   readonly fleetKey: string;
   readonly read: ReadObject;
   readonly clock: Clock;
 }
 
 /**
- * How to reach a cluster whose files are objects of a bucket: everything is put into the kubeconfig itself. An absolute
- * path is a file of this file system (of the function's package).
+ * How to reach a cluster whose files are objects of a bucket: their content becomes part of the kubeconfig. An absolute
+ * path is a file in the function's package.
  */
 export async function remoteAccess(options: RemoteAccessOptions): Promise<ClusterAccess> {
   const { kubeconfig, server } = options.cluster.connect;
@@ -75,18 +75,18 @@ async function object({ cluster, ...place }: RemoteAccessOptions, path: string):
   if (found !== undefined) return found;
   throw new SyncError(
     "REFERENCE_INVALID",
-    `cluster ${cluster.name}: there is no object ${name}: upload what its connect in ${place.fleetKey} names`,
+    `cluster ${cluster.name}: there is no object ${name}: upload the file that its connect in ${place.fleetKey} names`,
   );
 }
 
 type Place = Pick<RemoteAccessOptions, "bucket" | "fleetKey" | "read">;
 
-/** What a file holds that fleet.yaml names: an object beside it, or a file of the package where the path is absolute. */
+/** The content of a file that fleet.yaml names: an object beside it, or with an absolute path a file of the package. */
 export async function remoteText(place: Place, path: string): Promise<string> {
   if (posix.isAbsolute(path)) return readFile(path, "utf8");
   const { found, name } = await objectAt(place, path);
   if (found !== undefined) return found;
-  throw new SyncError("REFERENCE_INVALID", `there is no object ${name}: upload what ${place.fleetKey} names`);
+  throw new SyncError("REFERENCE_INVALID", `there is no object ${name}: upload the file that ${place.fleetKey} names`);
 }
 
 async function objectAt({ bucket, fleetKey, read }: Place, path: string) {

@@ -3,9 +3,9 @@ import { labelProblem } from "../names.ts";
 import { baseUrl, dnsLabel, path, problemCheck } from "./checks.ts";
 import { clusterVault, vaultAddresses, vaults } from "./vault-schema.ts";
 
-/** fleet.yaml as a schema: it parses, and editors get it as JSON Schema. */
+/** The schema of fleet.yaml, for the parser and, as JSON Schema, for editors. */
 
-/** Each star more is a factor of a name's length in the time that a comparison may take. */
+/** Each additional star multiplies the time of a comparison by the name's length. */
 const MAX_STARS = 4;
 
 const namespacePattern = problemCheck((text) => [
@@ -49,7 +49,7 @@ const server = z
 
 const later = z.looseObject({});
 
-/** Ways to connect that are known and come with a later version. */
+/** Ways to connect that later versions support. */
 export const LATER = {
   eks: later.describe("An EKS cluster. Not supported yet."),
   vaultKubernetes: later.describe("A token from Vault's Kubernetes secrets engine. Not supported yet."),
@@ -135,7 +135,7 @@ export const fleetSchema = z.strictObject({
   clusters: z.array(cluster).min(1, "must name at least one cluster").describe("The clusters."),
 });
 
-/** fleet.yaml for editors. */
+/** The JSON Schema of fleet.yaml, for editors. */
 export function fleetJsonSchema(): Record<string, unknown> {
   const generated = z.toJSONSchema(fleetSchema, { io: "input", target: "draft-07" });
   return { ...generated, title: "keyferry fleet" };

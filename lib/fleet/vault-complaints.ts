@@ -1,7 +1,7 @@
 import { type Complaint, valueAt } from "../util/complaints.ts";
 import { normalAddress } from "../vault-address.ts";
 
-/** What is wrong between the Vaults of a fleet and its clusters: names twice, addresses twice, names of nothing. Never throws. */
+/** Complaints about the fleet's Vaults and clusters: repeated names and addresses, unknown references. Never throws. */
 
 type Path = readonly PropertyKey[];
 interface Named {
@@ -13,7 +13,7 @@ function items(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-/** The texts at this path of each item. */
+/** The strings at this path of each item. */
 function texts(list: readonly unknown[], at: Path, field: string): readonly Named[] {
   return list.flatMap((item, index) => {
     const text = valueAt(item, [field]);
@@ -21,7 +21,7 @@ function texts(list: readonly unknown[], at: Path, field: string): readonly Name
   });
 }
 
-/** A complaint at each that was there before. */
+/** A complaint for each name that occurred before. */
 export function repeated(names: readonly Named[], message: string): readonly Complaint[] {
   const seen = new Set<string>();
   return names.flatMap(({ path, text }): readonly Complaint[] => {
@@ -32,20 +32,20 @@ export function repeated(names: readonly Named[], message: string): readonly Com
 }
 
 export function repeatedNames(list: readonly unknown[], at: Path, what: string): readonly Complaint[] {
-  return repeated(texts(list, at, "name"), `is the name of another ${what} already`);
+  return repeated(texts(list, at, "name"), `is already the name of another ${what}`);
 }
 
-/** One address is one Vault's: which CA and namespace counts for it must be clear. */
+/** Each address belongs to one Vault, so that its CA and namespace are unambiguous. */
 function repeatedAddresses(vaults: readonly unknown[]): readonly Complaint[] {
   const all = vaults.flatMap((vault, index) =>
     items(valueAt(vault, ["addresses"])).flatMap((address, at) =>
       typeof address === "string" ? [{ path: ["vaults", index, "addresses", at], text: normalAddress(address) }] : [],
     ),
   );
-  return repeated(all, "is an address of a Vault above already");
+  return repeated(all, "is already an address of a Vault above");
 }
 
-/** `vault/identity` for each that is defined. */
+/** `vault/identity` for each defined identity. */
 function identitiesOf(vaults: readonly unknown[]): ReadonlySet<string> {
   const names = vaults.flatMap((vault) =>
     items(valueAt(vault, ["identities"])).map(
@@ -59,7 +59,7 @@ function clusterComplaints(cluster: unknown, at: Path, vaults: readonly unknown[
   const defined = identitiesOf(vaults);
   const unknown = items(valueAt(cluster, ["vault", "identities"])).flatMap((name, index): readonly Complaint[] => {
     if (typeof name !== "string" || defined.has(name)) return [];
-    const message = "is no identity of vaults: must be vault/identity, both by their names";
+    const message = "is not an identity in vaults: must be vault/identity, by their names";
     return [{ path: [...at, "vault", "identities", index], message }];
   });
   const isNamed = valueAt(cluster, ["vaultAddresses"]) === "named";
@@ -67,7 +67,12 @@ function clusterComplaints(cluster: unknown, at: Path, vaults: readonly unknown[
   return [
     ...unknown,
     ...(isNamed && hasNone
-      ? [{ path: [...at, "vaultAddresses"], message: "is named, and nothing is: add vaults, or vault.address" }]
+      ? [
+          {
+            path: [...at, "vaultAddresses"],
+            message: "is named, but this file names no Vault: add vaults, or vault.address",
+          },
+        ]
       : []),
   ];
 }

@@ -4,7 +4,7 @@ import { isDnsLabel } from "../names.ts";
 import { checkVaultPath } from "../vault-path.ts";
 import { baseUrl, dnsLabel, path, problemCheck } from "./checks.ts";
 
-/** The parts of fleet.yaml that are about Vaults. */
+/** The Vault parts of fleet.yaml. */
 
 const vaultPath = z.string().check(problemCheck(checkVaultPath));
 
@@ -12,7 +12,7 @@ const region = z
   .string()
   .check(problemCheck((text) => (isDnsLabel(text) ? [] : ["must be the name of a region, such as eu-central-1"])));
 
-/** Of a header: Node would send anything else as something else. */
+/** For headers: Node would change any other character. */
 const printable = z.string().regex(/^[\x21-\x7e]+$/, "must be printable ASCII without spaces");
 
 function laterDuration(preset: string, description: string) {

@@ -14,8 +14,8 @@ function reachOfCluster({ vault, vaultAddresses }: FleetCluster, all: readonly s
 }
 
 /**
- * Which Vaults each cluster's resources may name, by the fleet as it stands when that is asked. A cluster that is not in it
- * may still need to have its tokens ended.
+ * Which Vaults each cluster's resources may name, by the fleet at the time of the call. A cluster outside the fleet may
+ * still have tokens to revoke.
  */
 export function reachOfFleet(fleet: () => Fleet): ReachOf {
   let known: { readonly of: Fleet; readonly reach: ReachOf } | undefined;
@@ -29,7 +29,7 @@ export function reachOfFleet(fleet: () => Fleet): ReachOf {
 function reachIn({ clusters, vaults }: Fleet): ReachOf {
   const all = vaults.flatMap(({ addresses }) => addresses);
   const byName = new Map(clusters.map((cluster) => [cluster.name, reachOfCluster(cluster, all)]));
-  // Asked of no cluster in particular: whether a Vault answers at all.
+  // For probes, which belong to no cluster.
   const everywhere = clusters.flatMap(({ vault }) =>
     vault?.address === undefined ? [] : [normalAddress(vault.address)],
   );
@@ -37,7 +37,7 @@ function reachIn({ clusters, vaults }: Fleet): ReachOf {
   return (cluster) => byName.get(cluster ?? "") ?? others;
 }
 
-/** Reads the CA files that Vaults of the fleet name. `readText` takes a path as it stands in fleet.yaml. */
+/** Reads the CA files of the fleet's Vaults. `readText` takes a path as written in fleet.yaml. */
 export function trustAnchors(
   vaults: () => readonly FleetVault[],
   readText: (path: string) => Promise<string>,
@@ -45,7 +45,7 @@ export function trustAnchors(
   return async (name) => {
     const path = vaults().find((vault) => vault.name === name)?.caFile;
     if (path === undefined)
-      throw new SyncError("REFERENCE_INVALID", `Vault ${name} has no caFile in fleet.yaml any more`);
+      throw new SyncError("REFERENCE_INVALID", `Vault ${name} no longer has a caFile in fleet.yaml`);
     const pem = await readText(path).catch((error: NodeJS.ErrnoException) => {
       if (error instanceof SyncError) throw error;
       const message = `caFile ${path} of Vault ${name} in fleet.yaml can't be read (${error.code ?? error.name})`;

@@ -7,32 +7,34 @@ import { type ClusterAccess, connectionOf } from "./connect.ts";
 import type { Fleet, FleetCluster } from "./fleet.ts";
 import { readFleet } from "./read-fleet.ts";
 
-/** How often the file is asked for its time. It is read once it was the same twice, so that no half of it is. */
+/**
+ * How often the file's time is checked. The file is read after two equal times, so that it is not read half-written.
+ */
 const POLL_MS = SECOND_MS;
-/** A file that is broken, or could not be taken up, is tried again so often, and counted each time. */
+/** How often a broken or failed fleet file is tried again, and counted. */
 const AGAIN_MS = MINUTE_MS;
 
-/** A fleet.yaml in this file system, followed while it changes. */
+/** A fleet.yaml in this file system, and its changes. */
 export interface WatchedFleet {
   current(): Fleet;
   find(name: string): FleetCluster | undefined;
-  /** How to reach a cluster of it; REFERENCE_INVALID when it has none of that name any more. */
+  /** How to reach a cluster of the fleet; throws REFERENCE_INVALID when it is no longer there. */
   access(name: string): ClusterAccess;
-  /** Someone wants the file to be read again now, changed or not. */
+  /** Makes the watch read the file again now, changed or not. */
   ask(): void;
-  /** Hands on each new fleet until the signal; a broken file leaves the fleet as it was, and is told. */
+  /** Passes on each new fleet until the signal. A broken file is logged, and the fleet stays. */
   watch(take: TakeFleet, signal: AbortSignal): Promise<void>;
 }
 
-/** Takes a new fleet up. What it throws is told, and it is called again. */
+/** Applies a new fleet. An error is logged, and the call is repeated. */
 export type TakeFleet = (fleet: Fleet, before: Fleet) => Promise<void>;
 
 export interface WatchedFleetOptions {
   readonly path: string;
-  /** As it was read at the start. */
+  /** The fleet read at the start. */
   readonly read: { readonly fleet: Fleet; readonly folder: string };
   readonly clock: Clock;
-  /** Waits, and ends early with the signal. */
+  /** Waits, and resolves early when the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "count">;
@@ -42,10 +44,10 @@ export function watchedFleet(options: WatchedFleetOptions): WatchedFleet {
   const { path, clock, sleep, read } = options;
   const { folder } = read;
   let current = byNameOf(read.fleet);
-  /** The fleet that was taken up: `current` is ahead of it while that goes on, or when it failed. */
+  /** The applied fleet: `current` is ahead of it while a change is being applied, or failed. */
   let taken = read.fleet;
   let isAsked = false;
-  /** Since when the file is broken, or not taken up. */
+  /** Since when the file is broken or not applied. */
   let failedAt: EpochMs | undefined;
 
   const takeUp = async (take: TakeFleet): Promise<void> => {
@@ -85,7 +87,7 @@ export function watchedFleet(options: WatchedFleetOptions): WatchedFleet {
       isAsked = true;
     },
     async watch(take, signal) {
-      // Not known at first: what changed between the start and here is seen as well.
+      // Unset at first, so that a change since the start is noticed too.
       let [seen, handled]: readonly (string | undefined)[] = [];
       while (!signal.aborted) {
         const now = await stampOf(path);
@@ -106,20 +108,20 @@ function byNameOf(fleet: Fleet): { readonly fleet: Fleet; readonly byName: Reado
   return { fleet, byName: new Map(fleet.clusters.map((cluster) => [cluster.name, cluster])) };
 }
 
-/** Another one after each change, also when a link on the way points elsewhere, as in a mounted ConfigMap. */
+/** Changes with every edit, also when a link in the path changes, as in a mounted ConfigMap. */
 async function stampOf(path: string): Promise<string> {
   const found = await stat(path, { bigint: true }).catch(() => undefined);
   return found === undefined ? "none" : `${found.dev} ${found.ino} ${found.mtimeNs} ${found.ctimeNs} ${found.size}`;
 }
 
-/** A fleet that was broken by an edit must not stop the clusters that are well. */
+/** A broken edit of the fleet must not stop the other clusters. */
 function logFailure({ path, log, metrics }: WatchedFleetOptions, error: unknown): void {
   if (error instanceof InputError) {
     metrics.count("keyferry_fleet_unreadable_total", {});
     log.error("fleet-unreadable", { fleet: path, message: error.message });
     return;
   }
-  // A bug's name, never its message: that could quote data.
+  // Only a bug's name, because its message could quote data.
   const what = error instanceof SyncError ? { code: error.code, message: error.message } : { error: nameOf(error) };
   log.error("fleet-not-taken-up", { fleet: path, ...what });
 }

@@ -12,31 +12,31 @@ import type { KindRef } from "../resource-kinds.ts";
 import type { SecretData } from "../secret-value.ts";
 import type { Json } from "../util/json.ts";
 
-/** A declaration with everything that it refers to, as far as the core needs to know it. A kind adds what only it reads. */
+/** A declaration with all its references, for the core. Each kind adds what only it needs. */
 export interface Resolved {
-  /** What it asks of a Vault; missing when it asks none. */
+  /** Its request to a Vault, if it has one. */
   readonly asks?: AskedVault;
   readonly destination: { readonly name: string };
-  /** Undefined: only an event brings it back. */
+  /** Undefined: only an event runs it again. */
   readonly refreshAfterMs: number | undefined;
   /**
-   * Whether the status shows a MAC. Without it VSO can't compare and writes on every refresh; we compare our own digest all
-   * the same, and write when there is a difference. `secretMAC` stays empty.
+   * Whether the status shows a MAC. Without it VSO can't compare, and writes on every refresh; we compare our own
+   * digest and write only changes. `secretMAC` stays empty.
    */
   readonly hmac: boolean;
-  /** Workloads to restart when the data changed, each once. */
+  /** Workloads to restart when the data changes, each once. */
   readonly rolloutTargets: readonly RolloutTarget[];
 }
 
-/** Where a sync asks a Vault, and as whom. */
+/** A sync's request to a Vault, and its identity. */
 export interface AskedVault extends AskedOf {
-  /** Id of the circuit of that Vault. */
+  /** The circuit of that Vault. */
   readonly circuit: string;
-  /** Where change events find it. */
+  /** The place by which change events find it. */
   readonly place: Place;
 }
 
-/** When a sync that is in step is looked at again. */
+/** When a sync in step runs again. */
 export type Wake = { readonly everyMs: number } | { readonly at: EpochMs } | "event";
 
 export type Obtained =
@@ -48,14 +48,14 @@ export type Obtained =
       readonly own?: Json;
       readonly warnings: readonly Warning[];
     }
-  /** There is nothing to write yet: the row keeps `own`, and the run begins anew at that time. */
+  /** Nothing to write yet: the row keeps `own`, and runs again at that time. */
   | { readonly kind: "later"; readonly because: string; readonly at: EpochMs; readonly own: Json };
 
-/** What a kind has to say what a run would get. There is no claim in it, so nothing can be issued. */
+/** The input for predicting what a run would obtain. Without a claim, so that nothing can be issued. */
 export interface ForeseeInput<R extends Resolved = Resolved> {
   readonly row: Row;
   readonly resolved: R;
-  /** Reads each Vault path once for each identity in one batch. */
+  /** Reads each Vault path once per identity and batch. */
   readonly read: (read: VaultRead) => Promise<SourceData>;
   readonly templates: TemplateEngine;
   readonly clock: Clock;
@@ -63,21 +63,21 @@ export interface ForeseeInput<R extends Resolved = Resolved> {
 }
 
 export interface ObtainInput<R extends Resolved = Resolved> extends ForeseeInput<R> {
-  /** For requests that can't be repeated: `record` before each of them, and after. */
+  /** For unrepeatable requests: call `record` before and after each of them. */
   readonly claim: Claim;
 }
 
-/** What a sync of a kind is. The core knows a kind by this interface alone. */
+/** A kind of sync. The core knows kinds only by this interface. */
 export interface SyncKind<R extends Resolved = Resolved> {
-  /** The resource that declares it. */
+  /** The kind of resource that declares it. */
   readonly ref: KindRef;
-  /** Where its data goes. */
+  /** The destination of its data. */
   readonly destination: DestinationFactory<R>;
-  /** Pure: a declaration and its references as one value. Never throws a SyncError: it stands in the outcome. */
+  /** Pure: combines a declaration and its references. Never throws a SyncError: the outcome contains it. */
   resolve(input: ResolveInput): Resolution<R>;
-  /** What a run would get, for a plan. A kind that would have Vault issue something says so instead. */
+  /** What a run would obtain, for a plan. A kind that would make Vault issue something says so instead. */
   foresee(run: ForeseeInput<R>): Promise<Obtained | "would-issue">;
   obtain(run: ObtainInput<R>): Promise<Obtained>;
-  /** Ends at the Vault what the row still has there, once its declaration is gone. */
+  /** Ends in Vault what the row still has there, after its declaration is gone. */
   end?(claim: Claim, signal: AbortSignal): Promise<void>;
 }

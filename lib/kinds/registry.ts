@@ -4,7 +4,7 @@ import { type KindRef, VAULT_DYNAMIC_SECRET, VAULT_PKI_SECRET } from "../resourc
 import type { Resolved, SyncKind } from "./kind.ts";
 import { staticSecret } from "./static/static-secret.ts";
 
-/** Kinds by the name that stands in keys. */
+/** Kinds by their name in keys. */
 export interface KindRegistry {
   of(kind: string): SyncKind | undefined;
 }
@@ -14,7 +14,7 @@ export function kindRegistry(kinds: readonly SyncKind[]): KindRegistry {
   return { of: (kind) => byName.get(kind) };
 }
 
-/** Known by name, so that what an earlier version or another controller left is cleaned up; nothing is obtained. */
+/** Known by name, so that leftovers of earlier versions and other controllers are cleaned up; obtains nothing. */
 function unsupported(ref: KindRef): SyncKind<Resolved & WantsSecret> {
   const error = unsupportedKind(ref.kind);
   return {

@@ -1,12 +1,12 @@
 import { isDnsSubdomain } from "../names.ts";
 import { type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
-/** Who stands between an API server and its store, and would not let a request through, or could not. */
+/** An admission webhook or policy that refused a request, or failed. */
 export interface Admission {
   readonly by: "webhook" | "policy";
-  /** Missing: what stands in its place is no name that Kubernetes gives. */
+  /** Missing: the name in the message is not valid in Kubernetes. */
   readonly name?: string;
-  /** `broken`: it could not be asked, or its answer could not be read. `undryable`: it takes no part in dry runs. */
+  /** `broken`: no answer, or an unreadable one. `undryable`: it does not support dry runs. */
   readonly how: "denied" | "broken" | "undryable";
 }
 
@@ -16,9 +16,9 @@ interface Sentence extends Pick<Admission, "by" | "how"> {
 }
 
 /**
- * The beginnings of sentences that the API server makes itself, around names that it knows. What follows them, and the rest
- * of a webhook's answer (code, reason, details), is the webhook's own text: it may quote the object, so none of it counts.
- * No other message of an API server begins so, and nobody who may write objects can make one begin so.
+ * The beginnings of the API server's own sentences, around names that it validates. The text behind them, and the rest
+ * of a webhook's answer (code, reason, details), comes from the webhook and may quote the object, so it is ignored. No
+ * other message of an API server begins like this, and no author of objects can make one do so.
  */
 const SENTENCES: readonly Sentence[] = [
   {
@@ -53,10 +53,10 @@ const SENTENCES: readonly Sentence[] = [
   },
 ];
 
-/** Reads a Status as the answer of someone who was asked for admission; undefined: it is the API server's own. */
+/** Reads a Status as an answer of admission; undefined: the API server itself refused. */
 export function admissionOf(status: Shape): Admission | undefined {
   const message = textAt(status, "message") ?? "";
-  // Causes of the API server's own checks have a field or a reason; these have a message alone.
+  // Causes of the API server's own checks have a field or a reason; admission's have only a message.
   const bare = shapesAt(shapeAt(status, "details"), "causes").filter((cause) => !cause.field && !cause.reason);
   const causes = bare.map((cause) => textAt(cause, "message") ?? "");
   for (const { where, begins, by, how } of SENTENCES) {

@@ -11,16 +11,16 @@ import { metadataOf, resourceVersionIn, type Shape, shapeAt, shapesAt, textAt } 
 import { vsoLeases } from "./vso-lease.ts";
 import { watchEvent } from "./watch-events.ts";
 
-/** Items in a page: as many as can be, fewer where they are so large that a page of them would not be read. */
+/** Items in a page: the most first, then fewer when a page is too large to read. */
 const PAGES = [500, 100, 20, 4, 1] as const;
 
-/** A token of the API server goes back to it in the path of a request. */
+/** The continue token becomes part of the next request's path. */
 const MAX_CONTINUE = 8 * 1_024;
 
-/** The API server ends a watch itself; this much later we do. */
+/** The API server ends a watch itself; we end it this much later. */
 const WATCH_GRACE_MS = 10 * SECOND_MS;
 
-/** What discovery reads of clusters. */
+/** Reads clusters for discovery. */
 export function clusterApi({ clients }: { clients: ClusterClients }): ClusterApi {
   return {
     async identity(cluster, signal) {
@@ -41,7 +41,7 @@ export function clusterApi({ clients }: { clients: ClusterClients }): ClusterApi
       };
       const call: KubeCall = { ...scope(cluster, kind, options, "PartialObjectMetadata"), verb: "watch", query };
       const answer = await clients.stream(call, seconds * SECOND_MS + WATCH_GRACE_MS, signal);
-      // A kind that is not served any more is the list's to tell; here it means: list again.
+      // The list reports a kind that is no longer served; here both failures mean: list again.
       if ("failure" in answer && (isExpired(answer.failure) || isUnknownKind(answer.failure))) {
         yield { type: "EXPIRED" };
         return;
@@ -58,7 +58,7 @@ export function clusterApi({ clients }: { clients: ClusterClients }): ClusterApi
   };
 }
 
-/** Pages of a kind. What had to be asked for in smaller ones is asked so from then on. */
+/** Lists a kind in pages. A kind that needs smaller pages keeps them. */
 function listing(clients: ClusterClients): ClusterApi["list"] {
   const sizes = new Map<string, number>();
   const onePage = async (call: KubeCall, signal: AbortSignal): Promise<ListPage | undefined> => {
@@ -87,10 +87,7 @@ function pageOf(call: KubeCall, list: Shape): ListPage {
   const metadata = shapeAt(list, "metadata");
   const next = textAt(metadata, "continue") ?? "";
   if (next.length > MAX_CONTINUE || (next !== "" && next === call.query?.continue)) {
-    throw new SyncError(
-      "KUBE_ANSWER_INVALID",
-      `${objectOf(call)}: a list goes on with no continue token of an API server`,
-    );
+    throw new SyncError("KUBE_ANSWER_INVALID", `${objectOf(call)}: a list has an invalid continue token`);
   }
   return {
     items: shapesAt(list, "items").map((item) => namedResource(call.kind, item)),

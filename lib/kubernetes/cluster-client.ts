@@ -22,38 +22,44 @@ import { isShape, type Shape } from "./shapes.ts";
 
 export type { ClusterAccess } from "./kube-config.ts";
 
-/** Below the 10 s that callers allow a call, so that a silent cluster is KUBE_UNREACHABLE and not just late. */
+/** Below the 10 s that callers allow a call, so that a silent cluster is KUBE_UNREACHABLE and not only late. */
 const TIMEOUT_MS = 8 * SECOND_MS;
 
-/** Deeper than any resource is, and as many values as a page of 500 has with all of its managedFields. */
+/** Deeper than any resource, and as many values as a page of 500 with all managedFields. */
 const JSON_BOUNDS = { depth: 100, values: 500_000 };
 
 const USER_AGENT = `keyferry/${manifest.version}`;
 
 export interface ClusterClientsOptions {
-  /** Where a cluster is and how to log in: asked at its first request, after a refused login, and when it says it ends. */
+  /**
+   * Where a cluster is and how to log in. Called for its first request, after a refused login, and when the access
+   * expires.
+   */
   resolve(cluster: string): ClusterAccess | Promise<ClusterAccess>;
   readonly clock: Clock;
   readonly log: Log;
-  /** Of a whole request with its answer, in ms; for a watch, until it begins. */
+  /** In ms, for a request with its answer; for a watch, until it begins. */
   readonly timeoutMs?: number;
 }
 
-/** Either what was asked for or why not. Failures of the connection itself are thrown. */
+/** The result or the API server's refusal. Failures of the connection are thrown. */
 export type KubeAnswer<T> = { readonly object: T } | { readonly failure: KubeFailure };
 
-/** The one way to the API servers: a lean request over a pool of connections per cluster. */
+/** Sends all requests to API servers, over a pool of connections per cluster. */
 export interface ClusterClients {
   send(call: KubeCall, signal: AbortSignal): Promise<KubeAnswer<Shape>>;
-  /** Lines of a watch, each parsed, for at most `limitMs`. Aborting throws DEADLINE_EXCEEDED, a broken connection KUBE_UNREACHABLE. */
+  /**
+   * Parsed lines of a watch, for at most `limitMs`. An abort throws DEADLINE_EXCEEDED, a broken connection
+   * KUBE_UNREACHABLE.
+   */
   stream(call: KubeCall, limitMs: number, signal: AbortSignal): Promise<KubeAnswer<AsyncIterable<Shape>>>;
   readonly requests: RequestCounts;
-  /** It is reached in another way from now on, or left the fleet. */
+  /** The cluster has other access now, or left the fleet. */
   forget(cluster: string): void;
   close(): void;
 }
 
-/** The object, or the refusal thrown under its name (kubernetes-rules 13). */
+/** Returns the object, or throws the refusal by its code (kubernetes-rules 13). */
 export function accepted<T>(call: KubeCall, answer: KubeAnswer<T>): T {
   if ("failure" in answer) throw refusalOf(call, answer.failure);
   return answer.object;
@@ -78,7 +84,7 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
     return answer;
   };
 
-  /** A refused login is tried once more with fresh credentials; so is a connection that was closed while it was idle. */
+  /** Retries a refused login once with fresh credentials, and a connection that was closed while idle. */
   const twice = async <A extends Answered>(call: KubeCall, ask: Ask<A>, wait: Wait): Promise<A> => {
     try {
       const answer = await once(call, ask, wait);
@@ -86,7 +92,7 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
       await answer.body?.dump();
       log.info("cluster-login-refused", { cluster: call.cluster });
     } catch (error) {
-      // Every request of ours may be repeated: it has preconditions or a name of its own.
+      // Each of our requests may be repeated: it has preconditions or a name of its own.
       if (wait.signal.aborted || !CLOSED.has(codeOf(error) ?? "")) throw error;
     }
     return once(call, ask, wait);
@@ -127,7 +133,7 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
   };
 }
 
-/** An answer whose body may still be on its way. */
+/** An answer whose body may be incomplete. */
 interface Answered {
   readonly statusCode: number;
   readonly body?: Dispatcher.ResponseData["body"];
@@ -135,16 +141,16 @@ interface Answered {
 
 type Ask<A extends Answered> = (call: KubeCall, connection: Connection, signal: AbortSignal) => Promise<A>;
 
-/** How undici and Node say that the other side closed the connection. */
+/** Codes of undici and Node for a connection closed by the other side. */
 const CLOSED = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
 
 const askForAll: Ask<WholeAnswer> = (call, connection, signal) =>
   wholeAnswer(connection.requests, requestOf(call, connection), maxBytesOf(call), signal);
 
 const askForLines: Ask<Dispatcher.ResponseData> = async (call, connection, signal) => {
-  // A request that still waits for a connection does not notice by itself that it was given up.
+  // A request that waits for a connection does not notice an abort by itself.
   const answer = await orAborted(connection.watches.request({ ...requestOf(call, connection), signal }), signal);
-  // One that nobody waits for any more ends by an error all the same; who reads it is told by the reading.
+  // An abandoned stream still emits an error; its reader gets the same error by reading.
   answer.body.on("error", () => undefined);
   return answer;
 };
@@ -175,7 +181,10 @@ function read(
   const body = parsed(text);
   if (http >= 200 && http < 300) {
     if (isShape(body)) return { object: body };
-    throw new SyncError("KUBE_ANSWER_INVALID", `cluster ${call.cluster} answered what is not JSON: check its address`);
+    throw new SyncError(
+      "KUBE_ANSWER_INVALID",
+      `cluster ${call.cluster} sent an answer that is not JSON: check its address`,
+    );
   }
   return { failure: failureOf(http, body ?? text, typeof retryAfter === "string" ? retryAfter : undefined) };
 }
@@ -185,9 +194,9 @@ function mustBeBounded(call: KubeCall, bytes: Uint8Array): void {
   if (excess !== undefined) throw tooLarge(call, `an answer ${excess}`);
 }
 
-/** `what` says it in the words of who asked: which of them can be mended where. */
+/** `what` says which limit was exceeded, so that the user knows where to fix it. */
 function tooLarge(call: KubeCall, what: string): SyncError {
-  return new SyncError("KUBE_ANSWER_TOO_LARGE", `${objectOf(call)}: ${what}, which keyferry does not read`);
+  return new SyncError("KUBE_ANSWER_TOO_LARGE", `${objectOf(call)}: ${what}, keyferry's limit`);
 }
 
 function parsed(text: string): unknown {
@@ -198,7 +207,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Waits; a signal ends the wait early and is no error. */
+/** Resolves early, without an error, when the signal aborts. */
 async function sleepFor(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal }).catch(() => undefined);
 }
@@ -224,13 +233,13 @@ async function* parsedLines(
   }
 }
 
-/** Two ends of a wait, the caller's and our own, and which of them it was. */
+/** A wait that the caller's signal or our own time-out ends, and which of them did. */
 interface Wait {
   readonly signal: AbortSignal;
-  /** Starts our own end anew, this far from now. */
+  /** Restarts the time-out, this far from now. */
   extend(ms: number): void;
   end(): void;
-  /** The name of what went wrong; an error that is not about the connection stays what it is: a bug. */
+  /** The error for a failed connection; any other error, a bug, is returned unchanged. */
   failureOf(call: KubeCall, error: unknown): unknown;
 }
 
@@ -256,7 +265,7 @@ function waiting(caller: AbortSignal, timeoutMs: number): Wait {
     },
     failureOf(call, error) {
       if (caller.aborted)
-        return new SyncError("DEADLINE_EXCEEDED", `no time was left to ${call.verb} ${objectOf(call)}`);
+        return new SyncError("DEADLINE_EXCEEDED", `keyferry ran out of time to ${call.verb} ${objectOf(call)}`);
       if (error instanceof LineTooLong) {
         return tooLarge(call, `a line is longer than ${sizeText(error.limit)}`);
       }

@@ -5,29 +5,32 @@ import { fingerprint } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import { codeOf } from "../util/error-code.ts";
 
-/** Requests to one cluster at a time; more wait their turn. */
+/** Concurrent requests to one cluster; more wait. */
 const CONNECTIONS = 16;
 
-/** Shorter than load balancers cut idle connections (60 s), longer than undici's 4 s: a TLS handshake costs more than a request. */
+/**
+ * Shorter than load balancers keep idle connections (60 s), longer than undici's 4 s: a TLS handshake costs more than a
+ * request.
+ */
 const KEEP_ALIVE_MS = 30_000;
 
-/** One version of a cluster's credentials with the connections made under it. */
+/** One version of a cluster's credentials, with its connections. */
 export interface Connection {
   readonly origin: string;
-  /** The path that the server's address has, without a slash at its end; empty for most. */
+  /** The path of the server's address without a final slash; usually empty. */
   readonly prefix: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** For requests with an answer. */
+  /** For all requests but watches. */
   readonly requests: Dispatcher;
-  /** For watches, which keep a connection each. */
+  /** For watches, each of which occupies a connection. */
   readonly watches: Dispatcher;
-  /** Changes with the TLS side of the credentials: another one needs new connections. */
+  /** Identifies the TLS part of the credentials: when it changes, new connections are needed. */
   readonly tlsId: string;
-  /** Lets running requests end, then closes. */
+  /** Closes after the running requests. */
   close(): void;
 }
 
-/** Takes server, TLS and login from a kubeconfig as they are now; keeps the connections of `before` if its TLS is the same. */
+/** Reads server, TLS and login from a kubeconfig; keeps the connections of `before` if the TLS part is the same. */
 export async function connect(
   cluster: string,
   config: KubeConfig,
@@ -57,7 +60,7 @@ export async function connect(
   };
 }
 
-/** What client-node makes of the kubeconfig: files are read and plugins are run here. */
+/** client-node's reading of the kubeconfig, which reads files and runs plugins. */
 async function credentialsOf(cluster: string, config: KubeConfig, timeoutMs: number): Promise<RequestOptions> {
   const options: RequestOptions = {};
   const { promise: tooLate, reject } = Promise.withResolvers<never>();
@@ -65,13 +68,13 @@ async function credentialsOf(cluster: string, config: KubeConfig, timeoutMs: num
   try {
     await Promise.race([config.applyToHTTPSOptions(options), tooLate]);
   } catch (error) {
-    // A plugin's own words are kept for debuggers only: they may hold what it works with.
-    const message = `cluster ${cluster}: its credentials can't be had (${codeOf(error) ?? "the plugin failed"}): check the files and plugins that its kubeconfig names`;
+    // Only the cause has the plugin's own text, for debugging: it may contain credentials.
+    const message = `cluster ${cluster}: can't get its credentials (${codeOf(error) ?? "the plugin failed"}): check the files and plugins in its kubeconfig`;
     throw new SyncError("KUBE_LOGIN_REFUSED", message, { cause: error });
   } finally {
     clearTimeout(timer);
   }
-  // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED has no say.
+  // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED has no effect.
   options.rejectUnauthorized ??= true;
   return options;
 }
@@ -96,13 +99,13 @@ function dispatcherFor(
   { ca, cert, key, passphrase, servername, rejectUnauthorized }: RequestOptions,
   { connections, timeoutMs }: PoolOptions,
 ): Dispatcher {
-  // Each certificate of the bundle is believed, whoever issued it: an intermediate's is as good as a root's.
+  // Trusts each certificate of the bundle, intermediates as well as roots.
   const tls = {
     ...defined({ ca, cert, key, passphrase, servername, rejectUnauthorized }),
     allowPartialTrustChain: true,
   };
-  // HTTP/1.1: a connection per running request costs less CPU than streams in one. Each request has its own time-out and its
-  // own longest answer, so undici keeps none.
+  // HTTP/1.1, because a connection per request costs less CPU than streams in one. Each request has its own time-out
+  // and size limit, so undici has none.
   const pool = {
     connections,
     allowH2: false,
@@ -119,7 +122,7 @@ function dispatcherFor(
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
-/** Without the members that are undefined. */
+/** Without undefined members. */
 function defined<T extends object>(members: T): Defined<T> {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Defined<T>;
 }

@@ -11,10 +11,10 @@ import { type Shape, shapeAt, textAt, textsAt } from "./shapes.ts";
 
 const SERVICE_ACCOUNT: KindRef = { group: "", version: "v1", resource: "serviceaccounts", kind: "ServiceAccount" };
 
-/** Below this the API server refuses (kubernetes-rules 19). */
+/** The API server refuses less (kubernetes-rules 19). */
 const MIN_EXPIRATION_SECONDS = 600;
 
-/** What logins to Vault need from clusters: service account tokens and annotations, and keys of Secrets. */
+/** Reads what logins to Vault need from clusters: service account tokens and annotations, and keys of Secrets. */
 export function credentialSource({ clients }: { clients: ClusterClients }): CredentialSource {
   return {
     credential: (ref, signal) =>
@@ -36,7 +36,7 @@ async function token(
   const { cluster, namespace, name, audiences } = ref;
   const spec = {
     expirationSeconds: Math.max(ref.expirationSeconds, MIN_EXPIRATION_SECONDS),
-    // None: the API server's own.
+    // Without audiences: the API server's own.
     ...(audiences.length > 0 && { audiences }),
   };
   const body = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec };
@@ -55,7 +55,7 @@ async function token(
   if (!value || Number.isNaN(expiresAt)) {
     throw new SyncError(
       "KUBE_ANSWER_INVALID",
-      `cluster ${cluster} answered no token of ServiceAccount ${namespace}/${name}`,
+      `cluster ${cluster} returned no token of ServiceAccount ${namespace}/${name}`,
     );
   }
   return { value: SecretValue.of(value), expiresAt };
@@ -84,7 +84,7 @@ async function secretData(clients: ClusterClients, secret: NamedObject, signal: 
   return new Map(Object.entries(data).map(([key, value]) => [key, SecretValue.of(Buffer.from(value, "base64"))]));
 }
 
-/** What a login refers to and nobody made is the declaration's problem, whichever part is missing. */
+/** A missing object or namespace is an error of the declaration that refers to it. */
 function present(call: KubeCall, answer: KubeAnswer<Shape>): Shape {
   if ("failure" in answer && isAbsent(answer.failure, "namespaces")) {
     throw new SyncError("REFERENCE_MISSING", `there is no namespace for ${objectOf(call)}`);

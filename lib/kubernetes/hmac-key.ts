@@ -13,21 +13,21 @@ const KEY_BYTES = 16;
 const FOUND_MS = 10 * MINUTE_MS;
 const MISSING_MS = MINUTE_MS;
 
-/** VSO starts with no other key than one that it could have made. */
+/** VSO starts only with a key that looks like its own. */
 const LABELS = {
   "app.kubernetes.io/name": "vault-secrets-operator",
   "app.kubernetes.io/managed-by": "hashicorp-vso",
   "app.kubernetes.io/component": "client-cache-storage-verification",
 };
 
-/** The key that VSO makes its MACs with in a cluster; undefined when it is not there or may not be read. */
+/** The key of VSO's MACs in a cluster; undefined when it is missing or may not be read. */
 export function hmacKeys(clients: ClusterClients, clock: Clock) {
   const known = new Map<string, Asked>();
   return (cluster: string, namespace: string, signal: AbortSignal, madeAt = 0): Promise<Buffer | undefined> => {
     const place = `${cluster}/${namespace}`;
     const kept = known.get(place);
     if (kept && clock() < kept.until && (kept.isFound || kept.at > madeAt)) return kept.key;
-    // A first write of many Secrets asks for it many times at once: one request answers all.
+    // First writes of many Secrets need it at the same time: they share one request.
     const read = findHmacKey(clients)(cluster, namespace, signal);
     const at = clock();
     const asked: Asked = { key: read.then((found) => keyOf(found)), at, until: at + MISSING_MS, isFound: false };
@@ -54,7 +54,7 @@ function keyOf(found: HmacKeyFound): Buffer | undefined {
   return found.kind === "found" ? found.key : undefined;
 }
 
-/** As it stands there now. */
+/** Reads the key without a cache. */
 export function findHmacKey(clients: ClusterClients) {
   return async (cluster: string, namespace: string, signal: AbortSignal): Promise<HmacKeyFound> => {
     const call: KubeCall = { cluster, verb: "get", kind: SECRET, namespace, name: NAME };
@@ -71,7 +71,7 @@ export function findHmacKey(clients: ClusterClients) {
   };
 }
 
-/** Makes it as VSO would; one that is there already stays. */
+/** Creates the key as VSO would; an existing one stays. */
 export function createHmacKey(clients: ClusterClients) {
   return async (cluster: string, namespace: string, key: Buffer, signal: AbortSignal): Promise<void> => {
     const metadata = { name: NAME, namespace, labels: LABELS };

@@ -10,7 +10,7 @@ const CONFIG_MAP: KindRef = { group: "", version: "v1", resource: "configmaps", 
 export const NAMESPACE: KindRef = { group: "", version: "v1", resource: "namespaces", kind: "Namespace" };
 const NAME = "keyferry-installation";
 
-/** What tells two installations apart, and the namespace that it stands in (lease-table 25). */
+/** Reads and writes the installation's id, and the namespace that holds it (lease-table 25). */
 export function installations(
   clients: ClusterClients,
 ): Pick<ClusterApi, "namespaceUid" | "installation" | "markInstallation"> {
@@ -47,7 +47,7 @@ async function uidOf(
   }
 }
 
-/** What may not be read shows whether it is there by what it would take. */
+/** Without the right to read it, the refusal of a write shows whether it exists. */
 async function isThere(clients: ClusterClients, cluster: string, namespace: string, signal: AbortSignal) {
   const call: KubeCall = { ...creation(cluster, namespace, ""), query: { dryRun: "All" } };
   const answer = await clients.send(call, signal);
@@ -90,7 +90,7 @@ function creation(cluster: string, namespace: string, id: string): KubeCall {
   return { cluster, verb: "create", kind: CONFIG_MAP, namespace, body };
 }
 
-/** Creates it; answers what another installation wrote in between. Undefined: this namespace can't hold it. */
+/** Creates it, or returns the one that another installation created first. Undefined: this namespace can't hold it. */
 async function write(
   clients: ClusterClients,
   cluster: string,

@@ -1,4 +1,4 @@
-/** One line was longer than allowed. */
+/** A line exceeded the limit. */
 export class LineTooLong extends Error {
   readonly limit: number;
 
@@ -10,7 +10,7 @@ export class LineTooLong extends Error {
 
 const NEWLINE = 0x0a;
 
-/** Splits a stream of bytes into lines of at most `limit` bytes, keeping no more than one line and one chunk. */
+/** Splits a stream of bytes into lines of at most `limit` bytes, and buffers at most one line and one chunk. */
 export async function* linesOf(chunks: AsyncIterable<Uint8Array>, limit: number): AsyncGenerator<Buffer> {
   let parts: Uint8Array[] = [];
   let length = 0;

@@ -1,12 +1,12 @@
 import type { KindRef } from "../resource-kinds.ts";
 
-/** One request to an API server, in Kubernetes' own words, so that refusals and counters can name it. */
+/** One request to an API server, in Kubernetes' own words, for messages and metrics. */
 export interface KubeCall {
   readonly cluster: string;
   readonly verb: "get" | "list" | "watch" | "create" | "patch" | "delete";
   readonly kind: KindRef;
   readonly subresource?: string;
-  /** Missing: all namespaces, or a kind that has none. */
+  /** Missing: all namespaces, or a cluster-scoped kind. */
   readonly namespace?: string;
   readonly name?: string;
   readonly query?: Readonly<Record<string, string>>;
@@ -17,13 +17,13 @@ export interface KubeCall {
 
 const MIB = 1_024 * 1_024;
 
-/** etcd takes objects of 1.5 MiB; as JSON, with everything escaped that can be, one may be longer. Of a watch: one line. */
+/** For an object, and for a line of a watch. etcd accepts 1.5 MiB; fully escaped JSON may be longer. */
 export const MAX_OBJECT_BYTES = 4 * MIB;
 
-/** Of a list: 500 declarations are 1 to 2 MiB. Where they are larger, fewer are asked for at once. */
+/** For a list: 500 declarations take 1 to 2 MiB. Larger ones come in smaller pages. */
 export const MAX_PAGE_BYTES = 8 * MIB;
 
-/** How long the answer to a call may be, in bytes: longer ones are not read to their end. */
+/** The maximum length of an answer in bytes; the rest is not read. */
 export function maxBytesOf(call: KubeCall): number {
   return call.verb === "list" ? MAX_PAGE_BYTES : MAX_OBJECT_BYTES;
 }
@@ -43,7 +43,7 @@ export function methodOf(call: KubeCall): HttpMethod {
   return METHODS[call.verb];
 }
 
-/** Path and query below the server's address. */
+/** Path and query, below the server's address. */
 export function pathOf(call: KubeCall): string {
   const { group, version, resource } = call.kind;
   const parts = group === "" ? ["", "api", version] : ["", "apis", group, version];
@@ -55,7 +55,7 @@ export function pathOf(call: KubeCall): string {
   return `${parts.join("/")}${query}`;
 }
 
-/** `secrets`, `vaultstaticsecrets/status`: as roles name it. */
+/** `secrets`, `vaultstaticsecrets/status`: as roles spell it. */
 export function resourceOf(call: KubeCall): string {
   return call.subresource === undefined ? call.kind.resource : `${call.kind.resource}/${call.subresource}`;
 }
@@ -66,13 +66,13 @@ export function objectOf(call: KubeCall): string {
   return `${resourceOf(call)}${name === "" ? "" : ` ${name}`} in cluster ${call.cluster}`;
 }
 
-/** `patch secrets in namespace pay of cluster prod-eu`: the permission that a call needs. */
+/** The permission that a call needs: `patch secrets in namespace pay of cluster prod-eu`. */
 export function permissionOf(call: KubeCall): string {
   const place = call.namespace === undefined ? "" : ` in namespace ${call.namespace}`;
   return `${call.verb} ${resourceOf(call)}${place} of cluster ${call.cluster}`;
 }
 
-/** Metadata only, and nothing else is taken instead: an answer with a Secret's data must not come about by accident. */
+/** Accepts metadata only, with no fallback, so that an answer never holds a Secret's data by accident. */
 export function metadataAs(kind: "PartialObjectMetadata" | "PartialObjectMetadataList"): string {
   return `application/json;as=${kind};g=meta.k8s.io;v=v1`;
 }

@@ -8,27 +8,27 @@ import { boundedFile } from "../util/bounded-file.ts";
 import { codeOf } from "../util/error-code.ts";
 import { isShape, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
-/** How to reach one cluster: a kubeconfig as text or as a file, and which of its contexts (missing: its current one). */
+/** How to reach one cluster: a kubeconfig as text or file, and its context (missing: the current one). */
 export interface ClusterAccess {
   readonly kubeConfig: { readonly text: string } | { readonly path: string };
   readonly context?: string;
-  /** When what is inside stops being good: it is asked for anew before that. */
+  /** When the credentials expire: they are fetched again before that. */
   readonly expiresAt?: EpochMs;
 }
 
-/** Reads a kubeconfig as kubectl does. Nothing else is looked at: no KUBECONFIG, no home folder, no pod's own account. */
+/** Reads a kubeconfig as kubectl does. Ignores KUBECONFIG, the home folder and the pod's own account. */
 export async function loadKubeConfig(cluster: string, access: ClusterAccess): Promise<KubeConfig> {
   const { kubeConfig: source, context } = access;
   const text = "text" in source ? source.text : await read(cluster, source.path);
   const folder = "text" in source ? undefined : dirname(source.path);
-  // Loaded when the first cluster is reached: it costs half a second of CPU, and not every function speaks to one.
+  // Loaded on first use: it costs half a second of CPU, and some functions reach no cluster.
   const client = await import("@kubernetes/client-node");
   const config = new client.KubeConfig();
   try {
     config.loadFromString(JSON.stringify(completed(parse(text), folder)));
     if (folder !== undefined) config.makePathsAbsolute(folder);
   } catch (error) {
-    // The error's text is not shown: it quotes the file, and the file holds keys.
+    // The error's text quotes the file, which holds keys.
     throw invalid(cluster, "is not valid", error);
   }
   if (context !== undefined) config.setCurrentContext(context);
@@ -42,7 +42,7 @@ export async function loadKubeConfig(cluster: string, access: ClusterAccess): Pr
   return config;
 }
 
-/** Plain HTTP only where TLS is waived by name: what is sent holds secrets. */
+/** Plain HTTP only where TLS is explicitly disabled, because requests hold secrets. */
 function isServer(server: string, skipTlsVerify: boolean): boolean {
   return URL.canParse(server) && (server.startsWith("https://") || (server.startsWith("http://") && skipTlsVerify));
 }
@@ -60,7 +60,7 @@ function invalid(cluster: string, complaint: string, cause?: unknown): SyncError
   return new SyncError("REFERENCE_INVALID", `cluster ${cluster}: its kubeconfig ${complaint}`, { cause });
 }
 
-/** Adds what client-node leaves out: `tokenFile`, which it does not know, and what exec plugins are told. */
+/** Adds what client-node lacks: `tokenFile`, and the environment of exec plugins. */
 function completed(document: unknown, folder: string | undefined): unknown {
   if (!isShape(document)) throw new Error("not an object");
   const users = shapesAt(document, "users").map((entry) => ({
@@ -80,6 +80,6 @@ function completedUser(user: Shape, folder: string | undefined): Shape {
   const command = textAt(exec, "command") ?? "";
   const info = { apiVersion: exec.apiVersion, kind: "ExecCredential", spec: { interactive: false } };
   const env = [...shapesAt(exec, "env"), { name: "KUBERNETES_EXEC_INFO", value: JSON.stringify(info) }];
-  // kubectl: a command with a slash is found beside the kubeconfig, any other one on PATH.
+  // As kubectl: a command with a slash is relative to the kubeconfig, any other one is on PATH.
   return { ...rest, exec: { ...exec, env, command: command.includes("/") ? absolute(command) : command } };
 }

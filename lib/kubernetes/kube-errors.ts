@@ -4,7 +4,7 @@ import { type Admission, admissionName } from "./admission.ts";
 import { type KubeCall, objectOf, permissionOf } from "./kube-call.ts";
 import { isAbsent, isUnknownKind, type KubeFailure } from "./kube-failure.ts";
 
-/** The id of the circuit that stands for a whole cluster (lease-table 16). */
+/** The id of a cluster's circuit (lease-table 16). */
 export function circuitOf(cluster: string): string {
   return `cluster:${cluster}`;
 }
@@ -23,7 +23,7 @@ const has = (failure: KubeFailure, field: RegExp, reason?: string): boolean =>
 const hasCause = (failure: KubeFailure, reason: string): boolean =>
   failure.status?.causes.some((cause) => cause.reason === reason) ?? false;
 
-/** Fields and reasons of an answer: all that may be repeated of it (kubernetes-rules 14). */
+/** Fields and reasons of an answer, the only parts that messages may repeat (kubernetes-rules 14). */
 function fieldsOf(failure: KubeFailure): string {
   const parts = (failure.status?.causes ?? []).map((cause) => [cause.field, cause.reason].filter(Boolean).join(" "));
   const named = [...new Set(parts.filter((part) => part !== ""))].slice(0, 5).join(", ");
@@ -33,7 +33,7 @@ function fieldsOf(failure: KubeFailure): string {
 const DATA = /^data$/;
 const DATA_KEY = /^data\[/;
 
-/** Whether this is the answer of an admission webhook or policy, in one of these ways. */
+/** Whether an admission webhook or policy gave this answer, in one of these ways. */
 const isOf =
   (...ways: readonly Admission["how"][]) =>
   ({ status }: KubeFailure): boolean =>
@@ -41,32 +41,32 @@ const isOf =
 const admissionIn = ({ status }: KubeFailure): string => (status?.admission ? admissionName(status.admission) : "");
 
 /**
- * kubernetes-rules 13, read from top to bottom: `details` and `reason` decide, never the message, but for those who are asked
- * for admission: they choose code, reason and details as they like, and only the API server's own words name them. What a Secret's data
- * lacks comes before a changed type: the answer to that is delete and create, and a create that is refused loses the Secret.
+ * kubernetes-rules 13, top to bottom. `details` and `reason` decide, never the message. The exception is admission: a
+ * webhook chooses code, reason and details freely, so only the API server's own words identify it. Missing data comes
+ * before a changed type, because a type change means delete and create, and a refused create would lose the Secret.
  */
 const RULES: readonly Rule[] = [
   {
     code: "ADMISSION_DENIED",
     when: isOf("denied"),
-    says: (call, failure) => `${admissionIn(failure)} denies ${objectOf(call)}: ask who runs it there what it demands`,
+    says: (call, failure) => `${admissionIn(failure)} denies ${objectOf(call)}: ask its operator what it requires`,
   },
   {
     code: "ADMISSION_DENIED",
     when: isOf("undryable"),
     says: (call, failure) =>
-      `${admissionIn(failure)} takes no part in dry runs, which is how ${objectOf(call)} is looked at: set its sideEffects to None, if it has none`,
+      `${admissionIn(failure)} does not support dry runs, which keyferry uses to read ${objectOf(call)}: set its sideEffects to None if it has none`,
   },
   {
     code: "ADMISSION_FAILED",
     when: isOf("broken"),
     says: (call, failure) =>
-      `${admissionIn(failure)} is asked before ${objectOf(call)} is written, and does not answer as it should: look at it there`,
+      `${admissionIn(failure)} must admit ${objectOf(call)}, but fails: check it in that cluster`,
   },
   {
     code: "KUBE_LOGIN_REFUSED",
     when: ({ http }) => http === 401,
-    says: ({ cluster }) => `cluster ${cluster} refuses our login: renew the credentials that connect to it`,
+    says: ({ cluster }) => `cluster ${cluster} refuses keyferry's login: renew its credentials`,
   },
   {
     code: "KUBE_UNREACHABLE",
@@ -82,7 +82,7 @@ const RULES: readonly Rule[] = [
   {
     code: "SECRET_TOO_LARGE",
     when: (failure, call) => isSecretWrite(call) && (failure.http === 413 || has(failure, DATA, "FieldValueTooLong")),
-    says: (call) => `${objectOf(call)} would hold more than the 1048576 bytes that Kubernetes takes`,
+    says: (call) => `${objectOf(call)} would hold more than the 1048576 bytes that Kubernetes allows`,
   },
   {
     code: "SECRET_REFUSED",
@@ -92,12 +92,12 @@ const RULES: readonly Rule[] = [
   {
     code: "SECRET_IMMUTABLE",
     when: (failure, call) => isSecretWrite(call) && failure.http === 422 && has(failure, DATA, "FieldValueForbidden"),
-    says: (call) => `${objectOf(call)} is immutable: delete it, and it is made anew`,
+    says: (call) => `${objectOf(call)} is immutable: delete it, and keyferry creates it again`,
   },
   {
     code: "KUBE_CONFLICT",
     when: (failure) => failure.http === 422 && has(failure, /^metadata\.uid$/),
-    says: (call) => `${objectOf(call)} was deleted and made anew since it was read`,
+    says: (call) => `${objectOf(call)} was deleted and created again since it was read`,
   },
   {
     code: "SECRET_TYPE_DIFFERS",
@@ -158,12 +158,12 @@ const RULES: readonly Rule[] = [
   {
     code: "REQUEST_MALFORMED",
     when: ({ http, status }, call) => isSecretWrite(call) && http === 500 && status?.reason === "",
-    says: (call) => `cluster can't read what was sent as ${objectOf(call)}`,
+    says: (call) => `cluster ${call.cluster} can't parse what keyferry sent as ${call.verb} of ${objectOf(call)}`,
   },
   {
     code: "KUBE_REJECTED",
     when: ({ http, status }) => http === 500 && status?.reason === "",
-    says: (call) => `cluster can't read what was sent as ${objectOf(call)}`,
+    says: (call) => `cluster ${call.cluster} can't parse what keyferry sent as ${call.verb} of ${objectOf(call)}`,
   },
   {
     code: "KUBE_FAILED",
@@ -174,11 +174,11 @@ const RULES: readonly Rule[] = [
     code: "KUBE_ANSWER_INVALID",
     when: ({ status, http }) => !status && http !== 413,
     says: ({ cluster }, { http }) =>
-      `cluster ${cluster} answered HTTP ${http} and not as an API server does: check its address`,
+      `cluster ${cluster} answered HTTP ${http}, but not as an API server: check its address`,
   },
 ];
 
-/** What an API server's refusal means to us, under a name that says when to come back. */
+/** Maps an API server's refusal to an error, whose code says when to retry. */
 export function refusalOf(call: KubeCall, failure: KubeFailure): SyncError {
   const rule = RULES.find((candidate) => candidate.when(failure, call));
   const code = rule?.code ?? "KUBE_REJECTED";
@@ -190,19 +190,19 @@ export function refusalOf(call: KubeCall, failure: KubeFailure): SyncError {
   return new SyncError(code, message, options);
 }
 
-/** OpenSSL's and Node's names for "we don't trust them" and "they don't trust us". */
+/** Codes of OpenSSL and Node for certificates that either side refuses. */
 const TLS_CODE = /^(ERR_TLS_|ERR_SSL_|CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO$)/;
 
-/** No answer came: a broken connection, a TLS refusal, or an answer that can't be read. Other errors come back as they are. */
+/** Maps a broken connection, a TLS refusal or an unreadable answer. Returns any other error unchanged. */
 export function connectionFailure(cluster: string, error: unknown): unknown {
   const code = error instanceof SyncError ? undefined : codeOf(error);
   if (code === undefined) return error;
   if (TLS_CODE.test(code)) {
-    const message = `cluster ${cluster}: TLS was refused (${code}): check the CA and the certificates that connect to it`;
+    const message = `cluster ${cluster}: TLS failed (${code}): check its CA and certificates`;
     return new SyncError("KUBE_TLS_REFUSED", message, { cause: error });
   }
   if (code.startsWith("HPE_") || code === "UND_ERR_HEADERS_OVERFLOW") {
-    const message = `cluster ${cluster} answered what can't be read (${code}): check its address`;
+    const message = `cluster ${cluster} sent an unreadable answer (${code}): check its address`;
     return new SyncError("KUBE_ANSWER_INVALID", message, { cause: error });
   }
   return new SyncError("KUBE_UNREACHABLE", `cluster ${cluster} is out of reach (${code})`, {

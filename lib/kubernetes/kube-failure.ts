@@ -2,30 +2,30 @@ import { HOUR_MS, SECOND_MS } from "../clock.ts";
 import { type Admission, admissionOf } from "./admission.ts";
 import { isShape, numberAt, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
-/** Why an API server said no. Its messages are not kept: they can hold data (kubernetes-rules 14). */
+/** Why an API server refused. Without its messages, which can contain data (kubernetes-rules 14). */
 export interface KubeFailure {
   /** HTTP status, or the code of an ERROR event in a watch. */
   readonly http: number;
-  /** Missing: the answer was not a Status, so something in front of the API server gave it. */
+  /** Missing: the answer was not a Status, so it came from something in front of the API server. */
   readonly status?: KubeStatus;
   readonly retryAfterMs?: number;
 }
 
 export interface KubeStatus {
   readonly reason: string;
-  /** `details.kind`: what was refused or is missing; empty when there were no details. */
+  /** `details.kind`: the object refused or missing; empty without details. */
   readonly kind: string;
   readonly causes: readonly { readonly field: string; readonly reason: string }[];
-  /** A resource quota refused it: the one thing that only the message tells (a role's refusal has the same details). */
+  /** A resource quota refused it. Only the message tells: a role's refusal has the same details. */
   readonly quota: boolean;
-  /** An admission webhook or policy said it: then the rest of the answer is its own text, and none of it is kept. */
+  /** An admission webhook or policy refused: the rest of the answer is its own text, and is dropped. */
   readonly admission?: Admission;
 }
 
-/** What an API server says of a path whose API group it does not know; of a kind in a known group it sends a Status. */
+/** An API server's answer for an unknown API group; for an unknown kind in a known group it sends a Status. */
 const NO_SUCH_PATH = "404 page not found";
 
-/** Reads a refusal: the answer's code, its body (parsed if it was JSON), and its Retry-After header in seconds. */
+/** Parses a refusal: the HTTP code, the body (parsed if it was JSON), and the Retry-After header in seconds. */
 export function failureOf(http: number, body: unknown, retryAfter?: string): KubeFailure {
   const isNoSuchPath = http === 404 && typeof body === "string" && body.trim() === NO_SUCH_PATH;
   const status = isNoSuchPath ? {} : isShape(body) && body.kind === "Status" ? body : undefined;
@@ -47,22 +47,22 @@ function statusOf(body: Shape): KubeStatus {
   };
 }
 
-/** A server may ask for any time; an hour is the most that is listened to. */
+/** At most an hour, whatever the server asks for. */
 function pause(seconds: number): { retryAfterMs?: number } {
   return seconds > 0 ? { retryAfterMs: Math.min(seconds * SECOND_MS, HOUR_MS) } : {};
 }
 
-/** The named object is not there. Never true for a missing kind or namespace (lease-table 18). */
+/** Whether the named object does not exist. Never true for a missing kind or namespace (lease-table 18). */
 export function isAbsent(failure: KubeFailure, resource: string): boolean {
   return failure.http === 404 && failure.status?.kind === resource;
 }
 
-/** The cluster does not serve the kind at all. */
+/** Whether the cluster does not serve the kind. */
 export function isUnknownKind(failure: KubeFailure): boolean {
   return failure.http === 404 && failure.status?.kind === "" && failure.status.admission === undefined;
 }
 
-/** The cursor, or a list's continue token, is too old. */
+/** Whether the cursor, or a list's continue token, is too old. */
 export function isExpired(failure: KubeFailure): boolean {
   return failure.http === 410 && failure.status?.admission === undefined;
 }

@@ -18,7 +18,7 @@ export interface KubernetesDeps {
   readonly log: Log;
 }
 
-/** All that the core asks of clusters, under the names that it knows them by. */
+/** Everything that the core needs of clusters, by the names of its ports. */
 export interface KubernetesApis {
   readonly secrets: SecretApi;
   readonly resources: ResourceApi;
@@ -27,7 +27,7 @@ export interface KubernetesApis {
   readonly credentials: CredentialSource;
 }
 
-/** The ends of every cluster that `clients` reaches. */
+/** The ports for every cluster that `clients` reaches. */
 export function kubernetesApis(deps: KubernetesDeps): KubernetesApis {
   return {
     secrets: secretApi(deps),

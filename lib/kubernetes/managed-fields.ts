@@ -3,15 +3,17 @@ import type { StatusWrite } from "../ports/resources.ts";
 import type { ManagedFields, SeenSecret } from "../ports/secrets.ts";
 import { isShape, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
-/** Our field manager's name. */
+/** The name of our field manager. */
 export const MANAGER = "keyferry";
 
-/** Of every write. Our bodies hold no unknown fields: to look for some, the API server would parse each once more. */
+/**
+ * For all writes. Our bodies have no unknown fields, and validation would make the API server parse each body again.
+ */
 export const AS_MANAGER = { fieldManager: MANAGER, fieldValidation: "Ignore" } as const;
 
 /**
- * Of an owner reference that is put beside another declaration's. By a name of its own: under ours it would look like drift
- * to the one that writes the Secret, and our next apply would drop it.
+ * For an owner reference beside another declaration's. It has its own name: under ours the declaration that writes the
+ * Secret would see drift, and our next apply would drop the reference.
  */
 export const AS_BESIDE = { ...AS_MANAGER, fieldManager: `${MANAGER}-beside` } as const;
 
@@ -19,7 +21,9 @@ const OWNER_LABEL = "f:secrets.hashicorp.com/vso-ownerRefUID";
 
 const isOurs = (entry: Shape): boolean => textAt(entry, "manager") === MANAGER;
 
-/** VSO's entry is known by what it owns: its manager's name is its binary's, and that changes (kubernetes-rules 3). */
+/**
+ * Identifies VSO's entry by what it owns: its manager's name is its binary's name, which changes (kubernetes-rules 3).
+ */
 function isVso(entry: Shape): boolean {
   const labels = shapeAt(shapeAt(shapeAt(entry, "fieldsV1"), "f:metadata"), "f:labels");
   return !isOurs(entry) && OWNER_LABEL in labels;
@@ -40,7 +44,7 @@ function identityOf(entry: Shape): string {
   return [...parts, ...[...dataKeysOf(entry)].sort()].join(" ");
 }
 
-/** What `metadata.managedFields` say of a Secret, without their times (kubernetes-rules 10). */
+/** A Secret's `metadata.managedFields` without their times (kubernetes-rules 10). */
 export function managedFieldsOf(metadata: Shape): ManagedFields {
   const entries = shapesAt(metadata, "managedFields");
   const ours = entries.filter(isOurs);
@@ -48,7 +52,7 @@ export function managedFieldsOf(metadata: Shape): ManagedFields {
   const written = ours.map(
     (entry) => `${textAt(entry, "operation") ?? ""} ${JSON.stringify(shapeAt(entry, "fieldsV1"))}`,
   );
-  // Where nothing is ours, a value that someone else changes moves from one entry to another, or the entry's time alone.
+  // While we own nothing, another manager's edit may only move a value between entries, or change an entry's time.
   const adopted =
     ours.length > 0
       ? []
@@ -63,7 +67,7 @@ export function managedFieldsOf(metadata: Shape): ManagedFields {
   };
 }
 
-/** The newest write of the status by someone else, unless ours is as new: who wrote first in one second can't be told. */
+/** The newest write of the status by another manager, unless ours is as new: within one second the order is unknown. */
 export function foreignStatusOf(metadata: Shape): StatusWrite | undefined {
   const writes = shapesAt(metadata, "managedFields").filter((entry) => textAt(entry, "subresource") === "status");
   const newest = (entries: readonly Shape[]): StatusWrite | undefined =>
@@ -81,7 +85,7 @@ export function ourDataKeys(metadata: Shape): ReadonlySet<string> {
   return new Set(shapesAt(metadata, "managedFields").filter(isOurs).flatMap(dataKeysOf));
 }
 
-/** Labels and annotations that we own, or VSO did and we take over with its entry. */
+/** Labels and annotations that we own, or that VSO owned until we took over its entry. */
 export function ownMarks(metadata: Shape): NonNullable<SeenSecret["ownMarks"]> {
   const entries = shapesAt(metadata, "managedFields").filter((entry) => isOurs(entry) || isVso(entry));
   const marks = (field: string): readonly string[] => {
@@ -93,7 +97,7 @@ export function ownMarks(metadata: Shape): NonNullable<SeenSecret["ownMarks"]> {
   return { labels: marks("f:labels"), annotations: marks("f:annotations") };
 }
 
-/** The same entries with VSO's as our own, so that our next apply may drop what it owned; undefined when it has none. */
+/** The same entries with VSO's as our own, so that our next apply may remove its fields; undefined without VSO's. */
 export function takenOver(metadata: Shape): readonly Shape[] | undefined {
   const entries = shapesAt(metadata, "managedFields");
   const theirs = entries.filter(isVso);
@@ -105,7 +109,7 @@ export function takenOver(metadata: Shape): readonly Shape[] | undefined {
   return [...others, { ...template, manager: MANAGER, operation: "Apply", fieldsV1: merged }];
 }
 
-/** fieldsV1 is a tree of names; the union of two owns what either owned. */
+/** fieldsV1 is a tree of names; the union owns what either owned. */
 function union(a: Shape, b: Shape): Shape {
   const both = Object.entries(b).map(([key, value]): [string, unknown] => {
     const other = a[key];

@@ -1,4 +1,7 @@
-/** What the work comes to, or the signal's reason once that is aborted: for work that may not notice by itself that it was given up. */
+/**
+ * The work's result, or a rejection with the signal's reason as soon as it aborts: for work that may not notice an
+ * abort.
+ */
 export function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   if (signal.aborted) reject(signal.reason);

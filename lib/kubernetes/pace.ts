@@ -3,18 +3,18 @@ import { SECOND_MS } from "../clock.ts";
 
 const MIB = 1_024 * 1_024;
 
-/** What is read of one cluster in the long run, in bytes of a second: to parse so much takes a fifth of one core. */
+/** Bytes per second that we read of one cluster on average: parsing them takes a fifth of a core. */
 const RATE = 16 * MIB;
-/** What may come at once: the lists of a large cluster at the start. */
+/** The burst: the lists of a large cluster at the start. */
 const BURST = 64 * MIB;
-/** What a line of a watch costs beside its length: it is checked, and a row is read for it. */
+/** The cost of a watch line besides its length: a check, and a read of its row. */
 export const LINE_COST = 4 * 1_024;
 
 export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
 
-/** How fast answers of each cluster are taken: one that sends without end must not have this process to itself. */
+/** Limits how fast we read each cluster, so that one endless stream does not occupy this process. */
 export interface Pace {
-  /** Before so many bytes of this cluster are parsed; waits when it has sent more than its share. */
+  /** Call before parsing so many bytes of this cluster; waits when the cluster exceeds its share. */
   spend(cluster: string, bytes: number, signal: AbortSignal): Promise<void>;
 }
 

@@ -1,10 +1,10 @@
 import { type KubeCall, resourceOf } from "./kube-call.ts";
 
-/** How many requests were sent, by verb and resource: `patch secrets`, `patch vaultstaticsecrets/status`. */
+/** Counts requests by verb and resource: `patch secrets`, `patch vaultstaticsecrets/status`. */
 export interface RequestCounts {
-  /** Of this verb and resource; of all when neither is given. */
+  /** The count for this verb and resource; for all when both are missing. */
   count(verb?: KubeCall["verb"], resource?: string): number;
-  /** Each verb and resource that was asked for, with its count. */
+  /** Each verb and resource with its count. */
   all(): readonly { readonly verb: KubeCall["verb"]; readonly resource: string; readonly times: number }[];
   reset(): void;
 }

@@ -14,13 +14,13 @@ import { metadataOf, type Shape } from "./shapes.ts";
 
 const EVENT: KindRef = { group: "", version: "v1", resource: "events", kind: "Event" };
 
-/** An answer without what we have just sent. */
+/** Keeps the body that we have just sent out of the answer. */
 const METADATA_ONLY = metadataAs("PartialObjectMetadata");
 
-/** Another controller may write the resource at the same moment. */
+/** Another controller may write the resource at the same time. */
 const FINALIZER_ATTEMPTS = 5;
 
-/** Custom resources in the clusters (kubernetes-rules 15 to 18). */
+/** Reads and writes custom resources in clusters (kubernetes-rules 15 to 18). */
 export function resourceApi({ clients, log }: { clients: ClusterClients; log: Log }): ResourceApi {
   const read = async (ref: ResourceRef, signal: AbortSignal): Promise<Shape | undefined> => {
     const call: KubeCall = { ...ref, verb: "get" };

@@ -5,10 +5,10 @@ import { accepted, type ClusterClients } from "./cluster-client.ts";
 import type { KubeCall } from "./kube-call.ts";
 import { MANAGER } from "./managed-fields.ts";
 
-/** Others may write the resource at the same moment. */
+/** Another controller may write the resource at the same time. */
 const ATTEMPTS = 5;
 
-/** Changes a resource's metadata alone: its generation stays, so no controller takes it for an edit of the spec. */
+/** Changes only a resource's metadata: its generation stays, so no controller sees an edit of the spec. */
 export function resourceChanges(
   clients: ClusterClients,
   get: (ref: ResourceRef, signal: AbortSignal) => Promise<SeenResource | undefined>,

@@ -6,10 +6,10 @@ import { apiVersionOf } from "../resource-kinds.ts";
 import { printable } from "../util/printable.ts";
 import type { Shape } from "./shapes.ts";
 
-/** What the API server takes, in bytes. */
+/** The limit of the API server, in bytes. */
 const MAX_MESSAGE_BYTES = 1024;
 
-/** An Event of core/v1 with a name of its own, so that it is only ever created (kubernetes-rules 18). */
+/** An Event of core/v1 with a unique name, so that it is only ever created (kubernetes-rules 18). */
 export function eventBody(ref: ResourceRef, uid: string, event: ResourceEvent, now: EpochMs): Shape {
   const { kind, namespace, name } = ref;
   const time = new Date(now).toISOString().replace(/\.\d+Z$/, "Z");
@@ -29,7 +29,7 @@ export function eventBody(ref: ResourceRef, uid: string, event: ResourceEvent, n
   };
 }
 
-/** As much of a text as fits, without half a character at its end. */
+/** The longest beginning of a text that fits, without a partial character at its end. */
 export function cut(text: string, maxBytes: number): string {
   const bytes = Buffer.from(text);
   if (bytes.byteLength <= maxBytes) return text;

@@ -6,7 +6,7 @@ import type { JsonObject } from "../util/json.ts";
 import { foreignStatusOf, managedFieldsOf } from "./managed-fields.ts";
 import { countAt, metadataOf, type Shape, shapeAt, shapesAt, textAt, textsAt } from "./shapes.ts";
 
-/** An object of the API as discovery and the core see it; metadata-only answers have an empty spec and status. */
+/** Converts an object for discovery and the core; metadata-only answers have an empty spec and status. */
 export function seenResource(kind: KindRef, object: Shape): SeenResource {
   const { metadata, uid, resourceVersion } = metadataOf(object, kind.kind);
   const { finalizers } = metadata;
@@ -29,16 +29,16 @@ export function seenResource(kind: KindRef, object: Shape): SeenResource {
   };
 }
 
-/** Of everything that we follow; both become part of keys, paths and messages. */
+/** Names and namespaces of what we follow become part of keys, paths and messages. */
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
-/** Whether Kubernetes could have given this name to something that we follow. */
+/** Whether this is a valid Kubernetes name. */
 export function isName(text: string): boolean {
   return NAME.test(text);
 }
 
-/** An object of a list or a watch, whose name nobody has asked for: it must be one that Kubernetes gives. */
+/** Converts an object of a list or a watch, whose name must be a valid Kubernetes name. */
 export function namedResource(kind: KindRef, object: Shape): SeenResource {
   const seen = seenResource(kind, object);
   if (isName(seen.name) && NAMESPACE.test(seen.namespace)) return seen;

@@ -20,12 +20,12 @@ const MERGE = { contentType: "application/merge-patch+json", query: AS_MANAGER }
 const DRY_MERGE = { ...MERGE, query: { ...MERGE.query, dryRun: "All" } };
 const JSON_PATCH = { contentType: "application/json-patch+json", query: AS_MANAGER };
 
-/** Secrets that one declaration leaves behind: as many as its former destinations had names. */
+/** The maximum number of Secrets that former destinations of one declaration leave behind. */
 const MAX_OWNED = 100;
 
 type Patch = Pick<KubeCall, "contentType" | "query" | "body">;
 
-/** Secrets in the clusters, written as kubernetes-rules 1 to 9 say. */
+/** Reads and writes Secrets in clusters (kubernetes-rules 1 to 9). */
 export function secretApi({ clients, clock }: { clients: ClusterClients; clock: Clock }): SecretApi {
   const patch = (secret: NamedObject, how: Patch): KubeCall => ({ ...secret, verb: "patch", kind: SECRET, ...how });
 
@@ -69,7 +69,7 @@ export function secretApi({ clients, clock }: { clients: ClusterClients; clock: 
     },
 
     async takeOverFields(secret, resourceVersion, signal) {
-      // An empty patch and not a GET: every identity that may apply may do this as well.
+      // An empty patch and not a GET, because every identity that may apply may also patch.
       const before = await write(secret, { ...MERGE, body: {} }, signal);
       const seen = metadataOf(before, "Secret");
       const managedFields = takenOver(seen.metadata);
@@ -101,7 +101,7 @@ export function secretApi({ clients, clock }: { clients: ClusterClients; clock: 
       const accept = metadataAs("PartialObjectMetadataList");
       const call: KubeCall = { cluster, namespace, verb: "list", kind: SECRET, query, accept };
       const items = shapesAt(accepted(call, await clients.send(call, signal)), "items");
-      // They are kept with a row, and pruned one by one.
+      // The row stores them, and they are pruned one by one.
       return items
         .map((item) => textAt(shapeAt(item, "metadata"), "name") ?? "")
         .filter(isName)
@@ -114,7 +114,7 @@ export function secretApi({ clients, clock }: { clients: ClusterClients; clock: 
   };
 }
 
-/** A Secret on its way out takes writes with 200 and is gone a moment later (kubernetes-rules 7). */
+/** A terminating Secret accepts writes with 200 and is gone a moment later (kubernetes-rules 7). */
 function notTerminating(secret: NamedObject, answer: Shape): Shape {
   if (textAt(shapeAt(answer, "metadata"), "deletionTimestamp") === undefined) return answer;
   const { cluster, namespace, name } = secret;

@@ -6,12 +6,14 @@ import type { JsonObject } from "../util/json.ts";
 import { managedFieldsOf, ownMarks } from "./managed-fields.ts";
 import { metadataOf, type Shape, shapesAt, textAt, textsAt } from "./shapes.ts";
 
-/** `data` as Kubernetes has it: values in padded base64. */
+/** `data` as Kubernetes encodes it: padded base64. */
 export function encodedData(data: SecretData): Readonly<Record<string, string>> {
   return Object.fromEntries([...data].map(([key, value]) => [key, value.reveal().toString("base64")]));
 }
 
-/** The body of a server-side apply: `data` only, and an owner reference of exactly four members (kubernetes-rules 2, 6). */
+/**
+ * The body of a server-side apply: `data` only, and an owner reference of exactly four members (kubernetes-rules 2, 6).
+ */
 export function applyBody(secret: NamedObject, desired: DesiredSecret, precondition: Precondition): Shape {
   const { apiVersion, kind, name, uid } = desired.ownerReference;
   const isEmpty = (map: object): boolean => Object.keys(map).length === 0;
@@ -31,7 +33,7 @@ export function applyBody(secret: NamedObject, desired: DesiredSecret, precondit
   };
 }
 
-/** The body of an apply that adds one owner reference, and has no say in anything else. */
+/** The body of an apply that adds one owner reference and owns nothing else. */
 export function besideBody(
   { name, namespace }: NamedObject,
   { apiVersion, kind, name: owner, uid }: OwnerReference,
@@ -46,7 +48,7 @@ export function besideBody(
   };
 }
 
-/** A JSON patch that takes one owner reference off: whoever is named as its field manager gains nothing by it. */
+/** A JSON patch that removes one owner reference; its field manager gains no fields. */
 export function dropOwnerBody(
   uid: string,
   { resourceVersion, ownerReferences }: Pick<SeenSecret, "resourceVersion" | "ownerReferences">,
@@ -59,13 +61,13 @@ export function dropOwnerBody(
   ];
 }
 
-/** A resourceVersion of "1" is one that no object has: the apply may only create (kubernetes-rules 1). */
+/** No object has the resourceVersion "1", so the apply can only create (kubernetes-rules 1). */
 function demandsOf(precondition: Precondition): { uid?: string; resourceVersion: string } {
   if (precondition.kind === "absent") return { resourceVersion: "1" };
   return { uid: precondition.uid, resourceVersion: precondition.resourceVersion };
 }
 
-/** A Secret as a GET or a patch answers it. */
+/** Parses a Secret from the answer to a GET or a patch. */
 export function seenSecret(object: Shape): SeenSecret {
   const { metadata, uid, resourceVersion } = metadataOf(object, SECRET.kind);
   const data = Object.entries(textsAt(object, "data"));
@@ -84,7 +86,7 @@ export function seenSecret(object: Shape): SeenSecret {
   };
 }
 
-/** The answer to a write; `ours` are the data keys that it was to leave there. */
+/** Parses the answer to a write; `ours` are the data keys that we meant to leave there. */
 export function writtenSecret(object: Shape, ours: { has(key: string): boolean }): WrittenSecret {
   const { metadata, uid, resourceVersion } = metadataOf(object, SECRET.kind);
   const foreignKeys = Object.keys(textsAt(object, "data")).filter((key) => !ours.has(key));

@@ -5,32 +5,35 @@ import type { Log } from "../ports/telemetry.ts";
 import { type Connection, connect } from "./connection.ts";
 import { type ClusterAccess, loadKubeConfig } from "./kube-config.ts";
 
-/** Token files and certificates are read again this often; an exec plugin is run again when its token ended. */
+/** How often token files and certificates are read again; an exec plugin runs again when its token expires. */
 const REREAD_MS = 30 * SECOND_MS;
 
-/** Credentials that say when they end are asked for anew so long before that. */
+/** Credentials with an expiry are fetched again so long before it. */
 const BEFORE_END_MS = 60 * SECOND_MS;
 
 interface Session {
   readonly config: KubeConfig;
   readonly connection: Connection;
   readonly rereadAt: EpochMs;
-  /** The kubeconfig itself is asked for anew then. */
+  /** When the kubeconfig itself is fetched again. */
   readonly endsAt: EpochMs;
 }
 
-/** The connections to each cluster, one set per version of its credentials. */
+/** The connections to each cluster, one set for each version of its credentials. */
 export interface Sessions {
   get(cluster: string): Promise<Connection>;
-  /** The API server refused these: the next `get` starts from the kubeconfig again. */
+  /** The API server refused these credentials: the next `get` reads the kubeconfig again. */
   drop(cluster: string, refused: Connection): Promise<void>;
-  /** The next `get` asks anew where the cluster is; running requests end on their connections. */
+  /** The next `get` resolves the cluster again; running requests keep their connections. */
   forget(cluster: string): void;
   close(): void;
 }
 
 export interface SessionOptions {
-  /** Where a cluster is and how to log in: asked at its first request, after a refused login, and when it says it ends. */
+  /**
+   * Where a cluster is and how to log in. Called for its first request, after a refused login, and when the access
+   * expires.
+   */
   resolve(cluster: string): ClusterAccess | Promise<ClusterAccess>;
   readonly clock: Clock;
   readonly log: Log;
@@ -43,7 +46,7 @@ export function sessions({ resolve, clock, log, timeoutMs }: SessionOptions): Se
   const load = async (cluster: string, now: EpochMs): Promise<Pick<Session, "config" | "endsAt">> => {
     const access = await resolve(cluster);
     const endsAt = (access.expiresAt ?? Number.POSITIVE_INFINITY) - BEFORE_END_MS;
-    // Never at once again: a token that is shorter than the margin would be asked for with each request.
+    // Not at once: a token that lives shorter than the margin would otherwise be fetched for each request.
     return { config: await loadKubeConfig(cluster, access), endsAt: Math.max(endsAt, now + REREAD_MS) };
   };
 
@@ -62,7 +65,7 @@ export function sessions({ resolve, clock, log, timeoutMs }: SessionOptions): Se
     return session;
   };
 
-  /** What we have may still be good when it can't be read again: the API server has the last word. */
+  /** The current credentials may still be valid when a new read fails: the API server decides. */
   const connectAnew = (cluster: string, before: Session): Promise<Session> => {
     const session = open(cluster, before).catch((error: unknown) => {
       log.warn("cluster-credentials-not-reread", { cluster, ...(error instanceof SyncError && { code: error.code }) });
@@ -77,7 +80,7 @@ export function sessions({ resolve, clock, log, timeoutMs }: SessionOptions): Se
       const current = known.get(cluster) ?? first(cluster);
       const session = await current;
       if (clock() < session.rereadAt) return session.connection;
-      // Of those who waited, one reads again and the others take what it gets.
+      // One waiting caller reads again, and the others use its result.
       const next = known.get(cluster);
       return (await (next === undefined || next === current ? connectAnew(cluster, session) : next)).connection;
     },

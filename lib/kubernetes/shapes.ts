@@ -1,6 +1,6 @@
 import { SyncError } from "../errors.ts";
 
-/** JSON as it came, before it is believed. */
+/** Parsed JSON that is not validated yet. */
 export type Shape = Readonly<Record<string, unknown>>;
 
 const NOTHING: Shape = {};
@@ -9,7 +9,7 @@ export function isShape(value: unknown): value is Shape {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The object at this member; an empty one when there is none. */
+/** The object at this member; empty when there is none. */
 export function shapeAt(parent: Shape, key: string): Shape {
   const value = parent[key];
   return isShape(value) ? value : NOTHING;
@@ -31,25 +31,25 @@ export function numberAt(parent: Shape, key: string): number | undefined {
   return typeof value === "number" ? value : undefined;
 }
 
-/** A whole number from 0 on that JavaScript holds exactly: what is stored, compared or calculated with. */
+/** A safe integer of at least 0, for values that are stored, compared or used in arithmetic. */
 export function countAt(parent: Shape, key: string): number | undefined {
   const value = numberAt(parent, key);
   return value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 }
 
-/** The members of this object that are texts: labels, annotations, base64 data. */
+/** The string members of this object: labels, annotations, base64 data. */
 export function textsAt(parent: Shape, key: string): Readonly<Record<string, string>> {
   const entries = Object.entries(shapeAt(parent, key));
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === "string"));
 }
 
-/** Versions are compared as integers (lease-table 20): what is none must not come as far as that. */
+/** Versions are compared as integers (lease-table 20), so others are refused here. */
 const RESOURCE_VERSION = /^\d{1,20}$/;
 
-/** Part of keys and messages. */
+/** Becomes part of keys and messages. */
 const UID = /^[!-~]{1,128}$/;
 
-/** `metadata` of an object that must have a uid and a resourceVersion. */
+/** The `metadata` of an object, with the required uid and resourceVersion. */
 export function metadataOf(object: Shape, what: string): { metadata: Shape; uid: string; resourceVersion: string } {
   const metadata = shapeAt(object, "metadata");
   const uid = textAt(metadata, "uid") ?? "";
@@ -57,7 +57,7 @@ export function metadataOf(object: Shape, what: string): { metadata: Shape; uid:
   return { metadata, uid, resourceVersion: resourceVersionIn(metadata, what) };
 }
 
-/** `metadata.resourceVersion`, which an object, a list and a bookmark must have. */
+/** The required `metadata.resourceVersion` of an object, a list or a bookmark. */
 export function resourceVersionIn(metadata: Shape, what: string): string {
   const resourceVersion = textAt(metadata, "resourceVersion") ?? "";
   if (RESOURCE_VERSION.test(resourceVersion)) return resourceVersion;

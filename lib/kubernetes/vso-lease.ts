@@ -8,13 +8,13 @@ import { countAt, shapeAt, textAt } from "./shapes.ts";
 
 const LEASE: KindRef = { group: "coordination.k8s.io", version: "v1", resource: "leases", kind: "Lease" };
 
-/** VSO's leader election. */
+/** The Lease of VSO's leader election. */
 const NAME = "b0d477c0.hashicorp.com";
 
-/** A leader that says it needs not be heard of for longer is not believed: VSO's own lease is 15 s long. */
+/** Longer lease durations are ignored: VSO's own lease takes 15 s. */
 const MAX_DURATION_MS = 10 * MINUTE_MS;
 
-/** The lease that a running VSO renews every few seconds; undefined when there is none or it may not be read. */
+/** The Lease that a running VSO renews every few seconds; undefined when it is missing or may not be read. */
 export function vsoLeases(clients: ClusterClients) {
   return async (cluster: string, namespace: string, signal: AbortSignal): Promise<VsoLease | undefined> => {
     const call: KubeCall = { cluster, verb: "get", kind: LEASE, namespace, name: NAME };
@@ -27,7 +27,7 @@ export function vsoLeases(clients: ClusterClients) {
       const durationMs = Math.min((countAt(spec, "leaseDurationSeconds") ?? 0) * SECOND_MS, MAX_DURATION_MS);
       return { holder: textAt(spec, "holderIdentity") ?? "", renewedAt, durationMs };
     } catch (error) {
-      // No right to it is no reason to stop: a VSO that works shows by what it writes.
+      // Without this permission keyferry goes on: a running VSO also shows by its writes.
       if (error instanceof SyncError && error.code === "KUBE_DENIED") return undefined;
       throw error;
     }

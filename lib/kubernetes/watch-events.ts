@@ -7,7 +7,7 @@ import { failureOf, isExpired } from "./kube-failure.ts";
 import { namedResource } from "./resource-object.ts";
 import { countAt, resourceVersionIn, type Shape, shapeAt, textAt } from "./shapes.ts";
 
-/** One line of a watch. An ERROR event of code 410 is EXPIRED (kubernetes-rules 12), any other one is thrown. */
+/** Parses one line of a watch. An ERROR event of code 410 is EXPIRED (kubernetes-rules 12), any other one is thrown. */
 export function watchEvent(call: KubeCall, kind: KindRef, line: Shape): WatchEvent {
   const type = textAt(line, "type");
   const object = shapeAt(line, "object");

@@ -8,18 +8,18 @@ import { isAbsent } from "./kube-failure.ts";
 import { AS_MANAGER } from "./managed-fields.ts";
 import { metadataOf, type Shape, shapeAt, textAt } from "./shapes.ts";
 
-/** The pod template's annotation that VSO sets as well: tools that know one of us know the other. */
+/** The same annotation of the pod template as VSO's, so that tools recognise both. */
 const RESTARTED_AT = "vso.secrets.hashicorp.com/restartedAt";
 
-/** Set by `kubectl rollout restart`: a restart like ours. */
+/** Set by `kubectl rollout restart`: counts as a restart like ours. */
 const RESTARTED_BY_KUBECTL = "kubectl.kubernetes.io/restartedAt";
 
 interface Workload {
   readonly kind: KindRef;
-  /** When its pods were last told to be made anew, as it says itself. */
+  /** When its pods were last told to restart, by its own fields. */
   readonly restartTimes: (spec: Shape) => readonly (string | undefined)[];
   readonly isPaused: (spec: Shape) => boolean;
-  /** The part of `spec` that restarts it, and nothing else of it: all other fields belong to whoever deployed it. */
+  /** The part of `spec` that restarts it. All other fields belong to the workload's owner. */
   readonly restart: (time: string) => Shape;
 }
 
@@ -42,13 +42,13 @@ const WORKLOADS: Readonly<Record<RolloutTarget["kind"], Workload>> = {
   "argo.Rollout": {
     kind: { group: "argoproj.io", version: "v1alpha1", resource: "rollouts", kind: "Rollout" },
     restartTimes: (spec) => [textAt(spec, "restartAt")],
-    // Argo replaces the pods of what they are, without a new revision: a canary that is paused is restarted, too.
+    // Argo replaces the pods without a new revision, so a paused canary is restarted, too.
     isPaused: () => false,
     restart: (time) => ({ restartAt: time }),
   },
 };
 
-/** Workloads in the clusters, as far as restarting them goes. */
+/** Reads and restarts workloads in clusters. */
 export function workloadApi({ clients }: { clients: ClusterClients }): WorkloadApi {
   return {
     async get(target, signal) {
@@ -107,7 +107,7 @@ function seenTarget({ kind }: NamedTarget, object: Shape): SeenTarget {
   };
 }
 
-/** Undefined when it is no time: annotations can say anything. */
+/** Undefined when it is not a time: annotations can hold any text. */
 function timeOf(text: string | undefined): EpochMs | undefined {
   const time = text === undefined ? Number.NaN : Date.parse(text);
   return Number.isNaN(time) ? undefined : time;

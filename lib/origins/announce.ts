@@ -14,7 +14,7 @@ const MAX_TRIES = 3;
 
 export type AnnounceApis = Pick<ReconcileDeps, "resources" | "clock">;
 
-/** Tells the resource how the run ended: status and event, each only when something changed. */
+/** Writes the result of a run to the resource: status and event, each only after a change. */
 export async function announce(
   apis: AnnounceApis,
   ref: ResourceRef,
@@ -39,7 +39,7 @@ export async function announce(
   return written;
 }
 
-/** Tells a resource that syncs refer to what was found out about it: status and event, each only when something changed. */
+/** Writes the verdict about a reference to the resource: status and event, each only after a change. */
 export async function announceReference(
   apis: AnnounceApis,
   ref: ResourceRef,
@@ -63,7 +63,7 @@ function isOther(before: JsonObject, after: JsonObject): boolean {
   return !sameJson(newsOf(before), newsOf(after));
 }
 
-/** Ours if we wrote one for this version of the declaration, else the one that discovery saw with it. */
+/** Our own status if we wrote one for this version of the declaration, else the one that discovery read. */
 function statusBefore(row: Row): StatusSeen {
   const own = row.state.seen;
   return own !== undefined && own.hash === row.declared.hash ? own : row.declared.seen;
@@ -84,7 +84,7 @@ async function writeStatus(
     await claim.require();
     const resourceVersion = await tryWrite(apis, ref, status, from, signal);
     if (resourceVersion !== undefined) return { seen: { resourceVersion, status }, isGone: false };
-    // A late settle must not mark a resource that was made anew (kubernetes-rules 17): look before trying again.
+    // A late settle must not write to a recreated resource (kubernetes-rules 17), so it is read before the next try.
     const found = await apis.resources.get(ref, signal);
     if (!found || found.uid !== row.declared.uid) return { seen: from, isGone: true };
     from = { resourceVersion: found.resourceVersion, status: found.status };
@@ -92,7 +92,7 @@ async function writeStatus(
   throw new SyncError("KUBE_CONFLICT", `the status of ${ref.kind.kind} ${ref.namespace}/${ref.name} keeps changing`);
 }
 
-/** The new resourceVersion; undefined when the resource moved on, or away, since its status was read. */
+/** The new resourceVersion; undefined when the resource changed or is gone since its status was read. */
 async function tryWrite(
   apis: AnnounceApis,
   ref: ResourceRef,
@@ -111,7 +111,7 @@ async function tryWrite(
   }
 }
 
-/** A merge patch removes only what is null in it. */
+/** A merge patch removes only members that are null. */
 function dropped(before: JsonObject, after: JsonObject): JsonObject {
   const names = Object.keys(before).filter((name) => !(name in after));
   return Object.fromEntries(names.map((name) => [name, null]));

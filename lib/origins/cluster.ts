@@ -8,10 +8,12 @@ import { announce } from "./announce.ts";
 import type { Origin } from "./origin.ts";
 import { VSO_FINALIZERS } from "./vso-finalizers.ts";
 
-/** The garbage collector's, on what is deleted with `--cascade=orphan`: it takes its owner references off before it lets it go. */
+/**
+ * The garbage collector's finalizer after a deletion with `--cascade=orphan`: it removes its owner references first.
+ */
 const ORPHAN_FINALIZER = "orphan";
 
-/** The resource that a row was declared by, in its cluster; `kind` is given where it may be one that only a registry knows. */
+/** The declaring resource of a row, in its cluster; pass `kind` when only a registry may know it. */
 export function declaringResource({ key }: Pick<Row, "key">, kind?: KindRef): ResourceRef {
   const { cluster, kind: kindName, namespace, name } = partsOf(key);
   const found = kind ?? kindNamed(kindName);
@@ -19,7 +21,7 @@ export function declaringResource({ key }: Pick<Row, "key">, kind?: KindRef): Re
   return { cluster, namespace, name, kind: found };
 }
 
-/** A row that was declared by a resource of a cluster. */
+/** The origin of a row that a resource in a cluster declares. */
 export function clusterOrigin(apis: Pick<ReconcileDeps, "resources" | "clock">, row: Row, of?: KindRef): Origin {
   const { resources } = apis;
   const ref = declaringResource(row, of);
@@ -30,7 +32,7 @@ export function clusterOrigin(apis: Pick<ReconcileDeps, "resources" | "clock">, 
     const found = await resources.get(ref, signal);
     if (found === undefined || found.uid !== uid) return "gone";
     if (!found.deleting) return "declared";
-    // Its Secrets are released, whether the collector has come to them yet or not (kubernetes-rules 6).
+    // Its Secrets are released, even before the garbage collector removes its references (kubernetes-rules 6).
     return found.finalizers.includes(ORPHAN_FINALIZER) ? "releasing" : "gone";
   };
 

@@ -4,7 +4,10 @@ import type { KindRef } from "../resource-kinds.ts";
 import { clusterOrigin } from "./cluster.ts";
 import type { Origin } from "./origin.ts";
 
-/** Where a row was declared. Each row of today is declared by a resource of its cluster; another origin is told apart here. */
+/**
+ * The origin of a row. All current rows are declared by a resource of their cluster; other origins would be chosen
+ * here.
+ */
 export function originOf(apis: Pick<ReconcileDeps, "resources" | "clock">, row: Row, kind?: KindRef): Origin {
   return clusterOrigin(apis, row, kind);
 }

@@ -4,23 +4,28 @@ import type { ResourceEvent } from "../ports/resources.ts";
 import type { StatusSeen } from "../ports/rows.ts";
 import type { RunOutcome } from "./status.ts";
 
-/** Where one row was declared: whether it still is, who owns what is written for it, and who is told. */
+/**
+ * Where a row was declared: whether it still exists, who owns what is written for it, and where results are reported.
+ */
 export interface Origin {
   readonly owner: OwnerReference;
-  /** `releasing`: it is being deleted, and what it owns is to stay. That it can't be asked says no such thing, and is thrown (lease-table 18). */
+  /**
+   * `releasing`: it is being deleted, but what it owns stays. An unreachable origin is thrown, because it proves
+   * nothing (lease-table 18).
+   */
   exists(signal: AbortSignal): Promise<"declared" | "releasing" | "gone">;
   /** Throws DECLARATION_GONE. */
   mustBeDeclared(signal: AbortSignal): Promise<void>;
-  /** Tells how a run ended: status and events, each only when something changed. */
+  /** Reports the result of a run: status and events, each only after a change. */
   announce(outcome: RunOutcome, claim: Claim, signal: AbortSignal): Promise<Announced>;
   emit(event: ResourceEvent, signal: AbortSignal): Promise<void>;
-  /** Lets a deleted declaration go, once what it left behind is gone. */
+  /** Releases a deleted declaration after its leftovers are removed. */
   release(signal: AbortSignal): Promise<void>;
 }
 
 export interface Announced {
-  /** The status as it stands now. */
+  /** The current status. */
   readonly seen: StatusSeen;
-  /** The resource is gone, or was made anew: nobody is left to tell. */
+  /** The resource is gone or was recreated. */
   readonly isGone: boolean;
 }

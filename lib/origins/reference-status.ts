@@ -5,18 +5,18 @@ import type { ResourceEvent } from "../ports/resources.ts";
 import type { Json, JsonObject } from "../util/json.ts";
 import { type Condition, conditionList, failureMessage, mergeConditions, STALLED, stalledBy } from "./status.ts";
 
-/** What was found out about a resource that syncs refer to. */
+/** The result of checking a reference. */
 export interface Verdict {
   readonly error?: SyncError;
-  /** VaultConnection: Vault was asked, and the error, if there is one, is what came of that. */
+  /** VaultConnection: Vault was probed, and `error` is the result of that. */
   readonly isAsked?: boolean;
-  /** VaultAuth with a vaultAuthGlobalRef: whether it could be merged. */
+  /** VaultAuth with a vaultAuthGlobalRef: whether the two could be merged. */
   readonly merged?: boolean;
-  /** VaultAuth: what works and should not stay so. */
+  /** VaultAuth: what works but should change. */
   readonly warnings?: readonly Warned[];
 }
 
-/** How VSO begins the messages of a kind; one has a letter more. */
+/** VSO's names of kinds in messages; one has an extra letter. */
 const SUBJECTS: Readonly<Record<string, string>> = { SecretTransformation: "SecretsTransformation" };
 
 function healthOf(kind: string, { error }: Verdict): readonly Condition[] {
@@ -35,7 +35,7 @@ function healthOf(kind: string, { error }: Verdict): readonly Condition[] {
   ];
 }
 
-/** Where a VaultConnection fails: its settings, or the question that Vault was asked. */
+/** What fails in a VaultConnection: its settings, or the probe of Vault. */
 function connectionConditions({ error, isAsked }: Verdict): readonly Condition[] {
   if (error === undefined) {
     return [
@@ -59,7 +59,7 @@ function authConditions({ error, merged }: Verdict): readonly Condition[] {
   return [{ ...about, status: "False", message: error ? failureMessage(error) : "VaultAuthGlobal not merged" }];
 }
 
-/** Conditions that are ours to say, and to take away when they no longer hold. */
+/** Conditions that keyferry sets and removes. */
 const OURS: ReadonlySet<Json | undefined> = new Set([
   ...["VaultClient", "VaultPing", "ResourceValidation", "Available", "Healthy", "Ready", "AudienceMissing", STALLED],
 ]);
@@ -74,7 +74,7 @@ function conditionsOf(kind: string, verdict: Verdict): readonly Condition[] {
   return kind === "VaultAuth" ? [...authConditions(verdict), ...health, ...warningConditions(verdict)] : health;
 }
 
-/** The whole status as it should be, made from the one that was read (kubernetes-rules 15). */
+/** The whole new status, based on the one that was read (kubernetes-rules 15). */
 export function nextReferenceStatus(
   before: JsonObject,
   about: { readonly kind: string; readonly generation: number; readonly verdict: Verdict; readonly now: EpochMs },
@@ -94,7 +94,7 @@ export function nextReferenceStatus(
   };
 }
 
-/** What `kubectl describe` shows of a changed verdict: how it ended, then what it warns of. */
+/** Events about a changed verdict: the result, then its warnings. */
 export function referenceEvents(kind: string, verdict: Verdict): readonly ResourceEvent[] {
   const event = referenceEvent(kind, verdict);
   const { warnings = [] } = verdict;
@@ -102,7 +102,7 @@ export function referenceEvents(kind: string, verdict: Verdict): readonly Resour
   return event ? [event, ...others] : others;
 }
 
-/** The verdict in VSO's words for it. */
+/** The verdict with VSO's reason. */
 export function referenceEvent(kind: string, verdict: Verdict): ResourceEvent | undefined {
   const { error, isAsked } = verdict;
   if (kind === "SecretTransformation") {

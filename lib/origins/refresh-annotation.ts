@@ -1,5 +1,5 @@
 /**
- * On a resource that syncs: each new value asks for a refresh now. Every annotation is part of a declaration's version, so
- * that a new value is carried out once, however often the resource is listed; this is the one that is promised.
+ * On a resource that syncs: each new value requests a refresh now. All annotations are part of a declaration's version,
+ * so that a value takes effect once, however often the resource is listed; only this one is documented.
  */
 export const REFRESH_ANNOTATION = "keyferry.dev/refresh";

@@ -13,13 +13,13 @@ export interface RolloutCondition {
   readonly message: string;
 }
 
-/** How a run ended, as far as a resource's status tells it. */
+/** The result of a run for a resource's status. */
 export type RunOutcome =
   | {
       readonly kind: "synced";
       readonly mac?: string;
       readonly wrote?: string;
-      /** Undefined: as it was. Null: there is nothing to restart. */
+      /** Undefined: unchanged. Null: there is nothing to restart. */
       readonly rollout?: RolloutCondition | null;
       readonly warnings?: readonly Warning[];
     }
@@ -27,7 +27,7 @@ export type RunOutcome =
 
 export const ROLLOUT_RESTART = "RolloutRestart";
 
-/** Without its times and the generation: these are added when it is merged. */
+/** Without times and generation, which the merge adds. */
 export interface Condition {
   readonly type: string;
   readonly status: "True" | "False";
@@ -35,7 +35,7 @@ export interface Condition {
   readonly message: string;
 }
 
-/** Conditions as VSO has them. A failure's code leads its message: types and reasons stay those that dashboards know. */
+/** VSO's conditions. A failure's message begins with its code: dashboards know the types and reasons. */
 function conditionsOf(kind: string, outcome: RunOutcome): readonly Condition[] {
   if (outcome.kind === "synced") {
     return [
@@ -57,16 +57,16 @@ function conditionsOf(kind: string, outcome: RunOutcome): readonly Condition[] {
 
 export const STALLED = "Stalled";
 
-/** Nothing happens any more before someone changes something: tools that wait for a resource (kstatus) give up by this condition. */
+/** A condition for a failure that only a change can end: it makes tools that wait (kstatus) give up. */
 export function stalledBy(error: SyncError): readonly Condition[] {
   if (error.disposition !== "park") return [];
   return [{ type: STALLED, status: "True", reason: error.code, message: failureMessage(error) }];
 }
 
-/** The API server takes 32768; a screen takes less. */
+/** The API server accepts 32768; this fits on a screen. */
 const MAX_MESSAGE = 1024;
 
-/** What a condition says of a failure: its code leads. */
+/** A condition's message about a failure, which begins with its code. */
 export function failureMessage(error: SyncError): string {
   return printable(`${error.code}: ${error.message}`, MAX_MESSAGE);
 }
@@ -76,7 +76,10 @@ export function conditionList(status: JsonObject): readonly JsonObject[] {
   return Array.isArray(list) ? list.map(asObject).filter((item) => item !== undefined) : [];
 }
 
-/** New conditions replace those of their type, the others stay in front; a time moves only with the status value (kubernetes-rules 15). */
+/**
+ * New conditions replace those of their type, the others stay first; a time changes only with the status value
+ * (kubernetes-rules 15).
+ */
 export function mergeConditions(
   before: readonly JsonObject[],
   next: readonly Condition[],
@@ -99,7 +102,7 @@ export function mergeConditions(
   return [...foreign, ...ours];
 }
 
-/** Fields that a status must have, or the API server refuses it (kubernetes-rules 15). */
+/** Fields without which the API server refuses a status (kubernetes-rules 15). */
 const REQUIRED: Readonly<Record<string, JsonObject>> = {
   VaultStaticSecret: { lastGeneration: 0 },
   VaultDynamicSecret: {
@@ -110,7 +113,7 @@ const REQUIRED: Readonly<Record<string, JsonObject>> = {
   VaultPKISecret: { lastGeneration: 0, lastRotation: 0, valid: false, error: "" },
 };
 
-/** The whole status as it should be, made from the one that was read (kubernetes-rules 15). */
+/** The whole new status, based on the one that was read (kubernetes-rules 15). */
 export function nextStatus(
   before: JsonObject,
   about: { readonly kind: string; readonly generation: number; readonly outcome: RunOutcome; readonly now: EpochMs },
@@ -124,33 +127,34 @@ export function nextStatus(
   const next: Record<string, Json> = { ...REQUIRED[kind], ...before, ...observed, conditions };
   if (outcome.kind === "failed") return next;
   if (outcome.mac !== undefined) next.secretMAC = outcome.mac;
-  // A MAC by another key than the cluster's makes VSO restart workloads; none makes it write once (kubernetes-rules 22).
+  // With a MAC of another key than the cluster's VSO restarts workloads; without one it writes once (kubernetes-rules
+  // 22).
   else delete next.secretMAC;
   return next;
 }
 
-/** Types of conditions that no longer hold, unless they are said anew. */
+/** Types of conditions to remove, unless they are set again. */
 function endedBy(outcome: RunOutcome): ReadonlySet<Json | undefined> {
   if (outcome.kind === "failed") return new Set([STALLED]);
   return new Set([STALLED, ...WARNING_TYPES, ...(outcome.rollout === null ? [ROLLOUT_RESTART] : [])]);
 }
 
-/** Whether a status of a sync in step says these warnings and no others, and which generation it is about. */
+/** Whether the status of a sync in step has exactly these warnings, and the current generation. */
 export function isToldIn(status: JsonObject, warnings: readonly Warning[]): boolean {
   const told = conditionList(status).filter(({ type }) => WARNING_TYPES.some((known) => known === type));
   const isSame = told.length === warnings.length && newWarnings(told, warnings).length === 0;
   return isSame && status.observedGeneration !== undefined;
 }
 
-/** What people read of a status: that another generation was looked at is no news by itself. */
+/** The parts of a status that people read: a new observed generation alone is no news. */
 export function newsOf(status: JsonObject): JsonObject {
   const { observedGeneration: _observed, ...rest } = status;
   return rest;
 }
 
-/** Which event reason a failure has in VSO's vocabulary. */
+/** VSO's event reason for a failure. */
 function failureReason(kind: string, error: SyncError): string {
-  // Without a login there is no client, as VSO sees it.
+  // In VSO, a failed login means that there is no client.
   if (error.code === "VAULT_LOGIN_REFUSED" || error.code === "CLOUD_UNAVAILABLE") return "VaultClientConfigError";
   if (error.code.startsWith("VAULT_")) return "VaultClientError";
   if (error.code.startsWith("REFERENCE_")) return "VaultClientConfigError";
@@ -160,12 +164,12 @@ function failureReason(kind: string, error: SyncError): string {
   return "SecretSyncError";
 }
 
-/** What `kubectl describe` shows of a warning that is new. */
+/** The event for a new warning. */
 export function warningEvent({ reason, message }: Warning): ResourceEvent {
   return { type: "Warning", reason, message };
 }
 
-/** What `kubectl describe` shows of this run; undefined when nothing happened that is worth an event. */
+/** The event for this run; undefined when it is not worth one. */
 export function eventOf(kind: string, outcome: RunOutcome): ResourceEvent | undefined {
   if (outcome.kind === "failed") {
     return {

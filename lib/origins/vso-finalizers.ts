@@ -1,4 +1,7 @@
-/** Finalizers that Vault Secrets Operator leaves on its resources: honoured, then removed; we add none. */
+/**
+ * Vault Secrets Operator's finalizers on its resources: keyferry respects and then removes them, and adds none of its
+ * own.
+ */
 export const VSO_FINALIZERS: Readonly<Record<string, string>> = {
   VaultConnection: "vaultconnection.secrets.hashicorp.com/finalizer",
   VaultAuth: "vaultauth.secrets.hashicorp.com/finalizer",

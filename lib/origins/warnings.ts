@@ -1,9 +1,6 @@
 import type { JsonObject } from "../util/json.ts";
 
-/**
- * Something that is done as it was declared, and that whoever declared it would want to know: a condition that is there only
- * while it holds, and an event when it is new.
- */
+/** A problem with a declaration that works: a condition while it lasts, and an event when it is new. */
 export interface Warning {
   readonly type: (typeof WARNING_TYPES)[number];
   readonly status: "False";
@@ -13,7 +10,7 @@ export interface Warning {
 
 export const WARNING_TYPES = ["TemplatesComplete", "InstantUpdates"] as const;
 
-/** Those that a status does not have yet. */
+/** Warnings that a status does not have yet. */
 export function newWarnings(before: readonly JsonObject[], warnings: readonly Warning[]): readonly Warning[] {
   return warnings.filter(
     ({ type, message }) => !before.some((condition) => condition.type === type && condition.message === message),

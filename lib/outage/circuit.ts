@@ -16,40 +16,40 @@ import { evidence } from "./evidence.ts";
 import { vaultOutage } from "./vault-outage.ts";
 import { vaultTargets } from "./vault-targets.ts";
 
-/** Workers believe what they read of circuits for so long (lease-table 16). */
+/** How long workers cache circuits (lease-table 16). */
 const CACHE_MS = 5 * SECOND_MS;
 /** The first probe, and the longest pause between probes. */
 const FIRST_PROBE_MS = SECOND_MS;
 const MAX_PROBE_PAUSE_MS = 10 * SECOND_MS;
-/** Another controller stays for longer than an outage does. */
+/** For suspensions, which last longer than outages. */
 const MAX_STAND_BACK_PAUSE_MS = 15 * SECOND_MS;
 const PROBE_LEASE_MS = 30 * SECOND_MS;
-/** Syncs that waited start again within this time, not all at once. */
+/** Within which time the waiting syncs start again, spread out. */
 const SPREAD_MS = 5 * MINUTE_MS;
-/** Per sync that waited: a few must not wait for minutes. */
+/** Per waiting sync, so that a few need not wait for minutes. */
 const SPREAD_PER_SYNC_MS = 10;
 const MAX_WAITING = 100_000;
-/** Who asks for the ways to a Vault begins with any of them. */
+/** Each search for the ways to a Vault starts at a random one of so many. */
 const ROTATIONS = 1_000;
-/** A circuit of a Vault that nothing has referred to for so long is closed: what refers to it may just be seen first. */
+/** A Vault's circuit without references for so long is closed; a new reference may still be unread. */
 const FORGOTTEN_MS = MINUTE_MS;
 
 export interface CircuitOpener {
-  /** Writes an outage once, however many meet it, and asks for its first probe. */
+  /** Writes an outage once, for all syncs that meet it, and requests its first probe. */
   open(error: SyncError): Promise<void>;
 }
 
 export interface Circuits extends CircuitOpener {
   /**
-   * What a sync's failure is. An outage is believed when the Vault or the cluster does not answer us either, and then opens
-   * its circuit; else it is a failure of this sync alone. Other errors are what they are.
+   * Classifies a sync's failure. If the Vault or cluster does not answer us either, it is an outage, and opens the
+   * circuit; otherwise only this sync failed. Other errors are unchanged.
    */
   classify(error: SyncError, target: VaultTarget | undefined, signal: AbortSignal): Promise<SyncError>;
-  /** The open circuit among these ends, if there is one. */
+  /** The open circuit among these, if any. */
   openAmong(ids: readonly (string | undefined)[]): Promise<Circuit | undefined>;
-  /** The probe that a message asks for; harmless when it comes twice, late, or after the circuit was closed. */
+  /** The probe of a message; harmless when it comes twice, late, or after the circuit was closed. */
   probe(id: string, signal: AbortSignal): Promise<void>;
-  /** One probe for each circuit whose time has come; closing one wakes its syncs. */
+  /** Probes each circuit that is due; closing one wakes its syncs. */
   probeDue(signal: AbortSignal): Promise<void>;
 }
 
@@ -58,7 +58,7 @@ type Deps = Pick<
   "leases" | "queue" | "vault" | "clusters" | "fleet" | "installation" | "clock" | "random" | "log" | "metrics"
 >;
 
-/** One probe stands for all syncs of an end that is out of reach. */
+/** One probe for all syncs of a Vault or cluster that is out of reach. */
 export function circuits(deps: Deps, ca: CaCache): Circuits {
   let known: { at: EpochMs; open: Promise<readonly Circuit[]> } | undefined;
   const read = (): Promise<readonly Circuit[]> => {
@@ -103,14 +103,14 @@ export function circuits(deps: Deps, ca: CaCache): Circuits {
       const open = await deps.leases.circuits();
       const due = open.filter((circuit) => circuit.probeAt <= now);
       const results = await Promise.allSettled(due.map((circuit) => probe(deps, ca, circuit, signal)));
-      // One that can't be written is no reason to leave the others unprobed.
+      // Reported after all probes: a failed write of one circuit must not prevent the other probes.
       for (const result of results) if (result.status === "rejected") throw result.reason;
       if (open.length > 0) known = undefined;
     },
   };
 }
 
-/** For those who meet outages and never probe. */
+/** For workers that meet outages and never probe. */
 export function circuitOpener(
   deps: Pick<Deps, "leases" | "queue" | "clock" | "log">,
   onOpened: () => void = () => undefined,
@@ -133,18 +133,18 @@ export function circuitOpener(
       if (!isNew) return;
       deps.log.warn("circuit-opened", { circuit: circuit.id, code: error.code, message: error.message });
       await sendProbe(deps, circuit.id, circuit.probeAt);
-      // A sealed Vault answers, so that its connections are as good as before.
+      // A sealed Vault answers, so its connections' status stays.
       if (circuit.code === "VAULT_UNAVAILABLE") await wakeConnections(deps, circuit.id);
     },
   };
 }
 
-/** The VaultConnections of this Vault show that it is out of reach; who closes the circuit wakes them again. */
+/** Wakes this Vault's VaultConnections, to show that it is out of reach; closing the circuit wakes them again. */
 async function wakeConnections(deps: Pick<Deps, "leases" | "queue" | "clock">, id: string): Promise<void> {
   await nudgeReferring(deps, `circuit:${id}`, { verify: false });
 }
 
-/** Ticks send what is overdue, so that a message that is lost here costs a minute. */
+/** Ticks send overdue probes, so that a lost message costs a minute. */
 async function sendProbe(deps: Pick<Deps, "queue" | "log">, id: string, at: EpochMs): Promise<void> {
   try {
     await deps.queue.send([{ kind: "probe", circuit: id, at }]);
@@ -168,13 +168,15 @@ async function probe(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSig
   await close(deps, claimed);
 }
 
-/** A bug says nothing of the end: it is probed again. */
+/** A bug proves nothing about the end: it is probed again. */
 function crashed(deps: Deps, { id, code, message }: Circuit, error: unknown): SyncError {
   deps.log.error("probe-crashed", { circuit: id, error: error instanceof Error ? error.name : typeof error });
   return new SyncError(code, message);
 }
 
-/** A circuit of a Vault that nothing refers to any more, or of a cluster that left the fleet, is closed unasked. */
+/**
+ * Probes a circuit. Closes it without a probe if nothing refers to the Vault any more, or the cluster left the fleet.
+ */
 async function ask(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSignal): Promise<void> {
   const cluster = clusterOfCircuit(circuit.id);
   if (cluster !== undefined) {
@@ -195,7 +197,7 @@ async function ask(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSigna
   if (address !== undefined) await askVault(deps, ca, circuit, address, signal);
 }
 
-/** Through whatever leads to it now, never by what it was like for who met the outage first. */
+/** By the current ways to the Vault, not by those of the sync that met the outage. */
 async function askVault(deps: Deps, ca: CaCache, circuit: Circuit, address: string, signal: AbortSignal) {
   const targets = await vaultTargets(deps, circuit.id, circuit.attempts);
   if (targets.length === 0 && deps.clock() - circuit.since > FORGOTTEN_MS) return;
@@ -219,13 +221,13 @@ async function keepOpen(deps: Deps, claimed: Circuit, error: SyncError): Promise
   if (isKept) await sendProbe(deps, claimed.id, probeAt);
 }
 
-/** That no time was left says nothing new of an end; that a cluster can't be asked says nothing of who works there. */
+/** A time-out of our own proves nothing new; an unreachable cluster proves nothing about other controllers. */
 function isNews(circuit: Circuit, { code }: SyncError): boolean {
   if (isOfVso(circuit)) return code === "OTHER_CONTROLLER";
   return vaultOfCircuit(circuit.id) === undefined ? code !== "DEADLINE_EXCEEDED" : OUTAGE_CODES.has(code);
 }
 
-/** Syncs with known work stand in the due index; refresh slots of the wheel that were passed over are taken once more. */
+/** Waiting syncs are in the due index; missed refresh slots are dispatched again. */
 async function close(deps: Deps, circuit: Circuit): Promise<void> {
   const now = deps.clock();
   if (!(await deps.leases.closeCircuit(circuit))) return;
@@ -240,14 +242,14 @@ async function close(deps: Deps, circuit: Circuit): Promise<void> {
 }
 
 /**
- * Other processes still believe what they read of this circuit, and leave alone what they are asked for: so it is asked for once
- * more when they have read it again. What is done by then costs a read of its row.
+ * Other processes cache this circuit and ignore messages meanwhile, so each message is repeated after that time. For a
+ * finished row this costs one read.
  */
 function afterCaches(woken: readonly Due[]): readonly Due[] {
   return woken.map((due) => ({ ...due, at: due.at + CACHE_MS }));
 }
 
-/** The same group gets the same place, so that sharers stay together. */
+/** The same for all syncs of a group, so that sharers stay together. */
 function spreadOf(group: string): number {
   return (Number.parseInt(group.slice(0, 8), 16) || 0) / 0x1_0000_0000;
 }

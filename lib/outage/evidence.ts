@@ -8,28 +8,28 @@ import { type OutageDeps, vaultOutage } from "./vault-outage.ts";
 /** How syncs reach the Vault of this circuit now. */
 type TargetsNow = (circuit: string) => Promise<readonly VaultTarget[]>;
 
-/** An outage as a sync met it: a suspicion. */
+/** An outage as one sync met it, before it is confirmed. */
 export interface Suspicion {
-  /** The circuit that it is about. */
+  /** The affected circuit. */
   readonly circuit: string;
   readonly error: SyncError;
-  /** The Vault that the sync reads; missing when that is not known. */
+  /** The Vault that the sync reads, if known. */
   readonly target: VaultTarget | undefined;
 }
 
 export interface Verdict {
-  /** What the sync fails with. */
+  /** The sync's failure. */
   readonly error: SyncError;
-  /** The outage of all, in words that are right for all; missing when this sync's own request is all that failed. */
+  /** The outage with a message for all syncs; missing when only this sync's own request failed. */
   readonly outage?: SyncError;
 }
 
-/** Checks the outages that syncs meet, once for all who meet the same one at once. */
+/** Confirms outages, once for all syncs that meet the same one at once. */
 export type Evidence = (suspicion: Suspicion, signal: AbortSignal) => Promise<Verdict>;
 
 type Deps = OutageDeps & { readonly clusters?: Pick<ReconcileDeps["clusters"], "identity"> };
 
-/** Asks the end in question itself, by what is nobody's but ours. */
+/** Probes the Vault or cluster itself, without any tenant's settings. */
 export function evidence(deps: Deps, ca: CaCache, targetsNow: TargetsNow): Evidence {
   const underWay = new Map<string, Promise<SyncError | undefined>>();
   const ask = async ({ circuit, error, target }: Suspicion, signal: AbortSignal): Promise<SyncError | undefined> => {
@@ -63,16 +63,16 @@ async function failureOf(work: Promise<unknown>): Promise<SyncError | undefined>
   }
 }
 
-/** The end is well, and this request was not answered: the next one may be, and nobody else waits for it. */
+/** The end is up, but did not answer this request: only this sync retries. */
 function ownFailure({ code, message, cause, retryAfterMs }: SyncError): SyncError {
   const options = { cause, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
   if (code === "VAULT_SEALED") {
-    return new SyncError("VAULT_FAILED", `${message}, though it says itself that it is unsealed`, options);
+    return new SyncError("VAULT_FAILED", `${message}, although it reports that it is unsealed`, options);
   }
   if (code === "KUBE_UNREACHABLE") {
     const remedy = "look for admission webhooks that do not answer";
-    return new SyncError("KUBE_NO_ANSWER", `${message}, though it answers others: ${remedy}`, options);
+    return new SyncError("KUBE_NO_ANSWER", `${message}, although it answers other requests: ${remedy}`, options);
   }
-  const remedy = "check timeout, headers and tlsServerName of its VaultConnection, and what stands before Vault";
-  return new SyncError("VAULT_NO_ANSWER", `${message}, though it answers whether it is sealed: ${remedy}`, options);
+  const remedy = "check timeout, headers and tlsServerName of its VaultConnection, and any proxy in front of Vault";
+  return new SyncError("VAULT_NO_ANSWER", `${message}, although it answers seal-status requests: ${remedy}`, options);
 }

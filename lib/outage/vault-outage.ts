@@ -6,19 +6,19 @@ import type { CaCache } from "../references/ca-cache.ts";
 import { canonical } from "../util/canonical.ts";
 import type { Json } from "../util/json.ts";
 
-/** Of one question whether a Vault answers. No tenant's: what is too short for a Vault that is well proves nothing. */
+/** The time-out of our own probe. A tenant's may be too short, and proves nothing then. */
 const PROBE_TIMEOUT_MS = 3 * SECOND_MS;
 
-/** So many ways to one Vault are tried at once. */
+/** How many ways to one Vault are tried at once. */
 const MAX_WAYS = 8;
 
 export type OutageDeps = Pick<ReconcileDeps, "vault" | "log">;
 
 /**
- * Whether a Vault is out of reach or sealed, by evidence that is no tenant's to make: a plain question, with no headers, no name
- * and no trust of anybody's, and a time-out of our own. Nothing secret goes with it, so that any answer will do: something is
- * there. Where a gateway lets nobody through without a header or a name, one of those that syncs use now has to be answered by
- * Vault itself. Undefined: it answers. An error of another code: the question could not be asked.
+ * Whether a Vault is out of reach or sealed, by a probe that tenants can't influence: without headers, server name or
+ * CA of a tenant, and with our own time-out. It sends no secret, so any answer proves that a server is there. If a
+ * gateway requires a header or a name, Vault itself must answer one of the ways that syncs use now. Undefined: it
+ * answers. An error of another code: the probe could not be sent.
  */
 export async function vaultOutage(
   deps: OutageDeps,
@@ -33,7 +33,7 @@ export async function vaultOutage(
   if (others.length === 0) return outage;
   const found = await asked(others, async (target) => {
     const sealStatus = await deps.vault.probe(await trusted(ca, target, signal), signal);
-    // Who is refused on the way has not met Vault.
+    // An answer without a seal status may come from a proxy instead of Vault.
     if (sealStatus !== "unsealed") throw outage;
   });
   if (found === undefined || found.code === "VAULT_SEALED") return found;
@@ -41,7 +41,7 @@ export async function vaultOutage(
   return outage;
 }
 
-/** Asks all at once. Undefined as soon as one of them is well; else the error that says most. */
+/** Tries all at once. Undefined as soon as one succeeds; otherwise the most significant error. */
 async function asked<T>(
   targets: readonly VaultTarget[],
   work: (target: VaultTarget) => Promise<T>,
@@ -66,17 +66,17 @@ async function asked<T>(
   }
 }
 
-/** What is left of a target when nothing of its VaultConnection counts but the address. */
+/** The target with only the address of its VaultConnection. */
 function plain(target: VaultTarget): VaultTarget {
   const { connection: _connection, place: _place, tlsServerName: _name, ...rest } = target;
   const { caPem: _pem, caRef: _ref, caOf: _of, ...address } = rest;
   return { ...address, headers: {}, skipTlsVerify: true, timeoutMs: PROBE_TIMEOUT_MS };
 }
 
-/** With the headers and the name that a gateway may go by, if there are any. */
+/** With the headers and server name that a gateway may need, if there are any. */
 function asDeclared(target: VaultTarget): readonly VaultTarget[] {
   const { tlsServerName, headers } = target;
-  // Only headers are anyone's secret: without them it does not matter whose certificate it is.
+  // Only headers may be secret: without them any certificate is accepted.
   if (Object.keys(headers).length > 0) {
     const { connection: _connection, place: _place, ...rest } = target;
     return [{ ...rest, timeoutMs: PROBE_TIMEOUT_MS }];

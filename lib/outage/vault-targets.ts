@@ -6,15 +6,15 @@ import type { VaultTarget } from "../ports/vault.ts";
 import { referenceReader, withReferences } from "../references/references.ts";
 import { referringTo } from "../references/referring.ts";
 
-/** Rows that are read to find out how a Vault is reached. */
+/** How many rows are read to find the ways to a Vault. */
 const MAX_ROWS = 32;
 
 type Deps = Pick<ReconcileDeps, "leases" | "fleet" | "log">;
 
 /**
- * How this Vault is reached, as the VaultConnections of all clusters say now: whose address changed, what can't be read, and
- * clusters that left the fleet have no part in it. At most so many, of each namespace in turn, so that nobody's crowd keeps the
- * others out; another `rotation` begins with others.
+ * The ways to this Vault, by the current VaultConnections of all clusters, without changed addresses, unreadable rows
+ * and clusters that left the fleet. Limited, and from each namespace in turn, so that no tenant can crowd out others;
+ * another `rotation` starts with others.
  */
 export async function vaultTargets(deps: Deps, circuit: string, rotation: number): Promise<readonly VaultTarget[]> {
   const keys = (await referringTo(deps.leases, `circuit:${circuit}`)).filter((key) => !isCleanupKey(key));

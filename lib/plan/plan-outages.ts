@@ -4,11 +4,13 @@ import type { OutageDeps } from "../outage/vault-outage.ts";
 import type { VaultTarget } from "../ports/vault.ts";
 import type { CaCache } from "../references/ca-cache.ts";
 
-/** Ends that were found out of reach while plans are made: each costs one time-out, not one for each of its syncs. */
+/** Vaults and clusters that were out of reach during planning: each costs one time-out, not one per sync. */
 export interface PlanOutages {
-  /** The outage of one of these circuits, if there is one. */
+  /** The outage of one of these circuits, if any. */
   among(circuits: readonly (string | undefined)[]): SyncError | undefined;
-  /** What a failure is, as in a run: an outage of a Vault is one for all of its syncs only if it does not answer us either. */
+  /**
+   * Classifies a failure as a run does: a Vault's outage counts for all its syncs only if it does not answer us either.
+   */
   classify(error: unknown, target: VaultTarget | undefined, signal: AbortSignal): Promise<unknown>;
 }
 

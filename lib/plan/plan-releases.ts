@@ -5,7 +5,7 @@ import type { LeaseStore } from "../ports/store.ts";
 import { isReferenceStatus } from "../resource-kinds.ts";
 import type { Planned } from "./plan.ts";
 
-/** What the watch passes of a run would release, as they do it to a copy of the lease table: rows go, Secrets stay. */
+/** What a run's watch passes would release, tried on a copy of the lease table: rows go, Secrets stay. */
 export interface NotedReleases {
   readonly leases: LeaseStore;
   released(): readonly Planned[];
@@ -38,5 +38,5 @@ function reasonOf(key: SyncKey, clusters: ReadonlyMap<string, ClusterSettings>):
   const settings = clusters.get(cluster);
   if (settings === undefined) return "its cluster left fleet.yaml";
   if (!namespaceMatcher(settings.namespaces)(namespace)) return "fleet.yaml leaves its namespace out";
-  return "another cluster stands under that name now";
+  return "another cluster has that name now";
 }

@@ -23,7 +23,7 @@ import { type PlanOutages, planOutages } from "./plan-outages.ts";
 import { simulatedClaim } from "./simulated-claim.ts";
 import { type SimulatedSecrets, simulatedSecrets } from "./simulated-secrets.ts";
 
-/** Everything that a plan may ask. None of it writes to a Vault or a cluster. */
+/** The dependencies of a plan. None of them writes to a Vault or cluster. */
 export interface PlanDeps
   extends Pick<
     CoreDeps,
@@ -53,18 +53,18 @@ export type PlannedAction =
   | "release"
   | "fail";
 
-/** What a run would do about one sync, and why: names and digests, never values. */
+/** What a run would do for one sync, and why: names and digests, never values. */
 export interface Planned {
   readonly key: SyncKey;
   readonly action: PlannedAction;
   readonly because: string;
   readonly secret?: string;
   readonly changes?: SecretChanges;
-  /** Names of the Secrets that go. */
+  /** Names of the Secrets that are removed. */
   readonly removes: readonly string[];
-  /** Workloads that are restarted, as `Deployment/app`. */
+  /** Restarted workloads, as `Deployment/app`. */
   readonly restarts: readonly string[];
-  /** Names of the Secrets that stay, and are nobody's from then on. */
+  /** Names of the Secrets that stay without an owner. */
   readonly releases?: readonly string[];
   readonly error?: SyncError;
 }
@@ -102,7 +102,7 @@ interface PlanBatch {
   readonly signal: AbortSignal;
 }
 
-/** Of one plan: the Vault that it asks, once that is known. */
+/** For one plan: its Vault, once known. */
 interface Asked {
   target?: VaultTarget;
 }
@@ -119,7 +119,7 @@ const NOTHING = { removes: [], restarts: [] };
 async function planRow(deps: PlanDeps, planning: Planning): Promise<Planned> {
   const { row, settings, references, outages, asked } = planning;
   if (shouldRelease(row))
-    return { key: row.key, action: "none", because: "handed over: it is left as it is", ...NOTHING };
+    return { key: row.key, action: "none", because: "handed over: keyferry leaves it alone", ...NOTHING };
   const kind = deps.kinds.of(partsOf(row.key).kind);
   if (isBeingDeleted(row)) return planCleanUp(deps, kind, planning);
   if (kind === undefined) throw new Error(`no kind of that name: ${row.key}`);
@@ -138,16 +138,16 @@ function failedPlan({ key }: Row, error: unknown): Planned {
   return { key, action: "fail", because: `${error.code}: ${error.message}`, ...NOTHING, error };
 }
 
-/** One sync that makes us fail in a way which nobody foresaw must not keep the plan of all others back. */
+/** A bug that one sync triggers must not stop the plans of the others. */
 function bugPlan(key: SyncKey, error: unknown): Planned {
   const { error: name, at = "an unknown place" } = described(error);
-  return { key, action: "fail", because: `a defect of keyferry (${name} ${at}): please report it`, ...NOTHING };
+  return { key, action: "fail", because: `a bug in keyferry (${name} ${at}): please report it`, ...NOTHING };
 }
 
-/** The run itself, simulated: the same kind, the same destination, the same decisions; what would be written is noted. */
+/** Simulates the run: the same kind, destination and decisions; writes are only noted. */
 async function planSync(deps: PlanDeps, kind: SyncKind, resolved: Resolved, planning: Planning): Promise<Planned> {
   const { settings, sources, signal } = planning;
-  // Observed, whatever the row believes: a run would learn the same by its precondition.
+  // Observed in any case: a run would find out the same by its precondition.
   const row = { ...planning.row, verify: true };
   const name = resolved.destination.name;
   const { templates, clock } = deps;
@@ -168,14 +168,20 @@ async function planSync(deps: PlanDeps, kind: SyncKind, resolved: Resolved, plan
   return { key: row.key, secret: name, ...classify(effects, removes, restarts), removes, restarts };
 }
 
-/** Vault would issue it, which a plan does not ask for; or it has nothing to write yet. */
+/** Vault would issue the data, which a plan does not request; or there is nothing to write yet. */
 function withoutData(
   { key }: Row,
   secret: string,
   obtained: "would-issue" | Extract<Obtained, { kind: "later" }>,
 ): Planned {
   if (obtained !== "would-issue") return { key, action: "none", because: obtained.because, ...NOTHING };
-  return { key, secret, action: "update", because: "Vault issues it anew, which a plan does not ask for", ...NOTHING };
+  return {
+    key,
+    secret,
+    action: "update",
+    because: "Vault would issue it again, which a plan does not request",
+    ...NOTHING,
+  };
 }
 
 function apisFor(deps: PlanDeps, row: Row, kind: SyncKind | undefined, secrets: SimulatedSecrets) {
@@ -183,7 +189,7 @@ function apisFor(deps: PlanDeps, row: Row, kind: SyncKind | undefined, secrets: 
   return { secrets, resources, clusters, digestKey, log, origin: originOf(deps, row, kind?.ref) };
 }
 
-/** The same destination, which says what each decision does before it acts. */
+/** The same destination, which notes the effect of each decision before it acts. */
 function noting<S, D>(destination: Destination<S, D>, effects: Effect[]): Destination<S, D> {
   return {
     ...destination,
@@ -195,7 +201,7 @@ function noting<S, D>(destination: Destination<S, D>, effects: Effect[]): Destin
   };
 }
 
-/** What is owed once the run has ended. What a Secret held before the write was recorded with the claim. */
+/** The restarts owed after the run. The Secret's data before the write was recorded with the claim. */
 function restartedBy(deps: PlanDeps, claim: Claim, { rolloutTargets }: Resolved, digest: Digest): readonly string[] {
   const { state } = claim.row;
   const about = { state, digest, key: deps.digestKey, targets: rolloutTargets };
@@ -225,13 +231,18 @@ async function planCleanUp(
   const secrets = simulatedSecrets(deps.secrets);
   const apis = apisFor(deps, row, kind, secrets);
   const standing = await clear({ kind, settings, apis, claim: simulatedClaim(row) }, signal);
-  if (standing === "declared") return { key, action: "none", because: "it is declared still", ...NOTHING };
+  if (standing === "declared") return { key, action: "none", because: "its declaration still exists", ...NOTHING };
   if (standing === "releasing") {
-    return { key, action: "none", because: "its declaration is deleted as an owner of orphans: they stay", ...NOTHING };
+    return {
+      key,
+      action: "none",
+      because: "its declaration is deleted with --cascade=orphan: its Secrets stay",
+      ...NOTHING,
+    };
   }
   const removes = secrets.removed();
   if (removes.length > 0) return { key, action: "remove", because: "its declaration is gone", ...NOTHING, removes };
   const shared = secrets.left();
-  const because = shared.length > 0 ? `${shared.join(", ")} stays with who else owns it` : "so is what it wrote";
+  const because = shared.length > 0 ? `${shared.join(", ")} stays with its other owners` : "so is what it wrote";
   return { key, action: "none", because: `its declaration is gone, and ${because}`, ...NOTHING };
 }

@@ -2,7 +2,7 @@ import type { Claim } from "../ports/claim.ts";
 import type { Row } from "../ports/rows.ts";
 import type { Lease } from "../ports/store.ts";
 
-/** The claim of a run that is simulated: nobody else works on the row, and what is recorded is kept in memory. */
+/** The claim of a simulated run: no other worker competes, and records stay in memory. */
 export function simulatedClaim(read: Row): Claim {
   let row = read;
   const { key, declared, fence, nudges, state } = read;

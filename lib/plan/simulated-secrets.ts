@@ -2,15 +2,15 @@ import type { SecretWrites } from "../destinations/destination.ts";
 import { SyncError } from "../errors.ts";
 import type { SecretApi, SeenSecret, WrittenSecret } from "../ports/secrets.ts";
 
-/** Secrets of one row as they were observed, and what a run would remove of them. Nothing is written. */
+/** The observed Secrets of one row, and what a run would remove. Writes nothing. */
 export interface SimulatedSecrets extends SecretWrites {
-  /** Names of those that would be deleted. */
+  /** Names of Secrets that would be deleted. */
   removed(): readonly string[];
-  /** Names of those that others own beside us: our owner reference would go. */
+  /** Names of Secrets with other owners, which would only lose our owner reference. */
   left(): readonly string[];
 }
 
-/** What an API server would answer to each write, given what was observed. */
+/** Simulates the API server's answer to each write, based on the observed Secrets. */
 export function simulatedSecrets(real: Pick<SecretApi, "observe" | "ownedNames">): SimulatedSecrets {
   const observed = new Map<string, SeenSecret | undefined>();
   const removed = new Set<string>();

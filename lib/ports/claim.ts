@@ -1,18 +1,24 @@
 import type { Row, RowState } from "./rows.ts";
 import type { Lease, Settlement } from "./store.ts";
 
-/** Our right to work on one row, from the moment it was read until it is settled. Nothing else takes or ends its lease. */
+/** The right to work on one row, from its read until its settle. Only this takes or ends the row's lease. */
 export interface Claim {
-  /** The row as it was read, with everything that was recorded since. */
+  /** The row as read, with everything recorded since. */
   readonly row: Row;
   /** Whether the lease is taken. */
   readonly isTaken: boolean;
-  /** Takes the lease, unless this claim has it. False: another worker has it, or the declaration changed and the row is due again. */
+  /**
+   * Takes the lease, unless this claim has it. False: another worker has it, or the declaration changed and the row is
+   * due again.
+   */
   take(): Promise<boolean>;
-  /** For each external write: takes the lease if need be, and makes sure that the write ends before the lease does. Throws LEASE_LOST. */
+  /**
+   * Call before each external write: takes the lease if necessary, and ensures that the write ends before the lease.
+   * Throws LEASE_LOST.
+   */
   require(): Promise<Lease>;
-  /** Stores, under the fence, what must be known whatever becomes of the next step. Throws LEASE_LOST. */
+  /** Stores under the fence what must survive a failure of the next step. Throws LEASE_LOST. */
   record(learned: Partial<RowState>): Promise<void>;
-  /** Ends the lease, and sends the row on if it is due soon. Without the lease it does nothing. */
+  /** Ends the lease, and sends a message if the row is due soon. Does nothing without the lease. */
   settle(settlement: Settlement): Promise<void>;
 }

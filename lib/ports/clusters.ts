@@ -22,14 +22,17 @@ export interface ListPage {
 export type WatchEvent =
   | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: SeenResource }
   | { readonly type: "BOOKMARK"; readonly resourceVersion: string }
-  /** Too old a cursor (410), in whatever form it came (kubernetes-rules 12). */
+  /** An expired cursor (410), in any form (kubernetes-rules 12). */
   | { readonly type: "EXPIRED" };
 
-/** What discovery asks of a cluster. */
+/** What discovery reads of a cluster. */
 export interface ClusterApi {
   /** uid of the kube-system namespace. Also the probe of a cluster's circuit: throws KUBE_UNREACHABLE. */
   identity(cluster: string, signal: AbortSignal): Promise<string>;
-  /** One page of at most 500. Undefined: the cluster does not have this kind (404 of the kind itself never means missing: lease-table 18). */
+  /**
+   * One page of at most 500. Undefined: the cluster does not serve this kind (a 404 of the kind never means missing
+   * objects: lease-table 18).
+   */
   list(
     cluster: string,
     kind: KindRef,
@@ -37,7 +40,7 @@ export interface ClusterApi {
     page: string | undefined,
     signal: AbortSignal,
   ): Promise<ListPage | undefined>;
-  /** Changes since, with bookmarks, for at most `seconds`; ends by itself. */
+  /** Changes since the cursor, with bookmarks, for at most `seconds`; ends by itself. */
   watch(
     cluster: string,
     kind: KindRef,
@@ -45,22 +48,25 @@ export interface ClusterApi {
     since: { readonly resourceVersion: string; readonly seconds: number },
     signal: AbortSignal,
   ): AsyncIterable<WatchEvent>;
-  /** The uid of a namespace, empty when it is there and may not be read. Undefined: there is none. */
+  /** The uid of a namespace; empty when it exists but may not be read. Undefined: it does not exist. */
   namespaceUid(cluster: string, namespace: string, signal: AbortSignal): Promise<string | undefined>;
-  /** The installation id that stands in a namespace (lease-table 25). */
+  /** The installation id stored in a namespace (lease-table 25). */
   installation(
     cluster: string,
     namespace: string,
     signal: AbortSignal,
   ): Promise<InstallationMark | "absent" | "unreadable">;
-  /** Writes ours, and answers the one that stands there then. Undefined when none may be written, or the namespace is gone. */
+  /**
+   * Writes our id, and returns the one that is stored afterwards. Undefined when writing is not allowed, or the
+   * namespace is gone.
+   */
   markInstallation(
     cluster: string,
     namespace: string,
     id: string,
     signal: AbortSignal,
   ): Promise<InstallationMark | undefined>;
-  /** The lease of VSO's leader election. Undefined when there is none, or when it may not be read. */
+  /** The lease of VSO's leader election. Undefined when it does not exist or may not be read. */
   vsoLease(cluster: string, namespace: string, signal: AbortSignal): Promise<VsoLease | undefined>;
 }
 
@@ -71,7 +77,7 @@ export interface InstallationMark {
 }
 
 export interface VsoLease {
-  /** Empty when it was given back. */
+  /** Empty after its release. */
   readonly holder: string;
   readonly renewedAt: EpochMs;
   readonly durationMs: number;

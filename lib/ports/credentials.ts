@@ -2,7 +2,7 @@ import type { EpochMs } from "../clock.ts";
 import type { SecretData, SecretValue } from "../secret-value.ts";
 import type { NamedObject } from "./objects.ts";
 
-/** A service account token or a Secret's key in one cluster; fetched when a login needs it. */
+/** A service account token or a Secret's key in one cluster; read when a login needs it. */
 export type CredentialRef =
   | {
       readonly kind: "serviceAccount";
@@ -18,19 +18,19 @@ export type CredentialRef =
       readonly namespace: string;
       readonly name: string;
       readonly key: string;
-      /** Another one when the Secret changed; missing where that is not followed. */
+      /** Changes with the Secret; missing where Secrets are not followed. */
       readonly version?: string;
     };
 
-/** What a login proves itself with: something of a cluster, or the cloud identity of this very process (aws alone). */
+/** The credential of a login: an object of a cluster, or the cloud identity of this process (only aws). */
 export type LoginCredential = CredentialRef | { readonly kind: "process" };
 
-/** Gives logins what they need from clusters. */
+/** Reads what logins need from clusters. */
 export interface CredentialSource {
   credential(ref: CredentialRef, signal: AbortSignal): Promise<SecretCredential>;
-  /** All keys of a Secret, as they were at one time. */
+  /** All keys of a Secret, read at once. */
   secret(secret: NamedObject, signal: AbortSignal): Promise<SecretData>;
-  /** A ServiceAccount's annotations: they name the cloud identity that it is bound to. */
+  /** A ServiceAccount's annotations, which name its cloud identity. */
   annotations(account: NamedObject, signal: AbortSignal): Promise<Readonly<Record<string, string>>>;
 }
 

@@ -14,7 +14,7 @@ import type { TemplateEngine } from "./templates.ts";
 import type { VaultApi } from "./vault.ts";
 import type { WorkloadApi } from "./workloads.ts";
 
-/** Everything that the core is wired with, by hand, in functions/ and cli/. */
+/** The dependencies of the core, wired by hand in functions/ and cli/. */
 export interface ReconcileDeps {
   readonly leases: LeaseStore;
   readonly queue: WorkQueue;
@@ -32,7 +32,7 @@ export interface ReconcileDeps {
   readonly digestKey: DigestKey;
   /** Stored in each cluster, so that two installations notice each other (lease-table 25). */
   readonly installation: string;
-  /** 16 random bytes. Missing: no key of VSO's MACs is made. */
+  /** 16 random bytes. Missing: no key for VSO's MACs is created. */
   readonly newHmacKey?: () => Buffer;
   readonly clock: Clock;
   readonly random: Random;
@@ -40,8 +40,8 @@ export interface ReconcileDeps {
   readonly metrics: Metrics;
 }
 
-/** Our right to work on a row. Longer than a function's time-out, shorter than a queue's visibility. */
+/** The duration of a claim. Longer than a function's time-out, shorter than a queue's visibility. */
 export const LEASE_MS = 90 * SECOND_MS;
 
-/** No external call takes longer: adapters end each one by themselves before that, or when their signal does. */
+/** The maximum duration of an external call: adapters end each one by themselves, or with their signal. */
 export const CALL_TIMEOUT_MS = 10 * SECOND_MS;

@@ -1,29 +1,29 @@
-/** What fleet.yaml says of Vaults, as far as the core asks. */
+/** The Vault settings of fleet.yaml that the core needs. */
 
-/** keyferry's own identity at a cloud, as it is lent to a Vault that fleet.yaml names. */
+/** keyferry's own cloud identity, lent to a Vault of fleet.yaml. */
 export interface LentIdentity {
   readonly name: string;
   readonly method: "aws";
-  /** Of the login in Vault. */
+  /** The role of the login in Vault. */
   readonly role: string;
-  /** What the login's signature is good for: the mount's `iam_server_id_header_value`. */
+  /** The Vault for which the login's signature is valid: the mount's `iam_server_id_header_value`. */
   readonly headerValue: string;
   readonly region?: string;
   /** Missing: any. */
   readonly mount?: string;
 }
 
-/** A Vault that fleet.yaml names, for all clusters. */
+/** A Vault of fleet.yaml, for all clusters. */
 export interface FleetVault {
   readonly name: string;
-  /** In the spelling of `normalAddress`. */
+  /** As `normalAddress` spells them. */
   readonly addresses: readonly string[];
-  /** Trusted where a VaultConnection names no CA. */
+  /** Trusted when a VaultConnection names no CA. */
   readonly caFile?: string;
-  /** Vault namespace where nothing else says one. */
+  /** The default Vault namespace. */
   readonly namespace?: string;
   readonly identities: readonly LentIdentity[];
 }
 
-/** Reads what a Vault's `caFile` holds now, by the Vault's name in fleet.yaml. */
+/** Reads the current content of a Vault's `caFile`, by the Vault's name in fleet.yaml. */
 export type TrustAnchors = (vault: string, signal: AbortSignal) => Promise<string>;

@@ -1,37 +1,42 @@
 import type { FleetVault } from "./fleet-vault.ts";
 import type { MissingKey } from "./templates.ts";
 
-/** What the core needs to know of a cluster; how to connect to it is the adapters' business. */
+/** The settings of a cluster for the core; adapters know how to connect to it. */
 export interface ClusterSettings {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly observe: "watch" | "apply";
   readonly namespaces: { readonly include: readonly string[]; readonly exclude: readonly string[] };
-  /** Where "default" VaultAuth and VaultConnection are looked up. */
+  /** The namespace of the VaultAuth and VaultConnection named default. */
   readonly operatorNamespace: string;
-  /** The uid of that namespace, for one that was made after keyferry first looked at the cluster. */
+  /** The uid of that namespace, if it was created after keyferry's first pass over the cluster. */
   readonly operatorNamespaceUid?: string;
-  /** Whether the key of VSO's MACs is made where a cluster has none; so when missing. */
+  /** Whether to create the key of VSO's MACs where it is missing; default: yes. */
   readonly makeHmacKey?: boolean;
-  /** Overrides what the cluster's own VaultConnection and VaultAuth say, as seen from outside. */
+  /** Overrides the cluster's own VaultConnections and VaultAuths, for access from outside. */
   readonly vault?: {
     readonly address?: string;
     readonly authMount?: string;
-    /** What becomes of a Secret whose kv-v2 version was deleted or destroyed; `retain` when missing. */
+    /** What happens to a Secret when its kv-v2 version is deleted or destroyed; default: `retain`. */
     readonly onDeleted?: "retain" | "follow";
-    /** AWS's token service, in place of what VaultAuths say. */
+    /** AWS's token service, in place of that of VaultAuths. */
     readonly stsEndpoint?: string;
-    /** Identities of our own that this cluster's VaultAuths may log in with: `vault/identity`, by their names in `vaults`. */
+    /**
+     * keyferry's own identities that this cluster's VaultAuths may use: `vault/identity`, by their names in `vaults`.
+     */
     readonly identities?: readonly string[];
-    /** Whether a service account's token has to be for an audience of its own. */
+    /** Whether a service account's token must have its own audience. */
     readonly requireAudiences?: boolean;
   };
-  /** The Vaults that fleet.yaml names, the same for all clusters. */
+  /** The Vaults of fleet.yaml, the same for all clusters. */
   readonly vaults?: readonly FleetVault[];
-  /** Which Vaults its resources may name; `any` public or private host when missing. */
+  /** Which Vaults its resources may name; default: `any` public or private host. */
   readonly vaultAddresses?: "any" | "named";
-  /** What VSO has as a flag of the operator: `excludeRaw` leaves `_raw` out of every Secret, whatever a declaration says. And what becomes of a field that a template names and that is not there. */
+  /**
+   * Like the flags of VSO's operator. `excludeRaw` leaves `_raw` out of every Secret, whatever a declaration says;
+   * `missingKey` decides about missing fields in templates.
+   */
   readonly globalTransformationOptions?: { readonly excludeRaw: boolean; readonly missingKey?: MissingKey };
-  /** Namespaces in which keyferry works although Vault Secrets Operator does as well. */
+  /** Namespaces in which keyferry works although Vault Secrets Operator does, too. */
   readonly besideVso?: readonly string[];
 }

@@ -2,7 +2,7 @@ import type { EpochMs } from "../clock.ts";
 import type { SyncKey } from "../keys.ts";
 import type { Lane } from "./rows.ts";
 
-/** What is asked of a worker. A message says which, never what: late, twice and out of order are all harmless. */
+/** A request to a worker. A message names objects without their content, so it may come late, twice or out of order. */
 export type WorkMessage = KeysMessage | ProbeMessage | TokenSweepMessage;
 
 /** Brings these rows to their declared state. */
@@ -11,11 +11,11 @@ export interface KeysMessage {
   /** Up to 25 keys, grouped by what they read. */
   readonly keys: readonly SyncKey[];
   readonly lane: Lane;
-  /** When the work is to start. */
+  /** When the work should start. */
   readonly at: EpochMs;
 }
 
-/** Asks the Vault or the cluster of an open circuit whether it answers again. */
+/** Probes the Vault or cluster of an open circuit. */
 export interface ProbeMessage {
   readonly kind: "probe";
   /** The circuit's id. */
@@ -23,7 +23,7 @@ export interface ProbeMessage {
   readonly at: EpochMs;
 }
 
-/** Ends the tokens of a cluster, or of all clusters, that no sync needs any more. */
+/** Ends tokens of a cluster, or of all clusters, that no sync needs any more. */
 export interface TokenSweepMessage {
   readonly kind: "token-sweep";
   readonly cluster?: string;
@@ -31,10 +31,10 @@ export interface TokenSweepMessage {
 }
 
 /**
- * `M`: the messages that it takes. A queue that takes only some is no `WorkQueue` by type, so that an engine has to say
- * what becomes of the others. `send` is a property because the parameters of methods are not checked for that.
+ * `M`: the messages that it accepts. A queue for only some of them is no `WorkQueue` by type, so that an engine must
+ * decide about the others. `send` is a property because TypeScript does not check methods' parameters for this.
  */
 export interface WorkQueue<M extends WorkMessage = WorkMessage> {
-  /** Resolves when every message was accepted. */
+  /** Resolves when every message is accepted. */
   readonly send: (messages: readonly M[]) => Promise<void>;
 }

@@ -3,7 +3,7 @@ import type { JsonObject } from "../util/json.ts";
 import type { ResourceRef } from "./objects.ts";
 import type { ManagedFields } from "./secrets.ts";
 
-/** A custom resource as it was read. */
+/** A custom resource as read. */
 export interface SeenResource {
   readonly uid: string;
   readonly resourceVersion: string;
@@ -14,16 +14,16 @@ export interface SeenResource {
   readonly finalizers: readonly string[];
   readonly spec: JsonObject;
   readonly status: JsonObject;
-  /** Metadata-only reads of Secrets: who owns them. */
+  /** For metadata-only reads of Secrets: their owners. */
   readonly ownerReferences: readonly JsonObject[];
   readonly managed?: ManagedFields;
-  /** Someone else wrote the status after us, or we never did (kubernetes-rules 24). */
+  /** Another program wrote the status after us, or we never did (kubernetes-rules 24). */
   readonly statusBy?: StatusWrite;
   readonly namespace: string;
   readonly name: string;
 }
 
-/** A write of a status, by the name of the program and in the API server's time, to the second. */
+/** A write of a status: the program's name, and the API server's time in seconds. */
 export interface StatusWrite {
   readonly manager: string;
   readonly at: EpochMs;
@@ -38,18 +38,20 @@ export interface ResourceEvent {
 /** Custom resources: status, events, finalizers. */
 export interface ResourceApi {
   get(ref: ResourceRef, signal: AbortSignal): Promise<SeenResource | undefined>;
-  /** Merge patch on the status subresource at this resourceVersion; answers the new one. KUBE_CONFLICT when it moved. */
+  /**
+   * Merge-patches the status subresource at this resourceVersion; returns the new one. KUBE_CONFLICT when it changed.
+   */
   writeStatus(ref: ResourceRef, status: JsonObject, resourceVersion: string, signal: AbortSignal): Promise<string>;
   /** core/v1, create only (kubernetes-rules 18). A failure is logged, never thrown. */
   emit(ref: ResourceRef, uid: string, event: ResourceEvent, now: EpochMs, signal: AbortSignal): Promise<void>;
-  /** Removes these finalizers if they are there; an absent resource is success. */
+  /** Removes these finalizers if they exist; an absent resource counts as success. */
   removeFinalizers(ref: ResourceRef, finalizers: readonly string[], signal: AbortSignal): Promise<void>;
-  /** Changes metadata alone; a resource that is absent, another one, or being deleted is left as it is. */
+  /** Changes only metadata; leaves a resource alone that is absent, deleted or has another uid. */
   change(ref: ResourceRef, uid: string, change: ResourceChange, signal: AbortSignal): Promise<void>;
 }
 
 export interface ResourceChange {
   readonly addFinalizers: readonly string[];
-  /** Null takes one away. */
+  /** Null removes an annotation. */
   readonly annotations: Readonly<Record<string, string | null>>;
 }

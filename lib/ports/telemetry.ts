@@ -3,7 +3,7 @@ import type { ErrorCode } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { Json } from "../util/json.ts";
 
-/** One JSON line per event; event names are past tense. Fields never hold values. */
+/** One JSON line per event; event names are in the past tense. Fields never contain secret values. */
 export interface Log {
   debug(event: string, fields?: LogFields): void;
   info(event: string, fields?: LogFields): void;
@@ -13,19 +13,19 @@ export interface Log {
 
 export type LogFields = Readonly<Record<string, Json | undefined>>;
 
-/** How one run of a sync, or of the status of something that syncs refer to, ended. */
+/** The end of one run of a sync, or of a reference's status. */
 export interface FinishedRun {
   readonly key: SyncKey;
   readonly at: EpochMs;
   /** Missing: it is in step. */
   readonly code?: ErrorCode;
-  /** How often it is declared to be refreshed, in ms; missing when that is not known, or only events bring it back. */
+  /** The declared refresh interval, in ms; missing when unknown, or when only events cause a run. */
   readonly refreshAfterMs?: number;
 }
 
-/** Counters and histograms by name; the names stand in metrics.ts. */
+/** Counters and histograms by name; metrics.ts lists the names. */
 export interface Metrics {
-  /** Each run once, for those who show single syncs and count under the names of VSO's own metrics. */
+  /** Called once per run, for series of single syncs and for VSO's own metrics. */
   ran?(run: FinishedRun): void;
   count(name: string, labels: Readonly<Record<string, string>>, by?: number): void;
   observe(name: string, labels: Readonly<Record<string, string>>, value: number): void;

@@ -5,44 +5,44 @@ import type { TokenScope } from "../token-scope.ts";
 export type { TokenScope } from "../token-scope.ts";
 
 /**
- * A shared Vault token as it is kept for other processes: encrypted, with what the store has to know of it. The tokens of issues
- * never stand here (they are their rows'), so that nothing that ends shared tokens can end them.
+ * A shared Vault token for other processes: encrypted, with what the store must know. Tokens of issues are in their
+ * rows and never here, so that revoking shared tokens can't revoke them.
  */
 export interface StoredToken {
   /** Of its identity. */
   readonly id: string;
   readonly scope: TokenScope;
-  /** A sync that it was obtained for; missing for the fleet's. */
+  /** A sync for which it was obtained; missing for the fleet's. */
   readonly by?: SyncKey;
   /** Id of the circuit of its Vault. */
   readonly circuit: string;
-  /** Another one with each login and renewal; not secret. */
+  /** Changes with each login and renewal; not secret. */
   readonly serial: string;
   readonly sealed: string;
-  /** When Vault ends it: the store may forget it from then on. */
+  /** When it expires in Vault: the store may then delete it. */
   readonly endsAt: EpochMs;
 }
 
 /** Tokens beside the lease table: one for each identity. */
 export interface TokenStore {
   token(scope: TokenScope, id: string): Promise<StoredToken | undefined>;
-  /** Those of one scope, or all; those that have ended may be among them. */
+  /** Those of one scope, or all; may include expired ones. */
   tokens(scope?: TokenScope): Promise<readonly StoredToken[]>;
-  /** False when another token than `replacing` stands there: whoever was first has it. */
+  /** False when another token than `replacing` is stored: the first writer wins. */
   putToken(token: StoredToken, replacing: string | undefined): Promise<boolean>;
-  /** False when it is absent, or another one took its place. */
+  /** False when it is absent or was replaced. */
   removeToken(token: Pick<StoredToken, "id" | "scope" | "serial">): Promise<boolean>;
 }
 
-/** A token of which a Vault end knows, without the token. */
+/** Identifies a token that may be valid in Vault, without the token itself. */
 export type KeptToken = Pick<StoredToken, "id" | "scope" | "by" | "circuit">;
 
-/** What becomes of tokens when what they were obtained for has gone. */
+/** Handles tokens whose purpose is gone. */
 export interface TokenKeeper {
-  /** Those of one scope, or all: what is kept for other processes, and what this process alone holds. */
+  /** Those of one scope, or all: stored for other processes, or only in this process. */
   kept(scope?: TokenScope): Promise<readonly KeptToken[]>;
-  /** From now on it stands for another sync of the same cluster. */
+  /** Assigns it to another sync of the same cluster. */
   keepFor(token: KeptToken, by: SyncKey): Promise<void>;
-  /** Ends it at its Vault, then forgets it: throws, and forgets nothing, when Vault did not answer. */
+  /** Revokes it, then deletes it: throws, and deletes nothing, when Vault does not answer. */
   end(token: KeptToken, signal: AbortSignal): Promise<void>;
 }

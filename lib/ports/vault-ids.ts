@@ -1,7 +1,7 @@
 import { fingerprint } from "../digest.ts";
 import type { VaultIdentity, VaultRead } from "./vault.ts";
 
-/** Reads of one batch by the same name have the same answer. */
+/** The same for reads of one batch that can share an answer. */
 export function readId(read: VaultRead): string {
   return fingerprint(
     read.identity.id,
@@ -14,7 +14,7 @@ export function readId(read: VaultRead): string {
   );
 }
 
-/** A login with another credential is another one, whatever its identity. */
+/** A login with another credential is a different one, even for the same identity. */
 export function loginId({ id, method: { credential } }: VaultIdentity): string {
   return credential.kind === "secret" ? `${id} ${credential.version ?? ""}` : id;
 }

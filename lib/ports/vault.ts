@@ -8,29 +8,29 @@ import type { TokenKeeper } from "./tokens.ts";
 /** How to reach one Vault. */
 export interface VaultTarget {
   readonly address: string;
-  /** `<cluster>/<namespace>` of the declaration that asks: what one namespace asks for leaves room for the others. */
+  /** `<cluster>/<namespace>` of the requesting declaration: each namespace leaves capacity to others. */
   readonly place?: string;
-  /** Whose resources name it: fleet.yaml says for each cluster which Vaults these may name. */
+  /** The cluster whose resources name it: fleet.yaml decides which Vaults these may name. */
   readonly cluster?: string;
-  /** `namespace/name` of the VaultConnection that says so: a label of metrics. */
+  /** `namespace/name` of its VaultConnection: a label of metrics. */
   readonly connection?: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly tlsServerName?: string;
   readonly caPem?: string;
-  /** Where caPem comes from, until the core has fetched it. */
+  /** The source of caPem, until the core has read it. */
   readonly caRef?: CredentialRef & { readonly kind: "secret" };
-  /** The same where fleet.yaml says it: name of the Vault whose caFile is trusted. */
+  /** The same from fleet.yaml: the name of the Vault whose caFile is trusted. */
   readonly caOf?: string;
   readonly skipTlsVerify: boolean;
   /** Per request, in ms. */
   readonly timeoutMs: number;
 }
 
-/** What a login to an AWS mount needs; what is missing has the default of VSO. */
+/** The settings of a login to an AWS mount; missing ones have VSO's defaults. */
 export interface AwsMethod {
   readonly kind: "aws";
   readonly role: string;
-  /** A Secret: its keys are AWS's own. A service account: the IAM role that it is annotated with. */
+  /** A Secret with AWS's own keys, or a service account with an IAM role in its annotation. */
   readonly credential: LoginCredential;
   readonly region?: string;
   readonly headerValue?: string;
@@ -38,7 +38,7 @@ export interface AwsMethod {
   readonly stsEndpoint?: string;
 }
 
-/** What a login to a GCP mount needs: the service account is annotated with a Google service account. */
+/** The settings of a login to a GCP mount: the service account's annotation names a Google service account. */
 export interface GcpMethod {
   readonly kind: "gcp";
   readonly role: string;
@@ -48,14 +48,14 @@ export interface GcpMethod {
   readonly projectID: string;
 }
 
-/** How to log in. `id` changes whenever what is logged in with does: one token each. */
+/** How to log in. `id` changes with any part of it: one token for each. */
 export interface VaultIdentity {
   readonly id: string;
   readonly target: VaultTarget;
   /** Vault namespace of the login. */
   readonly namespace?: string;
   readonly mount: string;
-  /** Of the login alone. */
+  /** Only for the login. */
   readonly headers: Readonly<Record<string, string>>;
   readonly method:
     | { readonly kind: "kubernetes" | "jwt"; readonly role: string; readonly credential: CredentialRef }
@@ -66,24 +66,24 @@ export interface VaultIdentity {
 
 export interface VaultRead {
   readonly identity: VaultIdentity;
-  /** The sync that asks: a token that is obtained for nobody is not kept beyond this process. */
+  /** The sync that needs it: without one, the token stays in this process. */
   readonly by?: SyncKey;
-  /** A refusal that is remembered from before is not believed: someone asked since. */
+  /** Ignore remembered refusals from before this time: something may have changed since. */
   readonly since?: EpochMs;
-  /** Vault namespace of the read; the identity's when missing. */
+  /** Vault namespace of the read; default: the identity's. */
   readonly namespace?: string;
   readonly mount: string;
   readonly path: string;
   readonly engine: "kv-v1" | "kv-v2";
   /** kv-v2 only; 0 is the latest. */
   readonly version: number;
-  /** kv-v2 only: a version that was deleted or destroyed is one without fields, and no error. */
+  /** kv-v2 only: a deleted or destroyed version counts as one without fields, not as an error. */
   readonly followDeleted?: boolean;
 }
 
-/** What a path held. Numbers are as Vault wrote them. */
+/** The content of a path. Numbers are as Vault wrote them. */
 export interface SourceData {
-  /** The whole `data` object of the answer: `_raw` is made of it. */
+  /** The whole `data` object of the answer, for `_raw`. */
   readonly response: LosslessValue;
   /** kv-v1: `data`; kv-v2: `data.data`. */
   readonly fields: ReadonlyMap<string, LosslessValue>;
@@ -94,15 +94,16 @@ export interface SourceData {
 export interface VaultApi {
   read(read: VaultRead, signal: AbortSignal): Promise<SourceData>;
   /**
-   * One unauthenticated question whether anything answers there, and whether it is an unsealed Vault. It waits for nobody's
-   * turn and follows no redirect. Throws VAULT_UNAVAILABLE or VAULT_SEALED, in words that name the address alone.
+   * An unauthenticated request: whether any server answers, and whether it is an unsealed Vault. Does not wait for a
+   * slot, and follows no redirect. Throws VAULT_UNAVAILABLE or VAULT_SEALED, with a message that names only the
+   * address.
    */
   probe(target: VaultTarget, signal: AbortSignal): Promise<"unsealed" | "answered">;
-  /** Whoever waits for a turn at the Vault that this is about fails with it. */
+  /** Fails all requests that wait for a slot at this Vault. */
   giveUp(outage: SyncError): void;
-  /** The same question, for a VaultConnection's status: a sealed Vault will do, and whatever else hinders it is thrown. */
+  /** The same for a VaultConnection's status: a sealed Vault counts as reachable, and any other failure is thrown. */
   reach(target: VaultTarget, signal: AbortSignal): Promise<void>;
-  /** Whether this Vault answered anybody within the last minute: who waits for it will hardly wait for long. */
+  /** Whether this Vault answered any request within the last minute, so that a wait for it will be short. */
   isKnown(target: VaultTarget): boolean;
   readonly tokens: TokenKeeper;
 }

@@ -1,6 +1,6 @@
 import type { EpochMs } from "../clock.ts";
 
-/** A workload that a declaration wants restarted, in its own namespace. */
+/** A workload that a declaration restarts, in its own namespace. */
 export interface RolloutTarget {
   readonly kind: "Deployment" | "DaemonSet" | "StatefulSet" | "argo.Rollout";
   readonly name: string;
@@ -11,13 +11,13 @@ export interface NamedTarget extends RolloutTarget {
   readonly namespace: string;
 }
 
-/** A workload as it was read, as far as restarting it goes. */
+/** The parts of a workload that matter for a restart. */
 export interface SeenTarget {
   readonly resourceVersion: string;
   readonly createdAt: EpochMs;
-  /** When it was last restarted, by whomever; missing: it never was. */
+  /** When any program last restarted it; missing: never. */
   readonly restartedAt?: EpochMs;
-  /** What is changed in it now takes effect when it is resumed only. */
+  /** Changes take effect only when it is resumed. */
   readonly paused: boolean;
   readonly deleting: boolean;
 }
@@ -26,6 +26,9 @@ export interface SeenTarget {
 export interface WorkloadApi {
   /** One GET. Undefined: absent. */
   get(target: NamedTarget, signal: AbortSignal): Promise<SeenTarget | undefined>;
-  /** Restarts it, given that it is as it was looked at; false when it is not, or is gone. `now` becomes its `restartedAt`, in whole seconds. */
+  /**
+   * Restarts it if it is unchanged since the read; otherwise, or when it is gone, returns false. `now` becomes its
+   * `restartedAt`, in whole seconds.
+   */
   restart(target: NamedTarget, resourceVersion: string, now: EpochMs, signal: AbortSignal): Promise<boolean>;
 }

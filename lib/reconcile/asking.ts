@@ -7,26 +7,26 @@ import type { Resolved } from "../kinds/kind.ts";
 import type { Row } from "../ports/rows.ts";
 import { longestPause } from "../schedule/back-off.ts";
 
-/** Nobody asked: an answer that is hardly older than the question will do. */
+/** For routine runs, an answer may be slightly older than the request. */
 const HARDLY_OLDER_MS = 5 * SECOND_MS;
 
-/** When a row was read, and why. */
+/** When and why a row was read. */
 export interface RunMode {
-  /** RunMode through the due index: claimed before Vault is read, and always settled (lease-table 2). */
+  /** The row is due: claimed before Vault is read, and always settled (lease-table 2). */
   readonly isDue: boolean;
-  /** When its message was to start. */
+  /** When its message was due. */
   readonly at: EpochMs;
   readonly readAt: EpochMs;
 }
 
-/** Where this sync is, as far as it could be resolved. */
+/** The cause-related parts of this sync, as far as it could be resolved. */
 export function causePlaceOf({ key }: Row, resolved: Resolved | SyncError): CausePlace {
   const { cluster, namespace } = partsOf(key);
   if (resolved instanceof SyncError) return { cluster, namespace };
   return { cluster, namespace, ...(resolved.asks && { asks: resolved.asks }), destination: resolved.destination.name };
 }
 
-/** How a sync asks. Who asked for it by name gets an answer that is younger than the wish. */
+/** How a sync takes part in shared failures. An explicit request gets an answer that is newer than the request. */
 export function askingOf(row: Row, resolved: Resolved | SyncError, mode: RunMode, now: EpochMs): Asking {
   const { error } = row.state;
   const isResolved = !(resolved instanceof SyncError);
@@ -38,7 +38,7 @@ export function askingOf(row: Row, resolved: Resolved | SyncError, mode: RunMode
       return ahead;
     },
     before: error?.cause,
-    // What can't be resolved asks nobody.
+    // Without resolved references nothing can be requested.
     isRoutine: isResolved && isAsPlanned(row, mode),
     since: sinceOf(row, mode),
     isAskedFor: isAskedFor(row, mode),
@@ -47,12 +47,12 @@ export function askingOf(row: Row, resolved: Resolved | SyncError, mode: RunMode
   };
 }
 
-/** What a table says can be looked at slowly: who changes a reference wakes those who name it. */
+/** A row with missing references may wait long: a change of a reference wakes it. */
 export function longestPauseOf(resolved: Resolved | SyncError): number {
   return longestPause(resolved instanceof SyncError ? undefined : resolved.refreshAfterMs);
 }
 
-/** A nudge, a new declaration and a lease that ran out move the time at which a row is due. */
+/** A nudge, a new declaration and an expired lease change the row's due time. */
 function isAsPlanned({ verify, dueAt, state }: Row, { isDue }: RunMode): boolean {
   return isDue && !verify && dueAt !== undefined && dueAt === state.error?.nextAt;
 }
@@ -62,7 +62,7 @@ function isAskedFor(row: Row, mode: RunMode): boolean {
 }
 
 function sinceOf({ verify, dueAt, state }: Row, { isDue, at, readAt }: RunMode): EpochMs {
-  // Asked for before it was read: that holds whatever the clock of who asked said.
+  // The request came before the read, whatever clock it used.
   if (verify) return readAt;
   if (!isDue || dueAt === undefined) return at - HARDLY_OLDER_MS;
   return state.settledAt === undefined ? dueAt - HARDLY_OLDER_MS : dueAt;

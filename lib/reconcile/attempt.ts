@@ -15,14 +15,14 @@ import type { Batch } from "./batch.ts";
 import { converge } from "./converge.ts";
 import type { Run } from "./run.ts";
 
-/** How far a run came: each of these is settled in a way of its own. */
+/** How far a run came; settle handles each case. */
 export type Attempt =
-  /** In step as it was, and nothing was claimed. */
+  /** In step and unclaimed. */
   | { readonly kind: "unchanged" }
   | InStep
   | Extract<Obtained, { readonly kind: "later" }>
   | { readonly kind: "failed"; readonly error: SyncError }
-  /** Another sync asks for all that wait for the same; nobody was asked. */
+  /** Another sync already retries this failure for all: no request was sent. */
   | { readonly kind: "known"; readonly failure: KnownFailure };
 
 export interface InStep {
@@ -35,7 +35,10 @@ export interface InStep {
   readonly mac: string | undefined;
 }
 
-/** Obtains the data, brings it to its destination, and restarts what is owed. A bug is thrown; everything else is an answer. */
+/**
+ * Obtains the data, brings it to its destination, and does owed restarts. Throws only bugs; all other results are
+ * returned.
+ */
 export async function attempt(deps: ReconcileDeps, run: Run, batch: Batch): Promise<Attempt> {
   try {
     if (run.resolved instanceof SyncError) throw run.resolved;
@@ -57,7 +60,7 @@ async function obtainAndWrite(deps: ReconcileDeps, run: Run, resolved: Resolved,
   const about = { row, settings, resolved, data: obtained.data, digest };
   const destination = kind.destination.toWrite({ ...deps, origin }, about);
   const learned = destination.learned(await converge(destination, claim, signal));
-  // A status that an earlier version wrote, or of data whose templates write nothing new, catches up by itself, once.
+  // The claim also updates, once, a status of an earlier version, or warnings about unchanged data.
   if (isUntold(row, obtained.warnings) || isElsewhere(row, resolved)) await claim.take();
   if (!claim.isTaken) return { kind: "unchanged" };
   const macKey = resolved.hmac ? await batch.macKeys.of(settings, signal) : undefined;
@@ -66,19 +69,21 @@ async function obtainAndWrite(deps: ReconcileDeps, run: Run, resolved: Resolved,
   return { kind: "in-step", resolved, obtained, digest, learned, rolled, mac };
 }
 
-/** The shared read; one that someone asked for believes no refusal that is remembered from before. */
+/** The shared read; after an explicit request it ignores remembered refusals. */
 function readFor({ claim, asking }: Run, batch: Batch): (read: VaultRead) => Promise<SourceData> {
   const since = asking.isAskedFor ? { since: asking.since } : {};
   return (read) =>
     batch.atVault(claim.row.key, read.identity.target, () => batch.sources.read({ ...read, ...since }, batch.signal));
 }
 
-/** Whether the index of places does not know where it asks: its Vault was given another name, or the row is of an earlier version. */
+/**
+ * Whether the index of places lacks this sync's place: its Vault has a new name, or the row is of an earlier version.
+ */
 function isElsewhere({ state }: Row, { asks }: Resolved): boolean {
   return asks !== undefined && !sameJson({ ...asks.place }, state.place && { ...state.place });
 }
 
-/** Whether the status, as it was last written, lacks what holds now although there is nothing else to do. */
+/** Whether the last written status lacks current facts although nothing else has to be done. */
 function isUntold({ state: { seen }, declared }: Row, warnings: readonly Warning[]): boolean {
   return seen !== undefined && seen.hash === declared.hash && !isToldIn(seen.status, warnings);
 }

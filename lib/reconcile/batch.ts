@@ -24,21 +24,21 @@ export interface Batch extends Shared {
   readonly sources: SourceReader;
   readonly macKeys: MacKeys;
   readonly signal: AbortSignal;
-  /** Asks this Vault something for a key: who dispatches work is told that it waits, and that it goes on. */
+  /** Sends a request to this Vault for a key, and reports its wait to the dispatcher. */
   readonly atVault: <T>(key: SyncKey, target: VaultTarget, ask: () => Promise<T>) => Promise<T>;
 }
 
-/** What who dispatches work may want to know while it is done: an end that says nothing must not keep others waiting. */
+/** Tells the dispatcher about a message's keys, so that a silent end does not delay other work. */
 export interface Progress {
-  /** Its own run is over, which may be long before that of the last one is. */
+  /** The key's own run has ended, possibly long before the last one. */
   onKeyDone(key: SyncKey): void;
-  /** It waits for a Vault; `isKnown`: for one that answered lately. */
+  /** The key waits for a Vault; `isKnown`: that Vault answered recently. */
   waits(key: SyncKey, isKnown: boolean): void;
-  /** It does so no longer. */
+  /** The key continues. */
   goesOn(key: SyncKey): void;
 }
 
-/** How one message is worked on. */
+/** Options for processing a message. */
 export interface BatchOptions {
   readonly consistency: "strong" | "eventual";
   readonly progress: Progress | undefined;
@@ -56,7 +56,7 @@ export function openBatch(
     references: referenceReader(deps.leases, consistency),
     sources: sourceReader(deps, shared.ca),
     macKeys: macKeys(deps),
-    // A signal of its own: each call listens to it, and one signal for all calls would have thousands of listeners to search.
+    // A separate signal: a common one for all calls would collect thousands of listeners.
     signal: AbortSignal.any([signal]),
     async atVault(key, target, ask) {
       progress?.waits(key, deps.vault.isKnown(target));

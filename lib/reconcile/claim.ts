@@ -9,8 +9,8 @@ import { sendDue, sendNow } from "../schedule/messages.ts";
 type Deps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
 
 /**
- * The claim on a row that was just read. `owned`: the destinations that the row names from the claim on, since what is to be
- * written is recorded before it is (lease-table 8); without it nothing is to be written, and the row is the one that was claimed.
+ * The claim on a row that was just read. `owned`: destinations to record with the claim, because a write is recorded
+ * before it happens (lease-table 8); without it nothing will be written, and the row stays as claimed.
  */
 export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): Claim {
   let row = read;
@@ -26,7 +26,7 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
       row = owned === undefined ? claimed.row : withRecorded(row, claimed.row);
       return lease;
     }
-    // The declaration changed between read and claim: the row is due again at once, with the new one.
+    // The declaration changed between read and claim: the row is due again at once.
     await deps.leases.settle(claimed.lease, { state: row.state, schedule: { kind: "due", at: now }, now });
     await sendNow(deps.queue, { key: row.key, at: now }, now);
     return undefined;
@@ -35,7 +35,7 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
   const require = async (): Promise<Lease> => {
     const held = await take();
     if (!held) throw await lost(deps, row);
-    // The API server knows no fence, so no write starts that might end after the lease (lease-table 6).
+    // The API server checks no fence, so no write may end after the lease (lease-table 6).
     if (deps.clock() > held.until - CALL_TIMEOUT_MS) {
       throw new SyncError("LEASE_LOST", `the lease on ${held.key} ends too soon to write under it`);
     }
@@ -64,19 +64,19 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
   };
 }
 
-/** A row that was read under a lease has what was recorded under that, too; the names that the claim itself put there come with the writes. */
+/** Adds what was recorded during the earlier lease; the names that this claim adds come with the writes. */
 function withRecorded(read: Row, { state }: Row): Row {
   const known = new Set(read.state.owned.map(({ name }) => name));
   const owned = state.owned.filter(({ name, uid }) => uid !== undefined || known.has(name));
   return { ...read, state: { ...state, owned } };
 }
 
-/** What is recorded, and the names that the claim put beside it. */
+/** The recorded Secrets, and the names that the claim added. */
 function withNames(recorded: readonly OwnedSecret[], claimed: readonly OwnedSecret[]): readonly OwnedSecret[] {
   return [...recorded, ...claimed.filter(({ name }) => !recorded.some((entry) => entry.name === name))];
 }
 
-/** Another worker has the row. This one saw a difference, so it asks for another run (lease-table 1). */
+/** Another worker has the row. This one saw a difference, so it requests another run (lease-table 1). */
 async function lost(deps: Deps, { key }: Row): Promise<SyncError> {
   const due = await deps.leases.nudge(key, { now: deps.clock(), verify: false });
   if (due) await sendDue(deps.queue, [due], deps.clock());
@@ -91,13 +91,13 @@ async function settleRow(deps: Deps, { key }: Row, lease: Lease, settlement: Set
   await sendNow(deps.queue, { key, at }, deps.clock());
 }
 
-/** Ticks dispatch so far ahead at most (lease-table 13). */
+/** How far ahead ticks dispatch at most (lease-table 13). */
 const DISPATCHED_AHEAD_MS = 120 * SECOND_MS;
 
-/** Whoever writes a `dueAt` that ticks may have passed over already sends the message too; the index is the safety net (lease-table 14). */
+/** A `dueAt` that ticks may already have passed needs a message as well; the index is the fallback (lease-table 14). */
 function soon({ schedule, now, state }: Settlement): EpochMs | undefined {
   const at = schedule.kind === "due" ? schedule.at : schedule.kind === "wheel" ? schedule.dueAt : undefined;
-  // What waits under a circuit is woken when that closes.
+  // Closing the circuit wakes rows that wait for it.
   const waits = state.error !== undefined && OUTAGE_CODES.has(state.error.code);
   return waits || isTicks(now, at) ? undefined : at;
 }

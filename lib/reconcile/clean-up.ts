@@ -13,26 +13,26 @@ import { claimOf } from "./claim.ts";
 import { clear } from "./clear.ts";
 import { settleFailed } from "./settle.ts";
 
-/** A row whose declaration is gone, or being deleted. */
+/** A row whose declaration is gone or being deleted. */
 export interface CleaningUp {
   readonly row: Row;
   readonly settings: ClusterSettings;
-  /** Missing: it is no sync, but a resource that syncs refer to. */
+  /** Missing for a reference's status. */
   readonly kind: SyncKind | undefined;
 }
 
-/** What a deleted declaration leaves behind goes: Secrets that are still ours, then a finalizer that VSO left. */
+/** Removes what a deleted declaration leaves behind: Secrets that are still ours, then VSO's finalizer. */
 export async function cleanUp(deps: ReconcileDeps, cleaning: CleaningUp, batch: Batch): Promise<void> {
   const claim = claimOf(deps, cleaning.row);
   if (!(await claim.take())) return;
   const { key, declared, state: before } = claim.row;
   const settlement = await removeAll(deps, cleaning, claim, batch.signal);
-  // Whoever has the row now goes on.
+  // Another worker has the row now.
   if (settlement === undefined) return;
   await claim.settle(settlement);
   const { error } = settlement.state;
   if (error !== undefined) {
-    // It waits under no circuit: it opens none.
+    // Opens no circuit, because it waits for none.
     const now = deps.clock();
     const due = { key, group: declared.group, lane: "now", at: now } as const;
     if (OUTAGE_CODES.has(error.code)) await sendDue(deps.queue, [due], now);
@@ -46,13 +46,13 @@ export async function cleanUp(deps: ReconcileDeps, cleaning: CleaningUp, batch: 
   );
 }
 
-/** A declaration that was made anew under the same name may wait for the Secret of the old one to go. */
+/** A new declaration of the same name may wait until the old one's Secret is gone. */
 async function wakeSuccessor(deps: ReconcileDeps, key: SyncKey): Promise<void> {
   const due = await deps.leases.nudge(declarationKey(key), { now: deps.clock(), verify: false });
   if (due) await sendDue(deps.queue, [due], deps.clock());
 }
 
-/** Undefined: another worker has the row by now. */
+/** Undefined: another worker has the row now. */
 async function removeAll(
   deps: ReconcileDeps,
   { settings, kind }: CleaningUp,
@@ -74,7 +74,7 @@ async function removeAll(
   return done(row, deps.clock());
 }
 
-/** The namespace took everything along, or is about to. */
+/** The namespace's deletion removes everything. */
 const MEANS_GONE: ReadonlySet<string> = new Set(["NAMESPACE_MISSING", "NAMESPACE_TERMINATING"]);
 
 function failedCleanUp(deps: ReconcileDeps, row: Row, error: SyncError): Settlement {
@@ -82,7 +82,7 @@ function failedCleanUp(deps: ReconcileDeps, row: Row, error: SyncError): Settlem
   return settleFailed(row.state, error, { now: deps.clock(), random: deps.random, dispatchedUntil: undefined });
 }
 
-/** A clean-up row goes, but not before the declaration's last lease ran out: its worker may still be writing (lease-table 8). */
+/** A clean-up row goes after the declaration's last lease, whose worker may still be writing (lease-table 8). */
 function done(row: Row, now: number): Settlement {
   const { busyUntil } = row.state;
   if (!isCleanupKey(row.key)) return { state: { ...row.state, owned: [] }, schedule: { kind: "parked" }, now };

@@ -4,7 +4,9 @@ import type { Claim } from "../ports/claim.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import { converge } from "./converge.ts";
 
-/** What a row left behind, and who may remove it. A resource that syncs refer to is of no kind: it leaves nothing. */
+/**
+ * The input of clearing: what a row left behind, and who may remove it. References have no kind: they leave nothing.
+ */
 export interface Clearing {
   readonly kind: SyncKind | undefined;
   readonly settings: ClusterSettings;
@@ -13,8 +15,9 @@ export interface Clearing {
 }
 
 /**
- * Removes what a row left behind. Nothing is removed before its origin said by name that the declaration is gone, or being deleted
- * (lease-table 18). `declared`: it is there to stay, and so is everything else; `releasing`: what it owns is to stay.
+ * Removes what a row left behind, but only after its origin confirmed by name that the declaration is gone or being
+ * deleted (lease-table 18). `declared`: the declaration still exists, and nothing is removed; `releasing`: what it owns
+ * stays.
  */
 export async function clear(
   { kind, settings, apis, claim }: Clearing,

@@ -2,12 +2,12 @@ import type { Destination } from "../destinations/destination.ts";
 import { SyncError } from "../errors.ts";
 import type { Claim } from "../ports/claim.ts";
 
-/** After so many steps we say that someone else keeps changing the destination. */
+/** After so many steps another program seems to change the destination as well. */
 const MAX_STEPS = 8;
 
 /**
- * Decides, acts, and decides anew until nothing is left to do; answers what is known of the destination then. A run, a plan and
- * a clean-up share it. In the steady state the first decision is that nothing is to be done: no call, no write.
+ * Decides and acts until nothing is left to do; returns what is then known of the destination. Runs, plans and
+ * clean-ups share it. In the steady state the first decision is to do nothing: no call, no write.
  */
 export async function converge<S, D>(destination: Destination<S, D>, claim: Claim, signal: AbortSignal): Promise<S> {
   let state = destination.start;
@@ -16,6 +16,6 @@ export async function converge<S, D>(destination: Destination<S, D>, claim: Clai
     if (decision === undefined) return state;
     state = await destination.act(decision, state, claim, signal);
   }
-  const message = `${destination.name} changed again after each of ${MAX_STEPS} steps: someone else writes to it`;
+  const message = `${destination.name} changed again after each of ${MAX_STEPS} steps: another program writes to it`;
   throw new SyncError("NOT_CONVERGING", message);
 }

@@ -15,7 +15,7 @@ import { runReferenceStatus } from "./reference-status.ts";
 import { isBeingDeleted, shouldRelease } from "./standing.ts";
 import { syncOne } from "./sync-one.ts";
 
-/** Brings one row to its declared state. Safe to call twice, late, or for a row that has been done since. */
+/** Brings one row to its declared state. Safe to call twice, late, or after the row was done. */
 export async function reconcileRow(deps: CoreDeps, row: Row, message: KeysMessage, batch: Batch): Promise<void> {
   const { cluster, kind: name } = partsOf(row.key);
   const settings = deps.fleet(cluster);
@@ -32,14 +32,14 @@ export async function reconcileRow(deps: CoreDeps, row: Row, message: KeysMessag
   return syncOne(deps, kind, { row, settings, mode }, batch);
 }
 
-/** How a row is to be worked on, if it is: messages may come twice, late and out of order (lease-table 14). */
+/** Whether and how to run a row: messages may come twice, late and out of order (lease-table 14). */
 function admit(row: Row, { lane, at }: KeysMessage, readAt: EpochMs): RunMode | undefined {
   if (row.leaseUntil !== undefined && row.leaseUntil > readAt) return undefined;
-  // Renewals are the business of kinds that have Vault leases: there is none yet.
+  // Only kinds with Vault leases are renewed: there is none yet.
   if (lane === "renew") return undefined;
   if (row.dueAt !== undefined && row.dueAt <= readAt) return { isDue: true, at, readAt };
-  // What was due when the message was sent has been done since, unless the message is of the wheel. Of a message that is
-  // older than a period a younger one is on its way (lease-table 13).
+  // The row is not due any more, so only messages of the wheel count. If one is older than a period, a newer one is on
+  // its way (lease-table 13).
   if (lane !== "refresh" || row.wheel === undefined) return undefined;
   return readAt - at > row.wheel.period * SECOND_MS ? undefined : { isDue: false, at, readAt };
 }
@@ -49,7 +49,7 @@ async function release(deps: ReconcileDeps, { key }: Row): Promise<void> {
   deps.log.info("declaration-handed-over", { key });
 }
 
-/** An outage is written once, and not here: who closes the circuit wakes this row (lease-table 16). */
+/** A suspended row writes nothing: closing the circuit wakes it (lease-table 16). */
 async function isSuspended(deps: ReconcileDeps, row: Row, settings: ClusterSettings, batch: Batch): Promise<boolean> {
   const { cluster, namespace } = partsOf(row.key);
   const others = worksBesideVso(settings, namespace) ? [] : [suspensionOf(cluster), suspensionOf(cluster, namespace)];

@@ -12,13 +12,13 @@ import { reconcileRow } from "./reconcile-row.ts";
 import { sweepTokens } from "./token-sweep.ts";
 
 export interface Reconciler {
-  /** Does what a message asks. Safe to call twice, late, or for keys that no longer exist. */
+  /** Processes a message. Safe to call twice, late, or for keys that no longer exist. */
   handle(message: WorkMessage, signal: AbortSignal, progress?: Progress): Promise<BatchReport>;
   readonly circuits: Circuits;
   readonly ca: CaCache;
 }
 
-/** Keys whose run ended by a bug or an unreachable table: the message is to come again for these, and only these. */
+/** Keys whose run ended by a bug or an unreachable table: only for these must the message come again. */
 export interface BatchReport {
   readonly failed: readonly { readonly key: SyncKey; readonly error: unknown }[];
 }
@@ -41,7 +41,7 @@ export function reconciler(deps: CoreDeps): Reconciler {
           return { failed: [] };
         case "keys":
       }
-      // A nudge follows the change that it is about, so the now lane must see that change (lease-table 17).
+      // A nudge follows a change, which the now lane must see (lease-table 17).
       const consistency = message.lane === "now" ? "strong" : "eventual";
       const batch = openBatch(deps, shared, { consistency, progress, signal });
       const failed = await reconcileAll(deps, message, batch, progress);
@@ -51,7 +51,7 @@ export function reconciler(deps: CoreDeps): Reconciler {
   };
 }
 
-/** Each key by itself: one that fails does not keep the others back. */
+/** Each key separately, so that a failed one does not stop the others. */
 async function reconcileAll(
   deps: CoreDeps,
   message: KeysMessage,
@@ -76,7 +76,7 @@ async function reconcileAll(
   }
 }
 
-/** A login may have lost its last sync. */
+/** A login may have no sync any more. */
 async function sweepAfterCleanUps({ queue, clock }: CoreDeps, keys: readonly SyncKey[]): Promise<void> {
   const clusters = new Set(keys.filter(isCleanupKey).map((key) => partsOf(key).cluster));
   for (const cluster of clusters) await sendTokenSweep(queue, cluster, clock());

@@ -18,7 +18,7 @@ import type { Batch } from "./batch.ts";
 import { claimOf } from "./claim.ts";
 import { settleFailed, settleSynced } from "./settle.ts";
 
-/** What is known of one resource before anybody is asked. */
+/** What is known of a reference before any request. */
 interface Known {
   readonly row: Row;
   readonly refs: readonly ReferenceKey[];
@@ -29,9 +29,9 @@ interface Known {
 }
 
 /**
- * Brings the status of a VaultConnection, VaultAuth or SecretTransformation in step. Its row lives in the lease table like
- * that of a sync: claimed, fenced, tried again, woken when what it refers to changes; and it is never on the wheel, so that
- * a resource that does not change costs nothing.
+ * Updates the status of a VaultConnection, VaultAuth or SecretTransformation. It has a row like a sync: claimed,
+ * fenced, retried, and woken by changes of its references. It is never on the wheel, so that an unchanged resource
+ * costs nothing.
  */
 export async function runReferenceStatus(
   deps: ReconcileDeps,
@@ -66,14 +66,14 @@ async function know(row: Row, settings: ClusterSettings, batch: Batch): Promise<
   return { row, refs, checked: outcome, open, ...(merged === undefined ? {} : { merged }) };
 }
 
-/** An outage is written once; who closes the circuit wakes this row (lease-table 16). */
+/** An outage is written once; closing the circuit wakes this row (lease-table 16). */
 function isToldAlready({ row, checked, open }: Known): boolean {
   if (open === undefined || checked instanceof SyncError) return false;
   const { error, waitsFor, seen } = row.state;
   return error?.code === open.code && waitsFor === checked.vault?.circuit && seen?.hash === row.declared.hash;
 }
 
-/** The VaultConnections of a Vault are found by its circuit. */
+/** A Vault's VaultConnections are found by its circuit. */
 function referenceVault({ checked }: Known): Pick<RowState, "awaits" | "waitsFor"> {
   const circuit = checked instanceof SyncError ? undefined : checked.vault?.circuit;
   return circuit === undefined ? {} : { awaits: [`circuit:${circuit}`], waitsFor: circuit };
@@ -84,12 +84,12 @@ async function verdictOf(deps: ReconcileDeps, { row, checked, merged, open }: Kn
   if (checked instanceof SyncError) return { error: checked, ...available };
   if (checked.rendering !== undefined) return rendered(deps, checked.rendering, batch);
   if (checked.vault === undefined) return { ...available, warnings: checked.warnings ?? [] };
-  // A sealed Vault answers, and that is all that is asked of a connection.
+  // A sealed Vault answers, which suffices for a connection.
   if (open?.code === "VAULT_UNAVAILABLE") return { error: new SyncError(open.code, open.message), isAsked: true };
   return reached(deps, row.key, checked.vault.target, batch);
 }
 
-/** Whether templates and patterns can be read; nothing is made of them. */
+/** Whether templates and patterns can be parsed; they are not rendered. */
 async function rendered(deps: ReconcileDeps, rendering: Rendering, batch: Batch): Promise<Verdict> {
   try {
     if (!isPlain(rendering)) await deps.templates.render(rendering, batch.signal);
@@ -118,7 +118,7 @@ async function reached(
   }
 }
 
-/** A status that can't be written is a failure of its own. */
+/** A status that can't be written is a separate failure. */
 async function writeReferenceStatus(
   deps: ReconcileDeps,
   claim: Claim,
@@ -135,7 +135,9 @@ async function writeReferenceStatus(
   }
 }
 
-/** Under an open circuit it waits for who closes it. Else what failed is looked at again slowly: syncs notice outages sooner. */
+/**
+ * Under an open circuit the row waits for its close. Other failures are retried slowly: syncs notice outages sooner.
+ */
 function settlementOf(
   deps: ReconcileDeps,
   row: Row,
@@ -147,7 +149,7 @@ function settlementOf(
   const timing = { now, random: deps.random, dispatchedUntil: undefined };
   if (error === undefined) return settleSynced(row, state, "event", timing);
   const failed = settleFailed(state, error, timing);
-  // Asked on its own account, it opens no circuit: nobody may need this Vault.
+  // Its own request opens no circuit, because no sync may need this Vault.
   if (open !== undefined || error.code !== "VAULT_UNAVAILABLE") return failed;
   const pause = backOff({ disposition: "recheck", attempts: failed.state.attempts }, deps.random) ?? 0;
   return { ...failed, schedule: { kind: "due", at: now + pause } };

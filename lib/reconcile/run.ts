@@ -13,7 +13,7 @@ import { askingOf, type RunMode } from "./asking.ts";
 import type { Batch } from "./batch.ts";
 import { claimOf } from "./claim.ts";
 
-/** One sync on its way: what it is, where it was declared, and our right to work on it. */
+/** One sync during its run: its kind, its origin and its claim. */
 export interface Run {
   readonly kind: SyncKind;
   readonly settings: ClusterSettings;
@@ -25,14 +25,14 @@ export interface Run {
   readonly asking: Asking;
 }
 
-/** A row that is to be worked on, before anything is known of it. */
+/** A row to work on, before it is resolved. */
 export interface Admitted {
   readonly row: Row;
   readonly settings: ClusterSettings;
   readonly mode: RunMode;
 }
 
-/** Resolves the declaration. Nobody is asked, and nothing is written. */
+/** Resolves the declaration without requests or writes. */
 export async function prepare(
   deps: ReconcileDeps,
   kind: SyncKind,
@@ -54,7 +54,7 @@ export async function prepare(
   };
 }
 
-/** What the row says of its Vault, once that is known. */
+/** The Vault-related parts of the row, once resolved. */
 export function vaultOf({ resolved }: Pick<Run, "resolved">): Pick<RowState, "place" | "waitsFor"> {
   const asks = resolved instanceof SyncError ? undefined : resolved.asks;
   return asks === undefined ? {} : { place: asks.place, waitsFor: asks.circuit };

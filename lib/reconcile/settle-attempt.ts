@@ -18,7 +18,9 @@ import type { Batch } from "./batch.ts";
 import { type Run, vaultOf } from "./run.ts";
 import { type FailureContext, settleFailed, settleSynced, type Timing } from "./settle.ts";
 
-/** What becomes of an attempt: a state and a time in the row, a status on the resource. Answers what others may want to know of it. */
+/**
+ * Settles an attempt: a state and a time in the row, and a status on the resource. Returns the outcome for other syncs.
+ */
 export async function settleAttempt(
   deps: ReconcileDeps,
   run: Run,
@@ -73,7 +75,7 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
     ...(told.announced && { seen: { ...told.announced.seen, hash: declared.hash } }),
   };
   const timing = await timingOf(deps);
-  // The data goes on being refreshed at its own pace, whoever else can't be told.
+  // Data is refreshed at its normal pace even if the status can't be written.
   const settlement = told.error
     ? settleFailed(state, told.error, timing, { longestMs: longestPauseOf(run.resolved) })
     : settleSynced(claim.row, state, obtained.next, timing);
@@ -83,13 +85,13 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
   if (learned.wrote !== undefined) deps.log.info("secret-written", { key, because: learned.wrote });
 }
 
-/** Secrets under former names: gone, or left to who else owns them. */
+/** Secrets under former names that are gone or left to other owners. */
 function releasedBy(before: RowState, after: RowState, { namespace }: { readonly namespace: string }) {
   const kept = new Set(after.owned.map(({ name }) => name));
   return before.owned.filter(({ name }) => !kept.has(name)).map(({ name }) => ({ namespace, name }));
 }
 
-/** Nothing was written yet: the row keeps what was learned, and the run begins anew at its own time. */
+/** Nothing was written yet: the row keeps what was learned, and runs again at its own time. */
 async function settleLater(
   deps: ReconcileDeps,
   { claim, refs }: Run,
@@ -99,7 +101,9 @@ async function settleLater(
   await claim.settle({ state: { ...claim.row.state, own, refs }, schedule: { kind: "due", at }, now: deps.clock() });
 }
 
-/** The one way out for failure: it becomes a time in the row, a status on the resource, and for outages a circuit. */
+/**
+ * The only handler of failures: each becomes a time in the row, a status on the resource, and for outages a circuit.
+ */
 async function settleFailure(
   deps: ReconcileDeps,
   run: Run,
@@ -114,14 +118,14 @@ async function settleFailure(
   if (error.code === "LEASE_LOST") return;
   report(deps, run, error);
   deps.log.warn("sync-failed", { key: row.key, code: error.code, message: error.message });
-  // A wheel refresh that meets an outage writes nothing of its own: its next refresh slot, or the closing circuit, comes back to it.
+  // An unclaimed refresh writes nothing about an outage: its next slot, or the closing circuit, runs it again.
   if (OUTAGE_CODES.has(error.code) && !claim.isTaken) return;
   const cause = causeOf(error, causePlaceOf(row, resolved));
   const settled = await settleError(deps, run, error, { cause, longestMs: longestPauseOf(resolved) }, batch);
   return settled && { kind: "failed", error, cause, nextAt: settled.state.error?.nextAt };
 }
 
-/** It asks nobody: what it would meet is known, and whoever asks next wakes it once it is mended. */
+/** Sends no request, because the result is known; the sync that retries wakes it after a success. */
 async function settleKnown(
   deps: ReconcileDeps,
   run: Run,
@@ -137,7 +141,7 @@ async function settleKnown(
   return settled && { kind: "known", failure };
 }
 
-/** The failure on the row, and on the resource; undefined when another worker has the row. */
+/** Writes the failure to the row and the resource; undefined when another worker has the row. */
 async function settleError(
   deps: ReconcileDeps,
   run: Run,
@@ -164,14 +168,14 @@ async function settleError(
   return settlement;
 }
 
-/** The Secret that another one has, or that is going: whoever lets go of it wakes this row. */
+/** The Secret that another declaration has, or that is being deleted: its release wakes this row. */
 function refusedTo({ claim, resolved }: Run, { code }: SyncError): string | undefined {
   if (resolved instanceof SyncError || !WAITS_FOR_A_SECRET.has(code)) return undefined;
   const { cluster, namespace } = partsOf(claim.row.key);
   return `${cluster}/${namespace}/${resolved.destination.name}`;
 }
 
-/** The data is in step whatever becomes of the status: a status that can't be written is a failure of its own. */
+/** The data is in step even if the status can't be written, which is a separate failure. */
 async function announce(
   { origin, claim }: Run,
   outcome: RunOutcome,
@@ -185,14 +189,14 @@ async function announce(
   }
 }
 
-/** What settle needs to know of time, as it is now. */
+/** The current times that settle needs. */
 async function timingOf({ clock, random, leases }: ReconcileDeps): Promise<Timing> {
   return { now: clock(), random, dispatchedUntil: await leases.dispatchedUntil("refresh") };
 }
 
-/** What the series of single syncs are told. */
+/** Reports the run to the series of single syncs. */
 function report({ metrics, clock }: ReconcileDeps, { claim, resolved }: Run, error?: SyncError): void {
-  // There is no sync any more that could fail.
+  // The sync no longer exists.
   if (error?.code === "DECLARATION_GONE") return;
   const refreshAfterMs = resolved instanceof SyncError ? undefined : resolved.refreshAfterMs;
   metrics.ran?.({

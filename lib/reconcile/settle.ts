@@ -10,11 +10,11 @@ import { nextSlot, periodFor, phaseOf } from "../schedule/wheel.ts";
 export interface Timing {
   readonly now: EpochMs;
   readonly random: Random;
-  /** Up to when ticks had dispatched when this row was settled; undefined when no tick has run. */
+  /** Until when ticks had dispatched at this settle; undefined before the first tick. */
   readonly dispatchedUntil: EpochMs | undefined;
 }
 
-/** The row goes back on the wheel, or waits for its time or an event when it is not periodic. */
+/** Puts the row back on the wheel; a row without a period waits for its time or an event. */
 export function settleSynced(row: Row, state: RowState, next: Wake, timing: Timing): Settlement {
   const { error: _error, awaits, ...rest } = state;
   const clean: RowState = {
@@ -33,7 +33,7 @@ export function settleSynced(row: Row, state: RowState, next: Wake, timing: Timi
   const slot = { period: periodFor(next.everyMs), phase: 0 };
   const onWheel = { ...slot, phase: phaseOf(row.declared.group, slot.period) };
   const wasThere = row.wheel?.period === onWheel.period && row.wheel.phase === onWheel.phase;
-  // Ticks that ran before the row joined the wheel did not dispatch its next refresh slots: those stand in the due index (lease-table 14).
+  // Ticks before this did not dispatch the row's next slots, so those go to the due index (lease-table 14).
   const bridgeUntil = wasThere ? row.state.bridgeUntil : timing.dispatchedUntil;
   const at = nextSlot(onWheel, timing.now);
   const isBridged = bridgeUntil !== undefined && at <= bridgeUntil;
@@ -45,25 +45,25 @@ export function settleSynced(row: Row, state: RowState, next: Wake, timing: Timi
   };
 }
 
-/** Restarts that are owed have a time of their own, beside the refresh slots of the wheel. */
+/** Owed restarts have their own time, besides the wheel's slots. */
 function earliest(...times: readonly (EpochMs | undefined)[]): { readonly dueAt?: EpochMs } {
   const known = times.filter((time) => time !== undefined);
   return known.length === 0 ? {} : { dueAt: Math.min(...known) };
 }
 
-/** What is known of a failure beside its code. */
+/** What is known of a failure besides its code. */
 export interface FailureContext {
   /** What it waits for. */
   readonly cause?: Cause | undefined;
   /** The longest pause before the next run, in ms. */
   readonly longestMs?: number;
-  /** It is known from another sync, which asks for all that wait for the same: no attempt of this one, and its next run is then. */
+  /** Another sync retries for all until then: this is no attempt of its own, and its next run is at this time. */
   readonly knownUntil?: EpochMs | undefined;
-  /** The Secret that was refused to it: `<cluster>/<namespace>/<name>`. */
+  /** The Secret that it could not get: `<cluster>/<namespace>/<name>`. */
   readonly refused?: string | undefined;
 }
 
-/** Circuits are awaited however a run ended; what a failure waits for replaces what the one before it did. */
+/** Waits for circuits stay after any run; a new cause replaces the previous one. */
 function awaitsOf(
   { awaits = [] }: { readonly awaits?: RowState["awaits"] },
   cause?: Cause,
@@ -75,7 +75,7 @@ function awaitsOf(
   return all.length === 0 ? {} : { awaits: all };
 }
 
-/** When do we retry? The disposition of the code says it; a failed row is never on the wheel (lease-table 10). */
+/** When do we retry? As the code's disposition says. A failed row is never on the wheel (lease-table 10). */
 export function settleFailed(
   state: RowState,
   error: SyncError,
@@ -105,7 +105,10 @@ export function settleFailed(
   return { state: failed, schedule, now: timing.now };
 }
 
-/** A Secret may be released after a run saw it and before the row that waits for it can be found: so long after that it is verified again. */
+/**
+ * A Secret may be released between a run's read and the write of the row that waits for it, so it is verified again
+ * after this time.
+ */
 const VERIFY_AGAIN_MS = 2 * SECOND_MS;
 
 function isNewlyRefused({ awaits = [] }: RowState, { refused }: FailureContext): boolean {
@@ -117,9 +120,9 @@ function atLatest(schedule: Schedule, at: EpochMs): Schedule {
 }
 
 function scheduleAfter(error: SyncError, attempts: number, timing: Timing, context: FailureContext): Schedule {
-  // It waits under its circuit, due all the time: who closes the circuit finds it so (lease-table 16).
+  // The row waits for its circuit and is always due, so that closing the circuit finds it (lease-table 16).
   if (OUTAGE_CODES.has(error.code)) return { kind: "due", at: timing.now };
-  // Nobody has taken over, since this can be stored: there was no time left to say how it went. The next run does.
+  // No other worker has the row, because this settle succeeds: only the time ran out. The next run completes it.
   if (error.code === "LEASE_LOST") return { kind: "due", at: timing.now };
   const { longestMs, knownUntil } = context;
   if (knownUntil !== undefined) return { kind: "due", at: knownUntil };

@@ -4,7 +4,7 @@ import type { SourceData, VaultIdentity, VaultRead } from "../ports/vault.ts";
 import { readId } from "../ports/vault-ids.ts";
 import type { CaCache } from "../references/ca-cache.ts";
 
-/** Reads each Vault path once per identity in one batch: sharers get the same answer. */
+/** Reads each Vault path once per identity and batch: sharers get the same answer. */
 export interface SourceReader {
   read(read: VaultRead, signal: AbortSignal): Promise<SourceData>;
 }

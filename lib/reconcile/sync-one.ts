@@ -8,7 +8,7 @@ import type { Batch } from "./batch.ts";
 import { type Admitted, prepare, type Run, vaultOf } from "./run.ts";
 import { settleAttempt } from "./settle-attempt.ts";
 
-/** Resolve, claim, obtain, converge, settle. In the steady state: one Vault read, no call to the cluster, nothing written. */
+/** Resolve, claim, obtain, converge, settle. In the steady state: one Vault read, no call to the cluster, no write. */
 export async function syncOne(deps: ReconcileDeps, kind: SyncKind, admitted: Admitted, batch: Batch): Promise<void> {
   const run = await prepare(deps, kind, admitted, batch);
   if (await isVaultAway(run, batch)) return waitForVault(deps, run);
@@ -23,19 +23,19 @@ export async function syncOne(deps: ReconcileDeps, kind: SyncKind, admitted: Adm
   }
 }
 
-/** Many syncs that fail by one cause cost one attempt: the others know its outcome. */
+/** Syncs with the same cause of failure cost one attempt: the others use its result. */
 async function attemptUnlessKnown(deps: ReconcileDeps, run: Run, batch: Batch): Promise<Attempt> {
   const failure = await batch.shared.enter(run.asking, batch.signal);
   return failure === undefined ? attempt(deps, run, batch) : { kind: "known", failure };
 }
 
-/** Asked of the Vault that the declaration names now: a corrected address must not wait for the wrong one. */
+/** Checks the circuit of the Vault declared now, so that a corrected address is not blocked by the old one. */
 async function isVaultAway({ resolved }: Run, batch: Batch): Promise<boolean> {
   const asks = resolved instanceof SyncError ? undefined : resolved.asks;
   return asks !== undefined && (await batch.circuits.openAmong([asks.circuit])) !== undefined;
 }
 
-/** An outage is written once, and not here, but for the row's part in it; who closes the circuit wakes it (lease-table 16). */
+/** An outage is written once; the row only records that it waits, and closing the circuit wakes it (lease-table 16). */
 async function waitForVault(deps: ReconcileDeps, run: Run): Promise<void> {
   const { claim, mode, refs } = run;
   deps.metrics.count("keyferry_syncs_waiting_total", { cluster: run.settings.name });

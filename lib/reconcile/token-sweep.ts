@@ -10,7 +10,7 @@ import type { KeptToken } from "../ports/tokens.ts";
 import { referenceReader, withReferences } from "../references/references.ts";
 import { clusterOfScope, scopeOfCluster } from "../token-scope.ts";
 
-/** Rows that are read at once when a token's next user is looked for. */
+/** How many rows are read at once to find another user of a token. */
 const ROWS_AT_ONCE = 100;
 
 interface Deps extends Pick<ReconcileDeps, "leases" | "vault" | "fleet" | "log" | "metrics"> {
@@ -18,9 +18,9 @@ interface Deps extends Pick<ReconcileDeps, "leases" | "vault" | "fleet" | "log" 
 }
 
 /**
- * Ends the tokens of identities that nothing declared leads to any more: their VaultAuth changed or went, their last sync
- * did, or their cluster left the fleet. Judged by what is declared, so that it may be asked for at any time, twice or late. What
- * can't be ended now stays for the next time. Without a cluster: of all.
+ * Revokes tokens of identities that no declaration uses any more: their VaultAuth changed or is gone, their last sync
+ * is gone, or their cluster left the fleet. Checks only declarations, so it may run at any time, twice or late. What
+ * can't be revoked now stays for the next sweep. Without a cluster: all.
  */
 export async function sweepTokens(
   deps: Deps,
@@ -40,7 +40,7 @@ export async function sweepTokens(
   }
 }
 
-/** What was obtained for a sync. Tokens of the fleet are judged by what fleet.yaml says, not by what is declared. */
+/** A sync's token. Tokens of the fleet depend on fleet.yaml, not on declarations. */
 interface SyncToken extends KeptToken {
   readonly by: SyncKey;
 }
@@ -59,11 +59,11 @@ async function sweepOne(
   const user = found.get(token.id);
   if (user === token.by) return;
   if (user !== undefined) await deps.vault.tokens.keepFor(token, user);
-  // Who could not be checked may be the one who needs it.
+  // An unreadable row may still need the token.
   else if (isWhole) await end(deps, circuits, token, signal);
 }
 
-/** One row or token that makes us fail in a way which nobody foresaw must not end the sweep of all others. */
+/** A bug that one row or token triggers must not end the sweep of the others. */
 async function unlessBug(deps: Deps, key: SyncKey, work: () => Promise<void>): Promise<boolean> {
   try {
     await work();
@@ -77,15 +77,15 @@ async function unlessBug(deps: Deps, key: SyncKey, work: () => Promise<void>): P
 }
 
 interface Users {
-  /** By identity: a sync that logs in as it. */
+  /** By identity: a sync that uses it. */
   readonly found: Map<string, SyncKey>;
-  /** Every row that was asked could be checked. */
+  /** Whether every row could be checked. */
   isWhole: boolean;
 }
 
 const NOBODY: Users = { found: new Map(), isWhole: true };
 
-/** Mostly the sync that a token was obtained for is still there: one row, and what it refers to. */
+/** Usually the token's sync still exists: one row, and its references. */
 async function usersOf(deps: Deps, settings: ClusterSettings, kept: readonly SyncToken[]): Promise<Users> {
   const wanted = new Map(kept.map(({ id, by }) => [id, by]));
   const users: Users = { found: new Map(), isWhole: true };
@@ -135,7 +135,7 @@ async function end(
   token: SyncToken,
   signal: AbortSignal,
 ): Promise<void> {
-  // A Vault that is out of reach would cost a time-out for each.
+  // For a Vault that is out of reach, each revocation would cost a time-out.
   if (await circuits.openAmong([token.circuit])) return;
   const { cluster } = partsOf(token.by);
   try {

@@ -4,18 +4,18 @@ import type { CredentialRef } from "../ports/credentials.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { VaultTarget } from "../ports/vault.ts";
 
-/** How long a CA bundle from a Secret is believed before it is fetched again. */
+/** How long a CA bundle from a Secret is used before it is read again. */
 const CA_MAX_AGE_MS = 5 * MINUTE_MS;
 
 export interface CaCache {
   resolve(target: VaultTarget, signal: AbortSignal): Promise<VaultTarget>;
-  /** Nobody trusts who answers there: the bundle may have been replaced since it was fetched. */
+  /** Drops the cached bundle after a TLS failure, because it may have been replaced. */
   refused(target: VaultTarget): void;
 }
 
 type CaRef = NonNullable<VaultTarget["caRef"]>;
 
-/** CA bundles that VaultConnections name by Secret, or fleet.yaml by file: fetched when first needed and kept for five minutes. */
+/** Caches CA bundles from Secrets of VaultConnections and files of fleet.yaml for five minutes. */
 export function caCache(deps: Pick<ReconcileDeps, "credentials" | "clock" | "anchors">): CaCache {
   const known = new Map<string, { pem: Promise<string>; at: EpochMs }>();
   const fetchPem = async (ref: CredentialRef, signal: AbortSignal): Promise<string> => {

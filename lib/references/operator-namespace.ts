@@ -5,25 +5,28 @@ import type { ClusterSettings } from "../ports/fleet.ts";
 import type { OperatorSeen } from "../ports/store.ts";
 
 /**
- * The operator namespace has powers over the whole cluster: its defaults are everybody's, VSO's leader lease and our
- * installation id stand there. So it must be the operator's: a tenant who may create namespaces could create that one.
+ * The operator namespace has powers over the whole cluster: all clients use its defaults, and it holds VSO's leader
+ * lease and our installation id. So it must be the operator's: a tenant who may create namespaces could create one with
+ * that name.
  */
 
-/** It was there at the first watch pass, and may not be asked for its uid. */
+/** It existed at the first watch pass, but its uid may not be read. */
 const UNCHECKED = "?";
 
-/** Whether the operator namespace has its powers. What was never looked at has them: its first watch pass decides. */
+/** Whether the operator namespace has its powers. Before the first watch pass it has. */
 export function hasPowers(operator: OperatorSeen | undefined): boolean {
   return operator?.without === undefined;
 }
 
-/** What is known of the namespace after its uid was asked for: empty is one that may not be read, undefined is none. */
+/**
+ * The state of the namespace after reading its uid: empty when it may not be read, undefined when it does not exist.
+ */
 export function classifyOperator(
   before: OperatorSeen | undefined,
   { operatorNamespace: name, operatorNamespaceUid: vouched }: ClusterSettings,
   uid: string | undefined,
 ): OperatorSeen {
-  // Whoever names another namespace in fleet.yaml means the one that is there now.
+  // Another name in fleet.yaml means the namespace that exists now.
   const known = before?.name === name ? before.first : undefined;
   const first = firstOf(known, uid, vouched);
   const without = withoutPowers(first, uid, vouched);
@@ -32,7 +35,7 @@ export function classifyOperator(
 
 function firstOf(known: string | undefined, uid: string | undefined, vouched: string | undefined): string {
   if (uid !== undefined && uid !== "" && uid === vouched) return uid;
-  // Whoever grants the right to ask vouches for what is there.
+  // The permission to read the uid now confirms the existing namespace.
   if (known === UNCHECKED && uid) return uid;
   return known ?? (uid === "" ? UNCHECKED : (uid ?? ""));
 }
@@ -40,14 +43,14 @@ function firstOf(known: string | undefined, uid: string | undefined, vouched: st
 function withoutPowers(first: string, uid: string | undefined, vouched: string | undefined): OperatorSeen["without"] {
   if (uid === undefined) return "absent";
   if (vouched !== undefined) return uid === vouched ? undefined : "other";
-  // A namespace that can't be told from another one is believed where there was one from the beginning.
+  // Without its uid, a namespace is trusted if there was one from the start.
   const isFirst = uid === "" ? first !== "" : uid === first;
   return isFirst ? undefined : "later";
 }
 
-/** What people are told of a namespace that has no powers, and what they can do. */
+/** The warning about a namespace without powers, with the remedy. */
 export function operatorWarning(cluster: string, { name, without }: OperatorSeen): string | undefined {
-  const nothing = `it has no default VaultAuth or VaultConnection, no key of VSO's MACs and no mark of this installation`;
+  const nothing = `keyferry uses no default VaultAuth or VaultConnection, no key of VSO's MACs and no installation mark in it`;
   switch (without) {
     case undefined:
       return undefined;
@@ -58,8 +61,8 @@ export function operatorWarning(cluster: string, { name, without }: OperatorSeen
       );
     case "later":
       return (
-        `operator namespace ${name} of cluster ${cluster} is not the one that was there at keyferry's first watch pass, so that anybody ` +
-        `may have made it: ${nothing}. If it is yours, enter its uid (kubectl get namespace ${name} -o jsonpath={.metadata.uid}) ` +
+        `operator namespace ${name} of cluster ${cluster} is not the one of keyferry's first watch pass, so any user ` +
+        `may have created it: ${nothing}. If it is yours, enter its uid (kubectl get namespace ${name} -o jsonpath={.metadata.uid}) ` +
         "as operatorNamespaceUid in fleet.yaml"
       );
     case "other":
@@ -69,7 +72,7 @@ export function operatorWarning(cluster: string, { name, without }: OperatorSeen
   }
 }
 
-/** The namespace and the id of the installation that stands in it. */
+/** The namespace and the installation id stored in it. */
 export interface OperatorSight {
   readonly seen: OperatorSeen;
   readonly installation?: string;
@@ -78,8 +81,8 @@ export interface OperatorSight {
 type Deps = Pick<ReconcileDeps, "clusters" | "installation">;
 
 /**
- * One request as a rule: a ConfigMap that is the one of the last watch pass stands in the same namespace. With `mark` our id is
- * written where none stands (lease-table 25).
+ * Usually one request: an unchanged ConfigMap proves the same namespace. With `mark`, writes our id where none is
+ * stored (lease-table 25).
  */
 export async function observeOperator(
   deps: Deps,
@@ -112,7 +115,7 @@ export function mustBeOurs({ installation: ours }: Deps, settings: ClusterSettin
   const { name, operatorNamespace } = settings;
   throw new SyncError(
     "OTHER_CONTROLLER",
-    `cluster ${name} is kept in step by another keyferry installation (${found}): stop that one, then delete ` +
+    `another keyferry installation (${found}) works on cluster ${name}: stop that one, then delete ` +
       `ConfigMap ${operatorNamespace}/keyferry-installation in that cluster so that this one (${ours}) takes over`,
     { circuit: circuitOfCluster(name) },
   );

@@ -2,7 +2,7 @@ import type { ReferenceKey } from "../keys.ts";
 import type { Reference } from "../ports/rows.ts";
 import type { LeaseStore } from "../ports/store.ts";
 
-/** Looks references up in the store, each once per batch: a reference is as new as the batch (lease-table 23). */
+/** Reads references from the store, each once per batch (lease-table 23). */
 export interface ReferenceReader {
   has(key: ReferenceKey): boolean;
   get(key: ReferenceKey): Reference | undefined;
@@ -31,12 +31,12 @@ export function referenceReader(
   };
 }
 
-/** A sync refers to a VaultAuth, which refers to a connection: more steps than this is a loop. */
+/** A sync refers to a VaultAuth, which refers to a connection: more steps mean a loop. */
 const MAX_ROUNDS = 8;
 
 /**
- * Runs a pure resolve until every reference that it asks for was loaded: it names what it needs, we load it, it goes on. What it
- * referred to before (`ahead`) is loaded first: mostly that is all.
+ * Repeats a pure resolve until all references that it needs are loaded. Loads its previous references (`ahead`) first,
+ * which usually suffices.
  */
 export async function withReferences<T>(
   reader: ReferenceReader,

@@ -4,7 +4,7 @@ import type { Ref } from "../ports/rows.ts";
 import type { NudgeOptions, Page, PageOptions, SyncStore } from "../ports/store.ts";
 import { sendDue } from "../schedule/messages.ts";
 
-/** All pages of an answer, one after the other. */
+/** All pages of a result, in order. */
 export async function* pagesOf<T>(read: (page: PageOptions) => Promise<Page<T>>): AsyncGenerator<readonly T[]> {
   for (let page: PageOptions | undefined = {}; page !== undefined; ) {
     const { items, next }: Page<T> = await read(page);
@@ -13,7 +13,7 @@ export async function* pagesOf<T>(read: (page: PageOptions) => Promise<Page<T>>)
   }
 }
 
-/** The rows that refer to this, or wait for it. */
+/** The rows that refer to this or wait for it. */
 export async function referringTo(store: Pick<SyncStore, "byReference">, ref: Ref): Promise<readonly SyncKey[]> {
   const keys: SyncKey[] = [];
   for await (const page of pagesOf((options) => store.byReference(ref, options)))
@@ -21,7 +21,7 @@ export async function referringTo(store: Pick<SyncStore, "byReference">, ref: Re
   return keys;
 }
 
-/** Asks all rows for work that refer to this, or wait for it; but for one that knows already. Answers how many were sent. */
+/** Nudges all rows that refer to this or wait for it, except one that already knows. Returns how many were sent. */
 export async function nudgeReferring(
   deps: Pick<ReconcileDeps, "leases" | "queue" | "clock">,
   ref: Ref,

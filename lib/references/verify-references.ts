@@ -5,8 +5,8 @@ import { sendDue } from "../schedule/messages.ts";
 import type { ReferenceReader } from "./references.ts";
 
 /**
- * Of references that a row names for the first time: one that changed between the run that used it and the settle that named it
- * nudged nobody, so the row is asked to work once more. One read, and none when nothing new is named.
+ * A reference that a row names for the first time may have changed between the run and its settle, without a nudge.
+ * Then the row runs once more. One read, and none without new references.
  */
 export async function verifyReferences(
   deps: Pick<ReconcileDeps, "leases" | "queue" | "clock">,

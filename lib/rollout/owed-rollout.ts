@@ -22,22 +22,22 @@ export const GATHER_MS = 10 * SECOND_MS;
 /** From one restart of a target to the next. */
 export const WINDOW_MS = MINUTE_MS;
 
-/** Times of restarts are whole seconds: one that is so much younger than the write is younger in its rounded form, too. */
+/** Restart times are whole seconds: after this difference they are later even when rounded. */
 const CLEARLY_LATER_MS = 2 * SECOND_MS;
 
 export interface RolloutQuestion {
-  /** As the last settle left it. */
+  /** As of the last settle. */
   readonly state: RowState;
-  /** What the destination holds now. */
+  /** Of the destination's current data. */
   readonly digest: Digest;
   readonly key: DigestKey;
   readonly targets: readonly RolloutTarget[];
-  /** The declaration changed, or someone asked for a run: a person may have mended what failed. */
+  /** The declaration changed, or a run was requested: a person may have fixed the failure. */
   readonly isAskedFor: boolean;
   readonly now: EpochMs;
 }
 
-/** What is owed after this run, with the time of the next try; undefined: nothing. */
+/** The owed restarts after this run, with the time of the next try; undefined: none. */
 export function owedRollout(question: RolloutQuestion): OwedRollout | undefined {
   const { state, digest, key, targets, now } = question;
   if (targets.length === 0) return undefined;
@@ -47,21 +47,21 @@ export function owedRollout(question: RolloutQuestion): OwedRollout | undefined 
     return retriesNow ? { ...pending, at: now, attempts: 0 } : pending;
   }
   const rolled = rolledOut(state, key);
-  // What is pending may have been done in part already: it stays owed even if the data went back to what it was.
+  // A pending rollout may be partly done: it stays owed even if the data changed back.
   if (!pending && (rolled === undefined || sameDigest(rolled, digest))) return undefined;
-  // Data that keeps changing must not put the restart off for ever.
+  // Data that keeps changing must not postpone the restart for ever.
   const isGathering = pending !== undefined && pending.attempts === 0;
   const at = isGathering ? Math.max(pending.at, now + CLEARLY_LATER_MS) : now + GATHER_MS;
   return { digest, since: now, at, attempts: 0 };
 }
 
 /**
- * The digest that workloads run with, as far as it can be compared; undefined before the first sync, and after a change
- * of the digest key: that owes nothing by itself (lease-table 25).
+ * The digest that workloads run with, if it can be compared; undefined before the first sync, and after a change of the
+ * digest key, which alone owes nothing (lease-table 25).
  */
 export function rolledOut({ rolledDigest, digest }: RowState, key: DigestKey): Digest | undefined {
   const rolled = rolledDigest ?? digest;
   if (rolled === undefined || isOfKey(key, rolled)) return rolled;
-  // Under the former key it was owed already, whatever the data is now.
+  // It was already owed with the former key, whatever the data is now.
   return digest !== undefined && digest !== rolled ? rolled : undefined;
 }

@@ -4,7 +4,7 @@ import type { OwedRollout, Row } from "../ports/rows.ts";
 import type { LeaseStore, RowSummary } from "../ports/store.ts";
 import { isReferenceStatus } from "../resource-kinds.ts";
 
-/** Restarts that a sync owes to its workloads: its Secret is in step, and they still run with what it held before. */
+/** Restarts that a sync owes: its Secret is in step, but its workloads still run with old data. */
 export interface OwedRestarts extends Pick<OwedRollout, "since" | "at" | "attempts"> {
   /** Why the last try failed. */
   readonly message?: string;
@@ -19,10 +19,10 @@ export function owedRestarts({ state }: Pick<Row, "state">): OwedRestarts | unde
   return { since, at, attempts, ...(isOfFailure ? { message: told.message as string } : {}) };
 }
 
-/** Rows that are read at once. */
+/** How many rows are read at once. */
 const PAGE = 500;
 
-/** Those among these syncs that owe restarts. They stand in the due index, so that few rows are read. */
+/** Those of these syncs that owe restarts. They are in the due index, so few rows are read. */
 export async function thatOweRestarts(
   leases: Pick<LeaseStore, "read">,
   rows: readonly RowSummary[],

@@ -11,13 +11,13 @@ import { backOff } from "../schedule/back-off.ts";
 import { printable } from "../util/printable.ts";
 import { owedRollout, type RolloutQuestion, rolledOut, WINDOW_MS } from "./owed-rollout.ts";
 
-/** Its controller writes to a workload while it rolls: that is no reason to give up. */
+/** A workload's controller writes to it during a rollout, which must not make us give up. */
 const MAX_TRIES = 5;
 
 export interface RolledOut {
-  /** What settle records. */
+  /** The state to settle. */
   readonly state: Pick<RowState, "rolledDigest" | "rollout">;
-  /** Undefined: as it was. Null: there are no targets, and so no condition. */
+  /** Undefined: unchanged. Null: there are no targets, so no condition. */
   readonly condition?: RolloutCondition | null;
 }
 
@@ -30,7 +30,10 @@ export interface RollingOut {
   readonly signal: AbortSignal;
 }
 
-/** Does what is owed and due. Throws outages and what ends the run; all else becomes a condition and another try. */
+/**
+ * Does the restarts that are owed and due. Throws outages and other failures that end the run; any other failure
+ * becomes a condition and another try.
+ */
 export async function rollOut(apis: Apis, sync: RollingOut, question: RolloutQuestion): Promise<RolledOut> {
   const { digest, targets, state, key, now } = question;
   const owed = owedRollout(question);
@@ -49,14 +52,17 @@ export async function rollOut(apis: Apis, sync: RollingOut, question: RolloutQue
   };
 }
 
-/** What became of one target. `covered`: it was restarted or made since. `later`: it was restarted within the last minute. */
+/**
+ * The result for one target. `covered`: it was restarted or created since. `later`: it was restarted within the last
+ * minute.
+ */
 type Try = { readonly target: RolloutTarget } & (
   | { readonly result: "restarted" | "covered" }
   | { readonly result: "later"; readonly at: EpochMs }
   | { readonly result: "failed"; readonly error: SyncError }
 );
 
-/** These concern the whole run, not one target. */
+/** Failures of the whole run, not of one target. */
 const ENDS_THE_RUN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   ...OUTAGE_CODES,
   "LEASE_LOST",
@@ -90,7 +96,7 @@ async function restart(
   }
 }
 
-/** Why a target is not to be restarted now; undefined: it is. */
+/** Why a target is not restarted now; undefined: it is. */
 function classifyTarget(
   target: RolloutTarget,
   seen: SeenTarget | undefined,
@@ -98,14 +104,14 @@ function classifyTarget(
   now: EpochMs,
 ): Try | undefined {
   if (!seen || seen.deleting) {
-    const message = `there is no ${nameOf(target)} in this namespace: create it, or take it off rolloutRestartTargets`;
+    const message = `there is no ${nameOf(target)} in this namespace: create it, or remove it from rolloutRestartTargets`;
     return { target, result: "failed", error: new SyncError("TARGET_MISSING", message) };
   }
-  // A time in the future is no restart that was.
+  // A time in the future is not a past restart.
   const restartedAt = seen.restartedAt !== undefined && seen.restartedAt <= now + MINUTE_MS ? seen.restartedAt : 0;
   if (Math.max(restartedAt, seen.createdAt) >= owed.since) return { target, result: "covered" };
   if (seen.paused) {
-    const message = `${nameOf(target)} is paused: resume it, and it is restarted`;
+    const message = `${nameOf(target)} is paused: resume it, and keyferry restarts it`;
     return { target, result: "failed", error: new SyncError("TARGET_PAUSED", message) };
   }
   if (restartedAt + WINDOW_MS > now) return { target, result: "later", at: restartedAt + WINDOW_MS };
@@ -120,14 +126,14 @@ function failuresOf(tries: readonly Try[]): readonly { readonly target: RolloutT
   return tries.filter((one) => one.result === "failed");
 }
 
-/** The soonest of what is left: the end of a minute, or a failure's back-off by its code. */
+/** The earliest of the remaining times: the end of a minute, or a failure's back-off. */
 function nextTry(owed: OwedRollout, tries: readonly Try[], { clock, random }: Apis): OwedRollout | undefined {
   const failures = failuresOf(tries);
   const later = tries.filter((one) => one.result === "later").map(({ at }) => at);
   if (failures.length === 0 && later.length === 0) return undefined;
   const attempts = failures.length === 0 ? 0 : owed.attempts + 1;
   const delays = failures.map(({ error: { disposition, retryAfterMs } }) => {
-    // Nothing of a target is for ever: someone may create, resume or allow it.
+    // No failure of a target is final: someone may create, resume or allow it.
     const pace = disposition === "retry" ? "retry" : "recheck";
     const pause = retryAfterMs === undefined ? {} : { retryAfterMs };
     return backOff({ disposition: pace, attempts, ...pause }, random) ?? 0;
@@ -136,7 +142,7 @@ function nextTry(owed: OwedRollout, tries: readonly Try[], { clock, random }: Ap
   return { ...owed, at, attempts };
 }
 
-/** The API server takes 32768; a screen takes less. */
+/** The API server accepts 32768; this fits on a screen. */
 const MAX_MESSAGE = 1024;
 
 function failureMessage(tries: readonly Try[]): string {
@@ -152,7 +158,7 @@ function conditionOf(tries: readonly Try[]): RolloutCondition | undefined {
   return { status: "True", reason: "RolloutRestartTriggered", message: "Rollout restart triggered" };
 }
 
-/** Events, log and counts: a failure once, and not with every try. */
+/** Events, log and metrics: each failure once, not with every try. */
 async function reportRestarts(
   { metrics, log }: Apis,
   { claim, origin, signal }: RollingOut,

@@ -5,26 +5,26 @@ import type { Disposition } from "../errors.ts";
 const FIRST_RETRY_MS = SECOND_MS;
 const FIRST_RECHECK_MS = 30 * SECOND_MS;
 
-/** The longest pauses: with a tick and a run after them, what was mended outside is seen within a minute, or five. */
+/** The longest pauses: with a tick and a run on top, an external repair is noticed within a minute, or five. */
 const LONGEST_PROMPT_MS = 45 * SECOND_MS;
 export const LONGEST_PAUSE_MS = 4 * MINUTE_MS;
 
-/** Syncs that ask for it hear within a minute of what was mended, all others within five. */
+/** Syncs with a short refreshAfter notice an external repair within a minute, all others within five. */
 export function longestPause(refreshAfterMs: number | undefined): number {
   return refreshAfterMs !== undefined && refreshAfterMs <= MINUTE_MS ? LONGEST_PROMPT_MS : LONGEST_PAUSE_MS;
 }
 
 export interface BackOff {
   readonly disposition: Disposition;
-  /** Failures in a row, this one included: 1 or more. */
+  /** Consecutive failures, this one included: 1 or more. */
   readonly attempts: number;
-  /** What the server asked for, in ms: never less than that, up to an hour. */
+  /** The pause that the server asked for, in ms: a minimum, up to an hour. */
   readonly retryAfterMs?: number;
-  /** The longest pause, in ms, unless the server asks for more; LONGEST_PAUSE_MS when missing. */
+  /** The longest pause, in ms, unless the server asks for more; default: LONGEST_PAUSE_MS. */
   readonly longestMs?: number;
 }
 
-/** How long to wait after a failure, in ms; undefined when time alone brings nothing (park, drop). */
+/** How long to wait after a failure, in ms; undefined when time alone does not help (park, drop). */
 export function backOff(failure: BackOff, random: Random): number | undefined {
   if (failure.disposition === "retry") return retryDelay(failure, random);
   if (failure.disposition === "recheck") return recheckDelay(failure, random);
@@ -35,13 +35,13 @@ export function backOff(failure: BackOff, random: Random): number | undefined {
 function retryDelay(failure: BackOff, random: Random): number {
   const { retryAfterMs } = failure;
   const jitter = Math.ceil(random() * doubled(FIRST_RETRY_MS, failure));
-  // The server's pause is a floor, and those it was told to all at once must still not return in one instant.
+  // The server's pause is a minimum; jitter on top keeps syncs with the same pause from returning at once.
   if (retryAfterMs === undefined) return jitter;
   const pause = Math.min(retryAfterMs, HOUR_MS);
   return pause + Math.min(jitter, Math.ceil(pause / 4));
 }
 
-/** Half of it is certain: someone outside must act first, so that looking at once is of no use. */
+/** Half of the pause is fixed: someone must act first, so an immediate check is useless. */
 function recheckDelay(failure: BackOff, random: Random): number {
   const { retryAfterMs } = failure;
   const whole = doubled(FIRST_RECHECK_MS, failure);

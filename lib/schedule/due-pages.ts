@@ -3,7 +3,7 @@ import type { Due, LeaseStore } from "../ports/store.ts";
 
 const PAGE = 1_000;
 
-/** The due index in pages, oldest first. A page ends between two instants, so that nothing is skipped or comes twice. */
+/** The due index in pages, oldest first. A page ends between two instants, so that no row is skipped or repeated. */
 export async function* duePages(
   leases: Pick<LeaseStore, "due">,
   range: { readonly after: EpochMs; readonly until: EpochMs; readonly now: EpochMs },
@@ -17,7 +17,7 @@ export async function* duePages(
       return;
     }
     const whole = page.filter(({ at }) => at < last.at);
-    // More rows of one instant than fit in a page: a list of a whole cluster does that.
+    // More rows of one instant than fit in a page, as after the list of a whole cluster.
     limit = whole.length === 0 ? limit * 4 : PAGE;
     if (whole.length === 0) continue;
     yield whole;

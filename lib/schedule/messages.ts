@@ -3,13 +3,13 @@ import { SECOND_MS } from "../clock.ts";
 import type { KeysMessage, TokenSweepMessage, WorkQueue } from "../ports/queue.ts";
 import type { Due } from "../ports/store.ts";
 
-/** Keys in one message at most (lease-table 15). */
+/** The maximum number of keys in a message (lease-table 15). */
 export const MAX_KEYS = 25;
 
 /**
- * The messages for these keys. One message is of one lane and one second, and those who share a Vault read travel
- * together (lease-table 11). What is due by `nowMs` starts now; the rest at the next whole second, never before its time:
- * a worker would send it away (lease-table 14).
+ * The messages for these keys. A message has one lane and one second, and keys that share a Vault read stay together
+ * (lease-table 11). Keys due by `nowMs` start now; later ones at the next whole second, never before their time,
+ * because a worker would send them back (lease-table 14).
  */
 export function messagesFor(work: readonly Due[], nowMs: EpochMs): readonly KeysMessage[] {
   const started = work.map((due) => ({ ...due, at: startOf(due.at, nowMs) }));
@@ -21,7 +21,7 @@ export function messagesFor(work: readonly Due[], nowMs: EpochMs): readonly Keys
   });
 }
 
-/** Sends these keys; resolves when every message was accepted. */
+/** Sends these keys; resolves when every message is accepted. */
 export async function sendDue(queue: WorkQueue<KeysMessage>, work: readonly Due[], nowMs: EpochMs): Promise<void> {
   if (work.length > 0) await queue.send(messagesFor(work, nowMs));
 }
@@ -35,10 +35,10 @@ export async function sendNow(
   await queue.send([{ kind: "keys", keys: [key], lane: "now", at: startOf(at, nowMs) }]);
 }
 
-/** After a change, reads that are under way with the former identity have so long to end, in ms. */
+/** After a change, running reads with the former identity have so long to end, in ms. */
 const TOKENS_AFTER_MS = 5 * SECOND_MS;
 
-/** Asks for the tokens of a cluster to be looked through: something that logins are made of changed or went. */
+/** Requests a token sweep for a cluster, because something that its logins depend on changed. */
 export async function sendTokenSweep(
   queue: WorkQueue<TokenSweepMessage>,
   cluster: string,
@@ -51,7 +51,7 @@ function startOf(at: EpochMs, nowMs: EpochMs): EpochMs {
   return at <= nowMs ? nowMs : Math.ceil(at / SECOND_MS) * SECOND_MS;
 }
 
-/** Fills bundles group by group; a group is split only when it is larger than a bundle. */
+/** Fills bundles group by group; splits a group only when it is larger than a bundle. */
 function bundles(work: readonly Due[]): readonly (readonly Due[])[] {
   const done: Due[][] = [];
   let open: Due[] = [];

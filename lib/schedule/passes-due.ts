@@ -3,7 +3,7 @@ import { type EpochMs, MINUTE_MS } from "../clock.ts";
 import { OUTAGE_CODES } from "../errors.ts";
 import type { Circuit, ClusterRow } from "../ports/store.ts";
 
-/** What is known when watch passes are dispatched. */
+/** The state that decides which watch passes are due. */
 export interface PassesInput {
   /** Names of the fleet's clusters. */
   readonly fleet: readonly string[];
@@ -12,13 +12,15 @@ export interface PassesInput {
   readonly now: EpochMs;
 }
 
-/** A cluster to look at, and the fence of its row as it was when that was decided: 0 when there was none. */
+/** A cluster to watch, with the fence of its row at the time of the decision: 0 without a row. */
 export interface DuePass {
   readonly cluster: string;
   readonly fence: number;
 }
 
-/** The clusters that are due for a watch pass; one whose circuit was closed since its last watch pass failed is due at once. */
+/**
+ * The clusters that are due for a watch pass. A cluster whose circuit closed after its last pass failed is due at once.
+ */
 export function passesDue({ fleet, rows, open, now }: PassesInput): readonly DuePass[] {
   const known = new Map(rows.map((row) => [row.name, row]));
   const isOpen = new Set(open.map(({ id }) => id));
@@ -32,15 +34,15 @@ export function passesDue({ fleet, rows, open, now }: PassesInput): readonly Due
   });
 }
 
-/** How often all tokens are looked through, in ms: for what no event tells, and for messages that were lost. */
+/** How often all tokens are swept, in ms, to cover changes without an event and lost messages. */
 export const TOKEN_SWEEP_MS = 10 * MINUTE_MS;
 
-/** Whether this minute's tick asks for that. One that is missed is made up for ten minutes later. */
+/** Whether this minute's tick requests the sweep. A missed one comes ten minutes later. */
 export function isTokenSweepDue(now: EpochMs): boolean {
   return now % TOKEN_SWEEP_MS < MINUTE_MS;
 }
 
-/** Circuits whose probe should have begun: its message was lost, or comes late. */
+/** Circuits whose probe should have begun: its message is lost or late. */
 export function probesOverdue(open: readonly Circuit[], now: EpochMs): readonly Circuit[] {
   return open.filter(({ probeAt }) => probeAt <= now);
 }

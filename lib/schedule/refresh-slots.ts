@@ -3,22 +3,22 @@ import type { WheelLane } from "../ports/rows.ts";
 import type { Due, LeaseStore, WheelEntry } from "../ports/store.ts";
 import { nextSlot, slices } from "./wheel.ts";
 
-/** What was missed is caught up within this time, in ms: also the longest delay that SQS knows. */
+/** How soon missed refresh slots are dispatched, in ms; also SQS's maximum delay. */
 const CATCH_UP_MS = 15 * MINUTE_MS;
 
-/** A part of the time that a tick dispatches: (afterMs, untilMs]. */
+/** A part of the time for which a tick dispatches: (afterMs, untilMs]. */
 export interface Window {
   readonly afterMs: EpochMs;
   readonly untilMs: EpochMs;
 }
 
-/** One of the wheels: refreshes, or renewals. */
+/** One of the two wheels: refreshes or renewals. */
 export interface Wheel {
   readonly lane: WheelLane;
   readonly leases: Pick<LeaseStore, "onWheel">;
 }
 
-/** Every refresh slot that lies ahead in this window, at its second; a period shorter than the window has several. */
+/** Every future refresh slot in this window; a period shorter than the window has several. */
 export async function slotsAhead(wheel: Wheel, periods: readonly number[], window: Window): Promise<readonly Due[]> {
   const entries = await entriesIn(wheel, periods, window);
   return entries.flatMap(({ period, entry }) => {
@@ -35,9 +35,9 @@ export async function slotsAhead(wheel: Wheel, periods: readonly number[], windo
 }
 
 /**
- * The slots of `window` that ticks failed to dispatch in `gap`, which ends now: at most one for each sync however long
- * the gap was. Refreshes are spread over min(period, 15 min), those of one second together; renewals can't wait, and come at once
- * (lease-table 13).
+ * The slots of `window` that ticks failed to dispatch in `gap`, which ends now: at most one per sync, however long the
+ * gap. Refreshes are spread over min(period, 15 min), those of one second together; renewals come at once, because they
+ * can't wait (lease-table 13).
  */
 export async function slotsMissed(
   wheel: Wheel,
@@ -61,8 +61,8 @@ export async function slotsMissed(
 }
 
 /**
- * From when on a missed refresh slot is made up for. In a gap that is longer than the period the last refresh slot of each sync is, if
- * its next one does not come by itself before it would be caught up.
+ * The first time from which missed slots are dispatched. In a gap longer than the period that is the last slot of each
+ * sync, unless its next regular slot comes earlier.
  */
 function missedFrom(period: number, gap: Window): EpochMs {
   const periodMs = period * 1_000;
@@ -70,7 +70,7 @@ function missedFrom(period: number, gap: Window): EpochMs {
   return gap.untilMs - periodMs + Math.min(periodMs, CATCH_UP_MS);
 }
 
-/** Of a gap that is longer than the period the last slot of each is made up for, whatever comes next. */
+/** In a gap longer than the period, each sync's last slot is dispatched, whatever comes next. */
 function lastSlotFrom(period: number, gap: Window): EpochMs {
   return Math.max(gap.afterMs, gap.untilMs - period * 1_000);
 }

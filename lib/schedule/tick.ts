@@ -7,21 +7,21 @@ import { duePages } from "./due-pages.ts";
 import { messagesFor } from "./messages.ts";
 import { slotsAhead, slotsMissed, type Window } from "./refresh-slots.ts";
 
-/** A crash repeats at most so much of the time ahead, in ms. */
+/** A crash repeats at most this much of the future dispatches, in ms. */
 const SLICE_MS = 15 * SECOND_MS;
-/** Into how many slices a gap is cut. */
+/** The number of slices of a gap. */
 const SLICES_OF_GAP = 32;
-/** A dispatchedUntil further ahead than this, in ms, comes of a clock that was wrong. */
+/** A dispatchedUntil further ahead than this, in ms, comes from a wrong clock. */
 const DISPATCHED_AHEAD_MS = 5 * MINUTE_MS;
-/** Messages that wait longer than this past their start, in ms, say that workers don't keep up. */
+/** Workers don't keep up when messages wait longer than this, in ms, after their start time. */
 const BACKLOG_MS = 60 * SECOND_MS;
-/** The due index is read from so far, in ms, before dispatchedUntil: back to what the last tick saw, and a little more when there is room. */
+/** How far before dispatchedUntil the due index is read, in ms: what the last tick saw, plus a margin. */
 const DUE_BEHIND_MS = 2 * MINUTE_MS;
 const DUE_SLACK_MS = 10 * SECOND_MS;
-/** How often, in ms, the due index is read from the beginning. */
+/** How often the due index is read from the beginning, in ms. */
 export const SWEEP_MS = 10 * MINUTE_MS;
 
-/** What waits in the queue past its start: when the oldest of it was to start. */
+/** Messages in the queue after their start time, and the oldest such time. */
 export interface Backlog {
   readonly oldestAt?: EpochMs;
 }
@@ -42,25 +42,28 @@ export interface TickResult {
   readonly due: number;
   /** Slots of the refresh wheel sent. */
   readonly wheel: number;
-  /** Turns of the renew wheel sent. */
+  /** Slots of the renew wheel sent. */
   readonly renew: number;
   readonly messages: number;
-  /** Up to when refreshes are dispatched now; undefined before the first tick that dispatches any. */
+  /** Until when refreshes are dispatched; undefined before the first tick that dispatches any. */
   readonly dispatchedUntil: EpochMs | undefined;
-  /** `held-back`: old messages wait. `raced`: another tick moved dispatchedUntil. `stopped`: the signal ended it. The rest is for the next tick. */
+  /**
+   * `held-back`: old messages wait. `raced`: another tick moved dispatchedUntil. `stopped`: the signal aborted. The
+   * next tick does the rest.
+   */
   readonly outcome: "complete" | "held-back" | "raced" | "stopped";
 }
 
 /**
- * Sends the keys whose time has come or comes within the horizon (lease-table 13 and 14). Two at once, late, repeated or
- * missing ones are harmless. Throws when a message was not accepted, with dispatchedUntil before it.
+ * Sends the keys that are due now or within the horizon (lease-table 13 and 14). Concurrent, late, repeated or missing
+ * ticks are harmless. Throws when a message is not accepted, and then leaves dispatchedUntil before it.
  */
 export async function tick(deps: TickDeps, signal: AbortSignal): Promise<TickResult> {
   const now = deps.clock();
   const until = now + deps.horizonMs;
   const dispatched = await saneDispatched(deps, "refresh", now);
   const sent = sender(deps, now);
-  // Renewals first, whatever else waits: a Vault lease that is not renewed in time is lost (lease-table 29).
+  // Renewals come first: a Vault lease that is not renewed in time is lost (lease-table 29).
   await dispatchRenewals(deps, sent, { now, until }, signal);
   const isHeldBack = await isBehind(deps, now, signal);
   await dispatchDue(deps, sent, { after: dueFrom(deps, dispatched, isHeldBack, now), until, now }, signal);
@@ -72,7 +75,7 @@ export async function tick(deps: TickDeps, signal: AbortSignal): Promise<TickRes
   return { ...sent.counts(), ...wheel };
 }
 
-/** Where nothing is renewed, nothing is written for it. */
+/** Writes nothing when nothing has to be renewed. */
 async function dispatchRenewals(
   deps: TickDeps,
   sent: Sender,
@@ -93,7 +96,7 @@ interface Span {
   readonly until: EpochMs;
 }
 
-/** dispatchedUntil; set back to now when the clock that moved it was wrong. */
+/** dispatchedUntil; reset to now when it came from a wrong clock. */
 async function saneDispatched(
   { leases, log, metrics }: TickDeps,
   lane: WheelLane,
@@ -103,7 +106,7 @@ async function saneDispatched(
   if (dispatched === undefined || dispatched <= now + DISPATCHED_AHEAD_MS) return dispatched;
   metrics.count("keyferry_dispatch_set_back_total", {});
   log.error("tick-dispatch-set-back", { lane, dispatched, now, aheadMs: dispatched - now });
-  // Another tick that was first has set it back as well, or moved on from there.
+  // Another tick has already reset it, or moved on from there.
   return (await leases.moveDispatched(lane, dispatched, now)) ? now : leases.dispatchedUntil(lane);
 }
 
@@ -112,7 +115,7 @@ type Sender = ReturnType<typeof sender>;
 function sender({ queue, metrics }: TickDeps, now: EpochMs) {
   const counts = { due: 0, wheel: 0, renew: 0, messages: 0 };
   return {
-    /** Resolves when all of it was accepted. */
+    /** Resolves when all keys are accepted. */
     send: async (work: readonly Due[], from: "due" | "wheel" | "renew"): Promise<void> => {
       if (work.length === 0) return;
       const messages = messagesFor(work, now);
@@ -126,8 +129,8 @@ function sender({ queue, metrics }: TickDeps, now: EpochMs) {
 }
 
 /**
- * From when on the due index is read: from its beginning when ten minutes turn since dispatchedUntil, which a missed tick
- * can't skip. While old messages wait they are probably these same keys, so that only new ones are read.
+ * Where to start in the due index: at its beginning if ten minutes have passed since dispatchedUntil, also after missed
+ * ticks. While old messages wait they probably hold the same keys, so only newer rows are read.
  */
 function dueFrom({ horizonMs }: TickDeps, dispatched: EpochMs | undefined, isHeldBack: boolean, now: EpochMs): EpochMs {
   const behind = Math.min(DUE_BEHIND_MS, horizonMs + DUE_SLACK_MS);
@@ -157,7 +160,7 @@ async function isBehind({ backlog, log, metrics }: TickDeps, now: EpochMs, signa
   return true;
 }
 
-/** The refresh slots of (cursor, until], slice by slice, with dispatchedUntil after each. */
+/** Dispatches the refresh slots of (cursor, until] by slices, and moves dispatchedUntil after each. */
 async function dispatchWheel(
   { leases, log }: TickDeps,
   sent: Sender,
@@ -179,7 +182,7 @@ async function dispatchWheel(
   return { outcome: "complete", dispatchedUntil };
 }
 
-/** Slices of the gap, then of the time ahead: none holds both. */
+/** Slices of the gap, then of the time ahead; none spans both. */
 function windows(gap: Window, until: EpochMs): readonly Window[] {
   const missed = Math.max(SLICE_MS, Math.ceil((gap.untilMs - gap.afterMs) / SLICES_OF_GAP));
   return [...cut(gap, missed), ...cut({ afterMs: Math.max(gap.afterMs, gap.untilMs), untilMs: until }, SLICE_MS)];

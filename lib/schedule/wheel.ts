@@ -15,8 +15,8 @@ export interface Slice {
 }
 
 /**
- * Every period there is, in seconds. From 8 s on each is at most 1.125 times the one before, which is 0.9 / 0.8: so one
- * lies within 0.8 d to 0.9 d whatever d is. Below, whole seconds can't be closer (lease-table 12).
+ * All periods, in seconds. From 8 s on each is at most 1.125 (0.9 / 0.8) times the previous one, so that for any d one
+ * lies within 0.8 d to 0.9 d. Below, whole seconds can't be closer (lease-table 12).
  */
 export const LADDER: readonly number[] = ladder();
 
@@ -29,35 +29,37 @@ function ladder(): readonly number[] {
 }
 
 /**
- * The period in seconds for a `refreshAfter` in ms: the largest step up to 0.9 d, which is at least 0.8 d for whole
- * seconds from 5 s on and for everything from 9 s on. A shorter fraction without a step inside takes the next lower one. Below 5 s it
- * is 4 s: the floor. Above the ladder (425 days) it is the last step.
+ * The period in seconds for a `refreshAfter` in ms: the largest step up to 0.9 d. It is at least 0.8 d for whole
+ * seconds from 5 s on and for any value from 9 s on; otherwise the next lower step. Below 5 s it is the minimum, 4 s;
+ * above the ladder (425 days) the last step.
  */
 export function periodFor(refreshAfterMs: number): number {
-  // In integers: 0.9 * d would round some whole seconds down.
+  // In integers, because 0.9 * d would round some whole seconds down.
   return LADDER.findLast((step) => step * 10 * SECOND_MS <= refreshAfterMs * 9) ?? SHORTEST_S;
 }
 
 /**
- * The largest step within [lowMs, highMs], for turns that have to come before an end; undefined when there is none. The ladder has one
- * wherever highMs >= 4 s and lowMs <= 0.8 * highMs, from 5 s on.
+ * The largest step within [lowMs, highMs], for slots that must come before a deadline; undefined when there is none.
+ * The ladder has one wherever highMs >= 4 s and lowMs <= 0.8 * highMs, from 5 s on.
  */
 export function stepWithin(lowMs: number, highMs: number): number | undefined {
   return LADDER.findLast((step) => step * SECOND_MS <= highMs && step * SECOND_MS >= lowMs);
 }
 
-/** The second within the period at which everything of this group is due: equal for syncs that share a Vault read (lease-table 11). */
+/**
+ * The second within the period at which this group is due: equal for syncs that share a Vault read (lease-table 11).
+ */
 export function phaseOf(group: string, period: number): number {
   return Number.parseInt(fingerprint(group).slice(0, 12), 16) % period;
 }
 
-/** When this refresh slot comes next, strictly after `nowMs`. */
+/** The next occurrence of this refresh slot, strictly after `nowMs`. */
 export function nextSlot(slot: RefreshSlot, nowMs: EpochMs): EpochMs {
   const second = Math.floor(nowMs / SECOND_MS);
   return (second - remainder(second - slot.phase, slot.period) + slot.period) * SECOND_MS;
 }
 
-/** The phases of each period whose refresh slot lies in (afterMs, untilMs]: each at most once, however long the window is. */
+/** The phases of each period with a refresh slot in (afterMs, untilMs]: each at most once, however long the window. */
 export function slices(periods: readonly number[], afterMs: EpochMs, untilMs: EpochMs): readonly Slice[] {
   const first = Math.floor(afterMs / SECOND_MS) + 1;
   const last = Math.floor(untilMs / SECOND_MS);

@@ -1,13 +1,13 @@
 import { SyncError } from "../errors.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 
-/** Told of each row that can't be read, by its key. */
+/** Called with the key of each unreadable row. */
 export type OnDamage = (key: string) => void;
 
-/** So many are remembered as told: a table that is damaged as a whole must not fill the memory, or the log. */
+/** The maximum number of remembered keys, so that a fully damaged table does not fill the memory or the log. */
 const MAX_TOLD = 1_000;
 
-/** A damaged row is told once by each process, and left aside: the others go on. */
+/** Reports each damaged row once per process; the others continue. */
 export function damageReport({ log, metrics }: { readonly log: Log; readonly metrics: Metrics }): OnDamage {
   const told = new Set<string>();
   return (key) => {
@@ -20,6 +20,6 @@ export function damageReport({ log, metrics }: { readonly log: Log; readonly met
 }
 
 export function damagedRow(key: string): SyncError {
-  const remedy = "change an annotation of what it declares, and it is written anew";
+  const remedy = "change an annotation of its resource, and keyferry writes it again";
   return new SyncError("STORE_INVALID", `the row ${key} of the lease table can't be read: ${remedy}`);
 }

@@ -1,7 +1,10 @@
 import { asObject } from "../util/canonical.ts";
 import type { JsonObject } from "../util/json.ts";
 
-/** A row's state as the first layout of the lease table had it, in today's members: what only static secrets know is a part of its own. */
+/**
+ * Converts a row's state from the first layout of the lease table: the parts of static secrets become a member of their
+ * own.
+ */
 export function stateOfFirst(first: JsonObject): JsonObject {
   const { source: _hash, vault, version, olderSince, doneHash, ...rest } = first;
   const own = {

@@ -2,12 +2,12 @@ import type { EpochMs } from "../clock.ts";
 import { type Issue, type OwnedSecret, type Pushed, pushPlace, type RowState } from "../ports/rows.ts";
 import type { Lease } from "../ports/store.ts";
 
-/** By name; what is said later of a name completes what was said before. */
+/** Merges by name; later entries add to earlier ones. */
 export function mergeOwned(before: readonly OwnedSecret[], later: readonly OwnedSecret[]): readonly OwnedSecret[] {
   return merged(before, later, ({ name }) => name);
 }
 
-/** By serial: none is ever lost (lease-table 28). */
+/** Merges by serial, and loses none (lease-table 28). */
 export function mergeIssues(before: readonly Issue[] = [], later: readonly Issue[] = []): readonly Issue[] {
   return merged(before, later, ({ serial }) => serial);
 }
@@ -22,16 +22,18 @@ function merged<T>(before: readonly T[], later: readonly T[], idOf: (item: T) =>
   return [...items.values()];
 }
 
-/** Who was at work on the row may be so until then. */
+/** Until when a worker may still run on the row. */
 type Held = { readonly leaseUntil: EpochMs } | undefined;
 
-/** What the state of a row is as that of its clean-up, merged into what an earlier clean-up of the same declaration had left (lease-table 8). */
+/** Converts a row's state for its clean-up, merged with an earlier clean-up of the same declaration (lease-table 8). */
 export function tombstonedState(state: RowState, held: Held, before?: RowState): RowState {
   const { place: _place, awaits: _awaits, bridgeUntil: _bridge, error: _error, ...kept } = state;
   return merge({ ...kept, refs: [], attempts: 0, ...busy(held) }, before);
 }
 
-/** What stays of a row that leaves us while Vault leases of it live: those, and what its kind knows (lease-table 28). */
+/**
+ * Converts a released row's state while it has Vault leases: keeps those, and the data of its kind (lease-table 28).
+ */
 export function retiredState(
   { own, issues = [], digest, unsent, retainUntil }: RowState,
   until: EpochMs | undefined,
@@ -72,7 +74,7 @@ function merge(state: RowState, before: RowState | undefined): RowState {
   };
 }
 
-/** A state with what is about to be written; what is recorded of a path stays. The same one when there is nothing. */
+/** Adds what is about to be written to a state; recorded paths stay. Returns the same object when nothing changes. */
 export function claimedState(
   state: RowState,
   owned: readonly OwnedSecret[] | undefined,
@@ -86,7 +88,7 @@ export function claimedState(
   };
 }
 
-/** What a record stores: what indexes know of a row changes with its settle alone. */
+/** The state that a record stores: only settle changes what indexes contain. */
 export function recordedState({ state: claimed }: Lease, state: RowState): RowState {
   const { awaits: _awaits, place: _place, unsent: _unsent, ...rest } = state;
   const { refs, awaits, place, unsent } = claimed;
@@ -99,7 +101,7 @@ export function recordedState({ state: claimed }: Lease, state: RowState): RowSt
   };
 }
 
-/** A settle that would forget a Vault lease is a bug (lease-table 28). */
+/** A settle that would lose a Vault lease is a bug (lease-table 28). */
 export function demandNoIssues(key: string, { issues = [] }: Pick<RowState, "issues">): void {
   if (issues.length > 0)
     throw new Error(`${key} has ${issues.length} issues: it can't be forgotten before they have ended`);

@@ -3,22 +3,22 @@ import type { Expected, Row } from "../ports/rows.ts";
 import { type Due, EXPECTED_MS, type NudgeOptions } from "../ports/store.ts";
 import { sentAgain } from "./overdue.ts";
 
-/** At most one start of a row by nudges in this time, in ms (lease-table 9). */
+/** Nudges start a row at most once in this time, in ms (lease-table 9). */
 const NUDGE_GAP_MS = 2_000;
 
-/** What a nudge reads of a row. */
+/** The parts of a row that a nudge reads. */
 export interface Nudgeable extends Pick<Row, "key" | "verify" | "nudges"> {
   readonly group: string;
   readonly leaseUntil: EpochMs | undefined;
   readonly dueAt: EpochMs | undefined;
   readonly lane: string;
   readonly settledAt: EpochMs | undefined;
-  /** Nudges as seen by who claimed it last. */
+  /** The nudges that the last claim saw. */
   readonly nudgesSeen: number | undefined;
   readonly expect: Expected | undefined;
 }
 
-/** What becomes of it: nothing to write, or attributes beside `nudges + 1`. */
+/** The result: nothing to write, or attributes besides `nudges + 1`. */
 export type Nudge =
   | { readonly writes: false; readonly due: Due | undefined }
   | {
@@ -30,7 +30,7 @@ export type Nudge =
       readonly expect: Expected | undefined;
     };
 
-/** What a nudge does to a row: the same in both stores. */
+/** The effect of a nudge on a row, common to both stores. */
 export function nudgeOf(row: Nudgeable, options: NudgeOptions): Nudge {
   const { now, verify } = options;
   const times = timesOf(row, options);
@@ -43,21 +43,21 @@ export function nudgeOf(row: Nudgeable, options: NudgeOptions): Nudge {
   return { ...kept, due: { key: row.key, group: row.group, lane: "now", at }, ...(isClaimed ? {} : { dueAt: at }) };
 }
 
-/** When the row is worked on next: at the end of the lease that holds it; else soon, and never later than it was due anyway. */
+/** When the row runs next: at the end of its lease; else soon, and never later than it was due. */
 function timesOf(row: Nudgeable, { now, atOnce = false }: NudgeOptions) {
   const { leaseUntil = 0, dueAt = Number.POSITIVE_INFINITY, settledAt = 0 } = row;
   const isClaimed = leaseUntil > now;
-  // Whoever claimed it settles it as nudged already, so that it is worked on once more.
+  // Its worker sees the nudge at settle and leaves the row due.
   if (isClaimed)
     return { isClaimed, isAwake: false, at: leaseUntil, comesAnyway: row.nudges > (row.nudgesSeen ?? row.nudges) };
   const soonest = atOnce ? now : Math.max(now, settledAt + NUDGE_GAP_MS);
   const isAwake = dueAt <= now;
-  // From its beginning, so that it sees whatever this nudge is about. A refresh that is due may be under way.
+  // A run that starts later sees whatever caused the nudge. A due refresh may already be running.
   const comesAnyway = isAwake || (dueAt <= soonest && row.lane === "now");
   return { isClaimed, isAwake, at: Math.min(soonest, dueAt), comesAnyway };
 }
 
-/** The highest version that was seen; one that is older than 30 s holds nobody back any more (lease-table 30). */
+/** The highest seen version; one older than 30 s delays nothing (lease-table 30). */
 function raised(known: Expected | undefined, seen: NudgeOptions["expect"], now: EpochMs): Expected | undefined {
   if (seen === undefined) return known;
   if (seen === "forget") return undefined;
@@ -65,7 +65,7 @@ function raised(known: Expected | undefined, seen: NudgeOptions["expect"], now: 
   return holds && known.version >= seen.version ? known : { version: seen.version, at: now };
 }
 
-/** Whether what was expected is dropped by a settle that read this version. */
+/** Whether a settle that read this version fulfils the expectation. */
 export function isExpectationOver(expect: Expected, reached: number | undefined, now: EpochMs): boolean {
   return (reached !== undefined && reached >= expect.version) || now - expect.at >= EXPECTED_MS;
 }

@@ -1,10 +1,13 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import type { Due } from "../ports/store.ts";
 
-/** Ticks dispatch again what became due so shortly before. What waited for longer, under a circuit, has no message on its way. */
+/**
+ * Ticks dispatch rows again that became due shortly before. A row that waited for longer, under a circuit, has no
+ * message.
+ */
 const DISPATCHED_MS = 10 * SECOND_MS;
 
-/** What is sent for a nudge of a row that is due already: nothing, unless it has waited. */
+/** The message for a nudge of a due row: none, unless the row has waited. */
 export function sentAgain(row: Pick<Due, "key" | "group">, dueAt: EpochMs | null, now: EpochMs): Due | undefined {
   return dueAt !== null && now - dueAt > DISPATCHED_MS ? { ...row, lane: "now", at: now } : undefined;
 }

@@ -12,8 +12,8 @@ import {
 import type { ClusterState, Cursor } from "../ports/store.ts";
 
 /**
- * What comes back out of a table: a file may be damaged, an item written by someone else. Each reader answers undefined for what
- * can't be worked with, drops what can be done without, and lets members that it does not know pass.
+ * Validates values from a table, because a file may be damaged, or an item written by another program. Each reader
+ * returns undefined for unusable values, drops optional ones, and keeps unknown members.
  */
 type Is = (value: unknown) => boolean;
 type Shape = Readonly<Record<string, unknown>>;
@@ -22,7 +22,7 @@ interface Form {
   readonly may: Readonly<Record<string, Is>>;
 }
 
-/** The last instant that a Date holds. */
+/** The last instant of a Date. */
 const LAST_MS = 8.64e15;
 const RESOURCE_VERSION = /^\d{1,20}$/;
 
@@ -73,12 +73,12 @@ const STATE: Form = {
   },
 };
 
-/** What an issue can't be ended without; the rest has a value that errs on the safe side. */
+/** The members without which an issue can't be ended; the others have safe defaults. */
 const isIssue = formed({ serial: isText, sealedToken: isText, target: isText });
 const ISSUE_STATES: ReadonlySet<unknown> = new Set<Issue["state"]>(["asking", "got", "live"]);
 const isPushed = formed({ vault: isText, mount: isText, path: isText, engine: isText });
 
-/** None is dropped that can be ended; one that can't is told of, and stays for a person to see (lease-table 28). */
+/** Drops no issue that can be ended; one that can't is reported, and stays for a person (lease-table 28). */
 export function soundIssues(value: unknown, damaged: () => void): readonly Issue[] {
   if (!Array.isArray(value)) {
     damaged();
@@ -156,7 +156,9 @@ function sound(value: unknown, { needs, may }: Form): Shape | undefined {
   return Object.fromEntries(Object.entries(shape).filter(([name]) => !bad.includes(name)));
 }
 
-/** What a row knew; one that can't be read begins anew, as after the loss of the table: the Secret is looked at before anything is written. */
+/**
+ * A row's state. An unreadable one starts empty, as after the loss of the table: the Secret is read before any write.
+ */
 export function soundState(value: unknown, damaged: () => void): RowState {
   const state = sound(value, STATE) as RowState | undefined;
   if (state === undefined) {
@@ -168,7 +170,7 @@ export function soundState(value: unknown, damaged: () => void): RowState {
   );
   if (isWhole) return state;
   damaged();
-  // Without its version a Secret is looked at before it is written.
+  // Without its version, a Secret is read before it is written.
   const owned = state.owned.map(({ resourceVersion: _unreadable, ...secret }) => secret);
   return { ...state, owned };
 }
@@ -181,7 +183,7 @@ export function soundReference(value: unknown): Reference | undefined {
   return sound(value, REFERENCE) as Reference | undefined;
 }
 
-/** Where discovery stands; what can't be read is listed again. */
+/** The state of discovery; unreadable parts are listed again. */
 export function soundClusterState(value: unknown, damaged: () => void): ClusterState {
   const state = sound(value, CLUSTER) as ClusterState | undefined;
   if (state === undefined) {
@@ -195,7 +197,7 @@ export function soundClusterState(value: unknown, damaged: () => void): ClusterS
   return { ...state, cursors: Object.fromEntries(good) };
 }
 
-/** A refresh slot of the wheel that comes again and again, and not all the time. */
+/** Whether this is a valid refresh slot, which recurs but not permanently. */
 export function isRefreshSlot(period: unknown, phase: unknown): boolean {
   return isCount(period) && isCount(phase) && phase < period;
 }

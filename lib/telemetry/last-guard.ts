@@ -2,16 +2,16 @@ import type { EventEmitter } from "node:events";
 import { described } from "../described.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 
-/** What of Node's process is needed here. */
+/** The part of Node's process that is needed here. */
 export type Guarded = Pick<EventEmitter, "on" | "off" | "listeners">;
 
 const EVENTS = ["unhandledRejection", "uncaughtException"] as const;
 
 /**
- * A failure that nobody heard is a bug of ours: it is told by its name and place, counted, and does not end the process. What
- * was written is protected by fences and versions, each loop goes on by itself, and what was under way comes again out of
- * the lease table; an end would stop every other cluster instead. Whoever else listens is kept from ending it (a
- * function's runtime does). Disposing gives the process back as it was.
+ * An unhandled failure is a bug of ours: it is logged by name and place, counted, and does not end the process. Fences
+ * and versions protect what was written, each loop goes on, and running work comes again from the lease table; an exit
+ * would stop all other clusters. Other listeners, such as a function's runtime, can't end the process either. Disposing
+ * restores the process.
  */
 export function lastGuard(
   guarded: Guarded,

@@ -11,7 +11,7 @@ interface Definition {
 
 const OF_CLIENT = ["operation", "vault_connection"];
 
-/** What VSO's dashboards and alerts ask for, by its names and labels; ours stand behind them. */
+/** The metrics that VSO's dashboards and alerts use, with its names and labels. */
 const VSO_METRICS: Readonly<Record<string, Definition>> = {
   vso_secret_sync_total: { help: "Runs of syncs.", labels: ["controller", "cluster"] },
   vso_secret_sync_errors_total: { help: "Failed runs of syncs.", labels: ["controller", "cluster", "code"] },
@@ -26,7 +26,7 @@ const VSO_METRICS: Readonly<Record<string, Definition>> = {
   controller_runtime_reconcile_errors_total: { help: "Failed runs by kind.", labels: ["controller"] },
 };
 
-/** Every metric by name: counters, and histograms where buckets stand. What is not here can't be counted. */
+/** All metrics by name: counters, and histograms where there are buckets. Any other name is refused. */
 const METRICS: Readonly<Record<string, Definition>> = {
   keyferry_syncs_total: {
     help: "Runs of syncs: settled (there was work to do) or unchanged.",
@@ -85,13 +85,13 @@ const METRICS: Readonly<Record<string, Definition>> = {
 
 export interface PrometheusMetrics extends Required<Metrics> {
   readonly registry: Registry;
-  /** Shows what another part counts by itself, read when someone asks. */
+  /** Exposes a counter of another part, read at each scrape. */
   expose(name: string, help: string, labels: readonly string[], read: () => readonly Reading[]): void;
-  /** The same for what goes up and down. */
+  /** The same for a gauge. */
   gauge(name: string, help: string, labels: readonly string[], read: Read): void;
 }
 
-/** What is read when someone asks; a reading that fails shows nothing, and the other metrics all the same. */
+/** Reads values at a scrape; when it fails, only this metric is left out. */
 type Read = () => Promise<readonly Reading[]>;
 
 export interface Reading {
@@ -155,7 +155,7 @@ function addGauge(
   });
 }
 
-/** One run as VSO's controllers would count it. */
+/** Counts a run as VSO's controllers do. */
 function countRun(count: Metrics["count"], { key, code }: FinishedRun): void {
   const { cluster, kind } = partsOf(key);
   const controller = kind.toLowerCase();

@@ -3,11 +3,11 @@ import { partsOf, type SyncKey } from "../keys.ts";
 import type { OwedRollout } from "../ports/rows.ts";
 import type { LeaseStore } from "../ports/store.ts";
 
-/** Restarts that are owed, counted in memory: the lease table would have to be read as a whole with each scrape. */
+/** Counts owed restarts in memory, because each scrape would otherwise read the whole lease table. */
 export interface RolloutsOwed {
-  /** What the lease table knows at the start. */
+  /** Takes the lease table's state at the start. */
   remember(owing: ReadonlyMap<SyncKey, Pick<OwedRollout, "attempts">>): void;
-  /** A store that tells when restarts become owed, are done, or are nobody's any more. */
+  /** Wraps a store to notice when restarts become owed, are done or are dropped. */
   seeing<S extends LeaseStore>(store: S): S;
 }
 

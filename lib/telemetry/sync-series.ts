@@ -6,20 +6,20 @@ import type { LeaseStore, RowSummary } from "../ports/store.ts";
 import type { FinishedRun } from "../ports/telemetry.ts";
 import { isReferenceStatus } from "../resource-kinds.ts";
 
-/** Series of single syncs, in memory: an unchanged refresh writes nothing that they could be read from. */
+/** Series of single syncs, in memory: an unchanged refresh writes no row from which they could be read. */
 export interface SyncSeries {
   ran(run: FinishedRun): void;
-  /** What the lease table knows at the start. */
+  /** Takes the lease table's state at the start. */
   remember(rows: readonly RowSummary[]): void;
   forget(key: SyncKey): void;
 }
 
 interface Entry {
   readonly key: SyncKey;
-  /** When it was last found in step. */
+  /** When the sync was last in step. */
   readonly inStepAt?: EpochMs;
   readonly refreshAfterMs?: number;
-  /** Failed runs in a row by the same code. */
+  /** Consecutive failed runs with the same code. */
   readonly failures: number;
   readonly code?: ErrorCode;
 }
@@ -45,10 +45,10 @@ interface Reading {
 }
 type Readings = Readonly<Record<SeriesName, readonly Reading[]>>;
 
-/** What is asked for in one scrape is looked up once. */
+/** The values of one scrape are computed once. */
 const ONE_SCRAPE_MS = SECOND_MS;
 
-/** Adds the series to a registry: of the `limit` resources that fare worst, when there are more. */
+/** Adds the series to a registry, for at most `limit` resources, worst first. */
 export function syncSeries(registry: Registry, { limit, clock }: { limit: number; clock: Clock }): SyncSeries {
   const entries = new Map<SyncKey, Entry>();
   let last: { readonly at: EpochMs; readonly readings: Readings } | undefined;
@@ -78,20 +78,20 @@ export function syncSeries(registry: Registry, { limit, clock }: { limit: number
   };
 }
 
-/** Of a sync on the wheel nobody wrote down when it was last found in step: the start of this process stands for it. */
+/** An unchanged refresh is not stored, so for a sync on the wheel the start of this process counts as last in step. */
 function entryOf({ key, error, attempts, syncedAt, wheel }: RowSummary, now: EpochMs): Entry {
   const inStepAt = wheel === undefined ? syncedAt : now;
   return {
     key,
     ...(inStepAt === undefined ? {} : { inStepAt }),
-    // A period is at least 0.8 of what was declared.
+    // A period is at least 0.8 of the declared refreshAfter.
     ...(wheel === undefined ? {} : { refreshAfterMs: (wheel.period * SECOND_MS) / 0.8 }),
     failures: error === undefined ? 0 : attempts,
     ...(error === undefined ? {} : { code: error.code }),
   };
 }
 
-/** A store that tells when a declaration goes, so that its series go as well. */
+/** Wraps a store so that the series of a deleted declaration are removed. */
 export function forgetting<S extends LeaseStore>(store: S, series: Pick<SyncSeries, "forget">): S {
   return {
     ...store,
@@ -125,7 +125,7 @@ function lagOf({ inStepAt, refreshAfterMs }: Entry, now: EpochMs): number {
   return Math.max(0, now - inStepAt - refreshAfterMs);
 }
 
-/** Failing ones first, then the latest. */
+/** Failing syncs first, then the most overdue. */
 function worst(all: readonly Entry[], limit: number, now: EpochMs): readonly Entry[] {
   if (all.length <= limit) return all;
   const rank = (entry: Entry): number => (entry.code === undefined ? lagOf(entry, now) : Number.MAX_SAFE_INTEGER);

@@ -1,19 +1,19 @@
-/** What the engine answers (lib/transform/engine). */
+/** The engine's answer (lib/transform/engine). */
 export type Answer = { readonly problem: Problem } | Success;
 
 export interface Success {
   readonly outputs: readonly { readonly key: string; readonly value: string }[];
   readonly fields: readonly string[];
-  /** Where a template wrote what is not there. */
+  /** Where a template used a missing field. */
   readonly missing: readonly Place[];
 }
 
-/** A part of a template, in words that hold nothing of the data. */
+/** A place in a template, described without any data. */
 export interface Place {
   readonly template?: string;
   readonly line?: number;
   readonly column?: number;
-  /** The part of the template. */
+  /** The expression. */
   readonly at?: string;
 }
 

@@ -1,41 +1,41 @@
 import { Worker } from "node:worker_threads";
 import { SECOND_MS } from "../clock.ts";
 
-/** What became of a request. */
+/** The outcome of a request. */
 export type Outcome =
   | { readonly kind: "answered"; readonly answer: Uint8Array; readonly tookMs: number }
-  /** It took longer than the lane allows. */
+  /** The request exceeded the lane's limit. */
   | { readonly kind: "overran" }
-  /** The engine ended over it: out of memory, or too deep. */
+  /** The request ended the engine: out of memory, or too deep. */
   | { readonly kind: "ended" };
 
-/** One engine in a thread of its own, which takes one request after the other. */
+/** An engine in its own thread, which processes one request at a time. */
 export interface Lane {
-  /** Rejects with the signal's reason when it aborts first. */
+  /** Rejects with the signal's reason if the signal aborts first. */
   run(request: Uint8Array, signal: AbortSignal): Promise<Outcome>;
-  /** Requests that are not answered yet, the one at work included. */
+  /** Unanswered requests, the running one included. */
   readonly pending: number;
   close(): Promise<void>;
 }
 
 export interface LaneOptions {
   readonly module: () => Promise<WebAssembly.Module>;
-  /** For one request, from when the engine has it. */
+  /** The limit for one request, from when the engine receives it. */
   readonly limitMs: number;
-  /** A thread that had nothing to do for so long is ended. */
+  /** A thread is stopped after being idle for so long. */
   readonly idleMs: number;
 }
 
-/** Beside this file, or beside the bundle that it became part of. */
+/** Beside this file, or beside the bundle that contains it. */
 const WORKER = new URL(
   import.meta.url.endsWith(".ts") ? "./template-worker.ts" : "./template-worker.mjs",
   import.meta.url,
 );
 
-/** Of a thread, for what is not the engine's own memory. */
+/** For the thread, without the engine's own memory. */
 const RESOURCES = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 16, stackSizeMb: 8 } as const;
 
-/** To load the engine; a machine that takes longer has worse to tell. */
+/** To load the engine. */
 const START_MS = 30 * SECOND_MS;
 
 export function lane({ module, limitMs, idleMs }: LaneOptions): Lane {
@@ -60,7 +60,7 @@ export function lane({ module, limitMs, idleMs }: LaneOptions): Lane {
       if (outcome.kind !== "answered") await end();
       return outcome;
     } catch (error) {
-      // It did not even start: the next request tries anew.
+      // It did not start: the next request tries again.
       await end();
       throw error;
     } finally {
@@ -92,10 +92,10 @@ export function lane({ module, limitMs, idleMs }: LaneOptions): Lane {
 
 async function started(module: () => Promise<WebAssembly.Module>): Promise<Worker> {
   const workerData = await module();
-  // Its output goes nowhere: it has nothing to say but what it was given.
+  // Discards the thread's output, which could only repeat its input.
   const io = { stdin: false, stdout: true, stderr: true } as const;
   const worker = new Worker(WORKER, { workerData, env: {}, argv: [], execArgv: [], resourceLimits: RESOURCES, ...io });
-  // What it fails with when nobody waits for it is nobody's business.
+  // The thread may fail while nobody waits for it.
   worker.on("error", () => undefined);
   if ((await firstWord(worker, START_MS)).kind !== "said") {
     await worker.terminate();
@@ -121,7 +121,7 @@ async function exchange(worker: Worker, request: Uint8Array, limitMs: number): P
 
 type Heard = { readonly kind: "said"; readonly word: unknown } | { readonly kind: "overran" | "ended" };
 
-/** What a thread says next, if it says anything in time and before it ends. */
+/** The thread's next message; or that it ended, or exceeded the limit. */
 function firstWord(worker: Worker, limitMs: number): Promise<Heard> {
   return new Promise((resolve) => {
     const settle = (heard: Heard): void => {

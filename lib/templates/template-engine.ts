@@ -11,19 +11,19 @@ import { answerOf, placeText, problemMessage } from "./answer.ts";
 import { type Lane, lane, type Outcome } from "./lane.ts";
 
 /**
- * Templates, includes and excludes by Go's own text/template, sprig and regexp, compiled to WebAssembly, in a thread of
- * their own without any I/O. It is loaded with the first rendering, and compiled once.
+ * Renders templates, includes and excludes by Go's own text/template, sprig and regexp, compiled to WebAssembly, in a
+ * thread without I/O. Loaded for the first rendering, and compiled once.
  */
 export interface GoTemplates extends TemplateEngine {
   close(): Promise<void>;
 }
 
 export interface TemplateLimits {
-  /** What takes longer is moved to the slow lane, so that the others do not wait for it. */
+  /** A slower rendering moves to the slow lane, so that others need not wait for it. */
   readonly quickMs: number;
-  /** What takes longer there has failed. */
+  /** A slower rendering fails. */
   readonly slowMs: number;
-  /** So many may be in the slow lane at once: who waits there keeps a place in which others could be worked on. */
+  /** How many renderings may be in the slow lane: each one also occupies a place among the keys at work. */
   readonly slowAtOnce: number;
 }
 
@@ -31,12 +31,12 @@ const LIMITS: TemplateLimits = { quickMs: 300, slowMs: 2 * SECOND_MS, slowAtOnce
 
 const IDLE_MS = 60 * SECOND_MS;
 
-/** So many sets of templates are remembered as slow. */
+/** The maximum number of template sets remembered as slow. */
 const MAX_SLOW = 1_000;
 
 const decompress = promisify(brotliDecompress);
 
-/** Beside this file, or beside the bundle that it became part of. */
+/** Beside this file, or beside the bundle that contains it. */
 const ENGINE = new URL("./engine.wasm.br", import.meta.url);
 
 export function goTemplates(limits: TemplateLimits = LIMITS): GoTemplates {
@@ -62,11 +62,11 @@ export function goTemplates(limits: TemplateLimits = LIMITS): GoTemplates {
     return undefined;
   };
   const slowly = async (request: Uint8Array, name: string, signal: AbortSignal): Promise<Uint8Array> => {
-    if (lanes.slow.pending >= limits.slowAtOnce) throw givenUp("they are slow, and other slow ones are first");
+    if (lanes.slow.pending >= limits.slowAtOnce) throw givenUp("too many other slow ones are waiting");
     const outcome = await within(lanes.slow, request, signal);
     if (outcome.kind === "ended") throw timeIsOver();
     if (outcome.kind === "overran") throw overran(limits.slowMs);
-    // It was slow once, perhaps because the machine was: it may go with the others again.
+    // Perhaps only the machine was slow: this set may use the quick lane again.
     if (outcome.tookMs < limits.quickMs / 2) slow.delete(name);
     return outcome.answer;
   };
@@ -91,15 +91,15 @@ async function within(lane: Lane, request: Uint8Array, signal: AbortSignal): Pro
     return await lane.run(request, signal);
   } catch (error) {
     if (!signal.aborted) throw error;
-    throw givenUp("no time left");
+    throw givenUp("keyferry ran out of time");
   }
 }
 
 function givenUp(because: string): SyncError {
-  return new SyncError("DEADLINE_EXCEEDED", `the templates were given up: ${because}`);
+  return new SyncError("DEADLINE_EXCEEDED", `the templates were not rendered: ${because}`);
 }
 
-/** The request as the engine reads it. */
+/** The request in the engine's format. */
 export function requestOf({ templates, includes, excludes, input, missingKey }: Rendering): LosslessValue {
   return {
     templates: templates.map(({ name, key, text }) => ({ name, key: key ?? null, text })),
@@ -115,7 +115,7 @@ export function requestOf({ templates, includes, excludes, input, missingKey }: 
   };
 }
 
-/** The same for renderings by the same texts, whatever the data is and whoever declares them. */
+/** The same for renderings with the same texts, whatever their data and declaration. */
 function nameOf({ templates, includes, excludes }: Rendering): string {
   return fingerprint(...templates.map(({ text }) => text), ...includes, ...excludes);
 }
@@ -138,7 +138,7 @@ function renderFailed(message: string): SyncError {
 }
 
 function timeIsOver(): SyncError {
-  return renderFailed("the templates need more memory, or nest deeper, than a rendering may");
+  return renderFailed("the templates need more memory, or nest deeper, than is allowed");
 }
 
 function overran(limitMs: number): SyncError {

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { wasiHost } from "./wasi.ts";
 
-/** What the engine exports (lib/transform/engine/exports.go). */
+/** The engine's exports (lib/transform/engine/exports.go). */
 interface Engine {
   readonly memory: WebAssembly.Memory;
   _initialize(): void;
@@ -24,7 +24,7 @@ function start(module: WebAssembly.Module): (request: Uint8Array) => Uint8Array 
   };
 }
 
-/** Most of what a render runs through is compiled by one, so that the first one that counts is not the slow one. */
+/** Compiles most of the code that a rendering needs, so that the first real one is not slow. */
 const WARM_UP = JSON.stringify({ templates: [{ name: "a", key: "a", text: "{{ get .Secrets `a` | upper }}" }] });
 
 const answer = start(workerData as WebAssembly.Module);

@@ -1,14 +1,14 @@
-/** What Go's runtime asks of its host, and nothing that would reach anything: time, randomness, and no answer to the rest. */
+/** The host functions for Go's runtime, without access to anything: time, randomness, and errors for the rest. */
 
-/** Errno of WASI: no such file descriptor. */
+/** WASI's errno for a bad file descriptor. */
 const BADF = 8;
 
-/** A wait inside the engine is cut short after so long: Go asks again. */
+/** The longest wait inside the engine: Go then asks again. */
 const MAX_WAIT_MS = 10;
 
 export interface WasiHost {
   readonly imports: WebAssembly.ModuleImports;
-  /** Once the module is there: its functions work on its memory. */
+  /** Call with the module's memory, which the functions use. */
   attach(memory: WebAssembly.Memory): void;
 }
 
@@ -35,7 +35,7 @@ export function wasiHost(module: WebAssembly.Module): WasiHost {
       return 0;
     },
     random_get: (at: number, length: number) => {
-      // crypto takes 64 KiB at a time; Go asks for less.
+      // crypto accepts 64 KiB at a time; Go asks for less.
       crypto.getRandomValues(new Uint8Array(bytes(), at, length));
       return 0;
     },
@@ -45,7 +45,7 @@ export function wasiHost(module: WebAssembly.Module): WasiHost {
       throw new Error("the engine ended");
     },
   };
-  // A panic's last words could quote data: they are counted as written, and go nowhere.
+  // A panic's message could quote data: it counts as written and is discarded.
   answered.fd_write = (_fd: number, vectors: number, count: number, written: number) => {
     let total = 0;
     for (let at = 0; at < count; at++) total += view().getUint32(vectors + 8 * at + 4, true);
@@ -72,7 +72,7 @@ const SUBSCRIPTION_BYTES = 48;
 const EVENT_BYTES = 32;
 const CLOCK = 0;
 
-/** Go's scheduler waits by a clock; nothing else can be waited for here. */
+/** Go's scheduler waits only for clocks. */
 function waitForClocks(view: DataView, { from, to, count, written }: Poll): number {
   let events = 0;
   for (let at = 0; at < count; at++) {

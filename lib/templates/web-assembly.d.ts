@@ -1,4 +1,4 @@
-/** What we use of WebAssembly: TypeScript has its types in those of a browser only. */
+/** The part of WebAssembly that we use: TypeScript declares it only for browsers. */
 declare namespace WebAssembly {
   type ModuleImports = Record<string, (...args: never[]) => number>;
 

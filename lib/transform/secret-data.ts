@@ -11,19 +11,19 @@ const RAW_KEY = "_raw";
 const SECRET_KEY = /^[-._a-zA-Z0-9]+$/;
 const MAX_KEY_LENGTH = 253;
 
-/** What Kubernetes takes: the bytes of all values together (kubernetes-rules 13). */
+/** Kubernetes' limit for the bytes of all values together (kubernetes-rules 13). */
 export const MAX_SECRET_BYTES = 1_048_576;
 
 const MAX_NAMED = 10;
 
-/** A text is stored byte for byte, anything else as Go writes its JSON, which is what VSO stores. */
+/** Strings byte for byte; other values as Go's JSON, like VSO. */
 function encode(value: LosslessValue): SecretValue {
   return SecretValue.of(typeof value === "string" ? value : goJson(value));
 }
 
 type Answer = Pick<SourceData, "fields" | "response">;
 
-/** What templates see of Vault's answer and of the declaration. */
+/** The parts of Vault's answer and of the declaration that templates can use. */
 export function templateInput(source: Answer, about: Pick<TemplateInput, "annotations" | "labels">): TemplateInput {
   const { response } = source;
   const metadata = isLosslessObject(response) ? response.metadata : undefined;
@@ -36,8 +36,8 @@ export function templateInput(source: Answer, about: Pick<TemplateInput, "annota
 }
 
 /**
- * What Vault's answer becomes in a Secret. `rendered` is what the template engine made of it; without it every field is
- * taken as it is. Throws TRANSFORM_FAILED, SECRET_REFUSED, SECRET_TOO_LARGE.
+ * The Secret's data for Vault's answer. `rendered` is the template engine's output; without it every field is copied.
+ * Throws TRANSFORM_FAILED, SECRET_REFUSED, SECRET_TOO_LARGE.
  */
 export function secretData(
   source: Answer,
@@ -66,7 +66,7 @@ function rawNotPermitted(remedy: string): SyncError {
   );
 }
 
-/** What the API server would refuse is found here, since its answer could quote data. */
+/** Refuses what the API server would refuse, because the API server's message could quote data. */
 function mustBeTaken(data: SecretData): void {
   const refused = [...data.keys()].filter((key) => !isSecretKey(key));
   if (refused.length > 0) throw keysRefused(refused);
@@ -74,7 +74,7 @@ function mustBeTaken(data: SecretData): void {
   if (bytes > MAX_SECRET_BYTES) throw tooLarge(data, bytes);
 }
 
-/** `.` and names that begin with `..` are refused too: they would be paths in a volume. */
+/** Also refuses `.` and names that begin with `..`, which would be paths in a volume. */
 function isSecretKey(key: string): boolean {
   return SECRET_KEY.test(key) && key.length <= MAX_KEY_LENGTH && key !== "." && !key.startsWith("..");
 }
@@ -88,7 +88,7 @@ function named(keys: readonly string[]): string {
 function keysRefused(keys: readonly string[]): SyncError {
   return new SyncError(
     "SECRET_REFUSED",
-    `not keys that a Secret may have: ${named(keys)}. Letters, digits, -, _ and . are allowed, ${MAX_KEY_LENGTH} characters ` +
+    `not valid keys of a Secret: ${named(keys)}. Letters, digits, -, _ and . are allowed, ${MAX_KEY_LENGTH} characters ` +
       "at most: rename these fields in Vault, or the keys of templates",
   );
 }
@@ -99,6 +99,6 @@ function tooLarge(data: SecretData, bytes: number): SyncError {
   const hint = data.has(RAW_KEY) ? `; without ${RAW_KEY} (destination.transformation.excludeRaw) it is smaller` : "";
   return new SyncError(
     "SECRET_TOO_LARGE",
-    `${bytes} bytes of data, and a Secret holds ${MAX_SECRET_BYTES} at most (largest: ${sizes})${hint}`,
+    `${bytes} bytes of data, but a Secret holds at most ${MAX_SECRET_BYTES} (largest: ${sizes})${hint}`,
   );
 }

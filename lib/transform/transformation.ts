@@ -12,10 +12,10 @@ export type TransformationSpec = z.infer<typeof transformation>;
 type Ref = NonNullable<TransformationSpec["transformationRefs"]>[number];
 type Template = SecretTransformationSpec["templates"] extends Readonly<Record<string, infer T>> | undefined ? T : never;
 
-/** Everything that shapes a Secret's data, from the declaration and from what it refers to. */
+/** Everything that shapes a Secret's data, from the declaration and its references. */
 export interface Transformation {
   readonly excludeRaw: boolean;
-  /** Those without a key first, then by key and name, which is the order that they are rendered in. */
+  /** In rendering order: those without a key first, then by key and name. */
   readonly templates: readonly TemplateSource[];
   readonly includes: readonly string[];
   readonly excludes: readonly string[];
@@ -26,14 +26,14 @@ export interface TransformationInput {
   /** The declaration's namespace and name. */
   readonly owner: ObjectRef;
   readonly spec: TransformationSpec | undefined;
-  /** Set for the whole cluster: a declaration can't turn it off. */
+  /** A setting of the cluster, which a declaration can't disable. */
   readonly excludeRaw: boolean;
   readonly missingKey: MissingKey;
-  /** The SecretTransformation of that name; throws when there is none that is valid. */
+  /** The SecretTransformation of that name; throws when there is no valid one. */
   readonly find: (ref: ObjectRef) => SecretTransformationSpec;
 }
 
-/** What a declaration refers to, in its order: any namespace may be named, as with VSO. */
+/** A declaration's references, in its order. As with VSO, they may name any namespace. */
 export function transformationRefs({ owner, spec }: Pick<TransformationInput, "owner" | "spec">): readonly ObjectRef[] {
   return (spec?.transformationRefs ?? []).map((ref) => transformationRefOf(ref, owner));
 }
@@ -42,12 +42,15 @@ function transformationRefOf(ref: Ref, owner: ObjectRef): ObjectRef {
   return { namespace: ref.namespace || owner.namespace, name: ref.name };
 }
 
-/** Whether there is nothing to ask the template engine for. */
+/** Whether no template engine is needed. */
 export function isPlain({ templates, includes, excludes }: Omit<Transformation, "excludeRaw" | "missingKey">): boolean {
   return templates.length === 0 && includes.length === 0 && excludes.length === 0;
 }
 
-/** Collects templates and filters and gives each template the name it has in VSO. Throws TRANSFORM_FAILED, and what `find` throws. */
+/**
+ * Collects templates and filters, and gives each template its name in VSO. Throws TRANSFORM_FAILED, and the errors of
+ * `find`.
+ */
 export function transformationOf({ owner, spec, excludeRaw, missingKey, find }: TransformationInput): Transformation {
   const names = takenNames();
   const templates = ownTemplates(owner, spec?.templates).map((template) => names.take(template));
@@ -74,7 +77,7 @@ export function transformationOf({ owner, spec, excludeRaw, missingKey, find }: 
   };
 }
 
-/** All that a SecretTransformation holds, to be read and not to be rendered: none of it fills a key. */
+/** All templates and filters of a SecretTransformation, to be parsed but not rendered: they fill no key. */
 export function readingOf(place: ObjectRef, spec: SecretTransformationSpec): Rendering {
   const { sourceTemplates = [], templates, includes = [], excludes = [] } = spec;
   const named = [...sourceTemplates.map((template, index) => [String(index), template] as const), ...byKey(templates)];
@@ -89,12 +92,12 @@ export function readingOf(place: ObjectRef, spec: SecretTransformationSpec): Ren
   };
 }
 
-/** A template, and where it stands, for messages. */
+/** A template with its place, for messages. */
 interface Placed extends TemplateSource {
   readonly at: string;
 }
 
-/** Template names are unique in the whole set, since any template may call another. */
+/** Template names are unique in the whole set, because any template may call another. */
 interface Names {
   has(name: string): boolean;
   /** Throws TRANSFORM_FAILED when the name is taken. */
@@ -161,13 +164,13 @@ function takenFrom(
   return chosen.map(({ name: wanted, keyOverride }) => {
     const template = templates.get(wanted);
     const at = `spec.templates.${wanted} of ${subject}`;
-    if (template === undefined) throw transformFailed(`${at} is named in templateRefs and not there`);
+    if (template === undefined) throw transformFailed(`${at} is named in templateRefs, but does not exist`);
     if (!template.name) throw transformFailed(`template name empty: ${at} needs a name, since templateRefs names it`);
     return names.take({ name: template.name, key: keyOverride || wanted, text: template.text, at });
   });
 }
 
-/** Keys are rendered in sorted order, key before name, as VSO does. */
+/** As in VSO: sorted by key, then by name. */
 function inOrder(templates: readonly TemplateSource[]): readonly TemplateSource[] {
   const compare = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
   return templates.toSorted((a, b) => {

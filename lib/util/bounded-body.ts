@@ -1,4 +1,4 @@
-/** More bytes came than were allowed; what was not read yet is not waited for. */
+/** A body exceeded the limit; the rest is not read. */
 export class BodyTooLarge extends Error {
   readonly limit: number;
 
@@ -9,7 +9,7 @@ export class BodyTooLarge extends Error {
   }
 }
 
-/** The whole of a body that is no longer than this, in bytes: a longer one is given up at once, and its connection with it. */
+/** Reads a body of at most `limit` bytes. A longer one is cancelled together with its connection. */
 export async function boundedBody(body: AsyncIterable<Uint8Array>, limit: number): Promise<Buffer> {
   const parts: Uint8Array[] = [];
   let length = 0;

@@ -4,7 +4,7 @@ export function asObject(value: Json | undefined): JsonObject | undefined {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
 }
 
-/** JSON with sorted keys: equal things have equal text. */
+/** JSON with sorted keys, so that equal values have equal text. */
 export function canonical(value: Json | undefined): string {
   if (value === undefined) return "null";
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 
-/** What is wrong, and where. Never quotes the value that it complains of. */
+/** What is wrong, and where. Never quotes the value. */
 export interface Complaint {
   readonly path: readonly PropertyKey[];
   readonly message: string;
@@ -22,7 +22,7 @@ export function pathText(path: readonly PropertyKey[]): string {
   }, "");
 }
 
-/** What stands at a path; undefined when nothing does. */
+/** The value at a path, or undefined. */
 export function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((value, part) => {
     if (typeof value !== "object" || value === null || !Object.hasOwn(value, part)) return undefined;
@@ -60,7 +60,7 @@ function messageOf(issue: z.core.$ZodIssue, found: unknown): string {
   }
 }
 
-/** Zod's issues in our words, each with its path; an unknown field is one complaint at the field itself. */
+/** Zod's issues in our words, each with its path; an unknown field is a complaint about that field. */
 export function complaintsOf(error: z.ZodError, input: unknown): readonly Complaint[] {
   return error.issues.flatMap((issue): readonly Complaint[] => {
     if (issue.code === "unrecognized_keys") {
@@ -72,7 +72,7 @@ export function complaintsOf(error: z.ZodError, input: unknown): readonly Compla
 
 const MAX_COMPLAINTS = 20;
 
-/** `path: message` for each, twenty at most, so that one broken file does not fill a screen. */
+/** `path: message` for each, at most twenty, so that a broken file does not fill the screen. */
 export function complaintLines(complaints: readonly Complaint[], root: readonly PropertyKey[] = []): readonly string[] {
   const lines = complaints
     .slice(0, MAX_COMPLAINTS)

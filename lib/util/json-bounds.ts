@@ -1,8 +1,8 @@
-/** How JSON may be made that is parsed at all. */
+/** Limits for JSON before it is parsed. */
 export interface JsonBounds {
-  /** Objects and lists inside each other. */
+  /** The nesting of objects and lists. */
   readonly depth: number;
-  /** Values, roughly: each takes memory of its own, and a megabyte of `[],[],[]` would take fifty. */
+  /** Approximate number of values: each takes memory, and a megabyte of `[],[],[]` would take fifty. */
   readonly values: number;
 }
 
@@ -12,7 +12,7 @@ const COMMA = 0x2c;
 const OPENING: ReadonlySet<number> = new Set([0x5b, 0x7b]);
 const CLOSING: ReadonlySet<number> = new Set([0x5d, 0x7d]);
 
-/** What makes this text one that must not be parsed; undefined when it may be. It need not be JSON. */
+/** Why this text must not be parsed; undefined when it may be. It need not be JSON. */
 export function jsonExcess(bytes: Uint8Array, bounds: JsonBounds): string | undefined {
   let depth = 0;
   let values = 1;
@@ -30,7 +30,7 @@ export function jsonExcess(bytes: Uint8Array, bounds: JsonBounds): string | unde
   return undefined;
 }
 
-/** Where the quote is that ends the text which begins here. */
+/** The position of the quote that ends the string starting here. */
 function endOfText(bytes: Uint8Array, from: number): number {
   for (let at = from; at < bytes.length; at++) {
     const byte = bytes[at];

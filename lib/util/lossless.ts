@@ -1,6 +1,6 @@
 import { isLosslessNumber, type LosslessNumber, parse } from "lossless-json";
 
-/** JSON whose numbers are as they were written: `1.0`, `1e5` and 20 digits stay what they are, as VSO writes them. */
+/** JSON whose numbers keep their spelling: `1.0`, `1e5` and 20 digits stay unchanged, as in VSO. */
 export type LosslessValue =
   | null
   | boolean
@@ -11,7 +11,7 @@ export type LosslessValue =
 
 export type LosslessObject = { readonly [key: string]: LosslessValue };
 
-/** Vault takes 300 levels; what nests deeper than this is refused before it can exhaust the stack. */
+/** Vault's own limit is 300 levels; deeper JSON is refused before it can exhaust the stack. */
 const MAX_DEPTH = 1_000;
 
 const QUOTE = 0x22;
@@ -34,7 +34,7 @@ function nestsTooDeep(text: string): boolean {
   return false;
 }
 
-/** Parses JSON; of a key that stands twice the last one counts, as in Go. Throws SyntaxError without a snippet of the text. */
+/** Parses JSON; of a repeated key the last one counts, as in Go. Throws a SyntaxError that quotes no text. */
 export function parseLossless(text: string): LosslessValue {
   if (nestsTooDeep(text)) throw new SyntaxError(`JSON of more than ${MAX_DEPTH} levels`);
   try {
@@ -56,24 +56,24 @@ const GO_ESCAPES: Readonly<Record<string, string>> = {
   "\u2029": "\\u2029",
 };
 
-/** A text as Go's encoding/json writes it: `<>&`, U+2028 and U+2029 escaped, what is not Unicode replaced. */
+/** A string as Go's encoding/json writes it: `<>&`, U+2028 and U+2029 escaped, invalid Unicode replaced. */
 export function goString(text: string): string {
   return JSON.stringify(text.toWellFormed()).replace(/[<>&\u2028\u2029]/g, (char) => GO_ESCAPES[char] ?? char);
 }
 
-/** In the order of their UTF-8 bytes, which is not that of JavaScript's strings. */
+/** Sorts by UTF-8 bytes, which differs from JavaScript's order of strings. */
 export function inByteOrder(keys: Iterable<string>): readonly string[] {
   const sorted = [...keys].map((key) => ({ key, bytes: Buffer.from(key) }));
   return sorted.sort((a, b) => Buffer.compare(a.bytes, b.bytes)).map(({ key }) => key);
 }
 
-/** JSON as Go's encoding/json writes a map: keys in byte order, compact, texts as goString, numbers verbatim. */
+/** JSON as Go's encoding/json writes a map: compact, keys in byte order, strings as goString, numbers verbatim. */
 export function goJson(value: LosslessValue): string {
   if (value === null || typeof value === "boolean") return String(value);
   if (typeof value === "string") return goString(value);
   if (isLosslessNumber(value)) return value.value;
   if (Array.isArray(value)) return `[${value.map(goJson).join(",")}]`;
-  // Keys that only differ in what is not Unicode are one key in Go.
+  // Go treats keys that differ only in invalid Unicode as the same key.
   const members = new Map(Object.entries(value as LosslessObject).map(([key, item]) => [key.toWellFormed(), item]));
   return `{${inByteOrder(members.keys())
     .map((key) => `${goString(key)}:${goJson(members.get(key) ?? null)}`)

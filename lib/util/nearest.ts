@@ -1,6 +1,6 @@
 import { closest, distance } from "fastest-levenshtein";
 
-/** The candidate that a person most likely meant, cases aside; undefined when none is within so many edits. */
+/** The candidate that a person most likely meant, ignoring case; undefined when none is close enough. */
 export function nearest(text: string, candidates: readonly string[], edits: (near: string) => number) {
   if (candidates.length === 0) return undefined;
   const near = closest(text.toLowerCase(), [...candidates]);

@@ -1,7 +1,7 @@
-/** An API server takes so many requests of one command at once without others noticing. */
+/** Concurrent requests of one command that don't disturb other users of an API server. */
 const AT_ONCE = 8;
 
-/** Does something for each item, a few at a time; answers in their order. The first failure ends it. */
+/** Runs the work for each item, a few at a time, and returns the results in order. The first failure ends it. */
 export async function parallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
   const results: R[] = [];
   const rest = items.entries();

@@ -1,14 +1,16 @@
 /**
- * What others can place in a text (names, messages, paths) may hold characters that a terminal obeys, that turn its order
- * around, or that nobody sees. Before people or logs are shown it, it passes through here.
+ * Names, messages and paths from others may hold characters that control a terminal, reverse its text or are invisible.
+ * All such text passes through here before people or logs see it.
  */
 
-/** Controls (C0, DEL, C1), bidi overrides, zero-width and other invisible characters, line separators, halves of pairs. */
+/**
+ * Controls (C0, DEL, C1), bidi overrides, zero-width and other invisible characters, line separators, lone surrogates.
+ */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
-/** Most texts are plain, and need no more than this look. */
+/** Most texts match this and need no further check. */
 const PLAIN = /^[\x20-\x7e]*$/;
 
-/** What a screen and an Event's message take. */
+/** Fits on a screen and in an Event's message. */
 const MAX_LENGTH = 1_024;
 
 const SHORT: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
@@ -20,36 +22,36 @@ function visible(character: string): string {
   return hex.length <= 4 ? `\\u${hex.padStart(4, "0")}` : `\\u{${hex}}`;
 }
 
-/** The text with visible escapes (`\u001b`) for what can't be seen, and no longer than this. What it answers stays as it is. */
+/** Replaces unprintable characters by visible escapes (`\u001b`) and truncates the text. Idempotent. */
 export function printable(text: string, maxLength = MAX_LENGTH): string {
-  // What is cut is not searched. An escape only makes a text longer.
+  // The rest would be cut anyway: escapes only make a text longer.
   const part = text.length > maxLength ? text.slice(0, maxLength + 1) : text;
   const shown = PLAIN.test(part) ? part : part.replace(UNPRINTABLE, visible);
   if (shown.length <= maxLength) return shown;
   return `${shown.slice(0, maxLength - 1).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
-/** The same for a text of many lines, of any length, whose line ends are ours. */
+/** The same for a text of several lines, without truncation; the line ends must be ours. */
 export function printableLines(text: string): string {
   return PLAIN.test(text) ? text : text.replace(UNPRINTABLE, (found) => (found === "\n" ? found : visible(found)));
 }
 
-/** JSON that parses to exactly this value, and yet holds nothing that a terminal obeys. */
+/** JSON that parses to exactly this value, without characters that control a terminal. */
 export function printableJson(value: unknown): string {
   return JSON.stringify(value, undefined, 2).replace(UNPRINTABLE, (found) => (found === "\n" ? found : escaped(found)));
 }
 
-/** As JSON escapes it: by its UTF-16 units. */
+/** Escapes UTF-16 units, as JSON does. */
 function escaped(character: string): string {
   const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
   return units.map((unit) => `\\u${unit.toString(16).padStart(4, "0")}`).join("");
 }
 
-/** Strings, lists and maps of a log line; deeper or longer than this is left out. */
+/** Deeper or longer values of a log line are left out. */
 const MAX_DEPTH = 4;
 const MAX_ITEMS = 100;
 
-/** A value with every text in it made printable, for a log line: who reads it may print what the JSON stands for. */
+/** Makes every string in a value of a log line printable, because readers may print the parsed JSON. */
 export function printableValue(value: unknown, depth = 0): unknown {
   if (typeof value === "string") return printable(value);
   if (typeof value !== "object" || value === null) return value;

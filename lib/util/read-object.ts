@@ -1,6 +1,4 @@
-/**
- * Reads an object of a bucket by its key, if it is another one than that of this tag. Undefined: it is not there.
- */
+/** Reads an object of a bucket unless it still has this tag. Undefined: it does not exist. */
 export type ReadObject = (
   key: string,
   tag?: string,

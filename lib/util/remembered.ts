@@ -1,4 +1,4 @@
-/** A pure function of a text whose answers are kept, for up to `most` texts: where few texts come again and again. */
+/** Caches a pure function of a string, for up to `most` different strings. */
 export function remembered<T>(work: (text: string) => T, most: number): (text: string) => T {
   const known = new Map<string, { readonly answer: T }>();
   return (text) => {

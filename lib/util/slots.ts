@@ -1,25 +1,25 @@
-/** A place in the queue that was reached. */
+/** A slot, while its work runs. */
 export interface SlotGrant {
-  /** The work only waits from now on: others may work meanwhile. Its place still counts it. */
+  /** The work only waits from now on, so another may start. It still counts for its place. */
   stepAside(): void;
 }
 
-/** Turns that those who ask share: first come first served within a place, and the places in turn. */
+/** Slots for concurrent work: first come, first served within a place, and the places alternate. */
 export interface Slots {
-  /** Waiting here costs nothing of a request's own time-out. `place` is whose work it is. */
+  /** Waiting here does not count against a request's own time-out. `place` says whose work it is. */
   run<T>(place: string, work: (turn: SlotGrant) => Promise<T>, signal: AbortSignal): Promise<T>;
-  /** Whoever waits now fails with this; who comes later waits as usual. */
+  /** Fails all waiting work with this error; later work waits as usual. */
   refuse(error: Error): void;
-  /** Nobody works or waits. */
+  /** No work runs or waits. */
   isIdle(): boolean;
 }
 
 export interface SlotLimits {
-  /** At work at once. */
+  /** Running at once. */
   readonly atOnce: number;
-  /** Of one place, those that stepped aside included: what one place asks for leaves room for the others. */
+  /** For one place, work that stepped aside included, so that it leaves room for others. */
   readonly ofPlace: number;
-  /** Of all places, those that stepped aside included. From there on nobody steps aside. */
+  /** For all places, work that stepped aside included. At this limit no work can step aside. */
   readonly inAll: number;
 }
 
@@ -28,7 +28,7 @@ interface Waiter {
   readonly fail: (error: unknown) => void;
 }
 
-/** Who has how many turns. */
+/** Counts the slots in use. */
 function account({ atOnce, ofPlace, inAll }: SlotLimits) {
   let atWork = 0;
   let taken = 0;
@@ -41,7 +41,7 @@ function account({ atOnce, ofPlace, inAll }: SlotLimits) {
       taken += 1;
       takenBy.set(place, (takenBy.get(place) ?? 0) + 1);
     },
-    /** False: too many did already. */
+    /** False: the limit is reached. */
     stepAside(): boolean {
       if (taken >= inAll) return false;
       atWork -= 1;
@@ -65,13 +65,13 @@ export function slots(limits: SlotLimits): Slots {
     queue?.delete(waiter);
     if (queue?.size === 0) waiting.delete(place);
   };
-  /** The slot is taken here, for whoever starts, so that nobody who comes later gets ahead. */
+  /** Takes the slot before the work starts, so that later work can't get ahead. */
   const startNext = (): boolean => {
     for (const [place, queue] of waiting) {
       const [first] = queue;
       if (first === undefined || !turns.hasRoom(place)) continue;
       leaveQueue(place, first);
-      // To the end of the line of places.
+      // Moves the place to the end of the line.
       if (waiting.delete(place)) waiting.set(place, queue);
       turns.take(place);
       first.start();
@@ -95,7 +95,7 @@ export function slots(limits: SlotLimits): Slots {
       let isAside = false;
       let isOver = false;
       const stepAside = (): void => {
-        // A late timer must not free what is free.
+        // A late timer must not free a slot twice.
         if (isOver || isAside || !turns.stepAside()) return;
         isAside = true;
         startWhatCan();
@@ -117,7 +117,7 @@ export function slots(limits: SlotLimits): Slots {
   };
 }
 
-/** Waits until somebody starts it, refuses it, or the signal ends it. */
+/** Waits until the work is started or refused, or the signal aborts. */
 function inLine(signal: AbortSignal, join: (waiter: Waiter) => void, leave: (waiter: Waiter) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const giveUp = (): void => {

@@ -1,13 +1,13 @@
-/** Work that goes on beside something else. Each failure has somebody to hear it from its first moment on. */
+/** Concurrent background work. Each failure is handled from the first moment. */
 export interface Tasks {
   add(work: Promise<unknown>): void;
-  /** Resolves when all of it has ended, what is added meanwhile included; throws the first failure then. */
+  /** Resolves when all work has ended, also work added meanwhile; throws the first failure then. */
   allDone(): Promise<void>;
 }
 
 /**
- * A promise that is kept for later and fails before anybody waits for it ends the whole process: whatever runs beside
- * something else is added here instead. `onFailure` is told at once, so that the rest need not go on in vain.
+ * A stored promise that rejects before anyone awaits it would end the process, so background work is added here
+ * instead. `onFailure` is called at once, so that the rest can stop.
  */
 export function tasks(onFailure: () => void = () => undefined): Tasks {
   const underWay = new Set<Promise<void>>();

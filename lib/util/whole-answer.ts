@@ -1,7 +1,7 @@
 import type { Dispatcher } from "undici";
 import { BodyTooLarge } from "./bounded-body.ts";
 
-/** An HTTP answer that has arrived as a whole. */
+/** A complete HTTP answer. */
 export interface WholeAnswer {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -9,9 +9,9 @@ export interface WholeAnswer {
 }
 
 /**
- * Sends a request and collects its answer, at most `limit` bytes of body: a longer one throws BodyTooLarge. An aborted signal throws
- * its reason at once, also while the request waits for a connection. The parts go into a list and not through a stream: a stream for
- * each answer would be a tenth of what a request costs here.
+ * Sends a request and collects its answer. A body over `limit` bytes throws BodyTooLarge. An abort throws the signal's
+ * reason at once, even while the request waits for a connection. Collects the parts in a list, because a stream for
+ * each answer would be a tenth of a request's cost.
  */
 export function wholeAnswer(
   dispatcher: Dispatcher,
@@ -42,7 +42,7 @@ export function wholeAnswer(
         if (gaveUp) controller.abort(gaveUp.reason);
       },
       onResponseStart(_controller, statusCode, found) {
-        // What comes before the answer (100, 103) is none.
+        // Skips informational answers (100, 103).
         if (statusCode < 200) return;
         status = statusCode;
         headers = found;

@@ -11,18 +11,18 @@ export interface ActiveToken {
   readonly value: SecretValue;
   readonly obtainedAt: EpochMs;
   readonly ttlMs: number;
-  /** From here on it is prolonged when it is used; never for one that can't be. */
+  /** The next use after this time renews the token; NEVER for a token that can't be renewed. */
   readonly renewAt: EpochMs;
-  /** Not used from here on, a little before Vault ends it. */
+  /** The token is not used after this time, a little before Vault ends it. */
   readonly staleAt: EpochMs;
-  /** When Vault ends it, as far as we know. */
+  /** When Vault ends the token, as far as we know. */
   readonly endsAt: EpochMs;
-  /** How many requests it was good for; 0 is without end. */
+  /** How many requests the token may serve; 0: unlimited. */
   readonly uses: number;
   readonly isBatch: boolean;
 }
 
-/** Counted from when it was asked for, so that a slow answer makes it seem older, never younger. */
+/** Times count from the request, so that a slow answer makes the token seem older, never younger. */
 export function activeToken(identity: VaultIdentity, grant: Grant, askedAt: EpochMs): ActiveToken {
   const ttlMs = grant.ttlSeconds === 0 ? NEVER : grant.ttlSeconds * SECOND_MS;
   const inUseMs = Math.max(Math.min((ttlMs * 9) / 10, ttlMs - MIN_MARGIN_MS), ttlMs / 2);
@@ -31,7 +31,7 @@ export function activeToken(identity: VaultIdentity, grant: Grant, askedAt: Epoc
     value: grant.token,
     obtainedAt: askedAt,
     ttlMs,
-    // A renewal would take one of few uses.
+    // Each renewal would cost one of the few uses.
     renewAt: grant.renewable && grant.uses === 0 ? askedAt + (ttlMs * 2) / 3 : NEVER,
     staleAt: askedAt + inUseMs,
     endsAt: askedAt + ttlMs,
@@ -40,7 +40,7 @@ export function activeToken(identity: VaultIdentity, grant: Grant, askedAt: Epoc
   };
 }
 
-/** The same token after a renewal: one that got less than before has met its maximum and is let run out. */
+/** The same token after a renewal. A shorter TTL means that the token met its maximum: it is not renewed again. */
 export function renewedToken(token: ActiveToken, grant: Grant, askedAt: EpochMs): ActiveToken {
   const next = activeToken(token.identity, { ...grant, token: token.value }, askedAt);
   const met = next.ttlMs < token.ttlMs;

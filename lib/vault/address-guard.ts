@@ -9,14 +9,14 @@ import { isUnicastHost } from "./ip-rule.ts";
 /** Marks a connection that was never opened. */
 class AddressNotAllowed extends Error {}
 
-/** Whether this error, or what caused it, says that the guard let nothing out. */
+/** Whether this error, or its cause, comes from the guard. */
 export function isNotAllowed(error: unknown): boolean {
   return error instanceof AddressNotAllowed || (error instanceof Error && isNotAllowed(error.cause));
 }
 
 /**
- * Resolves a name as the system does, and fails when one of its addresses is refused. It is this very answer that is connected to: a
- * name that answers otherwise the next time gains nothing.
+ * Resolves a name as the system does, and fails when one of its addresses is refused. The connection uses this very
+ * answer: a name that resolves to another address the next time gains nothing.
  */
 export function guardedBy(resolve: ResolveAll): LookupFunction {
   return (hostname, options, callback) => {
@@ -34,13 +34,13 @@ export function guardedBy(resolve: ResolveAll): LookupFunction {
 
 export const guardedLookup = guardedBy(boundedLookup(lookup));
 
-/** What is an IP address already is never looked up: checked here. Throws what `isNotAllowed` knows. */
+/** Checks a host that is an IP address, since those are never looked up. Its error satisfies `isNotAllowed`. */
 export function mustBeUnicastHost(hostname: string): void {
   const plain = hostname.replace(/^\[(.*)\]$/, "$1");
   if (isIP(plain) !== 0 && !isUnicastHost(plain)) throw new AddressNotAllowed();
 }
 
-/** A connector that opens nothing to a refused address; the one within has to resolve names by `guardedLookup`. */
+/** A connector that never connects to a refused address; the inner one must resolve names by `guardedLookup`. */
 export function guarded(connect: buildConnector.connector): buildConnector.connector {
   return (options, callback) => {
     try {
@@ -54,11 +54,11 @@ export function guarded(connect: buildConnector.connector): buildConnector.conne
 
 const AS_A_VAULT = "under vaults or as the cluster's vault.address";
 
-/** The same words whether something listens there or not: nothing was connected to. */
+/** The same text whether something listens there or not, because nothing was connected to. */
 export function notAllowed(what: string, { onlyNamed }: VaultReach, named = AS_A_VAULT): SyncError {
   const why = onlyNamed
     ? "fleet.yaml lets this cluster reach only what it names"
     : "the address is, or resolves to, a loopback, link-local, multicast or metadata address, which no resource of a cluster may name";
-  const remedy = `give another address, or have this one named in fleet.yaml, ${named}`;
+  const remedy = `use another address, or add this one to fleet.yaml, ${named}`;
   return new SyncError("VAULT_ADDRESS_NOT_ALLOWED", `${what}: ${why}; ${remedy}`, { outcome: "none" });
 }

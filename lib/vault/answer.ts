@@ -1,9 +1,9 @@
 /** An HTTP answer of any status. */
 export interface VaultAnswer {
   readonly status: number;
-  /** As it was sent: numbers are untouched. */
+  /** As Vault sent it, numbers unchanged. */
   readonly text: string;
   readonly location?: string;
-  /** Of `Retry-After`, in ms. */
+  /** `Retry-After`, in ms. */
   readonly retryAfterMs?: number;
 }

@@ -1,19 +1,19 @@
 import { remembered } from "../util/remembered.ts";
 
-/** As many addresses as a fleet has in use at one time. */
+/** Enough for all addresses that a fleet uses. */
 const MOST_ADDRESSES = 256;
 
-/** What was asked of which Vault: the words of every message about it. Never holds data. */
+/** A request to Vault as all messages describe it. Never holds data. */
 export interface Asked {
-  /** Printable: without a user or password. */
+  /** Printable: has no user or password. */
   readonly address: string;
-  /** What opens when this Vault is out of reach. */
+  /** The circuit that opens when this Vault is unreachable. */
   readonly circuit: string;
   readonly namespace: string | undefined;
   readonly method: "GET" | "POST";
-  /** Behind `/v1/`, as people write it. */
+  /** Without `/v1/`, as people write it. */
   readonly path: string;
-  /** It may be sent again when its answer was lost. One that issues, ends or writes something may not. */
+  /** Whether it may be sent again after its answer was lost: not if it issues, ends or writes something. */
   readonly repeatable: boolean;
   readonly purpose: "kv-v1" | "kv-v2" | "login" | "token" | "probe" | "seal-status";
 }
@@ -24,8 +24,8 @@ export function describe(asked: Asked): string {
   return `${asked.method} ${asked.path} of ${asked.address}${namespace}`;
 }
 
-/** An address as messages show it: without the user and password that somebody may have put there. */
+/** An address for messages, without any user and password in it. */
 export const printableAddress = remembered((address) => {
   const url = URL.parse(address);
-  return url === null ? "an address that is no URL" : `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, "")}`;
+  return url === null ? "an invalid address" : `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, "")}`;
 }, MOST_ADDRESSES);

@@ -17,11 +17,11 @@ import { awsFailure, cloudDeadline } from "./cloud-errors.ts";
 export interface AwsLoginDeps {
   readonly credentials: CredentialSource;
   readonly clock: Clock;
-  /** Where the token service may be that a VaultAuth names. */
+  /** Which AWS token service a VaultAuth may name. */
   readonly reach: VaultReach;
 }
 
-/** Signed with where no region is named: that of the one token service for all regions, which Vault asks by default. */
+/** Signs the request when no region is declared: Vault asks the global token service by default. */
 const DEFAULT_REGION = "us-east-1";
 const GLOBAL_HOST = "sts.amazonaws.com";
 const BODY = "Action=GetCallerIdentity&Version=2011-06-15";
@@ -39,8 +39,8 @@ interface Keys {
 }
 
 /**
- * The body of a login to an AWS mount: a signed question "who am I?" to AWS's token service, which Vault asks in our place.
- * `subject` says in messages which Vault the login is for.
+ * The body of a login to an AWS mount: a signed GetCallerIdentity request, which Vault sends to AWS. `subject` names
+ * the Vault in messages.
  */
 export async function awsLoginBody(
   deps: AwsLoginDeps,
@@ -115,7 +115,7 @@ async function keysInSecret(
   throw new SyncError("REFERENCE_MISSING", message);
 }
 
-/** The IAM role that a service account of the cluster is bound to. The account proves itself with a token of its own. */
+/** Keys of the IAM role of a service account in the cluster, obtained with a token of that account. */
 async function keysOfRole(
   { credentials, reach }: AwsLoginDeps,
   { region = DEFAULT_REGION, stsEndpoint, sessionName }: AwsMethod,
@@ -126,7 +126,7 @@ async function keysOfRole(
   const annotations = await credentials.annotations(account, signal);
   const roleArn = annotations[ROLE_ANNOTATION];
   if (roleArn === undefined || !ROLE_ARN.test(roleArn)) {
-    const message = `ServiceAccount ${account.namespace}/${account.name} in cluster ${account.cluster} is bound to no IAM role: annotate it with ${ROLE_ANNOTATION}`;
+    const message = `ServiceAccount ${account.namespace}/${account.name} in cluster ${account.cluster} has no IAM role: annotate it with ${ROLE_ANNOTATION}`;
     throw new SyncError("REFERENCE_INVALID", message);
   }
   const audience = annotations[AUDIENCE_ANNOTATION];
@@ -138,8 +138,8 @@ async function keysOfRole(
   };
   const ownHost = regionalHost(region);
   const endpoint = stsEndpoint ?? `https://${ownHost}`;
-  const about = `${subject}: AWS was asked for IAM role ${roleArn}`;
-  const refused = () => notAllowed(`${about} and not sent to ${endpoint}`, reach, "as the cluster's vault.stsEndpoint");
+  const about = `${subject}: the request to AWS for IAM role ${roleArn}`;
+  const refused = () => notAllowed(`${about} was not sent to ${endpoint}`, reach, "as the cluster's vault.stsEndpoint");
   const way = wayToSts(reach, endpoint, ownHost);
   if (way === undefined) throw refused();
   try {
@@ -157,21 +157,21 @@ async function keysOfRole(
   }
 }
 
-/** Agents of our own: names are resolved under our eyes, and no proxy of the environment comes in between. */
+/** Agents of our own, so that we check each resolved address and no proxy of the environment is used. */
 function requestsBy(way: "named" | "checked") {
   const options = way === "checked" ? { lookup: guardedLookup } : {};
   return { ...REQUESTS, httpAgent: new HttpAgent(options), httpsAgent: new HttpsAgent(options) };
 }
 
-/** In ms: to open a connection, and from a request to its answer. */
+/** In ms: to open a connection, and for each request. */
 const REQUESTS = { connectionTimeout: 3_000, requestTimeout: 5_000, throwOnRequestTimeout: true } as const;
 
-/** Asked for at each login: where the SDK finds them, it finds fresh ones. */
+/** Runs at each login: the SDK finds fresh keys. */
 async function keysOfProcess(subject: string): Promise<Keys> {
   try {
     return await defaultProvider({ maxRetries: 1, timeout: 2_000 })();
   } catch {
-    const message = `${subject}: keyferry's own process has no AWS identity: set secretRef or irsaServiceAccount, or run it with one`;
+    const message = `${subject}: keyferry's own process has no AWS identity: set secretRef or irsaServiceAccount, or give it one`;
     throw new SyncError("VAULT_LOGIN_REFUSED", message);
   }
 }

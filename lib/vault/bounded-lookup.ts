@@ -6,16 +6,16 @@ type Answer = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) 
 export type ResolveAll = (hostname: string, options: LookupAllOptions, callback: Answer) => void;
 
 /**
- * The system resolves names in a few threads (four, unless told otherwise) that files are read in as well, and a name server of
- * somebody's own may keep each of them for as long as it likes. So names that resources of clusters bring along take so many at
- * once, and leave the rest to everything else.
+ * The system resolves names in a few threads (four by default) that also read files, and a tenant's name server can
+ * block each of them for as long as it likes. So names that resources of clusters declare use at most this many
+ * threads.
  */
 const AT_ONCE = 3;
 
-/** So many names may wait for their turn; whose request ended meanwhile has left already. */
+/** The maximum number of waiting names; a name leaves when its request ends. */
 const MAX_WAITING = 1_000;
 
-/** A resolver that asks for a name once, however many want it at once, and for few names at a time. */
+/** A resolver that shares concurrent lookups of the same name, and limits how many names it resolves at once. */
 export function boundedLookup(resolve: ResolveAll, atOnce = AT_ONCE): ResolveAll {
   const underWay = new Map<string, Answer[]>();
   const waiting = new Map<string, () => void>();

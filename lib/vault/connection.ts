@@ -14,7 +14,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** Below the idle time-outs of usual load balancers (50 to 60 s) and of Vault (5 min). */
 const KEEP_ALIVE_MS = 20_000;
 
-/** What our transport needs, beside what node-vault sets itself. */
+/** What our transport needs, besides what node-vault sets. */
 interface RequestOptions {
   readonly uri: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -25,24 +25,27 @@ interface RequestOptions {
   readonly signal: AbortSignal;
 }
 
-/** Kept-alive connections to one Vault with one way to trust it. */
+/** Kept-alive connections to one Vault with one set of TLS settings. */
 export interface Connection {
   readonly api: nodeVault.client;
   readonly agents: Agents;
 }
 
-/** Two targets that may share connections have the same one. */
+/** Targets with the same key may share connections. */
 export function connectionKey(target: VaultTarget): string {
   return JSON.stringify([target.address, target.tlsServerName, target.skipTlsVerify, target.caPem]);
 }
 
-/** node-vault with our transport: its own one (axios) follows proxies of the environment, parses numbers and can't be aborted. */
+/**
+ * node-vault with our transport: its own one (axios) uses proxies of the environment, parses numbers and can't be
+ * aborted.
+ */
 export function connect(target: VaultTarget, asked: Asked, connections: number): Connection {
   const agentOf = (connect: buildConnector.connector) =>
     new Agent({
       connections,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      // Our own time-out, and our own longest answer, cover the whole exchange.
+      // Our own time-out and size limit cover the whole exchange.
       headersTimeout: 0,
       bodyTimeout: 0,
       connect,
@@ -63,11 +66,11 @@ export function connect(target: VaultTarget, asked: Asked, connections: number):
   };
   const api = nodeVault({
     endpoint: address,
-    // It would print logins when DEBUG is set.
+    // node-vault would print logins when DEBUG is set.
     debug: () => {},
     "request-promise": { defaults: () => transport },
   });
-  // node-vault falls back on VAULT_TOKEN, VAULT_NAMESPACE and VAULT_PREFIX; both go into each request instead.
+  // node-vault falls back on VAULT_TOKEN, VAULT_NAMESPACE and VAULT_PREFIX; we set both in each request instead.
   Object.assign(api, { token: "", namespace: "", pathPrefix: "" });
   return { api, agents };
 }
@@ -82,7 +85,7 @@ function trustOf(target: VaultTarget, asked: Asked): buildConnector.BuildOptions
   return {
     timeout: CONNECT_TIMEOUT_MS,
     allowH2: false,
-    // Said aloud, so that NODE_TLS_REJECT_UNAUTHORIZED has no say.
+    // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED has no effect.
     rejectUnauthorized: !target.skipTlsVerify,
     ...(target.tlsServerName && { servername: target.tlsServerName }),
     ...(target.caPem && !target.skipTlsVerify && { secureContext: trusting(target.caPem, asked) }),
@@ -91,12 +94,12 @@ function trustOf(target: VaultTarget, asked: Asked): buildConnector.BuildOptions
 
 const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-/** Each certificate of the bundle is believed, whoever issued it: an intermediate's is as good as a root's. */
+/** Trusts each certificate of the bundle, intermediates as well as roots. */
 function trusting(caPem: string, asked: Asked): SecureContext {
-  // A secure context takes anything as a CA, and then trusts nobody without saying why.
+  // A secure context accepts any text as a CA, and then silently trusts no server.
   const ca = (caPem.match(PEM) ?? []).filter(isCertificate);
   if (ca.length > 0) return createSecureContext({ ca, allowPartialTrustChain: true });
-  const message = `${describe(asked)} can't be asked: the CA of its VaultConnection is no PEM certificate`;
+  const message = `${describe(asked)} was not sent: the CA of its VaultConnection is not a PEM certificate`;
   throw new SyncError("VAULT_TLS_REFUSED", message);
 }
 

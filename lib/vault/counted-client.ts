@@ -2,7 +2,7 @@ import { type Clock, SECOND_MS } from "../clock.ts";
 import type { Metrics } from "../ports/telemetry.ts";
 import type { VaultClient, VaultQuestion } from "./vault-client.ts";
 
-/** The operation that VSO counts a question as; probes are none of its. */
+/** The operation under which VSO counts a request; VSO has no probes. */
 function operationOf({ purpose, path }: VaultQuestion): string | undefined {
   if (purpose === "probe") return undefined;
   if (purpose === "login") return "login";
@@ -10,7 +10,7 @@ function operationOf({ purpose, path }: VaultQuestion): string | undefined {
   return "read";
 }
 
-/** Every question to Vault, counted and timed by operation and VaultConnection. */
+/** Counts and times each request to Vault by operation and VaultConnection. */
 export function countedClient(client: VaultClient, clock: Clock, metrics: Metrics | undefined): VaultClient {
   if (metrics === undefined) return client;
   return {

@@ -6,7 +6,7 @@ import type { GcpMethod } from "../ports/vault.ts";
 import { boundedBody } from "../util/bounded-body.ts";
 import { cloudDeadline } from "./cloud-errors.ts";
 
-/** Where Google's two services are; others in tests only. */
+/** Addresses of Google's two services; tests set others. */
 export interface GoogleEndpoints {
   readonly sts: string;
   readonly iamCredentials: string;
@@ -25,12 +25,12 @@ const SCOPE = "https://www.googleapis.com/auth/cloud-platform";
 const ACCOUNT_ANNOTATION = "iam.gke.io/gcp-service-account";
 const ACCOUNT = /^[a-z0-9-]{1,63}@[a-z0-9.-]{1,200}\.iam\.gserviceaccount\.com$/;
 const TIMEOUT_MS = 8 * SECOND_MS;
-/** An answer has a token of a few KB. */
+/** An answer holds a token of a few KB. */
 const MAX_BYTES = 1_024 * 1_024;
 
 /**
- * The body of a login to a GCP mount: the service account's token is exchanged for one of Google's, with which the
- * Google service account that it is bound to signs for this role. `subject` says in messages which Vault the login is for.
+ * The body of a login to a GCP mount. Google exchanges the service account's token for one of its own, and with that
+ * the bound Google service account signs an ID token for this role. `subject` names the Vault in messages.
  */
 export async function gcpLoginBody(
   deps: GcpLoginDeps,
@@ -42,20 +42,20 @@ export async function gcpLoginBody(
   const { credential: account, role } = method;
   const email = (await credentials.annotations(account, signal))[ACCOUNT_ANNOTATION];
   if (email === undefined || !ACCOUNT.test(email)) {
-    const message = `ServiceAccount ${account.namespace}/${account.name} in cluster ${account.cluster} is bound to no Google service account: annotate it with ${ACCOUNT_ANNOTATION}`;
+    const message = `ServiceAccount ${account.namespace}/${account.name} in cluster ${account.cluster} has no Google service account: annotate it with ${ACCOUNT_ANNOTATION}`;
     throw new SyncError("REFERENCE_INVALID", message);
   }
   const { value } = await credentials.credential(account, signal);
   const token = value.reveal().toString("utf8");
-  const exchange = { url: `${google.sts}/v1/token`, what: `${subject}: Google was asked to exchange the token` };
+  const exchange = { url: `${google.sts}/v1/token`, what: `${subject}: the request to Google to exchange the token` };
   const accessToken = await asked({ ...exchange, body: exchangeBody(method, token), answer: "access_token" }, signal);
   const url = `${google.iamCredentials}/v1/projects/-/serviceAccounts/${encodeURIComponent(email)}:generateIdToken`;
-  const what = `${subject}: Google was asked for an ID token of ${email}`;
+  const what = `${subject}: the request to Google for an ID token of ${email}`;
   const body = { audience: `https://vault/${role}`, includeEmail: true };
   return { role, jwt: await asked({ url, what, body, answer: "token", accessToken }, signal) };
 }
 
-/** Of the cluster's own pool of workload identities: RFC 8693, as Google's token service documents it. */
+/** For the cluster's workload identity pool, as RFC 8693 and Google's token service define it. */
 function exchangeBody({ projectID, region, clusterName }: GcpMethod, token: string): object {
   const provider = `https://container.googleapis.com/v1/projects/${projectID}/locations/${region}/clusters/${clusterName}`;
   return {
@@ -72,7 +72,7 @@ interface Question {
   readonly url: string;
   readonly what: string;
   readonly body: object;
-  /** The member of the answer that is asked for. */
+  /** The member of the answer to return. */
   readonly answer: string;
   readonly accessToken?: string;
 }
@@ -85,7 +85,7 @@ async function asked({ url, what, body, answer, accessToken }: Question, signal:
     ...(accessToken && { authorization: `Bearer ${accessToken}` }),
   };
   const work = (async () => {
-    // One of our own: the one for all may go by a proxy of the environment.
+    // Our own dispatcher: the global one may use a proxy of the environment.
     const dispatcher = new Agent();
     try {
       const { origin, pathname, search } = new URL(url);
@@ -99,13 +99,13 @@ async function asked({ url, what, body, answer, accessToken }: Question, signal:
   const got = await cloudDeadline(work, what, signal);
   if (got === undefined || got.status >= 500 || got.status === 429) {
     const status = got === undefined ? "" : ` (${got.status})`;
-    throw new SyncError("CLOUD_UNAVAILABLE", `${what}, which did not answer or failed${status}`);
+    throw new SyncError("CLOUD_UNAVAILABLE", `${what} got no answer or failed${status}`);
   }
   const value = got.status === 200 ? memberOf(got.text, answer) : undefined;
   if (value !== undefined) return value;
   const remedy =
     "check region, clusterName, projectID, the cluster's workload identity, and the account's IAM bindings";
-  throw new SyncError("VAULT_LOGIN_REFUSED", `${what}, which was refused (${got.status}): ${remedy}`);
+  throw new SyncError("VAULT_LOGIN_REFUSED", `${what} was refused (${got.status}): ${remedy}`);
 }
 
 function memberOf(text: string, member: string): string | undefined {

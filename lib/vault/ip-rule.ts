@@ -1,41 +1,44 @@
 import { BlockList, type IPVersion, isIP } from "node:net";
 
 /**
- * IPv4 that no resource of a cluster may have us connect to: what is this machine's own, what only its network segment sees, groups,
- * and where clouds tell a machine who it is and hand out its identity.
+ * IPv4 networks that no resource of a cluster may make us connect to: addresses of this machine, of its network
+ * segment, multicast groups, and the metadata services that hand out a machine's identity.
  */
 const REFUSED_V4: readonly (readonly [network: string, bits: number])[] = [
-  // Unspecified: the system takes it for loopback.
+  // Unspecified: the system treats it as loopback.
   ["0.0.0.0", 8],
   ["127.0.0.0", 8],
-  // Link-local: the metadata services of most clouds among it.
+  // Link-local, with the metadata services of most clouds.
   ["169.254.0.0", 16],
   // Metadata of Alibaba, of Azure's host, of Oracle.
   ["100.100.100.200", 32],
   ["168.63.129.16", 32],
   ["192.0.0.0", 24],
-  // Multicast; reserved, and broadcast with it.
+  // Multicast, reserved and broadcast.
   ["224.0.0.0", 4],
   ["240.0.0.0", 4],
 ];
 
 const REFUSED_V6: readonly (readonly [network: string, bits: number])[] = [
-  // Unspecified, loopback, and IPv4 in a form that is out of use.
+  // Unspecified, loopback, and the deprecated IPv4-compatible form.
   ["::", 96],
   ["fe80::", 10],
-  // Site-local, out of use; the system may take it for a link's.
+  // Site-local, deprecated; the system may treat it as link-local.
   ["fec0::", 10],
   ["ff00::", 8],
-  // Metadata and pod identities of AWS, metadata of Google.
+  // AWS metadata and pod identity; Google metadata.
   ["fd00:ec2::", 32],
   ["fd20:ce::254", 128],
-  // IPv4 inside of tunnels, and in forms that only a network's owner can read.
+  // Tunnelled IPv4, and forms that only the network's owner can decode.
   ["2001::", 32],
   ["64:ff9b:1::", 48],
   ["::ffff:0:0:0", 96],
 ];
 
-/** How IPv6 writes an IPv4 address: NAT64 behind 96 bits, 6to4 behind 16. A mapped one (`::ffff:`) is seen by BlockList itself. */
+/**
+ * How IPv6 embeds an IPv4 address: NAT64 behind 96 bits, 6to4 behind 16. BlockList itself handles mapped ones
+ * (`::ffff:`).
+ */
 const TRANSLATED = [
   { prefixBits: 96, write: (high: string, low: string) => `64:ff9b::${high}:${low}` },
   { prefixBits: 16, write: (high: string, low: string) => `2002:${high}:${low}::` },
@@ -55,7 +58,7 @@ function refusedAddresses(): BlockList {
 
 const REFUSED = refusedAddresses();
 
-/** Whether an IP address, once it was resolved, is one of a public or private host. What is no IP address is none. */
+/** Whether a resolved IP address belongs to a public or private host. False for anything else. */
 export function isUnicastHost(address: string): boolean {
   const [plain = ""] = address.split("%");
   const family = isIP(plain);

@@ -7,7 +7,7 @@ import type { Asked } from "./asked.ts";
 import type { VaultQuestion } from "./vault-client.ts";
 import { answerError, bodyOf, invalidAnswer, objectOf } from "./vault-errors.ts";
 
-/** The question of a read, but for its token. Throws SPEC_INVALID for a mount or path that is no path. */
+/** The request of a read, without its token. Throws SPEC_INVALID for an invalid mount or path. */
 export function kvQuestion(read: VaultRead): VaultQuestion {
   const { engine, mount, path, version } = read;
   return {
@@ -20,7 +20,7 @@ export function kvQuestion(read: VaultRead): VaultQuestion {
   };
 }
 
-/** What a read's answer holds. Throws what it says instead. */
+/** The data in a read's answer. Throws the error that the answer stands for. */
 export function sourceData(asked: Asked, answer: VaultAnswer, followDeleted: boolean): SourceData {
   const deleted = followDeleted ? deletedVersion(asked, answer) : undefined;
   if (deleted !== undefined) return deleted;
@@ -29,7 +29,7 @@ export function sourceData(asked: Asked, answer: VaultAnswer, followDeleted: boo
   if (!isLosslessObject(response)) throw invalidAnswer(asked, "has no data object: is this a kv mount?");
   if (asked.purpose !== "kv-v2") return { response, fields: fieldsOf(response) };
   const { data, metadata } = response;
-  // A deleted version comes with 404; some proxies and older servers say 200.
+  // Vault answers 404 for a deleted version; some proxies and older servers answer 200.
   if (data === null) throw answerError(asked, { ...answer, status: 404 });
   if (!isLosslessObject(data) || !isLosslessObject(metadata)) {
     throw invalidAnswer(asked, "has no data.data and data.metadata: if the mount is kv-v1, set type to kv-v1");
@@ -37,7 +37,7 @@ export function sourceData(asked: Asked, answer: VaultAnswer, followDeleted: boo
   return { response, fields: fieldsOf(data), version: versionOf(asked, metadata) };
 }
 
-/** A version that is there and was deleted or destroyed: Vault says 404, with its metadata and `data: null`. */
+/** A deleted or destroyed version: Vault answers 404 with metadata and `data: null`. */
 function deletedVersion(asked: Asked, answer: VaultAnswer): SourceData | undefined {
   if (asked.purpose !== "kv-v2" || (answer.status !== 404 && answer.status !== 200)) return undefined;
   const response = bodyOf(answer)?.data;
@@ -49,13 +49,13 @@ function fieldsOf(data: LosslessObject): Map<string, LosslessValue> {
   return new Map(Object.entries(data));
 }
 
-/** As Go writes one, to the nanosecond: RFC 3339. */
+/** RFC 3339 as Go writes it, with nanoseconds. */
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
 
 function versionOf(asked: Asked, metadata: LosslessObject): NonNullable<SourceData["version"]> {
   const { version, created_time: createdTime } = metadata;
   const number = isLosslessNumber(version) ? Number(version.value) : Number.NaN;
-  // Both are stored with the row: a Vault must not choose how much that is.
+  // The row stores both, so Vault must not choose their size.
   if (!Number.isSafeInteger(number) || number < 0 || typeof createdTime !== "string" || !TIME.test(createdTime)) {
     throw invalidAnswer(asked, "has no version and created_time in its metadata");
   }

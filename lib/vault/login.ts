@@ -12,15 +12,15 @@ import type { GoogleEndpoints } from "./gcp-login.ts";
 import { askedOf, type VaultClient, type VaultQuestion } from "./vault-client.ts";
 import { answerError, invalidAnswer, isInvalidToken, objectOf } from "./vault-errors.ts";
 
-/** What a login or a renewal gave. */
+/** The result of a login or a renewal. */
 export interface Grant {
   readonly token: SecretValue;
-  /** Seconds; 0 is without end. */
+  /** In seconds; 0: unlimited. */
   readonly ttlSeconds: number;
   readonly renewable: boolean;
-  /** How many requests it is good for; 0 is without end. */
+  /** How many requests the token may serve; 0: unlimited. */
   readonly uses: number;
-  /** Vault keeps nothing of it: it can be neither prolonged nor ended. */
+  /** Vault stores nothing of a batch token: it can't be renewed or revoked. */
   readonly isBatch: boolean;
 }
 
@@ -28,13 +28,13 @@ export interface LoginDeps {
   readonly client: VaultClient;
   readonly credentials: CredentialSource;
   readonly clock: Clock;
-  /** Others than Google's own in tests only. */
+  /** Only tests set other endpoints than Google's own. */
   readonly google?: GoogleEndpoints | undefined;
-  /** Which places each cluster's resources may name. Missing: nothing but public and private hosts. */
+  /** Which Vaults each cluster's resources may name. Missing: only public and private hosts. */
   readonly reachOf?: ReachOf | undefined;
 }
 
-/** Logs in at `auth/<mount>/login` with what the identity's method needs. Never repeated by itself. */
+/** Logs in at `auth/<mount>/login` with what the identity's method needs. Does not retry. */
 export async function login(deps: LoginDeps, identity: VaultIdentity, signal: AbortSignal): Promise<Grant> {
   const path = vaultUrlPath({ auth: "auth", mount: identity.mount, login: "login" });
   const question: VaultQuestion = {
@@ -51,7 +51,7 @@ export async function login(deps: LoginDeps, identity: VaultIdentity, signal: Ab
   return grantOf(asked, answer);
 }
 
-/** Prolongs a token by what its role allows. */
+/** Renews a token by the increment of its role. */
 export async function renew(
   client: VaultClient,
   identity: VaultIdentity,
@@ -63,7 +63,7 @@ export async function renew(
   return grantOf(askedOf(identity.target, question), answer);
 }
 
-/** Ends a token, and with it all that Vault holds for it. One that has ended already is ended. */
+/** Revokes a token and all its leases in Vault. A token that has already ended counts as revoked. */
 export async function revoke(
   client: VaultClient,
   identity: VaultIdentity,
@@ -75,7 +75,7 @@ export async function revoke(
   if (answer.status >= 400 && !isInvalidToken(answer)) throw answerError(askedOf(identity.target, question), answer);
 }
 
-/** Whether a token may not even look itself up. Throws when that is not what the answer is about. */
+/** Whether a token may not look itself up. Throws any other error of the answer. */
 export async function isRefusedToItself(
   client: VaultClient,
   identity: VaultIdentity,
@@ -105,14 +105,14 @@ function selfQuestion(
   };
 }
 
-/** Secrets are sent as they are: a trailing newline in one is its owner's. */
+/** Sends secrets unchanged, with a trailing newline if there is one. */
 async function loginBody(
   deps: LoginDeps,
   { method, target }: VaultIdentity,
   subject: string,
   signal: AbortSignal,
 ): Promise<Record<string, string>> {
-  // The clouds' parts are not even loaded where nobody logs in with them.
+  // Loaded only when an identity logs in by this cloud.
   if (method.kind === "aws") {
     const reach = deps.reachOf?.(target.cluster) ?? NOTHING_NAMED;
     return (await import("./aws-login.ts")).awsLoginBody({ ...deps, reach }, method, subject, signal);
@@ -143,7 +143,7 @@ function grantOf(asked: Asked, answer: VaultAnswer): Grant {
   };
 }
 
-/** A year. Whoever sends more means no end; what is calculated with it stays a time that can be stored and said. */
+/** A year, in place of a longer TTL, so that calculated times can be stored and printed. */
 const MAX_TTL_S = 366 * 24 * 3_600;
 
 function numberOf(value: LosslessValue | undefined): number {

@@ -11,14 +11,14 @@ const NO_HTTP_CODE =
 const REACH_CODE =
   /^(ECONN|EHOST|ENET|ENOTFOUND|EAI_|ETIMEDOUT|EPIPE|EADDRNOTAVAIL|UND_ERR_(CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|SOCKET))/;
 
-/** Error codes of a connection that was never made: nothing was sent. */
+/** Error codes of a connection that failed to open: nothing was sent. */
 const NOT_SENT_CODE = /^(ECONNREFUSED|EHOST|ENET|ENOTFOUND|EAI_|EADDRNOTAVAIL|UND_ERR_CONNECT_TIMEOUT)/;
 
 function outcomeOf(code: string): RequestOutcome {
   return NOT_SENT_CODE.test(code) ? "none" : "unknown";
 }
 
-/** Error codes of a connection that was cut; on a kept-alive one it may only mean that the server tidied up. */
+/** Error codes of a cut connection; a server also closes idle kept-alive ones. */
 const CUT_CODES = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
 
 export function isCut(error: unknown): boolean {
@@ -26,8 +26,8 @@ export function isCut(error: unknown): boolean {
 }
 
 /**
- * A failure below HTTP as a SyncError. Anything of another kind is a bug of ours and returned as it is. Only the code is kept as
- * the cause: requests hold tokens.
+ * Converts a failure below HTTP to a SyncError, and returns any other error, a bug, as it is. Keeps only the code as
+ * the cause, because requests hold tokens.
  */
 export function networkError(error: unknown, asked: Asked): unknown {
   if (error instanceof BodyTooLarge) {
@@ -40,7 +40,7 @@ export function networkError(error: unknown, asked: Asked): unknown {
   if (TLS_CODE.test(code))
     return new SyncError("VAULT_TLS_REFUSED", tlsMessage(code, asked), { cause, outcome: "none" });
   if (NO_HTTP_CODE.test(code)) {
-    const message = `The answer to ${describe(asked)} is not HTTP as Vault speaks it (${code}): does the address point at Vault?`;
+    const message = `The answer to ${describe(asked)} is not valid HTTP (${code}): does the address point at Vault?`;
     return new SyncError("VAULT_ANSWER_INVALID", message, { cause, outcome: "unknown" });
   }
   if (code === "UND_ERR_INVALID_ARG" || code === "ERR_INVALID_CHAR") {
@@ -48,7 +48,7 @@ export function networkError(error: unknown, asked: Asked): unknown {
     return new SyncError("SPEC_INVALID", message, { cause, outcome: "none" });
   }
   if (code === "UND_ERR_CLOSED" || code === "UND_ERR_DESTROYED") {
-    return new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: keyferry is stopping`, {
+    return new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was cancelled: keyferry is stopping`, {
       cause,
       outcome: "unknown",
     });
@@ -56,7 +56,7 @@ export function networkError(error: unknown, asked: Asked): unknown {
   return REACH_CODE.test(code) ? unavailable(asked, code, cause, outcomeOf(code)) : error;
 }
 
-/** This Vault is out of reach, whatever was asked of it. */
+/** This Vault is unreachable for all requests. */
 function unavailable(asked: Asked, why: string, cause: object, outcome: RequestOutcome): SyncError {
   return new SyncError("VAULT_UNAVAILABLE", `${describe(asked)} failed: Vault is out of reach (${why})`, {
     circuit: asked.circuit,
@@ -65,15 +65,15 @@ function unavailable(asked: Asked, why: string, cause: object, outcome: RequestO
   });
 }
 
-/** A Vault that is well may take longer than a time-out below this. */
+/** With a shorter time-out even a healthy Vault may fail. */
 export const SHORTEST_TIMEOUT_MS = SECOND_MS;
 
-/** What a time-out says: something of the Vault, or of a time-out that is too short to say anything. */
+/** Blames Vault, or a time-out that is too short to blame Vault. */
 export function timedOut(asked: Asked, timeoutMs: number): SyncError {
   const cause = { code: "TIMEOUT" };
   const why = `no answer within ${timeoutMs} ms`;
   if (timeoutMs >= SHORTEST_TIMEOUT_MS) return unavailable(asked, why, cause, "unknown");
-  const remedy = "the timeout of its VaultConnection is too short to tell anything of Vault: set 1s or more";
+  const remedy = "the timeout of its VaultConnection is too short for any Vault: set 1s or more";
   return new SyncError("VAULT_NO_ANSWER", `${describe(asked)} failed (${why}): ${remedy}`, {
     cause,
     outcome: "unknown",

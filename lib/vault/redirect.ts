@@ -5,8 +5,8 @@ import { type Asked, describe } from "./asked.ts";
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 /**
- * Where to ask again, if anywhere. Vault redirects with 307 only, from a standby to the active node: another host, but the same
- * scheme, path and query. A token is carried to nothing else.
+ * The URL to follow, if any. Vault redirects with 307 only, from a standby to the active node: another host, but the
+ * same scheme, path and query. Any other redirect must not receive a token.
  */
 export function redirectedTo(answer: VaultAnswer, from: URL, asked: Asked): URL | undefined {
   if (!REDIRECTS.has(answer.status)) return undefined;
@@ -16,12 +16,12 @@ export function redirectedTo(answer: VaultAnswer, from: URL, asked: Asked): URL 
   const where = to === null ? "nowhere" : `to ${to.origin}`;
   throw new SyncError(
     "VAULT_ANSWER_INVALID",
-    `${describe(asked)} is redirected ${where} (${answer.status}), which is not how a standby of Vault redirects: give the address of Vault itself`,
+    `${describe(asked)} is redirected ${where} (${answer.status}), unlike by a standby of Vault: use the address of Vault itself`,
     { outcome: "none" },
   );
 }
 
-/** A standby knows its own path only: a prefix that a proxy put before `/v1/` is gone. */
+/** A standby knows only its own path, without a prefix that a proxy put before `/v1/`. */
 function sameQuestion(from: URL, to: URL): boolean {
   const asked = from.pathname.slice(from.pathname.indexOf("/v1/"));
   return decoded(to.pathname) === decoded(asked) && to.search === from.search;

@@ -6,10 +6,10 @@ import { SHORTEST_TIMEOUT_MS } from "./network-errors.ts";
 import { askedOf, type VaultClient, type VaultQuestion } from "./vault-client.ts";
 import { answerError, bodyOf, objectOf, sealedError } from "./vault-errors.ts";
 
-/** Unauthenticated, and answered by standbys and sealed servers too. */
+/** Needs no token; standbys and sealed servers answer it too. */
 const SEAL_STATUS = { method: "GET", path: "sys/seal-status", repeatable: true } as const;
 
-/** Whether anything answers there, and what a seal status says. Any other answer tells nothing but that it is there. */
+/** Whether a server answers there, and its seal status. Any other answer only proves that a server is there. */
 export async function askSealStatus(
   client: VaultClient,
   target: VaultTarget,
@@ -25,7 +25,7 @@ export async function askSealStatus(
   }
 }
 
-/** Something before Vault that can't reach it is no Vault. */
+/** A proxy that can't reach Vault. */
 const UNREACHED = new Set([502, 503, 504]);
 
 function sealStatusOf(asked: Asked, answer: VaultAnswer): "unsealed" | "answered" {
@@ -35,13 +35,16 @@ function sealStatusOf(asked: Asked, answer: VaultAnswer): "unsealed" | "answered
   return sealed === false ? "unsealed" : "answered";
 }
 
-/** Bytes came from there, if not those of a Vault. What could not even be sent has no cause. */
+/** Whether any server answered, Vault or not. A request that could not be sent has no cause. */
 function isAnswer(error: unknown): boolean {
   if (!(error instanceof SyncError) || error.cause === undefined) return false;
   return error.code === "VAULT_TLS_REFUSED" || error.code === "VAULT_ANSWER_INVALID";
 }
 
-/** For a VaultConnection's status, asked as its users ask: a sealed Vault will do, and all else that hinders is thrown. */
+/**
+ * For a VaultConnection's status, with the settings that its users use. A sealed Vault counts as reachable; any other
+ * failure is thrown.
+ */
 export async function reach(client: VaultClient, target: VaultTarget, signal: AbortSignal): Promise<void> {
   const question: VaultQuestion = { purpose: "probe", ...SEAL_STATUS };
   const asked = askedOf(target, question);

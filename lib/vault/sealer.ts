@@ -4,25 +4,25 @@ const CIPHER = "aes-256-gcm";
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Of a sealer's key, in bytes. */
+/** The length of a sealer's key, in bytes. */
 export const SEALER_KEY_BYTES = 32;
 
 export interface Sealed {
   /** Base64 of nonce, tag and ciphertext. */
   readonly text: string;
-  /** Another one each time, and not secret. */
+  /** Different each time, and not secret. */
   readonly serial: string;
 }
 
-/** Encrypts what must not be read where it is kept. */
+/** Encrypts values for storage. */
 export interface Sealer {
-  /** `context` is not stored, and opens it again: what stands under one name can't be passed off as that of another. */
+  /** `context` is not stored but needed to open the text, so that a text can't be moved to another name. */
   seal(plain: Buffer, context: string): Sealed;
   /** Undefined: sealed with another key or context, or damaged. */
   open(text: string, context: string): Buffer | undefined;
 }
 
-/** AES-256-GCM with a random nonce for each text: good for 2^32 texts under one key. */
+/** AES-256-GCM with a random nonce for each text: safe for 2^32 texts with one key. */
 export function sealer(key: Buffer, randomBytes: (count: number) => Buffer): Sealer {
   if (key.length !== SEALER_KEY_BYTES) throw new Error(`a sealer's key has ${SEALER_KEY_BYTES} bytes`);
   return {

@@ -1,6 +1,6 @@
-/** One run of the same work at a time, shared by all who ask meanwhile. */
+/** Runs one piece of work per key at a time and shares it with all concurrent callers. */
 export interface SingleFlight<T> {
-  /** A caller's signal ends its own wait only; the work is aborted when nobody waits for it any more. */
+  /** A caller's signal ends only its own wait. The last caller to leave aborts the work. */
   run(key: string, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T>;
   /** Aborts all work. */
   abort(reason: unknown): void;
@@ -27,7 +27,7 @@ export function singleFlight<T>(): SingleFlight<T> {
   const leave = (key: string, flight: Flight<T>) => {
     flight.waiting -= 1;
     if (flight.waiting > 0) return;
-    // Else the next caller would join work that is about to fail.
+    // Otherwise the next caller would join work that is about to fail.
     if (flights.get(key) === flight) flights.delete(key);
     flight.ender.abort(new Error("nobody waits for it"));
   };

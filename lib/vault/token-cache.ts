@@ -11,33 +11,36 @@ import type { ActiveToken } from "./active-token.ts";
 import { type Sealer, sealer } from "./sealer.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
-/** A connection may name a CA bundle of any size; a store takes no item of any size. In characters. */
+/** In characters. A CA bundle can have any size, but items of a store can't. */
 const MAX_SEALED = 256 * 1024;
 
 export interface TokenCacheOptions {
   readonly store: TokenStore;
-  /** The key that tokens are encrypted with, 32 bytes. Asked for when the first token is read or written. */
+  /** The key that encrypts tokens, 32 bytes. Called for the first token that is read or written. */
   readonly key: () => Promise<Buffer>;
-  /** Whose tokens they are: those of another installation can't be read. */
+  /** The installation that owns the tokens; it can't read those of others. */
   readonly installation: string;
   readonly randomBytes: (count: number) => Buffer;
 }
 
-/** A token as it was found. Without `token` it can't be read: another key, or damaged. */
+/** A stored token. Without `token` it can't be read: it has another key, or is damaged. */
 export interface FoundToken {
   readonly stored: StoredToken;
   readonly token?: ActiveToken;
 }
 
 /**
- * Tokens of other processes, and of this one for those to come. What it can't do is no failure of a sync: then each process
- * logs in for itself.
+ * Tokens of other processes, and of this one for later processes. A failure here never fails a sync: each process then
+ * logs in by itself.
  */
 export interface TokenCache {
   find(at: Pick<StoredToken, "id" | "scope">, identity?: VaultIdentity): Promise<FoundToken | undefined>;
-  /** Written in place of `replacing`, or `taken` when another process was first; undefined when it can't be kept. */
+  /**
+   * Stores the token in place of `replacing`; `taken` when another process was first, undefined when it can't be
+   * stored.
+   */
   keep(token: ActiveToken, by: SyncKey, replacing: string | undefined): Promise<StoredToken | "taken" | undefined>;
-  /** Throws when the store does, unlike the others. */
+  /** Throws when the store does; the other methods don't. */
   all(scope?: TokenScope): Promise<readonly FoundToken[]>;
   keepFor(stored: StoredToken, by: SyncKey): Promise<void>;
   remove(stored: StoredToken): Promise<void>;
@@ -93,14 +96,14 @@ export function tokenCache(
   };
 }
 
-/** One without an end would never be forgotten, and uses can't be counted across processes. */
+/** A token without an end would never be deleted, and uses can't be counted across processes. */
 function isKeepable(token: ActiveToken, now: EpochMs): boolean {
   return token.endsAt !== NEVER && token.uses === 0 && now < token.staleAt;
 }
 
 function sealing({ key, installation, randomBytes }: TokenCacheOptions) {
   let made: Promise<Sealer> | undefined;
-  // A key that could not be had is asked for again with the next token.
+  // After a failure the next token asks for the key again.
   const ready = (): Promise<Sealer> => {
     made ??= key().then(
       (bytes) => sealer(bytes, randomBytes),
@@ -119,13 +122,13 @@ function sealing({ key, installation, randomBytes }: TokenCacheOptions) {
   };
 }
 
-/** What is encrypted: the token, and how to reach its Vault when nothing declares that any more. */
+/** The encrypted part: the token, and how to reach its Vault after its declarations are gone. */
 interface Plain {
   readonly token: string;
   readonly identity: VaultIdentity;
   readonly obtainedAt: EpochMs;
   readonly ttlMs: number;
-  /** Missing: it can't be prolonged. */
+  /** Missing: the token can't be renewed. */
   readonly renewAt?: EpochMs;
   readonly staleAt: EpochMs;
   readonly endsAt: EpochMs;
@@ -136,7 +139,7 @@ function plainOf({ value, uses: _none, renewAt, ...token }: ActiveToken): Plain 
   return { ...token, token: value.reveal().toString("utf8"), ...(renewAt === NEVER ? {} : { renewAt }) };
 }
 
-/** Believed: nobody else has the key. */
+/** Not validated: nobody else has the key. */
 function tokenOf(text: Buffer, identity?: VaultIdentity): ActiveToken {
   const { token, renewAt = NEVER, ...plain } = JSON.parse(text.toString("utf8")) as Plain;
   return { ...plain, identity: identity ?? plain.identity, value: SecretValue.of(token), renewAt, uses: 0 };

@@ -4,16 +4,16 @@ import type { ActiveToken } from "./active-token.ts";
 import { isRefusedToItself, type LoginDeps } from "./login.ts";
 import { singleFlight } from "./single-flight.ts";
 
-/** How long an identity is known for tokens that may not look themselves up. */
+/** How long we remember that an identity's tokens may not look themselves up. */
 const BLIND_MS = 10 * MINUTE_MS;
 
 /**
- * Tells a token that has ended from one whose policies refuse a read: some servers answer both with the same 403. A token that
- * lives may look itself up, by the policy that every token has unless its role leaves it out. If it does, a new login is
- * tried once in a while, and no more often.
+ * Tells an ended token from one whose policies deny a read: some servers answer both with the same 403. A live token
+ * may look itself up, by the default policy, unless its role omits that. If the role does, a new login is tried at most
+ * once per interval.
  */
 export interface TokenDoubts {
-  /** `isSecond`: it has just been obtained in place of another one, by the same doubt. */
+  /** `isSecond`: the token has just replaced another one because of the same doubt. */
   hasEnded(identity: VaultIdentity, token: ActiveToken, isSecond: boolean, signal: AbortSignal): Promise<boolean>;
 }
 

@@ -7,10 +7,13 @@ import { revoke } from "./login.ts";
 import type { FoundToken, TokenCache } from "./token-cache.ts";
 import type { TokensDeps } from "./tokens-deps.ts";
 
-/** After these, asking again is no help: the token may not end itself, its namespace has gone, or its Vault may not be asked. It runs out. */
+/**
+ * Failures that no retry mends: the token may not revoke itself, its namespace is gone, or its Vault may not be asked.
+ * The token expires by itself.
+ */
 const FINAL: ReadonlySet<ErrorCode> = new Set(["VAULT_DENIED", "VAULT_PATH_MISSING", "VAULT_ADDRESS_NOT_ALLOWED"]);
 
-/** Ends a token at its Vault. Throws when another try may do better. */
+/** Revokes a token at its Vault. Throws when a retry may help. */
 export async function endAtVault(deps: TokensDeps, token: ActiveToken, signal: AbortSignal): Promise<void> {
   if (token.isBatch || deps.clock() >= token.endsAt) return;
   try {
@@ -22,7 +25,7 @@ export async function endAtVault(deps: TokensDeps, token: ActiveToken, signal: A
   }
 }
 
-/** The same, when nothing more can be done about a failure: it ends by itself. */
+/** Revokes a token, and ignores a failure: the token expires by itself. */
 export async function revokeOwn(deps: TokensDeps, token: ActiveToken, signal?: AbortSignal): Promise<boolean> {
   try {
     await endAtVault(deps, token, signal ?? AbortSignal.timeout(2 * token.identity.target.timeoutMs));
@@ -33,7 +36,7 @@ export async function revokeOwn(deps: TokensDeps, token: ActiveToken, signal?: A
   }
 }
 
-/** Ends what is kept: forgotten only when it has ended, so that a crash between the two loses no token. */
+/** Revokes a stored token, and deletes it only afterwards, so that a crash in between loses no token. */
 export async function endFound(
   deps: TokensDeps,
   cache: TokenCache,

@@ -4,7 +4,7 @@ import type { ActiveToken } from "./active-token.ts";
 import { revokeOwn } from "./token-ending.ts";
 import type { TokensDeps } from "./tokens-deps.ts";
 
-/** A token that nobody used for so long is no longer kept: revoked, unless it is kept for other processes. */
+/** A token that is unused for so long is revoked, or left to other processes if it is stored. */
 const IDLE_MS = HOUR_MS;
 
 /** A token that this process holds. */
@@ -12,10 +12,10 @@ export interface Entry {
   token: ActiveToken;
   usedAt: EpochMs;
   renewing: boolean;
-  /** Of a token that is good for some requests only: how many are left. */
+  /** How many requests remain, for a token with limited uses. */
   usesLeft: number;
   by: SyncKey | undefined;
-  /** Under which it is kept; undefined: only here. */
+  /** Identifies the stored copy; undefined: not stored. */
   serial: string | undefined;
 }
 
@@ -32,14 +32,14 @@ export function hold(entries: TokenEntries, entry: Entry, signal: AbortSignal): 
   return entry;
 }
 
-/** One use of it; undefined when there is none left. */
+/** Takes one use of the token; undefined when none is left. */
 export function taken(entry: Entry): ActiveToken | undefined {
   if (entry.usesLeft <= 0) return undefined;
   entry.usesLeft -= 1;
   return entry.token;
 }
 
-/** Makes room: ended tokens are forgotten, unused ones revoked, or left to whoever finds them where they are kept. */
+/** Forgets ended tokens, and revokes unused ones unless they are stored for other processes. */
 export function dropUnused(deps: TokensDeps, entries: TokenEntries): void {
   const now = deps.clock();
   for (const [id, { token, usedAt, serial }] of entries) {

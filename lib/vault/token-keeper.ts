@@ -8,7 +8,7 @@ import { endAtVault, endFound, keptOf, revokeOwn } from "./token-ending.ts";
 import type { TokenEntries } from "./token-entries.ts";
 import type { TokensDeps } from "./tokens-deps.ts";
 
-/** What becomes of tokens that nobody needs any more. */
+/** Revokes and forgets tokens that no sync needs any more. */
 export function tokenKeeper(deps: TokensDeps, entries: TokenEntries): TokenKeeper {
   const { cache } = deps;
   const ours = (scope: TokenScope | undefined): KeptToken[] =>
@@ -41,7 +41,7 @@ export function tokenKeeper(deps: TokensDeps, entries: TokenEntries): TokenKeepe
   };
 }
 
-/** Ends all that is held and all that is kept, as far as its Vaults answer. */
+/** Revokes all tokens in memory and in the store, as far as their Vaults answer. */
 export async function endAll(deps: TokensDeps, entries: TokenEntries, signal: AbortSignal): Promise<void> {
   const ours = [...entries.values()].filter(({ serial }) => serial === undefined);
   entries.clear();

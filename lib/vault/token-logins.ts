@@ -13,21 +13,21 @@ import { revokeOwn } from "./token-ending.ts";
 import { dropUnused, type Entry, entryOf, hold, type TokenEntries } from "./token-entries.ts";
 import type { TokensDeps } from "./tokens-deps.ts";
 
-/** A refused login is not tried again for so long, so that the many syncs of one identity don't become as many logins. */
+/** How long a refused login is not repeated, so that the many syncs of one identity don't each log in. */
 const LOGIN_COOL_DOWN_MS = 5 * SECOND_MS;
-/** Who asks, and for which sync. */
+/** The identity that needs a token, and for which sync. */
 export interface Asker {
   readonly identity: VaultIdentity;
-  /** Missing: its token is not kept beyond this process. */
+  /** Missing: its token stays in this process. */
   readonly by?: SyncKey | undefined;
-  /** A refusal from before this is not believed: someone asked since. */
+  /** Ignore refusals from before this time: something may have changed since. */
   readonly since?: EpochMs | undefined;
 }
 
-/** A token that Vault answered 403 to. */
+/** A token to which Vault answered 403. */
 export interface Refused {
   readonly token: ActiveToken;
-  /** The token is at fault, not its policies. */
+  /** Whether the token itself is invalid, and not its policies too narrow. */
   readonly hasEnded: boolean;
 }
 
@@ -37,7 +37,7 @@ interface Refusal {
   readonly until: EpochMs;
 }
 
-/** Logins, each one for all who ask meanwhile. */
+/** Logs in, once for all concurrent callers. */
 export function tokenLogins(deps: TokensDeps, entries: TokenEntries) {
   const { clock, cache } = deps;
   const refusals = new Map<string, Refusal>();
@@ -51,7 +51,7 @@ export function tokenLogins(deps: TokensDeps, entries: TokenEntries) {
       found && isOfUse(found, refused, clock())
         ? hold(entries, entryOf(found.token, clock(), found.stored.by, found.stored.serial), signal)
         : await loggedIn(deps, entries, asker, found?.stored.serial, signal);
-    // Who else holds the refused one finds its successor as soon as Vault says no to it.
+    // Other processes with the refused token get its successor when Vault refuses it.
     if (refused !== undefined && !refused.hasEnded && !signal.aborted) await revokeOwn(deps, refused.token);
     return entry;
   };
@@ -69,7 +69,7 @@ export function tokenLogins(deps: TokensDeps, entries: TokenEntries) {
       throw error;
     }
   };
-  /** The refusal that is remembered of this login, if it is new enough for who asks. */
+  /** The remembered refusal of this login, if it is recent enough for the caller. */
   const refusalFor = ({ identity, since = 0 }: Asker): Refusal | undefined => {
     const refusal = refusals.get(loginId(identity));
     return refusal !== undefined && clock() < refusal.until && refusal.askedAt >= since ? refusal : undefined;
@@ -84,13 +84,13 @@ export function tokenLogins(deps: TokensDeps, entries: TokenEntries) {
         return await login();
       } catch (error) {
         const isRefused = error instanceof SyncError && error.code === "VAULT_LOGIN_REFUSED";
-        // A login that was under way already when it was asked for may have come too early.
+        // The login that this caller joined may have started before the change that the caller saw.
         if (isRefused && refusalFor(asker) === undefined) return login();
         throw error;
       }
     },
     abort: () =>
-      flights.abort(new SyncError("DEADLINE_EXCEEDED", "A login to Vault was given up: keyferry is stopping")),
+      flights.abort(new SyncError("DEADLINE_EXCEEDED", "A login to Vault was cancelled: keyferry is stopping")),
   };
 }
 
@@ -105,18 +105,18 @@ async function loggedIn(
   const token = activeToken(identity, await countedLogin(deps, identity, signal), askedAt);
   const entry = hold(entries, entryOf(token, deps.clock(), by, undefined), signal);
   if (!signal.aborted) return keptForOthers(deps, entries, entry, replacing, signal);
-  // A login that nobody waits for any more must not replace the token of a later one.
+  // An abandoned login must not replace the token of a later one.
   await revokeOwn(deps, token);
   return entry;
 }
 
-/** Whether a kept token can be used in place of a login: it lives for a while, and is not the one that was refused. */
+/** Whether a stored token can replace a login: it lives long enough and is not the refused one. */
 function isOfUse(found: FoundToken, refused: Refused | undefined, now: EpochMs): found is Required<FoundToken> {
   const { token } = found;
   return token !== undefined && now < token.staleAt && !(refused && sameToken(token, refused.token));
 }
 
-/** Two processes may log in at once: who writes last revokes its token, and takes the other one. */
+/** Two processes may log in at once: the one that writes last revokes its token and uses the other. */
 async function keptForOthers(
   deps: TokensDeps,
   entries: TokenEntries,

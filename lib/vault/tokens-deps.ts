@@ -7,6 +7,6 @@ export interface TokensDeps extends LoginDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics?: Metrics | undefined;
-  /** Missing: each process logs in for itself. */
+  /** Missing: each process logs in by itself. */
   readonly cache?: TokenCache | undefined;
 }

@@ -11,24 +11,24 @@ import { type Asker, type Refused, tokenLogins } from "./token-logins.ts";
 import type { TokensDeps } from "./tokens-deps.ts";
 
 /**
- * A token that was refused is replaced when it is older, or was there before someone asked: its role may have got other policies.
- * A younger one only if it has ended.
+ * Replaces a refused token that is older than this, or older than the caller's request, because its role may have other
+ * policies now. Replaces a younger one only if it has ended.
  */
 const REFUSAL_COOL_DOWN_MS = 10 * SECOND_MS;
 
 export interface Tokens extends TokenKeeper {
-  /** The token of this identity: one that we hold or that is kept, or that of a login which all callers share. */
+  /** The token of this identity: from memory, from the store, or from a login that all callers share. */
   token(asker: Asker, signal: AbortSignal): Promise<ActiveToken>;
   /**
-   * Another token than the one that Vault answered 403 to; undefined when a new login is no help. `isSecond`: that one was a
-   * replacement itself.
+   * Another token in place of the one that got a 403; undefined when a new login can't help. `isSecond`: the refused
+   * one was itself a replacement.
    */
   replacement(
     asker: Asker,
     refused: { readonly token: ActiveToken; readonly isSecond: boolean },
     signal: AbortSignal,
   ): Promise<ActiveToken | undefined>;
-  /** Ends all our tokens at their Vaults, as far as these answer, those included that are kept for other processes. */
+  /** Revokes all our tokens, stored ones too, as far as their Vaults answer. */
   revokeAll(signal: AbortSignal): Promise<void>;
 }
 
@@ -38,7 +38,7 @@ export function tokens(deps: TokensDeps): Tokens {
   const logins = tokenLogins(deps, entries);
   const doubts = tokenDoubts(deps);
 
-  /** Who shares a login that gave a token of few uses may find none left. */
+  /** Callers that share a login with few uses may find none left. */
   const use = async (asker: Asker, signal: AbortSignal, refused?: Refused): Promise<ActiveToken> => {
     const entry = await logins.run(asker, refused, signal);
     return taken(entry) ?? use(asker, signal, refused);
@@ -81,7 +81,10 @@ export function tokens(deps: TokensDeps): Tokens {
   };
 }
 
-/** Prolongs it beside the reads that use it. Tried once: when it fails, the token is used to its end and a login follows. */
+/**
+ * Renews the token while reads use it. Tried once: after a failure the token is used to its end, and then a login
+ * follows.
+ */
 function renewMeanwhile(deps: TokensDeps, entry: Entry): void {
   entry.renewing = true;
   renewed(deps, entry).then(
@@ -98,7 +101,7 @@ async function renewed(deps: TokensDeps, entry: Entry): Promise<void> {
   const isKept = by !== undefined && serial !== undefined;
   const found = isKept ? await deps.cache?.find({ id: identity.id, scope: scopeOfSync(by) }, identity) : undefined;
   if (found?.token && found.stored.serial !== serial && found.token.staleAt > token.staleAt) {
-    // Another process has prolonged or replaced it.
+    // Another process has renewed or replaced it.
     Object.assign(entry, { token: found.token, serial: found.stored.serial });
     return;
   }

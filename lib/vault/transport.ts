@@ -12,17 +12,17 @@ import { redirectedTo } from "./redirect.ts";
 
 export interface HttpMessage {
   readonly asked: Asked;
-  /** Of Vault, in the spelling of `normalAddress`: the URL begins with it. */
+  /** Vault's address as `normalAddress` spells it: the URL begins with it. */
   readonly address: string;
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly timeoutMs: number;
-  /** Where it may be sent, redirects included. */
+  /** Where the request may go, redirects included. */
   readonly reach: VaultReach;
 }
 
-/** Connections to what fleet.yaml names, and to other hosts, whose IP addresses are checked when one is opened. */
+/** Connections to Vaults in fleet.yaml, and to other hosts, whose IP addresses are checked on connect. */
 export interface Agents {
   readonly named: Agent;
   readonly checked: Agent;
@@ -30,20 +30,20 @@ export interface Agents {
 
 const MIB = 1_024 * 1_024;
 
-/** A kv secret is 1 MiB at most, and a Kubernetes Secret as well; some of its characters are sent as six bytes. */
+/** A kv secret and a Kubernetes Secret are 1 MiB at most; JSON can escape one character with six bytes. */
 const MAX_KV_BYTES = 4 * MIB;
-/** Depth is told by who parses; a secret of 1 MiB has a tenth of so many values. */
+/** The parser limits the depth; a secret of 1 MiB has a tenth of this many values. */
 const KV_BOUNDS = { depth: Number.POSITIVE_INFINITY, values: 200_000 };
-/** Logins, renewals, refusals and probes: a few KB. */
+/** Logins, renewals, errors and probes take a few KB. */
 const MAX_BYTES = MIB;
 
-/** A value with a replacement character in it must not become a Secret. */
+/** A value with a replacement character must not reach a Secret. */
 const STRICT = new TextDecoder("utf-8", { fatal: true });
 
-/** A standby sends readers to the active node: once, and again if that one has just stepped down. */
+/** A standby redirects to the active node: once, and again if that node has just stepped down. */
 const MAX_REDIRECTS = 3;
 
-/** Sends one message and reads its whole answer, within its time-out. Throws SyncError for all that fails below HTTP. */
+/** Sends one message and reads its whole answer within its time-out. Throws SyncError for any failure below HTTP. */
 export async function send(agents: Agents, message: HttpMessage, signal: AbortSignal): Promise<VaultAnswer> {
   const { asked, timeoutMs } = message;
   let isSent = false;
@@ -57,7 +57,7 @@ export async function send(agents: Agents, message: HttpMessage, signal: AbortSi
     return await follow(agents, message, ender.signal);
   } catch (error) {
     if (signal.aborted) {
-      const message = `${describe(asked)} was given up: no time left`;
+      const message = `${describe(asked)} ran out of time`;
       throw new SyncError("DEADLINE_EXCEEDED", message, { outcome: isSent ? "unknown" : "none" });
     }
     if (ender.signal.aborted) throw timedOut(asked, timeoutMs);
@@ -73,7 +73,7 @@ async function follow(agents: Agents, message: HttpMessage, signal: AbortSignal)
   let url = message.url;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const answer = await whereAllowed(agents, message, url, signal);
-    // That something answers is all that is asked.
+    // A probe only needs an answer.
     if (asked.purpose === "seal-status") return answer;
     const next = redirectedTo(answer, url, asked);
     if (next === undefined) return answer;
@@ -83,12 +83,14 @@ async function follow(agents: Agents, message: HttpMessage, signal: AbortSignal)
   throw new SyncError("VAULT_ANSWER_INVALID", text, { outcome: "none" });
 }
 
-/** Each redirect is checked like the address itself: a Vault is not asked where a VaultConnection could not name it. */
+/**
+ * Checks each redirect like the address itself, so that it can't lead to a Vault that a VaultConnection may not name.
+ */
 async function whereAllowed(agents: Agents, message: HttpMessage, url: URL, signal: AbortSignal): Promise<VaultAnswer> {
   const { asked, reach } = message;
   const redirected = url === message.url ? "" : ` to ${url.origin}, where it is redirected`;
   const refused = () => notAllowed(`${describe(asked)} was not sent${redirected}`, reach);
-  // A standby knows the active node by its host alone.
+  // A standby redirects to the active node's host without any path prefix.
   const way = wayTo(reach, url === message.url ? message.address : url.origin);
   if (way === undefined) throw refused();
   try {
@@ -98,7 +100,10 @@ async function whereAllowed(agents: Agents, message: HttpMessage, url: URL, sign
   }
 }
 
-/** A kept-alive connection may be cut at any time, most of all after a frozen function thaws: what may be repeated is then asked once more. */
+/**
+ * A kept-alive connection may close at any time, above all after a frozen function thaws: a repeatable request is then
+ * sent again.
+ */
 async function exchangeOnLiveConnection(
   agent: Agent,
   message: HttpMessage,

@@ -13,10 +13,10 @@ import { type TokenCacheOptions, tokenCache } from "./token-cache.ts";
 import { type Tokens, tokens } from "./tokens.ts";
 import { askedOf, type VaultClient, type VaultClientOptions, vaultClient } from "./vault-client.ts";
 
-/** A refused token is replaced by one that another process keeps, and that one by a login of our own. */
+/** First by a token that another process stored, then by a login of our own. */
 const MAX_REPLACEMENTS = 2;
 
-/** Questions at once to one Vault whether it answers: few ask, and none of them may wait for what hangs there. */
+/** Concurrent probes of one Vault: few callers need one, and none may wait for requests that hang. */
 const MAX_PROBES = 16;
 
 export interface VaultApiOptions {
@@ -24,26 +24,29 @@ export interface VaultApiOptions {
   readonly credentials: CredentialSource;
   readonly log: Log;
   readonly metrics?: Metrics;
-  /** Connections, and so requests at once, to one Vault. */
+  /** Connections, and so concurrent requests, to one Vault. */
   readonly maxConnectionsPerVault?: number;
-  /** Which Vaults each cluster's resources may name. Missing: nothing but public and private hosts. */
+  /** Which Vaults each cluster's resources may name. Missing: only public and private hosts. */
   readonly reachOf?: ReachOf;
-  /** How Vaults are asked; over HTTP when missing. */
+  /** The client for Vaults; default: HTTP. */
   readonly openClient?: (options: VaultClientOptions) => VaultClient;
-  /** Stands in for Google, in tests. */
+  /** Replaces Google in tests. */
   readonly google?: GoogleEndpoints;
-  /** Where tokens are kept for the processes to come. Missing: each one logs in for itself. */
+  /** Where tokens are stored for later processes. Missing: each process logs in by itself. */
   readonly cache?: TokenCacheOptions;
 }
 
 export interface OpenVaultApi extends VaultApi {
-  /** Ends our tokens at their Vaults, kept ones included, for the graceful stop of who uses them alone. Never throws for a Vault that does not answer. */
+  /**
+   * Revokes our tokens, stored ones too, for the graceful stop of the only process that uses them. Never throws for a
+   * Vault that does not answer.
+   */
   revokeAll(signal: AbortSignal): Promise<void>;
-  /** Closes all connections; what is under way fails. */
+  /** Closes all connections; running requests fail. */
   close(): Promise<void>;
 }
 
-/** Reads of kv paths on Vault or OpenBao, each with the token of its identity. */
+/** Reads kv paths of Vault or OpenBao, each with the token of its identity. */
 export function vaultApi(options: VaultApiOptions): OpenVaultApi {
   const {
     clock,
@@ -100,8 +103,8 @@ async function readKv(
   return sourceData(askedOf(target, question), answer, read.followDeleted ?? false);
 }
 
-/** Whoever stops waiting for a shared login leaves with its signal's reason. */
+/** A caller that leaves a shared login gets its own signal's reason. */
 function givenUp(error: unknown, signal: AbortSignal): unknown {
   if (error instanceof SyncError || !signal.aborted) return error;
-  return new SyncError("DEADLINE_EXCEEDED", "A read of Vault was given up while it waited for a login: no time left");
+  return new SyncError("DEADLINE_EXCEEDED", "A read of Vault ran out of time while it waited for a login");
 }

@@ -11,29 +11,32 @@ import { type Asked, describe, printableAddress } from "./asked.ts";
 import { type Connection, connect, connectionKey } from "./connection.ts";
 import { VERSION } from "./version.ts";
 
-/** After this long without a request, a connection's TLS settings may be gone for good: a new CA, a deleted VaultConnection. */
+/**
+ * A connection that is idle for so long is closed: a new CA or a deleted VaultConnection may have ended its TLS
+ * settings.
+ */
 const IDLE_MS = 10 * MINUTE_MS;
 
-/** An address that never answered gets so long at most, whatever its VaultConnection says: it may be no Vault at all. */
+/** The longest time-out of an address that never answered, whatever its VaultConnection says: it may not be a Vault. */
 const STRANGER_MS = 10 * SECOND_MS;
 
-/** After so long without an answer a request is only waited for, and another one may be sent meanwhile. */
+/** A request that takes longer gives up its slot, so that another one may be sent. */
 const PATIENCE_MS = SECOND_MS;
 
-/** What answered within this time is known to be there. */
+/** A Vault that answered within this time is known to be up. */
 const KNOWN_MS = MINUTE_MS;
 
-/** Kinds of connections, and addresses, that are kept: each VaultConnection may have settings of its own. */
+/** The maximum number of connections and of addresses in memory: each VaultConnection may have its own settings. */
 const MAX_KEPT = 1_000;
 
 export interface VaultQuestion {
   readonly purpose: Asked["purpose"];
   readonly method: Asked["method"];
-  /** Never told by the method: a GET may issue a credential. */
+  /** Independent of the method: a GET may issue a credential. */
   readonly repeatable: boolean;
-  /** Behind `/v1/`, percent-encoded. */
+  /** Without `/v1/`, percent-encoded. */
   readonly path: string;
-  /** With its question mark. */
+  /** Includes its question mark. */
   readonly query?: string;
   readonly namespace?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
@@ -41,27 +44,27 @@ export interface VaultQuestion {
   readonly body?: Readonly<Record<string, string>>;
 }
 
-/** One request function for every Vault. Answers of any status are returned; what fails below HTTP is a SyncError. */
+/** Sends requests to every Vault. Returns answers of any status; throws a SyncError for failures below HTTP. */
 export interface VaultClient {
   ask(target: VaultTarget, question: VaultQuestion, signal: AbortSignal): Promise<VaultAnswer>;
-  /** Whether this Vault answered anybody within the last minute. */
+  /** Whether this Vault answered any request within the last minute. */
   isKnown(target: VaultTarget): boolean;
-  /** Whoever waits for a turn at the Vault that this outage is of would wait in vain, one time-out after the other. */
+  /** Fails all requests that wait for this Vault: each would only wait until its own time-out. */
   refuse(outage: SyncError): void;
   close(): Promise<void>;
 }
 
-/** After so many requests in a row without any answer their connections may be what is broken: they are replaced. */
+/** After this many requests in a row without an answer the connections may be broken, and are replaced. */
 const MAX_UNANSWERED = 16;
 
 interface OpenConnection extends Connection {
   usedAt: EpochMs;
   hasAnswered?: boolean;
-  /** Requests in a row that got no answer at all. */
+  /** Requests in a row without an answer. */
   unanswered: number;
 }
 
-/** One Vault, however it is reached. */
+/** One Vault, for all ways to reach it. */
 interface Address {
   readonly turns: Slots;
   answeredAt?: EpochMs;
@@ -69,11 +72,11 @@ interface Address {
 
 export interface VaultClientOptions {
   readonly clock: Clock;
-  /** Requests at work at once, for each Vault. */
+  /** Concurrent requests to each Vault. */
   readonly maxConnectionsPerVault: number;
-  /** Which Vaults each cluster's resources may name. Missing: nothing but public and private hosts. */
+  /** Which Vaults each cluster's resources may name. Missing: only public and private hosts. */
   readonly reachOf?: ReachOf | undefined;
-  /** In ms: STRANGER_MS and PATIENCE_MS when not given. */
+  /** In ms; default: STRANGER_MS and PATIENCE_MS. */
   readonly strangerMs?: number;
   readonly patienceMs?: number;
 }
@@ -87,7 +90,7 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
     const key = connectionKey(target);
     const known = connections.get(key);
     if (known !== undefined) {
-      // The one that was used last stands last.
+      // Keeps the most recently used one last.
       connections.delete(key);
       connections.set(key, known);
       return known;
@@ -138,7 +141,7 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
         return await address.turns.run(place, work, signal);
       } catch (error) {
         if (error instanceof SyncError || !signal.aborted) throw error;
-        throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: no time left`, { outcome: "none" });
+        throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} ran out of time`, { outcome: "none" });
       }
     },
     isKnown(target) {
@@ -156,7 +159,7 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
   };
 }
 
-/** One namespace leaves a quarter to the others; so many more at most may be waited for. */
+/** One namespace may use three quarters; at most four times `atOnce` requests run, those without a slot included. */
 function limitsOf(atOnce: number): SlotLimits {
   return { atOnce, ofPlace: Math.max(1, Math.floor(atOnce * 0.75)), inAll: atOnce * 4 };
 }
@@ -167,12 +170,12 @@ function closeIdle(connections: Map<string, OpenConnection>, now: EpochMs): void
     if (tooMany <= 0 && now - usedAt < IDLE_MS) continue;
     tooMany -= 1;
     connections.delete(key);
-    // What is under way ends first.
+    // Running requests end first.
     for (const agent of Object.values(agents)) agent.close().catch(() => {});
   }
 }
 
-/** The next request opens connections of its own. What is under way here has the time that a request has at most. */
+/** The next request opens new connections. Running requests keep theirs for as long as a request may take. */
 function replace(connections: Map<string, OpenConnection>, key: string, open: OpenConnection): void {
   if (connections.get(key) !== open) return;
   connections.delete(key);
@@ -182,7 +185,7 @@ function replace(connections: Map<string, OpenConnection>, key: string, open: Op
   setTimeout(end, MINUTE_MS).unref();
 }
 
-/** What is remembered of addresses that nobody asks now. */
+/** Forgets addresses with no requests. */
 function forgetIdle(addresses: Map<string, Address>): void {
   for (const [circuit, { turns }] of addresses) if (turns.isIdle()) addresses.delete(circuit);
 }
@@ -231,13 +234,16 @@ async function exchange(
   }
 }
 
-/** node-vault throws what is not 200 or 204; the answer of our transport is in there. */
+/** node-vault throws for any status but 200 and 204, with our transport's answer inside. */
 function refusalOf(error: unknown): VaultAnswer | undefined {
   if (!(error instanceof Error) || !("response" in error)) return undefined;
   return (error.response as { body: VaultAnswer }).body;
 }
 
-/** Ours count over those of VaultConnection and VaultAuth, however these are spelled; also where we have none to send. */
+/**
+ * Our headers win over those of VaultConnection and VaultAuth, in any spelling; a header of ours that we don't send
+ * can't be declared either.
+ */
 function headersOf(target: VaultTarget, question: VaultQuestion): Record<string, string> {
   const declared = Object.entries({ ...target.headers, ...question.headers }).filter(
     ([name]) => headerRefusal(name) === undefined,

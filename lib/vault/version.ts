@@ -1,4 +1,4 @@
 import packageJson from "../../package.json" with { type: "json" };
 
-/** keyferry's version, as servers see it in `User-Agent`. */
+/** keyferry's version, for the `User-Agent` header. */
 export const VERSION: string = packageJson.version;

@@ -38,7 +38,7 @@ describe("how much of a cluster is kept", () => {
     assert.deepEqual(taken.lastIndexOf(true), 9);
     assert.equal(await offer(keyOf("neighbour", 0)), true);
     assert.equal(budget.problem()?.code, "CLUSTER_TOO_LARGE");
-    assert.match(budget.problem()?.message ?? "", /3 of namespace flooded are left alone/);
+    assert.match(budget.problem()?.message ?? "", /3 of namespace flooded are ignored/);
     assert.deepEqual((await store.byCluster("east")).length, 11);
   });
 

@@ -89,10 +89,10 @@ export function vaultApiContract(
         await vault.putKv("kv", "deleted", { a: "s3cr3t" });
         await vault.remove("kv/data/deleted");
         const deleted = await failure(end.read(kv2(reader, "deleted"), forever), "VAULT_PATH_MISSING");
-        assert.match(deleted.message, /deleted: its Secret is kept/);
+        assert.match(deleted.message, /deleted version: its Secret stays unchanged/);
         await vault.write("kv/destroy/deleted", { versions: [1] });
         const destroyed = await failure(end.read(kv2(reader, "deleted"), forever), "VAULT_PATH_MISSING");
-        assert.match(destroyed.message, /deleted: its Secret is kept/);
+        assert.match(destroyed.message, /deleted version: its Secret stays unchanged/);
       });
 
       it("a deleted and a destroyed version without fields when that is asked for, but no path that is not there", async () => {

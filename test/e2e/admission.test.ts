@@ -64,7 +64,7 @@ describe("an admission webhook or policy stands in the way", () => {
     const message = await place.failed("unreached", "ADMISSION_FAILED");
     assert.match(
       message,
-      /the admission webhook require-team\.policies\.example\.com is asked before secrets guarded\/unreached/,
+      /the admission webhook require-team\.policies\.example\.com must admit secrets guarded\/unreached/,
     );
     webhook.answer({ allowed: true });
     await place.synced("unreached");

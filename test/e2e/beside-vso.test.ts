@@ -168,7 +168,7 @@ describe("Vault Secrets Operator works in the cluster", () => {
     );
     assert.match(
       refused.stdout,
-      /one\/VaultStaticSecret\/team-b\/taken +refused +.*SECRET_NOT_OURS.*; the Secret has not/,
+      /one\/VaultStaticSecret\/team-b\/taken +refused +.*SECRET_NOT_OURS.*; the Secret does not have/,
     );
     const tried = await handover("vso", "--namespace", NS, "--dry-run", "-o", "json");
     assert.equal(tried.code, 0);

@@ -282,7 +282,7 @@ describe("keyferry plan: what a run would do, told by its own judgement, and not
     const metadata = { annotations: { "keyferry.dev/handed-over": "vso" } };
     assert.equal((await place.cluster.request("PATCH", path, { metadata }, MERGE)).status, 200);
     const left = (await plan([key("touched")])).of("touched");
-    assert.deepEqual([left.action, left.because], ["none", "handed over: it is left as it is"]);
+    assert.deepEqual([left.action, left.because], ["none", "handed over: keyferry leaves it alone"]);
   });
 
   it("what would fail is told with its code and a remedy, and weighs more than changes", async () => {

@@ -129,7 +129,7 @@ describe("whose Secret it is, and what is put back", () => {
       const tool = { ...(await aTool("their-tool")), controller: true };
       await place.patchSecret("theirs", { metadata: { ownerReferences: [tool] }, data: { password: "eA==" } });
       const message = await place.failed("theirs", "SECRET_NOT_OURS");
-      assert.match(message, /ConfigMap their-tool.*take those references off/);
+      assert.match(message, /ConfigMap their-tool.*remove those references/);
       assert.doesNotMatch(message, /overwrite: true/);
       await declare("theirs", "theirs", { overwrite: true });
       await place.cluster.waitFor("that to be judged", async () => {
@@ -241,7 +241,7 @@ describe("whose Secret it is, and what is put back", () => {
       await place.synced("old");
       const before = await place.secret("renamed");
       await rotate("new", "renamed");
-      assert.match(await place.failed("new", "SECRET_NOT_OURS"), /VaultStaticSecret old is declared still/);
+      assert.match(await place.failed("new", "SECRET_NOT_OURS"), /VaultStaticSecret old still exists/);
       const both = await place.secret("renamed");
       assert.deepEqual([both?.data, both?.labels, owners(both)], [before?.data, before?.labels, ["old", "new"]]);
       await place.undeclare("old");
@@ -378,7 +378,7 @@ describe("whose Secret it is, and what is put back", () => {
       const waits = () =>
         place.cluster.waitFor("it to wait", async () => {
           const { Ready } = await place.conditions("stuck");
-          return Ready?.message.includes("VaultStaticSecret newer is declared still");
+          return Ready?.message.includes("VaultStaticSecret newer still exists");
         });
       await waits();
       const judged = () =>
@@ -465,7 +465,7 @@ describe("whose Secret it is, and what is put back", () => {
       assert.equal(ran.code, 1, ran.stderr);
       const [planned] = (JSON.parse(ran.stdout) as { syncs: { action: string; because: string }[] }).syncs;
       assert.equal(planned?.action, "fail");
-      assert.match(planned.because, /SECRET_NOT_OURS: .*VaultStaticSecret victim is declared still/);
+      assert.match(planned.because, /SECRET_NOT_OURS: .*VaultStaticSecret victim still exists/);
       assert.deepEqual(await place.secret("victim"), before);
     });
 

@@ -246,7 +246,7 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
     assert.match(done.stdout, /\/theirs +handed-over +it is not in step/);
     assert.match(
       done.stdout,
-      /\/filled +handed-over +destination\.create is false: VSO takes such a Secret for missing/,
+      /\/filled +handed-over +destination\.create is false: VSO treats such a Secret as missing/,
     );
     const made = { apiVersion: "v1", kind: "Secret", namespace: OPERATOR_NAMESPACE, name: HMAC_KEY_NAME };
     const key = Buffer.from((await two.cluster.get(made))?.data?.key ?? "", "base64");

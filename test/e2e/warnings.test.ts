@@ -77,7 +77,7 @@ describe("what is done as declared, and what people would want to know of it", (
     await place.synced("instant");
     const { status, reason, message } = await warning("instant", "InstantUpdates", (found) => found !== undefined);
     assert.deepEqual({ status, reason }, { status: "False", reason: "NotYetSupported" });
-    assert.match(message, /spec\.syncConfig\.instantUpdates has no effect yet: Vault is asked every 5 s/);
+    assert.match(message, /spec\.syncConfig\.instantUpdates has no effect yet: keyferry reads Vault every 5 s/);
     await place.cluster.waitFor("its event", async () => (await warningsOf("instant", "NotYetSupported")).length === 1);
     await place.touch("instant");
     await place.declare("instant", { path: "db", syncConfig: { instantUpdates: true }, refreshAfter: "10s" });

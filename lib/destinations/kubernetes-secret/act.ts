@@ -11,16 +11,16 @@ import { type Decision, recorded, type Work, withOwned } from "./state.ts";
 /** Decisions that may change the cluster: each needs the lease. */
 type Write = Exclude<Decision, { readonly do: "observe" | "reassert" }>;
 
-/** What an act needs beside the decision. */
+/** What an action needs besides the decision. */
 export interface Acting {
   readonly apis: DestinationApis;
   readonly claim: Claim;
-  /** Workloads are restarted when the data changes, so that the row must know what they run with. */
+  /** Whether workloads restart when the data changes: then the row must know the data that they run with. */
   readonly restartsWorkloads: boolean;
   readonly signal: AbortSignal;
 }
 
-/** One branch per decision. A precondition that does not hold means: observe again, then judge anew (lease-table 6). */
+/** One branch per decision. After a failed precondition: observe again, then decide again (lease-table 6). */
 export async function act(acting: Acting, work: Work, decision: Decision): Promise<Work> {
   const { apis, claim, signal } = acting;
   if (decision.do === "observe") return observe(apis, work, signal);
@@ -35,7 +35,8 @@ async function writeUnderClaim(acting: Acting, work: Work, decision: Write): Pro
   const { apis, claim, signal } = acting;
   await claim.require();
   const held = acting.restartsWorkloads ? heldBefore(work.seen, claim.row.state) : undefined;
-  // The write destroys what tells which data the workloads run with, so that is recorded first (kubernetes-rules 20).
+  // The write would destroy the evidence of the data that workloads run with, so that is recorded first
+  // (kubernetes-rules 20).
   if (held !== undefined) await claim.record({ rolledDigest: held });
   try {
     return await write(acting, work, decision);
@@ -59,7 +60,7 @@ async function write(acting: Acting, work: Work, decision: Write): Promise<Work>
     case "apply": {
       const { uid, resourceVersion, because } = decision;
       const written = await apply(acting, work, { kind: "as-seen", uid, resourceVersion });
-      // An apply that changed nothing is no news.
+      // An apply without a change is not reported.
       const wrote = written.resourceVersion === resourceVersion ? undefined : because;
       return applied(acting, work, wrote, written);
     }
@@ -82,7 +83,7 @@ async function write(acting: Acting, work: Work, decision: Write): Promise<Work>
   }
 }
 
-/** `observe: apply` in the steady state: the same content again, at what was recorded; needs no lease (lease-table 7). */
+/** `observe: apply` in the steady state: the same content at the recorded version; needs no lease (lease-table 7). */
 async function reassert(
   acting: Acting,
   work: Work,
@@ -97,7 +98,10 @@ async function reassert(
   return observe(acting.apis, work, acting.signal);
 }
 
-/** The Secret stays the other declaration's; ours alone keeps the collector off when that one goes. */
+/**
+ * The Secret stays the other declaration's; our owner reference keeps the garbage collector from deleting it after that
+ * one.
+ */
 async function standBeside({ apis, signal }: Acting, work: Work, seen: SeenSecret): Promise<Work> {
   const { ownerReference } = work.seen.destination;
   const resourceVersion = await apis.secrets.standBeside(work.secret, ownerReference, seen, signal);
@@ -106,7 +110,7 @@ async function standBeside({ apis, signal }: Acting, work: Work, seen: SeenSecre
   return { ...work, seen: { ...work.seen, secret: { ...seen, resourceVersion, ownerReferences } } };
 }
 
-/** The API server judges the new type before the Secret goes: a create that it refuses would leave nothing. */
+/** Checks the new type by a dry run before the Secret is deleted: a refused create would lose it. */
 async function recreate(acting: Acting, work: Work, seen: SeenSecret): Promise<Work> {
   const { apis, signal } = acting;
   const { uid, resourceVersion } = seen;
@@ -137,7 +141,7 @@ function apply({ apis, signal }: Acting, work: Work, precondition: Precondition)
   return apis.secrets.apply(work.secret, desired, precondition, signal);
 }
 
-/** After an apply: keys that are not ours go, then the Secret is recorded as ours. */
+/** After an apply: removes keys that are not ours, then records the Secret as ours. */
 async function applied(
   { apis, signal }: Acting,
   work: Work,
@@ -149,7 +153,7 @@ async function applied(
   return recorded(work, because, dropped);
 }
 
-/** Removes what we wrote under names that are no longer wanted, while it is still ours (kubernetes-rules 6). */
+/** Removes Secrets that we wrote under former names, if they are still ours (kubernetes-rules 6). */
 async function prune({ apis, signal }: Acting, work: Work, names: readonly string[]): Promise<Work> {
   const { destination, row } = work.seen;
   for (const name of names) {

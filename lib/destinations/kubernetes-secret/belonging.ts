@@ -6,17 +6,16 @@ import { type Owners, ownersOf, type Rival } from "./owners.ts";
 import type { Decision, Seen } from "./state.ts";
 
 /**
- * May we write to this Secret (`create: true`)? Undefined: yes. It is ours when we know to have written it, when our own
- * reference stands on it, or when it bears the owner's labels and nobody else who is there owns it: then its references are
- * put back like all else that is declared. What has no labels of ours is taken with `overwrite` alone.
- *
- * Of two declarations of one Secret the one that wrote it goes on writing. The other one may have its owner reference stand
- * beside, so that the collector leaves the Secret when the first one goes, and no more than that while the first one is declared.
+ * Whether we may write to this Secret (`create: true`); undefined: yes. It is ours when we recorded the write, when our
+ * own reference is on it, or when it has the owner's labels and no other existing owner: then its references are
+ * restored like any declared field. A Secret without our labels is only taken with `overwrite`. Of two declarations of
+ * one Secret the one that wrote it continues. The other one may only add its owner reference, so that the garbage
+ * collector keeps the Secret after the first one is gone.
  */
 export function mayNotWrite(seen: Seen, secret: SeenSecret): Decision | undefined {
   const owners = ownersOf(secret, seen.destination.ownerReference);
   const rivals = seen.rivals ?? [];
-  // What is recorded may be of long ago: another one may have taken it over since, and says so by its label.
+  // The record may be old: another declaration may have taken it over since, as its label shows.
   const isTaken = isRecorded(seen, secret) && owners.own === "absent" && rivals.some(({ wrote }) => wrote);
   const isWriter = isRecorded(seen, secret) && !isTaken;
   const strangers = strangersIn(owners, isWriter);
@@ -24,7 +23,7 @@ export function mayNotWrite(seen: Seen, secret: SeenSecret): Decision | undefine
   if (isWriter) return undefined;
   const [rival, ...others] = rivals;
   if (rival !== undefined) {
-    // The record goes first, with the settle that follows: who stands beside with it in hand would pass for the writer.
+    // The record is removed first, by the settle that follows: otherwise this declaration would count as the writer.
     if (!isTaken && others.length === 0 && mayStandBeside(secret, owners, rival)) {
       return { do: "stand-beside", seen: secret };
     }
@@ -35,14 +34,14 @@ export function mayNotWrite(seen: Seen, secret: SeenSecret): Decision | undefine
   return undefined;
 }
 
-/** We know to have written this very Secret, and not just one of its name. */
+/** Whether the record is of this very Secret, and not only of one with the same name. */
 export function isRecorded({ row, destination }: Seen, secret: Pick<SeenSecret, "uid">): boolean {
   return row.state.owned.some(({ name, uid }) => name === destination.name && uid === secret.uid);
 }
 
 /**
- * Owners of other kinds that keep us off. A Secret that we wrote is let go for a controller; another owner beside our own
- * reference makes Vault Secrets Operator refuse a Secret, and us too.
+ * Other owners that prevent our writes. We give up a Secret that we wrote to a controller; another owner besides our
+ * own reference makes Vault Secrets Operator refuse a Secret, and us too.
  */
 function strangersIn({ own, foreign }: Owners, isWriter: boolean): readonly string[] {
   const kept = isWriter && own === "absent" ? foreign.filter(({ controls }) => controls) : foreign;
@@ -52,8 +51,8 @@ function strangersIn({ own, foreign }: Owners, isWriter: boolean): readonly stri
 function ownedByStrangers({ destination }: Seen, strangers: readonly string[]): SyncError {
   return new SyncError(
     "SECRET_NOT_OURS",
-    `not the owner of the destination Secret ${destination.name}: its ownerReferences are not ours alone, they name ${listed(strangers)}. ` +
-      "Choose another destination.name, or take those references off if nobody needs them; destination.overwrite takes nothing that has an owner",
+    `not the owner of the destination Secret ${destination.name}: its ownerReferences also name ${listed(strangers)}. ` +
+      "Choose another destination.name, or remove those references if they are not needed; destination.overwrite takes over only Secrets without an owner",
   );
 }
 
@@ -66,12 +65,12 @@ function awaited(seen: Seen, first: Rival, others: readonly Rival[]): Destinatio
   return new DestinationAwaited(
     seen.destination.name,
     `not the owner of the destination Secret ${seen.destination.name}: ${listed(rivals.map(({ kind, name }) => `${kind} ${name}`))} ` +
-      `${first.by === "mark" ? "wrote it and is declared still" : "is declared still and stands in its ownerReferences"}. It is taken over, ` +
-      "as it stands, once that declaration is gone or names another destination; until then choose another destination.name",
+      `${first.by === "mark" ? "wrote it and still exists" : "still exists and is in its ownerReferences"}. keyferry takes it over, ` +
+      "unchanged, once that declaration is gone or names another destination; until then choose another destination.name",
   );
 }
 
-/** A message is no place for a list without end. */
+/** Limits the length of a list in a message. */
 function listed(names: readonly string[]): string {
   const [some, more] = [names.slice(0, 3), names.length - 3];
   return more > 0 ? `${some.join(", ")} and ${more} more` : some.join(", ");

@@ -5,11 +5,11 @@ import type { NameChanges, SecretChanges } from "../destination.ts";
 import { ownersOf } from "./owners.ts";
 import type { Work } from "./state.ts";
 
-/** What the Secret would hold after the write that `work` asks for, beside what it holds. */
+/** The Secret after the planned write, compared with before. */
 export function changesOf(key: DigestKey, before: SeenSecret | undefined, work: Work): SecretChanges {
   const { destination, digest, secretDigest } = work.seen;
   const data = dataChanges(key, before?.data ?? new Map(), work.data);
-  // Of a Secret that is not ours nothing but its data is touched.
+  // Of a Secret that is not ours only the data changes.
   const own = destination.create ? before?.ownMarks : undefined;
   const labels = markChanges(before?.labels, destination.labels, own?.labels);
   const annotations = markChanges(before?.annotations, destination.annotations, own?.annotations);
@@ -26,7 +26,7 @@ export function changesOf(key: DigestKey, before: SeenSecret | undefined, work: 
   };
 }
 
-/** Compared by digests: nobody need see a value for it. */
+/** Compares digests, so that no value is revealed. */
 function dataChanges(key: DigestKey, before: SecretData, after: SecretData): NameChanges {
   const digest = (data: SecretData, name: string): string => {
     const value = data.get(name);
@@ -43,7 +43,7 @@ function dataChanges(key: DigestKey, before: SecretData, after: SecretData): Nam
 
 type Marks = Readonly<Record<string, string>>;
 
-/** Those of others stay; of ours go those that are no longer declared. */
+/** Others' entries stay; ours that are no longer declared are removed. */
 function markChanges(before: Marks = {}, after: Marks, own: readonly string[] = []): NameChanges {
   return {
     added: Object.keys(after)

@@ -9,7 +9,7 @@ import { type Decision, ownedUnder, type Seen } from "./state.ts";
 
 type Check = (seen: Seen) => Decision | undefined;
 
-/** When do we write? First match wins: a later check may rely on what an earlier one ruled out. */
+/** When do we write? First match wins: a later check may rely on the earlier ones. */
 const CHECKS: readonly Check[] = [
   mustBeObserved,
   othersSecretIsMissing, //   create: false   -> SECRET_MISSING
@@ -56,7 +56,7 @@ function mustBeObserved(seen: Seen): Decision | undefined {
   const owned = ownedUnder(seen.row, seen.destination.name);
   const writeOfUnknownEnd = owned !== undefined && owned.uid === undefined;
   const digestOfAnotherKey = seen.row.state.digest !== undefined && !isOfKey(seen.key, seen.row.state.digest);
-  // What was recorded before it was refused a Secret may be another's by now.
+  // Records from before the error may describe another declaration's Secret by now.
   const wasRefused = WAITS_FOR_A_SECRET.has(seen.row.state.error?.code);
   const isUnsure = writeOfUnknownEnd || digestOfAnotherKey || wasRefused;
   if (someoneSawADifference || isNotOurs || isUnsure) return { do: "observe" };
@@ -87,7 +87,7 @@ function secretIsAbsent(seen: Seen): Decision | undefined {
 function leaving(seen: Seen): SyncError {
   return new SyncError(
     "SECRET_TERMINATING",
-    `Secret ${seen.destination.name} is being deleted: something holds it by a finalizer, or its namespace is going away`,
+    `Secret ${seen.destination.name} is being deleted: a finalizer holds it, or its namespace is being deleted`,
   );
 }
 
@@ -96,7 +96,7 @@ function secretIsLeaving(seen: Seen): Decision | undefined {
   return undefined;
 }
 
-/** Labels and references that someone took off a Secret of ours are put back, as all else is. */
+/** Restores labels and references of our Secret that someone removed, like any field. */
 function secretIsNotOurs(seen: Seen): Decision | undefined {
   const secret = observed(seen);
   return secret && seen.destination.create ? mayNotWrite(seen, secret) : undefined;
@@ -111,7 +111,7 @@ function typeDiffers(seen: Seen): Decision | undefined {
 function immutable(seen: Seen): SyncError {
   return new SyncError(
     "SECRET_IMMUTABLE",
-    `Secret ${seen.destination.name} is immutable and its data should change: delete it, and it will be made anew`,
+    `Secret ${seen.destination.name} is immutable and its data should change: delete it, and keyferry creates it again`,
   );
 }
 
@@ -187,7 +187,10 @@ function isOfVso(seen: Seen): boolean {
   return ownedUnder(seen.row, seen.destination.name)?.ofVso === true;
 }
 
-/** VSO's fields become ours before the first apply, or keys and labels that it wrote could never go (kubernetes-rules 3). */
+/**
+ * VSO's fields become ours before the first apply: otherwise its keys and labels could never be removed
+ * (kubernetes-rules 3).
+ */
 function vsoOwnsFields(seen: Seen): Decision | undefined {
   const wouldApply = isOfVso(seen) && (digestDiffers(seen) ?? declarationChanged(seen) ?? isReasserted(seen));
   return wouldApply ? { do: "observe" } : undefined;

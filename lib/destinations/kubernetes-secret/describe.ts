@@ -2,7 +2,7 @@ import type { Effect } from "../destination.ts";
 import { changesOf } from "./changes.ts";
 import type { Decision, Work } from "./state.ts";
 
-/** What a decision does to a Secret, for people. What removes Secrets under former names is told by their names alone. */
+/** A decision's effect on a Secret, for people. Removed Secrets under former names appear only by name. */
 export function describe(decision: Decision, work: Work): Effect | undefined {
   const before = typeof work.seen.secret === "object" ? work.seen.secret : undefined;
   const changes = changesOf(work.seen.key, before, work);
@@ -18,11 +18,11 @@ export function describe(decision: Decision, work: Work): Effect | undefined {
     case "replace":
       return { action: "update", because: decision.because, changes };
     case "apply":
-      // The declaration changed, and nothing that the Secret shows: such an apply changes nothing.
+      // The declaration changed, but not the Secret: such an apply changes nothing.
       if (!changes.any) return { action: "adopt", because: decision.because };
       return { action: "update", because: decision.because, changes };
     case "adopt":
-      return { action: "adopt", because: "in step, and not recorded yet" };
+      return { action: "adopt", because: "in step, but not recorded yet" };
     case "observe":
     case "reassert":
     case "stand-beside":

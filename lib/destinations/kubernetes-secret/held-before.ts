@@ -5,8 +5,8 @@ import { bearsMarksOf } from "./owners.ts";
 import type { Seen } from "./state.ts";
 
 /**
- * What a Secret held before we write to it, where nothing else tells what its workloads run with. So it is when a Secret of
- * VSO's, or of a keyferry whose table was lost, is out of step. `state`: the row's, with everything that this run recorded.
+ * The Secret's data before our write, when only the Secret tells what its workloads run with: a Secret of VSO, or of a
+ * keyferry with a lost table, that is out of step. `state`: the row's, with this run's records.
  */
 export function heldBefore(seen: Seen, state: RowState): Digest | undefined {
   const { row, destination, secret, secretDigest, digest, key } = seen;

@@ -8,13 +8,13 @@ import { describe } from "./describe.ts";
 import { removeIfOurs } from "./remove.ts";
 import type { Decision, WantedSecret, Work } from "./state.ts";
 
-/** What a kind resolves for a Secret. */
+/** The parts of a resolved kind that a Secret needs. */
 export interface WantsSecret {
   readonly destination: WantedSecret;
   readonly rolloutTargets: readonly RolloutTarget[];
 }
 
-/** A Secret of the cluster that declares it, in the namespace of its declaration. */
+/** A Secret in the cluster and namespace of its declaration. */
 export const kubernetesSecrets: DestinationFactory<WantsSecret> = {
   ownedWith({ destination: { create, name } }, owned) {
     return !create || owned.some((entry) => entry.name === name) ? owned : [...owned, { name }];

@@ -6,16 +6,17 @@ import { ownersOf } from "./owners.ts";
 import { rivalsFor } from "./rivals.ts";
 import { ownedUnder, type Seen, type Work } from "./state.ts";
 
-/** How a Secret is read: by an empty patch where keyferry may not get any (kubernetes-rules 9). */
+/** How to read a Secret: by an empty patch where keyferry has no permission to get (kubernetes-rules 9). */
 export function readingWay(observe: "watch" | "apply"): "get" | "patch" {
   return observe === "watch" ? "get" : "patch";
 }
 
-/** Reads the Secret, so that the next decision rests on what is there. */
+/** Reads the Secret for the next decision. */
 export async function observe(apis: DestinationApis, work: Work, signal: AbortSignal): Promise<Work> {
   const found = await apis.secrets.observe(work.secret, readingWay(work.seen.observe), signal);
   if (!found) {
-    // One of ours that is missing may have been collected with its declaration: it must not be made anew (lease-table 22).
+    // If our Secret is missing, the garbage collector may have removed it with its declaration: then it must not be
+    // created again (lease-table 22).
     if (ownedUnder(work.seen.row, work.seen.destination.name)?.uid !== undefined) {
       await apis.origin.mustBeDeclared(signal);
     }
@@ -25,7 +26,7 @@ export async function observe(apis: DestinationApis, work: Work, signal: AbortSi
   return { ...work, seen: { ...work.seen, secret: found, secretDigest: digestOf(apis.digestKey, found.data), rivals } };
 }
 
-/** Whose Secret is it? Where our own reference stands alone, that is known without asking anyone. */
+/** Other declarations with a claim to the Secret. When only our own reference is on it, no request is needed. */
 async function rivalsIn(
   apis: DestinationApis,
   work: Work,
@@ -34,7 +35,7 @@ async function rivalsIn(
 ): Promise<NonNullable<Seen["rivals"]>> {
   const owner = work.seen.destination.ownerReference;
   const isPlain = found.ownerReferences.length === 1 && ownersOf(found, owner).own === "as-written";
-  // Our reference is put back under a declaration that is there to stay: else the Secret was released (kubernetes-rules 6).
+  // Our reference is only restored for an existing declaration: otherwise the Secret was released (kubernetes-rules 6).
   if (!isPlain) await apis.origin.mustBeDeclared(signal);
   return rivalsFor(apis, work.secret, found, { owner, isRecorded: isRecorded(work.seen, found) }, signal);
 }

@@ -2,8 +2,8 @@ import type { DestinationApis } from "../destination.ts";
 import { type Work, withOwned } from "./state.ts";
 
 /**
- * After the first Secret of a declaration that another controller carried out before: one under a former name of its
- * destination, which nobody else is there to prune. It is pruned as if we had written it.
+ * After the first Secret of a declaration that another controller handled before: adds its Secret under a former name,
+ * which nothing else would prune. It is pruned like one that we wrote.
  */
 export async function withOrphans(
   { secrets }: Pick<DestinationApis, "secrets">,
@@ -13,7 +13,7 @@ export async function withOrphans(
   const { row, observe } = work.seen;
   const { lastGeneration } = row.declared.seen.status;
   const wasAnothers = row.state.appliedHash === undefined && typeof lastGeneration === "number" && lastGeneration > 0;
-  // With observe: apply nothing may be listed.
+  // With observe: apply keyferry may not list.
   if (!wasAnothers || observe !== "watch") return work;
   const known = new Set(row.state.owned.map(({ name }) => name));
   const names = await secrets.ownedNames(work.secret, row.declared.uid, signal);

@@ -5,34 +5,37 @@ import type { KindRef } from "../../resource-kinds.ts";
 import { apiVersionOf, SYNC_KINDS, VSO_GROUP } from "../../resource-kinds.ts";
 import type { JsonObject } from "../../util/json.ts";
 
-/** A declaration that an owner reference names, and not the one that is worked on. */
+/** Another declaration in an owner reference. */
 export interface OtherDeclaration {
   readonly kind: KindRef;
   readonly name: string;
   readonly uid: string;
 }
 
-/** What the owner references of a Secret say, as one declaration sees it. */
+/** A Secret's owner references from the view of one declaration. */
 export interface Owners {
-  /** Its own reference: as we write it, with other members, or not there. */
+  /** Its own reference: as we write it, with other members, or missing. */
   readonly own: "as-written" | "altered" | "absent";
-  /** Other declarations, whether they are declared still or not. */
+  /** Other declarations, whether they still exist or not. */
   readonly declarations: readonly OtherDeclaration[];
-  /** Owners of any other kind: people and tools that we know nothing of. */
+  /** Owners of any other kind. */
   readonly foreign: readonly { readonly what: string; readonly controls: boolean }[];
 }
 
-/** A declaration other than ours that a Secret belongs to, and that is declared still. */
+/** Another existing declaration to which a Secret belongs. */
 export interface Rival {
   readonly kind: string;
   readonly name: string;
-  /** What names it: an owner reference that stands there, or what else it left there: the owner's label, fields that keyferry wrote. */
+  /** How we know: by its owner reference, or by other marks: the owner's label, fields that keyferry wrote. */
   readonly by: "reference" | "mark";
-  /** The marks that it left say that it was the last to write. */
+  /** Its marks show that it was the last writer. */
   readonly wrote: boolean;
 }
 
-/** Exactly our owner reference and no other, without `controller` and `blockOwnerDeletion`: as Vault Secrets Operator demands it (kubernetes-rules 6). */
+/**
+ * Exactly our owner reference and no other, without `controller` and `blockOwnerDeletion`: as Vault Secrets Operator
+ * requires (kubernetes-rules 6).
+ */
 export function isOwnedBy(secret: Pick<SeenSecret, "ownerReferences">, owner: OwnerReference): boolean {
   const [only, ...others] = secret.ownerReferences;
   return only !== undefined && others.length === 0 && isAsWritten(only, owner);
@@ -45,8 +48,8 @@ function isAsWritten(reference: JsonObject, owner: OwnerReference): boolean {
 }
 
 /**
- * Sorted by whose they are. A reference to our own kind and name with another uid is to a declaration that was there
- * before ours: it is gone, since a name is one object's at a time, and so it counts for nothing.
+ * Sorts the references by owner. One to our own kind and name with another uid is ignored: that declaration is gone,
+ * because a name belongs to one object at a time.
  */
 export function ownersOf({ ownerReferences }: Pick<SeenSecret, "ownerReferences">, owner: OwnerReference): Owners {
   const own = ownerReferences.find(({ uid }) => uid === owner.uid);
@@ -65,7 +68,7 @@ export function ownersOf({ ownerReferences }: Pick<SeenSecret, "ownerReferences"
   };
 }
 
-/** The declaration that an owner reference names; undefined when it names something else. */
+/** The declaration in an owner reference; undefined for another owner. */
 export function declarationIn(reference: JsonObject | undefined): OtherDeclaration | undefined {
   const { apiVersion, kind: kindName, name, uid } = reference ?? {};
   const kind = SYNC_KINDS.find((candidate) => candidate.kind === kindName);
@@ -73,18 +76,18 @@ export function declarationIn(reference: JsonObject | undefined): OtherDeclarati
   return { kind, name: String(name), uid: String(uid) };
 }
 
-/** Does a Secret bear the marks of this very declaration: its owner reference, or its uid as the owner's label? */
+/** Whether a Secret has the marks of this declaration: its owner reference, or its uid in the owner's label. */
 export function bearsMarksOf(secret: Pick<SeenSecret, "ownerReferences" | "labels">, { uid }: OwnerReference): boolean {
   return secret.ownerReferences.some((reference) => reference.uid === uid) || secret.labels[OWNER_UID_LABEL] === uid;
 }
 
-/** The reference by which a declaration owns its Secrets. */
+/** The owner reference of a declaration on its Secrets. */
 export function referenceTo(kind: KindRef, name: string, uid: string): OwnerReference {
   return { apiVersion: apiVersionOf(kind), kind: kind.kind, name, uid };
 }
 
-/** The API server asks of kind and name of an owner no more than that they are not empty: what is no name is not repeated. */
+/** The API server only requires that an owner's kind and name are not empty, so invalid names are not repeated. */
 function shown({ kind, name }: JsonObject): string {
   const isName = (text: unknown): text is string => typeof text === "string" && /^[\w.:-]{1,253}$/.test(text);
-  return isName(kind) && isName(name) ? `${kind} ${name}` : "an owner whose name is none";
+  return isName(kind) && isName(name) ? `${kind} ${name}` : "an owner with an invalid name";
 }

@@ -3,8 +3,8 @@ import type { DestinationApis } from "../destination.ts";
 import { readingWay } from "./observe.ts";
 
 /**
- * Deletes a Secret while our owner reference is on it, at the uid and resourceVersion that were observed. Where others own it
- * beside us our reference goes, and the Secret is theirs.
+ * Deletes a Secret with our owner reference, at the observed uid and resourceVersion. If there are other owners,
+ * removes only our reference.
  */
 export async function removeIfOurs(
   { secrets }: Pick<DestinationApis, "secrets">,

@@ -10,23 +10,23 @@ import { SYNC_KINDS } from "../../resource-kinds.ts";
 import { asObject } from "../../util/canonical.ts";
 import { type OtherDeclaration, type Owners, ownersOf, type Rival } from "./owners.ts";
 
-/** What it takes to ask whether declarations are declared still. */
+/** The dependencies for checking whether declarations still exist. */
 export interface RivalApis {
   readonly resources: Pick<ReconcileDeps["resources"], "get">;
   readonly clusters: Pick<ReconcileDeps["clusters"], "list">;
 }
 
-/** More owners than this are believed without being asked for. */
+/** More owners than this count as existing without a check. */
 const MAX_ASKED = 8;
 /** Pages of 500 declarations of one kind in one namespace. */
 const MAX_PAGES = 20;
 
-/** Who may not be asked for is believed: better a Secret that waits than one that is taken from its owner. */
+/** A declaration that may not be read counts as existing: a waiting Secret is better than one taken from its owner. */
 const BELIEVED: ReadonlySet<string> = new Set(["KUBE_DENIED", "KUBE_REJECTED"]);
 
 /**
- * The other declarations to which a Secret belongs and that are declared still, asked of the cluster. It costs nothing
- * where our own label and reference stand alone. `isRecorded`: we know to have written this very Secret.
+ * The other existing declarations to which a Secret belongs, read from the cluster. Needs no request when only our own
+ * label and reference are on it. `isRecorded`: we recorded the write of this very Secret.
  */
 export async function rivalsFor(
   apis: RivalApis,
@@ -48,8 +48,8 @@ export async function rivalsFor(
 }
 
 /**
- * A declaration that no reference names, since someone took it off, and that has its references put back in a moment: the one
- * that the owner's label names; or where keyferry wrote the Secret and all labels were taken off, any other that asks for it.
+ * A declaration whose owner reference was removed and will be restored soon: the one in the owner's label; or, if
+ * keyferry wrote the Secret and all labels were removed, any other with this destination.
  */
 async function markedBy(
   apis: RivalApis,
@@ -87,7 +87,7 @@ async function isDeclared(
   }
 }
 
-/** The first declaration in the Secret's namespace that is so. */
+/** The first matching declaration in the Secret's namespace. */
 async function findDeclaration(
   apis: RivalApis,
   { cluster, namespace }: NamedObject,
@@ -111,6 +111,6 @@ async function findDeclaration(
 function tooMany(cluster: string, namespace: string, resource: string): SyncError {
   return new SyncError(
     "KUBE_REJECTED",
-    `namespace ${namespace} of cluster ${cluster} has too many ${resource} to find out whose Secret this is`,
+    `namespace ${namespace} of cluster ${cluster} has too many ${resource} to find this Secret's owner`,
   );
 }

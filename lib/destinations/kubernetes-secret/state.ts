@@ -5,7 +5,7 @@ import type { SeenSecret, WrittenSecret } from "../../ports/secrets.ts";
 import type { SecretData } from "../../secret-value.ts";
 import type { Rival } from "./owners.ts";
 
-/** The Secret that a declaration wants, without its data. */
+/** The declared Secret, without its data. */
 export interface WantedSecret {
   readonly name: string;
   readonly create: boolean;
@@ -16,30 +16,30 @@ export interface WantedSecret {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** What the judgement rests on: everything that was read, nothing that is still to be read. */
+/** The input of a decision: everything that was read so far. */
 export interface Seen {
   readonly row: Row;
   readonly destination: WantedSecret & { readonly ownerReference: OwnerReference };
   readonly observe: "watch" | "apply";
-  /** Of the data that Vault holds now, made with `key`. */
+  /** Of Vault's current data, made with `key`. */
   readonly digest: Digest;
   readonly key: DigestKey;
-  /** `unread` until it was observed; then the Secret, or `absent`. */
+  /** `unread` until it is observed; then the Secret, or `absent`. */
   readonly secret: SeenSecret | "unread" | "absent";
-  /** Digest of the Secret that was observed. */
+  /** Digest of the observed Secret. */
   readonly secretDigest?: Digest;
-  /** Other declarations that it belongs to, and that are declared still. */
+  /** Other existing declarations to which it belongs. */
   readonly rivals?: readonly Rival[];
-  /** An apply of this run was refused by its precondition, or succeeded. */
+  /** Whether this run already applied, or a precondition refused it. */
   readonly applied: boolean;
 }
 
-/** One Secret, the data that it should hold, and what is known of it so far. */
+/** One Secret, its desired data, and what is known of it so far. */
 export interface Work {
   readonly secret: NamedObject;
   readonly data: SecretData;
   readonly seen: Seen;
-  /** Kept out of the decision: why something was written, for the event. */
+  /** Not part of the decision: the reason for a write, for the event. */
   readonly wrote?: string;
 }
 
@@ -71,7 +71,7 @@ export function ownedUnder(row: Row, name: string): OwnedSecret | undefined {
   return row.state.owned.find((owned) => owned.name === name);
 }
 
-/** The state after a write, or after a Secret was found in step: it is recorded as ours. */
+/** The state after a write, or for a Secret in step: recorded as ours. */
 export function recorded(
   work: Work,
   wrote: string | undefined,

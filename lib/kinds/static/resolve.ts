@@ -18,17 +18,17 @@ import type { RolloutTarget } from "../../ports/workloads.ts";
 import { type Transformation, transformationOf, transformationRefs } from "../../transform/transformation.ts";
 import type { AskedVault, Resolved } from "../kind.ts";
 
-/** A VaultStaticSecret with everything that it refers to: no question is left but what Vault and the cluster hold. */
+/** A VaultStaticSecret with all its references: only Vault and the cluster remain to be read. */
 export interface ResolvedStaticSecret extends Resolved {
   readonly asks: AskedVault;
   readonly read: VaultRead;
   readonly destination: WantedSecret;
   readonly transformation: Transformation;
-  /** It asks for Vault's events to be followed, which is not done. */
+  /** It requests Vault's events, which are not supported. */
   readonly instantUpdates: boolean;
 }
 
-/** How often VSO looks at a static secret that does not say, if it keeps a MAC of it. */
+/** VSO's refresh interval for a static secret without one, if it has a MAC. */
 const DEFAULT_REFRESH_MS = MINUTE_MS;
 
 function refreshOf(spec: SpecOf<"VaultStaticSecret">): number | undefined {
@@ -43,7 +43,7 @@ function destinationOf(spec: SpecOf<"VaultStaticSecret">, uid: string): WantedSe
   return { name, create, overwrite, type: type || "Opaque", labels: desiredLabels(labels, uid), annotations };
 }
 
-/** None without a MAC, as with VSO. */
+/** None without a MAC, as in VSO. */
 function targetsOf({ hmacSecretData, rolloutRestartTargets = [] }: SpecOf<"VaultStaticSecret">): RolloutTarget[] {
   if (!hmacSecretData) return [];
   const byName = new Map(rolloutRestartTargets.map((target) => [`${target.kind}/${target.name}`, target]));
@@ -69,7 +69,9 @@ function readOf(
   };
 }
 
-/** Templates and filters of the declaration and of the SecretTransformations that it names, each seen by its change (lease-table 23). */
+/**
+ * Templates and filters of the declaration and its SecretTransformations, each noted as a reference (lease-table 23).
+ */
 function resolveTransformation(
   { declared, cluster }: ResolveInput,
   spec: SpecOf<"VaultStaticSecret">,
@@ -77,7 +79,7 @@ function resolveTransformation(
 ): Transformation {
   const { namespace, name } = partsOf(declared.key);
   const given = { owner: { namespace, name }, spec: spec.destination.transformation };
-  // All of them are named before the first is needed, so that they are loaded at once.
+  // Notes all of them first, so that they are loaded together.
   for (const ref of transformationRefs(given)) lookup.note("SecretTransformation", ref);
   return transformationOf({
     ...given,
@@ -90,7 +92,7 @@ function resolveTransformation(
 function tooLarge(bytes: number): SyncError {
   return new SyncError(
     "SPEC_INVALID",
-    `spec, labels and annotations are ${bytes} bytes, too many to keep: make them smaller`,
+    `spec, labels and annotations are ${bytes} bytes, too many to store: make them smaller`,
   );
 }
 
@@ -106,7 +108,7 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
       identity,
       circuit: circuitOfVault(identity.target.address),
       place: placeOfRead(read, cluster.vaults),
-      // Asked for by failures alone.
+      // Computed only for failures.
       get id() {
         return readId(read);
       },
@@ -121,7 +123,9 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
   };
 }
 
-/** A declaration and its references as one value. Never throws a SyncError: it stands in `outcome`, beside the references. */
+/**
+ * Combines a declaration and its references. Never throws a SyncError: `outcome` contains it, beside the references.
+ */
 export function resolveStaticSecret(input: ResolveInput): Resolution<ResolvedStaticSecret> {
   const lookup = lookUp(input.cluster, input.reference);
   const outcome = attempt(() => resolve(input, lookup));

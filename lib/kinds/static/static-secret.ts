@@ -11,7 +11,7 @@ import { type ResolvedStaticSecret, resolveStaticSecret } from "./resolve.ts";
 import { ownStatic, staticState } from "./static-state.ts";
 import { warningsOf } from "./warnings.ts";
 
-/** A path of a kv engine, read again and again: nothing is issued, so a plan reads what a run reads. */
+/** A path of a kv engine, read repeatedly: nothing is issued, so a plan reads the same. */
 export const staticSecret: SyncKind<ResolvedStaticSecret> = {
   ref: VAULT_STATIC_SECRET,
   destination: kubernetesSecrets,
@@ -20,7 +20,7 @@ export const staticSecret: SyncKind<ResolvedStaticSecret> = {
   obtain: readAndTransform,
 };
 
-/** An older kv-v2 answer is read again after 5 s, and believed 30 s later (lease-table 9). */
+/** An older kv-v2 answer is read again after 5 s, and accepted after 30 s (lease-table 9). */
 const OLDER_AGAIN_MS = 5 * SECOND_MS;
 const OLDER_BELIEVED_MS = 30 * SECOND_MS;
 
@@ -30,7 +30,7 @@ async function readAndTransform(run: ForeseeInput<ResolvedStaticSecret>): Promis
   const { version, olderSince } = staticState(row.state);
   const now = clock();
   if (isOlder(row, source, now)) {
-    const because = "Vault's answer is older than what was written: it is read again soon";
+    const because = "Vault's answer is older than the written data: keyferry reads it again soon";
     const { own = {} } = ownStatic({ ...(version && { version }), olderSince: olderSince ?? now });
     return { kind: "later", because, at: now + OLDER_AGAIN_MS, own };
   }
@@ -45,7 +45,7 @@ async function readAndTransform(run: ForeseeInput<ResolvedStaticSecret>): Promis
   };
 }
 
-/** Perhaps a standby that lags behind what was written. */
+/** Perhaps from a standby that lags behind. */
 function isOlder(row: Row, { version }: SourceData, now: number): boolean {
   const { version: recorded, olderSince = now } = staticState(row.state);
   if (!recorded || !version || !isApplied(row)) return false;
@@ -53,7 +53,7 @@ function isOlder(row: Row, { version }: SourceData, now: number): boolean {
   return isBefore && now - olderSince < OLDER_BELIEVED_MS;
 }
 
-/** The Secret's data. Without templates and filters the engine isn't asked, and not even loaded. */
+/** The Secret's data. Without templates and filters the engine is not even loaded. */
 async function dataOf(
   { row, resolved: { transformation }, templates, signal }: ForeseeInput<ResolvedStaticSecret>,
   source: SourceData,

@@ -3,15 +3,15 @@ import type { RowState } from "../../ports/rows.ts";
 import { asObject } from "../../util/canonical.ts";
 import type { Json } from "../../util/json.ts";
 
-/** What a static secret's row knows beside what all rows do (`RowState.own`). */
+/** The static secret's part of a row's state (`RowState.own`). */
 export interface StaticState {
-  /** kv-v2: version and created_time of what was last written (lease-table 9). */
+  /** kv-v2: version and created_time of the last written data (lease-table 9). */
   readonly version?: { readonly number: number; readonly createdTime: string };
-  /** kv-v2 answers are older than what was written, since then (lease-table 9). */
+  /** Since when kv-v2 answers are older than the written data (lease-table 9). */
   readonly olderSince?: EpochMs;
 }
 
-/** Reads it; what can't be read is as if it had not been there: then no answer counts as older. */
+/** Parses it; an unreadable one counts as missing, so that no answer counts as older. */
 export function staticState({ own }: Pick<RowState, "own">): StaticState {
   const { version, olderSince } = asObject(own) ?? {};
   const { number, createdTime } = asObject(version) ?? {};
@@ -21,7 +21,7 @@ export function staticState({ own }: Pick<RowState, "own">): StaticState {
   };
 }
 
-/** The member of a state; none when there is nothing to say. */
+/** The state's member; none when it is empty. */
 export function ownStatic({ version, olderSince }: StaticState): { readonly own?: Json } {
   const own = {
     ...(version === undefined ? {} : { version: { ...version } }),

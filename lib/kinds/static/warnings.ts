@@ -2,10 +2,10 @@ import { SECOND_MS } from "../../clock.ts";
 import type { Warning } from "../../origins/warnings.ts";
 import type { ResolvedStaticSecret } from "./resolve.ts";
 
-/** Places of a template that a message names. */
+/** The maximum number of template places in a message. */
 const MAX_PLACES = 3;
 
-/** What is to be said of a sync that is in step. `missing`: where its templates wrote what is not there. */
+/** Warnings about a sync in step. `missing`: where its templates wrote missing fields. */
 export function warningsOf(
   { instantUpdates, refreshAfterMs }: Pick<ResolvedStaticSecret, "instantUpdates" | "refreshAfterMs">,
   missing: readonly string[],
@@ -20,16 +20,16 @@ function incomplete(missing: readonly string[]): Warning {
   const left = missing.length - MAX_PLACES;
   const places = `${missing.slice(0, MAX_PLACES).join("; ")}${left > 0 ? `; and ${left} more` : ""}`;
   const message =
-    `what a template writes is not there, so the Secret holds <no value> or <nil> in its place: ${places}. ` +
-    "Name a field that is there, or give it a default";
+    `a template uses missing fields, so the Secret holds <no value> or <nil> in their place: ${places}. ` +
+    "Use existing fields, or give them defaults";
   return { type: "TemplatesComplete", status: "False", reason: "NoSuchField", message };
 }
 
 function notInstant(refreshAfterMs: number | undefined): Warning {
   const instead =
     refreshAfterMs === undefined
-      ? "Vault is asked when the declaration changes, since spec.refreshAfter is not set"
-      : `Vault is asked every ${refreshAfterMs / SECOND_MS} s, as spec.refreshAfter says or leaves to its default`;
+      ? "keyferry reads Vault when the declaration changes, because spec.refreshAfter is not set"
+      : `keyferry reads Vault every ${refreshAfterMs / SECOND_MS} s, by spec.refreshAfter or its default`;
   const message = `spec.syncConfig.instantUpdates has no effect yet: ${instead}`;
   return { type: "InstantUpdates", status: "False", reason: "NotYetSupported", message };
 }

@@ -1,12 +1,12 @@
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { Random } from "../../clock.ts";
 
-/** All that one request may take, the SDK's own repeats included, in ms. */
+/** The time limit of one request including the SDK's retries, in ms. */
 export const REQUEST_TIMEOUT_MS = 10_000;
 
 export type Client = Pick<DynamoDBClient, "send">;
 
-/** Sends one request: with its time-out, and its errors by their names. */
+/** Sends one request with a time-out, and maps its errors. */
 export type Ask = <T>(
   operation: string,
   send: (options: { readonly abortSignal: AbortSignal }) => Promise<T>,
@@ -17,6 +17,6 @@ export interface Asking {
   readonly table: string;
   readonly ask: Ask;
   readonly random: Random;
-  /** Counts items that were written. */
+  /** Counts written items. */
   readonly written: (items: number, what?: "writes" | "indexWrites") => void;
 }

@@ -6,7 +6,7 @@ import type { Consistency } from "./reads.ts";
 import { type Changes, declaredOf, declaredText, rowOf, type SyncItem } from "./rows.ts";
 import { bodyAt, syncAt } from "./table.ts";
 
-/** A declaration up to this size stands in its row, in bytes: so that a row stays under 4 KB (lease-table 25). */
+/** The maximum size of a declaration inside its row, in bytes, so that a row stays under 4 KB (lease-table 25). */
 const MAX_IN_ROW = 3_000;
 
 interface BodyItem {
@@ -14,13 +14,13 @@ interface BodyItem {
   readonly declared: string;
 }
 
-/** Declarations: in their rows, or in items of their own when they are big. */
+/** Declarations: in their rows, or in separate items when they are large. */
 export interface Bodies {
-  /** Writes it if it is big; answers the row's attributes. `version` never comes again for this key and uid. */
+  /** Writes a large declaration; returns the row's attributes. `version` is unique for this key and uid. */
   store(declared: Declared, version: string): Promise<Changes>;
-  /** Removes what a row no longer names. */
+  /** Removes a body that its row no longer uses. */
   forget(item: Pick<SyncItem, "bodyId"> | undefined): Promise<void>;
-  /** Rows with their declarations; `known` is one that may still hold. */
+  /** Rows with their declarations; `known` may still be current. */
   rowOf(item: SyncItem, known: Declared): Promise<Row>;
   rowsOf(items: readonly SyncItem[], consistency: Consistency): Promise<readonly Row[]>;
 }
@@ -29,7 +29,7 @@ export function bodies(connection: Connection): Bodies {
   const rowsOf: Bodies["rowsOf"] = async (items, consistency) => {
     const texts = await textsOf(connection, items, consistency);
     const incomplete = items.filter((item) => textOf(item, texts) === undefined);
-    // Declared anew between the two reads, or the one lags behind the other.
+    // Changed between the two reads, or one read lags behind the other.
     const again = incomplete.length === 0 ? [] : await readAgain(connection, incomplete);
     const complete = items.flatMap((item) => {
       const text = textOf(item, texts);
@@ -51,7 +51,7 @@ export function bodies(connection: Connection): Bodies {
     rowOf: async (item, known) => {
       if (item.declaredHash === known.hash && item.uid === known.uid) return rowOf(item, known, connection.damaged);
       const [row] = await rowsOf([item], "strong");
-      if (row === undefined) throw new SyncError("STORE_UNAVAILABLE", `${item.pk} went while it was read`);
+      if (row === undefined) throw new SyncError("STORE_UNAVAILABLE", `${item.pk} was deleted while it was read`);
       return row;
     },
     rowsOf,
@@ -64,11 +64,11 @@ async function readAgain(connection: Connection, items: readonly SyncItem[]): Pr
     "strong",
   );
   const texts = await textsOf(connection, fresh, "strong");
-  // One that is still missing has been lost: it must not keep back those that were asked for with it.
+  // A body that is still missing is lost; the other rows are returned.
   return fresh.flatMap((item) => rowIfSound(connection, item, textOf(item, texts)));
 }
 
-/** Nothing when it can't be read. */
+/** Nothing when the row can't be read. */
 function rowIfSound({ damaged }: Connection, item: SyncItem, text: string | undefined): readonly Row[] {
   const declared = text === undefined ? undefined : declaredOf(item, text);
   if (declared !== undefined) return [rowOf(item, declared, damaged)];

@@ -23,7 +23,7 @@ function circuitOf({ sk: id, code, message, since, attempts, fence, probeAt }: C
   return { id, code, message, since, attempts, fence, probeAt };
 }
 
-/** Ends that are out of reach: one partition, which is empty on most days (lease-table 16). */
+/** Vaults and clusters that are out of reach: one partition, usually empty (lease-table 16). */
 export function circuitStore(connection: Connection): CircuitStore {
   return {
     circuits: async () => {
@@ -54,7 +54,7 @@ export function circuitStore(connection: Connection): CircuitStore {
   };
 }
 
-/** Up to when ticks have dispatched (lease-table 13). */
+/** Until when ticks have dispatched (lease-table 13). */
 export function dispatchStore(connection: Connection): DispatchStore {
   return {
     dispatchedUntil: async (lane) => {

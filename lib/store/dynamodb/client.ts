@@ -1,17 +1,17 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 
-/** To open a connection, and from a request to its answer, in ms: DynamoDB answers in 10 ms, or hardly ever. */
+/** In ms: to open a connection, and for each request. DynamoDB answers within 10 ms, or hardly ever. */
 const CONNECT_MS = 1_000;
 const REQUEST_MS = 3_000;
 
 export interface DynamoClientOptions {
   readonly region?: string;
-  /** Of another DynamoDB API than AWS's. */
+  /** For another DynamoDB API than AWS's. */
   readonly endpoint?: string;
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
 }
 
-/** A client whose every request ends: with up to three tries, apart by the SDK's jittered back-off. */
+/** A client with time-outs for every request, and up to three tries with the SDK's jittered back-off. */
 export function dynamoClient(options: DynamoClientOptions = {}): DynamoDBClient {
   return new DynamoDBClient({
     ...options,

@@ -5,22 +5,22 @@ import type { Lease } from "../../ports/store.ts";
 import type { Values } from "./values.ts";
 
 /**
- * What a write demands of the item that it meets, named as a sentence says it. Attributes that stand here are no
- * reserved words of DynamoDB.
+ * A condition of a write, named so that it reads as a sentence. None of these attributes is a reserved word of
+ * DynamoDB.
  */
 export interface Condition {
   readonly text: string;
   readonly values: Values;
 }
 
-/** Every update has it, or has a condition that implies it (lease-table 4). */
+/** Every update has this condition, or one that implies it (lease-table 4). */
 export const itemExists: Condition = { text: "attribute_exists(pk)", values: {} };
 
 export const itemIsAbsent: Condition = { text: "attribute_not_exists(pk)", values: {} };
 
 export const nobodyHoldsIt: Condition = { text: "attribute_not_exists(leaseUntil)", values: {} };
 
-/** A lease that ends now is over. */
+/** A lease that ends at this instant is over. */
 export const itsLeaseRanOut = (now: EpochMs): Condition => ({
   text: "leaseUntil <= :wasNow",
   values: { ":wasNow": now },
@@ -33,7 +33,7 @@ export const fenceIsStill = (fence: number): Condition => ({
 
 export const uidIsStill = (uid: string): Condition => ({ text: "uid = :wasUid", values: { ":wasUid": uid } });
 
-/** A claim or a settle since then has changed it. */
+/** Any claim or settle changes this. */
 export const leaseIsStill = (leaseUntil: EpochMs | undefined): Condition =>
   leaseUntil === undefined
     ? nobodyHoldsIt
@@ -55,7 +55,7 @@ export const noNudgeSince = (nudges: number): Condition => ({
   values: { ":wasNudges": nudges },
 });
 
-/** A record has not changed the state since then. */
+/** Any record since then changes this. */
 export const recordsAreStill = (records: number | undefined): Condition =>
   records === undefined
     ? { text: "attribute_not_exists(records)", values: {} }
@@ -67,7 +67,7 @@ export const leaseLasts = (now: EpochMs): Condition => ({
   values: { ":isNow": now },
 });
 
-/** What this row, or one before it, said. */
+/** The fence of this row, or of an earlier one. */
 export const fenceIsAtMost = (fence: number): Condition => ({
   text: "fence <= :atFence",
   values: { ":atFence": fence },
@@ -83,7 +83,7 @@ export const holderIs = (key: SyncKey): Condition => {
   return { text: `syncKey = ${name}`, values: { [name]: key } };
 };
 
-/** What holds a Vault lease is never forgotten (lease-table 28). */
+/** A row with a Vault lease is never deleted (lease-table 28). */
 export const hasNoIssues: Condition = { text: "attribute_not_exists(issues)", values: {} };
 
 export const unnamedSinceIsStill = (at: EpochMs): Condition => ({
@@ -118,7 +118,7 @@ export const versionDiffers = (uid: string, hash: string): Condition => ({
   values: { ":wasUid": uid, ":wasHash": hash },
 });
 
-/** No other worker took it, and the declaration has not gone (lease-table 4). */
+/** No other worker has claimed it, and the declaration is still there (lease-table 4). */
 export const leaseIsOurs = ({ fence, uid }: Pick<Lease, "fence" | "uid">): Condition =>
   all(itemExists, fenceIsStill(fence), uidIsStill(uid));
 

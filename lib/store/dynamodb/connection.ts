@@ -6,12 +6,12 @@ import { type Reads, reads } from "./reads.ts";
 import { versionGuard } from "./version.ts";
 import { type Writes, writes } from "./writes.ts";
 
-/** One table: typed items, named errors, and what it was asked. */
+/** One table: typed items, mapped errors, and counts. */
 export interface Connection extends Reads, Writes {
   readonly table: string;
   /** Counts one operation of the contract. */
   count(operation: string): void;
-  /** Tells of an item that can't be read. */
+  /** Reports an unreadable item. */
   readonly damaged: OnDamage;
   counts(): Readonly<Record<string, number>>;
 }

@@ -36,7 +36,7 @@ import type { Write } from "./writes.ts";
 
 type Attempt = Promise<Due | undefined | typeof OVERTAKEN>;
 
-/** What makes rows and ends them: a read that tells which case it is, and one write, or one transaction. */
+/** Creates and deletes rows: a read that decides the case, and one write or transaction. */
 export function declarations(
   connection: Connection,
   bodies: Bodies,
@@ -51,7 +51,7 @@ export function declarations(
         const old = await read(declared.key);
         if (old === undefined) return insert(steps, declared, now);
         if (old.uid !== declared.uid) return replace(steps, old, declared, now);
-        // One that can't be read is written anew.
+        // An unreadable declaration is written again.
         const isDamaged = old.bodyId === undefined && declaredOf(old, old.declared ?? "") === undefined;
         if (old.declaredHash === declared.hash && !isDamaged) return undefined;
         return redeclare(steps, old, declared, now);
@@ -86,14 +86,14 @@ interface Steps {
   readonly indexes: Indexes;
 }
 
-/** What belongs to a row that has gone. */
+/** Deletes the items of a deleted row. */
 async function forget({ connection, bodies, indexes }: Steps, item: SyncItem | undefined): Promise<void> {
   if (item === undefined) return;
   await indexes.leave(item.pk, item.fence, stateOf(item, connection.damaged), undefined);
   await bodies.forget(item);
 }
 
-/** Every claim, record, settle and declaration since then has changed one of these, so that the state is as it was read, too. */
+/** Every claim, record, settle and declaration changes one of these, so the state is unchanged, too. */
 function itIsAsItWasRead({ uid, fence, leaseUntil, declaredHash, records }: SyncItem): Condition {
   return all(
     itemExists,
@@ -105,7 +105,7 @@ function itIsAsItWasRead({ uid, fence, leaseUntil, declaredHash, records }: Sync
   );
 }
 
-/** A new row's fence starts at the wall clock, above whatever went by that key before (lease-table 4). */
+/** A new row's fence starts at the wall clock, above any earlier row with that key (lease-table 4). */
 async function newItem(bodies: Bodies, declared: Declared, fence: number, now: EpochMs) {
   const started: Changes = { fence, nudges: 0, look: false, dueAt: now, lane: "now" };
   return {
@@ -126,7 +126,7 @@ async function insert({ connection, bodies }: Steps, declared: Declared, now: Ep
   return holds ? dueNow(declared, now) : OVERTAKEN;
 }
 
-/** A changed declaration: due now, or when the lease that holds the row ends, whose settle sees the nudge (lease-table 5). */
+/** A changed declaration: due now, or at the end of a running lease, whose settle sees the nudge (lease-table 5). */
 async function redeclare({ connection, bodies }: Steps, old: SyncItem, declared: Declared, now: EpochMs): Attempt {
   const time: Changes = isClaimed(old, now) ? {} : { dueAt: now, lane: "now" };
   const body = await bodies.store(declared, `${old.fence} ${old.nudges}`);
@@ -137,7 +137,7 @@ async function redeclare({ connection, bodies }: Steps, old: SyncItem, declared:
   return dueNow(declared, isClaimed(old, now) ? (old.leaseUntil ?? now) : now);
 }
 
-/** Another uid under the same key: the old row's clean-up and the new row in one step, if anything is to be cleaned up. */
+/** Another uid under the same key: writes the old row's clean-up, if any, and the new row in one step. */
 async function replace(steps: Steps, old: SyncItem, declared: Declared, now: EpochMs): Attempt {
   const { connection, bodies } = steps;
   const reborn = await newItem(bodies, declared, Math.max(now, old.fence + 1), now);
@@ -151,7 +151,7 @@ async function replace(steps: Steps, old: SyncItem, declared: Declared, now: Epo
   return isDone ? dueNow(declared, now) : OVERTAKEN;
 }
 
-/** Turns a row into the clean-up of what its declaration left, or removes it when nothing was left (lease-table 8). */
+/** Turns a row into a clean-up, or removes it when there is nothing to clean up (lease-table 8). */
 async function tombstone(steps: Steps, old: SyncItem, now: EpochMs): Attempt {
   const { connection } = steps;
   if (leavesNothing(steps, old, now)) {
@@ -180,7 +180,7 @@ function tombstoned(steps: Steps, old: SyncItem, now: EpochMs) {
   });
 }
 
-/** What leaves us with Vault leases is kept for them alone (lease-table 28). */
+/** Keeps a released row only for its Vault leases (lease-table 28). */
 async function retire(steps: Steps, old: SyncItem, until: EpochMs, now: EpochMs): Attempt {
   const { connection } = steps;
   const state = stateOf(old, connection.damaged);
@@ -207,7 +207,7 @@ function heldOf(old: SyncItem, now: EpochMs): { readonly leaseUntil: EpochMs } |
   return isClaimed(old, now) && old.leaseUntil !== undefined ? { leaseUntil: old.leaseUntil } : undefined;
 }
 
-/** What a row becomes: another fence, so that whoever holds it stores nothing more. */
+/** The new state of a row; its new fence keeps a running worker from storing anything. */
 interface Move {
   readonly key: SyncKey;
   readonly cluster: string;
@@ -217,7 +217,8 @@ interface Move {
 }
 
 /**
- * The clean-up's row, merged with one that was there before: the same uid was tombstoned, and came back out of a restored etcd. Its pushed paths go over in the same step.
+ * The clean-up's row, merged with an earlier one of the same uid, which a restored etcd brought back. Its pushed paths
+ * move in the same step.
  */
 async function moving(steps: Steps, old: SyncItem, { key, cluster, dueAt, keepsRenewing, stateWith }: Move) {
   const { connection, bodies, indexes } = steps;
@@ -245,7 +246,7 @@ async function moving(steps: Steps, old: SyncItem, { key, cluster, dueAt, keepsR
         await undo();
         return false;
       }
-      // What went over to the clean-up is its own by now; the rest is nobody's.
+      // The clean-up now owns what moved; the rest has no owner.
       const kept = key === old.pk ? state : undefined;
       await indexes.leave(old.pk, old.fence, oldState, kept);
       await bodies.forget(before);

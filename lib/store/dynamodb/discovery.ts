@@ -31,7 +31,7 @@ function referenceOf({ sk, reference }: ReferenceItem, damaged: OnDamage): reado
   return sound === undefined ? [] : [sound];
 }
 
-/** What syncs refer to: a partition for each cluster, so that a list needs no index (lease-table 23). */
+/** The objects that syncs refer to: one partition per cluster, so that a list needs no index (lease-table 23). */
 export function referenceStore(connection: Connection): ReferenceStore {
   return {
     references: async (keys, consistency) => {
@@ -48,7 +48,7 @@ export function referenceStore(connection: Connection): ReferenceStore {
       const isKnown = old?.uid === uid && old.declaredHash === hash;
       if (isKnown && soundReference(parsed(old.reference)) !== undefined) return false;
       const item = { ...at, uid, declaredHash: hash, reference: JSON.stringify(reference) };
-      // One that can't be read is written anew whatever its version.
+      // An unreadable reference is written again, whatever its version.
       return connection.put(item, isKnown ? undefined : either(itemIsAbsent, versionDiffers(uid, hash)));
     },
     removeReference: async (key) => {
@@ -84,7 +84,7 @@ function clusterOf({ sk: name, fence, leaseUntil, dueAt, state }: ClusterItem, d
   return { name, fence, ...claimed, dueAt, state: soundClusterState(parsed(state), () => damaged(name)) };
 }
 
-/** Where discovery stands, and who looks at a cluster just now (lease-table 21). */
+/** The state of discovery, and which worker watches a cluster now (lease-table 21). */
 export function clusterStore(connection: Connection): ClusterStore {
   return {
     cluster: async (name) => {
@@ -104,7 +104,7 @@ export function clusterStore(connection: Connection): ClusterStore {
       const claimed = await connection.update<ClusterItem>(clusterAt(name), change, itIsFree);
       if (claimed.holds) return clusterOf(claimed.item, connection.damaged);
       if (claimed.item !== undefined) return undefined;
-      // Its first watch pass.
+      // The cluster's first watch pass.
       const row = { fence: now, leaseUntil: until, dueAt: until };
       const item = { ...clusterAt(name), ...row, state: JSON.stringify(NEW_CLUSTER) };
       return (await connection.put(item, itemIsAbsent)) ? { name, ...row, state: NEW_CLUSTER } : undefined;

@@ -18,15 +18,15 @@ import { tokenStore } from "./tokens.ts";
 import { unsentStore } from "./unsent.ts";
 
 export interface DynamoStoreOptions {
-  /** With time-outs of its own: see dynamodb-client.ts. */
+  /** With its own time-outs: see client.ts. */
   readonly client: Client;
-  /** Name or ARN of the table that infra/table.yml describes. */
+  /** Name or ARN of the table in infra/table.yml. */
   readonly table: string;
-  /** For the pauses before what a batch left out is asked for again. */
+  /** For the pauses between the tries of a batch. */
   readonly random?: Random;
-  /** All that one request may take, in ms: 10 s when not given. */
+  /** The time limit of a request, in ms; default: 10 s. */
   readonly timeoutMs?: number;
-  /** Told of items that can't be read: they are left aside. */
+  /** Called for unreadable items, which are skipped. */
   readonly onDamage?: OnDamage;
 }
 
@@ -36,8 +36,8 @@ export interface DynamoStore extends LeaseStore {
 }
 
 /**
- * The lease table in DynamoDB. Its first request finds out whether the table is ours and of our version: STORE_MISSING,
- * STORE_DENIED and STORE_INVALID name the table and the remedy; what passes by itself is STORE_UNAVAILABLE.
+ * The lease table in DynamoDB. The first request checks that the table is ours and of our version: STORE_MISSING,
+ * STORE_DENIED and STORE_INVALID name the table and the remedy. Temporary failures are STORE_UNAVAILABLE.
  */
 export function dynamoLeaseStore(options: DynamoStoreOptions): DynamoStore {
   const { client, table, random = Math.random, timeoutMs, onDamage = () => undefined } = options;

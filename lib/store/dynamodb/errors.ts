@@ -2,21 +2,21 @@ import { type ErrorCode, SyncError } from "../../errors.ts";
 
 interface Meaning {
   readonly code: ErrorCode;
-  /** What happened to the table, and what helps. */
+  /** The message, with a remedy. */
   readonly say: (table: string, operation: string) => string;
 }
 
 const THROTTLED: Meaning = {
   code: "STORE_UNAVAILABLE",
-  say: (table, operation) => `DynamoDB throttles ${operation} on table ${table}: it is tried again`,
+  say: (table, operation) => `DynamoDB throttles ${operation} on table ${table}: keyferry tries again`,
 };
 const UNAVAILABLE: Meaning = {
   code: "STORE_UNAVAILABLE",
-  say: (table, operation) => `DynamoDB did not answer ${operation} on table ${table}: it is tried again`,
+  say: (table, operation) => `DynamoDB did not answer ${operation} on table ${table}: keyferry tries again`,
 };
 const CONTENDED: Meaning = {
   code: "STORE_UNAVAILABLE",
-  say: (table, operation) => `Others write the same items of table ${table} as ${operation}: it is tried again`,
+  say: (table, operation) => `Others write the same items of table ${table} as ${operation}: keyferry tries again`,
 };
 const MISSING: Meaning = {
   code: "STORE_MISSING",
@@ -30,14 +30,14 @@ const DENIED: Meaning = {
 };
 const NO_CREDENTIALS: Meaning = {
   code: "STORE_DENIED",
-  say: (table) => `The AWS credentials for table ${table} are missing, wrong or ran out: check the role or the profile`,
+  say: (table) => `The AWS credentials for table ${table} are missing, wrong or expired: check the role or the profile`,
 };
 const NOT_OURS: Meaning = {
   code: "STORE_INVALID",
   say: (table) => `Table ${table} is not a lease table of keyferry: nothing in it was changed; check its name`,
 };
 
-/** What DynamoDB's errors mean, by their names. */
+/** The meaning of DynamoDB's errors, by name. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   ProvisionedThroughputExceededException: THROTTLED,
   ThrottlingException: THROTTLED,
@@ -63,20 +63,20 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   MissingAuthenticationTokenException: NO_CREDENTIALS,
 };
 
-/** Answers to a question that suits another table; any other validation error is a bug of ours. */
+/** Errors of a request to a table with another schema; any other validation error is a bug of ours. */
 const SHAPES: readonly (readonly [RegExp, Meaning])[] = [
   [/does not have the specified index/, MISSING],
   [/key element does not match the schema|key condition missed key schema|Missing the key/i, NOT_OURS],
 ];
 
-/** The failure that an error of the SDK means; a bug is answered as it is. */
+/** Maps an error of the SDK; returns a bug unchanged. */
 export function dynamoError(error: unknown, table: string, operation: string): unknown {
   if (error instanceof SyncError) return error;
   const meaning = meaningOf(error);
   return meaning === undefined ? error : new SyncError(meaning.code, meaning.say(table, operation), { cause: error });
 }
 
-/** The names of what made DynamoDB cancel a transaction, one for each item ("None" for those that were well). */
+/** Why DynamoDB cancelled a transaction: a name for each item ("None" for those without a problem). */
 export function cancellationReasons(error: unknown): readonly string[] | undefined {
   if (!(error instanceof Error) || error.name !== "TransactionCanceledException") return undefined;
   const reasons =
@@ -93,7 +93,7 @@ function meaningOf(error: unknown): Meaning | undefined {
   return isServersOrNetworks(error) ? UNAVAILABLE : undefined;
 }
 
-/** A 5xx, or an error of a socket: those have a code of the system (ECONNREFUSED, ENOTFOUND). */
+/** A 5xx, or a socket error, which has a system code (ECONNREFUSED, ENOTFOUND). */
 function isServersOrNetworks(error: Error): boolean {
   if ("$fault" in error && error.$fault === "server") return true;
   return "code" in error && typeof error.code === "string" && /^(E[A-Z]+|UND_ERR_.+)$/.test(error.code);

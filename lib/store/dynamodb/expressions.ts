@@ -2,11 +2,11 @@ import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import type { Condition } from "./conditions.ts";
 import { toAttributes, type Value, type Values } from "./values.ts";
 
-/** What an update does to an item. */
+/** The changes of an update. */
 export interface Change {
   /** Undefined removes the attribute. */
   readonly set?: Values;
-  /** Numbers are added, members join a set. */
+  /** Adds to numbers, and adds members to a set. */
   readonly add?: { readonly [name: string]: Value };
 }
 
@@ -25,7 +25,7 @@ export function conditionOf(condition: Condition | undefined): Expression & { re
   };
 }
 
-/** Attributes get placeholders, since many of their names are reserved words. */
+/** Uses placeholders, because many attribute names are reserved words. */
 export function updateOf(
   change: Change,
   condition: Condition | undefined,

@@ -15,7 +15,7 @@ import type { Connection } from "./connection.ts";
 import { placeKey, pushAt, refAt, syncAt } from "./table.ts";
 import type { Write } from "./writes.ts";
 
-/** An item that says that a row refers to something. `fence` is that of the row when it said so. */
+/** Records that a row refers to something. `fence` is that of the row at the time. */
 interface RefItem {
   readonly fence: number;
 }
@@ -25,18 +25,18 @@ interface PushItem {
 }
 
 /**
- * Items of references and of pushed paths. What a row begins to refer to is written before its settle, what it no longer refers to is
- * removed after it: a crash between the two leaves an entry too many, never one too few. That costs half of a transaction. Fences
- * keep late workers from removing what later ones said.
+ * Items for references and pushed paths. New ones are written before the row's settle, old ones removed after it, so
+ * that a crash leaves one entry too many, never one too few. This costs half of a transaction. Fences keep late workers
+ * from removing newer entries.
  */
 export interface Indexes {
-  /** Before the write that says so. Answers what to do when that write is lost. */
+  /** Call before the row's write. Returns the steps to undo it when that write is lost. */
   join(key: SyncKey, fence: number, before: RowState | undefined, after: RowState): Promise<() => Promise<void>>;
-  /** After the write that says so. */
+  /** Call after the row's write. */
   leave(key: SyncKey, fence: number, before: RowState, after: RowState | undefined): Promise<void>;
-  /** Writes of a transaction that give these paths to a row; `from` is who has them now. */
+  /** The writes of a transaction that give these paths to a row; `from` is their current holder. */
   pushWrites(key: SyncKey, pushed: readonly Pushed[], from?: SyncKey): readonly Write[];
-  /** Which of these paths another row has, if any. One whose row is gone is freed. */
+  /** Which of these paths another row holds, if any. A path whose row is gone is free. */
   taken(key: SyncKey, pushed: readonly Pushed[]): Promise<PathTaken | undefined>;
 }
 

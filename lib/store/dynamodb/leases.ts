@@ -34,7 +34,7 @@ import {
 } from "./rows.ts";
 import { syncAt } from "./table.ts";
 
-/** What takes a row, stores what was done and ends the work on it: one conditional write each, where no path is pushed to. */
+/** Claims rows, records progress and settles: one conditional write each, unless a path is pushed to. */
 export function leases(
   connection: Connection,
   bodies: Bodies,
@@ -50,8 +50,8 @@ export function leases(
 }
 
 /**
- * Beside fence and uid the lease must be as it was read: a row that was read while someone held it, and was settled
- * since, has the same fence and another past. So the state is as it was read, too.
+ * Besides fence and uid the lease must be unchanged: a row that was read during a lease and settled since has the same
+ * fence, but other contents. So the state is unchanged, too.
  */
 function itIsAsItWasRead({ declared, fence, leaseUntil }: Row) {
   return all(itemExists, fenceIsStill(fence), uidIsStill(declared.uid), leaseIsStill(leaseUntil));
@@ -64,7 +64,7 @@ function claimAttributes({ fence, nudges }: Row, until: number): Changes {
 function claiming(connection: Connection, bodies: Bodies): SyncStore["claim"] {
   return async (row: Row, { now, until, owned }: ClaimOptions) => {
     connection.count("claim");
-    // A refused write would cost as much as one that holds.
+    // A refused write costs as much as a successful one.
     if (isClaimed(row, now)) return undefined;
     const read = await ownedNow(connection, row);
     const names = owned && { owned: JSON.stringify(mergeOwned(read.owned, owned)) };
@@ -75,7 +75,7 @@ function claiming(connection: Connection, bodies: Bodies): SyncStore["claim"] {
   };
 }
 
-/** A row that was read under a lease may have been recorded since, until that lease ended. */
+/** A row that was read during a lease may have been recorded until that lease ended. */
 async function ownedNow(connection: Connection, { key, leaseUntil, state }: Row) {
   if (leaseUntil === undefined) return { owned: state.owned, conditions: [] };
   const item = await connection.get<SyncItem>(syncAt(key), "strong");
@@ -90,7 +90,7 @@ async function claimedOf(bodies: Bodies, read: Row, item: SyncItem, until: numbe
   return { lease: { key, uid: declared.uid, fence: row.fence, until, nudges, state, ...expectOf(item) }, row };
 }
 
-/** The row and the paths in one transaction. A nudge or a declaration since the read is read again. */
+/** Claims the row and the paths in one transaction. After a concurrent nudge or declaration it reads again. */
 function claimingPush(connection: Connection, bodies: Bodies, indexes: Indexes): SyncStore["claimPush"] {
   return async (row, { now, until, owned, pushed }) => {
     connection.count("claim");
@@ -106,7 +106,7 @@ function claimingPush(connection: Connection, bodies: Bodies, indexes: Indexes):
   };
 }
 
-/** Nobody claimed or settled it since it was read. */
+/** No claim or settle since it was read. */
 function isStill({ fence, declared, leaseUntil }: Row, item: SyncItem): boolean {
   return fence === item.fence && declared.uid === item.uid && leaseUntil === item.leaseUntil;
 }
@@ -119,14 +119,14 @@ interface PushClaim {
   readonly until: number;
 }
 
-/** Undefined: a nudge, a declaration or a claim of a path came in between. */
+/** Undefined: a nudge, a declaration or a claim of a path interfered. */
 async function claimWithPaths(
   connection: Connection,
   indexes: Indexes,
   { row, item, pushed, owned, until }: PushClaim,
 ): Promise<SyncItem | undefined> {
   const state = stateOf(item, connection.damaged);
-  // What is recorded of a path stays.
+  // Recorded paths stay.
   const paths = mergePushed(pushed, state.pushed);
   const after: SyncItem = {
     ...item,
@@ -141,7 +141,7 @@ async function claimWithPaths(
   return isDone ? after : undefined;
 }
 
-/** One item, one write; what indexes know changes with the settle alone. */
+/** One write of one item; indexes change only with the settle. */
 function recording(connection: Connection): SyncStore["record"] {
   return async (lease, state, now) => {
     connection.count("record");
@@ -155,7 +155,7 @@ function recording(connection: Connection): SyncStore["record"] {
   };
 }
 
-/** Who was nudged meanwhile costs a second write: rare, and the first one is what usually holds. */
+/** A nudge in between costs a second write, but is rare. */
 function settling(connection: Connection, bodies: Bodies, periods: Periods, indexes: Indexes): SyncStore["settle"] {
   return async (lease, settlement) => {
     connection.count("settle");
@@ -175,7 +175,7 @@ function settling(connection: Connection, bodies: Bodies, periods: Periods, inde
 
 const NOTHING_TO_UNDO = async (): Promise<void> => undefined;
 
-/** What the row is found by afterwards; one that was to go and was nudged stays as it says. */
+/** What the row is found by afterwards; a row that was to go but was nudged stays unchanged. */
 function leftOf(outcome: string, isGone: boolean, state: RowState): RowState | undefined {
   return outcome === "gone" || isGone ? (outcome === "gone" ? undefined : state) : state;
 }
@@ -190,7 +190,7 @@ async function write(
   const first = isGone ? await forget(connection, bodies, lease) : await store(connection, lease, settlement);
   if (first.holds) return isGone ? "gone" : "settled";
   const { item } = first;
-  // Another fence or uid, or no row at all: no second write could hold.
+  // Another fence or uid, or no row: a second write would fail as well.
   if (item === undefined || item.fence !== lease.fence || item.uid !== lease.uid) return "lost";
   const set = { ...nudgedAttributes(settlement), ...expectAttributes(expectOf(item).expect, settlement) };
   const nudged = await connection.update(syncAt(lease.key), { set }, leaseIsOurs(lease));
@@ -244,7 +244,10 @@ function timeAttributes(schedule: Schedule): Changes {
   }
 }
 
-/** Due now whatever the schedule says; its slot on the wheel stays the schedule's, and `verify` may belong to the nudge. */
+/**
+ * Due now, whatever the schedule says; its slot on the wheel follows the schedule, and `verify` may belong to the
+ * nudge.
+ */
 function nudgedAttributes(settlement: Settlement): Changes {
   return { ...settledAttributes(settlement), dueAt: settlement.now, lane: "now" };
 }

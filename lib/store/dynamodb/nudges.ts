@@ -7,14 +7,14 @@ import { OVERTAKEN, untilItHolds } from "./contention.ts";
 import { type Changes, expectOf, type SyncItem } from "./rows.ts";
 import { syncAt } from "./table.ts";
 
-/** Rows that are written at once. */
+/** How many rows are written at once. */
 const AT_ONCE = 16;
-/** Rows that are read in one batch. */
+/** How many rows are read in a batch. */
 const BATCH = 100;
 
 /**
- * What asks for work: a read, and a write unless the row is worked on anyway. A blind write would be cheaper only if it
- * always held: a refused one costs as much (lease-table 24).
+ * Requests work: a read, and a write unless the row is worked on anyway. A blind write would only be cheaper if it
+ * always succeeded: a refused one costs as much (lease-table 24).
  */
 export function nudging(connection: Connection): Pick<SyncStore, "nudge" | "nudgeAll"> {
   const nudge = (key: SyncKey, options: NudgeOptions, read?: SyncItem): Promise<Due | undefined> => {
@@ -56,7 +56,7 @@ async function write(connection: Connection, old: SyncItem, options: NudgeOption
   return holds ? nudged.due : OVERTAKEN;
 }
 
-/** Its times, and what other nudges say. */
+/** Its times, and other nudges. */
 function itIsAsItWasRead({ uid, fence, leaseUntil, dueAt, nudges }: SyncItem) {
   const times = [leaseIsStill(leaseUntil), dueAtIsStill(dueAt), noNudgeSince(nudges)];
   return all(itemExists, uidIsStill(uid), fenceIsStill(fence), ...times);

@@ -7,10 +7,10 @@ interface PeriodsItem {
   readonly steps?: ReadonlySet<number>;
 }
 
-/** The sets of periods in use, one for each wheel, which only grow (lease-table 12). */
+/** The periods in use on each wheel, in sets that only grow (lease-table 12). */
 export interface Periods {
   all(lane: WheelLane): Promise<readonly number[]>;
-  /** Before a row joins the wheel. Nothing is written, and once known nothing is asked, when the set has it. */
+  /** Call before a row joins the wheel. Writes nothing for a period in the set, and reads nothing for one it knows. */
   use(lane: WheelLane, period: number): Promise<void>;
 }
 

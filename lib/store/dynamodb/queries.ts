@@ -24,10 +24,10 @@ type Queries = Pick<
   "read" | "due" | "periods" | "onWheel" | "byPlace" | "byReference" | "byCluster" | "retired"
 >;
 
-/** Slots of the wheel that are asked for at once, when a long time is caught up. */
+/** How many wheel slots are read at once when a long gap is caught up. */
 const SLOTS_AT_ONCE = 16;
 
-/** What reads rows of syncs. Indexes lag: conditions and the sweeps of ticks and discovery make that harmless. */
+/** Reads rows of syncs. Indexes lag behind; conditions, and the sweeps of ticks and discovery, make that harmless. */
 export function syncQueries(connection: Connection, bodies: Bodies, periods: Periods): Queries {
   return {
     read: async (keys, consistency) => {
@@ -79,16 +79,16 @@ async function listed(connection: Connection, cluster: string): Promise<readonly
 
 interface PlaceItem {
   readonly pk: SyncKey;
-  /** Of a path that is pushed to: its row. */
+  /** For a path that is pushed to: its row. */
   readonly syncKey?: SyncKey;
   readonly placePath: string;
   readonly role: Place["role"];
 }
 
-/** Items in one page, of what is found by place or reference. */
+/** Items per page of places or references. */
 const PAGE_LIMIT = 1_000;
 
-/** What is found by where it reads or pushes, and by what it refers to. */
+/** Finds rows by what they read, push to or refer to. */
 function found(connection: Connection): Pick<Queries, "byPlace" | "byReference"> {
   return {
     byPlace: async (vault, query, { after, limit = PAGE_LIMIT } = {}) => {
@@ -118,13 +118,13 @@ function found(connection: Connection): Pick<Queries, "byPlace" | "byReference">
   };
 }
 
-/** Where the next page begins: in which partition, and after which item. */
+/** Where the next page begins: the partition, and the item before it. */
 interface PlaceCursor {
   readonly shard: number;
   readonly from?: string;
 }
 
-/** A path lies in one partition; what lies below one may lie in any. */
+/** A single path is in one partition; the paths below it may be in any. */
 function firstShard(query: PlaceQuery, vault: string): number {
   if ("prefix" in query) return 0;
   return Number(placeKey({ vault, path: query.path }).placeOf.split("#").at(-1));
@@ -140,7 +140,7 @@ function nextOf(query: PlaceQuery, { shard }: PlaceCursor, from: string | undefi
   return "prefix" in query && shard + 1 < PLACE_SHARDS ? { shard: shard + 1 } : undefined;
 }
 
-/** One with a key that leads somewhere. */
+/** Whether the item has a valid key. */
 function isSound({ damaged }: Connection, { pk }: { readonly pk: SyncKey }): boolean {
   if (isKey(pk)) return true;
   damaged(pk);
@@ -159,7 +159,7 @@ async function dueInShard(
     for (const item of page) {
       const { pk: key, grp: group, lane, dueAt: at } = item;
       if (!isSound(connection, item)) continue;
-      // A lease that ends later: someone is at work on it now.
+      // A lease that ends later: the row is at work now.
       if (lane === "held" && at > now) continue;
       found.push({ key, group, lane: lane === "held" ? "now" : lane, at });
     }

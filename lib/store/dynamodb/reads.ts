@@ -7,15 +7,15 @@ import { fromAttributes, toAttribute, toAttributes, type Value } from "./values.
 
 /** Keys in one BatchGetItem: DynamoDB's limit. */
 const BATCH = 100;
-/** What a batch left out is asked for again so often, after pauses that double from here, in ms. */
+/** How often the rest of a batch is read again, after pauses that double from this one, in ms. */
 const BATCH_TRIES = 6;
 const BATCH_PAUSE_MS = 50;
 
-/** Eventual reads cost half a strong one; conditions protect what is made of them. */
+/** An eventual read costs half of a strong one; conditions protect writes based on it. */
 export type Consistency = "strong" | "eventual";
 
 export interface Query {
-  /** Indexes are read eventually, the table itself strongly. */
+  /** Index reads are eventual, table reads strong. */
   readonly index?: IndexName;
   readonly partition: readonly [attribute: string, value: Value];
   /** Both ends included. */
@@ -26,15 +26,15 @@ export interface Query {
   readonly limit?: number;
 }
 
-/** The type of an item is believed: the table is ours. */
+/** Item types are not validated here: the table is ours. */
 export interface Reads {
   get<T>(key: ItemKey, consistency: Consistency): Promise<T | undefined>;
-  /** What is there of these items, in no order. */
+  /** The existing ones of these items, unordered. */
   getAll<T>(keys: readonly ItemKey[], consistency: Consistency): Promise<readonly T[]>;
-  /** Pages of items, by the sort key. */
+  /** Pages of items, in the order of the sort key. */
   pages<T>(query: Query): AsyncGenerator<readonly T[]>;
   query<T>(query: Query): Promise<readonly T[]>;
-  /** One page of at most `limit` items; `next` is where the one after it begins. */
+  /** One page of at most `limit` items; `next` is the start of the following one. */
   page<T>(query: Query, from: string | undefined): Promise<{ readonly items: readonly T[]; readonly next?: string }>;
 }
 
@@ -48,7 +48,7 @@ export function reads(asking: Asking): Reads {
       return Item && fromAttributes<T>(Item);
     },
     getAll: async <T>(keys: readonly ItemKey[], consistency: Consistency) => {
-      // DynamoDB refuses a batch that names an item twice.
+      // DynamoDB refuses a batch with duplicates.
       const distinct = [...new Map(keys.map((key) => [`${key.pk}\n${key.sk}`, key])).values()];
       const batches: Promise<readonly T[]>[] = [];
       for (let from = 0; from < distinct.length; from += BATCH) {
@@ -99,7 +99,7 @@ function inputOf(table: string, query: Query) {
   };
 }
 
-/** What a query demands of the sort key. */
+/** The sort key's condition of a query. */
 function rangeOf({ between, startsWith, equals }: Query) {
   if (equals !== undefined) {
     return { text: " AND #by = :by", names: { "#by": equals[0] }, values: { ":by": toAttribute(equals[1]) } };
@@ -113,7 +113,7 @@ function rangeOf({ between, startsWith, equals }: Query) {
   return { text: " AND begins_with(#by, :prefix)", names: { "#by": startsWith[0] }, values };
 }
 
-/** One batch; what DynamoDB leaves out is asked for again, then reported (lease-table 17). */
+/** Reads one batch; items that DynamoDB leaves out are read again, and finally reported (lease-table 17). */
 async function batchOf<T>(asking: Asking, keys: readonly ItemKey[], consistency: Consistency): Promise<readonly T[]> {
   const { client, table, ask, random } = asking;
   const found: T[] = [];

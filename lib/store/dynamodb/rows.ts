@@ -17,7 +17,7 @@ import {
 } from "../stored.ts";
 import { type ItemKey, periodOf, placeKey, SHARDS, shardOf, slotOf, syncAt, TABLE_VERSION } from "./table.ts";
 
-/** `held`: its dueAt is the end of a lease, so that the index alone says who is free (lease-table 3). */
+/** `held`: its dueAt is the end of a lease, so that the index alone shows which rows are free (lease-table 3). */
 type StoredLane = Lane | "held";
 
 /** What the index `cluster` projects of a sync. */
@@ -40,21 +40,21 @@ export interface SummaryItem {
   readonly phase?: number;
 }
 
-/** The item of a sync or of its clean-up. */
+/** The item of a sync or its clean-up. */
 export interface SyncItem extends SummaryItem {
   readonly grp: string;
   readonly fence: number;
   readonly nudges: number;
   readonly look: boolean;
-  /** JSON: the declaration; or the id of the item that holds it, when it is big (lease-table 25). */
+  /** JSON: the declaration; or the id of the item with a large one (lease-table 25). */
   readonly declared?: string;
   readonly bodyId?: string;
   readonly settledAt?: EpochMs;
-  /** Missing: written by the first version, so that nothing is found by what it refers to yet. */
+  /** Missing: written by the first version, so it can't be found by its references yet. */
   readonly layout?: number;
   readonly lane?: StoredLane;
   readonly cluster?: string;
-  /** Goes up with each record, which changes neither fence nor lease. */
+  /** Counts records, which change neither fence nor lease. */
   readonly records?: number;
   readonly nudgesSeen?: number;
   readonly expectVersion?: number;
@@ -64,15 +64,15 @@ export interface SyncItem extends SummaryItem {
   readonly placeOf?: string;
   readonly placePath?: string;
   readonly role?: Place["role"];
-  /** JSON: lists of their own, so that damage to the rest of the state loses none of them. Missing: none. */
+  /** JSON: separate lists, so that they survive damage to the rest of the state. Missing: none. */
   readonly issues?: string;
   readonly pushed?: string;
   readonly unsent?: string;
   readonly unsentShard?: number;
   readonly unsentAt?: EpochMs;
-  /** JSON: names of the Secrets that are ours. */
+  /** JSON: names of the Secrets that we own. */
   readonly owned: string;
-  /** JSON: the rest of the state, which no index and no condition needs. */
+  /** JSON: the rest of the state, without index or condition. */
   readonly state: string;
 }
 
@@ -84,7 +84,7 @@ export interface DueItem {
   readonly lane: StoredLane;
 }
 
-/** Attributes to set; undefined removes one. The key is never among them. */
+/** Attributes to set; undefined removes one. Never includes the key. */
 export type Changes = {
   readonly [name in Exclude<keyof SyncItem, "pk">]?: SyncItem[name] | undefined;
 };
@@ -93,7 +93,7 @@ export function isClaimed(item: Pick<SyncItem, "leaseUntil">, now: EpochMs): boo
   return item.leaseUntil !== undefined && item.leaseUntil > now;
 }
 
-/** What of a declaration stands in the row's own attributes, beside its text. */
+/** The parts of a declaration that are attributes of the row. */
 export function declaredAttributes({ uid, hash, generation, group }: Declared): Changes {
   return { uid, declaredHash: hash, generation, grp: group };
 }
@@ -104,19 +104,19 @@ export function declaredText(declared: Declared): string {
   return JSON.stringify(rest);
 }
 
-/** A clean-up's declaration goes by the clean-up's key. */
+/** A clean-up's declaration has the clean-up's key. */
 export function declaredOf(item: SyncItem, text: string): Declared | undefined {
   const { pk: key, uid, declaredHash: hash, generation, grp: group } = item;
   const rest = parsed(text);
   return isShape(rest) && isKey(key) ? soundDeclared({ ...rest, key, uid, hash, generation, group }) : undefined;
 }
 
-/** Of an item: one that leads nowhere, or has no fence, was not written by us. */
+/** Whether we wrote this item: it has a valid key and a fence. */
 export function isKey(key: string): boolean {
   return parseKey(key) !== undefined;
 }
 
-/** Where a sync's item stands in the table and in the indexes that don't change while it lives. */
+/** The keys of a sync's item in the table and in the indexes that never change. */
 export function keyAttributes(key: SyncKey): ItemKey & { readonly cluster: string; readonly shard: number } {
   return { ...syncAt(key), cluster: partsOf(key).cluster, shard: shardOf(key) };
 }
@@ -164,12 +164,12 @@ export function stateOf(item: SyncItem, damaged: OnDamage): RowState {
   };
 }
 
-/** JSON of a list that has anything in it. */
+/** JSON of a list, unless it is empty. */
 function textOf(list: readonly object[] = []): string | undefined {
   return list.length === 0 ? undefined : JSON.stringify(list);
 }
 
-/** A place that is read stands in its attributes, unless it is too long for them. */
+/** The place is stored in attributes, unless it is too long for them. */
 function withoutPlace({ place, ...rest }: Partial<RowState>): Partial<RowState> {
   if (place === undefined || isWhole(place)) return rest;
   return { ...rest, place };
@@ -196,7 +196,7 @@ export function unsentAttributes(unsent: readonly DomainEvent[] = []): Changes {
   return { unsent: JSON.stringify(unsent), unsentShard: unsentAt % SHARDS, unsentAt };
 }
 
-/** What a record writes: all of a state but what indexes of their own know. */
+/** The attributes of a record: the state without the parts in index items. */
 export function recordAttributes(state: RowState): Changes {
   const all = stateAttributes(state);
   const {
@@ -225,14 +225,14 @@ export function expectOf({ expectVersion, expectAt }: SyncItem): Pick<Row, "expe
     : { expect: { version: expectVersion, at: expectAt } };
 }
 
-/** The state that the row's index entries were made of: none of those that the first version settled. */
+/** The state of the row's index entries: empty for rows that the first version settled. */
 export function indexedState(item: SyncItem, state: RowState): RowState {
   if (item.layout !== undefined) return state;
   const { awaits: _awaits, ...rest } = state;
   return { ...rest, refs: [] };
 }
 
-/** What an item's own attributes say of its state, unjudged. */
+/** The state in an item's own attributes, not validated. */
 function summaryFields({ refs, vault, error, attempts, syncedAt }: SummaryItem) {
   return {
     refs: parsed(refs),

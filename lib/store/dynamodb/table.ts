@@ -2,10 +2,10 @@ import { fingerprint } from "../../digest.ts";
 import { partsOf, type ReferenceKey, type SyncKey } from "../../keys.ts";
 import type { Place, Ref, RefreshSlot, WheelLane } from "../../ports/rows.ts";
 
-/** Of the items' layout: a table of another version is left alone. */
+/** The layout of the items: a table of another version is not used. */
 export const TABLE_VERSION = 2;
 
-/** Primary key of an item. Names of attributes appear in the dynamodb files and infra/table.yml only. */
+/** Primary key of an item. Only the dynamodb files and infra/table.yml name attributes. */
 export interface ItemKey {
   readonly pk: string;
   readonly sk: string;
@@ -22,22 +22,22 @@ export interface ItemKey {
  */
 export type IndexName = "due" | "wheel" | "renew" | "place" | "unsent" | "cluster";
 
-/** The due index is cut into so many partitions, each good for 1,000 writes in a second. */
+/** The due index has this many partitions, each for 1,000 writes per second. */
 export const SHARDS = 4;
 
-/** Seconds of phases that share a partition of the wheel (lease-table 12). */
+/** How many seconds of phases share a partition of the wheel (lease-table 12). */
 const SLOT_S = 300;
 
 export function syncAt(key: SyncKey): ItemKey {
   return { pk: key, sk: "sync" };
 }
 
-/** A declaration that is too big for its row (lease-table 25). */
+/** A declaration that is too large for its row (lease-table 25). */
 export function bodyAt(id: string): ItemKey {
   return { pk: `body:${id}`, sk: "body" };
 }
 
-/** The partition of a cluster's references. A sync's key has no colon before its first slash. */
+/** The partition of a cluster's references. A sync's key has no colon before its first slash, so they can't collide. */
 export function referencesOfCluster(cluster: string): string {
   return `references:${cluster}`;
 }
@@ -46,7 +46,7 @@ export function referenceAt(key: ReferenceKey): ItemKey {
   return { pk: referencesOfCluster(partsOf(key).cluster), sk: key };
 }
 
-/** That a row refers to something, or waits for it. */
+/** Records that a row refers to or waits for something. */
 export function refAt(ref: Ref, key: SyncKey): ItemKey {
   return { pk: partitionOfRef(ref), sk: key };
 }
@@ -55,7 +55,7 @@ export function partitionOfRef(ref: Ref): string {
   return `ref:${ref}`;
 }
 
-/** That a row pushes to a path. Of any length, so that its key is a fingerprint. */
+/** Records that a row pushes to a path. A fingerprint, because a path can have any length. */
 export function pushAt({ vault, path }: Place): ItemKey {
   return { pk: `push:${fingerprint(vault, path)}`, sk: "push" };
 }
@@ -65,16 +65,16 @@ export function targetAt(digest: string): ItemKey {
 }
 
 export const TARGETS = "targets";
-/** In place of a cluster's name, which has no parenthesis. */
+/** Replaces a cluster's name, which can't contain parentheses. */
 export const RETIRED = "(retired)";
 export const CLUSTERS = "clusters";
 export const CIRCUITS = "circuits";
 export const TOKENS = "tokens";
-/** Refreshes have the item that the first version had for all slots. */
+/** Refreshes use the first version's only item. */
 export function dispatchedAt(lane: WheelLane): ItemKey {
   return { pk: "cursor", sk: lane === "refresh" ? "cursor" : lane };
 }
-/** Refreshes have the item that the first version had. */
+/** Refreshes use the first version's item. */
 export function periodsAt(lane: WheelLane): ItemKey {
   return { pk: "periods", sk: lane === "refresh" ? "periods" : lane };
 }
@@ -84,12 +84,12 @@ export function shardOf(key: SyncKey): number {
   return shardOfText(key, SHARDS);
 }
 
-/** Where a refresh slot stands in the wheel: (period, phase div 300 s). */
+/** The partition of a refresh slot on the wheel: (period, phase div 300 s). */
 export function slotOf({ period, phase }: RefreshSlot): string {
   return `${period}#${Math.floor(phase / SLOT_S)}`;
 }
 
-/** The slots that hold these phases of a period, both ends included. */
+/** The partitions of these phases of a period, both ends included. */
 export function slotsOf(period: number, fromPhase: number, toPhase: number): readonly string[] {
   const first = Math.floor(fromPhase / SLOT_S);
   const last = Math.floor(toPhase / SLOT_S);
@@ -100,13 +100,13 @@ export function periodOf(slot: string): number {
   return Number.parseInt(slot, 10);
 }
 
-/** The places of a Vault are cut into so many partitions, by path: a path is one query, a prefix one for each. */
+/** The places of a Vault have this many partitions, by path: a path needs one query, a prefix one per partition. */
 export const PLACE_SHARDS = 8;
 
-/** A sort key takes 1,024 bytes. What is longer ends in a fingerprint, and is found by its beginning. */
+/** A sort key has at most 1,024 bytes. A longer path ends in a fingerprint, and is found by its beginning. */
 const MAX_PATH = 1_000;
 
-/** Partition and sort key of a place. With a slash at the end of the path, so that a prefix ends between two segments. */
+/** Partition and sort key of a place. The path ends with a slash, so that a prefix ends between two segments. */
 export function placeKey({ vault, path }: Pick<Place, "vault" | "path">) {
   const placePath = boundedPath(path);
   return { placeOf: placePartition(vault, shardOfText(placePath, PLACE_SHARDS)), placePath };
@@ -116,7 +116,7 @@ export function placePartition(vault: string, shard: number): string {
   return `${Buffer.byteLength(vault) > MAX_PATH ? fingerprint(vault) : vault}#${shard}`;
 }
 
-/** What paths below this one begin with. */
+/** The beginning of all paths below this one. */
 export function pathPrefix(prefix: string): string {
   return prefix === "" ? "" : cut(`${prefix}/`, MAX_PATH - FINGERPRINT);
 }
@@ -129,7 +129,7 @@ function boundedPath(path: string): string {
   return `${cut(whole, MAX_PATH - FINGERPRINT)}~${fingerprint(path)}`;
 }
 
-/** At most so many bytes, and no half character. */
+/** At most so many bytes, without a partial character. */
 function cut(text: string, bytes: number): string {
   const buffer = Buffer.from(text);
   if (buffer.length <= bytes) return text;

@@ -12,20 +12,20 @@ import { partitionOfRef, refAt, syncAt, TARGETS, targetAt } from "./table.ts";
 interface TargetItem {
   readonly sk: string;
   readonly target: string;
-  /** No row was found to name it, since then. */
+  /** Since when no row was found that uses it. */
   readonly unnamedSince?: number;
 }
 
-/** Rows that are asked whether they still name a target, at once. */
+/** How many rows are checked at once for their targets. */
 const AT_ONCE = 25;
 
-/** How Vaults are reached that issues came from. */
+/** How to reach the Vaults of issues. */
 export function targetStore(connection: Connection): TargetStore {
   return {
     putTarget: async (target: Json, by: SyncKey) => {
       connection.count("putTarget");
       const digest = fingerprint("target", canonical(target));
-      // Named first: a sweep that finds it so leaves the target alone. The row's next fence may remove it.
+      // Written first, so that a sweep leaves the target alone. The row's next fence may remove it.
       await connection.indexPut({ ...refAt(`target:${digest}`, by), fence: 0 }, itemIsAbsent);
       const item = { ...targetAt(digest), target: JSON.stringify(target) };
       await connection.put(item, either(itemIsAbsent, isUnnamed));
@@ -56,7 +56,7 @@ export function targetStore(connection: Connection): TargetStore {
   };
 }
 
-/** Whether a row names it. One that put it and never recorded the issue does not, once nobody is at work on it. */
+/** Whether a row uses it. A row that stored it but never recorded the issue does not, once its lease is over. */
 async function isNamed(connection: Connection, digest: string, now: number): Promise<boolean> {
   const query = { partition: ["pk", partitionOfRef(`target:${digest}`)], limit: AT_ONCE } as const;
   for await (const page of connection.pages<{ readonly sk: SyncKey }>(query)) {

@@ -9,7 +9,7 @@ import { type ItemKey, TOKENS } from "./table.ts";
 
 interface TokenItem {
   readonly sk: string;
-  /** Missing for the fleet's. */
+  /** Missing for the fleet's tokens. */
   readonly syncKey?: SyncKey;
   readonly circuit: string;
   readonly tokenSerial: string;
@@ -17,7 +17,7 @@ interface TokenItem {
   readonly endsAt: EpochMs;
 }
 
-/** Cluster and id; the fleet has a name that no cluster can have. */
+/** Cluster and id; the fleet's name is not a valid cluster name. */
 function tokenAt(scope: TokenScope, id: string): ItemKey {
   return { pk: TOKENS, sk: `${placeOfScope(scope)}/${id}` };
 }
@@ -33,7 +33,7 @@ function scopeOf(sk: string): TokenScope {
   return place === FLEET ? "fleet" : scopeOfCluster(place);
 }
 
-/** Vault tokens, encrypted, in a partition of their own: its attributes are in no index. */
+/** Encrypted Vault tokens, in a partition without index attributes. */
 export function tokenStore(connection: Connection): TokenStore {
   return {
     token: async (scope, id) => {
@@ -50,7 +50,7 @@ export function tokenStore(connection: Connection): TokenStore {
     putToken: ({ id, scope, by, circuit, serial, sealed, endsAt }, replacing) => {
       connection.count("putToken");
       const at = tokenAt(scope, id);
-      // DynamoDB forgets it by itself some time after its end.
+      // DynamoDB deletes it some time after its end.
       const times = { endsAt, expiresAt: Math.ceil(endsAt / SECOND_MS) };
       const item = { ...at, syncKey: by, circuit, tokenSerial: serial, sealed, ...times };
       return connection.put(

@@ -6,7 +6,7 @@ import { OVERTAKEN, untilItHolds } from "./contention.ts";
 import { type SyncItem, stateOf, unsentAttributes } from "./rows.ts";
 import { SHARDS, syncAt } from "./table.ts";
 
-/** Domain events that were stored with a settle, until they are known to be sent. */
+/** Domain events that a settle stored, until they are sent. */
 export function unsentStore(connection: Connection): Pick<SyncStore, "unsent" | "clearUnsent"> {
   return {
     unsent: async (before, limit) => {

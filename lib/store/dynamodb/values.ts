@@ -1,9 +1,9 @@
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 
-/** What our items are made of: everything nested is JSON text. */
+/** The values of our items: nested ones are JSON text. */
 export type Value = string | number | boolean | ReadonlySet<number>;
 
-/** An attribute that is undefined is not there. */
+/** An undefined attribute does not exist. */
 export type Values = { readonly [name: string]: Value | undefined };
 
 export function toAttribute(value: Value): AttributeValue {
@@ -19,7 +19,7 @@ export function toAttributes(values: Values): Record<string, AttributeValue> {
   return attributes;
 }
 
-/** The type is believed as far as rows are concerned that need nothing else; a type that we never write is left out. */
+/** Not validated beyond the value types that rows need; types that we never write are left out. */
 export function fromAttributes<T>(attributes: Readonly<Record<string, AttributeValue>>): T {
   const known = Object.entries(attributes).flatMap(([name, attribute]): [string, Value][] => {
     const value = fromAttribute(attribute);

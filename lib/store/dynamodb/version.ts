@@ -7,8 +7,8 @@ import { fromAttributes, toAttributes } from "./values.ts";
 const WRITES: ReadonlySet<string> = new Set(["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"]);
 
 /**
- * Finds out once whether the table is of our version; the first write of all marks it, also one of the first version: from then on no
- * earlier keyferry works on it. Costs one read for each process.
+ * Checks once that the table has our version. The first write marks the table, also one of the first version: earlier
+ * versions then refuse it. Costs one read per process.
  */
 export function versionGuard(client: Client, table: string, ask: Ask): (operation: string) => Promise<void> {
   const versionFound = once(async () => {
@@ -44,7 +44,7 @@ export function versionGuard(client: Client, table: string, ask: Ask): (operatio
   };
 }
 
-/** Its items are read as they are, and written anew as their rows are worked on. */
+/** Its items remain readable, and are converted when their rows are written. */
 const FIRST_VERSION = 1;
 
 function demandOurs(table: string, version: number | undefined): void {
@@ -62,7 +62,7 @@ function falseWhenLost(error: unknown): false {
   throw error;
 }
 
-/** One flight for all who ask; a failure is not kept. */
+/** Shares one run of the work; a failure is not cached. */
 function once<T>(work: () => Promise<T>): (() => Promise<T>) & { forget(): void } {
   let result: Promise<T> | undefined;
   const forget = (): void => {

@@ -13,30 +13,30 @@ import { type Change, conditionOf, updateOf } from "./expressions.ts";
 import type { ItemKey } from "./table.ts";
 import { fromAttributes, toAttributes, type Values } from "./values.ts";
 
-/** How a conditional write ended, with the item as it stands after it, or as the condition met it. */
+/** The outcome of a conditional write: the item after it, or the item that failed the condition. */
 export type Outcome<T> = { readonly holds: true; readonly item: T } | { readonly holds: false; readonly item?: T };
 
 export type Write =
   | { readonly put: ItemKey & Values; readonly when: Condition }
   | { readonly remove: ItemKey; readonly when: Condition };
 
-/** The type of an item is believed: the table is ours. */
+/** Item types are not validated here: the table is ours. */
 export interface Writes {
-  /** False when the condition did not hold. */
+  /** False when the condition failed. */
   put(item: ItemKey & Values, when?: Condition): Promise<boolean>;
-  /** Items of indexes, counted apart from rows. `before` is what stood there. */
+  /** For index items, which are counted separately. `before` is the previous item. */
   indexPut<T>(item: ItemKey & Values, when: Condition): Promise<{ readonly holds: boolean; readonly before?: T }>;
   indexRemove(key: ItemKey, when: Condition): Promise<boolean>;
   update<T>(key: ItemKey, change: Change, when: Condition): Promise<Outcome<T>>;
-  /** Makes the item, too. It is not counted as a row that was written: it happens once in the life of a table. */
+  /** Creates the item, too. Not counted as a written row, because it happens once in a table's life. */
   addToSet(key: ItemKey, attribute: string, member: number): Promise<void>;
-  /** Answers the item that went. */
+  /** Returns the removed item. */
   remove<T>(key: ItemKey, when?: Condition): Promise<Outcome<T | undefined>>;
-  /** All of it or nothing; false when a condition did not hold, or another write was at these items just then. */
+  /** All or nothing; false when a condition failed, or another write touched these items at the same time. */
   transact(writes: readonly Write[]): Promise<boolean>;
 }
 
-/** A lost condition answers the item that it met: nobody needs to read it again. */
+/** Returns the item that failed the condition, so that it need not be read again. */
 const ANSWER_WHEN_LOST = { ReturnValuesOnConditionCheckFailure: "ALL_OLD" } as const;
 
 export function writes(asking: Asking): Writes {
@@ -98,7 +98,7 @@ export function writes(asking: Asking): Writes {
   };
 }
 
-/** Items of indexes in the table itself. */
+/** Index items in the table itself. */
 function indexWrites({ client, table, ask, written }: Asking): Pick<Writes, "indexPut" | "indexRemove"> {
   return {
     indexPut: async <T>(item: ItemKey & Values, when: Condition) => {
@@ -128,7 +128,7 @@ function indexWrites({ client, table, ask, written }: Asking): Pick<Writes, "ind
   };
 }
 
-/** A lost condition is an answer, not an error. */
+/** A failed condition is a result, not an error. */
 async function conditional<A, T>(request: Promise<A>, itemOf: (answer: A) => T): Promise<Outcome<T>> {
   try {
     return { holds: true, item: itemOf(await request) };

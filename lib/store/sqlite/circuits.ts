@@ -12,10 +12,10 @@ interface CircuitRecord {
   readonly probe_at: number;
 }
 
-/** States of earlier versions have another column, which is left empty. */
+/** Earlier versions have another column, which stays empty. */
 const COLUMNS = "id, code, message, since, attempts, fence, probe_at";
 
-/** Ends that are out of reach (lease-table 16). */
+/** Vaults and clusters that are out of reach (lease-table 16). */
 export function circuitStore(connection: Connection): CircuitStore {
   const all = connection.all<CircuitRecord>(`SELECT ${COLUMNS} FROM circuit ORDER BY id`);
   const open = connection.write(`
@@ -46,7 +46,7 @@ function circuitOf({ probe_at: probeAt, ...record }: CircuitRecord): Circuit {
   return { ...record, probeAt };
 }
 
-/** Up to when ticks have dispatched (lease-table 13). */
+/** Until when ticks have dispatched (lease-table 13). */
 export function dispatchStore(connection: Connection): DispatchStore {
   const read = connection.one<{ readonly handed_until: number }>("SELECT handed_until FROM cursor WHERE lane = :lane");
   const start = connection.write("INSERT INTO cursor (lane, handed_until) VALUES (:lane, :to) ON CONFLICT DO NOTHING");

@@ -5,26 +5,26 @@ import { type OpenOptions, openDatabase, storeError } from "./schema.ts";
 
 export type Params = Readonly<Record<string, SQLInputValue>>;
 
-/** One open database: typed statements, atomic steps, and what it was asked. */
+/** An open database: typed statements, atomic steps, and counts. */
 export interface Connection {
-  /** Reads. The type is believed: the schema is ours. */
+  /** Reads. Types are not validated: the schema is ours. */
   one<T>(sql: string): (params: Params) => T | undefined;
   all<T>(sql: string): (params: Params) => T[];
-  /** Answers how many rows were written. */
+  /** Returns the number of written rows. */
   write(sql: string): (params: Params) => number;
-  /** A write that belongs to the same row as another one, and is not counted twice. */
+  /** A further write for the same row, which is not counted again. */
   part(sql: string): (params: Params) => void;
-  /** A write of an index entry in a table of its own, counted apart. */
+  /** A write of an index table, counted separately. */
   index(sql: string): (params: Params) => void;
   /** A write of at most one row with RETURNING. */
   writeOne<T>(sql: string): (params: Params) => T | undefined;
-  /** One counted operation that reads. Errors get their names here. */
+  /** A counted operation that reads. Maps errors. */
   read<T>(operation: string, work: () => T): Promise<T>;
-  /** One counted operation that writes, all of it or nothing; resolves when it is committed. */
+  /** A counted operation that writes, all or nothing; resolves when it is committed. */
   change<T>(operation: string, work: () => T): Promise<T>;
   counts(): Readonly<Record<string, number>>;
   close(): void;
-  /** Tells of a row that can't be read. */
+  /** Reports an unreadable row. */
   readonly damaged: OnDamage;
 }
 
@@ -32,7 +32,7 @@ export function connect(path: string, how: OpenOptions, damaged?: OnDamage): Con
   return connectionTo(openDatabase(path, how), path, damaged);
 }
 
-/** An open database; `path` is what errors call it. */
+/** Wraps an open database; `path` is its name in errors. */
 export function connectionTo(database: DatabaseSync, path: string, damaged: OnDamage = () => undefined): Connection {
   const counts: Record<string, number> = { writes: 0 };
   const transact = groupCommit(database, (error) => storeError(error, path));
@@ -96,7 +96,9 @@ export function connectionTo(database: DatabaseSync, path: string, damaged: OnDa
   };
 }
 
-/** An integer that JavaScript can't hold ends the whole read; such a row is read with the nearest one that it can. */
+/**
+ * An integer that JavaScript can't hold fails the whole read; such a row is read again with the nearest possible one.
+ */
 function withoutOverflow<T>(statement: StatementSync, read: () => T): T {
   try {
     return read();

@@ -5,13 +5,13 @@ import { type Clock, type EpochMs, SECOND_MS } from "../../clock.ts";
 import { InputError } from "../../errors.ts";
 import { isBusy, storeError } from "./schema.ts";
 
-/** Who asks whether the lock is held reads the file for a moment; that must not look like a holder. */
+/** A check of the lock reads the file for a moment, and must not look like a holder. */
 const ASKER_MS = 100;
 
 /**
- * Takes a data directory for this process alone (lease-table 25). The lock is a transaction that stays open on a file of
- * its own: the kernel ends it with the process, however that dies, and readers of the state are not locked out. The file's
- * time says when it was last taken or given back.
+ * Locks a data directory for this process (lease-table 25). The lock is an open transaction on a separate file: the
+ * kernel ends it with the process in any case, and readers of the state are not blocked. The file's time shows when the
+ * lock was last taken or released.
  */
 export function lockDataDir(dir: string, clock: Clock): Disposable {
   const path = lockPath(dir);
@@ -39,16 +39,16 @@ function lockPath(dir: string): string {
   return join(dir, "lock.sqlite");
 }
 
-/** For people only: a disk that does not take it must not keep an engine from its work. */
+/** Only for people: a disk that refuses this must not stop an engine. */
 function mark(path: string, at: EpochMs): void {
   try {
     utimesSync(path, at / SECOND_MS, at / SECOND_MS);
   } catch {
-    // The last tick tells nearly as well.
+    // The last tick is nearly as accurate.
   }
 }
 
-/** When a process last took or gave back this data directory; a killed one was at work for longer. Undefined: none ever did. */
+/** When a process last took or released this data directory; a killed one worked for longer. Undefined: never. */
 export function dataDirMarkedAt(dir: string): EpochMs | undefined {
   return statSync(lockPath(dir), { throwIfNoEntry: false })?.mtimeMs;
 }

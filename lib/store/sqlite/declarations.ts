@@ -9,7 +9,7 @@ import { bodyParams, declaredOf, isClaimed, READ_ROW, RETIRED, type SyncRecord, 
 
 type Declarations = Pick<SyncStore, "declare" | "tombstone" | "release" | "retire">;
 
-/** What makes rows and ends them. */
+/** Creates and deletes rows. */
 export function declarations(connection: Connection, indexes: Indexes): Declarations {
   const record = connection.one<SyncRecord>(READ_ROW);
   const remove = removing(connection, indexes);
@@ -21,7 +21,7 @@ export function declarations(connection: Connection, indexes: Indexes): Declarat
       connection.change("declare", () => {
         const old = record({ key: declared.key });
         if (old === undefined) return insert(declared, now, now);
-        // One that can't be read is written anew.
+        // An unreadable declaration is written again.
         const isKnown = old.hash === declared.hash && declaredOf(old) !== undefined;
         if (old.uid === declared.uid) return isKnown ? undefined : redeclare(old, declared, now);
         tombstone(steps, old, now);
@@ -68,7 +68,7 @@ function removing(connection: Connection, indexes: Indexes): Remove {
   };
 }
 
-/** A new row's fence starts at the wall clock, above whatever went by that key before (lease-table 4). */
+/** A new row's fence starts at the wall clock, above any earlier row with that key (lease-table 4). */
 function inserting(connection: Connection) {
   const body = connection.part("INSERT INTO body (state, declared) VALUES (:state, :declared)");
   const sync = connection.write(`
@@ -82,7 +82,7 @@ function inserting(connection: Connection) {
   };
 }
 
-/** A changed declaration: due now, or when the lease that holds the row ends, whose settle sees the nudge (lease-table 5). */
+/** A changed declaration: due now, or at the end of a running lease, whose settle sees the nudge (lease-table 5). */
 function redeclaring(connection: Connection) {
   const sync = connection.write(`
     UPDATE sync SET hash = :hash, generation = :generation, grp = :grp, nudges = nudges + 1, due_at = :dueAt, lane = 'now'
@@ -97,7 +97,7 @@ function redeclaring(connection: Connection) {
   };
 }
 
-/** What a row becomes as a clean-up: another fence, so that whoever holds it stores nothing more. */
+/** The clean-up's row; its new fence keeps a running worker from storing anything. */
 interface Moved {
   readonly to: SyncKey;
   readonly cluster: string;
@@ -119,7 +119,7 @@ function moving(connection: Connection) {
   };
 }
 
-/** Turns a row into the clean-up of what its declaration left, or removes it when nothing was left (lease-table 8). */
+/** Turns a row into a clean-up, or removes it when there is nothing to clean up (lease-table 8). */
 function tombstone(steps: Steps, old: SyncRecord, now: EpochMs): Due | undefined {
   const { connection, remove } = steps;
   const state = stateOf(old, connection.damaged);
@@ -137,7 +137,7 @@ function tombstone(steps: Steps, old: SyncRecord, now: EpochMs): Due | undefined
   return { key: to, group: old.grp, lane: "now", at: now };
 }
 
-/** What leaves us with Vault leases is kept for them alone (lease-table 28). */
+/** Keeps a released row only for its Vault leases (lease-table 28). */
 function retire(steps: Steps, old: SyncRecord, until: EpochMs, now: EpochMs): Due | undefined {
   const { connection, remove } = steps;
   const state = stateOf(old, connection.damaged);
@@ -156,7 +156,7 @@ function retire(steps: Steps, old: SyncRecord, until: EpochMs, now: EpochMs): Du
   return { key: to, group: old.grp, lane: "now", at: dueAt };
 }
 
-/** The same uid was tombstoned before, and came back out of a restored etcd. */
+/** The same uid was tombstoned before, and a restored etcd brought it back. */
 function removedBefore({ record, remove }: Steps, key: SyncKey): SyncRecord | undefined {
   const before = record({ key });
   if (before !== undefined) remove(before);

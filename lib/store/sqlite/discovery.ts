@@ -5,7 +5,7 @@ import type { OnDamage } from "../damage.ts";
 import { parsed, soundClusterState, soundReference } from "../stored.ts";
 import type { Connection } from "./connection.ts";
 
-/** What syncs refer to (lease-table 23). */
+/** The objects that syncs refer to (lease-table 23). */
 export function referenceStore(connection: Connection): ReferenceStore {
   const body = connection.one<ReferenceRecord>("SELECT key, body FROM reference WHERE key = :key");
   const ofCluster = connection.all<ReferenceRecord>("SELECT key, body FROM reference WHERE cluster = :cluster");
@@ -55,7 +55,7 @@ interface ClusterRecord {
 
 const NEW_CLUSTER: ClusterState = { cursors: {}, attempts: 0 };
 
-/** Where discovery stands, and who looks at a cluster just now (lease-table 21). */
+/** The state of discovery, and which worker watches a cluster now (lease-table 21). */
 export function clusterStore(connection: Connection): ClusterStore {
   const one = connection.one<ClusterRecord>("SELECT * FROM cluster WHERE name = :name");
   const all = connection.all<ClusterRecord>("SELECT * FROM cluster ORDER BY name");

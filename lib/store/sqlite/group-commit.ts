@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 
-/** Operations in one commit: more would hold up everything else in the process. */
+/** The maximum number of operations in one commit: more would block the process for too long. */
 const MAX_IN_COMMIT = 256;
 
 interface Change {
@@ -9,17 +9,17 @@ interface Change {
   readonly reject: (error: unknown) => void;
 }
 
-/** Operations that wait for one commit together. */
+/** Operations that share a commit. */
 export interface GroupCommit {
-  /** Runs after those added before it, all of it or nothing; resolves when it is committed. */
+  /** Runs after earlier ones, all or nothing; resolves when it is committed. */
   add<T>(run: () => T): Promise<T>;
-  /** Commits at once what was added so far. */
+  /** Commits all operations so far at once. */
   flush(): void;
 }
 
 /**
- * Puts the writes that are asked for at the same time into one transaction, in their order: a commit costs several
- * times what a claim does. Nobody is told of a write before it is committed.
+ * Combines concurrent writes into one transaction, in their order: a commit costs several times a claim. No write
+ * resolves before it is committed.
  */
 export function groupCommit(database: DatabaseSync, nameOf: (error: unknown) => unknown): GroupCommit {
   const begin = database.prepare("BEGIN IMMEDIATE");
@@ -34,7 +34,7 @@ export function groupCommit(database: DatabaseSync, nameOf: (error: unknown) => 
       commit.run();
     } catch (error) {
       rollBack(database);
-      // One bad change must not spoil the others: each once more, by itself.
+      // One failed change must not affect the others: each runs again by itself.
       if (changes.length === 1) changes[0]?.reject(nameOf(error));
       else for (const change of changes) commitAll([change]);
       return;
@@ -65,9 +65,9 @@ export function groupCommit(database: DatabaseSync, nameOf: (error: unknown) => 
 
 function rollBack(database: DatabaseSync): void {
   try {
-    // A full disk has ended the transaction by itself.
+    // A full disk has already ended the transaction.
     if (database.isOpen && database.isTransaction) database.exec("ROLLBACK");
   } catch {
-    // The error that led here is the one to tell of; the next BEGIN fails by itself.
+    // The original error is reported; the next BEGIN fails by itself.
   }
 }

@@ -3,15 +3,15 @@ import { type Place, type Pushed, pushPlace, type Ref, type RowState, refsOf } f
 import type { PathTaken } from "../../ports/store.ts";
 import type { Connection } from "./connection.ts";
 
-/** Places and references of rows, in tables of their own. What stands in them follows from the rows' states. */
+/** Index tables of places and references, derived from the rows' states. */
 export interface Indexes {
-  /** What differs between the two states is written, and nothing else. */
+  /** Writes only the differences between the two states. */
   move(key: SyncKey, before: RowState | undefined, after: RowState | undefined): void;
-  /** Claims these paths; or says which one another row has, and writes nothing. */
+  /** Claims these paths; or returns one that another row holds, and writes nothing. */
   claimPushes(key: SyncKey, before: RowState, pushed: readonly Pushed[]): PathTaken | undefined;
 }
 
-/** Stored with a slash at its end, so that a prefix ends between two segments. */
+/** Stored with a final slash, so that a prefix ends between two segments. */
 export function storedPath(path: string): string {
   return `${path}/`;
 }
@@ -25,7 +25,7 @@ export function indexes(connection: Connection): Indexes {
   const removePlace = connection.index(
     "DELETE FROM place WHERE vault = :vault AND path = :path AND role = :role AND key = :key",
   );
-  // One whose row is gone holds nothing.
+  // A row that is gone holds nothing.
   const holder = connection.one<{ readonly key: SyncKey }>(`
     SELECT place.key FROM place JOIN sync ON sync.key = place.key
     WHERE vault = :vault AND path = :path AND role = 'push' AND place.key <> :key`);
@@ -56,7 +56,7 @@ export function indexes(connection: Connection): Indexes {
   };
 }
 
-/** Where a row is found: the place that it reads, and the paths that it has claimed. */
+/** The places by which a row is found: the one that it reads, and its claimed paths. */
 function placesOf(state: RowState | undefined): readonly Place[] {
   const { place, pushed = [] } = state ?? {};
   return [...(place?.role === "read" ? [place] : []), ...pushed.map(pushPlace)];
@@ -66,7 +66,7 @@ function idOf({ vault, path, role }: Place): string {
   return JSON.stringify([vault, path, role]);
 }
 
-/** What left, and what joined. */
+/** Removed and added items. */
 function difference<T>(before: readonly T[], after: readonly T[], idOf: (item: T) => string): [T[], T[]] {
   const was = new Set(before.map(idOf));
   const is = new Set(after.map(idOf));

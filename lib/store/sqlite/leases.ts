@@ -14,7 +14,7 @@ import type { Connection } from "./connection.ts";
 import type { Indexes } from "./indexes.ts";
 import { bodyParams, declaredOf, expectOf, READ_ROW, type SyncRecord, stateOf, unsentAt } from "./rows.ts";
 
-/** What takes a row, stores what was done and ends the work. */
+/** Claims rows, records progress and settles. */
 export function leases(
   connection: Connection,
   indexes: Indexes,
@@ -31,8 +31,8 @@ export function leases(
 type ClaimedRecord = Pick<SyncRecord, "body" | "hash" | "fence" | "nudges" | "look" | "expect" | "expect_at">;
 
 /**
- * Beside fence and uid the lease must be as it was read: a row that was read while someone held it, and was settled
- * since, has the same fence and another past. So the state is as it was read, too.
+ * Besides fence and uid the lease must be unchanged: a row that was read during a lease and settled since has the same
+ * fence, but other contents. So the state is unchanged, too.
  */
 function claiming(connection: Connection, indexes: Indexes) {
   const isFree = `key = :key AND uid = :uid AND fence = :fence AND lease_until IS :leaseUntil
@@ -46,14 +46,14 @@ function claiming(connection: Connection, indexes: Indexes) {
   const record = connection.one<SyncRecord>(READ_ROW);
   const asItStands = (row: Row, claimed: ClaimedRecord): Row => {
     const { hash, fence, nudges, look } = claimed;
-    // Declared anew between the read and the claim.
+    // Declared again between the read and the claim.
     const changed = hash === row.declared.hash ? undefined : record({ key: row.key });
     const declared = changed === undefined ? row.declared : declaredOf(changed);
     if (declared === undefined) throw damagedRow(row.key);
     const { expect: _expect, ...rest } = row;
     return { ...rest, declared, fence, nudges, verify: look === 1, ...expectOf(claimed) };
   };
-  // Read under a lease, it may have been recorded since, until that lease ended.
+  // If it was read during a lease, it may have been recorded until that lease ended.
   const stateNow = (row: Row): RowState => {
     const found = record({ key: row.key });
     return found === undefined ? row.state : stateOf(found, connection.damaged);
@@ -82,7 +82,10 @@ function claiming(connection: Connection, indexes: Indexes) {
   };
 }
 
-/** One item, and nothing of it that others write: lease, times, nudges, wheels and declaration stand elsewhere. */
+/**
+ * Writes one item without the parts that others write: lease, times, nudges, wheels and declaration are stored
+ * elsewhere.
+ */
 function recording(connection: Connection): SyncStore["record"] {
   const body = connection.write(`
     UPDATE body SET state = :state, issues = :issues, pushed = :pushed
@@ -96,8 +99,8 @@ function recording(connection: Connection): SyncStore["record"] {
 }
 
 /**
- * Who was nudged meanwhile is due now whatever the schedule says. Its refresh slot on the wheel is taken from the schedule all
- * the same, and `verify` stays set, since it may belong to the nudge.
+ * A row that was nudged meanwhile is due now, whatever the schedule says. Its wheel slot follows the schedule, and
+ * `verify` stays set, because it may belong to the nudge.
  */
 function settling(connection: Connection, indexes: Indexes): SyncStore["settle"] {
   const sync = connection.writeOne<{ readonly body: number; readonly nudges: number }>(`

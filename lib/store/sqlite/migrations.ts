@@ -5,10 +5,10 @@ import type { JsonObject } from "../../util/json.ts";
 import { stateOfFirst } from "../first-layout.ts";
 import { parsed } from "../stored.ts";
 
-/** Of the tables. A file of an earlier version is brought up to it in place; one of a later version is left alone. */
+/** The version of the tables. An older file is migrated in place; a newer one is refused. */
 export const SCHEMA_VERSION = 2;
 
-/** What is made anew and by the first step alike. */
+/** Used for new files and by the first step. */
 export const RENEW_INDEXES = `
 CREATE INDEX sync_renew ON sync (renew_period, renew_phase, grp) WHERE renew_period IS NOT NULL;
 CREATE INDEX sync_unsent ON sync (unsent_at) WHERE unsent_at IS NOT NULL;`;
@@ -26,15 +26,15 @@ CREATE TABLE token (
   sealed TEXT NOT NULL, ends_at INTEGER NOT NULL, PRIMARY KEY (scope, id)
 ) STRICT, WITHOUT ROWID;`;
 
-/** What leads from each version to the next one. A step that was released is not edited any more. */
+/** The steps from each version to the next. A released step is never edited. */
 const STEPS: ReadonlyMap<number, (database: DatabaseSync) => void> = new Map([[1, fromFirst]]);
 
-/** Brings a state up to date, in place and in one transaction: a crash leaves it as it was. */
+/** Migrates a state in place and in one transaction: a crash leaves it unchanged. */
 export function migrate(database: DatabaseSync): void {
   if (versionOf(database) === SCHEMA_VERSION) return;
   database.exec("BEGIN IMMEDIATE");
   try {
-    // Read again: another process may have been first.
+    // Read again, because another process may have been first.
     for (let version = versionOf(database); version < SCHEMA_VERSION; version++) {
       const step = STEPS.get(version);
       if (step === undefined) throw new Error(`no step leads from schema ${version}`);
@@ -51,7 +51,7 @@ function versionOf(database: DatabaseSync): number {
   return Number(database.prepare("PRAGMA user_version").get()?.user_version);
 }
 
-/** The first version kept tokens in a table that was made when it was needed. */
+/** The first version created its token table on demand. */
 const FIRST_TOKENS = `
 CREATE TABLE IF NOT EXISTS token (
   cluster TEXT NOT NULL, id TEXT NOT NULL, sync TEXT NOT NULL, circuit TEXT NOT NULL, serial TEXT NOT NULL,
@@ -59,8 +59,8 @@ CREATE TABLE IF NOT EXISTS token (
 ) STRICT, WITHOUT ROWID;`;
 
 /**
- * Places in Vaults instead of a hash, references of their own, issues, pushed paths, the renew wheel, tokens by scope. Places can't be
- * made of hashes: each row gets its own with its next run.
+ * Replaces hashes by places in Vaults, and adds references, issues, pushed paths, the renew wheel and token scopes.
+ * Places can't be computed from hashes: each row gets its own with its next run.
  */
 function fromFirst(database: DatabaseSync): void {
   database.exec(`
@@ -108,7 +108,7 @@ function moveStates(database: DatabaseSync): void {
     const records = page.all({ after }) as unknown as readonly FirstRecord[];
     for (const record of records) {
       const moved = movedState(record);
-      // One that is damaged is told of when it is read, as before.
+      // A damaged row is reported when it is read, as before.
       if (moved === undefined) continue;
       write.run({ body: record.body, state: JSON.stringify(moved.state) });
       for (const name of moved.refs) ref.run({ ref: name, key: record.key });
@@ -130,7 +130,7 @@ function movedState(record: FirstRecord): { readonly state: JsonObject; readonly
   };
 }
 
-/** What was found by searching the cluster before. */
+/** Earlier versions searched the cluster for these. */
 function awaitsOf({ key, source, declared }: FirstRecord, { error }: JsonObject): readonly string[] {
   const { cause, code } = asObject(error) ?? {};
   const isRefused = code === "SECRET_NOT_OURS" || code === "SECRET_TERMINATING";
@@ -140,7 +140,7 @@ function awaitsOf({ key, source, declared }: FirstRecord, { error }: JsonObject)
   return [
     ...(typeof cause === "string" ? [`cause:${cause}`] : []),
     ...(isRefused && typeof name === "string" ? [`destination:${cluster}/${namespace}/${name}`] : []),
-    // The connections of a Vault were found by the id of its circuit.
+    // A Vault's connections were found by the id of its circuit.
     ...(source?.startsWith("vault:") ? [`circuit:${source}`] : []),
   ];
 }

@@ -19,7 +19,7 @@ type HotRecord = Pick<
   | "expect_at"
 >;
 
-/** What asks for work: a read, and a write unless the row is worked on anyway. */
+/** Requests work: a read, and a write unless the row is worked on anyway. */
 export function nudging(connection: Connection): Pick<SyncStore, "nudge" | "nudgeAll"> {
   const record = connection.one<HotRecord>(`
     SELECT key, grp, lane, look, nudges, nudges_seen, lease_until, due_at, settled_at, expect, expect_at
@@ -40,7 +40,7 @@ export function nudging(connection: Connection): Pick<SyncStore, "nudge" | "nudg
   return {
     nudge: (key, options) => connection.change("nudge", () => nudge(key, options)),
     nudgeAll: async (keys, options) => {
-      // Each by itself, so that a long list holds up nobody: they join commits of up to 256.
+      // Each in its own operation, so that a long list blocks nothing: they share commits of up to 256.
       const nudged = await Promise.all(
         [...new Set(keys)].map((key) => connection.change("nudge", () => nudge(key, options))),
       );

@@ -22,15 +22,15 @@ type Queries = Pick<
   "read" | "due" | "periods" | "onWheel" | "byPlace" | "byReference" | "byCluster" | "retired"
 >;
 
-/** Rows of a cluster that are read at once: the process does nothing else meanwhile. */
+/** How many rows of a cluster are read at once; meanwhile the process is blocked. */
 const PAGE = 5_000;
-/** Of what is found by place or reference. */
+/** For places and references. */
 const PAGE_LIMIT = 1_000;
 
-/** What reads rows of syncs. */
+/** Reads rows of syncs. */
 export function syncQueries(connection: Connection): Queries {
   const { damaged } = connection;
-  /** Those with a key that leads somewhere. */
+  /** Those with a valid key. */
   const sound = <T extends { readonly key: SyncKey }>(records: readonly T[]): readonly T[] => {
     const good = records.filter(({ key }) => isKey(key));
     if (good.length < records.length) for (const { key } of records) if (!isKey(key)) damaged(key);
@@ -41,7 +41,7 @@ export function syncQueries(connection: Connection): Queries {
     SELECT key, grp, lane, due_at FROM sync
     WHERE due_at > :after AND due_at <= :until AND (lease_until IS NULL OR lease_until <= :now)
     ORDER BY due_at LIMIT :limit`);
-  // One seek for each period instead of a scan of the whole index.
+  // One seek per period instead of a scan of the whole index.
   const periodsOf = (column: string) =>
     connection.all<{ readonly period: number }>(`
       WITH RECURSIVE used (period) AS (
@@ -104,7 +104,7 @@ export function syncQueries(connection: Connection): Queries {
 
 type Sound = <T extends { readonly key: SyncKey }>(records: readonly T[]) => readonly T[];
 
-/** What is found by where it reads, and by what it refers to. */
+/** Finds rows by what they read and refer to. */
 function found(connection: Connection, sound: Sound): Pick<Queries, "byPlace" | "byReference"> {
   const place = connection.all<{ readonly path: string; readonly role: Place["role"]; readonly key: SyncKey }>(`
     SELECT path, role, key FROM place
@@ -131,7 +131,7 @@ function found(connection: Connection, sound: Sound): Pick<Queries, "byPlace" | 
   };
 }
 
-/** Paths are stored with a slash at their end, so that what lies below one begins with it. `0` follows the slash. */
+/** Stored paths end with a slash, so that all paths below begin with it. `0` is the character after the slash. */
 function rangeOf(query: PlaceQuery): { readonly from: string; readonly to: string } {
   if ("path" in query) return { from: storedPath(query.path), to: `${storedPath(query.path)}\0` };
   if (query.prefix === "") return { from: "", to: "\u{10ffff}" };

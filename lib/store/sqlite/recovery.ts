@@ -3,13 +3,14 @@ import type { Connection } from "./connection.ts";
 
 export interface Recovery {
   /**
-   * Ends every lease: for the holder of the data directory's lock, who knows that no other worker lives. What a killed
-   * process was at is due at once instead of at the end of its lease; its fences stay, so that nothing of it can be stored.
+   * Ends every lease. Only for the holder of the data directory's lock, because then no other worker runs. Rows of a
+   * killed process are due at once instead of at the end of their leases; their fences stay, so that it can't store
+   * anything.
    */
   expireLeases(now: EpochMs): Promise<void>;
 }
 
-/** A state that is damaged must not keep the process from starting. */
+/** A damaged state must not keep the process from starting. */
 const BUSY_UNTIL = "CASE WHEN json_valid(body.state) THEN json_extract(body.state, '$.busyUntil') END";
 
 export function recovery(connection: Connection): Recovery {
@@ -23,7 +24,7 @@ export function recovery(connection: Connection): Recovery {
   return {
     expireLeases: (now) =>
       connection.change("expireLeases", () => {
-        // Clean-ups need not wait for the last lease of their declaration either.
+        // Clean-ups need not wait for their declaration's last lease either.
         busy({ now });
         idle({ now });
         syncs({ now });

@@ -22,10 +22,10 @@ export interface SyncRecord extends Omit<SummaryRecord, "bytes"> {
   readonly declared: string;
 }
 
-/** The cluster of rows that were retired: no name of one. */
+/** The cluster of retired rows; not a valid cluster name. */
 export const RETIRED = "";
 
-/** `declared` is left out: a list of 100,000 rows would spend most of its time on it. */
+/** Without `declared`, which would take most of the time for a list of 100,000 rows. */
 export interface SummaryRecord {
   readonly key: SyncKey;
   readonly uid: string;
@@ -36,10 +36,10 @@ export interface SummaryRecord {
   readonly period: number | null;
   readonly phase: number | null;
   readonly state: string;
-  /** JSON: lists of their own, so that damage to the rest of the state loses none of them. */
+  /** JSON: separate lists, so that they survive damage to the rest of the state. */
   readonly issues: string | null;
   readonly pushed: string | null;
-  /** Of the declaration. */
+  /** The size of the declaration. */
   readonly bytes: number;
 }
 
@@ -50,7 +50,7 @@ export function isClaimed(record: Pick<SyncRecord, "lease_until">, now: EpochMs)
   return record.lease_until !== null && record.lease_until > now;
 }
 
-/** Undefined: it can't be read. */
+/** Undefined when it can't be read. */
 export function rowOf(record: SyncRecord, damaged: OnDamage): Row | undefined {
   const declared = isKey(record.key) ? declaredOf(record) : undefined;
   if (declared === undefined) {
@@ -72,7 +72,7 @@ export function rowOf(record: SyncRecord, damaged: OnDamage): Row | undefined {
   };
 }
 
-/** A clean-up's declaration goes by the clean-up's key. */
+/** A clean-up's declaration has the clean-up's key. */
 export function declaredOf(record: Pick<SyncRecord, "key" | "declared">): Declared | undefined {
   const declared = soundDeclared(parsed(record.declared));
   return declared && { ...declared, key: record.key };
@@ -89,7 +89,7 @@ export function stateOf(record: Pick<SyncRecord, "key" | "state" | "issues" | "p
   };
 }
 
-/** The columns of `body` that hold a state. */
+/** The columns of `body` for a state. */
 export function bodyParams({ issues = [], pushed = [], ...state }: RowState) {
   return {
     state: JSON.stringify(state),
@@ -98,7 +98,7 @@ export function bodyParams({ issues = [], pushed = [], ...state }: RowState) {
   };
 }
 
-/** When the oldest event that was not sent happened. */
+/** The time of the oldest unsent event. */
 export function unsentAt({ unsent = [] }: RowState): EpochMs | null {
   return unsent.length === 0 ? null : Math.min(...unsent.map(({ at }) => at));
 }

@@ -3,15 +3,15 @@ import { pathToFileURL } from "node:url";
 import { InputError, SyncError } from "../../errors.ts";
 import { migrate, RENEW_INDEXES, SCHEMA_VERSION, SIDE_TABLES } from "./migrations.ts";
 
-/** Marks a file as ours ("kfry"), so that no other database is ever written to. */
+/** Marks a file as ours ("kfry"), so that we never write to another database. */
 const APPLICATION_ID = 0x6b667279;
 
-/** How long one process waits for another one's write, in ms. The wait blocks the process, so it is short. */
+/** How long a process waits for another one's write, in ms. Short, because the wait blocks the process. */
 const BUSY_TIMEOUT_MS = 2_000;
 
 /**
- * Attribute names of the lease table: they appear in the sqlite files only. Indexes end in the primary key, and so cover
- * what they answer (lease-table 17). What is large stands in `body`, so that a claim rewrites a short row.
+ * Only the sqlite files name attributes of the lease table. Indexes end in the primary key, so that they cover their
+ * queries (lease-table 17). Large values are in `body`, so that a claim rewrites a short row.
  */
 const TABLES = `
 CREATE TABLE sync (
@@ -61,7 +61,7 @@ PRAGMA application_id = ${APPLICATION_ID};
 PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
-/** Every table there is: what `plan` copies. One that is not here makes it fail, and is not left out without a word. */
+/** All tables, for the copy that `plan` makes. A table that is missing here makes the copy fail. */
 const TABLE_NAMES: ReadonlySet<string> = new Set([
   ...["sync", "body", "place", "ref", "target", "cursor", "token", "reference", "cluster", "circuit"],
 ]);
@@ -72,8 +72,8 @@ export interface OpenOptions {
 }
 
 /**
- * Opens the state, and makes it when the file is new. With WAL and synchronous=NORMAL a killed process loses nothing that
- * was committed; a power cut may lose the last commits, which fences and resourceVersions make harmless.
+ * Opens the state, and creates it in a new file. With WAL and synchronous=NORMAL a killed process loses no commit; a
+ * power cut may lose the last ones, which fences and resourceVersions make harmless.
  */
 export function openDatabase(path: string, { readOnly, asGuest }: OpenOptions): DatabaseSync {
   let database: DatabaseSync | undefined;
@@ -98,24 +98,24 @@ function prepareDatabase(database: DatabaseSync, path: string, { readOnly, asGue
   if (asGuest) demandCurrent(database, path);
   if (readOnly) return;
   migrate(database);
-  // Checkpoints flush to the disk: one for each 64 MB instead of each 4 MB keeps bursts of claims fast.
+  // One checkpoint, which flushes to disk, per 64 MB instead of 4 MB keeps bursts of claims fast.
   database.exec(`
     PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 16384;
     PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -65536`);
 }
 
-/** The same state in memory, brought up to date there: what is done to it leaves the file as it is. */
+/** A migrated copy of the state in memory; changes leave the file as it is. */
 export function copyInMemory(path: string): DatabaseSync {
   const copy = new DatabaseSync(":memory:");
   try {
     copy.prepare("ATTACH DATABASE :source AS source").run({ source: `${pathToFileURL(path).href}?mode=ro` });
-    // Judged as any file of ours is, before anything is read out of it.
+    // Checked like any file of ours before it is read.
     demandOurs(copy, path, "source.");
     const objects = copy
       .prepare("SELECT type, name, sql FROM source.sqlite_master WHERE sql IS NOT NULL ORDER BY type = 'index'")
       .all() as unknown as readonly { readonly type: string; readonly name: string; readonly sql: string }[];
     const unknown = objects.filter(({ type, name }) => type !== "index" && !TABLE_NAMES.has(name));
-    if (unknown.length > 0) throw new Error(`the copy knows no ${unknown.map(({ name }) => name).join(", ")}`);
+    if (unknown.length > 0) throw new Error(`the copy lacks ${unknown.map(({ name }) => name).join(", ")}`);
     copy.exec("BEGIN");
     for (const { type, name, sql } of objects) {
       copy.exec(sql);
@@ -148,12 +148,12 @@ function demandOurs(database: DatabaseSync, path: string, schema = ""): void {
   }
 }
 
-/** A guest leaves that to the process that the state belongs to. */
+/** A guest leaves the migration to the process that owns the state. */
 function demandCurrent(database: DatabaseSync, path: string): void {
   const version = pragma(database, "user_version");
   if (version === SCHEMA_VERSION) return;
   throw new InputError(path, [
-    `it was written by an older keyferry (schema ${version}, this one has ${SCHEMA_VERSION}); start keyferry run with this version once, and it is brought up to date`,
+    `it was written by an older keyferry (schema ${version}, this one has ${SCHEMA_VERSION}); start keyferry run with this version once to migrate it`,
   ]);
 }
 
@@ -163,10 +163,10 @@ function pragma(database: DatabaseSync, name: string): unknown {
 
 const BUSY = 5;
 const NOT_A_DATABASE = 26;
-/** SQLite's answers to a wrong question: SQLITE_ERROR, CONSTRAINT, MISMATCH, MISUSE, RANGE. They are bugs, not failures. */
+/** SQLite's codes for invalid statements (SQLITE_ERROR, CONSTRAINT, MISMATCH, MISUSE, RANGE): bugs, not failures. */
 const BUG_CODES: ReadonlySet<number> = new Set([1, 19, 20, 21, 25]);
 
-/** What an error of the database means: a store that is out of reach, a file that is not ours, or a bug (as it is). */
+/** Maps a database error: an unavailable store, a file that is not ours, or a bug (unchanged). */
 export function storeError(error: unknown, path: string): unknown {
   if (isClosed(error)) return new SyncError("STORE_UNAVAILABLE", `The state in ${path} is closed`, { cause: error });
   const code = sqliteCode(error);
@@ -176,12 +176,12 @@ export function storeError(error: unknown, path: string): unknown {
   return new SyncError("STORE_UNAVAILABLE", `The state in ${path} can't be used: ${what}`, { cause: error });
 }
 
-/** Work that goes on after the process has begun to stop. */
+/** Work that continues after the process has begun to stop. */
 function isClosed(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ERR_INVALID_STATE";
 }
 
-/** Whether another connection holds the lock that this one wanted. */
+/** Whether another connection holds the requested lock. */
 export function isBusy(error: unknown): boolean {
   return sqliteCode(error) === BUSY;
 }

@@ -19,22 +19,22 @@ export { dataDirMarkedAt, isDataDirLocked, lockDataDir } from "./data-dir-lock.t
 export interface SqliteStoreOptions {
   /** The database file; its directory must exist. */
   readonly path: string;
-  /** For a second process: it sees every commit of the first and writes nothing. */
+  /** For a second process: it sees every commit of the first one and writes nothing. */
   readonly readOnly?: boolean;
-  /** Another process is at work on it: a file of an earlier version is not brought up to date under its hands. */
+  /** Another process uses the file: it is not migrated meanwhile. */
   readonly asGuest?: boolean;
-  /** Told of rows that can't be read: they are left aside. */
+  /** Called for unreadable rows, which are skipped. */
   readonly onDamage?: OnDamage;
 }
 
 export interface SqliteStore extends LeaseStore, Recovery, AsyncDisposable {
-  /** Not for a second process, which has no use for them. */
+  /** Not for a second process, which does not need them. */
   readonly tokens: () => SqliteTokens;
 }
 
 /**
- * The lease table in one file. A file of an earlier version is brought up to date in place. Throws an InputError when it is not ours or of a later version, and
- * STORE_UNAVAILABLE when it can't be read or written.
+ * The lease table in one file. Migrates an older file in place. Throws an InputError when the file is not ours or
+ * newer, and STORE_UNAVAILABLE when it can't be read or written.
  */
 export function openSqliteStore({
   path,
@@ -45,7 +45,7 @@ export function openSqliteStore({
   return storeOn(connect(path, { readOnly, asGuest }, onDamage));
 }
 
-/** The state of this file, or an empty one, in memory alone: for who wants to see what would become of it. */
+/** A copy of this file's state, or an empty state, in memory only, for simulations. */
 export function simulatedSqliteStore(path: string | undefined): SqliteStore {
   if (path === undefined) return openSqliteStore({ path: ":memory:" });
   return storeOn(connectionTo(copyInMemory(path), path));

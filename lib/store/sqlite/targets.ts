@@ -7,14 +7,15 @@ import type { Json } from "../../util/json.ts";
 import { parsed } from "../stored.ts";
 import type { Connection } from "./connection.ts";
 
-/** How Vaults are reached that issues came from. */
+/** How to reach the Vaults of issues. */
 export function targetStore(connection: Connection): TargetStore {
   const one = connection.one<{ readonly body: string }>("SELECT body FROM target WHERE digest = :digest");
   const put = connection.write(`
     INSERT INTO target (digest, body, unnamed_since) VALUES (:digest, :body, NULL)
     ON CONFLICT (digest) DO UPDATE SET unnamed_since = NULL WHERE unnamed_since IS NOT NULL`);
   const name = connection.index("INSERT INTO ref (ref, key) VALUES (:ref, :key) ON CONFLICT DO NOTHING");
-  // What a row that was settled since does not name, it names no more: it may have put a target and never recorded the issue.
+  // A row that was settled since no longer uses a target that its state does not name: it stored the target but never
+  // recorded the issue.
   const forget = connection.index(`
     DELETE FROM ref WHERE ref >= 'target:' AND ref < 'target;' AND NOT EXISTS (
       SELECT 1 FROM sync JOIN body ON body.id = sync.body WHERE sync.key = ref.key AND (

@@ -13,13 +13,13 @@ interface TokenRecord {
   readonly ends_at: number;
 }
 
-/** Tokens of one process after the other. */
+/** Tokens that each process leaves to the next one. */
 export interface SqliteTokens extends TokenStore {
-  /** Forgets all of them; answers how many. */
+  /** Deletes all tokens; returns their number. */
   clearTokens(): Promise<number>;
 }
 
-/** Shared Vault tokens, encrypted. Those of issues stand in their rows. */
+/** Encrypted shared Vault tokens. Those of issues are stored in their rows. */
 export function tokenStore(connection: Connection): SqliteTokens {
   const one = connection.one<TokenRecord>("SELECT * FROM token WHERE scope = :scope AND id = :id");
   const ofScope = connection.all<TokenRecord>("SELECT * FROM token WHERE scope = :scope");

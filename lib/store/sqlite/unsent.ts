@@ -3,7 +3,7 @@ import type { SyncStore, Unsent } from "../../ports/store.ts";
 import type { Connection } from "./connection.ts";
 import { bodyParams, READ_ROW, type SyncRecord, stateOf, unsentAt } from "./rows.ts";
 
-/** Domain events that were stored with a settle, until they are known to be sent. */
+/** Domain events that a settle stored, until they are sent. */
 export function unsentStore(connection: Connection): Pick<SyncStore, "unsent" | "clearUnsent"> {
   const oldest = connection.all<{ readonly key: SyncKey }>(
     "SELECT key FROM sync WHERE unsent_at < :before ORDER BY unsent_at LIMIT :limit",

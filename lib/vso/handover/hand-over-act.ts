@@ -5,18 +5,18 @@ import type { ClusterSettings } from "../../ports/fleet.ts";
 import { parallel } from "../../util/parallel.ts";
 import type { ClusterSurvey, HandOverDeps, SyncSurvey } from "./hand-over.ts";
 
-/** An engine that still works on a resource may write its status at the same moment. */
+/** A running engine may write the resource's status at the same time. */
 const MAX_TRIES = 5;
 
 export interface HandOverProgress {
-  /** Made the key of VSO's MACs. */
+  /** The key of VSO's MACs was created. */
   keyMade(cluster: string): void;
   done(sync: SyncSurvey): void;
 }
 
 /**
- * Gives everything in the survey what it lacks. Each step is one write that can be repeated, so that what a crash left
- * half done is done by the next run. First all are marked, so that engines stand back; then the MACs.
+ * Writes everything that the survey found missing. Each step is one repeatable write, so that another run completes an
+ * interrupted one. First marks all resources, so that engines stop; then writes the MACs.
  */
 export async function handToVso(
   deps: HandOverDeps,
@@ -36,7 +36,7 @@ export async function handToVso(
   });
 }
 
-/** The way back: the marks go, and engines take the declarations in again. */
+/** The way back: removes the marks, so that engines resume. */
 export async function handToKeyferry(
   deps: Pick<HandOverDeps, "resources">,
   syncs: readonly SyncSurvey[],
@@ -59,7 +59,7 @@ async function keyOf(
   if (hmacKey.kind === "found") return hmacKey.key;
   const { name, operatorNamespace } = scope.settings;
   await deps.secrets.createHmacKey(name, operatorNamespace, randomKey(), signal);
-  // Someone else may have been faster: what stands there counts.
+  // Another program may have created it first: the stored key is used.
   const found = await deps.secrets.findHmacKey(name, operatorNamespace, signal);
   if (found.kind === "found") {
     progress.keyMade(name);
@@ -67,11 +67,11 @@ async function keyOf(
   }
   throw new SyncError(
     "KUBE_ANSWER_INVALID",
-    `the key of VSO's MACs in cluster ${name} can't be read after it was made`,
+    `the key of VSO's MACs in cluster ${name} can't be read after its creation`,
   );
 }
 
-/** The MAC of what stands in the Secret (kubernetes-rules 22). */
+/** The MAC of the Secret's current data (kubernetes-rules 22). */
 async function writeMac(
   deps: HandOverDeps,
   settings: ClusterSettings,

@@ -17,28 +17,34 @@ import { parallel } from "../../util/parallel.ts";
 import { vsoAtWork } from "../stand-back/vso.ts";
 import { listAll } from "./list-all.ts";
 
-/** What is handed over: the VaultStaticSecrets of a cluster, or of some of its namespaces. */
+/** The scope of a handover: the VaultStaticSecrets of a cluster, or of some of its namespaces. */
 export interface HandOverScope {
   readonly settings: ClusterSettings;
   /** Empty: all that fleet.yaml includes. */
   readonly namespaces: readonly string[];
-  /** Also what is not in step: VSO writes it anew, and may restart its workloads. */
+  /** Also syncs that are not in step: VSO writes them again, and may restart their workloads. */
   readonly force: boolean;
 }
 
 export type HandOverDeps = Pick<ReconcileDeps, "clusters" | "resources" | "secrets" | "clock">;
 
-/** What one declaration still lacks, for VSO to find it as if it had written everything itself (kubernetes-rules 21, 22). */
+/**
+ * What one declaration still lacks, so that VSO finds it as if it had written everything itself (kubernetes-rules 21,
+ * 22).
+ */
 export interface SyncSurvey {
   readonly ref: ResourceRef;
   readonly uid: string;
   readonly secret: NamedObject | undefined;
-  /** What speaks against handing it over. */
+  /** Reasons not to hand it over. */
   readonly complaints: readonly string[];
   readonly notes: readonly string[];
-  /** To be written to its metadata; undefined when nothing is. */
+  /** The change of its metadata; undefined: none. */
   readonly change: ResourceChange | undefined;
-  /** Its `secretMAC` is to be that of what stands in the Secret: if that is not what Vault has, VSO is right to write it. */
+  /**
+   * Whether its `secretMAC` must become that of the Secret's current data: if this differs from Vault's, VSO rightly
+   * writes it.
+   */
   readonly needsMac: boolean;
 }
 
@@ -67,7 +73,7 @@ export async function surveyForVso(
   return { scope, hmacKey, complaints, syncs };
 }
 
-/** What was handed over and may be taken back. */
+/** Finds what was handed over and can be taken back. */
 export async function surveyForKeyferry(
   deps: HandOverDeps,
   scope: HandOverScope,
@@ -85,7 +91,7 @@ export async function surveyForKeyferry(
   return { scope, hmacKey: { kind: "absent" }, complaints, syncs };
 }
 
-/** What the lease of its leader election says of VSO: undefined when it is not at work. */
+/** VSO's state by its leader election lease: undefined when it is not at work. */
 async function holderOfLease(
   { clusters, clock }: HandOverDeps,
   { settings }: HandOverScope,
@@ -95,7 +101,7 @@ async function holderOfLease(
   return vsoAtWork(lease, clock());
 }
 
-/** Declarations that are there to stay. */
+/** Declarations that are not being deleted. */
 async function declarationsIn(
   deps: Pick<HandOverDeps, "clusters" | "clock">,
   { settings, namespaces }: HandOverScope,
@@ -131,7 +137,7 @@ async function surveyOne(
   const complaints = [
     ...notInStep(seen),
     ...restartOwed(seen),
-    ...(there ? (destination.create ? notItsOwn(seen, there) : []) : [`Secret ${destination.name} is not there`]),
+    ...(there ? (destination.create ? notItsOwn(seen, there) : []) : [`Secret ${destination.name} does not exist`]),
   ];
   if (complaints.length > 0) return unstable(complaints, secret);
   const notes = destination.create || !hmacSecretData ? [] : [REWRITTEN_BY_VSO];
@@ -146,11 +152,11 @@ async function surveyOne(
   };
 }
 
-/** VSO compares with a cache that holds labelled Secrets alone. */
+/** VSO compares with a cache of labelled Secrets only. */
 const REWRITTEN_BY_VSO =
-  "destination.create is false: VSO takes such a Secret for missing, and writes it and restarts its targets on every refresh";
+  "destination.create is false: VSO treats such a Secret as missing, and writes it and restarts its targets on every refresh";
 
-/** VSO writes a resource that lacks its finalizer, and takes that write for an edit (kubernetes-rules 21). */
+/** VSO adds a missing finalizer, and mistakes this write for an edit (kubernetes-rules 21). */
 function changeFor({ finalizers, annotations }: SeenResource): ResourceChange | undefined {
   const finalizer = VSO_FINALIZERS.VaultStaticSecret ?? "";
   const addFinalizers = finalizers.includes(finalizer) ? [] : [finalizer];
@@ -158,7 +164,7 @@ function changeFor({ finalizers, annotations }: SeenResource): ResourceChange | 
   return { addFinalizers, annotations: { [HANDED_OVER]: TO_VSO } };
 }
 
-/** Its last refresh ended well, at its present generation. */
+/** Whether its last refresh succeeded at its current generation. */
 function notInStep({ status, generation }: SeenResource): readonly string[] {
   const list = Array.isArray(status.conditions) ? status.conditions.map(asObject) : [];
   const synced = list.find((condition) => condition?.type === "SecretSynced");
@@ -168,19 +174,19 @@ function notInStep({ status, generation }: SeenResource): readonly string[] {
   return [`it is not in step${message === undefined ? " yet" : `: ${message}`}`];
 }
 
-/** A restart that keyferry tried in vain: VSO would not know of it. */
+/** A restart that keyferry could not do: VSO would not know of it. */
 function restartOwed({ status }: SeenResource): readonly string[] {
   const list = Array.isArray(status.conditions) ? status.conditions.map(asObject) : [];
   const failed = list.find((condition) => condition?.type === "RolloutRestart" && condition.status === "False");
   return failed === undefined ? [] : [`its targets are not restarted yet: ${failed.message ?? ""}`];
 }
 
-/** What VSO refuses to write to. */
+/** Reasons for VSO to refuse a write. */
 function notItsOwn({ name, uid }: SeenResource, secret: SeenSecret): readonly string[] {
   const apiVersion = apiVersionOf(VAULT_STATIC_SECRET);
   const isLabelled = Object.entries(OWNER_LABELS).every(([label, value]) => secret.labels[label] === value);
   const isOwned = isOwnedBy(secret, { apiVersion, kind: VAULT_STATIC_SECRET.kind, name, uid });
   return isLabelled && isOwned
     ? []
-    : ["the Secret has not exactly the labels and the owner reference that VSO demands"];
+    : ["the Secret does not have exactly the labels and the owner reference that VSO requires"];
 }

@@ -7,7 +7,7 @@ import type { ClusterSettings } from "../../ports/fleet.ts";
 import type { SeenResource } from "../../ports/resources.ts";
 import type { KindRef } from "../../resource-kinds.ts";
 
-/** Every object of a kind that fleet.yaml lets us see; by namespace where it names each of them. */
+/** Every readable object of a kind in the fleet's namespaces; by namespace when fleet.yaml lists them by name. */
 export async function listAll(
   { clusters, clock }: { readonly clusters: ClusterApi; readonly clock: Clock },
   settings: ClusterSettings,

@@ -3,12 +3,12 @@ import type { ClusterSettings } from "../../ports/fleet.ts";
 import type { ClusterState } from "../../ports/store.ts";
 import { hasPowers } from "../../references/operator-namespace.ts";
 
-/** The keys of VSO's MACs, as far as the operator namespaces that they stand in are the operator's. */
+/** The keys of VSO's MACs, from operator namespaces with powers. */
 export interface MacKeys {
   of(settings: ClusterSettings, signal: AbortSignal): Promise<Buffer | undefined>;
 }
 
-/** One reader per batch: each cluster's row is read once, and is as new as the batch. */
+/** One reader per batch, which reads each cluster's row once. */
 export function macKeys(deps: Pick<ReconcileDeps, "leases" | "secrets">): MacKeys {
   const states = new Map<string, Promise<ClusterState | undefined>>();
   const stateOf = (name: string): Promise<ClusterState | undefined> => {

@@ -12,23 +12,23 @@ import type { Row } from "../../ports/rows.ts";
 import type { ClusterState, VsoSeen } from "../../ports/store.ts";
 import { hasPowers } from "../../references/operator-namespace.ts";
 
-/** The operator's clock and ours may differ by so much: what is dated later is not believed. */
+/** The allowed difference between the operator's clock and ours: later times are ignored. */
 const CLOCK_SLACK_MS = 30 * SECOND_MS;
-/** Twice the time from one write of VSO's to its next, within these bounds: then its silence is believed. */
+/** VSO counts as stopped after twice the time between two of its writes, within these bounds. */
 const SHORTEST_SILENCE_MS = MINUTE_MS;
 const LONGEST_SILENCE_MS = 15 * MINUTE_MS;
-/** A lease of more than that, or dated further ahead, says nothing of whether its holder is alive. */
+/** A longer lease, or one dated further ahead, does not prove that its holder is alive. */
 const LONGEST_LEASE_MS = 5 * MINUTE_MS;
 
-/** The lease of VSO's leader election, by name. */
+/** The name of VSO's leader election lease. */
 export const VSO_LEASE = "b0d477c0.hashicorp.com";
 
-/** Whether fleet.yaml says that keyferry works in this namespace whoever else does. */
+/** Whether fleet.yaml lets keyferry work in this namespace beside any other controller. */
 export function worksBesideVso({ besideVso = [] }: Pick<ClusterSettings, "besideVso">, namespace: string): boolean {
   return besideVso.length > 0 && namespaceMatcher({ include: besideVso, exclude: [] })(namespace);
 }
 
-/** The write of a status by someone else that an object shows, if it is new enough to say something of now. */
+/** Another program's write of an object's status, if it is recent enough. */
 export function recentWrite(
   { statusBy, spec }: SeenResource,
   now: EpochMs,
@@ -39,8 +39,8 @@ export function recentWrite(
 }
 
 /**
- * VSO writes the status of what it refreshes each time. Such a write, newer than our last settle, is a reason to find out
- * whether it works there, and no proof: whoever may edit a declaration can write all of it (kubernetes-rules 24).
+ * VSO writes the status with each refresh. Such a write after our last settle is a reason to check whether VSO works
+ * there, but no proof: anyone who may edit the declaration can forge it (kubernetes-rules 24).
  */
 export function writeOfVso(row: Row | undefined, seen: SeenResource, now: EpochMs): VsoSeen | undefined {
   const write = recentWrite(seen, now);
@@ -52,7 +52,7 @@ export function writeOfVso(row: Row | undefined, seen: SeenResource, now: EpochM
   return { what, name: `${kind}/${seen.name}`, ...write, isProven: false };
 }
 
-/** Names that could be someone's own words are not repeated. */
+/** Names that may be arbitrary text are not repeated. */
 function programOf(manager: string): string {
   return /^[\w.:/@-]{1,64}$/.test(manager) ? JSON.stringify(manager) : "another program";
 }
@@ -62,38 +62,38 @@ function silenceOf(spec: SeenResource["spec"]): number {
   return Math.min(Math.max(2 * refreshAfterMs, SHORTEST_SILENCE_MS), LONGEST_SILENCE_MS);
 }
 
-/** Whether this is another write than the one that was seen first. */
+/** Whether this write differs from the first one. */
 export function isSecond(first: VsoSeen, write: VsoSeen): boolean {
   return write.name !== first.name || write.at > first.at;
 }
 
-/** Until when a lease is good: one that was given back ended then. Undefined when it can't be true. */
+/** When a lease ends; a released one has ended. Undefined when it is implausible. */
 function endOf(lease: VsoLease | undefined, now: EpochMs): EpochMs | undefined {
   if (lease === undefined || lease.renewedAt > now + LONGEST_LEASE_MS) return undefined;
   const lasts = lease.holder === "" ? 0 : Math.min(Math.max(lease.durationMs, 0), LONGEST_LEASE_MS);
   return Math.min(lease.renewedAt, now) + lasts;
 }
 
-/** What shows that VSO is at work now, in the whole cluster; undefined when nothing does. */
+/** Evidence that VSO works now in the whole cluster; undefined: none. */
 export function vsoAtWork(lease: VsoLease | undefined, now: EpochMs): string | undefined {
   const end = endOf(lease, now);
   if (!lease?.holder || end === undefined || now >= end + CLOCK_SLACK_MS) return undefined;
   return `${JSON.stringify(lease.holder)} holds the lease of its leader election`;
 }
 
-/** Who wrote at that time held the lease, and has let it go since. */
+/** Whether the writer held the lease at that time, and has released it since. */
 export function hasLetGo(lease: VsoLease | undefined, at: EpochMs, now: EpochMs): boolean {
   return (endOf(lease, now) ?? 0) >= at && vsoAtWork(lease, now) === undefined;
 }
 
-/** What was seen to be written in a namespace, while it says something of now. Ends that were stored are believed so far. */
+/** The recent write in a namespace. Stored end times are used as they are. */
 export function writtenIn({ vsoIn = {} }: Pick<ClusterState, "vsoIn">, namespace: string, now: EpochMs) {
   const seen = Object.hasOwn(vsoIn, namespace) ? vsoIn[namespace] : undefined;
   return seen && seen.until > now && seen.until <= now + LONGEST_SILENCE_MS + CLOCK_SLACK_MS ? seen : undefined;
 }
 
 const REMEDY =
-  "keyferry suspends its work: scale the operator to zero, and keyferry takes over by itself, or name the namespaces in which both may work in besideVso in fleet.yaml";
+  "keyferry suspends its work: scale the operator to zero, and keyferry takes over by itself, or list the namespaces in which both may work under besideVso in fleet.yaml";
 
 /** Two controllers must not write to one Secret (kubernetes-rules 24). */
 export function suspended({ name, operatorNamespace }: ClusterSettings, what: string): SyncError {
@@ -104,11 +104,11 @@ export function suspended({ name, operatorNamespace }: ClusterSettings, what: st
   );
 }
 
-/** The same for one namespace: who may write there speaks for no other. */
+/** The same for one namespace: writers there can't affect others. */
 export function suspendedIn({ name }: ClusterSettings, namespace: string, what: string): SyncError {
   return new SyncError(
     "OTHER_CONTROLLER",
-    `Vault Secrets Operator, or another program, works in namespace ${namespace} of cluster ${name}: ${what}, and not for the first time. ${REMEDY}`,
+    `Vault Secrets Operator, or another program, works in namespace ${namespace} of cluster ${name}: ${what}, repeatedly. ${REMEDY}`,
     { circuit: suspensionOf(name, namespace) },
   );
 }
@@ -129,7 +129,7 @@ export async function vsoMustBeGone(
   if (what !== undefined) throw suspended(settings, what);
 }
 
-/** The probe of these circuits: of a namespace, the table knows what was seen there. */
+/** Probes these circuits; for a namespace, the lease table has the evidence. */
 export async function vsoProbe(
   deps: Deps,
   settings: ClusterSettings,

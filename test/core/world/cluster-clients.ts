@@ -132,5 +132,5 @@ function unreachable(cluster: string): SyncError {
 }
 
 function givenUp(call: KubeCall): SyncError {
-  return new SyncError("DEADLINE_EXCEEDED", `no time was left to ${call.verb} ${objectOf(call)}`);
+  return new SyncError("DEADLINE_EXCEEDED", `keyferry ran out of time to ${call.verb} ${objectOf(call)}`);
 }

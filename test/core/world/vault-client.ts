@@ -61,5 +61,5 @@ function questionOf({ method, path, query = "", token, body }: VaultQuestion) {
 }
 
 function givenUp(asked: Asked): SyncError {
-  return new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was given up: no time left`);
+  return new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} ran out of time`);
 }

@@ -180,7 +180,7 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
       return (await deployed.account.sqs.send(new ReceiveMessageCommand(request))).Messages?.[0];
     });
     assert.equal(found.Body, "<html>not ours</html>");
-    assert.equal(found.MessageAttributes?.reason?.StringValue, "not a message of keyferry's");
+    assert.equal(found.MessageAttributes?.reason?.StringValue, "not a keyferry message");
   });
 
   it("refuses an event of another source", async () => {

@@ -258,10 +258,14 @@ describe("a login by AWS", () => {
     });
 
     it("signs for nothing that the VaultAuth says otherwise", () => {
-      refused(own({ headerValue: "other" }), lending(), /spec\.aws\.headerValue is not that of identity main\/hub/);
-      refused(own({ region: "us-east-1" }), lending(), /spec\.aws\.region is not that/);
+      refused(
+        own({ headerValue: "other" }),
+        lending(),
+        /spec\.aws\.headerValue differs from that of identity main\/hub/,
+      );
+      refused(own({ region: "us-east-1" }), lending(), /spec\.aws\.region differs from that/);
       const both = { headerValue: "other", region: "us-east-1" };
-      refused(own(both), lending(), /its spec\.aws\.headerValue and spec\.aws\.region is not that/);
+      refused(own(both), lending(), /its spec\.aws\.headerValue and spec\.aws\.region differs from that/);
     });
 
     it("has no region where neither says one", () => {

@@ -48,8 +48,8 @@ describe("parsing a spec", () => {
     };
     assert.deepEqual(complaints("VaultStaticSecret", spec).toSorted(), [
       "destination.annotations: must be a map",
-      "destination.labels.ok: must be a label value: letters, digits, -, _ and ., 63 characters at most, first and last a letter or digit",
-      'destination.labels["a b"]: is not a valid name: letters, digits, -, _ and ., 63 characters at most, with a DNS name and / before it if need be',
+      "destination.labels.ok: must be a label value: letters, digits, -, _ and ., 63 characters at most, a letter or digit at either end",
+      'destination.labels["a b"]: is not a valid name: letters, digits, -, _ and ., 63 characters at most, optionally after a DNS name and /',
       "destination.name: must be a Kubernetes name: lower-case letters, digits, - and ., 253 characters at most",
       "hmacSecretData: must be true or false",
       "mount: required",
@@ -66,7 +66,7 @@ describe("parsing a spec", () => {
     const bad = "\u001b]0;mine\u0007";
     const name = "must be a Kubernetes name: lower-case letters, digits, - and ., 253 characters at most";
     const namespace =
-      "must be the name of a namespace: lower-case letters, digits and -, 63 characters at most, first and last no -";
+      "must be the name of a namespace: lower-case letters, digits and -, 63 characters at most, no - at either end";
     const ref = 'is an invalid name: must be "name" or "namespace/name"';
     const transformation = { transformationRefs: [{ name: bad, namespace: "a.b" }] };
     const spec = {

@@ -38,29 +38,29 @@ function outcomeOf(spec: JsonObject, objects: Readonly<Record<string, JsonObject
 describe("a namespace that somebody made under the operator namespace's name", () => {
   const CASES: readonly [what: string, JsonObject, Record<string, JsonObject>, RegExp][] = [
     [
-      "its VaultAuth is nobody's default",
+      "its VaultAuth can't serve as a default",
       {},
       {
         "VaultAuth/vso/default": { ...KUBERNETES, allowedNamespaces: ["*"] },
         "VaultConnection/vso/default": CONNECTION,
       },
-      /^REFERENCE_NOT_ALLOWED: VaultAuth vso\/default is nobody's default: .*operatorNamespaceUid/,
+      /^REFERENCE_NOT_ALLOWED: VaultAuth vso\/default can't serve as a default: .*operatorNamespaceUid/,
     ],
     [
-      "its VaultConnection is nobody's default",
+      "its VaultConnection can't serve as a default",
       { vaultAuthRef: "own" },
       { "VaultAuth/shop/own": KUBERNETES, "VaultConnection/vso/default": CONNECTION },
-      /^REFERENCE_NOT_ALLOWED: VaultConnection vso\/default is nobody's default/,
+      /^REFERENCE_NOT_ALLOWED: VaultConnection vso\/default can't serve as a default/,
     ],
     [
-      "its VaultAuthGlobal is nobody's default",
+      "its VaultAuthGlobal can't serve as a default",
       { vaultAuthRef: "own" },
       {
         "VaultAuth/shop/own": { ...KUBERNETES, vaultConnectionRef: "own", vaultAuthGlobalRef: { allowDefault: true } },
         "VaultAuthGlobal/vso/default": { allowedNamespaces: ["*"], kubernetes: { role: "theirs" } },
         "VaultConnection/shop/own": CONNECTION,
       },
-      /^REFERENCE_NOT_ALLOWED: VaultAuthGlobal vso\/default is nobody's default/,
+      /^REFERENCE_NOT_ALLOWED: VaultAuthGlobal vso\/default can't serve as a default/,
     ],
     [
       "its default VaultAuth is for all only when it says so",

@@ -24,7 +24,7 @@ describe("what is stored of a resource", () => {
     assert.throws(
       () => found.find("SecretTransformation", { namespace: "shop", name: "db" }, "a test"),
       (error) =>
-        error instanceof SyncError && error.code === "REFERENCE_INVALID" && /too many to keep/.test(error.message),
+        error instanceof SyncError && error.code === "REFERENCE_INVALID" && /too many to store/.test(error.message),
     );
     const annotated = referenceOf("east", SECRET_TRANSFORMATION, seen({ annotations: { a: "x".repeat(300 * KIB) } }));
     const mended = referenceOf("east", SECRET_TRANSFORMATION, seen({}));

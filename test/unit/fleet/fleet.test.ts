@@ -92,7 +92,7 @@ clusters:
     assert.deepEqual(complaints(text), [
       "fleet.yaml:1: apiVersion: must be one of keyferry.dev/v1alpha1",
       "fleet.yaml:2: kind: must be one of Fleet",
-      "fleet.yaml:4: clusters[0].name: must be lower-case letters, digits and -, 63 characters at most, first and last no -",
+      "fleet.yaml:4: clusters[0].name: must be lower-case letters, digits and -, 63 characters at most, no - at either end",
       "fleet.yaml:5: clusters[0].labels.env: must be a string",
       "fleet.yaml:6: clusters[0].observe: must be one of watch, apply",
       "fleet.yaml:7: clusters[0].connect.server.url: must be a URL that begins with http:// or https://",
@@ -133,7 +133,7 @@ clusters:
 
   it("refuses a name that another cluster has", () => {
     assert.deepEqual(complaints(`${HEAD}clusters:\n${EAST}${EAST}`), [
-      "fleet.yaml:7: clusters[1].name: is the name of another cluster already",
+      "fleet.yaml:7: clusters[1].name: is already the name of another cluster",
     ]);
   });
 
@@ -154,7 +154,7 @@ clusters:
     const text = `${HEAD}clusters:\n  - &a {name: a, connect: &c {kubeconfig: {path: x}}}\n  - {name: b, connect: *c}\n`;
     assert.equal(parseFleet(text, "f").clusters.length, 2);
     const levels = Array.from({ length: 30 }, (_, at) => `l${at + 1}: &l${at + 1} [*l${at}, *l${at}]`);
-    assert.match(complaints(`l0: &l0 [x]\n${levels.join("\n")}`).join(), /aliases stand for too much/);
+    assert.match(complaints(`l0: &l0 [x]\n${levels.join("\n")}`).join(), /aliases expand to too much/);
   });
 
   it("refuses what nests too deep or is too long, soon", () => {

@@ -101,7 +101,7 @@ clusters:
     vault: {identities: [b/hub, hub], stsEndpoint: sts, requireAudience: true}
 `;
     assert.deepEqual(complaints(text), [
-      "fleet.yaml:4: vaults[0].name: must be lower-case letters, digits and -, 63 characters at most, first and last no -",
+      "fleet.yaml:4: vaults[0].name: must be lower-case letters, digits and -, 63 characters at most, no - at either end",
       "fleet.yaml:5: vaults[0].addresses[0]: must be a URL that begins with http:// or https://",
       "fleet.yaml:5: vaults[0].addresses[1]: must not have a query or a fragment",
       "fleet.yaml:6: vaults[0].caFle: unknown field (did you mean caFile?)",
@@ -113,15 +113,15 @@ clusters:
       "fleet.yaml:11: vaults[0].identities[0].headerValue: required",
       "fleet.yaml:11: vaults[0].identities[0].region: must be the name of a region, such as eu-central-1",
       "fleet.yaml:12: vaults[0].identities[1].headerValue: must be printable ASCII without spaces",
-      "fleet.yaml:12: vaults[0].identities[1].name: is the name of another identity already",
+      "fleet.yaml:12: vaults[0].identities[1].name: is already the name of another identity",
       "fleet.yaml:13: vaults[1].addresses: must name at least one address",
-      "fleet.yaml:14: vaults[2].name: is the name of another Vault already",
-      "fleet.yaml:14: vaults[2].addresses[1]: is an address of a Vault above already",
+      "fleet.yaml:14: vaults[2].name: is already the name of another Vault",
+      "fleet.yaml:14: vaults[2].addresses[1]: is already an address of a Vault above",
       "fleet.yaml:18: clusters[0].vaultAddresses: must be one of any, named",
       "fleet.yaml:19: clusters[0].vault.stsEndpoint: must be a URL that begins with http:// or https://",
       "fleet.yaml:19: clusters[0].vault.requireAudience: unknown field (did you mean requireAudiences?)",
-      "fleet.yaml:19: clusters[0].vault.identities[0]: is no identity of vaults: must be vault/identity, both by their names",
-      "fleet.yaml:19: clusters[0].vault.identities[1]: is no identity of vaults: must be vault/identity, both by their names",
+      "fleet.yaml:19: clusters[0].vault.identities[0]: is not an identity in vaults: must be vault/identity, by their names",
+      "fleet.yaml:19: clusters[0].vault.identities[1]: is not an identity in vaults: must be vault/identity, by their names",
     ]);
   });
 
@@ -129,7 +129,7 @@ clusters:
     const cluster = (more: string) =>
       complaints(`clusters:\n  - {name: a, connect: {kubeconfig: {path: x}}, vaultAddresses: named${more}}\n`);
     assert.deepEqual(cluster(""), [
-      "fleet.yaml:4: clusters[0].vaultAddresses: is named, and nothing is: add vaults, or vault.address",
+      "fleet.yaml:4: clusters[0].vaultAddresses: is named, but this file names no Vault: add vaults, or vault.address",
     ]);
     assert.deepEqual(cluster(", vault: {address: 'https://v'}"), []);
   });
@@ -166,7 +166,7 @@ describe("the CA file of a Vault", () => {
     await fails(anchors("main", forever), /holds no PEM certificate/);
     await writeFile(join(folder, "ca.pem"), PEM);
     assert.equal(await anchors("main", forever), PEM);
-    for (const name of ["plain", "gone"]) await fails(anchors(name, forever), /has no caFile in fleet\.yaml any more/);
+    for (const name of ["plain", "gone"]) await fails(anchors(name, forever), /no longer has a caFile in fleet\.yaml/);
   });
 
   it("is an object beside fleet.yaml where that is one", async () => {
@@ -188,7 +188,7 @@ describe("the CA file of a Vault", () => {
       () => vaults,
       (path) => remoteText(place, path),
     )("main", forever);
-    await fails(gone, /there is no object s3:\/\/b\/prod\/ca\.pem: upload what prod\/fleet\.yaml names/);
+    await fails(gone, /there is no object s3:\/\/b\/prod\/ca\.pem: upload the file that prod\/fleet\.yaml names/);
     await fails(remoteText(place, "../../ca.pem"), /there is no object/);
   });
 });

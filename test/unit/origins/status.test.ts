@@ -62,7 +62,7 @@ describe("status", () => {
     const told = status({}, { ...SYNCED, warnings });
     assert.equal(condition(told, "Ready")?.status, "True");
     assert.match(String(condition(told, "TemplatesComplete")?.message), /<no value>.*: here; there\. /);
-    assert.match(String(condition(told, "InstantUpdates")?.message), /no effect yet: Vault is asked every 30 s/);
+    assert.match(String(condition(told, "InstantUpdates")?.message), /no effect yet: keyferry reads Vault every 30 s/);
     assert.equal(isToldIn(told, warnings), true);
     assert.equal(isToldIn(told, warningsOf({ instantUpdates: true, refreshAfterMs: 5_000 }, ["here"])), false);
     assert.ok(condition(status(told, FAILED), "TemplatesComplete"), "a failure says nothing of it");

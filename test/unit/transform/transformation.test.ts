@@ -52,7 +52,11 @@ describe("collecting templates", () => {
     const unnamed = { transformationRefs: [{ name: "t", templateRefs: [{ name: "c" }] }] };
     fails(unnamed, found, /^template name empty: spec\.templates\.c of SecretTransformation shop\/t/);
     const missing = { transformationRefs: [{ name: "t", templateRefs: [{ name: "z" }] }] };
-    fails(missing, found, /spec\.templates\.z of SecretTransformation shop\/t is named in templateRefs and not there/);
+    fails(
+      missing,
+      found,
+      /spec\.templates\.z of SecretTransformation shop\/t is named in templateRefs, but does not exist/,
+    );
     const twice = [{ name: "a" }, { name: "a", keyOverride: "again" }];
     fails({ transformationRefs: [{ name: "t", templateRefs: twice }] }, found, /two templates have the name "x"/);
   });

@@ -126,12 +126,9 @@ describe("kubernetes-rules 6: may we write to this Secret?", () => {
 
   it("says who is waited for, and what left them there", () => {
     const stands = awaitedBy(aSeen([], [RIVAL, { ...RIVAL, name: "third" }]), aSecret([SIBLING]));
-    assert.match(
-      stands.message,
-      /Secret db: VaultStaticSecret web, VaultStaticSecret third is declared still and stands/,
-    );
+    assert.match(stands.message, /Secret db: VaultStaticSecret web, VaultStaticSecret third still exists and is in/);
     const marked = awaitedBy(aSeen([], [{ ...RIVAL, by: "mark" }]), aSecret([SIBLING]));
-    assert.match(marked.message, /VaultStaticSecret web wrote it and is declared still/);
+    assert.match(marked.message, /VaultStaticSecret web wrote it and still exists/);
   });
 
   it("records the name alone of what it waits for, and all else as it was", () => {
@@ -146,7 +143,7 @@ describe("kubernetes-rules 6: may we write to this Secret?", () => {
       try {
         mayNotWrite(aSeen([]), aSecret(tools));
       } catch (error) {
-        return /they name (.*?)\. /.exec((error as Error).message)?.[1] ?? "";
+        return /also name (.*?)\. /.exec((error as Error).message)?.[1] ?? "";
       }
       return assert.fail("it may write");
     };

@@ -237,7 +237,7 @@ describe("decide: when do we write?", () => {
       const rivals = [beside];
       const theirs = { ...foreign({ labels: {}, ownerReferences: [OWNER, others] }), rivals };
       assert.doesNotMatch(says(theirs), /overwrite/);
-      assert.match(says(theirs), /VaultStaticSecret other is declared still/);
+      assert.match(says(theirs), /VaultStaticSecret other still exists/);
     });
     it("repeats no owner's name that is none", () => {
       const control = String.fromCharCode(27);

@@ -74,7 +74,7 @@ describe("kubernetes-rules 6: whose a Secret is", () => {
 
   it("repeats no kind or name that is none", () => {
     const whatOf = (reference: JsonObject) => ownersOf({ ownerReferences: [reference] }, OWNER).foreign[0]?.what;
-    const odd = "an owner whose name is none";
+    const odd = "an owner with an invalid name";
     assert.equal(whatOf({ ...TOOL, name: "a\nb" }), odd);
     assert.equal(whatOf({ ...TOOL, name: "" }), odd);
     assert.equal(whatOf({ ...TOOL, kind: "<b>" }), odd);

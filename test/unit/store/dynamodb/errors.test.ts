@@ -38,7 +38,7 @@ describe("what DynamoDB's errors mean", () => {
     ["a missing table", new ResourceNotFoundException(options), "STORE_MISSING", /no table leases/],
     ["a missing permission", named("AccessDeniedException"), "STORE_DENIED", /allow dynamodb:PutItem/],
     ["no credentials", named("CredentialsProviderError"), "STORE_DENIED", /credentials for table leases/],
-    ["credentials that ran out", named("ExpiredTokenException"), "STORE_DENIED", /ran out/],
+    ["credentials that ran out", named("ExpiredTokenException"), "STORE_DENIED", /expired/],
   ];
   for (const [what, error, code, message] of cases) {
     it(`${what} is ${code}`, () => {
