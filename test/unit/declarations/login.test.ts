@@ -274,6 +274,12 @@ describe("a login by AWS", () => {
       assert.deepEqual(method, { kind: "aws", role: "r", headerValue: "v", credential: { kind: "process" } });
     });
 
+    it("has the VaultAuth's region where fleet.yaml says none", () => {
+      const { region: _region, ...anywhere } = LENT;
+      const { method } = identity(own({ region: "us-east-1" }), "", lending({ identities: [anywhere] }));
+      assert.equal(method.kind === "aws" && method.region, "us-east-1");
+    });
+
     it("trusts whom fleet.yaml trusts", () => {
       const by = (spec: object): Objects => ({
         ...own(),
