@@ -75,7 +75,7 @@ const STATE: Form = {
 
 /** The members without which an issue can't be ended; the others have safe defaults. */
 const isIssue = formed({ serial: isText, sealedToken: isText, target: isText });
-const ISSUE_STATES: ReadonlySet<unknown> = new Set<Issue["state"]>(["asking", "got", "live", "ending"]);
+const ISSUE_STATES: ReadonlySet<unknown> = new Set<Issue["state"]>(["asking", "got", "live"]);
 const isPushed = formed({ vault: isText, mount: isText, path: isText, engine: isText });
 
 /** Drops no issue that can be ended; one that can't is reported, and stays for a person (lease-table 28). */
@@ -199,5 +199,5 @@ export function soundClusterState(value: unknown, damaged: () => void): ClusterS
 
 /** Whether this is a valid refresh slot, which recurs but not permanently. */
 export function isRefreshSlot(period: unknown, phase: unknown): boolean {
-  return isCount(period) && period > 0 && isCount(phase) && phase < period;
+  return isCount(period) && isCount(phase) && phase < period;
 }

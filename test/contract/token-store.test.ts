@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
+import type { TokenStore } from "../../lib/ports/tokens.ts";
 import { dynamoLeaseStore } from "../../lib/store/dynamodb/dynamodb-store.ts";
 import { openSqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { type Dynalite, startDynalite, TEST_CREDENTIALS } from "../harness/dynalite.ts";
@@ -58,6 +59,44 @@ describe("tokens in DynamoDB", () => {
     const { Item } = await client.send(new GetItemCommand({ TableName: table, Key }));
     assert.deepEqual(Item?.expiresAt, { N: String(Date.UTC(2030, 0, 1) / 1_000 + 1) });
     client.destroy();
+  });
+});
+
+describe("a token of nobody", () => {
+  const sound = aStoredToken();
+  const nobodys = aStoredToken({ id: "nobodys", by: "nowhere" as NonNullable<typeof sound.by> });
+  const { by: _by, ...unclaimed } = aStoredToken({ id: "unclaimed" });
+
+  async function isLeftAside(store: TokenStore, damaged: readonly string[], names: readonly string[]): Promise<void> {
+    for (const token of [sound, nobodys, unclaimed]) await store.putToken(token, undefined);
+    assert.deepEqual(await store.token("cluster:east", sound.id), sound);
+    assert.deepEqual(damaged, []);
+    for (const { id } of [nobodys, unclaimed]) assert.equal(await store.token("cluster:east", id), undefined);
+    assert.deepEqual(await store.tokens("cluster:east"), [sound]);
+    assert.deepEqual(new Set(damaged), new Set(names));
+  }
+
+  it("is left aside in SQLite, and told of", async () => {
+    const damaged: string[] = [];
+    await using store = openSqliteStore({ path: ":memory:", onDamage: (what) => void damaged.push(what) });
+    await isLeftAside(store.tokens(), damaged, ["token nobodys", "token unclaimed"]);
+  });
+
+  it("is left aside in DynamoDB, and told of", async () => {
+    const damaged: string[] = [];
+    const table = await dynalite.createTable();
+    const onDamage = (what: string) => void damaged.push(what);
+    const { tokens } = dynamoLeaseStore({ client: dynalite.client, table, onDamage });
+    await isLeftAside(tokens, damaged, ["token east/nobodys", "token east/unclaimed"]);
+    damaged.length = 0;
+    await tokens.putToken(aStoredToken({ id: "endless", endsAt: 9e15 }), undefined);
+    assert.equal(await tokens.token("cluster:east", "endless"), undefined);
+    assert.deepEqual(damaged, ["token east/endless"]);
+    const { by: _none, ...fleets } = aStoredToken({ scope: "fleet" });
+    await tokens.putToken(fleets, undefined);
+    const Key = { pk: { S: "tokens" }, sk: { S: "*/identity" } };
+    const { Item } = await dynalite.client.send(new GetItemCommand({ TableName: table, Key }));
+    assert.equal(Item?.tokenSerial?.S, fleets.serial, "no cluster can have its name");
   });
 });
 

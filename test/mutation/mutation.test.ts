@@ -81,6 +81,10 @@ describe("mutants", () => {
     assert.deepEqual(mutationsOf(code), [code.replace('"CODE"', '""')]);
   });
 
+  it("are not made of what metrics call a request", () => {
+    assert.deepEqual(mutationsOf('const x = connection.read("token", f);'), []);
+  });
+
   it("are shown as a diff", () => {
     const code = "const a = 1;\nif (a) {\n  f();\n}\n";
     const [mutant] = mutantsOf(new Map([["code.ts", code]])).filter(({ operator }) => operator === "condition fixed");

@@ -52,6 +52,20 @@ export function claimsContract(open: OpenStore): void {
       assert.equal(await scene.settle(claimed?.lease ?? assert.fail(), WHEEL), "nudged");
     });
 
+    it("lease-table 1: what is done under a lease touches no other row, though it has the same uid and fence", async () => {
+      await using scene = await aScene(open);
+      const [one, other] = [aKey("one"), aKey("other")];
+      const lease = await scene.claim(await scene.declare({ key: one, uid: "same" }));
+      await scene.claim(await scene.declare({ key: other, uid: "same" }));
+      const before = await scene.row(other);
+      await scene.store.record(lease, { ...lease.state, rolledDigest: "recorded" }, scene.clock());
+      assert.equal((await scene.row(one)).state.rolledDigest, "recorded");
+      assert.equal(await scene.settle({ ...lease, uid: "another" }, { kind: "gone" }), "lost");
+      assert.equal(await scene.settle(lease, { kind: "gone" }), "settled");
+      assert.deepEqual(await scene.row(other), before);
+      await assert.rejects(scene.row(one), /no row/);
+    });
+
     it("lease-table 2: nudges as seen are those of the row that was read, not of the claim", async () => {
       await using scene = await aScene(open);
       const read = await scene.settled(WHEEL);

@@ -147,6 +147,40 @@ describe("a VaultAuth that names a VaultAuthGlobal", () => {
   });
 });
 
+it("a login sends the headers of its VaultConnection with every request, those of its VaultAuth with the login", () => {
+  const connection = { address: "https://vault.example:8200", headers: { "X-A": "1" } };
+  const auth = {
+    method: "kubernetes",
+    mount: "k",
+    headers: { "X-B": "2" },
+    kubernetes: { role: "r", serviceAccount: "s" },
+  };
+  const { target, headers } = identity({ ...mine(auth), "VaultConnection/vso/default": connection });
+  assert.deepEqual([target.headers, headers], [{ "X-A": "1" }, { "X-B": "2" }]);
+});
+
+describe("a VaultAuth of another namespace", () => {
+  const AUTH = {
+    method: "kubernetes",
+    mount: "k",
+    vaultConnectionRef: "vso/default",
+    kubernetes: { role: "r", serviceAccount: "s" },
+  };
+
+  it("is anybody's where it is the operator's default, and nobody else's where it does not say so", () => {
+    assert.equal(identity({ "VaultAuth/vso/default": AUTH }, "vso/default").mount, "k");
+    for (const place of ["vso/other", "web/default", "web/other"]) {
+      const refused = new RegExp(`VaultAuth ${place} does not allow namespace shop`);
+      fails({ [`VaultAuth/${place}`]: AUTH }, "REFERENCE_NOT_ALLOWED", refused, place);
+    }
+  });
+
+  it("that is missing was named, or is the default for want of a name", () => {
+    fails({}, "REFERENCE_MISSING", /VaultAuth shop\/mine was not found .*\(named by spec\.vaultAuthRef\)/);
+    fails({}, "REFERENCE_MISSING", /VaultAuth vso\/default was not found .*\(spec\.vaultAuthRef is empty, so the/, "");
+  });
+});
+
 describe("a login by AWS", () => {
   const aws = (block: JsonObject) => mine({ method: "aws", mount: "aws", aws: block });
 
@@ -238,6 +272,12 @@ describe("a login by AWS", () => {
       const { region: _region, ...anywhere } = LENT;
       const { method } = identity(own(), "", lending({ identities: [anywhere] }));
       assert.deepEqual(method, { kind: "aws", role: "r", headerValue: "v", credential: { kind: "process" } });
+    });
+
+    it("has the VaultAuth's region where fleet.yaml says none", () => {
+      const { region: _region, ...anywhere } = LENT;
+      const { method } = identity(own({ region: "us-east-1" }), "", lending({ identities: [anywhere] }));
+      assert.equal(method.kind === "aws" && method.region, "us-east-1");
     });
 
     it("trusts whom fleet.yaml trusts", () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { lookUp, mustBeOperators, referTo } from "../../../lib/declarations/look-up.ts";
+import { SyncError } from "../../../lib/errors.ts";
 import type { Reference } from "../../../lib/ports/rows.ts";
 import { aCluster } from "../../builders.ts";
 
@@ -10,7 +11,9 @@ const messageOf = (namespaces: readonly string[]): string => {
   try {
     lookUp(cluster, () => undefined).findFirst("VaultAuthGlobal", places(...namespaces), "asked for");
   } catch (error) {
-    return (error as Error).message;
+    assert.ok(error instanceof SyncError);
+    assert.equal(error.code, "REFERENCE_MISSING");
+    return error.message;
   }
   return assert.fail("it was found");
 };
@@ -24,6 +27,14 @@ describe("a reference that is missing", () => {
     assert.match(messageOf(["shop", "a"]), /was not found \(asked for\): fleet.yaml leaves out namespace a of/);
     assert.match(messageOf(["a", "b"]), /can't be seen \(asked for\): fleet.yaml leaves out namespace a, b of/);
   });
+});
+
+it("a Secret that is not read is followed by its version, where that is known", () => {
+  const known = { uid: "u", hash: "h" } as Reference;
+  const lookup = lookUp(aCluster(), (key) => (key.endsWith("/known") ? known : undefined));
+  assert.equal(lookup.note("Secret", { namespace: "shop", name: "known" }), "u/h");
+  assert.equal(lookup.note("Secret", { namespace: "shop", name: "other" }), undefined);
+  assert.deepEqual([...lookup.refs], ["east/Secret/shop/known", "east/Secret/shop/other"]);
 });
 
 describe("a reference by name", () => {

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { EXPECTED_MS, type NudgeOptions } from "../../../lib/ports/store.ts";
+import { isExpectationOver, type Nudgeable, nudgeOf } from "../../../lib/store/nudging.ts";
+import { aKey } from "../../builders.ts";
+
+const NOW = Date.UTC(2030, 0, 1);
+const KEY = aKey();
+
+/** A row that is on the wheel, an hour from now. */
+function aRow(overrides: Partial<Nudgeable> = {}): Nudgeable {
+  return {
+    ...{ key: KEY, group: "g", verify: false, nudges: 3, leaseUntil: undefined, dueAt: NOW + 3_600_000 },
+    ...{ lane: "refresh", settledAt: NOW - 60_000, nudgesSeen: undefined, expect: undefined },
+    ...overrides,
+  };
+}
+const nudged = (row: Partial<Nudgeable> = {}, options: Partial<NudgeOptions> = {}) =>
+  nudgeOf(aRow(row), { now: NOW, verify: false, ...options });
+const dueAt = (at: number) => ({ key: KEY, group: "g", lane: "now", at });
+
+describe("lease-table 9: a nudge", () => {
+  it("has the row worked on at once, two seconds after its last end, or when it was due anyway", () => {
+    const at = (time: number) => ({ writes: true, verify: false, expect: undefined, due: dueAt(time), dueAt: time });
+    assert.deepEqual(nudged(), at(NOW));
+    assert.deepEqual(nudged({ settledAt: undefined }), at(NOW));
+    assert.deepEqual(nudged({ dueAt: undefined }), at(NOW));
+    assert.deepEqual(nudged({ lane: "now" }), at(NOW));
+    assert.deepEqual(nudged({ settledAt: NOW - 500 }), at(NOW + 1_500));
+    assert.deepEqual(nudged({ settledAt: NOW - 500 }, { atOnce: true }), at(NOW));
+    assert.deepEqual(nudged({ settledAt: NOW - 500, dueAt: NOW + 1_000 }), at(NOW + 1_000));
+  });
+
+  it("writes nothing where the row is worked on anyway, and sends it again only where it has waited", () => {
+    const nothing = { writes: false, due: undefined };
+    assert.deepEqual(nudged({ dueAt: NOW }), nothing);
+    assert.deepEqual(nudged({ settledAt: NOW - 500, dueAt: NOW + 1_000, lane: "now" }), nothing);
+    assert.deepEqual(nudged({ settledAt: NOW - 500, dueAt: NOW + 1_500, lane: "now" }), nothing);
+    assert.deepEqual(nudged({ dueAt: NOW - 10_000 }), nothing);
+    assert.deepEqual(nudged({ dueAt: NOW - 10_001 }), { writes: false, due: dueAt(NOW) });
+    assert.deepEqual(nudged({ dueAt: NOW, verify: true }, { verify: true }), nothing);
+  });
+
+  it("notes that the Secret is to be looked at, where that is not noted yet", () => {
+    const noted = { writes: true, verify: true, expect: undefined, due: undefined };
+    assert.deepEqual(nudged({ dueAt: NOW }, { verify: true }), noted);
+    assert.deepEqual(nudged({ dueAt: NOW - 10_001 }, { verify: true }), { ...noted, due: dueAt(NOW) });
+    assert.equal(Object(nudged({ verify: true })).verify, true);
+  });
+
+  it("of a row that is claimed sends it at the end of the lease, once, and leaves its time alone", () => {
+    const leaseUntil = NOW + 30_000;
+    const claimed = { leaseUntil, dueAt: NOW - 60_000, nudgesSeen: 3 };
+    const later = { writes: true, verify: false, expect: undefined, due: dueAt(leaseUntil) };
+    assert.deepEqual(nudged(claimed), later);
+    assert.deepEqual(nudged({ ...claimed, nudgesSeen: undefined }), later);
+    assert.deepEqual(nudged({ ...claimed, nudgesSeen: 2 }), { writes: false, due: undefined });
+    assert.deepEqual(nudged({ ...claimed, leaseUntil: NOW, dueAt: NOW }), { writes: false, due: undefined });
+  });
+
+  it("lease-table 30: raises the version that is expected, until it is forgotten", () => {
+    const known = { version: 5, at: NOW - 1_000 };
+    const expects = (expect: Nudgeable["expect"], seen: NudgeOptions["expect"]) =>
+      Object(nudged({ expect }, seen === undefined ? {} : { expect: seen })).expect;
+    assert.deepEqual(expects(known, undefined), known);
+    assert.equal(expects(known, "forget"), undefined);
+    assert.deepEqual(expects(known, { version: 5 }), known);
+    assert.deepEqual(expects(known, { version: 6 }), { version: 6, at: NOW });
+    assert.deepEqual(expects(undefined, { version: 1 }), { version: 1, at: NOW });
+    assert.deepEqual(expects({ version: 5, at: NOW - EXPECTED_MS }, { version: 4 }), { version: 4, at: NOW });
+    assert.deepEqual(nudged({ dueAt: NOW, expect: known }, { expect: "forget" }), {
+      ...{ writes: true, verify: false, expect: undefined, due: undefined },
+    });
+  });
+});
+
+it("lease-table 30: an expectation is over once it was met, or 30 s later", () => {
+  const expect = { version: 5, at: NOW };
+  for (const [reached, after, isOver] of [
+    [4, 0, false],
+    [5, 0, true],
+    [6, 0, true],
+    [undefined, 0, false],
+    [undefined, EXPECTED_MS - 1, false],
+    [undefined, EXPECTED_MS, true],
+    [4, EXPECTED_MS, true],
+  ] as const) {
+    assert.equal(isExpectationOver(expect, reached, NOW + after), isOver, `${reached} after ${after} ms`);
+  }
+});
