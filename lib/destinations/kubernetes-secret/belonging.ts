@@ -1,13 +1,13 @@
 import { SyncError } from "../../errors.ts";
-import { OWNER_LABELS } from "../../owner-labels.ts";
+import { OWNER_LABELS, OWNER_UID_LABEL } from "../../owner-labels.ts";
 import type { SeenSecret } from "../../ports/secrets.ts";
 import { DestinationAwaited } from "../destination.ts";
 import { type Owners, ownersOf, type Rival } from "./owners.ts";
 import type { Decision, Seen } from "./state.ts";
 
 /**
- * Whether we may write to this Secret (`create: true`); undefined: yes. It is ours when we recorded the write, when our
- * own reference is on it, or when it has the owner's labels and no other existing owner: then its references are
+ * Whether we may write to this Secret (`create: true`); undefined: yes. It is ours when we recorded the write, when its
+ * marks show that we wrote it last, when our own reference is on it, or when it has the owner's labels and no other existing owner: then its references are
  * restored like any declared field. A Secret without our labels is only taken with `overwrite`. Of two declarations of
  * one Secret the one that wrote it continues. The other one may only add its owner reference, so that the garbage
  * collector keeps the Secret after the first one is gone.
@@ -17,7 +17,7 @@ export function mayNotWrite(seen: Seen, secret: SeenSecret): Decision | undefine
   const rivals = seen.rivals ?? [];
   // The record may be old: another declaration may have taken it over since, as its label shows.
   const isTaken = isRecorded(seen, secret) && owners.own === "absent" && rivals.some(({ wrote }) => wrote);
-  const isWriter = isRecorded(seen, secret) && !isTaken;
+  const isWriter = (isRecorded(seen, secret) && !isTaken) || hasOurMark(seen, secret, owners);
   const strangers = strangersIn(owners, isWriter);
   if (strangers.length > 0) throw ownedByStrangers(seen, strangers);
   if (isWriter) return undefined;
@@ -32,6 +32,14 @@ export function mayNotWrite(seen: Seen, secret: SeenSecret): Decision | undefine
   const missing = missingOwnerLabels(secret);
   if (missing.length > 0 && !seen.destination.overwrite) throw unlabelled(seen, missing);
   return undefined;
+}
+
+/**
+ * Whether its label and our reference show that we wrote it last. A worker that died after its write left no record:
+ * without this, two declarations of one Secret would wait for each other for good.
+ */
+function hasOurMark({ destination }: Seen, { labels }: SeenSecret, { own }: Owners): boolean {
+  return own !== "absent" && labels[OWNER_UID_LABEL] === destination.ownerReference.uid;
 }
 
 /** Whether the record is of this very Secret, and not only of one with the same name. */

@@ -15,6 +15,7 @@ const OWNER = referenceTo(VAULT_STATIC_SECRET, "db", "ours");
 const OURS: JsonObject = { ...OWNER };
 const SIBLING: JsonObject = { ...OWNER, name: "web", uid: "theirs" };
 const LABELS = desiredLabels({}, "ours");
+const THEIRS = { labels: desiredLabels({}, "theirs") };
 const RIVAL: Rival = { kind: "VaultStaticSecret", name: "web", by: "reference", wrote: false };
 
 function aSecret(ownerReferences: readonly JsonObject[], more: Partial<SeenSecret> = {}): SeenSecret {
@@ -120,8 +121,19 @@ describe("kubernetes-rules 6: may we write to this Secret?", () => {
     assert.deepEqual(mayNotWrite(aSeen([], [RIVAL]), secret), { do: "stand-beside", seen: secret });
     awaitedBy(aSeen([], [RIVAL, { ...RIVAL, name: "third" }]), secret);
     awaitedBy(aSeen([], [{ ...RIVAL, by: "mark" }]), secret);
-    awaitedBy(aSeen([], [RIVAL]), aSecret([OURS, SIBLING]));
+    awaitedBy(aSeen([], [RIVAL]), aSecret([OURS, SIBLING], THEIRS));
     awaitedBy(aSeen([], [RIVAL]), aSecret([SIBLING], { deleting: true }));
+  });
+
+  it("continues after a write that was never recorded: its label and its reference show it", () => {
+    assert.equal(mayNotWrite(aSeen([], [RIVAL]), aSecret([OURS, SIBLING])), undefined);
+    assert.equal(mayNotWrite(aSeen([{ name: "db" }], [RIVAL]), aSecret([OURS, SIBLING])), undefined);
+    const secret = aSecret([SIBLING]);
+    assert.deepEqual(
+      mayNotWrite(aSeen([], [RIVAL]), secret),
+      { do: "stand-beside", seen: secret },
+      "without a reference",
+    );
   });
 
   it("says who is waited for, and what left them there", () => {

@@ -181,6 +181,7 @@ describe("decide: when do we write?", () => {
       aSeen({ row: rowInStep({ owned: [] }), secret: aSecret(secret), secretDigest: OLD }, destination);
     it("without the owner's labels", () => refuses(foreign({ labels: {} }), "SECRET_NOT_OURS"));
     const others = { ...OWNER, name: "other", uid: "another" };
+    const theirs = { labels: desiredLabels({ team: "shop" }, "another") };
     const tool = { apiVersion: "apps/v1", kind: "Deployment", name: "app", uid: "tool" };
     const beside: Rival = { kind: "VaultStaticSecret", name: "other", by: "reference", wrote: true };
     const marked: Rival = { ...beside, by: "mark" };
@@ -251,7 +252,7 @@ describe("decide: when do we write?", () => {
         const seen = { ...foreign({ ownerReferences: [others] }, { overwrite }), rivals: [beside] };
         assert.deepEqual(decide(seen), { do: "stand-beside", seen: secret });
         refuses(
-          { ...foreign({ ownerReferences: [others, OWNER] }, { overwrite }), rivals: [beside] },
+          { ...foreign({ ...theirs, ownerReferences: [others, OWNER] }, { overwrite }), rivals: [beside] },
           "SECRET_NOT_OURS",
         );
       }
@@ -261,7 +262,7 @@ describe("decide: when do we write?", () => {
       const two = [beside, { ...beside, name: "third" }];
       refuses({ ...foreign({ ownerReferences: [others, more] }), rivals: two }, "SECRET_NOT_OURS");
       refuses({ ...foreign({ ownerReferences: [] }), rivals: [marked] }, "SECRET_NOT_OURS");
-      refuses({ ...foreign({ ownerReferences: [OWNER] }), rivals: [marked] }, "SECRET_NOT_OURS");
+      refuses({ ...foreign({ ...theirs, ownerReferences: [OWNER] }), rivals: [marked] }, "SECRET_NOT_OURS");
       refuses(
         { ...foreign({ labels: {}, ownerReferences: [] }, { overwrite: true }), rivals: [marked] },
         "SECRET_NOT_OURS",
