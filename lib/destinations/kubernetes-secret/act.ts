@@ -154,11 +154,12 @@ async function applied(
 }
 
 /** Removes Secrets that we wrote under former names, if they are still ours (kubernetes-rules 6). */
-async function prune({ apis, signal }: Acting, work: Work, names: readonly string[]): Promise<Work> {
+async function prune({ apis, claim, signal }: Acting, work: Work, names: readonly string[]): Promise<Work> {
   const { destination, row } = work.seen;
+  const removing = { owner: destination.ownerReference, observe: work.seen.observe, claim };
   for (const name of names) {
     const secret = { ...work.secret, name };
-    await removeIfOurs(apis, secret, destination.ownerReference, work.seen.observe, signal);
+    await removeIfOurs(apis, secret, removing, signal);
   }
   return withOwned(
     work,

@@ -43,9 +43,10 @@ export const kubernetesSecrets: DestinationFactory<WantsSecret> = {
       name: `the Secrets of ${row.key}`,
       decide: (owned) => (owned.length === 0 ? undefined : owned),
       async act(owned, _before, claim, signal) {
+        const removing = { owner: origin.owner, observe: settings.observe, claim };
         for (const { name } of owned) {
           await claim.require();
-          await removeIfOurs({ secrets }, { cluster, namespace, name }, origin.owner, settings.observe, signal);
+          await removeIfOurs({ secrets }, { cluster, namespace, name }, removing, signal);
         }
         return [];
       },

@@ -1,20 +1,29 @@
+import type { Claim } from "../../ports/claim.ts";
 import type { NamedObject, OwnerReference } from "../../ports/objects.ts";
 import type { DestinationApis } from "../destination.ts";
 import { readingWay } from "./observe.ts";
 
+/** As what, and under which lease, a Secret is removed. */
+export interface Removing {
+  readonly owner: OwnerReference;
+  readonly observe: "watch" | "apply";
+  readonly claim: Pick<Claim, "require">;
+}
+
 /**
  * Deletes a Secret with our owner reference, at the observed uid and resourceVersion. If there are other owners,
- * removes only our reference.
+ * removes only our reference. Demands the lease again after it observed, because a slow answer may outlast it
+ * (lease-table 6).
  */
 export async function removeIfOurs(
   { secrets }: Pick<DestinationApis, "secrets">,
   secret: NamedObject,
-  owner: OwnerReference,
-  observe: "watch" | "apply",
+  { owner, observe, claim }: Removing,
   signal: AbortSignal,
 ): Promise<void> {
   const found = await secrets.observe(secret, readingWay(observe), signal);
   if (!found?.ownerReferences.some(({ uid }) => uid === owner.uid)) return;
+  await claim.require();
   if (found.ownerReferences.length === 1) return secrets.remove(secret, found, signal);
   if (!found.deleting) await secrets.dropOwner(secret, owner.uid, found, signal);
 }
