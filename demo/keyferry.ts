@@ -5,8 +5,9 @@ import { httpProbe, reservePort, startServer } from "../test/harness/index.ts";
 
 const KEYFERRY = fileURLToPath(new URL("../bin/keyferry.js", import.meta.url));
 
-/** What is under way may take 20 s to end. */
+/** Running work may take 20 s to end. */
 const STOP_MS = 25_000;
+const OUTPUT_MS = 5_000;
 const STATUS_MS = 20_000;
 
 export interface Places {
@@ -48,14 +49,21 @@ export async function startKeyferry({ fleetPath, dataDir }: Places): Promise<Key
         if (performance.now() > endsAt) throw new Error(`keyferry did not stop within ${STOP_MS / 1_000} s`);
         await sleep(20);
       }
+      // What a process wrote last may arrive after the news of its end.
+      const readBy = performance.now() + OUTPUT_MS;
+      while (toldRevoked(server.output()) === undefined && performance.now() < readBy) await sleep(20);
       return revoked(server.output());
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
 }
 
+function toldRevoked(output: string): string | undefined {
+  return output.split("\n").find((text) => text.includes('"vault-tokens-revoked"') && text.endsWith("}"));
+}
+
 function revoked(output: string): number {
-  const line = output.split("\n").find((text) => text.includes('"vault-tokens-revoked"'));
+  const line = toldRevoked(output);
   if (line === undefined) throw new Error("keyferry stopped without giving its Vault tokens back");
   return Number((JSON.parse(line) as { revoked?: number }).revoked);
 }

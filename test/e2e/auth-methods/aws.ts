@@ -71,7 +71,11 @@ export function awsStories(scene: () => AuthScene, aws: () => Ministack, people:
     const wishes: readonly (readonly [name: string, spec: object, says: RegExp])[] = [
       ["aws-lured", { ...lured, vaultConnectionRef: "theirs" }, /does not lend/],
       ["aws-role", { ...lured, aws: { role: "billing" } }, /does not lend/],
-      ["aws-header", { ...lured, aws: { role: OWN_ROLE, headerValue: "other" } }, /spec\.aws\.headerValue differs from that/],
+      [
+        "aws-header",
+        { ...lured, aws: { role: OWN_ROLE, headerValue: "other" } },
+        /spec\.aws\.headerValue differs from that/,
+      ],
     ];
     for (const [name, spec, says] of wishes) {
       await declareAuth(name, spec, OPERATOR_NAMESPACE);
