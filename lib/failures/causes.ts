@@ -141,11 +141,6 @@ export function isAhead(cause: Cause): boolean {
   return (ON_THE_WAY as readonly ErrorCode[]).includes(codeOfCause(cause));
 }
 
-/** Syncs that share it are found by their path. */
-export function isOfRead(cause: Cause): boolean {
-  return AWAITED[codeOfCause(cause)] === "read";
-}
-
 /** Whether one sync checks it for all; otherwise each checks for itself. */
 export function isShared(cause: Cause): boolean {
   return AWAITED[codeOfCause(cause)] !== "destination";

@@ -1,7 +1,7 @@
 import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
-import type { ResourceRef } from "../ports/objects.ts";
+import type { OwnerReference, ResourceRef } from "../ports/objects.ts";
 import type { Row } from "../ports/rows.ts";
 import { apiVersionOf, type KindRef, kindNamed } from "../resource-kinds.ts";
 import { announce } from "./announce.ts";
@@ -21,6 +21,11 @@ export function declaringResource({ key }: Pick<Row, "key">, kind?: KindRef): Re
   return { cluster, namespace, name, kind: found };
 }
 
+/** The owner reference of a declaration on its Secrets. */
+export function referenceTo(kind: KindRef, name: string, uid: string): OwnerReference {
+  return { apiVersion: apiVersionOf(kind), kind: kind.kind, name, uid };
+}
+
 /** The origin of a row that a resource in a cluster declares. */
 export function clusterOrigin(apis: Pick<ReconcileDeps, "resources" | "clock">, row: Row, of?: KindRef): Origin {
   const { resources } = apis;
@@ -37,7 +42,7 @@ export function clusterOrigin(apis: Pick<ReconcileDeps, "resources" | "clock">, 
   };
 
   return {
-    owner: { apiVersion: apiVersionOf(kind), kind: kind.kind, name: ref.name, uid },
+    owner: referenceTo(kind, ref.name, uid),
     exists,
     async mustBeDeclared(signal) {
       if ((await exists(signal)) === "declared") return;

@@ -2,7 +2,7 @@ import { OWNER_UID_LABEL } from "../../owner-labels.ts";
 import type { OwnerReference } from "../../ports/objects.ts";
 import type { SeenSecret } from "../../ports/secrets.ts";
 import type { KindRef } from "../../resource-kinds.ts";
-import { apiVersionOf, SYNC_KINDS, VSO_GROUP } from "../../resource-kinds.ts";
+import { SYNC_KINDS, VSO_GROUP } from "../../resource-kinds.ts";
 import type { JsonObject } from "../../util/json.ts";
 
 /** Another declaration in an owner reference. */
@@ -79,11 +79,6 @@ export function declarationIn(reference: JsonObject | undefined): OtherDeclarati
 /** Whether a Secret has the marks of this declaration: its owner reference, or its uid in the owner's label. */
 export function bearsMarksOf(secret: Pick<SeenSecret, "ownerReferences" | "labels">, { uid }: OwnerReference): boolean {
   return secret.ownerReferences.some((reference) => reference.uid === uid) || secret.labels[OWNER_UID_LABEL] === uid;
-}
-
-/** The owner reference of a declaration on its Secrets. */
-export function referenceTo(kind: KindRef, name: string, uid: string): OwnerReference {
-  return { apiVersion: apiVersionOf(kind), kind: kind.kind, name, uid };
 }
 
 /** The API server only requires that an owner's kind and name are not empty, so invalid names are not repeated. */

@@ -5,8 +5,8 @@ import {
   declarationIn,
   isOwnedBy,
   ownersOf,
-  referenceTo,
 } from "../../../../lib/destinations/kubernetes-secret/owners.ts";
+import { referenceTo } from "../../../../lib/origins/cluster.ts";
 import { OWNER_UID_LABEL } from "../../../../lib/owner-labels.ts";
 import { SYNC_KINDS, VAULT_DYNAMIC_SECRET, VAULT_STATIC_SECRET } from "../../../../lib/resource-kinds.ts";
 import type { JsonObject } from "../../../../lib/util/json.ts";
