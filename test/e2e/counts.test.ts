@@ -125,10 +125,9 @@ describe("counted: what a refresh costs", () => {
     const first = await aRefreshSlot();
     assert.deepEqual(difference(await aRefreshSlot(), first), { vaultReads: 1, logins: 0, storeWrites: 0 });
     await Promise.all(Array.from({ length: 25 }, (_, at) => cluster.delete(aStaticSecret(NS, `turning-${at}`))));
-    // A clean-up waits for the lease of a run that was under way when its declaration went: 90 s at most.
     const areGone = ({ syncs }: { syncs: readonly { key: string }[] }) =>
       !syncs.some(({ key }) => key.includes("/turning-"));
-    await statusThat(world, "their rows to go", areGone, 150_000);
+    await statusThat(world, "their rows to go", areGone);
   });
 
   it("kubernetes-rules 8: an unchanged refresh: 1 Vault read, 0 API-server calls, 0 store writes", async () => {
