@@ -209,7 +209,9 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
       A_TICK_MS,
     );
     await deployed.world.vault.putKv("kv", "db", { user: "app", password: "three" });
-    await one().secretThat("db", ({ data }) => data.password === "three", A_TICK_MS);
+    await Promise.all(
+      places.map((place) => place.secretThat("db", ({ data }) => data.password === "three", A_TICK_MS)),
+    );
     await deployed.uploadFleet();
   });
 
