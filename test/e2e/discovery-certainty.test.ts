@@ -130,7 +130,9 @@ describe("a missing declaration deletes only when it is certain", () => {
     await cluster.restart();
     {
       await using again = await startEngine(world);
-      await sleep(1_000);
+      await waitFor("each of them to be told so", async () =>
+        (await status(world)).syncs.every(({ error }) => error?.code === "KUBE_REJECTED"),
+      );
       assert.deepEqual(Object.keys(await ownedSecrets(cluster, NS)), names, "after a restart");
       assert.equal(await again.stop(), 0);
     }
