@@ -12,7 +12,7 @@ import type { LeaseStore } from "./store.ts";
 import type { Log, Metrics } from "./telemetry.ts";
 import type { TemplateEngine } from "./templates.ts";
 import type { VaultApi } from "./vault.ts";
-import type { TokenSeals } from "./vault-issues.ts";
+import type { IssueApi, TokenSeals } from "./vault-issues.ts";
 import type { WorkloadApi } from "./workloads.ts";
 
 /** The dependencies of the core, wired by hand in functions/ and cli/. */
@@ -20,6 +20,7 @@ export interface ReconcileDeps {
   readonly leases: LeaseStore;
   readonly queue: WorkQueue;
   readonly vault: VaultApi;
+  readonly issues: IssueApi;
   readonly credentials: CredentialSource;
   readonly secrets: SecretApi;
   readonly resources: ResourceApi;

@@ -4,7 +4,6 @@ import type { SyncKey } from "../keys.ts";
 import type { LosslessValue } from "../util/lossless.ts";
 import type { CredentialRef, LoginCredential } from "./credentials.ts";
 import type { TokenKeeper } from "./tokens.ts";
-import type { IssueApi } from "./vault-issues.ts";
 
 /** How to reach one Vault. */
 export interface VaultTarget {
@@ -107,5 +106,4 @@ export interface VaultApi {
   /** Whether this Vault answered any request within the last minute, so that a wait for it will be short. */
   isKnown(target: VaultTarget): boolean;
   readonly tokens: TokenKeeper;
-  readonly issues: IssueApi;
 }
