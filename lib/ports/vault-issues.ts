@@ -18,6 +18,8 @@ export interface IssueTarget {
   readonly loginNamespace?: string;
   /** Vault namespace of the lease; missing: root. */
   readonly namespace?: string;
+  /** For issues without a token of their own: the login that ends them. */
+  readonly identity?: VaultIdentity;
 }
 
 /** The token of one issue: from a login of its own, never shared, and stored only in the issue's row, sealed. */
