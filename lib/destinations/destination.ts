@@ -1,5 +1,6 @@
 import type { Digest } from "../digest.ts";
 import { SyncError } from "../errors.ts";
+import type { Holding } from "./holding.ts";
 import type { Origin } from "../origins/origin.ts";
 import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
@@ -86,6 +87,8 @@ export interface DestinationFactory<W = unknown> {
   /** The Secrets to record with the claim, because a write is recorded before it happens (lease-table 8). */
   ownedWith(resolved: W, owned: readonly OwnedSecret[]): readonly OwnedSecret[];
   toWrite(apis: DestinationApis, about: ToWrite<W>): Destination;
+  /** What to know of it before there is data. */
+  holding(apis: DestinationApis, about: Pick<ToWrite<W>, "row" | "settings" | "resolved">): Holding;
   /** Wants nothing there: removes what the row owns, if it is still ours. */
   toClear(apis: DestinationApis, about: Pick<ToWrite<W>, "row" | "settings">): Destination;
 }

@@ -1,6 +1,7 @@
 import { unsupportedKind } from "../declarations/unsupported.ts";
 import { kubernetesSecrets, type WantsSecret } from "../destinations/kubernetes-secret/kubernetes-secret.ts";
-import { type KindRef, VAULT_DYNAMIC_SECRET, VAULT_PKI_SECRET } from "../resource-kinds.ts";
+import { type KindRef, VAULT_PKI_SECRET } from "../resource-kinds.ts";
+import { dynamicSecret } from "./dynamic/dynamic-secret.ts";
 import type { Resolved, SyncKind } from "./kind.ts";
 import { staticSecret } from "./static/static-secret.ts";
 
@@ -29,6 +30,6 @@ function unsupported(ref: KindRef): SyncKind<Resolved & WantsSecret> {
 /** The kinds of keyferry: a new one is a folder beside this file, and a line here. */
 export const KINDS: KindRegistry = kindRegistry([
   staticSecret,
-  unsupported(VAULT_DYNAMIC_SECRET),
+  dynamicSecret,
   unsupported(VAULT_PKI_SECRET),
 ]);

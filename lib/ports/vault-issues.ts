@@ -57,6 +57,8 @@ export interface IssuedData extends Pick<SourceData, "response" | "fields"> {
   readonly requestId: string;
   /** Missing: Vault keeps no lease for it. */
   readonly lease?: VaultLease;
+  /** Without a lease: how long Vault says that the data is good, in seconds; 0: it does not say. */
+  readonly goodForSeconds: number;
 }
 
 /** `gone`: there is no such lease, or no such token, any more. `denied`: the token's policies do not allow it. */

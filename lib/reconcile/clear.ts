@@ -27,6 +27,5 @@ export async function clear(
   const standing = row.state.owned.length === 0 ? "gone" : await apis.origin.exists(signal);
   if (kind === undefined || standing === "declared") return standing;
   if (standing === "gone") await converge(kind.destination.toClear(apis, { row, settings }), claim, signal);
-  await kind.end?.(claim, signal);
   return standing;
 }

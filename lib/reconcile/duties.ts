@@ -2,10 +2,10 @@ import type { EpochMs } from "../clock.ts";
 import { endIssues } from "../issues/end-issues.ts";
 import { dueEnds, endingAt, endingUnanswered, nextEnd, renewSlotOf } from "../issues/issue-times.ts";
 import { lookedAt } from "../issues/replaced.ts";
-import type { SyncKey } from "../keys.ts";
+import { isCleanupKey, type SyncKey } from "../keys.ts";
 import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
-import type { Issue, Row, RowState } from "../ports/rows.ts";
+import { type Issue, ownsNothing, type Row, type RowState } from "../ports/rows.ts";
 import type { Schedule, Settlement } from "../ports/store.ts";
 import type { RolloutTarget } from "../ports/workloads.ts";
 import { rolloutComplete } from "../rollout/complete.ts";
@@ -83,6 +83,7 @@ function stayed(row: Row, now: EpochMs): Settlement {
   const { state, wheel } = row;
   const times = [...ownTimes(state), ...[nextEnd(state)].filter((time) => time !== undefined)];
   const dueAt = times.length === 0 ? undefined : Math.min(...times);
+  if (isCleanupKey(row.key) && ownsNothing(state)) return { state, schedule: { kind: "gone" }, now };
   const schedule: Schedule = wheel
     ? { kind: "wheel", slot: wheel, ...(dueAt === undefined ? {} : { dueAt }) }
     : dueAt === undefined
