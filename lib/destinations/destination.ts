@@ -87,8 +87,8 @@ export interface DestinationFactory<W = unknown> {
   /** The Secrets to record with the claim, because a write is recorded before it happens (lease-table 8). */
   ownedWith(resolved: W, owned: readonly OwnedSecret[]): readonly OwnedSecret[];
   toWrite(apis: DestinationApis, about: ToWrite<W>): Destination;
-  /** What to know of it before there is data. */
-  holding(apis: DestinationApis, about: Pick<ToWrite<W>, "row" | "settings" | "resolved">): Holding;
+  /** What is there before a kind asks for data that can't be asked for twice. For one attempt: observes once. */
+  holding(apis: DestinationApis, about: Omit<ToWrite<W>, "data" | "digest">): Holding;
   /** Wants nothing there: removes what the row owns, if it is still ours. */
   toClear(apis: DestinationApis, about: Pick<ToWrite<W>, "row" | "settings">): Destination;
 }

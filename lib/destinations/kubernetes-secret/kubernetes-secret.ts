@@ -1,3 +1,4 @@
+import type { Digest } from "../../digest.ts";
 import { partsOf } from "../../keys.ts";
 import type { OwnedSecret } from "../../ports/rows.ts";
 import type { RolloutTarget } from "../../ports/workloads.ts";
@@ -5,6 +6,7 @@ import type { Destination, DestinationApis, DestinationFactory, ToWrite } from "
 import { act } from "./act.ts";
 import { decide } from "./decide.ts";
 import { describe } from "./describe.ts";
+import { holdingOf } from "./holding.ts";
 import { removeIfOurs } from "./remove.ts";
 import type { Decision, WantedSecret, Work } from "./state.ts";
 
@@ -36,6 +38,8 @@ export const kubernetesSecrets: DestinationFactory<WantsSecret> = {
     };
   },
 
+  holding: (apis, about) => holdingOf(apis, workOf(apis, { ...about, data: new Map(), digest: NO_DIGEST })),
+
   toClear({ secrets, origin }, { row, settings }): Destination<Owned, Owned> {
     const { cluster, namespace } = partsOf(row.key);
     return {
@@ -55,6 +59,9 @@ export const kubernetesSecrets: DestinationFactory<WantsSecret> = {
     };
   },
 };
+
+/** Of data that does not exist yet: no Secret has it. */
+const NO_DIGEST: Digest = "";
 
 type Owned = readonly OwnedSecret[];
 
