@@ -1,6 +1,5 @@
 import type { Digest } from "../digest.ts";
 import { SyncError } from "../errors.ts";
-import type { Holding } from "./holding.ts";
 import type { Origin } from "../origins/origin.ts";
 import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
@@ -8,6 +7,7 @@ import type { ClusterSettings } from "../ports/fleet.ts";
 import type { OwnedSecret, Row } from "../ports/rows.ts";
 import type { SecretApi } from "../ports/secrets.ts";
 import type { SecretData } from "../secret-value.ts";
+import type { Holding } from "./holding.ts";
 
 /**
  * A place for secret data. Runs, plans and clean-ups share it: a plan passes APIs that simulate writes, and a clean-up

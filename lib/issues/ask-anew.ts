@@ -75,9 +75,13 @@ export async function askAnew(deps: IssueDeps, asking: Asking): Promise<Answered
   const token = await deps.issues.login(identity, signal);
   const way = wayOf(identity, request);
   const { issue, askBefore } = await recordAsking(deps, asking, token, way);
-  const late = new SyncError("DEADLINE_EXCEEDED", "the request for a credential could not start in time: nothing was asked", {
-    outcome: "none",
-  });
+  const late = new SyncError(
+    "DEADLINE_EXCEEDED",
+    "the request for a credential could not start in time: nothing was asked",
+    {
+      outcome: "none",
+    },
+  );
   if (deps.clock() > askBefore) throw await givenUp(deps, asking, issue, { way, token, error: late });
   try {
     const askedAt = deps.clock();
@@ -145,7 +149,10 @@ function mustBeOfUse(token: OwnToken, { mount }: VaultIdentity): void {
 }
 
 /** Asked once per identity and process. */
-const knownRights = new WeakMap<IssueDeps["issues"], Map<string, { readonly at: EpochMs; readonly rights: EndRights }>>();
+const knownRights = new WeakMap<
+  IssueDeps["issues"],
+  Map<string, { readonly at: EpochMs; readonly rights: EndRights }>
+>();
 const RIGHTS_KEPT_MS = 10 * MINUTE_MS;
 const MOST_RIGHTS = 1_000;
 

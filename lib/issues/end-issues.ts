@@ -56,7 +56,9 @@ async function endIssue(deps: Deps, key: SyncKey, issue: Issue, signal: AbortSig
   const opened = issue.endBy === "none" ? undefined : await openIssue(deps, key, issue);
   if (opened === undefined) return endedLater({ ...issue, tries: issue.tries ?? 10 }, now);
   try {
-    return (await revoke(deps, key, issue, opened, signal)) ? over(deps, key, issue, "revoked") : leftToItsEnd(deps, key, issue);
+    return (await revoke(deps, key, issue, opened, signal))
+      ? over(deps, key, issue, "revoked")
+      : leftToItsEnd(deps, key, issue);
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     deps.log.warn("issue-not-ended", { key, serial: issue.serial, code: error.code, message: error.message });
@@ -77,7 +79,13 @@ async function revoke(
     if (certificate === undefined || way.identity === undefined) return true;
     const { mount, serial } = certificate;
     const body = { serial_number: serial };
-    const request = { ...(way.namespace && { namespace: way.namespace }), method: "POST", mount, path: "revoke", body } as const;
+    const request = {
+      ...(way.namespace && { namespace: way.namespace }),
+      method: "POST",
+      mount,
+      path: "revoke",
+      body,
+    } as const;
     // Revoking it twice is harmless.
     await issues.ask(way.identity, request, key, true, signal);
     return true;
@@ -98,7 +106,11 @@ function leftToItsEnd({ log, clock, metrics }: Deps, key: SyncKey, issue: Issue)
   const { goneBy } = issue;
   log.warn("issue-left-to-its-end", { key, serial: issue.serial, endsAt: isoTime(goneBy) });
   metrics.count("keyferry_issues_ended_total", { result: "denied" });
-  return { ...endedLater({ ...issue, tries: issue.tries ?? 10 }, clock()), endBy: "none", ...(goneBy && { endAt: goneBy }) };
+  return {
+    ...endedLater({ ...issue, tries: issue.tries ?? 10 }, clock()),
+    endBy: "none",
+    ...(goneBy && { endAt: goneBy }),
+  };
 }
 
 function isoTime(at: EpochMs | undefined): string {

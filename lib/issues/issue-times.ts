@@ -135,7 +135,10 @@ export function liveIssue({ issues = [] }: Pick<RowState, "issues">): Issue | un
 }
 
 /** Replaces issues by serial; `undefined` removes one. */
-export function withIssues(issues: readonly Issue[], changed: ReadonlyMap<string, Issue | undefined>): readonly Issue[] {
+export function withIssues(
+  issues: readonly Issue[],
+  changed: ReadonlyMap<string, Issue | undefined>,
+): readonly Issue[] {
   return issues.flatMap((issue) => {
     if (!changed.has(issue.serial)) return [issue];
     const next = changed.get(issue.serial);

@@ -1,5 +1,5 @@
-import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { circuitOfVault } from "../circuits.ts";
+import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
 import type { Issue, LostBecause, RefreshSlot } from "../ports/rows.ts";

@@ -28,8 +28,4 @@ function unsupported(ref: KindRef): SyncKind<Resolved & WantsSecret> {
 }
 
 /** The kinds of keyferry: a new one is a folder beside this file, and a line here. */
-export const KINDS: KindRegistry = kindRegistry([
-  staticSecret,
-  dynamicSecret,
-  unsupported(VAULT_PKI_SECRET),
-]);
+export const KINDS: KindRegistry = kindRegistry([staticSecret, dynamicSecret, unsupported(VAULT_PKI_SECRET)]);

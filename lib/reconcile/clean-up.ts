@@ -1,6 +1,6 @@
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
-import { declarationKey, isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { nextEnd, renewSlotOf } from "../issues/issue-times.ts";
+import { declarationKey, isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import type { SyncKind } from "../kinds/kind.ts";
 import { originOf } from "../origins/origin-of.ts";
 import type { Claim } from "../ports/claim.ts";

@@ -97,8 +97,7 @@ function stayed(row: Row, now: EpochMs): Settlement {
  * stays in the row, with its time: no finalizer waits for it.
  */
 export async function endAll(deps: ReconcileDeps, claim: Claim, signal: AbortSignal): Promise<void> {
-  const { key, state } = claim.row;
-  const { issues = [] } = state;
+  const { issues = [] } = claim.row.state;
   if (issues.length === 0) return;
   const now = deps.clock();
   const ending = issues.map((issue) => endingNow(issue, now));

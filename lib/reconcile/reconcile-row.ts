@@ -16,30 +16,38 @@ import type { Batch } from "./batch.ts";
 import { cleanUp, endRetired } from "./clean-up.ts";
 import type { CoreDeps } from "./deps.ts";
 import { endFormer, isOnlyEnding } from "./duties.ts";
-import { renewRow } from "./renew-row.ts";
 import { runReferenceStatus } from "./reference-status.ts";
+import { renewRow } from "./renew-row.ts";
+import type { Admitted } from "./run.ts";
 import { isBeingDeleted, shouldRelease } from "./standing.ts";
 import { syncOne } from "./sync-one.ts";
 
 /** Brings one row to its declared state. Safe to call twice, late, or after the row was done. */
 export async function reconcileRow(deps: CoreDeps, row: Row, message: KeysMessage, batch: Batch): Promise<void> {
   if (message.lane === "renew") return renewRow(deps, row, message.at, batch);
+  const { cluster, kind: name } = partsOf(row.key);
   const mode = admit(row, message, deps.clock());
   if (mode === undefined) return;
   if (isRetired(row)) return endRetired(deps, row, batch.signal);
-  const settings = deps.fleet(partsOf(row.key).cluster);
+  const settings = deps.fleet(cluster);
   if (settings === undefined) return;
   if (shouldRelease(row)) return release(deps, row);
-  const kind = deps.kinds.of(partsOf(row.key).kind);
+  const kind = deps.kinds.of(name);
   const isAway = await isSuspended(deps, row, settings, batch);
-  if (isOnlyEnding(row)) return endFormer(deps, row, isAway ? undefined : await targetsOf(row, settings, kind, batch), batch.signal);
+  if (isOnlyEnding(row))
+    return endFormer(deps, row, isAway ? undefined : await workloads(row, settings, kind, batch), batch.signal);
   if (isAway) return;
   if (isBeingDeleted(row)) return mode.isDue ? cleanUp(deps, { row, settings, kind }, batch) : undefined;
   if (isReferenceStatus(row.key)) return runReferenceStatus(deps, row, settings, batch);
   if (kind === undefined) throw new Error(`no kind of that name: ${row.key}`);
-  const since = mode.isDue ? row.dueAt : message.at;
+  return runSync(deps, kind, { row, settings, mode }, batch);
+}
+
+function runSync(deps: CoreDeps, kind: SyncKind, admitted: Admitted, batch: Batch): Promise<void> {
+  const { row, mode } = admitted;
+  const since = mode.isDue ? row.dueAt : mode.at;
   deps.metrics.observe("keyferry_sync_delay_seconds", {}, Math.max(0, deps.clock() - (since ?? 0)) / SECOND_MS);
-  return syncOne(deps, kind, { row, settings, mode }, batch);
+  return syncOne(deps, kind, admitted, batch);
 }
 
 /** Its cluster, namespace or declaration left us, and only what it has in Vault is left. */
@@ -48,7 +56,7 @@ function isRetired({ key, state }: Row): boolean {
 }
 
 /** The workloads that may still use a former credential. */
-async function targetsOf(
+async function workloads(
   { declared, state }: Row,
   cluster: ClusterSettings,
   kind: SyncKind | undefined,

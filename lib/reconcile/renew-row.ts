@@ -1,6 +1,6 @@
 import type { EpochMs } from "../clock.ts";
-import { renewAgainIn, renewIssues } from "../issues/renew-issues.ts";
 import { isKept, withIssues } from "../issues/issue-times.ts";
+import { renewAgainIn, renewIssues } from "../issues/renew-issues.ts";
 import { isCleanupKey } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { LostBecause, Row } from "../ports/rows.ts";
@@ -33,8 +33,13 @@ async function issueAnewSoon(deps: ReconcileDeps, row: Row, lost: ReadonlyMap<st
   const now = deps.clock();
   const flagged = issues.filter(({ serial, state: at }) => at === "live" && lost.has(serial));
   const changed = new Map(flagged.map((issue) => [issue.serial, { ...issue, lost: lost.get(issue.serial) ?? "gone" }]));
-  for (const { serial, lost: because } of changed.values()) deps.log.info("issue-lost", { key: row.key, serial, because });
-  await claim.settle({ state: { ...state, issues: withIssues(issues, changed) }, schedule: { kind: "due", at: now }, now });
+  for (const { serial, lost: because } of changed.values())
+    deps.log.info("issue-lost", { key: row.key, serial, because });
+  await claim.settle({
+    state: { ...state, issues: withIssues(issues, changed) },
+    schedule: { kind: "due", at: now },
+    now,
+  });
 }
 
 /** A delayed message, until the next regular slot. */

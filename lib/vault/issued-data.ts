@@ -27,6 +27,7 @@ export function issuedData(asked: Asked, answer: VaultAnswer): IssuedData {
     fields: new Map(Object.entries(data)),
     requestId: typeof requestId === "string" && requestId.length <= MAX_REQUEST_ID ? requestId : "",
     ...(lease && { lease }),
+    goodForSeconds: lease === undefined ? secondsOf(body.lease_duration) : 0,
   };
 }
 

@@ -1,6 +1,6 @@
 import { type EpochMs, SECOND_MS } from "../../clock.ts";
 import { vaultAt } from "../../declarations/lent-identity.ts";
-import { type WantsSecret, kubernetesSecrets } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
+import { kubernetesSecrets, type WantsSecret } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
 import { digestOf, fingerprint } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
 import { type Answered, askAnew, countedIssue, wayOf } from "../../issues/ask-anew.ts";
@@ -71,7 +71,7 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
     async foresee(run) {
       const was = issuedState(run.row.state);
       const kept = await keepable(kind, run, was);
-      return typeof kept === "string" ? "would-issue" : keep(kind, run, was, kept, run.row.state.issues ?? []);
+      return typeof kept === "string" ? "would-issue" : keep(kind, was, kept, run.row.state.issues ?? []);
     },
     async obtain(run) {
       const { claim } = run;
@@ -79,7 +79,7 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
       const was = issuedState(claim.row.state);
       const kept = unapplied ?? (await keepable(kind, { ...run, row: claim.row }, was));
       const issues = claim.row.state.issues ?? [];
-      if (typeof kept !== "string") return keep(kind, run, was, kept, issues);
+      if (typeof kept !== "string") return keep(kind, was, kept, issues);
       run.deps.log.info("credential-asked-for", { key: claim.row.key, because: kept });
       return was.isLeaseless ? askShared(kind, run, was) : ask(kind, run, was);
     },
@@ -169,7 +169,6 @@ function loginOf({ target: { address }, namespace = "", mount, headers, method }
 
 function keep<R extends ResolvedIssued>(
   kind: IssuingKind<R>,
-  run: ForeseeInput<R>,
   was: IssuedState,
   data: SecretData,
   issues: readonly Issue[],
