@@ -12,7 +12,7 @@ it("every kind of sync that is discovered is known", () => {
 });
 
 it("kinds that this version does not carry out are parked, and refer to nothing", () => {
-  for (const kind of ["VaultDynamicSecret", "VaultPKISecret"]) {
+  for (const kind of ["VaultPKISecret"]) {
     const declared = aDeclared({ key: syncKey({ cluster: "east", kind, namespace: "shop", name: "app" }) });
     const resolution = KINDS.of(kind)?.resolve({ declared, cluster: aCluster(), reference: () => undefined });
     const { refs, outcome } = resolution ?? assert.fail(kind);

@@ -95,6 +95,7 @@ describe("an issue", () => {
         ["number", new LosslessNumber("12")],
       ]),
       lease: { id: LEASE.id, seconds: 60, renewable: true },
+      goodForSeconds: 0,
     });
     const [question] = asked;
     assert.equal(question?.timeoutMs, 30_000);
