@@ -146,7 +146,7 @@ const NO_QUEUE: WorkQueue = { send: async () => undefined };
 async function releasedClusters(leases: LeaseStore, { clusters }: Fleet): Promise<readonly string[]> {
   const fleet = new Set(clusters.map(({ name }) => name));
   const departed = (await leases.clusters()).map(({ name }) => name).filter((name) => !fleet.has(name));
-  await releaseDeparted({ leases, queue: NO_QUEUE, clock: systemClock, log: silent }, fleet);
+  await releaseDeparted({ leases, queue: NO_QUEUE, clock: systemClock, log: silent }, clusters);
   return departed;
 }
 
