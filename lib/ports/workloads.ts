@@ -20,7 +20,7 @@ export interface SeenTarget {
   /** Changes take effect only when it is resumed. */
   readonly paused: boolean;
   readonly deleting: boolean;
-  /** Every replica runs the present template, and its controller has seen it. Missing: unknown for this kind. */
+  /** Every replica runs the present template, and is available. Missing: its status can't tell. */
   readonly isComplete?: boolean;
 }
 
