@@ -26,7 +26,7 @@ const HINTS: Hints = [
   [/invalid role name|unknown role|role .*(could not be found|not found|does not exist)/i, "there is no such role"],
   [/unable to find .*issuer|issuer .*not found/i, "there is no such issuer"],
   [/not allowed by this role/i, "the role does not allow a name in the request"],
-  [/secrets that generate leases/i, "the token is for a single use: remove token_num_uses from its VaultAuth's role"],
+  [/token had one use left/i, "the token is for a single use: remove token_num_uses from its VaultAuth's role"],
   [/could not load configuration|not configured/i, "the auth method is not configured"],
   [/service account name not authorized/i, "the role does not allow this service account"],
   [/namespace not authorized/i, "the role does not allow this service account's namespace"],
