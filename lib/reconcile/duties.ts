@@ -1,6 +1,6 @@
 import type { EpochMs } from "../clock.ts";
 import { endIssues } from "../issues/end-issues.ts";
-import { dueEnds, endingAt, endingUnanswered, nextEnd, renewSlotOf } from "../issues/issue-times.ts";
+import { dueEnds, endingAt, endingByItself, endingUnanswered, nextEnd, renewSlotOf } from "../issues/issue-times.ts";
 import { lookedAt } from "../issues/replaced.ts";
 import { isCleanupKey, type SyncKey } from "../keys.ts";
 import type { Claim } from "../ports/claim.ts";
@@ -112,4 +112,15 @@ function endingNow(issue: Issue, now: EpochMs): Issue {
   // A failed attempt has its own pause, and a request that may be under way its own end.
   const isAnswered = issue.vaultLease !== undefined || issue.certificate !== undefined;
   return isAnswered && issue.tries === undefined ? { ...rest, endAt: now } : rest;
+}
+
+/** The declaration still exists: what the row has in Vault is in use, and ends by itself when its lease does. */
+export function leaveAll(claim: Claim, now: EpochMs): void {
+  const { issues = [] } = claim.row.state;
+  if (issues.length === 0) return;
+  const left = issues.map((issue) => {
+    if (issue.state === "ending") return issue;
+    return issue.state === "asking" ? endingUnanswered(issue) : endingByItself(issue, now);
+  });
+  claim.note({ issues: left });
 }
