@@ -20,16 +20,10 @@ export function tokensContract(flavor: "openbao" | "vault", servers: () => Issue
       const { path, login } = await databaseRole(world);
       const other = await login();
       const credential = await ask(vault, path, other.token);
-      const name = fresh("bare");
-      await vault.putIssuer(name, {});
-      await vault.enableAppRole({ role: name, policies: [] });
-      await vault.write(`auth/approle/role/${name}`, { token_policies: [], ...settings });
-      const role = await vault.read(`auth/approle/role/${name}/role-id`);
-      const secret = await vault.write(`auth/approle/role/${name}/secret-id`);
-      const answer = await vault.write("auth/approle/login", {
-        role_id: role?.data.role_id,
-        secret_id: secret.data.secret_id,
-      });
+      const role = fresh("bare");
+      const { roleId, secretId } = await vault.enableAppRole({ role, policies: [] });
+      await vault.write(`auth/approle/role/${role}`, settings);
+      const answer = await vault.write("auth/approle/login", { role_id: roleId, secret_id: secretId }, { token: null });
       const token = answer.auth?.client_token ?? "";
       const send = (method: string, at: string, body?: unknown): Promise<HttpAnswer> =>
         vault.request(method, at, body, { token });
@@ -76,7 +70,7 @@ export function tokensContract(flavor: "openbao" | "vault", servers: () => Issue
         assert.equal((await send(method, at, body)).status, 403, at);
     });
 
-    it("say what they may do with themselves where nothing but that is allowed", async () => {
+    it("with the least rights of an issuer renew, look up and revoke themselves, and revoke no lease", async () => {
       const { vault } = world;
       const { login } = await databaseRole(world);
       const { token } = await login();
