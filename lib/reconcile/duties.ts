@@ -78,10 +78,13 @@ async function look(
   return lookedAt(issue, seen, deps.clock());
 }
 
-/** The row as it was, with its own next time and that of its endings. */
-function stayed(row: Row, now: EpochMs): Settlement {
+/**
+ * The row as it was, with its own next time and that of its endings. `due`: it was due then for another reason, such
+ * as a nudge.
+ */
+export function stayed(row: Row, now: EpochMs, due?: EpochMs): Settlement {
   const { state, wheel } = row;
-  const times = [...ownTimes(state), ...[nextEnd(state)].filter((time) => time !== undefined)];
+  const times = [...ownTimes(state), nextEnd(state), due].filter((time) => time !== undefined);
   const dueAt = times.length === 0 ? undefined : Math.min(...times);
   if (isCleanupKey(row.key) && ownsNothing(state)) return { state, schedule: { kind: "gone" }, now };
   const schedule: Schedule = wheel
