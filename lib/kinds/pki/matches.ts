@@ -2,6 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import { domainToASCII } from "node:url";
 import type { VaultPkiSecretSpec } from "../../declarations/vault-pki-secret.ts";
 import { fingerprint } from "../../digest.ts";
+import { namesOf } from "./request.ts";
 
 /** The declared names of a certificate. */
 export type DeclaredNames = Pick<
@@ -32,7 +33,7 @@ export function differences(names: DeclaredNames, x509: X509Certificate): readon
   const sans = sansOf(x509);
   const subject: Readonly<Record<string, unknown>> = { ...x509.toLegacyObject().subject };
   const lacks = (field: string, list: readonly string[] | undefined, has: (value: string) => boolean) =>
-    split(list)
+    namesOf(list)
       .filter((value) => !has(value))
       .map((value) => `${field} ${value}`);
   const commonName = names.commonName ?? "";
@@ -45,12 +46,6 @@ export function differences(names: DeclaredNames, x509: X509Certificate): readon
     ...lacks("otherSans", names.otherSans, (value) => hasOtherName(x509, value)),
     ...lacks("userIDs", names.userIDs, (value) => valuesOf(subject.UID).includes(value)),
   ];
-}
-
-/** Lists are sent joined by commas, so a comma in a value separates as well. */
-function split(list: readonly string[] = []): readonly string[] {
-  const parts = list.join(",").split(",");
-  return [...new Set(parts.map((part) => part.trim()).filter((part) => part !== ""))];
 }
 
 /** Node gives one value as a text, several as a list. */
@@ -67,7 +62,7 @@ function isMisplaced(names: DeclaredNames, commonName: string, sans: ReadonlySet
   const san = dnsOrEmail(commonName);
   const isName = commonName.includes("@") || HOST_NAME.test(san.slice("dns ".length));
   if (commonName === "" || !isName) return false;
-  if (split(names.altNames).some((value) => dnsOrEmail(value) === san)) return false;
+  if (namesOf(names.altNames).some((value) => dnsOrEmail(value) === san)) return false;
   return sans.has(san) === (names.excludeCNFromSans ?? false);
 }
 

@@ -48,8 +48,17 @@ function bodyOf(spec: VaultPkiSecretSpec): JsonObject {
   };
 }
 
-function joined(list: readonly string[] = []): string {
-  return list.join(",");
+/**
+ * The names of a list. It is sent joined by commas, so a comma in a name separates as well. Without spaces around each:
+ * Vault drops them, and OpenBao would leave such a name out.
+ */
+export function namesOf(list: readonly string[] = []): readonly string[] {
+  const parts = list.join(",").split(",");
+  return [...new Set(parts.map((part) => part.trim()).filter((part) => part !== ""))];
+}
+
+function joined(list: readonly string[] | undefined): string {
+  return namesOf(list).join(",");
 }
 
 /** Vault takes `30d`, but refuses `1.5d`, and takes `0.5s` for the role's default. */

@@ -67,6 +67,11 @@ describe("a request for a certificate", () => {
     });
   });
 
+  it("sends each name once and without spaces around it, which OpenBao would not forgive", () => {
+    const altNames = [" a.example.com", "b.example.com, c.example.com ", "", "a.example.com"];
+    assert.equal(requestOf(spec({ altNames })).body?.alt_names, "a.example.com,b.example.com,c.example.com");
+  });
+
   it("writes fractions of a TTL in whole seconds, and any other one as declared", () => {
     const sent = ["30d", "1.5d", "90m", "1.5h", "0.5s", "0s"].map((ttl) => requestOf(spec({ ttl })).body?.ttl);
     assert.deepEqual(sent, ["30d", "129600s", "90m", "5400s", "1s", "0s"]);
