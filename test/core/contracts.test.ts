@@ -1,7 +1,7 @@
 import { after, before, describe } from "node:test";
 import { clusterApiContract } from "../contract/cluster-api.contract.ts";
-import type { OpenCluster } from "../contract/kubernetes-fixtures.ts";
 import { issueApiContract } from "../contract/issue-api.contract.ts";
+import type { OpenCluster } from "../contract/kubernetes-fixtures.ts";
 import { resourceApiContract } from "../contract/resource-api.contract.ts";
 import { secretApiContract } from "../contract/secret-api.contract.ts";
 import { vaultApiContract } from "../contract/vault-api.contract.ts";

@@ -40,7 +40,8 @@ export function memoryVaultClient({ time, vaultAt, effect = plainly }: VaultClie
         const vault = await reached(target, asked, signal);
         const answer = await vault.serve(questionOf(question), { timeoutMs: target.timeoutMs, signal });
         if (answer === "cut") throw refused("ECONNRESET", asked);
-        if (answer === "swallowed") throw signal.aborted ? givenUp(asked, "unknown") : timedOut(asked, target.timeoutMs);
+        if (answer === "swallowed")
+          throw signal.aborted ? givenUp(asked, "unknown") : timedOut(asked, target.timeoutMs);
         answeredAt.set(addressOf(target), time.now());
         return answer;
       });

@@ -180,7 +180,9 @@ export function memoryVault({ address, time }: { readonly address: string; reado
     },
     async enablePki({ mount = "pki", commonName = "a root", ttl = "87600h" } = {}) {
       await mounting("pki", mount);
-      return String((await write(`${mount}/root/generate/internal`, { common_name: commonName, ttl })).data.certificate);
+      return String(
+        (await write(`${mount}/root/generate/internal`, { common_name: commonName, ttl })).data.certificate,
+      );
     },
     async putPkiRole(name, { mount = "pki", ...role } = {}) {
       await write(`${mount}/roles/${name}`, { ttl: "1h", ...role });

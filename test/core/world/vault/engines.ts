@@ -1,7 +1,7 @@
 import { type Answer, type Body, bodyOf, done, failed, msOf, ok, type Question } from "./answers.ts";
 import type { Leases } from "./leases.ts";
 import { type PkiMount, pkiMount } from "./pki.ts";
-import { staticRole, type StaticRole } from "./static-roles.ts";
+import { type StaticRole, staticRole } from "./static-roles.ts";
 import type { Token } from "./tokens.ts";
 
 /** A request that Vault has begun to work on. */
@@ -77,7 +77,8 @@ function databaseMount({ now, leases, mount }: EngineDeps): Engine {
       const role = roles.get(name);
       switch (area) {
         case "creds":
-          if (question.method !== "GET") return atOnce(() => failed(405, "1 error occurred:\n\t* unsupported operation\n\n"));
+          if (question.method !== "GET")
+            return atOnce(() => failed(405, "1 error occurred:\n\t* unsupported operation\n\n"));
           if (role === undefined) return atOnce(() => failed(400, `unknown role: ${name}`));
           return { workMs: msOf(role.creation_time), finish: () => credential(name, role, token) };
         case "static-creds": {

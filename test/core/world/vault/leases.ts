@@ -68,7 +68,10 @@ export function vaultLeases(now: () => number): Leases {
     const lease = find(String(id));
     if (lease === undefined) return failed(400, "invalid lease");
     const { isRenewable: renewable } = lease;
-    const times = { issue_time: new Date(lease.madeAt).toISOString(), expire_time: new Date(lease.endsAt).toISOString() };
+    const times = {
+      issue_time: new Date(lease.madeAt).toISOString(),
+      expire_time: new Date(lease.endsAt).toISOString(),
+    };
     return ok({ data: { id: lease.id, ...times, renewable, ttl: secondsLeft(lease) } });
   };
   const revoke = ({ lease_id: id }: Body): Answer => {

@@ -45,7 +45,8 @@ export function pkiMount({ now, leases, mount }: EngineDeps): PkiMount {
     const maxMs = msOf(role.max_ttl) || 32 * DAY_MS;
     const ttlMs = Math.min(msOf(body.ttl) || msOf(role.ttl) || maxMs, maxMs);
     const until = Math.floor((now() + ttlMs) / 1_000) * 1_000;
-    if (until > ca.until) return failed(400, "cannot satisfy request, as TTL would result in notAfter that is beyond the CA's");
+    if (until > ca.until)
+      return failed(400, "cannot satisfy request, as TTL would result in notAfter that is beyond the CA's");
     const own = commonName === "" || body.exclude_cn_from_sans === true ? [] : [commonName];
     const names = [...new Set([...own, ...textsOf(body.alt_names)])];
     const { certificate, privateKey, serial } = ca.issue({
@@ -76,7 +77,10 @@ export function pkiMount({ now, leases, mount }: EngineDeps): PkiMount {
   };
   const root = (name: string, body: Body): Answer => {
     const from = now() - BACK_MS;
-    const ca = memoryCa(String(body.common_name ?? "root"), { from, until: now() + (msOf(body.ttl) || 3_650 * DAY_MS) });
+    const ca = memoryCa(String(body.common_name ?? "root"), {
+      from,
+      until: now() + (msOf(body.ttl) || 3_650 * DAY_MS),
+    });
     issuers.set(name, ca);
     if (!issuers.has("default")) issuers.set("default", ca);
     return ok({ data: { certificate: ca.certificate, issuing_ca: ca.certificate, issuer_name: name } });
@@ -85,7 +89,9 @@ export function pkiMount({ now, leases, mount }: EngineDeps): PkiMount {
     const found = made.get(serial);
     if (!found?.isStored) return failed(404);
     const at = revokedAt(found);
-    return ok({ data: { certificate: found.certificate, revocation_time: at === undefined ? 0 : Math.floor(at / 1_000) } });
+    return ok({
+      data: { certificate: found.certificate, revocation_time: at === undefined ? 0 : Math.floor(at / 1_000) },
+    });
   };
   return {
     show,

@@ -140,7 +140,10 @@ export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
     const lease = leases.find(id ?? "");
     if (lease === undefined) return answer;
     lease.revokedAt = now();
-    return failed(400, "Secret cannot be returned; token had one use left, so leased credentials were immediately revoked.");
+    return failed(
+      400,
+      "Secret cannot be returned; token had one use left, so leased credentials were immediately revoked.",
+    );
   };
   const answered = (question: Question): Answer | Begun => {
     const { path, method } = question;

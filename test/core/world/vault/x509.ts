@@ -92,7 +92,11 @@ function addressBytes(address: string): Buffer {
   const [head = "", tail] = address.split("::");
   const groups = (text = "") => text.split(":").filter((part) => part !== "");
   const missing = 8 - groups(head).length - groups(tail).length;
-  const all = [...groups(head), ...Array.from({ length: tail === undefined ? 0 : missing }, () => "0"), ...groups(tail)];
+  const all = [
+    ...groups(head),
+    ...Array.from({ length: tail === undefined ? 0 : missing }, () => "0"),
+    ...groups(tail),
+  ];
   return Buffer.concat(all.map((group) => Buffer.from(group.padStart(4, "0"), "hex")));
 }
 
@@ -103,7 +107,10 @@ function nameOf(commonName: string): Buffer {
 
 /** Years up to 2049 have two digits in a certificate. */
 function time(ms: number): Buffer {
-  const text = `${new Date(ms).toISOString().replace(/\.\d+Z$/, "Z").replaceAll(/[-:T]/g, "")}`;
+  const text = `${new Date(ms)
+    .toISOString()
+    .replace(/\.\d+Z$/, "Z")
+    .replaceAll(/[-:T]/g, "")}`;
   const isShort = new Date(ms).getUTCFullYear() < 2050;
   return der(isShort ? 0x17 : 0x18, Buffer.from(isShort ? text.slice(2) : text));
 }
