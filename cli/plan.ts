@@ -134,6 +134,7 @@ function readOnlyApis(
       ...{ leases, vault, templates, secrets, resources, clusters: apis.clusters, clock, ca },
       digestKey: key,
       kinds: KINDS,
+      random: Math.random,
       log: silent,
     }),
     survey: (cluster, signal) => survey(discovery, cluster, signal),

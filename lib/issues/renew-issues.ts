@@ -24,22 +24,26 @@ export interface Renewing {
 export interface Renewed {
   /** Issues whose renewal Vault refused, by serial. */
   readonly lost: ReadonlyMap<string, LostBecause>;
-  /** Vault did not answer: a renewal is to be tried again soon. */
-  readonly isUnanswered: boolean;
+  /** Issues that Vault renewed. */
+  readonly renewed: ReadonlySet<string>;
+  /** Issues about which Vault did not answer: their renewal is to be tried again soon. */
+  readonly unanswered: ReadonlySet<string>;
 }
 
 /** Renews what a row has in Vault: at most two requests for each issue, and no write (lease-table 29). */
 export async function renewIssues(deps: Deps, renewing: Renewing): Promise<Renewed> {
   const { key, issues } = renewing;
   const lost = new Map<string, LostBecause>();
-  let isUnanswered = false;
+  const renewed = new Set<string>();
+  const unanswered = new Set<string>();
   for (const issue of issues.filter((one) => isKept(one, deps.clock()))) {
     const verdict = await renewOne(deps, renewing, issue);
     count(deps, key, verdict);
-    if (verdict === "unanswered") isUnanswered = true;
-    else if (verdict !== "renewed" && issue.state === "live") lost.set(issue.serial, verdict);
+    if (verdict === "unanswered") unanswered.add(issue.serial);
+    else if (verdict === "renewed") renewed.add(issue.serial);
+    else if (issue.state === "live") lost.set(issue.serial, verdict);
   }
-  return { lost, isUnanswered };
+  return { lost, renewed, unanswered };
 }
 
 type Verdict = "renewed" | "unanswered" | LostBecause;
@@ -92,4 +96,13 @@ function verdictOf(answer: RenewAnswer, asked: number): Verdict {
 /** The pause before a renewal that Vault did not answer is tried again, in ms: several times before the TTL's end. */
 export function renewAgainIn({ renewWithin }: Pick<Issue, "renewWithin">): number {
   return Math.max(2 * SECOND_MS, Math.min(15 * SECOND_MS, Math.floor(((renewWithin ?? 0) * SECOND_MS) / 4)));
+}
+
+/**
+ * When an issue ends at the earliest, if a whole slot and its tries were not answered: the slot before it was the last
+ * that may have renewed it.
+ */
+export function endsAtEarliest({ vaultLease, tokenSeconds }: Issue, { period }: RefreshSlot, at: EpochMs): EpochMs {
+  const ttls = [vaultLease?.seconds ?? 0, tokenSeconds].filter((seconds) => seconds > 0);
+  return at + (Math.min(...ttls) - period) * SECOND_MS;
 }

@@ -1,4 +1,4 @@
-import type { Clock, EpochMs } from "../clock.ts";
+import type { Clock, EpochMs, Random } from "../clock.ts";
 import type { Resolution, ResolveInput } from "../declarations/resolution.ts";
 import type { DestinationFactory } from "../destinations/destination.ts";
 import type { Holding } from "../destinations/holding.ts";
@@ -72,6 +72,7 @@ export interface ForeseeInput<R extends Resolved = Resolved> {
   /** Its destination, before there is data. */
   readonly holding: Holding;
   readonly digestKey: DigestKey;
+  readonly random: Random;
   /** Reads each Vault path once per identity and batch. */
   readonly read: (read: VaultRead) => Promise<SourceData>;
   readonly templates: TemplateEngine;
@@ -98,4 +99,6 @@ export interface SyncKind<R extends Resolved = Resolved> {
   /** What a run would obtain, for a plan. A kind that would make Vault issue something says so instead. */
   foresee(run: ForeseeInput<R>): Promise<Obtained | "would-issue">;
   obtain(run: ObtainInput<R>): Promise<Obtained>;
+  /** The Secret that is not ours, and is to be emptied when its declaration goes; undefined: none. */
+  blanks?(row: Row): string | undefined;
 }

@@ -27,7 +27,7 @@ import { type SimulatedSecrets, simulatedSecrets } from "./simulated-secrets.ts"
 export interface PlanDeps
   extends Pick<
     CoreDeps,
-    "kinds" | "leases" | "vault" | "resources" | "clusters" | "templates" | "digestKey" | "clock" | "log"
+    "kinds" | "leases" | "vault" | "resources" | "clusters" | "templates" | "digestKey" | "clock" | "random" | "log"
   > {
   readonly secrets: Pick<SecretApi, "observe" | "ownedNames">;
   readonly ca: CaCache;
@@ -150,12 +150,12 @@ async function planSync(deps: PlanDeps, kind: SyncKind, resolved: Resolved, plan
   // Observed in any case: a run would find out the same by its precondition.
   const row = { ...planning.row, verify: true };
   const name = resolved.destination.name;
-  const { templates, clock, digestKey } = deps;
+  const { templates, clock, random, digestKey } = deps;
   const claim = simulatedClaim(row);
   const secrets = simulatedSecrets(deps.secrets);
   const apis = apisFor(deps, row, kind, secrets);
   const obtained = await kind.foresee({
-    ...{ row, resolved, settings, templates, clock, digestKey, signal },
+    ...{ row, resolved, settings, templates, clock, random, digestKey, signal },
     holding: kind.destination.holding(apis, { row, settings, resolved }),
     read: (read) => sources.read(read, signal),
   });

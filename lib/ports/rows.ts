@@ -158,6 +158,8 @@ export interface Issue {
   readonly tries?: number;
   /** How it is ended; missing: its token is revoked. `none`: it ends by itself. */
   readonly endBy?: "lease" | "none";
+  /** `live`: its renewals are not answered, and it ends then, or later: told on the resource. */
+  readonly atRisk?: EpochMs;
   /** `live`: why a renewal failed, so that it is issued anew. */
   readonly lost?: LostBecause;
   /** The share of its shortest TTL within which it is renewed, in seconds; missing: nothing of it is renewed. */

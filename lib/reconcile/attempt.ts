@@ -53,10 +53,10 @@ async function obtainAndWrite(deps: ReconcileDeps, run: Run, resolved: Resolved,
   const { kind, claim, origin, settings } = run;
   const { row } = claim;
   const { signal } = batch;
-  const { templates, clock, digestKey } = deps;
+  const { templates, clock, random, digestKey } = deps;
   const apis = { ...deps, origin };
   const obtained = await kind.obtain({
-    ...{ row, resolved, settings, templates, clock, digestKey, claim, deps, signal },
+    ...{ row, resolved, settings, templates, clock, random, digestKey, claim, deps, signal },
     holding: kind.destination.holding(apis, { row, settings, resolved }),
     read: readFor(run, batch),
     reached: async (identity) => ({ ...identity, target: await batch.ca.resolve(identity.target, signal) }),

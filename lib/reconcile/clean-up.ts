@@ -12,7 +12,7 @@ import { sendDue } from "../schedule/messages.ts";
 import type { Batch } from "./batch.ts";
 import { claimOf } from "./claim.ts";
 import { clear } from "./clear.ts";
-import { endAll } from "./duties.ts";
+import { endAll, leaveAll } from "./duties.ts";
 import { settleFailed } from "./settle.ts";
 
 /** A row whose declaration is gone or being deleted. */
@@ -73,7 +73,11 @@ async function removeAll(
   const origin = originOf(deps, row, kind?.ref);
   try {
     const standing = await clear({ kind, settings, apis: { ...deps, origin }, claim }, signal);
-    if (standing === "declared") return done(claim.row, deps.clock());
+    if (standing === "declared") {
+      // Its credentials are in use: they end by themselves.
+      leaveAll(claim, deps.clock());
+      return done(claim.row, deps.clock());
+    }
     await endAll(deps, claim, signal);
     await origin.release(signal);
     deps.log.info("declaration-cleaned-up", { key: row.key, secrets: row.state.owned.map((owned) => owned.name) });

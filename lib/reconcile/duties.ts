@@ -1,6 +1,6 @@
 import type { EpochMs } from "../clock.ts";
 import { endIssues } from "../issues/end-issues.ts";
-import { dueEnds, endingAt, endingUnanswered, nextEnd, renewSlotOf } from "../issues/issue-times.ts";
+import { dueEnds, endingAt, endingByItself, endingUnanswered, nextEnd, renewSlotOf } from "../issues/issue-times.ts";
 import { lookedAt } from "../issues/replaced.ts";
 import { isCleanupKey, type SyncKey } from "../keys.ts";
 import type { Claim } from "../ports/claim.ts";
@@ -78,10 +78,13 @@ async function look(
   return lookedAt(issue, seen, deps.clock());
 }
 
-/** The row as it was, with its own next time and that of its endings. */
-function stayed(row: Row, now: EpochMs): Settlement {
+/**
+ * The row as it was, with its own next time and that of its endings. `due`: it was due then for another reason, such
+ * as a nudge.
+ */
+export function stayed(row: Row, now: EpochMs, due?: EpochMs): Settlement {
   const { state, wheel } = row;
-  const times = [...ownTimes(state), ...[nextEnd(state)].filter((time) => time !== undefined)];
+  const times = [...ownTimes(state), nextEnd(state), due].filter((time) => time !== undefined);
   const dueAt = times.length === 0 ? undefined : Math.min(...times);
   if (isCleanupKey(row.key) && ownsNothing(state)) return { state, schedule: { kind: "gone" }, now };
   const schedule: Schedule = wheel
@@ -112,4 +115,15 @@ function endingNow(issue: Issue, now: EpochMs): Issue {
   // A failed attempt has its own pause, and a request that may be under way its own end.
   const isAnswered = issue.vaultLease !== undefined || issue.certificate !== undefined;
   return isAnswered && issue.tries === undefined ? { ...rest, endAt: now } : rest;
+}
+
+/** The declaration still exists: what the row has in Vault is in use, and ends by itself when its lease does. */
+export function leaveAll(claim: Claim, now: EpochMs): void {
+  const { issues = [] } = claim.row.state;
+  if (issues.length === 0) return;
+  const left = issues.map((issue) => {
+    if (issue.state === "ending") return issue;
+    return issue.state === "asking" ? endingUnanswered(issue) : endingByItself(issue, now);
+  });
+  claim.note({ issues: left });
 }

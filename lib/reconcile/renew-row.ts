@@ -1,16 +1,22 @@
 import { circuitOfCluster } from "../circuits.ts";
 import type { EpochMs } from "../clock.ts";
+import { SyncError } from "../errors.ts";
 import { isKept, withIssues } from "../issues/issue-times.ts";
-import { renewAgainIn, renewIssues } from "../issues/renew-issues.ts";
+import { endsAtEarliest, renewAgainIn, renewIssues } from "../issues/renew-issues.ts";
 import { retentionOf } from "../issues/retention.ts";
 import { isCleanupKey, partsOf } from "../keys.ts";
+import type { Origin } from "../origins/origin.ts";
+import { originOf } from "../origins/origin-of.ts";
+import type { RunOutcome } from "../origins/status.ts";
+import type { Warning } from "../origins/warnings.ts";
+import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
-import type { LostBecause, Row } from "../ports/rows.ts";
+import type { Issue, LostBecause, Row } from "../ports/rows.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { nextSlot } from "../schedule/wheel.ts";
 import type { Batch } from "./batch.ts";
 import { claimOf } from "./claim.ts";
-import { endAll } from "./duties.ts";
+import { endAll, stayed } from "./duties.ts";
 
 /**
  * A slot of the renew wheel: keeps what the row has in Vault. Takes no claim and writes nothing, whoever works on the
@@ -25,7 +31,9 @@ export async function renewRow(deps: ReconcileDeps, row: Row, at: EpochMs, batch
   const isAway = async (circuit: string) => (await batch.circuits.openAmong([circuit])) !== undefined;
   const renewed = await renewIssues(deps, { key, issues, slot, at, isAway, signal: batch.signal });
   if (renewed.lost.size > 0 && !isCleanupKey(key)) await issueAnewSoon(deps, row, renewed.lost);
-  if (renewed.isUnanswered) await renewAgain(deps, row, at);
+  if (renewed.unanswered.size > 0) await renewAgain(deps, row, renewed.unanswered, at, batch);
+  if (issues.some(({ serial, atRisk }) => atRisk !== undefined && renewed.renewed.has(serial)))
+    await tellRisk(deps, row, undefined, batch);
 }
 
 /** Its cluster is out of reach for so long that its Secrets may be gone for good. */
@@ -68,12 +76,68 @@ async function issueAnewSoon(deps: ReconcileDeps, row: Row, lost: ReadonlyMap<st
   });
 }
 
-/** A delayed message, until the next regular slot. */
-async function renewAgain(deps: ReconcileDeps, { key, declared, state, renew }: Row, at: EpochMs): Promise<void> {
+/** A delayed message, until the next regular slot; after the last one people are told. */
+async function renewAgain(
+  deps: ReconcileDeps,
+  row: Row,
+  unanswered: ReadonlySet<string>,
+  at: EpochMs,
+  batch: Batch,
+): Promise<void> {
+  const { key, declared, state, renew } = row;
   const now = deps.clock();
-  const [first] = (state.issues ?? []).filter((issue) => isKept(issue, now));
-  const again = now + renewAgainIn(first ?? {});
+  const [first] = (state.issues ?? []).filter(({ serial }) => unanswered.has(serial));
+  if (renew === undefined || first === undefined) return;
+  const again = now + renewAgainIn(first);
+  if (again < nextSlot(renew, at)) {
+    return sendDue(deps.queue, [{ key, group: declared.group, lane: "renew", at: again }], now);
+  }
   // The next slot comes by itself, and begins its own tries.
-  if (renew === undefined || again >= nextSlot(renew, at)) return;
-  await sendDue(deps.queue, [{ key, group: declared.group, lane: "renew", at: again }], now);
+  const isNews = first.state === "live" && first.atRisk === undefined && !isCleanupKey(key);
+  if (isNews) await tellRisk(deps, row, { issue: first, endsAt: endsAtEarliest(first, renew, at) }, batch);
+}
+
+/** A warning on the resource while a credential's renewals are not answered; `risk` undefined: it is over. */
+async function tellRisk(
+  deps: ReconcileDeps,
+  row: Row,
+  risk: { readonly issue: Issue; readonly endsAt: EpochMs } | undefined,
+  { signal }: Batch,
+): Promise<void> {
+  const claim = claimOf(deps, row);
+  if (deps.fleet(partsOf(row.key).cluster) === undefined || !(await claim.take())) return;
+  const { state, declared } = claim.row;
+  const issues = (state.issues ?? []).map(({ atRisk: _former, ...issue }) =>
+    issue.serial === risk?.issue.serial ? { ...issue, atRisk: risk.endsAt } : issue,
+  );
+  const warning = risk && atRiskWarning(risk.endsAt);
+  if (risk !== undefined) {
+    deps.log.warn("lease-at-risk", {
+      key: row.key,
+      serial: risk.issue.serial,
+      endsAt: new Date(risk.endsAt).toISOString(),
+    });
+    deps.metrics.count("keyferry_leases_at_risk_total", {});
+  }
+  const outcome = { kind: "warned", type: "CredentialRenewed", ...(warning && { warning }) } as const;
+  const seen = await told(originOf(deps, claim.row), outcome, claim, signal);
+  const next = { ...state, issues, ...(seen && { seen: { ...seen, hash: declared.hash } }) };
+  await claim.settle(stayed({ ...claim.row, state: next }, deps.clock(), row.dueAt));
+}
+
+/** A resource that can't be written must not keep the row. */
+async function told(origin: Origin, outcome: RunOutcome, claim: Claim, signal: AbortSignal) {
+  try {
+    return (await origin.announce(outcome, claim, signal)).seen;
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
+    return undefined;
+  }
+}
+
+function atRiskWarning(endsAt: EpochMs): Warning {
+  const message =
+    `Vault does not renew the credential in the Secret: it is valid until ${new Date(endsAt).toISOString()}, perhaps a ` +
+    "little longer. keyferry tries on, and asks for another one when it has ended";
+  return { type: "CredentialRenewed", status: "False", reason: "LeaseAtRisk", message };
 }

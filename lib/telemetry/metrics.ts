@@ -81,6 +81,10 @@ const METRICS: Readonly<Record<string, Definition>> = {
     help: "Former credentials by result: revoked, expired, denied, or the code of a failed attempt.",
     labels: ["result"],
   },
+  keyferry_leases_at_risk_total: {
+    help: "Credentials whose renewals Vault did not answer for a whole slot.",
+    labels: [],
+  },
   keyferry_issues_unreadable_total: {
     help: "Attempts to use a credential's token that was encrypted with another key, or without its Vault.",
     labels: [],

@@ -5,12 +5,11 @@ import { type LookUp, lookUp } from "../../declarations/look-up.ts";
 import { mustParseSpec, type SpecOf } from "../../declarations/parse.ts";
 import type { Resolution, ResolveInput } from "../../declarations/resolution.ts";
 import { placeOfRead } from "../../declarations/source.ts";
-import { fingerprint } from "../../digest.ts";
 import { parseDuration } from "../../duration.ts";
 import { partsOf } from "../../keys.ts";
+import { requestId } from "../../ports/vault-ids.ts";
 import type { VaultRequest } from "../../ports/vault-issues.ts";
 import type { Transformation } from "../../transform/transformation.ts";
-import { canonical } from "../../util/canonical.ts";
 import type { Json } from "../../util/json.ts";
 import type { ResolvedIssued } from "../issued/issued-kind.ts";
 import { destinationOf, mustBeStored, resolveTransformation, targetsOf } from "../shared/resolve.ts";
@@ -50,7 +49,7 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedDynamicSecret {
       circuit: circuitOfVault(identity.target.address),
       place: placeOfRead({ identity, ...request }, cluster.vaults),
       get id() {
-        return fingerprint("dynamic", identity.id, canonical({ ...request }));
+        return requestId(identity, request);
       },
     },
     request,
@@ -61,7 +60,7 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedDynamicSecret {
     renewalPercent: spec.renewalPercent,
     revokesReplaced: true,
     transformation,
-    shape: transformation as unknown as Json,
+    cause: { request: { ...request }, transformation } as unknown as Json,
     allowStaticCreds: spec.allowStaticCreds ?? false,
   };
 }

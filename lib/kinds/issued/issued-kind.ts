@@ -36,8 +36,8 @@ export interface ResolvedIssued extends Resolved, WantsSecret {
   readonly renewalPercent: number;
   /** Whether a replaced credential is revoked before its end. */
   readonly revokesReplaced: boolean;
-  /** What else issues anew when it changes: the transformation. */
-  readonly shape: Json;
+  /** What issues anew when it changes, besides the login and the Secret's name and type. */
+  readonly cause: Json;
 }
 
 /** What a kind makes of an answer. */
@@ -52,11 +52,11 @@ export interface Made {
 }
 
 /** What kinds that issue differ in. */
-export interface IssuingKind<R extends ResolvedIssued> extends Pick<SyncKind<R>, "ref" | "resolve"> {
+export interface IssuingKind<R extends ResolvedIssued> extends Pick<SyncKind<R>, "ref" | "resolve" | "blanks"> {
   /** Throws what makes the answer unusable: then it is ended at once. */
   make(run: ForeseeInput<R>, answer: IssuedData, askedAt: EpochMs, was: IssuedState): Promise<Made>;
-  /** Why the present credential does not do, although nothing that was declared changed. */
-  unfit?(run: ForeseeInput<R>, was: IssuedState): string | undefined;
+  /** Why the present data does not do any more; undefined when it does. */
+  unfit?(run: ForeseeInput<R>, was: IssuedState, held: SecretData): string | undefined;
   /** Whether each run reads anew, because that issues nothing: static roles. */
   isReadEachTime?(run: ForeseeInput<R>, was: IssuedState): boolean;
   status(was: IssuedState, live: Issue | undefined): JsonObject;
@@ -68,6 +68,7 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
     ref: kind.ref,
     resolve: kind.resolve,
     destination: kubernetesSecrets,
+    ...(kind.blanks === undefined ? {} : { blanks: kind.blanks }),
     async foresee(run) {
       const was = issuedState(run.row.state);
       const kept = await keepable(kind, run, was);
@@ -143,9 +144,8 @@ async function keepable<R extends ResolvedIssued>(
   if ((was.refresh ?? "") !== (row.declared.annotations[REFRESH_ANNOTATION] ?? "")) return "a refresh was requested";
   if (was.replaceAt !== undefined && was.replaceAt <= clock()) return "its time is over";
   if (kind.isReadEachTime?.(run, was)) return "it is read each time";
-  const unfit = kind.unfit?.(run, was);
-  if (unfit !== undefined) return unfit;
-  return (await holding.holds(was.keys, digest, signal)) ?? "its Secret has other data";
+  const held = await holding.holds(was.keys, digest, signal);
+  return held === undefined ? "its Secret has other data" : (kind.unfit?.(run, was, held) ?? held);
 }
 
 const LOST = {
@@ -155,9 +155,9 @@ const LOST = {
 } as const;
 
 /** Everything whose change issues anew. Labels, annotations, targets and the renewal's share do not. */
-function requestOf({ asks, request, destination, shape }: ResolvedIssued): string {
+function requestOf({ asks, destination, cause }: ResolvedIssued): string {
   const { name, type, create } = destination;
-  return fingerprint(canonical({ login: loginOf(asks.identity), request: { ...request }, name, type, create, shape }));
+  return fingerprint(canonical({ login: loginOf(asks.identity), name, type, create, cause }));
 }
 
 /** The login, without the versions of the resources that say it. */

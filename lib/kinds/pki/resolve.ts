@@ -5,22 +5,19 @@ import { type LookUp, lookUp } from "../../declarations/look-up.ts";
 import { mustParseSpec } from "../../declarations/parse.ts";
 import type { Resolution, ResolveInput } from "../../declarations/resolution.ts";
 import { placeOfRead } from "../../declarations/source.ts";
-import type { WantedSecret } from "../../destinations/kubernetes-secret/state.ts";
 import { parseDuration } from "../../duration.ts";
 import { partsOf } from "../../keys.ts";
 import { requestId } from "../../ports/vault-ids.ts";
 import type { VaultRequest } from "../../ports/vault-issues.ts";
 import type { Transformation } from "../../transform/transformation.ts";
-import type { AskedVault, Resolved } from "../kind.ts";
+import type { Json } from "../../util/json.ts";
+import type { ResolvedIssued } from "../issued/issued-kind.ts";
 import { destinationOf, mustBeStored, resolveTransformation, targetsOf } from "../shared/resolve.ts";
 import type { DeclaredNames } from "./matches.ts";
 import { requestOf } from "./request.ts";
 
 /** A VaultPKISecret with all its references. */
-export interface ResolvedPkiSecret extends Resolved {
-  readonly asks: AskedVault;
-  readonly request: VaultRequest;
-  readonly destination: WantedSecret;
+export interface ResolvedPkiSecret extends ResolvedIssued {
   readonly transformation: Transformation;
   /** Replaced certificates are revoked, and the last one when the declaration goes. */
   readonly revoke: boolean;
@@ -38,6 +35,7 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedPkiSecret {
   const spec = mustParseSpec("VaultPKISecret", declared.spec);
   const identity = resolveIdentity(lookup, spec.vaultAuthRef, partsOf(declared.key).namespace, cluster);
   const request = requestOf(spec);
+  const transformation = resolveTransformation(input, spec.destination.transformation, lookup);
   return {
     asks: {
       identity,
@@ -54,12 +52,28 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedPkiSecret {
     refreshAfterMs: undefined,
     hmac: true,
     rolloutTargets: targetsOf(spec.rolloutRestartTargets),
-    transformation: resolveTransformation(input, spec.destination.transformation, lookup),
+    transformation,
+    // Certificates are replaced at their own time; a lease only tells when its token must be renewed.
+    renewalPercent: RENEWAL_PERCENT,
+    revokesReplaced: spec.revoke ?? false,
+    cause: causeOf(request, transformation),
     revoke: spec.revoke ?? false,
     clear: (spec.clear ?? false) && !spec.destination.create,
     expiryOffsetMs: parseDuration(spec.expiryOffset) || undefined,
     names: spec,
   };
+}
+
+const RENEWAL_PERCENT = 67;
+
+/** Names are compared with the certificate itself, so that what it has already is not issued again. */
+const NAMES: ReadonlySet<string> = new Set([
+  ...["common_name", "alt_names", "ip_sans", "uri_sans", "other_sans", "user_ids", "exclude_cn_from_sans"],
+]);
+
+function causeOf({ body = {}, ...request }: VaultRequest, transformation: Transformation): Json {
+  const rest = Object.fromEntries(Object.entries(body).filter(([name]) => !NAMES.has(name)));
+  return { request: { ...request, body: rest }, transformation } as unknown as Json;
 }
 
 /**

@@ -24,9 +24,9 @@ async function begun(transformation: Transformation) {
   ]);
   const source: SourceData = { response, fields };
   const obtained = await staticSecret.foresee({
-    ...({ settings: {}, holding: {}, digestKey: {} } as unknown as Pick<
+    ...({ settings: {}, holding: {}, digestKey: {}, random: Math.random } as unknown as Pick<
       Foreseeing,
-      "settings" | "holding" | "digestKey"
+      "settings" | "holding" | "digestKey" | "random"
     >),
     row,
     resolved: { read: {}, transformation } as unknown as ResolvedStaticSecret,
