@@ -150,7 +150,7 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
       return answeredAt !== undefined && clock() - answeredAt < KNOWN_MS;
     },
     refuse(outage) {
-      addresses.get(outage.circuit ?? "")?.turns.refuse(outage);
+      addresses.get(outage.circuit ?? "")?.turns.refuse(neverSent(outage));
     },
     async close() {
       const open = [...connections.values()];
@@ -158,6 +158,11 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
       await Promise.all(open.flatMap(({ agents }) => Object.values(agents).map((agent) => agent.destroy())));
     },
   };
+}
+
+/** The outage for requests that still wait: whatever became of the one that met it, Vault has not seen these. */
+function neverSent({ code, message, circuit, cause }: SyncError): SyncError {
+  return new SyncError(code, message, { outcome: "none", cause, ...(circuit === undefined ? {} : { circuit }) });
 }
 
 /** One namespace may use three quarters; at most four times `atOnce` requests run, those without a slot included. */

@@ -65,8 +65,9 @@ describe("a Vault that doesn't answer", { concurrency: true }, () => {
     const held = Array.from({ length: 4 }, () => readFrom(client, { ...peer.target, timeoutMs: 1_500 }, hung));
     const waiting = readFrom(client, peer.target);
     const circuit = `vault:${peer.target.address}`;
-    client.refuse(new SyncError("VAULT_UNAVAILABLE", "it is gone", { circuit }));
-    assert.equal((await failure(waiting, "VAULT_UNAVAILABLE")).message, "it is gone");
+    client.refuse(new SyncError("VAULT_UNAVAILABLE", "it is gone", { circuit, outcome: "unknown" }));
+    const { message, outcome } = await failure(waiting, "VAULT_UNAVAILABLE");
+    assert.deepEqual([message, outcome], ["it is gone", "none"]);
     await Promise.all(held.map((read) => failure(read, "VAULT_UNAVAILABLE")));
   });
 

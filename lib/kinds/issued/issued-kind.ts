@@ -82,7 +82,8 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
       const issues = claim.row.state.issues ?? [];
       if (typeof kept !== "string") return keep(kind, was, kept, issues);
       run.deps.log.info("credential-asked-for", { key: claim.row.key, because: kept });
-      return was.isLeaseless ? askShared(kind, run, was) : ask(kind, run, was);
+      const counted = { ...was, asks: countedAsks(run, was, kept) };
+      return was.isLeaseless ? askShared(kind, run, counted) : ask(kind, run, counted);
     },
   };
 }
@@ -142,8 +143,8 @@ async function keepable<R extends ResolvedIssued>(
   if (live?.lost !== undefined) return LOST[live.lost];
   if (was.request !== requestOf(resolved)) return "its declaration changed";
   if ((was.refresh ?? "") !== (row.declared.annotations[REFRESH_ANNOTATION] ?? "")) return "a refresh was requested";
-  if (was.replaceAt !== undefined && was.replaceAt <= clock()) return "its time is over";
-  if (kind.isReadEachTime?.(run, was)) return "it is read each time";
+  if (was.replaceAt !== undefined && was.replaceAt <= clock()) return OVER;
+  if (kind.isReadEachTime?.(run, was)) return READ;
   const held = await holding.holds(was.keys, digest, signal);
   return held === undefined ? "its Secret has other data" : (kind.unfit?.(run, was, held) ?? held);
 }
@@ -183,6 +184,18 @@ function keep<R extends ResolvedIssued>(
   };
 }
 
+/** What was planned, after a life of use, is no part of a loop. */
+function countedAsks({ deps }: ObtainInput<ResolvedIssued>, was: IssuedState, because: string): readonly EpochMs[] {
+  const now = deps.clock();
+  const served = now - (was.issuedAt ?? now);
+  const isPlanned = because === READ || because === OVER || (because === LOST.truncated && served >= SERVED_MS);
+  return isPlanned ? was.asks : countedIssue(was.asks, now);
+}
+
+const SERVED_MS = 30 * SECOND_MS;
+const OVER = "its time is over";
+const READ = "it is read each time";
+
 /** Asks for a credential with a login of its own. */
 async function ask<R extends ResolvedIssued>(
   kind: IssuingKind<R>,
@@ -190,13 +203,12 @@ async function ask<R extends ResolvedIssued>(
   was: IssuedState,
 ): Promise<Obtained> {
   const { claim, resolved, deps, settings, signal } = run;
-  const asks = countedIssue(was.asks, deps.clock());
   await run.holding.admit(rehearsal(run, was), signal);
   const identity = await run.reached(resolved.asks.identity);
   const maxRequestMs = vaultAt(settings, identity.target.address)?.maxRequestDurationMs ?? MAX_REQUEST_MS;
-  const own = ownIssued({ ...was, asks });
+  const own = ownIssued(was);
   const answered = await askAnew(deps, { claim, identity, request: resolved.request, maxRequestMs, signal, own });
-  return used(kind, run, { ...was, asks }, answered);
+  return used(kind, run, was, answered);
 }
 
 /** How long a Vault works on a request at most, unless fleet.yaml says otherwise (Vault's max_request_duration). */
@@ -343,14 +355,13 @@ async function askShared<R extends ResolvedIssued>(
   const { claim, resolved, deps, signal } = run;
   const { request, asks } = resolved;
   const isRead = kind.isReadEachTime?.(run, was) ?? false;
-  const counted = isRead ? was.asks : countedIssue(was.asks, deps.clock());
   if (!isRead) await run.holding.admit(rehearsal(run, was), signal);
   const askedAt = deps.clock();
   const data = await deps.issues.ask(await run.reached(asks.identity), request, claim.row.key, isRead, signal);
   if (data.lease !== undefined) throw await nowLeased(run, was, data.lease);
   const made = await kind.make(run, data, askedAt, was);
   const own: IssuedState = {
-    ...presentState(run, { ...was, asks: counted }, made, askedAt),
+    ...presentState(run, was, made, askedAt),
     ...replaceAt(made.replaceAt),
     isLeaseless: true,
   };

@@ -1,5 +1,5 @@
 import { type Answer, type Body, bodyOf, done, failed, msOf, ok, type Question } from "./answers.ts";
-import type { Leases } from "./leases.ts";
+import type { EngineDeps } from "./leases.ts";
 import { type PkiMount, pkiMount } from "./pki.ts";
 import { type StaticRole, staticRole } from "./static-roles.ts";
 import type { Token } from "./tokens.ts";
@@ -14,11 +14,7 @@ export interface Begun {
 
 export const atOnce = (finish: () => Answer): Begun => ({ workMs: 0, finish });
 
-export interface EngineDeps {
-  readonly now: () => number;
-  readonly leases: Leases;
-  readonly mount: string;
-}
+const notThis = (): Answer => failed(405, "1 error occurred:\n\t* unsupported operation\n\n");
 
 /** A mount that issues. */
 export interface Engine {
@@ -70,35 +66,32 @@ function databaseMount({ now, leases, mount }: EngineDeps): Engine {
     users.set(user, { name: user, password, leaseId: String(lease.lease_id) });
     return ok({ request_id: `request-${number}`, ...lease, data: { username: user, password } });
   };
+  const creds = (question: Question, name: string, token: Token | "root"): Begun => {
+    const role = roles.get(name);
+    if (question.method !== "GET") return atOnce(notThis);
+    if (role === undefined) return atOnce(() => failed(400, `unknown role: ${name}`));
+    return { workMs: msOf(role.creation_time), finish: () => credential(name, role, token) };
+  };
+  const readStatic = (name: string): Answer => {
+    const found = statics.get(name);
+    return found ? ok({ data: found.read() }) : failed(400, `unknown role: ${name}`);
+  };
+  const setStatic = (name: string, { username, rotation_period: period }: Body): Answer => {
+    statics.set(name, staticRole({ now, user: String(username ?? name), periodMs: msOf(period) }));
+    return done();
+  };
+  const setRole = (name: string, role: Body): Answer => {
+    roles.set(name, { ...roles.get(name), ...role });
+    return done();
+  };
   const engine: Engine = {
     isDown: false,
     begin(question, path, token) {
       const [area = "", name = ""] = path.split("/");
-      const role = roles.get(name);
-      switch (area) {
-        case "creds":
-          if (question.method !== "GET")
-            return atOnce(() => failed(405, "1 error occurred:\n\t* unsupported operation\n\n"));
-          if (role === undefined) return atOnce(() => failed(400, `unknown role: ${name}`));
-          return { workMs: msOf(role.creation_time), finish: () => credential(name, role, token) };
-        case "static-creds": {
-          const found = statics.get(name);
-          return atOnce(() => (found ? ok({ data: found.read() }) : failed(400, `unknown role: ${name}`)));
-        }
-        case "roles":
-          return atOnce(() => {
-            roles.set(name, { ...role, ...bodyOf(question) });
-            return done();
-          });
-        case "static-roles":
-          return atOnce(() => {
-            const { username, rotation_period: period } = bodyOf(question);
-            statics.set(name, staticRole({ now, user: String(username ?? name), periodMs: msOf(period) }));
-            return done();
-          });
-        default:
-          return atOnce(done);
-      }
+      if (area === "creds") return creds(question, name, token);
+      if (area === "static-creds") return atOnce(() => readStatic(name));
+      if (area === "roles") return atOnce(() => setRole(name, bodyOf(question)));
+      return atOnce(area === "static-roles" ? () => setStatic(name, bodyOf(question)) : done);
     },
     login(name, password) {
       if (engine.isDown) throw new Error("the database is down");
@@ -125,7 +118,7 @@ function kubernetesMount({ leases, mount }: EngineDeps): Engine {
           return done();
         }
         if (area !== "creds") return done();
-        if (question.method !== "POST") return failed(405, "1 error occurred:\n\t* unsupported operation\n\n");
+        if (question.method !== "POST") return notThis();
         if (role === undefined) return failed(400, `role '${name}' does not exist`);
         const { kubernetes_namespace: namespace, ttl } = bodyOf(question);
         const ttlMs = msOf(ttl) || msOf(role.token_default_ttl) || HOUR_MS;

@@ -40,6 +40,13 @@ export interface Leases {
   find(id: string): Lease | undefined;
 }
 
+/** What a mount that issues needs. */
+export interface EngineDeps {
+  readonly now: () => number;
+  readonly leases: Leases;
+  readonly mount: string;
+}
+
 export function vaultLeases(now: () => number): Leases {
   const leases = new Map<string, Lease>();
   let made = 0;

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { type Answer, type Body, bodyOf, done, failed, msOf, ok, type Question, textsOf } from "./answers.ts";
-import type { EngineDeps } from "./engines.ts";
+import type { EngineDeps } from "./leases.ts";
 import type { Token } from "./tokens.ts";
 import { type MemoryCa, memoryCa } from "./x509.ts";
 
@@ -100,17 +100,21 @@ export function pkiMount({ now, leases, mount }: EngineDeps): PkiMount {
       return [...made.values()];
     },
     handle(question, path, token) {
-      const [area = "", first = "", second = "", third = ""] = path.split("/");
-      const isWrite = question.method === "POST";
-      const body = isWrite ? bodyOf(question) : {};
-      if (area === "cert" && !isWrite) return show(first);
-      if (area === "issue" && isWrite) return issue("default", first, question, token);
-      if (area === "issuer" && second === "issue" && isWrite) return issue(first, third, question, token);
-      if (area === "issue" || area === "issuer") return failed(405, "1 error occurred:\n\t* unsupported operation\n\n");
-      if (area === "revoke") return revoke(body);
-      if (area === "root" && first === "generate") return root(String(body.issuer_name ?? "default"), body);
-      if (area === "roles" && isWrite) roles.set(first, { ...roles.get(first), ...body });
-      return done();
+      const [area = "", first = "", , third = ""] = path.split("/");
+      const body = question.method === "POST" ? bodyOf(question) : {};
+      const verbs: Readonly<Record<string, () => Answer>> = {
+        "GET cert": () => show(first),
+        "POST issue": () => issue("default", first, question, token),
+        "POST issuer": () => issue(first, third, question, token),
+        "POST revoke": () => revoke(body),
+        "POST root": () => root(String(body.issuer_name ?? "default"), body),
+        "POST roles": () => {
+          roles.set(first, { ...roles.get(first), ...body });
+          return done();
+        },
+      };
+      const work = verbs[`${question.method} ${area}`];
+      return work ? work() : failed(405, "1 error occurred:\n\t* unsupported operation\n\n");
     },
   };
 }

@@ -119,12 +119,15 @@ export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
     const kv = mountOf(kvs, path);
     return kv ? kv.mount.handle(question, kv.rest) : failed(404, `no handler for route "${path}"`);
   };
+  /** A certificate is shown to whoever asks. */
+  const shown = ({ method, path }: Question): Answer | undefined => {
+    const found = method === "GET" ? mountOf(engines, path) : undefined;
+    const [, serial] = /^cert\/([^/]+)$/.exec(found?.rest ?? "") ?? [];
+    return serial === undefined ? undefined : found?.mount.pki?.show(serial);
+  };
   const authorized = (question: Question): Begun => {
-    // A certificate is shown to whoever asks.
-    const shown = question.method === "GET" ? mountOf(engines, question.path) : undefined;
-    const [, serial] = /^cert\/([^/]+)$/.exec(shown?.rest ?? "") ?? [];
-    const pki = serial === undefined ? undefined : shown?.mount.pki;
-    if (pki && serial !== undefined) return atOnce(() => pki.show(serial));
+    const certificate = shown(question);
+    if (certificate !== undefined) return atOnce(() => certificate);
     const token = tokens.use(question.token);
     if (token === undefined) return atOnce(() => failed(403, "permission denied"));
     if (!isAllowed(token, question)) return atOnce(() => failed(403, "1 error occurred:\n\t* permission denied\n\n"));

@@ -80,23 +80,7 @@ export function vaultTokens(now: () => number): Tokens {
       return token;
     },
     issue(role) {
-      const ttlMs = msOf(role.token_ttl) || DEFAULT_TTL_MS;
-      const uses = Number(role.token_num_uses ?? 0);
-      const isBatch = role.token_type === "batch";
-      const number = ++made;
-      const maxMs = msOf(role.token_explicit_max_ttl) || msOf(role.token_max_ttl) || DEFAULT_TTL_MS;
-      const token: Token = {
-        id: `${isBatch ? "hvb" : "hvs"}.${String(number).padStart(24, "0")}`,
-        accessor: isBatch ? "" : `accessor-${number}`,
-        policies: [...(role.token_no_default_policy === true ? [] : ["default"]), ...textsOf(role.token_policies)],
-        ttlMs,
-        madeAt: now(),
-        maxMs,
-        isBatch,
-        isRenewable: !isBatch && uses === 0 && role.renewable !== false,
-        endsAt: now() + Math.min(ttlMs, maxMs),
-        usesLeft: uses > 0 ? uses : undefined,
-      };
+      const token = tokenOf(role, ++made, now());
       for (const [id, { endsAt }] of tokens) if (endsAt <= now()) tokens.delete(id);
       tokens.set(token.id, token);
       return ok(authOf(token));
@@ -110,5 +94,21 @@ export function vaultTokens(now: () => number): Tokens {
     revokeAll: () => {
       for (const token of [...tokens.values()]) revoke(token);
     },
+  };
+}
+
+function tokenOf(role: Body, number: number, madeAt: number): Token {
+  const ttlMs = msOf(role.token_ttl) || DEFAULT_TTL_MS;
+  const maxMs = msOf(role.token_max_ttl) || DEFAULT_TTL_MS;
+  const uses = Number(role.token_num_uses ?? 0);
+  const isBatch = role.token_type === "batch";
+  return {
+    id: `${isBatch ? "hvb" : "hvs"}.${String(number).padStart(24, "0")}`,
+    accessor: isBatch ? "" : `accessor-${number}`,
+    policies: [...(role.token_no_default_policy === true ? [] : ["default"]), ...textsOf(role.token_policies)],
+    ...{ ttlMs, maxMs, madeAt, isBatch },
+    isRenewable: !isBatch && uses === 0,
+    endsAt: madeAt + Math.min(ttlMs, maxMs),
+    usesLeft: uses > 0 ? uses : undefined,
   };
 }
