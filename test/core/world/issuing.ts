@@ -14,9 +14,7 @@ const POLICY = [
 export async function anIssuingWorld(options: WorldOptions = {}): Promise<World> {
   const world = await aWorld(options);
   await world.vault.writePolicy("app", POLICY);
-  await world.vault.enableDatabase();
   await world.vault.putDatabaseRole("app", { defaultTtl: "60s", maxTtl: "24h" });
-  await world.vault.enablePki();
   await world.vault.putPkiRole("web", { ttl: "1h" });
   return world;
 }
