@@ -90,7 +90,11 @@ export interface DestinationFactory<W = unknown> {
   /** What is there before a kind asks for data that can't be asked for twice. For one attempt: observes once. */
   holding(apis: DestinationApis, about: Omit<ToWrite<W>, "data" | "digest">): Holding;
   /** Wants nothing there: removes what the row owns, if it is still ours. */
-  toClear(apis: DestinationApis, about: Pick<ToWrite<W>, "row" | "settings">): Destination;
+  /** `blank`: the Secret that is not ours, and is emptied if it still has the data that the row wrote. */
+  toClear(
+    apis: DestinationApis,
+    about: Pick<ToWrite<W>, "row" | "settings"> & { readonly blank?: string },
+  ): Destination;
 }
 
 /**

@@ -22,6 +22,10 @@ export type RunOutcome =
       /** Undefined: unchanged. Null: there is nothing to restart. */
       readonly rollout?: RolloutCondition | null;
       readonly warnings?: readonly Warning[];
+      /** Members of the status that only its kind has. */
+      readonly status?: JsonObject;
+      /** Other data than before, as with a new credential. */
+      readonly isRotation?: boolean;
     }
   | { readonly kind: "failed"; readonly error: SyncError };
 
@@ -126,6 +130,7 @@ export function nextStatus(
   const observed = { lastGeneration, observedGeneration: generation };
   const next: Record<string, Json> = { ...REQUIRED[kind], ...before, ...observed, conditions };
   if (outcome.kind === "failed") return next;
+  Object.assign(next, outcome.status);
   if (outcome.mac !== undefined) next.secretMAC = outcome.mac;
   // With a MAC of another key than the cluster's VSO restarts workloads; without one it writes once (kubernetes-rules
   // 22).
@@ -179,5 +184,6 @@ export function eventOf(kind: string, outcome: RunOutcome): ResourceEvent | unde
     };
   }
   if (outcome.wrote === undefined) return undefined;
-  return { type: "Normal", reason: "SecretSynced", message: `Secret synced: ${outcome.wrote}` };
+  const reason = outcome.isRotation ? "SecretRotated" : "SecretSynced";
+  return { type: "Normal", reason, message: `Secret synced: ${outcome.wrote}` };
 }

@@ -8,7 +8,7 @@ export interface Warning {
   readonly message: string;
 }
 
-export const WARNING_TYPES = ["TemplatesComplete", "InstantUpdates"] as const;
+export const WARNING_TYPES = ["TemplatesComplete", "InstantUpdates", "CredentialRevocable"] as const;
 
 /** Warnings that a status does not have yet. */
 export function newWarnings(before: readonly JsonObject[], warnings: readonly Warning[]): readonly Warning[] {

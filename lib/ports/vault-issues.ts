@@ -18,6 +18,8 @@ export interface IssueTarget {
   readonly loginNamespace?: string;
   /** Vault namespace of the lease; missing: root. */
   readonly namespace?: string;
+  /** For issues without a token of their own: the login that ends them. */
+  readonly identity?: VaultIdentity;
 }
 
 /** The token of one issue: from a login of its own, never shared, and stored only in the issue's row, sealed. */
@@ -55,6 +57,8 @@ export interface IssuedData extends Pick<SourceData, "response" | "fields"> {
   readonly requestId: string;
   /** Missing: Vault keeps no lease for it. */
   readonly lease?: VaultLease;
+  /** Without a lease: how long Vault says that the data is good, in seconds; 0: it does not say. */
+  readonly goodForSeconds: number;
 }
 
 /** `gone`: there is no such lease, or no such token, any more. `denied`: the token's policies do not allow it. */

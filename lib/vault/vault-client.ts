@@ -3,6 +3,7 @@ import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { VaultTarget } from "../ports/vault.ts";
 import type { SecretValue } from "../secret-value.ts";
+import type { JsonObject } from "../util/json.ts";
 import { type SlotGrant, type SlotLimits, type Slots, slots } from "../util/slots.ts";
 import { headerRefusal } from "../vault-headers.ts";
 import { NOTHING_NAMED, type ReachOf, type VaultReach } from "../vault-reach.ts";
@@ -41,7 +42,7 @@ export interface VaultQuestion {
   readonly namespace?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   readonly token?: SecretValue;
-  readonly body?: Readonly<Record<string, string>>;
+  readonly body?: JsonObject;
 }
 
 /** Sends requests to every Vault. Returns answers of any status; throws a SyncError for failures below HTTP. */
