@@ -63,6 +63,9 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
       await endRun(deps, held);
       throw await lost(deps, row);
     },
+    note(learned) {
+      row = { ...row, state: { ...row.state, ...learned } };
+    },
     async settle(settlement) {
       if (lease) await settleRow(deps, row, lease, settlement);
     },
