@@ -99,7 +99,12 @@ async function settleRenewed(deps: ReconcileDeps, { claim }: Run, settlement: Se
   const now = deps.clock();
   const renew = renewSlotOf(key, issues, now);
   if (renew !== "off" && (renew.period !== before?.period || renew.phase !== before.phase)) {
-    const due = slotsUntil(renew, now, await renewalsSentUntil(deps, now)).map((at) => ({ key, group: declared.group, lane: "renew" as const, at }));
+    const due = slotsUntil(renew, now, await renewalsSentUntil(deps, now)).map((at) => ({
+      key,
+      group: declared.group,
+      lane: "renew" as const,
+      at,
+    }));
     await sendDue(deps.queue, due, now);
   }
   await claim.settle({ ...settlement, renew });

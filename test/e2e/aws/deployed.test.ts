@@ -229,7 +229,11 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
     const { data } = await one().secretThat("login", (secret) => secret.data.password !== undefined, 2 * A_TICK_MS);
     const [id = ""] = await vault.leases("database/creds/app");
     const issued = Date.parse((await vault.lease(id))?.issueTime ?? "");
-    await waitFor("the credential to outlive its lease by far", async () => Date.now() > issued + 100_000, 2 * A_TICK_MS);
+    await waitFor(
+      "the credential to outlive its lease by far",
+      async () => Date.now() > issued + 100_000,
+      2 * A_TICK_MS,
+    );
     assert.deepEqual(await vault.leases("database/creds/app"), [id]);
     assert.equal(await postgres.login(data.username ?? "", data.password ?? ""), true);
     assert.deepEqual((await one().secret("login"))?.data, data);
