@@ -228,7 +228,7 @@ function settledAttributes({ state, schedule, renew, now }: Settlement): Changes
 }
 
 function expectAttributes(expect: Lease["expect"], { reached, now }: Settlement): Changes {
-  if (expect === undefined || !isExpectationOver(expect, reached, now)) return {};
+  if (expect === undefined || !isExpectationOver(expect, now, reached)) return {};
   return { expectVersion: undefined, expectAt: undefined };
 }
 
