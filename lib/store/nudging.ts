@@ -11,7 +11,7 @@ export interface Nudgeable extends Pick<Row, "key" | "verify" | "nudges"> {
   readonly group: string;
   readonly leaseUntil: EpochMs | undefined;
   readonly dueAt: EpochMs | undefined;
-  readonly lane: string;
+  readonly lane: string | undefined;
   readonly settledAt: EpochMs | undefined;
   /** The nudges that the last claim saw. */
   readonly nudgesSeen: number | undefined;

@@ -62,10 +62,10 @@ function itIsAsItWasRead({ fence, leaseUntil, nudges }: SyncItem) {
 }
 
 function nudgeable(old: SyncItem) {
-  const { pk: key, grp: group, lane = "now", nudges, look: verify, leaseUntil, dueAt, settledAt, nudgesSeen } = old;
+  const { pk: key, grp: group, lane, nudges, look: verify, leaseUntil, dueAt, settledAt, nudgesSeen } = old;
   return { key, group, lane, nudges, verify, leaseUntil, dueAt, settledAt, nudgesSeen, expect: expectOf(old).expect };
 }
 
 function chunks<T>(items: readonly T[], size: number): readonly (readonly T[])[] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, n) => items.slice(n * size, (n + 1) * size));
+  return [...Map.groupBy(items, (_, n) => Math.floor(n / size)).values()];
 }

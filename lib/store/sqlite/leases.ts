@@ -74,7 +74,16 @@ function claiming(connection: Connection) {
     const times = { leaseUntil: until, dueAt: until };
     return {
       lease: { key: row.key, uid: row.declared.uid, fence, until, nudges: row.nudges, state, ...expectOf(claimed) },
-      row: { ...rest, declared: now.declared, state, fence, nudges, verify: look === 1, ...times, ...expectOf(claimed) },
+      row: {
+        ...rest,
+        declared: now.declared,
+        state,
+        fence,
+        nudges,
+        verify: look === 1,
+        ...times,
+        ...expectOf(claimed),
+      },
     };
   };
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { createCipheriv, randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { sealer } from "../../../lib/vault/sealer.ts";
@@ -34,6 +34,22 @@ describe("a sealer", () => {
       assert.equal(box.open(damaged.toString("base64"), "a"), undefined, `byte ${at}`);
     }
     for (const cut of ["", "AAAA", sealed.text.slice(0, 36)]) assert.equal(box.open(cut, "a"), undefined);
+  });
+
+  it("makes nonce, tag and ciphertext, as texts of earlier versions are", () => {
+    const fixed = sealer(Buffer.alloc(32, 7), (count) => Buffer.alloc(count, 1));
+    const { text: sealed, serial } = fixed.seal(text, "a");
+    assert.equal(serial, "01".repeat(12));
+    const nonce = Buffer.alloc(12, 1);
+    const cipher = createCipheriv("aes-256-gcm", Buffer.alloc(32, 7), nonce).setAAD(Buffer.from("a"));
+    const body = Buffer.concat([cipher.update(text), cipher.final()]);
+    assert.equal(sealed, Buffer.concat([nonce, cipher.getAuthTag(), body]).toString("base64"));
+  });
+
+  it("opens what is nonce and tag alone: nothing was sealed", () => {
+    const sealed = box.seal(Buffer.alloc(0), "a");
+    assert.equal(Buffer.from(sealed.text, "base64").length, 28);
+    assert.deepEqual(box.open(sealed.text, "a"), Buffer.alloc(0));
   });
 
   it("takes no key of another length", () => {
