@@ -159,16 +159,20 @@ function settling(connection: Connection, bodies: Bodies, periods: Periods, inde
   return async (lease, settlement) => {
     connection.count("settle");
     const { key, fence } = lease;
-    const { schedule, renew, state } = settlement;
+    const { schedule, state } = settlement;
     if (schedule.kind === "gone") demandNoIssues(key, state);
-    if (schedule.kind === "wheel") await periods.use("refresh", schedule.slot.period);
-    if (renew !== undefined && renew !== "off") await periods.use("renew", renew.period);
+    await usePeriods(periods, settlement);
     const undo = await indexes.join(key, fence, lease.state, state);
     const outcome = await write(connection, bodies, lease, settlement);
     if (outcome === "lost" || outcome === "gone") await undo();
     if (outcome !== "lost") await indexes.leave(key, fence, lease.state, outcome === "gone" ? undefined : state);
     return outcome === "gone" ? "settled" : outcome;
   };
+}
+
+async function usePeriods(periods: Periods, { schedule, renew }: Settlement): Promise<void> {
+  if (schedule.kind === "wheel") await periods.use("refresh", schedule.slot.period);
+  if (renew !== undefined && renew !== "off") await periods.use("renew", renew.period);
 }
 
 async function write(
