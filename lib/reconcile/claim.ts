@@ -58,6 +58,9 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
       const state = { ...row.state, owned: withNames(row.state.owned, owned ?? []) };
       if ((await deps.leases.record(held, state, now)) === "lost") throw await lost(deps, row);
     },
+    note(learned) {
+      row = { ...row, state: { ...row.state, ...learned } };
+    },
     async settle(settlement) {
       if (lease) await settleRow(deps, row, lease, settlement);
     },

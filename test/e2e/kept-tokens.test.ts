@@ -82,7 +82,7 @@ describe("Vault tokens outlive a process that is killed, and nothing else", () =
     const key = Buffer.from(await readFile(keyPath(), "utf8"), "base64");
     const installation = (await readFile(join(dataDir, "installation"), "utf8")).trim();
     await using store = openSqliteStore({ path: join(dataDir, "state.sqlite"), readOnly: true });
-    const box = sealer(key, randomBytes);
+    const box = sealer([key], randomBytes);
     return (await store.tokens().tokens()).map(({ id, sealed }) => {
       const text = box.open(sealed, JSON.stringify(["vault-token", installation, id])) ?? assert.fail();
       return (JSON.parse(text.toString("utf8")) as { token: string }).token;

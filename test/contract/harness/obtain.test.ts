@@ -121,8 +121,8 @@ describe("the inventory", () => {
     assert.match(await pinned("vault"), new RegExp(`hashicorp/vault v${INVENTORY.vault.version} `));
     assert.match(await pinned("kubernetes"), new RegExp(`k8s.io/kubernetes v${INVENTORY["kube-apiserver"].version} `));
     assert.match(await pinned("etcd"), new RegExp(`etcd/server/v3 v${INVENTORY.etcd.version} `));
-    const plugin = INVENTORY["vault-plugin-auth-kubernetes"].version;
-    assert.match(await pinned("vault"), new RegExp(`vault-plugin-auth-kubernetes v${plugin} `));
+    for (const plugin of ["vault-plugin-auth-kubernetes", "vault-plugin-secrets-kubernetes"] as const)
+      assert.match(await pinned("vault"), new RegExp(`${plugin} v${INVENTORY[plugin].version} `));
   });
 });
 
