@@ -37,7 +37,7 @@ describe("a sealer", () => {
   });
 
   it("makes nonce, tag and ciphertext, as texts of earlier versions are", () => {
-    const fixed = sealer(Buffer.alloc(32, 7), (count) => Buffer.alloc(count, 1));
+    const fixed = sealer([Buffer.alloc(32, 7)], (count) => Buffer.alloc(count, 1));
     const { text: sealed, serial } = fixed.seal(text, "a");
     assert.equal(serial, "01".repeat(12));
     const nonce = Buffer.alloc(12, 1);
@@ -52,7 +52,24 @@ describe("a sealer", () => {
     assert.deepEqual(box.open(sealed.text, "a"), Buffer.alloc(0));
   });
 
+  it("does not take a part of a tag for the whole", () => {
+    const nothing = Buffer.from(box.seal(Buffer.alloc(0), "a").text, "base64");
+    for (const length of [16, 20, 24, 27]) {
+      assert.equal(box.open(nothing.subarray(0, length).toString("base64"), "a"), undefined, `${length} bytes`);
+    }
+  });
+
+  it("seals with its first key, and opens what any of them sealed", () => {
+    const [now, former] = [Buffer.alloc(32, 9), Buffer.alloc(32, 7)];
+    const both = sealer([now, former], randomBytes);
+    assert.deepEqual(both.open(box.seal(text, "a").text, "a"), text);
+    assert.deepEqual(sealer([now], randomBytes).open(both.seal(text, "a").text, "a"), text);
+    assert.equal(box.open(both.seal(text, "a").text, "a"), undefined);
+  });
+
   it("takes no key of another length", () => {
-    assert.throws(() => sealer([Buffer.alloc(16)], randomBytes), /32 bytes/);
+    for (const keys of [[], [Buffer.alloc(16)], [Buffer.alloc(32), Buffer.alloc(33)]]) {
+      assert.throws(() => sealer(keys, randomBytes), /32 bytes/);
+    }
   });
 });
