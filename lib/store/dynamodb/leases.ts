@@ -181,8 +181,11 @@ async function write(
   lease: Lease,
   settlement: Settlement,
 ): Promise<"settled" | "gone" | "nudged" | "lost"> {
-  const isGone = settlement.schedule.kind === "gone";
-  const first = isGone ? await forget(connection, bodies, lease) : await store(connection, lease, settlement);
+  const { schedule } = settlement;
+  const isGone = schedule.kind === "gone";
+  const first = isGone
+    ? await forget(connection, bodies, lease)
+    : await store(connection, lease, settlement, timeAttributes(schedule));
   if (first.holds) return isGone ? "gone" : "settled";
   if (first.item === undefined) return "lost";
   // Nudged, or lost: then the second write fails, too.
@@ -191,10 +194,10 @@ async function write(
   return nudged.holds ? "nudged" : "lost";
 }
 
-function store(connection: Connection, lease: Lease, settlement: Settlement) {
+function store(connection: Connection, lease: Lease, settlement: Settlement, times: Changes) {
   const set: Changes = {
     ...settledAttributes(settlement),
-    ...timeAttributes(settlement.schedule),
+    ...times,
     ...expectAttributes(lease.expect, settlement),
     look: false,
   };
@@ -226,16 +229,10 @@ function expectAttributes(expect: Lease["expect"], { reached, now }: Settlement)
   return { expectVersion: undefined, expectAt: undefined };
 }
 
-function timeAttributes(schedule: Schedule): Changes {
-  switch (schedule.kind) {
-    case "wheel":
-      return { dueAt: schedule.dueAt, lane: "refresh" };
-    case "due":
-      return { dueAt: schedule.at, lane: "now" };
-    case "parked":
-    case "gone":
-      return { dueAt: undefined, lane: "now" };
-  }
+/** A row without a time is in no index of times, so its lane says nothing. */
+function timeAttributes(schedule: Exclude<Schedule, { readonly kind: "gone" }>): Changes {
+  if (schedule.kind === "wheel") return { dueAt: schedule.dueAt, lane: "refresh" };
+  return schedule.kind === "due" ? { dueAt: schedule.at, lane: "now" } : { dueAt: undefined };
 }
 
 /**

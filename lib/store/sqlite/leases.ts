@@ -169,13 +169,6 @@ function settledParams({ state, schedule, renew, reached, now }: Settlement): Pa
 }
 
 function timeParams(schedule: Schedule): Params {
-  switch (schedule.kind) {
-    case "wheel":
-      return { ...schedule.slot, dueAt: schedule.dueAt ?? null };
-    case "due":
-      return { dueAt: schedule.at };
-    case "parked":
-    case "gone":
-      return {};
-  }
+  if (schedule.kind === "wheel") return { ...schedule.slot, dueAt: schedule.dueAt ?? null };
+  return schedule.kind === "due" ? { dueAt: schedule.at } : {};
 }
