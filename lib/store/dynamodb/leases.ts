@@ -1,6 +1,6 @@
 import type { Pushed, Row } from "../../ports/rows.ts";
 import type { Claimed, ClaimOptions, Lease, Schedule, Settlement, SyncStore } from "../../ports/store.ts";
-import { demandNoIssues, mergeOwned, mergePushed, recordedState } from "../left-behind.ts";
+import { demandNoIssues, mergeOwned, mergePushed, recordedState, settledState } from "../left-behind.ts";
 import { isExpectationOver } from "../nudging.ts";
 import type { Bodies } from "./bodies.ts";
 import {
@@ -187,9 +187,12 @@ async function write(
     ? await forget(connection, bodies, lease)
     : await store(connection, lease, settlement, timeAttributes(schedule));
   if (first.holds) return isGone ? "gone" : "settled";
-  if (first.item === undefined) return "lost";
+  const { item } = first;
+  if (item === undefined) return "lost";
   // Nudged, or lost: then the second write fails, too.
-  const set = { ...nudgedAttributes(settlement), ...expectAttributes(expectOf(first.item).expect, settlement) };
+  const known = settledState(settlement.state, () => stateOf(item, connection.damaged));
+  const settled = { ...settlement, state: known };
+  const set = { ...nudgedAttributes(settled), ...expectAttributes(expectOf(item).expect, settlement) };
   const nudged = await connection.update(syncAt(lease.key), { set }, leaseIsOurs(lease));
   return nudged.holds ? "nudged" : "lost";
 }

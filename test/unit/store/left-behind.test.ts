@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { cleanupKey } from "../../../lib/keys.ts";
 import { EMPTY_STATE, type RowState } from "../../../lib/ports/rows.ts";
 import type { Lease } from "../../../lib/ports/store.ts";
 import {
+  awaitingKey,
   claimedState,
   demandNoIssues,
+  endedState,
+  mergeOwned,
   mergePushed,
   recordedState,
   retiredState,
+  settledState,
   tombstonedState,
 } from "../../../lib/store/left-behind.ts";
 import { aKey, anIssue, aPlace, aPushed, aReferenceKey } from "../../builders.ts";
@@ -26,15 +31,43 @@ describe("lease-table 28: the state of a clean-up", () => {
   it("keeps what has to be cleaned up, and nothing that the declaration asked for", () => {
     const { place: _place, awaits: _awaits, bridgeUntil: _bridge, error: _error, ...kept } = FULL;
     assert.deepEqual(tombstonedState(FULL, undefined), { ...kept, refs: [], attempts: 0 });
-    assert.deepEqual(tombstonedState(EMPTY_STATE, { leaseUntil: 9 }), { ...EMPTY_STATE, busyUntil: 9 });
+    assert.deepEqual(tombstonedState(EMPTY_STATE, { leaseUntil: 9, fence: 4 }), {
+      ...EMPTY_STATE,
+      ...{ busyUntil: 9, busyFence: 4 },
+    });
   });
 
   it("has everything that an earlier clean-up of the same declaration had", () => {
     const before = { ...EMPTY_STATE, issues: [anIssue()], pushed: [aPushed()], unsent: [event("1")] };
-    const times = { busyUntil: 1, retainUntil: 1 };
+    const times = { busyUntil: 1, busyFence: 6, retainUntil: 1 };
     assert.deepEqual(tombstonedState(EMPTY_STATE, undefined, { ...before, ...times }), { ...before, ...times });
     assert.deepEqual(tombstonedState({ ...before, ...times }, undefined, EMPTY_STATE), { ...before, ...times });
     assert.deepEqual(tombstonedState(EMPTY_STATE, undefined, EMPTY_STATE), EMPTY_STATE);
+  });
+
+  it("waits for time alone after two runs, and for no run that nobody knows", () => {
+    const busy = { ...EMPTY_STATE, busyUntil: 8 };
+    assert.deepEqual(tombstonedState({ ...busy, busyFence: 2 }, undefined, { ...busy, busyFence: 1 }), busy);
+    assert.deepEqual(tombstonedState(EMPTY_STATE, undefined, busy), busy);
+  });
+
+  it("ends its wait with the run that it waits for, and with no other", () => {
+    const state = { ...EMPTY_STATE, busyUntil: 8, busyFence: 2 };
+    assert.deepEqual(endedState(state, { fence: 2 }), EMPTY_STATE);
+    assert.equal(endedState(state, { fence: 3 }), undefined);
+    assert.equal(endedState({ ...EMPTY_STATE, busyFence: 2 }, { fence: 2 }), undefined);
+    assert.equal(settledState(EMPTY_STATE, assert.fail), EMPTY_STATE);
+    assert.equal(
+      settledState(state, () => state),
+      state,
+    );
+    assert.deepEqual(
+      settledState(state, () => EMPTY_STATE),
+      EMPTY_STATE,
+    );
+    const key = aKey();
+    assert.equal(awaitingKey({ key, uid: "u" }), cleanupKey(key, "u"));
+    assert.equal(awaitingKey({ key: cleanupKey(key, "u"), uid: "u" }), cleanupKey(key, "u"));
   });
 
   it("has both when it is merged, in order, and the later time", () => {
@@ -81,11 +114,19 @@ describe("lease-table 28: the state of a row that is retired", () => {
   it("knows until when somebody works on it, and has what an earlier clean-up had", () => {
     const state = { ...EMPTY_STATE, issues: [anIssue({ serial: "2" })] };
     const before = { ...EMPTY_STATE, issues: [anIssue({ serial: "1" })], busyUntil: 4 };
-    assert.deepEqual(retiredState(state, 7, { leaseUntil: 9 }, before), {
+    assert.deepEqual(retiredState(state, 7, { leaseUntil: 9, fence: 6 }, before), {
       ...{ refs: [], owned: [], attempts: 0, retainUntil: 7, busyUntil: 9 },
       issues: [anIssue({ serial: "1" }), anIssue({ serial: "2" })],
     });
   });
+});
+
+it("lease-table 28: of a Secret both are kept, what an earlier state and what a later one knows", () => {
+  const [before, later] = [
+    { name: "db", uid: "u", type: "Opaque" },
+    { name: "db", uid: "v" },
+  ];
+  assert.deepEqual(mergeOwned([before], [later]), [{ name: "db", uid: "v", type: "Opaque" }]);
 });
 
 it("lease-table 31: the same path of two Vaults is two paths", () => {
