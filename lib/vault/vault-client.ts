@@ -9,7 +9,8 @@ import { headerRefusal } from "../vault-headers.ts";
 import { NOTHING_NAMED, type ReachOf, type VaultReach } from "../vault-reach.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe, printableAddress } from "./asked.ts";
-import { type Connection, connect, connectionKey } from "./connection.ts";
+import { type Connection, connect } from "./connection.ts";
+import { connectionKey } from "./connection-key.ts";
 import { VERSION } from "./version.ts";
 
 /**
