@@ -14,7 +14,7 @@ import type { Settlement } from "../ports/store.ts";
 import { verifyReferences } from "../references/verify-references.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { slotsUntil } from "../schedule/wheel.ts";
-import type { Json } from "../util/json.ts";
+import type { Json, JsonObject } from "../util/json.ts";
 import { causePlaceOf, longestPauseOf } from "./asking.ts";
 import type { Attempt, InStep } from "./attempt.ts";
 import type { Batch } from "./batch.ts";
@@ -63,7 +63,7 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
     ...(mac === undefined ? {} : { mac }),
     ...(learned.wrote === undefined ? {} : { wrote: learned.wrote }),
     warnings: obtained.warnings,
-    ...(obtained.status === undefined ? {} : { status: obtained.status }),
+    ...statusOf(obtained.status),
     isRotation: obtained.isRotation ?? false,
   };
   const told = await announce(run, outcome, batch);
@@ -121,6 +121,10 @@ async function renewalsSentUntil({ leases }: ReconcileDeps, now: EpochMs): Promi
 
 function issuesOf(issues: readonly Issue[] | undefined): Pick<RowState, "issues"> {
   return issues === undefined || issues.length === 0 ? {} : { issues };
+}
+
+function statusOf(status: JsonObject | undefined): { readonly status?: JsonObject } {
+  return status === undefined ? {} : { status };
 }
 
 /** Secrets under former names that are gone or left to other owners. */
@@ -190,7 +194,8 @@ async function settleError(
   const { claim, kind, resolved, refs } = run;
   if (!(await claim.take())) return undefined;
   const { state: before, declared } = claim.row;
-  const told = error.code === "DECLARATION_GONE" ? {} : await announce(run, { kind: "failed", error }, batch);
+  const outcome: RunOutcome = { kind: "failed", error, ...statusOf(kind.failedStatus?.(error)) };
+  const told = error.code === "DECLARATION_GONE" ? {} : await announce(run, outcome, batch);
   const owned = resolved instanceof SyncError ? before.owned : kind.destination.ownedWith(resolved, before.owned);
   const state: RowState = {
     ...before,

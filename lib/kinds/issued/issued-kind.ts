@@ -52,7 +52,8 @@ export interface Made {
 }
 
 /** What kinds that issue differ in. */
-export interface IssuingKind<R extends ResolvedIssued> extends Pick<SyncKind<R>, "ref" | "resolve" | "blanks"> {
+export interface IssuingKind<R extends ResolvedIssued>
+  extends Pick<SyncKind<R>, "ref" | "resolve" | "blanks" | "failedStatus"> {
   /** Throws what makes the answer unusable: then it is ended at once. */
   make(run: ForeseeInput<R>, answer: IssuedData, askedAt: EpochMs, was: IssuedState): Promise<Made>;
   /** Why the present data does not do any more; undefined when it does. */
@@ -69,6 +70,7 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
     resolve: kind.resolve,
     destination: kubernetesSecrets,
     ...(kind.blanks === undefined ? {} : { blanks: kind.blanks }),
+    ...(kind.failedStatus === undefined ? {} : { failedStatus: kind.failedStatus }),
     async foresee(run) {
       const was = issuedState(run.row.state);
       const kept = await keepable(kind, run, was);

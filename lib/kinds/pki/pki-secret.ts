@@ -38,6 +38,7 @@ function known({ made }: Pick<IssuedState, "made">): KnownCertificate | undefine
 export const pkiSecret = issuedKind<ResolvedPkiSecret>({
   ref: VAULT_PKI_SECRET,
   resolve: resolvePkiSecret,
+  failedStatus: (error) => pkiStatus(undefined, error),
   blanks: (row: Row) => known(issuedState(row.state))?.blanks,
 
   unfit({ resolved }, was, held) {
