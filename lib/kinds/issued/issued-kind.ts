@@ -49,6 +49,8 @@ export interface Made {
   /** To be revoked by its serial number, when it has no lease. */
   readonly certificate?: { readonly serial: string; readonly mount: string; readonly seconds: number };
   readonly made?: JsonObject;
+  /** The Secret has it already, and keeps its data. */
+  readonly isHeld?: boolean;
 }
 
 /** What kinds that issue differ in. */
@@ -60,6 +62,8 @@ export interface IssuingKind<R extends ResolvedIssued>
   unfit?(run: ForeseeInput<R>, was: IssuedState, held: SecretData): string | undefined;
   /** Whether each run reads anew, because that issues nothing: static roles. */
   isReadEachTime?(run: ForeseeInput<R>, was: IssuedState): boolean;
+  /** Whether what was read is what the Secret had before, whatever else in the answer changes with each read. */
+  isSame?(was: IssuedState, made: Made): boolean;
   status(was: IssuedState, live: Issue | undefined): JsonObject;
 }
 
@@ -84,7 +88,8 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
       const issues = claim.row.state.issues ?? [];
       if (typeof kept !== "string") return keep(kind, was, kept, issues);
       run.deps.log.info("credential-asked-for", { key: claim.row.key, because: kept });
-      const counted = { ...was, asks: countedAsks(run, was, kept) };
+      const isRead = kind.isReadEachTime?.(run, was) ?? false;
+      const counted = isRead ? was : { ...was, asks: countedAsks(run, was, kept) };
       return was.isLeaseless ? askShared(kind, run, counted) : ask(kind, run, counted);
     },
   };
@@ -343,7 +348,7 @@ function fresh<R extends ResolvedIssued>(
     next: own.replaceAt === undefined ? "event" : { at: own.replaceAt },
     own: ownIssued(own),
     status: kind.status(own, live),
-    isRotation: row.state.digest !== undefined,
+    isRotation: row.state.digest !== undefined && !made.isHeld,
     warnings: warningsOf(live, made.missing),
   };
 }
@@ -361,13 +366,26 @@ async function askShared<R extends ResolvedIssued>(
   const askedAt = deps.clock();
   const data = await deps.issues.ask(await run.reached(asks.identity), request, claim.row.key, isRead, signal);
   if (data.lease !== undefined) throw await nowLeased(run, was, data.lease);
-  const made = await kind.make(run, data, askedAt, was);
+  const made = await withHeld(kind, run, was, await kind.make(run, data, askedAt, was));
   const own: IssuedState = {
     ...presentState(run, was, made, askedAt),
     ...replaceAt(made.replaceAt),
     isLeaseless: true,
   };
   return leftLeaseless(kind, run, own, made, claim.row.state.issues ?? []);
+}
+
+/** The Secret's own data, if what was read is the same. */
+async function withHeld<R extends ResolvedIssued>(
+  kind: IssuingKind<R>,
+  { claim, resolved, holding, signal }: ObtainInput<R>,
+  was: IssuedState,
+  made: Made,
+): Promise<Made> {
+  const { digest } = claim.row.state;
+  if (digest === undefined || was.request !== requestOf(resolved) || !kind.isSame?.(was, made)) return made;
+  const held = await holding.holds(was.keys, digest, signal);
+  return held === undefined ? made : { ...made, data: held, missing: was.missing ?? [], isHeld: true };
 }
 
 /** Without a lease only a certificate may have to be ended: it is recorded before it is written. */
