@@ -29,6 +29,8 @@ export interface Resolved {
    * digest and write only changes. `secretMAC` stays empty.
    */
   readonly hmac: boolean;
+  /** The Secret that is not ours, and is to be emptied when the declaration goes; missing: none. */
+  readonly blanks?: string;
   /** Workloads to restart when the data changes, each once. */
   readonly rolloutTargets: readonly RolloutTarget[];
 }
@@ -102,6 +104,4 @@ export interface SyncKind<R extends Resolved = Resolved> {
   obtain(run: ObtainInput<R>): Promise<Obtained>;
   /** Members of the resource's status after a failure that only this kind has. */
   failedStatus?(error: SyncError): JsonObject;
-  /** The Secret that is not ours, and is to be emptied when its declaration goes; undefined: none. */
-  blanks?(row: Row): string | undefined;
 }

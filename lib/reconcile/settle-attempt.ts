@@ -55,7 +55,7 @@ function countInStep(deps: ReconcileDeps, run: Run, result: "settled" | "unchang
 
 async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch: Batch): Promise<void> {
   const { claim, refs, settings } = run;
-  const { obtained, learned, rolled, mac } = inStep;
+  const { obtained, learned, rolled, mac, resolved } = inStep;
   const { declared, state: before, key } = claim.row;
   const outcome: RunOutcome = {
     kind: "synced",
@@ -67,7 +67,7 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
     isRotation: obtained.isRotation ?? false,
   };
   const told = await announce(run, outcome, batch);
-  const { own: _own, rollout: _rollout, issues: _issues, ...kept } = before;
+  const { own: _own, rollout: _rollout, issues: _issues, blanks: _blanks, ...kept } = before;
   const state: RowState = {
     ...kept,
     ...rolled.state,
@@ -78,6 +78,7 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
     appliedHash: declared.hash,
     ...(obtained.own === undefined ? {} : { own: obtained.own }),
     ...issuesOf(obtained.issues ?? before.issues),
+    ...(resolved.blanks === undefined ? {} : { blanks: resolved.blanks }),
     ...(told.announced && { seen: { ...told.announced.seen, hash: declared.hash } }),
   };
   const timing = await timingOf(deps);

@@ -6,7 +6,11 @@ import { base64 } from "./world/views.ts";
 import { START, type World } from "./world/world.ts";
 
 /** Tokens of service accounts: their leases can't be renewed, and the request says for which namespace and how long. */
-const ofKubernetes = { mount: "kubernetes", path: "creds/robot", params: { kubernetes_namespace: "shop", ttl: "100s" } };
+const ofKubernetes = {
+  mount: "kubernetes",
+  path: "creds/robot",
+  params: { kubernetes_namespace: "shop", ttl: "100s" },
+};
 
 async function aKubernetesWorld(): Promise<World> {
   const world = await anIssuingWorld();
@@ -198,14 +202,19 @@ describe("the Secret of a VaultDynamicSecret", () => {
         },
       ],
     });
-    await world.given(shared, aDynamicSecret("db", { destination: { transformation: transformation("a {{ .Secrets.username }}") } }));
+    await world.given(
+      shared,
+      aDynamicSecret("db", { destination: { transformation: transformation("a {{ .Secrets.username }}") } }),
+    );
     await world.advance("5s");
     const { data = {} } = world.secret("db") ?? {};
     assert.deepEqual(Object.keys(data).sort(), ["DSN", "username", "who"]);
     assert.equal(data.who, `a ${data.username}`);
     const [user = "", password = ""] = data.DSN?.split(":") ?? [];
     assert.equal(await world.vault.login(user, password), true);
-    await world.given(aDynamicSecret("db", { destination: { transformation: transformation("b {{ .Secrets.username }}") } }));
+    await world.given(
+      aDynamicSecret("db", { destination: { transformation: transformation("b {{ .Secrets.username }}") } }),
+    );
     await world.advance("5s");
     assert.equal(world.secret("db")?.data.who, `b ${world.secret("db")?.data.username}`);
     assert.notEqual(world.secret("db")?.data.username, data.username);
@@ -226,7 +235,8 @@ describe("the status of a VaultDynamicSecret", () => {
     assert.equal(told.lastGeneration, 1);
     assert.equal(told.observedGeneration, 1);
     assert.equal(told.secretMAC, undefined);
-    for (const type of ["SecretSynced", "Healthy", "Ready"]) assert.match(world.condition("db", type, DYNAMIC), /^True/);
+    for (const type of ["SecretSynced", "Healthy", "Ready"])
+      assert.match(world.condition("db", type, DYNAMIC), /^True/);
     await world.advance("10m");
     assert.deepEqual(statusOf(world, "db"), told);
   });
@@ -265,7 +275,12 @@ describe("the status of a VaultDynamicSecret", () => {
   it("keeps what VSO writes for itself", async () => {
     await using world = await anIssuingWorld();
     const status = {
-      ...{ lastGeneration: 0, lastRenewalTime: 0, lastRuntimePodUID: "pod", vaultClientMeta: { cacheKey: "a", id: "b" } },
+      ...{
+        lastGeneration: 0,
+        lastRenewalTime: 0,
+        lastRuntimePodUID: "pod",
+        vaultClientMeta: { cacheKey: "a", id: "b" },
+      },
       secretLease: { id: "", duration: 0, renewable: false, requestID: "" },
     };
     await world.given(aDynamicSecret("db", { vaultAuthRef: "late" }));

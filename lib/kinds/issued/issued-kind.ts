@@ -3,7 +3,7 @@ import { vaultAt } from "../../declarations/lent-identity.ts";
 import { kubernetesSecrets, type WantsSecret } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
 import { digestOf, fingerprint } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
-import { type Answered, askAnew, countedIssue, wayOf } from "../../issues/ask-anew.ts";
+import { type Answered, askAnew, countedIssue, issuesTooFrequent, wayOf } from "../../issues/ask-anew.ts";
 import { endIssues } from "../../issues/end-issues.ts";
 import {
   endingAt,
@@ -17,7 +17,7 @@ import {
 import { replacedIssue } from "../../issues/replaced.ts";
 import { REFRESH_ANNOTATION } from "../../origins/refresh-annotation.ts";
 import type { Warning } from "../../origins/warnings.ts";
-import type { Issue } from "../../ports/rows.ts";
+import type { Issue, Row } from "../../ports/rows.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
 import type { IssuedData, VaultLease, VaultRequest } from "../../ports/vault-issues.ts";
 import type { SecretData } from "../../secret-value.ts";
@@ -54,8 +54,7 @@ export interface Made {
 }
 
 /** What kinds that issue differ in. */
-export interface IssuingKind<R extends ResolvedIssued>
-  extends Pick<SyncKind<R>, "ref" | "resolve" | "blanks" | "failedStatus"> {
+export interface IssuingKind<R extends ResolvedIssued> extends Pick<SyncKind<R>, "ref" | "resolve" | "failedStatus"> {
   /** Throws what makes the answer unusable: then it is ended at once. */
   make(run: ForeseeInput<R>, answer: IssuedData, askedAt: EpochMs, was: IssuedState): Promise<Made>;
   /** Why the present data does not do any more; undefined when it does. */
@@ -73,7 +72,6 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
     ref: kind.ref,
     resolve: kind.resolve,
     destination: kubernetesSecrets,
-    ...(kind.blanks === undefined ? {} : { blanks: kind.blanks }),
     ...(kind.failedStatus === undefined ? {} : { failedStatus: kind.failedStatus }),
     async foresee(run) {
       const was = issuedState(run.row.state);
@@ -89,7 +87,12 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
       if (typeof kept !== "string") return keep(kind, was, kept, issues);
       run.deps.log.info("credential-asked-for", { key: claim.row.key, because: kept });
       const isRead = kind.isReadEachTime?.(run, was) ?? false;
-      const counted = isRead ? was : { ...was, asks: countedAsks(run, was, kept) };
+      const { isDenied: _former, ...known } = was;
+      const counted: IssuedState = {
+        ...known,
+        ...(kept === LOST.denied ? { isDenied: true } : {}),
+        ...(isRead ? {} : { asks: countedAsks(run, was, kept) }),
+      };
       return was.isLeaseless ? askShared(kind, run, counted) : ask(kind, run, counted);
     },
   };
@@ -187,16 +190,25 @@ function keep<R extends ResolvedIssued>(
     next: was.replaceAt === undefined ? "event" : { at: was.replaceAt },
     own: ownIssued(was),
     status: kind.status(was, live),
-    warnings: warningsOf(live, was.missing ?? []),
+    warnings: warningsOf(live, was),
   };
 }
 
 /** What was planned, after a life of use, is no part of a loop. */
-function countedAsks({ deps }: ObtainInput<ResolvedIssued>, was: IssuedState, because: string): readonly EpochMs[] {
+function countedAsks(
+  { deps, claim }: ObtainInput<ResolvedIssued>,
+  was: IssuedState,
+  because: string,
+): readonly EpochMs[] {
   const now = deps.clock();
   const served = now - (was.issuedAt ?? now);
   const isPlanned = because === READ || because === OVER || (because === LOST.truncated && served >= SERVED_MS);
-  return isPlanned ? was.asks : countedIssue(was.asks, now);
+  if (isPlanned) return was.asks;
+  const { declared, state } = claim.row;
+  const isParked = state.error?.code === "ISSUES_TOO_FREQUENT";
+  // Only a person ends it: what else asks for a run, such as drift that goes on, is part of the loop.
+  if (isParked && state.seen?.hash === declared.hash) throw issuesTooFrequent();
+  return countedIssue(isParked ? [] : was.asks, now);
 }
 
 const SERVED_MS = 30 * SECOND_MS;
@@ -222,8 +234,10 @@ async function ask<R extends ResolvedIssued>(
 const MAX_REQUEST_MS = 90 * SECOND_MS;
 
 /** After a failed write the next one is tried without effect first, so that no credential is issued in vain. */
-function rehearsal({ row }: ObtainInput<ResolvedIssued>, was: IssuedState): readonly string[] | undefined {
+function rehearsal({ row, resolved }: ObtainInput<ResolvedIssued>, was: IssuedState): readonly string[] | undefined {
   const { error, issues = [] } = row.state;
+  // Which keys another request's answer has, and whether the Secret's type requires them, nobody knows yet.
+  if ((was.tried ?? was.request) !== requestOf(resolved)) return undefined;
   const wasRefused = error !== undefined && !error.code.startsWith("VAULT_");
   return wasRefused || issues.some(({ state }) => state === "got") ? was.keys : undefined;
 }
@@ -299,7 +313,7 @@ function replaceAt(...times: readonly (EpochMs | undefined)[]): Pick<IssuedState
 /** What the row knows of the present data. */
 function presentState(
   { row, resolved }: ObtainInput<ResolvedIssued>,
-  { asks }: IssuedState,
+  { asks, isDenied }: IssuedState,
   { data, made, missing }: Made,
   issuedAt: EpochMs,
 ): IssuedState {
@@ -307,6 +321,7 @@ function presentState(
   return {
     ...{ request: requestOf(resolved), keys: [...data.keys()], asks, issuedAt },
     ...(refresh === undefined ? {} : { refresh }),
+    ...(isDenied ? { isDenied } : {}),
     ...(made === undefined ? {} : { made }),
     ...(missing.length === 0 ? {} : { missing }),
   };
@@ -349,7 +364,7 @@ function fresh<R extends ResolvedIssued>(
     own: ownIssued(own),
     status: kind.status(own, live),
     isRotation: row.state.digest !== undefined && !made.isHeld,
-    warnings: warningsOf(live, made.missing),
+    warnings: warningsOf(live, own),
   };
 }
 
@@ -400,7 +415,7 @@ async function leftLeaseless<R extends ResolvedIssued>(
   const { key, declared } = claim.row;
   const { certificate } = made;
   if (certificate === undefined) {
-    if (claim.row.state.issues !== undefined) claim.note({ issues });
+    claim.note({ ...(claim.row.state.issues !== undefined && { issues }), own: unwritten(claim.row, own) });
     return fresh(kind, run, own, made, issues);
   }
   const identity = await run.reached(resolved.asks.identity);
@@ -416,6 +431,11 @@ async function leftLeaseless<R extends ResolvedIssued>(
   await claim.record({ issues: [...issues, got], own: ownIssued(own) });
   const live: Issue = { ...got, state: "live" };
   return fresh(kind, run, own, made, succeeded([...issues, live], live, declared.annotations, resolved, now));
+}
+
+/** What is known of an answer when its write fails: it must not count as the present one. */
+function unwritten({ state }: Pick<Row, "state">, { asks, keys, request }: IssuedState): Json {
+  return ownIssued({ ...issuedState(state), asks, keys, ...(request === undefined ? {} : { tried: request }) });
 }
 
 /** The role changed: the next run asks with a login of its own, so that the lease can be ended. This one is revoked. */
@@ -444,7 +464,19 @@ async function nowLeased(
   );
 }
 
-function warningsOf(live: Issue | undefined, missing: readonly string[]): readonly Warning[] {
+function warningsOf(live: Issue | undefined, { missing = [], isDenied }: IssuedState): readonly Warning[] {
+  const renewed: readonly Warning[] = isDenied
+    ? [
+        {
+          type: "CredentialRenewed",
+          status: "False",
+          reason: "NotAllowed",
+          message:
+            "this login may not renew what it issues, so that each credential is replaced before its first lease ends: allow " +
+            "update on auth/token/renew-self and sys/leases/renew, as the policy default does",
+        },
+      ]
+    : [];
   const revocable: readonly Warning[] =
     live?.endBy === "none"
       ? [
@@ -458,5 +490,5 @@ function warningsOf(live: Issue | undefined, missing: readonly string[]): readon
           },
         ]
       : [];
-  return [...incompleteTemplates(missing), ...revocable];
+  return [...incompleteTemplates(missing), ...revocable, ...renewed];
 }

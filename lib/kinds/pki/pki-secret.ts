@@ -1,12 +1,11 @@
 import { X509Certificate } from "node:crypto";
 import { SECOND_MS } from "../../clock.ts";
-import type { Row } from "../../ports/rows.ts";
 import { VAULT_PKI_SECRET } from "../../resource-kinds.ts";
 import type { SecretData } from "../../secret-value.ts";
 import { asObject } from "../../util/canonical.ts";
 import type { JsonObject } from "../../util/json.ts";
 import { issuedKind, type Made } from "../issued/issued-kind.ts";
-import { type IssuedState, issuedState } from "../issued/issued-state.ts";
+import type { IssuedState } from "../issued/issued-state.ts";
 import { certificateOf, mustBeUsable, serialOf } from "./certificate.ts";
 import { pkiData } from "./data.ts";
 import { leftOutOf, matchesNames } from "./matches.ts";
@@ -20,17 +19,14 @@ interface KnownCertificate {
   readonly expiration: number;
   /** The declared names that the role left out. */
   readonly leftOut?: string;
-  /** The Secret to empty when the declaration goes. */
-  readonly blanks?: string;
 }
 
 function known({ made }: Pick<IssuedState, "made">): KnownCertificate | undefined {
-  const { serial, expiration, leftOut, blanks } = asObject(made) ?? {};
+  const { serial, expiration, leftOut } = asObject(made) ?? {};
   if (typeof serial !== "string" || typeof expiration !== "number") return undefined;
   return {
     ...{ serial, expiration },
     ...(typeof leftOut === "string" ? { leftOut } : {}),
-    ...(typeof blanks === "string" ? { blanks } : {}),
   };
 }
 
@@ -39,7 +35,6 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
   ref: VAULT_PKI_SECRET,
   resolve: resolvePkiSecret,
   failedStatus: (error) => pkiStatus(undefined, error),
-  blanks: (row: Row) => known(issuedState(row.state))?.blanks,
 
   unfit({ resolved }, was, held) {
     const present = known(was);
@@ -52,7 +47,7 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
 
   async make(run, answer, askedAt): Promise<Made> {
     const { resolved, random, clock } = run;
-    const { request, expiryOffsetMs, revoke, clear, destination, names } = resolved;
+    const { request, expiryOffsetMs, revoke, names } = resolved;
     const place = `POST ${request.mount}/${request.path}`;
     const issued = certificateOf(answer, place);
     mustBeUsable(issued, { place, declaredOffsetMs: expiryOffsetMs, now: clock() });
@@ -62,7 +57,6 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
     const made: KnownCertificate = {
       ...{ serial, expiration },
       ...(leftOut === undefined ? {} : { leftOut }),
-      ...(clear ? { blanks: destination.name } : {}),
     };
     const seconds = Math.ceil((expiration - clock()) / SECOND_MS);
     return {
