@@ -3,7 +3,7 @@ import { vaultAt } from "../../declarations/lent-identity.ts";
 import { kubernetesSecrets, type WantsSecret } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
 import { digestOf, fingerprint } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
-import { type Answered, askAnew, countedIssue, wayOf } from "../../issues/ask-anew.ts";
+import { type Answered, askAnew, countedIssue } from "../../issues/ask-anew.ts";
 import { endIssues } from "../../issues/end-issues.ts";
 import {
   endingAt,
@@ -15,6 +15,7 @@ import {
   withIssues,
 } from "../../issues/issue-times.ts";
 import { replacedIssue } from "../../issues/replaced.ts";
+import { type IssuedCertificate, issueByLogin } from "../../issues/shared-issue.ts";
 import { REFRESH_ANNOTATION } from "../../origins/refresh-annotation.ts";
 import type { Warning } from "../../origins/warnings.ts";
 import type { Issue } from "../../ports/rows.ts";
@@ -47,7 +48,7 @@ export interface Made {
   /** When it must be asked for again, whatever can be renewed; missing: as its lease says. */
   readonly replaceAt?: EpochMs;
   /** To be revoked by its serial number, when it has no lease. */
-  readonly certificate?: { readonly serial: string; readonly mount: string; readonly seconds: number };
+  readonly certificate?: IssuedCertificate;
   readonly made?: JsonObject;
 }
 
@@ -377,19 +378,17 @@ async function leftLeaseless<R extends ResolvedIssued>(
   issues: readonly Issue[],
 ): Promise<Obtained> {
   const { claim, deps, resolved, digestKey } = run;
-  const { key, declared } = claim.row;
+  const { declared } = claim.row;
   const { certificate } = made;
   if (certificate === undefined) {
     if (claim.row.state.issues !== undefined) claim.note({ issues });
     return fresh(kind, run, own, made, issues);
   }
   const identity = await run.reached(resolved.asks.identity);
-  const way = { ...wayOf(identity, resolved.request), identity };
   const now = deps.clock();
   const got: Issue = {
-    ...{ serial: certificate.serial, state: "got", sealedToken: "", shared: true },
-    target: await deps.leases.putTarget(way as unknown as Json, key),
-    ...{ askBefore: now, tokenSeconds: certificate.seconds, tokenRenewable: false },
+    ...(await issueByLogin(deps, { claim, identity, request: resolved.request }, certificate.serial, now)),
+    ...{ state: "got", tokenSeconds: certificate.seconds },
     certificate: { serial: certificate.serial, mount: certificate.mount },
     digest: digestOf(digestKey, made.data),
   };
