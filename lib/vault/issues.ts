@@ -6,7 +6,16 @@ import { SecretValue } from "../secret-value.ts";
 import { vaultUrlPath } from "../vault-path.ts";
 import { counted } from "./counted.ts";
 import { issuedData } from "./issued-data.ts";
-import { endRights, type Holder, lookUpLease, lookUpToken, renewLease, renewToken, revokeLease, revokeToken } from "./lease-requests.ts";
+import {
+  endRights,
+  type Holder,
+  lookUpLease,
+  lookUpToken,
+  renewLease,
+  renewToken,
+  revokeLease,
+  revokeToken,
+} from "./lease-requests.ts";
 import type { Grant } from "./login.ts";
 import { askShared, givenUp } from "./shared-token.ts";
 import { countedLogin } from "./token-logins.ts";

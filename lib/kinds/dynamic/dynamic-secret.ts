@@ -1,8 +1,10 @@
 import { SECOND_MS } from "../../clock.ts";
 import { VAULT_DYNAMIC_SECRET } from "../../resource-kinds.ts";
 import type { JsonObject } from "../../util/json.ts";
-import { issuedKind, type Made } from "../issued/issued-kind.ts";
+import { issuedKind } from "../issued/issued-kind.ts";
+import type { Made } from "../issued/issuing-kind.ts";
 import { transformed } from "../shared/transformed.ts";
+import { leftDynamic } from "./left.ts";
 import { type ResolvedDynamicSecret, resolveDynamicSecret } from "./resolve.ts";
 import { sshLifetime } from "./ssh-lifetime.ts";
 import { afterRead, knownRotation, rotationJson, rotationOf, rotationStatus } from "./static-role.ts";
@@ -31,6 +33,8 @@ export const dynamicSecret = issuedKind<ResolvedDynamicSecret>({
     const replaceAt = seconds === undefined ? {} : { replaceAt: askedAt + Math.floor(seconds * SECOND_MS) };
     return { data, missing, ...replaceAt, made: own };
   },
+
+  left: ({ resolved, clock }, left) => leftDynamic(resolved, left, clock()),
 
   status({ issuedAt = 0, made = {} }, live): JsonObject {
     const { requestId } = made;
