@@ -17,6 +17,7 @@ import { cleanUp, endRetired } from "./clean-up.ts";
 import type { CoreDeps } from "./deps.ts";
 import { endFormer, isOnlyEnding } from "./duties.ts";
 import { runReferenceStatus } from "./reference-status.ts";
+import { release } from "./release.ts";
 import { renewRow } from "./renew-row.ts";
 import type { Admitted } from "./run.ts";
 import { isBeingDeleted, shouldRelease } from "./standing.ts";
@@ -79,11 +80,6 @@ function admit(row: Row, { lane, at }: KeysMessage, readAt: EpochMs): RunMode | 
   // its way (lease-table 13).
   if (lane !== "refresh" || row.wheel === undefined) return undefined;
   return readAt - at > row.wheel.period * SECOND_MS ? undefined : { isDue: false, at, readAt };
-}
-
-async function release(deps: ReconcileDeps, { key }: Row): Promise<void> {
-  await deps.leases.release(key);
-  deps.log.info("declaration-handed-over", { key });
 }
 
 /** A suspended row writes nothing: closing the circuit wakes it (lease-table 16). */

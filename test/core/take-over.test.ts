@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { aDeployment } from "./world/builders.ts";
-import { anIssuingWorld, DYNAMIC, logsIn, PKI } from "./world/issuing.ts";
+import { aDynamicSecret, anIssuingWorld, aPkiSecret, DYNAMIC, logsIn, PKI } from "./world/issuing.ts";
 import { DEFAULT_POLICY } from "./world/vault/policies.ts";
 import { anOldVso } from "./world/vso.ts";
 import type { World } from "./world/world.ts";
 
+const MAY_REVOKE_LEASES = `${DEFAULT_POLICY} path "sys/leases/revoke" { capabilities = ["update"] }`;
 const TARGETS = { rolloutRestartTargets: [{ kind: "Deployment", name: "app" }] };
 
 async function anOldWorld() {
@@ -43,10 +44,7 @@ describe("a dynamic secret that Vault Secrets Operator left, with its stored tok
   it("shares that token: one that goes ends its own lease alone", async () => {
     const { world, vso } = await anOldWorld();
     await using _world = world;
-    await world.vault.writePolicy(
-      "default",
-      `${DEFAULT_POLICY} path "sys/leases/revoke" { capabilities = ["update"] }`,
-    );
+    await world.vault.writePolicy("default", MAY_REVOKE_LEASES);
     await vso.leaveDynamic("db");
     const { lease } = await vso.leaveDynamic("other");
     await vso.storeToken();
@@ -208,5 +206,77 @@ describe("a certificate that Vault Secrets Operator left", () => {
     await world.remove(PKI, "key");
     await world.advance("30s");
     assert.equal(isRevoked(world, left.key.serial), true, "the former one, that the status named");
+  });
+});
+
+describe("handed over to Vault Secrets Operator", () => {
+  const handOver = (world: World, kind: string, name: string) =>
+    world.edit(kind, name, { metadata: { annotations: { "keyferry.dev/handed-over": "vso" } } });
+
+  it("a credential with a token of its own is renewed for the retention, then ended", async () => {
+    await using world = await anIssuingWorld();
+    await world.given(aDynamicSecret());
+    await world.advance("10s");
+    await handOver(world, DYNAMIC, "db");
+    await world.advance("10s");
+    assert.equal(await world.row("db", DYNAMIC), undefined);
+    await world.advance("1h");
+    assert.equal(await logsIn(world), true);
+    await world.advance("24h");
+    assert.equal(world.vault.liveLeases().length, 0);
+    assert.notEqual(world.secret("db"), undefined);
+  });
+
+  it("one of VSO's own token, and a certificate, are left to VSO: neither is revoked", async () => {
+    const { world, vso } = await anOldWorld();
+    await using _world = world;
+    await world.vault.writePolicy("default", MAY_REVOKE_LEASES);
+    const { lease } = await vso.leaveDynamic("db");
+    const { serial } = await vso.leaveCertificate("web", { revoke: true });
+    await vso.storeToken();
+    world.start();
+    await world.advance("10s");
+    await handOver(world, DYNAMIC, "db");
+    await handOver(world, PKI, "web");
+    await world.advance("20s");
+    assert.deepEqual(
+      world.vault.liveLeases().map(({ id }) => id),
+      [lease],
+    );
+    assert.deepEqual(Object(world.resource("db", DYNAMIC)?.status).secretLease.id, lease);
+    assert.notEqual(Object(world.resource("db", DYNAMIC)?.status).vaultClientMeta, undefined);
+    await world.advance("25h");
+    assert.equal(isRevoked(world, serial), false);
+    assert.deepEqual(await world.store.retired(), []);
+  });
+
+  it("VSO's status names its client only for what that client issued", async () => {
+    const { world, vso } = await anOldWorld();
+    await using _world = world;
+    await vso.leaveDynamic("db");
+    await vso.storeToken();
+    world.start();
+    await world.advance("10s");
+    await world.edit(DYNAMIC, "db", { metadata: { annotations: { "keyferry.dev/refresh": "1" } } });
+    await world.advance("10s");
+    const status = Object(world.resource("db", DYNAMIC)?.status);
+    assert.equal(status.vaultClientMeta, undefined);
+    assert.equal(status.secretLease.id, world.vault.liveLeases().at(-1)?.id);
+  });
+
+  it("and taken back, a certificate is kept", async () => {
+    await using world = await anIssuingWorld();
+    await world.given(aPkiSecret("web", { revoke: true }));
+    await world.advance("10s");
+    await handOver(world, PKI, "web");
+    await world.advance("20s");
+    assert.equal(await world.row("web", PKI), undefined);
+    await world.edit(PKI, "web", { metadata: { annotations: { "keyferry.dev/handed-over": null } } });
+    await world.advance("20s");
+    assert.equal(world.vault.certificates().length, 1);
+    assert.match(world.condition("web", "Ready", PKI), /^True/);
+    await world.remove(PKI, "web");
+    await world.advance("20s");
+    assert.equal(world.vault.certificates()[0]?.revokedAt === undefined, false);
   });
 });

@@ -43,6 +43,8 @@ export const dynamicSecret = issuedKind<ResolvedDynamicSecret>({
     const rotation = knownRotation(made);
     return {
       lastRenewalTime: Math.floor(issuedAt / SECOND_MS),
+      // VSO keeps what its own client has issued, and only that.
+      ...(live !== undefined && live.shared !== true ? { vaultClientMeta: null } : {}),
       secretLease: { id, duration: seconds, renewable, requestID },
       ...(rotation === undefined ? {} : { staticCredsMetaData: rotationStatus(rotation) }),
     };

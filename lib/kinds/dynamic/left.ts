@@ -1,6 +1,6 @@
 import type { EpochMs } from "../../clock.ts";
 import { asObject } from "../../util/canonical.ts";
-import { countOf, leaseIn, timeIn } from "../../vso/take-over/last-status.ts";
+import { countOf, isOfVso, leaseIn, timeIn } from "../../vso/take-over/last-status.ts";
 import type { Left, LeftByVso } from "../issued/issuing-kind.ts";
 import type { ResolvedDynamicSecret } from "./resolve.ts";
 
@@ -13,6 +13,7 @@ export function leftDynamic(
   { status, isSameSpec }: LeftByVso,
   now: EpochMs,
 ): Left | undefined {
+  if (!isOfVso(status)) return undefined;
   const issuedAt = timeIn(status, "lastRenewalTime", now);
   if (issuedAt === undefined) return undefined;
   const lease = leaseIn(status);

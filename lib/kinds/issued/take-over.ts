@@ -4,7 +4,7 @@ import { partsOf } from "../../keys.ts";
 import { REFRESH_ANNOTATION } from "../../origins/refresh-annotation.ts";
 import type { Issue, Row, RowState } from "../../ports/rows.ts";
 import type { SecretData } from "../../secret-value.ts";
-import { isOfVso } from "../../vso/take-over/last-status.ts";
+import { wasSynced } from "../../vso/take-over/last-status.ts";
 import type { ForeseeInput, ObtainInput } from "../kind.ts";
 import { type IssuedState, ownIssued } from "./issued-state.ts";
 import type { IssuingKind, Left, ResolvedIssued } from "./issuing-kind.ts";
@@ -14,7 +14,8 @@ import { takenLease } from "./taken-lease.ts";
 type Taken = Pick<RowState, "own" | "digest" | "issues">;
 
 /**
- * A row without a history, whose resource VSO synced: what VSO issued is in use, and becomes the row's own. Only notes
+ * A row without a history, whose resource was synced before, by VSO or with a lease table that is lost: what is in use
+ * becomes the row's own. Only notes
  * it in the claim: the settle stores it, and a crash before repeats all this.
  */
 export async function takeOver<R extends ResolvedIssued>(
@@ -24,10 +25,10 @@ export async function takeOver<R extends ResolvedIssued>(
 ): Promise<void> {
   const { claim, deps, holding, digestKey, signal } = run;
   const { row } = claim;
-  if (!isNew(row) || !isOfVso(row.declared.seen.status)) return;
+  if (!isNew(row) || !wasSynced(row.declared.seen.status)) return;
   // Its renewals change the status, which discovery does not follow.
   const found = await deps.resources.get({ ...partsOf(row.key), kind: kind.ref }, signal);
-  if (found === undefined || found.uid !== row.declared.uid || !isOfVso(found.status)) return;
+  if (found === undefined || found.uid !== row.declared.uid || !wasSynced(found.status)) return;
   const data = await holding.left(signal);
   if (data === undefined) return;
   const isSameSpec = found.status.lastGeneration === row.declared.generation;
@@ -51,7 +52,7 @@ export async function foreseeTakeOver<R extends ResolvedIssued>(
 ): Promise<Taken | undefined> {
   const { row, digestKey, holding, signal } = run;
   const { seen, generation } = row.declared;
-  if (!isNew(row) || !isOfVso(seen.status)) return undefined;
+  if (!isNew(row) || !wasSynced(seen.status)) return undefined;
   const data = await holding.left(signal);
   if (data === undefined) return undefined;
   const left = kind.left(run, { status: seen.status, data, isSameSpec: seen.status.lastGeneration === generation });

@@ -17,9 +17,14 @@ const MAX_ID = 1_024;
 /** A year: longer times are not believed. */
 const MAX_SECONDS = 366 * 24 * 3_600;
 
-/** Whether VSO synced it, and wrote the status last: the member `observedGeneration` is keyferry's own, and VSO drops it. */
+/** Whether somebody synced it before. */
+export function wasSynced(status: JsonObject): boolean {
+  return countOf(status.lastGeneration) > 0;
+}
+
+/** Whether VSO wrote the status last: the member `observedGeneration` is keyferry's own, and VSO drops it. */
 export function isOfVso(status: JsonObject): boolean {
-  return status.observedGeneration === undefined && countOf(status.lastGeneration) > 0;
+  return wasSynced(status) && status.observedGeneration === undefined;
 }
 
 /** `status.secretLease`; undefined without a lease. */

@@ -1,0 +1,32 @@
+import { renewSlotOf } from "../issues/issue-times.ts";
+import { retentionOf } from "../issues/retention.ts";
+import { partsOf } from "../keys.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { Issue, Row } from "../ports/rows.ts";
+import { claimOf } from "./claim.ts";
+
+/**
+ * Handed over: its Secret stays, and the row goes. Its credentials stay as well, since workloads use them: those with a
+ * token of their own are renewed for the retention, because VSO issues others when it starts. What VSO's own token or
+ * a serial number stands for is VSO's from now on.
+ */
+export async function release(deps: ReconcileDeps, row: Row): Promise<void> {
+  const { key, state } = row;
+  if ((state.issues ?? []).length === 0) {
+    await deps.leases.release(key);
+  } else {
+    const claim = claimOf(deps, row);
+    if (!(await claim.take())) return;
+    const now = deps.clock();
+    const issues = (claim.row.state.issues ?? []).filter((issue) => !isOfVso(issue));
+    const renew = renewSlotOf(key, issues, now);
+    await claim.settle({ state: { ...claim.row.state, issues }, schedule: { kind: "due", at: now }, renew, now });
+    const retention = retentionOf(state.waitsFor, deps.fleet(partsOf(key).cluster)?.vaults);
+    await deps.leases.retire(key, now + retention, now);
+  }
+  deps.log.info("declaration-handed-over", { key });
+}
+
+function isOfVso({ state, shared = false }: Issue): boolean {
+  return state === "live" && shared;
+}
