@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { aDeployment } from "./world/builders.ts";
+import { aDeployment, VAULT } from "./world/builders.ts";
 import { aDynamicSecret, anIssuingWorld, aPkiSecret, DYNAMIC, logsIn, PKI } from "./world/issuing.ts";
 import { DEFAULT_POLICY } from "./world/vault/policies.ts";
 import { anOldVso } from "./world/vso.ts";
@@ -214,15 +214,16 @@ describe("handed over to Vault Secrets Operator", () => {
     world.edit(kind, name, { metadata: { annotations: { "keyferry.dev/handed-over": "vso" } } });
 
   it("a credential with a token of its own is renewed for the retention, then ended", async () => {
-    await using world = await anIssuingWorld();
+    const main = { name: "main", addresses: [VAULT], identities: [], retentionMs: 10 * 60_000 };
+    await using world = await anIssuingWorld({ clusters: [{ vaults: [main] }] });
     await world.given(aDynamicSecret());
     await world.advance("10s");
     await handOver(world, DYNAMIC, "db");
     await world.advance("10s");
     assert.equal(await world.row("db", DYNAMIC), undefined);
-    await world.advance("1h");
+    await world.advance("9m");
     assert.equal(await logsIn(world), true);
-    await world.advance("24h");
+    await world.advance("5m");
     assert.equal(world.vault.liveLeases().length, 0);
     assert.notEqual(world.secret("db"), undefined);
   });
@@ -245,7 +246,7 @@ describe("handed over to Vault Secrets Operator", () => {
     );
     assert.deepEqual(Object(world.resource("db", DYNAMIC)?.status).secretLease.id, lease);
     assert.notEqual(Object(world.resource("db", DYNAMIC)?.status).vaultClientMeta, undefined);
-    await world.advance("25h");
+    await world.advance("30m");
     assert.equal(isRevoked(world, serial), false);
     assert.deepEqual(await world.store.retired(), []);
   });
