@@ -44,6 +44,8 @@ export interface VaultRequest {
   readonly path: string;
   /** JSON body of a POST. */
   readonly body?: JsonObject;
+  /** It is not sent after this time, so that its end is known (lease-table 27): it may have to wait for its turn. */
+  readonly startBy?: EpochMs;
 }
 
 /** Vault's own lease. */

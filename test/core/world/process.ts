@@ -91,7 +91,7 @@ export function keyferry(parts: ProcessParts): Keyferry {
   };
   const clients = memoryClients({ time, clusterOf: parts.clusterOf, effect });
   const apis = kubernetesApis({ clients, clock, log });
-  const openClient = () => memoryVaultClient({ time, vaultAt: parts.vaultAt, effect });
+  const openClient = () => memoryVaultClient({ time, vaultAt: parts.vaultAt, effect, clock });
   const sealing = {
     keys: async () => [Buffer.alloc(32, 9)],
     installation,
