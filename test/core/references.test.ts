@@ -117,7 +117,7 @@ describe("the status of what syncs refer to", () => {
     assert.equal(world.resource("team", "VaultAuth")?.metadata.resourceVersion, before);
   });
 
-  it("does not keep it from being deleted at once at once, though Vault Secrets Operator left its finalizer on it", async () => {
+  it("is no reason to keep it: it goes at once, though Vault Secrets Operator left its finalizer on it", async () => {
     await using world = await aWorld();
     const finalizers = ["vaultauth.secrets.hashicorp.com/finalizer"];
     const auth = aVaultAuth("team");

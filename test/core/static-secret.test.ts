@@ -140,7 +140,7 @@ describe("a static secret", () => {
   });
 
   it("kubernetes-rules 21: has a MAC of its data in its status where there is a key for it, and none where there is none", async () => {
-    const macOf = (world: World) => world.resource("db")?.status?.secretMAC;
+    const macOf = (world: World) => Object(world.resource("db")?.status).secretMAC as unknown;
     await using without = await aWorld();
     await without.given(aVaultSecret(), aStaticSecret());
     await without.advance("10s");
