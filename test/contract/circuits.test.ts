@@ -231,9 +231,8 @@ describe("the circuit of a Vault: by whose evidence it closes", () => {
     onStage(async (stage) => {
       await stage.circuits.classify(met(), HASTY, forever);
       stage.vault = () => "unsealed";
-      stage.asked.length = 0;
       await stage.circuits.probe(CIRCUIT, forever);
-      assert.equal(stage.asked.length, 0, "early");
+      assert.ok(await stage.isOpen(), "early");
       stage.scene.pass(2 * SECOND_MS);
       await stage.circuits.probe(circuitOfVault("https://other.example.com"), forever);
       assert.ok(await stage.isOpen());
@@ -262,9 +261,8 @@ describe("the circuit of a Vault: by whose evidence it closes", () => {
       stage.sent.length = 0;
       await stage.circuits.probeDue(forever);
       assert.equal(await stage.isOpen(), false);
-      const refreshes = stage.sent.filter((message) => JSON.stringify(message).includes(row.key));
-      assert.ok(refreshes.length > 0);
-      for (const message of refreshes) assert.match(JSON.stringify(message), /"lane":"refresh"/);
+      const refreshes = stage.sent.map((message) => JSON.stringify(message)).filter((text) => text.includes(row.key));
+      assert.match(refreshes[0] ?? "", /"lane":"refresh"/);
     }));
 
   it("a suspension, which lasts longer, is asked about every 15 s at the latest", () =>
