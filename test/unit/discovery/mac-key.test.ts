@@ -30,8 +30,9 @@ function scene({ cached, found = { kind: "absent" }, fails, macs = {} }: Scene =
   const listed: string[] = [];
   const deps = {
     clusters: {
-      list: async (_cluster: string, _kind: unknown, options: { namespace?: string }, page = "0") => {
-        const { namespace = "" } = options;
+      list: async (_cluster: string, _kind: unknown, options: { namespace?: string; metadataOnly: boolean }, page = "0") => {
+        const { namespace = "", metadataOnly } = options;
+        assert.equal(metadataOnly, false, "MACs stand in the status");
         listed.push(`${namespace}/${page}`);
         const pages = macs[namespace] ?? [];
         const items = (pages[Number(page)] ?? []).map((secretMAC) => ({ status: { secretMAC } }));

@@ -140,7 +140,7 @@ describe("a cluster that left the fleet", () => {
   it("lease-table 18: is forgotten: its rows go, and its tokens end; others stay", async () => {
     await using one = await scene("east", "west");
     for (const name of ["east", "west"]) await one.leases.claimCluster(name, { now: NOW, until: NOW + 1 });
-    await releaseDeparted(one.deps, new Set(["east"]));
+    await releaseDeparted(one.deps, [aCluster()]);
     assert.deepEqual([await one.rows("east"), await one.rows("west")], [[aKey("db", "east")], []]);
     assert.deepEqual(
       (await one.leases.clusters()).map(({ name }) => name),
