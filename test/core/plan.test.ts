@@ -30,11 +30,17 @@ interface Plan {
   readonly of: (name: string) => string;
 }
 
+interface PlanOptions extends Partial<ClusterSettings> {
+  readonly leases?: LeaseStore;
+  /** Plans the syncs one by one, with this in between. */
+  readonly between?: () => void;
+}
+
 /** Plans as the command does, with a process of this world, and with its lease table or that of a first run. */
 async function plan(
   world: World,
   { deps: all, vault }: Keyferry,
-  { leases = simulatedSqliteStore(undefined), ...settings }: Partial<ClusterSettings> & { leases?: LeaseStore } = {},
+  { leases = simulatedSqliteStore(undefined), between, ...settings }: PlanOptions = {},
 ): Promise<Plan> {
   const cluster = aCluster(settings);
   const noted = notingReleases(leases, [cluster]);
@@ -50,7 +56,12 @@ async function plan(
       observe: (...[secret, how, until]: Parameters<typeof all.secrets.observe>) =>
         all.secrets.observe(secret, how === "get" ? "get" : "dry-run", until),
     };
-    const planned = await planner({ ...deps, secrets, kinds: KINDS, ca }).plan(rows, cluster, signal);
+    const { plan: planOf } = planner({ ...deps, secrets, kinds: KINDS, ca });
+    const planned: Planned[] = [];
+    for (const some of between ? rows.map((row) => [row]) : [rows]) {
+      planned.push(...(await planOf(some, cluster, signal)));
+      between?.();
+    }
     return { surveyed, planned: [...planned, ...noted.released()] };
   })();
   await world.advance("30s");
@@ -135,6 +146,15 @@ describe("a plan of a first run", () => {
     assert.match(of("d"), /^fail; VAULT_UNAVAILABLE: .*nowhere\.test/);
   });
 
+  it("believes a Vault that was away for the rest of the plan, which is one time-out for all of its syncs", async () => {
+    await using world = await aWorld({ isAsleep: true });
+    const process = world.start({ isIdle: true });
+    for (const name of ["a", "b"]) await world.given(aVaultSecret(name), aStaticSecret(name));
+    world.vault.fail("refused");
+    const { of } = await plan(world, process, { between: () => world.vault.fail(undefined) });
+    for (const name of ["a", "b"]) assert.match(of(name), /^fail; VAULT_UNAVAILABLE: /);
+  });
+
   it("says once that a cluster is out of reach", async () => {
     await using world = await aWorld({ isAsleep: true });
     const process = world.start({ isIdle: true });
@@ -217,5 +237,16 @@ describe("a plan of the next run", () => {
     await using world = await written(aStaticSecret());
     await world.edit("VaultStaticSecret", "db", { metadata: { annotations: { [HANDED_OVER]: TO_VSO } } });
     assert.equal((await next(world)).of("db"), "none; handed over: keyferry leaves it alone");
+  });
+
+  it("says that a person must approve, where very many declarations are gone at once", async () => {
+    const names = Array.from({ length: 12 }, (_, at) => `sync-${at}`);
+    await using world = await written(...names.map((name) => aStaticSecret(name, { path: "db" })));
+    for (const name of names) await world.remove("VaultStaticSecret", name);
+    const { surveyed, planned } = await next(world);
+    assert.notEqual(surveyed.awaitingApproval, undefined);
+    assert.ok(planned.every(({ action }) => action !== "remove"));
+    await using whole = await written(aStaticSecret());
+    assert.equal((await next(whole)).surveyed.awaitingApproval, undefined);
   });
 });

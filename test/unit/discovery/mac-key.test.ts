@@ -30,7 +30,12 @@ function scene({ cached, found = { kind: "absent" }, fails, macs = {} }: Scene =
   const listed: string[] = [];
   const deps = {
     clusters: {
-      list: async (_cluster: string, _kind: unknown, options: { namespace?: string; metadataOnly: boolean }, page = "0") => {
+      list: async (
+        _cluster: string,
+        _kind: unknown,
+        options: { namespace?: string; metadataOnly: boolean },
+        page = "0",
+      ) => {
         const { namespace = "", metadataOnly } = options;
         assert.equal(metadataOnly, false, "MACs stand in the status");
         listed.push(`${namespace}/${page}`);
