@@ -38,12 +38,14 @@ interface Given {
   readonly there?: SeenSecret;
   /** Refuses the first apply by its precondition. */
   readonly conflicts?: boolean;
+  /** The type that a Secret has, which can't be changed. */
+  readonly typed?: string;
 }
 
 /** Converges once, before a cluster that holds at most one Secret; answers what was done, in order. */
 async function done({ row = aRow({ declared }), observe = "watch", restarts = false, ...world }: Given) {
   const events: string[] = [];
-  let { there, conflicts = false } = world;
+  let { there, conflicts = false, typed } = world;
   const written = (resourceVersion: string) => {
     there = { ...(there ?? THERE), resourceVersion, managed: { fingerprint: "m", ours: true, vso: false } };
     return { ...there, managed: there.managed, foreignKeys: [] };
@@ -62,7 +64,12 @@ async function done({ row = aRow({ declared }), observe = "watch", restarts = fa
           conflicts = false;
           throw new SyncError("KUBE_CONFLICT", "it changed");
         }
+        if (typed !== undefined) throw new SyncError("SECRET_TYPE_DIFFERS", "it can't change");
         return written(precondition.resourceVersion ?? "8");
+      },
+      async remove() {
+        events.push("remove");
+        [there, typed] = [undefined, undefined];
       },
       async takeOverFields() {
         events.push("take over");
@@ -147,5 +154,14 @@ describe("a Secret of the cluster, brought to what is wanted", () => {
     assert.equal(state.rolledDigest, OTHER);
     const without = await done({ there: THERE, row: aRow({ declared, verify: true }) });
     assert.deepEqual(without.events, ["observe", "claim", "take over", "apply 8"], "nothing is restarted");
+  });
+
+  it("of another type is tried under its precondition first, so that what may not be made anew is not lost", async () => {
+    const there = { ...THERE, type: "example.com/other", managed: { fingerprint: "m", ours: true, vso: false } };
+    const { events } = await done({ row: inStep(OTHER), there, typed: there.type });
+    assert.deepEqual(
+      events.filter((event) => /apply|remove/.test(event)),
+      ["apply 7", "apply 7", "remove", "apply absent"],
+    );
   });
 });
