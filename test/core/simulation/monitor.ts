@@ -38,6 +38,7 @@ export interface MonitorOptions {
   readonly isClockSteady: boolean;
   /** A process may stand still for as long as a lease lasts, between any two of its calls. */
   readonly canStopForLong: boolean;
+  readonly trace: (line: string) => void;
 }
 
 interface Content {
@@ -53,7 +54,8 @@ interface Held {
 
 export const FOREIGN = "example.com/foreign";
 
-export function monitor({ time, observes, mayHave, mayRead, isClockSteady, canStopForLong }: MonitorOptions): Monitor {
+export function monitor(options: MonitorOptions): Monitor {
+  const { time, observes, mayHave, mayRead, isClockSteady, canStopForLong, trace } = options;
   const violations: string[] = [];
   const say = (violation: string): void => {
     if (violations.length < 20) violations.push(violation);
@@ -183,11 +185,13 @@ export function monitor({ time, observes, mayHave, mayRead, isClockSteady, canSt
       ...store,
       async claim(row, options) {
         const answer = await store.claim(row, options);
+        if (answer) trace(`${process} claimed ${row.key} with fence ${answer.lease.fence}`);
         onClaim(process, answer);
         return answer;
       },
       async settle(lease, settlement) {
         const outcome = await store.settle(lease, settlement);
+        trace(`${process} ${outcome} ${lease.key}: ${settlement.state.error?.code} ${JSON.stringify(settlement.schedule)}`);
         onSettle(lease, outcome);
         return outcome;
       },

@@ -52,7 +52,7 @@ export async function run(plan: Plan, options: RunOptions = {}): Promise<Outcome
   };
   const setting = await aSetting(plan, time, die);
   const watching = monitor({
-    time,
+    ...{ time, trace },
     observes: (name) => plan.clusters.find((cluster) => cluster.name === name)?.observe ?? "watch",
     mayHave,
     mayRead,
