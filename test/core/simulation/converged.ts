@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import type { EpochMs } from "../../../lib/clock.ts";
 import { isCleanupKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { Row } from "../../../lib/ports/rows.ts";
 import { isReferenceStatus } from "../../../lib/resource-kinds.ts";
@@ -23,16 +24,22 @@ interface Declared extends Pick<Declaration, "namespace" | "name" | "path" | "se
   readonly spec: unknown;
 }
 
-export async function convergence(setting: Setting, { store }: Processes): Promise<Convergence> {
+export async function convergence(setting: Setting, { store }: Processes, now: EpochMs): Promise<Convergence> {
   const open = (await store.circuits()).map(({ id }) => `circuit ${id} is open`);
-  const found = await Promise.all([...setting.clusters.values()].map((cluster) => inCluster(setting, cluster, store)));
+  const found = await Promise.all(
+    [...setting.clusters.values()].map((cluster) => inCluster(setting, cluster, { store, now })),
+  );
   return {
     problems: [...open, ...found.flatMap(({ problems }) => problems)],
     well: found.flatMap(({ well }) => well),
   };
 }
 
-async function inCluster(setting: Setting, cluster: MemoryCluster, store: Processes["store"]): Promise<Convergence> {
+async function inCluster(
+  setting: Setting,
+  cluster: MemoryCluster,
+  { store, now }: Pick<Processes, "store"> & { readonly now: EpochMs },
+): Promise<Convergence> {
   const declared = declaredIn(cluster);
   const rows = await store.byCluster(cluster.name);
   // One that says so waits for the next list: a watch pass that stalled may have declared it anew.
@@ -46,7 +53,7 @@ async function inCluster(setting: Setting, cluster: MemoryCluster, store: Proces
     const row = states.get(one.key);
     const problem =
       problemOf(setting, cluster, one, others) ??
-      rowProblemOf(one, row) ??
+      rowProblemOf(one, row, now) ??
       errorOf(setting, cluster, { one, others, row });
     return {
       key: one.key,
@@ -76,11 +83,12 @@ function unasked(keys: readonly SyncKey[], declared: readonly Declared[]): reado
   });
 }
 
-function rowProblemOf({ uid, spec }: Declared, row: Row | undefined): string | undefined {
+function rowProblemOf({ uid, spec }: Declared, row: Row | undefined, now: EpochMs): string | undefined {
   if (row === undefined) return "it has no row";
   if (row.declared.uid !== uid || !isDeepStrictEqual(row.declared.spec, spec))
     return "its row is of an older declaration";
   if (row.leaseUntil !== undefined) return "it is claimed";
+  if (row.dueAt !== undefined && row.dueAt <= now) return "it is due";
   // While a sync fails, what it owes waits.
   return row.state.rollout === undefined || row.state.error !== undefined ? undefined : "a restart is owed";
 }

@@ -125,7 +125,7 @@ async function atRest(
 ): Promise<readonly SyncKey[] | undefined> {
   for (let passed = 0; ; passed += LOOK_AGAIN_MS) {
     await time.advance(LOOK_AGAIN_MS);
-    const { problems, well } = await convergence(setting, working);
+    const { problems, well } = await convergence(setting, working, time.now());
     if (problems.length === 0) {
       for (const owed of watching.unrestarted()) watching.say(`kubernetes-rules 20: ${owed}`);
       return well;
