@@ -42,8 +42,7 @@ async function inCluster(
 ): Promise<Convergence> {
   const declared = declaredIn(cluster);
   const rows = await store.byCluster(cluster.name);
-  // One that says so waits for the next list: a watch pass that stalled may have declared it anew.
-  const keys = rows.filter(({ error }) => error?.code !== "DECLARATION_GONE").map(({ key }) => key);
+  const keys = rows.map(({ key }) => key);
   const states = await store.read(
     declared.map(({ key }) => key),
     "strong",

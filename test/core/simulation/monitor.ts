@@ -36,7 +36,7 @@ export interface MonitorOptions {
   /** Whether this namespace of this cluster may have what stands at this path of Vault. */
   readonly mayHave: (namespace: string, path: string) => boolean;
   readonly mayRead: (login: { readonly auth: "own" | "default"; readonly namespace: string }, path: string) => boolean;
-  /** A wall clock that is stepped may repeat a restart. */
+  /** A wall clock that is stepped may repeat a restart; one that is stepped back may take an earlier restart for a later one. */
   readonly isClockSteady: boolean;
   /** A process may stand still for as long as a lease lasts, between any two of its calls. */
   readonly canStopForLong: boolean;
@@ -150,7 +150,7 @@ export function monitor(options: MonitorOptions): Monitor {
     const isNow = held.get(key)?.row.declared.generation === generation && Object(spec).path === path;
     const [before, content] = [recorded.get(uid), `${path}#${version}`];
     written.set(uid, content);
-    const isOwed = isNow && isQuiet && before !== undefined && before !== content;
+    const isOwed = isNow && isQuiet && isClockSteady && before !== undefined && before !== content;
     if (isOwed) owed.push({ cluster, namespace: String(namespace), uid, at: time.now() });
   };
   const onDeclaration = ({ object }: Change): void => {
