@@ -22,6 +22,9 @@ interface Declared extends Pick<Declaration, "namespace" | "name" | "path" | "se
   readonly key: SyncKey;
   readonly uid: string;
   readonly spec: unknown;
+  readonly generation: number;
+  /** The generation that its status describes. */
+  readonly observed: unknown;
 }
 
 export async function convergence(setting: Setting, { store }: Processes, now: EpochMs): Promise<Convergence> {
@@ -82,14 +85,19 @@ function unasked(keys: readonly SyncKey[], declared: readonly Declared[]): reado
   });
 }
 
-function rowProblemOf({ uid, spec }: Declared, row: Row | undefined, now: EpochMs): string | undefined {
+function rowProblemOf(
+  { uid, spec, generation, observed }: Declared,
+  row: Row | undefined,
+  now: EpochMs,
+): string | undefined {
   if (row === undefined) return "it has no row";
   if (row.declared.uid !== uid || !isDeepStrictEqual(row.declared.spec, spec))
     return "its row is of an older declaration";
   if (row.leaseUntil !== undefined) return "it is claimed";
   if (row.dueAt !== undefined && row.dueAt <= now) return "it is due";
-  // While a sync fails, what it owes waits.
-  return row.state.rollout === undefined || row.state.error !== undefined ? undefined : "a restart is owed";
+  if (observed !== generation) return `its status is of generation ${observed}, not ${generation}`;
+  // Also while it fails: the data was written.
+  return row.state.rollout === undefined ? undefined : "a restart is owed";
 }
 
 /** An error that nothing explains any more. */
@@ -104,7 +112,7 @@ function errorOf(
 
 function declaredIn(cluster: MemoryCluster): readonly Declared[] {
   const kind = cluster.server.kindOf(API, "VaultStaticSecret");
-  return (kind ? cluster.server.objects.list(kind) : []).map(({ metadata, spec }) => {
+  return (kind ? cluster.server.objects.list(kind) : []).map(({ metadata, spec, status }) => {
     const { path, vaultAuthRef, destination } = spec as Json;
     const place = { namespace: String(metadata.namespace), name: metadata.name };
     return {
@@ -112,6 +120,8 @@ function declaredIn(cluster: MemoryCluster): readonly Declared[] {
       key: syncKey({ cluster: cluster.name, kind: "VaultStaticSecret", ...place }),
       uid: metadata.uid,
       spec,
+      generation: Number(metadata.generation),
+      observed: Object(status).observedGeneration,
       path: String(path),
       secret: String(Object(destination).name),
       auth: vaultAuthRef === undefined ? ("default" as const) : ("own" as const),
