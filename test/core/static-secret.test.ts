@@ -147,7 +147,7 @@ describe("a static secret", () => {
     await world.given(aStaticSecret("db", { path: "other" }));
     await world.given(aStaticSecret());
     // Its cursors are too old, so it lists, and sees the last version alone.
-    world.cluster().restart();
+    await world.cluster().restart();
     world.start();
     await world.advance("2m");
     const { metadata, status } = world.resource("db") ?? assert.fail();

@@ -65,7 +65,7 @@ async function inCluster(
   });
   const wrong = judged.flatMap(({ key, problem }) => (problem === undefined ? [] : [`${key}: ${problem}`]));
   return {
-    problems: [...wrong, ...unasked(keys, declared), ...strays(cluster, declared)],
+    problems: [...wrong, ...unasked(keys, declared), ...strays(cluster, declared, states)],
     well: judged.filter(({ problem, isWell }) => problem === undefined && isWell).map(({ key }) => key),
   };
 }
@@ -174,24 +174,43 @@ function problemOf(
   return `its Secret holds ${content?.path}#${content?.version} and ${Object.keys(Object(found.data))}`;
 }
 
-/** Somebody took its label away, and its writer did not put it back before it went: nobody knows it for ours any more. */
+/**
+ * Somebody took its label away, and its writer did not put it back before it went. By its marks it is a Secret of
+ * somebody else, which a declaration takes only with `overwrite`, as Vault Secrets Operator does: SECRET_NOT_OURS stays,
+ * and says so.
+ */
 function isRelabelled({ metadata }: Stored): boolean {
   return Object(metadata.labels)["app.kubernetes.io/managed-by"] === "someone";
 }
 
-/** Its writer names another Secret now, and lets go of this one when that one is written: until then it keeps others off. */
+/** Its writer names another Secret now, and keeps this one until that one is written (`strays`): others wait so long. */
 function isHeldElsewhere({ metadata }: Stored, others: readonly Declared[]): boolean {
   const owners = (metadata.ownerReferences ?? []) as readonly { readonly uid: string }[];
   return owners.some(({ uid }) => !others.some((other) => other.uid === uid));
 }
 
-/** Secrets of declarations that are gone. */
-function strays({ server, name }: MemoryCluster, declared: readonly Declared[]): readonly string[] {
+/**
+ * Secrets of declarations that are gone, and former ones of declarations that name another. A declaration keeps its
+ * former Secret until the new one is written, so that workloads are never without: it lets go of it once it is in step.
+ */
+function strays(
+  { server, name }: MemoryCluster,
+  declared: readonly Declared[],
+  states: ReadonlyMap<SyncKey, Row>,
+): readonly string[] {
   const kind = server.kindOf("v1", "Secret");
-  const uids = new Set(declared.map(({ uid }) => uid));
   return (kind ? server.objects.list(kind) : []).flatMap(({ metadata }) => {
-    const owners = (metadata.ownerReferences ?? []) as readonly { readonly uid: string }[];
-    const isLeft = owners.length > 0 && owners.every(({ uid }) => !uids.has(uid));
-    return isLeft ? [`Secret ${name}/${metadata.namespace}/${metadata.name} is left behind`] : [];
+    const owners = ((metadata.ownerReferences ?? []) as readonly { readonly uid: string }[]).map((owner) =>
+      declared.find(({ uid }) => uid === owner.uid),
+    );
+    const place = `Secret ${name}/${metadata.namespace}/${metadata.name}`;
+    const isLeft = owners.length > 0 && owners.every((owner) => owner === undefined);
+    const former = owners.filter(
+      (owner) => owner && owner.secret !== metadata.name && states.get(owner.key)?.state.error === undefined,
+    );
+    return [
+      ...(isLeft ? [`${place} is left behind`] : []),
+      ...former.map((owner) => `${place} is a former one of ${owner?.key}, which is in step`),
+    ];
   });
 }
