@@ -8,7 +8,7 @@ import type { Stored } from "../world/api/objects.ts";
 import { API } from "../world/builders.ts";
 import type { MemoryCluster } from "../world/cluster.ts";
 import { contentOf, FOREIGN } from "./monitor.ts";
-import type { Declaration } from "./plan.ts";
+import { type Declaration, SELDOM_SECONDS } from "./plan.ts";
 import type { Processes } from "./processes.ts";
 import { mayRead, type Setting } from "./setting.ts";
 
@@ -22,6 +22,8 @@ interface Declared extends Pick<Declaration, "namespace" | "name" | "path" | "se
   readonly key: SyncKey;
   readonly uid: string;
   readonly spec: unknown;
+  /** Not refreshed within a run: it may hold an older version. */
+  readonly isSeldom: boolean;
   readonly generation: number;
   /** The generation that its status describes. */
   readonly observed: unknown;
@@ -95,6 +97,8 @@ function rowProblemOf(
     return "its row is of an older declaration";
   if (row.leaseUntil !== undefined) return "it is claimed";
   if (row.dueAt !== undefined && row.dueAt <= now) return "it is due";
+  const isApplied = row.state.error !== undefined || row.state.appliedHash === row.declared.hash;
+  if (!isApplied) return "it was not applied as it is declared";
   if (observed !== generation) return `its status is of generation ${observed}, not ${generation}`;
   // Also while it fails: the data was written.
   return row.state.rollout === undefined ? undefined : "a restart is owed";
@@ -113,13 +117,14 @@ function errorOf(
 function declaredIn(cluster: MemoryCluster): readonly Declared[] {
   const kind = cluster.server.kindOf(API, "VaultStaticSecret");
   return (kind ? cluster.server.objects.list(kind) : []).map(({ metadata, spec, status }) => {
-    const { path, vaultAuthRef, destination } = spec as Json;
+    const { path, vaultAuthRef, destination, refreshAfter } = spec as Json;
     const place = { namespace: String(metadata.namespace), name: metadata.name };
     return {
       ...place,
       key: syncKey({ cluster: cluster.name, kind: "VaultStaticSecret", ...place }),
       uid: metadata.uid,
       spec,
+      isSeldom: refreshAfter === `${SELDOM_SECONDS}s`,
       generation: Number(metadata.generation),
       observed: Object(status).observedGeneration,
       path: String(path),
@@ -166,7 +171,7 @@ function problemOf(
   if (found === undefined) return others.length === served.length ? "its Secret is missing" : undefined;
   const content = contentOf(found);
   const isOf = (other: Declared): boolean =>
-    content?.path === other.path && content.version === setting.versions.get(other.path);
+    content?.path === other.path && (other.isSeldom || content.version === setting.versions.get(other.path));
   if (served.some(isOf) && Object.keys(Object(found.data)).length === 1) return undefined;
   if (isRelabelled(found) || isHeldElsewhere(found, others)) return undefined;
   // A declaration that may not read keeps what it wrote before it was changed.

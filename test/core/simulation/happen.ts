@@ -1,9 +1,10 @@
+import { partsOf, type SyncKey } from "../../../lib/keys.ts";
 import { API } from "../world/builders.ts";
 import type { MemoryCluster } from "../world/cluster.ts";
 import type { WorldTime } from "../world/time.ts";
 import { base64 } from "../world/views.ts";
 import { FOREIGN } from "./monitor.ts";
-import type { Action, HandEdit } from "./plan.ts";
+import type { Action, HandEdit, Meanwhile } from "./plan.ts";
 import type { Processes } from "./processes.ts";
 import { declarationOf, ownAuth, type Setting } from "./setting.ts";
 
@@ -32,6 +33,8 @@ export async function happen({ setting, processes, time }: Stage, action: Action
       return ifThere(cluster, staticSecret(action), () =>
         cluster?.merge(staticSecret(action), { metadata: { annotations: { touched: String(action.at) } } }),
       );
+    case "meanwhile":
+      return processes.meanwhile(action, (key) => void time.tracked(change({ setting, time }, key, action.how)));
     case "vault-write":
       return setting.write(action.path);
     case "vault-lag":
@@ -80,6 +83,29 @@ async function ifThere(
   work: () => Promise<void> | undefined,
 ): Promise<void> {
   if (await cluster?.get(ref)) await work();
+}
+
+/** Somebody changes the sync of this key, or its Secret. */
+async function change({ setting, time }: Pick<Stage, "setting" | "time">, key: SyncKey, how: Meanwhile): Promise<void> {
+  const { cluster: name, namespace, name: declaration } = partsOf(key);
+  const cluster = setting.clusters.get(name);
+  const ref = staticSecret({ namespace, name: declaration });
+  const found = await cluster?.get(ref);
+  if (!cluster || !found) return;
+  const spec = Object(found.spec);
+  switch (how) {
+    case "touch":
+      return void (await cluster.merge(ref, { metadata: { annotations: { touched: String(time.now()) } } }));
+    case "restarts": {
+      const rolloutRestartTargets = spec.rolloutRestartTargets ? null : [{ kind: "Deployment", name: "app" }];
+      return void (await cluster.merge(ref, { spec: { rolloutRestartTargets } }));
+    }
+    case "value":
+    case "delete":
+      return handEdit(cluster, secret({ namespace, secret: String(spec.destination.name) }), how);
+    default:
+      return how satisfies never;
+  }
 }
 
 function lag({ vault }: Setting, path: string, time: WorldTime, ms: number): void {

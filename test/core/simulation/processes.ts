@@ -1,4 +1,6 @@
+import { isCleanupKey, partsOf, type SyncKey } from "../../../lib/keys.ts";
 import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
+import type { LeaseStore } from "../../../lib/ports/store.ts";
 import type { LogFields } from "../../../lib/ports/telemetry.ts";
 import { openSqliteStore, type SqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import type { Effect } from "../world/effects.ts";
@@ -17,6 +19,8 @@ export interface Processes {
   readonly queue: MemoryQueue;
   crash(action: Extract<Action, { do: "crash" }>): void;
   stall(action: Extract<Action, { do: "stall" }>): void;
+  /** When this sync is claimed, or one of the next, `work` is done while the run is under way. */
+  meanwhile(action: Extract<Action, { do: "meanwhile" }>, work: (key: SyncKey) => void): void;
   /** From now on nothing goes wrong with messages, answers come at once, and whoever is dead is started. */
   calm(): void;
   end(): Promise<void>;
@@ -45,12 +49,31 @@ interface Slot {
   doom: Doom | undefined;
 }
 
+interface Interruption {
+  left: number;
+  readonly ms: number;
+  readonly work: (key: SyncKey) => void;
+}
+
 const SLOWEST_MS = 3_000;
 const SHORTEST_SLEEP_MS = 1_000;
 
 export function processes({ plan, time, setting, monitor, die, trace }: ProcessesOptions): Processes {
   const store = openSqliteStore({ path: ":memory:" });
   let isCalm = false;
+  let interruptions: Interruption[] = [];
+  const interrupted = (shared: LeaseStore): LeaseStore => ({
+    ...shared,
+    async claim(row, options) {
+      const answer = await shared.claim(row, options);
+      const [next] = interruptions;
+      const isSync = partsOf(row.key).kind === "VaultStaticSecret" && !isCleanupKey(row.key);
+      if (!answer || !next || !isSync || next.left-- > 0) return answer;
+      interruptions.shift();
+      time.after(next.ms, () => next.work(row.key));
+      return answer;
+    },
+  });
   const queue = memoryQueue({
     time,
     visibilityMs: 60_000,
@@ -126,7 +149,7 @@ export function processes({ plan, time, setting, monitor, die, trace }: Processe
     let process: Keyferry | undefined;
     process = keyferry({
       ...{ time, queue, log },
-      store: monitor.store(store, slot.index),
+      store: monitor.store(interrupted(store), slot.index),
       tokens: store.tokens(),
       clusterOf: (name) => setting.clusters.get(name),
       vaultAt: () => setting.vault,
@@ -161,8 +184,12 @@ export function processes({ plan, time, setting, monitor, die, trace }: Processe
       const slot = slots[process];
       if (slot) slot.doom = { left: after, side: "after", stallMs: ms };
     },
+    meanwhile({ after, ms }, work) {
+      interruptions.push({ left: after, ms, work });
+    },
     calm() {
       isCalm = true;
+      interruptions = [];
       for (const slot of slots) {
         slot.doom = undefined;
         start(slot);
