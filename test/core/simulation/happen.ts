@@ -1,10 +1,10 @@
-import { partsOf, type SyncKey } from "../../../lib/keys.ts";
+import { syncKey } from "../../../lib/keys.ts";
 import { API } from "../world/builders.ts";
 import type { MemoryCluster } from "../world/cluster.ts";
 import type { WorldTime } from "../world/time.ts";
 import { base64 } from "../world/views.ts";
 import { FOREIGN } from "./monitor.ts";
-import type { Action, HandEdit, Meanwhile } from "./plan.ts";
+import type { Action, HandEdit } from "./plan.ts";
 import type { Processes } from "./processes.ts";
 import { declarationOf, ownAuth, type Setting } from "./setting.ts";
 
@@ -34,7 +34,11 @@ export async function happen({ setting, processes, time }: Stage, action: Action
         cluster?.merge(staticSecret(action), { metadata: { annotations: { touched: String(action.at) } } }),
       );
     case "meanwhile":
-      return processes.meanwhile(action, (key) => void time.tracked(change({ setting, time }, key, action.how)));
+      return ifThere(cluster, staticSecret(action), async () => {
+        const key = syncKey({ ...action, kind: "VaultStaticSecret" });
+        processes.meanwhile(key, action.ms, () => void time.tracked(change(cluster, action, `${action.at} again`)));
+        await cluster?.merge(staticSecret(action), { metadata: { annotations: { touched: String(action.at) } } });
+      });
     case "vault-write":
       return setting.write(action.path);
     case "vault-lag":
@@ -85,24 +89,26 @@ async function ifThere(
   if (await cluster?.get(ref)) await work();
 }
 
-/** Somebody changes the sync of this key, or its Secret. */
-async function change({ setting, time }: Pick<Stage, "setting" | "time">, key: SyncKey, how: Meanwhile): Promise<void> {
-  const { cluster: name, namespace, name: declaration } = partsOf(key);
-  const cluster = setting.clusters.get(name);
-  const ref = staticSecret({ namespace, name: declaration });
+/** Changes a sync, or its Secret. */
+async function change(
+  cluster: MemoryCluster | undefined,
+  { how, ...action }: Extract<Action, { do: "meanwhile" }>,
+  touched: string,
+): Promise<void> {
+  const ref = staticSecret(action);
   const found = await cluster?.get(ref);
   if (!cluster || !found) return;
   const spec = Object(found.spec);
   switch (how) {
     case "touch":
-      return void (await cluster.merge(ref, { metadata: { annotations: { touched: String(time.now()) } } }));
+      return void (await cluster.merge(ref, { metadata: { annotations: { touched } } }));
     case "restarts": {
       const rolloutRestartTargets = spec.rolloutRestartTargets ? null : [{ kind: "Deployment", name: "app" }];
       return void (await cluster.merge(ref, { spec: { rolloutRestartTargets } }));
     }
     case "value":
     case "delete":
-      return handEdit(cluster, secret({ namespace, secret: String(spec.destination.name) }), how);
+      return handEdit(cluster, secret({ ...action, secret: String(spec.destination.name) }), how);
     default:
       return how satisfies never;
   }

@@ -11,8 +11,15 @@ export type Action = { readonly at: number } & (
       readonly orphan: boolean;
     }
   | { readonly do: "touch"; readonly cluster: string; readonly namespace: string; readonly name: string }
-  /** Somebody changes a sync while a run of it is under way: one of the next that are claimed. */
-  | { readonly do: "meanwhile"; readonly after: number; readonly ms: number; readonly how: Meanwhile }
+  /** Somebody touches a sync, and changes it while its run is under way, which takes this much longer. */
+  | {
+      readonly do: "meanwhile";
+      readonly cluster: string;
+      readonly namespace: string;
+      readonly name: string;
+      readonly ms: number;
+      readonly how: Meanwhile;
+    }
   | { readonly do: "vault-write"; readonly path: string }
   | { readonly do: "vault-lag"; readonly path: string; readonly ms: number }
   | {
@@ -100,7 +107,7 @@ export function planOf(seed: number): Plan {
 function aDeclaration(die: Dice, clusters: Plan["clusters"]): Declaration {
   const { name: cluster, observe } = die.pick(clusters);
   // With `observe: apply` a refresh alone notices an edit by hand.
-  const seldom = observe === "watch" ? [SELDOM_SECONDS] : [];
+  const seldom = observe === "watch" ? [SELDOM_SECONDS, SELDOM_SECONDS] : [];
   return {
     cluster,
     namespace: die.pick(NAMESPACES),
@@ -153,14 +160,10 @@ function anAction(die: Dice, clusters: Plan["clusters"], processes: number): Act
       return { at, do: kind, cluster, namespace, name: die.pick(NAMES), orphan: die.chance(0.1) };
     case "touch":
       return { at, do: kind, cluster, namespace, name: die.pick(NAMES) };
-    case "meanwhile":
-      return {
-        at,
-        do: kind,
-        after: die.int(0, 3),
-        ms: die.int(0, 60),
-        how: die.pick(["touch", "restarts", "value", "delete"]),
-      };
+    case "meanwhile": {
+      const how = die.pick(["touch", "restarts", "value", "delete"] as const);
+      return { at, do: kind, cluster, namespace, name: die.pick(NAMES), ms: die.int(0, 2_000), how };
+    }
     case "vault-write":
       return { at, do: kind, path: die.pick(PATHS) };
     case "vault-lag":

@@ -1,4 +1,4 @@
-import { isCleanupKey, partsOf, type SyncKey } from "../../../lib/keys.ts";
+import type { SyncKey } from "../../../lib/keys.ts";
 import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
 import type { LeaseStore } from "../../../lib/ports/store.ts";
 import type { LogFields } from "../../../lib/ports/telemetry.ts";
@@ -19,8 +19,8 @@ export interface Processes {
   readonly queue: MemoryQueue;
   crash(action: Extract<Action, { do: "crash" }>): void;
   stall(action: Extract<Action, { do: "stall" }>): void;
-  /** When this sync is claimed, or one of the next, `work` is done while the run is under way. */
-  meanwhile(action: Extract<Action, { do: "meanwhile" }>, work: (key: SyncKey) => void): void;
+  /** When this sync is claimed next, its run takes this much longer, and `work` is done meanwhile. */
+  meanwhile(key: SyncKey, ms: number, work: () => void): void;
   /** From now on nothing goes wrong with messages, answers come at once, and whoever is dead is started. */
   calm(): void;
   end(): Promise<void>;
@@ -47,12 +47,13 @@ interface Slot {
   readonly index: number;
   process: Keyferry | undefined;
   doom: Doom | undefined;
+  /** For how long the run goes on that somebody interrupts. */
+  holdMs: number;
 }
 
 interface Interruption {
-  left: number;
   readonly ms: number;
-  readonly work: (key: SyncKey) => void;
+  readonly work: () => void;
 }
 
 const SLOWEST_MS = 3_000;
@@ -61,16 +62,16 @@ const SHORTEST_SLEEP_MS = 1_000;
 export function processes({ plan, time, setting, monitor, die, trace }: ProcessesOptions): Processes {
   const store = openSqliteStore({ path: ":memory:" });
   let isCalm = false;
-  let interruptions: Interruption[] = [];
-  const interrupted = (shared: LeaseStore): LeaseStore => ({
+  const interruptions = new Map<SyncKey, Interruption>();
+  const interrupted = (shared: LeaseStore, slot: Slot): LeaseStore => ({
     ...shared,
     async claim(row, options) {
       const answer = await shared.claim(row, options);
-      const [next] = interruptions;
-      const isSync = partsOf(row.key).kind === "VaultStaticSecret" && !isCleanupKey(row.key);
-      if (!answer || !next || !isSync || next.left-- > 0) return answer;
-      interruptions.shift();
-      time.after(next.ms, () => next.work(row.key));
+      const next = interruptions.get(row.key);
+      if (!answer || !next) return answer;
+      interruptions.delete(row.key);
+      time.after(0, next.work);
+      slot.holdMs = next.ms;
       return answer;
     },
   });
@@ -91,6 +92,7 @@ export function processes({ plan, time, setting, monitor, die, trace }: Processe
     index,
     process: undefined,
     doom: undefined,
+    holdMs: 0,
   }));
 
   const latency = (): number =>
@@ -134,6 +136,9 @@ export function processes({ plan, time, setting, monitor, die, trace }: Processe
       try {
         return await work();
       } finally {
+        const { holdMs } = slot;
+        slot.holdMs = 0;
+        await wait(holdMs);
         await meet(slot, process, name, isDoomed(slot, "after"));
         await wait(latency());
       }
@@ -149,7 +154,7 @@ export function processes({ plan, time, setting, monitor, die, trace }: Processe
     let process: Keyferry | undefined;
     process = keyferry({
       ...{ time, queue, log },
-      store: monitor.store(interrupted(store), slot.index),
+      store: monitor.store(interrupted(store, slot), slot.index),
       tokens: store.tokens(),
       clusterOf: (name) => setting.clusters.get(name),
       vaultAt: () => setting.vault,
@@ -184,12 +189,12 @@ export function processes({ plan, time, setting, monitor, die, trace }: Processe
       const slot = slots[process];
       if (slot) slot.doom = { left: after, side: "after", stallMs: ms };
     },
-    meanwhile({ after, ms }, work) {
-      interruptions.push({ left: after, ms, work });
+    meanwhile(key, ms, work) {
+      interruptions.set(key, { ms, work });
     },
     calm() {
       isCalm = true;
-      interruptions = [];
+      interruptions.clear();
       for (const slot of slots) {
         slot.doom = undefined;
         start(slot);
