@@ -45,7 +45,8 @@ export type Action = { readonly at: number } & (
   | { readonly do: "clock-step"; readonly ms: number }
 );
 
-export type Meanwhile = "touch" | "restarts" | "value" | "delete";
+/** `die`: it is to write another Secret, its process dies before it can say so, and then it is to write a third one. */
+export type Meanwhile = "touch" | "restarts" | "value" | "delete" | "die";
 export type HandEdit = "value" | "extra-key" | "label" | "delete" | "annotation";
 
 export interface Declaration {
@@ -161,7 +162,7 @@ function anAction(die: Dice, clusters: Plan["clusters"], processes: number): Act
     case "touch":
       return { at, do: kind, cluster, namespace, name: die.pick(NAMES) };
     case "meanwhile": {
-      const how = die.pick(["touch", "restarts", "value", "delete"] as const);
+      const how = die.pick(["touch", "restarts", "value", "delete", "die"] as const);
       return { at, do: kind, cluster, namespace, name: die.pick(NAMES), ms: die.int(0, 2_000), how };
     }
     case "vault-write":

@@ -17,10 +17,10 @@ import type { Setting } from "./setting.ts";
 export interface Processes {
   readonly store: SqliteStore;
   readonly queue: MemoryQueue;
-  crash(action: Extract<Action, { do: "crash" }>): void;
+  crash(action: Omit<Extract<Action, { do: "crash" }>, "do" | "at">): void;
   stall(action: Extract<Action, { do: "stall" }>): void;
   /** When this sync is claimed next, its run takes this much longer, and `work` is done meanwhile. */
-  meanwhile(key: SyncKey, ms: number, work: () => void): void;
+  meanwhile(key: SyncKey, ms: number, work: (process: number) => void): void;
   /** From now on nothing goes wrong with messages, answers come at once, and whoever is dead is started. */
   calm(): void;
   end(): Promise<void>;
@@ -53,7 +53,7 @@ interface Slot {
 
 interface Interruption {
   readonly ms: number;
-  readonly work: () => void;
+  readonly work: (process: number) => void;
 }
 
 const SLOWEST_MS = 3_000;
@@ -70,7 +70,7 @@ export function processes({ plan, time, setting, monitor, die, trace }: Processe
       const next = interruptions.get(row.key);
       if (!answer || !next) return answer;
       interruptions.delete(row.key);
-      time.after(0, next.work);
+      time.after(0, () => next.work(slot.index));
       slot.holdMs = next.ms;
       return answer;
     },
