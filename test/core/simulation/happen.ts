@@ -130,7 +130,7 @@ async function nameAnother(cluster: MemoryCluster, action: MeanwhileAction): Pro
   const ref = staticSecret(action);
   const found = await cluster.get(ref);
   if (found === undefined) return;
-  const at = SECRETS.findIndex((name) => name === Object(Object(found.spec).destination).name);
+  const at = SECRETS.indexOf(Object(Object(found.spec).destination).name);
   await cluster.merge(ref, { spec: { destination: { name: SECRETS[(at + 1) % SECRETS.length] } } });
 }
 
