@@ -4,16 +4,16 @@ import { join } from "node:path";
 import { systemClock } from "../lib/clock.ts";
 import { type DigestKey, digestKey } from "../lib/digest.ts";
 import { InputError } from "../lib/errors.ts";
+import { SEALING_KEY_BYTES, sealingKeys } from "../lib/sealing-keys.ts";
 import { lockDataDir } from "../lib/store/sqlite/sqlite-store.ts";
-import { SEALER_KEY_BYTES } from "../lib/vault/sealer.ts";
 
 /** The files of a data directory besides the lease table. */
 export interface DataDir extends Disposable {
   readonly path: string;
   readonly statePath: string;
   readonly digestKey: DigestKey;
-  /** Encrypts Vault tokens; `isNew` when stored tokens can't be read with it. */
-  readonly tokenKey: { readonly bytes: Buffer; readonly isNew: boolean };
+  /** Encrypt Vault tokens: the first key, and former ones; `isNew` when stored tokens can't be read with them. */
+  readonly tokenKeys: { readonly keys: readonly Buffer[]; readonly isNew: boolean };
   /** Stored in each cluster, so that two installations notice each other. */
   readonly installation: string;
 }
@@ -44,7 +44,7 @@ export function openDataDir(dir: string): DataDir {
 }
 
 /** Reads a data directory without creating or locking anything. Undefined when there is none. */
-export function peekDataDir(dir: string): Omit<DataDir, keyof Disposable | "tokenKey"> | undefined {
+export function peekDataDir(dir: string): Omit<DataDir, keyof Disposable | "tokenKeys"> | undefined {
   const files = [statePathOf(dir), join(dir, "installation"), join(dir, "digest.key")];
   if (!files.every((file) => existsSync(file) && statSync(file).size > 0)) return undefined;
   try {
@@ -70,24 +70,25 @@ function keysOf(dir: string): Omit<DataDir, keyof Disposable> {
   const installation = readOrMake(join(dir, "installation"), () => randomUUID());
   // SQLite would use the umask's mode; its other files get the mode of this one.
   closeSync(openSync(statePathOf(dir), "a", 0o600));
-  const tokenKey = tokenKeyOf(join(dir, "tokens.key"));
-  return { path: dir, statePath: statePathOf(dir), digestKey: key, tokenKey, installation };
+  const tokenKeys = tokenKeysOf(join(dir, "tokens.key"));
+  return { path: dir, statePath: statePathOf(dir), digestKey: key, tokenKeys, installation };
 }
 
 /**
- * A lost or broken key costs only logins, so it is replaced. A person must decide about one that others may have read.
+ * A lost or broken key is replaced: it costs logins, and issued credentials then live no longer than their tokens. A
+ * person must decide about one that others may have read.
  */
-function tokenKeyOf(path: string): DataDir["tokenKey"] {
+function tokenKeysOf(path: string): DataDir["tokenKeys"] {
   const mode = (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;
   if ((mode & 0o077) !== 0) {
     const how = `others than its owner may read or write it (mode ${mode.toString(8)})`;
     throw new InputError(path, [`${how}: set its mode to 600, or delete it, and keyferry logs in to Vault again`]);
   }
-  const make = () => randomBytes(SEALER_KEY_BYTES).toString("base64");
-  const found = mode === 0 ? Buffer.alloc(0) : Buffer.from(readFileSync(path, "utf8").trim(), "base64");
-  if (found.length === SEALER_KEY_BYTES) return { bytes: found, isNew: false };
+  const make = () => randomBytes(SEALING_KEY_BYTES).toString("base64");
+  const found = mode === 0 ? undefined : sealingKeys(readFileSync(path, "utf8"));
+  if (found !== undefined) return { keys: found, isNew: false };
   rmSync(path, { force: true });
-  return { bytes: Buffer.from(readOrMake(path, make), "base64"), isNew: true };
+  return { keys: [Buffer.from(readOrMake(path, make), "base64")], isNew: true };
 }
 
 function unusable(dir: string, error: unknown): InputError {

@@ -134,6 +134,7 @@ function readOnlyApis(
       ...{ leases, vault, templates, secrets, resources, clusters: apis.clusters, clock, ca },
       digestKey: key,
       kinds: KINDS,
+      random: Math.random,
       log: silent,
     }),
     survey: (cluster, signal) => survey(discovery, cluster, signal),
@@ -146,7 +147,7 @@ const NO_QUEUE: WorkQueue = { send: async () => undefined };
 async function releasedClusters(leases: LeaseStore, { clusters }: Fleet): Promise<readonly string[]> {
   const fleet = new Set(clusters.map(({ name }) => name));
   const departed = (await leases.clusters()).map(({ name }) => name).filter((name) => !fleet.has(name));
-  await releaseDeparted({ leases, queue: NO_QUEUE, clock: systemClock, log: silent }, fleet);
+  await releaseDeparted({ leases, queue: NO_QUEUE, clock: systemClock, log: silent }, clusters);
   return departed;
 }
 

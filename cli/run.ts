@@ -22,6 +22,7 @@ import { type RolloutsOwed, rolloutsOwed } from "../lib/telemetry/rollouts-owed.
 import { forgetting, type SyncSeries, syncSeries } from "../lib/telemetry/sync-series.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
 import type { TokenCacheOptions } from "../lib/vault/token-cache.ts";
+import { tokenSeals } from "../lib/vault/token-seals.ts";
 import { vaultApi } from "../lib/vault/vault-api.ts";
 import { type DataDir, openDataDir } from "./data-dir.ts";
 import { onHangUp } from "./hang-up.ts";
@@ -74,6 +75,8 @@ export async function runCommand(flags: RunFlags): Promise<number> {
     deps: {
       leases: owed.seeing(forgetting(store, series)),
       vault,
+      issues: vault.issues,
+      seals: tokenSeals(cache),
       ...apis,
       templates,
       fleet: (name) => fleet.find(name),
@@ -104,14 +107,14 @@ export async function runCommand(flags: RunFlags): Promise<number> {
 
 /** The tokens of a killed process: this one uses or revokes them. */
 async function tokenCacheOf(
-  { tokenKey, installation }: DataDir,
+  { tokenKeys, installation }: DataDir,
   store: SqliteStore,
   log: Log,
 ): Promise<TokenCacheOptions> {
   const tokens = store.tokens();
-  const forgotten = tokenKey.isNew ? await tokens.clearTokens() : 0;
+  const forgotten = tokenKeys.isNew ? await tokens.clearTokens() : 0;
   if (forgotten > 0) log.warn("vault-tokens-forgotten", { tokens: forgotten, because: "their key was lost" });
-  return { store: tokens, key: async () => tokenKey.bytes, installation, randomBytes };
+  return { store: tokens, keys: async () => tokenKeys.keys, installation, randomBytes };
 }
 
 function shownBySync(metrics: PrometheusMetrics, series: SyncSeries): PrometheusMetrics {

@@ -2,13 +2,14 @@ import { randomBytes } from "node:crypto";
 import { SSMClient } from "@aws-sdk/client-ssm";
 import { sqsDeadLetters } from "../lib/aws/dead-letters.ts";
 import { sharedDigestKey } from "../lib/aws/digest-key.ts";
-import { sharedKey } from "../lib/aws/shared-key.ts";
+import { sharedSealingKeys } from "../lib/aws/shared-key.ts";
 import { toldOfWork } from "../lib/aws/told.ts";
 import { workRecord } from "../lib/aws/work-record.ts";
 import { KINDS } from "../lib/kinds/registry.ts";
 import type { Lane } from "../lib/ports/rows.ts";
 import { type Reconciler, reconciler } from "../lib/reconcile/reconcile.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
+import { tokenSeals } from "../lib/vault/token-seals.ts";
 import { vaultApi } from "../lib/vault/vault-api.ts";
 import { baseOf } from "./wiring/base.ts";
 import { clustersOf } from "./wiring/clusters.ts";
@@ -23,7 +24,7 @@ const ssm = new SSMClient({ requestHandler: REQUESTS });
 // AWS ends this process without notice, so tokens are not revoked then: other processes use them.
 const cache = {
   store: leases.tokens,
-  key: () => sharedKey({ client: ssm, ...config.tokenKey, randomBytes }),
+  keys: () => sharedSealingKeys({ client: ssm, ...config.tokenKey, randomBytes }),
   installation: config.installation,
   randomBytes,
 };
@@ -40,6 +41,8 @@ async function start(): Promise<Reconciler> {
     leases,
     queue,
     vault,
+    issues: vault.issues,
+    seals: tokenSeals(cache),
     ...clusters,
     templates,
     digestKey,

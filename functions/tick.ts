@@ -50,5 +50,5 @@ async function dispatchPasses(deadline: Deadline): Promise<void> {
   if (open.length > 0) metrics.count("keyferry_circuits_open", {}, open.length);
   await passes.send(passesDue({ fleet, rows, open, now }));
   const hasDeparted = rows.some(({ name }) => !fleet.includes(name));
-  if (hasDeparted && !deadline.isNear()) await releaseDeparted(base, new Set(fleet));
+  if (hasDeparted && !deadline.isNear()) await releaseDeparted(base, clusters);
 }

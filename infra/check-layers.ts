@@ -13,6 +13,7 @@ export const LAYERS: readonly Layer[] = [
   { name: "pure", folders: ["lib/declarations", "lib/schedule", "lib/transform"] },
   { name: "origins, references", group: "core", folders: ["lib/origins", "lib/references"] },
   { name: "failures, rollout", group: "core", folders: ["lib/failures", "lib/rollout"] },
+  { name: "issues", group: "core", folders: ["lib/issues"] },
   { name: "destinations", group: "core", folders: ["lib/destinations"] },
   { name: "kinds", group: "core", folders: ["lib/kinds"] },
   { name: "outages", group: "core", folders: ["lib/outage", "lib/vso/stand-back"] },

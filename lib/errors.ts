@@ -31,6 +31,10 @@ export const DISPOSITIONS = {
   VAULT_ANSWER_INVALID: "recheck",
   VAULT_TLS_REFUSED: "recheck",
   VAULT_ADDRESS_NOT_ALLOWED: "recheck",
+  VAULT_TOKEN_UNUSABLE: "recheck",
+  VAULT_LEASE_UNUSABLE: "recheck",
+  VAULT_CERTIFICATE_UNUSABLE: "recheck",
+  ISSUES_UNENDED: "recheck",
   KUBE_DENIED: "recheck",
   KUBE_LOGIN_REFUSED: "recheck",
   KUBE_TLS_REFUSED: "recheck",
@@ -63,6 +67,8 @@ export const DISPOSITIONS = {
   SPEC_INVALID: "park",
   REQUEST_MALFORMED: "park",
   UNSUPPORTED: "park",
+  // A loop of issues would fill Vault: only a person can know why each of them was lost.
+  ISSUES_TOO_FREQUENT: "park",
 
   LEASE_LOST: "drop",
   DECLARATION_GONE: "drop",

@@ -1,5 +1,6 @@
 import { GetParameterCommand, PutParameterCommand, type SSMClient } from "@aws-sdk/client-ssm";
 import { SyncError } from "../errors.ts";
+import { sealingKeys } from "../sealing-keys.ts";
 import { awsError } from "./aws-errors.ts";
 
 const BYTES = 32;
@@ -15,10 +16,23 @@ export interface SharedKeyOptions {
 
 /** 32 bytes that all functions of this stack share: the first function that needs them creates them. */
 export async function sharedKey(options: SharedKeyOptions): Promise<Buffer> {
-  const found = (await read(options)) ?? (await make(options)) ?? (await read(options));
-  const bytes = Buffer.from(found ?? "", "base64");
+  const bytes = Buffer.from(await readOrMake(options), "base64");
   if (bytes.length === BYTES) return bytes;
   throw new SyncError("STORE_INVALID", `parameter ${options.parameter} must hold ${BYTES} bytes in base64`);
+}
+
+/** The same for keys that seal: a former key may follow on a line of its own. */
+export async function sharedSealingKeys(options: SharedKeyOptions): Promise<readonly Buffer[]> {
+  const keys = sealingKeys(await readOrMake(options));
+  if (keys !== undefined) return keys;
+  throw new SyncError(
+    "STORE_INVALID",
+    `each line of parameter ${options.parameter} must hold ${BYTES} bytes in base64`,
+  );
+}
+
+async function readOrMake(options: SharedKeyOptions): Promise<string> {
+  return (await read(options)) ?? (await make(options)) ?? (await read(options)) ?? "";
 }
 
 async function read({ client, parameter }: SharedKeyOptions): Promise<string | undefined> {

@@ -14,8 +14,11 @@ export function vaultName(vaults: readonly FleetVault[] = [], address: string): 
   return vaults.find(({ addresses }) => addresses.includes(normal))?.name ?? normal;
 }
 
-/** The place of a read, for any kind: change events find reads by it. */
-export function placeOfRead(read: VaultRead, vaults?: readonly FleetVault[]): Place {
+/** The place of a read or a request, for any kind: change events find them by it. */
+export function placeOfRead(
+  read: Pick<VaultRead, "identity" | "namespace" | "mount" | "path">,
+  vaults?: readonly FleetVault[],
+): Place {
   const namespace = read.namespace ?? read.identity.namespace ?? "";
   const parts = [namespace, read.mount, read.path].map(trimSlashes).filter((part) => part !== "");
   return { vault: vaultName(vaults, read.identity.target.address), path: parts.join("/"), role: "read" };

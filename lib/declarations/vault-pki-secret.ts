@@ -10,6 +10,7 @@ import {
   textList,
   vaultAuthRef,
   vaultNamespace,
+  vaultPath,
 } from "./shared.ts";
 import { conditions, lastGeneration, observedGeneration, secretMAC, unixSeconds } from "./status.ts";
 
@@ -22,7 +23,7 @@ export const vaultPkiSecretSpec = z.object({
   namespace: vaultNamespace,
   mount: requiredVaultPath("Mount of the PKI engine."),
   role: requiredVaultPath("Role to issue with."),
-  issuerRef: optionalText("Issuer. Empty: the role's."),
+  issuerRef: vaultPath("Issuer. Empty: the role's."),
   revoke: flag("Revoke a certificate after its replacement, and when this resource is deleted."),
   clear: flag("Without destination.create: empty the Secret when this resource is deleted."),
   expiryOffset: durationText("How long before its expiry a certificate is replaced."),

@@ -7,6 +7,7 @@ import type { ClusterSettings } from "../ports/fleet.ts";
 import type { OwnedSecret, Row } from "../ports/rows.ts";
 import type { SecretApi } from "../ports/secrets.ts";
 import type { SecretData } from "../secret-value.ts";
+import type { Holding } from "./holding.ts";
 
 /**
  * A place for secret data. Runs, plans and clean-ups share it: a plan passes APIs that simulate writes, and a clean-up
@@ -86,8 +87,14 @@ export interface DestinationFactory<W = unknown> {
   /** The Secrets to record with the claim, because a write is recorded before it happens (lease-table 8). */
   ownedWith(resolved: W, owned: readonly OwnedSecret[]): readonly OwnedSecret[];
   toWrite(apis: DestinationApis, about: ToWrite<W>): Destination;
+  /** What is there before a kind asks for data that can't be asked for twice. For one attempt: observes once. */
+  holding(apis: DestinationApis, about: Omit<ToWrite<W>, "data" | "digest">): Holding;
   /** Wants nothing there: removes what the row owns, if it is still ours. */
-  toClear(apis: DestinationApis, about: Pick<ToWrite<W>, "row" | "settings">): Destination;
+  /** `blank`: the Secret that is not ours, and is emptied if it still has the data that the row wrote. */
+  toClear(
+    apis: DestinationApis,
+    about: Pick<ToWrite<W>, "row" | "settings"> & { readonly blank?: string },
+  ): Destination;
 }
 
 /**

@@ -1,9 +1,10 @@
-import { HOUR_MS, MINUTE_MS } from "../clock.ts";
+import { MINUTE_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
-import { partsOf, type SyncKey } from "../keys.ts";
+import { retentionOf } from "../issues/retention.ts";
+import { partsOf } from "../keys.ts";
 import { namedNamespaces, namespaceMatcher, referenceNamespaces } from "../namespaces.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
-import type { ClusterState, OperatorSeen } from "../ports/store.ts";
+import type { ClusterState, OperatorSeen, RowSummary } from "../ports/store.ts";
 import { hasPowers } from "../references/operator-namespace.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
@@ -31,7 +32,7 @@ export async function startingPoint(
     ...(hasPowers(operator) ? [] : ["without"]),
   );
   const isAnother = state.uid !== undefined && state.uid !== uid;
-  if (isAnother) await releaseAll(deps, settings.name);
+  if (isAnother) await releaseAll(deps, settings);
   const isFiltered = state.filter !== filter;
   if (isFiltered) await releaseOthers(deps, settings);
   const isDoubtful = options.probeRevision || state.attempts > 0 || isSilent(state, deps.clock());
@@ -55,33 +56,33 @@ export async function startingPoint(
 }
 
 /** The cluster was rebuilt under its name, and our Secrets are gone with the old one. */
-async function releaseAll(deps: DiscoveryDeps, cluster: string): Promise<void> {
+async function releaseAll(deps: DiscoveryDeps, { name: cluster, vaults }: ClusterSettings): Promise<void> {
   deps.log.warn("cluster-replaced", { cluster });
-  await retireAll(deps, cluster);
+  await retireAll(deps, cluster, vaults);
   await sendTokenSweep(deps.queue, cluster, deps.clock());
 }
 
 type RetireDeps = Pick<DiscoveryDeps, "leases" | "clock">;
 
-/** How long the Vault leases of released rows are renewed, in ms, before they are revoked (lease-table 28). */
-const RETENTION_MS = 24 * HOUR_MS;
+type Vaults = ClusterSettings["vaults"];
 
-async function retireAll(deps: RetireDeps, cluster: string): Promise<void> {
-  for (const { key } of await deps.leases.byCluster(cluster)) await retire(deps, key);
+async function retireAll(deps: RetireDeps, cluster: string, vaults: Vaults): Promise<void> {
+  for (const row of await deps.leases.byCluster(cluster)) await retire(deps, row, vaults);
 }
 
 /** Removes the row; with Vault leases it stays as long as these do. */
-async function retire({ leases, clock }: RetireDeps, key: SyncKey): Promise<void> {
+async function retire({ leases, clock }: RetireDeps, { key, waitsFor }: RowSummary, vaults: Vaults): Promise<void> {
   const now = clock();
-  await leases.retire(key, now + RETENTION_MS, now);
+  await leases.retire(key, now + retentionOf(waitsFor, vaults), now);
 }
 
 /** Releases namespaces that left the fleet file: Secrets stay, rows go (lease-table 18). */
 async function releaseOthers(deps: DiscoveryDeps, settings: ClusterSettings): Promise<void> {
   const isOurs = namespaceMatcher(settings.namespaces);
-  for (const { key } of await deps.leases.byCluster(settings.name)) {
+  for (const row of await deps.leases.byCluster(settings.name)) {
+    const { key } = row;
     if (isOurs(partsOf(key).namespace)) continue;
-    await retire(deps, key);
+    await retire(deps, row, settings.vaults);
     deps.log.info("declaration-released", { key });
   }
   await sendTokenSweep(deps.queue, settings.name, deps.clock());
@@ -122,11 +123,14 @@ async function isBehind(
 /** Releases clusters that left the fleet: Secrets stay, rows go (lease-table 18). */
 export async function releaseDeparted(
   deps: Pick<DiscoveryDeps, "leases" | "queue" | "clock" | "log">,
-  fleet: ReadonlySet<string>,
+  fleet: readonly Pick<ClusterSettings, "name" | "vaults">[],
 ): Promise<void> {
+  const names = new Set(fleet.map(({ name }) => name));
+  // The same for all clusters.
+  const vaults = fleet[0]?.vaults;
   for (const { name } of await deps.leases.clusters()) {
-    if (fleet.has(name)) continue;
-    await retireAll(deps, name);
+    if (names.has(name)) continue;
+    await retireAll(deps, name, vaults);
     for (const { key } of await deps.leases.referencesOf(name)) await deps.leases.removeReference(key);
     await sendTokenSweep(deps.queue, name, deps.clock());
     await deps.leases.removeCluster(name);

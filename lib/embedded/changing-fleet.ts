@@ -26,7 +26,7 @@ export function changingFleet(first: readonly ClusterSettings[], deps: Deps): Ch
     const isChange = Object.values(change).some((names) => names.length > 0);
     if (isChange) deps.log.info("fleet-changed", { ...change });
     const names = new Set(clusters.map(({ name }) => name));
-    await releaseDeparted(deps, names);
+    await releaseDeparted(deps, clusters);
     for (const name of [...toRenew]) {
       if (names.has(name)) await renewAll(deps, name);
       toRenew.delete(name);

@@ -143,7 +143,7 @@ async function handle(
 }
 
 async function prepare(clusters: readonly ClusterSettings[], deps: ReconcileDeps): Promise<void> {
-  await releaseDeparted(deps, new Set(clusters.map((settings) => settings.name)));
+  await releaseDeparted(deps, clusters);
   for (const lane of ["renew", "refresh"] as const) {
     const dispatchedUntil = await deps.leases.dispatchedUntil(lane);
     if (dispatchedUntil !== undefined)

@@ -1,16 +1,20 @@
-import type { Clock, EpochMs } from "../clock.ts";
+import type { Clock, EpochMs, Random } from "../clock.ts";
 import type { Resolution, ResolveInput } from "../declarations/resolution.ts";
 import type { DestinationFactory } from "../destinations/destination.ts";
+import type { Holding } from "../destinations/holding.ts";
+import type { DigestKey } from "../digest.ts";
 import type { AskedOf } from "../failures/causes.ts";
+import type { IssueDeps } from "../issues/deps.ts";
 import type { Warning } from "../origins/warnings.ts";
 import type { Claim } from "../ports/claim.ts";
-import type { Place, Row } from "../ports/rows.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { Issue, Place, Row } from "../ports/rows.ts";
 import type { TemplateEngine } from "../ports/templates.ts";
-import type { SourceData, VaultRead } from "../ports/vault.ts";
+import type { SourceData, VaultIdentity, VaultRead } from "../ports/vault.ts";
 import type { RolloutTarget } from "../ports/workloads.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import type { SecretData } from "../secret-value.ts";
-import type { Json } from "../util/json.ts";
+import type { Json, JsonObject } from "../util/json.ts";
 
 /** A declaration with all its references, for the core. Each kind adds what only it needs. */
 export interface Resolved {
@@ -47,14 +51,28 @@ export type Obtained =
       /** State that only this kind reads; missing: none. Never secret data. */
       readonly own?: Json;
       readonly warnings: readonly Warning[];
+      /** What the row has in Vault from now on; missing: unchanged. */
+      readonly issues?: readonly Issue[];
+      /** Members of the resource's status that only this kind has. */
+      readonly status?: JsonObject;
+      /** It replaces other data of this sync, as a new credential does. */
+      readonly isRotation?: boolean;
     }
   /** Nothing to write yet: the row keeps `own`, and runs again at that time. */
   | { readonly kind: "later"; readonly because: string; readonly at: EpochMs; readonly own: Json };
+
+/** What kinds that issue need of the world, beside their claim. */
+export type IssuingDeps = IssueDeps;
 
 /** The input for predicting what a run would obtain. Without a claim, so that nothing can be issued. */
 export interface ForeseeInput<R extends Resolved = Resolved> {
   readonly row: Row;
   readonly resolved: R;
+  readonly settings: ClusterSettings;
+  /** Its destination, before there is data. */
+  readonly holding: Holding;
+  readonly digestKey: DigestKey;
+  readonly random: Random;
   /** Reads each Vault path once per identity and batch. */
   readonly read: (read: VaultRead) => Promise<SourceData>;
   readonly templates: TemplateEngine;
@@ -65,6 +83,9 @@ export interface ForeseeInput<R extends Resolved = Resolved> {
 export interface ObtainInput<R extends Resolved = Resolved> extends ForeseeInput<R> {
   /** For unrepeatable requests: call `record` before and after each of them. */
   readonly claim: Claim;
+  readonly deps: IssuingDeps;
+  /** The login with the CA of its Vault, which is read only when it is needed. */
+  readonly reached: (identity: VaultIdentity) => Promise<VaultIdentity>;
 }
 
 /** A kind of sync. The core knows kinds only by this interface. */
@@ -78,6 +99,6 @@ export interface SyncKind<R extends Resolved = Resolved> {
   /** What a run would obtain, for a plan. A kind that would make Vault issue something says so instead. */
   foresee(run: ForeseeInput<R>): Promise<Obtained | "would-issue">;
   obtain(run: ObtainInput<R>): Promise<Obtained>;
-  /** Ends in Vault what the row still has there, after its declaration is gone. */
-  end?(claim: Claim, signal: AbortSignal): Promise<void>;
+  /** The Secret that is not ours, and is to be emptied when its declaration goes; undefined: none. */
+  blanks?(row: Row): string | undefined;
 }

@@ -2,8 +2,9 @@ import type { Clock } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { OWNER_UID_LABEL } from "../owner-labels.ts";
 import type { NamedObject } from "../ports/objects.ts";
-import type { SecretApi, WrittenSecret } from "../ports/secrets.ts";
+import type { DesiredSecret, Precondition, Rehearsal, SecretApi, WrittenSecret } from "../ports/secrets.ts";
 import { SECRET } from "../resource-kinds.ts";
+import type { SecretData } from "../secret-value.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
 import { createHmacKey, findHmacKey, hmacKeys } from "./hmac-key.ts";
 import { type KubeCall, metadataAs } from "./kube-call.ts";
@@ -17,7 +18,6 @@ import { metadataOf, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 const APPLY = { contentType: "application/apply-patch+yaml", query: { ...AS_MANAGER, force: "true" } };
 const APPLY_BESIDE = { ...APPLY, query: { ...AS_BESIDE, force: "true" } };
 const MERGE = { contentType: "application/merge-patch+json", query: AS_MANAGER };
-const DRY_MERGE = { ...MERGE, query: { ...MERGE.query, dryRun: "All" } };
 const JSON_PATCH = { contentType: "application/json-patch+json", query: AS_MANAGER };
 
 /** The maximum number of Secrets that former destinations of one declaration leave behind. */
@@ -44,14 +44,22 @@ export function secretApi({ clients, clock }: { clients: ClusterClients; clock: 
   return {
     async observe(secret, how, signal) {
       const get: KubeCall = { ...secret, verb: "get", kind: SECRET };
-      const empty = { ...(how === "dry-run" ? DRY_MERGE : MERGE), body: {} };
+      const empty = { ...(how === "dry-run" ? asDryRun(MERGE) : MERGE), body: {} };
       const found = await find(how === "get" ? get : patch(secret, empty), signal);
       return found && seenSecret(found);
     },
 
     async apply(secret, desired, precondition, signal) {
-      const answer = await write(secret, { ...APPLY, body: applyBody(secret, desired, precondition) }, signal);
+      const answer = await write(secret, applyPatch(secret, desired, precondition), signal);
       return writtenSecret(answer, desired.data);
+    },
+
+    async rehearse(secret, rehearsal, signal) {
+      const call = patch(secret, asDryRun(rehearsedPatch(secret, rehearsal)));
+      const answer = await clients.send(call, signal);
+      // The write itself does not meet this refusal.
+      if ("failure" in answer && answer.failure.status?.admission?.how === "undryable") return;
+      notTerminating(secret, accepted(call, answer));
     },
 
     async dropKeys(secret, keys, resourceVersion, signal) {
@@ -61,11 +69,7 @@ export function secretApi({ clients, clock }: { clients: ClusterClients; clock: 
     },
 
     async replaceData(secret, uid, data, signal) {
-      const body = [
-        { op: "test", path: "/metadata/uid", value: uid },
-        { op: "add", path: "/data", value: encodedData(data) },
-      ];
-      return writtenSecret(await write(secret, { ...JSON_PATCH, body }, signal), data);
+      return writtenSecret(await write(secret, replacePatch(uid, data), signal), data);
     },
 
     async takeOverFields(secret, resourceVersion, signal) {
@@ -112,6 +116,28 @@ export function secretApi({ clients, clock }: { clients: ClusterClients; clock: 
     findHmacKey: findHmacKey(clients),
     createHmacKey: createHmacKey(clients),
   };
+}
+
+function applyPatch(secret: NamedObject, desired: DesiredSecret, precondition: Precondition): Patch {
+  return { ...APPLY, body: applyBody(secret, desired, precondition) };
+}
+
+function replacePatch(uid: string, data: SecretData): Patch {
+  const body = [
+    { op: "test", path: "/metadata/uid", value: uid },
+    { op: "add", path: "/data", value: encodedData(data) },
+  ];
+  return { ...JSON_PATCH, body };
+}
+
+function rehearsedPatch(secret: NamedObject, rehearsal: Rehearsal): Patch {
+  return rehearsal.kind === "apply"
+    ? applyPatch(secret, rehearsal.desired, rehearsal.precondition)
+    : replacePatch(rehearsal.uid, rehearsal.data);
+}
+
+function asDryRun<P extends Patch>(write: P): P {
+  return { ...write, query: { ...write.query, dryRun: "All" } };
 }
 
 /** A terminating Secret accepts writes with 200 and is gone a moment later (kubernetes-rules 7). */

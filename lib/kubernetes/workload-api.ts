@@ -7,6 +7,7 @@ import type { KubeCall } from "./kube-call.ts";
 import { isAbsent } from "./kube-failure.ts";
 import { AS_MANAGER } from "./managed-fields.ts";
 import { metadataOf, type Shape, shapeAt, textAt } from "./shapes.ts";
+import { isRolloutComplete } from "./workload-status.ts";
 
 /** The same annotation of the pod template as VSO's, so that tools recognise both. */
 const RESTARTED_AT = "vso.secrets.hashicorp.com/restartedAt";
@@ -98,12 +99,14 @@ function seenTarget({ kind }: NamedTarget, object: Shape): SeenTarget {
     .restartTimes(spec)
     .map(timeOf)
     .filter((time) => time !== undefined);
+  const isComplete = isRolloutComplete(kind, object);
   return {
     resourceVersion,
     createdAt: timeOf(textAt(metadata, "creationTimestamp")) ?? 0,
     ...(times.length > 0 && { restartedAt: Math.max(...times) }),
     paused: workload.isPaused(spec),
     deleting: textAt(metadata, "deletionTimestamp") !== undefined,
+    ...(isComplete !== undefined && { isComplete }),
   };
 }
 

@@ -8,7 +8,7 @@ import type { JsonObject } from "../util/json.ts";
 import type { Announced } from "./origin.ts";
 import { nextReferenceStatus, referenceEvents, type Verdict } from "./reference-status.ts";
 import { conditionList, eventOf, newsOf, nextStatus, type RunOutcome, warningEvent } from "./status.ts";
-import { newWarnings } from "./warnings.ts";
+import { newWarnings, type Warning } from "./warnings.ts";
 
 const MAX_TRIES = 3;
 
@@ -31,12 +31,17 @@ export async function announce(
   if (written.isGone) return written;
   const isNews = outcome.kind === "synced" || isOther(before.status, written.seen.status);
   const event = isNews ? eventOf(kind, outcome) : undefined;
-  const warnings = outcome.kind === "synced" ? (outcome.warnings ?? []) : [];
+  const warnings = warningsIn(outcome);
   const events = newWarnings(conditionList(before.status), warnings).map(warningEvent);
   for (const one of event ? [event, ...events] : events) {
     await apis.resources.emit(ref, row.declared.uid, one, apis.clock(), signal);
   }
   return written;
+}
+
+function warningsIn(outcome: RunOutcome): readonly Warning[] {
+  if (outcome.kind === "warned") return outcome.warning === undefined ? [] : [outcome.warning];
+  return outcome.kind === "synced" ? (outcome.warnings ?? []) : [];
 }
 
 /** Writes the verdict about a reference to the resource: status and event, each only after a change. */

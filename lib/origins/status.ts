@@ -22,8 +22,14 @@ export type RunOutcome =
       /** Undefined: unchanged. Null: there is nothing to restart. */
       readonly rollout?: RolloutCondition | null;
       readonly warnings?: readonly Warning[];
+      /** Members of the status that only its kind has. */
+      readonly status?: JsonObject;
+      /** Other data than before, as with a new credential. */
+      readonly isRotation?: boolean;
     }
-  | { readonly kind: "failed"; readonly error: SyncError };
+  | { readonly kind: "failed"; readonly error: SyncError }
+  /** Between runs: only this warning is new, or over. */
+  | { readonly kind: "warned"; readonly type: Warning["type"]; readonly warning?: Warning };
 
 export const ROLLOUT_RESTART = "RolloutRestart";
 
@@ -37,6 +43,7 @@ export interface Condition {
 
 /** VSO's conditions. A failure's message begins with its code: dashboards know the types and reasons. */
 function conditionsOf(kind: string, outcome: RunOutcome): readonly Condition[] {
+  if (outcome.kind === "warned") return outcome.warning === undefined ? [] : [outcome.warning];
   if (outcome.kind === "synced") {
     return [
       { type: "SecretSynced", status: "True", reason: "Synced", message: "Secret synced" },
@@ -125,7 +132,8 @@ export function nextStatus(
   const lastGeneration = outcome.kind === "synced" ? generation : ((before.lastGeneration as number | undefined) ?? 0);
   const observed = { lastGeneration, observedGeneration: generation };
   const next: Record<string, Json> = { ...REQUIRED[kind], ...before, ...observed, conditions };
-  if (outcome.kind === "failed") return next;
+  if (outcome.kind !== "synced") return next;
+  Object.assign(next, outcome.status);
   if (outcome.mac !== undefined) next.secretMAC = outcome.mac;
   // With a MAC of another key than the cluster's VSO restarts workloads; without one it writes once (kubernetes-rules
   // 22).
@@ -136,6 +144,7 @@ export function nextStatus(
 /** Types of conditions to remove, unless they are set again. */
 function endedBy(outcome: RunOutcome): ReadonlySet<Json | undefined> {
   if (outcome.kind === "failed") return new Set([STALLED]);
+  if (outcome.kind === "warned") return new Set([outcome.type]);
   return new Set([STALLED, ...WARNING_TYPES, ...(outcome.rollout === null ? [ROLLOUT_RESTART] : [])]);
 }
 
@@ -178,6 +187,7 @@ export function eventOf(kind: string, outcome: RunOutcome): ResourceEvent | unde
       message: `${outcome.error.code}: ${outcome.error.message}`,
     };
   }
-  if (outcome.wrote === undefined) return undefined;
-  return { type: "Normal", reason: "SecretSynced", message: `Secret synced: ${outcome.wrote}` };
+  if (outcome.kind === "warned" || outcome.wrote === undefined) return undefined;
+  const reason = outcome.isRotation ? "SecretRotated" : "SecretSynced";
+  return { type: "Normal", reason, message: `Secret synced: ${outcome.wrote}` };
 }

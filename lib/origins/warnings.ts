@@ -8,7 +8,12 @@ export interface Warning {
   readonly message: string;
 }
 
-export const WARNING_TYPES = ["TemplatesComplete", "InstantUpdates"] as const;
+export const WARNING_TYPES = [
+  "TemplatesComplete",
+  "InstantUpdates",
+  "CredentialRevocable",
+  "CredentialRenewed",
+] as const;
 
 /** Warnings that a status does not have yet. */
 export function newWarnings(before: readonly JsonObject[], warnings: readonly Warning[]): readonly Warning[] {

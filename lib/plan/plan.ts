@@ -27,7 +27,7 @@ import { type SimulatedSecrets, simulatedSecrets } from "./simulated-secrets.ts"
 export interface PlanDeps
   extends Pick<
     CoreDeps,
-    "kinds" | "leases" | "vault" | "resources" | "clusters" | "templates" | "digestKey" | "clock" | "log"
+    "kinds" | "leases" | "vault" | "resources" | "clusters" | "templates" | "digestKey" | "clock" | "random" | "log"
   > {
   readonly secrets: Pick<SecretApi, "observe" | "ownedNames">;
   readonly ca: CaCache;
@@ -150,17 +150,19 @@ async function planSync(deps: PlanDeps, kind: SyncKind, resolved: Resolved, plan
   // Observed in any case: a run would find out the same by its precondition.
   const row = { ...planning.row, verify: true };
   const name = resolved.destination.name;
-  const { templates, clock } = deps;
+  const { templates, clock, random, digestKey } = deps;
+  const claim = simulatedClaim(row);
+  const secrets = simulatedSecrets(deps.secrets);
+  const apis = apisFor(deps, row, kind, secrets);
   const obtained = await kind.foresee({
-    ...{ row, resolved, templates, clock, signal },
+    ...{ row, resolved, settings, templates, clock, random, digestKey, signal },
+    holding: kind.destination.holding(apis, { row, settings, resolved }),
     read: (read) => sources.read(read, signal),
   });
   if (obtained === "would-issue" || obtained.kind === "later") return withoutData(row, name, obtained);
-  const digest = digestOf(deps.digestKey, obtained.data);
-  const claim = simulatedClaim(row);
-  const secrets = simulatedSecrets(deps.secrets);
+  const digest = digestOf(digestKey, obtained.data);
   const about = { row, settings, resolved, data: obtained.data, digest };
-  const destination = kind.destination.toWrite(apisFor(deps, row, kind, secrets), about);
+  const destination = kind.destination.toWrite(apis, about);
   const effects: Effect[] = [];
   await converge(noting(destination, effects), claim, signal);
   const restarts = restartedBy(deps, claim, resolved, digest);

@@ -17,6 +17,9 @@ export function simulatedClaim(read: Row): Claim {
     async record(learned) {
       row = { ...row, state: { ...row.state, ...learned } };
     },
+    note(learned) {
+      row = { ...row, state: { ...row.state, ...learned } };
+    },
     settle: async () => undefined,
   };
 }

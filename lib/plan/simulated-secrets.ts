@@ -1,6 +1,6 @@
 import type { SecretWrites } from "../destinations/destination.ts";
 import { SyncError } from "../errors.ts";
-import type { SecretApi, SeenSecret, WrittenSecret } from "../ports/secrets.ts";
+import type { Precondition, SecretApi, SeenSecret, WrittenSecret } from "../ports/secrets.ts";
 
 /** The observed Secrets of one row, and what a run would remove. Writes nothing. */
 export interface SimulatedSecrets extends SecretWrites {
@@ -15,6 +15,11 @@ export function simulatedSecrets(real: Pick<SecretApi, "observe" | "ownedNames">
   const observed = new Map<string, SeenSecret | undefined>();
   const removed = new Set<string>();
   const left = new Set<string>();
+  const mustKeepType = (name: string, type: string, { kind }: Precondition): void => {
+    const before = observed.get(name);
+    if (kind !== "as-seen" || !before || before.type === type) return;
+    throw new SyncError("SECRET_TYPE_DIFFERS", `the type of Secret ${name} can't change`);
+  };
   return {
     removed: () => [...removed],
     left: () => [...left],
@@ -25,12 +30,12 @@ export function simulatedSecrets(real: Pick<SecretApi, "observe" | "ownedNames">
       return found;
     },
     async apply({ name }, desired, precondition) {
-      const before = observed.get(name);
-      if (precondition.kind === "as-seen" && before && before.type !== desired.type) {
-        throw new SyncError("SECRET_TYPE_DIFFERS", `the type of Secret ${name} can't change`);
-      }
+      mustKeepType(name, desired.type, precondition);
       removed.delete(name);
       return WRITTEN;
+    },
+    async rehearse({ name }, write) {
+      if (write.kind === "apply") mustKeepType(name, write.desired.type, write.precondition);
     },
     dropKeys: async () => WRITTEN,
     replaceData: async () => WRITTEN,

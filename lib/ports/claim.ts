@@ -19,6 +19,8 @@ export interface Claim {
   require(): Promise<Lease>;
   /** Stores under the fence what must survive a failure of the next step. Throws LEASE_LOST. */
   record(learned: Partial<RowState>): Promise<void>;
+  /** Keeps what was learned for the next record or settle; stores nothing. */
+  note(learned: Partial<RowState>): void;
   /** Ends the lease, and sends a message if the row is due soon. Does nothing without the lease. */
   settle(settlement: Settlement): Promise<void>;
 }

@@ -12,6 +12,7 @@ import type { LeaseStore } from "./store.ts";
 import type { Log, Metrics } from "./telemetry.ts";
 import type { TemplateEngine } from "./templates.ts";
 import type { VaultApi } from "./vault.ts";
+import type { IssueApi, TokenSeals } from "./vault-issues.ts";
 import type { WorkloadApi } from "./workloads.ts";
 
 /** The dependencies of the core, wired by hand in functions/ and cli/. */
@@ -19,6 +20,7 @@ export interface ReconcileDeps {
   readonly leases: LeaseStore;
   readonly queue: WorkQueue;
   readonly vault: VaultApi;
+  readonly issues: IssueApi;
   readonly credentials: CredentialSource;
   readonly secrets: SecretApi;
   readonly resources: ResourceApi;
@@ -30,6 +32,8 @@ export interface ReconcileDeps {
   /** The CA files of Vaults. Missing: fleet.yaml names none. */
   readonly anchors?: TrustAnchors;
   readonly digestKey: DigestKey;
+  /** Seals the tokens of issues. */
+  readonly seals: TokenSeals;
   /** Stored in each cluster, so that two installations notice each other (lease-table 25). */
   readonly installation: string;
   /** 16 random bytes. Missing: no key for VSO's MACs is created. */

@@ -23,6 +23,10 @@ export interface FleetVault {
   /** The default Vault namespace. */
   readonly namespace?: string;
   readonly identities: readonly LentIdentity[];
+  /** How long Vault may work on a request (`max_request_duration`), in ms; default: 90 s. */
+  readonly maxRequestDurationMs?: number;
+  /** How long leases of what left the fleet are renewed, in ms; default: 24 h. */
+  readonly retentionMs?: number;
 }
 
 /** Reads the current content of a Vault's `caFile`, by the Vault's name in fleet.yaml. */

@@ -143,10 +143,35 @@ export interface Issue {
   };
   /** Of the data in the answer. */
   readonly digest?: Digest;
+  /**
+   * `ending`: when to end it, or to look whether it may be ended. `asking`: when its request has surely ended, so that
+   * its token may be revoked (lease-table 27).
+   */
   readonly endAt?: EpochMs;
+  /** `ending`: by then it has ended by itself, whoever can't be reached. Missing: never. */
+  readonly goneBy?: EpochMs;
+  /** `ending`: it is in use until the workloads run with its successor; looked at until then. */
+  readonly inUseUntil?: EpochMs;
+  /** `ending`: when its successor was written. */
+  readonly replacedAt?: EpochMs;
+  /** `ending`: failed attempts to end it. */
+  readonly tries?: number;
+  /** How it is ended; missing: its token is revoked. `none`: it ends by itself. */
+  readonly endBy?: "lease" | "none";
+  /** `live`: its renewals are not answered, and it ends then, or later: told on the resource. */
+  readonly atRisk?: EpochMs;
+  /** `live`: why a renewal failed, so that it is issued anew. */
+  readonly lost?: LostBecause;
+  /** The share of its shortest TTL within which it is renewed, in seconds; missing: nothing of it is renewed. */
+  readonly renewWithin?: number;
+  /** A certificate without a lease: ended by its serial number. */
+  readonly certificate?: { readonly serial: string; readonly mount: string };
   /** Other issues share the token: revoking it would end them as well. */
   readonly shared?: boolean;
 }
+
+/** `truncated`: Vault renews it for less than asked, because a maximum is near. */
+export type LostBecause = "truncated" | "gone" | "denied";
 
 /** The maximum number of open issues of a row. Merged clean-ups may have more: none is ever dropped. */
 export const MAX_ISSUES = 4;
@@ -207,6 +232,8 @@ export interface RowState {
   /** When the destination was last known to be in step under a lease. */
   readonly syncedAt?: EpochMs;
   readonly settledAt?: EpochMs;
+  /** When its kind wants the next run; missing: an event or the wheel starts it. */
+  readonly nextAt?: EpochMs;
   /**
    * Refresh slots until then were dispatched before the row joined the wheel, so they are in the due index (lease-table
    * 14).
@@ -214,6 +241,8 @@ export interface RowState {
   readonly bridgeUntil?: EpochMs;
   /** Only in clean-up rows: until when the declaration's last lease may still be running. */
   readonly busyUntil?: EpochMs;
+  /** The fence of that lease: the end of its run ends the wait. Missing: there are several, so only time does. */
+  readonly busyFence?: number;
   /** Only in retired rows: until when Vault leases are renewed, before they are revoked (lease-table 28). */
   readonly retainUntil?: EpochMs;
   /** Missing: none. After a crash the sweep finds and sends them. */

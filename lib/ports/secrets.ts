@@ -44,6 +44,11 @@ export type Precondition =
   | { readonly kind: "absent" }
   | { readonly kind: "as-seen"; readonly uid: string; readonly resourceVersion: string };
 
+/** A write to try without effect. */
+export type Rehearsal =
+  | { readonly kind: "apply"; readonly desired: DesiredSecret; readonly precondition: Precondition }
+  | { readonly kind: "replace-data"; readonly uid: string; readonly data: SecretData };
+
 export interface WrittenSecret {
   readonly uid: string;
   readonly resourceVersion: string;
@@ -69,6 +74,11 @@ export interface SecretApi {
     precondition: Precondition,
     signal: AbortSignal,
   ): Promise<WrittenSecret>;
+  /**
+   * Sends `apply` or `replaceData` as a dry run: throws what that write would throw now. A webhook that does not support
+   * dry runs tells nothing, and counts as consent.
+   */
+  rehearse(secret: NamedObject, write: Rehearsal, signal: AbortSignal): Promise<void>;
   /** Removes data keys by a merge patch of nulls at this resourceVersion (kubernetes-rules 4). */
   dropKeys(
     secret: NamedObject,

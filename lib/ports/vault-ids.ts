@@ -1,5 +1,6 @@
 import { fingerprint } from "../digest.ts";
 import type { VaultIdentity, VaultRead } from "./vault.ts";
+import type { VaultRequest } from "./vault-issues.ts";
 
 /** The same for reads of one batch that can share an answer. */
 export function readId(read: VaultRead): string {
@@ -12,6 +13,11 @@ export function readId(read: VaultRead): string {
     String(read.version),
     String(read.followDeleted ?? false),
   );
+}
+
+/** The same for requests of one identity that can share a failure. */
+export function requestId(identity: VaultIdentity, { namespace, method, mount, path }: VaultRequest): string {
+  return fingerprint(identity.id, namespace ?? "", method, mount, path);
 }
 
 /** A login with another credential is a different one, even for the same identity. */

@@ -20,6 +20,8 @@ export interface SeenTarget {
   /** Changes take effect only when it is resumed. */
   readonly paused: boolean;
   readonly deleting: boolean;
+  /** Every replica runs the present template, and is available. Missing: its status can't tell. */
+  readonly isComplete?: boolean;
 }
 
 /** Workloads. KUBE_REJECTED when the cluster has no such kind. */

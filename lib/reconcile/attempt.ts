@@ -53,12 +53,18 @@ async function obtainAndWrite(deps: ReconcileDeps, run: Run, resolved: Resolved,
   const { kind, claim, origin, settings } = run;
   const { row } = claim;
   const { signal } = batch;
-  const { templates, clock } = deps;
-  const obtained = await kind.obtain({ row, resolved, read: readFor(run, batch), templates, clock, claim, signal });
+  const { templates, clock, random, digestKey } = deps;
+  const apis = { ...deps, origin };
+  const obtained = await kind.obtain({
+    ...{ row, resolved, settings, templates, clock, random, digestKey, claim, deps, signal },
+    holding: kind.destination.holding(apis, { row, settings, resolved }),
+    read: readFor(run, batch),
+    reached: async (identity) => ({ ...identity, target: await batch.ca.resolve(identity.target, signal) }),
+  });
   if (obtained.kind === "later") return obtained;
-  const digest = digestOf(deps.digestKey, obtained.data);
-  const about = { row, settings, resolved, data: obtained.data, digest };
-  const destination = kind.destination.toWrite({ ...deps, origin }, about);
+  const digest = digestOf(digestKey, obtained.data);
+  const about = { row: claim.row, settings, resolved, data: obtained.data, digest };
+  const destination = kind.destination.toWrite(apis, about);
   const learned = destination.learned(await converge(destination, claim, signal));
   // The claim also updates, once, a status of an earlier version, or warnings about unchanged data.
   if (isUntold(row, obtained.warnings) || isElsewhere(row, resolved)) await claim.take();

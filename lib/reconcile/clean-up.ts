@@ -1,4 +1,5 @@
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import { nextEnd, renewSlotOf } from "../issues/issue-times.ts";
 import { declarationKey, isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import type { SyncKind } from "../kinds/kind.ts";
 import { originOf } from "../origins/origin-of.ts";
@@ -11,6 +12,7 @@ import { sendDue } from "../schedule/messages.ts";
 import type { Batch } from "./batch.ts";
 import { claimOf } from "./claim.ts";
 import { clear } from "./clear.ts";
+import { endAll, leaveAll } from "./duties.ts";
 import { settleFailed } from "./settle.ts";
 
 /** A row whose declaration is gone or being deleted. */
@@ -52,6 +54,14 @@ async function wakeSuccessor(deps: ReconcileDeps, key: SyncKey): Promise<void> {
   if (due) await sendDue(deps.queue, [due], deps.clock());
 }
 
+/** The time of a retired row is over: what it has in Vault is ended (lease-table 28). */
+export async function endRetired(deps: ReconcileDeps, row: Row, signal: AbortSignal): Promise<void> {
+  const claim = claimOf(deps, row);
+  if (!(await claim.take())) return;
+  await endAll(deps, claim, signal);
+  await claim.settle(done(claim.row, deps.clock()));
+}
+
 /** Undefined: another worker has the row now. */
 async function removeAll(
   deps: ReconcileDeps,
@@ -63,15 +73,21 @@ async function removeAll(
   const origin = originOf(deps, row, kind?.ref);
   try {
     const standing = await clear({ kind, settings, apis: { ...deps, origin }, claim }, signal);
-    if (standing === "declared") return done(row, deps.clock());
+    if (standing === "declared") {
+      // Its credentials are in use: they end by themselves.
+      leaveAll(claim, deps.clock());
+      return done(claim.row, deps.clock());
+    }
+    await endAll(deps, claim, signal);
     await origin.release(signal);
     deps.log.info("declaration-cleaned-up", { key: row.key, secrets: row.state.owned.map((owned) => owned.name) });
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     if (error.code === "LEASE_LOST") return undefined;
-    if (!MEANS_GONE.has(error.code)) return failedCleanUp(deps, row, error);
+    if (!MEANS_GONE.has(error.code)) return failedCleanUp(deps, claim.row, error);
+    await endAll(deps, claim, signal);
   }
-  return done(row, deps.clock());
+  return done(claim.row, deps.clock());
 }
 
 /** The namespace's deletion removes everything. */
@@ -84,10 +100,16 @@ function failedCleanUp(deps: ReconcileDeps, row: Row, error: SyncError): Settlem
 
 /** A clean-up row goes after the declaration's last lease, whose worker may still be writing (lease-table 8). */
 function done(row: Row, now: number): Settlement {
-  const { busyUntil } = row.state;
-  if (!isCleanupKey(row.key)) return { state: { ...row.state, owned: [] }, schedule: { kind: "parked" }, now };
-  if (busyUntil !== undefined && busyUntil > now) {
-    return { state: row.state, schedule: { kind: "due", at: busyUntil }, now };
-  }
-  return { state: row.state, schedule: { kind: "gone" }, now };
+  const { busyUntil, issues = [] } = row.state;
+  const endAt = nextEnd(row.state);
+  const renew = renewSlotOf(row.key, issues, now);
+  const isBusy = busyUntil !== undefined && busyUntil > now;
+  const state = isBusy ? row.state : { ...row.state, owned: [] };
+  const times = [endAt, isBusy ? busyUntil : undefined].filter((time) => time !== undefined);
+  if (times.length > 0) return { state, schedule: { kind: "due", at: Math.min(...times) }, renew, now };
+  if (!isCleanupKey(row.key)) return { state, schedule: { kind: "parked" }, renew, now };
+  // No issue is left: each one that is not ending was made to.
+  return issues.length > 0
+    ? { state, schedule: { kind: "due", at: now }, renew, now }
+    : { state, schedule: { kind: "gone" }, now };
 }

@@ -2,6 +2,7 @@ import type { DestinationApis } from "../destinations/destination.ts";
 import type { SyncKind } from "../kinds/kind.ts";
 import type { Claim } from "../ports/claim.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
+import { ownsNothing } from "../ports/rows.ts";
 import { converge } from "./converge.ts";
 
 /**
@@ -24,9 +25,11 @@ export async function clear(
   signal: AbortSignal,
 ): Promise<"declared" | "releasing" | "gone"> {
   const { row } = claim;
-  const standing = row.state.owned.length === 0 ? "gone" : await apis.origin.exists(signal);
+  const blank = kind?.blanks?.(row);
+  const leavesNothing = ownsNothing(row.state) && blank === undefined;
+  const standing = leavesNothing ? "gone" : await apis.origin.exists(signal);
   if (kind === undefined || standing === "declared") return standing;
-  if (standing === "gone") await converge(kind.destination.toClear(apis, { row, settings }), claim, signal);
-  await kind.end?.(claim, signal);
+  const about = { row, settings, ...(blank === undefined ? {} : { blank }) };
+  if (standing === "gone") await converge(kind.destination.toClear(apis, about), claim, signal);
   return standing;
 }

@@ -1,42 +1,79 @@
 import { circuitOfCluster, suspensionOf } from "../circuits.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
-import { partsOf } from "../keys.ts";
+import { SyncError } from "../errors.ts";
+import { isCleanupKey, partsOf } from "../keys.ts";
+import type { SyncKind } from "../kinds/kind.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { KeysMessage } from "../ports/queue.ts";
 import type { Row } from "../ports/rows.ts";
+import type { RolloutTarget } from "../ports/workloads.ts";
+import { withReferences } from "../references/references.ts";
 import { isReferenceStatus } from "../resource-kinds.ts";
 import { worksBesideVso } from "../vso/stand-back/vso.ts";
 import type { RunMode } from "./asking.ts";
 import type { Batch } from "./batch.ts";
-import { cleanUp } from "./clean-up.ts";
+import { cleanUp, endRetired } from "./clean-up.ts";
 import type { CoreDeps } from "./deps.ts";
+import { endFormer, isOnlyEnding } from "./duties.ts";
 import { runReferenceStatus } from "./reference-status.ts";
+import { renewRow } from "./renew-row.ts";
+import type { Admitted } from "./run.ts";
 import { isBeingDeleted, shouldRelease } from "./standing.ts";
 import { syncOne } from "./sync-one.ts";
 
 /** Brings one row to its declared state. Safe to call twice, late, or after the row was done. */
 export async function reconcileRow(deps: CoreDeps, row: Row, message: KeysMessage, batch: Batch): Promise<void> {
+  if (message.lane === "renew") return renewRow(deps, row, message.at, batch);
   const { cluster, kind: name } = partsOf(row.key);
-  const settings = deps.fleet(cluster);
   const mode = admit(row, message, deps.clock());
-  if (mode === undefined || settings === undefined) return;
+  if (mode === undefined) return;
+  if (isRetired(row)) return endRetired(deps, row, batch.signal);
+  const settings = deps.fleet(cluster);
+  if (settings === undefined) return;
   if (shouldRelease(row)) return release(deps, row);
-  if (await isSuspended(deps, row, settings, batch)) return;
   const kind = deps.kinds.of(name);
+  const isAway = await isSuspended(deps, row, settings, batch);
+  if (isOnlyEnding(row))
+    return endFormer(deps, row, isAway ? undefined : await workloads(row, settings, kind, batch), batch.signal);
+  if (isAway) return;
   if (isBeingDeleted(row)) return mode.isDue ? cleanUp(deps, { row, settings, kind }, batch) : undefined;
   if (isReferenceStatus(row.key)) return runReferenceStatus(deps, row, settings, batch);
   if (kind === undefined) throw new Error(`no kind of that name: ${row.key}`);
-  const since = mode.isDue ? row.dueAt : message.at;
+  return runSync(deps, kind, { row, settings, mode }, batch);
+}
+
+function runSync(deps: CoreDeps, kind: SyncKind, admitted: Admitted, batch: Batch): Promise<void> {
+  const { row, mode } = admitted;
+  const since = mode.isDue ? row.dueAt : mode.at;
   deps.metrics.observe("keyferry_sync_delay_seconds", {}, Math.max(0, deps.clock() - (since ?? 0)) / SECOND_MS);
-  return syncOne(deps, kind, { row, settings, mode }, batch);
+  return syncOne(deps, kind, admitted, batch);
+}
+
+/** Its cluster, namespace or declaration left us, and only what it has in Vault is left. */
+function isRetired({ key, state }: Row): boolean {
+  return isCleanupKey(key) && state.retainUntil !== undefined;
+}
+
+/** The workloads that may still use a former credential. */
+async function workloads(
+  { declared, state }: Row,
+  cluster: ClusterSettings,
+  kind: SyncKind | undefined,
+  { references }: Batch,
+): Promise<readonly RolloutTarget[] | undefined> {
+  if (kind === undefined) return undefined;
+  const { outcome } = await withReferences(
+    references,
+    (reference) => kind.resolve({ declared, cluster, reference }),
+    state.refs,
+  );
+  return outcome instanceof SyncError ? undefined : outcome.rolloutTargets;
 }
 
 /** Whether and how to run a row: messages may come twice, late and out of order (lease-table 14). */
 function admit(row: Row, { lane, at }: KeysMessage, readAt: EpochMs): RunMode | undefined {
   if (row.leaseUntil !== undefined && row.leaseUntil > readAt) return undefined;
-  // Only kinds with Vault leases are renewed: there is none yet.
-  if (lane === "renew") return undefined;
   if (row.dueAt !== undefined && row.dueAt <= readAt) return { isDue: true, at, readAt };
   // The row is not due any more, so only messages of the wheel count. If one is older than a period, a newer one is on
   // its way (lease-table 13).

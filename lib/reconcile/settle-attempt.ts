@@ -4,13 +4,16 @@ import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import { causeOf } from "../failures/causes.ts";
 import { WAITS_FOR_A_SECRET } from "../failures/release-wake.ts";
 import { asError, followAt, type KnownFailure, type SharedOutcome } from "../failures/shared-failures.ts";
+import { renewSlotOf } from "../issues/issue-times.ts";
 import { partsOf } from "../keys.ts";
 import type { Announced } from "../origins/origin.ts";
 import type { RunOutcome } from "../origins/status.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
-import type { RowState } from "../ports/rows.ts";
+import type { Issue, RowState } from "../ports/rows.ts";
 import type { Settlement } from "../ports/store.ts";
 import { verifyReferences } from "../references/verify-references.ts";
+import { sendDue } from "../schedule/messages.ts";
+import { slotsUntil } from "../schedule/wheel.ts";
 import type { Json } from "../util/json.ts";
 import { causePlaceOf, longestPauseOf } from "./asking.ts";
 import { type Attempt, type InStep, rollOutWritten } from "./attempt.ts";
@@ -60,9 +63,11 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
     ...(mac === undefined ? {} : { mac }),
     ...(learned.wrote === undefined ? {} : { wrote: learned.wrote }),
     warnings: obtained.warnings,
+    ...(obtained.status === undefined ? {} : { status: obtained.status }),
+    isRotation: obtained.isRotation ?? false,
   };
   const told = await announce(run, outcome, batch);
-  const { own: _own, rollout: _rollout, ...kept } = before;
+  const { own: _own, rollout: _rollout, issues: _issues, ...kept } = before;
   const state: RowState = {
     ...kept,
     ...rolled.state,
@@ -72,6 +77,7 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
     digest: inStep.digest,
     appliedHash: declared.hash,
     ...(obtained.own === undefined ? {} : { own: obtained.own }),
+    ...issuesOf(obtained.issues ?? before.issues),
     ...(told.announced && { seen: { ...told.announced.seen, hash: declared.hash } }),
   };
   const timing = await timingOf(deps);
@@ -79,10 +85,29 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
   const settlement = told.error
     ? settleFailed(state, told.error, timing, { longestMs: longestPauseOf(run.resolved) })
     : settleSynced(claim.row, state, obtained.next, timing);
-  await claim.settle(settlement);
+  await settleRenewed(deps, run, settlement);
   await verifyReferences(deps, { row: claim.row, refs }, batch);
   await batch.released.wakeRefused(settings.name, releasedBy(before, state, partsOf(key)));
   if (learned.wrote !== undefined) deps.log.info("secret-written", { key, because: learned.wrote });
+}
+
+/** Settles with the row's slot on the renew wheel: slots that ticks have passed already are sent before (lease-table 14). */
+async function settleRenewed(deps: ReconcileDeps, { claim }: Run, settlement: Settlement): Promise<void> {
+  const { key, declared, renew: before } = claim.row;
+  const { issues = [] } = settlement.state;
+  if (issues.length === 0 && before === undefined) return claim.settle(settlement);
+  const now = deps.clock();
+  const renew = renewSlotOf(key, issues, now);
+  if (renew !== "off" && (renew.period !== before?.period || renew.phase !== before.phase)) {
+    const until = (await deps.leases.dispatchedUntil("renew")) ?? now;
+    const due = slotsUntil(renew, now, until).map((at) => ({ key, group: declared.group, lane: "renew" as const, at }));
+    await sendDue(deps.queue, due, now);
+  }
+  await claim.settle({ ...settlement, renew });
+}
+
+function issuesOf(issues: readonly Issue[] | undefined): Pick<RowState, "issues"> {
+  return issues === undefined || issues.length === 0 ? {} : { issues };
 }
 
 /** Secrets under former names that are gone or left to other owners. */

@@ -1,6 +1,7 @@
 import { type EpochMs, type Random, SECOND_MS } from "../clock.ts";
 import { OUTAGE_CODES, type SyncError } from "../errors.ts";
 import { type Cause, saysNothing } from "../failures/causes.ts";
+import { nextEnd } from "../issues/issue-times.ts";
 import type { Wake } from "../kinds/kind.ts";
 import type { Row, RowState, WaitKey } from "../ports/rows.ts";
 import type { Schedule, Settlement } from "../ports/store.ts";
@@ -16,7 +17,7 @@ export interface Timing {
 
 /** Puts the row back on the wheel; a row without a period waits for its time or an event. */
 export function settleSynced(row: Row, state: RowState, next: Wake, timing: Timing): Settlement {
-  const { error: _error, awaits, ...rest } = state;
+  const { error: _error, nextAt: _nextAt, awaits, ...rest } = state;
   const clean: RowState = {
     ...rest,
     ...awaitsOf({ awaits }),
@@ -25,10 +26,12 @@ export function settleSynced(row: Row, state: RowState, next: Wake, timing: Timi
     settledAt: timing.now,
   };
   const rolloutAt = state.rollout?.at;
+  const endAt = nextEnd(state);
   if (next === "event" || "at" in next) {
-    const { dueAt: at } = earliest(next === "event" ? undefined : next.at, rolloutAt);
+    const nextAt = next === "event" ? undefined : next.at;
+    const { dueAt: at } = earliest(nextAt, rolloutAt, endAt);
     const schedule: Schedule = at === undefined ? { kind: "parked" } : { kind: "due", at };
-    return { state: clean, schedule, now: timing.now };
+    return { state: nextAt === undefined ? clean : { ...clean, nextAt }, schedule, now: timing.now };
   }
   const slot = { period: periodFor(next.everyMs), phase: 0 };
   const onWheel = { ...slot, phase: phaseOf(row.declared.group, slot.period) };
@@ -40,7 +43,7 @@ export function settleSynced(row: Row, state: RowState, next: Wake, timing: Timi
   const { bridgeUntil: _bridge, ...unbridged } = clean;
   return {
     state: isBridged ? { ...unbridged, bridgeUntil } : unbridged,
-    schedule: { kind: "wheel", slot: onWheel, ...earliest(isBridged ? at : undefined, rolloutAt) },
+    schedule: { kind: "wheel", slot: onWheel, ...earliest(isBridged ? at : undefined, rolloutAt, endAt) },
     now: timing.now,
   };
 }
@@ -91,7 +94,8 @@ export function settleFailed(
   // A restart that was tried and failed in this run has its next time, too, or waits for the next run.
   const schedule = rolloutAt !== undefined && rolloutAt > timing.now ? atLatest(verified, rolloutAt) : verified;
   const cause = saysNothing(error.code) ? state.error?.cause : context.cause;
-  const { awaits, ...rest } = state;
+  const { awaits, nextAt: _nextAt, ...rest } = state;
+  const endAt = nextEnd(state);
   const failed: RowState = {
     ...rest,
     ...awaitsOf({ awaits }, cause, context.refused),
@@ -105,7 +109,8 @@ export function settleFailed(
     },
     settledAt: timing.now,
   };
-  return { state: failed, schedule, now: timing.now };
+  // Former credentials are ended at their time, whatever the sync waits for.
+  return { state: failed, schedule: endAt === undefined ? schedule : atLatest(schedule, endAt), now: timing.now };
 }
 
 /**

@@ -63,7 +63,7 @@ type Try = { readonly target: RolloutTarget } & (
 );
 
 /** Failures of the whole run, not of one target. */
-const ENDS_THE_RUN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+export const ENDS_THE_RUN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   ...OUTAGE_CODES,
   "LEASE_LOST",
   "DEADLINE_EXCEEDED",
@@ -107,15 +107,24 @@ function classifyTarget(
     const message = `there is no ${nameOf(target)} in this namespace: create it, or remove it from rolloutRestartTargets`;
     return { target, result: "failed", error: new SyncError("TARGET_MISSING", message) };
   }
-  // A time in the future is not a past restart.
-  const restartedAt = seen.restartedAt !== undefined && seen.restartedAt <= now + MINUTE_MS ? seen.restartedAt : 0;
-  if (Math.max(restartedAt, seen.createdAt) >= owed.since) return { target, result: "covered" };
+  if (isCovered(seen, owed.since, now)) return { target, result: "covered" };
   if (seen.paused) {
     const message = `${nameOf(target)} is paused: resume it, and keyferry restarts it`;
     return { target, result: "failed", error: new SyncError("TARGET_PAUSED", message) };
   }
+  const restartedAt = restartOf(seen, now);
   if (restartedAt + WINDOW_MS > now) return { target, result: "later", at: restartedAt + WINDOW_MS };
   return undefined;
+}
+
+/** Whether it was restarted or created since. */
+export function isCovered(seen: SeenTarget, since: EpochMs, now: EpochMs): boolean {
+  return Math.max(restartOf(seen, now), seen.createdAt) >= since;
+}
+
+/** A time in the future is not a past restart. */
+function restartOf({ restartedAt }: SeenTarget, now: EpochMs): EpochMs {
+  return restartedAt !== undefined && restartedAt <= now + MINUTE_MS ? restartedAt : 0;
 }
 
 function nameOf({ kind, name }: RolloutTarget): string {

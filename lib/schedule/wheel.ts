@@ -59,6 +59,13 @@ export function nextSlot(slot: RefreshSlot, nowMs: EpochMs): EpochMs {
   return (second - remainder(second - slot.phase, slot.period) + slot.period) * SECOND_MS;
 }
 
+/** Every occurrence in (afterMs, untilMs]. */
+export function slotsUntil(slot: RefreshSlot, afterMs: EpochMs, untilMs: EpochMs): readonly EpochMs[] {
+  const times: EpochMs[] = [];
+  for (let at = nextSlot(slot, afterMs); at <= untilMs; at += slot.period * SECOND_MS) times.push(at);
+  return times;
+}
+
 /** The phases of each period with a refresh slot in (afterMs, untilMs]: each at most once, however long the window. */
 export function slices(periods: readonly number[], afterMs: EpochMs, untilMs: EpochMs): readonly Slice[] {
   const first = Math.floor(afterMs / SECOND_MS) + 1;

@@ -61,6 +61,34 @@ const METRICS: Readonly<Record<string, Definition>> = {
     labels: ["circuit"],
   },
   keyferry_vault_reads_total: { help: "Reads of Vault paths by outcome.", labels: ["outcome"] },
+  keyferry_vault_issues_total: {
+    help: "Requests to Vault for credentials and certificates by outcome.",
+    labels: ["outcome"],
+  },
+  keyferry_vault_renewals_total: {
+    help: "Renewals of leases and of their tokens by outcome.",
+    labels: ["of", "outcome"],
+  },
+  keyferry_vault_revocations_total: {
+    help: "Revocations of issued credentials by outcome.",
+    labels: ["of", "outcome"],
+  },
+  keyferry_issue_renewals_total: {
+    help: "Renewals of a sync's credential by cluster and result: renewed, unanswered, truncated, gone, denied.",
+    labels: ["cluster", "result"],
+  },
+  keyferry_issues_ended_total: {
+    help: "Former credentials by result: revoked, expired, denied, or the code of a failed attempt.",
+    labels: ["result"],
+  },
+  keyferry_leases_at_risk_total: {
+    help: "Credentials whose renewals Vault did not answer for a whole slot.",
+    labels: [],
+  },
+  keyferry_issues_unreadable_total: {
+    help: "Attempts to use a credential's token that was encrypted with another key, or without its Vault.",
+    labels: [],
+  },
   keyferry_vault_logins_total: { help: "Logins to Vault by outcome.", labels: ["outcome"] },
   keyferry_keys_dispatched_total: {
     help: "Keys that ticks dispatched, from the wheel or the due index.",

@@ -37,12 +37,13 @@ export function templateInput(source: Answer, about: Pick<TemplateInput, "annota
 
 /**
  * The Secret's data for Vault's answer. `rendered` is the template engine's output; without it every field is copied.
- * Throws TRANSFORM_FAILED, SECRET_REFUSED, SECRET_TOO_LARGE.
+ * `added`: further keys, which no filter drops. Throws TRANSFORM_FAILED, SECRET_REFUSED, SECRET_TOO_LARGE.
  */
 export function secretData(
   source: Answer,
   { excludeRaw }: Pick<Transformation, "excludeRaw">,
   rendered?: Rendered,
+  added: SecretData = new Map(),
 ): SecretData {
   const data = new Map<string, SecretValue>();
   const outputs: SecretData = rendered?.outputs ?? new Map<string, SecretValue>();
@@ -55,6 +56,7 @@ export function secretData(
   for (const [key, value] of source.fields) {
     if (!outputs.has(key) && (rendered?.fields.has(key) ?? true)) data.set(key, encode(value));
   }
+  for (const [key, value] of added) data.set(key, value);
   mustBeTaken(data);
   return data;
 }

@@ -3,11 +3,11 @@ import type { Metrics } from "../ports/telemetry.ts";
 import type { VaultClient, VaultQuestion } from "./vault-client.ts";
 
 /** The operation under which VSO counts a request; VSO has no probes. */
-function operationOf({ purpose, path }: VaultQuestion): string | undefined {
+function operationOf({ purpose, method, path }: VaultQuestion): string | undefined {
   if (purpose === "probe") return undefined;
   if (purpose === "login") return "login";
-  if (purpose === "token") return path.includes("renew") ? "renew" : undefined;
-  return "read";
+  if (purpose === "token" || purpose === "lease") return path.includes("renew") ? "renew" : undefined;
+  return method === "POST" ? "write" : "read";
 }
 
 /** Counts and times each request to Vault by operation and VaultConnection. */

@@ -1,14 +1,14 @@
-import { isLosslessNumber } from "lossless-json";
 import type { Clock } from "../clock.ts";
 import type { CredentialSource } from "../ports/credentials.ts";
-import type { VaultIdentity } from "../ports/vault.ts";
+import type { VaultIdentity, VaultTarget } from "../ports/vault.ts";
 import { SecretValue } from "../secret-value.ts";
-import { isLosslessObject, type LosslessValue } from "../util/lossless.ts";
+import { isLosslessObject } from "../util/lossless.ts";
 import { vaultUrlPath } from "../vault-path.ts";
 import { NOTHING_NAMED, type ReachOf } from "../vault-reach.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe } from "./asked.ts";
 import type { GoogleEndpoints } from "./gcp-login.ts";
+import { countOf, secondsOf } from "./seconds.ts";
 import { askedOf, type VaultClient, type VaultQuestion } from "./vault-client.ts";
 import { answerError, invalidAnswer, isInvalidToken, objectOf } from "./vault-errors.ts";
 
@@ -75,10 +75,16 @@ export async function revoke(
   if (answer.status >= 400 && !isInvalidToken(answer)) throw answerError(askedOf(identity.target, question), answer);
 }
 
+/** Where a token is. */
+interface TokenPlace {
+  readonly target: VaultTarget;
+  readonly namespace?: string | undefined;
+}
+
 /** Whether a token may not look itself up. Throws any other error of the answer. */
 export async function isRefusedToItself(
   client: VaultClient,
-  identity: VaultIdentity,
+  identity: TokenPlace,
   token: SecretValue,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -89,7 +95,7 @@ export async function isRefusedToItself(
 }
 
 function selfQuestion(
-  identity: VaultIdentity,
+  { namespace }: Pick<TokenPlace, "namespace">,
   verb: string,
   token: SecretValue,
   method: VaultQuestion["method"] = "POST",
@@ -99,7 +105,7 @@ function selfQuestion(
     method,
     repeatable: method === "GET",
     path: `auth/token/${verb}`,
-    namespace: identity.namespace,
+    namespace,
     token,
     body: {},
   };
@@ -136,17 +142,9 @@ function grantOf(asked: Asked, answer: VaultAnswer): Grant {
   }
   return {
     token: SecretValue.of(token),
-    ttlSeconds: Math.min(numberOf(auth.lease_duration), MAX_TTL_S),
+    ttlSeconds: secondsOf(auth.lease_duration),
     renewable: renewable === true,
-    uses: numberOf(auth.num_uses),
+    uses: countOf(auth.num_uses),
     isBatch: auth.token_type === "batch",
   };
-}
-
-/** A year, in place of a longer TTL, so that calculated times can be stored and printed. */
-const MAX_TTL_S = 366 * 24 * 3_600;
-
-function numberOf(value: LosslessValue | undefined): number {
-  const number = isLosslessNumber(value) ? Number(value.value) : 0;
-  return Number.isSafeInteger(number) && number > 0 ? number : 0;
 }

@@ -8,19 +8,14 @@ import type { VaultIdentity } from "../ports/vault.ts";
 import { SecretValue } from "../secret-value.ts";
 import { scopeOfSync, type TokenScope } from "../token-scope.ts";
 import type { ActiveToken } from "./active-token.ts";
-import { type Sealer, sealer } from "./sealer.ts";
+import { lazySealer, type SealingOptions } from "./lazy-sealer.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
 /** In characters. A CA bundle can have any size, but items of a store can't. */
 const MAX_SEALED = 256 * 1024;
 
-export interface TokenCacheOptions {
+export interface TokenCacheOptions extends SealingOptions {
   readonly store: TokenStore;
-  /** The key that encrypts tokens, 32 bytes. Called for the first token that is read or written. */
-  readonly key: () => Promise<Buffer>;
-  /** The installation that owns the tokens; it can't read those of others. */
-  readonly installation: string;
-  readonly randomBytes: (count: number) => Buffer;
 }
 
 /** A stored token. Without `token` it can't be read: it has another key, or is damaged. */
@@ -101,20 +96,9 @@ function isKeepable(token: ActiveToken, now: EpochMs): boolean {
   return token.endsAt !== NEVER && token.uses === 0 && now < token.staleAt;
 }
 
-function sealing({ key, installation, randomBytes }: TokenCacheOptions) {
-  let made: Promise<Sealer> | undefined;
-  // After a failure the next token asks for the key again.
-  const ready = (): Promise<Sealer> => {
-    made ??= key().then(
-      (bytes) => sealer(bytes, randomBytes),
-      (error: unknown) => {
-        made = undefined;
-        throw error;
-      },
-    );
-    return made;
-  };
-  const contextOf = (id: string): string => JSON.stringify(["vault-token", installation, id]);
+function sealing(options: TokenCacheOptions) {
+  const ready = lazySealer(options);
+  const contextOf = (id: string): string => JSON.stringify(["vault-token", options.installation, id]);
   return {
     seal: async (token: ActiveToken) =>
       (await ready()).seal(Buffer.from(JSON.stringify(plainOf(token))), contextOf(token.identity.id)),

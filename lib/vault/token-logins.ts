@@ -138,7 +138,8 @@ async function keptForOthers(
   return other;
 }
 
-async function countedLogin(deps: TokensDeps, identity: VaultIdentity, signal: AbortSignal) {
+/** A login, in metrics and the log. */
+export async function countedLogin(deps: TokensDeps, identity: VaultIdentity, signal: AbortSignal) {
   const { kind } = identity.method;
   const count = (outcome: string) => deps.metrics?.count("keyferry_vault_logins_total", { outcome });
   try {

@@ -31,9 +31,11 @@ export interface Agents {
 const MIB = 1_024 * 1_024;
 
 /** A kv secret and a Kubernetes Secret are 1 MiB at most; JSON can escape one character with six bytes. */
-const MAX_KV_BYTES = 4 * MIB;
+const MAX_DATA_BYTES = 4 * MIB;
 /** The parser limits the depth; a secret of 1 MiB has a tenth of this many values. */
-const KV_BOUNDS = { depth: Number.POSITIVE_INFINITY, values: 200_000 };
+const DATA_BOUNDS = { depth: Number.POSITIVE_INFINITY, values: 200_000 };
+/** Their answers become the data of a Secret. */
+const DATA_PURPOSES: ReadonlySet<Asked["purpose"]> = new Set(["kv-v1", "kv-v2", "issue"]);
 /** Logins, renewals, errors and probes take a few KB. */
 const MAX_BYTES = MIB;
 
@@ -119,7 +121,7 @@ async function exchangeOnLiveConnection(
 }
 
 async function exchange(agent: Agent, message: HttpMessage, url: URL, signal: AbortSignal): Promise<VaultAnswer> {
-  const isKv = message.asked.purpose.startsWith("kv");
+  const holdsData = DATA_PURPOSES.has(message.asked.purpose);
   const { statusCode, headers, bytes } = await wholeAnswer(
     agent,
     {
@@ -129,11 +131,11 @@ async function exchange(agent: Agent, message: HttpMessage, url: URL, signal: Ab
       headers: message.headers,
       body: message.body ?? null,
     },
-    isKv ? MAX_KV_BYTES : MAX_BYTES,
+    holdsData ? MAX_DATA_BYTES : MAX_BYTES,
     signal,
   );
   const { location, "retry-after": retryAfter } = headers;
-  const excess = isKv ? jsonExcess(bytes, KV_BOUNDS) : undefined;
+  const excess = holdsData ? jsonExcess(bytes, DATA_BOUNDS) : undefined;
   if (excess !== undefined) {
     throw new SyncError("VAULT_ANSWER_INVALID", `The answer to ${describe(message.asked)} ${excess}`, {
       outcome: "unknown",

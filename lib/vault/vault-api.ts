@@ -1,20 +1,19 @@
 import type { Clock } from "../clock.ts";
-import { SyncError } from "../errors.ts";
 import type { CredentialSource } from "../ports/credentials.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { SourceData, VaultApi, VaultRead } from "../ports/vault.ts";
+import type { IssueApi } from "../ports/vault-issues.ts";
 import type { ReachOf } from "../vault-reach.ts";
-import type { ActiveToken } from "./active-token.ts";
+import { counted } from "./counted.ts";
 import { countedClient } from "./counted-client.ts";
 import type { GoogleEndpoints } from "./gcp-login.ts";
+import { issueApi } from "./issues.ts";
 import { kvQuestion, sourceData } from "./kv.ts";
 import { askSealStatus, reach } from "./seal-status.ts";
+import { askShared } from "./shared-token.ts";
 import { type TokenCacheOptions, tokenCache } from "./token-cache.ts";
 import { type Tokens, tokens } from "./tokens.ts";
 import { askedOf, type VaultClient, type VaultClientOptions, vaultClient } from "./vault-client.ts";
-
-/** First by a token that another process stored, then by a login of our own. */
-const MAX_REPLACEMENTS = 2;
 
 /** Concurrent probes of one Vault: few callers need one, and none may wait for requests that hang. */
 const MAX_PROBES = 16;
@@ -37,6 +36,7 @@ export interface VaultApiOptions {
 }
 
 export interface OpenVaultApi extends VaultApi {
+  readonly issues: IssueApi;
   /**
    * Revokes our tokens, stored ones too, for the graceful stop of the only process that uses them. Never throws for a
    * Vault that does not answer.
@@ -46,7 +46,7 @@ export interface OpenVaultApi extends VaultApi {
   close(): Promise<void>;
 }
 
-/** Reads kv paths of Vault or OpenBao, each with the token of its identity. */
+/** Reads kv paths of Vault or OpenBao, each with the token of its identity, and issues credentials there. */
 export function vaultApi(options: VaultApiOptions): OpenVaultApi {
   const {
     clock,
@@ -61,19 +61,16 @@ export function vaultApi(options: VaultApiOptions): OpenVaultApi {
   const cache = options.cache && tokenCache(options.cache, { clock, log });
   const client = countedClient(openClient({ clock, maxConnectionsPerVault, reachOf }), clock, metrics);
   const prober = openClient({ clock, maxConnectionsPerVault: MAX_PROBES, reachOf });
-  const ownTokens = tokens({ client, credentials, clock, log, metrics, google, cache, reachOf });
+  const deps = { client, credentials, clock, log, metrics, google, cache, reachOf };
+  const ownTokens = tokens(deps);
   return {
-    async read(read, signal) {
-      try {
-        const data = await readKv(client, ownTokens, read, signal);
-        metrics?.count("keyferry_vault_reads_total", { outcome: "ok" });
-        return data;
-      } catch (error) {
-        const failure = givenUp(error, signal);
-        metrics?.count("keyferry_vault_reads_total", { outcome: failure instanceof SyncError ? failure.code : "bug" });
-        throw failure;
-      }
-    },
+    read: (read, signal) =>
+      counted(
+        { metrics, name: "keyferry_vault_reads_total" },
+        () => readKv({ client, tokens: ownTokens }, read, signal),
+        signal,
+      ),
+    issues: issueApi({ ...deps, tokens: ownTokens }),
     probe: (target, signal) => askSealStatus(prober, target, signal),
     giveUp: (outage) => client.refuse(outage),
     reach: (target, signal) => reach(client, target, signal),
@@ -85,26 +82,11 @@ export function vaultApi(options: VaultApiOptions): OpenVaultApi {
 }
 
 async function readKv(
-  client: VaultClient,
-  ownTokens: Tokens,
+  ends: { readonly client: VaultClient; readonly tokens: Tokens },
   read: VaultRead,
   signal: AbortSignal,
 ): Promise<SourceData> {
-  const { target } = read.identity;
   const question = kvQuestion(read);
-  const ask = ({ value: token }: ActiveToken) => client.ask(target, { ...question, token }, signal);
-  let token: ActiveToken | undefined = await ownTokens.token(read, signal);
-  let answer = await ask(token);
-  for (let times = 0; answer.status === 403 && times < MAX_REPLACEMENTS; times++) {
-    token = await ownTokens.replacement(read, { token, isSecond: times > 0 }, signal);
-    if (token === undefined) break;
-    answer = await ask(token);
-  }
-  return sourceData(askedOf(target, question), answer, read.followDeleted ?? false);
-}
-
-/** A caller that leaves a shared login gets its own signal's reason. */
-function givenUp(error: unknown, signal: AbortSignal): unknown {
-  if (error instanceof SyncError || !signal.aborted) return error;
-  return new SyncError("DEADLINE_EXCEEDED", "A read of Vault ran out of time while it waited for a login");
+  const answer = await askShared(ends, read, question, signal);
+  return sourceData(askedOf(read.identity.target, question), answer, read.followDeleted ?? false);
 }

@@ -3,6 +3,7 @@ import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { VaultTarget } from "../ports/vault.ts";
 import type { SecretValue } from "../secret-value.ts";
+import type { JsonObject } from "../util/json.ts";
 import { type SlotGrant, type SlotLimits, type Slots, slots } from "../util/slots.ts";
 import { headerRefusal } from "../vault-headers.ts";
 import { NOTHING_NAMED, type ReachOf, type VaultReach } from "../vault-reach.ts";
@@ -41,7 +42,7 @@ export interface VaultQuestion {
   readonly namespace?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   readonly token?: SecretValue;
-  readonly body?: Readonly<Record<string, string>>;
+  readonly body?: JsonObject;
 }
 
 /** Sends requests to every Vault. Returns answers of any status; throws a SyncError for failures below HTTP. */
@@ -149,7 +150,7 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
       return answeredAt !== undefined && clock() - answeredAt < KNOWN_MS;
     },
     refuse(outage) {
-      addresses.get(outage.circuit ?? "")?.turns.refuse(outage);
+      addresses.get(outage.circuit ?? "")?.turns.refuse(neverSent(outage));
     },
     async close() {
       const open = [...connections.values()];
@@ -157,6 +158,11 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
       await Promise.all(open.flatMap(({ agents }) => Object.values(agents).map((agent) => agent.destroy())));
     },
   };
+}
+
+/** The outage for requests that still wait: whatever became of the one that met it, Vault has not seen these. */
+function neverSent({ code, message, circuit, cause }: SyncError): SyncError {
+  return new SyncError(code, message, { outcome: "none", cause, ...(circuit === undefined ? {} : { circuit }) });
 }
 
 /** One namespace may use three quarters; at most four times `atOnce` requests run, those without a slot included. */

@@ -21,8 +21,12 @@ const HINTS: Hints = [
   [/invalid token|bad token/i, "its token is no longer valid"],
   [/no handler for route/i, "nothing is mounted there"],
   [/unsupported path/i, "the mount has no such path"],
+  [/unsupported operation/i, "the path does not take this method"],
   [/invalid path for a versioned/i, "the mount is kv-v2: set type to kv-v2"],
-  [/invalid role name|role .*(could not be found|not found|does not exist)/i, "there is no such role"],
+  [/invalid role name|unknown role|role .*(could not be found|not found|does not exist)/i, "there is no such role"],
+  [/unable to find .*issuer|issuer .*not found/i, "there is no such issuer"],
+  [/not allowed by this role/i, "the role does not allow a name in the request"],
+  [/token had one use left/i, "the token is for a single use: remove token_num_uses from its VaultAuth's role"],
   [/could not load configuration|not configured/i, "the auth method is not configured"],
   [/service account name not authorized/i, "the role does not allow this service account"],
   [/namespace not authorized/i, "the role does not allow this service account's namespace"],
@@ -35,6 +39,8 @@ const HINTS: Hints = [
   [/lookup failed|token.?review/i, "Vault could not review the token in its cluster"],
   [/permission denied/i, "permission denied"],
 ];
+
+const KV_SETTINGS = "mount, path, type and version";
 
 interface Verdict {
   readonly code: ErrorCode;
@@ -51,11 +57,19 @@ export function answerError(asked: Asked, answer: VaultAnswer): SyncError {
   const message = `${describe(asked)} ${says} (${answer.status}${hint ? `: ${hint}` : ""})`;
   return new SyncError(code, message, {
     cause: { status: answer.status },
-    // Vault has not done what it refuses (4xx). A 5xx, also from a proxy, leaves the outcome unknown.
-    outcome: answer.status >= 400 && answer.status < 500 ? "none" : "unknown",
+    outcome: isRefusedByVault(answer, body) ? "none" : "unknown",
     ...(outage && { circuit: asked.circuit }),
     ...(answer.retryAfterMs !== undefined && { retryAfterMs: answer.retryAfterMs }),
   });
+}
+
+/**
+ * Vault has not done what it refuses. A 5xx leaves the outcome unknown, and so does a proxy's answer, since it may stand
+ * in place of Vault's own.
+ */
+function isRefusedByVault({ status }: VaultAnswer, body: LosslessObject | undefined): boolean {
+  const isVaults = Array.isArray(body?.errors) || Array.isArray(body?.warnings) || isLosslessObject(body?.data);
+  return status >= 400 && status < 500 && status !== 408 && isVaults;
 }
 
 /** The error for a seal status. */
@@ -83,6 +97,12 @@ export function isInvalidToken(answer: VaultAnswer): boolean {
   return errorsOf(bodyOf(answer)).some((text) => /invalid token|bad token/i.test(text));
 }
 
+/** Whether Vault says nothing but that it is denied: OpenBao answers so for a token that is gone. */
+export function isUnexplainedDenial(answer: VaultAnswer): boolean {
+  const errors = errorsOf(bodyOf(answer));
+  return errors.length > 0 && errors.every((text) => text.trim() === "permission denied");
+}
+
 function verdict(asked: Asked, answer: VaultAnswer, body: LosslessObject | undefined): Verdict {
   const { status } = answer;
   if (isDown(asked, answer, body)) return { code: "VAULT_SEALED", says: "found Vault not ready" };
@@ -104,7 +124,8 @@ function verdict(asked: Asked, answer: VaultAnswer, body: LosslessObject | undef
     };
   }
   if (status === 404) return { code: "VAULT_PATH_MISSING", says: missing(asked, body) };
-  return { code: "VAULT_ANSWER_INVALID", says: "was not understood by Vault: check mount, path, type and version" };
+  const check = asked.purpose === "issue" ? "mount, path, params and the settings of the role" : KV_SETTINGS;
+  return { code: "VAULT_ANSWER_INVALID", says: `was not understood by Vault: check ${check}` };
 }
 
 /**
@@ -117,6 +138,8 @@ function isDown({ purpose }: Asked, { status }: VaultAnswer, body: LosslessObjec
 }
 
 function missing(asked: Asked, body: LosslessObject): string {
+  if (asked.purpose === "issue") return "found nothing: no such mount, path or role";
+  if (asked.purpose === "lease" || asked.purpose === "token") return "found nothing: no such Vault namespace";
   if (asked.purpose === "kv-v2" && isLosslessObject(body.data) && "metadata" in body.data) {
     return "found a deleted version: its Secret stays unchanged until another version is written or undeleted";
   }

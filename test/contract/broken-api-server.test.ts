@@ -191,6 +191,21 @@ describe("an API server that is not well", () => {
       await assert.rejects(write, withCode("REQUEST_MALFORMED", /^(?!.*s3cr3t)/));
     });
 
+    it("tells nothing of a write where a webhook supports no dry runs, and that a webhook denies it", async () => {
+      const webhook = 'admission webhook "w.example.com"';
+      const says = (message: string): void => {
+        handle = (_, response) => answer(response, 400, status(400, { reason: "BadRequest", message }));
+      };
+      const secret = { cluster: "sick", namespace: "pay", name: "db" };
+      const write = { kind: "replace-data", uid: "an-uid", data: new Map() } as const;
+      const { secrets } = apisOf();
+      says(`${webhook} does not support dry run`);
+      await secrets.rehearse(secret, write, patient());
+      assert.match(seen.at(-1)?.url ?? "", /dryRun=All/);
+      says(`${webhook} denied the request: no`);
+      await assert.rejects(secrets.rehearse(secret, write, patient()), withCode("ADMISSION_DENIED", /w\.example\.com/));
+    });
+
     it("may ask for a pause", async () => {
       handle = (_, response) =>
         answer(response, 429, status(429, { reason: "TooManyRequests" }), { "retry-after": "7" });

@@ -35,7 +35,7 @@ export function keptTokensContract(
 
     const cacheOf = (rest: Partial<TokenCacheOptions> = {}): TokenCacheOptions => ({
       store,
-      key: async () => KEY,
+      keys: async () => [KEY],
       installation: "one",
       randomBytes,
       ...rest,
@@ -178,7 +178,7 @@ export function keptTokensContract(
       for (const identity of identities) await first.read(app(identity), forever);
       const told: string[] = [];
       const log = { ...quiet, warn: (event: string) => void told.push(event) };
-      const cache = cacheOf({ key: async () => randomBytes(32) });
+      const cache = cacheOf({ keys: async () => [randomBytes(32)] });
       await using next = openVaultApi(cluster, { cache, log });
       const counted = await audited(vault, async () => {
         for (const identity of identities) await next.read(app(identity), forever);

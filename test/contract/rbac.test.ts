@@ -121,8 +121,11 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
         ownerReference,
         data: dataOf({ a: "1" }),
       };
+      await secrets.rehearse(secret, { kind: "apply", desired, precondition: { kind: "absent" } }, signal);
       const created = await secrets.apply(secret, desired, { kind: "absent" }, signal);
       const at = { kind: "as-seen", uid: created.uid, resourceVersion: created.resourceVersion } as const;
+      await secrets.rehearse(secret, { kind: "apply", desired, precondition: at }, signal);
+      await secrets.rehearse(secret, { kind: "replace-data", uid: created.uid, data: desired.data }, signal);
       const changed = await secrets.apply(secret, { ...desired, data: dataOf({ a: "2" }) }, at, signal);
       assert.ok(await secrets.observe(secret, how, signal));
       await secrets.dropKeys(secret, ["b"], changed.resourceVersion, signal);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { NamedObject } from "../../lib/ports/objects.ts";
-import type { DesiredSecret, SeenSecret } from "../../lib/ports/secrets.ts";
+import type { DesiredSecret, Precondition, SeenSecret } from "../../lib/ports/secrets.ts";
 import type { KubeObject } from "../harness/index.ts";
 import {
   aNamespace,
@@ -181,6 +181,109 @@ export function secretApiContract(name: string, open: OpenCluster): void {
         const write = secrets.apply(secret, aDesired({ user: "bob" }), seenAs({ ...going, uid: first.uid }), patient());
         await assert.rejects(write, withCode("SECRET_TERMINATING"));
         await edit(secret, { metadata: { finalizers: null } });
+      });
+    });
+
+    describe("a rehearsal of a write", () => {
+      const applying = (desired: DesiredSecret, precondition: Precondition) =>
+        ({ kind: "apply", desired, precondition }) as const;
+
+      it("of the first one creates nothing, and is refused where there is a Secret", async () => {
+        const secret = aSecret();
+        const write = applying(aDesired({ user: "ann" }), ABSENT);
+        apis.clients.requests.reset();
+        await secrets.rehearse(secret, write, patient());
+        assert.equal(apis.clients.requests.count(), 1);
+        assert.equal(await secrets.observe(secret, "get", patient()), undefined);
+        await secrets.apply(secret, aDesired({ user: "ann" }), ABSENT, patient());
+        await assert.rejects(secrets.rehearse(secret, write, patient()), withCode("KUBE_CONFLICT"));
+      });
+
+      it("of a later one changes nothing, at what was seen alone", async () => {
+        const secret = aSecret();
+        const first = await secrets.apply(secret, aDesired({ user: "ann" }), ABSENT, patient());
+        const before = await stored(secret);
+        const write = applying(aDesired({ user: "bob", more: "1" }), seenAs(first));
+        await secrets.rehearse(secret, write, patient());
+        assert.deepEqual(await stored(secret), before);
+        const second = await secrets.apply(secret, aDesired({ user: "bob" }), seenAs(first), patient());
+        await assert.rejects(secrets.rehearse(secret, write, patient()), withCode("KUBE_CONFLICT"));
+        const another = { ...second, uid: "11111111-2222-3333-4444-555555555555" };
+        const stale = secrets.rehearse(secret, applying(aDesired({}), seenAs(another)), patient());
+        await assert.rejects(stale, withCode("KUBE_CONFLICT"));
+      });
+
+      it("of VSO's Secret needs no take-over first", async () => {
+        const secret = aSecret();
+        const metadata = { ...placeOf(secret), labels: OWNER_LABELS, ownerReferences: [owner] };
+        const body = { apiVersion: "v1", kind: "Secret", metadata, data: { user: base64("ann") } };
+        const path = `/api/v1/namespaces/pay/secrets?fieldManager=vault-secrets-operator`;
+        assert.equal((await cluster.request("POST", path, body)).status, 201);
+        await secrets.rehearse(secret, applying(aDesired({ user: "bob" }), seenAs(await seen(secret))), patient());
+        assert.deepEqual((await stored(secret)).data, { user: base64("ann") });
+      });
+
+      it("of a Secret that is not ours replaces nothing, and is refused for a missing or another one", async () => {
+        const secret = aSecret();
+        const write = (uid: string) => ({ kind: "replace-data", uid, data: dataOf({ user: "bob" }) }) as const;
+        await assert.rejects(secrets.rehearse(secret, write("an-uid"), patient()), withCode("SECRET_MISSING"));
+        await cluster.apply({ apiVersion: "v1", kind: "Secret", metadata: placeOf(secret), data: { a: base64("1") } });
+        const before = await stored(secret);
+        await secrets.rehearse(secret, write((await seen(secret)).uid), patient());
+        assert.deepEqual(await stored(secret), before);
+        await assert.rejects(secrets.rehearse(secret, write("an-uid"), patient()), withCode("KUBE_CONFLICT"));
+      });
+
+      it("of an immutable Secret, of another type, of keys that the type lacks, and of one on its way out", async () => {
+        const secret = aSecret();
+        await secrets.apply(secret, aDesired({ user: "ann" }), ABSENT, patient());
+        const rehearse = async (desired: DesiredSecret) =>
+          secrets.rehearse(secret, applying(desired, seenAs(await seen(secret))), patient());
+        const basic = aDesired({ username: "a", password: "p" }, { type: "kubernetes.io/basic-auth" });
+        await assert.rejects(rehearse(basic), withCode("SECRET_TYPE_DIFFERS"));
+        const tls = aDesired({ user: "ann" }, { type: "kubernetes.io/tls" });
+        await assert.rejects(rehearse(tls), withCode("SECRET_REFUSED", /tls\.crt/));
+        await assert.rejects(rehearse(aDesired({ "a b": "1" })), withCode("SECRET_REFUSED"));
+        await edit(secret, { immutable: true, metadata: { finalizers: ["example.com/hold"] } });
+        await assert.rejects(rehearse(aDesired({ user: "bob" })), withCode("SECRET_IMMUTABLE"));
+        await cluster.delete({ apiVersion: "v1", kind: "Secret", ...secret });
+        await assert.rejects(rehearse(aDesired({ user: "ann" })), withCode("SECRET_TERMINATING"));
+        await edit(secret, { metadata: { finalizers: null } });
+      });
+
+      it("accepts placeholders for every type that users declare", async () => {
+        const types = {
+          "kubernetes.io/tls": ["tls.crt", "tls.key"],
+          "kubernetes.io/dockerconfigjson": [".dockerconfigjson"],
+          "kubernetes.io/dockercfg": [".dockercfg"],
+          "kubernetes.io/ssh-auth": ["ssh-privatekey"],
+          "kubernetes.io/basic-auth": ["username", "password"],
+          "example.com/own": ["any"],
+        };
+        for (const [type, keys] of Object.entries(types)) {
+          const data = Object.fromEntries(keys.map((key) => [key, "{}"]));
+          await secrets.rehearse(aSecret(), applying(aDesired(data, { type }), ABSENT), patient());
+        }
+      });
+
+      it("needs the rights of the write, and no more", async () => {
+        const endsWith = async (account: string, verbs: string[]) =>
+          endsOf(
+            cluster,
+            await kubeconfigWith(cluster, "pay", account, [{ apiGroups: [""], resources: ["secrets"], verbs }]),
+          );
+        const both = await endsWith("rehearses", ["create", "patch"]);
+        await both.secrets.rehearse(aSecret(), applying(aDesired({ user: "ann" }), ABSENT), patient());
+        both.clients.close();
+        for (const [account, verb] of [
+          ["creates-only", "create"],
+          ["patches-only", "patch"],
+        ] as const) {
+          const one = await endsWith(account, [verb]);
+          const refused = one.secrets.rehearse(aSecret(), applying(aDesired({ user: "ann" }), ABSENT), patient());
+          await assert.rejects(refused, withCode("KUBE_DENIED"));
+          one.clients.close();
+        }
       });
     });
 
@@ -464,6 +567,8 @@ export function secretApiContract(name: string, open: OpenCluster): void {
     });
 
     describe("refusals (kubernetes-rules 13)", () => {
+      const aFirst = (change: Partial<DesiredSecret> = {}) =>
+        ({ kind: "apply", desired: aDesired({}, change), precondition: ABSENT }) as const;
       const refused = async (desired: DesiredSecret, code: Parameters<typeof withCode>[0], message?: RegExp) => {
         const secret = aSecret();
         await assert.rejects(secrets.apply(secret, desired, ABSENT, patient()), withCode(code, message));
@@ -513,6 +618,8 @@ export function secretApiContract(name: string, open: OpenCluster): void {
       it("kubernetes-rules 13: no such namespace", async () => {
         const write = secrets.apply(aSecret("nowhere"), aDesired({}), ABSENT, patient());
         await assert.rejects(write, withCode("NAMESPACE_MISSING", /no namespace nowhere/));
+        const rehearsal = secrets.rehearse(aSecret("nowhere"), aFirst(), patient());
+        await assert.rejects(rehearsal, withCode("NAMESPACE_MISSING"));
       });
 
       it("kubernetes-rules 13: a namespace on its way out", async () => {
@@ -523,6 +630,8 @@ export function secretApiContract(name: string, open: OpenCluster): void {
         await cluster.delete({ apiVersion: "v1", kind: "Namespace", name: namespace });
         const write = secrets.apply(aSecret(namespace), aDesired({}), ABSENT, patient());
         await assert.rejects(write, withCode("NAMESPACE_TERMINATING"));
+        const rehearsal = secrets.rehearse(aSecret(namespace), aFirst(), patient());
+        await assert.rejects(rehearsal, withCode("NAMESPACE_TERMINATING"));
         await edit(held, { metadata: { finalizers: null } });
       });
 
@@ -556,6 +665,8 @@ export function secretApiContract(name: string, open: OpenCluster): void {
           ),
         );
         assert.ok(withCode("QUOTA_EXCEEDED")(error));
+        const rehearsal = secrets.rehearse(aSecret(namespace), aFirst({ ownerReference: there }), patient());
+        await assert.rejects(rehearsal, withCode("QUOTA_EXCEEDED"));
       });
 
       it("kubernetes-rules 14: no refusal repeats a value", async () => {

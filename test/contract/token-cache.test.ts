@@ -56,7 +56,7 @@ function aWorld(store: SqliteStore) {
       tokenCache(
         {
           store: store.tokens(),
-          key: async () => KEY,
+          keys: async () => [KEY],
           installation: "ours",
           randomBytes: (count) => Buffer.alloc(count, ++nonces),
           ...overrides,
@@ -113,7 +113,7 @@ describe("a token that processes share", () => {
     assert.equal(await store.tokens().putToken(moved, undefined), true);
     assert.deepEqual(await cache().find({ id: "other", scope: SCOPE }), { stored: moved });
     assert.deepEqual(told, ["vault-tokens-unreadable"]);
-    const strangers = [cache({ installation: "theirs" }), cache({ key: async () => Buffer.alloc(32, 8) })];
+    const strangers = [cache({ installation: "theirs" }), cache({ keys: async () => [Buffer.alloc(32, 8)] })];
     for (const stranger of strangers) {
       assert.deepEqual(await stranger.find({ id: "one", scope: SCOPE }), { stored: kept });
       assert.deepEqual(await stranger.all(), [{ stored: kept }, { stored: moved }]);
@@ -132,7 +132,7 @@ describe("a token that processes share", () => {
     await using store = openSqliteStore({ path: ":memory:" });
     const kept = await aWorld(store).cache().keep(aToken(), BY, undefined);
     assert.ok(kept && kept !== "taken");
-    const box = sealer(KEY, (count) => Buffer.alloc(count));
+    const box = sealer([KEY], (count) => Buffer.alloc(count));
     assert.ok(await box.open(kept.sealed, JSON.stringify(["vault-token", "ours", "one"])));
   });
 
@@ -206,10 +206,10 @@ describe("a token that processes share", () => {
     await using store = openSqliteStore({ path: ":memory:" });
     let asked = 0;
     const one = aWorld(store).cache({
-      key: async () => {
+      keys: async () => {
         asked += 1;
         if (asked === 1) throw new SyncError("STORE_UNAVAILABLE", "the key can't be read");
-        return KEY;
+        return [KEY];
       },
     });
     assert.equal(await one.keep(aToken(), BY, undefined), undefined);

@@ -131,6 +131,37 @@ export function workloadApiContract(name: string, open: OpenCluster): void {
         await cluster.apply({ ...aWorkload(NS, held), metadata: { namespace: NS, name: held.name, finalizers: [] } });
       });
 
+      it("is complete once its controller has seen it, and again after a restart", async () => {
+        const target = await made("Deployment");
+        const completed = () => cluster.waitFor("its controller", async () => (await get(target)).isComplete);
+        await completed();
+        await cluster.waitFor("the restart", () => restart(target, Date.now()));
+        const generation = await generationOf(target);
+        await completed();
+        const { status } = (await read(target)) as KubeObject & { status?: { observedGeneration?: number } };
+        assert.equal(status?.observedGeneration, generation);
+      });
+
+      it("is complete by the status that its controller writes, and not before there is one", async () => {
+        const tellStatus = async (target: RolloutTarget, status: object) => {
+          const plural = { StatefulSet: "apps/v1/statefulsets", "argo.Rollout": "argoproj.io/v1alpha1/rollouts" };
+          const [group, version, resource] = plural[target.kind as keyof typeof plural].split("/");
+          const path = `/apis/${group}/${version}/namespaces/${NS}/${resource}/${target.name}/status`;
+          await cluster.request("PATCH", path, { status }, { contentType: "application/merge-patch+json" });
+        };
+        const rollout = await made("argo.Rollout");
+        assert.equal((await get(rollout)).isComplete, false);
+        await tellStatus(rollout, { observedGeneration: "1", phase: "Healthy" });
+        assert.equal((await get(rollout)).isComplete, true);
+        await restart(rollout, Date.now());
+        assert.equal((await get(rollout)).isComplete, false);
+        await tellStatus(rollout, { observedGeneration: "2", phase: "Progressing" });
+        assert.equal((await get(rollout)).isComplete, false);
+        const set = await made("StatefulSet", { replicas: 1, updateStrategy: { type: "OnDelete" } });
+        await tellStatus(set, { observedGeneration: 1, replicas: 1 });
+        assert.equal((await get(set)).isComplete, undefined);
+      });
+
       it("restarts only what is as it was looked at", async () => {
         const target = await made("Deployment");
         const { resourceVersion } = await get(target);

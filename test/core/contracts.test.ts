@@ -1,5 +1,6 @@
 import { after, before, describe } from "node:test";
 import { clusterApiContract } from "../contract/cluster-api.contract.ts";
+import { issueApiContract } from "../contract/issue-api.contract.ts";
 import type { OpenCluster } from "../contract/kubernetes-fixtures.ts";
 import { resourceApiContract } from "../contract/resource-api.contract.ts";
 import { secretApiContract } from "../contract/secret-api.contract.ts";
@@ -43,11 +44,18 @@ describe("Vault ends", () => {
     await furnish(vault);
     await vault.enableKubernetesAuth(cluster);
     await vault.enableJwtAuth(cluster);
+    await vault.enableDatabase();
+    await vault.enablePki();
   });
   after(() => flowing[Symbol.dispose]());
 
   vaultApiContract("memory", () => ({ vault, cluster }));
   vaultTokensContract("memory", () => ({ vault, cluster }));
+  issueApiContract("memory", () => ({
+    ...{ vault, cluster, login: vault.login },
+    isCreating: async () => vault.isWorking(),
+    putStaticRole: (name, rotationPeriod) => vault.putStaticRole(name, { rotationPeriod }),
+  }));
 });
 
 workQueueContract("in memory", (handle) => {

@@ -1,17 +1,18 @@
 // Obtains the servers that tests and the demo use, and prints where each is (JSON when not to a terminal):
-//   node bin/node24.js test/harness/servers.ts [openbao | vault | kubernetes | aws | NAME ...]
+//   node bin/node24.js test/harness/servers.ts [openbao | vault | kubernetes | aws | postgres | NAME ...]
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { Listr, PRESET_TIMER } from "listr2";
 import { INVENTORY, type ServerName } from "./obtain/inventory.ts";
-import { obtain } from "./obtain/obtain.ts";
+import { type ObtainOptions, obtain } from "./obtain/obtain.ts";
+import { obtainPostgres, POSTGRES_VERSION } from "./obtain/postgres.ts";
 import { obtainVenv, type PythonTool } from "./obtain/venv.ts";
 
-type Name = ServerName | PythonTool;
+type Name = ServerName | PythonTool | "postgres";
 
 const PYTHON: readonly PythonTool[] = ["ministack", "cfn-lint"];
-const NAMES: readonly Name[] = [...(Object.keys(INVENTORY) as ServerName[]), ...PYTHON];
-const PLUGINS: readonly Name[] = ["vault-plugin-auth-kubernetes", "vault-plugin-auth-aws"];
+const NAMES: readonly Name[] = [...(Object.keys(INVENTORY) as ServerName[]), ...PYTHON, "postgres"];
+const PLUGINS = NAMES.filter((name) => name.startsWith("vault-plugin-"));
 const GROUPS: Readonly<Record<string, readonly Name[]>> = {
   aws: PYTHON,
   openbao: ["bao"],
@@ -34,7 +35,16 @@ type Found = Map<Name, string>;
 type Failed = Map<Name, string>;
 
 const isPython = (name: Name): name is PythonTool => PYTHON.some((tool) => tool === name);
-const versionOf = (name: Name): string => (isPython(name) ? "(Python)" : INVENTORY[name].version);
+
+function versionOf(name: Name): string {
+  if (isPython(name)) return "(Python)";
+  return name === "postgres" ? POSTGRES_VERSION : INVENTORY[name].version;
+}
+
+function obtainAny(name: Name, options: ObtainOptions): Promise<string> {
+  if (isPython(name)) return obtainVenv(name, options);
+  return name === "postgres" ? obtainPostgres(options) : obtain(name, options);
+}
 
 async function obtainAll(names: readonly Name[]): Promise<{ found: Found; failed: Failed }> {
   const [found, failed]: [Found, Failed] = [new Map(), new Map()];
@@ -48,7 +58,7 @@ async function obtainAll(names: readonly Name[]): Promise<{ found: Found; failed
       try {
         if (PLUGINS.includes(name) && (await bringsItsPlugins(await obtain("vault")))) return;
         const options = isLive ? { progress: show } : {};
-        found.set(name, await (isPython(name) ? obtainVenv(name, options) : obtain(name, options)));
+        found.set(name, await obtainAny(name, options));
       } catch (error) {
         failed.set(name, String(error));
         throw new Error(`${name} cannot be obtained`);

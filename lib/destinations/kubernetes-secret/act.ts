@@ -1,12 +1,12 @@
 import { SyncError } from "../../errors.ts";
 import type { Claim } from "../../ports/claim.ts";
-import type { DesiredSecret, Precondition, SeenSecret, WrittenSecret } from "../../ports/secrets.ts";
+import type { Precondition, SeenSecret, WrittenSecret } from "../../ports/secrets.ts";
 import type { DestinationApis } from "../destination.ts";
 import { heldBefore } from "./held-before.ts";
 import { observe } from "./observe.ts";
 import { withOrphans } from "./orphans.ts";
 import { removeIfOurs } from "./remove.ts";
-import { type Decision, recorded, type Work, withOwned } from "./state.ts";
+import { type Decision, desiredSecret, recorded, type Work, withOwned, withReference } from "./state.ts";
 
 /** Decisions that may change the cluster: each needs the lease. */
 type Write = Exclude<Decision, { readonly do: "observe" | "reassert" }>;
@@ -49,7 +49,8 @@ async function writeUnderClaim(acting: Acting, work: Work, decision: Write): Pro
   }
 }
 
-function isPreconditionFailure(error: unknown): boolean {
+/** Whether the Secret is not as it was observed any more. */
+export function isPreconditionFailure(error: unknown): boolean {
   return error instanceof SyncError && (error.code === "KUBE_CONFLICT" || error.code === "SECRET_TYPE_DIFFERS");
 }
 
@@ -110,8 +111,7 @@ async function standBeside({ apis, signal }: Acting, work: Work, seen: SeenSecre
   const { ownerReference } = work.seen.destination;
   const resourceVersion = await apis.secrets.standBeside(work.secret, ownerReference, seen, signal);
   apis.log.info("owner-reference-added", { key: work.seen.row.key, secret: work.secret.name });
-  const ownerReferences = [...seen.ownerReferences, { ...ownerReference }];
-  return { ...work, seen: { ...work.seen, secret: { ...seen, resourceVersion, ownerReferences } } };
+  return withReference(work, { ...seen, resourceVersion });
 }
 
 /** Checks the new type by a dry run before the Secret is deleted: a refused create would lose it. */
@@ -143,9 +143,7 @@ async function takeOver(acting: Acting, work: Work, resourceVersion: string): Pr
 }
 
 function apply({ apis, signal }: Acting, work: Work, precondition: Precondition): Promise<WrittenSecret> {
-  const { type, labels, annotations, ownerReference } = work.seen.destination;
-  const desired: DesiredSecret = { type, labels, annotations, ownerReference, data: work.data };
-  return apis.secrets.apply(work.secret, desired, precondition, signal);
+  return apis.secrets.apply(work.secret, desiredSecret(work), precondition, signal);
 }
 
 /** After an apply: removes keys that are not ours, then records the Secret as ours. */

@@ -1,3 +1,4 @@
+import type { Digest } from "../../digest.ts";
 import { partsOf } from "../../keys.ts";
 import type { OwnedSecret } from "../../ports/rows.ts";
 import type { RolloutTarget } from "../../ports/workloads.ts";
@@ -5,7 +6,8 @@ import type { Destination, DestinationApis, DestinationFactory, ToWrite } from "
 import { act } from "./act.ts";
 import { decide } from "./decide.ts";
 import { describe } from "./describe.ts";
-import { removeIfOurs } from "./remove.ts";
+import { holdingOf } from "./holding.ts";
+import { emptyIfOurs, removeIfOurs } from "./remove.ts";
 import type { Decision, WantedSecret, Work } from "./state.ts";
 
 /** The parts of a resolved kind that a Secret needs. */
@@ -36,27 +38,38 @@ export const kubernetesSecrets: DestinationFactory<WantsSecret> = {
     };
   },
 
-  toClear({ secrets, origin }, { row, settings }): Destination<Owned, Owned> {
+  holding: (apis, about) => holdingOf(apis, workOf(apis, { ...about, data: new Map(), digest: NO_DIGEST })),
+
+  toClear(apis, { row, settings, blank }): Destination<ToRemove, ToRemove> {
     const { cluster, namespace } = partsOf(row.key);
+    const { secrets, origin } = apis;
     return {
-      start: row.state.owned,
+      start: { owned: row.state.owned, ...(blank === undefined ? {} : { blank }) },
       name: `the Secrets of ${row.key}`,
-      decide: (owned) => (owned.length === 0 ? undefined : owned),
-      async act(owned, _before, claim, signal) {
+      decide: (left) => (left.owned.length === 0 && left.blank === undefined ? undefined : left),
+      async act({ owned, blank: name }, _before, claim, signal) {
         const removing = { owner: origin.owner, observe: settings.observe, claim };
         for (const { name } of owned) {
           await claim.require();
           await removeIfOurs({ secrets }, { cluster, namespace, name }, removing, signal);
         }
-        return [];
+        if (name !== undefined) await emptyIfOurs(apis, row, { cluster, namespace, name }, settings, claim, signal);
+        return { owned: [] };
       },
-      learned: (owned) => ({ owned }),
+      learned: ({ owned }) => ({ owned }),
       describe: () => undefined,
     };
   },
 };
 
-type Owned = readonly OwnedSecret[];
+/** Of data that does not exist yet: no Secret has it. */
+const NO_DIGEST: Digest = "";
+
+/** What is left of a declaration. */
+interface ToRemove {
+  readonly owned: readonly OwnedSecret[];
+  readonly blank?: string;
+}
 
 function nameOf({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
   return `Secret ${namespace}/${name}`;

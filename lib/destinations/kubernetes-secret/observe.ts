@@ -13,7 +13,25 @@ export function readingWay(observe: "watch" | "apply"): "get" | "patch" {
 
 /** Reads the Secret for the next decision. */
 export async function observe(apis: DestinationApis, work: Work, signal: AbortSignal): Promise<Work> {
-  const found = await apis.secrets.observe(work.secret, readingWay(work.seen.observe), signal);
+  return observed(apis, work, await find(apis, work, signal), signal);
+}
+
+/** One request. Undefined: absent. */
+export function find(
+  { secrets }: Pick<DestinationApis, "secrets">,
+  { secret, seen }: Work,
+  signal: AbortSignal,
+): Promise<SeenSecret | undefined> {
+  return secrets.observe(secret, readingWay(seen.observe), signal);
+}
+
+/** What a decision needs to know of the Secret that was found. Asks only about one that is missing or not just ours. */
+export async function observed(
+  apis: DestinationApis,
+  work: Work,
+  found: SeenSecret | undefined,
+  signal: AbortSignal,
+): Promise<Work> {
   if (!found) {
     // If our Secret is missing, the garbage collector may have removed it with its declaration: then it must not be
     // created again (lease-table 22).

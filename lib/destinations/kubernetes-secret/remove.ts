@@ -1,5 +1,7 @@
+import { digestOf, sameDigest } from "../../digest.ts";
 import type { Claim } from "../../ports/claim.ts";
 import type { NamedObject, OwnerReference } from "../../ports/objects.ts";
+import type { Row } from "../../ports/rows.ts";
 import type { DestinationApis } from "../destination.ts";
 import { readingWay } from "./observe.ts";
 
@@ -26,4 +28,20 @@ export async function removeIfOurs(
   await claim.require();
   if (found.ownerReferences.length === 1) return secrets.remove(secret, found, signal);
   if (!found.deleting) await secrets.dropOwner(secret, owner.uid, found, signal);
+}
+
+/** Empties a Secret that the row only filled, unless somebody has put other data there since. */
+export async function emptyIfOurs(
+  { secrets, digestKey }: Pick<DestinationApis, "secrets" | "digestKey">,
+  { state }: Pick<Row, "state">,
+  secret: NamedObject,
+  { observe }: Pick<Removing, "observe">,
+  claim: Pick<Claim, "require">,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await secrets.observe(secret, readingWay(observe), signal);
+  const { digest } = state;
+  if (found === undefined || digest === undefined || !sameDigest(digestOf(digestKey, found.data), digest)) return;
+  await claim.require();
+  await secrets.replaceData(secret, found.uid, new Map(), signal);
 }

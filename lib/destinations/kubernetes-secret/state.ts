@@ -1,7 +1,7 @@
 import type { Digest, DigestKey } from "../../digest.ts";
 import type { NamedObject, OwnerReference } from "../../ports/objects.ts";
 import type { OwnedSecret, Row } from "../../ports/rows.ts";
-import type { SeenSecret, WrittenSecret } from "../../ports/secrets.ts";
+import type { DesiredSecret, SeenSecret, WrittenSecret } from "../../ports/secrets.ts";
 import type { SecretData } from "../../secret-value.ts";
 import type { Rival } from "./owners.ts";
 
@@ -71,6 +71,12 @@ export function ownedUnder(row: Row, name: string): OwnedSecret | undefined {
   return row.state.owned.find((owned) => owned.name === name);
 }
 
+/** The Secret as an apply writes it. */
+export function desiredSecret({ seen: { destination }, data }: Work): DesiredSecret {
+  const { type, labels, annotations, ownerReference } = destination;
+  return { type, labels, annotations, ownerReference, data };
+}
+
 /** The state after a write, or for a Secret in step: recorded as ours. */
 export function recorded(
   work: Work,
@@ -95,6 +101,12 @@ export function recorded(
     ...(why === undefined ? {} : { wrote: why }),
     seen: { ...after.seen, row: { ...after.seen.row, verify: false }, secret: "unread", applied: true },
   };
+}
+
+/** The state once our owner reference stands beside the others on this Secret. */
+export function withReference(work: Work, secret: SeenSecret): Work {
+  const ownerReferences = [...secret.ownerReferences, { ...work.seen.destination.ownerReference }];
+  return { ...work, seen: { ...work.seen, secret: { ...secret, ownerReferences } } };
 }
 
 /** The state with these Secrets recorded as ours. */

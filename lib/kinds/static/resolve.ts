@@ -8,15 +8,13 @@ import type { Resolution, ResolveInput } from "../../declarations/resolution.ts"
 import { placeOfRead } from "../../declarations/source.ts";
 import type { WantedSecret } from "../../destinations/kubernetes-secret/state.ts";
 import { parseDuration } from "../../duration.ts";
-import { SyncError } from "../../errors.ts";
 import { partsOf, type SyncKey } from "../../keys.ts";
-import { desiredLabels } from "../../owner-labels.ts";
 import type { ClusterSettings } from "../../ports/fleet.ts";
 import type { VaultIdentity, VaultRead } from "../../ports/vault.ts";
 import { readId } from "../../ports/vault-ids.ts";
-import type { RolloutTarget } from "../../ports/workloads.ts";
-import { type Transformation, transformationOf, transformationRefs } from "../../transform/transformation.ts";
+import type { Transformation } from "../../transform/transformation.ts";
 import type { AskedVault, Resolved } from "../kind.ts";
+import { destinationOf, mustBeStored, resolveTransformation, targetsOf } from "../shared/resolve.ts";
 
 /** A VaultStaticSecret with all its references: only Vault and the cluster remain to be read. */
 export interface ResolvedStaticSecret extends Resolved {
@@ -35,19 +33,6 @@ function refreshOf(spec: SpecOf<"VaultStaticSecret">): number | undefined {
   const declaredMs = parseDuration(spec.refreshAfter ?? "0s") ?? 0;
   if (declaredMs > 0) return declaredMs;
   return spec.hmacSecretData ? DEFAULT_REFRESH_MS : undefined;
-}
-
-function destinationOf(spec: SpecOf<"VaultStaticSecret">, uid: string): WantedSecret {
-  const { name, create, overwrite, type, labels = {}, annotations = {} } = spec.destination;
-  if (!create) return { name, create, overwrite: false, type: type || "Opaque", labels: {}, annotations: {} };
-  return { name, create, overwrite, type: type || "Opaque", labels: desiredLabels(labels, uid), annotations };
-}
-
-/** None without a MAC, as in VSO. */
-function targetsOf({ hmacSecretData, rolloutRestartTargets = [] }: SpecOf<"VaultStaticSecret">): RolloutTarget[] {
-  if (!hmacSecretData) return [];
-  const byName = new Map(rolloutRestartTargets.map((target) => [`${target.kind}/${target.name}`, target]));
-  return [...byName.values()];
 }
 
 function readOf(
@@ -69,37 +54,10 @@ function readOf(
   };
 }
 
-/**
- * Templates and filters of the declaration and its SecretTransformations, each noted as a reference (lease-table 23).
- */
-function resolveTransformation(
-  { declared, cluster }: ResolveInput,
-  spec: SpecOf<"VaultStaticSecret">,
-  lookup: LookUp,
-): Transformation {
-  const { namespace, name } = partsOf(declared.key);
-  const given = { owner: { namespace, name }, spec: spec.destination.transformation };
-  // Notes all of them first, so that they are loaded together.
-  for (const ref of transformationRefs(given)) lookup.note("SecretTransformation", ref);
-  return transformationOf({
-    ...given,
-    excludeRaw: cluster.globalTransformationOptions?.excludeRaw ?? false,
-    missingKey: cluster.globalTransformationOptions?.missingKey ?? "default",
-    find: (ref) => lookup.find("SecretTransformation", ref, "transformationRefs").spec,
-  });
-}
-
-function tooLarge(bytes: number): SyncError {
-  return new SyncError(
-    "SPEC_INVALID",
-    `spec, labels and annotations are ${bytes} bytes, too many to store: make them smaller`,
-  );
-}
-
 function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
   const { declared, cluster } = input;
   const { namespace } = partsOf(declared.key);
-  if (declared.tooLarge !== undefined) throw tooLarge(declared.tooLarge);
+  mustBeStored(declared);
   const spec = mustParseSpec("VaultStaticSecret", declared.spec);
   const identity = resolveIdentity(lookup, spec.vaultAuthRef, namespace, cluster);
   const read = readOf(spec, identity, cluster, declared.key);
@@ -114,12 +72,13 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
       },
     },
     read,
-    destination: destinationOf(spec, declared.uid),
+    destination: destinationOf(spec.destination, declared.uid),
     refreshAfterMs: refreshOf(spec),
     hmac: spec.hmacSecretData,
-    transformation: resolveTransformation(input, spec, lookup),
+    transformation: resolveTransformation(input, spec.destination.transformation, lookup),
     instantUpdates: spec.syncConfig?.instantUpdates ?? false,
-    rolloutTargets: targetsOf(spec),
+    // None without a MAC, as in VSO.
+    rolloutTargets: spec.hmacSecretData ? targetsOf(spec.rolloutRestartTargets) : [],
   };
 }
 

@@ -3,10 +3,8 @@ import { kubernetesSecrets } from "../../destinations/kubernetes-secret/kubernet
 import { isApplied, type Row } from "../../ports/rows.ts";
 import type { SourceData } from "../../ports/vault.ts";
 import { VAULT_STATIC_SECRET } from "../../resource-kinds.ts";
-import type { SecretData } from "../../secret-value.ts";
-import { secretData, templateInput } from "../../transform/secret-data.ts";
-import { isPlain } from "../../transform/transformation.ts";
 import type { ForeseeInput, Obtained, SyncKind } from "../kind.ts";
+import { transformed } from "../shared/transformed.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "./resolve.ts";
 import { ownStatic, staticState } from "./static-state.ts";
 import { warningsOf } from "./warnings.ts";
@@ -34,7 +32,7 @@ async function readAndTransform(run: ForeseeInput<ResolvedStaticSecret>): Promis
     const { own = {} } = ownStatic({ ...(version && { version }), olderSince: olderSince ?? now });
     return { kind: "later", because, at: now + OLDER_AGAIN_MS, own };
   }
-  const { data, missing } = await dataOf(run, source);
+  const { data, missing } = await transformed(run, resolved.transformation, source);
   const read = source.version ?? version;
   return {
     kind: "data",
@@ -51,14 +49,4 @@ function isOlder(row: Row, { version }: SourceData, now: number): boolean {
   if (!recorded || !version || !isApplied(row)) return false;
   const isBefore = Date.parse(version.createdTime) < Date.parse(recorded.createdTime);
   return isBefore && now - olderSince < OLDER_BELIEVED_MS;
-}
-
-/** The Secret's data. Without templates and filters the engine is not even loaded. */
-async function dataOf(
-  { row, resolved: { transformation }, templates, signal }: ForeseeInput<ResolvedStaticSecret>,
-  source: SourceData,
-): Promise<{ readonly data: SecretData; readonly missing: readonly string[] }> {
-  if (isPlain(transformation)) return { data: secretData(source, transformation), missing: [] };
-  const rendered = await templates.render({ ...transformation, input: templateInput(source, row.declared) }, signal);
-  return { data: secretData(source, transformation, rendered), missing: rendered.missing };
 }

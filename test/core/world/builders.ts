@@ -46,6 +46,20 @@ export function aStaticSecret(name = "db", spec: StaticSecretSpec = {}): Cluster
   };
 }
 
+/** A VaultDynamicSecret of `database/creds/<name>` into Secret `<name>`. */
+export function aDynamicSecret(name = "db", spec: StaticSecretSpec = {}): ClusterObject {
+  const { namespace = NAMESPACE, labels, annotations, destination = {}, ...rest } = spec;
+  return {
+    apiVersion: API,
+    kind: "VaultDynamicSecret",
+    metadata: { name, namespace, ...(labels ? { labels } : {}), ...(annotations ? { annotations } : {}) },
+    spec: {
+      ...{ mount: "database", path: `creds/${name}`, destination: { name, create: true, ...destination } },
+      ...rest,
+    },
+  };
+}
+
 /** What a path of kv holds. */
 export function aVaultSecret(path = "db", data: Readonly<Record<string, unknown>> = { password: "one" }): VaultSecret {
   return { vault: path, data };

@@ -11,6 +11,7 @@ import type { Log, Metrics } from "../../../lib/ports/telemetry.ts";
 import type { TokenStore } from "../../../lib/ports/tokens.ts";
 import { type Reconciler, reconciler } from "../../../lib/reconcile/reconcile.ts";
 import { tick } from "../../../lib/schedule/tick.ts";
+import { tokenSeals } from "../../../lib/vault/token-seals.ts";
 import { type OpenVaultApi, vaultApi } from "../../../lib/vault/vault-api.ts";
 import type { MemoryCluster } from "./cluster.ts";
 import { memoryClients } from "./cluster-clients.ts";
@@ -92,12 +93,12 @@ export function keyferry(parts: ProcessParts): Keyferry {
   const clients = memoryClients({ time, clusterOf: parts.clusterOf, effect });
   const apis = kubernetesApis({ clients, clock, log });
   const openClient = () => memoryVaultClient({ time, vaultAt: parts.vaultAt, effect });
-  const cache = parts.tokens && {
-    store: withEffects(parts.tokens, "tokens", effect, time),
-    key: async () => Buffer.alloc(32, 9),
+  const sealing = {
+    keys: async () => [Buffer.alloc(32, 9)],
     installation,
     randomBytes: (count: number) => Buffer.from(Array.from({ length: count }, () => Math.floor(random() * 256))),
   };
+  const cache = parts.tokens && { ...sealing, store: withEffects(parts.tokens, "tokens", effect, time) };
   const vault = vaultApi({ clock, credentials: apis.credentials, log, openClient, ...(cache ? { cache } : {}) });
   const queue: WorkQueue = { send: (messages) => effect("queue send", () => parts.queue.send(messages)) };
   const deps: ReconcileDeps = {
@@ -105,6 +106,8 @@ export function keyferry(parts: ProcessParts): Keyferry {
     leases: withEffects(parts.store, "store", effect, time),
     queue,
     vault,
+    issues: vault.issues,
+    seals: tokenSeals(sealing),
     templates: plainTemplates,
     fleet: (name) => fleet().find((settings) => settings.name === name),
     digestKey: KEY,

@@ -1,5 +1,5 @@
 import type { EpochMs } from "../../../lib/clock.ts";
-import { SyncError } from "../../../lib/errors.ts";
+import { type RequestOutcome, SyncError } from "../../../lib/errors.ts";
 import type { VaultTarget } from "../../../lib/ports/vault.ts";
 import { type Asked, describe } from "../../../lib/vault/asked.ts";
 import { networkError, timedOut } from "../../../lib/vault/network-errors.ts";
@@ -21,22 +21,27 @@ export function memoryVaultClient({ time, vaultAt, effect = plainly }: VaultClie
   const answeredAt = new Map<string, EpochMs>();
   const addressOf = ({ address }: VaultTarget): string => address.replace(/\/+$/, "");
 
+  const refused = (code: string, asked: Asked): unknown =>
+    networkError(Object.assign(new Error("refused"), { code }), asked);
   const reached = async (target: VaultTarget, asked: Asked, signal: AbortSignal): Promise<MemoryVault> => {
     const vault = vaultAt(addressOf(target));
     if (vault?.outage === "silent") {
       await time.sleep(target.timeoutMs, signal);
-      throw signal.aborted ? givenUp(asked) : timedOut(asked, target.timeoutMs);
+      throw signal.aborted ? givenUp(asked, "unknown") : timedOut(asked, target.timeoutMs);
     }
     if (vault && vault.outage === undefined) return vault;
-    throw networkError(Object.assign(new Error("refused"), { code: "ECONNREFUSED" }), asked);
+    throw refused("ECONNREFUSED", asked);
   };
   return {
     async ask(target, question, signal) {
       const asked = askedOf(target, question);
-      if (signal.aborted) throw givenUp(asked);
-      return effect(`vault ${question.purpose}`, async () => {
+      if (signal.aborted) throw givenUp(asked, "none");
+      return effect(effectOf(question), async () => {
         const vault = await reached(target, asked, signal);
-        const answer = vault.server.handle(questionOf(question));
+        const answer = await vault.serve(questionOf(question), { timeoutMs: target.timeoutMs, signal });
+        if (answer === "cut") throw refused("ECONNRESET", asked);
+        if (answer === "swallowed")
+          throw signal.aborted ? givenUp(asked, "unknown") : timedOut(asked, target.timeoutMs);
         answeredAt.set(addressOf(target), time.now());
         return answer;
       });
@@ -60,6 +65,11 @@ function questionOf({ method, path, query = "", token, body }: VaultQuestion) {
   };
 }
 
-function givenUp(asked: Asked): SyncError {
-  return new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} ran out of time`);
+/** `vault kv-v2`, `vault issue`, `vault lease renew`, `vault token revoke-self`. */
+function effectOf({ purpose, path }: VaultQuestion): string {
+  return purpose === "lease" || purpose === "token" ? `vault ${purpose} ${path.split("/").at(-1)}` : `vault ${purpose}`;
+}
+
+function givenUp(asked: Asked, outcome: RequestOutcome): SyncError {
+  return new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} ran out of time`, { outcome });
 }

@@ -3,7 +3,10 @@ import type { VaultAnswer as HarnessAnswer, Vault } from "../../harness/index.ts
 import type { VaultRequestOptions } from "../../harness/vault/vault-client.ts";
 import type { MemoryCluster } from "./cluster.ts";
 import type { WorldTime } from "./time.ts";
-import type { Answer, Body } from "./vault/answers.ts";
+import type { Answer, Body, Question } from "./vault/answers.ts";
+import type { Lease } from "./vault/leases.ts";
+import type { MadeCertificate } from "./vault/pki.ts";
+import { type Meddler, served } from "./vault/serve.ts";
 import { type VaultServer, vaultServer } from "./vault/server.ts";
 import { ROOT } from "./vault/tokens.ts";
 
@@ -28,6 +31,11 @@ export type ContractVault = Pick<
   | "start"
   | "pause"
   | "resume"
+  | "enablePki"
+  | "putPkiRole"
+  | "putDatabaseRole"
+  | "leases"
+  | "lease"
 >;
 
 /** A Vault in memory with the administration that tests set the scene with. */
@@ -40,12 +48,34 @@ export interface MemoryVault extends ContractVault {
   /** The Kubernetes login for the service accounts of one cluster. */
   enableKubernetesAuth(cluster: MemoryCluster, options?: { readonly mount?: string }): Promise<void>;
   enableJwtAuth(cluster: MemoryCluster, options?: { readonly mount?: string }): Promise<void>;
+  /** A database engine; no database is behind it, and `login` asks itself. */
+  enableDatabase(options?: { readonly mount?: string }): Promise<void>;
+  putStaticRole(name: string, role: { readonly rotationPeriod: string; readonly mount?: string }): Promise<void>;
+  enableKubernetesSecrets(options?: { readonly mount?: string }): Promise<void>;
+  putKubernetesRole(name: string, role?: { readonly ttl?: string; readonly mount?: string }): Promise<void>;
+  /** Whether this user of the database gets in with this password now. */
+  login(user: string, password: string, mount?: string): Promise<boolean>;
+  /** All leases that live, oldest first, with the tokens they end with. Those of logins are left out. */
+  liveLeases(prefix?: string): readonly Lease[];
+  certificates(mount?: string): readonly MadeCertificate[];
+  /** A request is worked on. */
+  isWorking(): boolean;
+  /** From now on this says what happens to each request of keyferry; undefined: nothing. */
+  meddle(meddler: Meddler | undefined): void;
+  /** A client that goes does not end its request: something between it and Vault keeps it open. */
+  keepsGoing: boolean;
+  /** A request of keyferry as it meets it. */
+  serve(
+    question: Question,
+    client: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  ): ReturnType<typeof served>;
 }
 
 export function memoryVault({ address, time }: { readonly address: string; readonly time: WorldTime }): MemoryVault {
   const reviewers = new Map<string, MemoryCluster>();
   const kvVersions = new Map<string, 1 | 2>();
   let outage: MemoryVault["outage"];
+  let meddler: Meddler | undefined;
   const server = vaultServer({ now: time.now, isThere: (mount, claims) => isThere(reviewers.get(mount), claims) });
 
   const request = async <T = HarnessAnswer>(
@@ -69,10 +99,15 @@ export function memoryVault({ address, time }: { readonly address: string; reado
     accepted(await request<T>("POST", path, body), path).body;
   const enable = async (type: string, mount: string): Promise<void> =>
     void (await write(`sys/auth/${mount}`, { type }));
-  return {
+  const mounting = async (type: string, mount: string): Promise<void> =>
+    void (await write(`sys/mounts/${mount}`, { type }));
+  const liveLeases = (prefix = ""): readonly Lease[] =>
+    server.leases.live().filter(({ id }) => prefix === "" || id.startsWith(`${prefix.replace(/\/$/, "")}/`));
+  const vault: MemoryVault = {
     time,
     server,
     address,
+    keepsGoing: false,
     flavor: "openbao",
     request,
     write,
@@ -131,7 +166,51 @@ export function memoryVault({ address, time }: { readonly address: string; reado
     resume() {
       outage = undefined;
     },
+    enableDatabase: ({ mount = "database" } = {}) => mounting("database", mount),
+    async putDatabaseRole(name, { mount = "database", defaultTtl = "1h", maxTtl = "24h", creationSeconds = 0 } = {}) {
+      const times = { default_ttl: defaultTtl, max_ttl: maxTtl, creation_time: creationSeconds };
+      await write(`${mount}/roles/${name}`, times);
+    },
+    async putStaticRole(name, { mount = "database", rotationPeriod }) {
+      await write(`${mount}/static-roles/${name}`, { username: name, rotation_period: rotationPeriod });
+    },
+    enableKubernetesSecrets: ({ mount = "kubernetes" } = {}) => mounting("kubernetes", mount),
+    async putKubernetesRole(name, { mount = "kubernetes", ttl = "1h" } = {}) {
+      await write(`${mount}/roles/${name}`, { token_default_ttl: ttl });
+    },
+    async enablePki({ mount = "pki", commonName = "a root", ttl = "87600h" } = {}) {
+      await mounting("pki", mount);
+      return String(
+        (await write(`${mount}/root/generate/internal`, { common_name: commonName, ttl })).data.certificate,
+      );
+    },
+    async putPkiRole(name, { mount = "pki", ...role } = {}) {
+      await write(`${mount}/roles/${name}`, { ttl: "1h", ...role });
+    },
+    leases: async (prefix) =>
+      liveLeases(prefix)
+        .map(({ id }) => id)
+        .sort(),
+    async lease(id) {
+      const answer = await request("POST", "sys/leases/lookup", { lease_id: id });
+      if (answer.status !== 200) return undefined;
+      const { issue_time: issueTime, expire_time: expireTime, renewable, ttl } = answer.body.data;
+      return {
+        ...{ id, issueTime: String(issueTime), expireTime: String(expireTime) },
+        ...{ renewable: renewable === true, ttl: Number(ttl) },
+      };
+    },
+    login: async (user, password, mount = "database") => server.engine(mount)?.login?.(user, password) ?? false,
+    liveLeases,
+    certificates: (mount = "pki") => server.engine(mount)?.pki?.made() ?? [],
+    isWorking: () => server.underWay.size > 0,
+    meddle(next) {
+      meddler = next;
+    },
+    serve: (question, client) =>
+      served({ server, time, fault: meddler?.(question) ?? {}, keepsGoing: vault.keepsGoing }, question, client),
   };
+  return vault;
 }
 
 export function decoded(path: string): string {

@@ -247,14 +247,16 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
   return world;
 }
 
-/** A kv mount of each version, and in each cluster a login, its defaults, and a team's namespace. */
+/** A kv mount of each version, the engines that issue, and in each cluster a login, its defaults, and a team's namespace. */
 async function furnish(vault: MemoryVault, clusters: ReadonlyMap<string, MemoryCluster>): Promise<void> {
   await vault.enableKv("kv", 2);
   await vault.enableKv("old", 1);
   await vault.writePolicy(
     "app",
-    'path "kv/*" { capabilities = ["read"] } path "old/*" { capabilities = ["read"] } path "kv/data/closed/*" { capabilities = ["deny"] }',
+    'path "kv/*" { capabilities = ["read"] } path "old/*" { capabilities = ["read"] } path "kv/data/closed/*" { capabilities = ["deny"] }' +
+      'path "database/*" { capabilities = ["read"] } path "kubernetes/*" { capabilities = ["update"] } path "pki/*" { capabilities = ["read", "update"] }',
   );
+  await Promise.all([vault.enableDatabase(), vault.enableKubernetesSecrets(), vault.enablePki()]);
   for (const [name, cluster] of clusters) {
     const mount = `kubernetes-${name}`;
     await vault.enableKubernetesAuth(cluster, { mount });

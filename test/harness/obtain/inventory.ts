@@ -147,6 +147,33 @@ export const INVENTORY = {
       minutes: 2,
     },
   },
+  // What issues from a database, and from a cluster: they too are outside of such a Vault.
+  "vault-plugin-database-postgresql": {
+    version: VAULT,
+    variable: "KEYFERRY_VAULT_PLUGIN_DATABASE_POSTGRESQL",
+    versionArgs: ["-h"],
+    accepts: /(?!)/,
+    build: {
+      kind: "go",
+      module: "vault",
+      package: "github.com/hashicorp/vault/plugins/database/postgresql/postgresql-database-plugin",
+      flags: ["-ldflags=-s -w"],
+      minutes: 1,
+    },
+  },
+  "vault-plugin-secrets-kubernetes": {
+    version: "0.12.0",
+    variable: "KEYFERRY_VAULT_PLUGIN_SECRETS_KUBERNETES",
+    versionArgs: ["-h"],
+    accepts: /(?!)/,
+    build: {
+      kind: "go",
+      module: "vault",
+      package: "github.com/hashicorp/vault-plugin-secrets-kubernetes/cmd/vault-plugin-secrets-kubernetes",
+      flags: ["-ldflags=-s -w"],
+      minutes: 1,
+    },
+  },
   "kube-apiserver": {
     version: KUBERNETES,
     variable: "KEYFERRY_KUBE_APISERVER",

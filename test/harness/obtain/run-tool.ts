@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import type { User } from "../process/other-user.ts";
 import { outputTail } from "../process/output-tail.ts";
 import { forgetGroup, watchGroup } from "../process/watchdog.ts";
 import type { Environment } from "./find.ts";
@@ -7,11 +8,17 @@ import type { Environment } from "./find.ts";
 export function runTool(
   command: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly env?: Environment } = {},
+  options: { readonly cwd?: string; readonly env?: Environment; readonly user?: User } = {},
 ): Promise<void> {
   const tail = outputTail();
   const env = { ...process.env, ...options.env };
-  const child = spawn(command, [...args], { cwd: options.cwd, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const child = spawn(command, [...args], {
+    cwd: options.cwd,
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+    ...options.user,
+  });
   const { pid } = child;
   if (pid !== undefined) watchGroup(pid);
   tail.follow(child.stdout);

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { User } from "./other-user.ts";
 import { type OutputTail, outputTail } from "./output-tail.ts";
 import { forgetGroup, watchGroup } from "./watchdog.ts";
 
@@ -14,8 +15,12 @@ export interface ServerSpec {
   readonly ready: Probe;
   /** The whole environment: nothing of ours is inherited but PATH and HOME, so that no VAULT_* or KUBECONFIG leaks in. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Whom it runs as; only root can say so. */
+  readonly user?: User;
   readonly startTimeoutMs?: number;
-  /** How long a server may take to end after SIGTERM before it gets SIGKILL. */
+  /** What asks it to end; SIGTERM when not given. */
+  readonly stopSignal?: NodeJS.Signals;
+  /** How long a server may take to end after that signal before it gets SIGKILL. */
   readonly stopGraceMs?: number;
   /** The same at the end of its scope: shorter for a server whose data is thrown away with it. */
   readonly disposeGraceMs?: number;
@@ -29,7 +34,7 @@ export interface Server extends AsyncDisposable {
   /** The last 50 lines of its output, over all its runs. */
   output(): string;
   start(): Promise<void>;
-  /** SIGTERM, then SIGKILL after the grace. */
+  /** SIGTERM or its own signal, then SIGKILL after the grace. */
   stop(): Promise<void>;
   /** SIGKILL: what a crash looks like. */
   kill(): Promise<void>;
@@ -56,6 +61,7 @@ export async function startServer(spec: ServerSpec): Promise<Server> {
 function makeServer(spec: ServerSpec): Server {
   const tail = outputTail();
   let run: Run | undefined;
+  const { stopSignal = "SIGTERM" } = spec;
 
   const end = async (first: NodeJS.Signals, graceMs = spec.stopGraceMs ?? 5_000): Promise<void> => {
     const ending = run;
@@ -84,7 +90,7 @@ function makeServer(spec: ServerSpec): Server {
         throw new Error(`${(error as Error).message}\n--- last lines of ${spec.name} ---\n${tail.text()}`);
       }
     },
-    stop: () => end("SIGTERM"),
+    stop: () => end(stopSignal),
     kill: () => end("SIGKILL"),
     async restart() {
       await server.stop();
@@ -96,7 +102,7 @@ function makeServer(spec: ServerSpec): Server {
       untilStopped(run.pid);
     },
     resume: () => run && signalGroup(run.pid, "SIGCONT"),
-    [Symbol.asyncDispose]: () => end("SIGTERM", spec.disposeGraceMs),
+    [Symbol.asyncDispose]: () => end(stopSignal, spec.disposeGraceMs),
   };
   return server;
 }
@@ -110,6 +116,7 @@ function launch(spec: ServerSpec, tail: OutputTail): Run {
     env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", ...spec.env },
     // A group of its own: the terminal's Ctrl-C reaches us only, and its plugins end with it.
     detached: true,
+    ...spec.user,
   });
   const { pid } = child;
   if (pid === undefined || !child.stdin || !child.stdout || !child.stderr)

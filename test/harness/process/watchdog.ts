@@ -21,7 +21,11 @@ done
 alive() { for g in $groups; do kill -0 "-$g" 2>/dev/null && return 0; done; return 1; }
 for g in $groups; do kill -CONT "-$g"; kill -TERM "-$g"; done 2>/dev/null
 n=0
-while alive && [ $n -lt 5 ]; do sleep 0.1; n=$((n+1)); done
+while alive && [ $n -lt 5 ]; do
+  sleep 0.1; n=$((n+1))
+  # PostgreSQL waits for its clients after a TERM, not after an INT.
+  [ $n -eq 2 ] && for g in $groups; do kill -INT "-$g"; done 2>/dev/null
+done
 for g in $groups; do kill -KILL "-$g"; done 2>/dev/null
 printf '%s' "$list" | while read -r dir; do rm -rf -- "$dir"; done
 `;

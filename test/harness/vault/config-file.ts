@@ -9,6 +9,7 @@ export interface VaultPlan {
   readonly ports: { readonly api: number; readonly cluster: number };
   /** PEM files, when it speaks TLS. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  readonly maxRequestDuration?: string;
 }
 
 export const vaultAddress = ({ tls, ports }: VaultPlan): string => `${tls ? "https" : "http"}://127.0.0.1:${ports.api}`;
@@ -18,7 +19,7 @@ export const dataFolder = (plan: VaultPlan): string => join(plan.folder, "raft")
 
 /** The server's configuration, in JSON, which both flavors read. */
 export function configFile(plan: VaultPlan): string {
-  const { flavor, ports, tls } = plan;
+  const { flavor, ports, tls, maxRequestDuration } = plan;
   const common = {
     // Not -dev: its storage is memory, and a stopped server has to come back with its data. Raft is what both have.
     storage: {
@@ -34,6 +35,7 @@ export function configFile(plan: VaultPlan): string {
         address: `127.0.0.1:${ports.api}`,
         cluster_address: `127.0.0.1:${ports.cluster}`,
         ...(tls ? { tls_cert_file: tls.certFile, tls_key_file: tls.keyFile } : { tls_disable: true }),
+        ...(maxRequestDuration !== undefined && { max_request_duration: maxRequestDuration }),
       },
     },
     api_addr: vaultAddress(plan),

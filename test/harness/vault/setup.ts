@@ -50,7 +50,7 @@ export function vaultSetup(client: VaultClient, plan: VaultPlan): VaultSetup {
     },
     writePolicy: async (name, policy) => void (await client.write(`sys/policies/acl/${name}`, { policy })),
     async enableKubernetesAuth(cluster, { mount = "kubernetes" } = {}) {
-      if (plan.flavor === "vault") await ensurePlugin(client, plan, "kubernetes");
+      if (plan.flavor === "vault") await ensurePlugin(client, plan, "auth/kubernetes");
       const reviewer = await makeReviewer(cluster);
       await client.write(`sys/auth/${mount}`, { type: "kubernetes" });
       await client.write(`auth/${mount}/config`, {
@@ -68,7 +68,7 @@ export function vaultSetup(client: VaultClient, plan: VaultPlan): VaultSetup {
       });
     },
     async enableAwsAuth({ mount = "aws", stsEndpoint, stsRegion, serverId }) {
-      await ensurePlugin(client, plan, "aws");
+      await ensurePlugin(client, plan, "auth/aws");
       await client.write(`sys/auth/${mount}`, { type: "aws" });
       await client.write(`auth/${mount}/config/client`, {
         sts_endpoint: stsEndpoint,

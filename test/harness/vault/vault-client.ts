@@ -9,9 +9,15 @@ export interface VaultRequestOptions extends HttpOptions {
 /** Vault's usual answer. */
 export interface VaultAnswer {
   readonly data: Readonly<Record<string, unknown>>;
-  readonly auth?: { readonly client_token: string; readonly accessor: string; readonly lease_duration: number };
+  readonly auth?: {
+    readonly client_token: string;
+    readonly accessor: string;
+    readonly lease_duration: number;
+    readonly renewable: boolean;
+  };
   readonly lease_id?: string;
   readonly lease_duration?: number;
+  readonly renewable?: boolean;
   readonly errors?: readonly string[];
 }
 

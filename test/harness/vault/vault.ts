@@ -17,6 +17,9 @@ import {
   type VaultPlan,
   vaultAddress,
 } from "./config-file.ts";
+import { type VaultIdentities, vaultIdentities } from "./identities.ts";
+import { type VaultIssuing, vaultIssuing } from "./issuing.ts";
+import { type VaultLeases, vaultLeases } from "./leases.ts";
 import { type VaultSetup, vaultSetup } from "./setup.ts";
 import { type VaultClient, vaultClient } from "./vault-client.ts";
 
@@ -25,10 +28,12 @@ export interface VaultOptions {
   readonly flavor?: VaultFlavor;
   /** With TLS its certificate is of a CA of its own: see `caPem`. */
   readonly tls?: boolean;
+  /** After which the server cancels a request of its own accord, such as `3s`; 90 s when not given. */
+  readonly maxRequestDuration?: string;
 }
 
 /** A real, initialized, unsealed and audited server. Its data outlives a stop, not the value's scope. */
-export interface Vault extends VaultClient, VaultSetup, AsyncDisposable {
+export interface Vault extends VaultClient, VaultSetup, VaultIssuing, VaultIdentities, VaultLeases, AsyncDisposable {
   readonly flavor: VaultFlavor;
   readonly address: string;
   /** The root token. */
@@ -65,7 +70,14 @@ export async function startVault(options: VaultOptions = {}): Promise<Vault> {
   const folder = started.use(await tempFolder(flavor));
   const [api = 0, cluster = 0] = (await reservePorts(2)).map((port) => started.use(port).port);
   const tls = options.tls === true ? await tlsFiles(folder) : undefined;
-  const plan: VaultPlan = { flavor, folder: folder.path, ports: { api, cluster }, ...(tls && { tls }) };
+  const { maxRequestDuration } = options;
+  const plan: VaultPlan = {
+    flavor,
+    folder: folder.path,
+    ports: { api, cluster },
+    ...(tls && { tls }),
+    ...(maxRequestDuration !== undefined && { maxRequestDuration }),
+  };
   await Promise.all([mkdir(dataFolder(plan)), mkdir(pluginFolder(plan))]);
   const config = join(folder.path, "server.json");
   await writeFile(config, configFile(plan));
@@ -134,6 +146,9 @@ function vault({ plan, client, server, keys, caPem, issuerPem, parts }: Parts): 
   return {
     ...client,
     ...vaultSetup(client, plan),
+    ...vaultIssuing(client, plan),
+    ...vaultIdentities(client),
+    ...vaultLeases(client),
     flavor: plan.flavor,
     address: vaultAddress(plan),
     token: keys.token,

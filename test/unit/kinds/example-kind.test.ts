@@ -60,9 +60,6 @@ function lotteryKind(lottery: Lottery, recordedNow: (key: SyncKey) => Promise<Js
       const now = run.clock();
       return { kind: "data", data: dataOf("7"), next: { at: now + 50_000 }, own: { drawnAt: now }, warnings: [] };
     },
-    async end({ row }) {
-      lottery.asked.push(`end ${row.key}`);
-    },
   };
 }
 
@@ -196,7 +193,7 @@ describe("a kind that a test adds, with nothing but its own folder's worth of co
     const cleanup = await scene.removeDeclaration();
     await scene.run(cleanup);
     assert.deepEqual([...scene.secrets.keys()], []);
-    assert.deepEqual(scene.lottery.asked, ["draw", `end ${cleanup}`]);
+    assert.deepEqual(scene.lottery.asked, ["draw"]);
     assert.ok(await scene.gone(cleanup));
   });
 });

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { sealer } from "../../../lib/vault/sealer.ts";
 
-const box = sealer(Buffer.alloc(32, 7), randomBytes);
+const box = sealer([Buffer.alloc(32, 7)], randomBytes);
 const text = Buffer.from("hvs.of-a-vault");
 
 describe("a sealer", () => {
@@ -26,7 +26,7 @@ describe("a sealer", () => {
   it("does not open it for another context, with another key, or damaged anywhere", () => {
     const sealed = box.seal(text, "a");
     assert.equal(box.open(sealed.text, "b"), undefined);
-    assert.equal(sealer(Buffer.alloc(32, 8), randomBytes).open(sealed.text, "a"), undefined);
+    assert.equal(sealer([Buffer.alloc(32, 8)], randomBytes).open(sealed.text, "a"), undefined);
     const bytes = Buffer.from(sealed.text, "base64");
     for (let at = 0; at < bytes.length; at++) {
       const damaged = Buffer.from(bytes);
@@ -37,6 +37,6 @@ describe("a sealer", () => {
   });
 
   it("takes no key of another length", () => {
-    assert.throws(() => sealer(Buffer.alloc(16), randomBytes), /32 bytes/);
+    assert.throws(() => sealer([Buffer.alloc(16)], randomBytes), /32 bytes/);
   });
 });

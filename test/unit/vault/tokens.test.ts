@@ -278,7 +278,7 @@ describe("tokens of Vault that processes share", () => {
     return tokenCache(
       {
         store: store.tokens(),
-        key: async () => Buffer.alloc(32, 7),
+        keys: async () => [Buffer.alloc(32, 7)],
         installation: "ours",
         randomBytes: (count) => Buffer.alloc(count, ++nonces),
       },

@@ -108,7 +108,7 @@ export function apiServer(options: ApiServerOptions): ApiServer {
     serve(call, who) {
       const object = answer(call, who);
       // An apply may create namespaces and definitions as well.
-      if (call.verb === "patch") {
+      if (call.verb === "patch" && call.query?.dryRun === undefined) {
         noticeDefinition(object);
         if (call.kind.resource === "namespaces") furnish(String(Object(object.metadata).name));
       }

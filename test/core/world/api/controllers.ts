@@ -8,7 +8,10 @@ import type { Change, Stored } from "./objects.ts";
 /** How long the controllers take to notice, in ms of the world's time. */
 export type Pace = () => number;
 
-/** The garbage collector, the namespace controller, and as much of the deployment controller as makes replica sets. */
+/**
+ * The garbage collector, the namespace controller, and as much of the deployment controller as makes replica sets and
+ * tells the status: its pods are there at once.
+ */
 export function runControllers(server: ApiServer, time: WorldTime, pace: Pace): void {
   let isAsked = false;
   const sweep = (): void => {
@@ -26,7 +29,10 @@ export function runControllers(server: ApiServer, time: WorldTime, pace: Pace): 
   server.objects.onChange((change) => {
     ask(change);
     if (change.resource === "deployments.apps" && change.type !== "DELETED") {
-      time.after(pace(), () => makeReplicaSet(server, change.object));
+      time.after(pace(), () => {
+        makeReplicaSet(server, change.object);
+        tellStatus(server, change.object);
+      });
     }
   });
 }
@@ -77,4 +83,18 @@ function makeReplicaSet(server: ApiServer, { metadata, spec }: Stored): void {
   const body = { metadata: { name: ofTemplate, namespace, labels }, spec: { template } };
   const call = { cluster: server.name, verb: "create", kind, namespace: String(namespace), body } as const;
   server.writes.create(kind, call, "admin");
+}
+
+/** A Deployment that is paused keeps the pods that it has. */
+function tellStatus(server: ApiServer, { metadata: { name, namespace } }: Stored): void {
+  const kind = server.kindOf("apps/v1", "Deployment");
+  const found = kind && server.objects.get(kind, String(namespace), name);
+  if (!found) return;
+  const { replicas = 1, paused } = isObject(found.spec) ? found.spec : {};
+  const counts = { replicas, updatedReplicas: replicas, availableReplicas: replicas };
+  const status = {
+    ...(paused === true ? Object(found.status) : counts),
+    observedGeneration: found.metadata.generation,
+  };
+  server.writes.update(kind, found, { ...found, status }, "kube-controller-manager");
 }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { KubeCall } from "../../../../lib/kubernetes/kube-call.ts";
 import type { WorldTime } from "../time.ts";
-import { isAllowed, type Who } from "./access.ts";
+import { isAllowed, mustBeAllowed, type Who } from "./access.ts";
 import { afterUpdate, applied, entriesOf, isObject, type Json, type Writer } from "./fields.ts";
 import { BUILT_IN, type ServedKind } from "./kinds.ts";
 import type { Objects, Stored } from "./objects.ts";
@@ -100,6 +100,8 @@ export function writes(deps: Deps): Writes {
     else {
       // What names a uid is about an object that is there.
       if (shape(body.metadata).uid !== undefined) throw conflict(kind.resource);
+      // Whoever may only patch creates nothing by it.
+      mustBeAllowed(objects, { ...call, verb: "create" }, who);
       mayBeMade(kind, call.namespace);
     }
     const place = { name: call.name, ...(kind.isNamespaced ? { namespace: call.namespace } : {}) };

@@ -17,16 +17,24 @@ const CAPABILITY: Readonly<Record<string, string>> = { GET: "read", POST: "updat
 
 /** The most specific rule of all policies decides; a denial among equals wins. */
 export function allows(rules: readonly Rule[], method: string, path: string): boolean {
+  return capabilitiesOf(rules, path).includes(CAPABILITY[method] ?? "");
+}
+
+/** What sys/capabilities-self says of a path. */
+export function capabilitiesOf(rules: readonly Rule[], path: string): readonly string[] {
   const isFor = (rule: Rule): boolean =>
     rule.path.endsWith("*") ? path.startsWith(rule.path.slice(0, -1)) : rule.path === path;
   const matching = rules.filter(isFor);
   const longest = Math.max(0, ...matching.map((rule) => rule.path.length));
   const deciding = matching.filter((rule) => rule.path.length === longest).flatMap(({ capabilities }) => capabilities);
-  return !deciding.includes("deny") && deciding.includes(CAPABILITY[method] ?? "");
+  return deciding.length === 0 || deciding.includes("deny") ? ["deny"] : [...new Set(deciding)];
 }
 
 /** What every token may do unless its role leaves it out. */
 export const DEFAULT_POLICY = `
   path "auth/token/lookup-self" { capabilities = ["read"] }
   path "auth/token/renew-self" { capabilities = ["update"] }
-  path "auth/token/revoke-self" { capabilities = ["update"] }`;
+  path "auth/token/revoke-self" { capabilities = ["update"] }
+  path "sys/capabilities-self" { capabilities = ["update"] }
+  path "sys/leases/renew" { capabilities = ["update"] }
+  path "sys/leases/lookup" { capabilities = ["update"] }`;

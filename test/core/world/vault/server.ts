@@ -1,7 +1,9 @@
-import { type Answer, type Body, bodyOf, done, failed, ok, type Question } from "./answers.ts";
+import { type Answer, type Body, bodyOf, done, failed, ok, type Question, textsOf } from "./answers.ts";
+import { atOnce, type Begun, type Engine, engineOf } from "./engines.ts";
 import { type KvMount, kvMount } from "./kv.ts";
+import { type Leases, vaultLeases } from "./leases.ts";
 import { type LoginMount, type LoginType, loginMount } from "./logins.ts";
-import { allows, DEFAULT_POLICY, rulesOf } from "./policies.ts";
+import { allows, capabilitiesOf, DEFAULT_POLICY, rulesOf } from "./policies.ts";
 import { type Token, type Tokens, vaultTokens } from "./tokens.ts";
 
 export interface VaultServerOptions {
@@ -12,10 +14,19 @@ export interface VaultServerOptions {
 
 /** A Vault in memory, at the level of its HTTP answers. */
 export interface VaultServer {
+  /** Begins to work; the token counts as it is now. `workMs` in place of what the role says. */
+  begin(question: Question, workMs?: number): Begun;
+  /** The same, and ends at once. */
   handle(question: Question): Answer;
   readonly tokens: Tokens;
+  readonly leases: Leases;
   kv(mount: string): KvMount | undefined;
+  engine(mount: string): Engine | undefined;
   isSealed: boolean;
+  /** In ms: a request that takes longer is ended, and has had no effect. */
+  maxRequestMs: number;
+  /** Requests that are worked on. */
+  readonly underWay: Set<Question>;
   /** What was answered so far, by `<operation> <path>`, as the audit log has it. */
   readonly audit: ReadonlyMap<string, number>;
 }
@@ -28,14 +39,18 @@ interface Limit {
 
 const OPERATIONS: Readonly<Record<string, string>> = { GET: "read", POST: "update", DELETE: "delete", LIST: "list" };
 const INTERVAL_MS = 60_000;
+const MAX_REQUEST_MS = 90_000;
 
 export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
   const kvs = new Map<string, KvMount>();
+  const engines = new Map<string, Engine>();
   const logins = new Map<string, LoginMount>();
   const policies = new Map<string, string>([["default", DEFAULT_POLICY]]);
   const limits = new Map<string, Limit>();
   const audit = new Map<string, number>();
   const tokens = vaultTokens(now);
+  const leases = vaultLeases(now);
+  const underWay = new Set<Question>();
 
   const mountOf = <T>(mounts: ReadonlyMap<string, T>, path: string) => {
     const name = [...mounts.keys()]
@@ -44,17 +59,23 @@ export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
     const mount = name === undefined ? undefined : mounts.get(name);
     return name === undefined || mount === undefined ? undefined : { mount, rest: path.slice(name.length + 1) };
   };
+  const rulesFor = ({ policies: names }: Token) => names.flatMap((name) => rulesOf(policies.get(name) ?? ""));
   const isAllowed = (token: Token | "root", { method, path }: Question): boolean =>
-    token === "root" ||
-    allows(
-      token.policies.flatMap((name) => rulesOf(policies.get(name) ?? "")),
-      method,
-      path,
-    );
+    token === "root" || allows(rulesFor(token), method, path);
+  const capabilities = (token: Token | "root", { paths }: Body): Answer => {
+    const of = (path: string) => (token === "root" ? ["root"] : capabilitiesOf(rulesFor(token), path));
+    const data = Object.fromEntries(textsOf(paths).map((path) => [path, of(path)]));
+    return ok({ ...data, data });
+  };
 
   /** What an administrator sets up, by the area below `sys/`. */
   const areas: Readonly<Record<string, (name: string, body: Body, method: string) => Answer | undefined>> = {
-    mounts: (name, body) => void kvs.set(name, kvMount(Object(body.options).version === "2" ? 2 : 1, now)),
+    mounts(name, body) {
+      const engine = engineOf(String(body.type), { now, leases, mount: name });
+      if (engine) engines.set(name, engine);
+      else kvs.set(name, kvMount(Object(body.options).version === "2" ? 2 : 1, now));
+      return undefined;
+    },
     auth(name, body, method) {
       if (method === "GET")
         return logins.has(name.split("/")[0] ?? "") ? ok({ data: {} }) : failed(400, "no such mount");
@@ -84,11 +105,11 @@ export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
     limit.used += 1;
     return limit.used > limit.rate;
   };
-  const authorized = (question: Question): Answer => {
-    const token = tokens.use(question.token);
-    if (token === undefined) return failed(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n");
-    if (!isAllowed(token, question)) return failed(403, "1 error occurred:\n\t* permission denied\n\n");
+  /** What is not issued is answered at once. */
+  const plainly = (question: Question, token: Token | "root"): Answer => {
     const { path } = question;
+    if (path.startsWith("sys/leases/")) return leases.handle(question, path.slice("sys/leases/".length));
+    if (path === "sys/capabilities-self") return capabilities(token, bodyOf(question));
     if (path.startsWith("sys/")) return system(question, path.slice("sys/".length));
     if (path.startsWith("auth/token/")) return tokens.handle(question, path.slice("auth/token/".length), token);
     if (path.startsWith("auth/")) {
@@ -98,7 +119,36 @@ export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
     const kv = mountOf(kvs, path);
     return kv ? kv.mount.handle(question, kv.rest) : failed(404, `no handler for route "${path}"`);
   };
-  const answered = (question: Question): Answer => {
+  /** A certificate is shown to whoever asks. */
+  const shown = ({ method, path }: Question): Answer | undefined => {
+    const found = method === "GET" ? mountOf(engines, path) : undefined;
+    const [, serial] = /^cert\/([^/]+)$/.exec(found?.rest ?? "") ?? [];
+    return serial === undefined ? undefined : found?.mount.pki?.show(serial);
+  };
+  const authorized = (question: Question): Begun => {
+    const certificate = shown(question);
+    if (certificate !== undefined) return atOnce(() => certificate);
+    const token = tokens.use(question.token);
+    if (token === undefined) return atOnce(() => failed(403, "permission denied"));
+    if (!isAllowed(token, question)) return atOnce(() => failed(403, "1 error occurred:\n\t* permission denied\n\n"));
+    const engine = mountOf(engines, question.path);
+    if (engine === undefined) return atOnce(() => plainly(question, token));
+    const begun = engine.mount.begin(question, engine.rest, token);
+    if (token === "root" || token.usesLeft !== 0) return begun;
+    return { ...begun, finish: () => unusable(begun.finish()) };
+  };
+  /** A lease of a token that has no use left is taken back at once. */
+  const unusable = (answer: Answer): Answer => {
+    const { lease_id: id } = (answer.status === 200 ? JSON.parse(answer.text) : {}) as { lease_id?: string };
+    const lease = leases.find(id ?? "");
+    if (lease === undefined) return answer;
+    lease.revokedAt = now();
+    return failed(
+      400,
+      "Secret cannot be returned; token had one use left, so leased credentials were immediately revoked.",
+    );
+  };
+  const answered = (question: Question): Answer | Begun => {
     const { path, method } = question;
     if (path === "sys/seal-status") return ok({ sealed: server.isSealed, initialized: true });
     if (server.isSealed) return failed(503, "Vault is sealed");
@@ -109,17 +159,30 @@ export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
     const mount = logins.get(login);
     return mount ? mount.handle(question, "login") : failed(403, "permission denied");
   };
+  const told = (question: Question): void => {
+    const operation = `${OPERATIONS[question.method] ?? question.method} ${question.path}`;
+    audit.set(operation, (audit.get(operation) ?? 0) + 1);
+  };
   const server: VaultServer = {
-    tokens,
-    audit,
+    ...{ tokens, leases, audit, underWay },
     isSealed: false,
+    maxRequestMs: MAX_REQUEST_MS,
     kv: (mount) => kvs.get(mount),
-    handle(question) {
-      const answer = answered(question);
-      const operation = `${OPERATIONS[question.method] ?? question.method} ${question.path}`;
-      audit.set(operation, (audit.get(operation) ?? 0) + 1);
-      return answer;
+    engine: (mount) => engines.get(mount),
+    begin(question, workMs) {
+      const found = answered(question);
+      const begun = "finish" in found ? found : atOnce(() => found);
+      const wanted = workMs ?? begun.workMs;
+      const tooLong = wanted > server.maxRequestMs;
+      return {
+        workMs: Math.min(wanted, server.maxRequestMs),
+        finish() {
+          told(question);
+          return tooLong ? failed(500, "1 error occurred:\n\t* context deadline exceeded\n\n") : begun.finish();
+        },
+      };
     },
+    handle: (question) => server.begin(question).finish(),
   };
   return server;
 }

@@ -7,6 +7,9 @@ export interface Token {
   readonly ttlMs: number;
   readonly madeAt: number;
   readonly maxMs: number;
+  readonly isBatch: boolean;
+  readonly isRenewable: boolean;
+  /** Also when it was revoked. */
   endsAt: number;
   usesLeft: number | undefined;
 }
@@ -36,25 +39,37 @@ export function vaultTokens(now: () => number): Tokens {
       accessor: token.accessor,
       policies: token.policies,
       lease_duration: seconds(token.endsAt - now()),
-      renewable: token.usesLeft === undefined,
-      token_type: "service",
+      renewable: token.isRenewable,
+      token_type: token.isBatch ? "batch" : "service",
       num_uses: token.usesLeft ?? 0,
     },
   });
   const alive = (): Token[] => [...tokens.values()].filter((token) => now() < token.endsAt && token.usesLeft !== 0);
+  const revoke = (token: Token): void => {
+    token.endsAt = Math.min(token.endsAt, now());
+    tokens.delete(token.id);
+  };
   const revokeAccessor = (accessor: unknown): Answer => {
-    for (const one of tokens.values()) if (one.accessor === accessor) tokens.delete(one.id);
+    for (const one of tokens.values()) if (one.accessor !== "" && one.accessor === accessor) revoke(one);
     return done();
   };
-  const ofSelf = (verb: string, token: Token): Answer => {
-    if (verb === "lookup-self") return ok({ data: { accessor: token.accessor, policies: token.policies } });
-    if (verb === "revoke-self") {
-      tokens.delete(token.id);
-      return done();
-    }
-    if (verb !== "renew-self") return failed(404, "unsupported path");
-    token.endsAt = Math.min(now() + token.ttlMs, token.madeAt + token.maxMs);
+  const renewed = (token: Token, { increment }: Body): Answer => {
+    if (token.isBatch) return failed(400, "batch tokens cannot be renewed");
+    if (!token.isRenewable) return failed(400, "lease is not renewable");
+    const askedMs = Number(increment ?? 0) * 1_000 || token.ttlMs;
+    token.endsAt = Math.min(now() + askedMs, token.madeAt + token.maxMs);
     return ok(authOf(token));
+  };
+  const ofSelf = (question: Question, verb: string, token: Token): Answer => {
+    if (verb === "lookup-self") {
+      const ttl = seconds(token.endsAt - now());
+      return ok({ data: { accessor: token.accessor, policies: token.policies, ttl } });
+    }
+    if (verb === "renew-self") return renewed(token, bodyOf(question));
+    if (verb !== "revoke-self") return failed(404, "unsupported path");
+    if (token.isBatch) return failed(400, "batch tokens cannot be revoked");
+    revoke(token);
+    return done();
   };
   return {
     use(id) {
@@ -65,28 +80,35 @@ export function vaultTokens(now: () => number): Tokens {
       return token;
     },
     issue(role) {
-      const ttlMs = msOf(role.token_ttl) || DEFAULT_TTL_MS;
-      const uses = Number(role.token_num_uses ?? 0);
-      const number = ++made;
-      const token: Token = {
-        id: `hvs.${String(number).padStart(24, "0")}`,
-        accessor: `accessor-${number}`,
-        policies: [...(role.token_no_default_policy === true ? [] : ["default"]), ...textsOf(role.token_policies)],
-        ttlMs,
-        madeAt: now(),
-        maxMs: msOf(role.token_max_ttl) || DEFAULT_TTL_MS,
-        endsAt: now() + ttlMs,
-        usesLeft: uses > 0 ? uses : undefined,
-      };
+      const token = tokenOf(role, ++made, now());
+      for (const [id, { endsAt }] of tokens) if (endsAt <= now()) tokens.delete(id);
       tokens.set(token.id, token);
       return ok(authOf(token));
     },
     handle(question, verb, token) {
       if (verb === "accessors") return ok({ data: { keys: alive().map(({ accessor }) => accessor) } });
       if (verb === "revoke-accessor") return revokeAccessor(bodyOf(question).accessor);
-      return token === "root" ? ok({ data: { id: ROOT } }) : ofSelf(verb, token);
+      return token === "root" ? ok({ data: { id: ROOT } }) : ofSelf(question, verb, token);
     },
     alive,
-    revokeAll: () => tokens.clear(),
+    revokeAll: () => {
+      for (const token of [...tokens.values()]) revoke(token);
+    },
+  };
+}
+
+function tokenOf(role: Body, number: number, madeAt: number): Token {
+  const ttlMs = msOf(role.token_ttl) || DEFAULT_TTL_MS;
+  const maxMs = msOf(role.token_max_ttl) || DEFAULT_TTL_MS;
+  const uses = Number(role.token_num_uses ?? 0);
+  const isBatch = role.token_type === "batch";
+  return {
+    id: `${isBatch ? "hvb" : "hvs"}.${String(number).padStart(24, "0")}`,
+    accessor: isBatch ? "" : `accessor-${number}`,
+    policies: [...(role.token_no_default_policy === true ? [] : ["default"]), ...textsOf(role.token_policies)],
+    ...{ ttlMs, maxMs, madeAt, isBatch },
+    isRenewable: !isBatch && uses === 0,
+    endsAt: madeAt + Math.min(ttlMs, maxMs),
+    usesLeft: uses > 0 ? uses : undefined,
   };
 }

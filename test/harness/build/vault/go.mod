@@ -5,7 +5,9 @@ go 1.25.3
 tool (
 	github.com/hashicorp/vault
 	github.com/hashicorp/vault-plugin-auth-kubernetes/cmd/vault-plugin-auth-kubernetes
+	github.com/hashicorp/vault-plugin-secrets-kubernetes/cmd/vault-plugin-secrets-kubernetes
 	github.com/hashicorp/vault/builtin/credential/aws/cmd/aws
+	github.com/hashicorp/vault/plugins/database/postgresql/postgresql-database-plugin
 )
 
 require (

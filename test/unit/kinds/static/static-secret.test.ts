@@ -9,6 +9,8 @@ import type { Transformation } from "../../../../lib/transform/transformation.ts
 import { parseLossless } from "../../../../lib/util/lossless.ts";
 import { aDeclared, aRow } from "../../../builders.ts";
 
+type Foreseeing = Parameters<typeof staticSecret.foresee>[0];
+
 const PLAIN: Transformation = { excludeRaw: true, templates: [], includes: [], excludes: [], missingKey: "default" };
 
 /** The keys that the data begins with, and what the template engine was asked. */
@@ -22,6 +24,10 @@ async function begun(transformation: Transformation) {
   ]);
   const source: SourceData = { response, fields };
   const obtained = await staticSecret.foresee({
+    ...({ settings: {}, holding: {}, digestKey: {}, random: Math.random } as unknown as Pick<
+      Foreseeing,
+      "settings" | "holding" | "digestKey" | "random"
+    >),
     row,
     resolved: { read: {}, transformation } as unknown as ResolvedStaticSecret,
     read: async () => source,

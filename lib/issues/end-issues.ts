@@ -1,0 +1,118 @@
+import type { EpochMs } from "../clock.ts";
+import { SyncError } from "../errors.ts";
+import { declarationKey, type SyncKey } from "../keys.ts";
+import type { Issue } from "../ports/rows.ts";
+import type { IssueTarget } from "../ports/vault-issues.ts";
+import type { SecretValue } from "../secret-value.ts";
+import type { IssueDeps } from "./deps.ts";
+import { endedLater, isOver, withIssues } from "./issue-times.ts";
+
+type Deps = Pick<IssueDeps, "issues" | "seals" | "leases" | "clock" | "log" | "metrics">;
+
+/** A token and the way to its Vault. */
+export interface OpenedIssue {
+  readonly way: IssueTarget;
+  /** Missing: it was issued with a shared token. */
+  readonly token?: SecretValue;
+}
+
+/** Undefined when its token was sealed with another key, or its target is gone: that is told, never dropped. */
+export async function openIssue(
+  { seals, leases, log, metrics }: Pick<Deps, "seals" | "leases" | "log" | "metrics">,
+  key: SyncKey,
+  issue: Issue,
+): Promise<OpenedIssue | undefined> {
+  const { serial, sealedToken, target, shared = false } = issue;
+  const way = (await leases.target(target)) as unknown as IssueTarget | undefined;
+  if (way !== undefined && shared) return { way };
+  const token = await seals.open(sealedToken, declarationKey(key), serial);
+  if (token !== undefined && way !== undefined) return { way, token };
+  const because = way === undefined ? "its target is not stored" : "its token was encrypted with another key";
+  log.error("issue-unreadable", { key, serial, because });
+  metrics.count("keyferry_issues_unreadable_total", {});
+  return undefined;
+}
+
+/** Ends these issues in Vault, as far as it answers: returns all of the row's issues with what became of them. */
+export async function endIssues(
+  deps: Deps,
+  key: SyncKey,
+  issues: readonly Issue[],
+  due: readonly Issue[],
+  signal: AbortSignal,
+): Promise<readonly Issue[]> {
+  const changed = new Map<string, Issue | undefined>();
+  for (const issue of due) {
+    if (signal.aborted) break;
+    changed.set(issue.serial, await endIssue(deps, key, issue, signal));
+  }
+  return withIssues(issues, changed);
+}
+
+/** Undefined: it has ended, now or by itself. */
+async function endIssue(deps: Deps, key: SyncKey, issue: Issue, signal: AbortSignal): Promise<Issue | undefined> {
+  const now = deps.clock();
+  if (isOver(issue, now)) return over(deps, key, issue, "expired");
+  const opened = issue.endBy === "none" ? undefined : await openIssue(deps, key, issue);
+  if (opened === undefined) return endedLater({ ...issue, tries: issue.tries ?? 10 }, now);
+  try {
+    return (await revoke(deps, key, issue, opened, signal))
+      ? over(deps, key, issue, "revoked")
+      : leftToItsEnd(deps, key, issue);
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
+    deps.log.warn("issue-not-ended", { key, serial: issue.serial, code: error.code, message: error.message });
+    deps.metrics.count("keyferry_issues_ended_total", { result: error.code });
+    return endedLater(issue, deps.clock());
+  }
+}
+
+/** False when this token may end nothing. */
+async function revoke(
+  { issues }: Pick<Deps, "issues">,
+  key: SyncKey,
+  { endBy, vaultLease, certificate }: Issue,
+  { way, token }: OpenedIssue,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (token === undefined) {
+    if (certificate === undefined || way.identity === undefined) return true;
+    const { mount, serial } = certificate;
+    const body = { serial_number: serial };
+    const request = {
+      ...(way.namespace && { namespace: way.namespace }),
+      method: "POST",
+      mount,
+      path: "revoke",
+      body,
+    } as const;
+    // Revoking it twice is harmless.
+    await issues.ask(way.identity, request, key, true, signal);
+    return true;
+  }
+  if (endBy !== "lease" && (await issues.revokeToken(way, token, signal)) === "ended") return true;
+  if (vaultLease === undefined) return false;
+  return (await issues.revokeLease(way, token, vaultLease.id, signal)) === "ended";
+}
+
+function over({ log, metrics }: Deps, key: SyncKey, { serial }: Issue, result: "revoked" | "expired"): undefined {
+  log.info("issue-ended", { key, serial, result });
+  metrics.count("keyferry_issues_ended_total", { result });
+  return undefined;
+}
+
+/** Its policies allow no revocation: it is not renewed any more, and ends by itself. */
+function leftToItsEnd({ log, clock, metrics }: Deps, key: SyncKey, issue: Issue): Issue {
+  const { goneBy } = issue;
+  log.warn("issue-left-to-its-end", { key, serial: issue.serial, endsAt: isoTime(goneBy) });
+  metrics.count("keyferry_issues_ended_total", { result: "denied" });
+  return {
+    ...endedLater({ ...issue, tries: issue.tries ?? 10 }, clock()),
+    endBy: "none",
+    ...(goneBy && { endAt: goneBy }),
+  };
+}
+
+function isoTime(at: EpochMs | undefined): string {
+  return at === undefined ? "never" : new Date(at).toISOString();
+}

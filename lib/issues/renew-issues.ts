@@ -1,0 +1,108 @@
+import { circuitOfVault } from "../circuits.ts";
+import { type EpochMs, SECOND_MS } from "../clock.ts";
+import { SyncError } from "../errors.ts";
+import { partsOf, type SyncKey } from "../keys.ts";
+import type { Issue, LostBecause, RefreshSlot } from "../ports/rows.ts";
+import type { RenewAnswer } from "../ports/vault-issues.ts";
+import type { IssueDeps } from "./deps.ts";
+import { type OpenedIssue, openIssue } from "./end-issues.ts";
+import { isKept, renewable, renewsToken } from "./issue-times.ts";
+
+type Deps = Pick<IssueDeps, "issues" | "seals" | "leases" | "clock" | "log" | "metrics">;
+
+export interface Renewing {
+  readonly key: SyncKey;
+  readonly issues: readonly Issue[];
+  readonly slot: RefreshSlot;
+  /** The slot's time. */
+  readonly at: EpochMs;
+  /** Whether requests to this Vault would only time out. */
+  readonly isAway: (circuit: string) => Promise<boolean>;
+  readonly signal: AbortSignal;
+}
+
+export interface Renewed {
+  /** Issues whose renewal Vault refused, by serial. */
+  readonly lost: ReadonlyMap<string, LostBecause>;
+  /** Issues that Vault renewed. */
+  readonly renewed: ReadonlySet<string>;
+  /** Issues about which Vault did not answer: their renewal is to be tried again soon. */
+  readonly unanswered: ReadonlySet<string>;
+}
+
+/** Renews what a row has in Vault: at most two requests for each issue, and no write (lease-table 29). */
+export async function renewIssues(deps: Deps, renewing: Renewing): Promise<Renewed> {
+  const { key, issues } = renewing;
+  const lost = new Map<string, LostBecause>();
+  const renewed = new Set<string>();
+  const unanswered = new Set<string>();
+  for (const issue of issues.filter((one) => isKept(one, deps.clock()))) {
+    const verdict = await renewOne(deps, renewing, issue);
+    count(deps, key, verdict);
+    if (verdict === "unanswered") unanswered.add(issue.serial);
+    else if (verdict === "renewed") renewed.add(issue.serial);
+    else if (issue.state === "live") lost.set(issue.serial, verdict);
+  }
+  return { lost, renewed, unanswered };
+}
+
+type Verdict = "renewed" | "unanswered" | LostBecause;
+
+function count({ metrics }: Deps, key: SyncKey, result: Verdict): void {
+  metrics.count("keyferry_issue_renewals_total", { cluster: partsOf(key).cluster, result });
+}
+
+async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<Verdict> {
+  const opened = await openIssue(deps, renewing.key, issue);
+  if (opened?.token === undefined) return "unanswered";
+  if (await renewing.isAway(circuitOfVault(opened.way.target.address))) return "unanswered";
+  try {
+    return await ask(deps, renewing, issue, { way: opened.way, token: opened.token });
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
+    const { code, message } = error;
+    deps.log.warn("issue-not-renewed", { key: renewing.key, serial: issue.serial, code, message });
+    return "unanswered";
+  }
+}
+
+async function ask(
+  { issues }: Deps,
+  { slot, at, signal }: Renewing,
+  issue: Issue,
+  { way, token }: Required<OpenedIssue>,
+): Promise<Verdict> {
+  const { state, vaultLease, tokenSeconds } = issue;
+  const parts = renewable(issue);
+  // The token first: a lease is never renewed beyond its token.
+  if (parts.token && (renewsToken(issue, slot, at) || !parts.lease)) {
+    const answer = await issues.renewToken(way, token, tokenSeconds, signal);
+    const verdict = verdictOf(answer, tokenSeconds);
+    if (verdict !== "renewed") return verdict;
+  }
+  // A replaced lease ends by itself.
+  if (!parts.lease || vaultLease === undefined || state === "ending") return "renewed";
+  return verdictOf(await issues.renewLease(way, token, vaultLease, signal), vaultLease.seconds);
+}
+
+/** Vault may answer a second less than asked. */
+const ROUNDING_S = 1;
+
+function verdictOf(answer: RenewAnswer, asked: number): Verdict {
+  if (answer.kind !== "renewed") return answer.kind;
+  return answer.seconds >= asked - ROUNDING_S ? "renewed" : "truncated";
+}
+
+/** The pause before a renewal that Vault did not answer is tried again, in ms: several times before the TTL's end. */
+export function renewAgainIn({ renewWithin }: Pick<Issue, "renewWithin">): number {
+  return Math.max(2 * SECOND_MS, Math.min(15 * SECOND_MS, Math.floor(((renewWithin ?? 0) * SECOND_MS) / 4)));
+}
+
+/**
+ * When an issue ends at the earliest, if a whole slot and its tries were not answered: the slot before it was the last
+ * that may have renewed it.
+ */
+export function endsAtEarliest({ vaultLease, tokenSeconds }: Issue, { period }: RefreshSlot, at: EpochMs): EpochMs {
+  const ttls = [vaultLease?.seconds ?? 0, tokenSeconds].filter((seconds) => seconds > 0);
+  return at + (Math.min(...ttls) - period) * SECOND_MS;
+}

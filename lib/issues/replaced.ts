@@ -1,0 +1,46 @@
+import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
+import { parseDuration } from "../duration.ts";
+import type { Issue } from "../ports/rows.ts";
+import type { RolloutTarget } from "../ports/workloads.ts";
+import { endingAt, endingByItself } from "./issue-times.ts";
+
+/**
+ * When is a replaced credential ended? 30 s after all rollout targets run with its successor. Without targets, or when
+ * they are not complete within 15 minutes, it ends by itself, because somebody may still use it. An annotation decides
+ * otherwise.
+ */
+
+/** On a declaration: `<duration>` after the replacement, or `at-end`. */
+export const REVOKE_REPLACED = "keyferry.dev/revoke-replaced";
+
+const AFTER_ROLLOUT_MS = 30 * SECOND_MS;
+const ROLLOUT_WITHIN_MS = 15 * MINUTE_MS;
+const LOOK_AGAIN_MS = 15 * SECOND_MS;
+
+/** What decides about replaced credentials of a declaration. */
+export interface Replacing {
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly targets: readonly RolloutTarget[];
+  /** False: they only ever end by themselves. */
+  readonly revokes: boolean;
+}
+
+/** The predecessor, from the moment on when the Secret holds its successor. */
+export function replacedIssue(issue: Issue, { annotations, targets, revokes }: Replacing, now: EpochMs): Issue {
+  const { lost: _lost, ...kept } = issue;
+  const rest: Issue = { ...kept, replacedAt: now };
+  const wish = annotations[REVOKE_REPLACED];
+  const after = wish === undefined ? undefined : parseDuration(wish);
+  if (!revokes || wish === "at-end") return endingByItself(rest, now);
+  if (after !== undefined) return endingAt(rest, now + after, now);
+  if (targets.length === 0) return endingByItself(rest, now);
+  return { ...endingByItself(rest, now), endAt: now + LOOK_AGAIN_MS, inUseUntil: now + ROLLOUT_WITHIN_MS };
+}
+
+/** After a look at the rollout targets. */
+export function lookedAt(issue: Issue, rollout: "complete" | "pending" | "unknown", now: EpochMs): Issue {
+  const { inUseUntil = 0, ...rest } = issue;
+  if (rollout === "complete") return { ...rest, endAt: now + AFTER_ROLLOUT_MS };
+  if (now >= inUseUntil) return endingByItself(rest, now);
+  return { ...issue, endAt: Math.min(now + LOOK_AGAIN_MS, inUseUntil) };
+}

@@ -1,0 +1,16 @@
+import { vaultOfCircuit } from "../circuits.ts";
+import { HOUR_MS } from "../clock.ts";
+import type { FleetVault } from "../ports/fleet-vault.ts";
+
+/**
+ * How long the leases of what left the fleet, or can't be reached, are renewed, in ms, before they are revoked, unless
+ * fleet.yaml says otherwise for their Vault (lease-table 28).
+ */
+const RETENTION_MS = 24 * HOUR_MS;
+
+/** By the circuit of the row's Vault. */
+export function retentionOf(circuit: string | undefined, vaults: readonly FleetVault[] = []): number {
+  const address = circuit && vaultOfCircuit(circuit);
+  const known = vaults.find(({ addresses }) => address !== undefined && addresses.includes(address));
+  return known?.retentionMs ?? RETENTION_MS;
+}

@@ -1,0 +1,62 @@
+import { SECOND_MS } from "../../clock.ts";
+import { VAULT_DYNAMIC_SECRET } from "../../resource-kinds.ts";
+import type { JsonObject } from "../../util/json.ts";
+import { issuedKind, type Made } from "../issued/issued-kind.ts";
+import { transformed } from "../shared/transformed.ts";
+import { type ResolvedDynamicSecret, resolveDynamicSecret } from "./resolve.ts";
+import { sshLifetime } from "./ssh-lifetime.ts";
+import { afterRead, knownRotation, rotationJson, rotationOf, rotationStatus } from "./static-role.ts";
+
+/** Without a lease, data is asked for again after this share of its time, in percent, like VSO's horizon. */
+const REFRESH_PERCENT = 90;
+
+/** Credentials that Vault makes, with a lease of their own; and static roles, whose rotations are followed. */
+export const dynamicSecret = issuedKind<ResolvedDynamicSecret>({
+  ref: VAULT_DYNAMIC_SECRET,
+  resolve: resolveDynamicSecret,
+
+  isReadEachTime: ({ resolved }, { made }) => resolved.allowStaticCreds && knownRotation(made) !== undefined,
+
+  async make(run, answer, askedAt, was): Promise<Made> {
+    const { resolved, clock } = run;
+    const { data, missing } = await transformed(run, resolved.transformation, answer);
+    const own = { requestId: answer.requestId };
+    const rotation = resolved.allowStaticCreds ? rotationOf(answer) : undefined;
+    if (rotation !== undefined) {
+      const { at, known } = afterRead(rotation, knownRotation(was.made), was.replaceAt, clock());
+      return { data, missing, replaceAt: at, made: { ...own, rotation: rotationJson(known) } };
+    }
+    if (answer.lease !== undefined) return { data, missing, made: own };
+    const seconds = goodFor(resolved, answer, askedAt);
+    const replaceAt = seconds === undefined ? {} : { replaceAt: askedAt + Math.floor(seconds * SECOND_MS) };
+    return { data, missing, ...replaceAt, made: own };
+  },
+
+  status({ issuedAt = 0, made = {} }, live): JsonObject {
+    const { requestId } = made;
+    const requestID = typeof requestId === "string" ? requestId : "";
+    const { id = "", seconds = 0, renewable = false } = live?.vaultLease ?? {};
+    const rotation = knownRotation(made);
+    return {
+      lastRenewalTime: Math.floor(issuedAt / SECOND_MS),
+      secretLease: { id, duration: seconds, renewable, requestID },
+      ...(rotation === undefined ? {} : { staticCredsMetaData: rotationStatus(rotation) }),
+    };
+  },
+});
+
+/** For how many seconds leaseless data is used: the shortest of what is declared, said by Vault, and in the data. */
+function goodFor(
+  { refreshAfterMs, renewalPercent }: ResolvedDynamicSecret,
+  { fields, goodForSeconds }: Parameters<typeof sshLifetime>[0] & { readonly goodForSeconds: number },
+  askedAt: number,
+): number | undefined {
+  const inData = sshLifetime({ fields }, askedAt);
+  const times = [
+    ...(refreshAfterMs === undefined ? [] : [(refreshAfterMs / SECOND_MS) * (REFRESH_PERCENT / 100)]),
+    ...[goodForSeconds || undefined, inData].flatMap((seconds) =>
+      seconds === undefined ? [] : [(seconds * renewalPercent) / 100],
+    ),
+  ];
+  return times.length === 0 ? undefined : Math.max(1, Math.min(...times));
+}

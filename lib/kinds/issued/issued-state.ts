@@ -1,0 +1,59 @@
+import type { EpochMs } from "../../clock.ts";
+import type { RowState } from "../../ports/rows.ts";
+import { asObject } from "../../util/canonical.ts";
+import type { Json, JsonObject } from "../../util/json.ts";
+
+/** An issuing kind's part of a row's state (`RowState.own`). */
+export interface IssuedState {
+  /** Of everything whose change issues anew: the request, the login, the destination, the transformation. */
+  readonly request?: string;
+  /** The value of the refresh annotation that it answers. */
+  readonly refresh?: string;
+  /** Names of the Secret's keys that came from Vault. */
+  readonly keys: readonly string[];
+  /** When Vault was asked, in the last ten minutes. */
+  readonly asks: readonly EpochMs[];
+  /** When the present data was asked for. */
+  readonly issuedAt?: EpochMs;
+  /** When to ask anew. */
+  readonly replaceAt?: EpochMs;
+  /** Vault keeps no lease for what it issued, so that the shared token serves. */
+  readonly isLeaseless?: boolean;
+  /** Where its templates wrote missing fields. */
+  readonly missing?: readonly string[];
+  /** What only the kind knows of it: a serial number, a rotation. */
+  readonly made?: JsonObject;
+}
+
+function timeOf(value: unknown): EpochMs | undefined {
+  return typeof value === "number" && Number.isSafeInteger(value) ? value : undefined;
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+/** Parses it; what is unreadable counts as missing, so that Vault is asked anew. */
+export function issuedState({ own }: Pick<RowState, "own">): IssuedState {
+  const { request, refresh, keys, asks, issuedAt, replaceAt, isLeaseless, missing, made } = asObject(own) ?? {};
+  return withoutUndefined({
+    request: textOf(request),
+    refresh: textOf(refresh),
+    keys: Array.isArray(keys) ? keys.filter((key) => typeof key === "string") : [],
+    asks: Array.isArray(asks) ? asks.filter((at) => timeOf(at) !== undefined) : [],
+    issuedAt: timeOf(issuedAt),
+    replaceAt: timeOf(replaceAt),
+    isLeaseless: isLeaseless === true ? true : undefined,
+    missing: Array.isArray(missing) ? missing.filter((place) => typeof place === "string") : undefined,
+    made: asObject(made),
+  }) as unknown as IssuedState;
+}
+
+/** As JSON for the row. */
+export function ownIssued(state: IssuedState): Json {
+  return withoutUndefined({ ...state }) as Json;
+}
+
+function withoutUndefined(value: Readonly<Record<string, unknown>>): JsonObject {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as JsonObject;
+}

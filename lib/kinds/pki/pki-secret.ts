@@ -1,0 +1,98 @@
+import { X509Certificate } from "node:crypto";
+import { SECOND_MS } from "../../clock.ts";
+import type { Row } from "../../ports/rows.ts";
+import { VAULT_PKI_SECRET } from "../../resource-kinds.ts";
+import type { SecretData } from "../../secret-value.ts";
+import { asObject } from "../../util/canonical.ts";
+import type { JsonObject } from "../../util/json.ts";
+import { issuedKind, type Made } from "../issued/issued-kind.ts";
+import { type IssuedState, issuedState } from "../issued/issued-state.ts";
+import { certificateOf, mustBeUsable, serialOf } from "./certificate.ts";
+import { pkiData } from "./data.ts";
+import { leftOutOf, matchesNames } from "./matches.ts";
+import { renewAt } from "./renewal.ts";
+import { type ResolvedPkiSecret, resolvePkiSecret } from "./resolve.ts";
+import { pkiStatus } from "./status.ts";
+
+/** What the row knows of its certificate. */
+interface KnownCertificate {
+  readonly serial: string;
+  readonly expiration: number;
+  /** The declared names that the role left out. */
+  readonly leftOut?: string;
+  /** The Secret to empty when the declaration goes. */
+  readonly blanks?: string;
+}
+
+function known({ made }: Pick<IssuedState, "made">): KnownCertificate | undefined {
+  const { serial, expiration, leftOut, blanks } = asObject(made) ?? {};
+  if (typeof serial !== "string" || typeof expiration !== "number") return undefined;
+  return {
+    ...{ serial, expiration },
+    ...(typeof leftOut === "string" ? { leftOut } : {}),
+    ...(typeof blanks === "string" ? { blanks } : {}),
+  };
+}
+
+/** A certificate that Vault issues, replaced before its end. */
+export const pkiSecret = issuedKind<ResolvedPkiSecret>({
+  ref: VAULT_PKI_SECRET,
+  resolve: resolvePkiSecret,
+  blanks: (row: Row) => known(issuedState(row.state))?.blanks,
+
+  unfit({ resolved }, was, held) {
+    const present = known(was);
+    if (present === undefined) return "its certificate is not known";
+    const x509 = certificateIn(held, present.serial);
+    // Templates may leave the certificate out of the Secret: then its request alone tells.
+    if (x509 === undefined) return undefined;
+    return matchesNames(resolved.names, x509, present.leftOut) ? undefined : "its certificate has other names";
+  },
+
+  async make(run, answer, askedAt): Promise<Made> {
+    const { resolved, random, clock } = run;
+    const { request, expiryOffsetMs, revoke, clear, destination, names } = resolved;
+    const place = `POST ${request.mount}/${request.path}`;
+    const issued = certificateOf(answer, place);
+    mustBeUsable(issued, { place, declaredOffsetMs: expiryOffsetMs, now: clock() });
+    const { data, missing } = await pkiData(run, resolved, answer, issued);
+    const { serial, expiration, x509 } = issued;
+    const leftOut = leftOutOf(names, x509);
+    const made: KnownCertificate = {
+      ...{ serial, expiration },
+      ...(leftOut === undefined ? {} : { leftOut }),
+      ...(clear ? { blanks: destination.name } : {}),
+    };
+    const seconds = Math.ceil((expiration - clock()) / SECOND_MS);
+    return {
+      ...{ data, missing, made: { ...made } },
+      replaceAt: renewAt({ ...issued, issuedAt: askedAt }, expiryOffsetMs, random()),
+      ...(revoke ? { certificate: { serial, mount: request.mount, seconds } } : {}),
+    };
+  },
+
+  status(was): JsonObject {
+    const present = known(was);
+    return pkiStatus(present && { ...present, issuedAt: was.issuedAt ?? 0 });
+  },
+});
+
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/;
+
+/** The certificate with this serial number in the Secret's data, under whatever key. */
+function certificateIn(data: SecretData, serial: string): X509Certificate | undefined {
+  for (const value of data.values()) {
+    const [pem] = PEM.exec(value.reveal().toString("utf8")) ?? [];
+    const found = pem === undefined ? undefined : parsed(pem);
+    if (found !== undefined && serialOf(found) === serial) return found;
+  }
+  return undefined;
+}
+
+function parsed(pem: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    return undefined;
+  }
+}

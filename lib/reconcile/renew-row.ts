@@ -1,0 +1,143 @@
+import { circuitOfCluster } from "../circuits.ts";
+import type { EpochMs } from "../clock.ts";
+import { SyncError } from "../errors.ts";
+import { isKept, withIssues } from "../issues/issue-times.ts";
+import { endsAtEarliest, renewAgainIn, renewIssues } from "../issues/renew-issues.ts";
+import { retentionOf } from "../issues/retention.ts";
+import { isCleanupKey, partsOf } from "../keys.ts";
+import type { Origin } from "../origins/origin.ts";
+import { originOf } from "../origins/origin-of.ts";
+import type { RunOutcome } from "../origins/status.ts";
+import type { Warning } from "../origins/warnings.ts";
+import type { Claim } from "../ports/claim.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { Issue, LostBecause, Row } from "../ports/rows.ts";
+import { sendDue } from "../schedule/messages.ts";
+import { nextSlot } from "../schedule/wheel.ts";
+import type { Batch } from "./batch.ts";
+import { claimOf } from "./claim.ts";
+import { endAll, stayed } from "./duties.ts";
+
+/**
+ * A slot of the renew wheel: keeps what the row has in Vault. Takes no claim and writes nothing, whoever works on the
+ * row, whether its cluster is reachable or not; only a refusal claims the row, so that it is issued anew (lease-table
+ * 29).
+ */
+export async function renewRow(deps: ReconcileDeps, row: Row, at: EpochMs, batch: Batch): Promise<void> {
+  const { key, renew: slot, state } = row;
+  const { issues = [] } = state;
+  if (slot === undefined || !issues.some((issue) => isKept(issue, deps.clock()))) return;
+  if (await isOutOfReachTooLong(deps, row, batch)) return endOutOfReach(deps, row, batch.signal);
+  const isAway = async (circuit: string) => (await batch.circuits.openAmong([circuit])) !== undefined;
+  const renewed = await renewIssues(deps, { key, issues, slot, at, isAway, signal: batch.signal });
+  if (renewed.lost.size > 0 && !isCleanupKey(key)) await issueAnewSoon(deps, row, renewed.lost);
+  if (renewed.unanswered.size > 0) await renewAgain(deps, row, renewed.unanswered, at, batch);
+  if (issues.some(({ serial, atRisk }) => atRisk !== undefined && renewed.renewed.has(serial)))
+    await tellRisk(deps, row, undefined, batch);
+}
+
+/** Its cluster is out of reach for so long that its Secrets may be gone for good. */
+async function isOutOfReachTooLong(
+  { fleet, clock }: ReconcileDeps,
+  { key, state }: Row,
+  batch: Batch,
+): Promise<boolean> {
+  const { cluster } = partsOf(key);
+  const open = isCleanupKey(key) ? undefined : await batch.circuits.openAmong([circuitOfCluster(cluster)]);
+  return open !== undefined && clock() - open.since > retentionOf(state.waitsFor, fleet(cluster)?.vaults);
+}
+
+/** Ends what it has; when its cluster is back, another one is issued. */
+async function endOutOfReach(deps: ReconcileDeps, row: Row, signal: AbortSignal): Promise<void> {
+  const claim = claimOf(deps, row);
+  if (!(await claim.take())) return;
+  await endAll(deps, claim, signal);
+  deps.log.warn("issues-ended-out-of-reach", { key: row.key });
+  const now = deps.clock();
+  const { state } = claim.row;
+  await claim.settle({ state, schedule: { kind: "due", at: now }, renew: "off", now });
+}
+
+/** Notes the refusal, and makes the row due: its next run asks for another credential. */
+async function issueAnewSoon(deps: ReconcileDeps, row: Row, lost: ReadonlyMap<string, LostBecause>): Promise<void> {
+  const claim = claimOf(deps, row);
+  if (!(await claim.take())) return;
+  const { state } = claim.row;
+  const { issues = [] } = state;
+  const now = deps.clock();
+  const flagged = issues.filter(({ serial, state: at }) => at === "live" && lost.has(serial));
+  const changed = new Map(flagged.map((issue) => [issue.serial, { ...issue, lost: lost.get(issue.serial) ?? "gone" }]));
+  for (const { serial, lost: because } of changed.values())
+    deps.log.info("issue-lost", { key: row.key, serial, because });
+  await claim.settle({
+    state: { ...state, issues: withIssues(issues, changed) },
+    schedule: { kind: "due", at: now },
+    now,
+  });
+}
+
+/** A delayed message, until the next regular slot; after the last one people are told. */
+async function renewAgain(
+  deps: ReconcileDeps,
+  row: Row,
+  unanswered: ReadonlySet<string>,
+  at: EpochMs,
+  batch: Batch,
+): Promise<void> {
+  const { key, declared, state, renew } = row;
+  const now = deps.clock();
+  const [first] = (state.issues ?? []).filter(({ serial }) => unanswered.has(serial));
+  if (renew === undefined || first === undefined) return;
+  const again = now + renewAgainIn(first);
+  if (again < nextSlot(renew, at)) {
+    return sendDue(deps.queue, [{ key, group: declared.group, lane: "renew", at: again }], now);
+  }
+  // The next slot comes by itself, and begins its own tries.
+  const isNews = first.state === "live" && first.atRisk === undefined && !isCleanupKey(key);
+  if (isNews) await tellRisk(deps, row, { issue: first, endsAt: endsAtEarliest(first, renew, at) }, batch);
+}
+
+/** A warning on the resource while a credential's renewals are not answered; `risk` undefined: it is over. */
+async function tellRisk(
+  deps: ReconcileDeps,
+  row: Row,
+  risk: { readonly issue: Issue; readonly endsAt: EpochMs } | undefined,
+  { signal }: Batch,
+): Promise<void> {
+  const claim = claimOf(deps, row);
+  if (deps.fleet(partsOf(row.key).cluster) === undefined || !(await claim.take())) return;
+  const { state, declared } = claim.row;
+  const issues = (state.issues ?? []).map(({ atRisk: _former, ...issue }) =>
+    issue.serial === risk?.issue.serial ? { ...issue, atRisk: risk.endsAt } : issue,
+  );
+  const warning = risk && atRiskWarning(risk.endsAt);
+  if (risk !== undefined) {
+    deps.log.warn("lease-at-risk", {
+      key: row.key,
+      serial: risk.issue.serial,
+      endsAt: new Date(risk.endsAt).toISOString(),
+    });
+    deps.metrics.count("keyferry_leases_at_risk_total", {});
+  }
+  const outcome = { kind: "warned", type: "CredentialRenewed", ...(warning && { warning }) } as const;
+  const seen = await told(originOf(deps, claim.row), outcome, claim, signal);
+  const next = { ...state, issues, ...(seen && { seen: { ...seen, hash: declared.hash } }) };
+  await claim.settle(stayed({ ...claim.row, state: next }, deps.clock(), row.dueAt));
+}
+
+/** A resource that can't be written must not keep the row. */
+async function told(origin: Origin, outcome: RunOutcome, claim: Claim, signal: AbortSignal) {
+  try {
+    return (await origin.announce(outcome, claim, signal)).seen;
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
+    return undefined;
+  }
+}
+
+function atRiskWarning(endsAt: EpochMs): Warning {
+  const message =
+    `Vault does not renew the credential in the Secret: it is valid until ${new Date(endsAt).toISOString()}, perhaps a ` +
+    "little longer. keyferry tries on, and asks for another one when it has ended";
+  return { type: "CredentialRenewed", status: "False", reason: "LeaseAtRisk", message };
+}

@@ -1,0 +1,138 @@
+import { isLosslessNumber } from "lossless-json";
+import type { EndAnswer, EndRights, IssueTarget, RenewAnswer, VaultLease } from "../ports/vault-issues.ts";
+import type { SecretValue } from "../secret-value.ts";
+import type { JsonObject } from "../util/json.ts";
+import { isLosslessObject, type LosslessObject, type LosslessValue } from "../util/lossless.ts";
+import { isRefusedToItself } from "./login.ts";
+import { secondsOf } from "./seconds.ts";
+import { askedOf, type VaultClient, type VaultQuestion } from "./vault-client.ts";
+import { answerError, invalidAnswer, isInvalidToken, isUnexplainedDenial, objectOf } from "./vault-errors.ts";
+
+/** A token that asks about itself or about its lease. */
+export interface Holder {
+  readonly client: VaultClient;
+  readonly way: IssueTarget;
+  readonly token: SecretValue;
+}
+
+const REVOKE_SELF = "auth/token/revoke-self";
+const REVOKE_LEASE = "sys/leases/revoke";
+
+export function renewLease(
+  holder: Holder,
+  { id, seconds }: Pick<VaultLease, "id" | "seconds">,
+  signal: AbortSignal,
+): Promise<RenewAnswer> {
+  const question = ofLease(holder, "sys/leases/renew", { lease_id: id, increment: seconds });
+  return renewed(holder, question, (body) => [body.lease_duration, body.renewable], signal);
+}
+
+export function renewToken(holder: Holder, seconds: number, signal: AbortSignal): Promise<RenewAnswer> {
+  const question = ofToken(holder, "auth/token/renew-self", { increment: seconds });
+  const auth = ({ auth: found }: LosslessObject) => (isLosslessObject(found) ? found : {});
+  return renewed(holder, question, (body) => [auth(body).lease_duration, auth(body).renewable], signal);
+}
+
+export function lookUpLease(holder: Holder, leaseId: string, signal: AbortSignal): Promise<RenewAnswer> {
+  const question = ofLease(holder, "sys/leases/lookup", { lease_id: leaseId });
+  const data = ({ data: found }: LosslessObject) => (isLosslessObject(found) ? found : {});
+  return renewed(holder, question, (body) => [data(body).ttl, data(body).renewable], signal);
+}
+
+/** Revokes the token with its leases. */
+export async function revokeToken(holder: Holder, signal: AbortSignal): Promise<EndAnswer> {
+  if (isBatch(holder.token)) return "denied";
+  return ended(holder, ofToken(holder, REVOKE_SELF, {}), signal);
+}
+
+/** Vault answers 204 for a lease that is gone. */
+export async function revokeLease(holder: Holder, leaseId: string, signal: AbortSignal): Promise<EndAnswer> {
+  return ended(holder, ofLease(holder, REVOKE_LEASE, { lease_id: leaseId }), signal);
+}
+
+/** What the token may do to its own issue, by one request. */
+export async function endRights(holder: Holder, signal: AbortSignal): Promise<EndRights> {
+  if (isBatch(holder.token)) return { token: false, lease: false };
+  const { client, way } = holder;
+  const lease = `${below(way)}${REVOKE_LEASE}`;
+  const question = ofToken(holder, "sys/capabilities-self", { paths: [REVOKE_SELF, lease] });
+  const answer = await client.ask(way.target, question, signal);
+  // The token may not ask, so a revocation must show it.
+  if (answer.status === 403) return { token: true, lease: true };
+  const asked = askedOf(way.target, question);
+  if (answer.status !== 200) throw answerError(asked, answer);
+  const { data } = objectOf(asked, answer);
+  if (!isLosslessObject(data)) throw invalidAnswer(asked, "has no data object");
+  return { token: mayUpdate(data[REVOKE_SELF]), lease: mayUpdate(data[lease]) };
+}
+
+/** A token asks about paths of its namespace, so those of a namespace below have a prefix. */
+function below({ loginNamespace = "", namespace = "" }: IssueTarget): string {
+  const [outer, inner] = [bare(loginNamespace), bare(namespace)];
+  return inner.startsWith(outer) ? inner.slice(outer.length) : inner;
+}
+
+/** `team/` of `/team`, and nothing of the root namespace. */
+function bare(namespace: string): string {
+  const name = namespace.replace(/^\/+|\/+$/g, "");
+  return name === "" ? "" : `${name}/`;
+}
+
+function mayUpdate(capabilities: LosslessValue | undefined): boolean {
+  if (!Array.isArray(capabilities)) return false;
+  return capabilities.includes("root") || (capabilities.includes("update") && !capabilities.includes("deny"));
+}
+
+/** By the prefix that Vault gives to it (`b.` in OpenBao and older Vaults). */
+function isBatch(token: SecretValue): boolean {
+  return /^(hvb|b)\./.test(token.reveal().subarray(0, 4).toString("latin1"));
+}
+
+type Renewal = readonly [seconds: LosslessValue | undefined, renewable: LosslessValue | undefined];
+
+/**
+ * A lease or token that Vault does not find, or does not renew, is answered with 400. Of a 403, `denied` and `gone`
+ * have the same consequence, so no request is spent on telling them apart.
+ */
+async function renewed(
+  { client, way }: Holder,
+  question: VaultQuestion,
+  read: (body: LosslessObject) => Renewal,
+  signal: AbortSignal,
+): Promise<RenewAnswer> {
+  const answer = await client.ask(way.target, question, signal);
+  const asked = askedOf(way.target, question);
+  if (answer.status === 403) return { kind: isInvalidToken(answer) ? "gone" : "denied" };
+  if (answer.status === 400) {
+    // Throws if a proxy answered.
+    objectOf(asked, answer);
+    return { kind: "gone" };
+  }
+  if (answer.status !== 200) throw answerError(asked, answer);
+  const [seconds, renewable] = read(objectOf(asked, answer));
+  if (!isLosslessNumber(seconds)) throw invalidAnswer(asked, "has no duration");
+  return { kind: "renewed", seconds: secondsOf(seconds), renewable: renewable === true };
+}
+
+async function ended(holder: Holder, question: VaultQuestion, signal: AbortSignal): Promise<EndAnswer> {
+  const { client, way, token } = holder;
+  const answer = await client.ask(way.target, question, signal);
+  if (answer.status >= 200 && answer.status < 300) return "ended";
+  if (answer.status !== 403) throw answerError(askedOf(way.target, question), answer);
+  if (isInvalidToken(answer)) return "ended";
+  // OpenBao says of a dead token only this; and of a live one, if policies deny even a look at itself, more.
+  if (!isUnexplainedDenial(answer)) return "denied";
+  const identity = { target: way.target, namespace: way.loginNamespace };
+  return (await isRefusedToItself(client, identity, token, signal)) ? "ended" : "denied";
+}
+
+/** Renewing, revoking or looking up twice does no harm, so all of these may be repeated. */
+const REPEATABLE = { method: "POST", repeatable: true } as const;
+
+function ofLease({ way: { namespace }, token }: Holder, path: string, body: JsonObject): VaultQuestion {
+  return { purpose: "lease", ...REPEATABLE, path, namespace, token, body };
+}
+
+function ofToken({ way: { loginNamespace }, token }: Holder, path: string, body: JsonObject): VaultQuestion {
+  return { purpose: "token", ...REPEATABLE, path, namespace: loginNamespace, token, body };
+}

@@ -1,0 +1,117 @@
+// The next one registers its parts by it.
+import "reflect-metadata";
+import { webcrypto } from "node:crypto";
+import {
+  BasicConstraintsExtension,
+  type JsonGeneralName,
+  PemConverter,
+  SubjectAlternativeNameExtension,
+  type X509Certificate,
+  X509CertificateGenerator,
+} from "@peculiar/x509";
+import { SECOND_MS } from "../../../../lib/clock.ts";
+import type { IssuedData } from "../../../../lib/ports/vault-issues.ts";
+import { type LosslessObject, parseLossless } from "../../../../lib/util/lossless.ts";
+
+const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+
+/** When all these certificates are issued: 2026-01-01. */
+export const NOW = Date.UTC(2026, 0, 1);
+
+export interface Order {
+  /** Seconds; an hour. */
+  readonly ttl?: number;
+  /** Seconds before NOW from which it is valid; 30, as Vault's. */
+  readonly backdated?: number;
+  /** Seconds after NOW until which the intermediate, and the root, are valid; a year. */
+  readonly caTtl?: number;
+  readonly subject?: string;
+  readonly names?: readonly JsonGeneralName[];
+  readonly format?: "pem" | "der" | "pem_bundle";
+  readonly keyFormat?: "sec1" | "pkcs8";
+  readonly serial?: string;
+  /** Issued by the root itself: no chain. */
+  readonly byRoot?: boolean;
+}
+
+const YEAR_S = 365 * 24 * 3600;
+const at = (s: number) => new Date(NOW + s * SECOND_MS);
+const newKeys = () => webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
+
+interface Authority {
+  readonly cert: X509Certificate;
+  readonly keys: webcrypto.CryptoKeyPair;
+}
+
+async function authority(name: string, ttl: number, above?: Authority): Promise<Authority> {
+  const keys = await newKeys();
+  const cert = await X509CertificateGenerator.create({
+    subject: `CN=${name}`,
+    issuer: above?.cert.subject ?? `CN=${name}`,
+    notBefore: at(-YEAR_S),
+    notAfter: at(ttl),
+    publicKey: keys.publicKey,
+    signingKey: (above?.keys ?? keys).privateKey,
+    signingAlgorithm: ALGORITHM,
+    extensions: [new BasicConstraintsExtension(true, undefined, true)],
+  });
+  return { cert, keys };
+}
+
+const pemOf = (cert: X509Certificate) => cert.toString("pem").trim();
+const base64Of = (cert: X509Certificate) => Buffer.from(cert.rawData).toString("base64");
+
+/** An answer of Vault's with a real certificate. */
+export async function anAnswer(order: Order = {}): Promise<Pick<IssuedData, "response" | "fields">> {
+  const { ttl = 3600, backdated = 30, caTtl = YEAR_S, format = "pem", byRoot = false } = order;
+  const root = await authority("Root", caTtl);
+  const ca = byRoot ? root : await authority("Inter", caTtl, root);
+  const keys = await newKeys();
+  const leaf = await X509CertificateGenerator.create({
+    serialNumber: order.serial ?? "0c5eab00ff",
+    subject: order.subject ?? "CN=web.example.com",
+    issuer: ca.cert.subject,
+    notBefore: at(-backdated),
+    notAfter: at(ttl),
+    publicKey: keys.publicKey,
+    signingKey: ca.keys.privateKey,
+    signingAlgorithm: ALGORITHM,
+    extensions: order.names === undefined ? [] : [new SubjectAlternativeNameExtension([...order.names])],
+  });
+  const { pem, base64 } = await keyOf(keys.privateKey, order.keyFormat ?? "pkcs8");
+  const text = format === "der" ? base64Of : pemOf;
+  const certificate = format === "pem_bundle" ? [pem, ...[leaf, ca.cert, root.cert].map(pemOf)].join("\n") : text(leaf);
+  const response = parseLossless(
+    JSON.stringify({
+      ...(byRoot ? {} : { ca_chain: [text(ca.cert)] }),
+      certificate,
+      expiration: (NOW + ttl * SECOND_MS) / SECOND_MS,
+      issuing_ca: text(ca.cert),
+      private_key: format === "der" ? base64 : pem,
+      private_key_type: "ec",
+      serial_number: (leaf.serialNumber.match(/../g) ?? []).join(":"),
+    }),
+  ) as LosslessObject;
+  return { response, fields: new Map(Object.entries(response)) };
+}
+
+async function keyOf(key: webcrypto.CryptoKey, format: "sec1" | "pkcs8") {
+  const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", key));
+  if (format === "pkcs8") return { pem: PemConverter.encode(pkcs8, "PRIVATE KEY"), base64: pkcs8.toString("base64") };
+  const { createPrivateKey } = await import("node:crypto");
+  const object = createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" });
+  return {
+    pem: String(object.export({ format: "pem", type: "sec1" })).trim(),
+    base64: object.export({ format: "der", type: "sec1" }).toString("base64"),
+  };
+}
+
+/** The answer with other fields; undefined leaves one out. */
+export function changed(
+  answer: Pick<IssuedData, "response" | "fields">,
+  fields: Readonly<Record<string, string | undefined>>,
+): Pick<IssuedData, "response" | "fields"> {
+  const next = new Map(answer.fields);
+  for (const [key, value] of Object.entries(fields)) value === undefined ? next.delete(key) : next.set(key, value);
+  return { ...answer, fields: next };
+}

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { certificateOf } from "../../../../lib/kinds/pki/certificate.ts";
+import { type DeclaredNames, differences, leftOutOf, matchesNames } from "../../../../lib/kinds/pki/matches.ts";
+import { anAnswer, type Order } from "./answers.ts";
+
+const x509Of = async (order: Order) => certificateOf(await anAnswer(order), "pki/issue/web").x509;
+
+const ALL = x509Of({
+  subject: "CN=web.example.com, 0.9.2342.19200300.100.1.1=u1, 0.9.2342.19200300.100.1.1=u 2",
+  names: [
+    { type: "dns", value: "web.example.com" },
+    { type: "dns", value: "WWW.Example.com" },
+    { type: "dns", value: "*.x.example.com" },
+    { type: "dns", value: "xn--bcher-kva.example" },
+    { type: "dns", value: "a_b.example.com" },
+    { type: "email", value: "Me@Example.com" },
+    { type: "ip", value: "10.0.0.1" },
+    { type: "ip", value: "2001:db8::1" },
+    { type: "url", value: "spiffe://a/B%20c" },
+    { type: "url", value: "urn:Foo:b,c" },
+    { type: "url", value: 'urn:"q"' },
+    { type: "upn", value: "dev@ops.com" },
+  ],
+});
+
+const NAMES: DeclaredNames = {
+  commonName: "web.example.com",
+  altNames: ["www.example.com, *.x.example.com", "bücher.example", "a_b.example.com", "me@example.com", ""],
+  ipSans: ["10.0.0.1", "2001:DB8::0:1"],
+  uriSans: ["spiffe://a/B c", 'URN:"q"'],
+  otherSans: ["1.3.6.1.4.1.311.20.2.3;UTF8:dev@ops.com", "1.3.6.1.4.1.311.20.2.3;utf-8:dev@ops.com"],
+  userIDs: ["u1", "u 2"],
+};
+
+describe("the names of a certificate", () => {
+  it("match when all declared ones are there, however Vault writes them", async () => {
+    assert.deepEqual(differences(NAMES, await ALL), []);
+    assert.ok(matchesNames(NAMES, await ALL));
+  });
+
+  it("match a declaration without names, since a role may add some", async () => {
+    assert.deepEqual(differences({}, await ALL), []);
+  });
+
+  const others: ReadonlyArray<readonly [DeclaredNames, string]> = [
+    [{ commonName: "other.example.com" }, "commonName other.example.com"],
+    [{ altNames: ["other.example.com"] }, "altNames other.example.com"],
+    [{ altNames: ["other@example.com"] }, "altNames other@example.com"],
+    [{ altNames: ["10.0.0.1"] }, "altNames 10.0.0.1"],
+    [{ ipSans: ["10.0.0.2"] }, "ipSans 10.0.0.2"],
+    [{ ipSans: ["2001:db8::2"] }, "ipSans 2001:db8::2"],
+    [{ uriSans: ["spiffe://a/other"] }, "uriSans spiffe://a/other"],
+    [{ otherSans: ["1.3.6.1.4.1.311.20.2.3;UTF8:dev@ops.co"] }, "otherSans 1.3.6.1.4.1.311.20.2.3;UTF8:dev@ops.co"],
+    [{ otherSans: ["1.3.6.1.4.1.311.20.2.4;UTF8:dev@ops.com"] }, "otherSans 1.3.6.1.4.1.311.20.2.4;UTF8:dev@ops.com"],
+    [{ otherSans: ["nonsense"] }, "otherSans nonsense"],
+    [{ userIDs: ["u3"] }, "userIDs u3"],
+    [{ commonName: "web.example.com", excludeCNFromSans: true }, "excludeCNFromSans true"],
+  ];
+  for (const [names, difference] of others) {
+    it(`differ by ${difference}`, async () => {
+      const found = differences(names, await ALL);
+      assert.ok(found.includes(difference), found.join("; "));
+      assert.ok(!matchesNames(names, await ALL));
+    });
+  }
+
+  it("lack a common name that is no longer excluded, if it is a name of a host or a mailbox", async () => {
+    const bare = (subject: string) => x509Of({ subject });
+    const of = async (commonName: string) => differences({ commonName }, await bare(`CN=${commonName}`));
+    assert.deepEqual(await of("web.example.com"), ["excludeCNFromSans false"]);
+    assert.deepEqual(await of("me@example.com"), ["excludeCNFromSans false"]);
+    assert.deepEqual(await of("My App"), []);
+    const excluded: DeclaredNames = { commonName: "web.example.com", excludeCNFromSans: true };
+    assert.deepEqual(differences(excluded, await bare("CN=web.example.com")), []);
+  });
+
+  it("keep an excluded common name that the alternative names ask for", async () => {
+    const both: DeclaredNames = {
+      commonName: "web.example.com",
+      excludeCNFromSans: true,
+      altNames: ["web.example.com"],
+    };
+    assert.deepEqual(differences(both, await ALL), []);
+  });
+
+  it("match without those that the role left out before, until another one is missing", async () => {
+    const names: DeclaredNames = { altNames: ["gone.example.com", "www.example.com"] };
+    const leftOut = leftOutOf(names, await ALL);
+    assert.ok(leftOut);
+    assert.ok(matchesNames(names, await ALL, leftOut));
+    assert.ok(!matchesNames({ altNames: ["gone.example.com", "new.example.com"] }, await ALL, leftOut));
+    assert.ok(matchesNames({ altNames: ["www.example.com"] }, await ALL, leftOut));
+    assert.equal(leftOutOf({ altNames: ["www.example.com"] }, await ALL), undefined);
+  });
+
+  it("are compared in no time, whatever a declaration holds", async () => {
+    const otherSans = [
+      `1.2.${"9".repeat(200_000)};UTF8:a`,
+      `${"1.".repeat(100_000)}1;UTF8:a`,
+      `1.2.3;UTF8:${"a".repeat(200_000)}`,
+    ];
+    const ipSans = ["::1]/a", ":", "[::1]", "1:2:3:4:5:6:7:8:9"];
+    assert.equal(differences({ otherSans, ipSans, uriSans: ["http://[", "%"] }, await ALL).length, 9);
+  });
+});
