@@ -162,6 +162,8 @@ export interface StatusAnswer {
 }
 
 export async function status(world: World, options: EngineOptions = {}): Promise<StatusAnswer> {
-  const { stdout } = await keyferry(argsOf("status", world, { ...options, args: ["-o", "json", ...(options.args ?? [])] }));
+  const { stdout } = await keyferry(
+    argsOf("status", world, { ...options, args: ["-o", "json", ...(options.args ?? [])] }),
+  );
   return JSON.parse(stdout) as StatusAnswer;
 }
