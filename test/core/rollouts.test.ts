@@ -103,4 +103,28 @@ describe("a restart of workloads", () => {
     await world.advance("15m");
     assert.equal(restarts(world), before + 2, "the edit, and the restart");
   });
+
+  for (const [what, fail] of [
+    ["Vault is sealed", (world: World) => world.vault.seal()],
+    ["Vault does not answer", async (world: World) => world.vault.fail("silent")],
+    [
+      "Vault refuses the path",
+      (world: World) => world.edit("VaultStaticSecret", "db", { spec: { path: "closed/db" } }),
+    ],
+  ] as const) {
+    it(`comes for data that was written, although ${what} since`, async () => {
+      await using world = await aWorld();
+      await world.given(aDeployment("app"), aVaultSecret(), aVaultSecret("closed/db"), withTarget());
+      await world.advance("1m");
+      await world.given(aVaultSecret("db", { password: "two" }));
+      for (let tries = 0; tries < 20 && world.secret("db")?.data.password !== "two"; tries++) await world.advance("1s");
+      await fail(world);
+      assert.equal(restarts(world), 0);
+      await world.advance("90s");
+      assert.equal(restarts(world), 1);
+      assert.equal((await world.row())?.state.rollout, undefined, "nothing is owed any more");
+      const costs = await world.counting(() => world.advance("30s"));
+      assert.ok(costs.claims <= 1, `${costs.claims} claims`);
+    });
+  }
 });

@@ -158,4 +158,20 @@ describe("a static secret", () => {
     assert.equal(world.secret("db")?.data.password, "two");
     assert.notEqual(macOf(world), before);
   });
+
+  it("lease-table 5: an edit that was undone before anybody saw it is observed in the status", async () => {
+    await using world = await aWorld();
+    await world.given(aVaultSecret(), aStaticSecret());
+    await world.advance("10s");
+    world.crash();
+    await world.given(aStaticSecret("db", { path: "other" }));
+    await world.given(aStaticSecret());
+    // Its cursors are too old, so it lists, and sees the last version alone.
+    await world.cluster().restart();
+    world.start();
+    await world.advance("2m");
+    const { metadata, status } = world.resource("db") ?? assert.fail();
+    assert.equal(metadata.generation, 3);
+    assert.equal(Object(status).observedGeneration, 3);
+  });
 });
