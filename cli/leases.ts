@@ -98,7 +98,9 @@ async function left(
   id: string,
 ): Promise<Pick<LeaseView, "left" | "unknown">> {
   const opened = await openIssue({ ...deps, log: SILENT, metrics: UNCOUNTED }, key, issue);
-  if (opened?.token === undefined) return { unknown: "unreadable" };
+  if (opened === undefined) return { unknown: "unreadable" };
+  // Taken over from Vault Secrets Operator: its token is not stored here.
+  if (opened.token === undefined) return { unknown: "of the operator's token" };
   const answer = await deps.issues.lookUpLease(opened.way, opened.token, id, AbortSignal.timeout(LOOK_UP_MS));
   if (answer.kind === "renewed") return { left: answer.seconds };
   return { unknown: answer.kind === "gone" ? "gone" : "not allowed" };

@@ -6,9 +6,9 @@ import type { Issue, Row } from "../ports/rows.ts";
 import { claimOf } from "./claim.ts";
 
 /**
- * Handed over: its Secret stays, and the row goes. Its credentials stay as well, since workloads use them: those with a
- * token of their own are renewed for the retention, because VSO issues others when it starts. What VSO's own token or
- * a serial number stands for is VSO's from now on.
+ * Handed over: its Secret stays, and the row goes. Its credentials stay as well, since workloads use them: they are
+ * renewed for the retention. VSO issues others when it starts, or goes on with those of its own token, which are never
+ * revoked here. A certificate is VSO's from now on.
  */
 export async function release(deps: ReconcileDeps, row: Row): Promise<void> {
   const { key, state } = row;
@@ -18,7 +18,7 @@ export async function release(deps: ReconcileDeps, row: Row): Promise<void> {
     const claim = claimOf(deps, row);
     if (!(await claim.take())) return;
     const now = deps.clock();
-    const issues = (claim.row.state.issues ?? []).filter((issue) => !isOfVso(issue));
+    const issues = (claim.row.state.issues ?? []).flatMap(leftToVso);
     const renew = renewSlotOf(key, issues, now);
     await claim.settle({ state: { ...claim.row.state, issues }, schedule: { kind: "due", at: now }, renew, now });
     const retention = retentionOf(state.waitsFor, deps.fleet(partsOf(key).cluster)?.vaults);
@@ -27,6 +27,8 @@ export async function release(deps: ReconcileDeps, row: Row): Promise<void> {
   deps.log.info("declaration-handed-over", { key });
 }
 
-function isOfVso({ state, shared = false }: Issue): boolean {
-  return state === "live" && shared;
+function leftToVso(issue: Issue): readonly Issue[] {
+  const { state, shared = false, certificate } = issue;
+  if (state !== "live" || !shared) return [issue];
+  return certificate === undefined ? [{ ...issue, endBy: "none" }] : [];
 }

@@ -4,13 +4,16 @@ import { aDeployment, VAULT } from "./world/builders.ts";
 import { aDynamicSecret, anIssuingWorld, aPkiSecret, DYNAMIC, logsIn, PKI } from "./world/issuing.ts";
 import { DEFAULT_POLICY } from "./world/vault/policies.ts";
 import { anOldVso } from "./world/vso.ts";
-import type { World } from "./world/world.ts";
+import type { World, WorldOptions } from "./world/world.ts";
 
 const MAY_REVOKE_LEASES = `${DEFAULT_POLICY} path "sys/leases/revoke" { capabilities = ["update"] }`;
 const TARGETS = { rolloutRestartTargets: [{ kind: "Deployment", name: "app" }] };
 
-async function anOldWorld() {
-  const world = await anIssuingWorld({ isAsleep: true });
+const MAIN = { name: "main", addresses: [VAULT], identities: [], retentionMs: 10 * 60_000 };
+const RETAINING = { clusters: [{ vaults: [MAIN] }] };
+
+async function anOldWorld(options: WorldOptions = {}) {
+  const world = await anIssuingWorld({ isAsleep: true, ...options });
   await world.given(aDeployment("app"));
   return { world, vso: await anOldVso(world) };
 }
@@ -214,8 +217,7 @@ describe("handed over to Vault Secrets Operator", () => {
     world.edit(kind, name, { metadata: { annotations: { "keyferry.dev/handed-over": "vso" } } });
 
   it("a credential with a token of its own is renewed for the retention, then ended", async () => {
-    const main = { name: "main", addresses: [VAULT], identities: [], retentionMs: 10 * 60_000 };
-    await using world = await anIssuingWorld({ clusters: [{ vaults: [main] }] });
+    await using world = await anIssuingWorld(RETAINING);
     await world.given(aDynamicSecret());
     await world.advance("10s");
     await handOver(world, DYNAMIC, "db");
@@ -229,7 +231,7 @@ describe("handed over to Vault Secrets Operator", () => {
   });
 
   it("one of VSO's own token, and a certificate, are left to VSO: neither is revoked", async () => {
-    const { world, vso } = await anOldWorld();
+    const { world, vso } = await anOldWorld(RETAINING);
     await using _world = world;
     await world.vault.writePolicy("default", MAY_REVOKE_LEASES);
     const { lease } = await vso.leaveDynamic("db");
@@ -246,8 +248,13 @@ describe("handed over to Vault Secrets Operator", () => {
     );
     assert.deepEqual(Object(world.resource("db", DYNAMIC)?.status).secretLease.id, lease);
     assert.notEqual(Object(world.resource("db", DYNAMIC)?.status).vaultClientMeta, undefined);
+    await world.advance("9m");
+    const [kept] = world.vault.liveLeases();
+    assert.equal(kept?.id, lease, "VSO goes on with it, whenever it starts");
     await world.advance("30m");
+    assert.equal(kept.revokedAt, undefined);
     assert.equal(isRevoked(world, serial), false);
+    await world.advance("50m");
     assert.deepEqual(await world.store.retired(), []);
   });
 
