@@ -51,9 +51,12 @@ function runSync(deps: CoreDeps, kind: SyncKind, admitted: Admitted, batch: Batc
   return syncOne(deps, kind, admitted, batch);
 }
 
-/** Its cluster, namespace or declaration left us, and only what it has in Vault is left. */
+/**
+ * Its cluster, namespace or declaration left us, and only what it has in Vault is left. A declaration that came back and
+ * was deleted then has a Secret as well, to be cleaned up.
+ */
 function isRetired({ key, state }: Row): boolean {
-  return isCleanupKey(key) && state.retainUntil !== undefined;
+  return isCleanupKey(key) && state.retainUntil !== undefined && state.owned.length === 0;
 }
 
 /** The workloads that may still use a former credential. */

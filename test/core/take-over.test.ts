@@ -287,4 +287,21 @@ describe("handed over to Vault Secrets Operator", () => {
     await world.advance("20s");
     assert.equal(world.vault.certificates()[0]?.revokedAt === undefined, false);
   });
+
+  it("taken back and deleted, nothing is left", async () => {
+    await using world = await anIssuingWorld();
+    await world.given(aDynamicSecret());
+    await world.advance("10s");
+    await handOver(world, DYNAMIC, "db");
+    await world.advance("10s");
+    await world.edit(DYNAMIC, "db", { metadata: { annotations: { "keyferry.dev/handed-over": null } } });
+    await world.advance("30s");
+    assert.equal(await logsIn(world), true);
+    assert.equal(world.vault.liveLeases().length, 2);
+    await world.remove(DYNAMIC, "db");
+    await world.advance("30s");
+    assert.equal(world.vault.liveLeases().length, 0);
+    assert.equal(world.secret("db"), undefined);
+    assert.deepEqual(await world.store.retired(), []);
+  });
 });

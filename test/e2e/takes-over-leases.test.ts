@@ -47,6 +47,10 @@ const userOf = ({ data }: SecretView): { user: string; password: string } => ({
   password: data.password ?? "",
 });
 
+/** Without the rows that only keep what is still valid in Vault. */
+const declared = <S extends { readonly key: string }>(syncs: readonly S[]): readonly S[] =>
+  syncs.filter(({ key }) => !key.includes("#"));
+
 for (const stored of [true, false]) {
   describe(`a cluster that Vault Secrets Operator left, ${stored ? "with" : "without"} its stored token`, () => {
     let world: IssuingPlace;
@@ -89,7 +93,6 @@ for (const stored of [true, false]) {
 
     it("is in step without a write and without a restart", async () => {
       await Promise.all([inStep("db", DYNAMIC), inStep("other", DYNAMIC), inStep("web", PKI)]);
-      assert.equal((await world.place.secret("web"))?.resourceVersion !== undefined, true);
       assert.equal(await generation(), 1);
       if (stored) assert.deepEqual(await world.place.secret("db"), old);
     });
@@ -135,7 +138,7 @@ for (const stored of [true, false]) {
       assert.match(done.stdout, /one\/VaultPKISecret\/team-a\/web +handed-over/);
       const note = stored ? "" : "VSO issues another credential when it starts";
       assert.match(done.stdout, new RegExp(`one/VaultDynamicSecret/team-a/db +handed-over *${note}`));
-      await statusThat(world.world, "all are let go", ({ syncs }) => syncs.length === 0);
+      await statusThat(world.world, "all are let go", ({ syncs }) => declared(syncs).length === 0);
       const { metadata, status } = (await world.place.resource("web", PKI)) ?? assert.fail();
       const { data } = await world.place.secretThat("web", () => true);
       const x509 = new X509Certificate(data["tls.crt"] ?? "");
@@ -153,11 +156,10 @@ for (const stored of [true, false]) {
     it("and taken back, no lease and no certificate is left when the declarations go", async () => {
       const done = await keyferry(["handover", "--to", "keyferry", "--fleet", world.world.fleetPath]);
       assert.equal(done.code, 0, done.stdout + done.stderr);
-      await statusThat(
-        world.world,
-        "all are in step",
-        ({ syncs }) => syncs.length === 3 && syncs.every(({ state }) => state === "synced"),
-      );
+      await statusThat(world.world, "all are in step", ({ syncs }) => {
+        const found = declared(syncs);
+        return found.length === 3 && found.every(({ state }) => state === "synced");
+      });
       const { data } = await world.place.secretThat("web", () => true);
       const kinds = [aDynamicSecret(NS, "db"), aDynamicSecret(NS, "other"), { apiVersion: API, ...aPkiSecret("web") }];
       for (const resource of kinds) await world.cluster.delete(resource);
@@ -165,6 +167,7 @@ for (const stored of [true, false]) {
       for (const name of ["db", "other", "web"]) {
         await world.cluster.waitFor(`${name} to go`, async () => (await world.place.secret(name)) === undefined);
       }
+      await world.cluster.waitFor("no lease", async () => (await world.leases()).length === 0, PATIENCE_MS);
     });
 
     it("and nothing of it is seen elsewhere", async () => {
