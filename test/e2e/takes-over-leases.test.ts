@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { aWorkload } from "../workloads.ts";
-import { keyferry, type RunningEngine, startEngine } from "./support/engine.ts";
+import { dataDirOf, keyferry, type RunningEngine, startEngine } from "./support/engine.ts";
 import { aDynamicSecret, type IssuingPlace, startIssuing } from "./support/issuing.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import type { SecretView } from "./support/place.ts";
@@ -58,6 +58,7 @@ for (const stored of [true, false]) {
     let engine: RunningEngine;
     let old: SecretView;
     let oldLease = "";
+    let planned: Awaited<ReturnType<typeof keyferry>>;
     const secrets: string[] = [];
 
     before(async () => {
@@ -68,6 +69,15 @@ for (const stored of [true, false]) {
       await issues.leaveDynamic(aDynamicSecret(NS, "other"));
       await issues.leaveCertificate(aPkiSecret("web", { revoke: true, ...TARGETS }));
       old = await world.place.secretThat("db", () => true);
+      planned = await keyferry([
+        "plan",
+        "-o",
+        "json",
+        "--fleet",
+        world.world.fleetPath,
+        "--data-dir",
+        dataDirOf(world.world),
+      ]);
       engine = await startEngine(world.world);
     });
     after(async () => {
@@ -90,6 +100,15 @@ for (const stored of [true, false]) {
       const serial = x509.serialNumber.toLowerCase().replace(/(..)(?!$)/g, "$1:");
       return Number((await world.world.vault.read(`pki/cert/${serial}`))?.data.revocation_time ?? 0) > 0;
     };
+
+    it("keyferry plan says that all of it is adopted, and asks Vault for nothing", async () => {
+      const { syncs } = JSON.parse(planned.stdout) as { syncs: { key: string; action: string }[] };
+      assert.deepEqual(
+        syncs.map(({ action }) => action),
+        ["adopt", "adopt", "adopt"],
+        planned.stdout + planned.stderr,
+      );
+    });
 
     it("is in step without a write and without a restart", async () => {
       await Promise.all([inStep("db", DYNAMIC), inStep("other", DYNAMIC), inStep("web", PKI)]);
