@@ -6,7 +6,7 @@ import { declarationKey, partsOf } from "../../keys.ts";
 import type { Issue } from "../../ports/rows.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
 import type { SecretValue } from "../../secret-value.ts";
-import type { JsonObject } from "../../util/json.ts";
+import type { Json, JsonObject } from "../../util/json.ts";
 import { cachedToken } from "../../vso/take-over/client-cache.ts";
 import { cacheKeyIn, lastSignIn, type StatusLease } from "../../vso/take-over/last-status.ts";
 import type { ObtainInput } from "../kind.ts";
@@ -55,10 +55,16 @@ async function adopt(run: Run, identity: VaultIdentity, left: LeftLease): Promis
   const { token } = cached;
   const way = wayOf(identity, resolved.request);
   const found = await deps.issues.lookUpToken(way, token, signal);
-  if (found.kind !== "found") return { because: "the operator's stored token has ended" };
+  if (found.kind !== "found") {
+    return { because: `the operator's stored token ${found.kind === "gone" ? "has ended" : "may not look itself up"}` };
+  }
   if (found.uses > 0 || found.isBatch) return { because: "the operator's stored token can't be renewed" };
   const lease = await deps.issues.lookUpLease(way, token, left.lease.id, signal);
-  if (lease.kind !== "renewed") return { because: "Vault does not know its lease any more", until: deps.clock() };
+  if (lease.kind !== "renewed") {
+    return lease.kind === "gone"
+      ? { because: "Vault does not know its lease any more", until: deps.clock() }
+      : { because: "the operator's stored token may not look up its lease" };
+  }
   // VSO issues anew with each new token, so that the lease of an older one is not kept by this token.
   if (lease.issuedAt !== undefined && found.createdAt > lease.issuedAt) {
     return { because: "the operator's stored token is newer than its lease" };
@@ -115,7 +121,7 @@ async function renewedLease(
   const issue: Issue = {
     ...{ serial, state: "live", shared: true },
     sealedToken: await deps.seals.seal(token, declarationKey(key), serial),
-    target: await deps.leases.putTarget(way as never, key),
+    target: await deps.leases.putTarget(way as unknown as Json, key),
     askBefore: now,
     ...ttls,
     endBy: rights.lease ? "lease" : "none",
