@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { VSO_FINALIZERS } from "../../lib/origins/vso-finalizers.ts";
 import { aDeployment, VAULT } from "./world/builders.ts";
 import { aDynamicSecret, anIssuingWorld, aPkiSecret, DYNAMIC, logsIn, PKI } from "./world/issuing.ts";
 import { DEFAULT_POLICY } from "./world/vault/policies.ts";
@@ -302,6 +303,32 @@ describe("handed over to Vault Secrets Operator", () => {
     await world.advance("30s");
     assert.equal(world.vault.liveLeases().length, 0);
     assert.equal(world.secret("db"), undefined);
+    assert.deepEqual(await world.store.retired(), []);
+  });
+
+  it("after a take-over, taken back and deleted, nothing is left", async () => {
+    const { world, vso } = await anOldWorld();
+    await using _world = world;
+    await world.vault.writePolicy("default", MAY_REVOKE_LEASES);
+    await vso.leaveDynamic("db", TARGETS);
+    await vso.leaveDynamic("other");
+    world.start();
+    await world.advance("20m");
+    for (const annotation of ["vso", null]) {
+      for (const name of ["db", "other"]) {
+        await world.edit(DYNAMIC, name, { metadata: { annotations: { "keyferry.dev/handed-over": annotation } } });
+      }
+      await world.advance("40s");
+    }
+    assert.equal(await logsIn(world), true);
+    // As the command leaves it: then its clean-up begins before it is gone.
+    await world.edit(DYNAMIC, "db", { metadata: { finalizers: [VSO_FINALIZERS.VaultDynamicSecret] } });
+    for (const name of ["db", "other"]) await world.remove(DYNAMIC, name);
+    await world.advance("90s");
+    assert.deepEqual(
+      world.vault.liveLeases().map(({ id }) => id),
+      [],
+    );
     assert.deepEqual(await world.store.retired(), []);
   });
 });
