@@ -306,7 +306,7 @@ describe("handed over to Vault Secrets Operator", () => {
     assert.deepEqual(await world.store.retired(), []);
   });
 
-  it("after a take-over, taken back and deleted, nothing is left", async () => {
+  it("lease-table 28: after a take-over, taken back and deleted, nothing is left", async () => {
     const { world, vso } = await anOldWorld();
     await using _world = world;
     await world.vault.writePolicy("default", MAY_REVOKE_LEASES);
