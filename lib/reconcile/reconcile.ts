@@ -9,6 +9,7 @@ import { sendTokenSweep } from "../schedule/messages.ts";
 import { type Batch, openBatch, type Progress } from "./batch.ts";
 import type { CoreDeps } from "./deps.ts";
 import { reconcileRow } from "./reconcile-row.ts";
+import { resealTokens } from "./reseal-tokens.ts";
 import { sweepTokens } from "./token-sweep.ts";
 
 export interface Reconciler {
@@ -37,7 +38,10 @@ export function reconciler(deps: CoreDeps): Reconciler {
           return { failed: [] };
         case "token-sweep":
           await sweepTokens(deps, open, message.cluster, signal);
-          if (message.cluster === undefined) await deps.leases.sweepTargets(deps.clock());
+          if (message.cluster === undefined) {
+            await resealTokens(deps, signal);
+            await deps.leases.sweepTargets(deps.clock());
+          }
           return { failed: [] };
         case "keys":
       }

@@ -68,7 +68,7 @@ export interface World extends AsyncDisposable {
   /** What it costs while something happens. */
   counting(work: () => Promise<void>): Promise<Costs>;
   /** Starts another process, which has the work from then on. `effect` is around each of its effects. */
-  start(options?: { readonly effect?: Effect }): Keyferry;
+  start(options?: { readonly effect?: Effect; readonly sealingKeys?: readonly Buffer[] }): Keyferry;
   /** Every process dies. Leases remain. */
   crash(): void;
   /** Another fleet from the next process on. */
@@ -128,7 +128,7 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
     if (!found) throw new Error(`this world has no cluster ${name}`);
     return found;
   };
-  const start: World["start"] = ({ effect } = {}) => {
+  const start: World["start"] = ({ effect, sealingKeys } = {}) => {
     const process = keyferry({
       ...{ time, store, queue, random },
       tokens: store.tokens(),
@@ -138,6 +138,7 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
       log: { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") },
       metrics: { count: () => undefined, observe: () => undefined },
       ...(effect ? { effect } : {}),
+      ...(sealingKeys ? { sealingKeys } : {}),
     });
     const crashed = (what: string, error: unknown): void => line("error")(`${what}-crashed`, { error: String(error) });
     runEngine(process, { clusters: () => settings, queue, crashed, tickMs: 1_000, horizonMs: 2_000, watchSeconds: 60 });
