@@ -9,7 +9,7 @@ export const NAMESPACE = "bench";
 export interface Setting extends AsyncDisposable {
   readonly world: World;
   readonly cluster: Cluster;
-  declare(count: number, refreshAfter: string): Promise<readonly string[]>;
+  declare(count: number, refreshAfter: string, prefix?: string): Promise<readonly string[]>;
   engine(): Promise<RunningEngine>;
 }
 
@@ -24,8 +24,8 @@ export async function startSetting(): Promise<Setting> {
   return {
     world,
     cluster,
-    async declare(count, refreshAfter) {
-      const names = Array.from({ length: count }, (_, at) => `sync-${at}`);
+    async declare(count, refreshAfter, prefix = "sync") {
+      const names = Array.from({ length: count }, (_, at) => `${prefix}-${at}`);
       await inParallel(names, async (name) => {
         await world.vault.putKv("kv", name, {
           user: name,
