@@ -1,5 +1,6 @@
 import { releaseWaker } from "../failures/release-wake.ts";
 import { sharedFailures } from "../failures/shared-failures.ts";
+import { withKnownTargets } from "../issues/known-targets.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { type Circuits, circuits } from "../outage/circuit.ts";
 import type { KeysMessage, WorkMessage } from "../ports/queue.ts";
@@ -24,7 +25,8 @@ export interface BatchReport {
   readonly failed: readonly { readonly key: SyncKey; readonly error: unknown }[];
 }
 
-export function reconciler(deps: CoreDeps): Reconciler {
+export function reconciler(given: CoreDeps): Reconciler {
+  const deps = { ...given, leases: withKnownTargets(given.leases) };
   const ca = caCache(deps);
   const open = circuits(deps, ca);
   const shared = { circuits: open, ca, released: releaseWaker(deps), shared: sharedFailures(deps) };
