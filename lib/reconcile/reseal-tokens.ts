@@ -1,12 +1,10 @@
+import { rowsWithIssues } from "../issues/rows-with-issues.ts";
 import { declarationKey, type SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { Issue, Row } from "../ports/rows.ts";
 import type { SealedBy } from "../ports/vault-issues.ts";
 import { claimOf } from "./claim.ts";
 import { stayed } from "./duties.ts";
-
-/** How many rows are read at once. */
-const ROWS_AT_ONCE = 100;
 
 /**
  * Encrypts with the present key the tokens of issues that a former key encrypted, so that the former key can be
@@ -15,30 +13,14 @@ const ROWS_AT_ONCE = 100;
  */
 export async function resealTokens(deps: ReconcileDeps, signal: AbortSignal): Promise<void> {
   if (!(await deps.seals.hasFormer())) return;
-  const keys = [...(await keysWithIssues(deps))];
   const sum: Record<Outcome, number> = { resealed: 0, left: 0, unreadable: 0, present: 0 };
-  for (let from = 0; from < keys.length; from += ROWS_AT_ONCE) {
-    const rows = await deps.leases.read(keys.slice(from, from + ROWS_AT_ONCE), "strong");
-    for (const row of rows.values()) {
-      // The next sweep tells how many are left.
-      if (signal.aborted) return;
-      for (const outcome of await resealRow(deps, row)) sum[outcome]++;
-    }
+  for await (const row of rowsWithIssues(deps.leases)) {
+    // The next sweep tells how many are left.
+    if (signal.aborted) return;
+    for (const outcome of await resealRow(deps, row)) sum[outcome]++;
   }
   const { resealed, left, unreadable } = sum;
   deps.log.info("tokens-resealed", { resealed, left, unreadable });
-}
-
-async function keysWithIssues({ leases }: ReconcileDeps): Promise<ReadonlySet<SyncKey>> {
-  const keys = new Set<SyncKey>();
-  for (const digest of await leases.targets()) {
-    for (let after: string | undefined = ""; after !== undefined; ) {
-      const page = await leases.byReference(`target:${digest}`, after === "" ? {} : { after });
-      for (const key of page.items) keys.add(key);
-      after = page.next;
-    }
-  }
-  return keys;
 }
 
 /** What became of one issue; `left`: a former key is still needed for it. */
