@@ -41,6 +41,7 @@ export async function leases({ leases: count, minutes }: LeasesOptions): Promise
   });
   const after = new Set(await leasesOf(setting));
   const kept = before.filter((lease) => after.has(lease)).length;
+  if (kept < total) tellTroubles(engine);
   const name = "leases beside syncs";
   return [
     figure("leases", `leases of 60 s (${count}) and of 15 s (${short})`, before.length, "", `${total}`),
@@ -50,6 +51,15 @@ export async function leases({ leases: count, minutes }: LeasesOptions): Promise
     ...costOf(name, beside).filter(({ name: of }) => !of.startsWith("CPU")),
     mustBe(name, "expired or reissued leases, by Vault's own list", total - kept, 0),
   ];
+}
+
+/** On stderr: what the engine complained of, and how often. */
+function tellTroubles({ logs }: RunningEngine): void {
+  const troubles = logs.filter(({ level }) => level === "warn" || level === "error");
+  const alike = Object.groupBy(troubles, ({ event, code, because, message = "" }) =>
+    [event, code, because, String(message).slice(0, 160)].filter((part) => part !== undefined).join(" "),
+  );
+  for (const [what, lines = []] of Object.entries(alike)) process.stderr.write(`${lines.length} x ${what}\n`);
 }
 
 /** What engine and Vault did meanwhile. */

@@ -61,7 +61,7 @@ describe("another key in tokens.key", () => {
 
   it("is nothing that explain shows: it tells of the lease", async () => {
     const key = `one/VaultDynamicSecret/${NS}/db`;
-    const args = ["--fleet", issuing.world.fleetPath, "--data-dir", dataDirOf(issuing.world)];
+    const args = ["--data-dir", dataDirOf(issuing.world)];
     const { stdout } = await keyferry(["explain", key, ...args, "-o", "json"]);
     const { issues } = JSON.parse(stdout) as { issues: readonly object[] };
     const [lease] = await issuing.leases();
