@@ -39,6 +39,8 @@ export interface ProcessParts {
   /** Its own clock may be wrong. */
   readonly clock?: Clock;
   readonly installation?: string;
+  /** They seal tokens: the first one is the present one. */
+  readonly sealingKeys?: readonly Buffer[];
   /** Waits shorter than this take as long: the simulation need not wake so often. */
   readonly shortestSleepMs?: number;
 }
@@ -65,16 +67,19 @@ export interface Keyferry {
 }
 
 const KEY = digestKey(Buffer.alloc(32, 7));
+/** What seals the tokens of a process that is given no other. */
+export const SEALING_KEY = Buffer.alloc(32, 9);
 const NOT_OF_PORTS = new Set<PropertyKey>(["counts", "tokens", Symbol.asyncDispose]);
 
 /** A promise that is never kept: what a dead process waits for. */
 const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
 export function keyferry(parts: ProcessParts): Keyferry {
-  const { time, fleet, random, log, metrics } = parts;
+  const { time, fleet, random, metrics } = parts;
   const { clock = time.now, effect: around = plainly, installation = "world" } = parts;
   const life = new AbortController();
   let isDead = false;
+  const log = ofTheLiving(parts.log, () => isDead);
   const listeners: (() => void)[] = [];
   const effect: Effect = async (name, work, about) => {
     if (isDead) return never();
@@ -91,9 +96,9 @@ export function keyferry(parts: ProcessParts): Keyferry {
   };
   const clients = memoryClients({ time, clusterOf: parts.clusterOf, effect });
   const apis = kubernetesApis({ clients, clock, log });
-  const openClient = () => memoryVaultClient({ time, vaultAt: parts.vaultAt, effect });
+  const openClient = () => memoryVaultClient({ time, vaultAt: parts.vaultAt, effect, clock });
   const sealing = {
-    keys: async () => [Buffer.alloc(32, 9)],
+    keys: async () => parts.sealingKeys ?? [SEALING_KEY],
     installation,
     randomBytes: (count: number) => Buffer.from(Array.from({ length: count }, () => Math.floor(random() * 256))),
   };
@@ -120,6 +125,8 @@ export function keyferry(parts: ProcessParts): Keyferry {
     crash() {
       isDead = true;
       for (const listener of listeners.splice(0)) listener();
+      // Nothing waits any more: otherwise its signals would keep the world in memory.
+      life.abort();
     },
     async handle(message) {
       const { failed } = await reconcile.handle(message, life.signal);
@@ -146,6 +153,16 @@ export function keyferry(parts: ProcessParts): Keyferry {
 }
 
 export const TICK_MS = SECOND_MS;
+
+/** A process that died logs nothing of its end. */
+function ofTheLiving(log: Log, isDead: () => boolean): Log {
+  const say =
+    (level: keyof Log): Log["info"] =>
+    (...args) => {
+      if (!isDead()) log[level](...args);
+    };
+  return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
+}
 
 /** Every method that is asked is an effect; what the store really takes, the clock waits for. */
 function withEffects<T extends object>(target: T, prefix: string, effect: Effect, time: WorldTime): T {
