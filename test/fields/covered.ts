@@ -176,6 +176,9 @@ const OF_DYNAMIC_SECRETS: readonly Covering[] = [
       "status.{lastRenewalTime,lastGeneration,observedGeneration,conditions}",
     ],
     "has the next lease after the next issue": ["status.lastRenewalTime"],
+    "leaves the pod of VSO as it is, and takes its client away, since the lease is of another token": [
+      "status.vaultClientMeta.{cacheKey,id}",
+    ],
     "of a static role has its rotation, and a MAC of its data": [
       "status.staticCredsMetaData.{lastVaultRotation,rotationPeriod,ttl}",
       "status.secretMAC",
