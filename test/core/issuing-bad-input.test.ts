@@ -71,7 +71,7 @@ describe("a login that can't keep a credential", () => {
     await world.advance("5m");
     const message = world.condition("db", "Ready", DYNAMIC);
     assert.match(message, /^False: VAULT_LOGIN_REFUSED: /);
-    assert.match(message, /secret id/i);
+    assert.match(message, /that was its last use: set secret_id_num_uses/);
     assert.ok(!message.includes(secretId));
     await world.given(credential(await once()));
     await world.advance("5m");

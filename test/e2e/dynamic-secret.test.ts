@@ -200,7 +200,7 @@ describe("a VaultDynamicSecret: credentials that log in, renewed, issued anew an
 
       it("is replaced at renewalPercent of its life when it can't be renewed", async () => {
         const params = { kubernetes_namespace: NS, ttl: "600s" };
-        const spec = { mount: "kubernetes", path: "creds/robot", params, renewalPercent: 2 };
+        const spec = { mount: "kubernetes", path: "creds/robot", params, renewalPercent: 5 };
         await world.cluster.apply(aDynamicSecret(NS, "robot", spec));
         const { data } = await world.place.secretThat(
           "robot",
