@@ -65,6 +65,8 @@ export interface Keyferry {
 }
 
 const KEY = digestKey(Buffer.alloc(32, 7));
+/** Seals the tokens of issues in every world. */
+export const SEALING_KEY = Buffer.alloc(32, 9);
 const NOT_OF_PORTS = new Set<PropertyKey>(["counts", "tokens", Symbol.asyncDispose]);
 
 /** A promise that is never kept: what a dead process waits for. */
@@ -93,7 +95,7 @@ export function keyferry(parts: ProcessParts): Keyferry {
   const apis = kubernetesApis({ clients, clock, log });
   const openClient = () => memoryVaultClient({ time, vaultAt: parts.vaultAt, effect });
   const sealing = {
-    keys: async () => [Buffer.alloc(32, 9)],
+    keys: async () => [SEALING_KEY],
     installation,
     randomBytes: (count: number) => Buffer.from(Array.from({ length: count }, () => Math.floor(random() * 256))),
   };
