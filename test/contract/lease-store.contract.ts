@@ -1,6 +1,7 @@
 import { describe } from "node:test";
 import { claimsContract } from "./lease-store/claims.ts";
 import { declarationsContract } from "./lease-store/declarations.ts";
+import { endedRunsContract } from "./lease-store/ended-runs.ts";
 import { indexesContract } from "./lease-store/indexes.ts";
 import { leftBehindContract } from "./lease-store/left-behind.ts";
 import { nudgesContract } from "./lease-store/nudges.ts";
@@ -19,6 +20,7 @@ export function leaseStoreContract(name: string, open: OpenStore, rows: number):
     nudgesContract(open);
     declarationsContract(open);
     recordsContract(open);
+    endedRunsContract(open);
     leftBehindContract(open);
     placesContract(open);
     referencesContract(open);

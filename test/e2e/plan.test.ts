@@ -204,6 +204,7 @@ describe("keyferry plan: what a run would do, told by its own judgement, and not
     await place.touch("touched");
     const orphan = { apiVersion: API, kind: "VaultStaticSecret", namespace: NS, name: "gone" };
     await place.cluster.delete(orphan, { propagationPolicy: "Orphan" });
+    await place.cluster.waitFor("it to go", async () => (await place.resource("gone")) === undefined);
     const changed = await plan();
     assert.equal(changed.code, 3);
     assert.deepEqual(

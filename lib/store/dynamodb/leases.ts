@@ -1,6 +1,6 @@
 import type { Pushed, Row, RowState } from "../../ports/rows.ts";
 import type { Claimed, ClaimOptions, Lease, Schedule, Settlement, SyncStore } from "../../ports/store.ts";
-import { demandNoIssues, mergeOwned, mergePushed, recordedState } from "../left-behind.ts";
+import { demandNoIssues, mergeOwned, mergePushed, recordedState, settledState } from "../left-behind.ts";
 import { isExpectationOver } from "../nudging.ts";
 import type { Bodies } from "./bodies.ts";
 import {
@@ -192,7 +192,9 @@ async function write(
   const { item } = first;
   // Another fence or uid, or no row: a second write would fail as well.
   if (item === undefined || item.fence !== lease.fence || item.uid !== lease.uid) return "lost";
-  const set = { ...nudgedAttributes(settlement), ...expectAttributes(expectOf(item).expect, settlement) };
+  const known = settledState(settlement.state, () => stateOf(item, connection.damaged));
+  const settled = { ...settlement, state: known };
+  const set = { ...nudgedAttributes(settled), ...expectAttributes(expectOf(item).expect, settlement) };
   const nudged = await connection.update(syncAt(lease.key), { set }, leaseIsOurs(lease));
   return nudged.holds ? "nudged" : "lost";
 }

@@ -1,4 +1,5 @@
-import type { Pushed, Row, RowState } from "../../ports/rows.ts";
+import type { SyncKey } from "../../keys.ts";
+import { EMPTY_STATE, type Pushed, type Row, type RowState } from "../../ports/rows.ts";
 import {
   type Claimed,
   type ClaimOptions,
@@ -9,7 +10,7 @@ import {
   type SyncStore,
 } from "../../ports/store.ts";
 import { damagedRow } from "../damage.ts";
-import { claimedState, demandNoIssues, recordedState } from "../left-behind.ts";
+import { claimedState, demandNoIssues, recordedState, settledState } from "../left-behind.ts";
 import type { Connection } from "./connection.ts";
 import type { Indexes } from "./indexes.ts";
 import { bodyParams, declaredOf, expectOf, READ_ROW, type SyncRecord, stateOf, unsentAt } from "./rows.ts";
@@ -114,6 +115,11 @@ function settling(connection: Connection, indexes: Indexes): SyncStore["settle"]
       look = CASE nudges WHEN :nudges THEN 0 ELSE look END
     WHERE key = :key AND uid = :uid AND fence = :fence
     RETURNING body, nudges`);
+  const record = connection.one<SyncRecord>(READ_ROW);
+  const storedState = (key: SyncKey): RowState => {
+    const found = record({ key });
+    return found === undefined ? EMPTY_STATE : stateOf(found, connection.damaged);
+  };
   const body = connection.part("UPDATE body SET state = :state, issues = :issues, pushed = :pushed WHERE id = :body");
   const removeSync = connection.writeOne<{ readonly body: number }>(
     "DELETE FROM sync WHERE key = :key AND uid = :uid AND fence = :fence AND nudges = :nudges RETURNING body",
@@ -133,7 +139,8 @@ function settling(connection: Connection, indexes: Indexes): SyncStore["settle"]
       }
       const settled = sync({ ...condition, ...settledAttributes(settlement) });
       if (settled === undefined) return "lost";
-      body({ body: settled.body, ...bodyParams({ ...state, settledAt: now }) });
+      const known = settledState(state, () => storedState(key));
+      body({ body: settled.body, ...bodyParams({ ...known, settledAt: now }) });
       indexes.move(key, lease.state, state);
       return settled.nudges === nudges ? "settled" : "nudged";
     });

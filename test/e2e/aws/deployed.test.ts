@@ -196,7 +196,8 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
       assert.equal(error, "Unhandled");
       assert.match(JSON.stringify(payload), /DynamoDB refuses \w+ on table [^:]+: allow dynamodb:/);
     }
-    assert.equal((await deployed.logged("tick", "invocation-failed")).at(-1)?.line.code, "STORE_DENIED");
+    const failures = await deployed.logged("tick", "invocation-failed");
+    assert.ok(failures.some(({ line }) => line.code === "STORE_DENIED"));
     assert.equal((await deployed.tick()).error, undefined);
   });
 
@@ -209,7 +210,9 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
       A_TICK_MS,
     );
     await deployed.world.vault.putKv("kv", "db", { user: "app", password: "three" });
-    await one().secretThat("db", ({ data }) => data.password === "three", A_TICK_MS);
+    await Promise.all(
+      places.map((place) => place.secretThat("db", ({ data }) => data.password === "three", A_TICK_MS)),
+    );
     await deployed.uploadFleet();
   });
 

@@ -142,6 +142,7 @@ export function runOnce(world: World, options: EngineOptions = {}): Promise<Ran>
 }
 
 export interface StatusAnswer {
+  readonly leases?: readonly { readonly state: string; readonly lease?: string; readonly left?: number }[];
   readonly clusters: readonly {
     readonly name: string;
     readonly state: string;
@@ -161,6 +162,6 @@ export interface StatusAnswer {
 }
 
 export async function status(world: World, options: EngineOptions = {}): Promise<StatusAnswer> {
-  const { stdout } = await keyferry(argsOf("status", world, { ...options, args: ["-o", "json"] }));
+  const { stdout } = await keyferry(argsOf("status", world, { ...options, args: ["-o", "json", ...(options.args ?? [])] }));
   return JSON.parse(stdout) as StatusAnswer;
 }
