@@ -83,9 +83,14 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
       if (typeof kept !== "string") return keep(kind, was, kept, issues);
       run.deps.log.info("credential-asked-for", { key: claim.row.key, because: kept });
       const counted = { ...was, asks: countedAsks(run, was, kept) };
-      return was.isLeaseless ? askShared(kind, run, counted) : ask(kind, run, counted);
+      return isKnownLeaseless(was, run.resolved) ? askShared(kind, run, counted) : ask(kind, run, counted);
     },
   };
+}
+
+/** Another request may leave a lease: the first one is asked with a login of its own, like any (lease-table 26). */
+function isKnownLeaseless({ isLeaseless, request }: IssuedState, resolved: ResolvedIssued): boolean {
+  return isLeaseless === true && request === requestOf(resolved);
 }
 
 /**

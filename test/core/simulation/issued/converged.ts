@@ -69,16 +69,18 @@ async function problemOf(
   if (isOthers || isRelabelled(secret) || isRefused(row)) return undefined;
   if (row.state.error !== undefined) return `it fails: ${row.state.error.code}`;
   if (secret === undefined) return "its Secret is missing";
-  if (row.state.rollout !== undefined) return "a restart is owed";
+  // Vault rotates static roles faster than workloads are restarted.
+  const isStatic = String(Object(one.object.spec).path).startsWith("static-creds");
+  if (row.state.rollout !== undefined && !isStatic) return "a restart is owed";
   const { username, password = "", certificate } = dataOf(secret);
   if (username !== undefined && !(await vault.login(username, password))) return `${username} does not get in`;
   if (certificate !== undefined) {
     const found = vault.certificates().find(({ serial }) => serial === aboutOf(secret));
     if (found?.revokedAt !== undefined) return "its certificate is revoked";
   }
-  const { role, path } = Object(one.object.spec) as { role?: string; path?: string };
+  const { role } = Object(one.object.spec) as { role?: string };
   const live = (row.state.issues ?? []).filter(({ state }) => state === "live");
-  const isLeased = role === undefined ? !String(path).startsWith("static-creds") : role === "leased";
+  const isLeased = role === undefined ? !isStatic : role === "leased";
   if (isLeased && live.length !== 1) return `it has ${live.length} live issues`;
   return undefined;
 }

@@ -14,9 +14,9 @@ import { type Ended, ended, settled } from "./converged.ts";
 import { type Disturbances, disturbancesOf } from "./disturbances.ts";
 import { comesBack, happenIssued, setDown } from "./happen.ts";
 import { type IssuedMonitor, issuedMonitor } from "./monitor.ts";
-import { BUSY_MS, type IssuedPlan, LOGINS } from "./plan.ts";
+import { BUSY_MS, type IssuedPlan } from "./plan.ts";
 import { type Secrets, secretsOf } from "./secrets.ts";
-import { authOf, type IssuedSetting, issuedSetting } from "./setting.ts";
+import { authOf, type IssuedSetting, issuedSetting, loginsOf } from "./setting.ts";
 
 const START = Date.UTC(2030, 0, 1);
 /** How often Vault, the table and the clusters are compared. */
@@ -127,7 +127,7 @@ async function quiet(running: Running): Promise<void> {
   watching.calm();
   for (const cluster of setting.clusters.values()) {
     cluster.fail(undefined);
-    for (const login of LOGINS) await cluster.apply(authOf(cluster.name, login));
+    for (const login of loginsOf(plan)) await cluster.apply(authOf(cluster.name, login));
   }
   working.calm();
   comesBack(setting, working);

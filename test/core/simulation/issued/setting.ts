@@ -60,7 +60,8 @@ export async function issuedSetting(plan: IssuedPlan, time: WorldTime, die: Dice
   const vaults = [{ ...known, maxRequestDurationMs: MAX_REQUEST_MS, retentionMs: RETENTION_MS }];
   const fleet = plan.clusters.map((name) => aCluster({ name, makeHmacKey: false, vaults }));
   await furnish(vault);
-  for (const [name, cluster] of clusters) await welcome(vault, name, cluster);
+  const logins = loginsOf(plan);
+  for (const [name, cluster] of clusters) await welcome(vault, name, cluster, logins);
   return {
     ...{ clusters, vault, fleet, wholeFleet: fleet, trueTime },
     stepClock(ms) {
@@ -85,17 +86,22 @@ async function furnish(vault: MemoryVault): Promise<void> {
   await vault.putPkiRole("unstored", { ttl: "90s", no_store: true });
 }
 
-async function welcome(vault: MemoryVault, name: string, cluster: MemoryCluster): Promise<void> {
+/** Those that are declared: each VaultAuth costs a run. */
+export function loginsOf({ actions }: IssuedPlan): readonly Login[] {
+  return LOGINS.filter((login) => actions.some((action) => action.do === "declare" && action.login === login));
+}
+
+async function welcome(vault: MemoryVault, name: string, cluster: MemoryCluster, logins: readonly Login[]): Promise<void> {
   const mount = `kubernetes-${name}`;
   await vault.enableKubernetesAuth(cluster, { mount });
-  for (const login of LOGINS) {
+  for (const login of logins) {
     const bound = { bound_service_account_names: "*", bound_service_account_namespaces: NAMESPACE };
     await vault.write(`auth/${mount}/role/${login}`, { ...bound, token_policies: "issue", ...TOKENS[login] });
   }
   await cluster.apply([
     ...[aNamespace("vso"), aVaultConnection("default", VAULT, "vso"), aNamespace(NAMESPACE)],
     ...[aServiceAccount("app", NAMESPACE), aDeployment("app", NAMESPACE)],
-    ...LOGINS.map((login) => authOf(name, login)),
+    ...logins.map((login) => authOf(name, login)),
   ]);
 }
 
