@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { HOUR_MS } from "../../../../lib/clock.ts";
 import type { SyncKey } from "../../../../lib/keys.ts";
 import type { Row } from "../../../../lib/ports/rows.ts";
@@ -62,7 +63,10 @@ async function problemOf(
 ): Promise<string | undefined> {
   const secret = secretOf(one);
   if (row === undefined) return "it has no row";
-  if (row.declared.uid !== one.object.metadata.uid) return "its row is of an older declaration";
+  const { uid, annotations = {} } = one.object.metadata;
+  const isNow = row.declared.uid === uid && isDeepStrictEqual(row.declared.spec, one.object.spec);
+  if (!isNow || !isDeepStrictEqual(row.declared.annotations, { ...Object(annotations) }))
+    return "its row is of an older declaration";
   if (row.leaseUntil !== undefined) return "it is claimed";
   const owners = secret ? ownersOf(secret) : [];
   const isOthers = owners.length > 0 && !owners.includes(row.declared.uid) && all.some(({ object }) => owners.includes(object.metadata.uid));

@@ -49,10 +49,12 @@ export async function happenIssued(stage: IssuedStage, action: IssuedAction): Pr
     case "revoke-lease": {
       const leases = vault.liveLeases();
       const lease = leases[action.nth % Math.max(1, leases.length)];
-      if (lease) await vault.write("sys/leases/revoke", { lease_id: lease.id });
+      // Nobody reaches a Vault that is sealed.
+      if (lease && !vault.server.isSealed) await vault.write("sys/leases/revoke", { lease_id: lease.id });
       return;
     }
     case "role":
+      if (vault.server.isSealed) return;
       return vault.putDatabaseRole(action.role, { defaultTtl: action.ttl, maxTtl: action.maxTtl });
     case "answer":
       return stage.watching.faultsAhead(action);

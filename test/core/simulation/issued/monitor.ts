@@ -62,6 +62,8 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
   const fences = new Map<string, number>();
   /** Unplanned requests for each declaration. */
   const unplanned = new Map<string, number>();
+  /** Why each sync asks, as it says. */
+  const because = new Map<string, string>();
   const faults: { readonly of: string; readonly fault: Fault; left: number }[] = [];
   /** Leases in use, as the last look saw them. */
   let inUse = new Map<string, { readonly lease: Lease; readonly key: SyncKey; readonly asked: Asked }>();
@@ -87,7 +89,17 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
     }
     own.times += 1;
     if (own.times > 1) say(`lease-table 26: ${own.key} asks twice with one token`);
+    countUnplanned(own.key);
     own.isLate = now() + setting.offBy() > own.askBefore + ARRIVES_WITHIN_MS;
+  };
+  const countUnplanned = (key: SyncKey): void => {
+    const why = because.get(key) ?? "unknown";
+    if (PLANNED.has(why)) return;
+    const id = `${key} ${secrets.uidOf(key)}`;
+    const times = (unplanned.get(id) ?? 0) + 1;
+    unplanned.set(id, times);
+    if (times > MOST_UNPLANNED && !disturbances.wasClockStepped())
+      say(`at most ${MOST_UNPLANNED} issues: ${key} asks for the ${times}th time: ${why}`);
   };
   /** Leases that end with this request. */
   const endedBy = (question: Question): readonly Lease[] => {
@@ -169,13 +181,8 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
         return outcome;
       },
     }),
-    onLog(event, { key, because }) {
-      if (event !== "credential-asked-for" || PLANNED.has(String(because))) return;
-      const id = `${String(key)} ${secrets.uidOf(String(key))}`;
-      const times = (unplanned.get(id) ?? 0) + 1;
-      unplanned.set(id, times);
-      if (times > MOST_UNPLANNED && !disturbances.wasClockStepped())
-        say(`at most ${MOST_UNPLANNED} issues: ${String(key)} asks for the ${times}th time: ${String(because)}`);
+    onLog(event, { key, because: why }) {
+      if (event === "credential-asked-for") because.set(String(key), String(why));
     },
     faultsAhead: ({ of, fault, times }) => void faults.push({ of, fault: faultOf(fault), left: times }),
     calm: () => void faults.splice(0),

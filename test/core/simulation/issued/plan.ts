@@ -173,7 +173,9 @@ function anAction(die: Dice, clusters: readonly string[], processes: number): Is
       return { at, do: kind, role: die.pick(["quick", "usual", "slow"]), ttl: die.pick(["12s", "30s", "90s"]), maxTtl: die.pick(["40s", "24h"]) };
     case "answer": {
       const fault = die.pick<AnswerFault>(["swallowed", "swallowed", "cut", "slow", "too-slow", 400, 403, 429, 500, 503]);
-      return { at, do: kind, of: die.pick(["issue", "issue", "renew", "revoke", "login"]), fault, times: die.pick([1, 1, 2, 4]) };
+      const of = die.pick<RequestKind>(["issue", "issue", "renew", "revoke", "login"]);
+      // What Vault does not let us revoke lives to its end, which may be far.
+      return { at, do: kind, of, fault: of === "revoke" && fault === 403 ? 500 : fault, times: die.pick([1, 1, 2, 4]) };
     }
     case "vault-outage":
       return { at, do: kind, how: die.pick(["refused", "silent", "sealed"]), ms: die.pick([1_000, 4_000, 15_000, 50_000]) };
@@ -182,7 +184,7 @@ function anAction(die: Dice, clusters: readonly string[], processes: number): Is
     case "cluster-outage":
       return { at, do: kind, cluster, how: die.pick(["refused", "silent"]), ms: die.int(1_000, 40_000) };
     case "cluster-leaves":
-      return { at, do: kind, cluster: "west", ms: die.pick([5_000, 30_000, 100_000]) };
+      return { at, do: kind, cluster: "west", ms: die.pick([5_000, 30_000, 150_000]) };
     case "api-restart":
       return { at, do: kind, cluster };
     case "crash":

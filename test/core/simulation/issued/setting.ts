@@ -33,7 +33,7 @@ export interface IssuedSetting {
 /** Vault ends a request after this. */
 const MAX_REQUEST_MS = 3_000;
 /** What leaves the fleet is renewed for so long. */
-export const RETENTION_MS = 60_000;
+export const RETENTION_MS = 120_000;
 
 const ISSUE = `path "database/*" { capabilities = ["read"] } path "kubernetes/creds/*" { capabilities = ["update"] }
   path "pki/issue/*" { capabilities = ["update"] } path "pki/revoke" { capabilities = ["update"] }`;
