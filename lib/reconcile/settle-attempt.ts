@@ -1,4 +1,4 @@
-import type { EpochMs } from "../clock.ts";
+import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { DestinationAwaited } from "../destinations/destination.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import { causeOf } from "../failures/causes.ts";
@@ -99,11 +99,24 @@ async function settleRenewed(deps: ReconcileDeps, { claim }: Run, settlement: Se
   const now = deps.clock();
   const renew = renewSlotOf(key, issues, now);
   if (renew !== "off" && (renew.period !== before?.period || renew.phase !== before.phase)) {
-    const until = (await deps.leases.dispatchedUntil("renew")) ?? now;
-    const due = slotsUntil(renew, now, until).map((at) => ({ key, group: declared.group, lane: "renew" as const, at }));
+    const due = slotsUntil(renew, now, await renewalsSentUntil(deps, now)).map((at) => ({
+      key,
+      group: declared.group,
+      lane: "renew" as const,
+      at,
+    }));
     await sendDue(deps.queue, due, now);
   }
   await claim.settle({ ...settlement, renew });
+}
+
+/** Between two ticks, with a margin. */
+const TICK_MS = 75 * SECOND_MS;
+
+/** While no row was on the renew wheel ticks did not look at it: the next one does, up to a minute later. */
+async function renewalsSentUntil({ leases }: ReconcileDeps, now: EpochMs): Promise<EpochMs> {
+  const until = await leases.dispatchedUntil("renew");
+  return until === undefined || until < now ? now + TICK_MS : until;
 }
 
 function issuesOf(issues: readonly Issue[] | undefined): Pick<RowState, "issues"> {

@@ -6,6 +6,7 @@ import { indexesContract } from "./lease-store/indexes.ts";
 import { leftBehindContract } from "./lease-store/left-behind.ts";
 import { nudgesContract } from "./lease-store/nudges.ts";
 import { placesContract } from "./lease-store/places.ts";
+import { pushClaimsContract } from "./lease-store/push-claims.ts";
 import { recordsContract } from "./lease-store/records.ts";
 import { referencesContract } from "./lease-store/references.ts";
 import { scaleContract } from "./lease-store/scale.ts";
@@ -23,6 +24,7 @@ export function leaseStoreContract(name: string, open: OpenStore, rows: number):
     endedRunsContract(open);
     leftBehindContract(open);
     placesContract(open);
+    pushClaimsContract(open);
     referencesContract(open);
     indexesContract(open);
     sideRowsContract(open);

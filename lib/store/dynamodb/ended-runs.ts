@@ -1,16 +1,7 @@
 import type { EpochMs } from "../../clock.ts";
 import type { Due, Lease, SyncStore } from "../../ports/store.ts";
 import { awaitingKey, endedState } from "../left-behind.ts";
-import {
-  all,
-  dueAtIsStill,
-  fenceIsStill,
-  itemExists,
-  leaseIsStill,
-  noNudgeSince,
-  recordsAreStill,
-  uidIsStill,
-} from "./conditions.ts";
+import { all, fenceIsStill, leaseIsStill, noNudgeSince, recordsAreStill, uidIsStill } from "./conditions.ts";
 import type { Connection } from "./connection.ts";
 import { OVERTAKEN, untilItHolds } from "./contention.ts";
 import { type Changes, isClaimed, type SyncItem, stateAttributes, stateOf } from "./rows.ts";
@@ -48,7 +39,13 @@ async function write(
   return waits ? { key: item.pk, group: item.grp, lane: "now", at: now } : undefined;
 }
 
-function itIsAsItWasRead({ uid, fence, leaseUntil, dueAt, nudges, records }: SyncItem) {
-  const times = [leaseIsStill(leaseUntil), dueAtIsStill(dueAt), noNudgeSince(nudges), recordsAreStill(records)];
-  return all(itemExists, uidIsStill(uid), fenceIsStill(fence), ...times);
+/** Every claim, settle, declaration and nudge changes one of these, so its times are unchanged, too. */
+function itIsAsItWasRead({ uid, fence, leaseUntil, nudges, records }: SyncItem) {
+  return all(
+    uidIsStill(uid),
+    fenceIsStill(fence),
+    leaseIsStill(leaseUntil),
+    noNudgeSince(nudges),
+    recordsAreStill(records),
+  );
 }

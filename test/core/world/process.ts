@@ -93,7 +93,7 @@ export function keyferry(parts: ProcessParts): Keyferry {
   };
   const clients = memoryClients({ time, clusterOf: parts.clusterOf, effect });
   const apis = kubernetesApis({ clients, clock, log });
-  const openClient = () => memoryVaultClient({ time, vaultAt: parts.vaultAt, effect });
+  const openClient = () => memoryVaultClient({ time, vaultAt: parts.vaultAt, effect, clock });
   const sealing = {
     keys: async () => [SEALING_KEY],
     installation,
