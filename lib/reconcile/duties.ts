@@ -117,6 +117,13 @@ export async function endAll(deps: ReconcileDeps, claim: Claim, signal: AbortSig
   await endDue(deps, claim, undefined, signal);
 }
 
+/** What no Secret holds: requests without an answer, and replaced credentials, each at its time. */
+export async function endUnused(deps: ReconcileDeps, claim: Claim, signal: AbortSignal): Promise<void> {
+  const { issues = [] } = claim.row.state;
+  claim.note({ issues: issues.map((issue) => (issue.state === "asking" ? endingUnanswered(issue) : issue)) });
+  await endDue(deps, claim, undefined, signal);
+}
+
 function endingNow(issue: Issue, now: EpochMs): Issue {
   const { inUseUntil: _inUse, ...rest } = issue;
   if (issue.state === "asking") return endingUnanswered(rest);

@@ -5,7 +5,7 @@ import { issuedKind, type Made } from "../issued/issued-kind.ts";
 import { transformed } from "../shared/transformed.ts";
 import { type ResolvedDynamicSecret, resolveDynamicSecret } from "./resolve.ts";
 import { sshLifetime } from "./ssh-lifetime.ts";
-import { afterRead, knownRotation, rotationJson, rotationOf, rotationStatus } from "./static-role.ts";
+import { afterRead, isSameRotation, knownRotation, rotationJson, rotationOf, rotationStatus } from "./static-role.ts";
 
 /** Without a lease, data is asked for again after this share of its time, in percent, like VSO's horizon. */
 const REFRESH_PERCENT = 90;
@@ -16,6 +16,8 @@ export const dynamicSecret = issuedKind<ResolvedDynamicSecret>({
   resolve: resolveDynamicSecret,
 
   isReadEachTime: ({ resolved }, { made }) => resolved.allowStaticCreds && knownRotation(made) !== undefined,
+
+  isSame: (was, { made }) => isSameRotation(knownRotation(was.made), knownRotation(made)),
 
   async make(run, answer, askedAt, was): Promise<Made> {
     const { resolved, clock } = run;

@@ -59,6 +59,8 @@ export interface IssuingKind<R extends ResolvedIssued> extends Pick<SyncKind<R>,
   unfit?(run: ForeseeInput<R>, was: IssuedState, held: SecretData): string | undefined;
   /** Whether each run reads anew, because that issues nothing: static roles. */
   isReadEachTime?(run: ForeseeInput<R>, was: IssuedState): boolean;
+  /** Whether what was read anew is what the Secret has already, whatever counts down in it. */
+  isSame?(was: IssuedState, made: Made): boolean;
   status(was: IssuedState, live: Issue | undefined): JsonObject;
 }
 
@@ -322,13 +324,13 @@ function mustLast({ vaultLease }: Issue): void {
 /** The new one is in use, and the former one is ended as its declaration says. */
 function succeeded(
   issues: readonly Issue[],
-  live: Issue,
+  live: Issue | undefined,
   annotations: Readonly<Record<string, string>>,
   { rolloutTargets: targets, revokesReplaced: revokes }: ResolvedIssued,
   now: EpochMs,
 ): readonly Issue[] {
   return issues.map((issue) => {
-    if (issue.serial === live.serial) return live;
+    if (issue.serial === live?.serial) return live;
     return issue.state === "live" ? replacedIssue(issue, { annotations, targets, revokes }, now) : issue;
   });
 }
@@ -370,7 +372,10 @@ async function askShared<R extends ResolvedIssued>(
     ...replaceAt(made.replaceAt),
     isLeaseless: true,
   };
-  return leftLeaseless(kind, run, own, made, claim.row.state.issues ?? []);
+  const { digest, issues = [] } = claim.row.state;
+  const isSame = digest !== undefined && kind.isSame?.(was, made) === true;
+  const held = isSame ? await run.holding.holds(was.keys, digest, signal) : undefined;
+  return held === undefined ? leftLeaseless(kind, run, own, made, issues) : keep(kind, own, held, issues);
 }
 
 /** Without a lease only a certificate may have to be ended: it is recorded before it is written. */
@@ -386,7 +391,9 @@ async function leftLeaseless<R extends ResolvedIssued>(
   const { certificate } = made;
   if (certificate === undefined) {
     if (claim.row.state.issues !== undefined) claim.note({ issues });
-    return fresh(kind, run, own, made, issues);
+    // A predecessor may have had a lease.
+    const left = succeeded(issues, undefined, declared.annotations, resolved, deps.clock());
+    return fresh(kind, run, own, made, left);
   }
   const identity = await run.reached(resolved.asks.identity);
   const way = { ...wayOf(identity, resolved.request), identity };

@@ -186,6 +186,10 @@ export function monitor({ time, observes, mayHave, mayRead, isClockSteady, canSt
         onClaim(process, answer);
         return answer;
       },
+      async retire(key, until, now) {
+        held.delete(key);
+        return store.retire(key, until, now);
+      },
       async settle(lease, settlement) {
         const outcome = await store.settle(lease, settlement);
         onSettle(lease, outcome);

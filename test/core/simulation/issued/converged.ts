@@ -1,10 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
-import { HOUR_MS } from "../../../../lib/clock.ts";
+import { HOUR_MS, MINUTE_MS } from "../../../../lib/clock.ts";
 import type { SyncKey } from "../../../../lib/keys.ts";
 import type { Row } from "../../../../lib/ports/rows.ts";
 import { isReferenceStatus } from "../../../../lib/resource-kinds.ts";
 import type { Stored } from "../../world/api/objects.ts";
+import { restartOf } from "../monitor.ts";
 import type { Processes } from "../processes.ts";
+import { NAMESPACE } from "./plan.ts";
 import { aboutOf, type Declared, dataOf, ownersOf, type Secrets, secretsIn } from "./secrets.ts";
 import type { IssuedSetting } from "./setting.ts";
 
@@ -56,7 +58,7 @@ function secretOf({ cluster, object }: Declared) {
 }
 
 async function problemOf(
-  { vault }: IssuedSetting,
+  { vault, trueTime }: IssuedSetting,
   all: readonly Declared[],
   one: Declared,
   row: Row | undefined,
@@ -73,9 +75,10 @@ async function problemOf(
   if (isOthers || isRelabelled(secret) || isRefused(row)) return undefined;
   if (row.state.error !== undefined) return `it fails: ${row.state.error.code}`;
   if (secret === undefined) return "its Secret is missing";
-  // Vault rotates static roles faster than workloads are restarted.
   const isStatic = String(Object(one.object.spec).path).startsWith("static-creds");
-  if (row.state.rollout !== undefined && !isStatic) return "a restart is owed";
+  // Vault rotates static roles faster than workloads are restarted.
+  const isOwed = row.state.rollout !== undefined;
+  if (isOwed && !(isStatic && isRestarted(one, trueTime.now()))) return "a restart is owed";
   const { username, password = "", certificate } = dataOf(secret);
   if (username !== undefined && !(await vault.login(username, password))) return `${username} does not get in`;
   if (certificate !== undefined) {
@@ -87,6 +90,13 @@ async function problemOf(
   const isLeased = role === undefined ? !isStatic : role === "leased";
   if (isLeased && live.length !== 1) return `it has ${live.length} live issues`;
   return undefined;
+}
+
+/** Its workload was restarted within the last two minutes: restarts are at least a minute apart. */
+function isRestarted({ cluster }: Declared, now: number): boolean {
+  const kind = cluster.server.kindOf("apps/v1", "Deployment");
+  const app = kind && cluster.server.objects.get(kind, NAMESPACE, "app");
+  return app !== undefined && Date.parse(restartOf(app)) > now - 2 * MINUTE_MS;
 }
 
 /** Somebody took its label away: nobody knows it for ours any more. */

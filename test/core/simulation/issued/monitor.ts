@@ -1,5 +1,5 @@
 import { SECOND_MS } from "../../../../lib/clock.ts";
-import { declarationKey, type SyncKey } from "../../../../lib/keys.ts";
+import { declarationKey, isCleanupKey, type SyncKey } from "../../../../lib/keys.ts";
 import type { Issue, Row } from "../../../../lib/ports/rows.ts";
 import type { Lease as Claimed, LeaseStore } from "../../../../lib/ports/store.ts";
 import type { LogFields } from "../../../../lib/ports/telemetry.ts";
@@ -189,7 +189,7 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
     async look(store) {
       const rows = await rowsOf(store);
       lookAtLeases(rows);
-      for (const { key, state } of rows) {
+      for (const { key, state } of rows.filter((row) => !isCleanupKey(row.key))) {
         const live = (state.issues ?? []).filter(({ state: at }) => at === "live");
         if (live.length > 1) say(`one live credential: ${key} has ${live.length}`);
       }

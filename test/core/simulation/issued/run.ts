@@ -134,7 +134,7 @@ async function quiet(running: Running): Promise<void> {
   const isLossy = plan.loss.lost > 0;
   const well = await until(running, isLossy ? WITH_LOSS_MS : SETTLED_WITHIN_MS, () => settled(setting, working, secrets));
   if (well === undefined) return;
-  if (plan.seed % REST_OF === 0) await stays(running, well.renewed);
+  if (plan.seed % REST_OF === 0 && isFollowed(plan)) await stays(running, well.renewed);
   trace("all is deleted");
   for (const { cluster, key } of secrets.declared()) {
     const { kind, namespace, name } = partsOf(key);
@@ -147,6 +147,11 @@ async function quiet(running: Running): Promise<void> {
     if (one !== undefined && one.revokedAt === undefined && one.until > setting.trueTime.now() + SECOND_MS)
       say(`certificates: ${serial} should be revoked with its declaration`);
   }
+}
+
+/** Who edits by hand, or stands still, may be seen late. */
+function isFollowed({ actions }: IssuedPlan): boolean {
+  return !actions.some((action) => action.do === "hand-edit" || action.do === "stall");
 }
 
 async function until<T extends Ended>(running: Running, ms: number, look: () => Promise<T>): Promise<T | undefined> {
