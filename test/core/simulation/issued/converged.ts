@@ -76,9 +76,8 @@ async function problemOf(
   if (row.state.error !== undefined) return `it fails: ${row.state.error.code}`;
   if (secret === undefined) return "its Secret is missing";
   const isStatic = String(Object(one.object.spec).path).startsWith("static-creds");
-  // Vault rotates static roles faster than workloads are restarted.
-  const isOwed = row.state.rollout !== undefined;
-  if (isOwed && !(isStatic && isRestarted(one, trueTime.now()))) return "a restart is owed";
+  // Some credentials change faster than workloads are restarted.
+  if (row.state.rollout !== undefined && !isRestarted(one, trueTime.now())) return "a restart is owed";
   const { username, password = "", certificate } = dataOf(secret);
   if (username !== undefined && !(await vault.login(username, password))) return `${username} does not get in`;
   if (certificate !== undefined) {

@@ -149,9 +149,9 @@ async function quiet(running: Running): Promise<void> {
   }
 }
 
-/** Who edits by hand, or stands still, may be seen late. */
+/** Hand edits, and whatever a watch that stood still missed, may be seen late; a clock that is put right skips slots. */
 function isFollowed({ actions }: IssuedPlan): boolean {
-  return !actions.some((action) => action.do === "hand-edit" || action.do === "stall");
+  return !actions.some(({ do: what }) => what === "hand-edit" || what === "stall" || what === "clock-step");
 }
 
 async function until<T extends Ended>(running: Running, ms: number, look: () => Promise<T>): Promise<T | undefined> {
