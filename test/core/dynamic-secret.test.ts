@@ -243,20 +243,6 @@ describe("a dynamic secret", () => {
 });
 
 describe("a static role", () => {
-  it("that becomes a dynamic one is asked for with a login of its own, and nothing of it outlives its declaration", async () => {
-    await using world = await anIssuingWorld();
-    await world.vault.putStaticRole("fixed", { rotationPeriod: "60s" });
-    await world.given(aDynamicSecret("db", { path: "static-creds/fixed", allowStaticCreds: true }));
-    await world.advance("10s");
-    await world.given(aDynamicSecret("db", { allowStaticCreds: true }));
-    await world.advance("10s");
-    assert.equal(await logsIn(world), true);
-    assert.equal(world.vault.liveLeases().length, 1);
-    await world.remove(DYNAMIC, "db");
-    await world.advance("10s");
-    assert.equal(world.vault.liveLeases().length, 0);
-  });
-
   it("is read by the shared token, and follows each rotation within seconds", async () => {
     await using world = await anIssuingWorld();
     await world.vault.putStaticRole("fixed", { rotationPeriod: "60s" });
