@@ -16,7 +16,7 @@ import { sendDue } from "../schedule/messages.ts";
 import { slotsUntil } from "../schedule/wheel.ts";
 import type { Json } from "../util/json.ts";
 import { causePlaceOf, longestPauseOf } from "./asking.ts";
-import type { Attempt, InStep } from "./attempt.ts";
+import { type Attempt, type InStep, rollOutWritten } from "./attempt.ts";
 import type { Batch } from "./batch.ts";
 import { type Run, vaultOf } from "./run.ts";
 import { type FailureContext, settleFailed, settleSynced, type Timing } from "./settle.ts";
@@ -189,18 +189,21 @@ async function settleError(
 ): Promise<Settlement | undefined> {
   const { claim, kind, resolved, refs } = run;
   if (!(await claim.take())) return undefined;
-  const { state: before, declared } = claim.row;
+  const rolled = await rollOutWritten(deps, run, batch);
+  const { state, declared } = claim.row;
+  const { rollout: _rollout, ...before } = state;
   const told = error.code === "DECLARATION_GONE" ? {} : await announce(run, { kind: "failed", error }, batch);
   const owned = resolved instanceof SyncError ? before.owned : kind.destination.ownedWith(resolved, before.owned);
-  const state: RowState = {
+  const after: RowState = {
     ...before,
+    ...rolled,
     ...vaultOf(run),
     refs,
     owned: error instanceof DestinationAwaited ? error.recordOf(owned) : owned,
     ...(told.announced && { seen: { ...told.announced.seen, hash: declared.hash } }),
   };
   const refused = refusedTo(run, error);
-  const settlement = settleFailed(state, error, await timingOf(deps), { ...context, refused });
+  const settlement = settleFailed(after, error, await timingOf(deps), { ...context, refused });
   await claim.settle(settlement);
   await verifyReferences(deps, { row: claim.row, refs }, batch);
   return settlement;

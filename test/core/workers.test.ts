@@ -127,6 +127,48 @@ describe("a worker that is late", () => {
   });
 });
 
+describe("a watch pass that is late", () => {
+  for (const [what, effect, kind, name] of [
+    ["a declaration", "list vaultstaticsecrets", "VaultStaticSecret", "db"],
+    ["a VaultAuth", "list vaultauths", "VaultAuth", "default"],
+  ] as const) {
+    it(`lease-table 21: does not store ${what} that another one saw go`, async () => {
+      await using world = await aWorld({ isAsleep: true });
+      await world.given(aVaultSecret(), aStaticSecret());
+      const gate = gateAt(effect, "after");
+      world.start({ effect: gate.effect });
+      await world.advance("3m");
+      assert.ok(gate.times() > 0, "it holds the list");
+      world.start();
+      await world.advance("3m");
+      await world.remove(kind, name, kind === "VaultAuth" ? { namespace: "vso" } : {});
+      await world.advance("1m");
+      const before = world.log.length;
+      gate.open();
+      await world.advance("10m");
+      const { name: cluster } = world.cluster();
+      const stored = [...(await world.store.byCluster(cluster)), ...(await world.store.referencesOf(cluster))];
+      assert.deepEqual(
+        stored.filter(({ key }) => key.includes(`/${kind}/`)),
+        [],
+      );
+      const errors = world.log.slice(before).filter(({ level }) => level === "error");
+      assert.deepEqual(errors, []);
+    });
+  }
+
+  it("lease-table 21: goes on while no other one begins, so that a long list ends", async () => {
+    await using world = await aWorld({ isAsleep: true });
+    await world.given(aVaultSecret(), aStaticSecret());
+    const gate = gateAt("list vaultstaticsecrets", "after");
+    world.start({ effect: gate.effect });
+    await world.advance("5m");
+    gate.open();
+    await world.advance("10s");
+    assert.equal(world.secret("db")?.data.password, "one");
+  });
+});
+
 describe("a declaration that goes while its row is at work", () => {
   /** Seconds, where the lease of its run lasts 90. */
   const SOON = "5s";

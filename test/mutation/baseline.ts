@@ -90,8 +90,12 @@ function sha256(parts: readonly string[]): string {
 }
 
 function readKept(path: string): { readonly hash: string; readonly baseline: Baseline } | undefined {
-  const text = readText(path);
-  return text === undefined ? undefined : JSON.parse(text);
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch {
+    // Nothing yet, or only part of it: it is measured again.
+    return undefined;
+  }
 }
 
 function readText(path: string): string | undefined {

@@ -8,6 +8,8 @@ import { runRegistered } from "./run-registered.ts";
 const [root = "", scope] = process.argv.slice(2);
 /** For what belongs to no test: a file is loaded, a suite gets ready or ends. */
 const ASIDE_MS = 30_000;
+/** For a test that is measured: how long it takes isn't known yet. */
+const UNKNOWN_MS = 300_000;
 
 interface UnderWay {
   readonly job: Job;
@@ -55,7 +57,7 @@ async function runFile(current: UnderWay, { file, tests: chosen }: TestsOf): Pro
     starts: async ({ name }) => {
       shared.push(await takeCoverage());
       current.where = { file, test: name };
-      say({ step: chosen?.[name] ?? ASIDE_MS });
+      say({ step: chosen?.[name] ?? UNKNOWN_MS });
       started = performance.now();
     },
     ends: async ({ name }) => {

@@ -1,5 +1,7 @@
+import type { SyncKey } from "../../../lib/keys.ts";
 import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
 import type { WorkMessage } from "../../../lib/ports/queue.ts";
+import type { LeaseStore } from "../../../lib/ports/store.ts";
 import type { LogFields } from "../../../lib/ports/telemetry.ts";
 import { openSqliteStore, type SqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import type { Effect } from "../world/effects.ts";
@@ -16,8 +18,10 @@ import type { Setting } from "./setting.ts";
 export interface Processes {
   readonly store: SqliteStore;
   readonly queue: MemoryQueue;
-  crash(action: Extract<Action, { do: "crash" }>): void;
+  crash(action: Omit<Extract<Action, { do: "crash" }>, "do" | "at">): void;
   stall(action: Extract<Action, { do: "stall" }>): void;
+  /** When this sync is claimed next, its run takes this much longer, and `work` is done meanwhile. */
+  meanwhile(key: SyncKey, ms: number, work: (process: number) => void): void;
   /** From now on nothing goes wrong with messages, answers come at once, and whoever is dead is started. */
   calm(): void;
   /** All of them die at once, and others begin: with another fleet. */
@@ -50,6 +54,13 @@ interface Slot {
   readonly index: number;
   process: Keyferry | undefined;
   doom: Doom | undefined;
+  /** For how long the run goes on that somebody interrupts. */
+  holdMs: number;
+}
+
+interface Interruption {
+  readonly ms: number;
+  readonly work: (process: number) => void;
 }
 
 const SLOWEST_MS = 3_000;
@@ -59,6 +70,19 @@ export function processes(options: ProcessesOptions): Processes {
   const { plan, time, setting, monitor, die, trace, onLog, onTransit } = options;
   const store = openSqliteStore({ path: ":memory:" });
   let isCalm = false;
+  const interruptions = new Map<SyncKey, Interruption>();
+  const interrupted = (shared: LeaseStore, slot: Slot): LeaseStore => ({
+    ...shared,
+    async claim(row, options) {
+      const answer = await shared.claim(row, options);
+      const next = interruptions.get(row.key);
+      if (!answer || !next) return answer;
+      interruptions.delete(row.key);
+      time.after(0, () => next.work(slot.index));
+      slot.holdMs = next.ms;
+      return answer;
+    },
+  });
   const queue: MemoryQueue = memoryQueue({
     time,
     visibilityMs: 60_000,
@@ -81,6 +105,7 @@ export function processes(options: ProcessesOptions): Processes {
     index,
     process: undefined,
     doom: undefined,
+    holdMs: 0,
   }));
 
   const latency = (): number =>
@@ -124,6 +149,9 @@ export function processes(options: ProcessesOptions): Processes {
       try {
         return await work();
       } finally {
+        const { holdMs } = slot;
+        slot.holdMs = 0;
+        await wait(holdMs);
         await meet(slot, process, name, isDoomed(slot, "after"));
         await wait(latency());
       }
@@ -140,7 +168,7 @@ export function processes(options: ProcessesOptions): Processes {
     let process: Keyferry | undefined;
     process = keyferry({
       ...{ time, queue, log },
-      store: monitor.store(store, slot.index),
+      store: monitor.store(interrupted(store, slot), slot.index),
       tokens: store.tokens(),
       clusterOf: (name) => setting.clusters.get(name),
       vaultAt: () => setting.vault,
@@ -175,8 +203,12 @@ export function processes(options: ProcessesOptions): Processes {
       const slot = slots[process];
       if (slot) slot.doom = { left: after, side: "after", stallMs: ms };
     },
+    meanwhile(key, ms, work) {
+      interruptions.set(key, { ms, work });
+    },
     calm() {
       isCalm = true;
+      interruptions.clear();
       for (const slot of slots) {
         slot.doom = undefined;
         start(slot);

@@ -59,7 +59,7 @@ export async function runIssued(plan: IssuedPlan, options: RunOptions = {}): Pro
     hash = fingerprint(hash, whole);
   };
   const base = monitor({
-    time,
+    ...{ time, trace },
     observes: () => "watch",
     mayHave: () => true,
     mayRead: () => true,
