@@ -15,7 +15,11 @@ async function withStaticRole(): Promise<World> {
 }
 
 const patches = (world: World): number =>
-  world.cluster().server.objects.all().filter(({ object }) => object.kind === "Secret").reduce((sum, { object }) => sum + Number(object.metadata.resourceVersion), 0);
+  world
+    .cluster()
+    .server.objects.all()
+    .filter(({ object }) => object.kind === "Secret")
+    .reduce((sum, { object }) => sum + Number(object.metadata.resourceVersion), 0);
 
 describe("what an issued credential leaves behind", () => {
   it("a request whose predecessor had no lease is asked with a login of its own", async () => {

@@ -37,7 +37,9 @@ export async function settled(setting: IssuedSetting, { store }: Processes, secr
   return {
     problems: [
       ...open,
-      ...judged.flatMap(({ one, problem }) => (problem ? [`${one.key}: ${problem} (${standing(rows.get(one.key))})`] : [])),
+      ...judged.flatMap(({ one, problem }) =>
+        problem ? [`${one.key}: ${problem} (${standing(rows.get(one.key))})`] : [],
+      ),
     ],
     renewed: declared.map(({ key }) => key).filter(isRenewed),
     revoked: declared
@@ -71,7 +73,10 @@ async function problemOf(
     return "its row is of an older declaration";
   if (row.leaseUntil !== undefined) return "it is claimed";
   const owners = secret ? ownersOf(secret) : [];
-  const isOthers = owners.length > 0 && !owners.includes(row.declared.uid) && all.some(({ object }) => owners.includes(object.metadata.uid));
+  const isOthers =
+    owners.length > 0 &&
+    !owners.includes(row.declared.uid) &&
+    all.some(({ object }) => owners.includes(object.metadata.uid));
   if (isOthers || isRelabelled(secret) || isRefused(row)) return undefined;
   if (row.state.error !== undefined) return `it fails: ${row.state.error.code}`;
   if (secret === undefined) return "its Secret is missing";
@@ -123,7 +128,10 @@ function renewsOnly({ vault, trueTime }: IssuedSetting, row: Row | undefined): b
 
 /** Nothing is left in Vault, and nothing in the table. */
 export async function ended(setting: IssuedSetting, { store }: Processes): Promise<Ended> {
-  const lists = await Promise.all([...[...setting.clusters.keys()].map((name) => store.byCluster(name)), store.retired()]);
+  const lists = await Promise.all([
+    ...[...setting.clusters.keys()].map((name) => store.byCluster(name)),
+    store.retired(),
+  ]);
   const rows = lists.flat().filter(({ key }) => !isReferenceStatus(key));
   const whole = await store.read(
     rows.map(({ key }) => key),

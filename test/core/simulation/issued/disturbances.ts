@@ -1,8 +1,8 @@
 import { SECOND_MS } from "../../../../lib/clock.ts";
 import type { SyncKey } from "../../../../lib/keys.ts";
 import type { WorkMessage } from "../../../../lib/ports/queue.ts";
-import type { Lease } from "../../world/vault/leases.ts";
 import { msOf } from "../../world/vault/answers.ts";
+import type { Lease } from "../../world/vault/leases.ts";
 import type { IssuedAction, IssuedPlan } from "./plan.ts";
 
 /**
@@ -86,7 +86,10 @@ export function disturbancesOf({ processes }: IssuedPlan): Disturbances {
       const isForced = !lease.isRenewable || !token.isRenewable || maxOf(lease) <= end + SECOND_MS;
       const found = met.filter(
         ({ from, to, keys, isOfClusters }) =>
-          to >= begin && from <= end && (keys === undefined || keys.includes(key)) && (isForced || isOfClusters !== true),
+          to >= begin &&
+          from <= end &&
+          (keys === undefined || keys.includes(key)) &&
+          (isForced || isOfClusters !== true),
       );
       // It has to be replaced in time, which takes several messages and calls.
       const enough = isForced ? 0.5 : 1.5;

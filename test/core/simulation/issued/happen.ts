@@ -76,7 +76,10 @@ export async function happenIssued(stage: IssuedStage, action: IssuedAction): Pr
   }
 }
 
-type Lasting = Extract<IssuedAction, { readonly ms: number; readonly do: `${string}-outage` | "database-down" | "cluster-leaves" }>;
+type Lasting = Extract<
+  IssuedAction,
+  { readonly ms: number; readonly do: `${string}-outage` | "database-down" | "cluster-leaves" }
+>;
 
 function forATime({ setting, processes }: IssuedStage, cluster: MemoryCluster | undefined, action: Lasting): void {
   const { vault, trueTime } = setting;

@@ -136,7 +136,9 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
     return [...(await store.read(keys, "strong")).values()];
   };
   const lookAtLeases = (rows: readonly Row[]): void => {
-    const known = new Map(rows.flatMap((row) => (row.state.issues ?? []).map((issue) => [issue.serial, { row, issue }])));
+    const known = new Map(
+      rows.flatMap((row) => (row.state.issues ?? []).map((issue) => [issue.serial, { row, issue }])),
+    );
     const next: typeof inUse = new Map();
     for (const lease of vault.liveLeases()) {
       const own = lease.token && asked.get(lease.token.id);
@@ -158,7 +160,15 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
     for (const before of inUse.values()) expired(before);
     inUse = next;
   };
-  const expired = ({ lease, key, asked: own }: { readonly lease: Lease; readonly key: SyncKey; readonly asked: Asked }): void => {
+  const expired = ({
+    lease,
+    key,
+    asked: own,
+  }: {
+    readonly lease: Lease;
+    readonly key: SyncKey;
+    readonly asked: Asked;
+  }): void => {
     const { token, revokedAt } = lease;
     if (token === undefined || revokedAt !== undefined || own.revokedAt !== undefined) return;
     const end = Math.min(lease.endsAt, token.endsAt);

@@ -64,7 +64,9 @@ export const NAMES = ["one", "two"] as const;
 export const LOGINS: readonly Login[] = ["plain", "short", "capped", "batch", "stuck"];
 
 /** Of the database: TTL and maximum. `slow` takes its time to make a user. */
-export const DATABASE_ROLES: Readonly<Record<string, { readonly ttl: string; readonly maxTtl: string; readonly s?: number }>> = {
+export const DATABASE_ROLES: Readonly<
+  Record<string, { readonly ttl: string; readonly maxTtl: string; readonly s?: number }>
+> = {
   quick: { ttl: "15s", maxTtl: "24h" },
   brief: { ttl: "30s", maxTtl: "90s" },
   usual: { ttl: "60s", maxTtl: "24h" },
@@ -170,15 +172,37 @@ function anAction(die: Dice, clusters: readonly string[], processes: number): Is
     case "revoke-lease":
       return { at, do: kind, nth: die.int(0, 2) };
     case "role":
-      return { at, do: kind, role: die.pick(["quick", "usual", "slow"]), ttl: die.pick(["12s", "30s", "90s"]), maxTtl: die.pick(["40s", "24h"]) };
+      return {
+        at,
+        do: kind,
+        role: die.pick(["quick", "usual", "slow"]),
+        ttl: die.pick(["12s", "30s", "90s"]),
+        maxTtl: die.pick(["40s", "24h"]),
+      };
     case "answer": {
-      const fault = die.pick<AnswerFault>(["swallowed", "swallowed", "cut", "slow", "too-slow", 400, 403, 429, 500, 503]);
+      const fault = die.pick<AnswerFault>([
+        "swallowed",
+        "swallowed",
+        "cut",
+        "slow",
+        "too-slow",
+        400,
+        403,
+        429,
+        500,
+        503,
+      ]);
       const of = die.pick<RequestKind>(["issue", "issue", "renew", "revoke", "login"]);
       // What Vault does not let us revoke lives to its end, which may be far.
       return { at, do: kind, of, fault: of === "revoke" && fault === 403 ? 500 : fault, times: die.pick([1, 1, 2, 4]) };
     }
     case "vault-outage":
-      return { at, do: kind, how: die.pick(["refused", "silent", "sealed"]), ms: die.pick([1_000, 4_000, 15_000, 50_000]) };
+      return {
+        at,
+        do: kind,
+        how: die.pick(["refused", "silent", "sealed"]),
+        ms: die.pick([1_000, 4_000, 15_000, 50_000]),
+      };
     case "database-down":
       return { at, do: kind, ms: die.pick([2_000, 15_000]) };
     case "cluster-outage":
@@ -188,7 +212,14 @@ function anAction(die: Dice, clusters: readonly string[], processes: number): Is
     case "api-restart":
       return { at, do: kind, cluster };
     case "crash":
-      return { at, do: kind, process, after: die.int(0, 20), side: die.pick(["before", "after"]), forMs: die.int(500, 12_000) };
+      return {
+        at,
+        do: kind,
+        process,
+        after: die.int(0, 20),
+        side: die.pick(["before", "after"]),
+        forMs: die.int(500, 12_000),
+      };
     case "stall":
       return { at, do: kind, process, after: die.int(0, 20), ms: die.pick([2_000, 15_000, 85_000]) };
     case "clock-step":

@@ -132,7 +132,9 @@ async function quiet(running: Running): Promise<void> {
   working.calm();
   comesBack(setting, working);
   const isLossy = plan.loss.lost > 0;
-  const well = await until(running, isLossy ? WITH_LOSS_MS : SETTLED_WITHIN_MS, () => settled(setting, working, secrets));
+  const well = await until(running, isLossy ? WITH_LOSS_MS : SETTLED_WITHIN_MS, () =>
+    settled(setting, working, secrets),
+  );
   if (well === undefined) return;
   if (plan.seed % REST_OF === 0 && isFollowed(plan)) await stays(running, well.renewed);
   trace("all is deleted");

@@ -104,7 +104,8 @@ export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): S
       if (lease.endsAt <= now() + SECOND_MS) return [];
       const users = holding(lease).filter(({ cluster }) => !disturbances.hasLeft(cluster.name));
       // A stepped clock ends the retention of a cluster that is out of reach.
-      if (users.length > 0 && !disturbances.wasClockStepped()) return users.map(({ key }) => `lease-table 28: the credential of ${key} is revoked in use`);
+      if (users.length > 0 && !disturbances.wasClockStepped())
+        return users.map(({ key }) => `lease-table 28: the credential of ${key} is revoked in use`);
       const before = replaced.get(lease.about);
       const why = before === undefined || disturbances.wasClockStepped() ? undefined : tooEarly(lease, before);
       return why === undefined ? [] : [`issue 3: a replaced credential (${lease.about}) is revoked ${why}`];

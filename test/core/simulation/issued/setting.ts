@@ -91,7 +91,12 @@ export function loginsOf({ actions }: IssuedPlan): readonly Login[] {
   return LOGINS.filter((login) => actions.some((action) => action.do === "declare" && action.login === login));
 }
 
-async function welcome(vault: MemoryVault, name: string, cluster: MemoryCluster, logins: readonly Login[]): Promise<void> {
+async function welcome(
+  vault: MemoryVault,
+  name: string,
+  cluster: MemoryCluster,
+  logins: readonly Login[],
+): Promise<void> {
   const mount = `kubernetes-${name}`;
   await vault.enableKubernetesAuth(cluster, { mount });
   for (const login of logins) {
@@ -134,5 +139,10 @@ export function issuedDeclaration(of: IssuedDeclaration): ClusterObject {
 function requestOf(role: string): object {
   if (role === "static") return { mount: "database", path: "static-creds/fixed", allowStaticCreds: true };
   if (role !== "kubernetes") return { mount: "database", path: `creds/${role}` };
-  return { mount: "kubernetes", path: "creds/app", requestHTTPMethod: "POST", params: { kubernetes_namespace: NAMESPACE } };
+  return {
+    mount: "kubernetes",
+    path: "creds/app",
+    requestHTTPMethod: "POST",
+    params: { kubernetes_namespace: NAMESPACE },
+  };
 }
