@@ -13,7 +13,7 @@ path "database/creds/shop" {
   capabilities = ["read"]
 }
 
-path "database/static-creds/shop" {
+path "database/static-creds/shop-fixed" {
   capabilities = ["read"]
 }
 
@@ -40,8 +40,8 @@ path "pki/revoke" {
   capabilities = ["update"]
 }
 
-# The rest is part of Vault's policy default. Roles with token_no_default_policy need it here, and so do credentials of
-# another Vault namespace than the login's: there as <namespace>/sys/leases/renew.
+# The rest is part of Vault's policy default: only roles with token_no_default_policy need it here. Credentials of another
+# Vault namespace than the login's need <namespace>/sys/leases/renew and <namespace>/sys/leases/revoke as well.
 
 # Keeps a credential and its token.
 path "sys/leases/renew" {

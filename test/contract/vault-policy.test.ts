@@ -33,7 +33,7 @@ const CERTIFICATE = { common_name: "shop.example.com", ttl: "10m" };
 /** Whether keyferry gets what this rule is for. */
 const USES: Readonly<Record<string, (holder: Holder) => Promise<boolean>>> = {
   "database/creds/shop": issues(CREDS),
-  "database/static-creds/shop": issues({ method: "GET", mount: "database", path: "static-creds/shop" }),
+  "database/static-creds/shop-fixed": issues({ method: "GET", mount: "database", path: "static-creds/shop-fixed" }),
   "ssh/sign/shop": issues(posted("ssh", "sign/shop", { public_key: PUBLIC_KEY, valid_principals: "a" })),
   "kubernetes/creds/shop": issues(posted("kubernetes", "creds/shop", { kubernetes_namespace: "default", ttl: "600s" })),
   "pki/issue/shop": issues(posted("pki", "issue/shop", CERTIFICATE)),
@@ -88,7 +88,7 @@ describe("infra/vault/issuing.hcl", { concurrency: true }, () => {
         [vault, cluster] = [server, started];
         await vault.enableDatabase(postgres);
         await vault.putDatabaseRole("shop", { defaultTtl: "10m" });
-        await vault.putStaticRole(postgres, "shop", { rotationPeriod: "1h" });
+        await vault.putStaticRole(postgres, "shop-fixed", { rotationPeriod: "1h" });
         await vault.enablePki();
         await vault.putPkiRole("shop");
         await vault.enableSsh({ role: "shop" });

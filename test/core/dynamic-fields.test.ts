@@ -282,7 +282,7 @@ describe("the status of a VaultDynamicSecret", () => {
     assert.notEqual(second.secretMAC, first.secretMAC);
   });
 
-  it("leaves the pod of VSO as it is, and takes its client away, since the lease is of another token", async () => {
+  it("keeps what VSO writes for itself, but for the client whose credential was replaced", async () => {
     await using world = await anIssuingWorld();
     const status = {
       ...{

@@ -25,7 +25,7 @@ interface Login {
 
 describe("a VaultDynamicSecret: credentials that log in, renewed, issued anew and ended", { concurrency: true }, () => {
   for (const flavor of ["openbao", "vault"] as const) {
-    describe(flavor, { concurrency: true }, () => {
+    describe(flavor, { concurrency: 1 }, () => {
       let world: IssuingPlace;
       let engine: RunningEngine;
 
@@ -33,7 +33,9 @@ describe("a VaultDynamicSecret: credentials that log in, renewed, issued anew an
         world = await startIssuing(NS, { vault: { flavor } });
         const { vault } = world.world;
         await Promise.all([
-          ...["other", "kept"].map((role) => vault.putDatabaseRole(role, { defaultTtl: "20s", maxTtl: "1h" })),
+          vault.putDatabaseRole("other", { defaultTtl: "20s", maxTtl: "1h" }),
+          // Longer than a start of the engine.
+          vault.putDatabaseRole("kept", { defaultTtl: "1m", maxTtl: "1h" }),
           vault.putStaticRole(world.postgres, "fixed", { rotationPeriod: "10s" }),
           vault.enableSsh({ role: "user", ttl: "40s" }),
           vault.enableKubernetesSecrets(world.cluster),
@@ -78,87 +80,16 @@ describe("a VaultDynamicSecret: credentials that log in, renewed, issued anew an
           readonly staticCredsMetaData?: { readonly rotationSchedule?: string; readonly rotationPeriod?: number };
         };
 
-      describe("of a database, from its declaration to its end", { concurrency: 1 }, () => {
-        it("is written when it is declared: it logs in, and Vault has one lease", async () => {
-          await world.cluster.apply(aDynamicSecret(NS, "db"));
-          await logsIn(await secret("db"));
-          assert.equal((await world.leases()).length, 1);
-          await world.cluster.waitFor("the status", async () => {
-            const { secretLease } = await statusOf("db");
-            return secretLease?.id === (await world.leases())[0] && secretLease?.duration === 20;
-          });
-        });
-
-        it("shows its lease with the time that Vault gives it", async () => {
-          const [lease] = await world.leases();
-          const shown = await world.cluster.waitFor("the lease", async () => {
-            const { leases = [] } = await status(world.world, { args: ["--leases"] });
-            return leases.find((one) => one.lease === lease);
-          });
-          assert.equal(shown.state, "live");
-          assert.ok(shown.left !== undefined && shown.left > 0 && shown.left <= 20, JSON.stringify(shown));
-        });
-
-        it("is renewed: the same credential logs in all the time, and after more than its lease", async () => {
-          const first = await secret("db");
-          const [id] = await world.leases();
-          const issued = Date.parse((await world.world.vault.lease(id ?? ""))?.issueTime ?? "");
-          await logsInUntil(first, issued + 30_000);
-          assert.deepEqual(await secret("db"), first);
-          assert.deepEqual(await world.leases(), [id]);
-        });
-
-        it("is issued anew when Vault has ended it, and the new one logs in", async () => {
-          const first = await secret("db");
-          const [id = ""] = await world.leases();
-          await world.world.vault.revokeLease(id);
-          await logsIn(await secret("db", ({ user }) => user !== first.user));
-          assert.equal((await world.leases()).length, 1);
-        });
-
-        it("a hand edit is mended by another credential", async () => {
-          const first = await secret("db");
-          await world.place.patchSecret("db", { data: { password: "aGFjaw==" } });
-          await logsIn(await secret("db", ({ user }) => user !== first.user));
-          await logsIn(first);
-        });
-
-        it("ends with its declaration", async () => {
-          const last = await secret("db");
-          await world.cluster.delete(aDynamicSecret(NS, "db"));
-          await world.cluster.waitFor("no lease to be left", async () => (await world.leases()).length === 0, LONG_MS);
-          assert.equal(await world.postgres.login(last.user, last.password), false);
-          assert.equal(await world.place.secret("db"), undefined);
-        });
+      const vaultAuth = (headers: Readonly<Record<string, string>>, labels: Readonly<Record<string, string>> = {}) => ({
+        ...{ apiVersion: "secrets.hashicorp.com/v1beta1", kind: "VaultAuth" },
+        metadata: { name: "mine", namespace: NS, labels },
+        spec: {
+          ...{ method: "kubernetes", mount: authMount(world.cluster), headers },
+          kubernetes: { role: ROLE, serviceAccount: "app" },
+        },
       });
 
-      it("a wish issues another one: the old one logs in until its own end, the new one all the time", async () => {
-        const spec = { path: "creds/other" };
-        await world.cluster.apply(aDynamicSecret(NS, "other", spec));
-        const first = await secret("other");
-        await world.cluster.apply(aDynamicSecret(NS, "other", spec, { "keyferry.dev/refresh": "1" }));
-        const second = await secret("other", ({ user }) => user !== first.user);
-        for (const login of [first, second]) await logsIn(login);
-        await world.cluster.waitFor(
-          "the end of the old one",
-          async () => {
-            await logsIn(second);
-            return !(await world.postgres.login(first.user, first.password));
-          },
-          LONG_MS,
-        );
-        assert.equal((await world.leases("other")).length, 1);
-      });
-
-      it("outlives a stop and a start of keyferry, and an edited VaultAuth with the sweep of its token", async () => {
-        const vaultAuth = (headers: Readonly<Record<string, string>>) => ({
-          ...{ apiVersion: "secrets.hashicorp.com/v1beta1", kind: "VaultAuth" },
-          metadata: { name: "mine", namespace: NS },
-          spec: {
-            ...{ method: "kubernetes", mount: authMount(world.cluster), headers },
-            kubernetes: { role: ROLE, serviceAccount: "app" },
-          },
-        });
+      it("outlives a stop and a start of keyferry", async () => {
         await world.cluster.apply(vaultAuth({}));
         await world.cluster.apply(aDynamicSecret(NS, "kept", { path: "creds/kept", vaultAuthRef: "mine" }));
         const first = await secret("kept");
@@ -166,89 +97,172 @@ describe("a VaultDynamicSecret: credentials that log in, renewed, issued anew an
         await logsIn(first);
         engine = await startEngine(world.world);
         await logsIn(first);
-        // An edit that is no other login keeps it; another login issues anew, and the old one is good until its end.
-        await world.cluster.apply({ ...vaultAuth({}), metadata: { name: "mine", namespace: NS, labels: { a: "b" } } });
-        await logsInUntil(first, Date.now() + 25_000);
         assert.deepEqual(await secret("kept"), first);
-        await world.cluster.apply(vaultAuth({ "X-Team": "a" }));
-        const second = await secret("kept", ({ user }) => user !== first.user);
-        for (const login of [first, second]) await logsIn(login);
       });
 
-      it("of a static role follows each rotation", async () => {
-        const spec = { path: "static-creds/fixed", allowStaticCreds: true };
-        await world.cluster.apply(aDynamicSecret(NS, "fixed", spec));
-        let last = await secret("fixed");
-        for (let rotations = 0; rotations < 2; rotations++) {
-          last = await secret("fixed", ({ password }) => password !== last.password);
-          await world.cluster.waitFor("the present password to log in", async () => {
-            const { user, password } = await secret("fixed");
-            return world.postgres.login(user, password);
+      describe("with an engine that stays", { concurrency: true }, () => {
+        it("outlives an edit of its VaultAuth, and the sweep of its token; another login issues anew", async () => {
+          const first = await secret("kept");
+          const issued = Date.now();
+          await world.cluster.apply(vaultAuth({}, { a: "b" }));
+          await logsInUntil(first, issued + 25_000);
+          assert.deepEqual(await secret("kept"), first);
+          await world.cluster.apply(vaultAuth({ "X-Team": "a" }));
+          const second = await secret("kept", ({ user }) => user !== first.user);
+          for (const login of [first, second]) await logsIn(login);
+        });
+
+        describe("of a database, from its declaration to its end", { concurrency: 1 }, () => {
+          it("is written when it is declared: it logs in, and Vault has one lease", async () => {
+            await world.cluster.apply(aDynamicSecret(NS, "db"));
+            await logsIn(await secret("db"));
+            assert.equal((await world.leases()).length, 1);
+            await world.cluster.waitFor("the status", async () => {
+              const { secretLease } = await statusOf("db");
+              return secretLease?.id === (await world.leases())[0] && secretLease?.duration === 20;
+            });
           });
-        }
-        assert.equal((await statusOf("fixed")).staticCredsMetaData?.rotationPeriod, 10);
-        assert.deepEqual(await world.world.vault.leases("database/static-creds"), []);
-      });
 
-      it("of SSH is signed anew at renewalPercent of the certificate's own life", async () => {
-        const params = { public_key: sshPublicKey(), valid_principals: "someone" };
-        const spec = { mount: "ssh", path: "sign/user", params, renewalPercent: 25 };
-        await world.cluster.apply(aDynamicSecret(NS, "ssh", spec));
-        const { data } = await world.place.secretThat("ssh", ({ data }) => data.signed_key !== undefined, LONG_MS);
-        await world.place.secretThat("ssh", (secret) => secret.data.signed_key !== data.signed_key, LONG_MS);
-      });
+          it("shows its lease with the time that Vault gives it", async () => {
+            const [lease] = await world.leases();
+            const shown = await world.cluster.waitFor("the lease", async () => {
+              const { leases = [] } = await status(world.world, { args: ["--leases"] });
+              return leases.find((one) => one.lease === lease);
+            });
+            assert.equal(shown.state, "live");
+            assert.ok(shown.left !== undefined && shown.left > 0 && shown.left <= 20, JSON.stringify(shown));
+          });
 
-      it("is replaced at renewalPercent of its life when it can't be renewed", async () => {
-        const params = { kubernetes_namespace: NS, ttl: "600s" };
-        const spec = { mount: "kubernetes", path: "creds/robot", params, renewalPercent: 5 };
-        await world.cluster.apply(aDynamicSecret(NS, "robot", spec));
-        const { data } = await world.place.secretThat(
-          "robot",
-          (found) => found.data.service_account_token !== "",
-          LONG_MS,
-        );
-        assert.equal(data.service_account_namespace, NS);
-        assert.equal((await statusOf("robot")).secretLease?.renewable ?? false, false);
-        const { service_account_token: token } = data;
-        await world.place.secretThat("robot", (found) => found.data.service_account_token !== token, LONG_MS);
-      });
+          it("is renewed: the same credential logs in all the time, and after more than its lease", async () => {
+            const first = await secret("db");
+            const [id] = await world.leases();
+            const issued = Date.parse((await world.world.vault.lease(id ?? ""))?.issueTime ?? "");
+            await logsInUntil(first, issued + 30_000);
+            assert.deepEqual(await secret("db"), first);
+            assert.deepEqual(await world.leases(), [id]);
+          });
 
-      if (flavor === "openbao") {
-        it("asks in the Vault namespace that it names, and ends there what it got", async () => {
-          const params = { common_name: "dynamic.example.com" };
-          const spec = { namespace: "team", mount: "pki", path: "issue/web", params };
-          await world.cluster.apply(aDynamicSecret(NS, "team", spec));
-          const { data } = await world.place.secretThat(
-            "team",
-            ({ data }) => data.serial_number !== undefined,
+          it("is issued anew when Vault has ended it, and the new one logs in", async () => {
+            const first = await secret("db");
+            const [id = ""] = await world.leases();
+            await world.world.vault.revokeLease(id);
+            await logsIn(await secret("db", ({ user }) => user !== first.user));
+            assert.equal((await world.leases()).length, 1);
+          });
+
+          it("a hand edit is mended by another credential", async () => {
+            const first = await secret("db");
+            await world.place.patchSecret("db", { data: { password: "aGFjaw==" } });
+            await logsIn(await secret("db", ({ user }) => user !== first.user));
+            await logsIn(first);
+          });
+
+          it("ends with its declaration", async () => {
+            const last = await secret("db");
+            await world.cluster.delete(aDynamicSecret(NS, "db"));
+            await world.cluster.waitFor(
+              "no lease to be left",
+              async () => (await world.leases()).length === 0,
+              LONG_MS,
+            );
+            assert.equal(await world.postgres.login(last.user, last.password), false);
+            assert.equal(await world.place.secret("db"), undefined);
+          });
+        });
+
+        it("a wish issues another one: the old one logs in until its own end, the new one all the time", async () => {
+          const spec = { path: "creds/other" };
+          await world.cluster.apply(aDynamicSecret(NS, "other", spec));
+          const first = await secret("other");
+          await world.cluster.apply(aDynamicSecret(NS, "other", spec, { "keyferry.dev/refresh": "1" }));
+          const second = await secret("other", ({ user }) => user !== first.user);
+          for (const login of [first, second]) await logsIn(login);
+          await world.cluster.waitFor(
+            "the end of the old one",
+            async () => {
+              await logsIn(second);
+              return !(await world.postgres.login(first.user, first.password));
+            },
             LONG_MS,
           );
-          const revokedAt = async () => {
-            const read = await world.world.vault.read(`pki/cert/${data.serial_number}`, { namespace: "team" });
-            return Number(read?.data.revocation_time ?? 0);
-          };
-          assert.equal(await revokedAt(), 0);
-          await world.cluster.delete(aDynamicSecret(NS, "team"));
-          await world.cluster.waitFor("its revocation", async () => (await revokedAt()) > 0, LONG_MS);
+          assert.equal((await world.leases("other")).length, 1);
         });
-      } else {
-        it("of a static role with a schedule tells of it", async () => {
-          const { vault } = world.world;
-          await world.postgres.query('CREATE ROLE "weekly" WITH LOGIN');
-          await vault.write("database/static-roles/weekly", {
-            ...{ db_name: "postgres", username: "weekly", rotation_schedule: "0 0 * * SAT" },
-            rotation_statements: [`ALTER ROLE "{{name}}" WITH PASSWORD '{{password}}';`],
-          });
-          await world.cluster.apply(
-            aDynamicSecret(NS, "weekly", { path: "static-creds/weekly", allowStaticCreds: true }),
+
+        it("of a static role follows each rotation", async () => {
+          const spec = { path: "static-creds/fixed", allowStaticCreds: true };
+          await world.cluster.apply(aDynamicSecret(NS, "fixed", spec));
+          let last = await secret("fixed");
+          for (let rotations = 0; rotations < 2; rotations++) {
+            last = await secret("fixed", ({ password }) => password !== last.password);
+            await world.cluster.waitFor("the present password to log in", async () => {
+              const { user, password } = await secret("fixed");
+              return world.postgres.login(user, password);
+            });
+          }
+          assert.equal((await statusOf("fixed")).staticCredsMetaData?.rotationPeriod, 10);
+          assert.deepEqual(await world.world.vault.leases("database/static-creds"), []);
+        });
+
+        it("of SSH is signed anew at renewalPercent of the certificate's own life", async () => {
+          const params = { public_key: sshPublicKey(), valid_principals: "someone" };
+          const spec = { mount: "ssh", path: "sign/user", params, renewalPercent: 25 };
+          await world.cluster.apply(aDynamicSecret(NS, "ssh", spec));
+          const { data } = await world.place.secretThat("ssh", ({ data }) => data.signed_key !== undefined, LONG_MS);
+          await world.place.secretThat("ssh", (secret) => secret.data.signed_key !== data.signed_key, LONG_MS);
+        });
+
+        it("is replaced at renewalPercent of its life when it can't be renewed", async () => {
+          const params = { kubernetes_namespace: NS, ttl: "600s" };
+          const spec = { mount: "kubernetes", path: "creds/robot", params, renewalPercent: 5 };
+          await world.cluster.apply(aDynamicSecret(NS, "robot", spec));
+          const { data } = await world.place.secretThat(
+            "robot",
+            (found) => found.data.service_account_token !== "",
+            LONG_MS,
           );
-          await logsIn(await secret("weekly"));
-          await world.cluster.waitFor("its status", async () => {
-            const { staticCredsMetaData } = await statusOf("weekly");
-            return staticCredsMetaData?.rotationSchedule === "0 0 * * SAT";
-          });
+          assert.equal(data.service_account_namespace, NS);
+          assert.equal((await statusOf("robot")).secretLease?.renewable ?? false, false);
+          const { service_account_token: token } = data;
+          await world.place.secretThat("robot", (found) => found.data.service_account_token !== token, LONG_MS);
         });
-      }
+
+        if (flavor === "openbao") {
+          it("asks in the Vault namespace that it names, and ends there what it got", async () => {
+            const params = { common_name: "dynamic.example.com" };
+            const spec = { namespace: "team", mount: "pki", path: "issue/web", params };
+            await world.cluster.apply(aDynamicSecret(NS, "team", spec));
+            const { data } = await world.place.secretThat(
+              "team",
+              ({ data }) => data.serial_number !== undefined,
+              LONG_MS,
+            );
+            const revokedAt = async () => {
+              const read = await world.world.vault.read(`pki/cert/${data.serial_number}`, { namespace: "team" });
+              return Number(read?.data.revocation_time ?? 0);
+            };
+            assert.equal(await revokedAt(), 0);
+            await world.cluster.delete(aDynamicSecret(NS, "team"));
+            await world.cluster.waitFor("its revocation", async () => (await revokedAt()) > 0, LONG_MS);
+          });
+        } else {
+          it("of a static role with a schedule tells of it", async () => {
+            const { vault } = world.world;
+            await world.postgres.query('CREATE ROLE "weekly" WITH LOGIN');
+            await vault.write("database/static-roles/weekly", {
+              ...{ db_name: "postgres", username: "weekly", rotation_schedule: "0 0 * * SAT" },
+              rotation_statements: [`ALTER ROLE "{{name}}" WITH PASSWORD '{{password}}';`],
+            });
+            await world.cluster.apply(
+              aDynamicSecret(NS, "weekly", { path: "static-creds/weekly", allowStaticCreds: true }),
+            );
+            await logsIn(await secret("weekly"));
+            await world.cluster.waitFor("its status", async () => {
+              const { staticCredsMetaData } = await statusOf("weekly");
+              return staticCredsMetaData?.rotationSchedule === "0 0 * * SAT";
+            });
+          });
+        }
+      });
     });
   }
 });

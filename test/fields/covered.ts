@@ -176,7 +176,7 @@ const OF_DYNAMIC_SECRETS: readonly Covering[] = [
       "status.{lastRenewalTime,lastGeneration,observedGeneration,conditions}",
     ],
     "has the next lease after the next issue": ["status.lastRenewalTime"],
-    "leaves the pod of VSO as it is, and takes its client away, since the lease is of another token": [
+    "keeps what VSO writes for itself, but for the client whose credential was replaced": [
       "status.vaultClientMeta.{cacheKey,id}",
     ],
     "of a static role has its rotation, and a MAC of its data": [
