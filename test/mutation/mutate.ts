@@ -35,9 +35,10 @@ export async function mutate(options: MutateOptions): Promise<Report> {
       .sort();
   const files = [...new Set(filesOf(config.scope, config.except))];
   const sources = new Map(files.map((file) => [file, readFileSync(join(root, file), "utf8")]));
+  const isStrict = (file: string) => config.strict.some((glob) => matchesGlob(file, glob));
   const all = mutantsOf(sources)
     .filter((mutant) => only === undefined || isChosen(mutant, only))
-    .filter(({ file }) => !strictOnly || config.strict.some((glob) => matchesGlob(file, glob)));
+    .filter(({ file }) => !strictOnly || isStrict(file));
   if (all.length === 0) throw new Error(`no mutants in ${only ?? "the scope"}`);
   const chosen = sampled(all, sample, seed);
   for (const mutant of chosen) mustParse(mutant, sources.get(mutant.file) ?? "");
@@ -48,6 +49,9 @@ export async function mutate(options: MutateOptions): Promise<Report> {
   const verdicts = await judge(chosen, {
     root,
     tooSlow,
+    counts: (test, file) =>
+      config.testsOfSome.every(({ tests, files }) => !matchesGlob(test, tests) || matchesGlob(file, files)),
+    mostMsFor: (file) => (isStrict(file) ? Number.POSITIVE_INFINITY : config.mostTestMs),
     baselines: measured,
     jobs,
     goesOn: () => performance.now() < until,

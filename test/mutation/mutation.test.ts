@@ -142,6 +142,8 @@ const CONFIG: Config = {
   tests: ["test/*.test.ts"],
   withoutTests: [],
   tooSlow: [],
+  testsOfSome: [],
+  mostTestMs: 5_000,
   enough: { overall: 10, strict: 100 },
 };
 
