@@ -45,7 +45,9 @@ export const CONFIG = {
   /** Tests of very many rows, by name: what they notice others notice, in a hundredth of the time. */
   tooSlow: ["syncs are declared, carried out and come round"],
   /** Tests of a store behind an API, slow ones: only for what belongs to stores. */
-  testsOfSome: [{ tests: "test/contract/{lease-store-dynamodb,dynamodb}.test.ts", files: "lib/store/{*.ts,dynamodb/**}" }],
+  testsOfSome: [
+    { tests: "test/contract/{lease-store-dynamodb,dynamodb}.test.ts", files: "lib/store/{*.ts,dynamodb/**}" },
+  ],
   /** Test time that one mutant is worth, in ms as measured without it; one in a strict file meets every test. */
   mostTestMs: 8_000,
   /** In percent. */

@@ -1,7 +1,14 @@
 import type { EpochMs } from "../../../lib/clock.ts";
 import type { IssueDeps } from "../../../lib/issues/deps.ts";
 import type { VaultIdentity } from "../../../lib/ports/vault.ts";
-import type { EndAnswer, IssueApi, IssuedData, IssueTarget, OwnToken, RenewAnswer } from "../../../lib/ports/vault-issues.ts";
+import type {
+  EndAnswer,
+  IssueApi,
+  IssuedData,
+  IssueTarget,
+  OwnToken,
+  RenewAnswer,
+} from "../../../lib/ports/vault-issues.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
 import type { Json } from "../../../lib/util/json.ts";
 import { START } from "./an-issue.ts";
@@ -20,7 +27,14 @@ export const IDENTITY: VaultIdentity = {
   method: {
     kind: "kubernetes",
     role: "app",
-    credential: { kind: "serviceAccount", cluster: "east", namespace: "shop", name: "app", audiences: [], expirationSeconds: 600 },
+    credential: {
+      kind: "serviceAccount",
+      cluster: "east",
+      namespace: "shop",
+      name: "app",
+      audiences: [],
+      expirationSeconds: 600,
+    },
   },
 };
 

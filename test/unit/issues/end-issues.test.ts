@@ -143,7 +143,15 @@ describe("the end of an issue in Vault", () => {
 describe("the end of a certificate", () => {
   const certificate = { serial: "17:0a", mount: "pki" };
   const shared = (changed: Partial<Issue> = {}) =>
-    leaseless({ state: "ending", endAt: START, shared: true, sealedToken: "", target: "login", certificate, ...changed });
+    leaseless({
+      state: "ending",
+      endAt: START,
+      shared: true,
+      sealedToken: "",
+      target: "login",
+      certificate,
+      ...changed,
+    });
   const withLogin = (way: object) => {
     const vault = anIssuingVault();
     vault.targets.set("login", way as Json);

@@ -70,7 +70,8 @@ describe("when an issue is replaced", () => {
   });
 
   it("is the earlier of two", () => {
-    const both = (seconds: number) => anIssue({ vaultLease: aLease({ renewable: false, seconds }), tokenRenewable: false });
+    const both = (seconds: number) =>
+      anIssue({ vaultLease: aLease({ renewable: false, seconds }), tokenRenewable: false });
     assert.equal(replaceAtOf(both(600), LOGIN, PERCENT), START + 402_000);
     assert.equal(replaceAtOf(both(7_200), LOGIN, PERCENT), LOGIN + 2_412_000);
   });
