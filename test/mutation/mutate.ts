@@ -22,12 +22,14 @@ export interface MutateOptions {
   readonly jobs: number;
   /** After so long no further mutant is tried. What was tried by then is a sample as well, since the order is by chance. */
   readonly seconds?: number;
+  /** Test time for one mutant, for a first look; else as the config says. */
+  readonly testSeconds?: number;
   readonly progress: (text: string) => void;
 }
 
 /** Makes mutants of the files in scope, tries a sample of them, and says which of them no test noticed. */
 export async function mutate(options: MutateOptions): Promise<Report> {
-  const { root, config, seed, sample, only, strictOnly = false, jobs, seconds, progress } = options;
+  const { root, config, seed, sample, only, strictOnly = false, jobs, seconds, testSeconds, progress } = options;
   const { tooSlow } = config;
   const filesOf = (globs: readonly string[], except: readonly string[]) =>
     globSync([...globs], { cwd: root, exclude: [...except] })
@@ -51,7 +53,10 @@ export async function mutate(options: MutateOptions): Promise<Report> {
     tooSlow,
     counts: (test, file) =>
       config.testsOfSome.every(({ tests, files }) => !matchesGlob(test, tests) || matchesGlob(file, files)),
-    mostMsFor: (file) => (isStrict(file) ? Number.POSITIVE_INFINITY : config.mostTestMs),
+    mostMsFor: (file) => {
+      if (testSeconds !== undefined) return testSeconds * 1000;
+      return isStrict(file) ? Number.POSITIVE_INFINITY : config.mostTestMs;
+    },
     baselines: measured,
     jobs,
     goesOn: () => performance.now() < until,
