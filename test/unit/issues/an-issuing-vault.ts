@@ -80,15 +80,17 @@ export function anIssuingVault(answers: Partial<Answers> = {}) {
     endRights: () => ({ token: true, lease: true }),
     ...answers,
   };
-  const note = (what: string, token: SecretValue, ...rest: readonly unknown[]) =>
+  const note = (what: string, { target }: IssueTarget, token: SecretValue, ...rest: readonly unknown[]) => {
+    if (target.address !== WAY.target.address) throw new Error(`another Vault: ${target.address}`);
     asked.push([what, token.reveal().toString(), ...rest].join(" "));
+  };
   const issues: Omit<IssueApi, "lookUpLease"> = {
     async login() {
       asked.push("login");
       return given.login();
     },
     async issue(way, token, request) {
-      note("issue", token);
+      note("issue", way, token);
       requests.push({ way, request });
       return given.issue();
     },
@@ -98,24 +100,24 @@ export function anIssuingVault(answers: Partial<Answers> = {}) {
       given.ask();
       return ISSUED;
     },
-    async renewLease(_way, token, { id, seconds }) {
-      note("renewLease", token, id, seconds);
+    async renewLease(way, token, { id, seconds }) {
+      note("renewLease", way, token, id, seconds);
       return given.renewLease();
     },
-    async renewToken(_way, token, seconds) {
-      note("renewToken", token, seconds);
+    async renewToken(way, token, seconds) {
+      note("renewToken", way, token, seconds);
       return given.renewToken();
     },
-    async revokeToken(_way, token) {
-      note("revokeToken", token);
+    async revokeToken(way, token) {
+      note("revokeToken", way, token);
       return given.revokeToken();
     },
-    async revokeLease(_way, token, id) {
-      note("revokeLease", token, id);
+    async revokeLease(way, token, id) {
+      note("revokeLease", way, token, id);
       return given.revokeLease();
     },
     async endRights(way, token) {
-      note("endRights", token, way.namespace);
+      note("endRights", way, token, way.namespace);
       return given.endRights();
     },
   };

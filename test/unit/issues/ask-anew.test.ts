@@ -214,12 +214,30 @@ describe("how an issue is ended", () => {
     assert.deepEqual(await rights(), []);
     assert.deepEqual(await rights({ identity: { ...IDENTITY, id: "other" } }), ["endRights hvs.own team"]);
     assert.deepEqual(await rights({ request: { ...REQUEST, namespace: "other" } }), ["endRights hvs.own other"]);
+    const { namespace: _namespace, ...rootLogin } = { ...IDENTITY, id: "root" };
+    assert.equal((await rights({ identity: rootLogin })).length, 1);
+    assert.equal((await rights({ identity: { ...rootLogin, namespace: "undefined" } })).length, 1);
     vault.pass(10 * MINUTE - 1);
     asking.claim.require = async () => ({ until: START + MINUTE * MINUTE }) as Lease;
     assert.deepEqual(await rights(), []);
     vault.pass(1);
     assert.deepEqual(await rights(), ["endRights hvs.own team"]);
     assert.deepEqual(await rights(), []);
+  });
+
+  it("is remembered for a thousand at most", async () => {
+    const { vault, asking } = aRun();
+    const isAsked = async (id: number) => {
+      vault.asked.length = 0;
+      const identity = { ...IDENTITY, id: String(id) };
+      await askAnew(vault.deps, { ...asking, identity, claim: { ...asking.claim, row: aRow() } });
+      return vault.asked.some((what) => what.startsWith("endRights"));
+    };
+    for (let id = 0; id < 1_000; id++) assert.ok(await isAsked(id));
+    assert.equal(await isAsked(0), false);
+    assert.ok(await isAsked(1_000));
+    assert.ok(await isAsked(0), "all were forgotten");
+    assert.equal(await isAsked(1_000), false);
   });
 });
 

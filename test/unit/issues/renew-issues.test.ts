@@ -134,7 +134,7 @@ describe("a renewal that was not answered", () => {
     assert.equal(renewAgainIn({ renewWithin: 10 }), 2_500);
     assert.equal(renewAgainIn({ renewWithin: 59 }), 14_750);
     assert.equal(renewAgainIn({ renewWithin: 270 }), 15_000);
-    assert.equal(renewAgainIn({}), 2_000);
+    assert.equal(renewAgainIn({}), 15_000, "nothing is urgent");
   });
 
   it("may end what was renewed a whole slot before", () => {
