@@ -21,7 +21,9 @@ export interface JudgeOptions {
   readonly tooSlow: readonly string[];
   /** Whether tests of this file count for mutants of that one. */
   readonly counts: (test: string, file: string) => boolean;
-  /** Test time that a mutant of this file is worth, in ms as measured without it. */
+  /** Whether tests of this file come first for mutants of that one. */
+  readonly isNearest: (test: string, file: string) => boolean;
+  /** CPU time of tests that a mutant of this file is worth, in ms as measured without it. */
   readonly mostMsFor: (file: string) => number;
   readonly baselines: readonly Baseline[];
   readonly jobs: number;
@@ -49,7 +51,7 @@ const limitOf = (ms: number): number => 10 * ms + 5_000;
  * or those that it is worth have passed: it survived then, even if a story further off would notice it.
  */
 export async function judge(mutants: readonly Mutant[], options: JudgeOptions): Promise<readonly Verdict[]> {
-  const { root, tooSlow, counts, mostMsFor, baselines, jobs, goesOn, seen } = options;
+  const { root, tooSlow, counts, isNearest, mostMsFor, baselines, jobs, goesOn, seen } = options;
   using workers = startWorkers({ root, jobsEach: MUTANTS_OF_A_WORKER });
   const importers = importersOf(baselines);
   const kills = new Map<string, number>();
@@ -68,10 +70,12 @@ export async function judge(mutants: readonly Mutant[], options: JudgeOptions): 
       .map((one) => reachingOf(one, mutant))
       .filter(({ tests }) => tests.length > 0);
     if (reaching.length === 0) return { outcome: "unreached" };
+    const nearness = ({ file }: Reaching) =>
+      Number(mirrors(file, mutant.file)) * 2 + Number(isNearest(file, mutant.file));
     const killsBy = ({ file }: Reaching) => kills.get(`${mutant.file} ${file}`) ?? 0;
     const ordered = reaching.sort(
       (one, other) =>
-        Number(mirrors(other.file, mutant.file)) - Number(mirrors(one.file, mutant.file)) ||
+        nearness(other) - nearness(one) ||
         killsBy(other) - killsBy(one) ||
         one.distance - other.distance ||
         one.ms - other.ms,
@@ -111,9 +115,9 @@ function distanceIn(imports: Baseline["imports"], from: string, to: string): num
 /** The first tests that fit into this time, and at least one of them. */
 function within(mostMs: number, reaching: readonly Reaching[]): readonly Reaching[] {
   let spent = 0;
-  const fits = ({ ms }: MeasuredTest) => {
-    const isIn = spent === 0 || spent + ms <= mostMs;
-    if (isIn) spent += ms;
+  const fits = ({ cpuMs }: MeasuredTest) => {
+    const isIn = spent === 0 || spent + cpuMs <= mostMs;
+    if (isIn) spent += cpuMs;
     return isIn;
   };
   return reaching.map((one) => ({ ...one, tests: one.tests.filter(fits) })).filter(({ tests }) => tests.length > 0);

@@ -53,6 +53,8 @@ export async function mutate(options: MutateOptions): Promise<Report> {
     tooSlow,
     counts: (test, file) =>
       config.testsOfSome.every(({ tests, files }) => !matchesGlob(test, tests) || matchesGlob(file, files)),
+    isNearest: (test, file) =>
+      config.nearest.some(({ tests, files }) => matchesGlob(test, tests) && matchesGlob(file, files)),
     mostMsFor: (file) => {
       if (testSeconds !== undefined) return testSeconds * 1000;
       return isStrict(file) ? Number.POSITIVE_INFINITY : config.mostTestMs;

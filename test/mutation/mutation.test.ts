@@ -142,6 +142,7 @@ const CONFIG: Config = {
   tests: ["test/*.test.ts"],
   withoutTests: [],
   tooSlow: [],
+  nearest: [],
   testsOfSome: [],
   mostTestMs: 5_000,
   enough: { overall: 10, strict: 100 },
