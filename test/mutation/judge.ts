@@ -96,10 +96,16 @@ export async function judge(mutants: readonly Mutant[], options: JudgeOptions): 
 }
 
 function reachingOf({ file, tests, shared, imports }: Baseline, mutant: Mutant): Reaching {
-  const isOfAll = isReached(shared, mutant.file, mutant.start);
-  const reaching = tests.filter(({ coverage }) => isOfAll || isReached(coverage, mutant.file, mutant.start));
+  const at = placeOf(mutant);
+  const isOfAll = isReached(shared, mutant.file, at);
+  const reaching = tests.filter(({ coverage }) => isOfAll || isReached(coverage, mutant.file, at));
   const ms = reaching.reduce((sum, { ms }) => sum + ms, 0);
   return { file, tests: reaching, ms, distance: distanceIn(imports, file, mutant.file) };
+}
+
+/** V8 counts what follows `?.` as not run where there is nothing before it: just there the mutant differs. */
+function placeOf({ operator, start }: Mutant): number {
+  return operator === "optional required" ? start - 1 : start;
 }
 
 function distanceIn(imports: Baseline["imports"], from: string, to: string): number {

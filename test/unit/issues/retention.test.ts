@@ -10,7 +10,7 @@ const vault = (address: string, retentionMs?: number) =>
 describe("leases of what left the fleet", () => {
   const vaults = [
     vault("https://other.example", 1),
-    vault("https://vault.example", 2 * HOUR),
+    { ...vault("https://vault.example", 2 * HOUR), addresses: ["https://in.example", "https://vault.example"] },
     vault("https://plain.example"),
   ];
 
