@@ -250,7 +250,7 @@ describe("a run", () => {
     assert.match(text, /lib\/fence\.ts:6 {2}literal changed, and no test reaches it/);
     assert.match(text, /- return true;\n {2}\+ return false;/);
     assert.match(text, /seed 1: 1 of 1 mutants; 0 killed \(0 by time-out\), 1 survived/);
-    const optional = await run(folder.path, CONFIG, "lib/fence.ts:10");
+    const optional = await run(folder.path, CONFIG, "lib/fence.ts:9");
     assert.deepEqual(optional.survivors, [], "also what only a test without it shows");
     const endless = await run(folder.path, CONFIG, "lib/fence.ts:13");
     assert.deepEqual([endless.timedOut > 0, endless.survivors], [true, []], "what never ends is killed");
