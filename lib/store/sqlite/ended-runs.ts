@@ -6,9 +6,9 @@ import { bodyParams, isClaimed, READ_ROW, type SyncRecord, stateOf } from "./row
 /** Tells a clean-up that the run is over for which it waits. */
 export function endedRuns(connection: Connection): Pick<SyncStore, "endRun"> {
   const record = connection.one<SyncRecord>(READ_ROW);
-  // A nudge: a worker that read the row before settles it as due now.
+  // A nudge: a worker that read the row before settles it as due now. What is no longer declared is in no other lane.
   const sync = connection.write(`
-    UPDATE sync SET nudges = nudges + 1, due_at = coalesce(:dueAt, due_at), lane = 'now' WHERE key = :key`);
+    UPDATE sync SET nudges = nudges + 1, due_at = coalesce(:dueAt, due_at) WHERE key = :key`);
   const body = connection.part("UPDATE body SET state = :state WHERE id = :body");
   return {
     endRun: (lease, now) =>
