@@ -28,9 +28,9 @@ export async function reconcileRow(deps: CoreDeps, row: Row, message: KeysMessag
   const { cluster, kind: name } = partsOf(row.key);
   const mode = admit(row, message, deps.clock());
   if (mode === undefined) return;
-  if (isRetired(row)) return endRetired(deps, row, batch.signal);
   const settings = deps.fleet(cluster);
-  if (settings === undefined) return isCleanupKey(row.key) ? endRetired(deps, row, batch.signal) : undefined;
+  if (isRetired(row, settings)) return endRetired(deps, row, batch.signal);
+  if (settings === undefined) return;
   if (shouldRelease(row)) return release(deps, row);
   const kind = deps.kinds.of(name);
   const isAway = await isSuspended(deps, row, settings, batch);
@@ -50,9 +50,9 @@ function runSync(deps: CoreDeps, kind: SyncKind, admitted: Admitted, batch: Batc
   return syncOne(deps, kind, admitted, batch);
 }
 
-/** Its cluster, namespace or declaration left us, and only what it has in Vault is left. */
-function isRetired({ key, state }: Row): boolean {
-  return isCleanupKey(key) && state.retainUntil !== undefined;
+/** Its cluster or namespace left us, and only what it has in Vault is left. */
+function isRetired({ key, state }: Row, settings: ClusterSettings | undefined): boolean {
+  return isCleanupKey(key) && (settings === undefined || state.retainUntil !== undefined);
 }
 
 /** The workloads that may still use a former credential. */

@@ -2,7 +2,7 @@
  * Faults that can be put into the product, one at a time, to show that the simulation finds them:
  * `npm run test:sim -- --bug dropped-fence`. Each is a change of one text of one file as it is loaded; nothing on disk changes.
  */
-import type { ScheduleName } from "./schedules.ts";
+import type { ScheduleName } from "./schedule.ts";
 
 export interface Bug {
   readonly what: string;
