@@ -151,19 +151,19 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
       say(`lease-table 26: lease ${lease.id} comes from a login that no row knows`);
     return own;
   };
+  const mustBeKnown = (lease: Lease, issue: Issue | undefined): void => {
+    const isAlive = lease.token !== undefined && now() < lease.token.endsAt;
+    if (issue === undefined && isAlive) say(`lease-table 28: no row knows lease ${lease.id} any more`);
+  };
   const lookAtLeases = (rows: readonly Row[]): void => {
-    const known = new Map(
-      rows.flatMap((row) => (row.state.issues ?? []).map((issue) => [issue.serial, { row, issue }])),
-    );
+    const known = new Map(rows.flatMap(({ state }) => (state.issues ?? []).map((issue) => [issue.serial, issue])));
     const next: typeof inUse = new Map();
     for (const lease of vault.liveLeases()) {
       const own = ownerOf(lease);
-      const found = own && known.get(own.serial);
-      if (own === undefined || lease.token === undefined) continue;
-      if (found === undefined && now() < lease.token.endsAt)
-        say(`lease-table 28: no row knows lease ${lease.id} of ${own.key} any more`);
-      if (isInUse(found?.issue) && secrets.holding(lease).length > 0)
-        next.set(lease.id, { lease, key: own.key, asked: own });
+      if (own === undefined) continue;
+      const issue = known.get(own.serial);
+      mustBeKnown(lease, issue);
+      if (isInUse(issue) && secrets.holding(lease).length > 0) next.set(lease.id, { lease, key: own.key, asked: own });
     }
     for (const before of inUse.values()) expired(before);
     inUse = next;

@@ -84,7 +84,13 @@ export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): S
     const owner = declared().find((one) => one.object.metadata.uid === uid);
     const isSettled = (editedAt.get(uid) ?? now()) <= at - KNOWN_AFTER_MS;
     if (owner === undefined || !isSettled || textOf(owner.object) !== text) return undefined;
-    const { wish, hasTargets } = replacingOf(owner.object);
+    return tooEarlyBy(lease, { at, cluster }, replacingOf(owner.object));
+  };
+  const tooEarlyBy = (
+    lease: Lease,
+    { at, cluster }: Pick<Replaced, "at" | "cluster">,
+    { wish, hasTargets }: Replacing,
+  ): string | undefined => {
     const after = wish === undefined ? undefined : parseDuration(wish);
     if (after !== undefined) return now() >= at + after - SLACK_MS ? undefined : "before its declared time";
     if (lease.endsAt <= now() + SLACK_MS) return undefined;
@@ -114,7 +120,12 @@ export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): S
   };
 }
 
-function replacingOf({ metadata, spec }: Stored): { readonly wish?: string; readonly hasTargets: boolean } {
+interface Replacing {
+  readonly wish?: string;
+  readonly hasTargets: boolean;
+}
+
+function replacingOf({ metadata, spec }: Stored): Replacing {
   const wish: unknown = Object(metadata.annotations)["keyferry.dev/revoke-replaced"];
   const hasTargets = Object(spec).rolloutRestartTargets !== undefined;
   return { hasTargets, ...(typeof wish === "string" ? { wish } : {}) };
