@@ -76,13 +76,6 @@ export const BUGS: Readonly<Record<string, Bug>> = {
     from: 'const isDone = error.outcome === "none";',
     to: 'const isDone = error.outcome !== "never";',
   },
-  "record-without-fence": {
-    what: "a record does not ask for its fence",
-    kind: "issued",
-    file: "lib/store/sqlite/leases.ts",
-    from: "AND fence = :fence AND lease_until > :now)`",
-    to: "AND :fence = :fence AND :now = :now)`",
-  },
   "revoked-before-rollout": {
     what: "a replaced credential is revoked although workloads still run with it",
     kind: "issued",

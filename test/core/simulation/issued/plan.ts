@@ -223,7 +223,7 @@ function anAction(die: Dice, clusters: readonly string[], processes: number): Is
         forMs: die.int(500, 12_000),
       };
     case "stall":
-      return { at, do: kind, process, after: die.int(0, 20), ms: die.pick([2_000, 15_000, 85_000]) };
+      return { at, do: kind, process, after: die.int(0, 20), ms: die.pick([2_000, 15_000, 85_000, 100_000]) };
     case "clock-step":
       return { at, do: kind, ms: die.pick([-60_000, -5_000, 5_000, 60_000]) };
     default:
