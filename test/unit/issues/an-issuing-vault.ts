@@ -84,7 +84,7 @@ export function anIssuingVault(answers: Partial<Answers> = {}) {
     if (target.address !== WAY.target.address) throw new Error(`another Vault: ${target.address}`);
     asked.push([what, token.reveal().toString(), ...rest].join(" "));
   };
-  const issues: Omit<IssueApi, "lookUpLease"> = {
+  const issues: Omit<IssueApi, "lookUpLease" | "lookUpToken" | "lookUpShared" | "renewForeign" | "revokeForeign"> = {
     async login() {
       asked.push("login");
       return given.login();

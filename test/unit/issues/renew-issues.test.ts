@@ -29,6 +29,7 @@ async function renew(
   const vault = anIssuingVault({ renewLease: () => answer(600), ...answers });
   const { lost, renewed, unanswered } = await renewIssues(vault.deps, {
     ...{ key: KEY, issues, slot: SLOT, at, isAway, signal: on },
+    atVault: (_target, work) => work(),
   });
   return { vault, lost: [...lost], renewed: [...renewed], unanswered: [...unanswered] };
 }
