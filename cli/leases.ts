@@ -100,8 +100,8 @@ async function lookedUp(deps: LookUpDeps, key: SyncKey, issue: Issue): Promise<L
 }
 
 async function needsFormerKey({ seals }: LookUpDeps, key: SyncKey, issue: Issue): Promise<boolean> {
-  const { serial, sealedToken, shared = false } = issue;
-  return !shared && (await seals.sealedBy(sealedToken, declarationKey(key), serial)) === "former";
+  const { serial, sealedToken } = issue;
+  return sealedToken !== "" && (await seals.sealedBy(sealedToken, declarationKey(key), serial)) === "former";
 }
 
 async function left(
@@ -111,7 +111,9 @@ async function left(
   id: string,
 ): Promise<Pick<LeaseView, "left" | "unknown">> {
   const opened = await openIssue({ ...deps, log: SILENT, metrics: UNCOUNTED }, key, issue);
-  if (opened?.token === undefined) return { unknown: "unreadable" };
+  if (opened === undefined) return { unknown: "unreadable" };
+  // Taken over from Vault Secrets Operator: its token is not stored here.
+  if (opened.token === undefined) return { unknown: "of the operator's token" };
   const answer = await deps.issues.lookUpLease(opened.way, opened.token, id, AbortSignal.timeout(LOOK_UP_MS));
   if (answer.kind === "renewed") return { left: answer.seconds };
   return { unknown: answer.kind === "gone" ? "gone" : "not allowed" };

@@ -4,7 +4,7 @@ import { SyncError } from "../errors.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
 import type { Issue, LostBecause, RefreshSlot } from "../ports/rows.ts";
 import type { VaultTarget } from "../ports/vault.ts";
-import type { RenewAnswer } from "../ports/vault-issues.ts";
+import type { IssueTarget, RenewAnswer } from "../ports/vault-issues.ts";
 import type { IssueDeps } from "./deps.ts";
 import { type OpenedIssue, openIssue } from "./end-issues.ts";
 import { isKept, renewable, renewsToken } from "./issue-times.ts";
@@ -57,11 +57,13 @@ function count({ metrics }: Deps, key: SyncKey, result: Verdict): void {
 
 async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<Verdict> {
   const opened = await openIssue(deps, renewing.key, issue);
-  if (opened?.token === undefined) return "unanswered";
+  if (opened === undefined) return "unanswered";
   const { way, token } = opened;
   if (await renewing.isAway(circuitOfVault(way.target.address))) return "unanswered";
+  const byWhom = () =>
+    token === undefined ? askByLogin(deps, renewing, issue, way) : ask(deps, renewing, issue, { way, token });
   try {
-    return await renewing.atVault(way.target, () => ask(deps, renewing, issue, { way, token }));
+    return await renewing.atVault(way.target, byWhom);
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     const { code, message } = error;
@@ -87,6 +89,19 @@ async function ask(
   // A replaced lease ends by itself.
   if (!parts.lease || vaultLease === undefined || state === "ending") return "renewed";
   return verdictOf(await issues.renewLease(way, token, vaultLease, signal), vaultLease.seconds);
+}
+
+/** Its token is not ours: only the lease is renewed, by the shared token of its login. */
+async function askByLogin(
+  { issues }: Deps,
+  { key, signal }: Renewing,
+  { vaultLease, state }: Issue,
+  { identity, namespace }: IssueTarget,
+): Promise<Verdict> {
+  if (identity === undefined || vaultLease === undefined || state === "ending") return "renewed";
+  const { id, seconds } = vaultLease;
+  const lease = { identity, ...(namespace && { namespace }), id, seconds, by: key };
+  return verdictOf(await issues.renewForeign(lease, signal), seconds);
 }
 
 /** Vault may answer a second less than asked. */

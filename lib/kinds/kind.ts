@@ -7,6 +7,7 @@ import type { AskedOf } from "../failures/causes.ts";
 import type { IssueDeps } from "../issues/deps.ts";
 import type { Warning } from "../origins/warnings.ts";
 import type { Claim } from "../ports/claim.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Issue, Place, Row } from "../ports/rows.ts";
 import type { TemplateEngine } from "../ports/templates.ts";
@@ -62,7 +63,7 @@ export type Obtained =
   | { readonly kind: "later"; readonly because: string; readonly at: EpochMs; readonly own: Json };
 
 /** What kinds that issue need of the world, beside their claim. */
-export type IssuingDeps = IssueDeps;
+export type IssuingDeps = IssueDeps & Pick<ReconcileDeps, "resources" | "secrets" | "clusters">;
 
 /** The input for predicting what a run would obtain. Without a claim, so that nothing can be issued. */
 export interface ForeseeInput<R extends Resolved = Resolved> {

@@ -22,7 +22,7 @@ export type RunOutcome =
       /** Undefined: unchanged. Null: there is nothing to restart. */
       readonly rollout?: RolloutCondition | null;
       readonly warnings?: readonly Warning[];
-      /** Members of the status that only its kind has. */
+      /** Members of the status that only its kind has. Null removes one. */
       readonly status?: JsonObject;
       /** Other data than before, as with a new credential. */
       readonly isRotation?: boolean;
@@ -134,6 +134,7 @@ export function nextStatus(
   const next: Record<string, Json> = { ...REQUIRED[kind], ...before, ...observed, conditions };
   if (outcome.kind !== "synced") return next;
   Object.assign(next, outcome.status);
+  for (const name of Object.keys(outcome.status ?? {})) if (next[name] === null) delete next[name];
   if (outcome.mac !== undefined) next.secretMAC = outcome.mac;
   // With a MAC of another key than the cluster's VSO restarts workloads; without one it writes once (kubernetes-rules
   // 22).

@@ -69,6 +69,35 @@ export type RenewAnswer =
   | { readonly kind: "renewed"; readonly seconds: number; readonly renewable: boolean }
   | { readonly kind: "gone" | "denied" };
 
+/** What Vault tells of a lease. `issuedAt`: missing when it does not say. */
+export type LeaseAnswer =
+  | (Extract<RenewAnswer, { readonly kind: "renewed" }> & { readonly issuedAt?: EpochMs })
+  | Exclude<RenewAnswer, { readonly kind: "renewed" }>;
+
+/** What Vault tells of a token. */
+export type TokenAnswer =
+  | {
+      readonly kind: "found";
+      /** Its TTL after a login or a full renewal, in seconds; 0: it never ends. */
+      readonly seconds: number;
+      readonly renewable: boolean;
+      readonly uses: number;
+      readonly isBatch: boolean;
+      readonly createdAt: EpochMs;
+    }
+  | { readonly kind: "gone" | "denied" };
+
+/** A lease that was issued with a token that we do not have: the identity's shared token renews and ends it by its id. */
+export interface ForeignLease {
+  readonly identity: VaultIdentity;
+  /** Vault namespace of the lease; missing: root. */
+  readonly namespace?: string;
+  readonly id: string;
+  /** The increment of a renewal. */
+  readonly seconds: number;
+  readonly by: SyncKey;
+}
+
 /** `ended`: Vault answered that it is, or was already, gone. */
 export type EndAnswer = "ended" | "denied";
 
@@ -108,7 +137,13 @@ export interface IssueApi {
   revokeToken(way: IssueTarget, token: SecretValue, signal: AbortSignal): Promise<EndAnswer>;
   revokeLease(way: IssueTarget, token: SecretValue, leaseId: string, signal: AbortSignal): Promise<EndAnswer>;
   /** Seconds that are left; `gone` or `denied`. */
-  lookUpLease(way: IssueTarget, token: SecretValue, leaseId: string, signal: AbortSignal): Promise<RenewAnswer>;
+  lookUpLease(way: IssueTarget, token: SecretValue, leaseId: string, signal: AbortSignal): Promise<LeaseAnswer>;
+  /** About the token itself. */
+  lookUpToken(way: IssueTarget, token: SecretValue, signal: AbortSignal): Promise<TokenAnswer>;
+  /** About the identity's shared token: what its logins give. */
+  lookUpShared(identity: VaultIdentity, by: SyncKey, signal: AbortSignal): Promise<TokenAnswer>;
+  renewForeign(lease: ForeignLease, signal: AbortSignal): Promise<RenewAnswer>;
+  revokeForeign(lease: ForeignLease, signal: AbortSignal): Promise<EndAnswer>;
   /** One request, by sys/capabilities-self; all rights when a token may not ask. */
   endRights(way: IssueTarget, token: SecretValue, signal: AbortSignal): Promise<EndRights>;
 }

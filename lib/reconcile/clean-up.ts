@@ -1,6 +1,6 @@
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import { nextEnd, renewSlotOf } from "../issues/issue-times.ts";
-import { declarationKey, isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
+import { cleanupKey, declarationKey, isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import type { SyncKind } from "../kinds/kind.ts";
 import { originOf } from "../origins/origin-of.ts";
 import type { Claim } from "../ports/claim.ts";
@@ -41,6 +41,7 @@ export async function cleanUp(deps: ReconcileDeps, cleaning: CleaningUp, batch: 
     return;
   }
   if (isCleanupKey(key)) await wakeSuccessor(deps, key);
+  else await endHandedOver(deps, key, declared.uid);
   const { cluster, namespace } = partsOf(key);
   await batch.released.wakeRefused(
     cluster,
@@ -51,6 +52,12 @@ export async function cleanUp(deps: ReconcileDeps, cleaning: CleaningUp, batch: 
 /** A new declaration of the same name may wait until the old one's Secret is gone. */
 async function wakeSuccessor(deps: ReconcileDeps, key: SyncKey): Promise<void> {
   const due = await deps.leases.nudge(declarationKey(key), { now: deps.clock(), verify: false });
+  if (due) await sendDue(deps.queue, [due], deps.clock());
+}
+
+/** What the declaration had in Vault when it was handed over once, before it came back. */
+async function endHandedOver(deps: ReconcileDeps, key: SyncKey, uid: string): Promise<void> {
+  const due = await deps.leases.nudge(cleanupKey(key, uid), { now: deps.clock(), verify: false });
   if (due) await sendDue(deps.queue, [due], deps.clock());
 }
 

@@ -17,6 +17,7 @@ import { cleanUp, endRetired } from "./clean-up.ts";
 import type { CoreDeps } from "./deps.ts";
 import { endFormer, isOnlyEnding } from "./duties.ts";
 import { runReferenceStatus } from "./reference-status.ts";
+import { release } from "./release.ts";
 import { renewRow } from "./renew-row.ts";
 import type { Admitted } from "./run.ts";
 import { isBeingDeleted, shouldRelease } from "./standing.ts";
@@ -50,9 +51,12 @@ function runSync(deps: CoreDeps, kind: SyncKind, admitted: Admitted, batch: Batc
   return syncOne(deps, kind, admitted, batch);
 }
 
-/** Its cluster, namespace or declaration left us, and only what it has in Vault is left. */
+/**
+ * Its cluster, namespace or declaration left us, and only what it has in Vault is left. A declaration that came back and
+ * was deleted then has a Secret as well, to be cleaned up.
+ */
 function isRetired({ key, state }: Row): boolean {
-  return isCleanupKey(key) && state.retainUntil !== undefined;
+  return isCleanupKey(key) && state.retainUntil !== undefined && state.owned.length === 0;
 }
 
 /** The workloads that may still use a former credential. */
@@ -79,11 +83,6 @@ function admit(row: Row, { lane, at }: KeysMessage, readAt: EpochMs): RunMode | 
   // its way (lease-table 13).
   if (lane !== "refresh" || row.wheel === undefined) return undefined;
   return readAt - at > row.wheel.period * SECOND_MS ? undefined : { isDue: false, at, readAt };
-}
-
-async function release(deps: ReconcileDeps, { key }: Row): Promise<void> {
-  await deps.leases.release(key);
-  deps.log.info("declaration-handed-over", { key });
 }
 
 /** A suspended row writes nothing: closing the circuit wakes it (lease-table 16). */

@@ -1,5 +1,6 @@
 import { digestOf, sameDigest } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
+import { OWNER_UID_LABEL } from "../../owner-labels.ts";
 import type { Rehearsal, SeenSecret } from "../../ports/secrets.ts";
 import { type SecretData, SecretValue } from "../../secret-value.ts";
 import type { DestinationApis } from "../destination.ts";
@@ -41,7 +42,19 @@ export function holdingOf(apis: DestinationApis, start: Work): Holding {
       const data = dataUnder(keys, await found(signal));
       return data && sameDigest(digestOf(apis.digestKey, data), digest) ? data : undefined;
     },
+
+    async left(signal) {
+      const secret = await found(signal);
+      return secret !== undefined && isLeftFor(start, secret) ? secret.data : undefined;
+    },
   };
+}
+
+/** A Secret that another controller made for this declaration has its label; one that it only fills has none. */
+function isLeftFor({ seen: { destination } }: Work, { deleting, type, labels, data }: SeenSecret): boolean {
+  const { create, ownerReference } = destination;
+  if (deleting || data.size === 0) return false;
+  return !create || (type === destination.type && labels[OWNER_UID_LABEL] === ownerReference.uid);
 }
 
 interface Admitted {

@@ -1,8 +1,10 @@
 import { SECOND_MS } from "../../clock.ts";
 import { VAULT_DYNAMIC_SECRET } from "../../resource-kinds.ts";
 import type { JsonObject } from "../../util/json.ts";
-import { issuedKind, type Made } from "../issued/issued-kind.ts";
+import { issuedKind } from "../issued/issued-kind.ts";
+import type { Made } from "../issued/issuing-kind.ts";
 import { transformed } from "../shared/transformed.ts";
+import { leftDynamic } from "./left.ts";
 import { type ResolvedDynamicSecret, resolveDynamicSecret } from "./resolve.ts";
 import { sshLifetime } from "./ssh-lifetime.ts";
 import { afterRead, knownRotation, rotationJson, rotationOf, rotationStatus } from "./static-role.ts";
@@ -32,6 +34,8 @@ export const dynamicSecret = issuedKind<ResolvedDynamicSecret>({
     return { data, missing, ...replaceAt, made: own };
   },
 
+  left: ({ resolved, clock }, left) => leftDynamic(resolved, left, clock()),
+
   status({ issuedAt = 0, made = {} }, live): JsonObject {
     const { requestId } = made;
     const requestID = typeof requestId === "string" ? requestId : "";
@@ -39,6 +43,8 @@ export const dynamicSecret = issuedKind<ResolvedDynamicSecret>({
     const rotation = knownRotation(made);
     return {
       lastRenewalTime: Math.floor(issuedAt / SECOND_MS),
+      // VSO keeps what its own client has issued, and only that.
+      ...(live !== undefined && live.shared !== true ? { vaultClientMeta: null } : {}),
       secretLease: { id, duration: seconds, renewable, requestID },
       ...(rotation === undefined ? {} : { staticCredsMetaData: rotationStatus(rotation) }),
     };

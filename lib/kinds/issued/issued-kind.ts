@@ -1,9 +1,9 @@
 import { type EpochMs, SECOND_MS } from "../../clock.ts";
 import { vaultAt } from "../../declarations/lent-identity.ts";
-import { kubernetesSecrets, type WantsSecret } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
+import { kubernetesSecrets } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
 import { digestOf, fingerprint } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
-import { type Answered, askAnew, countedIssue, wayOf } from "../../issues/ask-anew.ts";
+import { type Answered, askAnew, countedIssue } from "../../issues/ask-anew.ts";
 import { endIssues } from "../../issues/end-issues.ts";
 import {
   endingAt,
@@ -15,52 +15,20 @@ import {
   withIssues,
 } from "../../issues/issue-times.ts";
 import { replacedIssue } from "../../issues/replaced.ts";
+import { issueByLogin } from "../../issues/shared-issue.ts";
 import { REFRESH_ANNOTATION } from "../../origins/refresh-annotation.ts";
 import type { Warning } from "../../origins/warnings.ts";
-import type { Issue } from "../../ports/rows.ts";
+import type { Issue, Row } from "../../ports/rows.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
-import type { IssuedData, VaultLease, VaultRequest } from "../../ports/vault-issues.ts";
+import type { VaultLease, VaultRequest } from "../../ports/vault-issues.ts";
 import type { SecretData } from "../../secret-value.ts";
 import { canonical } from "../../util/canonical.ts";
-import type { Json, JsonObject } from "../../util/json.ts";
-import type { AskedVault, ForeseeInput, Obtained, ObtainInput, Resolved, SyncKind } from "../kind.ts";
+import type { Json } from "../../util/json.ts";
+import type { ForeseeInput, Obtained, ObtainInput, SyncKind } from "../kind.ts";
 import { incompleteTemplates } from "../shared/warnings.ts";
 import { type IssuedState, issuedState, ownIssued } from "./issued-state.ts";
-
-/** A declaration that makes Vault issue something. */
-export interface ResolvedIssued extends Resolved, WantsSecret {
-  readonly asks: AskedVault;
-  readonly destination: WantsSecret["destination"];
-  readonly rolloutTargets: WantsSecret["rolloutTargets"];
-  readonly request: VaultRequest;
-  readonly renewalPercent: number;
-  /** Whether a replaced credential is revoked before its end. */
-  readonly revokesReplaced: boolean;
-  /** What issues anew when it changes, besides the login and the Secret's name and type. */
-  readonly cause: Json;
-}
-
-/** What a kind makes of an answer. */
-export interface Made {
-  readonly data: SecretData;
-  readonly missing: readonly string[];
-  /** When it must be asked for again, whatever can be renewed; missing: as its lease says. */
-  readonly replaceAt?: EpochMs;
-  /** To be revoked by its serial number, when it has no lease. */
-  readonly certificate?: { readonly serial: string; readonly mount: string; readonly seconds: number };
-  readonly made?: JsonObject;
-}
-
-/** What kinds that issue differ in. */
-export interface IssuingKind<R extends ResolvedIssued> extends Pick<SyncKind<R>, "ref" | "resolve" | "blanks"> {
-  /** Throws what makes the answer unusable: then it is ended at once. */
-  make(run: ForeseeInput<R>, answer: IssuedData, askedAt: EpochMs, was: IssuedState): Promise<Made>;
-  /** Why the present data does not do any more; undefined when it does. */
-  unfit?(run: ForeseeInput<R>, was: IssuedState, held: SecretData): string | undefined;
-  /** Whether each run reads anew, because that issues nothing: static roles. */
-  isReadEachTime?(run: ForeseeInput<R>, was: IssuedState): boolean;
-  status(was: IssuedState, live: Issue | undefined): JsonObject;
-}
+import type { IssuingKind, Made, ResolvedIssued } from "./issuing-kind.ts";
+import { foreseeTakeOver, takeOver } from "./take-over.ts";
 
 /** A kind whose data Vault issues: kept while it is good, and asked for again only when it must be. */
 export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): SyncKind<R> {
@@ -70,13 +38,15 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
     destination: kubernetesSecrets,
     ...(kind.blanks === undefined ? {} : { blanks: kind.blanks }),
     async foresee(run) {
-      const was = issuedState(run.row.state);
-      const kept = await keepable(kind, run, was);
-      return typeof kept === "string" ? "would-issue" : keep(kind, was, kept, run.row.state.issues ?? []);
+      const row = await foreseen(kind, run);
+      const was = issuedState(row.state);
+      const kept = await keepable(kind, { ...run, row }, was);
+      return typeof kept === "string" ? "would-issue" : keep(kind, was, kept, row.state.issues ?? []);
     },
     async obtain(run) {
       const { claim } = run;
       const unapplied = await settleLeftOver(run);
+      await takeOver(kind, run, requestOf);
       const was = issuedState(claim.row.state);
       const kept = unapplied ?? (await keepable(kind, { ...run, row: claim.row }, was));
       const issues = claim.row.state.issues ?? [];
@@ -86,6 +56,13 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
       return was.isLeaseless ? askShared(kind, run, counted) : ask(kind, run, counted);
     },
   };
+}
+
+/** The row, with what a run would take over from Vault Secrets Operator. */
+async function foreseen<R extends ResolvedIssued>(kind: IssuingKind<R>, run: ForeseeInput<R>): Promise<Row> {
+  const { row } = run;
+  const taken = await foreseeTakeOver(kind, run, requestOf);
+  return taken === undefined ? row : { ...row, state: { ...row.state, ...taken } };
 }
 
 /**
@@ -180,7 +157,7 @@ function keep<R extends ResolvedIssued>(
     next: was.replaceAt === undefined ? "event" : { at: was.replaceAt },
     own: ownIssued(was),
     status: kind.status(was, live),
-    warnings: warningsOf(live, was.missing ?? []),
+    warnings: [...warningsOf(live, was.missing ?? []), ...plannedWarning(was)],
   };
 }
 
@@ -377,19 +354,17 @@ async function leftLeaseless<R extends ResolvedIssued>(
   issues: readonly Issue[],
 ): Promise<Obtained> {
   const { claim, deps, resolved, digestKey } = run;
-  const { key, declared } = claim.row;
+  const { declared } = claim.row;
   const { certificate } = made;
   if (certificate === undefined) {
     if (claim.row.state.issues !== undefined) claim.note({ issues });
     return fresh(kind, run, own, made, issues);
   }
   const identity = await run.reached(resolved.asks.identity);
-  const way = { ...wayOf(identity, resolved.request), identity };
   const now = deps.clock();
   const got: Issue = {
-    ...{ serial: certificate.serial, state: "got", sealedToken: "", shared: true },
-    target: await deps.leases.putTarget(way as unknown as Json, key),
-    ...{ askBefore: now, tokenSeconds: certificate.seconds, tokenRenewable: false },
+    ...(await issueByLogin(deps, { claim, identity, request: resolved.request }, certificate.serial, now)),
+    ...{ state: "got", tokenSeconds: certificate.seconds },
     certificate: { serial: certificate.serial, mount: certificate.mount },
     digest: digestOf(digestKey, made.data),
   };
@@ -424,9 +399,18 @@ async function nowLeased(
   );
 }
 
+/** It was taken over, and is replaced because its token is not known. */
+function plannedWarning({ planned, replaceAt: at }: IssuedState): readonly Warning[] {
+  if (planned === undefined || at === undefined) return [];
+  const message =
+    `taken over from Vault Secrets Operator: another credential is issued at ${new Date(at).toISOString()}, because ` +
+    `this one ends with the operator's token, and ${planned}`;
+  return [{ type: "CredentialRenewed", status: "False", reason: "TakenOver", message }];
+}
+
 function warningsOf(live: Issue | undefined, missing: readonly string[]): readonly Warning[] {
   const revocable: readonly Warning[] =
-    live?.endBy === "none"
+    live?.endBy === "none" && live.shared !== true
       ? [
           {
             type: "CredentialRevocable",

@@ -17,6 +17,8 @@ export interface IssuedState {
   readonly issuedAt?: EpochMs;
   /** When to ask anew. */
   readonly replaceAt?: EpochMs;
+  /** It was taken over from Vault Secrets Operator, and is replaced at `replaceAt` for this reason. */
+  readonly planned?: string;
   /** Vault keeps no lease for what it issued, so that the shared token serves. */
   readonly isLeaseless?: boolean;
   /** Where its templates wrote missing fields. */
@@ -35,7 +37,8 @@ function textOf(value: unknown): string | undefined {
 
 /** Parses it; what is unreadable counts as missing, so that Vault is asked anew. */
 export function issuedState({ own }: Pick<RowState, "own">): IssuedState {
-  const { request, refresh, keys, asks, issuedAt, replaceAt, isLeaseless, missing, made } = asObject(own) ?? {};
+  const { request, refresh, keys, asks, issuedAt, replaceAt, isLeaseless, missing, made, planned } =
+    asObject(own) ?? {};
   return withoutUndefined({
     request: textOf(request),
     refresh: textOf(refresh),
@@ -43,6 +46,7 @@ export function issuedState({ own }: Pick<RowState, "own">): IssuedState {
     asks: Array.isArray(asks) ? asks.filter((at) => timeOf(at) !== undefined) : [],
     issuedAt: timeOf(issuedAt),
     replaceAt: timeOf(replaceAt),
+    planned: textOf(planned),
     isLeaseless: isLeaseless === true ? true : undefined,
     missing: Array.isArray(missing) ? missing.filter((place) => typeof place === "string") : undefined,
     made: asObject(made),

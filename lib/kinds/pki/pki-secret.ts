@@ -1,14 +1,15 @@
-import { X509Certificate } from "node:crypto";
 import { SECOND_MS } from "../../clock.ts";
 import type { Row } from "../../ports/rows.ts";
 import { VAULT_PKI_SECRET } from "../../resource-kinds.ts";
-import type { SecretData } from "../../secret-value.ts";
 import { asObject } from "../../util/canonical.ts";
 import type { JsonObject } from "../../util/json.ts";
-import { issuedKind, type Made } from "../issued/issued-kind.ts";
+import { issuedKind } from "../issued/issued-kind.ts";
 import { type IssuedState, issuedState } from "../issued/issued-state.ts";
-import { certificateOf, mustBeUsable, serialOf } from "./certificate.ts";
+import type { Made } from "../issued/issuing-kind.ts";
+import { certificateOf, mustBeUsable } from "./certificate.ts";
+import { certificateIn } from "./certificate-in.ts";
 import { pkiData } from "./data.ts";
+import { leftCertificate } from "./left.ts";
 import { leftOutOf, matchesNames } from "./matches.ts";
 import { renewAt } from "./renewal.ts";
 import { type ResolvedPkiSecret, resolvePkiSecret } from "./resolve.ts";
@@ -71,28 +72,10 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
     };
   },
 
+  left: (run, left) => leftCertificate(run, left),
+
   status(was): JsonObject {
     const present = known(was);
     return pkiStatus(present && { ...present, issuedAt: was.issuedAt ?? 0 });
   },
 });
-
-const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/;
-
-/** The certificate with this serial number in the Secret's data, under whatever key. */
-function certificateIn(data: SecretData, serial: string): X509Certificate | undefined {
-  for (const value of data.values()) {
-    const [pem] = PEM.exec(value.reveal().toString("utf8")) ?? [];
-    const found = pem === undefined ? undefined : parsed(pem);
-    if (found !== undefined && serialOf(found) === serial) return found;
-  }
-  return undefined;
-}
-
-function parsed(pem: string): X509Certificate | undefined {
-  try {
-    return new X509Certificate(pem);
-  } catch {
-    return undefined;
-  }
-}

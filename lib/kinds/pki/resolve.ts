@@ -11,7 +11,7 @@ import { requestId } from "../../ports/vault-ids.ts";
 import type { VaultRequest } from "../../ports/vault-issues.ts";
 import type { Transformation } from "../../transform/transformation.ts";
 import type { Json } from "../../util/json.ts";
-import type { ResolvedIssued } from "../issued/issued-kind.ts";
+import type { ResolvedIssued } from "../issued/issuing-kind.ts";
 import { destinationOf, mustBeStored, resolveTransformation, targetsOf } from "../shared/resolve.ts";
 import type { DeclaredNames } from "./matches.ts";
 import { requestOf } from "./request.ts";

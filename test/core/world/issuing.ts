@@ -46,6 +46,7 @@ export function aPkiSecret(name = "web", spec: StaticSecretSpec = {}): ClusterOb
 }
 
 export const DYNAMIC = "VaultDynamicSecret";
+export const PKI = "VaultPKISecret";
 
 /** Whether the credential in this Secret gets in now. */
 export async function logsIn(world: World, secret = "db"): Promise<boolean> {

@@ -254,6 +254,47 @@ describe("a renewal", () => {
   });
 });
 
+describe("a look at a token", () => {
+  const DATA = {
+    creation_time: 1_900_000_000,
+    creation_ttl: 3_600,
+    ttl: 7,
+    renewable: true,
+    num_uses: 0,
+    type: "service",
+  };
+  const FOUND = {
+    kind: "found",
+    seconds: 3_600,
+    renewable: true,
+    uses: 0,
+    isBatch: false,
+    createdAt: 1_900_000_000_000,
+  };
+
+  it("tells its TTL when it is new, and since when it exists", async () => {
+    const own = anEnd([200, { data: DATA }], [200, { data: { ...DATA, period: 60, type: "batch", num_uses: 2 } }]);
+    assert.deepEqual(await own.issues.lookUpToken(WAY, SERVICE, forever), FOUND);
+    assert.deepEqual(await own.issues.lookUpToken(WAY, SERVICE, forever), {
+      ...{ ...FOUND, seconds: 60, uses: 2, isBatch: true },
+    });
+    assert.deepEqual(own.paths(), ["GET auth/token/lookup-self", "GET auth/token/lookup-self"]);
+    assert.equal(own.asked[0]?.namespace, "team");
+  });
+
+  it("that has ended, or may not look", async () => {
+    assert.deepEqual(await anEnd([403, INVALID]).issues.lookUpToken(WAY, SERVICE, forever), { kind: "gone" });
+    assert.deepEqual(await anEnd([403, DENIED]).issues.lookUpToken(WAY, SERVICE, forever), { kind: "denied" });
+    await failure(anEnd([200, {}]).issues.lookUpToken(WAY, SERVICE, forever), "VAULT_ANSWER_INVALID");
+  });
+
+  it("and at a lease tells when it was issued", async () => {
+    const own = anEnd([200, { data: { ttl: 17, renewable: true, issue_time: "2026-11-29T00:00:00.5Z" } }]);
+    const found = await own.issues.lookUpLease(WAY, SERVICE, LEASE.id, forever);
+    assert.equal(found.kind === "renewed" && found.issuedAt, Date.UTC(2026, 10, 29, 0, 0, 0, 500));
+  });
+});
+
 describe("a revocation", () => {
   const SELF = "POST auth/token/revoke-self";
   const LOOK = "GET auth/token/lookup-self";
