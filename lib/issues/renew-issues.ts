@@ -60,10 +60,10 @@ async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<V
   if (opened === undefined) return "unanswered";
   const { way, token } = opened;
   if (await renewing.isAway(circuitOfVault(way.target.address))) return "unanswered";
-  const byWhom = () =>
+  const renewed = () =>
     token === undefined ? askByLogin(deps, renewing, issue, way) : ask(deps, renewing, issue, { way, token });
   try {
-    return await renewing.atVault(way.target, byWhom);
+    return await renewing.atVault(way.target, renewed);
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     const { code, message } = error;

@@ -3,6 +3,7 @@ import type { Resolution, ResolveInput } from "../declarations/resolution.ts";
 import type { DestinationFactory } from "../destinations/destination.ts";
 import type { Holding } from "../destinations/holding.ts";
 import type { DigestKey } from "../digest.ts";
+import type { SyncError } from "../errors.ts";
 import type { AskedOf } from "../failures/causes.ts";
 import type { IssueDeps } from "../issues/deps.ts";
 import type { Warning } from "../origins/warnings.ts";
@@ -29,6 +30,8 @@ export interface Resolved {
    * digest and write only changes. `secretMAC` stays empty.
    */
   readonly hmac: boolean;
+  /** The Secret that is not ours, and is to be emptied when the declaration goes; missing: none. */
+  readonly blanks?: string;
   /** Workloads to restart when the data changes, each once. */
   readonly rolloutTargets: readonly RolloutTarget[];
 }
@@ -100,6 +103,6 @@ export interface SyncKind<R extends Resolved = Resolved> {
   /** What a run would obtain, for a plan. A kind that would make Vault issue something says so instead. */
   foresee(run: ForeseeInput<R>): Promise<Obtained | "would-issue">;
   obtain(run: ObtainInput<R>): Promise<Obtained>;
-  /** The Secret that is not ours, and is to be emptied when its declaration goes; undefined: none. */
-  blanks?(row: Row): string | undefined;
+  /** Members of the resource's status after a failure that only this kind has. */
+  failedStatus?(error: SyncError): JsonObject;
 }

@@ -111,7 +111,8 @@ function done(row: Row, now: number): Settlement {
   const endAt = nextEnd(row.state);
   const renew = renewSlotOf(row.key, issues, now);
   const isBusy = busyUntil !== undefined && busyUntil > now;
-  const state = isBusy ? row.state : { ...row.state, owned: [] };
+  const { blanks: _blanked, ...kept } = row.state;
+  const state = isBusy ? row.state : { ...kept, owned: [] };
   const times = [endAt, isBusy ? busyUntil : undefined].filter((time) => time !== undefined);
   if (times.length > 0) return { state, schedule: { kind: "due", at: Math.min(...times) }, renew, now };
   if (!isCleanupKey(row.key)) return { state, schedule: { kind: "parked" }, renew, now };

@@ -19,6 +19,12 @@ export const dynamicSecret = issuedKind<ResolvedDynamicSecret>({
 
   isReadEachTime: ({ resolved }, { made }) => resolved.allowStaticCreds && knownRotation(made) !== undefined,
 
+  // Its time to live is another one with each read, and alone is no reason to write the Secret.
+  isSame: (was, { made }) => {
+    const [before, now] = [knownRotation(was.made), knownRotation(made)];
+    return before !== undefined && before.last === now?.last;
+  },
+
   async make(run, answer, askedAt, was): Promise<Made> {
     const { resolved, clock } = run;
     const { data, missing } = await transformed(run, resolved.transformation, answer);

@@ -3,7 +3,7 @@ import { vaultAt } from "../../declarations/lent-identity.ts";
 import { kubernetesSecrets } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
 import { digestOf, fingerprint } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
-import { type Answered, askAnew, countedIssue } from "../../issues/ask-anew.ts";
+import { type Answered, askAnew, countedIssue, issuesTooFrequent } from "../../issues/ask-anew.ts";
 import { endIssues } from "../../issues/end-issues.ts";
 import {
   endingAt,
@@ -36,7 +36,7 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
     ref: kind.ref,
     resolve: kind.resolve,
     destination: kubernetesSecrets,
-    ...(kind.blanks === undefined ? {} : { blanks: kind.blanks }),
+    ...(kind.failedStatus === undefined ? {} : { failedStatus: kind.failedStatus }),
     async foresee(run) {
       const row = await foreseen(kind, run);
       const was = issuedState(row.state);
@@ -52,7 +52,13 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
       const issues = claim.row.state.issues ?? [];
       if (typeof kept !== "string") return keep(kind, was, kept, issues);
       run.deps.log.info("credential-asked-for", { key: claim.row.key, because: kept });
-      const counted = { ...was, asks: countedAsks(run, was, kept) };
+      const isRead = kind.isReadEachTime?.(run, was) ?? false;
+      const { isDenied: _former, ...known } = was;
+      const counted: IssuedState = {
+        ...known,
+        ...(kept === LOST.denied ? { isDenied: true } : {}),
+        ...(isRead ? {} : { asks: countedAsks(run, was, kept) }),
+      };
       return was.isLeaseless ? askShared(kind, run, counted) : ask(kind, run, counted);
     },
   };
@@ -157,16 +163,25 @@ function keep<R extends ResolvedIssued>(
     next: was.replaceAt === undefined ? "event" : { at: was.replaceAt },
     own: ownIssued(was),
     status: kind.status(was, live),
-    warnings: [...warningsOf(live, was.missing ?? []), ...plannedWarning(was)],
+    warnings: [...warningsOf(live, was), ...plannedWarning(was)],
   };
 }
 
 /** What was planned, after a life of use, is no part of a loop. */
-function countedAsks({ deps }: ObtainInput<ResolvedIssued>, was: IssuedState, because: string): readonly EpochMs[] {
+function countedAsks(
+  { deps, claim }: ObtainInput<ResolvedIssued>,
+  was: IssuedState,
+  because: string,
+): readonly EpochMs[] {
   const now = deps.clock();
   const served = now - (was.issuedAt ?? now);
   const isPlanned = because === READ || because === OVER || (because === LOST.truncated && served >= SERVED_MS);
-  return isPlanned ? was.asks : countedIssue(was.asks, now);
+  if (isPlanned) return was.asks;
+  const { declared, state } = claim.row;
+  const isParked = state.error?.code === "ISSUES_TOO_FREQUENT";
+  // Only a person ends it: what else asks for a run, such as drift that goes on, is part of the loop.
+  if (isParked && state.seen?.hash === declared.hash) throw issuesTooFrequent();
+  return countedIssue(isParked ? [] : was.asks, now);
 }
 
 const SERVED_MS = 30 * SECOND_MS;
@@ -192,8 +207,10 @@ async function ask<R extends ResolvedIssued>(
 const MAX_REQUEST_MS = 90 * SECOND_MS;
 
 /** After a failed write the next one is tried without effect first, so that no credential is issued in vain. */
-function rehearsal({ row }: ObtainInput<ResolvedIssued>, was: IssuedState): readonly string[] | undefined {
+function rehearsal({ row, resolved }: ObtainInput<ResolvedIssued>, was: IssuedState): readonly string[] | undefined {
   const { error, issues = [] } = row.state;
+  // Which keys another request's answer has, and whether the Secret's type requires them, nobody knows yet.
+  if ((was.tried ?? was.request) !== requestOf(resolved)) return undefined;
   const wasRefused = error !== undefined && !error.code.startsWith("VAULT_");
   return wasRefused || issues.some(({ state }) => state === "got") ? was.keys : undefined;
 }
@@ -269,7 +286,7 @@ function replaceAt(...times: readonly (EpochMs | undefined)[]): Pick<IssuedState
 /** What the row knows of the present data. */
 function presentState(
   { row, resolved }: ObtainInput<ResolvedIssued>,
-  { asks }: IssuedState,
+  { asks, isDenied }: IssuedState,
   { data, made, missing }: Made,
   issuedAt: EpochMs,
 ): IssuedState {
@@ -277,6 +294,7 @@ function presentState(
   return {
     ...{ request: requestOf(resolved), keys: [...data.keys()], asks, issuedAt },
     ...(refresh === undefined ? {} : { refresh }),
+    ...(isDenied ? { isDenied } : {}),
     ...(made === undefined ? {} : { made }),
     ...(missing.length === 0 ? {} : { missing }),
   };
@@ -318,8 +336,8 @@ function fresh<R extends ResolvedIssued>(
     next: own.replaceAt === undefined ? "event" : { at: own.replaceAt },
     own: ownIssued(own),
     status: kind.status(own, live),
-    isRotation: row.state.digest !== undefined,
-    warnings: warningsOf(live, made.missing),
+    isRotation: row.state.digest !== undefined && !made.isHeld,
+    warnings: warningsOf(live, own),
   };
 }
 
@@ -336,13 +354,26 @@ async function askShared<R extends ResolvedIssued>(
   const askedAt = deps.clock();
   const data = await deps.issues.ask(await run.reached(asks.identity), request, claim.row.key, isRead, signal);
   if (data.lease !== undefined) throw await nowLeased(run, was, data.lease);
-  const made = await kind.make(run, data, askedAt, was);
+  const made = await withHeld(kind, run, was, await kind.make(run, data, askedAt, was));
   const own: IssuedState = {
     ...presentState(run, was, made, askedAt),
     ...replaceAt(made.replaceAt),
     isLeaseless: true,
   };
   return leftLeaseless(kind, run, own, made, claim.row.state.issues ?? []);
+}
+
+/** The Secret's own data, if what was read is the same. */
+async function withHeld<R extends ResolvedIssued>(
+  kind: IssuingKind<R>,
+  { claim, resolved, holding, signal }: ObtainInput<R>,
+  was: IssuedState,
+  made: Made,
+): Promise<Made> {
+  const { digest } = claim.row.state;
+  if (digest === undefined || was.request !== requestOf(resolved) || !kind.isSame?.(was, made)) return made;
+  const held = await holding.holds(was.keys, digest, signal);
+  return held === undefined ? made : { ...made, data: held, missing: was.missing ?? [], isHeld: true };
 }
 
 /** Without a lease only a certificate may have to be ended: it is recorded before it is written. */
@@ -357,7 +388,7 @@ async function leftLeaseless<R extends ResolvedIssued>(
   const { declared } = claim.row;
   const { certificate } = made;
   if (certificate === undefined) {
-    if (claim.row.state.issues !== undefined) claim.note({ issues });
+    claim.note({ ...(claim.row.state.issues !== undefined && { issues }), own: unwritten(claim.row, own) });
     return fresh(kind, run, own, made, issues);
   }
   const identity = await run.reached(resolved.asks.identity);
@@ -371,6 +402,11 @@ async function leftLeaseless<R extends ResolvedIssued>(
   await claim.record({ issues: [...issues, got], own: ownIssued(own) });
   const live: Issue = { ...got, state: "live" };
   return fresh(kind, run, own, made, succeeded([...issues, live], live, declared.annotations, resolved, now));
+}
+
+/** What is known of an answer when its write fails: it must not count as the present one. */
+function unwritten({ state }: Pick<Row, "state">, { asks, keys, request }: IssuedState): Json {
+  return ownIssued({ ...issuedState(state), asks, keys, ...(request === undefined ? {} : { tried: request }) });
 }
 
 /** The role changed: the next run asks with a login of its own, so that the lease can be ended. This one is revoked. */
@@ -408,7 +444,19 @@ function plannedWarning({ planned, replaceAt: at }: IssuedState): readonly Warni
   return [{ type: "CredentialRenewed", status: "False", reason: "TakenOver", message }];
 }
 
-function warningsOf(live: Issue | undefined, missing: readonly string[]): readonly Warning[] {
+function warningsOf(live: Issue | undefined, { missing = [], isDenied }: IssuedState): readonly Warning[] {
+  const renewed: readonly Warning[] = isDenied
+    ? [
+        {
+          type: "CredentialRenewed",
+          status: "False",
+          reason: "NotAllowed",
+          message:
+            "this login may not renew what it issues, so that each credential is replaced before its first lease ends: allow " +
+            "update on auth/token/renew-self and sys/leases/renew, as the policy default does",
+        },
+      ]
+    : [];
   const revocable: readonly Warning[] =
     live?.endBy === "none" && live.shared !== true
       ? [
@@ -422,5 +470,5 @@ function warningsOf(live: Issue | undefined, missing: readonly string[]): readon
           },
         ]
       : [];
-  return [...incompleteTemplates(missing), ...revocable];
+  return [...incompleteTemplates(missing), ...revocable, ...renewed];
 }

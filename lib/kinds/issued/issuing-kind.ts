@@ -33,16 +33,20 @@ export interface Made {
   /** To be revoked by its serial number, when it has no lease. */
   readonly certificate?: IssuedCertificate;
   readonly made?: JsonObject;
+  /** The Secret has it already, and keeps its data. */
+  readonly isHeld?: boolean;
 }
 
 /** What kinds that issue differ in. */
-export interface IssuingKind<R extends ResolvedIssued> extends Pick<SyncKind<R>, "ref" | "resolve" | "blanks"> {
+export interface IssuingKind<R extends ResolvedIssued> extends Pick<SyncKind<R>, "ref" | "resolve" | "failedStatus"> {
   /** Throws what makes the answer unusable: then it is ended at once. */
   make(run: ForeseeInput<R>, answer: IssuedData, askedAt: EpochMs, was: IssuedState): Promise<Made>;
   /** Why the present data does not do any more; undefined when it does. */
   unfit?(run: ForeseeInput<R>, was: IssuedState, held: SecretData): string | undefined;
   /** Whether each run reads anew, because that issues nothing: static roles. */
   isReadEachTime?(run: ForeseeInput<R>, was: IssuedState): boolean;
+  /** Whether what was read is what the Secret had before, whatever else in the answer changes with each read. */
+  isSame?(was: IssuedState, made: Made): boolean;
   /** What it can use of what Vault Secrets Operator left; undefined: nothing. */
   left(run: ForeseeInput<R>, left: LeftByVso): Left | undefined;
   status(was: IssuedState, live: Issue | undefined): JsonObject;

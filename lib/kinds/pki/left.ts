@@ -20,7 +20,7 @@ export function leftCertificate(
   const now = clock();
   const serial = typeof status.serialNumber === "string" ? status.serialNumber.toLowerCase() : "";
   if (!SERIAL.test(serial)) return undefined;
-  const { request, revoke, clear, destination, expiryOffsetMs, names } = resolved;
+  const { request, revoke, expiryOffsetMs, names } = resolved;
   const x509 = certificateIn(data, serial);
   const expiration = x509?.validToDate.getTime() ?? countOf(status.expiration) * SECOND_MS;
   const seconds = Math.ceil((expiration - now) / SECOND_MS);
@@ -32,7 +32,6 @@ export function leftCertificate(
   const made = {
     ...{ serial, expiration },
     ...(leftOut === undefined ? {} : { leftOut }),
-    ...(clear ? { blanks: destination.name } : {}),
   };
   const validity = { notBefore: x509.validFromDate.getTime(), expiration, issuedAt };
   return { isPresent: true, issuedAt, made, replaceAt: renewAt(validity, expiryOffsetMs, random()), ...certificate };
