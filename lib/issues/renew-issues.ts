@@ -3,6 +3,7 @@ import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
 import type { Issue, LostBecause, RefreshSlot } from "../ports/rows.ts";
+import type { VaultTarget } from "../ports/vault.ts";
 import type { IssueTarget, RenewAnswer } from "../ports/vault-issues.ts";
 import type { IssueDeps } from "./deps.ts";
 import { type OpenedIssue, openIssue } from "./end-issues.ts";
@@ -18,6 +19,8 @@ export interface Renewing {
   readonly at: EpochMs;
   /** Whether requests to this Vault would only time out. */
   readonly isAway: (circuit: string) => Promise<boolean>;
+  /** Sends requests to this Vault, and reports the wait, so that one that is silent delays no renewals of others. */
+  readonly atVault: <T>(target: VaultTarget, ask: () => Promise<T>) => Promise<T>;
   readonly signal: AbortSignal;
 }
 
@@ -57,10 +60,10 @@ async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<V
   if (opened === undefined) return "unanswered";
   const { way, token } = opened;
   if (await renewing.isAway(circuitOfVault(way.target.address))) return "unanswered";
+  const renewed = () =>
+    token === undefined ? askByLogin(deps, renewing, issue, way) : ask(deps, renewing, issue, { way, token });
   try {
-    return token === undefined
-      ? await askByLogin(deps, renewing, issue, way)
-      : await ask(deps, renewing, issue, { way, token });
+    return await renewing.atVault(way.target, renewed);
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     const { code, message } = error;

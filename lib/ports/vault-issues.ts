@@ -148,9 +148,15 @@ export interface IssueApi {
   endRights(way: IssueTarget, token: SecretValue, signal: AbortSignal): Promise<EndRights>;
 }
 
+/** `unknown`: no key opens it. */
+export type SealedBy = "present" | "former" | "unknown";
+
 /** Encrypts the tokens of issues: bound to the installation, the sync's declaration key, and the issue's serial. */
 export interface TokenSeals {
   seal(token: SecretValue, key: SyncKey, serial: string): Promise<string>;
   /** Undefined: sealed with another key, for another issue, or damaged. */
   open(sealed: string, key: SyncKey, serial: string): Promise<SecretValue | undefined>;
+  sealedBy(sealed: string, key: SyncKey, serial: string): Promise<SealedBy>;
+  /** Whether there are former keys besides the present one. */
+  hasFormer(): Promise<boolean>;
 }
