@@ -31,7 +31,7 @@ export async function reconcileRow(deps: CoreDeps, row: Row, message: KeysMessag
   if (mode === undefined) return;
   if (isRetired(row)) return endRetired(deps, row, batch.signal);
   const settings = deps.fleet(cluster);
-  if (settings === undefined) return;
+  if (settings === undefined) return isCleanupKey(row.key) ? endRetired(deps, row, batch.signal) : undefined;
   if (shouldRelease(row)) return release(deps, row);
   const kind = deps.kinds.of(name);
   const isAway = await isSuspended(deps, row, settings, batch);

@@ -272,7 +272,7 @@ describe("the status of a VaultDynamicSecret", () => {
     assert.notEqual(second.secretMAC, first.secretMAC);
   });
 
-  it("keeps what VSO writes for itself, except the client that did not issue the present credential", async () => {
+  it("keeps what VSO writes for itself, but for the client whose credential was replaced", async () => {
     await using world = await anIssuingWorld();
     const status = {
       ...{

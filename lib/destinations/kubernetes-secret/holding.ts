@@ -16,6 +16,15 @@ const MAX_TRIES = 3;
 /** JSON, because the types of Docker's registries require it. */
 const PLACEHOLDER = SecretValue.of("{}");
 
+/** Keys that the API server demands of a type. Before the first answer nobody knows which ones Vault's data has. */
+const DEMANDED: Readonly<Record<string, readonly string[]>> = {
+  "kubernetes.io/tls": ["tls.crt", "tls.key"],
+  "kubernetes.io/dockerconfigjson": [".dockerconfigjson"],
+  "kubernetes.io/dockercfg": [".dockercfg"],
+  "kubernetes.io/basic-auth": ["username"],
+  "kubernetes.io/ssh-auth": ["ssh-privatekey"],
+};
+
 /** `start`: with the digest of no data, so that each decision is the one for new data. */
 export function holdingOf(apis: DestinationApis, start: Work): Holding {
   let seen: { readonly found: SeenSecret | undefined } | undefined;
@@ -75,7 +84,8 @@ function admit(work: Work): Admitted {
 
 /** The write of a decision, with placeholders for its values. */
 function rehearsalOf({ work, decision }: Admitted, keys: readonly string[]): Rehearsal | undefined {
-  const data: SecretData = new Map(keys.map((key) => [key, PLACEHOLDER]));
+  const demanded = DEMANDED[work.seen.destination.type] ?? [];
+  const data: SecretData = new Map([...demanded, ...keys].map((key) => [key, PLACEHOLDER]));
   const desired = desiredSecret({ ...work, data });
   if (decision?.do === "replace") return { kind: "replace-data", uid: decision.uid, data };
   if (decision?.do === "create") return { kind: "apply", desired, precondition: { kind: "absent" } };

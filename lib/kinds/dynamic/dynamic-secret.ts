@@ -7,7 +7,7 @@ import { transformed } from "../shared/transformed.ts";
 import { leftDynamic } from "./left.ts";
 import { type ResolvedDynamicSecret, resolveDynamicSecret } from "./resolve.ts";
 import { sshLifetime } from "./ssh-lifetime.ts";
-import { afterRead, knownRotation, rotationJson, rotationOf, rotationStatus } from "./static-role.ts";
+import { afterRead, isSameRotation, knownRotation, rotationJson, rotationOf, rotationStatus } from "./static-role.ts";
 
 /** Without a lease, data is asked for again after this share of its time, in percent, like VSO's horizon. */
 const REFRESH_PERCENT = 90;
@@ -20,10 +20,7 @@ export const dynamicSecret = issuedKind<ResolvedDynamicSecret>({
   isReadEachTime: ({ resolved }, { made }) => resolved.allowStaticCreds && knownRotation(made) !== undefined,
 
   // Its time to live is another one with each read, and alone is no reason to write the Secret.
-  isSame: (was, { made }) => {
-    const [before, now] = [knownRotation(was.made), knownRotation(made)];
-    return before !== undefined && before.last === now?.last;
-  },
+  isSame: (was, { made }) => isSameRotation(knownRotation(was.made), knownRotation(made)),
 
   async make(run, answer, askedAt, was): Promise<Made> {
     const { resolved, clock } = run;

@@ -59,7 +59,7 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
         ...(kept === LOST.denied ? { isDenied: true } : {}),
         ...(isRead ? {} : { asks: countedAsks(run, was, kept) }),
       };
-      return was.isLeaseless ? askShared(kind, run, counted) : ask(kind, run, counted);
+      return isKnownLeaseless(was, run.resolved) ? askShared(kind, run, counted) : ask(kind, run, counted);
     },
   };
 }
@@ -69,6 +69,11 @@ async function foreseen<R extends ResolvedIssued>(kind: IssuingKind<R>, run: For
   const { row } = run;
   const taken = await foreseeTakeOver(kind, run, requestOf);
   return taken === undefined ? row : { ...row, state: { ...row.state, ...taken } };
+}
+
+/** Another request may leave a lease: the first one is asked with a login of its own, like any (lease-table 26). */
+function isKnownLeaseless({ isLeaseless, request }: IssuedState, resolved: ResolvedIssued): boolean {
+  return isLeaseless === true && request === requestOf(resolved);
 }
 
 /**
@@ -312,13 +317,13 @@ function mustLast({ vaultLease }: Issue): void {
 /** The new one is in use, and the former one is ended as its declaration says. */
 function succeeded(
   issues: readonly Issue[],
-  live: Issue,
+  live: Issue | undefined,
   annotations: Readonly<Record<string, string>>,
   { rolloutTargets: targets, revokesReplaced: revokes }: ResolvedIssued,
   now: EpochMs,
 ): readonly Issue[] {
   return issues.map((issue) => {
-    if (issue.serial === live.serial) return live;
+    if (issue.serial === live?.serial) return live;
     return issue.state === "live" ? replacedIssue(issue, { annotations, targets, revokes }, now) : issue;
   });
 }
@@ -389,7 +394,9 @@ async function leftLeaseless<R extends ResolvedIssued>(
   const { certificate } = made;
   if (certificate === undefined) {
     claim.note({ ...(claim.row.state.issues !== undefined && { issues }), own: unwritten(claim.row, own) });
-    return fresh(kind, run, own, made, issues);
+    // A predecessor may have had a lease.
+    const left = succeeded(issues, undefined, declared.annotations, resolved, deps.clock());
+    return fresh(kind, run, own, made, left);
   }
   const identity = await run.reached(resolved.asks.identity);
   const now = deps.clock();

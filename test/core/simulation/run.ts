@@ -4,9 +4,10 @@ import { worldTime } from "../world/time.ts";
 import { convergence } from "./converged.ts";
 import { happen, setAuth } from "./happen.ts";
 import { type Monitor, monitor } from "./monitor.ts";
-import { type Action, BUSY_MS, NAMESPACES, type Plan } from "./plan.ts";
+import { BUSY_MS, NAMESPACES, type Plan } from "./plan.ts";
 import { type Processes, processes } from "./processes.ts";
 import { dice } from "./random.ts";
+import type { SomePlan } from "./schedules.ts";
 import { aSetting, mayHave, mayRead, type Setting } from "./setting.ts";
 
 export interface Outcome {
@@ -155,6 +156,6 @@ async function stays(well: readonly SyncKey[], watching: Monitor, time: Running[
   }
 }
 
-export function textOf({ at, ...action }: Action): string {
+export function textOf({ at, ...action }: SomePlan["actions"][number]): string {
   return `${at}: ${JSON.stringify(action)}`;
 }
