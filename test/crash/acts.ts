@@ -32,6 +32,6 @@ export const ACTS: Readonly<Record<ActName, (life: Life) => Promise<void>>> = {
 };
 
 /** The roles' TTL of 20 minutes, of which declarations want 30 % as the pause between two renewals. */
-const RENEW_WITHIN_MS = 6 * MINUTE_MS + 20 * SECOND_MS;
+export const RENEW_WITHIN_MS = 6 * MINUTE_MS + 20 * SECOND_MS;
 /** As the fleet says. */
 const RETENTION_MS = 4 * MINUTE_MS + SECOND_MS;
