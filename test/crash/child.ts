@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { writeSync } from "node:fs";
 import type { Effect } from "../core/world/effects.ts";
-import { type ActName, ACTS } from "./acts.ts";
+import { ACTS, type ActName } from "./acts.ts";
 import { live } from "./life.ts";
 import type { PointPlace } from "./place.ts";
 

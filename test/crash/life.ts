@@ -148,7 +148,10 @@ export async function live(place: PointPlace, effect: Effect = plainly): Promise
     return due;
   };
   const round = async (): Promise<boolean> => {
-    await tick({ leases: deps.leases, queue, clock, horizonMs: 0, backlog: () => ({}), log, metrics: NO_METRICS }, signal);
+    await tick(
+      { leases: deps.leases, queue, clock, horizonMs: 0, backlog: () => ({}), log, metrics: NO_METRICS },
+      signal,
+    );
     await reconcile.circuits.probeDue(signal);
     const due = takeDue();
     for (const message of due) {
@@ -184,7 +187,9 @@ export async function live(place: PointPlace, effect: Effect = plainly): Promise
     },
     async rows() {
       const [rows, retired] = await Promise.all([deps.leases.byCluster(place.name), deps.leases.retired()]);
-      const keys = [...rows, ...retired].map(({ key }) => key).filter((key) => /\/Vault(Dynamic|PKI)Secret\//.test(key));
+      const keys = [...rows, ...retired]
+        .map(({ key }) => key)
+        .filter((key) => /\/Vault(Dynamic|PKI)Secret\//.test(key));
       return [...(await deps.leases.read([...new Set(keys)], "strong")).values()];
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),

@@ -62,7 +62,6 @@ interface Ran {
   readonly outcome: Outcome;
 }
 
-/** At once, so that an interrupted run has told of them. */
 const isBroken = ({ leaked, doubled, failures }: Outcome): boolean => leaked + doubled + failures.length > 0;
 
 function tell({ point, outcome }: Ran, isAlone: boolean): void {
@@ -134,7 +133,10 @@ function report(ran: readonly Ran[]): void {
     spareCertificates: sum(({ spare }) => spare),
     failures: broken.map(({ point, outcome: { log: _log, ...rest } }) => ({ point: idOf(point), ...rest })),
   };
-  if (values.output === "json") return say(JSON.stringify(total, undefined, 2));
+  if (values.output === "json") {
+    say(JSON.stringify(total, undefined, 2));
+    return;
+  }
   const bySeries = Map.groupBy(ran, ({ point }) => seriesId(point));
   const rows = [...bySeries].map(([name, of]) => {
     const points = of.filter(({ outcome }) => outcome.at !== undefined).length;
@@ -152,7 +154,7 @@ async function main(): Promise<boolean> {
   if (values.help) say(USAGE);
   if (values.help) return true;
   const [, wanted = "", number] = /^(.*?)(?:\/(\d+))?$/.exec(values.only ?? "") ?? [];
-  const begins = new RegExp(`^${wanted.split("*").map(RegExp.escape).join(".*")}`);
+  const begins = new RegExp(`^${wanted.replaceAll("*", ".*")}`);
   const series = allSeries().filter((one) => begins.test(seriesId(one)));
   if (series.length === 0) throw new Error(`no series begins with ${wanted}`);
   const vaults = [...new Set(series.map(({ vault }) => vault))];
@@ -173,7 +175,11 @@ async function main(): Promise<boolean> {
   const plan = { world, ready, jobs, done };
   if (number !== undefined) {
     const [one] = series;
-    if (one !== undefined) done({ point: { ...one, n: Number(number) }, outcome: await runPoint(world, ready, { ...one, n: Number(number) }) });
+    if (one !== undefined)
+      done({
+        point: { ...one, n: Number(number) },
+        outcome: await runPoint(world, ready, { ...one, n: Number(number) }),
+      });
   } else if (values.sample !== undefined || values.seconds !== undefined) await runSample(plan, series);
   else await runAll(plan, series);
   report(ran);

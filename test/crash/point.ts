@@ -3,7 +3,7 @@ import type { Child, Children } from "./children.ts";
 import { credentialOf, judge, type Verdict } from "./judge.ts";
 import { live, waitsFor } from "./life.ts";
 import { logOf } from "./place.ts";
-import { declare, type Scenario } from "./scenarios.ts";
+import { declare, putLoginRole, type Scenario } from "./scenarios.ts";
 import type { CrashWorld, Stage, StoreName, VaultName } from "./world.ts";
 
 /**
@@ -46,13 +46,16 @@ export async function runPoint(world: CrashWorld, ready: Children, point: Point)
   await using stage = await world.open({ name: `p${++named}`, store, vault });
   const history: (string | undefined)[] = [];
   const see = async (): Promise<void> => void history.push(await credentialOf(stage));
+  const isSlow = scenario.makes === "login" && (fault === "cut" || fault === "frozen");
   let at: string | undefined;
   try {
-    await declare(stage, scenario.makes, fault === "cut" || fault === "frozen");
+    await declare(stage, scenario.makes);
     if (scenario.isIssued) await recover(stage, { act: "look", end: "in-use" }, true);
     await scenario.change?.(stage);
     await see();
+    if (isSlow) await putLoginRole(stage, "slow");
     at = await FAULTS[fault](stage, point, ready.take(), see);
+    if (isSlow) await putLoginRole(stage, "fast");
     stage.proxy.follow(() => "pass");
     await see();
     await recover(stage, scenario, fault === "killed" && store === "sqlite");
@@ -62,8 +65,8 @@ export async function runPoint(world: CrashWorld, ready: Children, point: Point)
     const bugs = log.split("\n").filter((line) => line.includes('-crashed"'));
     return { ...verdict, at, log, failures: [...verdict.failures, ...bugs.slice(0, 3)] };
   } catch (error) {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return { leaked: 0, doubled: 0, spare: 0, at, log: logOf(stage.place), failures: [text] };
+    const stack = error instanceof Error ? (error.stack ?? "") : "";
+    return { leaked: 0, doubled: 0, spare: 0, at, log: `${logOf(stage.place)}${stack}\n`, failures: [String(error)] };
   }
 }
 
@@ -135,6 +138,7 @@ const frozen: Disturb = async (stage, { n, scenario }, child, see) => {
   if (at !== undefined) {
     stage.proxy.follow(() => "pass");
     await see();
+    await putLoginRole(stage, "fast");
     await recover(stage, scenario, false);
     await see();
     child.thaw();
@@ -157,11 +161,7 @@ const MOST_ROUNDS = 80;
 const WATCH_AGAIN_MS = 62_000;
 
 /** A process works without being disturbed until everything is quiet; the clock goes where the next work is. */
-async function recover(
-  stage: Stage,
-  { act, end }: Pick<Scenario, "act" | "end">,
-  begins: boolean,
-): Promise<void> {
+async function recover(stage: Stage, { act, end }: Pick<Scenario, "act" | "end">, begins: boolean): Promise<void> {
   await using life = await live(stage.place);
   let [isListed, skipped] = [false, 0];
   if (begins || act === "leave") await life.begin();
@@ -185,7 +185,14 @@ async function recover(
   }
   const rows = (await life.rows()).map(({ key, state, dueAt, leaseUntil }) => {
     const { issues = [], error } = state;
-    return { key, dueAt, leaseUntil, error: error?.code, message: error?.message, issues: issues.map((one) => one.state) };
+    return {
+      key,
+      dueAt,
+      leaseUntil,
+      error: error?.code,
+      message: error?.message,
+      issues: issues.map((one) => one.state),
+    };
   });
   throw new Error(`it does not become quiet: ${JSON.stringify(rows)}`);
 }

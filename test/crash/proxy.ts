@@ -7,7 +7,7 @@ import { buffer } from "node:stream/consumers";
 export type Fate = "pass" | "swallow";
 
 /** Between keyferry and one Vault. What a client gives up goes on at the Vault nevertheless. */
-export interface Proxy extends AsyncDisposable {
+export interface VaultProxy extends AsyncDisposable {
   readonly address: string;
   /** Requests are counted anew, from 1. `sent`: told when the Vault has the request. */
   follow(fate: (request: number) => Fate, sent?: (request: number) => void): void;
@@ -15,7 +15,7 @@ export interface Proxy extends AsyncDisposable {
   idle(): Promise<void>;
 }
 
-export async function startProxy(target: string): Promise<Proxy> {
+export async function startProxy(target: string): Promise<VaultProxy> {
   const agent = new Agent({ keepAlive: true });
   const { hostname, port } = new URL(target);
   let [seen, atWork] = [0, 0];

@@ -1,11 +1,11 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { shippedCrds } from "../e2e/support/world.ts";
 import { startDynalite } from "../harness/dynalite.ts";
 import { type Cluster, type Postgres, startCluster, startPostgres, startVault, type Vault } from "../harness/index.ts";
 import { tempFolder } from "../harness/process/temp-folder.ts";
-import { shippedCrds } from "../e2e/support/world.ts";
 import { type PointPlace, type StorePlace, writeFleet } from "./place.ts";
-import { type Proxy, startProxy } from "./proxy.ts";
+import { startProxy, type VaultProxy } from "./proxy.ts";
 
 export type StoreName = "sqlite" | "dynamodb";
 export type VaultName = "openbao" | "vault";
@@ -30,7 +30,7 @@ export interface StageOptions {
 export interface Stage extends AsyncDisposable {
   readonly place: PointPlace;
   readonly vault: Vault;
-  readonly proxy: Proxy;
+  readonly proxy: VaultProxy;
   readonly world: Pick<CrashWorld, "cluster" | "postgres">;
   /** The fleet without the point's cluster. */
   leaveFleet(): void;
@@ -102,7 +102,7 @@ async function furnish(vault: Vault, cluster: Cluster, postgres: Postgres): Prom
   await vault.enableDatabase(postgres);
 }
 
-function fleetOf(cluster: Cluster, { address }: Proxy, clusters: readonly object[]): object {
+function fleetOf(cluster: Cluster, { address }: VaultProxy, clusters: readonly object[]): object {
   const connect = { kubeconfig: { path: cluster.kubeconfigPath } };
   return {
     apiVersion: "keyferry.dev/v1alpha1",
