@@ -17,7 +17,7 @@ export const ACTS: Readonly<Record<ActName, (life: Life) => Promise<void>>> = {
   },
   /** A slot of the renew wheel comes. */
   async renew(life) {
-    life.skip(RENEW_WITHIN_MS);
+    life.skip(BEFORE_SLOT_MS + 5 * SECOND_MS);
     await life.work();
     life.skip(AFTERWARDS_MS);
     await life.work();
@@ -26,12 +26,14 @@ export const ACTS: Readonly<Record<ActName, (life: Life) => Promise<void>>> = {
   async leave(life) {
     await life.begin();
     await life.work();
-    life.skip(RETENTION_MS);
+    life.skip(RETENTION_MS + SECOND_MS);
     await life.work();
   },
 };
 
-/** The roles' TTL of 20 minutes, of which declarations want 30 % as the pause between two renewals. */
-export const RENEW_WITHIN_MS = 6 * MINUTE_MS + 20 * SECOND_MS;
+/** A renew slot is so near when the process comes. */
+export const BEFORE_SLOT_MS = 10 * SECOND_MS;
+/** From one slot to the next at most: declarations want 30 % of their role's TTL of 20 minutes. */
+export const SLOT_TO_SLOT_MS = 6 * MINUTE_MS;
 /** As the fleet says. */
-const RETENTION_MS = 4 * MINUTE_MS + SECOND_MS;
+export const RETENTION_MS = 45 * SECOND_MS;

@@ -53,6 +53,8 @@ export interface Life extends AsyncDisposable {
 
 const KEY = digestKey(Buffer.alloc(32, 7));
 const SEALING = { keys: async () => [Buffer.alloc(32, 9)], installation: "crash", randomBytes };
+/** As far ahead as the embedded engine's ticks dispatch. */
+const HORIZON_MS = 2 * SECOND_MS;
 /** Work makes work: more rounds than this are a loop. */
 const MOST_ROUNDS = 8;
 
@@ -149,7 +151,7 @@ export async function live(place: PointPlace, effect: Effect = plainly): Promise
   };
   const round = async (): Promise<boolean> => {
     await tick(
-      { leases: deps.leases, queue, clock, horizonMs: 0, backlog: () => ({}), log, metrics: NO_METRICS },
+      { leases: deps.leases, queue, clock, horizonMs: HORIZON_MS, backlog: () => ({}), log, metrics: NO_METRICS },
       signal,
     );
     await reconcile.circuits.probeDue(signal);

@@ -1,4 +1,5 @@
-import { RENEW_WITHIN_MS } from "./acts.ts";
+import { nextSlot } from "../../lib/schedule/wheel.ts";
+import { BEFORE_SLOT_MS, SLOT_TO_SLOT_MS } from "./acts.ts";
 import type { Child, Children } from "./children.ts";
 import { credentialOf, judge, type Verdict } from "./judge.ts";
 import { live, waitsFor } from "./life.ts";
@@ -51,6 +52,7 @@ export async function runPoint(world: CrashWorld, ready: Children, point: Point)
   try {
     await declare(stage, scenario.makes);
     if (scenario.isIssued) await recover(stage, { act: "look", end: "in-use" }, true);
+    if (scenario.act === "renew") await comeNearSlot(stage);
     await scenario.change?.(stage);
     await see();
     if (isSlow) await putLoginRole(stage, "slow");
@@ -160,6 +162,16 @@ const MOST_ROUNDS = 80;
 /** The lease of a watch pass that was killed. */
 const WATCH_AGAIN_MS = 62_000;
 
+/** So that a tick has little to catch up with. */
+async function comeNearSlot({ place }: Stage): Promise<void> {
+  await using life = await live(place);
+  const [row] = await life.rows();
+  if (row?.renew === undefined) throw new Error("it is not on the renew wheel");
+  const ms = nextSlot(row.renew, life.now()) - life.now() - BEFORE_SLOT_MS;
+  if (ms > 0) life.skip(ms);
+  await life.work();
+}
+
 /** A process works without being disturbed until everything is quiet; the clock goes where the next work is. */
 async function recover(stage: Stage, { act, end }: Pick<Scenario, "act" | "end">, begins: boolean): Promise<void> {
   await using life = await live(stage.place);
@@ -168,7 +180,8 @@ async function recover(stage: Stage, { act, end }: Pick<Scenario, "act" | "end">
   if (act === "renew") {
     // A message of this slot may be lost: the next one finds the same.
     await life.work();
-    life.skip(RENEW_WITHIN_MS);
+    life.skip(SLOT_TO_SLOT_MS);
+    await life.work();
   }
   for (let rounds = 0; rounds < MOST_ROUNDS; rounds++) {
     isListed ||= await life.watch();

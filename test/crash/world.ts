@@ -4,6 +4,7 @@ import { shippedCrds } from "../e2e/support/world.ts";
 import { startDynalite } from "../harness/dynalite.ts";
 import { type Cluster, type Postgres, startCluster, startPostgres, startVault, type Vault } from "../harness/index.ts";
 import { tempFolder } from "../harness/process/temp-folder.ts";
+import { RETENTION_MS } from "./acts.ts";
 import { type PointPlace, type StorePlace, writeFleet } from "./place.ts";
 import { startProxy, type VaultProxy } from "./proxy.ts";
 
@@ -107,7 +108,7 @@ function fleetOf(cluster: Cluster, { address }: VaultProxy, clusters: readonly o
   return {
     apiVersion: "keyferry.dev/v1alpha1",
     kind: "Fleet",
-    vaults: [{ name: "main", addresses: [address], maxRequestDuration: MAX_REQUEST, retention: "4m" }],
+    vaults: [{ name: "main", addresses: [address], maxRequestDuration: MAX_REQUEST, retention: `${RETENTION_MS / 1_000}s` }],
     clusters: clusters.map((entry) => ({ ...entry, connect })),
   };
 }
