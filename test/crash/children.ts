@@ -1,10 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 import { ALIKE, bundleTemplates } from "../../infra/bundle.ts";
+import type { Bug } from "../core/simulation/bugs.ts";
+import { withBug } from "../core/simulation/loader.ts";
 import type { Order, Told } from "./child.ts";
 
 /** One process of keyferry that somebody ends. */
@@ -26,10 +29,23 @@ export interface Children extends AsyncDisposable {
 const ENTRY = fileURLToPath(new URL("child.ts", import.meta.url));
 
 /** A bundle, because it loads in a third of the time. */
-export async function bundleChild(folder: string): Promise<string> {
-  await build({ ...ALIKE, entryPoints: [ENTRY], outfile: join(folder, "child.mjs") });
+export async function bundleChild(folder: string, bug?: Bug): Promise<string> {
+  const plugins = [...(bug === undefined ? [] : [putIn(bug)]), ...ALIKE.plugins];
+  await build({ ...ALIKE, plugins, entryPoints: [ENTRY], outfile: join(folder, "child.mjs") });
   await bundleTemplates(folder);
   return join(folder, "child.mjs");
+}
+
+function putIn(bug: Bug): Plugin {
+  const filter = new RegExp(`${bug.file.replaceAll(".", "\\.")}$`);
+  return {
+    name: "bug",
+    setup: ({ onLoad }) =>
+      onLoad({ filter }, async ({ path }) => ({
+        contents: withBug(await readFile(path, "utf8"), bug),
+        loader: "ts",
+      })),
+  };
 }
 
 /** Some children are always loaded already, and wait for their order. */

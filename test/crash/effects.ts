@@ -32,10 +32,17 @@ export function withEffects<T extends object>(port: keyof typeof CHANGES & strin
       if (typeof value !== "function" || !changes.has(String(name))) return value;
       const wrapped =
         known.get(name) ??
-        ((...args: readonly unknown[]) =>
-          effect(`${port} ${String(name)}`, () => Reflect.apply(value, object, args) as Promise<unknown>));
+        ((...args: readonly unknown[]) => {
+          const work = () => Reflect.apply(value, object, args) as Promise<unknown>;
+          return isOfAnother(name, args) ? work() : effect(`${port} ${String(name)}`, work);
+        });
       known.set(name, wrapped);
       return wrapped;
     },
   });
+}
+
+/** Nothing here is on the refresh wheel, of which a tick moves on slice by slice. */
+function isOfAnother(name: PropertyKey, [lane]: readonly unknown[]): boolean {
+  return name === "moveDispatched" && lane === "refresh";
 }

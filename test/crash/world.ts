@@ -108,7 +108,9 @@ function fleetOf(cluster: Cluster, { address }: VaultProxy, clusters: readonly o
   return {
     apiVersion: "keyferry.dev/v1alpha1",
     kind: "Fleet",
-    vaults: [{ name: "main", addresses: [address], maxRequestDuration: MAX_REQUEST, retention: `${RETENTION_MS / 1_000}s` }],
+    vaults: [
+      { name: "main", addresses: [address], maxRequestDuration: MAX_REQUEST, retention: `${RETENTION_MS / 1_000}s` },
+    ],
     clusters: clusters.map((entry) => ({ ...entry, connect })),
   };
 }
