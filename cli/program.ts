@@ -31,6 +31,7 @@ const STATUS_HELP = `
 Examples:
   $ keyferry status                            every sync in .keyferry: state, age, next refresh, last error
   $ keyferry status -o json | jq '.syncs[] | select(.error)'
+  $ keyferry status --leases                   every lease in Vault: state, id, time left
   $ keyferry status --stack keyferry-prod      the same for keyferry on AWS
 
 Works beside a running engine.
@@ -87,6 +88,7 @@ export async function program(argv: readonly string[]): Promise<number> {
     .addOption(dataDirOption())
     .addOption(stackOption())
     .addOption(outputOption())
+    .option("--leases", "show what syncs have in Vault, with the time that is left, looked up now")
     .addHelpText("after", STATUS_HELP)
     .action(async (options: StatusFlags) => {
       code = await statusCommand(options);

@@ -2,11 +2,13 @@ import { existsSync } from "node:fs";
 import { type EpochMs, systemClock } from "../lib/clock.ts";
 import { InputError } from "../lib/errors.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
+import type { SyncKey } from "../lib/keys.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
 import { isReferenceStatus } from "../lib/resource-kinds.ts";
 import { thatOweRestarts } from "../lib/rollout/owed.ts";
 import { type EngineView, engineLines, engineView } from "./engine-view.ts";
 import { openTable } from "./lease-table.ts";
+import { type LeaseView, leaseLookUp, leaseTable } from "./leases.ts";
 import { print, printJson, say } from "./output.ts";
 import { type ClusterView, clusterView, hasFailed, humanAge, type SyncView, syncView } from "./status-view.ts";
 import { table, textLines } from "./table.ts";
@@ -16,12 +18,15 @@ export interface StatusFlags {
   readonly dataDir: string;
   readonly output: "table" | "json";
   readonly stack?: string;
+  readonly leases?: boolean;
 }
 
 interface Status {
   readonly engine: EngineView;
   readonly clusters: readonly ClusterView[];
   readonly syncs: readonly SyncView[];
+  /** Only with --leases. */
+  readonly leases?: readonly LeaseView[];
 }
 
 /** Shows every sync in the lease table; exits with 1 when a sync or cluster has failed, or no engine works on it. */
@@ -30,11 +35,35 @@ export async function statusCommand(flags: StatusFlags): Promise<number> {
   await using place = await openTable(flags, "read");
   const engine = await engineView(flags, place.leases, now);
   const inFleet = await namesOf(flags).catch(toldAndNone);
-  const status: Status = { engine, ...(await read(place.leases, inFleet ?? [], now)) };
+  const found = await read(place.leases, inFleet ?? [], now);
+  const status: Status = {
+    engine,
+    ...found,
+    ...(flags.leases && { leases: await leasesOf(flags, place.leases, found.syncs) }),
+  };
   if (flags.output === "json") printJson(status);
+  else if (status.leases) print(`${textLines(engineLines(engine, flags, now))}${leaseTable(status.leases, now)}`);
   else print(`${textLines(engineLines(engine, flags, now))}${people(status, now)}`);
   const isWrong = status.syncs.some(hasFailed) || status.clusters.some((cluster) => cluster.state !== "ok");
   return isWrong || inFleet === undefined || engine.state === "stopped" ? 1 : 0;
+}
+
+/** Each lease with the time that Vault gives it. */
+async function leasesOf(
+  { stack, dataDir, fleet }: StatusFlags,
+  store: LeaseStore,
+  syncs: readonly SyncView[],
+): Promise<readonly LeaseView[]> {
+  if (stack !== undefined) {
+    const why = "looks up leases with the keys of a data directory; on AWS the functions' role alone has them";
+    throw new InputError("--leases", [`it ${why}: use it without --stack`]);
+  }
+  const rows = await store.read(
+    syncs.map(({ key }) => key as SyncKey),
+    "strong",
+  );
+  await using lookUp = await leaseLookUp(dataDir, fleet, store);
+  return lookUp.leasesOf(rows.values());
 }
 
 /** Reports a broken fleet file and shows the rest: a running engine continues with the fleet it had. */

@@ -4,7 +4,10 @@ import { leastCrd } from "./least-crd.ts";
 /** The least of Argo Rollouts that a cluster needs to hold a Rollout: nobody acts on it here. */
 export const ARGO_ROLLOUT_CRD = leastCrd(
   { group: "argoproj.io", version: "v1alpha1", resource: "rollouts", kind: "Rollout" },
-  { spec: { properties: { restartAt: { type: "string", format: "date-time" }, paused: { type: "boolean" } } } },
+  {
+    spec: { properties: { restartAt: { type: "string", format: "date-time" }, paused: { type: "boolean" } } },
+    status: {},
+  },
 );
 
 /** So that a restarted Deployment shows a replica set of its own. */

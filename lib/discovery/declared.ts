@@ -22,8 +22,9 @@ function annotationsOf(seen: SeenResource): Readonly<Record<string, string>> {
 }
 
 /**
- * A resource in the form of a row; its hash covers spec, labels, annotations and deletion, never status
- * (kubernetes-rules 11). A restore of the cluster's etcd (`restores`) is a new version as well, because recorded
+ * A resource in the form of a row; its hash covers spec, labels, annotations, generation and deletion, never status
+ * (kubernetes-rules 11). The generation also differs after an edit that was undone before keyferry saw it, which the
+ * status must observe. A restore of the cluster's etcd (`restores`) is a new version as well, because recorded
  * Secrets and statuses no longer match.
  */
 export function declaredOf(settings: ClusterSettings, kind: KindRef, seen: SeenResource, restores = 0): Declared {
@@ -39,7 +40,12 @@ export function declaredOf(settings: ClusterSettings, kind: KindRef, seen: SeenR
     key,
     uid: seen.uid,
     generation: seen.generation,
-    hash: fingerprint(text, String(seen.deleting), ...(restores > 0 ? [String(restores)] : [])),
+    hash: fingerprint(
+      text,
+      String(seen.deleting),
+      String(seen.generation),
+      ...(restores > 0 ? [String(restores)] : []),
+    ),
     ...kept,
     group: groupOf(settings, { kind: kind.kind, namespace: seen.namespace, spec: kept.spec }),
     deleting: seen.deleting,

@@ -43,7 +43,7 @@ export function operatorGuard(
       if (deps.clock() - foundAt >= FOUND_MS) {
         const uid = await deps.clusters.namespaceUid(cluster, operatorNamespace, signal);
         // Without permission to read its uid, it can't be told from another namespace.
-        isTrusted = uid !== undefined && (uid === "" || uid === operator.first);
+        isTrusted = uid === "" || uid === operator.first;
         foundAt = deps.clock();
         if (!isTrusted) deps.log.warn("operator-namespace-replaced", { cluster, namespace: operatorNamespace });
       }

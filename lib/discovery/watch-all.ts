@@ -1,5 +1,5 @@
 import { SECOND_MS } from "../clock.ts";
-import { OUTAGE_CODES } from "../errors.ts";
+import { type ErrorCode, OUTAGE_CODES } from "../errors.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Cursor } from "../ports/store.ts";
 import { slots } from "../util/slots.ts";
@@ -74,7 +74,7 @@ export async function watchAll(
     };
     const first = await listAndWatch(deps, { ...input, seconds: options.seconds }, inWindow);
     const progress = await followUnread({ ...input, from: first });
-    if (progress.error && OUTAGE_CODES.has(progress.error.code)) window.abort();
+    if (progress.error && ENDS_THE_PASS.has(progress.error.code)) window.abort();
     else if (progress.cursor && !progress.error && options.seconds > 0) {
       await options.sleep(TOGETHER_MS, inWindow);
       window.abort();
@@ -102,9 +102,12 @@ export async function watchAll(
   }
 }
 
+/** The cluster is out of reach, or another watch pass has it. */
+const ENDS_THE_PASS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([...OUTAGE_CODES, "LEASE_LOST"]);
+
 /** Not watched, although the cluster is reachable. */
 function isUnread({ cursor, error }: Progress): boolean {
-  return error ? !OUTAGE_CODES.has(error.code) && error.code !== "DEADLINE_EXCEEDED" : cursor === undefined;
+  return error ? !ENDS_THE_PASS.has(error.code) && error.code !== "DEADLINE_EXCEEDED" : cursor === undefined;
 }
 
 /** References are processed before the syncs that name them, because each sync would otherwise fail once. */

@@ -85,7 +85,7 @@ export async function askAnew(deps: IssueDeps, asking: Asking): Promise<Answered
   if (deps.clock() > askBefore) throw await givenUp(deps, asking, issue, { way, token, error: late });
   try {
     const askedAt = deps.clock();
-    const data = await deps.issues.issue(way, token.value, request, signal);
+    const data = await deps.issues.issue(way, token.value, { ...request, startBy: askBefore }, signal);
     return { data, loggedInAt, issue: answeredIssue(issue, data, askedAt) };
   } catch (error) {
     if (error instanceof SyncError) throw await givenUp(deps, asking, issue, { way, token, error });

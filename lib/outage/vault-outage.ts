@@ -46,21 +46,13 @@ async function asked<T>(
   targets: readonly VaultTarget[],
   work: (target: VaultTarget) => Promise<T>,
 ): Promise<SyncError | undefined> {
-  const errors: SyncError[] = [];
-  const attempts = targets.slice(0, MAX_WAYS).map(async (target) => {
-    try {
-      return await work(target);
-    } catch (error) {
-      if (error instanceof SyncError) errors.push(error);
-      throw error;
-    }
-  });
   try {
-    await Promise.any(attempts);
+    await Promise.any(targets.slice(0, MAX_WAYS).map(async (target) => work(target)));
     return undefined;
   } catch (error) {
-    const bug = (error as AggregateError).errors.find((reason) => !(reason instanceof SyncError));
-    if (bug !== undefined) throw bug;
+    const failures: readonly unknown[] = (error as AggregateError).errors;
+    const errors = failures.filter((failure) => failure instanceof SyncError);
+    if (errors.length < failures.length) throw failures.find((failure) => !(failure instanceof SyncError));
     const says = (code: ErrorCode) => errors.find((found) => found.code === code);
     return says("VAULT_SEALED") ?? says("VAULT_UNAVAILABLE") ?? errors[0];
   }

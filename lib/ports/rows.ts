@@ -241,6 +241,8 @@ export interface RowState {
   readonly bridgeUntil?: EpochMs;
   /** Only in clean-up rows: until when the declaration's last lease may still be running. */
   readonly busyUntil?: EpochMs;
+  /** The fence of that lease: the end of its run ends the wait. Missing: there are several, so only time does. */
+  readonly busyFence?: number;
   /** Only in retired rows: until when Vault leases are renewed, before they are revoked (lease-table 28). */
   readonly retainUntil?: EpochMs;
   /** Missing: none. After a crash the sweep finds and sends them. */

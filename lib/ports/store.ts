@@ -231,6 +231,13 @@ export interface SyncStore {
    */
   settle(lease: Lease, settlement: Settlement): Promise<SettleOutcome>;
 
+  /**
+   * The run of this lease is over, but its settle was lost, perhaps because its declaration is gone. Then the clean-up
+   * need not wait for the lease's end (lease-table 8): `busyUntil` is removed if it is that of this lease, as a nudge. A
+   * clean-up that waited for it is due now, and returned; one at work is due after its settle. Writes nothing otherwise.
+   */
+  endRun(lease: Lease, now: EpochMs): Promise<Due | undefined>;
+
   /** Unclaimed rows at `now` with `after < dueAt <= until`, oldest first. */
   due(
     range: { readonly after: EpochMs; readonly until: EpochMs; readonly now: EpochMs },

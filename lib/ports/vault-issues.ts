@@ -1,3 +1,4 @@
+import type { EpochMs } from "../clock.ts";
 import type { SyncKey } from "../keys.ts";
 import type { SecretValue } from "../secret-value.ts";
 import type { JsonObject } from "../util/json.ts";
@@ -43,6 +44,8 @@ export interface VaultRequest {
   readonly path: string;
   /** JSON body of a POST. */
   readonly body?: JsonObject;
+  /** It is not sent after this time, so that its end is known (lease-table 27): it may have to wait for its turn. */
+  readonly startBy?: EpochMs;
 }
 
 /** Vault's own lease. */

@@ -75,6 +75,28 @@ async function obtainAndWrite(deps: ReconcileDeps, run: Run, resolved: Resolved,
   return { kind: "in-step", resolved, obtained, digest, learned, rolled, mac };
 }
 
+/**
+ * Does the restarts that are owed and due for data that was written before: they do not wait for what fails since. What
+ * fails here stays owed. Needs the claim.
+ */
+export async function rollOutWritten(
+  deps: ReconcileDeps,
+  { claim, origin, resolved }: Run,
+  { signal }: Batch,
+): Promise<RolledOut["state"]> {
+  const { rollout, rolledDigest } = claim.row.state;
+  if (rollout === undefined) return {};
+  const owed = { rollout, ...(rolledDigest === undefined ? {} : { rolledDigest }) };
+  if (resolved instanceof SyncError) return owed;
+  try {
+    const question = rolloutQuestion(deps, claim.row, resolved, rollout.digest);
+    return (await rollOut(deps, { claim, origin, signal }, question)).state;
+  } catch (error) {
+    if (error instanceof SyncError) return owed;
+    throw error;
+  }
+}
+
 /** The shared read; after an explicit request it ignores remembered refusals. */
 function readFor({ claim, asking }: Run, batch: Batch): (read: VaultRead) => Promise<SourceData> {
   const since = asking.isAskedFor ? { since: asking.since } : {};

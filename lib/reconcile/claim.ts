@@ -1,5 +1,5 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
-import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import { type ErrorCode, OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { Claim } from "../ports/claim.ts";
 import { CALL_TIMEOUT_MS, LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
 import type { OwnedSecret, Row } from "../ports/rows.ts";
@@ -15,6 +15,8 @@ type Deps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
 export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): Claim {
   let row = read;
   let lease: Lease | undefined;
+  /** The row is no longer this run's: nothing is written any more. */
+  let isOver = false;
 
   const take = async (): Promise<Lease | undefined> => {
     if (lease) return lease;
@@ -34,7 +36,7 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
 
   const require = async (): Promise<Lease> => {
     const held = await take();
-    if (!held) throw await lost(deps, row);
+    if (!held || isOver) throw await lost(deps, row);
     // The API server checks no fence, so no write may end after the lease (lease-table 6).
     if (deps.clock() > held.until - CALL_TIMEOUT_MS) {
       throw new SyncError("LEASE_LOST", `the lease on ${held.key} ends too soon to write under it`);
@@ -56,7 +58,10 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
       const now = deps.clock();
       row = { ...row, state: { ...row.state, ...learned } };
       const state = { ...row.state, owned: withNames(row.state.owned, owned ?? []) };
-      if ((await deps.leases.record(held, state, now)) === "lost") throw await lost(deps, row);
+      if ((await deps.leases.record(held, state, now)) === "recorded") return;
+      isOver = true;
+      await endRun(deps, held);
+      throw await lost(deps, row);
     },
     note(learned) {
       row = { ...row, state: { ...row.state, ...learned } };
@@ -88,10 +93,33 @@ async function lost(deps: Deps, { key }: Row): Promise<SyncError> {
 
 async function settleRow(deps: Deps, { key }: Row, lease: Lease, settlement: Settlement): Promise<void> {
   const outcome = await deps.leases.settle(lease, settlement);
-  if (outcome === "lost") return deps.log.info("lease-lost", { key });
+  if (outcome === "lost") {
+    deps.log.info("lease-lost", { key });
+    if (!mayStillWrite(settlement)) await endRun(deps, lease);
+    return;
+  }
   const at = outcome === "nudged" ? deps.clock() : soon(settlement);
   if (at === undefined) return;
   await sendNow(deps.queue, { key, at }, deps.clock());
+}
+
+/** The clean-up of a declaration that went during the run need not wait for the end of its lease (lease-table 8). */
+async function endRun(deps: Deps, lease: Lease): Promise<void> {
+  const due = await deps.leases.endRun(lease, deps.clock());
+  if (due) await sendDue(deps.queue, [due], deps.clock());
+}
+
+/** An API server may carry out a request after keyferry stopped waiting for its answer. */
+const UNANSWERED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "KUBE_UNREACHABLE",
+  "KUBE_NO_ANSWER",
+  "KUBE_FAILED",
+  "KUBE_ANSWER_INVALID",
+  "DEADLINE_EXCEEDED",
+]);
+
+function mayStillWrite({ state: { error } }: Settlement): boolean {
+  return error !== undefined && UNANSWERED.has(error.code);
 }
 
 /** How far ahead ticks dispatch at most (lease-table 13). */

@@ -1,4 +1,4 @@
-import type { EpochMs } from "../clock.ts";
+import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { DestinationAwaited } from "../destinations/destination.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import { causeOf } from "../failures/causes.ts";
@@ -16,7 +16,7 @@ import { sendDue } from "../schedule/messages.ts";
 import { slotsUntil } from "../schedule/wheel.ts";
 import type { Json } from "../util/json.ts";
 import { causePlaceOf, longestPauseOf } from "./asking.ts";
-import type { Attempt, InStep } from "./attempt.ts";
+import { type Attempt, type InStep, rollOutWritten } from "./attempt.ts";
 import type { Batch } from "./batch.ts";
 import { type Run, vaultOf } from "./run.ts";
 import { type FailureContext, settleFailed, settleSynced, type Timing } from "./settle.ts";
@@ -99,11 +99,24 @@ async function settleRenewed(deps: ReconcileDeps, { claim }: Run, settlement: Se
   const now = deps.clock();
   const renew = renewSlotOf(key, issues, now);
   if (renew !== "off" && (renew.period !== before?.period || renew.phase !== before.phase)) {
-    const until = (await deps.leases.dispatchedUntil("renew")) ?? now;
-    const due = slotsUntil(renew, now, until).map((at) => ({ key, group: declared.group, lane: "renew" as const, at }));
+    const due = slotsUntil(renew, now, await renewalsSentUntil(deps, now)).map((at) => ({
+      key,
+      group: declared.group,
+      lane: "renew" as const,
+      at,
+    }));
     await sendDue(deps.queue, due, now);
   }
   await claim.settle({ ...settlement, renew });
+}
+
+/** Between two ticks, with a margin. */
+const TICK_MS = 75 * SECOND_MS;
+
+/** While no row was on the renew wheel ticks did not look at it: the next one does, up to a minute later. */
+async function renewalsSentUntil({ leases }: ReconcileDeps, now: EpochMs): Promise<EpochMs> {
+  const until = await leases.dispatchedUntil("renew");
+  return until === undefined || until < now ? now + TICK_MS : until;
 }
 
 function issuesOf(issues: readonly Issue[] | undefined): Pick<RowState, "issues"> {
@@ -176,18 +189,21 @@ async function settleError(
 ): Promise<Settlement | undefined> {
   const { claim, kind, resolved, refs } = run;
   if (!(await claim.take())) return undefined;
-  const { state: before, declared } = claim.row;
+  const rolled = await rollOutWritten(deps, run, batch);
+  const { state, declared } = claim.row;
+  const { rollout: _rollout, ...before } = state;
   const told = error.code === "DECLARATION_GONE" ? {} : await announce(run, { kind: "failed", error }, batch);
   const owned = resolved instanceof SyncError ? before.owned : kind.destination.ownedWith(resolved, before.owned);
-  const state: RowState = {
+  const after: RowState = {
     ...before,
+    ...rolled,
     ...vaultOf(run),
     refs,
     owned: error instanceof DestinationAwaited ? error.recordOf(owned) : owned,
     ...(told.announced && { seen: { ...told.announced.seen, hash: declared.hash } }),
   };
   const refused = refusedTo(run, error);
-  const settlement = settleFailed(state, error, await timingOf(deps), { ...context, refused });
+  const settlement = settleFailed(after, error, await timingOf(deps), { ...context, refused });
   await claim.settle(settlement);
   await verifyReferences(deps, { row: claim.row, refs }, batch);
   return settlement;

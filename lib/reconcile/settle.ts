@@ -89,7 +89,10 @@ export function settleFailed(
   const before = isSame ? state.attempts : 0;
   const attempts = context.knownUntil !== undefined && before > 0 ? before : before + 1;
   const planned = scheduleAfter(error, attempts, timing, context);
-  const schedule = isNewlyRefused(state, context) ? atLatest(planned, timing.now + VERIFY_AGAIN_MS) : planned;
+  const verified = isNewlyRefused(state, context) ? atLatest(planned, timing.now + VERIFY_AGAIN_MS) : planned;
+  const rolloutAt = state.rollout?.at;
+  // A restart that was tried and failed in this run has its next time, too, or waits for the next run.
+  const schedule = rolloutAt !== undefined && rolloutAt > timing.now ? atLatest(verified, rolloutAt) : verified;
   const cause = saysNothing(error.code) ? state.error?.cause : context.cause;
   const { awaits, nextAt: _nextAt, ...rest } = state;
   const endAt = nextEnd(state);

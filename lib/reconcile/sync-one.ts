@@ -3,7 +3,7 @@ import { SyncError } from "../errors.ts";
 import type { SharedOutcome } from "../failures/shared-failures.ts";
 import type { SyncKind } from "../kinds/kind.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
-import { type Attempt, attempt } from "./attempt.ts";
+import { type Attempt, attempt, rollOutWritten } from "./attempt.ts";
 import type { Batch } from "./batch.ts";
 import { type Admitted, prepare, type Run, vaultOf } from "./run.ts";
 import { settleAttempt } from "./settle-attempt.ts";
@@ -11,7 +11,7 @@ import { settleAttempt } from "./settle-attempt.ts";
 /** Resolve, claim, obtain, converge, settle. In the steady state: one Vault read, no call to the cluster, no write. */
 export async function syncOne(deps: ReconcileDeps, kind: SyncKind, admitted: Admitted, batch: Batch): Promise<void> {
   const run = await prepare(deps, kind, admitted, batch);
-  if (await isVaultAway(run, batch)) return waitForVault(deps, run);
+  if (await isVaultAway(run, batch)) return waitForVault(deps, run, batch);
   if (run.mode.isDue && !(await run.claim.take())) return;
   let outcome: SharedOutcome | undefined;
   try {
@@ -35,12 +35,20 @@ async function isVaultAway({ resolved }: Run, batch: Batch): Promise<boolean> {
   return asks !== undefined && (await batch.circuits.openAmong([asks.circuit])) !== undefined;
 }
 
-/** An outage is written once; the row only records that it waits, and closing the circuit wakes it (lease-table 16). */
-async function waitForVault(deps: ReconcileDeps, run: Run): Promise<void> {
+/**
+ * An outage is written once; the row only records that it waits, and closing the circuit wakes it (lease-table 16). A
+ * restart for data that was written before needs no Vault.
+ */
+async function waitForVault(deps: ReconcileDeps, run: Run, batch: Batch): Promise<void> {
   const { claim, mode, refs } = run;
   deps.metrics.count("keyferry_syncs_waiting_total", { cluster: run.settings.name });
-  const { state } = claim.row;
-  if (state.waitsFor === vaultOf(run).waitsFor || !mode.isDue || !(await claim.take())) return;
+  const { waitsFor, rollout } = claim.row.state;
+  const isWaiting = waitsFor === vaultOf(run).waitsFor;
+  const mayRestart = rollout !== undefined && rollout.at <= deps.clock();
+  if ((isWaiting && !mayRestart) || !mode.isDue || !(await claim.take())) return;
+  const rolled = await rollOutWritten(deps, run, batch);
   const now = deps.clock();
-  await claim.settle({ state: { ...state, refs, ...vaultOf(run) }, schedule: { kind: "due", at: now }, now });
+  const { rollout: _rollout, ...before } = claim.row.state;
+  const state = { ...before, ...rolled, refs, ...vaultOf(run) };
+  await claim.settle({ state, schedule: { kind: "due", at: now }, now });
 }

@@ -130,14 +130,15 @@ function sender({ queue, metrics }: TickDeps, now: EpochMs) {
 
 /**
  * Where to start in the due index: at its beginning if ten minutes have passed since dispatchedUntil, also after missed
- * ticks. While old messages wait they probably hold the same keys, so only newer rows are read.
+ * ticks. While old messages wait they probably hold the same keys, so only newer rows are read. After a clock stepped
+ * back, dispatchedUntil is far ahead, and rows that become due before it must still be found.
  */
 function dueFrom({ horizonMs }: TickDeps, dispatched: EpochMs | undefined, isHeldBack: boolean, now: EpochMs): EpochMs {
   const behind = Math.min(DUE_BEHIND_MS, horizonMs + DUE_SLACK_MS);
+  const until = now + horizonMs;
   if (isHeldBack) return now - behind;
-  if (dispatched === undefined || Math.floor(dispatched / SWEEP_MS) < Math.floor((now + horizonMs) / SWEEP_MS))
-    return 0;
-  return dispatched - behind;
+  if (dispatched === undefined || Math.floor(dispatched / SWEEP_MS) < Math.floor(until / SWEEP_MS)) return 0;
+  return Math.min(dispatched, until) - behind;
 }
 
 async function dispatchDue(

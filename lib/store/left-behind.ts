@@ -1,4 +1,5 @@
 import type { EpochMs } from "../clock.ts";
+import { cleanupKey, isCleanupKey, type SyncKey } from "../keys.ts";
 import { type Issue, type OwnedSecret, type Pushed, pushPlace, type RowState } from "../ports/rows.ts";
 import type { Lease } from "../ports/store.ts";
 
@@ -22,8 +23,8 @@ function merged<T>(before: readonly T[], later: readonly T[], idOf: (item: T) =>
   return [...items.values()];
 }
 
-/** Until when a worker may still run on the row. */
-type Held = { readonly leaseUntil: EpochMs } | undefined;
+/** The lease under which a worker may still run on the row. */
+export type Held = { readonly leaseUntil: EpochMs; readonly fence: number } | undefined;
 
 /** Converts a row's state for its clean-up, merged with an earlier clean-up of the same declaration (lease-table 8). */
 export function tombstonedState(state: RowState, held: Held, before?: RowState): RowState {
@@ -52,8 +53,36 @@ export function retiredState(
   return merge(kept, before);
 }
 
-function busy(held: Held): Pick<RowState, "busyUntil"> {
-  return held === undefined ? {} : { busyUntil: held.leaseUntil };
+type Busy = Pick<RowState, "busyUntil" | "busyFence">;
+
+function busy(held: Held): Busy {
+  return held === undefined ? {} : { busyUntil: held.leaseUntil, busyFence: held.fence };
+}
+
+/** After two runs the end of one is not the end of both: then only time ends the wait. */
+function busyAfter(before: Busy, later: Busy): Busy {
+  if (before.busyUntil === undefined) return {};
+  if (later.busyUntil !== undefined) return { busyUntil: Math.max(before.busyUntil, later.busyUntil) };
+  return { busyUntil: before.busyUntil, ...(before.busyFence === undefined ? {} : { busyFence: before.busyFence }) };
+}
+
+/** The key of the row that may wait for the run of a lease: the clean-up of its declaration. */
+export function awaitingKey({ key, uid }: Pick<Lease, "key" | "uid">): SyncKey {
+  return isCleanupKey(key) ? key : cleanupKey(key, uid);
+}
+
+/** The state without the wait for this lease's run; undefined: it does not wait for it. */
+export function endedState(state: RowState, { fence }: Pick<Lease, "fence">): RowState | undefined {
+  return state.busyUntil !== undefined && state.busyFence === fence ? withoutBusy(state) : undefined;
+}
+
+/** The state that a clean-up settles: it may have read its row before the end of the run that it waits for. */
+export function settledState(state: RowState, stored: () => RowState): RowState {
+  return state.busyUntil === undefined || stored().busyUntil !== undefined ? state : withoutBusy(state);
+}
+
+function withoutBusy({ busyUntil: _until, busyFence: _fence, ...rest }: RowState): RowState {
+  return rest;
 }
 
 function merge(state: RowState, before: RowState | undefined): RowState {
@@ -61,15 +90,14 @@ function merge(state: RowState, before: RowState | undefined): RowState {
   const issues = mergeIssues(before.issues, state.issues);
   const pushed = mergePushed(before.pushed, state.pushed);
   const unsent = [...(before.unsent ?? []), ...(state.unsent ?? [])];
-  const busyUntil = Math.max(before.busyUntil ?? 0, state.busyUntil ?? 0);
   const retainUntil = Math.max(before.retainUntil ?? 0, state.retainUntil ?? 0);
   return {
-    ...state,
+    ...(before.busyUntil === undefined ? state : withoutBusy(state)),
+    ...busyAfter(before, state),
     owned: mergeOwned(before.owned, state.owned),
     ...(issues.length > 0 ? { issues } : {}),
     ...(pushed.length > 0 ? { pushed } : {}),
     ...(unsent.length > 0 ? { unsent } : {}),
-    ...(busyUntil > 0 ? { busyUntil } : {}),
     ...(retainUntil > 0 ? { retainUntil } : {}),
   };
 }

@@ -11,7 +11,7 @@ export interface Nudgeable extends Pick<Row, "key" | "verify" | "nudges"> {
   readonly group: string;
   readonly leaseUntil: EpochMs | undefined;
   readonly dueAt: EpochMs | undefined;
-  readonly lane: string;
+  readonly lane: string | undefined;
   readonly settledAt: EpochMs | undefined;
   /** The nudges that the last claim saw. */
   readonly nudgesSeen: number | undefined;
@@ -30,31 +30,44 @@ export type Nudge =
       readonly expect: Expected | undefined;
     };
 
+/** Less than every time and every version: what did not happen yet, or was not read. */
+const NONE = Number.NEGATIVE_INFINITY;
+/** The time of a parked row. */
+const NEVER = Number.POSITIVE_INFINITY;
+
 /** The effect of a nudge on a row, common to both stores. */
 export function nudgeOf(row: Nudgeable, options: NudgeOptions): Nudge {
+  const { key, group } = row;
   const { now, verify } = options;
-  const times = timesOf(row, options);
-  const again = times.isAwake ? sentAgain({ key: row.key, group: row.group }, row.dueAt ?? null, now) : undefined;
+  const { comesAnyway, again, at, time } = timesOf(row, options);
   const expect = raised(row.expect, options.expect, now);
-  if (times.comesAnyway && (!verify || row.verify) && expect === row.expect) return { writes: false, due: again };
+  if (comesAnyway && (!verify || row.verify) && expect === row.expect) return { writes: false, due: again };
   const kept = { writes: true, verify: verify || row.verify, expect } as const;
-  if (times.comesAnyway) return { ...kept, due: again };
-  const { at, isClaimed } = times;
-  return { ...kept, due: { key: row.key, group: row.group, lane: "now", at }, ...(isClaimed ? {} : { dueAt: at }) };
+  if (comesAnyway) return { ...kept, due: again };
+  return { ...kept, due: { key, group, lane: "now", at }, ...time };
 }
 
-/** When the row runs next: at the end of its lease; else soon, and never later than it was due. */
-function timesOf(row: Nudgeable, { now, atOnce = false }: NudgeOptions) {
-  const { leaseUntil = 0, dueAt = Number.POSITIVE_INFINITY, settledAt = 0 } = row;
-  const isClaimed = leaseUntil > now;
+/** When a row runs next. */
+interface Times {
+  /** A run that starts later than the nudge, and so sees its reason, comes without it. */
+  readonly comesAnyway: boolean;
+  /** The message for that run, if it may be lost. */
+  readonly again?: Due | undefined;
+  readonly at: EpochMs;
+  /** What is written of it. */
+  readonly time?: { readonly dueAt: EpochMs };
+}
+
+/** At the end of its lease; else soon, and never later than it was due. */
+function timesOf(row: Nudgeable, { now, atOnce = false }: NudgeOptions): Times {
+  const { leaseUntil = NONE, dueAt = NEVER, settledAt = NONE, nudgesSeen = row.nudges } = row;
   // Its worker sees the nudge at settle and leaves the row due.
-  if (isClaimed)
-    return { isClaimed, isAwake: false, at: leaseUntil, comesAnyway: row.nudges > (row.nudgesSeen ?? row.nudges) };
+  if (leaseUntil > now) return { comesAnyway: row.nudges > nudgesSeen, at: leaseUntil };
   const soonest = atOnce ? now : Math.max(now, settledAt + NUDGE_GAP_MS);
-  const isAwake = dueAt <= now;
-  // A run that starts later sees whatever caused the nudge. A due refresh may already be running.
-  const comesAnyway = isAwake || (dueAt <= soonest && row.lane === "now");
-  return { isClaimed, isAwake, at: Math.min(soonest, dueAt), comesAnyway };
+  const at = Math.min(soonest, dueAt);
+  // A due refresh may already be running.
+  const comesAnyway = dueAt <= now || (dueAt <= soonest && row.lane === "now");
+  return { comesAnyway, again: sentAgain({ key: row.key, group: row.group }, dueAt, now), at, time: { dueAt: at } };
 }
 
 /** The highest seen version; one older than 30 s delays nothing (lease-table 30). */
@@ -66,6 +79,6 @@ function raised(known: Expected | undefined, seen: NudgeOptions["expect"], now: 
 }
 
 /** Whether a settle that read this version fulfils the expectation. */
-export function isExpectationOver(expect: Expected, reached: number | undefined, now: EpochMs): boolean {
-  return (reached !== undefined && reached >= expect.version) || now - expect.at >= EXPECTED_MS;
+export function isExpectationOver(expect: Expected, now: EpochMs, reached = NONE): boolean {
+  return reached >= expect.version || now - expect.at >= EXPECTED_MS;
 }

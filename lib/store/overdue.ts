@@ -8,6 +8,6 @@ import type { Due } from "../ports/store.ts";
 const DISPATCHED_MS = 10 * SECOND_MS;
 
 /** The message for a nudge of a due row: none, unless the row has waited. */
-export function sentAgain(row: Pick<Due, "key" | "group">, dueAt: EpochMs | null, now: EpochMs): Due | undefined {
-  return dueAt !== null && now - dueAt > DISPATCHED_MS ? { ...row, lane: "now", at: now } : undefined;
+export function sentAgain(row: Pick<Due, "key" | "group">, dueAt: EpochMs, now: EpochMs): Due | undefined {
+  return now - dueAt > DISPATCHED_MS ? { ...row, lane: "now", at: now } : undefined;
 }

@@ -68,6 +68,7 @@ const STATE: Form = {
     settledAt: isTime,
     bridgeUntil: isTime,
     busyUntil: isTime,
+    busyFence: isCount,
     retainUntil: isTime,
     unsent: listOf(formed({ id: isText, kind: isText, at: isTime, detail: isShape })),
   },

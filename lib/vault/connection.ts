@@ -31,11 +31,6 @@ export interface Connection {
   readonly agents: Agents;
 }
 
-/** Targets with the same key may share connections. */
-export function connectionKey(target: VaultTarget): string {
-  return JSON.stringify([target.address, target.tlsServerName, target.skipTlsVerify, target.caPem]);
-}
-
 /**
  * node-vault with our transport: its own one (axios) uses proxies of the environment, parses numbers and can't be
  * aborted.

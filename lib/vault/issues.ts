@@ -73,13 +73,14 @@ function ownToken({ token, ttlSeconds, renewable, uses, isBatch }: Grant) {
 
 /** Throws SPEC_INVALID for an invalid mount or path. */
 function issueQuestion(request: VaultRequest, loginNamespace: string | undefined, repeatable: boolean): VaultQuestion {
-  const { method, mount, path, body, namespace = loginNamespace } = request;
+  const { method, mount, path, body, startBy, namespace = loginNamespace } = request;
   return {
     purpose: "issue",
     method,
     repeatable,
     path: vaultUrlPath({ mount, path }),
     namespace,
+    ...(startBy !== undefined && { startBy }),
     ...(method === "POST" && { body: body ?? {} }),
   };
 }

@@ -32,13 +32,14 @@ export function sealer(keys: readonly Buffer[], randomBytes: (count: number) => 
   return {
     seal(plain, context) {
       const nonce = randomBytes(NONCE_BYTES);
-      const cipher = createCipheriv(CIPHER, present, nonce, { authTagLength: TAG_BYTES }).setAAD(Buffer.from(context));
+      const cipher = createCipheriv(CIPHER, present, nonce).setAAD(Buffer.from(context));
       const text = Buffer.concat([cipher.update(plain), cipher.final()]);
       const bytes = Buffer.concat([nonce, cipher.getAuthTag(), text]);
       return { text: bytes.toString("base64"), serial: nonce.toString("hex") };
     },
     open(text, context) {
       const bytes = Buffer.from(text, "base64");
+      // Also a part of a tag would be taken for one.
       if (bytes.length < NONCE_BYTES + TAG_BYTES) return undefined;
       for (const key of keys) {
         const plain = opened(key, bytes, context);
@@ -50,7 +51,7 @@ export function sealer(keys: readonly Buffer[], randomBytes: (count: number) => 
 }
 
 function opened(key: Buffer, bytes: Buffer, context: string): Buffer | undefined {
-  const decipher = createDecipheriv(CIPHER, key, bytes.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
+  const decipher = createDecipheriv(CIPHER, key, bytes.subarray(0, NONCE_BYTES))
     .setAAD(Buffer.from(context))
     .setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
   try {

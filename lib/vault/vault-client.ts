@@ -9,7 +9,8 @@ import { headerRefusal } from "../vault-headers.ts";
 import { NOTHING_NAMED, type ReachOf, type VaultReach } from "../vault-reach.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe, printableAddress } from "./asked.ts";
-import { type Connection, connect, connectionKey } from "./connection.ts";
+import { type Connection, connect } from "./connection.ts";
+import { connectionKey } from "./connection-key.ts";
 import { VERSION } from "./version.ts";
 
 /**
@@ -43,6 +44,8 @@ export interface VaultQuestion {
   readonly headers?: Readonly<Record<string, string>>;
   readonly token?: SecretValue;
   readonly body?: JsonObject;
+  /** Not sent after this time. */
+  readonly startBy?: EpochMs;
 }
 
 /** Sends requests to every Vault. Returns answers of any status; throws a SyncError for failures below HTTP. */
@@ -115,6 +118,7 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
       const address = addressOf(asked.circuit);
       const { place = "" } = target;
       const work = async (turn: SlotGrant) => {
+        if (clock() > (question.startBy ?? Number.POSITIVE_INFINITY)) throw startsTooLate(asked);
         const connection = connectionOf(target, asked);
         connection.usedAt = clock();
         const timer = setTimeout(turn.stepAside, patienceMs);
@@ -163,6 +167,13 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
 /** The outage for requests that still wait: whatever became of the one that met it, Vault has not seen these. */
 function neverSent({ code, message, circuit, cause }: SyncError): SyncError {
   return new SyncError(code, message, { outcome: "none", cause, ...(circuit === undefined ? {} : { circuit }) });
+}
+
+/** It waited for its turn, and nothing was sent. */
+export function startsTooLate(asked: Asked): SyncError {
+  return new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} was not sent: its turn came too late`, {
+    outcome: "none",
+  });
 }
 
 /** One namespace may use three quarters; at most four times `atOnce` requests run, those without a slot included. */

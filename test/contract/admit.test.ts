@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../../lib/clock.ts";
+import { KINDS } from "../../lib/kinds/registry.ts";
 import type { Schedule } from "../../lib/ports/store.ts";
 import type { CoreDeps } from "../../lib/reconcile/deps.ts";
 import { reconciler } from "../../lib/reconcile/reconcile.ts";
@@ -35,6 +36,7 @@ async function withWorker(test: (worker: Worker) => Promise<void>): Promise<void
   const { handle } = reconciler({
     ...{ vault: untouched, secrets: untouched, resources: untouched, clusters: untouched, credentials: untouched },
     leases: store,
+    kinds: KINDS,
     fleet: (name: string) => ({ name }),
     clock,
     random: () => 0,

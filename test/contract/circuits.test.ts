@@ -7,6 +7,7 @@ import { SyncError } from "../../lib/errors.ts";
 import { referenceKey, syncKey } from "../../lib/keys.ts";
 import { type Circuits, circuits } from "../../lib/outage/circuit.ts";
 import type { ReconcileDeps } from "../../lib/ports/deps.ts";
+import type { WorkMessage } from "../../lib/ports/queue.ts";
 import type { VaultTarget } from "../../lib/ports/vault.ts";
 import { openSqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { aCluster, aDeclared, aReference } from "../builders.ts";
@@ -36,6 +37,8 @@ interface Stage {
   /** What was asked so far. */
   readonly asked: VaultTarget[];
   readonly refused: SyncError[];
+  /** Messages. */
+  readonly sent: WorkMessage[];
   readonly errors: string[];
   /** Clusters of the fleet. */
   fleet: readonly string[];
@@ -49,8 +52,9 @@ async function onStage(test: (stage: Stage) => Promise<void>): Promise<void> {
   await using scene = await aScene(async () => openSqliteStore({ path: join(folder.path, "state.sqlite") }));
   const { store, clock } = scene;
   const errors: string[] = [];
+  const queue = sending();
   const deps = {
-    ...{ leases: store, clock, random: () => 0, metrics: counting(), queue: sending(), installation: "i" },
+    ...{ leases: store, clock, random: () => 0, metrics: counting(), queue, installation: "i" },
     log: { ...QUIET, error: (event: string) => errors.push(event) },
     clusters: { identity: async (name: string) => stage.cluster(name) },
     fleet: (name: string) => (stage.fleet.includes(name) ? aCluster({ name }) : undefined),
@@ -74,7 +78,7 @@ async function onStage(test: (stage: Stage) => Promise<void>): Promise<void> {
     circuits: circuits(deps, ca),
     vault: gone,
     cluster: (name) => assert.fail(`${name} was asked`),
-    ...{ asked: [], refused: [], errors, fleet: ["east", "west"] },
+    ...{ asked: [], refused: [], sent: queue.sent, errors, fleet: ["east", "west"] },
     async connection(cluster, namespace, name, spec = {}) {
       const object = { cluster, kind: "VaultConnection", namespace, name };
       const declared = { spec: { address: ADDRESS, ...spec } };
@@ -221,6 +225,55 @@ describe("the circuit of a Vault: by whose evidence it closes", () => {
       stage.scene.pass(MINUTE_MS);
       await stage.circuits.probeDue(forever);
       assert.equal(await stage.isOpen(), false);
+    }));
+
+  it("by the message for its probe, though not by one that comes early, or for another circuit", () =>
+    onStage(async (stage) => {
+      await stage.circuits.classify(met(), HASTY, forever);
+      stage.vault = () => "unsealed";
+      await stage.circuits.probe(CIRCUIT, forever);
+      assert.ok(await stage.isOpen(), "early");
+      stage.scene.pass(2 * SECOND_MS);
+      await stage.circuits.probe(circuitOfVault("https://other.example.com"), forever);
+      assert.ok(await stage.isOpen());
+      await stage.circuits.probe(CIRCUIT, forever);
+      assert.equal(await stage.isOpen(), false);
+    }));
+
+  it("no namespace of a cluster keeps the others out of its probes either", () =>
+    onStage(async (stage) => {
+      for (let number = 0; number < 60; number++) {
+        await stage.connection("east", "hostile", `c-${number}`, { headers: { "x-go": `nowhere-${number}` } });
+      }
+      await stage.connection("east", "team", "led", { headers: { "x-go": "vault" } });
+      await opened(stage);
+      stage.vault = ({ headers }) => (headers["x-go"] === "vault" ? "unsealed" : gone());
+      await stage.circuits.probeDue(forever);
+      assert.equal(await stage.isOpen(), false);
+    }));
+
+  it("lease-table 16: its end sends the refreshes that were missed, of the wheel that they are on", () =>
+    onStage(async (stage) => {
+      const row = await stage.scene.settled({ kind: "wheel", slot: { period: 51, phase: 7 } });
+      await opened(stage);
+      stage.vault = () => "unsealed";
+      stage.scene.pass(MINUTE_MS);
+      stage.sent.length = 0;
+      await stage.circuits.probeDue(forever);
+      assert.equal(await stage.isOpen(), false);
+      const refreshes = stage.sent.map((message) => JSON.stringify(message)).filter((text) => text.includes(row.key));
+      assert.match(refreshes[0] ?? "", /"lane":"refresh"/);
+    }));
+
+  it("a suspension, which lasts longer, is asked about every 15 s at the latest", () =>
+    onStage(async (stage) => {
+      stage.fleet = ["east"];
+      const since = stage.scene.clock();
+      const about = { code: "OTHER_CONTROLLER", message: "m", attempts: 50, fence: 1 } as const;
+      await stage.scene.store.openCircuit({ id: "vso:east", ...about, since, probeAt: since });
+      await stage.circuits.probeDue(forever);
+      const [open] = await stage.scene.store.circuits();
+      assert.equal((open?.probeAt ?? 0) - stage.scene.clock(), 15 * SECOND_MS);
     }));
 
   it("a bug in one probe, or an id that nothing is known of, keeps no other from being probed", () =>

@@ -158,7 +158,7 @@ export function clusterApiContract(name: string, open: OpenCluster): void {
         await declare(namespace, "before");
         const { resourceVersion } = await listed(VAULT_STATIC_SECRET, EVERYTHING);
         await declare(namespace, "a");
-        const events = await watched(VAULT_STATIC_SECRET, EVERYTHING, { resourceVersion, seconds: 1 }, async () => {
+        const events = await watched(VAULT_STATIC_SECRET, EVERYTHING, { resourceVersion, seconds: 4 }, async () => {
           await cluster.delete({
             apiVersion: "secrets.hashicorp.com/v1beta1",
             kind: "VaultStaticSecret",
@@ -200,11 +200,9 @@ export function clusterApiContract(name: string, open: OpenCluster): void {
         const owner = await anOwner(cluster, namespace);
         const secret = { cluster: NAME, namespace, name: "s" };
         const first = await apis.secrets.apply(secret, aDesired(owner), { kind: "absent" }, patient());
-        let last = first;
-        const events = await watched(SECRET, OURS, { resourceVersion: first.resourceVersion, seconds: 1 }, async () => {
-          await apis.secrets.apply(secret, aDesired(owner), { kind: "as-seen", ...first }, patient());
-          last = await apis.secrets.apply(secret, aDesired(owner, "bob"), { kind: "as-seen", ...first }, patient());
-        });
+        await apis.secrets.apply(secret, aDesired(owner), { kind: "as-seen", ...first }, patient());
+        const last = await apis.secrets.apply(secret, aDesired(owner, "bob"), { kind: "as-seen", ...first }, patient());
+        const events = await watched(SECRET, OURS, { resourceVersion: first.resourceVersion, seconds: 1 });
         const changes = events.flatMap((event) => ("object" in event ? [event.object] : []));
         assert.deepEqual(
           changes.map(({ resourceVersion }) => resourceVersion),
@@ -218,11 +216,10 @@ export function clusterApiContract(name: string, open: OpenCluster): void {
         const owner = await anOwner(cluster, namespace);
         const secret = { cluster: NAME, namespace, name: "s" };
         const { resourceVersion } = await apis.secrets.apply(secret, aDesired(owner), { kind: "absent" }, patient());
-        const events = await watched(SECRET, OURS, { resourceVersion, seconds: 1 }, async () => {
-          const patch = { metadata: { labels: { "app.kubernetes.io/managed-by": "someone" } } };
-          const path = `/api/v1/namespaces/${namespace}/secrets/s`;
-          await cluster.request("PATCH", path, patch, { contentType: "application/merge-patch+json" });
-        });
+        const patch = { metadata: { labels: { "app.kubernetes.io/managed-by": "someone" } } };
+        const path = `/api/v1/namespaces/${namespace}/secrets/s`;
+        await cluster.request("PATCH", path, patch, { contentType: "application/merge-patch+json" });
+        const events = await watched(SECRET, OURS, { resourceVersion, seconds: 1 });
         assert.deepEqual(
           events.flatMap((event) => ("object" in event ? [event.type] : [])),
           ["DELETED"],

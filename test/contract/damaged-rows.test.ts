@@ -133,7 +133,12 @@ describe("rows that can't be read", () => {
     await folder?.[Symbol.asyncDispose]();
   });
 
-  const sqliteScene = async (): Promise<Scene & { readonly path: string; run(sql: string): void }> => {
+  interface SqliteScene extends Scene {
+    readonly path: string;
+    run(sql: string): void;
+    one(sql: string): unknown;
+  }
+  const sqliteScene = async (): Promise<SqliteScene> => {
     const damaged: string[] = [];
     const path = join(folder.path, `${++scenes}.sqlite`);
     const store = openSqliteStore({ path, onDamage: (key) => void damaged.push(key) });
@@ -148,6 +153,10 @@ describe("rows that can't be read", () => {
       damaged,
       path,
       run,
+      one: (sql) => {
+        using other = new DatabaseSync(path);
+        return other.prepare(sql).get()?.text;
+      },
       damage: async (column, text) =>
         run(`UPDATE body SET ${column} = ? WHERE id = (SELECT body FROM sync WHERE key = ?)`, text, BAD),
       damageReference: async (text) => run("UPDATE reference SET body = ? WHERE key = ?", text, aReferenceKey("bad")),
@@ -223,6 +232,29 @@ describe("rows that can't be read", () => {
     assert.equal((await store.byCluster("east")).length, 2);
     await store.expireLeases(NOW);
     assert.deepEqual([...(await store.read([BAD, GOOD], "strong")).keys()].sort(), [BAD, GOOD]);
+  });
+
+  it("SQLite: a claim leaves a state that can't be read as it is, for a person", async () => {
+    await using scene = await sqliteScene();
+    await scene.damage("state", "{");
+    const row = (await scene.store.read([BAD], "strong")).get(BAD) ?? assert.fail();
+    assert.ok(await scene.store.claim(row, { now: NOW, until: NOW + 1 }));
+    assert.equal(
+      scene.one(`SELECT state AS text FROM body WHERE id = (SELECT body FROM sync WHERE key = '${BAD}')`),
+      "{",
+    );
+  });
+
+  it("SQLite: a claim of a row whose new declaration can't be read fails, and takes no lease", async () => {
+    await using scene = await sqliteScene();
+    const row = (await scene.store.read([BAD], "strong")).get(BAD) ?? assert.fail();
+    await scene.store.declare(aDeclared({ key: BAD, hash: "changed" }), NOW);
+    await scene.damage("declared", "{");
+    await assert.rejects(scene.store.claim(row, { now: NOW, until: NOW + 1 }), {
+      code: "STORE_INVALID",
+      message: new RegExp(`the row ${BAD} of the lease table can't be read`),
+    });
+    assert.equal(scene.one(`SELECT fence AS text FROM sync WHERE key = '${BAD}'`), row.fence);
   });
 
   it("SQLite: a key that leads nowhere, a lane or a refresh slot that is none: the others are dispatched", async () => {

@@ -10,6 +10,7 @@ import { dynamoLeaseStore } from "../../lib/store/dynamodb/dynamodb-store.ts";
 import { aDeclared, aKey } from "../builders.ts";
 import { leaseTable } from "../harness/dynalite/lease-table.ts";
 import { createTable, type Dynalite, startDynalite, TEST_CREDENTIALS } from "../harness/dynalite.ts";
+import { dynamoBetweenContract } from "./dynamodb/between.contract.ts";
 import { meter } from "./dynamodb/meter.ts";
 import { dynamoRefreshSlotsContract } from "./dynamodb/refresh-slots.contract.ts";
 import { throttling } from "./dynamodb/throttling.ts";
@@ -25,6 +26,7 @@ after(() => dynalite[Symbol.asyncDispose]());
 
 dynamoUnitsContract("dynalite", () => dynalite.endpoint);
 dynamoRefreshSlotsContract(() => dynalite);
+dynamoBetweenContract(() => dynalite);
 
 const WHEEL = { kind: "wheel", slot: SLOT } as const;
 

@@ -1,10 +1,12 @@
 import { describe } from "node:test";
 import { claimsContract } from "./lease-store/claims.ts";
 import { declarationsContract } from "./lease-store/declarations.ts";
+import { endedRunsContract } from "./lease-store/ended-runs.ts";
 import { indexesContract } from "./lease-store/indexes.ts";
 import { leftBehindContract } from "./lease-store/left-behind.ts";
 import { nudgesContract } from "./lease-store/nudges.ts";
 import { placesContract } from "./lease-store/places.ts";
+import { pushClaimsContract } from "./lease-store/push-claims.ts";
 import { recordsContract } from "./lease-store/records.ts";
 import { referencesContract } from "./lease-store/references.ts";
 import { scaleContract } from "./lease-store/scale.ts";
@@ -19,8 +21,10 @@ export function leaseStoreContract(name: string, open: OpenStore, rows: number):
     nudgesContract(open);
     declarationsContract(open);
     recordsContract(open);
+    endedRunsContract(open);
     leftBehindContract(open);
     placesContract(open);
+    pushClaimsContract(open);
     referencesContract(open);
     indexesContract(open);
     sideRowsContract(open);

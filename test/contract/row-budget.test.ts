@@ -42,6 +42,25 @@ describe("how much of a cluster is kept", () => {
     assert.deepEqual((await store.byCluster("east")).length, 11);
   });
 
+  it("is counted once for all that arrive together", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { offer } = scene(store, { rows: 5, bytes: 0 });
+    await Promise.all([1, 2, 3].map((name) => offer(keyOf("a", name))));
+    assert.equal(store.counts().byCluster, 1);
+  });
+
+  it("names the namespaces that have no room in the same order every time, five at most", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const none = { namespace: { rows: 0, bytes: 0 }, cluster: { rows: 0, bytes: 0 } };
+    const { budget, offer } = scene(store, undefined, none);
+    for (const namespace of ["f", "b", "d", "a", "e", "c", "b"]) await offer(keyOf(namespace, 1));
+    const names = [...(budget.problem()?.message.matchAll(/(\d) of namespace (\w)/g) ?? [])];
+    assert.deepEqual(
+      names.map(([, count, name]) => `${name}${count}`),
+      ["a1", "b2", "c1", "d1", "e1"],
+    );
+  });
+
   it("is so many of the cluster, and what is there may change", async () => {
     await using store = openSqliteStore({ path: ":memory:" });
     const { offer } = scene(store);

@@ -159,6 +159,17 @@ describe("the SQLite store and its process", () => {
     assert.equal((await store.byCluster("east")).length, 1);
   });
 
+  it("a row that is settled for good leaves nothing of its contents", async () => {
+    using place = aDir();
+    const store = openSqliteStore({ path: place.path });
+    for (const name of ["stays", "goes"]) await store.declare(aDeclared({ key: aKey(name) }), 1);
+    const row = (await store.read([aKey("goes")], "strong")).get(aKey("goes")) ?? assert.fail();
+    const { lease } = (await store.claim(row, { now: 1, until: 2 })) ?? assert.fail();
+    await store.settle(lease, { state: EMPTY_STATE, schedule: { kind: "gone" }, now: 1 });
+    await store[Symbol.asyncDispose]();
+    assert.deepEqual(integrity(place.path), ["ok", 0]);
+  });
+
   it("one change that fails spoils no other of the same commit", async () => {
     using place = aDir();
     await using store = openSqliteStore({ path: place.path });

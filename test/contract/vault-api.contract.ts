@@ -149,7 +149,7 @@ export function vaultApiContract(
       });
 
       it("doesn't wait longer than it may for one that hangs", async () => {
-        const hasty = { ...reader, id: "hasty", target: { ...reader.target, timeoutMs: 300 } };
+        const hasty = { ...reader, id: "hasty", target: { ...reader.target, timeoutMs: 900 } };
         await end.read(kv2(hasty, "app"), forever);
         vault.pause();
         try {

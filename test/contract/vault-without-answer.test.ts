@@ -79,9 +79,10 @@ describe("a Vault that doesn't answer", { concurrency: true }, () => {
       setTimeout(() => {
         atOnce--;
         response.end(GOOD);
-      }, 60);
+      }, 200);
     });
-    const target = { ...peer.target, timeoutMs: 300 };
+    // Less than the last of them waits for its turn, and far more than an answer takes.
+    const target = { ...peer.target, timeoutMs: 1_500 };
     const asked = Array.from({ length: 40 }, (_, at) => readFrom(client, { ...target, place: `east/${at % 2}` }));
     await Promise.all(asked);
     assert.equal(most, 4);

@@ -215,6 +215,24 @@ describe("a dynamic secret", () => {
     assert.equal(world.condition("db", "CredentialRenewed", DYNAMIC), "none");
   });
 
+  it("lease-table 27: a token whose request was not answered is revoked only when that has surely ended", async () => {
+    await using world = await anIssuingWorld();
+    let swallowed = 0;
+    world.vault.meddle(({ path }) =>
+      path === "database/creds/app" && swallowed++ === 0 ? { answer: "swallowed" } : {},
+    );
+    await world.given(aDynamicSecret());
+    await world.advance("30s");
+    assert.equal(await logsIn(world), true, "another one was asked for");
+    assert.equal(world.vault.liveLeases().length, 2, "the first one was made");
+    await world.advance("90s");
+    assert.ok((await world.row("db", DYNAMIC))?.state.issues?.some(({ state }) => state === "ending"));
+    await world.advance("2m");
+    assert.equal(world.vault.liveLeases().length, 1);
+    assert.equal((await world.row("db", DYNAMIC))?.state.issues?.length, 1);
+    assert.equal(await logsIn(world), true);
+  });
+
   it("six issues within ten minutes are enough: then it is parked, and says why", async () => {
     await using world = await anIssuingWorld();
     await world.given(aDynamicSecret("db", { annotations: { "keyferry.dev/revoke-replaced": "0s" } }));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { suspensionOf } from "../../lib/circuits.ts";
 import { aStaticSecret, aVaultSecret } from "./world/builders.ts";
 import { aWorld, type World } from "./world/world.ts";
 
@@ -101,4 +102,20 @@ describe("a failure that many share", () => {
     await world.advance("20s");
     for (const name of names(30)) assert.equal(world.secret(name)?.data.password, "one", name);
   });
+
+  for (const [where, namespace] of [
+    ["the cluster", undefined],
+    ["its namespace", "shop"],
+  ] as const) {
+    it(`kubernetes-rules 24: a sync writes nothing while keyferry stands back from ${where}`, async () => {
+      await using world = await aWorld();
+      const times = { since: world.time.now(), probeAt: world.time.now() + 3_600_000 };
+      const about = { code: "OTHER_CONTROLLER", message: "m", attempts: 1, fence: 1 } as const;
+      await world.store.openCircuit({ id: suspensionOf("east", namespace), ...about, ...times });
+      await world.given(aVaultSecret(), aStaticSecret());
+      await world.advance("5m");
+      assert.equal(world.secret("db"), undefined);
+      assert.equal(world.reads("db"), 0);
+    });
+  }
 });

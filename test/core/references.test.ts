@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { aServiceAccount, aStaticSecret, aVaultAuth, aVaultConnection, aVaultSecret } from "./world/builders.ts";
-import { aWorld } from "./world/world.ts";
+import { aWorld, type World } from "./world/world.ts";
 
 describe("what a sync refers to", () => {
   it("lease-table 23: may appear later: it is written soon after its VaultAuth is there", async () => {
@@ -72,5 +72,59 @@ describe("what a sync refers to", () => {
     await world.remove("VaultStaticSecret", "db");
     await world.advance("15m");
     assert.equal(world.vault.server.tokens.alive().length, 0);
+  });
+
+  it("that changed while nobody watched, for so long that all is listed, is followed by syncs that aren't due", async () => {
+    await using world = await aWorld();
+    await world.given(aVaultSecret(), aVaultAuth("team"));
+    await world.given(aStaticSecret("db", { vaultAuthRef: "team", refreshAfter: "24h" }));
+    await world.advance("10s");
+    assert.match(world.condition("db"), /^True/);
+    world.crash();
+    await world.advance("15m");
+    await world.given(aVaultAuth("team", { kubernetes: { role: "none", serviceAccount: "app" } }));
+    world.start();
+    await world.advance("1m");
+    assert.match(world.condition("db"), /VAULT_LOGIN_REFUSED/);
+  });
+});
+
+describe("the status of what syncs refer to", () => {
+  const conditionOf = (world: World, kind: string, name = "team") => world.condition(name, "Ready", kind);
+
+  it("says that it is ready, or what is wrong with it, and goes with what it refers to itself", async () => {
+    await using world = await aWorld();
+    await world.given(aVaultAuth("team", { vaultConnectionRef: "team" }));
+    await world.advance("1m");
+    assert.match(conditionOf(world, "VaultAuth"), /^False: .*REFERENCE_MISSING.*team/);
+    await world.given(aVaultConnection("team"));
+    await world.advance("10s");
+    assert.match(conditionOf(world, "VaultConnection"), /^True/);
+    assert.match(conditionOf(world, "VaultAuth"), /^True/);
+    await world.edit("VaultConnection", "team", { spec: { address: "no address" } });
+    await world.advance("10s");
+    assert.match(conditionOf(world, "VaultConnection"), /^False/);
+    assert.match(conditionOf(world, "VaultAuth"), /^False/);
+  });
+
+  it("is written once, and costs nothing while nothing changes", async () => {
+    await using world = await aWorld();
+    await world.given(aVaultConnection("team"), aVaultAuth("team", { vaultConnectionRef: "team" }));
+    await world.advance("2m");
+    const before = world.resource("team", "VaultAuth")?.metadata.resourceVersion;
+    const costs = await world.counting(() => world.advance("1h"));
+    assert.deepEqual([costs.claims, costs.settles], [0, 0]);
+    assert.equal(world.resource("team", "VaultAuth")?.metadata.resourceVersion, before);
+  });
+
+  it("is no reason to keep it: it goes at once, though Vault Secrets Operator left its finalizer on it", async () => {
+    await using world = await aWorld();
+    const finalizers = ["vaultauth.secrets.hashicorp.com/finalizer"];
+    const auth = aVaultAuth("team");
+    await world.given({ ...auth, metadata: { ...auth.metadata, finalizers } });
+    await world.advance("10s");
+    await world.remove("VaultAuth", "team");
+    await world.advance("10s");
+    assert.equal(world.resource("team", "VaultAuth"), undefined);
   });
 });

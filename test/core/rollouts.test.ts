@@ -68,6 +68,28 @@ describe("a restart of workloads", () => {
     });
   }
 
+  it("tells of each target that is missing, by name, in the status and in one event; and then that all is well", async () => {
+    await using world = await aWorld();
+    const rolloutRestartTargets = ["app", "web"].map((name) => ({ kind: "Deployment", name }));
+    await world.given(aVaultSecret(), aStaticSecret("db", { refreshAfter: "10s", rolloutRestartTargets }));
+    await world.advance("1m");
+    await world.given(aVaultSecret("db", { password: "two" }));
+    await world.advance("10m");
+    const told = world.condition("db", "RolloutRestart");
+    assert.match(told, /^False: TARGET_MISSING: .*Deployment app.*; TARGET_MISSING: .*Deployment web/);
+    assert.match(world.condition("db"), /^True/, "the Secret is in step all the while");
+    const failures = () => world.events("db").filter(({ reason }) => reason === "RolloutRestartFailed");
+    assert.deepEqual(
+      failures().map(({ type, message }) => [type, `False: ${message}`]),
+      [["Warning", told]],
+    );
+    await world.given(aDeployment("app"), aDeployment("web"));
+    await world.advance("15m");
+    assert.match(world.condition("db", "RolloutRestart"), /^True/);
+    assert.equal(failures().length, 1);
+    assert.equal((await world.row())?.state.rollout, undefined);
+  });
+
   it("waits for a target that is missing or paused, and the sync is in step all the while", async () => {
     await using world = await aWorld();
     await world.given(aDeployment("app"), aVaultSecret(), withTarget());
@@ -81,4 +103,28 @@ describe("a restart of workloads", () => {
     await world.advance("15m");
     assert.equal(restarts(world), before + 2, "the edit, and the restart");
   });
+
+  for (const [what, fail] of [
+    ["Vault is sealed", (world: World) => world.vault.seal()],
+    ["Vault does not answer", async (world: World) => world.vault.fail("silent")],
+    [
+      "Vault refuses the path",
+      (world: World) => world.edit("VaultStaticSecret", "db", { spec: { path: "closed/db" } }),
+    ],
+  ] as const) {
+    it(`comes for data that was written, although ${what} since`, async () => {
+      await using world = await aWorld();
+      await world.given(aDeployment("app"), aVaultSecret(), aVaultSecret("closed/db"), withTarget());
+      await world.advance("1m");
+      await world.given(aVaultSecret("db", { password: "two" }));
+      for (let tries = 0; tries < 20 && world.secret("db")?.data.password !== "two"; tries++) await world.advance("1s");
+      await fail(world);
+      assert.equal(restarts(world), 0);
+      await world.advance("90s");
+      assert.equal(restarts(world), 1);
+      assert.equal((await world.row())?.state.rollout, undefined, "nothing is owed any more");
+      const costs = await world.counting(() => world.advance("30s"));
+      assert.ok(costs.claims <= 1, `${costs.claims} claims`);
+    });
+  }
 });

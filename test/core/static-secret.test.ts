@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { aStaticSecret, aVaultAuth, aVaultSecret } from "./world/builders.ts";
-import { aWorld } from "./world/world.ts";
+import { aWorld, type World } from "./world/world.ts";
 
 const names = (count: number): string[] => Array.from({ length: count }, (_, at) => `sync-${at}`);
 
@@ -137,5 +137,41 @@ describe("a static secret", () => {
     await world.edit("VaultStaticSecret", "db", { metadata: { annotations: { touched: "now" } } });
     await world.advance("5s");
     assert.equal(world.secret("db")?.data.password, "one");
+  });
+
+  it("kubernetes-rules 21: has a MAC of its data in its status where there is a key for it, and none where there is none", async () => {
+    const macOf = (world: World) => Object(world.resource("db")?.status).secretMAC as unknown;
+    await using without = await aWorld();
+    await without.given(aVaultSecret(), aStaticSecret());
+    await without.advance("10s");
+    assert.equal(macOf(without) ?? "", "");
+    await using world = await aWorld();
+    const key = { key: Buffer.alloc(16, 5).toString("base64") };
+    const metadata = { name: "vso-cc-storage-hmac-key", namespace: "vso" };
+    await world.cluster().apply({ apiVersion: "v1", kind: "Secret", metadata, data: key });
+    await world.given(aVaultSecret(), aStaticSecret());
+    await world.advance("10s");
+    const before = String(macOf(world));
+    assert.equal(Buffer.from(before, "base64").length, 32);
+    await world.given(aVaultSecret("db", { password: "two" }));
+    await world.advance("2m");
+    assert.equal(world.secret("db")?.data.password, "two");
+    assert.notEqual(macOf(world), before);
+  });
+
+  it("lease-table 5: an edit that was undone before anybody saw it is observed in the status", async () => {
+    await using world = await aWorld();
+    await world.given(aVaultSecret(), aStaticSecret());
+    await world.advance("10s");
+    world.crash();
+    await world.given(aStaticSecret("db", { path: "other" }));
+    await world.given(aStaticSecret());
+    // Its cursors are too old, so it lists, and sees the last version alone.
+    await world.cluster().restart();
+    world.start();
+    await world.advance("2m");
+    const { metadata, status } = world.resource("db") ?? assert.fail();
+    assert.equal(metadata.generation, 3);
+    assert.equal(Object(status).observedGeneration, 3);
   });
 });

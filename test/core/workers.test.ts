@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { SyncError } from "../../lib/errors.ts";
 import { aStaticSecret, aVaultSecret } from "./world/builders.ts";
 import { type Effect, gateAt } from "./world/effects.ts";
-import { aWorld } from "./world/world.ts";
+import { aWorld, type World } from "./world/world.ts";
 
 describe("a worker that dies", () => {
   for (const effect of ["vault kv-v2", "patch secrets", "patch vaultstaticsecrets/status", "store settle"]) {
@@ -123,6 +124,97 @@ describe("a worker that is late", () => {
       (await world.row())?.state.owned.map(({ name }) => name),
       ["other"],
     );
+  });
+});
+
+describe("a watch pass that is late", () => {
+  for (const [what, effect, kind, name] of [
+    ["a declaration", "list vaultstaticsecrets", "VaultStaticSecret", "db"],
+    ["a VaultAuth", "list vaultauths", "VaultAuth", "default"],
+  ] as const) {
+    it(`lease-table 21: does not store ${what} that another one saw go`, async () => {
+      await using world = await aWorld({ isAsleep: true });
+      await world.given(aVaultSecret(), aStaticSecret());
+      const gate = gateAt(effect, "after");
+      world.start({ effect: gate.effect });
+      await world.advance("3m");
+      assert.ok(gate.times() > 0, "it holds the list");
+      world.start();
+      await world.advance("3m");
+      await world.remove(kind, name, kind === "VaultAuth" ? { namespace: "vso" } : {});
+      await world.advance("1m");
+      const before = world.log.length;
+      gate.open();
+      await world.advance("10m");
+      const { name: cluster } = world.cluster();
+      const stored = [...(await world.store.byCluster(cluster)), ...(await world.store.referencesOf(cluster))];
+      assert.deepEqual(
+        stored.filter(({ key }) => key.includes(`/${kind}/`)),
+        [],
+      );
+      const errors = world.log.slice(before).filter(({ level }) => level === "error");
+      assert.deepEqual(errors, []);
+    });
+  }
+
+  it("lease-table 21: goes on while no other one begins, so that a long list ends", async () => {
+    await using world = await aWorld({ isAsleep: true });
+    await world.given(aVaultSecret(), aStaticSecret());
+    const gate = gateAt("list vaultstaticsecrets", "after");
+    world.start({ effect: gate.effect });
+    await world.advance("5m");
+    gate.open();
+    await world.advance("10s");
+    assert.equal(world.secret("db")?.data.password, "one");
+  });
+});
+
+describe("a declaration that goes while its row is at work", () => {
+  /** Seconds, where the lease of its run lasts 90. */
+  const SOON = "5s";
+  const rowsLeft = async (world: World) => (await world.store.byCluster("east")).map(({ key }) => key);
+  const isSync = (key: string) => key.includes("/VaultStaticSecret/");
+
+  for (const at of ["patch secrets", "patch vaultstaticsecrets/status", "store settle"]) {
+    it(`lease-table 8: before ${at}: its clean-up waits for the run, and not for the end of its lease`, async () => {
+      await using world = await aWorld({ isAsleep: true });
+      const gate = gateAt(at);
+      const late = world.start({ effect: gate.effect });
+      await world.given(aVaultSecret(), aStaticSecret());
+      await world.advance("10s");
+      assert.ok(gate.times() > 0, "it stands there");
+      world.start();
+      await world.remove("VaultStaticSecret", "db");
+      await world.advance("30s");
+      const [cleanup] = (await rowsLeft(world)).filter(isSync);
+      assert.match(cleanup ?? "", /#/, "it waits");
+      gate.open();
+      await world.advance(SOON);
+      assert.deepEqual((await rowsLeft(world)).filter(isSync), []);
+      assert.equal(world.secret("db"), undefined);
+      late.crash();
+    });
+  }
+
+  it("lease-table 8: and nobody knows what its last request did: the clean-up waits for the end of the lease", async () => {
+    await using world = await aWorld({ isAsleep: true });
+    const answer = Promise.withResolvers<void>();
+    const effect: Effect = async (name, work) => {
+      if (name !== "patch secrets") return work();
+      await answer.promise;
+      throw new SyncError("KUBE_NO_ANSWER", "no answer");
+    };
+    world.start({ effect });
+    await world.given(aVaultSecret(), aStaticSecret());
+    await world.advance("10s");
+    world.start();
+    await world.remove("VaultStaticSecret", "db");
+    await world.advance("10s");
+    answer.resolve();
+    await world.advance("60s");
+    assert.equal((await rowsLeft(world)).filter(isSync).length, 1, "it waits");
+    await world.advance("20s");
+    assert.deepEqual((await rowsLeft(world)).filter(isSync), []);
   });
 });
 

@@ -151,7 +151,8 @@ describe("the command line: exit codes, outputs, and a stop that finishes its wo
     );
     const db = syncs.find(({ key }) => key === `one/VaultStaticSecret/${NS}/db`);
     assert.equal(db?.state, "synced");
-    assert.ok(Date.parse(db.nextAt ?? "") > Date.now() - 1_000 && Date.parse(db.syncedAt ?? "") <= Date.now());
+    const [syncedAt, nextAt] = [db.syncedAt, db.nextAt].map((time) => Date.parse(time ?? "")) as [number, number];
+    assert.ok(syncedAt <= Date.now() && nextAt > syncedAt, `${db.syncedAt}, ${db.nextAt}`);
 
     await place.declare("absent");
     await place.failed("absent", "VAULT_PATH_MISSING");
@@ -225,7 +226,8 @@ describe("the command line: exit codes, outputs, and a stop that finishes its wo
   it("Ctrl-C finishes what is under way and exits 0", async () => {
     const metadata = { name: "slow", namespace: NS };
     const answer = { data: { password: PASSWORD }, metadata: { version: 1, created_time: "2026-01-01T00:00:00Z" } };
-    await using slow = await brokenVault((response) => void setTimeout(() => json(response, { data: answer }), 2_000));
+    const asked = Promise.withResolvers<void>();
+    await using slow = await brokenVault((response) => void asked.promise.then(() => json(response, { data: answer })));
     const kubernetes = { role: "app", serviceAccount: "app" };
     const auth = { method: "kubernetes", mount: "kubernetes-one", vaultConnectionRef: "slow", kubernetes };
     await place.cluster.apply({ apiVersion: API, kind: "VaultConnection", metadata, spec: { address: slow.address } });
@@ -233,8 +235,13 @@ describe("the command line: exit codes, outputs, and a stop that finishes its wo
     await using engine = await startEngine(world);
     await place.declare("slow", { vaultAuthRef: "slow" });
     await place.cluster.waitFor("the read to be under way", async () => slow.reads === 1);
+    const stopped = engine.stop();
+    await place.cluster.waitFor("the wish to stop", async () =>
+      engine.logs.some(({ event }) => event === "stop-asked"),
+    );
     assert.equal(await place.secret("slow"), undefined);
-    assert.equal(await engine.stop(), 0);
+    asked.resolve();
+    assert.equal(await stopped, 0);
     assert.equal((await place.secret("slow"))?.data.password, PASSWORD);
     await place.synced("slow");
     assert.deepEqual(

@@ -105,7 +105,7 @@ describe("a missing declaration deletes only when it is certain", () => {
 
     await using engine = await startEngine(world, { args: ["--accept-missing", "one"] });
     await cluster.waitFor("the Secrets to go", async () => Object.keys(await ownedSecrets(cluster, NS)).length === 1);
-    assert.equal((await clusterState())?.state, "ok");
+    await waitFor("the cluster to be well", async () => (await clusterState())?.state === "ok");
     assert.equal(await engine.stop(), 0);
     await cluster.servers.controllers.start();
   });
@@ -130,7 +130,9 @@ describe("a missing declaration deletes only when it is certain", () => {
     await cluster.restart();
     {
       await using again = await startEngine(world);
-      await sleep(1_000);
+      await waitFor("each of them to be told so", async () =>
+        (await status(world)).syncs.every(({ error }) => error?.code === "KUBE_REJECTED"),
+      );
       assert.deepEqual(Object.keys(await ownedSecrets(cluster, NS)), names, "after a restart");
       assert.equal(await again.stop(), 0);
     }

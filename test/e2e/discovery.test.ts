@@ -118,7 +118,9 @@ describe("what happens in a cluster is seen at once", () => {
     await synced("collected");
     const calls = await secretCalls(async () => {
       await place.undeclare("collected");
-      await cluster.waitFor("it to go", async () => engine.output().includes(`${NS}/collected#`), PROMPT_MS);
+      const isCleaned = ({ event, key }: LogLine) =>
+        event === "declaration-cleaned-up" && String(key).includes(`${NS}/collected#`);
+      await cluster.waitFor("it to go", async () => engine.logs.some(isCleaned), PROMPT_MS);
     });
     assert.equal(calls.apply, 0);
     assert.equal(await place.secret("collected"), undefined);
@@ -144,6 +146,9 @@ describe("what happens in a cluster is seen at once", () => {
   it("kubernetes-rules 16: an edit that changes no data is acknowledged, without a write to the Secret and without an event", async () => {
     await synced("acknowledged");
     const before = await place.secret("acknowledged");
+    // Told after the status.
+    const told = async () => (await place.events("acknowledged")).length > 0;
+    await cluster.waitFor("the event of the first write", told);
     const events = await place.events("acknowledged");
     await place.declare("acknowledged", { refreshAfter: "20m" });
     await place.synced("acknowledged", PROMPT_MS);
@@ -240,7 +245,7 @@ describe("what happens in a cluster is seen at once", () => {
 
     await cluster.restart();
     await place.declare("old-later", { path: "old-made", refreshAfter: "10m" });
-    await place.synced("old-later", 15_000);
+    await place.synced("old-later");
     assert.equal(engine.logs.filter(({ event }) => event.endsWith("-crashed")).length, 0);
   });
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { type RunningEngine, startEngine } from "./support/engine.ts";
+import { type RunningEngine, startEngine, status } from "./support/engine.ts";
 import { aDynamicSecret, type IssuingPlace, startIssuing } from "./support/issuing.ts";
 
 const NS = "team-a";
@@ -35,6 +35,16 @@ describe("a VaultDynamicSecret: credentials that log in, renewed, issued anew an
       const status = resource?.status as { secretLease?: { id?: string; duration?: number; renewable?: boolean } };
       return status?.secretLease?.id === (await world.leases())[0] && status.secretLease?.duration === 20;
     });
+  });
+
+  it("shows its lease with the time that Vault gives it", async () => {
+    const [lease] = await world.leases();
+    const shown = await world.cluster.waitFor("the lease", async () => {
+      const { leases = [] } = await status(world.world, { args: ["--leases"] });
+      return leases.find((one) => one.lease === lease);
+    });
+    assert.equal(shown.state, "live");
+    assert.ok(shown.left !== undefined && shown.left > 0 && shown.left <= 20, JSON.stringify(shown));
   });
 
   it("is renewed: the same credential logs in after more than its lease", async () => {

@@ -65,8 +65,10 @@ describe("a cluster without the key of VSO's MACs", () => {
   it("where a resource has a MAC already none is made: by another key, VSO would restart what it belongs to", async () => {
     await two.synced("old");
     assert.equal(await keyIn(two.cluster), undefined);
-    const [why] = engine.logs.filter(({ event }) => event === "mac-key-not-made");
-    assert.equal(why?.cluster, "two");
+    const why = await two.cluster.waitFor("the reason", async () =>
+      engine.logs.find(({ event }) => event === "mac-key-not-made"),
+    );
+    assert.equal(why.cluster, "two");
     assert.match(String(why.because), /resources have MACs/);
   });
 

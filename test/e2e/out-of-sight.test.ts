@@ -116,7 +116,8 @@ describe("a cluster that can't be looked at", () => {
     assert.equal(await gauge('keyferry_cluster_up{cluster="hidden"}'), 0);
     await hidden.cluster.servers.api.start();
     await waitFor("the gauge", async () => (await gauge('keyferry_cluster_up{cluster="hidden"}')) === 1, 2 * LONG_MS);
-    assert.equal(await gauge('keyferry_circuit_open{circuit="cluster:hidden"}'), undefined);
+    const isClosed = async () => (await gauge('keyferry_circuit_open{circuit="cluster:hidden"}')) === undefined;
+    await waitFor("its circuit to be closed", isClosed, LONG_MS);
   });
 
   it("makes the engine unready when there is no other", async () => {

@@ -126,7 +126,7 @@ describe("keyferry plan: what a run would do, told by its own judgement, and not
     const state = join(dataDirOf(world), "state.sqlite");
     const [seen, bytes, { mtimeMs }] = [await objects(), await readFile(state), await stat(state)];
     const done = await run([]);
-    assert.equal(done.code, 0, done.stderr);
+    assert.equal(done.code, 0, done.stdout + done.stderr);
     assert.match(
       done.stdout,
       /team-a\/db +none: in step\n.*team-a\/dsn +none: in step\n.*rolled +none: in step\n\n3 syncs: 3 none\n$/,
@@ -204,6 +204,7 @@ describe("keyferry plan: what a run would do, told by its own judgement, and not
     await place.touch("touched");
     const orphan = { apiVersion: API, kind: "VaultStaticSecret", namespace: NS, name: "gone" };
     await place.cluster.delete(orphan, { propagationPolicy: "Orphan" });
+    await place.cluster.waitFor("it to go", async () => (await place.resource("gone")) === undefined);
     const changed = await plan();
     assert.equal(changed.code, 3);
     assert.deepEqual(

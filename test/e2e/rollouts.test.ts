@@ -113,8 +113,12 @@ describe("workloads are restarted when their Secret's data changed", () => {
     await Promise.all(ALL.map((target) => restarted(target, 1)));
     const { reason, message } = await conditionThat("all", "True");
     assert.deepEqual({ reason, message }, { reason: "RolloutRestartTriggered", message: "Rollout restart triggered" });
-    const events = await place.events("all");
-    assert.ok(events.some((event) => event.type === "Normal" && event.reason === "RolloutRestartTriggered"));
+    // Told after the condition.
+    await cluster.waitFor("the event", async () =>
+      (await place.events("all")).some(
+        (event) => event.type === "Normal" && event.reason === "RolloutRestartTriggered",
+      ),
+    );
     await cluster.waitFor("a second replica set", async () => {
       const path = `/apis/apps/v1/namespaces/${NS}/replicasets?labelSelector=app%3Dall`;
       return (await cluster.request<{ items: unknown[] }>("GET", path)).body.items.length === 2;

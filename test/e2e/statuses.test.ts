@@ -269,6 +269,9 @@ describe("every kind shows how it fares, and is written on change only", () => {
     await says(operator, "VaultAuth", "default", true);
     await world.vault.start();
     assert.equal((await says(operator, "VaultConnection", "default", true)).short.Ready, "True Ready");
+    for (const name of ["audience", "moved", "ca", "later", "shared"]) {
+      await says(place, "VaultConnection", name, true);
+    }
     await place.synced("app", PATIENT_MS);
   });
 

@@ -1,16 +1,19 @@
 import { createHash } from "node:crypto";
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Coverage, readCoverage } from "./coverage.ts";
+import type { Coverage } from "./coverage.ts";
 import { inParallel } from "./in-parallel.ts";
-import { runTests } from "./run-tests.ts";
+import type { MeasuredTest } from "./messages.ts";
+import { startWorkers, type Workers } from "./workers.ts";
 
-/** What a test file reaches of the unmutated code, and how long it takes for it. */
+/** What the tests of a file reach of the unmutated code, and how long each of them takes. */
 export interface Baseline {
   readonly file: string;
-  readonly ms: number;
-  readonly coverage: Coverage;
+  readonly tests: readonly MeasuredTest[];
+  /** What ran for all of them: when the file was loaded, and in hooks of suites. */
+  readonly shared: Coverage;
+  /** What each file that was loaded imports. */
+  readonly imports: Readonly<Record<string, readonly string[]>>;
 }
 
 export interface BaselineOptions {
@@ -22,78 +25,77 @@ export interface BaselineOptions {
   readonly progress: (text: string) => void;
 }
 
-const LONGEST_MS = 300_000;
-const LOADED = [
-  "{lib,cli,functions,infra,bin}/**/*.{ts,js,yml}",
-  "test/{unit,core,contract,harness}/**/*.ts",
-  "test/*.ts",
-  "package-lock.json",
-];
+/** A worker loads everything anew for each file: after so many the copies weigh. */
+const FILES_OF_A_WORKER = 12;
 
 /**
- * Runs each test file once on the unmutated code, then many of them in one process, as mutants meet them. A test that fails
- * there would kill whatever reaches it, so that no verdict would mean anything. What was seen is kept until the code changes.
+ * Runs each test file once on the unmutated code, many of them in one process, as mutants meet them. A test that fails there
+ * would kill whatever reaches it, so that no verdict would mean anything. What was seen is kept until a file that was loaded for
+ * it changes.
  */
 export async function baselines(options: BaselineOptions): Promise<readonly Baseline[]> {
-  const { root, tests, tooSlow, jobs, progress } = options;
+  const { root, tests, scope, jobs, progress } = options;
   const cache = join(root, "node_modules", ".cache", "keyferry-mutation");
   mkdirSync(cache, { recursive: true });
-  const code = hash([hashOfCode(root), ...[...options.scope].sort(), ...tooSlow]);
+  using workers = startWorkers({ root, scope, jobsEach: FILES_OF_A_WORKER });
+  const hashOf = hasher(options);
   let done = 0;
-  const found = await inParallel(tests, jobs, async (file) => {
-    const kept = join(cache, `${hash([code, file, readFileSync(join(root, file), "utf8")])}.json`);
-    const one = readKept(kept) ?? (await measured(options, file));
-    writeFileSync(kept, JSON.stringify({ ...one, coverage: [...one.coverage] }));
-    progress(`coverage: ${++done} of ${tests.length} test files`);
-    return one;
+  return await inParallel(tests, jobs, async (file) => {
+    const path = join(cache, `${sha256([file])}.json`);
+    const kept = readKept(path);
+    if (kept !== undefined && kept.hash === hashOf(kept.baseline)) return kept.baseline;
+    const baseline = await measured(workers, options, file);
+    writeFileSync(path, JSON.stringify({ hash: hashOf(baseline), baseline }));
+    progress(`coverage of ${file}, ${++done} of at most ${tests.length} files`);
+    return baseline;
   });
-  const groups = Array.from({ length: jobs }, (_, job) => tests.filter((_test, at) => at % jobs === job));
-  await inParallel(groups, jobs, async (files) => {
-    const kept = join(cache, `${hash([code, ...files.map((file) => readFileSync(join(root, file), "utf8"))])}.green`);
-    if (readText(kept) !== undefined) return;
-    progress(`${files.length} test files in one process`);
-    const { passed, failure, errors } = await runTests({ root, files, tooSlow, timeoutMs: LONGEST_MS });
-    if (!passed) throw new Error(`tests fail together, on code without a mutant: ${failure}\n${errors}`);
-    writeFileSync(kept, "");
-  });
-  return found;
 }
 
-async function measured({ root, scope, tooSlow }: BaselineOptions, file: string): Promise<Baseline> {
-  const coverage = mkdtempSync(join(tmpdir(), "keyferry-mutation-"));
-  try {
-    const { passed, failure, errors, ms } = await runTests({
-      root,
-      files: [file],
-      tooSlow,
-      timeoutMs: LONGEST_MS,
-      coverage,
-    });
-    if (!passed) throw new Error(`${file} fails on code without a mutant: ${failure}\n${errors}`);
-    return { file, ms, coverage: readCoverage(coverage, root, scope) };
-  } finally {
-    rmSync(coverage, { recursive: true });
+async function measured(workers: Workers, { tooSlow }: BaselineOptions, file: string): Promise<Baseline> {
+  const { failure, stopped, done } = await workers.run({ tag: `alone=${sha256([file])}`, runs: [{ file }], tooSlow });
+  if (failure) throw new Error(`${file} fails on code without a mutant: ${failure.test}\n${failure.error}`);
+  if (done === undefined) throw new Error(`${file} fails on code without a mutant: it ${stopped}`);
+  const { tests, shared, imports } = done;
+  return { file, tests, shared, imports: reachableFrom(file, imports) };
+}
+
+/** A worker knows what all files import that it ever loaded. */
+function reachableFrom(file: string, imports: Baseline["imports"]): Baseline["imports"] {
+  const reached: Record<string, readonly string[]> = {};
+  const left = [file];
+  for (let one = left.pop(); one !== undefined; one = left.pop()) {
+    if (Object.hasOwn(reached, one)) continue;
+    reached[one] = imports[one] ?? [];
+    left.push(...(imports[one] ?? []));
   }
+  return reached;
 }
 
-/** All that test files may load. A test file loads no other test file. */
-function hashOfCode(root: string): string {
-  const files = globSync([...LOADED], { cwd: root });
-  const others = files.filter((file) => !file.endsWith(".test.ts")).sort();
-  return hash([process.version, ...others.flatMap((file) => [file, readFileSync(join(root, file), "utf8")])]);
+/** Of the text of everything that was loaded, and of what else decides what is measured. */
+function hasher({ root, scope, tooSlow }: BaselineOptions): (baseline: Baseline) => string {
+  const options = sha256([process.version, readText(join(root, "package-lock.json")) ?? "", ...scope, ...tooSlow]);
+  const texts = new Map<string, string>();
+  const textOf = (file: string) => {
+    const text = texts.get(file) ?? readText(join(root, file)) ?? "";
+    texts.set(file, text);
+    return text;
+  };
+  return ({ imports }) => sha256([options, ...Object.keys(imports).flatMap((file) => [file, textOf(file)])]);
 }
 
-function hash(parts: readonly string[]): string {
+function sha256(parts: readonly string[]): string {
   const sum = createHash("sha256");
   for (const part of parts) sum.update(`${part.length}:${part}`);
   return sum.digest("hex").slice(0, 32);
 }
 
-function readKept(path: string): Baseline | undefined {
-  const text = readText(path);
-  if (text === undefined) return undefined;
-  const kept = JSON.parse(text) as Omit<Baseline, "coverage"> & { coverage: [string, never][] };
-  return { ...kept, coverage: new Map(kept.coverage) };
+function readKept(path: string): { readonly hash: string; readonly baseline: Baseline } | undefined {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch {
+    // Nothing yet, or only part of it: it is measured again.
+    return undefined;
+  }
 }
 
 function readText(path: string): string | undefined {

@@ -6,8 +6,8 @@ export const CONFIG = {
     "lib/{destinations,store}/**/*.ts",
     "lib/util/canonical.ts",
     "lib/{circuits,digest,keys,namespaces,vault-address,vault-path,vault-reach}.ts",
-    "lib/vault/{address-guard,bounded-lookup,connection,ip-rule,kv,login,redirect,single-flight,transport}.ts",
-    "lib/vault/{active-token,tokens,token-*}.ts",
+    "lib/vault/{address-guard,bounded-lookup,connection,connection-key,ip-rule,kv,login,redirect,single-flight,transport}.ts",
+    "lib/vault/{active-token,sealer,tokens,token-*}.ts",
   ],
   /** Files of the scope that hold no behaviour of keyferry's own: schemas of what later versions handle, generators, tables. */
   except: [
@@ -22,7 +22,8 @@ export const CONFIG = {
     "lib/reconcile/{claim,source}.ts",
     "lib/destinations/kubernetes-secret/{owners,belonging}.ts",
     "lib/declarations/{lent-identity,identity,find-auth,look-up}.ts",
-    "lib/vault/{address-guard,active-token,ip-rule,redirect,single-flight,token-cache}.ts",
+    "lib/vault/{address-guard,active-token,connection-key,ip-rule,redirect,sealer,single-flight,token-cache}.ts",
+    "lib/plan/plan-releases.ts",
     "lib/store/{left-behind,nudging}.ts",
     "lib/store/{dynamodb,sqlite}/{conditions,leases,nudges,tokens}.ts",
   ],

@@ -1,50 +1,73 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { Session } from "node:inspector/promises";
+import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
-interface Range {
+export interface Range {
   readonly startOffset: number;
   readonly endOffset: number;
   readonly count: number;
 }
 
-interface ScriptCoverage {
-  readonly url: string;
-  readonly functions: readonly { readonly ranges: readonly Range[] }[];
-}
+/** What ran of some files, by path from the root: parts of their text, by offset, in order. */
+export type Coverage = Readonly<Record<string, readonly (readonly [start: number, end: number])[]>>;
 
-/** What ran of some files, by path from the root: for each process that loaded a file, what V8 counted. */
-export type Coverage = ReadonlyMap<string, readonly (readonly Range[])[]>;
-
-/** Reads what NODE_V8_COVERAGE left in a folder. Types are blanked out before V8 sees a file: its offsets are those of the source. */
-export function readCoverage(folder: string, root: string, scope: ReadonlySet<string>): Coverage {
-  const found = new Map<string, (readonly Range[])[]>();
-  for (const name of readdirSync(folder)) {
-    const { result } = JSON.parse(readFileSync(join(folder, name), "utf8")) as { result: readonly ScriptCoverage[] };
+/** Counts what runs in this process from now on; each call tells what ran since the call before it. */
+export async function countCoverage(root: string, scope: ReadonlySet<string>): Promise<() => Promise<Coverage>> {
+  const session = new Session();
+  session.connect();
+  await session.post("Profiler.enable");
+  await session.post("Profiler.startPreciseCoverage", { callCount: true, detailed: true });
+  return async () => {
+    const { result } = await session.post("Profiler.takePreciseCoverage");
+    const found: Record<string, readonly (readonly [number, number])[]> = {};
     for (const { url, functions } of result) {
-      if (!url.startsWith("file:")) continue;
-      const file = relative(root, fileURLToPath(url));
+      const file = url.startsWith("file:") ? relative(root, fileURLToPath(url)) : "";
       if (!scope.has(file)) continue;
-      const processes = found.get(file) ?? [];
-      processes.push(functions.flatMap(({ ranges }) => ranges));
-      found.set(file, processes);
+      // Types are blanked out before V8 sees a file: its offsets are those of the source.
+      const parts = executedParts(functions.flatMap(({ ranges }) => ranges));
+      if (parts.length > 0) found[file] = [...(found[file] ?? []), ...parts];
     }
-  }
-  return found;
+    return found;
+  };
 }
 
-/** Whether any process ran what stands there: the narrowest range around a place says how often. */
+/** The narrowest range around a place says how often it ran. */
+export function executedParts(ranges: readonly Range[]): readonly (readonly [number, number])[] {
+  const nested = [...ranges].sort((a, b) => a.startOffset - b.startOffset || b.endOffset - a.endOffset);
+  const parts: [number, number][] = [];
+  const around: Range[] = [];
+  let at = 0;
+  const advance = (to: number) => {
+    if (to > at && (around.at(-1)?.count ?? 0) > 0) {
+      const last = parts.at(-1);
+      if (last?.[1] === at) last[1] = to;
+      else parts.push([at, to]);
+    }
+    at = Math.max(at, to);
+  };
+  const leave = (upTo: number) => {
+    for (let inner = around.at(-1); inner !== undefined && inner.endOffset <= upTo; inner = around.at(-1)) {
+      advance(inner.endOffset);
+      around.pop();
+    }
+  };
+  for (const range of nested) {
+    leave(range.startOffset);
+    advance(range.startOffset);
+    around.push(range);
+  }
+  leave(Number.POSITIVE_INFINITY);
+  return parts;
+}
+
 export function isReached(coverage: Coverage, file: string, at: number): boolean {
-  return (coverage.get(file) ?? []).some((ranges) => countAt(ranges, at) > 0);
+  return (coverage[file] ?? []).some(([start, end]) => start <= at && at < end);
 }
 
-export function countAt(ranges: readonly Range[], at: number): number {
-  let narrowest: Range | undefined;
-  for (const range of ranges) {
-    if (range.startOffset > at || at >= range.endOffset) continue;
-    const isNarrower =
-      narrowest === undefined || range.endOffset - range.startOffset <= narrowest.endOffset - narrowest.startOffset;
-    if (isNarrower) narrowest = range;
+export function merged(parts: readonly Coverage[]): Coverage {
+  const all: Record<string, (readonly [number, number])[]> = {};
+  for (const coverage of parts) {
+    for (const [file, of] of Object.entries(coverage)) all[file] = [...(all[file] ?? []), ...of];
   }
-  return narrowest?.count ?? 0;
+  return all;
 }

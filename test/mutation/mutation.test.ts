@@ -4,10 +4,20 @@ import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { tempFolder } from "../harness/process/temp-folder.ts";
 import type { Config } from "./config.ts";
+import { executedParts } from "./coverage.ts";
 import { mutantsOf } from "./mutants.ts";
 import { mutate, sampled } from "./mutate.ts";
 import { diffOf, mutatedText } from "./mutated-text.ts";
+import {
+  after as afterHere,
+  before as beforeHere,
+  describe as describeHere,
+  it as itHere,
+  registeredBy,
+  type TestContext,
+} from "./registry.ts";
 import { textOf } from "./report.ts";
+import { runRegistered } from "./run-registered.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 
@@ -135,6 +145,64 @@ const CONFIG: Config = {
   enough: { overall: 10, strict: 100 },
 };
 
+describe("tests in a worker", () => {
+  it("run chosen, each suite with its hooks, up to the first failure", async () => {
+    const log: string[] = [];
+    const says = (text: string) => () => void log.push(text);
+    const registered = await registeredBy(async () => {
+      afterHere(says("file ends"));
+      describeHere("suite", () => {
+        beforeHere(says("suite begins"));
+        afterHere(says("suite ends"));
+        itHere("one", says("one"));
+        itHere("two", says("two"));
+        itHere("two", { timeout: 1 }, (t: TestContext) => {
+          t.after(says("cleaned up"));
+          throw new Error("no");
+        });
+      });
+      describeHere("other", () => itHere("three", says("three")));
+    });
+    assert.deepEqual(
+      registered.map(({ name }) => name),
+      ["suite > one", "suite > two", "suite > two #2", "other > three"],
+    );
+    await runRegistered(registered.slice(1), {
+      starts: async () => {},
+      ends: async ({ name }) => says(`passed: ${name}`)(),
+      fails: (error) => says(`failed: ${error}`)(),
+      isOver: () => false,
+    });
+    assert.deepEqual(log, [
+      "suite begins",
+      "two",
+      "passed: suite > two",
+      "cleaned up",
+      "failed: Error: no",
+      "suite ends",
+      "file ends",
+    ]);
+  });
+});
+
+describe("coverage", () => {
+  it("is of the narrowest range around a place", () => {
+    const range = (startOffset: number, endOffset: number, count: number) => ({ startOffset, endOffset, count });
+    const parts = executedParts([
+      range(10, 90, 1),
+      range(20, 40, 0),
+      range(30, 35, 2),
+      range(90, 95, 1),
+      range(96, 99, 0),
+    ]);
+    assert.deepEqual(parts, [
+      [10, 20],
+      [30, 35],
+      [40, 95],
+    ]);
+  });
+});
+
 describe("a run", () => {
   const run = (root: string, config: Config, only?: string) =>
     mutate({
@@ -170,6 +238,8 @@ describe("a run", () => {
     assert.match(text, /lib\/fence\.ts:6 {2}literal changed, and no test reaches it/);
     assert.match(text, /- return true;\n {2}\+ return false;/);
     assert.match(text, /seed 1: 1 of 1 mutants; 0 killed \(0 by time-out\), 1 survived/);
+    const endless = await run(folder.path, CONFIG, "lib/fence.ts:10");
+    assert.deepEqual([endless.timedOut > 0, endless.survivors], [true, []], "what never ends is killed");
     assert.equal(readFileSync(join(folder.path, "lib/fence.ts"), "utf8"), FENCE, "the files stay as they are");
   });
 

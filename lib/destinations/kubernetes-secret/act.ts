@@ -37,7 +37,10 @@ async function writeUnderClaim(acting: Acting, work: Work, decision: Write): Pro
   const held = acting.restartsWorkloads ? heldBefore(work.seen, claim.row.state) : undefined;
   // The write would destroy the evidence of the data that workloads run with, so that is recorded first
   // (kubernetes-rules 20).
-  if (held !== undefined) await claim.record({ rolledDigest: held });
+  if (held !== undefined) {
+    await claim.record({ rolledDigest: held });
+    await claim.require();
+  }
   try {
     return await write(acting, work, decision);
   } catch (error) {
@@ -51,6 +54,7 @@ export function isPreconditionFailure(error: unknown): boolean {
   return error instanceof SyncError && (error.code === "KUBE_CONFLICT" || error.code === "SECRET_TYPE_DIFFERS");
 }
 
+/** Under the lease. What writes twice demands it again, because the first answer may be slow (lease-table 6). */
 async function write(acting: Acting, work: Work, decision: Write): Promise<Work> {
   const { apis, signal } = acting;
   switch (decision.do) {
@@ -112,7 +116,7 @@ async function standBeside({ apis, signal }: Acting, work: Work, seen: SeenSecre
 
 /** Checks the new type by a dry run before the Secret is deleted: a refused create would lose it. */
 async function recreate(acting: Acting, work: Work, seen: SeenSecret): Promise<Work> {
-  const { apis, signal } = acting;
+  const { apis, claim, signal } = acting;
   const { uid, resourceVersion } = seen;
   try {
     const written = await apply(acting, work, { kind: "as-seen", uid, resourceVersion });
@@ -120,13 +124,16 @@ async function recreate(acting: Acting, work: Work, seen: SeenSecret): Promise<W
   } catch (error) {
     if (!(error instanceof SyncError) || error.code !== "SECRET_TYPE_DIFFERS") throw error;
   }
+  await claim.require();
   await apis.secrets.remove(work.secret, seen, signal);
+  await claim.require();
   const written = await apply(acting, work, { kind: "absent" });
   return applied(acting, work, "recreated, since its type changed", written);
 }
 
 async function takeOver(acting: Acting, work: Work, resourceVersion: string): Promise<Work> {
   const moved = await acting.apis.secrets.takeOverFields(work.secret, resourceVersion, acting.signal);
+  await acting.claim.require();
   const written = await apply(acting, work, {
     kind: "as-seen",
     uid: moved.uid,
@@ -141,12 +148,13 @@ function apply({ apis, signal }: Acting, work: Work, precondition: Precondition)
 
 /** After an apply: removes keys that are not ours, then records the Secret as ours. */
 async function applied(
-  { apis, signal }: Acting,
+  { apis, claim, signal }: Acting,
   work: Work,
   because: string | undefined,
   written: WrittenSecret,
 ): Promise<Work> {
   if (written.foreignKeys.length === 0) return recorded(work, because, written);
+  await claim.require();
   const dropped = await apis.secrets.dropKeys(work.secret, written.foreignKeys, written.resourceVersion, signal);
   return recorded(work, because, dropped);
 }

@@ -10,15 +10,16 @@ import type { Values } from "./values.ts";
  */
 export interface Condition {
   readonly text: string;
-  readonly values: Values;
+  /** Missing: none. */
+  readonly values?: Values;
 }
 
-/** Every update has this condition, or one that implies it (lease-table 4). */
-export const itemExists: Condition = { text: "attribute_exists(pk)", values: {} };
+/** Every update has this condition, or one that compares an attribute, which implies it (lease-table 4). */
+export const itemExists: Condition = { text: "attribute_exists(pk)" };
 
-export const itemIsAbsent: Condition = { text: "attribute_not_exists(pk)", values: {} };
+export const itemIsAbsent: Condition = { text: "attribute_not_exists(pk)" };
 
-export const nobodyHoldsIt: Condition = { text: "attribute_not_exists(leaseUntil)", values: {} };
+export const nobodyHoldsIt: Condition = { text: "attribute_not_exists(leaseUntil)" };
 
 /** A lease that ends at this instant is over. */
 export const itsLeaseRanOut = (now: EpochMs): Condition => ({
@@ -44,11 +45,6 @@ export const declarationIsStill = (hash: string): Condition => ({
   values: { ":wasHash": hash },
 });
 
-export const dueAtIsStill = (dueAt: EpochMs | undefined): Condition =>
-  dueAt === undefined
-    ? { text: "attribute_not_exists(dueAt)", values: {} }
-    : { text: "dueAt = :wasDueAt", values: { ":wasDueAt": dueAt } };
-
 /** Since the row was read, before the first Vault read (lease-table 2). */
 export const noNudgeSince = (nudges: number): Condition => ({
   text: "nudges = :wasNudges",
@@ -58,7 +54,7 @@ export const noNudgeSince = (nudges: number): Condition => ({
 /** Any record since then changes this. */
 export const recordsAreStill = (records: number | undefined): Condition =>
   records === undefined
-    ? { text: "attribute_not_exists(records)", values: {} }
+    ? { text: "attribute_not_exists(records)" }
     : { text: "records = :wasRecords", values: { ":wasRecords": records } };
 
 /** The lease has not ended. */
@@ -79,19 +75,19 @@ export const fenceIsBelow = (fence: number): Condition => ({
 });
 
 export const holderIs = (key: SyncKey): Condition => {
-  const name = `:holder${fingerprint(key).slice(0, 8)}`;
+  const name = `:holder${fingerprint(key)}`;
   return { text: `syncKey = ${name}`, values: { [name]: key } };
 };
 
 /** A row with a Vault lease is never deleted (lease-table 28). */
-export const hasNoIssues: Condition = { text: "attribute_not_exists(issues)", values: {} };
+export const hasNoIssues: Condition = { text: "attribute_not_exists(issues)" };
 
 export const unnamedSinceIsStill = (at: EpochMs): Condition => ({
   text: "unnamedSince = :wasUnnamed",
   values: { ":wasUnnamed": at },
 });
 
-export const isUnnamed: Condition = { text: "attribute_exists(unnamedSince)", values: {} };
+export const isUnnamed: Condition = { text: "attribute_exists(unnamedSince)" };
 
 export const unsentIsStill = (unsent: string): Condition => ({
   text: "unsent = :wasUnsent",
@@ -120,15 +116,15 @@ export const versionDiffers = (uid: string, hash: string): Condition => ({
 
 /** No other worker has claimed it, and the declaration is still there (lease-table 4). */
 export const leaseIsOurs = ({ fence, uid }: Pick<Lease, "fence" | "uid">): Condition =>
-  all(itemExists, fenceIsStill(fence), uidIsStill(uid));
+  all(fenceIsStill(fence), uidIsStill(uid));
 
 export function all(...conditions: readonly Condition[]): Condition {
   return joined(conditions, " AND ");
 }
 
 export function either(...conditions: readonly Condition[]): Condition {
-  const { text, values } = joined(conditions, " OR ");
-  return { text: `(${text})`, values };
+  const { text, ...rest } = joined(conditions, " OR ");
+  return { text: `(${text})`, ...rest };
 }
 
 function joined(conditions: readonly Condition[], by: string): Condition {

@@ -2,7 +2,7 @@ import type { EpochMs } from "../../clock.ts";
 import { cleanupKey, isCleanupKey, partsOf, type SyncKey } from "../../keys.ts";
 import { type Declared, EMPTY_STATE, ownsNothing, type RowState } from "../../ports/rows.ts";
 import type { Due, SyncStore } from "../../ports/store.ts";
-import { demandNoIssues, retiredState, tombstonedState } from "../left-behind.ts";
+import { demandNoIssues, type Held, retiredState, tombstonedState } from "../left-behind.ts";
 import type { Bodies } from "./bodies.ts";
 import {
   all,
@@ -203,8 +203,9 @@ async function retire(steps: Steps, old: SyncItem, until: EpochMs, now: EpochMs)
   return isDone ? { key: moved.key, group: old.grp, lane: "now", at: dueAt } : OVERTAKEN;
 }
 
-function heldOf(old: SyncItem, now: EpochMs): { readonly leaseUntil: EpochMs } | undefined {
-  return isClaimed(old, now) && old.leaseUntil !== undefined ? { leaseUntil: old.leaseUntil } : undefined;
+function heldOf(old: SyncItem, now: EpochMs): Held {
+  const { leaseUntil, fence } = old;
+  return isClaimed(old, now) && leaseUntil !== undefined ? { leaseUntil, fence } : undefined;
 }
 
 /** The new state of a row; its new fence keeps a running worker from storing anything. */

@@ -8,6 +8,7 @@ import { circuitStore, dispatchStore } from "./circuits.ts";
 import { connect } from "./connection.ts";
 import { declarations } from "./declarations.ts";
 import { clusterStore, referenceStore } from "./discovery.ts";
+import { endedRuns } from "./ended-runs.ts";
 import { indexes } from "./indexes.ts";
 import { leases } from "./leases.ts";
 import { nudging } from "./nudges.ts";
@@ -50,6 +51,7 @@ export function dynamoLeaseStore(options: DynamoStoreOptions): DynamoStore {
     ...declarations(connection, big, indexed),
     ...leases(connection, big, steps, indexed),
     ...nudging(connection),
+    ...endedRuns(connection),
     ...targetStore(connection),
     ...unsentStore(connection),
     ...dispatchStore(connection),

@@ -17,7 +17,7 @@ interface Expression {
 
 export function conditionOf(condition: Condition | undefined): Expression & { readonly ConditionExpression?: string } {
   if (condition === undefined) return {};
-  const values = toAttributes(condition.values);
+  const values = toAttributes(condition.values ?? {});
   return {
     ConditionExpression: condition.text,
     // DynamoDB refuses an empty map.

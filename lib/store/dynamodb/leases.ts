@@ -1,13 +1,12 @@
-import type { Pushed, Row, RowState } from "../../ports/rows.ts";
+import type { Pushed, Row } from "../../ports/rows.ts";
 import type { Claimed, ClaimOptions, Lease, Schedule, Settlement, SyncStore } from "../../ports/store.ts";
-import { demandNoIssues, mergeOwned, mergePushed, recordedState } from "../left-behind.ts";
+import { demandNoIssues, mergeOwned, mergePushed, recordedState, settledState } from "../left-behind.ts";
 import { isExpectationOver } from "../nudging.ts";
 import type { Bodies } from "./bodies.ts";
 import {
   all,
   declarationIsStill,
   fenceIsStill,
-  itemExists,
   leaseIsOurs,
   leaseIsStill,
   leaseLasts,
@@ -32,7 +31,7 @@ import {
   stateAttributes,
   stateOf,
 } from "./rows.ts";
-import { syncAt } from "./table.ts";
+import { type ItemKey, syncAt } from "./table.ts";
 
 /** Claims rows, records progress and settles: one conditional write each, unless a path is pushed to. */
 export function leases(
@@ -54,11 +53,11 @@ export function leases(
  * fence, but other contents. So the state is unchanged, too.
  */
 function itIsAsItWasRead({ declared, fence, leaseUntil }: Row) {
-  return all(itemExists, fenceIsStill(fence), uidIsStill(declared.uid), leaseIsStill(leaseUntil));
+  return all(fenceIsStill(fence), uidIsStill(declared.uid), leaseIsStill(leaseUntil));
 }
 
-function claimAttributes({ fence, nudges }: Row, until: number): Changes {
-  return { fence: fence + 1, leaseUntil: until, dueAt: until, lane: "held", nudgesSeen: nudges };
+function claimAttributes({ fence, nudges }: Row, until: number) {
+  return { fence: fence + 1, leaseUntil: until, dueAt: until, lane: "held", nudgesSeen: nudges } as const;
 }
 
 function claiming(connection: Connection, bodies: Bodies): SyncStore["claim"] {
@@ -67,6 +66,7 @@ function claiming(connection: Connection, bodies: Bodies): SyncStore["claim"] {
     // A refused write costs as much as a successful one.
     if (isClaimed(row, now)) return undefined;
     const read = await ownedNow(connection, row);
+    if (read === undefined) return undefined;
     const names = owned && { owned: JSON.stringify(mergeOwned(read.owned, owned)) };
     const set: Changes = { ...claimAttributes(row, until), ...names };
     const condition = all(itIsAsItWasRead(row), ...read.conditions);
@@ -75,11 +75,11 @@ function claiming(connection: Connection, bodies: Bodies): SyncStore["claim"] {
   };
 }
 
-/** A row that was read during a lease may have been recorded until that lease ended. */
+/** A row that was read during a lease may have been recorded until that lease ended. Undefined: it is gone. */
 async function ownedNow(connection: Connection, { key, leaseUntil, state }: Row) {
   if (leaseUntil === undefined) return { owned: state.owned, conditions: [] };
   const item = await connection.get<SyncItem>(syncAt(key), "strong");
-  if (item === undefined) return { owned: state.owned, conditions: [] };
+  if (item === undefined) return undefined;
   return { owned: ownedOf(item, connection.damaged), conditions: [recordsAreStill(item.records)] };
 }
 
@@ -96,7 +96,7 @@ function claimingPush(connection: Connection, bodies: Bodies, indexes: Indexes):
     connection.count("claim");
     if (isClaimed(row, now)) return undefined;
     return untilItHolds(row.key, async () => {
-      const item = await connection.get<SyncItem>(syncAt(row.key), "strong");
+      const item = await connection.get<SyncItem & ItemKey>(syncAt(row.key), "strong");
       if (item === undefined || !isStill(row, item)) return undefined;
       const taken = await indexes.taken(row.key, pushed);
       if (taken !== undefined) return taken;
@@ -113,7 +113,7 @@ function isStill({ fence, declared, leaseUntil }: Row, item: SyncItem): boolean 
 
 interface PushClaim {
   readonly row: Row;
-  readonly item: SyncItem;
+  readonly item: SyncItem & ItemKey;
   readonly pushed: readonly Pushed[];
   readonly owned: ClaimOptions["owned"];
   readonly until: number;
@@ -128,16 +128,15 @@ async function claimWithPaths(
   const state = stateOf(item, connection.damaged);
   // Recorded paths stay.
   const paths = mergePushed(pushed, state.pushed);
-  const after: SyncItem = {
+  const after = {
     ...item,
-    ...{ fence: item.fence + 1, leaseUntil: until, dueAt: until, lane: "held", nudgesSeen: row.nudges },
+    ...claimAttributes(row, until),
     ...(owned && { owned: JSON.stringify(mergeOwned(state.owned, owned)) }),
     pushed: JSON.stringify(paths),
   };
   const rest = [noNudgeSince(item.nudges), declarationIsStill(item.declaredHash), recordsAreStill(item.records)];
   const asRead = all(itIsAsItWasRead(row), ...rest);
-  const write = { put: { ...after, ...syncAt(row.key) }, when: asRead };
-  const isDone = await connection.transact([write, ...indexes.pushWrites(row.key, paths)]);
+  const isDone = await connection.transact([{ put: after, when: asRead }, ...indexes.pushWrites(row.key, paths)]);
   return isDone ? after : undefined;
 }
 
@@ -160,24 +159,20 @@ function settling(connection: Connection, bodies: Bodies, periods: Periods, inde
   return async (lease, settlement) => {
     connection.count("settle");
     const { key, fence } = lease;
-    const { schedule, renew, state } = settlement;
-    const isGone = schedule.kind === "gone";
-    if (isGone) demandNoIssues(key, state);
-    if (schedule.kind === "wheel") await periods.use("refresh", schedule.slot.period);
-    if (renew !== undefined && renew !== "off") await periods.use("renew", renew.period);
-    const undo = isGone ? NOTHING_TO_UNDO : await indexes.join(key, fence, lease.state, state);
+    const { schedule, state } = settlement;
+    if (schedule.kind === "gone") demandNoIssues(key, state);
+    await usePeriods(periods, settlement);
+    const undo = await indexes.join(key, fence, lease.state, state);
     const outcome = await write(connection, bodies, lease, settlement);
-    if (outcome === "lost") await undo();
-    else await indexes.leave(key, fence, lease.state, leftOf(outcome, isGone, state));
+    if (outcome === "lost" || outcome === "gone") await undo();
+    if (outcome !== "lost") await indexes.leave(key, fence, lease.state, outcome === "gone" ? undefined : state);
     return outcome === "gone" ? "settled" : outcome;
   };
 }
 
-const NOTHING_TO_UNDO = async (): Promise<void> => undefined;
-
-/** What the row is found by afterwards; a row that was to go but was nudged stays unchanged. */
-function leftOf(outcome: string, isGone: boolean, state: RowState): RowState | undefined {
-  return outcome === "gone" || isGone ? (outcome === "gone" ? undefined : state) : state;
+async function usePeriods(periods: Periods, { schedule, renew }: Settlement): Promise<void> {
+  if (schedule.kind === "wheel") await periods.use("refresh", schedule.slot.period);
+  if (renew !== undefined && renew !== "off") await periods.use("renew", renew.period);
 }
 
 async function write(
@@ -186,21 +181,26 @@ async function write(
   lease: Lease,
   settlement: Settlement,
 ): Promise<"settled" | "gone" | "nudged" | "lost"> {
-  const isGone = settlement.schedule.kind === "gone";
-  const first = isGone ? await forget(connection, bodies, lease) : await store(connection, lease, settlement);
+  const { schedule } = settlement;
+  const isGone = schedule.kind === "gone";
+  const first = isGone
+    ? await forget(connection, bodies, lease)
+    : await store(connection, lease, settlement, timeAttributes(schedule));
   if (first.holds) return isGone ? "gone" : "settled";
   const { item } = first;
-  // Another fence or uid, or no row: a second write would fail as well.
-  if (item === undefined || item.fence !== lease.fence || item.uid !== lease.uid) return "lost";
-  const set = { ...nudgedAttributes(settlement), ...expectAttributes(expectOf(item).expect, settlement) };
+  if (item === undefined) return "lost";
+  // Nudged, or lost: then the second write fails, too.
+  const known = settledState(settlement.state, () => stateOf(item, connection.damaged));
+  const settled = { ...settlement, state: known };
+  const set = { ...nudgedAttributes(settled), ...expectAttributes(expectOf(item).expect, settlement) };
   const nudged = await connection.update(syncAt(lease.key), { set }, leaseIsOurs(lease));
   return nudged.holds ? "nudged" : "lost";
 }
 
-function store(connection: Connection, lease: Lease, settlement: Settlement) {
+function store(connection: Connection, lease: Lease, settlement: Settlement, times: Changes) {
   const set: Changes = {
     ...settledAttributes(settlement),
-    ...timeAttributes(settlement.schedule),
+    ...times,
     ...expectAttributes(lease.expect, settlement),
     look: false,
   };
@@ -228,20 +228,14 @@ function settledAttributes({ state, schedule, renew, now }: Settlement): Changes
 }
 
 function expectAttributes(expect: Lease["expect"], { reached, now }: Settlement): Changes {
-  if (expect === undefined || !isExpectationOver(expect, reached, now)) return {};
+  if (expect === undefined || !isExpectationOver(expect, now, reached)) return {};
   return { expectVersion: undefined, expectAt: undefined };
 }
 
-function timeAttributes(schedule: Schedule): Changes {
-  switch (schedule.kind) {
-    case "wheel":
-      return { dueAt: schedule.dueAt, lane: "refresh" };
-    case "due":
-      return { dueAt: schedule.at, lane: "now" };
-    case "parked":
-    case "gone":
-      return { dueAt: undefined, lane: "now" };
-  }
+/** A row without a time is in no index of times, so its lane says nothing. */
+function timeAttributes(schedule: Exclude<Schedule, { readonly kind: "gone" }>): Changes {
+  if (schedule.kind === "wheel") return { dueAt: schedule.dueAt, lane: "refresh" };
+  return schedule.kind === "due" ? { dueAt: schedule.at, lane: "now" } : { dueAt: undefined };
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { SyncKey } from "../../keys.ts";
 import type { Due, NudgeOptions, SyncStore } from "../../ports/store.ts";
 import { nudgeOf } from "../nudging.ts";
-import { all, dueAtIsStill, fenceIsStill, itemExists, leaseIsStill, noNudgeSince, uidIsStill } from "./conditions.ts";
+import { all, fenceIsStill, leaseIsStill, noNudgeSince } from "./conditions.ts";
 import type { Connection } from "./connection.ts";
 import { OVERTAKEN, untilItHolds } from "./contention.ts";
 import { type Changes, expectOf, type SyncItem } from "./rows.ts";
@@ -56,17 +56,16 @@ async function write(connection: Connection, old: SyncItem, options: NudgeOption
   return holds ? nudged.due : OVERTAKEN;
 }
 
-/** Its times, and other nudges. */
-function itIsAsItWasRead({ uid, fence, leaseUntil, dueAt, nudges }: SyncItem) {
-  const times = [leaseIsStill(leaseUntil), dueAtIsStill(dueAt), noNudgeSince(nudges)];
-  return all(itemExists, uidIsStill(uid), fenceIsStill(fence), ...times);
+/** Every claim, settle, declaration and nudge changes one of these, so its times are unchanged, too. */
+function itIsAsItWasRead({ fence, leaseUntil, nudges }: SyncItem) {
+  return all(fenceIsStill(fence), leaseIsStill(leaseUntil), noNudgeSince(nudges));
 }
 
 function nudgeable(old: SyncItem) {
-  const { pk: key, grp: group, lane = "now", nudges, look: verify, leaseUntil, dueAt, settledAt, nudgesSeen } = old;
+  const { pk: key, grp: group, lane, nudges, look: verify, leaseUntil, dueAt, settledAt, nudgesSeen } = old;
   return { key, group, lane, nudges, verify, leaseUntil, dueAt, settledAt, nudgesSeen, expect: expectOf(old).expect };
 }
 
 function chunks<T>(items: readonly T[], size: number): readonly (readonly T[])[] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, n) => items.slice(n * size, (n + 1) * size));
+  return [...Map.groupBy(items, (_, n) => Math.floor(n / size)).values()];
 }

@@ -3,7 +3,7 @@ import { parseKey, type SyncKey } from "../../keys.ts";
 import type { StoredToken, TokenStore } from "../../ports/tokens.ts";
 import { clusterOfScope, scopeOfCluster, type TokenScope } from "../../token-scope.ts";
 import { isTime } from "../stored.ts";
-import { all, either, itemExists, itemIsAbsent, tokenSerialIsStill } from "./conditions.ts";
+import { either, itemIsAbsent, tokenSerialIsStill } from "./conditions.ts";
 import type { Connection } from "./connection.ts";
 import { type ItemKey, TOKENS } from "./table.ts";
 
@@ -61,7 +61,7 @@ export function tokenStore(connection: Connection): TokenStore {
     removeToken: async ({ id, scope, serial }) => {
       connection.count("removeToken");
       const at = tokenAt(scope, id);
-      return (await connection.remove(at, all(itemExists, tokenSerialIsStill(serial)))).holds;
+      return (await connection.remove(at, tokenSerialIsStill(serial))).holds;
     },
   };
 }

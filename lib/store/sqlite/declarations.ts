@@ -2,7 +2,7 @@ import type { EpochMs } from "../../clock.ts";
 import { cleanupKey, isCleanupKey, partsOf, type SyncKey } from "../../keys.ts";
 import { type Declared, EMPTY_STATE, ownsNothing, type RowState } from "../../ports/rows.ts";
 import type { Due, SyncStore } from "../../ports/store.ts";
-import { demandNoIssues, retiredState, tombstonedState } from "../left-behind.ts";
+import { demandNoIssues, type Held, retiredState, tombstonedState } from "../left-behind.ts";
 import type { Connection } from "./connection.ts";
 import type { Indexes } from "./indexes.ts";
 import { bodyParams, declaredOf, isClaimed, READ_ROW, RETIRED, type SyncRecord, stateOf } from "./rows.ts";
@@ -169,6 +169,7 @@ function become({ connection, indexes, move }: Steps, old: SyncRecord, moved: Mo
   indexes.move(moved.to, undefined, state);
 }
 
-function heldOf(record: SyncRecord, now: EpochMs): { readonly leaseUntil: EpochMs } | undefined {
-  return isClaimed(record, now) && record.lease_until !== null ? { leaseUntil: record.lease_until } : undefined;
+function heldOf(record: SyncRecord, now: EpochMs): Held {
+  const { lease_until: leaseUntil, fence } = record;
+  return isClaimed(record, now) && leaseUntil !== null ? { leaseUntil, fence } : undefined;
 }

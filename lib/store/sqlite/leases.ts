@@ -1,28 +1,33 @@
-import type { Pushed, Row, RowState } from "../../ports/rows.ts";
+import type { SyncKey } from "../../keys.ts";
+import { EMPTY_STATE, type Pushed, type Row, type RowState } from "../../ports/rows.ts";
 import {
   type Claimed,
   type ClaimOptions,
+  type ClaimPushOptions,
   EXPECTED_MS,
   type PathTaken,
+  type Schedule,
   type Settlement,
   type SettleOutcome,
   type SyncStore,
 } from "../../ports/store.ts";
 import { damagedRow } from "../damage.ts";
-import { claimedState, demandNoIssues, recordedState } from "../left-behind.ts";
-import type { Connection } from "./connection.ts";
+import { claimedState, demandNoIssues, recordedState, settledState } from "../left-behind.ts";
+import type { Connection, Params } from "./connection.ts";
 import type { Indexes } from "./indexes.ts";
-import { bodyParams, declaredOf, expectOf, READ_ROW, type SyncRecord, stateOf, unsentAt } from "./rows.ts";
+import { bodyParams, expectOf, READ_ROW, rowOf, type SyncRecord, stateOf, unsentAt } from "./rows.ts";
 
 /** Claims rows, records progress and settles. */
 export function leases(
   connection: Connection,
   indexes: Indexes,
 ): Pick<SyncStore, "claim" | "claimPush" | "record" | "settle"> {
-  const claim = claiming(connection, indexes);
+  const claim = claiming(connection);
+  const takePaths = pathTaking(connection, indexes);
   return {
-    claim: (row, options) => connection.change("claim", () => claim(row, options, []) as Claimed | undefined),
-    claimPush: (row, options) => connection.change("claim", () => claim(row, options, options.pushed)),
+    claim: (row, options) => connection.change("claim", () => claim(row, options, [])),
+    claimPush: (row, options) =>
+      connection.change("claim", () => takePaths(row, options) ?? claim(row, options, options.pushed)),
     record: recording(connection),
     settle: settling(connection, indexes),
   };
@@ -34,51 +39,62 @@ type ClaimedRecord = Pick<SyncRecord, "body" | "hash" | "fence" | "nudges" | "lo
  * Besides fence and uid the lease must be unchanged: a row that was read during a lease and settled since has the same
  * fence, but other contents. So the state is unchanged, too.
  */
-function claiming(connection: Connection, indexes: Indexes) {
-  const isFree = `key = :key AND uid = :uid AND fence = :fence AND lease_until IS :leaseUntil
-    AND (lease_until IS NULL OR lease_until <= :now)`;
+const IS_FREE = `key = :key AND uid = :uid AND fence = :fence AND lease_until IS :leaseUntil
+  AND (lease_until IS NULL OR lease_until <= :now)`;
+
+function freeParams({ key, declared: { uid }, fence, leaseUntil }: Row, { now }: ClaimOptions): Params {
+  return { key, uid, fence, leaseUntil: leaseUntil ?? null, now };
+}
+
+function claiming(connection: Connection) {
   const claim = connection.writeOne<ClaimedRecord>(`
     UPDATE sync SET fence = fence + 1, lease_until = :until, due_at = :until, lane = 'now', nudges_seen = :nudgesSeen
-    WHERE ${isFree}
+    WHERE ${IS_FREE}
     RETURNING body, hash, fence, nudges, look, expect, expect_at`);
-  const free = connection.one<{ readonly key: string }>(`SELECT key FROM sync WHERE ${isFree}`);
-  const body = connection.part("UPDATE body SET state = :state, issues = :issues, pushed = :pushed WHERE id = :body");
-  const record = connection.one<SyncRecord>(READ_ROW);
-  const asItStands = (row: Row, claimed: ClaimedRecord): Row => {
-    const { hash, fence, nudges, look } = claimed;
-    // Declared again between the read and the claim.
-    const changed = hash === row.declared.hash ? undefined : record({ key: row.key });
-    const declared = changed === undefined ? row.declared : declaredOf(changed);
-    if (declared === undefined) throw damagedRow(row.key);
-    const { expect: _expect, ...rest } = row;
-    return { ...rest, declared, fence, nudges, verify: look === 1, ...expectOf(claimed) };
+  const body = connection.part("UPDATE body SET state = :state, pushed = :pushed WHERE id = :body");
+  const records = connection.all<SyncRecord>(READ_ROW);
+  // Declared again between the read and the claim; or read during a lease, and recorded until that lease ended.
+  const contentsNow = (row: Row, hash: string): Pick<Row, "declared" | "state"> => {
+    if (hash === row.declared.hash && row.leaseUntil === undefined) return row;
+    const [found] = records({ key: row.key }).map((record) => rowOf(record, connection.damaged));
+    if (found === undefined) throw damagedRow(row.key);
+    return found;
   };
-  // If it was read during a lease, it may have been recorded until that lease ended.
-  const stateNow = (row: Row): RowState => {
-    const found = record({ key: row.key });
-    return found === undefined ? row.state : stateOf(found, connection.damaged);
-  };
-  return (
-    row: Row,
-    { now, until, owned }: ClaimOptions,
-    pushed: readonly Pushed[],
-  ): Claimed | PathTaken | undefined => {
-    const { key, declared, fence, leaseUntil = null, nudges } = row;
-    const condition = { key, uid: declared.uid, fence, leaseUntil, now };
-    if (pushed.length > 0 && free(condition) !== undefined) {
-      const taken = indexes.claimPushes(key, row.state, pushed);
-      if (taken !== undefined) return taken;
-    }
-    const claimed = claim({ ...condition, until, nudgesSeen: nudges });
+  return (row: Row, options: ClaimOptions, pushed: readonly Pushed[]): Claimed | undefined => {
+    const { until, owned } = options;
+    const claimed = claim({ ...freeParams(row, options), until, nudgesSeen: row.nudges });
     if (claimed === undefined) return undefined;
-    const known = leaseUntil === null ? row.state : stateNow(row);
-    const state = claimedState(known, owned, pushed);
-    if (state !== known) body({ body: claimed.body, ...bodyParams(state) });
-    const after = asItStands(row, claimed);
+    const { hash, fence, nudges, look } = claimed;
+    const now = contentsNow(row, hash);
+    const state = claimedState(now.state, owned, pushed);
+    if (state !== now.state) {
+      const { issues: _issues, ...columns } = bodyParams(state);
+      body({ body: claimed.body, ...columns });
+    }
+    const { expect: _expect, ...rest } = row;
+    const times = { leaseUntil: until, dueAt: until };
     return {
-      lease: { key, uid: declared.uid, fence: claimed.fence, until, nudges, state, ...expectOf(claimed) },
-      row: { ...after, state, leaseUntil: until, dueAt: until },
+      lease: { key: row.key, uid: row.declared.uid, fence, until, nudges: row.nudges, state, ...expectOf(claimed) },
+      row: {
+        ...rest,
+        declared: now.declared,
+        state,
+        fence,
+        nudges,
+        verify: look === 1,
+        ...times,
+        ...expectOf(claimed),
+      },
     };
+  };
+}
+
+/** Takes the paths for a row that can be claimed; or returns one that another row holds. */
+function pathTaking(connection: Connection, indexes: Indexes) {
+  const free = connection.one<{ readonly key: string }>(`SELECT key FROM sync WHERE ${IS_FREE}`);
+  return (row: Row, options: ClaimPushOptions): PathTaken | undefined => {
+    if (free(freeParams(row, options)) === undefined) return undefined;
+    return indexes.claimPushes(row.key, row.state, options.pushed);
   };
 }
 
@@ -104,16 +120,21 @@ function recording(connection: Connection): SyncStore["record"] {
  */
 function settling(connection: Connection, indexes: Indexes): SyncStore["settle"] {
   const sync = connection.writeOne<{ readonly body: number; readonly nudges: number }>(`
-    UPDATE sync SET settled_at = :now, lease_until = NULL, nudges_seen = NULL, unsent_at = :unsentAt,
+    UPDATE sync SET settled_at = :now, lease_until = NULL, unsent_at = :unsentAt,
       period = :period, phase = :phase,
       renew_period = CASE :renews WHEN 1 THEN :renewPeriod ELSE renew_period END,
       renew_phase = CASE :renews WHEN 1 THEN :renewPhase ELSE renew_phase END,
       expect = CASE WHEN expect <= :reached OR expect_at <= :expectedBefore THEN NULL ELSE expect END,
       due_at = CASE nudges WHEN :nudges THEN :dueAt ELSE :now END,
-      lane = CASE nudges WHEN :nudges THEN :lane ELSE 'now' END,
+      lane = CASE WHEN nudges = :nudges AND :period IS NOT NULL THEN 'refresh' ELSE 'now' END,
       look = CASE nudges WHEN :nudges THEN 0 ELSE look END
     WHERE key = :key AND uid = :uid AND fence = :fence
     RETURNING body, nudges`);
+  const records = connection.all<SyncRecord>(READ_ROW);
+  const storedState = (key: SyncKey): RowState => {
+    const [stored = EMPTY_STATE] = records({ key }).map((record) => stateOf(record, connection.damaged));
+    return stored;
+  };
   const body = connection.part("UPDATE body SET state = :state, issues = :issues, pushed = :pushed WHERE id = :body");
   const removeSync = connection.writeOne<{ readonly body: number }>(
     "DELETE FROM sync WHERE key = :key AND uid = :uid AND fence = :fence AND nudges = :nudges RETURNING body",
@@ -131,33 +152,30 @@ function settling(connection: Connection, indexes: Indexes): SyncStore["settle"]
         indexes.move(key, lease.state, undefined);
         return "settled";
       }
-      const settled = sync({ ...condition, ...settledAttributes(settlement) });
+      const settled = sync({ ...condition, ...settledParams(settlement) });
       if (settled === undefined) return "lost";
-      body({ body: settled.body, ...bodyParams({ ...state, settledAt: now }) });
+      const known = settledState(state, () => storedState(key));
+      body({ body: settled.body, ...bodyParams({ ...known, settledAt: now }) });
       indexes.move(key, lease.state, state);
       return settled.nudges === nudges ? "settled" : "nudged";
     });
   };
 }
 
-function settledAttributes({ state, schedule, renew, reached, now }: Settlement) {
-  const due = {
+/** A parameter that is missing is NULL. */
+function settledParams({ state, schedule, renew, reached, now }: Settlement): Params {
+  return {
     now,
     unsentAt: unsentAt(state),
-    ...{ period: null, phase: null, lane: "now" },
-    renews: renew === undefined ? 0 : 1,
-    renewPeriod: renew === undefined || renew === "off" ? null : renew.period,
-    renewPhase: renew === undefined || renew === "off" ? null : renew.phase,
-    reached: reached ?? null,
+    ...(renew === undefined ? {} : { renews: 1 }),
+    ...(renew === undefined || renew === "off" ? {} : { renewPeriod: renew.period, renewPhase: renew.phase }),
+    ...(reached === undefined ? {} : { reached }),
     expectedBefore: now - EXPECTED_MS,
+    ...timeParams(schedule),
   };
-  switch (schedule.kind) {
-    case "wheel":
-      return { ...due, ...schedule.slot, dueAt: schedule.dueAt ?? null, lane: "refresh" };
-    case "due":
-      return { ...due, dueAt: schedule.at };
-    case "parked":
-    case "gone":
-      return { ...due, dueAt: null };
-  }
+}
+
+function timeParams(schedule: Schedule): Params {
+  if (schedule.kind === "wheel") return { ...schedule.slot, dueAt: schedule.dueAt ?? null };
+  return schedule.kind === "due" ? { dueAt: schedule.at } : {};
 }

@@ -54,10 +54,14 @@ function nudgeable(old: HotRecord) {
   return {
     ...{ key, group, lane, nudges },
     verify: old.look === 1,
-    nudgesSeen: old.nudges_seen ?? undefined,
-    leaseUntil: old.lease_until ?? undefined,
-    dueAt: old.due_at ?? undefined,
-    settledAt: old.settled_at ?? undefined,
+    nudgesSeen: set(old.nudges_seen),
+    leaseUntil: set(old.lease_until),
+    dueAt: set(old.due_at),
+    settledAt: set(old.settled_at),
     expect: expectOf(old).expect,
   };
+}
+
+function set(column: number | null): number | undefined {
+  return column ?? undefined;
 }

@@ -18,7 +18,7 @@ export function recovery(connection: Connection): Recovery {
     UPDATE sync SET due_at = :now WHERE due_at > :now AND EXISTS (
       SELECT 1 FROM body WHERE body.id = sync.body AND ${BUSY_UNTIL} > :now)`);
   const idle = connection.part(`
-    UPDATE body SET state = json_remove(state, '$.busyUntil') WHERE ${BUSY_UNTIL} > :now`);
+    UPDATE body SET state = json_remove(state, '$.busyUntil', '$.busyFence') WHERE ${BUSY_UNTIL} > :now`);
   const syncs = connection.write("UPDATE sync SET lease_until = NULL, due_at = :now WHERE lease_until > :now");
   const clusters = connection.write("UPDATE cluster SET lease_until = NULL, due_at = :now WHERE lease_until > :now");
   return {

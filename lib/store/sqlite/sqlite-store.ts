@@ -4,6 +4,7 @@ import { circuitStore, dispatchStore } from "./circuits.ts";
 import { type Connection, connect, connectionTo } from "./connection.ts";
 import { declarations } from "./declarations.ts";
 import { clusterStore, referenceStore } from "./discovery.ts";
+import { endedRuns } from "./ended-runs.ts";
 import { indexes } from "./indexes.ts";
 import { leases } from "./leases.ts";
 import { nudging } from "./nudges.ts";
@@ -58,6 +59,7 @@ function storeOn(connection: Connection): SqliteStore {
     ...declarations(connection, indexed),
     ...leases(connection, indexed),
     ...nudging(connection),
+    ...endedRuns(connection),
     ...targetStore(connection),
     ...unsentStore(connection),
     ...dispatchStore(connection),

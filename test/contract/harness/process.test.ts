@@ -102,8 +102,8 @@ describe("a server whose starter ends", { concurrency: true }, () => {
         script.kill(signal);
       }
       await ended;
-      await waitFor("the end of the server", async () => !isAlive(pid), 5_000);
-      await waitFor("the end of its folder", async () => !existsSync(folder), 5_000);
+      await waitFor("the end of the server", async () => !isAlive(pid));
+      await waitFor("the end of its folder", async () => !existsSync(folder));
     });
   }
 });

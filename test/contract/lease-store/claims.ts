@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HOUR_MS } from "../../../lib/clock.ts";
-import { aDeclared, aKey, aRow } from "../../builders.ts";
+import { aDeclared, aKey, aPushed, aReferenceKey, aRow } from "../../builders.ts";
 import { aScene, LEASE_MS, type OpenStore, SLOT, START } from "./scene.ts";
 
 const WHEEL = { kind: "wheel", slot: SLOT } as const;
@@ -52,14 +52,33 @@ export function claimsContract(open: OpenStore): void {
       assert.equal(await scene.settle(claimed?.lease ?? assert.fail(), WHEEL), "nudged");
     });
 
+    it("lease-table 1: a claim answers the row as it stands after, also one that was nudged since the read", async () => {
+      await using scene = await aScene(open);
+      const read = await scene.settled(WHEEL);
+      scene.pass(HOUR_MS);
+      await scene.store.nudge(read.key, { now: scene.clock(), verify: true, expect: { version: 4 } });
+      const claimed = await scene.claimed(read);
+      assert.deepEqual(claimed.row, await scene.row(read.key));
+      assert.deepEqual([claimed.row.verify, claimed.lease.expect?.version], [true, 4]);
+    });
+
+    it("a claim hands on the declaration that was read, unless it changed: it is not parsed again", async () => {
+      await using scene = await aScene(open);
+      const read = await scene.declare();
+      assert.equal((await scene.claimed(read)).row.declared, read.declared);
+    });
+
     it("lease-table 1: what is done under a lease touches no other row, though it has the same uid and fence", async () => {
       await using scene = await aScene(open);
       const [one, other] = [aKey("one"), aKey("other")];
       const lease = await scene.claim(await scene.declare({ key: one, uid: "same" }));
-      await scene.claim(await scene.declare({ key: other, uid: "same" }));
+      const second = await scene.claim(await scene.declare({ key: other, uid: "same" }));
+      for (const each of [lease, second]) {
+        const state = { ...each.state, rolledDigest: `of ${each.key}` };
+        assert.equal(await scene.store.record(each, state, scene.clock()), "recorded");
+      }
+      for (const key of [one, other]) assert.equal((await scene.row(key)).state.rolledDigest, `of ${key}`);
       const before = await scene.row(other);
-      await scene.store.record(lease, { ...lease.state, rolledDigest: "recorded" }, scene.clock());
-      assert.equal((await scene.row(one)).state.rolledDigest, "recorded");
       assert.equal(await scene.settle({ ...lease, uid: "another" }, { kind: "gone" }), "lost");
       assert.equal(await scene.settle(lease, { kind: "gone" }), "settled");
       assert.deepEqual(await scene.row(other), before);
@@ -89,6 +108,32 @@ export function claimsContract(open: OpenStore): void {
       assert.ok(await scene.claim(await scene.row(lease.key)));
     });
 
+    it("lease-table 3: a refresh whose claimer dies comes back as new work", async () => {
+      await using scene = await aScene(open);
+      const lease = await scene.claim(await scene.settled({ ...WHEEL, dueAt: START + LEASE_MS }));
+      const { declared } = await scene.row(lease.key);
+      scene.pass(LEASE_MS);
+      const due = await scene.store.due({ after: 0, until: scene.clock(), now: scene.clock() }, 9);
+      assert.deepEqual(due, [{ key: lease.key, group: declared.group, lane: "now", at: lease.until }]);
+    });
+
+    it("settle keeps the time of it, and a refresh slot that was dispatched already stays in its lane", async () => {
+      await using scene = await aScene(open);
+      const { declared } = await scene.declare();
+      scene.pass(1_000);
+      const row = await scene.settled({ ...WHEEL, dueAt: START + 5_000 });
+      assert.equal(row.state.settledAt, START + 1_000);
+      assert.deepEqual([row.wheel, row.dueAt], [SLOT, START + 5_000]);
+      scene.pass(4_000);
+      assert.deepEqual(await scene.store.due({ after: 0, until: scene.clock(), now: scene.clock() }, 9), [
+        { key: row.key, group: declared.group, lane: "refresh", at: START + 5_000 },
+      ]);
+      const later = await scene.settled({ kind: "due", at: START + 6_000 }, { hash: "changed" });
+      assert.deepEqual([later.state.settledAt, later.wheel, later.dueAt], [START + 5_000, undefined, START + 6_000]);
+      scene.pass(1_000);
+      assert.equal((await scene.store.due({ after: 0, until: scene.clock(), now: scene.clock() }, 9))[0]?.lane, "now");
+    });
+
     it("lease-table 3: settle replaces or removes what the claim wrote", async () => {
       await using scene = await aScene(open);
       const again = await scene.settled({ kind: "due", at: START + HOUR_MS }, { key: aKey("again") });
@@ -111,6 +156,30 @@ export function claimsContract(open: OpenStore): void {
       assert.equal(await scene.settle(other, WHEEL, { digest: "in time" }), "settled");
       assert.equal(await scene.settle(late, { kind: "gone" }), "lost");
       assert.equal((await scene.row(late.key)).state.digest, "in time");
+    });
+
+    it("a settle that removes the row leaves no reference of its state; one that is nudged keeps the row and them", async () => {
+      await using scene = await aScene(open);
+      const lease = await scene.claim(await scene.declare());
+      await scene.store.nudge(lease.key, { now: scene.clock(), verify: false });
+      const state = { refs: [aReferenceKey()], digest: "d" };
+      assert.equal(await scene.settle(lease, { kind: "gone" }, state), "nudged");
+      const row = await scene.row(lease.key);
+      assert.deepEqual([row.state.digest, row.dueAt, row.leaseUntil], ["d", scene.clock(), undefined]);
+      assert.deepEqual(await scene.referring(aReferenceKey()), [lease.key]);
+      const more = { refs: [aReferenceKey(), aReferenceKey("another")] };
+      assert.equal(await scene.settle(await scene.claim(row), { kind: "gone" }, more), "settled");
+      for (const ref of more.refs) assert.deepEqual(await scene.referring(ref), []);
+    });
+
+    it("lease-table 4: a settle that is lost leaves references as they are", async () => {
+      await using scene = await aScene(open);
+      const late = await scene.claim(await scene.settled(WHEEL, {}, { refs: [aReferenceKey()] }));
+      scene.pass(LEASE_MS);
+      await scene.claim(await scene.row(late.key));
+      assert.equal(await scene.settle(late, WHEEL, { refs: [aReferenceKey("another")] }), "lost");
+      assert.deepEqual(await scene.referring(aReferenceKey()), [late.key]);
+      assert.deepEqual(await scene.referring(aReferenceKey("another")), []);
     });
 
     it("lease-table 4: a settle after leaseUntil counts as long as nobody else claimed", async () => {
@@ -148,6 +217,8 @@ export function claimsContract(open: OpenStore): void {
       };
       assert.equal(await scene.store.nudge(row.key, { now: times.now, verify: true }), undefined);
       assert.equal(await scene.store.claim(row, times), undefined);
+      assert.equal(await scene.store.claim({ ...row, leaseUntil: times.now }, times), undefined);
+      assert.equal(await scene.store.claimPush(row, { ...times, pushed: [aPushed()] }), undefined);
       assert.equal(await scene.settle(lease, WHEEL), "lost");
       assert.equal(await scene.settle(lease, { kind: "gone" }), "lost");
       assert.equal(await scene.store.tombstone(row.key, row.declared.uid, times.now), undefined);

@@ -76,6 +76,15 @@ export function nudgesContract(open: OpenStore): void {
       assert.deepEqual([after.verify, after.nudges], [true, row.nudges + 1]);
     });
 
+    it("the wish to verify stays when another nudge wants the row at once", async () => {
+      await using scene = await aScene(open);
+      const row = await scene.settled(WHEEL);
+      await scene.store.nudge(row.key, { now: scene.clock(), verify: true });
+      await scene.store.nudge(row.key, { now: scene.clock(), verify: false, atOnce: true });
+      const after = await scene.row(row.key);
+      assert.deepEqual([after.verify, after.dueAt, after.nudges], [true, scene.clock(), row.nudges + 2]);
+    });
+
     it("lease-table 9: a nudge brings a later time forward, and never puts an earlier one off", async () => {
       await using scene = await aScene(open);
       const row = await scene.settled({ kind: "due", at: scene.clock() + HOUR_MS });

@@ -5,7 +5,7 @@ import { cleanupKey } from "../../../lib/keys.ts";
 import type { RowState } from "../../../lib/ports/rows.ts";
 import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import type { Lease } from "../../../lib/ports/store.ts";
-import { aDeclared, aKey, anIssue, aPlace, aReferenceKey } from "../../builders.ts";
+import { aDeclared, aKey, anIssue, aPlace, aPushed, aReferenceKey } from "../../builders.ts";
 import { aScene, LEASE_MS, type OpenStore, type Scene, SLOT } from "./scene.ts";
 
 const WHEEL = { kind: "wheel", slot: SLOT } as const;
@@ -26,6 +26,15 @@ export function recordsContract(open: OpenStore): void {
       assert.equal(scene.writes(), 1);
       assert.deepEqual(await scene.row(settled.key), { ...claimed.row, state });
       assert.deepEqual(await scene.readers(), [settled.key]);
+    });
+
+    it("lease-table 26: a record stores what was pushed", async () => {
+      await using scene = await aScene(open);
+      const claimed = await scene.claimPush(await scene.declare(), [aPushed()]);
+      assert.ok(claimed && "lease" in claimed);
+      const state = { ...claimed.row.state, pushed: [aPushed("db", { version: 3 })] };
+      assert.equal(await record(scene, claimed.lease, state), "recorded");
+      assert.deepEqual((await scene.row(claimed.row.key)).state, state);
     });
 
     it("lease-table 26: references, waits and place change with the settle alone", async () => {

@@ -324,6 +324,19 @@ export function ticksContract(open: OpenStore): void {
       assert.deepEqual(world.sent[0]?.keys, [lease.key]);
     });
 
+    it("lease-table 14: a row that becomes due after the clock stepped back goes out with the next tick", async () => {
+      await using scene = await aScene(open);
+      const world = aWorld(scene);
+      await world.tick();
+      scene.pass(-150 * SECOND_MS);
+      const { key } = await scene.settled({ kind: "due", at: scene.clock() + MINUTE_MS });
+      await world.tick();
+      assert.deepEqual(
+        world.sent.flatMap(({ keys }) => keys),
+        [key],
+      );
+    });
+
     it("lease-table 14: what is older and unclaimed is found within 10 minutes", async () => {
       await using scene = await aScene(open);
       const world = aWorld(scene);

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import type { EpochMs } from "../../../lib/clock.ts";
 import { isCleanupKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { Row } from "../../../lib/ports/rows.ts";
 import { isReferenceStatus } from "../../../lib/resource-kinds.ts";
@@ -7,7 +8,7 @@ import type { Stored } from "../world/api/objects.ts";
 import { API } from "../world/builders.ts";
 import type { MemoryCluster } from "../world/cluster.ts";
 import { contentOf, FOREIGN } from "./monitor.ts";
-import type { Declaration } from "./plan.ts";
+import { type Declaration, SELDOM_SECONDS } from "./plan.ts";
 import type { Processes } from "./processes.ts";
 import { mayRead, type Setting } from "./setting.ts";
 
@@ -21,22 +22,32 @@ interface Declared extends Pick<Declaration, "namespace" | "name" | "path" | "se
   readonly key: SyncKey;
   readonly uid: string;
   readonly spec: unknown;
+  /** Not refreshed within a run: it may hold an older version. */
+  readonly isSeldom: boolean;
+  readonly generation: number;
+  /** The generation that its status describes. */
+  readonly observed: unknown;
 }
 
-export async function convergence(setting: Setting, { store }: Processes): Promise<Convergence> {
+export async function convergence(setting: Setting, { store }: Processes, now: EpochMs): Promise<Convergence> {
   const open = (await store.circuits()).map(({ id }) => `circuit ${id} is open`);
-  const found = await Promise.all([...setting.clusters.values()].map((cluster) => inCluster(setting, cluster, store)));
+  const found = await Promise.all(
+    [...setting.clusters.values()].map((cluster) => inCluster(setting, cluster, { store, now })),
+  );
   return {
     problems: [...open, ...found.flatMap(({ problems }) => problems)],
     well: found.flatMap(({ well }) => well),
   };
 }
 
-async function inCluster(setting: Setting, cluster: MemoryCluster, store: Processes["store"]): Promise<Convergence> {
+async function inCluster(
+  setting: Setting,
+  cluster: MemoryCluster,
+  { store, now }: Pick<Processes, "store"> & { readonly now: EpochMs },
+): Promise<Convergence> {
   const declared = declaredIn(cluster);
   const rows = await store.byCluster(cluster.name);
-  // One that says so waits for the next list: a watch pass that stalled may have declared it anew.
-  const keys = rows.filter(({ error }) => error?.code !== "DECLARATION_GONE").map(({ key }) => key);
+  const keys = rows.map(({ key }) => key);
   const states = await store.read(
     declared.map(({ key }) => key),
     "strong",
@@ -46,7 +57,7 @@ async function inCluster(setting: Setting, cluster: MemoryCluster, store: Proces
     const row = states.get(one.key);
     const problem =
       problemOf(setting, cluster, one, others) ??
-      rowProblemOf(one, row) ??
+      rowProblemOf(one, row, now) ??
       errorOf(setting, cluster, { one, others, row });
     return {
       key: one.key,
@@ -56,7 +67,7 @@ async function inCluster(setting: Setting, cluster: MemoryCluster, store: Proces
   });
   const wrong = judged.flatMap(({ key, problem }) => (problem === undefined ? [] : [`${key}: ${problem}`]));
   return {
-    problems: [...wrong, ...unasked(keys, declared), ...strays(cluster, declared)],
+    problems: [...wrong, ...unasked(keys, declared), ...strays(cluster, declared, states)],
     well: judged.filter(({ problem, isWell }) => problem === undefined && isWell).map(({ key }) => key),
   };
 }
@@ -76,13 +87,21 @@ function unasked(keys: readonly SyncKey[], declared: readonly Declared[]): reado
   });
 }
 
-function rowProblemOf({ uid, spec }: Declared, row: Row | undefined): string | undefined {
+function rowProblemOf(
+  { uid, spec, generation, observed }: Declared,
+  row: Row | undefined,
+  now: EpochMs,
+): string | undefined {
   if (row === undefined) return "it has no row";
   if (row.declared.uid !== uid || !isDeepStrictEqual(row.declared.spec, spec))
     return "its row is of an older declaration";
   if (row.leaseUntil !== undefined) return "it is claimed";
-  // While a sync fails, what it owes waits.
-  return row.state.rollout === undefined || row.state.error !== undefined ? undefined : "a restart is owed";
+  if (row.dueAt !== undefined && row.dueAt <= now) return "it is due";
+  const isApplied = row.state.error !== undefined || row.state.appliedHash === row.declared.hash;
+  if (!isApplied) return "it was not applied as it is declared";
+  if (observed !== generation) return `its status is of generation ${observed}, not ${generation}`;
+  // Also while it fails: the data was written.
+  return row.state.rollout === undefined ? undefined : "a restart is owed";
 }
 
 /** An error that nothing explains any more. */
@@ -97,14 +116,17 @@ function errorOf(
 
 function declaredIn(cluster: MemoryCluster): readonly Declared[] {
   const kind = cluster.server.kindOf(API, "VaultStaticSecret");
-  return (kind ? cluster.server.objects.list(kind) : []).map(({ metadata, spec }) => {
-    const { path, vaultAuthRef, destination } = spec as Json;
+  return (kind ? cluster.server.objects.list(kind) : []).map(({ metadata, spec, status }) => {
+    const { path, vaultAuthRef, destination, refreshAfter } = spec as Json;
     const place = { namespace: String(metadata.namespace), name: metadata.name };
     return {
       ...place,
       key: syncKey({ cluster: cluster.name, kind: "VaultStaticSecret", ...place }),
       uid: metadata.uid,
       spec,
+      isSeldom: refreshAfter === `${SELDOM_SECONDS}s`,
+      generation: Number(metadata.generation),
+      observed: Object(status).observedGeneration,
       path: String(path),
       secret: String(Object(destination).name),
       auth: vaultAuthRef === undefined ? ("default" as const) : ("own" as const),
@@ -149,7 +171,7 @@ function problemOf(
   if (found === undefined) return others.length === served.length ? "its Secret is missing" : undefined;
   const content = contentOf(found);
   const isOf = (other: Declared): boolean =>
-    content?.path === other.path && content.version === setting.versions.get(other.path);
+    content?.path === other.path && (other.isSeldom || content.version === setting.versions.get(other.path));
   if (served.some(isOf) && Object.keys(Object(found.data)).length === 1) return undefined;
   if (isRelabelled(found) || isHeldElsewhere(found, others)) return undefined;
   // A declaration that may not read keeps what it wrote before it was changed.
@@ -157,24 +179,43 @@ function problemOf(
   return `its Secret holds ${content?.path}#${content?.version} and ${Object.keys(Object(found.data))}`;
 }
 
-/** Somebody took its label away, and its writer did not put it back before it went: nobody knows it for ours any more. */
+/**
+ * Somebody took its label away, and its writer did not put it back before it went. By its marks it is a Secret of
+ * somebody else, which a declaration takes only with `overwrite`, as Vault Secrets Operator does: SECRET_NOT_OURS stays,
+ * and says so.
+ */
 function isRelabelled({ metadata }: Stored): boolean {
   return Object(metadata.labels)["app.kubernetes.io/managed-by"] === "someone";
 }
 
-/** Its writer names another Secret now, and lets go of this one when that one is written: until then it keeps others off. */
+/** Its writer names another Secret now, and keeps this one until that one is written (`strays`): others wait so long. */
 function isHeldElsewhere({ metadata }: Stored, others: readonly Declared[]): boolean {
   const owners = (metadata.ownerReferences ?? []) as readonly { readonly uid: string }[];
   return owners.some(({ uid }) => !others.some((other) => other.uid === uid));
 }
 
-/** Secrets of declarations that are gone. */
-function strays({ server, name }: MemoryCluster, declared: readonly Declared[]): readonly string[] {
+/**
+ * Secrets of declarations that are gone, and former ones of declarations that name another. A declaration keeps its
+ * former Secret until the new one is written, so that workloads are never without: it lets go of it once it is in step.
+ */
+function strays(
+  { server, name }: MemoryCluster,
+  declared: readonly Declared[],
+  states: ReadonlyMap<SyncKey, Row>,
+): readonly string[] {
   const kind = server.kindOf("v1", "Secret");
-  const uids = new Set(declared.map(({ uid }) => uid));
   return (kind ? server.objects.list(kind) : []).flatMap(({ metadata }) => {
-    const owners = (metadata.ownerReferences ?? []) as readonly { readonly uid: string }[];
-    const isLeft = owners.length > 0 && owners.every(({ uid }) => !uids.has(uid));
-    return isLeft ? [`Secret ${name}/${metadata.namespace}/${metadata.name} is left behind`] : [];
+    const owners = ((metadata.ownerReferences ?? []) as readonly { readonly uid: string }[]).map((owner) =>
+      declared.find(({ uid }) => uid === owner.uid),
+    );
+    const place = `Secret ${name}/${metadata.namespace}/${metadata.name}`;
+    const isLeft = owners.length > 0 && owners.every((owner) => owner === undefined);
+    const former = owners.filter(
+      (owner) => owner && owner.secret !== metadata.name && states.get(owner.key)?.state.error === undefined,
+    );
+    return [
+      ...(isLeft ? [`${place} is left behind`] : []),
+      ...former.map((owner) => `${place} is a former one of ${owner?.key}, which is in step`),
+    ];
   });
 }

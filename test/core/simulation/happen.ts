@@ -1,9 +1,10 @@
+import { syncKey } from "../../../lib/keys.ts";
 import { API } from "../world/builders.ts";
 import type { MemoryCluster } from "../world/cluster.ts";
 import type { WorldTime } from "../world/time.ts";
 import { base64 } from "../world/views.ts";
 import { FOREIGN } from "./monitor.ts";
-import type { Action, HandEdit } from "./plan.ts";
+import { type Action, type HandEdit, SECRETS } from "./plan.ts";
 import type { Processes } from "./processes.ts";
 import { declarationOf, ownAuth, type Setting } from "./setting.ts";
 
@@ -21,7 +22,8 @@ const EDITS: Readonly<Record<Exclude<HandEdit, "delete">, object>> = {
 };
 
 /** Does what an action says. What is not there is not done. */
-export async function happen({ setting, processes, time }: Stage, action: Action): Promise<void> {
+export async function happen(stage: Stage, action: Action): Promise<void> {
+  const { setting, processes, time } = stage;
   const cluster = "cluster" in action ? setting.clusters.get(action.cluster) : undefined;
   switch (action.do) {
     case "declare":
@@ -32,6 +34,8 @@ export async function happen({ setting, processes, time }: Stage, action: Action
       return ifThere(cluster, staticSecret(action), () =>
         cluster?.merge(staticSecret(action), { metadata: { annotations: { touched: String(action.at) } } }),
       );
+    case "meanwhile":
+      return ifThere(cluster, staticSecret(action), () => (cluster ? meanwhile(stage, cluster, action) : undefined));
     case "vault-write":
       return setting.write(action.path);
     case "vault-lag":
@@ -80,6 +84,58 @@ async function ifThere(
   work: () => Promise<void> | undefined,
 ): Promise<void> {
   if (await cluster?.get(ref)) await work();
+}
+
+type MeanwhileAction = Extract<Action, { do: "meanwhile" }>;
+
+/** How many of its process's effects a run goes on for before it dies: about as many as it takes to write. */
+const DEATHS = [1, 2, 3, 4] as const;
+
+/** Makes a run of this sync, and changes something while it is under way. */
+async function meanwhile({ processes, time }: Stage, cluster: MemoryCluster, action: MeanwhileAction): Promise<void> {
+  const { how, ms, at } = action;
+  const work = (process: number): void => {
+    const after = DEATHS[ms % DEATHS.length] ?? 0;
+    if (how === "die") time.after(ms, () => processes.crash({ process, after, side: "after", forMs: 1_000 + 10 * ms }));
+    void time.tracked(change(cluster, action, `${at} again`));
+  };
+  processes.meanwhile(syncKey({ ...action, kind: "VaultStaticSecret" }), ms, work);
+  if (how === "die") return nameAnother(cluster, action);
+  return void (await cluster.merge(staticSecret(action), { metadata: { annotations: { touched: String(at) } } }));
+}
+
+/** Changes a sync, or its Secret. */
+async function change(cluster: MemoryCluster, action: MeanwhileAction, touched: string): Promise<void> {
+  const ref = staticSecret(action);
+  const spec = Object((await cluster.get(ref))?.spec);
+  switch (action.how) {
+    case "touch":
+      return ifThere(cluster, ref, () => merged(cluster, ref, { metadata: { annotations: { touched } } }));
+    case "restarts": {
+      const rolloutRestartTargets = spec.rolloutRestartTargets ? null : [{ kind: "Deployment", name: "app" }];
+      return ifThere(cluster, ref, () => merged(cluster, ref, { spec: { rolloutRestartTargets } }));
+    }
+    case "value":
+    case "delete":
+      return handEdit(cluster, secret({ ...action, secret: String(Object(spec.destination).name) }), action.how);
+    case "die":
+      return nameAnother(cluster, action);
+    default:
+      return action.how satisfies never;
+  }
+}
+
+/** Lets a sync name the next one of the Secrets. */
+async function nameAnother(cluster: MemoryCluster, action: MeanwhileAction): Promise<void> {
+  const ref = staticSecret(action);
+  const found = await cluster.get(ref);
+  if (found === undefined) return;
+  const at = SECRETS.indexOf(Object(Object(found.spec).destination).name);
+  await cluster.merge(ref, { spec: { destination: { name: SECRETS[(at + 1) % SECRETS.length] } } });
+}
+
+async function merged(cluster: MemoryCluster, ref: Ref, patch: object): Promise<void> {
+  await cluster.merge(ref, patch);
 }
 
 function lag({ vault }: Setting, path: string, time: WorldTime, ms: number): void {

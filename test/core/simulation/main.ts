@@ -8,7 +8,7 @@ import type { BatchDone } from "./worker.ts";
 const USAGE = `Runs keyferry's core on worlds in memory, each by a seed, and checks the rules from outside.
 
   npm run test:sim -- --seeds 100000 [--from N]     that many runs: prints seeds, steps and violations
-  npm run test:sim -- --seconds 55 --least 200      as many as fit, and at least so many
+  npm run test:sim -- --seconds 50 --least 100 --seeds 1000    as many as fit, at least and at most so many
   npm run test:sim -- --seed N                      one run with its trace; a failing one is shrunk first
   npm run test:sim -- --bug NAME [--seeds N]        with a fault put in: after how many runs is it found?
   npm run test:sim -- --bug all                     each of the faults

@@ -2,6 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import { SECOND_MS } from "../../../lib/clock.ts";
 import { partsOf, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
+import { OWNER_UID_LABEL } from "../../../lib/owner-labels.ts";
+import { CALL_TIMEOUT_MS } from "../../../lib/ports/deps.ts";
 import type { Row } from "../../../lib/ports/rows.ts";
 import type { Lease, LeaseStore } from "../../../lib/ports/store.ts";
 import type { Json } from "../world/api/fields.ts";
@@ -34,10 +36,11 @@ export interface MonitorOptions {
   /** Whether this namespace of this cluster may have what stands at this path of Vault. */
   readonly mayHave: (namespace: string, path: string) => boolean;
   readonly mayRead: (login: { readonly auth: "own" | "default"; readonly namespace: string }, path: string) => boolean;
-  /** A wall clock that is stepped may repeat a restart. */
+  /** A wall clock that is stepped may repeat a restart; one that is stepped back may take an earlier restart for a later one. */
   readonly isClockSteady: boolean;
   /** A process may stand still for as long as a lease lasts, between any two of its calls. */
   readonly canStopForLong: boolean;
+  readonly trace: (line: string) => void;
 }
 
 interface Content {
@@ -53,7 +56,8 @@ interface Held {
 
 export const FOREIGN = "example.com/foreign";
 
-export function monitor({ time, observes, mayHave, mayRead, isClockSteady, canStopForLong }: MonitorOptions): Monitor {
+export function monitor(options: MonitorOptions): Monitor {
+  const { time, observes, mayHave, mayRead, isClockSteady, canStopForLong, trace } = options;
   const violations: string[] = [];
   const say = (violation: string): void => {
     if (violations.length < 20) violations.push(violation);
@@ -90,22 +94,26 @@ export function monitor({ time, observes, mayHave, mayRead, isClockSteady, canSt
     claimed.set(lease.key, (claimed.get(lease.key) ?? 0) + 1);
   };
   const onSettle = (lease: Lease, outcome: string): void => {
+    if (held.get(lease.key)?.lease.fence === lease.fence) held.delete(lease.key);
     if (outcome === "lost") return;
     const latest = fences.get(`${lease.key} ${lease.uid}`);
     if (latest !== undefined && latest !== lease.fence) {
       say(`lease-table 4: ${lease.key} was settled by fence ${lease.fence}, and ${latest} has it`);
     }
-    if (held.get(lease.key)?.lease.fence === lease.fence) held.delete(lease.key);
     const content = written.get(lease.uid);
     if (content !== undefined) recorded.set(lease.uid, content);
   };
-  const mayWrite = (call: KubeCall, process: number): Held | undefined =>
-    [...held.values()].find(({ lease, row, process: holder }) => {
-      const { cluster, namespace } = partsOf(lease.key);
-      if (holder !== process || cluster !== call.cluster || namespace !== call.namespace) return false;
-      const names = [...row.state.owned.map(({ name }) => name), String(Object(row.declared.spec.destination).name)];
-      return names.includes(call.name ?? "");
-    });
+  /** The latest of the leases that this process may write the Secret under. */
+  const leaseFor = (call: KubeCall, process: number): Lease | undefined =>
+    [...held.values()]
+      .filter(({ lease, row, process: holder }) => {
+        const { cluster, namespace } = partsOf(lease.key);
+        if (holder !== process || cluster !== call.cluster || namespace !== call.namespace) return false;
+        const names = [...row.state.owned.map(({ name }) => name), String(Object(row.declared.spec.destination).name)];
+        return names.includes(call.name ?? "");
+      })
+      .map(({ lease }) => lease)
+      .reduce<Lease | undefined>((latest, lease) => (latest && latest.until > lease.until ? latest : lease), undefined);
 
   const onSecret = (cluster: MemoryCluster, { type, object, before }: Change): void => {
     if (writerOf(object, before) !== "keyferry") return;
@@ -118,7 +126,7 @@ export function monitor({ time, observes, mayHave, mayRead, isClockSteady, canSt
     // Who owns it may change without its data.
     if (content === undefined || isDeepStrictEqual(content, before && contentOf(before))) return;
     if (!mayHave(String(namespace), content.path)) say(`tenants: Secret ${place} holds what stands at ${content.path}`);
-    const owner = ownerOf(cluster, object);
+    const owner = writingDeclaration(cluster, object);
     if (owner !== undefined) onData(cluster, owner, content, place);
   };
   const onData = (cluster: MemoryCluster, owner: Stored, content: Content, place: string): void => {
@@ -142,7 +150,7 @@ export function monitor({ time, observes, mayHave, mayRead, isClockSteady, canSt
     const isNow = held.get(key)?.row.declared.generation === generation && Object(spec).path === path;
     const [before, content] = [recorded.get(uid), `${path}#${version}`];
     written.set(uid, content);
-    const isOwed = isNow && isQuiet && before !== undefined && before !== content;
+    const isOwed = isNow && isQuiet && isClockSteady && before !== undefined && before !== content;
     if (isOwed) owed.push({ cluster, namespace: String(namespace), uid, at: time.now() });
   };
   const onDeclaration = ({ object }: Change): void => {
@@ -183,11 +191,15 @@ export function monitor({ time, observes, mayHave, mayRead, isClockSteady, canSt
       ...store,
       async claim(row, options) {
         const answer = await store.claim(row, options);
+        if (answer) trace(`${process} claimed ${row.key} with fence ${answer.lease.fence}`);
         onClaim(process, answer);
         return answer;
       },
       async settle(lease, settlement) {
         const outcome = await store.settle(lease, settlement);
+        trace(
+          `${process} ${outcome} ${lease.key}: ${settlement.state.error?.code} ${JSON.stringify(settlement.schedule)}`,
+        );
         onSettle(lease, outcome);
         return outcome;
       },
@@ -195,15 +207,15 @@ export function monitor({ time, observes, mayHave, mayRead, isClockSteady, canSt
     starts(call, process) {
       const isWrite = call.verb === "patch" || call.verb === "delete";
       if (call.kind.resource !== "secrets" || !isWrite || isLook(call)) return;
+      // The same content is asserted again without a lease (lease-table 7), and looks like any other patch from here.
       const isAsserted = observes(call.cluster) === "apply" && call.verb === "patch";
-      const holder = mayWrite(call, process);
-      const place = `${call.cluster}/${call.namespace}/${call.name}`;
       // Who was stopped for longer than a lease in between two calls is refused by uid and resourceVersion alone.
-      if (canStopForLong) return;
-      if (!holder && !isAsserted)
-        say(`lease-table 1: process ${process} starts to ${call.verb} Secret ${place} without a lease`);
-      if (holder && time.now() > holder.lease.until)
-        say(`lease-table 6: ${call.verb} of Secret ${place} starts after the end of the lease`);
+      if (isAsserted || canStopForLong) return;
+      const lease = leaseFor(call, process);
+      const place = `${call.cluster}/${call.namespace}/${call.name}`;
+      if (!lease) say(`lease-table 1: process ${process} starts to ${call.verb} Secret ${place} without a lease`);
+      else if (time.now() > lease.until - CALL_TIMEOUT_MS)
+        say(`lease-table 6: ${call.verb} of Secret ${place} starts too late for its lease`);
     },
     follow(cluster) {
       cluster.server.objects.onChange((change) => {
@@ -241,11 +253,10 @@ function declarations({ server }: MemoryCluster): readonly Stored[] {
   return kind ? server.objects.list(kind) : [];
 }
 
-/** The one declaration that a Secret belongs to, as it is now. */
-function ownerOf(cluster: MemoryCluster, { metadata }: Json): Stored | undefined {
-  const [owner, ...others] = (Object(metadata).ownerReferences ?? []) as { readonly uid: string }[];
-  if (owner === undefined || others.length > 0) return undefined;
-  return declarations(cluster).find((declared) => declared.metadata.uid === owner.uid);
+/** The declaration that wrote a Secret, as it is now; others may stand beside it. */
+function writingDeclaration(cluster: MemoryCluster, { metadata }: Json): Stored | undefined {
+  const uid = Object(Object(metadata).labels)[OWNER_UID_LABEL];
+  return declarations(cluster).find((declared) => declared.metadata.uid === uid);
 }
 
 export function restartOf(deployment: Json): string {

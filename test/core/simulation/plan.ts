@@ -11,6 +11,15 @@ export type Action = { readonly at: number } & (
       readonly orphan: boolean;
     }
   | { readonly do: "touch"; readonly cluster: string; readonly namespace: string; readonly name: string }
+  /** Somebody touches a sync, and changes it while its run is under way, which takes this much longer. */
+  | {
+      readonly do: "meanwhile";
+      readonly cluster: string;
+      readonly namespace: string;
+      readonly name: string;
+      readonly ms: number;
+      readonly how: Meanwhile;
+    }
   | { readonly do: "vault-write"; readonly path: string }
   | { readonly do: "vault-lag"; readonly path: string; readonly ms: number }
   | {
@@ -36,6 +45,8 @@ export type Action = { readonly at: number } & (
   | { readonly do: "clock-step"; readonly ms: number }
 );
 
+/** `die`: it is to write another Secret, its process dies before it can say so, and then it is to write a third one. */
+export type Meanwhile = "touch" | "restarts" | "value" | "delete" | "die";
 export type HandEdit = "value" | "extra-key" | "label" | "delete" | "annotation";
 
 export interface Declaration {
@@ -65,6 +76,9 @@ const NAMES = ["one", "two", "three"] as const;
 /** `shared` is for all; the others are for the namespace that they begin with. */
 export const PATHS = ["a/x", "a/y", "b/x", "shared"] as const;
 
+/** Longer than a run: what such a sync misses, no refresh puts right. */
+export const SELDOM_SECONDS = 7_200;
+
 /** For so long things happen; then it is quiet. */
 export const BUSY_MS = 90_000;
 
@@ -76,12 +90,11 @@ export function planOf(seed: number): Plan {
     observe: die.chance(0.2) ? ("apply" as const) : ("watch" as const),
   }));
   const isRough = die.chance(0.5);
-  const names = clusters.map(({ name }) => name);
   const processes = die.int(1, 3);
   const actions: Action[] = [];
   for (let left = die.int(3, 6); left > 0; left--)
-    actions.push({ at: die.int(0, 5_000), do: "declare", ...aDeclaration(die, names) });
-  for (let left = die.int(4, 18); left > 0; left--) actions.push(anAction(die, names, processes));
+    actions.push({ at: die.int(0, 5_000), do: "declare", ...aDeclaration(die, clusters) });
+  for (let left = die.int(4, 18); left > 0; left--) actions.push(anAction(die, clusters, processes));
   return {
     seed,
     clusters,
@@ -92,15 +105,18 @@ export function planOf(seed: number): Plan {
   };
 }
 
-function aDeclaration(die: Dice, clusters: readonly string[]): Declaration {
+function aDeclaration(die: Dice, clusters: Plan["clusters"]): Declaration {
+  const { name: cluster, observe } = die.pick(clusters);
+  // With `observe: apply` a refresh alone notices an edit by hand.
+  const seldom = observe === "watch" ? [SELDOM_SECONDS, SELDOM_SECONDS] : [];
   return {
-    cluster: die.pick(clusters),
+    cluster,
     namespace: die.pick(NAMESPACES),
     name: die.pick(NAMES),
     path: die.pick(PATHS),
     secret: die.pick(SECRETS),
     auth: die.chance(0.7) ? "own" : "default",
-    refreshSeconds: die.pick([5, 10, 20, 30]),
+    refreshSeconds: die.pick([5, 10, 20, 30, ...seldom]),
     restarts: die.chance(0.4),
   };
 }
@@ -109,6 +125,7 @@ const KINDS: readonly (readonly [Action["do"], number])[] = [
   ["declare", 6],
   ["undeclare", 3],
   ["touch", 1],
+  ["meanwhile", 4],
   ["vault-write", 6],
   ["vault-lag", 1],
   ["hand-edit", 5],
@@ -132,9 +149,9 @@ function kindOf(die: Dice): Action["do"] {
   return "declare";
 }
 
-function anAction(die: Dice, clusters: readonly string[], processes: number): Action {
+function anAction(die: Dice, clusters: Plan["clusters"], processes: number): Action {
   const at = die.int(1_000, BUSY_MS);
-  const cluster = die.pick(clusters);
+  const { name: cluster } = die.pick(clusters);
   const namespace = die.pick(NAMESPACES);
   const kind = kindOf(die);
   switch (kind) {
@@ -144,6 +161,10 @@ function anAction(die: Dice, clusters: readonly string[], processes: number): Ac
       return { at, do: kind, cluster, namespace, name: die.pick(NAMES), orphan: die.chance(0.1) };
     case "touch":
       return { at, do: kind, cluster, namespace, name: die.pick(NAMES) };
+    case "meanwhile": {
+      const how = die.pick(["touch", "restarts", "value", "delete", "die"] as const);
+      return { at, do: kind, cluster, namespace, name: die.pick(NAMES), ms: die.int(0, 2_000), how };
+    }
     case "vault-write":
       return { at, do: kind, path: die.pick(PATHS) };
     case "vault-lag":

@@ -1,4 +1,6 @@
+import type { SyncKey } from "../../../lib/keys.ts";
 import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
+import type { LeaseStore } from "../../../lib/ports/store.ts";
 import type { LogFields } from "../../../lib/ports/telemetry.ts";
 import { openSqliteStore, type SqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import type { Effect } from "../world/effects.ts";
@@ -15,8 +17,10 @@ import type { Setting } from "./setting.ts";
 export interface Processes {
   readonly store: SqliteStore;
   readonly queue: MemoryQueue;
-  crash(action: Extract<Action, { do: "crash" }>): void;
+  crash(action: Omit<Extract<Action, { do: "crash" }>, "do" | "at">): void;
   stall(action: Extract<Action, { do: "stall" }>): void;
+  /** When this sync is claimed next, its run takes this much longer, and `work` is done meanwhile. */
+  meanwhile(key: SyncKey, ms: number, work: (process: number) => void): void;
   /** From now on nothing goes wrong with messages, answers come at once, and whoever is dead is started. */
   calm(): void;
   end(): Promise<void>;
@@ -43,6 +47,13 @@ interface Slot {
   readonly index: number;
   process: Keyferry | undefined;
   doom: Doom | undefined;
+  /** For how long the run goes on that somebody interrupts. */
+  holdMs: number;
+}
+
+interface Interruption {
+  readonly ms: number;
+  readonly work: (process: number) => void;
 }
 
 const SLOWEST_MS = 3_000;
@@ -51,6 +62,19 @@ const SHORTEST_SLEEP_MS = 1_000;
 export function processes({ plan, time, setting, monitor, die, trace }: ProcessesOptions): Processes {
   const store = openSqliteStore({ path: ":memory:" });
   let isCalm = false;
+  const interruptions = new Map<SyncKey, Interruption>();
+  const interrupted = (shared: LeaseStore, slot: Slot): LeaseStore => ({
+    ...shared,
+    async claim(row, options) {
+      const answer = await shared.claim(row, options);
+      const next = interruptions.get(row.key);
+      if (!answer || !next) return answer;
+      interruptions.delete(row.key);
+      time.after(0, () => next.work(slot.index));
+      slot.holdMs = next.ms;
+      return answer;
+    },
+  });
   const queue = memoryQueue({
     time,
     visibilityMs: 60_000,
@@ -68,6 +92,7 @@ export function processes({ plan, time, setting, monitor, die, trace }: Processe
     index,
     process: undefined,
     doom: undefined,
+    holdMs: 0,
   }));
 
   const latency = (): number =>
@@ -111,6 +136,9 @@ export function processes({ plan, time, setting, monitor, die, trace }: Processe
       try {
         return await work();
       } finally {
+        const { holdMs } = slot;
+        slot.holdMs = 0;
+        await wait(holdMs);
         await meet(slot, process, name, isDoomed(slot, "after"));
         await wait(latency());
       }
@@ -126,7 +154,7 @@ export function processes({ plan, time, setting, monitor, die, trace }: Processe
     let process: Keyferry | undefined;
     process = keyferry({
       ...{ time, queue, log },
-      store: monitor.store(store, slot.index),
+      store: monitor.store(interrupted(store, slot), slot.index),
       tokens: store.tokens(),
       clusterOf: (name) => setting.clusters.get(name),
       vaultAt: () => setting.vault,
@@ -161,8 +189,12 @@ export function processes({ plan, time, setting, monitor, die, trace }: Processe
       const slot = slots[process];
       if (slot) slot.doom = { left: after, side: "after", stallMs: ms };
     },
+    meanwhile(key, ms, work) {
+      interruptions.set(key, { ms, work });
+    },
     calm() {
       isCalm = true;
+      interruptions.clear();
       for (const slot of slots) {
         slot.doom = undefined;
         start(slot);

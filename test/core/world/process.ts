@@ -71,10 +71,11 @@ const NOT_OF_PORTS = new Set<PropertyKey>(["counts", "tokens", Symbol.asyncDispo
 const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
 export function keyferry(parts: ProcessParts): Keyferry {
-  const { time, fleet, random, log, metrics } = parts;
+  const { time, fleet, random, metrics } = parts;
   const { clock = time.now, effect: around = plainly, installation = "world" } = parts;
   const life = new AbortController();
   let isDead = false;
+  const log = ofTheLiving(parts.log, () => isDead);
   const listeners: (() => void)[] = [];
   const effect: Effect = async (name, work, about) => {
     if (isDead) return never();
@@ -91,7 +92,7 @@ export function keyferry(parts: ProcessParts): Keyferry {
   };
   const clients = memoryClients({ time, clusterOf: parts.clusterOf, effect });
   const apis = kubernetesApis({ clients, clock, log });
-  const openClient = () => memoryVaultClient({ time, vaultAt: parts.vaultAt, effect });
+  const openClient = () => memoryVaultClient({ time, vaultAt: parts.vaultAt, effect, clock });
   const sealing = {
     keys: async () => [Buffer.alloc(32, 9)],
     installation,
@@ -120,6 +121,8 @@ export function keyferry(parts: ProcessParts): Keyferry {
     crash() {
       isDead = true;
       for (const listener of listeners.splice(0)) listener();
+      // Nothing waits any more: otherwise its signals would keep the world in memory.
+      life.abort();
     },
     async handle(message) {
       const { failed } = await reconcile.handle(message, life.signal);
@@ -146,6 +149,16 @@ export function keyferry(parts: ProcessParts): Keyferry {
 }
 
 export const TICK_MS = SECOND_MS;
+
+/** A process that died logs nothing of its end. */
+function ofTheLiving(log: Log, isDead: () => boolean): Log {
+  const say =
+    (level: keyof Log): Log["info"] =>
+    (...args) => {
+      if (!isDead()) log[level](...args);
+    };
+  return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
+}
 
 /** Every method that is asked is an effect; what the store really takes, the clock waits for. */
 function withEffects<T extends object>(target: T, prefix: string, effect: Effect, time: WorldTime): T {

@@ -3,7 +3,7 @@ import { type RequestOutcome, SyncError } from "../../../lib/errors.ts";
 import type { VaultTarget } from "../../../lib/ports/vault.ts";
 import { type Asked, describe } from "../../../lib/vault/asked.ts";
 import { networkError, timedOut } from "../../../lib/vault/network-errors.ts";
-import { askedOf, type VaultClient, type VaultQuestion } from "../../../lib/vault/vault-client.ts";
+import { askedOf, startsTooLate, type VaultClient, type VaultQuestion } from "../../../lib/vault/vault-client.ts";
 import { type Effect, plainly } from "./effects.ts";
 import type { WorldTime } from "./time.ts";
 import { decoded, type MemoryVault } from "./vault.ts";
@@ -12,12 +12,19 @@ export interface VaultClientOptions {
   readonly time: WorldTime;
   readonly vaultAt: (address: string) => MemoryVault | undefined;
   readonly effect?: Effect;
+  /** Of the process. */
+  readonly clock?: () => EpochMs;
 }
 
 const KNOWN_MS = 60_000;
 
 /** The client that keyferry's Vault end is wired with, over Vaults in memory. */
-export function memoryVaultClient({ time, vaultAt, effect = plainly }: VaultClientOptions): VaultClient {
+export function memoryVaultClient({
+  time,
+  vaultAt,
+  effect = plainly,
+  clock = time.now,
+}: VaultClientOptions): VaultClient {
   const answeredAt = new Map<string, EpochMs>();
   const addressOf = ({ address }: VaultTarget): string => address.replace(/\/+$/, "");
 
@@ -38,6 +45,7 @@ export function memoryVaultClient({ time, vaultAt, effect = plainly }: VaultClie
       if (signal.aborted) throw givenUp(asked, "none");
       return effect(effectOf(question), async () => {
         const vault = await reached(target, asked, signal);
+        if (clock() > (question.startBy ?? Number.POSITIVE_INFINITY)) throw startsTooLate(asked);
         const answer = await vault.serve(questionOf(question), { timeoutMs: target.timeoutMs, signal });
         if (answer === "cut") throw refused("ECONNRESET", asked);
         if (answer === "swallowed")

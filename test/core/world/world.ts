@@ -67,8 +67,8 @@ export interface World extends AsyncDisposable {
   reads(path: string): number;
   /** What it costs while something happens. */
   counting(work: () => Promise<void>): Promise<Costs>;
-  /** Starts another process, which has the work from then on. `effect` is around each of its effects. */
-  start(options?: { readonly effect?: Effect }): Keyferry;
+  /** Starts another process, which has the work from then on unless it is idle. `effect` is around each of its effects. */
+  start(options?: { readonly effect?: Effect; readonly isIdle?: boolean }): Keyferry;
   /** Every process dies. Leases remain. */
   crash(): void;
   /** Another fleet from the next process on. */
@@ -128,7 +128,7 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
     if (!found) throw new Error(`this world has no cluster ${name}`);
     return found;
   };
-  const start: World["start"] = ({ effect } = {}) => {
+  const start: World["start"] = ({ effect, isIdle = false } = {}) => {
     const process = keyferry({
       ...{ time, store, queue, random },
       tokens: store.tokens(),
@@ -140,7 +140,8 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
       ...(effect ? { effect } : {}),
     });
     const crashed = (what: string, error: unknown): void => line("error")(`${what}-crashed`, { error: String(error) });
-    runEngine(process, { clusters: () => settings, queue, crashed, tickMs: 1_000, horizonMs: 2_000, watchSeconds: 60 });
+    const engine = { clusters: () => settings, queue, crashed, tickMs: 1_000, horizonMs: 2_000, watchSeconds: 60 };
+    if (!isIdle) runEngine(process, engine);
     processes.push(process);
     return process;
   };

@@ -3,9 +3,11 @@ import { readdir, readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { GetQueueAttributesCommand, type QueueAttributeName, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
 import { type Cluster, waitFor } from "../../harness/index.ts";
+import { startPostgres } from "../../harness/postgres.ts";
 import { type BrokenVault, brokenVault, json } from "../support/broken-vault.ts";
+import { aDynamicSecret, ISSUING_POLICY } from "../support/issuing.ts";
 import { type Place, placeIn } from "../support/place.ts";
-import { authMount, OPERATOR_NAMESPACE } from "../support/world.ts";
+import { authMount, OPERATOR_NAMESPACE, ROLE } from "../support/world.ts";
 import { type Deployed, STACK, startDeployed } from "./support/deployed.ts";
 
 const NS = "team-a";
@@ -196,7 +198,8 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
       assert.equal(error, "Unhandled");
       assert.match(JSON.stringify(payload), /DynamoDB refuses \w+ on table [^:]+: allow dynamodb:/);
     }
-    assert.equal((await deployed.logged("tick", "invocation-failed")).at(-1)?.line.code, "STORE_DENIED");
+    const failures = await deployed.logged("tick", "invocation-failed");
+    assert.ok(failures.some(({ line }) => line.code === "STORE_DENIED"));
     assert.equal((await deployed.tick()).error, undefined);
   });
 
@@ -209,8 +212,34 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
       A_TICK_MS,
     );
     await deployed.world.vault.putKv("kv", "db", { user: "app", password: "three" });
-    await one().secretThat("db", ({ data }) => data.password === "three", A_TICK_MS);
+    await Promise.all(
+      places.map((place) => place.secretThat("db", ({ data }) => data.password === "three", A_TICK_MS)),
+    );
     await deployed.uploadFleet();
+  });
+
+  it("keeps credentials of 15 s: renewed between ticks, they log in long after their lease, until their declaration goes", async () => {
+    const { vault } = deployed.world;
+    await using postgres = await startPostgres();
+    await vault.writePolicy(ROLE, ISSUING_POLICY);
+    await vault.enableDatabase(postgres);
+    await vault.putDatabaseRole("app", { defaultTtl: "15s", maxTtl: "1h" });
+    const { cluster } = one();
+    await cluster.apply(aDynamicSecret(NS, "login"));
+    const { data } = await one().secretThat("login", (secret) => secret.data.password !== undefined, 2 * A_TICK_MS);
+    const [id = ""] = await vault.leases("database/creds/app");
+    const issued = Date.parse((await vault.lease(id))?.issueTime ?? "");
+    await waitFor(
+      "the credential to outlive its lease by far",
+      async () => Date.now() > issued + 100_000,
+      2 * A_TICK_MS,
+    );
+    assert.deepEqual(await vault.leases("database/creds/app"), [id]);
+    assert.equal(await postgres.login(data.username ?? "", data.password ?? ""), true);
+    assert.deepEqual((await one().secret("login"))?.data, data);
+    await cluster.delete(aDynamicSecret(NS, "login"));
+    await waitFor("its end", async () => (await vault.leases("database/creds/app")).length === 0, 2 * A_TICK_MS);
+    assert.equal(await postgres.login(data.username ?? "", data.password ?? ""), false);
   });
 
   it("changes nothing when it is deployed again", async () => {

@@ -94,22 +94,39 @@ function mustBeSound(logs: readonly LogLine[]): void {
   if (bugs.length > 0) throw new Error(`the engine told of ${bugs.length} bugs, first ${JSON.stringify(bugs[0])}`);
 }
 
+/** By a connection of its own: one that was kept may be closed by the engine just when it is used again. */
+const ask = (url: string): Promise<Response> => fetch(url, { headers: { connection: "close" } });
+
+/** A machine that is busy is no defect. */
+const START_MS = 120_000;
+
 /** Starts the engine and waits until every cluster was taken in. */
 export async function startEngine(world: World, options: EngineOptions = {}): Promise<RunningEngine> {
-  const launched = launchEngine(world, options);
+  // One that does not become ready is ended: left to itself, it would keep the test's process for good.
+  await using unready = new AsyncDisposableStack();
+  const launched = unready.use(launchEngine(world, options));
   const { child, logs, output } = launched;
-  const started = await waitFor("the engine to start", async () => {
-    if (child.exitCode !== null)
-      throw new Error(`keyferry run ended with ${child.exitCode}:\n${output().slice(-4_000)}`);
-    return logs.find((line) => line.event === "engine-started");
-  });
+  const started = await waitFor(
+    "the engine to start",
+    async () => {
+      if (child.exitCode !== null)
+        throw new Error(`keyferry run ended with ${child.exitCode}:\n${output().slice(-4_000)}`);
+      return logs.find((line) => line.event === "engine-started");
+    },
+    START_MS,
+  );
   const url = String(started.listening);
-  await waitFor("the engine to be ready", async () => {
-    const answer = await fetch(`${url}/readyz`);
-    // A cluster that can't be looked at was tried as well.
-    return answer.ok || (await answer.text()).startsWith("no cluster can be read");
-  });
-  return { ...launched, url, metrics: async () => (await fetch(`${url}/metrics`)).text() };
+  await waitFor(
+    "the engine to be ready",
+    async () => {
+      const answer = await ask(`${url}/readyz`);
+      // A cluster that can't be looked at was tried as well.
+      return answer.ok || (await answer.text()).startsWith("no cluster can be read");
+    },
+    START_MS,
+  );
+  unready.move();
+  return { ...launched, url, metrics: async () => (await ask(`${url}/metrics`)).text() };
 }
 
 export interface Ran {
@@ -142,6 +159,7 @@ export function runOnce(world: World, options: EngineOptions = {}): Promise<Ran>
 }
 
 export interface StatusAnswer {
+  readonly leases?: readonly { readonly state: string; readonly lease?: string; readonly left?: number }[];
   readonly clusters: readonly {
     readonly name: string;
     readonly state: string;
@@ -161,6 +179,8 @@ export interface StatusAnswer {
 }
 
 export async function status(world: World, options: EngineOptions = {}): Promise<StatusAnswer> {
-  const { stdout } = await keyferry(argsOf("status", world, { ...options, args: ["-o", "json"] }));
+  const { stdout } = await keyferry(
+    argsOf("status", world, { ...options, args: ["-o", "json", ...(options.args ?? [])] }),
+  );
   return JSON.parse(stdout) as StatusAnswer;
 }

@@ -11,7 +11,7 @@ export interface IssuingPlace extends StartedPlace, AsyncDisposable {
   tokens(settings: Readonly<Record<string, unknown>>): Promise<void>;
 }
 
-const POLICY = [
+export const ISSUING_POLICY = [
   'path "kv/*" { capabilities = ["read"] }',
   'path "database/creds/*" { capabilities = ["read"] }',
   'path "database/static-creds/*" { capabilities = ["read"] }',
@@ -31,7 +31,7 @@ export async function startIssuing(
   started.defer(() => endAll(place.world));
   started.use(postgres);
   const { vault } = place.world;
-  await vault.writePolicy(ROLE, POLICY);
+  await vault.writePolicy(ROLE, ISSUING_POLICY);
   await vault.enableDatabase(postgres);
   await vault.putDatabaseRole("app", { defaultTtl: "20s", maxTtl: "1h" });
   const parts = started.move();

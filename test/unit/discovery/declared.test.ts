@@ -37,4 +37,13 @@ describe("what is stored of a resource", () => {
     const usual = { secretMAC: "x" };
     assert.deepEqual(declaredOf(aCluster(), VAULT_STATIC_SECRET, seen({ status: usual })).seen.status, usual);
   });
+
+  it("lease-table 5: has a version of its own by each thing that is read of it, and by nothing else", () => {
+    const hashOf = (more: Partial<SeenResource>) => declaredOf(aCluster(), VAULT_STATIC_SECRET, seen(more)).hash;
+    const same = [{}, { status: { a: 1 } }, { resourceVersion: "8" }].map(hashOf);
+    assert.equal(new Set(same).size, 1);
+    const others = [{ generation: 2 }, { spec: { a: 1 } }, { labels: { a: "1" } }, { annotations: { a: "1" } }];
+    const hashes = [{}, ...others, { deleting: true }].map(hashOf);
+    assert.equal(new Set(hashes).size, hashes.length);
+  });
 });

@@ -31,7 +31,7 @@ async function aPass(more: { readonly clusters?: object; readonly leases?: objec
   const row = (await store.claimCluster("east", { now: NOW, until })) ?? assert.fail();
   let made = 0;
   const deps = {
-    leases: Object.assign(Object.create(store), more.leases),
+    leases: { ...store, ...more.leases },
     clusters: { list: async () => ({ items: [], resourceVersion: "9" }), ...more.clusters },
     secrets: {
       hmacKey: async () => undefined,

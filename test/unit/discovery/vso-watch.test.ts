@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
 import { vsoWatch } from "../../../lib/discovery/vso-watch.ts";
+import { SyncError } from "../../../lib/errors.ts";
 import type { VsoLease } from "../../../lib/ports/clusters.ts";
 import type { SeenResource } from "../../../lib/ports/resources.ts";
 import type { ClusterState } from "../../../lib/ports/store.ts";
@@ -18,6 +19,7 @@ function aScene(lease?: VsoLease) {
     object: undefined as SeenResource | undefined,
     stored: {} as NonNullable<ClusterState["vsoIn"]>,
     leasesAsked: 0,
+    fails: undefined as Error | undefined,
     gets: 0,
     opened: [] as (string | undefined)[],
   };
@@ -26,6 +28,7 @@ function aScene(lease?: VsoLease) {
     clusters: {
       vsoLease: async () => {
         scene.leasesAsked++;
+        if (scene.fails) throw scene.fails;
         return scene.lease;
       },
     },
@@ -115,6 +118,16 @@ describe("another controller, as watch passes see it", () => {
     await see("shop", "db", START + 10 * SECOND_MS);
     await see("shop", "other", START + 10 * SECOND_MS);
     assert.deepEqual([scene.opened.length, watch.latest()], [1, {}]);
+  });
+
+  it("a lease that could not be read is asked for again with the next write", async () => {
+    const { scene, watchPass } = aScene();
+    const { see } = watchPass();
+    scene.fails = new SyncError("KUBE_UNREACHABLE", "away");
+    await assert.rejects(see("shop"), scene.fails);
+    scene.fails = undefined;
+    await see("shop");
+    assert.equal(scene.leasesAsked, 2);
   });
 
   it("however much is written, the lease is asked for every 10 s, and so is each namespace; what is remembered has a bound", async () => {

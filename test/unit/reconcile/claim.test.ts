@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SECOND_MS } from "../../../lib/clock.ts";
 import type { ErrorCode } from "../../../lib/errors.ts";
+import { cleanupKey } from "../../../lib/keys.ts";
 import { LEASE_MS, type ReconcileDeps } from "../../../lib/ports/deps.ts";
 import type { KeysMessage, WorkMessage } from "../../../lib/ports/queue.ts";
 import { EMPTY_STATE, type OwnedSecret } from "../../../lib/ports/rows.ts";
@@ -204,6 +205,60 @@ describe("the claim on a row", () => {
     await (await scene.worker()).take();
     await assert.rejects(late.record({ rolledDigest: "late" }), { code: "LEASE_LOST" });
     assert.equal((await scene.row()).state.rolledDigest, undefined);
+  });
+
+  /** A run at work, and the clean-up of its declaration, which came to nothing and waits for the run. */
+  async function anAwaitedRun(scene: Awaited<ReturnType<typeof aScene>>) {
+    const run = await scene.worker(NEW);
+    await run.take();
+    await scene.store.tombstone(KEY, run.row.declared.uid, scene.now());
+    const key = cleanupKey(KEY, run.row.declared.uid);
+    const cleanup = async () => (await scene.store.read([key], "strong")).get(key) ?? assert.fail("no clean-up");
+    const { state, ...row } = await cleanup();
+    const claimed = await scene.store.claim({ ...row, state }, { now: scene.now(), until: scene.now() + LEASE_MS });
+    const schedule = { kind: "due", at: state.busyUntil ?? assert.fail("it does not wait") } as const;
+    await scene.store.settle(claimed?.lease ?? assert.fail(), { state, schedule, now: scene.now() });
+    scene.pass(SECOND_MS);
+    return { run, key, dueAt: async () => (await cleanup()).dueAt, waitsUntil: schedule.at };
+  }
+
+  it("lease-table 8: tells the clean-up that waits for its run, whatever it found, that this is over", async () => {
+    for (const code of [undefined, "DECLARATION_GONE", "VAULT_DENIED", "KUBE_DENIED"] as const) {
+      await using scene = await aScene();
+      const { run, key, dueAt } = await anAwaitedRun(scene);
+      const state = { ...EMPTY_STATE, ...(code && { error: { code, message: "", since: START } }) };
+      await run.settle({ state, schedule: { kind: "parked" }, now: scene.now() });
+      assert.equal(await dueAt(), scene.now(), code);
+      assert.deepEqual(scene.messages, [{ kind: "keys", keys: [key], lane: "now", at: scene.now() }]);
+    }
+  });
+
+  it("lease-table 8: leaves it to wait while a request without an answer may still be carried out", async () => {
+    const unanswered = [
+      "KUBE_UNREACHABLE",
+      "KUBE_NO_ANSWER",
+      "KUBE_FAILED",
+      "KUBE_ANSWER_INVALID",
+      "DEADLINE_EXCEEDED",
+    ];
+    for (const code of unanswered as readonly ErrorCode[]) {
+      await using scene = await aScene();
+      const { run, dueAt, waitsUntil } = await anAwaitedRun(scene);
+      const state = { ...EMPTY_STATE, error: { code, message: "", since: START } };
+      await run.settle({ state, schedule: { kind: "parked" }, now: scene.now() });
+      assert.equal(await dueAt(), waitsUntil, code);
+      assert.deepEqual(scene.messages, []);
+    }
+  });
+
+  it("lease-table 8: tells it so when it can't record, and writes nothing after that", async () => {
+    await using scene = await aScene();
+    const { run, key, dueAt } = await anAwaitedRun(scene);
+    await run.require();
+    await assert.rejects(run.record({ rolledDigest: "late" }), { code: "LEASE_LOST" });
+    assert.equal(await dueAt(), scene.now());
+    assert.deepEqual(scene.messages, [{ kind: "keys", keys: [key], lane: "now", at: scene.now() }]);
+    await assert.rejects(run.require(), { code: "LEASE_LOST" });
   });
 
   it("lease-table 14: sends a row on that is due before ticks come to it, but not one that waits for an outage's end", async () => {

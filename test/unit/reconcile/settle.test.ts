@@ -50,6 +50,18 @@ describe("settle: when next?", () => {
     });
   });
 
+  it("lets a failed row run for the restart that it owes, once at most before its own next time", () => {
+    const owing = (at: number) => ({ ...EMPTY_STATE, rollout: { digest: "d", since: NOW, at, attempts: 0 } });
+    const scheduleOf = (code: ErrorCode, at: number) => settleFailed(owing(at), error(code), timing()).schedule;
+    for (const code of ["VAULT_DENIED", "SPEC_INVALID"] as const) {
+      const without = settleFailed(EMPTY_STATE, error(code), timing()).schedule;
+      assert.deepEqual(scheduleOf(code, NOW + 1), { kind: "due", at: NOW + 1 });
+      assert.deepEqual(scheduleOf(code, NOW), without, "it was tried in this run");
+    }
+    const soon = settleFailed(EMPTY_STATE, error("VAULT_FAILED"), timing()).schedule;
+    assert.deepEqual(scheduleOf("VAULT_FAILED", NOW + 3_600_000), soon);
+  });
+
   it("waits for an event when there is no interval, or for the time that its kind asks for", () => {
     assert.deepEqual(settleSynced(row, EMPTY_STATE, "event", timing()).schedule, { kind: "parked" });
     const at = NOW + 5_000;

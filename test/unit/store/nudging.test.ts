@@ -85,6 +85,6 @@ it("lease-table 30: an expectation is over once it was met, or 30 s later", () =
     [undefined, EXPECTED_MS, true],
     [4, EXPECTED_MS, true],
   ] as const) {
-    assert.equal(isExpectationOver(expect, reached, NOW + after), isOver, `${reached} after ${after} ms`);
+    assert.equal(isExpectationOver(expect, NOW + after, reached), isOver, `${reached} after ${after} ms`);
   }
 });

@@ -78,7 +78,7 @@ describe("the state of a row, as it is read", () => {
     ...NEEDED,
     ...{ awaits: ["a"], place: PLACE, waitsFor: "w", digest: "d", rolledDigest: "r", rollout: ROLLOUT },
     ...{ appliedHash: "h", seen: SEEN, error: ERROR, syncedAt: 1, settledAt: LAST, bridgeUntil: 3, busyUntil: 4 },
-    ...{ retainUntil: 5, unsent: [UNSENT], unknown: "it passes" },
+    ...{ busyFence: 5, retainUntil: 5, unsent: [UNSENT], unknown: "it passes" },
   };
   const EMPTY = { refs: [], owned: [], attempts: 0 };
   const read = (value: unknown) => soundState(value, () => undefined);
@@ -103,7 +103,7 @@ describe("the state of a row, as it is read", () => {
       { ...SEEN, resourceVersion: "1".repeat(21) },
     ],
     ...{ error: NO_ERROR, syncedAt: NO_TIME, settledAt: NO_TIME, bridgeUntil: NO_TIME, busyUntil: NO_TIME },
-    ...{ retainUntil: NO_TIME, unsent: ["a", {}, ...broken(UNSENT).map((one) => [one])] },
+    ...{ busyFence: NO_COUNT, retainUntil: NO_TIME, unsent: ["a", {}, ...broken(UNSENT).map((one) => [one])] },
   });
 
   it("begins anew when it can't be read, which is told", () => {

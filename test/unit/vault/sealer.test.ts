@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { createCipheriv, randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { sealer } from "../../../lib/vault/sealer.ts";
@@ -36,7 +36,40 @@ describe("a sealer", () => {
     for (const cut of ["", "AAAA", sealed.text.slice(0, 36)]) assert.equal(box.open(cut, "a"), undefined);
   });
 
+  it("makes nonce, tag and ciphertext, as texts of earlier versions are", () => {
+    const fixed = sealer([Buffer.alloc(32, 7)], (count) => Buffer.alloc(count, 1));
+    const { text: sealed, serial } = fixed.seal(text, "a");
+    assert.equal(serial, "01".repeat(12));
+    const nonce = Buffer.alloc(12, 1);
+    const cipher = createCipheriv("aes-256-gcm", Buffer.alloc(32, 7), nonce).setAAD(Buffer.from("a"));
+    const body = Buffer.concat([cipher.update(text), cipher.final()]);
+    assert.equal(sealed, Buffer.concat([nonce, cipher.getAuthTag(), body]).toString("base64"));
+  });
+
+  it("opens what is nonce and tag alone: nothing was sealed", () => {
+    const sealed = box.seal(Buffer.alloc(0), "a");
+    assert.equal(Buffer.from(sealed.text, "base64").length, 28);
+    assert.deepEqual(box.open(sealed.text, "a"), Buffer.alloc(0));
+  });
+
+  it("does not take a part of a tag for the whole", () => {
+    const nothing = Buffer.from(box.seal(Buffer.alloc(0), "a").text, "base64");
+    for (const length of [16, 20, 24, 27]) {
+      assert.equal(box.open(nothing.subarray(0, length).toString("base64"), "a"), undefined, `${length} bytes`);
+    }
+  });
+
+  it("seals with its first key, and opens what any of them sealed", () => {
+    const [now, former] = [Buffer.alloc(32, 9), Buffer.alloc(32, 7)];
+    const both = sealer([now, former], randomBytes);
+    assert.deepEqual(both.open(box.seal(text, "a").text, "a"), text);
+    assert.deepEqual(sealer([now], randomBytes).open(both.seal(text, "a").text, "a"), text);
+    assert.equal(box.open(both.seal(text, "a").text, "a"), undefined);
+  });
+
   it("takes no key of another length", () => {
-    assert.throws(() => sealer([Buffer.alloc(16)], randomBytes), /32 bytes/);
+    for (const keys of [[], [Buffer.alloc(16)], [Buffer.alloc(32), Buffer.alloc(33)]]) {
+      assert.throws(() => sealer(keys, randomBytes), /32 bytes/);
+    }
   });
 });

@@ -38,15 +38,23 @@ interface Given {
   readonly there?: SeenSecret;
   /** Refuses the first apply by its precondition. */
   readonly conflicts?: boolean;
+  /** The type that a Secret has, which can't be changed. */
+  readonly typed?: string;
+  /** The API server refuses another type until the Secret is deleted. */
+  readonly refusesType?: boolean;
+  /** Data keys that others own. */
+  readonly foreignKeys?: readonly string[];
+  /** How often the lease is still there when it is demanded. */
+  readonly demands?: number;
 }
 
 /** Converges once, before a cluster that holds at most one Secret; answers what was done, in order. */
 async function done({ row = aRow({ declared }), observe = "watch", restarts = false, ...world }: Given) {
   const events: string[] = [];
-  let { there, conflicts = false } = world;
+  let { there, conflicts = false, typed, foreignKeys = [], refusesType = false, demands = 100 } = world;
   const written = (resourceVersion: string) => {
     there = { ...(there ?? THERE), resourceVersion, managed: { fingerprint: "m", ours: true, vso: false } };
-    return { ...there, managed: there.managed, foreignKeys: [] };
+    return { ...there, managed: there.managed, foreignKeys };
   };
   const apis = {
     digestKey: KEY,
@@ -62,11 +70,22 @@ async function done({ row = aRow({ declared }), observe = "watch", restarts = fa
           conflicts = false;
           throw new SyncError("KUBE_CONFLICT", "it changed");
         }
+        if (typed !== undefined || refusesType) throw new SyncError("SECRET_TYPE_DIFFERS", "its type cannot change");
         return written(precondition.resourceVersion ?? "8");
       },
       async takeOverFields() {
         events.push("take over");
         return written("8");
+      },
+      async remove() {
+        events.push("remove");
+        refusesType = false;
+        if (typed !== undefined) [there, typed] = [undefined, undefined];
+      },
+      async dropKeys(_secret: unknown, keys: readonly string[]) {
+        events.push(`drop ${keys}`);
+        foreignKeys = [];
+        return written("9");
       },
       ownedNames: async () => [],
     },
@@ -85,6 +104,7 @@ async function done({ row = aRow({ declared }), observe = "watch", restarts = fa
     async require() {
       if (!isTaken) events.push("claim");
       isTaken = true;
+      if (demands-- <= 0) throw new SyncError("LEASE_LOST", "it ends too soon");
       return simulated.require();
     },
     async record(learned) {
@@ -99,8 +119,13 @@ async function done({ row = aRow({ declared }), observe = "watch", restarts = fa
   };
   const about = { row, settings: { observe }, resolved, data, digest: digestOf(KEY, data) };
   const destination = kubernetesSecrets.toWrite(apis, about);
-  const learned = destination.learned(await converge(destination, claim, forever));
-  return { events, learned, state: claim.row.state };
+  try {
+    const learned = destination.learned(await converge(destination, claim, forever));
+    return { events, learned, state: claim.row.state };
+  } catch (error) {
+    if (!(error instanceof SyncError) || error.code !== "LEASE_LOST") throw error;
+    return { events: [...events, "lost"], learned: { owned: [] }, state: claim.row.state };
+  }
 }
 
 /** In step with its declaration, as far as the row knows. */
@@ -115,6 +140,9 @@ const inStep = (digest: string): Row =>
   });
 const SAME = digestOf(KEY, dataOf("new"));
 const OTHER = digestOf(KEY, dataOf("old"));
+
+const OURS: SeenSecret = { ...THERE, managed: { fingerprint: "m", ours: true, vso: false } };
+const OF_A_TYPE: SeenSecret = { ...OURS, type: "kubernetes.io/tls" };
 
 describe("a Secret of the cluster, brought to what is wanted", () => {
   it("is left alone, unclaimed and unasked, where the row says that it is so already", async () => {
@@ -148,4 +176,29 @@ describe("a Secret of the cluster, brought to what is wanted", () => {
     const without = await done({ there: THERE, row: aRow({ declared, verify: true }) });
     assert.deepEqual(without.events, ["observe", "claim", "take over", "apply 8"], "nothing is restarted");
   });
+
+  it("of another type is tried under its precondition first, so that what may not be made anew is not lost", async () => {
+    const there = { ...THERE, type: "example.com/other", managed: { fingerprint: "m", ours: true, vso: false } };
+    const { events } = await done({ row: inStep(OTHER), there, typed: there.type });
+    assert.deepEqual(
+      events.filter((event) => /apply|remove/.test(event)),
+      ["apply 7", "apply 7", "remove", "apply absent"],
+    );
+  });
+
+  for (const [what, demands, given, events] of [
+    ["the data is recorded", 1, { there: THERE, restarts: true }, ["claim", "record rolledDigest"]],
+    ["fields are taken over", 1, { there: THERE }, ["claim", "take over"]],
+    ["a type is refused", 1, { there: OF_A_TYPE, refusesType: true }, ["claim", "apply 7"]],
+    ["a Secret is deleted", 2, { there: OF_A_TYPE, refusesType: true }, ["claim", "apply 7", "remove"]],
+    ["it is applied", 1, { there: OURS, foreignKeys: ["theirs"] }, ["claim", "apply 7"]],
+  ] as const) {
+    it(`lease-table 6: is not written again after ${what}, when the lease ends too soon`, async () => {
+      const row = aRow({ declared, verify: true });
+      const whole = await done({ ...given, row });
+      assert.deepEqual(whole.events.slice(0, events.length + 1), ["observe", ...events]);
+      assert.ok(whole.events.length > events.length + 1);
+      assert.deepEqual((await done({ ...given, row, demands })).events, ["observe", ...events, "lost"]);
+    });
+  }
 });

@@ -1,0 +1,217 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+import { HOUR_MS } from "../../../lib/clock.ts";
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
+import type { Lease, LeaseStore, Schedule } from "../../../lib/ports/store.ts";
+import { dynamoLeaseStore } from "../../../lib/store/dynamodb/dynamodb-store.ts";
+import { aDeclared, aKey, anIssue, aPushed } from "../../builders.ts";
+import { type Dynalite, TEST_CREDENTIALS } from "../../harness/dynalite.ts";
+import { LEASE_MS, SLOT, START } from "../lease-store/scene.ts";
+import { meter } from "./meter.ts";
+
+const WHEEL = { kind: "wheel", slot: SLOT } as const;
+const KEY = aKey();
+
+/** What happens between the read and the write of one operation: another worker is quicker. */
+export function dynamoBetweenContract(dynalite: () => Dynalite): void {
+  const world = async () => {
+    const { endpoint } = dynalite();
+    const client = new DynamoDBClient({ region: "us-east-1", endpoint, credentials: TEST_CREDENTIALS });
+    const table = await dynalite().createTable();
+    let next: { readonly command: string; readonly work: () => Promise<unknown> } | undefined;
+    const sent: string[] = [];
+    client.middlewareStack.add(
+      (send, { commandName = "" }) =>
+        async (args) => {
+          sent.push(commandName);
+          const { command, work } = next ?? {};
+          if (command === commandName) {
+            next = undefined;
+            await work?.();
+          }
+          return send(args);
+        },
+      { step: "initialize", name: "between" },
+    );
+    const { spent } = meter(client);
+    const store = dynamoLeaseStore({ client, table });
+    const other = dynamoLeaseStore({ client: dynalite().client, table });
+    const row = async () => (await other.read([KEY], "strong")).get(KEY) ?? assert.fail();
+    const claim = async (by: LeaseStore = other, now = START) =>
+      (await by.claim(await row(), { now, until: now + LEASE_MS })) ?? assert.fail();
+    const settle = (lease: Lease, schedule: Schedule = WHEEL, now = START) =>
+      other.settle(lease, { state: EMPTY_STATE, schedule, now });
+    const before = (command: string, work: () => Promise<unknown>): void => {
+      next = { command, work };
+    };
+    const asked = (): readonly string[] => sent.splice(0);
+    await other.declare(aDeclared(), START);
+    return { store, other, row, claim, settle, before, asked, spent, table, [Symbol.dispose]: () => client.destroy() };
+  };
+
+  describe("between a read and a write", () => {
+    it("lease-table 9: a nudge of a due row that is carried out meanwhile has it carried out once more", async () => {
+      for (const many of [false, true]) {
+        using it = await world();
+        const nudge = { now: START + HOUR_MS, verify: true };
+        it.before("UpdateItemCommand", async () => it.settle((await it.claim()).lease, { kind: "parked" }));
+        const due = many ? (await it.store.nudgeAll([KEY], nudge))[0] : await it.store.nudge(KEY, nudge);
+        assert.equal(due?.at, nudge.now);
+        const { dueAt, verify } = await it.row();
+        assert.deepEqual([dueAt, verify], [nudge.now, true]);
+      }
+    });
+
+    it("lease-table 9: a nudge of a claimed row that is settled meanwhile does not wait for the end of that lease", async () => {
+      using it = await world();
+      const { lease } = await it.claim();
+      it.before("UpdateItemCommand", () => it.settle(lease, { kind: "due", at: lease.until }));
+      const due = await it.store.nudge(KEY, { now: START, verify: true });
+      assert.equal(due?.at, START + 2_000);
+      assert.equal((await it.row()).dueAt, START + 2_000);
+    });
+
+    it("lease-table 9: a nudge of a row that an earlier version claimed is not taken for one that was seen", async () => {
+      using it = await world();
+      await it.settle((await it.claim()).lease);
+      // It does not say which nudges its claim saw.
+      const { fence, nudges } = await it.row();
+      const claimed = { fence: fence + 1, leaseUntil: START + LEASE_MS, dueAt: START + LEASE_MS, nudges: nudges + 1 };
+      await dynalite().client.send(
+        new UpdateItemCommand({
+          TableName: it.table,
+          Key: { pk: { S: KEY }, sk: { S: "sync" } },
+          UpdateExpression: "SET fence = :fence, leaseUntil = :leaseUntil, dueAt = :dueAt, nudges = :nudges",
+          ExpressionAttributeValues: Object.fromEntries(
+            Object.entries(claimed).map(([name, value]) => [`:${name}`, { N: String(value) }]),
+          ),
+        }),
+      );
+      assert.equal((await it.store.nudge(KEY, { now: START, verify: false }))?.at, START + LEASE_MS);
+      assert.equal((await it.row()).nudges, nudges + 2);
+    });
+
+    it("lease-table 28: a claim that reads names again does not overwrite what is recorded meanwhile", async () => {
+      using it = await world();
+      const { lease } = await it.claim();
+      const read = await it.row();
+      const now = START + LEASE_MS;
+      it.before("UpdateItemCommand", () =>
+        it.other.record(lease, { ...EMPTY_STATE, owned: [{ name: "recorded" }] }, now - 1),
+      );
+      assert.equal(
+        await it.store.claim(read, { now, until: now + LEASE_MS, owned: [{ name: "new" }] }),
+        undefined,
+        "the next one reads it",
+      );
+      assert.deepEqual((await it.row()).state.owned, [{ name: "recorded" }]);
+    });
+
+    it("lease-table 31: a claim of a path overwrites no nudge, declaration or record, and gives way to a claim", async () => {
+      const claimPush = async (it: Awaited<ReturnType<typeof world>>, now = START) => {
+        const read = await it.row();
+        return (work: () => Promise<unknown>) => {
+          it.before("TransactWriteItemsCommand", work);
+          return it.store.claimPush(read, { now, until: now + LEASE_MS, pushed: [aPushed()] });
+        };
+      };
+      {
+        using it = await world();
+        const claimed = await (await claimPush(it))(() => it.other.nudge(KEY, { now: START, verify: true }));
+        assert.ok(claimed && "lease" in claimed);
+        assert.deepEqual([claimed.row.verify, claimed.row.nudges, claimed.lease.nudges], [true, 1, 0]);
+        assert.deepEqual(await it.row(), claimed.row);
+      }
+      {
+        using it = await world();
+        const changed = aDeclared({ hash: "changed", generation: 2 });
+        const claimed = await (await claimPush(it))(() => it.other.declare(changed, START));
+        assert.ok(claimed && "lease" in claimed);
+        assert.deepEqual(claimed.row.declared, changed);
+        assert.deepEqual(await it.row(), claimed.row);
+      }
+      {
+        using it = await world();
+        const { lease } = await it.claim();
+        const now = START + LEASE_MS;
+        const recorded = { ...EMPTY_STATE, issues: [anIssue({ state: "asking" })] };
+        const claimed = await (await claimPush(it, now))(() => it.other.record(lease, recorded, now - 1));
+        assert.ok(claimed && "lease" in claimed);
+        assert.deepEqual(claimed.row.state, { ...recorded, pushed: [aPushed()] });
+        assert.deepEqual(await it.row(), claimed.row);
+      }
+      {
+        using it = await world();
+        assert.equal(await (await claimPush(it))(() => it.claim()), undefined);
+        assert.equal((await it.row()).state.pushed, undefined);
+      }
+    });
+
+    it("lease-table 4: a nudged settle that another claim overtakes is lost", async () => {
+      using it = await world();
+      const { lease } = await it.claim();
+      await it.other.nudge(KEY, { now: START, verify: false });
+      const now = START + LEASE_MS;
+      it.before("UpdateItemCommand", async () => {
+        it.before("UpdateItemCommand", () => it.claim(it.other, now));
+      });
+      const settlement = { state: { ...EMPTY_STATE, digest: "late" }, schedule: WHEEL, now };
+      assert.equal(await it.store.settle(lease, settlement), "lost");
+      assert.equal((await it.row()).state.digest, undefined);
+    });
+  });
+
+  describe("what is read, and what is asked for in vain", () => {
+    it("lease-table 17: many nudges read their rows in batches, strongly, and once", async () => {
+      using it = await world();
+      const keys = Array.from({ length: 130 }, (_, n) => aKey(`n${n}`));
+      for (const key of keys) await it.other.declare(aDeclared({ key }), START);
+      await it.store.read([KEY], "strong");
+      it.asked();
+      it.spent();
+      await it.store.nudgeAll(keys, { now: START, verify: false });
+      assert.deepEqual(it.asked(), ["BatchGetItemCommand", "BatchGetItemCommand"]);
+      assert.equal(it.spent().reads, 130);
+    });
+
+    it("lease-table 17: a nudge and a claim after a lease that ran out read strongly", async () => {
+      using it = await world();
+      await it.claim();
+      const read = await it.row();
+      await it.store.read([KEY], "strong");
+      const now = START + LEASE_MS;
+      it.spent();
+      await it.store.nudge(KEY, { now, verify: false });
+      assert.equal(it.spent().reads, 1);
+      const claimed = await it.store.claim(read, { now, until: now + LEASE_MS });
+      assert.equal(it.spent().reads, 1);
+      await it.settle(claimed?.lease ?? assert.fail());
+      await it.store.claimPush(await it.row(), { now, until: now + LEASE_MS, pushed: [aPushed()] });
+      assert.equal(it.spent().reads, 2, "the row and the path");
+    });
+
+    it("lease-table 24: a row that somebody holds is not even asked for", async () => {
+      using it = await world();
+      await it.claim();
+      const read = await it.row();
+      const options = { now: START, until: START + LEASE_MS };
+      assert.equal(await it.store.claim(read, options), undefined);
+      assert.equal(await it.store.claimPush(read, { ...options, pushed: [aPushed()] }), undefined);
+      assert.deepEqual(it.asked(), []);
+    });
+
+    it("lease-table 17: a claim of a row that nobody held when it was read reads nothing", async () => {
+      using it = await world();
+      const read = await it.row();
+      await it.store.claim(read, { now: START, until: START + LEASE_MS });
+      assert.deepEqual(it.asked().filter((command) => command === "UpdateItemCommand").length, 1);
+      it.spent();
+      await it.settle((await it.claim(it.other, START + LEASE_MS)).lease);
+      const again = await it.row();
+      it.asked();
+      await it.store.claim(again, { now: START, until: START + LEASE_MS });
+      assert.deepEqual(it.asked(), ["UpdateItemCommand"]);
+    });
+  });
+}
