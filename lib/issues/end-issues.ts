@@ -2,7 +2,7 @@ import type { EpochMs } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { declarationKey, type SyncKey } from "../keys.ts";
 import type { Issue } from "../ports/rows.ts";
-import type { IssueTarget } from "../ports/vault-issues.ts";
+import { type IssueTarget, isApart } from "../ports/vault-issues.ts";
 import type { SecretValue } from "../secret-value.ts";
 import type { IssueDeps } from "./deps.ts";
 import { endedLater, isOver, withIssues } from "./issue-times.ts";
@@ -77,11 +77,25 @@ async function revoke(
 ): Promise<boolean> {
   const { endBy, vaultLease, shared = false } = issue;
   if (token === undefined) return revokeByLogin(deps, key, issue, way, signal);
+  if (!shared && isApart(way)) return revokeApart(deps, issue, way, token, signal);
   // Revoking a shared token would end what the others have.
   const isOwn = endBy !== "lease" && !shared;
   if (isOwn && (await deps.issues.revokeToken(way, token, signal)) === "ended") return true;
   if (vaultLease === undefined) return false;
   return (await deps.issues.revokeLease(way, token, vaultLease.id, signal)) === "ended";
+}
+
+/** A lease that does not end with its token comes first. */
+async function revokeApart(
+  { issues }: Pick<Deps, "issues">,
+  { vaultLease }: Issue,
+  way: IssueTarget,
+  token: SecretValue,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const lease = vaultLease && (await issues.revokeLease(way, token, vaultLease.id, signal));
+  const ended = await issues.revokeToken(way, token, signal);
+  return (lease ?? ended) === "ended";
 }
 
 /** By the shared token of the login that its target names. */

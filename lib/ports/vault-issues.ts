@@ -23,6 +23,11 @@ export interface IssueTarget {
   readonly identity?: VaultIdentity;
 }
 
+/** Whether a lease is in another Vault namespace than its token: then it does not end with the token (seen on OpenBao). */
+export function isApart({ loginNamespace = "", namespace = "" }: IssueTarget): boolean {
+  return loginNamespace !== namespace;
+}
+
 /** The token of one issue: from a login of its own, never shared, and stored only in the issue's row, sealed. */
 export interface OwnToken {
   readonly value: SecretValue;
@@ -103,7 +108,7 @@ export type EndAnswer = "ended" | "denied";
 
 /** What a token may do to its own issue. Every member is false for a batch token. */
 export interface EndRights {
-  /** revoke-self: its leases end with it. */
+  /** revoke-self, if its leases end with it. */
   readonly token: boolean;
   /** sys/leases/revoke. */
   readonly lease: boolean;

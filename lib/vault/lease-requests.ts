@@ -1,13 +1,14 @@
 import { isLosslessNumber } from "lossless-json";
 import { SECOND_MS } from "../clock.ts";
-import type {
-  EndAnswer,
-  EndRights,
-  IssueTarget,
-  LeaseAnswer,
-  RenewAnswer,
-  TokenAnswer,
-  VaultLease,
+import {
+  type EndAnswer,
+  type EndRights,
+  type IssueTarget,
+  isApart,
+  type LeaseAnswer,
+  type RenewAnswer,
+  type TokenAnswer,
+  type VaultLease,
 } from "../ports/vault-issues.ts";
 import type { SecretValue } from "../secret-value.ts";
 import type { JsonObject } from "../util/json.ts";
@@ -94,13 +95,14 @@ export async function endRights(holder: Holder, signal: AbortSignal): Promise<En
   const lease = `${below(way)}${REVOKE_LEASE}`;
   const question = ofToken(holder, "sys/capabilities-self", { paths: [REVOKE_SELF, lease] });
   const answer = await client.ask(way.target, question, signal);
+  const endsWithToken = !isApart(way);
   // The token may not ask, so a revocation must show it.
-  if (answer.status === 403) return { token: true, lease: true };
+  if (answer.status === 403) return { token: endsWithToken, lease: true };
   const asked = askedOf(way.target, question);
   if (answer.status !== 200) throw answerError(asked, answer);
   const { data } = objectOf(asked, answer);
   if (!isLosslessObject(data)) throw invalidAnswer(asked, "has no data object");
-  return { token: mayUpdate(data[REVOKE_SELF]), lease: mayUpdate(data[lease]) };
+  return { token: endsWithToken && mayUpdate(data[REVOKE_SELF]), lease: mayUpdate(data[lease]) };
 }
 
 /** A token asks about paths of its namespace, so those of a namespace below have a prefix. */

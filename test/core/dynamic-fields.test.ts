@@ -82,6 +82,16 @@ describe("the time of a VaultDynamicSecret", () => {
     assert.notEqual(tokenOf("late"), late);
   });
 
+  it("renewalPercent: 0 is no storm of issues", async () => {
+    await using world = await aKubernetesWorld();
+    const params = { kubernetes_namespace: "shop", ttl: "1000s" };
+    const asked = await askedOf(world, async () => {
+      await world.given(aDynamicSecret("zero", { ...ofKubernetes, params, renewalPercent: 0 }));
+      await world.advance("2m");
+    });
+    assert.equal(asked["update kubernetes/creds/robot"], 3);
+  });
+
   it("refreshAfter is when data without a lease is read again", async () => {
     await using world = await anIssuingWorld();
     await world.vault.putKv("old", "pin", { pin: "1" });

@@ -1,4 +1,5 @@
 import { SECOND_MS } from "../../clock.ts";
+import { usedFor } from "../../issues/issue-times.ts";
 import { VAULT_DYNAMIC_SECRET } from "../../resource-kinds.ts";
 import type { JsonObject } from "../../util/json.ts";
 import { issuedKind } from "../issued/issued-kind.ts";
@@ -64,7 +65,7 @@ function goodFor(
   const times = [
     ...(refreshAfterMs === undefined ? [] : [(refreshAfterMs / SECOND_MS) * (REFRESH_PERCENT / 100)]),
     ...[goodForSeconds || undefined, inData].flatMap((seconds) =>
-      seconds === undefined ? [] : [(seconds * renewalPercent) / 100],
+      seconds === undefined ? [] : [usedFor(seconds, renewalPercent)],
     ),
   ];
   return times.length === 0 ? undefined : Math.max(1, Math.min(...times));

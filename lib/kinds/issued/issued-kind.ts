@@ -473,7 +473,8 @@ function warningsOf(live: Issue | undefined, { missing = [], isDenied }: IssuedS
             reason: "NotAllowed",
             message:
               "this login may not revoke its token or its leases (or gives batch tokens), so that a replaced or deleted " +
-              "credential stays valid until its lease ends: allow auth/token/revoke-self, and use service tokens",
+              "credential stays valid until its lease ends: allow auth/token/revoke-self (for a lease in another Vault " +
+              "namespace: sys/leases/revoke there), and use service tokens",
           },
         ]
       : [];

@@ -67,17 +67,17 @@ export function loginMount({ mount, type, tokens, now, isThere }: LoginDeps): Lo
     ];
     return [...checks, ...(type === "kubernetes" ? ofKubernetes : [])].find(([isSo]) => isSo)?.[1];
   };
-  const secretIdOf = ({ settings, secretIds }: Role): Answer => {
+  const newSecretId = ({ settings, secretIds }: Role): string => {
     const secretId = `secret-id-${++made}`;
     secretIds.set(secretId, Number(settings.secret_id_num_uses ?? 0) || Number.POSITIVE_INFINITY);
-    return ok({ data: { secret_id: secretId } });
+    return secretId;
   };
   const roleAt = (question: Question, name: string, part: string | undefined): Answer => {
     const known = roles.get(name);
     if (question.method === "DELETE") return roles.delete(name) ? done() : failed(404);
     if (part === "role-id") return known ? ok({ data: { role_id: known.roleId } }) : failed(404);
     if (part === "secret-id") {
-      return known ? secretIdOf(known) : failed(404);
+      return known ? ok({ data: { secret_id: newSecretId(known) } }) : failed(404);
     }
     const settings = { ...known?.settings, ...bodyOf(question) };
     roles.set(name, { roleId: `role-id-of-${mount}-${name}`, secretIds: new Map(), ...known, settings });
