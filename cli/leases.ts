@@ -100,8 +100,8 @@ async function lookedUp(deps: LookUpDeps, key: SyncKey, issue: Issue): Promise<L
 }
 
 async function needsFormerKey({ seals }: LookUpDeps, key: SyncKey, issue: Issue): Promise<boolean> {
-  const { serial, sealedToken, shared = false } = issue;
-  return !shared && (await seals.sealedBy(sealedToken, declarationKey(key), serial)) === "former";
+  const { serial, sealedToken } = issue;
+  return sealedToken !== "" && (await seals.sealedBy(sealedToken, declarationKey(key), serial)) === "former";
 }
 
 async function left(

@@ -113,7 +113,7 @@ async function recordAsking(
   const { key } = claim.row;
   try {
     mustBeOfUse(token, identity);
-    const rights = token.isBatch ? NO_RIGHTS : await rightsOf(deps, way, identity, token, signal);
+    const rights = token.isBatch ? undefined : await rightsOf(deps, way, identity, token, signal);
     const serial = `${claim.row.fence.toString(36)}-${Math.floor(deps.random() * 2 ** 48).toString(36)}`;
     const lease = await claim.require();
     const askBefore = Math.min(deps.clock() + ASK_WITHIN_MS, lease.until - ISSUE_TIMEOUT_MS - CALL_TIMEOUT_MS);
@@ -126,7 +126,7 @@ async function recordAsking(
       endAt: askBefore + ISSUE_TIMEOUT_MS + maxRequestMs,
       tokenSeconds: token.seconds,
       tokenRenewable: token.renewable,
-      ...(rights.token ? {} : { endBy: rights.lease ? "lease" : "none" }),
+      ...(rights?.token ? {} : { endBy: rights?.lease ? "lease" : "none" }),
     };
     await claim.record({ issues: [...(claim.row.state.issues ?? []), issue], own });
     return { issue, askBefore };
@@ -136,8 +136,6 @@ async function recordAsking(
     throw error;
   }
 }
-
-const NO_RIGHTS: EndRights = { token: false, lease: false };
 
 function mustBeOfUse(token: OwnToken, { mount }: VaultIdentity): void {
   if (token.uses > 0) {
@@ -195,7 +193,8 @@ async function givenUp(
 ): Promise<SyncError> {
   const isDone = error.outcome === "none";
   const next = isDone ? await endedNow(deps, issue, way, token) : endingUnanswered(issue);
-  claim.note({ issues: withIssues(claim.row.state.issues ?? [], new Map([[issue.serial, next]])) });
+  const { issues = [] } = claim.row.state;
+  claim.note({ issues: withIssues(issues, new Map([[issue.serial, next]])) });
   return error;
 }
 

@@ -31,10 +31,10 @@ export function renewable({ tokenSeconds, tokenRenewable, vaultLease }: Ttls): {
 
 /** The seconds within which it must be renewed; undefined when nothing of it can be. */
 export function renewWithinOf(issue: Ttls, renewalPercent: number): number | undefined {
-  const parts = renewable(issue);
+  const { vaultLease, tokenSeconds } = issue;
   const ttls = [
-    ...(parts.lease && issue.vaultLease ? [issue.vaultLease.seconds] : []),
-    ...(parts.token ? [issue.tokenSeconds] : []),
+    ...(vaultLease?.renewable ? [vaultLease.seconds] : []),
+    ...(renewable(issue).token ? [tokenSeconds] : []),
   ];
   if (ttls.length === 0) return undefined;
   const percent = Math.min(renewalPercent, MOST_RENEWAL_PERCENT);
@@ -67,16 +67,16 @@ export function usedFor(seconds: number, renewalPercent: number): number {
 }
 
 /** Whether renewals have to keep it: it is in use, or was not replaced everywhere yet. */
-export function isKept({ state, renewWithin, inUseUntil, endAt }: Issue, now: EpochMs): boolean {
+export function isKept({ state, renewWithin, inUseUntil, endAt = 0 }: Issue, now: EpochMs): boolean {
   if (renewWithin === undefined || state === "asking") return false;
-  return state !== "ending" || inUseUntil !== undefined || (endAt ?? 0) > now;
+  return state !== "ending" || inUseUntil !== undefined || endAt > now;
 }
 
 /** The row's slot on the renew wheel: the phase comes from its key, so that renewals are spread. */
 export function renewSlotOf(key: string, issues: readonly Issue[], now: EpochMs): RefreshSlot | "off" {
-  const within = issues.filter((issue) => isKept(issue, now)).flatMap(({ renewWithin }) => renewWithin ?? []);
+  const within = issues.filter((issue) => isKept(issue, now)).map(({ renewWithin = SHORTEST_S }) => renewWithin);
   if (within.length === 0) return "off";
-  const period = stepWithin(SHORTEST_S * SECOND_MS, Math.min(...within) * SECOND_MS) ?? SHORTEST_S;
+  const period = stepWithin(Math.min(...within) * SECOND_MS);
   return { period, phase: phaseOf(key, period) };
 }
 
@@ -107,7 +107,7 @@ export function endingByItself(issue: Issue, now: EpochMs): Issue {
 }
 
 function goneBy(from: EpochMs, { vaultLease, tokenSeconds }: Issue): Pick<Issue, "goneBy"> {
-  const seconds = Math.max(vaultLease?.seconds ?? 0, tokenSeconds);
+  const seconds = Math.max(vaultLease?.seconds ?? tokenSeconds, tokenSeconds);
   // A token without an end keeps what it issued.
   return tokenSeconds === 0 ? {} : { goneBy: from + seconds * SECOND_MS + GONE_MARGIN_MS };
 }
@@ -115,14 +115,14 @@ function goneBy(from: EpochMs, { vaultLease, tokenSeconds }: Issue): Pick<Issue,
 /** After a failed attempt: again later, until it has ended by itself. */
 export function endedLater(issue: Issue, now: EpochMs): Issue {
   const tries = (issue.tries ?? 0) + 1;
-  const pause = Math.min(MAX_END_PAUSE_MS, FIRST_END_PAUSE_MS * 2 ** Math.min(tries - 1, 10));
+  const pause = Math.min(MAX_END_PAUSE_MS, FIRST_END_PAUSE_MS * 2 ** (tries - 1));
   const last = issue.goneBy ?? Number.POSITIVE_INFINITY;
   return { ...issue, tries, endAt: Math.max(now + SECOND_MS, Math.min(now + pause, last)) };
 }
 
 /** Whether nothing of it can be left in Vault. */
-export function isOver({ goneBy: over }: Issue, now: EpochMs): boolean {
-  return over !== undefined && now >= over;
+export function isOver({ goneBy: over = Number.POSITIVE_INFINITY }: Issue, now: EpochMs): boolean {
+  return now >= over;
 }
 
 /** When the row must look at its ending issues; undefined: it has none. */

@@ -87,7 +87,7 @@ async function ask(
     if (verdict !== "renewed") return verdict;
   }
   // A replaced lease ends by itself.
-  if (!parts.lease || vaultLease === undefined || state === "ending") return "renewed";
+  if (!vaultLease?.renewable || state === "ending") return "renewed";
   return verdictOf(await issues.renewLease(way, token, vaultLease, signal), vaultLease.seconds);
 }
 
@@ -113,8 +113,8 @@ function verdictOf(answer: RenewAnswer, asked: number): Verdict {
 }
 
 /** The pause before a renewal that Vault did not answer is tried again, in ms: several times before the TTL's end. */
-export function renewAgainIn({ renewWithin }: Pick<Issue, "renewWithin">): number {
-  return Math.max(2 * SECOND_MS, Math.min(15 * SECOND_MS, Math.floor(((renewWithin ?? 0) * SECOND_MS) / 4)));
+export function renewAgainIn({ renewWithin = Number.POSITIVE_INFINITY }: Pick<Issue, "renewWithin">): number {
+  return Math.max(2 * SECOND_MS, Math.min(15 * SECOND_MS, Math.floor((renewWithin * SECOND_MS) / 4)));
 }
 
 /**
@@ -122,6 +122,7 @@ export function renewAgainIn({ renewWithin }: Pick<Issue, "renewWithin">): numbe
  * that may have renewed it.
  */
 export function endsAtEarliest({ vaultLease, tokenSeconds }: Issue, { period }: RefreshSlot, at: EpochMs): EpochMs {
-  const ttls = [vaultLease?.seconds ?? 0, tokenSeconds].filter((seconds) => seconds > 0);
+  const { seconds: leaseSeconds = 0 } = vaultLease ?? {};
+  const ttls = [leaseSeconds, tokenSeconds].filter((seconds) => seconds > 0);
   return at + (Math.min(...ttls) - period) * SECOND_MS;
 }

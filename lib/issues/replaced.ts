@@ -30,7 +30,7 @@ export function replacedIssue(issue: Issue, { annotations, targets, revokes }: R
   const { lost: _lost, ...kept } = issue;
   const rest: Issue = { ...kept, replacedAt: now };
   const wish = annotations[REVOKE_REPLACED];
-  const after = wish === undefined ? undefined : parseDuration(wish);
+  const after = parseDuration(wish);
   if (!revokes || wish === "at-end") return endingByItself(rest, now);
   if (after !== undefined) return endingAt(rest, now + after, now);
   if (targets.length === 0) return endingByItself(rest, now);

@@ -1,4 +1,4 @@
-import { vaultOfCircuit } from "../circuits.ts";
+import { circuitOfVault } from "../circuits.ts";
 import { HOUR_MS } from "../clock.ts";
 import type { FleetVault } from "../ports/fleet-vault.ts";
 
@@ -12,7 +12,6 @@ const RETENTION_MS = 24 * HOUR_MS;
 export function retentionOf(circuit: string | undefined, vaults: readonly FleetVault[] = []): number {
   if (circuit === undefined && vaults.length > 0)
     return Math.max(...vaults.map(({ retentionMs = RETENTION_MS }) => retentionMs));
-  const address = circuit && vaultOfCircuit(circuit);
-  const known = vaults.find(({ addresses }) => address !== undefined && addresses.includes(address));
+  const known = vaults.find(({ addresses }) => addresses.some((address) => circuitOfVault(address) === circuit));
   return known?.retentionMs ?? RETENTION_MS;
 }

@@ -41,7 +41,7 @@ export async function cleanUp(deps: ReconcileDeps, cleaning: CleaningUp, batch: 
     return;
   }
   if (isCleanupKey(key)) await wakeSuccessor(deps, key);
-  else await endHandedOver(deps, key, declared.uid);
+  else await endHandedOver(deps, key, declared.uid, batch.signal);
   const { cluster, namespace } = partsOf(key);
   await batch.released.wakeRefused(
     cluster,
@@ -55,10 +55,16 @@ async function wakeSuccessor(deps: ReconcileDeps, key: SyncKey): Promise<void> {
   if (due) await sendDue(deps.queue, [due], deps.clock());
 }
 
-/** What the declaration had in Vault when it was handed over once, before it came back. */
-async function endHandedOver(deps: ReconcileDeps, key: SyncKey, uid: string): Promise<void> {
-  const due = await deps.leases.nudge(cleanupKey(key, uid), { now: deps.clock(), verify: false });
-  if (due) await sendDue(deps.queue, [due], deps.clock());
+/** What the declaration had in Vault when it was handed over once, before it came back: its retention is over. */
+async function endHandedOver(deps: ReconcileDeps, key: SyncKey, uid: string, signal: AbortSignal): Promise<void> {
+  const retired = cleanupKey(key, uid);
+  const row = (await deps.leases.read([retired], "strong")).get(retired);
+  if (row === undefined || !isRetained(row, deps.clock())) return;
+  const claim = claimOf(deps, row);
+  if (!(await claim.take())) return;
+  await endAll(deps, claim, signal);
+  const { retainUntil: _over, ...state } = claim.row.state;
+  await claim.settle(done({ ...claim.row, state }, deps.clock()));
 }
 
 /**

@@ -29,9 +29,9 @@ export async function reconcileRow(deps: CoreDeps, row: Row, message: KeysMessag
   const { cluster, kind: name } = partsOf(row.key);
   const mode = admit(row, message, deps.clock());
   if (mode === undefined) return;
-  if (isRetired(row)) return endRetired(deps, row, batch.signal);
   const settings = deps.fleet(cluster);
-  if (settings === undefined) return isCleanupKey(row.key) ? endRetired(deps, row, batch.signal) : undefined;
+  if (isRetired(row, settings)) return endRetired(deps, row, batch.signal);
+  if (settings === undefined) return;
   if (shouldRelease(row)) return release(deps, row);
   const kind = deps.kinds.of(name);
   const isAway = await isSuspended(deps, row, settings, batch);
@@ -55,8 +55,9 @@ function runSync(deps: CoreDeps, kind: SyncKind, admitted: Admitted, batch: Batc
  * Its cluster, namespace or declaration left us, and only what it has in Vault is left. A declaration that came back and
  * was deleted then has a Secret as well, to be cleaned up.
  */
-function isRetired({ key, state }: Row): boolean {
-  return isCleanupKey(key) && state.retainUntil !== undefined && state.owned.length === 0;
+function isRetired({ key, state }: Row, settings: ClusterSettings | undefined): boolean {
+  if (!isCleanupKey(key)) return false;
+  return settings === undefined || (state.retainUntil !== undefined && state.owned.length === 0);
 }
 
 /** The workloads that may still use a former credential. */

@@ -36,7 +36,8 @@ async function resealRow(deps: ReconcileDeps, row: Row): Promise<readonly Outcom
 
 /** By serial: the key that encrypted its token. */
 async function keysOf({ seals }: ReconcileDeps, { key, state }: Row): Promise<ReadonlyMap<string, SealedBy>> {
-  const own = (state.issues ?? []).filter(({ shared = false }) => !shared);
+  // Without a token: it is ended by a login.
+  const own = (state.issues ?? []).filter(({ sealedToken }) => sealedToken !== "");
   const entries = own.map(
     async ({ serial, sealedToken }) =>
       [serial, await seals.sealedBy(sealedToken, declarationKey(key), serial)] as const,

@@ -38,12 +38,9 @@ export function periodFor(refreshAfterMs: number): number {
   return LADDER.findLast((step) => step * 10 * SECOND_MS <= refreshAfterMs * 9) ?? SHORTEST_S;
 }
 
-/**
- * The largest step within [lowMs, highMs], for slots that must come before a deadline; undefined when there is none.
- * The ladder has one wherever highMs >= 4 s and lowMs <= 0.8 * highMs, from 5 s on.
- */
-export function stepWithin(lowMs: number, highMs: number): number | undefined {
-  return LADDER.findLast((step) => step * SECOND_MS <= highMs && step * SECOND_MS >= lowMs);
+/** The largest step up to that time, for slots that must come before a deadline: from 5 s on at least 0.8 of it. */
+export function stepWithin(ms: number): number {
+  return LADDER.findLast((step) => step * SECOND_MS <= ms) ?? SHORTEST_S;
 }
 
 /**

@@ -49,7 +49,7 @@ describe("another key for tokens", () => {
     assert.deepEqual(await swept(world, [NEW, SEALING_KEY]), { resealed: 1, left: 0, unreadable: 0 });
   });
 
-  it("tells of a token that no key opens, and drops nothing", async () => {
+  it("lease-table 28: tells of a token that no key opens, and drops nothing", async () => {
     await using world = await anIssuingWorld();
     await world.given(aDynamicSecret());
     await world.advance("5s");

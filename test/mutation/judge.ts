@@ -19,6 +19,12 @@ export interface Verdict {
 export interface JudgeOptions {
   readonly root: string;
   readonly tooSlow: readonly string[];
+  /** Whether tests of this file count for mutants of that one. */
+  readonly counts: (test: string, file: string) => boolean;
+  /** Whether tests of this file come first for mutants of that one. */
+  readonly isNearest: (test: string, file: string) => boolean;
+  /** CPU time of tests that a mutant of this file is worth, in ms as measured without it. */
+  readonly mostMsFor: (file: string) => number;
   readonly baselines: readonly Baseline[];
   readonly jobs: number;
   /** Whether there is time for another one. */
@@ -31,6 +37,8 @@ interface Reaching {
   readonly file: string;
   readonly tests: readonly MeasuredTest[];
   readonly ms: number;
+  /** How many imports lie between the test file and the mutated one. */
+  readonly distance: number;
 }
 
 const MUTANTS_OF_A_WORKER = 150;
@@ -38,9 +46,12 @@ const MUTANTS_OF_A_WORKER = 150;
 /** A test that takes this much longer than on the code without the mutant hangs: the machine may be busy with others. */
 const limitOf = (ms: number): number => 10 * ms + 5_000;
 
-/** Puts each mutant in place, alone, and runs the tests that reach it, the likeliest and quickest first, until one of them fails. */
+/**
+ * Puts each mutant in place, alone, and runs the tests that reach it, the nearest and quickest first, until one of them fails
+ * or those that it is worth have passed: it survived then, even if a story further off would notice it.
+ */
 export async function judge(mutants: readonly Mutant[], options: JudgeOptions): Promise<readonly Verdict[]> {
-  const { root, tooSlow, baselines, jobs, goesOn, seen } = options;
+  const { root, tooSlow, counts, isNearest, mostMsFor, baselines, jobs, goesOn, seen } = options;
   using workers = startWorkers({ root, jobsEach: MUTANTS_OF_A_WORKER });
   const importers = importersOf(baselines);
   const kills = new Map<string, number>();
@@ -54,20 +65,26 @@ export async function judge(mutants: readonly Mutant[], options: JudgeOptions): 
   return verdicts.filter((verdict) => verdict !== undefined);
 
   async function run(mutant: Mutant, tag: string): Promise<Pick<Verdict, "outcome" | "by">> {
-    const reaching = baselines.map((one) => reachingOf(one, mutant)).filter(({ tests }) => tests.length > 0);
+    const reaching = baselines
+      .filter(({ file }) => counts(file, mutant.file))
+      .map((one) => reachingOf(one, mutant))
+      .filter(({ tests }) => tests.length > 0);
     if (reaching.length === 0) return { outcome: "unreached" };
+    const nearness = ({ file }: Reaching) =>
+      Number(mirrors(file, mutant.file)) * 2 + Number(isNearest(file, mutant.file));
     const killsBy = ({ file }: Reaching) => kills.get(`${mutant.file} ${file}`) ?? 0;
     const ordered = reaching.sort(
       (one, other) =>
-        Number(mirrors(other.file, mutant.file)) - Number(mirrors(one.file, mutant.file)) ||
+        nearness(other) - nearness(one) ||
         killsBy(other) - killsBy(one) ||
+        one.distance - other.distance ||
         one.ms - other.ms,
     );
     const { failure, stopped } = await workers.run({
       tag,
       mutant: { file: mutant.file, edit: mutant },
       fresh: closureOf(mutant.file, importers),
-      runs: ordered.map(runOf),
+      runs: within(mostMsFor(mutant.file), ordered).map(runOf),
       tooSlow,
     });
     if (stopped !== undefined) return { outcome: stopped === "crashed" ? "killed" : stopped, by: stopped };
@@ -78,10 +95,38 @@ export async function judge(mutants: readonly Mutant[], options: JudgeOptions): 
   }
 }
 
-function reachingOf({ file, tests, shared }: Baseline, mutant: Mutant): Reaching {
-  const isOfAll = isReached(shared, mutant.file, mutant.start);
-  const reaching = tests.filter(({ coverage }) => isOfAll || isReached(coverage, mutant.file, mutant.start));
-  return { file, tests: reaching, ms: reaching.reduce((sum, { ms }) => sum + ms, 0) };
+function reachingOf({ file, tests, shared, imports }: Baseline, mutant: Mutant): Reaching {
+  const at = placeOf(mutant);
+  const isOfAll = isReached(shared, mutant.file, at);
+  const reaching = tests.filter(({ coverage }) => isOfAll || isReached(coverage, mutant.file, at));
+  const ms = reaching.reduce((sum, { ms }) => sum + ms, 0);
+  return { file, tests: reaching, ms, distance: distanceIn(imports, file, mutant.file) };
+}
+
+/** V8 counts what follows `?.` as not run where there is nothing before it: just there the mutant differs. */
+function placeOf({ operator, start }: Mutant): number {
+  return operator === "optional required" ? start - 1 : start;
+}
+
+function distanceIn(imports: Baseline["imports"], from: string, to: string): number {
+  const seen = new Set([from]);
+  for (let [distance, at] = [0, [from]]; at.length > 0; distance++) {
+    if (at.includes(to)) return distance;
+    at = at.flatMap((file) => imports[file] ?? []).filter((file) => !seen.has(file));
+    for (const file of at) seen.add(file);
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
+/** The first tests that fit into this time, and at least one of them. */
+function within(mostMs: number, reaching: readonly Reaching[]): readonly Reaching[] {
+  let spent = 0;
+  const fits = ({ cpuMs }: MeasuredTest) => {
+    const isIn = spent === 0 || spent + cpuMs <= mostMs;
+    if (isIn) spent += cpuMs;
+    return isIn;
+  };
+  return reaching.map((one) => ({ ...one, tests: one.tests.filter(fits) })).filter(({ tests }) => tests.length > 0);
 }
 
 function runOf({ file, tests }: Reaching): TestsOf {

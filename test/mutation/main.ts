@@ -27,6 +27,7 @@ interface Options {
   strict?: boolean;
   jobs: number;
   seconds?: number;
+  testSeconds?: number;
   output: "text" | "json";
 }
 
@@ -42,6 +43,7 @@ const {
   .option("--strict", "strict files only")
   .option("--jobs <n>", "how many at a time", wholeNumber, availableParallelism())
   .option("--seconds <n>", "for how long mutants are tried; the report is of those", wholeNumber)
+  .option("--test-seconds <n>", "test time for one mutant, the nearest tests first", wholeNumber)
   .addOption(new Option("-o, --output <format>", "how to print").choices(["text", "json"]).default("text"))
   .addHelpText("after", HELP)
   .parse()

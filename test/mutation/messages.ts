@@ -23,6 +23,8 @@ export interface Job {
 export interface MeasuredTest {
   readonly name: string;
   readonly ms: number;
+  /** The same on a machine that does nothing else. */
+  readonly cpuMs: number;
   readonly coverage: Coverage;
 }
 

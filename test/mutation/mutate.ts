@@ -22,12 +22,14 @@ export interface MutateOptions {
   readonly jobs: number;
   /** After so long no further mutant is tried. What was tried by then is a sample as well, since the order is by chance. */
   readonly seconds?: number;
+  /** Test time for one mutant, for a first look; else as the config says. */
+  readonly testSeconds?: number;
   readonly progress: (text: string) => void;
 }
 
 /** Makes mutants of the files in scope, tries a sample of them, and says which of them no test noticed. */
 export async function mutate(options: MutateOptions): Promise<Report> {
-  const { root, config, seed, sample, only, strictOnly = false, jobs, seconds, progress } = options;
+  const { root, config, seed, sample, only, strictOnly = false, jobs, seconds, testSeconds, progress } = options;
   const { tooSlow } = config;
   const filesOf = (globs: readonly string[], except: readonly string[]) =>
     globSync([...globs], { cwd: root, exclude: [...except] })
@@ -35,9 +37,10 @@ export async function mutate(options: MutateOptions): Promise<Report> {
       .sort();
   const files = [...new Set(filesOf(config.scope, config.except))];
   const sources = new Map(files.map((file) => [file, readFileSync(join(root, file), "utf8")]));
+  const isStrict = (file: string) => config.strict.some((glob) => matchesGlob(file, glob));
   const all = mutantsOf(sources)
     .filter((mutant) => only === undefined || isChosen(mutant, only))
-    .filter(({ file }) => !strictOnly || config.strict.some((glob) => matchesGlob(file, glob)));
+    .filter(({ file }) => !strictOnly || isStrict(file));
   if (all.length === 0) throw new Error(`no mutants in ${only ?? "the scope"}`);
   const chosen = sampled(all, sample, seed);
   for (const mutant of chosen) mustParse(mutant, sources.get(mutant.file) ?? "");
@@ -48,6 +51,14 @@ export async function mutate(options: MutateOptions): Promise<Report> {
   const verdicts = await judge(chosen, {
     root,
     tooSlow,
+    counts: (test, file) =>
+      config.testsOfSome.every(({ tests, files }) => !matchesGlob(test, tests) || matchesGlob(file, files)),
+    isNearest: (test, file) =>
+      config.nearest.some(({ tests, files }) => matchesGlob(test, tests) && matchesGlob(file, files)),
+    mostMsFor: (file) => {
+      if (testSeconds !== undefined) return testSeconds * 1000;
+      return isStrict(file) ? Number.POSITIVE_INFINITY : config.mostTestMs;
+    },
     baselines: measured,
     jobs,
     goesOn: () => performance.now() < until,

@@ -118,6 +118,9 @@ const FENCE = `export function holds(fence: number, was: number, uid?: string): 
 export function unused(): boolean {
   return true;
 }
+export function nameOf(of?: { readonly name: string }): string {
+  return of?.name ?? "none";
+}
 export function loop(until: number): number {
   let at = 0;
   while (at < until) at += 1;
@@ -126,10 +129,16 @@ export function loop(until: number): number {
 `;
 const TESTED = `import assert from "node:assert/strict";
 import { it } from "node:test";
-import { holds, loop } from "../lib/fence.ts";
+import { holds, loop, nameOf } from "../lib/fence.ts";
 it("holds", () => {
   assert.equal(holds(1, 1, "a"), true);
   assert.equal(holds(1, 2, "a"), false);
+});
+it("names", () => {
+  assert.equal(nameOf({ name: "a" }), "a");
+});
+it("names nothing", () => {
+  assert.equal(nameOf(), "none");
 });
 it("ends", () => {
   assert.equal(loop(2), 2);
@@ -142,6 +151,9 @@ const CONFIG: Config = {
   tests: ["test/*.test.ts"],
   withoutTests: [],
   tooSlow: [],
+  nearest: [],
+  testsOfSome: [],
+  mostTestMs: 5_000,
   enough: { overall: 10, strict: 100 },
 };
 
@@ -238,7 +250,9 @@ describe("a run", () => {
     assert.match(text, /lib\/fence\.ts:6 {2}literal changed, and no test reaches it/);
     assert.match(text, /- return true;\n {2}\+ return false;/);
     assert.match(text, /seed 1: 1 of 1 mutants; 0 killed \(0 by time-out\), 1 survived/);
-    const endless = await run(folder.path, CONFIG, "lib/fence.ts:10");
+    const optional = await run(folder.path, CONFIG, "lib/fence.ts:9");
+    assert.deepEqual(optional.survivors, [], "also what only a test without it shows");
+    const endless = await run(folder.path, CONFIG, "lib/fence.ts:13");
     assert.deepEqual([endless.timedOut > 0, endless.survivors], [true, []], "what never ends is killed");
     assert.equal(readFileSync(join(folder.path, "lib/fence.ts"), "utf8"), FENCE, "the files stay as they are");
   });

@@ -53,15 +53,19 @@ async function runFile(current: UnderWay, { file, tests: chosen }: TestsOf): Pro
   const isChosen = ({ name }: Registered) =>
     (chosen === undefined || Object.hasOwn(chosen, name)) && !job.tooSlow.some((part) => name.includes(part));
   let started = 0;
+  let cpu = process.cpuUsage();
   await runRegistered(registered.filter(isChosen), {
     starts: async ({ name }) => {
       shared.push(await takeCoverage());
       current.where = { file, test: name };
       say({ step: chosen?.[name] ?? UNKNOWN_MS });
       started = performance.now();
+      cpu = process.cpuUsage();
     },
     ends: async ({ name }) => {
-      tests.push({ name, ms: performance.now() - started, coverage: await takeCoverage() });
+      const { user, system } = process.cpuUsage(cpu);
+      const ms = performance.now() - started;
+      tests.push({ name, ms, cpuMs: (user + system) / 1_000, coverage: await takeCoverage() });
       say({ step: ASIDE_MS });
     },
     fails: fail,

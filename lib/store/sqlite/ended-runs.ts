@@ -6,10 +6,10 @@ import { bodyParams, isClaimed, READ_ROW, type SyncRecord, stateOf } from "./row
 /** Tells a clean-up that the run is over for which it waits. */
 export function endedRuns(connection: Connection): Pick<SyncStore, "endRun"> {
   const record = connection.one<SyncRecord>(READ_ROW);
-  // A nudge: a worker that read the row before settles it as due now.
+  // A nudge: a worker that read the row before settles it as due now. What is no longer declared is in no other lane.
   const sync = connection.write(`
-    UPDATE sync SET nudges = nudges + 1, due_at = coalesce(:dueAt, due_at), lane = 'now' WHERE key = :key`);
-  const body = connection.part("UPDATE body SET state = :state, issues = :issues, pushed = :pushed WHERE id = :body");
+    UPDATE sync SET nudges = nudges + 1, due_at = coalesce(:dueAt, due_at) WHERE key = :key`);
+  const body = connection.part("UPDATE body SET state = :state WHERE id = :body");
   return {
     endRun: (lease, now) =>
       connection.change("endRun", () => {
@@ -21,7 +21,7 @@ export function endedRuns(connection: Connection): Pick<SyncStore, "endRun"> {
         if (ended === undefined) return undefined;
         const waits = !isClaimed(old, now) && old.due_at === state.busyUntil;
         sync({ key, dueAt: waits ? now : null });
-        body({ body: old.body, ...bodyParams(ended) });
+        body({ body: old.body, state: bodyParams(ended).state });
         return waits ? { key, group: old.grp, lane: "now", at: now } : undefined;
       }),
   };

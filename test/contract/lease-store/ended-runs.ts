@@ -4,7 +4,7 @@ import { HOUR_MS } from "../../../lib/clock.ts";
 import { cleanupKey } from "../../../lib/keys.ts";
 import type { Row } from "../../../lib/ports/rows.ts";
 import type { Lease } from "../../../lib/ports/store.ts";
-import { anIssue } from "../../builders.ts";
+import { aKey, anIssue } from "../../builders.ts";
 import { aScene, LEASE_MS, type OpenStore, type Scene, SLOT, START } from "./scene.ts";
 
 const WHEEL = { kind: "wheel", slot: SLOT } as const;
@@ -76,6 +76,15 @@ export function endedRunsContract(open: OpenStore): void {
         assert.deepEqual([state.owned, leaseUntil], [OWNED, undefined]);
       });
     }
+
+    it("lease-table 8: it changes no other row", async () => {
+      await using scene = await aScene(open);
+      const other = await scene.settled(WHEEL, { key: aKey("other") }, { owned: [{ name: "other" }] });
+      const { run, cleanup } = await tombstonedDuringRun(scene);
+      await wait(scene, await scene.claim(cleanup), cleanup);
+      assert.ok(await scene.store.endRun(run, scene.clock()));
+      assert.deepEqual(await scene.row(other.key), other);
+    });
 
     it("lease-table 8: the end of another run ends no wait, and writes nothing", async () => {
       await using scene = await aScene(open);

@@ -2,7 +2,7 @@
  * Faults that can be put into the product, one at a time, to show that the simulation finds them:
  * `npm run test:sim -- --bug dropped-fence`. Each is a change of one text of one file as it is loaded; nothing on disk changes.
  */
-import type { ScheduleName } from "./schedules.ts";
+import type { ScheduleName } from "./schedule.ts";
 
 export interface Bug {
   readonly what: string;
@@ -75,13 +75,6 @@ export const BUGS: Readonly<Record<string, Bug>> = {
     file: "lib/issues/ask-anew.ts",
     from: 'const isDone = error.outcome === "none";',
     to: 'const isDone = error.outcome !== "never";',
-  },
-  "record-without-fence": {
-    what: "a record does not ask for its fence",
-    kind: "issued",
-    file: "lib/store/sqlite/leases.ts",
-    from: "AND fence = :fence AND lease_until > :now)`",
-    to: "AND :fence = :fence AND :now = :now)`",
   },
   "revoked-before-rollout": {
     what: "a replaced credential is revoked although workloads still run with it",

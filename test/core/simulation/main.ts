@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { BUGS } from "./bugs.ts";
 import { loadWithBug } from "./loader.ts";
-import type { ScheduleName } from "./schedules.ts";
+import type { ScheduleName } from "./schedule.ts";
 import type { BatchDone } from "./worker.ts";
 
 const USAGE = `Runs keyferry's core on worlds in memory, each by a seed, and checks the rules from outside.
@@ -112,7 +112,7 @@ async function sweep({ kinds, from, seeds, ms, least = 0, bug, isOneEnough = fal
 async function replay(kind: ScheduleName, seed: number, isWhole: boolean): Promise<boolean> {
   const [{ SCHEDULES }, { textOf }, { shrunk }] = await Promise.all([
     import("./schedules.ts"),
-    import("./run.ts"),
+    import("./schedule.ts"),
     import("./shrink.ts"),
   ]);
   const { planOf, run } = SCHEDULES[kind];

@@ -7,22 +7,8 @@ import { type Monitor, monitor } from "./monitor.ts";
 import { BUSY_MS, NAMESPACES, type Plan } from "./plan.ts";
 import { type Processes, processes } from "./processes.ts";
 import { dice } from "./random.ts";
-import type { SomePlan } from "./schedules.ts";
+import { type Outcome, type RunOptions, textOf } from "./schedule.ts";
 import { aSetting, mayHave, mayRead, type Setting } from "./setting.ts";
-
-export interface Outcome {
-  readonly seed: number;
-  readonly violations: readonly string[];
-  /** Timers of the world that ran. */
-  readonly steps: number;
-  /** Of everything that was done, in order: equal for equal runs. Empty without a trace. */
-  readonly hash: string;
-  readonly trace: readonly string[];
-}
-
-export interface RunOptions {
-  readonly trace?: boolean;
-}
 
 const START = Date.UTC(2030, 0, 1);
 const LOOK_AGAIN_MS = 10_000;
@@ -154,8 +140,4 @@ async function stays(well: readonly SyncKey[], watching: Monitor, time: Running[
     const claims = (watching.claims().get(key) ?? 0) - (before.get(key) ?? 0);
     if (claims > 0) watching.say(`counts: ${key} was claimed ${claims} times at rest`);
   }
-}
-
-export function textOf({ at, ...action }: SomePlan["actions"][number]): string {
-  return `${at}: ${JSON.stringify(action)}`;
 }

@@ -1,19 +1,8 @@
 import { planOfIssued } from "./issued/plan.ts";
 import { runIssued } from "./issued/run.ts";
 import { planOf } from "./plan.ts";
-import { type Outcome, type RunOptions, run } from "./run.ts";
-
-/** What a seed stands for: with which syncs, and how a run of it goes. */
-export interface Schedule<P extends SomePlan = SomePlan> {
-  planOf(seed: number): P;
-  run(plan: P, options?: RunOptions): Promise<Outcome>;
-}
-
-export interface SomePlan {
-  readonly actions: readonly { readonly at: number; readonly do: string }[];
-}
-
-export type ScheduleName = "static" | "issued";
+import { run } from "./run.ts";
+import type { Schedule, ScheduleName, SomePlan } from "./schedule.ts";
 
 export const SCHEDULES: Readonly<Record<ScheduleName, Schedule>> = {
   static: schedule({ planOf, run }),

@@ -1,4 +1,4 @@
-import type { Schedule, SomePlan } from "./schedules.ts";
+import type { Schedule, SomePlan } from "./schedule.ts";
 
 const MOST_RUNS = 200;
 

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { loadWithBug } from "./loader.ts";
-import type { ScheduleName } from "./schedules.ts";
+import type { ScheduleName } from "./schedule.ts";
 
 /** What a worker is asked, and what it answers. */
 export interface Batch {

@@ -129,7 +129,7 @@ describe("renewals", () => {
     return { kind: "keys", keys: all, lane: "renew", at: 0 };
   };
 
-  it("start at once, all of a message, while first syncs of their namespace and cluster wait for room", async () => {
+  it("lease-table 29: start at once, all of a message, while first syncs of their namespace and cluster wait for room", async () => {
     const work = Promise.withResolvers<void>();
     const { queue, handled } = aQueue(({ lane }) => (lane === "now" ? work.promise : Promise.resolve()), {
       ...{ namespace: 25, cluster: 25 },

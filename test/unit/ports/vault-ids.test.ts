@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { VaultIdentity, VaultRead } from "../../../lib/ports/vault.ts";
-import { loginId, readId } from "../../../lib/ports/vault-ids.ts";
+import { loginId, readId, requestId } from "../../../lib/ports/vault-ids.ts";
+import type { VaultRequest } from "../../../lib/ports/vault-issues.ts";
 
 const SECRET = { kind: "secret", cluster: "east", namespace: "shop", name: "key", key: "id" } as const;
 const ACCOUNT = {
@@ -38,6 +39,25 @@ describe("reads share an answer", () => {
 
   it("with those that say the defaults", () => {
     assert.equal(readId({ ...READ, namespace: "", followDeleted: false }), readId(READ));
+  });
+});
+
+describe("requests share a failure", () => {
+  const REQUEST: VaultRequest = { method: "GET", mount: "database", path: "creds/app" };
+  const id = requestId(READ.identity, REQUEST);
+  const OTHERS: Readonly<Record<string, string>> = {
+    identity: requestId({ ...READ.identity, id: "another" }, REQUEST),
+    namespace: requestId(READ.identity, { ...REQUEST, namespace: "team" }),
+    method: requestId(READ.identity, { ...REQUEST, method: "POST" }),
+    mount: requestId(READ.identity, { ...REQUEST, mount: "db2" }),
+    path: requestId(READ.identity, { ...REQUEST, path: "creds/other" }),
+  };
+  for (const [what, other] of Object.entries(OTHERS)) {
+    it(`with none of another ${what}`, () => assert.notEqual(other, id));
+  }
+
+  it("with those that say the default", () => {
+    assert.equal(requestId(READ.identity, { ...REQUEST, namespace: "" }), id);
   });
 });
 

@@ -65,35 +65,42 @@ async function problemOf(
   one: Declared,
   row: Row | undefined,
 ): Promise<string | undefined> {
-  const secret = secretOf(one);
   if (row === undefined) return "it has no row";
-  const { uid, annotations = {} } = one.object.metadata;
-  const isNow = row.declared.uid === uid && isDeepStrictEqual(row.declared.spec, one.object.spec);
-  if (!isNow || !isDeepStrictEqual(row.declared.annotations, { ...Object(annotations) }))
-    return "its row is of an older declaration";
+  if (!isOfNow(row, one)) return "its row is of an older declaration";
   if (row.leaseUntil !== undefined) return "it is claimed";
-  const owners = secret ? ownersOf(secret) : [];
-  const isOthers =
-    owners.length > 0 &&
-    !owners.includes(row.declared.uid) &&
-    all.some(({ object }) => owners.includes(object.metadata.uid));
-  if (isOthers || isRelabelled(secret) || isRefused(row)) return undefined;
+  const secret = secretOf(one);
+  if (isOthers(secret, all, one) || isRelabelled(secret) || isRefused(row)) return undefined;
   if (row.state.error !== undefined) return `it fails: ${row.state.error.code}`;
   if (secret === undefined) return "its Secret is missing";
-  const isStatic = String(Object(one.object.spec).path).startsWith("static-creds");
   // Some credentials change faster than workloads are restarted.
   if (row.state.rollout !== undefined && !isRestarted(one, trueTime.now())) return "a restart is owed";
+  return (await credentialProblem(vault, secret)) ?? issueProblem(one, row);
+}
+
+function isOfNow({ declared }: Row, { object: { metadata, spec } }: Declared): boolean {
+  const isSame = declared.uid === metadata.uid && isDeepStrictEqual(declared.spec, spec);
+  return isSame && isDeepStrictEqual(declared.annotations, { ...Object(metadata.annotations) });
+}
+
+/** Another declaration has this Secret. */
+function isOthers(secret: Stored | undefined, all: readonly Declared[], { object }: Declared): boolean {
+  const owners = secret ? ownersOf(secret) : [];
+  return !owners.includes(object.metadata.uid) && all.some((other) => owners.includes(other.object.metadata.uid));
+}
+
+async function credentialProblem(vault: IssuedSetting["vault"], secret: Stored): Promise<string | undefined> {
   const { username, password = "", certificate } = dataOf(secret);
   if (username !== undefined && !(await vault.login(username, password))) return `${username} does not get in`;
-  if (certificate !== undefined) {
-    const found = vault.certificates().find(({ serial }) => serial === aboutOf(secret));
-    if (found?.revokedAt !== undefined) return "its certificate is revoked";
-  }
-  const { role } = Object(one.object.spec) as { role?: string };
-  const live = (row.state.issues ?? []).filter(({ state }) => state === "live");
-  const isLeased = role === undefined ? !isStatic : role === "leased";
-  if (isLeased && live.length !== 1) return `it has ${live.length} live issues`;
-  return undefined;
+  if (certificate === undefined) return undefined;
+  const found = vault.certificates().find(({ serial }) => serial === aboutOf(secret));
+  return found?.revokedAt === undefined ? undefined : "its certificate is revoked";
+}
+
+function issueProblem({ object }: Declared, { state }: Row): string | undefined {
+  const { role, path } = Object(object.spec) as { readonly role?: string; readonly path?: string };
+  const isLeased = role === undefined ? path?.startsWith("static-creds") === false : role === "leased";
+  const live = (state.issues ?? []).filter((issue) => issue.state === "live");
+  return isLeased && live.length !== 1 ? `it has ${live.length} live issues` : undefined;
 }
 
 /** Its workload was restarted within the last two minutes: restarts are at least a minute apart. */

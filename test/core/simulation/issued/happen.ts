@@ -19,93 +19,73 @@ const EDITS: Readonly<Record<Exclude<HandEdit, "delete">, object>> = {
 };
 const SYNCS = ["VaultDynamicSecret", "VaultPKISecret"] as const;
 
+type Doing = {
+  readonly [K in IssuedAction["do"]]: (
+    stage: IssuedStage,
+    action: Extract<IssuedAction, { readonly do: K }>,
+    cluster: MemoryCluster | undefined,
+  ) => unknown;
+};
+
+const DOING: Doing = {
+  async declare(_stage, action, cluster) {
+    for (const kind of SYNCS) if (kind !== action.kind) await cluster?.delete(sync(kind, action.name));
+    await cluster?.apply(issuedDeclaration(action));
+  },
+  async undeclare(_stage, { name }, cluster) {
+    for (const kind of SYNCS) await cluster?.delete(sync(kind, name));
+  },
+  async refresh(_stage, { at, name }, cluster) {
+    const patch = { metadata: { annotations: { "keyferry.dev/refresh": String(at) } } };
+    for (const kind of SYNCS) if (await cluster?.get(sync(kind, name))) await cluster?.merge(sync(kind, name), patch);
+  },
+  "hand-edit": (_stage, { secret, how }, cluster) => handEdit(cluster, secret, how),
+  auth(_stage, action, cluster) {
+    const auth = authOf(action.cluster, action.login);
+    return action.isThere ? cluster?.apply(auth) : cluster?.delete(auth);
+  },
+  async "revoke-lease"({ setting: { vault } }, { nth }) {
+    const leases = vault.liveLeases();
+    const lease = leases[nth % Math.max(1, leases.length)];
+    // Nobody reaches a Vault that is sealed.
+    if (lease && !vault.server.isSealed) await vault.write("sys/leases/revoke", { lease_id: lease.id });
+  },
+  role: ({ setting: { vault } }, { role, ttl, maxTtl }) =>
+    vault.server.isSealed ? undefined : vault.putDatabaseRole(role, { defaultTtl: ttl, maxTtl }),
+  answer: ({ watching }, action) => watching.faultsAhead(action),
+  crash: ({ processes }, action) => processes.crash(action),
+  stall: ({ processes }, action) => processes.stall(action),
+  "api-restart": (_stage, _action, cluster) => cluster?.restart(),
+  "clock-step": ({ setting }, { ms }) => setting.stepClock(ms),
+  "vault-outage"({ setting: { vault, trueTime } }, { how, ms }) {
+    if (how === "sealed") vault.server.isSealed = true;
+    else vault.fail(how);
+    trueTime.after(ms, () => {
+      vault.server.isSealed = false;
+      vault.fail(undefined);
+    });
+  },
+  "database-down"({ setting }, { ms }) {
+    setDown(setting, true);
+    setting.trueTime.after(ms, () => setDown(setting, false));
+  },
+  "cluster-outage"({ setting: { trueTime } }, { how, ms }, cluster) {
+    cluster?.fail(how);
+    trueTime.after(ms, () => cluster?.fail(undefined));
+  },
+  "cluster-leaves"({ setting, processes }, { cluster: left, ms }) {
+    if (setting.fleet.length < 2) return;
+    setting.fleet = setting.fleet.filter(({ name }) => name !== left);
+    processes.restart();
+    setting.trueTime.after(ms, () => comesBack(setting, processes));
+  },
+};
+
 /** Does what an action says. What is not there is not done. */
 export async function happenIssued(stage: IssuedStage, action: IssuedAction): Promise<void> {
-  const { setting, processes } = stage;
-  const { vault } = setting;
-  const cluster = "cluster" in action ? setting.clusters.get(action.cluster) : undefined;
-  switch (action.do) {
-    case "declare": {
-      const others = SYNCS.filter((kind) => kind !== action.kind);
-      for (const kind of others) await cluster?.delete(sync(kind, action.name));
-      return void (await cluster?.apply(issuedDeclaration(action)));
-    }
-    case "undeclare":
-      for (const kind of SYNCS) await cluster?.delete(sync(kind, action.name));
-      return;
-    case "refresh": {
-      const patch = { metadata: { annotations: { "keyferry.dev/refresh": String(action.at) } } };
-      for (const kind of SYNCS)
-        if (await cluster?.get(sync(kind, action.name))) await cluster?.merge(sync(kind, action.name), patch);
-      return;
-    }
-    case "hand-edit":
-      return handEdit(cluster, action.secret, action.how);
-    case "auth": {
-      const auth = authOf(action.cluster, action.login);
-      if (!action.isThere) return cluster?.delete(auth);
-      return void (await cluster?.apply(auth));
-    }
-    case "revoke-lease": {
-      const leases = vault.liveLeases();
-      const lease = leases[action.nth % Math.max(1, leases.length)];
-      // Nobody reaches a Vault that is sealed.
-      if (lease && !vault.server.isSealed) await vault.write("sys/leases/revoke", { lease_id: lease.id });
-      return;
-    }
-    case "role":
-      if (vault.server.isSealed) return;
-      return vault.putDatabaseRole(action.role, { defaultTtl: action.ttl, maxTtl: action.maxTtl });
-    case "answer":
-      return stage.watching.faultsAhead(action);
-    case "crash":
-      return processes.crash(action);
-    case "stall":
-      return processes.stall(action);
-    case "api-restart":
-      return cluster?.restart();
-    case "clock-step":
-      return setting.stepClock(action.ms);
-    case "vault-outage":
-    case "database-down":
-    case "cluster-outage":
-    case "cluster-leaves":
-      return forATime(stage, cluster, action);
-    default:
-      return action satisfies never;
-  }
-}
-
-type Lasting = Extract<
-  IssuedAction,
-  { readonly ms: number; readonly do: `${string}-outage` | "database-down" | "cluster-leaves" }
->;
-
-function forATime({ setting, processes }: IssuedStage, cluster: MemoryCluster | undefined, action: Lasting): void {
-  const { vault, trueTime } = setting;
-  const over = (work: () => void): void => void trueTime.after(action.ms, work);
-  switch (action.do) {
-    case "vault-outage":
-      if (action.how === "sealed") vault.server.isSealed = true;
-      else vault.fail(action.how);
-      return over(() => {
-        vault.server.isSealed = false;
-        vault.fail(undefined);
-      });
-    case "database-down":
-      setDown(setting, true);
-      return over(() => setDown(setting, false));
-    case "cluster-outage":
-      cluster?.fail(action.how);
-      return over(() => cluster?.fail(undefined));
-    case "cluster-leaves":
-      if (setting.fleet.length < 2) return;
-      setting.fleet = setting.fleet.filter(({ name }) => name !== action.cluster);
-      processes.restart();
-      return over(() => comesBack(setting, processes));
-    default:
-      return action satisfies never;
-  }
+  const cluster = "cluster" in action ? stage.setting.clusters.get(action.cluster) : undefined;
+  const work = DOING[action.do] as (stage: IssuedStage, action: IssuedAction, cluster?: MemoryCluster) => unknown;
+  await work(stage, action, cluster);
 }
 
 export function comesBack(setting: IssuedSetting, processes: Processes): void {

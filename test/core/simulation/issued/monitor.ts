@@ -54,6 +54,10 @@ const PLANNED = new Set(["its time is over", "it is read each time", "Vault rene
 /** A Vault ends leases of a token a little later than the token. */
 const BACKGROUND_MS = 500;
 
+function isInUse(issue: Issue | undefined): boolean {
+  return issue?.state === "live" && issue.lost === undefined;
+}
+
 export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
   const { setting, seals, disturbances, secrets, say } = options;
   const { vault, trueTime, clusters } = setting;
@@ -112,7 +116,9 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
     const { path, token = "" } = question;
     const own = asked.get(token);
     if (path === "auth/token/revoke-self" && own !== undefined) {
-      const isUnderWay = [...vault.server.underWay].some((other) => other.token === token);
+      const isUnderWay = [...vault.server.underWay].some(
+        (other) => other.token === token && requestKind(other) === "issue",
+      );
       if (isUnderWay && !own.isLate && !disturbances.wasClockStepped())
         say(`lease-table 27: the token of ${own.key} is revoked while its request is worked on`);
       own.revokedAt ??= now();
@@ -135,27 +141,29 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
     const keys = lists.flat().map(({ key }) => key);
     return [...(await store.read(keys, "strong")).values()];
   };
+  /** The request that made this lease. */
+  const ownerOf = (lease: Lease): Asked | undefined => {
+    const own = lease.token && asked.get(lease.token.id);
+    const isForced = disturbances.wasClockStepped() || [...asked.values()].some(({ isLate }) => isLate);
+    if (lease.token === undefined && !isForced)
+      say(`lease-table 27: leaked lease ${lease.id}: its token ended before it was made`);
+    if (lease.token !== undefined && own === undefined)
+      say(`lease-table 26: lease ${lease.id} comes from a login that no row knows`);
+    return own;
+  };
+  const mustBeKnown = (lease: Lease, issue: Issue | undefined): void => {
+    const isAlive = lease.token !== undefined && now() < lease.token.endsAt;
+    if (issue === undefined && isAlive) say(`lease-table 28: no row knows lease ${lease.id} any more`);
+  };
   const lookAtLeases = (rows: readonly Row[]): void => {
-    const known = new Map(
-      rows.flatMap((row) => (row.state.issues ?? []).map((issue) => [issue.serial, { row, issue }])),
-    );
+    const known = new Map(rows.flatMap(({ state }) => (state.issues ?? []).map((issue) => [issue.serial, issue])));
     const next: typeof inUse = new Map();
     for (const lease of vault.liveLeases()) {
-      const own = lease.token && asked.get(lease.token.id);
-      if (lease.token === undefined) {
-        if (!disturbances.wasClockStepped() && ![...asked.values()].some(({ isLate }) => isLate))
-          say(`lease-table 27: leaked lease ${lease.id}: its token ended before it was made`);
-        continue;
-      }
-      if (own === undefined) {
-        say(`lease-table 26: lease ${lease.id} comes from a login that no row knows`);
-        continue;
-      }
-      const found = known.get(own.serial);
-      if (found === undefined && now() < lease.token.endsAt)
-        say(`lease-table 28: no row knows lease ${lease.id} of ${own.key} any more`);
-      const isLive = found?.issue.state === "live" && found.issue.lost === undefined;
-      if (isLive && secrets.holding(lease).length > 0) next.set(lease.id, { lease, key: found.row.key, asked: own });
+      const own = ownerOf(lease);
+      if (own === undefined) continue;
+      const issue = known.get(own.serial);
+      mustBeKnown(lease, issue);
+      if (isInUse(issue) && secrets.holding(lease).length > 0) next.set(lease.id, { lease, key: own.key, asked: own });
     }
     for (const before of inUse.values()) expired(before);
     inUse = next;

@@ -3,7 +3,8 @@ import { type Dice, dice } from "../random.ts";
 /** One thing that somebody does, or that happens, in a run with credentials that Vault issues. Plain data, so that it can be shrunk. */
 export type IssuedAction = { readonly at: number } & (
   | ({ readonly do: "declare" } & IssuedDeclaration)
-  | { readonly do: "undeclare" | "refresh"; readonly cluster: string; readonly name: string }
+  | { readonly do: "undeclare"; readonly cluster: string; readonly name: string }
+  | { readonly do: "refresh"; readonly cluster: string; readonly name: string }
   | { readonly do: "hand-edit"; readonly cluster: string; readonly secret: string; readonly how: HandEdit }
   | { readonly do: "auth"; readonly cluster: string; readonly login: Login; readonly isThere: boolean }
   | { readonly do: "revoke-lease"; readonly nth: number }
@@ -27,7 +28,7 @@ export type IssuedAction = { readonly at: number } & (
 
 export type HandEdit = "value" | "extra-key" | "label" | "delete";
 export type RequestKind = "issue" | "renew" | "revoke" | "login";
-export type AnswerFault = "swallowed" | "cut" | "slow" | "too-slow" | 400 | 403 | 429 | 500 | 503;
+export type AnswerFault = "swallowed" | "cut" | "gone" | "slow" | "too-slow" | 400 | 403 | 429 | 500 | 503;
 
 /** Logins of a namespace: see `LOGINS` for what their tokens are like. */
 export type Login = "plain" | "short" | "capped" | "batch" | "stuck";
@@ -184,6 +185,7 @@ function anAction(die: Dice, clusters: readonly string[], processes: number): Is
         "swallowed",
         "swallowed",
         "cut",
+        "gone",
         "slow",
         "too-slow",
         400,
@@ -221,7 +223,7 @@ function anAction(die: Dice, clusters: readonly string[], processes: number): Is
         forMs: die.int(500, 12_000),
       };
     case "stall":
-      return { at, do: kind, process, after: die.int(0, 20), ms: die.pick([2_000, 15_000, 85_000]) };
+      return { at, do: kind, process, after: die.int(0, 20), ms: die.pick([2_000, 15_000, 85_000, 100_000]) };
     case "clock-step":
       return { at, do: kind, ms: die.pick([-60_000, -5_000, 5_000, 60_000]) };
     default:

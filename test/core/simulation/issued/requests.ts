@@ -22,13 +22,16 @@ export function faultOf(fault: AnswerFault): Fault {
     case "swallowed":
     case "cut":
       return { answer: fault };
+    // The connection ends, and Vault goes on.
+    case "gone":
+      return { workMs: SLOW_MS, answer: "cut", isEarly: true };
     case "slow":
       return { workMs: SLOW_MS, answer: "swallowed" };
     case "too-slow":
       return { workMs: TOO_SLOW_MS };
-    // Vault has done it, and a proxy says that it took too long.
+    // A proxy does not wait for Vault.
     case 503:
-      return { answer: failed(503, "upstream time-out") };
+      return { workMs: SLOW_MS, answer: failed(503, "upstream time-out"), isEarly: true };
     case 500:
       return { instead: failed(500, "1 error occurred:\n\t* an internal error\n\n") };
     case 400:

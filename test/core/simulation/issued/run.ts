@@ -9,7 +9,7 @@ import { worldTime } from "../../world/time.ts";
 import { monitor } from "../monitor.ts";
 import { type Processes, processes } from "../processes.ts";
 import { dice } from "../random.ts";
-import type { Outcome, RunOptions } from "../run.ts";
+import { type Outcome, type RunOptions, textOf } from "../schedule.ts";
 import { type Ended, ended, settled } from "./converged.ts";
 import { type Disturbances, disturbancesOf } from "./disturbances.ts";
 import { comesBack, happenIssued, setDown } from "./happen.ts";
@@ -108,8 +108,7 @@ async function busy(running: Running): Promise<void> {
   for (const action of plan.actions) {
     await pass(running, action.at - passed);
     passed = action.at;
-    const { at, ...what } = action;
-    trace(`${at}: ${JSON.stringify(what)}`);
+    trace(textOf(action));
     disturbances.onAction(action, setting.trueTime.now());
     await happenIssued({ setting, processes: working, watching }, action);
   }

@@ -84,16 +84,23 @@ export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): S
     const owner = declared().find((one) => one.object.metadata.uid === uid);
     const isSettled = (editedAt.get(uid) ?? now()) <= at - KNOWN_AFTER_MS;
     if (owner === undefined || !isSettled || textOf(owner.object) !== text) return undefined;
-    const wish = owner.object.metadata.annotations as Record<string, string> | undefined;
-    const asked = wish?.["keyferry.dev/revoke-replaced"];
-    const after = asked === undefined ? undefined : parseDuration(asked);
+    return tooEarlyBy(lease, { at, cluster }, replacingOf(owner.object));
+  };
+  const tooEarlyBy = (
+    lease: Lease,
+    { at, cluster }: Pick<Replaced, "at" | "cluster">,
+    { wish, hasTargets }: Replacing,
+  ): string | undefined => {
+    const after = wish === undefined ? undefined : parseDuration(wish);
     if (after !== undefined) return now() >= at + after - SLACK_MS ? undefined : "before its declared time";
     if (lease.endsAt <= now() + SLACK_MS) return undefined;
-    if (asked === "at-end" || Object(owner.object.spec).rolloutRestartTargets === undefined) return "before its end";
+    if (wish === "at-end" || !hasTargets) return "before its end";
+    return restartedAt(cluster) + SLACK_MS >= at ? undefined : "before its workloads were restarted";
+  };
+  const restartedAt = (cluster: MemoryCluster): number => {
     const kind = cluster.server.kindOf("apps/v1", "Deployment");
     const app = kind && cluster.server.objects.get(kind, NAMESPACE, "app");
-    const isRestarted = app !== undefined && Date.parse(restartOf(app)) - setting.offBy() + SLACK_MS >= at;
-    return isRestarted ? undefined : "before its workloads were restarted";
+    return app === undefined ? 0 : Date.parse(restartOf(app)) - setting.offBy();
   };
   return {
     declared,
@@ -111,6 +118,17 @@ export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): S
       return why === undefined ? [] : [`issue 3: a replaced credential (${lease.about}) is revoked ${why}`];
     },
   };
+}
+
+interface Replacing {
+  readonly wish?: string;
+  readonly hasTargets: boolean;
+}
+
+function replacingOf({ metadata, spec }: Stored): Replacing {
+  const wish: unknown = Object(metadata.annotations)["keyferry.dev/revoke-replaced"];
+  const hasTargets = Object(spec).rolloutRestartTargets !== undefined;
+  return { hasTargets, ...(typeof wish === "string" ? { wish } : {}) };
 }
 
 function declarations({ server }: MemoryCluster, kind: string): readonly Stored[] {

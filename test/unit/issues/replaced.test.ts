@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { lookedAt, type Replacing, replacedIssue } from "../../../lib/issues/replaced.ts";
+import { anIssue, START } from "./an-issue.ts";
+
+const REVOKE_REPLACED = "keyferry.dev/revoke-replaced";
+const TARGETS = [{ kind: "Deployment", name: "web" }] as const;
+const BY_LEASE = START + 600_000;
+
+function replacing(changed: Partial<Replacing> = {}): Replacing {
+  return { annotations: {}, targets: TARGETS, revokes: true, ...changed };
+}
+
+describe("a replaced credential", () => {
+  it("is in use until its workloads run with the next one, 15 minutes at most", () => {
+    const issue = replacedIssue(anIssue({ lost: "truncated" }), replacing(), START);
+    assert.deepEqual([issue.state, issue.endAt, issue.inUseUntil], ["ending", START + 15_000, START + 900_000]);
+    assert.equal(issue.replacedAt, START);
+    assert.equal("lost" in issue, false);
+  });
+
+  it("ends by itself without workloads, where its declaration says so, and where nothing is revoked", () => {
+    const wish = (text: string) => ({ [REVOKE_REPLACED]: text });
+    for (const one of [
+      replacing({ targets: [] }),
+      replacing({ annotations: wish("at-end") }),
+      replacing({ revokes: false }),
+      replacing({ revokes: false, annotations: wish("1m") }),
+    ]) {
+      const issue = replacedIssue(anIssue(), one, START);
+      assert.deepEqual([issue.endAt, issue.inUseUntil, issue.replacedAt], [BY_LEASE, undefined, START]);
+    }
+  });
+
+  it("ends after the time that its declaration gives it", () => {
+    const issue = replacedIssue(anIssue(), replacing({ annotations: { [REVOKE_REPLACED]: "1m" } }), START);
+    assert.deepEqual([issue.endAt, issue.inUseUntil, issue.replacedAt], [START + 60_000, undefined, START]);
+  });
+
+  it("is treated as usual where the wish is none", () => {
+    const issue = replacedIssue(anIssue(), replacing({ annotations: { [REVOKE_REPLACED]: "soon" } }), START);
+    assert.equal(issue.inUseUntil, START + 900_000);
+  });
+});
+
+describe("a look at the workloads of a replaced credential", () => {
+  const inUse = replacedIssue(anIssue(), replacing(), START);
+
+  it("ends it half a minute after all of them run with the next one", () => {
+    const { inUseUntil: _until, ...rest } = inUse;
+    assert.deepEqual(lookedAt(inUse, "complete", START + 20_000), { ...rest, endAt: START + 50_000 });
+  });
+
+  it("is repeated, the last time when it ends by itself", () => {
+    const now = START + 20_000;
+    assert.deepEqual(lookedAt(inUse, "pending", now), { ...inUse, endAt: now + 15_000 });
+    assert.deepEqual(lookedAt(inUse, "unknown", START + 890_000), { ...inUse, endAt: START + 900_000 });
+  });
+
+  it("leaves it to its own end after 15 minutes", () => {
+    const over = START + 900_000;
+    const left = lookedAt(inUse, "pending", over);
+    assert.deepEqual([left.endAt, left.inUseUntil, left.state], [over + 600_000, undefined, "ending"]);
+    const { inUseUntil: _until, ...timeless } = inUse;
+    assert.equal(lookedAt(timeless, "unknown", 0).endAt, 600_000);
+  });
+});
