@@ -339,15 +339,24 @@ describe("a revocation", () => {
   });
 
   it("is allowed as Vault says, or must be tried when the token may not ask", async () => {
-    const [self, lease] = ["auth/token/revoke-self", "db/sys/leases/revoke"];
+    const [self, lease] = ["auth/token/revoke-self", "sys/leases/revoke"];
+    const together = { ...WAY, namespace: "team" };
     const own = anEnd(
       [200, { data: { [self]: ["update"], [lease]: ["deny"] } }],
       [200, { data: { [self]: ["deny"], [lease]: ["root"] } }],
       [403, DENIED],
     );
-    assert.deepEqual(await own.issues.endRights(WAY, SERVICE, forever), { token: true, lease: false });
+    assert.deepEqual(await own.issues.endRights(together, SERVICE, forever), { token: true, lease: false });
+    assert.deepEqual(await own.issues.endRights(together, SERVICE, forever), { token: false, lease: true });
+    assert.deepEqual(await own.issues.endRights(together, SERVICE, forever), { token: true, lease: true });
+    assert.deepEqual(own.asked[0]?.body, { paths: [self, lease] });
+  });
+
+  it("of a lease in another namespace is not that of its token", async () => {
+    const [self, lease] = ["auth/token/revoke-self", "db/sys/leases/revoke"];
+    const own = anEnd([200, { data: { [self]: ["update"], [lease]: ["update"] } }], [403, DENIED]);
     assert.deepEqual(await own.issues.endRights(WAY, SERVICE, forever), { token: false, lease: true });
-    assert.deepEqual(await own.issues.endRights(WAY, SERVICE, forever), { token: true, lease: true });
+    assert.deepEqual(await own.issues.endRights(WAY, SERVICE, forever), { token: false, lease: true });
     assert.deepEqual(own.asked[0]?.body, { paths: [self, lease] });
   });
 
