@@ -15,6 +15,7 @@ import { START } from "./an-issue.ts";
 
 export const WAY: IssueTarget = {
   target: { address: "https://vault.example", headers: {}, skipTlsVerify: false, timeoutMs: 5_000 },
+  loginNamespace: "team",
   namespace: "team",
 };
 

@@ -345,10 +345,15 @@ describe("a revocation", () => {
       [200, { data: { [self]: ["deny"], [lease]: ["root"] } }],
       [403, DENIED],
     );
-    assert.deepEqual(await own.issues.endRights(WAY, SERVICE, forever), { token: true, lease: false });
+    // Its lease is in another namespace, and does not end with it.
+    assert.deepEqual(await own.issues.endRights(WAY, SERVICE, forever), { token: false, lease: false });
     assert.deepEqual(await own.issues.endRights(WAY, SERVICE, forever), { token: false, lease: true });
-    assert.deepEqual(await own.issues.endRights(WAY, SERVICE, forever), { token: true, lease: true });
+    assert.deepEqual(await own.issues.endRights(WAY, SERVICE, forever), { token: false, lease: true });
     assert.deepEqual(own.asked[0]?.body, { paths: [self, lease] });
+    const near = { ...WAY, namespace: "team" };
+    const same = anEnd([200, { data: { [self]: ["update"] } }], [403, DENIED]);
+    assert.deepEqual(await same.issues.endRights(near, SERVICE, forever), { token: true, lease: false });
+    assert.deepEqual(await same.issues.endRights(near, SERVICE, forever), { token: true, lease: true });
   });
 
   it("tells no token in what it fails with", async () => {
