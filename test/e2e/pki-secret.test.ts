@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { type RunningEngine, startEngine } from "./support/engine.ts";
+import { type RunningEngine, startEngine, status } from "./support/engine.ts";
 import { enablePkiInTeam, type IssuingPlace, startIssuing } from "./support/issuing.ts";
 
 const NS = "team-a";
@@ -116,13 +116,17 @@ describe("a VaultPKISecret: a certificate, replaced before its end", { concurren
       it("clear empties a Secret of others with the declaration", async () => {
         const data = { "tls.crt": "", "tls.key": "" };
         const metadata = { name: "lent", namespace: NS };
-        const { status: code } = await world.cluster.request("POST", `/api/v1/namespaces/${NS}/secrets`, {
+        const { status: answered } = await world.cluster.request("POST", `/api/v1/namespaces/${NS}/secrets`, {
           ...{ apiVersion: "v1", kind: "Secret", type: "kubernetes.io/tls", metadata, data },
         });
-        assert.equal(code, 201);
-        const spec = { clear: true, destination: { name: "lent", create: false } };
+        assert.equal(answered, 201);
+        const spec = { clear: true, destination: { name: "lent", create: false, type: "kubernetes.io/tls" } };
         await world.cluster.apply(aPkiSecret("lent", spec));
         await world.place.secretThat("lent", ({ data }) => (data["tls.crt"] ?? "") !== "", LONG_MS);
+        await world.cluster.waitFor("the end of the run", async () => {
+          const { syncs } = await status(world.world);
+          return syncs.some(({ key, syncedAt }) => key.endsWith("/lent") && syncedAt !== undefined);
+        });
         await world.cluster.delete(aPkiSecret("lent"));
         await world.place.secretThat("lent", ({ data }) => Object.values(data).join("") === "", LONG_MS);
       });
@@ -131,7 +135,7 @@ describe("a VaultPKISecret: a certificate, replaced before its end", { concurren
         await world.cluster.apply(aPkiSecret("none", { role: "none" }));
         const told = await world.cluster.waitFor("the status", async () => {
           const now = await statusOf("none");
-          return now.valid === false && now;
+          return now.valid === false && now.error !== "" && now;
         });
         assert.match(String(told.error), /^VAULT_[A-Z_]+: /);
       });
