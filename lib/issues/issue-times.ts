@@ -107,9 +107,9 @@ export function endingByItself(issue: Issue, now: EpochMs): Issue {
 }
 
 function goneBy(from: EpochMs, { vaultLease, tokenSeconds }: Issue): Pick<Issue, "goneBy"> {
-  const seconds = Math.max(vaultLease?.seconds ?? tokenSeconds, tokenSeconds);
-  // A token without an end keeps what it issued.
-  return tokenSeconds === 0 ? {} : { goneBy: from + seconds * SECOND_MS + GONE_MARGIN_MS };
+  // A lease that nobody renews ends with its own TTL; one that may have been made without our knowledge, with the token.
+  const seconds = vaultLease?.seconds ?? tokenSeconds;
+  return seconds === 0 ? {} : { goneBy: from + seconds * SECOND_MS + GONE_MARGIN_MS };
 }
 
 /** After a failed attempt: again later, until it has ended by itself. */

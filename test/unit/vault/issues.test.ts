@@ -358,6 +358,10 @@ describe("a revocation", () => {
     assert.deepEqual(await own.issues.endRights(WAY, SERVICE, forever), { token: false, lease: true });
     assert.deepEqual(await own.issues.endRights(WAY, SERVICE, forever), { token: false, lease: true });
     assert.deepEqual(own.asked[0]?.body, { paths: [self, lease] });
+    const near = { ...WAY, namespace: "team" };
+    const same = anEnd([200, { data: { [self]: ["update"] } }], [403, DENIED]);
+    assert.deepEqual(await same.issues.endRights(near, SERVICE, forever), { token: true, lease: false });
+    assert.deepEqual(await same.issues.endRights(near, SERVICE, forever), { token: true, lease: true });
   });
 
   it("tells no token in what it fails with", async () => {
