@@ -76,7 +76,7 @@ describe("what an issued credential leaves behind", () => {
     assert.deepEqual(await world.store.retired(), []);
   });
 
-  it("a request that was under way when its cluster left the fleet is ended when it has surely been answered", async () => {
+  it("lease-table 28: a request that was under way when its cluster left the fleet is ended when it has surely been answered", async () => {
     await using world = await anIssuingWorld({ clusters: [{}, { name: "west" }] });
     await world.vault.putDatabaseRole("app", { defaultTtl: "1h", maxTtl: "24h", creationSeconds: 4 });
     // Its connection stays open when keyferry dies.

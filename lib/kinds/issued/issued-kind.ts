@@ -71,9 +71,12 @@ async function foreseen<R extends ResolvedIssued>(kind: IssuingKind<R>, run: For
   return taken === undefined ? row : { ...row, state: { ...row.state, ...taken } };
 }
 
-/** Another request may leave a lease: the first one is asked with a login of its own, like any (lease-table 26). */
-function isKnownLeaseless({ isLeaseless, request }: IssuedState, resolved: ResolvedIssued): boolean {
-  return isLeaseless === true && request === requestOf(resolved);
+/**
+ * Another request, or one that VSO sent, may leave a lease: the first one is asked with a login of its own, like any
+ * (lease-table 26).
+ */
+function isKnownLeaseless({ isLeaseless, isTaken, request }: IssuedState, resolved: ResolvedIssued): boolean {
+  return isLeaseless === true && isTaken !== true && request === requestOf(resolved);
 }
 
 /**

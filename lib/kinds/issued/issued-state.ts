@@ -23,6 +23,8 @@ export interface IssuedState {
   readonly planned?: string;
   /** Vault keeps no lease for what it issued, so that the shared token serves. */
   readonly isLeaseless?: boolean;
+  /** Vault Secrets Operator asked for it: whether Vault keeps a lease for the next one is not known. */
+  readonly isTaken?: boolean;
   /** Vault refused to renew its predecessor: this login may not. */
   readonly isDenied?: boolean;
   /** Where its templates wrote missing fields. */
@@ -41,8 +43,21 @@ function textOf(value: unknown): string | undefined {
 
 /** Parses it; what is unreadable counts as missing, so that Vault is asked anew. */
 export function issuedState({ own }: Pick<RowState, "own">): IssuedState {
-  const { request, tried, refresh, keys, asks, issuedAt, replaceAt, isLeaseless, isDenied, missing, made, planned } =
-    asObject(own) ?? {};
+  const {
+    request,
+    tried,
+    refresh,
+    keys,
+    asks,
+    issuedAt,
+    replaceAt,
+    isLeaseless,
+    isTaken,
+    isDenied,
+    missing,
+    made,
+    planned,
+  } = asObject(own) ?? {};
   return withoutUndefined({
     request: textOf(request),
     tried: textOf(tried),
@@ -53,6 +68,7 @@ export function issuedState({ own }: Pick<RowState, "own">): IssuedState {
     replaceAt: timeOf(replaceAt),
     planned: textOf(planned),
     isLeaseless: isLeaseless === true ? true : undefined,
+    isTaken: isTaken === true ? true : undefined,
     isDenied: isDenied === true ? true : undefined,
     missing: Array.isArray(missing) ? missing.filter((place) => typeof place === "string") : undefined,
     made: asObject(made),

@@ -71,7 +71,7 @@ function ownOf<R extends ResolvedIssued>(
   data: SecretData,
   requestOf: (resolved: R) => string,
 ): IssuedState {
-  const kept = { keys: [...data.keys()], asks: [], ...(isLeaseless ? { isLeaseless } : {}) };
+  const kept = { keys: [...data.keys()], asks: [], isTaken: true, ...(isLeaseless ? { isLeaseless } : {}) };
   if (!isPresent) return kept;
   const refresh = row.declared.annotations[REFRESH_ANNOTATION];
   return {
