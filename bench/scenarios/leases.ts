@@ -8,7 +8,10 @@ import { inParallel, NAMESPACE, type Setting, startSetting, sum, until } from ".
 import { usageOf } from "../usage.ts";
 
 export interface LeasesOptions {
-  /** Of 60 s. A tenth of it is the number of leases of 15 s; half of it syncs are refreshed each 30 s; twice of it are new. */
+  /**
+   * Of 60 s. A tenth of it is the number of leases of 15 s; 60 % of it are syncs with refreshAfter 30s, and twice of it
+   * are new.
+   */
   readonly leases: number;
   readonly minutes: number;
 }
@@ -19,7 +22,7 @@ const SET_UP_MS = 900_000;
 
 /** Leases that must be renewed all the time, alone and beside refreshes and first syncs: none may expire. */
 export async function leases({ leases: count, minutes }: LeasesOptions): Promise<readonly Figure[]> {
-  const [short, refreshed, first] = [Math.ceil(count / 10), Math.ceil(count / 2), count * 2];
+  const [short, refreshed, first] = [Math.ceil(count / 10), Math.ceil(count * 0.6), count * 2];
   const total = count + short;
   await using setting = await startSetting();
   await using _database = await databaseThatDoesNothing(setting);
