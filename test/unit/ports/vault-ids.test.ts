@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { VaultIdentity, VaultRead } from "../../../lib/ports/vault.ts";
-import type { VaultRequest } from "../../../lib/ports/vault-issues.ts";
 import { loginId, readId, requestId } from "../../../lib/ports/vault-ids.ts";
+import type { VaultRequest } from "../../../lib/ports/vault-issues.ts";
 
 const SECRET = { kind: "secret", cluster: "east", namespace: "shop", name: "key", key: "id" } as const;
 const ACCOUNT = {

@@ -30,6 +30,8 @@ describe("settle: when next?", () => {
     assert.deepEqual(joined.schedule, { kind: "wheel", slot, dueAt: next });
     const again = settleSynced({ ...row, wheel: slot }, joined.state, EACH_MINUTE, timing(next + 60_000));
     assert.deepEqual(again.schedule, { kind: "wheel", slot }, "it was on the wheel: ticks see it");
+    const seen = settleSynced(row, { ...EMPTY_STATE, bridgeUntil: 1 }, EACH_MINUTE, timing(next - 1));
+    assert.deepEqual([seen.schedule, "bridgeUntil" in seen.state], [{ kind: "wheel", slot }, false]);
   });
 
   it("gives a restart that is owed a time of its own, beside the refresh slots of the wheel", () => {

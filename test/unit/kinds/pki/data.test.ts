@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { describe, it } from "node:test";
 import { certificateOf } from "../../../../lib/kinds/pki/certificate.ts";
-import { pkiData } from "../../../../lib/kinds/pki/data.ts";
+import { pkiData, tlsKeys } from "../../../../lib/kinds/pki/data.ts";
 import { SecretValue } from "../../../../lib/secret-value.ts";
 import type { Transformation } from "../../../../lib/transform/transformation.ts";
 import { aRow } from "../../../builders.ts";
@@ -51,6 +51,19 @@ describe("the Secret of a certificate", () => {
     const wanted = { transformation: PLAIN, destination: { type: "Opaque" } };
     const { data } = await pkiData(run, wanted, longer, issued);
     assert.equal(data.get("ca_chain")?.reveal().toString(), "one\ntwo");
+  });
+
+  it("has the chain of the answer behind the certificate, or the issuer where there is none", async () => {
+    const issued = certificateOf(await anAnswer(), "pki/issue/web");
+    const crt = (chain: readonly string[], issuer: string | undefined) => {
+      const { pem, privateKeyPem } = issued;
+      const keys = tlsKeys({ pem, privateKeyPem, chain, ...{ issuer } } as never, "kubernetes.io/tls", PLAIN);
+      return ["tls.crt", "ca.crt"].map((key) => keys.get(key)?.reveal().toString().replace(pem, "own"));
+    };
+    assert.deepEqual(crt(["one"], "issuer"), ["own\none", "issuer"]);
+    assert.deepEqual(crt(["one", "two"], undefined), ["own\none\ntwo", "one"]);
+    assert.deepEqual(crt([], "issuer"), ["own\nissuer", "issuer"]);
+    assert.deepEqual(crt([], undefined), ["own", undefined]);
   });
 
   it("has the keys of TLS beside the fields, if it is a Secret for TLS", async () => {

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Progress } from "../../../lib/discovery/list-and-watch.ts";
+import type { RowBudget } from "../../../lib/discovery/row-budget.ts";
+import { errorOf, sightless, sightOf } from "../../../lib/discovery/sight.ts";
+import { SyncError } from "../../../lib/errors.ts";
+import type { ClusterState } from "../../../lib/ports/store.ts";
+
+const NOW = Date.UTC(2030, 0, 1);
+const KEPT = { rows: 7, bytes: 700 };
+const BEFORE: ClusterState = { cursors: { old: { resourceVersion: "1", movedAt: 1 } }, attempts: 2, uid: "u" };
+const denied = new SyncError("KUBE_DENIED", "no");
+const away = new SyncError("KUBE_UNREACHABLE", "away");
+const late = new SyncError("DEADLINE_EXCEEDED", "late");
+const full = new SyncError("CLUSTER_TOO_LARGE", "full");
+const cursor = { resourceVersion: "7", movedAt: NOW };
+
+function sight(progress: Readonly<Record<string, Progress>>, before = BEFORE, problem?: SyncError) {
+  const budget = { kept: () => KEPT, problem: () => problem } as unknown as RowBudget;
+  return sightOf(before, { progressOf: new Map(Object.entries(progress)), budget }, NOW);
+}
+
+describe("what the watches of a cluster found", () => {
+  it("is a cursor for each kind, and no trace of former trouble", () => {
+    const before = { ...BEFORE, error: errorOf(denied, BEFORE, 1), outOfSight: 1 };
+    const { state, error } = sight({ a: { cursor }, b: {} }, before);
+    assert.deepEqual(state, { cursors: { a: cursor }, attempts: 0, uid: "u", kept: KEPT });
+    assert.equal(error, undefined);
+  });
+
+  it("is the error of one kind beside the cursors of the others", () => {
+    const { state, error } = sight({ a: { cursor }, b: { error: denied } });
+    assert.equal(error, denied);
+    assert.deepEqual(state, {
+      ...{ cursors: { a: cursor }, attempts: 3, uid: "u", kept: KEPT },
+      error: { code: "KUBE_DENIED", message: "no", since: NOW },
+    });
+  });
+
+  it("is an outage first of all, and no end of time", () => {
+    assert.equal(sight({ a: { error: denied }, b: { error: away } }).error, away);
+    assert.equal(sight({ a: { error: late }, b: { error: denied } }).error, denied);
+    assert.equal(sight({ a: { error: late } }).error, undefined);
+  });
+
+  it("is out of sight from the first time on when no kind can be read", () => {
+    assert.equal(sight({ a: { error: denied } }).state.outOfSight, NOW);
+    assert.equal(sight({ a: { error: denied } }, { ...BEFORE, outOfSight: 5 }).state.outOfSight, 5);
+    assert.equal(sight({ a: {} }).state.outOfSight, undefined);
+    assert.deepEqual([sightless({ ...BEFORE, outOfSight: 5 }), sightless(BEFORE)], [{ isOutOfSight: true }, {}]);
+  });
+
+  it("is listed again while missing declarations await approval, since the first time", () => {
+    const awaitingApproval = { since: NOW, gone: 11, of: 12 };
+    const first = sight({ a: { cursor, awaitingApproval }, b: { cursor } }).state;
+    assert.deepEqual([first.cursors, first.awaitingApproval], [{ b: cursor }, awaitingApproval]);
+    const again = sight({ a: { awaitingApproval } }, { ...BEFORE, awaitingApproval: { since: 5, gone: 1, of: 2 } });
+    assert.deepEqual(again.state.awaitingApproval, { since: 5, gone: 11, of: 12 });
+    const back = sight({ a: { cursor } }, { ...BEFORE, awaitingApproval });
+    assert.equal(back.state.awaitingApproval, undefined);
+  });
+
+  it("tells what is too much for the table, as no failure of the cluster", () => {
+    const { state, error } = sight({ a: { cursor } }, BEFORE, full);
+    assert.deepEqual([state.error?.code, state.attempts, error], ["CLUSTER_TOO_LARGE", 0, undefined]);
+    assert.equal(sight({ a: { error: denied } }, BEFORE, full).state.error?.code, "KUBE_DENIED");
+  });
+
+  it("has an error since when it was this one", () => {
+    const before = { ...BEFORE, error: { code: "KUBE_DENIED" as const, message: "", since: 5 } };
+    assert.equal(errorOf(denied, before, NOW).since, 5);
+    assert.equal(errorOf(away, before, NOW).since, NOW);
+  });
+});
