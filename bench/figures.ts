@@ -5,10 +5,17 @@ export interface Figure {
   readonly value: number;
   readonly unit: string;
   readonly goal?: string;
+  /** It must have been reached, and was not. */
+  readonly isMissed?: boolean;
 }
 
 export function figure(scenario: string, name: string, value: number, unit: string, goal?: string): Figure {
   return { scenario, name, value: Number(value.toPrecision(4)), unit, ...(goal === undefined ? {} : { goal }) };
+}
+
+/** A figure without which the run has failed: never noise, whatever the machine. */
+export function mustBe(scenario: string, name: string, value: number, wanted: number): Figure {
+  return { ...figure(scenario, name, value, "", `${wanted}`), isMissed: value !== wanted };
 }
 
 /** The value below which this share of the samples lies. */

@@ -9,7 +9,7 @@ export const NAMESPACE = "bench";
 export interface Setting extends AsyncDisposable {
   readonly world: World;
   readonly cluster: Cluster;
-  declare(count: number, refreshAfter: string): Promise<readonly string[]>;
+  declare(count: number, refreshAfter: string, prefix?: string): Promise<readonly string[]>;
   engine(): Promise<RunningEngine>;
 }
 
@@ -24,8 +24,8 @@ export async function startSetting(): Promise<Setting> {
   return {
     world,
     cluster,
-    async declare(count, refreshAfter) {
-      const names = Array.from({ length: count }, (_, at) => `sync-${at}`);
+    async declare(count, refreshAfter, prefix = "sync") {
+      const names = Array.from({ length: count }, (_, at) => `${prefix}-${at}`);
       await inParallel(names, async (name) => {
         await world.vault.putKv("kv", name, {
           user: name,
@@ -49,16 +49,7 @@ export async function inParallel<T>(items: readonly T[], work: (item: T) => Prom
   await Promise.all(Array.from({ length: WIDTH }, worker));
 }
 
-/** The sum of an engine's samples of this metric whose labels hold all of these. */
-export function sum(metrics: string, name: string, labels: Readonly<Record<string, string>> = {}): number {
-  let total = 0;
-  for (const line of metrics.split("\n")) {
-    if (!line.startsWith(`${name}{`) && !line.startsWith(`${name} `)) continue;
-    const holdsAll = Object.entries(labels).every(([label, value]) => line.includes(`${label}="${value}"`));
-    if (holdsAll) total += Number(line.slice(line.lastIndexOf(" ") + 1));
-  }
-  return total;
-}
+export { sum } from "../test/e2e/support/metric-sums.ts";
 
 /** Asks every 100 ms until it holds; throws after the time-out. */
 export async function until(what: string, timeoutMs: number, holds: () => Promise<boolean>): Promise<void> {

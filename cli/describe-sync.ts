@@ -1,22 +1,26 @@
 import type { EpochMs } from "../lib/clock.ts";
 import { shortDigest } from "../lib/digest.ts";
 import type { Disposition, ErrorCode } from "../lib/errors.ts";
+import { nextEnd } from "../lib/issues/issue-times.ts";
 import { parseKey, partsOf, type ReferenceKey } from "../lib/keys.ts";
 import { staticState } from "../lib/kinds/static/static-state.ts";
 import { REFRESH_ANNOTATION } from "../lib/origins/refresh-annotation.ts";
 import type { Reference, Row } from "../lib/ports/rows.ts";
-import type { Circuit, ClusterRow, RowSummary } from "../lib/ports/store.ts";
+import type { Circuit, ClusterRow } from "../lib/ports/store.ts";
 import { SECRET } from "../lib/resource-kinds.ts";
 import { owedRestarts } from "../lib/rollout/owed.ts";
 import { asObject } from "../lib/util/canonical.ts";
 import type { Json, JsonObject } from "../lib/util/json.ts";
+import { type IssueView, issueViews } from "./issue-view.ts";
 import { remedyOf } from "./remedies.ts";
 import {
   type ClusterView,
   clusterView,
   type RolloutView,
+  retainedView,
   type Surroundings,
   type SyncView,
+  summaryOf,
   syncView,
   waitsFor,
 } from "./status-view.ts";
@@ -51,6 +55,8 @@ export interface SyncDescription {
     readonly digest?: string;
     readonly secrets: readonly { readonly name: string; readonly uid?: string; readonly resourceVersion?: string }[];
   };
+  /** What it has in Vault. Missing: nothing. */
+  readonly issues?: readonly IssueView[];
   readonly syncedAt?: string;
   /** When the last run ended. */
   readonly settledAt?: string;
@@ -120,9 +126,13 @@ function restarts({ rolloutRestartTargets: targets }: JsonObject): readonly stri
 export function describeSync({ row, references, circuits, cluster, now }: DescribeInput): SyncDescription {
   const { key, declared, state } = row;
   const parts = partsOf(key);
-  const view = syncView(summaryOf(row), { cluster, circuits }, now, owedRestarts(row));
+  const isRetained = state.retainUntil !== undefined;
+  const view = isRetained
+    ? retainedView(row, now)
+    : syncView(summaryOf(row), { cluster, circuits }, now, owedRestarts(row));
   const ofCluster = clusterView(parts.cluster, cluster, circuits);
   const refresh = declared.annotations[REFRESH_ANNOTATION];
+  const issues = issueViews(row);
   return {
     key,
     state: view.state,
@@ -136,24 +146,14 @@ export function describeSync({ row, references, circuits, cluster, now }: Descri
     },
     references: state.refs.map((ref) => referenceView(ref, references)),
     seen: seenOf(row),
+    ...(issues.length === 0 ? {} : { issues }),
     ...(view.syncedAt === undefined ? {} : { syncedAt: view.syncedAt }),
     ...(state.settledAt === undefined ? {} : { settledAt: new Date(state.settledAt).toISOString() }),
     attempts: view.attempts,
     ...(view.rollout === undefined ? {} : { rollout: view.rollout }),
     ...(view.error === undefined ? {} : { error: errorOf(view.error) }),
     next: nextOf(row, view, { cluster, circuits }),
-    ...(ofCluster.state === "ok" ? {} : { cluster: ofCluster }),
-  };
-}
-
-function summaryOf({ key, declared, state, leaseUntil, dueAt, wheel }: Row): RowSummary {
-  const { uid, hash, generation } = declared;
-  return {
-    ...state,
-    ...{ key, uid, hash, generation },
-    ...(leaseUntil === undefined ? {} : { leaseUntil }),
-    ...(dueAt === undefined ? {} : { dueAt }),
-    ...(wheel === undefined ? {} : { wheel }),
+    ...(ofCluster.state === "ok" || isRetained ? {} : { cluster: ofCluster }),
   };
 }
 
@@ -194,14 +194,17 @@ function nextOf(row: Row, view: SyncView, around: Surroundings): SyncDescription
   return { ...at, because: `the next probe of ${open.id}; all waiting syncs resume once it answers` };
 }
 
-function why({ state, wheel, verify }: Row, view: SyncView): string {
+function why({ state, wheel, renew, verify, dueAt }: Row, view: SyncView): string {
   if (view.state === "working") return "a worker has it now; from this time another one may take it";
-  if (view.state === "cleaning-up") return "its declaration is gone; keyferry removes its Secrets";
+  if (view.state === "retained") return "it left the fleet; what it has in Vault is renewed until then, and ended";
+  if (view.state === "cleaning-up")
+    return "its declaration is gone; keyferry removes its Secrets, and ends what Vault issued";
   if (view.nextAt === undefined) {
     return state.error
       ? "only after a changed declaration, a changed reference or `keyferry sync`"
-      : "nothing is planned until a changed declaration, a changed reference or `keyferry sync`";
+      : `nothing ${renew ? `but renewals, every ${renew.period}s, ` : ""}is planned until a changed declaration, a changed reference or \`keyferry sync\``;
   }
+  if (dueAt !== undefined && dueAt === nextEnd(state)) return "a former credential is ended, or looked at again";
   if (verify) return "a request to refresh it, or a change of its Secret by another program";
   if (state.error) return `another try, after ${view.attempts} failed in a row`;
   if (state.rollout) return "owed restarts, or its refresh slot";

@@ -2,6 +2,7 @@ import type { EpochMs } from "../lib/clock.ts";
 import type { Disposition } from "../lib/errors.ts";
 import type { JsonObject } from "../lib/util/json.ts";
 import type { SyncDescription } from "./describe-sync.ts";
+import { issueLines } from "./issue-view.ts";
 import { humanAge } from "./status-view.ts";
 import { labelled } from "./table.ts";
 
@@ -14,7 +15,7 @@ const NEXT: Readonly<Record<Disposition, string>> = {
 
 /** A description for people, in the style of kubectl describe. */
 export function descriptionText(description: SyncDescription, now: EpochMs): string {
-  const { error, cluster, next, rollout } = description;
+  const { error, cluster, next, rollout, issues } = description;
   const age = (at: string): string => `${humanAge(now - Date.parse(at))} ago`;
   return labelled([
     ["Sync", description.key],
@@ -22,6 +23,7 @@ export function descriptionText(description: SyncDescription, now: EpochMs): str
     ["Declared", declaredLines(description)],
     ["References", referenceLines(description)],
     ["Last seen", seenLines(description)],
+    ...(issues ? [["In Vault", issueLines(issues, now)] as const] : []),
     ["Synced", description.syncedAt ? `${age(description.syncedAt)} (${description.syncedAt})` : "never"],
     ...(description.settledAt
       ? [["Last run", `ended ${age(description.settledAt)} (${description.settledAt})`] as const]

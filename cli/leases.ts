@@ -6,7 +6,7 @@ import { SyncError } from "../lib/errors.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { reachOfFleet } from "../lib/fleet/vaults.ts";
 import { openIssue } from "../lib/issues/end-issues.ts";
-import type { SyncKey } from "../lib/keys.ts";
+import { declarationKey, type SyncKey } from "../lib/keys.ts";
 import type { Issue, Row } from "../lib/ports/rows.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
 import type { IssueApi, TokenSeals } from "../lib/ports/vault-issues.ts";
@@ -16,7 +16,7 @@ import { tokenSeals } from "../lib/vault/token-seals.ts";
 import { vaultApi } from "../lib/vault/vault-api.ts";
 import { peekDataDir } from "./data-dir.ts";
 import { humanAge } from "./status-view.ts";
-import { table } from "./table.ts";
+import { table, textLines } from "./table.ts";
 
 /** What a sync has in Vault: one issued credential, as the lease table and Vault itself know it. */
 export interface LeaseView {
@@ -30,6 +30,8 @@ export interface LeaseView {
   readonly unknown?: string;
   /** When a former one is ended. */
   readonly endsAt?: string;
+  /** A former key encrypts its token, and must not be removed yet. */
+  readonly needsFormerKey?: true;
 }
 
 /** Looks up every lease of these rows. */
@@ -64,7 +66,12 @@ export async function leaseLookUp(dataDir: string, fleetPath: string, leases: Le
   const seals: TokenSeals =
     keys.length > 0
       ? tokenSeals({ keys: async () => keys, installation, randomBytes })
-      : { seal: () => Promise.reject(new Error("a look-up seals nothing")), open: async () => undefined };
+      : {
+          seal: () => Promise.reject(new Error("a look-up seals nothing")),
+          open: async () => undefined,
+          sealedBy: async () => "unknown",
+          hasFormer: async () => false,
+        };
   const deps: LookUpDeps = { leases, issues: vault.issues, seals };
   return {
     leasesOf: async (rows) => {
@@ -81,6 +88,7 @@ async function lookedUp(deps: LookUpDeps, key: SyncKey, issue: Issue): Promise<L
     ...{ key, state: issue.state },
     ...(lease === undefined ? {} : { lease }),
     ...(issue.state === "ending" && issue.endAt !== undefined ? { endsAt: iso(issue.endAt) } : {}),
+    ...((await needsFormerKey(deps, key, issue)) ? { needsFormerKey: true } : {}),
   };
   if (issue.vaultLease === undefined) return view;
   try {
@@ -91,6 +99,11 @@ async function lookedUp(deps: LookUpDeps, key: SyncKey, issue: Issue): Promise<L
   }
 }
 
+async function needsFormerKey({ seals }: LookUpDeps, key: SyncKey, issue: Issue): Promise<boolean> {
+  const { serial, sealedToken } = issue;
+  return sealedToken !== "" && (await seals.sealedBy(sealedToken, declarationKey(key), serial)) === "former";
+}
+
 async function left(
   deps: LookUpDeps,
   key: SyncKey,
@@ -98,7 +111,9 @@ async function left(
   id: string,
 ): Promise<Pick<LeaseView, "left" | "unknown">> {
   const opened = await openIssue({ ...deps, log: SILENT, metrics: UNCOUNTED }, key, issue);
-  if (opened?.token === undefined) return { unknown: "unreadable" };
+  if (opened === undefined) return { unknown: "unreadable" };
+  // Taken over from Vault Secrets Operator: its token is not stored here.
+  if (opened.token === undefined) return { unknown: "of the operator's token" };
   const answer = await deps.issues.lookUpLease(opened.way, opened.token, id, AbortSignal.timeout(LOOK_UP_MS));
   if (answer.kind === "renewed") return { left: answer.seconds };
   return { unknown: answer.kind === "gone" ? "gone" : "not allowed" };
@@ -116,5 +131,8 @@ export function leaseTable(leases: readonly LeaseView[], now: EpochMs): string {
     seconds === undefined ? unknown : humanAge(seconds * SECOND_MS),
     endsAt === undefined ? "" : humanAge(Date.parse(endsAt) - now),
   ]);
-  return table(["SYNC", "STATE", "LEASE", "LEFT", "ENDED IN"], rows);
+  const former = leases.filter(({ needsFormerKey: needs }) => needs).length;
+  const keys =
+    former > 0 ? [`${former} tokens are still encrypted with a former key of tokens.key: don't remove it yet`] : [];
+  return `${table(["SYNC", "STATE", "LEASE", "LEFT", "ENDED IN"], rows)}${textLines(keys)}`;
 }

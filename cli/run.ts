@@ -7,6 +7,7 @@ import type { Fleet } from "../lib/fleet/fleet.ts";
 import { readFleet, textIn } from "../lib/fleet/read-fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { type WatchedFleet, watchedFleet } from "../lib/fleet/watched-fleet.ts";
+import { rowsWithIssues } from "../lib/issues/rows-with-issues.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
@@ -15,6 +16,7 @@ import { isReferenceStatus } from "../lib/resource-kinds.ts";
 import { thatOweRestarts } from "../lib/rollout/owed.ts";
 import { damageReport } from "../lib/store/damage.ts";
 import { openSqliteStore, type SqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
+import { type IssuesHeld, issuesHeld } from "../lib/telemetry/issues-held.ts";
 import { lastGuard } from "../lib/telemetry/last-guard.ts";
 import { jsonLog, type LogLevel } from "../lib/telemetry/log.ts";
 import { type PrometheusMetrics, prometheusMetrics } from "../lib/telemetry/metrics.ts";
@@ -62,6 +64,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const metrics = shownBySync(counted, series);
   using _guard = lastGuard(process, { log, metrics });
   const owed = rolloutsOwed(counted.registry);
+  const held = issuesHeld(counted.registry);
   const fleet = watchedFleet({ path: flags.fleet, read, clock, sleep, log, metrics });
   const clients = clusterClients({ clock, log, resolve: (name) => fleet.access(name) });
   const apis = kubernetesApis({ clients, clock, log });
@@ -73,7 +76,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   exposeSight(metrics, store, () => fleet.current().clusters.map(({ name }) => name));
   const engine = embeddedEngine({
     deps: {
-      leases: owed.seeing(forgetting(store, series)),
+      leases: held.seeing(owed.seeing(forgetting(store, series))),
       vault,
       issues: vault.issues,
       seals: tokenSeals(cache),
@@ -94,7 +97,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   });
   try {
     if (flags.once) return await runOnce(engine, store, read.fleet, log);
-    await rememberAll({ series: flags.syncSeries > 0 ? series : undefined, owed }, store, read.fleet);
+    await rememberAll({ series: flags.syncSeries > 0 ? series : undefined, owed, held }, store, read.fleet);
     return await runOn(engine, followedBy(fleet, engine, clients), flags, metrics.registry, log);
   } finally {
     await vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
@@ -128,7 +131,11 @@ function shownBySync(metrics: PrometheusMetrics, series: SyncSeries): Prometheus
 }
 
 async function rememberAll(
-  { series, owed }: { readonly series: SyncSeries | undefined; readonly owed: RolloutsOwed },
+  {
+    series,
+    owed,
+    held,
+  }: { readonly series: SyncSeries | undefined; readonly owed: RolloutsOwed; readonly held: IssuesHeld },
   store: LeaseStore,
   fleet: Fleet,
 ): Promise<void> {
@@ -137,6 +144,7 @@ async function rememberAll(
     series?.remember(rows);
     owed.remember(await thatOweRestarts(store, rows));
   }
+  for await (const { key, state } of rowsWithIssues(store)) held.remember(key, state.issues ?? []);
 }
 
 /** Reads fleet.yaml again, and applies changes. */

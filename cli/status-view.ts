@@ -2,6 +2,7 @@ import { circuitOfCluster, placeOfSuspension, suspensionOf } from "../lib/circui
 import { type EpochMs, SECOND_MS } from "../lib/clock.ts";
 import { outOfSightSince } from "../lib/discovery/out-of-sight.ts";
 import { isCleanupKey, partsOf } from "../lib/keys.ts";
+import type { Row } from "../lib/ports/rows.ts";
 import type { Circuit, ClusterRow, RowSummary } from "../lib/ports/store.ts";
 import { operatorWarning } from "../lib/references/operator-namespace.ts";
 import type { OwedRestarts } from "../lib/rollout/owed.ts";
@@ -13,14 +14,36 @@ export interface SyncView {
   readonly key: string;
   readonly state:
     | ("synced" | "restart-owed" | "restart-failed")
-    | ("pending" | "working" | "waiting" | "failed" | "parked" | "cleaning-up");
+    | ("pending" | "working" | "waiting" | "failed" | "parked" | "cleaning-up" | "retained");
   /** When the destination was last known to be in step under a lease. */
   readonly syncedAt?: string;
   readonly nextAt?: string;
+  /** It left the fleet: until when what it has in Vault is renewed, before it is ended. */
+  readonly retainedUntil?: string;
   readonly attempts: number;
   readonly error?: { readonly code: string; readonly message: string; readonly since: string };
   /** Workloads that still run with old data and must be restarted; `attempts`: consecutive failed tries. */
   readonly rollout?: RolloutView;
+}
+
+/** A row that left the fleet: nothing of it waits for a cluster any more. */
+export function retainedView(row: Row, now: EpochMs): SyncView {
+  const { retainUntil } = row.state;
+  const view = syncView(summaryOf(row), { cluster: undefined, circuits: [] }, now, undefined);
+  if (retainUntil === undefined) return view;
+  return { ...view, state: now < retainUntil ? "retained" : "cleaning-up", retainedUntil: iso(retainUntil) };
+}
+
+/** A row as lists have it. */
+export function summaryOf({ key, declared, state, leaseUntil, dueAt, wheel }: Row): RowSummary {
+  const { uid, hash, generation } = declared;
+  return {
+    ...state,
+    ...{ key, uid, hash, generation },
+    ...(leaseUntil === undefined ? {} : { leaseUntil }),
+    ...(dueAt === undefined ? {} : { dueAt }),
+    ...(wheel === undefined ? {} : { wheel }),
+  };
 }
 
 export interface RolloutView {

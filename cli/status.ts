@@ -10,7 +10,15 @@ import { type EngineView, engineLines, engineView } from "./engine-view.ts";
 import { openTable } from "./lease-table.ts";
 import { type LeaseView, leaseLookUp, leaseTable } from "./leases.ts";
 import { print, printJson, say } from "./output.ts";
-import { type ClusterView, clusterView, hasFailed, humanAge, type SyncView, syncView } from "./status-view.ts";
+import {
+  type ClusterView,
+  clusterView,
+  hasFailed,
+  humanAge,
+  retainedView,
+  type SyncView,
+  syncView,
+} from "./status-view.ts";
 import { table, textLines } from "./table.ts";
 
 export interface StatusFlags {
@@ -93,7 +101,8 @@ async function read(
     for (const row of rows) syncs.push(syncView(row, around, now, owing.get(row.key)));
   }
   // Syncs that left the fleet and still have Vault leases; their clusters are no longer ours.
-  for (const row of await store.retired()) syncs.push(syncView(row, { circuits, cluster: undefined }, now, undefined));
+  const retired = (await store.retired()).map(({ key }) => key);
+  for (const row of (await store.read(retired, "strong")).values()) syncs.push(retainedView(row, now));
   const clusters = names.map((name) =>
     clusterView(
       name,

@@ -5,6 +5,7 @@ import { sharedDigestKey } from "../lib/aws/digest-key.ts";
 import { sharedSealingKeys } from "../lib/aws/shared-key.ts";
 import { toldOfWork } from "../lib/aws/told.ts";
 import { workRecord } from "../lib/aws/work-record.ts";
+import { keysWithIssues } from "../lib/issues/rows-with-issues.ts";
 import { KINDS } from "../lib/kinds/registry.ts";
 import type { Lane } from "../lib/ports/rows.ts";
 import { type Reconciler, reconciler } from "../lib/reconcile/reconcile.ts";
@@ -65,8 +66,17 @@ async function started(): Promise<Reconciler> {
   }
 }
 
+/** With each sweep of all tokens, a count of the syncs that have something in Vault: a read of indexes alone. */
+const handle: Reconciler["handle"] = async (message, ...more) => {
+  const report = await (await started()).handle(message, ...more);
+  if (message.kind !== "token-sweep" || message.cluster !== undefined) return report;
+  const keys = await keysWithIssues(leases);
+  if (keys.length > 0) metrics.count("keyferry_syncs_with_issues", {}, keys.length);
+  return report;
+};
+
 const ofLane = (lane: Lane) => ({
-  handle: async (...work: Parameters<Reconciler["handle"]>) => (await started()).handle(...work),
+  handle,
   queue,
   deadLetters: sqsDeadLetters({ client: sqs, url: config[lane].deadLetters }),
   clock,

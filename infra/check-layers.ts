@@ -15,6 +15,7 @@ export const LAYERS: readonly Layer[] = [
   { name: "failures, rollout", group: "core", folders: ["lib/failures", "lib/rollout"] },
   { name: "issues", group: "core", folders: ["lib/issues"] },
   { name: "destinations", group: "core", folders: ["lib/destinations"] },
+  { name: "take-over", group: "core", folders: ["lib/vso/take-over"] },
   { name: "kinds", group: "core", folders: ["lib/kinds"] },
   { name: "outages", group: "core", folders: ["lib/outage", "lib/vso/stand-back"] },
   { name: "discovery", group: "core", folders: ["lib/discovery"] },

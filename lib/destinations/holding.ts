@@ -17,4 +17,6 @@ export interface Holding {
    * not matter: the write that follows removes them.
    */
   holds(keys: readonly string[], digest: Digest, signal: AbortSignal): Promise<SecretData | undefined>;
+  /** All data of the Secret as another controller left it for this declaration; undefined when it is not its own. */
+  left(signal: AbortSignal): Promise<SecretData | undefined>;
 }

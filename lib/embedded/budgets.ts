@@ -18,7 +18,8 @@ export interface BudgetLimits {
 
 /**
  * Counts keys at work against the budgets of lane, cluster and namespace; a key that waits for a silent end counts only
- * against its namespace's.
+ * against its namespace's. Renewals have the budgets of cluster and namespace for themselves: they ask no cluster, and
+ * must not wait for thousands of first syncs (lease-table 29).
  */
 export interface Budgets {
   /** The budget that prevents so many more keys of this namespace from starting in this lane; undefined: none. */
@@ -39,6 +40,11 @@ export function clusterNamespaceOf(key: SyncKey): string {
 
 function clusterOf(place: string): string {
   return place.slice(0, place.indexOf("/"));
+}
+
+/** What a place is counted as: those of renewals are apart. */
+function within(lane: Lane, place: string): string {
+  return lane === "renew" ? `renew:${place}` : place;
 }
 
 /** Counts by name, without zeros. */
@@ -63,25 +69,27 @@ export function budgets(limits: BudgetLimits): Budgets {
     atWork.lane.add(lane, change);
     atWork.cluster.add(clusterOf(place), change);
   };
+  const placeOf = (lane: Lane, key: SyncKey): string => within(lane, clusterNamespaceOf(key));
   const goOn = (lane: Lane, key: SyncKey): void => {
     if (!aside.delete(id(lane, key))) return;
-    const place = clusterNamespaceOf(key);
+    const place = placeOf(lane, key);
     atWork.waiting.add(clusterOf(place), -1);
     work(lane, place, 1);
   };
   return {
-    obstacle(lane, place, count) {
+    obstacle(lane, namespace, count) {
+      const place = within(lane, namespace);
       if (atWork.namespace.of(place) + count > limits.namespace) return "namespace";
       if (atWork.cluster.of(clusterOf(place)) + count > limits.cluster) return "cluster";
       return atWork.lane.of(lane) + count > limits.lane[lane] ? "lane" : undefined;
     },
     start(lane, key) {
-      const place = clusterNamespaceOf(key);
+      const place = placeOf(lane, key);
       work(lane, place, 1);
       atWork.namespace.add(place, 1);
     },
     stepAside(lane, key) {
-      const place = clusterNamespaceOf(key);
+      const place = placeOf(lane, key);
       if (aside.has(id(lane, key)) || atWork.waiting.of(clusterOf(place)) >= limits.waiting) return;
       aside.add(id(lane, key));
       atWork.waiting.add(clusterOf(place), 1);
@@ -90,7 +98,7 @@ export function budgets(limits: BudgetLimits): Budgets {
     goOn,
     end(lane, key) {
       goOn(lane, key);
-      const place = clusterNamespaceOf(key);
+      const place = placeOf(lane, key);
       work(lane, place, -1);
       atWork.namespace.add(place, -1);
     },

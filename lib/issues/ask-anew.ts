@@ -47,10 +47,14 @@ const ISSUES_WITHIN_MS = 10 * MINUTE_MS;
 export function countedIssue(recent: readonly EpochMs[], now: EpochMs): readonly EpochMs[] {
   const still = recent.filter((at) => at > now - ISSUES_WITHIN_MS && at <= now);
   if (still.length < MOST_ISSUES) return [...still, now];
+  throw issuesTooFrequent();
+}
+
+export function issuesTooFrequent(): SyncError {
   const message =
     `Vault issued ${MOST_ISSUES} credentials for this sync within ten minutes, and each was lost or refused: keyferry asks ` +
     "for no more. Mend the cause that its last events tell of, then change the declaration, or its annotation keyferry.dev/refresh";
-  throw new SyncError("ISSUES_TOO_FREQUENT", message);
+  return new SyncError("ISSUES_TOO_FREQUENT", message);
 }
 
 /** Throws ISSUES_UNENDED when too many former issues have not ended yet. */

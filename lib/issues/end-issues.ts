@@ -2,7 +2,7 @@ import type { EpochMs } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { declarationKey, type SyncKey } from "../keys.ts";
 import type { Issue } from "../ports/rows.ts";
-import type { IssueTarget } from "../ports/vault-issues.ts";
+import { type IssueTarget, isApart } from "../ports/vault-issues.ts";
 import type { SecretValue } from "../secret-value.ts";
 import type { IssueDeps } from "./deps.ts";
 import { endedLater, isOver, withIssues } from "./issue-times.ts";
@@ -12,7 +12,7 @@ type Deps = Pick<IssueDeps, "issues" | "seals" | "leases" | "clock" | "log" | "m
 /** A token and the way to its Vault. */
 export interface OpenedIssue {
   readonly way: IssueTarget;
-  /** Missing: it was issued with a shared token. */
+  /** Missing: it was issued with a token that is not stored here; the login in its target ends it. */
   readonly token?: SecretValue;
 }
 
@@ -24,7 +24,7 @@ export async function openIssue(
 ): Promise<OpenedIssue | undefined> {
   const { serial, sealedToken, target, shared = false } = issue;
   const way = (await leases.target(target)) as unknown as IssueTarget | undefined;
-  if (way !== undefined && shared) return { way };
+  if (way !== undefined && shared && sealedToken === "") return { way };
   const token = await seals.open(sealedToken, declarationKey(key), serial);
   if (token !== undefined && way !== undefined) return { way, token };
   const because = way === undefined ? "its target is not stored" : "its token was encrypted with another key";
@@ -69,30 +69,55 @@ async function endIssue(deps: Deps, key: SyncKey, issue: Issue, signal: AbortSig
 
 /** False when this token may end nothing. */
 async function revoke(
-  { issues }: Pick<Deps, "issues">,
+  deps: Pick<Deps, "issues">,
   key: SyncKey,
-  { endBy, vaultLease, certificate }: Issue,
+  issue: Issue,
   { way, token }: OpenedIssue,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (token === undefined) {
-    if (certificate === undefined || way.identity === undefined) return true;
-    const { mount, serial } = certificate;
-    const body = { serial_number: serial };
-    const request = {
-      ...(way.namespace && { namespace: way.namespace }),
-      method: "POST",
-      mount,
-      path: "revoke",
-      body,
-    } as const;
-    // Revoking it twice is harmless.
-    await issues.ask(way.identity, request, key, true, signal);
-    return true;
-  }
-  if (endBy !== "lease" && (await issues.revokeToken(way, token, signal)) === "ended") return true;
+  const { endBy, vaultLease, shared = false } = issue;
+  if (token === undefined) return revokeByLogin(deps, key, issue, way, signal);
+  if (!shared && isApart(way)) return revokeApart(deps, issue, way, token, signal);
+  // Revoking a shared token would end what the others have.
+  const isOwn = endBy !== "lease" && !shared;
+  if (isOwn && (await deps.issues.revokeToken(way, token, signal)) === "ended") return true;
   if (vaultLease === undefined) return false;
-  return (await issues.revokeLease(way, token, vaultLease.id, signal)) === "ended";
+  return (await deps.issues.revokeLease(way, token, vaultLease.id, signal)) === "ended";
+}
+
+/** A lease that does not end with its token comes first. */
+async function revokeApart(
+  { issues }: Pick<Deps, "issues">,
+  { vaultLease }: Issue,
+  way: IssueTarget,
+  token: SecretValue,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const lease = vaultLease && (await issues.revokeLease(way, token, vaultLease.id, signal));
+  const ended = await issues.revokeToken(way, token, signal);
+  return (lease ?? ended) === "ended";
+}
+
+/** By the shared token of the login that its target names. */
+async function revokeByLogin(
+  { issues }: Pick<Deps, "issues">,
+  key: SyncKey,
+  { vaultLease, certificate }: Issue,
+  { identity, namespace }: IssueTarget,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (identity === undefined) return true;
+  const place = namespace === undefined ? {} : { namespace };
+  if (vaultLease !== undefined) {
+    const lease = { identity, ...place, id: vaultLease.id, seconds: vaultLease.seconds, by: key };
+    return (await issues.revokeForeign(lease, signal)) === "ended";
+  }
+  if (certificate === undefined) return true;
+  const body = { serial_number: certificate.serial };
+  const request = { ...place, method: "POST", mount: certificate.mount, path: "revoke", body } as const;
+  // Revoking it twice is harmless.
+  await issues.ask(identity, request, key, true, signal);
+  return true;
 }
 
 function over({ log, metrics }: Deps, key: SyncKey, { serial }: Issue, result: "revoked" | "expired"): undefined {

@@ -10,6 +10,8 @@ const SHORTEST_S = 4;
 export const SHORTEST_TTL_S = 10;
 /** Two renewals fit into a TTL, so that one lost message loses no credential. */
 const MOST_RENEWAL_PERCENT = 45;
+/** What can't be renewed is used for this share of its life at least, so that `renewalPercent: 0` is no storm. */
+const LEAST_USE_PERCENT = 5;
 
 /** The longest pause between attempts to end an issue. */
 const MAX_END_PAUSE_MS = 10 * MINUTE_MS;
@@ -55,8 +57,13 @@ export function replaceAtOf(
       : []),
     ...(issue.tokenSeconds > 0 && !parts.token ? [{ from: loggedInAt, seconds: issue.tokenSeconds }] : []),
   ];
-  const times = ends.map(({ from, seconds }) => from + Math.floor((seconds * SECOND_MS * renewalPercent) / 100));
+  const times = ends.map(({ from, seconds }) => from + Math.floor(usedFor(seconds, renewalPercent) * SECOND_MS));
   return times.length === 0 ? undefined : Math.min(...times);
+}
+
+/** For how many seconds of its life something is used that can't be renewed. */
+export function usedFor(seconds: number, renewalPercent: number): number {
+  return (seconds * Math.max(renewalPercent, LEAST_USE_PERCENT)) / 100;
 }
 
 /** Whether renewals have to keep it: it is in use, or was not replaced everywhere yet. */
@@ -100,9 +107,9 @@ export function endingByItself(issue: Issue, now: EpochMs): Issue {
 }
 
 function goneBy(from: EpochMs, { vaultLease, tokenSeconds }: Issue): Pick<Issue, "goneBy"> {
-  const seconds = Math.max(vaultLease?.seconds ?? tokenSeconds, tokenSeconds);
-  // A token without an end keeps what it issued.
-  return tokenSeconds === 0 ? {} : { goneBy: from + seconds * SECOND_MS + GONE_MARGIN_MS };
+  // A lease that nobody renews ends with its own TTL; one that may have been made without our knowledge, with the token.
+  const seconds = vaultLease?.seconds ?? tokenSeconds;
+  return seconds === 0 ? {} : { goneBy: from + seconds * SECOND_MS + GONE_MARGIN_MS };
 }
 
 /** After a failed attempt: again later, until it has ended by itself. */

@@ -3,7 +3,8 @@ import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
 import type { Issue, LostBecause, RefreshSlot } from "../ports/rows.ts";
-import type { RenewAnswer } from "../ports/vault-issues.ts";
+import type { VaultTarget } from "../ports/vault.ts";
+import type { IssueTarget, RenewAnswer } from "../ports/vault-issues.ts";
 import type { IssueDeps } from "./deps.ts";
 import { type OpenedIssue, openIssue } from "./end-issues.ts";
 import { isKept, renewable, renewsToken } from "./issue-times.ts";
@@ -18,6 +19,8 @@ export interface Renewing {
   readonly at: EpochMs;
   /** Whether requests to this Vault would only time out. */
   readonly isAway: (circuit: string) => Promise<boolean>;
+  /** Sends requests to this Vault, and reports the wait, so that one that is silent delays no renewals of others. */
+  readonly atVault: <T>(target: VaultTarget, ask: () => Promise<T>) => Promise<T>;
   readonly signal: AbortSignal;
 }
 
@@ -54,10 +57,13 @@ function count({ metrics }: Deps, key: SyncKey, result: Verdict): void {
 
 async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<Verdict> {
   const opened = await openIssue(deps, renewing.key, issue);
-  if (opened?.token === undefined) return "unanswered";
-  if (await renewing.isAway(circuitOfVault(opened.way.target.address))) return "unanswered";
+  if (opened === undefined) return "unanswered";
+  const { way, token } = opened;
+  if (await renewing.isAway(circuitOfVault(way.target.address))) return "unanswered";
+  const renewed = () =>
+    token === undefined ? askByLogin(deps, renewing, issue, way) : ask(deps, renewing, issue, { way, token });
   try {
-    return await ask(deps, renewing, issue, { way: opened.way, token: opened.token });
+    return await renewing.atVault(way.target, renewed);
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     const { code, message } = error;
@@ -83,6 +89,19 @@ async function ask(
   // A replaced lease ends by itself.
   if (!vaultLease?.renewable || state === "ending") return "renewed";
   return verdictOf(await issues.renewLease(way, token, vaultLease, signal), vaultLease.seconds);
+}
+
+/** Its token is not ours: only the lease is renewed, by the shared token of its login. */
+async function askByLogin(
+  { issues }: Deps,
+  { key, signal }: Renewing,
+  { vaultLease, state }: Issue,
+  { identity, namespace }: IssueTarget,
+): Promise<Verdict> {
+  if (identity === undefined || vaultLease === undefined || state === "ending") return "renewed";
+  const { id, seconds } = vaultLease;
+  const lease = { identity, ...(namespace && { namespace }), id, seconds, by: key };
+  return verdictOf(await issues.renewForeign(lease, signal), seconds);
 }
 
 /** Vault may answer a second less than asked. */

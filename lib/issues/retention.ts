@@ -8,8 +8,10 @@ import type { FleetVault } from "../ports/fleet-vault.ts";
  */
 const RETENTION_MS = 24 * HOUR_MS;
 
-/** By the circuit of the row's Vault. */
+/** By the circuit of the row's Vault; before the first settle it is not known, and the longest counts. */
 export function retentionOf(circuit: string | undefined, vaults: readonly FleetVault[] = []): number {
+  if (circuit === undefined && vaults.length > 0)
+    return Math.max(...vaults.map(({ retentionMs = RETENTION_MS }) => retentionMs));
   const known = vaults.find(({ addresses }) => addresses.some((address) => circuitOfVault(address) === circuit));
   return known?.retentionMs ?? RETENTION_MS;
 }

@@ -3,10 +3,12 @@ import type { Resolution, ResolveInput } from "../declarations/resolution.ts";
 import type { DestinationFactory } from "../destinations/destination.ts";
 import type { Holding } from "../destinations/holding.ts";
 import type { DigestKey } from "../digest.ts";
+import type { SyncError } from "../errors.ts";
 import type { AskedOf } from "../failures/causes.ts";
 import type { IssueDeps } from "../issues/deps.ts";
 import type { Warning } from "../origins/warnings.ts";
 import type { Claim } from "../ports/claim.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Issue, Place, Row } from "../ports/rows.ts";
 import type { TemplateEngine } from "../ports/templates.ts";
@@ -28,6 +30,8 @@ export interface Resolved {
    * digest and write only changes. `secretMAC` stays empty.
    */
   readonly hmac: boolean;
+  /** The Secret that is not ours, and is to be emptied when the declaration goes; missing: none. */
+  readonly blanks?: string;
   /** Workloads to restart when the data changes, each once. */
   readonly rolloutTargets: readonly RolloutTarget[];
 }
@@ -62,7 +66,7 @@ export type Obtained =
   | { readonly kind: "later"; readonly because: string; readonly at: EpochMs; readonly own: Json };
 
 /** What kinds that issue need of the world, beside their claim. */
-export type IssuingDeps = IssueDeps;
+export type IssuingDeps = IssueDeps & Pick<ReconcileDeps, "resources" | "secrets" | "clusters">;
 
 /** The input for predicting what a run would obtain. Without a claim, so that nothing can be issued. */
 export interface ForeseeInput<R extends Resolved = Resolved> {
@@ -99,6 +103,6 @@ export interface SyncKind<R extends Resolved = Resolved> {
   /** What a run would obtain, for a plan. A kind that would make Vault issue something says so instead. */
   foresee(run: ForeseeInput<R>): Promise<Obtained | "would-issue">;
   obtain(run: ObtainInput<R>): Promise<Obtained>;
-  /** The Secret that is not ours, and is to be emptied when its declaration goes; undefined: none. */
-  blanks?(row: Row): string | undefined;
+  /** Members of the resource's status after a failure that only this kind has. */
+  failedStatus?(error: SyncError): JsonObject;
 }

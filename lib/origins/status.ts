@@ -22,12 +22,17 @@ export type RunOutcome =
       /** Undefined: unchanged. Null: there is nothing to restart. */
       readonly rollout?: RolloutCondition | null;
       readonly warnings?: readonly Warning[];
-      /** Members of the status that only its kind has. */
+      /** Members of the status that only its kind has. Null removes one. */
       readonly status?: JsonObject;
       /** Other data than before, as with a new credential. */
       readonly isRotation?: boolean;
     }
-  | { readonly kind: "failed"; readonly error: SyncError }
+  | {
+      readonly kind: "failed";
+      readonly error: SyncError;
+      /** Members of the status that only its kind has. */
+      readonly status?: JsonObject;
+    }
   /** Between runs: only this warning is new, or over. */
   | { readonly kind: "warned"; readonly type: Warning["type"]; readonly warning?: Warning };
 
@@ -132,8 +137,10 @@ export function nextStatus(
   const lastGeneration = outcome.kind === "synced" ? generation : ((before.lastGeneration as number | undefined) ?? 0);
   const observed = { lastGeneration, observedGeneration: generation };
   const next: Record<string, Json> = { ...REQUIRED[kind], ...before, ...observed, conditions };
-  if (outcome.kind !== "synced") return next;
+  if (outcome.kind === "warned") return next;
   Object.assign(next, outcome.status);
+  for (const name of Object.keys(outcome.status ?? {})) if (next[name] === null) delete next[name];
+  if (outcome.kind === "failed") return next;
   if (outcome.mac !== undefined) next.secretMAC = outcome.mac;
   // With a MAC of another key than the cluster's VSO restarts workloads; without one it writes once (kubernetes-rules
   // 22).

@@ -219,6 +219,8 @@ export interface RowState {
   /** Missing: no restart is owed. */
   readonly rollout?: OwedRollout;
   readonly owned: readonly OwnedSecret[];
+  /** The Secret that is not ours, and is to be emptied when the declaration goes. */
+  readonly blanks?: string;
   /** Missing: none. */
   readonly issues?: readonly Issue[];
   /** Missing: none. */
@@ -294,8 +296,8 @@ export function pushPlace({ vault, mount, path }: Pushed): Place {
 }
 
 /** Whether a row without a declaration has nothing left to clean up in a cluster or Vault. */
-export function ownsNothing({ owned, issues = [], pushed = [] }: RowState): boolean {
-  return owned.length === 0 && issues.length === 0 && pushed.length === 0;
+export function ownsNothing({ owned, blanks, issues = [], pushed = [] }: RowState): boolean {
+  return owned.length === 0 && blanks === undefined && issues.length === 0 && pushed.length === 0;
 }
 
 /** The row has applied its declaration's version. */

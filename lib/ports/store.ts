@@ -294,6 +294,8 @@ export interface TargetStore {
   /** Stores it if it is absent, and that this row uses it. Call before the row records the issue. */
   putTarget(target: Json, by: SyncKey): Promise<string>;
   target(digest: string): Promise<Json | undefined>;
+  /** The digests of all: by them, `byReference` finds every row with issues. */
+  targets(): Promise<readonly string[]>;
   /** Removes targets that no row has used for at least `TARGET_KEPT_MS`; returns their number. */
   sweepTargets(now: EpochMs): Promise<number>;
 }

@@ -23,6 +23,11 @@ export interface IssueTarget {
   readonly identity?: VaultIdentity;
 }
 
+/** Whether a lease is in another Vault namespace than its token: then it does not end with the token (seen on OpenBao). */
+export function isApart({ loginNamespace = "", namespace = "" }: IssueTarget): boolean {
+  return loginNamespace !== namespace;
+}
+
 /** The token of one issue: from a login of its own, never shared, and stored only in the issue's row, sealed. */
 export interface OwnToken {
   readonly value: SecretValue;
@@ -69,12 +74,41 @@ export type RenewAnswer =
   | { readonly kind: "renewed"; readonly seconds: number; readonly renewable: boolean }
   | { readonly kind: "gone" | "denied" };
 
+/** What Vault tells of a lease. `issuedAt`: missing when it does not say. */
+export type LeaseAnswer =
+  | (Extract<RenewAnswer, { readonly kind: "renewed" }> & { readonly issuedAt?: EpochMs })
+  | Exclude<RenewAnswer, { readonly kind: "renewed" }>;
+
+/** What Vault tells of a token. */
+export type TokenAnswer =
+  | {
+      readonly kind: "found";
+      /** Its TTL after a login or a full renewal, in seconds; 0: it never ends. */
+      readonly seconds: number;
+      readonly renewable: boolean;
+      readonly uses: number;
+      readonly isBatch: boolean;
+      readonly createdAt: EpochMs;
+    }
+  | { readonly kind: "gone" | "denied" };
+
+/** A lease that was issued with a token that we do not have: the identity's shared token renews and ends it by its id. */
+export interface ForeignLease {
+  readonly identity: VaultIdentity;
+  /** Vault namespace of the lease; missing: root. */
+  readonly namespace?: string;
+  readonly id: string;
+  /** The increment of a renewal. */
+  readonly seconds: number;
+  readonly by: SyncKey;
+}
+
 /** `ended`: Vault answered that it is, or was already, gone. */
 export type EndAnswer = "ended" | "denied";
 
 /** What a token may do to its own issue. Every member is false for a batch token. */
 export interface EndRights {
-  /** revoke-self: its leases end with it. */
+  /** revoke-self, if its leases end with it. */
   readonly token: boolean;
   /** sys/leases/revoke. */
   readonly lease: boolean;
@@ -108,14 +142,26 @@ export interface IssueApi {
   revokeToken(way: IssueTarget, token: SecretValue, signal: AbortSignal): Promise<EndAnswer>;
   revokeLease(way: IssueTarget, token: SecretValue, leaseId: string, signal: AbortSignal): Promise<EndAnswer>;
   /** Seconds that are left; `gone` or `denied`. */
-  lookUpLease(way: IssueTarget, token: SecretValue, leaseId: string, signal: AbortSignal): Promise<RenewAnswer>;
+  lookUpLease(way: IssueTarget, token: SecretValue, leaseId: string, signal: AbortSignal): Promise<LeaseAnswer>;
+  /** About the token itself. */
+  lookUpToken(way: IssueTarget, token: SecretValue, signal: AbortSignal): Promise<TokenAnswer>;
+  /** About the identity's shared token: what its logins give. */
+  lookUpShared(identity: VaultIdentity, by: SyncKey, signal: AbortSignal): Promise<TokenAnswer>;
+  renewForeign(lease: ForeignLease, signal: AbortSignal): Promise<RenewAnswer>;
+  revokeForeign(lease: ForeignLease, signal: AbortSignal): Promise<EndAnswer>;
   /** One request, by sys/capabilities-self; all rights when a token may not ask. */
   endRights(way: IssueTarget, token: SecretValue, signal: AbortSignal): Promise<EndRights>;
 }
+
+/** `unknown`: no key opens it. */
+export type SealedBy = "present" | "former" | "unknown";
 
 /** Encrypts the tokens of issues: bound to the installation, the sync's declaration key, and the issue's serial. */
 export interface TokenSeals {
   seal(token: SecretValue, key: SyncKey, serial: string): Promise<string>;
   /** Undefined: sealed with another key, for another issue, or damaged. */
   open(sealed: string, key: SyncKey, serial: string): Promise<SecretValue | undefined>;
+  sealedBy(sealed: string, key: SyncKey, serial: string): Promise<SealedBy>;
+  /** Whether there are former keys besides the present one. */
+  hasFormer(): Promise<boolean>;
 }

@@ -1,6 +1,6 @@
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import { nextEnd, renewSlotOf } from "../issues/issue-times.ts";
-import { declarationKey, isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
+import { cleanupKey, declarationKey, isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import type { SyncKind } from "../kinds/kind.ts";
 import { originOf } from "../origins/origin-of.ts";
 import type { Claim } from "../ports/claim.ts";
@@ -12,7 +12,7 @@ import { sendDue } from "../schedule/messages.ts";
 import type { Batch } from "./batch.ts";
 import { claimOf } from "./claim.ts";
 import { clear } from "./clear.ts";
-import { endAll, leaveAll } from "./duties.ts";
+import { endAll, endUnused, leaveAll } from "./duties.ts";
 import { settleFailed } from "./settle.ts";
 
 /** A row whose declaration is gone or being deleted. */
@@ -41,6 +41,7 @@ export async function cleanUp(deps: ReconcileDeps, cleaning: CleaningUp, batch: 
     return;
   }
   if (isCleanupKey(key)) await wakeSuccessor(deps, key);
+  else await endHandedOver(deps, key, declared.uid, batch.signal);
   const { cluster, namespace } = partsOf(key);
   await batch.released.wakeRefused(
     cluster,
@@ -54,12 +55,32 @@ async function wakeSuccessor(deps: ReconcileDeps, key: SyncKey): Promise<void> {
   if (due) await sendDue(deps.queue, [due], deps.clock());
 }
 
-/** The time of a retired row is over: what it has in Vault is ended (lease-table 28). */
-export async function endRetired(deps: ReconcileDeps, row: Row, signal: AbortSignal): Promise<void> {
+/** What the declaration had in Vault when it was handed over once, before it came back: its retention is over. */
+async function endHandedOver(deps: ReconcileDeps, key: SyncKey, uid: string, signal: AbortSignal): Promise<void> {
+  const retired = cleanupKey(key, uid);
+  const row = (await deps.leases.read([retired], "strong")).get(retired);
+  if (row === undefined || !isRetained(row, deps.clock())) return;
   const claim = claimOf(deps, row);
   if (!(await claim.take())) return;
   await endAll(deps, claim, signal);
+  const { retainUntil: _over, ...state } = claim.row.state;
+  await claim.settle(done({ ...claim.row, state }, deps.clock()));
+}
+
+/**
+ * What left the fleet: replaced credentials are ended at their time, and when the retention is over, all (lease-table 28).
+ * A clean-up that was not done when its cluster left has no retention.
+ */
+export async function endRetired(deps: ReconcileDeps, row: Row, signal: AbortSignal): Promise<void> {
+  const claim = claimOf(deps, row);
+  if (!(await claim.take())) return;
+  if (isRetained(claim.row, deps.clock())) await endUnused(deps, claim, signal);
+  else await endAll(deps, claim, signal);
   await claim.settle(done(claim.row, deps.clock()));
+}
+
+function isRetained({ state: { retainUntil = 0 } }: Row, now: number): boolean {
+  return retainUntil > now;
 }
 
 /** Undefined: another worker has the row now. */
@@ -100,12 +121,14 @@ function failedCleanUp(deps: ReconcileDeps, row: Row, error: SyncError): Settlem
 
 /** A clean-up row goes after the declaration's last lease, whose worker may still be writing (lease-table 8). */
 function done(row: Row, now: number): Settlement {
-  const { busyUntil, issues = [] } = row.state;
+  const { busyUntil, retainUntil, issues = [] } = row.state;
   const endAt = nextEnd(row.state);
   const renew = renewSlotOf(row.key, issues, now);
   const isBusy = busyUntil !== undefined && busyUntil > now;
-  const state = isBusy ? row.state : { ...row.state, owned: [] };
-  const times = [endAt, isBusy ? busyUntil : undefined].filter((time) => time !== undefined);
+  const { blanks: _blanked, ...kept } = row.state;
+  const state = isBusy ? row.state : { ...kept, owned: [] };
+  const retained = isRetained(row, now) && issues.length > 0 ? retainUntil : undefined;
+  const times = [endAt, isBusy ? busyUntil : undefined, retained].filter((time) => time !== undefined);
   if (times.length > 0) return { state, schedule: { kind: "due", at: Math.min(...times) }, renew, now };
   if (!isCleanupKey(row.key)) return { state, schedule: { kind: "parked" }, renew, now };
   // No issue is left: each one that is not ending was made to.

@@ -25,9 +25,8 @@ export async function clear(
   signal: AbortSignal,
 ): Promise<"declared" | "releasing" | "gone"> {
   const { row } = claim;
-  const blank = kind?.blanks?.(row);
-  const leavesNothing = ownsNothing(row.state) && blank === undefined;
-  const standing = leavesNothing ? "gone" : await apis.origin.exists(signal);
+  const { blanks: blank } = row.state;
+  const standing = ownsNothing(row.state) ? "gone" : await apis.origin.exists(signal);
   if (kind === undefined || standing === "declared") return standing;
   const about = { row, settings, ...(blank === undefined ? {} : { blank }) };
   if (standing === "gone") await converge(kind.destination.toClear(apis, about), claim, signal);

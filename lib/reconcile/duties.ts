@@ -5,19 +5,28 @@ import { lookedAt } from "../issues/replaced.ts";
 import { isCleanupKey, type SyncKey } from "../keys.ts";
 import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
-import { type Issue, ownsNothing, type Row, type RowState } from "../ports/rows.ts";
+import { type Issue, isApplied, ownsNothing, type Row, type RowState } from "../ports/rows.ts";
 import type { Schedule, Settlement } from "../ports/store.ts";
 import type { RolloutTarget } from "../ports/workloads.ts";
 import { rolloutComplete } from "../rollout/complete.ts";
 import { claimOf } from "./claim.ts";
+import { isBeingDeleted } from "./standing.ts";
 
 /**
  * Whether the row is due for nothing but the end of former credentials: its own next run has another time. Then the
  * sync itself is left alone.
  */
-export function isOnlyEnding({ state, dueAt }: Row): boolean {
+export function isOnlyEnding(row: Row): boolean {
+  const { state, dueAt } = row;
   const end = nextEnd(state);
-  return end !== undefined && dueAt === end && !ownTimes(state).includes(end);
+  if (end === undefined || dueAt !== end || ownTimes(state).includes(end)) return false;
+  // A deletion, a change or a nudge may have made it due at the very same time.
+  return isBeingDeleted(row) ? isCleared(state) : !row.verify && (isApplied(row) || state.error !== undefined);
+}
+
+/** Its clean-up is done, except for what Vault has not ended yet. */
+function isCleared({ owned, issues = [] }: RowState): boolean {
+  return owned.length === 0 && issues.every(({ state }) => state === "ending");
 }
 
 /** The times at which the row wants a whole run. */
@@ -105,6 +114,13 @@ export async function endAll(deps: ReconcileDeps, claim: Claim, signal: AbortSig
   const now = deps.clock();
   const ending = issues.map((issue) => endingNow(issue, now));
   claim.note({ issues: ending });
+  await endDue(deps, claim, undefined, signal);
+}
+
+/** What no Secret holds: requests without an answer, and replaced credentials, each at its time. */
+export async function endUnused(deps: ReconcileDeps, claim: Claim, signal: AbortSignal): Promise<void> {
+  const { issues = [] } = claim.row.state;
+  claim.note({ issues: issues.map((issue) => (issue.state === "asking" ? endingUnanswered(issue) : issue)) });
   await endDue(deps, claim, undefined, signal);
 }
 

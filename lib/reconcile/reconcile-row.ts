@@ -17,6 +17,7 @@ import { cleanUp, endRetired } from "./clean-up.ts";
 import type { CoreDeps } from "./deps.ts";
 import { endFormer, isOnlyEnding } from "./duties.ts";
 import { runReferenceStatus } from "./reference-status.ts";
+import { release } from "./release.ts";
 import { renewRow } from "./renew-row.ts";
 import type { Admitted } from "./run.ts";
 import { isBeingDeleted, shouldRelease } from "./standing.ts";
@@ -28,8 +29,8 @@ export async function reconcileRow(deps: CoreDeps, row: Row, message: KeysMessag
   const { cluster, kind: name } = partsOf(row.key);
   const mode = admit(row, message, deps.clock());
   if (mode === undefined) return;
-  if (isRetired(row)) return endRetired(deps, row, batch.signal);
   const settings = deps.fleet(cluster);
+  if (isRetired(row, settings)) return endRetired(deps, row, batch.signal);
   if (settings === undefined) return;
   if (shouldRelease(row)) return release(deps, row);
   const kind = deps.kinds.of(name);
@@ -50,9 +51,13 @@ function runSync(deps: CoreDeps, kind: SyncKind, admitted: Admitted, batch: Batc
   return syncOne(deps, kind, admitted, batch);
 }
 
-/** Its cluster, namespace or declaration left us, and only what it has in Vault is left. */
-function isRetired({ key, state }: Row): boolean {
-  return isCleanupKey(key) && state.retainUntil !== undefined;
+/**
+ * Its cluster, namespace or declaration left us, and only what it has in Vault is left. A declaration that came back and
+ * was deleted then has a Secret as well, to be cleaned up.
+ */
+function isRetired({ key, state }: Row, settings: ClusterSettings | undefined): boolean {
+  if (!isCleanupKey(key)) return false;
+  return settings === undefined || (state.retainUntil !== undefined && state.owned.length === 0);
 }
 
 /** The workloads that may still use a former credential. */
@@ -79,11 +84,6 @@ function admit(row: Row, { lane, at }: KeysMessage, readAt: EpochMs): RunMode | 
   // its way (lease-table 13).
   if (lane !== "refresh" || row.wheel === undefined) return undefined;
   return readAt - at > row.wheel.period * SECOND_MS ? undefined : { isDue: false, at, readAt };
-}
-
-async function release(deps: ReconcileDeps, { key }: Row): Promise<void> {
-  await deps.leases.release(key);
-  deps.log.info("declaration-handed-over", { key });
 }
 
 /** A suspended row writes nothing: closing the circuit wakes it (lease-table 16). */

@@ -1,5 +1,6 @@
 import { releaseWaker } from "../failures/release-wake.ts";
 import { sharedFailures } from "../failures/shared-failures.ts";
+import { withKnownTargets } from "../issues/known-targets.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { type Circuits, circuits } from "../outage/circuit.ts";
 import type { KeysMessage, WorkMessage } from "../ports/queue.ts";
@@ -9,6 +10,7 @@ import { sendTokenSweep } from "../schedule/messages.ts";
 import { type Batch, openBatch, type Progress } from "./batch.ts";
 import type { CoreDeps } from "./deps.ts";
 import { reconcileRow } from "./reconcile-row.ts";
+import { resealTokens } from "./reseal-tokens.ts";
 import { sweepTokens } from "./token-sweep.ts";
 
 export interface Reconciler {
@@ -23,7 +25,8 @@ export interface BatchReport {
   readonly failed: readonly { readonly key: SyncKey; readonly error: unknown }[];
 }
 
-export function reconciler(deps: CoreDeps): Reconciler {
+export function reconciler(given: CoreDeps): Reconciler {
+  const deps = { ...given, leases: withKnownTargets(given.leases) };
   const ca = caCache(deps);
   const open = circuits(deps, ca);
   const shared = { circuits: open, ca, released: releaseWaker(deps), shared: sharedFailures(deps) };
@@ -37,7 +40,10 @@ export function reconciler(deps: CoreDeps): Reconciler {
           return { failed: [] };
         case "token-sweep":
           await sweepTokens(deps, open, message.cluster, signal);
-          if (message.cluster === undefined) await deps.leases.sweepTargets(deps.clock());
+          if (message.cluster === undefined) {
+            await resealTokens(deps, signal);
+            await deps.leases.sweepTargets(deps.clock());
+          }
           return { failed: [] };
         case "keys":
       }

@@ -2,7 +2,7 @@ import { circuitOfCluster } from "../circuits.ts";
 import type { EpochMs } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { isKept, withIssues } from "../issues/issue-times.ts";
-import { endsAtEarliest, renewAgainIn, renewIssues } from "../issues/renew-issues.ts";
+import { endsAtEarliest, type Renewing, renewAgainIn, renewIssues } from "../issues/renew-issues.ts";
 import { retentionOf } from "../issues/retention.ts";
 import { isCleanupKey, partsOf } from "../keys.ts";
 import type { Origin } from "../origins/origin.ts";
@@ -29,7 +29,8 @@ export async function renewRow(deps: ReconcileDeps, row: Row, at: EpochMs, batch
   if (slot === undefined || !issues.some((issue) => isKept(issue, deps.clock()))) return;
   if (await isOutOfReachTooLong(deps, row, batch)) return endOutOfReach(deps, row, batch.signal);
   const isAway = async (circuit: string) => (await batch.circuits.openAmong([circuit])) !== undefined;
-  const renewed = await renewIssues(deps, { key, issues, slot, at, isAway, signal: batch.signal });
+  const atVault: Renewing["atVault"] = (target, ask) => batch.atVault(key, target, ask);
+  const renewed = await renewIssues(deps, { key, issues, slot, at, isAway, atVault, signal: batch.signal });
   if (renewed.lost.size > 0 && !isCleanupKey(key)) await issueAnewSoon(deps, row, renewed.lost);
   if (renewed.unanswered.size > 0) await renewAgain(deps, row, renewed.unanswered, at, batch);
   if (issues.some(({ serial, atRisk }) => atRisk !== undefined && renewed.renewed.has(serial)))

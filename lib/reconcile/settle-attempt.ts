@@ -14,7 +14,7 @@ import type { Settlement } from "../ports/store.ts";
 import { verifyReferences } from "../references/verify-references.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { slotsUntil } from "../schedule/wheel.ts";
-import type { Json } from "../util/json.ts";
+import type { Json, JsonObject } from "../util/json.ts";
 import { causePlaceOf, longestPauseOf } from "./asking.ts";
 import { type Attempt, type InStep, rollOutWritten } from "./attempt.ts";
 import type { Batch } from "./batch.ts";
@@ -55,7 +55,7 @@ function countInStep(deps: ReconcileDeps, run: Run, result: "settled" | "unchang
 
 async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch: Batch): Promise<void> {
   const { claim, refs, settings } = run;
-  const { obtained, learned, rolled, mac } = inStep;
+  const { obtained, learned, rolled, mac, resolved } = inStep;
   const { declared, state: before, key } = claim.row;
   const outcome: RunOutcome = {
     kind: "synced",
@@ -63,11 +63,11 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
     ...(mac === undefined ? {} : { mac }),
     ...(learned.wrote === undefined ? {} : { wrote: learned.wrote }),
     warnings: obtained.warnings,
-    ...(obtained.status === undefined ? {} : { status: obtained.status }),
+    ...statusOf(obtained.status),
     isRotation: obtained.isRotation ?? false,
   };
   const told = await announce(run, outcome, batch);
-  const { own: _own, rollout: _rollout, issues: _issues, ...kept } = before;
+  const { own: _own, rollout: _rollout, issues: _issues, blanks: _blanks, ...kept } = before;
   const state: RowState = {
     ...kept,
     ...rolled.state,
@@ -78,6 +78,7 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
     appliedHash: declared.hash,
     ...(obtained.own === undefined ? {} : { own: obtained.own }),
     ...issuesOf(obtained.issues ?? before.issues),
+    ...(resolved.blanks === undefined ? {} : { blanks: resolved.blanks }),
     ...(told.announced && { seen: { ...told.announced.seen, hash: declared.hash } }),
   };
   const timing = await timingOf(deps);
@@ -121,6 +122,10 @@ async function renewalsSentUntil({ leases }: ReconcileDeps, now: EpochMs): Promi
 
 function issuesOf(issues: readonly Issue[] | undefined): Pick<RowState, "issues"> {
   return issues === undefined || issues.length === 0 ? {} : { issues };
+}
+
+function statusOf(status: JsonObject | undefined): { readonly status?: JsonObject } {
+  return status === undefined ? {} : { status };
 }
 
 /** Secrets under former names that are gone or left to other owners. */
@@ -192,7 +197,8 @@ async function settleError(
   const rolled = await rollOutWritten(deps, run, batch);
   const { state, declared } = claim.row;
   const { rollout: _rollout, ...before } = state;
-  const told = error.code === "DECLARATION_GONE" ? {} : await announce(run, { kind: "failed", error }, batch);
+  const outcome: RunOutcome = { kind: "failed", error, ...statusOf(kind.failedStatus?.(error)) };
+  const told = error.code === "DECLARATION_GONE" ? {} : await announce(run, outcome, batch);
   const owned = resolved instanceof SyncError ? before.owned : kind.destination.ownedWith(resolved, before.owned);
   const after: RowState = {
     ...before,

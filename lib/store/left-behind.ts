@@ -53,6 +53,12 @@ export function retiredState(
   return merge(kept, before);
 }
 
+/** When a retired row has to be looked at: at the end of the retention, or when something of it is to be ended before. */
+export function retiredDueAt({ issues = [] }: RowState, until: EpochMs): EpochMs {
+  const ends = issues.filter(({ state }) => state === "asking" || state === "ending").map(({ endAt = until }) => endAt);
+  return Math.min(until, ...ends);
+}
+
 type Busy = Pick<RowState, "busyUntil" | "busyFence">;
 
 function busy(held: Held): Busy {

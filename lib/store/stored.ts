@@ -62,6 +62,7 @@ const STATE: Form = {
     rolledDigest: isText,
     rollout: formed({ digest: isText, since: isTime, at: isTime, attempts: isCount }),
     appliedHash: isText,
+    blanks: isText,
     seen: formed({ ...isStatusSeen, hash: isText }),
     error: isError,
     syncedAt: isTime,

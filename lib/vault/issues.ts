@@ -1,9 +1,21 @@
+import type { SyncKey } from "../keys.ts";
 import type { Metrics } from "../ports/telemetry.ts";
+import type { VaultIdentity } from "../ports/vault.ts";
 import { ISSUE_TIMEOUT_MS, type IssueApi, type VaultRequest } from "../ports/vault-issues.ts";
+import { SecretValue } from "../secret-value.ts";
 import { vaultUrlPath } from "../vault-path.ts";
 import { counted } from "./counted.ts";
 import { issuedData } from "./issued-data.ts";
-import { endRights, lookUpLease, renewLease, renewToken, revokeLease, revokeToken } from "./lease-requests.ts";
+import {
+  endRights,
+  type Holder,
+  lookUpLease,
+  lookUpToken,
+  renewLease,
+  renewToken,
+  revokeLease,
+  revokeToken,
+} from "./lease-requests.ts";
 import type { Grant } from "./login.ts";
 import { askShared, givenUp } from "./shared-token.ts";
 import { countedLogin } from "./token-logins.ts";
@@ -63,7 +75,33 @@ export function issueApi(deps: IssuesDeps): IssueApi {
         itself,
       ),
     lookUpLease: (way, token, leaseId, signal) => lookUpLease({ client, way, token }, leaseId, signal),
+    lookUpToken: (way, token, signal) => lookUpToken({ client, way, token }, signal),
+    lookUpShared: (identity, by, signal) => lookUpToken(byShared(deps, identity, by), signal),
+    renewForeign: ({ identity, namespace, by, ...lease }, signal) =>
+      counted(
+        renewalOf(metrics, "lease"),
+        () => renewLease(byShared(deps, identity, by, namespace), lease, signal),
+        signal,
+        kindOf,
+      ),
+    revokeForeign: ({ identity, namespace, by, id }, signal) =>
+      counted(
+        revocationOf(metrics, "lease"),
+        () => revokeLease(byShared(deps, identity, by, namespace), id, signal),
+        signal,
+        itself,
+      ),
     endRights: (way, token, signal) => endRights({ client, way, token }, signal),
+  };
+}
+
+/** Whoever holds it: each request is asked with the identity's shared token. */
+function byShared(deps: IssuesDeps, identity: VaultIdentity, by: SyncKey, namespace?: string): Holder {
+  const { target, namespace: loginNamespace } = identity;
+  return {
+    client: { ...deps.client, ask: (_target, question, signal) => askShared(deps, { identity, by }, question, signal) },
+    way: { target, ...(loginNamespace && { loginNamespace }), ...(namespace && { namespace }) },
+    token: SecretValue.of(""),
   };
 }
 

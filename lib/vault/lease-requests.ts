@@ -1,10 +1,20 @@
 import { isLosslessNumber } from "lossless-json";
-import type { EndAnswer, EndRights, IssueTarget, RenewAnswer, VaultLease } from "../ports/vault-issues.ts";
+import { SECOND_MS } from "../clock.ts";
+import {
+  type EndAnswer,
+  type EndRights,
+  type IssueTarget,
+  isApart,
+  type LeaseAnswer,
+  type RenewAnswer,
+  type TokenAnswer,
+  type VaultLease,
+} from "../ports/vault-issues.ts";
 import type { SecretValue } from "../secret-value.ts";
 import type { JsonObject } from "../util/json.ts";
 import { isLosslessObject, type LosslessObject, type LosslessValue } from "../util/lossless.ts";
 import { isRefusedToItself } from "./login.ts";
-import { secondsOf } from "./seconds.ts";
+import { countOf, secondsOf } from "./seconds.ts";
 import { askedOf, type VaultClient, type VaultQuestion } from "./vault-client.ts";
 import { answerError, invalidAnswer, isInvalidToken, isUnexplainedDenial, objectOf } from "./vault-errors.ts";
 
@@ -33,10 +43,38 @@ export function renewToken(holder: Holder, seconds: number, signal: AbortSignal)
   return renewed(holder, question, (body) => [auth(body).lease_duration, auth(body).renewable], signal);
 }
 
-export function lookUpLease(holder: Holder, leaseId: string, signal: AbortSignal): Promise<RenewAnswer> {
+export function lookUpLease(holder: Holder, leaseId: string, signal: AbortSignal): Promise<LeaseAnswer> {
   const question = ofLease(holder, "sys/leases/lookup", { lease_id: leaseId });
-  const data = ({ data: found }: LosslessObject) => (isLosslessObject(found) ? found : {});
-  return renewed(holder, question, (body) => [data(body).ttl, data(body).renewable], signal);
+  return answered(holder, question, (body) => understoodLease(holder, question, body), signal);
+}
+
+function understoodLease({ way }: Holder, question: VaultQuestion, { data }: LosslessObject): LeaseAnswer {
+  const { ttl, renewable, issue_time: issued } = isLosslessObject(data) ? data : {};
+  const issuedAt = typeof issued === "string" ? Date.parse(issued) : Number.NaN;
+  return {
+    ...renewal(way, question, ttl, renewable),
+    ...(Number.isNaN(issuedAt) ? {} : { issuedAt }),
+  };
+}
+
+/** What its TTL is when it is new, and since when it exists. */
+export function lookUpToken(holder: Holder, signal: AbortSignal): Promise<TokenAnswer> {
+  const question: VaultQuestion = { ...ofToken(holder, "auth/token/lookup-self", {}), method: "GET" };
+  const { body: _none, ...asked } = question;
+  return answered(holder, asked, (body) => understoodToken(holder, asked, body), signal);
+}
+
+function understoodToken({ way }: Holder, question: VaultQuestion, { data }: LosslessObject): TokenAnswer {
+  if (!isLosslessObject(data)) throw invalidAnswer(askedOf(way.target, question), "has no data object");
+  const { creation_time: created, creation_ttl: ttl, period, renewable, num_uses: uses, type } = data;
+  return {
+    kind: "found",
+    seconds: secondsOf(period) || secondsOf(ttl),
+    renewable: renewable === true,
+    uses: countOf(uses),
+    isBatch: type === "batch",
+    createdAt: countOf(created) * SECOND_MS,
+  };
 }
 
 /** Revokes the token with its leases. */
@@ -57,13 +95,14 @@ export async function endRights(holder: Holder, signal: AbortSignal): Promise<En
   const lease = `${below(way)}${REVOKE_LEASE}`;
   const question = ofToken(holder, "sys/capabilities-self", { paths: [REVOKE_SELF, lease] });
   const answer = await client.ask(way.target, question, signal);
+  const endsWithToken = !isApart(way);
   // The token may not ask, so a revocation must show it.
-  if (answer.status === 403) return { token: true, lease: true };
+  if (answer.status === 403) return { token: endsWithToken, lease: true };
   const asked = askedOf(way.target, question);
   if (answer.status !== 200) throw answerError(asked, answer);
   const { data } = objectOf(asked, answer);
   if (!isLosslessObject(data)) throw invalidAnswer(asked, "has no data object");
-  return { token: mayUpdate(data[REVOKE_SELF]), lease: mayUpdate(data[lease]) };
+  return { token: endsWithToken && mayUpdate(data[REVOKE_SELF]), lease: mayUpdate(data[lease]) };
 }
 
 /** A token asks about paths of its namespace, so those of a namespace below have a prefix. */
@@ -94,12 +133,21 @@ type Renewal = readonly [seconds: LosslessValue | undefined, renewable: Lossless
  * A lease or token that Vault does not find, or does not renew, is answered with 400. Of a 403, `denied` and `gone`
  * have the same consequence, so no request is spent on telling them apart.
  */
-async function renewed(
-  { client, way }: Holder,
+function renewed(
+  holder: Holder,
   question: VaultQuestion,
   read: (body: LosslessObject) => Renewal,
   signal: AbortSignal,
 ): Promise<RenewAnswer> {
+  return answered(holder, question, (body) => renewal(holder.way, question, ...read(body)), signal);
+}
+
+async function answered<T>(
+  { client, way }: Holder,
+  question: VaultQuestion,
+  read: (body: LosslessObject) => T,
+  signal: AbortSignal,
+): Promise<T | { readonly kind: "gone" | "denied" }> {
   const answer = await client.ask(way.target, question, signal);
   const asked = askedOf(way.target, question);
   if (answer.status === 403) return { kind: isInvalidToken(answer) ? "gone" : "denied" };
@@ -109,9 +157,12 @@ async function renewed(
     return { kind: "gone" };
   }
   if (answer.status !== 200) throw answerError(asked, answer);
-  const [seconds, renewable] = read(objectOf(asked, answer));
-  if (!isLosslessNumber(seconds)) throw invalidAnswer(asked, "has no duration");
-  return { kind: "renewed", seconds: secondsOf(seconds), renewable: renewable === true };
+  return read(objectOf(asked, answer));
+}
+
+function renewal({ target }: IssueTarget, question: VaultQuestion, ...[seconds, renewable]: Renewal) {
+  if (!isLosslessNumber(seconds)) throw invalidAnswer(askedOf(target, question), "has no duration");
+  return { kind: "renewed", seconds: secondsOf(seconds), renewable: renewable === true } as const;
 }
 
 async function ended(holder: Holder, question: VaultQuestion, signal: AbortSignal): Promise<EndAnswer> {

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
+import type { SealedBy } from "../ports/vault-issues.ts";
 import { SEALING_KEY_BYTES } from "../sealing-keys.ts";
 
 const CIPHER = "aes-256-gcm";
@@ -18,6 +19,9 @@ export interface Sealer {
   seal(plain: Buffer, context: string): Sealed;
   /** Undefined: sealed with another key or context, or damaged. */
   open(text: string, context: string): Buffer | undefined;
+  /** Which key opens it. */
+  sealedBy(text: string, context: string): SealedBy;
+  readonly hasFormer: boolean;
 }
 
 /**
@@ -29,7 +33,18 @@ export function sealer(keys: readonly Buffer[], randomBytes: (count: number) => 
   if (present === undefined || keys.some((key) => key.length !== SEALING_KEY_BYTES)) {
     throw new Error(`a sealer's key has ${SEALING_KEY_BYTES} bytes`);
   }
+  const openedBy = (text: string, context: string): { readonly key: Buffer; readonly plain: Buffer } | undefined => {
+    const bytes = Buffer.from(text, "base64");
+    // Also a part of a tag would be taken for one.
+    if (bytes.length < NONCE_BYTES + TAG_BYTES) return undefined;
+    for (const key of keys) {
+      const plain = opened(key, bytes, context);
+      if (plain !== undefined) return { key, plain };
+    }
+    return undefined;
+  };
   return {
+    hasFormer: keys.length > 1,
     seal(plain, context) {
       const nonce = randomBytes(NONCE_BYTES);
       const cipher = createCipheriv(CIPHER, present, nonce).setAAD(Buffer.from(context));
@@ -37,15 +52,11 @@ export function sealer(keys: readonly Buffer[], randomBytes: (count: number) => 
       const bytes = Buffer.concat([nonce, cipher.getAuthTag(), text]);
       return { text: bytes.toString("base64"), serial: nonce.toString("hex") };
     },
-    open(text, context) {
-      const bytes = Buffer.from(text, "base64");
-      // Also a part of a tag would be taken for one.
-      if (bytes.length < NONCE_BYTES + TAG_BYTES) return undefined;
-      for (const key of keys) {
-        const plain = opened(key, bytes, context);
-        if (plain !== undefined) return plain;
-      }
-      return undefined;
+    open: (text, context) => openedBy(text, context)?.plain,
+    sealedBy(text, context) {
+      const by = openedBy(text, context)?.key;
+      if (by === undefined) return "unknown";
+      return by === present ? "present" : "former";
     },
   };
 }

@@ -14,5 +14,7 @@ export function tokenSeals(options: SealingOptions): TokenSeals {
       const text = (await ready()).open(sealed, contextOf(key, serial));
       return text && SecretValue.of(text);
     },
+    sealedBy: async (sealed, key, serial) => (await ready()).sealedBy(sealed, contextOf(key, serial)),
+    hasFormer: async () => (await ready()).hasFormer,
   };
 }

@@ -34,7 +34,10 @@ const HINTS: Hints = [
   [/claim/i, "the token's claims do not match the role"],
   [/expired/i, "the credential has expired"],
   [/signature|no known key/i, "the token's signature could not be verified"],
-  [/invalid (role or )?secret.?id|secret.?id/i, "the role id or the secret id is not valid"],
+  [
+    /invalid (role or )?secret.?id|secret.?id/i,
+    "the role id or the secret id is not valid, or that was its last use: set secret_id_num_uses of the role to 0",
+  ],
   [/role.?id/i, "the role id is not valid"],
   [/lookup failed|token.?review/i, "Vault could not review the token in its cluster"],
   [/permission denied/i, "permission denied"],

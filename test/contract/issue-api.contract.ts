@@ -235,6 +235,26 @@ export function issueApiContract(name: string, scene: () => IssueScene): void {
         await end.issues.revokeToken(way, own.value, forever);
       });
 
+      it("of another token's lease is by its id, with the shared token of an identity", async () => {
+        const { way, own, issued } = await anIssue(aRole({ defaultTtl: "30s", maxTtl: "10m" }));
+        const [identity, plain] = [await identityWith({}, ["revoker"]), await identityWith()];
+        const lease = { id: leaseOf(issued).id, seconds: 60, by: aKey("db") };
+        const renewed = await end.issues.renewForeign({ ...lease, identity: plain }, forever);
+        assert.deepEqual(renewed, { kind: "renewed", seconds: 60, renewable: true });
+        assert.equal(await end.issues.revokeForeign({ ...lease, identity: plain }, forever), "denied");
+        const shared = await end.issues.lookUpShared(identity, aKey("db"), forever);
+        assert.ok(shared.kind === "found" && shared.seconds === 600 && shared.renewable && !shared.isBatch);
+        const [token, looked] = [
+          await end.issues.lookUpToken(way, own.value, forever),
+          await end.issues.lookUpLease(way, own.value, lease.id, forever),
+        ];
+        assert.ok(token.kind === "found" && token.seconds === 600 && token.uses === 0);
+        assert.ok(looked.kind === "renewed" && (looked.issuedAt ?? 0) >= token.createdAt);
+        assert.equal(await end.issues.revokeForeign({ ...lease, identity }, forever), "ended");
+        await untilGone(issued);
+        await end.issues.revokeToken(way, own.value, forever);
+      });
+
       it("of a certificate's lease finds that it ends", async () => {
         await vault.putPkiRole("leased", { generate_lease: true, allow_any_name: true, enforce_hostnames: false });
         const body = { common_name: "app.example.com" };

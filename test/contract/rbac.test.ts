@@ -4,6 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { parseAllDocuments } from "yaml";
 import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
 import { accepted } from "../../lib/kubernetes/cluster-client.ts";
+import { VSO_FINALIZERS } from "../../lib/origins/vso-finalizers.ts";
 import type { ListOptions } from "../../lib/ports/clusters.ts";
 import type { KindRef } from "../../lib/resource-kinds.ts";
 import {
@@ -11,8 +12,11 @@ import {
   REFERENCE_STATUS_KINDS,
   SECRET,
   VAULT_AUTH_GLOBAL,
+  VAULT_DYNAMIC_SECRET,
+  VAULT_PKI_SECRET,
   VAULT_STATIC_SECRET,
 } from "../../lib/resource-kinds.ts";
+import type { JsonObject } from "../../lib/util/json.ts";
 import { type Cluster, startCluster } from "../harness/index.ts";
 import { ARGO_ROLLOUT_CRD, aWorkload } from "../workloads.ts";
 import {
@@ -32,6 +36,21 @@ const NAMESPACE = "default";
 const OPERATOR = "vault-secrets-operator-system";
 const EVERYWHERE: ListOptions = { metadataOnly: false };
 const SECRETS: ListOptions = { metadataOnly: true };
+
+const DESTINATION = { name: "a", create: true };
+const SPEC_OF: Readonly<Record<string, object>> = {
+  VaultStaticSecret: { mount: "kv", path: "a", type: "kv-v2", destination: DESTINATION },
+  VaultDynamicSecret: { mount: "database", path: "creds/a", destination: DESTINATION },
+  VaultPKISecret: { mount: "pki", role: "a", destination: DESTINATION },
+};
+const STATUS_OF: Readonly<Record<string, JsonObject>> = {
+  VaultStaticSecret: { lastGeneration: 1 },
+  VaultDynamicSecret: {
+    ...{ lastGeneration: 1, lastRenewalTime: 1 },
+    secretLease: { id: "a", duration: 60, renewable: true, requestID: "b" },
+  },
+  VaultPKISecret: { lastGeneration: 1, lastRotation: 1, valid: true, error: "" },
+};
 
 describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
   let cluster: Cluster;
@@ -162,6 +181,27 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
       assert.ok(left);
       await secrets.remove(secret, left, signal);
     });
+  }
+
+  for (const role of ["keyferry-watch", "keyferry-apply"]) {
+    for (const kind of [VAULT_STATIC_SECRET, VAULT_DYNAMIC_SECRET, VAULT_PKI_SECRET]) {
+      it(`${role} suffices for what is told of a ${kind.kind}, and for its end`, async () => {
+        const { resources } = await endsWith(role);
+        const signal = patient();
+        const finalizer = VSO_FINALIZERS[kind.kind] ?? assert.fail();
+        const name = `${role}-${kind.resource}`;
+        const metadata = { namespace: NAMESPACE, name, finalizers: [finalizer] };
+        const apiVersion = "secrets.hashicorp.com/v1beta1";
+        const [made] = await cluster.apply({ apiVersion, kind: kind.kind, metadata, spec: SPEC_OF[kind.kind] });
+        const ref = { cluster: "rbac", namespace: NAMESPACE, name, kind };
+        const found = (await resources.get(ref, signal)) ?? assert.fail();
+        await resources.writeStatus(ref, STATUS_OF[kind.kind] ?? {}, found.resourceVersion, signal);
+        const event = { type: "Warning", reason: "LeaseAtRisk", message: "x" } as const;
+        await resources.emit(ref, made?.metadata.uid ?? "", event, Date.now(), signal);
+        await resources.removeFinalizers(ref, [finalizer], signal);
+        assert.deepEqual((await resources.get(ref, signal))?.finalizers, []);
+      });
+    }
   }
 
   it("keyferry-watch follows Secrets and reads credentials; keyferry-apply does neither, but the MAC key", async () => {

@@ -2,6 +2,7 @@ import { after, before, describe } from "node:test";
 import { type Cluster, startCluster, startPostgres, startVault } from "../harness/index.ts";
 import { enginesContract } from "./vault-issues/engines.contract.ts";
 import { leasesContract } from "./vault-issues/leases.contract.ts";
+import { namespacesContract } from "./vault-issues/namespaces.contract.ts";
 import { outageContract } from "./vault-issues/outage.contract.ts";
 import { tokensContract } from "./vault-issues/tokens.contract.ts";
 import type { IssueServers } from "./vault-issues/world.ts";
@@ -38,6 +39,7 @@ describe("what Vault servers do with what they issue", { concurrency: true }, ()
       tokensContract(flavor, here);
       enginesContract(flavor, here);
       outageContract(flavor, here);
+      if (flavor === "openbao") namespacesContract(here);
     });
   }
 });

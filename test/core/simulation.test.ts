@@ -3,12 +3,15 @@ import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import { BUGS } from "./simulation/bugs.ts";
 import { withBug } from "./simulation/loader.ts";
-import { planOf } from "./simulation/plan.ts";
-import { run } from "./simulation/run.ts";
+import { SCHEDULES } from "./simulation/schedules.ts";
 
 describe("the simulation", () => {
   it("runs a seed the same way each time", async () => {
-    for (const seed of [3, 17]) {
+    for (const [{ planOf, run }, seed] of [
+      [SCHEDULES.static, 3],
+      [SCHEDULES.static, 17],
+      [SCHEDULES.issued, 3],
+    ] as const) {
       const [first, second] = [await run(planOf(seed), { trace: true }), await run(planOf(seed), { trace: true })];
       assert.ok(first.trace.length > 100);
       assert.deepEqual(second.trace, first.trace);

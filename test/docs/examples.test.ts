@@ -7,7 +7,7 @@ import { type DeclaredKind, parseSpec, SPECS } from "../../lib/declarations/pars
 import { SyncError } from "../../lib/errors.ts";
 import { parseFleet } from "../../lib/fleet/fleet.ts";
 import { syncKey } from "../../lib/keys.ts";
-import { resolveStaticSecret } from "../../lib/kinds/static/resolve.ts";
+import { KINDS } from "../../lib/kinds/registry.ts";
 import type { Reference } from "../../lib/ports/rows.ts";
 import { blocks, pages, ROOT } from "./pages.ts";
 
@@ -79,7 +79,9 @@ describe("examples in the documentation", () => {
 
   it("can be carried out: no sync of theirs would be parked", () => {
     const references = new Map(ours.map(({ object }) => [keyOf(object), referenceOf(object)]));
-    for (const { where, object } of ours.filter(({ object: { kind } }) => kind === "VaultStaticSecret")) {
+    for (const { where, object } of ours) {
+      const kind = KINDS.of(object.kind);
+      if (kind === undefined) continue;
       const declared = {
         ...referenceOf(object),
         key: syncKey(nameOf(object)),
@@ -88,7 +90,7 @@ describe("examples in the documentation", () => {
         seen: { resourceVersion: "1", status: {} },
       };
       const reference = (key: string): Reference | undefined => references.get(key);
-      const { outcome } = resolveStaticSecret({ declared, cluster: CLUSTER, reference });
+      const { outcome } = kind.resolve({ declared, cluster: CLUSTER, reference });
       assert.ok(!(outcome instanceof SyncError), `${where}: ${outcome}`);
     }
   });

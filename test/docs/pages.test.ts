@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
 import { DISPOSITIONS } from "../../lib/errors.ts";
+import { issuesHeld } from "../../lib/telemetry/issues-held.ts";
 import { prometheusMetrics } from "../../lib/telemetry/metrics.ts";
 import { rolloutsOwed } from "../../lib/telemetry/rollouts-owed.ts";
 import { syncSeries } from "../../lib/telemetry/sync-series.ts";
@@ -95,6 +96,7 @@ describe("documentation", () => {
     const { registry } = prometheusMetrics();
     syncSeries(registry, { limit: 1, clock: () => 0 });
     rolloutsOwed(registry);
+    issuesHeld(registry);
     const names = (await registry.getMetricsAsJSON()).map(({ name }) => name);
     const sources = ["cli/run.ts", "cli/sight-metrics.ts"].map((path) => readFileSync(join(ROOT, path), "utf8"));
     const exposed = sources.flatMap((text) => [...text.matchAll(/"(keyferry_\w+)"/g)]);

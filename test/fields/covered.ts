@@ -1,4 +1,4 @@
-/** One test on real servers, and the fields of resources that it shows to work. */
+/** One test on real servers, or in the world in memory, and the fields of resources that it shows to work. */
 export interface Covering {
   /** Below test/. */
   readonly file: string;
@@ -115,6 +115,130 @@ const OF_STATIC_SECRETS: readonly Covering[] = [
     test: "what was edited while no engine works is in progress until one has looked",
     fields: ["{VaultStaticSecret,VaultAuth,VaultConnection,SecretTransformation}.status.observedGeneration"],
   },
+];
+
+/** The fields of one kind, each below the kind's name. */
+function shown(kind: string, file: string, tests: Readonly<Record<string, readonly string[]>>): readonly Covering[] {
+  return Object.entries(tests).map(([test, fields]) => ({
+    file,
+    test,
+    fields: fields.map((field) => `${kind}.${field}`),
+  }));
+}
+
+const SHAPED = [
+  "spec.destination.transformation.{includes,excludes,excludeRaw,templates.*.name,templates.*.text}",
+  "spec.destination.transformation.transformationRefs[].{namespace,name,ignoreIncludes,ignoreExcludes}",
+  "spec.destination.transformation.transformationRefs[].templateRefs[].{name,keyOverride}",
+];
+
+const VDS = "VaultDynamicSecret";
+
+/** What is shown of VaultDynamicSecret. */
+const OF_DYNAMIC_SECRETS: readonly Covering[] = [
+  ...shown(VDS, "e2e/dynamic-secret.test.ts", {
+    "is written when it is declared: it logs in, and Vault has one lease": [
+      "spec.{mount,path}",
+      "spec.destination.{name,create}",
+      "status.secretLease.{id,duration}",
+    ],
+    "is replaced at renewalPercent of its life when it can't be renewed": ["spec.{params,renewalPercent}"],
+    "of a static role follows each rotation": ["spec.allowStaticCreds", "status.staticCredsMetaData.rotationPeriod"],
+    "of a static role with a schedule tells of it": ["status.staticCredsMetaData.rotationSchedule"],
+    "asks in the Vault namespace that it names, and ends there what it got": ["spec.namespace"],
+  }),
+  ...shown(VDS, "core/dynamic-fields.test.ts", {
+    "is a GET of mount and path, with the login of its vaultAuthRef": [
+      "spec.{vaultAuthRef,mount,path,requestHTTPMethod}",
+    ],
+    "sends params as a body, and other ones issue anew": ["spec.params"],
+    "is a POST for the methods POST and PUT, also without params": ["spec.requestHTTPMethod"],
+    "renewalPercent of its life is when a lease is replaced that can't be renewed": ["spec.renewalPercent"],
+    "refreshAfter is when data without a lease is read again": ["spec.refreshAfter"],
+    "allowStaticCreds of a path that is no static role issues as without it": ["spec.allowStaticCreds"],
+    "come once for each credential after the first, and not for renewals": [
+      "spec.rolloutRestartTargets[].{kind,name}",
+      "status.conditions",
+    ],
+    "come once for each rotation of a static role, whose Secret is written once for it": [
+      "spec.rolloutRestartTargets[].{kind,name}",
+    ],
+    "has the declared name, type, labels and annotations, beside the owner's": [
+      "spec.destination.{name,type,labels,annotations}",
+    ],
+    "create: false fills a Secret that others made, and issues nothing before there is one": [
+      "spec.destination.create",
+    ],
+    "overwrite takes one over that has no owner; without it nothing is issued": ["spec.destination.overwrite"],
+    "is shaped by templates, references and filters; a change of them issues anew": SHAPED,
+    "has the lease, its times and conditions; a renewal does not change it": [
+      "status.secretLease.{id,duration,renewable,requestID}",
+      "status.{lastRenewalTime,lastGeneration,observedGeneration,conditions}",
+    ],
+    "has the next lease after the next issue": ["status.lastRenewalTime"],
+    "keeps what VSO writes for itself, but for the client whose credential was replaced": [
+      "status.vaultClientMeta.{cacheKey,id}",
+    ],
+    "of a static role has its rotation, and a MAC of its data": [
+      "status.staticCredsMetaData.{lastVaultRotation,rotationPeriod,ttl}",
+      "status.secretMAC",
+    ],
+  }),
+];
+
+const VPS = "VaultPKISecret";
+
+/** What is shown of VaultPKISecret. */
+const OF_PKI_SECRETS: readonly Covering[] = [
+  ...shown(VPS, "e2e/pki-secret.test.ts", {
+    "is written when it is declared, with tls.crt, tls.key and ca.crt": [
+      "spec.{mount,role,commonName}",
+      "spec.destination.{name,create,type}",
+      "status.{valid,expiration}",
+    ],
+    "a name more is another certificate; the names that it has already are none": ["spec.altNames"],
+    "with revoke it is revoked when its declaration goes": ["spec.revoke"],
+    "format and privateKeyFormat are those of the fields; those of a Secret for TLS are PEM": [
+      "spec.{format,privateKeyFormat}",
+    ],
+    "clear empties a Secret of others with the declaration": ["spec.clear"],
+    "a role that is not there is told in valid and error": ["status.{valid,error}"],
+    "asks in the Vault namespace that it names": ["spec.namespace"],
+  }),
+  ...shown(VPS, "core/pki-fields.test.ts", {
+    "goes to its mount and role, with the login of its vaultAuthRef and its names": [
+      "spec.{vaultAuthRef,mount,role,commonName,altNames,ipSans,uriSans,excludeCNFromSans}",
+    ],
+    "issuerRef names the issuer, and another one issues anew": ["spec.issuerRef"],
+    "ttl is how long it lasts": ["spec.ttl"],
+    "a shorter expiryOffset is as long as it says, and at least a minute": ["spec.expiryOffset"],
+    "revoke: the certificate is revoked with the declaration; without, it is not": ["spec.revoke"],
+    "revoke: a replaced one as its annotation says, and without targets not before its end": ["spec.revoke"],
+    "clear: a Secret of others is emptied, and stays; without, it keeps its data": [
+      "spec.clear",
+      "spec.destination.create",
+    ],
+    "is for TLS, or has all fields of the answer, by its type; labels and annotations are as declared": [
+      "spec.destination.{name,type,labels,annotations}",
+    ],
+    "overwrite takes one over that has no owner; without it nothing is issued": ["spec.destination.overwrite"],
+    "is shaped by templates, references and filters; a change of them issues anew": SHAPED,
+    "each certificate after the first restarts its targets once": [
+      "spec.rolloutRestartTargets[].{kind,name}",
+      "status.conditions",
+    ],
+    "names the certificate and its times, and changes with it": [
+      "status.{serialNumber,expiration,lastRotation,secretMAC,lastGeneration,observedGeneration,valid,error,conditions}",
+    ],
+    "is not valid while no certificate can be issued, says why, and keeps the one that is in use": [
+      "status.{valid,error}",
+    ],
+  }),
+  ...shown(VPS, "contract/pki.test.ts", {
+    "have all names together": ["spec.{commonName,altNames,ipSans,uriSans,otherSans,userIDs}"],
+    "end when notAfter says": ["spec.notAfter"],
+    "come from the declared issuer": ["spec.issuerRef"],
+  }),
 ];
 
 /** What is shown of logins. */
@@ -289,4 +413,10 @@ const OF_STATUSES: readonly Covering[] = [
   },
 ];
 
-export const COVERED: readonly Covering[] = [...OF_STATIC_SECRETS, ...OF_LOGINS, ...OF_STATUSES];
+export const COVERED: readonly Covering[] = [
+  ...OF_STATIC_SECRETS,
+  ...OF_DYNAMIC_SECRETS,
+  ...OF_PKI_SECRETS,
+  ...OF_LOGINS,
+  ...OF_STATUSES,
+];

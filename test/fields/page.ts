@@ -10,7 +10,7 @@ export function stateOf(field: string): FieldState | undefined {
   return FIELD_STATES.find((state) => isBelow(state.field));
 }
 
-/** Tests on real servers by the field that they show. */
+/** Tests by the field that they show. */
 export function testsByField(): ReadonlyMap<string, readonly Covering[]> {
   const found = new Map<string, Covering[]>();
   for (const covering of COVERED) {

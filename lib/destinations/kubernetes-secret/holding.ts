@@ -1,5 +1,6 @@
 import { digestOf, sameDigest } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
+import { OWNER_UID_LABEL } from "../../owner-labels.ts";
 import type { Rehearsal, SeenSecret } from "../../ports/secrets.ts";
 import { type SecretData, SecretValue } from "../../secret-value.ts";
 import type { DestinationApis } from "../destination.ts";
@@ -14,6 +15,15 @@ const MAX_TRIES = 3;
 
 /** JSON, because the types of Docker's registries require it. */
 const PLACEHOLDER = SecretValue.of("{}");
+
+/** Keys that the API server demands of a type. Before the first answer nobody knows which ones Vault's data has. */
+const DEMANDED: Readonly<Record<string, readonly string[]>> = {
+  "kubernetes.io/tls": ["tls.crt", "tls.key"],
+  "kubernetes.io/dockerconfigjson": [".dockerconfigjson"],
+  "kubernetes.io/dockercfg": [".dockercfg"],
+  "kubernetes.io/basic-auth": ["username"],
+  "kubernetes.io/ssh-auth": ["ssh-privatekey"],
+};
 
 /** `start`: with the digest of no data, so that each decision is the one for new data. */
 export function holdingOf(apis: DestinationApis, start: Work): Holding {
@@ -41,7 +51,19 @@ export function holdingOf(apis: DestinationApis, start: Work): Holding {
       const data = dataUnder(keys, await found(signal));
       return data && sameDigest(digestOf(apis.digestKey, data), digest) ? data : undefined;
     },
+
+    async left(signal) {
+      const secret = await found(signal);
+      return secret !== undefined && isLeftFor(start, secret) ? secret.data : undefined;
+    },
   };
+}
+
+/** A Secret that another controller made for this declaration has its label; one that it only fills has none. */
+function isLeftFor({ seen: { destination } }: Work, { deleting, type, labels, data }: SeenSecret): boolean {
+  const { create, ownerReference } = destination;
+  if (deleting || data.size === 0) return false;
+  return !create || (type === destination.type && labels[OWNER_UID_LABEL] === ownerReference.uid);
 }
 
 interface Admitted {
@@ -62,7 +84,8 @@ function admit(work: Work): Admitted {
 
 /** The write of a decision, with placeholders for its values. */
 function rehearsalOf({ work, decision }: Admitted, keys: readonly string[]): Rehearsal | undefined {
-  const data: SecretData = new Map(keys.map((key) => [key, PLACEHOLDER]));
+  const demanded = DEMANDED[work.seen.destination.type] ?? [];
+  const data: SecretData = new Map([...demanded, ...keys].map((key) => [key, PLACEHOLDER]));
   const desired = desiredSecret({ ...work, data });
   if (decision?.do === "replace") return { kind: "replace-data", uid: decision.uid, data };
   if (decision?.do === "create") return { kind: "apply", desired, precondition: { kind: "absent" } };

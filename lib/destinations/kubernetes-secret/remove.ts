@@ -1,7 +1,9 @@
 import { digestOf, sameDigest } from "../../digest.ts";
+import { SyncError } from "../../errors.ts";
 import type { Claim } from "../../ports/claim.ts";
 import type { NamedObject, OwnerReference } from "../../ports/objects.ts";
 import type { Row } from "../../ports/rows.ts";
+import { SecretValue } from "../../secret-value.ts";
 import type { DestinationApis } from "../destination.ts";
 import { readingWay } from "./observe.ts";
 
@@ -43,5 +45,12 @@ export async function emptyIfOurs(
   const { digest } = state;
   if (found === undefined || digest === undefined || !sameDigest(digestOf(digestKey, found.data), digest)) return;
   await claim.require();
-  await secrets.replaceData(secret, found.uid, new Map(), signal);
+  try {
+    await secrets.replaceData(secret, found.uid, new Map(), signal);
+  } catch (error) {
+    if (!(error instanceof SyncError) || error.code !== "SECRET_REFUSED") throw error;
+    // Its type requires keys, as that of TLS does.
+    const blank = new Map([...found.data.keys()].map((key) => [key, SecretValue.of("")]));
+    await secrets.replaceData(secret, found.uid, blank, signal);
+  }
 }

@@ -1,11 +1,14 @@
 import { SECOND_MS } from "../../clock.ts";
+import { usedFor } from "../../issues/issue-times.ts";
 import { VAULT_DYNAMIC_SECRET } from "../../resource-kinds.ts";
 import type { JsonObject } from "../../util/json.ts";
-import { issuedKind, type Made } from "../issued/issued-kind.ts";
+import { issuedKind } from "../issued/issued-kind.ts";
+import type { Made } from "../issued/issuing-kind.ts";
 import { transformed } from "../shared/transformed.ts";
+import { leftDynamic } from "./left.ts";
 import { type ResolvedDynamicSecret, resolveDynamicSecret } from "./resolve.ts";
 import { sshLifetime } from "./ssh-lifetime.ts";
-import { afterRead, knownRotation, rotationJson, rotationOf, rotationStatus } from "./static-role.ts";
+import { afterRead, isSameRotation, knownRotation, rotationJson, rotationOf, rotationStatus } from "./static-role.ts";
 
 /** Without a lease, data is asked for again after this share of its time, in percent, like VSO's horizon. */
 const REFRESH_PERCENT = 90;
@@ -16,6 +19,9 @@ export const dynamicSecret = issuedKind<ResolvedDynamicSecret>({
   resolve: resolveDynamicSecret,
 
   isReadEachTime: ({ resolved }, { made }) => resolved.allowStaticCreds && knownRotation(made) !== undefined,
+
+  // Its time to live is another one with each read, and alone is no reason to write the Secret.
+  isSame: (was, { made }) => isSameRotation(knownRotation(was.made), knownRotation(made)),
 
   async make(run, answer, askedAt, was): Promise<Made> {
     const { resolved, clock } = run;
@@ -32,6 +38,8 @@ export const dynamicSecret = issuedKind<ResolvedDynamicSecret>({
     return { data, missing, ...replaceAt, made: own };
   },
 
+  left: ({ resolved, clock }, left) => leftDynamic(resolved, left, clock()),
+
   status({ issuedAt = 0, made = {} }, live): JsonObject {
     const { requestId } = made;
     const requestID = typeof requestId === "string" ? requestId : "";
@@ -39,6 +47,8 @@ export const dynamicSecret = issuedKind<ResolvedDynamicSecret>({
     const rotation = knownRotation(made);
     return {
       lastRenewalTime: Math.floor(issuedAt / SECOND_MS),
+      // VSO keeps what its own client has issued, and only that.
+      ...(live !== undefined && live.shared !== true ? { vaultClientMeta: null } : {}),
       secretLease: { id, duration: seconds, renewable, requestID },
       ...(rotation === undefined ? {} : { staticCredsMetaData: rotationStatus(rotation) }),
     };
@@ -55,7 +65,7 @@ function goodFor(
   const times = [
     ...(refreshAfterMs === undefined ? [] : [(refreshAfterMs / SECOND_MS) * (REFRESH_PERCENT / 100)]),
     ...[goodForSeconds || undefined, inData].flatMap((seconds) =>
-      seconds === undefined ? [] : [(seconds * renewalPercent) / 100],
+      seconds === undefined ? [] : [usedFor(seconds, renewalPercent)],
     ),
   ];
   return times.length === 0 ? undefined : Math.max(1, Math.min(...times));

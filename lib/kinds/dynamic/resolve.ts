@@ -1,6 +1,7 @@
 import { circuitOfVault } from "../../circuits.ts";
 import { attempt } from "../../declarations/attempt.ts";
-import { resolveIdentity, trimSlashes } from "../../declarations/identity.ts";
+import { findAuth } from "../../declarations/find-auth.ts";
+import { identityBy, trimSlashes } from "../../declarations/identity.ts";
 import { type LookUp, lookUp } from "../../declarations/look-up.ts";
 import { mustParseSpec, type SpecOf } from "../../declarations/parse.ts";
 import type { Resolution, ResolveInput } from "../../declarations/resolution.ts";
@@ -11,7 +12,7 @@ import { requestId } from "../../ports/vault-ids.ts";
 import type { VaultRequest } from "../../ports/vault-issues.ts";
 import type { Transformation } from "../../transform/transformation.ts";
 import type { Json } from "../../util/json.ts";
-import type { ResolvedIssued } from "../issued/issued-kind.ts";
+import type { ResolvedIssued } from "../issued/issuing-kind.ts";
 import { destinationOf, mustBeStored, resolveTransformation, targetsOf } from "../shared/resolve.ts";
 
 /** A VaultDynamicSecret with all its references: only Vault and the cluster remain to be asked. */
@@ -39,7 +40,8 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedDynamicSecret {
   const { namespace } = partsOf(declared.key);
   mustBeStored(declared);
   const spec = mustParseSpec("VaultDynamicSecret", declared.spec);
-  const identity = resolveIdentity(lookup, spec.vaultAuthRef, namespace, cluster);
+  const auth = findAuth(lookup, spec.vaultAuthRef, namespace, cluster);
+  const identity = identityBy(auth, lookup, namespace, cluster);
   const request = requestOf(spec);
   const transformation = resolveTransformation(input, spec.destination.transformation, lookup);
   const refreshAfterMs = parseDuration(spec.refreshAfter ?? "0s") || undefined;
@@ -53,6 +55,7 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedDynamicSecret {
       },
     },
     request,
+    auth: { uid: auth.object.uid, generation: auth.object.generation },
     destination: destinationOf(spec.destination, declared.uid),
     refreshAfterMs,
     hmac: spec.allowStaticCreds ?? false,

@@ -66,6 +66,12 @@ export function afterRead(
   return { at: byTtl, known: rotation };
 }
 
+/** Only the seconds to the next one may differ. */
+export function isSameRotation(before: Rotation | undefined, now: Rotation | undefined): boolean {
+  if (before === undefined || now === undefined) return false;
+  return before.last === now.last && before.period === now.period && before.schedule === now.schedule;
+}
+
 export function rotationJson(known: KnownRotation): JsonObject {
   return { ...known };
 }

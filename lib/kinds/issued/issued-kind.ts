@@ -1,9 +1,9 @@
 import { type EpochMs, SECOND_MS } from "../../clock.ts";
 import { vaultAt } from "../../declarations/lent-identity.ts";
-import { kubernetesSecrets, type WantsSecret } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
+import { kubernetesSecrets } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
 import { digestOf, fingerprint } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
-import { type Answered, askAnew, countedIssue, wayOf } from "../../issues/ask-anew.ts";
+import { type Answered, askAnew, countedIssue, issuesTooFrequent } from "../../issues/ask-anew.ts";
 import { endIssues } from "../../issues/end-issues.ts";
 import {
   endingAt,
@@ -15,52 +15,20 @@ import {
   withIssues,
 } from "../../issues/issue-times.ts";
 import { replacedIssue } from "../../issues/replaced.ts";
+import { issueByLogin } from "../../issues/shared-issue.ts";
 import { REFRESH_ANNOTATION } from "../../origins/refresh-annotation.ts";
 import type { Warning } from "../../origins/warnings.ts";
-import type { Issue } from "../../ports/rows.ts";
+import type { Issue, Row } from "../../ports/rows.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
-import type { IssuedData, VaultLease, VaultRequest } from "../../ports/vault-issues.ts";
+import type { VaultLease, VaultRequest } from "../../ports/vault-issues.ts";
 import type { SecretData } from "../../secret-value.ts";
 import { canonical } from "../../util/canonical.ts";
-import type { Json, JsonObject } from "../../util/json.ts";
-import type { AskedVault, ForeseeInput, Obtained, ObtainInput, Resolved, SyncKind } from "../kind.ts";
+import type { Json } from "../../util/json.ts";
+import type { ForeseeInput, Obtained, ObtainInput, SyncKind } from "../kind.ts";
 import { incompleteTemplates } from "../shared/warnings.ts";
 import { type IssuedState, issuedState, ownIssued } from "./issued-state.ts";
-
-/** A declaration that makes Vault issue something. */
-export interface ResolvedIssued extends Resolved, WantsSecret {
-  readonly asks: AskedVault;
-  readonly destination: WantsSecret["destination"];
-  readonly rolloutTargets: WantsSecret["rolloutTargets"];
-  readonly request: VaultRequest;
-  readonly renewalPercent: number;
-  /** Whether a replaced credential is revoked before its end. */
-  readonly revokesReplaced: boolean;
-  /** What issues anew when it changes, besides the login and the Secret's name and type. */
-  readonly cause: Json;
-}
-
-/** What a kind makes of an answer. */
-export interface Made {
-  readonly data: SecretData;
-  readonly missing: readonly string[];
-  /** When it must be asked for again, whatever can be renewed; missing: as its lease says. */
-  readonly replaceAt?: EpochMs;
-  /** To be revoked by its serial number, when it has no lease. */
-  readonly certificate?: { readonly serial: string; readonly mount: string; readonly seconds: number };
-  readonly made?: JsonObject;
-}
-
-/** What kinds that issue differ in. */
-export interface IssuingKind<R extends ResolvedIssued> extends Pick<SyncKind<R>, "ref" | "resolve" | "blanks"> {
-  /** Throws what makes the answer unusable: then it is ended at once. */
-  make(run: ForeseeInput<R>, answer: IssuedData, askedAt: EpochMs, was: IssuedState): Promise<Made>;
-  /** Why the present data does not do any more; undefined when it does. */
-  unfit?(run: ForeseeInput<R>, was: IssuedState, held: SecretData): string | undefined;
-  /** Whether each run reads anew, because that issues nothing: static roles. */
-  isReadEachTime?(run: ForeseeInput<R>, was: IssuedState): boolean;
-  status(was: IssuedState, live: Issue | undefined): JsonObject;
-}
+import type { IssuingKind, Made, ResolvedIssued } from "./issuing-kind.ts";
+import { foreseeTakeOver, takeOver } from "./take-over.ts";
 
 /** A kind whose data Vault issues: kept while it is good, and asked for again only when it must be. */
 export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): SyncKind<R> {
@@ -68,24 +36,47 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
     ref: kind.ref,
     resolve: kind.resolve,
     destination: kubernetesSecrets,
-    ...(kind.blanks === undefined ? {} : { blanks: kind.blanks }),
+    ...(kind.failedStatus === undefined ? {} : { failedStatus: kind.failedStatus }),
     async foresee(run) {
-      const was = issuedState(run.row.state);
-      const kept = await keepable(kind, run, was);
-      return typeof kept === "string" ? "would-issue" : keep(kind, was, kept, run.row.state.issues ?? []);
+      const row = await foreseen(kind, run);
+      const was = issuedState(row.state);
+      const kept = await keepable(kind, { ...run, row }, was);
+      return typeof kept === "string" ? "would-issue" : keep(kind, was, kept, row.state.issues ?? []);
     },
     async obtain(run) {
       const { claim } = run;
       const unapplied = await settleLeftOver(run);
+      await takeOver(kind, run, requestOf);
       const was = issuedState(claim.row.state);
       const kept = unapplied ?? (await keepable(kind, { ...run, row: claim.row }, was));
       const issues = claim.row.state.issues ?? [];
       if (typeof kept !== "string") return keep(kind, was, kept, issues);
       run.deps.log.info("credential-asked-for", { key: claim.row.key, because: kept });
-      const counted = { ...was, asks: countedAsks(run, was, kept) };
-      return was.isLeaseless ? askShared(kind, run, counted) : ask(kind, run, counted);
+      const isRead = kind.isReadEachTime?.(run, was) ?? false;
+      const { isDenied: _former, ...known } = was;
+      const counted: IssuedState = {
+        ...known,
+        ...(kept === LOST.denied ? { isDenied: true } : {}),
+        ...(isRead ? {} : { asks: countedAsks(run, was, kept) }),
+      };
+      return isKnownLeaseless(was, run.resolved) ? askShared(kind, run, counted) : ask(kind, run, counted);
     },
   };
+}
+
+/** The row, with what a run would take over from Vault Secrets Operator. */
+async function foreseen<R extends ResolvedIssued>(kind: IssuingKind<R>, run: ForeseeInput<R>): Promise<Row> {
+  const { row } = run;
+  const taken = await foreseeTakeOver(kind, run, requestOf);
+  return taken === undefined ? row : { ...row, state: { ...row.state, ...taken } };
+}
+
+/**
+ * Another request, or one that VSO sent, may leave a lease: the first one is asked with a login of its own, like any
+ * (lease-table 26).
+ */
+function isKnownLeaseless({ isLeaseless, isTaken, request }: IssuedState, resolved: ResolvedIssued): boolean {
+  return isLeaseless === true && isTaken !== true && request === requestOf(resolved);
 }
 
 /**
@@ -180,16 +171,25 @@ function keep<R extends ResolvedIssued>(
     next: was.replaceAt === undefined ? "event" : { at: was.replaceAt },
     own: ownIssued(was),
     status: kind.status(was, live),
-    warnings: warningsOf(live, was.missing ?? []),
+    warnings: [...warningsOf(live, was), ...plannedWarning(was)],
   };
 }
 
 /** What was planned, after a life of use, is no part of a loop. */
-function countedAsks({ deps }: ObtainInput<ResolvedIssued>, was: IssuedState, because: string): readonly EpochMs[] {
+function countedAsks(
+  { deps, claim }: ObtainInput<ResolvedIssued>,
+  was: IssuedState,
+  because: string,
+): readonly EpochMs[] {
   const now = deps.clock();
   const served = now - (was.issuedAt ?? now);
   const isPlanned = because === READ || because === OVER || (because === LOST.truncated && served >= SERVED_MS);
-  return isPlanned ? was.asks : countedIssue(was.asks, now);
+  if (isPlanned) return was.asks;
+  const { declared, state } = claim.row;
+  const isParked = state.error?.code === "ISSUES_TOO_FREQUENT";
+  // Only a person ends it: what else asks for a run, such as drift that goes on, is part of the loop.
+  if (isParked && state.seen?.hash === declared.hash) throw issuesTooFrequent();
+  return countedIssue(isParked ? [] : was.asks, now);
 }
 
 const SERVED_MS = 30 * SECOND_MS;
@@ -215,8 +215,10 @@ async function ask<R extends ResolvedIssued>(
 const MAX_REQUEST_MS = 90 * SECOND_MS;
 
 /** After a failed write the next one is tried without effect first, so that no credential is issued in vain. */
-function rehearsal({ row }: ObtainInput<ResolvedIssued>, was: IssuedState): readonly string[] | undefined {
+function rehearsal({ row, resolved }: ObtainInput<ResolvedIssued>, was: IssuedState): readonly string[] | undefined {
   const { error, issues = [] } = row.state;
+  // Which keys another request's answer has, and whether the Secret's type requires them, nobody knows yet.
+  if ((was.tried ?? was.request) !== requestOf(resolved)) return undefined;
   const wasRefused = error !== undefined && !error.code.startsWith("VAULT_");
   return wasRefused || issues.some(({ state }) => state === "got") ? was.keys : undefined;
 }
@@ -292,7 +294,7 @@ function replaceAt(...times: readonly (EpochMs | undefined)[]): Pick<IssuedState
 /** What the row knows of the present data. */
 function presentState(
   { row, resolved }: ObtainInput<ResolvedIssued>,
-  { asks }: IssuedState,
+  { asks, isDenied }: IssuedState,
   { data, made, missing }: Made,
   issuedAt: EpochMs,
 ): IssuedState {
@@ -300,6 +302,7 @@ function presentState(
   return {
     ...{ request: requestOf(resolved), keys: [...data.keys()], asks, issuedAt },
     ...(refresh === undefined ? {} : { refresh }),
+    ...(isDenied ? { isDenied } : {}),
     ...(made === undefined ? {} : { made }),
     ...(missing.length === 0 ? {} : { missing }),
   };
@@ -317,13 +320,13 @@ function mustLast({ vaultLease }: Issue): void {
 /** The new one is in use, and the former one is ended as its declaration says. */
 function succeeded(
   issues: readonly Issue[],
-  live: Issue,
+  live: Issue | undefined,
   annotations: Readonly<Record<string, string>>,
   { rolloutTargets: targets, revokesReplaced: revokes }: ResolvedIssued,
   now: EpochMs,
 ): readonly Issue[] {
   return issues.map((issue) => {
-    if (issue.serial === live.serial) return live;
+    if (issue.serial === live?.serial) return live;
     return issue.state === "live" ? replacedIssue(issue, { annotations, targets, revokes }, now) : issue;
   });
 }
@@ -341,8 +344,8 @@ function fresh<R extends ResolvedIssued>(
     next: own.replaceAt === undefined ? "event" : { at: own.replaceAt },
     own: ownIssued(own),
     status: kind.status(own, live),
-    isRotation: row.state.digest !== undefined,
-    warnings: warningsOf(live, made.missing),
+    isRotation: row.state.digest !== undefined && !made.isHeld,
+    warnings: warningsOf(live, own),
   };
 }
 
@@ -359,13 +362,26 @@ async function askShared<R extends ResolvedIssued>(
   const askedAt = deps.clock();
   const data = await deps.issues.ask(await run.reached(asks.identity), request, claim.row.key, isRead, signal);
   if (data.lease !== undefined) throw await nowLeased(run, was, data.lease);
-  const made = await kind.make(run, data, askedAt, was);
+  const made = await withHeld(kind, run, was, await kind.make(run, data, askedAt, was));
   const own: IssuedState = {
     ...presentState(run, was, made, askedAt),
     ...replaceAt(made.replaceAt),
     isLeaseless: true,
   };
   return leftLeaseless(kind, run, own, made, claim.row.state.issues ?? []);
+}
+
+/** The Secret's own data, if what was read is the same. */
+async function withHeld<R extends ResolvedIssued>(
+  kind: IssuingKind<R>,
+  { claim, resolved, holding, signal }: ObtainInput<R>,
+  was: IssuedState,
+  made: Made,
+): Promise<Made> {
+  const { digest } = claim.row.state;
+  if (digest === undefined || was.request !== requestOf(resolved) || !kind.isSame?.(was, made)) return made;
+  const held = await holding.holds(was.keys, digest, signal);
+  return held === undefined ? made : { ...made, data: held, missing: was.missing ?? [], isHeld: true };
 }
 
 /** Without a lease only a certificate may have to be ended: it is recorded before it is written. */
@@ -377,25 +393,30 @@ async function leftLeaseless<R extends ResolvedIssued>(
   issues: readonly Issue[],
 ): Promise<Obtained> {
   const { claim, deps, resolved, digestKey } = run;
-  const { key, declared } = claim.row;
+  const { declared } = claim.row;
   const { certificate } = made;
   if (certificate === undefined) {
-    if (claim.row.state.issues !== undefined) claim.note({ issues });
-    return fresh(kind, run, own, made, issues);
+    claim.note({ ...(claim.row.state.issues !== undefined && { issues }), own: unwritten(claim.row, own) });
+    // A predecessor may have had a lease.
+    const left = succeeded(issues, undefined, declared.annotations, resolved, deps.clock());
+    return fresh(kind, run, own, made, left);
   }
   const identity = await run.reached(resolved.asks.identity);
-  const way = { ...wayOf(identity, resolved.request), identity };
   const now = deps.clock();
   const got: Issue = {
-    ...{ serial: certificate.serial, state: "got", sealedToken: "", shared: true },
-    target: await deps.leases.putTarget(way as unknown as Json, key),
-    ...{ askBefore: now, tokenSeconds: certificate.seconds, tokenRenewable: false },
+    ...(await issueByLogin(deps, { claim, identity, request: resolved.request }, certificate.serial, now)),
+    ...{ state: "got", tokenSeconds: certificate.seconds },
     certificate: { serial: certificate.serial, mount: certificate.mount },
     digest: digestOf(digestKey, made.data),
   };
   await claim.record({ issues: [...issues, got], own: ownIssued(own) });
   const live: Issue = { ...got, state: "live" };
   return fresh(kind, run, own, made, succeeded([...issues, live], live, declared.annotations, resolved, now));
+}
+
+/** What is known of an answer when its write fails: it must not count as the present one. */
+function unwritten({ state }: Pick<Row, "state">, { asks, keys, request }: IssuedState): Json {
+  return ownIssued({ ...issuedState(state), asks, keys, ...(request === undefined ? {} : { tried: request }) });
 }
 
 /** The role changed: the next run asks with a login of its own, so that the lease can be ended. This one is revoked. */
@@ -424,9 +445,30 @@ async function nowLeased(
   );
 }
 
-function warningsOf(live: Issue | undefined, missing: readonly string[]): readonly Warning[] {
+/** It was taken over, and is replaced because its token is not known. */
+function plannedWarning({ planned, replaceAt: at }: IssuedState): readonly Warning[] {
+  if (planned === undefined || at === undefined) return [];
+  const message =
+    `taken over from Vault Secrets Operator: another credential is issued at ${new Date(at).toISOString()}, because ` +
+    `this one ends with the operator's token, and ${planned}`;
+  return [{ type: "CredentialRenewed", status: "False", reason: "TakenOver", message }];
+}
+
+function warningsOf(live: Issue | undefined, { missing = [], isDenied }: IssuedState): readonly Warning[] {
+  const renewed: readonly Warning[] = isDenied
+    ? [
+        {
+          type: "CredentialRenewed",
+          status: "False",
+          reason: "NotAllowed",
+          message:
+            "this login may not renew what it issues, so that each credential is replaced before its first lease ends: allow " +
+            "update on auth/token/renew-self and sys/leases/renew, as the policy default does",
+        },
+      ]
+    : [];
   const revocable: readonly Warning[] =
-    live?.endBy === "none"
+    live?.endBy === "none" && live.shared !== true
       ? [
           {
             type: "CredentialRevocable",
@@ -434,9 +476,10 @@ function warningsOf(live: Issue | undefined, missing: readonly string[]): readon
             reason: "NotAllowed",
             message:
               "this login may not revoke its token or its leases (or gives batch tokens), so that a replaced or deleted " +
-              "credential stays valid until its lease ends: allow auth/token/revoke-self, and use service tokens",
+              "credential stays valid until its lease ends: allow auth/token/revoke-self (for a lease in another Vault " +
+              "namespace: sys/leases/revoke there), and use service tokens",
           },
         ]
       : [];
-  return [...incompleteTemplates(missing), ...revocable];
+  return [...incompleteTemplates(missing), ...revocable, ...renewed];
 }

@@ -7,6 +7,8 @@ import type { Json, JsonObject } from "../../util/json.ts";
 export interface IssuedState {
   /** Of everything whose change issues anew: the request, the login, the destination, the transformation. */
   readonly request?: string;
+  /** The request whose answer was not written; `keys` are that one's. */
+  readonly tried?: string;
   /** The value of the refresh annotation that it answers. */
   readonly refresh?: string;
   /** Names of the Secret's keys that came from Vault. */
@@ -17,8 +19,14 @@ export interface IssuedState {
   readonly issuedAt?: EpochMs;
   /** When to ask anew. */
   readonly replaceAt?: EpochMs;
+  /** It was taken over from Vault Secrets Operator, and is replaced at `replaceAt` for this reason. */
+  readonly planned?: string;
   /** Vault keeps no lease for what it issued, so that the shared token serves. */
   readonly isLeaseless?: boolean;
+  /** Vault Secrets Operator asked for it: whether Vault keeps a lease for the next one is not known. */
+  readonly isTaken?: boolean;
+  /** Vault refused to renew its predecessor: this login may not. */
+  readonly isDenied?: boolean;
   /** Where its templates wrote missing fields. */
   readonly missing?: readonly string[];
   /** What only the kind knows of it: a serial number, a rotation. */
@@ -35,15 +43,33 @@ function textOf(value: unknown): string | undefined {
 
 /** Parses it; what is unreadable counts as missing, so that Vault is asked anew. */
 export function issuedState({ own }: Pick<RowState, "own">): IssuedState {
-  const { request, refresh, keys, asks, issuedAt, replaceAt, isLeaseless, missing, made } = asObject(own) ?? {};
+  const {
+    request,
+    tried,
+    refresh,
+    keys,
+    asks,
+    issuedAt,
+    replaceAt,
+    isLeaseless,
+    isTaken,
+    isDenied,
+    missing,
+    made,
+    planned,
+  } = asObject(own) ?? {};
   return withoutUndefined({
     request: textOf(request),
+    tried: textOf(tried),
     refresh: textOf(refresh),
     keys: Array.isArray(keys) ? keys.filter((key) => typeof key === "string") : [],
     asks: Array.isArray(asks) ? asks.filter((at) => timeOf(at) !== undefined) : [],
     issuedAt: timeOf(issuedAt),
     replaceAt: timeOf(replaceAt),
+    planned: textOf(planned),
     isLeaseless: isLeaseless === true ? true : undefined,
+    isTaken: isTaken === true ? true : undefined,
+    isDenied: isDenied === true ? true : undefined,
     missing: Array.isArray(missing) ? missing.filter((place) => typeof place === "string") : undefined,
     made: asObject(made),
   }) as unknown as IssuedState;

@@ -1,14 +1,14 @@
-import { X509Certificate } from "node:crypto";
 import { SECOND_MS } from "../../clock.ts";
-import type { Row } from "../../ports/rows.ts";
 import { VAULT_PKI_SECRET } from "../../resource-kinds.ts";
-import type { SecretData } from "../../secret-value.ts";
 import { asObject } from "../../util/canonical.ts";
 import type { JsonObject } from "../../util/json.ts";
-import { issuedKind, type Made } from "../issued/issued-kind.ts";
-import { type IssuedState, issuedState } from "../issued/issued-state.ts";
-import { certificateOf, mustBeUsable, serialOf } from "./certificate.ts";
+import { issuedKind } from "../issued/issued-kind.ts";
+import type { IssuedState } from "../issued/issued-state.ts";
+import type { Made } from "../issued/issuing-kind.ts";
+import { certificateOf, mustBeUsable } from "./certificate.ts";
+import { certificateIn } from "./certificate-in.ts";
 import { pkiData } from "./data.ts";
+import { leftCertificate } from "./left.ts";
 import { leftOutOf, matchesNames } from "./matches.ts";
 import { renewAt } from "./renewal.ts";
 import { type ResolvedPkiSecret, resolvePkiSecret } from "./resolve.ts";
@@ -20,17 +20,14 @@ interface KnownCertificate {
   readonly expiration: number;
   /** The declared names that the role left out. */
   readonly leftOut?: string;
-  /** The Secret to empty when the declaration goes. */
-  readonly blanks?: string;
 }
 
 function known({ made }: Pick<IssuedState, "made">): KnownCertificate | undefined {
-  const { serial, expiration, leftOut, blanks } = asObject(made) ?? {};
+  const { serial, expiration, leftOut } = asObject(made) ?? {};
   if (typeof serial !== "string" || typeof expiration !== "number") return undefined;
   return {
     ...{ serial, expiration },
     ...(typeof leftOut === "string" ? { leftOut } : {}),
-    ...(typeof blanks === "string" ? { blanks } : {}),
   };
 }
 
@@ -38,7 +35,7 @@ function known({ made }: Pick<IssuedState, "made">): KnownCertificate | undefine
 export const pkiSecret = issuedKind<ResolvedPkiSecret>({
   ref: VAULT_PKI_SECRET,
   resolve: resolvePkiSecret,
-  blanks: (row: Row) => known(issuedState(row.state))?.blanks,
+  failedStatus: (error) => pkiStatus(undefined, error),
 
   unfit({ resolved }, was, held) {
     const present = known(was);
@@ -51,7 +48,7 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
 
   async make(run, answer, askedAt): Promise<Made> {
     const { resolved, random, clock } = run;
-    const { request, expiryOffsetMs, revoke, clear, destination, names } = resolved;
+    const { request, expiryOffsetMs, revoke, names } = resolved;
     const place = `POST ${request.mount}/${request.path}`;
     const issued = certificateOf(answer, place);
     mustBeUsable(issued, { place, declaredOffsetMs: expiryOffsetMs, now: clock() });
@@ -61,7 +58,6 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
     const made: KnownCertificate = {
       ...{ serial, expiration },
       ...(leftOut === undefined ? {} : { leftOut }),
-      ...(clear ? { blanks: destination.name } : {}),
     };
     const seconds = Math.ceil((expiration - clock()) / SECOND_MS);
     return {
@@ -71,28 +67,10 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
     };
   },
 
+  left: (run, left) => leftCertificate(run, left),
+
   status(was): JsonObject {
     const present = known(was);
     return pkiStatus(present && { ...present, issuedAt: was.issuedAt ?? 0 });
   },
 });
-
-const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/;
-
-/** The certificate with this serial number in the Secret's data, under whatever key. */
-function certificateIn(data: SecretData, serial: string): X509Certificate | undefined {
-  for (const value of data.values()) {
-    const [pem] = PEM.exec(value.reveal().toString("utf8")) ?? [];
-    const found = pem === undefined ? undefined : parsed(pem);
-    if (found !== undefined && serialOf(found) === serial) return found;
-  }
-  return undefined;
-}
-
-function parsed(pem: string): X509Certificate | undefined {
-  try {
-    return new X509Certificate(pem);
-  } catch {
-    return undefined;
-  }
-}

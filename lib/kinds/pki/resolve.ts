@@ -11,7 +11,7 @@ import { requestId } from "../../ports/vault-ids.ts";
 import type { VaultRequest } from "../../ports/vault-issues.ts";
 import type { Transformation } from "../../transform/transformation.ts";
 import type { Json } from "../../util/json.ts";
-import type { ResolvedIssued } from "../issued/issued-kind.ts";
+import type { ResolvedIssued } from "../issued/issuing-kind.ts";
 import { destinationOf, mustBeStored, resolveTransformation, targetsOf } from "../shared/resolve.ts";
 import type { DeclaredNames } from "./matches.ts";
 import { requestOf } from "./request.ts";
@@ -21,8 +21,6 @@ export interface ResolvedPkiSecret extends ResolvedIssued {
   readonly transformation: Transformation;
   /** Replaced certificates are revoked, and the last one when the declaration goes. */
   readonly revoke: boolean;
-  /** Only without destination.create: the Secret is emptied when the declaration goes. */
-  readonly clear: boolean;
   /** Undefined: a third of the lifetime. */
   readonly expiryOffsetMs: number | undefined;
   /** To compare with a certificate. */
@@ -58,7 +56,7 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedPkiSecret {
     revokesReplaced: spec.revoke ?? false,
     cause: causeOf(request, transformation),
     revoke: spec.revoke ?? false,
-    clear: (spec.clear ?? false) && !spec.destination.create,
+    ...(spec.clear && !spec.destination.create ? { blanks: spec.destination.name } : {}),
     expiryOffsetMs: parseDuration(spec.expiryOffset) || undefined,
     names: spec,
   };

@@ -2,7 +2,7 @@ import type { EpochMs } from "../../clock.ts";
 import { cleanupKey, isCleanupKey, partsOf, type SyncKey } from "../../keys.ts";
 import { type Declared, EMPTY_STATE, ownsNothing, type RowState } from "../../ports/rows.ts";
 import type { Due, SyncStore } from "../../ports/store.ts";
-import { demandNoIssues, type Held, retiredState, tombstonedState } from "../left-behind.ts";
+import { demandNoIssues, type Held, retiredDueAt, retiredState, tombstonedState } from "../left-behind.ts";
 import type { Bodies } from "./bodies.ts";
 import {
   all,
@@ -191,7 +191,7 @@ async function retire(steps: Steps, old: SyncItem, until: EpochMs, now: EpochMs)
     return undefined;
   }
   const isCleanup = isCleanupKey(old.pk);
-  const dueAt = isCleanup ? now : until;
+  const dueAt = isCleanup ? now : retiredDueAt(state, until);
   const moved = await moving(steps, old, {
     key: isCleanup ? old.pk : cleanupKey(old.pk, old.uid),
     cluster: RETIRED,

@@ -36,6 +36,11 @@ export function targetStore(connection: Connection): TargetStore {
       const item = await connection.get<TargetItem>(targetAt(digest), "strong");
       return item && (parsed(item.target) as Json | undefined);
     },
+    targets: async () => {
+      connection.count("targets");
+      const items = await connection.query<TargetItem>({ partition: ["pk", TARGETS] });
+      return items.map(({ sk }) => sk);
+    },
     sweepTargets: async (now) => {
       connection.count("sweepTargets");
       let swept = 0;

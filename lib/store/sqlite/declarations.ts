@@ -2,7 +2,7 @@ import type { EpochMs } from "../../clock.ts";
 import { cleanupKey, isCleanupKey, partsOf, type SyncKey } from "../../keys.ts";
 import { type Declared, EMPTY_STATE, ownsNothing, type RowState } from "../../ports/rows.ts";
 import type { Due, SyncStore } from "../../ports/store.ts";
-import { demandNoIssues, type Held, retiredState, tombstonedState } from "../left-behind.ts";
+import { demandNoIssues, type Held, retiredDueAt, retiredState, tombstonedState } from "../left-behind.ts";
 import type { Connection } from "./connection.ts";
 import type { Indexes } from "./indexes.ts";
 import { bodyParams, declaredOf, isClaimed, READ_ROW, RETIRED, type SyncRecord, stateOf } from "./rows.ts";
@@ -150,7 +150,7 @@ function retire(steps: Steps, old: SyncRecord, until: EpochMs, now: EpochMs): Du
   const before = isCleanup ? undefined : removedBefore(steps, to);
   const held = heldOf(old, now);
   const left = retiredState(state, isCleanup ? undefined : until, held, before && stateOf(before, connection.damaged));
-  const dueAt = isCleanup ? now : until;
+  const dueAt = isCleanup ? now : retiredDueAt(state, until);
   const fence = Math.max(old.fence, before?.fence ?? 0) + 1;
   become(steps, old, { to, cluster: RETIRED, fence, dueAt, keepsRenewing: true }, left);
   return { key: to, group: old.grp, lane: "now", at: dueAt };

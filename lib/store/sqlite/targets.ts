@@ -10,6 +10,7 @@ import type { Connection } from "./connection.ts";
 /** How to reach the Vaults of issues. */
 export function targetStore(connection: Connection): TargetStore {
   const one = connection.one<{ readonly body: string }>("SELECT body FROM target WHERE digest = :digest");
+  const all = connection.all<{ readonly digest: string }>("SELECT digest FROM target ORDER BY digest");
   const put = connection.write(`
     INSERT INTO target (digest, body, unnamed_since) VALUES (:digest, :body, NULL)
     ON CONFLICT (digest) DO UPDATE SET unnamed_since = NULL WHERE unnamed_since IS NOT NULL`);
@@ -39,6 +40,7 @@ export function targetStore(connection: Connection): TargetStore {
         const found = one({ digest });
         return found && (parsed(found.body) as Json | undefined);
       }),
+    targets: () => connection.read("targets", () => all({}).map(({ digest }) => digest)),
     sweepTargets: (now: EpochMs) =>
       connection.change("sweepTargets", () => {
         forget({ now });

@@ -11,13 +11,19 @@ import type { ClusterSettings } from "../../ports/fleet.ts";
 import type { NamedObject, ResourceRef } from "../../ports/objects.ts";
 import type { ResourceChange, SeenResource } from "../../ports/resources.ts";
 import type { HmacKeyFound, SeenSecret } from "../../ports/secrets.ts";
-import { apiVersionOf, VAULT_STATIC_SECRET } from "../../resource-kinds.ts";
+import {
+  apiVersionOf,
+  type KindRef,
+  VAULT_DYNAMIC_SECRET,
+  VAULT_PKI_SECRET,
+  VAULT_STATIC_SECRET,
+} from "../../resource-kinds.ts";
 import { asObject } from "../../util/canonical.ts";
 import { parallel } from "../../util/parallel.ts";
 import { vsoAtWork } from "../stand-back/vso.ts";
 import { listAll } from "./list-all.ts";
 
-/** The scope of a handover: the VaultStaticSecrets of a cluster, or of some of its namespaces. */
+/** The scope of a handover: the secrets of a cluster, or of some of its namespaces. */
 export interface HandOverScope {
   readonly settings: ClusterSettings;
   /** Empty: all that fleet.yaml includes. */
@@ -65,7 +71,7 @@ export async function surveyForVso(
   const atWork = await holderOfLease(deps, scope, signal);
   const hmacKey = await deps.secrets.findHmacKey(name, operatorNamespace, signal);
   const found = await declarationsIn(deps, scope, signal);
-  const syncs = await parallel(found, (seen) => surveyOne(deps, scope, hmacKey, seen, signal));
+  const syncs = await parallel(found, (one) => surveyOne(deps, scope, hmacKey, one, signal));
   const complaints = [
     ...(atWork === undefined ? [] : [`Vault Secrets Operator works there already: ${atWork}. Scale it to zero first`]),
     ...(hmacKey.kind === "unusable" ? [`the key of VSO's MACs: ${hmacKey.why}`] : []),
@@ -82,10 +88,10 @@ export async function surveyForKeyferry(
   const atWork = await holderOfLease(deps, scope, signal);
   const complaints =
     atWork === undefined ? [] : [`Vault Secrets Operator works there: ${atWork}. Scale it to zero first`];
-  const found = (await declarationsIn(deps, scope, signal)).filter(({ annotations }) => isHandedOver(annotations));
+  const found = (await declarationsIn(deps, scope, signal)).filter(({ seen }) => isHandedOver(seen.annotations));
   const change = { addFinalizers: [], annotations: { [HANDED_OVER]: null } };
-  const syncs = found.map(({ uid, namespace, name: own }): SyncSurvey => {
-    const ref = { cluster: scope.settings.name, namespace, name: own, kind: VAULT_STATIC_SECRET };
+  const syncs = found.map(({ kind, seen: { uid, namespace, name: own } }): SyncSurvey => {
+    const ref = { cluster: scope.settings.name, namespace, name: own, kind };
     return { ref, uid, secret: undefined, complaints: [], notes: [], change, needsMac: false };
   });
   return { scope, hmacKey: { kind: "absent" }, complaints, syncs };
@@ -101,35 +107,77 @@ async function holderOfLease(
   return vsoAtWork(lease, clock());
 }
 
+/** A declaration, and its kind. */
+interface Found {
+  readonly kind: KindRef;
+  readonly seen: SeenResource;
+}
+
+const KINDS = [VAULT_STATIC_SECRET, VAULT_DYNAMIC_SECRET, VAULT_PKI_SECRET] as const;
+
 /** Declarations that are not being deleted. */
 async function declarationsIn(
   deps: Pick<HandOverDeps, "clusters" | "clock">,
   { settings, namespaces }: HandOverScope,
   signal: AbortSignal,
-): Promise<readonly SeenResource[]> {
+): Promise<readonly Found[]> {
   const isOurs = namespaceMatcher(settings.namespaces);
   const isMeant = (namespace: string): boolean => namespaces.length === 0 || namespaces.includes(namespace);
-  const all = await listAll(deps, settings, VAULT_STATIC_SECRET, signal);
-  return all.filter(({ namespace, deleting }) => !deleting && isOurs(namespace) && isMeant(namespace));
+  const found: Found[] = [];
+  for (const kind of KINDS) {
+    const all = await listAll(deps, settings, kind, signal, kind !== VAULT_STATIC_SECRET);
+    const meant = all.filter(({ namespace, deleting }) => !deleting && isOurs(namespace) && isMeant(namespace));
+    found.push(...meant.map((seen) => ({ kind, seen })));
+  }
+  return found;
+}
+
+/** What VSO compares the Secret's data by, and what it does in any case. */
+interface Declares {
+  readonly destination: { readonly name: string; readonly create: boolean };
+  readonly hasMac: boolean;
+  readonly notes: readonly string[];
+}
+
+/** Undefined: its declaration is not valid. */
+function declares({ kind, seen: { spec, status } }: Found): Declares | undefined {
+  if (kind === VAULT_STATIC_SECRET) {
+    const parsed = parseSpec("VaultStaticSecret", spec);
+    if ("complaints" in parsed) return undefined;
+    const { destination, hmacSecretData: hasMac } = parsed.spec;
+    return { destination, hasMac, notes: destination.create || !hasMac ? [] : [REWRITTEN_BY_VSO] };
+  }
+  if (kind === VAULT_PKI_SECRET) {
+    const parsed = parseSpec("VaultPKISecret", spec);
+    if ("complaints" in parsed) return undefined;
+    const { destination } = parsed.spec;
+    return { destination, hasMac: true, notes: destination.create ? [] : [REISSUED_BY_VSO] };
+  }
+  const parsed = parseSpec("VaultDynamicSecret", spec);
+  if ("complaints" in parsed) return undefined;
+  const { destination, allowStaticCreds: hasMac = false } = parsed.spec;
+  const isIssuedByVso = status.vaultClientMeta !== undefined;
+  return { destination, hasMac, notes: hasMac || isIssuedByVso ? [] : [ISSUED_ANEW_BY_VSO] };
 }
 
 async function surveyOne(
   deps: HandOverDeps,
   { settings, force }: HandOverScope,
   hmacKey: HmacKeyFound,
-  seen: SeenResource,
+  found: Found,
   signal: AbortSignal,
 ): Promise<SyncSurvey> {
+  const { kind, seen } = found;
   const { namespace, name, uid } = seen;
-  const ref: ResourceRef = { cluster: settings.name, namespace, name, kind: VAULT_STATIC_SECRET };
-  const change = changeFor(seen);
-  const parsed = parseSpec("VaultStaticSecret", seen.spec);
+  const ref: ResourceRef = { cluster: settings.name, namespace, name, kind };
+  const change = changeFor(found);
   const unstable = (complaints: readonly string[], secret?: NamedObject): SyncSurvey => {
-    const found = { ref, uid, secret, change, needsMac: false };
-    return force ? { ...found, complaints: [], notes: complaints } : { ...found, complaints, notes: [] };
+    const about = { ref, uid, secret, change, needsMac: false };
+    return force ? { ...about, complaints: [], notes: complaints } : { ...about, complaints, notes: [] };
   };
-  if ("complaints" in parsed) return unstable(["its declaration is not valid"]);
-  const { destination, hmacSecretData } = parsed.spec;
+  const declared = declares(found);
+  if (declared === undefined) return unstable(["its declaration is not valid"]);
+  const { destination, hasMac, notes } = declared;
   const secret = { cluster: settings.name, namespace, name: destination.name };
   const there = await deps.secrets.observe(secret, readingWay(settings.observe), signal);
   const mac = there && hmacKey.kind === "found" ? secretMac(hmacKey.key, there.data) : undefined;
@@ -137,28 +185,26 @@ async function surveyOne(
   const complaints = [
     ...notInStep(seen),
     ...restartOwed(seen),
-    ...(there ? (destination.create ? notItsOwn(seen, there) : []) : [`Secret ${destination.name} does not exist`]),
+    ...(there ? (destination.create ? notItsOwn(found, there) : []) : [`Secret ${destination.name} does not exist`]),
   ];
   if (complaints.length > 0) return unstable(complaints, secret);
-  const notes = destination.create || !hmacSecretData ? [] : [REWRITTEN_BY_VSO];
-  return {
-    ref,
-    uid,
-    secret,
-    complaints,
-    notes,
-    change,
-    needsMac: hmacSecretData && (mac === undefined || recorded !== mac),
-  };
+  return { ref, uid, secret, complaints, notes, change, needsMac: hasMac && (mac === undefined || recorded !== mac) };
 }
 
 /** VSO compares with a cache of labelled Secrets only. */
 const REWRITTEN_BY_VSO =
   "destination.create is false: VSO treats such a Secret as missing, and writes it and restarts its targets on every refresh";
 
+const REISSUED_BY_VSO =
+  "destination.create is false: VSO treats such a Secret as changed, and issues another certificate each time it looks";
+
+const ISSUED_ANEW_BY_VSO =
+  "VSO issues another credential when it starts, and restarts its targets: its tokens are its own. keyferry renews the " +
+  "present one for the retention of its Vault";
+
 /** VSO adds a missing finalizer, and mistakes this write for an edit (kubernetes-rules 21). */
-function changeFor({ finalizers, annotations }: SeenResource): ResourceChange | undefined {
-  const finalizer = VSO_FINALIZERS.VaultStaticSecret ?? "";
+function changeFor({ kind, seen: { finalizers, annotations } }: Found): ResourceChange | undefined {
+  const finalizer = VSO_FINALIZERS[kind.kind] ?? "";
   const addFinalizers = finalizers.includes(finalizer) ? [] : [finalizer];
   if (addFinalizers.length === 0 && isHandedOver(annotations)) return undefined;
   return { addFinalizers, annotations: { [HANDED_OVER]: TO_VSO } };
@@ -182,10 +228,10 @@ function restartOwed({ status }: SeenResource): readonly string[] {
 }
 
 /** Reasons for VSO to refuse a write. */
-function notItsOwn({ name, uid }: SeenResource, secret: SeenSecret): readonly string[] {
-  const apiVersion = apiVersionOf(VAULT_STATIC_SECRET);
+function notItsOwn({ kind, seen: { name, uid } }: Found, secret: SeenSecret): readonly string[] {
+  const apiVersion = apiVersionOf(kind);
   const isLabelled = Object.entries(OWNER_LABELS).every(([label, value]) => secret.labels[label] === value);
-  const isOwned = isOwnedBy(secret, { apiVersion, kind: VAULT_STATIC_SECRET.kind, name, uid });
+  const isOwned = isOwnedBy(secret, { apiVersion, kind: kind.kind, name, uid });
   return isLabelled && isOwned
     ? []
     : ["the Secret does not have exactly the labels and the owner reference that VSO requires"];

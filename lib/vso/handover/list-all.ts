@@ -13,6 +13,7 @@ export async function listAll(
   settings: ClusterSettings,
   kind: KindRef,
   signal: AbortSignal,
+  mayBeUnserved = false,
 ): Promise<readonly SeenResource[]> {
   const scopes = namedNamespaces(settings.namespaces) ?? [undefined];
   const items: SeenResource[] = [];
@@ -21,6 +22,7 @@ export async function listAll(
     const take = listBounds(settings.name, kind.resource, clock);
     for (let page: string | undefined, isFirst = true; isFirst || page !== undefined; isFirst = false) {
       const answer = await clusters.list(settings.name, kind, options, page, signal);
+      if (!answer && mayBeUnserved) return [];
       if (!answer) throw new SyncError("KUBE_REJECTED", `cluster ${settings.name} does not serve ${kind.kind}`);
       take(answer);
       items.push(...answer.items);

@@ -131,6 +131,17 @@ export function leftBehindContract(open: OpenStore): void {
       assert.deepEqual(await scene.store.onWheel("renew", 8, 3, 3), []);
     });
 
+    it("lease-table 28: a retired row is due before the end of its retention when something of it ends before", async () => {
+      for (const state of ["asking", "ending"] as const) {
+        await using scene = await aScene(open);
+        const endAt = START + 40_000;
+        const row = await scene.settled(WHEEL, {}, { issues: [anIssue(), anIssue({ serial: "0002", state, endAt })] });
+        const due = await scene.store.retire(row.key, START + HOUR_MS, scene.clock());
+        assert.equal(due?.at, endAt);
+        assert.equal((await scene.row(cleanupKey(row.key, row.declared.uid))).dueAt, endAt);
+      }
+    });
+
     it("lease-table 28: a row without issues is released when it is retired", async () => {
       await using scene = await aScene(open);
       const row = await scene.settled(WHEEL, {}, { owned: [{ name: "db" }], pushed: [aPushed()] });

@@ -99,6 +99,7 @@ export function referencesContract(open: OpenStore): void {
       const digest = await store.putTarget(TARGET, lease.key);
       assert.equal(await store.putTarget({ ...TARGET }, lease.key), digest);
       assert.deepEqual(await store.target(digest), TARGET);
+      assert.deepEqual(await store.targets(), [digest]);
       const issues = [anIssue({ target: digest })];
       assert.equal(await store.record(lease, { ...EMPTY_STATE, issues }, scene.clock()), "recorded");
       // A crash after the record: the row still names it.
@@ -114,6 +115,7 @@ export function referencesContract(open: OpenStore): void {
       scene.pass(HOUR_MS);
       assert.equal(await store.sweepTargets(scene.clock()), 1);
       assert.equal(await store.target(digest), undefined);
+      assert.deepEqual(await store.targets(), []);
     });
 
     it("lease-table 28: one that was put and never recorded is swept, and one that is put again meanwhile is not", async () => {

@@ -2,8 +2,12 @@
  * Faults that can be put into the product, one at a time, to show that the simulation finds them:
  * `npm run test:sim -- --bug dropped-fence`. Each is a change of one text of one file as it is loaded; nothing on disk changes.
  */
+import type { ScheduleName } from "./schedule.ts";
+
 export interface Bug {
   readonly what: string;
+  /** In whose schedules it shows: those of static secrets, unless it says so. */
+  readonly kind?: ScheduleName;
   readonly file: string;
   readonly from: string;
   readonly to: string;
@@ -57,5 +61,75 @@ export const BUGS: Readonly<Record<string, Bug>> = {
     file: "lib/rollout/owed-rollout.ts",
     from: "return { digest, since: now, at, attempts: 0 };",
     to: "return undefined;",
+  },
+  "asked-without-record": {
+    what: "a credential is asked for before the row says so",
+    kind: "issued",
+    file: "lib/issues/ask-anew.ts",
+    from: "await claim.record({ issues: [...(claim.row.state.issues ?? []), issue], own });",
+    to: "claim.note({ issues: [...(claim.row.state.issues ?? []), issue], own });",
+  },
+  "revoked-at-once": {
+    what: "after a time-out the token is revoked at once, while its request may still run",
+    kind: "issued",
+    file: "lib/issues/ask-anew.ts",
+    from: 'const isDone = error.outcome === "none";',
+    to: 'const isDone = error.outcome !== "never";',
+  },
+  "revoked-before-rollout": {
+    what: "a replaced credential is revoked although workloads still run with it",
+    kind: "issued",
+    file: "lib/issues/replaced.ts",
+    from: "return { ...endingByItself(rest, now), endAt: now + LOOK_AGAIN_MS, inUseUntil: now + ROLLOUT_WITHIN_MS };",
+    to: "return endingAt(rest, now, now);",
+  },
+  "renewal-waits-for-cluster": {
+    what: "nothing is renewed while the circuit of its cluster is open",
+    kind: "issued",
+    file: "lib/reconcile/renew-row.ts",
+    from: "if (await isOutOfReachTooLong(deps, row, batch)) return endOutOfReach(deps, row, batch.signal);",
+    to: "if (await batch.circuits.openAmong([circuitOfCluster(partsOf(key).cluster)])) return;",
+  },
+  "retired-forgotten": {
+    what: "a row whose cluster leaves the fleet is removed with its issues",
+    kind: "issued",
+    file: "lib/store/sqlite/declarations.ts",
+    from: "if ((state.issues ?? []).length === 0) {",
+    to: "if ((state.issues ?? []).length >= 0) {",
+  },
+  "revoked-in-use": {
+    what: "an answer that was written, but not settled, is ended",
+    kind: "issued",
+    file: "lib/kinds/issued/issued-kind.ts",
+    from: "if (digest === undefined) return false;",
+    to: "if (digest !== undefined) return false;",
+  },
+  "token-not-renewed": {
+    what: "leases are renewed, and their tokens are not",
+    kind: "issued",
+    file: "lib/issues/issue-times.ts",
+    from: "return Math.floor(at / SECOND_MS / period) % every === 0;",
+    to: "return Math.floor(at / SECOND_MS / period) % every < 0;",
+  },
+  "renewal-writes": {
+    what: "a renewal that succeeds writes to the table",
+    kind: "issued",
+    file: "lib/reconcile/renew-row.ts",
+    from: "if (renewed.lost.size > 0 && !isCleanupKey(key))",
+    to: "if (renewed.renewed.size > 0 && !isCleanupKey(key))",
+  },
+  "leased-by-shared-token": {
+    what: "a request whose predecessor had no lease is asked with the shared token",
+    kind: "issued",
+    file: "lib/kinds/issued/issued-kind.ts",
+    from: "return isLeaseless === true && request === requestOf(resolved);",
+    to: "return isLeaseless === true && (request ?? requestOf(resolved)) !== undefined;",
+  },
+  "predecessor-never-ends": {
+    what: "a leased credential stays in use after a successor without a lease",
+    kind: "issued",
+    file: "lib/kinds/issued/issued-kind.ts",
+    from: "return fresh(kind, run, own, made, left);",
+    to: "return fresh(kind, run, own, made, left.length < 0 ? left : issues);",
   },
 };

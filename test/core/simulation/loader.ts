@@ -12,9 +12,9 @@ export function withBug(source: string, { file, from, to }: Bug): string {
 }
 
 /** From now on modules are loaded with this fault in them. */
-export function loadWithBug(name: string): void {
-  const bug = BUGS[name];
-  if (bug === undefined) throw new Error(`no such bug: ${name}. There are: ${Object.keys(BUGS).join(", ")}`);
+export function loadWithBug(name: string, bugs: Readonly<Record<string, Bug>> = BUGS): void {
+  const bug = bugs[name];
+  if (bug === undefined) throw new Error(`no such bug: ${name}. There are: ${Object.keys(bugs).join(", ")}`);
   const file = fileURLToPath(new URL(bug.file, ROOT));
   registerHooks({
     load(url, context, next) {

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { BUGS } from "./bugs.ts";
 import { loadWithBug } from "./loader.ts";
+import type { ScheduleName } from "./schedule.ts";
 import type { BatchDone } from "./worker.ts";
 
 const USAGE = `Runs keyferry's core on worlds in memory, each by a seed, and checks the rules from outside.
@@ -12,6 +13,7 @@ const USAGE = `Runs keyferry's core on worlds in memory, each by a seed, and che
   npm run test:sim -- --seed N                      one run with its trace; a failing one is shrunk first
   npm run test:sim -- --bug NAME [--seeds N]        with a fault put in: after how many runs is it found?
   npm run test:sim -- --bug all                     each of the faults
+  ... --kinds static|issued|all                     schedules of static secrets, of dynamic ones and certificates, or both
 
 Faults: ${Object.keys(BUGS).join(", ")}
 `;
@@ -27,13 +29,24 @@ const { values } = parseArgs({
     least: { type: "string", default: "0" },
     seed: { type: "string" },
     bug: { type: "string" },
+    kinds: { type: "string", default: "all" },
     help: { type: "boolean", default: false },
   },
 });
 
+const KINDS: readonly ScheduleName[] = ["static", "issued"];
+
+/** The schedules that `--kinds` names. */
+function chosen(kinds: string): readonly ScheduleName[] {
+  const found = KINDS.filter((kind) => kinds === "all" || kinds === kind);
+  if (found.length === 0) throw new Error(`--kinds is static, issued or all, and not ${kinds}`);
+  return found;
+}
+
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 interface Range {
+  readonly kinds: readonly ScheduleName[];
   readonly from: number;
   readonly seeds: number;
   /** Ends after this, when it has run `least`. */
@@ -51,10 +64,10 @@ interface Report {
 }
 
 /** Shares the seeds out to threads. */
-async function sweep({ from, seeds, ms, least = 0, bug, isOneEnough = false }: Range): Promise<Report> {
+async function sweep({ kinds, from, seeds, ms, least = 0, bug, isOneEnough = false }: Range): Promise<Report> {
   const began = performance.now();
   let [next, done, steps] = [from, 0, 0];
-  const failed: { seed: number; violations: readonly string[] }[] = [];
+  const failed: BatchDone["failed"][number][] = [];
   let toldAt = began;
   const isOver = (): boolean =>
     next >= from + seeds ||
@@ -68,7 +81,10 @@ async function sweep({ from, seeds, ms, least = 0, bug, isOneEnough = false }: R
   const work = () =>
     new Promise<void>((resolve, reject) => {
       const resourceLimits = { maxYoungGenerationSizeMb: 64 };
-      const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: { bug }, resourceLimits });
+      const worker = new Worker(new URL("./worker.ts", import.meta.url), {
+        workerData: { bug, kinds },
+        resourceLimits,
+      });
       const give = (): void => {
         if (isOver()) return void worker.terminate().then(() => resolve(), reject);
         const count = Math.min(BATCH, from + seeds - next);
@@ -81,8 +97,8 @@ async function sweep({ from, seeds, ms, least = 0, bug, isOneEnough = false }: R
         steps += batch.steps;
         failed.push(...batch.failed);
         if (bug === undefined)
-          for (const { seed, violations } of batch.failed)
-            process.stderr.write(`seed ${seed}: ${violations.join("; ")}\n`);
+          for (const { kind, seed, violations } of batch.failed)
+            process.stderr.write(`${kind} seed ${seed}: ${violations.join("; ")}\n`);
         tell();
         give();
       });
@@ -93,18 +109,19 @@ async function sweep({ from, seeds, ms, least = 0, bug, isOneEnough = false }: R
 }
 
 /** One seed as people read it: what happens, and what is broken by it. */
-async function replay(seed: number, isWhole: boolean): Promise<boolean> {
-  const [{ planOf }, { run, textOf }, { shrunk }] = await Promise.all([
-    import("./plan.ts"),
-    import("./run.ts"),
+async function replay(kind: ScheduleName, seed: number, isWhole: boolean): Promise<boolean> {
+  const [{ SCHEDULES }, { textOf }, { shrunk }] = await Promise.all([
+    import("./schedules.ts"),
+    import("./schedule.ts"),
     import("./shrink.ts"),
   ]);
+  const { planOf, run } = SCHEDULES[kind];
   const whole = planOf(seed);
   const { violations } = await run(whole);
-  const plan = violations.length > 0 ? await shrunk(whole) : whole;
+  const plan = violations.length > 0 ? await shrunk(run, whole) : whole;
   const outcome = await run(plan, { trace: true });
   const { actions, ...rest } = plan;
-  say(`seed ${seed}: ${JSON.stringify(rest)}`);
+  say(`${kind} seed ${seed}: ${JSON.stringify(rest)}`);
   for (const action of actions) say(`  ${textOf(action)}`);
   if (isWhole) for (const line of outcome.trace) say(line);
   say(`${actions.length} of ${whole.actions.length} actions, ${outcome.steps} steps, trace ${outcome.hash}`);
@@ -114,7 +131,8 @@ async function replay(seed: number, isWhole: boolean): Promise<boolean> {
 
 async function find(bug: string): Promise<boolean> {
   const seeds = Number(values.seeds ?? 5_000);
-  const { failed, seeds: ran } = await sweep({ from: Number(values.from), seeds, bug, isOneEnough: true });
+  const kinds = [BUGS[bug]?.kind ?? "static"];
+  const { failed, seeds: ran } = await sweep({ kinds, from: Number(values.from), seeds, bug, isOneEnough: true });
   const [first] = failed;
   const what = BUGS[bug]?.what;
   if (first === undefined) say(`${bug}: ${what}: NOT FOUND in ${ran} runs`);
@@ -132,10 +150,10 @@ async function sweepAll(): Promise<boolean> {
   const { from, seconds } = values;
   const budget = seconds === undefined ? {} : { ms: Number(seconds) * 1_000, least: Number(values.least) };
   const seeds = Number(values.seeds ?? (seconds === undefined ? 1_000 : 1_000_000));
-  const report = await sweep({ from: Number(from), seeds, ...budget });
+  const report = await sweep({ kinds: chosen(values.kinds), from: Number(from), seeds, ...budget });
   say(`${report.seeds} seeds from ${from}, ${report.steps} steps, ${report.failed.length} with violations`);
   const [first] = report.failed;
-  if (first) await replay(first.seed, false);
+  if (first) await replay(first.kind, first.seed, false);
   return report.failed.length === 0;
 }
 
@@ -145,7 +163,10 @@ async function main(): Promise<boolean> {
   if (help) return true;
   if (seed === undefined) return bug === undefined ? sweepAll() : findAll(bug);
   if (bug !== undefined) loadWithBug(bug);
-  return replay(Number(seed), true);
+  let isWell = true;
+  for (const kind of chosen(bug === undefined ? values.kinds : (BUGS[bug]?.kind ?? "static")))
+    isWell = (await replay(kind, Number(seed), true)) && isWell;
+  return isWell;
 }
 
 process.exitCode = (await main()) ? 0 : 1;

@@ -195,6 +195,10 @@ export function monitor(options: MonitorOptions): Monitor {
         onClaim(process, answer);
         return answer;
       },
+      async retire(key, until, now) {
+        held.delete(key);
+        return store.retire(key, until, now);
+      },
       async settle(lease, settlement) {
         const outcome = await store.settle(lease, settlement);
         trace(

@@ -1,5 +1,6 @@
 import type { SyncKey } from "../../../lib/keys.ts";
 import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
+import type { WorkMessage } from "../../../lib/ports/queue.ts";
 import type { LeaseStore } from "../../../lib/ports/store.ts";
 import type { LogFields } from "../../../lib/ports/telemetry.ts";
 import { openSqliteStore, type SqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
@@ -23,16 +24,22 @@ export interface Processes {
   meanwhile(key: SyncKey, ms: number, work: (process: number) => void): void;
   /** From now on nothing goes wrong with messages, answers come at once, and whoever is dead is started. */
   calm(): void;
+  /** All of them die at once, and others begin: with another fleet. */
+  restart(): void;
   end(): Promise<void>;
 }
 
 export interface ProcessesOptions {
-  readonly plan: Plan;
+  readonly plan: Pick<Plan, "processes" | "loss" | "latency">;
   readonly time: WorldTime;
-  readonly setting: Setting;
-  readonly monitor: Monitor;
+  readonly setting: Pick<Setting, "clusters" | "vault" | "fleet">;
+  readonly monitor: Pick<Monitor, "say" | "store" | "starts" | "died">;
   readonly die: Dice;
   readonly trace: (line: string) => void;
+  /** Told what keyferry says. */
+  readonly onLog?: (event: string, fields: LogFields) => void;
+  /** Told of messages that do not arrive, or late. */
+  readonly onTransit?: (message: WorkMessage, fate: "lost" | "late") => void;
 }
 
 /** What is to happen to a process at one of its next effects. */
@@ -59,7 +66,8 @@ interface Interruption {
 const SLOWEST_MS = 3_000;
 const SHORTEST_SLEEP_MS = 1_000;
 
-export function processes({ plan, time, setting, monitor, die, trace }: ProcessesOptions): Processes {
+export function processes(options: ProcessesOptions): Processes {
+  const { plan, time, setting, monitor, die, trace, onLog, onTransit } = options;
   const store = openSqliteStore({ path: ":memory:" });
   let isCalm = false;
   const interruptions = new Map<SyncKey, Interruption>();
@@ -75,7 +83,7 @@ export function processes({ plan, time, setting, monitor, die, trace }: Processe
       return answer;
     },
   });
-  const queue = memoryQueue({
+  const queue: MemoryQueue = memoryQueue({
     time,
     visibilityMs: 60_000,
     choose: (workers) => (workers.length === 0 ? undefined : die.pick(workers)),
@@ -83,9 +91,14 @@ export function processes({ plan, time, setting, monitor, die, trace }: Processe
       if (isCalm) return "plain";
       const at = die.next();
       const { lost, twice, late } = plan.loss;
+      const message = queue.sent.at(-1);
+      const tell = (fate: "lost" | "late") => message && onTransit?.(message, fate);
+      if (at < lost) tell("lost");
       if (at < lost) return "lost";
       if (at < lost + twice) return "twice";
-      return at < lost + twice + late ? { lateMs: die.int(100, 30_000) } : "plain";
+      if (at >= lost + twice + late) return "plain";
+      tell("late");
+      return { lateMs: die.int(100, 30_000) };
     },
   });
   const slots: Slot[] = Array.from({ length: plan.processes }, (_, index) => ({
@@ -145,6 +158,7 @@ export function processes({ plan, time, setting, monitor, die, trace }: Processe
     };
   const say = (level: string) => (event: string, fields?: LogFields) => {
     trace(`${level} ${event} ${JSON.stringify(fields ?? {})}`);
+    onLog?.(event, fields ?? {});
     if (event.endsWith("-crashed")) monitor.say(`bug: ${event} ${JSON.stringify(fields ?? {})}`);
   };
   const log = { debug: () => undefined, info: say("info"), warn: say("warn"), error: say("error") };
@@ -197,6 +211,12 @@ export function processes({ plan, time, setting, monitor, die, trace }: Processe
       interruptions.clear();
       for (const slot of slots) {
         slot.doom = undefined;
+        start(slot);
+      }
+    },
+    restart() {
+      for (const slot of slots) {
+        slot.process?.crash();
         start(slot);
       }
     },

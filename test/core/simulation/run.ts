@@ -4,24 +4,11 @@ import { worldTime } from "../world/time.ts";
 import { convergence } from "./converged.ts";
 import { happen, setAuth } from "./happen.ts";
 import { type Monitor, monitor } from "./monitor.ts";
-import { type Action, BUSY_MS, NAMESPACES, type Plan } from "./plan.ts";
+import { BUSY_MS, NAMESPACES, type Plan } from "./plan.ts";
 import { type Processes, processes } from "./processes.ts";
 import { dice } from "./random.ts";
+import { type Outcome, type RunOptions, textOf } from "./schedule.ts";
 import { aSetting, mayHave, mayRead, type Setting } from "./setting.ts";
-
-export interface Outcome {
-  readonly seed: number;
-  readonly violations: readonly string[];
-  /** Timers of the world that ran. */
-  readonly steps: number;
-  /** Of everything that was done, in order: equal for equal runs. Empty without a trace. */
-  readonly hash: string;
-  readonly trace: readonly string[];
-}
-
-export interface RunOptions {
-  readonly trace?: boolean;
-}
 
 const START = Date.UTC(2030, 0, 1);
 const LOOK_AGAIN_MS = 10_000;
@@ -153,8 +140,4 @@ async function stays(well: readonly SyncKey[], watching: Monitor, time: Running[
     const claims = (watching.claims().get(key) ?? 0) - (before.get(key) ?? 0);
     if (claims > 0) watching.say(`counts: ${key} was claimed ${claims} times at rest`);
   }
-}
-
-export function textOf({ at, ...action }: Action): string {
-  return `${at}: ${JSON.stringify(action)}`;
 }

@@ -1,10 +1,9 @@
-import type { Plan } from "./plan.ts";
-import { run } from "./run.ts";
+import type { Schedule, SomePlan } from "./schedule.ts";
 
 const MOST_RUNS = 200;
 
 /** The same plan with as few actions as still break a rule: parts are left out, smaller and smaller ones. */
-export async function shrunk(plan: Plan): Promise<Plan> {
+export async function shrunk(run: Schedule["run"], plan: SomePlan): Promise<SomePlan> {
   let { actions } = plan;
   let runs = 0;
   for (let size = Math.ceil(actions.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {

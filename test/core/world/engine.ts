@@ -1,5 +1,6 @@
 import { circuitOfCluster } from "../../../lib/circuits.ts";
 import { MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
+import { releaseDeparted } from "../../../lib/discovery/starting-point.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
 import type { Keyferry } from "./process.ts";
 import type { MemoryQueue } from "./queue.ts";
@@ -49,6 +50,15 @@ export function runEngine(process: Keyferry, options: EngineOptions): void {
     if (await isOpen()) while (clock() < againAt && (await isOpen())) await process.sleep(SECOND_MS);
     else await process.sleep(againAt - clock());
   };
+  /** Once, as each process of the embedded engine does when it starts. */
+  const release = async (): Promise<void> => {
+    try {
+      await releaseDeparted(process.deps, clusters());
+    } catch (error) {
+      crashed("release", error);
+    }
+  };
+  void release();
   void beat("tick", () => process.tick(horizonMs));
   void beat("probe", () => process.probe());
   for (const settings of clusters()) void follow(settings);

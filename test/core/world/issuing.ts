@@ -8,6 +8,8 @@ const POLICY = [
   'path "pki/issue/*" { capabilities = ["update"] }',
   'path "pki/issuer/+/issue/*" { capabilities = ["update"] }',
   'path "pki/revoke" { capabilities = ["update"] }',
+  'path "kubernetes/creds/*" { capabilities = ["update"] }',
+  'path "old/*" { capabilities = ["read"] }',
 ].join(" ");
 
 /** A world whose Vault issues credentials of a database and certificates. */
@@ -46,6 +48,17 @@ export function aPkiSecret(name = "web", spec: StaticSecretSpec = {}): ClusterOb
 }
 
 export const DYNAMIC = "VaultDynamicSecret";
+export const PKI = "VaultPKISecret";
+
+/** A resource's status. */
+export function statusOf(world: World, name: string, kind = DYNAMIC): Readonly<Record<string, unknown>> {
+  return (world.resource(name, kind)?.status ?? {}) as Readonly<Record<string, unknown>>;
+}
+
+/** How often the workload was restarted. */
+export function restarts(world: World, name = "app"): number {
+  return (world.resource(name, "Deployment")?.metadata.generation ?? 0) - 1;
+}
 
 /** Whether the credential in this Secret gets in now. */
 export async function logsIn(world: World, secret = "db"): Promise<boolean> {

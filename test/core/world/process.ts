@@ -39,6 +39,8 @@ export interface ProcessParts {
   /** Its own clock may be wrong. */
   readonly clock?: Clock;
   readonly installation?: string;
+  /** They seal tokens: the first one is the present one. */
+  readonly sealingKeys?: readonly Buffer[];
   /** Waits shorter than this take as long: the simulation need not wake so often. */
   readonly shortestSleepMs?: number;
 }
@@ -65,6 +67,8 @@ export interface Keyferry {
 }
 
 const KEY = digestKey(Buffer.alloc(32, 7));
+/** What seals the tokens of a process that is given no other. */
+export const SEALING_KEY = Buffer.alloc(32, 9);
 const NOT_OF_PORTS = new Set<PropertyKey>(["counts", "tokens", Symbol.asyncDispose]);
 
 /** A promise that is never kept: what a dead process waits for. */
@@ -94,7 +98,7 @@ export function keyferry(parts: ProcessParts): Keyferry {
   const apis = kubernetesApis({ clients, clock, log });
   const openClient = () => memoryVaultClient({ time, vaultAt: parts.vaultAt, effect, clock });
   const sealing = {
-    keys: async () => [Buffer.alloc(32, 9)],
+    keys: async () => parts.sealingKeys ?? [SEALING_KEY],
     installation,
     randomBytes: (count: number) => Buffer.from(Array.from({ length: count }, () => Math.floor(random() * 256))),
   };

@@ -68,12 +68,18 @@ export interface World extends AsyncDisposable {
   /** What it costs while something happens. */
   counting(work: () => Promise<void>): Promise<Costs>;
   /** Starts another process, which has the work from then on unless it is idle. `effect` is around each of its effects. */
-  start(options?: { readonly effect?: Effect; readonly isIdle?: boolean }): Keyferry;
+  start(options?: StartOptions): Keyferry;
   /** Every process dies. Leases remain. */
   crash(): void;
   /** Another fleet from the next process on. */
   fleet(change: (clusters: readonly ClusterSettings[]) => readonly ClusterSettings[]): void;
   readonly log: readonly LogLine[];
+}
+
+export interface StartOptions {
+  readonly effect?: Effect;
+  readonly isIdle?: boolean;
+  readonly sealingKeys?: readonly Buffer[];
 }
 
 export interface Costs {
@@ -128,7 +134,7 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
     if (!found) throw new Error(`this world has no cluster ${name}`);
     return found;
   };
-  const start: World["start"] = ({ effect, isIdle = false } = {}) => {
+  const start: World["start"] = ({ effect, sealingKeys, isIdle = false } = {}) => {
     const process = keyferry({
       ...{ time, store, queue, random },
       tokens: store.tokens(),
@@ -138,6 +144,7 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
       log: { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") },
       metrics: { count: () => undefined, observe: () => undefined },
       ...(effect ? { effect } : {}),
+      ...(sealingKeys ? { sealingKeys } : {}),
     });
     const crashed = (what: string, error: unknown): void => line("error")(`${what}-crashed`, { error: String(error) });
     const engine = { clusters: () => settings, queue, crashed, tickMs: 1_000, horizonMs: 2_000, watchSeconds: 60 };

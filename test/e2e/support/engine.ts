@@ -159,7 +159,12 @@ export function runOnce(world: World, options: EngineOptions = {}): Promise<Ran>
 }
 
 export interface StatusAnswer {
-  readonly leases?: readonly { readonly state: string; readonly lease?: string; readonly left?: number }[];
+  readonly leases?: readonly {
+    readonly state: string;
+    readonly lease?: string;
+    readonly left?: number;
+    readonly needsFormerKey?: boolean;
+  }[];
   readonly clusters: readonly {
     readonly name: string;
     readonly state: string;

@@ -20,6 +20,8 @@ export const ISSUING_POLICY = [
   'path "pki/revoke" { capabilities = ["update"] }',
   'path "ssh/sign/*" { capabilities = ["update"] }',
   'path "kubernetes/creds/*" { capabilities = ["update"] }',
+  'path "team/pki/issue/*" { capabilities = ["update"] }',
+  'path "team/sys/leases/revoke" { capabilities = ["update"] }',
 ].join("\n");
 
 export async function startIssuing(
@@ -50,6 +52,16 @@ export async function startIssuing(
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
+}
+
+/** A pki mount in the Vault namespace `team`, whose role `web` has a lease for each certificate. */
+export async function enablePkiInTeam({ vault }: StartedPlace["world"]): Promise<void> {
+  const there = { namespace: "team" };
+  await vault.write("sys/namespaces/team");
+  await vault.write("sys/mounts/pki", { type: "pki" }, there);
+  await vault.write("pki/root/generate/internal", { common_name: "team root", key_type: "ec", ttl: "700h" }, there);
+  const role = { allow_any_name: true, enforce_hostnames: false, key_type: "ec", key_bits: 256, ttl: "1h" };
+  await vault.write("pki/roles/web", { ...role, generate_lease: true }, there);
 }
 
 /** A VaultDynamicSecret: valid by default, overrides for what a test is about. */

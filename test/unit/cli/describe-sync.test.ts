@@ -4,12 +4,12 @@ import { describeSync, type SyncDescription } from "../../../cli/describe-sync.t
 import { descriptionText } from "../../../cli/description-text.ts";
 import { remedyOf } from "../../../cli/remedies.ts";
 import { DISPOSITIONS, type ErrorCode } from "../../../lib/errors.ts";
-import { referenceKey } from "../../../lib/keys.ts";
+import { cleanupKey, referenceKey } from "../../../lib/keys.ts";
 import { REFRESH_ANNOTATION } from "../../../lib/origins/refresh-annotation.ts";
-import type { Reference, Row, RowState } from "../../../lib/ports/rows.ts";
+import type { Issue, Reference, Row, RowState } from "../../../lib/ports/rows.ts";
 import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import type { Circuit } from "../../../lib/ports/store.ts";
-import { aDeclared, aReferenceKey, aRow } from "../../builders.ts";
+import { aDeclared, aKey, anIssue, aReferenceKey, aRow } from "../../builders.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const SINCE = NOW - 300_000;
@@ -130,5 +130,56 @@ describe("the description of a sync", () => {
     for (const code of Object.keys(DISPOSITIONS) as ErrorCode[]) {
       assert.ok((remedyOf(code).meaning ?? "").length > 10, code);
     }
+  });
+});
+
+describe("what a sync has in Vault", () => {
+  const MINUTE = 60_000;
+  const lease = { id: "database/creds/app/x", seconds: 600, renewable: true, issuedAt: NOW - 10 * MINUTE };
+  const toldOf = (issue: Partial<Issue>) => {
+    const issues = [anIssue({ vaultLease: lease, ...issue })];
+    const { dueAt: _none, ...row } = aRow({ renew: { period: 22, phase: 1 }, state: state({ issues }) });
+    const description = told(row);
+    return { ...description.issues?.[0], text: descriptionText(description, NOW) };
+  };
+
+  it("is told with its lease, when it was issued, and how often it is renewed", () => {
+    const { text, ...view } = toldOf({ renewWithin: 27 });
+    assert.deepEqual(view, {
+      ...{ state: "live", lease: lease.id, because: "in use" },
+      ...{ issuedAt: new Date(lease.issuedAt).toISOString(), renewedEvery: 22 },
+    });
+    assert.match(text, /In Vault: +live database\/creds\/app\/x: issued 10m ago, renewed every 22s; in use/);
+    assert.match(text, /nothing but renewals, every 22s, is planned/);
+    assert.doesNotMatch(text, /c2VhbGVk/);
+  });
+
+  it("is told with its end, and why", () => {
+    const ending = { state: "ending", endAt: NOW + 30 * MINUTE } as const;
+    const replaced = { ...ending, replacedAt: NOW - 5 * MINUTE };
+    for (const [issue, words] of [
+      [replaced, /replaced 5m ago, ended in 30m; replaced$/m],
+      [{ ...replaced, inUseUntil: NOW + MINUTE }, /when the workloads run with its successor/],
+      [{ ...ending, endBy: "none" }, /not needed any more; its token may not revoke it, so it ends by itself/],
+      [{ ...ending, tries: 3 }, /it could not be ended yet/],
+      [{ ...ending, vaultLease: undefined }, /\(no lease known\).*no answer is recorded/],
+      [{ state: "asking", vaultLease: undefined }, /asking .*its answer is not recorded yet/],
+      [{ state: "got" }, /got .*the Secret is not written yet/],
+      [{ lost: "truncated" }, /its maximum is near: keyferry asks for another one/],
+      [{ atRisk: NOW + MINUTE }, /does not answer its renewals: valid until 2030-01-01T00:01:00.000Z/],
+      [{ vaultLease: undefined, certificate: { serial: "0a:0b", mount: "pki" } }, /live 0a:0b: /],
+    ] satisfies readonly (readonly [object, RegExp])[]) {
+      assert.match(toldOf(issue as Partial<Issue>).text, words);
+    }
+  });
+
+  it("of a row that left the fleet is retained until its time, whatever its cluster does", () => {
+    const key = cleanupKey(aKey(), "u-1");
+    const gone = (retainUntil: number) =>
+      told(aRow({ key, dueAt: retainUntil, state: state({ retainUntil, issues: [anIssue()] }) }));
+    const retained = gone(NOW + 90 * MINUTE);
+    assert.equal(retained.state, "retained");
+    assert.match(descriptionText(retained, NOW), /Next: +in 90m: it left the fleet/);
+    assert.equal(gone(NOW - 1).state, "cleaning-up");
   });
 });

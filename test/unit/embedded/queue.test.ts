@@ -123,6 +123,42 @@ describe("what a silent Vault keeps waiting", () => {
   });
 });
 
+describe("renewals", () => {
+  const renewals = (count: number): KeysMessage => {
+    const all = Array.from({ length: count }, (_, at) => keyIn("east/shop", at));
+    return { kind: "keys", keys: all, lane: "renew", at: 0 };
+  };
+
+  it("lease-table 29: start at once, all of a message, while first syncs of their namespace and cluster wait for room", async () => {
+    const work = Promise.withResolvers<void>();
+    const { queue, handled } = aQueue(({ lane }) => (lane === "now" ? work.promise : Promise.resolve()), {
+      ...{ namespace: 25, cluster: 25 },
+    });
+    await queue.send(sent("east/shop", 100, 100));
+    await settled();
+    await queue.send([renewals(20)]);
+    await settled();
+    assert.equal(handled.filter(({ lane }) => lane === "renew").flatMap(({ keys: started }) => started).length, 20);
+    work.resolve();
+    await queue.idle();
+  });
+
+  it("take no room of first syncs, and have budgets of their own", async () => {
+    const work = Promise.withResolvers<void>();
+    const { queue, handled } = aQueue(() => work.promise, { namespace: 25, cluster: 25 });
+    await queue.send([renewals(25)]);
+    await settled();
+    await queue.send([
+      ...sent("east/shop", 25, 100),
+      ...sent("east/shop", 1, 50).map((one) => ({ ...one, lane: "renew" as const })),
+    ]);
+    await settled();
+    assert.equal(handled.flatMap(({ keys: started }) => started).length, 50);
+    work.resolve();
+    await queue.idle();
+  });
+});
+
 describe("the in-process queue", () => {
   it("hands keys that came together out together, and fills a message with what is ready", async () => {
     const { queue, handled } = aQueue();

@@ -15,6 +15,7 @@ import { START } from "./an-issue.ts";
 
 export const WAY: IssueTarget = {
   target: { address: "https://vault.example", headers: {}, skipTlsVerify: false, timeoutMs: 5_000 },
+  loginNamespace: "team",
   namespace: "team",
 };
 
@@ -84,7 +85,7 @@ export function anIssuingVault(answers: Partial<Answers> = {}) {
     if (target.address !== WAY.target.address) throw new Error(`another Vault: ${target.address}`);
     asked.push([what, token.reveal().toString(), ...rest].join(" "));
   };
-  const issues: Omit<IssueApi, "lookUpLease"> = {
+  const issues: Omit<IssueApi, "lookUpLease" | "lookUpToken" | "lookUpShared" | "renewForeign" | "revokeForeign"> = {
     async login() {
       asked.push("login");
       return given.login();

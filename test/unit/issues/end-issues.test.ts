@@ -74,6 +74,25 @@ describe("the end of an issue in Vault", () => {
     assert.deepEqual(denied.vault.asked, ["revokeToken hvs.one", "revokeLease hvs.one database/creds/app/x"]);
   });
 
+  it("is that of its lease, then of its token, where they are in different namespaces", async () => {
+    const apart = { ...WAY, loginNamespace: "" };
+    const { loginNamespace: _root, ...way } = apart;
+    const of = async (issue: Issue, answers: Partial<Answers> = {}) => {
+      const vault = anIssuingVault(answers);
+      const target = async () => way as unknown as Json;
+      const deps = { ...vault.deps, leases: { ...vault.deps.leases, target } };
+      const [left] = await endIssues(deps, KEY, [issue], [issue], on);
+      return { vault, left };
+    };
+    const both = ["revokeLease hvs.one database/creds/app/x", "revokeToken hvs.one"];
+    const ended = await of(ending({ endBy: "lease" }), { revokeToken: () => "denied" });
+    assert.deepEqual([ended.left, ended.vault.asked], [undefined, both]);
+    const denied = await of(ending(), { revokeLease: () => "denied" });
+    assert.deepEqual([denied.left?.endBy, denied.vault.asked], ["none", both]);
+    const lost = await of(leaseless({ ...sealed("one"), state: "ending", endAt: START }));
+    assert.deepEqual([lost.left, lost.vault.asked], [undefined, ["revokeToken hvs.one"]]);
+  });
+
   it("is asked of nobody when it has come by itself", async () => {
     const { vault, left } = await end(ending({ goneBy: START }));
     assert.deepEqual([left, vault.asked, vault.counts], [undefined, [], [`${ENDED} expired`]]);

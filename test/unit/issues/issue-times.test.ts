@@ -127,18 +127,17 @@ describe("the end of an issue", () => {
     assert.equal(endingUnanswered(leaseless({ state: "asking" })).endAt, START - 60_000, "no time is known: at once");
   });
 
-  it("comes by itself, half a minute after whatever lasts longer", () => {
+  it("comes by itself, half a minute after its lease, or after its token where there may be an unknown one", () => {
     assert.deepEqual(endingAt(anIssue(), START + 5, START), {
       ...anIssue({ state: "ending" }),
       endAt: START + 5,
-      goneBy: START + 3_600_000 + 30_000,
+      goneBy: START + 600_000 + 30_000,
     });
-    const short = endingAt(anIssue({ tokenSeconds: 60 }), START, START);
-    assert.equal(short.goneBy, START + 600_000 + 30_000);
+    assert.equal(endingAt(leaseless(), START, START).goneBy, START + 3_600_000 + 30_000);
   });
 
-  it("never comes by itself where the token has none", () => {
-    assert.equal("goneBy" in endingAt(anIssue({ tokenSeconds: 0 }), START, START), false);
+  it("never comes by itself where the token has none, and its lease is not known", () => {
+    assert.equal("goneBy" in endingAt({ ...leaseless(), tokenSeconds: 0 }, START, START), false);
   });
 
   it("is left to the lease, or to the token where there is none", () => {

@@ -29,6 +29,7 @@ async function renew(
   const vault = anIssuingVault({ renewLease: () => answer(600), ...answers });
   const { lost, renewed, unanswered } = await renewIssues(vault.deps, {
     ...{ key: KEY, issues, slot: SLOT, at, isAway, signal: on },
+    atVault: (_target, work) => work(),
   });
   return { vault, lost: [...lost], renewed: [...renewed], unanswered: [...unanswered] };
 }
@@ -120,8 +121,8 @@ describe("a slot of the renew wheel", () => {
     await assert.rejects(renew([kept()], { renewLease: bug }), TypeError);
   });
 
-  it("tells an issue that can't be read, or has no token, as not answered", async () => {
-    for (const issue of [kept({ target: "unknown" }), kept({ shared: true })]) {
+  it("tells an issue that can't be read as not answered", async () => {
+    for (const issue of [kept({ target: "unknown" }), kept({ sealedToken: "of another key" })]) {
       const { vault, unanswered } = await renew([issue]);
       assert.deepEqual([vault.asked, unanswered], [[], ["one"]]);
     }

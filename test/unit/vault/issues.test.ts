@@ -254,6 +254,47 @@ describe("a renewal", () => {
   });
 });
 
+describe("a look at a token", () => {
+  const DATA = {
+    creation_time: 1_900_000_000,
+    creation_ttl: 3_600,
+    ttl: 7,
+    renewable: true,
+    num_uses: 0,
+    type: "service",
+  };
+  const FOUND = {
+    kind: "found",
+    seconds: 3_600,
+    renewable: true,
+    uses: 0,
+    isBatch: false,
+    createdAt: 1_900_000_000_000,
+  };
+
+  it("tells its TTL when it is new, and since when it exists", async () => {
+    const own = anEnd([200, { data: DATA }], [200, { data: { ...DATA, period: 60, type: "batch", num_uses: 2 } }]);
+    assert.deepEqual(await own.issues.lookUpToken(WAY, SERVICE, forever), FOUND);
+    assert.deepEqual(await own.issues.lookUpToken(WAY, SERVICE, forever), {
+      ...{ ...FOUND, seconds: 60, uses: 2, isBatch: true },
+    });
+    assert.deepEqual(own.paths(), ["GET auth/token/lookup-self", "GET auth/token/lookup-self"]);
+    assert.equal(own.asked[0]?.namespace, "team");
+  });
+
+  it("that has ended, or may not look", async () => {
+    assert.deepEqual(await anEnd([403, INVALID]).issues.lookUpToken(WAY, SERVICE, forever), { kind: "gone" });
+    assert.deepEqual(await anEnd([403, DENIED]).issues.lookUpToken(WAY, SERVICE, forever), { kind: "denied" });
+    await failure(anEnd([200, {}]).issues.lookUpToken(WAY, SERVICE, forever), "VAULT_ANSWER_INVALID");
+  });
+
+  it("and at a lease tells when it was issued", async () => {
+    const own = anEnd([200, { data: { ttl: 17, renewable: true, issue_time: "2026-11-29T00:00:00.5Z" } }]);
+    const found = await own.issues.lookUpLease(WAY, SERVICE, LEASE.id, forever);
+    assert.equal(found.kind === "renewed" && found.issuedAt, Date.UTC(2026, 10, 29, 0, 0, 0, 500));
+  });
+});
+
 describe("a revocation", () => {
   const SELF = "POST auth/token/revoke-self";
   const LOOK = "GET auth/token/lookup-self";
@@ -298,16 +339,29 @@ describe("a revocation", () => {
   });
 
   it("is allowed as Vault says, or must be tried when the token may not ask", async () => {
-    const [self, lease] = ["auth/token/revoke-self", "db/sys/leases/revoke"];
+    const [self, lease] = ["auth/token/revoke-self", "sys/leases/revoke"];
+    const together = { ...WAY, namespace: "team" };
     const own = anEnd(
       [200, { data: { [self]: ["update"], [lease]: ["deny"] } }],
       [200, { data: { [self]: ["deny"], [lease]: ["root"] } }],
       [403, DENIED],
     );
-    assert.deepEqual(await own.issues.endRights(WAY, SERVICE, forever), { token: true, lease: false });
-    assert.deepEqual(await own.issues.endRights(WAY, SERVICE, forever), { token: false, lease: true });
-    assert.deepEqual(await own.issues.endRights(WAY, SERVICE, forever), { token: true, lease: true });
+    assert.deepEqual(await own.issues.endRights(together, SERVICE, forever), { token: true, lease: false });
+    assert.deepEqual(await own.issues.endRights(together, SERVICE, forever), { token: false, lease: true });
+    assert.deepEqual(await own.issues.endRights(together, SERVICE, forever), { token: true, lease: true });
     assert.deepEqual(own.asked[0]?.body, { paths: [self, lease] });
+  });
+
+  it("of a lease in another namespace is not that of its token", async () => {
+    const [self, lease] = ["auth/token/revoke-self", "db/sys/leases/revoke"];
+    const own = anEnd([200, { data: { [self]: ["update"], [lease]: ["update"] } }], [403, DENIED]);
+    assert.deepEqual(await own.issues.endRights(WAY, SERVICE, forever), { token: false, lease: true });
+    assert.deepEqual(await own.issues.endRights(WAY, SERVICE, forever), { token: false, lease: true });
+    assert.deepEqual(own.asked[0]?.body, { paths: [self, lease] });
+    const near = { ...WAY, namespace: "team" };
+    const same = anEnd([200, { data: { [self]: ["update"] } }], [403, DENIED]);
+    assert.deepEqual(await same.issues.endRights(near, SERVICE, forever), { token: true, lease: false });
+    assert.deepEqual(await same.issues.endRights(near, SERVICE, forever), { token: true, lease: true });
   });
 
   it("tells no token in what it fails with", async () => {

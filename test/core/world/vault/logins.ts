@@ -5,7 +5,8 @@ import type { Tokens } from "./tokens.ts";
 interface Role {
   readonly settings: Body;
   readonly roleId: string;
-  readonly secretIds: Set<string>;
+  /** How often each may be used still. */
+  readonly secretIds: Map<string, number>;
 }
 
 export type LoginType = "approle" | "kubernetes" | "jwt";
@@ -31,7 +32,10 @@ export function loginMount({ mount, type, tokens, now, isThere }: LoginDeps): Lo
 
   const byAppRole = ({ role_id, secret_id }: Body): Answer => {
     const role = [...roles.values()].find(({ roleId }) => roleId === role_id);
-    if (!role?.secretIds.has(String(secret_id))) return failed(400, "invalid role or secret ID");
+    const uses = role?.secretIds.get(String(secret_id));
+    if (!role || uses === undefined) return failed(400, "invalid role or secret ID");
+    if (uses > 1) role.secretIds.set(String(secret_id), uses - 1);
+    else role.secretIds.delete(String(secret_id));
     return tokens.issue(role.settings);
   };
   const byJwt = ({ role: name, jwt }: Body): Answer => {
@@ -63,18 +67,20 @@ export function loginMount({ mount, type, tokens, now, isThere }: LoginDeps): Lo
     ];
     return [...checks, ...(type === "kubernetes" ? ofKubernetes : [])].find(([isSo]) => isSo)?.[1];
   };
+  const newSecretId = ({ settings, secretIds }: Role): string => {
+    const secretId = `secret-id-${++made}`;
+    secretIds.set(secretId, Number(settings.secret_id_num_uses ?? 0) || Number.POSITIVE_INFINITY);
+    return secretId;
+  };
   const roleAt = (question: Question, name: string, part: string | undefined): Answer => {
     const known = roles.get(name);
     if (question.method === "DELETE") return roles.delete(name) ? done() : failed(404);
     if (part === "role-id") return known ? ok({ data: { role_id: known.roleId } }) : failed(404);
     if (part === "secret-id") {
-      if (!known) return failed(404);
-      const secretId = `secret-id-${++made}`;
-      known.secretIds.add(secretId);
-      return ok({ data: { secret_id: secretId } });
+      return known ? ok({ data: { secret_id: newSecretId(known) } }) : failed(404);
     }
     const settings = { ...known?.settings, ...bodyOf(question) };
-    roles.set(name, { roleId: `role-id-of-${mount}-${name}`, secretIds: new Set(), ...known, settings });
+    roles.set(name, { roleId: `role-id-of-${mount}-${name}`, secretIds: new Map(), ...known, settings });
     return done();
   };
   return {

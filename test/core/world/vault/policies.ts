@@ -22,12 +22,22 @@ export function allows(rules: readonly Rule[], method: string, path: string): bo
 
 /** What sys/capabilities-self says of a path. */
 export function capabilitiesOf(rules: readonly Rule[], path: string): readonly string[] {
-  const isFor = (rule: Rule): boolean =>
-    rule.path.endsWith("*") ? path.startsWith(rule.path.slice(0, -1)) : rule.path === path;
-  const matching = rules.filter(isFor);
+  const matching = rules.filter((rule) => isFor(rule, path));
   const longest = Math.max(0, ...matching.map((rule) => rule.path.length));
   const deciding = matching.filter((rule) => rule.path.length === longest).flatMap(({ capabilities }) => capabilities);
   return deciding.length === 0 || deciding.includes("deny") ? ["deny"] : [...new Set(deciding)];
+}
+
+/** A star at the end stands for any rest, a plus for one segment. */
+function isFor(rule: Rule, path: string): boolean {
+  const isPrefix = rule.path.endsWith("*");
+  const wanted = (isPrefix ? rule.path.slice(0, -1) : rule.path).split("/");
+  const found = path.split("/");
+  if (!isPrefix && found.length !== wanted.length) return false;
+  return wanted.every((segment, at) => {
+    const isLast = isPrefix && at === wanted.length - 1;
+    return isLast ? (found[at]?.startsWith(segment) ?? false) : segment === "+" || segment === found[at];
+  });
 }
 
 /** What every token may do unless its role leaves it out. */

@@ -10,6 +10,8 @@ export interface Fault {
   readonly instead?: Answer;
   /** Vault does it; then nothing comes back, or the connection is cut, or a proxy answers so. */
   readonly answer?: "swallowed" | "cut" | Answer;
+  /** The client meets that at once, while Vault goes on working. */
+  readonly isEarly?: boolean;
 }
 
 export type Meddler = (question: Question) => Fault | undefined;
@@ -35,6 +37,11 @@ export async function served(
     return begun.finish();
   };
   const { workMs } = begun;
+  if (workMs > 0 && fault.isEarly) {
+    server.underWay.add(question);
+    time.after(workMs, finish);
+    return fault.answer ?? "cut";
+  }
   if (workMs > 0) {
     server.underWay.add(question);
     const began = time.now();

@@ -63,7 +63,10 @@ export function vaultTokens(now: () => number): Tokens {
   const ofSelf = (question: Question, verb: string, token: Token): Answer => {
     if (verb === "lookup-self") {
       const ttl = seconds(token.endsAt - now());
-      return ok({ data: { accessor: token.accessor, policies: token.policies, ttl } });
+      const [made, life] = [Math.floor(token.madeAt / 1_000), seconds(Math.min(token.ttlMs, token.maxMs))];
+      const facts = { creation_time: made, creation_ttl: life, renewable: token.isRenewable, num_uses: 0 };
+      const type = token.isBatch ? "batch" : "service";
+      return ok({ data: { accessor: token.accessor, policies: token.policies, ttl, type, ...facts } });
     }
     if (verb === "renew-self") return renewed(token, bodyOf(question));
     if (verb !== "revoke-self") return failed(404, "unsupported path");

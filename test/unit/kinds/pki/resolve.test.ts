@@ -54,8 +54,8 @@ describe("a VaultPKISecret with its references", () => {
   it("has its settings, and nothing that is not declared", () => {
     const plain = resolved();
     assert.deepEqual(
-      [plain.revoke, plain.clear, plain.expiryOffsetMs, plain.refreshAfterMs, plain.hmac, plain.rolloutTargets],
-      [false, false, undefined, undefined, true, []],
+      [plain.revoke, plain.blanks, plain.expiryOffsetMs, plain.refreshAfterMs, plain.hmac, plain.rolloutTargets],
+      [false, undefined, undefined, undefined, true, []],
     );
     const full = resolved({
       revoke: true,
@@ -67,13 +67,13 @@ describe("a VaultPKISecret with its references", () => {
         { kind: "Deployment", name: "web" },
       ],
     });
-    assert.deepEqual([full.revoke, full.clear, full.expiryOffsetMs], [true, true, 86_400_000]);
+    assert.deepEqual([full.revoke, full.blanks, full.expiryOffsetMs], [true, "web", 86_400_000]);
     assert.deepEqual(full.rolloutTargets, [{ kind: "Deployment", name: "web" }]);
     assert.equal(full.destination.create, false);
   });
 
   it("never empties a Secret of its own, which goes with the declaration", () => {
-    assert.equal(resolved({ clear: true }).clear, false);
+    assert.equal(resolved({ clear: true }).blanks, undefined);
   });
 
   it("takes an offset of zero for none", () => {
