@@ -17,6 +17,13 @@ const AFTER_ROLLOUT_MS = 30 * SECOND_MS;
 const ROLLOUT_WITHIN_MS = 15 * MINUTE_MS;
 const LOOK_AGAIN_MS = 15 * SECOND_MS;
 
+/** What is wrong with the annotation; undefined: nothing. */
+export function revokeReplacedProblem(annotations: Readonly<Record<string, string>>): string | undefined {
+  const wish = annotations[REVOKE_REPLACED];
+  if (wish === undefined || wish === "at-end" || parseDuration(wish) !== undefined) return undefined;
+  return `annotation ${REVOKE_REPLACED} must be a duration such as "30s", or "at-end": it has no effect`;
+}
+
 /** What decides about replaced credentials of a declaration. */
 export interface Replacing {
   readonly annotations: Readonly<Record<string, string>>;

@@ -13,6 +13,7 @@ export const WARNING_TYPES = [
   "InstantUpdates",
   "CredentialRevocable",
   "CredentialRenewed",
+  "RevokeReplaced",
 ] as const;
 
 /** Warnings that a status does not have yet. */

@@ -168,6 +168,17 @@ describe("a dynamic secret", () => {
     assert.equal(world.vault.liveLeases().length, 1);
   });
 
+  it("an annotation that means nothing is told, and has no effect", async () => {
+    await using world = await anIssuingWorld();
+    await world.given(aDynamicSecret("db", { annotations: { "keyferry.dev/revoke-replaced": "soon" } }));
+    await world.advance("10s");
+    assert.match(world.condition("db", "RevokeReplaced", DYNAMIC), /^False: annotation .* must be a duration/);
+    assert.match(world.condition("db", "Ready", DYNAMIC), /^True/);
+    await world.given(aDynamicSecret("db", { annotations: { "keyferry.dev/revoke-replaced": "5s" } }));
+    await world.advance("10s");
+    assert.equal(world.condition("db", "RevokeReplaced", DYNAMIC), "none");
+  });
+
   it("what leaves the fleet is renewed for the retention, then revoked", async () => {
     await using world = await anIssuingWorld({ clusters: [{}, { name: "west" }] });
     await world.given(aDynamicSecret());

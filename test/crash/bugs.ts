@@ -26,7 +26,7 @@ export const BUGS: Readonly<Record<string, Bug & Where>> = {
   },
   "answer-unrecorded": {
     what: "an answer is written before the row knows it",
-    file: "lib/kinds/issued/issued-kind.ts",
+    file: "lib/kinds/issued/ask-own.ts",
     from: "await claim.record({ issues: issuesWith(got), own: ownIssued(own) });",
     to: "claim.note({ issues: issuesWith(got), own: ownIssued(own) });",
     only: "first-issue/sqlite/openbao",
@@ -34,7 +34,7 @@ export const BUGS: Readonly<Record<string, Bug & Where>> = {
   },
   "never-adopted": {
     what: "an answer that the Secret has is issued again",
-    file: "lib/kinds/issued/issued-kind.ts",
+    file: "lib/kinds/issued/left-over.ts",
     from: "if (digest === undefined) return false;",
     to: "if (digest !== '') return false;",
     only: "re-issue/sqlite/openbao",

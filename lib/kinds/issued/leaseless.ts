@@ -1,0 +1,56 @@
+import { digestOf } from "../../digest.ts";
+import { issueByLogin } from "../../issues/shared-issue.ts";
+import type { Issue, Row } from "../../ports/rows.ts";
+import type { Json } from "../../util/json.ts";
+import type { Obtained, ObtainInput } from "../kind.ts";
+import { type IssuedState, issuedState, ownIssued } from "./issued-state.ts";
+import type { IssuingKind, Made, ResolvedIssued } from "./issuing-kind.ts";
+import { fresh, succeeded } from "./present.ts";
+import { requestOf } from "./request-of.ts";
+
+/** After a failed write the next one is tried without effect first, so that no credential is issued in vain. */
+export function rehearsal(
+  { row, resolved }: ObtainInput<ResolvedIssued>,
+  was: IssuedState,
+): readonly string[] | undefined {
+  const { error, issues = [] } = row.state;
+  // Which keys another request's answer has, and whether the Secret's type requires them, nobody knows yet.
+  if ((was.tried ?? was.request) !== requestOf(resolved)) return undefined;
+  const wasRefused = error !== undefined && !error.code.startsWith("VAULT_");
+  return wasRefused || issues.some(({ state }) => state === "got") ? was.keys : undefined;
+}
+
+/** Without a lease only a certificate may have to be ended: it is recorded before it is written. */
+export async function leftLeaseless<R extends ResolvedIssued>(
+  kind: IssuingKind<R>,
+  run: ObtainInput<R>,
+  own: IssuedState,
+  made: Made,
+  issues: readonly Issue[],
+): Promise<Obtained> {
+  const { claim, deps, resolved, digestKey } = run;
+  const { declared } = claim.row;
+  const { certificate } = made;
+  if (certificate === undefined) {
+    claim.note({ ...(claim.row.state.issues !== undefined && { issues }), own: unwritten(claim.row, own) });
+    // A predecessor may have had a lease.
+    const left = succeeded(issues, undefined, declared.annotations, resolved, deps.clock());
+    return fresh(kind, run, own, made, left);
+  }
+  const identity = await run.reached(resolved.asks.identity);
+  const now = deps.clock();
+  const got: Issue = {
+    ...(await issueByLogin(deps, { claim, identity, request: resolved.request }, certificate.serial, now)),
+    ...{ state: "got", tokenSeconds: certificate.seconds },
+    certificate: { serial: certificate.serial, mount: certificate.mount },
+    digest: digestOf(digestKey, made.data),
+  };
+  await claim.record({ issues: [...issues, got], own: ownIssued(own) });
+  const live: Issue = { ...got, state: "live" };
+  return fresh(kind, run, own, made, succeeded([...issues, live], live, declared.annotations, resolved, now));
+}
+
+/** What is known of an answer when its write fails: it must not count as the present one. */
+function unwritten({ state }: Pick<Row, "state">, { asks, keys, request }: IssuedState): Json {
+  return ownIssued({ ...issuedState(state), asks, keys, ...(request === undefined ? {} : { tried: request }) });
+}
