@@ -53,7 +53,8 @@ export const CONFIG = {
   /** Suites that come first: what each of them holds to a contract. */
   nearest: [
     { tests: "test/contract/lease-store.test.ts", files: "lib/store/{*.ts,sqlite/**}" },
-    { tests: "test/contract/lease-store-dynamodb.test.ts", files: "lib/store/dynamodb/**" },
+    { tests: "test/contract/{dynamodb,lease-store-dynamodb}.test.ts", files: "lib/store/dynamodb/**" },
+    { tests: "test/contract/token-store.test.ts", files: "lib/store/*/tokens.ts" },
   ],
   /** Tests of a store behind an API, slow ones: only for what belongs to stores. */
   testsOfSome: [
