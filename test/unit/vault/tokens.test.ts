@@ -347,4 +347,65 @@ describe("tokens of Vault that processes share", () => {
     assert.deepEqual([...ended], ["one-1"]);
     assert.deepEqual(await process(cache).kept(), []);
   });
+
+  it("are not lost when the store has none: the process names its own, moves them, and ends them", async () => {
+    const { process, world, ended } = aVault();
+    for (const cache of [undefined, cacheOf(openSqliteStore({ path: ":memory:" }), () => world.now)]) {
+      ended.clear();
+      const one = process(cache && { ...cache, keep: async () => undefined });
+      const held = textOf(await one.token({ identity: ONE, by: BY }, forever));
+      await one.token({ identity: OTHER }, forever);
+      const [kept, ...more] = await one.kept("cluster:east");
+      assert.ok(kept);
+      assert.deepEqual(
+        [kept, more],
+        [{ id: "one", scope: "cluster:east", by: BY, circuit: "vault:https://vault.example" }, []],
+        "one for no sync is nobody's",
+      );
+      assert.deepEqual([await one.kept("cluster:west"), await one.kept()], [[], [kept]]);
+      await one.keepFor(kept, aKey("web"));
+      assert.equal((await one.kept())[0]?.by, aKey("web"));
+      await one.end(kept, forever);
+      assert.deepEqual([...ended], [held]);
+      assert.deepEqual(await one.kept(), []);
+      await one.keepFor(kept, BY);
+      await one.end(kept, forever);
+      assert.deepEqual(await one.kept(), [], "once more is harmless");
+    }
+  });
+
+  it("are named once, and ended once, by the process that holds and has stored one", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { process, world, ended } = aVault();
+    const cache = cacheOf(store, () => world.now);
+    const one = process(cache);
+    await one.token({ identity: ONE, by: BY }, forever);
+    const [kept, ...more] = await one.kept();
+    assert.ok(kept);
+    assert.deepEqual(more, []);
+    await one.end(kept, forever);
+    assert.deepEqual([...ended], ["one-1"]);
+    assert.equal(world.count("revoke-self"), 1);
+    assert.equal(textOf(await one.token({ identity: ONE, by: BY }, forever)), "one-2", "it is not used any more");
+  });
+
+  it("are ended both where the process holds another one than is stored", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { process, world, ended } = aVault();
+    const cache = cacheOf(store, () => world.now);
+    await process(cache).token({ identity: ONE, by: BY }, forever);
+    const other = process({ ...cache, find: async () => undefined, keep: async () => undefined });
+    await other.token({ identity: ONE, by: BY }, forever);
+    const apart = process(cache);
+    const mine = { ...cache };
+    const holder = process(mine);
+    mine.find = async () => undefined;
+    mine.keep = async () => undefined;
+    await holder.token({ identity: ONE, by: BY }, forever);
+    mine.find = cache.find;
+    const [kept] = await apart.kept();
+    assert.deepEqual(await holder.kept(), [kept], "the same identity is named once");
+    await holder.end(kept ?? assert.fail(), forever);
+    assert.deepEqual([...ended].sort(), ["one-1", "one-3"]);
+  });
 });
