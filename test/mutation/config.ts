@@ -38,7 +38,7 @@ export const CONFIG = {
   ],
   /** Tests of those that prove nothing here. */
   withoutTests: [
-    "test/unit/{harness,cli,aws,kubernetes,telemetry,transform}/**",
+    "test/unit/{harness,cli,kubernetes,transform}/**",
     // Minutes of seeds: what it finds, one story finds in a second.
     "test/core/simulation.test.ts",
   ],
