@@ -35,6 +35,7 @@ export const CONFIG = {
     "test/core/**/*.test.ts",
     "test/contract/{lease-store,lease-store-dynamodb,sqlite,damaged-rows,admit,row-budget,circuits}.test.ts",
     "test/contract/{token-cache,token-store,token-sweep,dynamodb,vault-without-answer}.test.ts",
+    "test/contract/{shared-failures,sqlite-migrations}.test.ts",
   ],
   /** Tests of those that prove nothing here. */
   withoutTests: [
@@ -46,6 +47,7 @@ export const CONFIG = {
   tooSlow: [
     "syncs are declared, carried out and come round",
     "what leaves the fleet is renewed for the retention, then revoked",
+    "failures outside, over DynamoDB",
     "DynamoDB > ticks > more rows than fit in a page go out",
     "DynamoDB > ticks > lease-table 13: dispatches every refresh slot once",
     "DynamoDB > nudges > lease-table 9: 10,000 nudges of one row",

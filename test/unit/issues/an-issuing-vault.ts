@@ -85,7 +85,7 @@ export function anIssuingVault(answers: Partial<Answers> = {}) {
     if (target.address !== WAY.target.address) throw new Error(`another Vault: ${target.address}`);
     asked.push([what, token.reveal().toString(), ...rest].join(" "));
   };
-  const issues: Omit<IssueApi, "lookUpLease" | "lookUpToken" | "lookUpShared" | "renewForeign" | "revokeForeign"> = {
+  const issues: Omit<IssueApi, "lookUpLease" | "lookUpToken" | "lookUpShared"> = {
     async login() {
       asked.push("login");
       return given.login();
@@ -115,6 +115,16 @@ export function anIssuingVault(answers: Partial<Answers> = {}) {
     },
     async revokeLease(way, token, id) {
       note("revokeLease", way, token, id);
+      return given.revokeLease();
+    },
+    async renewForeign(lease) {
+      asked.push("renewForeign");
+      requests.push(lease);
+      return given.renewLease();
+    },
+    async revokeForeign(lease) {
+      asked.push("revokeForeign");
+      requests.push(lease);
       return given.revokeLease();
     },
     async endRights(way, token) {
