@@ -177,6 +177,23 @@ describe("tokens of Vault", () => {
     assert.equal(textOf(await one.token({ identity: ONE }, forever)), "one-1");
   });
 
+  it("are asked for again by who joined a login that was refused, and has seen a change since it began", async () => {
+    const { process, world } = aVault();
+    const gate = Promise.withResolvers<void>();
+    world.gate = gate.promise;
+    let refusals = 1;
+    Object.defineProperty(world, "refusesLogins", { get: () => refusals-- > 0 });
+    const one = process();
+    const first = assert.rejects(one.token({ identity: ONE }, forever), { code: "VAULT_LOGIN_REFUSED" });
+    world.now = START + SECOND_MS;
+    const second = one.token({ identity: ONE, since: world.now }, forever);
+    await settled();
+    gate.resolve();
+    await first;
+    assert.equal(textOf(await second), "one-1");
+    assert.equal(world.count("login"), 2);
+  });
+
   it("are got for those who still wait when another one gives up, and ended when nobody waits", async () => {
     const { process, world } = aVault();
     let open = () => {};
@@ -227,6 +244,17 @@ describe("a token that Vault answers 403 to", () => {
     // Whoever still had the old one takes what there is.
     assert.equal(textOf(await one.replacement({ identity: ONE }, { token, isSecond: false }, forever)), "one-2");
     assert.equal(world.logins, 2);
+  });
+
+  it("costs one of its few uses more, for the look at whether it has ended", async () => {
+    const { process, world } = aVault();
+    world.grant.num_uses = 3;
+    const one = process();
+    const token = await one.token({ identity: ONE }, forever);
+    assert.equal(await one.replacement({ identity: ONE }, { token, isSecond: false }, forever), undefined);
+    assert.equal(world.count("lookup-self"), 1);
+    const next = [await one.token({ identity: ONE }, forever), await one.token({ identity: ONE }, forever)];
+    assert.deepEqual(next.map(textOf), ["one-1", "one-2"]);
   });
 
   it("is replaced however young it is for who asked since it was obtained", async () => {
@@ -346,6 +374,29 @@ describe("tokens of Vault that processes share", () => {
     await process(cache).end({ ...kept, by: next }, forever);
     assert.deepEqual([...ended], ["one-1"]);
     assert.deepEqual(await process(cache).kept(), []);
+  });
+
+  it("are taken from another process that prolonged them, and not prolonged twice", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { process, world } = aVault();
+    const cache = cacheOf(store, () => world.now);
+    const [one, other] = [process(cache), process(cache)];
+    const token = await one.token({ identity: ONE, by: BY }, forever);
+    await other.token({ identity: ONE, by: BY }, forever);
+    const prolonged = async (by: typeof one) => {
+      await by.token({ identity: ONE, by: BY }, forever);
+      for (let turn = 0; turn < 5; turn++) await settled();
+      return (await by.token({ identity: ONE, by: BY }, forever)).endsAt;
+    };
+    world.now = token.renewAt;
+    const endsAt = await prolonged(one);
+    assert.ok(endsAt > token.endsAt);
+    world.now += SECOND_MS;
+    assert.equal(await prolonged(other), endsAt);
+    assert.equal(world.count("renew-self"), 1);
+    world.now += HOUR_MS;
+    await one.token({ identity: ONE, by: BY }, forever);
+    assert.equal(world.logins, 2);
   });
 
   it("are not lost when the store has none: the process names its own, moves them, and ends them", async () => {
