@@ -43,7 +43,7 @@ export const IDENTITY: VaultIdentity = {
 export interface Answers {
   login: () => OwnToken;
   issue: () => IssuedData;
-  ask: () => void;
+  ask: () => IssuedData;
   renewLease: () => RenewAnswer;
   renewToken: () => RenewAnswer;
   revokeToken: () => EndAnswer;
@@ -73,7 +73,7 @@ export function anIssuingVault(answers: Partial<Answers> = {}) {
   const given: Answers = {
     login: () => TOKEN,
     issue: () => ISSUED,
-    ask: () => undefined,
+    ask: () => ISSUED,
     renewLease: () => RENEWED,
     renewToken: () => RENEWED,
     revokeToken: () => "ended",
@@ -98,8 +98,7 @@ export function anIssuingVault(answers: Partial<Answers> = {}) {
     async ask(identity, request, key, repeatable) {
       asked.push("ask");
       requests.push({ identity, request, key, repeatable });
-      given.ask();
-      return ISSUED;
+      return given.ask();
     },
     async renewLease(way, token, { id, seconds }) {
       note("renewLease", way, token, id, seconds);
