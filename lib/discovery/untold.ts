@@ -9,9 +9,6 @@ import type { DiscoveryDeps } from "./deps.ts";
  */
 export const TOLD = 2;
 
-/** From this version on, settled rows are found by their references. */
-const INDEXED = 2;
-
 const AT_ONCE = 100;
 
 /**
@@ -27,15 +24,8 @@ export async function nudgeUntold(
   const summaries = await deps.leases.byCluster(cluster);
   const keys = summaries.filter(({ key, wheel }) => wheel === undefined && !isCleanupKey(key)).map(({ key }) => key);
   for (let from = 0; from < keys.length; from += AT_ONCE) {
-    const rows = await deps.leases.read(keys.slice(from, from + AT_ONCE), "strong");
-    const untold = [...rows.values()].filter(
-      ({ state }) => told < INDEXED || (state.seen !== undefined && state.seen.status.observedGeneration === undefined),
-    );
     const now = deps.clock();
-    const dues = await deps.leases.nudgeAll(
-      untold.map(({ key }) => key),
-      { now, verify: false },
-    );
+    const dues = await deps.leases.nudgeAll(keys.slice(from, from + AT_ONCE), { now, verify: false });
     await sendDue(deps.queue, dues, now);
   }
 }

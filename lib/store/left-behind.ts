@@ -96,7 +96,7 @@ function merge(state: RowState, before: RowState | undefined): RowState {
   const issues = mergeIssues(before.issues, state.issues);
   const pushed = mergePushed(before.pushed, state.pushed);
   const unsent = [...(before.unsent ?? []), ...(state.unsent ?? [])];
-  const retainUntil = Math.max(before.retainUntil ?? 0, state.retainUntil ?? 0);
+  const retained = [before.retainUntil, state.retainUntil].filter((until) => until !== undefined);
   return {
     ...(before.busyUntil === undefined ? state : withoutBusy(state)),
     ...busyAfter(before, state),
@@ -104,7 +104,7 @@ function merge(state: RowState, before: RowState | undefined): RowState {
     ...(issues.length > 0 ? { issues } : {}),
     ...(pushed.length > 0 ? { pushed } : {}),
     ...(unsent.length > 0 ? { unsent } : {}),
-    ...(retainUntil > 0 ? { retainUntil } : {}),
+    ...(retained.length > 0 ? { retainUntil: Math.max(...retained) } : {}),
   };
 }
 

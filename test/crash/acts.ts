@@ -31,8 +31,8 @@ export const ACTS: Readonly<Record<ActName, (life: Life) => Promise<void>>> = {
   },
 };
 
-/** A renew slot is so near when the process comes. */
-export const BEFORE_SLOT_MS = 10 * SECOND_MS;
+/** A renew slot is so near when the process comes, also when the machine is slow until then. */
+export const BEFORE_SLOT_MS = 30 * SECOND_MS;
 /** From one slot to the next at most: declarations want 30 % of their role's TTL of 20 minutes. */
 export const SLOT_TO_SLOT_MS = 6 * MINUTE_MS;
 /** As the fleet says. */

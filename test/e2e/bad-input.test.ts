@@ -144,12 +144,12 @@ describe("bad input: each declaration gets its coded error, and others go on", (
     await place.synced("turned");
   });
 
-  it("parks kinds that are not carried out yet", async () => {
+  it("says what is wrong with requests for credentials and certificates", async () => {
     const destination = { name: "later", create: true };
-    await declareAs("VaultDynamicSecret", "dynamic", { mount: "db", path: "creds/app", destination });
+    await declareAs("VaultDynamicSecret", "dynamic", { mount: "db", path: "a/../b", destination });
     await declareAs("VaultPKISecret", "pki", { mount: "pki", role: "app", destination });
-    await place.failed("dynamic", "UNSUPPORTED", "VaultDynamicSecret");
-    await place.failed("pki", "UNSUPPORTED", "VaultPKISecret");
+    assert.match(await place.failed("dynamic", "SPEC_INVALID", "VaultDynamicSecret"), /spec\.path/);
+    assert.match(await place.failed("pki", "VAULT_DENIED", "VaultPKISecret"), /POST pki\/issue\/app/);
     assert.equal(await place.secret("later"), undefined);
   });
 

@@ -148,8 +148,10 @@ describe("kstatus itself judges our resources, with our definitions", { skip: !h
     await scene.apply(file, { address: world.vault.address, caCertPath: "/etc/ca.pem" });
     assert.match(await becomes(bad, "Failed"), /^SPEC_INVALID: .*spec\.path/);
     assert.match(await becomes(file, "Failed"), /^UNSUPPORTED: .*spec\.caCertPath/);
-    assert.match(await becomes(["VaultDynamicSecret", "later"], "Failed"), /^UNSUPPORTED: /);
-    assert.match(await becomes(["VaultPKISecret", "later"], "Failed"), /^UNSUPPORTED: /);
+    await scene.apply(["VaultDynamicSecret", "later"], { mount: "db", path: "a/../b", ...SECRET });
+    await scene.apply(["VaultPKISecret", "later"], { mount: "pki", role: "a/../b", ...SECRET });
+    assert.match(await becomes(["VaultDynamicSecret", "later"], "Failed"), /^SPEC_INVALID: .*spec\.path/);
+    assert.match(await becomes(["VaultPKISecret", "later"], "Failed"), /^SPEC_INVALID: .*spec\.role/);
     await scene.declare(bad, { path: "db", vaultAuthRef: "mine" });
     await scene.apply(file, { address: world.vault.address });
     await becomes(bad, "Current");

@@ -35,10 +35,11 @@ export const CONFIG = {
     "test/core/**/*.test.ts",
     "test/contract/{lease-store,lease-store-dynamodb,sqlite,damaged-rows,admit,row-budget,circuits}.test.ts",
     "test/contract/{token-cache,token-store,token-sweep,dynamodb,vault-without-answer}.test.ts",
+    "test/contract/{shared-failures,sqlite-migrations}.test.ts",
   ],
   /** Tests of those that prove nothing here. */
   withoutTests: [
-    "test/unit/{harness,cli,aws,kubernetes,telemetry,transform}/**",
+    "test/unit/{harness,cli,kubernetes,transform}/**",
     // Minutes of seeds: what it finds, one story finds in a second.
     "test/core/simulation.test.ts",
   ],
@@ -46,6 +47,7 @@ export const CONFIG = {
   tooSlow: [
     "syncs are declared, carried out and come round",
     "what leaves the fleet is renewed for the retention, then revoked",
+    "failures outside, over DynamoDB",
     "DynamoDB > ticks > more rows than fit in a page go out",
     "DynamoDB > ticks > lease-table 13: dispatches every refresh slot once",
     "DynamoDB > nudges > lease-table 9: 10,000 nudges of one row",
@@ -53,7 +55,8 @@ export const CONFIG = {
   /** Suites that come first: what each of them holds to a contract. */
   nearest: [
     { tests: "test/contract/lease-store.test.ts", files: "lib/store/{*.ts,sqlite/**}" },
-    { tests: "test/contract/lease-store-dynamodb.test.ts", files: "lib/store/dynamodb/**" },
+    { tests: "test/contract/{dynamodb,lease-store-dynamodb}.test.ts", files: "lib/store/dynamodb/**" },
+    { tests: "test/contract/token-store.test.ts", files: "lib/store/*/tokens.ts" },
   ],
   /** Tests of a store behind an API, slow ones: only for what belongs to stores. */
   testsOfSome: [

@@ -12,6 +12,7 @@ Examples:
   $ npm run test:mutation -- --sample 400 --seed 17           the same ones again
   $ npm run test:mutation -- --sample 9999 --only "lib/vault/*.ts"    all of some files
   $ npm run test:mutation -- --only lib/ports/vault-ids.ts:7          all of one line
+  $ npm run test:mutation -- --only lib/keys.ts:7 lib/digest.ts       of several places
 
 Exit codes: 0 enough was killed, 1 too much survived, 2 the tests fail without any mutant.`;
 
@@ -23,7 +24,7 @@ function wholeNumber(text: string): number {
 interface Options {
   sample: number;
   seed: number;
-  only?: string;
+  only?: readonly string[];
   strict?: boolean;
   jobs: number;
   seconds?: number;
@@ -39,7 +40,7 @@ const {
   .description("Puts small faults into the code, one at a time, and says which of them no test notices.")
   .option("--sample <n>", "how many mutants at most", wholeNumber, 400)
   .option("--seed <n>", "chooses the sample", wholeNumber, randomInt(1, 100_000))
-  .option("--only <glob>", "files to mutate, of those in test/mutation/config.ts; file:line for one line")
+  .option("--only <glob...>", "files to mutate, of those in test/mutation/config.ts; file:line for one line")
   .option("--strict", "strict files only")
   .option("--jobs <n>", "how many at a time", wholeNumber, availableParallelism())
   .option("--seconds <n>", "for how long mutants are tried; the report is of those", wholeNumber)

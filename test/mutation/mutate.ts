@@ -16,7 +16,7 @@ export interface MutateOptions {
   /** How many mutants at most. */
   readonly sample: number;
   /** Files, by glob; with `:line` one line of them. */
-  readonly only?: string;
+  readonly only?: readonly string[];
   /** Files that are strict, and no others. */
   readonly strictOnly?: boolean;
   readonly jobs: number;
@@ -39,9 +39,9 @@ export async function mutate(options: MutateOptions): Promise<Report> {
   const sources = new Map(files.map((file) => [file, readFileSync(join(root, file), "utf8")]));
   const isStrict = (file: string) => config.strict.some((glob) => matchesGlob(file, glob));
   const all = mutantsOf(sources)
-    .filter((mutant) => only === undefined || isChosen(mutant, only))
+    .filter((mutant) => only === undefined || only.some((one) => isChosen(mutant, one)))
     .filter(({ file }) => !strictOnly || isStrict(file));
-  if (all.length === 0) throw new Error(`no mutants in ${only ?? "the scope"}`);
+  if (all.length === 0) throw new Error(`no mutants in ${only?.join(", ") ?? "the scope"}`);
   const chosen = sampled(all, sample, seed);
   for (const mutant of chosen) mustParse(mutant, sources.get(mutant.file) ?? "");
   const tests = [...new Set(filesOf(config.tests, config.withoutTests))];

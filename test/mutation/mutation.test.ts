@@ -224,7 +224,7 @@ describe("a run", () => {
       sample: 1_000,
       jobs: 2,
       progress: () => {},
-      ...(only === undefined ? {} : { only }),
+      ...(only === undefined ? {} : { only: [only] }),
     });
 
   it("kills what a test notices, and names what none does: file, line, mutation, seed", async () => {

@@ -1,7 +1,7 @@
 import type { EpochMs } from "../../clock.ts";
 import type { Due, Lease, SyncStore } from "../../ports/store.ts";
 import { awaitingKey, endedState } from "../left-behind.ts";
-import { all, fenceIsStill, leaseIsStill, noNudgeSince, recordsAreStill, uidIsStill } from "./conditions.ts";
+import { all, fenceIsStill, leaseIsStill, noNudgeSince, recordsAreStill } from "./conditions.ts";
 import type { Connection } from "./connection.ts";
 import { OVERTAKEN, untilItHolds } from "./contention.ts";
 import { type Changes, isClaimed, type SyncItem, stateAttributes, stateOf } from "./rows.ts";
@@ -31,7 +31,7 @@ async function write(
   const ended = endedState(state, lease);
   if (ended === undefined) return undefined;
   const waits = !isClaimed(item, now) && item.dueAt === state.busyUntil;
-  const time: Changes = waits ? { dueAt: now, lane: "now" } : {};
+  const time: Changes = waits ? { dueAt: now } : {};
   // A nudge: a worker that read the row before settles it as due now.
   const change = { set: { state: stateAttributes(ended).state, ...time }, add: { nudges: 1 } };
   const { holds } = await connection.update(syncAt(item.pk), change, itIsAsItWasRead(item));
@@ -39,13 +39,10 @@ async function write(
   return waits ? { key: item.pk, group: item.grp, lane: "now", at: now } : undefined;
 }
 
-/** Every claim, settle, declaration and nudge changes one of these, so its times are unchanged, too. */
-function itIsAsItWasRead({ uid, fence, leaseUntil, nudges, records }: SyncItem) {
-  return all(
-    uidIsStill(uid),
-    fenceIsStill(fence),
-    leaseIsStill(leaseUntil),
-    noNudgeSince(nudges),
-    recordsAreStill(records),
-  );
+/**
+ * Every claim, settle, nudge and merge with a later clean-up changes one of these, so its times are unchanged, too. Its
+ * key says its uid.
+ */
+function itIsAsItWasRead({ fence, leaseUntil, nudges, records }: SyncItem) {
+  return all(fenceIsStill(fence), leaseIsStill(leaseUntil), noNudgeSince(nudges), recordsAreStill(records));
 }

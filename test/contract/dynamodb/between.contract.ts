@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import { HOUR_MS } from "../../../lib/clock.ts";
+import { cleanupKey } from "../../../lib/keys.ts";
 import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import type { Lease, LeaseStore, Schedule } from "../../../lib/ports/store.ts";
 import { dynamoLeaseStore } from "../../../lib/store/dynamodb/dynamodb-store.ts";
@@ -148,6 +149,63 @@ export function dynamoBetweenContract(dynalite: () => Dynalite): void {
       }
     });
 
+    describe("the end of a run, and the clean-up that waits for it", () => {
+      /** A run at work on a row whose declaration went, and the clean-up that waits for it. */
+      const waiting = async (settles: boolean) => {
+        const it = await world();
+        const { lease: run } = await it.claim();
+        const key = cleanupKey(KEY, run.uid);
+        await it.other.tombstone(KEY, run.uid, START);
+        const row = async () => (await it.other.read([key], "strong")).get(key) ?? assert.fail();
+        const claim = async () =>
+          (await it.other.claim(await row(), { now: START, until: START + LEASE_MS / 2 })) ?? assert.fail();
+        const { lease, row: claimed } = await claim();
+        const settle = (by = lease, state = claimed.state, at = run.until) =>
+          it.other.settle(by, { state, schedule: { kind: "due", at }, now: START });
+        if (settles) await settle();
+        const end = (work: () => Promise<unknown>) => {
+          it.before("UpdateItemCommand", work);
+          return it.store.endRun(run, START);
+        };
+        return { ...it, run, row, claim, lease, claimed, settle, end };
+      };
+
+      it("lease-table 8: is due at once when that settles meanwhile", async () => {
+        using it = await waiting(false);
+        assert.equal((await it.end(() => it.settle()))?.at, START);
+        const { state, dueAt } = await it.row();
+        assert.deepEqual([state.busyUntil, dueAt], [undefined, START]);
+      });
+
+      it("lease-table 8: keeps its time when that is claimed and settles meanwhile for another reason", async () => {
+        using it = await waiting(true);
+        const due = await it.end(async () => {
+          const { busyUntil: _until, busyFence: _fence, ...state } = it.claimed.state;
+          await it.settle((await it.claim()).lease, state, START + HOUR_MS);
+        });
+        assert.deepEqual([due, (await it.row()).dueAt], [undefined, START + HOUR_MS]);
+      });
+
+      it("lease-table 8: overwrites nothing that is recorded meanwhile", async () => {
+        using it = await waiting(false);
+        const state = { ...it.claimed.state, rolledDigest: "recorded" };
+        assert.equal(await it.end(() => it.other.record(it.lease, state, START)), undefined);
+        const { rolledDigest, busyUntil } = (await it.row()).state;
+        assert.deepEqual([rolledDigest, busyUntil], ["recorded", undefined]);
+      });
+
+      it("lease-table 8: ends no wait for a later run, whose declaration goes meanwhile", async () => {
+        using it = await waiting(true);
+        const due = await it.end(async () => {
+          await it.other.declare(aDeclared(), START);
+          const second = (await it.other.read([KEY], "strong")).get(KEY) ?? assert.fail();
+          await it.other.claim(second, { now: START, until: START + HOUR_MS });
+          await it.other.tombstone(KEY, it.run.uid, START);
+        });
+        assert.deepEqual([due, (await it.row()).state.busyUntil], [undefined, START + HOUR_MS]);
+      });
+    });
+
     it("lease-table 4: a nudged settle that another claim overtakes is lost", async () => {
       using it = await world();
       const { lease } = await it.claim();
@@ -173,6 +231,16 @@ export function dynamoBetweenContract(dynalite: () => Dynalite): void {
       await it.store.nudgeAll(keys, { now: START, verify: false });
       assert.deepEqual(it.asked(), ["BatchGetItemCommand", "BatchGetItemCommand"]);
       assert.equal(it.spent().reads, 130);
+    });
+
+    it("lease-table 8: the end of a run reads its clean-up strongly", async () => {
+      using it = await world();
+      const { lease } = await it.claim();
+      await it.other.tombstone(KEY, lease.uid, START);
+      await it.store.read([KEY], "strong");
+      it.spent();
+      await it.store.endRun(lease, START);
+      assert.equal(it.spent().reads, 1);
     });
 
     it("lease-table 17: a nudge and a claim after a lease that ran out read strongly", async () => {

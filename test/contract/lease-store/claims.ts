@@ -30,6 +30,8 @@ export function claimsContract(open: OpenStore): void {
       const readMeanwhile = await scene.row(lease.key);
       await scene.settle(lease, WHEEL);
       await assert.rejects(scene.claim(readMeanwhile), /not claimed/);
+      scene.pass(LEASE_MS);
+      await assert.rejects(scene.claim(readMeanwhile), /not claimed/, "nor when that lease would be over");
     });
 
     it("lease-table 1: nobody else gets the lease while it lasts, however often they read", async () => {

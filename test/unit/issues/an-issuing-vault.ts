@@ -43,7 +43,7 @@ export const IDENTITY: VaultIdentity = {
 export interface Answers {
   login: () => OwnToken;
   issue: () => IssuedData;
-  ask: () => void;
+  ask: () => IssuedData;
   renewLease: () => RenewAnswer;
   renewToken: () => RenewAnswer;
   revokeToken: () => EndAnswer;
@@ -73,7 +73,7 @@ export function anIssuingVault(answers: Partial<Answers> = {}) {
   const given: Answers = {
     login: () => TOKEN,
     issue: () => ISSUED,
-    ask: () => undefined,
+    ask: () => ISSUED,
     renewLease: () => RENEWED,
     renewToken: () => RENEWED,
     revokeToken: () => "ended",
@@ -85,7 +85,7 @@ export function anIssuingVault(answers: Partial<Answers> = {}) {
     if (target.address !== WAY.target.address) throw new Error(`another Vault: ${target.address}`);
     asked.push([what, token.reveal().toString(), ...rest].join(" "));
   };
-  const issues: Omit<IssueApi, "lookUpLease" | "lookUpToken" | "lookUpShared" | "renewForeign" | "revokeForeign"> = {
+  const issues: Omit<IssueApi, "lookUpLease" | "lookUpToken" | "lookUpShared"> = {
     async login() {
       asked.push("login");
       return given.login();
@@ -98,8 +98,7 @@ export function anIssuingVault(answers: Partial<Answers> = {}) {
     async ask(identity, request, key, repeatable) {
       asked.push("ask");
       requests.push({ identity, request, key, repeatable });
-      given.ask();
-      return ISSUED;
+      return given.ask();
     },
     async renewLease(way, token, { id, seconds }) {
       note("renewLease", way, token, id, seconds);
@@ -115,6 +114,16 @@ export function anIssuingVault(answers: Partial<Answers> = {}) {
     },
     async revokeLease(way, token, id) {
       note("revokeLease", way, token, id);
+      return given.revokeLease();
+    },
+    async renewForeign(lease) {
+      asked.push("renewForeign");
+      requests.push(lease);
+      return given.renewLease();
+    },
+    async revokeForeign(lease) {
+      asked.push("revokeForeign");
+      requests.push(lease);
       return given.revokeLease();
     },
     async endRights(way, token) {

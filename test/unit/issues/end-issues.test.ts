@@ -40,6 +40,7 @@ describe("an issue that is opened", () => {
     for (const [issue, because] of [
       [ending({ target: "unknown" }), "its target is not stored"],
       [ending({ target: "unknown", shared: true }), "its target is not stored"],
+      [ending({ sealedToken: "" }), "its token was encrypted with another key"],
       [ending({ ...sealed("one", aKey("other")) }), "its token was encrypted with another key"],
       [ending({ ...sealed("two"), serial: "one" }), "its token was encrypted with another key"],
     ] as const) {
@@ -209,5 +210,41 @@ describe("the end of a certificate", () => {
     const unnamed = withLogin(WAY);
     assert.deepEqual(await endIssues(unnamed.deps, KEY, [shared()], [shared()], on), []);
     assert.deepEqual([vault.asked, unnamed.asked], [[], []]);
+  });
+});
+
+describe("the end of a lease whose token is not ours", () => {
+  const foreign = (changed: Partial<Issue> = {}) =>
+    anIssue({ state: "ending", endAt: START, shared: true, sealedToken: "", target: "login", ...changed });
+  const ended = async (
+    answers: Partial<Answers> = {},
+    way: object = { ...WAY, identity: IDENTITY },
+    issue = foreign(),
+  ) => {
+    const vault = anIssuingVault(answers);
+    vault.targets.set("login", way as Json);
+    const [left] = await endIssues(vault.deps, KEY, [issue], [issue], on);
+    return { left, vault };
+  };
+  const lease = { identity: IDENTITY, id: "database/creds/app/x", seconds: 600, by: KEY };
+
+  it("is asked for by the login that its target names, in the lease's namespace", async () => {
+    const { left, vault } = await ended();
+    assert.deepEqual([left, vault.asked], [undefined, ["revokeForeign"]]);
+    assert.deepEqual(vault.requests, [{ ...lease, namespace: "team" }]);
+    const { namespace: _namespace, ...way } = WAY;
+    assert.deepEqual((await ended({}, { ...way, identity: IDENTITY })).vault.requests, [lease]);
+  });
+
+  it("comes by itself where that login may not", async () => {
+    assert.equal((await ended({ revokeLease: () => "denied" })).left?.endBy, "none");
+  });
+
+  it("leaves the token to the others that have it", async () => {
+    const { left, vault } = await ended({}, WAY, foreign(sealed("one")));
+    assert.deepEqual([left, vault.asked], [undefined, ["revokeLease hvs.one database/creds/app/x"]]);
+    const { vaultLease: _lease, ...bare } = foreign(sealed("one"));
+    const none = await ended({}, WAY, bare);
+    assert.deepEqual([none.left?.endBy, none.vault.asked], ["none", []]);
   });
 });

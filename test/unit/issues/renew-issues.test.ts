@@ -1,16 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SyncError } from "../../../lib/errors.ts";
-import { endsAtEarliest, renewAgainIn, renewIssues } from "../../../lib/issues/renew-issues.ts";
+import { endsAtEarliest, type Renewing, renewAgainIn, renewIssues } from "../../../lib/issues/renew-issues.ts";
 import type { Issue } from "../../../lib/ports/rows.ts";
 import type { RenewAnswer } from "../../../lib/ports/vault-issues.ts";
+import type { Json } from "../../../lib/util/json.ts";
 import { aKey } from "../../builders.ts";
 import { aLease, anIssue, leaseless, START } from "./an-issue.ts";
-import { type Answers, anIssuingVault } from "./an-issuing-vault.ts";
+import { type Answers, anIssuingVault, IDENTITY, WAY } from "./an-issuing-vault.ts";
 
 const KEY = aKey();
 const SLOT = { period: 100, phase: 0 };
 const LEASE = "database/creds/app/x";
+const atVault: Renewing["atVault"] = (_target, work) => work();
 const on = new AbortController().signal;
 
 /** At a slot in which the token of an hour is renewed, and one in which it is not: each 16th one. */
@@ -29,7 +31,7 @@ async function renew(
   const vault = anIssuingVault({ renewLease: () => answer(600), ...answers });
   const { lost, renewed, unanswered } = await renewIssues(vault.deps, {
     ...{ key: KEY, issues, slot: SLOT, at, isAway, signal: on },
-    atVault: (_target, work) => work(),
+    atVault,
   });
   return { vault, lost: [...lost], renewed: [...renewed], unanswered: [...unanswered] };
 }
@@ -126,6 +128,49 @@ describe("a slot of the renew wheel", () => {
       const { vault, unanswered } = await renew([issue]);
       assert.deepEqual([vault.asked, unanswered], [[], ["one"]]);
     }
+  });
+});
+
+describe("a lease whose token is not ours", () => {
+  const foreign = (changed: Partial<Issue> = {}) =>
+    anIssue({ shared: true, sealedToken: "", target: "login", renewWithin: 270, ...changed });
+  const renewed = async (
+    issue: Issue,
+    way: object = { ...WAY, identity: IDENTITY },
+    answers: Partial<Answers> = {},
+  ) => {
+    const vault = anIssuingVault({ renewLease: () => answer(600), ...answers });
+    vault.targets.set("login", way as Json);
+    const input = {
+      key: KEY,
+      issues: [issue],
+      slot: SLOT,
+      at: WITH_TOKEN,
+      isAway: async () => false,
+      atVault,
+      signal: on,
+    };
+    const { lost, renewed } = await renewIssues(vault.deps, input);
+    return { vault, lost: [...lost], renewed: [...renewed] };
+  };
+  const lease = { identity: IDENTITY, id: LEASE, seconds: 600, by: KEY };
+
+  it("is renewed by the login that its target names, and no token is", async () => {
+    const { vault, renewed: done } = await renewed(foreign());
+    assert.deepEqual([vault.asked, done], [["renewForeign"], ["one"]]);
+    assert.deepEqual(vault.requests, [{ ...lease, namespace: "team" }]);
+    const { namespace: _namespace, ...way } = WAY;
+    assert.deepEqual((await renewed(foreign(), { ...way, identity: IDENTITY })).vault.requests, [lease]);
+  });
+
+  it("is lost when that login may not renew it", async () => {
+    const { lost } = await renewed(foreign(), undefined, { renewLease: () => ({ kind: "denied" }) });
+    assert.deepEqual(lost, [["one", "denied"]]);
+  });
+
+  it("ends by itself once it is replaced", async () => {
+    const { vault, renewed: done } = await renewed(foreign({ state: "ending", endAt: START + 1 }));
+    assert.deepEqual([vault.asked, done], [[], ["one"]]);
   });
 });
 

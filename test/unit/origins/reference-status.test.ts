@@ -23,6 +23,35 @@ describe("the status of what syncs refer to", () => {
     assert.equal("error" in well, false, "its schema has none");
   });
 
+  it("has VSO's reasons and words", () => {
+    const said = (kind: string, verdict: Verdict) =>
+      (status(kind, verdict).conditions as JsonObject[]).map(({ type, reason, message }) => [type, reason, message]);
+    const message = `REFERENCE_MISSING: ${ERROR.message}`;
+    assert.deepEqual(said("SecretTransformation", {}), [
+      ["Healthy", "Healthy", "SecretsTransformationHealthy"],
+      ["Ready", "Ready", "SecretsTransformationReady"],
+    ]);
+    assert.deepEqual(said("VaultAuth", { error: ERROR }), [
+      ["Healthy", "Unhealthy", message],
+      ["Ready", "Ready", message],
+    ]);
+    assert.deepEqual(said("VaultConnection", {}).slice(0, 2), [
+      ["VaultPing", "Accepted", "Vault answers"],
+      ["ResourceValidation", "Accepted", "VaultConnection accepted"],
+    ]);
+    assert.deepEqual(said("VaultConnection", { error: ERROR, isAsked: true }).slice(0, 2), [
+      ["VaultPing", "InvalidConfiguration", message],
+      ["ResourceValidation", "InvalidConfiguration", message],
+    ]);
+    assert.deepEqual(said("VaultConnection", { error: ERROR })[0], ["VaultClient", "VaultClientConfigError", message]);
+    assert.deepEqual(said("VaultAuth", { merged: true })[0], [
+      "Available",
+      "VaultAuthGlobalRef",
+      "VaultAuthGlobal merged",
+    ]);
+    assert.equal(said("VaultAuth", { merged: false })[0]?.[2], "VaultAuthGlobal not merged");
+  });
+
   it("a VaultAuth has Available only with a vaultAuthGlobalRef, and its error in full", () => {
     assert.deepEqual(types(status("VaultAuth", {})), ["Healthy True", "Ready True"]);
     const failed = status("VaultAuth", { merged: false, error: ERROR });

@@ -28,6 +28,26 @@ describe("status", () => {
     }
   });
 
+  it("says in VSO's words that all is well", () => {
+    const told = conditions(status({}, SYNCED)).map(({ type, status: value, reason, message }) => [
+      type,
+      value,
+      reason,
+      message,
+    ]);
+    assert.deepEqual(told, [
+      ["SecretSynced", "True", "Synced", "Secret synced"],
+      ["Healthy", "True", "Healthy", "VaultStaticSecretHealthy"],
+      ["Ready", "True", "Ready", "VaultStaticSecretReady"],
+    ]);
+    const failed = conditions(status({}, FAILED)).map(({ type, status: value, reason }) => [type, value, reason]);
+    assert.deepEqual(failed, [
+      ["SecretSynced", "False", "Synced"],
+      ["Healthy", "False", "Unhealthy"],
+      ["Ready", "False", "Ready"],
+    ]);
+  });
+
   it("leads a failure's message with its code, and says that it is over on the next success", () => {
     const failed = status({}, FAILED);
     assert.match(String(condition(failed, "Ready")?.message), /^VAULT_DENIED: /);

@@ -27,6 +27,13 @@ describe("what is told of restarts that a sync owes", () => {
     assert.equal(told(1, []), undefined);
   });
 
+  it("is since when it is owed, when it is tried, and how often it was", () => {
+    const times = { since: NOW, at: NOW + 10_000 };
+    assert.deepEqual(owedRestarts({ state: owing(0, [failed]) }), { ...times, attempts: 0 });
+    assert.deepEqual(owedRestarts({ state: owing(2, []) }), { ...times, attempts: 2 });
+    assert.deepEqual(owedRestarts({ state: owing(2, [failed]) }), { ...times, attempts: 2, message: failed.message });
+  });
+
   it("is nothing of a sync that owes none", () => {
     assert.equal(owedRestarts({ state: EMPTY_STATE }), undefined);
   });

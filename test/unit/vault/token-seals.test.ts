@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import { sealingKeys } from "../../../lib/sealing-keys.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
+import { lazySealer } from "../../../lib/vault/lazy-sealer.ts";
 import { tokenSeals } from "../../../lib/vault/token-seals.ts";
 import { aKey } from "../../builders.ts";
 
@@ -22,6 +23,13 @@ describe("the token of an issue", () => {
     assert.equal(await seals([OLD]).open(sealed, aKey("other"), "1"), undefined);
     assert.equal(await seals([OLD], "theirs").open(sealed, KEY, "1"), undefined);
     assert.equal(await seals([OLD]).open(sealed.slice(4), KEY, "1"), undefined);
+  });
+
+  it("is none that was sealed for another purpose with the same key", async () => {
+    const options = { keys: async () => [OLD], installation: "ours", randomBytes };
+    const other = (await lazySealer(options)()).seal(TOKEN.reveal(), JSON.stringify(["ours", KEY, "1"])).text;
+    assert.equal(await tokenSeals(options).open(other, KEY, "1"), undefined);
+    assert.equal(await tokenSeals(options).open(await tokenSeals(options).seal(TOKEN, KEY, "1"), KEY, "0"), undefined);
   });
 
   it("is opened with a former key, and sealed with the first one", async () => {

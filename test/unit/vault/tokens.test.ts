@@ -177,6 +177,23 @@ describe("tokens of Vault", () => {
     assert.equal(textOf(await one.token({ identity: ONE }, forever)), "one-1");
   });
 
+  it("are asked for again by who joined a login that was refused, and has seen a change since it began", async () => {
+    const { process, world } = aVault();
+    const gate = Promise.withResolvers<void>();
+    world.gate = gate.promise;
+    let refusals = 1;
+    Object.defineProperty(world, "refusesLogins", { get: () => refusals-- > 0 });
+    const one = process();
+    const first = assert.rejects(one.token({ identity: ONE }, forever), { code: "VAULT_LOGIN_REFUSED" });
+    world.now = START + SECOND_MS;
+    const second = one.token({ identity: ONE, since: world.now }, forever);
+    await settled();
+    gate.resolve();
+    await first;
+    assert.equal(textOf(await second), "one-1");
+    assert.equal(world.count("login"), 2);
+  });
+
   it("are got for those who still wait when another one gives up, and ended when nobody waits", async () => {
     const { process, world } = aVault();
     let open = () => {};
@@ -227,6 +244,17 @@ describe("a token that Vault answers 403 to", () => {
     // Whoever still had the old one takes what there is.
     assert.equal(textOf(await one.replacement({ identity: ONE }, { token, isSecond: false }, forever)), "one-2");
     assert.equal(world.logins, 2);
+  });
+
+  it("costs one of its few uses more, for the look at whether it has ended", async () => {
+    const { process, world } = aVault();
+    world.grant.num_uses = 3;
+    const one = process();
+    const token = await one.token({ identity: ONE }, forever);
+    assert.equal(await one.replacement({ identity: ONE }, { token, isSecond: false }, forever), undefined);
+    assert.equal(world.count("lookup-self"), 1);
+    const next = [await one.token({ identity: ONE }, forever), await one.token({ identity: ONE }, forever)];
+    assert.deepEqual(next.map(textOf), ["one-1", "one-2"]);
   });
 
   it("is replaced however young it is for who asked since it was obtained", async () => {
@@ -346,5 +374,89 @@ describe("tokens of Vault that processes share", () => {
     await process(cache).end({ ...kept, by: next }, forever);
     assert.deepEqual([...ended], ["one-1"]);
     assert.deepEqual(await process(cache).kept(), []);
+  });
+
+  it("are taken from another process that prolonged them, and not prolonged twice", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { process, world } = aVault();
+    const cache = cacheOf(store, () => world.now);
+    const [one, other] = [process(cache), process(cache)];
+    const token = await one.token({ identity: ONE, by: BY }, forever);
+    await other.token({ identity: ONE, by: BY }, forever);
+    const prolonged = async (by: typeof one) => {
+      await by.token({ identity: ONE, by: BY }, forever);
+      for (let turn = 0; turn < 5; turn++) await settled();
+      return (await by.token({ identity: ONE, by: BY }, forever)).endsAt;
+    };
+    world.now = token.renewAt;
+    const endsAt = await prolonged(one);
+    assert.ok(endsAt > token.endsAt);
+    world.now += SECOND_MS;
+    assert.equal(await prolonged(other), endsAt);
+    assert.equal(world.count("renew-self"), 1);
+    world.now += HOUR_MS;
+    await one.token({ identity: ONE, by: BY }, forever);
+    assert.equal(world.logins, 2);
+  });
+
+  it("are not lost when the store has none: the process names its own, moves them, and ends them", async () => {
+    const { process, world, ended } = aVault();
+    for (const cache of [undefined, cacheOf(openSqliteStore({ path: ":memory:" }), () => world.now)]) {
+      ended.clear();
+      const one = process(cache && { ...cache, keep: async () => undefined });
+      const held = textOf(await one.token({ identity: ONE, by: BY }, forever));
+      await one.token({ identity: OTHER }, forever);
+      const [kept, ...more] = await one.kept("cluster:east");
+      assert.ok(kept);
+      assert.deepEqual(
+        [kept, more],
+        [{ id: "one", scope: "cluster:east", by: BY, circuit: "vault:https://vault.example" }, []],
+        "one for no sync is nobody's",
+      );
+      assert.deepEqual([await one.kept("cluster:west"), await one.kept()], [[], [kept]]);
+      await one.keepFor(kept, aKey("web"));
+      assert.equal((await one.kept())[0]?.by, aKey("web"));
+      await one.end(kept, forever);
+      assert.deepEqual([...ended], [held]);
+      assert.deepEqual(await one.kept(), []);
+      await one.keepFor(kept, BY);
+      await one.end(kept, forever);
+      assert.deepEqual(await one.kept(), [], "once more is harmless");
+    }
+  });
+
+  it("are named once, and ended once, by the process that holds and has stored one", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { process, world, ended } = aVault();
+    const cache = cacheOf(store, () => world.now);
+    const one = process(cache);
+    await one.token({ identity: ONE, by: BY }, forever);
+    const [kept, ...more] = await one.kept();
+    assert.ok(kept);
+    assert.deepEqual(more, []);
+    await one.end(kept, forever);
+    assert.deepEqual([...ended], ["one-1"]);
+    assert.equal(world.count("revoke-self"), 1);
+    assert.equal(textOf(await one.token({ identity: ONE, by: BY }, forever)), "one-2", "it is not used any more");
+  });
+
+  it("are ended both where the process holds another one than is stored", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { process, world, ended } = aVault();
+    const cache = cacheOf(store, () => world.now);
+    await process(cache).token({ identity: ONE, by: BY }, forever);
+    const other = process({ ...cache, find: async () => undefined, keep: async () => undefined });
+    await other.token({ identity: ONE, by: BY }, forever);
+    const apart = process(cache);
+    const mine = { ...cache };
+    const holder = process(mine);
+    mine.find = async () => undefined;
+    mine.keep = async () => undefined;
+    await holder.token({ identity: ONE, by: BY }, forever);
+    mine.find = cache.find;
+    const [kept] = await apart.kept();
+    assert.deepEqual(await holder.kept(), [kept], "the same identity is named once");
+    await holder.end(kept ?? assert.fail(), forever);
+    assert.deepEqual([...ended].sort(), ["one-1", "one-3"]);
   });
 });

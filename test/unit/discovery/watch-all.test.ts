@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { DiscoveryDeps } from "../../../lib/discovery/deps.ts";
+import type { EventHandler } from "../../../lib/discovery/event-handlers.ts";
+import type { Progress } from "../../../lib/discovery/list-and-watch.ts";
+import { rowBudget } from "../../../lib/discovery/row-budget.ts";
+import { watchAll } from "../../../lib/discovery/watch-all.ts";
+import type { WatchTarget } from "../../../lib/discovery/watch-targets.ts";
+import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
+import { type KindRef, VAULT_AUTH, VAULT_DYNAMIC_SECRET, VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
+import { aCluster } from "../../builders.ts";
+import { QUIET } from "../aws/records.ts";
+
+const START = Date.UTC(2030, 0, 1);
+const LISTED = { items: [], resourceVersion: "7" };
+const KINDS = [VAULT_AUTH, VAULT_STATIC_SECRET, VAULT_DYNAMIC_SECRET];
+
+/** What a cluster answers to lists of a kind, in turn, the last one again and again; a code is thrown. */
+type Lists = Readonly<Record<string, readonly ("served" | "not served" | ErrorCode)[]>>;
+
+/** Watches three kinds for a minute, or only lists them; watches end at once when `cut` names their kind. */
+async function scene({ lists = {}, seconds = 60, cut }: { lists?: Lists; seconds?: number; cut?: string }) {
+  let now = START;
+  const done: string[] = [];
+  const asleep = new Set<{ readonly until: number; readonly wake: () => void }>();
+  const asked: Record<string, number> = {};
+  const deps = {
+    ...{ clock: () => now, log: QUIET, metrics: { count: () => undefined } },
+    leases: { referencesOf: async () => [], byCluster: async () => [] },
+    clusters: {
+      async list(_cluster: string, { kind }: KindRef) {
+        const at = asked[kind] ?? 0;
+        asked[kind] = at + 1;
+        done.push(`list ${kind} at ${(now - START) / 1_000}`);
+        const answers = lists[kind] ?? ["served"];
+        const answer = answers[Math.min(at, answers.length - 1)] ?? "served";
+        if (answer === "served") return LISTED;
+        if (answer === "not served") return undefined;
+        throw new SyncError(answer, "no");
+      },
+      async *watch(
+        _cluster: string,
+        { kind }: KindRef,
+        _options: object,
+        since: { seconds: number },
+        signal: AbortSignal,
+      ) {
+        done.push(`watch ${kind} for ${since.seconds}`);
+        if (kind !== cut) await sleep(since.seconds * 1_000, signal);
+        done.push(`end ${kind} at ${(now - START) / 1_000}`);
+        yield* [];
+      },
+    },
+  } as unknown as DiscoveryDeps;
+  const sleep = (ms: number, signal: AbortSignal) =>
+    new Promise<void>((resolve) => {
+      if (signal.aborted) return resolve();
+      const sleeper = { until: now + ms, wake: resolve };
+      asleep.add(sleeper);
+      signal.addEventListener("abort", () => {
+        asleep.delete(sleeper);
+        resolve();
+      });
+    });
+  const handler = {
+    list: () => ({ page: async () => undefined, end: async () => undefined }),
+    notServed: async () => undefined,
+  } as unknown as EventHandler;
+  const targets = KINDS.map(
+    (kind): WatchTarget => ({
+      ...{ isReference: kind === VAULT_AUTH, name: kind.kind, kind, options: { metadataOnly: false }, handler },
+    }),
+  );
+  const progress: Record<string, Progress> = {};
+  let listed = 0;
+  const options = {
+    ...{ seconds, againMs: 0, probeRevision: false, acceptMissing: false, sleep },
+    onListed: () => {
+      listed += 1;
+    },
+  };
+  const input = {
+    ...{ cursors: {}, budget: rowBudget(deps, "east", undefined) },
+    onProgress: (name: string, next: Progress) => {
+      progress[name] = next;
+    },
+  };
+  let isOver = false;
+  const all = watchAll(deps, aCluster(), targets, input, options, new AbortController().signal).finally(() => {
+    isOver = true;
+  });
+  const turn = () => new Promise((resolve) => setTimeout(resolve));
+  for (let idle = 0; !isOver && idle < 3; ) {
+    await turn();
+    const [next] = [...asleep].sort((one, other) => one.until - other.until);
+    if (next !== undefined) asleep.delete(next);
+    idle = next === undefined ? idle + 1 : 0;
+    now = Math.max(now, next?.until ?? now);
+    next?.wake();
+  }
+  await all;
+  return { done, progress, listed, elapsed: (now - START) / 1_000 };
+}
+
+const of = (done: readonly string[], what: string) => done.filter((one) => one.startsWith(what));
+
+describe("the kinds of a cluster", () => {
+  it("are listed, references before what names them, and watched to the end of the time", async () => {
+    const { done, progress, listed } = await scene({});
+    assert.equal(of(done, "list")[0], "list VaultAuth at 0");
+    assert.deepEqual(of(done, "watch").sort(), KINDS.map(({ kind }) => `watch ${kind} for 60`).sort());
+    assert.deepEqual(
+      of(done, "end"),
+      KINDS.map(({ kind }) => `end ${kind} at 60`),
+    );
+    assert.equal(progress.VaultStaticSecret?.cursor?.resourceVersion, "7");
+    assert.equal(listed, 1);
+  });
+
+  it("are listed and no more without time", async () => {
+    const { done, elapsed } = await scene({ seconds: 0 });
+    assert.deepEqual([of(done, "list").length, of(done, "watch"), elapsed], [3, [], 0]);
+  });
+
+  it("are tried again each 5 s while they are not served or not readable, and watched for the rest of the time", async () => {
+    for (const answer of ["not served", "KUBE_DENIED"] as const) {
+      const { done, listed } = await scene({ lists: { VaultStaticSecret: [answer, answer, "served"] } });
+      assert.deepEqual(
+        of(done, "list VaultStaticSecret"),
+        [0, 5, 10].map((at) => `list VaultStaticSecret at ${at}`),
+      );
+      assert.deepEqual(of(done, "watch VaultStaticSecret"), ["watch VaultStaticSecret for 50"]);
+      assert.equal(listed, 1);
+    }
+  });
+
+  it("are tried again up to the end of the time, and not after it", async () => {
+    const { done, progress, elapsed } = await scene({ seconds: 12, lists: { VaultStaticSecret: ["KUBE_DENIED"] } });
+    assert.deepEqual(
+      of(done, "list VaultStaticSecret"),
+      [0, 5, 10].map((at) => `list VaultStaticSecret at ${at}`),
+    );
+    assert.deepEqual([progress.VaultStaticSecret?.error?.code, elapsed <= 15], ["KUBE_DENIED", true]);
+  });
+
+  it("are left together when the cluster is out of reach, or another pass has it", async () => {
+    for (const code of ["KUBE_UNREACHABLE", "LEASE_LOST"] as const) {
+      const { done, elapsed } = await scene({ lists: { VaultStaticSecret: [code] } });
+      assert.deepEqual([of(done, "list VaultStaticSecret").length, elapsed < 1], [1, true], code);
+    }
+  });
+
+  it("are left together a second after one watch is cut, so that the next pass has all of them", async () => {
+    const { done, elapsed } = await scene({ cut: "VaultStaticSecret" });
+    assert.equal(elapsed, 1);
+    assert.deepEqual(
+      of(done, "end").sort(),
+      ["VaultAuth at 1", "VaultDynamicSecret at 1", "VaultStaticSecret at 0"].map((one) => `end ${one}`),
+    );
+  });
+});
