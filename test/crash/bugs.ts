@@ -41,7 +41,7 @@ export const BUGS: Readonly<Record<string, Bug & Where>> = {
     first: 20,
   },
   "forgotten-by-deletion": {
-    what: "a clean-up forgets what is in Vault when its first attempt is lost",
+    what: "a clean-up forgets what is in Vault",
     file: "lib/reconcile/duties.ts",
     from: "claim.note({ issues: ending });\n  await endDue(deps, claim, undefined, signal);",
     to: "claim.note({ issues: [] });\n  await endDue(deps, claim, undefined, signal);",
