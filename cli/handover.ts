@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { destination } from "pino";
 import { systemClock } from "../lib/clock.ts";
+import { accessTo, notInFleet } from "../lib/connect/ways.ts";
 import { InputError, SyncError } from "../lib/errors.ts";
-import { connectionOf, notInFleet } from "../lib/fleet/connect.ts";
+import { folderFiles } from "../lib/fleet/files.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { clusterClients } from "../lib/kubernetes/cluster-client.ts";
@@ -45,13 +46,14 @@ export async function handoverCommand(flags: HandoverFlags): Promise<number> {
   const clusters = chosen(fleet, flags.cluster);
   const byName = new Map(clusters.map((cluster) => [cluster.name, cluster]));
   const log = jsonLog("error", destination({ fd: 2, sync: true }));
+  const files = folderFiles(folder);
   const clients = clusterClients({
     clock: systemClock,
     log,
     resolve: (name) => {
       const cluster = byName.get(name);
       if (!cluster) throw notInFleet(name);
-      return connectionOf(cluster, folder);
+      return accessTo(cluster, { files, clock: systemClock });
     },
   });
   const deps = { ...kubernetesApis({ clients, clock: systemClock, log }), clock: systemClock };

@@ -1,12 +1,13 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { destination } from "pino";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
+import { accessTo, notInFleet } from "../lib/connect/ways.ts";
 import { digestKey } from "../lib/digest.ts";
 import { releaseDeparted } from "../lib/discovery/starting-point.ts";
 import { type Surveyed, survey } from "../lib/discovery/survey.ts";
-import { connectionOf, notInFleet } from "../lib/fleet/connect.ts";
+import { folderFiles } from "../lib/fleet/files.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
-import { readFleet, textIn } from "../lib/fleet/read-fleet.ts";
+import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
 import { KINDS } from "../lib/kinds/registry.ts";
@@ -87,7 +88,7 @@ function clientsOf(byName: ReadonlyMap<string, FleetCluster>, folder: string): C
     resolve: (name) => {
       const cluster = byName.get(name);
       if (!cluster) throw notInFleet(name);
-      return connectionOf(cluster, folder);
+      return accessTo(cluster, { files: folderFiles(folder), clock: systemClock });
     },
   });
 }
@@ -121,7 +122,7 @@ function readOnlyApis(
   };
   const resources: ResourceApi = { get: apis.resources.get, ...NO_WRITES };
   const templates = goTemplates();
-  const anchors = trustAnchors(() => fleet.vaults, textIn(folder));
+  const anchors = trustAnchors(() => fleet.vaults, folderFiles(folder));
   const ca = caCache({ credentials: apis.credentials, clock, anchors });
   const discovery = {
     ...{ leases, clusters: apis.clusters, resources, installation, clock, log: silent },

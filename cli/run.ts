@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
+import { accessTo, notInFleet } from "../lib/connect/ways.ts";
 import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
 import { InputError, type SyncError } from "../lib/errors.ts";
+import { folderFiles } from "../lib/fleet/files.ts";
 import type { Fleet } from "../lib/fleet/fleet.ts";
-import { readFleet, textIn } from "../lib/fleet/read-fleet.ts";
+import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { type WatchedFleet, watchedFleet } from "../lib/fleet/watched-fleet.ts";
 import { rowsWithIssues } from "../lib/issues/rows-with-issues.ts";
@@ -66,7 +68,16 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const owed = rolloutsOwed(counted.registry);
   const held = issuesHeld(counted.registry);
   const fleet = watchedFleet({ path: flags.fleet, read, clock, sleep, log, metrics });
-  const clients = clusterClients({ clock, log, resolve: (name) => fleet.access(name) });
+  const files = folderFiles(read.folder);
+  const clients = clusterClients({
+    clock,
+    log,
+    resolve(name) {
+      const cluster = fleet.find(name);
+      if (cluster === undefined) throw notInFleet(name);
+      return accessTo(cluster, { files, clock });
+    },
+  });
   const apis = kubernetesApis({ clients, clock, log });
   const cache = await tokenCacheOf(dataDir, store, log);
   const reachOf = reachOfFleet(fleet.current);
@@ -83,7 +94,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       ...apis,
       templates,
       fleet: (name) => fleet.find(name),
-      anchors: trustAnchors(() => fleet.current().vaults, textIn(read.folder)),
+      anchors: trustAnchors(() => fleet.current().vaults, files),
       digestKey: dataDir.digestKey,
       installation: dataDir.installation,
       clock,

@@ -28,6 +28,7 @@ export const LAYERS: readonly Layer[] = [
     apart: true,
     knows: ["util", "root", "ports"],
   },
+  { name: "connect", folders: ["lib/connect"], knows: ["util", "root", "ports", "adapters"] },
   { name: "engine", folders: ["lib/embedded"], knows: ["util", "root", "ports", "pure", "core"] },
   { name: "entries", folders: ["functions", "cli"] },
 ];

@@ -1,4 +1,4 @@
-import { notInFleet } from "../../lib/fleet/connect.ts";
+import { accessTo, notInFleet } from "../../lib/connect/ways.ts";
 import type { Fleet, FleetCluster } from "../../lib/fleet/fleet.ts";
 import { reachOfFleet, trustAnchors } from "../../lib/fleet/vaults.ts";
 import { clusterClients } from "../../lib/kubernetes/cluster-client.ts";
@@ -27,14 +27,14 @@ export function clustersOf({ clock, log, fleet }: Base): Clusters {
     resolve: (name) => {
       const cluster = byName.get(name);
       if (cluster === undefined) throw notInFleet(name);
-      return fleet.access(cluster);
+      return accessTo(cluster, { files: fleet.files, clock });
     },
   });
   return {
     ...kubernetesApis({ clients, clock, log }),
     fleet: (name) => byName.get(name),
     reachOf: (cluster) => reachOf(cluster),
-    anchors: trustAnchors(() => vaults, fleet.text),
+    anchors: trustAnchors(() => vaults, fleet.files),
     async refresh() {
       const found = await fleet.current();
       byName = new Map(found.clusters.map((cluster) => [cluster.name, cluster]));

@@ -1,3 +1,5 @@
+import { dirname, resolve } from "node:path";
+import { type Bucket, bucketFiles, folderFiles } from "../../lib/fleet/files.ts";
 import type { FleetSource, RemoteFleetOptions } from "../../lib/fleet/fleet-source.ts";
 import type { Config } from "./config.ts";
 import { REQUESTS } from "./requests.ts";
@@ -9,27 +11,30 @@ export function fleetOf(
   forcePathStyle: boolean,
 ): FleetSource {
   const [, bucket, key] = /^s3:\/\/([^/]+)\/(.+)$/.exec(fleet) ?? [];
-  return whenAsked(async () => {
-    const { packagedFleet, remoteFleet } = await import("../../lib/fleet/fleet-source.ts");
-    if (bucket === undefined || key === undefined) return packagedFleet(fleet);
-    const [{ S3Client }, { s3Objects }] = await Promise.all([
-      import("@aws-sdk/client-s3"),
-      import("../../lib/aws/s3-objects.ts"),
-    ]);
-    const client = new S3Client({ requestHandler: REQUESTS, forcePathStyle });
-    return remoteFleet({ bucket, key, read: s3Objects({ client, bucket }), ...ports });
-  });
+  if (bucket === undefined || key === undefined) {
+    const packaged = once(async () => (await import("../../lib/fleet/fleet-source.ts")).packagedFleet(fleet));
+    return { current: async () => (await packaged()).current(), files: folderFiles(dirname(resolve(fleet))) };
+  }
+  const reader = once(() => readerOf(bucket, forcePathStyle));
+  const place: Bucket = { bucket, key, read: async (object, tag) => (await reader())(object, tag) };
+  const remote = once(async () =>
+    (await import("../../lib/fleet/fleet-source.ts")).remoteFleet({ ...place, ...ports }),
+  );
+  return { current: async () => (await remote()).current(), files: bucketFiles(place) };
 }
 
-function whenAsked(make: () => Promise<FleetSource>): FleetSource {
-  let made: Promise<FleetSource> | undefined;
-  const source = (): Promise<FleetSource> => {
+async function readerOf(bucket: string, forcePathStyle: boolean): Promise<Bucket["read"]> {
+  const [{ S3Client }, { s3Objects }] = await Promise.all([
+    import("@aws-sdk/client-s3"),
+    import("../../lib/aws/s3-objects.ts"),
+  ]);
+  return s3Objects({ client: new S3Client({ requestHandler: REQUESTS, forcePathStyle }), bucket });
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
     made ??= make();
     return made;
-  };
-  return {
-    current: async () => (await source()).current(),
-    access: async (cluster) => (await source()).access(cluster),
-    text: async (path) => (await source()).text(path),
   };
 }

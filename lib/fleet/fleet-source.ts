@@ -1,11 +1,11 @@
+import { dirname, resolve } from "node:path";
 import { type Clock, type EpochMs, MINUTE_MS } from "../clock.ts";
 import { InputError } from "../errors.ts";
+import type { FleetFiles } from "../ports/fleet-files.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
-import type { ReadObject } from "../util/read-object.ts";
-import { type ClusterAccess, connectionOf } from "./connect.ts";
-import { type Fleet, type FleetCluster, parseFleet } from "./fleet.ts";
-import { readFleet, textIn } from "./read-fleet.ts";
-import { remoteAccess, remoteText } from "./remote-access.ts";
+import { type Bucket, bucketFiles, folderFiles } from "./files.ts";
+import { type Fleet, parseFleet } from "./fleet.ts";
+import { readFleet } from "./read-fleet.ts";
 
 /** The maximum delay until a changed fleet object is noticed. */
 const FRESH_MS = MINUTE_MS / 2;
@@ -13,10 +13,7 @@ const FRESH_MS = MINUTE_MS / 2;
 export interface FleetSource {
   /** The current fleet, or the last readable one. Throws an InputError when it was never readable. */
   current(): Promise<Fleet>;
-  /** How to reach a cluster of this fleet. */
-  access(cluster: FleetCluster): Promise<ClusterAccess>;
-  /** The content of a file that fleet.yaml names by this path. */
-  text(path: string): Promise<string>;
+  readonly files: FleetFiles;
 }
 
 /** A fleet.yaml in this file system, read once because it is part of the package. */
@@ -33,16 +30,11 @@ export function packagedFleet(path: string): FleetSource {
   };
   return {
     current: async () => (await once()).fleet,
-    access: async (cluster) => connectionOf(cluster, (await once()).folder),
-    text: async (path) => textIn((await once()).folder)(path),
+    files: folderFiles(dirname(resolve(path))),
   };
 }
 
-export interface RemoteFleetOptions {
-  /** The bucket's name, for messages. */
-  readonly bucket: string;
-  readonly key: string;
-  readonly read: ReadObject;
+export interface RemoteFleetOptions extends Bucket {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -75,7 +67,6 @@ export function remoteFleet(options: RemoteFleetOptions): FleetSource {
         return known.fleet;
       }
     },
-    access: (cluster) => remoteAccess({ cluster, bucket, fleetKey: key, read, clock }),
-    text: (path) => remoteText({ bucket, fleetKey: key, read }, path),
+    files: bucketFiles(options),
   };
 }

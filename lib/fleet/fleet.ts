@@ -3,27 +3,14 @@ import type { z } from "zod";
 import { InputError } from "../errors.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import { type Complaint, complaintsOf, pathText, valueAt } from "../util/complaints.ts";
+import { type Connect, connectComplaints } from "./connect-schema.ts";
 import { suggestion } from "./known-fields.ts";
 import { type NamedVault, namedVaults } from "./named-vaults.ts";
 import { lineAt } from "./positions.ts";
-import { fleetSchema, LATER } from "./schema.ts";
+import { fleetSchema } from "./schema.ts";
 import { repeatedNames, vaultComplaints } from "./vault-complaints.ts";
 
-/** How to reach one cluster, by fleet.yaml. */
-export interface Connect {
-  readonly kubeconfig?: { readonly path: string; readonly context?: string };
-  readonly server?: {
-    readonly url: string;
-    readonly caFile?: string;
-    readonly caData?: string;
-    readonly serverName?: string;
-    readonly insecure: boolean;
-    readonly tokenFile?: string;
-    readonly clientCertFile?: string;
-    readonly clientKeyFile?: string;
-  };
-}
-
+/** A cluster of fleet.yaml, with the way to reach it. */
 export interface FleetCluster extends ClusterSettings {
   readonly connect: Connect;
 }
@@ -58,39 +45,6 @@ function syntaxComplaints(document: Document, lines: LineCounter): readonly Plac
 
 function items(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
-}
-
-function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-const WAYS = ["kubeconfig", "server", ...Object.keys(LATER)];
-
-function connectComplaints(connect: unknown, path: readonly PropertyKey[]): readonly Complaint[] {
-  if (!isMap(connect)) return [];
-  const ways = Object.keys(connect).filter((way) => WAYS.includes(way));
-  if (ways.length !== 1) return [{ path, message: `must have exactly one of ${WAYS.join(", ")}` }];
-  const [way = ""] = ways;
-  if (way in LATER) {
-    return [{ path: [...path, way], message: "comes with a later version: use kubeconfig or server until then" }];
-  }
-  return way === "server" ? serverComplaints(connect.server, [...path, "server"]) : [];
-}
-
-function serverComplaints(server: unknown, path: readonly PropertyKey[]): readonly Complaint[] {
-  if (!isMap(server)) return [];
-  const { url, caFile, caData, insecure, tokenFile, clientCertFile, clientKeyFile } = server;
-  const isPlain = typeof url === "string" && url.toLowerCase().startsWith("http://");
-  return [
-    ...(isPlain && insecure !== true ? [{ path: [...path, "url"], message: "must begin with https://" }] : []),
-    ...(caFile !== undefined && caData !== undefined ? [{ path, message: "must have one of caFile and caData" }] : []),
-    ...((clientCertFile === undefined) !== (clientKeyFile === undefined)
-      ? [{ path, message: "must have both of clientCertFile and clientKeyFile, or neither" }]
-      : []),
-    ...(tokenFile === undefined && clientCertFile === undefined
-      ? [{ path, message: "must have a tokenFile, or a clientCertFile and a clientKeyFile" }]
-      : []),
-  ];
 }
 
 /** Complaints that concern several fields. */

@@ -12,8 +12,3 @@ export async function readFleet(path: string): Promise<{ readonly fleet: Fleet; 
   });
   return { fleet: parseFleet(text, path), folder: dirname(resolve(path)) };
 }
-
-/** Reads files by their paths in fleet.yaml, relative to its folder. */
-export function textIn(folder: string): (path: string) => Promise<string> {
-  return (path) => boundedFile(resolve(folder, path));
-}

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { labelProblem } from "../names.ts";
-import { baseUrl, dnsLabel, path, problemCheck } from "./checks.ts";
+import { dnsLabel, problemCheck } from "./checks.ts";
+import { connect } from "./connect-schema.ts";
 import { clusterVault, vaultAddresses, vaults } from "./vault-schema.ts";
 
 /** The schema of fleet.yaml, for the parser and, as JSON Schema, for editors. */
@@ -22,49 +23,6 @@ const labels = z
     }
   })
   .default({});
-
-const kubeconfig = z
-  .strictObject({
-    path: path("A kubeconfig."),
-    context: z.string().min(1).exactOptional().describe("Context in the kubeconfig. Not set: its current context."),
-  })
-  .describe("A kubeconfig, as for kubectl.");
-
-const server = z
-  .strictObject({
-    url: z.string().check(baseUrl).describe("URL of the API server."),
-    caFile: path("CA certificates of the API server, as PEM.").exactOptional(),
-    caData: z
-      .base64({ error: "must be base64", abort: true })
-      .refine((text) => atob(text).includes("-----BEGIN CERTIFICATE-----"), "must hold a PEM certificate")
-      .exactOptional()
-      .describe("CA certificates of the API server, as base64 of PEM."),
-    serverName: z.string().min(1).exactOptional().describe("Name in the API server's certificate."),
-    insecure: z.boolean().default(false).describe("Accept any certificate of the API server."),
-    tokenFile: path("Token for the login, read again when it changed.").exactOptional(),
-    clientCertFile: path("Client certificate for the login, as PEM.").exactOptional(),
-    clientKeyFile: path("Key of the client certificate, as PEM.").exactOptional(),
-  })
-  .describe("An API server by its address.");
-
-const later = z.looseObject({});
-
-/** Ways to connect that later versions support. */
-export const LATER = {
-  eks: later.describe("An EKS cluster. Not supported yet."),
-  vaultKubernetes: later.describe("A token from Vault's Kubernetes secrets engine. Not supported yet."),
-  argocd: later.describe("A cluster Secret of Argo CD. Not supported yet."),
-} as const;
-
-const connect = z
-  .strictObject({
-    kubeconfig: kubeconfig.exactOptional(),
-    server: server.exactOptional(),
-    eks: LATER.eks.exactOptional(),
-    vaultKubernetes: LATER.vaultKubernetes.exactOptional(),
-    argocd: LATER.argocd.exactOptional(),
-  })
-  .describe("How to reach the cluster: exactly one of these.");
 
 const namespaces = z
   .strictObject({

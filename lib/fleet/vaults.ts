@@ -1,4 +1,5 @@
 import { SyncError } from "../errors.ts";
+import type { FleetFiles } from "../ports/fleet-files.ts";
 import type { FleetVault, TrustAnchors } from "../ports/fleet-vault.ts";
 import { normalAddress } from "../vault-address.ts";
 import { NOTHING_NAMED, type ReachOf, type VaultReach } from "../vault-reach.ts";
@@ -37,19 +38,15 @@ function reachIn({ clusters, vaults }: Fleet): ReachOf {
   return (cluster) => byName.get(cluster ?? "") ?? others;
 }
 
-/** Reads the CA files of the fleet's Vaults. `readText` takes a path as written in fleet.yaml. */
-export function trustAnchors(
-  vaults: () => readonly FleetVault[],
-  readText: (path: string) => Promise<string>,
-): TrustAnchors {
+/** Reads the CA files of the fleet's Vaults. */
+export function trustAnchors(vaults: () => readonly FleetVault[], files: FleetFiles): TrustAnchors {
   return async (name) => {
     const path = vaults().find((vault) => vault.name === name)?.caFile;
     if (path === undefined)
       throw new SyncError("REFERENCE_INVALID", `Vault ${name} no longer has a caFile in fleet.yaml`);
-    const pem = await readText(path).catch((error: NodeJS.ErrnoException) => {
-      if (error instanceof SyncError) throw error;
-      const message = `caFile ${path} of Vault ${name} in fleet.yaml can't be read (${error.code ?? error.name})`;
-      throw new SyncError("REFERENCE_INVALID", message);
+    const pem = await files.text(path).catch((error: unknown) => {
+      const why = error instanceof SyncError ? error.message : "unknown";
+      throw new SyncError("REFERENCE_INVALID", `caFile ${path} of Vault ${name} in fleet.yaml: ${why}`);
     });
     if (pem.includes("-----BEGIN CERTIFICATE-----")) return pem;
     throw new SyncError("REFERENCE_INVALID", `caFile ${path} of Vault ${name} in fleet.yaml holds no PEM certificate`);

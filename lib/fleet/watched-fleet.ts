@@ -3,7 +3,6 @@ import { isDeepStrictEqual } from "node:util";
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { InputError, SyncError } from "../errors.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
-import { type ClusterAccess, connectionOf } from "./connect.ts";
 import type { Fleet, FleetCluster } from "./fleet.ts";
 import { readFleet } from "./read-fleet.ts";
 
@@ -18,8 +17,6 @@ const AGAIN_MS = MINUTE_MS;
 export interface WatchedFleet {
   current(): Fleet;
   find(name: string): FleetCluster | undefined;
-  /** How to reach a cluster of the fleet; throws REFERENCE_INVALID when it is no longer there. */
-  access(name: string): ClusterAccess;
   /** Makes the watch read the file again now, changed or not. */
   ask(): void;
   /** Passes on each new fleet until the signal. A broken file is logged, and the fleet stays. */
@@ -42,7 +39,6 @@ export interface WatchedFleetOptions {
 
 export function watchedFleet(options: WatchedFleetOptions): WatchedFleet {
   const { path, clock, sleep, read } = options;
-  const { folder } = read;
   let current = byNameOf(read.fleet);
   /** The applied fleet: `current` is ahead of it while a change is being applied, or failed. */
   let taken = read.fleet;
@@ -78,11 +74,6 @@ export function watchedFleet(options: WatchedFleetOptions): WatchedFleet {
   return {
     current: () => current.fleet,
     find: (name) => current.byName.get(name),
-    access(name) {
-      const cluster = current.byName.get(name);
-      if (cluster === undefined) throw new SyncError("REFERENCE_INVALID", `cluster ${name} is not in ${path}`);
-      return connectionOf(cluster, folder);
-    },
     ask() {
       isAsked = true;
     },

@@ -3,6 +3,7 @@ import type { Dispatcher } from "undici";
 import manifest from "../../package.json" with { type: "json" };
 import { type Clock, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
+import type { ClusterAccess } from "../ports/cluster-access.ts";
 import type { Log } from "../ports/telemetry.ts";
 import { BodyTooLarge, boundedBody, sizeText } from "../util/bounded-body.ts";
 import { codeOf } from "../util/error-code.ts";
@@ -11,7 +12,6 @@ import { type WholeAnswer, wholeAnswer } from "../util/whole-answer.ts";
 import type { Connection } from "./connection.ts";
 import { LineTooLong, linesOf } from "./json-lines.ts";
 import { type KubeCall, MAX_OBJECT_BYTES, maxBytesOf, methodOf, objectOf, pathOf } from "./kube-call.ts";
-import type { ClusterAccess } from "./kube-config.ts";
 import { connectionFailure, refusalOf } from "./kube-errors.ts";
 import { failureOf, type KubeFailure } from "./kube-failure.ts";
 import { orAborted } from "./or-aborted.ts";
@@ -19,8 +19,6 @@ import { LINE_COST, type Pace, pace } from "./pace.ts";
 import { type RequestCounts, requestCounts } from "./request-counts.ts";
 import { sessions } from "./sessions.ts";
 import { isShape, type Shape } from "./shapes.ts";
-
-export type { ClusterAccess } from "./kube-config.ts";
 
 /** Below the 10 s that callers allow a call, so that a silent cluster is KUBE_UNREACHABLE and not only late. */
 const TIMEOUT_MS = 8 * SECOND_MS;

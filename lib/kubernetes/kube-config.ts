@@ -1,20 +1,12 @@
 import { dirname, isAbsolute, join } from "node:path";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { parse } from "yaml";
-import type { EpochMs } from "../clock.ts";
 import { SyncError } from "../errors.ts";
+import type { ClusterAccess } from "../ports/cluster-access.ts";
 import { BodyTooLarge } from "../util/bounded-body.ts";
 import { boundedFile } from "../util/bounded-file.ts";
 import { codeOf } from "../util/error-code.ts";
 import { isShape, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
-
-/** How to reach one cluster: a kubeconfig as text or file, and its context (missing: the current one). */
-export interface ClusterAccess {
-  readonly kubeConfig: { readonly text: string } | { readonly path: string };
-  readonly context?: string;
-  /** When the credentials expire: they are fetched again before that. */
-  readonly expiresAt?: EpochMs;
-}
 
 /** Reads a kubeconfig as kubectl does. Ignores KUBECONFIG, the home folder and the pod's own account. */
 export async function loadKubeConfig(cluster: string, access: ClusterAccess): Promise<KubeConfig> {

@@ -1,9 +1,10 @@
 import type { KubeConfig } from "@kubernetes/client-node";
 import { type Clock, type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
+import type { ClusterAccess } from "../ports/cluster-access.ts";
 import type { Log } from "../ports/telemetry.ts";
 import { type Connection, connect } from "./connection.ts";
-import { type ClusterAccess, loadKubeConfig } from "./kube-config.ts";
+import { loadKubeConfig } from "./kube-config.ts";
 
 /** How often token files and certificates are read again; an exec plugin runs again when its token expires. */
 const REREAD_MS = 30 * SECOND_MS;

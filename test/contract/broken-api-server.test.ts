@@ -9,7 +9,7 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HOUR_MS } from "../../lib/clock.ts";
 import { SyncError } from "../../lib/errors.ts";
-import type { ClusterAccess } from "../../lib/kubernetes/cluster-client.ts";
+import type { ClusterAccess } from "../../lib/ports/cluster-access.ts";
 import type { ListOptions, WatchEvent } from "../../lib/ports/clusters.ts";
 import { SECRET, VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { testCa } from "../harness/certificates.ts";

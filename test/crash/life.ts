@@ -3,11 +3,13 @@ import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../../lib/clock.ts";
+import { accessTo, notInFleet } from "../../lib/connect/ways.ts";
 import { described } from "../../lib/described.ts";
 import { digestKey } from "../../lib/digest.ts";
 import { releaseDeparted } from "../../lib/discovery/starting-point.ts";
 import { runWatchPass } from "../../lib/discovery/watch-pass.ts";
-import { readFleet, textIn } from "../../lib/fleet/read-fleet.ts";
+import { folderFiles } from "../../lib/fleet/files.ts";
+import { readFleet } from "../../lib/fleet/read-fleet.ts";
 import { reachOfFleet, trustAnchors } from "../../lib/fleet/vaults.ts";
 import { watchedFleet } from "../../lib/fleet/watched-fleet.ts";
 import { KINDS } from "../../lib/kinds/registry.ts";
@@ -105,7 +107,16 @@ async function wired(place: PointPlace, effect: Effect) {
   const path = fleetPathOf(place);
   const read = await readFleet(path);
   const fleet = watchedFleet({ path, read, clock, sleep, log, metrics: NO_METRICS });
-  const clients = clusterClients({ clock, log, resolve: (name) => fleet.access(name) });
+  const files = folderFiles(read.folder);
+  const clients = clusterClients({
+    clock,
+    log,
+    resolve(name) {
+      const cluster = fleet.find(name);
+      if (cluster === undefined) throw notInFleet(name);
+      return accessTo(cluster, { files, clock });
+    },
+  });
   parts.defer(() => clients.close());
   const apis = kubernetesApis({ clients, clock, log });
   const cache = { ...SEALING, store: withEffects("tokens", opened.tokens, effect) };
@@ -129,7 +140,7 @@ async function wired(place: PointPlace, effect: Effect) {
     clusters: withEffects("clusters", apis.clusters, effect),
     templates,
     fleet: (name) => fleet.find(name),
-    anchors: trustAnchors(() => fleet.current().vaults, textIn(read.folder)),
+    anchors: trustAnchors(() => fleet.current().vaults, files),
     digestKey: KEY,
     installation: SEALING.installation,
     ...{ clock, random: Math.random, log, metrics: NO_METRICS },

@@ -17,6 +17,7 @@ import { keysOf, parseWatchPasses, parseWork } from "../../../lib/aws/envelopes.
 import { s3Objects } from "../../../lib/aws/s3-objects.ts";
 import { sqsWorkQueue } from "../../../lib/aws/work-queue.ts";
 import { SECOND_MS, systemClock } from "../../../lib/clock.ts";
+import { accessTo } from "../../../lib/connect/ways.ts";
 import { type FleetSource, remoteFleet } from "../../../lib/fleet/fleet-source.ts";
 import { aKey } from "../../builders.ts";
 import { type Ministack, startMinistack } from "../../harness/index.ts";
@@ -181,10 +182,10 @@ describe("adapters to AWS", () => {
       ]);
       const source = fleetAt("prod/fleet.yaml");
       const [east, west] = (await source.current()).clusters;
-      const access = await source.access(east ?? assert.fail());
+      const access = await accessTo(east ?? assert.fail(), { files: source.files, clock: () => now });
       assert.deepEqual(access, { kubeConfig: { text: KUBECONFIG }, context: "admin", expiresAt: 300 * SECOND_MS });
-      assert.equal(await source.text("./west-ca.pem"), "ca", "as the CA file of a Vault is read");
-      const { kubeConfig } = await source.access(west ?? assert.fail());
+      assert.equal(await source.files.text("./west-ca.pem"), "ca", "as the CA file of a Vault is read");
+      const { kubeConfig } = await accessTo(west ?? assert.fail(), { files: source.files, clock: () => now });
       assert.match(
         "text" in kubeConfig ? kubeConfig.text : "",
         /certificate-authority-data: Y2E=[\s\S]*token: token\n/,
@@ -214,8 +215,10 @@ describe("adapters to AWS", () => {
       const source = fleetAt("lonely.yaml");
       const [east, out] = (await source.current()).clusters;
       const missing = { code: "REFERENCE_INVALID", message: /there is no object s3:\/\/[^/]+\/clusters\/east\.yaml/ };
-      await assert.rejects(source.access(east ?? assert.fail()), missing);
-      await assert.rejects(source.access(out ?? assert.fail()), { code: "REFERENCE_INVALID" });
+      await assert.rejects(accessTo(east ?? assert.fail(), { files: source.files, clock: () => now }), missing);
+      await assert.rejects(accessTo(out ?? assert.fail(), { files: source.files, clock: () => now }), {
+        code: "REFERENCE_INVALID",
+      });
     });
   });
 });

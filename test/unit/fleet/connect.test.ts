@@ -4,24 +4,30 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { parse } from "yaml";
+import { accessTo } from "../../../lib/connect/ways.ts";
 import { InputError } from "../../../lib/errors.ts";
-import { connectionOf } from "../../../lib/fleet/connect.ts";
+import type { Connect } from "../../../lib/fleet/connect-schema.ts";
+import { folderFiles } from "../../../lib/fleet/files.ts";
 import { readFleet } from "../../../lib/fleet/read-fleet.ts";
 
-describe("connectionOf", () => {
-  it("finds a kubeconfig beside the fleet file", () => {
+/** Access to cluster east, with files in this folder. */
+const access = (connect: Connect, folder: string) =>
+  accessTo({ name: "east", connect }, { files: folderFiles(folder), clock: () => 0 });
+
+describe("access to a cluster", () => {
+  it("finds a kubeconfig beside the fleet file", async () => {
     const connect = { kubeconfig: { path: "./east", context: "admin" } };
-    assert.deepEqual(connectionOf({ name: "east", connect }, "/etc/fleet"), {
+    assert.deepEqual(await access(connect, "/etc/fleet"), {
       kubeConfig: { path: "/etc/fleet/east" },
       context: "admin",
     });
     const absolute = { kubeconfig: { path: "/home/x" } };
-    assert.deepEqual(connectionOf({ name: "east", connect: absolute }, "/etc"), { kubeConfig: { path: "/home/x" } });
+    assert.deepEqual(await access(absolute, "/etc"), { kubeConfig: { path: "/home/x" } });
   });
 
-  it("makes a kubeconfig of a server, whose files are named and not read", () => {
+  it("makes a kubeconfig of a server, whose files are named and not read", async () => {
     const server = { url: "https://a", caFile: "ca.crt", serverName: "api", insecure: false, tokenFile: "/run/token" };
-    const { kubeConfig } = connectionOf({ name: "east", connect: { server } }, "/etc/fleet");
+    const { kubeConfig } = await access({ server }, "/etc/fleet");
     assert.ok("text" in kubeConfig);
     assert.deepEqual(parse(kubeConfig.text), {
       apiVersion: "v1",

@@ -5,9 +5,8 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { HOUR_MS, SECOND_MS } from "../../../lib/clock.ts";
 import { InputError, SyncError } from "../../../lib/errors.ts";
+import { bucketFiles, folderFiles } from "../../../lib/fleet/files.ts";
 import { parseFleet } from "../../../lib/fleet/fleet.ts";
-import { textIn } from "../../../lib/fleet/read-fleet.ts";
-import { remoteText } from "../../../lib/fleet/remote-access.ts";
 import { reachOfFleet, trustAnchors } from "../../../lib/fleet/vaults.ts";
 import type { FleetVault } from "../../../lib/ports/fleet-vault.ts";
 
@@ -160,8 +159,11 @@ describe("the CA file of a Vault", () => {
   it("lies beside fleet.yaml, and is read as it is now", async (t) => {
     const folder = await mkdtemp(join(tmpdir(), "fleet-"));
     t.after(() => rm(folder, { recursive: true }));
-    const anchors = trustAnchors(() => vaults, textIn(folder));
-    await fails(anchors("main", forever), /caFile \.\/ca\.pem of Vault main in fleet\.yaml can't be read \(ENOENT\)/);
+    const anchors = trustAnchors(() => vaults, folderFiles(folder));
+    await fails(
+      anchors("main", forever),
+      /caFile \.\/ca\.pem of Vault main in fleet\.yaml: .*ca\.pem can't be read \(ENOENT\)/,
+    );
     await writeFile(join(folder, "ca.pem"), "nothing");
     await fails(anchors("main", forever), /holds no PEM certificate/);
     await writeFile(join(folder, "ca.pem"), PEM);
@@ -175,20 +177,11 @@ describe("the CA file of a Vault", () => {
       const text = objects.get(key);
       return text === undefined ? undefined : { text, tag: "1" };
     };
-    const place = { bucket: "b", fleetKey: "prod/fleet.yaml", read };
-    assert.equal(
-      await trustAnchors(
-        () => vaults,
-        (path) => remoteText(place, path),
-      )("main", forever),
-      PEM,
-    );
+    const files = bucketFiles({ bucket: "b", key: "prod/fleet.yaml", read });
+    assert.equal(await trustAnchors(() => vaults, files)("main", forever), PEM);
     objects.clear();
-    const gone = trustAnchors(
-      () => vaults,
-      (path) => remoteText(place, path),
-    )("main", forever);
+    const gone = trustAnchors(() => vaults, files)("main", forever);
     await fails(gone, /there is no object s3:\/\/b\/prod\/ca\.pem: upload the file that prod\/fleet\.yaml names/);
-    await fails(remoteText(place, "../../ca.pem"), /there is no object/);
+    await fails(files.text("../../ca.pem"), /there is no object/);
   });
 });

@@ -113,8 +113,8 @@ describe("a fleet.yaml that changes", () => {
     writeFileSync(path, fleetOf("two"));
     await polls(2);
     assert.deepEqual(taken, [["two"]]);
-    assert.throws(() => fleet.access("one"), { code: "REFERENCE_INVALID" });
-    assert.deepEqual(fleet.access("two").kubeConfig, { path: join(path, "..", "two") });
+    assert.equal(fleet.find("one"), undefined);
+    assert.deepEqual(fleet.find("two")?.connect, { kubeconfig: { path: "./two" } });
   });
 
   it("is seen through links that are pointed elsewhere, as in a mounted ConfigMap", async (t) => {

@@ -1,0 +1,16 @@
+import type { Clock } from "../clock.ts";
+import type { ClusterAccess } from "../ports/cluster-access.ts";
+import type { FleetFiles } from "../ports/fleet-files.ts";
+
+/** What the ways need; parts that only some of them need are opened on first use. */
+export interface ConnectDeps {
+  /** The files that fleet.yaml names. */
+  readonly files: FleetFiles;
+  readonly clock: Clock;
+}
+
+/**
+ * How to reach and log in to a cluster. Called for its first request, before `expiresAt`, and once after a 401: fresh
+ * credentials each time. Throws a SyncError that names what is missing; its caller adds the cluster's name.
+ */
+export type Way<C> = (connect: C, deps: ConnectDeps) => Promise<ClusterAccess>;

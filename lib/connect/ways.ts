@@ -1,0 +1,33 @@
+import { SyncError } from "../errors.ts";
+import type { Connect } from "../fleet/connect-schema.ts";
+import type { FleetCluster } from "../fleet/fleet.ts";
+import type { ClusterAccess } from "../ports/cluster-access.ts";
+import { kubeconfig } from "./kubeconfig.ts";
+import { server } from "./server.ts";
+import type { ConnectDeps, Way } from "./way.ts";
+
+/** Every way to connect, by its name in `connect`. */
+export const WAYS: { readonly [W in keyof Required<Connect>]: Way<NonNullable<Connect[W]>> } = { kubeconfig, server };
+
+/** Access to a cluster by the way that its `connect` names. Errors name the cluster. */
+export async function accessTo(
+  cluster: Pick<FleetCluster, "name" | "connect">,
+  deps: ConnectDeps,
+): Promise<ClusterAccess> {
+  for (const [name, way] of Object.entries(WAYS)) {
+    const connect = cluster.connect[name as keyof Connect];
+    if (connect === undefined) continue;
+    try {
+      return await (way as Way<unknown>)(connect, deps);
+    } catch (error) {
+      if (!(error instanceof SyncError)) throw error;
+      throw new SyncError(error.code, `cluster ${cluster.name}: ${error.message}`, { cause: error });
+    }
+  }
+  throw new SyncError("REFERENCE_INVALID", `cluster ${cluster.name} has no way to connect: add one in fleet.yaml`);
+}
+
+/** The error for a request to a cluster that is not, or no longer, in the fleet. */
+export function notInFleet(cluster: string): SyncError {
+  return new SyncError("REFERENCE_INVALID", `cluster ${cluster} is not in the fleet: add it to fleet.yaml`);
+}

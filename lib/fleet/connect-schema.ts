@@ -1,0 +1,111 @@
+import { z } from "zod";
+import type { Complaint } from "../util/complaints.ts";
+import { baseUrl, path } from "./checks.ts";
+
+/** The ways to connect to a cluster, in fleet.yaml: a schema for each, and what it must fulfil beside its types. */
+
+/** How to reach one cluster: exactly one member is present. `lib/connect/ways.ts` says what each of them does. */
+export interface Connect {
+  readonly kubeconfig?: KubeconfigWay;
+  readonly server?: ServerWay;
+}
+
+/** A kubeconfig, as for kubectl. */
+export interface KubeconfigWay {
+  readonly path: string;
+  readonly context?: string;
+}
+
+/** An API server by its address; paths are those of fleet.yaml. */
+export interface ServerWay {
+  readonly url: string;
+  readonly caFile?: string;
+  readonly caData?: string;
+  readonly serverName?: string;
+  readonly insecure: boolean;
+  readonly tokenFile?: string;
+  readonly clientCertFile?: string;
+  readonly clientKeyFile?: string;
+}
+
+const kubeconfig = z
+  .strictObject({
+    path: path("A kubeconfig."),
+    context: z.string().min(1).exactOptional().describe("Context in the kubeconfig. Not set: its current context."),
+  })
+  .describe("A kubeconfig, as for kubectl.");
+
+const server = z
+  .strictObject({
+    url: z.string().check(baseUrl).describe("URL of the API server."),
+    caFile: path("CA certificates of the API server, as PEM.").exactOptional(),
+    caData: z
+      .base64({ error: "must be base64", abort: true })
+      .refine((text) => atob(text).includes("-----BEGIN CERTIFICATE-----"), "must hold a PEM certificate")
+      .exactOptional()
+      .describe("CA certificates of the API server, as base64 of PEM."),
+    serverName: z.string().min(1).exactOptional().describe("Name in the API server's certificate."),
+    insecure: z.boolean().default(false).describe("Accept any certificate of the API server."),
+    tokenFile: path("Token for the login, read again when it changed.").exactOptional(),
+    clientCertFile: path("Client certificate for the login, as PEM.").exactOptional(),
+    clientKeyFile: path("Key of the client certificate, as PEM.").exactOptional(),
+  })
+  .describe("An API server by its address.");
+
+const later = z.looseObject({});
+
+/** Ways to connect that later versions support. */
+const LATER = {
+  eks: later.describe("An EKS cluster. Not supported yet."),
+  vaultKubernetes: later.describe("A token from Vault's Kubernetes secrets engine. Not supported yet."),
+} as const;
+
+export const connect = z
+  .strictObject({
+    kubeconfig: kubeconfig.exactOptional(),
+    server: server.exactOptional(),
+    eks: LATER.eks.exactOptional(),
+    vaultKubernetes: LATER.vaultKubernetes.exactOptional(),
+  })
+  .describe("How to reach the cluster: exactly one of these.");
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function isMap(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** What concerns several fields of one way. A way without such rules is missing. */
+const ACROSS: Readonly<Record<string, (fields: Fields, path: readonly PropertyKey[]) => readonly Complaint[]>> = {
+  server: serverComplaints,
+};
+
+const WAYS = Object.keys(connect.shape);
+
+/** The complaints about a `connect` at `path` that its schema can't express. */
+export function connectComplaints(value: unknown, path: readonly PropertyKey[]): readonly Complaint[] {
+  if (!isMap(value)) return [];
+  const ways = Object.keys(value).filter((way) => WAYS.includes(way));
+  if (ways.length !== 1) return [{ path, message: `must have exactly one of ${WAYS.join(", ")}` }];
+  const [way = ""] = ways;
+  if (way in LATER) {
+    return [{ path: [...path, way], message: "comes with a later version: use kubeconfig or server until then" }];
+  }
+  const fields = value[way];
+  return isMap(fields) ? (ACROSS[way]?.(fields, [...path, way]) ?? []) : [];
+}
+
+function serverComplaints(fields: Fields, path: readonly PropertyKey[]): readonly Complaint[] {
+  const { url, caFile, caData, insecure, tokenFile, clientCertFile, clientKeyFile } = fields;
+  const isPlain = typeof url === "string" && url.toLowerCase().startsWith("http://");
+  return [
+    ...(isPlain && insecure !== true ? [{ path: [...path, "url"], message: "must begin with https://" }] : []),
+    ...(caFile !== undefined && caData !== undefined ? [{ path, message: "must have one of caFile and caData" }] : []),
+    ...((clientCertFile === undefined) !== (clientKeyFile === undefined)
+      ? [{ path, message: "must have both of clientCertFile and clientKeyFile, or neither" }]
+      : []),
+    ...(tokenFile === undefined && clientCertFile === undefined
+      ? [{ path, message: "must have a tokenFile, or a clientCertFile and a clientKeyFile" }]
+      : []),
+  ];
+}

@@ -1,0 +1,9 @@
+import type { EpochMs } from "../clock.ts";
+
+/** How to reach one cluster: a kubeconfig as text or file, and its context (missing: the current one). */
+export interface ClusterAccess {
+  readonly kubeConfig: { readonly text: string } | { readonly path: string };
+  readonly context?: string;
+  /** When the credentials expire: they are fetched again before that. */
+  readonly expiresAt?: EpochMs;
+}
