@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { destination } from "pino";
+import { awsAccess } from "../lib/aws/aws-access.ts";
 import { systemClock } from "../lib/clock.ts";
 import { accessTo, notInFleet } from "../lib/connect/ways.ts";
 import { InputError, SyncError } from "../lib/errors.ts";
@@ -47,13 +48,14 @@ export async function handoverCommand(flags: HandoverFlags): Promise<number> {
   const byName = new Map(clusters.map((cluster) => [cluster.name, cluster]));
   const log = jsonLog("error", destination({ fd: 2, sync: true }));
   const files = folderFiles(folder);
+  const aws = awsAccess(systemClock);
   const clients = clusterClients({
     clock: systemClock,
     log,
     resolve: (name) => {
       const cluster = byName.get(name);
       if (!cluster) throw notInFleet(name);
-      return accessTo(cluster, { files, clock: systemClock });
+      return accessTo(cluster, { files, clock: systemClock, aws, mayExec: true });
     },
   });
   const deps = { ...kubernetesApis({ clients, clock: systemClock, log }), clock: systemClock };

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { destination } from "pino";
+import { awsAccess } from "../lib/aws/aws-access.ts";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
 import { accessTo, notInFleet } from "../lib/connect/ways.ts";
 import { digestKey } from "../lib/digest.ts";
@@ -82,13 +83,14 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
 const silent = jsonLog("silent", destination({ fd: 2, sync: true }));
 
 function clientsOf(byName: ReadonlyMap<string, FleetCluster>, folder: string): ClusterClients {
+  const deps = { files: folderFiles(folder), clock: systemClock, aws: awsAccess(systemClock), mayExec: true };
   return clusterClients({
     clock: systemClock,
     log: silent,
     resolve: (name) => {
       const cluster = byName.get(name);
       if (!cluster) throw notInFleet(name);
-      return accessTo(cluster, { files: folderFiles(folder), clock: systemClock });
+      return accessTo(cluster, deps);
     },
   });
 }

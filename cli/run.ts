@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
+import { awsAccess } from "../lib/aws/aws-access.ts";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
+import type { ConnectDeps } from "../lib/connect/way.ts";
 import { accessTo, notInFleet } from "../lib/connect/ways.ts";
 import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
 import { InputError, type SyncError } from "../lib/errors.ts";
@@ -69,15 +71,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const held = issuesHeld(counted.registry);
   const fleet = watchedFleet({ path: flags.fleet, read, clock, sleep, log, metrics });
   const files = folderFiles(read.folder);
-  const clients = clusterClients({
-    clock,
-    log,
-    resolve(name) {
-      const cluster = fleet.find(name);
-      if (cluster === undefined) throw notInFleet(name);
-      return accessTo(cluster, { files, clock });
-    },
-  });
+  const clients = clientsOf(fleet, { files, clock, aws: awsAccess(clock), mayExec: true }, log);
   const apis = kubernetesApis({ clients, clock, log });
   const cache = await tokenCacheOf(dataDir, store, log);
   const reachOf = reachOfFleet(fleet.current);
@@ -117,6 +111,19 @@ export async function runCommand(flags: RunFlags): Promise<number> {
     clients.close();
     await lines.flushed();
   }
+}
+
+/** Connections to the clusters that the fleet has at each time. */
+function clientsOf(fleet: WatchedFleet, deps: ConnectDeps, log: Log): ClusterClients {
+  return clusterClients({
+    clock: deps.clock,
+    log,
+    resolve(name) {
+      const cluster = fleet.find(name);
+      if (cluster === undefined) throw notInFleet(name);
+      return accessTo(cluster, deps);
+    },
+  });
 }
 
 /** The tokens of a killed process: this one uses or revokes them. */

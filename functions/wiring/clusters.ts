@@ -1,3 +1,4 @@
+import { awsAccess } from "../../lib/aws/aws-access.ts";
 import { accessTo, notInFleet } from "../../lib/connect/ways.ts";
 import type { Fleet, FleetCluster } from "../../lib/fleet/fleet.ts";
 import { reachOfFleet, trustAnchors } from "../../lib/fleet/vaults.ts";
@@ -21,13 +22,14 @@ export function clustersOf({ clock, log, fleet }: Base): Clusters {
   let byName: ReadonlyMap<string, FleetCluster> = new Map();
   let vaults: Fleet["vaults"] = [];
   let reachOf: ReachOf = () => NOTHING_NAMED;
+  const aws = awsAccess(clock);
   const clients = clusterClients({
     clock,
     log,
     resolve: (name) => {
       const cluster = byName.get(name);
       if (cluster === undefined) throw notInFleet(name);
-      return accessTo(cluster, { files: fleet.files, clock });
+      return accessTo(cluster, { files: fleet.files, clock, aws, mayExec: false });
     },
   });
   return {

@@ -1,3 +1,4 @@
+import type { AwsAccess } from "../aws/aws-access.ts";
 import type { Clock } from "../clock.ts";
 import type { ClusterAccess } from "../ports/cluster-access.ts";
 import type { FleetFiles } from "../ports/fleet-files.ts";
@@ -7,6 +8,10 @@ export interface ConnectDeps {
   /** The files that fleet.yaml names. */
   readonly files: FleetFiles;
   readonly clock: Clock;
+  /** AWS, for clusters in EKS. */
+  readonly aws: AwsAccess;
+  /** Whether kubeconfigs may run programs (exec plugins): there are none where functions run. */
+  readonly mayExec: boolean;
 }
 
 /**

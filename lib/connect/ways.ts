@@ -7,7 +7,12 @@ import { server } from "./server.ts";
 import type { ConnectDeps, Way } from "./way.ts";
 
 /** Every way to connect, by its name in `connect`. */
-export const WAYS: { readonly [W in keyof Required<Connect>]: Way<NonNullable<Connect[W]>> } = { kubeconfig, server };
+export const WAYS: { readonly [W in keyof Required<Connect>]: Way<NonNullable<Connect[W]>> } = {
+  kubeconfig,
+  server,
+  // Loaded only where a cluster is reached by it: functions start without code that signs.
+  eks: async (...asked) => (await import("./eks.ts")).eks(...asked),
+};
 
 /** Access to a cluster by the way that its `connect` names. Errors name the cluster. */
 export async function accessTo(
