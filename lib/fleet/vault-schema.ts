@@ -2,7 +2,7 @@ import { z } from "zod";
 import { DURATION_HINT, DURATION_PATTERN, parseDuration } from "../duration.ts";
 import { isDnsLabel } from "../names.ts";
 import { checkVaultPath } from "../vault-path.ts";
-import { baseUrl, dnsLabel, path, problemCheck } from "./checks.ts";
+import { baseUrl, dnsLabel, path, problemCheck, proxyUrl } from "./checks.ts";
 
 /** The Vault parts of fleet.yaml. */
 
@@ -45,6 +45,11 @@ const vault = z
       .min(1, "must name at least one address")
       .describe("Addresses as VaultConnections write them. They are allowed anywhere, even on loopback."),
     caFile: path("CA certificates, as PEM, for VaultConnections that name none.").exactOptional(),
+    proxy: z
+      .string()
+      .check(proxyUrl)
+      .exactOptional()
+      .describe("HTTP proxy to these addresses, such as http://proxy.example.com:3128. It must allow CONNECT."),
     namespace: vaultPath.exactOptional().describe("Vault namespace if nothing else names one."),
     maxRequestDuration: laterDuration("90s", "Longest time that this Vault works on one request."),
     retention: laterDuration("24h", "Time that this Vault keeps a lease that is not renewed."),

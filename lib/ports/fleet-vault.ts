@@ -20,6 +20,8 @@ export interface FleetVault {
   readonly addresses: readonly string[];
   /** Trusted when a VaultConnection names no CA. */
   readonly caFile?: string;
+  /** The URL of the HTTP proxy to these addresses. May hold a password: never in a message. */
+  readonly proxy?: string;
   /** The default Vault namespace. */
   readonly namespace?: string;
   readonly identities: readonly LentIdentity[];
