@@ -62,10 +62,17 @@ function clusterComplaints(cluster: unknown, at: Path, vaults: readonly unknown[
     const message = "is not an identity in vaults: must be vault/identity, by their names";
     return [{ path: [...at, "vault", "identities", index], message }];
   });
+  const name = valueAt(cluster, ["vault", "name"]);
   const isNamed = valueAt(cluster, ["vaultAddresses"]) === "named";
   const hasNone = vaults.length === 0 && valueAt(cluster, ["vault", "address"]) === undefined;
   return [
     ...unknown,
+    ...(typeof name === "string" && !vaults.some((vault) => valueAt(vault, ["name"]) === name)
+      ? [{ path: [...at, "vault", "name"], message: "is not the name of one of vaults" }]
+      : []),
+    ...(name !== undefined && valueAt(cluster, ["vault", "address"]) !== undefined
+      ? [{ path: [...at, "vault"], message: "must have one of name and address" }]
+      : []),
     ...(isNamed && hasNone
       ? [
           {

@@ -68,6 +68,12 @@ export const vaultAddresses = z
 
 export const clusterVault = z
   .strictObject({
+    name: z
+      .string()
+      .exactOptional()
+      .describe(
+        "One of vaults, by its name: the Vault of this cluster, at the first of its addresses. No VaultConnection is needed, and one that exists adds only its headers and its timeout.",
+      ),
     address: z
       .string()
       .check(baseUrl)

@@ -1,4 +1,6 @@
+import { circuitOfVault } from "../circuits.ts";
 import { checkReference } from "../declarations/check-reference.ts";
+import { namedTarget } from "../declarations/identity.ts";
 import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
@@ -31,7 +33,18 @@ export async function vaultTargets(deps: Deps, circuit: string, rotation: number
     if (outcome instanceof SyncError) deps.log.debug("vault-way-passed-over", { circuit, key, code: outcome.code });
     else if (outcome.vault?.circuit === circuit) targets.push(outcome.vault.target);
   }
-  return targets;
+  return targets.length > 0 ? targets : targetsOfFleet(deps, circuit);
+}
+
+/** The way to a Vault that a cluster names by `vault.name`: no VaultConnection has to lead there. */
+async function targetsOfFleet(deps: Deps, circuit: string): Promise<readonly VaultTarget[]> {
+  for (const { name } of await deps.leases.clusters()) {
+    const settings = deps.fleet(name);
+    if (settings?.vault?.name === undefined) continue;
+    const target = namedTarget(undefined, settings);
+    if (circuitOfVault(target.address) === circuit) return [target];
+  }
+  return [];
 }
 
 /** One of each namespace, then the next of each. */
