@@ -58,7 +58,7 @@ function nameOf({ subject }: Found<"VaultConnection">): string {
  * The Vault that fleet.yaml names for the cluster. Where it is and what proves that it is Vault are fleet.yaml's alone;
  * a VaultConnection, if there is one, adds headers and a time-out.
  */
-export function namedTarget(connection: Found<"VaultConnection"> | undefined, cluster: ClusterSettings): VaultTarget {
+function namedTarget(connection: Found<"VaultConnection"> | undefined, cluster: ClusterSettings): VaultTarget {
   const named = cluster.vaults?.find(({ name }) => name === cluster.vault?.name);
   const [address] = named?.addresses ?? [];
   if (named === undefined || address === undefined) {

@@ -1,6 +1,13 @@
 import { z } from "zod";
 import type { Complaint } from "../util/complaints.ts";
 import { baseUrl, path } from "./checks.ts";
+import {
+  type VaultKubeconfigWay,
+  type VaultKubernetesWay,
+  vaultKubeconfig,
+  vaultKubernetes,
+  vaultKubernetesComplaints,
+} from "./vault-connect-schema.ts";
 
 /** The ways to connect to a cluster, in fleet.yaml: a schema for each, and what it must fulfil beside its types. */
 
@@ -8,6 +15,8 @@ import { baseUrl, path } from "./checks.ts";
 export interface Connect {
   readonly kubeconfig?: KubeconfigWay;
   readonly server?: ServerWay;
+  readonly vaultKubernetes?: VaultKubernetesWay;
+  readonly vaultKubeconfig?: VaultKubeconfigWay;
 }
 
 /** A kubeconfig, as for kubectl. */
@@ -57,7 +66,6 @@ const later = z.looseObject({});
 /** Ways to connect that later versions support. */
 const LATER = {
   eks: later.describe("An EKS cluster. Not supported yet."),
-  vaultKubernetes: later.describe("A token from Vault's Kubernetes secrets engine. Not supported yet."),
 } as const;
 
 export const connect = z
@@ -65,7 +73,8 @@ export const connect = z
     kubeconfig: kubeconfig.exactOptional(),
     server: server.exactOptional(),
     eks: LATER.eks.exactOptional(),
-    vaultKubernetes: LATER.vaultKubernetes.exactOptional(),
+    vaultKubernetes: vaultKubernetes.exactOptional(),
+    vaultKubeconfig: vaultKubeconfig.exactOptional(),
   })
   .describe("How to reach the cluster: exactly one of these.");
 
@@ -78,6 +87,7 @@ function isMap(value: unknown): value is Fields {
 /** What concerns several fields of one way. A way without such rules is missing. */
 const ACROSS: Readonly<Record<string, (fields: Fields, path: readonly PropertyKey[]) => readonly Complaint[]>> = {
   server: serverComplaints,
+  vaultKubernetes: vaultKubernetesComplaints,
 };
 
 const WAYS = Object.keys(connect.shape);

@@ -33,7 +33,9 @@ export function reachOfFleet(fleet: () => Fleet): ReachOf {
 
 function reachIn({ clusters, vaults }: Fleet): ReachOf {
   const proxies = new Map(
-    vaults.flatMap(({ addresses, proxy }) => (proxy === undefined ? [] : addresses.map((one) => [one, proxy] as const))),
+    vaults.flatMap(({ addresses, proxy }) =>
+      proxy === undefined ? [] : addresses.map((one) => [one, proxy] as const),
+    ),
   );
   const named = vaults.flatMap(({ addresses }) => addresses);
   const all: NamedReach = proxies.size === 0 ? { named } : { named, proxies };

@@ -1,6 +1,5 @@
 import { circuitOfVault } from "../circuits.ts";
 import { checkReference } from "../declarations/check-reference.ts";
-import { namedTarget } from "../declarations/identity.ts";
 import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
@@ -36,13 +35,15 @@ export async function vaultTargets(deps: Deps, circuit: string, rotation: number
   return targets.length > 0 ? targets : targetsOfFleet(deps, circuit);
 }
 
-/** The way to a Vault that a cluster names by `vault.name`: no VaultConnection has to lead there. */
+/**
+ * The way to a Vault that fleet.yaml names: no VaultConnection has to lead there, since a cluster may name it, or its
+ * tokens may come from there.
+ */
 async function targetsOfFleet(deps: Deps, circuit: string): Promise<readonly VaultTarget[]> {
   for (const { name } of await deps.leases.clusters()) {
-    const settings = deps.fleet(name);
-    if (settings?.vault?.name === undefined) continue;
-    const target = namedTarget(undefined, settings);
-    if (circuitOfVault(target.address) === circuit) return [target];
+    const addresses = deps.fleet(name)?.vaults?.flatMap((vault) => vault.addresses) ?? [];
+    const address = addresses.find((one) => circuitOfVault(one) === circuit);
+    if (address !== undefined) return [{ address, headers: {}, skipTlsVerify: true, timeoutMs: 0 }];
   }
   return [];
 }

@@ -7,8 +7,8 @@ import type { VaultTarget } from "../ports/vault.ts";
 import { addressProblem, normalAddress } from "../vault-address.ts";
 import type { VaultReach } from "../vault-reach.ts";
 import { guarded, guardedLookup } from "./address-guard.ts";
-import { type Asked, describe } from "./asked.ts";
 import { type Agents, agentsOf } from "./agents.ts";
+import { type Asked, describe } from "./asked.ts";
 import { type HttpMessage, send } from "./transport.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;

@@ -80,7 +80,12 @@ export function proxyFailure(error: unknown, asked: Asked, proxy: string): unkno
   const status = error instanceof Error ? NO_TUNNEL.exec(error.message)?.[1] : undefined;
   if (status !== undefined) {
     const remedy = status === "407" ? "check the user and the password in vaults[].proxy" : "check what it allows";
-    return unavailable(asked, `${through} answered CONNECT with ${status}: ${remedy}`, { code: `PROXY_${status}` }, "none");
+    return unavailable(
+      asked,
+      `${through} answered CONNECT with ${status}: ${remedy}`,
+      { code: `PROXY_${status}` },
+      "none",
+    );
   }
   const code = codeOf(error) ?? "";
   if (NO_PROXY_CODES.has(code) || NOT_SENT_CODE.test(code)) {
@@ -110,6 +115,6 @@ function tlsMessage(code: string, asked: Asked): string {
       ? "the certificate is for another name: set tlsServerName"
       : code === "CERT_HAS_EXPIRED"
         ? "the certificate has expired"
-        : "check its certificate, the CA in caCertSecretRef, and that the address is https";
+        : "check its certificate, its CA (caCertSecretRef, or caFile in fleet.yaml), and that the address is https";
   return `${describe(asked)} failed: TLS was refused (${code}): ${remedy}`;
 }

@@ -404,7 +404,9 @@ describe("a Vault that fleet.yaml names", () => {
         vault: { name: "main", identities: ["main/hub"] },
         operatorNamespace: "vso",
       });
-      const objects = { "VaultAuth/vso/hub": { method: "aws", mount: "aws", aws: { role: "r" }, allowedNamespaces: ["*"] } };
+      const objects = {
+        "VaultAuth/vso/hub": { method: "aws", mount: "aws", aws: { role: "r" }, allowedNamespaces: ["*"] },
+      };
       const { target, method } = identity(objects, "vso/hub", settings);
       assert.deepEqual([target.caOf, method.kind === "aws" && method.headerValue], ["main", "h"]);
     });
