@@ -67,7 +67,9 @@ const appRoleIdentity = z
   .describe("For connections to clusters.");
 
 const identity = z
-  .discriminatedUnion("method", [awsIdentity, tokenIdentity("jwt"), tokenIdentity("kubernetes"), appRoleIdentity])
+  .discriminatedUnion("method", [awsIdentity, tokenIdentity("jwt"), tokenIdentity("kubernetes"), appRoleIdentity], {
+    error: ({ code }) => (code === "invalid_union" ? "must be one of aws, jwt, kubernetes, appRole" : undefined),
+  })
   .describe("An identity of keyferry's own.");
 
 const vault = z

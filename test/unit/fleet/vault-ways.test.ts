@@ -106,8 +106,8 @@ describe("what fleet.yaml says of Vaults and is wrong", () => {
     ],
     [
       "an identity with a typing error",
-      identity({ ...IDENTITIES[1], mouth: "x" }),
-      "mouth: unknown field (did you mean mount?)",
+      identity({ ...IDENTITIES[1], tokenFil: "x" }),
+      "tokenFil: unknown field (did you mean tokenFile?)",
     ],
     [
       "a proxy by another protocol",
@@ -126,7 +126,7 @@ describe("what fleet.yaml says of Vaults and is wrong", () => {
       minting({ identity: "other" }),
       `${WAY}.identity: is not the name of one of the identities of that Vault`,
     ],
-    ["a TTL that is too short", minting({ ttl: "9m59s" }), `${WAY}.ttl: must be whole seconds, from 10m to 24h`],
+    ["a TTL that is too short", minting({ ttl: "599s" }), `${WAY}.ttl: must be whole seconds, from 10m to 24h`],
     ["a TTL that is too long", minting({ ttl: "25h" }), `${WAY}.ttl: must be whole seconds, from 10m to 24h`],
     ["a TTL that is none", minting({ ttl: "soon" }), `${WAY}.ttl: `],
     ["an API server without TLS", minting({ url: "http://east" }), `${WAY}.url: must begin with https://`],
