@@ -99,7 +99,9 @@ for (const flavor of ["openbao", "vault"] as const) {
       const clients = clusterClients({ clock, log, resolve: (_name, isRefused) => now(isRefused) });
       return {
         told,
-        pass: (ms: number) => void (ahead += ms),
+        pass(ms: number) {
+          ahead += ms;
+        },
         now,
         clock,
         /** The token that it would use. */
