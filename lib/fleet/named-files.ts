@@ -23,11 +23,11 @@ type Pattern = readonly string[];
 const EACH = "*";
 
 /** The places of all fields that name a file, by the schema, so that a new field can't be forgotten. */
-const PATTERNS = patternsOf(fleetSchema, []);
+export const FILE_PLACES = patternsOf(fleetSchema, []);
 
 /** Every file of the fleet once, in the order of fleet.yaml. */
 export function namedFiles(fleet: Fleet): readonly NamedFile[] {
-  const places = PATTERNS.flatMap((pattern) => placesOf(fleet, pattern));
+  const places = FILE_PLACES.flatMap((pattern) => placesOf(fleet, pattern));
   const byPath = Map.groupBy(places, (place) => String(valueAt(fleet, place)));
   return [...byPath].map(([path, found]) => {
     const kinds = found.map(kindOf);
