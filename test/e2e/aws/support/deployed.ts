@@ -177,8 +177,9 @@ export function serverless(
   command: "deploy" | "package" | "remove",
   folder: string,
   env: Readonly<Record<string, string>> = {},
+  more: readonly string[] = [],
 ): Promise<void> {
   const script = join(ROOT, "node_modules/serverless/bin/serverless.js");
-  const args = [script, command, "--stage", "test", ...(command === "remove" ? [] : ["--package", folder])];
+  const args = [script, command, "--stage", "test", ...(command === "remove" ? [] : ["--package", folder]), ...more];
   return runTool(process.execPath, args, { cwd: ROOT, env: { ...env, SLS_TELEMETRY_DISABLED: "1" } });
 }
