@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
 import { DISPOSITIONS } from "../../lib/errors.ts";
+import { TABLE_VERSION } from "../../lib/store/dynamodb/table.ts";
 import { issuesHeld } from "../../lib/telemetry/issues-held.ts";
 import { prometheusMetrics } from "../../lib/telemetry/metrics.ts";
 import { rolloutsOwed } from "../../lib/telemetry/rollouts-owed.ts";
@@ -91,6 +92,10 @@ describe("documentation", () => {
       }
       for (const [variable] of help.matchAll(/KEYFERRY_[A-Z_]+/g)) assert.ok(text.includes(variable), variable);
     }
+  });
+
+  it("tells the way back from the current layout of the lease table", () => {
+    assert.ok(page("docs/aws.md").includes(`\n| ${TABLE_VERSION} | `));
   });
 
   it("tells each error code with what happens next, and no other", () => {
