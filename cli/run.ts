@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { awsAccess } from "../lib/aws/aws-access.ts";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
-import { lazyVault } from "../lib/connect/lazy-vault.ts";
+import { type LazyVault, lazyVault } from "../lib/connect/lazy-vault.ts";
 import type { ConnectDeps } from "../lib/connect/way.ts";
 import { accessTo, notInFleet } from "../lib/connect/ways.ts";
 import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
@@ -103,15 +103,17 @@ export async function runCommand(flags: RunFlags): Promise<number> {
     clusters: read.fleet.clusters,
     acceptMissing: new Set(flags.acceptMissing),
   });
+  const swept = access.sweep(read.fleet.clusters);
   try {
     if (flags.once) return await runOnce(engine, store, read.fleet, log);
     await rememberAll({ series: flags.syncSeries > 0 ? series : undefined, owed, held }, store, read.fleet);
-    return await runOn(engine, followedBy(fleet, engine, clients), flags, metrics.registry, log);
+    return await runOn(engine, followedBy(fleet, engine, clients, access), flags, metrics.registry, log);
   } finally {
     await vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
     await vault.close();
     await templates.close();
     clients.close();
+    await swept;
     await access.close();
     await lines.flushed();
   }
@@ -174,7 +176,12 @@ interface FollowedFleet extends Pick<WatchedFleet, "ask"> {
   watch(stop: AbortSignal): Promise<void>;
 }
 
-function followedBy(fleet: WatchedFleet, engine: Engine, clients: ClusterClients): FollowedFleet {
+function followedBy(
+  fleet: WatchedFleet,
+  engine: Engine,
+  clients: ClusterClients,
+  access: Pick<LazyVault, "sweep">,
+): FollowedFleet {
   return {
     ask: () => fleet.ask(),
     watch: (stop) =>
@@ -184,6 +191,7 @@ function followedBy(fleet: WatchedFleet, engine: Engine, clients: ClusterClients
         }
         const renewAll = !isDeepStrictEqual({ ...now, clusters: [] }, { ...before, clusters: [] });
         await engine.change(now.clusters, { renewAll });
+        await access.sweep(now.clusters);
       }, stop),
   };
 }
