@@ -14,6 +14,7 @@ import {
 } from "./options.ts";
 import { print, say } from "./output.ts";
 import { type RunFlags, runCommand } from "./run.ts";
+import { setUpCommands } from "./set-up-commands.ts";
 import { type StatusFlags, statusCommand } from "./status.ts";
 
 const RUN_HELP = `
@@ -96,6 +97,7 @@ export async function program(argv: readonly string[]): Promise<number> {
   const exitWith = (exitCode: number): void => {
     code = exitCode;
   };
+  setUpCommands(cli, exitWith);
   keyCommands(cli, exitWith);
   clusterCommands(cli, exitWith);
   await cli.parseAsync([...argv]);
