@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import { LOG_LEVELS } from "../lib/telemetry/log.ts";
 import manifest from "../package.json" with { type: "json" };
 import { clusterCommands } from "./cluster-commands.ts";
+import { completionCommand } from "./completion.ts";
 import { keyCommands } from "./key-commands.ts";
 import {
   DEFAULT_LISTEN,
@@ -100,6 +101,7 @@ export async function program(argv: readonly string[]): Promise<number> {
   setUpCommands(cli, exitWith);
   keyCommands(cli, exitWith);
   clusterCommands(cli, exitWith);
+  completionCommand(cli, exitWith);
   await cli.parseAsync([...argv]);
   return code;
 }
