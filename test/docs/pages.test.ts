@@ -30,7 +30,8 @@ function helpOf(command: string): Promise<string> {
 
 /** The command of keyferry in a line that people type; undefined when it is another program's. */
 function ofKeyferry(command: string): readonly string[] | undefined {
-  const words = command.split(/\s+/).filter((word) => word !== "");
+  const [first = ""] = command.split(" | ");
+  const words = first.split(/\s+/).filter((word) => word !== "");
   if (words[0] === "keyferry") return words.slice(1);
   return words[0] === "node" && words[1] === "bin/keyferry.js" ? words.slice(2) : undefined;
 }
@@ -78,7 +79,9 @@ describe("documentation", () => {
 
   it("names every option and variable of the commands", async () => {
     const text = page("docs/commands.md");
-    for (const help of await Promise.all(["run", "plan", "status", "sync", "explain"].map(helpOf))) {
+    for (const help of await Promise.all(
+      ["run", "plan", "status", "sync", "explain", "init", "bootstrap"].map(helpOf),
+    )) {
       for (const [option] of help.matchAll(/--(?!help)[a-z-]+(?=[ ,])/g)) {
         assert.ok(text.includes(option), `${option} is not described`);
       }

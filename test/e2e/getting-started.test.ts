@@ -60,7 +60,11 @@ async function folderFor(t: TestContext, flavor: Vault["flavor"]): Promise<{ bin
   const [bin, work] = [join(folder.path, "bin"), join(folder.path, "work")];
   await Promise.all([mkdir(bin), mkdir(work)]);
   const [command, server] = flavor === "openbao" ? (["bao", "bao"] as const) : (["vault", "vault"] as const);
-  await symlink(await obtain(server), join(bin, command));
+  const programs = [
+    symlink(await obtain(server), join(bin, command)),
+    symlink(await obtain("kubectl"), join(bin, "kubectl")),
+  ];
+  await Promise.all(programs);
   const launcher = `#!/bin/sh\nexec '${process.execPath}' --disable-warning=ExperimentalWarning '${MAIN}' "$@"\n`;
   await writeFile(join(bin, "keyferry"), launcher, { mode: 0o755 });
   return { bin, work };
