@@ -71,7 +71,7 @@ describe("keyferry bootstrap", () => {
   it("explains each document and each rule of a role", () => {
     for (const name of ["all", "named"]) {
       const text = FORMATS.yaml(needs(name));
-      for (const part of text.split("---\n")) assert.match(part, /^# [^]+?\napiVersion/);
+      for (const part of text.split("---\n")) assert.match(part, /^# (.|\n)+?\napiVersion/);
       const lines = text.split("\n");
       for (const [at, line] of lines.entries()) {
         if (line.startsWith("  - apiGroups")) assert.match(lines[at - 1] ?? "", /^ {2}# /);
@@ -89,11 +89,7 @@ describe("keyferry bootstrap", () => {
   it("takes Vault's templates for texts, in a shell and in Terraform", () => {
     const path = { kv: ["kv/$HOME/{namespace}/*"] };
     assert.ok(FORMATS.vault(needs("all", path)).includes('path "kv/data/\\$HOME/{{identity.entity.aliases.$accessor.'));
-    assert.ok(
-      FORMATS.terraform(needs("all")).includes(
-        ".aliases.${vault_auth_backend.keyferry_all.accessor}.".replace("\\", ""),
-      ),
-    );
+    assert.match(FORMATS.terraform(needs("all")), /aliases\.\$\{vault_auth_backend\.keyferry_all\.accessor\}\./);
   });
 
   it("gives the policy the paths of the options, and no kv beside them", () => {
