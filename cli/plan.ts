@@ -1,6 +1,8 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { destination } from "pino";
+import { awsAccess } from "../lib/aws/aws-access.ts";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
+import { type LazyVault, lazyVault } from "../lib/connect/lazy-vault.ts";
 import { accessTo, notInFleet } from "../lib/connect/ways.ts";
 import { digestKey } from "../lib/digest.ts";
 import { releaseDeparted } from "../lib/discovery/starting-point.ts";
@@ -55,7 +57,8 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
   await using store = simulatedSqliteStore(known?.statePath);
   await store.expireLeases(systemClock());
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
-  const clients = clientsOf(byName, folder);
+  const access = vaultFor(fleet, folder);
+  const clients = clientsOf(byName, folder, access);
   const identity = known ?? { digestKey: digestKey(randomBytes(32)), installation: randomUUID() };
   const noted = notingReleases(store, fleet.clusters);
   const apis = readOnlyApis({ clients, leases: noted.leases, fleet, folder }, identity);
@@ -76,19 +79,34 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
     await apis.vault.close();
     await apis.templates.close();
     clients.close();
+    await access.close();
   }
 }
 
 const silent = jsonLog("silent", destination({ fd: 2, sync: true }));
 
-function clientsOf(byName: ReadonlyMap<string, FleetCluster>, folder: string): ClusterClients {
+/** For connections. Nothing is stored: a plan has tokens of its own. */
+function vaultFor(fleet: Fleet, folder: string): LazyVault {
+  const reachOf = reachOfFleet(() => fleet);
+  return lazyVault(() => ({
+    ...{ clock: systemClock, log: silent, reachOf },
+    files: folderFiles(folder),
+    vaults: () => fleet.vaults,
+  }));
+}
+
+function clientsOf(byName: ReadonlyMap<string, FleetCluster>, folder: string, access: LazyVault): ClusterClients {
+  const deps = {
+    ...{ files: folderFiles(folder), clock: systemClock },
+    ...{ aws: awsAccess(systemClock), vault: access.open, mayExec: true },
+  };
   return clusterClients({
     clock: systemClock,
     log: silent,
-    resolve: (name) => {
+    resolve: (name, isRefused) => {
       const cluster = byName.get(name);
       if (!cluster) throw notInFleet(name);
-      return accessTo(cluster, { files: folderFiles(folder), clock: systemClock });
+      return accessTo(cluster, deps, isRefused);
     },
   });
 }

@@ -1,13 +1,16 @@
 import { resolve } from "node:path";
 import { InputError } from "../../lib/errors.ts";
+import type { EksWay } from "../../lib/fleet/connect-schema.ts";
 import { commentLines } from "../../lib/rights/comment-lines.ts";
+import { EKS_GROUP } from "./kubernetes-yaml.ts";
 import type { ClusterNeeds } from "./needs.ts";
 import { shellWord } from "./shell.ts";
 import { clusterField, tokenOf, waitForToken } from "./vault-commands.ts";
 
 /** A shell script that writes the files which `connect` in fleet.yaml names. It overwrites none. */
 export function connectCommands(needs: ClusterNeeds): string {
-  const { kubeconfig, server } = needs.cluster.connect;
+  const { kubeconfig, server, eks } = needs.cluster.connect;
+  if (eks !== undefined) return accessEntry(eks);
   const files =
     kubeconfig !== undefined
       ? [kubeconfigFile(needs, kubeconfig)]
@@ -27,6 +30,22 @@ export function connectCommands(needs: ClusterNeeds): string {
     ...files,
   ] as const;
   return parts.map(([reason, command]) => `${commentLines(reason).join("\n")}\n${command}\n`).join("\n");
+}
+
+/** Who keyferry is in EKS stands outside of the cluster. */
+function accessEntry({ cluster, region, roleArn }: EksWay): string {
+  const arn = roleArn ?? "ARN_OF_KEYFERRY_ROLE";
+  const reason =
+    roleArn === undefined
+      ? "fleet.yaml names no roleArn: put the role of keyferry's own process in place of ARN_OF_KEYFERRY_ROLE."
+      : "The role of connect.eks in fleet.yaml.";
+  const meaning = `The access entry makes this role the group ${EKS_GROUP}, to which the printed roles are bound.`;
+  return [
+    ...commentLines(`${meaning} ${reason}`),
+    `aws eks create-access-entry --cluster-name ${shellWord(cluster)} --region ${shellWord(region)} \\`,
+    `  --principal-arn ${shellWord(arn)} --kubernetes-groups ${EKS_GROUP}`,
+    "",
+  ].join("\n");
 }
 
 type Part = readonly [reason: string, command: string];

@@ -23,11 +23,7 @@ export function kubernetesYaml(needs: ClusterNeeds): string {
       "The operator namespace: VaultAuth and VaultConnection of the name default count only here. It must exist before keyferry's first pass over the cluster. Let nobody but the platform team write here.",
       namespaceYaml(cluster.operatorNamespace),
     ),
-    because("keyferry works as this service account.", accountYaml(account)),
-    because(
-      "Kubernetes fills this Secret with a token that does not expire. keyferry's kubeconfig or token file has it: `keyferry bootstrap -o connect` writes that. Delete the Secret to end the token.",
-      tokenYaml(account),
-    ),
+    ...identity(needs),
     because(
       "Vault asks the API server with this account whether the token of a login is genuine.",
       accountYaml(reviewer),
@@ -47,6 +43,20 @@ export function kubernetesYaml(needs: ClusterNeeds): string {
       authYaml(needs),
     ),
   ].join("---\n");
+}
+
+/** In EKS, keyferry is the group of its access entry: it has neither account nor token in the cluster. */
+export const EKS_GROUP = "keyferry";
+
+function identity({ account, cluster }: ClusterNeeds): readonly string[] {
+  if (cluster.connect.eks !== undefined) return [];
+  return [
+    because("keyferry works as this service account.", accountYaml(account)),
+    because(
+      "Kubernetes fills this Secret with a token that does not expire. keyferry's kubeconfig or token file has it: `keyferry bootstrap -o connect` writes that. Delete the Secret to end the token.",
+      tokenYaml(account),
+    ),
+  ];
 }
 
 function because(reason: string, yaml: string): string {
@@ -85,6 +95,9 @@ function reviewerBinding({ namespace, name }: Account): string {
 function roles(needs: ClusterNeeds): readonly string[] {
   const { account, cluster } = needs;
   const rights = kubernetesRights(cluster, { serviceAccounts: [needs.loginAccount], cloudLogins: false });
+  const isEks = cluster.connect.eks !== undefined;
+  const subject = isEks ? { name: EKS_GROUP } : account;
+  const who = isEks ? "the group of keyferry's access entry in EKS" : "keyferry's service account";
   const everywhere = rights.filter(({ namespaces }) => namespaces === undefined);
   const namespaces = [...new Set(rights.flatMap(({ namespaces = [] }) => namespaces))];
   const places: readonly [RoleName, readonly KubernetesRight[], string][] = [
@@ -103,7 +116,7 @@ function roles(needs: ClusterNeeds): readonly string[] {
     .filter(([, granted]) => granted.length > 0)
     .flatMap(([role, granted, reason]) => [
       because(reason, roleYaml(role, granted)),
-      because(`Gives them to keyferry's service account.`, bindingYaml(role, account)),
+      because(`Gives them to ${who}.`, bindingYaml(role, subject)),
     ]);
 }
 

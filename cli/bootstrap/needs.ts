@@ -94,7 +94,8 @@ export function clusterNeeds(
 /** As fleet.yaml has it: for this cluster, or the only one of its Vaults. */
 function addressOf({ vault }: FleetCluster, { vaults }: Fleet): string | undefined {
   const [only, ...others] = vaults;
-  return vault?.address ?? (others.length === 0 ? only?.addresses[0] : undefined);
+  const named = vaults.find(({ name }) => name === vault?.name)?.addresses[0];
+  return vault?.address ?? named ?? (others.length === 0 ? only?.addresses[0] : undefined);
 }
 
 function accountOf(text: string, problems: string[]): ClusterNeeds["account"] {

@@ -26,8 +26,11 @@ export function roleYaml({ name, namespace }: RoleName, rights: readonly Kuberne
   ].join("\n");
 }
 
-/** Binds a service account to the role of the binding's name, or to another one. */
-export function bindingYaml({ name, namespace }: RoleName, account: Required<RoleName>, role = name): string {
+/** A service account, or a group without a namespace. */
+export type Subject = RoleName;
+
+/** Binds a subject to the role of the binding's name, or to another one. */
+export function bindingYaml({ name, namespace }: RoleName, subject: Subject, role = name): string {
   const kind = namespace === undefined ? "ClusterRole" : "Role";
   return [
     `apiVersion: ${API}/v1`,
@@ -40,9 +43,10 @@ export function bindingYaml({ name, namespace }: RoleName, account: Required<Rol
     `  kind: ${kind}`,
     `  name: ${yamlWord(role)}`,
     "subjects:",
-    "  - kind: ServiceAccount",
-    `    namespace: ${yamlWord(account.namespace)}`,
-    `    name: ${yamlWord(account.name)}`,
+    ...(subject.namespace === undefined
+      ? ["  - kind: Group", `    apiGroup: ${API}`]
+      : ["  - kind: ServiceAccount", `    namespace: ${yamlWord(subject.namespace)}`]),
+    `    name: ${yamlWord(subject.name)}`,
     "",
   ].join("\n");
 }

@@ -31,6 +31,9 @@ clusters:
     namespaces: {include: [shop, "7"]}
     operatorNamespace: "123"
     vault: {address: https://vault.example.com, authMount: "it's mine"}
+  - name: cloud
+    connect: {eks: {cluster: prod, region: eu-central-1, roleArn: "arn:aws:iam::123456789012:role/keyferry"}}
+    vault: {address: https://vault.example.com}
   - name: homeless
     connect: ${SERVER}
 `;
@@ -79,6 +82,13 @@ describe("keyferry bootstrap", () => {
     }
   });
 
+  it("binds the group of the access entry in EKS, and prints the command that makes it", () => {
+    const text = FORMATS.yaml(needs("cloud"));
+    assert.match(text, /subjects:\n {2}- kind: Group\n {4}apiGroup: rbac.authorization.k8s.io\n {4}name: keyferry\n/);
+    assert.ok(!text.includes("keyferry-token"));
+    assert.match(FORMATS.connect(needs("cloud")), /--principal-arn arn:aws:iam::123456789012:role\/keyferry/);
+  });
+
   it("quotes what a shell or YAML would take for something else", () => {
     assert.equal(shellWord("it's mine"), "'it'\\''s mine'");
     assert.ok(FORMATS.vault(needs("named")).includes("-path='it'\\''s mine'"));
@@ -110,7 +120,7 @@ describe("keyferry bootstrap", () => {
           complaints.some((complaint) => complaint.includes(part)),
         ),
     );
-    assert.throws(() => needs("nowhere"), /fleet.yaml has no cluster nowhere: it has all, named, homeless/);
+    assert.throws(() => needs("nowhere"), /fleet.yaml has no cluster nowhere: it has all, named, cloud, homeless/);
   });
 
   it("answers the same as JSON", () => {
