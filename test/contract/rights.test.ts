@@ -123,7 +123,7 @@ describe("kubernetes-rules 9: each permission that bootstrap prints", { concurre
     await cluster.apply([
       ...objects,
       { apiVersion: "v1", kind: "ServiceAccount", metadata: account },
-      { apiVersion: "v1", kind: "Secret", metadata: { namespace, name: "login" }, data: { id: base64("x") } },
+      { apiVersion: "v1", kind: "Secret", metadata: { namespace: operator, name: "login" }, data: { id: base64("x") } },
       aLease({ namespace: operator }, "vso"),
       ...WORKLOADS.map((kind) => aWorkload(namespace, { kind, name: "a" })),
     ]);
@@ -166,7 +166,7 @@ describe("kubernetes-rules 9: each permission that bootstrap prints", { concurre
     const at = { cluster: "rbac", namespace };
     const [secret, login] = [
       { ...at, name: "a" },
-      { ...at, name: "login" },
+      { ...at, namespace: operator, name: "login" },
     ];
     const refOf = (kind: KindRef) => ({ cluster: "rbac", namespace: placeOf(kind.kind, settings), name: "a", kind });
     const found: string[] = [];
@@ -202,6 +202,11 @@ describe("kubernetes-rules 9: each permission that bootstrap prints", { concurre
       const event = { type: "Normal", reason: "SecretSynced", message: "x" } as const;
       for (const kind of DECLARED)
         await did(() => resources.emit(refOf(kind), made?.metadata.uid ?? "", event, Date.now(), signal));
+      // A refused event fails nothing: it is just not there.
+      await did(async () => {
+        const events = await cluster.request("GET", `/api/v1/namespaces/${namespace}/events`);
+        return events.text.includes("SecretSynced") ? "found" : "absent";
+      });
       const ownerReference = { apiVersion: "v1", kind: "ServiceAccount", name: "o", uid: made?.metadata.uid ?? "" };
       const desired = {
         type: "Opaque",
