@@ -3,6 +3,7 @@ import { LOG_LEVELS } from "../lib/telemetry/log.ts";
 import manifest from "../package.json" with { type: "json" };
 import { clusterCommands } from "./cluster-commands.ts";
 import { completionCommand } from "./completion.ts";
+import { fleetCommands } from "./fleet-commands.ts";
 import { keyCommands } from "./key-commands.ts";
 import {
   DEFAULT_LISTEN,
@@ -38,6 +39,9 @@ Examples:
 
 Works beside a running engine.
 Exit codes: 0 all in step, 1 a sync or a restart failed, or no engine works, 2 bad input.`;
+
+/** The other commands, in the order of --help. */
+const COMMANDS = [setUpCommands, keyCommands, clusterCommands, fleetCommands, completionCommand];
 
 /** Parses the command line, runs one command, and returns the exit code. */
 export async function program(argv: readonly string[]): Promise<number> {
@@ -98,10 +102,7 @@ export async function program(argv: readonly string[]): Promise<number> {
   const exitWith = (exitCode: number): void => {
     code = exitCode;
   };
-  setUpCommands(cli, exitWith);
-  keyCommands(cli, exitWith);
-  clusterCommands(cli, exitWith);
-  completionCommand(cli, exitWith);
+  for (const add of COMMANDS) add(cli, exitWith);
   await cli.parseAsync([...argv]);
   return code;
 }
