@@ -1,7 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { destination } from "pino";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
-import { accessTo, notInFleet } from "../lib/connect/ways.ts";
 import { digestKey } from "../lib/digest.ts";
 import { releaseDeparted } from "../lib/discovery/starting-point.ts";
 import { type Surveyed, survey } from "../lib/discovery/survey.ts";
@@ -9,9 +8,10 @@ import { folderFiles } from "../lib/fleet/files.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
+import type { ComposedFleet } from "../lib/hubs/compose.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
 import { KINDS } from "../lib/kinds/registry.ts";
-import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
+import type { ClusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
 import { type Planned, type Planner, planner } from "../lib/plan/plan.ts";
 import { notingReleases } from "../lib/plan/plan-releases.ts";
@@ -30,6 +30,7 @@ import { chosenKeys, knownKeys } from "./chosen-keys.ts";
 import { peekDataDir } from "./data-dir.ts";
 import { print, printJson, say } from "./output.ts";
 import { type ClusterPlan, planText, planView } from "./plan-view.ts";
+import { reachedFleet, sayOfHubs } from "./reached-fleet.ts";
 import { stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
 export interface PlanFlags {
@@ -48,14 +49,15 @@ const AT_ONCE = 24;
  * changes, else with 0.
  */
 export async function planCommand(texts: readonly string[], flags: PlanFlags): Promise<number> {
-  const { fleet, folder } = await readFleet(flags.fleet);
+  const { fleet: own, folder } = await readFleet(flags.fleet);
   const stop = stopSignal(() => say("stopped: revoking tokens"), WITH_HANG_UP);
   const known = peekDataDir(flags.dataDir);
   if (!known) say(`${flags.dataDir} holds no state: planning a first run`);
   await using store = simulatedSqliteStore(known?.statePath);
   await store.expireLeases(systemClock());
+  const { clients, fleet } = await reachedFleet({ own, folder, leases: store, log: silent }, stop);
+  sayOfHubs(fleet);
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
-  const clients = clientsOf(byName, folder);
   const identity = known ?? { digestKey: digestKey(randomBytes(32)), installation: randomUUID() };
   const noted = notingReleases(store, fleet.clusters);
   const apis = readOnlyApis({ clients, leases: noted.leases, fleet, folder }, identity);
@@ -80,18 +82,6 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
 }
 
 const silent = jsonLog("silent", destination({ fd: 2, sync: true }));
-
-function clientsOf(byName: ReadonlyMap<string, FleetCluster>, folder: string): ClusterClients {
-  return clusterClients({
-    clock: systemClock,
-    log: silent,
-    resolve: (name) => {
-      const cluster = byName.get(name);
-      if (!cluster) throw notInFleet(name);
-      return accessTo(cluster, { files: folderFiles(folder), clock: systemClock });
-    },
-  });
-}
 
 interface ReadOnlyApis {
   readonly planner: Planner;
@@ -145,7 +135,8 @@ function readOnlyApis(
 const NO_QUEUE: WorkQueue = { send: async () => undefined };
 
 /** Clusters in the state that are not in the fleet, which a run releases at its start. */
-async function releasedClusters(leases: LeaseStore, { clusters }: Fleet): Promise<readonly string[]> {
+async function releasedClusters(leases: LeaseStore, { clusters, unread }: ComposedFleet): Promise<readonly string[]> {
+  if (unread.length > 0) return [];
   const fleet = new Set(clusters.map(({ name }) => name));
   const departed = (await leases.clusters()).map(({ name }) => name).filter((name) => !fleet.has(name));
   await releaseDeparted({ leases, queue: NO_QUEUE, clock: systemClock, log: silent }, clusters);

@@ -2,12 +2,17 @@ import { SyncError } from "../errors.ts";
 import type { Connect } from "../fleet/connect-schema.ts";
 import type { FleetCluster } from "../fleet/fleet.ts";
 import type { ClusterAccess } from "../ports/cluster-access.ts";
+import { hub } from "./hub.ts";
 import { kubeconfig } from "./kubeconfig.ts";
 import { server } from "./server.ts";
 import type { ConnectDeps, Way } from "./way.ts";
 
 /** Every way to connect, by its name in `connect`. */
-export const WAYS: { readonly [W in keyof Required<Connect>]: Way<NonNullable<Connect[W]>> } = { kubeconfig, server };
+export const WAYS: { readonly [W in keyof Required<Connect>]: Way<NonNullable<Connect[W]>> } = {
+  kubeconfig,
+  server,
+  hub,
+};
 
 /** Access to a cluster by the way that its `connect` names. Errors name the cluster. */
 export async function accessTo(

@@ -66,7 +66,8 @@ function crossComplaints(input: unknown): readonly Complaint[] {
 
 function hubsComplaints(input: unknown, clusters: readonly unknown[]): readonly Complaint[] {
   const hubs = items(valueAt(input, ["hubs"]));
-  if (clusters.length === 0 && hubs.length === 0) {
+  const isMap = typeof input === "object" && input !== null && !Array.isArray(input);
+  if (isMap && clusters.length === 0 && hubs.length === 0) {
     return [{ path: ["clusters"], message: "must name at least one cluster, unless there are hubs" }];
   }
   return [

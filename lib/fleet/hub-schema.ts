@@ -1,8 +1,8 @@
 import { z } from "zod";
+import { labelProblem, qualifiedNameProblem } from "../names.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Complaint } from "../util/complaints.ts";
 import { valueAt } from "../util/complaints.ts";
-import { labelProblem, qualifiedNameProblem } from "../names.ts";
 import { dnsLabel, problemCheck } from "./checks.ts";
 import type { Connect } from "./connect-schema.ts";
 
@@ -118,7 +118,8 @@ const selector = z
               takesValues !== values.length > 0
                 ? `must ${takesValues ? "have" : "not have"} values with ${operator}`
                 : values.map((value) => labelProblem(key, value)).find((problem) => problem !== undefined);
-            if (message !== undefined) payload.issues.push({ code: "custom", message, input: values, path: ["values"] });
+            if (message !== undefined)
+              payload.issues.push({ code: "custom", message, input: values, path: ["values"] });
           }),
       )
       .default([]),

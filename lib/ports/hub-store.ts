@@ -25,6 +25,8 @@ export interface HubMember {
   readonly since: EpochMs;
   /** Why it is not in the fleet, or can't be reached any more. */
   readonly error?: RowError;
+  /** The object can't be understood: only a change of it helps. */
+  readonly isBroken?: true;
   /** The hub no longer has the object, but too many vanished at once: a person must confirm it. */
   readonly isMissing?: true;
 }
@@ -41,6 +43,8 @@ export interface HubState {
   readonly members: readonly HubMember[];
   /** Fingerprint of the hub's settings in fleet.yaml that decide what an object means. */
   readonly readAs: string;
+  /** It was never read: nobody knows its clusters. */
+  readonly isUnread?: true;
   /** The hub can't be read. */
   readonly error?: RowError;
   /** Too many objects vanished at once. */

@@ -155,7 +155,11 @@ const isMember = (value: unknown): boolean =>
   [value.uid, value.checked, value.double].every((text) => text === undefined || isText(text));
 const HUB: Form = {
   needs: { members: listOf(isMember), readAs: isText },
-  may: { error: isError, awaitingApproval: formed({ since: isTime, gone: isCount, of: isCount }) },
+  may: {
+    isUnread: isFlag,
+    error: isError,
+    awaitingApproval: formed({ since: isTime, gone: isCount, of: isCount }),
+  },
 };
 
 /** JSON, or undefined. */

@@ -24,7 +24,9 @@ export function hubStore(connection: Connection): HubStore {
     ON CONFLICT (name) DO UPDATE SET fence = fence + 1, lease_until = :until, due_at = :until
     WHERE lease_until IS NULL OR lease_until <= :now
     RETURNING ${ROW}`);
-  const end = connection.write("UPDATE hub SET lease_until = NULL, due_at = :dueAt WHERE name = :name AND fence = :fence");
+  const end = connection.write(
+    "UPDATE hub SET lease_until = NULL, due_at = :dueAt WHERE name = :name AND fence = :fence",
+  );
   const save = connection.write(`
     UPDATE hub SET lease_until = NULL, due_at = :dueAt, revision = fence, state = :state
     WHERE name = :name AND fence = :fence`);

@@ -55,7 +55,9 @@ export function hubsContract(open: OpenStore): void {
       await using scene = await aScene(open);
       const { store } = scene;
       const of = (count: number, label: string) =>
-        stateOf(Array.from({ length: count }, (_, at) => member(`c-${at}`, { labels: { label, pad: "é".repeat(60) } })));
+        stateOf(
+          Array.from({ length: count }, (_, at) => member(`c-${at}`, { labels: { label, pad: "é".repeat(60) } })),
+        );
       const claimed = async () => {
         const row = await store.claimHub("hub", { now: scene.clock(), until: scene.clock() + LEASE_MS });
         assert.ok(row);
