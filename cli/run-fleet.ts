@@ -124,15 +124,24 @@ export interface FollowedFleetOptions {
 export function followedFleet(options: FollowedFleetOptions): FollowedFleet {
   const { file, fleet, passes, leases, clock, log } = options;
   const apply = applied(options);
+  let isAsked = false;
+  const takeAsked = (): boolean => {
+    const was = isAsked;
+    isAsked = false;
+    return was;
+  };
   return {
-    ask: () => file.ask(),
+    ask() {
+      isAsked = true;
+      file.ask();
+    },
     async watch(stop) {
       const pass = async (hub: Hub, signal: AbortSignal): Promise<EpochMs> => {
         const againAt = await passes.one(hub, signal);
         await apply();
         return againAt;
       };
-      const following = followHubs({ own: file.current, pass, clock, log, sleep }, stop);
+      const following = followHubs({ own: file.current, pass, isAsked: takeAsked, clock, log, sleep }, stop);
       const watching = file.watch(async (now) => {
         await forgetHubs(leases, now);
         await fleet.take(now);

@@ -13,13 +13,18 @@ export interface FollowOptions {
   readonly own: () => Fleet;
   /** A pass over this hub; resolves with the time of the next one. */
   readonly pass: (hub: Hub, signal: AbortSignal) => Promise<EpochMs>;
+  /** Whether a person asked for passes now, since the last call. */
+  readonly isAsked: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** Passes over each hub of fleet.yaml until the signal, concurrently: a silent hub delays no other. */
-export async function followHubs({ own, pass, clock, log, sleep }: FollowOptions, stop: AbortSignal): Promise<void> {
+export async function followHubs(
+  { own, pass, isAsked, clock, log, sleep }: FollowOptions,
+  stop: AbortSignal,
+): Promise<void> {
   const again = new Map<string, EpochMs>();
   const passes = tasks();
   const once = async (hub: Hub): Promise<void> => {
@@ -31,7 +36,12 @@ export async function followHubs({ own, pass, clock, log, sleep }: FollowOptions
       again.set(hub.name, clock() + AFTER_CRASH_MS);
     }
   };
+  /** A pass that is under way answers the question, too. */
+  const dueNow = (): void => {
+    for (const [name, at] of again) if (Number.isFinite(at)) again.delete(name);
+  };
   while (!stop.aborted) {
+    if (isAsked()) dueNow();
     for (const hub of own().hubs) if ((again.get(hub.name) ?? 0) <= clock()) passes.add(once(hub));
     await sleep(POLL_MS, stop);
   }
