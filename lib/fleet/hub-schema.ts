@@ -144,7 +144,19 @@ export function hubs<C extends z.ZodType, D extends z.ZodType>(connect: C, defau
 /** Complaints about the hub at `at` that concern several of its fields. */
 export function hubComplaints(hub: unknown, at: readonly PropertyKey[]): readonly Complaint[] {
   const kinds = ["argocd", "clusterProfile"].filter((kind) => valueAt(hub, [kind]) !== undefined);
-  return kinds.length === 1 ? [] : [{ path: at, message: "must have exactly one of argocd, clusterProfile" }];
+  const lent = valueAt(hub, ["defaults", "vault", "identities"]);
+  return [
+    ...(kinds.length === 1 ? [] : [{ path: at, message: "must have exactly one of argocd, clusterProfile" }]),
+    // Anyone who may add a cluster to the hub would log in to Vault as keyferry.
+    ...(Array.isArray(lent) && lent.length > 0
+      ? [
+          {
+            path: [...at, "defaults", "vault", "identities"],
+            message: "can't be lent to the clusters of a hub: name the cluster in clusters instead",
+          },
+        ]
+      : []),
+  ];
 }
 
 /** `env=prod,tier in (a,b)`: as the API takes it. Undefined: all objects. */

@@ -87,6 +87,8 @@ const settings = {
 };
 
 const { labels: clusterLabels, ...rest } = settings;
+/** A uid is that of one namespace in one cluster. */
+const { operatorNamespaceUid: _ofOne, ...ofAll } = settings;
 const cluster = z.strictObject({
   name: z.string().check(dnsLabel).describe("Name of the cluster: part of the key of every sync."),
   labels: clusterLabels,
@@ -99,7 +101,7 @@ export const fleetSchema = z.strictObject({
   kind: z.literal("Fleet"),
   vaults,
   clusters: z.array(cluster).default([]).describe("The clusters. May be empty if there are hubs."),
-  hubs: hubs(connect, z.strictObject(settings).prefault({})),
+  hubs: hubs(connect, z.strictObject(ofAll).prefault({})),
 });
 
 /** The JSON Schema of fleet.yaml, for editors. */

@@ -18,6 +18,8 @@ export interface ComposedFleet extends Fleet {
   readonly refused: readonly Refusal[];
   /** Hubs whose clusters are not known: nobody may be released meanwhile. */
   readonly unread: readonly string[];
+  /** Hubs that need a person: they can't be read, or too many of their clusters are gone. */
+  readonly troubled: readonly string[];
 }
 
 interface Candidate {
@@ -44,7 +46,12 @@ export function composed(fleet: Fleet, states: ReadonlyMap<string, HubState>): C
     clusters.push(clusterOf(candidate, member.uid));
   }
   const isUnread = (name: string): boolean => states.get(name)?.isUnread ?? !states.has(name);
-  return { ...fleet, clusters, refused, unread: fleet.hubs.map(({ name }) => name).filter(isUnread) };
+  const isTroubled = (name: string): boolean => {
+    const { error, awaitingApproval } = states.get(name) ?? {};
+    return error !== undefined || awaitingApproval !== undefined;
+  };
+  const hubs = fleet.hubs.map(({ name }) => name);
+  return { ...fleet, clusters, refused, unread: hubs.filter(isUnread), troubled: hubs.filter(isTroubled) };
 }
 
 /** The members that were reached first, the oldest ones at the beginning: they have the first claim to a name. */
