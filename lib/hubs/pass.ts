@@ -10,7 +10,17 @@ import { canonical } from "../util/canonical.ts";
 import type { Json } from "../util/json.ts";
 import { placeOfHub, placeOfObject } from "./places.ts";
 import { listHub, nameOfUnread, type ReaderDeps, readObject } from "./reader.ts";
-import { checked, checksDue, isToRead, type Listed, type SeenObject, takenIn } from "./take-in.ts";
+import {
+  checked,
+  checksDue,
+  type HolderOf,
+  type Identity,
+  isToRead,
+  type Listed,
+  type SeenObject,
+  takenIn,
+  withoutRivals,
+} from "./take-in.ts";
 
 /** The least time between two passes over a hub. */
 const AGAIN_MS = 30 * SECOND_MS;
@@ -23,7 +33,7 @@ const AT_ONCE = 16;
 
 export interface HubPassDeps extends ReaderDeps {
   readonly clusters: Pick<ClusterApi, "list" | "identity">;
-  readonly leases: Pick<LeaseStore, "claimHub" | "saveHub" | "hubState" | "clusters">;
+  readonly leases: Pick<LeaseStore, "claimHub" | "saveHub" | "hubState" | "clusters" | "cluster">;
   readonly clock: Clock;
   readonly log: Log;
   /** Ends the connection of a check. */
@@ -50,7 +60,7 @@ export async function hubPass(
   const before = (await deps.leases.hubState(hub.name))?.state;
   const inTime = AbortSignal.any([signal, AbortSignal.timeout(PASS_MS)]);
   try {
-    const taken = await readHub(deps, hub, before, accepted, inTime);
+    const taken = withoutRivals(await readHub(deps, hub, before, accepted, inTime), holderIn(fleet, hub));
     const own = await ownServers(deps, fleet);
     const state = checked(taken, {
       results: await checks(deps, hub, taken.members, row, inTime),
@@ -101,15 +111,18 @@ async function checks(
   members: readonly HubMember[],
   { fence }: HubRow,
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, string | SyncError>> {
+): Promise<ReadonlyMap<string, Identity | SyncError>> {
   const until = deps.clock() + CHECKS_MS;
   const inTime = AbortSignal.any([signal, AbortSignal.timeout(CHECKS_MS)]);
-  const results = new Map<string, string | SyncError>();
-  await inParallel(checksDue(members, fence), async ({ object }) => {
+  const results = new Map<string, Identity | SyncError>();
+  await inParallel(checksDue(members, fence), async ({ object, name, uid: known }) => {
     if (inTime.aborted || deps.clock() >= until) return;
     const place = placeOfObject(hub.name, object);
     try {
-      results.set(object, await deps.clusters.identity(place, inTime));
+      const uid = await deps.clusters.identity(place, inTime);
+      // Rows of an earlier cluster under its name must not become those of this one.
+      const inTable = known === undefined ? (await deps.leases.cluster(name))?.state.uid : undefined;
+      results.set(object, { uid, inTable });
     } catch (error) {
       if (!(error instanceof SyncError)) throw error;
       if (!inTime.aborted) results.set(object, error);
@@ -118,6 +131,16 @@ async function checks(
     }
   });
   return results;
+}
+
+/** The holders of names in the fleet, for this hub. */
+function holderIn({ clusters }: Fleet, hub: Hub): HolderOf {
+  const byName = new Map(clusters.map(({ name, connect }) => [name, connect.hub]));
+  return (name) => {
+    if (!byName.has(name)) return undefined;
+    const way = byName.get(name);
+    return way?.hub === hub.name ? { object: way.object } : "other";
+  };
 }
 
 /** Names of fleet.yaml's own clusters by the uid of their API servers. */

@@ -74,7 +74,7 @@ function memberOf(
   before: HubMember | undefined,
   { now, nameOfUnread }: Context,
 ): HubMember {
-  const { isMissing: _back, ...known } = before ?? unread(listed, now, nameOfUnread);
+  const { isMissing: _back, isRival: _rival, ...known } = before ?? unread(listed, now, nameOfUnread);
   if (read === undefined) return known;
   if (read instanceof Error) {
     const failed = { ...known, error: errorOf(read, known.error, now) };
@@ -98,8 +98,8 @@ function errorOf({ code, message }: SyncError, before: RowError | undefined, now
 }
 
 /** Whether its API server has to be asked who it is: it is new, or the way to it has changed. */
-export function isToCheck({ leadsTo, checked, uid, isMissing, isBroken }: HubMember): boolean {
-  if (leadsTo === "" || isMissing === true || isBroken === true) return false;
+export function isToCheck({ leadsTo, checked, uid, isMissing, isBroken, isRival }: HubMember): boolean {
+  if (leadsTo === "" || isMissing === true || isBroken === true || isRival === true) return false;
   return uid === undefined || checked !== leadsTo;
 }
 
@@ -112,9 +112,45 @@ export function checksDue(members: readonly HubMember[], turn: number): readonly
   return [...fresh, ...failed.slice(start), ...failed.slice(0, start)];
 }
 
+/** The object whose cluster has a name in the fleet now. */
+export type HolderOf = (name: string) => "other" | { readonly object: string } | undefined;
+
+/**
+ * The state in which only the holder of each name is known by its API server. Another object with that name must not
+ * take over the holder's rows when the holder leaves: it joins after they are released.
+ */
+export function withoutRivals(state: HubState, holderOf: HolderOf): HubState {
+  const holders = new Map<string, string | undefined>();
+  for (const { name, object } of byAge(state.members)) {
+    const holder = holderOf(name);
+    if (holder === "other") holders.set(name, undefined);
+    else if (holder !== undefined) holders.set(name, holder.object);
+    else if (!holders.has(name)) holders.set(name, object);
+  }
+  const members = state.members.map((member) => {
+    if (holders.get(member.name) === member.object) return member;
+    const { uid: _uid, checked: _checked, ...rest } = member;
+    return { ...rest, isRival: true as const };
+  });
+  return { ...state, members };
+}
+
+function byAge(members: readonly HubMember[]): readonly HubMember[] {
+  const isNew = ({ uid }: HubMember): number => (uid === undefined ? 1 : 0);
+  return members.toSorted((a, b) => isNew(a) - isNew(b) || a.since - b.since);
+}
+
+/** The answer of an API server. */
+export interface Identity {
+  /** uid of its kube-system namespace. */
+  readonly uid: string;
+  /** The uid that the table has for a cluster of this name. */
+  readonly inTable?: string | undefined;
+}
+
 export interface Checked {
-  /** By object: the uid of its kube-system namespace, or why it could not be asked. */
-  readonly results: ReadonlyMap<string, string | SyncError>;
+  /** By object: its API server's answer, or why it could not be asked. */
+  readonly results: ReadonlyMap<string, Identity | SyncError>;
   /** The API servers of fleet.yaml's own clusters: names by uid. */
   readonly own: ReadonlyMap<string, string>;
   /** Clusters that a person accepts as others under their names. */
@@ -136,13 +172,14 @@ export function checked(state: HubState, { results, own, accepted, now }: Checke
 
 function checkedMember(
   member: HubMember,
-  result: string | SyncError,
+  result: Identity | SyncError,
   { accepted, now }: Pick<Checked, "accepted" | "now">,
 ): HubMember {
   if (result instanceof Error) return { ...member, error: errorOf(result, member.error, now) };
   const { error, ...rest } = member;
-  if (member.uid === undefined || member.uid === result || accepted.has(member.name)) {
-    return { ...rest, uid: result, checked: member.leadsTo };
+  const before = member.uid ?? result.inTable ?? result.uid;
+  if (before === result.uid || accepted.has(member.name)) {
+    return { ...rest, uid: result.uid, checked: member.leadsTo };
   }
   const message = `${member.object} leads to another API server than before (another uid of kube-system): keyferry does not use it. If cluster ${member.name} was rebuilt on purpose, run with --accept-missing ${member.name}`;
   const since = error?.code === "CLUSTER_REPLACED" ? error.since : now;

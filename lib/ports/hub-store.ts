@@ -27,6 +27,8 @@ export interface HubMember {
   readonly error?: RowError;
   /** The object can't be understood: only a change of it helps. */
   readonly isBroken?: true;
+  /** Another object has the name: this one is not asked who it is. */
+  readonly isRival?: true;
   /** The hub no longer has the object, but too many vanished at once: a person must confirm it. */
   readonly isMissing?: true;
 }

@@ -24,7 +24,7 @@ const fleet: Fleet = { clusters: [], vaults: [], hubs: [hub] };
 
 /** A hub in memory: cluster Secrets, each with an API server of its own. */
 class MemoryHub {
-  objects = new Map<string, { resourceVersion: string; server: string }>();
+  objects = new Map<string, { resourceVersion: string; server: string; name?: string }>();
   failure: SyncError | undefined;
   isEndless = false;
   reads = 0;
@@ -65,9 +65,11 @@ class MemoryHub {
   readonly credentials = {
     secret: async ({ name }: { readonly name: string }) => {
       this.reads += 1;
-      const { server } = this.objects.get(name) ?? { server: "" };
+      const { server, name: display = name } = this.objects.get(name) ?? { server: "" };
       const config = JSON.stringify({ bearerToken: "t0ken" });
-      return new Map(Object.entries({ server, config }).map(([key, text]) => [key, SecretValue.of(text)]));
+      return new Map(
+        Object.entries({ server, config, name: display }).map(([key, text]) => [key, SecretValue.of(text)]),
+      );
     },
   };
 }
@@ -88,12 +90,13 @@ describe("passes over a hub", () => {
     leases = simulatedSqliteStore(undefined);
   });
 
-  const pass = (accepted: readonly string[] = []) => {
+  const pass = async (accepted: readonly string[] = []) => {
     world.now += 60_000;
+    const now = await known();
     const { clusters, credentials, clock } = world;
     const resources = { get: async () => undefined };
     const deps = { clusters, credentials, resources, clock, leases, log: silent, forget: () => undefined };
-    return hubPass(deps, { fleet, hub, accepted: new Set(accepted) }, new AbortController().signal);
+    return hubPass(deps, { fleet: now, hub, accepted: new Set(accepted) }, new AbortController().signal);
   };
   /** The fleet as a process that has just started has it. */
   const known = async () => {
@@ -198,6 +201,26 @@ describe("passes over a hub", () => {
     world.uids.set("https://elsewhere/v2", "rebuilt");
     await pass(["c-0"]);
     assert.equal((await known()).clusters.find(({ name }) => name === "c-0")?.connect.hub?.uid, "rebuilt");
+  });
+
+  it("give the rows of a cluster to no other object that takes its name", async () => {
+    world.add(0, 3);
+    await pass();
+    const row = await leases.claimCluster("c-0", { now: world.now, until: world.now + 1 });
+    assert.ok(row);
+    await leases.saveCluster(row, { cursors: {}, attempts: 0, uid: "uid of https://c-0" }, { dueAt: world.now });
+    world.objects.delete("c-0");
+    world.objects.set("thief", { resourceVersion: "1", server: "https://thief", name: "c-0" });
+    await pass();
+    assert.equal((await known()).clusters.length, 2, "first the cluster leaves");
+    await pass();
+    assert.deepEqual(
+      (await known()).refused.map(({ object, error }) => [object, error.code]),
+      [["argocd/thief", "CLUSTER_REPLACED"]],
+    );
+    await leases.removeCluster("c-0");
+    await pass();
+    assert.equal((await known()).clusters.find(({ name }) => name === "c-0")?.connect.hub?.object, "argocd/thief");
   });
 
   it("are one at a time", async () => {

@@ -4,7 +4,15 @@ import { SyncError } from "../../../lib/errors.ts";
 import type { Fleet } from "../../../lib/fleet/fleet.ts";
 import type { Hub } from "../../../lib/fleet/hub-schema.ts";
 import { composed } from "../../../lib/hubs/compose.ts";
-import { checked, checksDue, isTooManyGone, type ReadObject, takenIn } from "../../../lib/hubs/take-in.ts";
+import {
+  checked,
+  checksDue,
+  type Identity,
+  isTooManyGone,
+  type ReadObject,
+  takenIn,
+  withoutRivals,
+} from "../../../lib/hubs/take-in.ts";
 import type { HubMember, HubState } from "../../../lib/ports/store.ts";
 
 const NOW = 1_000_000;
@@ -91,11 +99,13 @@ describe("a list of a hub", () => {
 describe("the check of an API server", () => {
   const check = (
     members: readonly HubMember[],
-    results: readonly [string, string | SyncError][],
+    results: readonly [string, string | Identity | SyncError][],
     accepted: readonly string[] = [],
   ) =>
     checked(state(members), {
-      results: new Map(results),
+      results: new Map(
+        results.map(([object, result]) => [object, typeof result === "string" ? { uid: result } : result]),
+      ),
       own: new Map([["uid-own", "mine"]]),
       accepted: new Set(accepted),
       now: NOW,
@@ -129,6 +139,30 @@ describe("the check of an API server", () => {
       due(1).map(({ object }) => object),
       ["ns/b", "ns/c", "ns/d", "ns/a"],
     );
+  });
+
+  it("refuses the name of a cluster whose rows are still there, with another uid", () => {
+    const { uid: _uid, checked: _checked, ...fresh } = member("a");
+    const [other] = check([fresh], [["ns/a", { uid: "uid-b", inTable: "uid-a" }]]);
+    assert.deepEqual([other?.uid, other?.error?.code], [undefined, "CLUSTER_REPLACED"]);
+    assert.equal(check([fresh], [["ns/a", { uid: "uid-a", inTable: "uid-a" }]])[0]?.uid, "uid-a");
+    assert.equal(check([fresh], [["ns/a", { uid: "uid-b", inTable: "uid-a" }]], ["a"])[0]?.uid, "uid-b");
+  });
+
+  it("is not for an object whose name another one has: it must not inherit its rows", () => {
+    const held = member("a");
+    const rival = member("a", { object: "ns/rival", since: NOW - 1 });
+    const { uid: _uid, checked: _checked, ...stripped } = rival;
+    const only: HubMember = { ...stripped, isRival: true };
+    const inHub = withoutRivals(state([rival, held]), () => ({ object: "ns/a" })).members;
+    assert.deepEqual(inHub, [only, held]);
+    assert.deepEqual(checksDue(inHub, 0), []);
+    assert.deepEqual(withoutRivals(state([rival]), () => "other").members, [only]);
+    // Nobody has the name: the older one gets it.
+    const [first, second] = withoutRivals(state([held, rival]), () => undefined).members;
+    assert.deepEqual([first?.isRival, second], [true, rival]);
+    const back = take(state([only]), [{ listed: listed("rival") }]).members;
+    assert.deepEqual(back, [stripped]);
   });
 
   it("finds an API server that fleet.yaml has already", () => {
