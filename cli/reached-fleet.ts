@@ -1,3 +1,4 @@
+import { awsAccess } from "../lib/aws/aws-access.ts";
 import { systemClock } from "../lib/clock.ts";
 import { folderFiles } from "../lib/fleet/files.ts";
 import type { Fleet } from "../lib/fleet/fleet.ts";
@@ -27,8 +28,8 @@ export async function reachedFleet(
   const clock = systemClock;
   const fleet = liveFleet(own, leases);
   await fleet.take(own);
-  const files = folderFiles(folder);
-  const { clients, apis } = fleetConnections({ fleet: () => fleet, connect: { files, clock }, clock, log });
+  const connect = { files: folderFiles(folder), clock, aws: awsAccess(clock), mayExec: true };
+  const { clients, apis } = fleetConnections({ fleet: () => fleet, connect, clock, log });
   const deps = { ...apis, leases, clock, log, forget: clients.forget };
   await hubPasses({ deps, file: { current: () => own }, fleet, accepted: new Set() }).all(signal);
   return { clients, apis, fleet: fleet.current() };

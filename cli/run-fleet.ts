@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Clock, type EpochMs, SECOND_MS } from "../lib/clock.ts";
+import type { ConnectDeps } from "../lib/connect/way.ts";
 import type { Engine } from "../lib/embedded/engine.ts";
 import { InputError } from "../lib/errors.ts";
 import type { Fleet } from "../lib/fleet/fleet.ts";
@@ -13,7 +14,6 @@ import { placeOfHub } from "../lib/hubs/places.ts";
 import { hubTeller } from "../lib/hubs/tell.ts";
 import type { ClusterClients } from "../lib/kubernetes/cluster-client.ts";
 import type { KubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
-import type { FleetFiles } from "../lib/ports/fleet-files.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
 import type { Log } from "../lib/ports/telemetry.ts";
 import { sleep } from "./stop-signal.ts";
@@ -64,7 +64,7 @@ const HUBS_MS = 60 * SECOND_MS;
 export interface StartedFleetOptions {
   readonly flags: { readonly once: boolean; readonly acceptMissing: readonly string[] };
   readonly file: Pick<WatchedFleet, "current">;
-  readonly files: FleetFiles;
+  readonly connect: Omit<ConnectDeps, "hubs">;
   readonly leases: LeaseStore;
   readonly clock: Clock;
   readonly log: Log;
@@ -81,14 +81,14 @@ export interface StartedFleet {
 export async function startedFleet({
   flags,
   file,
-  files,
+  connect,
   leases,
   clock,
   log,
 }: StartedFleetOptions): Promise<StartedFleet> {
   const fleet = liveFleet(file.current(), leases);
   await fleet.take(file.current());
-  const { clients, apis } = fleetConnections({ fleet: () => fleet, connect: { files, clock }, clock, log });
+  const { clients, apis } = fleetConnections({ fleet: () => fleet, connect, clock, log });
   const deps = { ...apis, leases, clock, log, forget: clients.forget };
   const passes = hubPasses({ deps, file, fleet, accepted: new Set(flags.acceptMissing) });
   mustBeInFleet(fleet.current(), flags.acceptMissing);

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { awsAccess } from "../lib/aws/aws-access.ts";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
 import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
 import type { SyncError } from "../lib/errors.ts";
@@ -66,7 +67,8 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const held = issuesHeld(counted.registry);
   const file = watchedFleet({ path: flags.fleet, read, clock, sleep, log, metrics });
   const files = folderFiles(read.folder);
-  const { fleet, passes, clients, apis } = await startedFleet({ flags, file, files, leases: store, clock, log });
+  const connect = { files, clock, aws: awsAccess(clock), mayExec: true };
+  const { fleet, passes, clients, apis } = await startedFleet({ flags, file, connect, leases: store, clock, log });
   const cache = await tokenCacheOf(dataDir, store, log);
   const reachOf = reachOfFleet(fleet.current);
   const vault = vaultApi({ clock, credentials: apis.credentials, log, metrics, cache, reachOf });
@@ -110,6 +112,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   }
 }
 
+/** Connections to the clusters that the fleet has at each time. */
 /** The tokens of a killed process: this one uses or revokes them. */
 async function tokenCacheOf(
   { tokenKeys, installation }: DataDir,

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { awsAccess } from "../../lib/aws/aws-access.ts";
 import type { FleetCluster } from "../../lib/fleet/fleet.ts";
 import { reachOfFleet, trustAnchors } from "../../lib/fleet/vaults.ts";
 import { fleetConnections } from "../../lib/hubs/connections.ts";
@@ -21,7 +22,8 @@ export interface Clusters extends KubernetesApis {
 
 export function clustersOf({ clock, log, fleet }: Base): Clusters {
   let reachOf: ReachOf = () => NOTHING_NAMED;
-  const { clients, apis } = fleetConnections({ fleet: fleet.live, connect: { files: fleet.files, clock }, clock, log });
+  const connect = { files: fleet.files, clock, aws: awsAccess(clock), mayExec: false };
+  const { clients, apis } = fleetConnections({ fleet: fleet.live, connect, clock, log });
   return {
     ...apis,
     forget: clients.forget,

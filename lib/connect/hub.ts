@@ -15,7 +15,7 @@ export const hub: Way<HubWay> = async (way, deps) => {
   const access = await hubs.access(way.hub, way.object);
   const identity = way.uid === undefined ? {} : { identity: way.uid };
   const { server, cluster, login } = access;
-  if (login.kind === "eks") return { ...(await ofEks(way, login, access, deps)), ...identity };
+  if (login.kind === "eks") return { ...(await ofEks(login, access, deps)), ...identity };
   const user = login.kind === "user" ? login.user : await userOfSecret(hubs, way, login);
   return { kubeConfig: { text: kubeconfigText({ server, ...cluster }, user) }, ...goodFor(clock), ...identity };
 };
@@ -24,12 +24,18 @@ export const hub: Way<HubWay> = async (way, deps) => {
  * By keyferry's own AWS identity. AWS says where the cluster is: an object that names another server would get a token
  * that is good for the cluster.
  */
-async function ofEks(way: HubWay, login: EksLogin, { cluster }: HubAccess, _deps: ConnectDeps): Promise<ClusterAccess> {
-  if ("proxy-url" in cluster) {
-    throw new SyncError("UNSUPPORTED", `${way.object} has a proxy and an AWS login: use one of both`);
-  }
-  const message = `${way.object} logs in to the EKS cluster ${login.cluster}: use a bearerToken until eks is supported`;
-  throw new SyncError("UNSUPPORTED", message);
+async function ofEks(
+  { cluster, region, roleArn }: EksLogin,
+  access: HubAccess,
+  deps: ConnectDeps,
+): Promise<ClusterAccess> {
+  const proxyUrl = access.cluster["proxy-url"];
+  const way = {
+    ...{ cluster, region },
+    ...(roleArn === undefined ? {} : { roleArn }),
+    ...(typeof proxyUrl === "string" ? { proxyUrl } : {}),
+  };
+  return (await import("./eks.ts")).eks(way, deps);
 }
 
 type SecretLogin = Extract<HubLogin, { kind: "secret" }>;

@@ -1,3 +1,4 @@
+import type { AwsAccess } from "../aws/aws-access.ts";
 import type { Clock } from "../clock.ts";
 import type { HubAccess } from "../hubs/objects/login.ts";
 import type { ClusterAccess } from "../ports/cluster-access.ts";
@@ -8,6 +9,10 @@ export interface ConnectDeps {
   /** The files that fleet.yaml names. */
   readonly files: FleetFiles;
   readonly clock: Clock;
+  /** AWS, for clusters in EKS. */
+  readonly aws: AwsAccess;
+  /** Whether kubeconfigs may run programs (exec plugins): there are none where functions run. */
+  readonly mayExec: boolean;
   /** Reads objects of hubs; missing where no hub is known. */
   readonly hubs?: HubObjects;
 }

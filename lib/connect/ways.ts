@@ -11,6 +11,8 @@ import type { ConnectDeps, Way } from "./way.ts";
 export const WAYS: { readonly [W in keyof Required<Connect>]: Way<NonNullable<Connect[W]>> } = {
   kubeconfig,
   server,
+  // Loaded only where a cluster is reached by it: functions start without code that signs.
+  eks: async (...asked) => (await import("./eks.ts")).eks(...asked),
   hub,
 };
 

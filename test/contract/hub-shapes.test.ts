@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { awsAccess } from "../../lib/aws/aws-access.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { folderFiles } from "../../lib/fleet/files.ts";
 import type { Fleet } from "../../lib/fleet/fleet.ts";
@@ -65,7 +66,7 @@ describe("what a hub's objects say of their clusters, on a real API server", { t
     };
     const fleet: Fleet = { clusters: [], vaults: [], hubs: [one] };
     const live = liveFleet(fleet, leases);
-    const connect = { files: folderFiles("/"), clock: systemClock };
+    const connect = { files: folderFiles("/"), clock: systemClock, aws: awsAccess(systemClock), mayExec: false };
     const options = { fleet: () => live, connect, clock: systemClock, log: silent };
     const { clients, apis } = fleetConnections(options);
     try {

@@ -107,8 +107,8 @@ clusters:
     ]);
   });
 
-  it("says of eks and vaultKubernetes that they come later", () => {
-    for (const way of ["eks", "vaultKubernetes"]) {
+  it("says of vaultKubernetes that it comes later", () => {
+    for (const way of ["vaultKubernetes"]) {
       assert.deepEqual(ofCluster("name: a", `connect: {${way}: {cluster: x, any: [1]}}`), [
         `fleet.yaml:5: clusters[0].connect.${way}: comes with a later version: use kubeconfig or server until then`,
       ]);
