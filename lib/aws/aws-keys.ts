@@ -1,6 +1,6 @@
 import { type Clock, type EpochMs, HOUR_MS, MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import { withinAws } from "./aws-requests.ts";
+import { AWS_REQUESTS, withinAws } from "./aws-requests.ts";
 import { eksError } from "./eks-errors.ts";
 import { type Good, kept } from "./kept.ts";
 
@@ -8,9 +8,9 @@ import { type Good, kept } from "./kept.ts";
 export interface AwsKeys {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
-  readonly sessionToken?: string | undefined;
+  readonly sessionToken?: string;
   /** Missing: they do not end. */
-  readonly expiration?: Date | undefined;
+  readonly expiration?: Date;
 }
 
 /** A role that is assumed. */
@@ -51,10 +51,7 @@ export function awsKeys(clock: Clock): AwsKeySource {
 
 async function session(region: string, role: AwsRole, credentials: AwsKeys, clock: Clock): Promise<Good<AwsKeys>> {
   const { roleArn, externalId } = role;
-  const [{ AssumeRoleCommand, STSClient }, { AWS_REQUESTS }] = await Promise.all([
-    import("@aws-sdk/client-sts"),
-    import("./aws-requests.ts"),
-  ]);
+  const { AssumeRoleCommand, STSClient } = await import("@aws-sdk/client-sts");
   const client = new STSClient({ region, credentials, ...AWS_REQUESTS });
   const command = new AssumeRoleCommand({
     RoleArn: roleArn,
@@ -69,8 +66,8 @@ async function session(region: string, role: AwsRole, credentials: AwsKeys, cloc
     const value = {
       accessKeyId: found.AccessKeyId,
       secretAccessKey: found.SecretAccessKey,
-      sessionToken: found.SessionToken,
-      expiration: found.Expiration,
+      ...(found.SessionToken === undefined ? {} : { sessionToken: found.SessionToken }),
+      ...(found.Expiration === undefined ? {} : { expiration: found.Expiration }),
     };
     return { value, until: replacedAt(found.Expiration, clock()) };
   } catch (error) {

@@ -84,8 +84,8 @@ async function signedUrl(
   return `https://${host}/?${queryText(query)}`;
 }
 
-function queryText(query: HttpRequest["query"]): string {
-  return Object.entries(query)
+function queryText(query: HttpRequest["query"] | undefined): string {
+  return Object.entries(query ?? {})
     .map(([name, value]) => `${encoded(name)}=${encoded(String(value))}`)
     .join("&");
 }
