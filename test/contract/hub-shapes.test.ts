@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { awsAccess } from "../../lib/aws/aws-access.ts";
 import { systemClock } from "../../lib/clock.ts";
@@ -10,7 +11,7 @@ import { liveFleet } from "../../lib/hubs/live-fleet.ts";
 import { hubPass } from "../../lib/hubs/pass.ts";
 import { simulatedSqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { ARGOCD, adminConfig, argocdIn, caOf, clusterSecret } from "../e2e/support/hub.ts";
-import { type Cluster, startCluster } from "../harness/index.ts";
+import { type Cluster, type EksStandIn, startCluster, startEksStandIn, tempFolder } from "../harness/index.ts";
 import { type BasicProxy, basicProxy, connectProxy } from "./hubs/proxies.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
@@ -27,18 +28,40 @@ const PROFILES: ClusterProfiles["providers"] = [
     name: "open-cluster-management",
     execConfig: { command: "./bin/cp-creds", args: ["--managed-serviceaccount=keyferry"], env: [] },
   },
+  { name: "eks", execConfig: { command: "./bin/eks-aws-auth-plugin", args: [], env: [] } },
   { name: "strange", execConfig: { command: "/opt/strange-plugin", args: [], env: [] } },
 ];
+
+const EKS = { cluster: "shop", region: "eu-central-1" };
+const ROLE = "arn:aws:iam::111122223333:role/keyferry-shop";
+const OWN = {
+  accessKeyId: "AKIAEXAMPLEOFTESTS",
+  secretAccessKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+  arn: "arn:aws:iam::111122223333:user/keyferry",
+};
+const ENTRIES = { [OWN.arn]: ["system:masters"], [ROLE]: ["system:masters"] };
 
 /** One API server is the hub, and the cluster of each of its objects. */
 describe("what a hub's objects say of their clusters, on a real API server", { timeout: 300_000 }, () => {
   let hub: Cluster;
+  let aws: EksStandIn;
   let token: string;
   let uid: string;
   const parts = new AsyncDisposableStack();
 
   before(async () => {
-    hub = parts.use(await startCluster({ name: "hub", crds: [CLUSTER_PROFILES] }));
+    const folder = parts.use(await tempFolder("hub-shapes"));
+    aws = parts.use(await startEksStandIn({ ...EKS, own: OWN, roles: { [ROLE]: undefined }, entries: ENTRIES }));
+    const webhook = join(folder.path, "webhook.yaml");
+    await aws.writeWebhookConfig(webhook);
+    const apiServerArgs = [
+      `--authentication-token-webhook-config-file=${webhook}`,
+      "--authentication-token-webhook-version=v1",
+    ];
+    hub = parts.use(await startCluster({ name: "hub", crds: [CLUSTER_PROFILES], apiServerArgs }));
+    const certificateAuthority = { data: caOf(hub) };
+    aws.describes({ name: EKS.cluster, status: "ACTIVE", endpoint: hub.url, certificateAuthority });
+    Object.assign(process.env, aws.env);
     await argocdIn(hub);
     await hub.apply([
       { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "keyferry", namespace: ARGOCD } },
@@ -53,7 +76,10 @@ describe("what a hub's objects say of their clusters, on a real API server", { t
     token = await hub.tokenFor({ namespace: ARGOCD, name: "keyferry" });
     uid = (await hub.get({ apiVersion: "v1", kind: "Namespace", name: "kube-system" }))?.metadata.uid ?? "";
   });
-  after(() => parts.disposeAsync());
+  after(async () => {
+    for (const name of Object.keys(aws?.env ?? {})) delete process.env[name];
+    await parts.disposeAsync();
+  });
 
   /** The hub's members after one pass, by object. */
   const passOver = async (kind: Pick<Hub, "argocd" | "clusterProfile">) => {
@@ -141,6 +167,29 @@ describe("what a hub's objects say of their clusters, on a real API server", { t
     });
   });
 
+  it("Argo CD: an AWS login, however it is written, goes to the server that AWS names", async () => {
+    await using thief = await basicProxy(hub, { username: "ann", password: "pass", token });
+    const server = "https://0A1B2C3D.gr7.eu-central-1.eks.amazonaws.com";
+    const exec = (command: string, args: readonly string[]) => ({ execProviderConfig: { command, args } });
+    const named = { clusterName: `arn:aws:eks:${EKS.region}:111122223333:cluster/${EKS.cluster}` };
+    const shapes: Readonly<Record<string, { readonly server: string; readonly config: object }>> = {
+      "aws-auth-config": { server, config: { awsAuthConfig: { clusterName: "shop" } } },
+      "with-a-role": { server, config: { awsAuthConfig: { clusterName: "shop", roleARN: ROLE } } },
+      "argocd-k8s-auth": { server, config: exec("argocd-k8s-auth", ["aws", "--cluster-name", "shop"]) },
+      "aws-cli": { server, config: exec("aws", ["eks", "get-token", "--cluster-name", "shop", "--output", "json"]) },
+      authenticator: { server, config: exec("aws-iam-authenticator", ["token", "-i", "shop", "-r", ROLE]) },
+      // Its own server and CA have no effect: it would get a token that is good for the cluster.
+      thief: { server: thief.url, config: { awsAuthConfig: named, tlsClientConfig: { caData: thief.caData } } },
+    };
+    await hub.apply(Object.entries(shapes).map(([name, shape]) => clusterSecret(name, shape)));
+    const members = await passOver({ argocd: { namespace: ARGOCD } });
+    for (const name of Object.keys(shapes)) {
+      assert.deepEqual([name, members.get(name)?.error?.message, members.get(name)?.uid], [name, undefined, uid]);
+    }
+    assert.ok(aws.verdicts.length > 0 && aws.verdicts.every(({ verdict }) => verdict === "accepted"));
+    assert.equal(thief.seen(), 0);
+  });
+
   it("ClusterProfiles: each access provider", async () => {
     const data = (value: string) => Buffer.from(value).toString("base64");
     const secret = (name: string, key: string, value: string) => ({
@@ -169,6 +218,7 @@ describe("what a hub's objects say of their clusters, on a real API server", { t
       older: { credentialProviders: [access("reader")] },
       ocm: { accessProviders: [access("open-cluster-management", { clusterName: "ocm" })] },
       kube: { accessProviders: [access("kubeconfig-reader", { name: "kube-kubeconfig", key: "value" })] },
+      eks: { accessProviders: [access("eks", { clusterId: "shop", region: "eu-central-1" })] },
       thief: { accessProviders: [access("reader", { clusterName: "reader" })] },
       burglar: { accessProviders: [access("kubeconfig-reader", { name: "kube-kubeconfig", key: "value" })] },
       strange: { accessProviders: [access("strange")] },
@@ -178,7 +228,7 @@ describe("what a hub's objects say of their clusters, on a real API server", { t
     const members = await passOver({ clusterProfile: { namespace: ARGOCD, providers: PROFILES } });
     const found = Object.fromEntries([...members].map(([name, { uid: of, error }]) => [name, error?.code ?? of]));
     assert.deepEqual(found, {
-      ...{ reader: uid, older: uid, ocm: uid, kube: uid },
+      ...{ reader: uid, older: uid, ocm: uid, kube: uid, eks: uid },
       ...{ thief: "UNSUPPORTED", burglar: "UNSUPPORTED", strange: "UNSUPPORTED", bare: "REFERENCE_INVALID" },
     });
     assert.equal(members.get("reader")?.name, "the-reader");

@@ -38,6 +38,8 @@ export async function connectProxy(): Promise<ConnectProxy> {
 export interface BasicProxy extends AsyncDisposable {
   readonly url: string;
   readonly caData: string;
+  /** How many requests it got. */
+  seen(): number;
 }
 
 export async function basicProxy(
@@ -47,7 +49,9 @@ export async function basicProxy(
   const ca = await testCa("basic proxy");
   const { cert, key } = await ca.serverCert("proxy", ["127.0.0.1"]);
   const expected = `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
+  let requests = 0;
   const server = createHttpsServer({ cert, key }, (asked, answer) => {
+    requests += 1;
     if (asked.headers.authorization !== expected) return void answer.writeHead(401).end("{}");
     const headers = { ...asked.headers, authorization: `Bearer ${token}` };
     const options = { method: asked.method, headers, ca: cluster.caPem };
@@ -62,6 +66,7 @@ export async function basicProxy(
   return {
     url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
     caData: Buffer.from(ca.pem).toString("base64"),
+    seen: () => requests,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();
