@@ -54,7 +54,7 @@ const MAX_NAME = 59;
 
 const hubName = z
   .string()
-  .max(MAX_NAME, `must have ${MAX_NAME} characters at most`)
+  .refine((text) => text.length <= MAX_NAME, `must have ${MAX_NAME} characters at most`)
   .check(dnsLabel)
   .describe("Name of the hub: commands and logs write it as hub:NAME.");
 
