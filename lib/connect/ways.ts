@@ -33,8 +33,3 @@ export async function accessTo(
   }
   throw new SyncError("REFERENCE_INVALID", `cluster ${cluster.name} has no way to connect: add one in fleet.yaml`);
 }
-
-/** The error for a request to a cluster that is not, or no longer, in the fleet. */
-export function notInFleet(cluster: string): SyncError {
-  return new SyncError("REFERENCE_INVALID", `cluster ${cluster} is not in the fleet: add it to fleet.yaml`);
-}

@@ -1,4 +1,4 @@
-import { notInFleet } from "../connect/ways.ts";
+import { notInFleet } from "../connect/not-in-fleet.ts";
 import type { Fleet, FleetCluster } from "../fleet/fleet.ts";
 import type { Hub } from "../fleet/hub-schema.ts";
 import type { HubRow, HubState, HubStore } from "../ports/store.ts";
