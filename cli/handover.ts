@@ -44,7 +44,7 @@ export async function handoverCommand(flags: HandoverFlags): Promise<number> {
   const log = jsonLog("error", destination({ fd: 2, sync: true }));
   // Only for the clusters of hubs: what is handed over is in the clusters themselves.
   await using leases = simulatedSqliteStore(undefined);
-  const { clients, apis, fleet } = await reachedFleet({ own, folder, leases, log }, new AbortController().signal);
+  const { apis, fleet, close } = await reachedFleet({ own, folder, leases, log }, new AbortController().signal);
   sayOfHubs(fleet);
   const deps = { ...apis, clock: systemClock };
   try {
@@ -54,7 +54,7 @@ export async function handoverCommand(flags: HandoverFlags): Promise<number> {
     else print(people(reports));
     return reports.some(complained) ? 1 : 0;
   } finally {
-    clients.close();
+    await close();
   }
 }
 

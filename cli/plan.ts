@@ -55,7 +55,7 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
   if (!known) say(`${flags.dataDir} holds no state: planning a first run`);
   await using store = simulatedSqliteStore(known?.statePath);
   await store.expireLeases(systemClock());
-  const { clients, fleet } = await reachedFleet({ own, folder, leases: store, log: silent }, stop);
+  const { clients, fleet, close } = await reachedFleet({ own, folder, leases: store, log: silent }, stop);
   sayOfHubs(fleet);
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
   const identity = known ?? { digestKey: digestKey(randomBytes(32)), installation: randomUUID() };
@@ -77,7 +77,7 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
     await apis.vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
     await apis.vault.close();
     await apis.templates.close();
-    clients.close();
+    await close();
   }
 }
 

@@ -1,7 +1,9 @@
 import { awsAccess } from "../lib/aws/aws-access.ts";
 import { systemClock } from "../lib/clock.ts";
+import { lazyVault } from "../lib/connect/lazy-vault.ts";
 import { folderFiles } from "../lib/fleet/files.ts";
 import type { Fleet } from "../lib/fleet/fleet.ts";
+import { reachOfFleet } from "../lib/fleet/vaults.ts";
 import type { ComposedFleet } from "../lib/hubs/compose.ts";
 import { fleetConnections } from "../lib/hubs/connections.ts";
 import { liveFleet } from "../lib/hubs/live-fleet.ts";
@@ -24,15 +26,28 @@ export interface ReachedFleetOptions {
 export async function reachedFleet(
   { own, folder, leases, log }: ReachedFleetOptions,
   signal: AbortSignal,
-): Promise<{ readonly clients: ClusterClients; readonly apis: KubernetesApis; readonly fleet: ComposedFleet }> {
+): Promise<{
+  readonly clients: ClusterClients;
+  readonly apis: KubernetesApis;
+  readonly fleet: ComposedFleet;
+  readonly close: () => Promise<void>;
+}> {
   const clock = systemClock;
   const fleet = liveFleet(own, leases);
   await fleet.take(own);
-  const connect = { files: folderFiles(folder), clock, aws: awsAccess(clock), mayExec: true };
-  const { clients, apis } = fleetConnections({ fleet: () => fleet, connect, clock, log });
+  const files = folderFiles(folder);
+  const reachOf = reachOfFleet(fleet.current);
+  // Nothing is stored: such a command has tokens of its own.
+  const access = lazyVault(() => ({ clock, log, files, reachOf, vaults: () => fleet.current().vaults }));
+  const connect = { files, clock, aws: awsAccess(clock), vault: access.open, mayExec: true };
+  const { clients, apis } = fleetConnections({ fleet: () => fleet, connect, log });
   const deps = { ...apis, leases, clock, log, forget: clients.forget };
   await hubPasses({ deps, file: { current: () => own }, fleet, accepted: new Set() }).all(signal);
-  return { clients, apis, fleet: fleet.current() };
+  const close = async (): Promise<void> => {
+    clients.close();
+    await access.close();
+  };
+  return { clients, apis, fleet: fleet.current(), close };
 }
 
 /** Says on stderr which hubs could not be read, and which of their objects are no clusters. */

@@ -8,7 +8,7 @@ import type { Hub } from "../lib/fleet/hub-schema.ts";
 import type { WatchedFleet } from "../lib/fleet/watched-fleet.ts";
 import { fleetConnections } from "../lib/hubs/connections.ts";
 import { followHubs } from "../lib/hubs/follow.ts";
-import { forgetHubs, type LiveFleet, liveFleet } from "../lib/hubs/live-fleet.ts";
+import { forgetHubs, type LiveFleet } from "../lib/hubs/live-fleet.ts";
 import { type Accepted, type HubPassDeps, hubPass } from "../lib/hubs/pass.ts";
 import { placeOfHub } from "../lib/hubs/places.ts";
 import { hubTeller } from "../lib/hubs/tell.ts";
@@ -65,13 +65,12 @@ export interface StartedFleetOptions {
   readonly flags: { readonly once: boolean; readonly acceptMissing: readonly string[] };
   readonly file: Pick<WatchedFleet, "current">;
   readonly connect: Omit<ConnectDeps, "hubs">;
+  readonly fleet: LiveFleet;
   readonly leases: LeaseStore;
-  readonly clock: Clock;
   readonly log: Log;
 }
 
 export interface StartedFleet {
-  readonly fleet: LiveFleet;
   readonly passes: HubPasses;
   readonly clients: ClusterClients;
   readonly apis: KubernetesApis;
@@ -81,20 +80,20 @@ export interface StartedFleet {
 export async function startedFleet({
   flags,
   file,
+  fleet,
   connect,
   leases,
-  clock,
   log,
 }: StartedFleetOptions): Promise<StartedFleet> {
-  const fleet = liveFleet(file.current(), leases);
+  const { clock } = connect;
   await fleet.take(file.current());
-  const { clients, apis } = fleetConnections({ fleet: () => fleet, connect, clock, log });
+  const { clients, apis } = fleetConnections({ fleet: () => fleet, connect, log });
   const deps = { ...apis, leases, clock, log, forget: clients.forget };
   const passes = hubPasses({ deps, file, fleet, accepted: new Set(flags.acceptMissing) });
   mustBeInFleet(fleet.current(), flags.acceptMissing);
   // A single pass over the clusters has no later one for those of hubs.
   if (flags.once) await passes.all(AbortSignal.timeout(HUBS_MS));
-  return { fleet, passes, clients, apis };
+  return { passes, clients, apis };
 }
 
 function mustBeInFleet({ clusters, hubs }: Fleet, names: readonly string[]): void {

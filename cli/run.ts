@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { awsAccess } from "../lib/aws/aws-access.ts";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
+import { lazyVault } from "../lib/connect/lazy-vault.ts";
 import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
 import type { SyncError } from "../lib/errors.ts";
 import { folderFiles } from "../lib/fleet/files.ts";
@@ -8,6 +9,7 @@ import type { Fleet } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { watchedFleet } from "../lib/fleet/watched-fleet.ts";
+import { liveFleet } from "../lib/hubs/live-fleet.ts";
 import { rowsWithIssues } from "../lib/issues/rows-with-issues.ts";
 import type { ClusterClients } from "../lib/kubernetes/cluster-client.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
@@ -67,10 +69,13 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const held = issuesHeld(counted.registry);
   const file = watchedFleet({ path: flags.fleet, read, clock, sleep, log, metrics });
   const files = folderFiles(read.folder);
-  const connect = { files, clock, aws: awsAccess(clock), mayExec: true };
-  const { fleet, passes, clients, apis } = await startedFleet({ flags, file, connect, leases: store, clock, log });
+  const fleet = liveFleet(read.fleet, store);
   const cache = await tokenCacheOf(dataDir, store, log);
   const reachOf = reachOfFleet(fleet.current);
+  const vaults = () => fleet.current().vaults;
+  const access = lazyVault(() => ({ clock, log, metrics, files, vaults, reachOf, cache }));
+  const connect = { files, clock, aws: awsAccess(clock), vault: access.open, mayExec: true };
+  const { passes, clients, apis } = await startedFleet({ flags, file, fleet, connect, leases: store, log });
   const vault = vaultApi({ clock, credentials: apis.credentials, log, metrics, cache, reachOf });
   const templates = goTemplates();
   exposeCounts(metrics, store, clients);
@@ -85,7 +90,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       ...apis,
       templates,
       fleet: (name) => fleet.find(name),
-      anchors: trustAnchors(() => fleet.current().vaults, files),
+      anchors: trustAnchors(vaults, files),
       digestKey: dataDir.digestKey,
       installation: dataDir.installation,
       clock,
@@ -108,11 +113,11 @@ export async function runCommand(flags: RunFlags): Promise<number> {
     await vault.close();
     await templates.close();
     clients.close();
+    await access.close();
     await lines.flushed();
   }
 }
 
-/** Connections to the clusters that the fleet has at each time. */
 /** The tokens of a killed process: this one uses or revokes them. */
 async function tokenCacheOf(
   { tokenKeys, installation }: DataDir,

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { awsAccess } from "../../lib/aws/aws-access.ts";
+import { lazyVault } from "../../lib/connect/lazy-vault.ts";
 import type { FleetCluster } from "../../lib/fleet/fleet.ts";
 import { reachOfFleet, trustAnchors } from "../../lib/fleet/vaults.ts";
 import { fleetConnections } from "../../lib/hubs/connections.ts";
@@ -7,6 +8,7 @@ import type { KubernetesApis } from "../../lib/kubernetes/kubernetes-apis.ts";
 import type { TrustAnchors } from "../../lib/ports/fleet-vault.ts";
 import { NOTHING_NAMED, type ReachOf } from "../../lib/vault-reach.ts";
 import type { Base } from "./base.ts";
+import { tokenCacheOf } from "./token-cache.ts";
 
 /** The clusters of the last fleet read, with their connections. */
 export interface Clusters extends KubernetesApis {
@@ -20,16 +22,23 @@ export interface Clusters extends KubernetesApis {
   forget(place: string): void;
 }
 
-export function clustersOf({ clock, log, fleet }: Base): Clusters {
+export function clustersOf(base: Base): Clusters {
+  const { clock, log, metrics, fleet } = base;
   let reachOf: ReachOf = () => NOTHING_NAMED;
-  const connect = { files: fleet.files, clock, aws: awsAccess(clock), mayExec: false };
-  const { clients, apis } = fleetConnections({ fleet: fleet.live, connect, clock, log });
+  const vaults = () => fleet.known()?.current().vaults ?? [];
+  const access = lazyVault(() => ({
+    ...{ clock, log, metrics, files: fleet.files, vaults },
+    reachOf: (cluster) => reachOf(cluster),
+    cache: tokenCacheOf(base),
+  }));
+  const connect = { files: fleet.files, clock, aws: awsAccess(clock), vault: access.open, mayExec: false };
+  const { clients, apis } = fleetConnections({ fleet: fleet.live, connect, log });
   return {
     ...apis,
     forget: clients.forget,
     fleet: (name) => fleet.known()?.find(name),
     reachOf: (cluster) => reachOf(cluster),
-    anchors: trustAnchors(() => fleet.known()?.current().vaults ?? [], fleet.files),
+    anchors: trustAnchors(vaults, fleet.files),
     async refresh() {
       const before = fleet.known()?.current();
       const found = await fleet.current();

@@ -4,18 +4,19 @@ import type { HubWay } from "../fleet/connect-schema.ts";
 import { type EksLogin, type HubAccess, type HubLogin, invalid } from "../hubs/objects/login.ts";
 import { isShape, type Shape, shapeAt, shapesAt, textAt } from "../kubernetes/shapes.ts";
 import type { ClusterAccess } from "../ports/cluster-access.ts";
+import type { AccessFor } from "./access-for.ts";
 import { goodFor } from "./good-for.ts";
 import { kubeconfigText } from "./kubeconfig-text.ts";
 import type { ConnectDeps, HubObjects, Way } from "./way.ts";
 
 /** A cluster of a hub: each connection reads the object in the hub, so that its credentials are stored nowhere else. */
-export const hub: Way<HubWay> = async (way, deps) => {
+export const hub: Way<HubWay> = async (way, deps, asked) => {
   const { hubs, clock } = deps;
   if (hubs === undefined) throw new SyncError("REFERENCE_INVALID", `hub ${way.hub} is not in fleet.yaml: add it there`);
   const access = await hubs.access(way.hub, way.object);
   const identity = way.uid === undefined ? {} : { identity: way.uid };
   const { server, cluster, login } = access;
-  if (login.kind === "eks") return { ...(await ofEks(login, access, deps)), ...identity };
+  if (login.kind === "eks") return { ...(await ofEks(login, access, deps, asked)), ...identity };
   const user = login.kind === "user" ? login.user : await userOfSecret(hubs, way, login);
   return { kubeConfig: { text: kubeconfigText({ server, ...cluster }, user) }, ...goodFor(clock), ...identity };
 };
@@ -28,6 +29,7 @@ async function ofEks(
   { cluster, region, roleArn }: EksLogin,
   access: HubAccess,
   deps: ConnectDeps,
+  asked: AccessFor,
 ): Promise<ClusterAccess> {
   const proxyUrl = access.cluster["proxy-url"];
   const way = {
@@ -35,7 +37,7 @@ async function ofEks(
     ...(roleArn === undefined ? {} : { roleArn }),
     ...(typeof proxyUrl === "string" ? { proxyUrl } : {}),
   };
-  return (await import("./eks.ts")).eks(way, deps);
+  return (await import("./eks.ts")).eks(way, deps, asked);
 }
 
 type SecretLogin = Extract<HubLogin, { kind: "secret" }>;

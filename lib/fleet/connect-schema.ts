@@ -1,6 +1,13 @@
 import { z } from "zod";
 import type { Complaint } from "../util/complaints.ts";
 import { baseUrl, path } from "./checks.ts";
+import {
+  type VaultKubeconfigWay,
+  type VaultKubernetesWay,
+  vaultKubeconfig,
+  vaultKubernetes,
+  vaultKubernetesComplaints,
+} from "./vault-connect-schema.ts";
 
 /** The ways to connect to a cluster, in fleet.yaml: a schema for each, and what it must fulfil beside its types. */
 
@@ -9,6 +16,8 @@ export interface Connect {
   readonly kubeconfig?: KubeconfigWay;
   readonly server?: ServerWay;
   readonly eks?: EksWay;
+  readonly vaultKubernetes?: VaultKubernetesWay;
+  readonly vaultKubeconfig?: VaultKubeconfigWay;
   /** Not in fleet.yaml: a cluster that a hub names. */
   readonly hub?: HubWay;
 }
@@ -111,19 +120,13 @@ const eks = z
   })
   .describe("An EKS cluster, by keyferry's AWS identity.");
 
-const later = z.looseObject({});
-
-/** Ways to connect that later versions support. */
-const LATER = {
-  vaultKubernetes: later.describe("A token from Vault's Kubernetes secrets engine. Not supported yet."),
-} as const;
-
 export const connect = z
   .strictObject({
     kubeconfig: kubeconfig.exactOptional(),
     server: server.exactOptional(),
     eks: eks.exactOptional(),
-    vaultKubernetes: LATER.vaultKubernetes.exactOptional(),
+    vaultKubernetes: vaultKubernetes.exactOptional(),
+    vaultKubeconfig: vaultKubeconfig.exactOptional(),
   })
   .describe("How to reach the cluster: exactly one of these.");
 
@@ -137,6 +140,7 @@ function isMap(value: unknown): value is Fields {
 const ACROSS: Readonly<Record<string, (fields: Fields, path: readonly PropertyKey[]) => readonly Complaint[]>> = {
   server: serverComplaints,
   eks: eksComplaints,
+  vaultKubernetes: vaultKubernetesComplaints,
 };
 
 const WAYS = Object.keys(connect.shape);
@@ -147,9 +151,6 @@ export function connectComplaints(value: unknown, path: readonly PropertyKey[]):
   const ways = Object.keys(value).filter((way) => WAYS.includes(way));
   if (ways.length !== 1) return [{ path, message: `must have exactly one of ${WAYS.join(", ")}` }];
   const [way = ""] = ways;
-  if (way in LATER) {
-    return [{ path: [...path, way], message: "comes with a later version: use kubeconfig or server until then" }];
-  }
   const fields = value[way];
   return isMap(fields) ? (ACROSS[way]?.(fields, [...path, way]) ?? []) : [];
 }

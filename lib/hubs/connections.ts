@@ -1,4 +1,3 @@
-import type { Clock } from "../clock.ts";
 import type { ConnectDeps } from "../connect/way.ts";
 import { accessTo } from "../connect/ways.ts";
 import { type ClusterClients, clusterClients } from "../kubernetes/cluster-client.ts";
@@ -11,19 +10,19 @@ export interface ConnectionsOptions {
   /** The fleet at the time of a request. */
   readonly fleet: () => Pick<LiveFleet, "reachable" | "hub">;
   readonly connect: Omit<ConnectDeps, "hubs">;
-  readonly clock: Clock;
   readonly log: Log;
 }
 
 /** The connections to the clusters and hubs of a fleet: those of a hub's clusters read the hub. */
-export function fleetConnections({ fleet, connect, clock, log }: ConnectionsOptions): {
+export function fleetConnections({ fleet, connect, log }: ConnectionsOptions): {
   readonly clients: ClusterClients;
   readonly apis: KubernetesApis;
 } {
+  const { clock } = connect;
   const clients = clusterClients({
     clock,
     log,
-    resolve: async (name) => accessTo(fleet().reachable(name), { ...connect, hubs }),
+    resolve: async (name, isRefused) => accessTo(fleet().reachable(name), { ...connect, hubs }, isRefused),
   });
   const apis = kubernetesApis({ clients, clock, log });
   const hubs = hubObjects({ ...apis, clock }, (name) => fleet().hub(name));

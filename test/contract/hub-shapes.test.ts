@@ -93,7 +93,7 @@ describe("what a hub's objects say of their clusters, on a real API server", { t
     const fleet: Fleet = { clusters: [], vaults: [], hubs: [one] };
     const live = liveFleet(fleet, leases);
     const connect = { files: folderFiles("/"), clock: systemClock, aws: awsAccess(systemClock), mayExec: false };
-    const options = { fleet: () => live, connect, clock: systemClock, log: silent };
+    const options = { fleet: () => live, connect, log: silent };
     const { clients, apis } = fleetConnections(options);
     try {
       const deps = { ...apis, leases, clock: systemClock, log: silent, forget: clients.forget };

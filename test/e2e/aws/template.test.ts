@@ -122,14 +122,19 @@ describe("the packaged template", () => {
     }
   });
 
-  it("lets only reconcile read the key of digests, and only discover take watch passes", () => {
-    const actionsOf = (name: string): string[] =>
-      properties(`${name}Role`).Policies[0].PolicyDocument.Statement.flatMap(
-        ({ Action }: { Action: string }) => Action,
+  it("lets only reconcile read the key of digests, and only those that log in to Vault read the key of tokens", () => {
+    const statementsOf = (name: string): { Action: string | string[]; Resource: unknown }[] =>
+      properties(`${name}Role`).Policies[0].PolicyDocument.Statement;
+    const who = (action: string, on = "") =>
+      FUNCTIONS.filter((name) =>
+        statementsOf(name).some(
+          ({ Action, Resource }) => [Action].flat().includes(action) && JSON.stringify(Resource).includes(on),
+        ),
       );
-    const who = (action: string) => FUNCTIONS.filter((name) => actionsOf(name).includes(action));
-    assert.deepEqual(who("ssm:GetParameter"), ["Reconcile"]);
-    assert.deepEqual(who("kms:Encrypt"), ["Reconcile"]);
+    assert.deepEqual(who("ssm:GetParameter", "/digest-key"), ["Reconcile"]);
+    assert.deepEqual(who("ssm:GetParameter", "/token-key"), ["Discover", "Reconcile"]);
+    assert.deepEqual(who("ssm:GetParameter"), ["Discover", "Reconcile"]);
+    assert.deepEqual(who("kms:Encrypt"), ["Discover", "Reconcile"]);
     assert.deepEqual(who("sqs:ReceiveMessage"), ["Discover", "Reconcile"]);
   });
 
