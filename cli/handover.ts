@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { destination } from "pino";
 import { systemClock } from "../lib/clock.ts";
 import { InputError, SyncError } from "../lib/errors.ts";
+import { folderFiles } from "../lib/fleet/files.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { simulatedSqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
@@ -44,7 +45,10 @@ export async function handoverCommand(flags: HandoverFlags): Promise<number> {
   const log = jsonLog("error", destination({ fd: 2, sync: true }));
   // Only for the clusters of hubs: what is handed over is in the clusters themselves.
   await using leases = simulatedSqliteStore(undefined);
-  const { apis, fleet, close } = await reachedFleet({ own, folder, leases, log }, new AbortController().signal);
+  const { apis, fleet, close } = await reachedFleet(
+    { own, files: folderFiles(folder), leases, log, mayExec: true },
+    new AbortController().signal,
+  );
   sayOfHubs(fleet);
   const deps = { ...apis, clock: systemClock };
   try {

@@ -41,7 +41,9 @@ function isEncoded(text: string): boolean {
     return false;
   }
 }
+/** The fields of the fleet's schema that name files, so that the files of a fleet can be found. */
+export const FILE_FIELDS = z.registry<Record<string, never>>();
 
 export function path(description: string) {
-  return z.string().min(1).describe(`${description} Relative to this file.`);
+  return z.string().min(1).describe(`${description} Relative to this file.`).register(FILE_FIELDS, {});
 }
