@@ -29,6 +29,7 @@ export const LAYERS: readonly Layer[] = [
     knows: ["util", "root", "ports"],
   },
   { name: "connect", folders: ["lib/connect"], knows: ["util", "root", "ports", "adapters"] },
+  { name: "doctor", folders: ["lib/doctor"] },
   { name: "engine", folders: ["lib/embedded"], knows: ["util", "root", "ports", "pure", "core"] },
   { name: "entries", folders: ["functions", "cli"] },
 ];

@@ -1,0 +1,133 @@
+import { randomUUID } from "node:crypto";
+import { destination } from "pino";
+import { SECOND_MS, systemClock } from "../lib/clock.ts";
+import type { ConnectDeps } from "../lib/connect/way.ts";
+import { accessTo, notInFleet } from "../lib/connect/ways.ts";
+import { type Doctor, examineFleet } from "../lib/doctor/doctor.ts";
+import type { Finding, Remedy } from "../lib/doctor/finding.ts";
+import { InputError } from "../lib/errors.ts";
+import { folderFiles } from "../lib/fleet/files.ts";
+import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
+import { readFleet } from "../lib/fleet/read-fleet.ts";
+import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
+import { clusterClients } from "../lib/kubernetes/cluster-client.ts";
+import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
+import { caCache } from "../lib/references/ca-cache.ts";
+import { simulatedSqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
+import { jsonLog } from "../lib/telemetry/log.ts";
+import { prometheusMetrics } from "../lib/telemetry/metrics.ts";
+import { nearest } from "../lib/util/nearest.ts";
+import { vaultExaminer } from "../lib/vault/examiner.ts";
+import { vaultClient } from "../lib/vault/vault-client.ts";
+import { peekDataDir } from "./data-dir.ts";
+import { doctorText, doctorView, exitCodeOf, mendText } from "./doctor-view.ts";
+import { print, printJson, say } from "./output.ts";
+import { stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
+
+export interface DoctorFlags {
+  readonly fleet: string;
+  readonly dataDir: string;
+  readonly stack?: string;
+  readonly output: "table" | "json";
+  readonly mend?: Remedy["kind"];
+}
+
+/** For one connection or request: a dead cluster costs no more. */
+const TIMEOUT_MS = 8 * SECOND_MS;
+const CONNECTIONS_PER_VAULT = 8;
+
+/** Examines clusters and what they need, and shows what mends them. Exits with 1 if there are errors, else with 0. */
+export async function doctorCommand(names: readonly string[], flags: DoctorFlags): Promise<number> {
+  const stop = stopSignal(() => say("stopped"), WITH_HANG_UP);
+  const { fleet, folder } = await readFleet(flags.fleet);
+  const clusters = chosen(fleet, names);
+  const findings = await examined(fleet, folder, clusters, flags, stop);
+  if (stop.aborted) return 1;
+  show(
+    findings,
+    clusters.map(({ name }) => name),
+    flags,
+  );
+  return exitCodeOf(findings);
+}
+
+function show(findings: readonly Finding[], clusters: readonly string[], { output, mend }: DoctorFlags): void {
+  if (mend !== undefined) print(mendText(findings, mend));
+  else if (output === "json") printJson(doctorView(findings, clusters));
+  else print(doctorText(findings, clusters.length));
+}
+
+function chosen({ clusters }: Fleet, names: readonly string[]): readonly FleetCluster[] {
+  const all = clusters.map(({ name }) => name);
+  const complaints = names
+    .filter((name) => !all.includes(name))
+    .map((name) => {
+      const near = nearest(name, all, () => 3);
+      return `no such cluster in the fleet: ${name}${near === undefined ? "" : ` (did you mean ${near}?)`}`;
+    });
+  if (complaints.length > 0) throw new InputError("doctor", complaints);
+  return names.length === 0 ? clusters : clusters.filter(({ name }) => names.includes(name));
+}
+
+/** Everything that the examination uses can only read, besides logins to Vault, which it revokes. */
+async function examined(
+  fleet: Fleet,
+  folder: string,
+  clusters: readonly FleetCluster[],
+  { dataDir }: DoctorFlags,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const clock = systemClock;
+  const log = jsonLog("silent", destination({ fd: 2, sync: true }));
+  const known = peekDataDir(dataDir);
+  if (!known) say(`${dataDir} holds no state: nothing is known of an earlier run`);
+  await using store = simulatedSqliteStore(known?.statePath);
+  await store.expireLeases(clock());
+  const connect: ConnectDeps = { files: folderFiles(folder), clock };
+  const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
+  const clients = clusterClients({
+    ...{ clock, log, timeoutMs: TIMEOUT_MS },
+    resolve: (name) => {
+      const cluster = byName.get(name);
+      if (!cluster) throw notInFleet(name);
+      return accessTo(cluster, connect);
+    },
+  });
+  const apis = kubernetesApis({ clients, clock, log });
+  const reachOf = reachOfFleet(() => fleet);
+  const client = vaultClient({ clock, maxConnectionsPerVault: CONNECTIONS_PER_VAULT, reachOf });
+  const anchors = trustAnchors(() => fleet.vaults, connect.files);
+  const doctor: Doctor = {
+    ...{ clock, clients, apis, connect, vaults: fleet.vaults, leases: store, timeoutMs: TIMEOUT_MS },
+    examiner: vaultExaminer({ client, credentials: apis.credentials, clock, reachOf }),
+    ca: caCache({ credentials: apis.credentials, clock, anchors }),
+    ...(known && { installation: known.installation }),
+    discovery: {
+      ...{ leases: store, clusters: apis.clusters, clock, log, random: Math.random, metrics: prometheusMetrics() },
+      resources: { get: apis.resources.get, ...NO_WRITES },
+      installation: known?.installation ?? randomUUID(),
+      queue: { send: async () => undefined },
+    },
+    onDone: (name, found) => say(`${name}: ${summary(found)}`),
+  };
+  say(`examining ${clusters.length} ${clusters.length === 1 ? "cluster" : "clusters"}`);
+  try {
+    return await examineFleet(doctor, clusters, signal);
+  } finally {
+    await client.close();
+    clients.close();
+  }
+}
+
+function summary(found: readonly Finding[]): string {
+  const errors = found.filter(({ severity }) => severity === "error").length;
+  return errors === 0 ? "no errors" : `${errors} ${errors === 1 ? "error" : "errors"}`;
+}
+
+/** Discovery would remove finalizers and write statuses. */
+const NO_WRITES: Pick<Doctor["discovery"]["resources"], "writeStatus" | "emit" | "change" | "removeFinalizers"> = {
+  writeStatus: () => Promise.reject(new Error("doctor writes no status")),
+  emit: async () => undefined,
+  change: async () => undefined,
+  removeFinalizers: async () => undefined,
+};

@@ -1,0 +1,44 @@
+import { partsOf, type SyncKey } from "../../keys.ts";
+import type { Resolved } from "../../kinds/kind.ts";
+import type { VaultIdentity } from "../../ports/vault.ts";
+import { shortName } from "../declared-work.ts";
+import { type VaultRight, vaultRights } from "./needed.ts";
+
+/** One login, and all syncs that use it. */
+export interface LoginGroup {
+  readonly identity: VaultIdentity;
+  readonly keys: readonly SyncKey[];
+  readonly rights: readonly VaultRight[];
+}
+
+/** Logins that differ; syncs of one namespace mostly share one. */
+export function loginsOf(
+  syncs: readonly { readonly key: SyncKey; readonly resolved: Resolved }[],
+): readonly LoginGroup[] {
+  const asking = syncs.flatMap(({ key, resolved }) => (resolved.asks ? [{ key, resolved, asks: resolved.asks }] : []));
+  return [...Map.groupBy(asking, ({ asks }) => asks.identity.id).values()].flatMap((group) => {
+    const [first] = group;
+    if (first === undefined) return [];
+    const rights = group.flatMap(({ key, resolved, asks }) =>
+      vaultRights(resolved, asks.identity).map((right) => ({ ...right, by: key })),
+    );
+    return {
+      identity: first.asks.identity,
+      keys: group.map(({ key }) => key),
+      rights: [...new Map(rights.map((right) => [`${right.path} ${right.capability}`, right])).values()],
+    };
+  });
+}
+
+/** `role shop at auth/kubernetes-prod-eu of https://vault (shop/default)`. */
+export function loginName({ identity, keys: [first] }: LoginGroup): string {
+  const { method, mount, target, namespace } = identity;
+  const role = method.kind === "appRole" ? "" : ` role ${method.role}`;
+  const by = first === undefined ? "" : `, used by ${shortName(first)}`;
+  return `${method.kind}${role} at auth/${mount} of ${target.address}${namespace ? ` (namespace ${namespace})` : ""}${by}`;
+}
+
+/** The namespaces whose syncs use a login. */
+export function namespacesOf({ keys }: LoginGroup): readonly string[] {
+  return [...new Set(keys.map((key) => partsOf(key).namespace))];
+}
