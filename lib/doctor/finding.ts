@@ -44,6 +44,10 @@ export const FINDINGS = {
   HMAC_KEY_MISSING: { severity: "info", why: "Without this key statuses have no MAC until a run creates it." },
   VSO_AT_WORK: { severity: "error", why: "Two controllers must not write to one Secret: keyferry suspends its work." },
   RIGHT_MISSING: { severity: "error", why: "The API server refuses what keyferry has to do for these declarations." },
+  RIGHT_USEFUL: {
+    severity: "warning",
+    why: "Without it keyferry can't tell the operator namespace from another one, or VSO at work, or makes no MACs.",
+  },
   RIGHTS_NOT_CHECKED: { severity: "info", why: "Missing rights there would show only when a sync fails." },
   QUOTA_EXCEEDED: { severity: "error", why: "The quota leaves no room for another Secret in the namespace." },
   ADMISSION_BROKEN: { severity: "error", why: "Each write of a Secret fails while the webhook does not answer." },

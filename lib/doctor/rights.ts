@@ -5,6 +5,7 @@ import type { ClusterSettings } from "../ports/fleet.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
 import type { RolloutTarget } from "../ports/workloads.ts";
 import { KINDS, type KindRef, kindNamed, REFERENCE_STATUS_KINDS, SECRET, VSO_GROUP } from "../resource-kinds.ts";
+import { VSO_LEASE } from "../vso/stand-back/vso.ts";
 import { type DeclaredWork, resolvedOf } from "./declared-work.ts";
 
 /** One permission in a cluster, as RBAC spells it. */
@@ -17,13 +18,15 @@ export interface KubernetesRight {
   readonly namespace?: string;
   /** Missing: any. */
   readonly name?: string;
+  /** Without it keyferry works, but knows less. */
+  readonly optional?: true;
 }
 
 function rights(
   verbs: readonly string[],
   group: string,
   resource: string,
-  place: Pick<KubernetesRight, "namespace" | "name"> = {},
+  place: Pick<KubernetesRight, "namespace" | "name" | "optional"> = {},
 ): readonly KubernetesRight[] {
   return verbs.map((verb) => ({ verb, group, resource, ...place }));
 }
@@ -42,6 +45,9 @@ export function readingRights(settings: ClusterSettings): readonly KubernetesRig
     ...rights(["get"], "", "namespaces", { name: "kube-system" }),
     ...rights(["get"], "", "configmaps", { ...own, name: "keyferry-installation" }),
     ...rights(["create"], "", "configmaps", own),
+    ...rights(["get"], "", "namespaces", { name: operatorNamespace, optional: true }),
+    ...rights(["get"], "", "secrets", { ...own, name: "vso-cc-storage-hmac-key", optional: true }),
+    ...rights(["get"], "coordination.k8s.io", "leases", { ...own, name: VSO_LEASE, optional: true }),
     ...(settings.observe === "watch"
       ? placesOf(namedNamespaces(settings.namespaces)).flatMap((place) =>
           rights(["list", "watch"], "", "secrets", place),

@@ -1,6 +1,6 @@
 import { SyncError } from "../../errors.ts";
 import { observeOperator, operatorWarning } from "../../references/operator-namespace.ts";
-import { vsoMustBeGone } from "../../vso/stand-back/vso.ts";
+import { VSO_LEASE, vsoMustBeGone } from "../../vso/stand-back/vso.ts";
 import type { Check, Reached } from "../context.ts";
 import { type Finding, finding } from "../finding.ts";
 import { advice, commands, fleetChange, manifest } from "../remedies.ts";
@@ -108,7 +108,7 @@ export const otherController: Check<Reached> = {
           "Or list under besideVso in fleet.yaml the namespaces in which both may work.",
         ],
       );
-      const where = `Lease ${namespace}/b0d477c0.hashicorp.com`;
+      const where = `Lease ${namespace}/${VSO_LEASE}`;
       return [finding("VSO_AT_WORK", { cluster, where, what: error.message, remedy })];
     }
   },

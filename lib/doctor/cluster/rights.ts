@@ -68,15 +68,17 @@ export async function rightFindings(
 ): Promise<readonly Finding[]> {
   if (missing.length === 0) return [];
   const subject = await whoIs(reached);
-  const groups = Map.groupBy(missing, ({ namespace }) => namespace);
-  return [...groups].map(([namespace, rights]) =>
-    finding("RIGHT_MISSING", {
+  const groups = Map.groupBy(missing, ({ namespace, optional }) => JSON.stringify([namespace, optional]));
+  return [...groups.values()].map((rights) => {
+    const [first] = rights;
+    const namespace = first?.namespace;
+    return finding(first?.optional ? "RIGHT_USEFUL" : "RIGHT_MISSING", {
       cluster: reached.settings.name,
       where: namespace === undefined ? `cluster ${reached.settings.name}` : `namespace ${namespace}`,
       what: `keyferry may not ${rights.map(({ namespace: _here, ...right }) => rightName(right)).join(", ")}`,
       remedy: grant(subject, namespace, rights),
-    }),
-  );
+    });
+  });
 }
 
 type Subject = Readonly<Record<string, string>>;

@@ -100,7 +100,7 @@ async function lookAtVault(surveyed: Surveyed, target: VaultTarget): Promise<rea
     const lookup = deps.examiner.lookupFor(target);
     const timed = AbortSignal.any([signal, AbortSignal.timeout(deps.timeoutMs)]);
     const look = await lookAtServer({ url, ca: target.caPem, serverName: target.tlsServerName, lookup }, timed);
-    const verified = target.skipTlsVerify ? [notVerified(place, url)] : [];
+    const verified = target.skipTlsVerify || url.protocol === "http:" ? [notVerified(place, url)] : [];
     const { failure } = look;
     if (failure === undefined || (failure.stage === "tls" && target.skipTlsVerify)) {
       return [...verified, ...serverEnds(look, place, deps.clock())];
