@@ -74,6 +74,7 @@ export const FINDINGS = {
   VAULT_SEALED: { severity: "error", why: "A sealed Vault answers no request." },
   VAULT_ANSWER_INVALID: { severity: "error", why: "Something answers there, but not as a Vault." },
   VAULT_LOGIN_REFUSED: { severity: "error", why: "Without a login none of these syncs can read its secret." },
+  VAULT_MOUNT_MISSING: { severity: "error", why: "Without a login none of these syncs can read its secret." },
   VAULT_RIGHT_MISSING: { severity: "error", why: "Vault refuses what these declarations ask for." },
   CHECK_FAILED: { severity: "warning", why: "This check did not finish: the others are complete." },
   QUEUE_LATE: { severity: "error", why: "Work waits longer than it should: functions fail, or are too few." },

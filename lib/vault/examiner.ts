@@ -5,6 +5,7 @@ import { SyncError } from "../errors.ts";
 import type { VaultIdentity, VaultTarget } from "../ports/vault.ts";
 import { isLosslessObject, type LosslessValue } from "../util/lossless.ts";
 import { normalAddress } from "../vault-address.ts";
+import { vaultUrlPath } from "../vault-path.ts";
 import { NOTHING_NAMED, wayTo } from "../vault-reach.ts";
 import { guardedLookup, mustBeUnicastHost, notAllowed } from "./address-guard.ts";
 import { type LoginDeps, login, revoke } from "./login.ts";
@@ -34,6 +35,11 @@ export interface VaultExaminer {
   health(target: VaultTarget, signal: AbortSignal): Promise<VaultHealth>;
   /** Paths as the login's Vault namespace sees them. Throws the error of a refused login. */
   rights(identity: VaultIdentity, paths: readonly string[], signal: AbortSignal): Promise<VaultRights>;
+  /**
+   * Whether a login is mounted there. Vault refuses a login at a mount that does not exist as it refuses a token, so this
+   * asks for a method that no login has.
+   */
+  isMounted(identity: VaultIdentity, signal: AbortSignal): Promise<boolean>;
   /** How a connection to this Vault resolves names; throws VAULT_ADDRESS_NOT_ALLOWED. */
   lookupFor(target: VaultTarget): LookupFunction | undefined;
 }
@@ -98,6 +104,16 @@ export function vaultExaminer(deps: LoginDeps): VaultExaminer {
       } finally {
         await revoke(client, identity, token, AbortSignal.timeout(REVOKE_MS)).catch(() => undefined);
       }
+    },
+
+    async isMounted({ target, mount, namespace }, signal) {
+      const path = vaultUrlPath({ auth: "auth", mount, login: "login" });
+      const answer = await client.ask(
+        target,
+        { purpose: "probe", method: "GET", repeatable: true, path, namespace },
+        signal,
+      );
+      return answer.status !== 403 && answer.status !== 404;
     },
 
     lookupFor(target) {

@@ -15,6 +15,8 @@ const RBAC = new URL("../../infra/kubernetes/rbac.yaml", import.meta.url).pathna
 const MERGE = { contentType: "application/merge-patch+json" };
 const PASSWORD = "Qx9-correct-horse-doctor";
 
+const FIELDS = ["schema", "openAPIV3Schema", "properties", "spec", "properties"];
+
 type Fields = { [name: string]: unknown };
 
 describe("doctor finds what is broken in a cluster, and what it prints mends it", () => {
@@ -169,10 +171,8 @@ describe("doctor finds what is broken in a cluster, and what it prints mends it"
         "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/secrettransformations.secrets.hashicorp.com";
       const properties = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
       const { body } = await cluster.request<Fields>("GET", path);
-      const [version] = (body.spec as { versions: { schema: Fields }[] }).versions;
-      const fields = Object.keys(
-        (((version?.schema.openAPIV3Schema as Fields).properties as Fields).spec as Fields).properties as Fields,
-      );
+      const [version] = (body.spec as { versions: Fields[] }).versions;
+      const fields = Object.keys(FIELDS.reduce((schema, name) => schema[name] as Fields, version as Fields));
       const remove = [{ op: "remove", path: `${properties}/${fields[0]}` }];
       await cluster.request("PATCH", path, remove, { contentType: "application/json-patch+json" });
       await cluster.waitFor("the API server to forget the field", async () =>

@@ -32,7 +32,7 @@ export async function loginFindings(
     ];
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
-    return failedLogin(surveyed, login, error);
+    return await failedLogin(surveyed, login, identity, error);
   }
 }
 
@@ -52,8 +52,13 @@ function notAllowedToAsk(surveyed: Surveyed, login: LoginGroup): Finding {
   });
 }
 
-function failedLogin(surveyed: Surveyed, login: LoginGroup, error: SyncError): readonly Finding[] {
-  const { settings, missingRights } = surveyed;
+async function failedLogin(
+  surveyed: Surveyed,
+  login: LoginGroup,
+  reached: VaultIdentity,
+  error: SyncError,
+): Promise<readonly Finding[]> {
+  const { settings, missingRights, deps, signal } = surveyed;
   const { credential } = login.identity.method;
   const about = { cluster: settings.name, what: `${error.message} (${some(login.keys.map(shortName))})` };
   if (error.code === "KUBE_DENIED") {
@@ -84,7 +89,9 @@ function failedLogin(surveyed: Surveyed, login: LoginGroup, error: SyncError): r
   if (error.code !== "VAULT_LOGIN_REFUSED" && error.code !== "VAULT_DENIED" && error.code !== "VAULT_PATH_MISSING") {
     return [finding("CHECK_FAILED", { ...about, where: loginName(login) })];
   }
+  const isMounted = await deps.examiner.isMounted(reached, signal);
+  const remedy = loginRefusal(surveyed, login, isMounted ? error.message : undefined);
   return [
-    finding("VAULT_LOGIN_REFUSED", { ...about, where: loginName(login), remedy: loginRefusal(surveyed, login, error) }),
+    finding(isMounted ? "VAULT_LOGIN_REFUSED" : "VAULT_MOUNT_MISSING", { ...about, where: loginName(login), remedy }),
   ];
 }

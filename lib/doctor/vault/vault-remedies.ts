@@ -1,5 +1,4 @@
 import { fingerprint } from "../../digest.ts";
-import type { SyncError } from "../../errors.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
 import type { Surveyed } from "../context.ts";
 import { shortName } from "../declared-work.ts";
@@ -51,7 +50,7 @@ export function grantRights(
       `Allow these paths in a policy of the login, with care, as they have characters that mean more there: ${some(odd.map(({ path }) => path))}`,
     );
   }
-  const reasons = [at(identity), `${CHECK} ${some(namespacesOf(login))}`];
+  const reasons = reasonsOf(login);
   if (method.kind === "kubernetes") {
     const name = policyName(surveyed.settings.name, method.role, missing);
     return commands(
@@ -95,36 +94,44 @@ function addPolicy(identity: VaultIdentity, mount: string, role: string, name: s
   return [addTo(identity, mount, role, "token_policies", [name])];
 }
 
-/** By the words that lib/vault/vault-errors.ts chose for Vault's answer. */
-export function loginRefusal(surveyed: Surveyed, login: LoginGroup, { message }: SyncError): Remedy {
+/** Vault's own rule for names; others can't be created. */
+const ROLE_NAME = /^\w(?:[\w.-]*\w)?$/;
+
+/**
+ * By the words that lib/vault/vault-errors.ts chose for Vault's answer. Without a message: nothing is mounted there.
+ */
+export function loginRefusal(surveyed: Surveyed, login: LoginGroup, message: string | undefined): Remedy {
   const { identity } = login;
   const { method, mount } = identity;
   if (method.kind !== "kubernetes" || method.credential.kind !== "serviceAccount") {
     return advice("Check role, mount and credential of the VaultAuth, and the role's settings in Vault.");
   }
+  if (!ROLE_NAME.test(method.role)) return advice("Vault can't have a role of this name: correct it in the VaultAuth.");
+  if (message === undefined) return newMount(surveyed, login);
   const { name, audiences } = method.credential;
-  const role = word(`auth/${mount}/role/${method.role}`);
-  const reasons = [at(identity), `${CHECK} ${some(namespacesOf(login))}`];
+  const add = (field: string, values: readonly string[]) =>
+    commands([addTo(identity, mount, method.role, field, values)], reasonsOf(login));
   if (message.includes("no such role")) return newRole(surveyed, login, name, audiences);
   if (message.includes("allow this service account's namespace")) {
-    return commands(
-      [addTo(identity, mount, method.role, "bound_service_account_namespaces", namespacesOf(login))],
-      reasons,
-    );
+    return add("bound_service_account_namespaces", namespacesOf(login));
   }
-  if (message.includes("allow this service account")) {
-    return commands([addTo(identity, mount, method.role, "bound_service_account_names", [name])], reasons);
-  }
-  if (message.includes("audience")) {
-    const audience = audiences[0] ?? "";
-    return commands(
-      [`${vault(identity, "write")} ${role} audience=${word(audience)}`],
-      [...reasons, "The audience that the VaultAuth names. Other VaultAuths with this role must name it, too."],
-    );
-  }
+  if (message.includes("allow this service account")) return add("bound_service_account_names", [name]);
+  if (message.includes("audience")) return newAudience(login, method.role, audiences[0] ?? "");
   if (message.includes("not configured")) return configuredMount(surveyed, login);
-  if (message.includes("nothing is mounted")) return newMount(surveyed, login);
   return mountOrReviewer(surveyed, login);
+}
+
+function reasonsOf(login: LoginGroup): readonly string[] {
+  return [at(login.identity), `${CHECK} ${some(namespacesOf(login))}`];
+}
+
+function newAudience(login: LoginGroup, role: string, audience: string): Remedy {
+  const { identity } = login;
+  if (audience === "") return advice("Set audiences of the VaultAuth to the audience of its role in Vault.");
+  return commands(
+    [`${vault(identity, "write")} ${word(`auth/${identity.mount}/role/${role}`)} audience=${word(audience)}`],
+    [...reasonsOf(login), "The audience that the VaultAuth names. Other VaultAuths with this role must name it, too."],
+  );
 }
 
 /** The role with a policy for all that is declared with it. */
@@ -148,19 +155,22 @@ function newRole(surveyed: Surveyed, login: LoginGroup, account: string, audienc
       ...writePolicy(identity, name, rights),
       `${vault(identity, "write")} ${word(`auth/${mount}/role/${method.role}`)} ${settings.join(" ")}`,
     ],
-    [at(identity), `${CHECK} ${some(namespacesOf(login))}`],
+    reasonsOf(login),
   );
 }
 
-const REVIEWER = "vault-reviewer";
+const REVIEWER = "keyferry-vault-reviewer";
+
+/** Creates it, or leaves it as it is. */
+const APPLIED = "--dry-run=client -o yaml | kubectl apply -f -";
 
 /** What Vault asks the cluster about tokens with: an account that may review them. */
 function reviewer(surveyed: Surveyed, identity: VaultIdentity): readonly string[] {
   const { origin, prefix } = surveyed.connection;
   const { operatorNamespace: namespace } = surveyed.settings;
   return [
-    `kubectl create serviceaccount ${REVIEWER} -n ${namespace}`,
-    `kubectl create clusterrolebinding ${REVIEWER} --clusterrole=system:auth-delegator --serviceaccount=${namespace}:${REVIEWER}`,
+    `kubectl create serviceaccount ${REVIEWER} -n ${namespace} ${APPLIED}`,
+    `kubectl create clusterrolebinding ${REVIEWER} --clusterrole=system:auth-delegator --serviceaccount=${namespace}:${REVIEWER} ${APPLIED}`,
     `${vault(identity, "write")} ${word(`auth/${identity.mount}/config`)} kubernetes_host=${word(`${origin}${prefix}`)} disable_local_ca_jwt=true \\`,
     `  kubernetes_ca_cert="$(kubectl get configmap kube-root-ca.crt -n ${namespace} -o jsonpath='{.data.ca\\.crt}')" \\`,
     `  token_reviewer_jwt="$(kubectl create token ${REVIEWER} -n ${namespace} --duration=8760h)"`,
