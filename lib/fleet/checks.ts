@@ -22,6 +22,9 @@ export const dnsLabel = problemCheck((text) =>
 
 export const baseUrl = problemCheck((text) => list(addressProblem(text)));
 
+/** The fields of the fleet's schema that name files, so that the files of a fleet can be found. */
+export const FILE_FIELDS = z.registry<Record<string, never>>();
+
 export function path(description: string) {
-  return z.string().min(1).describe(`${description} Relative to this file.`);
+  return z.string().min(1).describe(`${description} Relative to this file.`).register(FILE_FIELDS, {});
 }
