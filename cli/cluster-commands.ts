@@ -18,6 +18,7 @@ Examples:
   $ keyferry doctor                            examine every cluster of the fleet, and the Vaults that they use
   $ keyferry doctor prod-eu                    one cluster
   $ keyferry doctor prod-eu --mend manifest | kubectl apply -f -
+  $ keyferry doctor --stack keyferry-prod      queues, dead letters, alarms and functions of a stack, and its clusters
   $ keyferry doctor -o json | jq '.findings[] | select(.severity == "error")'
 
 It writes nothing, and revokes its logins to Vault. Read what it prints before you use it: it grants what is declared.
@@ -41,7 +42,10 @@ export function clusterCommands(cli: Command, exitWith: (code: number) => void):
       ]),
     )
     .addHelpText("after", DOCTOR_HELP)
-    .action(async (names: readonly string[], flags: DoctorFlags) => exitWith(await doctorCommand(names, flags)));
+    .action(async (names: readonly string[], flags: Omit<DoctorFlags, "isFleetNamed">, command: Command) => {
+      const isFleetNamed = command.getOptionValueSource("fleet") === "cli";
+      exitWith(await doctorCommand(names, { ...flags, isFleetNamed }));
+    });
   cli
     .command("handover")
     .description("hand declarations over to Vault Secrets Operator without a restart, or take them back")

@@ -6,28 +6,24 @@ import { accessTo, notInFleet } from "../lib/connect/ways.ts";
 import { type Doctor, examineFleet } from "../lib/doctor/doctor.ts";
 import type { Finding, Remedy } from "../lib/doctor/finding.ts";
 import { InputError } from "../lib/errors.ts";
-import { folderFiles } from "../lib/fleet/files.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
-import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
 import { caCache } from "../lib/references/ca-cache.ts";
-import { simulatedSqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
 import { jsonLog } from "../lib/telemetry/log.ts";
 import { prometheusMetrics } from "../lib/telemetry/metrics.ts";
 import { nearest } from "../lib/util/nearest.ts";
 import { vaultExaminer } from "../lib/vault/examiner.ts";
 import { vaultClient } from "../lib/vault/vault-client.ts";
-import { peekDataDir } from "./data-dir.ts";
+import { type DoctorInputs, doctorInputs } from "./doctor-inputs.ts";
+import { stackFindings } from "./doctor-stack.ts";
 import { doctorText, doctorView, exitCodeOf, mendText } from "./doctor-view.ts";
 import { print, printJson, say } from "./output.ts";
+import type { PlanSource } from "./plan-inputs.ts";
 import { stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
-export interface DoctorFlags {
-  readonly fleet: string;
-  readonly dataDir: string;
-  readonly stack?: string;
+export interface DoctorFlags extends PlanSource {
   readonly output: "table" | "json";
   readonly mend?: Remedy["kind"];
 }
@@ -39,10 +35,12 @@ const CONNECTIONS_PER_VAULT = 8;
 /** Examines clusters and what they need, and shows what mends them. Exits with 1 if there are errors, else with 0. */
 export async function doctorCommand(names: readonly string[], flags: DoctorFlags): Promise<number> {
   const stop = stopSignal(() => say("stopped"), WITH_HANG_UP);
-  const { fleet, folder } = await readFleet(flags.fleet);
-  const clusters = chosen(fleet, names);
-  const findings = await examined(fleet, folder, clusters, flags, stop);
+  const inputs = await doctorInputs(flags);
+  const clusters = "code" in inputs ? [] : chosen(inputs.fleet, names);
+  const ofStack = flags.stack === undefined ? [] : await stackFindings(flags.stack, stop);
+  const ofClusters = "code" in inputs ? [inputs] : await examined(inputs, clusters, stop);
   if (stop.aborted) return 1;
+  const findings = [...ofStack, ...ofClusters];
   show(
     findings,
     clusters.map(({ name }) => name),
@@ -71,19 +69,14 @@ function chosen({ clusters }: Fleet, names: readonly string[]): readonly FleetCl
 
 /** Everything that the examination uses can only read, besides logins to Vault, which it revokes. */
 async function examined(
-  fleet: Fleet,
-  folder: string,
+  { fleet, files, installation, store }: DoctorInputs,
   clusters: readonly FleetCluster[],
-  { dataDir }: DoctorFlags,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
+  await using _closed = store;
   const clock = systemClock;
   const log = jsonLog("silent", destination({ fd: 2, sync: true }));
-  const known = peekDataDir(dataDir);
-  if (!known) say(`${dataDir} holds no state: nothing is known of an earlier run`);
-  await using store = simulatedSqliteStore(known?.statePath);
-  await store.expireLeases(clock());
-  const connect: ConnectDeps = { files: folderFiles(folder), clock };
+  const connect: ConnectDeps = { files, clock };
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
   const clients = clusterClients({
     ...{ clock, log, timeoutMs: TIMEOUT_MS },
@@ -101,11 +94,11 @@ async function examined(
     ...{ clock, clients, apis, connect, vaults: fleet.vaults, leases: store, timeoutMs: TIMEOUT_MS },
     examiner: vaultExaminer({ client, credentials: apis.credentials, clock, reachOf }),
     ca: caCache({ credentials: apis.credentials, clock, anchors }),
-    ...(known && { installation: known.installation }),
+    ...(installation !== undefined && { installation }),
     discovery: {
       ...{ leases: store, clusters: apis.clusters, clock, log, random: Math.random, metrics: prometheusMetrics() },
       resources: { get: apis.resources.get, ...NO_WRITES },
-      installation: known?.installation ?? randomUUID(),
+      installation: installation ?? randomUUID(),
       queue: { send: async () => undefined },
     },
     onDone: (name, found) => say(`${name}: ${summary(found)}`),

@@ -77,6 +77,7 @@ export const FINDINGS = {
   VAULT_MOUNT_MISSING: { severity: "error", why: "Without a login none of these syncs can read its secret." },
   VAULT_RIGHT_MISSING: { severity: "error", why: "Vault refuses what these declarations ask for." },
   CHECK_FAILED: { severity: "warning", why: "This check did not finish: the others are complete." },
+  ENGINE_STOPPED: { severity: "error", why: "Nothing is refreshed while no tick runs." },
   QUEUE_LATE: { severity: "error", why: "Work waits longer than it should: functions fail, or are too few." },
   DEAD_LETTERS: { severity: "error", why: "A dead letter is a crash of a function: its work was given up." },
   ALARM_RINGS: { severity: "error", why: "An alarm of the stack is in state ALARM." },
