@@ -1,7 +1,6 @@
 import type { LookupFunction } from "node:net";
 import { isLosslessNumber } from "lossless-json";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
-import { SyncError } from "../errors.ts";
 import type { VaultIdentity, VaultTarget } from "../ports/vault.ts";
 import { isLosslessObject, type LosslessValue } from "../util/lossless.ts";
 import { normalAddress } from "../vault-address.ts";
@@ -51,85 +50,75 @@ const HEALTH = "?standbyok=true&perfstandbyok=true&sealedcode=200&uninitcode=200
 const REVOKE_MS = 5 * SECOND_MS;
 
 export function vaultExaminer(deps: LoginDeps): VaultExaminer {
-  const { client } = deps;
   return {
-    async health(target, signal) {
-      const question: VaultQuestion = {
-        purpose: "probe",
-        method: "GET",
-        repeatable: true,
-        path: "sys/health",
-        query: HEALTH,
-      };
-      const answer = await client.ask(target, question, signal);
-      const asked = askedOf(target, question);
-      if (answer.status !== 200) throw answerError(asked, answer);
-      const { sealed, initialized, version, server_time_utc: time } = bodyOf(answer) ?? {};
-      if (typeof sealed !== "boolean")
-        throw invalidAnswer(asked, "has no seal status: does the address point at Vault?");
-      return {
-        version: typeof version === "string" ? version.slice(0, 64) : "",
-        isSealed: sealed,
-        isInitialized: initialized !== false,
-        time: isLosslessNumber(time) ? Number(time.value) * SECOND_MS : undefined,
-      };
-    },
-
-    async rights(identity, paths, signal) {
-      const { token } = await login(deps, identity, signal);
-      const ask = async (
-        question: Pick<VaultQuestion, "method" | "path" | "body">,
-      ): Promise<LosslessValue | undefined> => {
-        const whole = {
-          purpose: "token",
-          repeatable: true,
-          token,
-          namespace: identity.namespace,
-          ...question,
-        } as const;
-        const answer = await client.ask(identity.target, whole, signal);
-        if (answer.status === 403) return undefined;
-        if (answer.status !== 200) throw answerError(askedOf(identity.target, whole), answer);
-        return bodyOf(answer)?.data;
-      };
-      try {
-        const self = await ask({ method: "GET", path: "auth/token/lookup-self" });
-        const found = await ask({ method: "POST", path: "sys/capabilities-self", body: { paths: [...paths] } });
-        return {
-          policies: isLosslessObject(self) ? textsOf(self.policies) : [],
-          capabilities: isLosslessObject(found)
-            ? new Map(paths.map((path) => [path, textsOf(found[path])]))
-            : undefined,
-        };
-      } finally {
-        await revoke(client, identity, token, AbortSignal.timeout(REVOKE_MS)).catch(() => undefined);
-      }
-    },
-
+    health: (target, signal) => healthOf(deps, target, signal),
+    rights: (identity, paths, signal) => rightsOf(deps, identity, paths, signal),
     async isMounted({ target, mount, namespace }, signal) {
       const path = vaultUrlPath({ auth: "auth", mount, login: "login" });
-      const answer = await client.ask(
-        target,
-        { purpose: "probe", method: "GET", repeatable: true, path, namespace },
-        signal,
-      );
-      return answer.status !== 403 && answer.status !== 404;
+      const question: VaultQuestion = { purpose: "probe", method: "GET", repeatable: true, path, namespace };
+      const { status } = await deps.client.ask(target, question, signal);
+      return status !== 403 && status !== 404;
     },
-
-    lookupFor(target) {
-      const reach = deps.reachOf?.(target.cluster) ?? NOTHING_NAMED;
-      const refused = () => notAllowed(`Nothing was sent to ${target.address}`, reach);
-      const way = wayTo(reach, normalAddress(target.address));
-      if (way === "named") return undefined;
-      if (way === undefined) throw refused();
-      try {
-        mustBeUnicastHost(new URL(target.address).hostname);
-      } catch (error) {
-        throw error instanceof SyncError ? error : refused();
-      }
-      return guardedLookup;
-    },
+    lookupFor: (target) => lookupFor(deps, target),
   };
+}
+
+async function healthOf({ client }: LoginDeps, target: VaultTarget, signal: AbortSignal): Promise<VaultHealth> {
+  const how = { purpose: "probe", method: "GET", repeatable: true } as const;
+  const question: VaultQuestion = { ...how, path: "sys/health", query: HEALTH };
+  const answer = await client.ask(target, question, signal);
+  const asked = askedOf(target, question);
+  if (answer.status !== 200) throw answerError(asked, answer);
+  const { sealed, initialized, version, server_time_utc: time } = bodyOf(answer) ?? {};
+  if (typeof sealed !== "boolean") throw invalidAnswer(asked, "has no seal status: does the address point at Vault?");
+  return {
+    version: typeof version === "string" ? version.slice(0, 64) : "",
+    isSealed: sealed,
+    isInitialized: initialized !== false,
+    time: isLosslessNumber(time) ? Number(time.value) * SECOND_MS : undefined,
+  };
+}
+
+async function rightsOf(
+  deps: LoginDeps,
+  identity: VaultIdentity,
+  paths: readonly string[],
+  signal: AbortSignal,
+): Promise<VaultRights> {
+  const { client } = deps;
+  const { target, namespace } = identity;
+  const { token } = await login(deps, identity, signal);
+  const ask = async (question: Pick<VaultQuestion, "method" | "path" | "body">): Promise<LosslessValue | undefined> => {
+    const whole: VaultQuestion = { purpose: "token", repeatable: true, token, namespace, ...question };
+    const answer = await client.ask(target, whole, signal);
+    if (answer.status === 403) return undefined;
+    if (answer.status !== 200) throw answerError(askedOf(target, whole), answer);
+    return bodyOf(answer)?.data;
+  };
+  try {
+    const self = await ask({ method: "GET", path: "auth/token/lookup-self" });
+    const found = await ask({ method: "POST", path: "sys/capabilities-self", body: { paths: [...paths] } });
+    return {
+      policies: isLosslessObject(self) ? textsOf(self.policies) : [],
+      capabilities: isLosslessObject(found) ? new Map(paths.map((path) => [path, textsOf(found[path])])) : undefined,
+    };
+  } finally {
+    await revoke(client, identity, token, AbortSignal.timeout(REVOKE_MS)).catch(() => undefined);
+  }
+}
+
+function lookupFor({ reachOf }: LoginDeps, target: VaultTarget): LookupFunction | undefined {
+  const reach = reachOf?.(target.cluster) ?? NOTHING_NAMED;
+  const refused = () => notAllowed(`Nothing was sent to ${target.address}`, reach);
+  const way = wayTo(reach, normalAddress(target.address));
+  if (way === "named") return undefined;
+  if (way === undefined) throw refused();
+  try {
+    mustBeUnicastHost(new URL(target.address).hostname);
+  } catch {
+    throw refused();
+  }
+  return guardedLookup;
 }
 
 function textsOf(value: LosslessValue | undefined): readonly string[] {
