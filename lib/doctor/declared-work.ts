@@ -1,6 +1,6 @@
 import type { DiscoveryDeps } from "../discovery/deps.ts";
 import { survey } from "../discovery/survey.ts";
-import { SyncError } from "../errors.ts";
+import type { SyncError } from "../errors.ts";
 import { partsOf, type ReferenceKey, type SyncKey } from "../keys.ts";
 import type { Resolved } from "../kinds/kind.ts";
 import type { KindRegistry } from "../kinds/registry.ts";
@@ -9,10 +9,12 @@ import type { Reference, Row } from "../ports/rows.ts";
 import { isBeingDeleted } from "../reconcile/standing.ts";
 import { referenceReader, withReferences } from "../references/references.ts";
 import { isReferenceStatus } from "../resource-kinds.ts";
+import type { JsonObject } from "../util/json.ts";
 
 /** One sync, with what it refers to. */
 export interface DeclaredSync {
   readonly key: SyncKey;
+  readonly spec: JsonObject;
   readonly outcome: Resolved | SyncError;
   /** All references, in the order in which they were looked up. */
   readonly refs: readonly ReferenceKey[];
@@ -56,16 +58,11 @@ async function resolved(
   const { outcome, refs } = await withReferences(references, (reference) =>
     kind.resolve({ declared: row.declared, cluster: settings, reference }),
   );
-  return { key: row.key, outcome, refs };
+  return { key: row.key, spec: row.declared.spec, outcome, refs };
 }
 
 /** `VaultStaticSecret shop/database`: a key without its cluster, for people. */
 export function shortName(key: SyncKey | ReferenceKey): string {
   const { kind, namespace, name } = partsOf(key);
   return `${kind} ${namespace}/${name}`;
-}
-
-/** The syncs that could be resolved. */
-export function resolvedOf({ syncs }: DeclaredWork): readonly { readonly key: SyncKey; readonly resolved: Resolved }[] {
-  return syncs.flatMap(({ key, outcome }) => (outcome instanceof SyncError ? [] : [{ key, resolved: outcome }]));
 }

@@ -39,38 +39,36 @@ export async function examineFleet(
   return found.flat();
 }
 
+/** What was found before an end that came too early counts. */
 async function examineInTime(doctor: Doctor, settings: FleetCluster, signal: AbortSignal): Promise<readonly Finding[]> {
   const bounded = AbortSignal.any([signal, AbortSignal.timeout(CLUSTER_MS)]);
+  const found: Finding[] = [];
   try {
-    return await examineCluster(doctor, settings, bounded);
+    await examineCluster({ deps: doctor, settings, signal: bounded }, doctor.discovery, found);
   } catch (error) {
     if (!(error instanceof SyncError) && !bounded.aborted) throw error;
     const what = error instanceof SyncError ? error.message : "it took too long";
     const about = { cluster: settings.name, where: `cluster ${settings.name}`, what };
-    return [
-      finding("CLUSTER_NOT_CHECKED", { ...about, remedy: advice("Mend what the message says, and run doctor again.") }),
-    ];
+    const remedy = advice("Mend what the message says, and run doctor again.");
+    found.push(finding("CLUSTER_NOT_CHECKED", { ...about, remedy }));
   }
+  return found;
 }
 
-async function examineCluster(
-  doctor: Doctor,
-  settings: FleetCluster,
-  signal: AbortSignal,
-): Promise<readonly Finding[]> {
-  const examined: Examined = { deps: doctor, settings, signal };
+async function examineCluster(examined: Examined, discovery: DiscoveryDeps, found: Finding[]): Promise<void> {
+  const { settings, signal } = examined;
   const { findings, reached } = await reachCluster(examined);
-  if (reached === undefined) return findings;
+  found.push(...findings);
+  if (reached === undefined) return;
   try {
-    const first = await runChecks(AFTER_LOGIN, reached);
-    const { missing, unasked } = await missingRights(reached, readingRights(settings));
-    const work = await declaredWork({ ...doctor.discovery, kinds: KINDS }, settings, signal);
-    const later = await missingRights(reached, declaredRights(settings, work));
-    const all = [...missing, ...later.missing];
-    const surveyed: Surveyed = { ...reached, work, missingRights: all };
-    const second = await runChecks(AFTER_DECLARATIONS, surveyed);
-    const rights = [...(await rightFindings(reached, all)), ...notAsked(settings.name, unasked + later.unasked)];
-    return [...findings, ...first, ...rights, ...unread(surveyed), ...second];
+    found.push(...(await runChecks(AFTER_LOGIN, reached)));
+    const reading = await missingRights(reached, readingRights(settings));
+    const work = await declaredWork({ ...discovery, kinds: KINDS }, settings, signal);
+    const declared = await missingRights(reached, declaredRights(settings, work));
+    const surveyed: Surveyed = { ...reached, work, missingRights: [...reading.missing, ...declared.missing] };
+    found.push(...(await rightFindings(reached, surveyed.missingRights)));
+    found.push(...notAsked(settings.name, reading.unasked + declared.unasked), ...unread(surveyed));
+    found.push(...(await runChecks(AFTER_DECLARATIONS, surveyed)));
   } finally {
     reached.connection.close();
   }

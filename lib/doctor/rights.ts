@@ -1,14 +1,12 @@
-import { partsOf, type SyncKey } from "../keys.ts";
-import type { Resolved } from "../kinds/kind.ts";
-import { namedNamespaces, referenceNamespaces } from "../namespaces.ts";
+import { SyncError } from "../errors.ts";
+import { partsOf } from "../keys.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
-import type { VaultIdentity } from "../ports/vault.ts";
-import type { RolloutTarget } from "../ports/workloads.ts";
-import { KINDS, type KindRef, kindNamed, REFERENCE_STATUS_KINDS, SECRET, VSO_GROUP } from "../resource-kinds.ts";
-import { VSO_LEASE } from "../vso/stand-back/vso.ts";
-import { type DeclaredWork, resolvedOf } from "./declared-work.ts";
+import { SECRET } from "../resource-kinds.ts";
+import { kubernetesRights, type KubernetesRight as TableRight } from "../rights/kubernetes.ts";
+import type { DeclaredNeeds } from "../rights/needs.ts";
+import type { DeclaredSync, DeclaredWork } from "./declared-work.ts";
 
-/** One permission in a cluster, as RBAC spells it. */
+/** One permission in a cluster, for one verb and resource, as the API server is asked for it. */
 export interface KubernetesRight {
   readonly verb: string;
   readonly group: string;
@@ -18,115 +16,112 @@ export interface KubernetesRight {
   readonly namespace?: string;
   /** Missing: any. */
   readonly name?: string;
-  /** Without it keyferry works, but knows less. */
+  /** Without it keyferry does less, and no sync fails. */
   readonly optional?: true;
 }
 
-function rights(
-  verbs: readonly string[],
-  group: string,
-  resource: string,
-  place: Pick<KubernetesRight, "namespace" | "name" | "optional"> = {},
-): readonly KubernetesRight[] {
-  return verbs.map((verb) => ({ verb, group, resource, ...place }));
-}
-
-const DECLARED = KINDS.filter(({ group }) => group === VSO_GROUP);
+/** Verbs of a whole cluster, whatever is declared. */
+const READING = new Set(["list", "watch"]);
+/** Rows of the table that do not depend on what is declared. */
+const OPERATORS = new Set([
+  ...["hmac-key", "make-hmac-key", "cluster-identity", "operator-identity"],
+  ...["installation", "mark-installation", "operator-lease"],
+]);
+/** Rows about what declarations refer to. */
+const OF_REFERENCES = new Set(["references", "reference-status", "reference-finalizers", "events"]);
 
 /** To know what is declared, before anything of it is known. */
 export function readingRights(settings: ClusterSettings): readonly KubernetesRight[] {
-  const { operatorNamespace } = settings;
-  const places = placesOf(referenceNamespaces(settings));
-  const own = { namespace: operatorNamespace };
-  return [
-    ...places.flatMap((place) =>
-      DECLARED.flatMap(({ resource }) => rights(["list", "watch"], VSO_GROUP, resource, place)),
+  return unique(
+    kubernetesRights(settings).flatMap((right) =>
+      spread(right).filter(({ verb }) => READING.has(verb) || OPERATORS.has(right.use)),
     ),
-    ...rights(["get"], "", "namespaces", { name: "kube-system" }),
-    ...rights(["get"], "", "configmaps", { ...own, name: "keyferry-installation" }),
-    ...rights(["create"], "", "configmaps", own),
-    ...rights(["get"], "", "namespaces", { name: operatorNamespace, optional: true }),
-    ...rights(["get"], "", "secrets", { ...own, name: "vso-cc-storage-hmac-key", optional: true }),
-    ...rights(["get"], "coordination.k8s.io", "leases", { ...own, name: VSO_LEASE, optional: true }),
-    ...(settings.observe === "watch"
-      ? placesOf(namedNamespaces(settings.namespaces)).flatMap((place) =>
-          rights(["list", "watch"], "", "secrets", place),
-        )
-      : []),
-  ];
+  );
 }
 
-function placesOf(namespaces: readonly string[] | undefined): readonly Pick<KubernetesRight, "namespace">[] {
-  return namespaces === undefined ? [{}] : namespaces.map((namespace) => ({ namespace }));
+/** For what is declared, in the namespaces that declare it. */
+export function declaredRights(settings: ClusterSettings, { syncs }: DeclaredWork): readonly KubernetesRight[] {
+  const byNamespace = Map.groupBy(syncs, ({ key }) => partsOf(key).namespace);
+  const own = [...byNamespace].flatMap(([namespace, declared]) =>
+    rightsIn(settings, namespace, needsOf(declared), (use) => !OPERATORS.has(use)),
+  );
+  const referred = new Set(syncs.flatMap(({ refs }) => refs.map((ref) => partsOf(ref).namespace)));
+  const beside = [...referred].filter((namespace) => !byNamespace.has(namespace));
+  return unique([
+    ...own,
+    ...beside.flatMap((namespace) => rightsIn(settings, namespace, {}, (use) => OF_REFERENCES.has(use))),
+    ...syncs.flatMap(loginSecrets),
+  ]);
 }
 
-/** For what is declared. Each right is listed once. */
-export function declaredRights(settings: ClusterSettings, work: DeclaredWork): readonly KubernetesRight[] {
-  const all = [
-    ...work.syncs.flatMap(({ key }) => syncRights(settings, key)),
-    ...work.syncs.flatMap(({ refs }) => refs.flatMap(statusRights)),
-    ...resolvedOf(work).flatMap(({ key, resolved }) => resolvedRights(settings, key, resolved)),
-  ];
-  return [...new Map(all.map((right) => [rightName(right), right])).values()];
+/** As for a cluster with this namespace alone. */
+function rightsIn(
+  settings: ClusterSettings,
+  namespace: string,
+  needs: DeclaredNeeds,
+  isOfUse: (use: string) => boolean,
+): readonly KubernetesRight[] {
+  const alone = { ...settings, namespaces: { include: [namespace], exclude: [] } };
+  return kubernetesRights(alone, needs)
+    .filter(({ use }) => isOfUse(use))
+    .flatMap((right) => spread({ ...right, need: WORKLOADS.has(right.use) ? "always" : right.need }))
+    .filter((right) => right.namespace === namespace && !READING.has(right.verb));
 }
 
-function syncRights(settings: ClusterSettings, key: SyncKey): readonly KubernetesRight[] {
-  const { kind, namespace } = partsOf(key);
-  const { resource = "" } = kindNamed(kind) ?? {};
-  const read = settings.observe === "watch" ? ["get"] : [];
-  return [
-    ...rights([...read, "create", "patch", "delete"], "", "secrets", { namespace }),
-    ...rights(["patch"], VSO_GROUP, `${resource}/status`, { namespace }),
-    ...rights(["get"], VSO_GROUP, resource, { namespace }),
-    ...rights(["create"], "", "events", { namespace }),
-  ];
-}
+/** Optional for a cluster of which nothing is known: here they are declared. */
+const WORKLOADS = new Set(["workloads", "argo-rollouts"]);
 
-function statusRights(ref: Parameters<typeof partsOf>[0]): readonly KubernetesRight[] {
-  const { kind, namespace } = partsOf(ref);
-  const known = REFERENCE_STATUS_KINDS.find((candidate) => candidate.kind === kind);
-  return known === undefined ? [] : rights(["patch"], VSO_GROUP, `${known.resource}/status`, { namespace });
-}
-
-function resolvedRights(settings: ClusterSettings, key: SyncKey, resolved: Resolved): readonly KubernetesRight[] {
-  const { namespace } = partsOf(key);
-  return [
-    ...resolved.rolloutTargets.flatMap((target) => targetRights(target, namespace)),
-    ...(resolved.asks === undefined ? [] : loginRights(settings, resolved.asks.identity)),
-  ];
-}
-
-/** What a login reads of the cluster. */
-function loginRights(settings: ClusterSettings, { method, target }: VaultIdentity): readonly KubernetesRight[] {
-  const { credential } = method;
-  const secrets = [target.caRef, credential].filter((ref) => ref?.kind === "secret");
-  return [
-    ...(settings.observe === "watch" && secrets.length === 0 ? [] : secrets).flatMap((ref) =>
-      ref?.kind === "secret" ? rights(["get"], "", SECRET.resource, { namespace: ref.namespace, name: ref.name }) : [],
+function needsOf(syncs: readonly DeclaredSync[]): DeclaredNeeds {
+  const resolved = syncs.flatMap(({ outcome }) => (outcome instanceof SyncError ? [] : [outcome]));
+  const methods = resolved.flatMap(({ asks }) => (asks === undefined ? [] : [asks.identity.method]));
+  const accounts = methods.flatMap(({ credential }) => (credential.kind === "serviceAccount" ? [credential.name] : []));
+  return {
+    kinds: [...new Set(syncs.map(({ key }) => partsOf(key).kind))],
+    workloads: [...new Set(resolved.flatMap(({ rolloutTargets }) => rolloutTargets.map(({ kind }) => kind)))],
+    serviceAccounts: [...new Set(accounts)],
+    cloudLogins: methods.some(
+      ({ kind, credential }) => (kind === "aws" || kind === "gcp") && credential.kind === "serviceAccount",
     ),
-    ...(credential.kind === "serviceAccount"
-      ? rights(["create"], "", "serviceaccounts/token", { namespace: credential.namespace, name: credential.name })
-      : []),
-    ...(credential.kind === "serviceAccount" && (method.kind === "aws" || method.kind === "gcp")
-      ? rights(["get"], "", "serviceaccounts", { namespace: credential.namespace, name: credential.name })
-      : []),
-  ];
+  };
 }
 
-const WORKLOADS: Readonly<Record<RolloutTarget["kind"], Pick<KindRef, "group" | "resource">>> = {
-  Deployment: { group: "apps", resource: "deployments" },
-  DaemonSet: { group: "apps", resource: "daemonsets" },
-  StatefulSet: { group: "apps", resource: "statefulsets" },
-  "argo.Rollout": { group: "argoproj.io", resource: "rollouts" },
-};
+/** Each Secret by its name, in its own namespace. */
+function loginSecrets({ outcome }: DeclaredSync): readonly KubernetesRight[] {
+  if (outcome instanceof SyncError || outcome.asks === undefined) return [];
+  const { method, target } = outcome.asks.identity;
+  return [target.caRef, method.credential].flatMap((ref) =>
+    ref?.kind === "secret"
+      ? [{ verb: "get", group: "", resource: SECRET.resource, namespace: ref.namespace, name: ref.name }]
+      : [],
+  );
+}
 
-function targetRights({ kind, name }: RolloutTarget, namespace: string): readonly KubernetesRight[] {
-  const { group, resource } = WORKLOADS[kind];
-  return rights(["get", "patch"], group, resource, { namespace, name });
+/** One for each verb, resource, name and namespace. */
+function spread(right: TableRight): readonly KubernetesRight[] {
+  const { apiGroups, resources, resourceNames = [undefined], namespaces = [undefined], verbs, need } = right;
+  const optional = need === "optional" ? { optional: true as const } : {};
+  return apiGroups.flatMap((group) =>
+    resources.flatMap((resource) =>
+      namespaces.flatMap((namespace) =>
+        resourceNames.flatMap((name) =>
+          verbs.map((verb) => ({
+            ...{ verb, group, resource, ...optional },
+            ...(namespace !== undefined && resource !== "namespaces" && { namespace }),
+            ...(name !== undefined && { name }),
+          })),
+        ),
+      ),
+    ),
+  );
+}
+
+function unique(rights: readonly KubernetesRight[]): readonly KubernetesRight[] {
+  return [...new Map(rights.map((right) => [rightName(right), right])).values()];
 }
 
 /** `patch secrets in namespace shop`: for people, and to compare. */
 export function rightName({ verb, group, resource, namespace, name }: KubernetesRight): string {
   const what = group === "" ? resource : `${resource}.${group}`;
-  return `${verb} ${what}${name === undefined ? "" : ` ${name}`}${namespace === undefined ? "" : ` in namespace ${namespace}`}`;
+  const where = namespace === undefined ? "" : ` in namespace ${namespace}`;
+  return `${verb} ${what}${name === undefined ? "" : ` ${name}`}${where}`;
 }

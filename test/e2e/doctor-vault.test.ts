@@ -12,6 +12,7 @@ const MERGE = { contentType: "application/merge-patch+json" };
 const PASSWORD = "Qx9-correct-horse-doctor";
 const CONNECTION = `/apis/secrets.hashicorp.com/v1beta1/namespaces/${OPERATOR_NAMESPACE}/vaultconnections/default`;
 const AUTH = CONNECTION.replace("vaultconnections", "vaultauths");
+const API = "secrets.hashicorp.com/v1beta1";
 const ANY = { bound_service_account_names: ["*"], bound_service_account_namespaces: ["*"], token_ttl: "1h" };
 
 const FLAVORS: readonly VaultFlavor[] = ["openbao", "vault"];
@@ -163,6 +164,20 @@ for (const flavor of FLAVORS) {
       await foundAndMended(practice, "VAULT_RIGHT_MISSING", /role bare/);
       const mended = await world.vault.read(`auth/${mount}/role/bare`);
       assert.match(String(mended?.data.token_policies), /^default,keyferry-one-bare-|,default$/);
+    });
+
+    it("a credential that the policies do not let it ask for", async () => {
+      const metadata = { name: "orders", namespace: "shop" };
+      const spec = { mount: "database", path: "creds/orders", destination: { name: "orders", create: true } };
+      await cluster.apply({ apiVersion: API, kind: "VaultDynamicSecret", metadata, spec });
+      await world.vault.write(`auth/${mount}/role/issuing`, { ...ANY, audience: "vault", token_policies: [ROLE] });
+      await patch(AUTH, { kubernetes: { role: "issuing" } });
+      const { remedy } = await errorOf("VAULT_RIGHT_MISSING");
+      assert.match(remedy?.text ?? "", /path "database\/creds\/orders" \{\n {2}capabilities = \["read"\]/);
+      // Vault's policy default has the rest.
+      assert.doesNotMatch(remedy?.text ?? "", /sys\/leases/);
+      await foundAndMended(practice, "VAULT_RIGHT_MISSING", /role issuing/);
+      await cluster.delete({ apiVersion: API, kind: "VaultDynamicSecret", ...metadata });
     });
 
     it("a login by another method, and a policy that lacks a path", async () => {

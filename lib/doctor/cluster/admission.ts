@@ -21,7 +21,9 @@ export const admission: Check<Surveyed> = {
     const byNamespace = Map.groupBy(surveyed.work.syncs, ({ key }) => partsOf(key).namespace);
     // A missing right would only be found once more.
     const denied = new Set(
-      surveyed.missingRights.filter(({ resource }) => resource === SECRET.resource).map(({ namespace }) => namespace),
+      surveyed.missingRights
+        .filter(({ resource, verb, optional }) => resource === SECRET.resource && verb === "create" && !optional)
+        .map(({ namespace }) => namespace),
     );
     const open = [...byNamespace.keys()].filter((namespace) => !denied.has(namespace) && !denied.has(undefined));
     const webhooks = await webhooksOf(surveyed);

@@ -1,8 +1,8 @@
+import { SyncError } from "../../errors.ts";
 import { partsOf, type SyncKey } from "../../keys.ts";
-import type { Resolved } from "../../kinds/kind.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
-import { shortName } from "../declared-work.ts";
-import { type VaultRight, vaultRights } from "./needed.ts";
+import { type DeclaredSync, shortName } from "../declared-work.ts";
+import { neededOf, type VaultRight } from "./needed.ts";
 
 /** One login, and all syncs that use it. */
 export interface LoginGroup {
@@ -12,19 +12,19 @@ export interface LoginGroup {
 }
 
 /** Logins that differ; syncs of one namespace mostly share one. */
-export function loginsOf(
-  syncs: readonly { readonly key: SyncKey; readonly resolved: Resolved }[],
-): readonly LoginGroup[] {
-  const asking = syncs.flatMap(({ key, resolved }) => (resolved.asks ? [{ key, resolved, asks: resolved.asks }] : []));
-  return [...Map.groupBy(asking, ({ asks }) => asks.identity.id).values()].flatMap((group) => {
+export function loginsOf(syncs: readonly DeclaredSync[]): readonly LoginGroup[] {
+  const asking = syncs.flatMap((sync) =>
+    sync.outcome instanceof SyncError || sync.outcome.asks === undefined
+      ? []
+      : [{ sync, identity: sync.outcome.asks.identity }],
+  );
+  return [...Map.groupBy(asking, ({ identity }) => identity.id).values()].flatMap((group) => {
     const [first] = group;
     if (first === undefined) return [];
-    const rights = group.flatMap(({ key, resolved, asks }) =>
-      vaultRights(resolved, asks.identity).map((right) => ({ ...right, by: key })),
-    );
+    const rights = group.flatMap(({ sync, identity }) => neededOf(sync, identity));
     return {
-      identity: first.asks.identity,
-      keys: group.map(({ key }) => key),
+      identity: first.identity,
+      keys: group.map(({ sync }) => sync.key),
       rights: [...new Map(rights.map((right) => [`${right.path} ${right.capability}`, right])).values()],
     };
   });

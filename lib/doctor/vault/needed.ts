@@ -1,7 +1,8 @@
-import type { SyncKey } from "../../keys.ts";
-import type { ResolvedIssued } from "../../kinds/issued/issuing-kind.ts";
-import type { Resolved } from "../../kinds/kind.ts";
-import type { VaultIdentity, VaultRead } from "../../ports/vault.ts";
+import { mustParseSpec } from "../../declarations/parse.ts";
+import { partsOf, type SyncKey } from "../../keys.ts";
+import type { VaultIdentity } from "../../ports/vault.ts";
+import { useOf, type VaultUse, vaultRights } from "../../rights/vault.ts";
+import type { DeclaredSync } from "../declared-work.ts";
 
 /** One permission in Vault, at a path as the login's Vault namespace sees it. */
 export interface VaultRight {
@@ -10,34 +11,41 @@ export interface VaultRight {
   readonly by?: SyncKey;
 }
 
+/** `status --leases` needs the first, and this examination the second; what they need is no reason for a sync to fail. */
+const NOT_FOR_SYNCS = new Set(["sys/leases/lookup", "sys/capabilities-self"]);
+
 /** What a declaration asks of its Vault. */
-export function vaultRights(resolved: Resolved, { namespace: login }: VaultIdentity): readonly VaultRight[] {
-  if (isStatic(resolved)) {
-    const { engine, mount, path, namespace = login } = resolved.read;
-    const inside = engine === "kv-v2" ? `${mount}/data/${path}` : `${mount}/${path}`;
-    return [{ path: `${below(login, namespace)}${inside}`, capability: "read" }];
+export function neededOf(
+  { key, spec }: Pick<DeclaredSync, "key" | "spec">,
+  identity: VaultIdentity,
+): readonly VaultRight[] {
+  const use = used({ key, spec });
+  if (use === undefined) return [];
+  const { namespace: login = "" } = identity;
+  return vaultRights([use], login)
+    .filter(({ path }) => !NOT_FOR_SYNCS.has(path))
+    .flatMap(({ namespace = login, path, capabilities }) =>
+      capabilities.map((capability) => ({ path: `${below(login, namespace)}${path}`, capability, by: key })),
+    );
+}
+
+/** Whether a certificate is revoked by its number depends on its role in Vault (`generate_lease`), so that is not asked. */
+function used({ key, spec }: Pick<DeclaredSync, "key" | "spec">): VaultUse | undefined {
+  const { kind } = partsOf(key);
+  switch (kind) {
+    case "VaultStaticSecret":
+      return useOf({ kind, spec: mustParseSpec(kind, spec) });
+    case "VaultDynamicSecret":
+      return useOf({ kind, spec: mustParseSpec(kind, spec) });
+    case "VaultPKISecret":
+      return useOf({ kind, spec: { ...mustParseSpec(kind, spec), revoke: false } });
+    default:
+      return undefined;
   }
-  if (!isIssued(resolved)) return [];
-  const { request } = resolved;
-  const place = below(login, request.namespace ?? login);
-  return [
-    { path: `${place}${request.mount}/${request.path}`, capability: request.method === "GET" ? "read" : "update" },
-    { path: `${place}sys/leases/renew`, capability: "update" },
-    { path: "auth/token/renew-self", capability: "update" },
-    { path: "auth/token/revoke-self", capability: "update" },
-  ];
-}
-
-function isStatic(resolved: Resolved): resolved is Resolved & { readonly read: VaultRead } {
-  return "read" in resolved;
-}
-
-function isIssued(resolved: Resolved): resolved is ResolvedIssued {
-  return "request" in resolved;
 }
 
 /** A token asks about paths of its namespace, so those of a namespace below have a prefix. */
-function below(login = "", namespace = ""): string {
+function below(login: string, namespace: string): string {
   const [outer, inner] = [bare(login), bare(namespace)];
   return inner.startsWith(outer) ? inner.slice(outer.length) : inner;
 }

@@ -4,8 +4,7 @@ import { parallel } from "../../util/parallel.ts";
 import { nameVault } from "../cluster/references.ts";
 import { skewFindings } from "../cluster/versions.ts";
 import type { Check, Surveyed } from "../context.ts";
-import { resolvedOf } from "../declared-work.ts";
-import { type Finding, finding } from "../finding.ts";
+import { type Finding, finding, type Remedy } from "../finding.ts";
 import { advice, commands, fleetChange, manifest, word } from "../remedies.ts";
 import { serverEnds } from "../server-ends.ts";
 import { lookAtServer } from "../server-look.ts";
@@ -16,7 +15,7 @@ import { loginFindings } from "./logins.ts";
 export const vaults: Check<Surveyed> = {
   subject: "Vaults and logins",
   async find(surveyed) {
-    const logins = loginsOf(resolvedOf(surveyed.work));
+    const logins = loginsOf(surveyed.work.syncs);
     const byTarget = Map.groupBy(logins, ({ identity }) => connectionOf(identity.target));
     const found = await parallel([...byTarget.values()], (group) => examineVault(surveyed, group));
     return found.flat();
@@ -95,7 +94,8 @@ async function lookAtVault(surveyed: Surveyed, target: VaultTarget): Promise<rea
   const { deps, signal } = surveyed;
   const place = about(surveyed, target);
   const url = URL.parse(target.address);
-  if (url === null) return [];
+  // A connection by a proxy shows nothing of the server; the request that follows does.
+  if (url === null || hasProxy(surveyed, target)) return [];
   try {
     const lookup = deps.examiner.lookupFor(target);
     const timed = AbortSignal.any([signal, AbortSignal.timeout(deps.timeoutMs)]);
@@ -115,6 +115,10 @@ async function lookAtVault(surveyed: Surveyed, target: VaultTarget): Promise<rea
       return [notAllowed(place, target, error)];
     throw error;
   }
+}
+
+function hasProxy({ deps }: Surveyed, { address }: VaultTarget): boolean {
+  return deps.vaults.some((vault) => "proxy" in vault && vault.addresses.includes(address));
 }
 
 type Place = ReturnType<typeof about>;
@@ -142,9 +146,12 @@ function unreachable(place: Place, code: string): Finding {
   });
 }
 
-function connectionPatch({ connection = "" }: VaultTarget, spec: object): string {
+/** Changes the VaultConnection; where fleet.yaml names the Vault without one, a person has to. */
+function patchConnection({ connection }: VaultTarget, spec: object, reason: string): Remedy {
+  if (connection === undefined) return advice(`Set for this Vault in fleet.yaml: ${JSON.stringify(spec)}`);
   const [namespace = "", name = ""] = connection.split("/");
-  return `kubectl patch vaultconnection ${word(name)} -n ${namespace} --type=merge -p ${word(JSON.stringify({ spec }))}`;
+  const patch = word(JSON.stringify({ spec }));
+  return commands([`kubectl patch vaultconnection ${word(name)} -n ${namespace} --type=merge -p ${patch}`], [reason]);
 }
 
 /** fleet.yaml may know another address of the Vault. */
@@ -157,10 +164,7 @@ function nameUnknown(surveyed: Surveyed, target: VaultTarget, url: URL, code: st
       ? advice(`Correct the address, or the DNS of this machine: getent hosts ${url.hostname}`)
       : isOverride
         ? fleetChange({ clusters: [{ name: settings.name, vault: { address: other } }] })
-        : commands(
-            [connectionPatch(target, { address: other })],
-            ["The first other address of a Vault in fleet.yaml."],
-          );
+        : patchConnection(target, { address: other }, "An address in fleet.yaml: check that it is this Vault's.");
   const what = `${url.hostname} can't be resolved (${code})`;
   return finding("VAULT_NAME_UNKNOWN", { ...about(surveyed, target), what, remedy });
 }
@@ -169,10 +173,7 @@ function tlsRefused(place: Place, target: VaultTarget, code: string, names: read
   const [name] = names;
   const isName = code === "ERR_TLS_CERT_ALTNAME_INVALID" && name !== undefined;
   const remedy = isName
-    ? commands(
-        [connectionPatch(target, { tlsServerName: name })],
-        ["A name in the certificate: check that it is this Vault's."],
-      )
+    ? patchConnection(target, { tlsServerName: name }, "A name in the certificate: check that it is this Vault's.")
     : advice(
         "Put the CA of this Vault under ca.crt into the Secret of caCertSecretRef, or as caFile of the Vault into fleet.yaml. " +
           `Look at its chain: openssl s_client -connect ${URL.parse(target.address)?.host ?? ""} -showcerts`,

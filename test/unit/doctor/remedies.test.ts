@@ -6,24 +6,9 @@ import { commands, manifest, some, word } from "../../../lib/doctor/remedies.ts"
 
 describe("remedies", () => {
   it("a word is one word of a shell, whatever is in it", () => {
-    for (const text of [
-      "plain",
-      "with space",
-      "it's",
-      "$(touch /tmp/x)",
-      "`id`",
-      "a;b",
-      "a\nb",
-      '"',
-      "\\",
-      "*",
-      "",
-      "-rf",
-    ]) {
-      const shown = execFileSync("sh", ["-c", `printf %s ${word(text)}`.replace("%s -rf", "%s -- -rf")], {
-        encoding: "utf8",
-      });
-      assert.equal(shown.replace(/^-- ?/, ""), text.startsWith("-") ? shown.replace(/^-- ?/, "") : text);
+    for (const text of ["plain", "with space", "it's", "$(touch /tmp/x)", "`id`", "a;b", "a\nb", '"', "\\", "*", ""]) {
+      const shown = execFileSync("sh", ["-c", `printf %s ${word(text)}`], { encoding: "utf8" });
+      assert.equal(shown, text);
     }
   });
 
