@@ -12,7 +12,9 @@ export const table: StackCheck = {
     const command = new DescribeTableCommand({ TableName: found.id });
     const { Table = {} } = await stack.clients.dynamo.send(command, { abortSignal: stack.signal });
     const indexes = Table.GlobalSecondaryIndexes ?? [];
-    const building = indexes.filter(({ IndexStatus }) => IndexStatus !== "ACTIVE").map(({ IndexName }) => IndexName);
+    const building = indexes
+      .filter(({ IndexStatus }) => IndexStatus === "CREATING" || IndexStatus === "DELETING")
+      .map(({ IndexName }) => IndexName);
     const usable = Table.TableStatus === "ACTIVE" || Table.TableStatus === "UPDATING";
     if (usable && building.length === 0) return [];
     const what = usable ? `its indexes ${building.join(", ")} are not active` : `its state is ${Table.TableStatus}`;
