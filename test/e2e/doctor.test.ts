@@ -7,6 +7,7 @@ import { type Cluster, testCa } from "../harness/index.ts";
 import { foundAndMended, type Practice, practiceIn } from "./support/doctor.ts";
 import { dataDirOf, runOnce } from "./support/engine.ts";
 import type { Place } from "./support/place.ts";
+import { silentPort } from "./support/silent-port.ts";
 import { endAll, startPlace } from "./support/start-place.ts";
 import { authMount, OPERATOR_NAMESPACE, ROLE, type World } from "./support/world.ts";
 
@@ -109,6 +110,23 @@ describe("doctor finds what is broken in a cluster, and what it prints mends it"
     const { code, stderr } = await keyferry(["doctor", "onw", "--fleet", world.fleetPath]);
     assert.equal(code, 2);
     assert.match(stderr, /did you mean one/);
+  });
+
+  it("a cluster that never answers costs its time-out, and the others are examined", async () => {
+    await using silent = await silentPort();
+    const path = join(world.folder, "silent.kubeconfig");
+    const config = parse(await readFile(kubeconfig, "utf8")) as KubeConfig;
+    config.clusters[0].cluster.server = silent.address.replace("http:", "https:");
+    await writeFile(path, stringify(config), { mode: 0o600 });
+    const fleet = JSON.parse(await readFile(world.fleetPath, "utf8")) as { clusters: object[] };
+    fleet.clusters.unshift({ name: "silent", connect: { kubeconfig: { path } } });
+    await writeFile(world.fleetPath, JSON.stringify(fleet));
+    const { errors, findings } = await practice.examine();
+    assert.deepEqual(
+      errors.map(({ cluster: name, code }) => [name, code]),
+      [["silent", "CLUSTER_UNREACHABLE"]],
+    );
+    assert.ok(findings.some(({ cluster: name, code }) => name === "one" && code === "VERSIONS"));
   });
 
   describe("connection", () => {

@@ -23,28 +23,42 @@ const MAX_BYTES = 8 * 1_024 * 1_024;
 export async function reachCluster(
   examined: Examined,
 ): Promise<{ readonly findings: readonly Finding[]; readonly reached?: Reached }> {
-  const { deps, settings, signal } = examined;
-  const cluster = settings.name;
   const config = await configOf(examined);
   if (!("getCurrentCluster" in config)) return { findings: [config] };
   const ends = await credentialEnds(examined, config);
   const looked = await lookAtApiServer(examined, config);
   const findings = [...ends, ...looked];
   if (findings.some(({ severity }) => severity === "error")) return { findings };
+  const reached = await logIn(examined, config);
+  return "code" in reached ? { findings: [...findings, reached] } : { findings, reached };
+}
+
+/** The first request with credentials. Its connection is the caller's to close. */
+async function logIn(examined: Examined, config: KubeConfig): Promise<Reached | Finding> {
+  const { deps, settings, signal } = examined;
   let connection: Connection | undefined;
+  let failed: Finding;
   try {
-    connection = await connect(cluster, config, deps.timeoutMs);
+    connection = await connect(settings.name, config, deps.timeoutMs);
     const sentAt = deps.clock();
-    const answer = await rawGet(connection, "/version", signal);
+    const timed = AbortSignal.any([signal, AbortSignal.timeout(deps.timeoutMs)]);
+    const answer = await rawGet(connection, "/version", timed);
     const skewMs = skewOf(answer.headers.date, sentAt, deps.clock());
-    if (answer.statusCode === 401) return { findings: [...findings, loginRefused(examined, config)] };
-    const version = versionIn(answer);
-    return { findings, reached: { ...examined, connection, version, skewMs } };
+    if (answer.statusCode !== 401) return { ...examined, connection, version: versionIn(answer), skewMs };
+    failed = loginRefused(examined, config);
   } catch (error) {
-    return { findings: [...findings, await unreached(examined, connectionFailure(cluster, error))] };
-  } finally {
-    if (signal.aborted) connection?.close();
+    failed = unreached(examined, isTimeOut(error) ? timedOut(settings.name) : connectionFailure(settings.name, error));
   }
+  connection?.close();
+  return failed;
+}
+
+function isTimeOut(error: unknown): boolean {
+  return error instanceof Error && (error.name === "TimeoutError" || error.name === "AbortError");
+}
+
+function timedOut(cluster: string): SyncError {
+  return new SyncError("KUBE_UNREACHABLE", `cluster ${cluster} did not answer in time`);
 }
 
 async function configOf({ deps, settings }: Examined): Promise<KubeConfig | Finding> {
@@ -115,7 +129,7 @@ function unreachable(about: { readonly cluster: string; readonly where: string }
   });
 }
 
-async function unreached({ settings }: Examined, error: unknown): Promise<Finding> {
+function unreached({ settings }: Examined, error: unknown): Finding {
   if (!(error instanceof SyncError)) throw error;
   const about = { cluster: settings.name, where: `cluster ${settings.name}`, what: error.message };
   if (error.code === "KUBE_UNREACHABLE") return unreachable(about, error.message);
