@@ -1,5 +1,8 @@
 import { destination } from "pino";
+import { awsAccess } from "../lib/aws/aws-access.ts";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
+import { type LazyVault, lazyVault } from "../lib/connect/lazy-vault.ts";
+import type { ConnectDeps } from "../lib/connect/way.ts";
 import { accessTo, notInFleet } from "../lib/connect/ways.ts";
 import { releaseDeparted } from "../lib/discovery/starting-point.ts";
 import { type Surveyed, survey } from "../lib/discovery/survey.ts";
@@ -11,7 +14,6 @@ import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-c
 import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
 import { type Planned, type Planner, planner } from "../lib/plan/plan.ts";
 import { notingReleases } from "../lib/plan/plan-releases.ts";
-import type { FleetFiles } from "../lib/ports/fleet-files.ts";
 import type { WorkQueue } from "../lib/ports/queue.ts";
 import type { ResourceApi } from "../lib/ports/resources.ts";
 import type { Row } from "../lib/ports/rows.ts";
@@ -48,7 +50,12 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
   await using store = inputs.store;
   const stop = stopSignal(() => say("stopped: revoking tokens"), WITH_HANG_UP);
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
-  const clients = clientsOf(byName, inputs.files);
+  const access = vaultFor(inputs);
+  const clients = clientsOf(byName, {
+    ...{ files: inputs.files, clock: systemClock, aws: awsAccess(systemClock), vault: access.open },
+    // As the functions of a stack do it.
+    mayExec: flags.stack === undefined,
+  });
   const noted = notingReleases(store, fleet.clusters);
   const apis = readOnlyApis({ ...inputs, clients, leases: noted.leases });
   try {
@@ -68,19 +75,26 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
     await apis.vault.close();
     await apis.templates.close();
     clients.close();
+    await access.close();
   }
 }
 
 const silent = jsonLog("silent", destination({ fd: 2, sync: true }));
 
-function clientsOf(byName: ReadonlyMap<string, FleetCluster>, files: FleetFiles): ClusterClients {
+/** For connections. Nothing is stored: a plan has tokens of its own. */
+function vaultFor({ fleet, files }: Pick<PlanInputs, "fleet" | "files">): LazyVault {
+  const reachOf = reachOfFleet(() => fleet);
+  return lazyVault(() => ({ clock: systemClock, log: silent, reachOf, files, vaults: () => fleet.vaults }));
+}
+
+function clientsOf(byName: ReadonlyMap<string, FleetCluster>, ways: ConnectDeps): ClusterClients {
   return clusterClients({
     clock: systemClock,
     log: silent,
-    resolve: (name) => {
+    resolve: (name, isRefused) => {
       const cluster = byName.get(name);
       if (!cluster) throw notInFleet(name);
-      return accessTo(cluster, { files, clock: systemClock });
+      return accessTo(cluster, ways, isRefused);
     },
   });
 }

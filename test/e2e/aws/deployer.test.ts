@@ -7,6 +7,7 @@ import { CreateAccessKeyCommand, CreateUserCommand, IAMClient, PutUserPolicyComm
 import { GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { type Ministack, startMinistack, type TempFolder, tempFolder } from "../../harness/index.ts";
 import { resourceActions } from "../../harness/obtain/resource-actions.ts";
+import { keyferry } from "../support/engine.ts";
 import { accountOf } from "./support/account.ts";
 import { STACK, serverless } from "./support/deployed.ts";
 import { type Recorder, startRecorder } from "./support/recorder.ts";
@@ -14,6 +15,10 @@ import { type Recorder, startRecorder } from "./support/recorder.ts";
 interface Statement {
   readonly Sid: string;
   readonly Action: string | readonly string[];
+}
+
+interface Policy {
+  readonly Statement: readonly Statement[];
 }
 
 /** Resources that stay when a stack goes, so that nobody needs to delete them. */
@@ -44,7 +49,10 @@ describe("the deployer's policy", { timeout: 300_000 }, () => {
   let aws: Ministack;
   let recorder: Recorder;
   let folder: TempFolder;
-  let policy: { readonly Statement: readonly Statement[] };
+  let policy: Policy;
+  let operator: Policy;
+  /** What the operator asked of AWS. */
+  let asked: Recorder;
   let env: Readonly<Record<string, string>>;
   let credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
 
@@ -54,17 +62,18 @@ describe("the deployer's policy", { timeout: 300_000 }, () => {
     recorder = await startRecorder(aws.url);
     const text = await readFile(new URL("../../../infra/deployer-policy.json", import.meta.url), "utf8");
     policy = JSON.parse(text) as typeof policy;
-    credentials = await userWith(aws, text);
+    credentials = await userWith(aws, "deployer", text);
     const own = { AWS_ACCESS_KEY_ID: credentials.accessKeyId, AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey };
     env = { ...aws.env, ...own, AWS_ENDPOINT_URL: recorder.url };
   });
   after(async () => {
     await recorder?.[Symbol.asyncDispose]();
+    await asked?.[Symbol.asyncDispose]();
     await aws?.[Symbol.asyncDispose]();
     await folder?.[Symbol.asyncDispose]();
   });
 
-  const allowed = () => policy.Statement.flatMap(({ Action }) => Action);
+  const allowed = () => actionsIn(policy);
   const isAllowed = (action: string) => allowed().some((pattern) => matches(pattern, action));
 
   it("is enough for a first deployment, an upgrade and a removal", async () => {
@@ -75,6 +84,7 @@ describe("the deployer's policy", { timeout: 300_000 }, () => {
     await changeTemplate(folder.path);
     await serverless("deploy", folder.path, env);
     await mayNotReadTheFleet(outputs.FleetLocation ?? "");
+    await operate();
     await serverless("remove", folder.path, env);
     await assert.rejects(accountOf(aws).outputs(STACK), /does not exist/);
   });
@@ -111,6 +121,49 @@ describe("the deployer's policy", { timeout: 300_000 }, () => {
     assert.ok(JSON.stringify(policy).length <= 6_144, `${JSON.stringify(policy).length} characters`);
   });
 
+  it("leaves the daily work to an operator, whose policy has what the commands need, and nothing else", () => {
+    assert.deepEqual(
+      [...asked.actions].filter((action) => !actionsIn(operator).some((pattern) => matches(pattern, action))),
+      [],
+    );
+    const unused = actionsIn(operator).filter(
+      (pattern) => ![...asked.actions].some((action) => matches(pattern, action)),
+    );
+    // Asked for by AWS itself, and needed once there are rows.
+    const notHere = ["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "sqs:SendMessage"];
+    assert.deepEqual(unused, [...notHere, "kms:Decrypt", "kms:GenerateDataKey"]);
+  });
+
+  /** The commands of a person who may not deploy. */
+  async function operate(): Promise<void> {
+    asked = await startRecorder(aws.url);
+    const text = await readFile(new URL("../../../infra/operator-policy.json", import.meta.url), "utf8");
+    operator = JSON.parse(text) as typeof operator;
+    const { accessKeyId, secretAccessKey } = await userWith(aws, "operator", text);
+    const keys = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
+    const own = { ...aws.env, ...keys, AWS_ENDPOINT_URL: asked.url };
+    const run = (...args: readonly string[]) => keyferry([...args, "--stack", STACK], own);
+    const path = join(folder.path, "fleet.yaml");
+    const server = { url: "https://127.0.0.1:1", tokenFile: "token" };
+    const fleet = (name: string) =>
+      JSON.stringify({ apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters: [{ name, connect: { server } }] });
+    await writeFile(join(folder.path, "token"), "s3cret", { mode: 0o600 });
+    await writeFile(path, fleet("one"));
+    const pushed = await run("fleet", "push", "--fleet", path);
+    assert.equal(pushed.code, 0, pushed.stderr);
+    // What no fleet names any more goes with the second push after it.
+    await writeFile(path, fleet("one").replace('"token"', '"other"'));
+    await writeFile(join(folder.path, "other"), "s3cret", { mode: 0o600 });
+    assert.equal((await run("fleet", "push", "--fleet", path, "--prune")).code, 0);
+    const pruned = await run("fleet", "push", "--fleet", path, "--prune");
+    assert.match(pruned.stdout, /^- token +removed/m);
+    const planned = await run("plan");
+    assert.deepEqual([planned.code, /cluster one: KUBE_UNREACHABLE/.test(planned.stdout)], [1, true], planned.stderr);
+    assert.match(planned.stdout, /this machine does not reach everything; the functions of keyferry-test may/);
+    const { stderr, stdout } = await run("status");
+    assert.doesNotMatch(stderr + stdout, /DENIED/);
+  }
+
   async function mayNotReadTheFleet(location: string): Promise<void> {
     const [, Bucket = ""] = /^s3:\/\/([^/]+)\//.exec(location) ?? [];
     const mine = new S3Client({ ...aws.clientConfig, credentials, forcePathStyle: true });
@@ -121,11 +174,14 @@ describe("the deployer's policy", { timeout: 300_000 }, () => {
   }
 });
 
-async function userWith(aws: Ministack, PolicyDocument: string) {
+function actionsIn({ Statement }: Policy): readonly string[] {
+  return Statement.flatMap(({ Action }) => Action);
+}
+
+async function userWith(aws: Ministack, UserName: string, PolicyDocument: string) {
   const iam = new IAMClient(aws.clientConfig);
-  const UserName = "deployer";
   await iam.send(new CreateUserCommand({ UserName }));
-  await iam.send(new PutUserPolicyCommand({ UserName, PolicyName: "deployer", PolicyDocument }));
+  await iam.send(new PutUserPolicyCommand({ UserName, PolicyName: UserName, PolicyDocument }));
   const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName }));
   return { accessKeyId: AccessKey?.AccessKeyId ?? "", secretAccessKey: AccessKey?.SecretAccessKey ?? "" };
 }

@@ -63,6 +63,7 @@ function s3Actions(method: string, path: string, query: URLSearchParams): readon
   const isObject = /^\/[^/]+\/./.test(path);
   if (method === "POST" && query.has("delete")) return ["s3:DeleteObject"];
   if (isObject) return [`s3:${{ GET: "GetObject", HEAD: "GetObject", DELETE: "DeleteObject" }[method] ?? "PutObject"}`];
+  if (query.has("encryption")) return ["s3:GetEncryptionConfiguration"];
   if (query.has("location")) return ["s3:GetBucketLocation"];
   if (query.has("versions")) return ["s3:ListBucketVersions"];
   if (method === "GET" || method === "HEAD") return [path === "/" ? "s3:ListAllMyBuckets" : "s3:ListBucket"];
