@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { destination } from "pino";
+import { awsAccess } from "../lib/aws/aws-access.ts";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
+import { type LazyVault, lazyVault } from "../lib/connect/lazy-vault.ts";
 import type { ConnectDeps } from "../lib/connect/way.ts";
 import { accessTo, notInFleet } from "../lib/connect/ways.ts";
 import { type Doctor, examineFleet } from "../lib/doctor/doctor.ts";
@@ -10,6 +12,7 @@ import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
+import type { ClusterAccess } from "../lib/ports/cluster-access.ts";
 import { caCache } from "../lib/references/ca-cache.ts";
 import { jsonLog } from "../lib/telemetry/log.ts";
 import { prometheusMetrics } from "../lib/telemetry/metrics.ts";
@@ -38,7 +41,10 @@ export async function doctorCommand(names: readonly string[], flags: DoctorFlags
   const inputs = await doctorInputs(flags);
   const clusters = "code" in inputs ? [] : chosen(inputs.fleet, names);
   const ofStack = flags.stack === undefined ? [] : await stackFindings(flags.stack, stop);
-  const ofClusters = "code" in inputs ? [inputs] : await examined(inputs, clusters, stop);
+  const ofClusters =
+    "code" in inputs
+      ? [inputs]
+      : await examined(inputs, clusters, { mayExec: flags.stack === undefined, signal: stop });
   if (stop.aborted) return 1;
   const findings = [...ofStack, ...ofClusters];
   show(
@@ -71,27 +77,28 @@ function chosen({ clusters }: Fleet, names: readonly string[]): readonly FleetCl
 async function examined(
   { fleet, files, installation, store }: DoctorInputs,
   clusters: readonly FleetCluster[],
-  signal: AbortSignal,
+  { mayExec, signal }: { readonly mayExec: boolean; readonly signal: AbortSignal },
 ): Promise<readonly Finding[]> {
   await using _closed = store;
   const clock = systemClock;
   const log = jsonLog("silent", destination({ fd: 2, sync: true }));
-  const connect: ConnectDeps = { files, clock };
+  const reachOf = reachOfFleet(() => fleet);
+  const login = lazyVault(() => ({ clock, log, reachOf, files, vaults: () => fleet.vaults }));
+  const access = accessOnce({ files, clock, aws: awsAccess(clock), vault: login.open, mayExec });
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
   const clients = clusterClients({
     ...{ clock, log, timeoutMs: TIMEOUT_MS },
-    resolve: (name) => {
+    resolve: (name, isRefused) => {
       const cluster = byName.get(name);
       if (!cluster) throw notInFleet(name);
-      return accessTo(cluster, connect);
+      return access(cluster, isRefused);
     },
   });
   const apis = kubernetesApis({ clients, clock, log });
-  const reachOf = reachOfFleet(() => fleet);
   const client = vaultClient({ clock, maxConnectionsPerVault: CONNECTIONS_PER_VAULT, reachOf });
-  const anchors = trustAnchors(() => fleet.vaults, connect.files);
+  const anchors = trustAnchors(() => fleet.vaults, files);
   const doctor: Doctor = {
-    ...{ clock, clients, apis, connect, vaults: fleet.vaults, leases: store, timeoutMs: TIMEOUT_MS },
+    ...{ clock, clients, apis, access, files, vaults: fleet.vaults, leases: store, timeoutMs: TIMEOUT_MS },
     examiner: vaultExaminer({ client, credentials: apis.credentials, clock, reachOf }),
     ca: caCache({ credentials: apis.credentials, clock, anchors }),
     ...(installation !== undefined && { installation }),
@@ -109,7 +116,19 @@ async function examined(
   } finally {
     await client.close();
     clients.close();
+    await login.close();
   }
+}
+
+/** Some ways make a token for each call: one is enough, unless it is refused. */
+function accessOnce(ways: ConnectDeps) {
+  const known = new Map<string, Promise<ClusterAccess>>();
+  return (cluster: FleetCluster, isRefused = false): Promise<ClusterAccess> => {
+    const found = isRefused ? undefined : known.get(cluster.name);
+    const made = found ?? accessTo(cluster, ways, isRefused);
+    known.set(cluster.name, made);
+    return made;
+  };
 }
 
 function summary(found: readonly Finding[]): string {

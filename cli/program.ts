@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import { LOG_LEVELS } from "../lib/telemetry/log.ts";
 import manifest from "../package.json" with { type: "json" };
 import { clusterCommands } from "./cluster-commands.ts";
+import { completionCommand } from "./completion.ts";
 import { fleetCommands } from "./fleet-commands.ts";
 import { keyCommands } from "./key-commands.ts";
 import {
@@ -15,6 +16,7 @@ import {
 } from "./options.ts";
 import { print, say } from "./output.ts";
 import { type RunFlags, runCommand } from "./run.ts";
+import { setUpCommands } from "./set-up-commands.ts";
 import { type StatusFlags, statusCommand } from "./status.ts";
 
 const RUN_HELP = `
@@ -97,9 +99,11 @@ export async function program(argv: readonly string[]): Promise<number> {
   const exitWith = (exitCode: number): void => {
     code = exitCode;
   };
+  setUpCommands(cli, exitWith);
   keyCommands(cli, exitWith);
   clusterCommands(cli, exitWith);
   fleetCommands(cli, exitWith);
+  completionCommand(cli, exitWith);
   await cli.parseAsync([...argv]);
   return code;
 }

@@ -1,9 +1,10 @@
 import type { Clock } from "../clock.ts";
-import type { ConnectDeps } from "../connect/way.ts";
 import type { FleetCluster } from "../fleet/fleet.ts";
 import type { ClusterClients } from "../kubernetes/cluster-client.ts";
 import type { Connection } from "../kubernetes/connection.ts";
 import type { KubernetesApis } from "../kubernetes/kubernetes-apis.ts";
+import type { ClusterAccess } from "../ports/cluster-access.ts";
+import type { FleetFiles } from "../ports/fleet-files.ts";
 import type { FleetVault } from "../ports/fleet-vault.ts";
 import type { LeaseStore } from "../ports/store.ts";
 import type { CaCache } from "../references/ca-cache.ts";
@@ -19,7 +20,9 @@ export interface DoctorDeps {
   readonly apis: Pick<KubernetesApis, "clusters" | "resources" | "credentials"> & {
     readonly secrets: Pick<KubernetesApis["secrets"], "findHmacKey">;
   };
-  readonly connect: ConnectDeps;
+  /** The access that its requests use, too: some ways make a token for each call. */
+  readonly access: (cluster: FleetCluster) => Promise<ClusterAccess>;
+  readonly files: FleetFiles;
   readonly vaults: readonly FleetVault[];
   readonly examiner: VaultExaminer;
   readonly ca: CaCache;

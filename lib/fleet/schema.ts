@@ -96,5 +96,5 @@ export const fleetSchema = z.strictObject({
 /** The JSON Schema of fleet.yaml, for editors. */
 export function fleetJsonSchema(): Record<string, unknown> {
   const generated = z.toJSONSchema(fleetSchema, { io: "input", target: "draft-07" });
-  return { ...generated, title: "keyferry fleet" };
+  return { ...generated, $id: "urn:keyferry:fleet:v1alpha1", title: "keyferry fleet" };
 }

@@ -18,31 +18,35 @@ export function roleYaml({ name, namespace }: RoleName, rights: readonly Kuberne
     `apiVersion: ${API}/v1`,
     `kind: ${namespace === undefined ? "ClusterRole" : "Role"}`,
     "metadata:",
-    `  name: ${name}`,
-    ...(namespace === undefined ? [] : [`  namespace: ${namespace}`]),
+    `  name: ${yamlWord(name)}`,
+    ...(namespace === undefined ? [] : [`  namespace: ${yamlWord(namespace)}`]),
     "rules:",
     ...rights.flatMap(ruleLines),
     "",
   ].join("\n");
 }
 
-/** Binds the role of this name to a service account. */
-export function bindingYaml({ name, namespace }: RoleName, account: Required<RoleName>): string {
+/** A service account, or a group without a namespace. */
+export type Subject = RoleName;
+
+/** Binds a subject to the role of the binding's name, or to another one. */
+export function bindingYaml({ name, namespace }: RoleName, subject: Subject, role = name): string {
   const kind = namespace === undefined ? "ClusterRole" : "Role";
   return [
     `apiVersion: ${API}/v1`,
     `kind: ${kind}Binding`,
     "metadata:",
-    `  name: ${name}`,
-    ...(namespace === undefined ? [] : [`  namespace: ${namespace}`]),
+    `  name: ${yamlWord(name)}`,
+    ...(namespace === undefined ? [] : [`  namespace: ${yamlWord(namespace)}`]),
     "roleRef:",
     `  apiGroup: ${API}`,
     `  kind: ${kind}`,
-    `  name: ${name}`,
+    `  name: ${yamlWord(role)}`,
     "subjects:",
-    "  - kind: ServiceAccount",
-    `    namespace: ${account.namespace}`,
-    `    name: ${account.name}`,
+    ...(subject.namespace === undefined
+      ? ["  - kind: Group", `    apiGroup: ${API}`]
+      : ["  - kind: ServiceAccount", `    namespace: ${yamlWord(subject.namespace)}`]),
+    `    name: ${yamlWord(subject.name)}`,
     "",
   ].join("\n");
 }
@@ -66,9 +70,9 @@ function flow(items: readonly string[]): string {
   return `[${items.map(yamlWord).join(", ")}]`;
 }
 
-/** A name that YAML takes for a text, else quoted. */
-function yamlWord(text: string): string {
-  return /^[a-z][a-z0-9./-]*$/.test(text) && !/^(null|true|false|yes|no|on|off|y|n)$/.test(text)
+/** A name as YAML takes it for a text: quoted where needed. */
+export function yamlWord(text: string): string {
+  return /^[a-z][a-z0-9./-]*(:[a-z0-9-]+)?$/.test(text) && !/^(null|true|false|yes|no|on|off|y|n)$/.test(text)
     ? text
     : JSON.stringify(text);
 }

@@ -92,15 +92,10 @@ export function vaultRights(uses: readonly VaultUse[], own = ""): readonly Vault
 export function policyHcl(rights: readonly VaultRight[]): string {
   const rules = rights.map(
     ({ namespace, path, capabilities, reason }) =>
-      `${commentLines(reason).join("\n")}\npath ${hclText(namespace ? `${namespace}/${path}` : path)} {\n` +
-      `  capabilities = [${capabilities.map(hclText).join(", ")}]\n}\n`,
+      `${commentLines(reason).join("\n")}\npath ${JSON.stringify(namespace ? `${namespace}/${path}` : path)} {\n` +
+      `  capabilities = [${capabilities.map((one) => JSON.stringify(one)).join(", ")}]\n}\n`,
   );
   return rules.join("\n");
-}
-
-/** A text as HCL writes it. */
-export function hclText(text: string): string {
-  return JSON.stringify(text).replaceAll("${", "$${").replaceAll("%{", "%%{");
 }
 
 function held(path: string, reason: string): VaultRight {

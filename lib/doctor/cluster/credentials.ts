@@ -83,7 +83,7 @@ const LONG = "8760h";
 /** A new token for the same account, in the same place; the file's other users are not touched. */
 export function loginRemedy({ settings, deps }: Examined, config: KubeConfig, account?: string): Remedy {
   const { connect, name } = settings;
-  const local = (path: string): string => word(deps.connect.files.local(path) ?? path);
+  const local = (path: string): string => word(deps.files.local(path) ?? path);
   const user = config.getCurrentUser();
   const [namespace = "", serviceAccount = ""] = (account ?? accountOf(user) ?? "").split("/");
   const order = `kubectl create token ${serviceAccount} -n ${namespace} --duration=${LONG}`;

@@ -1,5 +1,4 @@
 import type { KubeConfig } from "@kubernetes/client-node";
-import { accessTo } from "../../connect/ways.ts";
 import { SyncError } from "../../errors.ts";
 import { type Connection, connect } from "../../kubernetes/connection.ts";
 import { loadKubeConfig } from "../../kubernetes/kube-config.ts";
@@ -63,7 +62,7 @@ function timedOut(cluster: string): SyncError {
 
 async function configOf({ deps, settings }: Examined): Promise<KubeConfig | Finding> {
   try {
-    return await loadKubeConfig(settings.name, await accessTo(settings, deps.connect));
+    return await loadKubeConfig(settings.name, await deps.access(settings));
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     return finding("ACCESS_UNUSABLE", {

@@ -118,7 +118,7 @@ async function lookAtVault(surveyed: Surveyed, target: VaultTarget): Promise<rea
 }
 
 function hasProxy({ deps }: Surveyed, { address }: VaultTarget): boolean {
-  return deps.vaults.some((vault) => "proxy" in vault && vault.addresses.includes(address));
+  return deps.vaults.some(({ proxy, addresses }) => proxy !== undefined && addresses.includes(address));
 }
 
 type Place = ReturnType<typeof about>;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { mustParseSpec } from "../../../lib/declarations/parse.ts";
-import { hclText, policyHcl, useOf, vaultRights } from "../../../lib/rights/vault.ts";
+import { policyHcl, useOf, vaultRights } from "../../../lib/rights/vault.ts";
 
 const DESTINATION = { name: "a", create: true };
 
@@ -80,9 +80,8 @@ describe("the policy for what is declared", () => {
     assert.ok(own.every(({ namespace }) => namespace === undefined));
   });
 
-  it("is written as HCL that takes no text for a template", () => {
+  it("is written as HCL, with a reason", () => {
     const text = policyHcl(vaultRights([useOfStatic({ type: "kv-v2", mount: "kv", path: "a" })]));
     assert.match(text, /^# Static secrets.*\npath "kv\/data\/a" \{\n {2}capabilities = \["read"\]\n\}\n$/);
-    assert.equal(hclText('a"b${c}%{d}'), '"a\\"b$${c}%%{d}"');
   });
 });
