@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { destination } from "pino";
 import { awsAccess } from "../lib/aws/aws-access.ts";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
-import { type LazyVault, lazyVault } from "../lib/connect/lazy-vault.ts";
+import { lazyVault } from "../lib/connect/lazy-vault.ts";
 import type { ConnectDeps } from "../lib/connect/way.ts";
 import { accessTo, notInFleet } from "../lib/connect/ways.ts";
 import { type Doctor, examineFleet } from "../lib/doctor/doctor.ts";

@@ -100,10 +100,7 @@ export async function program(argv: readonly string[]): Promise<number> {
     code = exitCode;
   };
   setUpCommands(cli, exitWith);
-  keyCommands(cli, exitWith);
-  clusterCommands(cli, exitWith);
-  fleetCommands(cli, exitWith);
-  completionCommand(cli, exitWith);
+  for (const add of [keyCommands, clusterCommands, fleetCommands, completionCommand]) add(cli, exitWith);
   await cli.parseAsync([...argv]);
   return code;
 }
