@@ -36,6 +36,7 @@ export const LAYERS: readonly Layer[] = [
     folders: ["lib/hubs"],
     knows: ["util", "root", "ports", "core", "adapters", "hub objects", "connect"],
   },
+  { name: "doctor", folders: ["lib/doctor"] },
   { name: "engine", folders: ["lib/embedded"], knows: ["util", "root", "ports", "pure", "core"] },
   { name: "entries", folders: ["functions", "cli"] },
 ];

@@ -18,7 +18,18 @@ const all = pages();
 const page = (path: string): string =>
   (all.find((candidate) => candidate.path === path)?.text ?? "").replaceAll(/ +/g, " ");
 
-const ALL_COMMANDS = ["init", "bootstrap", "run", "plan", "status", "sync", "explain", "fleet push", "fleet show"];
+const ALL_COMMANDS = [
+  "init",
+  "bootstrap",
+  "doctor",
+  "run",
+  "plan",
+  "status",
+  "sync",
+  "explain",
+  "fleet push",
+  "fleet show",
+];
 
 const helps = new Map<string, Promise<string>>();
 
