@@ -1,78 +1,24 @@
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
 import { describe, it } from "node:test";
-import { SyncError } from "../../lib/errors.ts";
 import { HANDED_OVER } from "../../lib/origins/handed-over.ts";
 import { VSO_FINALIZERS } from "../../lib/origins/vso-finalizers.ts";
-import {
-  type ClusterSurvey,
-  type HandOverScope,
-  surveyForKeyferry,
-  surveyForVso,
-} from "../../lib/vso/handover/hand-over.ts";
-import { handToKeyferry, handToVso } from "../../lib/vso/handover/hand-over-act.ts";
-import { VSO_LEASE } from "../../lib/vso/stand-back/vso.ts";
 import { aCluster } from "../builders.ts";
-import { aDeployment, aNamespace, aServiceAccount, aStaticSecret, aVaultSecret } from "./world/builders.ts";
+import { aDeployment, aNamespace, aServiceAccount, aStaticSecret, aVaultSecret, type Given } from "./world/builders.ts";
+import {
+  handover,
+  KEY,
+  macKey,
+  macOf,
+  metadataOf,
+  namesOf,
+  rivalLease,
+  STATIC,
+  statusOf,
+  synced,
+} from "./world/handing-over.ts";
 import { aDynamicSecret, anIssuingWorld, aPkiSecret, DYNAMIC, PKI } from "./world/issuing.ts";
 import { base64 } from "./world/views.ts";
-import type { StartOptions, World } from "./world/world.ts";
-
-const KEY = Buffer.alloc(16, 5);
-const STATIC = "VaultStaticSecret";
-const signal = new AbortController().signal;
-type Scope = Partial<HandOverScope>;
-
-/** What `keyferry handover` does, beside the engine that is at work. */
-function handover(world: World, options: StartOptions = {}) {
-  const { deps } = world.start({ isIdle: true, ...options });
-  const told: string[] = [];
-  const progress = {
-    keyMade: (cluster: string) => void told.push(`key of ${cluster}`),
-    done: ({ ref }: { ref: { name: string } }) => void told.push(ref.name),
-  };
-  const scopeOf = (scope: Scope) => ({ settings: aCluster(), namespaces: [], force: false, ...scope });
-  const survey = (scope: Scope = {}) => surveyForVso(deps, scopeOf(scope), signal);
-  const surveyBack = (scope: Scope = {}) => surveyForKeyferry(deps, scopeOf(scope), signal);
-  return {
-    ...{ told, survey, surveyBack },
-    give: async (scope?: Scope) => handToVso(deps, await survey(scope), () => KEY, progress, signal),
-    giveThat: (found: ClusterSurvey) => handToVso(deps, found, () => KEY, progress, signal),
-    takeBack: async (scope?: Scope) => handToKeyferry(deps, (await surveyBack(scope)).syncs, progress, signal),
-  };
-}
-
-async function synced(...things: Parameters<World["given"]>): Promise<World> {
-  const world = await anIssuingWorld();
-  await world.given(aVaultSecret(), ...things);
-  await world.advance("20s");
-  return world;
-}
-
-/** VSO's MAC of what the Secret holds now. */
-function macOf(world: World, secret: string, key = KEY): string {
-  const data = world.resource(secret, "Secret")?.data ?? {};
-  const sorted = Object.fromEntries(Object.entries(data).sort(([one], [other]) => (one < other ? -1 : 1)));
-  return createHmac("sha256", key).update(JSON.stringify(sorted)).digest("base64");
-}
-
-const statusOf = (world: World, name: string, kind = STATIC) => Object(world.resource(name, kind)?.status);
-const metadataOf = (world: World, name: string, kind = STATIC) => world.resource(name, kind)?.metadata ?? assert.fail();
-const namesOf = ({ syncs }: ClusterSurvey) => syncs.map(({ ref }) => `${ref.namespace}/${ref.name}`).sort();
-const rivalLease = (world: World, spec: object) =>
-  world.cluster().apply({
-    apiVersion: "coordination.k8s.io/v1",
-    kind: "Lease",
-    metadata: { name: VSO_LEASE, namespace: "vso" },
-    spec: { leaseDurationSeconds: 15, renewTime: new Date(world.time.now()).toISOString(), ...spec },
-  });
-const macKey = (world: World, key: string) =>
-  world.cluster().apply({
-    apiVersion: "v1",
-    kind: "Secret",
-    metadata: { name: "vso-cc-storage-hmac-key", namespace: "vso" },
-    data: { key },
-  });
+import type { World } from "./world/world.ts";
 
 describe("a handover to Vault Secrets Operator", () => {
   it("finds for each kind what VSO would miss, and writes nothing by looking", async () => {
@@ -216,7 +162,7 @@ describe("a sync that VSO would write again", () => {
   const label = "app.kubernetes.io/managed-by";
   const cases: readonly {
     readonly what: string;
-    readonly given?: Parameters<World["given"]>[0];
+    readonly given?: Given;
     readonly and?: (world: World) => Promise<unknown>;
     readonly because: RegExp;
   }[] = [
@@ -308,85 +254,6 @@ describe("a sync that VSO would write again", () => {
     await give();
     assert.equal(statusOf(world, "db", DYNAMIC).secretMAC, macOf(world, "db"));
   });
-});
-
-describe("a MAC that is written beside a running engine", () => {
-  const STATUS = "patch vaultstaticsecrets/status";
-
-  /** Before each of the first writes of the status something else happens. */
-  async function disturbed(times: number, disturb: (world: World, time: number) => Promise<unknown>) {
-    const world = await synced(aStaticSecret());
-    world.crash();
-    let done = 0;
-    const command = handover(world, {
-      effect: async (name, work) => {
-        if (name === STATUS && done < times) await disturb(world, ++done);
-        return work();
-      },
-    });
-    return { world, ...command, times: () => done };
-  }
-  const touch = (world: World, time: number) =>
-    world.edit(STATIC, "db", { metadata: { annotations: { touched: String(time) } } });
-
-  it("is written again when somebody else wrote the resource meanwhile", async () => {
-    const { world, give, times } = await disturbed(4, touch);
-    await using _world = world;
-    await give();
-    assert.equal(times(), 4);
-    assert.equal(statusOf(world, "db").secretMAC, macOf(world, "db"));
-  });
-
-  it("is given up after five times", async () => {
-    const { world, give, times } = await disturbed(9, touch);
-    await using _world = world;
-    await assert.rejects(give(), { code: "KUBE_CONFLICT" });
-    assert.equal(times(), 5);
-  });
-
-  it("is not tried again after any other failure", async () => {
-    const { world, give, times } = await disturbed(9, async () => {
-      throw new SyncError("KUBE_DENIED", "no");
-    });
-    await using _world = world;
-    await assert.rejects(give(), { code: "KUBE_DENIED" });
-    assert.equal(times(), 1);
-  });
-
-  it("is of the data that the Secret has by then", async () => {
-    const { world, give } = await disturbed(1, async (world) => {
-      await world.edit("Secret", "db", { data: { password: base64("two") } });
-      await touch(world, 1);
-    });
-    await using _world = world;
-    await give();
-    assert.equal(world.secret("db")?.data.password, "two");
-    assert.equal(statusOf(world, "db").secretMAC, macOf(world, "db"));
-  });
-
-  for (const [what, happens] of [
-    ["whose Secret is gone", (world: World) => world.remove("Secret", "db")],
-    [
-      "that was made anew under its name",
-      async (world: World) => {
-        await world.remove(STATIC, "db");
-        await world.given(aStaticSecret());
-      },
-    ],
-    ["that is gone", (world: World) => world.remove(STATIC, "db")],
-  ] as const) {
-    it(`is not written for a declaration ${what}`, async () => {
-      await using world = await synced(aStaticSecret());
-      world.crash();
-      const { survey, giveThat, told } = handover(world);
-      const [sync, ...others] = (await survey()).syncs;
-      assert.ok(sync !== undefined && others.length === 0);
-      await happens(world);
-      await giveThat({ ...(await survey()), syncs: [{ ...sync, change: undefined }] });
-      assert.equal(statusOf(world, "db").secretMAC ?? "", "");
-      assert.deepEqual(told, ["key of east", "db"]);
-    });
-  }
 });
 
 describe("a handover back to keyferry", () => {
