@@ -1,11 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { destination } from "pino";
+import { awsAccess } from "../lib/aws/aws-access.ts";
 import { systemClock } from "../lib/clock.ts";
+import { lazyVault } from "../lib/connect/lazy-vault.ts";
 import { accessTo, notInFleet } from "../lib/connect/ways.ts";
 import { InputError, SyncError } from "../lib/errors.ts";
 import { folderFiles } from "../lib/fleet/files.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
+import { reachOfFleet } from "../lib/fleet/vaults.ts";
 import { clusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
 import { jsonLog } from "../lib/telemetry/log.ts";
@@ -47,13 +50,16 @@ export async function handoverCommand(flags: HandoverFlags): Promise<number> {
   const byName = new Map(clusters.map((cluster) => [cluster.name, cluster]));
   const log = jsonLog("error", destination({ fd: 2, sync: true }));
   const files = folderFiles(folder);
+  const reachOf = reachOfFleet(() => fleet);
+  const access = lazyVault(() => ({ clock: systemClock, log, files, reachOf, vaults: () => fleet.vaults }));
+  const ways = { files, clock: systemClock, aws: awsAccess(systemClock), vault: access.open, mayExec: true };
   const clients = clusterClients({
     clock: systemClock,
     log,
-    resolve: (name) => {
+    resolve: (name, isRefused) => {
       const cluster = byName.get(name);
       if (!cluster) throw notInFleet(name);
-      return accessTo(cluster, { files, clock: systemClock });
+      return accessTo(cluster, ways, isRefused);
     },
   });
   const deps = { ...kubernetesApis({ clients, clock: systemClock, log }), clock: systemClock };
@@ -64,6 +70,7 @@ export async function handoverCommand(flags: HandoverFlags): Promise<number> {
     return reports.some(complained) ? 1 : 0;
   } finally {
     clients.close();
+    await access.close();
   }
 }
 

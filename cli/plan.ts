@@ -1,13 +1,12 @@
-import { randomBytes, randomUUID } from "node:crypto";
 import { destination } from "pino";
+import { awsAccess } from "../lib/aws/aws-access.ts";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
+import { type LazyVault, lazyVault } from "../lib/connect/lazy-vault.ts";
+import type { ConnectDeps } from "../lib/connect/way.ts";
 import { accessTo, notInFleet } from "../lib/connect/ways.ts";
-import { digestKey } from "../lib/digest.ts";
 import { releaseDeparted } from "../lib/discovery/starting-point.ts";
 import { type Surveyed, survey } from "../lib/discovery/survey.ts";
-import { folderFiles } from "../lib/fleet/files.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
-import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
 import { KINDS } from "../lib/kinds/registry.ts";
@@ -21,20 +20,18 @@ import type { Row } from "../lib/ports/rows.ts";
 import type { SecretApi } from "../lib/ports/secrets.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
 import { caCache } from "../lib/references/ca-cache.ts";
-import { type SqliteStore, simulatedSqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
+import type { SqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
 import { jsonLog } from "../lib/telemetry/log.ts";
 import { prometheusMetrics } from "../lib/telemetry/metrics.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
 import { type OpenVaultApi, vaultApi } from "../lib/vault/vault-api.ts";
 import { chosenKeys, knownKeys } from "./chosen-keys.ts";
-import { peekDataDir } from "./data-dir.ts";
 import { print, printJson, say } from "./output.ts";
+import { type PlanInputs, type PlanSource, planInputs } from "./plan-inputs.ts";
 import { type ClusterPlan, planText, planView } from "./plan-view.ts";
 import { stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
-export interface PlanFlags {
-  readonly fleet: string;
-  readonly dataDir: string;
+export interface PlanFlags extends PlanSource {
   readonly output: "table" | "json";
 }
 
@@ -48,17 +45,19 @@ const AT_ONCE = 24;
  * changes, else with 0.
  */
 export async function planCommand(texts: readonly string[], flags: PlanFlags): Promise<number> {
-  const { fleet, folder } = await readFleet(flags.fleet);
+  const inputs = await planInputs(flags);
+  const { fleet } = inputs;
+  await using store = inputs.store;
   const stop = stopSignal(() => say("stopped: revoking tokens"), WITH_HANG_UP);
-  const known = peekDataDir(flags.dataDir);
-  if (!known) say(`${flags.dataDir} holds no state: planning a first run`);
-  await using store = simulatedSqliteStore(known?.statePath);
-  await store.expireLeases(systemClock());
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
-  const clients = clientsOf(byName, folder);
-  const identity = known ?? { digestKey: digestKey(randomBytes(32)), installation: randomUUID() };
+  const access = vaultFor(inputs);
+  const clients = clientsOf(byName, {
+    ...{ files: inputs.files, clock: systemClock, aws: awsAccess(systemClock), vault: access.open },
+    // As the functions of a stack do it.
+    mayExec: flags.stack === undefined,
+  });
   const noted = notingReleases(store, fleet.clusters);
-  const apis = readOnlyApis({ clients, leases: noted.leases, fleet, folder }, identity);
+  const apis = readOnlyApis({ ...inputs, clients, leases: noted.leases });
   try {
     const departed = await releasedClusters(noted.leases, fleet);
     const clusters = await surveyed(apis, named(texts, fleet.clusters), stop);
@@ -69,26 +68,33 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
     if (stop.aborted) return 1;
     const view = planView(clusters, planned.sort(byKey), texts.length === 0 ? departed : []);
     if (flags.output === "json") printJson(view);
-    else print(planText(view));
+    else print(planText(view, flags.stack));
     return view.exitCode;
   } finally {
     await apis.vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
     await apis.vault.close();
     await apis.templates.close();
     clients.close();
+    await access.close();
   }
 }
 
 const silent = jsonLog("silent", destination({ fd: 2, sync: true }));
 
-function clientsOf(byName: ReadonlyMap<string, FleetCluster>, folder: string): ClusterClients {
+/** For connections. Nothing is stored: a plan has tokens of its own. */
+function vaultFor({ fleet, files }: Pick<PlanInputs, "fleet" | "files">): LazyVault {
+  const reachOf = reachOfFleet(() => fleet);
+  return lazyVault(() => ({ clock: systemClock, log: silent, reachOf, files, vaults: () => fleet.vaults }));
+}
+
+function clientsOf(byName: ReadonlyMap<string, FleetCluster>, ways: ConnectDeps): ClusterClients {
   return clusterClients({
     clock: systemClock,
     log: silent,
-    resolve: (name) => {
+    resolve: (name, isRefused) => {
       const cluster = byName.get(name);
       if (!cluster) throw notInFleet(name);
-      return accessTo(cluster, { files: folderFiles(folder), clock: systemClock });
+      return accessTo(cluster, ways, isRefused);
     },
   });
 }
@@ -100,19 +106,13 @@ interface ReadOnlyApis {
   readonly survey: (cluster: FleetCluster, signal: AbortSignal) => Promise<Surveyed>;
 }
 
-/** The input of a plan. */
-interface Read {
+interface Read extends Omit<PlanInputs, "store"> {
   readonly clients: ClusterClients;
   readonly leases: LeaseStore;
-  readonly fleet: Fleet;
-  readonly folder: string;
 }
 
 /** The APIs of a run without writes: where a run observes a Secret by an empty patch, a plan uses a dry run. */
-function readOnlyApis(
-  { clients, leases, fleet, folder }: Read,
-  { digestKey: key, installation }: { readonly digestKey: ReturnType<typeof digestKey>; readonly installation: string },
-): ReadOnlyApis {
+function readOnlyApis({ clients, leases, fleet, files, digestKey, installation }: Read): ReadOnlyApis {
   const clock = systemClock;
   const apis = kubernetesApis({ clients, clock, log: silent });
   const vault = vaultApi({ clock, credentials: apis.credentials, log: silent, reachOf: reachOfFleet(() => fleet) });
@@ -122,7 +122,7 @@ function readOnlyApis(
   };
   const resources: ResourceApi = { get: apis.resources.get, ...NO_WRITES };
   const templates = goTemplates();
-  const anchors = trustAnchors(() => fleet.vaults, folderFiles(folder));
+  const anchors = trustAnchors(() => fleet.vaults, files);
   const ca = caCache({ credentials: apis.credentials, clock, anchors });
   const discovery = {
     ...{ leases, clusters: apis.clusters, resources, installation, clock, log: silent },
@@ -133,7 +133,7 @@ function readOnlyApis(
     templates,
     planner: planner({
       ...{ leases, vault, templates, secrets, resources, clusters: apis.clusters, clock, ca },
-      digestKey: key,
+      digestKey,
       kinds: KINDS,
       random: Math.random,
       log: silent,

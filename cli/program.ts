@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import { LOG_LEVELS } from "../lib/telemetry/log.ts";
 import manifest from "../package.json" with { type: "json" };
 import { clusterCommands } from "./cluster-commands.ts";
+import { fleetCommands } from "./fleet-commands.ts";
 import { keyCommands } from "./key-commands.ts";
 import {
   DEFAULT_LISTEN,
@@ -98,6 +99,7 @@ export async function program(argv: readonly string[]): Promise<number> {
   };
   keyCommands(cli, exitWith);
   clusterCommands(cli, exitWith);
+  fleetCommands(cli, exitWith);
   await cli.parseAsync([...argv]);
   return code;
 }

@@ -1,6 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
+import { awsAccess } from "../lib/aws/aws-access.ts";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
+import { lazyVault } from "../lib/connect/lazy-vault.ts";
+import type { ConnectDeps } from "../lib/connect/way.ts";
 import { accessTo, notInFleet } from "../lib/connect/ways.ts";
 import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
 import { InputError, type SyncError } from "../lib/errors.ts";
@@ -69,18 +72,12 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const held = issuesHeld(counted.registry);
   const fleet = watchedFleet({ path: flags.fleet, read, clock, sleep, log, metrics });
   const files = folderFiles(read.folder);
-  const clients = clusterClients({
-    clock,
-    log,
-    resolve(name) {
-      const cluster = fleet.find(name);
-      if (cluster === undefined) throw notInFleet(name);
-      return accessTo(cluster, { files, clock });
-    },
-  });
-  const apis = kubernetesApis({ clients, clock, log });
   const cache = await tokenCacheOf(dataDir, store, log);
   const reachOf = reachOfFleet(fleet.current);
+  const vaults = () => fleet.current().vaults;
+  const access = lazyVault(() => ({ clock, log, metrics, files, vaults, reachOf, cache }));
+  const clients = clientsOf(fleet, { files, clock, aws: awsAccess(clock), vault: access.open, mayExec: true }, log);
+  const apis = kubernetesApis({ clients, clock, log });
   const vault = vaultApi({ clock, credentials: apis.credentials, log, metrics, cache, reachOf });
   const templates = goTemplates();
   exposeCounts(metrics, store, clients);
@@ -94,7 +91,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       ...apis,
       templates,
       fleet: (name) => fleet.find(name),
-      anchors: trustAnchors(() => fleet.current().vaults, files),
+      anchors: trustAnchors(vaults, files),
       digestKey: dataDir.digestKey,
       installation: dataDir.installation,
       clock,
@@ -115,8 +112,22 @@ export async function runCommand(flags: RunFlags): Promise<number> {
     await vault.close();
     await templates.close();
     clients.close();
+    await access.close();
     await lines.flushed();
   }
+}
+
+/** Connections to the clusters that the fleet has at each time. */
+function clientsOf(fleet: WatchedFleet, deps: ConnectDeps, log: Log): ClusterClients {
+  return clusterClients({
+    clock: deps.clock,
+    log,
+    resolve(name, isRefused) {
+      const cluster = fleet.find(name);
+      if (cluster === undefined) throw notInFleet(name);
+      return accessTo(cluster, deps, isRefused);
+    },
+  });
 }
 
 /** The tokens of a killed process: this one uses or revokes them. */

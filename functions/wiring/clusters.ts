@@ -1,3 +1,5 @@
+import { awsAccess } from "../../lib/aws/aws-access.ts";
+import { lazyVault } from "../../lib/connect/lazy-vault.ts";
 import { accessTo, notInFleet } from "../../lib/connect/ways.ts";
 import type { Fleet, FleetCluster } from "../../lib/fleet/fleet.ts";
 import { reachOfFleet, trustAnchors } from "../../lib/fleet/vaults.ts";
@@ -6,6 +8,7 @@ import { type KubernetesApis, kubernetesApis } from "../../lib/kubernetes/kubern
 import type { TrustAnchors } from "../../lib/ports/fleet-vault.ts";
 import { NOTHING_NAMED, type ReachOf } from "../../lib/vault-reach.ts";
 import type { Base } from "./base.ts";
+import { tokenCacheOf } from "./token-cache.ts";
 
 /** The clusters of the last fleet read, with their connections. */
 export interface Clusters extends KubernetesApis {
@@ -17,17 +20,25 @@ export interface Clusters extends KubernetesApis {
   readonly anchors: TrustAnchors;
 }
 
-export function clustersOf({ clock, log, fleet }: Base): Clusters {
+export function clustersOf(base: Base): Clusters {
+  const { clock, log, metrics, fleet } = base;
   let byName: ReadonlyMap<string, FleetCluster> = new Map();
   let vaults: Fleet["vaults"] = [];
   let reachOf: ReachOf = () => NOTHING_NAMED;
+  const access = lazyVault(() => ({
+    ...{ clock, log, metrics, files: fleet.files },
+    vaults: () => vaults,
+    reachOf: (cluster) => reachOf(cluster),
+    cache: tokenCacheOf(base),
+  }));
+  const ways = { files: fleet.files, clock, aws: awsAccess(clock), vault: access.open, mayExec: false };
   const clients = clusterClients({
     clock,
     log,
-    resolve: (name) => {
+    resolve: (name, isRefused) => {
       const cluster = byName.get(name);
       if (cluster === undefined) throw notInFleet(name);
-      return accessTo(cluster, { files: fleet.files, clock });
+      return accessTo(cluster, ways, isRefused);
     },
   });
   return {

@@ -31,9 +31,9 @@ const USER_AGENT = `keyferry/${manifest.version}`;
 export interface ClusterClientsOptions {
   /**
    * Where a cluster is and how to log in. Called for its first request, after a refused login, and when the access
-   * expires.
+   * expires. `isRefused`: the API server answered 401 to the credentials of the last answer.
    */
-  resolve(cluster: string): ClusterAccess | Promise<ClusterAccess>;
+  resolve(cluster: string, isRefused: boolean): ClusterAccess | Promise<ClusterAccess>;
   readonly clock: Clock;
   readonly log: Log;
   /** In ms, for a request with its answer; for a watch, until it begins. */
@@ -74,7 +74,9 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
   };
 
   const once = async <A extends Answered>(call: KubeCall, ask: Ask<A>, wait: Wait): Promise<A> => {
-    const connection = await orAborted(connections.get(call.cluster), wait.signal);
+    const connection = await orAborted(connections.get(call.cluster), wait.signal).catch((error: unknown) => {
+      throw wait.signal.aborted ? new NoAccessInTime() : error;
+    });
     counted(call);
     const answer = await ask(call, connection, wait.signal);
     if (answer.statusCode !== 401) return answer;
@@ -241,6 +243,9 @@ interface Wait {
   failureOf(call: KubeCall, error: unknown): unknown;
 }
 
+/** The time ended before the cluster was asked: this proves nothing about the cluster. */
+class NoAccessInTime extends Error {}
+
 class TimedOut extends Error {
   readonly code = "ETIMEDOUT";
 }
@@ -264,6 +269,9 @@ function waiting(caller: AbortSignal, timeoutMs: number): Wait {
     failureOf(call, error) {
       if (caller.aborted)
         return new SyncError("DEADLINE_EXCEEDED", `keyferry ran out of time to ${call.verb} ${objectOf(call)}`);
+      if (error instanceof NoAccessInTime) {
+        return new SyncError("DEADLINE_EXCEEDED", `cluster ${call.cluster}: its credentials did not come in time`);
+      }
       if (error instanceof LineTooLong) {
         return tooLarge(call, `a line is longer than ${sizeText(error.limit)}`);
       }

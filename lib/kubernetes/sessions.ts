@@ -33,9 +33,9 @@ export interface Sessions {
 export interface SessionOptions {
   /**
    * Where a cluster is and how to log in. Called for its first request, after a refused login, and when the access
-   * expires.
+   * expires. `isRefused`: the API server answered 401 to the credentials of the last answer.
    */
-  resolve(cluster: string): ClusterAccess | Promise<ClusterAccess>;
+  resolve(cluster: string, isRefused: boolean): ClusterAccess | Promise<ClusterAccess>;
   readonly clock: Clock;
   readonly log: Log;
   readonly timeoutMs: number;
@@ -43,9 +43,10 @@ export interface SessionOptions {
 
 export function sessions({ resolve, clock, log, timeoutMs }: SessionOptions): Sessions {
   const known = new Map<string, Promise<Session>>();
+  const refusedNow = new Set<string>();
 
   const load = async (cluster: string, now: EpochMs): Promise<Pick<Session, "config" | "endsAt">> => {
-    const access = await resolve(cluster);
+    const access = await resolve(cluster, refusedNow.delete(cluster));
     const endsAt = (access.expiresAt ?? Number.POSITIVE_INFINITY) - BEFORE_END_MS;
     // Not at once: a token that lives shorter than the margin would otherwise be fetched for each request.
     return { config: await loadKubeConfig(cluster, access), endsAt: Math.max(endsAt, now + REREAD_MS) };
@@ -90,11 +91,13 @@ export function sessions({ resolve, clock, log, timeoutMs }: SessionOptions): Se
       const session = await current?.catch(() => undefined);
       if (session?.connection.headers !== refused.headers || known.get(cluster) !== current) return;
       known.delete(cluster);
+      refusedNow.add(cluster);
       refused.close();
     },
     forget(cluster) {
       const session = known.get(cluster);
       known.delete(cluster);
+      refusedNow.delete(cluster);
       void session?.then(({ connection }) => connection.close()).catch(() => undefined);
     },
     close() {

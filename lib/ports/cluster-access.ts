@@ -4,6 +4,8 @@ import type { EpochMs } from "../clock.ts";
 export interface ClusterAccess {
   readonly kubeConfig: { readonly text: string } | { readonly path: string };
   readonly context?: string;
+  /** `false`: a kubeconfig that runs a program is refused. */
+  readonly mayExec?: boolean;
   /** When the credentials expire: they are fetched again before that. */
   readonly expiresAt?: EpochMs;
 }
