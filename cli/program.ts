@@ -75,7 +75,7 @@ export async function program(argv: readonly string[]): Promise<number> {
     )
     .option(
       "--accept-missing <cluster...>",
-      "clusters in which more than 10 and a fifth of the declarations were deleted on purpose",
+      "clusters in which more than 10 and a fifth of the declarations were deleted on purpose, or hub:NAME for a hub whose clusters left on purpose",
       [],
     )
     .addHelpText("after", RUN_HELP)

@@ -28,7 +28,13 @@ export const LAYERS: readonly Layer[] = [
     apart: true,
     knows: ["util", "root", "ports"],
   },
-  { name: "connect", folders: ["lib/connect"], knows: ["util", "root", "ports", "adapters"] },
+  { name: "hub objects", folders: ["lib/hubs/objects"], knows: ["util", "root", "ports", "adapters"] },
+  { name: "connect", folders: ["lib/connect"], knows: ["util", "root", "ports", "adapters", "hub objects"] },
+  {
+    name: "hubs",
+    folders: ["lib/hubs"],
+    knows: ["util", "root", "ports", "core", "adapters", "hub objects", "connect"],
+  },
   { name: "engine", folders: ["lib/embedded"], knows: ["util", "root", "ports", "pure", "core"] },
   { name: "entries", folders: ["functions", "cli"] },
 ];
