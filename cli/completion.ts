@@ -15,7 +15,6 @@ Completes commands, options, their values, and the names of clusters in fleet.ya
 
 /** Adds the command that prints a shell's completion script, and answers the questions of that script. */
 export function completionCommand(cli: Command, exitWith: (code: number) => void): void {
-  const shells = Object.keys(COMPLETION_SCRIPTS);
   const command = cli.command("completion").description("print a script that completes commands in a shell");
   for (const shell of Object.keys(COMPLETION_SCRIPTS) as (keyof typeof COMPLETION_SCRIPTS)[]) {
     command
@@ -30,10 +29,7 @@ export function completionCommand(cli: Command, exitWith: (code: number) => void
     .command("words", { hidden: true })
     .addArgument(new Argument("[words...]"))
     .action(async (words: readonly string[]) => {
-      const nested = words.length === 2 && words[0] === "completion";
-      const found = nested
-        ? shells.filter((shell) => shell.startsWith(words[1] ?? ""))
-        : await candidates(cli, words, { clusters: clustersIn });
+      const found = await candidates(cli, words, { clusters: clustersIn });
       print(found.map((one) => `${one}\n`).join(""));
       exitWith(0);
     });

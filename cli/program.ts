@@ -40,6 +40,9 @@ Examples:
 Works beside a running engine.
 Exit codes: 0 all in step, 1 a sync or a restart failed, or no engine works, 2 bad input.`;
 
+/** The other commands, in the order of --help. */
+const COMMANDS = [setUpCommands, keyCommands, clusterCommands, fleetCommands, completionCommand];
+
 /** Parses the command line, runs one command, and returns the exit code. */
 export async function program(argv: readonly string[]): Promise<number> {
   let code = 0;
@@ -99,8 +102,7 @@ export async function program(argv: readonly string[]): Promise<number> {
   const exitWith = (exitCode: number): void => {
     code = exitCode;
   };
-  setUpCommands(cli, exitWith);
-  for (const add of [keyCommands, clusterCommands, fleetCommands, completionCommand]) add(cli, exitWith);
+  for (const add of COMMANDS) add(cli, exitWith);
   await cli.parseAsync([...argv]);
   return code;
 }

@@ -14,16 +14,28 @@ const FLEET_OPTIONS = ["-f", "--fleet"];
 
 /** The candidates for the last word; it may be empty. The program's own name is not among the words. */
 export async function candidates(cli: Command, words: readonly string[], names: Names): Promise<readonly string[]> {
-  const [first = "", ...others] = words;
-  const last = words.at(-1) ?? "";
+  const { command, rest } = commandIn(cli, words);
+  const last = rest.at(-1) ?? "";
   const starting = (list: readonly string[]): readonly string[] => list.filter((text) => text.startsWith(last));
-  if (others.length === 0) return starting([...cli.commands.map((command) => command.name()), "help"]);
-  const command = cli.commands.find((known) => known.name() === first);
-  if (command === undefined) return first === "help" ? starting(cli.commands.map((known) => known.name())) : [];
-  const option = optionWaiting(command, others.slice(0, -1));
-  if (option !== undefined && !last.startsWith("-")) return starting(await valuesOf(option, others, names));
+  if (command.commands.length > 0) return rest.length > 1 ? [] : starting(commandNames(command));
+  const option = optionWaiting(command, rest.slice(0, -1));
+  if (option !== undefined && !last.startsWith("-")) return starting(await valuesOf(option, rest, names));
   if (last.startsWith("-")) return starting([...command.options.flatMap(flagsOf), "--help"]);
-  return starting(await argumentsOf(command, others, names));
+  return starting(await argumentsOf(command, rest, names));
+}
+
+/** The command that the words name, which may be one of another command, and the words after it. */
+function commandIn(cli: Command, words: readonly string[]): { command: Command; rest: readonly string[] } {
+  const [first, ...rest] = words;
+  const found = rest.length === 0 ? undefined : cli.commands.find((known) => known.name() === first);
+  return found === undefined ? { command: cli, rest: words } : commandIn(found, rest);
+}
+
+function commandNames(command: Command): readonly string[] {
+  return command
+    .createHelp()
+    .visibleCommands(command)
+    .map((known) => known.name());
 }
 
 /** The option whose value comes next, if it is one with a value. */

@@ -55,7 +55,9 @@ describe("keyferry completion, in a real bash", () => {
     ["keyferry handover --cluster prod-eu --to ", ["vso", "keyferry"]],
     ["keyferry plan --fl", ["--fleet"]],
     ["keyferry explain pro", ["prod-eu/"]],
-    ["keyferry completion ", ["bash", "zsh", "fish"]],
+    ["keyferry completion ", ["bash", "zsh", "fish", "help"]],
+    ["keyferry fleet pu", ["push"]],
+    ["keyferry fleet push --pr", ["--prune"]],
     ["keyferry bootstrap --fleet missing.yaml ", []],
   ] as const) {
     it(`offers ${expected.join(", ") || "nothing"} after: ${line}`, async () => {
