@@ -1,16 +1,13 @@
 import { destination } from "pino";
-import { awsAccess } from "../lib/aws/aws-access.ts";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
-import { type LazyVault, lazyVault } from "../lib/connect/lazy-vault.ts";
-import type { ConnectDeps } from "../lib/connect/way.ts";
-import { accessTo, notInFleet } from "../lib/connect/ways.ts";
 import { releaseDeparted } from "../lib/discovery/starting-point.ts";
 import { type Surveyed, survey } from "../lib/discovery/survey.ts";
-import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
+import type { FleetCluster } from "../lib/fleet/fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
+import type { ComposedFleet } from "../lib/hubs/compose.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
 import { KINDS } from "../lib/kinds/registry.ts";
-import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
+import type { ClusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
 import { type Planned, type Planner, planner } from "../lib/plan/plan.ts";
 import { notingReleases } from "../lib/plan/plan-releases.ts";
@@ -29,6 +26,7 @@ import { chosenKeys, knownKeys } from "./chosen-keys.ts";
 import { print, printJson, say } from "./output.ts";
 import { type PlanInputs, type PlanSource, planInputs } from "./plan-inputs.ts";
 import { type ClusterPlan, planText, planView } from "./plan-view.ts";
+import { reachedFleet, sayOfHubs } from "./reached-fleet.ts";
 import { stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
 export interface PlanFlags extends PlanSource {
@@ -46,18 +44,21 @@ const AT_ONCE = 24;
  */
 export async function planCommand(texts: readonly string[], flags: PlanFlags): Promise<number> {
   const inputs = await planInputs(flags);
-  const { fleet } = inputs;
   await using store = inputs.store;
   const stop = stopSignal(() => say("stopped: revoking tokens"), WITH_HANG_UP);
-  const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
-  const access = vaultFor(inputs);
-  const clients = clientsOf(byName, {
-    ...{ files: inputs.files, clock: systemClock, aws: awsAccess(systemClock), vault: access.open },
-    // As the functions of a stack do it.
+  // Exec plugins as the functions of a stack do it.
+  const from = {
+    own: inputs.fleet,
+    files: inputs.files,
+    leases: store,
+    log: silent,
     mayExec: flags.stack === undefined,
-  });
+  };
+  const { clients, fleet, close } = await reachedFleet(from, stop);
+  sayOfHubs(fleet);
+  const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
   const noted = notingReleases(store, fleet.clusters);
-  const apis = readOnlyApis({ ...inputs, clients, leases: noted.leases });
+  const apis = readOnlyApis({ ...inputs, fleet, clients, leases: noted.leases });
   try {
     const departed = await releasedClusters(noted.leases, fleet);
     const clusters = await surveyed(apis, named(texts, fleet.clusters), stop);
@@ -74,30 +75,11 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
     await apis.vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
     await apis.vault.close();
     await apis.templates.close();
-    clients.close();
-    await access.close();
+    await close();
   }
 }
 
 const silent = jsonLog("silent", destination({ fd: 2, sync: true }));
-
-/** For connections. Nothing is stored: a plan has tokens of its own. */
-function vaultFor({ fleet, files }: Pick<PlanInputs, "fleet" | "files">): LazyVault {
-  const reachOf = reachOfFleet(() => fleet);
-  return lazyVault(() => ({ clock: systemClock, log: silent, reachOf, files, vaults: () => fleet.vaults }));
-}
-
-function clientsOf(byName: ReadonlyMap<string, FleetCluster>, ways: ConnectDeps): ClusterClients {
-  return clusterClients({
-    clock: systemClock,
-    log: silent,
-    resolve: (name, isRefused) => {
-      const cluster = byName.get(name);
-      if (!cluster) throw notInFleet(name);
-      return accessTo(cluster, ways, isRefused);
-    },
-  });
-}
 
 interface ReadOnlyApis {
   readonly planner: Planner;
@@ -145,7 +127,8 @@ function readOnlyApis({ clients, leases, fleet, files, digestKey, installation }
 const NO_QUEUE: WorkQueue = { send: async () => undefined };
 
 /** Clusters in the state that are not in the fleet, which a run releases at its start. */
-async function releasedClusters(leases: LeaseStore, { clusters }: Fleet): Promise<readonly string[]> {
+async function releasedClusters(leases: LeaseStore, { clusters, unread }: ComposedFleet): Promise<readonly string[]> {
+  if (unread.length > 0) return [];
   const fleet = new Set(clusters.map(({ name }) => name));
   const departed = (await leases.clusters()).map(({ name }) => name).filter((name) => !fleet.has(name));
   await releaseDeparted({ leases, queue: NO_QUEUE, clock: systemClock, log: silent }, clusters);

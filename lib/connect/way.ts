@@ -1,5 +1,6 @@
 import type { AwsAccess } from "../aws/aws-access.ts";
 import type { Clock } from "../clock.ts";
+import type { HubAccess } from "../hubs/objects/login.ts";
 import type { ClusterAccess } from "../ports/cluster-access.ts";
 import type { FleetFiles } from "../ports/fleet-files.ts";
 import type { AccessFor } from "./access-for.ts";
@@ -16,6 +17,16 @@ export interface ConnectDeps {
   readonly mayExec: boolean;
   /** The Vaults of fleet.yaml, for ways that need one; opened by the first of them. */
   readonly vault?: () => Promise<VaultAccess>;
+  /** Reads objects of hubs; missing where no hub is known. */
+  readonly hubs?: HubObjects;
+}
+
+/** The objects of the fleet's hubs, read anew each time. */
+export interface HubObjects {
+  /** How the object's cluster is reached. Throws a SyncError when the hub or the object can't be read. */
+  access(hub: string, object: string): Promise<HubAccess>;
+  /** A key of a Secret of the hub. */
+  secretKey(hub: string, secret: { readonly namespace: string; readonly name: string }, key: string): Promise<string>;
 }
 
 /**

@@ -2,6 +2,7 @@ import { SyncError } from "../errors.ts";
 import type { Connect } from "../fleet/connect-schema.ts";
 import type { FleetCluster } from "../fleet/fleet.ts";
 import type { ClusterAccess } from "../ports/cluster-access.ts";
+import { hub } from "./hub.ts";
 import { kubeconfig } from "./kubeconfig.ts";
 import { server } from "./server.ts";
 import type { ConnectDeps, Way } from "./way.ts";
@@ -14,6 +15,7 @@ export const WAYS: { readonly [W in keyof Required<Connect>]: Way<NonNullable<Co
   eks: async (...asked) => (await import("./eks.ts")).eks(...asked),
   vaultKubernetes: async (...asked) => (await import("./vault-kubernetes.ts")).vaultKubernetes(...asked),
   vaultKubeconfig: async (...asked) => (await import("./vault-kubeconfig.ts")).vaultKubeconfig(...asked),
+  hub,
 };
 
 /** Access to a cluster by the way that its `connect` names. Errors name the cluster. */
@@ -38,9 +40,4 @@ export async function accessTo(
     }
   }
   throw new SyncError("REFERENCE_INVALID", `cluster ${cluster.name} has no way to connect: add one in fleet.yaml`);
-}
-
-/** The error for a request to a cluster that is not, or no longer, in the fleet. */
-export function notInFleet(cluster: string): SyncError {
-  return new SyncError("REFERENCE_INVALID", `cluster ${cluster} is not in the fleet: add it to fleet.yaml`);
 }

@@ -18,6 +18,19 @@ export interface Connect {
   readonly eks?: EksWay;
   readonly vaultKubernetes?: VaultKubernetesWay;
   readonly vaultKubeconfig?: VaultKubeconfigWay;
+  /** Not in fleet.yaml: a cluster that a hub names. */
+  readonly hub?: HubWay;
+}
+
+/** A cluster by its object in a hub, which has the credentials. */
+export interface HubWay {
+  readonly hub: string;
+  /** `namespace/name`. */
+  readonly object: string;
+  /** Fingerprint of the way, without credentials. */
+  readonly leadsTo: string;
+  /** uid of kube-system that its API server must have; missing before the first connection. */
+  readonly uid?: string;
 }
 
 /** A kubeconfig, as for kubectl. */

@@ -117,5 +117,8 @@ export function vaultComplaints(input: unknown): readonly Complaint[] {
     ),
     ...repeatedAddresses(vaults),
     ...clusters.flatMap((cluster, at) => clusterComplaints(cluster, ["clusters", at], vaults)),
+    ...items(valueAt(input, ["hubs"])).flatMap((hub, at) =>
+      clusterComplaints(valueAt(hub, ["defaults"]), ["hubs", at, "defaults"], vaults),
+    ),
   ];
 }

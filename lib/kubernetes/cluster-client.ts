@@ -11,14 +11,14 @@ import { jsonExcess } from "../util/json-bounds.ts";
 import { type WholeAnswer, wholeAnswer } from "../util/whole-answer.ts";
 import type { Connection } from "./connection.ts";
 import { LineTooLong, linesOf } from "./json-lines.ts";
-import { type KubeCall, MAX_OBJECT_BYTES, maxBytesOf, methodOf, objectOf, pathOf } from "./kube-call.ts";
+import { identityCall, type KubeCall, MAX_OBJECT_BYTES, maxBytesOf, methodOf, objectOf, pathOf } from "./kube-call.ts";
 import { connectionFailure, refusalOf } from "./kube-errors.ts";
 import { failureOf, type KubeFailure } from "./kube-failure.ts";
 import { orAborted } from "./or-aborted.ts";
 import { LINE_COST, type Pace, pace } from "./pace.ts";
 import { type RequestCounts, requestCounts } from "./request-counts.ts";
 import { sessions } from "./sessions.ts";
-import { isShape, type Shape } from "./shapes.ts";
+import { isShape, metadataOf, type Shape } from "./shapes.ts";
 
 /** Below the 10 s that callers allow a call, so that a silent cluster is KUBE_UNREACHABLE and not only late. */
 const TIMEOUT_MS = 8 * SECOND_MS;
@@ -65,8 +65,25 @@ export function accepted<T>(call: KubeCall, answer: KubeAnswer<T>): T {
 
 export function clusterClients(options: ClusterClientsOptions): ClusterClients {
   const { log, timeoutMs = TIMEOUT_MS } = options;
-  const connections = sessions({ ...options, timeoutMs });
   const { counts, counted } = requestCounts();
+  const connections = sessions({
+    ...options,
+    timeoutMs,
+    async mustBe(cluster, connection, identity) {
+      const call = identityCall(cluster);
+      counted(call);
+      const wait = waiting(new AbortController().signal, timeoutMs);
+      try {
+        const { statusCode, headers, bytes } = await askForAll(call, connection, wait.signal);
+        const object = accepted(call, read(call, statusCode, bytes, headers["retry-after"]));
+        if (metadataOf(object, "namespace kube-system").uid !== identity) throw isAnother(cluster);
+      } catch (error) {
+        throw wait.failureOf(call, error);
+      } finally {
+        wait.end();
+      }
+    },
+  });
   const paced = pace(options.clock, sleepFor);
   const answerTo = async (call: KubeCall, { statusCode, headers, bytes }: WholeAnswer, wait: Wait) => {
     await paced.spend(call.cluster, bytes.byteLength, wait.signal);
@@ -131,6 +148,13 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
     forget: (cluster) => connections.forget(cluster),
     close: () => connections.close(),
   };
+}
+
+function isAnother(cluster: string): SyncError {
+  return new SyncError(
+    "CLUSTER_REPLACED",
+    `cluster ${cluster} leads to another API server than before (another uid of kube-system): keyferry does not use it. If it was rebuilt on purpose, run with --accept-missing ${cluster}`,
+  );
 }
 
 /** An answer whose body may be incomplete. */

@@ -4,19 +4,28 @@ import type { ClusterRow, LeaseStore, Schedule } from "../ports/store.ts";
 import { parallel } from "../util/parallel.ts";
 
 /** What a copy reads of a lease table that others work on. */
-export type Original = Pick<LeaseStore, "clusters" | "byCluster" | "read" | "referencesOf" | "circuits">;
+export type Original = Pick<
+  LeaseStore,
+  "clusters" | "hubs" | "hubState" | "byCluster" | "read" | "referencesOf" | "circuits"
+>;
 
 /** Rows that are read at once. */
 const ROWS = 500;
 
 /**
- * Copies rows, references, clusters and circuits of a lease table into an empty one, for a plan. Leases end: the copy
+ * Copies rows, references, clusters, hubs and circuits of a lease table into an empty one, for a plan. Leases end: the copy
  * has no workers. Retired rows stay behind, because no plan concerns them. Writes nothing to the original.
  */
 export async function copyTable(from: Original, to: LeaseStore, now: EpochMs): Promise<void> {
   const clusters = await from.clusters();
   await parallel(clusters, (cluster) => copyCluster(from, to, cluster, now));
+  for (const { name } of await from.hubs()) await copyHub(from, to, name, now);
   for (const circuit of await from.circuits()) await to.openCircuit(circuit);
+}
+
+async function copyHub(from: Original, to: LeaseStore, name: string, now: EpochMs): Promise<void> {
+  const claimed = await to.claimHub(name, { now, until: now + 1 });
+  if (claimed !== undefined) await to.saveHub(claimed, (await from.hubState(name))?.state, now);
 }
 
 async function copyCluster(from: Original, to: LeaseStore, { name, state }: ClusterRow, now: EpochMs): Promise<void> {

@@ -8,4 +8,6 @@ export interface ClusterAccess {
   readonly mayExec?: boolean;
   /** When the credentials expire: they are fetched again before that. */
   readonly expiresAt?: EpochMs;
+  /** uid of the kube-system namespace that the API server must have; missing: any. */
+  readonly identity?: string;
 }

@@ -185,16 +185,17 @@ for (const flavor of ["openbao", "vault"] as const) {
       await one.token();
       await using next = aProcess(minting(), store);
       const before = await endings();
-      await next.sweep(minting().clusters);
+      await next.sweep(minting());
       assert.equal((await store.tokens().tokens("fleet")).length, 1, "it is in use");
       await vault.stop();
       try {
-        await next.sweep([]);
+        await next.sweep({ clusters: [] });
+        await next.sweep({ clusters: [], unread: ["a hub"] });
         assert.equal((await store.tokens().tokens("fleet")).length, 1, "its login is not ended yet");
       } finally {
         await vault.start();
       }
-      await next.sweep(inVault().clusters);
+      await next.sweep(inVault());
       assert.deepEqual(await store.tokens().tokens("fleet"), []);
       assert.equal(await endings(), before + 1);
       assert.ok(next.told.some((line) => line.startsWith("cluster-token-forgotten")));

@@ -18,7 +18,18 @@ const all = pages();
 const page = (path: string): string =>
   (all.find((candidate) => candidate.path === path)?.text ?? "").replaceAll(/ +/g, " ");
 
-const ALL_COMMANDS = ["run", "plan", "status", "sync", "explain", "fleet push", "fleet show"];
+const ALL_COMMANDS = [
+  "init",
+  "bootstrap",
+  "doctor",
+  "run",
+  "plan",
+  "status",
+  "sync",
+  "explain",
+  "fleet push",
+  "fleet show",
+];
 
 const helps = new Map<string, Promise<string>>();
 
@@ -36,7 +47,8 @@ const GROUPS: ReadonlySet<string> = new Set(["fleet"]);
 
 /** The command of keyferry in a line that people type; undefined when it is another program's. */
 function ofKeyferry(command: string): readonly string[] | undefined {
-  const words = command.split(/\s+/).filter((word) => word !== "");
+  const [first = ""] = command.split(" | ");
+  const words = first.split(/\s+/).filter((word) => word !== "");
   if (words[0] === "keyferry") return words.slice(1);
   return words[0] === "node" && words[1] === "bin/keyferry.js" ? words.slice(2) : undefined;
 }

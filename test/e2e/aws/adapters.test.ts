@@ -190,7 +190,12 @@ describe("adapters to AWS", () => {
         east ?? assert.fail(),
         connectDeps(source.files, () => now),
       );
-      assert.deepEqual(access, { kubeConfig: { text: KUBECONFIG }, context: "admin", expiresAt: 300 * SECOND_MS });
+      assert.deepEqual(access, {
+        kubeConfig: { text: KUBECONFIG },
+        context: "admin",
+        mayExec: false,
+        expiresAt: 300 * SECOND_MS,
+      });
       assert.equal(await source.files.text("./west-ca.pem"), "ca", "as the CA file of a Vault is read");
       const { kubeConfig } = await accessTo(
         west ?? assert.fail(),

@@ -275,6 +275,8 @@ describe("a login by AWS", () => {
       const { region: _region, ...anywhere } = LENT;
       const { method } = identity(own(), "", lending({ identities: [anywhere] }));
       assert.deepEqual(method, { kind: "aws", role: "r", headerValue: "v", credential: { kind: "process" } });
+      const [east, west] = ["east", "west"].map((name) => identity(own(), "", { ...lending(), name }).id);
+      assert.notEqual(east, west, "clusters share no token");
     });
 
     it("has the VaultAuth's region where fleet.yaml says none", () => {

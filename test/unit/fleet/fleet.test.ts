@@ -26,6 +26,7 @@ describe("parseFleet", () => {
   it("fills the defaults in", () => {
     assert.deepEqual(parseFleet(`${HEAD}clusters:\n${EAST}`, "fleet.yaml"), {
       vaults: [],
+      hubs: [],
       clusters: [
         {
           name: "east",
@@ -132,7 +133,9 @@ clusters:
   it("refuses an empty file, an empty list, and what is no map", () => {
     assert.deepEqual(complaints(""), ["fleet.yaml:1: must be a map"]);
     assert.deepEqual(complaints("- a"), ["fleet.yaml:1: must be a map"]);
-    assert.deepEqual(complaints(`${HEAD}clusters: []`), ["fleet.yaml:3: clusters: must name at least one cluster"]);
+    assert.deepEqual(complaints(`${HEAD}clusters: []`), [
+      "fleet.yaml:3: clusters: must name at least one cluster, unless there are hubs",
+    ]);
   });
 
   it("says in which line YAML is broken", () => {

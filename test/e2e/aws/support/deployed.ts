@@ -9,6 +9,7 @@ import { SendMessageCommand } from "@aws-sdk/client-sqs";
 import { dynamoClient } from "../../../../lib/store/dynamodb/client.ts";
 import { type DynamoStore, dynamoLeaseStore } from "../../../../lib/store/dynamodb/dynamodb-store.ts";
 import { type Ministack, startMinistack } from "../../../harness/index.ts";
+import { withLock } from "../../../harness/obtain/lock.ts";
 import { runTool } from "../../../harness/obtain/run-tool.ts";
 import { tempFolder } from "../../../harness/process/temp-folder.ts";
 import { keyferry, type Ran, type StatusAnswer } from "../../support/engine.ts";
@@ -172,8 +173,11 @@ async function widen(folder: string): Promise<void> {
   }
 }
 
-/** Runs the deployment tool as people do, without a login, into a folder of our own. */
-export function serverless(
+/**
+ * Runs the deployment tool as people do, without a login, into a folder of our own. It packages to, and
+ * deploys from, .serverless in the project's folder, so one process does so at a time.
+ */
+export async function serverless(
   command: "deploy" | "package" | "remove",
   folder: string,
   env: Readonly<Record<string, string>> = {},
@@ -181,5 +185,6 @@ export function serverless(
 ): Promise<void> {
   const script = join(ROOT, "node_modules/serverless/bin/serverless.js");
   const args = [script, command, "--stage", "test", ...(command === "remove" ? [] : ["--package", folder]), ...more];
-  return runTool(process.execPath, args, { cwd: ROOT, env: { ...env, SLS_TELEMETRY_DISABLED: "1" } });
+  const run = () => runTool(process.execPath, args, { cwd: ROOT, env: { ...env, SLS_TELEMETRY_DISABLED: "1" } });
+  await (command !== "remove" ? withLock(join(ROOT, "node_modules/.cache/keyferry-package.lock"), run) : run());
 }
