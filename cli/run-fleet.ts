@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Clock, type EpochMs, SECOND_MS } from "../lib/clock.ts";
-import type { LazyVault } from "../lib/connect/lazy-vault.ts";
+import type { LazyVault, SweptFleet } from "../lib/connect/lazy-vault.ts";
 import type { ConnectDeps } from "../lib/connect/way.ts";
 import type { Engine } from "../lib/embedded/engine.ts";
 import { InputError } from "../lib/errors.ts";
@@ -91,7 +91,7 @@ export async function startedFleet({
   const { clock } = connect;
   await fleet.take(file.current());
   // A Vault that does not answer holds up no start.
-  void access.sweep(fleet.current());
+  void access.sweep(connected(fleet.current()));
   const { clients, apis } = fleetConnections({ fleet: () => fleet, connect, log });
   const deps = { ...apis, leases, clock, log, forget: clients.forget };
   const passes = hubPasses({ deps, file, fleet, accepted: new Set(flags.acceptMissing) });
@@ -99,6 +99,12 @@ export async function startedFleet({
   // A single pass over the clusters has no later one for those of hubs.
   if (flags.once) await passes.all(AbortSignal.timeout(HUBS_MS));
   return { passes, clients, apis };
+}
+
+/** Everything that keyferry connects to: hubs have tokens, too. */
+function connected({ clusters, hubs, unread }: ReturnType<LiveFleet["current"]>): SweptFleet {
+  const places = hubs.map(({ name, connect }) => ({ name: placeOfHub(name), connect }));
+  return { clusters: [...clusters, ...places], unread };
 }
 
 function mustBeInFleet({ clusters, hubs }: Fleet, names: readonly string[]): void {
@@ -171,7 +177,7 @@ function applied({ fleet, engine, clients, access }: FollowedFleetOptions): () =
     const renewAll = !isDeepStrictEqual(now.vaults, before.vaults);
     await engine.change(now.clusters, { renewAll, isIncomplete: now.unread.length > 0 });
     taken = now;
-    await access.sweep(now);
+    await access.sweep(connected(now));
   };
   return () => {
     // A failed change is repeated by the next one.

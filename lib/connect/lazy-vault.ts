@@ -6,10 +6,10 @@ import type { VaultAccess, VaultAccessOptions } from "./vault-access.ts";
 export interface LazyVault {
   open(): Promise<VaultAccess>;
   /**
-   * Forgets the shared tokens of clusters that left the fleet, or that connect in another way now. Not while a part of
+   * Forgets the shared tokens of clusters (and hubs) that left the fleet, or that connect in another way now. Not while a part of
    * the fleet is unread.
    */
-  sweep(fleet: SweptFleet): Promise<unknown>;
+  sweep(fleet: SweptFleet): Promise<void>;
   /** Closes what was opened, after a sweep that is under way. */
   close(): Promise<void>;
 }
@@ -25,7 +25,7 @@ export function lazyVault(options: () => VaultAccessOptions): LazyVault {
     opened ??= import("./vault-access.ts").then(({ vaultAccess }) => vaultAccess(options()));
     return opened;
   };
-  let swept: Promise<unknown> = Promise.resolve();
+  let swept: Promise<void> = Promise.resolve();
   const sweep = async ({ clusters, unread = [] }: SweptFleet): Promise<void> => {
     if (unread.length > 0) return;
     const { cache, log } = options();
@@ -41,7 +41,7 @@ export function lazyVault(options: () => VaultAccessOptions): LazyVault {
   return {
     open,
     sweep(fleet) {
-      swept = Promise.all([swept, sweep(fleet)]);
+      swept = swept.then(() => sweep(fleet));
       return swept;
     },
     async close() {
