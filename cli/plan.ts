@@ -8,7 +8,7 @@ import { type Surveyed, survey } from "../lib/discovery/survey.ts";
 import { folderFiles } from "../lib/fleet/files.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
-import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
+import { budgetsOfFleet, reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
 import { KINDS } from "../lib/kinds/registry.ts";
 import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
@@ -115,7 +115,13 @@ function readOnlyApis(
 ): ReadOnlyApis {
   const clock = systemClock;
   const apis = kubernetesApis({ clients, clock, log: silent });
-  const vault = vaultApi({ clock, credentials: apis.credentials, log: silent, reachOf: reachOfFleet(() => fleet) });
+  const vault = vaultApi({
+    clock,
+    credentials: apis.credentials,
+    log: silent,
+    reachOf: reachOfFleet(() => fleet),
+    budgetOf: budgetsOfFleet(() => fleet),
+  });
   const secrets: Pick<SecretApi, "observe" | "ownedNames"> = {
     ownedNames: apis.secrets.ownedNames,
     observe: (secret, how, signal) => apis.secrets.observe(secret, how === "get" ? "get" : "dry-run", signal),

@@ -29,8 +29,8 @@ const cache = {
   installation: config.installation,
   randomBytes,
 };
-const { credentials, reachOf } = clusters;
-const vault = vaultApi({ clock, credentials, log, metrics, cache, reachOf });
+const { credentials, reachOf, budgetOf } = clusters;
+const vault = vaultApi({ clock, credentials, log, metrics, cache, reachOf, budgetOf });
 
 let ready: Promise<Reconciler> | undefined;
 

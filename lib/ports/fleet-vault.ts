@@ -23,6 +23,8 @@ export interface FleetVault {
   /** The default Vault namespace. */
   readonly namespace?: string;
   readonly identities: readonly LentIdentity[];
+  /** Requests that all of keyferry's processes together may send to it. Missing: any number. */
+  readonly requestsPerSecond?: number;
   /** How long Vault may work on a request (`max_request_duration`), in ms; default: 90 s. */
   readonly maxRequestDurationMs?: number;
   /** How long leases of what left the fleet are renewed, in ms; default: 24 h. */

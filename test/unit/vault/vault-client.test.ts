@@ -70,9 +70,9 @@ describe("an answer that is not Vault's", () => {
     assert.equal((await failure(readFrom(client, peer.target), "VAULT_THROTTLED")).retryAfterMs, 7_000);
   });
 
-  it("is not believed when it says so in words", async () => {
+  it("gets a pause of our own when it says so in words: one second, then two", async () => {
     await using peer = await httpPeer(says(429, "{}", { "retry-after": "tomorrow" }));
-    assert.equal((await failure(readFrom(client, peer.target), "VAULT_THROTTLED")).retryAfterMs, undefined);
+    assert.equal((await failure(readFrom(client, peer.target), "VAULT_THROTTLED")).retryAfterMs, 2_000);
   });
 
   it("is given up when it is larger than 4 MiB", async () => {
