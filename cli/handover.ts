@@ -1,13 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { destination } from "pino";
 import { systemClock } from "../lib/clock.ts";
-import { accessTo, notInFleet } from "../lib/connect/ways.ts";
 import { InputError, SyncError } from "../lib/errors.ts";
 import { folderFiles } from "../lib/fleet/files.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
-import { clusterClients } from "../lib/kubernetes/cluster-client.ts";
-import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
+import { simulatedSqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
 import { jsonLog } from "../lib/telemetry/log.ts";
 import { parallel } from "../lib/util/parallel.ts";
 import {
@@ -21,6 +19,7 @@ import {
 import { type HandOverProgress, handToKeyferry, handToVso } from "../lib/vso/handover/hand-over-act.ts";
 import { type ClusterReport, complained, lacks, leftOf, people, reportOf } from "./handover-report.ts";
 import { print, printJson, say } from "./output.ts";
+import { reachedFleet, sayOfHubs } from "./reached-fleet.ts";
 
 /** The length of VSO's key. */
 const KEY_BYTES = 16;
@@ -42,28 +41,24 @@ export interface HandoverFlags {
  * is not possible.
  */
 export async function handoverCommand(flags: HandoverFlags): Promise<number> {
-  const { fleet, folder } = await readFleet(flags.fleet);
-  const clusters = chosen(fleet, flags.cluster);
-  const byName = new Map(clusters.map((cluster) => [cluster.name, cluster]));
+  const { fleet: own, folder } = await readFleet(flags.fleet);
   const log = jsonLog("error", destination({ fd: 2, sync: true }));
-  const files = folderFiles(folder);
-  const clients = clusterClients({
-    clock: systemClock,
-    log,
-    resolve: (name) => {
-      const cluster = byName.get(name);
-      if (!cluster) throw notInFleet(name);
-      return accessTo(cluster, { files, clock: systemClock });
-    },
-  });
-  const deps = { ...kubernetesApis({ clients, clock: systemClock, log }), clock: systemClock };
+  // Only for the clusters of hubs: what is handed over is in the clusters themselves.
+  await using leases = simulatedSqliteStore(undefined);
+  const { apis, fleet, close } = await reachedFleet(
+    { own, files: folderFiles(folder), leases, log, mayExec: true },
+    new AbortController().signal,
+  );
+  sayOfHubs(fleet);
+  const deps = { ...apis, clock: systemClock };
   try {
+    const clusters = chosen(fleet, flags.cluster);
     const reports = await handOver(deps, clusters, flags);
     if (flags.output === "json") printJson(answer(flags, reports));
     else print(people(reports));
     return reports.some(complained) ? 1 : 0;
   } finally {
-    clients.close();
+    await close();
   }
 }
 

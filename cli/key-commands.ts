@@ -30,10 +30,13 @@ Examples:
   $ keyferry plan --fleet fleet.yaml                         what a run would change in each sync, and why
   $ keyferry plan 'prod-eu/*/pay/*'                          only in one namespace
   $ keyferry plan -o json | jq '.syncs[] | select(.action == "fail").error'
+  $ keyferry plan --stack keyferry-prod                      the same for keyferry on AWS, with the fleet in its bucket
+  $ keyferry plan --stack keyferry-prod --fleet new.yaml     with another fleet, before keyferry fleet push
 
 Reads declarations, Vault and Secrets, and writes nothing: no Secret, no status, no event, no state. Shows names and
 digests, never values. Uses the state in --data-dir if there is one, also beside a running engine; without it, plans a
-first run. Logs in to Vault, and revokes the tokens at the end.
+first run. With --stack, uses a copy of the stack's lease table, and reaches clusters and Vaults from this machine. Logs
+in to Vault, and revokes the tokens at the end.
 Exit codes, the first that applies: 2 bad input, 1 a sync or a cluster would fail, 3 there are changes, 0 nothing to do.`;
 
 const ONE_KEY = "CLUSTER/KIND/NAMESPACE/NAME";
@@ -66,8 +69,12 @@ function addPlan(cli: Command, ended: Ended): void {
   keyCommand(cli, "plan", { description, argument, help: PLAN_HELP })
     .addOption(fleetOption())
     .addOption(dataDirOption())
+    .addOption(stackOption())
     .addOption(outputOption())
-    .action(async (keys: readonly string[], flags: PlanFlags) => ended(await planCommand(keys, flags)));
+    .action(async (keys: readonly string[], flags: Omit<PlanFlags, "isFleetNamed">, command: Command) => {
+      const isFleetNamed = command.getOptionValueSource("fleet") === "cli";
+      ended(await planCommand(keys, { ...flags, isFleetNamed }));
+    });
 }
 
 function addSync(cli: Command, ended: Ended): void {

@@ -5,6 +5,7 @@ import { type EpochMs, SECOND_MS, systemClock } from "../lib/clock.ts";
 import { SyncError } from "../lib/errors.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { reachOfFleet } from "../lib/fleet/vaults.ts";
+import { liveFleet } from "../lib/hubs/live-fleet.ts";
 import { openIssue } from "../lib/issues/end-issues.ts";
 import { declarationKey, type SyncKey } from "../lib/keys.ts";
 import type { Issue, Row } from "../lib/ports/rows.ts";
@@ -56,7 +57,8 @@ export async function leaseLookUp(dataDir: string, fleetPath: string, leases: Le
   const { installation = "" } = peekDataDir(dataDir) ?? {};
   const path = join(dataDir, "tokens.key");
   const keys = existsSync(path) ? (sealingKeys(readFileSync(path, "utf8")) ?? []) : [];
-  const { fleet } = await readFleet(fleetPath);
+  const { fleet: own } = await readFleet(fleetPath);
+  const fleet = await liveFleet(own, leases).take(own);
   const vault = vaultApi({
     clock: systemClock,
     credentials: NO_CREDENTIALS,

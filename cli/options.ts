@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import { DURATION_HINT, parseDuration } from "../lib/duration.ts";
 
-const DEFAULT_FLEET = "fleet.yaml";
+export const DEFAULT_FLEET = "fleet.yaml";
 const DEFAULT_DATA_DIR = ".keyferry";
 export const DEFAULT_LISTEN = "127.0.0.1:9464";
 export const DEFAULT_SYNC_SERIES = 1_000;

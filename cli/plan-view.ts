@@ -82,8 +82,14 @@ const SIGNS: Readonly<Record<PlannedAction, string>> = {
   ...{ prune: "-", remove: "-", restart: "~", release: "x", fail: "!" },
 };
 
-/** A plan in the style of a diff: a sign and a sync, and below it the names of what differs. */
-export function planText({ clusters, departed, syncs, summary }: PlanView): string {
+/** Failures to reach something, which may depend on where the plan is made. */
+const OUT_OF_REACH: ReadonlySet<string> = new Set(["KUBE_UNREACHABLE", "VAULT_UNAVAILABLE"]);
+
+/**
+ * A plan in the style of a diff: a sign and a sync, and below it the names of what differs. The plan of a stack says
+ * that it was made from outside, if something can't be reached.
+ */
+export function planText({ clusters, departed, syncs, summary }: PlanView, stack?: string): string {
   const width = Math.max(0, ...syncs.map(({ key }) => key.length));
   const lines = syncs.flatMap((sync) => [
     `${SIGNS[sync.action]} ${sync.key.padEnd(width)}  ${sync.action}: ${sync.because}`,
@@ -95,7 +101,11 @@ export function planText({ clusters, departed, syncs, summary }: PlanView): stri
   const left = departed.map(
     (name) => `x cluster ${name}: it left fleet.yaml: keyferry forgets it, and its Secrets stay`,
   );
-  return textLines([...lines, ...left, ...clusters.flatMap(troubles), ...(lines.length > 0 ? [""] : []), end]);
+  const codes = [...clusters.flatMap(({ errors }) => errors), ...syncs.flatMap(({ error }) => error ?? [])];
+  const isFar = stack !== undefined && codes.some(({ code }) => OUT_OF_REACH.has(code));
+  const note = `! this machine does not reach everything; the functions of ${stack} may: compare keyferry status --stack ${stack}`;
+  const notes = [...clusters.flatMap(troubles), ...(isFar ? [note] : [])];
+  return textLines([...lines, ...left, ...notes, ...(lines.length > 0 ? [""] : []), end]);
 }
 
 function details({

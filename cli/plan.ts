@@ -1,17 +1,13 @@
-import { randomBytes, randomUUID } from "node:crypto";
 import { destination } from "pino";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
-import { accessTo, notInFleet } from "../lib/connect/ways.ts";
-import { digestKey } from "../lib/digest.ts";
 import { releaseDeparted } from "../lib/discovery/starting-point.ts";
 import { type Surveyed, survey } from "../lib/discovery/survey.ts";
-import { folderFiles } from "../lib/fleet/files.ts";
-import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
-import { readFleet } from "../lib/fleet/read-fleet.ts";
+import type { FleetCluster } from "../lib/fleet/fleet.ts";
 import { budgetsOfFleet, reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
+import type { ComposedFleet } from "../lib/hubs/compose.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
 import { KINDS } from "../lib/kinds/registry.ts";
-import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
+import type { ClusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
 import { type Planned, type Planner, planner } from "../lib/plan/plan.ts";
 import { notingReleases } from "../lib/plan/plan-releases.ts";
@@ -21,20 +17,19 @@ import type { Row } from "../lib/ports/rows.ts";
 import type { SecretApi } from "../lib/ports/secrets.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
 import { caCache } from "../lib/references/ca-cache.ts";
-import { type SqliteStore, simulatedSqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
+import type { SqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
 import { jsonLog } from "../lib/telemetry/log.ts";
 import { prometheusMetrics } from "../lib/telemetry/metrics.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
 import { type OpenVaultApi, vaultApi } from "../lib/vault/vault-api.ts";
 import { chosenKeys, knownKeys } from "./chosen-keys.ts";
-import { peekDataDir } from "./data-dir.ts";
 import { print, printJson, say } from "./output.ts";
+import { type PlanInputs, type PlanSource, planInputs } from "./plan-inputs.ts";
 import { type ClusterPlan, planText, planView } from "./plan-view.ts";
+import { reachedFleet, sayOfHubs } from "./reached-fleet.ts";
 import { stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
-export interface PlanFlags {
-  readonly fleet: string;
-  readonly dataDir: string;
+export interface PlanFlags extends PlanSource {
   readonly output: "table" | "json";
 }
 
@@ -48,17 +43,22 @@ const AT_ONCE = 24;
  * changes, else with 0.
  */
 export async function planCommand(texts: readonly string[], flags: PlanFlags): Promise<number> {
-  const { fleet, folder } = await readFleet(flags.fleet);
+  const inputs = await planInputs(flags);
+  await using store = inputs.store;
   const stop = stopSignal(() => say("stopped: revoking tokens"), WITH_HANG_UP);
-  const known = peekDataDir(flags.dataDir);
-  if (!known) say(`${flags.dataDir} holds no state: planning a first run`);
-  await using store = simulatedSqliteStore(known?.statePath);
-  await store.expireLeases(systemClock());
+  // Exec plugins as the functions of a stack do it.
+  const from = {
+    own: inputs.fleet,
+    files: inputs.files,
+    leases: store,
+    log: silent,
+    mayExec: flags.stack === undefined,
+  };
+  const { clients, fleet, close } = await reachedFleet(from, stop);
+  sayOfHubs(fleet);
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
-  const clients = clientsOf(byName, folder);
-  const identity = known ?? { digestKey: digestKey(randomBytes(32)), installation: randomUUID() };
   const noted = notingReleases(store, fleet.clusters);
-  const apis = readOnlyApis({ clients, leases: noted.leases, fleet, folder }, identity);
+  const apis = readOnlyApis({ ...inputs, fleet, clients, leases: noted.leases });
   try {
     const departed = await releasedClusters(noted.leases, fleet);
     const clusters = await surveyed(apis, named(texts, fleet.clusters), stop);
@@ -69,29 +69,17 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
     if (stop.aborted) return 1;
     const view = planView(clusters, planned.sort(byKey), texts.length === 0 ? departed : []);
     if (flags.output === "json") printJson(view);
-    else print(planText(view));
+    else print(planText(view, flags.stack));
     return view.exitCode;
   } finally {
     await apis.vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
     await apis.vault.close();
     await apis.templates.close();
-    clients.close();
+    await close();
   }
 }
 
 const silent = jsonLog("silent", destination({ fd: 2, sync: true }));
-
-function clientsOf(byName: ReadonlyMap<string, FleetCluster>, folder: string): ClusterClients {
-  return clusterClients({
-    clock: systemClock,
-    log: silent,
-    resolve: (name) => {
-      const cluster = byName.get(name);
-      if (!cluster) throw notInFleet(name);
-      return accessTo(cluster, { files: folderFiles(folder), clock: systemClock });
-    },
-  });
-}
 
 interface ReadOnlyApis {
   readonly planner: Planner;
@@ -100,19 +88,13 @@ interface ReadOnlyApis {
   readonly survey: (cluster: FleetCluster, signal: AbortSignal) => Promise<Surveyed>;
 }
 
-/** The input of a plan. */
-interface Read {
+interface Read extends Omit<PlanInputs, "store"> {
   readonly clients: ClusterClients;
   readonly leases: LeaseStore;
-  readonly fleet: Fleet;
-  readonly folder: string;
 }
 
 /** The APIs of a run without writes: where a run observes a Secret by an empty patch, a plan uses a dry run. */
-function readOnlyApis(
-  { clients, leases, fleet, folder }: Read,
-  { digestKey: key, installation }: { readonly digestKey: ReturnType<typeof digestKey>; readonly installation: string },
-): ReadOnlyApis {
+function readOnlyApis({ clients, leases, fleet, files, digestKey, installation }: Read): ReadOnlyApis {
   const clock = systemClock;
   const apis = kubernetesApis({ clients, clock, log: silent });
   const vault = vaultApi({
@@ -128,7 +110,7 @@ function readOnlyApis(
   };
   const resources: ResourceApi = { get: apis.resources.get, ...NO_WRITES };
   const templates = goTemplates();
-  const anchors = trustAnchors(() => fleet.vaults, folderFiles(folder));
+  const anchors = trustAnchors(() => fleet.vaults, files);
   const ca = caCache({ credentials: apis.credentials, clock, anchors });
   const discovery = {
     ...{ leases, clusters: apis.clusters, resources, installation, clock, log: silent },
@@ -139,7 +121,7 @@ function readOnlyApis(
     templates,
     planner: planner({
       ...{ leases, vault, templates, secrets, resources, clusters: apis.clusters, clock, ca },
-      digestKey: key,
+      digestKey,
       kinds: KINDS,
       random: Math.random,
       log: silent,
@@ -151,7 +133,8 @@ function readOnlyApis(
 const NO_QUEUE: WorkQueue = { send: async () => undefined };
 
 /** Clusters in the state that are not in the fleet, which a run releases at its start. */
-async function releasedClusters(leases: LeaseStore, { clusters }: Fleet): Promise<readonly string[]> {
+async function releasedClusters(leases: LeaseStore, { clusters, unread }: ComposedFleet): Promise<readonly string[]> {
+  if (unread.length > 0) return [];
   const fleet = new Set(clusters.map(({ name }) => name));
   const departed = (await leases.clusters()).map(({ name }) => name).filter((name) => !fleet.has(name));
   await releaseDeparted({ leases, queue: NO_QUEUE, clock: systemClock, log: silent }, clusters);

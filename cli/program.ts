@@ -2,6 +2,8 @@ import { Command, Option } from "commander";
 import { LOG_LEVELS } from "../lib/telemetry/log.ts";
 import manifest from "../package.json" with { type: "json" };
 import { clusterCommands } from "./cluster-commands.ts";
+import { completionCommand } from "./completion.ts";
+import { fleetCommands } from "./fleet-commands.ts";
 import { keyCommands } from "./key-commands.ts";
 import {
   DEFAULT_LISTEN,
@@ -14,6 +16,7 @@ import {
 } from "./options.ts";
 import { print, say } from "./output.ts";
 import { type RunFlags, runCommand } from "./run.ts";
+import { setUpCommands } from "./set-up-commands.ts";
 import { type StatusFlags, statusCommand } from "./status.ts";
 
 const RUN_HELP = `
@@ -36,6 +39,9 @@ Examples:
 
 Works beside a running engine.
 Exit codes: 0 all in step, 1 a sync or a restart failed, or no engine works, 2 bad input.`;
+
+/** The other commands, in the order of --help. */
+const COMMANDS = [setUpCommands, keyCommands, clusterCommands, fleetCommands, completionCommand];
 
 /** Parses the command line, runs one command, and returns the exit code. */
 export async function program(argv: readonly string[]): Promise<number> {
@@ -74,7 +80,7 @@ export async function program(argv: readonly string[]): Promise<number> {
     )
     .option(
       "--accept-missing <cluster...>",
-      "clusters in which more than 10 and a fifth of the declarations were deleted on purpose",
+      "clusters in which more than 10 and a fifth of the declarations were deleted on purpose, or hub:NAME for a hub whose clusters left on purpose",
       [],
     )
     .addHelpText("after", RUN_HELP)
@@ -96,8 +102,7 @@ export async function program(argv: readonly string[]): Promise<number> {
   const exitWith = (exitCode: number): void => {
     code = exitCode;
   };
-  keyCommands(cli, exitWith);
-  clusterCommands(cli, exitWith);
+  for (const add of COMMANDS) add(cli, exitWith);
   await cli.parseAsync([...argv]);
   return code;
 }

@@ -1,17 +1,17 @@
 import { randomBytes } from "node:crypto";
-import { isDeepStrictEqual } from "node:util";
+import { awsAccess } from "../lib/aws/aws-access.ts";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
-import { accessTo, notInFleet } from "../lib/connect/ways.ts";
+import { lazyVault } from "../lib/connect/lazy-vault.ts";
 import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
-import { InputError, type SyncError } from "../lib/errors.ts";
+import type { SyncError } from "../lib/errors.ts";
 import { folderFiles } from "../lib/fleet/files.ts";
 import type { Fleet } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { budgetsOfFleet, reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
-import { type WatchedFleet, watchedFleet } from "../lib/fleet/watched-fleet.ts";
+import { watchedFleet } from "../lib/fleet/watched-fleet.ts";
+import { liveFleet } from "../lib/hubs/live-fleet.ts";
 import { rowsWithIssues } from "../lib/issues/rows-with-issues.ts";
-import { type ClusterClients, clusterClients } from "../lib/kubernetes/cluster-client.ts";
-import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
+import type { ClusterClients } from "../lib/kubernetes/cluster-client.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
 import type { Log } from "../lib/ports/telemetry.ts";
 import { isReferenceStatus } from "../lib/resource-kinds.ts";
@@ -32,7 +32,8 @@ import { type DataDir, openDataDir } from "./data-dir.ts";
 import { onHangUp } from "./hang-up.ts";
 import { listen } from "./listen.ts";
 import { logLines } from "./log-lines.ts";
-import { exposeSight } from "./sight-metrics.ts";
+import { type FollowedFleet, followedFleet, startedFleet } from "./run-fleet.ts";
+import { exposeHubs, exposeSight } from "./sight-metrics.ts";
 import { sleep, stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
 /** How long revoking tokens may take at exit. */
@@ -51,7 +52,6 @@ export interface RunFlags {
 /** Keeps a fleet in step in this process. */
 export async function runCommand(flags: RunFlags): Promise<number> {
   const read = await readFleet(flags.fleet);
-  mustBeClusters(read.fleet, flags.acceptMissing);
   using dataDir = openDataDir(flags.dataDir);
   const lines = logLines();
   const log = jsonLog(flags.logLevel, lines);
@@ -67,24 +67,20 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   using _guard = lastGuard(process, { log, metrics });
   const owed = rolloutsOwed(counted.registry);
   const held = issuesHeld(counted.registry);
-  const fleet = watchedFleet({ path: flags.fleet, read, clock, sleep, log, metrics });
+  const file = watchedFleet({ path: flags.fleet, read, clock, sleep, log, metrics });
   const files = folderFiles(read.folder);
-  const clients = clusterClients({
-    clock,
-    log,
-    resolve(name) {
-      const cluster = fleet.find(name);
-      if (cluster === undefined) throw notInFleet(name);
-      return accessTo(cluster, { files, clock });
-    },
-  });
-  const apis = kubernetesApis({ clients, clock, log });
+  const fleet = liveFleet(read.fleet, store);
   const cache = await tokenCacheOf(dataDir, store, log);
   const bounds = { reachOf: reachOfFleet(fleet.current), budgetOf: budgetsOfFleet(fleet.current) };
+  const vaults = () => fleet.current().vaults;
+  const access = lazyVault(() => ({ clock, log, metrics, files, vaults, ...bounds, cache }));
+  const connect = { files, clock, aws: awsAccess(clock), vault: access.open, mayExec: true };
+  const { passes, clients, apis } = await startedFleet({ flags, file, fleet, connect, leases: store, log });
   const vault = vaultApi({ clock, credentials: apis.credentials, log, metrics, cache, ...bounds });
   const templates = goTemplates();
   exposeCounts(metrics, store, clients);
   exposeSight(metrics, store, () => fleet.current().clusters.map(({ name }) => name));
+  exposeHubs(metrics, store, fleet.current);
   const engine = embeddedEngine({
     deps: {
       leases: held.seeing(owed.seeing(forgetting(store, series))),
@@ -94,7 +90,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       ...apis,
       templates,
       fleet: (name) => fleet.find(name),
-      anchors: trustAnchors(() => fleet.current().vaults, files),
+      anchors: trustAnchors(vaults, files),
       digestKey: dataDir.digestKey,
       installation: dataDir.installation,
       clock,
@@ -103,18 +99,21 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       log,
       metrics,
     },
-    clusters: read.fleet.clusters,
+    clusters: fleet.current().clusters,
+    isIncomplete: fleet.current().unread.length > 0,
     acceptMissing: new Set(flags.acceptMissing),
   });
   try {
-    if (flags.once) return await runOnce(engine, store, read.fleet, log);
-    await rememberAll({ series: flags.syncSeries > 0 ? series : undefined, owed, held }, store, read.fleet);
-    return await runOn(engine, followedBy(fleet, engine, clients), flags, metrics.registry, log);
+    if (flags.once) return await runOnce(engine, store, fleet.current(), log);
+    await rememberAll({ series: flags.syncSeries > 0 ? series : undefined, owed, held }, store, fleet.current());
+    const followed = followedFleet({ file, fleet, passes, leases: store, engine, clients, clock, log });
+    return await runOn(engine, followed, flags, metrics.registry, log);
   } finally {
     await vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
     await vault.close();
     await templates.close();
     clients.close();
+    await access.close();
     await lines.flushed();
   }
 }
@@ -158,25 +157,6 @@ async function rememberAll(
   for await (const { key, state } of rowsWithIssues(store)) held.remember(key, state.issues ?? []);
 }
 
-/** Reads fleet.yaml again, and applies changes. */
-interface FollowedFleet extends Pick<WatchedFleet, "ask"> {
-  watch(stop: AbortSignal): Promise<void>;
-}
-
-function followedBy(fleet: WatchedFleet, engine: Engine, clients: ClusterClients): FollowedFleet {
-  return {
-    ask: () => fleet.ask(),
-    watch: (stop) =>
-      fleet.watch(async (now, before) => {
-        for (const { name, connect } of before.clusters) {
-          if (!isDeepStrictEqual(fleet.find(name)?.connect, connect)) clients.forget(name);
-        }
-        const renewAll = !isDeepStrictEqual({ ...now, clusters: [] }, { ...before, clusters: [] });
-        await engine.change(now.clusters, { renewAll });
-      }, stop),
-  };
-}
-
 /**
  * Counters of the store's operations and the API servers' requests, which show that an unchanged refresh writes
  * nothing.
@@ -191,12 +171,6 @@ function exposeCounts(metrics: PrometheusMetrics, store: LeaseStore, clients: Cl
   metrics.expose("keyferry_kube_requests_total", "Requests to API servers.", ["verb", "resource"], () =>
     clients.requests.all().map(({ verb, resource, times }) => ({ labels: { verb, resource }, value: times })),
   );
-}
-
-function mustBeClusters(fleet: Fleet, names: readonly string[]): void {
-  const unknown = names.filter((name) => !fleet.clusters.some((cluster) => cluster.name === name));
-  if (unknown.length > 0)
-    throw new InputError("--accept-missing", [`no such cluster in the fleet: ${unknown.join(", ")}`]);
 }
 
 async function runOn(

@@ -1,4 +1,5 @@
 import { outOfSightSince } from "../lib/discovery/out-of-sight.ts";
+import type { ComposedFleet } from "../lib/hubs/compose.ts";
 import type { Circuit, ClusterRow, LeaseStore } from "../lib/ports/store.ts";
 import type { PrometheusMetrics } from "../lib/telemetry/metrics.ts";
 
@@ -35,4 +36,34 @@ function upOf(cluster: string, rows: readonly ClusterRow[], open: readonly Circu
 /** Whether its first watch pass has identified the cluster. */
 function wasSeen(row: ClusterRow | undefined): boolean {
   return row?.state.uid !== undefined;
+}
+
+/** Gauges of the fleet's hubs. */
+export function exposeHubs(
+  metrics: PrometheusMetrics,
+  store: Pick<LeaseStore, "hubState">,
+  fleet: () => ComposedFleet,
+): void {
+  metrics.gauge(
+    "keyferry_hub_up",
+    "1 if keyferry could read the hub when it last tried, 0 if not.",
+    ["hub"],
+    async () =>
+      Promise.all(
+        fleet().hubs.map(async ({ name }) => {
+          const state = (await store.hubState(name))?.state;
+          return { labels: { hub: name }, value: state === undefined || state.error !== undefined ? 0 : 1 };
+        }),
+      ),
+  );
+  metrics.gauge(
+    "keyferry_hub_clusters_refused",
+    "Objects of the hub that are no clusters of the fleet, or can't be reached any more.",
+    ["hub"],
+    async () =>
+      fleet().hubs.map(({ name }) => ({
+        labels: { hub: name },
+        value: fleet().refused.filter(({ hub }) => hub === name).length,
+      })),
+  );
 }

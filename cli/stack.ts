@@ -11,15 +11,22 @@ export interface Stack {
 }
 
 /** Time-outs in ms: to open a connection, and for each request. */
-const requestHandler = {
+export const requestHandler = {
   connectionTimeout: 5 * SECOND_MS,
   requestTimeout: 10 * SECOND_MS,
   throwOnRequestTimeout: true,
 };
 
+/** What CloudFormation says about a stack of keyferry. */
+export interface StackFacts {
+  /** CloudFormation's id of the stack, which also names its parameters. */
+  readonly id: string;
+  readonly outputs: Readonly<Record<(typeof NEEDED)[number], string>>;
+}
+
 /** Opens the stack of this name in the account and region of the environment or profile. */
 export async function openStack(name: string, clock: Clock): Promise<Stack> {
-  const outputs = outputsOf(name, await describe(name));
+  const { outputs } = await stackFacts(name);
   // Loaded only here, so that commands on one machine don't wait for AWS's clients.
   const [{ dynamoLeaseStore }, { dynamoClient }, { sqsWorkQueue }, { SQSClient }] = await Promise.all([
     import("../lib/store/dynamodb/dynamodb-store.ts"),
@@ -34,12 +41,25 @@ export async function openStack(name: string, clock: Clock): Promise<Stack> {
   };
 }
 
-const NEEDED = ["LeaseTableName", "RenewQueueUrl", "NowQueueUrl", "RefreshQueueUrl"] as const;
+const NEEDED = [
+  "LeaseTableName",
+  "RenewQueueUrl",
+  "NowQueueUrl",
+  "RefreshQueueUrl",
+  "FleetLocation",
+  "Installation",
+] as const;
 
-function outputsOf(name: string, stack: Description): Record<(typeof NEEDED)[number], string> {
+/** Finds the stack of this name. Throws an InputError when there is none, or when it is not keyferry's. */
+export async function stackFacts(name: string): Promise<StackFacts> {
+  const stack = await describe(name);
+  return { id: stack.StackId?.split("/")[2] ?? "", outputs: outputsOf(name, stack) };
+}
+
+function outputsOf(name: string, stack: Description): StackFacts["outputs"] {
   const found = Object.fromEntries((stack.Outputs ?? []).map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
   const missing = NEEDED.filter((output) => found[output] === undefined);
-  if (missing.length === 0) return found as Record<(typeof NEEDED)[number], string>;
+  if (missing.length === 0) return found as StackFacts["outputs"];
   const state = stack.StackStatus ?? "unknown";
   throw new InputError(`--stack ${name}`, [
     `this is not a stack of keyferry, or it is not deployed yet: its state is ${state}`,

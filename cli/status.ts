@@ -1,12 +1,14 @@
 import { existsSync } from "node:fs";
 import { type EpochMs, systemClock } from "../lib/clock.ts";
 import { InputError } from "../lib/errors.ts";
+import type { Fleet } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import type { SyncKey } from "../lib/keys.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
 import { isReferenceStatus } from "../lib/resource-kinds.ts";
 import { thatOweRestarts } from "../lib/rollout/owed.ts";
 import { type EngineView, engineLines, engineView } from "./engine-view.ts";
+import { type HubView, hubLines, hubsSeen } from "./hub-view.ts";
 import { openTable } from "./lease-table.ts";
 import { type LeaseView, leaseLookUp, leaseTable } from "./leases.ts";
 import { print, printJson, say } from "./output.ts";
@@ -32,6 +34,7 @@ export interface StatusFlags {
 interface Status {
   readonly engine: EngineView;
   readonly clusters: readonly ClusterView[];
+  readonly hubs: readonly HubView[];
   readonly syncs: readonly SyncView[];
   /** Only with --leases. */
   readonly leases?: readonly LeaseView[];
@@ -42,18 +45,21 @@ export async function statusCommand(flags: StatusFlags): Promise<number> {
   const now = systemClock();
   await using place = await openTable(flags, "read");
   const engine = await engineView(flags, place.leases, now);
-  const inFleet = await namesOf(flags).catch(toldAndNone);
-  const found = await read(place.leases, inFleet ?? [], now);
+  const inFleet = await fleetOf(flags).catch(toldAndNone);
+  const hubs = await hubsSeen(place.leases, inFleet);
+  const found = await read(place.leases, hubs.clusters, now);
   const status: Status = {
     engine,
     ...found,
+    hubs: hubs.views,
     ...(flags.leases && { leases: await leasesOf(flags, place.leases, found.syncs) }),
   };
   if (flags.output === "json") printJson(status);
   else if (status.leases) print(`${textLines(engineLines(engine, flags, now))}${leaseTable(status.leases, now)}`);
   else print(`${textLines(engineLines(engine, flags, now))}${people(status, now)}`);
   const isWrong = status.syncs.some(hasFailed) || status.clusters.some((cluster) => cluster.state !== "ok");
-  return isWrong || inFleet === undefined || engine.state === "stopped" ? 1 : 0;
+  const isHubWrong = status.hubs.some(({ state }) => state !== "ok");
+  return isWrong || isHubWrong || inFleet === undefined || engine.state === "stopped" ? 1 : 0;
 }
 
 /** Each lease with the time that Vault gives it. */
@@ -80,10 +86,10 @@ function toldAndNone(error: unknown): undefined {
   say(error.message);
 }
 
-/** Adds clusters without a watch pass, which are not in the table. A stack's fleet is not in this folder. */
-async function namesOf({ stack, fleet }: StatusFlags): Promise<readonly string[]> {
-  if (stack !== undefined || !existsSync(fleet)) return [];
-  return (await readFleet(fleet)).fleet.clusters.map(({ name }) => name);
+/** It has clusters without a watch pass, which are not in the table. A stack's fleet is not in this folder. */
+async function fleetOf({ stack, fleet }: StatusFlags): Promise<Fleet> {
+  if (stack !== undefined || !existsSync(fleet)) return { clusters: [], vaults: [], hubs: [] };
+  return (await readFleet(fleet)).fleet;
 }
 
 async function read(
@@ -113,7 +119,7 @@ async function read(
   return { clusters, syncs: syncs.sort((a, b) => (a.key < b.key ? -1 : 1)) };
 }
 
-function people({ clusters, syncs }: Pick<Status, "clusters" | "syncs">, now: EpochMs): string {
+function people({ clusters, hubs, syncs }: Pick<Status, "clusters" | "hubs" | "syncs">, now: EpochMs): string {
   const age = (at: string | undefined): string => (at ? humanAge(now - Date.parse(at)) : "<never>");
   const next = (at: string | undefined): string => (at ? humanAge(Date.parse(at) - now) : "<event>");
   const rows = syncs.map((sync) => [sync.key, sync.state, age(sync.syncedAt), next(sync.nextAt), wrongWith(sync)]);
@@ -129,7 +135,7 @@ function people({ clusters, syncs }: Pick<Status, "clusters" | "syncs">, now: Ep
     (cluster.warnings ?? []).map((warning) => `cluster ${cluster.name}: warning: ${warning}`),
   );
   const list = rows.length > 0 ? table(["SYNC", "STATE", "SYNCED", "NEXT", "ERROR"], rows) : "No syncs declared.\n";
-  return `${textLines(blind)}${list}${textLines([...troubles, ...warnings])}`;
+  return `${textLines(blind)}${list}${textLines([...troubles, ...hubLines(hubs, now), ...warnings])}`;
 }
 
 function isOutOfSight({ outOfSight }: ClusterView): boolean {

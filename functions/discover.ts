@@ -6,6 +6,10 @@ import { discoveryRecord } from "../lib/aws/discovery-record.ts";
 import { toldOfWatchPasses } from "../lib/aws/told.ts";
 import { SECOND_MS } from "../lib/clock.ts";
 import { runWatchPass } from "../lib/discovery/watch-pass.ts";
+import type { Hub } from "../lib/fleet/hub-schema.ts";
+import { hubPass } from "../lib/hubs/pass.ts";
+import { partsOfPlace } from "../lib/hubs/places.ts";
+import { hubTeller } from "../lib/hubs/tell.ts";
 import { circuitOpener } from "../lib/outage/circuit.ts";
 import { baseOf } from "./wiring/base.ts";
 import { clustersOf } from "./wiring/clusters.ts";
@@ -32,6 +36,7 @@ const deps = {
 };
 const circuits = circuitOpener(deps);
 const acceptMissing = new Set(config.acceptMissing);
+const tellHub = hubTeller(log);
 
 /** Processes a batch of clusters: changes since the stored resourceVersion become rows and nudges. */
 export const handler = queueHandler(
@@ -40,7 +45,7 @@ export const handler = queueHandler(
   (record, deadline) =>
     discoveryRecord(
       {
-        fenceOf: async (name) => clusters.fleet(name) && ((await leases.cluster(name))?.fence ?? 0),
+        fenceOf,
         watchPass: runPass,
         queue: sqsDiscoveryQueue({ client: sqs, url: config.discovery.url }),
         deadLetters: sqsDeadLetters({ client: sqs, url: config.discovery.deadLetters }),
@@ -53,7 +58,30 @@ export const handler = queueHandler(
   toldOfWatchPasses,
 );
 
+async function fenceOf(name: string): Promise<number | undefined> {
+  const hub = hubOf(name);
+  if (hub !== undefined) return (await leases.hubs()).find((row) => row.name === hub.name)?.fence ?? 0;
+  return clusters.fleet(name) && ((await leases.cluster(name))?.fence ?? 0);
+}
+
+function hubOf(name: string): Hub | undefined {
+  const place = partsOfPlace(name);
+  return place && base.fleet.live().hub(place.hub);
+}
+
+async function runHubPass(hub: Hub, signal: AbortSignal): Promise<void> {
+  const fleet = base.fleet.live().current();
+  const { state } = await hubPass(
+    { ...deps, forget: clusters.forget },
+    { fleet, hub, accepted: acceptMissing },
+    signal,
+  );
+  if (state !== undefined) tellHub(hub.name, state, await base.fleet.renewed());
+}
+
 async function runPass(name: string, signal: AbortSignal): Promise<void> {
+  const hub = hubOf(name);
+  if (hub !== undefined) return runHubPass(hub, signal);
   const settings = clusters.fleet(name);
   if (!settings) return;
   const options = {

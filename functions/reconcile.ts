@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import { SSMClient } from "@aws-sdk/client-ssm";
 import { sqsDeadLetters } from "../lib/aws/dead-letters.ts";
 import { sharedDigestKey } from "../lib/aws/digest-key.ts";
-import { sharedSealingKeys } from "../lib/aws/shared-key.ts";
 import { toldOfWork } from "../lib/aws/told.ts";
 import { workRecord } from "../lib/aws/work-record.ts";
 import { keysWithIssues } from "../lib/issues/rows-with-issues.ts";
@@ -16,19 +15,14 @@ import { baseOf } from "./wiring/base.ts";
 import { clustersOf } from "./wiring/clusters.ts";
 import { queueHandler } from "./wiring/queue-handler.ts";
 import { REQUESTS } from "./wiring/requests.ts";
+import { tokenCacheOf } from "./wiring/token-cache.ts";
 
 const base = baseOf(process.env);
 const { config, sqs, clock, leases, queue, log, metrics } = base;
 const clusters = clustersOf(base);
 const templates = goTemplates();
 const ssm = new SSMClient({ requestHandler: REQUESTS });
-// AWS ends this process without notice, so tokens are not revoked then: other processes use them.
-const cache = {
-  store: leases.tokens,
-  keys: () => sharedSealingKeys({ client: ssm, ...config.tokenKey, randomBytes }),
-  installation: config.installation,
-  randomBytes,
-};
+const cache = tokenCacheOf(base);
 const { credentials, reachOf, budgetOf } = clusters;
 const vault = vaultApi({ clock, credentials, log, metrics, cache, reachOf, budgetOf });
 

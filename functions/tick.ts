@@ -3,10 +3,13 @@ import type { Deadline } from "../lib/aws/deadline.ts";
 import { sqsDiscoveryQueue } from "../lib/aws/discovery-queue.ts";
 import { NOTHING_TOLD } from "../lib/aws/function-traces.ts";
 import { MESSAGES_PER_INVOCATION } from "../lib/aws/queue-record.ts";
-import { MINUTE_MS } from "../lib/clock.ts";
+import { type EpochMs, MINUTE_MS } from "../lib/clock.ts";
 import { clustersOutOfSight } from "../lib/discovery/out-of-sight.ts";
 import { releaseDeparted } from "../lib/discovery/starting-point.ts";
-import { isTokenSweepDue, passesDue, probesOverdue } from "../lib/schedule/passes-due.ts";
+import type { Hub } from "../lib/fleet/hub-schema.ts";
+import { forgetHubs } from "../lib/hubs/live-fleet.ts";
+import { placeOfHub } from "../lib/hubs/places.ts";
+import { type DuePass, isTokenSweepDue, passesDue, probesOverdue } from "../lib/schedule/passes-due.ts";
 import { tick } from "../lib/schedule/tick.ts";
 import { baseOf } from "./wiring/base.ts";
 import { handlerOf } from "./wiring/handler.ts";
@@ -43,12 +46,29 @@ async function dispatchPasses(deadline: Deadline): Promise<void> {
   const probes = probesOverdue(open, now);
   await queue.send(probes.map(({ id }) => ({ kind: "probe", circuit: id, at: now })));
   if (isTokenSweepDue(now)) await queue.send([{ kind: "token-sweep", at: now }]);
-  const { clusters } = await base.fleet.current();
+  const composed = await base.fleet.current();
+  const { clusters, hubs, refused, unread, troubled } = composed;
   const fleet = clusters.map(({ name }) => name);
   const outOfSight = clustersOutOfSight(fleet, rows, open);
   if (outOfSight.length > 0) metrics.count("keyferry_clusters_out_of_sight", {}, outOfSight.length);
   if (open.length > 0) metrics.count("keyferry_circuits_open", {}, open.length);
-  await passes.send(passesDue({ fleet, rows, open, now }));
-  const hasDeparted = rows.some(({ name }) => !fleet.includes(name));
-  if (hasDeparted && !deadline.isNear()) await releaseDeparted(base, clusters);
+  if (refused.length > 0) metrics.count("keyferry_hub_clusters_refused", {}, refused.length);
+  if (troubled.length > 0) metrics.count("keyferry_hubs_troubled", {}, troubled.length);
+  await passes.send([...passesDue({ fleet, rows, open, now }), ...(await hubPassesDue(hubs, now))]);
+  const names = new Set(fleet);
+  const hasDeparted = rows.some(({ name }) => !names.has(name));
+  // While the clusters of a hub are not known, every other cluster may be one of them.
+  if (!hasDeparted || unread.length > 0 || deadline.isNear()) return;
+  await releaseDeparted(base, clusters);
+  await forgetHubs(leases, composed);
+}
+
+/** Hubs are read by the function that watches clusters. */
+async function hubPassesDue(hubs: readonly Hub[], now: EpochMs): Promise<readonly DuePass[]> {
+  const rows = hubs.length === 0 ? [] : await leases.hubs();
+  return hubs.flatMap(({ name }) => {
+    const row = rows.find((one) => one.name === name);
+    const isDue = row === undefined || ((row.leaseUntil ?? 0) <= now && row.dueAt <= now);
+    return isDue ? [{ cluster: placeOfHub(name), fence: row?.fence ?? 0 }] : [];
+  });
 }

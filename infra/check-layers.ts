@@ -11,6 +11,7 @@ export const LAYERS: readonly Layer[] = [
   { name: "root", folders: ["lib"] },
   { name: "ports", folders: ["lib/ports"] },
   { name: "pure", folders: ["lib/declarations", "lib/schedule", "lib/transform"] },
+  { name: "rights", folders: ["lib/rights"], knows: ["util", "root", "pure"] },
   { name: "origins, references", group: "core", folders: ["lib/origins", "lib/references"] },
   { name: "failures, rollout", group: "core", folders: ["lib/failures", "lib/rollout"] },
   { name: "issues", group: "core", folders: ["lib/issues"] },
@@ -28,7 +29,14 @@ export const LAYERS: readonly Layer[] = [
     apart: true,
     knows: ["util", "root", "ports"],
   },
-  { name: "connect", folders: ["lib/connect"], knows: ["util", "root", "ports", "adapters"] },
+  { name: "hub objects", folders: ["lib/hubs/objects"], knows: ["util", "root", "ports", "adapters"] },
+  { name: "connect", folders: ["lib/connect"], knows: ["util", "root", "ports", "adapters", "hub objects"] },
+  {
+    name: "hubs",
+    folders: ["lib/hubs"],
+    knows: ["util", "root", "ports", "core", "adapters", "hub objects", "connect"],
+  },
+  { name: "doctor", folders: ["lib/doctor"] },
   { name: "engine", folders: ["lib/embedded"], knows: ["util", "root", "ports", "pure", "core"] },
   { name: "entries", folders: ["functions", "cli"] },
 ];

@@ -43,6 +43,8 @@ export const DISPOSITIONS = {
   ADMISSION_DENIED: "recheck",
   KUBE_ANSWER_TOO_LARGE: "recheck",
   CLUSTER_TOO_LARGE: "recheck",
+  CLUSTER_REPLACED: "recheck",
+  CLUSTER_DUPLICATE: "recheck",
   QUOTA_EXCEEDED: "recheck",
   SECRET_NOT_OURS: "recheck",
   SECRET_MISSING: "recheck",

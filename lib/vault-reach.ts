@@ -6,6 +6,8 @@ export interface VaultReach {
   readonly named: readonly string[];
   /** Only the named ones. Otherwise also public and private hosts, checked by their resolved IP addresses. */
   readonly onlyNamed: boolean;
+  /** The proxies in fleet.yaml, by the named addresses that are reached through them. May hold passwords. */
+  readonly proxies?: ReadonlyMap<string, string>;
   /** AWS's token service in fleet.yaml: allowed anywhere. */
   readonly stsEndpoint?: string;
 }

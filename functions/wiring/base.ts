@@ -6,7 +6,7 @@ import { type FunctionMetrics, functionMetrics } from "../../lib/aws/function-me
 import { functionTraces, type Traces } from "../../lib/aws/function-traces.ts";
 import { sqsWorkQueue } from "../../lib/aws/work-queue.ts";
 import { type Clock, systemClock } from "../../lib/clock.ts";
-import type { FleetSource } from "../../lib/fleet/fleet-source.ts";
+import { type HubbedSource, hubbedSource } from "../../lib/hubs/hubbed-source.ts";
 import type { WorkQueue } from "../../lib/ports/queue.ts";
 import type { Log } from "../../lib/ports/telemetry.ts";
 import { damageReport } from "../../lib/store/damage.ts";
@@ -28,7 +28,8 @@ export interface Base {
   readonly leases: DynamoStore;
   readonly sqs: SQSClient;
   readonly queue: WorkQueue;
-  readonly fleet: FleetSource;
+  /** fleet.yaml with the clusters of its hubs. */
+  readonly fleet: HubbedSource;
 }
 
 export function baseOf(env: Readonly<Record<string, string | undefined>>): Base {
@@ -49,6 +50,11 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
   });
   const clock = systemClock;
   const sqs = new SQSClient({ requestHandler: REQUESTS });
+  const leases = dynamoLeaseStore({
+    client: dynamoClient(),
+    table: config.table,
+    onDamage: damageReport({ log, metrics }),
+  });
   const urls = { renew: config.renew.url, now: config.now.url, refresh: config.refresh.url };
   return {
     config,
@@ -57,14 +63,10 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
     metrics,
     traces,
     clock,
-    leases: dynamoLeaseStore({
-      client: dynamoClient(),
-      table: config.table,
-      onDamage: damageReport({ log, metrics }),
-    }),
+    leases,
     sqs,
     queue: sqsWorkQueue({ client: sqs, urls, clock }),
     // Outside AWS the bucket is not part of the host name.
-    fleet: fleetOf(config, { clock, log, metrics }, env.AWS_ENDPOINT_URL !== undefined),
+    fleet: hubbedSource(fleetOf(config, { clock, log, metrics }, env.AWS_ENDPOINT_URL !== undefined), leases, clock),
   };
 }

@@ -1,12 +1,15 @@
-import { accessTo, notInFleet } from "../../lib/connect/ways.ts";
-import type { Fleet, FleetCluster } from "../../lib/fleet/fleet.ts";
+import { isDeepStrictEqual } from "node:util";
+import { awsAccess } from "../../lib/aws/aws-access.ts";
+import { lazyVault } from "../../lib/connect/lazy-vault.ts";
+import type { FleetCluster } from "../../lib/fleet/fleet.ts";
 import { budgetsOfFleet, reachOfFleet, trustAnchors } from "../../lib/fleet/vaults.ts";
-import { clusterClients } from "../../lib/kubernetes/cluster-client.ts";
-import { type KubernetesApis, kubernetesApis } from "../../lib/kubernetes/kubernetes-apis.ts";
+import { fleetConnections } from "../../lib/hubs/connections.ts";
+import type { KubernetesApis } from "../../lib/kubernetes/kubernetes-apis.ts";
 import type { TrustAnchors } from "../../lib/ports/fleet-vault.ts";
 import type { BudgetOf } from "../../lib/vault-budget.ts";
 import { NOTHING_NAMED, type ReachOf } from "../../lib/vault-reach.ts";
 import type { Base } from "./base.ts";
+import { tokenCacheOf } from "./token-cache.ts";
 
 /** The clusters of the last fleet read, with their connections. */
 export interface Clusters extends KubernetesApis {
@@ -18,32 +21,36 @@ export interface Clusters extends KubernetesApis {
   /** This process's share of what each Vault may get. */
   readonly budgetOf: BudgetOf;
   readonly anchors: TrustAnchors;
+  /** Ends the connections to a cluster, or to a place of a hub. */
+  forget(place: string): void;
 }
 
-export function clustersOf({ config, clock, log, fleet }: Base): Clusters {
-  let byName: ReadonlyMap<string, FleetCluster> = new Map();
-  let vaults: Fleet["vaults"] = [];
+export function clustersOf(base: Base): Clusters {
+  const { config, clock, log, metrics, fleet } = base;
   let reachOf: ReachOf = () => NOTHING_NAMED;
   let budgetOf: BudgetOf = () => undefined;
-  const clients = clusterClients({
-    clock,
-    log,
-    resolve: (name) => {
-      const cluster = byName.get(name);
-      if (cluster === undefined) throw notInFleet(name);
-      return accessTo(cluster, { files: fleet.files, clock });
-    },
-  });
+  const vaults = () => fleet.known()?.current().vaults ?? [];
+  const access = lazyVault(() => ({
+    ...{ clock, log, metrics, files: fleet.files, vaults },
+    reachOf: (cluster) => reachOf(cluster),
+    cache: tokenCacheOf(base),
+  }));
+  const connect = { files: fleet.files, clock, aws: awsAccess(clock), vault: access.open, mayExec: false };
+  const { clients, apis } = fleetConnections({ fleet: fleet.live, connect, log });
   return {
-    ...kubernetesApis({ clients, clock, log }),
-    fleet: (name) => byName.get(name),
+    ...apis,
+    forget: clients.forget,
+    fleet: (name) => fleet.known()?.find(name),
     reachOf: (cluster) => reachOf(cluster),
     budgetOf: (address) => budgetOf(address),
-    anchors: trustAnchors(() => vaults, fleet.files),
+    anchors: trustAnchors(vaults, fleet.files),
     async refresh() {
+      const before = fleet.known()?.current();
       const found = await fleet.current();
-      byName = new Map(found.clusters.map((cluster) => [cluster.name, cluster]));
-      vaults = found.vaults;
+      if (found === before) return;
+      for (const { name, connect } of before?.clusters ?? []) {
+        if (!isDeepStrictEqual(fleet.live().find(name)?.connect, connect)) clients.forget(name);
+      }
       reachOf = reachOfFleet(() => found);
       budgetOf = budgetsOfFleet(() => found, config.reconcileConcurrency);
     },

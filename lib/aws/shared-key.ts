@@ -16,9 +16,13 @@ export interface SharedKeyOptions {
 
 /** 32 bytes that all functions of this stack share: the first function that needs them creates them. */
 export async function sharedKey(options: SharedKeyOptions): Promise<Buffer> {
-  const bytes = Buffer.from(await readOrMake(options), "base64");
+  return bytesOf(options, await readOrMake(options));
+}
+
+function bytesOf({ parameter }: Pick<SharedKeyOptions, "parameter">, text: string): Buffer {
+  const bytes = Buffer.from(text, "base64");
   if (bytes.length === BYTES) return bytes;
-  throw new SyncError("STORE_INVALID", `parameter ${options.parameter} must hold ${BYTES} bytes in base64`);
+  throw new SyncError("STORE_INVALID", `parameter ${parameter} must hold ${BYTES} bytes in base64`);
 }
 
 /** The same for keys that seal: a former key may follow on a line of its own. */
@@ -31,11 +35,22 @@ export async function sharedSealingKeys(options: SharedKeyOptions): Promise<read
   );
 }
 
+/** The key as it is; undefined when no function has needed it yet. Creates nothing. */
+export async function existingKey(
+  options: Pick<SharedKeyOptions, "client" | "parameter">,
+): Promise<Buffer | undefined> {
+  const text = await read(options);
+  return text === undefined ? undefined : bytesOf(options, text);
+}
+
 async function readOrMake(options: SharedKeyOptions): Promise<string> {
   return (await read(options)) ?? (await make(options)) ?? (await read(options)) ?? "";
 }
 
-async function read({ client, parameter }: SharedKeyOptions): Promise<string | undefined> {
+async function read({
+  client,
+  parameter,
+}: Pick<SharedKeyOptions, "client" | "parameter">): Promise<string | undefined> {
   const command = new GetParameterCommand({ Name: parameter, WithDecryption: true });
   try {
     const { Parameter } = await client.send(command, { abortSignal: AbortSignal.timeout(TIMEOUT_MS) });

@@ -31,7 +31,7 @@ async function token(files: FleetFiles, path: string | undefined): Promise<Recor
 }
 
 /** `field` with the file's path, or `field`-data with its content. */
-async function file(
+export async function file(
   files: FleetFiles,
   path: string | undefined,
   field: string,

@@ -1,6 +1,7 @@
 import { SECOND_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
 import { parseDuration } from "../duration.ts";
+import { SyncError } from "../errors.ts";
 import type { ObjectRef } from "../names.ts";
 import type { CredentialRef } from "../ports/credentials.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
@@ -25,6 +26,10 @@ export function trimSlashes(text: string): string {
   return text.replace(/^\//, "").replace(/\/$/, "");
 }
 
+function timeoutOf(text: string | undefined): number {
+  return Math.min(parseDuration(text) || DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS);
+}
+
 function targetOf(
   connection: Found<"VaultConnection">,
   caRef: CaRef | undefined,
@@ -36,12 +41,38 @@ function targetOf(
   return {
     address,
     cluster: cluster.name,
-    connection: connection.subject.replace("VaultConnection ", ""),
+    connection: nameOf(connection),
     headers: spec.headers ?? {},
     ...(spec.tlsServerName ? { tlsServerName: spec.tlsServerName } : {}),
     ...(caRef ? { caRef } : known?.caFile === undefined ? {} : { caOf: known.name }),
     skipTlsVerify: spec.skipTLSVerify,
-    timeoutMs: Math.min(parseDuration(spec.timeout) || DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS),
+    timeoutMs: timeoutOf(spec.timeout),
+  };
+}
+
+function nameOf({ subject }: Found<"VaultConnection">): string {
+  return subject.replace("VaultConnection ", "");
+}
+
+/**
+ * The Vault that fleet.yaml names for the cluster. Where it is and what proves that it is Vault are fleet.yaml's alone;
+ * a VaultConnection, if there is one, adds headers and a time-out.
+ */
+function namedTarget(connection: Found<"VaultConnection"> | undefined, cluster: ClusterSettings): VaultTarget {
+  const named = cluster.vaults?.find(({ name }) => name === cluster.vault?.name);
+  const [address] = named?.addresses ?? [];
+  if (named === undefined || address === undefined) {
+    const message = `vault.name of cluster ${cluster.name} is not the name of one of vaults in fleet.yaml: correct it`;
+    throw new SyncError("REFERENCE_INVALID", message);
+  }
+  return {
+    address,
+    cluster: cluster.name,
+    ...(connection === undefined ? {} : { connection: nameOf(connection) }),
+    headers: connection?.spec.headers ?? {},
+    ...(named.caFile === undefined ? {} : { caOf: named.name }),
+    skipTlsVerify: false,
+    timeoutMs: timeoutOf(connection?.spec.timeout),
   };
 }
 
@@ -84,15 +115,24 @@ function mountOf({ spec, subject }: FoundAuth, { kind }: Method, cluster: Cluste
 function resolveConnection(lookup: LookUp, auth: FoundAuth, cluster: ClusterSettings) {
   const { vaultConnectionRef } = auth.spec;
   const place = referTo(vaultConnectionRef, auth.at.namespace, cluster.operatorNamespace);
+  if (cluster.vault?.name !== undefined) return namedConnection(lookup, place, !vaultConnectionRef, cluster);
   const why = because(`spec.vaultConnectionRef of ${auth.subject}`, vaultConnectionRef);
   const resolved = resolveConnectionAt(lookup, place, why, cluster);
   if (!vaultConnectionRef) mustBeOperators(resolved.connection);
   return resolved;
 }
 
+/** A default in a namespace that may not be the operator's adds nothing. */
+function namedConnection(lookup: LookUp, place: ObjectRef, isDefault: boolean, cluster: ClusterSettings) {
+  const found = lookup.findIfAny("VaultConnection", place);
+  const connection = isDefault && found?.object.isStranger === true ? undefined : found;
+  return { connection, target: namedTarget(connection, cluster) };
+}
+
 /** The VaultConnection at this place, with the fleet's overrides. */
 export function resolveConnectionAt(lookup: LookUp, place: ObjectRef, why: string, cluster: ClusterSettings) {
   const connection = lookup.find("VaultConnection", place, why);
+  if (cluster.vault?.name !== undefined) return { connection, target: namedTarget(connection, cluster) };
   const caRef = caRefOf(lookup, connection, place, cluster.name);
   const unsupported = unsupportedInConnection(connection.subject, connection.spec);
   if (unsupported) throw unsupported;
@@ -148,5 +188,6 @@ export function identityBy(
     headers: auth.spec.headers ?? {},
     method,
   };
-  return { id: idOf(cluster.name, [versionOf(auth.object), versionOf(connection.object)], identity), ...identity };
+  const versions = [auth.object, ...(connection === undefined ? [] : [connection.object])].map(versionOf);
+  return { id: idOf(cluster.name, versions, identity), ...identity };
 }

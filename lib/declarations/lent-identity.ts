@@ -25,7 +25,8 @@ function lentTo(cluster: ClusterSettings, { method, mount, target }: Login): [Fl
   if (vault === undefined) return undefined;
   const lent = cluster.vault?.identities ?? [];
   const found = vault.identities.find(
-    (identity) =>
+    (identity): identity is LentIdentity =>
+      identity.method === "aws" &&
       lent.includes(`${vault.name}/${identity.name}`) &&
       identity.role === method.role &&
       (identity.mount ?? mount) === mount,

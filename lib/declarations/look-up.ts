@@ -21,6 +21,8 @@ export interface LookUp {
   readonly refs: ReadonlySet<ReferenceKey>;
   /** Throws REFERENCE_MISSING or REFERENCE_INVALID. `because` is the reason to look: `spec.vaultAuthRef is empty`. */
   find<K extends DeclaredKind>(kind: K, ref: ObjectRef, because: string): Found<K>;
+  /** Undefined when it is missing. Throws REFERENCE_INVALID. */
+  findIfAny<K extends DeclaredKind>(kind: K, ref: ObjectRef): Found<K> | undefined;
   /** Finds the first that exists. Notes all before it as well, since each would take precedence. */
   findFirst<K extends DeclaredKind>(
     kind: K,
@@ -52,6 +54,10 @@ export function lookUp(settings: LookUpCluster, reference: (key: ReferenceKey) =
     refs,
     findFirst,
     find: (kind, ref, because) => findFirst(kind, [ref], because).found,
+    findIfAny(kind, ref) {
+      const object = remembered(kind, ref);
+      return object && understood(kind, ref, object);
+    },
     note(kind, ref) {
       const object = remembered(kind, ref);
       return object && versionOf(object);

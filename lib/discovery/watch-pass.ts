@@ -1,4 +1,4 @@
-import { circuitOfCluster } from "../circuits.ts";
+import { circuitOfCluster, vaultOfCircuit } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { CircuitOpener } from "../outage/circuit.ts";
@@ -119,7 +119,9 @@ async function saveFailed(
   const failure = errorOf(error, row.state, now);
   const outOfSight = row.state.outOfSight ?? now;
   await deps.leases.saveCluster(row, { ...state, attempts, error: failure, outOfSight }, { dueAt: againAt });
-  if (OUTAGE_CODES.has(error.code) || error.code === "OTHER_CONTROLLER") {
+  // A Vault that gives no token for the cluster proves nothing about the cluster.
+  const isOfVault = error.circuit !== undefined && vaultOfCircuit(error.circuit) !== undefined;
+  if (!isOfVault && (OUTAGE_CODES.has(error.code) || error.code === "OTHER_CONTROLLER")) {
     await circuits.open(new SyncError(error.code, error.message, { circuit: circuitOfCluster(row.name) }));
   }
   deps.log.warn("watch-pass-failed", { cluster: row.name, stage, code: error.code, message: error.message });

@@ -9,15 +9,27 @@ import type { Followers } from "./followers.ts";
 export interface ChangingFleet {
   clusters(): readonly ClusterSettings[];
   /** Applies a new fleet. Call it again after an error: it completes the rest. */
-  change(clusters: readonly ClusterSettings[], isRenewed: boolean): Promise<void>;
+  change(clusters: readonly ClusterSettings[], how: FleetChangeOptions): Promise<void>;
   /** From now on these followers watch the clusters, in their current state. */
   followedBy(followers: Followers): Promise<void>;
 }
 
+export interface FleetChangeOptions {
+  /** Runs every sync again. */
+  readonly renewAll?: boolean;
+  /** The clusters of a hub are not known yet: nobody is released, because every other cluster may be one of them. */
+  readonly isIncomplete?: boolean;
+}
+
 type Deps = Pick<DiscoveryDeps, "leases" | "queue" | "clock" | "log">;
 
-export function changingFleet(first: readonly ClusterSettings[], deps: Deps): ChangingFleet {
+export function changingFleet(
+  first: readonly ClusterSettings[],
+  deps: Deps,
+  { isIncomplete: isFirstIncomplete = false }: FleetChangeOptions = {},
+): ChangingFleet {
   let clusters = first;
+  let isIncomplete = isFirstIncomplete;
   let following: Followers | undefined;
   /** Clusters with new settings, until every sync is notified. */
   const toRenew = new Set<string>();
@@ -26,7 +38,7 @@ export function changingFleet(first: readonly ClusterSettings[], deps: Deps): Ch
     const isChange = Object.values(change).some((names) => names.length > 0);
     if (isChange) deps.log.info("fleet-changed", { ...change });
     const names = new Set(clusters.map(({ name }) => name));
-    await releaseDeparted(deps, clusters);
+    if (!isIncomplete) await releaseDeparted(deps, clusters);
     for (const name of [...toRenew]) {
       if (names.has(name)) await renewAll(deps, name);
       toRenew.delete(name);
@@ -34,7 +46,9 @@ export function changingFleet(first: readonly ClusterSettings[], deps: Deps): Ch
   };
   return {
     clusters: () => clusters,
-    async change(now, isRenewed) {
+    async change(now, how) {
+      const { renewAll: isRenewed = false } = how;
+      isIncomplete = how.isIncomplete ?? false;
       const before = new Map(clusters.map((settings) => [settings.name, settings]));
       for (const settings of now) {
         const known = before.get(settings.name);

@@ -18,7 +18,7 @@ import { duePages } from "../schedule/due-pages.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { tick } from "../schedule/tick.ts";
 import type { BudgetLimits } from "./budgets.ts";
-import { changingFleet } from "./changing-fleet.ts";
+import { changingFleet, type FleetChangeOptions } from "./changing-fleet.ts";
 import { followers } from "./followers.ts";
 import { messageRouter } from "./message-router.ts";
 import { type InProcessQueue, inProcessQueue } from "./queue.ts";
@@ -30,6 +30,8 @@ export interface EngineOptions {
   readonly clusters: readonly ClusterSettings[];
   /** Clusters in which a person accepts that many declarations are gone at once. */
   readonly acceptMissing: ReadonlySet<string>;
+  /** The clusters of a hub are not known yet: nobody is released. */
+  readonly isIncomplete?: boolean;
   readonly watchSeconds?: number;
   readonly tickMs?: number;
 }
@@ -43,7 +45,7 @@ export interface Engine {
    * Applies a fleet at runtime: releases clusters that left, watches new ones, and runs all syncs of clusters with new
    * settings. Call it again after an error. `renewAll`: a setting of all clusters changed.
    */
-  change(clusters: readonly ClusterSettings[], how?: { readonly renewAll: boolean }): Promise<void>;
+  change(clusters: readonly ClusterSettings[], how?: FleetChangeOptions): Promise<void>;
   /** Every cluster had a watch pass, or could not have one. */
   isReady(): boolean;
   /** Names of all clusters, and of those that can't be watched now. */
@@ -88,7 +90,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
   const deps: ReconcileDeps = { ...options.deps, queue: messageRouter(queue, sweeps) };
   const reconcile = reconciler({ ...deps, kinds: KINDS });
   const runPass = watchPassOf(options, deps, reconcile, ready);
-  const fleet = changingFleet(options.clusters, deps);
+  const fleet = changingFleet(options.clusters, deps, options);
 
   const stopWork = async (): Promise<void> => {
     const limit = setTimeout(() => working.abort(), GRACE_MS).unref();
@@ -97,14 +99,14 @@ export function embeddedEngine(options: EngineOptions): Engine {
   };
   return {
     isReady: () => fleet.clusters().every(({ name }) => ready.has(name)),
-    change: (clusters, how) => fleet.change(clusters, how?.renewAll ?? false),
+    change: (clusters, how = {}) => fleet.change(clusters, how),
     async sight() {
       const [rows, open] = await Promise.all([deps.leases.clusters(), deps.leases.circuits()]);
       const clusters = fleet.clusters().map(({ name }) => name);
       return { clusters, outOfSight: clustersOutOfSight(clusters, rows, open) };
     },
     async run(stop) {
-      await prepare(options.clusters, deps);
+      await prepare(options, deps);
       const tickMs = options.tickMs ?? TICK_MS;
       const ticking = every(tickMs, deps, stop, async () => void (await tick(tickDeps(deps, queue), stop)));
       const probing = probe(tickMs, deps, reconcile, stop);
@@ -117,7 +119,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
       await stopWork();
     },
     async once(stop) {
-      await prepare(options.clusters, deps);
+      await prepare(options, deps);
       const passes = await Promise.all(options.clusters.map((settings) => runPass(settings, 0, true, stop)));
       await reconcile.circuits.probeDue(stop);
       await drain(deps, queue, stop);
@@ -142,8 +144,8 @@ async function handle(
   }
 }
 
-async function prepare(clusters: readonly ClusterSettings[], deps: ReconcileDeps): Promise<void> {
-  await releaseDeparted(deps, clusters);
+async function prepare({ clusters, isIncomplete = false }: EngineOptions, deps: ReconcileDeps): Promise<void> {
+  if (!isIncomplete) await releaseDeparted(deps, clusters);
   for (const lane of ["renew", "refresh"] as const) {
     const dispatchedUntil = await deps.leases.dispatchedUntil(lane);
     if (dispatchedUntil !== undefined)

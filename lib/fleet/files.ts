@@ -21,18 +21,24 @@ export interface Bucket {
   readonly read: ReadObject;
 }
 
+/** The key of a file that the fleet at `fleetKey` names. Undefined for a path that leaves the bucket. */
+export function objectKey(fleetKey: string, path: string): string | undefined {
+  const key = posix.normalize(posix.join(posix.dirname(fleetKey), path));
+  return key.startsWith("..") ? undefined : key;
+}
+
 /** Objects beside fleet.yaml in its bucket. An absolute path is a file in the function's package. */
 export function bucketFiles({ bucket, key: fleetKey, read }: Bucket): FleetFiles {
   return {
     local: (path) => (posix.isAbsolute(path) ? path : undefined),
     async text(path) {
       if (posix.isAbsolute(path)) return textOf(path);
-      const key = posix.normalize(posix.join(posix.dirname(fleetKey), path));
-      const found = key.startsWith("..") ? undefined : await read(key);
+      const key = objectKey(fleetKey, path);
+      const found = key === undefined ? undefined : await read(key);
       if (found !== undefined && found !== "unchanged") return found.text;
       throw new SyncError(
         "REFERENCE_INVALID",
-        `there is no object s3://${bucket}/${key}: upload the file that ${fleetKey} names`,
+        `there is no object s3://${bucket}/${key ?? path}: upload the file that ${fleetKey} names`,
       );
     },
   };

@@ -4,6 +4,7 @@ import { InputError } from "../errors.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import { type Complaint, complaintsOf, pathText, valueAt } from "../util/complaints.ts";
 import { type Connect, connectComplaints } from "./connect-schema.ts";
+import { type Hub, hubComplaints } from "./hub-schema.ts";
 import { suggestion } from "./known-fields.ts";
 import { type NamedVault, namedVaults } from "./named-vaults.ts";
 import { lineAt } from "./positions.ts";
@@ -19,6 +20,8 @@ export interface Fleet {
   readonly clusters: readonly FleetCluster[];
   /** The Vaults that have a name. */
   readonly vaults: readonly NamedVault[];
+  /** Clusters whose objects are clusters of the fleet. */
+  readonly hubs: readonly Hub[];
 }
 
 /** A fleet of 500 clusters takes 250 KB. */
@@ -53,7 +56,27 @@ function crossComplaints(input: unknown): readonly Complaint[] {
   const connects = clusters.flatMap((cluster, at) =>
     connectComplaints(valueAt(cluster, ["connect"]), ["clusters", at, "connect"]),
   );
-  return [...connects, ...repeatedNames(clusters, ["clusters"], "cluster"), ...vaultComplaints(input)];
+  return [
+    ...connects,
+    ...repeatedNames(clusters, ["clusters"], "cluster"),
+    ...vaultComplaints(input),
+    ...hubsComplaints(input, clusters),
+  ];
+}
+
+function hubsComplaints(input: unknown, clusters: readonly unknown[]): readonly Complaint[] {
+  const hubs = items(valueAt(input, ["hubs"]));
+  const isMap = typeof input === "object" && input !== null && !Array.isArray(input);
+  if (isMap && clusters.length === 0 && hubs.length === 0) {
+    return [{ path: ["clusters"], message: "must name at least one cluster, unless there are hubs" }];
+  }
+  return [
+    ...repeatedNames(hubs, ["hubs"], "hub"),
+    ...hubs.flatMap((hub, at) => [
+      ...connectComplaints(valueAt(hub, ["connect"]), ["hubs", at, "connect"]),
+      ...hubComplaints(hub, ["hubs", at]),
+    ]),
+  ];
 }
 
 function refuse(fileName: string, complaints: readonly Placed[]): never {
@@ -83,7 +106,13 @@ function parsed(text: string, fileName: string, lines: LineCounter): Document.Pa
 function fleetOf(parsed: z.infer<typeof fleetSchema>): Fleet {
   const vaults = namedVaults(parsed.vaults);
   const clusters = parsed.clusters as readonly FleetCluster[];
-  return { vaults, clusters: vaults.length === 0 ? clusters : clusters.map((cluster) => ({ ...cluster, vaults })) };
+  const hubs = parsed.hubs as readonly Hub[];
+  if (vaults.length === 0) return { vaults, clusters, hubs };
+  return {
+    vaults,
+    clusters: clusters.map((cluster) => ({ ...cluster, vaults })),
+    hubs: hubs.map((hub) => ({ ...hub, defaults: { ...hub.defaults, vaults } })),
+  };
 }
 
 /** The fleet with defaults. Throws an InputError with all complaints: `fleet.yaml:12: clusters[0].name: …`. */

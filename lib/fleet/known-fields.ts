@@ -1,18 +1,30 @@
 import { nearest } from "../util/nearest.ts";
 import { fleetJsonSchema } from "./schema.ts";
 
-type Schema = { readonly properties?: Readonly<Record<string, Schema>>; readonly items?: Schema };
+interface Schema {
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+  /** The variants of an identity. */
+  readonly oneOf?: readonly Schema[];
+}
 
 let schema: Schema | undefined;
 
+/** The schema itself, or each of its variants. */
+function variantsOf(one: Schema): readonly Schema[] {
+  return [one, ...(one.oneOf ?? [])];
+}
+
 function fieldsAt(path: readonly PropertyKey[]): readonly string[] {
   schema ??= fleetJsonSchema() as Schema;
-  let here: Schema | undefined = schema;
+  let here: readonly Schema[] = variantsOf(schema);
   for (const part of path) {
-    if (typeof part === "number") here = here?.items;
-    else here = Object.hasOwn(here?.properties ?? {}, part) ? here?.properties?.[String(part)] : undefined;
+    const next = here.map(({ items, properties = {} }) =>
+      typeof part === "number" ? items : Object.hasOwn(properties, part) ? properties[String(part)] : undefined,
+    );
+    here = next.flatMap((found) => (found === undefined ? [] : variantsOf(found)));
   }
-  return Object.keys(here?.properties ?? {});
+  return [...new Set(here.flatMap(({ properties = {} }) => Object.keys(properties)))];
 }
 
 /** Longer fields are not typing errors, so they are not compared. */

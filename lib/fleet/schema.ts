@@ -2,6 +2,7 @@ import { z } from "zod";
 import { labelProblem } from "../names.ts";
 import { dnsLabel, problemCheck } from "./checks.ts";
 import { connect } from "./connect-schema.ts";
+import { hubs } from "./hub-schema.ts";
 import { clusterVault, vaultAddresses, vaults } from "./vault-schema.ts";
 
 /** The schema of fleet.yaml, for the parser and, as JSON Schema, for editors. */
@@ -46,10 +47,9 @@ const globalTransformationOptions = z
 
 const UID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-const cluster = z.strictObject({
-  name: z.string().check(dnsLabel).describe("Name of the cluster: part of the key of every sync."),
+/** What a cluster has beside its name and the way to reach it. */
+const settings = {
   labels: labels.describe("Labels of the cluster."),
-  connect,
   observe: z
     .enum(["watch", "apply"])
     .default("watch")
@@ -84,17 +84,28 @@ const cluster = z.strictObject({
     .describe(
       "Namespaces in which keyferry works although Vault Secrets Operator runs in the cluster; * stands for any characters. Not set: keyferry suspends its work.",
     ),
+};
+
+const { labels: clusterLabels, ...rest } = settings;
+/** A uid is that of one namespace in one cluster. */
+const { operatorNamespaceUid: _ofOne, ...ofAll } = settings;
+const cluster = z.strictObject({
+  name: z.string().check(dnsLabel).describe("Name of the cluster: part of the key of every sync."),
+  labels: clusterLabels,
+  connect,
+  ...rest,
 });
 
 export const fleetSchema = z.strictObject({
   apiVersion: z.literal("keyferry.dev/v1alpha1"),
   kind: z.literal("Fleet"),
   vaults,
-  clusters: z.array(cluster).min(1, "must name at least one cluster").describe("The clusters."),
+  clusters: z.array(cluster).default([]).describe("The clusters. May be empty if there are hubs."),
+  hubs: hubs(connect, z.strictObject(ofAll).prefault({})),
 });
 
 /** The JSON Schema of fleet.yaml, for editors. */
 export function fleetJsonSchema(): Record<string, unknown> {
   const generated = z.toJSONSchema(fleetSchema, { io: "input", target: "draft-07" });
-  return { ...generated, title: "keyferry fleet" };
+  return { ...generated, $id: "urn:keyferry:fleet:v1alpha1", title: "keyferry fleet" };
 }

@@ -45,27 +45,57 @@ function repeatedAddresses(vaults: readonly unknown[]): readonly Complaint[] {
   return repeated(all, "is already an address of a Vault above");
 }
 
-/** `vault/identity` for each defined identity. */
-function identitiesOf(vaults: readonly unknown[]): ReadonlySet<string> {
-  const names = vaults.flatMap((vault) =>
+/** The method of each defined identity, by `vault/identity`. */
+function identitiesOf(vaults: readonly unknown[]): ReadonlyMap<string, unknown> {
+  const methods = vaults.flatMap((vault) =>
     items(valueAt(vault, ["identities"])).map(
-      (identity) => `${valueAt(vault, ["name"])}/${valueAt(identity, ["name"])}`,
+      (identity) =>
+        [`${valueAt(vault, ["name"])}/${valueAt(identity, ["name"])}`, valueAt(identity, ["method"])] as const,
     ),
   );
-  return new Set(names);
+  return new Map(methods);
+}
+
+function lentComplaints(cluster: unknown, at: Path, vaults: readonly unknown[]): readonly Complaint[] {
+  const defined = identitiesOf(vaults);
+  return items(valueAt(cluster, ["vault", "identities"])).flatMap((name, index): readonly Complaint[] => {
+    const path = [...at, "vault", "identities", index];
+    if (typeof name !== "string") return [];
+    if (!defined.has(name))
+      return [{ path, message: "is not an identity in vaults: must be vault/identity, by their names" }];
+    // An unknown method is a complaint of the identity itself.
+    const isOfFile = ["jwt", "kubernetes", "appRole"].includes(String(defined.get(name)));
+    return isOfFile ? [{ path, message: "can't be lent: only an identity of method aws can" }] : [];
+  });
+}
+
+/** The Vault and the identity that a way to connect names, if it names any. */
+function wayComplaints(cluster: unknown, at: Path, vaults: readonly unknown[]): readonly Complaint[] {
+  return ["vaultKubernetes", "vaultKubeconfig"].flatMap((way): readonly Complaint[] => {
+    const path = [...at, "connect", way];
+    const [name, identity] = ["vault", "identity"].map((field) => valueAt(cluster, ["connect", way, field]));
+    if (typeof name !== "string") return [];
+    const vault = vaults.find((one) => valueAt(one, ["name"]) === name);
+    if (vault === undefined) return [{ path: [...path, "vault"], message: "is not the name of one of vaults" }];
+    const isKnown = items(valueAt(vault, ["identities"])).some((one) => valueAt(one, ["name"]) === identity);
+    if (typeof identity !== "string" || isKnown) return [];
+    return [{ path: [...path, "identity"], message: "is not the name of one of the identities of that Vault" }];
+  });
 }
 
 function clusterComplaints(cluster: unknown, at: Path, vaults: readonly unknown[]): readonly Complaint[] {
-  const defined = identitiesOf(vaults);
-  const unknown = items(valueAt(cluster, ["vault", "identities"])).flatMap((name, index): readonly Complaint[] => {
-    if (typeof name !== "string" || defined.has(name)) return [];
-    const message = "is not an identity in vaults: must be vault/identity, by their names";
-    return [{ path: [...at, "vault", "identities", index], message }];
-  });
+  const name = valueAt(cluster, ["vault", "name"]);
   const isNamed = valueAt(cluster, ["vaultAddresses"]) === "named";
   const hasNone = vaults.length === 0 && valueAt(cluster, ["vault", "address"]) === undefined;
   return [
-    ...unknown,
+    ...lentComplaints(cluster, at, vaults),
+    ...wayComplaints(cluster, at, vaults),
+    ...(typeof name === "string" && !vaults.some((vault) => valueAt(vault, ["name"]) === name)
+      ? [{ path: [...at, "vault", "name"], message: "is not the name of one of vaults" }]
+      : []),
+    ...(name !== undefined && valueAt(cluster, ["vault", "address"]) !== undefined
+      ? [{ path: [...at, "vault"], message: "must have one of name and address" }]
+      : []),
     ...(isNamed && hasNone
       ? [
           {
@@ -87,5 +117,8 @@ export function vaultComplaints(input: unknown): readonly Complaint[] {
     ),
     ...repeatedAddresses(vaults),
     ...clusters.flatMap((cluster, at) => clusterComplaints(cluster, ["clusters", at], vaults)),
+    ...items(valueAt(input, ["hubs"])).flatMap((hub, at) =>
+      clusterComplaints(valueAt(hub, ["defaults"]), ["hubs", at, "defaults"], vaults),
+    ),
   ];
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { DURATION_HINT, DURATION_PATTERN, parseDuration } from "../duration.ts";
 import { isDnsLabel } from "../names.ts";
 import { checkVaultPath } from "../vault-path.ts";
-import { baseUrl, dnsLabel, path, problemCheck } from "./checks.ts";
+import { baseUrl, dnsLabel, path, problemCheck, proxyUrl } from "./checks.ts";
 
 /** The Vault parts of fleet.yaml. */
 
@@ -24,18 +24,53 @@ function laterDuration(preset: string, description: string) {
     .describe(`${description} Not yet used: it counts for dynamic secrets, which come with a later version.`);
 }
 
-const identity = z
+const identityName = z.string().check(dnsLabel).describe("Name of the identity.");
+const role = z.string().min(1).describe("Role in Vault to log in as.");
+
+function mount(preset: string) {
+  return vaultPath.exactOptional().describe(`Mount of the login. Not set: ${preset}.`);
+}
+
+const awsIdentity = z
   .strictObject({
-    name: z.string().check(dnsLabel).describe("Name of the identity. Clusters refer to it as vault/identity."),
-    method: z.enum(["aws"]).describe("Login method: aws is the AWS identity of keyferry's own process."),
-    role: z.string().min(1).describe("Role in Vault to log in as."),
+    name: identityName,
+    method: z.literal("aws").describe("The AWS identity of keyferry's own process."),
+    role,
     headerValue: printable.describe(
       "The mount's iam_server_id_header_value. Mounts that require another value refuse the login.",
     ),
     region: region.exactOptional().describe("Region of the token service that Vault uses. Not set: the VaultAuth's."),
-    mount: vaultPath.exactOptional().describe("Mount of the login. Not set: that of the VaultAuth."),
+    mount: mount("that of the VaultAuth; aws for connections"),
   })
-  .describe("An identity of keyferry's own, lent to VaultAuths of the clusters that list it.");
+  .describe("For connections, and lent to VaultAuths of the clusters that list it as vault/identity.");
+
+function tokenIdentity<M extends "jwt" | "kubernetes">(method: M) {
+  return z
+    .strictObject({
+      name: identityName,
+      method: z.literal(method).describe("A token in a file, such as a projected service account token."),
+      role,
+      tokenFile: path("The token, read again at each login."),
+      mount: mount(method),
+    })
+    .describe("For connections to clusters.");
+}
+
+const appRoleIdentity = z
+  .strictObject({
+    name: identityName,
+    method: z.literal("appRole").describe("A role id, and a secret id in a file."),
+    roleId: z.string().min(1).describe("Role id."),
+    secretIdFile: path("The secret id, read again at each login."),
+    mount: mount("approle"),
+  })
+  .describe("For connections to clusters.");
+
+const identity = z
+  .discriminatedUnion("method", [awsIdentity, tokenIdentity("jwt"), tokenIdentity("kubernetes"), appRoleIdentity], {
+    error: ({ code }) => (code === "invalid_union" ? "must be one of aws, jwt, kubernetes, appRole" : undefined),
+  })
+  .describe("An identity of keyferry's own.");
 
 const vault = z
   .strictObject({
@@ -45,6 +80,11 @@ const vault = z
       .min(1, "must name at least one address")
       .describe("Addresses as VaultConnections write them. They are allowed anywhere, even on loopback."),
     caFile: path("CA certificates, as PEM, for VaultConnections that name none.").exactOptional(),
+    proxy: z
+      .string()
+      .check(proxyUrl)
+      .exactOptional()
+      .describe("HTTP proxy to these addresses, such as http://proxy.example.com:3128. It must allow CONNECT."),
     namespace: vaultPath.exactOptional().describe("Vault namespace if nothing else names one."),
     requestsPerSecond: z
       .number()
@@ -71,6 +111,12 @@ export const vaultAddresses = z
 
 export const clusterVault = z
   .strictObject({
+    name: z
+      .string()
+      .exactOptional()
+      .describe(
+        "One of vaults, by its name: the Vault of this cluster, at the first of its addresses. No VaultConnection is needed, and one that exists adds only its headers and its timeout.",
+      ),
     address: z
       .string()
       .check(baseUrl)

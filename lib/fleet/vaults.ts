@@ -6,10 +6,14 @@ import type { BudgetOf, VaultBudget } from "../vault-budget.ts";
 import { NOTHING_NAMED, type ReachOf, type VaultReach } from "../vault-reach.ts";
 import type { Fleet, FleetCluster } from "./fleet.ts";
 
-function reachOfCluster({ vault, vaultAddresses }: FleetCluster, all: readonly string[]): VaultReach {
+/** The addresses of all named Vaults, and the proxies to them. */
+type NamedReach = Pick<VaultReach, "named" | "proxies">;
+
+function reachOfCluster({ vault, vaultAddresses }: FleetCluster, all: NamedReach): VaultReach {
   const { address, stsEndpoint } = vault ?? {};
   return {
-    named: address === undefined ? all : [...all, normalAddress(address)],
+    ...all,
+    named: address === undefined ? all.named : [...all.named, normalAddress(address)],
     onlyNamed: vaultAddresses === "named",
     ...(stsEndpoint === undefined ? {} : { stsEndpoint: normalAddress(stsEndpoint) }),
   };
@@ -29,13 +33,19 @@ export function reachOfFleet(fleet: () => Fleet): ReachOf {
 }
 
 function reachIn({ clusters, vaults }: Fleet): ReachOf {
-  const all = vaults.flatMap(({ addresses }) => addresses);
+  const proxies = new Map(
+    vaults.flatMap(({ addresses, proxy }) =>
+      proxy === undefined ? [] : addresses.map((one) => [one, proxy] as const),
+    ),
+  );
+  const named = vaults.flatMap(({ addresses }) => addresses);
+  const all: NamedReach = proxies.size === 0 ? { named } : { named, proxies };
   const byName = new Map(clusters.map((cluster) => [cluster.name, reachOfCluster(cluster, all)]));
   // For probes, which belong to no cluster.
   const everywhere = clusters.flatMap(({ vault }) =>
     vault?.address === undefined ? [] : [normalAddress(vault.address)],
   );
-  const others = { ...NOTHING_NAMED, named: [...all, ...everywhere] };
+  const others = { ...NOTHING_NAMED, ...all, named: [...named, ...everywhere] };
   return (cluster) => byName.get(cluster ?? "") ?? others;
 }
 

@@ -3,8 +3,8 @@ import { SyncError } from "../errors.ts";
 import type { ClusterApi, ListOptions, ListPage } from "../ports/clusters.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
-import { installations, NAMESPACE } from "./installation.ts";
-import { type KubeCall, metadataAs, objectOf } from "./kube-call.ts";
+import { installations } from "./installation.ts";
+import { identityCall, type KubeCall, metadataAs, objectOf } from "./kube-call.ts";
 import { isExpired, isUnknownKind } from "./kube-failure.ts";
 import { namedResource } from "./resource-object.ts";
 import { metadataOf, resourceVersionIn, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
@@ -24,8 +24,7 @@ const WATCH_GRACE_MS = 10 * SECOND_MS;
 export function clusterApi({ clients }: { clients: ClusterClients }): ClusterApi {
   return {
     async identity(cluster, signal) {
-      const accept = metadataAs("PartialObjectMetadata");
-      const call: KubeCall = { cluster, verb: "get", kind: NAMESPACE, name: "kube-system", accept };
+      const call = identityCall(cluster);
       return metadataOf(accepted(call, await clients.send(call, signal)), "namespace kube-system").uid;
     },
 

@@ -7,21 +7,22 @@ import type { ClusterAccess } from "../ports/cluster-access.ts";
 import type { Log } from "../ports/telemetry.ts";
 import { retryAfterOf } from "../retry-after.ts";
 import { throttle } from "../throttle.ts";
-import { BodyTooLarge, boundedBody, sizeText } from "../util/bounded-body.ts";
+import { boundedBody } from "../util/bounded-body.ts";
 import { codeOf } from "../util/error-code.ts";
 import { jsonExcess } from "../util/json-bounds.ts";
 import { type WholeAnswer, wholeAnswer } from "../util/whole-answer.ts";
 import type { Connection } from "./connection.ts";
-import { LineTooLong, linesOf } from "./json-lines.ts";
-import { type KubeCall, MAX_OBJECT_BYTES, maxBytesOf, methodOf, objectOf, pathOf } from "./kube-call.ts";
-import { connectionFailure, refusalOf } from "./kube-errors.ts";
+import { linesOf } from "./json-lines.ts";
+import { identityCall, type KubeCall, MAX_OBJECT_BYTES, maxBytesOf, methodOf, objectOf, pathOf } from "./kube-call.ts";
+import { refusalOf } from "./kube-errors.ts";
 import { failureOf, type KubeAnswer } from "./kube-failure.ts";
 import { orAborted } from "./or-aborted.ts";
 import { LINE_COST, type Pace, pace } from "./pace.ts";
 import { type RequestCounts, requestCounts } from "./request-counts.ts";
-import { sessions } from "./sessions.ts";
-import { isShape, type Shape } from "./shapes.ts";
+import { type SessionOptions, sessions } from "./sessions.ts";
+import { isShape, metadataOf, type Shape } from "./shapes.ts";
 import { throttledCall } from "./throttled-call.ts";
+import { noAccess, tooLarge, type Wait, waiting } from "./wait.ts";
 
 /** Below the 10 s that callers allow a call, so that a silent cluster is KUBE_UNREACHABLE and not only late. */
 const TIMEOUT_MS = 8 * SECOND_MS;
@@ -41,9 +42,9 @@ const USER_AGENT = `keyferry/${manifest.version}`;
 export interface ClusterClientsOptions {
   /**
    * Where a cluster is and how to log in. Called for its first request, after a refused login, and when the access
-   * expires.
+   * expires. `isRefused`: the API server answered 401 to the credentials of the last answer.
    */
-  resolve(cluster: string): ClusterAccess | Promise<ClusterAccess>;
+  resolve(cluster: string, isRefused: boolean): ClusterAccess | Promise<ClusterAccess>;
   readonly clock: Clock;
   readonly log: Log;
   /** In ms, for a request with its answer; for a watch, until it begins. */
@@ -72,8 +73,8 @@ export function accepted<T>(call: KubeCall, answer: KubeAnswer<T>): T {
 
 export function clusterClients(options: ClusterClientsOptions): ClusterClients {
   const { clock, log, timeoutMs = TIMEOUT_MS } = options;
-  const connections = sessions({ ...options, timeoutMs });
   const { counts, counted } = requestCounts();
+  const connections = sessions({ ...options, timeoutMs, mustBe: identityCheck(counted, timeoutMs) });
   const paced = pace(clock, sleepFor);
   const pauses = throttle({ clock, patienceMs: timeoutMs * PATIENCE, maxWaiting: MAX_WAITING, maxKept: MAX_KEPT });
   const answerTo = async (call: KubeCall, { statusCode, headers, bytes }: WholeAnswer, wait: Wait) => {
@@ -82,7 +83,8 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
   };
 
   const once = async <A extends Answered>(call: KubeCall, ask: Ask<A>, wait: Wait): Promise<A> => {
-    const connection = await orAborted(connections.get(call.cluster), wait.signal);
+    const access = orAborted(connections.get(call.cluster), wait.signal);
+    const connection = await access.catch((error: unknown) => Promise.reject(noAccess(error, wait)));
     counted(call);
     const answer = await ask(call, connection, wait.signal);
     if (answer.statusCode !== 401) return answer;
@@ -153,6 +155,31 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
   };
 }
 
+/** Asks over this connection, before any other request uses it, so it waits for no pause. */
+function identityCheck(counted: (call: KubeCall) => void, timeoutMs: number): SessionOptions["mustBe"] {
+  return async (cluster, connection, identity) => {
+    const call = identityCall(cluster);
+    counted(call);
+    const wait = waiting(new AbortController().signal, timeoutMs);
+    try {
+      const { statusCode, headers, bytes } = await askForAll(call, connection, wait.signal);
+      const object = accepted(call, read(call, statusCode, bytes, retryAfterOf(headers)));
+      if (metadataOf(object, "namespace kube-system").uid !== identity) throw isAnother(cluster);
+    } catch (error) {
+      throw wait.failureOf(call, error);
+    } finally {
+      wait.end();
+    }
+  };
+}
+
+function isAnother(cluster: string): SyncError {
+  return new SyncError(
+    "CLUSTER_REPLACED",
+    `cluster ${cluster} leads to another API server than before (another uid of kube-system): keyferry does not use it. If it was rebuilt on purpose, run with --accept-missing ${cluster}`,
+  );
+}
+
 /** An answer whose body may be incomplete. */
 interface Answered {
   readonly statusCode: number;
@@ -209,11 +236,6 @@ function mustBeBounded(call: KubeCall, bytes: Uint8Array): void {
   if (excess !== undefined) throw tooLarge(call, `an answer ${excess}`);
 }
 
-/** `what` says which limit was exceeded, so that the user knows where to fix it. */
-function tooLarge(call: KubeCall, what: string): SyncError {
-  return new SyncError("KUBE_ANSWER_TOO_LARGE", `${objectOf(call)}: ${what}, keyferry's limit`);
-}
-
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -246,46 +268,4 @@ async function* parsedLines(
   } finally {
     wait.end();
   }
-}
-
-/** A wait that the caller's signal or our own time-out ends, and which of them did. */
-interface Wait {
-  readonly signal: AbortSignal;
-  /** Restarts the time-out, this far from now. */
-  extend(ms: number): void;
-  end(): void;
-  /** The error for a failed connection; any other error, a bug, is returned unchanged. */
-  failureOf(call: KubeCall, error: unknown): unknown;
-}
-
-class TimedOut extends Error {
-  readonly code = "ETIMEDOUT";
-}
-
-function waiting(caller: AbortSignal, timeoutMs: number): Wait {
-  const controller = new AbortController();
-  const abort = (): void => controller.abort();
-  let timer = setTimeout(abort, timeoutMs);
-  if (caller.aborted) abort();
-  caller.addEventListener("abort", abort, { once: true });
-  return {
-    signal: controller.signal,
-    extend(ms) {
-      clearTimeout(timer);
-      timer = setTimeout(abort, ms);
-    },
-    end() {
-      clearTimeout(timer);
-      caller.removeEventListener("abort", abort);
-    },
-    failureOf(call, error) {
-      if (caller.aborted)
-        return new SyncError("DEADLINE_EXCEEDED", `keyferry ran out of time to ${call.verb} ${objectOf(call)}`);
-      if (error instanceof LineTooLong) {
-        return tooLarge(call, `a line is longer than ${sizeText(error.limit)}`);
-      }
-      if (error instanceof BodyTooLarge) return tooLarge(call, `an answer is longer than ${sizeText(error.limit)}`);
-      return connectionFailure(call.cluster, controller.signal.aborted ? new TimedOut("no answer in time") : error);
-    },
-  };
 }

@@ -2,12 +2,11 @@ import { SyncError } from "../errors.ts";
 import type { ClusterApi, InstallationMark } from "../ports/clusters.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import { accepted, type ClusterClients } from "./cluster-client.ts";
-import { type KubeCall, metadataAs } from "./kube-call.ts";
+import { type KubeCall, metadataAs, NAMESPACE } from "./kube-call.ts";
 import { isAbsent } from "./kube-failure.ts";
 import { metadataOf, type Shape, textsAt } from "./shapes.ts";
 
 const CONFIG_MAP: KindRef = { group: "", version: "v1", resource: "configmaps", kind: "ConfigMap" };
-export const NAMESPACE: KindRef = { group: "", version: "v1", resource: "namespaces", kind: "Namespace" };
 const NAME = "keyferry-installation";
 
 /** Reads and writes the installation's id, and the namespace that holds it (lease-table 25). */

@@ -1,5 +1,7 @@
 import type { KindRef } from "../resource-kinds.ts";
 
+export const NAMESPACE: KindRef = { group: "", version: "v1", resource: "namespaces", kind: "Namespace" };
+
 /** One request to an API server, in Kubernetes' own words, for messages and metrics. */
 export interface KubeCall {
   readonly cluster: string;
@@ -75,4 +77,9 @@ export function permissionOf(call: KubeCall): string {
 /** Accepts metadata only, with no fallback, so that an answer never holds a Secret's data by accident. */
 export function metadataAs(kind: "PartialObjectMetadata" | "PartialObjectMetadataList"): string {
   return `application/json;as=${kind};g=meta.k8s.io;v=v1`;
+}
+
+/** Reads the namespace kube-system, whose uid tells clusters apart. */
+export function identityCall(cluster: string): KubeCall {
+  return { cluster, verb: "get", kind: NAMESPACE, name: "kube-system", accept: metadataAs("PartialObjectMetadata") };
 }

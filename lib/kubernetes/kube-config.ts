@@ -1,5 +1,5 @@
 import { dirname, isAbsolute, join } from "node:path";
-import type { KubeConfig } from "@kubernetes/client-node";
+import type { KubeConfig, User } from "@kubernetes/client-node";
 import { parse } from "yaml";
 import { SyncError } from "../errors.ts";
 import type { ClusterAccess } from "../ports/cluster-access.ts";
@@ -30,8 +30,17 @@ export async function loadKubeConfig(cluster: string, access: ClusterAccess): Pr
   if (!target) throw invalid(cluster, `lacks the cluster of context "${name}"`);
   if (!isServer(target.server, target.skipTLSVerify))
     throw invalid(cluster, "needs a server that starts with https://");
-  if (!config.getCurrentUser()) throw invalid(cluster, `lacks the user of context "${name}"`);
+  const user = config.getCurrentUser();
+  if (!user) throw invalid(cluster, `lacks the user of context "${name}"`);
+  if (access.mayExec === false && runsProgram(user)) {
+    throw invalid(cluster, "has an exec plugin, and functions on AWS run no programs: connect by eks, or by a token");
+  }
   return config;
+}
+
+/** A cluster's own `auth-provider` may name a command, too. */
+function runsProgram({ exec, authProvider }: User): boolean {
+  return exec !== undefined || (authProvider !== undefined && authProvider.name !== "tokenFile");
 }
 
 /** Plain HTTP only where TLS is explicitly disabled, because requests hold secrets. */

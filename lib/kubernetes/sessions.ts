@@ -18,6 +18,8 @@ interface Session {
   readonly rereadAt: EpochMs;
   /** When the kubeconfig itself is fetched again. */
   readonly endsAt: EpochMs;
+  /** uid of kube-system that the API server must have. */
+  readonly identity: string | undefined;
 }
 
 /** The connections to each cluster, one set for each version of its credentials. */
@@ -33,30 +35,46 @@ export interface Sessions {
 export interface SessionOptions {
   /**
    * Where a cluster is and how to log in. Called for its first request, after a refused login, and when the access
-   * expires.
+   * expires. `isRefused`: the API server answered 401 to the credentials of the last answer.
    */
-  resolve(cluster: string): ClusterAccess | Promise<ClusterAccess>;
+  resolve(cluster: string, isRefused: boolean): ClusterAccess | Promise<ClusterAccess>;
   readonly clock: Clock;
   readonly log: Log;
   readonly timeoutMs: number;
+  /** Throws unless the API server has this uid of kube-system. */
+  mustBe(cluster: string, connection: Connection, identity: string): Promise<void>;
 }
 
-export function sessions({ resolve, clock, log, timeoutMs }: SessionOptions): Sessions {
+export function sessions({ resolve, clock, log, timeoutMs, mustBe }: SessionOptions): Sessions {
   const known = new Map<string, Promise<Session>>();
+  const refusedNow = new Set<string>();
 
-  const load = async (cluster: string, now: EpochMs): Promise<Pick<Session, "config" | "endsAt">> => {
-    const access = await resolve(cluster);
+  const load = async (cluster: string, now: EpochMs): Promise<Pick<Session, "config" | "endsAt" | "identity">> => {
+    const access = await resolve(cluster, refusedNow.delete(cluster));
     const endsAt = (access.expiresAt ?? Number.POSITIVE_INFINITY) - BEFORE_END_MS;
     // Not at once: a token that lives shorter than the margin would otherwise be fetched for each request.
-    return { config: await loadKubeConfig(cluster, access), endsAt: Math.max(endsAt, now + REREAD_MS) };
+    const config = await loadKubeConfig(cluster, access);
+    return { config, endsAt: Math.max(endsAt, now + REREAD_MS), identity: access.identity };
+  };
+
+  const identified = async (cluster: string, connection: Connection, identity: string): Promise<void> => {
+    try {
+      await mustBe(cluster, connection, identity);
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
   };
 
   const open = async (cluster: string, before?: Session): Promise<Session> => {
     const now = clock();
     const source = before && now < before.endsAt ? before : await load(cluster, now);
     const connection = await connect(cluster, source.config, timeoutMs, before?.connection);
-    if (before && before.connection.tlsId !== connection.tlsId) before.connection.close();
-    return { config: source.config, endsAt: source.endsAt, connection, rereadAt: now + REREAD_MS };
+    const isNew = before?.connection.tlsId !== connection.tlsId;
+    if (isNew && source.identity !== undefined) await identified(cluster, connection, source.identity);
+    if (before && isNew) before.connection.close();
+    const { config, endsAt, identity } = source;
+    return { config, endsAt, identity, connection, rereadAt: now + REREAD_MS };
   };
 
   const first = (cluster: string): Promise<Session> => {
@@ -90,11 +108,13 @@ export function sessions({ resolve, clock, log, timeoutMs }: SessionOptions): Se
       const session = await current?.catch(() => undefined);
       if (session?.connection.headers !== refused.headers || known.get(cluster) !== current) return;
       known.delete(cluster);
+      refusedNow.add(cluster);
       refused.close();
     },
     forget(cluster) {
       const session = known.get(cluster);
       known.delete(cluster);
+      refusedNow.delete(cluster);
       void session?.then(({ connection }) => connection.close()).catch(() => undefined);
     },
     close() {

@@ -1,4 +1,4 @@
-import { clusterOfCircuit, vaultOfCircuit } from "../circuits.ts";
+import { circuitOfVault, clusterOfCircuit, vaultOfCircuit } from "../circuits.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { VaultTarget } from "../ports/vault.ts";
@@ -35,8 +35,12 @@ export function evidence(deps: Deps, ca: CaCache, targetsNow: TargetsNow): Evide
   const ask = async ({ circuit, error, target }: Suspicion, signal: AbortSignal): Promise<SyncError | undefined> => {
     const cluster = clusterOfCircuit(circuit);
     if (cluster !== undefined && deps.clusters) return failureOf(deps.clusters.identity(cluster, signal));
-    const isOfVault = vaultOfCircuit(circuit) !== undefined && target !== undefined;
-    return isOfVault ? vaultOutage(deps, ca, [target], () => targetsNow(circuit), signal) : error;
+    const address = vaultOfCircuit(circuit);
+    if (address === undefined) return error;
+    // The sync may read another Vault than the one that gives access to its cluster.
+    const isIts = target !== undefined && circuitOfVault(target.address) === circuit;
+    const asked = isIts ? target : { address, headers: {}, skipTlsVerify: true, timeoutMs: 0 };
+    return vaultOutage(deps, ca, [asked], () => targetsNow(circuit), signal);
   };
   return async (suspicion, signal) => {
     const { circuit, error } = suspicion;
@@ -45,7 +49,9 @@ export function evidence(deps: Deps, ca: CaCache, targetsNow: TargetsNow): Evide
     try {
       const found = await asking;
       if (found === undefined) return { error: ownFailure(error) };
-      if (!OUTAGE_CODES.has(found.code)) return { error: found };
+      // Another outage than the suspected one is not confirmed by this.
+      const isAnother = found.circuit !== undefined && found.circuit !== circuit;
+      if (!OUTAGE_CODES.has(found.code) || isAnother) return { error: found };
       return { error: found.code === error.code ? error : found, outage: found };
     } finally {
       if (underWay.get(circuit) === asking) underWay.delete(circuit);

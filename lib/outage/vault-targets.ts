@@ -1,3 +1,4 @@
+import { circuitOfVault } from "../circuits.ts";
 import { checkReference } from "../declarations/check-reference.ts";
 import { SyncError } from "../errors.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
@@ -31,7 +32,20 @@ export async function vaultTargets(deps: Deps, circuit: string, rotation: number
     if (outcome instanceof SyncError) deps.log.debug("vault-way-passed-over", { circuit, key, code: outcome.code });
     else if (outcome.vault?.circuit === circuit) targets.push(outcome.vault.target);
   }
-  return targets;
+  return targets.length > 0 ? targets : targetsOfFleet(deps, circuit);
+}
+
+/**
+ * The way to a Vault that fleet.yaml names: no VaultConnection has to lead there, since a cluster may name it, or its
+ * tokens may come from there.
+ */
+async function targetsOfFleet(deps: Deps, circuit: string): Promise<readonly VaultTarget[]> {
+  for (const { name } of await deps.leases.clusters()) {
+    const addresses = deps.fleet(name)?.vaults?.flatMap((vault) => vault.addresses) ?? [];
+    const address = addresses.find((one) => circuitOfVault(one) === circuit);
+    if (address !== undefined) return [{ address, headers: {}, skipTlsVerify: true, timeoutMs: 0 }];
+  }
+  return [];
 }
 
 /** One of each namespace, then the next of each. */

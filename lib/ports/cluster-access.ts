@@ -4,6 +4,10 @@ import type { EpochMs } from "../clock.ts";
 export interface ClusterAccess {
   readonly kubeConfig: { readonly text: string } | { readonly path: string };
   readonly context?: string;
+  /** `false`: a kubeconfig that runs a program is refused. */
+  readonly mayExec?: boolean;
   /** When the credentials expire: they are fetched again before that. */
   readonly expiresAt?: EpochMs;
+  /** uid of the kube-system namespace that the API server must have; missing: any. */
+  readonly identity?: string;
 }

@@ -22,6 +22,12 @@ export type CredentialRef =
       readonly version?: string;
     };
 
+/** What a file of fleet.yaml holds, for a login of keyferry's own. */
+export interface FileCredential {
+  readonly kind: "file";
+  readonly path: string;
+}
+
 /** The credential of a login: an object of a cluster, or the cloud identity of this process (only aws). */
 export type LoginCredential = CredentialRef | { readonly kind: "process" };
 

@@ -13,6 +13,16 @@ export interface LentIdentity {
   readonly mount?: string;
 }
 
+/** A login with what a file holds, for connections to clusters. Never lent. */
+export type FileIdentity = {
+  readonly name: string;
+  /** Missing: the method's usual one. */
+  readonly mount?: string;
+} & (
+  | { readonly method: "jwt" | "kubernetes"; readonly role: string; readonly tokenFile: string }
+  | { readonly method: "appRole"; readonly roleId: string; readonly secretIdFile: string }
+);
+
 /** A Vault of fleet.yaml, for all clusters. */
 export interface FleetVault {
   readonly name: string;
@@ -20,9 +30,12 @@ export interface FleetVault {
   readonly addresses: readonly string[];
   /** Trusted when a VaultConnection names no CA. */
   readonly caFile?: string;
+  /** The URL of the HTTP proxy to these addresses. May hold a password: never in a message. */
+  readonly proxy?: string;
   /** The default Vault namespace. */
   readonly namespace?: string;
-  readonly identities: readonly LentIdentity[];
+  /** keyferry's own. Only those of method aws can be lent. */
+  readonly identities: readonly (LentIdentity | FileIdentity)[];
   /** Requests that all of keyferry's processes together may send to it. Missing: any number. */
   readonly requestsPerSecond?: number;
   /** How long Vault may work on a request (`max_request_duration`), in ms; default: 90 s. */

@@ -15,6 +15,8 @@ export interface ClusterSettings {
   readonly makeHmacKey?: boolean;
   /** Overrides the cluster's own VaultConnections and VaultAuths, for access from outside. */
   readonly vault?: {
+    /** One of `vaults`: its first address is the cluster's Vault, with or without a VaultConnection. */
+    readonly name?: string;
     readonly address?: string;
     readonly authMount?: string;
     /** What happens to a Secret when its kv-v2 version is deleted or destroyed; default: `retain`. */

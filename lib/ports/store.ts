@@ -3,6 +3,7 @@ import type { ReferenceKey, SyncKey } from "../keys.ts";
 import type { Json } from "../util/json.ts";
 import type { CircuitStore } from "./circuit-store.ts";
 import type { ClusterStore } from "./cluster-store.ts";
+import type { HubStore } from "./hub-store.ts";
 import type {
   Declared,
   DomainEvent,
@@ -22,6 +23,7 @@ import type {
 
 export type * from "./circuit-store.ts";
 export type * from "./cluster-store.ts";
+export type * from "./hub-store.ts";
 
 /** A key that is due now or at `at`. Indexes project only this (lease-table 17). */
 export interface Due {
@@ -317,7 +319,14 @@ export interface ReferenceStore {
 }
 
 /** The lease table. One contract and one suite for both implementations. */
-export interface LeaseStore extends SyncStore, DispatchStore, ReferenceStore, ClusterStore, CircuitStore, TargetStore {
+export interface LeaseStore
+  extends SyncStore,
+    DispatchStore,
+    ReferenceStore,
+    ClusterStore,
+    HubStore,
+    CircuitStore,
+    TargetStore {
   /** Operations since the start, by name: tests count the writes. */
   counts(): Readonly<Record<string, number>>;
 }

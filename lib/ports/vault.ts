@@ -2,7 +2,7 @@ import type { EpochMs } from "../clock.ts";
 import type { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { LosslessValue } from "../util/lossless.ts";
-import type { CredentialRef, LoginCredential } from "./credentials.ts";
+import type { CredentialRef, FileCredential, LoginCredential } from "./credentials.ts";
 import type { TokenKeeper } from "./tokens.ts";
 
 /** How to reach one Vault. */
@@ -58,8 +58,12 @@ export interface VaultIdentity {
   /** Only for the login. */
   readonly headers: Readonly<Record<string, string>>;
   readonly method:
-    | { readonly kind: "kubernetes" | "jwt"; readonly role: string; readonly credential: CredentialRef }
-    | { readonly kind: "appRole"; readonly roleId: string; readonly credential: CredentialRef }
+    | {
+        readonly kind: "kubernetes" | "jwt";
+        readonly role: string;
+        readonly credential: CredentialRef | FileCredential;
+      }
+    | { readonly kind: "appRole"; readonly roleId: string; readonly credential: CredentialRef | FileCredential }
     | AwsMethod
     | GcpMethod;
 }

@@ -129,7 +129,7 @@ const DISPATCHED_AHEAD_MS = 120 * SECOND_MS;
 function soon({ schedule, now, state }: Settlement): EpochMs | undefined {
   const at = schedule.kind === "due" ? schedule.at : schedule.kind === "wheel" ? schedule.dueAt : undefined;
   // Closing the circuit wakes rows that wait for it.
-  const waits = state.error !== undefined && OUTAGE_CODES.has(state.error.code);
+  const waits = state.error !== undefined && OUTAGE_CODES.has(state.error.code) && (at ?? now) <= now;
   return waits || isTicks(now, at) ? undefined : at;
 }
 

@@ -37,7 +37,7 @@ export async function cleanUp(deps: ReconcileDeps, cleaning: CleaningUp, batch: 
     // Opens no circuit, because it waits for none.
     const now = deps.clock();
     const due = { key, group: declared.group, lane: "now", at: now } as const;
-    if (OUTAGE_CODES.has(error.code)) await sendDue(deps.queue, [due], now);
+    if (OUTAGE_CODES.has(error.code) && (error.nextAt ?? now) <= now) await sendDue(deps.queue, [due], now);
     return;
   }
   if (isCleanupKey(key)) await wakeSuccessor(deps, key);

@@ -1,3 +1,4 @@
+import { vaultOfCircuit } from "../circuits.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { DestinationAwaited } from "../destinations/destination.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
@@ -156,7 +157,7 @@ async function settleFailure(
   const { resolved, claim, settings } = run;
   const { row } = claim;
   const target = resolved instanceof SyncError ? undefined : resolved.asks?.identity.target;
-  const error = await batch.circuits.classify(met, target, batch.signal);
+  const error = ownOutage(run, await batch.circuits.classify(met, target, batch.signal));
   deps.metrics.count("keyferry_sync_errors_total", { cluster: settings.name, code: error.code });
   if (error.code === "LEASE_LOST") return;
   report(deps, run, error);
@@ -166,6 +167,17 @@ async function settleFailure(
   const cause = causeOf(error, causePlaceOf(row, resolved));
   const settled = await settleError(deps, run, error, { cause, longestMs: longestPauseOf(resolved) }, batch);
   return settled && { kind: "failed", error, cause, nextAt: settled.state.error?.nextAt };
+}
+
+/**
+ * A Vault that gives access to the sync's cluster may be another one than its own. The end of that outage wakes no sync
+ * that reads elsewhere, so such a sync tries again by itself: its error names no circuit.
+ */
+function ownOutage({ resolved }: Run, error: SyncError): SyncError {
+  const { code, message, circuit, cause } = error;
+  const own = resolved instanceof SyncError ? undefined : resolved.asks?.circuit;
+  const isAnothers = circuit !== undefined && circuit !== own && vaultOfCircuit(circuit) !== undefined;
+  return isAnothers ? new SyncError(code, message, { cause }) : error;
 }
 
 /** Sends no request, because the result is known; the sync that retries wakes it after a success. */

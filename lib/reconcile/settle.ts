@@ -129,7 +129,7 @@ function atLatest(schedule: Schedule, at: EpochMs): Schedule {
 
 function scheduleAfter(error: SyncError, attempts: number, timing: Timing, context: FailureContext): Schedule {
   // The row waits for its circuit and is always due, so that closing the circuit finds it (lease-table 16).
-  if (OUTAGE_CODES.has(error.code)) return { kind: "due", at: timing.now };
+  if (OUTAGE_CODES.has(error.code) && error.circuit !== undefined) return { kind: "due", at: timing.now };
   // No other worker has the row, because this settle succeeds: only the time ran out. The next run completes it.
   if (error.code === "LEASE_LOST") return { kind: "due", at: timing.now };
   const { longestMs, knownUntil } = context;

@@ -9,7 +9,7 @@ import {
   type RowError,
   type RowState,
 } from "../ports/rows.ts";
-import type { ClusterState, Cursor } from "../ports/store.ts";
+import type { ClusterState, Cursor, HubState } from "../ports/store.ts";
 
 /**
  * Validates values from a table, because a file may be damaged, or an item written by another program. Each reader
@@ -140,6 +140,28 @@ const CLUSTER: Form = {
 };
 const isCursor = formed({ resourceVersion: isVersion, movedAt: isTime });
 
+const isMember = (value: unknown): boolean =>
+  formed({
+    object: isText,
+    resourceVersion: isText,
+    name: isText,
+    labels: isTexts,
+    settings: isShape,
+    server: isText,
+    leadsTo: isText,
+    since: isTime,
+  })(value) &&
+  isShape(value) &&
+  [value.uid, value.checked, value.double].every((text) => text === undefined || isText(text));
+const HUB: Form = {
+  needs: { members: listOf(isMember), readAs: isText },
+  may: {
+    isUnread: isFlag,
+    error: isError,
+    awaitingApproval: formed({ since: isTime, gone: isCount, of: isCount }),
+  },
+};
+
 /** JSON, or undefined. */
 export function parsed(text: unknown): unknown {
   if (typeof text !== "string") return undefined;
@@ -197,6 +219,11 @@ export function soundClusterState(value: unknown, damaged: () => void): ClusterS
   if (good.length === all.length) return state;
   damaged();
   return { ...state, cursors: Object.fromEntries(good) };
+}
+
+/** A hub's state as a whole: a list without some of its clusters would look as if these had left. */
+export function soundHubState(value: unknown): HubState | undefined {
+  return sound(value, HUB) as HubState | undefined;
 }
 
 /** Whether this is a valid refresh slot, which recurs but not permanently. */

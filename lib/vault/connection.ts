@@ -1,14 +1,15 @@
 import { X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
 import nodeVault from "node-vault";
-import { Agent, buildConnector } from "undici";
+import { Agent, buildConnector, ProxyAgent } from "undici";
 import { SyncError } from "../errors.ts";
 import type { VaultTarget } from "../ports/vault.ts";
 import { addressProblem, normalAddress } from "../vault-address.ts";
 import type { VaultReach } from "../vault-reach.ts";
 import { guarded, guardedLookup } from "./address-guard.ts";
+import { type Agents, agentsOf } from "./agents.ts";
 import { type Asked, describe } from "./asked.ts";
-import { type Agents, type HttpMessage, send } from "./transport.ts";
+import { type HttpMessage, send } from "./transport.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Below the idle time-outs of usual load balancers (50 to 60 s) and of Vault (5 min). */
@@ -36,21 +37,17 @@ export interface Connection {
  * aborted.
  */
 export function connect(target: VaultTarget, asked: Asked, connections: number): Connection {
-  const agentOf = (connect: buildConnector.connector) =>
-    new Agent({
-      connections,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      // Our own time-out and size limit cover the whole exchange.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect,
-    });
+  // Our own time-out and size limit cover the whole exchange.
+  const pool = { connections, keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: 0, bodyTimeout: 0 };
   const address = endpointOf(target, asked);
   const trust = trustOf(target, asked);
-  const agents: Agents = {
-    named: agentOf(buildConnector(trust)),
-    checked: agentOf(guarded(buildConnector({ ...trust, lookup: guardedLookup }))),
-  };
+  const agents = agentsOf({
+    named: () => new Agent({ ...pool, connect: buildConnector(trust) }),
+    checked: () => new Agent({ ...pool, connect: guarded(buildConnector({ ...trust, lookup: guardedLookup })) }),
+    // TLS to an https:// proxy has nothing of Vault's TLS settings.
+    behind: (uri) =>
+      new ProxyAgent({ ...pool, uri, proxyTunnel: true, requestTls: trust, connectTimeout: CONNECT_TIMEOUT_MS }),
+  });
   const transport = async (options: RequestOptions) => {
     const { asked: question, timeoutMs, reach, headers, json, signal } = options;
     const body = json === undefined ? {} : { body: JSON.stringify(json) };

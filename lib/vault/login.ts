@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
-import type { CredentialSource } from "../ports/credentials.ts";
+import { SyncError } from "../errors.ts";
+import type { CredentialRef, CredentialSource, FileCredential } from "../ports/credentials.ts";
 import type { VaultIdentity, VaultTarget } from "../ports/vault.ts";
 import { SecretValue } from "../secret-value.ts";
 import { isLosslessObject } from "../util/lossless.ts";
@@ -28,6 +29,8 @@ export interface LoginDeps {
   readonly client: VaultClient;
   readonly credentials: CredentialSource;
   readonly clock: Clock;
+  /** Reads a file that fleet.yaml names. Missing: no identity here logs in with a file. */
+  readonly readFile?: ((path: string) => Promise<string>) | undefined;
   /** Only tests set other endpoints than Google's own. */
   readonly google?: GoogleEndpoints | undefined;
   /** Which Vaults each cluster's resources may name. Missing: only public and private hosts. */
@@ -124,9 +127,25 @@ async function loginBody(
     return (await import("./aws-login.ts")).awsLoginBody({ ...deps, reach }, method, subject, signal);
   }
   if (method.kind === "gcp") return (await import("./gcp-login.ts")).gcpLoginBody(deps, method, subject, signal);
-  const credential = await deps.credentials.credential(method.credential, signal);
-  const value = credential.value.reveal().toString("utf8");
+  const value = await credentialText(deps, method.credential, signal);
   return method.kind === "appRole" ? { role_id: method.roleId, secret_id: value } : { role: method.role, jwt: value };
+}
+
+async function credentialText(
+  { credentials, readFile }: LoginDeps,
+  credential: CredentialRef | FileCredential,
+  signal: AbortSignal,
+): Promise<string> {
+  if (credential.kind !== "file")
+    return (await credentials.credential(credential, signal)).value.reveal().toString("utf8");
+  const { path } = credential;
+  // Editors end a file with a newline, which is part of no token.
+  const text = (await readFile?.(path))?.trim() ?? "";
+  if (text !== "") return text;
+  throw new SyncError(
+    "REFERENCE_INVALID",
+    `${path} of fleet.yaml is empty: it must hold what the identity logs in with`,
+  );
 }
 
 function grantOf(asked: Asked, answer: VaultAnswer): Grant {

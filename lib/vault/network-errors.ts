@@ -2,7 +2,7 @@ import { SECOND_MS } from "../clock.ts";
 import { type RequestOutcome, SyncError } from "../errors.ts";
 import { BodyTooLarge, sizeText } from "../util/bounded-body.ts";
 import { codeOf } from "../util/error-code.ts";
-import { type Asked, describe } from "./asked.ts";
+import { type Asked, describe, printableAddress } from "./asked.ts";
 
 const TLS_CODE =
   /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|EPROTO)/;
@@ -65,6 +65,35 @@ function unavailable(asked: Asked, why: string, cause: object, outcome: RequestO
   });
 }
 
+/** What a proxy answered in place of a tunnel: undici says it in its message only. */
+const NO_TUNNEL = /^Proxy response \((\d{3})\) !== 200/;
+
+/** Codes of undici for a proxy that closes the connection, and for one with another name in its certificate. */
+const NO_PROXY_CODES = new Set(["UND_ERR_PRX_CONN", "UND_ERR_PRX_TLS"]);
+
+/**
+ * The error for a failure on the way through a proxy. One without a tunnel has not sent anything to Vault. All requests
+ * to that Vault take the same way, so this is an outage of it.
+ */
+export function proxyFailure(error: unknown, asked: Asked, proxy: string): unknown {
+  const through = `its proxy ${printableAddress(proxy)}`;
+  const status = error instanceof Error ? NO_TUNNEL.exec(error.message)?.[1] : undefined;
+  if (status !== undefined) {
+    const remedy = status === "407" ? "check the user and the password in vaults[].proxy" : "check what it allows";
+    return unavailable(
+      asked,
+      `${through} answered CONNECT with ${status}: ${remedy}`,
+      { code: `PROXY_${status}` },
+      "none",
+    );
+  }
+  const code = codeOf(error) ?? "";
+  if (NO_PROXY_CODES.has(code) || NOT_SENT_CODE.test(code)) {
+    return unavailable(asked, `${through} is out of reach: ${code}`, { code }, "none");
+  }
+  return error;
+}
+
 /** With a shorter time-out even a healthy Vault may fail. */
 export const SHORTEST_TIMEOUT_MS = SECOND_MS;
 
@@ -86,6 +115,6 @@ function tlsMessage(code: string, asked: Asked): string {
       ? "the certificate is for another name: set tlsServerName"
       : code === "CERT_HAS_EXPIRED"
         ? "the certificate has expired"
-        : "check its certificate, the CA in caCertSecretRef, and that the address is https";
+        : "check its certificate, its CA (caCertSecretRef, or caFile in fleet.yaml), and that the address is https";
   return `${describe(asked)} failed: TLS was refused (${code}): ${remedy}`;
 }

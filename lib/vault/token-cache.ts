@@ -85,7 +85,11 @@ export function tokenCache(
         };
         return (await store.putToken(stored, replacing)) ? stored : "taken";
       }),
-    all: async (scope) => Promise.all((await store.tokens(scope)).map((stored) => opened(stored))),
+    // What has no sync is a cluster's, and is neither read nor ended here.
+    all: async (scope) => {
+      const ofSyncs = (await store.tokens(scope)).filter(({ by }) => by !== undefined);
+      return Promise.all(ofSyncs.map((stored) => opened(stored)));
+    },
     keepFor: async (stored, by) => void (await store.putToken({ ...stored, by }, stored.serial)),
     remove: async (stored) => void (await store.removeToken(stored)),
   };

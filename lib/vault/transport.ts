@@ -1,13 +1,14 @@
-import type { Agent } from "undici";
+import type { Dispatcher } from "undici";
 import { SyncError } from "../errors.ts";
 import { retryAfterOf } from "../retry-after.ts";
 import { jsonExcess } from "../util/json-bounds.ts";
 import { wholeAnswer } from "../util/whole-answer.ts";
 import { type VaultReach, wayTo } from "../vault-reach.ts";
 import { isNotAllowed, notAllowed } from "./address-guard.ts";
+import type { Agents } from "./agents.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe } from "./asked.ts";
-import { isCut, networkError, timedOut } from "./network-errors.ts";
+import { isCut, networkError, proxyFailure, timedOut } from "./network-errors.ts";
 import { redirectedTo } from "./redirect.ts";
 
 export interface HttpMessage {
@@ -20,12 +21,6 @@ export interface HttpMessage {
   readonly timeoutMs: number;
   /** Where the request may go, redirects included. */
   readonly reach: VaultReach;
-}
-
-/** Connections to Vaults in fleet.yaml, and to other hosts, whose IP addresses are checked on connect. */
-export interface Agents {
-  readonly named: Agent;
-  readonly checked: Agent;
 }
 
 const MIB = 1_024 * 1_024;
@@ -93,11 +88,15 @@ async function whereAllowed(agents: Agents, message: HttpMessage, url: URL, sign
   const redirected = url === message.url ? "" : ` to ${url.origin}, where it is redirected`;
   const refused = () => notAllowed(`${describe(asked)} was not sent${redirected}`, reach);
   // A standby redirects to the active node's host without any path prefix.
-  const way = wayTo(reach, url === message.url ? message.address : url.origin);
+  const address = url === message.url ? message.address : url.origin;
+  const way = wayTo(reach, address);
   if (way === undefined) throw refused();
+  const proxy = way === "named" ? reach.proxies?.get(address) : undefined;
   try {
-    return await exchangeOnLiveConnection(agents[way], message, url, signal);
+    const agent = agents.by(proxy === undefined ? way : { proxy });
+    return await exchangeOnLiveConnection(agent, message, url, signal);
   } catch (error) {
+    if (proxy !== undefined && !signal.aborted) throw proxyFailure(error, asked, proxy);
     throw isNotAllowed(error) ? refused() : error;
   }
 }
@@ -107,7 +106,7 @@ async function whereAllowed(agents: Agents, message: HttpMessage, url: URL, sign
  * sent again.
  */
 async function exchangeOnLiveConnection(
-  agent: Agent,
+  agent: Dispatcher,
   message: HttpMessage,
   url: URL,
   signal: AbortSignal,
@@ -120,7 +119,7 @@ async function exchangeOnLiveConnection(
   }
 }
 
-async function exchange(agent: Agent, message: HttpMessage, url: URL, signal: AbortSignal): Promise<VaultAnswer> {
+async function exchange(agent: Dispatcher, message: HttpMessage, url: URL, signal: AbortSignal): Promise<VaultAnswer> {
   const holdsData = DATA_PURPOSES.has(message.asked.purpose);
   const { statusCode, headers, bytes } = await wholeAnswer(
     agent,

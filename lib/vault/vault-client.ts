@@ -163,7 +163,7 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
     async close() {
       const open = [...connections.values()];
       connections.clear();
-      await Promise.all(open.flatMap(({ agents }) => Object.values(agents).map((agent) => agent.destroy())));
+      await Promise.all(open.map(({ agents }) => agents.destroy()));
     },
   };
 }
@@ -196,7 +196,7 @@ function closeIdle(connections: Map<string, OpenConnection>, now: EpochMs): void
     tooMany -= 1;
     connections.delete(key);
     // Running requests end first.
-    for (const agent of Object.values(agents)) agent.close().catch(() => {});
+    agents.close().catch(() => {});
   }
 }
 
@@ -204,9 +204,7 @@ function closeIdle(connections: Map<string, OpenConnection>, now: EpochMs): void
 function replace(connections: Map<string, OpenConnection>, key: string, open: OpenConnection): void {
   if (connections.get(key) !== open) return;
   connections.delete(key);
-  const end = (): void => {
-    for (const agent of Object.values(open.agents)) agent.destroy().catch(() => {});
-  };
+  const end = (): void => void open.agents.destroy().catch(() => {});
   setTimeout(end, MINUTE_MS).unref();
 }
 

@@ -142,7 +142,7 @@ function verdict(asked: Asked, answer: VaultAnswer, body: LosslessObject | undef
   if (status === 401 || status === 403) {
     return {
       code: "VAULT_DENIED",
-      says: "is not allowed: the policies of its VaultAuth's role must allow this path",
+      says: "is not allowed: the policies of its role in Vault must allow this path",
     };
   }
   if (status === 404) return { code: "VAULT_PATH_MISSING", says: missing(asked, body) };

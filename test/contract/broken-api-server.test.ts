@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
+import { type AddressInfo, connect as connectTcp, createServer as createTcpServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
@@ -473,6 +473,20 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
       await assert.rejects(get(fails), withCode("KUBE_LOGIN_REFUSED", /^(?!.*s3cr3t)/));
     });
 
+    it("runs no program where none may run, and names eks", async () => {
+      const exec = {
+        apiVersion: "client.authentication.k8s.io/v1",
+        command: "sh",
+        args: ["-c", `touch ${folder}/ran`],
+      };
+      const one = apisOf(() => ({ kubeConfig: { text: kubeconfig(url, { exec }) }, mayExec: false }));
+      await assert.rejects(get(one), withCode("REFERENCE_INVALID", /exec plugin, .* run no programs: connect by eks/));
+      await assert.rejects(readFile(join(folder, "ran")), { code: "ENOENT" });
+      const other = { "auth-provider": { name: "gcp", config: { "cmd-path": "sh" } } };
+      const two = apisOf(() => ({ kubeConfig: { text: kubeconfig(url, other) }, mayExec: false }));
+      await assert.rejects(get(two), withCode("REFERENCE_INVALID", /exec plugin/));
+    });
+
     it("names what is wrong with a kubeconfig and quotes none of it", async () => {
       const token = "s3cr3t";
       for (const [access, message] of [
@@ -520,6 +534,39 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
       await assert.rejects(get(two), withCode("KUBE_TLS_REFUSED"));
       impostor.close();
       impostor.closeAllConnections();
+    });
+
+    it("is reached through the proxy and by the name that the kubeconfig says", async () => {
+      const ca = await testCa("ours");
+      const { cert, key } = await ca.serverCert("api", ["api.example.com"]);
+      const server = createTlsServer({ cert, key }, (_, response) => answer(response, 200, RESOURCE));
+      const port = await listen(server);
+      const asked: string[] = [];
+      const proxy = createServer().on("connect", (request, client, head) => {
+        asked.push(request.url ?? "");
+        const upstream = connectTcp(port, "127.0.0.1", () => {
+          client.write("HTTP/1.1 200 Connection established\r\n\r\n");
+          upstream.write(head);
+          upstream.pipe(client).pipe(upstream);
+        });
+        upstream.on("error", () => client.destroy());
+        client.on("error", () => upstream.destroy()).on("close", () => upstream.destroy());
+      });
+      const cluster = {
+        "certificate-authority-data": Buffer.from(ca.pem).toString("base64"),
+        "tls-server-name": "api.example.com",
+        "proxy-url": `http://127.0.0.1:${await listen(proxy)}`,
+      };
+      const one = apisOf(
+        () => ({ kubeConfig: { text: kubeconfig("https://hidden.invalid:6443", {}, cluster) } }),
+        PATIENT,
+      );
+      assert.equal((await get(one))?.uid, "an-uid");
+      assert.deepEqual([...new Set(asked)], ["hidden.invalid:6443"]);
+      for (const each of [server, proxy]) {
+        each.close();
+        each.closeAllConnections();
+      }
     });
 
     it("is believed by any certificate of the bundle: its issuer's alone, and whatever stands beside it", async () => {

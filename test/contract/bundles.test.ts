@@ -12,7 +12,8 @@ const FORBIDDEN: Readonly<Record<string, readonly RegExp[]>> = {
     /^cli\//,
     /node_modules\/(@kubernetes|node-vault|undici|pino|prom-client)\//,
   ],
-  discover: [/^lib\/(vault|embedded)\//, /^cli\//, /node_modules\/(node-vault|pino|prom-client|commander)\//],
+  // Vault's client is in it for clusters whose token or kubeconfig is in a Vault, and loaded by the first of them.
+  discover: [/^lib\/embedded\//, /^cli\//, /node_modules\/(pino|prom-client|commander)\//],
   reconcile: [/^lib\/embedded\//, /^cli\//, /node_modules\/(pino|prom-client|commander|@hono)\//],
 };
 

@@ -240,3 +240,31 @@ describe("tables that can't be used", () => {
     client.destroy();
   });
 });
+
+describe("a settle that a nudge is quicker than", () => {
+  it("forgets no text of the declaration, since the row stays", async () => {
+    const store = await aStore();
+    await store.declare(big(), START);
+    const row = (await store.read([aKey()], "strong")).get(aKey()) ?? assert.fail();
+    const { lease } = (await store.claim(row, { now: START, until: START + LEASE_MS })) ?? assert.fail();
+    await store.nudge(aKey(), { now: START, verify: false });
+    const settlement = { state: EMPTY_STATE, schedule: { kind: "gone" }, now: START } as const;
+    assert.equal(await store.settle(lease, settlement), "nudged");
+    const still = (await store.read([aKey()], "strong")).get(aKey());
+    assert.deepEqual(still?.declared.spec, big().spec);
+  });
+
+  it("lease-table 30: leaves nothing of an expectation that it reached", async () => {
+    const store = await aStore();
+    await store.declare(aDeclared(), START);
+    const row = (await store.read([aKey()], "strong")).get(aKey()) ?? assert.fail();
+    const { lease } = (await store.claim(row, { now: START, until: START + LEASE_MS })) ?? assert.fail();
+    await store.nudge(aKey(), { now: START, verify: false, expect: { version: 4 } });
+    await store.settle(lease, { state: EMPTY_STATE, schedule: WHEEL, reached: 4, now: START });
+    const { Items = [] } = await dynalite.client.send(new ScanCommand({ TableName: store.table }));
+    assert.deepEqual(
+      Items.flatMap(Object.keys).filter((name) => name.startsWith("expect")),
+      [],
+    );
+  });
+});

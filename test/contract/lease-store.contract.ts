@@ -2,6 +2,7 @@ import { describe } from "node:test";
 import { claimsContract } from "./lease-store/claims.ts";
 import { declarationsContract } from "./lease-store/declarations.ts";
 import { endedRunsContract } from "./lease-store/ended-runs.ts";
+import { hubsContract } from "./lease-store/hubs.ts";
 import { indexesContract } from "./lease-store/indexes.ts";
 import { leftBehindContract } from "./lease-store/left-behind.ts";
 import { nudgesContract } from "./lease-store/nudges.ts";
@@ -28,6 +29,7 @@ export function leaseStoreContract(name: string, open: OpenStore, rows: number):
     referencesContract(open);
     indexesContract(open);
     sideRowsContract(open);
+    hubsContract(open);
     ticksContract(open);
     scaleContract(open, rows);
   });

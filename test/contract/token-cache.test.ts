@@ -69,6 +69,20 @@ function aWorld(store: SqliteStore) {
 const textOf = (token: ActiveToken | undefined) => token?.value.reveal().toString("utf8");
 
 describe("a token that processes share", () => {
+  it("is kept up to the size that an item of a table has room for", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const world = aWorld(store);
+    const keep = async (name: string, length: number) => {
+      const token = { ...aToken(anIdentity(name)), value: SecretValue.of("x".repeat(length)) };
+      const kept = await world.cache().keep(token, BY, undefined);
+      return typeof kept === "object" ? Buffer.from(kept.sealed, "base64").length : kept;
+    };
+    const rest = Number(await keep("one", 999)) - 999;
+    const most = (256 * 1024 * 3) / 4;
+    assert.equal(await keep("two", most - rest), most);
+    assert.equal(await keep("six", most - rest + 1), undefined);
+  });
+
   it("is found by another process as it was kept", async () => {
     await using store = openSqliteStore({ path: ":memory:" });
     const { cache, told } = aWorld(store);

@@ -19,6 +19,7 @@ import {
   aVaultSecret,
   type Given,
 } from "./world/builders.ts";
+import { aDynamicSecret, anIssuingWorld, aPkiSecret } from "./world/issuing.ts";
 import type { Keyferry } from "./world/process.ts";
 import { base64 } from "./world/views.ts";
 import { aWorld, type World } from "./world/world.ts";
@@ -222,6 +223,16 @@ describe("a plan of the next run", () => {
       planned.map(({ action, because }) => [action, because]),
       [["none", "its declaration is gone, and so is what it wrote"]],
     );
+  });
+
+  it("says what Vault would issue, and does not ask for it", async () => {
+    await using world = await anIssuingWorld({ isAsleep: true });
+    await world.given(aDynamicSecret(), aPkiSecret());
+    const { of, planned } = await next(world);
+    const says = "Vault would issue it again, which a plan does not request";
+    assert.deepEqual([of("db"), of("web")], [`update; ${says}`, `update; ${says}`]);
+    assert.deepEqual(planned.map(({ secret }) => secret).sort(), ["db", "web"]);
+    assert.deepEqual([world.vault.liveLeases().length, world.vault.certificates().length], [0, 0]);
   });
 
   it("releases the syncs of a namespace that fleet.yaml leaves out: their Secrets stay", async () => {

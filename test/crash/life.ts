@@ -2,8 +2,10 @@ import { randomBytes } from "node:crypto";
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleepFor } from "node:timers/promises";
+import { awsAccess } from "../../lib/aws/aws-access.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../../lib/clock.ts";
-import { accessTo, notInFleet } from "../../lib/connect/ways.ts";
+import { notInFleet } from "../../lib/connect/not-in-fleet.ts";
+import { accessTo } from "../../lib/connect/ways.ts";
 import { described } from "../../lib/described.ts";
 import { digestKey } from "../../lib/digest.ts";
 import { releaseDeparted } from "../../lib/discovery/starting-point.ts";
@@ -114,7 +116,7 @@ async function wired(place: PointPlace, effect: Effect) {
     resolve(name) {
       const cluster = fleet.find(name);
       if (cluster === undefined) throw notInFleet(name);
-      return accessTo(cluster, { files, clock });
+      return accessTo(cluster, { files, clock, aws: awsAccess(clock), mayExec: true });
     },
   });
   parts.defer(() => clients.close());

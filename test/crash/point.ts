@@ -180,6 +180,7 @@ async function recover(stage: Stage, { act, end }: Pick<Scenario, "act" | "end">
   if (act === "renew") {
     // A message of this slot may be lost: the next one finds the same.
     await life.work();
+    await stage.proxy.idle();
     life.skip(SLOT_TO_SLOT_MS);
     await life.work();
   }

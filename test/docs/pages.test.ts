@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
 import { DISPOSITIONS } from "../../lib/errors.ts";
+import { TABLE_VERSION } from "../../lib/store/dynamodb/table.ts";
 import { issuesHeld } from "../../lib/telemetry/issues-held.ts";
 import { prometheusMetrics } from "../../lib/telemetry/metrics.ts";
 import { rolloutsOwed } from "../../lib/telemetry/rollouts-owed.ts";
@@ -17,20 +18,37 @@ const all = pages();
 const page = (path: string): string =>
   (all.find((candidate) => candidate.path === path)?.text ?? "").replaceAll(/ +/g, " ");
 
+const ALL_COMMANDS = [
+  "init",
+  "bootstrap",
+  "doctor",
+  "run",
+  "plan",
+  "status",
+  "sync",
+  "explain",
+  "fleet push",
+  "fleet show",
+];
+
 const helps = new Map<string, Promise<string>>();
 
 function helpOf(command: string): Promise<string> {
   const known = helps.get(command);
   if (known !== undefined) return known;
-  const run = promisify(execFile)(process.execPath, [join(ROOT, "cli/main.ts"), command, "--help"]);
+  const run = promisify(execFile)(process.execPath, [join(ROOT, "cli/main.ts"), ...command.split(" "), "--help"]);
   const help = run.then(({ stdout }) => stdout);
   helps.set(command, help);
   return help;
 }
 
+/** Commands that have commands of their own. */
+const GROUPS: ReadonlySet<string> = new Set(["fleet"]);
+
 /** The command of keyferry in a line that people type; undefined when it is another program's. */
 function ofKeyferry(command: string): readonly string[] | undefined {
-  const words = command.split(/\s+/).filter((word) => word !== "");
+  const [first = ""] = command.split(" | ");
+  const words = first.split(/\s+/).filter((word) => word !== "");
   if (words[0] === "keyferry") return words.slice(1);
   return words[0] === "node" && words[1] === "bin/keyferry.js" ? words.slice(2) : undefined;
 }
@@ -68,7 +86,9 @@ describe("documentation", () => {
       .map(ofKeyferry)
       .filter((words) => words !== undefined);
     assert.ok(typed.length > 4);
-    for (const [command = "", ...words] of typed) {
+    for (const words of typed) {
+      const [first = ""] = words;
+      const command = words.slice(0, GROUPS.has(first) ? 2 : 1).join(" ");
       const help = await helpOf(command);
       for (const flag of words.filter((word) => word.startsWith("-"))) {
         assert.ok(help.includes(flag), `keyferry ${command} has no ${flag}`);
@@ -78,12 +98,16 @@ describe("documentation", () => {
 
   it("names every option and variable of the commands", async () => {
     const text = page("docs/commands.md");
-    for (const help of await Promise.all(["run", "plan", "status", "sync", "explain"].map(helpOf))) {
+    for (const help of await Promise.all(ALL_COMMANDS.map(helpOf))) {
       for (const [option] of help.matchAll(/--(?!help)[a-z-]+(?=[ ,])/g)) {
         assert.ok(text.includes(option), `${option} is not described`);
       }
       for (const [variable] of help.matchAll(/KEYFERRY_[A-Z_]+/g)) assert.ok(text.includes(variable), variable);
     }
+  });
+
+  it("tells the way back from the current layout of the lease table", () => {
+    assert.ok(page("docs/aws.md").includes(`\n| ${TABLE_VERSION} | `));
   });
 
   it("tells each error code with what happens next, and no other", () => {

@@ -3,6 +3,8 @@ export { type Cluster, type ClusterOptions, type EtcdSnapshot, startCluster } fr
 export type { IdentityOptions, ServiceAccountOptions } from "./cluster/identity.ts";
 export { type KubeClient, type KubeObject, type ObjectRef, waitFor } from "./cluster/kube-client.ts";
 export type { RequestCount, RequestCounts } from "./cluster/metrics.ts";
+export { type ConnectProxy, type ConnectProxyOptions, startConnectProxy } from "./connect-proxy.ts";
+export { type AwsPerson, type EksStandIn, type EksStandInOptions, startEksStandIn } from "./eks-stand-in.ts";
 export { type HttpAnswer, type HttpClient, httpClient } from "./http.ts";
 export { type AwsClientConfig, type Ministack, type MinistackOptions, startMinistack } from "./ministack.ts";
 export type { ServerName } from "./obtain/inventory.ts";

@@ -17,7 +17,7 @@ const GROUPS: Readonly<Record<string, readonly Name[]>> = {
   aws: PYTHON,
   openbao: ["bao"],
   vault: ["vault", ...PLUGINS],
-  kubernetes: ["etcd", "kube-apiserver", "kube-controller-manager"],
+  kubernetes: ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"],
 };
 
 /** An official Vault says of which revision it is, and has all plugins inside; one that `go build` made has neither. */

@@ -9,6 +9,7 @@ import { connect } from "./connection.ts";
 import { declarations } from "./declarations.ts";
 import { clusterStore, referenceStore } from "./discovery.ts";
 import { endedRuns } from "./ended-runs.ts";
+import { hubStore } from "./hubs.ts";
 import { indexes } from "./indexes.ts";
 import { leases } from "./leases.ts";
 import { nudging } from "./nudges.ts";
@@ -57,6 +58,7 @@ export function dynamoLeaseStore(options: DynamoStoreOptions): DynamoStore {
     ...dispatchStore(connection),
     ...referenceStore(connection),
     ...clusterStore(connection),
+    ...hubStore(connection),
     ...circuitStore(connection),
     tokens: tokenStore(connection),
     counts: connection.counts,

@@ -1,11 +1,11 @@
-import type { Pushed, Row } from "../../ports/rows.ts";
+import type { EpochMs } from "../../clock.ts";
+import type { Pushed, RefreshSlot, Row } from "../../ports/rows.ts";
 import type { Claimed, ClaimOptions, Lease, Schedule, Settlement, SyncStore } from "../../ports/store.ts";
 import { demandNoIssues, mergeOwned, mergePushed, recordedState, settledState } from "../left-behind.ts";
 import { isExpectationOver } from "../nudging.ts";
 import type { Bodies } from "./bodies.ts";
 import {
   all,
-  declarationIsStill,
   fenceIsStill,
   leaseIsOurs,
   leaseIsStill,
@@ -134,8 +134,8 @@ async function claimWithPaths(
     ...(owned && { owned: JSON.stringify(mergeOwned(state.owned, owned)) }),
     pushed: JSON.stringify(paths),
   };
-  const rest = [noNudgeSince(item.nudges), declarationIsStill(item.declaredHash), recordsAreStill(item.records)];
-  const asRead = all(itIsAsItWasRead(row), ...rest);
+  // A changed declaration is a nudge.
+  const asRead = all(itIsAsItWasRead(row), noNudgeSince(item.nudges), recordsAreStill(item.records));
   const isDone = await connection.transact([{ put: after, when: asRead }, ...indexes.pushWrites(row.key, paths)]);
   return isDone ? after : undefined;
 }
@@ -217,7 +217,7 @@ async function forget(connection: Connection, bodies: Bodies, lease: Lease) {
 }
 
 function settledAttributes({ state, schedule, renew, now }: Settlement): Changes {
-  const slot = schedule.kind === "wheel" ? schedule.slot : undefined;
+  const { slot }: { readonly kind: string; readonly slot?: RefreshSlot } = schedule;
   return {
     ...stateAttributes({ ...state, settledAt: now }),
     ...slotAttributes(slot),
@@ -235,7 +235,8 @@ function expectAttributes(expect: Lease["expect"], { reached, now }: Settlement)
 /** A row without a time is in no index of times, so its lane says nothing. */
 function timeAttributes(schedule: Exclude<Schedule, { readonly kind: "gone" }>): Changes {
   if (schedule.kind === "wheel") return { dueAt: schedule.dueAt, lane: "refresh" };
-  return schedule.kind === "due" ? { dueAt: schedule.at, lane: "now" } : { dueAt: undefined };
+  const { at: dueAt }: { readonly kind: string; readonly at?: EpochMs } = schedule;
+  return { dueAt, lane: "now" };
 }
 
 /**

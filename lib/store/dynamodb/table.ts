@@ -46,6 +46,11 @@ export function referenceAt(key: ReferenceKey): ItemKey {
   return { pk: referencesOfCluster(partsOf(key).cluster), sk: key };
 }
 
+/** The partition of a hub's state, which may be larger than one item. */
+export function partsOfHub(hub: string): string {
+  return `hub:${hub}`;
+}
+
 /** Records that a row refers to or waits for something. */
 export function refAt(ref: Ref, key: SyncKey): ItemKey {
   return { pk: partitionOfRef(ref), sk: key };
@@ -68,6 +73,7 @@ export const TARGETS = "targets";
 /** Replaces a cluster's name, which can't contain parentheses. */
 export const RETIRED = "(retired)";
 export const CLUSTERS = "clusters";
+export const HUBS = "hubs";
 export const CIRCUITS = "circuits";
 export const TOKENS = "tokens";
 /** Refreshes use the first version's only item. */

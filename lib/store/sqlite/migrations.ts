@@ -6,7 +6,7 @@ import { stateOfFirst } from "../first-layout.ts";
 import { parsed } from "../stored.ts";
 
 /** The version of the tables. An older file is migrated in place; a newer one is refused. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** Used for new files and by the first step. */
 export const RENEW_INDEXES = `
@@ -26,8 +26,17 @@ CREATE TABLE token (
   sealed TEXT NOT NULL, ends_at INTEGER NOT NULL, PRIMARY KEY (scope, id)
 ) STRICT, WITHOUT ROWID;`;
 
+export const HUB_TABLE = `
+CREATE TABLE hub (
+  name TEXT PRIMARY KEY, fence INTEGER NOT NULL, lease_until INTEGER, due_at INTEGER NOT NULL,
+  revision INTEGER, state TEXT
+) STRICT;`;
+
 /** The steps from each version to the next. A released step is never edited. */
-const STEPS: ReadonlyMap<number, (database: DatabaseSync) => void> = new Map([[1, fromFirst]]);
+const STEPS: ReadonlyMap<number, (database: DatabaseSync) => void> = new Map([
+  [1, fromFirst],
+  [2, (database) => database.exec(HUB_TABLE)],
+]);
 
 /** Migrates a state in place and in one transaction: a crash leaves it unchanged. */
 export function migrate(database: DatabaseSync): void {

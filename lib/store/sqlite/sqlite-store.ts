@@ -5,6 +5,7 @@ import { type Connection, connect, connectionTo } from "./connection.ts";
 import { declarations } from "./declarations.ts";
 import { clusterStore, referenceStore } from "./discovery.ts";
 import { endedRuns } from "./ended-runs.ts";
+import { hubStore } from "./hubs.ts";
 import { indexes } from "./indexes.ts";
 import { leases } from "./leases.ts";
 import { nudging } from "./nudges.ts";
@@ -65,6 +66,7 @@ function storeOn(connection: Connection): SqliteStore {
     ...dispatchStore(connection),
     ...referenceStore(connection),
     ...clusterStore(connection),
+    ...hubStore(connection),
     ...circuitStore(connection),
     ...recovery(connection),
     tokens: () => tokenStore(connection),

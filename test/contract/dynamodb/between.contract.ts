@@ -109,6 +109,19 @@ export function dynamoBetweenContract(dynalite: () => Dynalite): void {
       assert.deepEqual((await it.row()).state.owned, [{ name: "recorded" }]);
     });
 
+    it("lease-table 28: nor what is recorded a second time meanwhile", async () => {
+      using it = await world();
+      const { lease } = await it.claim();
+      const recording = (name: string) => it.other.record(lease, { ...EMPTY_STATE, owned: [{ name }] }, START);
+      await recording("first");
+      const read = await it.row();
+      const now = START + LEASE_MS;
+      it.before("UpdateItemCommand", () => recording("second"));
+      const options = { now, until: now + LEASE_MS, owned: [{ name: "new" }] };
+      assert.equal(await it.store.claim(read, options), undefined);
+      assert.deepEqual((await it.row()).state.owned, [{ name: "second" }]);
+    });
+
     it("lease-table 31: a claim of a path overwrites no nudge, declaration or record, and gives way to a claim", async () => {
       const claimPush = async (it: Awaited<ReturnType<typeof world>>, now = START) => {
         const read = await it.row();
@@ -184,6 +197,14 @@ export function dynamoBetweenContract(dynalite: () => Dynalite): void {
           await it.settle((await it.claim()).lease, state, START + HOUR_MS);
         });
         assert.deepEqual([due, (await it.row()).dueAt], [undefined, START + HOUR_MS]);
+      });
+
+      it("lease-table 8: leaves it the time that a nudge gives it meanwhile", async () => {
+        using it = await waiting(true);
+        const { key } = await it.row();
+        const due = await it.end(() => it.other.nudge(key, { now: START, verify: false }));
+        const { dueAt, state } = await it.row();
+        assert.deepEqual([due, dueAt, state.busyUntil], [undefined, START + 2_000, undefined]);
       });
 
       it("lease-table 8: overwrites nothing that is recorded meanwhile", async () => {

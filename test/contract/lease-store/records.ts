@@ -192,6 +192,26 @@ export function recordsContract(open: OpenStore): void {
       assert.equal(await settleWith(8), undefined);
     });
 
+    it("lease-table 30: what is expected while the row is claimed, and reached by that run, is over", async () => {
+      await using scene = await aScene(open);
+      const lease = await scene.claim(await scene.settled(WHEEL));
+      await scene.store.nudge(lease.key, { now: scene.clock(), verify: false, expect: { version: 4 } });
+      const settlement = { state: EMPTY_STATE, schedule: WHEEL, reached: 4, now: scene.clock() };
+      assert.equal(await scene.store.settle(lease, settlement), "nudged");
+      assert.equal((await scene.row(lease.key)).expect, undefined);
+    });
+
+    it("lease-table 2: a settle that finds a nudge leaves the row due now, in the lane of events", async () => {
+      await using scene = await aScene(open);
+      const lease = await scene.claim(await scene.settled(WHEEL));
+      await scene.store.nudge(lease.key, { now: scene.clock(), verify: false });
+      assert.equal(await scene.settle(lease, { kind: "parked" }), "nudged");
+      const until = scene.clock();
+      // Also for a tick that looks ahead, or whose clock is behind.
+      const [due] = await scene.store.due({ after: 0, until, now: until - 1 }, 10);
+      assert.deepEqual([due?.key, due?.lane, due?.at], [lease.key, "now", until]);
+    });
+
     it("lease-table 30: what is expected while the row is claimed outlives that settle", async () => {
       await using scene = await aScene(open);
       const lease = await scene.claim(await scene.settled(WHEEL));

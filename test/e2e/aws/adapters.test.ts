@@ -10,20 +10,24 @@ import {
   SQSClient,
 } from "@aws-sdk/client-sqs";
 import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
+import { awsAccess } from "../../../lib/aws/aws-access.ts";
 import { sqsBacklog } from "../../../lib/aws/backlog.ts";
 import { sharedDigestKey } from "../../../lib/aws/digest-key.ts";
 import { sqsDiscoveryQueue } from "../../../lib/aws/discovery-queue.ts";
 import { keysOf, parseWatchPasses, parseWork } from "../../../lib/aws/envelopes.ts";
 import { s3Objects } from "../../../lib/aws/s3-objects.ts";
 import { sqsWorkQueue } from "../../../lib/aws/work-queue.ts";
-import { SECOND_MS, systemClock } from "../../../lib/clock.ts";
+import { type Clock, SECOND_MS, systemClock } from "../../../lib/clock.ts";
 import { accessTo } from "../../../lib/connect/ways.ts";
 import { type FleetSource, remoteFleet } from "../../../lib/fleet/fleet-source.ts";
+import type { FleetFiles } from "../../../lib/ports/fleet-files.ts";
 import { aKey } from "../../builders.ts";
 import { type Ministack, startMinistack } from "../../harness/index.ts";
 import { counting, QUIET } from "../../unit/aws/records.ts";
 import { accountOf } from "./support/account.ts";
 import { STAND_IN } from "./support/stand-in.ts";
+
+const connectDeps = (files: FleetFiles, clock: Clock) => ({ files, clock, aws: awsAccess(clock), mayExec: false });
 
 describe("adapters to AWS", () => {
   let aws: Ministack;
@@ -182,10 +186,21 @@ describe("adapters to AWS", () => {
       ]);
       const source = fleetAt("prod/fleet.yaml");
       const [east, west] = (await source.current()).clusters;
-      const access = await accessTo(east ?? assert.fail(), { files: source.files, clock: () => now });
-      assert.deepEqual(access, { kubeConfig: { text: KUBECONFIG }, context: "admin", expiresAt: 300 * SECOND_MS });
+      const access = await accessTo(
+        east ?? assert.fail(),
+        connectDeps(source.files, () => now),
+      );
+      assert.deepEqual(access, {
+        kubeConfig: { text: KUBECONFIG },
+        context: "admin",
+        mayExec: false,
+        expiresAt: 300 * SECOND_MS,
+      });
       assert.equal(await source.files.text("./west-ca.pem"), "ca", "as the CA file of a Vault is read");
-      const { kubeConfig } = await accessTo(west ?? assert.fail(), { files: source.files, clock: () => now });
+      const { kubeConfig } = await accessTo(
+        west ?? assert.fail(),
+        connectDeps(source.files, () => now),
+      );
       assert.match(
         "text" in kubeConfig ? kubeConfig.text : "",
         /certificate-authority-data: Y2E=[\s\S]*token: token\n/,
@@ -215,10 +230,22 @@ describe("adapters to AWS", () => {
       const source = fleetAt("lonely.yaml");
       const [east, out] = (await source.current()).clusters;
       const missing = { code: "REFERENCE_INVALID", message: /there is no object s3:\/\/[^/]+\/clusters\/east\.yaml/ };
-      await assert.rejects(accessTo(east ?? assert.fail(), { files: source.files, clock: () => now }), missing);
-      await assert.rejects(accessTo(out ?? assert.fail(), { files: source.files, clock: () => now }), {
-        code: "REFERENCE_INVALID",
-      });
+      await assert.rejects(
+        accessTo(
+          east ?? assert.fail(),
+          connectDeps(source.files, () => now),
+        ),
+        missing,
+      );
+      await assert.rejects(
+        accessTo(
+          out ?? assert.fail(),
+          connectDeps(source.files, () => now),
+        ),
+        {
+          code: "REFERENCE_INVALID",
+        },
+      );
     });
   });
 });

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { GetQueueAttributesCommand, type QueueAttributeName, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
+import type { PushView } from "../../../cli/fleet-view.ts";
 import { type Cluster, waitFor } from "../../harness/index.ts";
 import { startPostgres } from "../../harness/postgres.ts";
 import { type BrokenVault, brokenVault, json } from "../support/broken-vault.ts";
@@ -9,6 +11,7 @@ import { aDynamicSecret, ISSUING_POLICY } from "../support/issuing.ts";
 import { type Place, placeIn } from "../support/place.ts";
 import { authMount, OPERATOR_NAMESPACE, ROLE } from "../support/world.ts";
 import { type Deployed, STACK, startDeployed } from "./support/deployed.ts";
+import { deployedPlan } from "./support/deployed-plan.ts";
 
 const NS = "team-a";
 const API = "secrets.hashicorp.com/v1beta1";
@@ -45,10 +48,38 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
     assert.equal((await deployed.logged("tick", "invocation-failed")).length > 0, true);
   });
 
-  it("makes a Secret in two clusters by the rule's own ticks", async () => {
+  it("uploads no fleet whose kubeconfig needs a program, and tells what is not there yet", async () => {
+    const folder = join(deployed.fleetPath, "..");
+    const user = { exec: { apiVersion: "client.authentication.k8s.io/v1", command: "aws" } };
+    const cluster = { server: "https://a" };
+    const context = { cluster: "c", user: "u" };
+    const config = {
+      users: [{ name: "u", user }],
+      clusters: [{ name: "c", cluster }],
+      contexts: [{ name: "x", context }],
+    };
+    await writeFile(join(folder, "exec.yaml"), JSON.stringify({ ...config, "current-context": "x" }), { mode: 0o600 });
+    const clusters = [{ name: "one", connect: { kubeconfig: { path: "exec.yaml" } } }];
+    const text = JSON.stringify({ apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters });
+    await writeFile(join(folder, "bad.yaml"), text);
+    const refused = await deployed.keyferry("fleet", "push", "--fleet", join(folder, "bad.yaml"));
+    assert.equal(refused.code, 2, refused.stdout);
+    assert.match(refused.stderr, /exec\.yaml: user u logs in with an exec plugin \(aws\).*connect\.eks/);
+    for (const args of [["fleet", "show"], ["plan"]]) {
+      const { code, stderr } = await deployed.keyferry(...args);
+      assert.deepEqual([code, /there is no such object: upload it with keyferry fleet push/.test(stderr)], [2, true]);
+    }
+  });
+
+  it("makes a Secret in two clusters by the rule's own ticks, once the fleet is pushed", async () => {
     await deployed.world.vault.putKv("kv", "db", { user: "app", password: "one" });
     await Promise.all(places.map((place) => place.declare("db")));
-    await deployed.uploadFleet();
+    const pushed = await push();
+    assert.deepEqual(pushed.clusters, { added: ["one", "two"], changed: [], left: [] });
+    assert.deepEqual(
+      pushed.objects.map(({ key: object, action }) => `${action} ${object}`),
+      ["create clusters/one.yaml", "create clusters/two.yaml", "create fleet.yaml"],
+    );
     await Promise.all(
       places.map((place) => place.secretThat("db", ({ data }) => data.password === "one", 2 * A_TICK_MS)),
     );
@@ -64,6 +95,27 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
     await using _ = deployed.ticking();
     await one().patchSecret("db", { data: { password: "aGFjaw==" } });
     await one().secretThat("db", ({ data }) => data.password === "two", A_TICK_MS);
+  });
+
+  it("uploads nothing twice, and shows the fleet as it is", async () => {
+    const { objects } = await push();
+    assert.ok(objects.every(({ action }) => action === "unchanged"));
+    const { code, stdout } = await deployed.keyferry("fleet", "show");
+    assert.deepEqual([code, stdout], [0, await readFile(deployed.fleetPath, "utf8")]);
+  });
+
+  it("plans from outside what the functions would do, with their fleet or another", async () => {
+    const inStep = await deployedPlan(deployed);
+    assert.deepEqual([inStep.code, inStep.summary], [0, { none: 2 }], inStep.stderr);
+    const folder = join(deployed.fleetPath, "..");
+    const fleet = JSON.parse(await readFile(deployed.fleetPath, "utf8")) as { clusters: object[] };
+    const smaller = join(folder, "smaller.yaml");
+    await writeFile(smaller, JSON.stringify({ ...fleet, clusters: fleet.clusters.slice(0, 1) }));
+    const without = await deployedPlan(deployed, "--fleet", smaller);
+    assert.deepEqual([without.code, without.departed, without.summary], [3, ["two"], { none: 1, release: 1 }]);
+    const dry = await push("--fleet", smaller, "--dry-run", "--prune");
+    assert.deepEqual(dry.clusters, { added: [], changed: [], left: ["two"] });
+    assert.deepEqual((await deployed.status()).clusters.length, 2, "nothing was done");
   });
 
   it("shows every sync with keyferry status --stack", async () => {
@@ -90,6 +142,8 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
     await declareLeaving();
     await one().secretThat("slow", ({ data }) => data.password === "one" && data.loud === "ONE", A_TICK_MS);
     await deployed.world.vault.putKv("kv", "slow", { password: "two" });
+    const planned = await deployedPlan(deployed, key("slow"));
+    assert.deepEqual([planned.code, planned.summary], [3, { update: 1 }], planned.stderr);
     const { code, stdout, stderr } = await deployed.keyferry("sync", key("slow"), "--wait");
     assert.equal(code, 0, stderr);
     assert.match(stdout, /team-a\/slow +synced/);
@@ -215,7 +269,10 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
     await Promise.all(
       places.map((place) => place.secretThat("db", ({ data }) => data.password === "three", A_TICK_MS)),
     );
-    await deployed.uploadFleet();
+    const shown = await deployed.keyferry("fleet", "show");
+    assert.deepEqual([shown.code, shown.stdout], [1, "clusters: nonsense"]);
+    const { clusters, objects } = await push();
+    assert.deepEqual([clusters, objects.at(-1)?.action], [undefined, "update"]);
   });
 
   it("keeps credentials of 15 s: renewed between ticks, they log in long after their lease, until their declaration goes", async () => {
@@ -263,6 +320,15 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
     two.pause();
     const open = await waitFor("its circuit to open", async () => (await deployed.leases.circuits())[0], 2 * A_TICK_MS);
     assert.deepEqual([open.id, open.code], ["cluster:two", "KUBE_UNREACHABLE"]);
+    const planned = await deployedPlan(deployed);
+    assert.equal(planned.code, 1);
+    assert.deepEqual(
+      planned.clusters.map(({ name, errors }) => [name, errors.map((error) => error.code)]),
+      [
+        ["one", []],
+        ["two", ["KUBE_UNREACHABLE"]],
+      ],
+    );
     await deployed.world.vault.putKv("kv", "db", { user: "app", password: "four" });
     await one().secretThat("db", ({ data }) => data.password === "four", A_TICK_MS);
     await waitFor("a second probe", async () => ((await deployed.leases.circuits())[0]?.attempts ?? 0) >= 2, A_TICK_MS);
@@ -305,6 +371,14 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
     assert.notEqual(await one().secret("db"), undefined);
     assert.equal((await deployed.leases.byCluster("one")).length > 0, true);
   });
+
+  /** Uploads the fleet as people do. */
+  async function push(...args: readonly string[]): Promise<PushView> {
+    const named = args.includes("--fleet") ? [] : ["--fleet", deployed.fleetPath];
+    const { code, stdout, stderr } = await deployed.keyferry("fleet", "push", ...named, ...args, "-o", "json");
+    assert.equal(code, 0, stderr);
+    return JSON.parse(stdout) as PushView;
+  }
 
   /** How often anyone logged in to the Vault of both clusters. */
   async function logins(): Promise<number> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
@@ -42,13 +42,28 @@ describe("the packaged template", () => {
     (resources[name] ?? assert.fail(`no ${name}`)).Properties;
   const mappings = () => Object.values(resources).filter(({ Type }) => Type === "AWS::Lambda::EventSourceMapping");
 
-  it("is clean to cfn-lint", async () => {
-    const lint = "import sys; from cfnlint.runner import main; sys.argv[0] = 'cfn-lint'; main()";
-    // W3005: the deployment tool names each role twice.
-    const args = ["-c", lint, "--ignore-checks", "W3005", "--", path];
-    await promisify(execFile)(await obtainVenv("cfn-lint"), args).catch((error: { stdout: string }) =>
-      assert.fail(error.stdout),
-    );
+  // W3005: the deployment tool names each role twice.
+  it("is clean to cfn-lint", () => lint(path, "--ignore-checks", "W3005"));
+
+  it("has a network template beside it that is clean, too", () => lint("infra/network.yml"));
+
+  it("puts each function into the subnets of the settings, with the permission for that", async () => {
+    await using own = await tempFolder("package");
+    const settings = join(own.path, "settings.yml");
+    const changed = (await readFile("infra/settings.yml", "utf8"))
+      .replace(/^inVpc: .*/m, "inVpc: true")
+      .replace(/^subnetIds: .*/m, "subnetIds: [subnet-1, subnet-2]")
+      .replace(/^securityGroupIds: .*/m, "securityGroupIds: [sg-1]");
+    await writeFile(settings, changed);
+    await serverless("package", own.path, {}, ["--param", `settings=${settings}`]);
+    const text = await readFile(join(own.path, "cloudformation-template-update-stack.json"), "utf8");
+    const packaged = (JSON.parse(text) as { Resources: Record<string, Resource> }).Resources;
+    for (const name of FUNCTIONS) {
+      const { VpcConfig } = packaged[`${name}LambdaFunction`]?.Properties ?? {};
+      assert.deepEqual(VpcConfig, { SubnetIds: ["subnet-1", "subnet-2"], SecurityGroupIds: ["sg-1"] });
+      const [policy] = packaged[`${name}Role`]?.Properties.ManagedPolicyArns ?? [];
+      assert.match(policy["Fn::Sub"], /policy\/service-role\/AWSLambdaVPCAccessExecutionRole$/);
+    }
   });
 
   it("has the four clocks in order: function time-out, lease, visibility, the sweep of what is due", () => {
@@ -122,14 +137,19 @@ describe("the packaged template", () => {
     }
   });
 
-  it("lets only reconcile read the key of digests, and only discover take watch passes", () => {
-    const actionsOf = (name: string): string[] =>
-      properties(`${name}Role`).Policies[0].PolicyDocument.Statement.flatMap(
-        ({ Action }: { Action: string }) => Action,
+  it("lets only reconcile read the key of digests, and only those that log in to Vault read the key of tokens", () => {
+    const statementsOf = (name: string): { Action: string | string[]; Resource: unknown }[] =>
+      properties(`${name}Role`).Policies[0].PolicyDocument.Statement;
+    const who = (action: string, on = "") =>
+      FUNCTIONS.filter((name) =>
+        statementsOf(name).some(
+          ({ Action, Resource }) => [Action].flat().includes(action) && JSON.stringify(Resource).includes(on),
+        ),
       );
-    const who = (action: string) => FUNCTIONS.filter((name) => actionsOf(name).includes(action));
-    assert.deepEqual(who("ssm:GetParameter"), ["Reconcile"]);
-    assert.deepEqual(who("kms:Encrypt"), ["Reconcile"]);
+    assert.deepEqual(who("ssm:GetParameter", "/digest-key"), ["Reconcile"]);
+    assert.deepEqual(who("ssm:GetParameter", "/token-key"), ["Discover", "Reconcile"]);
+    assert.deepEqual(who("ssm:GetParameter"), ["Discover", "Reconcile"]);
+    assert.deepEqual(who("kms:Encrypt"), ["Discover", "Reconcile"]);
     assert.deepEqual(who("sqs:ReceiveMessage"), ["Discover", "Reconcile"]);
   });
 
@@ -152,3 +172,10 @@ describe("the packaged template", () => {
     for (const name of QUEUES) assert.ok(resources[`${name}DeadLettersAlarm`], name);
   });
 });
+
+async function lint(path: string, ...options: readonly string[]): Promise<void> {
+  const run = "import sys; from cfnlint.runner import main; sys.argv[0] = 'cfn-lint'; main()";
+  await promisify(execFile)(await obtainVenv("cfn-lint"), ["-c", run, ...options, "--", path]).catch(
+    (error: { stdout: string }) => assert.fail(error.stdout),
+  );
+}

@@ -172,6 +172,13 @@ export interface StatusAnswer {
     readonly warnings?: readonly string[];
     readonly outOfSight?: string;
   }[];
+  readonly hubs: readonly {
+    readonly name: string;
+    readonly state: string;
+    readonly clusters: number;
+    readonly error?: { readonly code: string };
+    readonly refused: readonly { readonly cluster: string; readonly code: string }[];
+  }[];
   readonly syncs: readonly {
     readonly key: string;
     readonly state: string;

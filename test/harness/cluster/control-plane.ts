@@ -105,6 +105,7 @@ export async function controllerManagerSpec(plan: Plan): Promise<ServerSpec> {
       // There is one; an election costs seconds at each start.
       "--leader-elect=false",
       `--root-ca-file=${file("ca.pem")}`,
+      `--service-account-private-key-file=${file("service-accounts.key")}`,
       // All controllers act as one user; its certificate has the group system:masters.
       "--use-service-account-credentials=false",
     ],

@@ -202,6 +202,21 @@ export const INVENTORY = {
       minutes: 2,
     },
   },
+  kubectl: {
+    version: KUBERNETES,
+    variable: "KEYFERRY_KUBECTL",
+    versionArgs: ["version", "--client"],
+    // It takes `wait --for=create` and jsonpath conditions without a value.
+    accepts: /Client Version: v1\.3[1-9]\./,
+    archives: kubernetesArchives("kubectl"),
+    build: {
+      kind: "go",
+      module: "kubernetes",
+      package: "k8s.io/kubernetes/cmd/kubectl",
+      flags: kubernetesFlags,
+      minutes: 2,
+    },
+  },
   etcd: {
     version: ETCD,
     variable: "KEYFERRY_ETCD",

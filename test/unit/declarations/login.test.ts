@@ -16,7 +16,10 @@ const CONNECTION = { "VaultConnection/vso/default": { address: "https://vault.ex
 
 /** How a resource of namespace `shop` logs in, and what was asked for; objects by `Kind/namespace/name`. */
 function login(objects: Objects, vaultAuthRef = "mine", cluster = EAST) {
-  const all: Objects = { ...CONNECTION, ...objects };
+  return loginWith({ ...CONNECTION, ...objects }, vaultAuthRef, cluster);
+}
+
+function loginWith(all: Objects, vaultAuthRef: string, cluster: ClusterSettings) {
   const lookup = lookUp(cluster, (key): Reference | undefined => {
     const name = key.slice("east/".length);
     const spec = all[name];
@@ -272,6 +275,8 @@ describe("a login by AWS", () => {
       const { region: _region, ...anywhere } = LENT;
       const { method } = identity(own(), "", lending({ identities: [anywhere] }));
       assert.deepEqual(method, { kind: "aws", role: "r", headerValue: "v", credential: { kind: "process" } });
+      const [east, west] = ["east", "west"].map((name) => identity(own(), "", { ...lending(), name }).id);
+      assert.notEqual(east, west, "clusters share no token");
     });
 
     it("has the VaultAuth's region where fleet.yaml says none", () => {
@@ -367,6 +372,46 @@ describe("a Vault that fleet.yaml names", () => {
   it("gives its namespace where nothing else says one", () => {
     assert.equal(identity(auth(), "mine", cluster).namespace, "teams");
     assert.equal(identity(auth({ namespace: "shop" }), "mine", cluster).namespace, "shop");
+  });
+
+  describe("as the one of the cluster", () => {
+    const byName = aCluster({ vaults: [VAULT], vault: { name: "main" } });
+    const only = (objects: Objects) => {
+      const { "VaultConnection/vso/default": _none, ...rest } = { ...CONNECTION, ...objects };
+      return loginWith(rest, "mine", byName);
+    };
+    const AT = { address: "https://vault.example:8200", caOf: "main", skipTlsVerify: false };
+
+    it("needs no VaultConnection, and wakes its syncs when one is created", () => {
+      const { identity, asked } = only(auth());
+      assert.ok(identity);
+      const { target, namespace } = identity;
+      const expected = { ...AT, cluster: "east", place: "east/shop", headers: {}, timeoutMs: 8_000 };
+      assert.deepEqual([target, namespace], [expected, "teams"]);
+      assert.ok(asked.includes("VaultConnection/vso/default"));
+    });
+
+    it("takes headers and time-out of a VaultConnection, and nothing that says which server is Vault", () => {
+      const theirs = { address: "http://evil", skipTLSVerify: true, tlsServerName: "evil", caCertSecretRef: "ca" };
+      const connection = { ...theirs, caCertPath: "/x", headers: { "X-A": "1" }, timeout: "3s" };
+      const { target } = identity({ ...auth(), "VaultConnection/vso/default": connection }, "mine", byName);
+      const expected = { ...AT, connection: "vso/default", headers: { "X-A": "1" }, timeoutMs: 3_000 };
+      assert.deepEqual(target, { ...expected, cluster: "east", place: "east/shop" });
+    });
+
+    it("lends its identities", () => {
+      const lent = { name: "hub", method: "aws", role: "r", headerValue: "h" } as const;
+      const settings = aCluster({
+        vaults: [{ ...VAULT, identities: [lent] }],
+        vault: { name: "main", identities: ["main/hub"] },
+        operatorNamespace: "vso",
+      });
+      const objects = {
+        "VaultAuth/vso/hub": { method: "aws", mount: "aws", aws: { role: "r" }, allowedNamespaces: ["*"] },
+      };
+      const { target, method } = identity(objects, "vso/hub", settings);
+      assert.deepEqual([target.caOf, method.kind === "aws" && method.headerValue], ["main", "h"]);
+    });
   });
 
   it("is no other one's", () => {

@@ -78,7 +78,7 @@ describe("a changing fleet", () => {
     const { all, stop } = aFollower();
     await fleet.followedBy(all);
     assert.deepEqual([await names(), await dueKeys()], [["a", "b", "c"], []]);
-    await fleet.change([{ ...a, labels: { tier: "gold" } }, other("b")], false);
+    await fleet.change([{ ...a, labels: { tier: "gold" } }, other("b")], {});
     assert.deepEqual(await names(), ["a", "b"]);
     assert.deepEqual(await store.byCluster("c"), []);
     assert.deepEqual(
@@ -90,7 +90,7 @@ describe("a changing fleet", () => {
       sent.flatMap((message) => (message.kind === "keys" ? message.keys : [])),
       [aKey("db", "b")],
     );
-    await fleet.change([a, other("b")], true);
+    await fleet.change([a, other("b")], { renewAll: true });
     assert.deepEqual(await dueKeys(), [aKey("db", "a"), aKey("db", "b")]);
     assert.deepEqual(
       fleet.clusters().map(({ name }) => name),
@@ -109,12 +109,12 @@ describe("a changing fleet", () => {
     isDown = false;
     const { fleet, names, dueKeys } = await scene(broken);
     isDown = true;
-    await fleet.change([a, other("b")], false);
+    await fleet.change([a, other("b")], {});
     assert.deepEqual(await names(), ["a", "b", "c"], "nothing is done before the start");
     const { all, stop } = aFollower();
     await assert.rejects(fleet.followedBy(all), /down/);
     isDown = false;
-    await fleet.change([a, other("b")], false);
+    await fleet.change([a, other("b")], {});
     assert.deepEqual([await names(), await dueKeys()], [["a", "b"], [aKey("db", "b")]]);
     stop.abort();
   });

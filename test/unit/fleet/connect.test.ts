@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { parse } from "yaml";
+import { awsAccess } from "../../../lib/aws/aws-access.ts";
 import { accessTo } from "../../../lib/connect/ways.ts";
 import { InputError } from "../../../lib/errors.ts";
 import type { Connect } from "../../../lib/fleet/connect-schema.ts";
@@ -12,7 +13,10 @@ import { readFleet } from "../../../lib/fleet/read-fleet.ts";
 
 /** Access to cluster east, with files in this folder. */
 const access = (connect: Connect, folder: string) =>
-  accessTo({ name: "east", connect }, { files: folderFiles(folder), clock: () => 0 });
+  accessTo(
+    { name: "east", connect },
+    { files: folderFiles(folder), clock: () => 0, aws: awsAccess(() => 0), mayExec: true },
+  );
 
 describe("access to a cluster", () => {
   it("finds a kubeconfig beside the fleet file", async () => {

@@ -26,6 +26,7 @@ describe("parseFleet", () => {
   it("fills the defaults in", () => {
     assert.deepEqual(parseFleet(`${HEAD}clusters:\n${EAST}`, "fleet.yaml"), {
       vaults: [],
+      hubs: [],
       clusters: [
         {
           name: "east",
@@ -96,22 +97,14 @@ clusters:
       "fleet.yaml:5: clusters[0].labels.env: must be a string",
       "fleet.yaml:6: clusters[0].observe: must be one of watch, apply",
       "fleet.yaml:7: clusters[0].connect.server.url: must be a URL that begins with http:// or https://",
-      "fleet.yaml:7: clusters[0].connect: must have exactly one of kubeconfig, server, eks, vaultKubernetes",
+      "fleet.yaml:7: clusters[0].connect: must have exactly one of kubeconfig, server, eks, vaultKubernetes, vaultKubeconfig",
       "fleet.yaml:8: clusters[0].namespaces.include[0]: must be a namespace, with * for any characters",
       "fleet.yaml:8: clusters[0].namespaces.include[1]: must have at most 4 stars",
       "fleet.yaml:9: clusters[0].vault.address: must be a URL that begins with http:// or https://",
       "fleet.yaml:9: clusters[0].vault.authMount: must not have a segment that is . or ..",
       "fleet.yaml:10: clusters[1].name: required",
-      "fleet.yaml:10: clusters[1].connect: must have exactly one of kubeconfig, server, eks, vaultKubernetes",
+      "fleet.yaml:10: clusters[1].connect: must have exactly one of kubeconfig, server, eks, vaultKubernetes, vaultKubeconfig",
     ]);
-  });
-
-  it("says of eks and vaultKubernetes that they come later", () => {
-    for (const way of ["eks", "vaultKubernetes"]) {
-      assert.deepEqual(ofCluster("name: a", `connect: {${way}: {cluster: x, any: [1]}}`), [
-        `fleet.yaml:5: clusters[0].connect.${way}: comes with a later version: use kubeconfig or server until then`,
-      ]);
-    }
   });
 
   it("asks of a server what a connection needs", () => {
@@ -140,7 +133,9 @@ clusters:
   it("refuses an empty file, an empty list, and what is no map", () => {
     assert.deepEqual(complaints(""), ["fleet.yaml:1: must be a map"]);
     assert.deepEqual(complaints("- a"), ["fleet.yaml:1: must be a map"]);
-    assert.deepEqual(complaints(`${HEAD}clusters: []`), ["fleet.yaml:3: clusters: must name at least one cluster"]);
+    assert.deepEqual(complaints(`${HEAD}clusters: []`), [
+      "fleet.yaml:3: clusters: must name at least one cluster, unless there are hubs",
+    ]);
   });
 
   it("says in which line YAML is broken", () => {

@@ -40,6 +40,7 @@ describe("an issue that is opened", () => {
     for (const [issue, because] of [
       [ending({ target: "unknown" }), "its target is not stored"],
       [ending({ target: "unknown", shared: true }), "its target is not stored"],
+      [ending({ target: "unknown", shared: true, sealedToken: "" }), "its target is not stored"],
       [ending({ sealedToken: "" }), "its token was encrypted with another key"],
       [ending({ ...sealed("one", aKey("other")) }), "its token was encrypted with another key"],
       [ending({ ...sealed("two"), serial: "one" }), "its token was encrypted with another key"],
@@ -92,6 +93,8 @@ describe("the end of an issue in Vault", () => {
     assert.deepEqual([denied.left?.endBy, denied.vault.asked], ["none", both]);
     const lost = await of(leaseless({ ...sealed("one"), state: "ending", endAt: START }));
     assert.deepEqual([lost.left, lost.vault.asked], [undefined, ["revokeToken hvs.one"]]);
+    const shared = await of(ending({ shared: true }));
+    assert.deepEqual(shared.vault.asked, ["revokeLease hvs.one database/creds/app/x"], "others have that token");
   });
 
   it("is asked of nobody when it has come by itself", async () => {

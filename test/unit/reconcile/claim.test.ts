@@ -81,6 +81,22 @@ describe("the claim on a row", () => {
     assert.equal(worker.row.verify, true);
   });
 
+  it("of a declaration that changed since leaves the row due at once", async () => {
+    await using scene = await aScene();
+    const schedules: Schedule[] = [];
+    const settle: Leases["settle"] = (lease, settlement) => {
+      schedules.push(settlement.schedule);
+      return scene.store.settle(lease, settlement);
+    };
+    const leases = new Proxy(scene.store, {
+      get: (store, name) => (name === "settle" ? settle : Reflect.get(store, name)),
+    });
+    const worker = await scene.worker(NEW, leases);
+    await scene.store.declare(aDeclared({ key: KEY, hash: "another" }), scene.now());
+    assert.equal(await worker.take(), false);
+    assert.deepEqual(schedules, [{ kind: "due", at: START }]);
+  });
+
   it("that follows a worker which died has what that one recorded, and not what it is to write itself", async () => {
     await using scene = await aScene();
     const died = await scene.worker([{ name: "old" }, { name: "db" }]);

@@ -11,6 +11,7 @@ import {
   mergeOwned,
   mergePushed,
   recordedState,
+  retiredDueAt,
   retiredState,
   settledState,
   tombstonedState,
@@ -109,6 +110,14 @@ describe("lease-table 28: the state of a row that is retired", () => {
     const state = { ...EMPTY_STATE, issues: FULL.issues ?? [], retainUntil: 5 };
     assert.equal(retiredState(state, undefined, undefined).retainUntil, 5);
     assert.equal(retiredState(state, 3, undefined).retainUntil, 3);
+  });
+
+  it("is due when something of it is to be ended, and not for what lives until the retention is over", () => {
+    const of = (...issues: readonly ReturnType<typeof anIssue>[]) => retiredDueAt({ ...EMPTY_STATE, issues }, 9);
+    assert.equal(retiredDueAt(EMPTY_STATE, 9), 9);
+    assert.equal(of(anIssue({ state: "live", endAt: 3 })), 9);
+    assert.equal(of(anIssue({ state: "ending", endAt: 5 }), anIssue({ state: "asking", endAt: 4 })), 4);
+    assert.equal(of(anIssue({ state: "ending", endAt: 5 }), anIssue({ state: "ending" })), 5);
   });
 
   it("knows until when somebody works on it, and has what an earlier clean-up had", () => {

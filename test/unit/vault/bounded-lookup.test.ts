@@ -42,6 +42,13 @@ describe("names that resources bring along", () => {
     assert.deepEqual(asked, ["a", "a"]);
   });
 
+  it("are asked for apart when another kind of address is wanted", () => {
+    const { asked, resolve } = aResolver();
+    const lookup = boundedLookup(resolve);
+    for (const options of [{}, { family: 6 }, { hints: 32 }]) lookup("a", { all: true, ...options }, () => undefined);
+    assert.deepEqual(asked, ["a", "a", "a"]);
+  });
+
   it("are refused when too many wait", () => {
     const { resolve } = aResolver();
     const lookup = boundedLookup(resolve, 1);

@@ -67,6 +67,13 @@ describe("a sealer", () => {
     assert.equal(box.open(both.seal(text, "a").text, "a"), undefined);
   });
 
+  it("knows which of its keys sealed a text", () => {
+    const both = sealer([Buffer.alloc(32, 9), Buffer.alloc(32, 7)], randomBytes);
+    assert.equal(both.sealedBy(both.seal(text, "a").text, "a"), "present");
+    assert.equal(both.sealedBy(box.seal(text, "a").text, "a"), "former");
+    assert.equal(both.sealedBy(box.seal(text, "a").text, "b"), "unknown");
+  });
+
   it("takes no key of another length", () => {
     for (const keys of [[], [Buffer.alloc(16)], [Buffer.alloc(32), Buffer.alloc(33)]]) {
       assert.throws(() => sealer(keys, randomBytes), /32 bytes/);

@@ -1,6 +1,6 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -9,6 +9,7 @@ import { SendMessageCommand } from "@aws-sdk/client-sqs";
 import { dynamoClient } from "../../../../lib/store/dynamodb/client.ts";
 import { type DynamoStore, dynamoLeaseStore } from "../../../../lib/store/dynamodb/dynamodb-store.ts";
 import { type Ministack, startMinistack } from "../../../harness/index.ts";
+import { withLock } from "../../../harness/obtain/lock.ts";
 import { runTool } from "../../../harness/obtain/run-tool.ts";
 import { tempFolder } from "../../../harness/process/temp-folder.ts";
 import { keyferry, type Ran, type StatusAnswer } from "../../support/engine.ts";
@@ -31,6 +32,8 @@ export interface Deployed extends AsyncDisposable {
   remove(): Promise<void>;
   /** Uploads fleet.yaml (the two clusters when not given) with the kubeconfigs beside it. */
   uploadFleet(text?: string): Promise<void>;
+  /** A fleet.yaml with both clusters, and their kubeconfigs beside it. */
+  readonly fleetPath: string;
   /** What the rule does each minute, now. */
   tick(): Promise<{ readonly error?: string; readonly payload: unknown }>;
   /** Ticks more often than each minute, until it is disposed of: two at once do no harm (lease-table 13). */
@@ -68,6 +71,7 @@ export async function startDeployed(): Promise<Deployed> {
   // It refuses what comes without TLS, which this AWS does not have.
   await s3.send(new DeleteBucketPolicyCommand({ Bucket: bucket }));
   const put = (Key: string, Body: string) => s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body }));
+  const fleetPath = await writeFleet(world, folder.path);
   const run = (args: readonly string[]) => keyferry([...args, "--stack", STACK], aws.env);
   const deployed: Omit<Deployed, keyof AsyncDisposable> = {
     world,
@@ -83,6 +87,7 @@ export async function startDeployed(): Promise<Deployed> {
       }
       await put("fleet.yaml", text ?? (await fleetOf(world)));
     },
+    fleetPath,
     tick: () => account.invoke(`${STACK}-tick`),
     ticking: () => ticking(() => account.invoke(`${STACK}-tick`)),
     traced: daemon.parts,
@@ -137,6 +142,19 @@ async function traceDaemon(): Promise<TraceDaemon> {
   };
 }
 
+async function writeFleet(world: World, parent: string): Promise<string> {
+  const folder = join(parent, "fleet");
+  await mkdir(join(folder, "clusters"), { recursive: true });
+  for (const { name, kubeconfigPath } of world.clusters) {
+    const copy = join(folder, "clusters", `${name}.yaml`);
+    await copyFile(kubeconfigPath, copy);
+    await chmod(copy, 0o600);
+  }
+  const path = join(folder, "fleet.yaml");
+  await writeFile(path, await fleetOf(world));
+  return path;
+}
+
 async function fleetOf({ clusters, vault }: World): Promise<string> {
   const entries = clusters.map(({ name }) => ({ name, connect: { kubeconfig: { path: `clusters/${name}.yaml` } } }));
   const vaults = await vaultsOf(vault);
@@ -155,13 +173,18 @@ async function widen(folder: string): Promise<void> {
   }
 }
 
-/** Runs the deployment tool as people do, without a login, into a folder of our own. */
-export function serverless(
+/**
+ * Runs the deployment tool as people do, without a login, into a folder of our own. It packages to, and
+ * deploys from, .serverless in the project's folder, so one process does so at a time.
+ */
+export async function serverless(
   command: "deploy" | "package" | "remove",
   folder: string,
   env: Readonly<Record<string, string>> = {},
+  more: readonly string[] = [],
 ): Promise<void> {
   const script = join(ROOT, "node_modules/serverless/bin/serverless.js");
-  const args = [script, command, "--stage", "test", ...(command === "remove" ? [] : ["--package", folder])];
-  return runTool(process.execPath, args, { cwd: ROOT, env: { ...env, SLS_TELEMETRY_DISABLED: "1" } });
+  const args = [script, command, "--stage", "test", ...(command === "remove" ? [] : ["--package", folder]), ...more];
+  const run = () => runTool(process.execPath, args, { cwd: ROOT, env: { ...env, SLS_TELEMETRY_DISABLED: "1" } });
+  await (command !== "remove" ? withLock(join(ROOT, "node_modules/.cache/keyferry-package.lock"), run) : run());
 }

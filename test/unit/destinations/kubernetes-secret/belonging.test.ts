@@ -79,6 +79,7 @@ describe("kubernetes-rules 6: may we write to this Secret?", () => {
   it("goes on while our own reference stands, whoever else left marks there", () => {
     const wrote = { ...RIVAL, wrote: true };
     assert.equal(mayNotWrite(aSeen(WRITER, [wrote]), aSecret([OURS, SIBLING])), undefined);
+    assert.equal(mayNotWrite(aSeen(WRITER, [wrote]), aSecret([OURS, SIBLING], THEIRS)), undefined);
     assert.equal(mayNotWrite(aSeen(WRITER, [RIVAL]), aSecret([SIBLING])), undefined, "the other one has not written");
     assert.equal(awaitedBy(aSeen(WRITER, [wrote]), aSecret([SIBLING])).code, "SECRET_NOT_OURS");
   });

@@ -40,6 +40,25 @@ describe("what DynamoDB's errors mean", () => {
     ["no credentials", named("CredentialsProviderError"), "STORE_DENIED", /credentials for table leases/],
     ["credentials that ran out", named("ExpiredTokenException"), "STORE_DENIED", /expired/],
   ];
+  const names = {
+    STORE_UNAVAILABLE: [
+      ...["ProvisionedThroughputExceededException", "ThrottlingException", "ThrottlingError", "RequestLimitExceeded"],
+      ...["LimitExceededException", "InternalServerError", "ServiceUnavailable", "TimeoutError", "AbortError"],
+      ...["TransactionConflictException", "TransactionInProgressException", "TransactionCanceledException"],
+    ],
+    STORE_MISSING: ["ResourceNotFoundException"],
+    STORE_DENIED: [
+      ...["AccessDeniedException", "KMSAccessDeniedException", "CredentialsProviderError", "ExpiredTokenException"],
+      ...["ExpiredToken", "UnrecognizedClientException", "InvalidSignatureException", "IncompleteSignatureException"],
+      "MissingAuthenticationTokenException",
+    ],
+  };
+  for (const [code, all] of Object.entries(names)) {
+    it(`${code} is what ${all.length} of its names mean`, () => {
+      for (const name of all) assert.equal(Object(dynamoError(named(name), "leases", "PutItem")).code, code, name);
+    });
+  }
+
   for (const [what, error, code, message] of cases) {
     it(`${what} is ${code}`, () => {
       const meant = dynamoError(error, "leases", "PutItem");

@@ -19,6 +19,7 @@ describe("the last status of a declaration", () => {
     });
     assert.equal(leaseIn({ secretLease: { ...LEASE, duration: 1e12 } })?.seconds, 366 * 24 * 3_600);
     assert.equal(leaseIn({ secretLease: { ...LEASE, duration: -1 } })?.seconds, 0);
+    assert.equal(leaseIn({ secretLease: { ...LEASE, id: "x".repeat(1_024) } })?.id.length, 1_024);
     for (const id of ["", 7, null, "x".repeat(1_025)])
       assert.equal(leaseIn({ secretLease: { ...LEASE, id } }), undefined);
     assert.equal(leaseIn({ secretLease: "x" }), undefined);

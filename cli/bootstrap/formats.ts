@@ -1,0 +1,43 @@
+import { parseAllDocuments, stringify } from "yaml";
+import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
+import { connectCommands } from "./connect-commands.ts";
+import { kubernetesYaml } from "./kubernetes-yaml.ts";
+import type { ClusterNeeds } from "./needs.ts";
+import { policyText } from "./policy.ts";
+import { terraform } from "./terraform.ts";
+import { vaultCommands } from "./vault-commands.ts";
+
+/** Stands in a policy for the accessor of the login mount, which only Vault knows. */
+export const ACCESSOR_PLACE = "ACCESSOR_OF_THE_LOGIN_MOUNT";
+
+/** What `-o` may name, and what each of them prints. */
+export const FORMATS = {
+  crds: () => [...customResourceDefinitions().values()].map((crd) => stringify(crd)).join("---\n"),
+  yaml: kubernetesYaml,
+  vault: (needs: ClusterNeeds) => vaultCommands(needs, "vault"),
+  bao: (needs: ClusterNeeds) => vaultCommands(needs, "bao"),
+  hcl: (needs: ClusterNeeds) => policyText(needs.uses, ACCESSOR_PLACE),
+  terraform,
+  connect: connectCommands,
+} as const satisfies Readonly<Record<string, (needs: ClusterNeeds) => string>>;
+
+/** The same as data, for other tools. */
+export function bootstrapJson(needs: ClusterNeeds): object {
+  const { cluster, mount, role, policy, loginAccount, namespaces, audience } = needs;
+  return {
+    cluster: cluster.name,
+    kubernetes: parseAllDocuments(kubernetesYaml(needs)).map((document) => document.toJS() as object),
+    vault: {
+      mount: { path: mount, type: "kubernetes", config: { disable_local_ca_jwt: true } },
+      policy: { name: policy, hcl: policyText(needs.uses, ACCESSOR_PLACE), accessor: ACCESSOR_PLACE },
+      role: {
+        name: role,
+        bound_service_account_names: [loginAccount],
+        bound_service_account_namespaces: namespaces,
+        audience,
+        token_policies: [policy],
+        token_ttl: "1h",
+      },
+    },
+  };
+}

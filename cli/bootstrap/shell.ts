@@ -1,0 +1,9 @@
+/** A word of a POSIX shell that stands for exactly this text. */
+export function shellWord(text: string): string {
+  return /^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** kubectl, with the context of the person who types it. */
+export function kubectl(context: string | undefined, ...words: readonly string[]): string {
+  return ["kubectl", ...(context === undefined ? [] : ["--context", shellWord(context)]), ...words].join(" ");
+}

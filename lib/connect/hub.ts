@@ -1,0 +1,79 @@
+import { parse } from "yaml";
+import { SyncError } from "../errors.ts";
+import type { HubWay } from "../fleet/connect-schema.ts";
+import { type EksLogin, type HubAccess, type HubLogin, invalid } from "../hubs/objects/login.ts";
+import { isShape, type Shape, shapeAt, shapesAt, textAt } from "../kubernetes/shapes.ts";
+import type { ClusterAccess } from "../ports/cluster-access.ts";
+import type { AccessFor } from "./access-for.ts";
+import { goodFor } from "./good-for.ts";
+import { kubeconfigText } from "./kubeconfig-text.ts";
+import type { ConnectDeps, HubObjects, Way } from "./way.ts";
+
+/** A cluster of a hub: each connection reads the object in the hub, so that its credentials are stored nowhere else. */
+export const hub: Way<HubWay> = async (way, deps, asked) => {
+  const { hubs, clock } = deps;
+  if (hubs === undefined) throw new SyncError("REFERENCE_INVALID", `hub ${way.hub} is not in fleet.yaml: add it there`);
+  const access = await hubs.access(way.hub, way.object);
+  const identity = way.uid === undefined ? {} : { identity: way.uid };
+  const { server, cluster, login } = access;
+  if (login.kind === "eks") return { ...(await ofEks(login, access, deps, asked)), ...identity };
+  const user = login.kind === "user" ? login.user : await userOfSecret(hubs, way, login);
+  return { kubeConfig: { text: kubeconfigText({ server, ...cluster }, user) }, ...goodFor(clock), ...identity };
+};
+
+/**
+ * By keyferry's own AWS identity. AWS says where the cluster is: an object that names another server would get a token
+ * that is good for the cluster.
+ */
+async function ofEks(
+  { cluster, region, roleArn }: EksLogin,
+  access: HubAccess,
+  deps: ConnectDeps,
+  asked: AccessFor,
+): Promise<ClusterAccess> {
+  const proxyUrl = access.cluster["proxy-url"];
+  const way = {
+    ...{ cluster, region },
+    ...(roleArn === undefined ? {} : { roleArn }),
+    ...(typeof proxyUrl === "string" ? { proxyUrl } : {}),
+  };
+  return (await import("./eks.ts")).eks(way, deps, asked);
+}
+
+type SecretLogin = Extract<HubLogin, { kind: "secret" }>;
+
+async function userOfSecret(
+  hubs: HubObjects,
+  { hub: name, object }: HubWay,
+  login: SecretLogin,
+): Promise<Readonly<Record<string, string>>> {
+  const value = await hubs.secretKey(name, login, login.key);
+  return login.holds === "token" ? { token: value.trim() } : userOfKubeconfig(value, login, object);
+}
+
+/** Its user's own credentials alone: keyferry reads no files and runs no programs that a hub names. */
+const CREDENTIALS = ["token", "client-certificate-data", "client-key-data"] as const;
+
+function userOfKubeconfig(text: string, { context }: SecretLogin, object: string): Readonly<Record<string, string>> {
+  const config = parsed(text, object);
+  const chosen = context ?? textAt(config, "current-context");
+  const named = (list: string, name: string | undefined): Shape =>
+    shapesAt(config, list).find((one) => textAt(one, "name") === name) ?? {};
+  const user = shapeAt(named("users", textAt(shapeAt(named("contexts", chosen), "context"), "user")), "user");
+  const found = CREDENTIALS.flatMap((name): [string, string][] => {
+    const value = textAt(user, name);
+    return value === undefined ? [] : [[name, value]];
+  });
+  if (found.length > 0) return Object.fromEntries(found);
+  throw invalid(object, "has a kubeconfig whose user has no token and no client-certificate-data: add one of both");
+}
+
+function parsed(text: string, object: string): Shape {
+  try {
+    const config: unknown = parse(text);
+    if (isShape(config)) return config;
+  } catch {
+    // Its text could quote the credentials.
+  }
+  throw invalid(object, "has a kubeconfig that is no YAML map: correct it");
+}

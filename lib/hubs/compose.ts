@@ -1,0 +1,105 @@
+import type { Connect } from "../fleet/connect-schema.ts";
+import type { Fleet, FleetCluster } from "../fleet/fleet.ts";
+import type { Hub } from "../fleet/hub-schema.ts";
+import { namespaceMatcher } from "../namespaces.ts";
+import type { RowError } from "../ports/rows.ts";
+import type { HubMember, HubState } from "../ports/store.ts";
+
+/** An object of a hub that is no cluster of the fleet, or one that can't be reached any more; and why. */
+export interface Refusal {
+  readonly hub: string;
+  readonly object: string;
+  readonly name: string;
+  readonly error: RowError;
+}
+
+/** The clusters of fleet.yaml and of its hubs. */
+export interface ComposedFleet extends Fleet {
+  readonly refused: readonly Refusal[];
+  /** Hubs whose clusters are not known: nobody may be released meanwhile. */
+  readonly unread: readonly string[];
+  /** Hubs that need a person: they can't be read, or too many of their clusters are gone. */
+  readonly troubled: readonly string[];
+}
+
+interface Candidate {
+  readonly hub: Hub;
+  readonly member: HubMember;
+}
+
+/**
+ * The one place where fleet.yaml and its hubs become one fleet. fleet.yaml's own clusters have their names first; of two
+ * objects with one name, or with one API server, the older member stays.
+ */
+export function composed(fleet: Fleet, states: ReadonlyMap<string, HubState>): ComposedFleet {
+  const names = new Map(fleet.clusters.map(({ name }) => [name, "fleet.yaml"]));
+  const servers = new Map<string, string>();
+  const clusters: FleetCluster[] = [...fleet.clusters];
+  const refused: Refusal[] = [];
+  for (const candidate of candidates(fleet, states)) {
+    const { hub, member } = candidate;
+    const error = doubleOf(member, names, servers) ?? member.error;
+    if (error !== undefined) refused.push({ hub: hub.name, object: member.object, name: member.name, error });
+    if (member.uid === undefined || error?.code === "CLUSTER_DUPLICATE") continue;
+    names.set(member.name, `hub ${hub.name}`);
+    servers.set(member.uid, member.name);
+    clusters.push(clusterOf(candidate, member.uid));
+  }
+  const isUnread = (name: string): boolean => states.get(name)?.isUnread ?? !states.has(name);
+  const isTroubled = (name: string): boolean => {
+    const { error, awaitingApproval } = states.get(name) ?? {};
+    return error !== undefined || awaitingApproval !== undefined;
+  };
+  const hubs = fleet.hubs.map(({ name }) => name);
+  return { ...fleet, clusters, refused, unread: hubs.filter(isUnread), troubled: hubs.filter(isTroubled) };
+}
+
+/** The members that were reached first, the oldest ones at the beginning: they have the first claim to a name. */
+function candidates({ hubs }: Fleet, states: ReadonlyMap<string, HubState>): readonly Candidate[] {
+  const all = hubs.flatMap((hub) => (states.get(hub.name)?.members ?? []).map((member) => ({ hub, member })));
+  const isNew = ({ member }: Candidate): number => (member.uid === undefined ? 1 : 0);
+  // The sort is stable: of the same age, the hub that comes first in fleet.yaml, and the object's name, decide.
+  return all.toSorted((a, b) => isNew(a) - isNew(b) || a.member.since - b.member.since);
+}
+
+function doubleOf(
+  { name, uid, double, since }: HubMember,
+  names: ReadonlyMap<string, string>,
+  servers: ReadonlyMap<string, string>,
+): RowError | undefined {
+  const duplicate = (message: string): RowError => ({ code: "CLUSTER_DUPLICATE", message, since });
+  const owner = names.get(name);
+  if (owner !== undefined) {
+    return duplicate(`the name ${name} belongs to a cluster of ${owner} already: give one of both another name`);
+  }
+  const same = double ?? (uid === undefined ? undefined : servers.get(uid));
+  if (same === undefined) return undefined;
+  return duplicate(`it is the API server of cluster ${same} already: remove one of both`);
+}
+
+/** A cluster of a hub, with the hub's defaults and its own settings. */
+function clusterOf({ hub, member }: Candidate, uid: string): FleetCluster {
+  const { defaults } = hub;
+  const { observe, operatorNamespace, authMount, namespaces } = member.settings;
+  const mount = authMount ?? defaults.vault?.authMount?.replaceAll("{name}", member.name);
+  return {
+    ...defaults,
+    name: member.name,
+    labels: { ...member.labels, ...defaults.labels },
+    ...(observe === undefined ? {} : { observe }),
+    ...(operatorNamespace === undefined ? {} : { operatorNamespace }),
+    ...(namespaces === undefined ? {} : { namespaces: narrowed(defaults, namespaces) }),
+    ...(mount === undefined ? {} : { vault: { ...defaults.vault, authMount: mount } }),
+    connect: connectOf(hub, member, uid),
+  };
+}
+
+/** The named namespaces that the hub's defaults include. */
+function narrowed({ namespaces }: Hub["defaults"], named: readonly string[]): FleetCluster["namespaces"] {
+  return { ...namespaces, include: named.filter(namespaceMatcher(namespaces)) };
+}
+
+/** How an object's cluster is reached. A change of `leadsTo` or `uid` makes new connections. */
+export function connectOf(hub: Hub, { object, leadsTo }: HubMember, uid: string | undefined): Connect {
+  return { hub: { hub: hub.name, object, leadsTo, ...(uid === undefined ? {} : { uid }) } };
+}

@@ -1,0 +1,49 @@
+import { type Clock, type EpochMs, SECOND_MS } from "../clock.ts";
+import { described } from "../described.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import type { Hub } from "../fleet/hub-schema.ts";
+import type { Log } from "../ports/telemetry.ts";
+import { tasks } from "../util/tasks.ts";
+
+const POLL_MS = SECOND_MS;
+const AFTER_CRASH_MS = 30 * SECOND_MS;
+
+export interface FollowOptions {
+  /** fleet.yaml's fleet now. */
+  readonly own: () => Fleet;
+  /** A pass over this hub; resolves with the time of the next one. */
+  readonly pass: (hub: Hub, signal: AbortSignal) => Promise<EpochMs>;
+  /** Whether a person asked for passes now, since the last call. */
+  readonly isAsked: () => boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** Passes over each hub of fleet.yaml until the signal, concurrently: a silent hub delays no other. */
+export async function followHubs(
+  { own, pass, isAsked, clock, log, sleep }: FollowOptions,
+  stop: AbortSignal,
+): Promise<void> {
+  const again = new Map<string, EpochMs>();
+  const passes = tasks();
+  const once = async (hub: Hub): Promise<void> => {
+    again.set(hub.name, Number.POSITIVE_INFINITY);
+    try {
+      again.set(hub.name, await pass(hub, stop));
+    } catch (error) {
+      log.error("hub-pass-crashed", { hub: hub.name, ...described(error) });
+      again.set(hub.name, clock() + AFTER_CRASH_MS);
+    }
+  };
+  /** A pass that is under way answers the question, too. */
+  const dueNow = (): void => {
+    for (const [name, at] of again) if (Number.isFinite(at)) again.delete(name);
+  };
+  while (!stop.aborted) {
+    if (isAsked()) dueNow();
+    for (const hub of own().hubs) if ((again.get(hub.name) ?? 0) <= clock()) passes.add(once(hub));
+    await sleep(POLL_MS, stop);
+  }
+  await passes.allDone();
+}

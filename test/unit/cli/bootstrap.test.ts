@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { parseAllDocuments } from "yaml";
+import { bootstrapJson, FORMATS } from "../../../cli/bootstrap/formats.ts";
+import { type BootstrapFlags, type ClusterNeeds, clusterNeeds } from "../../../cli/bootstrap/needs.ts";
+import { shellWord } from "../../../cli/bootstrap/shell.ts";
+import { firstFleet } from "../../../cli/first-fleet.ts";
+import { parseFleet } from "../../../lib/fleet/fleet.ts";
+
+const FLAGS: BootstrapFlags = {
+  account: "keyferry/keyferry",
+  loginAccount: "vault",
+  audience: "vault",
+  kv: [],
+  kv1: [],
+  dynamic: [],
+  pki: [],
+};
+
+const SERVER = "{server: {url: 'https://10.0.0.1:6443', caFile: ./ca.pem, tokenFile: ./to ken}}";
+const FLEET = `
+apiVersion: keyferry.dev/v1alpha1
+kind: Fleet
+clusters:
+  - name: all
+    connect: {kubeconfig: {path: ./a.kubeconfig}}
+    vault: {address: https://vault.example.com}
+  - name: named
+    connect: ${SERVER}
+    observe: apply
+    namespaces: {include: [shop, "7"]}
+    operatorNamespace: "123"
+    vault: {address: https://vault.example.com, authMount: "it's mine"}
+  - name: cloud
+    connect: {eks: {cluster: prod, region: eu-central-1, roleArn: "arn:aws:iam::123456789012:role/keyferry"}}
+    vault: {address: https://vault.example.com}
+  - name: homeless
+    connect: ${SERVER}
+`;
+
+function needs(cluster: string, flags: Partial<BootstrapFlags> = {}): ClusterNeeds {
+  const fleet = parseFleet(FLEET, "fleet.yaml");
+  return clusterNeeds({ fleet, folder: "/fleet", fileName: "fleet.yaml" }, cluster, { ...FLAGS, ...flags });
+}
+
+interface Printed {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly spec?: { readonly allowedNamespaces?: readonly string[] };
+}
+
+const objects = (of: ClusterNeeds): readonly Printed[] =>
+  parseAllDocuments(FORMATS.yaml(of)).map((document) => document.toJS() as Printed);
+
+describe("keyferry bootstrap", () => {
+  it("prints a role for the whole cluster, or one in each namespace that is named", () => {
+    const roles = (of: ClusterNeeds): readonly string[] =>
+      objects(of)
+        .filter(({ kind }) => kind.endsWith("Role"))
+        .map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ""}`);
+    assert.deepEqual(roles(needs("all")), ["ClusterRole ", "Role kube-system", "Role vault-secrets-operator-system"]);
+    assert.deepEqual(roles(needs("named")).toSorted(), ["Role 123", "Role 7", "Role kube-system", "Role shop"]);
+  });
+
+  it("writes names that look like numbers as texts", () => {
+    for (const { metadata } of objects(needs("named"))) {
+      assert.equal(typeof metadata.name, "string");
+      assert.equal(typeof (metadata.namespace ?? ""), "string");
+    }
+    const auth = objects(needs("named")).find(({ kind }) => kind === "VaultAuth");
+    assert.deepEqual(auth?.spec?.allowedNamespaces, ["shop", "7"]);
+  });
+
+  it("explains each document and each rule of a role", () => {
+    for (const name of ["all", "named"]) {
+      const text = FORMATS.yaml(needs(name));
+      for (const part of text.split("---\n")) assert.match(part, /^# (.|\n)+?\napiVersion/);
+      const lines = text.split("\n");
+      for (const [at, line] of lines.entries()) {
+        if (line.startsWith("  - apiGroups")) assert.match(lines[at - 1] ?? "", /^ {2}# /);
+      }
+    }
+  });
+
+  it("binds the group of the access entry in EKS, and prints the command that makes it", () => {
+    const text = FORMATS.yaml(needs("cloud"));
+    assert.match(text, /subjects:\n {2}- kind: Group\n {4}apiGroup: rbac.authorization.k8s.io\n {4}name: keyferry\n/);
+    assert.ok(!text.includes("keyferry-token"));
+    assert.match(FORMATS.connect(needs("cloud")), /--principal-arn arn:aws:iam::123456789012:role\/keyferry/);
+  });
+
+  it("quotes what a shell or YAML would take for something else", () => {
+    assert.equal(shellWord("it's mine"), "'it'\\''s mine'");
+    assert.ok(FORMATS.vault(needs("named")).includes("-path='it'\\''s mine'"));
+    assert.ok(FORMATS.connect(needs("named")).includes("> '/fleet/to ken'"));
+    assert.ok(FORMATS.terraform(needs("named")).includes('= "it\'s mine"'));
+  });
+
+  it("takes Vault's templates for texts, in a shell and in Terraform", () => {
+    const path = { kv: ["kv/$HOME/{namespace}/*"] };
+    assert.ok(FORMATS.vault(needs("all", path)).includes('path "kv/data/\\$HOME/{{identity.entity.aliases.$accessor.'));
+    assert.match(FORMATS.terraform(needs("all")), /aliases\.\$\{vault_auth_backend\.keyferry_all\.accessor\}\./);
+  });
+
+  it("gives the policy the paths of the options, and no kv beside them", () => {
+    const text = FORMATS.hcl(
+      needs("all", { dynamic: ["database/creds/shop"], pki: ["pki/shop"], kv1: ["old/shop/*"] }),
+    );
+    const paths = [...text.matchAll(/^path "([^"]+)"/gm)].map(([, path]) => path);
+    assert.deepEqual(paths.slice(0, 3), ["old/shop/*", "database/creds/shop", "pki/issue/shop"]);
+    assert.ok(!text.includes("kv/"));
+  });
+
+  it("names all mistakes of its options at once", () => {
+    const wrong = { account: "keyferry", loginAccount: "A", kv: ["kv", "kv/../x", 'kv/a"b'] };
+    assert.throws(
+      () => needs("homeless", wrong),
+      ({ complaints }: { complaints: readonly string[] }) =>
+        ["--account", "--login-account", "--kv kv:", "--kv kv/../x", '--kv kv/a"b', "vault.address"].every((part) =>
+          complaints.some((complaint) => complaint.includes(part)),
+        ),
+    );
+    assert.throws(() => needs("nowhere"), /fleet.yaml has no cluster nowhere: it has all, named, cloud, homeless/);
+  });
+
+  it("answers the same as JSON", () => {
+    const answer = bootstrapJson(needs("named")) as { kubernetes: object[]; vault: { role: object } };
+    assert.equal(answer.kubernetes.length, objects(needs("named")).length);
+    assert.deepEqual(Object.entries(answer.vault.role)[2], ["bound_service_account_namespaces", ["shop", "7"]]);
+  });
+});
+
+describe("keyferry init", () => {
+  it("writes a fleet that keyferry takes, with the schema's line first", () => {
+    const text = firstFleet({ cluster: "east", vaultAddress: "http://127.0.0.1:8200", schema: "fleet.schema.json" });
+    assert.ok(text.startsWith("# yaml-language-server: $schema=fleet.schema.json\n"));
+    const [cluster] = parseFleet(text, "fleet.yaml").clusters;
+    assert.equal(cluster?.name, "east");
+    assert.equal(cluster?.vault?.authMount, "kubernetes-east");
+  });
+});
