@@ -1,19 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { destination } from "pino";
-import { awsAccess } from "../lib/aws/aws-access.ts";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
-import { lazyVault } from "../lib/connect/lazy-vault.ts";
-import { notInFleet } from "../lib/connect/not-in-fleet.ts";
-import type { ConnectDeps } from "../lib/connect/way.ts";
-import { accessTo } from "../lib/connect/ways.ts";
 import { type Doctor, examineFleet } from "../lib/doctor/doctor.ts";
 import type { Finding, Remedy } from "../lib/doctor/finding.ts";
+import { hubFindings } from "../lib/doctor/hubs.ts";
 import { InputError } from "../lib/errors.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
-import { clusterClients } from "../lib/kubernetes/cluster-client.ts";
-import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
-import type { ClusterAccess } from "../lib/ports/cluster-access.ts";
 import { caCache } from "../lib/references/ca-cache.ts";
 import { jsonLog } from "../lib/telemetry/log.ts";
 import { prometheusMetrics } from "../lib/telemetry/metrics.ts";
@@ -25,6 +18,7 @@ import { stackFindings } from "./doctor-stack.ts";
 import { doctorText, doctorView, exitCodeOf, mendText } from "./doctor-view.ts";
 import { print, printJson, say } from "./output.ts";
 import type { PlanSource } from "./plan-inputs.ts";
+import { reachedFleet } from "./reached-fleet.ts";
 import { stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
 export interface DoctorFlags extends PlanSource {
@@ -40,19 +34,14 @@ const CONNECTIONS_PER_VAULT = 8;
 export async function doctorCommand(names: readonly string[], flags: DoctorFlags): Promise<number> {
   const stop = stopSignal(() => say("stopped"), WITH_HANG_UP);
   const inputs = await doctorInputs(flags);
-  const clusters = "code" in inputs ? [] : chosen(inputs.fleet, names);
   const ofStack = flags.stack === undefined ? [] : await stackFindings(flags.stack, stop);
-  const ofClusters =
+  const { clusters, findings: ofClusters } =
     "code" in inputs
-      ? [inputs]
-      : await examined(inputs, clusters, { mayExec: flags.stack === undefined, signal: stop });
+      ? { clusters: [], findings: [inputs] }
+      : await examined(inputs, names, { mayExec: flags.stack === undefined, signal: stop });
   if (stop.aborted) return 1;
   const findings = [...ofStack, ...ofClusters];
-  show(
-    findings,
-    clusters.map(({ name }) => name),
-    flags,
-  );
+  show(findings, clusters, flags);
   return exitCodeOf(findings);
 }
 
@@ -74,62 +63,47 @@ function chosen({ clusters }: Fleet, names: readonly string[]): readonly FleetCl
   return names.length === 0 ? clusters : clusters.filter(({ name }) => names.includes(name));
 }
 
+interface Examination {
+  /** The names of the clusters. */
+  readonly clusters: readonly string[];
+  readonly findings: readonly Finding[];
+}
+
 /** Everything that the examination uses can only read, besides logins to Vault, which it revokes. */
 async function examined(
-  { fleet, files, installation, store }: DoctorInputs,
-  clusters: readonly FleetCluster[],
+  { fleet: own, files, installation, store }: DoctorInputs,
+  names: readonly string[],
   { mayExec, signal }: { readonly mayExec: boolean; readonly signal: AbortSignal },
-): Promise<readonly Finding[]> {
-  await using _closed = store;
+): Promise<Examination> {
+  await using leases = store;
   const clock = systemClock;
   const log = jsonLog("silent", destination({ fd: 2, sync: true }));
+  const { clients, apis, access, fleet, close } = await reachedFleet({ own, files, leases, log, mayExec }, signal);
   const reachOf = reachOfFleet(() => fleet);
-  const login = lazyVault(() => ({ clock, log, reachOf, files, vaults: () => fleet.vaults }));
-  const access = accessOnce({ files, clock, aws: awsAccess(clock), vault: login.open, mayExec });
-  const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
-  const clients = clusterClients({
-    ...{ clock, log, timeoutMs: TIMEOUT_MS },
-    resolve: (name, isRefused) => {
-      const cluster = byName.get(name);
-      if (!cluster) throw notInFleet(name);
-      return access(cluster, isRefused);
-    },
-  });
-  const apis = kubernetesApis({ clients, clock, log });
   const client = vaultClient({ clock, maxConnectionsPerVault: CONNECTIONS_PER_VAULT, reachOf });
   const anchors = trustAnchors(() => fleet.vaults, files);
   const doctor: Doctor = {
-    ...{ clock, clients, apis, access, files, vaults: fleet.vaults, leases: store, timeoutMs: TIMEOUT_MS },
+    ...{ clock, clients, apis, access, files, vaults: fleet.vaults, leases, timeoutMs: TIMEOUT_MS },
     examiner: vaultExaminer({ client, credentials: apis.credentials, clock, reachOf }),
     ca: caCache({ credentials: apis.credentials, clock, anchors }),
     ...(installation !== undefined && { installation }),
     discovery: {
-      ...{ leases: store, clusters: apis.clusters, clock, log, random: Math.random, metrics: prometheusMetrics() },
+      ...{ leases, clusters: apis.clusters, clock, log, random: Math.random, metrics: prometheusMetrics() },
       resources: { get: apis.resources.get, ...NO_WRITES },
       installation: installation ?? randomUUID(),
       queue: { send: async () => undefined },
     },
     onDone: (name, found) => say(`${name}: ${summary(found)}`),
   };
-  say(`examining ${clusters.length} ${clusters.length === 1 ? "cluster" : "clusters"}`);
   try {
-    return await examineFleet(doctor, clusters, signal);
+    const clusters = chosen(fleet, names);
+    say(`examining ${clusters.length} ${clusters.length === 1 ? "cluster" : "clusters"}`);
+    const findings = [...hubFindings(fleet), ...(await examineFleet(doctor, clusters, signal))];
+    return { clusters: clusters.map(({ name }) => name), findings };
   } finally {
     await client.close();
-    clients.close();
-    await login.close();
+    await close();
   }
-}
-
-/** Some ways make a token for each call: one is enough, unless it is refused. */
-function accessOnce(ways: ConnectDeps) {
-  const known = new Map<string, Promise<ClusterAccess>>();
-  return (cluster: FleetCluster, isRefused = false): Promise<ClusterAccess> => {
-    const found = isRefused ? undefined : known.get(cluster.name);
-    const made = found ?? accessTo(cluster, ways, isRefused);
-    known.set(cluster.name, made);
-    return made;
-  };
 }
 
 function summary(found: readonly Finding[]): string {

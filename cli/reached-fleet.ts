@@ -8,6 +8,7 @@ import { fleetConnections } from "../lib/hubs/connections.ts";
 import { liveFleet } from "../lib/hubs/live-fleet.ts";
 import type { ClusterClients } from "../lib/kubernetes/cluster-client.ts";
 import type { KubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
+import type { ClusterAccess } from "../lib/ports/cluster-access.ts";
 import type { FleetFiles } from "../lib/ports/fleet-files.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
 import type { Log } from "../lib/ports/telemetry.ts";
@@ -31,6 +32,7 @@ export async function reachedFleet(
 ): Promise<{
   readonly clients: ClusterClients;
   readonly apis: KubernetesApis;
+  readonly access: (name: string) => Promise<ClusterAccess>;
   readonly fleet: ComposedFleet;
   readonly close: () => Promise<void>;
 }> {
@@ -41,14 +43,14 @@ export async function reachedFleet(
   // Nothing is stored: such a command has tokens of its own.
   const access = lazyVault(() => ({ clock, log, files, reachOf, vaults: () => fleet.current().vaults }));
   const connect = { files, clock, aws: awsAccess(clock), vault: access.open, mayExec };
-  const { clients, apis } = fleetConnections({ fleet: () => fleet, connect, log });
+  const { clients, apis, access: clusterAccess } = fleetConnections({ fleet: () => fleet, connect, log });
   const deps = { ...apis, leases, clock, log, forget: clients.forget };
   await hubPasses({ deps, file: { current: () => own }, fleet, accepted: new Set() }).all(signal);
   const close = async (): Promise<void> => {
     clients.close();
     await access.close();
   };
-  return { clients, apis, fleet: fleet.current(), close };
+  return { clients, apis, access: clusterAccess, fleet: fleet.current(), close };
 }
 
 /** Says on stderr which hubs could not be read, and which of their objects are no clusters. */

@@ -114,13 +114,13 @@ async function saveFailed(
     return { kind: "done", againAt: now };
   }
   const attempts = row.state.attempts + 1;
+  // A Vault that gives no token for the cluster proves nothing about the cluster. No circuit's end wakes the cluster then.
+  const isOfVault = error.circuit !== undefined && vaultOfCircuit(error.circuit) !== undefined;
   const pause = backOff({ disposition: error.disposition, attempts }, deps.random) ?? MAX_PAUSE_MS;
-  const againAt = now + Math.max(SECOND_MS, Math.min(pause, MAX_PAUSE_MS));
+  const againAt = now + Math.max(SECOND_MS, Math.min(pause, isOfVault ? MAX_GAP_MS : MAX_PAUSE_MS));
   const failure = errorOf(error, row.state, now);
   const outOfSight = row.state.outOfSight ?? now;
   await deps.leases.saveCluster(row, { ...state, attempts, error: failure, outOfSight }, { dueAt: againAt });
-  // A Vault that gives no token for the cluster proves nothing about the cluster.
-  const isOfVault = error.circuit !== undefined && vaultOfCircuit(error.circuit) !== undefined;
   if (!isOfVault && (OUTAGE_CODES.has(error.code) || error.code === "OTHER_CONTROLLER")) {
     await circuits.open(new SyncError(error.code, error.message, { circuit: circuitOfCluster(row.name) }));
   }

@@ -20,8 +20,8 @@ export interface DoctorDeps {
   readonly apis: Pick<KubernetesApis, "clusters" | "resources" | "credentials"> & {
     readonly secrets: Pick<KubernetesApis["secrets"], "findHmacKey">;
   };
-  /** The access that its requests use, too: some ways make a token for each call. */
-  readonly access: (cluster: FleetCluster) => Promise<ClusterAccess>;
+  /** What the connections to a cluster, by its name, are made of. */
+  readonly access: (cluster: string) => Promise<ClusterAccess>;
   readonly files: FleetFiles;
   readonly vaults: readonly FleetVault[];
   readonly examiner: VaultExaminer;

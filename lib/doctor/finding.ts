@@ -11,6 +11,11 @@ interface FindingKind {
 
 /** Every finding with its severity and why it matters. */
 export const FINDINGS = {
+  HUB_UNREAD: {
+    severity: "error",
+    why: "Clusters that this hub adds to the fleet are not examined, nor do they change.",
+  },
+  HUB_CLUSTER_REFUSED: { severity: "error", why: "The object of the hub is no cluster of the fleet." },
   ACCESS_UNUSABLE: { severity: "error", why: "keyferry can't connect to the cluster with what fleet.yaml says." },
   CLUSTER_NAME_UNKNOWN: { severity: "error", why: "The name of the API server has no address here." },
   CLUSTER_UNREACHABLE: { severity: "error", why: "Nothing in this cluster is read or written." },

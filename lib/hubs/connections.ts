@@ -2,6 +2,7 @@ import type { ConnectDeps } from "../connect/way.ts";
 import { accessTo } from "../connect/ways.ts";
 import { type ClusterClients, clusterClients } from "../kubernetes/cluster-client.ts";
 import { type KubernetesApis, kubernetesApis } from "../kubernetes/kubernetes-apis.ts";
+import type { ClusterAccess } from "../ports/cluster-access.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { LiveFleet } from "./live-fleet.ts";
 import { hubObjects } from "./reader.ts";
@@ -17,14 +18,14 @@ export interface ConnectionsOptions {
 export function fleetConnections({ fleet, connect, log }: ConnectionsOptions): {
   readonly clients: ClusterClients;
   readonly apis: KubernetesApis;
+  /** What the connections to a cluster are made of. */
+  readonly access: (name: string, isRefused?: boolean) => Promise<ClusterAccess>;
 } {
   const { clock } = connect;
-  const clients = clusterClients({
-    clock,
-    log,
-    resolve: async (name, isRefused) => accessTo(fleet().reachable(name), { ...connect, hubs }, isRefused),
-  });
+  const access = async (name: string, isRefused?: boolean): Promise<ClusterAccess> =>
+    accessTo(fleet().reachable(name), { ...connect, hubs }, isRefused);
+  const clients = clusterClients({ clock, log, resolve: access });
   const apis = kubernetesApis({ clients, clock, log });
   const hubs = hubObjects({ ...apis, clock }, (name) => fleet().hub(name));
-  return { clients, apis };
+  return { clients, apis, access };
 }

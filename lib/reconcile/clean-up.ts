@@ -13,6 +13,7 @@ import type { Batch } from "./batch.ts";
 import { claimOf } from "./claim.ts";
 import { clear } from "./clear.ts";
 import { endAll, endUnused, leaveAll } from "./duties.ts";
+import { ownOutage } from "./own-outage.ts";
 import { settleFailed } from "./settle.ts";
 
 /** A row whose declaration is gone or being deleted. */
@@ -114,7 +115,8 @@ async function removeAll(
 /** The namespace's deletion removes everything. */
 const MEANS_GONE: ReadonlySet<string> = new Set(["NAMESPACE_MISSING", "NAMESPACE_TERMINATING"]);
 
-function failedCleanUp(deps: ReconcileDeps, row: Row, error: SyncError): Settlement {
+function failedCleanUp(deps: ReconcileDeps, row: Row, met: SyncError): Settlement {
+  const error = ownOutage(met);
   deps.log.warn("clean-up-failed", { key: row.key, code: error.code, message: error.message });
   return settleFailed(row.state, error, { now: deps.clock(), random: deps.random, dispatchedUntil: undefined });
 }

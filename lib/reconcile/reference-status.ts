@@ -16,6 +16,7 @@ import { backOff } from "../schedule/back-off.ts";
 import { isPlain } from "../transform/transformation.ts";
 import type { Batch } from "./batch.ts";
 import { claimOf } from "./claim.ts";
+import { ownOutage } from "./own-outage.ts";
 import { settleFailed, settleSynced } from "./settle.ts";
 
 /** What is known of a reference before any request. */
@@ -51,7 +52,7 @@ export async function runReferenceStatus(
     ...referenceVault(known),
     ...(told.seen === undefined ? {} : { seen: { ...told.seen, hash: row.declared.hash } }),
   };
-  const error = told.error ?? verdict.error;
+  const error = told.error === undefined ? verdict.error : ownOutage(told.error);
   deps.metrics.ran?.({ key: row.key, at: deps.clock(), ...(error === undefined ? {} : { code: error.code }) });
   await claim.settle(settlementOf(deps, row, state, error, known.open));
   await verifyReferences(deps, known, batch);

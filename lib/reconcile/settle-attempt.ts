@@ -1,4 +1,3 @@
-import { vaultOfCircuit } from "../circuits.ts";
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { DestinationAwaited } from "../destinations/destination.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
@@ -19,6 +18,7 @@ import type { Json, JsonObject } from "../util/json.ts";
 import { causePlaceOf, longestPauseOf } from "./asking.ts";
 import { type Attempt, type InStep, rollOutWritten } from "./attempt.ts";
 import type { Batch } from "./batch.ts";
+import { ownOutage } from "./own-outage.ts";
 import { type Run, vaultOf } from "./run.ts";
 import { type FailureContext, settleFailed, settleSynced, type Timing } from "./settle.ts";
 
@@ -85,7 +85,7 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
   const timing = await timingOf(deps);
   // Data is refreshed at its normal pace even if the status can't be written.
   const settlement = told.error
-    ? settleFailed(state, told.error, timing, { longestMs: longestPauseOf(run.resolved) })
+    ? settleFailed(state, ownOutage(told.error, circuitRead(run)), timing, { longestMs: longestPauseOf(run.resolved) })
     : settleSynced(claim.row, state, obtained.next, timing);
   await settleRenewed(deps, run, settlement);
   await verifyReferences(deps, { row: claim.row, refs }, batch);
@@ -157,7 +157,7 @@ async function settleFailure(
   const { resolved, claim, settings } = run;
   const { row } = claim;
   const target = resolved instanceof SyncError ? undefined : resolved.asks?.identity.target;
-  const error = ownOutage(run, await batch.circuits.classify(met, target, batch.signal));
+  const error = ownOutage(await batch.circuits.classify(met, target, batch.signal), circuitRead(run));
   deps.metrics.count("keyferry_sync_errors_total", { cluster: settings.name, code: error.code });
   if (error.code === "LEASE_LOST") return;
   report(deps, run, error);
@@ -169,15 +169,8 @@ async function settleFailure(
   return settled && { kind: "failed", error, cause, nextAt: settled.state.error?.nextAt };
 }
 
-/**
- * A Vault that gives access to the sync's cluster may be another one than its own. The end of that outage wakes no sync
- * that reads elsewhere, so such a sync tries again by itself: its error names no circuit.
- */
-function ownOutage({ resolved }: Run, error: SyncError): SyncError {
-  const { code, message, circuit, cause } = error;
-  const own = resolved instanceof SyncError ? undefined : resolved.asks?.circuit;
-  const isAnothers = circuit !== undefined && circuit !== own && vaultOfCircuit(circuit) !== undefined;
-  return isAnothers ? new SyncError(code, message, { cause }) : error;
+function circuitRead({ resolved }: Run): string | undefined {
+  return resolved instanceof SyncError ? undefined : resolved.asks?.circuit;
 }
 
 /** Sends no request, because the result is known; the sync that retries wakes it after a success. */

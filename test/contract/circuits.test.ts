@@ -189,6 +189,27 @@ describe("the circuit of a cluster", () => {
     }));
 });
 
+describe("a Vault that gives access to a cluster", () => {
+  it("is asked itself when a sync meets its outage, and not the Vault that the sync reads", () =>
+    onStage(async (stage) => {
+      stage.vault = ({ address }) => (address === ADDRESS ? gone() : "unsealed");
+      const read = { ...HASTY, address: "https://another.example.com", headers: { "x-a": "b" }, timeoutMs: 9 };
+      assert.equal((await stage.circuits.classify(met(), read, forever)).code, "VAULT_UNAVAILABLE");
+      assert.ok(await stage.isOpen());
+      assert.deepEqual(stage.asked, [{ address: ADDRESS, headers: {}, skipTlsVerify: true, timeoutMs: 3_000 }]);
+    }));
+
+  it("and is away confirms no outage of the cluster that can't be asked for it", () =>
+    onStage(async (stage) => {
+      stage.cluster = () => gone();
+      const suspected = new SyncError("KUBE_UNREACHABLE", "patch secrets team/db", { circuit: "cluster:east" });
+      const error = await stage.circuits.classify(suspected, HASTY, forever);
+      assert.deepEqual([error.code, error.circuit], ["VAULT_UNAVAILABLE", CIRCUIT]);
+      assert.deepEqual(await stage.scene.store.circuits(), []);
+      assert.deepEqual(stage.refused, []);
+    }));
+});
+
 describe("the circuit of a Vault: by whose evidence it closes", () => {
   it("lease-table 16: when any of those who use it now is answered, whoever opened it", () =>
     onStage(async (stage) => {

@@ -62,7 +62,7 @@ function timedOut(cluster: string): SyncError {
 
 async function configOf({ deps, settings }: Examined): Promise<KubeConfig | Finding> {
   try {
-    return await loadKubeConfig(settings.name, await deps.access(settings));
+    return await loadKubeConfig(settings.name, await deps.access(settings.name));
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     return finding("ACCESS_UNUSABLE", {

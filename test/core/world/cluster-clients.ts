@@ -32,6 +32,7 @@ export function memoryClients({ time, clusterOf, who = "admin", effect = plainly
   const reached = async (call: KubeCall, signal: AbortSignal): Promise<MemoryCluster> => {
     if (signal.aborted) throw givenUp(call);
     const cluster = clusterOf(call.cluster);
+    await cluster?.access?.(signal);
     if (cluster?.outage === "silent") await time.sleep(SILENCE_MS, signal);
     if (signal.aborted) throw givenUp(call);
     if (!cluster || cluster.outage !== undefined) throw unreachable(call.cluster);

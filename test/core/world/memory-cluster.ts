@@ -21,6 +21,8 @@ export interface MemoryCluster extends KubeClient {
   fail(outage: "refused" | "silent" | undefined): void;
   /** Answers in place of the API server, where it gives an answer. */
   fault?: ((call: KubeCall) => Fault | undefined) | undefined;
+  /** Obtains the credentials for a request; it is not sent when this fails. Missing: the cluster needs none. */
+  access?: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** Told when open connections break. */
   onBreak(listener: () => void): () => void;
   readonly adminKubeconfig: string;

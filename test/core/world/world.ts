@@ -45,6 +45,8 @@ export interface LogLine {
 export interface World extends AsyncDisposable {
   readonly time: WorldTime;
   readonly vault: MemoryVault;
+  /** Another Vault, which no cluster's declarations name. */
+  otherVault(address: string): MemoryVault;
   readonly store: SqliteStore;
   readonly queue: MemoryQueue;
   /** The first cluster, or the one of this name. */
@@ -121,6 +123,7 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
   const store = openSqliteStore({ path: ":memory:" });
   const queue = memoryQueue({ time, choose: (workers) => workers.at(-1) });
   const vault = memoryVault({ address: VAULT, time });
+  const vaults = new Map([[VAULT, vault]]);
   let settings = (options.clusters ?? [{}]).map((overrides) => aCluster(overrides));
   const clusters = new Map(settings.map(({ name }) => [name, memoryCluster({ name, time })]));
   const log: LogLine[] = [];
@@ -139,7 +142,7 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
       ...{ time, store, queue, random },
       tokens: store.tokens(),
       clusterOf: (name) => clusters.get(name),
-      vaultAt: (address) => (address === VAULT ? vault : undefined),
+      vaultAt: (address) => vaults.get(address),
       fleet: () => settings,
       log: { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") },
       metrics: { count: () => undefined, observe: () => undefined },
@@ -168,6 +171,11 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
   const world: World = {
     ...{ time, store, queue, vault, log, start },
     cluster: clusterOf,
+    otherVault(address) {
+      const other = vaults.get(address) ?? memoryVault({ address, time });
+      vaults.set(address, other);
+      return other;
+    },
     key: keyOf,
     fleet(change) {
       settings = [...change(settings)];

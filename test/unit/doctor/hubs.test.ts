@@ -1,0 +1,16 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { hubFindings } from "../../../lib/doctor/hubs.ts";
+
+describe("hubs", () => {
+  it("one that can't be read, and an object that is no cluster, are errors", () => {
+    const error = { code: "CLUSTER_DUPLICATE", message: "another cluster has this name", since: 0 } as const;
+    const refused = [{ hub: "argo", object: "cluster-a", name: "prod", error }];
+    const [unread, double] = hubFindings({ unread: ["lost"], refused });
+    assert.deepEqual([unread?.code, unread?.where], ["HUB_UNREAD", "hub lost in fleet.yaml"]);
+    assert.equal(double?.code, "HUB_CLUSTER_REFUSED");
+    assert.match(double?.what ?? "", /^CLUSTER_DUPLICATE: another cluster has this name$/);
+    assert.match(double?.where ?? "", /hub argo: cluster-a \(prod\)/);
+    assert.deepEqual(hubFindings({ unread: [], refused: [] }), []);
+  });
+});
