@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Clock, type EpochMs, SECOND_MS } from "../lib/clock.ts";
+import type { LazyVault } from "../lib/connect/lazy-vault.ts";
 import type { ConnectDeps } from "../lib/connect/way.ts";
 import type { Engine } from "../lib/embedded/engine.ts";
 import { InputError } from "../lib/errors.ts";
@@ -65,6 +66,7 @@ export interface StartedFleetOptions {
   readonly flags: { readonly once: boolean; readonly acceptMissing: readonly string[] };
   readonly file: Pick<WatchedFleet, "current">;
   readonly connect: Omit<ConnectDeps, "hubs">;
+  readonly access: Pick<LazyVault, "sweep">;
   readonly fleet: LiveFleet;
   readonly leases: LeaseStore;
   readonly log: Log;
@@ -82,11 +84,14 @@ export async function startedFleet({
   file,
   fleet,
   connect,
+  access,
   leases,
   log,
 }: StartedFleetOptions): Promise<StartedFleet> {
   const { clock } = connect;
   await fleet.take(file.current());
+  // A Vault that does not answer holds up no start.
+  void access.sweep(fleet.current());
   const { clients, apis } = fleetConnections({ fleet: () => fleet, connect, log });
   const deps = { ...apis, leases, clock, log, forget: clients.forget };
   const passes = hubPasses({ deps, file, fleet, accepted: new Set(flags.acceptMissing) });
@@ -116,6 +121,7 @@ export interface FollowedFleetOptions {
   readonly leases: LeaseStore;
   readonly engine: Engine;
   readonly clients: Pick<ClusterClients, "forget">;
+  readonly access: Pick<LazyVault, "sweep">;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -152,7 +158,7 @@ export function followedFleet(options: FollowedFleetOptions): FollowedFleet {
 }
 
 /** Applies the fleet as it is now; one change at a time. */
-function applied({ fleet, engine, clients }: FollowedFleetOptions): () => Promise<void> {
+function applied({ fleet, engine, clients, access }: FollowedFleetOptions): () => Promise<void> {
   let taken = fleet.current();
   let last: Promise<void> = Promise.resolve();
   const once = async (): Promise<void> => {
@@ -165,6 +171,7 @@ function applied({ fleet, engine, clients }: FollowedFleetOptions): () => Promis
     const renewAll = !isDeepStrictEqual(now.vaults, before.vaults);
     await engine.change(now.clusters, { renewAll, isIncomplete: now.unread.length > 0 });
     taken = now;
+    await access.sweep(now);
   };
   return () => {
     // A failed change is repeated by the next one.

@@ -75,7 +75,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const vaults = () => fleet.current().vaults;
   const access = lazyVault(() => ({ clock, log, metrics, files, vaults, ...bounds, cache }));
   const connect = { files, clock, aws: awsAccess(clock), vault: access.open, mayExec: true };
-  const { passes, clients, apis } = await startedFleet({ flags, file, fleet, connect, leases: store, log });
+  const { passes, clients, apis } = await startedFleet({ flags, file, fleet, connect, access, leases: store, log });
   const vault = vaultApi({ clock, credentials: apis.credentials, log, metrics, cache, ...bounds });
   const templates = goTemplates();
   exposeCounts(metrics, store, clients);
@@ -106,7 +106,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   try {
     if (flags.once) return await runOnce(engine, store, fleet.current(), log);
     await rememberAll({ series: flags.syncSeries > 0 ? series : undefined, owed, held }, store, fleet.current());
-    const followed = followedFleet({ file, fleet, passes, leases: store, engine, clients, clock, log });
+    const followed = followedFleet({ file, fleet, passes, leases: store, engine, clients, access, clock, log });
     return await runOn(engine, followed, flags, metrics.registry, log);
   } finally {
     await vault.revokeAll(AbortSignal.timeout(REVOKE_MS));

@@ -4,7 +4,7 @@ import type { Log } from "../ports/telemetry.ts";
 import type { SecretValue } from "../secret-value.ts";
 import type { TokenCacheOptions } from "../vault/token-cache.ts";
 import type { Minted } from "./mint.ts";
-import { type Held, type Shared, sealedTokens } from "./sealed-tokens.ts";
+import { type FormerLogin, type Held, type Shared, sealedTokens } from "./sealed-tokens.ts";
 
 /**
  * A token that the API server refuses is replaced at most once in this time, in all processes: if the cluster accepts
@@ -29,6 +29,8 @@ export interface TokenRequest extends Shared {
 /** One token for each cluster, shared by all processes with this store. */
 export interface ClusterTokens {
   token(request: TokenRequest): Promise<ClusterToken>;
+  /** Forgets the tokens of all clusters but these, and ends their logins by `end`. */
+  sweep(clusters: ReadonlySet<string>, end: (login: FormerLogin) => Promise<boolean>): Promise<void>;
   /** Ends the logins of tokens that no other process can use. */
   close(): Promise<void>;
 }
@@ -100,6 +102,14 @@ export function clusterTokens({ clock, log, cache }: ClusterTokensOptions): Clus
       const now = clock();
       const expiresAt = isFresh(held, now) ? replaceAt(held) : Math.min(held.endsAt, now + AGAIN_MS);
       return { token: held.token, expiresAt };
+    },
+    async sweep(clusters, end) {
+      for (const [cluster, of] of [...known]) {
+        if (clusters.has(cluster)) continue;
+        known.delete(cluster);
+        await of.end();
+      }
+      await store?.sweep(clusters, clock(), end);
     },
     async close() {
       await Promise.all([...known.values()].map((of) => of.end()));

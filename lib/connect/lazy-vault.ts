@@ -1,19 +1,52 @@
+import { SyncError } from "../errors.ts";
+import type { FleetCluster } from "../fleet/fleet.ts";
 import type { VaultAccess, VaultAccessOptions } from "./vault-access.ts";
 
 /** The access to Vaults for connections: opened by the first cluster that needs it. */
 export interface LazyVault {
   open(): Promise<VaultAccess>;
-  /** Closes what was opened. */
+  /**
+   * Forgets the shared tokens of clusters that left the fleet, or that connect in another way now. Not while a part of
+   * the fleet is unread.
+   */
+  sweep(fleet: SweptFleet): Promise<unknown>;
+  /** Closes what was opened, after a sweep that is under way. */
   close(): Promise<void>;
+}
+
+export interface SweptFleet {
+  readonly clusters: readonly Pick<FleetCluster, "name" | "connect">[];
+  readonly unread?: readonly unknown[];
 }
 
 export function lazyVault(options: () => VaultAccessOptions): LazyVault {
   let opened: Promise<VaultAccess> | undefined;
+  const open = (): Promise<VaultAccess> => {
+    opened ??= import("./vault-access.ts").then(({ vaultAccess }) => vaultAccess(options()));
+    return opened;
+  };
+  let swept: Promise<unknown> = Promise.resolve();
+  const sweep = async ({ clusters, unread = [] }: SweptFleet): Promise<void> => {
+    if (unread.length > 0) return;
+    const { cache, log } = options();
+    const stored = await cache?.store.tokens("fleet").catch((error: unknown) => {
+      if (!(error instanceof SyncError)) throw error;
+      log.warn("cluster-tokens-not-swept", { code: error.code, message: error.message });
+      return undefined;
+    });
+    if (opened === undefined && (stored ?? []).length === 0) return;
+    const minting = clusters.filter(({ connect }) => connect.vaultKubernetes !== undefined);
+    await (await open()).sweep(new Set(minting.map(({ name }) => name)));
+  };
   return {
-    open() {
-      opened ??= import("./vault-access.ts").then(({ vaultAccess }) => vaultAccess(options()));
-      return opened;
+    open,
+    sweep(fleet) {
+      swept = Promise.all([swept, sweep(fleet)]);
+      return swept;
     },
-    close: async () => (await opened)?.close(),
+    async close() {
+      await swept;
+      await (await opened)?.close();
+    },
   };
 }

@@ -36,11 +36,19 @@ export async function mint(deps: LoginDeps, identity: VaultIdentity, way: VaultK
   }
 }
 
-/** Ends a login, and so its Vault lease. Ignores a failure: Vault ends it by itself after its TTL. */
-export async function endLogin(deps: LoginDeps, identity: VaultIdentity, token: SecretValue): Promise<void> {
-  await revoke(deps.client, identity, token, new AbortController().signal).catch((error: unknown) => {
-    if (!(error instanceof SyncError)) throw error;
-  });
+/** Ends a login, and so its Vault lease. False: Vault did not; it ends it by itself after its TTL. */
+export async function endLogin(
+  deps: Pick<LoginDeps, "client">,
+  place: Pick<VaultIdentity, "target" | "namespace">,
+  token: SecretValue,
+): Promise<boolean> {
+  try {
+    await revoke(deps.client, place, token, new AbortController().signal);
+    return true;
+  } catch (error) {
+    if (error instanceof SyncError) return false;
+    throw error;
+  }
 }
 
 async function requested(

@@ -19,10 +19,18 @@ export interface Shared {
   readonly cluster: string;
   /** Changes with everything that the token depends on: a token of other settings is none. */
   readonly settings: string;
-  /** Of the Vault that mints. */
+  /** Of the Vault that mints: its name in fleet.yaml. */
+  readonly vault: string;
   readonly address: string;
   /** Ends the login of a token that is no longer needed. Never throws. */
-  end(login: SecretValue): Promise<void>;
+  end(login: SecretValue): Promise<unknown>;
+}
+
+/** A login to end, and the Vault that gave it: its name in fleet.yaml, and the id of its circuit. */
+export interface FormerLogin {
+  readonly vault: string;
+  readonly circuit: string;
+  readonly login: SecretValue;
 }
 
 /** What is stored of a cluster's token; `held` is missing when it can't be read or is of other settings. */
@@ -37,15 +45,23 @@ interface Plain {
   readonly login?: string;
   readonly mintedAt: EpochMs;
   readonly endsAt: EpochMs;
+  readonly settings: string;
+  readonly vault: string;
 }
+
+const ID = "cluster-token/";
 
 /** The tokens beside the lease table. A failure here never costs a cluster: each process then has its own token. */
 export function sealedTokens(options: TokenCacheOptions, log: Log) {
   const { store, installation } = options;
   const ready = lazySealer(options);
-  const idOf = (cluster: string): string => `cluster-token/${cluster}`;
-  const contextOf = ({ cluster, settings }: Shared): string =>
-    JSON.stringify(["cluster-token", installation, cluster, settings]);
+  const idOf = (cluster: string): string => `${ID}${cluster}`;
+  const opened = async ({ id, sealed }: StoredToken): Promise<Plain | undefined> => {
+    const text = (await ready()).open(sealed, contextOf(id));
+    // Not validated: nobody else has the key.
+    return text && (JSON.parse(text.toString("utf8")) as Plain);
+  };
+  const contextOf = (id: string): string => JSON.stringify([installation, id]);
   const softly = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work();
@@ -59,16 +75,25 @@ export function sealedTokens(options: TokenCacheOptions, log: Log) {
     softly(async () => {
       const token = await store.token("fleet", idOf(request.cluster));
       if (token === undefined) return undefined;
-      const text = (await ready()).open(token.sealed, contextOf(request));
-      return text === undefined ? { token } : { token, held: heldOf(text, token.serial) };
+      const plain = await opened(token);
+      return plain?.settings === request.settings ? { token, held: heldOf(plain, token.serial) } : { token };
     });
+  /** False: Vault did not end its login, and may do so later. */
+  const isEnded = async (token: StoredToken, end: (login: FormerLogin) => Promise<boolean>): Promise<boolean> => {
+    const plain = await opened(token);
+    if (plain?.login === undefined) return true;
+    return end({ vault: plain.vault, circuit: token.circuit, login: SecretValue.of(plain.login) });
+  };
   return {
     find,
     /** The token that all processes use from now on: this one, or the one that another process stored before. */
     keep: (request: Shared, minted: Minted, before: Stored | undefined): Promise<Held | undefined> =>
       softly(async () => {
         const { cluster, address } = request;
-        const { text: sealed, serial } = (await ready()).seal(Buffer.from(plainOf(minted)), contextOf(request));
+        const { text: sealed, serial } = (await ready()).seal(
+          Buffer.from(plainOf(request, minted)),
+          contextOf(idOf(cluster)),
+        );
         const circuit = circuitOfVault(address);
         const token = { id: idOf(cluster), scope: "fleet", circuit, serial, sealed, endsAt: minted.endsAt } as const;
         if (await store.putToken(token, before?.token.serial)) {
@@ -81,20 +106,31 @@ export function sealedTokens(options: TokenCacheOptions, log: Log) {
         if (minted.login) await request.end(minted.login);
         return theirs;
       }),
+    /**
+     * Removes the tokens of all clusters but these. First their logins are ended; one that can't be ended now stays
+     * for the next sweep, until it has ended by itself.
+     */
+    sweep: (clusters: ReadonlySet<string>, now: EpochMs, end: (login: FormerLogin) => Promise<boolean>) =>
+      softly(async () => {
+        const ours = (await store.tokens("fleet")).filter(({ id }) => id.startsWith(ID));
+        for (const token of ours.filter(({ id }) => !clusters.has(id.slice(ID.length)))) {
+          if (now < token.endsAt && !(await isEnded(token, end))) continue;
+          await store.removeToken(token);
+          log.info("cluster-token-forgotten", { cluster: token.id.slice(ID.length) });
+        }
+      }),
   };
 }
 
-function plainOf({ token, login, mintedAt, endsAt }: Minted): string {
+function plainOf({ settings, vault }: Shared, { token, login, mintedAt, endsAt }: Minted): string {
   const text = (value: SecretValue): string => value.reveal().toString("utf8");
-  const plain: Plain = { token: text(token), ...(login && { login: text(login) }), mintedAt, endsAt };
+  const plain: Plain = { token: text(token), ...(login && { login: text(login) }), mintedAt, endsAt, settings, vault };
   return JSON.stringify(plain);
 }
 
-/** Not validated: nobody else has the key. */
-function heldOf(text: Buffer, serial: string): Held {
-  const { token, login, ...times } = JSON.parse(text.toString("utf8")) as Plain;
+function heldOf({ token, login, mintedAt, endsAt }: Plain, serial: string): Held {
   return {
-    ...times,
+    ...{ mintedAt, endsAt },
     token: SecretValue.of(token),
     ...(login !== undefined && { login: SecretValue.of(login) }),
     serial,

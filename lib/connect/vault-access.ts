@@ -1,3 +1,4 @@
+import { circuitOfVault } from "../circuits.ts";
 import { type Clock, type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { VaultKubeconfigWay, VaultKubernetesWay } from "../fleet/vault-connect-schema.ts";
@@ -9,12 +10,13 @@ import { kvQuestion, sourceData } from "../vault/kv.ts";
 import { askShared } from "../vault/shared-token.ts";
 import type { TokenCacheOptions } from "../vault/token-cache.ts";
 import { tokens } from "../vault/tokens.ts";
-import { askedOf, vaultClient } from "../vault/vault-client.ts";
+import { askedOf, type VaultClient, vaultClient } from "../vault/vault-client.ts";
 import type { ReachOf } from "../vault-reach.ts";
 import type { AccessFor } from "./access-for.ts";
 import { type ClusterToken, clusterTokens } from "./cluster-tokens.ts";
 import { endLogin, mint } from "./mint.ts";
-import { type IdentityDeps, ownIdentity, REQUEST_MS } from "./vault-identity.ts";
+import type { FormerLogin } from "./sealed-tokens.ts";
+import { type IdentityDeps, ownIdentity, placeOf, REQUEST_MS } from "./vault-identity.ts";
 
 /** How long a failure is the answer for a cluster: the many syncs of a cluster must not each ask a silent Vault. */
 const FAILED_MS = 5 * SECOND_MS;
@@ -37,6 +39,8 @@ export interface VaultAccess {
   token(access: AccessFor, way: VaultKubernetesWay): Promise<ClusterToken>;
   /** The kubeconfig at a path of Vault. */
   kubeconfig(access: AccessFor, way: VaultKubeconfigWay): Promise<string>;
+  /** Forgets the tokens of all clusters but these, and ends their logins. */
+  sweep(clusters: ReadonlySet<string>): Promise<void>;
   /** Ends the logins that no other process uses, as far as Vault answers, and closes all connections. */
   close(): Promise<void>;
 }
@@ -55,6 +59,7 @@ export function vaultAccess(options: VaultAccessOptions): VaultAccess {
         return minted.token({
           ...access,
           settings: canonical({ ...way, id: identity.id } as unknown as Json),
+          vault: way.vault,
           address: identity.target.address,
           mint: () => mint(deps, identity, way),
           end: (login) => endLogin(deps, identity, login),
@@ -72,11 +77,28 @@ export function vaultAccess(options: VaultAccessOptions): VaultAccess {
         const message = `${mount}/${path} of Vault ${way.vault} has no key ${key} with a text: put the kubeconfig there`;
         throw new SyncError("REFERENCE_INVALID", message);
       }),
+    sweep: (clusters) => minted.sweep(clusters, (login) => ended(options, client, login)),
     async close() {
       await Promise.all([minted.close(), logins.revokeAll(AbortSignal.timeout(REQUEST_MS))]);
       await client.close();
     },
   };
+}
+
+/** False: it can't be ended now. */
+async function ended(
+  options: VaultAccessOptions,
+  client: VaultClient,
+  { vault, circuit, login }: FormerLogin,
+): Promise<boolean> {
+  const place = await placeOf(options, vault).catch((error: unknown) => {
+    if (error instanceof SyncError) return "unknown" as const;
+    throw error;
+  });
+  if (place === "unknown") return false;
+  // Another Vault must not see the login of this one, which ends by itself.
+  if (place === undefined || circuitOfVault(place.target.address) !== circuit) return true;
+  return endLogin({ client }, place, login);
 }
 
 /** Identities of a connection have no credentials in clusters. */

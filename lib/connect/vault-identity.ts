@@ -25,28 +25,35 @@ export interface IdentityDeps {
 }
 
 /** How keyferry logs in as one of its own identities. Reads the CA file of the Vault. */
-export async function ownIdentity(
-  { vaults, files }: IdentityDeps,
-  { vault: name, identity: own }: OwnName,
-): Promise<VaultIdentity> {
-  const vault = vaults().find((one) => one.name === name);
+export async function ownIdentity(deps: IdentityDeps, { vault: name, identity: own }: OwnName): Promise<VaultIdentity> {
+  const vault = deps.vaults().find((one) => one.name === name);
   const identity = vault?.identities.find((one) => one.name === own);
-  const [address] = vault?.addresses ?? [];
-  if (vault === undefined || identity === undefined || address === undefined) {
+  const place = await placeOf(deps, name);
+  if (identity === undefined || place === undefined) {
     throw new SyncError("REFERENCE_INVALID", `fleet.yaml has no identity ${name}/${own} in vaults: add it`);
   }
-  const signal = AbortSignal.timeout(REQUEST_MS);
-  const caPem = vault.caFile === undefined ? {} : { caPem: await trustAnchors(vaults, files)(name, signal) };
-  const target = { address, headers: {}, skipTlsVerify: false, timeoutMs: REQUEST_MS, ...caPem };
-  const { namespace } = vault;
   const rest = {
-    target,
-    ...(namespace === undefined ? {} : { namespace: namespace.replace(/^\/|\/$/g, "") }),
+    ...place,
     mount: identity.mount ?? MOUNTS[identity.method],
     headers: {},
     method: methodOf(identity),
   };
   return { id: fingerprint("own", JSON.stringify(rest)), ...rest };
+}
+
+/** How keyferry itself reaches a Vault of fleet.yaml; undefined when fleet.yaml has none of this name. */
+export async function placeOf(
+  { vaults, files }: IdentityDeps,
+  name: string,
+): Promise<Pick<VaultIdentity, "target" | "namespace"> | undefined> {
+  const vault = vaults().find((one) => one.name === name);
+  const [address] = vault?.addresses ?? [];
+  if (vault === undefined || address === undefined) return undefined;
+  const signal = AbortSignal.timeout(REQUEST_MS);
+  const caPem = vault.caFile === undefined ? {} : { caPem: await trustAnchors(vaults, files)(name, signal) };
+  const target = { address, headers: {}, skipTlsVerify: false, timeoutMs: REQUEST_MS, ...caPem };
+  const { namespace } = vault;
+  return { target, ...(namespace === undefined ? {} : { namespace: namespace.replace(/^\/|\/$/g, "") }) };
 }
 
 function methodOf(identity: LentIdentity | FileIdentity): VaultIdentity["method"] {

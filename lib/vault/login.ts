@@ -69,7 +69,7 @@ export async function renew(
 /** Revokes a token and all its leases in Vault. A token that has already ended counts as revoked. */
 export async function revoke(
   client: VaultClient,
-  identity: VaultIdentity,
+  identity: Pick<VaultIdentity, "target" | "namespace">,
   token: SecretValue,
   signal: AbortSignal,
 ): Promise<void> {

@@ -60,6 +60,20 @@ export function tokenStoreContract(name: string, open: () => Promise<TokenStore 
       assert.deepEqual(await store.token("cluster:east", "identity"), next);
     });
 
+    it("keeps one token of the fleet: the first writer wins, and only who knows it replaces or removes it", async () => {
+      await using store = await open();
+      const { by: _by, ...first } = aStoredToken({ scope: "fleet", id: "cluster-token/east" });
+      const second = { ...first, serial: "second", sealed: "b3RoZXI=" };
+      assert.deepEqual(
+        [await store.putToken(first, undefined), await store.putToken(second, undefined)],
+        [true, false],
+      );
+      assert.deepEqual([await store.putToken(second, "third"), await store.putToken(second, "first")], [false, true]);
+      assert.deepEqual(await store.tokens("fleet"), [second]);
+      assert.deepEqual([await store.removeToken(first), await store.removeToken(second)], [false, true]);
+      assert.deepEqual(await store.tokens(), []);
+    });
+
     it("removes no token but that one", async () => {
       await using store = await open();
       const others = [aStoredToken({ id: "other" }), aStoredToken({ scope: "cluster:west" })];

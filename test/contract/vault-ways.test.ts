@@ -101,6 +101,7 @@ for (const flavor of ["openbao", "vault"] as const) {
       const clients = clusterClients({ clock, log, resolve: (_name, isRefused) => now(isRefused) });
       return {
         told,
+        sweep: access.sweep,
         pass(ms: number) {
           ahead += ms;
         },
@@ -124,6 +125,7 @@ for (const flavor of ["openbao", "vault"] as const) {
       };
     }
     const mintings = async () => (await vault.auditedReads()).get("update kubernetes/creds/ferry") ?? 0;
+    const endings = async () => (await vault.auditedReads()).get("update auth/token/revoke-self") ?? 0;
     const minted = async (work: () => Promise<unknown>): Promise<number> => {
       const before = await mintings();
       await work();
@@ -159,6 +161,44 @@ for (const flavor of ["openbao", "vault"] as const) {
       assert.equal(await minted(async () => assert.notEqual(await one.token(), first)), 1);
       assert.equal((await vault.auditedReads()).get("update auth/token/revoke-self"), before + 1);
       assert.equal(await one.ask(), 403, "the token outlives a login");
+    });
+
+    it("two processes that mint at once agree on one token, and the login of the other one is ended", async () => {
+      await using store = openSqliteStore({ path: ":memory:" });
+      await using one = aProcess(minting(), store);
+      await using two = aProcess(minting(), store);
+      const before = await endings();
+      let tokens: readonly string[] = [];
+      const times = await minted(async () => {
+        tokens = await Promise.all([one.token(), two.token(), one.token(), two.token()]);
+      });
+      assert.equal(new Set(tokens).size, 1);
+      assert.ok(times <= 2, `${times} mintings`);
+      assert.equal(await endings(), before + times - 1);
+      assert.equal((await store.tokens().tokens("fleet")).length, 1);
+      assert.equal(await two.ask(), 403);
+    });
+
+    it("the token of a cluster that left is forgotten by the next process too, and its login ended", async () => {
+      await using store = openSqliteStore({ path: ":memory:" });
+      await using one = aProcess(minting(), store);
+      await one.token();
+      await using next = aProcess(minting(), store);
+      const before = await endings();
+      await next.sweep(minting());
+      assert.equal((await store.tokens().tokens("fleet")).length, 1, "it is in use");
+      await vault.stop();
+      try {
+        await next.sweep({ clusters: [] });
+        await next.sweep({ clusters: [], unread: ["a hub"] });
+        assert.equal((await store.tokens().tokens("fleet")).length, 1, "its login is not ended yet");
+      } finally {
+        await vault.start();
+      }
+      await next.sweep(inVault());
+      assert.deepEqual(await store.tokens().tokens("fleet"), []);
+      assert.equal(await endings(), before + 1);
+      assert.ok(next.told.some((line) => line.startsWith("cluster-token-forgotten")));
     });
 
     it("while Vault is out of reach the old token is used to its end; then Vault is named, and not the cluster", async () => {
