@@ -5,7 +5,9 @@ import { clusterClients } from "../../../lib/kubernetes/cluster-client.ts";
 import { QUIET } from "../aws/records.ts";
 
 const CALL = {
-  ...{ cluster: "east", verb: "get", name: "default" },
+  cluster: "east",
+  verb: "get",
+  name: "default",
   kind: { group: "", version: "v1", kind: "Namespace", resource: "namespaces" },
 } as const;
 
