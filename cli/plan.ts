@@ -3,7 +3,7 @@ import { SECOND_MS, systemClock } from "../lib/clock.ts";
 import { releaseDeparted } from "../lib/discovery/starting-point.ts";
 import { type Surveyed, survey } from "../lib/discovery/survey.ts";
 import type { FleetCluster } from "../lib/fleet/fleet.ts";
-import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
+import { budgetsOfFleet, reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import type { ComposedFleet } from "../lib/hubs/compose.ts";
 import { parseKey, type SyncKey } from "../lib/keys.ts";
 import { KINDS } from "../lib/kinds/registry.ts";
@@ -97,7 +97,13 @@ interface Read extends Omit<PlanInputs, "store"> {
 function readOnlyApis({ clients, leases, fleet, files, digestKey, installation }: Read): ReadOnlyApis {
   const clock = systemClock;
   const apis = kubernetesApis({ clients, clock, log: silent });
-  const vault = vaultApi({ clock, credentials: apis.credentials, log: silent, reachOf: reachOfFleet(() => fleet) });
+  const vault = vaultApi({
+    clock,
+    credentials: apis.credentials,
+    log: silent,
+    reachOf: reachOfFleet(() => fleet),
+    budgetOf: budgetsOfFleet(() => fleet),
+  });
   const secrets: Pick<SecretApi, "observe" | "ownedNames"> = {
     ownedNames: apis.secrets.ownedNames,
     observe: (secret, how, signal) => apis.secrets.observe(secret, how === "get" ? "get" : "dry-run", signal),

@@ -23,8 +23,8 @@ const clusters = clustersOf(base);
 const templates = goTemplates();
 const ssm = new SSMClient({ requestHandler: REQUESTS });
 const cache = tokenCacheOf(base);
-const { credentials, reachOf } = clusters;
-const vault = vaultApi({ clock, credentials, log, metrics, cache, reachOf });
+const { credentials, reachOf, budgetOf } = clusters;
+const vault = vaultApi({ clock, credentials, log, metrics, cache, reachOf, budgetOf });
 
 let ready: Promise<Reconciler> | undefined;
 

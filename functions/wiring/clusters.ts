@@ -2,10 +2,11 @@ import { isDeepStrictEqual } from "node:util";
 import { awsAccess } from "../../lib/aws/aws-access.ts";
 import { lazyVault } from "../../lib/connect/lazy-vault.ts";
 import type { FleetCluster } from "../../lib/fleet/fleet.ts";
-import { reachOfFleet, trustAnchors } from "../../lib/fleet/vaults.ts";
+import { budgetsOfFleet, reachOfFleet, trustAnchors } from "../../lib/fleet/vaults.ts";
 import { fleetConnections } from "../../lib/hubs/connections.ts";
 import type { KubernetesApis } from "../../lib/kubernetes/kubernetes-apis.ts";
 import type { TrustAnchors } from "../../lib/ports/fleet-vault.ts";
+import type { BudgetOf } from "../../lib/vault-budget.ts";
 import { NOTHING_NAMED, type ReachOf } from "../../lib/vault-reach.ts";
 import type { Base } from "./base.ts";
 import { tokenCacheOf } from "./token-cache.ts";
@@ -17,14 +18,17 @@ export interface Clusters extends KubernetesApis {
   fleet(name: string): FleetCluster | undefined;
   /** Which Vaults a cluster's resources may name. */
   readonly reachOf: ReachOf;
+  /** This process's share of what each Vault may get. */
+  readonly budgetOf: BudgetOf;
   readonly anchors: TrustAnchors;
   /** Ends the connections to a cluster, or to a place of a hub. */
   forget(place: string): void;
 }
 
 export function clustersOf(base: Base): Clusters {
-  const { clock, log, metrics, fleet } = base;
+  const { config, clock, log, metrics, fleet } = base;
   let reachOf: ReachOf = () => NOTHING_NAMED;
+  let budgetOf: BudgetOf = () => undefined;
   const vaults = () => fleet.known()?.current().vaults ?? [];
   const access = lazyVault(() => ({
     ...{ clock, log, metrics, files: fleet.files, vaults },
@@ -38,6 +42,7 @@ export function clustersOf(base: Base): Clusters {
     forget: clients.forget,
     fleet: (name) => fleet.known()?.find(name),
     reachOf: (cluster) => reachOf(cluster),
+    budgetOf: (address) => budgetOf(address),
     anchors: trustAnchors(vaults, fleet.files),
     async refresh() {
       const before = fleet.known()?.current();
@@ -47,6 +52,7 @@ export function clustersOf(base: Base): Clusters {
         if (!isDeepStrictEqual(fleet.live().find(name)?.connect, connect)) clients.forget(name);
       }
       reachOf = reachOfFleet(() => found);
+      budgetOf = budgetsOfFleet(() => found, config.reconcileConcurrency);
     },
   };
 }

@@ -26,6 +26,8 @@ export interface Config {
   readonly discovery: QueueConfig;
   /** Concurrent invocations for the refresh lane. */
   readonly refreshConcurrency: number;
+  /** Concurrent invocations for all lanes: the processes that share the budgets of Vaults. */
+  readonly reconcileConcurrency: number;
   /** Clusters in which a person accepts that many declarations are gone at once. */
   readonly acceptMissing: readonly string[];
   readonly logLevel: "debug" | "info" | "warn" | "error";
@@ -37,6 +39,8 @@ const fleet = text.refine(
   (value) => !value.startsWith("s3:") || /^s3:\/\/[^/]+\/.+/.test(value),
   "must be s3://BUCKET/KEY, or a path in the package",
 );
+
+const concurrency = text.regex(/^[1-9][0-9]{0,3}$/, "must be a whole number from 1 to 9999");
 
 const VARIABLES = z.object({
   KEYFERRY_STACK: text,
@@ -54,7 +58,9 @@ const VARIABLES = z.object({
   KEYFERRY_REFRESH_DEAD_LETTERS: url,
   KEYFERRY_DISCOVERY_QUEUE: url,
   KEYFERRY_DISCOVERY_DEAD_LETTERS: url,
-  KEYFERRY_REFRESH_CONCURRENCY: text.regex(/^[1-9][0-9]{0,3}$/, "must be a whole number from 1 to 9999").default("10"),
+  KEYFERRY_RENEW_CONCURRENCY: concurrency.default("5"),
+  KEYFERRY_NOW_CONCURRENCY: concurrency.default("10"),
+  KEYFERRY_REFRESH_CONCURRENCY: concurrency.default("10"),
   KEYFERRY_ACCEPT_MISSING: z.string().default(""),
   KEYFERRY_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
@@ -82,6 +88,10 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     refresh: { url: found.KEYFERRY_REFRESH_QUEUE, deadLetters: found.KEYFERRY_REFRESH_DEAD_LETTERS },
     discovery: { url: found.KEYFERRY_DISCOVERY_QUEUE, deadLetters: found.KEYFERRY_DISCOVERY_DEAD_LETTERS },
     refreshConcurrency: Number(found.KEYFERRY_REFRESH_CONCURRENCY),
+    reconcileConcurrency:
+      Number(found.KEYFERRY_RENEW_CONCURRENCY) +
+      Number(found.KEYFERRY_NOW_CONCURRENCY) +
+      Number(found.KEYFERRY_REFRESH_CONCURRENCY),
     acceptMissing: found.KEYFERRY_ACCEPT_MISSING.split(",")
       .map((name) => name.trim())
       .filter((name) => name !== ""),

@@ -13,7 +13,7 @@ export interface NamedVault extends FleetVault {
 /** Converts durations to ms and normalises addresses. */
 export function namedVaults(parsed: z.infer<typeof vaultsSchema>): readonly NamedVault[] {
   return parsed.map(({ addresses, maxRequestDuration, retention, ...vault }) => ({
-    ...(vault as Pick<FleetVault, "name" | "caFile" | "proxy" | "namespace" | "identities">),
+    ...(vault as Pick<FleetVault, "name" | "caFile" | "proxy" | "namespace" | "identities" | "requestsPerSecond">),
     addresses: addresses.map(normalAddress),
     maxRequestDurationMs: parseDuration(maxRequestDuration) ?? 0,
     retentionMs: parseDuration(retention) ?? 0,

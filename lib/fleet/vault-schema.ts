@@ -86,6 +86,14 @@ const vault = z
       .exactOptional()
       .describe("HTTP proxy to these addresses, such as http://proxy.example.com:3128. It must allow CONNECT."),
     namespace: vaultPath.exactOptional().describe("Vault namespace if nothing else names one."),
+    requestsPerSecond: z
+      .number()
+      .min(0.1)
+      .max(100_000)
+      .exactOptional()
+      .describe(
+        "Requests that keyferry may send to this Vault in a second, from all its processes. Not set: no limit.",
+      ),
     maxRequestDuration: laterDuration("90s", "Longest time that this Vault works on one request."),
     retention: laterDuration("24h", "Time that this Vault keeps a lease that is not renewed."),
     identities: z.array(identity).default([]).describe("keyferry's own identities at this Vault."),

@@ -2,6 +2,7 @@ import { SyncError } from "../errors.ts";
 import type { FleetFiles } from "../ports/fleet-files.ts";
 import type { FleetVault, TrustAnchors } from "../ports/fleet-vault.ts";
 import { normalAddress } from "../vault-address.ts";
+import type { BudgetOf, VaultBudget } from "../vault-budget.ts";
 import { NOTHING_NAMED, type ReachOf, type VaultReach } from "../vault-reach.ts";
 import type { Fleet, FleetCluster } from "./fleet.ts";
 
@@ -46,6 +47,29 @@ function reachIn({ clusters, vaults }: Fleet): ReachOf {
   );
   const others = { ...NOTHING_NAMED, ...all, named: [...named, ...everywhere] };
   return (cluster) => byName.get(cluster ?? "") ?? others;
+}
+
+/**
+ * The budgets of the Vaults, by the fleet at the time of the call. `processes` is how many may work at once: each gets
+ * an equal share, because none of them knows how many others are at work.
+ */
+export function budgetsOfFleet(fleet: () => Fleet, processes = 1): BudgetOf {
+  let known: { readonly of: Fleet; readonly byAddress: ReadonlyMap<string, VaultBudget> } | undefined;
+  return (address) => {
+    const now = fleet();
+    if (known?.of !== now) known = { of: now, byAddress: budgetsIn(now, processes) };
+    return known.byAddress.get(address);
+  };
+}
+
+function budgetsIn({ vaults }: Pick<Fleet, "vaults">, processes: number): ReadonlyMap<string, VaultBudget> {
+  return new Map(
+    vaults.flatMap(({ name, addresses, requestsPerSecond }) =>
+      requestsPerSecond === undefined
+        ? []
+        : addresses.map((address) => [address, { name, perSecond: requestsPerSecond / processes }] as const),
+    ),
+  );
 }
 
 /** Reads the CA files of the fleet's Vaults. */

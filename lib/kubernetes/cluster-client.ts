@@ -5,26 +5,37 @@ import { type Clock, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { ClusterAccess } from "../ports/cluster-access.ts";
 import type { Log } from "../ports/telemetry.ts";
-import { BodyTooLarge, boundedBody, sizeText } from "../util/bounded-body.ts";
+import { retryAfterOf } from "../retry-after.ts";
+import { throttle } from "../throttle.ts";
+import { boundedBody } from "../util/bounded-body.ts";
 import { codeOf } from "../util/error-code.ts";
 import { jsonExcess } from "../util/json-bounds.ts";
 import { type WholeAnswer, wholeAnswer } from "../util/whole-answer.ts";
 import type { Connection } from "./connection.ts";
-import { LineTooLong, linesOf } from "./json-lines.ts";
+import { linesOf } from "./json-lines.ts";
 import { identityCall, type KubeCall, MAX_OBJECT_BYTES, maxBytesOf, methodOf, objectOf, pathOf } from "./kube-call.ts";
-import { connectionFailure, refusalOf } from "./kube-errors.ts";
-import { failureOf, type KubeFailure } from "./kube-failure.ts";
+import { refusalOf } from "./kube-errors.ts";
+import { failureOf, type KubeAnswer } from "./kube-failure.ts";
 import { orAborted } from "./or-aborted.ts";
 import { LINE_COST, type Pace, pace } from "./pace.ts";
 import { type RequestCounts, requestCounts } from "./request-counts.ts";
-import { sessions } from "./sessions.ts";
+import { type SessionOptions, sessions } from "./sessions.ts";
 import { isShape, metadataOf, type Shape } from "./shapes.ts";
+import { throttledCall } from "./throttled-call.ts";
+import { noAccess, tooLarge, type Wait, waiting } from "./wait.ts";
 
 /** Below the 10 s that callers allow a call, so that a silent cluster is KUBE_UNREACHABLE and not only late. */
 const TIMEOUT_MS = 8 * SECOND_MS;
 
 /** Deeper than any resource, and as many values as a page of 500 with all managedFields. */
 const JSON_BOUNDS = { depth: 100, values: 500_000 };
+
+/** The share of the time-out that a request may wait for a cluster that throttles: 2 s. */
+const PATIENCE = 1 / 4;
+/** Requests that wait for one such cluster: the work behind them occupies a part of the budgets. */
+const MAX_WAITING = 32;
+/** Clusters that throttle at once, in memory. */
+const MAX_KEPT = 1_000;
 
 const USER_AGENT = `keyferry/${manifest.version}`;
 
@@ -39,9 +50,6 @@ export interface ClusterClientsOptions {
   /** In ms, for a request with its answer; for a watch, until it begins. */
   readonly timeoutMs?: number;
 }
-
-/** The result or the API server's refusal. Failures of the connection are thrown. */
-export type KubeAnswer<T> = { readonly object: T } | { readonly failure: KubeFailure };
 
 /** Sends all requests to API servers, over a pool of connections per cluster. */
 export interface ClusterClients {
@@ -64,36 +72,19 @@ export function accepted<T>(call: KubeCall, answer: KubeAnswer<T>): T {
 }
 
 export function clusterClients(options: ClusterClientsOptions): ClusterClients {
-  const { log, timeoutMs = TIMEOUT_MS } = options;
+  const { clock, log, timeoutMs = TIMEOUT_MS } = options;
   const { counts, counted } = requestCounts();
-  const connections = sessions({
-    ...options,
-    timeoutMs,
-    async mustBe(cluster, connection, identity) {
-      const call = identityCall(cluster);
-      counted(call);
-      const wait = waiting(new AbortController().signal, timeoutMs);
-      try {
-        const { statusCode, headers, bytes } = await askForAll(call, connection, wait.signal);
-        const object = accepted(call, read(call, statusCode, bytes, headers["retry-after"]));
-        if (metadataOf(object, "namespace kube-system").uid !== identity) throw isAnother(cluster);
-      } catch (error) {
-        throw wait.failureOf(call, error);
-      } finally {
-        wait.end();
-      }
-    },
-  });
-  const paced = pace(options.clock, sleepFor);
+  const connections = sessions({ ...options, timeoutMs, mustBe: identityCheck(counted, timeoutMs) });
+  const paced = pace(clock, sleepFor);
+  const pauses = throttle({ clock, patienceMs: timeoutMs * PATIENCE, maxWaiting: MAX_WAITING, maxKept: MAX_KEPT });
   const answerTo = async (call: KubeCall, { statusCode, headers, bytes }: WholeAnswer, wait: Wait) => {
     await paced.spend(call.cluster, bytes.byteLength, wait.signal);
-    return read(call, statusCode, bytes, headers["retry-after"]);
+    return read(call, statusCode, bytes, retryAfterOf(headers));
   };
 
   const once = async <A extends Answered>(call: KubeCall, ask: Ask<A>, wait: Wait): Promise<A> => {
-    const connection = await orAborted(connections.get(call.cluster), wait.signal).catch((error: unknown) => {
-      throw wait.signal.aborted ? new NoAccessInTime() : error;
-    });
+    const access = orAborted(connections.get(call.cluster), wait.signal);
+    const connection = await access.catch((error: unknown) => Promise.reject(noAccess(error, wait)));
     counted(call);
     const answer = await ask(call, connection, wait.signal);
     if (answer.statusCode !== 401) return answer;
@@ -115,11 +106,24 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
     return once(call, ask, wait);
   };
 
+  const begin = async (call: KubeCall, wait: Wait): Promise<KubeAnswer<Dispatcher.ResponseData["body"]>> => {
+    const { statusCode, headers, body } = await twice(call, askForLines, wait);
+    if (statusCode === 200) return { object: body };
+    const answer = await answerTo(
+      call,
+      { statusCode, headers, bytes: await boundedBody(body, MAX_OBJECT_BYTES) },
+      wait,
+    );
+    if ("failure" in answer) return answer;
+    throw new SyncError("KUBE_ANSWER_INVALID", `cluster ${call.cluster} answered a watch with HTTP ${statusCode}`);
+  };
+
   return {
     async send(call, signal) {
       const wait = waiting(signal, timeoutMs);
+      const sent = throttledCall(call, async () => answerTo(call, await twice(call, askForAll, wait), wait));
       try {
-        return await answerTo(call, await twice(call, askForAll, wait), wait);
+        return await pauses.run(call.cluster, sent, wait.signal);
       } catch (error) {
         throw wait.failureOf(call, error);
       } finally {
@@ -129,24 +133,43 @@ export function clusterClients(options: ClusterClientsOptions): ClusterClients {
     async stream(call, limitMs, signal) {
       const wait = waiting(signal, timeoutMs);
       try {
-        const { statusCode, headers, body } = await twice(call, askForLines, wait);
-        if (statusCode === 200) {
+        const sent = throttledCall(call, () => begin(call, wait));
+        const answer = await pauses.run(call.cluster, sent, wait.signal);
+        if ("object" in answer) {
           wait.extend(limitMs);
-          return { object: parsedLines(call, body, wait, paced) };
+          return { object: parsedLines(call, answer.object, wait, paced) };
         }
-        const bytes = await boundedBody(body, MAX_OBJECT_BYTES);
-        const answer = await answerTo(call, { statusCode, headers, bytes }, wait);
         wait.end();
-        if ("failure" in answer) return answer;
-        throw new SyncError("KUBE_ANSWER_INVALID", `cluster ${call.cluster} answered a watch with HTTP ${statusCode}`);
+        return answer;
       } catch (error) {
         wait.end();
         throw wait.failureOf(call, error);
       }
     },
     requests: counts,
-    forget: (cluster) => connections.forget(cluster),
+    forget(cluster) {
+      connections.forget(cluster);
+      pauses.forget(cluster);
+    },
     close: () => connections.close(),
+  };
+}
+
+/** Asks over this connection, before any other request uses it, so it waits for no pause. */
+function identityCheck(counted: (call: KubeCall) => void, timeoutMs: number): SessionOptions["mustBe"] {
+  return async (cluster, connection, identity) => {
+    const call = identityCall(cluster);
+    counted(call);
+    const wait = waiting(new AbortController().signal, timeoutMs);
+    try {
+      const { statusCode, headers, bytes } = await askForAll(call, connection, wait.signal);
+      const object = accepted(call, read(call, statusCode, bytes, retryAfterOf(headers)));
+      if (metadataOf(object, "namespace kube-system").uid !== identity) throw isAnother(cluster);
+    } catch (error) {
+      throw wait.failureOf(call, error);
+    } finally {
+      wait.end();
+    }
   };
 }
 
@@ -194,12 +217,7 @@ function requestOf(call: KubeCall, { origin, prefix, headers }: Connection): Dis
   };
 }
 
-function read(
-  call: KubeCall,
-  http: number,
-  bytes: Buffer,
-  retryAfter: string | string[] | undefined,
-): KubeAnswer<Shape> {
+function read(call: KubeCall, http: number, bytes: Buffer, retryAfterMs: number | undefined): KubeAnswer<Shape> {
   mustBeBounded(call, bytes);
   const text = bytes.toString("utf8");
   const body = parsed(text);
@@ -210,17 +228,12 @@ function read(
       `cluster ${call.cluster} sent an answer that is not JSON: check its address`,
     );
   }
-  return { failure: failureOf(http, body ?? text, typeof retryAfter === "string" ? retryAfter : undefined) };
+  return { failure: failureOf(http, body ?? text, retryAfterMs) };
 }
 
 function mustBeBounded(call: KubeCall, bytes: Uint8Array): void {
   const excess = jsonExcess(bytes, JSON_BOUNDS);
   if (excess !== undefined) throw tooLarge(call, `an answer ${excess}`);
-}
-
-/** `what` says which limit was exceeded, so that the user knows where to fix it. */
-function tooLarge(call: KubeCall, what: string): SyncError {
-  return new SyncError("KUBE_ANSWER_TOO_LARGE", `${objectOf(call)}: ${what}, keyferry's limit`);
 }
 
 function parsed(text: string): unknown {
@@ -255,52 +268,4 @@ async function* parsedLines(
   } finally {
     wait.end();
   }
-}
-
-/** A wait that the caller's signal or our own time-out ends, and which of them did. */
-interface Wait {
-  readonly signal: AbortSignal;
-  /** Restarts the time-out, this far from now. */
-  extend(ms: number): void;
-  end(): void;
-  /** The error for a failed connection; any other error, a bug, is returned unchanged. */
-  failureOf(call: KubeCall, error: unknown): unknown;
-}
-
-/** The time ended before the cluster was asked: this proves nothing about the cluster. */
-class NoAccessInTime extends Error {}
-
-class TimedOut extends Error {
-  readonly code = "ETIMEDOUT";
-}
-
-function waiting(caller: AbortSignal, timeoutMs: number): Wait {
-  const controller = new AbortController();
-  const abort = (): void => controller.abort();
-  let timer = setTimeout(abort, timeoutMs);
-  if (caller.aborted) abort();
-  caller.addEventListener("abort", abort, { once: true });
-  return {
-    signal: controller.signal,
-    extend(ms) {
-      clearTimeout(timer);
-      timer = setTimeout(abort, ms);
-    },
-    end() {
-      clearTimeout(timer);
-      caller.removeEventListener("abort", abort);
-    },
-    failureOf(call, error) {
-      if (caller.aborted)
-        return new SyncError("DEADLINE_EXCEEDED", `keyferry ran out of time to ${call.verb} ${objectOf(call)}`);
-      if (error instanceof NoAccessInTime) {
-        return new SyncError("DEADLINE_EXCEEDED", `cluster ${call.cluster}: its credentials did not come in time`);
-      }
-      if (error instanceof LineTooLong) {
-        return tooLarge(call, `a line is longer than ${sizeText(error.limit)}`);
-      }
-      if (error instanceof BodyTooLarge) return tooLarge(call, `an answer is longer than ${sizeText(error.limit)}`);
-      return connectionFailure(call.cluster, controller.signal.aborted ? new TimedOut("no answer in time") : error);
-    },
-  };
 }

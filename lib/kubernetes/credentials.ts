@@ -4,9 +4,9 @@ import type { NamedObject } from "../ports/objects.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import { SECRET } from "../resource-kinds.ts";
 import { type SecretData, SecretValue } from "../secret-value.ts";
-import { accepted, type ClusterClients, type KubeAnswer } from "./cluster-client.ts";
+import { accepted, type ClusterClients } from "./cluster-client.ts";
 import { type KubeCall, objectOf } from "./kube-call.ts";
-import { isAbsent } from "./kube-failure.ts";
+import { isAbsent, type KubeAnswer } from "./kube-failure.ts";
 import { type Shape, shapeAt, textAt, textsAt } from "./shapes.ts";
 
 const SERVICE_ACCOUNT: KindRef = { group: "", version: "v1", resource: "serviceaccounts", kind: "ServiceAccount" };

@@ -1,4 +1,5 @@
-import { HOUR_MS, SECOND_MS } from "../clock.ts";
+import { SECOND_MS } from "../clock.ts";
+import { LONGEST_SERVER_PAUSE_MS } from "../retry-after.ts";
 import { type Admission, admissionOf } from "./admission.ts";
 import { isShape, numberAt, type Shape, shapeAt, shapesAt, textAt } from "./shapes.ts";
 
@@ -10,6 +11,9 @@ export interface KubeFailure {
   readonly status?: KubeStatus;
   readonly retryAfterMs?: number;
 }
+
+/** The result or the API server's refusal. Failures of the connection are thrown. */
+export type KubeAnswer<T> = { readonly object: T } | { readonly failure: KubeFailure };
 
 export interface KubeStatus {
   readonly reason: string;
@@ -25,15 +29,15 @@ export interface KubeStatus {
 /** An API server's answer for an unknown API group; for an unknown kind in a known group it sends a Status. */
 const NO_SUCH_PATH = "404 page not found";
 
-/** Parses a refusal: the HTTP code, the body (parsed if it was JSON), and the Retry-After header in seconds. */
-export function failureOf(http: number, body: unknown, retryAfter?: string): KubeFailure {
+/** Parses a refusal: the HTTP code, the body (parsed if it was JSON), and the pause of the Retry-After header. */
+export function failureOf(http: number, body: unknown, retryAfterMs?: number): KubeFailure {
   const isNoSuchPath = http === 404 && typeof body === "string" && body.trim() === NO_SUCH_PATH;
   const status = isNoSuchPath ? {} : isShape(body) && body.kind === "Status" ? body : undefined;
-  if (status === undefined) return { http, ...pause(Number(retryAfter)) };
+  if (status === undefined) return { http, ...pause(retryAfterMs) };
   const admission = admissionOf(status);
   if (admission !== undefined) return { http, status: { reason: "", kind: "", causes: [], quota: false, admission } };
-  const seconds = numberAt(shapeAt(status, "details"), "retryAfterSeconds") ?? Number(retryAfter);
-  return { http, status: statusOf(status), ...pause(seconds) };
+  const seconds = numberAt(shapeAt(status, "details"), "retryAfterSeconds");
+  return { http, status: statusOf(status), ...pause(seconds === undefined ? retryAfterMs : seconds * SECOND_MS) };
 }
 
 function statusOf(body: Shape): KubeStatus {
@@ -48,8 +52,13 @@ function statusOf(body: Shape): KubeStatus {
 }
 
 /** At most an hour, whatever the server asks for. */
-function pause(seconds: number): { retryAfterMs?: number } {
-  return seconds > 0 ? { retryAfterMs: Math.min(seconds * SECOND_MS, HOUR_MS) } : {};
+function pause(ms: number | undefined): { retryAfterMs?: number } {
+  return ms !== undefined && ms > 0 ? { retryAfterMs: Math.min(ms, LONGEST_SERVER_PAUSE_MS) } : {};
+}
+
+/** The API server asks for a pause, as API Priority and Fairness does. A webhook's 429 is no word of the API server. */
+export function isThrottled({ http, status }: KubeFailure): boolean {
+  return http === 429 && status?.admission === undefined;
 }
 
 /** Whether the named object does not exist. Never true for a missing kind or namespace (lease-table 18). */

@@ -36,6 +36,8 @@ export interface FleetVault {
   readonly namespace?: string;
   /** keyferry's own. Only those of method aws can be lent. */
   readonly identities: readonly (LentIdentity | FileIdentity)[];
+  /** Requests that all of keyferry's processes together may send to it. Missing: any number. */
+  readonly requestsPerSecond?: number;
   /** How long Vault may work on a request (`max_request_duration`), in ms; default: 90 s. */
   readonly maxRequestDurationMs?: number;
   /** How long leases of what left the fleet are renewed, in ms; default: 24 h. */

@@ -35,10 +35,9 @@ export function backOff(failure: BackOff, random: Random): number | undefined {
 function retryDelay(failure: BackOff, random: Random): number {
   const { retryAfterMs } = failure;
   const jitter = Math.ceil(random() * doubled(FIRST_RETRY_MS, failure));
-  // The server's pause is a minimum; jitter on top keeps syncs with the same pause from returning at once.
-  if (retryAfterMs === undefined) return jitter;
-  const pause = Math.min(retryAfterMs, HOUR_MS);
-  return pause + Math.min(jitter, Math.ceil(pause / 4));
+  // The server's pause is a minimum. The whole jitter comes on top: of the syncs that wait for the same pause, fewer
+  // return at once each time, also where the pause is always a second.
+  return Math.min(retryAfterMs ?? 0, HOUR_MS) + jitter;
 }
 
 /** Half of the pause is fixed: someone must act first, so an immediate check is useless. */

@@ -1,6 +1,6 @@
 import type { Dispatcher } from "undici";
-import { HOUR_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
+import { retryAfterOf } from "../retry-after.ts";
 import { jsonExcess } from "../util/json-bounds.ts";
 import { wholeAnswer } from "../util/whole-answer.ts";
 import { type VaultReach, wayTo } from "../vault-reach.ts";
@@ -133,7 +133,8 @@ async function exchange(agent: Dispatcher, message: HttpMessage, url: URL, signa
     holdsData ? MAX_DATA_BYTES : MAX_BYTES,
     signal,
   );
-  const { location, "retry-after": retryAfter } = headers;
+  const { location } = headers;
+  const retryAfterMs = retryAfterOf(headers);
   const excess = holdsData ? jsonExcess(bytes, DATA_BOUNDS) : undefined;
   if (excess !== undefined) {
     throw new SyncError("VAULT_ANSWER_INVALID", `The answer to ${describe(message.asked)} ${excess}`, {
@@ -144,7 +145,6 @@ async function exchange(agent: Dispatcher, message: HttpMessage, url: URL, signa
     status: statusCode,
     text: STRICT.decode(bytes),
     ...(typeof location === "string" && { location }),
-    ...(typeof retryAfter === "string" &&
-      /^\d{1,6}$/.test(retryAfter) && { retryAfterMs: Math.min(Number(retryAfter) * SECOND_MS, HOUR_MS) }),
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
   };
 }

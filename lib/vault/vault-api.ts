@@ -3,6 +3,7 @@ import type { CredentialSource } from "../ports/credentials.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { SourceData, VaultApi, VaultRead } from "../ports/vault.ts";
 import type { IssueApi } from "../ports/vault-issues.ts";
+import type { BudgetOf } from "../vault-budget.ts";
 import type { ReachOf } from "../vault-reach.ts";
 import { counted } from "./counted.ts";
 import { countedClient } from "./counted-client.ts";
@@ -27,6 +28,8 @@ export interface VaultApiOptions {
   readonly maxConnectionsPerVault?: number;
   /** Which Vaults each cluster's resources may name. Missing: only public and private hosts. */
   readonly reachOf?: ReachOf;
+  /** How many requests this process may send to a Vault. Missing: any number. */
+  readonly budgetOf?: BudgetOf;
   /** The client for Vaults; default: HTTP. */
   readonly openClient?: (options: VaultClientOptions) => VaultClient;
   /** Replaces Google in tests. */
@@ -56,10 +59,11 @@ export function vaultApi(options: VaultApiOptions): OpenVaultApi {
     maxConnectionsPerVault = 16,
     google,
     reachOf,
+    budgetOf,
     openClient = vaultClient,
   } = options;
   const cache = options.cache && tokenCache(options.cache, { clock, log });
-  const client = countedClient(openClient({ clock, maxConnectionsPerVault, reachOf }), clock, metrics);
+  const client = countedClient(openClient({ clock, maxConnectionsPerVault, reachOf, budgetOf }), clock, metrics);
   const prober = openClient({ clock, maxConnectionsPerVault: MAX_PROBES, reachOf });
   const deps = { client, credentials, clock, log, metrics, google, cache, reachOf };
   const ownTokens = tokens(deps);

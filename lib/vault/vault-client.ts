@@ -5,12 +5,14 @@ import type { VaultTarget } from "../ports/vault.ts";
 import type { SecretValue } from "../secret-value.ts";
 import type { JsonObject } from "../util/json.ts";
 import { type SlotGrant, type SlotLimits, type Slots, slots } from "../util/slots.ts";
+import type { BudgetOf } from "../vault-budget.ts";
 import { headerRefusal } from "../vault-headers.ts";
 import { NOTHING_NAMED, type ReachOf, type VaultReach } from "../vault-reach.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe, printableAddress } from "./asked.ts";
 import { type Connection, connect } from "./connection.ts";
 import { connectionKey } from "./connection-key.ts";
+import { limitedAsk } from "./limited-ask.ts";
 import { VERSION } from "./version.ts";
 
 /**
@@ -80,6 +82,8 @@ export interface VaultClientOptions {
   readonly maxConnectionsPerVault: number;
   /** Which Vaults each cluster's resources may name. Missing: only public and private hosts. */
   readonly reachOf?: ReachOf | undefined;
+  /** How many requests this process may send to a Vault. Missing: any number. */
+  readonly budgetOf?: BudgetOf | undefined;
   /** In ms; default: STRANGER_MS and PATIENCE_MS. */
   readonly strangerMs?: number;
   readonly patienceMs?: number;
@@ -90,6 +94,7 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
   const limits = limitsOf(options.maxConnectionsPerVault);
   const connections = new Map<string, OpenConnection>();
   const addresses = new Map<string, Address>();
+  const limited = limitedAsk(clock, options.budgetOf);
   const connectionOf = (target: VaultTarget, asked: Asked): OpenConnection => {
     const key = connectionKey(target);
     const known = connections.get(key);
@@ -143,10 +148,9 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
         }
       };
       try {
-        return await address.turns.run(place, work, signal);
+        return await limited(target, asked, () => address.turns.run(place, work, signal), signal);
       } catch (error) {
-        if (error instanceof SyncError || !signal.aborted) throw error;
-        throw new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} ran out of time`, { outcome: "none" });
+        throw error instanceof SyncError || !signal.aborted ? error : outOfTime(asked);
       }
     },
     isKnown(target) {
@@ -167,6 +171,10 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
 /** The outage for requests that still wait: whatever became of the one that met it, Vault has not seen these. */
 function neverSent({ code, message, circuit, cause }: SyncError): SyncError {
   return new SyncError(code, message, { outcome: "none", cause, ...(circuit === undefined ? {} : { circuit }) });
+}
+
+function outOfTime(asked: Asked): SyncError {
+  return new SyncError("DEADLINE_EXCEEDED", `${describe(asked)} ran out of time`, { outcome: "none" });
 }
 
 /** It waited for its turn, and nothing was sent. */

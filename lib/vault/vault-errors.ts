@@ -43,6 +43,8 @@ const HINTS: Hints = [
   [/permission denied/i, "permission denied"],
 ];
 
+const LIMITED = "exceeds a rate limit of Vault: raise the quota, or choose a longer refreshAfter";
+
 const KV_SETTINGS = "mount, path, type and version";
 
 interface Verdict {
@@ -73,6 +75,23 @@ export function answerError(asked: Asked, answer: VaultAnswer): SyncError {
 function isRefusedByVault({ status }: VaultAnswer, body: LosslessObject | undefined): boolean {
   const isVaults = Array.isArray(body?.errors) || Array.isArray(body?.warnings) || isLosslessObject(body?.data);
   return status >= 400 && status < 500 && status !== 408 && isVaults;
+}
+
+/**
+ * The error for a request that is not sent, because Vault asked for a pause. The message is that of Vault's own
+ * refusal, so that a status is not written again for it.
+ */
+export function limitedError(asked: Asked, retryAfterMs: number): SyncError {
+  return answerError(asked, { status: 429, text: '{"errors":[]}', retryAfterMs });
+}
+
+/** The error for a request that has no place in the Vault's budget. */
+export function overBudget(asked: Asked, vault: string, retryAfterMs: number): SyncError {
+  const remedy = `raise requestsPerSecond of vault ${vault} in fleet.yaml, or choose a longer refreshAfter`;
+  return new SyncError("VAULT_THROTTLED", `${describe(asked)} has to wait for other requests: ${remedy}`, {
+    outcome: "none",
+    retryAfterMs,
+  });
 }
 
 /** The error for a seal status. */
@@ -112,7 +131,7 @@ function verdict(asked: Asked, answer: VaultAnswer, body: LosslessObject | undef
   if (status === 502 || status === 503 || status === 504) {
     return { code: "VAULT_UNAVAILABLE", says: "failed: a proxy in front of Vault can't reach it" };
   }
-  if (status === 429) return { code: "VAULT_THROTTLED", says: "exceeded a rate limit of Vault" };
+  if (status === 429) return { code: "VAULT_THROTTLED", says: LIMITED };
   if (status === 412) return { code: "VAULT_FAILED", says: "reached a node that is not up to date yet" };
   if (status >= 500) return { code: "VAULT_FAILED", says: "failed inside Vault" };
   if (body === undefined) {

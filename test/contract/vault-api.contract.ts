@@ -117,10 +117,14 @@ export function vaultApiContract(
       it("is throttled with Vault's own pause", async () => {
         await vault.write("sys/quotas/config", { enable_rate_limit_response_headers: true });
         await vault.write("sys/quotas/rate-limit/tight", { path: "kv/", rate: 1, interval: "60s" });
+        // Its own end: the pause holds for all later reads of this mount.
+        await using limited = openVaultApi(cluster);
         try {
           const reads = await Promise.allSettled(
-            Array.from({ length: 5 }, () => end.read(kv2(reader, "app"), forever)),
+            Array.from({ length: 5 }, () => limited.read(kv2(reader, "app"), forever)),
           );
+          // A quota of one mount stops no other.
+          await limited.read(kv2(reader, "app", { mount: "old", engine: "kv-v1" }), forever);
           const refused = reads.find(({ status }) => status === "rejected");
           const error = await failure(
             Promise.reject(refused?.status === "rejected" ? refused.reason : undefined),

@@ -23,6 +23,8 @@ const PATIENCE_MS = 60_000;
 /** Of the process at its worst, and of its state on disk. */
 const MAX_RSS_MIB = 450;
 const MAX_STATE_MIB = 64;
+/** Requests in a minute to a cluster that refuses each of them for a second: its pauses grow to 30 s. */
+const MAX_THROTTLED_A_MINUTE = 20;
 
 export interface FleetOptions {
   readonly seed: number;
@@ -37,6 +39,9 @@ interface Scene {
   readonly engine: RunningEngine;
   readonly honest: readonly Place[];
   readonly evil: ScriptedCluster;
+  /** It answers each request with 429. */
+  readonly throttling: ScriptedCluster;
+  readonly startedAt: number;
   readonly vault: ScriptedVault;
   readonly targets: Targets;
   /** In every value of the honest: where it turns up elsewhere, something leaked. */
@@ -45,7 +50,8 @@ interface Scene {
 
 /**
  * The engine as its users run it, with an honest tenant in two clusters; beside them a tenant with edit rights in a
- * namespace of its own, a Vault that answers at random, and a cluster whose API server does.
+ * namespace of its own, a Vault that answers at random, a cluster whose API server does, one whose API server throttles
+ * everything, and one that is gone.
  */
 export async function hostileFleet({ seed, acts, judgesTimes = false }: FleetOptions): Promise<Report> {
   await using started = new AsyncDisposableStack();
@@ -62,10 +68,16 @@ export async function hostileFleet({ seed, acts, judgesTimes = false }: FleetOpt
       watchLines: 2_000,
     }),
   );
+  const throttling = started.use(
+    await scriptedCluster({ seed, badness: 0, lineBadness: 0, declarations: 0, vault: vault.address, throttlesS: 1 }),
+  );
+  const gone = started.use(await scriptedCluster({ seed, badness: 0, lineBadness: 0, declarations: 0, vault: "" }));
+  await gone[Symbol.asyncDispose]();
   const marker = `honest-${randomUUID()}`;
   const honest = world.clusters.map((cluster) => placeIn(cluster, HONEST));
   await declareHonest(world, honest, marker);
-  await writeFleet(world, evil);
+  await writeFleet(world, { evil, throttling, gone });
+  const startedAt = performance.now();
   const engine = started.use(await startEngine(world, { args: ["--log-level", "info"] }));
   const targets: Targets = {
     namespace: MALLORY,
@@ -75,7 +87,7 @@ export async function hostileFleet({ seed, acts, judgesTimes = false }: FleetOpt
     silent: silent.address,
     victim: { namespace: HONEST, path: "s-0" },
   };
-  const scene: Scene = { world, engine, honest, evil, vault, targets, marker };
+  const scene: Scene = { world, engine, honest, evil, throttling, startedAt, vault, targets, marker };
   const thrown = dice(seed);
   const done = tally();
   const missed: string[] = [];
@@ -89,6 +101,7 @@ export async function hostileFleet({ seed, acts, judgesTimes = false }: FleetOpt
     ...done.counts,
     "answers of the hostile Vault": vault.answers,
     "answers and lines of the hostile API server": evil.answers,
+    "requests to the API server that throttles": throttling.answers,
     "honest change followed, alone, p50 ms": quantile(alone, 0.5),
     "honest change followed, alone, p99 ms": quantile(alone, 0.99),
     "honest change followed, beside them, p50 ms": quantile(beside, 0.5),
@@ -132,13 +145,15 @@ async function declareHonest(world: World, honest: readonly Place[], marker: str
   }
 }
 
-async function writeFleet(world: World, evil: ScriptedCluster): Promise<void> {
+async function writeFleet(world: World, bad: Readonly<Record<string, ScriptedCluster>>): Promise<void> {
   await world.writeFleet();
   const fleet = JSON.parse(await readFile(world.fleetPath, "utf8")) as { clusters: object[] };
-  const tokenFile = join(world.folder, "evil.token");
-  await writeFile(tokenFile, "token-for-the-evil-cluster");
-  const connect = { server: { url: evil.url, insecure: true, tokenFile } };
-  fleet.clusters.push({ name: "evil", connect, namespaces: { include: ["*"] } });
+  for (const [name, { url }] of Object.entries(bad)) {
+    const tokenFile = join(world.folder, `${name}.token`);
+    await writeFile(tokenFile, `token-for-the-cluster-${name}`);
+    const connect = { server: { url, insecure: true, tokenFile } };
+    fleet.clusters.push({ name, connect, namespaces: { include: ["*"] } });
+  }
   await writeFile(world.fleetPath, JSON.stringify(fleet));
 }
 
@@ -190,6 +205,10 @@ async function judge(scene: Scene, seed: number): Promise<readonly string[]> {
     }
   }
   broke.push(...(await leaks(scene)).map((leak) => said + leak));
+  const minutes = Math.max(1, (performance.now() - scene.startedAt) / 60_000);
+  if (scene.throttling.answers > MAX_THROTTLED_A_MINUTE * minutes) {
+    broke.push(`${said}a cluster that throttles got ${scene.throttling.answers} requests in ${minutes} minutes`);
+  }
   const crashed = engine.logs.filter(({ event }) => /crashed|unhandled/.test(event));
   broke.push(...crashed.slice(0, 5).map((line) => `${said}${JSON.stringify(line).slice(0, 600)}`));
   if (engine.output().includes(marker)) broke.push(`${said}a value stands in the log`);

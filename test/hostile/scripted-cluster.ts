@@ -27,6 +27,8 @@ export interface ScriptOptions {
   readonly vault: string;
   /** Lines of a watch, sent one every few ms. */
   readonly watchLines?: number;
+  /** Refuses everything from the beginning on, with a pause of so many seconds. */
+  readonly throttlesS?: number;
 }
 
 const API_VERSION = "secrets.hashicorp.com/v1beta1";
@@ -55,11 +57,7 @@ export async function scriptedCluster(options: ScriptOptions): Promise<ScriptedC
       .on("end", () => {
         if (received.length < 50_000) received.push(`${request.url} ${JSON.stringify(request.headers)} ${body}`);
         answers++;
-        const url = new URL(request.url ?? "/", "http://x");
-        if (url.searchParams.get("watch") === "true") watch(thrown, options, url, response, () => answers++);
-        else if (url.pathname.includes("/configmaps/")) absent(response);
-        else if (thrown.chance(options.badness)) answerBadly(thrown, response, goodFor(request, url, body, options));
-        else json(response, goodFor(request, url, body, options));
+        answerTo(request, response, { thrown, options, body, sent: () => answers++ });
       });
   });
   server.on("tlsClientError", () => undefined);
@@ -77,8 +75,32 @@ export async function scriptedCluster(options: ScriptOptions): Promise<ScriptedC
   };
 }
 
+interface Asked {
+  readonly thrown: Dice;
+  readonly options: ScriptOptions;
+  readonly body: string;
+  readonly sent: () => void;
+}
+
+function answerTo(request: IncomingMessage, response: ServerResponse, { thrown, options, body, sent }: Asked): void {
+  const url = new URL(request.url ?? "/", "http://x");
+  if (options.throttlesS !== undefined) throttled(response, options.throttlesS);
+  else if (url.searchParams.get("watch") === "true") watch(thrown, options, url, response, sent);
+  else if (url.pathname.includes("/configmaps/")) absent(response);
+  else if (thrown.chance(options.badness)) answerBadly(thrown, response, goodFor(request, url, body, options));
+  else json(response, goodFor(request, url, body, options));
+}
+
 function json(response: ServerResponse, body: Nasty): void {
   response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body));
+}
+
+/** As API Priority and Fairness refuses. */
+function throttled(response: ServerResponse, seconds: number): void {
+  const status = { kind: "Status", apiVersion: "v1", code: 429, reason: "TooManyRequests" };
+  response
+    .writeHead(429, { "content-type": "application/json", "retry-after": String(seconds) })
+    .end(JSON.stringify(status));
 }
 
 /** No mark of another installation: that one would be left alone, and this is about what is worked on. */

@@ -1,8 +1,8 @@
 import { circuitOfCluster } from "../../../lib/circuits.ts";
 import { SyncError } from "../../../lib/errors.ts";
-import type { ClusterClients, KubeAnswer } from "../../../lib/kubernetes/cluster-client.ts";
+import type { ClusterClients } from "../../../lib/kubernetes/cluster-client.ts";
 import { type KubeCall, objectOf, resourceOf } from "../../../lib/kubernetes/kube-call.ts";
-import { failureOf } from "../../../lib/kubernetes/kube-failure.ts";
+import { failureOf, type KubeAnswer } from "../../../lib/kubernetes/kube-failure.ts";
 import { requestCounts } from "../../../lib/kubernetes/request-counts.ts";
 import type { Who } from "./api/access.ts";
 import { METADATA_ONLY, metadataOnly } from "./api/api-server.ts";

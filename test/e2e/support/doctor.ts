@@ -28,11 +28,12 @@ export interface Practice extends AsyncDisposable {
   shell(lines: string): Promise<string>;
 }
 
-/** kubectl and jq must be on PATH; `vault` is the server's own program. */
+/** The administrator has kubectl, jq and `vault`, which is the server's own program. */
 export async function practiceIn(world: World, cluster: Cluster): Promise<Practice> {
   await using started = new AsyncDisposableStack();
   const folder = started.use(await tempFolder("practice"));
   await symlink(await obtain(world.vault.flavor === "vault" ? "vault" : "bao"), join(folder.path, "vault"));
+  for (const tool of ["kubectl", "jq"] as const) await symlink(await obtain(tool), join(folder.path, tool));
   const caFile = join(folder.path, "vault-ca.pem");
   await writeFile(caFile, world.vault.caPem ?? "");
   const env = {

@@ -217,6 +217,14 @@ export const INVENTORY = {
       minutes: 2,
     },
   },
+  jq: {
+    version: "0.12.17",
+    variable: "KEYFERRY_JQ",
+    versionArgs: ["--version"],
+    // jq itself, where it is installed; gojq does the same, and Go builds it.
+    accepts: /^(jq-1\.[6-9]|gojq 0\.12\.)/,
+    build: { kind: "go", module: "jq", package: "github.com/itchyny/gojq/cmd/gojq", minutes: 1 },
+  },
   etcd: {
     version: ETCD,
     variable: "KEYFERRY_ETCD",

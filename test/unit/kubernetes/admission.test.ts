@@ -19,7 +19,7 @@ const cause = (message: string, more: object = {}) => ({
   reason: "Invalid",
   details: { kind: "secrets", causes: [{ message, ...more }] },
 });
-const refusal = (http: number, body: unknown) => refusalOf(CALL, failureOf(http, body, "7"));
+const refusal = (http: number, body: unknown) => refusalOf(CALL, failureOf(http, body, 7_000));
 const says = (http: number, body: unknown, code: ErrorCode, name?: string): void => {
   const { code: given, message, retryAfterMs } = refusal(http, body);
   assert.equal(given, code, message);

@@ -188,12 +188,9 @@ describe("refusals of an API server", () => {
 
   it("keeps the pause that was asked for, in ms", () => {
     const status = { kind: "Status", details: { retryAfterSeconds: 2 } };
-    assert.equal(refusalOf(SECRET_WRITE, failureOf(429, status, "7")).retryAfterMs, 2_000);
-    assert.equal(refusalOf(SECRET_WRITE, failureOf(429, "slow down", "7")).retryAfterMs, 7_000);
-    assert.equal(
-      refusalOf(SECRET_WRITE, failureOf(429, "slow down", "Wed, 21 Oct 2026 07:28:00 GMT")).retryAfterMs,
-      undefined,
-    );
+    assert.equal(refusalOf(SECRET_WRITE, failureOf(429, status, 7_000)).retryAfterMs, 2_000);
+    assert.equal(refusalOf(SECRET_WRITE, failureOf(429, "slow down", 7_000)).retryAfterMs, 7_000);
+    assert.equal(refusalOf(SECRET_WRITE, failureOf(429, "slow down")).retryAfterMs, undefined);
   });
 });
 

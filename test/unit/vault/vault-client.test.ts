@@ -5,7 +5,17 @@ import { inspect } from "node:util";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import { vaultClient } from "../../../lib/vault/vault-client.ts";
 import { VERSION } from "../../../lib/vault/version.ts";
-import { failure, httpPeer, QUESTION, reachOf, readFrom, TOKEN, targetAt, tcpPeer } from "../../broken-peer.ts";
+import {
+  failure,
+  forever,
+  httpPeer,
+  QUESTION,
+  reachOf,
+  readFrom,
+  TOKEN,
+  targetAt,
+  tcpPeer,
+} from "../../broken-peer.ts";
 
 const GOOD = JSON.stringify({
   data: { data: { a: "1" }, metadata: { version: 3, created_time: "2026-01-01T00:00:00Z" } },
@@ -70,9 +80,47 @@ describe("an answer that is not Vault's", () => {
     assert.equal((await failure(readFrom(client, peer.target), "VAULT_THROTTLED")).retryAfterMs, 7_000);
   });
 
-  it("is not believed when it says so in words", async () => {
+  it("holds for all later requests to that mount, and for no other", async () => {
+    const limited: RequestListener = (request, response) =>
+      request.url?.startsWith("/v1/kv/")
+        ? says(429, "{}", { "retry-after": "60" })(request, response)
+        : says(200, GOOD)(request, response);
+    await using peer = await httpPeer(limited);
+    await failure(readFrom(client, peer.target), "VAULT_THROTTLED");
+    for (let at = 0; at < 100; at++) {
+      const error = await failure(readFrom(client, peer.target), "VAULT_THROTTLED");
+      assert.equal(error.outcome, "none");
+    }
+    assert.equal(peer.seen.length, 1);
+    await readFrom(client, peer.target, { ...QUESTION, path: "team/data/app" });
+    await readFrom(client, peer.target, { ...QUESTION, namespace: "other", path: "team/data/app" });
+    assert.equal(peer.seen.length, 3);
+  });
+
+  it("lets no request be sent that may not be repeated, and says that it was not", async () => {
+    await using peer = await httpPeer(says(429, '{"errors":["quota"]}', { "retry-after": "1" }));
+    const issue = { ...QUESTION, purpose: "issue", repeatable: false, path: "database/creds/app" } as const;
+    assert.equal((await client.ask(peer.target, issue, forever)).retryAfterMs, 1_000);
+    assert.equal(peer.seen.length, 1);
+  });
+
+  it("is kept from happening by a budget: what would wait for too long is not sent", async () => {
+    const budgetOf = () => ({ name: "main", perSecond: 1 });
+    const saving = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf, budgetOf });
+    await using peer = await httpPeer(says(200, GOOD));
+    const ended = new AbortController();
+    const reads = Array.from({ length: 50 }, () => readFrom(saving, peer.target, QUESTION, ended.signal));
+    const error = await failure(reads.at(-1) ?? Promise.resolve(), "VAULT_THROTTLED");
+    assert.match(error.message, /requestsPerSecond of vault main in fleet.yaml/);
+    ended.abort();
+    await Promise.allSettled(reads);
+    assert.ok(peer.seen.length <= 2, `${peer.seen.length}`);
+    await saving.close();
+  });
+
+  it("gets a pause of our own when it says so in words: one second, then two", async () => {
     await using peer = await httpPeer(says(429, "{}", { "retry-after": "tomorrow" }));
-    assert.equal((await failure(readFrom(client, peer.target), "VAULT_THROTTLED")).retryAfterMs, undefined);
+    assert.equal((await failure(readFrom(client, peer.target), "VAULT_THROTTLED")).retryAfterMs, 2_000);
   });
 
   it("is given up when it is larger than 4 MiB", async () => {
