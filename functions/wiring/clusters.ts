@@ -33,6 +33,7 @@ export function clustersOf(base: Base): Clusters {
   const access = lazyVault(() => ({
     ...{ clock, log, metrics, files: fleet.files, vaults },
     reachOf: (cluster) => reachOf(cluster),
+    budgetOf: (address) => budgetOf(address),
     cache: tokenCacheOf(base),
   }));
   const connect = { files: fleet.files, clock, aws: awsAccess(clock), vault: access.open, mayExec: false };

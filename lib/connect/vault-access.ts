@@ -11,6 +11,7 @@ import { askShared } from "../vault/shared-token.ts";
 import type { TokenCacheOptions } from "../vault/token-cache.ts";
 import { tokens } from "../vault/tokens.ts";
 import { askedOf, type VaultClient, vaultClient } from "../vault/vault-client.ts";
+import type { BudgetOf } from "../vault-budget.ts";
 import type { ReachOf } from "../vault-reach.ts";
 import type { AccessFor } from "./access-for.ts";
 import { type ClusterToken, clusterTokens } from "./cluster-tokens.ts";
@@ -29,6 +30,8 @@ export interface VaultAccessOptions extends IdentityDeps {
   readonly log: Log;
   readonly metrics?: Metrics;
   readonly reachOf: ReachOf;
+  /** The requests a second that a Vault may get by this way; missing: any number. */
+  readonly budgetOf?: BudgetOf;
   /** Where tokens of clusters are shared. Missing: they stay in this process. */
   readonly cache?: TokenCacheOptions | undefined;
 }
@@ -46,8 +49,8 @@ export interface VaultAccess {
 }
 
 export function vaultAccess(options: VaultAccessOptions): VaultAccess {
-  const { clock, log, metrics, reachOf, cache, files } = options;
-  const client = vaultClient({ clock, maxConnectionsPerVault: CONNECTIONS, reachOf });
+  const { clock, log, metrics, reachOf, budgetOf, cache, files } = options;
+  const client = vaultClient({ clock, maxConnectionsPerVault: CONNECTIONS, reachOf, budgetOf });
   const deps = { client, clock, log, metrics, reachOf, credentials: NO_CLUSTER, readFile: files.text };
   const logins = tokens(deps);
   const minted = clusterTokens({ clock, log, cache });
