@@ -18,6 +18,8 @@ export const SETTINGS: Readonly<Record<string, string>> = {
   KEYFERRY_STACK: "keyferry-test",
   KEYFERRY_TABLE: "leases",
   KEYFERRY_FLEET: "fleet.yaml",
+  KEYFERRY_RENEW_CONCURRENCY: "5",
+  KEYFERRY_NOW_CONCURRENCY: "10",
   KEYFERRY_REFRESH_CONCURRENCY: "10",
   KEYFERRY_LOG_LEVEL: "info",
 };
