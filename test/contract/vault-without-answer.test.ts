@@ -4,6 +4,7 @@ import { once } from "node:events";
 import type { RequestListener, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { setImmediate as turnOfTheLoop } from "node:timers/promises";
 import { inspect } from "node:util";
 import { SyncError } from "../../lib/errors.ts";
 import type { VaultTarget } from "../../lib/ports/vault.ts";
@@ -64,6 +65,8 @@ describe("a Vault that doesn't answer", { concurrency: true }, () => {
 
     const held = Array.from({ length: 4 }, () => readFrom(client, { ...peer.target, timeoutMs: 1_500 }, hung));
     const waiting = readFrom(client, peer.target);
+    // All of them stand in line then.
+    await turnOfTheLoop();
     const circuit = `vault:${peer.target.address}`;
     client.refuse(new SyncError("VAULT_UNAVAILABLE", "it is gone", { circuit, outcome: "unknown" }));
     const { message, outcome } = await failure(waiting, "VAULT_UNAVAILABLE");
