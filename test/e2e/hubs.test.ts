@@ -115,7 +115,7 @@ describe("the clusters of a hub", () => {
     await waitFor("its login to be refused", async () =>
       (await two.conditions("of-two")).SecretSynced?.message.includes("VAULT_LOGIN_REFUSED"),
     );
-    assert.ok(heard("cluster-replaced").some(({ cluster }) => cluster === "one"));
+    await waitFor("the log", async () => heard("cluster-replaced").some(({ cluster }) => cluster === "one"));
     await register(0);
     await two.undeclare("of-two");
     await engine.stop();
