@@ -19,6 +19,17 @@ export interface AwsRole {
   readonly externalId?: string | undefined;
 }
 
+/** The role that a login names; undefined: keyferry's own identity. */
+export function roleOf({
+  roleArn,
+  externalId,
+}: {
+  readonly roleArn?: string | undefined;
+  readonly externalId?: string | undefined;
+}): AwsRole | undefined {
+  return roleArn === undefined ? undefined : { roleArn, externalId };
+}
+
 /** The keys of keyferry's own process, or of a role that it assumes in this region. */
 export type AwsKeySource = (region: string, role?: AwsRole) => Promise<AwsKeys>;
 

@@ -1,6 +1,6 @@
 import { type Clock, MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { AwsKeySource, AwsKeys } from "./aws-keys.ts";
+import { type AwsKeySource, type AwsKeys, roleOf } from "./aws-keys.ts";
 import { AWS_REQUESTS, withinAws } from "./aws-requests.ts";
 import { eksError } from "./eks-errors.ts";
 import type { EksLogin } from "./eks-token.ts";
@@ -32,8 +32,7 @@ export function eksClusters({ clock, keys }: EksClustersDeps): EksClusters {
   return (login) => {
     const { cluster, region, roleArn, externalId } = login;
     return places(JSON.stringify([cluster, region, roleArn, externalId]), async () => {
-      const role = roleArn === undefined ? undefined : { roleArn, externalId };
-      const value = await described(login, await keys(region, role));
+      const value = await described(login, await keys(region, roleOf(login)));
       return { value, until: clock() + KEPT_MS };
     });
   };

@@ -4,7 +4,7 @@ import { HttpRequest } from "@smithy/core/protocols";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { type Clock, type EpochMs, MINUTE_MS } from "../clock.ts";
 import { SecretValue } from "../secret-value.ts";
-import type { AwsKeySource, AwsRole } from "./aws-keys.ts";
+import { type AwsKeySource, roleOf } from "./aws-keys.ts";
 
 /** The cluster that a token is for, and as which role. */
 export interface EksLogin {
@@ -46,11 +46,6 @@ export async function eksToken(login: EksLogin, { clock, keys }: EksTokenDeps): 
     token: SecretValue.of(`k8s-aws-v1.${Buffer.from(url).toString("base64url")}`),
     expiresAt: Math.min(now + GOOD_MS, credentials.expiration?.getTime() ?? Number.POSITIVE_INFINITY),
   };
-}
-
-/** The role that a login names; undefined: keyferry's own identity. */
-export function roleOf({ roleArn, externalId }: EksLogin): AwsRole | undefined {
-  return roleArn === undefined ? undefined : { roleArn, externalId };
 }
 
 async function signedUrl(

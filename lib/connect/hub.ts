@@ -1,13 +1,13 @@
-import { parse } from "yaml";
 import { SyncError } from "../errors.ts";
 import type { HubWay } from "../fleet/connect-schema.ts";
 import { type EksLogin, type HubAccess, type HubLogin, invalid } from "../hubs/objects/login.ts";
-import { isShape, type Shape, shapeAt, shapesAt, textAt } from "../kubernetes/shapes.ts";
+import { type Shape, shapeAt, shapesAt, textAt } from "../kubernetes/shapes.ts";
 import type { ClusterAccess } from "../ports/cluster-access.ts";
 import type { AccessFor } from "./access-for.ts";
 import { goodFor } from "./good-for.ts";
 import { kubeconfigText } from "./kubeconfig-text.ts";
 import type { ConnectDeps, HubObjects, Way } from "./way.ts";
+import { yamlMap } from "./yaml-map.ts";
 
 /** A cluster of a hub: each connection reads the object in the hub, so that its credentials are stored nowhere else. */
 export const hub: Way<HubWay> = async (way, deps, asked) => {
@@ -55,7 +55,8 @@ async function userOfSecret(
 const CREDENTIALS = ["token", "client-certificate-data", "client-key-data"] as const;
 
 function userOfKubeconfig(text: string, { context }: SecretLogin, object: string): Readonly<Record<string, string>> {
-  const config = parsed(text, object);
+  const config = yamlMap(text);
+  if (config === undefined) throw invalid(object, "has a kubeconfig that is no YAML map: correct it");
   const chosen = context ?? textAt(config, "current-context");
   const named = (list: string, name: string | undefined): Shape =>
     shapesAt(config, list).find((one) => textAt(one, "name") === name) ?? {};
@@ -66,14 +67,4 @@ function userOfKubeconfig(text: string, { context }: SecretLogin, object: string
   });
   if (found.length > 0) return Object.fromEntries(found);
   throw invalid(object, "has a kubeconfig whose user has no token and no client-certificate-data: add one of both");
-}
-
-function parsed(text: string, object: string): Shape {
-  try {
-    const config: unknown = parse(text);
-    if (isShape(config)) return config;
-  } catch {
-    // Its text could quote the credentials.
-  }
-  throw invalid(object, "has a kubeconfig that is no YAML map: correct it");
 }

@@ -6,8 +6,8 @@ import type { VaultAccess, VaultAccessOptions } from "./vault-access.ts";
 export interface LazyVault {
   open(): Promise<VaultAccess>;
   /**
-   * Forgets the shared tokens of clusters (and hubs) that left the fleet, or that connect in another way now. Not while a part of
-   * the fleet is unread.
+   * Forgets the shared tokens of clusters (and hubs) that left the fleet, or that connect in another way now. Not while
+   * a part of the fleet is unread.
    */
   sweep(fleet: SweptFleet): Promise<void>;
   /** Closes what was opened, after a sweep that is under way. */
@@ -41,11 +41,12 @@ export function lazyVault(options: () => VaultAccessOptions): LazyVault {
   return {
     open,
     sweep(fleet) {
-      swept = swept.then(() => sweep(fleet));
+      // A failed sweep is its caller's: the next one begins anew.
+      swept = swept.catch(() => undefined).then(() => sweep(fleet));
       return swept;
     },
     async close() {
-      await swept;
+      await swept.catch(() => undefined);
       await (await opened)?.close();
     },
   };

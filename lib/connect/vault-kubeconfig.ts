@@ -1,12 +1,11 @@
-import { parse } from "yaml";
 import { SyncError } from "../errors.ts";
 import type { VaultKubeconfigWay } from "../fleet/vault-connect-schema.ts";
+import { isShape, type Shape } from "../kubernetes/shapes.ts";
 import { goodFor } from "./good-for.ts";
 import { kubeconfigText } from "./kubeconfig-text.ts";
 import { vaultOf } from "./vault-of.ts";
 import type { Way } from "./way.ts";
-
-type Fields = Readonly<Record<string, unknown>>;
+import { yamlMap } from "./yaml-map.ts";
 
 /**
  * A kubeconfig at a path of Vault, read again every five minutes. It may name no program and no file: whoever may write
@@ -35,8 +34,9 @@ const REFUSED = {
 } as const;
 
 /** The cluster and the user of the context alone: nothing else of the kubeconfig counts. */
-function chosen(way: VaultKubeconfigWay, text: string): { readonly cluster: Fields; readonly user: Fields } {
-  const config = parsed(way, text);
+function chosen(way: VaultKubeconfigWay, text: string): { readonly cluster: Shape; readonly user: Shape } {
+  const config = yamlMap(text);
+  if (config === undefined) throw invalid(way, "is not YAML with clusters, users and contexts");
   const context = way.context ?? config["current-context"];
   const { cluster: ofCluster, user: ofUser } = entry(way, config, "context", context);
   const cluster = entry(way, config, "cluster", ofCluster);
@@ -52,26 +52,12 @@ function chosen(way: VaultKubeconfigWay, text: string): { readonly cluster: Fiel
   return { cluster, user };
 }
 
-function parsed(way: VaultKubeconfigWay, text: string): Fields {
-  try {
-    const config: unknown = parse(text);
-    if (isMap(config)) return config;
-  } catch {
-    // The error's text quotes the kubeconfig.
-  }
-  throw invalid(way, "is not YAML with clusters, users and contexts");
-}
-
-function entry(way: VaultKubeconfigWay, config: Fields, part: "context" | "cluster" | "user", name: unknown): Fields {
+function entry(way: VaultKubeconfigWay, config: Shape, part: "context" | "cluster" | "user", name: unknown): Shape {
   const list = config[`${part}s`];
-  const found = Array.isArray(list) ? list.find((one) => isMap(one) && one.name === name) : undefined;
+  const found = Array.isArray(list) ? list.find((one) => isShape(one) && one.name === name) : undefined;
   const fields: unknown = found?.[part];
-  if (typeof name === "string" && isMap(fields)) return fields;
+  if (typeof name === "string" && isShape(fields)) return fields;
   throw invalid(way, part === "context" ? "lacks its context" : `lacks the ${part} of its context`);
-}
-
-function isMap(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function invalid({ vault, mount, path, key }: VaultKubeconfigWay, complaint: string): SyncError {

@@ -4,6 +4,7 @@ import type { Hub } from "../fleet/hub-schema.ts";
 import { namespaceMatcher } from "../namespaces.ts";
 import type { RowError } from "../ports/rows.ts";
 import type { HubMember, HubState } from "../ports/store.ts";
+import { olderFirst } from "./take-in.ts";
 
 /** An object of a hub that is no cluster of the fleet, or one that can't be reached any more; and why. */
 export interface Refusal {
@@ -57,9 +58,8 @@ export function composed(fleet: Fleet, states: ReadonlyMap<string, HubState>): C
 /** The members that were reached first, the oldest ones at the beginning: they have the first claim to a name. */
 function candidates({ hubs }: Fleet, states: ReadonlyMap<string, HubState>): readonly Candidate[] {
   const all = hubs.flatMap((hub) => (states.get(hub.name)?.members ?? []).map((member) => ({ hub, member })));
-  const isNew = ({ member }: Candidate): number => (member.uid === undefined ? 1 : 0);
   // The sort is stable: of the same age, the hub that comes first in fleet.yaml, and the object's name, decide.
-  return all.toSorted((a, b) => isNew(a) - isNew(b) || a.member.since - b.member.since);
+  return all.toSorted((a, b) => olderFirst(a.member, b.member));
 }
 
 function doubleOf(

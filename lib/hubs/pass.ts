@@ -8,6 +8,7 @@ import type { HubMember, HubRow, HubState, LeaseStore } from "../ports/store.ts"
 import type { Log } from "../ports/telemetry.ts";
 import { canonical } from "../util/canonical.ts";
 import type { Json } from "../util/json.ts";
+import { parallel } from "../util/parallel.ts";
 import { placeOfHub, placeOfObject } from "./places.ts";
 import { listHub, nameOfUnread, type ReaderDeps, readObject } from "./reader.ts";
 import {
@@ -86,10 +87,11 @@ async function readHub(
   const listed = await listHub(deps, hub, signal);
   const known = new Map((before?.members ?? []).map((member) => [member.object, member]));
   const isAnew = before?.readAs !== readAs;
-  const seen = await inParallel(listed, async (object): Promise<SeenObject> => {
+  const seenAs = async (object: Listed): Promise<SeenObject> => {
     const isUnchanged = !isAnew && !isToRead(known.get(object.object), object);
     return isUnchanged ? { listed: object } : { listed: object, read: await readOr(deps, hub, object, signal) };
-  });
+  };
+  const seen = await parallel(listed, seenAs, AT_ONCE);
   const acceptMissing = accepted.has(placeOfHub(hub.name));
   return takenIn({ before, seen, readAs, acceptMissing, now: deps.clock(), nameOfUnread });
 }
@@ -115,7 +117,7 @@ async function checks(
   const until = deps.clock() + CHECKS_MS;
   const inTime = AbortSignal.any([signal, AbortSignal.timeout(CHECKS_MS)]);
   const results = new Map<string, Identity | SyncError>();
-  await inParallel(checksDue(members, fence), async ({ object, name, uid: known }) => {
+  const check = async ({ object, name, uid: known }: HubMember): Promise<void> => {
     if (inTime.aborted || deps.clock() >= until) return;
     const place = placeOfObject(hub.name, object);
     try {
@@ -129,7 +131,8 @@ async function checks(
     } finally {
       deps.forget(place);
     }
-  });
+  };
+  await parallel(checksDue(members, fence), check, AT_ONCE);
   return results;
 }
 
@@ -185,14 +188,4 @@ async function saveFailed(
   await leases.saveHub(row, state, againAt);
   log.warn("hub-unreadable", { hub: hub.name, code, message });
   return state === undefined ? { againAt } : { state, againAt };
-}
-
-async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
-  const results: R[] = [];
-  const rest = items.entries();
-  const worker = async (): Promise<void> => {
-    for (const [at, item] of rest) results[at] = await work(item);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  return results;
 }

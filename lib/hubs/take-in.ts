@@ -136,8 +136,13 @@ export function withoutRivals(state: HubState, holderOf: HolderOf): HubState {
 }
 
 function byAge(members: readonly HubMember[]): readonly HubMember[] {
+  return members.toSorted(olderFirst);
+}
+
+/** The order of claims to a name: members that were reached before, the oldest first; then those that were not. */
+export function olderFirst(a: HubMember, b: HubMember): number {
   const isNew = ({ uid }: HubMember): number => (uid === undefined ? 1 : 0);
-  return members.toSorted((a, b) => isNew(a) - isNew(b) || a.since - b.since);
+  return isNew(a) - isNew(b) || a.since - b.since;
 }
 
 /** The answer of an API server. */
