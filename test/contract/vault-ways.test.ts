@@ -163,6 +163,14 @@ for (const flavor of ["openbao", "vault"] as const) {
       assert.equal(await one.ask(), 403, "the token outlives a login");
     });
 
+    it("a token that was minted by other settings is not used by the new ones", async () => {
+      await using store = openSqliteStore({ path: ":memory:" });
+      await using before = aProcess(minting(), store);
+      const first = await before.token();
+      await using after = aProcess(minting({ audiences: ["https://kubernetes.default.svc"] }), store);
+      assert.equal(await minted(async () => assert.notEqual(await after.token(), first)), 1);
+    });
+
     it("two processes that mint at once agree on one token, and the login of the other one is ended", async () => {
       await using store = openSqliteStore({ path: ":memory:" });
       await using one = aProcess(minting(), store);

@@ -80,9 +80,9 @@ describe("an answer that is not Vault's", () => {
     assert.equal((await failure(readFrom(client, peer.target), "VAULT_THROTTLED")).retryAfterMs, 7_000);
   });
 
-  it("holds for all later requests to that mount, and for no other", async () => {
+  it("holds for all later requests to that mount of that namespace, and for no other", async () => {
     const limited: RequestListener = (request, response) =>
-      request.url?.startsWith("/v1/kv/")
+      request.url?.startsWith("/v1/kv/") && request.headers["x-vault-namespace"] === undefined
         ? says(429, "{}", { "retry-after": "60" })(request, response)
         : says(200, GOOD)(request, response);
     await using peer = await httpPeer(limited);
@@ -94,7 +94,8 @@ describe("an answer that is not Vault's", () => {
     assert.equal(peer.seen.length, 1);
     await readFrom(client, peer.target, { ...QUESTION, path: "team/data/app" });
     await readFrom(client, peer.target, { ...QUESTION, namespace: "other", path: "team/data/app" });
-    assert.equal(peer.seen.length, 3);
+    await readFrom(client, peer.target, { ...QUESTION, namespace: "other" });
+    assert.equal(peer.seen.length, 4);
   });
 
   it("lets no request be sent that may not be repeated, and says that it was not", async () => {
