@@ -1,3 +1,4 @@
+import type { Clock } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { HubWay } from "../fleet/connect-schema.ts";
 import { type EksLogin, type HubAccess, type HubLogin, invalid } from "../hubs/objects/login.ts";
@@ -14,12 +15,17 @@ export const hub: Way<HubWay> = async (way, deps, asked) => {
   const { hubs, clock } = deps;
   if (hubs === undefined) throw new SyncError("REFERENCE_INVALID", `hub ${way.hub} is not in fleet.yaml: add it there`);
   const access = await hubs.access(way.hub, way.object);
-  const identity = way.uid === undefined ? {} : { identity: way.uid };
-  const { server, cluster, login } = access;
-  if (login.kind === "eks") return { ...(await ofEks(login, access, deps, asked)), ...identity };
-  const user = login.kind === "user" ? login.user : await userOfSecret(hubs, way, login);
-  return { kubeConfig: { text: kubeconfigText({ server, ...cluster }, user) }, ...goodFor(clock), ...identity };
+  const { login } = access;
+  const found =
+    login.kind === "eks"
+      ? await ofEks(login, access, deps, asked)
+      : ofUser(access, login.kind === "user" ? login.user : await userOfSecret(hubs, way, login), clock);
+  return way.uid === undefined ? found : { ...found, identity: way.uid };
 };
+
+function ofUser({ server, cluster }: HubAccess, user: Readonly<Record<string, string>>, clock: Clock): ClusterAccess {
+  return { kubeConfig: { text: kubeconfigText({ server, ...cluster }, user) }, ...goodFor(clock) };
+}
 
 /**
  * By keyferry's own AWS identity. AWS says where the cluster is: an object that names another server would get a token
