@@ -10,7 +10,7 @@ export const LAYERS: readonly Layer[] = [
   { name: "util", folders: ["lib/util"] },
   { name: "root", folders: ["lib"] },
   { name: "ports", folders: ["lib/ports"] },
-  { name: "pure", folders: ["lib/declarations", "lib/schedule", "lib/transform"] },
+  { name: "pure", folders: ["lib/audit", "lib/declarations", "lib/schedule", "lib/transform"] },
   { name: "rights", folders: ["lib/rights"], knows: ["util", "root", "pure"] },
   { name: "origins, references", group: "core", folders: ["lib/origins", "lib/references"] },
   { name: "failures, rollout", group: "core", folders: ["lib/failures", "lib/rollout"] },

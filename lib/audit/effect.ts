@@ -1,0 +1,24 @@
+/**
+ * What a change in a Vault means for syncs. Paths are absolute, as in `Place`: namespace, mount and path joined,
+ * decoded, without slashes at the ends.
+ */
+export type Effect =
+  /** Syncs that read or push exactly there. */
+  | PathEffect
+  /** Syncs under that mount or path, by whole segments. */
+  | { readonly kind: "prefix"; readonly prefix: string; readonly lease?: true }
+  /** Any row of this Vault may be meant: all are verified, spread over a minute, at most one such sweep a minute. */
+  | { readonly kind: "sweep" }
+  /** Tokens of this login mount, or of all, are proven by lookup-self at their next use; denied rows are nudged. */
+  | { readonly kind: "tokens"; readonly mount?: string };
+
+export interface PathEffect {
+  readonly kind: "path";
+  readonly path: string;
+  /** kv-v2: the version that the line names. A reconcile that reads an older one reads again. */
+  readonly version?: number;
+  /** Versions begin anew: an expected version is forgotten. */
+  readonly forget?: true;
+  /** A Vault lease on that path may be gone: it is looked up before anything else. */
+  readonly lease?: true;
+}
