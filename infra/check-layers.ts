@@ -11,6 +11,7 @@ export const LAYERS: readonly Layer[] = [
   { name: "root", folders: ["lib"] },
   { name: "ports", folders: ["lib/ports"] },
   { name: "pure", folders: ["lib/audit", "lib/declarations", "lib/schedule", "lib/transform"] },
+  { name: "webhook", folders: ["lib/webhook"], knows: ["util", "root", "ports"] },
   { name: "rights", folders: ["lib/rights"], knows: ["util", "root", "pure"] },
   { name: "origins, references", group: "core", folders: ["lib/origins", "lib/references"] },
   { name: "failures, rollout", group: "core", folders: ["lib/failures", "lib/rollout"] },

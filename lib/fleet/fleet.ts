@@ -5,6 +5,11 @@ import type { ClusterSettings } from "../ports/fleet.ts";
 import { type Complaint, complaintsOf, pathText, valueAt } from "../util/complaints.ts";
 import { type Connect, connectComplaints } from "./connect-schema.ts";
 import { type Hub, hubComplaints } from "./hub-schema.ts";
+import {
+  type InjectorServing,
+  type InjectorServingOfCluster,
+  injectorServingComplaints,
+} from "./injector-serving-schema.ts";
 import { suggestion } from "./known-fields.ts";
 import { type NamedVault, namedVaults } from "./named-vaults.ts";
 import { lineAt } from "./positions.ts";
@@ -14,6 +19,7 @@ import { repeatedNames, vaultComplaints } from "./vault-complaints.ts";
 /** A cluster of fleet.yaml, with the way to reach it. */
 export interface FleetCluster extends ClusterSettings {
   readonly connect: Connect;
+  readonly injector?: InjectorServingOfCluster;
 }
 
 export interface Fleet {
@@ -22,6 +28,7 @@ export interface Fleet {
   readonly vaults: readonly NamedVault[];
   /** Clusters whose objects are clusters of the fleet. */
   readonly hubs: readonly Hub[];
+  readonly injector?: InjectorServing;
 }
 
 /** A fleet of 500 clusters takes 250 KB. */
@@ -61,6 +68,7 @@ function crossComplaints(input: unknown): readonly Complaint[] {
     ...repeatedNames(clusters, ["clusters"], "cluster"),
     ...vaultComplaints(input),
     ...hubsComplaints(input, clusters),
+    ...injectorServingComplaints(input),
   ];
 }
 
@@ -107,9 +115,11 @@ function fleetOf(parsed: z.infer<typeof fleetSchema>): Fleet {
   const vaults = namedVaults(parsed.vaults);
   const clusters = parsed.clusters as readonly FleetCluster[];
   const hubs = parsed.hubs as readonly Hub[];
-  if (vaults.length === 0) return { vaults, clusters, hubs };
+  const injector = parsed.injector === undefined ? {} : { injector: parsed.injector };
+  if (vaults.length === 0) return { vaults, clusters, hubs, ...injector };
   return {
     vaults,
+    ...injector,
     clusters: clusters.map((cluster) => ({ ...cluster, vaults })),
     hubs: hubs.map((hub) => ({ ...hub, defaults: { ...hub.defaults, vaults } })),
   };

@@ -3,6 +3,7 @@ import { labelProblem } from "../names.ts";
 import { dnsLabel, problemCheck } from "./checks.ts";
 import { connect } from "./connect-schema.ts";
 import { hubs } from "./hub-schema.ts";
+import { injectorServing, injectorServingOfCluster } from "./injector-serving-schema.ts";
 import { clusterVault, vaultAddresses, vaults } from "./vault-schema.ts";
 
 /** The schema of fleet.yaml, for the parser and, as JSON Schema, for editors. */
@@ -94,6 +95,10 @@ const cluster = z.strictObject({
   labels: clusterLabels,
   connect,
   ...rest,
+  injector: z
+    .strictObject({ ...injectorServingOfCluster })
+    .exactOptional()
+    .describe("Injector settings of this cluster; they replace those of the fleet."),
 });
 
 export const fleetSchema = z.strictObject({
@@ -102,6 +107,10 @@ export const fleetSchema = z.strictObject({
   vaults,
   clusters: z.array(cluster).default([]).describe("The clusters. May be empty if there are hubs."),
   hubs: hubs(connect, z.strictObject(ofAll).prefault({})),
+  injector: z
+    .strictObject({ ...injectorServing })
+    .exactOptional()
+    .describe("The admission webhook for pods with annotations of the Vault Agent Injector."),
 });
 
 /** The JSON Schema of fleet.yaml, for editors. */
