@@ -24,6 +24,11 @@ export function outputOption(): Option {
   return new Option("-o, --output <format>", "output format").choices(["table", "json"]).default("table");
 }
 
+export function injectorListenOption(): Option {
+  const description = "HTTPS address of the injector's webhook; none disables it; default: injector.listen in the file";
+  return new Option("--injector-listen <address>", description).env("KEYFERRY_INJECTOR_LISTEN");
+}
+
 export function waitTime(text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined) throw new InvalidArgumentError(DURATION_HINT);

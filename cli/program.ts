@@ -10,6 +10,7 @@ import {
   DEFAULT_SYNC_SERIES,
   dataDirOption,
   fleetOption,
+  injectorListenOption,
   outputOption,
   stackOption,
   wholeNumber,
@@ -63,6 +64,7 @@ export async function program(argv: readonly string[]): Promise<number> {
         .env("KEYFERRY_LISTEN")
         .default(DEFAULT_LISTEN),
     )
+    .addOption(injectorListenOption())
     .addOption(
       new Option("--log-level <level>", "lowest level of logged events")
         .choices([...LOG_LEVELS])

@@ -9,7 +9,7 @@ import type { Fleet } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { budgetsOfFleet, reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { watchedFleet } from "../lib/fleet/watched-fleet.ts";
-import { liveFleet } from "../lib/hubs/live-fleet.ts";
+import { type LiveFleet, liveFleet } from "../lib/hubs/live-fleet.ts";
 import { rowsWithIssues } from "../lib/issues/rows-with-issues.ts";
 import type { ClusterClients } from "../lib/kubernetes/cluster-client.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
@@ -30,6 +30,7 @@ import { tokenSeals } from "../lib/vault/token-seals.ts";
 import { vaultApi } from "../lib/vault/vault-api.ts";
 import { type DataDir, openDataDir } from "./data-dir.ts";
 import { onHangUp } from "./hang-up.ts";
+import { startInjector } from "./injector/listener.ts";
 import { listen } from "./listen.ts";
 import { logLines } from "./log-lines.ts";
 import { type FollowedFleet, followedFleet, startedFleet } from "./run-fleet.ts";
@@ -44,6 +45,7 @@ export interface RunFlags {
   readonly dataDir: string;
   readonly once: boolean;
   readonly listen: string;
+  readonly injectorListen?: string;
   readonly logLevel: LogLevel;
   readonly syncSeries: number;
   readonly acceptMissing: readonly string[];
@@ -107,7 +109,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
     if (flags.once) return await runOnce(engine, store, fleet.current(), log);
     await rememberAll({ series: flags.syncSeries > 0 ? series : undefined, owed, held }, store, fleet.current());
     const followed = followedFleet({ file, fleet, passes, leases: store, engine, clients, access, clock, log });
-    return await runOn(engine, followed, flags, metrics.registry, log);
+    return await runOn(engine, followed, { flags, read, dataDir, fleet, clients, metrics, log });
   } finally {
     await vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
     await vault.close();
@@ -173,22 +175,29 @@ function exposeCounts(metrics: PrometheusMetrics, store: LeaseStore, clients: Cl
   );
 }
 
-async function runOn(
-  engine: Engine,
-  fleet: FollowedFleet,
-  flags: RunFlags,
-  registry: ReturnType<typeof prometheusMetrics>["registry"],
-  log: Log,
-): Promise<number> {
+/** What the listeners beside a running engine need. */
+interface Beside {
+  readonly flags: RunFlags;
+  readonly read: { readonly folder: string };
+  readonly dataDir: DataDir;
+  readonly fleet: LiveFleet;
+  readonly clients: ClusterClients;
+  readonly metrics: PrometheusMetrics;
+  readonly log: Log;
+}
+
+async function runOn(engine: Engine, following: FollowedFleet, beside: Beside): Promise<number> {
+  const { flags, log, metrics } = beside;
   const stop = stopSignal((signal) => log.info("stop-asked", { signal }));
   using _hangUp = onHangUp(() => {
     log.info("reload-asked", { signal: "SIGHUP" });
-    fleet.ask();
+    following.ask();
   });
-  await using listening = await listen(flags.listen, { ...engine, registry });
+  await using listening = await listen(flags.listen, { ...engine, registry: metrics.registry });
+  await using _injector = await serveInjector(beside);
   log.info("engine-started", { listening: listening?.url ?? "none" });
   const over = new AbortController();
-  const watching = fleet.watch(AbortSignal.any([stop, over.signal]));
+  const watching = following.watch(AbortSignal.any([stop, over.signal]));
   try {
     await engine.run(stop);
   } finally {
@@ -197,6 +206,12 @@ async function runOn(
   }
   log.info("engine-stopped");
   return 0;
+}
+
+function serveInjector(beside: Beside): Promise<AsyncDisposable | undefined> {
+  const { flags, read, dataDir, fleet } = beside;
+  const where = { listen: flags.injectorListen, folder: read.folder, dataDir: dataDir.path };
+  return startInjector({ ...beside, ...where, fleet: fleet.current, clock: systemClock, randomBytes, sleep });
 }
 
 async function runOnce(engine: Engine, store: LeaseStore, fleet: Fleet, log: Log): Promise<number> {

@@ -3,8 +3,10 @@ import { hash, timingSafeEqual } from "node:crypto";
 /** 256 random bits. */
 export const KEY_BYTES = 32;
 
-/** Two while a key is being replaced. */
+/** In fleet.yaml: two while a key is being replaced. */
 export const MAX_KEYS = 2;
+/** Those of fleet.yaml, and as many that keyferry itself made. */
+const SLOTS = 2 * MAX_KEYS;
 
 /** What a key looks like in a path: 32 bytes in base64url. */
 export const KEY_PATTERN = /^[A-Za-z0-9_-]{43}$/;
@@ -33,7 +35,7 @@ const NO_KEY = Buffer.alloc(KEY_BYTES);
 export function isOneOf(key: string, hashes: readonly Buffer[]): boolean {
   const asked = hash("sha256", key, "buffer");
   let matches = 0;
-  for (let at = 0; at < MAX_KEYS; at++) {
+  for (let at = 0; at < SLOTS; at++) {
     const known = hashes[at];
     const isSame = timingSafeEqual(asked, known ?? NO_KEY) && known !== undefined;
     matches += Number(isSame);

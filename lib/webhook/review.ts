@@ -21,4 +21,4 @@ export interface ServedCluster {
 }
 
 /** The clusters by their names. */
-export type ServedClusters = ReadonlyMap<string, ServedCluster>;
+export type ServedClusters = Pick<ReadonlyMap<string, ServedCluster>, "get">;
