@@ -4,6 +4,7 @@ import manifest from "../package.json" with { type: "json" };
 import { clusterCommands } from "./cluster-commands.ts";
 import { completionCommand } from "./completion.ts";
 import { fleetCommands } from "./fleet-commands.ts";
+import { injectorCommands } from "./injector-commands.ts";
 import { keyCommands } from "./key-commands.ts";
 import {
   DEFAULT_LISTEN,
@@ -42,7 +43,7 @@ Works beside a running engine.
 Exit codes: 0 all in step, 1 a sync or a restart failed, or no engine works, 2 bad input.`;
 
 /** The other commands, in the order of --help. */
-const COMMANDS = [setUpCommands, keyCommands, clusterCommands, fleetCommands, completionCommand];
+const COMMANDS = [setUpCommands, keyCommands, clusterCommands, fleetCommands, injectorCommands, completionCommand];
 
 /** Parses the command line, runs one command, and returns the exit code. */
 export async function program(argv: readonly string[]): Promise<number> {
