@@ -18,7 +18,7 @@ interface Resource {
   readonly Properties: any;
 }
 
-const FUNCTIONS = ["Tick", "Discover", "Reconcile"] as const;
+const FUNCTIONS = ["Tick", "Discover", "Reconcile", "Inject"] as const;
 const QUEUES = ["Renew", "Now", "Refresh", "Discovery"] as const;
 /** What may be used on any resource, since AWS knows none for it. */
 const ANYWHERE: ReadonlySet<string> = new Set(["xray:PutTraceSegments", "xray:PutTelemetryRecords"]);
