@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 export const LAYERS: readonly Layer[] = [
   { name: "util", folders: ["lib/util"] },
   { name: "root", folders: ["lib"] },
+  { name: "injector", folders: ["lib/injector"], knows: ["util", "root"] },
   { name: "ports", folders: ["lib/ports"] },
   { name: "pure", folders: ["lib/audit", "lib/declarations", "lib/schedule", "lib/transform"] },
   { name: "webhook", folders: ["lib/webhook"], knows: ["util", "root", "ports"] },
