@@ -1,4 +1,5 @@
-import type { Reviewed, Reviewer } from "../../lib/webhook/review.ts";
+import type { ReviewOutcome } from "../../lib/injector/review.ts";
+import type { Reviewer } from "../../lib/webhook/review.ts";
 
 /** Pods outside of a cluster: what the API server does before and after the webhook. */
 
@@ -39,7 +40,7 @@ export function withServiceAccount<P extends { readonly spec?: object }>(pod: P)
 
 export interface InjectedPod {
   readonly pod: unknown;
-  readonly result: Reviewed["result"];
+  readonly result: ReviewOutcome["result"];
   readonly reasons: readonly string[];
   readonly warnings: readonly string[];
 }
@@ -61,7 +62,7 @@ export function injectedPod(
       object: pod,
     },
   });
-  const { patch, warnings } = (body as { response?: { patch?: string; warnings?: readonly string[] } }).response ?? {};
+  const { patch, warnings } = body.response;
   const operations = patch === undefined ? [] : (JSON.parse(atob64(patch)) as readonly Operation[]);
   return { pod: operations.reduce<unknown>(applied, pod), result, reasons, warnings: warnings ?? [] };
 }

@@ -1,8 +1,8 @@
+import { review } from "../../lib/injector/review.ts";
+import type { InjectorSettings } from "../../lib/injector-settings.ts";
 import type { Reviewer } from "../../lib/webhook/review.ts";
 
-/** The reviewer of a cluster with these packaged settings. */
-export function reviewerOf(_settings: unknown): Reviewer {
-  return () => {
-    throw new Error("lib/injector is not there yet");
-  };
+/** The reviewer of a cluster. Its packaged settings are those that keyferry itself wrote. */
+export function reviewerOf(settings: unknown): Reviewer {
+  return (input) => review(input, settings as InjectorSettings);
 }

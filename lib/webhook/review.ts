@@ -1,17 +1,7 @@
-/** What becomes of an AdmissionReview. lib/injector decides it; what serves it knows no more than this. */
-export interface Reviewed {
-  /** The HTTP status of the answer. */
-  readonly status: number;
-  /** The answer's body, as an object. */
-  readonly body: unknown;
-  readonly result: "injected" | "ignored" | "refused" | "bad";
-  readonly namespace?: string;
-  /** Why it was refused. They name annotations, never their values. */
-  readonly reasons: readonly string[];
-}
+import type { ReviewOutcome } from "../injector/review.ts";
 
 /** Reviews the parsed body of a request, by the settings of one cluster. */
-export type Reviewer = (input: unknown) => Reviewed;
+export type Reviewer = (input: unknown) => ReviewOutcome;
 
 /** A cluster whose API server may ask. */
 export interface ServedCluster {

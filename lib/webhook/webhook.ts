@@ -1,6 +1,7 @@
+import type { ReviewOutcome } from "../injector/review.ts";
 import { isOneOf, KEY_PATTERN } from "../injector-keys.ts";
 import { jsonExcess } from "../util/json-bounds.ts";
-import type { Reviewed, ServedCluster, ServedClusters } from "./review.ts";
+import type { ServedCluster, ServedClusters } from "./review.ts";
 
 /** Twice what etcd stores of an object. */
 export const MAX_REVIEW_BYTES = 3 * 1_024 * 1_024;
@@ -25,11 +26,10 @@ export interface ReviewAnswer {
 /** The end of one request, for log and metrics. */
 export interface FinishedReview {
   readonly cluster: string;
-  readonly result: Reviewed["result"] | "crashed";
+  readonly result: ReviewOutcome["result"] | "crashed";
   readonly ms: number;
-  readonly reviewed?: Reviewed;
-  /** The parsed body. */
-  readonly input?: unknown;
+  /** Missing: it did not come to a review, or the review crashed. */
+  readonly outcome?: ReviewOutcome;
   /** Of a bug. */
   readonly error?: unknown;
 }
@@ -80,7 +80,7 @@ function answer(
   request: ReviewRequest,
 ): ReviewAnswer {
   const startedAt = elapsed();
-  const finish = (finished: Pick<FinishedReview, "result" | "reviewed" | "input" | "error">): void =>
+  const finish = (finished: Pick<FinishedReview, "result" | "outcome" | "error">): void =>
     onFinished({ cluster, ms: elapsed() - startedAt, ...finished });
   const read = inputOf(request);
   if ("refusal" in read) {
@@ -89,13 +89,13 @@ function answer(
   }
   const { input } = read;
   try {
-    const reviewed = review(input);
-    const body = JSON.stringify(reviewed.body);
-    finish({ result: reviewed.result, reviewed, input });
-    return { status: reviewed.status, headers: { "content-type": "application/json" }, body };
+    const outcome = review(input);
+    const body = JSON.stringify(outcome.body);
+    finish({ result: outcome.result, outcome });
+    return { status: outcome.status, headers: { "content-type": "application/json" }, body };
   } catch (error) {
     // A patch is whole or not there at all: the API server does what failurePolicy says.
-    finish({ result: "crashed", input, error });
+    finish({ result: "crashed", error });
     return FAILED;
   }
 }

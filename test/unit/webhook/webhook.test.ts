@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
+import type { ReviewOutcome } from "../../../lib/injector/review.ts";
 import { keyHash, keyHashBytes, keyOf } from "../../../lib/injector-keys.ts";
-import type { Reviewed, ServedClusters } from "../../../lib/webhook/review.ts";
+import type { ServedClusters } from "../../../lib/webhook/review.ts";
 import { type FinishedReview, MAX_REVIEW_BYTES, webhook } from "../../../lib/webhook/webhook.ts";
 
 const KEY = keyOf(randomBytes(32));
@@ -15,7 +16,7 @@ interface Served {
   at(path: string): ReturnType<ReturnType<typeof webhook>["at"]>;
 }
 
-function serving(review: (input: unknown) => Reviewed, keys: readonly string[] = [KEY]): Served {
+function serving(review: (input: unknown) => ReviewOutcome, keys: readonly string[] = [KEY]): Served {
   const clusters: ServedClusters = new Map([
     ["east", { keys: keys.map((key) => keyHashBytes(keyHash(key))), review }],
     ["west", { keys: [], review }],
@@ -33,7 +34,13 @@ function serving(review: (input: unknown) => Reviewed, keys: readonly string[] =
   return told;
 }
 
-const ALLOWED: Reviewed = { status: 200, body: { response: { allowed: true } }, result: "ignored", reasons: [] };
+const ALLOWED: ReviewOutcome = {
+  status: 200,
+  body: { apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", response: { uid: "u", allowed: true } },
+  result: "ignored",
+  isDryRun: false,
+  reasons: [],
+};
 
 describe("the injector's webhook", () => {
   it("reviews at the path of a cluster and its key", () => {
@@ -50,7 +57,7 @@ describe("the injector's webhook", () => {
     assert.deepEqual(answer, {
       status: 200,
       headers: { "content-type": JSON_TYPE },
-      body: '{"response":{"allowed":true}}',
+      body: JSON.stringify(ALLOWED.body),
     });
     assert.deepEqual(inputs, [{ kind: "AdmissionReview" }]);
     assert.deepEqual(
