@@ -1,6 +1,7 @@
 import { type Document, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
 import { InputError } from "../errors.ts";
+import type { InjectorOverrides } from "../injector-settings.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import { type Complaint, complaintsOf, pathText, valueAt } from "../util/complaints.ts";
 import { type Connect, connectComplaints } from "./connect-schema.ts";
@@ -22,6 +23,8 @@ export interface Fleet {
   readonly vaults: readonly NamedVault[];
   /** Clusters whose objects are clusters of the fleet. */
   readonly hubs: readonly Hub[];
+  /** What pods get from the injector, in all clusters. */
+  readonly injector?: InjectorOverrides;
 }
 
 /** A fleet of 500 clusters takes 250 KB. */
@@ -107,8 +110,10 @@ function fleetOf(parsed: z.infer<typeof fleetSchema>): Fleet {
   const vaults = namedVaults(parsed.vaults);
   const clusters = parsed.clusters as readonly FleetCluster[];
   const hubs = parsed.hubs as readonly Hub[];
-  if (vaults.length === 0) return { vaults, clusters, hubs };
+  const injector = parsed.injector === undefined ? {} : { injector: parsed.injector as InjectorOverrides };
+  if (vaults.length === 0) return { vaults, clusters, hubs, ...injector };
   return {
+    ...injector,
     vaults,
     clusters: clusters.map((cluster) => ({ ...cluster, vaults })),
     hubs: hubs.map((hub) => ({ ...hub, defaults: { ...hub.defaults, vaults } })),

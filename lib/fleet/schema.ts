@@ -3,6 +3,7 @@ import { labelProblem } from "../names.ts";
 import { dnsLabel, problemCheck } from "./checks.ts";
 import { connect } from "./connect-schema.ts";
 import { hubs } from "./hub-schema.ts";
+import { clusterInjector, fleetInjector } from "./injector-schema.ts";
 import { clusterVault, vaultAddresses, vaults } from "./vault-schema.ts";
 
 /** The schema of fleet.yaml, for the parser and, as JSON Schema, for editors. */
@@ -77,6 +78,7 @@ const settings = {
     ),
   vault: clusterVault.exactOptional(),
   vaultAddresses,
+  injector: clusterInjector.exactOptional(),
   globalTransformationOptions: globalTransformationOptions.exactOptional(),
   besideVso: z
     .array(z.string().check(namespacePattern))
@@ -100,6 +102,7 @@ export const fleetSchema = z.strictObject({
   apiVersion: z.literal("keyferry.dev/v1alpha1"),
   kind: z.literal("Fleet"),
   vaults,
+  injector: fleetInjector.exactOptional(),
   clusters: z.array(cluster).default([]).describe("The clusters. May be empty if there are hubs."),
   hubs: hubs(connect, z.strictObject(ofAll).prefault({})),
 });
