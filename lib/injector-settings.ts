@@ -39,6 +39,15 @@ export interface InjectorSettings {
   readonly disableKeepAlives: readonly string[];
 }
 
+/** A duration as Go writes it. Check the length of a text first. */
+export const GO_DURATION = /^[-+]?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$/;
+/** A quantity of Kubernetes that is not negative. */
+export const QUANTITY = /^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?$/;
+/** Longer ones are mistakes. */
+export const MAX_QUANTITY = 64;
+
+export const MAX_ID = 2 ** 31 - 1;
+
 export type AgentBinary = "vault" | "bao";
 export type TemplateFormat = "map" | "json";
 

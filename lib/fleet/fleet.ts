@@ -1,6 +1,7 @@
 import { type Document, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
 import { InputError } from "../errors.ts";
+import type { InjectorOverrides } from "../injector-settings.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import { type Complaint, complaintsOf, pathText, valueAt } from "../util/complaints.ts";
 import { type Connect, connectComplaints } from "./connect-schema.ts";
@@ -19,7 +20,7 @@ import { repeatedNames, vaultComplaints } from "./vault-complaints.ts";
 /** A cluster of fleet.yaml, with the way to reach it. */
 export interface FleetCluster extends ClusterSettings {
   readonly connect: Connect;
-  readonly injector?: InjectorServingOfCluster;
+  readonly injector?: InjectorOverrides & InjectorServingOfCluster;
 }
 
 export interface Fleet {
@@ -28,7 +29,8 @@ export interface Fleet {
   readonly vaults: readonly NamedVault[];
   /** Clusters whose objects are clusters of the fleet. */
   readonly hubs: readonly Hub[];
-  readonly injector?: InjectorServing;
+  /** What pods get from the injector, in all clusters, and how it is served. */
+  readonly injector?: InjectorOverrides & InjectorServing;
 }
 
 /** A fleet of 500 clusters takes 250 KB. */
@@ -115,11 +117,11 @@ function fleetOf(parsed: z.infer<typeof fleetSchema>): Fleet {
   const vaults = namedVaults(parsed.vaults);
   const clusters = parsed.clusters as readonly FleetCluster[];
   const hubs = parsed.hubs as readonly Hub[];
-  const injector = parsed.injector === undefined ? {} : { injector: parsed.injector };
+  const injector = parsed.injector === undefined ? {} : { injector: parsed.injector as Fleet["injector"] & object };
   if (vaults.length === 0) return { vaults, clusters, hubs, ...injector };
   return {
-    vaults,
     ...injector,
+    vaults,
     clusters: clusters.map((cluster) => ({ ...cluster, vaults })),
     hubs: hubs.map((hub) => ({ ...hub, defaults: { ...hub.defaults, vaults } })),
   };

@@ -3,6 +3,7 @@ import { labelProblem } from "../names.ts";
 import { dnsLabel, problemCheck } from "./checks.ts";
 import { connect } from "./connect-schema.ts";
 import { hubs } from "./hub-schema.ts";
+import { clusterInjector, fleetInjector } from "./injector-schema.ts";
 import { injectorServing, injectorServingOfCluster } from "./injector-serving-schema.ts";
 import { clusterVault, vaultAddresses, vaults } from "./vault-schema.ts";
 
@@ -78,6 +79,7 @@ const settings = {
     ),
   vault: clusterVault.exactOptional(),
   vaultAddresses,
+  injector: clusterInjector.exactOptional(),
   globalTransformationOptions: globalTransformationOptions.exactOptional(),
   besideVso: z
     .array(z.string().check(namespacePattern))
@@ -95,22 +97,22 @@ const cluster = z.strictObject({
   labels: clusterLabels,
   connect,
   ...rest,
-  injector: z
-    .strictObject({ ...injectorServingOfCluster })
+  injector: clusterInjector
+    .extend(injectorServingOfCluster)
     .exactOptional()
-    .describe("Injector settings of this cluster; they replace those of the fleet."),
+    .describe("The injector in this cluster. Each field comes before that of the fleet."),
 });
 
 export const fleetSchema = z.strictObject({
   apiVersion: z.literal("keyferry.dev/v1alpha1"),
   kind: z.literal("Fleet"),
   vaults,
+  injector: fleetInjector
+    .extend(injectorServing)
+    .exactOptional()
+    .describe("The admission webhook for pods with annotations of the Vault Agent Injector: what pods get, and how."),
   clusters: z.array(cluster).default([]).describe("The clusters. May be empty if there are hubs."),
   hubs: hubs(connect, z.strictObject(ofAll).prefault({})),
-  injector: z
-    .strictObject({ ...injectorServing })
-    .exactOptional()
-    .describe("The admission webhook for pods with annotations of the Vault Agent Injector."),
 });
 
 /** The JSON Schema of fleet.yaml, for editors. */

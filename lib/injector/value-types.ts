@@ -1,4 +1,4 @@
-import type { TemplateFormat } from "../injector-settings.ts";
+import { GO_DURATION, MAX_ID, MAX_QUANTITY, QUANTITY, type TemplateFormat } from "../injector-settings.ts";
 import { type PatchOperation, parsePatch } from "./json-patch.ts";
 
 /** The types of annotations: how a value is written, and what it means. Problems never quote the value. */
@@ -35,23 +35,18 @@ interface TypeRule<T> {
 const TRUE: ReadonlySet<string> = new Set(["1", "t", "T", "true", "TRUE", "True"]);
 const FALSE: ReadonlySet<string> = new Set(["", "0", "f", "F", "false", "FALSE", "False"]);
 
-const GO_DURATION = /^[-+]?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$/;
-const QUANTITY = /^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?$/;
 const FLOAT = /^[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?$/;
-/** Longer numbers and durations are mistakes. */
-const MAX_LENGTH = 64;
-const MAX_ID = 2 ** 31 - 1;
 /** A year; longer than any pod may take to stop. */
 const MAX_SECONDS = 31_536_000;
 
 function pattern(matches: RegExp, problem: string): (text: string) => Parsed<string> {
-  return (text) => (text.length <= MAX_LENGTH && matches.test(text) ? { value: text } : { problem });
+  return (text) => (text.length <= MAX_QUANTITY && matches.test(text) ? { value: text } : { problem });
 }
 
 function whole(max: number): (text: string) => Parsed<number> {
   return (text) => {
     const value = Number(text);
-    const isWhole = text.length <= MAX_LENGTH && /^\+?[0-9]+$/.test(text) && value <= max;
+    const isWhole = text.length <= MAX_QUANTITY && /^\+?[0-9]+$/.test(text) && value <= max;
     return isWhole ? { value } : { problem: `must be a whole number from 0 to ${max}` };
   };
 }
@@ -83,7 +78,7 @@ function words(text: string): Parsed<readonly string[]> {
 
 function fraction(text: string): Parsed<number> {
   const value = Number(text);
-  const isValid = text.length <= MAX_LENGTH && FLOAT.test(text) && value >= 0 && value <= 1;
+  const isValid = text.length <= MAX_QUANTITY && FLOAT.test(text) && value >= 0 && value <= 1;
   return isValid ? { value } : { problem: "must be a number from 0 to 1" };
 }
 
