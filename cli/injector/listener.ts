@@ -119,9 +119,10 @@ async function tlsAt(options: InjectorOptions, own: OwnCa, hostname: string): Pr
   const { clock, folder, log } = options;
   const fleet = options.fleet();
   const { certFile, keyFile, caFile } = fleet.injector ?? {};
+  const registered = caFile === undefined ? undefined : await pem(folder, caFile);
   if (certFile !== undefined && keyFile !== undefined) {
-    const [cert, key, ca] = await Promise.all([certFile, keyFile, caFile].map((path) => path && pem(folder, path)));
-    return { tls: { cert: cert ?? "", key: key ?? "" }, ...(ca === undefined ? {} : { ca }) };
+    const [cert, key] = await Promise.all([pem(folder, certFile), pem(folder, keyFile)]);
+    return { tls: { cert, key }, ...(registered === undefined ? {} : { ca: registered }) };
   }
   const { tls, ca, successorBy } = await own.at(hostsOf(fleet, hostname), clock());
   if (successorBy !== undefined) {
@@ -130,7 +131,7 @@ async function tlsAt(options: InjectorOptions, own: OwnCa, hostname: string): Pr
       by: new Date(successorBy).toISOString(),
     });
   }
-  return { tls, ca };
+  return { tls, ca: registered ?? ca };
 }
 
 async function pem(folder: string, path: string): Promise<string> {

@@ -33,7 +33,7 @@ const manage = z
 
 /** Not among the files that a push uploads: only keyferry run uses them. */
 function localFile(description: string) {
-  return z.string().min(1).exactOptional().describe(`${description} Relative to this file.`);
+  return z.string().min(1).exactOptional().describe(`${description} Relative to the folder of this file.`);
 }
 
 /** Fields of `injector` for the whole fleet. */
@@ -49,7 +49,7 @@ export const injectorServing = {
   ),
   keyFile: localFile("Private key of certFile, as PEM."),
   caFile: localFile(
-    "CA certificates of certFile, as PEM, for the registrations. Not set: the roots that API servers trust anyway.",
+    "CA certificates of certFile, or of what stands before the webhook, as PEM, for the registrations. Not set: keyferry's own CA, or with certFile the roots that API servers trust anyway.",
   ),
   manage,
 } as const;
@@ -88,5 +88,5 @@ export function injectorServingComplaints(input: unknown): readonly Complaint[] 
   const has = (field: string): boolean => at(field) !== undefined;
   const without = (field: string, other: string): readonly Complaint[] =>
     has(field) && !has(other) ? [{ path: ["injector", field], message: `needs ${other} beside it` }] : [];
-  return [...without("certFile", "keyFile"), ...without("keyFile", "certFile"), ...without("caFile", "certFile")];
+  return [...without("certFile", "keyFile"), ...without("keyFile", "certFile")];
 }

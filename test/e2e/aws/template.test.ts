@@ -66,6 +66,30 @@ describe("the packaged template", () => {
     }
   });
 
+  it("opens the injector's webhook only by its setting, clean to cfn-lint, with its alarms", async () => {
+    assert.deepEqual([resources.InjectUrl, resources.InjectPermission], [undefined, undefined]);
+    await using own = await tempFolder("package");
+    const fleet = join(own.path, "fleet.yaml");
+    const clusters = [{ name: "one", connect: { kubeconfig: { path: "one" } } }];
+    await writeFile(fleet, JSON.stringify({ apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters }));
+    const settings = join(own.path, "settings.yml");
+    const changed = (await readFile("infra/settings.yml", "utf8"))
+      .replace(/^# injectorFleet: .*/m, `injectorFleet: ${fleet}`)
+      .replace(/^# injectorConcurrency: .*/m, "injectorConcurrency: 20");
+    await writeFile(settings, changed);
+    await serverless("package", own.path, {}, ["--param", `settings=${settings}`]);
+    const packaged = join(own.path, "cloudformation-template-update-stack.json");
+    await lint(packaged, "--ignore-checks", "W3005");
+    const { Resources: opened } = JSON.parse(await readFile(packaged, "utf8")) as {
+      Resources: Record<string, Resource>;
+    };
+    assert.equal(opened.InjectUrl?.Properties.AuthType, "NONE");
+    const actions = ["InjectUrlPermission", "InjectPermission"].map((name) => opened[name]?.Properties.Action);
+    assert.deepEqual(actions, ["lambda:InvokeFunctionUrl", "lambda:InvokeFunction"]);
+    assert.equal(opened.InjectLambdaFunction?.Properties.ReservedConcurrentExecutions, 20);
+    for (const alarm of ["Failures", "Throttles", "Slow"]) assert.ok(opened[`Inject${alarm}Alarm`], alarm);
+  });
+
   it("has the four clocks in order: function time-out, lease, visibility, the sweep of what is due", () => {
     for (const name of ["Discover", "Reconcile"] as const) {
       assert.ok(properties(`${name}LambdaFunction`).Timeout * SECOND_MS < LEASE_MS, name);
