@@ -42,8 +42,9 @@ describe("the injector as a function", { concurrency: 1 }, () => {
     const plain = await readFile("infra/settings.yml", "utf8");
     await writeFile(settings, plain.replace(/^# injectorFleet: .*/m, `injectorFleet: ${fleetPath}`));
     const more = ["--param", `settings=${settings}`];
-    await serverless("package", folder.path, {}, more);
-    await serverless("deploy", folder.path, aws.env, more);
+    const packaged = join(folder.path, "package");
+    await serverless("package", packaged, {}, more);
+    await serverless("deploy", packaged, aws.env, more);
     const { InjectorUrl = "" } = await account.outputs(STACK);
     assert.match(InjectorUrl, /^https:\/\/[a-z0-9-]+\.lambda-url\.eu-central-1\.on\.aws\/$/);
     front = await startTlsFront(aws, InjectorUrl);
@@ -54,7 +55,7 @@ describe("the injector as a function", { concurrency: 1 }, () => {
     const one = {
       name: "one",
       connect: { kubeconfig: { path: cluster.kubeconfigPath } },
-      injector: { keys: [keyHash(key)], cpuLimit: "123m" },
+      injector: { keys: [keyHash(key)], cpuLimit: "789m" },
     };
     const fleet = { apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters: [one], injector };
     await writeFile(fleetPath, JSON.stringify(fleet));
@@ -71,7 +72,7 @@ describe("the injector as a function", { concurrency: 1 }, () => {
     const { status, pod, message } = await createPod(cluster, aPod({ generateName: "web-", annotations: wanted }));
     assert.equal(status, 201, message);
     assert.deepEqual(agentsOf(pod), ["vault-agent-init", "vault-agent"]);
-    assert.match(JSON.stringify(pod.spec), /"cpu":"123m"/);
+    assert.match(JSON.stringify(pod.spec), /"cpu":"789m"/);
     assert.ok(front.paths.every((path) => path === `/c/one/${key}/mutate?timeout=5s`));
     const dry = await createPod(cluster, aPod({ name: "dry", annotations: wanted }), { dryRun: true });
     assert.deepEqual(agentsOf(dry.pod), ["vault-agent-init", "vault-agent"]);
