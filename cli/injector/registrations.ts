@@ -27,7 +27,7 @@ export async function keepRegistered(
   stop: AbortSignal,
 ): Promise<void> {
   const api = webhookConfigurations(clients);
-  const managed = clusters.filter((cluster) => cluster.injector?.manage ?? injector?.manage ?? false);
+  const managed = clusters.filter((cluster) => cluster.injector?.manage === true);
   await parallel(managed, async ({ name, injector: own }) => {
     const url = own?.url ?? injector?.url;
     if (url === undefined) {

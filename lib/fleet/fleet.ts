@@ -112,11 +112,17 @@ function parsed(text: string, fileName: string, lines: LineCounter): Document.Pa
   }
 }
 
+/** With the fleet's word on who registers the webhook, because permissions are those of one cluster's settings. */
+function managed<S extends Pick<ClusterSettings, "injector">>(settings: S, manage?: boolean): S {
+  return manage === undefined ? settings : { ...settings, injector: { manage, ...settings.injector } };
+}
+
 /** Adds the fleet's Vaults to each cluster's settings, because the checks of declarations need both. */
 function fleetOf(parsed: z.infer<typeof fleetSchema>): Fleet {
   const vaults = namedVaults(parsed.vaults);
-  const clusters = parsed.clusters as readonly FleetCluster[];
-  const hubs = parsed.hubs as readonly Hub[];
+  const manage = parsed.injector?.manage;
+  const clusters = (parsed.clusters as readonly FleetCluster[]).map((cluster) => managed(cluster, manage));
+  const hubs = (parsed.hubs as readonly Hub[]).map((hub) => ({ ...hub, defaults: managed(hub.defaults, manage) }));
   const injector = parsed.injector === undefined ? {} : { injector: parsed.injector as Fleet["injector"] & object };
   if (vaults.length === 0) return { vaults, clusters, hubs, ...injector };
   return {
