@@ -40,7 +40,10 @@ describe("a cluster whose registration keyferry manages", { concurrency: 1 }, ()
     const printed = await keyferry(["bootstrap", "one", "--fleet", world.fleetPath, "-o", "yaml"]);
     assert.equal(printed.code, 0, printed.stderr);
     await cluster.apply(parseAllDocuments(printed.stdout).map((document) => document.toJS() as object));
-    await writeFile(join(world.folder, "keyferry.kubeconfig"), await cluster.kubeconfigFor({ serviceAccount: ACCOUNT }));
+    await writeFile(
+      join(world.folder, "keyferry.kubeconfig"),
+      await cluster.kubeconfigFor({ serviceAccount: ACCOUNT }),
+    );
     engine = await start();
     await untilAsked(cluster);
   });
@@ -70,7 +73,10 @@ describe("a cluster whose registration keyferry manages", { concurrency: 1 }, ()
     await setUrl("localhost");
     engine = await start();
     const after = await cluster.waitFor("the new registration", () => registrationOf(cluster));
-    assert.equal(after.webhooks[0].clientConfig.url, before?.webhooks[0].clientConfig.url.replace("127.0.0.1", "localhost"));
+    assert.equal(
+      after.webhooks[0].clientConfig.url,
+      before?.webhooks[0].clientConfig.url.replace("127.0.0.1", "localhost"),
+    );
     await untilAsked(cluster);
     assert.deepEqual(agentsOf((await create()).pod), BOTH);
   });
@@ -127,12 +133,23 @@ describe("a cluster whose registration keyferry manages", { concurrency: 1 }, ()
   it("has a command that renders a pod without any cluster", async () => {
     const path = join(world.folder, "pod.json");
     await writeFile(path, JSON.stringify(aPod({ name: "web", annotations: annotations(vault.address) })));
-    const { code, stdout, stderr } = await keyferry(["injector", "render", path, "--fleet", world.fleetPath, "-o", "json"]);
+    const { code, stdout, stderr } = await keyferry([
+      "injector",
+      "render",
+      path,
+      "--fleet",
+      world.fleetPath,
+      "-o",
+      "json",
+    ]);
     assert.equal(code, 0, stderr);
     assert.deepEqual(agentsOf(JSON.parse(stdout)), BOTH);
     const { pod } = await createPod(cluster, JSON.parse(stdout) as object, { dryRun: true });
     assert.equal(pod.metadata.name, "web", "the API server takes what it prints");
-    await writeFile(path, JSON.stringify(aPod({ name: "web", annotations: { "vault.hashicorp.com/agent-inject": "yes" } })));
+    await writeFile(
+      path,
+      JSON.stringify(aPod({ name: "web", annotations: { "vault.hashicorp.com/agent-inject": "yes" } })),
+    );
     const refused = await keyferry(["injector", "render", path, "--fleet", world.fleetPath]);
     assert.deepEqual([refused.code, refused.stdout], [1, ""]);
     assert.match(refused.stderr, /the pod is refused: .*agent-inject/);
