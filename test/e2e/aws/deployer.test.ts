@@ -10,6 +10,7 @@ import { resourceActions } from "../../harness/obtain/resource-actions.ts";
 import { keyferry } from "../support/engine.ts";
 import { accountOf } from "./support/account.ts";
 import { STACK, serverless } from "./support/deployed.ts";
+import { withInjector } from "./support/injector-settings.ts";
 import { type Recorder, startRecorder } from "./support/recorder.ts";
 
 interface Statement {
@@ -33,7 +34,7 @@ const UNUSED: Readonly<Record<string, RegExp>> = {
   "AWS::KMS::Key": /kms:(Disable|EnableKey$)/,
   "AWS::Lambda::EventSourceMapping": /^kms:/,
   "AWS::Lambda::Function":
-    /Concurrency|^(elasticfilesystem|s3files|kms):|(Put|Delete)FunctionCodeSigning|lambda:GetCodeSigningConfig|GetLayerVersion|PutRuntimeManagement|Put\w+(Recursion|Scaling)Config|PassCapacityProvider|AssociateRuntimeAlias|PublishVersion/,
+    /ProvisionedConcurrency|^(elasticfilesystem|s3files|kms):|(Put|Delete)FunctionCodeSigning|lambda:GetCodeSigningConfig|GetLayerVersion|PutRuntimeManagement|Put\w+(Recursion|Scaling)Config|PassCapacityProvider|AssociateRuntimeAlias|PublishVersion/,
   "AWS::Logs::LogGroup":
     /^(s3|firehose):|(Put|Delete)(DataProtection|Resource|Index)Policy|LogDelivery|DisassociateKmsKey|DeleteRetentionPolicy|BearerToken|DeletionProtection/,
   "AWS::S3::Bucket":
@@ -77,12 +78,15 @@ describe("the deployer's policy", { timeout: 300_000 }, () => {
   const isAllowed = (action: string) => allowed().some((pattern) => matches(pattern, action));
 
   it("is enough for a first deployment, an upgrade and a removal", async () => {
-    await serverless("package", folder.path);
-    await serverless("deploy", folder.path, env);
+    await using settings = await tempFolder("settings");
+    // Whoever may deploy may open the injector's webhook as well.
+    const more = await withInjector(settings.path);
+    await serverless("package", folder.path, {}, more);
+    await serverless("deploy", folder.path, env, more);
     const outputs = await accountOf(aws).outputs(STACK);
     assert.match(outputs.FleetLocation ?? "", /^s3:\/\/keyferry-/);
     await changeTemplate(folder.path);
-    await serverless("deploy", folder.path, env);
+    await serverless("deploy", folder.path, env, more);
     await mayNotReadTheFleet(outputs.FleetLocation ?? "");
     await operate();
     await serverless("remove", folder.path, env);

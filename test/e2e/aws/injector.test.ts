@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { parse } from "yaml";
@@ -12,6 +12,7 @@ import { agentsOf, annotations, aPod, createPod, type Registration, untilAsked }
 import { endAll } from "../support/start-place.ts";
 import { type Account, accountOf } from "./support/account.ts";
 import { STACK, serverless } from "./support/deployed.ts";
+import { withInjector } from "./support/injector-settings.ts";
 import { startTlsFront, type TlsFront } from "./support/tls-front.ts";
 
 /** MiniStack serves function URLs without TLS, so a front of the test has the certificate, as AWS's own front has it. */
@@ -38,10 +39,7 @@ describe("the injector as a function", { concurrency: 1 }, () => {
     keyPath = join(folder.path, "one.key");
     await writeFile(keyPath, key, { mode: 0o600 });
     await writeFleet({});
-    const settings = join(folder.path, "settings.yml");
-    const plain = await readFile("infra/settings.yml", "utf8");
-    await writeFile(settings, plain.replace(/^# injectorFleet: .*/m, `injectorFleet: ${fleetPath}`));
-    const more = ["--param", `settings=${settings}`];
+    const more = await withInjector(folder.path, fleetPath);
     const packaged = join(folder.path, "package");
     await serverless("package", packaged, {}, more);
     await serverless("deploy", packaged, aws.env, more);

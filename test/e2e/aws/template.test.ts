@@ -11,6 +11,7 @@ import { SWEEP_MS } from "../../../lib/schedule/tick.ts";
 import { obtainVenv } from "../../harness/index.ts";
 import { type TempFolder, tempFolder } from "../../harness/process/temp-folder.ts";
 import { serverless } from "./support/deployed.ts";
+import { withInjector } from "./support/injector-settings.ts";
 
 interface Resource {
   readonly Type: string;
@@ -69,16 +70,8 @@ describe("the packaged template", () => {
   it("opens the injector's webhook only by its setting, clean to cfn-lint, with its alarms", async () => {
     assert.deepEqual([resources.InjectUrl, resources.InjectPermission], [undefined, undefined]);
     await using own = await tempFolder("package");
-    const fleet = join(own.path, "fleet.yaml");
-    const clusters = [{ name: "one", connect: { kubeconfig: { path: "one" } } }];
-    await writeFile(fleet, JSON.stringify({ apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters }));
-    const settings = join(own.path, "settings.yml");
-    const changed = (await readFile("infra/settings.yml", "utf8"))
-      .replace(/^# injectorFleet: .*/m, `injectorFleet: ${fleet}`)
-      .replace(/^# injectorConcurrency: .*/m, "injectorConcurrency: 20");
-    await writeFile(settings, changed);
-    await serverless("package", own.path, {}, ["--param", `settings=${settings}`]);
-    const packaged = join(own.path, "cloudformation-template-update-stack.json");
+    await serverless("package", join(own.path, "package"), {}, await withInjector(own.path));
+    const packaged = join(own.path, "package/cloudformation-template-update-stack.json");
     await lint(packaged, "--ignore-checks", "W3005");
     const { Resources: opened } = JSON.parse(await readFile(packaged, "utf8")) as {
       Resources: Record<string, Resource>;
