@@ -1,7 +1,7 @@
 import { nearest } from "../util/nearest.ts";
 import { printable } from "../util/printable.ts";
+import type { Annotation } from "./annotation.ts";
 import {
-  type Annotation,
   GROUPS,
   OWN_PREFIX,
   type ParameterEntry,
