@@ -73,7 +73,7 @@ describe("injector in fleet.yaml", () => {
       maxConnectionsPerHost: "-1",
       leaseRenewalThreshold: "2",
       disableKeepAlives: "[all]",
-      iamge: "x",
+      imagee: "x",
     };
     const lines = Object.entries(values).map(([name, value]) => `  ${name}: ${value}\n`);
     const found = complaints(`injector:\n${lines.join("")}${CLUSTER}`);

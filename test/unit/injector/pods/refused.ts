@@ -207,6 +207,38 @@ export const REFUSED: readonly RefusedCase[] = [
     reasons: [/^secrets: the agent's configuration takes \d+ bytes/],
   },
   {
+    title: "more secrets than the configuration holds",
+    annotations: Object.fromEntries(Array.from({ length: 1_001 }, (_, at) => [`agent-inject-secret-s${at}`, "p"])),
+    reasons: [/^secrets: the annotations declare more than 1000/],
+  },
+  {
+    title: "a container that is null",
+    given: (pod) => void pod.spec.containers.push(null as never),
+    code: 400,
+    reasons: [/^spec\.containers\[\] must be an object/],
+  },
+  {
+    title: "more containers than any pod has",
+    given: (pod) => {
+      pod.spec.containers = Array.from({ length: 20_001 }, (_, at) => ({ name: `c${at}` }));
+    },
+    code: 400,
+    reasons: [/^the pod has more than 20000 items in its lists/],
+  },
+  {
+    title: "more mounts than any pod has",
+    annotations: Object.fromEntries(
+      Array.from({ length: 100 }, (_, at) => [
+        [`agent-inject-secret-s${at}`, "p"],
+        [`secret-volume-path-s${at}`, `/x${at}`],
+      ]).flat() as [string, string][],
+    ),
+    given: (pod) => {
+      pod.spec.containers.push(...Array.from({ length: 200 }, (_, at) => ({ name: `c${at}` })));
+    },
+    reasons: [/^pod: needs more than 10000 mounts/],
+  },
+  {
     title: "annotations that are longer than Kubernetes allows",
     annotations: { "agent-inject-template-db": "x".repeat(257 * 1024) },
     reasons: [/^metadata\.annotations: longer than Kubernetes allows/],
