@@ -1,7 +1,7 @@
 import { nearest } from "../util/nearest.ts";
 import { printable } from "../util/printable.ts";
+import type { Annotation } from "./annotation.ts";
 import {
-  type Annotation,
   GROUPS,
   OWN_PREFIX,
   type ParameterEntry,
@@ -72,7 +72,7 @@ function unknown(key: string): string {
   }
   const near =
     key.length <= VAULT_PREFIX.length + MAX_COMPARED
-      ? nearest(key, [...ofPod.keys()], ({ length }) => Math.floor((length - OWN_PREFIX.length) / 6))
+      ? nearest(key, [...ofPod.keys()], ({ length }) => Math.max(1, Math.floor((length - VAULT_PREFIX.length) / 4)))
       : undefined;
   return `is unknown and has no effect${near === undefined ? "" : ` (did you mean ${near}?)`}`;
 }

@@ -13,9 +13,11 @@ export class Notes {
   #leftRefusals = 0;
   #leftWarnings = 0;
 
-  /** The pod cannot be injected. */
+  /** The pod cannot be injected. Both agents may have the same problem, which is told once. */
   refuse(subject: string, problem: string): void {
-    if (this.#refusals.length < MAX_NOTES) this.#refusals.push(note(subject, problem));
+    const text = note(subject, problem);
+    if (this.#refusals.includes(text)) return;
+    if (this.#refusals.length < MAX_NOTES) this.#refusals.push(text);
     else this.#leftRefusals++;
   }
 

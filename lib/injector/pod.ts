@@ -58,10 +58,26 @@ export function fields(value: unknown, at: string): Fields {
   return value as Fields;
 }
 
-function list(value: unknown, at: string): readonly unknown[] {
+/** More items than any real pod has; a review must take little time. */
+const MAX_ITEMS = 20_000;
+
+/** The items that may still be read. */
+interface Budget {
+  left: number;
+}
+
+function list(value: unknown, at: string, budget: Budget): readonly unknown[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) throw new Malformed(`${at} must be a list`);
+  budget.left -= value.length;
+  if (budget.left < 0) throw new Malformed(`the pod has more than ${MAX_ITEMS} items in its lists`);
   return value;
+}
+
+/** An item of a list, which cannot be missing. */
+function item(value: unknown, at: string): Fields {
+  if (value === null) throw new Malformed(`${at} must be an object`);
+  return fields(value, at);
 }
 
 export function text(value: unknown, at: string): string {
@@ -75,8 +91,8 @@ export function own(object: Fields, field: string): unknown {
   return Object.hasOwn(object, field) ? object[field] : undefined;
 }
 
-function texts(value: unknown, at: string): readonly string[] {
-  return list(value, at).map((one) => text(one, at));
+function texts(value: unknown, at: string, budget: Budget): readonly string[] {
+  return list(value, at, budget).map((one) => text(one, at));
 }
 
 function uid(securityContext: unknown, at: string): { readonly runAsUser?: number } {
@@ -88,7 +104,7 @@ function uid(securityContext: unknown, at: string): { readonly runAsUser?: numbe
 
 /** Its other fields are kept, because the agent gets copies of mounts. */
 function mount(value: unknown, at: string): VolumeMount {
-  const found = fields(value, at);
+  const found = item(value, at);
   if (Object.values(found).some((field) => typeof field === "object" && field !== null)) {
     throw new Malformed(`${at} must have simple fields`);
   }
@@ -104,7 +120,7 @@ function isShallow(value: unknown, depth = 0): boolean {
 }
 
 function envVar(value: unknown, at: string): EnvVar {
-  const found = fields(value, at);
+  const found = item(value, at);
   const name = text(own(found, "name"), `${at}.name`);
   const from = own(found, "valueFrom");
   if (from !== undefined && from !== null) {
@@ -114,22 +130,24 @@ function envVar(value: unknown, at: string): EnvVar {
   return { name, value: text(own(found, "value"), `${at}.value`) };
 }
 
-function container(value: unknown, at: string): PodContainer {
-  const found = fields(value, at);
+function container(value: unknown, at: string, budget: Budget): PodContainer {
+  const found = item(value, at);
   return {
     name: text(own(found, "name"), `${at}.name`),
-    mounts: list(own(found, "volumeMounts"), `${at}.volumeMounts`).map((one) => mount(one, `${at}.volumeMounts[]`)),
-    env: list(own(found, "env"), `${at}.env`).map((one) => envVar(one, `${at}.env[]`)),
-    command: texts(own(found, "command"), `${at}.command`),
-    args: texts(own(found, "args"), `${at}.args`),
+    mounts: list(own(found, "volumeMounts"), `${at}.volumeMounts`, budget).map((one) =>
+      mount(one, `${at}.volumeMounts[]`),
+    ),
+    env: list(own(found, "env"), `${at}.env`, budget).map((one) => envVar(one, `${at}.env[]`)),
+    command: texts(own(found, "command"), `${at}.command`, budget),
+    args: texts(own(found, "args"), `${at}.args`, budget),
     ...uid(own(found, "securityContext"), at),
   };
 }
 
-function tokenPath(volume: Fields, at: string): string | undefined {
+function tokenPath(volume: Fields, at: string, budget: Budget): string | undefined {
   const projected = fields(own(volume, "projected"), `${at}.projected`);
-  for (const source of list(own(projected, "sources"), `${at}.projected.sources`)) {
-    const token = own(fields(source, `${at}.projected.sources[]`), "serviceAccountToken");
+  for (const source of list(own(projected, "sources"), `${at}.projected.sources`, budget)) {
+    const token = own(item(source, `${at}.projected.sources[]`), "serviceAccountToken");
     if (token !== undefined && token !== null) {
       return text(own(fields(token, `${at}.projected`), "path"), `${at}.projected.sources[].serviceAccountToken.path`);
     }
@@ -137,9 +155,9 @@ function tokenPath(volume: Fields, at: string): string | undefined {
   return undefined;
 }
 
-function volume(value: unknown, at: string): PodVolume {
-  const found = fields(value, at);
-  const path = tokenPath(found, at);
+function volume(value: unknown, at: string, budget: Budget): PodVolume {
+  const found = item(value, at);
+  const path = tokenPath(found, at, budget);
   return { name: text(own(found, "name"), `${at}.name`), ...(path === undefined ? {} : { tokenPath: path }) };
 }
 
@@ -159,17 +177,18 @@ export function readPod(value: unknown): Pod {
   const annotations = readAnnotationsOf(value);
   const found = fields(value, "request.object");
   const spec = fields(own(found, "spec"), "spec");
-  const volumes = list(own(spec, "volumes"), "spec.volumes");
+  const budget = { left: MAX_ITEMS };
+  const volumes = list(own(spec, "volumes"), "spec.volumes", budget);
+  const containers = (field: "containers" | "initContainers") =>
+    list(own(spec, field), `spec.${field}`, budget).map((one) => container(one, `spec.${field}[]`, budget));
   const share = own(spec, "shareProcessNamespace");
   return {
     annotations,
     phase: text(own(fields(own(found, "status"), "status"), "phase"), "status.phase"),
     hasVolumes: volumes.length > 0,
-    volumes: volumes.map((one) => volume(one, "spec.volumes[]")),
-    containers: list(own(spec, "containers"), "spec.containers").map((one) => container(one, "spec.containers[]")),
-    initContainers: list(own(spec, "initContainers"), "spec.initContainers").map((one) =>
-      container(one, "spec.initContainers[]"),
-    ),
+    volumes: volumes.map((one) => volume(one, "spec.volumes[]", budget)),
+    containers: containers("containers"),
+    initContainers: containers("initContainers"),
     ...(typeof share === "boolean" ? { shareProcessNamespace: share } : {}),
     ...uid(own(spec, "securityContext"), "spec"),
   };

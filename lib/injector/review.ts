@@ -84,7 +84,6 @@ function requestOf(input: unknown): Request | string {
     const request = fields(own(found, "request"), "request");
     const uid = text(own(request, "uid"), "request.uid");
     if (uid === "" || uid.length > MAX_UID) return "request.uid must be the id of the request";
-    const metadata = own(fields(own(request, "object") ?? {}, "request.object"), "metadata");
     return {
       apiVersion: apiVersion as string,
       uid,
@@ -93,7 +92,7 @@ function requestOf(input: unknown): Request | string {
       kind: text(own(fields(own(request, "kind"), "request.kind"), "kind"), "request.kind.kind"),
       isDryRun: own(request, "dryRun") === true,
       object: own(request, "object"),
-      generateName: generateNameOf(metadata),
+      generateName: generateNameOf(own(request, "object")),
     };
   } catch (error) {
     if (error instanceof Malformed) return error.message;
@@ -101,11 +100,15 @@ function requestOf(input: unknown): Request | string {
   }
 }
 
-function generateNameOf(metadata: unknown): string {
-  if (typeof metadata !== "object" || metadata === null) return "";
-  const { generateName, name } = metadata as Record<string, unknown>;
-  const found = generateName ?? name;
+/** For the log; the Pod itself is checked later. */
+function generateNameOf(object: unknown): string {
+  const metadata = memberOf(object, "metadata");
+  const found = memberOf(metadata, "generateName") ?? memberOf(metadata, "name");
   return typeof found === "string" ? printable(found, MAX_UID) : "";
+}
+
+function memberOf(object: unknown, name: string): unknown {
+  return typeof object === "object" && object !== null ? own(object as Record<string, unknown>, name) : undefined;
 }
 
 function answer(request: Request, settings: InjectorSettings): ReviewOutcome {

@@ -32,6 +32,9 @@ const DEPENDENT = [
   "secret-volume-path",
 ] as const satisfies readonly SecretEntry["name"][];
 
+/** More do not fit into the agent's configuration. */
+const MAX_SECRETS = 1_000;
+
 export const DEFAULT_MOUNT = "/vault/secrets";
 
 /** The secrets that annotations declare, by name, so that the same pod always gets the same configuration. */
@@ -44,6 +47,13 @@ export function injectedSecrets(
     values.secretsOf(kind).filter((name) => values.ofSecret(kind, name)?.trim() !== ""),
   );
   const names = [...new Set(declared)].sort();
+  if (names.length > MAX_SECRETS) {
+    notes.refuse(
+      "secrets",
+      `the annotations declare more than ${MAX_SECRETS}: use agent-configmap, or one template for many`,
+    );
+    return [];
+  }
   const secrets = names.map((name) => secretOf(name, values, settings));
   warnOfUndeclared(new Set(names), values, notes);
   warnOfEqualFiles(secrets, values, notes);

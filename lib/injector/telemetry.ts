@@ -4,17 +4,19 @@ import type { AnnotationValues } from "./annotation-values.ts";
 import { VAULT_PREFIX } from "./annotations.ts";
 import type { Notes } from "./notes.ts";
 
+export type TelemetryType = "string" | "whole number" | "boolean" | "list of strings";
+
 /** Parameters of the agent's telemetry, as Vault documents them, with their types. */
-const PARAMETERS: ReadonlyMap<string, "string" | "whole" | "boolean" | "list"> = new Map([
+export const TELEMETRY_PARAMETERS: ReadonlyMap<string, TelemetryType> = new Map([
   ["usage_gauge_period", "string"],
-  ["maximum_gauge_cardinality", "whole"],
+  ["maximum_gauge_cardinality", "whole number"],
   ["disable_hostname", "boolean"],
   ["enable_hostname_label", "boolean"],
   ["lease_metrics_epsilon", "string"],
-  ["num_lease_metrics_buckets", "whole"],
+  ["num_lease_metrics_buckets", "whole number"],
   ["add_lease_metrics_namespace_labels", "boolean"],
   ["filter_default", "boolean"],
-  ["prefix_filter", "list"],
+  ["prefix_filter", "list of strings"],
   ["statsite_address", "string"],
   ["statsd_address", "string"],
   ["circonus_api_token", "string"],
@@ -31,7 +33,7 @@ const PARAMETERS: ReadonlyMap<string, "string" | "whole" | "boolean" | "list"> =
   ["circonus_broker_id", "string"],
   ["circonus_broker_select_tag", "string"],
   ["dogstatsd_addr", "string"],
-  ["dogstatsd_tags", "list"],
+  ["dogstatsd_tags", "list of strings"],
   ["prometheus_retention_time", "string"],
   ["stackdriver_project_id", "string"],
   ["stackdriver_location", "string"],
@@ -39,21 +41,18 @@ const PARAMETERS: ReadonlyMap<string, "string" | "whole" | "boolean" | "list"> =
   ["stackdriver_debug_logs", "boolean"],
 ]);
 
-export const TELEMETRY_PARAMETERS: readonly string[] = [...PARAMETERS.keys()];
-
 /** The agent's `telemetry`; undefined without parameters. A parameter of the wrong type is left out, with a warning. */
 export function telemetryOf(values: AnnotationValues, notes: Notes): Readonly<Record<string, Json>> | undefined {
   const entries = [...values.parameters("agent-telemetry")].flatMap(
     ([name, text]): readonly (readonly [string, Json])[] => {
-      const type = PARAMETERS.get(name);
+      const type = TELEMETRY_PARAMETERS.get(name);
       const subject = `${VAULT_PREFIX}agent-telemetry-${name.replaceAll("_", "-")}`;
       if (type === undefined) {
         notes.warn(subject, "is no parameter of the agent's telemetry and has no effect");
         return [];
       }
       const value = typed(text, type);
-      if (value === undefined)
-        notes.warn(subject, `must be a ${type === "whole" ? "whole number" : type}; it has no effect`);
+      if (value === undefined) notes.warn(subject, `must be a ${type}; it has no effect`);
       return value === undefined ? [] : [[name, value]];
     },
   );
@@ -69,17 +68,17 @@ function decoded(text: string): unknown {
   }
 }
 
-function typed(text: string, type: "string" | "whole" | "boolean" | "list"): Json | undefined {
+function typed(text: string, type: TelemetryType): Json | undefined {
   const value = decoded(text);
   switch (type) {
     case "string":
       // A number such as a check's id is text to the agent.
       return typeof value === "string" ? value : text;
-    case "whole":
+    case "whole number":
       return Number.isSafeInteger(value) ? (value as number) : undefined;
     case "boolean":
       return typeof value === "boolean" ? value : undefined;
-    case "list":
+    case "list of strings":
       return Array.isArray(value) && value.every((one) => typeof one === "string") ? (value as string[]) : undefined;
   }
 }
