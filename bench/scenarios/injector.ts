@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { LambdaClient, UpdateFunctionConfigurationCommand } from "@aws-sdk/client-lambda";
+import { LambdaClient, UpdateFunctionCodeCommand } from "@aws-sdk/client-lambda";
 import { bundleFunction } from "../../infra/bundle.ts";
 import { keyHash, keyOf } from "../../lib/injector-keys.ts";
 import { accountOf } from "../../test/e2e/aws/support/account.ts";
@@ -126,6 +126,7 @@ async function coldStarts(): Promise<readonly Figure[]> {
   await serverless("deploy", packaged, aws.env, more);
   const { InjectorUrl = "" } = await accountOf(aws).outputs(STACK);
   const [id] = new URL(InjectorUrl).hostname.split(".");
+  const code = await readFile(join(packaged, "inject.zip"));
   const http = httpClient(aws.url);
   const lambda = new LambdaClient(aws.clientConfig);
   const ask = async (): Promise<number> => {
@@ -138,9 +139,7 @@ async function coldStarts(): Promise<readonly Figure[]> {
   const warm: number[] = [];
   for (let times = 0; times < COLD_STARTS; times++) {
     // Its next request has a process of its own.
-    await lambda.send(
-      new UpdateFunctionConfigurationCommand({ FunctionName: `${STACK}-inject`, Description: `${times}` }),
-    );
+    await lambda.send(new UpdateFunctionCodeCommand({ FunctionName: `${STACK}-inject`, ZipFile: code }));
     cold.push(await ask());
     warm.push(await ask());
   }
