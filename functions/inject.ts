@@ -2,12 +2,12 @@ import { readFileSync } from "node:fs";
 import { Logger } from "@aws-lambda-powertools/logger";
 import { Metrics as Emf } from "@aws-lambda-powertools/metrics";
 import type { Context, LambdaFunctionURLEvent, LambdaFunctionURLResult } from "aws-lambda";
+import { servedByPackage } from "../lib/admission/packaged.ts";
+import { telling } from "../lib/admission/telling.ts";
+import { MAX_REVIEW_BYTES, NOT_FOUND, webhook } from "../lib/admission/webhook.ts";
 import { functionLog, LineFormatter } from "../lib/aws/function-log.ts";
 import { functionMetrics } from "../lib/aws/function-metrics.ts";
 import { lastGuard } from "../lib/telemetry/last-guard.ts";
-import { servedByPackage } from "../lib/webhook/packaged.ts";
-import { telling } from "../lib/webhook/telling.ts";
-import { MAX_REVIEW_BYTES, NOT_FOUND, webhook } from "../lib/webhook/webhook.ts";
 import { reviewerOf } from "./wiring/reviewer.ts";
 
 const { KEYFERRY_STACK = "keyferry", KEYFERRY_LOG_LEVEL = "info" } = process.env;

@@ -1,5 +1,16 @@
 import { resolve } from "node:path";
 import { destination } from "pino";
+import {
+  besideUs,
+  type DryRun,
+  INJECTED_POD,
+  injectedBy,
+  PLAIN_POD,
+  REFUSED_POD,
+  reachedBy,
+  registered,
+} from "../../lib/admission/check.ts";
+import { CONFIGURATION } from "../../lib/admission/registration.ts";
 import { SECOND_MS } from "../../lib/clock.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { folderFiles } from "../../lib/fleet/files.ts";
@@ -11,17 +22,6 @@ import type { KubeCall } from "../../lib/kubernetes/kube-call.ts";
 import { webhookConfigurations } from "../../lib/kubernetes/webhook-configurations.ts";
 import { simulatedSqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { jsonLog } from "../../lib/telemetry/log.ts";
-import {
-  besideUs,
-  type DryRun,
-  INJECTED_POD,
-  injectedBy,
-  PLAIN_POD,
-  REFUSED_POD,
-  reachedBy,
-  registered,
-} from "../../lib/webhook/check.ts";
-import { CONFIGURATION } from "../../lib/webhook/registration.ts";
 import { print, printJson, say } from "../output.ts";
 import { reachedFleet } from "../reached-fleet.ts";
 import { stopSignal, WITH_HANG_UP } from "../stop-signal.ts";

@@ -1,5 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { type TlsFiles, type WebhookServer, webhookServer } from "../../lib/admission/server.ts";
+import { telling } from "../../lib/admission/telling.ts";
+import { webhook } from "../../lib/admission/webhook.ts";
 import { type Clock, MINUTE_MS, SECOND_MS } from "../../lib/clock.ts";
 import { described } from "../../lib/described.ts";
 import { InputError } from "../../lib/errors.ts";
@@ -7,9 +10,6 @@ import type { Fleet } from "../../lib/fleet/fleet.ts";
 import type { ClusterClients } from "../../lib/kubernetes/cluster-client.ts";
 import type { Log, Metrics } from "../../lib/ports/telemetry.ts";
 import { codeOf } from "../../lib/util/error-code.ts";
-import { type TlsFiles, type WebhookServer, webhookServer } from "../../lib/webhook/server.ts";
-import { telling } from "../../lib/webhook/telling.ts";
-import { webhook } from "../../lib/webhook/webhook.ts";
 import { parseAddress } from "../listen.ts";
 import { type ManagedKeys, managedKeys } from "./managed-keys.ts";
 import { type OwnCa, ownCa } from "./own-ca.ts";

@@ -1,7 +1,7 @@
 import { stringify } from "yaml";
+import { type Selection, webhookConfiguration } from "../../lib/admission/registration.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { readFleet } from "../../lib/fleet/read-fleet.ts";
-import { type Selection, webhookConfiguration } from "../../lib/webhook/registration.ts";
 import { print, printJson } from "../output.ts";
 import { clusterOf, placeOf } from "./places.ts";
 

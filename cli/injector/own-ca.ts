@@ -1,13 +1,13 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { EpochMs } from "../../lib/clock.ts";
 import {
   type Authority,
   isNextDue,
   renewAt,
   signingAuthority,
   validAuthorities,
-} from "../../lib/webhook/authority-times.ts";
+} from "../../lib/admission/authority-times.ts";
+import type { EpochMs } from "../../lib/clock.ts";
 import { createOwn, readOwn, writeOwn } from "./own-files.ts";
 
 /** The webhook's own CA, in the data directory. Its library is loaded by the first certificate. */
@@ -53,7 +53,7 @@ export function ownCa(dataDir: string): OwnCa {
       const names = hosts.join(" ");
       const isFresh = leaf?.by.cert === signer.cert && leaf.hosts === names && now < renewAt(leaf.pair);
       if (!isFresh || leaf === undefined) {
-        const { serverCertificate } = await import("../../lib/webhook/authority.ts");
+        const { serverCertificate } = await import("../../lib/admission/authority.ts");
         leaf = { pair: await serverCertificate(signer, hosts, now), by: signer, hosts: names };
       }
       const successorBy = isNew && valid.length > 1 ? signer.notAfter : undefined;
@@ -87,7 +87,7 @@ async function authorities(dataDir: string, now: EpochMs): Promise<readonly Auth
 }
 
 async function made(now: EpochMs): Promise<Authority> {
-  const { newAuthority } = await import("../../lib/webhook/authority.ts");
+  const { newAuthority } = await import("../../lib/admission/authority.ts");
   return newAuthority(now);
 }
 

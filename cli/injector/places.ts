@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { text as textOf } from "node:stream/consumers";
+import { type ClientConfig, clientConfig } from "../../lib/admission/registration.ts";
 import type { EpochMs } from "../../lib/clock.ts";
 import { InputError } from "../../lib/errors.ts";
 import type { Fleet, FleetCluster } from "../../lib/fleet/fleet.ts";
 import { KEY_PATTERN, keyHash } from "../../lib/injector-keys.ts";
 import { codeOf } from "../../lib/util/error-code.ts";
-import { type ClientConfig, clientConfig } from "../../lib/webhook/registration.ts";
 import { managedKeyOf } from "./managed-keys.ts";
 import { hasOwnCa, ownCaBundle } from "./own-ca.ts";
 

@@ -1,5 +1,5 @@
+import type { Reviewer } from "../../lib/admission/review.ts";
 import type { ReviewOutcome } from "../../lib/injector/review.ts";
-import type { Reviewer } from "../../lib/webhook/review.ts";
 
 /** Pods outside of a cluster: what the API server does before and after the webhook. */
 

@@ -1,3 +1,5 @@
+import { register } from "../../lib/admission/register.ts";
+import { clientConfig } from "../../lib/admission/registration.ts";
 import { type EpochMs, SECOND_MS } from "../../lib/clock.ts";
 import { described } from "../../lib/described.ts";
 import type { Fleet } from "../../lib/fleet/fleet.ts";
@@ -5,8 +7,6 @@ import type { ClusterClients } from "../../lib/kubernetes/cluster-client.ts";
 import { webhookConfigurations } from "../../lib/kubernetes/webhook-configurations.ts";
 import type { Log } from "../../lib/ports/telemetry.ts";
 import { parallel } from "../../lib/util/parallel.ts";
-import { register } from "../../lib/webhook/register.ts";
-import { clientConfig } from "../../lib/webhook/registration.ts";
 import type { ManagedKeys } from "./managed-keys.ts";
 
 /** One cluster that does not answer must not hold up the others. */

@@ -1,8 +1,8 @@
+import type { InjectorPackage } from "../../lib/admission/packaged.ts";
+import type { Reviewer, ServedCluster, ServedClusters } from "../../lib/admission/review.ts";
 import type { Fleet } from "../../lib/fleet/fleet.ts";
 import { keyHash, keyHashBytes } from "../../lib/injector-keys.ts";
 import { rememberedOf } from "../../lib/util/remembered.ts";
-import type { InjectorPackage } from "../../lib/webhook/packaged.ts";
-import type { Reviewer, ServedCluster, ServedClusters } from "../../lib/webhook/review.ts";
 import type { ManagedKeys } from "./managed-keys.ts";
 import { reviewerOf, settingsOf } from "./settings.ts";
 

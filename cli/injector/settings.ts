@@ -1,8 +1,8 @@
+import type { Reviewer } from "../../lib/admission/review.ts";
 import type { Fleet, FleetCluster } from "../../lib/fleet/fleet.ts";
 import { injectorServing, injectorServingOfCluster } from "../../lib/fleet/injector-serving-schema.ts";
 import { review } from "../../lib/injector/review.ts";
 import { type InjectorOverrides, type InjectorSettings, injectorSettings } from "../../lib/injector-settings.ts";
-import type { Reviewer } from "../../lib/webhook/review.ts";
 
 /** The settings of a cluster: its own come before those of the fleet. */
 export function settingsOf(fleet: Fleet, cluster: FleetCluster | undefined): InjectorSettings {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { telling } from "../../../lib/admission/telling.ts";
 import type { ReviewOutcome } from "../../../lib/injector/review.ts";
 import type { LogFields } from "../../../lib/ports/telemetry.ts";
 import { prometheusMetrics } from "../../../lib/telemetry/metrics.ts";
-import { telling } from "../../../lib/webhook/telling.ts";
 
 interface Told {
   readonly lines: (readonly [level: string, event: string, fields: LogFields])[];

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
+import type { ServedClusters } from "../../../lib/admission/review.ts";
+import { type FinishedReview, MAX_REVIEW_BYTES, webhook } from "../../../lib/admission/webhook.ts";
 import type { ReviewOutcome } from "../../../lib/injector/review.ts";
 import { keyHash, keyHashBytes, keyOf } from "../../../lib/injector-keys.ts";
-import type { ServedClusters } from "../../../lib/webhook/review.ts";
-import { type FinishedReview, MAX_REVIEW_BYTES, webhook } from "../../../lib/webhook/webhook.ts";
 
 const KEY = keyOf(randomBytes(32));
 const OLD_KEY = keyOf(randomBytes(32));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { describe, it } from "node:test";
-import { newAuthority, serverCertificate } from "../../../lib/webhook/authority.ts";
+import { newAuthority, serverCertificate } from "../../../lib/admission/authority.ts";
 import {
   type Authority,
   isNextDue,
@@ -9,7 +9,7 @@ import {
   renewAt,
   signingAuthority,
   validAuthorities,
-} from "../../../lib/webhook/authority-times.ts";
+} from "../../../lib/admission/authority-times.ts";
 
 const NOW = Date.parse("2026-11-29T10:00:00.250Z");
 const lived = (from: number, to: number): Authority => ({ cert: `${from}`, key: "", notBefore: from, notAfter: to });
