@@ -34,7 +34,7 @@ async function anOldPlace(stored: boolean) {
   await vault.putPkiRole("web", { ttl: "10m" });
   // A third of it is the time in which all that can't be kept is issued anew.
   await world.tokens({ token_ttl: "90s", token_policies: ["app", "revoker"] });
-  await vault.writePolicy("revoker", 'path "sys/leases/revoke" { capabilities = ["update"] }');
+  await vault.writePolicy("revoker", 'path "sys/leases/revoke/*" { capabilities = ["update"] }');
   const vso = vsoIn(world.cluster);
   const issues = await vsoIssues(world, vso);
   await world.cluster.apply(aWorkload(NS, TARGET));
