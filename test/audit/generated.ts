@@ -25,6 +25,7 @@ export function pick<T>(random: Random, items: readonly T[]): T {
 /** Words of Vault's API among names that people give. */
 const NAMES = [
   ...["data", "metadata", "config", "creds", "static-creds", "roles", "issue", "issuer", "revoke", "login", "destroy"],
+  ...["system", "authors", "identity2", "auth2"],
   ...[
     "kv",
     "kv2",
@@ -171,7 +172,7 @@ const DECOYS: readonly object[] = [
 export function lineOf(random: Random, facts: Facts): string {
   const { type, operation, isRefused, namespace, namespaceId, mount, mountType, path, version } = facts;
   // Relative to the namespace as well, where that can be told.
-  const isRelative = namespace === "" || (random() < 0.1 && !`${mount}/`.startsWith(`${namespace}/`));
+  const isRelative = namespace === "" || (random() < 0.1 && !mount.startsWith(`${namespace}/`));
   const point = isRelative ? `${mount}/` : `${namespace}/${mount}/`;
   const told = { mount_point: point, mount_type: mountType };
   const at = { namespace: { id: namespaceId, ...(namespace !== "" && { path: `${namespace}/` }) } };
