@@ -35,7 +35,7 @@ async function anOldPlace(stored: boolean) {
   await vault.putPkiRole("web", { ttl: "10m" });
   // A third of it is the time in which all that can't be kept is issued anew.
   await world.tokens({ token_ttl: "90s", token_policies: ["app", "revoker"] });
-  await vault.writePolicy("revoker", 'path "sys/leases/revoke" { capabilities = ["update"] }');
+  await vault.writePolicy("revoker", 'path "sys/leases/revoke/*" { capabilities = ["update"] }');
   const vso = vsoIn(world.cluster);
   const { cluster, place } = world;
   const login = { mount: authMount(cluster), role: ROLE, operatorNamespace: OPERATOR_NAMESPACE };
