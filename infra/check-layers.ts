@@ -15,6 +15,7 @@ export const LAYERS: readonly Layer[] = [
   { name: "origins, references", group: "core", folders: ["lib/origins", "lib/references"] },
   { name: "failures, rollout", group: "core", folders: ["lib/failures", "lib/rollout"] },
   { name: "issues", group: "core", folders: ["lib/issues"] },
+  { name: "domain events", group: "core", folders: ["lib/domain-events"] },
   { name: "destinations", group: "core", folders: ["lib/destinations"] },
   { name: "take-over", group: "core", folders: ["lib/vso/take-over"] },
   { name: "kinds", group: "core", folders: ["lib/kinds"] },

@@ -61,6 +61,8 @@ export type Obtained =
       readonly status?: JsonObject;
       /** It replaces other data of this sync, as a new credential does. */
       readonly isRotation?: boolean;
+      /** Vault issued it in this run. */
+      readonly isIssued?: boolean;
     }
   /** Nothing to write yet: the row keeps `own`, and runs again at that time. */
   | { readonly kind: "later"; readonly because: string; readonly at: EpochMs; readonly own: Json };

@@ -108,6 +108,10 @@ const METRICS: Readonly<Record<string, Definition>> = {
     help: "Times that fleet.yaml could not be read again; the previous fleet stays in force.",
     labels: [],
   },
+  keyferry_domain_events_total: {
+    help: "Domain events by result: sent, failed (tried again), deferred (too many at once: sent later), dropped after a day.",
+    labels: ["result"],
+  },
   ...VSO_METRICS,
 };
 

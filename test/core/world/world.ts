@@ -1,4 +1,5 @@
 import { type SyncKey, syncKey } from "../../../lib/keys.ts";
+import type { EventSink } from "../../../lib/ports/domain-events.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
 import type { Row } from "../../../lib/ports/rows.ts";
 import type { LogFields } from "../../../lib/ports/telemetry.ts";
@@ -32,6 +33,8 @@ export interface WorldOptions {
   readonly clusters?: readonly Partial<ClusterSettings>[];
   /** Starts no process: the test does, when it likes. */
   readonly isAsleep?: boolean;
+  /** Where domain events of all processes go. */
+  readonly sink?: EventSink;
 }
 
 export interface LogLine {
@@ -148,6 +151,7 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
       metrics: { count: () => undefined, observe: () => undefined },
       ...(effect ? { effect } : {}),
       ...(sealingKeys ? { sealingKeys } : {}),
+      ...(options.sink ? { sink: options.sink } : {}),
     });
     const crashed = (what: string, error: unknown): void => line("error")(`${what}-crashed`, { error: String(error) });
     const engine = { clusters: () => settings, queue, crashed, tickMs: 1_000, horizonMs: 2_000, watchSeconds: 60 };
