@@ -29,7 +29,7 @@ export interface DomainEventsOptions {
 /** Domain events of a process: recorded by settles, sent beside the work, swept every ten minutes. */
 export interface DomainEvents extends EventSweep {
   /** A store whose settles and circuits mean events. */
-  seeing(store: LeaseStore): LeaseStore;
+  seeing<S extends LeaseStore>(store: S): S;
   /** Before a process ends or sleeps: resolves when nothing is on its way, or when the signal aborts. */
   flushed(signal: AbortSignal): Promise<void>;
 }
@@ -52,7 +52,7 @@ export function domainEvents(options: DomainEventsOptions): DomainEvents {
   };
 }
 
-function seeing(options: DomainEventsOptions, out: Outbox | undefined, store: LeaseStore): LeaseStore {
+function seeing<S extends LeaseStore>(options: DomainEventsOptions, out: Outbox | undefined, store: S): S {
   const { clock, tell } = options;
   const happened = (key: SyncKey | undefined, events: readonly DomainEvent[]): void => {
     for (const event of events) tell?.(completed(key, event));

@@ -45,7 +45,7 @@ export interface OutboxDeps {
 }
 
 export function outbox(deps: OutboxDeps): Outbox {
-  const { log, metrics } = deps;
+  const { log } = deps;
   const waiting = new Map<string, Unsent>();
   const sent = new Set<string>();
   let running: Promise<void> | undefined;
@@ -78,7 +78,6 @@ export function outbox(deps: OutboxDeps): Outbox {
       }
       if (deferred > 0) {
         log.warn("domain-events-deferred", { events: deferred, because: "too many wait to be sent" });
-        metrics.count("keyferry_domain_events_total", { result: "deferred" }, deferred);
       }
       if (waiting.size > 0) running ??= drain();
     },
@@ -107,12 +106,14 @@ async function acceptedOf(
     const whole = events.map(({ key, event }) => completed(key, event));
     const found = await sink.send(whole, signal === undefined ? limit : AbortSignal.any([limit, signal]));
     accepted = new Set(events.map(({ event }) => event.id).filter((id) => found.has(id)));
+    const refused = events.length - accepted.size;
+    if (refused > 0) log.warn("domain-events-not-sent", { events: refused, error: "the receiver refused them" });
   } catch (error) {
     log.warn("domain-events-not-sent", { events: events.length, ...described(error) });
   }
   const failed = events.length - accepted.size;
-  if (accepted.size > 0) metrics.count("keyferry_domain_events_total", { result: "sent" }, accepted.size);
-  if (failed > 0) metrics.count("keyferry_domain_events_total", { result: "failed" }, failed);
+  if (accepted.size > 0) metrics.count("keyferry_domain_events_sent_total", {}, accepted.size);
+  if (failed > 0) metrics.count("keyferry_domain_events_failed_total", {}, failed);
   return accepted;
 }
 

@@ -6,7 +6,7 @@ import type { JsonObject } from "../util/json.ts";
  * other than names. Later versions may add members.
  */
 
-const time = z.iso.datetime().describe("UTC");
+const time = z.string().meta({ format: "date-time" });
 const credential = z
   .string()
   .optional()

@@ -43,7 +43,7 @@ export async function sweepRows(deps: SweepDeps, out: Outbox, signal: AbortSigna
 async function drop({ leases, log, metrics }: SweepDeps, old: readonly Required<Unsent>[]): Promise<void> {
   if (old.length === 0) return;
   log.warn("domain-events-dropped", { events: old.length, because: "nothing accepted them for a day" });
-  metrics.count("keyferry_domain_events_total", { result: "dropped" }, old.length);
+  metrics.count("keyferry_domain_events_dropped_total", {}, old.length);
   for (const { key, event } of old) await leases.clearUnsent(key, [event.id]);
 }
 
