@@ -33,7 +33,12 @@ const MIN_KEY_CHARACTERS = 32;
 /** Throws an InputError unless the address and its key are usable. */
 export async function runEvents({ flags, dataDir, ...deps }: RunEventsOptions): Promise<RunEvents> {
   const sink = await webhookOf(flags, dataDir.installation, deps.clock);
-  const events = domainEvents({ ...deps, tell: eventLines(deps.log), ...(sink === undefined ? {} : { sink }) });
+  const events = domainEvents({
+    ...deps,
+    isAlone: true,
+    tell: eventLines(deps.log),
+    ...(sink === undefined ? {} : { sink }),
+  });
   return {
     ...events,
     async [Symbol.asyncDispose]() {

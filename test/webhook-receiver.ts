@@ -49,7 +49,7 @@ export async function startReceiver(): Promise<WebhookReceiver> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     posts,
     events: () => accepted,
-    eventsThat: (isEnough) => waitFor("domain events", () => (isEnough(accepted) ? accepted : undefined)),
+    eventsThat: (isEnough) => waitFor("domain events", async () => isEnough(accepted) && accepted),
     answer(how) {
       answer = how;
     },

@@ -24,6 +24,8 @@ export interface DomainEventsOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** No other process sends events of this table: the sweep need not leave any to it. */
+  readonly isAlone?: boolean;
 }
 
 /** Domain events of a process: recorded by settles, sent beside the work, swept every ten minutes. */

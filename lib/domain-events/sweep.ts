@@ -7,7 +7,7 @@ import type { Outbox, Unsent } from "./outbox.ts";
 
 /** Older events are dropped: nobody acts on them any more. */
 const KEPT_MS = 24 * HOUR_MS;
-/** Younger ones are left to the process that recorded them. */
+/** Younger ones are left to the process that recorded them, if there are several. */
 const SWEPT_AFTER_MS = MINUTE_MS;
 /** Circuits that opened since the sweep before. */
 const CIRCUITS_SINCE_MS = 12 * MINUTE_MS;
@@ -19,6 +19,8 @@ export interface SweepDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** No other process sends events of this table. */
+  readonly isAlone?: boolean;
 }
 
 /** Whether an event is dropped instead of sent. */
@@ -30,7 +32,7 @@ export function isTooOld(at: EpochMs, now: EpochMs): boolean {
 export async function sweepRows(deps: SweepDeps, out: Outbox, signal: AbortSignal): Promise<void> {
   for (let page = 0; page < MOST_PAGES && !signal.aborted; page++) {
     const now = deps.clock();
-    const rows = await deps.leases.unsent(now - SWEPT_AFTER_MS, ROWS_OF_PAGE);
+    const rows = await deps.leases.unsent(deps.isAlone ? now + 1 : now - SWEPT_AFTER_MS, ROWS_OF_PAGE);
     const found = rows.flatMap(({ key, events }) => events.map((event) => ({ key, event })));
     const old = found.filter(({ event }) => isTooOld(event.at, now));
     await drop(deps, old);
