@@ -122,6 +122,12 @@ const METRICS: Readonly<Record<string, Definition>> = {
     help: "Times that fleet.yaml could not be read again; the previous fleet stays in force.",
     labels: [],
   },
+  keyferry_domain_events_sent_total: { help: "Domain events that their receiver accepted.", labels: [] },
+  keyferry_domain_events_failed_total: {
+    help: "Attempts to send a domain event that failed; it is sent again within ten minutes.",
+    labels: [],
+  },
+  keyferry_domain_events_dropped_total: { help: "Domain events that nothing accepted for a day.", labels: [] },
   ...VSO_METRICS,
 };
 
