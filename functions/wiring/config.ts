@@ -24,6 +24,8 @@ export interface Config {
   readonly now: QueueConfig;
   readonly refresh: QueueConfig;
   readonly discovery: QueueConfig;
+  /** Events of audit lines that were given up. */
+  readonly auditDeadLetters: string;
   /** Concurrent invocations for the refresh lane. */
   readonly refreshConcurrency: number;
   /** Concurrent invocations for all lanes: the processes that share the budgets of Vaults. */
@@ -58,6 +60,7 @@ const VARIABLES = z.object({
   KEYFERRY_REFRESH_DEAD_LETTERS: url,
   KEYFERRY_DISCOVERY_QUEUE: url,
   KEYFERRY_DISCOVERY_DEAD_LETTERS: url,
+  KEYFERRY_VAULT_AUDIT_DEAD_LETTERS: url,
   KEYFERRY_RENEW_CONCURRENCY: concurrency.default("5"),
   KEYFERRY_NOW_CONCURRENCY: concurrency.default("10"),
   KEYFERRY_REFRESH_CONCURRENCY: concurrency.default("10"),
@@ -87,6 +90,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     now: { url: found.KEYFERRY_NOW_QUEUE, deadLetters: found.KEYFERRY_NOW_DEAD_LETTERS },
     refresh: { url: found.KEYFERRY_REFRESH_QUEUE, deadLetters: found.KEYFERRY_REFRESH_DEAD_LETTERS },
     discovery: { url: found.KEYFERRY_DISCOVERY_QUEUE, deadLetters: found.KEYFERRY_DISCOVERY_DEAD_LETTERS },
+    auditDeadLetters: found.KEYFERRY_VAULT_AUDIT_DEAD_LETTERS,
     refreshConcurrency: Number(found.KEYFERRY_REFRESH_CONCURRENCY),
     reconcileConcurrency:
       Number(found.KEYFERRY_RENEW_CONCURRENCY) +
