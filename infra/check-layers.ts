@@ -25,7 +25,16 @@ export const LAYERS: readonly Layer[] = [
   { name: "plan", group: "core", folders: ["lib/plan"] },
   {
     name: "adapters",
-    folders: ["lib/aws", "lib/fleet", "lib/kubernetes", "lib/store", "lib/telemetry", "lib/templates", "lib/vault"],
+    folders: [
+      "lib/aws",
+      "lib/fleet",
+      "lib/inlets",
+      "lib/kubernetes",
+      "lib/store",
+      "lib/telemetry",
+      "lib/templates",
+      "lib/vault",
+    ],
     apart: true,
     knows: ["util", "root", "ports"],
   },
