@@ -192,7 +192,9 @@ const SETTINGS = [
 /** For serverless.yml: a setting that is missing or null has its default. */
 module.exports = async ({ resolveVariable }) => {
   const found = await Promise.all(SETTINGS.map((name) => resolveVariable(`self:custom.settings.${name}, null`)));
-  const set = SETTINGS.map((name, at) => [name, found[at]]).filter(([, value]) => value !== null && value !== undefined);
+  const set = SETTINGS.map((name, at) => [name, found[at]]).filter(
+    ([, value]) => value !== null && value !== undefined,
+  );
   return inletsFor(Object.fromEntries(set));
 };
 module.exports.inletsFor = inletsFor;

@@ -34,18 +34,23 @@ export interface PostRequest {
 /** An event that came back from the queue of failures. */
 export interface Returned {
   readonly messageId: string;
-  readonly envelope: Envelope;
+  readonly body: string;
+  readonly envelope: SourceEnvelope;
   /** AWS gave it up because of its age: later ones may be lost. */
   readonly isTooOld: boolean;
 }
 
 /** What the function was invoked with. */
 export type Envelope =
+  | SourceEnvelope
+  | { readonly kind: "post"; readonly request: PostRequest }
+  | { readonly kind: "returned"; readonly records: readonly Returned[] };
+
+/** An event of a source. */
+export type SourceEnvelope =
   /** Texts of one line each, as a rule. */
   | { readonly kind: "lines"; readonly from: InletPlace; readonly texts: readonly string[] }
   | { readonly kind: "objects"; readonly objects: readonly ObjectPlace[] }
-  | { readonly kind: "post"; readonly request: PostRequest }
-  | { readonly kind: "returned"; readonly records: readonly Returned[] }
   /** AWS checks that it may call the function, or tells of something else than new lines. */
   | { readonly kind: "nothing" }
   | { readonly kind: "foreign"; readonly because: string };
@@ -53,8 +58,8 @@ export type Envelope =
 /** In place of what is no line: it counts as a bad one. */
 const NO_LINE = "(no line)";
 
-const NOTHING: Envelope = { kind: "nothing" };
-const foreign = (because: string): Envelope => ({ kind: "foreign", because });
+const NOTHING: SourceEnvelope = { kind: "nothing" };
+const foreign = (because: string): SourceEnvelope => ({ kind: "foreign", because });
 
 const logsEvent = z.object({ awslogs: z.object({ data: z.string() }) });
 const logsData = z.object({ messageType: z.string(), logGroup: z.string(), logEvents: z.array(z.unknown()) });
@@ -97,23 +102,23 @@ export function parseEnvelope(event: unknown): Envelope {
   const many = records.safeParse(event).data?.Records;
   const returned = many && all(queueRecord, many);
   if (returned !== undefined) return { kind: "returned", records: returned.map(returnedOf) };
-  return parseSource(event, many);
+  const url = urlEvent.safeParse(event).data;
+  return url === undefined ? parseSource(event) : { kind: "post", request: requestOf(url) };
 }
 
-/** An event of a source: what came back from a queue is one, too. */
-function parseSource(event: unknown, many = records.safeParse(event).data?.Records): Envelope {
+/** A request is none: in a queue its signature would say nothing. */
+function parseSource(event: unknown): SourceEnvelope {
+  const many = records.safeParse(event).data?.Records;
   const logs = logsEvent.safeParse(event).data;
   if (logs !== undefined) return ofLogs(logs.awslogs.data);
   const notifications = many && all(notification, many);
   if (notifications !== undefined) return ofNotifications(notifications);
   const bus = busEvent.safeParse(event).data;
   if (bus !== undefined) return ofBus(bus.source, bus["detail-type"], bus.detail);
-  const url = urlEvent.safeParse(event).data;
-  if (url !== undefined) return ofUrl(url);
   return testEvent.safeParse(event).success ? NOTHING : foreign("it is of no kind that the function takes");
 }
 
-function ofLogs(data: string): Envelope {
+function ofLogs(data: string): SourceEnvelope {
   const text = unzipped(data);
   if (text === undefined) return foreign("the data of a log subscription is no gzip of at most 64 MiB");
   const found = logsData.safeParse(jsonOf(text)).data;
@@ -123,7 +128,7 @@ function ofLogs(data: string): Envelope {
   return { kind: "lines", from: { by: "logGroup", logGroup: found.logGroup }, texts };
 }
 
-function ofBus(source: string, type: string, detail: unknown): Envelope {
+function ofBus(source: string, type: string, detail: unknown): SourceEnvelope {
   if (source === "aws.s3") return type === "Object Created" ? ofCreated(detail) : NOTHING;
   const from: InletPlace = { by: "source", source };
   if (type === LINE_EVENT) return { kind: "lines", from, texts: [textOf(fieldOf(detail, "line"))] };
@@ -133,14 +138,14 @@ function ofBus(source: string, type: string, detail: unknown): Envelope {
   return { kind: "lines", from, texts: lines.map(textOf) };
 }
 
-function ofCreated(detail: unknown): Envelope {
+function ofCreated(detail: unknown): SourceEnvelope {
   const created = createdObject.safeParse(detail).data;
   if (created === undefined) return foreign("the event of a new object names no object");
   return { kind: "objects", objects: [{ by: "object", bucket: created.bucket.name, key: created.object.key }] };
 }
 
 /** The key of a notification is encoded as in a form, unlike that of an event of EventBridge. */
-function ofNotifications(found: readonly z.infer<typeof notification>[]): Envelope {
+function ofNotifications(found: readonly z.infer<typeof notification>[]): SourceEnvelope {
   const created = found.filter(({ eventName }) => eventName.startsWith("ObjectCreated:"));
   const objects = created.flatMap(({ s3 }): readonly ObjectPlace[] => {
     const key = decoded(s3.object.key);
@@ -150,11 +155,11 @@ function ofNotifications(found: readonly z.infer<typeof notification>[]): Envelo
   return objects.length === 0 ? NOTHING : { kind: "objects", objects };
 }
 
-function ofUrl({ rawPath, headers, body = "", isBase64Encoded = false, requestContext }: z.infer<typeof urlEvent>) {
+function requestOf(event: z.infer<typeof urlEvent>): PostRequest {
+  const { rawPath, headers, body = "", isBase64Encoded = false, requestContext } = event;
   const lower = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
   const bytes = Buffer.from(body, isBase64Encoded ? "base64" : "utf8");
-  const request = { method: requestContext.http.method, path: rawPath, headers: lower, body: bytes };
-  return { kind: "post", request } as const;
+  return { method: requestContext.http.method, path: rawPath, headers: lower, body: bytes };
 }
 
 /** Lambda wraps an event that it gave up; EventBridge sends it as it is, and says why in attributes of the message. */
@@ -163,16 +168,10 @@ function returnedOf({ messageId, body, messageAttributes = {} }: z.infer<typeof 
   const wrapped = destination.safeParse(content).data;
   if (wrapped !== undefined) {
     const isTooOld = wrapped.requestContext.condition === "EventAgeExceeded";
-    return { messageId, envelope: sourceOnly(wrapped.requestPayload), isTooOld };
+    return { messageId, body, envelope: parseSource(wrapped.requestPayload), isTooOld };
   }
   const ended = messageAttributes.EXHAUSTED_RETRY_CONDITION?.stringValue;
-  return { messageId, envelope: sourceOnly(content), isTooOld: ended === "MaximumEventAgeInSeconds" };
-}
-
-/** A request cannot come from a queue: its signature was not verified. */
-function sourceOnly(event: unknown): Envelope {
-  const envelope = parseSource(event);
-  return envelope.kind === "post" ? foreign("a request may not come from a queue") : envelope;
+  return { messageId, body, envelope: parseSource(content), isTooOld: ended === "MaximumEventAgeInSeconds" };
 }
 
 /** A line as a shipper put it: as text, or as the JSON that the text is. */

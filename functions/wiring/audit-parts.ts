@@ -1,0 +1,69 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { readLine } from "../../lib/audit/read-line.ts";
+import { sqsDeadLetters } from "../../lib/aws/dead-letters.ts";
+import { s3Streams } from "../../lib/aws/object-stream.ts";
+import { postKeyTexts } from "../../lib/aws/post-keys.ts";
+import { type Accepted, acceptedPosts } from "../../lib/inlets/signed-post.ts";
+import { createInlet } from "../../lib/nudging/inlet.ts";
+import type { PostDeps } from "./audit-post.ts";
+import type { AuditDeps, Intake } from "./audit-work.ts";
+import type { Base } from "./base.ts";
+import { REQUESTS } from "./requests.ts";
+
+/** What vault-audit works with. Clients of S3, SSM and Secrets Manager are loaded for the first event that needs them. */
+export function auditParts(base: Base, isLocal: boolean): AuditDeps & PostDeps {
+  const { config, sqs, clock, leases, queue, log, metrics, fleet } = base;
+  const intakes = new Map<string, Intake>();
+  const accepted = new Map<string, Accepted>();
+  const inlets = { leases, queue, clock, log, metrics, readLine, sleep: pause };
+  return {
+    log,
+    metrics,
+    clock,
+    vaults: () => fleet.live().current().vaults,
+    intakeOf: (vault) =>
+      among(intakes, vault, () => ({
+        inlet: createInlet(inlets, vault),
+        tooLong: (count) => metrics.count("keyferry_event_lines_total", { vault, outcome: "bad" }, count),
+      })),
+    acceptedOf: (vault) => among(accepted, vault, acceptedPosts),
+    posts: leases.posts,
+    keyTexts: postKeyTexts({ parameters: parameterClient, secrets: secretClient, clock }),
+    openObject: s3Streams(once(() => objectClient(isLocal))),
+    deadLetters: sqsDeadLetters({ client: sqs, url: config.auditDeadLetters }),
+  };
+}
+
+const parameterClient = once(async () => {
+  const { SSMClient } = await import("@aws-sdk/client-ssm");
+  return new SSMClient({ requestHandler: REQUESTS });
+});
+
+const secretClient = once(async () => {
+  const { SecretsManagerClient } = await import("@aws-sdk/client-secrets-manager");
+  return new SecretsManagerClient({ requestHandler: REQUESTS });
+});
+
+/** Outside AWS the bucket is not part of the host name. */
+async function objectClient(forcePathStyle: boolean) {
+  const { S3Client } = await import("@aws-sdk/client-s3");
+  return new S3Client({ requestHandler: REQUESTS, forcePathStyle });
+}
+
+async function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+}
+
+function among<T>(known: Map<string, T>, name: string, make: () => T): T {
+  const found = known.get(name) ?? make();
+  known.set(name, found);
+  return found;
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
