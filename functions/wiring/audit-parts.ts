@@ -4,28 +4,27 @@ import { sqsDeadLetters } from "../../lib/aws/dead-letters.ts";
 import { s3Streams } from "../../lib/aws/object-stream.ts";
 import { postKeyTexts } from "../../lib/aws/post-keys.ts";
 import { type Accepted, acceptedPosts } from "../../lib/inlets/signed-post.ts";
+import { sinkOf } from "../../lib/inlets/sink.ts";
 import { createInlet } from "../../lib/nudging/inlet.ts";
+import type { Inlet } from "../../lib/ports/inlet.ts";
 import type { PostDeps } from "./audit-post.ts";
-import type { AuditDeps, Intake } from "./audit-work.ts";
+import type { AuditDeps } from "./audit-work.ts";
 import type { Base } from "./base.ts";
 import { REQUESTS } from "./requests.ts";
 
 /** What vault-audit works with. Clients of S3, SSM and Secrets Manager are loaded for the first event that needs them. */
 export function auditParts(base: Base, isLocal: boolean): AuditDeps & PostDeps {
   const { config, sqs, clock, leases, queue, log, metrics, fleet } = base;
-  const intakes = new Map<string, Intake>();
+  const opened = new Map<string, Inlet>();
   const accepted = new Map<string, Accepted>();
-  const inlets = { leases, queue, clock, log, metrics, readLine, sleep: pause };
+  const inletOf = (vault: string) =>
+    among(opened, vault, () => createInlet({ leases, queue, clock, log, metrics, readLine, sleep: pause }, vault));
   return {
     log,
     metrics,
     clock,
     vaults: () => fleet.live().current().vaults,
-    intakeOf: (vault) =>
-      among(intakes, vault, () => ({
-        inlet: createInlet(inlets, vault),
-        tooLong: (count) => metrics.count("keyferry_event_lines_total", { vault, outcome: "bad" }, count),
-      })),
+    intakeOf: (vault, inlet) => sinkOf(inletOf(vault), inlet, { log, metrics }),
     acceptedOf: (vault) => among(accepted, vault, acceptedPosts),
     posts: leases.posts,
     keyTexts: postKeyTexts({ parameters: parameterClient, secrets: secretClient, clock }),

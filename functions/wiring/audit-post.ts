@@ -20,7 +20,7 @@ import {
 import type { PostInlet } from "../../lib/ports/vault-events.ts";
 import type { AcceptedPosts } from "../../lib/store/dynamodb/accepted-posts.ts";
 import { BodyTooLarge } from "../../lib/util/bounded-body.ts";
-import { type AuditDeps, takeLines } from "./audit-work.ts";
+import type { AuditDeps } from "./audit-work.ts";
 
 /** A signature is good for 5 minutes before and after its time. */
 const WINDOW_MS = 10 * MINUTE_MS;
@@ -59,7 +59,7 @@ export async function answerPost(deps: PostDeps, request: PostRequest, signal: A
 
 async function checked(deps: PostDeps, request: PostRequest, signal: AbortSignal): Promise<PostAnswer> {
   const vault = vaultAt(deps.vaults(), { by: "path", path: request.path });
-  if (vault?.events?.post === undefined) return refused(deps, "forged");
+  if (vault?.events?.post === undefined) return refused(deps, "forged", "");
   const now = deps.clock();
   const accepted = deps.acceptedOf(vault.name);
   const keys = await keysOf(deps, vault.name, vault.events.post);
@@ -77,9 +77,9 @@ async function checked(deps: PostDeps, request: PostRequest, signal: AbortSignal
 
 async function take(deps: PostDeps, vault: string, post: CheckedPost, text: Buffer, signal: AbortSignal) {
   if (await deps.posts.isKnown(vault, post.id)) return refused(deps, "replayed", vault);
-  const intake = deps.intakeOf(vault);
-  const taken = await takeLines(deps, intake, linesOf(text), signal);
-  if (post.missed !== undefined) await intake.inlet.missed(post.missed, signal);
+  const intake = deps.intakeOf(vault, "post");
+  const taken = await intake.take(linesOf(text), signal);
+  if (post.missed !== undefined) await intake.missed(post.missed, signal);
   // Afterwards: a POST whose work a crash cut short may come again.
   await deps.posts.remember(vault, post.id, deps.clock() + WINDOW_MS);
   return answer(200, { ...taken });
@@ -108,10 +108,11 @@ async function textOf({ body }: PostRequest): Promise<Buffer> {
   return isGzip(body) ? unzipped(body) : body;
 }
 
-function refused({ log, metrics }: PostDeps, problem: PostProblem, vault?: string): PostAnswer {
-  metrics.count("keyferry_posts_refused_total", { problem });
-  log.warn("post-refused", { problem, ...(vault === undefined ? {} : { vault }) });
-  return answer(STATUS_OF_PROBLEM[problem], { error: REMEDY_OF_PROBLEM[problem] });
+/** `vault`: empty when the path is of none. */
+function refused({ log, metrics }: PostDeps, reason: PostProblem, vault: string): PostAnswer {
+  metrics.count("keyferry_inlet_posts_refused_total", { vault, reason });
+  log.warn("post-refused", { vault, reason });
+  return answer(STATUS_OF_PROBLEM[reason], { error: REMEDY_OF_PROBLEM[reason] });
 }
 
 function answer(

@@ -1,23 +1,24 @@
 import type { InletPlace, ObjectPlace, Returned, SourceEnvelope } from "../../lib/aws/inlet-envelopes.ts";
-import { placeText, type VaultWithInlets, vaultAt } from "../../lib/aws/inlet-places.ts";
+import { inletName, placeText, type VaultWithInlets, vaultAt } from "../../lib/aws/inlet-places.ts";
 import type { OpenObject } from "../../lib/aws/object-stream.ts";
 import { described } from "../../lib/described.ts";
 import { type Lines, linesOf } from "../../lib/inlets/lines.ts";
 import { streamLines } from "../../lib/inlets/stream-lines.ts";
-import type { Inlet, Taken } from "../../lib/ports/inlet.ts";
+import type { MissedReason, Taken } from "../../lib/ports/inlet.ts";
 import type { Log, Metrics } from "../../lib/ports/telemetry.ts";
 
-/** What takes the lines of one Vault. */
+/** Where the lines of one Vault's inlet go. */
 export interface Intake {
-  readonly inlet: Inlet;
-  /** Counts lines that are too long to be looked at. */
-  tooLong(count: number): void;
+  readonly vault: string;
+  /** Resolves when they may be acknowledged. */
+  take(lines: Lines, signal: AbortSignal): Promise<Taken>;
+  missed(reason: MissedReason, signal: AbortSignal): Promise<void>;
 }
 
 export interface AuditDeps {
   /** By the fleet as it is now. */
   readonly vaults: () => readonly VaultWithInlets[];
-  readonly intakeOf: (vault: string) => Intake;
+  readonly intakeOf: (vault: string, inlet: string) => Intake;
   readonly openObject: OpenObject;
   readonly deadLetters: (body: string, reason: string) => Promise<void>;
   readonly log: Log;
@@ -67,7 +68,7 @@ async function takeOne(deps: AuditDeps, { envelope, isTooOld, body }: Returned, 
   if (!isTooOld) return;
   // Others of its time may have been lost altogether.
   const places = envelope.kind === "lines" ? [envelope.from] : envelope.kind === "objects" ? envelope.objects : [];
-  for (const place of places) await intakeAt(deps, place)?.inlet.missed("too-old", signal);
+  for (const place of places) await intakeAt(deps, place)?.missed("too-old", signal);
 }
 
 async function takeTexts(
@@ -77,14 +78,13 @@ async function takeTexts(
   signal: AbortSignal,
 ): Promise<void> {
   const intake = intakeAt(deps, place);
-  if (intake !== undefined) await takeLines(deps, intake, linesOf(Buffer.from(texts.join("\n"))), signal);
+  await intake?.take(linesOf(Buffer.from(texts.join("\n"))), signal);
 }
 
 async function takeObject(deps: AuditDeps, place: ObjectPlace, signal: AbortSignal): Promise<void> {
   const intake = intakeAt(deps, place);
   if (intake === undefined) return;
-  const { inlet } = intake;
-  const take = async (lines: Lines): Promise<void> => void (await takeLines(deps, intake, lines, signal));
+  const take = async (lines: Lines): Promise<void> => void (await intake.take(lines, signal));
   const opened = await deps.openObject(
     place,
     async (body) => ({ leftOut: await streamLines(body, take, signal) }),
@@ -92,26 +92,13 @@ async function takeObject(deps: AuditDeps, place: ObjectPlace, signal: AbortSign
   );
   const because = opened === undefined ? "it is gone" : opened.leftOut;
   if (because === undefined) return;
-  deps.log.error("object-not-read", { vault: inlet.vault, bucket: place.bucket, because });
-  await inlet.missed(opened === undefined ? "offset-gone" : "overflow", signal);
-}
-
-/** Passes lines on; resolves when they may be acknowledged. */
-export async function takeLines(
-  { log }: Pick<AuditDeps, "log">,
-  { inlet, tooLong }: Intake,
-  lines: Lines,
-  signal: AbortSignal,
-): Promise<Taken> {
-  if (lines.tooLong > 0) tooLong(lines.tooLong);
-  const taken = await inlet.take(lines.lines, signal);
-  log.debug("lines-taken", { vault: inlet.vault, ...taken });
-  return taken;
+  deps.log.error("object-not-read", { vault: intake.vault, bucket: place.bucket, because });
+  await intake.missed(opened === undefined ? "offset-gone" : "overflow", signal);
 }
 
 function intakeAt({ vaults, intakeOf, log, metrics }: AuditDeps, place: InletPlace): Intake | undefined {
   const vault = vaultAt(vaults(), place);
-  if (vault !== undefined) return intakeOf(vault.name);
+  if (vault !== undefined) return intakeOf(vault.name, inletName(place));
   metrics.count("keyferry_inlet_unclaimed_total", {});
   log.error("inlet-unclaimed", {
     inlet: placeText(place),

@@ -25,16 +25,23 @@ function has(name: string, events: VaultEvents, place: InletPlace): boolean {
   }
 }
 
+const NAMES = { logGroup: "cloudwatchLogs", source: "eventBridge", object: "s3", path: "post" } as const;
+
+/** The inlet as fleet.yaml calls it. */
+export function inletName({ by }: InletPlace): string {
+  return NAMES[by];
+}
+
 /** For the log: what to name in fleet.yaml, without the key of an object. */
 export function placeText(place: InletPlace): string {
   switch (place.by) {
     case "logGroup":
-      return `cloudwatchLogs ${place.logGroup}`;
+      return `${inletName(place)} ${place.logGroup}`;
     case "source":
-      return `eventBridge ${place.source}`;
+      return `${inletName(place)} ${place.source}`;
     case "object":
-      return `s3 ${place.bucket}`;
+      return `${inletName(place)} ${place.bucket}`;
     case "path":
-      return "post";
+      return inletName(place);
   }
 }

@@ -92,7 +92,7 @@ describe("a POST of audit lines", () => {
     assert.equal(await post(signed("a", { key: "some other key of many characters" })), 401);
     assert.equal(await post({ ...good, body: Buffer.from("b") }), 401);
     assert.equal(await post({ ...good, path: "/other" }), 401);
-    assert.deepEqual([scene.taken, scene.counts], [{}, { keyferry_posts_refused_total: 5 }]);
+    assert.deepEqual([scene.taken, scene.counts], [{}, { keyferry_inlet_posts_refused_total: 5 }]);
   });
 
   it("is taken once, by any process", async () => {

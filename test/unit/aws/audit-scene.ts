@@ -8,6 +8,8 @@ import { counting, QUIET } from "./records.ts";
 /** vault-audit with Vaults whose inlets remember what they got. */
 export interface AuditScene extends AuditDeps {
   readonly taken: Record<string, string[]>;
+  /** Which ones lines came from. */
+  readonly inlets: Set<string>;
   readonly missed: [vault: string, reason: MissedReason][];
   readonly dead: string[];
   readonly counts: Readonly<Record<string, number>>;
@@ -32,22 +34,21 @@ export function anAudit(objects: Readonly<Record<string, Buffer>> = {}): AuditSc
   const metrics = counting();
   const scene: AuditScene = {
     taken: {},
+    inlets: new Set(),
     missed: [],
     dead: [],
     errors: [],
     counts: metrics.counts,
     vaults: () => INLETS,
-    intakeOf: (vault) => ({
-      inlet: {
-        vault,
-        async take(lines): Promise<Taken> {
-          if (scene.failure) throw scene.failure;
-          scene.taken[vault] = [...(scene.taken[vault] ?? []), ...lines];
-          return { lines: lines.length, bad: 0, nudged: 0 };
-        },
-        missed: async (reason) => void scene.missed.push([vault, reason]),
+    intakeOf: (vault, inlet) => ({
+      vault,
+      async take({ lines, tooLong }): Promise<Taken> {
+        if (scene.failure) throw scene.failure;
+        scene.taken[vault] = [...(scene.taken[vault] ?? []), ...lines];
+        scene.inlets.add(inlet);
+        return { lines: lines.length + tooLong, bad: tooLong, nudged: 0 };
       },
-      tooLong: (count) => metrics.count("too-long", {}, count),
+      missed: async (reason) => void scene.missed.push([vault, reason]),
     }),
     openObject: async ({ bucket, key }, use) => {
       const body = objects[`${bucket}/${key}`];

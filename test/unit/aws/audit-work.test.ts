@@ -28,13 +28,14 @@ describe("vault-audit", () => {
     await takes(scene, createdEvent("logs", "main/plain"));
     await takes(scene, createdEvent("logs", "main/zipped"));
     assert.deepEqual(scene.taken, { main: ["a", "b", "b2", "e", "c", "d", "c", "d"] });
+    assert.deepEqual([...scene.inlets], ["cloudwatchLogs", "eventBridge", "s3"]);
     assert.deepEqual([scene.missed, scene.errors], [[], []]);
   });
 
-  it("counts a line that is too long, and takes the others", async () => {
+  it("leaves out a line that is too long, and takes the others", async () => {
     const scene = anAudit();
     await takes(scene, logsEvent("/vault/main", ["x".repeat(1_024 * 1_024 + 1), "a"]));
-    assert.deepEqual([scene.taken.main, scene.counts], [["a"], { "too-long": 1 }]);
+    assert.deepEqual(scene.taken.main, ["a"]);
   });
 
   it("uses no lines of an inlet that no Vault names, says which, and acknowledges them", async () => {
