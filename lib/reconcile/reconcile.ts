@@ -2,6 +2,7 @@ import { releaseWaker } from "../failures/release-wake.ts";
 import { sharedFailures } from "../failures/shared-failures.ts";
 import { withKnownTargets } from "../issues/known-targets.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
+import { lookUp } from "../nudging/look-up.ts";
 import { type Circuits, circuits } from "../outage/circuit.ts";
 import type { KeysMessage, WorkMessage } from "../ports/queue.ts";
 import type { Row } from "../ports/rows.ts";
@@ -44,6 +45,9 @@ export function reconciler(given: CoreDeps): Reconciler {
             await resealTokens(deps, signal);
             await deps.leases.sweepTargets(deps.clock());
           }
+          return { failed: [] };
+        case "look-up":
+          await lookUp(deps, message);
           return { failed: [] };
         case "keys":
       }
