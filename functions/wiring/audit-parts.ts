@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { readLine } from "../../lib/audit/read-line.ts";
 import { sqsDeadLetters } from "../../lib/aws/dead-letters.ts";
 import { s3Streams } from "../../lib/aws/object-stream.ts";
 import { postKeyTexts } from "../../lib/aws/post-keys.ts";
+import { systemSleep } from "../../lib/clock.ts";
 import { type Accepted, acceptedPosts } from "../../lib/inlets/signed-post.ts";
 import { sinkOf } from "../../lib/inlets/sink.ts";
 import { createInlet } from "../../lib/nudging/inlet.ts";
@@ -10,6 +9,7 @@ import type { Inlet } from "../../lib/ports/inlet.ts";
 import type { PostDeps } from "./audit-post.ts";
 import type { AuditDeps } from "./audit-work.ts";
 import type { Base } from "./base.ts";
+import { readLine } from "./read-line.ts";
 import { REQUESTS } from "./requests.ts";
 
 /** What vault-audit works with. Clients of S3, SSM and Secrets Manager are loaded for the first event that needs them. */
@@ -18,7 +18,9 @@ export function auditParts(base: Base, isLocal: boolean): AuditDeps & PostDeps {
   const opened = new Map<string, Inlet>();
   const accepted = new Map<string, Accepted>();
   const inletOf = (vault: string) =>
-    among(opened, vault, () => createInlet({ leases, queue, clock, log, metrics, readLine, sleep: pause }, vault));
+    among(opened, vault, () =>
+      createInlet({ leases, queue, clock, log, metrics, readLine, sleep: systemSleep }, vault),
+    );
   return {
     log,
     metrics,
@@ -47,10 +49,6 @@ const secretClient = once(async () => {
 async function objectClient(forcePathStyle: boolean) {
   const { S3Client } = await import("@aws-sdk/client-s3");
   return new S3Client({ requestHandler: REQUESTS, forcePathStyle });
-}
-
-async function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
 }
 
 function among<T>(known: Map<string, T>, name: string, make: () => T): T {

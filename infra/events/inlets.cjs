@@ -138,8 +138,8 @@ function permission(name, Principal, SourceArn) {
 function policyOf(Statement) {
   if (Statement.length === 0) return {};
   const PolicyDocument = { Version: "2012-10-17", Statement };
-  const Properties = { PolicyName: "inlets", RoleName: { Ref: "VaultAuditRole" }, PolicyDocument };
-  return { VaultAuditInlets: { Type: "AWS::IAM::RolePolicy", Properties } };
+  const Properties = { PolicyName: "inlets", Roles: [{ Ref: "VaultAuditRole" }], PolicyDocument };
+  return { VaultAuditInlets: { Type: "AWS::IAM::Policy", Properties } };
 }
 
 function allowed(Sid, Action, Resource) {
