@@ -30,6 +30,7 @@ export const LAYERS: readonly Layer[] = [
     folders: [
       "lib/aws",
       "lib/fleet",
+      "lib/inlets",
       "lib/kubernetes",
       "lib/store",
       "lib/telemetry",

@@ -19,6 +19,7 @@ const keys = z.array(
 const place = z.strictObject({
   where: z.enum(["path", "prefix"]),
   path: z.string().max(MAX_PATH),
+  endsWith: z.string().max(MAX_PATH).exactOptional(),
   version: z.int().nonnegative().exactOptional(),
   forget: mark,
   lease: mark,

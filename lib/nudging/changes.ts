@@ -34,8 +34,10 @@ export function changes(): Changes {
           const { kind, ...rest } = effect;
           return change({ where: kind, ...rest, at });
         }
-        case "prefix":
-          return change({ where: "prefix", path: effect.prefix, ...(effect.lease && { lease: true }), at });
+        case "prefix": {
+          const { kind, prefix, ...rest } = effect;
+          return change({ where: kind, path: prefix, ...rest, at });
+        }
         case "sweep":
           isSweep = true;
           return;
@@ -58,8 +60,8 @@ export function changes(): Changes {
 }
 
 /** The same for the same place. */
-export function idOf({ where, path }: Pick<ChangedPlace, "where" | "path">): string {
-  return `${where} ${path}`;
+export function idOf({ where, path, endsWith }: Pick<ChangedPlace, "where" | "path" | "endsWith">): string {
+  return JSON.stringify([where, path, endsWith]);
 }
 
 function withMount(known: Set<string> | "all" | undefined, mount: string | undefined): Set<string> | "all" {
@@ -74,6 +76,6 @@ function merged(known: ChangedPlace | undefined, next: ChangedPlace): ChangedPla
   if (next.forget) return { ...next, ...lease };
   const isHigher = (next.version ?? 0) >= (known.version ?? 0);
   const { version, at } = isHigher ? next : known;
-  const { where, path, forget } = known;
-  return { where, path, ...(version === undefined ? {} : { version }), ...(forget && { forget }), ...lease, at };
+  const { version: _version, at: _at, lease: _lease, ...same } = known;
+  return { ...same, ...(version === undefined ? {} : { version }), ...lease, at };
 }

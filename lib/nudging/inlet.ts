@@ -74,14 +74,16 @@ function workOf(deps: InletDeps, vault: string, sweeps: Sweeps): (changed: Chang
   const denied = deniedRows(deps, vault);
   return async ({ places, isSweep, tokens }) => {
     let nudged = 0;
-    const seen = await parallel(places, async (place): Promise<SeenPlace> => {
-      const { found, nudged: more } = await nudgePlace(deps, vault, place);
-      nudged += more;
-      return { ...place, found };
+    let isWide = isSweep;
+    const seen = await parallel(places, async (place): Promise<readonly SeenPlace[]> => {
+      const done = await nudgePlace(deps, vault, place);
+      nudged += done.nudged;
+      isWide ||= done.isWide ?? false;
+      return done.isWide ? [] : [{ ...place, found: done.found }];
     });
     if (nudged > 0) deps.metrics.count("keyferry_event_nudges_total", { vault }, nudged);
-    await looks.send(seen);
-    if (isSweep) await sweeps.request("event");
+    await looks.send(seen.flat());
+    if (isWide) await sweeps.request("event");
     if (tokens !== undefined) {
       for (const mount of tokens === "all" ? [undefined] : tokens) deps.doubtTokens?.(vault, mount);
       await denied();

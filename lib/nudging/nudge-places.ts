@@ -2,7 +2,7 @@ import { fingerprint } from "../digest.ts";
 import type { SyncKey } from "../keys.ts";
 import type { ChangedPlace } from "../ports/look-up.ts";
 import { pushPlace } from "../ports/rows.ts";
-import type { NudgeOptions, PlaceEntry, PlaceQuery } from "../ports/store.ts";
+import type { NudgeOptions, PageOptions, PlaceEntry, PlaceQuery } from "../ports/store.ts";
 import { pagesOf } from "../references/referring.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { NudgingDeps } from "./deps.ts";
@@ -10,11 +10,15 @@ import type { NudgingDeps } from "./deps.ts";
 /** Keys whose hashes fit into a message. */
 const MOST_FOUND = 100;
 const HASH = 8;
+/** Rows below a place that are nudged at once. */
+const MOST_BELOW = 500;
 
 export interface NudgedPlace {
   readonly nudged: number;
   /** Hashes of the keys that were found. */
   readonly found: readonly string[] | "many";
+  /** There are so many rows below that none was nudged: a sweep spreads them. */
+  readonly isWide?: true;
 }
 
 /** Whether a row that was found is to be nudged. */
@@ -30,13 +34,21 @@ export async function nudgePlace(
   const query: PlaceQuery = place.where === "path" ? { path: place.path } : { prefix: place.path };
   const found = new Set<string>();
   let nudged = 0;
-  for await (const entries of pagesOf((page) => deps.leases.byPlace(vault, query, page))) {
+  const read = (page: PageOptions) => deps.leases.byPlace(vault, query, page);
+  if (place.where === "prefix" && (await read({ limit: MOST_BELOW + 1 })).items.length > MOST_BELOW)
+    return { nudged, found: "many", isWide: true };
+  for await (const page of pagesOf(read)) {
+    const entries = page.filter((entry) => isUnder(entry, place));
     for (const { key } of entries) if (found.size <= MOST_FOUND) found.add(hashOf(key));
     const others = await withoutOwnPushes(deps, vault, place, entries);
     const keys = await isMeant([...new Set(others.map(({ key }) => key))]);
     nudged += await nudge(deps, keys, place);
   }
   return { nudged, found: found.size > MOST_FOUND ? "many" : [...found] };
+}
+
+function isUnder({ path }: PlaceEntry, { endsWith }: ChangedPlace): boolean {
+  return endsWith === undefined || path.endsWith(`/${endsWith}`);
 }
 
 /** For comparisons with `found`. */

@@ -9,6 +9,8 @@ export type SweepReason = "event" | MissedReason;
 export interface ChangedPlace {
   readonly where: "path" | "prefix";
   readonly path: string;
+  /** Only paths below that end with these segments. */
+  readonly endsWith?: string;
   /** kv-v2: the version that the event names. */
   readonly version?: number;
   /** Versions begin anew. */

@@ -46,6 +46,7 @@ describe("an event of a write in Vault", () => {
         { kind: "path", path: "ns1/kv/db", version: 9 },
         { kind: "prefix", prefix: "kv/d" },
         { kind: "prefix", prefix: "k" },
+        { kind: "prefix", prefix: "kv", endsWith: "b" },
       );
       await world
         .start({ isIdle: true })
@@ -234,6 +235,16 @@ describe("a sweep", () => {
       await world.advance("130s");
     });
     assert.equal(reads, 2);
+  });
+
+  it("stands in for an event of a mount with many syncs, so that these do not all come at once", async () => {
+    const names = Array.from({ length: 510 }, (_, at) => `s${at}`);
+    await using world = await aWorld();
+    await world.given(aVaultSecret(), ...names.map((name) => aStaticSecret(name, { path: "db", ...SLOW })));
+    await world.advance("30s");
+    await world.tells({ kind: "prefix", prefix: "kv", endsWith: "none" });
+    assert.equal(world.metrics.counts.get("keyferry_event_sweeps_total"), 1);
+    assert.equal(world.metrics.counts.get("keyferry_event_nudges_total"), undefined);
   });
 
   it("finds what a lost line did not tell, also where nothing refreshes, and a lease that is gone", async () => {
