@@ -9,6 +9,7 @@ import type { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import { KINDS } from "../kinds/registry.ts";
 import type { ReadLine } from "../nudging/deps.ts";
+import { doubtsOf } from "../nudging/doubts.ts";
 import { createInlet } from "../nudging/inlet.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
@@ -98,6 +99,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
   const reconcile = reconciler({ ...deps, kinds: KINDS });
   const runPass = watchPassOf(options, deps, reconcile, ready);
   const fleet = changingFleet(options.clusters, deps, options);
+  const doubtTokens = doubtsOf(deps.vault, () => fleet.clusters()[0]?.vaults);
 
   const stopWork = async (): Promise<void> => {
     const limit = setTimeout(() => working.abort(), GRACE_MS).unref();
@@ -105,7 +107,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
     clearTimeout(limit);
   };
   return {
-    inlet: (vault, readLine) => createInlet({ ...deps, readLine }, vault),
+    inlet: (vault, readLine) => createInlet({ ...deps, readLine, doubtTokens }, vault),
     isReady: () => fleet.clusters().every(({ name }) => ready.has(name)),
     change: (clusters, how = {}) => fleet.change(clusters, how),
     async sight() {
