@@ -60,6 +60,7 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
       giveUp: () => assert.fail(),
       reach: () => assert.fail(),
       isKnown: () => assert.fail(),
+      clusterId: () => assert.fail(),
       tokens: {
         doubt: () => undefined,
         kept: async (wanted?: TokenScope) => kept.filter(({ scope }) => wanted === undefined || scope === wanted),
