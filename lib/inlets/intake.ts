@@ -15,6 +15,8 @@ export interface Intake {
   missed(reason: MissedReason): void;
   /** Passes lines on until the signal. */
   run(stop: AbortSignal): Promise<void>;
+  /** Nothing waits, and nothing is under way. */
+  isIdle(): boolean;
   /** Lines that wait, and those dropped since the start. */
   counts(): { readonly waiting: number; readonly dropped: number };
 }
@@ -43,6 +45,7 @@ export function intake(deps: InletDeps, sink: Sink, limits: IntakeLimits = INTAK
   const queue = lineQueue(limits);
   const notes = missedNotes(deps, sink);
   let dropped = 0;
+  let isPassing = false;
   const pause = pauseOf(deps.sleep);
   const labels = { vault: sink.vault, inlet: sink.way };
   const drop = (count: number): void => {
@@ -69,10 +72,13 @@ export function intake(deps: InletDeps, sink: Sink, limits: IntakeLimits = INTAK
     },
     async run(stop) {
       while (!stop.aborted) {
+        isPassing = true;
         await pass(stop);
+        isPassing = false;
         if (queue.isEmpty()) await pause.wait(Math.min(IDLE_MS, notes.dueInMs()), stop);
       }
     },
+    isIdle: () => queue.isEmpty() && notes.isEmpty() && !isPassing,
     counts: () => ({ waiting: queue.length(), dropped }),
   };
 }
@@ -136,6 +142,7 @@ function missedNotes(deps: InletDeps, sink: Sink) {
       toTell.add(reason);
       return true;
     },
+    isEmpty: () => toTell.size === 0,
     async tell(stop: AbortSignal): Promise<void> {
       for (const reason of [...toTell].filter((one) => dueAt(one) <= deps.clock())) {
         toTell.delete(reason);
