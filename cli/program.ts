@@ -7,9 +7,12 @@ import { completionCommand } from "./completion.ts";
 import { fleetCommands } from "./fleet-commands.ts";
 import { keyCommands } from "./key-commands.ts";
 import {
+  acceptMissingOption,
   DEFAULT_LISTEN,
   DEFAULT_SYNC_SERIES,
   dataDirOption,
+  eventsKeyFileOption,
+  eventsUrlOption,
   fleetOption,
   outputOption,
   stackOption,
@@ -79,11 +82,9 @@ export async function program(argv: readonly string[]): Promise<number> {
         .argParser(wholeNumber)
         .default(DEFAULT_SYNC_SERIES),
     )
-    .option(
-      "--accept-missing <cluster...>",
-      "clusters in which more than 10 and a fifth of the declarations were deleted on purpose, or hub:NAME for a hub whose clusters left on purpose",
-      [],
-    )
+    .addOption(eventsUrlOption())
+    .addOption(eventsKeyFileOption())
+    .addOption(acceptMissingOption())
     .addHelpText("after", RUN_HELP)
     .action(async (options: RunFlags) => {
       code = await runCommand(options);

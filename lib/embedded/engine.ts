@@ -8,8 +8,11 @@ import { runWatchPass } from "../discovery/watch-pass.ts";
 import type { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import { KINDS } from "../kinds/registry.ts";
+import type { ReadLine } from "../nudging/deps.ts";
+import { createInlet } from "../nudging/inlet.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
+import type { Inlet } from "../ports/inlet.ts";
 import type { KeysMessage, WorkQueue } from "../ports/queue.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { Progress } from "../reconcile/batch.ts";
@@ -20,6 +23,7 @@ import { tick } from "../schedule/tick.ts";
 import type { BudgetLimits } from "./budgets.ts";
 import { changingFleet, type FleetChangeOptions } from "./changing-fleet.ts";
 import { followers } from "./followers.ts";
+import { lookUps } from "./look-ups.ts";
 import { messageRouter } from "./message-router.ts";
 import { type InProcessQueue, inProcessQueue } from "./queue.ts";
 import { tokenSweeps } from "./token-sweeps.ts";
@@ -50,6 +54,8 @@ export interface Engine {
   isReady(): boolean;
   /** Names of all clusters, and of those that can't be watched now. */
   sight(): Promise<Sight>;
+  /** Where audit lines of this Vault of fleet.yaml go: exactly one for each Vault. */
+  inlet(vault: string, readLine: ReadLine): Inlet;
 }
 
 export interface Sight {
@@ -87,7 +93,8 @@ export function embeddedEngine(options: EngineOptions): Engine {
     handle: (message, progress) => handle(options.deps.log, reconcile, message, { progress, signal: working.signal }),
   });
   const sweeps = tokenSweeps(options.deps.clock);
-  const deps: ReconcileDeps = { ...options.deps, queue: messageRouter(queue, sweeps) };
+  const looks = lookUps(options.deps.clock);
+  const deps: ReconcileDeps = { ...options.deps, queue: messageRouter(queue, sweeps, looks) };
   const reconcile = reconciler({ ...deps, kinds: KINDS });
   const runPass = watchPassOf(options, deps, reconcile, ready);
   const fleet = changingFleet(options.clusters, deps, options);
@@ -98,6 +105,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
     clearTimeout(limit);
   };
   return {
+    inlet: (vault, readLine) => createInlet({ ...deps, readLine }, vault),
     isReady: () => fleet.clusters().every(({ name }) => ready.has(name)),
     change: (clusters, how = {}) => fleet.change(clusters, how),
     async sight() {
@@ -113,8 +121,11 @@ export function embeddedEngine(options: EngineOptions): Engine {
       const sweeping = every(tickMs, deps, stop, () =>
         sweeps.sweepDue((cluster) => sweep(reconcile, cluster, deps, stop)),
       );
+      const looking = every(tickMs, deps, stop, () =>
+        looks.runDue(async (message) => void (await reconcile.handle(message, stop))),
+      );
       const following = followers((settings, until) => follow(deps, reconcile, settings, runPass, until), stop);
-      await Promise.all([ticking, probing, sweeping, fleet.followedBy(following)]);
+      await Promise.all([ticking, probing, sweeping, looking, fleet.followedBy(following)]);
       await following.allDone();
       await stopWork();
     },
