@@ -3,9 +3,9 @@ import { s3Streams } from "../../lib/aws/object-stream.ts";
 import { postKeyTexts } from "../../lib/aws/post-keys.ts";
 import { systemSleep } from "../../lib/clock.ts";
 import { type Accepted, acceptedPosts } from "../../lib/inlets/signed-post.ts";
+import { sinkOf } from "../../lib/inlets/sink.ts";
 import { createInlet } from "../../lib/nudging/inlet.ts";
 import type { Inlet } from "../../lib/ports/inlet.ts";
-import { intakeInto } from "./audit-intake.ts";
 import type { PostDeps } from "./audit-post.ts";
 import type { AuditDeps } from "./audit-work.ts";
 import type { Base } from "./base.ts";
@@ -26,7 +26,7 @@ export function auditParts(base: Base, isLocal: boolean): AuditDeps & PostDeps {
     metrics,
     clock,
     vaults: () => fleet.live().current().vaults,
-    intakeOf: (vault, inlet) => intakeInto(inletOf(vault), inlet, { log, metrics }),
+    intakeOf: (vault, inlet) => sinkOf(inletOf(vault), inlet, { log, metrics }),
     acceptedOf: (vault) => among(accepted, vault, acceptedPosts),
     posts: leases.posts,
     keyTexts: postKeyTexts({ parameters: parameterClient, secrets: secretClient, clock }),

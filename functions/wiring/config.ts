@@ -24,6 +24,8 @@ export interface Config {
   readonly now: QueueConfig;
   readonly refresh: QueueConfig;
   readonly discovery: QueueConfig;
+  /** The bus for domain events; missing: none are sent. */
+  readonly eventBus?: string;
   /** Events of audit lines that were given up. */
   readonly auditDeadLetters: string;
   /** Concurrent invocations for the refresh lane. */
@@ -64,6 +66,7 @@ const VARIABLES = z.object({
   KEYFERRY_REFRESH_DEAD_LETTERS: url,
   KEYFERRY_DISCOVERY_QUEUE: url,
   KEYFERRY_DISCOVERY_DEAD_LETTERS: url,
+  KEYFERRY_EVENT_BUS: z.string().trim().default(""),
   KEYFERRY_VAULT_AUDIT_DEAD_LETTERS: url,
   KEYFERRY_RENEW_CONCURRENCY: concurrency.default("5"),
   KEYFERRY_NOW_CONCURRENCY: concurrency.default("10"),
@@ -95,6 +98,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     now: { url: found.KEYFERRY_NOW_QUEUE, deadLetters: found.KEYFERRY_NOW_DEAD_LETTERS },
     refresh: { url: found.KEYFERRY_REFRESH_QUEUE, deadLetters: found.KEYFERRY_REFRESH_DEAD_LETTERS },
     discovery: { url: found.KEYFERRY_DISCOVERY_QUEUE, deadLetters: found.KEYFERRY_DISCOVERY_DEAD_LETTERS },
+    ...(found.KEYFERRY_EVENT_BUS === "" ? {} : { eventBus: found.KEYFERRY_EVENT_BUS }),
     auditDeadLetters: found.KEYFERRY_VAULT_AUDIT_DEAD_LETTERS,
     refreshConcurrency: Number(found.KEYFERRY_REFRESH_CONCURRENCY),
     reconcileConcurrency:

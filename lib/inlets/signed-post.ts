@@ -74,7 +74,7 @@ export interface CheckedPost {
 export function checkPost(post: Post, { keys, accepted, now }: CheckOptions): CheckedPost | PostProblem {
   const at = timeOf(post.timestamp);
   const signature = /^sha256=(?<hex>[0-9a-fA-F]{64})$/.exec(post.signature ?? "")?.groups?.hex;
-  const missed = MISSED.find((reason) => reason === post.missed);
+  const missed = missedReason(post.missed);
   if (at === undefined || signature === undefined || missed !== post.missed) return "unsigned";
   if (Math.abs(now - at) > WINDOW_MS) return "stale";
   const given = Buffer.from(signature, "hex");
@@ -102,6 +102,11 @@ export function signPost(
     [SIGNATURE_HEADER]: `sha256=${digestOf(key, timestamp, missed, body).toString("hex")}`,
     ...(missed === undefined ? {} : { [MISSED_HEADER]: missed }),
   };
+}
+
+/** The reason in the header; undefined when there is none, or an unknown one. */
+export function missedReason(header: string | undefined): MissedReason | undefined {
+  return MISSED.find((reason) => reason === header);
 }
 
 function timeOf(timestamp: string | undefined): EpochMs | undefined {

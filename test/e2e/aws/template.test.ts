@@ -163,6 +163,21 @@ describe("the packaged template", () => {
     }
   });
 
+  it("gives the functions its event bus, unless the settings say otherwise", async () => {
+    for (const name of FUNCTIONS) {
+      const { Variables } = properties(`${name}LambdaFunction`).Environment;
+      assert.deepEqual(Variables.KEYFERRY_EVENT_BUS, { Ref: "EventBus" });
+    }
+    await using own = await tempFolder("package");
+    const settings = join(own.path, "settings.yml");
+    const text = await readFile("infra/settings.yml", "utf8");
+    await writeFile(settings, text.replace(/^domainEvents: .*/m, "domainEvents: false"));
+    await serverless("package", own.path, {}, ["--param", `settings=${settings}`]);
+    const packaged = await readFile(join(own.path, "cloudformation-template-update-stack.json"), "utf8");
+    const { Resources } = JSON.parse(packaged) as { Resources: Record<string, Resource> };
+    assert.equal(Resources.ReconcileLambdaFunction?.Properties.Environment.Variables.KEYFERRY_EVENT_BUS, "");
+  });
+
   it("lets only reconcile read the key of digests, and only those that log in to Vault read the key of tokens", () => {
     const statementsOf = (name: string): { Action: string | string[]; Resource: unknown }[] =>
       properties(`${name}Role`).Policies[0].PolicyDocument.Statement;
@@ -175,6 +190,7 @@ describe("the packaged template", () => {
     assert.deepEqual(who("ssm:GetParameter", "/digest-key"), ["Reconcile"]);
     assert.deepEqual(who("ssm:GetParameter", "/token-key"), ["Discover", "Reconcile"]);
     assert.deepEqual(who("ssm:GetParameter", "/post/*"), ["VaultAudit"]);
+    assert.deepEqual(who("events:PutEvents", '"EventBus","Arn"'), ["Discover", "Reconcile"]);
     assert.deepEqual(who("ssm:GetParameter"), ["Discover", "Reconcile", "VaultAudit"]);
     assert.deepEqual(who("ssm:PutParameter"), ["Discover", "Reconcile"]);
     assert.deepEqual(who("kms:Encrypt"), ["Discover", "Reconcile"]);
