@@ -21,6 +21,12 @@ const FORBIDDEN: Readonly<Record<string, readonly RegExp[]>> = {
     /node_modules\/(@aws-sdk|@smithy|@kubernetes|@peculiar|node-vault|undici|pino|prom-client|commander|zod|yaml)\//,
   ],
   reconcile: [/^lib\/embedded\//, /^cli\//, /node_modules\/(pino|prom-client|commander|@hono)\//],
+  // It finds and nudges rows: it reaches no Vault and no cluster.
+  "vault-audit": [
+    /^lib\/(kubernetes|vault|embedded|reconcile|kinds|templates)\//,
+    /^cli\//,
+    /node_modules\/(@kubernetes|node-vault|undici|pino|prom-client|commander)\//,
+  ],
 };
 
 /** What no bundle has any use for: infra/lean-imports.ts keeps it out. */

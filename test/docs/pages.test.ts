@@ -34,6 +34,7 @@ const ALL_COMMANDS = [
   "injector check",
   "injector render",
   "injector package",
+  "audit relay",
 ];
 
 const helps = new Map<string, Promise<string>>();
@@ -48,7 +49,7 @@ function helpOf(command: string): Promise<string> {
 }
 
 /** Commands that have commands of their own. */
-const GROUPS: ReadonlySet<string> = new Set(["fleet", "injector"]);
+const GROUPS: ReadonlySet<string> = new Set(["audit", "fleet", "injector"]);
 
 /** The command of keyferry in a line that people type; undefined when it is another program's. */
 function ofKeyferry(command: string): readonly string[] | undefined {
