@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import type { InjectorOverrides } from "../../lib/injector-settings.ts";
 import { type Cluster, startCluster } from "../harness/index.ts";
 import { INJECTED } from "../unit/injector/pods/all.ts";
 import { aPod, patchedPod, patchOf, reviewOf, type TestPod } from "../unit/injector/support.ts";
@@ -11,6 +12,7 @@ import { aPod, patchedPod, patchOf, reviewOf, type TestPod } from "../unit/injec
 
 const NAMESPACE = "shop";
 const TEMPLATES = `/api/v1/namespaces/${NAMESPACE}/podtemplates`;
+const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
 const JSON_PATCH = { contentType: "application/json-patch+json" };
 
 interface Template {
@@ -40,10 +42,32 @@ describe("kube-apiserver and the injector", () => {
 
   async function isAccepted(pod: TestPod): Promise<void> {
     const body = { apiVersion: "v1", kind: "Pod", ...pod };
-    const path = `/api/v1/namespaces/${NAMESPACE}/pods?dryRun=All&fieldValidation=Strict`;
-    const answer = await cluster.request<{ message?: string }>("POST", path, body);
+    const answer = await cluster.request("POST", `${PODS}?dryRun=All&fieldValidation=Strict`, body);
     assert.equal(answer.status, 201, answer.text);
   }
+
+  it("agree about Pod Security: with a seccomp profile, the agent is as restricted as the level asks for", async () => {
+    const namespace = "restricted";
+    const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
+    await cluster.apply([
+      { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace, labels } },
+      { apiVersion: "v1", kind: "ServiceAccount", metadata: { namespace, name: "shop" } },
+    ]);
+    const pod = aPod();
+    for (const container of pod.spec.containers) {
+      container.securityContext = {
+        ...{ runAsUser: 7, runAsNonRoot: true, allowPrivilegeEscalation: false },
+        ...{ capabilities: { drop: ["ALL"] }, seccompProfile: { type: "RuntimeDefault" } },
+      };
+    }
+    const status = async (settings: InjectorOverrides) => {
+      const body = { apiVersion: "v1", kind: "Pod", ...patchedPod(pod, reviewOf(pod, { settings })) };
+      return (await cluster.request("POST", `/api/v1/namespaces/${namespace}/pods?dryRun=All`, body)).status;
+    };
+    assert.equal(await status({}), 403);
+    assert.equal(await status({ seccompProfile: "RuntimeDefault" }), 201);
+    assert.equal(await status({ seccompProfile: "RuntimeDefault", nativeSidecar: true, revokeOnShutdown: true }), 201);
+  });
 
   for (const [at, { title, annotations, given, settings = {}, isImpossible }] of INJECTED.entries()) {
     if (isImpossible) continue;

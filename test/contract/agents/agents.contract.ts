@@ -3,7 +3,7 @@ import { readFile, stat } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { reservePort, type Vault, waitFor } from "../../harness/index.ts";
 import type { RunningPod } from "../../harness/pod/pod-runner.ts";
-import { type Agent, type AgentWorld, agentWorld, PASSWORD } from "./world.ts";
+import { type Agent, type AgentWorld, agentWorld, makeNamespace, PASSWORD, type PodOptions } from "./world.ts";
 
 const INIT = "vault-agent-init";
 const SIDECAR = "vault-agent";
@@ -65,7 +65,7 @@ export function agentContract(flavor: Vault["flavor"], agent: Agent): void {
 
     it("get what their template says, in a file with their permissions, and run their command", async () => {
       await using pod = await world.pod({
-        "agent-inject-template-db": `{{ with secret "kv/data/shop" }}user={{ .Data.data.username }} ${INTERPOLATION}{{ end }}`,
+        "agent-inject-template-db": `{{ with secret "kv/data/shop" }}user={{ .Data.data.username }} {{ env "NAMESPACE" }} ${INTERPOLATION}{{ end }}`,
         "agent-inject-file-db": "etc/shop.conf",
         "agent-inject-perms-db": "0440",
         "agent-inject-command-db": "touch /vault/secrets/after",
@@ -73,7 +73,7 @@ export function agentContract(flavor: Vault["flavor"], agent: Agent): void {
       });
       await initialized(pod);
       const path = "/etc/app/etc/shop.conf";
-      assert.equal(await fileOf(pod, path), `user=u ${INTERPOLATION}`);
+      assert.equal(await fileOf(pod, path), `user=u shop ${INTERPOLATION}`);
       const { mode, uid, gid } = await stat(pod.pathIn("web", path));
       assert.equal(mode & 0o777, 0o440);
       if (process.getuid?.() === 0 && pod.isolation === "namespace") assert.deepEqual([uid, gid], [100, 1000]);
@@ -127,6 +127,58 @@ export function agentContract(flavor: Vault["flavor"], agent: Agent): void {
       assert.equal(answer.status, 403);
       await waitFor("the end of the credential", async () => !(await world.postgres.login(username, password)));
     });
+
+    it("revoke their token with the certificates of their annotations", async () => {
+      const ca = { "ca.crt": Buffer.from(world.vault.caPem ?? "").toString("base64") };
+      await world.cluster.apply({
+        apiVersion: "v1",
+        kind: "Secret",
+        metadata: { namespace: "shop", name: "tls" },
+        data: ca,
+      });
+      const { ended } = await revokedToken(
+        { "tls-secret": "tls", "ca-cert": "/vault/tls/ca.crt", "tls-server-name": "localhost" },
+        { hasCa: false },
+      );
+      assert.equal(ended, 403);
+    });
+
+    it("revoke their token without a check of Vault's certificate", async () => {
+      const { ended } = await revokedToken({ "tls-skip-verify": "true" }, { hasCa: false });
+      assert.equal(ended, 403);
+    });
+
+    it("log in, read and revoke their token in a Vault namespace", { skip: flavor !== "openbao" }, async () => {
+      await makeNamespace(world, "team");
+      const { file, ended } = await revokedToken({ namespace: "team" }, {}, "team");
+      assert.deepEqual([file, ended], ["username: team\n", 403]);
+    });
+
+    it("have their files where no mount namespace is allowed, too", async () => {
+      await using pod = await world.pod({ "agent-inject-secret-db": "kv1/db" }, { isolation: "rewritten" });
+      await initialized(pod);
+      assert.equal(await fileOf(pod), "password: p\nusername: u\n");
+    });
+
+    /** The file of a sidecar, and what Vault answers to its token after its end. */
+    async function revokedToken(
+      annotations: Readonly<Record<string, string>>,
+      options: PodOptions,
+      namespace?: string,
+    ) {
+      const always = { "agent-pre-populate": "false", "agent-inject-token": "true", "agent-revoke-grace": "0" };
+      const all = { ...always, "agent-inject-secret-db": "kv1/db", "agent-revoke-on-shutdown": "true", ...annotations };
+      await using pod = await world.pod(all, options);
+      const sidecar = await pod.start(SIDECAR);
+      const file = await existing(pod, DB);
+      const token = (await existing(pod, "/vault/secrets/token")).trim();
+      const lookUp = () =>
+        world.vault.request("GET", "auth/token/lookup-self", undefined, { token, ...(namespace && { namespace }) });
+      assert.equal((await lookUp()).status, 200);
+      const { preStop } = await sidecar.stop();
+      assert.equal(preStop?.code, 0, preStop?.output);
+      return { file, ended: (await lookUp()).status };
+    }
 
     it("fail with a missing secret, and say its path", async () => {
       await using pod = await world.pod({ "agent-inject-secret-db": "kv/data/nothing" });

@@ -9,8 +9,10 @@ import {
   startVault,
   type Vault,
 } from "../../harness/index.ts";
+import type { Isolation } from "../../harness/pod/container-root.ts";
 import { type RunningPod, runPod } from "../../harness/pod/pod-runner.ts";
 import type { RunnablePod } from "../../harness/pod/pod-shape.ts";
+import { makeReviewer } from "../../harness/vault/reviewer.ts";
 import { aPod, patchedPod, reviewOf, type TestPod } from "../../unit/injector/support.ts";
 
 /** A cluster, a Vault with secrets, and pods that the injector changed and that run on this machine. */
@@ -26,6 +28,9 @@ export interface AgentWorld extends AsyncDisposable {
 }
 
 export interface PodOptions {
+  readonly isolation?: Isolation;
+  /** Whether pods get the certificate of Vault's CA as a setting; yes when not given. */
+  readonly hasCa?: boolean;
   readonly settings?: InjectorOverrides;
   readonly given?: (pod: TestPod) => void;
 }
@@ -41,11 +46,18 @@ path "kv/data/*" { capabilities = ["read"] }
 path "database/creds/app" { capabilities = ["read"] }
 `;
 
+const ROLE = {
+  bound_service_account_names: "shop",
+  bound_service_account_namespaces: NAMESPACE,
+  token_policies: "app",
+  token_ttl: "10m",
+};
+
 export async function agentWorld(flavor: Vault["flavor"], agent: Agent): Promise<AgentWorld> {
   await using started = new AsyncDisposableStack();
   const [cluster, vault, postgres] = await Promise.all([
     startCluster({ name: "agents" }),
-    startVault({ flavor }),
+    startVault({ flavor, tls: true }),
     startPostgres(),
   ]);
   for (const server of [cluster, vault, postgres]) started.use(server);
@@ -61,18 +73,18 @@ export async function agentWorld(flavor: Vault["flavor"], agent: Agent): Promise
     cluster,
     vault,
     postgres,
-    async pod(annotations, { settings = {}, given } = {}) {
+    async pod(annotations, { settings = {}, given, isolation, hasCa = true } = {}) {
       const pod = aPod(annotations);
       pod.metadata.namespace = NAMESPACE;
       given?.(pod);
       // Short pauses, so that what fails a few times does so in little time.
       const times = { authMinBackoff: "20ms", authMaxBackoff: "100ms" };
-      const outcome = reviewOf(pod, {
-        settings: { vaultAddress: vault.address, binary: agent, ...times, ...settings },
-      });
+      const ca = hasCa ? { vaultCaCert: vault.caPem ?? "" } : {};
+      const all = { vaultAddress: vault.address, binary: agent, ...times, ...ca, ...settings };
+      const outcome = reviewOf(pod, { settings: all });
       assert.equal(outcome.result, "injected", outcome.reasons.join("\n"));
       const patched = patchedPod(pod, outcome) as unknown as RunnablePod;
-      return runPod(patched, { cluster, programs: [program], home: "/home/vault" });
+      return runPod(patched, { cluster, programs: [program], home: "/home/vault", ...(isolation && { isolation }) });
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
@@ -87,10 +99,22 @@ async function fill(vault: Vault, cluster: Cluster, postgres: Postgres): Promise
   await vault.putDatabaseRole("app", { defaultTtl: "10m" });
   await vault.writePolicy("app", POLICY);
   await vault.enableKubernetesAuth(cluster);
-  await vault.write("auth/kubernetes/role/shop", {
-    bound_service_account_names: "shop",
-    bound_service_account_namespaces: NAMESPACE,
-    token_policies: "app",
-    token_ttl: "10m",
+  await vault.write("auth/kubernetes/role/shop", ROLE);
+}
+
+/** A Vault namespace (of OpenBao) with a login of its own, and the secret `kv1/db`. */
+export async function makeNamespace({ vault, cluster }: AgentWorld, namespace: string): Promise<void> {
+  await vault.write(`sys/namespaces/${namespace}`, {});
+  const write = (path: string, body: unknown) => vault.write(path, body, { namespace });
+  await write("sys/mounts/kv1", { type: "kv", options: { version: "1" } });
+  await write("kv1/db", { username: namespace });
+  await write("sys/policies/acl/app", { policy: POLICY });
+  await write("sys/auth/kubernetes", { type: "kubernetes" });
+  await write("auth/kubernetes/config", {
+    kubernetes_host: cluster.url,
+    kubernetes_ca_cert: cluster.caPem,
+    token_reviewer_jwt: await makeReviewer(cluster),
+    disable_local_ca_jwt: true,
   });
+  await write("auth/kubernetes/role/shop", ROLE);
 }

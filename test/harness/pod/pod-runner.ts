@@ -43,6 +43,8 @@ export interface PodRunnerOptions {
   readonly programs: readonly string[];
   /** The home folder of the image's user. */
   readonly home?: string;
+  /** A mount namespace when not given, where this machine allows one. */
+  readonly isolation?: Isolation;
 }
 
 const STOP_GRACE_MS = 10_000;
@@ -51,7 +53,7 @@ export async function runPod(pod: RunnablePod, options: PodRunnerOptions): Promi
   await using started = new AsyncDisposableStack();
   const folder = started.use(await tempFolder("pod"));
   const volumes = await makeVolumes(pod, options.cluster, join(folder.path, "volumes"));
-  const isolation = await possibleIsolation();
+  const isolation = options.isolation ?? (await possibleIsolation());
   const containers = new Map(
     [...(pod.spec.initContainers ?? []), ...pod.spec.containers].map((one) => [one.name, one] as const),
   );
