@@ -60,7 +60,7 @@ const ESCAPED_LETTER = /\\u00[4-7]/;
  * Skips only what `readLine` skips as well. A user's data may contain any of these texts, so the absence of one counts,
  * never its presence. `"path"`: where it occurs once, it is the request's.
  */
-function skippedUnread(text: string): Exclude<NoChange, "bad" | "failed"> | undefined {
+export function skippedUnread(text: string): Exclude<NoChange, "bad" | "failed"> | undefined {
   if (!(text.startsWith("{") && text.endsWith("}")) || ESCAPED_LETTER.test(text)) return undefined;
   if (!RESPONSE.test(text)) return text.includes('"request"') ? "request" : undefined;
   if (!CHANGE.test(text)) return text.includes('"operation"') ? "unchanging" : undefined;

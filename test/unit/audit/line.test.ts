@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { auditLine, readLine } from "../../../lib/audit/line.ts";
+import { auditLine, readLine, skippedUnread } from "../../../lib/audit/line.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -86,6 +86,24 @@ describe("an audit line", () => {
       aLine().replace(word, (text) => text.replace(/[a-z]/, (sign) => `\\u00${sign.charCodeAt(0).toString(16)}`)),
     );
     for (const line of escaped) assert.deepEqual(read(line), CHANGE, line);
+  });
+
+  it("is skipped unread when a search in it shows that it is no change", () => {
+    const own = { path: "auth/token/renew-self", namespace: { id: "root" } };
+    assert.equal(skippedUnread(aLine({ type: "request" })), "request");
+    assert.equal(skippedUnread(aLine({}, { operation: "read" })), "unchanging");
+    assert.equal(skippedUnread(aLine({}, own)), "own");
+    const inSpaces = (line: string) => JSON.stringify(JSON.parse(line), undefined, 1);
+    assert.equal(skippedUnread(inSpaces(aLine({}, own))), "own");
+    assert.equal(skippedUnread(inSpaces(aLine({}, { operation: "read" }))), "unchanging");
+    const twoPaths = { ...own, data: { path: "auth/token/renew-self" } };
+    const others = [aLine(), aLine({}, { path: own.path }), aLine({}, twoPaths), aLine({}, { ...own, path: "a" })];
+    const half = aLine({ type: "request" });
+    const partial = [`${half}x`, half.slice(1), half.slice(0, -3), "{}", '{"type":"response"}'];
+    for (const line of [...others, ...partial]) assert.equal(skippedUnread(line), undefined, line);
+    const [, path = ""] = /("path":"auth[^"]+")/.exec(aLine({}, own)) ?? [];
+    const twice = aLine({ other: "x" }, own).replace('"other":"x"', path);
+    assert.equal(skippedUnread(twice), undefined);
   });
 
   it("has a mount only when its path is below it, with or without the namespace", () => {
