@@ -55,7 +55,8 @@ export function chainOf({ issuer, chain }: Pick<IssuedCertificate, "issuer" | "c
   return issuer === undefined ? undefined : chainId(issuer, chain);
 }
 
-function chainIn({ fields }: IssuedData): string | undefined {
+/** The same, as Vault tells it of an issuer. */
+export function chainIn({ fields }: Pick<IssuedData, "fields">): string | undefined {
   const [certificate, chain] = [fields.get("certificate"), fields.get("ca_chain")];
   const pems = Array.isArray(chain) ? chain.filter((pem) => typeof pem === "string") : [];
   return typeof certificate === "string" ? chainId(certificate, pems) : undefined;

@@ -152,11 +152,15 @@ export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
       "Secret cannot be returned; token had one use left, so leased credentials were immediately revoked.",
     );
   };
+  const stateAt = (path: string): Answer | undefined => {
+    const { isSealed: sealed } = server;
+    if (path === "sys/health") return ok({ sealed, ...(sealed ? {} : { cluster_id: CLUSTER }) });
+    return path === "sys/seal-status" ? ok({ sealed, initialized: true }) : undefined;
+  };
   const answered = (question: Question): Answer | Begun => {
     const { path, method } = question;
-    if (path === "sys/health")
-      return ok({ sealed: server.isSealed, ...(server.isSealed ? {} : { cluster_id: CLUSTER }) });
-    if (path === "sys/seal-status") return ok({ sealed: server.isSealed, initialized: true });
+    const state = stateAt(path);
+    if (state !== undefined) return state;
     if (server.isSealed) return failed(503, "Vault is sealed");
     if (overLimit(question))
       return { ...failed(429, "request path rate limit quota exceeded"), retryAfterMs: INTERVAL_MS };
