@@ -19,7 +19,7 @@ import { REQUESTS } from "./wiring/requests.ts";
 import { tokenCacheOf } from "./wiring/token-cache.ts";
 
 const base = baseOf(process.env);
-const { config, sqs, clock, leases, queue, log, metrics } = base;
+const { config, sqs, clock, leases, events, queue, log, metrics } = base;
 const clusters = clustersOf(base);
 const templates = goTemplates();
 const ssm = new SSMClient({ requestHandler: REQUESTS });
@@ -43,6 +43,7 @@ async function start(): Promise<Reconciler> {
     templates,
     digestKey,
     installation: config.installation,
+    ...(events === undefined ? {} : { events }),
     clock,
     random: Math.random,
     sleep: systemSleep,

@@ -24,6 +24,7 @@ export const DISPOSITIONS = {
   ADMISSION_FAILED: "retry",
   SECRET_TYPE_DIFFERS: "retry",
   STORE_UNAVAILABLE: "retry",
+  EVENTS_NOT_ACCEPTED: "retry",
   DEADLINE_EXCEEDED: "retry",
 
   VAULT_DENIED: "recheck",

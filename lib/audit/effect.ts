@@ -8,7 +8,10 @@ export type Effect =
   | PrefixEffect
   /** Any row of this Vault may be meant: all are verified, spread over a minute, at most one such sweep a minute. */
   | { readonly kind: "sweep" }
-  /** Tokens of this login mount, or of all, are proven by lookup-self at their next use; denied rows are nudged. */
+  /**
+   * Tokens of this login mount, or of all, are proven by lookup-self at their next use; denied rows are nudged. `mount`:
+   * namespace, `auth` and mount joined, such as `ns1/auth/kubernetes`.
+   */
   | { readonly kind: "tokens"; readonly mount?: string };
 
 export interface PathEffect {

@@ -33,6 +33,8 @@ export const FINDINGS = {
   },
   CRD_MISSING: { severity: "error", why: "Nobody can declare such a resource, and keyferry can't read it." },
   CRD_FIELDS_MISSING: { severity: "warning", why: "The API server silently drops these fields of a declaration." },
+  KIND_NOT_READ: { severity: "warning", why: "keyferry does nothing with such a resource: its Secret is not kept." },
+  KIND_NOT_CHECKED: { severity: "info", why: "keyferry would do nothing with resources of this kind." },
   NAMESPACE_MISSING: {
     severity: "error",
     why: "Defaults, the key of MACs and the mark of this installation live in the operator namespace.",

@@ -63,6 +63,8 @@ export type Obtained =
       readonly isRotation?: boolean;
       /** The version that was read; missing: whatever was expected is there. */
       readonly reached?: number;
+      /** Vault issued it in this run. */
+      readonly isIssued?: boolean;
     }
   /** Nothing to write yet: the row keeps `own`, and runs again at that time. */
   | { readonly kind: "later"; readonly because: string; readonly at: EpochMs; readonly own: Json };

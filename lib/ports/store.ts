@@ -3,6 +3,7 @@ import type { ReferenceKey, SyncKey } from "../keys.ts";
 import type { Json } from "../util/json.ts";
 import type { CircuitStore } from "./circuit-store.ts";
 import type { ClusterStore } from "./cluster-store.ts";
+import type { Did } from "./domain-events.ts";
 import type { HubStore } from "./hub-store.ts";
 import type {
   Declared,
@@ -70,6 +71,8 @@ export interface Settlement {
   /** The version that was read: a nudge's expectation ends once it is reached, or after 30 s (lease-table 30). */
   readonly reached?: number;
   readonly now: EpochMs;
+  /** For domain events; stores ignore it. */
+  readonly did?: Did;
 }
 
 /** How long a row keeps a nudge's expectation that its settle did not reach, in ms. */

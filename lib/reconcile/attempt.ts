@@ -6,6 +6,7 @@ import type { ForeseeInput, Obtained, Resolved } from "../kinds/kind.ts";
 import { isToldIn } from "../origins/status.ts";
 import type { Warning } from "../origins/warnings.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
+import type { Did } from "../ports/domain-events.ts";
 import { isApplied, type Row } from "../ports/rows.ts";
 import type { RolloutQuestion } from "../rollout/owed-rollout.ts";
 import { type RolledOut, rollOut } from "../rollout/rollout.ts";
@@ -82,18 +83,23 @@ export async function rollOutWritten(
   deps: ReconcileDeps,
   { claim, origin, resolved }: Run,
   { signal }: Batch,
-): Promise<RolledOut["state"]> {
+): Promise<Pick<RolledOut, "state" | "restarted">> {
   const { rollout, rolledDigest } = claim.row.state;
-  if (rollout === undefined) return {};
+  if (rollout === undefined) return { state: {} };
   const owed = { rollout, ...(rolledDigest === undefined ? {} : { rolledDigest }) };
-  if (resolved instanceof SyncError) return owed;
+  if (resolved instanceof SyncError) return { state: owed };
   try {
     const question = rolloutQuestion(deps, claim.row, resolved, rollout.digest);
-    return (await rollOut(deps, { claim, origin, signal }, question)).state;
+    return await rollOut(deps, { claim, origin, signal }, question);
   } catch (error) {
-    if (error instanceof SyncError) return owed;
+    if (error instanceof SyncError) return { state: owed };
     throw error;
   }
+}
+
+/** For domain events. */
+export function restartedBy({ restarted }: Pick<RolledOut, "restarted">): Pick<Did, "restarted"> {
+  return restarted === undefined ? {} : { restarted };
 }
 
 /** The shared read; after an explicit request it ignores remembered refusals. */

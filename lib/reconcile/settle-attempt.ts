@@ -9,6 +9,7 @@ import { partsOf } from "../keys.ts";
 import type { Announced } from "../origins/origin.ts";
 import type { RunOutcome } from "../origins/status.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
+import type { Did } from "../ports/domain-events.ts";
 import type { Issue, Row, RowState } from "../ports/rows.ts";
 import type { Settlement } from "../ports/store.ts";
 import { verifyReferences } from "../references/verify-references.ts";
@@ -16,7 +17,7 @@ import { sendDue } from "../schedule/messages.ts";
 import { slotsUntil } from "../schedule/wheel.ts";
 import type { Json, JsonObject } from "../util/json.ts";
 import { causePlaceOf, longestPauseOf } from "./asking.ts";
-import { type Attempt, type InStep, rollOutWritten } from "./attempt.ts";
+import { type Attempt, type InStep, restartedBy, rollOutWritten } from "./attempt.ts";
 import type { Batch } from "./batch.ts";
 import { ownOutage } from "./own-outage.ts";
 import { type Run, vaultOf } from "./run.ts";
@@ -88,7 +89,8 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
     ? settleFailed(state, ownOutage(told.error, circuitRead(run)), timing, { longestMs: longestPauseOf(run.resolved) })
     : settleSynced(claim.row, state, obtained.next, timing);
   const reached = obtained.reached ?? claim.row.expect?.version;
-  await settleRenewed(deps, run, reached === undefined ? settlement : { ...settlement, reached });
+  const done = { ...settlement, did: didOf(inStep) };
+  await settleRenewed(deps, run, reached === undefined ? done : { ...done, reached });
   await verifyReferences(deps, { row: claim.row, refs }, batch);
   await batch.released.wakeRefused(settings.name, releasedBy(before, state, partsOf(key)));
   if (learned.wrote === undefined) return;
@@ -104,6 +106,13 @@ function observePropagation({ metrics, clock }: ReconcileDeps, { key, expect }: 
   if (expect === undefined) return;
   const seconds = Math.max(0, clock() - expect.at) / SECOND_MS;
   metrics.observe("keyferry_propagation_seconds", { cluster: partsOf(key).cluster }, seconds);
+}
+
+/** For domain events. */
+function didOf({ resolved, obtained, learned, rolled }: InStep): Did {
+  const wrote = learned.wrote !== undefined;
+  const issued = obtained.isIssued === true && wrote;
+  return { secret: resolved.destination.name, wrote, ...(issued ? { issued } : {}), ...restartedBy(rolled) };
 }
 
 /** Settles with the row's slot on the renew wheel: slots that ticks have passed already are sent before (lease-table 14). */
@@ -221,7 +230,7 @@ async function settleError(
   const owned = resolved instanceof SyncError ? before.owned : kind.destination.ownedWith(resolved, before.owned);
   const after: RowState = {
     ...before,
-    ...rolled,
+    ...rolled.state,
     ...vaultOf(run),
     refs,
     owned: error instanceof DestinationAwaited ? error.recordOf(owned) : owned,
@@ -230,7 +239,7 @@ async function settleError(
   const refused = refusedTo(run, error);
   const denied = deniedBy(run, error);
   const settlement = settleFailed(after, error, await timingOf(deps), { ...context, refused, denied });
-  await claim.settle(settlement);
+  await claim.settle({ ...settlement, did: restartedBy(rolled) });
   await verifyReferences(deps, { row: claim.row, refs }, batch);
   return settlement;
 }

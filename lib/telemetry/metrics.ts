@@ -118,10 +118,33 @@ const METRICS: Readonly<Record<string, Definition>> = {
     help: "Times that dispatchedUntil was in the future and was set back.",
     labels: [],
   },
+  keyferry_inlet_lines_total: { help: "Audit lines by Vault and inlet.", labels: ["vault", "inlet"] },
+  keyferry_inlet_bad_lines_total: {
+    help: "Lines of these that are no audit lines, or too long.",
+    labels: ["vault", "inlet"],
+  },
+  keyferry_inlet_dropped_lines_total: {
+    help: "Lines that found no room in memory; the Vault's syncs are swept instead.",
+    labels: ["vault", "inlet"],
+  },
+  keyferry_inlet_missed_total: {
+    help: "Sweeps because lines may be missing, by reason.",
+    labels: ["vault", "inlet", "reason"],
+  },
+  keyferry_inlet_posts_refused_total: {
+    help: "POSTs of lines that were refused, by reason.",
+    labels: ["vault", "reason"],
+  },
   keyferry_fleet_unreadable_total: {
     help: "Times that fleet.yaml could not be read again; the previous fleet stays in force.",
     labels: [],
   },
+  keyferry_domain_events_sent_total: { help: "Domain events that their receiver accepted.", labels: [] },
+  keyferry_domain_events_failed_total: {
+    help: "Attempts to send a domain event that failed; it is sent again within ten minutes.",
+    labels: [],
+  },
+  keyferry_domain_events_dropped_total: { help: "Domain events that nothing accepted for a day.", labels: [] },
   ...VSO_METRICS,
 };
 

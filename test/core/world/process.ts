@@ -1,11 +1,13 @@
 import { type Clock, type Random, SECOND_MS } from "../../../lib/clock.ts";
 import { digestKey } from "../../../lib/digest.ts";
 import { runWatchPass, type WatchPassOutcome } from "../../../lib/discovery/watch-pass.ts";
+import { domainEvents } from "../../../lib/domain-events/domain-events.ts";
 import { KINDS } from "../../../lib/kinds/registry.ts";
 import { kubernetesApis } from "../../../lib/kubernetes/kubernetes-apis.ts";
 import { doubtsOf } from "../../../lib/nudging/doubts.ts";
 import { createInlet } from "../../../lib/nudging/inlet.ts";
 import type { ReconcileDeps } from "../../../lib/ports/deps.ts";
+import type { EventSink } from "../../../lib/ports/domain-events.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
 import type { Inlet } from "../../../lib/ports/inlet.ts";
 import type { WorkMessage, WorkQueue } from "../../../lib/ports/queue.ts";
@@ -45,6 +47,8 @@ export interface ProcessParts {
   readonly installation?: string;
   /** They seal tokens: the first one is the present one. */
   readonly sealingKeys?: readonly Buffer[];
+  /** Where domain events go. */
+  readonly sink?: EventSink;
   /** Waits shorter than this take as long: the simulation need not wake so often. */
   readonly shortestSleepMs?: number;
 }
@@ -111,9 +115,12 @@ export function keyferry(parts: ProcessParts): Keyferry {
   const cache = parts.tokens && { ...sealing, store: withEffects(parts.tokens, "tokens", effect, time) };
   const vault = vaultApi({ clock, credentials: apis.credentials, log, openClient, ...(cache ? { cache } : {}) });
   const queue: WorkQueue = { send: (messages) => effect("queue send", () => parts.queue.send(messages)) };
+  const leases = withEffects(parts.store, "store", effect, time);
+  const events = parts.sink && domainEvents({ sink: sinkOf(parts.sink, effect, time), leases, clock, log, metrics });
   const deps: ReconcileDeps = {
     ...apis,
-    leases: withEffects(parts.store, "store", effect, time),
+    leases: events?.seeing(leases) ?? leases,
+    ...(events ? { events } : {}),
     queue,
     vault,
     issues: vault.issues,
@@ -175,6 +182,10 @@ function ofTheLiving(log: Log, isDead: () => boolean): Log {
       if (!isDead()) log[level](...args);
     };
   return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
+}
+
+function sinkOf(sink: EventSink, effect: Effect, time: WorldTime): EventSink {
+  return { send: (events, signal) => effect("events send", () => time.tracked(sink.send(events, signal))) };
 }
 
 /** Every method that is asked is an effect; what the store really takes, the clock waits for. */

@@ -1,5 +1,6 @@
 import type { Effect as AuditEffect } from "../../../lib/audit/effect.ts";
 import { type SyncKey, syncKey } from "../../../lib/keys.ts";
+import type { EventSink } from "../../../lib/ports/domain-events.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
 import type { Taken } from "../../../lib/ports/inlet.ts";
 import type { Row } from "../../../lib/ports/rows.ts";
@@ -35,6 +36,8 @@ export interface WorldOptions {
   readonly clusters?: readonly Partial<ClusterSettings>[];
   /** Starts no process: the test does, when it likes. */
   readonly isAsleep?: boolean;
+  /** Where domain events of all processes go. */
+  readonly sink?: EventSink;
 }
 
 export interface LogLine {
@@ -163,6 +166,7 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
       metrics,
       ...(effect ? { effect } : {}),
       ...(sealingKeys ? { sealingKeys } : {}),
+      ...(options.sink ? { sink: options.sink } : {}),
     });
     const crashed = (what: string, error: unknown): void => line("error")(`${what}-crashed`, { error: String(error) });
     const engine = { clusters: () => settings, queue, crashed, tickMs: 1_000, horizonMs: 2_000, watchSeconds: 60 };
