@@ -3,17 +3,12 @@ import { inletName, placeText, type VaultWithInlets, vaultAt } from "../../lib/a
 import type { OpenObject } from "../../lib/aws/object-stream.ts";
 import { described } from "../../lib/described.ts";
 import { type Lines, linesOf } from "../../lib/inlets/lines.ts";
+import type { Sink } from "../../lib/inlets/sink.ts";
 import { streamLines } from "../../lib/inlets/stream-lines.ts";
-import type { MissedReason, Taken } from "../../lib/ports/inlet.ts";
 import type { Log, Metrics } from "../../lib/ports/telemetry.ts";
 
 /** Where the lines of one Vault's inlet go. */
-export interface Intake {
-  readonly vault: string;
-  /** Resolves when they may be acknowledged. */
-  take(lines: Lines, signal: AbortSignal): Promise<Taken>;
-  missed(reason: MissedReason, signal: AbortSignal): Promise<void>;
-}
+export type Intake = Omit<Sink, "way">;
 
 export interface AuditDeps {
   /** By the fleet as it is now. */

@@ -34,6 +34,10 @@ export interface Config {
   readonly reconcileConcurrency: number;
   /** Clusters in which a person accepts that many declarations are gone at once. */
   readonly acceptMissing: readonly string[];
+  readonly metrics: {
+    /** Whether metrics of how well clusters are served are sent for each cluster, too. */
+    readonly byCluster: boolean;
+  };
   readonly logLevel: "debug" | "info" | "warn" | "error";
 }
 
@@ -68,6 +72,7 @@ const VARIABLES = z.object({
   KEYFERRY_NOW_CONCURRENCY: concurrency.default("10"),
   KEYFERRY_REFRESH_CONCURRENCY: concurrency.default("10"),
   KEYFERRY_ACCEPT_MISSING: z.string().default(""),
+  KEYFERRY_METRICS_BY_CLUSTER: z.enum(["true", "false"]).default("false"),
   KEYFERRY_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
 
@@ -103,6 +108,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     acceptMissing: found.KEYFERRY_ACCEPT_MISSING.split(",")
       .map((name) => name.trim())
       .filter((name) => name !== ""),
+    metrics: Object.freeze({ byCluster: found.KEYFERRY_METRICS_BY_CLUSTER === "true" }),
     logLevel: found.KEYFERRY_LOG_LEVEL,
   });
 }

@@ -77,6 +77,10 @@ export const FINDINGS = {
   VAULT_NAME_UNKNOWN: { severity: "error", why: "The name of the Vault has no address here." },
   VAULT_UNREACHABLE: { severity: "error", why: "Secrets of this Vault stay as they are until it answers." },
   VAULT_TLS_REFUSED: { severity: "error", why: "keyferry sends nothing to a Vault that it can't verify." },
+  VAULT_NAMED_TWICE: {
+    severity: "warning",
+    why: "Events of a Vault find the syncs of one of its names only; the others wait for their refreshes.",
+  },
   VAULT_NOT_VERIFIED: { severity: "warning", why: "Anyone between keyferry and Vault can read and change secrets." },
   VAULT_SEALED: { severity: "error", why: "A sealed Vault answers no request." },
   VAULT_ANSWER_INVALID: { severity: "error", why: "Something answers there, but not as a Vault." },

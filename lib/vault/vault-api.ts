@@ -9,6 +9,7 @@ import type { ReachOf } from "../vault-reach.ts";
 import { counted } from "./counted.ts";
 import { countedClient } from "./counted-client.ts";
 import type { GoogleEndpoints } from "./gcp-login.ts";
+import { askHealth } from "./health.ts";
 import { issueApi } from "./issues.ts";
 import { kvQuestion, sourceData } from "./kv.ts";
 import { ownCalls } from "./own-calls.ts";
@@ -84,6 +85,7 @@ export function vaultApi(options: VaultApiOptions): OpenVaultApi {
     probe: (target, signal) => askSealStatus(prober, target, signal),
     giveUp: (outage) => client.refuse(outage),
     reach: (target, signal) => reach(client, target, signal),
+    clusterId: async (target, signal) => (await askHealth(prober, target, signal)).clusterId,
     isKnown: (target) => client.isKnown(target),
     tokens: ownTokens,
     revokeAll: (signal) => ownTokens.revokeAll(signal),

@@ -251,7 +251,7 @@ describe("a sweep", () => {
     await using world = await aQuietWorld();
     await world.vault.putDatabaseRole("role");
     await world.given(
-      aStaticSecret("parked", { path: "db", refreshAfter: "0s" }),
+      aStaticSecret("parked", { path: "db", refreshAfter: "0s", hmacSecretData: false }),
       aDynamicSecret("role", { path: "creds/role" }),
     );
     await world.advance("10s");
@@ -267,7 +267,48 @@ describe("a sweep", () => {
   });
 });
 
+describe("a Vault that gets a name in fleet.yaml, or another one", () => {
+  it("has its rows placed anew, also those that nothing refreshes: events of the new name find them", async () => {
+    const named = (name: string) => [{ name, addresses: [VAULT], identities: [] }];
+    await using world = await aWorld();
+    await world.given(aVaultSecret(), aStaticSecret("db", { refreshAfter: "0s", hmacSecretData: false }));
+    await world.advance("10s");
+    for (const name of ["main", "other"]) {
+      world.crash();
+      world.fleet((clusters) => clusters.map((cluster) => ({ ...cluster, vaults: named(name) })));
+      world.start();
+      // The dead process still has the cluster for a while.
+      await world.advance("3m");
+      const { items } = await world.store.byPlace(name, { path: "kv/db" });
+      assert.deepEqual(
+        items.map(({ key }) => key),
+        [world.key()],
+      );
+    }
+    assert.deepEqual((await world.store.byPlace(VAULT, { prefix: "" })).items, []);
+    const costs = await world.counting(() => world.advance("5m"));
+    assert.deepEqual([costs.reads, costs.claims], [0, 0]);
+  });
+});
+
 describe("a change of rights", () => {
+  it("has tokens of that login asked about themselves before their next use, and no others", async () => {
+    await using world = await aQuietWorld();
+    const asked = () => world.vault.server.audit.get("read auth/token/lookup-self") ?? 0;
+    const before = asked();
+    await world.tells({ kind: "tokens", mount: "auth/kubernetes-west" });
+    await world.vaultWrites("db", { password: "two" });
+    await world.advance("5s");
+    assert.equal(asked(), before);
+    await world.tells({ kind: "tokens", mount: "auth/kubernetes-east" });
+    for (const value of ["three", "four"]) {
+      await world.vaultWrites("db", { password: value });
+      await world.advance("5s");
+      assert.equal(password(world), value);
+    }
+    assert.equal(asked(), before + 1);
+  });
+
   it("wakes the syncs that were denied something, and only these", async () => {
     await using world = await aQuietWorld();
     await world.given(aVaultSecret("closed/a"), aStaticSecret("denied", { path: "closed/a", ...SLOW }));

@@ -4,6 +4,7 @@ import { runWatchPass, type WatchPassOutcome } from "../../../lib/discovery/watc
 import { domainEvents } from "../../../lib/domain-events/domain-events.ts";
 import { KINDS } from "../../../lib/kinds/registry.ts";
 import { kubernetesApis } from "../../../lib/kubernetes/kubernetes-apis.ts";
+import { doubtsOf } from "../../../lib/nudging/doubts.ts";
 import { createInlet } from "../../../lib/nudging/inlet.ts";
 import type { ReconcileDeps } from "../../../lib/ports/deps.ts";
 import type { EventSink } from "../../../lib/ports/domain-events.ts";
@@ -131,10 +132,11 @@ export function keyferry(parts: ProcessParts): Keyferry {
   };
   const reconcile = reconciler({ ...deps, kinds: KINDS });
   const inlets = new Map<string, Inlet>();
+  const doubtTokens = doubtsOf(vault, () => fleet()[0]?.vaults);
   return {
     ...{ deps, reconcile, vault, sleep },
     inlet(name) {
-      const inlet = inlets.get(name) ?? createInlet({ ...deps, readLine }, name);
+      const inlet = inlets.get(name) ?? createInlet({ ...deps, readLine, doubtTokens }, name);
       inlets.set(name, inlet);
       return inlet;
     },
