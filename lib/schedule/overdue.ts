@@ -13,7 +13,11 @@ export interface Overdue {
 }
 
 /** Adds what is overdue among these rows, by cluster. */
-export function addOverdue(overdue: Map<string, Overdue>, rows: readonly Pick<Due, "key" | "at">[], now: EpochMs): void {
+export function addOverdue(
+  overdue: Map<string, Overdue>,
+  rows: readonly Pick<Due, "key" | "at">[],
+  now: EpochMs,
+): void {
   for (const { key, at } of rows) {
     const sinceMs = now - at;
     if (sinceMs <= OVERDUE_MS) continue;
