@@ -11,8 +11,8 @@ export type LineMeaning =
   | { readonly kind: "none" }
   | { readonly kind: "bad" };
 
-const NONE: LineMeaning = { kind: "none" };
-const BAD: LineMeaning = { kind: "bad" };
+export const NONE: LineMeaning = { kind: "none" };
+export const BAD: LineMeaning = { kind: "bad" };
 
 /** Reads audit lines. Lines of this process's own revocations have no effect. */
 export function lineReader(own?: Pick<OwnCalls, "has">): (text: string) => LineMeaning {
@@ -25,7 +25,7 @@ export function lineReader(own?: Pick<OwnCalls, "has">): (text: string) => LineM
   };
 }
 
-function timeOf({ time }: AuditLine): { readonly at?: EpochMs } {
+export function timeOf({ time }: Pick<AuditLine, "time">): { readonly at?: EpochMs } {
   const at = Date.parse(time);
   return Number.isNaN(at) ? {} : { at };
 }

@@ -1,6 +1,7 @@
 import { trimSlashes } from "../declarations/identity.ts";
 import { asObject } from "../util/canonical.ts";
-import type { Json, JsonObject } from "../util/json.ts";
+import type { JsonObject } from "../util/json.ts";
+import { parsedObject, textOf } from "./parsed.ts";
 import { isBelow, joined } from "./paths.ts";
 
 /** Operations that may change something. `recover`: a secret of a snapshot (Vault Enterprise). */
@@ -69,7 +70,7 @@ function skippedUnread(text: string): Exclude<NoChange, "bad" | "failed"> | unde
 
 /** The same by parsing every line: exact, and slower for lines that tell of no change. */
 export function readLine(text: string): AuditLine | NoChange {
-  const line = asObject(parsed(text));
+  const line = parsedObject(text);
   const request = asObject(line?.request);
   if (line === undefined || request === undefined) return "bad";
   const { operation, path, id } = request;
@@ -80,26 +81,15 @@ export function readLine(text: string): AuditLine | NoChange {
   if (isFailed(line)) return "failed";
   if (/^auth\/token\/(?:lookup|renew|revoke)-self$/.test(trimSlashes(path))) return "own";
   const namespace = asObject(request.namespace);
-  const place = { namespace: bare(namespace?.path), path: trimSlashes(path) };
+  const place = { namespace: trimSlashes(textOf(namespace, "path")), path: trimSlashes(path) };
   const mount = mountOf(request, place);
   const version = versionOf(line);
   return {
-    ...{ id, time: textOf(line.time), change, ...place, namespaceId: textOf(namespace?.id) },
+    ...{ id, time: textOf(line, "time"), change, ...place, namespaceId: textOf(namespace, "id") },
     ...(mount && { mount }),
     ...(version !== undefined && { version }),
   };
 }
-
-function parsed(text: string): Json | undefined {
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    return undefined;
-  }
-}
-
-const textOf = (value: Json | undefined): string => (typeof value === "string" ? value : "");
-const bare = (value: Json | undefined): string => trimSlashes(textOf(value));
 
 function isFailed({ error }: JsonObject): boolean {
   return error !== undefined && error !== null && error !== "";
@@ -115,7 +105,7 @@ function mountOf(
   request: JsonObject,
   { namespace, path }: Pick<AuditLine, "namespace" | "path">,
 ): LineMount | undefined {
-  const [point, type] = [bare(request.mount_point), textOf(request.mount_type)];
+  const [point, type] = [trimSlashes(textOf(request, "mount_point")), textOf(request, "mount_type")];
   const whole = joined(namespace, path);
   const found = [point, joined(namespace, point)].find((mount) => isBelow(mount, namespace) && isBelow(whole, mount));
   return found === undefined || point === "" ? undefined : { path: found, type, below: whole.slice(found.length + 1) };

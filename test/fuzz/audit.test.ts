@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Effect, PathEffect, PrefixEffect } from "../../lib/audit/effect.ts";
 import { effectsOf } from "../../lib/audit/effects.ts";
+import { frameMeaning } from "../../lib/audit/event-frames.ts";
 import { type AuditLine, auditLine, type NoChange, readLine } from "../../lib/audit/line.ts";
 import { type Facts, lineOf, pick, type Random, someFacts, somePath } from "../audit/generated.ts";
 import { isDoubted, isSweep, type Touch, touchOf } from "../audit/naive.ts";
@@ -156,6 +157,42 @@ function namedBy(effect: Effect): string | undefined {
   return effect.kind === "path" ? effect.path : effect.prefix;
 }
 
+function mustNamePaths(effects: readonly Effect[], told: () => string): void {
+  for (const named of effects.map(namedBy)) {
+    assert.ok(named === undefined || (named !== "" && !/^\/|\/$/.test(named)), told());
+  }
+}
+
+const METADATA = { path: "secret/data/app", name: "app", modified: "true", operation: "x", current_version: "2" };
+const PLUGIN = { mount_class: "secret", mount_path: "secret/", plugin: "kv" };
+const FRAMES = [
+  "kv-v1/write",
+  "kv-v2/data-write",
+  "kv-v2/metadata-delete",
+  "kv-v2/config-write",
+  "database/rotate",
+].map((event_type) =>
+  JSON.stringify({
+    ...{ id: "1", specversion: "1.0", time: "2026-01-01T00:00:00Z" },
+    data: { event: { metadata: METADATA }, event_type, namespace: "ns1/", plugin_info: PLUGIN },
+  }),
+);
+
+describe("damaged frames of events", () => {
+  it(`are read without an error, and name only paths: ${INPUTS} inputs`, () => {
+    const random = seededRandom(SEED + 3);
+    const kinds = { bad: 0, none: 0, effects: 0 };
+    for (let at = 0; at < INPUTS; at++) {
+      const frame = damaged(random, pick(random, FRAMES));
+      const read = frameMeaning(frame);
+      kinds[read.kind] += 1;
+      if (read.kind === "effects")
+        mustNamePaths(read.effects, () => `seed ${SEED}, input ${at}: ${frame.slice(0, 2_000)}`);
+    }
+    for (const [kind, count] of Object.entries(kinds)) assert.ok(count > INPUTS / 100, `${kind}: ${count}`);
+  });
+});
+
 describe("damaged audit lines", () => {
   it(`are read without an error, and name only paths: ${INPUTS} inputs`, () => {
     const random = seededRandom(SEED + 2);
@@ -166,11 +203,8 @@ describe("damaged audit lines", () => {
       const [quick, whole] = [auditLine(line), readLine(line)];
       if (typeof quick !== "string") assert.deepEqual(quick, whole, told());
       else assert.equal(typeof whole, "string", told());
-      for (const effect of meaning(quick)) {
-        kinds.set(effect.kind, (kinds.get(effect.kind) ?? 0) + 1);
-        const named = namedBy(effect);
-        assert.ok(named === undefined || (named !== "" && !/^\/|\/$/.test(named)), told());
-      }
+      mustNamePaths(meaning(quick), told);
+      for (const { kind } of meaning(quick)) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
     }
     for (const kind of ["path", "prefix", "tokens", "sweep"]) assert.ok((kinds.get(kind) ?? 0) > 0, kind);
   });

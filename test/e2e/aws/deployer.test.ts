@@ -30,6 +30,7 @@ const KEPT: ReadonlySet<string> = new Set(["AWS::DynamoDB::Table", "AWS::KMS::Ke
 const UNUSED: Readonly<Record<string, RegExp>> = {
   "AWS::DynamoDB::Table":
     /Import|Replica|(Update|Enable|Disable)(Contributor|Kinesis)|dynamodb:(Scan|Query|\w+Item|BatchWriteItem)$|(Put|Delete)ResourcePolicy|^(iam|kinesis|logs|s3):|kms:(ListAliases|RevokeGrant)/,
+  "AWS::Events::EventBus": /^kms:|Permission$/,
   "AWS::Events::Rule": /iam:PassRole/,
   "AWS::IAM::Policy": /(User|Group)Policy$/,
   "AWS::IAM::Role": /PermissionsBoundary|iam:UpdateRole(Description)?$/,
