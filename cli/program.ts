@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import { LOG_LEVELS } from "../lib/telemetry/log.ts";
 import manifest from "../package.json" with { type: "json" };
+import { auditCommands } from "./audit-commands.ts";
 import { clusterCommands } from "./cluster-commands.ts";
 import { completionCommand } from "./completion.ts";
 import { fleetCommands } from "./fleet-commands.ts";
@@ -44,7 +45,7 @@ Works beside a running engine.
 Exit codes: 0 all in step, 1 a sync or a restart failed, or no engine works, 2 bad input.`;
 
 /** The other commands, in the order of --help. */
-const COMMANDS = [setUpCommands, keyCommands, clusterCommands, fleetCommands, completionCommand];
+const COMMANDS = [setUpCommands, keyCommands, clusterCommands, fleetCommands, auditCommands, completionCommand];
 
 /** Parses the command line, runs one command, and returns the exit code. */
 export async function program(argv: readonly string[]): Promise<number> {

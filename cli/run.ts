@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { awsAccess } from "../lib/aws/aws-access.ts";
-import { SECOND_MS, systemClock } from "../lib/clock.ts";
+import { SECOND_MS, systemClock, systemSleep } from "../lib/clock.ts";
 import { lazyVault } from "../lib/connect/lazy-vault.ts";
 import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
 import type { SyncError } from "../lib/errors.ts";
@@ -96,7 +96,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       installation: dataDir.installation,
       clock,
       newHmacKey: () => randomBytes(16),
-      random: Math.random,
+      ...{ random: Math.random, sleep: systemSleep },
       log,
       metrics,
     },

@@ -4,6 +4,7 @@ import { sqsDeadLetters } from "../lib/aws/dead-letters.ts";
 import { sharedDigestKey } from "../lib/aws/digest-key.ts";
 import { toldOfWork } from "../lib/aws/told.ts";
 import { workRecord } from "../lib/aws/work-record.ts";
+import { systemSleep } from "../lib/clock.ts";
 import { keysWithIssues } from "../lib/issues/rows-with-issues.ts";
 import { KINDS } from "../lib/kinds/registry.ts";
 import type { Lane } from "../lib/ports/rows.ts";
@@ -45,6 +46,7 @@ async function start(): Promise<Reconciler> {
     ...(events === undefined ? {} : { events }),
     clock,
     random: Math.random,
+    sleep: systemSleep,
     log,
     metrics,
   });

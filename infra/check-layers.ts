@@ -14,6 +14,7 @@ export const LAYERS: readonly Layer[] = [
   { name: "rights", folders: ["lib/rights"], knows: ["util", "root", "pure"] },
   { name: "origins, references", group: "core", folders: ["lib/origins", "lib/references"] },
   { name: "failures, rollout", group: "core", folders: ["lib/failures", "lib/rollout"] },
+  { name: "nudging", group: "core", folders: ["lib/nudging"] },
   { name: "issues", group: "core", folders: ["lib/issues"] },
   { name: "domain events", group: "core", folders: ["lib/domain-events"] },
   { name: "destinations", group: "core", folders: ["lib/destinations"] },
@@ -29,6 +30,7 @@ export const LAYERS: readonly Layer[] = [
     folders: [
       "lib/aws",
       "lib/fleet",
+      "lib/inlets",
       "lib/kubernetes",
       "lib/store",
       "lib/telemetry",

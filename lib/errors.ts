@@ -14,6 +14,7 @@ export const DISPOSITIONS = {
   VAULT_THROTTLED: "retry",
   VAULT_FAILED: "retry",
   VAULT_NO_ANSWER: "retry",
+  REPLICA_BEHIND: "retry",
   CLOUD_UNAVAILABLE: "retry",
   KUBE_UNREACHABLE: "retry",
   KUBE_THROTTLED: "retry",

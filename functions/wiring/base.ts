@@ -41,7 +41,7 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
   const logLevel = { debug: "DEBUG", info: "INFO", warn: "WARN", error: "ERROR" } as const;
   const logger = new Logger({ logLevel: logLevel[config.logLevel], logFormatter: new LineFormatter() });
   const log = functionLog(logger);
-  const metrics = functionMetrics(new Emf({ namespace: "keyferry", serviceName: config.stack }));
+  const metrics = functionMetrics(new Emf({ namespace: "keyferry", serviceName: config.stack }), config.metrics);
   lastGuard(process, { log, metrics });
   // Single requests are not traced: their addresses are many, and a sync has several.
   const traces = functionTraces({

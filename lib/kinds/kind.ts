@@ -61,6 +61,8 @@ export type Obtained =
       readonly status?: JsonObject;
       /** It replaces other data of this sync, as a new credential does. */
       readonly isRotation?: boolean;
+      /** The version that was read; missing: whatever was expected is there. */
+      readonly reached?: number;
       /** Vault issued it in this run. */
       readonly isIssued?: boolean;
     }
@@ -69,6 +71,12 @@ export type Obtained =
 
 /** What kinds that issue need of the world, beside their claim. */
 export type IssuingDeps = IssueDeps & Pick<ReconcileDeps, "resources" | "secrets" | "clusters">;
+
+/** Whether an answer is older than an event, so that it is read again after each of these pauses, in ms. */
+export interface ReadAgain {
+  readonly pauses: readonly number[];
+  readonly isOld: (answer: SourceData | SyncError) => boolean | Promise<boolean>;
+}
 
 /** The input for predicting what a run would obtain. Without a claim, so that nothing can be issued. */
 export interface ForeseeInput<R extends Resolved = Resolved> {
@@ -80,7 +88,7 @@ export interface ForeseeInput<R extends Resolved = Resolved> {
   readonly digestKey: DigestKey;
   readonly random: Random;
   /** Reads each Vault path once per identity and batch. */
-  readonly read: (read: VaultRead) => Promise<SourceData>;
+  readonly read: (read: VaultRead, again?: ReadAgain) => Promise<SourceData>;
   readonly templates: TemplateEngine;
   readonly clock: Clock;
   readonly signal: AbortSignal;

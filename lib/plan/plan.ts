@@ -88,7 +88,8 @@ export function planner(deps: PlanDeps): Planner {
     plan(rows, settings, signal) {
       const batch = {
         references: referenceReader(deps.leases, "strong"),
-        sources: sourceReader(deps, deps.ca),
+        // A plan expects nothing, and so waits for nothing.
+        sources: sourceReader({ ...deps, sleep: async () => undefined }, deps.ca),
         signal: AbortSignal.any([signal]),
       };
       return Promise.all(rows.map((row) => planOne(row, settings, batch)));

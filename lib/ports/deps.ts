@@ -1,4 +1,4 @@
-import type { Clock, Random } from "../clock.ts";
+import type { Clock, Random, Sleep } from "../clock.ts";
 import { SECOND_MS } from "../clock.ts";
 import type { DigestKey } from "../digest.ts";
 import type { ClusterApi } from "./clusters.ts";
@@ -43,6 +43,7 @@ export interface ReconcileDeps {
   readonly events?: EventSweep;
   readonly clock: Clock;
   readonly random: Random;
+  readonly sleep: Sleep;
   readonly log: Log;
   readonly metrics: Metrics;
 }

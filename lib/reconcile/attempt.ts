@@ -2,13 +2,12 @@ import type { Learned } from "../destinations/destination.ts";
 import { type Digest, digestOf, secretMac } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import type { KnownFailure } from "../failures/shared-failures.ts";
-import type { Obtained, Resolved } from "../kinds/kind.ts";
+import type { ForeseeInput, Obtained, Resolved } from "../kinds/kind.ts";
 import { isToldIn } from "../origins/status.ts";
 import type { Warning } from "../origins/warnings.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { Did } from "../ports/domain-events.ts";
 import { isApplied, type Row } from "../ports/rows.ts";
-import type { SourceData, VaultRead } from "../ports/vault.ts";
 import type { RolloutQuestion } from "../rollout/owed-rollout.ts";
 import { type RolledOut, rollOut } from "../rollout/rollout.ts";
 import { sameJson } from "../util/canonical.ts";
@@ -104,10 +103,12 @@ export function restartedBy({ restarted }: Pick<RolledOut, "restarted">): Pick<D
 }
 
 /** The shared read; after an explicit request it ignores remembered refusals. */
-function readFor({ claim, asking }: Run, batch: Batch): (read: VaultRead) => Promise<SourceData> {
+function readFor({ claim, asking }: Run, batch: Batch): ForeseeInput["read"] {
   const since = asking.isAskedFor ? { since: asking.since } : {};
-  return (read) =>
-    batch.atVault(claim.row.key, read.identity.target, () => batch.sources.read({ ...read, ...since }, batch.signal));
+  return (read, again) =>
+    batch.atVault(claim.row.key, read.identity.target, () =>
+      batch.sources.read({ ...read, ...since }, batch.signal, again),
+    );
 }
 
 /**

@@ -2,6 +2,7 @@ import { releaseWaker } from "../failures/release-wake.ts";
 import { sharedFailures } from "../failures/shared-failures.ts";
 import { withKnownTargets } from "../issues/known-targets.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
+import { lookUp } from "../nudging/look-up.ts";
 import { type Circuits, circuits } from "../outage/circuit.ts";
 import type { KeysMessage, WorkMessage } from "../ports/queue.ts";
 import type { Row } from "../ports/rows.ts";
@@ -40,6 +41,9 @@ export function reconciler(given: CoreDeps): Reconciler {
           return { failed: [] };
         case "token-sweep":
           await sweep(deps, open, message.cluster, signal);
+          return { failed: [] };
+        case "look-up":
+          await lookUp(deps, message);
           return { failed: [] };
         case "keys":
       }

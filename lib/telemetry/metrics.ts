@@ -47,6 +47,20 @@ const METRICS: Readonly<Record<string, Definition>> = {
     labels: [],
     buckets: [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900],
   },
+  keyferry_propagation_seconds: {
+    help: "Time from an event in Vault, by Vault's own clock, to the Secret, by cluster.",
+    labels: ["cluster"],
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+  },
+  keyferry_event_lines_total: {
+    help: "Audit lines by Vault and outcome: effect, none, or bad (no audit line).",
+    labels: ["vault", "outcome"],
+  },
+  keyferry_event_nudges_total: { help: "Rows that events in a Vault nudged.", labels: ["vault"] },
+  keyferry_event_sweeps_total: {
+    help: "Sweeps of a Vault's rows by reason: an event that may mean any row, or lines that may be missing.",
+    labels: ["vault", "reason"],
+  },
   keyferry_rollouts_total: {
     help: "Owed restarts of workloads: restarted, covered (another restart was enough) or failed.",
     labels: ["cluster", "result"],
@@ -103,6 +117,23 @@ const METRICS: Readonly<Record<string, Definition>> = {
   keyferry_dispatch_set_back_total: {
     help: "Times that dispatchedUntil was in the future and was set back.",
     labels: [],
+  },
+  keyferry_inlet_lines_total: { help: "Audit lines by Vault and inlet.", labels: ["vault", "inlet"] },
+  keyferry_inlet_bad_lines_total: {
+    help: "Lines of these that are no audit lines, or too long.",
+    labels: ["vault", "inlet"],
+  },
+  keyferry_inlet_dropped_lines_total: {
+    help: "Lines that found no room in memory; the Vault's syncs are swept instead.",
+    labels: ["vault", "inlet"],
+  },
+  keyferry_inlet_missed_total: {
+    help: "Sweeps because lines may be missing, by reason.",
+    labels: ["vault", "inlet", "reason"],
+  },
+  keyferry_inlet_posts_refused_total: {
+    help: "POSTs of lines that were refused, by reason.",
+    labels: ["vault", "reason"],
   },
   keyferry_fleet_unreadable_total: {
     help: "Times that fleet.yaml could not be read again; the previous fleet stays in force.",

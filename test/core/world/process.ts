@@ -4,9 +4,12 @@ import { runWatchPass, type WatchPassOutcome } from "../../../lib/discovery/watc
 import { domainEvents } from "../../../lib/domain-events/domain-events.ts";
 import { KINDS } from "../../../lib/kinds/registry.ts";
 import { kubernetesApis } from "../../../lib/kubernetes/kubernetes-apis.ts";
+import { doubtsOf } from "../../../lib/nudging/doubts.ts";
+import { createInlet } from "../../../lib/nudging/inlet.ts";
 import type { ReconcileDeps } from "../../../lib/ports/deps.ts";
 import type { EventSink } from "../../../lib/ports/domain-events.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
+import type { Inlet } from "../../../lib/ports/inlet.ts";
 import type { WorkMessage, WorkQueue } from "../../../lib/ports/queue.ts";
 import type { LeaseStore } from "../../../lib/ports/store.ts";
 import type { Log, Metrics } from "../../../lib/ports/telemetry.ts";
@@ -15,6 +18,7 @@ import { type Reconciler, reconciler } from "../../../lib/reconcile/reconcile.ts
 import { tick } from "../../../lib/schedule/tick.ts";
 import { tokenSeals } from "../../../lib/vault/token-seals.ts";
 import { type OpenVaultApi, vaultApi } from "../../../lib/vault/vault-api.ts";
+import { readLine } from "./audit.ts";
 import type { MemoryCluster } from "./cluster.ts";
 import { memoryClients } from "./cluster-clients.ts";
 import { type Effect, plainly } from "./effects.ts";
@@ -54,6 +58,8 @@ export interface Keyferry {
   readonly deps: ReconcileDeps;
   readonly reconcile: Reconciler;
   readonly vault: OpenVaultApi;
+  /** Where the lines of this Vault's audit log go. */
+  inlet(vault: string): Inlet;
   /** Works on a message; false: some of it is to come again. */
   handle(message: WorkMessage): Promise<boolean>;
   tick(horizonMs: number): Promise<void>;
@@ -122,11 +128,18 @@ export function keyferry(parts: ProcessParts): Keyferry {
     templates: plainTemplates,
     fleet: (name) => fleet().find((settings) => settings.name === name),
     digestKey: KEY,
-    ...{ installation, clock, random, log, metrics },
+    ...{ installation, clock, random, sleep, log, metrics },
   };
   const reconcile = reconciler({ ...deps, kinds: KINDS });
+  const inlets = new Map<string, Inlet>();
+  const doubtTokens = doubtsOf(vault, () => fleet()[0]?.vaults);
   return {
     ...{ deps, reconcile, vault, sleep },
+    inlet(name) {
+      const inlet = inlets.get(name) ?? createInlet({ ...deps, readLine, doubtTokens }, name);
+      inlets.set(name, inlet);
+      return inlet;
+    },
     isDead: () => isDead,
     onCrash: (listener) => void listeners.push(listener),
     crash() {
