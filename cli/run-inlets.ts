@@ -4,6 +4,7 @@ import { lineReader } from "../lib/audit/line-meaning.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { LazyVault } from "../lib/connect/lazy-vault.ts";
 import type { Engine } from "../lib/embedded/engine.ts";
+import type { Fleet } from "../lib/fleet/fleet.ts";
 import type { NamedVault } from "../lib/fleet/named-vaults.ts";
 import { type EmbeddedInlets, type EmbeddedInletsOptions, embeddedInlets } from "../lib/inlets/embedded-inlets.ts";
 import {
@@ -30,7 +31,7 @@ export interface RunInletsOptions {
   readonly metrics: PrometheusMetrics;
   readonly access: Pick<LazyVault, "open">;
   readonly instant: RunningInstantUpdates;
-  readonly clusters: readonly string[];
+  readonly fleet: () => Pick<Fleet, "clusters">;
 }
 
 /** The inlets of `run`, which follow the Vaults of fleet.yaml. */
@@ -49,7 +50,7 @@ export function runInlets({
   metrics,
   access,
   instant,
-  clusters,
+  fleet,
   ...deps
 }: RunInletsOptions): RunInlets {
   const known = new Map<string, Inlet>();
@@ -80,6 +81,7 @@ export function runInlets({
     async () => instant.counts().map(({ vault, state, count: value }) => ({ labels: { vault, state }, value })),
   );
   const stop = new AbortController();
+  const clusters = fleet().clusters.map(({ name }) => name);
   const subscribing = instant.run(clusters, stop.signal);
   return {
     async set(vaults) {

@@ -98,10 +98,9 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       anchors: trustAnchors(vaults, files),
       digestKey: dataDir.digestKey,
       installation: dataDir.installation,
-      instant,
       clock,
       newHmacKey: () => randomBytes(16),
-      ...{ random: Math.random, sleep: systemSleep },
+      ...{ random: Math.random, sleep: systemSleep, instant },
       log,
       metrics,
     },
@@ -112,10 +111,8 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   try {
     if (flags.once) return await runOnce(engine, store, fleet.current(), log);
     await rememberAll({ series: flags.syncSeries > 0 ? series : undefined, owed, held }, store, fleet.current());
-    const clusters = fleet.current().clusters.map(({ name }) => name);
-    await using inlets = runInlets({
-      ...{ engine, own: vault.own, files, dataDir, access, instant, clusters, clock, log, metrics },
-    });
+    const beside = { engine, own: vault.own, files, dataDir, access, instant, fleet: fleet.current };
+    await using inlets = runInlets({ ...beside, clock, log, metrics });
     const followed = followedFleet({ file, fleet, passes, leases: store, engine, clients, access, inlets, clock, log });
     await inlets.set(vaults());
     return await runOn(engine, followed, { flags, read, dataDir, fleet, clients, metrics, log });

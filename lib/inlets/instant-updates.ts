@@ -1,9 +1,8 @@
 import { MINUTE_MS } from "../clock.ts";
 import { described } from "../described.ts";
-import { fingerprint } from "../digest.ts";
-import { partsOf, type SyncKey } from "../keys.ts";
+import type { SyncKey } from "../keys.ts";
 import type { Inlet } from "../ports/inlet.ts";
-import type { InstantState, InstantUpdates, WantedEvents } from "../ports/instant-updates.ts";
+import type { InstantState, InstantUpdates } from "../ports/instant-updates.ts";
 import type { Row } from "../ports/rows.ts";
 import type { LeaseStore } from "../ports/store.ts";
 import type { EventSource } from "../ports/vault-subscriptions.ts";
@@ -12,6 +11,13 @@ import { FRAMES_LIMITS, type Intake, intake } from "./intake.ts";
 import { type InletDeps, sinkOf } from "./sink.ts";
 import { keepSubscribed, type SubscriptionState } from "./subscription.ts";
 import { withDeadline } from "./waits.ts";
+import {
+  SUBSCRIPTION_LIMITS,
+  type Subscription,
+  type SubscriptionLimits,
+  type WantedSubscriptions,
+  wantedSubscriptions,
+} from "./wanted-events.ts";
 
 export interface InstantUpdatesOptions extends InletDeps {
   readonly source: EventSource;
@@ -20,16 +26,6 @@ export interface InstantUpdatesOptions extends InletDeps {
   readonly leases: Pick<LeaseStore, "byCluster" | "read" | "nudgeAll">;
   readonly limits?: SubscriptionLimits;
 }
-
-/** Each subscription is a connection, here and at its Vault. */
-export interface SubscriptionLimits {
-  readonly ofVault: number;
-  /** Of one namespace of a cluster. */
-  readonly ofPlace: number;
-  readonly inAll: number;
-}
-
-export const SUBSCRIPTION_LIMITS: SubscriptionLimits = { ofVault: 64, ofPlace: 4, inAll: 256 };
 
 /** VSO subscribes to these. */
 const TYPES = "kv*";
@@ -41,132 +37,56 @@ const BATCH = 100;
 
 /** The subscriptions of a running process for syncs with `instantUpdates`. */
 export interface RunningInstantUpdates extends InstantUpdates {
-  /** Subscribes for syncs of these clusters too that do not run soon, and follows all until the signal. */
+  /** Subscribes, for syncs of these clusters too that do not run soon, until the signal. */
   run(clusters: readonly string[], stop: AbortSignal): Promise<void>;
   /** Subscriptions by Vault and state. */
   counts(): readonly { readonly vault: string; readonly state: string; readonly count: number }[];
 }
 
-interface Subscription {
-  readonly id: string;
-  readonly vault: string;
-  readonly place: string;
-  /** The last sync that wanted it: its login and its key. */
-  wanted: WantedEvents;
-  readonly members: Set<SyncKey>;
-  state: InstantState;
-  readonly end: AbortController;
-}
-
-/** One Vault's memory of frames, whatever its number of subscriptions. */
-interface OfVault {
-  readonly frames: Intake;
-  readonly end: AbortController;
-}
-
 export function instantUpdates(options: InstantUpdatesOptions): RunningInstantUpdates {
-  const { limits = SUBSCRIPTION_LIMITS } = options;
-  const subscriptions = new Map<string, Subscription>();
-  const bySync = new Map<SyncKey, Subscription>();
-  const vaults = new Map<string, OfVault>();
-  const running = new Set<Promise<void>>();
+  const work = running();
+  const frames = framesByVault(options, work);
+  const wishes = wantedSubscriptions(options.limits ?? SUBSCRIPTION_LIMITS, ({ vault }) => {
+    if (!wishes.all().some((one) => one.vault === vault)) frames.end(vault);
+  });
   let stopping: AbortSignal | undefined;
-
-  const track = (work: Promise<void>): void => {
-    const done = work.finally(() => running.delete(done));
-    running.add(done);
-  };
-  const framesOf = (vault: string, stop: AbortSignal): Intake => {
-    const known = vaults.get(vault);
-    if (known !== undefined) return known.frames;
-    const end = new AbortController();
-    const frames = intake(options, sinkOf(options.inletOf(vault), "subscribe", options), FRAMES_LIMITS);
-    vaults.set(vault, { frames, end });
-    track(frames.run(AbortSignal.any([stop, end.signal])));
-    return frames;
-  };
   const start = (one: Subscription, stop: AbortSignal): void => {
     const onState = (state: SubscriptionState): void => {
       const next = stateOf(state);
       if (isSame(next, one.state)) return;
       one.state = next;
       // They show it, and read what changed before the subscription was open.
-      track(nudged(options, [...one.members], stop));
+      work.add(nudged(options, [...one.members], stop));
     };
     const open = (signal: AbortSignal) => {
       const { identity, key, namespace } = one.wanted;
       const question = { identity, by: key, types: TYPES, ...(namespace === undefined ? {} : { namespace }) };
       return options.source.open(question, signal);
     };
-    const shared = { vault: labelOf(one.vault), intake: framesOf(one.vault, stop) };
-    track(keepSubscribed(options, { ...shared, open, onState }, AbortSignal.any([stop, one.end.signal])));
-  };
-  const leave = (key: SyncKey): void => {
-    const one = bySync.get(key);
-    bySync.delete(key);
-    one?.members.delete(key);
-    if (one === undefined) return;
-    const [other] = one.members;
-    if (other !== undefined) {
-      one.wanted = { ...one.wanted, key: other };
-      return;
-    }
-    subscriptions.delete(one.id);
-    one.end.abort();
-    if ([...subscriptions.values()].some(({ vault }) => vault === one.vault)) return;
-    vaults.get(one.vault)?.end.abort();
-    vaults.delete(one.vault);
-  };
-  const limitOf = (vault: string, place: string): string | undefined => {
-    const all = [...subscriptions.values()];
-    if (all.filter((one) => one.place === place).length >= limits.ofPlace) return `${limits.ofPlace} of its namespace`;
-    if (all.filter((one) => one.vault === vault).length >= limits.ofVault) return `${limits.ofVault} of its Vault`;
-    return all.length >= limits.inAll ? `${limits.inAll} of keyferry` : undefined;
-  };
-  const review = async (stop: AbortSignal): Promise<void> => {
-    const keys = [...bySync.keys()];
-    for (let from = 0; from < keys.length && !stop.aborted; from += BATCH) {
-      const some = keys.slice(from, from + BATCH);
-      const rows = await options.leases.read(some, "eventual");
-      for (const key of some) if (!isWanted(rows.get(key))) leave(key);
-    }
+    const shared = { vault: labelOf(one.vault), intake: frames.of(one.vault, stop) };
+    work.add(keepSubscribed(options, { ...shared, open, onState }, AbortSignal.any([stop, one.end.signal])));
   };
   return {
     want(wanted) {
-      const { key, vault } = wanted;
-      const id = idOf(wanted);
-      const before = bySync.get(key);
-      if (before !== undefined && before.id !== id) leave(key);
-      const known = subscriptions.get(id);
-      if (known !== undefined) {
-        known.wanted = wanted;
-        known.members.add(key);
-        bySync.set(key, known);
-        return known.state;
-      }
-      const place = placeOf(key);
-      const limit = limitOf(vault, place);
-      if (limit !== undefined) return tooMany(limit);
-      const state: InstantState = { kind: "starting" };
-      const one = { id, vault, place, wanted, members: new Set([key]), state, end: new AbortController() };
-      subscriptions.set(id, one);
-      bySync.set(key, one);
-      if (stopping !== undefined && !stopping.aborted) start(one, stopping);
-      return state;
+      const joined = wishes.join(wanted);
+      if (typeof joined === "string") return tooMany(joined);
+      if (joined.isNew && stopping !== undefined && !stopping.aborted) start(joined.one, stopping);
+      return joined.one.state;
     },
+    forget: (key) => wishes.leave(key),
     async run(clusters, stop) {
       stopping = stop;
-      for (const one of subscriptions.values()) start(one, stop);
+      for (const one of wishes.all()) start(one, stop);
       // A sync in step may not run for a long time, and only its run tells its login.
-      for (const cluster of clusters) await nudged(options, await wantingIn(options, cluster), stop);
+      for (const cluster of clusters) await guarded(options, () => nudgeWanting(options, cluster), stop);
       while (!stop.aborted) {
         await options.sleep(REVIEW_MS, stop);
-        if (!stop.aborted) await guarded(options, review, stop);
+        if (!stop.aborted) await guarded(options, () => review(options, wishes, stop), stop);
       }
-      await Promise.all(running);
+      await work.done();
     },
     counts() {
-      const groups = Map.groupBy(subscriptions.values(), ({ vault, state }) => `${labelOf(vault)} ${state.kind}`);
+      const groups = Map.groupBy(wishes.all(), ({ vault, state }) => `${labelOf(vault)} ${state.kind}`);
       return [...groups].map(([name, { length: count }]) => {
         const [vault = "", state = ""] = name.split(" ");
         return { vault, state, count };
@@ -175,24 +95,51 @@ export function instantUpdates(options: InstantUpdatesOptions): RunningInstantUp
   };
 }
 
+interface Work {
+  add(work: Promise<void>): void;
+  done(): Promise<void>;
+}
+
+function running(): Work {
+  const all = new Set<Promise<void>>();
+  return {
+    add(work) {
+      const done = work.finally(() => all.delete(done));
+      all.add(done);
+    },
+    done: async () => void (await Promise.all(all)),
+  };
+}
+
+/** One memory of frames for each Vault, whatever its number of subscriptions. */
+function framesByVault(options: InstantUpdatesOptions, work: Work) {
+  const known = new Map<string, { readonly frames: Intake; readonly end: AbortController }>();
+  return {
+    of(vault: string, stop: AbortSignal): Intake {
+      const before = known.get(vault);
+      if (before !== undefined) return before.frames;
+      const end = new AbortController();
+      const inlet = { ...options.inletOf(vault), vault: labelOf(vault) };
+      const frames = intake(options, sinkOf(inlet, "subscribe", options), FRAMES_LIMITS);
+      known.set(vault, { frames, end });
+      work.add(frames.run(AbortSignal.any([stop, end.signal])));
+      return frames;
+    },
+    end(vault: string): void {
+      known.get(vault)?.end.abort();
+      known.delete(vault);
+    },
+  };
+}
+
 /** For metrics and the log: tenants choose the addresses of Vaults that fleet.yaml does not name. */
-export function labelOf(vault: string): string {
+function labelOf(vault: string): string {
   return vault.includes("://") ? "unnamed" : vault;
 }
 
-/** One socket for all syncs of a login that read in one Vault namespace. */
-function idOf({ identity, namespace, vault }: WantedEvents): string {
-  return fingerprint(identity.id, namespace ?? identity.namespace ?? "", vault);
-}
-
-function placeOf(key: SyncKey): string {
-  const { cluster, namespace } = partsOf(key);
-  return `${cluster}/${namespace}`;
-}
-
 function tooMany(limit: string): InstantState {
-  const message = `all ${limit} subscriptions are in use: let more syncs share a VaultAuth, which takes one for each Vault namespace`;
-  return { kind: "refused", reason: "TooManySubscriptions", message };
+  const remedy = "let more syncs share a VaultAuth, which needs one subscription in each Vault namespace";
+  return { kind: "refused", reason: "TooManySubscriptions", message: `all ${limit} are in use: ${remedy}` };
 }
 
 const REASONS = { missing: "NoEventsInThisVault", denied: "EventsDenied", failed: "EventsFailed" } as const;
@@ -207,27 +154,37 @@ function isSame(one: InstantState, other: InstantState): boolean {
   return one.reason === other.reason;
 }
 
+async function review(
+  { leases }: InstantUpdatesOptions,
+  wishes: WantedSubscriptions,
+  stop: AbortSignal,
+): Promise<void> {
+  const keys = wishes.keys();
+  for (let from = 0; from < keys.length && !stop.aborted; from += BATCH) {
+    const some = keys.slice(from, from + BATCH);
+    const rows = await leases.read(some, "eventual");
+    for (const key of some) if (!isWanted(rows.get(key))) wishes.leave(key);
+  }
+}
+
 function isWanted(row: Row | undefined): boolean {
   if (row === undefined || row.declared.deleting) return false;
   return asObject(row.declared.spec.syncConfig)?.instantUpdates === true;
 }
 
-async function wantingIn({ leases }: InstantUpdatesOptions, cluster: string): Promise<readonly SyncKey[]> {
-  const wanting: SyncKey[] = [];
+async function nudgeWanting(options: InstantUpdatesOptions, cluster: string): Promise<void> {
+  const { leases, clock } = options;
   const keys = (await leases.byCluster(cluster)).map(({ key }) => key);
   for (let from = 0; from < keys.length; from += BATCH) {
-    const rows = await leases.read(keys.slice(from, from + BATCH), "eventual");
-    for (const row of rows.values()) if (isWanted(row)) wanting.push(row.key);
+    const rows = [...(await leases.read(keys.slice(from, from + BATCH), "eventual")).values()];
+    const wanting = rows.filter(isWanted).map(({ key }) => key);
+    await leases.nudgeAll(wanting, { now: clock(), verify: false });
   }
-  return wanting;
 }
 
 function nudged(options: InstantUpdatesOptions, keys: readonly SyncKey[], stop: AbortSignal): Promise<void> {
-  return guarded(
-    options,
-    async () => void (await options.leases.nudgeAll(keys, { now: options.clock(), verify: false })),
-    stop,
-  );
+  const { leases, clock } = options;
+  return guarded(options, async () => void (await leases.nudgeAll(keys, { now: clock(), verify: false })), stop);
 }
 
 /** A failure of the lease table is logged: refreshes go on, and the next review tries again. */

@@ -23,4 +23,6 @@ export type InstantRefusal = "NoEventsInThisVault" | "EventsDenied" | "EventsFai
 export interface InstantUpdates {
   /** Never waits. A sync whose state changes later is nudged. */
   want(wanted: WantedEvents): InstantState;
+  /** The sync no longer asks for it. */
+  forget(key: SyncKey): void;
 }

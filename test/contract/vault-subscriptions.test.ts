@@ -224,7 +224,10 @@ describe("a subscription, by frames from Vault's documentation: no Vault Enterpr
       leases: {
         byCluster: async () => [],
         read: async (keys) => new Map(keys.map((one) => [one, rowThat(wants, one)])),
-        nudgeAll: async (keys) => (nudges.push([...keys]), []),
+        async nudgeAll(keys) {
+          nudges.push([...keys]);
+          return [];
+        },
       },
     });
     const stop = new AbortController();
