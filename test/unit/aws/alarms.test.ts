@@ -19,7 +19,7 @@ const alarms = ["infra/alarms.yml", "infra/events/vault-audit.yml"].flatMap((fil
 });
 
 /** Labels that are folded away before CloudWatch sees them: lib/aws/function-metrics.ts. */
-const FOLDED = /^\{\s*((cluster|circuit|kind)(:[^,}]*)?,?\s*)*\}$/;
+const FOLDED = /^\{\s*((cluster|circuit|kind|namespace)(:[^,}]*)?,?\s*)*\}$/;
 
 describe("alarms", () => {
   const sources = globSync("{lib,functions}/**/*.ts", { cwd: ROOT }).map((path) =>
