@@ -70,6 +70,7 @@ async function checked(deps: PostDeps, request: PostRequest, signal: AbortSignal
   } catch (error) {
     accepted.remove(post.id);
     if (error instanceof BodyTooLarge) return answer(413, { error: `the body has ${error.message}, unzipped` });
+    if (error instanceof OtherEncoding) return answer(415, { error: "send the body plain or as gzip" });
     if (error instanceof NotGzip) return answer(400, { error: `the body is ${error.message}` });
     throw error;
   }
@@ -103,9 +104,13 @@ async function keysOf({ keyTexts }: PostDeps, vault: string, inlet: PostInlet): 
   throw new SyncError("STORE_INVALID", `${place} holds no keys of POSTs for Vault ${vault}: ${remedy}`);
 }
 
-/** Throws BodyTooLarge or NotGzip. */
-async function textOf({ body }: PostRequest): Promise<Buffer> {
-  return isGzip(body) ? unzipped(body) : body;
+class OtherEncoding extends Error {}
+
+/** Throws BodyTooLarge, NotGzip or OtherEncoding. */
+async function textOf({ body, headers }: PostRequest): Promise<Buffer> {
+  const encoding = headers["content-encoding"] ?? "identity";
+  if (encoding !== "gzip" && encoding !== "identity") throw new OtherEncoding();
+  return encoding === "gzip" || isGzip(body) ? unzipped(body) : body;
 }
 
 /** `vault`: empty when the path is of none. */

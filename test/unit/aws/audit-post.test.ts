@@ -131,6 +131,13 @@ describe("a POST of audit lines", () => {
     assert.equal(await post(bomb), 413);
     assert.equal(await post(bomb), 413, "it is not taken for delivered");
     assert.equal(await post(signed(gzipSync("a".repeat(1_000)).subarray(0, 20))), 400);
+    const encoded = (encoding: string) => {
+      const request = signed("a");
+      return { ...request, headers: { ...request.headers, "content-encoding": encoding } };
+    };
+    assert.equal(await post(encoded("gzip")), 400);
+    assert.equal(await post(encoded("zstd")), 415);
+    assert.equal(await post(encoded("identity")), 200);
   });
 
   it("is answered with 503 while the keys can't be read, and with no more than the code", async () => {
