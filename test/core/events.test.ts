@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { SyncError } from "../../lib/errors.ts";
 import type { Taken } from "../../lib/ports/inlet.ts";
 import { aLine } from "./world/audit.ts";
 import { aDynamicSecret, aStaticSecret, aVaultSecret, VAULT } from "./world/builders.ts";
+import type { Effect } from "./world/effects.ts";
 import { anIssuingWorld, aPkiSecret, statusOf } from "./world/issuing.ts";
+import type { Transit } from "./world/queue.ts";
 import { aWorld, type World } from "./world/world.ts";
 
 const forever = new AbortController().signal;
@@ -88,6 +91,51 @@ describe("an event of a write in Vault", () => {
     const nudges = (world.store.counts().nudge ?? 0) - (before.nudge ?? 0);
     assert.ok(reads <= 2, `${reads} reads`);
     assert.ok(nudges <= 20, `${nudges} nudges in 10 windows`);
+  });
+
+  it("loses nothing when its messages are lost, come late or twice", async () => {
+    let transit: Transit = "plain";
+    await using world = await aWorld({ transit: () => transit });
+    await world.given(aVaultSecret(), aStaticSecret("db", SLOW));
+    await world.advance("10s");
+    for (const [at, fate] of (["lost", "twice", { lateMs: 7_000 }] as const).entries()) {
+      transit = fate;
+      await world.vaultWrites("db", { password: `p${at}` });
+      await world.advance("100ms");
+      transit = "plain";
+      await world.advance("10s");
+      assert.equal(password(world), `p${at}`, JSON.stringify(fate));
+    }
+  });
+
+  it("is not lost with the process that acknowledged it", async () => {
+    await using world = await aQuietWorld();
+    await world.vault.putKv("kv", "db", { password: "two" });
+    await world
+      .start({ isIdle: true })
+      .inlet(VAULT)
+      .take([aLine({ kind: "path", path: "kv/db", version: 2 })], forever);
+    world.crash();
+    world.start();
+    await world.advance("5s");
+    assert.equal(password(world), "two");
+  });
+
+  it("is not acknowledged while the table or the queue does not answer; told again, it does no harm", async () => {
+    await using world = await aQuietWorld();
+    await world.vault.putKv("kv", "db", { password: "two" });
+    for (const broken of ["store byPlace", "store nudgeAll", "queue send"]) {
+      const effect: Effect = async (name, work) => {
+        if (name === broken) throw new SyncError("STORE_UNAVAILABLE", "it is away");
+        return work();
+      };
+      const inlet = world.start({ effect, isIdle: true }).inlet(VAULT);
+      await assert.rejects(inlet.take([aLine({ kind: "path", path: "kv/db", version: 2 })], forever), broken);
+    }
+    world.start({ isIdle: true });
+    await world.tells({ kind: "path", path: "kv/db", version: 2 });
+    await world.advance("5s");
+    assert.equal(password(world), "two");
   });
 
   it("that is no line is counted, and ends nothing", async () => {
