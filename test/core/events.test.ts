@@ -364,6 +364,9 @@ describe("a sweep", () => {
     await world.given(aVaultSecret(), ...names.map((name) => aStaticSecret(name, { path: "db", ...SLOW })));
     await world.advance("30s");
     await world.tells({ kind: "prefix", prefix: "kv", endsWith: "none" });
+    await world.advance("1s");
+    assert.equal(world.metrics.counts.get("keyferry_event_sweeps_total"), undefined);
+    await world.tells({ kind: "prefix", prefix: "kv" });
     assert.equal(world.metrics.counts.get("keyferry_event_sweeps_total"), 1);
     assert.equal(world.metrics.counts.get("keyferry_event_nudges_total"), undefined);
   });
