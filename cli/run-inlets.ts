@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import { frameMeaning } from "../lib/audit/event-frames.ts";
 import { lineReader } from "../lib/audit/line-meaning.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { LazyVault } from "../lib/connect/lazy-vault.ts";
 import type { Engine } from "../lib/embedded/engine.ts";
 import type { NamedVault } from "../lib/fleet/named-vaults.ts";
 import { type EmbeddedInlets, embeddedInlets } from "../lib/inlets/embedded-inlets.ts";
@@ -16,6 +18,8 @@ export interface RunInletsOptions {
   readonly engine: Pick<Engine, "inlet">;
   /** What this process revoked itself. */
   readonly own: OwnCalls;
+  /** Logs in to Vaults as keyferry's own identities. */
+  readonly access: Pick<LazyVault, "open">;
   readonly files: FleetFiles;
   readonly dataDir: { readonly path: string };
   readonly clock: Clock;
@@ -31,18 +35,14 @@ export interface RunInlets extends AsyncDisposable {
 /** Ways in that only the functions on AWS serve. */
 const OF_AWS: readonly (keyof VaultEvents)[] = ["cloudwatchLogs", "eventBridge", "s3", "post"];
 
-export function runInlets({ engine, own, files, dataDir, metrics, ...deps }: RunInletsOptions): RunInlets {
-  const known = new Map<string, Inlet>();
+export function runInlets({ engine, own, access, files, dataDir, metrics, ...deps }: RunInletsOptions): RunInlets {
+  const inletOf = onePerVault((vault) => engine.inlet(vault, readLine));
   const readLine = lineReader(own);
-  // One for each Vault, whatever its ways in: it coalesces.
-  const inletOf = (vault: string): Inlet => {
-    const inlet = known.get(vault) ?? engine.inlet(vault, readLine);
-    known.set(vault, inlet);
-    return inlet;
-  };
+  const notificationsOf = onePerVault((vault) => engine.inlet(vault, frameMeaning));
   const folder = join(dataDir.path, "inlets");
   const inlets: EmbeddedInlets = embeddedInlets({
-    ...{ ...deps, metrics, inletOf, files, folder, sleep, random: Math.random },
+    ...{ ...deps, metrics, inletOf, notificationsOf, files, folder, sleep, random: Math.random },
+    subscribe: (own) => async (heard, stop) => (await access.open()).events(own, heard, stop),
   });
   metrics.gauge(
     "keyferry_inlet_lag_bytes",
@@ -56,6 +56,16 @@ export function runInlets({ engine, own, files, dataDir, metrics, ...deps }: Run
       await inlets.set(vaults);
     },
     [Symbol.asyncDispose]: () => inlets.close(),
+  };
+}
+
+/** Each coalesces what concerns its Vault, whatever the ways in. */
+function onePerVault(make: (vault: string) => Inlet): (vault: string) => Inlet {
+  const known = new Map<string, Inlet>();
+  return (vault) => {
+    const inlet = known.get(vault) ?? make(vault);
+    known.set(vault, inlet);
+    return inlet;
   };
 }
 
