@@ -30,6 +30,7 @@ import { tokenSeals } from "../lib/vault/token-seals.ts";
 import { vaultApi } from "../lib/vault/vault-api.ts";
 import { type DataDir, openDataDir } from "./data-dir.ts";
 import { onHangUp } from "./hang-up.ts";
+import { startInjector } from "./injector/listener.ts";
 import { listen } from "./listen.ts";
 import { logLines } from "./log-lines.ts";
 import { type EventFlags, runEvents } from "./run-events.ts";
@@ -46,6 +47,7 @@ export interface RunFlags extends EventFlags {
   readonly dataDir: string;
   readonly once: boolean;
   readonly listen: string;
+  readonly injectorListen?: string;
   readonly logLevel: LogLevel;
   readonly syncSeries: number;
   readonly acceptMissing: readonly string[];
@@ -111,7 +113,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
     await using inlets = runInlets({ engine, own: vault.own, access, files, dataDir, clock, log, metrics });
     const followed = followedFleet({ file, fleet, passes, leases: store, engine, clients, access, inlets, clock, log });
     await inlets.set(vaults());
-    return await runOn(engine, followed, flags, metrics.registry, log);
+    return await runOn(engine, followed, { flags, read, dataDir, fleet, clients, metrics, log });
   } finally {
     await closeAll({ vault, templates, clients, access });
     await lines.flushed();
@@ -202,22 +204,29 @@ function exposeCounts(metrics: PrometheusMetrics, store: LeaseStore, clients: Cl
   );
 }
 
-async function runOn(
-  engine: Engine,
-  fleet: FollowedFleet,
-  flags: RunFlags,
-  registry: ReturnType<typeof prometheusMetrics>["registry"],
-  log: Log,
-): Promise<number> {
+/** What the listeners beside a running engine need. */
+interface Beside {
+  readonly flags: RunFlags;
+  readonly read: { readonly folder: string };
+  readonly dataDir: DataDir;
+  readonly fleet: LiveFleet;
+  readonly clients: ClusterClients;
+  readonly metrics: PrometheusMetrics;
+  readonly log: Log;
+}
+
+async function runOn(engine: Engine, following: FollowedFleet, beside: Beside): Promise<number> {
+  const { flags, log, metrics } = beside;
   const stop = stopSignal((signal) => log.info("stop-asked", { signal }));
   using _hangUp = onHangUp(() => {
     log.info("reload-asked", { signal: "SIGHUP" });
-    fleet.ask();
+    following.ask();
   });
-  await using listening = await listen(flags.listen, { ...engine, registry });
+  await using listening = await listen(flags.listen, { ...engine, registry: metrics.registry });
+  await using _injector = await serveInjector(beside);
   log.info("engine-started", { listening: listening?.url ?? "none" });
   const over = new AbortController();
-  const watching = fleet.watch(AbortSignal.any([stop, over.signal]));
+  const watching = following.watch(AbortSignal.any([stop, over.signal]));
   try {
     await engine.run(stop);
   } finally {
@@ -226,6 +235,12 @@ async function runOn(
   }
   log.info("engine-stopped");
   return 0;
+}
+
+function serveInjector(beside: Beside): Promise<AsyncDisposable | undefined> {
+  const { flags, read, dataDir, fleet } = beside;
+  const where = { listen: flags.injectorListen, folder: read.folder, dataDir: dataDir.path };
+  return startInjector({ ...beside, ...where, fleet: fleet.current, clock: systemClock, randomBytes, sleep });
 }
 
 async function runOnce(engine: Engine, store: LeaseStore, fleet: Fleet, log: Log): Promise<number> {
