@@ -1,8 +1,6 @@
 import { join } from "node:path";
-import { frameMeaning } from "../lib/audit/event-frames.ts";
 import { lineReader } from "../lib/audit/line-meaning.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { LazyVault } from "../lib/connect/lazy-vault.ts";
 import type { Engine } from "../lib/embedded/engine.ts";
 import type { NamedVault } from "../lib/fleet/named-vaults.ts";
 import { type EmbeddedInlets, embeddedInlets } from "../lib/inlets/embedded-inlets.ts";
@@ -18,8 +16,6 @@ export interface RunInletsOptions {
   readonly engine: Pick<Engine, "inlet">;
   /** What this process revoked itself. */
   readonly own: OwnCalls;
-  /** Logs in to Vaults as keyferry's own identities. */
-  readonly access: Pick<LazyVault, "open">;
   readonly files: FleetFiles;
   readonly dataDir: { readonly path: string };
   readonly clock: Clock;
@@ -35,14 +31,12 @@ export interface RunInlets extends AsyncDisposable {
 /** Ways in that only the functions on AWS serve. */
 const OF_AWS: readonly (keyof VaultEvents)[] = ["cloudwatchLogs", "eventBridge", "s3", "post"];
 
-export function runInlets({ engine, own, access, files, dataDir, metrics, ...deps }: RunInletsOptions): RunInlets {
+export function runInlets({ engine, own, files, dataDir, metrics, ...deps }: RunInletsOptions): RunInlets {
   const inletOf = onePerVault((vault) => engine.inlet(vault, readLine));
   const readLine = lineReader(own);
-  const notificationsOf = onePerVault((vault) => engine.inlet(vault, frameMeaning));
   const folder = join(dataDir.path, "inlets");
   const inlets: EmbeddedInlets = embeddedInlets({
-    ...{ ...deps, metrics, inletOf, notificationsOf, files, folder, sleep, random: Math.random },
-    subscribe: (own) => async (heard, stop) => (await access.open()).events(own, heard, stop),
+    ...{ ...deps, metrics, inletOf, files, folder, sleep, random: Math.random },
   });
   metrics.gauge(
     "keyferry_inlet_lag_bytes",

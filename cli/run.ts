@@ -110,7 +110,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   try {
     if (flags.once) return await runOnce(engine, store, fleet.current(), log);
     await rememberAll({ series: flags.syncSeries > 0 ? series : undefined, owed, held }, store, fleet.current());
-    await using inlets = runInlets({ engine, own: vault.own, access, files, dataDir, clock, log, metrics });
+    await using inlets = runInlets({ engine, own: vault.own, files, dataDir, clock, log, metrics });
     const followed = followedFleet({ file, fleet, passes, leases: store, engine, clients, access, inlets, clock, log });
     await inlets.set(vaults());
     return await runOn(engine, followed, { flags, read, dataDir, fleet, clients, metrics, log });

@@ -2,7 +2,6 @@ import { circuitOfVault } from "../circuits.ts";
 import { type Clock, type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { VaultKubeconfigWay, VaultKubernetesWay } from "../fleet/vault-connect-schema.ts";
-import type { Heard } from "../inlets/subscription.ts";
 import type { CredentialSource } from "../ports/credentials.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import { canonical } from "../util/canonical.ts";
@@ -18,8 +17,7 @@ import type { AccessFor } from "./access-for.ts";
 import { type ClusterToken, clusterTokens } from "./cluster-tokens.ts";
 import { endLogin, mint } from "./mint.ts";
 import type { FormerLogin } from "./sealed-tokens.ts";
-import { subscribeToEvents } from "./vault-events.ts";
-import { type IdentityDeps, type OwnName, ownIdentity, placeOf, REQUEST_MS } from "./vault-identity.ts";
+import { type IdentityDeps, ownIdentity, placeOf, REQUEST_MS } from "./vault-identity.ts";
 
 /** How long a failure is the answer for a cluster: the many syncs of a cluster must not each ask a silent Vault. */
 const FAILED_MS = 5 * SECOND_MS;
@@ -44,8 +42,6 @@ export interface VaultAccess {
   token(access: AccessFor, way: VaultKubernetesWay): Promise<ClusterToken>;
   /** The kubeconfig at a path of Vault. */
   kubeconfig(access: AccessFor, way: VaultKubeconfigWay): Promise<string>;
-  /** Follows the event notifications of a Vault, as one of its identities, until they end. */
-  events(own: OwnName, heard: Heard, stop: AbortSignal): Promise<void>;
   /** Forgets the tokens of all clusters but these, and ends their logins. */
   sweep(clusters: ReadonlySet<string>): Promise<void>;
   /** Ends the logins that no other process uses, as far as Vault answers, and closes all connections. */
@@ -84,11 +80,6 @@ export function vaultAccess(options: VaultAccessOptions): VaultAccess {
         const message = `${mount}/${path} of Vault ${way.vault} has no key ${key} with a text: put the kubeconfig there`;
         throw new SyncError("REFERENCE_INVALID", message);
       }),
-    async events(own, heard, stop) {
-      const identity = await ownIdentity(options, own);
-      const proxy = options.vaults().find(({ name }) => name === own.vault)?.proxy;
-      await subscribeToEvents({ client, tokens: logins, identity, proxy }, heard, stop);
-    },
     sweep: (clusters) => minted.sweep(clusters, (login) => ended(options, client, login)),
     async close() {
       await Promise.all([minted.close(), logins.revokeAll(AbortSignal.timeout(REQUEST_MS))]);

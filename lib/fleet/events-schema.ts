@@ -54,10 +54,6 @@ const unix = z
   })
   .describe("keyferry run is the peer of Vault's socket device (socket_type unix).");
 
-const subscribe = z
-  .strictObject({ identity: z.string().min(1).describe("One of the identities of this Vault, to log in as.") })
-  .describe("keyferry run follows Vault Enterprise's event notifications. Not run against Vault Enterprise yet.");
-
 const cloudwatchLogs = z
   .strictObject({
     logGroup: z
@@ -104,7 +100,6 @@ export const events = z
     file: file.exactOptional(),
     tcp: tcp.exactOptional(),
     unix: unix.exactOptional(),
-    subscribe: subscribe.exactOptional(),
     cloudwatchLogs: cloudwatchLogs.exactOptional(),
     eventBridge: eventBridge.exactOptional(),
     s3: s3.exactOptional(),
@@ -138,7 +133,6 @@ export function eventsComplaints(vaults: readonly unknown[]): readonly Complaint
   const all = vaults.map((vault, index) => ({ events: valueAt(vault, ["events"]), index }));
   return [
     ...all.flatMap(({ events, index }) => ownComplaints(events, ["vaults", index, "events"])),
-    ...vaults.flatMap((vault, index) => identityComplaints(vault, ["vaults", index, "events"])),
     ...sharedComplaints(all.flatMap(({ events, index }) => claimedBy(events, index))),
     ...sharedObjects(vaults),
   ];
@@ -155,15 +149,6 @@ function ownComplaints(events: unknown, at: Path): readonly Complaint[] {
     ...(tcp !== undefined && !listensOnLoopback(tcp) && items(valueAt(tcp, ["from"])).length === 0
       ? [{ path: [...at, "tcp"], message: "must say from which networks others may connect, or listen on loopback" }]
       : []),
-  ];
-}
-
-function identityComplaints(vault: unknown, at: Path): readonly Complaint[] {
-  const own = valueAt(vault, ["events", "subscribe", "identity"]);
-  const isKnown = items(valueAt(vault, ["identities"])).some((one) => valueAt(one, ["name"]) === own);
-  if (typeof own !== "string" || isKnown) return [];
-  return [
-    { path: [...at, "subscribe", "identity"], message: "is not the name of one of the identities of this Vault" },
   ];
 }
 

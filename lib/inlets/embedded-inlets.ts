@@ -13,7 +13,6 @@ import { type PostCredential, servePosts } from "./post-server.ts";
 import { postKeys } from "./signed-post.ts";
 import { type InletDeps, type Sink, sinkOf, untilDone } from "./sink.ts";
 import { serveSocket } from "./socket-server.ts";
-import { followEvents, type Subscribe } from "./subscription.ts";
 
 /** A Vault with its inlets. */
 export interface VaultWithEvents {
@@ -23,10 +22,6 @@ export interface VaultWithEvents {
 
 export interface EmbeddedInletsOptions extends InletDeps {
   readonly inletOf: (vault: string) => Inlet;
-  /** For event notifications, which are no audit lines. */
-  readonly notificationsOf: (vault: string) => Inlet;
-  /** Subscribes to the notifications of a Vault, as this identity. */
-  readonly subscribe: (own: { readonly vault: string; readonly identity: string }) => Subscribe;
   /** Files that fleet.yaml names. */
   readonly files: FleetFiles;
   /** A folder of this process for positions in audit files. */
@@ -114,9 +109,7 @@ interface Known {
 function unitsOf(options: EmbeddedInletsOptions, known: Known, vaults: readonly VaultWithEvents[]): readonly Unit[] {
   const withEvents = vaults.flatMap(({ name, events }) => (events === undefined ? [] : [{ name, events }]));
   const sinkFor = (vault: string, way: string): Sink =>
-    sinkOf(way === "subscribe" ? options.notificationsOf(vault) : options.inletOf(vault), way, options, () =>
-      known.lastLines.set(vault, options.clock()),
-    );
+    sinkOf(options.inletOf(vault), way, options, () => known.lastLines.set(vault, options.clock()));
   return [
     ...withEvents.flatMap(({ name, events }) => ownUnits(options, known, { name, events, sinkFor })),
     ...httpUnits(options, withEvents, sinkFor),
@@ -131,7 +124,7 @@ interface OfVault {
 
 function ownUnits(options: EmbeddedInletsOptions, known: Known, { name, events, sinkFor }: OfVault): readonly Unit[] {
   const { files } = options;
-  const { file, tcp, unix, subscribe, silentAfterMs } = events;
+  const { file, tcp, unix, silentAfterMs } = events;
   const unit = (way: string, settings: unknown, run: Unit["run"]): Unit => ({
     ...{ id: `${name} ${way}`, vault: name, way, settings },
     run,
@@ -152,14 +145,6 @@ function ownUnits(options: EmbeddedInletsOptions, known: Known, { name, events, 
           unit("unix", unix, (stop) => {
             const place = { way: "unix", path: local(unix.path), mode: unix.mode } as const;
             return serveSocket(options, { place, sink: sinkFor(name, "unix") }, stop);
-          }),
-        ]),
-    ...(subscribe === undefined
-      ? []
-      : [
-          unit("subscribe", subscribe, (stop) => {
-            const open = options.subscribe({ vault: name, ...subscribe });
-            return followEvents(options, sinkFor(name, "subscribe"), open, stop);
           }),
         ]),
     ...(silentAfterMs === undefined

@@ -7,8 +7,6 @@ export interface VaultEvents {
   /** A server of `keyferry run` for Vault's socket device. */
   readonly tcp?: TcpInlet;
   readonly unix?: UnixInlet;
-  /** Vault Enterprise's event notifications, which `run` follows as one of the Vault's identities. */
-  readonly subscribe?: { readonly identity: string };
   /** On AWS: a log group that a subscription forwards. */
   readonly cloudwatchLogs?: { readonly logGroup: string };
   /** On AWS: events of this source. */

@@ -92,11 +92,6 @@ describe("the inlets of a Vault", () => {
     ],
     ["a socket for everybody", ["tcp: {listen: '0.0.0.0:1'}"], /events\.tcp: must say from which networks/],
     ["a bad network", ["tcp: {listen: '0.0.0.0:1', from: ['10/8']}"], /from\[0\]: must be a network/],
-    [
-      "an identity of nobody",
-      ["subscribe: {identity: events}"],
-      /events\.subscribe\.identity: is not the name of one of the identities of this Vault/,
-    ],
     ["an unknown inlet", ["fille: {path: a}"], /events\.fille: unknown field \(did you mean file\?\)/],
     ["a short silence", ["silentAfter: 5s"], /silentAfter: must be at least 1m/],
     ["a key in two places", ["post: {parameter: /a, keySecretArn: 'arn:aws:secretsmanager:x'}"], /events\.post: must/],
@@ -134,13 +129,6 @@ describe("the inlets of a Vault", () => {
       assert.ok(found[0]?.startsWith(`fleet.yaml:11: vaults[1].events.${field}`), found[0]);
     });
   }
-
-  it("may subscribe to Vault's own events as an identity of the Vault", () => {
-    const identity = "{name: events, method: appRole, roleId: r, secretIdFile: ./s}";
-    const events = `subscribe: {identity: events}\n    identities: [${identity}]`;
-    const text = fleetOf("EVENTS").replace("      EVENTS", `      ${events}`);
-    assert.deepEqual(parseFleet(text, "fleet.yaml").vaults[0]?.events, { subscribe: { identity: "events" } });
-  });
 
   it("may share an http address by different paths", () => {
     const one = "http: {listen: '127.0.0.1:1', keyFile: a, path: /a}";
