@@ -47,7 +47,7 @@ const QUEUES = 5;
 
 /** The stack's operations for a workload. */
 export function operationsOf({ clusters, syncs, refreshAfterMs }: Workload): Operations {
-  const { tick, pass, refresh, difference, sizes } = COUNTED;
+  const { tick, pass, refresh, difference, events, sizes } = COUNTED;
   const periodS = periodFor(refreshAfterMs);
   const refreshes = (syncs * SECONDS) / periodS;
   const messages = SECONDS * messagesOfOneSecond(syncs / periodS);
@@ -76,7 +76,7 @@ export function operationsOf({ clusters, syncs, refreshAfterMs }: Workload): Ope
       passes * pass.reads +
       refreshes * (refresh.readsPerRow + ASSUMED.referencesPerKey * refresh.readsPerReference) +
       messages * refresh.readsPerMessage,
-    writeUnits: MINUTES * tick.writes + passes * pass.writes + changes * difference.writes,
+    writeUnits: MINUTES * tick.writes + passes * pass.writes + changes * (difference.writes + events.writes),
     // X-Ray samples the first request of each second, and one in twenty of the others.
     traces: Math.min(invocations, SECONDS) + Math.max(0, invocations - SECONDS) / 20,
     logGb: (invocations * ASSUMED.logKbPerInvocation) / KB_PER_GB,
@@ -103,7 +103,8 @@ export function costOf(workload: Workload): Cost {
   // Two keys; DynamoDB requests the table's key every 5 minutes for each role.
   const kms = 2 * PRICES.kmsKeyMonth + ((3 * MINUTES) / 5) * PRICES.kmsRequest;
   const s3 = ASSUMED.fleetReaders * 2 * MINUTES * PRICES.s3Get;
-  const rest = kms + s3 + MINUTES * PRICES.event + did.transferGb * PRICES.transferGb;
+  const events = MINUTES + workload.syncs * ASSUMED.changesPerMonth;
+  const rest = kms + s3 + events * PRICES.event + did.transferGb * PRICES.transferGb;
   return {
     lambda,
     sqs,
