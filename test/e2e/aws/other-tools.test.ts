@@ -45,7 +45,7 @@ describe("a package that another tool deploys", { timeout: 120_000 }, () => {
     const functions = Object.values(resources).filter(({ Type }) => Type === "AWS::Lambda::Function");
     assert.deepEqual(
       functions.map(({ Properties }) => Properties.Code.S3Bucket),
-      [BUCKET, BUCKET, BUCKET],
+      (await functionNames()).map(() => BUCKET),
     );
   });
 
