@@ -22,7 +22,8 @@ describe("review", () => {
     ];
     for (const input of inputs) {
       const { status, result, body, reasons } = review(input, settings);
-      assert.deepEqual([status, result, body.response.allowed, reasons.length], [400, "bad", false, 1]);
+      assert.deepEqual([status, result, reasons.length], [400, "bad", 1]);
+      assert.deepEqual(body.response, { uid: "", allowed: false, status: { code: 400, message: reasons[0] } });
     }
   });
 
@@ -102,6 +103,14 @@ describe("review", () => {
     assert.equal(of({ "agent-pre-populate-only": "true", "agent-pre-populate": "false" }), undefined);
     const { namespace, generateName, isDryRun } = reviewOf(aPod());
     assert.deepEqual([namespace, generateName, isDryRun], ["shop", "shop-", false]);
+    const named = { ...aPod(), metadata: { name: "shop-1" } };
+    assert.equal(reviewOf(named).generateName, "shop-1");
+    assert.equal(reviewOf({ ...aPod(), metadata: {} }).generateName, undefined);
+    const request = { uid: "1", dryRun: true, object: aPod() };
+    assert.equal(
+      review({ apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", request }, settings).isDryRun,
+      true,
+    );
   });
 
   it("says no value of an annotation", () => {

@@ -44,14 +44,16 @@ const VALUES: readonly RefusedCase[] = [
     "keyferry.dev/agent-native-sidecar",
     "keyferry.dev/agent-env-db",
   ].map((name) => refusedValue(name, "maybe", BOOL)),
-  ...["", "-1", "1.5", "root", "2147483648"].map((value) =>
+  ...["", "-1", "1.5", "root", "2147483648", "0x10", " 1", "0".repeat(65)].map((value) =>
     refusedValue("agent-run-as-user", value, "must be a whole number from 0"),
   ),
   refusedValue("agent-run-as-group", "", "must be a whole number from 0"),
   ...["-1", "5s", ""].map((value) => refusedValue("agent-revoke-grace", value, "must be a whole number from 0")),
   ...["5", "1 m", "1d", "m"].map((value) => refusedValue("auth-min-backoff", value, "must be a duration of Go")),
   refusedValue("auth-max-backoff", "soon", "must be a duration of Go"),
-  ...["lots", "-1", "1 Gi", "1KB"].map((value) => refusedValue("agent-limits-mem", value, "must be a quantity")),
+  ...["lots", "-1", "1 Gi", "1KB", "1".repeat(65), "."].map((value) =>
+    refusedValue("agent-limits-mem", value, "must be a quantity"),
+  ),
   refusedValue("agent-limits-cpu", "x", "must be a quantity"),
   refusedValue("agent-limits-ephemeral", "x", "must be a quantity"),
   refusedValue("agent-requests-cpu", "x", "must be a quantity"),
@@ -59,7 +61,7 @@ const VALUES: readonly RefusedCase[] = [
   refusedValue("agent-requests-ephemeral", "x", "must be a quantity"),
   refusedValue("agent-inject-default-template", "yaml", "must be map or json"),
   refusedValue("template-max-connections-per-host", "many", "must be a whole number"),
-  ...["1.5", "x", "NaN"].map((value) =>
+  ...["1.5", "x", "NaN", "", "-0.5", "0x0", "1e-9999", `0.${"0".repeat(70)}`].map((value) =>
     refusedValue("template-lease-renewal-threshold", value, "must be a number from 0 to 1"),
   ),
   refusedValue("keyferry.dev/agent-seccomp-profile", "Unconfined", "must be RuntimeDefault or none"),

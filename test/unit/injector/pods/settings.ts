@@ -59,6 +59,11 @@ export const SETTINGS: readonly PodCase[] = [
     want: last("VAULT_CACERT_BYTES", PEM),
   },
   {
+    title: "CA certificates that are neither PEM nor base64 stay as they are",
+    settings: { vaultCaCert: "abcde" },
+    want: last("VAULT_CACERT_BYTES", "abcde"),
+  },
+  {
     title: "an image, user and group",
     settings: { image: "vault:1", runAsUser: 0, runAsGroup: 5 },
     want: each((agent) => {
