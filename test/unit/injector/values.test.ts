@@ -80,11 +80,29 @@ describe("telemetry", () => {
     return config.telemetry;
   }
 
-  it("has the 31 parameters that Vault documents", () => {
-    const groups = Map.groupBy(TELEMETRY_PARAMETERS.keys(), (name) => name.split("_")[0]);
+  it("has the parameters that Vault documents", () => {
+    const circonus = ["api_token", "api_app", "api_url", "submission_interval", "submission_url", "check_id"];
+    const more = ["check_force_metric_activation", "check_instance_id", "check_search_tag", "check_display_name"];
+    const rest = ["check_tags", "broker_id", "broker_select_tag"];
+    const byType = {
+      string: [
+        ...["usage_gauge_period", "lease_metrics_epsilon", "statsite_address", "statsd_address", "dogstatsd_addr"],
+        ...[...circonus, ...more, ...rest].map((name) => `circonus_${name}`),
+        ...["project_id", "location", "namespace"].map((name) => `stackdriver_${name}`),
+        "prometheus_retention_time",
+      ],
+      "whole number": ["maximum_gauge_cardinality", "num_lease_metrics_buckets"],
+      boolean: [
+        ...["disable_hostname", "enable_hostname_label", "add_lease_metrics_namespace_labels", "filter_default"],
+        "stackdriver_debug_logs",
+      ],
+      "list of strings": ["prefix_filter", "dogstatsd_tags"],
+    };
+    for (const [type, names] of Object.entries(byType)) {
+      const found = [...TELEMETRY_PARAMETERS].filter((one) => one[1] === type).map(([name]) => name);
+      assert.deepEqual(found.toSorted(), names.toSorted());
+    }
     assert.equal(TELEMETRY_PARAMETERS.size, 31);
-    assert.equal(groups.get("circonus")?.length, 13);
-    assert.equal(groups.get("stackdriver")?.length, 4);
   });
 
   for (const [name, type] of TELEMETRY_PARAMETERS) {

@@ -7,7 +7,7 @@ function refusedValue(name: string, value: string, reason: string): RefusedCase 
   return {
     title: `${name}: ${JSON.stringify(value)}`,
     annotations: { [name]: value },
-    reasons: [new RegExp(`^(vault\\.hashicorp\\.com/)?${escaped}: ${reason}`)],
+    reasons: [new RegExp(`^${name.includes("/") ? "" : "vault\\.hashicorp\\.com/"}${escaped}: ${reason}`)],
   };
 }
 
@@ -77,6 +77,10 @@ const VALUES: readonly RefusedCase[] = [
   refusedPatch('[{"op":"test","path":"/name","value":"x"}]', "operation 0: the test fails"),
   refusedPatch('[{"op":"move","from":"/env","path":"/env/0/x"}]', "operation 0: moves a value into itself"),
   refusedPatch('[{"op":"replace","path":"","value":[]}]', "leaves no container"),
+  refusedPatch('[{"op":"replace","path":"","value":null}]', "leaves no container"),
+  refusedPatch('[{"op":"replace","path":"","value":"x"}]', "leaves no container"),
+  refusedPatch('[{"op":"replace","path":"/name","value":""}]', "leaves a container without a name"),
+  refusedPatch('[{"op":"replace","path":"/image","value":1}]', "leaves a container .* with an image that is no text"),
   refusedPatch('[{"op":"remove","path":"/name"}]', "leaves a container without a name"),
   refusedPatch(
     JSON.stringify(Array.from({ length: 40 }, () => ({ op: "copy", from: "", path: "/x" }))),
@@ -89,7 +93,7 @@ const VALUES: readonly RefusedCase[] = [
   refusedPatch(`${"[".repeat(40)}${"]".repeat(40)}`, "nests deeper than"),
 ];
 
-export const REFUSED: readonly RefusedCase[] = [
+export const REFUSED_PODS: readonly RefusedCase[] = [
   ...VALUES,
   { title: "no role", given: without("role"), reasons: [/^vault\.hashicorp\.com\/role: missing/] },
   { title: "no address", settings: { vaultAddress: "" }, reasons: [/^Vault's address: missing: set/] },
@@ -177,7 +181,7 @@ export const REFUSED: readonly RefusedCase[] = [
   {
     title: "an image that is not allowed",
     annotations: { "agent-image": "evil:1" },
-    settings: { allowedImages: ["vault:*"] },
+    settings: { allowedImages: ["vault:*", "evil:2", "evil*", "evil:12"] },
     reasons: [/agent-image: is not one of injector.allowedImages/],
   },
   {
@@ -214,20 +218,6 @@ export const REFUSED: readonly RefusedCase[] = [
     reasons: [/^secrets: the annotations declare more than 1000/],
   },
   {
-    title: "a container that is null",
-    given: (pod) => void pod.spec.containers.push(null as never),
-    code: 400,
-    reasons: [/^spec\.containers\[\] must be an object/],
-  },
-  {
-    title: "more containers than any pod has",
-    given: (pod) => {
-      pod.spec.containers = Array.from({ length: 20_001 }, (_, at) => ({ name: `c${at}` }));
-    },
-    code: 400,
-    reasons: [/^the pod has more than 20000 items in its lists/],
-  },
-  {
     title: "more mounts than any pod has",
     annotations: Object.fromEntries(
       Array.from({ length: 100 }, (_, at) => [
@@ -241,24 +231,21 @@ export const REFUSED: readonly RefusedCase[] = [
     reasons: [/^pod: needs more than 10000 mounts/],
   },
   {
+    title: "more mounts than any pod has, of init containers",
+    annotations: Object.fromEntries(
+      Array.from({ length: 100 }, (_, at) => [
+        [`agent-inject-secret-s${at}`, "p"],
+        [`secret-volume-path-s${at}`, `/x${at}`],
+      ]).flat() as [string, string][],
+    ),
+    given: (pod) => {
+      pod.spec.initContainers = Array.from({ length: 100 }, (_, at) => ({ name: `c${at}` }));
+    },
+    reasons: [/^pod: needs more than 10000 mounts/],
+  },
+  {
     title: "annotations that are longer than Kubernetes allows",
     annotations: { "agent-inject-template-db": "x".repeat(257 * 1024) },
     reasons: [/^metadata\.annotations: longer than Kubernetes allows/],
-  },
-  {
-    title: "an annotation that is no text",
-    given: (pod) => {
-      pod.metadata.annotations = { ...pod.metadata.annotations, x: 1 as unknown as string };
-    },
-    code: 400,
-    reasons: [/^each of metadata\.annotations must be a string/],
-  },
-  {
-    title: "containers that are no list",
-    given: (pod) => {
-      pod.spec.containers = {} as never;
-    },
-    code: 400,
-    reasons: [/^spec\.containers must be a list/],
   },
 ];

@@ -203,6 +203,7 @@ export const SETTINGS: readonly PodCase[] = [
           { name: "AWS_STS_REGIONAL_ENDPOINTS", value: "regional" },
           { name: "AWS_WEB_IDENTITY_TOKEN_FILE", value: `${IRSA}/token` },
           { name: "AWS_REGION", value: "eu-west-1" },
+          { name: "AWS_DEFAULT_REGION", value: "eu-west-2" },
           { name: "AWS_ROLE_ARN", valueFrom: { configMapKeyRef: { name: "aws", key: "role" } } },
         ];
       }
@@ -214,6 +215,7 @@ export const SETTINGS: readonly PodCase[] = [
       agent.env?.push(
         { name: "AWS_ROLE_ARN", valueFrom: { configMapKeyRef: { name: "aws", key: "role" } } },
         { name: "AWS_WEB_IDENTITY_TOKEN_FILE", value: `${IRSA}/token` },
+        { name: "AWS_DEFAULT_REGION", value: "eu-west-2" },
         { name: "AWS_REGION", value: "eu-central-1" },
       );
     }),
