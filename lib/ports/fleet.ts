@@ -41,7 +41,10 @@ export interface ClusterSettings {
    */
   readonly globalTransformationOptions?: { readonly excludeRaw: boolean; readonly missingKey?: MissingKey };
   /** What this cluster's pods get from the injector, where it differs from the fleet's. */
-  readonly injector?: InjectorOverrides;
+  readonly injector?: InjectorOverrides & {
+    /** Whether keyferry registers the injector's webhook in the cluster. */
+    readonly manage?: boolean;
+  };
   /** Namespaces in which keyferry works although Vault Secrets Operator does, too. */
   readonly besideVso?: readonly string[];
 }
