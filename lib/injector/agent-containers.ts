@@ -91,7 +91,8 @@ function mounts(injection: Injection, role: Role): readonly Json[] {
     condition ? [{ name, mountPath, ...rest }] : [];
   return [
     ...(role === "init" ? [home, account] : [account, home]),
-    ...(aws?.mount === undefined ? [] : [aws.mount as JsonObject]),
+    // The token for AWS may be the only one that the pod has.
+    ...(aws?.mount === undefined || aws.mount.mountPath === token.mountPath ? [] : [aws.mount as JsonObject]),
     ...secretMounts(injection),
     ...when(values.get("agent-extra-secret"), VOLUMES.extra, "/vault/custom"),
     ...(copied as readonly JsonObject[]),

@@ -13,6 +13,8 @@ export interface PodCase {
   /** Changes what `aPod` becomes. */
   readonly want?: (wanted: Wanted) => void;
   readonly warnings?: readonly RegExp[];
+  /** Kubernetes refuses the name of an annotation, later than the injector sees it. */
+  readonly isImpossible?: true;
 }
 
 /** A Pod that may not be created. */

@@ -83,6 +83,7 @@ export const SECRETS: readonly PodCase[] = [
   },
   {
     title: "agent-inject-secret- without a name has no effect",
+    isImpossible: true,
     annotations: { "agent-inject-secret-": "kv/data/a" },
     warnings: [/^vault\.hashicorp\.com\/agent-inject-secret-: has no effect: a name must follow/],
   },
@@ -273,6 +274,7 @@ export const SECRETS: readonly PodCase[] = [
   },
   {
     title: "a secret called __proto__",
+    isImpossible: true,
     annotations: { "agent-inject-secret-__proto__": "kv/data/p" },
     want: templates(template("/vault/secrets/__proto__", mapOf("kv/data/p")), db),
   },

@@ -214,6 +214,20 @@ export const SETTINGS: readonly PodCase[] = [
     }),
   },
   {
+    title: "the token for AWS is the only one that the pod has",
+    annotations: { "auth-type": "aws" },
+    given: (pod) => {
+      for (const { volumeMounts = [] } of pod.spec.containers) {
+        for (const mount of volumeMounts) mount.mountPath = IRSA;
+      }
+    },
+    want: each((agent, config) => {
+      config.auto_auth.method.type = "aws";
+      config.auto_auth.method.config.token_path = `${IRSA}/token`;
+      for (const mount of agent.volumeMounts ?? []) if (mount.mountPath === TOKEN_PATH) mount.mountPath = IRSA;
+    }),
+  },
+  {
     title: "a login by AWS without an identity of the pod",
     annotations: { "auth-type": "aws" },
     want: each((_agent, config) => {
