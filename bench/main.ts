@@ -27,6 +27,7 @@ const OF_THE_ENGINE: Readonly<Record<string, Scenario>> = {
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   ...OF_THE_ENGINE,
   tick: async () => (await import("./scenarios/tick.ts")).tickCost(),
+  "events-aws": async () => (await import("./scenarios/events-aws.ts")).eventsOnAws(),
   functions: async () => (await import("./scenarios/functions.ts")).functionCost(),
 };
 

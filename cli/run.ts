@@ -35,6 +35,7 @@ import { listen } from "./listen.ts";
 import { logLines } from "./log-lines.ts";
 import { type EventFlags, runEvents } from "./run-events.ts";
 import { type FollowedFleet, followedFleet, startedFleet } from "./run-fleet.ts";
+import { runInlets } from "./run-inlets.ts";
 import { exposeHubs, exposeSight } from "./sight-metrics.ts";
 import { sleep, stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
@@ -109,16 +110,32 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   try {
     if (flags.once) return await runOnce(engine, store, fleet.current(), log);
     await rememberAll({ series: flags.syncSeries > 0 ? series : undefined, owed, held }, store, fleet.current());
-    const followed = followedFleet({ file, fleet, passes, leases: store, engine, clients, access, clock, log });
+    await using inlets = runInlets({ engine, own: vault.own, files, dataDir, clock, log, metrics });
+    const followed = followedFleet({ file, fleet, passes, leases: store, engine, clients, access, inlets, clock, log });
+    await inlets.set(vaults());
     return await runOn(engine, followed, { flags, read, dataDir, fleet, clients, metrics, log });
   } finally {
-    await vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
-    await vault.close();
-    await templates.close();
-    clients.close();
-    await access.close();
+    await closeAll({ vault, templates, clients, access });
     await lines.flushed();
   }
+}
+
+async function closeAll({
+  vault,
+  templates,
+  clients,
+  access,
+}: {
+  readonly vault: ReturnType<typeof vaultApi>;
+  readonly templates: ReturnType<typeof goTemplates>;
+  readonly clients: ClusterClients;
+  readonly access: ReturnType<typeof lazyVault>;
+}): Promise<void> {
+  await vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
+  await vault.close();
+  await templates.close();
+  clients.close();
+  await access.close();
 }
 
 /** The tokens of a killed process: this one uses or revokes them. */

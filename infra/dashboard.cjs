@@ -61,6 +61,19 @@ const ROWS = [
     ]),
   ],
   [
+    graph("Domain events", [
+      ours("keyferry_domain_events_sent_total", { stat: "Sum", label: "sent" }),
+      ours("keyferry_domain_events_failed_total", { stat: "Sum", label: "failed, sent again" }),
+      ours("keyferry_domain_events_dropped_total", { stat: "Sum", label: "dropped after a day" }),
+    ]),
+    graph("Drift", [ours("keyferry_drift_total", { stat: "Sum", label: "Secrets that others changed" })]),
+    graph("Restarts of workloads", [byLabels("keyferry_rollouts_total", ["result"], "Sum")]),
+    graph("Former credentials", [
+      byLabels("keyferry_issues_ended_total", ["result"], "Sum"),
+      ours("keyferry_leases_at_risk_total", { stat: "Sum", label: "at risk" }),
+    ]),
+  ],
+  [
     graph("Out of reach", [
       ours("keyferry_circuits_open", { stat: "Maximum", label: "Vaults and clusters that do not answer" }),
       ours("keyferry_clusters_out_of_sight", { stat: "Maximum", label: "clusters out of sight" }),
@@ -125,16 +138,13 @@ function dashboardBody() {
   return { start: "-PT3H", widgets };
 }
 
-/** For serverless.yml */
-module.exports = async () => ({
-  Resources: {
-    Dashboard: {
-      Type: "AWS::CloudWatch::Dashboard",
-      Properties: {
-        DashboardName: { Ref: "AWS::StackName" },
-        DashboardBody: { "Fn::Sub": JSON.stringify(dashboardBody()) },
-      },
-    },
-  },
-});
+/** For serverless.yml: the setting dashboard. */
+module.exports = async ({ resolveVariable }) => {
+  if (String(await resolveVariable("self:custom.settings.dashboard, null")) === "false") return {};
+  const Properties = {
+    DashboardName: { Ref: "AWS::StackName" },
+    DashboardBody: { "Fn::Sub": JSON.stringify(dashboardBody()) },
+  };
+  return { Resources: { Dashboard: { Type: "AWS::CloudWatch::Dashboard", Properties } } };
+};
 module.exports.dashboardBody = dashboardBody;

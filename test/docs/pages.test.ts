@@ -128,7 +128,9 @@ describe("documentation", () => {
     rolloutsOwed(registry);
     issuesHeld(registry);
     const names = (await registry.getMetricsAsJSON()).map(({ name }) => name);
-    const sources = ["cli/run.ts", "cli/sight-metrics.ts"].map((path) => readFileSync(join(ROOT, path), "utf8"));
+    const sources = ["cli/run.ts", "cli/sight-metrics.ts", "cli/run-inlets.ts"].map((path) =>
+      readFileSync(join(ROOT, path), "utf8"),
+    );
     const exposed = sources.flatMap((text) => [...text.matchAll(/"(keyferry_\w+)"/g)]);
     const told = [...page("docs/metrics.md").matchAll(/^\| `((?:keyferry|vso|controller|vault_agent)_\w+)`/gm)].map(
       ([, name]) => name,
