@@ -85,7 +85,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
     deps: {
       leases: held.seeing(owed.seeing(forgetting(store, series))),
       vault,
-      issues: vault.issues,
+      ...{ issues: vault.issues, writes: vault.writes },
       seals: tokenSeals(cache),
       ...apis,
       templates,

@@ -9,6 +9,7 @@ import type { DriftWatch } from "./drift.ts";
 import { type EventHandler, type HandlerContext, referenceHandler, syncHandler } from "./event-handlers.ts";
 import type { OperatorGuard } from "./operator-guard.ts";
 import type { WatchPassOptions } from "./pass.ts";
+import { pushTargets } from "./push-targets.ts";
 import type { RowBudget } from "./row-budget.ts";
 import { secretHandler } from "./secret-handler.ts";
 import type { VsoWatch } from "./vso-watch.ts";
@@ -56,6 +57,8 @@ export function watchTargets(
   const referenceScopes = referenceNamespaces(settings);
   const certainAfterMs = options.seconds > 0 ? CERTAIN_AFTER_MS : 0;
   const statusAfterMs = options.seconds > 0 ? STATUS_AFTER_MS : 0;
+  const { acceptMissing } = options;
+  const base = { settings, isOurs, acceptMissing, restores, certainAfterMs, statusAfterMs, budget };
   const target = (
     kind: KindRef,
     scope: string | undefined,
@@ -66,16 +69,7 @@ export function watchTargets(
     name: scope === undefined ? kind.kind : `${kind.kind}/${scope}`,
     kind,
     options: { metadataOnly: false, ...more, ...(scope === undefined ? {} : { namespace: scope }) },
-    handler: handler({
-      settings,
-      isOurs,
-      scope,
-      acceptMissing: options.acceptMissing,
-      restores,
-      certainAfterMs,
-      statusAfterMs,
-      budget,
-    }),
+    handler: handler({ ...base, scope }),
   });
   const references = REFERENCE_KINDS.flatMap((kind) =>
     (referenceScopes ?? [undefined]).map((scope) =>
@@ -90,5 +84,5 @@ export function watchTargets(
     settings.observe === "watch"
       ? scopes.map((scope) => target(SECRET, scope, (context) => secretHandler(deps, drift, context), owned))
       : [];
-  return [...references, ...syncs, ...secrets];
+  return [...references, ...syncs, ...secrets, ...pushTargets(deps, base)];
 }

@@ -3,6 +3,7 @@ import { labelProblem } from "../names.ts";
 import { dnsLabel, problemCheck } from "./checks.ts";
 import { connect } from "./connect-schema.ts";
 import { hubs } from "./hub-schema.ts";
+import { push } from "./push-schema.ts";
 import { clusterVault, vaultAddresses, vaults } from "./vault-schema.ts";
 
 /** The schema of fleet.yaml, for the parser and, as JSON Schema, for editors. */
@@ -78,6 +79,7 @@ const settings = {
   vault: clusterVault.exactOptional(),
   vaultAddresses,
   globalTransformationOptions: globalTransformationOptions.exactOptional(),
+  push: push(namespaces).exactOptional(),
   besideVso: z
     .array(z.string().check(namespacePattern))
     .exactOptional()

@@ -83,6 +83,19 @@ function wayComplaints(cluster: unknown, at: Path, vaults: readonly unknown[]): 
   });
 }
 
+/** The Vault that Secrets are pushed to must be one that this file names. */
+function pushComplaints(cluster: unknown, at: Path, vaults: readonly unknown[]): readonly Complaint[] {
+  if (valueAt(cluster, ["push"]) === undefined) return [];
+  const name = valueAt(cluster, ["push", "vault"]);
+  if (typeof name === "string") {
+    const isKnown = vaults.some((vault) => valueAt(vault, ["name"]) === name);
+    return isKnown ? [] : [{ path: [...at, "push", "vault"], message: "is not the name of one of vaults" }];
+  }
+  const hasVault = ["name", "address"].some((field) => valueAt(cluster, ["vault", field]) !== undefined);
+  if (hasVault) return [];
+  return [{ path: [...at, "push", "vault"], message: "required, unless the cluster has vault.name or vault.address" }];
+}
+
 function clusterComplaints(cluster: unknown, at: Path, vaults: readonly unknown[]): readonly Complaint[] {
   const name = valueAt(cluster, ["vault", "name"]);
   const isNamed = valueAt(cluster, ["vaultAddresses"]) === "named";
@@ -90,6 +103,7 @@ function clusterComplaints(cluster: unknown, at: Path, vaults: readonly unknown[
   return [
     ...lentComplaints(cluster, at, vaults),
     ...wayComplaints(cluster, at, vaults),
+    ...pushComplaints(cluster, at, vaults),
     ...(typeof name === "string" && !vaults.some((vault) => valueAt(vault, ["name"]) === name)
       ? [{ path: [...at, "vault", "name"], message: "is not the name of one of vaults" }]
       : []),

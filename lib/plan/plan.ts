@@ -1,6 +1,6 @@
 import { circuitOfCluster } from "../circuits.ts";
 import { described } from "../described.ts";
-import type { Destination, Effect, SecretChanges } from "../destinations/destination.ts";
+import type { Destination, Effect, PushApis, SecretChanges } from "../destinations/destination.ts";
 import { type Digest, digestOf } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
@@ -10,7 +10,9 @@ import type { Claim } from "../ports/claim.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Row } from "../ports/rows.ts";
 import type { SecretApi } from "../ports/secrets.ts";
-import type { VaultTarget } from "../ports/vault.ts";
+import type { VaultIdentity, VaultTarget } from "../ports/vault.ts";
+import type { VaultWrites } from "../ports/vault-writes.ts";
+import { sourcesFor } from "../reconcile/attempt.ts";
 import { clear } from "../reconcile/clear.ts";
 import { converge } from "../reconcile/converge.ts";
 import type { CoreDeps } from "../reconcile/deps.ts";
@@ -22,6 +24,7 @@ import { owedRollout } from "../rollout/owed-rollout.ts";
 import { type PlanOutages, planOutages } from "./plan-outages.ts";
 import { simulatedClaim } from "./simulated-claim.ts";
 import { type SimulatedSecrets, simulatedSecrets } from "./simulated-secrets.ts";
+import { simulatedWrites } from "./simulated-writes.ts";
 
 /** The dependencies of a plan. None of them writes to a Vault or cluster. */
 export interface PlanDeps
@@ -30,6 +33,7 @@ export interface PlanDeps
     "kinds" | "leases" | "vault" | "resources" | "clusters" | "templates" | "digestKey" | "clock" | "random" | "log"
   > {
   readonly secrets: Pick<SecretApi, "observe" | "ownedNames">;
+  readonly writes: Pick<VaultWrites, "mountOf" | "read">;
   readonly ca: CaCache;
 }
 
@@ -130,7 +134,27 @@ async function planRow(deps: PlanDeps, planning: Planning): Promise<Planned> {
   const outage = outages.among([circuitOfCluster(settings.name), outcome.asks?.circuit]);
   if (outage) throw outage;
   if (outcome.asks) asked.target = outcome.asks.identity.target;
-  return planSync(deps, kind, outcome, planning);
+  return planSync(deps, kind, await locatedIn(deps, kind, outcome, planning), planning);
+}
+
+/** With the paths that it pushes to, if it is of such a kind. */
+async function locatedIn(
+  deps: PlanDeps,
+  { locate }: SyncKind,
+  resolved: Resolved,
+  { row, settings, signal }: Planning,
+): Promise<Resolved> {
+  if (locate === undefined) return resolved;
+  const { writes, reached } = pushesOf(deps, signal);
+  return (await locate({ row, resolved, settings, writes, reached, signal })).resolved;
+}
+
+function pushesOf({ writes, ca, clock }: PlanDeps, signal: AbortSignal): PushApis {
+  const reached = async (identity: VaultIdentity) => ({
+    ...identity,
+    target: await ca.resolve(identity.target, signal),
+  });
+  return { writes: simulatedWrites(writes), reached, clock };
 }
 
 function failedPlan({ key }: Row, error: unknown): Planned {
@@ -153,11 +177,12 @@ async function planSync(deps: PlanDeps, kind: SyncKind, resolved: Resolved, plan
   const { templates, clock, random, digestKey } = deps;
   const claim = simulatedClaim(row);
   const secrets = simulatedSecrets(deps.secrets);
-  const apis = apisFor(deps, row, kind, secrets);
+  const apis = apisFor(deps, row, kind, secrets, signal);
   const obtained = await kind.foresee({
     ...{ row, resolved, settings, templates, clock, random, digestKey, signal },
     holding: kind.destination.holding(apis, { row, settings, resolved }),
     read: (read) => sources.read(read, signal),
+    ...sourcesFor(deps, row, signal),
   });
   if (obtained === "would-issue" || obtained.kind === "later") return withoutData(row, name, obtained);
   const digest = digestOf(digestKey, obtained.data);
@@ -186,9 +211,10 @@ function withoutData(
   };
 }
 
-function apisFor(deps: PlanDeps, row: Row, kind: SyncKind | undefined, secrets: SimulatedSecrets) {
+function apisFor(deps: PlanDeps, row: Row, kind: SyncKind | undefined, secrets: SimulatedSecrets, signal: AbortSignal) {
   const { resources, clusters, digestKey, log } = deps;
-  return { secrets, resources, clusters, digestKey, log, origin: originOf(deps, row, kind?.ref) };
+  const pushes = pushesOf(deps, signal);
+  return { secrets, resources, clusters, digestKey, log, origin: originOf(deps, row, kind?.ref), pushes };
 }
 
 /** The same destination, which notes the effect of each decision before it acts. */
@@ -231,7 +257,7 @@ async function planCleanUp(
 ): Promise<Planned> {
   const { key } = row;
   const secrets = simulatedSecrets(deps.secrets);
-  const apis = apisFor(deps, row, kind, secrets);
+  const apis = apisFor(deps, row, kind, secrets, signal);
   const standing = await clear({ kind, settings, apis, claim: simulatedClaim(row) }, signal);
   if (standing === "declared") return { key, action: "none", because: "its declaration still exists", ...NOTHING };
   if (standing === "releasing") {

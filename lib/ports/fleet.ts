@@ -1,3 +1,4 @@
+import type { PushSettings } from "./fleet-push.ts";
 import type { FleetVault } from "./fleet-vault.ts";
 import type { MissingKey } from "./templates.ts";
 
@@ -39,6 +40,8 @@ export interface ClusterSettings {
    * `missingKey` decides about missing fields in templates.
    */
   readonly globalTransformationOptions?: { readonly excludeRaw: boolean; readonly missingKey?: MissingKey };
+  /** Which of its Secrets are pushed to Vault; missing: none. */
+  readonly push?: PushSettings;
   /** Namespaces in which keyferry works although Vault Secrets Operator does, too. */
   readonly besideVso?: readonly string[];
 }

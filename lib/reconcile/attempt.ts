@@ -2,18 +2,21 @@ import type { Learned } from "../destinations/destination.ts";
 import { type Digest, digestOf, secretMac } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import type { KnownFailure } from "../failures/shared-failures.ts";
-import type { Obtained, Resolved } from "../kinds/kind.ts";
+import { partsOf } from "../keys.ts";
+import type { ForeseeInput, Obtained, Resolved } from "../kinds/kind.ts";
 import { isToldIn } from "../origins/status.ts";
 import type { Warning } from "../origins/warnings.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import { isApplied, type Row } from "../ports/rows.ts";
+import type { SecretApi } from "../ports/secrets.ts";
+import type { LeaseStore } from "../ports/store.ts";
 import type { SourceData, VaultRead } from "../ports/vault.ts";
 import type { RolloutQuestion } from "../rollout/owed-rollout.ts";
 import { type RolledOut, rollOut } from "../rollout/rollout.ts";
 import { sameJson } from "../util/canonical.ts";
 import type { Batch } from "./batch.ts";
 import { converge } from "./converge.ts";
-import type { Run } from "./run.ts";
+import { type Run, reachedBy } from "./run.ts";
 
 /** How far a run came; settle handles each case. */
 export type Attempt =
@@ -42,6 +45,7 @@ export interface InStep {
 export async function attempt(deps: ReconcileDeps, run: Run, batch: Batch): Promise<Attempt> {
   try {
     if (run.resolved instanceof SyncError) throw run.resolved;
+    if (run.unlocated !== undefined) throw run.unlocated;
     return await obtainAndWrite(deps, run, run.resolved, batch);
   } catch (error) {
     if (error instanceof SyncError) return { kind: "failed", error };
@@ -54,12 +58,14 @@ async function obtainAndWrite(deps: ReconcileDeps, run: Run, resolved: Resolved,
   const { row } = claim;
   const { signal } = batch;
   const { templates, clock, random, digestKey } = deps;
-  const apis = { ...deps, origin };
+  const reached = reachedBy(batch);
+  const apis = { ...deps, origin, pushes: { writes: deps.writes, reached, clock } };
   const obtained = await kind.obtain({
     ...{ row, resolved, settings, templates, clock, random, digestKey, claim, deps, signal },
     holding: kind.destination.holding(apis, { row, settings, resolved }),
     read: readFor(run, batch),
-    reached: async (identity) => ({ ...identity, target: await batch.ca.resolve(identity.target, signal) }),
+    reached,
+    ...sourcesFor(deps, row, signal),
   });
   if (obtained.kind === "later") return obtained;
   const digest = digestOf(digestKey, obtained.data);
@@ -95,6 +101,26 @@ export async function rollOutWritten(
     if (error instanceof SyncError) return owed;
     throw error;
   }
+}
+
+/** What a kind that pushes reads of the cluster and the table. */
+export function sourcesFor(
+  { secrets, leases }: { readonly secrets: Pick<SecretApi, "observe">; readonly leases: Pick<LeaseStore, "byPlace"> },
+  row: Row,
+  signal: AbortSignal,
+): Pick<ForeseeInput, "source" | "isRead"> {
+  const { cluster, namespace } = partsOf(row.key);
+  return {
+    source: (name) => secrets.observe({ cluster, namespace, name }, "get", signal),
+    async isRead({ vault, path }) {
+      for (let after: string | undefined, isFirst = true; isFirst || after !== undefined; isFirst = false) {
+        const page = await leases.byPlace(vault, { path }, after === undefined ? {} : { after });
+        if (page.items.some((entry) => entry.role === "read" && entry.path === path)) return true;
+        after = page.next;
+      }
+      return false;
+    },
+  };
 }
 
 /** The shared read; after an explicit request it ignores remembered refusals. */

@@ -14,6 +14,7 @@ import { claimOf } from "./claim.ts";
 import { clear } from "./clear.ts";
 import { endAll, endUnused, leaveAll } from "./duties.ts";
 import { ownOutage } from "./own-outage.ts";
+import { reachedBy } from "./run.ts";
 import { settleFailed } from "./settle.ts";
 
 /** A row whose declaration is gone or being deleted. */
@@ -29,7 +30,7 @@ export async function cleanUp(deps: ReconcileDeps, cleaning: CleaningUp, batch: 
   const claim = claimOf(deps, cleaning.row);
   if (!(await claim.take())) return;
   const { key, declared, state: before } = claim.row;
-  const settlement = await removeAll(deps, cleaning, claim, batch.signal);
+  const settlement = await removeAll(deps, cleaning, claim, batch);
   // Another worker has the row now.
   if (settlement === undefined) return;
   await claim.settle(settlement);
@@ -89,12 +90,14 @@ async function removeAll(
   deps: ReconcileDeps,
   { settings, kind }: CleaningUp,
   claim: Claim,
-  signal: AbortSignal,
+  batch: Batch,
 ): Promise<Settlement | undefined> {
+  const { signal } = batch;
   const { row } = claim;
   const origin = originOf(deps, row, kind?.ref);
+  const pushes = { writes: deps.writes, reached: reachedBy(batch), clock: deps.clock };
   try {
-    const standing = await clear({ kind, settings, apis: { ...deps, origin }, claim }, signal);
+    const standing = await clear({ kind, settings, apis: { ...deps, origin, pushes }, claim }, signal);
     if (standing === "declared") {
       // Its credentials are in use: they end by themselves.
       leaveAll(claim, deps.clock());

@@ -7,7 +7,7 @@ function operationOf({ purpose, method, path }: VaultQuestion): string | undefin
   if (purpose === "probe") return undefined;
   if (purpose === "login") return "login";
   if (purpose === "token" || purpose === "lease") return path.includes("renew") ? "renew" : undefined;
-  return method === "POST" ? "write" : "read";
+  return method === "GET" ? "read" : "write";
 }
 
 /** Counts and times each request to Vault by operation and VaultConnection. */

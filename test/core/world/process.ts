@@ -111,6 +111,7 @@ export function keyferry(parts: ProcessParts): Keyferry {
     queue,
     vault,
     issues: vault.issues,
+    writes: vault.writes,
     seals: tokenSeals(sealing),
     templates: plainTemplates,
     fleet: (name) => fleet().find((settings) => settings.name === name),
