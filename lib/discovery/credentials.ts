@@ -5,7 +5,7 @@ import type { DiscoveryDeps } from "./deps.ts";
 import type { EventHandler } from "./event-handlers.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
 import type { RowBudget } from "./row-budget.ts";
-import type { WatchTarget } from "./watch-targets.ts";
+import type { WatchTarget } from "./watch-target.ts";
 
 /**
  * The Secrets of logins and CA bundles: a narrow metadata watch for each, because no other event tells that a

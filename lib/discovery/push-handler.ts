@@ -1,6 +1,7 @@
+import type { EpochMs } from "../clock.ts";
 import { isPushed } from "../declarations/push/annotations.ts";
 import { mountedSecrets } from "../declarations/push/sources.ts";
-import { partsOf, type SyncKey, syncKey } from "../keys.ts";
+import { type SyncKey, syncKey } from "../keys.ts";
 import { PUSH_FINALIZER } from "../origins/annotated.ts";
 import type { PushSettings } from "../ports/fleet-push.ts";
 import type { SeenResource } from "../ports/resources.ts";
@@ -22,19 +23,33 @@ export interface PushContext extends HandlerContext {
 /** How many objects whose whole content is known are remembered during one watch pass. */
 const MAX_GLANCES = 20_000;
 
-/** Objects of one kind whose annotations declare a push; they are followed by their metadata. */
-export function pushHandler(deps: DiscoveryDeps, kind: KindRef, context: PushContext): EventHandler {
-  const { settings, isOurs, scope } = context;
+/** Turns objects of one kind into rows and clean-ups. Lives as long as a watch pass. */
+interface Taker {
+  keyOf(object: SeenResource): SyncKey;
+  /** Every row of the kind, as the table has it now. */
+  rowsNow(): Promise<readonly RowSummary[]>;
+  /** `before`: what its row has of it. */
+  take(object: SeenResource, before: Declared | undefined, signal: AbortSignal): Promise<Due | undefined>;
+  /** Its declaration is gone: what it pushed is to be removed from then on. */
+  tombstone(object: SeenResource, at: EpochMs): Promise<Due | undefined>;
+}
+
+function takerOf(deps: DiscoveryDeps, kind: KindRef, context: PushContext): Taker {
+  const { settings, scope } = context;
   const glances = new Map<string, string>();
   let rows: Promise<Set<SyncKey>> | undefined;
-  const keyOf = ({ namespace, name }: SeenResource): SyncKey =>
+  const keyOf: Taker["keyOf"] = ({ namespace, name }) =>
     syncKey({ cluster: settings.name, kind: kind.kind, namespace, name });
-  const rowsNow = async (): Promise<readonly RowSummary[]> =>
+  const rowsNow: Taker["rowsNow"] = async () =>
     (await deps.leases.byCluster(settings.name)).filter(({ key }) => isRowOf(key, kind.kind, scope));
   /** The keys that have a row, so that other objects cost nothing. */
   const known = (): Promise<Set<SyncKey>> => {
     rows ??= rowsNow().then((all) => new Set(all.map(({ key }) => key)));
     return rows;
+  };
+  const tombstone: Taker["tombstone"] = async (object, at) => {
+    const isKnown = (await known()).delete(keyOf(object));
+    return isKnown ? deps.leases.tombstone(keyOf(object), object.uid, at) : undefined;
   };
   const declare = async (object: SeenResource, before: Declared | undefined, signal: AbortSignal) => {
     const glance = glanceOf(object);
@@ -44,41 +59,46 @@ export function pushHandler(deps: DiscoveryDeps, kind: KindRef, context: PushCon
     if (glances.size < MAX_GLANCES) glances.set(object.uid, glance);
     return store(deps, context, declared);
   };
-  /** Its annotation was removed: what it pushed is to be removed. */
-  const undeclare = async (object: SeenResource): Promise<Due | undefined> => {
-    const key = keyOf(object);
-    if (!(await known()).delete(key)) return undefined;
-    return deps.leases.tombstone(key, object.uid, deps.clock());
+  return {
+    keyOf,
+    rowsNow,
+    tombstone,
+    async take(object, before, signal) {
+      if (!isPushed(object.annotations)) return tombstone(object, deps.clock());
+      const due = await declare(object, before, signal);
+      (await known()).add(keyOf(object));
+      await releaseDeleted(deps, kind, context, object, signal);
+      return due;
+    },
   };
-  const take = async (object: SeenResource, before: Declared | undefined, signal: AbortSignal) => {
-    if (!isPushed(object.annotations)) return undeclare(object);
-    (await known()).add(keyOf(object));
-    const due = await declare(object, before, signal);
-    await releaseDeleted(deps, kind, context, object, signal);
-    return due;
+}
+
+/** Objects of one kind whose annotations declare a push; they are followed by their metadata. */
+export function pushHandler(deps: DiscoveryDeps, kind: KindRef, context: PushContext): EventHandler {
+  const { settings, isOurs } = context;
+  const taker = takerOf(deps, kind, context);
+  const { keyOf } = taker;
+  const send = async (...dues: readonly (Due | undefined)[]): Promise<void> => {
+    const found = dues.filter((due) => due !== undefined);
+    await sendDue(deps.queue, found, deps.clock());
   };
-  const guarded = (object: SeenResource, work: () => Promise<Due | undefined>): Promise<Due | undefined> =>
-    unlessBug(deps, { cluster: settings.name, kind, object }, work);
   return {
     list() {
       const seen = new Set<SyncKey>();
-      rows = undefined;
       return {
         async page(items, signal) {
           const ours = items.filter(({ namespace }) => isOurs(namespace));
           const keys = ours.filter(({ annotations }) => isPushed(annotations)).map(keyOf);
           const before = await deps.leases.read(keys, "strong");
-          const dues: Due[] = [];
+          for (const key of keys) seen.add(key);
           for (const object of ours) {
-            const key = keyOf(object);
-            if (isPushed(object.annotations)) seen.add(key);
-            const due = await guarded(object, () => take(object, before.get(key)?.declared, signal));
-            if (due) dues.push(due);
+            const of = { cluster: settings.name, kind, object };
+            const declared = before.get(keyOf(object))?.declared;
+            await send(await unlessBug(deps, of, () => taker.take(object, declared, signal)));
           }
-          await sendDue(deps.queue, dues, deps.clock());
         },
         async end(signal) {
-          const all = await rowsNow();
+          const all = await taker.rowsNow();
           const absent = all.filter(({ key }) => !seen.has(key));
           return tombstoneMissing(deps, kind, absent, all.length, context.acceptMissing, signal);
         },
@@ -87,16 +107,11 @@ export function pushHandler(deps: DiscoveryDeps, kind: KindRef, context: PushCon
     async changed(object, signal) {
       if (!isOurs(object.namespace)) return;
       const key = keyOf(object);
-      const isDeclared = isPushed(object.annotations);
-      const before = isDeclared ? (await deps.leases.read([key], "strong")).get(key) : undefined;
-      const due = await take(object, before?.declared, signal);
-      if (due) await sendDue(deps.queue, [due], deps.clock());
+      const rows = isPushed(object.annotations) ? await deps.leases.read([key], "strong") : undefined;
+      await send(await taker.take(object, rows?.get(key)?.declared, signal));
     },
     async deleted(object) {
-      if (!isOurs(object.namespace)) return;
-      (await known()).delete(keyOf(object));
-      const due = await deps.leases.tombstone(keyOf(object), object.uid, deps.clock() + context.certainAfterMs);
-      if (due) await sendDue(deps.queue, [due], deps.clock());
+      if (isOurs(object.namespace)) await send(await taker.tombstone(object, deps.clock() + context.certainAfterMs));
     },
     // Its rows stay as they are: a kind that is not served proves nothing about its objects (lease-table 18).
     notServed: async () => undefined,
@@ -136,9 +151,4 @@ async function releaseDeleted(
 ): Promise<void> {
   if (!deleting || !finalizers.includes(PUSH_FINALIZER)) return;
   await deps.resources.removeFinalizers({ cluster: settings.name, namespace, name, kind }, [PUSH_FINALIZER], signal);
-}
-
-/** The rows of annotated objects among these. */
-export function isPushRow({ key }: Pick<RowSummary, "key">, kinds: readonly string[]): boolean {
-  return kinds.includes(partsOf(key).kind);
 }

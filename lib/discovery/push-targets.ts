@@ -4,7 +4,7 @@ import type { DiscoveryDeps } from "./deps.ts";
 import type { HandlerContext } from "./event-handlers.ts";
 import { type PushContext, pushHandler } from "./push-handler.ts";
 import { sourceHandler } from "./push-sources.ts";
-import type { WatchTarget } from "./watch-targets.ts";
+import type { WatchTarget } from "./watch-target.ts";
 
 /** What is followed for pushes: the annotated kinds, and all Secrets if fleet.yaml says so. Always by metadata. */
 export function pushTargets(deps: DiscoveryDeps, base: Omit<HandlerContext, "scope">): readonly WatchTarget[] {

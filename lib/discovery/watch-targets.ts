@@ -13,6 +13,7 @@ import { pushTargets } from "./push-targets.ts";
 import type { RowBudget } from "./row-budget.ts";
 import { secretHandler } from "./secret-handler.ts";
 import type { VsoWatch } from "./vso-watch.ts";
+import type { WatchTarget } from "./watch-target.ts";
 
 /**
  * When a kind is removed, its objects are deleted first, and a little later the cluster no longer serves the kind. This
@@ -22,16 +23,6 @@ const CERTAIN_AFTER_MS = 3 * SECOND_MS;
 
 /** Kinds that refer to each other are listed concurrently; a list rarely takes longer than this. */
 const STATUS_AFTER_MS = 2 * SECOND_MS;
-
-/** A watched kind of a cluster, with its own cursor. */
-export interface WatchTarget {
-  readonly isReference: boolean;
-  /** The name of its cursor. */
-  readonly name: string;
-  readonly kind: KindRef;
-  readonly options: ListOptions;
-  readonly handler: EventHandler;
-}
 
 /** Each kind, or each kind in each namespace when the fleet file lists namespaces by name. */
 export function watchTargets(

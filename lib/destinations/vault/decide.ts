@@ -1,4 +1,4 @@
-import { sameDigest } from "../../digest.ts";
+import { type Digest, sameDigest } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
 import { mustBeRare } from "./frequency.ts";
 import { isOurs, type ObjectDecision, type ObjectWork, type PushRules, pathText, type SeenObject } from "./state.ts";
@@ -42,6 +42,12 @@ const mayNotRead: Check = ({ seen, recorded, digest, refusedAt, at }, { conflict
   throw new SyncError("VAULT_DENIED", message);
 };
 
+/** As the row has it: nothing is claimed, and nothing is written. */
+const unchanged: Check = ({ seen, recorded, digest }, { conflict }) => {
+  if (seen.kind !== "data" || seen.version !== recorded.version || !isSame(recorded.digest, digest)) return undefined;
+  return isThere(seen, digest, conflict) ? "nothing" : undefined;
+};
+
 /** The version was right, so that Vault refuses the body or the path. */
 const refusedBody: Check = ({ seen, refusedAt, at }) => {
   if (refusedAt === undefined || refusedAt !== versionOf(seen)) return undefined;
@@ -51,10 +57,7 @@ const refusedBody: Check = ({ seen, refusedAt, at }) => {
 
 /** Also after a crash that followed the write, and where another tool has written the same. */
 const alreadyThere: Check = ({ seen, digest }, { conflict }) => {
-  if (seen.kind !== "data") return undefined;
-  const isThere =
-    conflict === "merge" ? isSame(seen.ownDigest, digest) && seen.stale.length === 0 : isSame(seen.digest, digest);
-  if (!isThere) return undefined;
+  if (seen.kind !== "data" || !isThere(seen, digest, conflict)) return undefined;
   return { kind: "record", ...(seen.version === undefined ? {} : { version: seen.version }) };
 };
 
@@ -92,12 +95,19 @@ const CHECKS: readonly Check[] = [
   sourceChanged,
   unread,
   mayNotRead,
+  unchanged,
   refusedBody,
   alreadyThere,
   nothingThere,
   foreign,
   ours,
 ];
+
+/** Whether a path holds what is wanted: all of it, or our fields when others may stay. */
+function isThere(seen: SeenData, digest: Digest, conflict: PushRules["conflict"]): boolean {
+  if (conflict !== "merge") return isSame(seen.digest, digest);
+  return isSame(seen.ownDigest, digest) && seen.stale.length === 0;
+}
 
 function replaced({ version }: SeenData, kind: "put" | "patch", because: string): ObjectDecision {
   return { kind, cas: version ?? 0, because };

@@ -5,9 +5,9 @@ import type { Pushed } from "../../ports/rows.ts";
 /** Each write is a version that Vault keeps: a path gets at most one in this time. */
 export const BETWEEN_WRITES_MS = 30 * SECOND_MS;
 
-/** More than so many in this time are a loop, or a fight with another program. */
+/** More than so many in ten minutes are a loop, or a fight with another program: one each time that it may be. */
 const MAX_WRITES = 20;
-const WINDOW_MS = 10 * MINUTE_MS;
+const WINDOW_MS = 10 * MINUTE_MS + BETWEEN_WRITES_MS;
 
 /** Throws NOT_CONVERGING, until the window is over. */
 export function mustBeRare({ burst }: Pushed, path: string, now: EpochMs): void {

@@ -34,8 +34,15 @@ export async function aPushingWorld(
   options: WorldOptions & { readonly capabilities?: readonly string[] } = {},
 ): Promise<World> {
   const { capabilities = ALL, clusters = [{}], ...rest } = options;
-  const settings = { vault: { address: VAULT }, push: aPush(push) };
-  const world = await aWorld({ ...rest, isAsleep: true, clusters: clusters.map((one) => ({ ...settings, ...one })) });
+  const settingsOf = (name = "east") => {
+    const { identity } = aPush();
+    return {
+      vault: { address: VAULT },
+      push: aPush({ identity: { ...identity, mount: `kubernetes-${name}` }, ...push }),
+    };
+  };
+  const settings = clusters.map((one) => ({ ...settingsOf(one.name), ...one }));
+  const world = await aWorld({ ...rest, isAsleep: true, clusters: settings });
   await world.vault.writePolicy("push", policyOf(capabilities));
   for (const { name = "east" } of clusters) {
     await world.vault.write(`auth/kubernetes-${name}/role/push`, {
@@ -74,13 +81,15 @@ export function annotations(short: Readonly<Record<string, string>>): Readonly<R
   );
 }
 
-/** A Deployment whose containers take these Secrets by envFrom. */
+/** A Deployment whose containers take these Secrets by envFrom; `name?` is optional. */
 export function aPushed(
   short: Readonly<Record<string, string>>,
   secrets: readonly string[] = ["db"],
   name = "app",
 ): ClusterObject {
-  const envFrom = secrets.map((secret) => ({ secretRef: { name: secret } }));
+  const envFrom = secrets.map((secret) => ({
+    secretRef: { name: secret.replace("?", ""), ...(secret.endsWith("?") ? { optional: true } : {}) },
+  }));
   return {
     apiVersion: "apps/v1",
     kind: "Deployment",

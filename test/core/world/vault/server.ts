@@ -98,7 +98,8 @@ export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
       return undefined;
     },
   };
-  const system = (question: Question, path: string): Answer => {
+  const system = (question: Question, path: string, token: Token | "root"): Answer => {
+    if (question.path.startsWith(MOUNTS)) return shownMount(question.path.slice(MOUNTS.length), token);
     const [area = "", ...rest] = path.split("/");
     const body = question.method === "POST" ? bodyOf(question) : {};
     return areas[area]?.(rest.join("/"), body, question.method) ?? done();
@@ -124,9 +125,8 @@ export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
   const plainly = (question: Question, token: Token | "root"): Answer => {
     const { path } = question;
     if (path.startsWith("sys/leases/")) return leases.handle(question, path.slice("sys/leases/".length));
-    if (path.startsWith(MOUNTS)) return shownMount(path.slice(MOUNTS.length), token);
     if (path === "sys/capabilities-self") return capabilities(token, bodyOf(question));
-    if (path.startsWith("sys/")) return system(question, path.slice("sys/".length));
+    if (path.startsWith("sys/")) return system(question, path.slice("sys/".length), token);
     if (path.startsWith("auth/token/")) return tokens.handle(question, path.slice("auth/token/".length), token);
     if (path.startsWith("auth/")) {
       const login = mountOf(logins, path.slice("auth/".length));
