@@ -175,12 +175,12 @@ function fieldsOf(data: LosslessObject): ReadonlyMap<string, SecretValue> {
 
 /**
  * Vault answers 400 when the version is another one, and also for a body that it refuses: its text, which differs
- * between versions, is not needed, because a read tells the two apart. A patch of nothing is answered with 404.
+ * between versions, is not needed, because a read tells the two apart. A patch of nothing is answered with 404,
+ * and no body.
  */
 function writtenIn({ asked, answer }: Told): WriteResult {
-  if (answer.status === 400 || (answer.status === 404 && asked.method === "PATCH")) {
-    if (bodyOf(answer) !== undefined) return { kind: "moved" };
-  }
+  if (answer.status === 400 && bodyOf(answer) !== undefined) return { kind: "moved" };
+  if (answer.status === 404 && asked.method === "PATCH") return { kind: "moved" };
   if (answer.status === 204) return { kind: "written" };
   if (answer.status !== 200) throw answerError(asked, answer);
   const { data } = objectOf(asked, answer);

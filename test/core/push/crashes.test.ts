@@ -10,7 +10,8 @@ const DECLARED = { path: `kv/${PATH}`, secrets: '[{"name":"db","keys":["user","p
 const MOST_EFFECTS = 40;
 
 /** What changes something, and requests to Vault; not what ticks and watches ask again and again. */
-const COUNTED = /^(vault |store (claim|claimPush|record|settle|declare|tombstone|endRun|release)$|(get|post|patch|put|delete) )/;
+const COUNTED =
+  /^(vault |store (claim|claimPush|record|settle|declare|tombstone|endRun|release)$|(get|post|patch|put|delete) )/;
 
 type Where = "before" | "after";
 
@@ -28,7 +29,10 @@ function stopAt(number: number, where: Where) {
     reached.value = true;
     return never;
   };
-  return { effect, reached, begin: () => void (isCounting = true) };
+  const begin = (): void => {
+    isCounting = true;
+  };
+  return { effect, reached, begin };
 }
 
 /** One act at every effect of it, before and after: until it has no such effect any more. */
@@ -65,9 +69,14 @@ const changed = (world: World) => world.edit("Secret", "db", { data: { password:
 for (const where of ["before", "after"] as const) {
   describe(`killed ${where} every effect`, () => {
     it("a first push makes one version", async () => {
-      const effects = await atEveryEffect(where, async () => undefined, given, async (world, at) => {
-        assert.deepEqual([await held(world, PATH), versions(world, PATH)], [{ user: "app", password: "one" }, 1], at);
-      });
+      const effects = await atEveryEffect(
+        where,
+        async () => undefined,
+        given,
+        async (world, at) => {
+          assert.deepEqual([await held(world, PATH), versions(world, PATH)], [{ user: "app", password: "one" }, 1], at);
+        },
+      );
       assert.ok(effects > 5, `${effects} effects`);
     });
 

@@ -61,7 +61,7 @@ export function kvMount(version: 1 | 2, now: () => number): KvMount {
   };
   const patchV2 = (path: string, question: Question): Answer => {
     const latest = secrets.get(path)?.at(-1);
-    if (latest?.data === undefined) return latest === undefined ? failed(404) : readV2(path, 0);
+    if (latest?.data === undefined) return latest === undefined ? { status: 404, text: "" } : readV2(path, 0);
     const merged = { ...JSON.parse(latest.data), ...Object(bodyOf(question).data) } as Record<string, unknown>;
     const data = Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== null));
     return writeV2(path, { ...question, body: JSON.stringify({ ...bodyOf(question), data }) });
