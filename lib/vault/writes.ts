@@ -48,7 +48,7 @@ export function vaultWrites(deps: WritesDeps): VaultWrites {
   const reading = <T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> =>
     counted({ metrics: deps.metrics, name: "keyferry_vault_reads_total" }, work, signal);
   const writing = <T>(of: string, work: () => Promise<T>, signal: AbortSignal): Promise<T> =>
-    counted({ metrics: deps.metrics, name: "keyferry_vault_writes_total", labels: { of } }, work, signal);
+    counted({ metrics: deps.metrics, name: "keyferry_vault_writes_total", labels: { of } }, work, signal, wordFor);
   return {
     mountOf: (who, path, signal) =>
       reading(async () => {
@@ -71,6 +71,10 @@ export function vaultWrites(deps: WritesDeps): VaultWrites {
     describe: (who, at, custom, signal) =>
       writing("describe", async () => endedIn(await ask(who, descriptionOf(at, custom), signal)), signal),
   };
+}
+
+function wordFor(result: unknown): string {
+  return (result as WriteResult | undefined)?.kind === "moved" ? "moved" : "ok";
 }
 
 function urlOf(parts: Readonly<Record<string, string>>): string {
