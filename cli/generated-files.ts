@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { stringify } from "yaml";
 import { withTables } from "../infra/cost/tables.ts";
-import { exampleRoles } from "../infra/example-rights.ts";
+import { examplePushRoles, exampleRoles } from "../infra/example-rights.ts";
 import { customResourceDefinitions } from "../lib/declarations/crd.ts";
 import { fleetJsonSchema } from "../lib/fleet/schema.ts";
 import { withFields } from "../test/fields/page.ts";
@@ -21,5 +21,6 @@ export function generatedFiles(): ReadonlyMap<string, string> {
   const fields = withFields(readFileSync(new URL("../docs/compatibility.md", import.meta.url), "utf8"));
   const pages = [["docs/cost.md", cost] as const, ["docs/compatibility.md", fields] as const];
   const roles = ["infra/kubernetes/rbac.yaml", exampleRoles()] as const;
-  return new Map([...crds, roles, ["infra/fleet.schema.json", fleet], ...pages]);
+  const pushRoles = ["infra/kubernetes/push.yaml", examplePushRoles()] as const;
+  return new Map([...crds, roles, pushRoles, ["infra/fleet.schema.json", fleet], ...pages]);
 }

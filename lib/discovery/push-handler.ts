@@ -1,6 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import { isPushed } from "../declarations/push/annotations.ts";
 import { mountedSecrets } from "../declarations/push/sources.ts";
+import { SyncError } from "../errors.ts";
 import { type SyncKey, syncKey } from "../keys.ts";
 import { PUSH_FINALIZER } from "../origins/annotated.ts";
 import type { PushSettings } from "../ports/fleet-push.ts";
@@ -150,5 +151,11 @@ async function releaseDeleted(
   signal: AbortSignal,
 ): Promise<void> {
   if (!deleting || !finalizers.includes(PUSH_FINALIZER)) return;
-  await deps.resources.removeFinalizers({ cluster: settings.name, namespace, name, kind }, [PUSH_FINALIZER], signal);
+  try {
+    await deps.resources.removeFinalizers({ cluster: settings.name, namespace, name, kind }, [PUSH_FINALIZER], signal);
+  } catch (error) {
+    // The right to it is optional: without it a person removes the finalizer, and other objects are followed.
+    if (!(error instanceof SyncError) || error.code !== "KUBE_DENIED") throw error;
+    deps.log.warn("finalizer-not-removed", { cluster: settings.name, kind: kind.kind, namespace, name });
+  }
 }

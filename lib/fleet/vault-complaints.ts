@@ -83,9 +83,16 @@ function wayComplaints(cluster: unknown, at: Path, vaults: readonly unknown[]): 
   });
 }
 
-/** The Vault that Secrets are pushed to must be one that this file names. */
+/** The Vault that Secrets are pushed to must be one that this file names, and polling finds no annotated Secrets. */
 function pushComplaints(cluster: unknown, at: Path, vaults: readonly unknown[]): readonly Complaint[] {
   if (valueAt(cluster, ["push"]) === undefined) return [];
+  const kinds = valueAt(cluster, ["push", "kinds"]);
+  const isPolled = valueAt(cluster, ["push", "secrets"]) === "poll";
+  if (isPolled && (kinds === undefined || items(kinds).includes("Secret"))) {
+    const message =
+      "must leave out Secret if secrets is poll: annotated Secrets are found only by following all of them";
+    return [{ path: [...at, "push", "kinds"], message }];
+  }
   const name = valueAt(cluster, ["push", "vault"]);
   if (typeof name === "string") {
     const isKnown = vaults.some((vault) => valueAt(vault, ["name"]) === name);
