@@ -4,6 +4,7 @@ import { SECOND_MS, systemClock } from "../lib/clock.ts";
 import { type Doctor, examineFleet } from "../lib/doctor/doctor.ts";
 import type { Finding, Remedy } from "../lib/doctor/finding.ts";
 import { hubFindings } from "../lib/doctor/hubs.ts";
+import { nameFindings } from "../lib/doctor/vault/names.ts";
 import { InputError } from "../lib/errors.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
@@ -98,7 +99,11 @@ async function examined(
   try {
     const clusters = chosen(fleet, names);
     say(`examining ${clusters.length} ${clusters.length === 1 ? "cluster" : "clusters"}`);
-    const findings = [...hubFindings(fleet), ...(await examineFleet(doctor, clusters, signal))];
+    const findings = [
+      ...hubFindings(fleet),
+      ...(await nameFindings(doctor, signal)),
+      ...(await examineFleet(doctor, clusters, signal)),
+    ];
     return { clusters: clusters.map(({ name }) => name), findings };
   } finally {
     await client.close();

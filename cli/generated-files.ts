@@ -3,6 +3,7 @@ import { stringify } from "yaml";
 import { withTables } from "../infra/cost/tables.ts";
 import { examplePushRoles, exampleRoles } from "../infra/example-rights.ts";
 import { customResourceDefinitions } from "../lib/declarations/crd.ts";
+import { EVENT_KINDS, eventJsonSchema } from "../lib/domain-events/schemas.ts";
 import { fleetJsonSchema } from "../lib/fleet/schema.ts";
 import { withFields } from "../test/fields/page.ts";
 
@@ -16,11 +17,14 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     const text = stringify(crd, { lineWidth: 120, aliasDuplicateObjects: false });
     return [`infra/kubernetes/crds/${name}.yaml`, `${HEADER}${text}`] as const;
   });
+  const events = EVENT_KINDS.map(
+    (kind) => [`docs/events/${kind}.schema.json`, `${JSON.stringify(eventJsonSchema(kind), null, 2)}\n`] as const,
+  );
   const fleet = `${JSON.stringify(fleetJsonSchema(), null, 2)}\n`;
   const cost = withTables(readFileSync(new URL("../docs/cost.md", import.meta.url), "utf8"));
   const fields = withFields(readFileSync(new URL("../docs/compatibility.md", import.meta.url), "utf8"));
   const pages = [["docs/cost.md", cost] as const, ["docs/compatibility.md", fields] as const];
   const roles = ["infra/kubernetes/rbac.yaml", exampleRoles()] as const;
   const pushRoles = ["infra/kubernetes/push.yaml", examplePushRoles()] as const;
-  return new Map([...crds, roles, pushRoles, ["infra/fleet.schema.json", fleet], ...pages]);
+  return new Map([...crds, roles, pushRoles, ["infra/fleet.schema.json", fleet], ...events, ...pages]);
 }

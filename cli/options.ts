@@ -24,6 +24,23 @@ export function outputOption(): Option {
   return new Option("-o, --output <format>", "output format").choices(["table", "json"]).default("table");
 }
 
+export function eventsUrlOption(): Option {
+  const about = "webhook for domain events, signed with the key in --events-key-file";
+  return new Option("--events-url <url>", about).env("KEYFERRY_EVENTS_URL");
+}
+
+export function eventsKeyFileOption(): Option {
+  const about = "file whose first line is the key of the webhook's signatures";
+  return new Option("--events-key-file <file>", about).env("KEYFERRY_EVENTS_KEY_FILE");
+}
+
+export function acceptMissingOption(): Option {
+  return new Option(
+    "--accept-missing <cluster...>",
+    "clusters in which more than 10 and a fifth of the declarations were deleted on purpose, or hub:NAME for a hub whose clusters left on purpose",
+  ).default([]);
+}
+
 export function waitTime(text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined) throw new InvalidArgumentError(DURATION_HINT);

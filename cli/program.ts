@@ -1,14 +1,18 @@
 import { Command, Option } from "commander";
 import { LOG_LEVELS } from "../lib/telemetry/log.ts";
 import manifest from "../package.json" with { type: "json" };
+import { auditCommands } from "./audit-commands.ts";
 import { clusterCommands } from "./cluster-commands.ts";
 import { completionCommand } from "./completion.ts";
 import { fleetCommands } from "./fleet-commands.ts";
 import { keyCommands } from "./key-commands.ts";
 import {
+  acceptMissingOption,
   DEFAULT_LISTEN,
   DEFAULT_SYNC_SERIES,
   dataDirOption,
+  eventsKeyFileOption,
+  eventsUrlOption,
   fleetOption,
   outputOption,
   stackOption,
@@ -41,7 +45,7 @@ Works beside a running engine.
 Exit codes: 0 all in step, 1 a sync or a restart failed, or no engine works, 2 bad input.`;
 
 /** The other commands, in the order of --help. */
-const COMMANDS = [setUpCommands, keyCommands, clusterCommands, fleetCommands, completionCommand];
+const COMMANDS = [setUpCommands, keyCommands, clusterCommands, fleetCommands, auditCommands, completionCommand];
 
 /** Parses the command line, runs one command, and returns the exit code. */
 export async function program(argv: readonly string[]): Promise<number> {
@@ -78,11 +82,9 @@ export async function program(argv: readonly string[]): Promise<number> {
         .argParser(wholeNumber)
         .default(DEFAULT_SYNC_SERIES),
     )
-    .option(
-      "--accept-missing <cluster...>",
-      "clusters in which more than 10 and a fifth of the declarations were deleted on purpose, or hub:NAME for a hub whose clusters left on purpose",
-      [],
-    )
+    .addOption(eventsUrlOption())
+    .addOption(eventsKeyFileOption())
+    .addOption(acceptMissingOption())
     .addHelpText("after", RUN_HELP)
     .action(async (options: RunFlags) => {
       code = await runCommand(options);

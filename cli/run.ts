@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { awsAccess } from "../lib/aws/aws-access.ts";
-import { SECOND_MS, systemClock } from "../lib/clock.ts";
+import { SECOND_MS, systemClock, systemSleep } from "../lib/clock.ts";
 import { lazyVault } from "../lib/connect/lazy-vault.ts";
 import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
 import type { SyncError } from "../lib/errors.ts";
@@ -9,7 +9,7 @@ import type { Fleet } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { budgetsOfFleet, reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { watchedFleet } from "../lib/fleet/watched-fleet.ts";
-import { liveFleet } from "../lib/hubs/live-fleet.ts";
+import { type LiveFleet, liveFleet } from "../lib/hubs/live-fleet.ts";
 import { rowsWithIssues } from "../lib/issues/rows-with-issues.ts";
 import type { ClusterClients } from "../lib/kubernetes/cluster-client.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
@@ -32,6 +32,7 @@ import { type DataDir, openDataDir } from "./data-dir.ts";
 import { onHangUp } from "./hang-up.ts";
 import { listen } from "./listen.ts";
 import { logLines } from "./log-lines.ts";
+import { type EventFlags, runEvents } from "./run-events.ts";
 import { type FollowedFleet, followedFleet, startedFleet } from "./run-fleet.ts";
 import { exposeHubs, exposeSight } from "./sight-metrics.ts";
 import { sleep, stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
@@ -39,7 +40,7 @@ import { sleep, stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 /** How long revoking tokens may take at exit. */
 const REVOKE_MS = 5 * SECOND_MS;
 
-export interface RunFlags {
+export interface RunFlags extends EventFlags {
   readonly fleet: string;
   readonly dataDir: string;
   readonly once: boolean;
@@ -65,6 +66,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const series = syncSeries(counted.registry, { limit: flags.syncSeries, clock });
   const metrics = shownBySync(counted, series);
   using _guard = lastGuard(process, { log, metrics });
+  await using events = await runEvents({ flags, leases: store, dataDir, clock, log, metrics });
   const owed = rolloutsOwed(counted.registry);
   const held = issuesHeld(counted.registry);
   const file = watchedFleet({ path: flags.fleet, read, clock, sleep, log, metrics });
@@ -78,12 +80,11 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const { passes, clients, apis } = await startedFleet({ flags, file, fleet, connect, access, leases: store, log });
   const vault = vaultApi({ clock, credentials: apis.credentials, log, metrics, cache, ...bounds });
   const templates = goTemplates();
-  exposeCounts(metrics, store, clients);
-  exposeSight(metrics, store, () => fleet.current().clusters.map(({ name }) => name));
-  exposeHubs(metrics, store, fleet.current);
+  exposeAll(metrics, store, clients, fleet.current);
   const engine = embeddedEngine({
     deps: {
-      leases: held.seeing(owed.seeing(forgetting(store, series))),
+      leases: events.seeing(held.seeing(owed.seeing(forgetting(store, series)))),
+      events,
       vault,
       ...{ issues: vault.issues, writes: vault.writes },
       seals: tokenSeals(cache),
@@ -95,7 +96,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       installation: dataDir.installation,
       clock,
       newHmacKey: () => randomBytes(16),
-      random: Math.random,
+      ...{ random: Math.random, sleep: systemSleep },
       log,
       metrics,
     },
@@ -155,6 +156,17 @@ async function rememberAll(
     owed.remember(await thatOweRestarts(store, rows));
   }
   for await (const { key, state } of rowsWithIssues(store)) held.remember(key, state.issues ?? []);
+}
+
+function exposeAll(
+  metrics: PrometheusMetrics,
+  store: LeaseStore,
+  clients: ClusterClients,
+  fleet: LiveFleet["current"],
+): void {
+  exposeCounts(metrics, store, clients);
+  exposeSight(metrics, store, () => fleet().clusters.map(({ name }) => name));
+  exposeHubs(metrics, store, fleet);
 }
 
 /**

@@ -4,6 +4,7 @@ import { sqsDeadLetters } from "../lib/aws/dead-letters.ts";
 import { sharedDigestKey } from "../lib/aws/digest-key.ts";
 import { toldOfWork } from "../lib/aws/told.ts";
 import { workRecord } from "../lib/aws/work-record.ts";
+import { systemSleep } from "../lib/clock.ts";
 import { keysWithIssues } from "../lib/issues/rows-with-issues.ts";
 import { KINDS } from "../lib/kinds/registry.ts";
 import type { Lane } from "../lib/ports/rows.ts";
@@ -18,7 +19,7 @@ import { REQUESTS } from "./wiring/requests.ts";
 import { tokenCacheOf } from "./wiring/token-cache.ts";
 
 const base = baseOf(process.env);
-const { config, sqs, clock, leases, queue, log, metrics } = base;
+const { config, sqs, clock, leases, events, queue, log, metrics } = base;
 const clusters = clustersOf(base);
 const templates = goTemplates();
 const ssm = new SSMClient({ requestHandler: REQUESTS });
@@ -43,8 +44,10 @@ async function start(): Promise<Reconciler> {
     templates,
     digestKey,
     installation: config.installation,
+    ...(events === undefined ? {} : { events }),
     clock,
     random: Math.random,
+    sleep: systemSleep,
     log,
     metrics,
   });

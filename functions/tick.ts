@@ -3,14 +3,14 @@ import type { Deadline } from "../lib/aws/deadline.ts";
 import { sqsDiscoveryQueue } from "../lib/aws/discovery-queue.ts";
 import { NOTHING_TOLD } from "../lib/aws/function-traces.ts";
 import { MESSAGES_PER_INVOCATION } from "../lib/aws/queue-record.ts";
-import { type EpochMs, MINUTE_MS } from "../lib/clock.ts";
+import { type EpochMs, MINUTE_MS, SECOND_MS } from "../lib/clock.ts";
 import { clustersOutOfSight } from "../lib/discovery/out-of-sight.ts";
 import { releaseDeparted } from "../lib/discovery/starting-point.ts";
 import type { Hub } from "../lib/fleet/hub-schema.ts";
 import { forgetHubs } from "../lib/hubs/live-fleet.ts";
 import { placeOfHub } from "../lib/hubs/places.ts";
 import { type DuePass, isTokenSweepDue, passesDue, probesOverdue } from "../lib/schedule/passes-due.ts";
-import { tick } from "../lib/schedule/tick.ts";
+import { type TickDeps, tick } from "../lib/schedule/tick.ts";
 import { baseOf } from "./wiring/base.ts";
 import { handlerOf } from "./wiring/handler.ts";
 
@@ -27,7 +27,15 @@ const backlog = sqsBacklog({
   perInvocation: MESSAGES_PER_INVOCATION,
   clock,
 });
-const deps = { leases, queue, clock, log, metrics, horizonMs: HORIZON_MS, backlog };
+const deps: TickDeps = {
+  ...{ leases, queue, clock, log, metrics, horizonMs: HORIZON_MS, backlog },
+  onOverdue(overdue) {
+    for (const [cluster, { count, longestMs }] of overdue) {
+      metrics.count("keyferry_syncs_overdue", { cluster }, count);
+      metrics.observe("keyferry_longest_overdue_seconds", { cluster }, longestMs / SECOND_MS);
+    }
+  },
+};
 
 /** Each minute: sends due keys to the work queue, due clusters to the discovery queue, and overdue probes. */
 export const handler = handlerOf(base, async (_event, deadline) => {

@@ -1,3 +1,5 @@
+import { setTimeout as timer } from "node:timers/promises";
+
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export type EpochMs = number;
 
@@ -7,9 +9,19 @@ export type Clock = () => EpochMs;
 /** Returns a number in [0, 1). Passed in, so that jitter is reproducible. */
 export type Random = () => number;
 
+/** Resolves after this time, or early when the signal aborts; never rejects. Passed in, like the clock. */
+export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>;
+
 export const SECOND_MS = 1_000;
 export const MINUTE_MS = 60 * SECOND_MS;
 export const HOUR_MS = 60 * MINUTE_MS;
 
 /** The machine's clock. Only the wiring in functions/ and cli/ uses it. */
 export const systemClock: Clock = () => Date.now();
+
+/** The machine's timers. Only the wiring uses it, too. */
+export const systemSleep: Sleep = async (ms, signal) => {
+  if (signal?.aborted) return;
+  // Only the signal rejects it.
+  await timer(ms, undefined, signal && { signal }).catch(() => undefined);
+};

@@ -14,6 +14,7 @@ export const DISPOSITIONS = {
   VAULT_THROTTLED: "retry",
   VAULT_FAILED: "retry",
   VAULT_NO_ANSWER: "retry",
+  REPLICA_BEHIND: "retry",
   CLOUD_UNAVAILABLE: "retry",
   KUBE_UNREACHABLE: "retry",
   KUBE_THROTTLED: "retry",
@@ -23,6 +24,7 @@ export const DISPOSITIONS = {
   ADMISSION_FAILED: "retry",
   SECRET_TYPE_DIFFERS: "retry",
   STORE_UNAVAILABLE: "retry",
+  EVENTS_NOT_ACCEPTED: "retry",
   DEADLINE_EXCEEDED: "retry",
 
   VAULT_DENIED: "recheck",

@@ -6,6 +6,7 @@ import { type FunctionMetrics, functionMetrics } from "../../lib/aws/function-me
 import { functionTraces, type Traces } from "../../lib/aws/function-traces.ts";
 import { sqsWorkQueue } from "../../lib/aws/work-queue.ts";
 import { type Clock, systemClock } from "../../lib/clock.ts";
+import type { DomainEvents } from "../../lib/domain-events/domain-events.ts";
 import { type HubbedSource, hubbedSource } from "../../lib/hubs/hubbed-source.ts";
 import type { WorkQueue } from "../../lib/ports/queue.ts";
 import type { Log } from "../../lib/ports/telemetry.ts";
@@ -14,6 +15,7 @@ import { dynamoClient } from "../../lib/store/dynamodb/client.ts";
 import { type DynamoStore, dynamoLeaseStore } from "../../lib/store/dynamodb/dynamodb-store.ts";
 import { lastGuard } from "../../lib/telemetry/last-guard.ts";
 import { type Config, readConfig } from "./config.ts";
+import { eventsOf } from "./events.ts";
 import { fleetOf } from "./fleet.ts";
 import { REQUESTS } from "./requests.ts";
 
@@ -26,6 +28,8 @@ export interface Base {
   readonly traces: Traces;
   readonly clock: Clock;
   readonly leases: DynamoStore;
+  /** Missing: none are sent. */
+  readonly events?: DomainEvents;
   readonly sqs: SQSClient;
   readonly queue: WorkQueue;
   /** fleet.yaml with the clusters of its hubs. */
@@ -37,7 +41,7 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
   const logLevel = { debug: "DEBUG", info: "INFO", warn: "WARN", error: "ERROR" } as const;
   const logger = new Logger({ logLevel: logLevel[config.logLevel], logFormatter: new LineFormatter() });
   const log = functionLog(logger);
-  const metrics = functionMetrics(new Emf({ namespace: "keyferry", serviceName: config.stack }));
+  const metrics = functionMetrics(new Emf({ namespace: "keyferry", serviceName: config.stack }), config.metrics);
   lastGuard(process, { log, metrics });
   // Single requests are not traced: their addresses are many, and a sync has several.
   const traces = functionTraces({
@@ -50,11 +54,13 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
   });
   const clock = systemClock;
   const sqs = new SQSClient({ requestHandler: REQUESTS });
-  const leases = dynamoLeaseStore({
+  const table = dynamoLeaseStore({
     client: dynamoClient(),
     table: config.table,
     onDamage: damageReport({ log, metrics }),
   });
+  const events = eventsOf(config, { leases: table, clock, log, metrics });
+  const leases = events?.seeing(table) ?? table;
   const urls = { renew: config.renew.url, now: config.now.url, refresh: config.refresh.url };
   return {
     config,
@@ -64,6 +70,7 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
     traces,
     clock,
     leases,
+    ...(events === undefined ? {} : { events }),
     sqs,
     queue: sqsWorkQueue({ client: sqs, urls, clock }),
     // Outside AWS the bucket is not part of the host name.

@@ -24,12 +24,20 @@ export interface Config {
   readonly now: QueueConfig;
   readonly refresh: QueueConfig;
   readonly discovery: QueueConfig;
+  /** The bus for domain events; missing: none are sent. */
+  readonly eventBus?: string;
+  /** Events of audit lines that were given up. */
+  readonly auditDeadLetters: string;
   /** Concurrent invocations for the refresh lane. */
   readonly refreshConcurrency: number;
   /** Concurrent invocations for all lanes: the processes that share the budgets of Vaults. */
   readonly reconcileConcurrency: number;
   /** Clusters in which a person accepts that many declarations are gone at once. */
   readonly acceptMissing: readonly string[];
+  readonly metrics: {
+    /** Whether metrics of how well clusters are served are sent for each cluster, too. */
+    readonly byCluster: boolean;
+  };
   readonly logLevel: "debug" | "info" | "warn" | "error";
 }
 
@@ -58,10 +66,13 @@ const VARIABLES = z.object({
   KEYFERRY_REFRESH_DEAD_LETTERS: url,
   KEYFERRY_DISCOVERY_QUEUE: url,
   KEYFERRY_DISCOVERY_DEAD_LETTERS: url,
+  KEYFERRY_EVENT_BUS: z.string().trim().default(""),
+  KEYFERRY_VAULT_AUDIT_DEAD_LETTERS: url,
   KEYFERRY_RENEW_CONCURRENCY: concurrency.default("5"),
   KEYFERRY_NOW_CONCURRENCY: concurrency.default("10"),
   KEYFERRY_REFRESH_CONCURRENCY: concurrency.default("10"),
   KEYFERRY_ACCEPT_MISSING: z.string().default(""),
+  KEYFERRY_METRICS_BY_CLUSTER: z.enum(["true", "false"]).default("false"),
   KEYFERRY_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
 
@@ -87,6 +98,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     now: { url: found.KEYFERRY_NOW_QUEUE, deadLetters: found.KEYFERRY_NOW_DEAD_LETTERS },
     refresh: { url: found.KEYFERRY_REFRESH_QUEUE, deadLetters: found.KEYFERRY_REFRESH_DEAD_LETTERS },
     discovery: { url: found.KEYFERRY_DISCOVERY_QUEUE, deadLetters: found.KEYFERRY_DISCOVERY_DEAD_LETTERS },
+    ...(found.KEYFERRY_EVENT_BUS === "" ? {} : { eventBus: found.KEYFERRY_EVENT_BUS }),
+    auditDeadLetters: found.KEYFERRY_VAULT_AUDIT_DEAD_LETTERS,
     refreshConcurrency: Number(found.KEYFERRY_REFRESH_CONCURRENCY),
     reconcileConcurrency:
       Number(found.KEYFERRY_RENEW_CONCURRENCY) +
@@ -95,6 +108,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     acceptMissing: found.KEYFERRY_ACCEPT_MISSING.split(",")
       .map((name) => name.trim())
       .filter((name) => name !== ""),
+    metrics: Object.freeze({ byCluster: found.KEYFERRY_METRICS_BY_CLUSTER === "true" }),
     logLevel: found.KEYFERRY_LOG_LEVEL,
   });
 }

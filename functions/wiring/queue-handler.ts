@@ -3,9 +3,13 @@ import type { PartialItemFailureResponse } from "@aws-lambda-powertools/batch/ty
 import type { Deadline } from "../../lib/aws/deadline.ts";
 import { NOTHING_TOLD, type Told } from "../../lib/aws/function-traces.ts";
 import { isQueueEvent, type QueueRecord } from "../../lib/aws/queue-record.ts";
+import { SECOND_MS } from "../../lib/clock.ts";
 import { described } from "../../lib/described.ts";
 import type { Base } from "./base.ts";
 import { type Handler, handlerOf } from "./handler.ts";
+
+/** How long an invocation waits for its domain events; the sweep sends what is left. */
+const EVENTS_MS = 5 * SECOND_MS;
 
 /** A function that processes a queue: all messages concurrently, and only unfinished ones come again. */
 export function queueHandler(
@@ -38,6 +42,8 @@ export function queueHandler(
       Records: [...event.Records] as unknown as Parameters<typeof processPartialResponse>[0]["Records"],
     };
     const processor = new BatchProcessor(EventType.SQS);
-    return processPartialResponse(records, workLogged, processor, { throwOnFullBatchFailure: false });
+    const response = await processPartialResponse(records, workLogged, processor, { throwOnFullBatchFailure: false });
+    await base.events?.flushed(AbortSignal.any([deadline.signal, AbortSignal.timeout(EVENTS_MS)]));
+    return response;
   });
 }

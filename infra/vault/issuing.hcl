@@ -41,7 +41,7 @@ path "pki/revoke" {
 }
 
 # The rest is part of Vault's policy default: only roles with token_no_default_policy need it here. Credentials of another
-# Vault namespace than the login's need <namespace>/sys/leases/renew and <namespace>/sys/leases/revoke as well.
+# Vault namespace than the login's need <namespace>/sys/leases/renew and <namespace>/sys/leases/revoke/* as well.
 
 # Keeps a credential and its token.
 path "sys/leases/renew" {

@@ -5,11 +5,13 @@
 export type Effect =
   /** Syncs that read or push exactly there. */
   | PathEffect
-  /** Syncs under that mount or path, by whole segments. */
-  | { readonly kind: "prefix"; readonly prefix: string; readonly lease?: true }
+  | PrefixEffect
   /** Any row of this Vault may be meant: all are verified, spread over a minute, at most one such sweep a minute. */
   | { readonly kind: "sweep" }
-  /** Tokens of this login mount, or of all, are proven by lookup-self at their next use; denied rows are nudged. */
+  /**
+   * Tokens of this login mount, or of all, are proven by lookup-self at their next use; denied rows are nudged. `mount`:
+   * namespace, `auth` and mount joined, such as `ns1/auth/kubernetes`.
+   */
   | { readonly kind: "tokens"; readonly mount?: string };
 
 export interface PathEffect {
@@ -20,5 +22,15 @@ export interface PathEffect {
   /** Versions begin anew: an expected version is forgotten. */
   readonly forget?: true;
   /** A Vault lease on that path may be gone: it is looked up before anything else. */
+  readonly lease?: true;
+}
+
+/** Syncs under that mount or path, by whole segments. */
+export interface PrefixEffect {
+  readonly kind: "prefix";
+  readonly prefix: string;
+  /** Only paths that end with these segments: others need not be nudged. */
+  readonly endsWith?: string;
+  /** Vault leases under it may be gone: each is looked up before anything else. */
   readonly lease?: true;
 }

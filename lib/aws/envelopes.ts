@@ -1,8 +1,10 @@
 import { JSONStringified } from "@aws-lambda-powertools/parser/helpers";
 import { z } from "zod";
 import { parseKey, type SyncKey } from "../keys.ts";
+import type { Look } from "../ports/look-up.ts";
 import type { WorkMessage } from "../ports/queue.ts";
 import type { Lane } from "../ports/rows.ts";
+import { lookUpMessage } from "./look-up-envelope.ts";
 
 /** The wire format of our messages. `v` changes when an older function must not read them. */
 const VERSION = 1;
@@ -36,6 +38,9 @@ const work = JSONStringified(
     z
       .strictObject({ ...sent, lane: z.enum(["renew", "now", "refresh"]), keys: z.array(key).max(100) })
       .transform(({ keys, lane, at }): WorkMessage => ({ kind: "keys", keys: keys as SyncKey[], lane, at })),
+    z
+      .strictObject({ ...without, ...lookUpMessage })
+      .transform(({ kind, vault, look, at }): WorkMessage => ({ kind, vault, look: look as Look, at })),
   ]),
 );
 
@@ -70,16 +75,21 @@ function about(message: WorkMessage): Readonly<Record<string, unknown>> {
       return { probe: message.circuit };
     case "token-sweep":
       return { tokens: message.cluster === undefined ? {} : { cluster: message.cluster } };
+    case "look-up": {
+      const { kind, vault, look } = message;
+      return { kind, vault, look };
+    }
   }
 }
 
-/** The lane of a message: probes and token sweeps are few and urgent. */
+/** The lane of a message: those without keys are few and urgent. */
 export function laneOf(message: WorkMessage): Lane {
   switch (message.kind) {
     case "keys":
       return message.lane;
     case "probe":
     case "token-sweep":
+    case "look-up":
       return "now";
   }
 }
@@ -91,6 +101,7 @@ export function keysOf(message: WorkMessage): readonly SyncKey[] {
       return message.keys;
     case "probe":
     case "token-sweep":
+    case "look-up":
       return [];
   }
 }

@@ -5,6 +5,13 @@ import { isReferenceStatus } from "../resource-kinds.ts";
 /** Labels with many values: CloudWatch bills each value, so only the logs have them. */
 const FOLDED = new Set(["cluster", "circuit", "kind"]);
 
+/** What tells how well clusters are served: sent for each cluster as well, if that is wanted. */
+const OF_CLUSTERS = new Set([
+  "keyferry_propagation_seconds",
+  "keyferry_syncs_overdue",
+  "keyferry_longest_overdue_seconds",
+]);
+
 /** VSO's names for metrics that ours already cover: CloudWatch would bill them again. */
 const LEFT_OUT = /^(vso_client|controller_runtime)_/;
 
@@ -20,35 +27,43 @@ interface Series {
   readonly values: number[];
 }
 
-/** The Metrics port in CloudWatch's embedded metric format: one line for all metrics with the same labels. */
-export function functionMetrics(emf: Emf): FunctionMetrics {
+/**
+ * The Metrics port in CloudWatch's embedded metric format: one line for all metrics with the same labels. `byCluster`:
+ * some are sent for each cluster, too.
+ */
+export function functionMetrics(emf: Emf, { byCluster = false } = {}): FunctionMetrics {
   const series = new Map<string, Series>();
-  const seriesOf = (name: string, labels: Readonly<Record<string, string>>): Series => {
-    const kept = Object.fromEntries(Object.entries(labels).filter(([label]) => !FOLDED.has(label)));
-    const id = JSON.stringify([name, kept]);
-    const known = series.get(id) ?? { name, labels: kept, count: 0, values: [] };
+  const one = (name: string, labels: Readonly<Record<string, string>>): Series => {
+    const id = JSON.stringify([name, labels]);
+    const known = series.get(id) ?? { name, labels, count: 0, values: [] };
     series.set(id, known);
     return known;
+  };
+  const seriesOf = (name: string, labels: Readonly<Record<string, string>>): readonly Series[] => {
+    const kept = Object.fromEntries(Object.entries(labels).filter(([label]) => !FOLDED.has(label)));
+    const { cluster } = labels;
+    const isOfCluster = byCluster && cluster !== undefined && OF_CLUSTERS.has(name);
+    return [one(name, kept), ...(isOfCluster ? [one(name, { ...kept, cluster })] : [])];
   };
   return {
     ran({ key, code }) {
       if (isReferenceStatus(key)) return;
-      seriesOf("vso_secret_sync_total", {}).count += 1;
+      one("vso_secret_sync_total", {}).count += 1;
       // Zero is written too, so that an alarm has data.
-      seriesOf("vso_secret_sync_errors_total", {}).count += code === undefined ? 0 : 1;
+      one("vso_secret_sync_errors_total", {}).count += code === undefined ? 0 : 1;
     },
     count(name, labels, by = 1) {
-      if (!LEFT_OUT.test(name)) seriesOf(name, labels).count += by;
+      if (!LEFT_OUT.test(name)) for (const found of seriesOf(name, labels)) found.count += by;
     },
     observe(name, labels, value) {
-      if (!LEFT_OUT.test(name)) seriesOf(name, labels).values.push(value);
+      if (!LEFT_OUT.test(name)) for (const found of seriesOf(name, labels)) found.values.push(value);
     },
     flush() {
       const lines = Map.groupBy(series.values(), ({ labels }) => JSON.stringify(labels));
       series.clear();
       for (const [labels, together] of lines) {
         emf.addDimensions(JSON.parse(labels) as Record<string, string>);
-        for (const one of together) add(emf, one);
+        for (const found of together) add(emf, found);
         emf.publishStoredMetrics();
       }
     },

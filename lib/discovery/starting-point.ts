@@ -11,6 +11,7 @@ import { sendDue, sendTokenSweep } from "../schedule/messages.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { WatchPassOptions } from "./pass.ts";
 import { nudgeUntold, TOLD } from "./untold.ts";
+import { placeAnew } from "./vault-names.ts";
 
 /** A cursor without events for longer may belong to a restored cluster (lease-table 20). */
 const SILENCE_MS = 3 * MINUTE_MS;
@@ -44,11 +45,13 @@ export async function startingPoint(
   const isRestored = !isAnother && isDoubtful && (await isBehind(deps, settings, state, signal));
   if (isRestored) deps.log.warn("cluster-restored", { cluster: settings.name });
   await nudgeUntold(deps, settings.name, state);
+  const names = await placeAnew(deps, settings, state);
   const isFresh = isAnother || isFiltered || isRestored || options.acceptMissing;
   // The watch stage updates what was seen of other controllers.
-  const { besideVso: _before, vsoIn: _seen, macKey, ...rest } = state;
+  const { besideVso: _before, vsoIn: _seen, vaultNames: _names, macKey, ...rest } = state;
   return {
     ...rest,
+    ...names,
     ...(settings.besideVso && { besideVso: settings.besideVso }),
     uid,
     operator,

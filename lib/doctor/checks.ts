@@ -1,5 +1,6 @@
 import { admission } from "./cluster/admission.ts";
 import { crds } from "./cluster/crds.ts";
+import { kindsNotRead } from "./cluster/kinds-not-read.ts";
 import { hmacKey, operatorNamespace, otherController } from "./cluster/operator.ts";
 import { references } from "./cluster/references.ts";
 import { clock, version } from "./cluster/versions.ts";
@@ -16,6 +17,7 @@ export const AFTER_LOGIN: readonly Check<Reached>[] = [
   version,
   clock,
   crds,
+  kindsNotRead,
   operatorNamespace,
   hmacKey,
   otherController,

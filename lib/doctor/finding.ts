@@ -33,6 +33,8 @@ export const FINDINGS = {
   },
   CRD_MISSING: { severity: "error", why: "Nobody can declare such a resource, and keyferry can't read it." },
   CRD_FIELDS_MISSING: { severity: "warning", why: "The API server silently drops these fields of a declaration." },
+  KIND_NOT_READ: { severity: "warning", why: "keyferry does nothing with such a resource: its Secret is not kept." },
+  KIND_NOT_CHECKED: { severity: "info", why: "keyferry would do nothing with resources of this kind." },
   NAMESPACE_MISSING: {
     severity: "error",
     why: "Defaults, the key of MACs and the mark of this installation live in the operator namespace.",
@@ -75,6 +77,10 @@ export const FINDINGS = {
   VAULT_NAME_UNKNOWN: { severity: "error", why: "The name of the Vault has no address here." },
   VAULT_UNREACHABLE: { severity: "error", why: "Secrets of this Vault stay as they are until it answers." },
   VAULT_TLS_REFUSED: { severity: "error", why: "keyferry sends nothing to a Vault that it can't verify." },
+  VAULT_NAMED_TWICE: {
+    severity: "warning",
+    why: "Events of a Vault find the syncs of one of its names only; the others wait for their refreshes.",
+  },
   VAULT_NOT_VERIFIED: { severity: "warning", why: "Anyone between keyferry and Vault can read and change secrets." },
   VAULT_SEALED: { severity: "error", why: "A sealed Vault answers no request." },
   VAULT_ANSWER_INVALID: { severity: "error", why: "Something answers there, but not as a Vault." },

@@ -1,6 +1,5 @@
-import { setTimeout as sleepFor } from "node:timers/promises";
 import { circuitOfCluster } from "../circuits.ts";
-import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
+import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { described } from "../described.ts";
 import { clustersOutOfSight } from "../discovery/out-of-sight.ts";
 import { releaseDeparted } from "../discovery/starting-point.ts";
@@ -8,21 +7,26 @@ import { runWatchPass } from "../discovery/watch-pass.ts";
 import type { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import { KINDS } from "../kinds/registry.ts";
+import type { ReadLine } from "../nudging/deps.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
-import type { KeysMessage, WorkQueue } from "../ports/queue.ts";
+import type { Inlet } from "../ports/inlet.ts";
+import type { KeysMessage, LookUpMessage, WorkQueue } from "../ports/queue.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { Progress } from "../reconcile/batch.ts";
 import { type Reconciler, reconciler } from "../reconcile/reconcile.ts";
 import { duePages } from "../schedule/due-pages.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { tick } from "../schedule/tick.ts";
+import { every, sleep } from "./beat.ts";
 import type { BudgetLimits } from "./budgets.ts";
 import { changingFleet, type FleetChangeOptions } from "./changing-fleet.ts";
 import { followers } from "./followers.ts";
+import { lookUps } from "./look-ups.ts";
 import { messageRouter } from "./message-router.ts";
 import { type InProcessQueue, inProcessQueue } from "./queue.ts";
 import { tokenSweeps } from "./token-sweeps.ts";
+import { vaultEvents } from "./vault-events.ts";
 
 /** The parts of an engine; it creates its own queue. */
 export interface EngineOptions {
@@ -50,6 +54,8 @@ export interface Engine {
   isReady(): boolean;
   /** Names of all clusters, and of those that can't be watched now. */
   sight(): Promise<Sight>;
+  /** Where audit lines of this Vault of fleet.yaml go: exactly one for each Vault. */
+  inlet(vault: string, readLine: ReadLine): Inlet;
 }
 
 export interface Sight {
@@ -59,6 +65,8 @@ export interface Sight {
 
 const TICK_MS = SECOND_MS;
 const WATCH_SECONDS = 60;
+/** How soon a change of the Vaults in fleet.yaml is checked. */
+const NAMES_MS = 10 * SECOND_MS;
 /** Keys dispatched so long before a crash are dispatched again, because the queue is in memory (lease-table 13). */
 const REWIND_MS = 2 * MINUTE_MS;
 /** A clock that ticks each second need not dispatch two minutes ahead. */
@@ -87,10 +95,12 @@ export function embeddedEngine(options: EngineOptions): Engine {
     handle: (message, progress) => handle(options.deps.log, reconcile, message, { progress, signal: working.signal }),
   });
   const sweeps = tokenSweeps(options.deps.clock);
-  const deps: ReconcileDeps = { ...options.deps, queue: messageRouter(queue, sweeps) };
+  const looks = lookUps(options.deps.clock);
+  const deps: ReconcileDeps = { ...options.deps, queue: messageRouter(queue, sweeps, looks) };
   const reconcile = reconciler({ ...deps, kinds: KINDS });
   const runPass = watchPassOf(options, deps, reconcile, ready);
   const fleet = changingFleet(options.clusters, deps, options);
+  const events = vaultEvents(deps, reconcile.ca, () => fleet.clusters()[0]?.vaults);
 
   const stopWork = async (): Promise<void> => {
     const limit = setTimeout(() => working.abort(), GRACE_MS).unref();
@@ -98,6 +108,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
     clearTimeout(limit);
   };
   return {
+    inlet: events.inlet,
     isReady: () => fleet.clusters().every(({ name }) => ready.has(name)),
     change: (clusters, how = {}) => fleet.change(clusters, how),
     async sight() {
@@ -113,8 +124,11 @@ export function embeddedEngine(options: EngineOptions): Engine {
       const sweeping = every(tickMs, deps, stop, () =>
         sweeps.sweepDue((cluster) => sweep(reconcile, cluster, deps, stop)),
       );
+      const look = async (message: LookUpMessage) => void (await reconcile.handle(message, stop));
+      const looking = every(tickMs, deps, stop, () => looks.runDue(look));
+      const naming = every(NAMES_MS, deps, stop, () => events.checkNames(stop));
       const following = followers((settings, until) => follow(deps, reconcile, settings, runPass, until), stop);
-      await Promise.all([ticking, probing, sweeping, fleet.followedBy(following)]);
+      await Promise.all([ticking, probing, sweeping, looking, naming, fleet.followedBy(following)]);
       await following.allDone();
       await stopWork();
     },
@@ -277,30 +291,4 @@ function withoutBusy(queue: InProcessQueue): WorkQueue<KeysMessage> {
 async function drain(deps: ReconcileDeps, queue: InProcessQueue, stop: AbortSignal): Promise<void> {
   await tick({ ...tickDeps(deps, queue), horizonMs: 0 }, stop);
   await queue.idle();
-}
-
-async function every(ms: number, deps: ReconcileDeps, stop: AbortSignal, work: () => Promise<void>): Promise<void> {
-  while (!stop.aborted) {
-    const startedAt = deps.clock();
-    try {
-      await work();
-    } catch (error) {
-      deps.log.error("tick-crashed", described(error));
-    }
-    await sleep(nextBeat(deps.clock, startedAt, ms), stop);
-  }
-}
-
-function nextBeat(clock: Clock, startedAt: EpochMs, ms: number): number {
-  return Math.max(0, startedAt + ms - clock());
-}
-
-/** Resolves early, without an error, when the signal aborts. */
-async function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  if (ms <= 0 || signal.aborted) return;
-  try {
-    await sleepFor(ms, undefined, { signal });
-  } catch {
-    // Only the signal rejects it.
-  }
 }

@@ -1,8 +1,13 @@
 import type { KeysMessage, WorkQueue } from "../ports/queue.ts";
+import type { LookUps } from "./look-ups.ts";
 import type { TokenSweeps } from "./token-sweeps.ts";
 
 /** Passes each message to the part of this engine that processes it. */
-export function messageRouter(queue: WorkQueue<KeysMessage>, sweeps: Pick<TokenSweeps, "note">): WorkQueue {
+export function messageRouter(
+  queue: WorkQueue<KeysMessage>,
+  sweeps: Pick<TokenSweeps, "note">,
+  looks: Pick<LookUps, "note">,
+): WorkQueue {
   return {
     async send(messages) {
       const work: KeysMessage[] = [];
@@ -13,6 +18,9 @@ export function messageRouter(queue: WorkQueue<KeysMessage>, sweeps: Pick<TokenS
             break;
           case "token-sweep":
             sweeps.note([message]);
+            break;
+          case "look-up":
+            looks.note([message]);
             break;
           case "probe":
             // Ignored: each tick of the engine finds due probes itself.

@@ -6,7 +6,7 @@ import { type Complaint, complaintsOf, pathText, valueAt } from "../util/complai
 import { type Connect, connectComplaints } from "./connect-schema.ts";
 import { type Hub, hubComplaints } from "./hub-schema.ts";
 import { suggestion } from "./known-fields.ts";
-import { type NamedVault, namedVaults } from "./named-vaults.ts";
+import { type NamedVault, namedVaults, withoutEvents } from "./named-vaults.ts";
 import { lineAt } from "./positions.ts";
 import { fleetSchema } from "./schema.ts";
 import { repeatedNames, vaultComplaints } from "./vault-complaints.ts";
@@ -108,10 +108,11 @@ function fleetOf(parsed: z.infer<typeof fleetSchema>): Fleet {
   const clusters = parsed.clusters as readonly FleetCluster[];
   const hubs = parsed.hubs as readonly Hub[];
   if (vaults.length === 0) return { vaults, clusters, hubs };
+  const known = withoutEvents(vaults);
   return {
     vaults,
-    clusters: clusters.map((cluster) => ({ ...cluster, vaults })),
-    hubs: hubs.map((hub) => ({ ...hub, defaults: { ...hub.defaults, vaults } })),
+    clusters: clusters.map((cluster) => ({ ...cluster, vaults: known })),
+    hubs: hubs.map((hub) => ({ ...hub, defaults: { ...hub.defaults, vaults: known } })),
   };
 }
 

@@ -1,5 +1,6 @@
 import { type Complaint, valueAt } from "../util/complaints.ts";
 import { normalAddress } from "../vault-address.ts";
+import { eventsComplaints } from "./events-schema.ts";
 
 /** Complaints about the fleet's Vaults and clusters: repeated names and addresses, unknown references. Never throws. */
 
@@ -137,6 +138,7 @@ export function vaultComplaints(input: unknown): readonly Complaint[] {
       repeatedNames(items(valueAt(vault, ["identities"])), ["vaults", at, "identities"], "identity"),
     ),
     ...repeatedAddresses(vaults),
+    ...eventsComplaints(vaults),
     ...clusters.flatMap((cluster, at) => clusterComplaints(cluster, ["clusters", at], vaults)),
     ...items(valueAt(input, ["hubs"])).flatMap((hub, at) =>
       clusterComplaints(valueAt(hub, ["defaults"]), ["hubs", at, "defaults"], vaults),

@@ -3,6 +3,7 @@ import { DURATION_HINT, DURATION_PATTERN, parseDuration } from "../duration.ts";
 import { isDnsLabel } from "../names.ts";
 import { checkVaultPath } from "../vault-path.ts";
 import { baseUrl, dnsLabel, path, problemCheck, proxyUrl } from "./checks.ts";
+import { events } from "./events-schema.ts";
 
 /** The Vault parts of fleet.yaml. */
 
@@ -97,6 +98,7 @@ const vault = z
     maxRequestDuration: laterDuration("90s", "Longest time that this Vault works on one request."),
     retention: laterDuration("24h", "Time that this Vault keeps a lease that is not renewed."),
     identities: z.array(identity).default([]).describe("keyferry's own identities at this Vault."),
+    events: events.exactOptional(),
   })
   .describe("A Vault that clusters may use.");
 

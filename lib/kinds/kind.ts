@@ -63,12 +63,22 @@ export type Obtained =
       readonly status?: JsonObject;
       /** It replaces other data of this sync, as a new credential does. */
       readonly isRotation?: boolean;
+      /** The version that was read; missing: whatever was expected is there. */
+      readonly reached?: number;
+      /** Vault issued it in this run. */
+      readonly isIssued?: boolean;
     }
   /** Nothing to write yet: the row keeps `own`, and runs again at that time. */
   | { readonly kind: "later"; readonly because: string; readonly at: EpochMs; readonly own: Json };
 
 /** What kinds that issue need of the world, beside their claim. */
 export type IssuingDeps = IssueDeps & Pick<ReconcileDeps, "resources" | "secrets" | "clusters">;
+
+/** Whether an answer is older than an event, so that it is read again after each of these pauses, in ms. */
+export interface ReadAgain {
+  readonly pauses: readonly number[];
+  readonly isOld: (answer: SourceData | SyncError) => boolean | Promise<boolean>;
+}
 
 /** The input for predicting what a run would obtain. Without a claim, so that nothing can be issued. */
 export interface ForeseeInput<R extends Resolved = Resolved> {
@@ -80,7 +90,7 @@ export interface ForeseeInput<R extends Resolved = Resolved> {
   readonly digestKey: DigestKey;
   readonly random: Random;
   /** Reads each Vault path once per identity and batch. */
-  readonly read: (read: VaultRead) => Promise<SourceData>;
+  readonly read: (read: VaultRead, again?: ReadAgain) => Promise<SourceData>;
   readonly templates: TemplateEngine;
   /** A Secret of the declaration's own namespace. */
   readonly source: (name: string) => Promise<SeenSecret | undefined>;

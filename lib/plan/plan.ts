@@ -12,10 +12,10 @@ import type { Row } from "../ports/rows.ts";
 import type { SecretApi } from "../ports/secrets.ts";
 import type { VaultIdentity, VaultTarget } from "../ports/vault.ts";
 import type { VaultWrites } from "../ports/vault-writes.ts";
-import { sourcesFor } from "../reconcile/attempt.ts";
 import { clear } from "../reconcile/clear.ts";
 import { converge } from "../reconcile/converge.ts";
 import type { CoreDeps } from "../reconcile/deps.ts";
+import { sourcesFor } from "../reconcile/push-inputs.ts";
 import { type SourceReader, sourceReader } from "../reconcile/source.ts";
 import { isBeingDeleted, shouldRelease } from "../reconcile/standing.ts";
 import type { CaCache } from "../references/ca-cache.ts";
@@ -92,7 +92,8 @@ export function planner(deps: PlanDeps): Planner {
     plan(rows, settings, signal) {
       const batch = {
         references: referenceReader(deps.leases, "strong"),
-        sources: sourceReader(deps, deps.ca),
+        // A plan expects nothing, and so waits for nothing.
+        sources: sourceReader({ ...deps, sleep: async () => undefined }, deps.ca),
         signal: AbortSignal.any([signal]),
       };
       return Promise.all(rows.map((row) => planOne(row, settings, batch)));

@@ -1,8 +1,9 @@
-import type { Clock, Random } from "../clock.ts";
+import type { Clock, Random, Sleep } from "../clock.ts";
 import { SECOND_MS } from "../clock.ts";
 import type { DigestKey } from "../digest.ts";
 import type { ClusterApi } from "./clusters.ts";
 import type { CredentialSource } from "./credentials.ts";
+import type { EventSweep } from "./domain-events.ts";
 import type { ClusterSettings } from "./fleet.ts";
 import type { TrustAnchors } from "./fleet-vault.ts";
 import type { WorkQueue } from "./queue.ts";
@@ -40,8 +41,11 @@ export interface ReconcileDeps {
   readonly installation: string;
   /** 16 random bytes. Missing: no key for VSO's MACs is created. */
   readonly newHmacKey?: () => Buffer;
+  /** Missing: domain events go nowhere that needs a sweep. */
+  readonly events?: EventSweep;
   readonly clock: Clock;
   readonly random: Random;
+  readonly sleep: Sleep;
   readonly log: Log;
   readonly metrics: Metrics;
 }

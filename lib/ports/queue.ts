@@ -1,9 +1,10 @@
 import type { EpochMs } from "../clock.ts";
 import type { SyncKey } from "../keys.ts";
+import type { Look } from "./look-up.ts";
 import type { Lane } from "./rows.ts";
 
 /** A request to a worker. A message names objects without their content, so it may come late, twice or out of order. */
-export type WorkMessage = KeysMessage | ProbeMessage | TokenSweepMessage;
+export type WorkMessage = KeysMessage | ProbeMessage | TokenSweepMessage | LookUpMessage;
 
 /** Brings these rows to their declared state. */
 export interface KeysMessage {
@@ -27,6 +28,15 @@ export interface ProbeMessage {
 export interface TokenSweepMessage {
   readonly kind: "token-sweep";
   readonly cluster?: string;
+  readonly at: EpochMs;
+}
+
+/** Looks up rows that an event in a Vault concerns, some time after the event. */
+export interface LookUpMessage {
+  readonly kind: "look-up";
+  /** As in `Place`. */
+  readonly vault: string;
+  readonly look: Look;
   readonly at: EpochMs;
 }
 

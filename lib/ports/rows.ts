@@ -110,7 +110,9 @@ export type WaitKey =
   /** `<cluster>/<namespace>/<name>` of a Secret that the row may not write. */
   | `destination:${string}`
   /** The circuit of a Vault, for resources whose status shows it. */
-  | `circuit:${string}`;
+  | `circuit:${string}`
+  /** A Vault that denied the login or the request: as in `Place`. */
+  | `denied:${string}`;
 
 /** Everything by which `byReference` finds rows. */
 export type Ref = ReferenceKey | WaitKey | `target:${string}`;
@@ -162,6 +164,8 @@ export interface Issue {
   readonly atRisk?: EpochMs;
   /** `live`: why a renewal failed, so that it is issued anew. */
   readonly lost?: LostBecause;
+  /** `live`: Vault may have ended it: it is asked before anything else. */
+  readonly inDoubt?: true;
   /** The share of its shortest TTL within which it is renewed, in seconds; missing: nothing of it is renewed. */
   readonly renewWithin?: number;
   /** A certificate without a lease: ended by its serial number. */
@@ -264,8 +268,9 @@ export interface RefreshSlot {
 
 /** The highest version that a nudge saw: an older answer does not count yet (lease-table 30). */
 export interface Expected {
+  /** 0: something changed, but its version is not known. */
   readonly version: number;
-  /** When a nudge last raised it. */
+  /** When it was written, or, where that is not known, when a nudge last raised it. */
   readonly at: EpochMs;
 }
 

@@ -3,6 +3,7 @@ import type { ReferenceKey, SyncKey } from "../keys.ts";
 import type { Json } from "../util/json.ts";
 import type { CircuitStore } from "./circuit-store.ts";
 import type { ClusterStore } from "./cluster-store.ts";
+import type { Did } from "./domain-events.ts";
 import type { HubStore } from "./hub-store.ts";
 import type {
   Declared,
@@ -70,6 +71,8 @@ export interface Settlement {
   /** The version that was read: a nudge's expectation ends once it is reached, or after 30 s (lease-table 30). */
   readonly reached?: number;
   readonly now: EpochMs;
+  /** For domain events; stores ignore it. */
+  readonly did?: Did;
 }
 
 /** How long a row keeps a nudge's expectation that its settle did not reach, in ms. */
@@ -130,10 +133,11 @@ export interface NudgeOptions {
   /** Now, even shortly after the row was settled. */
   readonly atOnce?: boolean;
   /**
-   * The version that was seen; the row keeps the highest one. `forget`: versions restart, so the expectation is
+   * The version that was seen; the row keeps the highest one. 0: something changed, but no version is known. `at`: when
+   * it was written, which is not in the future; default: now. `forget`: versions restart, so the expectation is
    * dropped.
    */
-  readonly expect?: { readonly version: number } | "forget";
+  readonly expect?: { readonly version: number; readonly at?: EpochMs } | "forget";
 }
 
 /** A part of a long result. `next` is the start of the next part; missing: this was the last one. */
@@ -280,12 +284,16 @@ export interface WheelEntry {
   readonly phase: number;
 }
 
-/** Until when ticks have dispatched the slots of each wheel. */
+/** Until when ticks have dispatched the slots of each wheel, and when a Vault's rows are swept. */
 export interface DispatchStore {
   /** Undefined before the first tick. */
   dispatchedUntil(lane: WheelLane): Promise<EpochMs | undefined>;
   /** Sets it if it is unchanged since the read: false when another tick was first (lease-table 13). */
   moveDispatched(lane: WheelLane, from: EpochMs | undefined, to: EpochMs): Promise<boolean>;
+  /** When the latest sweep of a Vault's rows was or will be started. Undefined: there was none. */
+  sweepAt(vault: string): Promise<EpochMs | undefined>;
+  /** Sets it if it is unchanged since the read: false when another process was first. */
+  moveSweep(vault: string, from: EpochMs | undefined, to: EpochMs): Promise<boolean>;
 }
 
 /**

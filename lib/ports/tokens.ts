@@ -37,8 +37,13 @@ export interface TokenStore {
 /** Identifies a token that may be valid in Vault, without the token itself. */
 export type KeptToken = Pick<StoredToken, "id" | "scope" | "by" | "circuit">;
 
-/** Handles tokens whose purpose is gone. */
+/** Handles tokens whose purpose is gone, or that may have ended. */
 export interface TokenKeeper {
+  /**
+   * A change in Vault may have ended this process's tokens of these logins: each is asked about itself before its next
+   * use. `mount`: namespace, `auth` and mount joined; missing: every login.
+   */
+  doubt(login: { readonly isOf: (address: string) => boolean; readonly mount?: string | undefined }): void;
   /** Those of one scope, or all: stored for other processes, or only in this process. */
   kept(scope?: TokenScope): Promise<readonly KeptToken[]>;
   /** Assigns it to another sync of the same cluster. */

@@ -107,6 +107,8 @@ export interface VaultApi {
   giveUp(outage: SyncError): void;
   /** The same for a VaultConnection's status: a sealed Vault counts as reachable, and any other failure is thrown. */
   reach(target: VaultTarget, signal: AbortSignal): Promise<void>;
+  /** What is the same at every address of one Vault, without a login. Undefined while it is sealed. */
+  clusterId(target: VaultTarget, signal: AbortSignal): Promise<string | undefined>;
   /** Whether this Vault answered any request within the last minute, so that a wait for it will be short. */
   isKnown(target: VaultTarget): boolean;
   readonly tokens: TokenKeeper;

@@ -2,20 +2,18 @@ import type { Learned } from "../destinations/destination.ts";
 import { type Digest, digestOf, secretMac } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import type { KnownFailure } from "../failures/shared-failures.ts";
-import { partsOf } from "../keys.ts";
 import type { ForeseeInput, Obtained, Resolved } from "../kinds/kind.ts";
 import { isToldIn } from "../origins/status.ts";
 import type { Warning } from "../origins/warnings.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
+import type { Did } from "../ports/domain-events.ts";
 import { isApplied, type Row } from "../ports/rows.ts";
-import type { SecretApi } from "../ports/secrets.ts";
-import type { LeaseStore } from "../ports/store.ts";
-import type { SourceData, VaultRead } from "../ports/vault.ts";
 import type { RolloutQuestion } from "../rollout/owed-rollout.ts";
 import { type RolledOut, rollOut } from "../rollout/rollout.ts";
 import { sameJson } from "../util/canonical.ts";
 import type { Batch } from "./batch.ts";
 import { converge } from "./converge.ts";
+import { sourcesFor } from "./push-inputs.ts";
 import { type Run, reachedBy } from "./run.ts";
 
 /** How far a run came; settle handles each case. */
@@ -89,45 +87,32 @@ export async function rollOutWritten(
   deps: ReconcileDeps,
   { claim, origin, resolved }: Run,
   { signal }: Batch,
-): Promise<RolledOut["state"]> {
+): Promise<Pick<RolledOut, "state" | "restarted">> {
   const { rollout, rolledDigest } = claim.row.state;
-  if (rollout === undefined) return {};
+  if (rollout === undefined) return { state: {} };
   const owed = { rollout, ...(rolledDigest === undefined ? {} : { rolledDigest }) };
-  if (resolved instanceof SyncError) return owed;
+  if (resolved instanceof SyncError) return { state: owed };
   try {
     const question = rolloutQuestion(deps, claim.row, resolved, rollout.digest);
-    return (await rollOut(deps, { claim, origin, signal }, question)).state;
+    return await rollOut(deps, { claim, origin, signal }, question);
   } catch (error) {
-    if (error instanceof SyncError) return owed;
+    if (error instanceof SyncError) return { state: owed };
     throw error;
   }
 }
 
-/** What a kind that pushes reads of the cluster and the table. */
-export function sourcesFor(
-  { secrets, leases }: { readonly secrets: Pick<SecretApi, "observe">; readonly leases: Pick<LeaseStore, "byPlace"> },
-  row: Row,
-  signal: AbortSignal,
-): Pick<ForeseeInput, "source" | "isRead"> {
-  const { cluster, namespace } = partsOf(row.key);
-  return {
-    source: (name) => secrets.observe({ cluster, namespace, name }, "get", signal),
-    async isRead({ vault, path }) {
-      for (let after: string | undefined, isFirst = true; isFirst || after !== undefined; isFirst = false) {
-        const page = await leases.byPlace(vault, { path }, after === undefined ? {} : { after });
-        if (page.items.some((entry) => entry.role === "read" && entry.path === path)) return true;
-        after = page.next;
-      }
-      return false;
-    },
-  };
+/** For domain events. */
+export function restartedBy({ restarted }: Pick<RolledOut, "restarted">): Pick<Did, "restarted"> {
+  return restarted === undefined ? {} : { restarted };
 }
 
 /** The shared read; after an explicit request it ignores remembered refusals. */
-function readFor({ claim, asking }: Run, batch: Batch): (read: VaultRead) => Promise<SourceData> {
+function readFor({ claim, asking }: Run, batch: Batch): ForeseeInput["read"] {
   const since = asking.isAskedFor ? { since: asking.since } : {};
-  return (read) =>
-    batch.atVault(claim.row.key, read.identity.target, () => batch.sources.read({ ...read, ...since }, batch.signal));
+  return (read, again) =>
+    batch.atVault(claim.row.key, read.identity.target, () =>
+      batch.sources.read({ ...read, ...since }, batch.signal, again),
+    );
 }
 
 /**

@@ -46,7 +46,7 @@ export interface BatchOptions {
 }
 
 export function openBatch(
-  deps: Pick<ReconcileDeps, "leases" | "vault" | "secrets">,
+  deps: Pick<ReconcileDeps, "leases" | "vault" | "secrets" | "sleep">,
   shared: Shared,
   { consistency, progress, signal }: BatchOptions,
 ): Batch {

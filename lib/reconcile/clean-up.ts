@@ -1,4 +1,4 @@
-import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import { SyncError } from "../errors.ts";
 import { nextEnd, renewSlotOf } from "../issues/issue-times.ts";
 import { cleanupKey, declarationKey, isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import type { SyncKind } from "../kinds/kind.ts";
@@ -34,14 +34,7 @@ export async function cleanUp(deps: ReconcileDeps, cleaning: CleaningUp, batch: 
   // Another worker has the row now.
   if (settlement === undefined) return;
   await claim.settle(settlement);
-  const { error } = settlement.state;
-  if (error !== undefined) {
-    // Opens no circuit, because it waits for none.
-    const now = deps.clock();
-    const due = { key, group: declared.group, lane: "now", at: now } as const;
-    if (OUTAGE_CODES.has(error.code) && (error.nextAt ?? now) <= now) await sendDue(deps.queue, [due], now);
-    return;
-  }
+  if (settlement.state.error !== undefined) return;
   if (isCleanupKey(key)) await wakeSuccessor(deps, key);
   else await endHandedOver(deps, key, declared.uid, batch.signal);
   const { cluster, namespace } = partsOf(key);
@@ -92,7 +85,7 @@ async function removeAll(
   claim: Claim,
   batch: Batch,
 ): Promise<Settlement | undefined> {
-  const { signal } = batch;
+  const { circuits, signal } = batch;
   const { row } = claim;
   const origin = originOf(deps, row, kind?.ref);
   const pushes = { writes: deps.writes, reached: reachedBy(batch), clock: deps.clock };
@@ -109,7 +102,9 @@ async function removeAll(
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     if (error.code === "LEASE_LOST") return undefined;
-    if (!MEANS_GONE.has(error.code)) return failedCleanUp(deps, claim.row, error);
+    if (!MEANS_GONE.has(error.code)) {
+      return failedCleanUp(deps, claim.row, ownOutage(await circuits.classify(error, undefined, signal)));
+    }
     await endAll(deps, claim, signal);
   }
   return done(claim.row, deps.clock());
@@ -118,8 +113,7 @@ async function removeAll(
 /** The namespace's deletion removes everything. */
 const MEANS_GONE: ReadonlySet<string> = new Set(["NAMESPACE_MISSING", "NAMESPACE_TERMINATING"]);
 
-function failedCleanUp(deps: ReconcileDeps, row: Row, met: SyncError): Settlement {
-  const error = ownOutage(met);
+function failedCleanUp(deps: ReconcileDeps, row: Row, error: SyncError): Settlement {
   deps.log.warn("clean-up-failed", { key: row.key, code: error.code, message: error.message });
   return settleFailed(row.state, error, { now: deps.clock(), random: deps.random, dispatchedUntil: undefined });
 }

@@ -2,6 +2,7 @@ import { releaseWaker } from "../failures/release-wake.ts";
 import { sharedFailures } from "../failures/shared-failures.ts";
 import { withKnownTargets } from "../issues/known-targets.ts";
 import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
+import { lookUp } from "../nudging/look-up.ts";
 import { type Circuits, circuits } from "../outage/circuit.ts";
 import type { KeysMessage, WorkMessage } from "../ports/queue.ts";
 import type { Row } from "../ports/rows.ts";
@@ -39,11 +40,10 @@ export function reconciler(given: CoreDeps): Reconciler {
           await open.probe(message.circuit, signal);
           return { failed: [] };
         case "token-sweep":
-          await sweepTokens(deps, open, message.cluster, signal);
-          if (message.cluster === undefined) {
-            await resealTokens(deps, signal);
-            await deps.leases.sweepTargets(deps.clock());
-          }
+          await sweep(deps, open, message.cluster, signal);
+          return { failed: [] };
+        case "look-up":
+          await lookUp(deps, message);
           return { failed: [] };
         case "keys":
       }
@@ -55,6 +55,18 @@ export function reconciler(given: CoreDeps): Reconciler {
       return { failed };
     },
   };
+}
+
+/** The tokens of one cluster; every ten minutes, everything that needs a sweep. */
+async function sweep(deps: CoreDeps, open: Circuits, cluster: string | undefined, signal: AbortSignal): Promise<void> {
+  if (cluster !== undefined) return sweepTokens(deps, open, cluster, signal);
+  try {
+    await sweepTokens(deps, open, undefined, signal);
+    await resealTokens(deps, signal);
+    await deps.leases.sweepTargets(deps.clock());
+  } finally {
+    await deps.events?.sweep(signal);
+  }
 }
 
 /** Each key separately, so that a failed one does not stop the others. */

@@ -20,7 +20,8 @@ export async function release(deps: ReconcileDeps, row: Row): Promise<void> {
     const now = deps.clock();
     const issues = (claim.row.state.issues ?? []).flatMap(leftToVso);
     const renew = renewSlotOf(key, issues, now);
-    await claim.settle({ state: { ...claim.row.state, issues }, schedule: { kind: "due", at: now }, renew, now });
+    const settled = { state: { ...claim.row.state, issues }, schedule: { kind: "due", at: now }, renew, now } as const;
+    await claim.settle({ ...settled, did: { handedOver: true } });
     const retention = retentionOf(state.waitsFor, deps.fleet(partsOf(key).cluster)?.vaults);
     await deps.leases.retire(key, now + retention, now);
   }

@@ -1,6 +1,6 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { DestinationAwaited } from "../destinations/destination.ts";
-import { OUTAGE_CODES, SyncError } from "../errors.ts";
+import { type ErrorCode, OUTAGE_CODES, SyncError } from "../errors.ts";
 import { causeOf } from "../failures/causes.ts";
 import { WAITS_FOR_A_SECRET } from "../failures/release-wake.ts";
 import { asError, followAt, type KnownFailure, type SharedOutcome } from "../failures/shared-failures.ts";
@@ -9,14 +9,15 @@ import { partsOf } from "../keys.ts";
 import type { Announced } from "../origins/origin.ts";
 import type { RunOutcome } from "../origins/status.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
-import type { Issue, RowState } from "../ports/rows.ts";
+import type { Did } from "../ports/domain-events.ts";
+import type { Issue, Row, RowState } from "../ports/rows.ts";
 import type { Settlement } from "../ports/store.ts";
 import { verifyReferences } from "../references/verify-references.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { slotsUntil } from "../schedule/wheel.ts";
 import type { Json, JsonObject } from "../util/json.ts";
 import { causePlaceOf, longestPauseOf } from "./asking.ts";
-import { type Attempt, type InStep, rollOutWritten } from "./attempt.ts";
+import { type Attempt, type InStep, restartedBy, rollOutWritten } from "./attempt.ts";
 import type { Batch } from "./batch.ts";
 import { ownOutage } from "./own-outage.ts";
 import { type Run, vaultOf } from "./run.ts";
@@ -87,10 +88,31 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
   const settlement = told.error
     ? settleFailed(state, ownOutage(told.error, circuitRead(run)), timing, { longestMs: longestPauseOf(run.resolved) })
     : settleSynced(claim.row, state, obtained.next, timing);
-  await settleRenewed(deps, run, settlement);
+  const reached = obtained.reached ?? claim.row.expect?.version;
+  const done = { ...settlement, did: didOf(inStep) };
+  await settleRenewed(deps, run, reached === undefined ? done : { ...done, reached });
   await verifyReferences(deps, { row: claim.row, refs }, batch);
   await batch.released.wakeRefused(settings.name, releasedBy(before, state, partsOf(key)));
-  if (learned.wrote !== undefined) deps.log.info("secret-written", { key, because: learned.wrote });
+  if (learned.wrote === undefined) return;
+  deps.log.info("secret-written", { key, because: learned.wrote });
+  observePropagation(deps, claim.row);
+}
+
+/**
+ * From Vault's line to the Secret. The row brings the line's time, because the process that wrote the Secret may be
+ * another one than that which got the line.
+ */
+function observePropagation({ metrics, clock }: ReconcileDeps, { key, expect }: Row): void {
+  if (expect === undefined) return;
+  const seconds = Math.max(0, clock() - expect.at) / SECOND_MS;
+  metrics.observe("keyferry_propagation_seconds", { cluster: partsOf(key).cluster }, seconds);
+}
+
+/** For domain events. */
+function didOf({ resolved, obtained, learned, rolled }: InStep): Did {
+  const wrote = learned.wrote !== undefined;
+  const issued = obtained.isIssued === true && wrote;
+  return { secret: resolved.destination.name, wrote, ...(issued ? { issued } : {}), ...restartedBy(rolled) };
 }
 
 /** Settles with the row's slot on the renew wheel: slots that ticks have passed already are sent before (lease-table 14). */
@@ -165,7 +187,8 @@ async function settleFailure(
   // An unclaimed refresh writes nothing about an outage: its next slot, or the closing circuit, runs it again.
   if (OUTAGE_CODES.has(error.code) && !claim.isTaken) return;
   const cause = causeOf(error, causePlaceOf(row, resolved));
-  const settled = await settleError(deps, run, error, { cause, longestMs: longestPauseOf(resolved) }, batch);
+  const context = { cause, longestMs: longestPauseOf(resolved) };
+  const settled = await settleError(deps, run, error, context, batch);
   return settled && { kind: "failed", error, cause, nextAt: settled.state.error?.nextAt };
 }
 
@@ -207,15 +230,16 @@ async function settleError(
   const owned = resolved instanceof SyncError ? before.owned : kind.destination.ownedWith(resolved, before.owned);
   const after: RowState = {
     ...before,
-    ...rolled,
+    ...rolled.state,
     ...vaultOf(run),
     refs,
     owned: error instanceof DestinationAwaited ? error.recordOf(owned) : owned,
     ...(told.announced && { seen: { ...told.announced.seen, hash: declared.hash } }),
   };
   const refused = refusedTo(run, error);
-  const settlement = settleFailed(after, error, await timingOf(deps), { ...context, refused });
-  await claim.settle(settlement);
+  const denied = deniedBy(run, error);
+  const settlement = settleFailed(after, error, await timingOf(deps), { ...context, refused, denied });
+  await claim.settle({ ...settlement, did: restartedBy(rolled) });
   await verifyReferences(deps, { row: claim.row, refs }, batch);
   return settlement;
 }
@@ -225,6 +249,13 @@ function refusedTo({ claim, resolved }: Run, { code }: SyncError): string | unde
   if (resolved instanceof SyncError || !WAITS_FOR_A_SECRET.has(code)) return undefined;
   const { cluster, namespace } = partsOf(claim.row.key);
   return `${cluster}/${namespace}/${resolved.destination.name}`;
+}
+
+const DENIALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["VAULT_DENIED", "VAULT_LOGIN_REFUSED"]);
+
+/** The Vault whose rights have to change: an event of such a change wakes this row. */
+function deniedBy({ resolved }: Run, { code }: SyncError): string | undefined {
+  return resolved instanceof SyncError || !DENIALS.has(code) ? undefined : resolved.asks?.place.vault;
 }
 
 /** The data is in step even if the status can't be written, which is a separate failure. */

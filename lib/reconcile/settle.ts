@@ -64,17 +64,19 @@ export interface FailureContext {
   readonly knownUntil?: EpochMs | undefined;
   /** The Secret that it could not get: `<cluster>/<namespace>/<name>`. */
   readonly refused?: string | undefined;
+  /** The Vault that denied the login or the request. */
+  readonly denied?: string | undefined;
 }
 
 /** Waits for circuits stay after any run; a new cause replaces the previous one. */
 function awaitsOf(
   { awaits = [] }: { readonly awaits?: RowState["awaits"] },
-  cause?: Cause,
-  refused?: string,
+  { cause, refused, denied }: FailureContext = {},
 ): Pick<RowState, "awaits"> {
   const all: WaitKey[] = awaits.filter((key) => key.startsWith("circuit:"));
   if (cause !== undefined) all.push(`cause:${cause}`);
   if (refused !== undefined) all.push(`destination:${refused}`);
+  if (denied !== undefined) all.push(`denied:${denied}`);
   return all.length === 0 ? {} : { awaits: all };
 }
 
@@ -98,7 +100,7 @@ export function settleFailed(
   const endAt = nextEnd(state);
   const failed: RowState = {
     ...rest,
-    ...awaitsOf({ awaits }, cause, context.refused),
+    ...awaitsOf({ awaits }, { ...context, cause, denied: deniedStill(state, error, context) }),
     attempts,
     error: {
       code: error.code,
@@ -112,6 +114,14 @@ export function settleFailed(
   // Former credentials are ended at their time, whatever the sync waits for.
   return { state: failed, schedule: endAt === undefined ? schedule : atLatest(schedule, endAt), now: timing.now };
 }
+
+/** What says nothing about an earlier denial leaves it. */
+function deniedStill({ awaits = [] }: RowState, { code }: SyncError, { denied }: FailureContext): string | undefined {
+  if (!saysNothing(code)) return denied;
+  return awaits.find((key) => key.startsWith(DENIED))?.slice(DENIED.length);
+}
+
+const DENIED = "denied:";
 
 /**
  * A Secret may be released between a run's read and the write of the row that waits for it, so it is verified again

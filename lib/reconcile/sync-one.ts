@@ -3,7 +3,7 @@ import { SyncError } from "../errors.ts";
 import type { SharedOutcome } from "../failures/shared-failures.ts";
 import type { SyncKind } from "../kinds/kind.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
-import { type Attempt, attempt, rollOutWritten } from "./attempt.ts";
+import { type Attempt, attempt, restartedBy, rollOutWritten } from "./attempt.ts";
 import type { Batch } from "./batch.ts";
 import { type Admitted, located, prepare, type Run, vaultOf } from "./run.ts";
 import { settleAttempt } from "./settle-attempt.ts";
@@ -50,6 +50,6 @@ async function waitForVault(deps: ReconcileDeps, run: Run, batch: Batch): Promis
   const rolled = await rollOutWritten(deps, run, batch);
   const now = deps.clock();
   const { rollout: _rollout, ...before } = claim.row.state;
-  const state = { ...before, ...rolled, refs, ...vaultOf(run) };
-  await claim.settle({ state, schedule: { kind: "due", at: now }, now });
+  const state = { ...before, ...rolled.state, refs, ...vaultOf(run) };
+  await claim.settle({ state, schedule: { kind: "due", at: now }, now, did: restartedBy(rolled) });
 }

@@ -48,7 +48,7 @@ const HOLDING: readonly VaultRight[] = [
 /** What a credential in another Vault namespace than its login's needs there. */
 const HOLDING_ELSEWHERE: readonly VaultRight[] = [
   { ...held("sys/leases/renew", "Keeps a credential of this namespace."), inDefault: false },
-  { ...held("sys/leases/revoke", "Ends a credential of this namespace."), inDefault: false },
+  { ...held("sys/leases/revoke/*", "Ends a credential of this namespace."), inDefault: false },
 ];
 
 /** The use that a declaration makes of Vault. */

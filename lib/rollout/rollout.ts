@@ -19,6 +19,8 @@ export interface RolledOut {
   readonly state: Pick<RowState, "rolledDigest" | "rollout">;
   /** Undefined: unchanged. Null: there are no targets, so no condition. */
   readonly condition?: RolloutCondition | null;
+  /** Restarted in this run; missing: none. */
+  readonly restarted?: readonly RolloutTarget[];
 }
 
 type Apis = Pick<ReconcileDeps, "rollouts" | "clock" | "random" | "log" | "metrics">;
@@ -46,9 +48,11 @@ export async function rollOut(apis: Apis, sync: RollingOut, question: RolloutQue
   await reportRestarts(apis, sync, owed, tries);
   const condition = conditionOf(tries);
   const next = nextTry(owed, tries, apis);
+  const restarted = tries.filter(({ result }) => result === "restarted").map(({ target }) => target);
   return {
     state: next === undefined ? { rolledDigest: digest } : { ...before, rollout: next },
     ...(condition === undefined ? {} : { condition }),
+    ...(restarted.length === 0 ? {} : { restarted }),
   };
 }
 

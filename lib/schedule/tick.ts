@@ -5,6 +5,7 @@ import type { Due, LeaseStore } from "../ports/store.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import { duePages } from "./due-pages.ts";
 import { messagesFor } from "./messages.ts";
+import { addOverdue, type Overdue } from "./overdue.ts";
 import { slotsAhead, slotsMissed, type Window } from "./refresh-slots.ts";
 
 /** A crash repeats at most this much of the future dispatches, in ms. */
@@ -33,6 +34,8 @@ export interface TickDeps {
   /** How far ahead to dispatch, in ms: 120 s, and less than 5 min. */
   readonly horizonMs: number;
   readonly backlog: (signal: AbortSignal) => Backlog | Promise<Backlog>;
+  /** Called each time that the due index is read from its beginning: what is overdue, by cluster. */
+  readonly onOverdue?: (overdue: ReadonlyMap<string, Overdue>) => void;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -142,15 +145,18 @@ function dueFrom({ horizonMs }: TickDeps, dispatched: EpochMs | undefined, isHel
 }
 
 async function dispatchDue(
-  { leases }: TickDeps,
+  { leases, onOverdue }: TickDeps,
   sent: Sender,
   range: Parameters<typeof duePages>[1],
   signal: AbortSignal,
 ): Promise<void> {
+  const overdue = new Map<string, Overdue>();
   for await (const page of duePages(leases, range)) {
     if (signal.aborted) return;
     await sent.send(page, "due");
+    addOverdue(overdue, page, range.now);
   }
+  if (range.after === 0) onOverdue?.(overdue);
 }
 
 async function isBehind({ backlog, log, metrics }: TickDeps, now: EpochMs, signal: AbortSignal): Promise<boolean> {

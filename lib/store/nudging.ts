@@ -75,7 +75,7 @@ function raised(known: Expected | undefined, seen: NudgeOptions["expect"], now: 
   if (seen === undefined) return known;
   if (seen === "forget") return undefined;
   const holds = known !== undefined && now - known.at < EXPECTED_MS;
-  return holds && known.version >= seen.version ? known : { version: seen.version, at: now };
+  return holds && known.version >= seen.version ? known : { version: seen.version, at: Math.min(now, seen.at ?? now) };
 }
 
 /** Whether a settle that read this version fulfils the expectation. */

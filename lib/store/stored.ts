@@ -135,6 +135,7 @@ const CLUSTER: Form = {
     macKey: isShape,
     told: isCount,
     outOfSight: isTime,
+    vaultNames: isTexts,
     kept: formed({ rows: isCount, bytes: isCount }),
   },
 };

@@ -47,6 +47,20 @@ const METRICS: Readonly<Record<string, Definition>> = {
     labels: [],
     buckets: [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900],
   },
+  keyferry_propagation_seconds: {
+    help: "Time from an event in Vault, by Vault's own clock, to the Secret, by cluster.",
+    labels: ["cluster"],
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+  },
+  keyferry_event_lines_total: {
+    help: "Audit lines by Vault and outcome: effect, none, or bad (no audit line).",
+    labels: ["vault", "outcome"],
+  },
+  keyferry_event_nudges_total: { help: "Rows that events in a Vault nudged.", labels: ["vault"] },
+  keyferry_event_sweeps_total: {
+    help: "Sweeps of a Vault's rows by reason: an event that may mean any row, or lines that may be missing.",
+    labels: ["vault", "reason"],
+  },
   keyferry_rollouts_total: {
     help: "Owed restarts of workloads: restarted, covered (another restart was enough) or failed.",
     labels: ["cluster", "result"],
@@ -108,10 +122,33 @@ const METRICS: Readonly<Record<string, Definition>> = {
     help: "Times that dispatchedUntil was in the future and was set back.",
     labels: [],
   },
+  keyferry_inlet_lines_total: { help: "Audit lines by Vault and inlet.", labels: ["vault", "inlet"] },
+  keyferry_inlet_bad_lines_total: {
+    help: "Lines of these that are no audit lines, or too long.",
+    labels: ["vault", "inlet"],
+  },
+  keyferry_inlet_dropped_lines_total: {
+    help: "Lines that found no room in memory; the Vault's syncs are swept instead.",
+    labels: ["vault", "inlet"],
+  },
+  keyferry_inlet_missed_total: {
+    help: "Sweeps because lines may be missing, by reason.",
+    labels: ["vault", "inlet", "reason"],
+  },
+  keyferry_inlet_posts_refused_total: {
+    help: "POSTs of lines that were refused, by reason.",
+    labels: ["vault", "reason"],
+  },
   keyferry_fleet_unreadable_total: {
     help: "Times that fleet.yaml could not be read again; the previous fleet stays in force.",
     labels: [],
   },
+  keyferry_domain_events_sent_total: { help: "Domain events that their receiver accepted.", labels: [] },
+  keyferry_domain_events_failed_total: {
+    help: "Attempts to send a domain event that failed; it is sent again within ten minutes.",
+    labels: [],
+  },
+  keyferry_domain_events_dropped_total: { help: "Domain events that nothing accepted for a day.", labels: [] },
   ...VSO_METRICS,
 };
 

@@ -6,7 +6,8 @@ import type { VaultClient, VaultQuestion } from "./vault-client.ts";
 function operationOf({ purpose, method, path }: VaultQuestion): string | undefined {
   if (purpose === "probe") return undefined;
   if (purpose === "login") return "login";
-  if (purpose === "token" || purpose === "lease") return path.includes("renew") ? "renew" : undefined;
+  if (purpose === "token" || purpose === "lease")
+    return /(?:renew-self|leases\/renew)$/.test(path) ? "renew" : undefined;
   return method === "GET" ? "read" : "write";
 }
 

@@ -1,24 +1,15 @@
 import type { LookupFunction } from "node:net";
-import { isLosslessNumber } from "lossless-json";
-import { type EpochMs, SECOND_MS } from "../clock.ts";
+import { SECOND_MS } from "../clock.ts";
 import type { VaultIdentity, VaultTarget } from "../ports/vault.ts";
 import { isLosslessObject, type LosslessValue } from "../util/lossless.ts";
 import { normalAddress } from "../vault-address.ts";
 import { vaultUrlPath } from "../vault-path.ts";
 import { NOTHING_NAMED, wayTo } from "../vault-reach.ts";
 import { guardedLookup, mustBeUnicastHost, notAllowed } from "./address-guard.ts";
+import { askHealth, type VaultHealth } from "./health.ts";
 import { type LoginDeps, login, revoke } from "./login.ts";
 import { askedOf, type VaultQuestion } from "./vault-client.ts";
-import { answerError, bodyOf, invalidAnswer } from "./vault-errors.ts";
-
-/** What a Vault tells without a login. */
-export interface VaultHealth {
-  readonly version: string;
-  readonly isSealed: boolean;
-  readonly isInitialized: boolean;
-  /** Its own time, in full seconds; undefined: it does not tell. */
-  readonly time: EpochMs | undefined;
-}
+import { answerError, bodyOf } from "./vault-errors.ts";
 
 /** What one login may do. */
 export interface VaultRights {
@@ -43,15 +34,12 @@ export interface VaultExaminer {
   lookupFor(target: VaultTarget): LookupFunction | undefined;
 }
 
-/** Any state of Vault is answered with 200, so that its body tells it. */
-const HEALTH = "?standbyok=true&perfstandbyok=true&sealedcode=200&uninitcode=200&drsecondarycode=200";
-
 /** How long a revocation may take, also after the check's own time. */
 const REVOKE_MS = 5 * SECOND_MS;
 
 export function vaultExaminer(deps: LoginDeps): VaultExaminer {
   return {
-    health: (target, signal) => healthOf(deps, target, signal),
+    health: (target, signal) => askHealth(deps.client, target, signal),
     rights: (identity, paths, signal) => rightsOf(deps, identity, paths, signal),
     async isMounted({ target, mount, namespace }, signal) {
       const path = vaultUrlPath({ auth: "auth", mount, login: "login" });
@@ -60,22 +48,6 @@ export function vaultExaminer(deps: LoginDeps): VaultExaminer {
       return status !== 403 && status !== 404;
     },
     lookupFor: (target) => lookupFor(deps, target),
-  };
-}
-
-async function healthOf({ client }: LoginDeps, target: VaultTarget, signal: AbortSignal): Promise<VaultHealth> {
-  const how = { purpose: "probe", method: "GET", repeatable: true } as const;
-  const question: VaultQuestion = { ...how, path: "sys/health", query: HEALTH };
-  const answer = await client.ask(target, question, signal);
-  const asked = askedOf(target, question);
-  if (answer.status !== 200) throw answerError(asked, answer);
-  const { sealed, initialized, version, server_time_utc: time } = bodyOf(answer) ?? {};
-  if (typeof sealed !== "boolean") throw invalidAnswer(asked, "has no seal status: does the address point at Vault?");
-  return {
-    version: typeof version === "string" ? version.slice(0, 64) : "",
-    isSealed: sealed,
-    isInitialized: initialized !== false,
-    time: isLosslessNumber(time) ? Number(time.value) * SECOND_MS : undefined,
   };
 }
 

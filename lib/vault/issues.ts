@@ -1,4 +1,5 @@
 import type { SyncKey } from "../keys.ts";
+import type { OwnCalls } from "../ports/own-calls.ts";
 import type { Metrics } from "../ports/telemetry.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
 import { ISSUE_TIMEOUT_MS, type IssueApi, type VaultRequest } from "../ports/vault-issues.ts";
@@ -25,11 +26,17 @@ import { askedOf, type VaultQuestion } from "./vault-client.ts";
 
 export interface IssuesDeps extends TokensDeps {
   readonly tokens: Tokens;
+  /** Where revocations are noted. */
+  readonly own: OwnCalls;
 }
 
 /** Requests that make Vault issue something, each with the token that it is given. */
 export function issueApi(deps: IssuesDeps): IssueApi {
-  const { client, metrics } = deps;
+  const { client, metrics, own } = deps;
+  const revokeNoted: typeof revokeLease = (holder, leaseId, signal) => {
+    own.revokes(leaseId);
+    return revokeLease(holder, leaseId, signal);
+  };
   return {
     async login(identity, signal) {
       try {
@@ -52,10 +59,11 @@ export function issueApi(deps: IssuesDeps): IssueApi {
     ask(identity, request, by, repeatable, signal) {
       const work = async () => {
         const question = issueQuestion(request, identity.namespace, repeatable);
-        return issuedData(
-          askedOf(identity.target, question),
-          await askShared(deps, { identity, by }, question, signal),
-        );
+        const answer = await askShared(deps, { identity, by }, question, signal);
+        const data = issuedData(askedOf(identity.target, question), answer);
+        // A POST that may be repeated revokes.
+        if (repeatable && request.method === "POST") own.asked(data.requestId);
+        return data;
       };
       // A request that may be repeated issues nothing.
       const name = repeatable ? "keyferry_vault_reads_total" : "keyferry_vault_issues_total";
@@ -70,7 +78,7 @@ export function issueApi(deps: IssuesDeps): IssueApi {
     revokeLease: (way, token, leaseId, signal) =>
       counted(
         revocationOf(metrics, "lease"),
-        () => revokeLease({ client, way, token }, leaseId, signal),
+        () => revokeNoted({ client, way, token }, leaseId, signal),
         signal,
         itself,
       ),
@@ -87,7 +95,7 @@ export function issueApi(deps: IssuesDeps): IssueApi {
     revokeForeign: ({ identity, namespace, by, id }, signal) =>
       counted(
         revocationOf(metrics, "lease"),
-        () => revokeLease(byShared(deps, identity, by, namespace), id, signal),
+        () => revokeNoted(byShared(deps, identity, by, namespace), id, signal),
         signal,
         itself,
       ),

@@ -13,6 +13,7 @@ import {
 import type { SecretValue } from "../secret-value.ts";
 import type { JsonObject } from "../util/json.ts";
 import { isLosslessObject, type LosslessObject, type LosslessValue } from "../util/lossless.ts";
+import { checkVaultPath, vaultUrlPath } from "../vault-path.ts";
 import { isRefusedToItself } from "./login.ts";
 import { countOf, secondsOf } from "./seconds.ts";
 import { askedOf, type VaultClient, type VaultQuestion } from "./vault-client.ts";
@@ -27,6 +28,8 @@ export interface Holder {
 
 const REVOKE_SELF = "auth/token/revoke-self";
 const REVOKE_LEASE = "sys/leases/revoke";
+/** Stands for every lease: rights are asked before there is one. */
+const ANY_LEASE = "any";
 
 export function renewLease(
   holder: Holder,
@@ -83,17 +86,29 @@ export async function revokeToken(holder: Holder, signal: AbortSignal): Promise<
   return ended(holder, ofToken(holder, REVOKE_SELF, {}), signal);
 }
 
-/** Vault answers 204 for a lease that is gone. */
+/**
+ * With the lease in the path, so that the audit log names it. A policy may allow only the lease in the body, and an id
+ * may be no path. Vault answers 2xx for a lease that is gone.
+ */
 export async function revokeLease(holder: Holder, leaseId: string, signal: AbortSignal): Promise<EndAnswer> {
+  if (isPath(leaseId)) {
+    const path = `${REVOKE_LEASE}/${vaultUrlPath({ lease: leaseId })}`;
+    const question = { ...ofLease(holder, path, {}), described: REVOKE_LEASE };
+    if ((await ended(holder, question, signal)) === "ended") return "ended";
+  }
   return ended(holder, ofLease(holder, REVOKE_LEASE, { lease_id: leaseId }), signal);
+}
+
+function isPath(leaseId: string): boolean {
+  return checkVaultPath(leaseId).length === 0 && !/^\/|\/$/.test(leaseId);
 }
 
 /** What the token may do to its own issue, by one request. */
 export async function endRights(holder: Holder, signal: AbortSignal): Promise<EndRights> {
   if (isBatch(holder.token)) return { token: false, lease: false };
   const { client, way } = holder;
-  const lease = `${below(way)}${REVOKE_LEASE}`;
-  const question = ofToken(holder, "sys/capabilities-self", { paths: [REVOKE_SELF, lease] });
+  const [inBody, inPath] = [`${below(way)}${REVOKE_LEASE}`, `${below(way)}${REVOKE_LEASE}/${ANY_LEASE}`];
+  const question = ofToken(holder, "sys/capabilities-self", { paths: [REVOKE_SELF, inPath, inBody] });
   const answer = await client.ask(way.target, question, signal);
   const endsWithToken = !isApart(way);
   // The token may not ask, so a revocation must show it.
@@ -102,7 +117,10 @@ export async function endRights(holder: Holder, signal: AbortSignal): Promise<En
   if (answer.status !== 200) throw answerError(asked, answer);
   const { data } = objectOf(asked, answer);
   if (!isLosslessObject(data)) throw invalidAnswer(asked, "has no data object");
-  return { token: endsWithToken && mayUpdate(data[REVOKE_SELF]), lease: mayUpdate(data[lease]) };
+  return {
+    token: endsWithToken && mayUpdate(data[REVOKE_SELF]),
+    lease: mayUpdate(data[inPath]) || mayUpdate(data[inBody]),
+  };
 }
 
 /** A token asks about paths of its namespace, so those of a namespace below have a prefix. */

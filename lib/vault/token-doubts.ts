@@ -1,8 +1,10 @@
 import { type EpochMs, MINUTE_MS } from "../clock.ts";
+import { SyncError } from "../errors.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
 import type { ActiveToken } from "./active-token.ts";
 import { isRefusedToItself, type LoginDeps } from "./login.ts";
 import { singleFlight } from "./single-flight.ts";
+import type { Entry } from "./token-entries.ts";
 
 /** How long we remember that an identity's tokens may not look themselves up. */
 const BLIND_MS = 10 * MINUTE_MS;
@@ -15,12 +17,27 @@ const BLIND_MS = 10 * MINUTE_MS;
 export interface TokenDoubts {
   /** `isSecond`: the token has just replaced another one because of the same doubt. */
   hasEnded(identity: VaultIdentity, token: ActiveToken, isSecond: boolean, signal: AbortSignal): Promise<boolean>;
+  /** Whether a token that an event made doubtful may not look itself up. Without an answer, its next request tells. */
+  hasFailedProof(entry: Entry, signal: AbortSignal): Promise<boolean>;
 }
 
 export function tokenDoubts({ client, clock }: Pick<LoginDeps, "client" | "clock">): TokenDoubts {
   const blindUntil = new Map<string, EpochMs>();
   const flights = singleFlight<boolean>();
   return {
+    async hasFailedProof(entry, signal) {
+      const { identity, value, obtainedAt } = entry.token;
+      const work = (shared: AbortSignal) => isRefusedToItself(client, identity, value, shared);
+      try {
+        entry.usesLeft -= 1;
+        const hasFailed = await flights.run(`${identity.id} ${obtainedAt}`, work, signal);
+        entry.isDoubted = false;
+        return hasFailed;
+      } catch (error) {
+        if (!(error instanceof SyncError)) throw error;
+        return false;
+      }
+    },
     async hasEnded(identity, token, isSecond, signal) {
       const now = clock();
       for (const [id, until] of blindUntil) if (until <= now) blindUntil.delete(id);

@@ -17,6 +17,8 @@ export interface Entry {
   by: SyncKey | undefined;
   /** Identifies the stored copy; undefined: not stored. */
   serial: string | undefined;
+  /** It may have ended: it is asked about itself before its next use. */
+  isDoubted: boolean;
 }
 
 /** By identity. */
@@ -24,7 +26,7 @@ export type TokenEntries = Map<string, Entry>;
 
 export function entryOf(token: ActiveToken, now: EpochMs, by: SyncKey | undefined, serial: string | undefined): Entry {
   const usesLeft = token.uses === 0 ? Number.POSITIVE_INFINITY : token.uses;
-  return { token, usedAt: now, renewing: false, usesLeft, by, serial };
+  return { token, usedAt: now, renewing: false, usesLeft, by, serial, isDoubted: false };
 }
 
 export function hold(entries: TokenEntries, entry: Entry, signal: AbortSignal): Entry {

@@ -19,6 +19,13 @@ export function tokenKeeper(deps: TokensDeps, entries: TokenEntries): TokenKeepe
       return [{ id: identity.id, scope: its, by, circuit: circuitOfVault(identity.target.address) }];
     });
   return {
+    doubt({ isOf, mount }) {
+      for (const entry of entries.values()) {
+        const { target, namespace, mount: own } = entry.token.identity;
+        const isMeant = mount === undefined || mount === loginPlace(namespace, own);
+        if (isMeant && isOf(target.address)) entry.isDoubted = true;
+      }
+    },
     async kept(scope) {
       const kept = ((await cache?.all(scope)) ?? []).map(({ stored }) => keptOf(stored));
       const known = new Set(kept.map(({ id }) => id));
@@ -39,6 +46,12 @@ export function tokenKeeper(deps: TokensDeps, entries: TokenEntries): TokenKeepe
       if (entry !== undefined && entries.get(id) === entry) entries.delete(id);
     },
   };
+}
+
+/** As audit lines name it. */
+function loginPlace(namespace: string | undefined, mount: string): string {
+  const parts = [namespace ?? "", "auth", mount].map((part) => part.replace(/^\/+|\/+$/g, ""));
+  return parts.filter((part) => part !== "").join("/");
 }
 
 /** Revokes all tokens in memory and in the store, as far as their Vaults answer. */

@@ -47,6 +47,11 @@ export function tokens(deps: TokensDeps): Tokens {
     async token(asker, signal) {
       const entry = entries.get(asker.identity.id);
       const now = clock();
+      if (entry?.isDoubted && now < entry.token.staleAt && (await doubts.hasFailedProof(entry, signal))) {
+        const { token } = entry;
+        if (entries.get(asker.identity.id) === entry) entries.delete(asker.identity.id);
+        return use(asker, signal, { token, hasEnded: true });
+      }
       const token = entry !== undefined && now < entry.token.staleAt ? taken(entry) : undefined;
       if (entry === undefined || token === undefined) return use(asker, signal);
       entry.usedAt = now;

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { CredentialSource } from "../ports/credentials.ts";
+import type { OwnCalls } from "../ports/own-calls.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { SourceData, VaultApi, VaultRead } from "../ports/vault.ts";
 import type { IssueApi } from "../ports/vault-issues.ts";
@@ -9,8 +10,10 @@ import type { ReachOf } from "../vault-reach.ts";
 import { counted } from "./counted.ts";
 import { countedClient } from "./counted-client.ts";
 import type { GoogleEndpoints } from "./gcp-login.ts";
+import { askHealth } from "./health.ts";
 import { issueApi } from "./issues.ts";
 import { kvQuestion, sourceData } from "./kv.ts";
+import { ownCalls } from "./own-calls.ts";
 import { askSealStatus, reach } from "./seal-status.ts";
 import { askShared } from "./shared-token.ts";
 import { type TokenCacheOptions, tokenCache } from "./token-cache.ts";
@@ -43,6 +46,8 @@ export interface VaultApiOptions {
 export interface OpenVaultApi extends VaultApi {
   readonly issues: IssueApi;
   readonly writes: VaultWrites;
+  /** What this process has revoked. */
+  readonly own: OwnCalls;
   /**
    * Revokes our tokens, stored ones too, for the graceful stop of the only process that uses them. Never throws for a
    * Vault that does not answer.
@@ -70,6 +75,7 @@ export function vaultApi(options: VaultApiOptions): OpenVaultApi {
   const prober = openClient({ clock, maxConnectionsPerVault: MAX_PROBES, reachOf });
   const deps = { client, credentials, clock, log, metrics, google, cache, reachOf };
   const ownTokens = tokens(deps);
+  const own = ownCalls();
   return {
     read: (read, signal) =>
       counted(
@@ -77,11 +83,13 @@ export function vaultApi(options: VaultApiOptions): OpenVaultApi {
         () => readKv({ client, tokens: ownTokens }, read, signal),
         signal,
       ),
-    issues: issueApi({ ...deps, tokens: ownTokens }),
+    issues: issueApi({ ...deps, tokens: ownTokens, own }),
+    own,
     writes: vaultWrites({ client, tokens: ownTokens, metrics }),
     probe: (target, signal) => askSealStatus(prober, target, signal),
     giveUp: (outage) => client.refuse(outage),
     reach: (target, signal) => reach(client, target, signal),
+    clusterId: async (target, signal) => (await askHealth(prober, target, signal)).clusterId,
     isKnown: (target) => client.isKnown(target),
     tokens: ownTokens,
     revokeAll: (signal) => ownTokens.revokeAll(signal),

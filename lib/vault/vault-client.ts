@@ -40,6 +40,8 @@ export interface VaultQuestion {
   readonly repeatable: boolean;
   /** Without `/v1/`, percent-encoded. */
   readonly path: string;
+  /** The path in messages, where `path` has an id in it. */
+  readonly described?: string;
   /** Includes its question mark. */
   readonly query?: string;
   readonly namespace?: string | undefined;
@@ -214,14 +216,14 @@ function forgetIdle(addresses: Map<string, Address>): void {
 }
 
 export function askedOf(target: VaultTarget, question: VaultQuestion): Asked {
-  const { method, path, namespace, purpose, repeatable } = question;
+  const { method, path, described = path, namespace, purpose, repeatable } = question;
   const { address } = target;
   return {
     address: printableAddress(address),
     circuit: circuitOfVault(address),
     namespace,
     method,
-    path,
+    path: described,
     purpose,
     repeatable,
   };

@@ -28,7 +28,8 @@ path "database/*" { capabilities = ["read", "update"] }
 path "pki/*" { capabilities = ["read", "update"] }
 path "nowhere/*" { capabilities = ["read"] }
 path "database/creds/closed" { capabilities = ["deny"] }`;
-const REVOKES = 'path "sys/leases/revoke" { capabilities = ["update"] }';
+const REVOKES = 'path "sys/leases/revoke/*" { capabilities = ["update"] }';
+const REVOKES_IN_BODY = 'path "sys/leases/revoke" { capabilities = ["update"] }';
 /** Vault looks at its leases in the background. */
 const SLOW = { creationSeconds: 3 };
 
@@ -309,14 +310,22 @@ export function issueApiContract(name: string, scene: () => IssueScene): void {
       });
 
       it("is by the lease's id where a policy allows that", async () => {
-        const settings = { token_no_default_policy: true, token_policies: ["issuer", "revoker", "asker"] };
         await vault.writePolicy("asker", 'path "sys/capabilities-self" { capabilities = ["update"] }');
-        const { way, own, issued } = await anIssue(aRole(), identityWith(settings));
-        assert.deepEqual(await end.issues.endRights(way, own.value, forever), { token: false, lease: true });
-        for (const _time of [1, 2]) {
-          assert.equal(await end.issues.revokeLease(way, own.value, leaseOf(issued).id, forever), "ended");
+        await vault.writePolicy("body-revoker", REVOKES_IN_BODY);
+        for (const revoker of ["revoker", "body-revoker"]) {
+          const settings = { token_no_default_policy: true, token_policies: ["issuer", revoker, "asker"] };
+          const { way, own, issued } = await anIssue(aRole(), identityWith(settings));
+          const { id } = leaseOf(issued);
+          assert.deepEqual(await end.issues.endRights(way, own.value, forever), { token: false, lease: true });
+          const counted = await audited(vault, async () => {
+            for (const _time of [1, 2]) {
+              assert.equal(await end.issues.revokeLease(way, own.value, id, forever), "ended");
+            }
+          });
+          assert.equal(counted(`update sys/leases/revoke/${id}`), 2, "the audit log names the lease");
+          assert.equal(counted("update sys/leases/revoke"), revoker === "revoker" ? 0 : 2);
+          await untilGone(issued);
         }
-        await untilGone(issued);
       });
 
       it("of a batch token comes by itself, with its lease", async () => {

@@ -60,7 +60,9 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
       giveUp: () => assert.fail(),
       reach: () => assert.fail(),
       isKnown: () => assert.fail(),
+      clusterId: () => assert.fail(),
       tokens: {
+        doubt: () => undefined,
         kept: async (wanted?: TokenScope) => kept.filter(({ scope }) => wanted === undefined || scope === wanted),
         keepFor: async (token: KeptToken, by: SyncKey) => void kept.splice(kept.indexOf(token), 1, { ...token, by }),
         end: async (token: KeptToken) => {

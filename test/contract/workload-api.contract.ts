@@ -247,6 +247,7 @@ export function workloadApiContract(name: string, open: OpenCluster): void {
         assert.deepEqual(rolled, {
           state: { rolledDigest: NEW },
           condition: { status: "True", reason: "RolloutRestartTriggered", message: "Rollout restart triggered" },
+          restarted: targets,
         });
         assert.deepEqual(counted, Array(4).fill("keyferry_rollouts_total restarted"));
         assert.deepEqual(

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { suspensionOf } from "../../lib/circuits.ts";
+import { circuitOfCluster, suspensionOf } from "../../lib/circuits.ts";
+import { SyncError } from "../../lib/errors.ts";
 import { aStaticSecret, aVaultSecret } from "./world/builders.ts";
 import { aWorld, type World } from "./world/world.ts";
 
@@ -68,6 +69,26 @@ describe("an outage", () => {
     world.cluster().fail(undefined);
     await world.advance("90s");
     for (const name of names(5)) assert.equal(world.secret(name)?.data.password, "two");
+  });
+
+  it("of a cluster that a clean-up alone meets opens nothing, and the clean-up comes back after a pause", async () => {
+    await using world = await withSyncs(1);
+    let tries = 0;
+    let isOver = false;
+    world.start({
+      effect: async (name, work) => {
+        if (name !== "get secrets" || isOver) return work();
+        tries += 1;
+        throw new SyncError("KUBE_UNREACHABLE", "east does not answer", { circuit: circuitOfCluster("east") });
+      },
+    });
+    await world.remove("VaultStaticSecret", "sync-0");
+    await world.advance("2m");
+    assert.deepEqual(await openCircuits(world), [], "it answers other requests");
+    assert.ok(tries > 1 && tries < 20, `${tries} tries`);
+    isOver = true;
+    await world.advance("3m");
+    assert.equal(world.secret("sync-0"), undefined);
   });
 
   it("of one cluster costs another one nothing", async () => {

@@ -52,6 +52,7 @@ export async function judge(
       ? ["the row has another lease than Vault"]
       : []),
     ...(scenario.makes !== "certificate" && leases.length < wanted ? ["Vault has no lease"] : []),
+    ...(scenario.keeps && new Set(history).size > 1 ? ["the credential that was there is replaced"] : []),
     ...(spare > 1 ? [`${spare} spare certificates`] : []),
   ];
   const leaked = scenario.makes === "certificate" ? leases.length : Math.max(0, leases.length - wanted);

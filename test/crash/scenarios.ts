@@ -1,5 +1,7 @@
+import { vsoIn } from "../e2e/support/vso.ts";
+import { type VsoIssues, vsoIssues } from "../e2e/support/vso-issues.ts";
 import type { ActName } from "./acts.ts";
-import type { Stage } from "./world.ts";
+import { MOUNT, ROLE, type Stage } from "./world.ts";
 
 /** What happens to one sync, while something happens to the process that works on it. */
 export interface Scenario {
@@ -10,6 +12,8 @@ export interface Scenario {
   /** What somebody does before the process comes. */
   readonly change?: (stage: Stage) => Promise<void>;
   readonly act: ActName;
+  /** The credential that is there stays. */
+  readonly keeps?: true;
   /** Whether the credential is to be in use afterwards. */
   readonly end: "in-use" | "ended";
 }
@@ -73,6 +77,17 @@ const revokedElsewhere = async (stage: Stage): Promise<void> => {
   for (const id of await stage.vault.leases(leasesPrefix(stage, "login"))) await stage.vault.revokeLease(id);
 };
 
+/** Vault Secrets Operator had the namespace before, and left what it issued, with its stored token. */
+const leftByVso =
+  (leave: (vso: VsoIssues, declared: ReturnType<typeof declarationOf>) => Promise<unknown>, makes: Makes) =>
+  async (stage: Stage): Promise<void> => {
+    const { vault, world, place } = stage;
+    const at = { namespace: place.name, operatorNamespace: place.name, mount: MOUNT, role: ROLE };
+    const vso = await vsoIssues({ vault, cluster: world.cluster, ...at }, vsoIn(world.cluster, undefined, place.name));
+    await vso.storeToken();
+    await leave(vso, declarationOf(stage, makes));
+  };
+
 const look = { act: "look", end: "in-use" } as const;
 const login = { makes: "login", isIssued: true } as const;
 
@@ -89,5 +104,13 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: "revoked-elsewhere", ...login, change: revokedElsewhere, act: "renew", end: "in-use" },
   { name: "delete", ...login, change: undeclared("login"), act: "look", end: "ended" },
   { name: "leave-fleet", ...login, change: async (stage) => stage.leaveFleet(), act: "leave", end: "ended" },
+  {
+    ...{ name: "take-over", makes: "login", isIssued: false, keeps: true, ...look },
+    change: leftByVso((vso, declared) => vso.leaveDynamic(declared), "login"),
+  },
+  {
+    ...{ name: "certificate-take-over", makes: "certificate", isIssued: false, keeps: true, ...look },
+    change: leftByVso((vso, declared) => vso.leaveCertificate(declared), "certificate"),
+  },
   ...certificates,
 ];

@@ -38,8 +38,8 @@ export interface Stage extends AsyncDisposable {
 }
 
 const OPERATOR_API = "secrets.hashicorp.com/v1beta1";
-const MOUNT = "kubernetes";
-const ROLE = "app";
+export const MOUNT = "kubernetes";
+export const ROLE = "app";
 const POLICY = [
   'path "database/creds/*" { capabilities = ["read"] }',
   'path "+/issue/+" { capabilities = ["update"] }',

@@ -29,6 +29,7 @@ const ALL_COMMANDS = [
   "explain",
   "fleet push",
   "fleet show",
+  "audit relay",
 ];
 
 const helps = new Map<string, Promise<string>>();
@@ -43,7 +44,7 @@ function helpOf(command: string): Promise<string> {
 }
 
 /** Commands that have commands of their own. */
-const GROUPS: ReadonlySet<string> = new Set(["fleet"]);
+const GROUPS: ReadonlySet<string> = new Set(["fleet", "audit"]);
 
 /** The command of keyferry in a line that people type; undefined when it is another program's. */
 function ofKeyferry(command: string): readonly string[] | undefined {

@@ -184,6 +184,40 @@ describe("doctor finds what is broken in a cluster, and what it prints mends it"
       await foundAndMended(practice, "CRD_MISSING", /vaultpkisecrets/);
     });
 
+    it("resources of a kind of Vault Secrets Operator that keyferry does not read", async () => {
+      const resource = "hcpvaultsecretsapps";
+      const path = `/apis/secrets.hashicorp.com/v1beta1/namespaces/default/${resource}`;
+      const names = { plural: resource, singular: "hcpvaultsecretsapp", kind: "HCPVaultSecretsApp" };
+      const schema = { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } };
+      const metadata = { name: `${resource}.secrets.hashicorp.com` };
+      await cluster.apply({
+        apiVersion: "apiextensions.k8s.io/v1",
+        kind: "CustomResourceDefinition",
+        metadata,
+        spec: {
+          ...{ group: "secrets.hashicorp.com", scope: "Namespaced", names },
+          versions: [{ name: "v1beta1", served: true, storage: true, schema }],
+        },
+      });
+      await cluster.waitFor("the kind to be served", async () => (await cluster.request("GET", path)).status === 200);
+      assert.match((await remedyOf("KIND_NOT_CHECKED")).what, /serves HCPVaultSecretsApp.*may not list.*403/);
+      const app = {
+        apiVersion: "secrets.hashicorp.com/v1beta1",
+        kind: "HCPVaultSecretsApp",
+        metadata: { name: "app" },
+      };
+      await cluster.request("POST", path, { ...app, spec: {} });
+      await practice.shell(
+        [
+          "set -e",
+          `kubectl create clusterrole not-read --verb=list --resource=${metadata.name}`,
+          "kubectl create clusterrolebinding not-read --clusterrole=not-read --serviceaccount=keyferry:keyferry",
+        ].join("\n"),
+      );
+      assert.match((await remedyOf("KIND_NOT_READ")).what, /default\/app/);
+      await cluster.request("DELETE", `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${metadata.name}`);
+    });
+
     it("a definition without a field", async () => {
       const path =
         "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/secrettransformations.secrets.hashicorp.com";

@@ -9,6 +9,7 @@ import type { SecretView } from "./support/place.ts";
 import { statusThat } from "./support/status-that.ts";
 import { vsoIn } from "./support/vso.ts";
 import { type VsoIssues, vsoIssues } from "./support/vso-issues.ts";
+import { authMount, OPERATOR_NAMESPACE, ROLE } from "./support/world.ts";
 
 const NS = "team-a";
 const DYNAMIC = "VaultDynamicSecret";
@@ -34,9 +35,11 @@ async function anOldPlace(stored: boolean) {
   await vault.putPkiRole("web", { ttl: "10m" });
   // A third of it is the time in which all that can't be kept is issued anew.
   await world.tokens({ token_ttl: "90s", token_policies: ["app", "revoker"] });
-  await vault.writePolicy("revoker", 'path "sys/leases/revoke" { capabilities = ["update"] }');
+  await vault.writePolicy("revoker", 'path "sys/leases/revoke/*" { capabilities = ["update"] }');
   const vso = vsoIn(world.cluster);
-  const issues = await vsoIssues(world, vso);
+  const { cluster, place } = world;
+  const login = { mount: authMount(cluster), role: ROLE, operatorNamespace: OPERATOR_NAMESPACE };
+  const issues = await vsoIssues({ vault, cluster, namespace: place.namespace, ...login }, vso);
   await world.cluster.apply(aWorkload(NS, TARGET));
   if (stored) await issues.storeToken();
   return { world, vso, issues };

@@ -1,9 +1,14 @@
+import type { mock } from "node:test";
+
+type MockTracker = typeof mock;
+
 /**
  * Stands for node:test in a worker: it notes what test files register, so that a worker can run some of it, again and again.
  * node:test runs all of a process once.
  */
 export interface TestContext {
   readonly name: string;
+  readonly mock: MockTracker;
   readonly after: (hook: Step) => void;
   readonly skip: () => void;
   readonly diagnostic: (text: string) => void;

@@ -33,10 +33,14 @@ export async function runRegistered(tests: readonly Registered[], watching: Watc
   await closeTo(open, []).catch((error) => watching.fails(error));
 }
 
+/** Of the real module, for which a worker has a stand-in. One test runs at a time. */
+const { mock } = process.getBuiltinModule("node:test");
+
 async function runOne({ name, body }: Registered, chain: readonly Suite[]): Promise<void> {
   const cleanUp: Step[] = [];
   const context: TestContext = {
     name,
+    mock,
     after: (hook) => void cleanUp.push(hook),
     skip: () => {},
     diagnostic: () => {},
@@ -45,7 +49,7 @@ async function runOne({ name, body }: Registered, chain: readonly Suite[]): Prom
     for (const { hooks } of chain) await inOrder(hooks.beforeEach);
     await body(context);
   } finally {
-    await allOf([...cleanUp, ...chain.flatMap(({ hooks }) => hooks.afterEach)]);
+    await allOf([...cleanUp, () => mock.reset(), ...chain.flatMap(({ hooks }) => hooks.afterEach)]);
   }
   // What was rejected, and nobody heard, is known by the next turn.
   await new Promise((resolve) => setImmediate(resolve));

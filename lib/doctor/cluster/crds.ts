@@ -1,11 +1,10 @@
 import { customResourceDefinitions } from "../../declarations/crd.ts";
 import { isShape, type Shape, shapeAt, shapesAt, textAt } from "../../kubernetes/shapes.ts";
 import { KINDS, type KindRef, VSO_GROUP } from "../../resource-kinds.ts";
-import type { WholeAnswer } from "../../util/whole-answer.ts";
 import type { Check, Reached } from "../context.ts";
 import { type Finding, finding } from "../finding.ts";
 import { manifest, some } from "../remedies.ts";
-import { rawGet } from "./reach.ts";
+import { jsonOf, rawGet } from "./reach.ts";
 
 const OURS = KINDS.filter(({ group }) => group === VSO_GROUP);
 const PATH = `apis/${VSO_GROUP}/v1beta1`;
@@ -14,11 +13,11 @@ const PATH = `apis/${VSO_GROUP}/v1beta1`;
 export const crds: Check<Reached> = {
   subject: "resource definitions",
   async find({ connection, settings, signal }) {
-    const served = shapesAt(json(await rawGet(connection, `/${PATH}`, signal)), "resources");
+    const served = shapesAt(jsonOf(await rawGet(connection, `/${PATH}`, signal)), "resources");
     const names = new Set(served.map((resource) => textAt(resource, "name")));
     const missing = OURS.filter(({ resource }) => !names.has(resource));
     const schemas = shapeAt(
-      shapeAt(json(await rawGet(connection, `/openapi/v3/${PATH}`, signal)), "components"),
+      shapeAt(jsonOf(await rawGet(connection, `/openapi/v3/${PATH}`, signal)), "components"),
       "schemas",
     );
     const cluster = settings.name;
@@ -28,16 +27,6 @@ export const crds: Check<Reached> = {
     ];
   },
 };
-
-function json({ statusCode, bytes }: WholeAnswer): Shape {
-  if (statusCode !== 200) return {};
-  try {
-    const parsed: unknown = JSON.parse(bytes.toString("utf8"));
-    return isShape(parsed) ? parsed : {};
-  } catch {
-    return {};
-  }
-}
 
 function nameOf(kind: KindRef): string {
   return `${kind.resource}.${kind.group}`;

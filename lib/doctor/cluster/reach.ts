@@ -3,6 +3,7 @@ import { SyncError } from "../../errors.ts";
 import { type Connection, connect } from "../../kubernetes/connection.ts";
 import { loadKubeConfig } from "../../kubernetes/kube-config.ts";
 import { connectionFailure } from "../../kubernetes/kube-errors.ts";
+import { isShape, type Shape } from "../../kubernetes/shapes.ts";
 import { boundedFile } from "../../util/bounded-file.ts";
 import { type WholeAnswer, wholeAnswer } from "../../util/whole-answer.ts";
 import type { Examined, Reached } from "../context.ts";
@@ -151,6 +152,17 @@ export function rawGet(connection: Connection, path: string, signal: AbortSignal
   const { origin, prefix, headers, requests } = connection;
   const request = { origin, path: `${prefix}${path}`, method: "GET" as const };
   return wholeAnswer(requests, { ...request, headers: { ...headers, accept: "application/json" } }, MAX_BYTES, signal);
+}
+
+/** The object of an answer; none of another status, or without JSON. */
+export function jsonOf({ statusCode, bytes }: WholeAnswer): Shape {
+  if (statusCode !== 200) return {};
+  try {
+    const parsed: unknown = JSON.parse(bytes.toString("utf8"));
+    return isShape(parsed) ? parsed : {};
+  } catch {
+    return {};
+  }
 }
 
 /** The date has full seconds, and the answer took a while: half of both is the error. */

@@ -2,6 +2,7 @@ import { type EpochMs, SECOND_MS } from "../../clock.ts";
 import { kubernetesSecrets } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
 import { countedIssue, issuesTooFrequent } from "../../issues/ask-anew.ts";
 import { liveIssue } from "../../issues/issue-times.ts";
+import { verifyLive } from "../../issues/verify-live.ts";
 import { REFRESH_ANNOTATION } from "../../origins/refresh-annotation.ts";
 import type { Issue, Row } from "../../ports/rows.ts";
 import type { SecretData } from "../../secret-value.ts";
@@ -41,6 +42,7 @@ async function keepOrAsk<R extends ResolvedIssued>(kind: IssuingKind<R>, run: Ob
   const { claim } = run;
   const unapplied = await settleLeftOver(run);
   await takeOver(kind, run, requestOf);
+  await verifyLive(run.deps, claim, run.signal);
   const was = issuedState(claim.row.state);
   const kept = unapplied ?? (await keepable(kind, { ...run, row: claim.row }, was));
   const issues = claim.row.state.issues ?? [];

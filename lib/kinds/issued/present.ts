@@ -49,18 +49,20 @@ export function succeeded(
 /** The run's result, with new data. */
 export function fresh<R extends ResolvedIssued>(
   kind: IssuingKind<R>,
-  { row }: ObtainInput<R>,
+  run: ObtainInput<R>,
   own: IssuedState,
   made: Made,
   issues: readonly Issue[],
 ): Obtained {
   const live = liveIssue({ issues });
+  const isHeld = made.isHeld === true;
   return {
     ...{ kind: "data", data: made.data, issues },
     next: own.replaceAt === undefined ? "event" : { at: own.replaceAt },
     own: ownIssued(own),
     status: kind.status(own, live),
-    isRotation: row.state.digest !== undefined && !made.isHeld,
+    isRotation: run.row.state.digest !== undefined && !isHeld,
+    isIssued: !isHeld && kind.isReadEachTime?.(run, own) !== true,
     warnings: warningsOf(live, own),
   };
 }

@@ -15,8 +15,8 @@ type Taken = Pick<RowState, "own" | "digest" | "issues">;
 
 /**
  * A row without a history, whose resource was synced before, by VSO or with a lease table that is lost: what is in use
- * becomes the row's own. Only notes
- * it in the claim: the settle stores it, and a crash before repeats all this.
+ * becomes the row's own. It is
+ * recorded before the status that tells of it is replaced.
  */
 export async function takeOver<R extends ResolvedIssued>(
   kind: Pick<IssuingKind<R>, "ref" | "left">,
@@ -41,7 +41,7 @@ export async function takeOver<R extends ResolvedIssued>(
     left.lease && (await takenLease(run, { lease: left.lease, issuedAt: left.issuedAt, status: found.status }));
   const [present, issues] = [{ ...own, ...lease?.own }, issue ?? lease?.issue];
   deps.log.info("taken-over-from-vso", { key: row.key, ...(lease && { how: lease.how }) });
-  claim.note({ digest, own: ownIssued(present), ...(issues && { issues: [{ ...issues, digest }] }) });
+  await claim.record({ digest, own: ownIssued(present), ...(issues && { issues: [{ ...issues, digest }] }) });
 }
 
 /** What a plan assumes: without a request to Vault. */

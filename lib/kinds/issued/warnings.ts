@@ -45,7 +45,7 @@ export function warningsOf(live: Issue | undefined, { missing = [], isDenied }: 
             message:
               "this login may not revoke its token or its leases (or gives batch tokens), so that a replaced or deleted " +
               "credential stays valid until its lease ends: allow auth/token/revoke-self (for a lease in another Vault " +
-              "namespace: sys/leases/revoke there), and use service tokens",
+              "namespace: sys/leases/revoke/* there), and use service tokens",
           },
         ]
       : [];

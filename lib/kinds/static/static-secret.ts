@@ -1,10 +1,12 @@
 import { SECOND_MS } from "../../clock.ts";
 import { kubernetesSecrets } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
+import { SyncError } from "../../errors.ts";
 import { isApplied, type Row } from "../../ports/rows.ts";
 import type { SourceData } from "../../ports/vault.ts";
 import { VAULT_STATIC_SECRET } from "../../resource-kinds.ts";
 import type { ForeseeInput, Obtained, SyncKind } from "../kind.ts";
 import { transformed } from "../shared/transformed.ts";
+import { expectationOf, mustHaveReached, readAgain } from "./expected.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "./resolve.ts";
 import { ownStatic, staticState } from "./static-state.ts";
 import { warningsOf } from "./warnings.ts";
@@ -14,17 +16,20 @@ export const staticSecret: SyncKind<ResolvedStaticSecret> = {
   ref: VAULT_STATIC_SECRET,
   destination: kubernetesSecrets,
   resolve: resolveStaticSecret,
-  foresee: readAndTransform,
-  obtain: readAndTransform,
+  foresee: (run) => readAndTransform(run, undefined),
+  obtain: (run) => readAndTransform(run, expectationOf(run.row.expect, run.resolved.read, run.clock())),
 };
 
 /** An older kv-v2 answer is read again after 5 s, and accepted after 30 s (lease-table 9). */
 const OLDER_AGAIN_MS = 5 * SECOND_MS;
 const OLDER_BELIEVED_MS = 30 * SECOND_MS;
 
-async function readAndTransform(run: ForeseeInput<ResolvedStaticSecret>): Promise<Obtained> {
+async function readAndTransform(
+  run: ForeseeInput<ResolvedStaticSecret>,
+  expected: ReturnType<typeof expectationOf>,
+): Promise<Obtained> {
   const { row, resolved, clock } = run;
-  const source = await run.read(resolved.read);
+  const source = await readSource(run, expected);
   const { version, olderSince } = staticState(row.state);
   const now = clock();
   if (isOlder(row, source, now)) {
@@ -40,7 +45,25 @@ async function readAndTransform(run: ForeseeInput<ResolvedStaticSecret>): Promis
     next: resolved.refreshAfterMs === undefined ? "event" : { everyMs: resolved.refreshAfterMs },
     ...ownStatic(read === undefined ? {} : { version: read }),
     warnings: warningsOf(resolved, missing),
+    ...(expected?.version !== undefined && source.version && { reached: source.version.number }),
   };
+}
+
+/** An answer from before an event is read again; after a while, that a node lags is told. */
+async function readSource(
+  run: ForeseeInput<ResolvedStaticSecret>,
+  expected: ReturnType<typeof expectationOf>,
+): Promise<SourceData> {
+  const { read, transformation } = run.resolved;
+  const dataOf = async (source: SourceData) => (await transformed(run, transformation, source)).data;
+  try {
+    const source = await run.read(read, readAgain(run, expected, dataOf));
+    mustHaveReached(read, source, expected?.version);
+    return source;
+  } catch (error) {
+    if (error instanceof SyncError) mustHaveReached(read, error, expected?.version);
+    throw error;
+  }
 }
 
 /** Perhaps from a standby that lags behind. */

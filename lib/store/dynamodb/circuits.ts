@@ -3,7 +3,7 @@ import type { ErrorCode } from "../../errors.ts";
 import type { Circuit, CircuitStore, DispatchStore } from "../../ports/store.ts";
 import { all, dispatchedUntilIsStill, fenceIsStill, itemExists, itemIsAbsent, probeAtIsStill } from "./conditions.ts";
 import type { Connection } from "./connection.ts";
-import { CIRCUITS, dispatchedAt, type ItemKey } from "./table.ts";
+import { CIRCUITS, dispatchedAt, type ItemKey, sweepOf } from "./table.ts";
 
 interface CircuitItem {
   readonly sk: string;
@@ -54,17 +54,30 @@ export function circuitStore(connection: Connection): CircuitStore {
   };
 }
 
-/** Until when ticks have dispatched (lease-table 13). */
+/** Until when ticks have dispatched (lease-table 13), and when Vaults are swept. */
 export function dispatchStore(connection: Connection): DispatchStore {
+  const read = async (at: ItemKey): Promise<EpochMs | undefined> =>
+    (await connection.get<{ readonly handedUntil: EpochMs }>(at, "strong"))?.handedUntil;
+  const move = (at: ItemKey, from: EpochMs | undefined, to: EpochMs): Promise<boolean> => {
+    const item = { ...at, handedUntil: to };
+    return connection.put(item, from === undefined ? itemIsAbsent : all(itemExists, dispatchedUntilIsStill(from)));
+  };
   return {
-    dispatchedUntil: async (lane) => {
+    dispatchedUntil: (lane) => {
       connection.count("dispatchedUntil");
-      return (await connection.get<{ readonly handedUntil: EpochMs }>(dispatchedAt(lane), "strong"))?.handedUntil;
+      return read(dispatchedAt(lane));
     },
     moveDispatched: (lane, from, to) => {
       connection.count("moveDispatched");
-      const item = { ...dispatchedAt(lane), handedUntil: to };
-      return connection.put(item, from === undefined ? itemIsAbsent : all(itemExists, dispatchedUntilIsStill(from)));
+      return move(dispatchedAt(lane), from, to);
+    },
+    sweepAt: (vault) => {
+      connection.count("sweepAt");
+      return read(sweepOf(vault));
+    },
+    moveSweep: (vault, from, to) => {
+      connection.count("moveSweep");
+      return move(sweepOf(vault), from, to);
     },
   };
 }

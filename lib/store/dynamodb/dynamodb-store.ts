@@ -2,6 +2,7 @@ import type { Random } from "../../clock.ts";
 import type { LeaseStore } from "../../ports/store.ts";
 import type { TokenStore } from "../../ports/tokens.ts";
 import type { OnDamage } from "../damage.ts";
+import { type AcceptedPosts, acceptedPosts } from "./accepted-posts.ts";
 import type { Client } from "./asking.ts";
 import { bodies } from "./bodies.ts";
 import { circuitStore, dispatchStore } from "./circuits.ts";
@@ -35,6 +36,8 @@ export interface DynamoStoreOptions {
 export interface DynamoStore extends LeaseStore {
   /** In the same table. */
   readonly tokens: TokenStore;
+  /** In the same table. */
+  readonly posts: AcceptedPosts;
 }
 
 /**
@@ -61,6 +64,7 @@ export function dynamoLeaseStore(options: DynamoStoreOptions): DynamoStore {
     ...hubStore(connection),
     ...circuitStore(connection),
     tokens: tokenStore(connection),
+    posts: acceptedPosts(connection),
     counts: connection.counts,
   };
 }

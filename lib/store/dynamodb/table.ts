@@ -80,6 +80,10 @@ export const TOKENS = "tokens";
 export function dispatchedAt(lane: WheelLane): ItemKey {
   return { pk: "cursor", sk: lane === "refresh" ? "cursor" : lane };
 }
+/** Beside the lanes, none of which has a space. */
+export function sweepOf(vault: string): ItemKey {
+  return { pk: "cursor", sk: `sweep ${vault}` };
+}
 /** Refreshes use the first version's item. */
 export function periodsAt(lane: WheelLane): ItemKey {
   return { pk: "periods", sk: lane === "refresh" ? "periods" : lane };

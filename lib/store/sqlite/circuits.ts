@@ -1,3 +1,4 @@
+import type { EpochMs } from "../../clock.ts";
 import type { ErrorCode } from "../../errors.ts";
 import type { Circuit, CircuitStore, DispatchStore } from "../../ports/store.ts";
 import type { Connection } from "./connection.ts";
@@ -46,17 +47,23 @@ function circuitOf({ probe_at: probeAt, ...record }: CircuitRecord): Circuit {
   return { ...record, probeAt };
 }
 
-/** Until when ticks have dispatched (lease-table 13). */
+/** Until when ticks have dispatched (lease-table 13), and when Vaults are swept. */
 export function dispatchStore(connection: Connection): DispatchStore {
   const read = connection.one<{ readonly handed_until: number }>("SELECT handed_until FROM cursor WHERE lane = :lane");
   const start = connection.write("INSERT INTO cursor (lane, handed_until) VALUES (:lane, :to) ON CONFLICT DO NOTHING");
   const move = connection.write("UPDATE cursor SET handed_until = :to WHERE lane = :lane AND handed_until = :from");
+  const until = (lane: string) => read({ lane })?.handed_until;
+  const moved = (lane: string, from: EpochMs | undefined, to: EpochMs): boolean =>
+    (from === undefined ? start({ lane, to }) : move({ lane, from, to })) === 1;
   return {
-    dispatchedUntil: (lane) => connection.read("dispatchedUntil", () => read({ lane })?.handed_until),
-    moveDispatched: (lane, from, to) =>
-      connection.change(
-        "moveDispatched",
-        () => (from === undefined ? start({ lane, to }) : move({ lane, from, to })) === 1,
-      ),
+    dispatchedUntil: (lane) => connection.read("dispatchedUntil", () => until(lane)),
+    moveDispatched: (lane, from, to) => connection.change("moveDispatched", () => moved(lane, from, to)),
+    sweepAt: (vault) => connection.read("sweepAt", () => until(sweepOf(vault))),
+    moveSweep: (vault, from, to) => connection.change("moveSweep", () => moved(sweepOf(vault), from, to)),
   };
+}
+
+/** Beside the lanes, none of which has a space. */
+function sweepOf(vault: string): string {
+  return `sweep ${vault}`;
 }

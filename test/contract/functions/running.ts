@@ -21,6 +21,7 @@ export const SETTINGS: Readonly<Record<string, string>> = {
   KEYFERRY_RENEW_CONCURRENCY: "5",
   KEYFERRY_NOW_CONCURRENCY: "10",
   KEYFERRY_REFRESH_CONCURRENCY: "10",
+  KEYFERRY_METRICS_BY_CLUSTER: "false",
   KEYFERRY_LOG_LEVEL: "info",
 };
 

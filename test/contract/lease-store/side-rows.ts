@@ -36,6 +36,27 @@ export function sideRowsContract(open: OpenStore): void {
       assert.equal(await store.dispatchedUntil("refresh"), START - 10);
     });
 
+    it("the start of a Vault's sweep moves only from where it was read, whatever other Vaults and lanes do", async () => {
+      await using scene = await aScene(open);
+      const { store } = scene;
+      await store.moveDispatched("refresh", undefined, START);
+      assert.equal(await store.sweepAt("refresh"), undefined);
+      assert.equal(await store.moveSweep("refresh", START, START + 1), false);
+      const [first, second] = await Promise.all([
+        store.moveSweep("refresh", undefined, START + 1),
+        store.moveSweep("refresh", undefined, START + 2),
+      ]);
+      assert.notEqual(first, second);
+      assert.equal(await store.moveSweep("https://vault.example", undefined, START + 3), true);
+      const at = first ? START + 1 : START + 2;
+      assert.equal(await store.moveSweep("refresh", at, START + 9), true);
+      assert.deepEqual(
+        [await store.sweepAt("refresh"), await store.sweepAt("https://vault.example")],
+        [START + 9, START + 3],
+      );
+      assert.equal(await store.dispatchedUntil("refresh"), START);
+    });
+
     it("lease-table 21: a watch pass claims the cluster's row, and writes only under that fence", async () => {
       await using scene = await aScene(open);
       const { store } = scene;

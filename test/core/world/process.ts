@@ -1,10 +1,15 @@
 import { type Clock, type Random, SECOND_MS } from "../../../lib/clock.ts";
 import { digestKey } from "../../../lib/digest.ts";
 import { runWatchPass, type WatchPassOutcome } from "../../../lib/discovery/watch-pass.ts";
+import { domainEvents } from "../../../lib/domain-events/domain-events.ts";
 import { KINDS } from "../../../lib/kinds/registry.ts";
 import { kubernetesApis } from "../../../lib/kubernetes/kubernetes-apis.ts";
+import { doubtsOf } from "../../../lib/nudging/doubts.ts";
+import { createInlet } from "../../../lib/nudging/inlet.ts";
 import type { ReconcileDeps } from "../../../lib/ports/deps.ts";
+import type { EventSink } from "../../../lib/ports/domain-events.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
+import type { Inlet } from "../../../lib/ports/inlet.ts";
 import type { WorkMessage, WorkQueue } from "../../../lib/ports/queue.ts";
 import type { LeaseStore } from "../../../lib/ports/store.ts";
 import type { Log, Metrics } from "../../../lib/ports/telemetry.ts";
@@ -13,6 +18,7 @@ import { type Reconciler, reconciler } from "../../../lib/reconcile/reconcile.ts
 import { tick } from "../../../lib/schedule/tick.ts";
 import { tokenSeals } from "../../../lib/vault/token-seals.ts";
 import { type OpenVaultApi, vaultApi } from "../../../lib/vault/vault-api.ts";
+import { readLine } from "./audit.ts";
 import type { MemoryCluster } from "./cluster.ts";
 import { memoryClients } from "./cluster-clients.ts";
 import { type Effect, plainly } from "./effects.ts";
@@ -41,6 +47,8 @@ export interface ProcessParts {
   readonly installation?: string;
   /** They seal tokens: the first one is the present one. */
   readonly sealingKeys?: readonly Buffer[];
+  /** Where domain events go. */
+  readonly sink?: EventSink;
   /** Waits shorter than this take as long: the simulation need not wake so often. */
   readonly shortestSleepMs?: number;
 }
@@ -50,6 +58,8 @@ export interface Keyferry {
   readonly deps: ReconcileDeps;
   readonly reconcile: Reconciler;
   readonly vault: OpenVaultApi;
+  /** Where the lines of this Vault's audit log go. */
+  inlet(vault: string): Inlet;
   /** Works on a message; false: some of it is to come again. */
   handle(message: WorkMessage): Promise<boolean>;
   tick(horizonMs: number): Promise<void>;
@@ -105,9 +115,12 @@ export function keyferry(parts: ProcessParts): Keyferry {
   const cache = parts.tokens && { ...sealing, store: withEffects(parts.tokens, "tokens", effect, time) };
   const vault = vaultApi({ clock, credentials: apis.credentials, log, openClient, ...(cache ? { cache } : {}) });
   const queue: WorkQueue = { send: (messages) => effect("queue send", () => parts.queue.send(messages)) };
+  const leases = withEffects(parts.store, "store", effect, time);
+  const events = parts.sink && domainEvents({ sink: sinkOf(parts.sink, effect, time), leases, clock, log, metrics });
   const deps: ReconcileDeps = {
     ...apis,
-    leases: withEffects(parts.store, "store", effect, time),
+    leases: events?.seeing(leases) ?? leases,
+    ...(events ? { events } : {}),
     queue,
     vault,
     issues: vault.issues,
@@ -116,11 +129,18 @@ export function keyferry(parts: ProcessParts): Keyferry {
     templates: plainTemplates,
     fleet: (name) => fleet().find((settings) => settings.name === name),
     digestKey: KEY,
-    ...{ installation, clock, random, log, metrics },
+    ...{ installation, clock, random, sleep, log, metrics },
   };
   const reconcile = reconciler({ ...deps, kinds: KINDS });
+  const inlets = new Map<string, Inlet>();
+  const doubtTokens = doubtsOf(vault, () => fleet()[0]?.vaults);
   return {
     ...{ deps, reconcile, vault, sleep },
+    inlet(name) {
+      const inlet = inlets.get(name) ?? createInlet({ ...deps, readLine, doubtTokens }, name);
+      inlets.set(name, inlet);
+      return inlet;
+    },
     isDead: () => isDead,
     onCrash: (listener) => void listeners.push(listener),
     crash() {
@@ -163,6 +183,10 @@ function ofTheLiving(log: Log, isDead: () => boolean): Log {
       if (!isDead()) log[level](...args);
     };
   return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
+}
+
+function sinkOf(sink: EventSink, effect: Effect, time: WorldTime): EventSink {
+  return { send: (events, signal) => effect("events send", () => time.tracked(sink.send(events, signal))) };
 }
 
 /** Every method that is asked is an effect; what the store really takes, the clock waits for. */

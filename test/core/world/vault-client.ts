@@ -75,7 +75,8 @@ function questionOf({ method, path, query = "", token, body }: VaultQuestion) {
 
 /** `vault kv-v2`, `vault issue`, `vault lease renew`, `vault token revoke-self`. */
 function effectOf({ purpose, path }: VaultQuestion): string {
-  return purpose === "lease" || purpose === "token" ? `vault ${purpose} ${path.split("/").at(-1)}` : `vault ${purpose}`;
+  const [, verb] = /^(?:auth\/token|sys\/leases|sys)\/([^/]+)/.exec(path) ?? [];
+  return purpose === "lease" || purpose === "token" ? `vault ${purpose} ${verb}` : `vault ${purpose}`;
 }
 
 function givenUp(asked: Asked, outcome: RequestOutcome): SyncError {

@@ -1,11 +1,15 @@
+import type { Effect as AuditEffect } from "../../../lib/audit/effect.ts";
 import { type SyncKey, syncKey } from "../../../lib/keys.ts";
+import type { EventSink } from "../../../lib/ports/domain-events.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
+import type { Taken } from "../../../lib/ports/inlet.ts";
 import type { Row } from "../../../lib/ports/rows.ts";
-import type { LogFields } from "../../../lib/ports/telemetry.ts";
+import type { LogFields, Metrics } from "../../../lib/ports/telemetry.ts";
 import { openSqliteStore, type SqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import type { Json } from "../../../lib/util/json.ts";
 import { aCluster } from "../../builders.ts";
 import type { KubeObject } from "../../harness/cluster/kube-client.ts";
+import { lineAt } from "./audit.ts";
 import {
   API,
   aNamespace,
@@ -32,6 +36,8 @@ export interface WorldOptions {
   readonly clusters?: readonly Partial<ClusterSettings>[];
   /** Starts no process: the test does, when it likes. */
   readonly isAsleep?: boolean;
+  /** Where domain events of all processes go. */
+  readonly sink?: EventSink;
 }
 
 export interface LogLine {
@@ -53,6 +59,12 @@ export interface World extends AsyncDisposable {
   cluster(name?: string): MemoryCluster;
   /** Applies objects, and writes what paths of Vault hold. */
   given(...things: readonly Given[]): Promise<void>;
+  /** Writes to a path of kv, as somebody does in Vault, whose audit log tells keyferry of it at once. */
+  vaultWrites(path: string, data: Readonly<Record<string, unknown>>): Promise<{ readonly told: Promise<Taken> }>;
+  /** The audit log tells keyferry's process of these effects. Resolves with the acknowledgement, which may take time. */
+  tells(...effects: readonly AuditEffect[]): Promise<Taken>;
+  /** What was counted so far, by name, and what was measured. */
+  readonly metrics: { readonly counts: ReadonlyMap<string, number>; readonly seconds: ReadonlyMap<string, number[]> };
   /** Lets time pass: `30s`, `5m`, `1h`. */
   advance(duration: string): Promise<void>;
   secret(name: string, place?: Place): SecretView | undefined;
@@ -130,6 +142,12 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
   const line = (level: LogLine["level"]) => (event: string, fields?: LogFields) =>
     void log.push({ level, event, fields, at: time.now() });
   const random = evenly();
+  const counts = new Map<string, number>();
+  const seconds = new Map<string, number[]>();
+  const metrics: Metrics = {
+    count: (name, _labels, by = 1) => void counts.set(name, (counts.get(name) ?? 0) + by),
+    observe: (name, _labels, value) => void seconds.set(name, [...(seconds.get(name) ?? []), value].slice(-1_000)),
+  };
   let processes: Keyferry[] = [];
 
   const clusterOf = (name = settings[0]?.name ?? ""): MemoryCluster => {
@@ -145,9 +163,10 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
       vaultAt: (address) => vaults.get(address),
       fleet: () => settings,
       log: { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") },
-      metrics: { count: () => undefined, observe: () => undefined },
+      metrics,
       ...(effect ? { effect } : {}),
       ...(sealingKeys ? { sealingKeys } : {}),
+      ...(options.sink ? { sink: options.sink } : {}),
     });
     const crashed = (what: string, error: unknown): void => line("error")(`${what}-crashed`, { error: String(error) });
     const engine = { clusters: () => settings, queue, crashed, tickMs: 1_000, horizonMs: 2_000, watchSeconds: 60 };
@@ -186,6 +205,16 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
         if (isOfVault(thing)) await vault.putKv("kv", thing.vault, thing.data);
         else await clusterOf().apply(thing);
       }
+    },
+    metrics: { counts, seconds },
+    async vaultWrites(path, data) {
+      const version = await vault.putKv("kv", path, data);
+      return { told: world.tells({ kind: "path", path: `kv/${path}`, version }) };
+    },
+    async tells(...effects) {
+      const inlet = processes.at(-1)?.inlet(VAULT);
+      if (inlet === undefined) throw new Error("no process is there to be told");
+      return inlet.take([lineAt(time.now(), ...effects)], new AbortController().signal);
     },
     advance: (duration) => time.advance(msOf(duration)),
     secret(name, place) {

@@ -2,8 +2,15 @@ import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { GetQueueAttributesCommand, type QueueAttributeName, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
+import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from "@aws-sdk/client-eventbridge";
+import {
+  CreateQueueCommand,
+  GetQueueAttributesCommand,
+  type QueueAttributeName,
+  ReceiveMessageCommand,
+} from "@aws-sdk/client-sqs";
 import type { PushView } from "../../../cli/fleet-view.ts";
+import type { SyncKey } from "../../../lib/keys.ts";
 import { type Cluster, waitFor } from "../../harness/index.ts";
 import { startPostgres } from "../../harness/postgres.ts";
 import { type BrokenVault, brokenVault, json } from "../support/broken-vault.ts";
@@ -21,11 +28,27 @@ const A_TICK_MS = 90_000;
 const BACK_MS = 400_000;
 const AT_WORK = "ApproximateNumberOfMessagesNotVisible";
 
+/** A queue that gets each SecretSynced of the stack's event bus. */
+async function listener({ aws, account, outputs }: Deployed): Promise<string> {
+  const { QueueUrl = "" } = await account.sqs.send(new CreateQueueCommand({ QueueName: "heard" }));
+  const { Attributes } = await account.sqs.send(
+    new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ["QueueArn"] }),
+  );
+  const client = new EventBridgeClient(aws.clientConfig);
+  const rule = { EventBusName: outputs.EventBusName ?? assert.fail("no bus"), Rule: "heard" };
+  const EventPattern = JSON.stringify({ source: ["keyferry"], "detail-type": ["SecretSynced"] });
+  await client.send(new PutRuleCommand({ Name: rule.Rule, EventBusName: rule.EventBusName, EventPattern }));
+  await client.send(new PutTargetsCommand({ ...rule, Targets: [{ Id: "heard", Arn: Attributes?.QueueArn }] }));
+  return QueueUrl;
+}
+
 describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
   let deployed: Deployed;
   let places: readonly Place[];
   let stuck: BrokenVault | undefined;
   let isKilled = false;
+  /** The queue of a rule for SecretSynced. */
+  let heard: string;
 
   before(async () => {
     deployed = await startDeployed();
@@ -72,6 +95,7 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
   });
 
   it("makes a Secret in two clusters by the rule's own ticks, once the fleet is pushed", async () => {
+    heard = await listener(deployed);
     await deployed.world.vault.putKv("kv", "db", { user: "app", password: "one" });
     await Promise.all(places.map((place) => place.declare("db")));
     const pushed = await push();
@@ -84,6 +108,27 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
       places.map((place) => place.secretThat("db", ({ data }) => data.password === "one", 2 * A_TICK_MS)),
     );
     await Promise.all(places.map((place) => place.synced("db")));
+  });
+
+  it("tells of it on the stack's event bus, for a rule like any", async () => {
+    const found = new Map<string, string>();
+    await waitFor("an event for each cluster", async () => {
+      const { Messages = [] } = await deployed.account.sqs.send(
+        new ReceiveMessageCommand({ QueueUrl: heard, MaxNumberOfMessages: 10 }),
+      );
+      for (const { Body = "" } of Messages) {
+        const { source, detail } = JSON.parse(Body) as { source: string; detail: { id: string; key: string } };
+        assert.equal(source, "keyferry");
+        found.set(detail.id, detail.key);
+        assert.doesNotMatch(Body, /"one"[^/]*password|b25l/);
+      }
+      return found.size >= 2;
+    });
+    assert.deepEqual([...found.values()].sort(), [key("db"), key("db", "two")]);
+    await waitFor("the events to be removed from the table", async () => {
+      const rows = await deployed.leases.read([...found.values()] as SyncKey[], "strong");
+      return [...rows.values()].every(({ state }) => state.unsent === undefined);
+    });
   });
 
   it("follows a change in Vault", async () => {

@@ -9,7 +9,9 @@ import { type Ministack, startMinistack, type TempFolder, tempFolder } from "../
 import { resourceActions } from "../../harness/obtain/resource-actions.ts";
 import { keyferry } from "../support/engine.ts";
 import { accountOf } from "./support/account.ts";
+import { shippers } from "./support/audited.ts";
 import { STACK, serverless } from "./support/deployed.ts";
+import { everyInlet } from "./support/every-inlet.ts";
 import { type Recorder, startRecorder } from "./support/recorder.ts";
 
 interface Statement {
@@ -28,14 +30,17 @@ const KEPT: ReadonlySet<string> = new Set(["AWS::DynamoDB::Table", "AWS::KMS::Ke
 const UNUSED: Readonly<Record<string, RegExp>> = {
   "AWS::DynamoDB::Table":
     /Import|Replica|(Update|Enable|Disable)(Contributor|Kinesis)|dynamodb:(Scan|Query|\w+Item|BatchWriteItem)$|(Put|Delete)ResourcePolicy|^(iam|kinesis|logs|s3):|kms:(ListAliases|RevokeGrant)/,
+  "AWS::Events::EventBus": /^kms:|Permission$/,
   "AWS::Events::Rule": /iam:PassRole/,
+  "AWS::IAM::Policy": /(User|Group)Policy$/,
   "AWS::IAM::Role": /PermissionsBoundary|iam:UpdateRole(Description)?$/,
   "AWS::KMS::Key": /kms:(Disable|EnableKey$)/,
   "AWS::Lambda::EventSourceMapping": /^kms:/,
   "AWS::Lambda::Function":
-    /Concurrency|^(elasticfilesystem|s3files|kms):|(Put|Delete)FunctionCodeSigning|lambda:GetCodeSigningConfig|GetLayerVersion|PutRuntimeManagement|Put\w+(Recursion|Scaling)Config|PassCapacityProvider|AssociateRuntimeAlias|PublishVersion/,
+    /Provisioned|^(elasticfilesystem|s3files|kms):|(Put|Delete)FunctionCodeSigning|lambda:GetCodeSigningConfig|GetLayerVersion|PutRuntimeManagement|Put\w+(Recursion|Scaling)Config|PassCapacityProvider|AssociateRuntimeAlias|PublishVersion/,
   "AWS::Logs::LogGroup":
     /^(s3|firehose):|(Put|Delete)(DataProtection|Resource|Index)Policy|LogDelivery|DisassociateKmsKey|DeleteRetentionPolicy|BearerToken|DeletionProtection/,
+  "AWS::Logs::SubscriptionFilter": /iam:PassRole/,
   "AWS::S3::Bucket":
     /^(iam|s3tables):|Acl$|Abac|Analytics|Cors$|CORS$|Inventory|Metrics|MetadataTable|Metadata\w+Table|Notification|Replication|Website|Accelerate|ObjectLock|Logging|Tiering|s3:DeleteObject|DeleteBucket(Encryption|Lifecycle)/,
 };
@@ -77,7 +82,9 @@ describe("the deployer's policy", { timeout: 300_000 }, () => {
   const isAllowed = (action: string) => allowed().some((pattern) => matches(pattern, action));
 
   it("is enough for a first deployment, an upgrade and a removal", async () => {
-    await serverless("package", folder.path);
+    // With every inlet, since an inlet needs permissions of its own.
+    await shippers(aws, () => "").prepare();
+    await serverless("package", folder.path, {}, ["--param", `settings=${await everyInlet(folder.path)}`]);
     await serverless("deploy", folder.path, env);
     const outputs = await accountOf(aws).outputs(STACK);
     assert.match(outputs.FleetLocation ?? "", /^s3:\/\/keyferry-/);

@@ -11,6 +11,7 @@ import { SWEEP_MS } from "../../../lib/schedule/tick.ts";
 import { obtainVenv } from "../../harness/index.ts";
 import { type TempFolder, tempFolder } from "../../harness/process/temp-folder.ts";
 import { serverless } from "./support/deployed.ts";
+import { everyInlet } from "./support/every-inlet.ts";
 
 interface Resource {
   readonly Type: string;
@@ -18,7 +19,7 @@ interface Resource {
   readonly Properties: any;
 }
 
-const FUNCTIONS = ["Tick", "Discover", "Reconcile"] as const;
+const FUNCTIONS = ["Tick", "Discover", "Reconcile", "VaultAudit"] as const;
 const QUEUES = ["Renew", "Now", "Refresh", "Discovery"] as const;
 /** What may be used on any resource, since AWS knows none for it. */
 const ANYWHERE: ReadonlySet<string> = new Set(["xray:PutTraceSegments", "xray:PutTelemetryRecords"]);
@@ -111,7 +112,32 @@ describe("the packaged template", () => {
       ["RenewQueue", MESSAGES_PER_INVOCATION],
       ["NowQueue", MESSAGES_PER_INVOCATION],
       ["RefreshQueue", MESSAGES_PER_INVOCATION],
+      ["VaultAuditFailures", 1],
     ]);
+  });
+
+  it("keeps an event of audit lines for six hours, then in a queue from which the function takes it again", () => {
+    const { MaximumEventAgeInSeconds, MaximumRetryAttempts, DestinationConfig } = properties("VaultAuditLambdaEvConf");
+    const failures = { "Fn::GetAtt": ["VaultAuditFailures", "Arn"] };
+    assert.deepEqual([MaximumEventAgeInSeconds, MaximumRetryAttempts], [6 * 3_600, 2]);
+    assert.deepEqual(DestinationConfig, { OnFailure: { Destination: failures } });
+    const { VisibilityTimeout, RedrivePolicy } = properties("VaultAuditFailures");
+    assert.ok(VisibilityTimeout >= 6 * properties("VaultAuditLambdaFunction").Timeout);
+    assert.equal(VisibilityTimeout * RedrivePolicy.maxReceiveCount, 6 * 3_600);
+    assert.deepEqual(RedrivePolicy.deadLetterTargetArn, { "Fn::GetAtt": ["VaultAuditDeadLetters", "Arn"] });
+  });
+
+  it("is clean to cfn-lint with every inlet that the settings know, too", async () => {
+    await using own = await tempFolder("package");
+    await serverless("package", own.path, {}, ["--param", `settings=${await everyInlet(own.path)}`]);
+    const whole = join(own.path, "cloudformation-template-update-stack.json");
+    await lint(whole, "--ignore-checks", "W3005");
+    const packaged = JSON.parse(await readFile(whole, "utf8")) as { Resources: Record<string, Resource> };
+    const types = new Set(Object.values(packaged.Resources).map(({ Type }) => Type));
+    for (const type of ["AWS::Lambda::Url", "AWS::Logs::SubscriptionFilter", "AWS::SQS::QueuePolicy"]) {
+      assert.ok(types.has(type), type);
+    }
+    assert.equal(packaged.Resources.VaultAuditLambdaFunction?.Properties.ReservedConcurrentExecutions, 5);
   });
 
   it("fires the tick each minute, and does not repeat a failed one: the next comes", () => {
@@ -137,6 +163,21 @@ describe("the packaged template", () => {
     }
   });
 
+  it("gives the functions its event bus, unless the settings say otherwise", async () => {
+    for (const name of FUNCTIONS) {
+      const { Variables } = properties(`${name}LambdaFunction`).Environment;
+      assert.deepEqual(Variables.KEYFERRY_EVENT_BUS, { Ref: "EventBus" });
+    }
+    await using own = await tempFolder("package");
+    const settings = join(own.path, "settings.yml");
+    const text = await readFile("infra/settings.yml", "utf8");
+    await writeFile(settings, text.replace(/^domainEvents: .*/m, "domainEvents: false"));
+    await serverless("package", own.path, {}, ["--param", `settings=${settings}`]);
+    const packaged = await readFile(join(own.path, "cloudformation-template-update-stack.json"), "utf8");
+    const { Resources } = JSON.parse(packaged) as { Resources: Record<string, Resource> };
+    assert.equal(Resources.ReconcileLambdaFunction?.Properties.Environment.Variables.KEYFERRY_EVENT_BUS, "");
+  });
+
   it("lets only reconcile read the key of digests, and only those that log in to Vault read the key of tokens", () => {
     const statementsOf = (name: string): { Action: string | string[]; Resource: unknown }[] =>
       properties(`${name}Role`).Policies[0].PolicyDocument.Statement;
@@ -148,9 +189,12 @@ describe("the packaged template", () => {
       );
     assert.deepEqual(who("ssm:GetParameter", "/digest-key"), ["Reconcile"]);
     assert.deepEqual(who("ssm:GetParameter", "/token-key"), ["Discover", "Reconcile"]);
-    assert.deepEqual(who("ssm:GetParameter"), ["Discover", "Reconcile"]);
+    assert.deepEqual(who("ssm:GetParameter", "/post/*"), ["VaultAudit"]);
+    assert.deepEqual(who("events:PutEvents", '"EventBus","Arn"'), ["Discover", "Reconcile"]);
+    assert.deepEqual(who("ssm:GetParameter"), ["Discover", "Reconcile", "VaultAudit"]);
+    assert.deepEqual(who("ssm:PutParameter"), ["Discover", "Reconcile"]);
     assert.deepEqual(who("kms:Encrypt"), ["Discover", "Reconcile"]);
-    assert.deepEqual(who("sqs:ReceiveMessage"), ["Discover", "Reconcile"]);
+    assert.deepEqual(who("sqs:ReceiveMessage"), ["Discover", "Reconcile", "VaultAudit"]);
   });
 
   it("keeps what is not keyferry's to delete: the lease table, the fleet, and their keys", () => {

@@ -21,7 +21,7 @@ export const ISSUING_POLICY = [
   'path "ssh/sign/*" { capabilities = ["update"] }',
   'path "kubernetes/creds/*" { capabilities = ["update"] }',
   'path "team/pki/issue/*" { capabilities = ["update"] }',
-  'path "team/sys/leases/revoke" { capabilities = ["update"] }',
+  'path "team/sys/leases/revoke/*" { capabilities = ["update"] }',
 ].join("\n");
 
 export async function startIssuing(

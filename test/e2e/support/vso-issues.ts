@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import type { IssuingPlace } from "./issuing.ts";
+import type { Cluster, Vault } from "../../harness/index.ts";
 import { HMAC_KEY_NAME, type Vso } from "./vso.ts";
-import { authMount, OPERATOR_NAMESPACE, ROLE } from "./world.ts";
 
 const API = "secrets.hashicorp.com/v1beta1";
 const MANAGER = "manager";
@@ -31,13 +30,22 @@ interface Declared {
   readonly spec: Readonly<Record<string, unknown>>;
 }
 
+/** Where VSO worked, and its login there. */
+export interface VsoPlace {
+  readonly vault: Pick<Vault, "request">;
+  readonly cluster: Cluster;
+  readonly namespace: string;
+  readonly operatorNamespace: string;
+  readonly mount: string;
+  readonly role: string;
+}
+
 /** Written down by hand: VSO is not run here. */
-export async function vsoIssues({ world, cluster, place }: IssuingPlace, vso: Vso): Promise<VsoIssues> {
-  const { vault } = world;
-  const { namespace } = place;
+export async function vsoIssues(of: VsoPlace, vso: Vso): Promise<VsoIssues> {
+  const { vault, cluster, namespace, operatorNamespace } = of;
   const jwt = await cluster.tokenFor({ namespace, name: "app" });
   const login = await vault.request<{ auth: { client_token: string; accessor: string } }>(
-    ...(["POST", `auth/${authMount(cluster)}/login`, { role: ROLE, jwt }, { token: null }] as const),
+    ...(["POST", `auth/${of.mount}/login`, { role: of.role, jwt }, { token: null }] as const),
   );
   assert.equal(login.status, 200, JSON.stringify(login.body));
   const token = login.body.auth.client_token;
@@ -51,7 +59,7 @@ export async function vsoIssues({ world, cluster, place }: IssuingPlace, vso: Vs
   async function leave(declared: Declared, type: string, data: Answer["data"], own: object): Promise<void> {
     const { kind, metadata } = declared;
     const { name } = metadata;
-    const made = await place.resource(name, kind);
+    const made = await cluster.get({ apiVersion: API, kind, namespace, name });
     assert.ok(made);
     const { uid = "", generation } = made.metadata;
     const labels = {
@@ -100,7 +108,7 @@ export async function vsoIssues({ world, cluster, place }: IssuingPlace, vso: Vs
       return answer;
     },
     async storeToken() {
-      const place = { namespace: OPERATOR_NAMESPACE, name: "default" };
+      const place = { namespace: operatorNamespace, name: "default" };
       const auth = (await cluster.get({ apiVersion: API, kind: "VaultAuth", ...place }))?.metadata;
       const name = `vso-cc-${CACHE_KEY}`;
       const secret = JSON.stringify(login.body);
@@ -112,12 +120,12 @@ export async function vsoIssues({ world, cluster, place }: IssuingPlace, vso: Vs
         "app.kubernetes.io/managed-by": "hashicorp-vso",
         "app.kubernetes.io/component": "client-cache-storage",
         cacheKey: CACHE_KEY,
-        "auth/namespace": OPERATOR_NAMESPACE,
+        "auth/namespace": operatorNamespace,
         "auth/UID": auth?.uid ?? "",
         "auth/generation": String(auth?.generation ?? 0),
         "provider/namespace": namespace,
       };
-      const metadata = { name, namespace: OPERATOR_NAMESPACE, labels };
+      const metadata = { name, namespace: operatorNamespace, labels };
       const data = { secret: Buffer.from(secret).toString("base64"), messageMAC: mac };
       assert.notEqual(HMAC_KEY_NAME, name);
       await vso.putHmacKey();

@@ -35,7 +35,11 @@ export interface Vso {
   runAlone(names: readonly (readonly [namespace: string, name: string])[]): AsyncDisposable;
 }
 
-export function vsoIn(cluster: Cluster, key: Buffer = randomBytes(16)): Vso {
+export function vsoIn(
+  cluster: Cluster,
+  key: Buffer = randomBytes(16),
+  operatorNamespace: string = OPERATOR_NAMESPACE,
+): Vso {
   const pathOf = (namespace: string, name: string): string =>
     `/apis/${API}/namespaces/${namespace}/vaultstaticsecrets/${name}`;
   const resource = async (namespace: string, name: string) => {
@@ -51,7 +55,7 @@ export function vsoIn(cluster: Cluster, key: Buffer = randomBytes(16)): Vso {
         "app.kubernetes.io/managed-by": "hashicorp-vso",
         "app.kubernetes.io/component": "client-cache-storage-verification",
       };
-      const metadata = { name: HMAC_KEY_NAME, namespace: OPERATOR_NAMESPACE, labels };
+      const metadata = { name: HMAC_KEY_NAME, namespace: operatorNamespace, labels };
       const data = { key: key.toString("base64") };
       await cluster.apply({ apiVersion: "v1", kind: "Secret", immutable: true, metadata, data });
     },
@@ -115,7 +119,7 @@ export function vsoIn(cluster: Cluster, key: Buffer = randomBytes(16)): Vso {
         cluster.apply({
           apiVersion: "coordination.k8s.io/v1",
           kind: "Lease",
-          metadata: { name: LEASE, namespace: OPERATOR_NAMESPACE },
+          metadata: { name: LEASE, namespace: operatorNamespace },
           spec: { holderIdentity, leaseDurationSeconds: 15, renewTime: new Date().toISOString().replace("Z", "000Z") },
         });
       await renew("vso-pod_1");

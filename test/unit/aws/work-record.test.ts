@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { keysOf, parseWork, workBody } from "../../../lib/aws/envelopes.ts";
 import { workRecord } from "../../../lib/aws/work-record.ts";
 import { MINUTE_MS } from "../../../lib/clock.ts";
+import type { Look } from "../../../lib/ports/look-up.ts";
 import type { KeysMessage, WorkMessage } from "../../../lib/ports/queue.ts";
 import { aKey } from "../../builders.ts";
 import { aDeadline, aRecord, counting, QUIET, sending } from "./records.ts";
@@ -29,6 +30,15 @@ function aWorker(failing: readonly string[] = []) {
   };
   return { deps, queue, handled, dead, counts: metrics.counts };
 }
+
+const PLACE = { where: "path", path: "ns1/kv/ä %2f", at: 3, found: ["0a1b2c3d"] } as const;
+const LOOKS: readonly Look[] = [
+  { kind: "places", places: [PLACE, { ...PLACE, version: 4, forget: true, lease: true, found: "many" }], since: 5 },
+  { kind: "sweep", reason: "event" },
+  { kind: "sweep", reason: "offset-gone", after: '["a"]' },
+  { kind: "rows", keys: [aKey("a")], lease: true },
+  { kind: "denied" },
+];
 
 describe("a message of a lane", () => {
   it("is worked on", async () => {
@@ -133,6 +143,13 @@ describe("a message of a lane", () => {
       { kind: "token-sweep", cluster: "east", at: 7 },
     ],
     ['{"v":1,"lane":"now","at":7,"keys":[],"tokens":{}}', { kind: "token-sweep", at: 7 }],
+    ...LOOKS.map(
+      (look) =>
+        [
+          `{"v":1,"lane":"now","at":7,"keys":[],"kind":"look-up","vault":"main","look":${JSON.stringify(look)}}`,
+          { kind: "look-up", vault: "main", look, at: 7 },
+        ] as const,
+    ),
   ];
   for (const [body, message] of written) {
     it(`is read and written as the first version does, so that a deploy loses none: ${body.slice(0, 60)}`, () => {
@@ -151,6 +168,10 @@ describe("a message of a lane", () => {
     '{"v":1,"lane":"now","at":1,"keys":["no key"]}',
     '{"v":1,"lane":"now","at":1,"keys":[],"data":{"password":"x"}}',
     '{"v":1,"lane":"now","at":1,"keys":[],"probe":"cluster:east","tokens":{}}',
+    '{"v":1,"lane":"now","at":1,"keys":[],"kind":"look-up","vault":"main","look":{"kind":"other"}}',
+    '{"v":1,"lane":"now","at":1,"keys":[],"kind":"look-up","vault":"","look":{"kind":"denied"}}',
+    '{"v":1,"lane":"now","at":1,"keys":[],"kind":"look-up","vault":"main","look":{"kind":"rows","keys":["no key"]}}',
+    '{"v":1,"lane":"now","at":1,"keys":[],"kind":"look-up","vault":"main","look":{"kind":"sweep","reason":"bored"}}',
     `{"v":1,"lane":"now","at":1,"keys":["${aKey("a")}"],"probe":"cluster:east"}`,
     JSON.stringify({ v: 1, lane: "now", at: 1, keys: Array.from({ length: 101 }, (_, n) => aKey(`n${n}`)) }),
   ];

@@ -7,11 +7,13 @@ import { aKey } from "../../builders.ts";
 const KEYS: WorkMessage = { kind: "keys", keys: [aKey("a")], lane: "now", at: 1 };
 const SWEEP: WorkMessage = { kind: "token-sweep", cluster: "east", at: 2 };
 const PROBE: WorkMessage = { kind: "probe", circuit: "cluster:east", at: 3 };
+const LOOK: WorkMessage = { kind: "look-up", vault: "main", look: { kind: "denied" }, at: 4 };
 
-it("one process works on keys, sweeps tokens, and looks for due probes without being asked", async () => {
-  const [sent, noted]: [WorkMessage[], WorkMessage[]] = [[], []];
+it("one process works on keys, sweeps tokens, looks rows up, and looks for due probes without being asked", async () => {
+  const [sent, noted, looked]: [WorkMessage[], WorkMessage[], WorkMessage[]] = [[], [], []];
   const queue = { send: async (messages: readonly WorkMessage[]) => void sent.push(...messages) };
   const sweeps = { note: (messages: readonly WorkMessage[]) => void noted.push(...messages) };
-  await messageRouter(queue, sweeps).send([SWEEP, KEYS, PROBE]);
-  assert.deepEqual([sent, noted], [[KEYS], [SWEEP]]);
+  const looks = { note: (messages: readonly WorkMessage[]) => void looked.push(...messages) };
+  await messageRouter(queue, sweeps, looks).send([SWEEP, KEYS, PROBE, LOOK]);
+  assert.deepEqual([sent, noted, looked], [[KEYS], [SWEEP], [LOOK]]);
 });

@@ -24,7 +24,7 @@ const TRUSTED = { ...IDENTITY.target, caPem: "PEM" };
 function aReaderOf(read: VaultApi["read"]) {
   const refused: VaultIdentity["target"][] = [];
   const ca = { resolve: async () => TRUSTED, refused: (target: VaultIdentity["target"]) => void refused.push(target) };
-  return { refused, reader: sourceReader({ vault: { read } as VaultApi }, ca) };
+  return { refused, reader: sourceReader({ vault: { read } as VaultApi, sleep: async () => undefined }, ca) };
 }
 
 /** A reader of one batch, and what Vault was asked by it. */
@@ -35,7 +35,7 @@ function aReader() {
     return { response: null, fields: new Map() };
   };
   const ca = { resolve: async (target: VaultIdentity["target"]) => target, refused: () => undefined };
-  return { asked, reader: sourceReader({ vault: { read } as VaultApi }, ca) };
+  return { asked, reader: sourceReader({ vault: { read } as VaultApi, sleep: async () => undefined }, ca) };
 }
 
 describe("a read", () => {

@@ -77,7 +77,7 @@ describe("the policy for what is declared", () => {
     assert.deepEqual(paths([dynamic({ namespace: "team" })]), {
       "team:database/creds/a": ["read"],
       "team:sys/leases/renew": ["update"],
-      "team:sys/leases/revoke": ["update"],
+      "team:sys/leases/revoke/*": ["update"],
     });
     const own = vaultRights([dynamic({ namespace: "team" })], "team");
     assert.ok(own.every(({ namespace }) => namespace === undefined));

@@ -48,6 +48,18 @@ describe("lease-table 9: a nudge", () => {
     assert.equal(Object(nudged({ verify: true })).verify, true);
   });
 
+  it("expects a version from when it was written on, which is not in the future", () => {
+    const expectOf = (at: number) => Object(nudged({}, { expect: { version: 4, at } })).expect;
+    assert.deepEqual(
+      [expectOf(NOW - 9), expectOf(NOW + 9)],
+      [
+        { version: 4, at: NOW - 9 },
+        { version: 4, at: NOW },
+      ],
+    );
+    assert.equal(isExpectationOver({ version: 0, at: NOW }, NOW, 0), true);
+  });
+
   it("of a row that is claimed sends it at the end of the lease, once, and leaves its time alone", () => {
     const leaseUntil = NOW + 30_000;
     const claimed = { leaseUntil, dueAt: NOW - 60_000, nudgesSeen: 3 };

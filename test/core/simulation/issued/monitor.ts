@@ -109,8 +109,9 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
   const endedBy = (question: Question): readonly Lease[] => {
     const { path, token } = question;
     if (path === "auth/token/revoke-self") return vault.liveLeases().filter((lease) => lease.token?.id === token);
-    if (path !== "sys/leases/revoke") return [];
-    return vault.liveLeases().filter(({ id }) => id === bodyOf(question).lease_id);
+    const [, revoked] = /^sys\/leases\/revoke\/(.+)$/.exec(path) ?? [];
+    if (revoked === undefined && path !== "sys/leases/revoke") return [];
+    return vault.liveLeases().filter(({ id }) => id === (revoked ?? bodyOf(question).lease_id));
   };
   const onRevoke = (question: Question): void => {
     const { path, token = "" } = question;

@@ -9,7 +9,8 @@ export function requestKind({ method, path }: Question): RequestKind | undefined
   if (/^(database|kubernetes)\/creds\//.test(path)) return "issue";
   if (method === "POST" && /^pki\/(issue|issuer\/[^/]+\/issue)\//.test(path)) return "issue";
   if (path === "auth/token/renew-self" || path === "sys/leases/renew") return "renew";
-  if (path === "auth/token/revoke-self" || path === "sys/leases/revoke" || path === "pki/revoke") return "revoke";
+  if (path === "auth/token/revoke-self" || /^sys\/leases\/revoke(\/|$)/.test(path) || path === "pki/revoke")
+    return "revoke";
   return undefined;
 }
 

@@ -81,12 +81,15 @@ export function vaultLeases(now: () => number): Leases {
     };
     return ok({ data: { id: lease.id, ...times, renewable, ttl: secondsLeft(lease) } });
   };
-  const revoke = ({ lease_id: id }: Body): Answer => {
-    const lease = find(String(id));
+  const revoke = (id: string): Answer => {
+    const lease = find(id);
     if (lease !== undefined) lease.revokedAt = now();
     return done();
   };
-  const verbs: Readonly<Record<string, (body: Body) => Answer>> = { renew, revoke, lookup: lookUp };
+  const verbs: Readonly<Record<string, (body: Body) => Answer>> = {
+    ...{ renew, lookup: lookUp },
+    revoke: ({ lease_id: id }) => revoke(String(id)),
+  };
   return {
     ...{ live, isLive, find },
     make({ path, token, ttlMs, maxMs, isRenewable, about }) {
@@ -104,6 +107,7 @@ export function vaultLeases(now: () => number): Leases {
       return { lease_id: lease.id, lease_duration: secondsLeft(lease), renewable: isRenewable };
     },
     handle(question, verb) {
+      if (verb.startsWith("revoke/")) return revoke(verb.slice("revoke/".length));
       const work = verbs[verb];
       return work ? work(bodyOf(question)) : failed(404, "unsupported path");
     },

@@ -26,6 +26,8 @@ export interface Account {
   /** Forbids a function these actions, until it is disposed of. */
   forbid(functionName: string, action: string): Promise<AsyncDisposable>;
   invoke(name: string, event?: object): Promise<{ readonly error?: string; readonly payload: unknown }>;
+  /** As a service does it: Lambda repeats a failed event, and then sends it where its function says. */
+  invokeLater(name: string, event: object): Promise<void>;
   /** What a function has logged, oldest first. */
   logs(functionName: string): Promise<readonly LogEntry[]>;
 }
@@ -78,6 +80,10 @@ export function accountOf({ clientConfig }: Ministack): Account {
       );
       const payload: unknown = JSON.parse(Buffer.from(answer.Payload ?? []).toString() || "null");
       return { payload, ...(answer.FunctionError === undefined ? {} : { error: answer.FunctionError }) };
+    },
+    async invokeLater(FunctionName, event) {
+      const Payload = Buffer.from(JSON.stringify(event));
+      await lambda.send(new InvokeCommand({ FunctionName, InvocationType: "Event", Payload }));
     },
     async logs(name) {
       const request = new FilterLogEventsCommand({ logGroupName: `/aws/lambda/${name}` });

@@ -32,6 +32,8 @@ export interface Deployed extends AsyncDisposable {
   remove(): Promise<void>;
   /** Uploads fleet.yaml (the two clusters when not given) with the kubeconfigs beside it. */
   uploadFleet(text?: string): Promise<void>;
+  /** The text of a fleet.yaml with both clusters, and more of the first Vault. */
+  fleetWith(vault: object): Promise<string>;
   /** A fleet.yaml with both clusters, and their kubeconfigs beside it. */
   readonly fleetPath: string;
   /** What the rule does each minute, now. */
@@ -45,10 +47,17 @@ export interface Deployed extends AsyncDisposable {
   keyferry(...args: readonly string[]): Promise<Ran>;
   status(): Promise<StatusAnswer>;
   /** What a function logged under this event name. */
-  logged(name: "tick" | "discover" | "reconcile", event: string): Promise<readonly LogEntry[]>;
+  logged(name: "tick" | "discover" | "reconcile" | "vault-audit", event: string): Promise<readonly LogEntry[]>;
 }
 
-export async function startDeployed(): Promise<Deployed> {
+export interface DeployedOptions {
+  /** A file of settings in this folder. Missing: infra/settings.yml. */
+  readonly settings?: (folder: string) => Promise<string>;
+  /** What the account has before the stack is deployed. */
+  readonly before?: (aws: Ministack) => Promise<void>;
+}
+
+export async function startDeployed({ settings, before }: DeployedOptions = {}): Promise<Deployed> {
   await using started = new AsyncDisposableStack();
   const folder = started.use(await tempFolder("package"));
   const daemon = started.use(await traceDaemon());
@@ -58,12 +67,14 @@ export async function startDeployed(): Promise<Deployed> {
     startMinistack({ env: { AUTH: "true", ...daemon.env } }).then((made) => started.use(made)),
   ]);
   const account = accountOf(aws);
+  const own = settings === undefined ? [] : ["--param", `settings=${await settings(folder.path)}`];
   const deploy = async () => {
-    await serverless("package", folder.path);
+    await serverless("package", folder.path, {}, own);
     await widen(folder.path);
     await serverless("deploy", folder.path, aws.env);
   };
   const remove = () => serverless("remove", folder.path, aws.env);
+  await before?.(aws);
   await deploy();
   const outputs = await account.outputs(STACK);
   const s3 = new S3Client({ ...aws.clientConfig, forcePathStyle: true });
@@ -87,6 +98,7 @@ export async function startDeployed(): Promise<Deployed> {
       }
       await put("fleet.yaml", text ?? (await fleetOf(world)));
     },
+    fleetWith: (vault) => fleetOf(world, vault),
     fleetPath,
     tick: () => account.invoke(`${STACK}-tick`),
     ticking: () => ticking(() => account.invoke(`${STACK}-tick`)),
@@ -155,9 +167,9 @@ async function writeFleet(world: World, parent: string): Promise<string> {
   return path;
 }
 
-async function fleetOf({ clusters, vault }: World): Promise<string> {
+async function fleetOf({ clusters, vault }: World, more: object = {}): Promise<string> {
   const entries = clusters.map(({ name }) => ({ name, connect: { kubeconfig: { path: `clusters/${name}.yaml` } } }));
-  const vaults = await vaultsOf(vault);
+  const vaults = await vaultsOf(vault, more);
   return JSON.stringify({ apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", vaults, clusters: entries });
 }
 

@@ -1,0 +1,37 @@
+import { isDeepStrictEqual } from "node:util";
+import { described } from "../described.ts";
+import type { ReadLine } from "../nudging/deps.ts";
+import { doubtsOf } from "../nudging/doubts.ts";
+import { createInlet } from "../nudging/inlet.ts";
+import { warnOfOneVault } from "../nudging/same-vault.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { FleetVault } from "../ports/fleet-vault.ts";
+import type { Inlet } from "../ports/inlet.ts";
+import type { CaCache } from "../references/ca-cache.ts";
+
+/** What the engine does with events of Vaults. */
+export interface VaultEvents {
+  inlet(vault: string, readLine: ReadLine): Inlet;
+  /** Warns of names that lead to one Vault, once for each change of the Vaults in fleet.yaml. Never fails. */
+  checkNames(signal: AbortSignal): Promise<void>;
+}
+
+export function vaultEvents(
+  deps: ReconcileDeps,
+  ca: CaCache,
+  vaults: () => readonly FleetVault[] | undefined,
+): VaultEvents {
+  const doubtTokens = doubtsOf(deps.vault, vaults);
+  let checked: readonly FleetVault[] = [];
+  return {
+    inlet: (vault, readLine) => createInlet({ ...deps, readLine, doubtTokens }, vault),
+    async checkNames(signal) {
+      const now = vaults() ?? [];
+      if (isDeepStrictEqual(now, checked)) return;
+      checked = now;
+      await warnOfOneVault(deps, ca, now, signal).catch((error: unknown) =>
+        deps.log.error("vault-names-check-crashed", described(error)),
+      );
+    },
+  };
+}

@@ -1,0 +1,227 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { described } from "../described.ts";
+import type { MissedReason } from "../ports/inlet.ts";
+import { BodyTooLarge, boundedBody } from "../util/bounded-body.ts";
+import { hostPort } from "../util/host-port.ts";
+import { type Slots, slots } from "../util/slots.ts";
+import { type Lines, linesOf, MAX_BODY_BYTES, NotGzip, unzipped } from "./lines.ts";
+import { closing, listening, untilStopped } from "./listening.ts";
+import {
+  type Accepted,
+  acceptedPosts,
+  checkPost,
+  isBearer,
+  MISSED_HEADER,
+  missedReason,
+  REMEDY_OF_PROBLEM,
+  SIGNATURE_HEADER,
+  STATUS_OF_PROBLEM,
+  TIMESTAMP_HEADER,
+} from "./signed-post.ts";
+import { CALL_MS, type InletDeps, type Sink } from "./sink.ts";
+import { withDeadline } from "./waits.ts";
+
+/** What proves that a POST comes from this Vault's sender. Read at each POST, because keys change. */
+export type PostCredential =
+  | { readonly kind: "signature"; keys(): Promise<readonly Uint8Array[]> }
+  | { readonly kind: "bearer"; tokens(): Promise<readonly Uint8Array[]> }
+  /** The relay's, on loopback. */
+  | { readonly kind: "none" };
+
+export interface PostRoute {
+  /** Path of the URL. */
+  readonly path: string;
+  readonly credential: PostCredential;
+  /** `way` is `http`. */
+  readonly sink: Sink;
+}
+
+export interface PostServerOptions {
+  readonly listen: string;
+  readonly routes: readonly PostRoute[];
+  /** The status of a POST whose lines were taken; 200 if not set. */
+  readonly takenStatus?: number;
+}
+
+/** Bodies in memory, of 6 MiB at most. */
+const BODIES_AT_ONCE = 32;
+/** Bodies that are unzipped, to 64 MiB at most. Each Vault has half of them. */
+const WORK_AT_ONCE = 4;
+const MAX_CONNECTIONS = 256;
+
+interface Answer {
+  readonly status: number;
+  /** What the sender should do, or what was taken. */
+  readonly says: string | Readonly<Record<string, number>>;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Takes POSTs of lines until the signal. Throws when it can't listen. */
+export async function servePosts(deps: InletDeps, options: PostServerOptions, stop: AbortSignal): Promise<void> {
+  const routes = new Map(options.routes.map((route) => [route.path, { ...route, accepted: acceptedPosts() }]));
+  const turns = slots({ atOnce: WORK_AT_ONCE, ofPlace: WORK_AT_ONCE / 2, inAll: WORK_AT_ONCE });
+  let atWork = 0;
+  const answer = async (request: IncomingMessage): Promise<Answer> => {
+    const route = routes.get((request.url ?? "").split("?")[0] ?? "");
+    const early = route === undefined ? NOT_FOUND : earlyAnswer(request);
+    if (route === undefined || early !== undefined) return early ?? NOT_FOUND;
+    if (atWork >= BODIES_AT_ONCE) return { status: 503, says: "too many POSTs at once: try again", headers: RETRY };
+    atWork += 1;
+    try {
+      return await answerOf(deps, route, request, { stop, turns, takenStatus: options.takenStatus ?? 200 });
+    } finally {
+      atWork -= 1;
+    }
+  };
+  const server = createServer({ headersTimeout: 10_000, requestTimeout: 30_000 }, (request, response) => {
+    answer(request).then(
+      (found) => respond(request, response, found),
+      (error: unknown) => {
+        // The sender has gone, or a bug: its name and place are enough.
+        if (!request.destroyed) deps.log.error("inlet-crashed", { inlet: "http", ...described(error) });
+        respond(request, response, FAILED);
+      },
+    );
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  const { host = "", port = 0 } = hostPort(options.listen) ?? {};
+  await listening(server, { host, port });
+  for (const { sink } of options.routes)
+    deps.log.info("inlet-listening", { vault: sink.vault, inlet: sink.way, at: options.listen });
+  await untilStopped(stop);
+  const closed = closing(server);
+  server.closeAllConnections();
+  await closed;
+}
+
+const RETRY = { "retry-after": "1" };
+const NOT_FOUND: Answer = { status: 404, says: "no inlet has this path" };
+const FAILED: Answer = { status: 503, says: "the lines were not taken: send them again", headers: RETRY };
+
+/** What can be said before the body is read. */
+function earlyAnswer({ method, headers }: IncomingMessage): Answer | undefined {
+  if (method !== "POST") return { status: 405, says: "send lines by POST", headers: { allow: "POST" } };
+  const encoding = headers["content-encoding"] ?? "identity";
+  if (encoding !== "identity" && encoding !== "gzip") return { status: 415, says: "compress the body by gzip or not" };
+  return Number(headers["content-length"] ?? 0) > MAX_BODY_BYTES ? TOO_LARGE : undefined;
+}
+
+const TOO_LARGE: Answer = { status: 413, says: "a body may have 6 MiB, and 64 MiB unzipped: send several" };
+
+interface WorkOptions {
+  readonly stop: AbortSignal;
+  readonly turns: Slots;
+  readonly takenStatus: number;
+}
+
+type OpenRoute = PostRoute & { readonly accepted: Accepted };
+
+async function answerOf(
+  deps: InletDeps,
+  route: OpenRoute,
+  request: IncomingMessage,
+  { stop, turns, takenStatus }: WorkOptions,
+): Promise<Answer> {
+  // A token is checked before a body is read, a signature is of the body.
+  const early = await tokenProof(deps, route, request);
+  if (early !== undefined && "status" in early) return early;
+  const body = await bodyOf(request);
+  if (body === undefined) return TOO_LARGE;
+  const proof = early ?? (await signatureProof(deps, route, request, body));
+  if ("status" in proof) return proof;
+  const work = async (signal: AbortSignal): Promise<Answer> => {
+    const lines = await linesIn(request, body);
+    if ("status" in lines) return lines;
+    const taken = await takeAll(route.sink, proof.missed, lines, signal);
+    return { status: takenStatus, says: { ...taken } };
+  };
+  try {
+    return await withDeadline(CALL_MS, (signal) => turns.run(route.path, () => work(signal), signal), stop);
+  } catch (error) {
+    proof.forget();
+    const what = { vault: route.sink.vault, inlet: "http", ...described(error) };
+    deps.log.warn("inlet-failed", { ...what, again: "by the sender" });
+    return FAILED;
+  }
+}
+
+async function takeAll(sink: Sink, missed: MissedReason | undefined, lines: Lines, signal: AbortSignal) {
+  if (missed !== undefined) await sink.missed(missed, signal);
+  return sink.take(lines, signal);
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
+  try {
+    return await boundedBody(request, MAX_BODY_BYTES);
+  } catch (error) {
+    if (error instanceof BodyTooLarge) return undefined;
+    throw error;
+  }
+}
+
+async function linesIn(request: IncomingMessage, body: Buffer): Promise<Lines | Answer> {
+  if (request.headers["content-encoding"] !== "gzip") return linesOf(body);
+  try {
+    return linesOf(await unzipped(body));
+  } catch (error) {
+    if (error instanceof BodyTooLarge) return TOO_LARGE;
+    if (error instanceof NotGzip) return { status: 400, says: `the body is ${error.message}` };
+    throw error;
+  }
+}
+
+interface Proof {
+  readonly missed: MissedReason | undefined;
+  /** The work failed: the same POST may come again. */
+  readonly forget: () => void;
+}
+
+function header({ headers }: IncomingMessage, name: string): string | undefined {
+  return headers[name]?.toString();
+}
+
+function refusal({ metrics }: InletDeps, { sink }: OpenRoute, reason: string, status: number, says: string): Answer {
+  metrics.count("keyferry_inlet_posts_refused_total", { vault: sink.vault, reason });
+  return { status, says };
+}
+
+/** Undefined for a route whose POSTs are signed. */
+async function tokenProof(
+  deps: InletDeps,
+  route: OpenRoute,
+  request: IncomingMessage,
+): Promise<Proof | Answer | undefined> {
+  const { credential } = route;
+  if (credential.kind === "signature") return undefined;
+  if (credential.kind === "none" || isBearer(request.headers.authorization, await credential.tokens())) {
+    return { missed: missedReason(header(request, MISSED_HEADER)), forget: () => undefined };
+  }
+  return refusal(deps, route, "bearer", 401, "send the inlet's token: Authorization: Bearer …");
+}
+
+async function signatureProof(
+  deps: InletDeps,
+  route: OpenRoute,
+  request: IncomingMessage,
+  body: Buffer,
+): Promise<Proof | Answer> {
+  const { credential, accepted } = route;
+  const keys = credential.kind === "signature" ? await credential.keys() : [];
+  const post = {
+    timestamp: header(request, TIMESTAMP_HEADER),
+    signature: header(request, SIGNATURE_HEADER),
+    missed: header(request, MISSED_HEADER),
+    body,
+  };
+  const checked = checkPost(post, { keys, accepted, now: deps.clock() });
+  if (typeof checked !== "string") return { missed: checked.missed, forget: () => accepted.remove(checked.id) };
+  return refusal(deps, route, checked, STATUS_OF_PROBLEM[checked], REMEDY_OF_PROBLEM[checked]);
+}
+
+function respond(request: IncomingMessage, response: ServerResponse, { status, says, headers = {} }: Answer): void {
+  const text = `${JSON.stringify(typeof says === "string" ? { error: says } : says)}\n`;
+  // The rest of a body that was not read would be taken for the next request.
+  const close = request.complete ? {} : { connection: "close" };
+  response.writeHead(status, { "content-type": "application/json", ...headers, ...close });
+  response.end(text);
+}

@@ -1,0 +1,53 @@
+import { type EpochMs, SECOND_MS } from "../clock.ts";
+import { codeOf } from "../util/error-code.ts";
+import type { FilePosition, Positions } from "./position.ts";
+import type { InletDeps } from "./sink.ts";
+
+/** How far a follower has come. */
+export interface Progress {
+  /** All lines up to here are taken; undefined: there is no file yet. */
+  taken(file: FilePosition | undefined): void;
+  /** Stores it unless it is stored, or something was stored within the last second. */
+  save(): Promise<void>;
+  /** Stores it at the end of a follower. */
+  saveLast(): Promise<void>;
+}
+
+export interface ProgressOptions {
+  readonly path: string;
+  readonly positions: Positions;
+  /** For the log. */
+  readonly what: Readonly<Record<string, string>>;
+}
+
+/** After a crash, the lines of so long come again, which is harmless. */
+const SAVE_MS = SECOND_MS;
+
+export function progressOf({ clock, log }: InletDeps, { path, positions, what }: ProgressOptions): Progress {
+  let known: { readonly file: FilePosition | undefined } | undefined;
+  let stored: typeof known;
+  let savedAt: EpochMs | undefined;
+  const store = async (): Promise<void> => {
+    const now = known;
+    if (now === undefined || now === stored) return;
+    savedAt = clock();
+    try {
+      await positions.save(now.file === undefined ? { path } : { path, file: now.file });
+      stored = now;
+    } catch (error) {
+      // Nothing is lost: more lines come again.
+      log.warn("inlet-position-not-stored", { ...what, why: codeOf(error) ?? "unknown", remedy: "free its disk" });
+    }
+  };
+  return {
+    taken(file) {
+      const isSame = known !== undefined && known.file?.inode === file?.inode && known.file?.offset === file?.offset;
+      if (!isSame) known = { file };
+    },
+    async save() {
+      // A clock that was set back must not stop it.
+      if (savedAt === undefined || Math.abs(clock() - savedAt) >= SAVE_MS) await store();
+    },
+    saveLast: store,
+  };
+}

@@ -1,0 +1,23 @@
+import type { Effect } from "../audit/effect.ts";
+import type { EpochMs } from "../clock.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+
+/** What look-ups need: no Vault and no cluster. */
+export type NudgingDeps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log" | "metrics">;
+
+/** What an audit line means. `none`: nothing for any sync. `bad`: it is no audit line. */
+export type LineRead =
+  | { readonly kind: "effects"; readonly effects: readonly Effect[]; readonly at?: EpochMs }
+  | { readonly kind: "none" }
+  | { readonly kind: "bad" };
+
+export type ReadLine = (line: string) => LineRead;
+
+export interface InletDeps extends NudgingDeps, Pick<ReconcileDeps, "sleep"> {
+  readonly readLine: ReadLine;
+  /**
+   * Tokens of this Vault's login mount, or of all its mounts, are proven before their next use. Missing: this process
+   * has none.
+   */
+  readonly doubtTokens?: (vault: string, mount: string | undefined) => void;
+}

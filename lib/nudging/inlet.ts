@@ -1,0 +1,105 @@
+import { type EpochMs, SECOND_MS } from "../clock.ts";
+import type { Inlet } from "../ports/inlet.ts";
+import type { SeenPlace } from "../ports/look-up.ts";
+import { parallel } from "../util/parallel.ts";
+import { type Changed, type Changes, changes } from "./changes.ts";
+import type { InletDeps } from "./deps.ts";
+import { secondLooks } from "./look-again.ts";
+import { nudgePlace } from "./nudge-places.ts";
+import { type Sweeps, sweepsOf } from "./sweep.ts";
+import { windowed } from "./windows.ts";
+
+/** Events of one place within this time are one. */
+const WINDOW_MS = 100;
+/** Places that are collected before they are looked up. */
+const MOST_PLACES = 5_000;
+/** Lines that are parsed before others get their turn. */
+const LINES_AT_ONCE = 500;
+/** Rows that a Vault denied something are nudged at most once in this time. */
+const DENIED_GAP_MS = 10 * SECOND_MS;
+
+/**
+ * The inlet of one Vault's audit lines. A nudge stands in its row before `take` resolves, and whatever is looked at
+ * later has been sent by then.
+ */
+export function createInlet(deps: InletDeps, vault: string): Inlet {
+  const pending = changes();
+  const sweeps = sweepsOf(deps, vault);
+  const carryOut = workOf(deps, vault, sweeps);
+  const flush = windowed(
+    () => carryOut(pending.take()),
+    () => deps.sleep(WINDOW_MS),
+  );
+  return {
+    vault,
+    async take(lines, signal) {
+      const counts = { effect: 0, none: 0, bad: 0 };
+      let nudged = 0;
+      for (let from = 0; from < lines.length; from += LINES_AT_ONCE) {
+        if (from > 0) await deps.sleep(0, signal);
+        signal.throwIfAborted();
+        for (const line of lines.slice(from, from + LINES_AT_ONCE)) counts[collect(deps, pending, line)] += 1;
+        if (pending.size() >= MOST_PLACES) nudged += await flush();
+      }
+      if (counts.effect > 0) nudged += await flush();
+      count(deps, vault, counts);
+      return { lines: lines.length, bad: counts.bad, nudged };
+    },
+    async missed(reason, signal) {
+      signal.throwIfAborted();
+      await sweeps.request(reason);
+    },
+  };
+}
+
+/** Adds what the line means. */
+function collect({ readLine, clock }: InletDeps, pending: Changes, line: string): LineOutcome {
+  const read = readLine(line);
+  if (read.kind !== "effects") return read.kind;
+  const now = clock();
+  for (const effect of read.effects) pending.add(effect, Math.min(now, read.at ?? now));
+  return "effect";
+}
+
+type LineOutcome = "effect" | "none" | "bad";
+
+function count({ metrics }: InletDeps, vault: string, counts: Readonly<Record<LineOutcome, number>>): void {
+  for (const [outcome, lines] of Object.entries(counts))
+    if (lines > 0) metrics.count("keyferry_event_lines_total", { vault, outcome }, lines);
+}
+
+/** Carries out what one window collected; returns how many rows were nudged. */
+function workOf(deps: InletDeps, vault: string, sweeps: Sweeps): (changed: Changed) => Promise<number> {
+  const looks = secondLooks(deps, vault);
+  const denied = deniedRows(deps, vault);
+  return async ({ places, isSweep, tokens }) => {
+    let nudged = 0;
+    let isWide = isSweep;
+    const seen = await parallel(places, async (place): Promise<readonly SeenPlace[]> => {
+      const done = await nudgePlace(deps, vault, place);
+      nudged += done.nudged;
+      isWide ||= done.isWide ?? false;
+      return done.isWide ? [] : [{ ...place, found: done.found }];
+    });
+    if (nudged > 0) deps.metrics.count("keyferry_event_nudges_total", { vault }, nudged);
+    await looks.send(seen.flat());
+    if (isWide) await sweeps.request("event");
+    if (tokens !== undefined) {
+      for (const mount of tokens === "all" ? [undefined] : tokens) deps.doubtTokens?.(vault, mount);
+      await denied();
+    }
+    return nudged;
+  };
+}
+
+/** A change of rights concerns whoever was denied something. Changes in a row are one. */
+function deniedRows({ queue, clock }: Pick<InletDeps, "queue" | "clock">, vault: string): () => Promise<void> {
+  let plannedAt: EpochMs | undefined;
+  return async () => {
+    const now = clock();
+    if (plannedAt !== undefined && plannedAt > now) return;
+    const at = plannedAt === undefined ? now : Math.max(now, plannedAt + DENIED_GAP_MS);
+    await queue.send([{ kind: "look-up", vault, look: { kind: "denied" }, at }]);
+    plannedAt = at;
+  };
+}

@@ -1,0 +1,94 @@
+import { fingerprint } from "../digest.ts";
+import type { SyncKey } from "../keys.ts";
+import type { ChangedPlace } from "../ports/look-up.ts";
+import { pushPlace } from "../ports/rows.ts";
+import type { NudgeOptions, PageOptions, PlaceEntry, PlaceQuery } from "../ports/store.ts";
+import { pagesOf } from "../references/referring.ts";
+import { sendDue } from "../schedule/messages.ts";
+import type { NudgingDeps } from "./deps.ts";
+
+/** Keys whose hashes fit into a message. */
+const MOST_FOUND = 100;
+const HASH = 8;
+/** Rows below a place that are nudged at once. */
+const MOST_BELOW = 500;
+
+export interface NudgedPlace {
+  readonly nudged: number;
+  /** Hashes of the keys that were found. */
+  readonly found: readonly string[] | "many";
+  /** There are so many rows below that none was nudged: a sweep spreads them. */
+  readonly isWide?: true;
+}
+
+/** Whether a row that was found is to be nudged. */
+export type IsMeant = (keys: readonly SyncKey[]) => Promise<readonly SyncKey[]>;
+
+/** Nudges the rows that read or push at a place that changed. */
+export async function nudgePlace(
+  deps: NudgingDeps,
+  vault: string,
+  place: ChangedPlace,
+  isMeant: IsMeant = async (keys) => keys,
+): Promise<NudgedPlace> {
+  const query: PlaceQuery = place.where === "path" ? { path: place.path } : { prefix: place.path };
+  const found = new Set<string>();
+  let nudged = 0;
+  const read = (page: PageOptions) => deps.leases.byPlace(vault, query, page);
+  if (place.where === "prefix" && (await read({ limit: MOST_BELOW + 1 })).items.length > MOST_BELOW)
+    return { nudged, found: "many", isWide: true };
+  for await (const page of pagesOf(read)) {
+    const entries = page.filter((entry) => isUnder(entry, place));
+    for (const { key } of entries) if (found.size <= MOST_FOUND) found.add(hashOf(key));
+    const others = await withoutOwnPushes(deps, vault, place, entries);
+    const keys = await isMeant([...new Set(others.map(({ key }) => key))]);
+    nudged += await nudge(deps, keys, place);
+  }
+  return { nudged, found: found.size > MOST_FOUND ? "many" : [...found] };
+}
+
+function isUnder({ path }: PlaceEntry, { endsWith }: ChangedPlace): boolean {
+  return endsWith === undefined || path.endsWith(`/${endsWith}`);
+}
+
+/** For comparisons with `found`. */
+export function hashOf(key: SyncKey): string {
+  return fingerprint(key).slice(0, HASH);
+}
+
+async function nudge(deps: NudgingDeps, keys: readonly SyncKey[], place: ChangedPlace): Promise<number> {
+  if (keys.length === 0) return 0;
+  const options: NudgeOptions = { now: deps.clock(), verify: place.lease ?? false };
+  // Two steps where versions begin anew and the first of them is known.
+  if (place.forget && place.version !== undefined) await deps.leases.nudgeAll(keys, { ...options, expect: "forget" });
+  const dues = await deps.leases.nudgeAll(keys, { ...options, ...expectOf(place) });
+  await sendDue(deps.queue, dues, deps.clock());
+  return dues.length;
+}
+
+/** Without a version an unchanged answer is read again, which a whole mount need not. */
+function expectOf({ where, version, forget, at }: ChangedPlace): Pick<NudgeOptions, "expect"> {
+  if (where === "prefix") return {};
+  return { expect: forget && version === undefined ? "forget" : { version: version ?? 0, at } };
+}
+
+/** What a row pushed itself, by its recorded version, is no news to it. */
+async function withoutOwnPushes(
+  { leases }: NudgingDeps,
+  vault: string,
+  { path, version }: ChangedPlace,
+  entries: readonly PlaceEntry[],
+): Promise<readonly PlaceEntry[]> {
+  const pushes = entries.filter(({ role }) => role === "push");
+  if (version === undefined || pushes.length === 0) return entries;
+  const rows = await leases.read(
+    pushes.map(({ key }) => key),
+    "strong",
+  );
+  const isOwn = ({ key, role }: PlaceEntry): boolean =>
+    role === "push" &&
+    (rows.get(key)?.state.pushed ?? []).some(
+      (pushed) => pushed.vault === vault && pushPlace(pushed).path === path && pushed.version === version,
+    );
+  return entries.filter((entry) => !isOwn(entry));
+}

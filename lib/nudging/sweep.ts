@@ -1,0 +1,116 @@
+import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
+import type { SyncKey } from "../keys.ts";
+import type { Look, SweepReason } from "../ports/look-up.ts";
+import type { LookUpMessage } from "../ports/queue.ts";
+import type { Row } from "../ports/rows.ts";
+import type { Due } from "../ports/store.ts";
+import { MAX_KEYS, sendDue } from "../schedule/messages.ts";
+import { phaseOf } from "../schedule/wheel.ts";
+import type { NudgingDeps } from "./deps.ts";
+
+/** A Vault's rows are swept at most once in this time. */
+const GAP_MS = MINUTE_MS;
+/** A later start comes from a wrong clock. */
+const MOST_AHEAD_MS = 2 * GAP_MS;
+/** Over how long the rows of a sweep are spread. */
+const AFTER_EVENT_MS = MINUTE_MS;
+const AFTER_MISSED_MS = 5 * MINUTE_MS;
+/** Pages of places for one message, so that each is done soon. */
+const PAGES = 5;
+/** Rows that are read at once. */
+const BATCH = 100;
+
+/** Asks for sweeps of one Vault's rows, at most one a minute by all processes together. */
+export interface Sweeps {
+  request(reason: SweepReason): Promise<void>;
+}
+
+export function sweepsOf({ leases, queue, clock, metrics, log }: NudgingDeps, vault: string): Sweeps {
+  /** The start of the sweep whose message this process has sent. */
+  let sentFor: EpochMs | undefined;
+  const send = async (reason: SweepReason, at: EpochMs): Promise<void> => {
+    if (sentFor === at) return;
+    await queue.send([{ kind: "look-up", vault, look: { kind: "sweep", reason }, at }]);
+    sentFor = at;
+    metrics.count("keyferry_event_sweeps_total", { vault, reason });
+    log.info("vault-sweep-requested", { vault, reason, at: new Date(at).toISOString() });
+  };
+  return {
+    async request(reason) {
+      for (;;) {
+        const now = clock();
+        const planned = await leases.sweepAt(vault);
+        // One that has not started sees this event, too. Its message may have been lost with its process.
+        if (planned !== undefined && planned > now && planned <= now + MOST_AHEAD_MS) return send(reason, planned);
+        const at = planned === undefined || planned > now ? now : Math.max(now, planned + GAP_MS);
+        if (await leases.moveSweep(vault, planned, at)) return send(reason, at);
+      }
+    },
+  };
+}
+
+/** One part of a sweep: sends rows on the refresh wheel to be read, and all others to be nudged. */
+export async function sweep(
+  deps: NudgingDeps,
+  message: LookUpMessage,
+  { reason, after }: Extract<Look, { readonly kind: "sweep" }>,
+): Promise<void> {
+  const { vault, at } = message;
+  const overMs = await spreadOf(deps, reason);
+  let from = after;
+  for (let page = 0; page < PAGES; page++) {
+    const { items, next } = await deps.leases.byPlace(vault, { prefix: "" }, from === undefined ? {} : { after: from });
+    await sendOut(deps, vault, [...new Set(items.map(({ key }) => key))], { at, overMs });
+    if (next === undefined) return;
+    from = next;
+  }
+  const rest: Look = { kind: "sweep", reason, ...(from === undefined ? {} : { after: from }) };
+  await deps.queue.send([{ ...message, look: rest }]);
+}
+
+async function spreadOf({ leases }: NudgingDeps, reason: SweepReason): Promise<number> {
+  if (reason === "event") return AFTER_EVENT_MS;
+  const shortest = Math.min(...(await leases.periods("refresh"))) * SECOND_MS;
+  return Math.min(AFTER_MISSED_MS, shortest);
+}
+
+async function sendOut(
+  deps: NudgingDeps,
+  vault: string,
+  keys: readonly SyncKey[],
+  { at, overMs }: { readonly at: EpochMs; readonly overMs: number },
+): Promise<void> {
+  const timeOf = ({ declared }: Row): EpochMs => at + phaseOf(declared.group, overMs / SECOND_MS) * SECOND_MS;
+  for (let from = 0; from < keys.length; from += BATCH) {
+    const rows = [...(await deps.leases.read(keys.slice(from, from + BATCH), "eventual")).values()];
+    const read = rows.filter(isOnlyRead).map((row): Due => {
+      return { key: row.key, group: row.declared.group, lane: "refresh", at: timeOf(row) };
+    });
+    await sendDue(deps.queue, read, deps.clock());
+    const nudged = rows.filter((row) => !isOnlyRead(row));
+    await deps.queue.send(rowMessages(vault, nudged, timeOf));
+  }
+}
+
+/** It is in step, and on the wheel: a read tells whether anything changed, and nothing is written if not. */
+function isOnlyRead({ wheel, state, leaseUntil }: Row): boolean {
+  return wheel !== undefined && state.error === undefined && !hasIssues(state) && leaseUntil === undefined;
+}
+
+function hasIssues({ issues = [] }: Row["state"]): boolean {
+  return issues.length > 0;
+}
+
+function rowMessages(vault: string, rows: readonly Row[], timeOf: (row: Row) => EpochMs): readonly LookUpMessage[] {
+  const groups = Map.groupBy(rows, (row) => `${hasIssues(row.state)} ${timeOf(row)}`);
+  return [...groups.values()].flatMap((group) => {
+    const [first] = group;
+    if (first === undefined) return [];
+    const lease = hasIssues(first.state) ? ({ lease: true } as const) : {};
+    const keys = group.map(({ key }) => key);
+    return Array.from({ length: Math.ceil(keys.length / MAX_KEYS) }, (_, n): LookUpMessage => {
+      const some = keys.slice(n * MAX_KEYS, (n + 1) * MAX_KEYS);
+      return { kind: "look-up", vault, look: { kind: "rows", keys: some, ...lease }, at: timeOf(first) };
+    });
+  });
+}

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { lineReader } from "../../lib/audit/line-meaning.ts";
+import type { OwnCalls } from "../../lib/ports/own-calls.ts";
+import { ownCalls } from "../../lib/vault/own-calls.ts";
+import { FLAVORS, recorded } from "./recorded.ts";
+
+const AT = Date.UTC(2026, 0, 1);
+const NONE = { kind: "none" };
+
+for (const flavor of FLAVORS) {
+  const lines = new Map(recorded(flavor).map(({ kind, lines }) => [kind, lines]));
+  const response = (kind: string): string => lines.get(kind)?.find((line) => /"type":"response"/.test(line)) ?? "";
+  const request = (kind: string) => (JSON.parse(response(kind)) as { request: { id: string; path: string } }).request;
+  const revoked = (note: (own: OwnCalls) => void, kind: string) => {
+    const own = ownCalls();
+    note(own);
+    return lineReader(own)(response(kind));
+  };
+
+  describe(`an audit line of ${flavor}`, () => {
+    it("means effects, with the time of the line, or nothing, or is no audit line", () => {
+      const read = lineReader();
+      const effects = [{ kind: "path", path: "kv/app", version: 2 }];
+      assert.deepEqual(read(response("kv-v2: write")), { kind: "effects", effects, at: AT });
+      assert.deepEqual(read(response("kv-v2: write").replaceAll(/"time":"[^"]+"/g, '"time":"soon"')), {
+        ...{ kind: "effects", effects },
+      });
+      for (const kind of ["kv-v2: read", "transit: encrypt", "token: renew itself", "kv-v2: write that is refused"]) {
+        assert.deepEqual(read(response(kind)), NONE);
+      }
+      for (const text of ["", "{}", "[]", "null", "half a line", response("kv-v2: write").slice(0, -7)]) {
+        assert.deepEqual(read(text), { kind: "bad" }, text);
+      }
+    });
+
+    it("of our own revocation has no effect, of another's it has", () => {
+      const [byPath, bySerial] = ["leases: revoke by the path", "pki: revoke a certificate"];
+      const lease = request(byPath).path.replace("sys/leases/revoke/", "");
+      assert.deepEqual(
+        revoked((own) => own.revokes(lease), byPath),
+        NONE,
+      );
+      assert.equal(revoked((own) => own.revokes(`${lease}0`), byPath).kind, "effects");
+      assert.deepEqual(
+        revoked((own) => own.asked(request(bySerial).id), bySerial),
+        NONE,
+      );
+      assert.equal(revoked((own) => own.asked(request(byPath).id), bySerial).kind, "effects");
+    });
+  });
+}

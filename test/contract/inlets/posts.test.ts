@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { connect } from "node:net";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
+import { MAX_BODY_BYTES } from "../../../lib/inlets/lines.ts";
+import { servePosts } from "../../../lib/inlets/post-server.ts";
+import { signPost } from "../../../lib/inlets/signed-post.ts";
+import { sinkOf } from "../../../lib/inlets/sink.ts";
+import type { MissedReason } from "../../../lib/ports/inlet.ts";
+import { type ReservedPort, reservePort } from "../../harness/process/ports.ts";
+import {
+  type RecordedDeps,
+  type RecordingInlet,
+  recordedDeps,
+  recordingInlet,
+  until,
+} from "../../unit/inlets/recorder.ts";
+
+const KEY = Buffer.from("the key of an inlet, long enough!");
+const TOKEN = "the-token-of-an-inlet";
+
+describe("POSTs of audit lines", () => {
+  let deps: RecordedDeps;
+  let signed: RecordingInlet;
+  let bearer: RecordingInlet;
+  let port: ReservedPort;
+  let stop: AbortController;
+  let done: Promise<void>;
+  let origin: string;
+
+  beforeEach(async () => {
+    deps = recordedDeps();
+    [signed, bearer] = [recordingInlet("signed"), recordingInlet("bearer")];
+    port = await reservePort();
+    stop = new AbortController();
+    const listen = `127.0.0.1:${port.port}`;
+    origin = `http://${listen}`;
+    done = servePosts(
+      deps,
+      {
+        listen,
+        routes: [
+          {
+            path: "/signed",
+            credential: { kind: "signature", keys: async () => [KEY] },
+            sink: sinkOf(signed, "http", deps),
+          },
+          {
+            path: "/bearer",
+            credential: { kind: "bearer", tokens: async () => [Buffer.from(TOKEN)] },
+            sink: sinkOf(bearer, "http", deps),
+          },
+        ],
+      },
+      stop.signal,
+    );
+    await until("the server", () => deps.events.some(({ event }) => event === "inlet-listening"));
+  });
+  afterEach(async () => {
+    stop.abort();
+    await done;
+    await port[Symbol.asyncDispose]();
+  });
+
+  const post = (path: string, body: string | Buffer, headers: Readonly<Record<string, string>> = {}) =>
+    fetch(`${origin}${path}`, { method: "POST", body: new Uint8Array(Buffer.from(body)), headers });
+  const headersOf = (body: string | Buffer, missed?: MissedReason) =>
+    signPost(Buffer.from(body), { key: KEY, now: deps.now, ...(missed === undefined ? {} : { missed }) });
+  const postSigned = (body: string | Buffer, headers: Readonly<Record<string, string>> = {}) =>
+    post("/signed", body, { ...headersOf(body), ...headers });
+  const asBearer = { authorization: `Bearer ${TOKEN}` };
+
+  it("are answered when the lines are taken, with their count", async () => {
+    const answer = await postSigned('{"a":1}\n{"b":2}\n');
+    assert.deepEqual([answer.status, await answer.json()], [200, { lines: 2, bad: 0, nudged: 0 }]);
+    assert.deepEqual(signed.lines, ['{"a":1}', '{"b":2}']);
+    assert.deepEqual(bearer.lines, []);
+  });
+
+  it("may be compressed", async () => {
+    const body = gzipSync('{"a":1}\n{"b":2}');
+    assert.equal((await postSigned(body, { "content-encoding": "gzip" })).status, 200);
+    assert.deepEqual(signed.lines, ['{"a":1}', '{"b":2}']);
+  });
+
+  it("may carry a token on loopback", async () => {
+    assert.equal((await post("/bearer", '{"a":1}', asBearer)).status, 200);
+    assert.equal((await post("/bearer?x=1", '{"b":2}', asBearer)).status, 200);
+    assert.deepEqual(bearer.lines, ['{"a":1}', '{"b":2}']);
+  });
+
+  it("may say that lines are missing: the syncs are swept before the answer", async () => {
+    assert.equal((await post("/signed", "", headersOf("", "overflow"))).status, 200);
+    assert.deepEqual(signed.reasons, ["overflow"]);
+  });
+
+  it("are refused when forged, replayed, stale or unsigned, and counted", async () => {
+    const body = '{"a":1}';
+    const good = headersOf(body);
+    assert.equal((await post("/signed", body, good)).status, 200);
+    const refused: readonly (readonly [number, string, Readonly<Record<string, string>>])[] = [
+      [409, body, good],
+      [401, '{"a":2}', good],
+      [401, body, {}],
+      [401, body, asBearer],
+      [401, body, signPost(Buffer.from(body), { key: Buffer.alloc(32), now: deps.now })],
+      [401, body, signPost(Buffer.from(body), { key: KEY, now: deps.now - 301_000 })],
+    ];
+    for (const [status, text, headers] of refused) {
+      const answer = await post("/signed", text, headers);
+      assert.equal(answer.status, status);
+      const { error } = (await answer.json()) as { error: string };
+      assert.ok(error.length > 10);
+    }
+    for (const headers of [{}, { authorization: "Bearer wrong" }, good]) {
+      assert.equal((await post("/bearer", body, headers)).status, 401);
+    }
+    assert.deepEqual([signed.lines, bearer.lines], [[body], []]);
+    const counts = ["replayed", "forged", "unsigned", "stale"].map((reason) =>
+      deps.counts.get(`keyferry_inlet_posts_refused_total signed ${reason}`),
+    );
+    assert.deepEqual(counts, [1, 2, 2, 1]);
+    assert.equal(deps.counts.get("keyferry_inlet_posts_refused_total bearer bearer"), 3);
+  });
+
+  it("may come again after a failure", async () => {
+    signed.failure = new Error("the table does not answer");
+    const body = '{"a":1}';
+    const headers = headersOf(body);
+    const failed = await post("/signed", body, headers);
+    assert.deepEqual([failed.status, failed.headers.get("retry-after")], [503, "1"]);
+    signed.failure = undefined;
+    assert.equal((await post("/signed", body, headers)).status, 200);
+    assert.deepEqual(signed.lines, [body]);
+  });
+
+  it("are bounded, as sent and unzipped", async () => {
+    const large = Buffer.alloc(MAX_BODY_BYTES + 1, "x");
+    assert.equal((await post("/bearer", large, asBearer)).status, 413);
+    const bomb = gzipSync(Buffer.alloc(65 * 1_024 * 1_024));
+    assert.equal((await postSigned(bomb, { "content-encoding": "gzip" })).status, 413);
+    assert.equal((await postSigned("no gzip", { "content-encoding": "gzip" })).status, 400);
+    assert.equal((await postSigned("x", { "content-encoding": "br" })).status, 415);
+    // Without a length, it is cut where it is too long.
+    const endless = new ReadableStream({
+      pull: (controller) => controller.enqueue(new Uint8Array(1_024 * 1_024)),
+    });
+    const chunked = fetch(`${origin}/bearer`, {
+      method: "POST",
+      body: endless,
+      headers: asBearer,
+      duplex: "half",
+    } as RequestInit);
+    const status = await chunked.then((answer) => answer.status).catch(() => "cut");
+    assert.ok(status === 413 || status === "cut", `${status}`);
+    assert.deepEqual([signed.lines, bearer.lines], [[], []]);
+  });
+
+  it("have a path and a method", async () => {
+    assert.equal((await post("/other", "{}", asBearer)).status, 404);
+    const got = await fetch(`${origin}/bearer`, { headers: asBearer });
+    assert.deepEqual([got.status, got.headers.get("allow")], [405, "POST"]);
+  });
+
+  it("may end in the middle: the next one is answered", async () => {
+    const socket = connect({ host: "127.0.0.1", port: port.port });
+    socket.write(
+      `POST /bearer HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${TOKEN}\r\ncontent-length: 100\r\n\r\nhalf`,
+    );
+    await new Promise((resolve) => socket.once("connect", resolve));
+    socket.destroy();
+    assert.equal((await post("/bearer", '{"a":1}', asBearer)).status, 200);
+    assert.deepEqual(bearer.lines, ['{"a":1}']);
+  });
+});

@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { completed, eventsOfClosed, eventsOfOpened, eventsOfSettle } from "../../../lib/domain-events/events-of.ts";
+import { EVENT_KINDS, EVENT_SCHEMAS, type EventKind, MOST_TARGETS } from "../../../lib/domain-events/schemas.ts";
+import { cleanupKey, referenceKey, type SyncKey } from "../../../lib/keys.ts";
+import type { Did } from "../../../lib/ports/domain-events.ts";
+import { EMPTY_STATE, type RowError, type RowState } from "../../../lib/ports/rows.ts";
+import { aKey, anIssue } from "../../builders.ts";
+
+const NOW = Date.UTC(2030, 0, 1);
+const SYNCED: RowState = { ...EMPTY_STATE, digest: "k1:one", appliedHash: "h1" };
+const error = (code: RowError["code"], since = NOW): RowError => ({ code, message: "kv/shop/db says so", since });
+
+interface Settled {
+  readonly before?: RowState;
+  readonly after?: RowState;
+  readonly did?: Did;
+  readonly key?: SyncKey;
+}
+
+function eventsOf({ before = SYNCED, after = SYNCED, did = {}, key = aKey() }: Settled) {
+  return eventsOfSettle({ key, fence: 7, state: before }, { state: after, did, now: NOW });
+}
+
+const kindsOf = (settled: Settled) =>
+  eventsOf(settled).map(({ kind, detail }) => `${kind} ${detail.reason ?? ""}`.trim());
+const wrote: Did = { secret: "db", wrote: true };
+const unwritten: Did = { secret: "db", wrote: false };
+
+describe("the domain events of a settle", () => {
+  for (const [what, settled, expected] of [
+    ["nothing", {}, []],
+    ["in step, and nothing was to do", { did: unwritten }, []],
+    ["a first write", { before: EMPTY_STATE, did: wrote }, ["SecretSynced first"]],
+    ["in step from the start", { before: EMPTY_STATE, did: unwritten }, ["SecretSynced adopted"]],
+    ["other data", { after: { ...SYNCED, digest: "k1:two" }, did: wrote }, ["SecretSynced data"]],
+    [
+      "other data, written before a crash",
+      { after: { ...SYNCED, digest: "k1:two" }, did: unwritten },
+      ["SecretSynced data"],
+    ],
+    ["another key of digests", { after: { ...SYNCED, digest: "k2:one" }, did: unwritten }, []],
+    ["another key, and other data", { after: { ...SYNCED, digest: "k2:two" }, did: wrote }, ["SecretSynced data"]],
+    ["another declaration", { after: { ...SYNCED, appliedHash: "h2" }, did: wrote }, ["SecretSynced declaration"]],
+    ["another declaration with the same Secret", { after: { ...SYNCED, appliedHash: "h2" }, did: unwritten }, []],
+    ["a write for which there is no reason here", { did: wrote }, ["DriftRepaired"]],
+    ["a failure", { after: { ...SYNCED, error: error("VAULT_DENIED") } }, ["SyncFailed"]],
+    ["the end of the declaration", { after: { ...SYNCED, error: error("DECLARATION_GONE") } }, []],
+    [
+      "the same failure again",
+      { before: { ...SYNCED, error: error("VAULT_DENIED", 1) }, after: { ...SYNCED, error: error("VAULT_DENIED", 1) } },
+      [],
+    ],
+    [
+      "another failure",
+      { before: { ...SYNCED, error: error("VAULT_DENIED") }, after: { ...SYNCED, error: error("KUBE_DENIED") } },
+      ["SyncFailed"],
+    ],
+    ["the end of a failure", { before: { ...SYNCED, error: error("VAULT_DENIED") } }, ["SyncRecovered"]],
+    ["a failed clean-up", { key: cleanupKey(aKey(), "u"), after: { ...SYNCED, error: error("KUBE_DENIED") } }, []],
+    ["restarts", { did: { restarted: [{ kind: "Deployment", name: "app" }] } }, ["RolloutTriggered"]],
+    [
+      "a new credential",
+      { after: { ...SYNCED, issues: [anIssue()] }, did: { ...unwritten, issued: true } },
+      ["CredentialIssued"],
+    ],
+    ["a certificate without a lease", { did: { ...unwritten, issued: true } }, ["CredentialIssued"]],
+    ["a credential taken over", { after: { ...SYNCED, issues: [anIssue()] }, did: unwritten }, []],
+    [
+      "a credential that was written before a crash",
+      { before: { ...SYNCED, issues: [anIssue({ state: "got" })] }, after: { ...SYNCED, issues: [anIssue()] } },
+      ["CredentialIssued"],
+    ],
+    [
+      "a revoked credential",
+      { before: { ...SYNCED, issues: [anIssue({ state: "ending", goneBy: NOW + 1 })] } },
+      ["CredentialRevoked"],
+    ],
+    ["an ended credential", { before: { ...SYNCED, issues: [anIssue({ state: "ending", goneBy: NOW })] } }, []],
+    ["a credential that is handed over", { before: { ...SYNCED, issues: [anIssue()] }, did: { handedOver: true } }, []],
+    [
+      "a credential at risk",
+      { before: { ...SYNCED, issues: [anIssue()] }, after: { ...SYNCED, issues: [anIssue({ atRisk: NOW })] } },
+      ["LeaseAtRisk"],
+    ],
+    [
+      "a credential that is still at risk",
+      {
+        before: { ...SYNCED, issues: [anIssue({ atRisk: NOW })] },
+        after: { ...SYNCED, issues: [anIssue({ atRisk: NOW + 1 })] },
+      },
+      [],
+    ],
+  ] as const satisfies readonly (readonly [string, Settled, readonly string[]])[]) {
+    it(`${what}: ${expected.join(", ") || "none"}`, () => assert.deepEqual(kindsOf(settled), expected));
+  }
+
+  it("a request that was never answered is no revoked credential", () => {
+    const { vaultLease: _none, ...asked } = anIssue({ state: "ending" });
+    assert.deepEqual(kindsOf({ before: { ...SYNCED, issues: [asked] } }), []);
+  });
+
+  it("a reference's status has none", () => {
+    const key = referenceKey({
+      cluster: "east",
+      kind: "VaultAuth",
+      namespace: "shop",
+      name: "a",
+    }) as unknown as SyncKey;
+    assert.deepEqual(kindsOf({ key, after: { ...SYNCED, error: error("VAULT_DENIED") } }), []);
+  });
+
+  it("ids are those of key, fence and kind, and differ within a settle", () => {
+    const issues = [anIssue({ serial: "a", state: "ending" }), anIssue({ serial: "b", state: "ending" })];
+    const ids = eventsOf({ before: { ...SYNCED, issues } }).map(({ id }) => id);
+    assert.deepEqual(
+      ids,
+      ["a", "b"].map((serial) => `${aKey()}@7/CredentialRevoked/${serial}`),
+    );
+    assert.deepEqual(eventsOf({ did: wrote })[0]?.id, `${aKey()}@7/DriftRepaired`);
+  });
+
+  it("many restarts are counted, and some are named", () => {
+    const restarted = Array.from({ length: 50 }, (_, n) => ({ kind: "Deployment", name: `app-${n}` }));
+    const { restarts, targets } = eventsOf({ did: { restarted } })[0]?.detail ?? {};
+    assert.deepEqual([restarts, (targets as unknown[]).length], [50, MOST_TARGETS]);
+  });
+
+  it("a message, which may quote what a tenant wrote, is in no event", () => {
+    const told = eventsOf({ after: { ...SYNCED, error: error("VAULT_DENIED") } });
+    assert.doesNotMatch(JSON.stringify(told), /kv\/shop/);
+  });
+});
+
+describe("the domain events of a circuit", () => {
+  const circuit = { id: "cluster:east", code: "KUBE_UNREACHABLE", since: NOW } as const;
+
+  it("a cluster's are told, with its opening time in the id", () => {
+    const [lost] = eventsOfOpened(circuit);
+    const [back] = eventsOfClosed(circuit, NOW + 90_000);
+    assert.deepEqual(
+      [lost?.id, back?.id],
+      [`cluster:east@${NOW}/ClusterUnreachable`, `cluster:east@${NOW}/ClusterReachable`],
+    );
+    assert.equal(back?.detail.seconds, 90);
+  });
+
+  it("those of Vaults and of other controllers are not", () => {
+    for (const id of ["vault:https://vault.test", "vso:east"]) {
+      assert.deepEqual([...eventsOfOpened({ ...circuit, id }), ...eventsOfClosed({ ...circuit, id }, NOW)], []);
+    }
+  });
+});
+
+describe("the schemas of domain events", () => {
+  const settled: readonly Settled[] = [
+    { did: wrote },
+    { before: EMPTY_STATE, did: wrote },
+    { after: { ...SYNCED, error: error("VAULT_DENIED") } },
+    { before: { ...SYNCED, error: error("VAULT_DENIED") } },
+    { did: { restarted: [{ kind: "Deployment", name: "app" }] } },
+    { after: { ...SYNCED, issues: [anIssue()] }, did: { issued: true } },
+    { before: { ...SYNCED, issues: [anIssue()] } },
+    { after: { ...SYNCED, issues: [anIssue({ atRisk: NOW })] } },
+  ];
+
+  it("fit what is sent, and each has an example here", () => {
+    const circuit = { id: "cluster:east", code: "KUBE_UNREACHABLE", since: NOW } as const;
+    const sent = [
+      ...settled.flatMap(eventsOf).map((event) => completed(aKey(), event)),
+      ...[...eventsOfOpened(circuit), ...eventsOfClosed(circuit, NOW + 1)].map((event) => completed(undefined, event)),
+    ];
+    for (const { kind, detail } of sent) EVENT_SCHEMAS[kind as EventKind].parse(detail);
+    assert.deepEqual([...new Set(sent.map(({ kind }) => kind))].sort(), [...EVENT_KINDS].sort());
+  });
+});
