@@ -6,6 +6,13 @@ import { type PushContext, pushHandler } from "./push-handler.ts";
 import { sourceHandler } from "./push-sources.ts";
 import type { WatchTarget } from "./watch-target.ts";
 
+/** Of the names of their cursors: the same kinds are followed for other reasons too. */
+const PREFIX = "push:";
+
+export function isPushTarget(name: string): boolean {
+  return name.startsWith(PREFIX);
+}
+
 /** What is followed for pushes: the annotated kinds, and all Secrets if fleet.yaml says so. Always by metadata. */
 export function pushTargets(deps: DiscoveryDeps, base: Omit<HandlerContext, "scope">): readonly WatchTarget[] {
   const { settings, isOurs } = base;
@@ -16,7 +23,7 @@ export function pushTargets(deps: DiscoveryDeps, base: Omit<HandlerContext, "sco
     const context: PushContext = { ...base, push, scope };
     const target = (kind: KindRef, handler = pushHandler(deps, kind, context)): WatchTarget => ({
       isReference: false,
-      name: scope === undefined ? `push:${kind.kind}` : `push:${kind.kind}/${scope}`,
+      name: `${PREFIX}${kind.kind}${scope === undefined ? "" : `/${scope}`}`,
       kind,
       options: { metadataOnly: true, ...(scope === undefined ? {} : { namespace: scope }) },
       handler,

@@ -4,14 +4,15 @@ import type { Destination, Effect, PushApis, SecretChanges } from "../destinatio
 import { type Digest, digestOf } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
-import type { Obtained, Resolved, SyncKind } from "../kinds/kind.ts";
+import type { Located, Obtained, Resolved, SyncKind } from "../kinds/kind.ts";
 import { originOf } from "../origins/origin-of.ts";
 import type { Claim } from "../ports/claim.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
-import type { Row } from "../ports/rows.ts";
+import { type Pushed, pushPlace, type Row } from "../ports/rows.ts";
 import type { SecretApi } from "../ports/secrets.ts";
 import type { VaultIdentity, VaultTarget } from "../ports/vault.ts";
 import type { VaultWrites } from "../ports/vault-writes.ts";
+import { pathTaken, unclaimed } from "../reconcile/claim.ts";
 import { clear } from "../reconcile/clear.ts";
 import { converge } from "../reconcile/converge.ts";
 import type { CoreDeps } from "../reconcile/deps.ts";
@@ -135,7 +136,8 @@ async function planRow(deps: PlanDeps, planning: Planning): Promise<Planned> {
   const outage = outages.among([circuitOfCluster(settings.name), outcome.asks?.circuit]);
   if (outage) throw outage;
   if (outcome.asks) asked.target = outcome.asks.identity.target;
-  return planSync(deps, kind, await locatedIn(deps, kind, outcome, planning), planning);
+  const located = await locatedIn(deps, kind, outcome, planning);
+  return planSync(deps, kind, located.resolved, { ...planning, row: await claimedIn(deps, row, located.paths) });
 }
 
 /** With the paths that it pushes to, if it is of such a kind. */
@@ -144,10 +146,22 @@ async function locatedIn(
   { locate }: SyncKind,
   resolved: Resolved,
   { row, settings, signal }: Planning,
-): Promise<Resolved> {
-  if (locate === undefined) return resolved;
+): Promise<Located> {
+  if (locate === undefined) return { resolved, paths: [] };
   const { writes, reached } = pushesOf(deps, signal);
-  return (await locate({ row, resolved, settings, writes, reached, signal })).resolved;
+  return locate({ row, resolved, settings, writes, reached, signal });
+}
+
+/** The row as a claim of these paths would leave it. Throws PATH_TAKEN. */
+async function claimedIn({ leases }: PlanDeps, row: Row, paths: readonly Pushed[]): Promise<Row> {
+  const news = unclaimed(row, paths);
+  for (const taken of news.map(pushPlace)) {
+    const { items } = await leases.byPlace(taken.vault, { path: taken.path });
+    const other = items.find(({ role, key, path }) => role === "push" && key !== row.key && path === taken.path);
+    if (other !== undefined) throw pathTaken({ taken, by: other.key });
+  }
+  const { state } = row;
+  return news.length === 0 ? row : { ...row, state: { ...state, pushed: [...(state.pushed ?? []), ...news] } };
 }
 
 function pushesOf({ writes, ca, clock }: PlanDeps, signal: AbortSignal): PushApis {

@@ -98,7 +98,7 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
 }
 
 /** Paths that the row has not claimed before. */
-function unclaimed({ state: { pushed = [] } }: Row, paths: readonly Pushed[]): readonly Pushed[] {
+export function unclaimed({ state: { pushed = [] } }: Row, paths: readonly Pushed[]): readonly Pushed[] {
   const known = new Set(pushed.map(placeText));
   return paths.filter((path) => !known.has(placeText(path)));
 }
@@ -107,7 +107,8 @@ function placeText(pushed: Pushed): string {
   return JSON.stringify(pushPlace(pushed));
 }
 
-function pathTaken({ taken: { path }, by }: PathTaken): SyncError {
+/** The refusal of a path that another row pushes to. */
+export function pathTaken({ taken: { path }, by }: PathTaken): SyncError {
   const { cluster, kind, namespace, name } = partsOf(by);
   const other = `${kind} ${namespace}/${name} of cluster ${cluster}`;
   return new SyncError("PATH_TAKEN", `${path} belongs to ${other}, which pushed there first: name another path`);
