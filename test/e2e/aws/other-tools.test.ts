@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { CloudFormationClient, CreateStackCommand, DescribeStacksCommand } from "@aws-sdk/client-cloudformation";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { functionNames } from "../../../infra/bundle.ts";
 import { type Ministack, startMinistack, type TempFolder, tempFolder, waitFor } from "../../harness/index.ts";
 import { accountOf } from "./support/account.ts";
 import { serverless } from "./support/deployed.ts";
