@@ -53,15 +53,9 @@ export function runInlets({
   fleet,
   ...deps
 }: RunInletsOptions): RunInlets {
-  const known = new Map<string, Inlet>();
+  const inletOf = onePerVault((vault) => engine.inlet(vault, readLine));
   const readLine = lineReader(own);
-  // One for each Vault, whatever its ways in: it coalesces.
-  const inletOf = (vault: string): Inlet => {
-    const inlet = known.get(vault) ?? engine.inlet(vault, readLine);
-    known.set(vault, inlet);
-    return inlet;
-  };
-  const frameInletOf = frameInlets(engine);
+  const frameInletOf = onePerVault((vault) => engine.inlet(vault, frameMeaning));
   const subscribe: EmbeddedInletsOptions["subscribe"] = async (vault, types, signal) =>
     (await access.open()).subscribe(vault, types, signal);
   const folder = join(dataDir.path, "inlets");
@@ -95,11 +89,11 @@ export function runInlets({
   };
 }
 
-/** The inlets for frames of Vaults' own events, which no other way delivers. */
-function frameInlets(engine: Pick<Engine, "inlet">): (vault: string) => Inlet {
+/** Each coalesces what concerns its Vault, whatever the ways in. */
+function onePerVault(make: (vault: string) => Inlet): (vault: string) => Inlet {
   const known = new Map<string, Inlet>();
   return (vault) => {
-    const inlet = known.get(vault) ?? engine.inlet(vault, frameMeaning);
+    const inlet = known.get(vault) ?? make(vault);
     known.set(vault, inlet);
     return inlet;
   };

@@ -5,6 +5,7 @@ import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { SourceData, VaultApi, VaultRead } from "../ports/vault.ts";
 import type { IssueApi } from "../ports/vault-issues.ts";
 import type { EventSource } from "../ports/vault-subscriptions.ts";
+import type { VaultWrites } from "../ports/vault-writes.ts";
 import type { BudgetOf } from "../vault-budget.ts";
 import type { ReachOf } from "../vault-reach.ts";
 import { counted } from "./counted.ts";
@@ -20,6 +21,7 @@ import { askShared } from "./shared-token.ts";
 import { type TokenCacheOptions, tokenCache } from "./token-cache.ts";
 import { type Tokens, tokens } from "./tokens.ts";
 import { askedOf, type VaultClient, type VaultClientOptions, vaultClient } from "./vault-client.ts";
+import { vaultWrites } from "./writes.ts";
 
 /** Concurrent probes of one Vault: few callers need one, and none may wait for requests that hang. */
 const MAX_PROBES = 16;
@@ -48,6 +50,7 @@ export interface VaultApiOptions {
 export interface OpenVaultApi extends VaultApi {
   readonly issues: IssueApi;
   readonly events: EventSource;
+  readonly writes: VaultWrites;
   /** What this process has revoked. */
   readonly own: OwnCalls;
   /**
@@ -88,6 +91,7 @@ export function vaultApi(options: VaultApiOptions): OpenVaultApi {
     issues: issueApi({ ...deps, tokens: ownTokens, own }),
     events: eventSource({ client, tokens: ownTokens, clock, pingMs: options.eventPingMs }),
     own,
+    writes: vaultWrites({ client, tokens: ownTokens, metrics }),
     probe: (target, signal) => askSealStatus(prober, target, signal),
     giveUp: (outage) => client.refuse(outage),
     reach: (target, signal) => reach(client, target, signal),
