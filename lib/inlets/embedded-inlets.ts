@@ -192,7 +192,7 @@ function ownUnits(options: EmbeddedInletsOptions, known: Known, { name, events, 
             return serveSocket(options, { place, sink: sinkFor(name, "unix") }, stop);
           }),
         ]),
-    ...(subscribe === undefined ? [] : [unit("subscribe", subscribe, subscribed(options, name, subscribe))]),
+    ...(subscribe === undefined ? [] : [unit("subscribe", subscribe, subscribed(options, known, name, subscribe))]),
     ...(silentAfterMs === undefined
       ? []
       : [
@@ -216,9 +216,16 @@ function followed(
   return (stop) => followFile(options, { path, positions, sink: sinkFor(vault, "file"), onLag }, stop);
 }
 
-function subscribed(options: EmbeddedInletsOptions, vault: string, { identity, types }: SubscribeInlet): Unit["run"] {
+function subscribed(
+  options: EmbeddedInletsOptions,
+  { lastLines }: Known,
+  vault: string,
+  { identity, types }: SubscribeInlet,
+): Unit["run"] {
   return async (stop) => {
-    const frames = intake(options, sinkOf(options.frameInletOf(vault), "subscribe", options), FRAMES_LIMITS);
+    const onFrames = (): void => void lastLines.set(vault, options.clock());
+    const sink = sinkOf(options.frameInletOf(vault), "subscribe", options, onFrames);
+    const frames = intake(options, sink, FRAMES_LIMITS);
     const open = (signal: AbortSignal) => options.subscribe({ vault, identity }, types, signal);
     let isFirst = true;
     const onState = ({ kind }: SubscriptionState): void => {
