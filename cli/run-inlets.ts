@@ -18,6 +18,7 @@ import type { OwnCalls } from "../lib/ports/own-calls.ts";
 import type { Log } from "../lib/ports/telemetry.ts";
 import type { VaultEvents } from "../lib/ports/vault-events.ts";
 import type { PrometheusMetrics } from "../lib/telemetry/metrics.ts";
+import type { OpenSocket } from "../lib/vault/event-socket.ts";
 import { sleep } from "./stop-signal.ts";
 
 export interface RunInletsOptions {
@@ -109,6 +110,10 @@ export function runInstant({ engine, ...options }: RunInstantOptions): RunningIn
   const inletOf = (vault: string): Inlet => engine().inlet(vault, frameMeaning);
   return instantUpdates({ ...options, inletOf, sleep, random: Math.random });
 }
+
+/** Loads the part for WebSockets with the first subscription. */
+export const openSocket: OpenSocket = async (...how) =>
+  (await import("../lib/vault/event-socket.ts")).openSocket(...how);
 
 function tellUnserved(log: Log, vaults: readonly NamedVault[]): void {
   for (const { name, events = {} } of vaults) {

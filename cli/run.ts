@@ -35,7 +35,7 @@ import { listen } from "./listen.ts";
 import { logLines } from "./log-lines.ts";
 import { type EventFlags, runEvents } from "./run-events.ts";
 import { type FollowedFleet, followedFleet, startedFleet } from "./run-fleet.ts";
-import { runInlets, runInstant } from "./run-inlets.ts";
+import { openSocket, runInlets, runInstant } from "./run-inlets.ts";
 import { exposeHubs, exposeSight } from "./sight-metrics.ts";
 import { sleep, stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
@@ -76,7 +76,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const files = folderFiles(read.folder);
   const fleet = liveFleet(read.fleet, store);
   const cache = await tokenCacheOf(dataDir, store, log);
-  const bounds = { reachOf: reachOfFleet(fleet.current), budgetOf: budgetsOfFleet(fleet.current) };
+  const bounds = { reachOf: reachOfFleet(fleet.current), budgetOf: budgetsOfFleet(fleet.current), openSocket };
   const vaults = () => fleet.current().vaults;
   const access = lazyVault(() => ({ clock, log, metrics, files, vaults, ...bounds, cache }));
   const connect = { files, clock, aws: awsAccess(clock), vault: access.open, mayExec: true };

@@ -46,6 +46,10 @@ exports.Socks5ProxyAgent = require("undici/lib/dispatcher/socks5-proxy-agent.js"
 exports.buildConnector = require("undici/lib/core/connect.js");
 `;
 
+/** Subscriptions to Vault's events have undici's WebSocket besides, which loads its fetch. */
+const SOCKETS = 'module.exports = require("undici/lib/web/websocket/websocket.js");';
+const USES_SOCKETS = /\/lib\/vault\/event-socket\.ts$/;
+
 /** Removes unused parts from bundles, because they cost time at each start and memory. */
 export const leanImports: Plugin = {
   name: "lean-imports",
@@ -60,9 +64,12 @@ export const leanImports: Plugin = {
       loader: "js",
     }));
     builtins(build);
-    build.onResolve({ filter: /^undici$/ }, () => ({ path: "undici", namespace: "connections" }));
-    build.onLoad({ filter: /.*/, namespace: "connections" }, () => ({
-      contents: UNDICI,
+    build.onResolve({ filter: /^undici$/ }, ({ importer }) => ({
+      path: USES_SOCKETS.test(importer) ? "sockets" : "undici",
+      namespace: "connections",
+    }));
+    build.onLoad({ filter: /.*/, namespace: "connections" }, ({ path }) => ({
+      contents: path === "sockets" ? SOCKETS : UNDICI,
       loader: "js",
       resolveDir: import.meta.dirname,
     }));

@@ -7,6 +7,7 @@ import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { EventStream, RefusedEvents } from "../ports/vault-subscriptions.ts";
 import { canonical } from "../util/canonical.ts";
 import type { Json } from "../util/json.ts";
+import type { OpenSocket } from "../vault/event-socket.ts";
 import { eventSource } from "../vault/event-source.ts";
 import { kvQuestion, sourceData } from "../vault/kv.ts";
 import { askShared } from "../vault/shared-token.ts";
@@ -34,6 +35,8 @@ export interface VaultAccessOptions extends IdentityDeps {
   readonly reachOf: ReachOf;
   /** The requests a second that a Vault may get by this way; missing: any number. */
   readonly budgetOf?: BudgetOf;
+  /** Missing: this process has no subscriptions. */
+  readonly openSocket?: OpenSocket | undefined;
   /** Where tokens of clusters are shared. Missing: they stay in this process. */
   readonly cache?: TokenCacheOptions | undefined;
 }
@@ -53,8 +56,8 @@ export interface VaultAccess {
 }
 
 export function vaultAccess(options: VaultAccessOptions): VaultAccess {
-  const { clock, log, metrics, reachOf, budgetOf, cache, files } = options;
-  const client = vaultClient({ clock, maxConnectionsPerVault: CONNECTIONS, reachOf, budgetOf });
+  const { clock, log, metrics, reachOf, budgetOf, cache, files, openSocket } = options;
+  const client = vaultClient({ clock, maxConnectionsPerVault: CONNECTIONS, reachOf, budgetOf, openSocket });
   const deps = { client, clock, log, metrics, reachOf, credentials: NO_CLUSTER, readFile: files.text };
   const logins = tokens(deps);
   const events = eventSource({ client, tokens: logins, clock });

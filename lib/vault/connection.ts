@@ -9,6 +9,7 @@ import type { VaultReach } from "../vault-reach.ts";
 import { guarded, guardedLookup } from "./address-guard.ts";
 import { type Agents, agentsOf } from "./agents.ts";
 import { type Asked, describe } from "./asked.ts";
+import type { OpenSocket } from "./event-socket.ts";
 import { type HttpMessage, send } from "./transport.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -28,6 +29,12 @@ interface RequestOptions {
   readonly signal: AbortSignal;
 }
 
+export interface ConnectionOptions {
+  readonly connections: number;
+  /** Missing: this process has no subscriptions. */
+  readonly openSocket?: OpenSocket | undefined;
+}
+
 /** Kept-alive connections to one Vault with one set of TLS settings. */
 export interface Connection {
   readonly api: nodeVault.client;
@@ -38,7 +45,7 @@ export interface Connection {
  * node-vault with our transport: its own one (axios) uses proxies of the environment, parses numbers and can't be
  * aborted.
  */
-export function connect(target: VaultTarget, asked: Asked, connections: number): Connection {
+export function connect(target: VaultTarget, asked: Asked, { connections, openSocket }: ConnectionOptions): Connection {
   // Our own time-out and size limit cover the whole exchange.
   const webSocket = { maxPayloadSize: MAX_FRAME_BYTES };
   const pool = { connections, keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: 0, bodyTimeout: 0, webSocket };
@@ -55,7 +62,7 @@ export function connect(target: VaultTarget, asked: Asked, connections: number):
     const { asked: question, timeoutMs, reach, headers, json, signal } = options;
     const body = json === undefined ? {} : { body: JSON.stringify(json) };
     const url = new URL(options.uri);
-    const message: HttpMessage = { asked: question, address, url, headers, timeoutMs, reach, ...body };
+    const message: HttpMessage = { asked: question, address, url, headers, timeoutMs, reach, openSocket, ...body };
     const answer = await send(agents, message, signal);
     return { statusCode: answer.status, body: answer, request: { path: "" } };
   };

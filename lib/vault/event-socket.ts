@@ -24,6 +24,9 @@ export type Handshake =
   | { readonly socket: EventSocket }
   | { readonly statusCode: number; readonly headers: Dispatcher.ResponseData["headers"]; readonly bytes: Buffer };
 
+/** `openSocket`, or what loads it: functions on AWS have no WebSocket, which is a tenth of undici. */
+export type OpenSocket = typeof openSocket;
+
 const REFUSAL_BYTES = 64 * 1_024;
 /** Frames between the upgrade and `follow`, which begins at once. */
 const MOST_EARLY = 1_000;

@@ -8,7 +8,7 @@ import { isNotAllowed, notAllowed } from "./address-guard.ts";
 import type { Agents } from "./agents.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe } from "./asked.ts";
-import { openSocket } from "./event-socket.ts";
+import type { OpenSocket } from "./event-socket.ts";
 import { isCut, networkError, proxyFailure, timedOut } from "./network-errors.ts";
 import { redirectedTo } from "./redirect.ts";
 
@@ -20,6 +20,8 @@ export interface HttpMessage {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly timeoutMs: number;
+  /** For subscriptions. */
+  readonly openSocket?: OpenSocket | undefined;
   /** Where the request may go, redirects included. */
   readonly reach: VaultReach;
 }
@@ -130,7 +132,8 @@ function indexOf({ "x-vault-index": index }: WholeAnswer["headers"]): Pick<Vault
 
 /** A socket as the answer, or whatever Vault answers in its place. */
 async function upgrade(agent: Dispatcher, message: HttpMessage, url: URL, signal: AbortSignal): Promise<VaultAnswer> {
-  const answer = await openSocket(agent, { url, headers: message.headers }, signal);
+  if (message.openSocket === undefined) throw new Error("this process opens no sockets to Vaults");
+  const answer = await message.openSocket(agent, { url, headers: message.headers }, signal);
   return "socket" in answer ? { status: 101, text: "", socket: answer.socket } : answerOf(answer);
 }
 

@@ -10,6 +10,7 @@ import type { BudgetOf } from "../vault-budget.ts";
 import type { ReachOf } from "../vault-reach.ts";
 import { counted } from "./counted.ts";
 import { countedClient } from "./counted-client.ts";
+import type { OpenSocket } from "./event-socket.ts";
 import { eventSource } from "./event-source.ts";
 import type { GoogleEndpoints } from "./gcp-login.ts";
 import { askHealth } from "./health.ts";
@@ -41,6 +42,8 @@ export interface VaultApiOptions {
   readonly openClient?: (options: VaultClientOptions) => VaultClient;
   /** Replaces Google in tests. */
   readonly google?: GoogleEndpoints;
+  /** Missing: this process has no subscriptions. */
+  readonly openSocket?: OpenSocket | undefined;
   /** How often an open subscription sends a ping, in ms. */
   readonly eventPingMs?: number;
   /** Where tokens are stored for later processes. Missing: each process logs in by itself. */
@@ -73,10 +76,15 @@ export function vaultApi(options: VaultApiOptions): OpenVaultApi {
     google,
     reachOf,
     budgetOf,
+    openSocket,
     openClient = vaultClient,
   } = options;
   const cache = options.cache && tokenCache(options.cache, { clock, log });
-  const client = countedClient(openClient({ clock, maxConnectionsPerVault, reachOf, budgetOf }), clock, metrics);
+  const client = countedClient(
+    openClient({ clock, maxConnectionsPerVault, reachOf, budgetOf, openSocket }),
+    clock,
+    metrics,
+  );
   const prober = openClient({ clock, maxConnectionsPerVault: MAX_PROBES, reachOf });
   const deps = { client, credentials, clock, log, metrics, google, cache, reachOf };
   const ownTokens = tokens(deps);

@@ -10,7 +10,7 @@ import { headerRefusal } from "../vault-headers.ts";
 import { NOTHING_NAMED, type ReachOf, type VaultReach } from "../vault-reach.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe, printableAddress } from "./asked.ts";
-import { type Connection, connect } from "./connection.ts";
+import { type Connection, type ConnectionOptions, connect } from "./connection.ts";
 import { connectionKey } from "./connection-key.ts";
 import { limitedAsk } from "./limited-ask.ts";
 import { VERSION } from "./version.ts";
@@ -74,13 +74,21 @@ interface OpenConnection extends Connection {
   unanswered: number;
 }
 
+function openConnection(
+  target: VaultTarget,
+  asked: Asked,
+  options: ConnectionOptions & Pick<VaultClientOptions, "clock">,
+): OpenConnection {
+  return { ...connect(target, asked, options), usedAt: options.clock(), unanswered: 0 };
+}
+
 /** One Vault, for all ways to reach it. */
 interface Address {
   readonly turns: Slots;
   answeredAt?: EpochMs;
 }
 
-export interface VaultClientOptions {
+export interface VaultClientOptions extends Pick<ConnectionOptions, "openSocket"> {
   readonly clock: Clock;
   /** Concurrent requests to each Vault. */
   readonly maxConnectionsPerVault: number;
@@ -109,7 +117,7 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
       return known;
     }
     closeIdle(connections, clock());
-    const made: OpenConnection = { ...connect(target, asked, limits.inAll), usedAt: clock(), unanswered: 0 };
+    const made = openConnection(target, asked, { ...options, connections: limits.inAll });
     connections.set(key, made);
     return made;
   };
@@ -220,15 +228,8 @@ function forgetIdle(addresses: Map<string, Address>): void {
 export function askedOf(target: VaultTarget, question: VaultQuestion): Asked {
   const { method, path, described = path, namespace, purpose, repeatable } = question;
   const { address } = target;
-  return {
-    address: printableAddress(address),
-    circuit: circuitOfVault(address),
-    namespace,
-    method,
-    path: described,
-    purpose,
-    repeatable,
-  };
+  const place = { address: printableAddress(address), circuit: circuitOfVault(address), namespace };
+  return { ...place, method, path: described, purpose, repeatable };
 }
 
 interface Exchange {

@@ -8,6 +8,7 @@ import type { Row } from "../../lib/ports/rows.ts";
 import type { VaultIdentity } from "../../lib/ports/vault.ts";
 import type { EventStream } from "../../lib/ports/vault-subscriptions.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
+import { openSocket } from "../../lib/vault/event-socket.ts";
 import { type OpenVaultApi, vaultApi } from "../../lib/vault/vault-api.ts";
 import type { VaultReach } from "../../lib/vault-reach.ts";
 import { startConnectProxy, startVault, type Vault, waitFor } from "../harness/index.ts";
@@ -39,7 +40,7 @@ function at({ identity }: Login, address: string, id = "app"): VaultIdentity {
 
 function openApi({ credentials }: Login, reach: Partial<VaultReach>): OpenVaultApi & AsyncDisposable {
   const reachOf = () => ({ named: [], onlyNamed: false, ...reach });
-  const api = vaultApi({ clock: Date.now, credentials, log: quiet, reachOf, eventPingMs: 50 });
+  const api = vaultApi({ clock: Date.now, credentials, log: quiet, reachOf, eventPingMs: 50, openSocket });
   return Object.assign(api, { [Symbol.asyncDispose]: () => api.close() });
 }
 
