@@ -110,9 +110,9 @@ function observePropagation({ metrics, clock }: ReconcileDeps, { key, expect }: 
 
 /** For domain events. */
 function didOf({ resolved, obtained, learned, rolled }: InStep): Did {
-  const wrote = learned.wrote !== undefined;
-  const issued = obtained.isIssued === true && wrote;
-  return { secret: resolved.destination.name, wrote, ...(issued ? { issued } : {}), ...restartedBy(rolled) };
+  const isWritten = learned.wrote !== undefined;
+  const secret = { name: resolved.destination.name, isWritten };
+  return { secret, issued: obtained.isIssued === true && isWritten, ...restartedBy(rolled) };
 }
 
 /** Settles with the row's slot on the renew wheel: slots that ticks have passed already are sent before (lease-table 14). */
