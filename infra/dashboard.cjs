@@ -130,16 +130,13 @@ function dashboardBody() {
   return { start: "-PT3H", widgets };
 }
 
-/** For serverless.yml */
-module.exports = async () => ({
-  Resources: {
-    Dashboard: {
-      Type: "AWS::CloudWatch::Dashboard",
-      Properties: {
-        DashboardName: { Ref: "AWS::StackName" },
-        DashboardBody: { "Fn::Sub": JSON.stringify(dashboardBody()) },
-      },
-    },
-  },
-});
+/** For serverless.yml: the setting dashboard. */
+module.exports = async ({ resolveVariable }) => {
+  if (String(await resolveVariable("self:custom.settings.dashboard, null")) === "false") return {};
+  const Properties = {
+    DashboardName: { Ref: "AWS::StackName" },
+    DashboardBody: { "Fn::Sub": JSON.stringify(dashboardBody()) },
+  };
+  return { Resources: { Dashboard: { Type: "AWS::CloudWatch::Dashboard", Properties } } };
+};
 module.exports.dashboardBody = dashboardBody;

@@ -1,3 +1,4 @@
+import { lineReader } from "../../lib/audit/line-meaning.ts";
 import { sqsDeadLetters } from "../../lib/aws/dead-letters.ts";
 import { s3Streams } from "../../lib/aws/object-stream.ts";
 import { postKeyTexts } from "../../lib/aws/post-keys.ts";
@@ -9,7 +10,6 @@ import type { Inlet } from "../../lib/ports/inlet.ts";
 import type { PostDeps } from "./audit-post.ts";
 import type { AuditDeps } from "./audit-work.ts";
 import type { Base } from "./base.ts";
-import { readLine } from "./read-line.ts";
 import { REQUESTS } from "./requests.ts";
 
 /** What vault-audit works with. Clients of S3, SSM and Secrets Manager are loaded for the first event that needs them. */
@@ -19,7 +19,7 @@ export function auditParts(base: Base, isLocal: boolean): AuditDeps & PostDeps {
   const accepted = new Map<string, Accepted>();
   const inletOf = (vault: string) =>
     among(opened, vault, () =>
-      createInlet({ leases, queue, clock, log, metrics, readLine, sleep: systemSleep }, vault),
+      createInlet({ leases, queue, clock, log, metrics, readLine: lineReader(), sleep: systemSleep }, vault),
     );
   return {
     log,

@@ -29,6 +29,7 @@ export const PRICES = {
   logGb: 0.5,
   metricMonth: 0.3,
   alarmMonth: 0.1,
+  dashboardMonth: 3,
   trace: 5e-6,
   kmsKeyMonth: 1,
   kmsRequest: 3e-6,

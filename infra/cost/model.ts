@@ -42,6 +42,8 @@ export interface Cost {
 const MINUTES = 30 * 24 * 60;
 const SECONDS = MINUTES * 60;
 const KB_PER_GB = 1e6;
+/** Queues with an event source: lanes, watch passes, events of audit lines that failed. */
+const QUEUES = 5;
 
 /** The stack's operations for a workload. */
 export function operationsOf({ clusters, syncs, refreshAfterMs }: Workload): Operations {
@@ -68,7 +70,7 @@ export function operationsOf({ clusters, syncs, refreshAfterMs }: Workload): Ope
       passMessages * ASSUMED.pass.seconds * ASSUMED.pass.gb +
       messages * ASSUMED.message.seconds * ASSUMED.message.gb,
     // A tick reads the queue's length; a message is sent, received and deleted; pollers also receive nothing.
-    sqsRequests: MINUTES + sends + 2 * (messages + passMessages) + 4 * ASSUMED.pollsPerQueueMinute * MINUTES,
+    sqsRequests: MINUTES + sends + 2 * (messages + passMessages) + QUEUES * ASSUMED.pollsPerQueueMinute * MINUTES,
     readUnits:
       MINUTES * tickReads +
       passes * pass.reads +
@@ -93,7 +95,10 @@ export function costOf(workload: Workload): Cost {
     did.writeUnits * PRICES.writeUnit +
     tableGb * (PRICES.tableGbMonth + PRICES.backupGbMonth);
   const cloudwatch =
-    did.logGb * PRICES.logGb + ASSUMED.metrics * PRICES.metricMonth + workload.alarms * PRICES.alarmMonth;
+    did.logGb * PRICES.logGb +
+    ASSUMED.metrics * PRICES.metricMonth +
+    workload.alarms * PRICES.alarmMonth +
+    PRICES.dashboardMonth;
   const xray = did.traces * PRICES.trace;
   // Two keys; DynamoDB requests the table's key every 5 minutes for each role.
   const kms = 2 * PRICES.kmsKeyMonth + ((3 * MINUTES) / 5) * PRICES.kmsRequest;

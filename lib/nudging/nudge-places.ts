@@ -66,9 +66,8 @@ async function nudge(deps: NudgingDeps, keys: readonly SyncKey[], place: Changed
   return dues.length;
 }
 
-/** Without a version an unchanged answer is read again, which a whole mount need not. */
-function expectOf({ where, version, forget, at }: ChangedPlace): Pick<NudgeOptions, "expect"> {
-  if (where === "prefix") return {};
+/** Without a version something is expected, so that an unchanged answer is read again. */
+function expectOf({ version, forget, at }: ChangedPlace): Pick<NudgeOptions, "expect"> {
   return { expect: forget && version === undefined ? "forget" : { version: version ?? 0, at } };
 }
 

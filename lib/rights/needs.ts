@@ -6,6 +6,7 @@ export interface RightsSettings {
   readonly namespaces: NamespaceFilter;
   readonly operatorNamespace: string;
   readonly makeHmacKey?: boolean;
+  readonly injector?: { readonly manage?: boolean };
 }
 
 /** What the cluster's resources declare. Each missing member means that it is not known: everything may be declared. */

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import type { Taken } from "../../lib/ports/inlet.ts";
 import { aLine } from "./world/audit.ts";
 import { aDynamicSecret, aStaticSecret, aVaultSecret, VAULT } from "./world/builders.ts";
+import { anIssuingWorld, aPkiSecret, statusOf } from "./world/issuing.ts";
 import { aWorld, type World } from "./world/world.ts";
 
 const forever = new AbortController().signal;
@@ -206,6 +207,47 @@ describe("a lease that an event names", () => {
     await world.advance("5s");
     assert.notEqual(world.secret("db")?.data.username, first);
     assert.equal(world.vault.liveLeases("database/creds/db").length, 1);
+  });
+});
+
+describe("a certificate whose mount changed", () => {
+  it("is issued anew when Vault revoked it, or has another issuer, and for nothing else", async () => {
+    await using world = await anIssuingWorld();
+    await world.vault.putPkiRole("short", { ttl: "10m" });
+    await world.given(aPkiSecret("web"));
+    await world.advance("5s");
+    const serial = (): string => String(statusOf(world, "web", "VaultPKISecret").serialNumber);
+    const after = async (): Promise<string> => {
+      await world.tells({ kind: "prefix", prefix: "pki" });
+      await world.advance("5s");
+      return serial();
+    };
+    const first = serial();
+    assert.equal(await after(), first);
+    await world.vault.write("pki/revoke", { serial_number: first });
+    const second = await after();
+    assert.notEqual(second, first);
+    assert.equal(await after(), second);
+    await world.vault.write("pki/root/generate/internal", { common_name: "another root", ttl: "8760h" });
+    const third = await after();
+    assert.notEqual(third, second);
+    assert.equal(await after(), third);
+  });
+
+  it("stays in doubt while Vault does not tell", async () => {
+    await using world = await anIssuingWorld();
+    await world.given(aPkiSecret("web"));
+    await world.advance("5s");
+    const serial = (): string => String(statusOf(world, "web", "VaultPKISecret").serialNumber);
+    const first = serial();
+    await world.vault.write("pki/revoke", { serial_number: first });
+    world.vault.fail("refused");
+    await world.tells({ kind: "path", path: "pki/issue/web" });
+    await world.advance("45s");
+    assert.equal(serial(), first);
+    world.vault.fail(undefined);
+    await world.advance("60s");
+    assert.notEqual(serial(), first);
   });
 });
 

@@ -2,7 +2,7 @@
 export const CONFIG = {
   /** What keeps secrets right. */
   scope: [
-    "lib/{declarations,discovery,domain-events,failures,issues,kinds,origins,outage,plan,ports,reconcile,references,rollout,schedule,vso}/**/*.ts",
+    "lib/{audit,declarations,discovery,domain-events,failures,issues,kinds,origins,outage,plan,ports,reconcile,references,rollout,schedule,vso}/**/*.ts",
     "lib/{destinations,store}/**/*.ts",
     "lib/util/canonical.ts",
     "lib/{circuits,digest,keys,namespaces,vault-address,vault-path,vault-reach}.ts",
@@ -33,6 +33,7 @@ export const CONFIG = {
   /** Tests that need no server. */
   tests: [
     "test/unit/**/*.test.ts",
+    "test/audit/**/*.test.ts",
     "test/core/**/*.test.ts",
     "test/contract/{lease-store,lease-store-dynamodb,sqlite,damaged-rows,admit,row-budget,circuits}.test.ts",
     "test/contract/{token-cache,token-store,token-sweep,dynamodb,vault-without-answer}.test.ts",
