@@ -28,7 +28,7 @@ function lambda(name, metric, options) {
   return ["AWS/Lambda", metric, "FunctionName", `${STACK}-${name}`, options];
 }
 
-const FUNCTIONS = ["tick", "discover", "reconcile", "vault-audit"];
+const FUNCTIONS = ["tick", "discover", "reconcile", "vault-audit", "inject"];
 const LANES = ["Renew", "Now", "Refresh", "Discovery"];
 const PERCENTILES = ["p50", "p95", "p99"];
 
