@@ -113,6 +113,14 @@ const ROWS = [
       lambda("vault-audit", "AsyncEventAge", { stat: "Maximum", label: "vault-audit" }),
     ]),
   ],
+  [
+    graph("Pods by what the injector did", [byLabels("keyferry_injector_reviews_total", ["result"], "Sum")]),
+    graph(
+      "Answers of the injector (ms)",
+      PERCENTILES.map((stat) => lambda("inject", "UrlRequestLatency", { stat })),
+    ),
+    graph("Failed answers of the injector", [lambda("inject", "Url5xxCount", { stat: "Sum", label: "5xx" })]),
+  ],
 ];
 
 function graph(title, metrics) {

@@ -118,6 +118,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
     },
     async run(stop) {
       await prepare(options, deps);
+      await events.resume();
       const tickMs = options.tickMs ?? TICK_MS;
       const ticking = every(tickMs, deps, stop, async () => void (await tick(tickDeps(deps, queue), stop)));
       const probing = probe(tickMs, deps, reconcile, stop);

@@ -6,6 +6,7 @@ import { WAITS_FOR_A_SECRET } from "../failures/release-wake.ts";
 import { asError, followAt, type KnownFailure, type SharedOutcome } from "../failures/shared-failures.ts";
 import { renewSlotOf } from "../issues/issue-times.ts";
 import { partsOf } from "../keys.ts";
+import type { Resolved } from "../kinds/kind.ts";
 import type { Announced } from "../origins/origin.ts";
 import type { RunOutcome } from "../origins/status.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
@@ -111,8 +112,13 @@ function observePropagation({ metrics, clock }: ReconcileDeps, { key, expect }: 
 /** For domain events. */
 function didOf({ resolved, obtained, learned, rolled }: InStep): Did {
   const isWritten = learned.wrote !== undefined;
-  const secret = { name: resolved.destination.name, isWritten };
-  return { secret, issued: obtained.isIssued === true && isWritten, ...restartedBy(rolled) };
+  const secret = isPush(resolved) ? {} : { secret: { name: resolved.destination.name, isWritten } };
+  return { ...secret, issued: obtained.isIssued === true && isWritten, ...restartedBy(rolled) };
+}
+
+/** It writes to a Vault, and no Secret. */
+function isPush({ asks }: Resolved): boolean {
+  return asks?.place.role === "push";
 }
 
 /** Settles with the row's slot on the renew wheel: slots that ticks have passed already are sent before (lease-table 14). */

@@ -2,7 +2,7 @@
 export const CONFIG = {
   /** What keeps secrets right. */
   scope: [
-    "lib/{audit,declarations,discovery,domain-events,failures,issues,kinds,origins,outage,plan,ports,reconcile,references,rollout,schedule,vso}/**/*.ts",
+    "lib/{audit,declarations,discovery,domain-events,failures,injector,issues,kinds,origins,outage,plan,ports,reconcile,references,rollout,schedule,vso}/**/*.ts",
     "lib/{destinations,store}/**/*.ts",
     "lib/util/canonical.ts",
     "lib/{circuits,digest,keys,namespaces,vault-address,vault-path,vault-reach}.ts",
@@ -14,6 +14,7 @@ export const CONFIG = {
     "lib/declarations/{crd,vault-dynamic-secret,vault-pki-secret,unsupported}.ts",
     "lib/store/**/{schema,table}.ts",
     "lib/domain-events/schemas.ts",
+    "lib/injector/{annotations,agent-annotations,pod-annotations}.ts",
   ],
   /** What keeps tenants apart and what fences writes: here every mutant must be killed. */
   strict: [
