@@ -433,6 +433,22 @@ describe("a change of rights", () => {
     assert.equal(asked(), before + 1);
   });
 
+  it("that goes on and on wakes them no more often than they check by themselves", async () => {
+    await using world = await aQuietWorld();
+    const looks = () =>
+      world.queue.sent.filter((message) => message.kind === "look-up" && message.look.kind === "denied").length;
+    for (let at = 0; at < 600; at++) {
+      await world.tells({ kind: "tokens", mount: "auth/approle" });
+      await world.advance("1s");
+    }
+    // At once, after 10 s, 20 s, 40 s, 80 s, 160 s and 240 s.
+    assert.ok(looks() <= 8, `${looks()} in ten minutes`);
+    await world.advance("10m");
+    const before = looks();
+    await world.tells({ kind: "tokens" });
+    assert.deepEqual([looks(), world.queue.sent.at(-1)?.at], [before + 1, world.time.now()]);
+  });
+
   it("wakes the syncs that were denied something, and only these", async () => {
     await using world = await aQuietWorld();
     await world.given(aVaultSecret("closed/a"), aStaticSecret("denied", { path: "closed/a", ...SLOW }));
