@@ -138,6 +138,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
       const passes = await Promise.all(options.clusters.map((settings) => runPass(settings, 0, true, stop)));
       await reconcile.circuits.probeDue(stop);
       await drain(deps, queue, stop);
+      await deps.events?.sweep(stop);
       await stopWork();
       return passes.map(({ error }) => error).filter((error) => error !== undefined);
     },
