@@ -72,10 +72,11 @@ function count({ metrics }: InletDeps, vault: string, counts: Readonly<Record<Li
 /** Carries out what one window collected; returns how many rows were nudged. */
 function workOf(deps: InletDeps, vault: string, sweeps: Sweeps): (changed: Changed) => Promise<number> {
   const looks = secondLooks(deps, vault);
+  const leases = sweepsOf(deps, vault, { lease: true });
   const denied = deniedRows(deps, vault);
-  return async ({ places, isSweep, tokens }) => {
+  return async ({ places, sweep, tokens }) => {
     let nudged = 0;
-    let isWide = isSweep;
+    let isWide = sweep === "all";
     const seen = await parallel(places, async (place): Promise<readonly SeenPlace[]> => {
       const done = await nudgePlace(deps, vault, place);
       nudged += done.nudged;
@@ -85,6 +86,7 @@ function workOf(deps: InletDeps, vault: string, sweeps: Sweeps): (changed: Chang
     if (nudged > 0) deps.metrics.count("keyferry_event_nudges_total", { vault }, nudged);
     await looks.send(seen.flat());
     if (isWide) await sweeps.request("event");
+    else if (sweep === "leases") await leases.request("event");
     if (tokens !== undefined) {
       for (const mount of tokens === "all" ? [undefined] : tokens) deps.doubtTokens?.(vault, mount);
       await denied();

@@ -345,6 +345,24 @@ describe("a sweep", () => {
     assert.deepEqual(rest, { requests: 0, claims: 0, settles: 0, logins: 0, reads: 30 - first.reads });
   });
 
+  it("for a revoked lease that the line hides looks at rows with leases alone", async () => {
+    await using world = await aQuietWorld();
+    await world.vault.putDatabaseRole("role");
+    await world.given(aDynamicSecret("role", { path: "creds/role" }));
+    await world.advance("10s");
+    const before = world.secret("role")?.data.username;
+    const [lease] = world.vault.liveLeases("database/creds/role");
+    await world.vault.write("sys/leases/revoke", { lease_id: lease?.id });
+    const { reads } = await world.counting(async () => {
+      await world.tells({ kind: "sweep", lease: true });
+      await world.advance("70s");
+    });
+    assert.equal(reads, 0);
+    assert.notEqual(world.secret("role")?.data.username, before);
+    await world.tells({ kind: "sweep", lease: true }, { kind: "sweep" });
+    assert.equal((await world.counting(() => world.advance("70s"))).reads, 1);
+  });
+
   it("is done at most once a minute, by however many processes it is asked for", async () => {
     await using world = await aQuietWorld();
     const other = world.start({ isIdle: true }).inlet(VAULT);
