@@ -28,7 +28,7 @@ function lambda(name, metric, options) {
   return ["AWS/Lambda", metric, "FunctionName", `${STACK}-${name}`, options];
 }
 
-const FUNCTIONS = ["tick", "discover", "reconcile", "vault-audit"];
+const FUNCTIONS = ["tick", "discover", "reconcile", "vault-audit", "inject"];
 const LANES = ["Renew", "Now", "Refresh", "Discovery"];
 const PERCENTILES = ["p50", "p95", "p99"];
 
@@ -112,6 +112,14 @@ const ROWS = [
     graph("Age of asynchronous events (ms)", [
       lambda("vault-audit", "AsyncEventAge", { stat: "Maximum", label: "vault-audit" }),
     ]),
+  ],
+  [
+    graph("Pods by what the injector did", [byLabels("keyferry_injector_reviews_total", ["result"], "Sum")]),
+    graph(
+      "Answers of the injector (ms)",
+      PERCENTILES.map((stat) => lambda("inject", "UrlRequestLatency", { stat })),
+    ),
+    graph("Failed answers of the injector", [lambda("inject", "Url5xxCount", { stat: "Sum", label: "5xx" })]),
   ],
 ];
 
