@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
+import { createSecureContext } from "node:tls";
 import { MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { BodyTooLarge, boundedBody } from "../util/bounded-body.ts";
 import { MAX_REVIEW_BYTES, NOT_FOUND, type ReviewAnswer, type Webhook } from "./webhook.ts";
@@ -23,7 +24,7 @@ export interface WebhookServerOptions {
 
 export interface WebhookServer extends AsyncDisposable {
   readonly port: number;
-  /** New connections get this certificate. */
+  /** New connections get this certificate. Throws if it can't be used, and then nothing changes. */
   use(tls: TlsFiles): void;
 }
 
@@ -58,7 +59,11 @@ export async function webhookServer(options: WebhookServerOptions): Promise<Webh
   await listening(server, { host: options.host, port: options.port });
   return {
     port: (server.address() as AddressInfo).port,
-    use: (tls) => server.setSecureContext({ ...tls, minVersion: "TLSv1.2" }),
+    use(tls) {
+      // Throws before the server forgets what it has.
+      createSecureContext({ ...tls });
+      server.setSecureContext({ ...tls, minVersion: "TLSv1.2" });
+    },
     async [Symbol.asyncDispose]() {
       const { promise, resolve } = Promise.withResolvers<void>();
       server.close(() => resolve());
@@ -74,12 +79,12 @@ async function respond(webhook: Webhook, request: IncomingMessage, response: Ser
   const [path = ""] = (request.url ?? "").split("?");
   const answer = await answerTo(webhook, path, request);
   if (answer === undefined) return void response.destroy();
-  const isWhole = request.complete;
+  // Nobody without a key keeps a connection, and what was not read of a request can't be skipped.
+  const mayStay = request.complete && answer !== NOT_FOUND && answer !== HEALTHY;
   response.writeHead(answer.status, {
     ...answer.headers,
     "content-length": Buffer.byteLength(answer.body),
-    // What was not read of a request can't be skipped.
-    ...(isWhole ? {} : { connection: "close" }),
+    ...(mayStay ? {} : { connection: "close" }),
   });
   response.end(answer.body);
 }

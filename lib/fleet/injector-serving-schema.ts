@@ -59,7 +59,7 @@ export const injectorServingOfCluster = {
   url,
   keys: z
     .array(z.string().regex(KEY_HASH_PATTERN, "must be sha256: and 64 hex digits, as keyferry injector key prints"))
-    .max(MAX_KEYS, `must have at most ${MAX_KEYS} keys: remove the one that was replaced`)
+    .max(MAX_KEYS)
     .exactOptional()
     .describe("Hashes of the keys in the path of the webhook: one, or two while a key is replaced."),
   manage,

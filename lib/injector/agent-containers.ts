@@ -168,7 +168,7 @@ function patched(made: JsonObject, role: Role, { values, settings }: Injection, 
   }
   const image = found.image as string | undefined;
   if (image === undefined || image === made.image) return found;
-  return { ...found, image: imageOf(image, true, settings, notes) };
+  return { ...found, image: imageOf(image, settings, notes) };
 }
 
 function isInapplicable(result: Json | Inapplicability): result is Inapplicability {

@@ -62,7 +62,7 @@ export function injectionOf(
   const secrets = injectedSecrets(values, settings, notes);
   const mountPath = values.get("secret-volume-path") ?? DEFAULT_MOUNT;
   const security = securityOf(pod, shape.selected, values, settings, notes);
-  const image = imageOf(values.get("agent-image") ?? settings.image, values.has("agent-image"), settings, notes);
+  const image = imageOf(values.get("agent-image") ?? settings.image, settings, notes);
   const copied = copiedMounts(pod, values, notes);
   if (token === undefined || notes.refusals.length > 0) return undefined;
   return {

@@ -108,7 +108,11 @@ function mount(value: unknown, at: string): VolumeMount {
   if (Object.values(found).some((field) => typeof field === "object" && field !== null)) {
     throw new Malformed(`${at} must have simple fields`);
   }
-  return { ...found, name: text(own(found, "name"), at), mountPath: text(own(found, "mountPath"), at) };
+  return {
+    ...found,
+    name: text(own(found, "name"), `${at}.name`),
+    mountPath: text(own(found, "mountPath"), `${at}.mountPath`),
+  };
 }
 
 /** How deep the source of a variable nests, generously. */

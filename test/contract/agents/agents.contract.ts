@@ -60,7 +60,7 @@ export function agentContract(flavor: Vault["flavor"], agent: Agent): void {
       await using pod = await world.pod({ "agent-inject-default-template": "json" });
       await initialized(pod);
       const { data } = JSON.parse(await fileOf(pod));
-      assert.deepEqual(data, { username: "u", password: PASSWORD, n: 12_345_678_901 });
+      assert.deepEqual(data, { username: "u", password: PASSWORD, n: 12_345_678_901, "9-odd.name": "odd" });
     });
 
     it("get what their template says, in a file with their permissions, and run their command", async () => {
@@ -213,14 +213,14 @@ export function agentContract(flavor: Vault["flavor"], agent: Agent): void {
           given: ({ spec }) => {
             for (const container of spec.containers) {
               container.command = ["/bin/sh", "-c"];
-              container.args = ['printf "%s\\n" "$username" "$password" "$n" "$1"', "sh", "given"];
+              container.args = ['printf "%s\\n" "$username" "$password" "$n" "$_9_odd_name" "$1"', "sh", "given"];
             }
           },
         },
       );
       await initialized(pod);
       const { code, output } = await pod.run("web");
-      assert.deepEqual([code, output.split("\n")], [0, ["u", PASSWORD, "12345678901", "given"]]);
+      assert.deepEqual([code, output.split("\n")], [0, ["u", PASSWORD, "12345678901", "odd", "given"]]);
     });
 
     it("may be stopped by the agent's API, and accept every option of the agent", async () => {

@@ -94,7 +94,7 @@ async function fill(vault: Vault, cluster: Cluster, postgres: Postgres): Promise
   await vault.enableKv("kv1", 1);
   await vault.enableKv("kv", 2);
   await vault.putKv("kv1", "db", { username: "u", password: "p" });
-  await vault.putKv("kv", "shop", { username: "u", password: PASSWORD, n: 12_345_678_901 });
+  await vault.putKv("kv", "shop", { username: "u", password: PASSWORD, n: 12_345_678_901, "9-odd.name": "odd" });
   await vault.enableDatabase(postgres);
   await vault.putDatabaseRole("app", { defaultTtl: "10m" });
   await vault.writePolicy("app", POLICY);

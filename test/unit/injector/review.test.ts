@@ -21,8 +21,9 @@ describe("review", () => {
       { apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", request: { ...request, namespace: {} } },
     ];
     for (const input of inputs) {
-      const { status, result, body, reasons } = review(input, settings);
-      assert.deepEqual([status, result, body.response.allowed, reasons.length], [400, "bad", false, 1]);
+      const { status, result, body, reasons, isDryRun } = review(input, settings);
+      assert.deepEqual([status, result, reasons.length, isDryRun], [400, "bad", 1, false]);
+      assert.deepEqual(body.response, { uid: "", allowed: false, status: { code: 400, message: reasons[0] } });
     }
   });
 
@@ -82,6 +83,26 @@ describe("review", () => {
     ]);
   });
 
+  it("gives the same patch for annotations in any order", () => {
+    const pod = aPod({
+      "agent-inject-secret-a": "kv/data/a",
+      "secret-volume-path-a": "/a",
+      "secret-volume-path-db": "/b",
+      "auth-config-b": "1",
+      "auth-config-a": "2",
+      "agent-telemetry-disable-hostname": "true",
+      "agent-telemetry-statsd-address": "a:1",
+    });
+    const reversed = Object.fromEntries(Object.entries(pod.metadata.annotations ?? {}).reverse());
+    const other = { ...pod, metadata: { ...pod.metadata, annotations: reversed } };
+    assert.deepEqual(reviewOf(other).body.response.patch, reviewOf(pod).body.response.patch);
+  });
+
+  it("warns of other mistakes of a Pod that it refuses, too", () => {
+    const { body } = reviewOf(aPod({ "agent-run-as-user": "", "agent-imgae": "x" }));
+    assert.deepEqual([body.response.allowed, body.response.warnings?.length], [false, 1]);
+  });
+
   it("gives a Pod without volumes all of them", () => {
     const pod = aPod();
     delete pod.spec.volumes;
@@ -102,6 +123,14 @@ describe("review", () => {
     assert.equal(of({ "agent-pre-populate-only": "true", "agent-pre-populate": "false" }), undefined);
     const { namespace, generateName, isDryRun } = reviewOf(aPod());
     assert.deepEqual([namespace, generateName, isDryRun], ["shop", "shop-", false]);
+    const named = { ...aPod(), metadata: { name: "shop-1" } };
+    assert.equal(reviewOf(named).generateName, "shop-1");
+    assert.equal(reviewOf({ ...aPod(), metadata: {} }).generateName, undefined);
+    const request = { uid: "1", dryRun: true, object: aPod() };
+    assert.equal(
+      review({ apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", request }, settings).isDryRun,
+      true,
+    );
   });
 
   it("says no value of an annotation", () => {
@@ -119,6 +148,32 @@ describe("review", () => {
       const said = JSON.stringify([reasons, body.response.warnings, body.response.status]);
       assert.ok(!said.includes("s3cr3t"), said);
     }
+  });
+
+  it("takes a configuration that just fits into a variable of the environment", () => {
+    const lengthOf = (characters: number) => {
+      const pod = aPod({ "agent-inject-template-db": "x".repeat(characters) });
+      const outcome = reviewOf(pod);
+      if (outcome.result !== "injected") return outcome.result;
+      const agent = patchedPod(pod, outcome).spec.containers.at(-1);
+      return `VAULT_CONFIG=${String(agent?.env?.find(({ name }) => name === "VAULT_CONFIG")?.value)}\0`.length;
+    };
+    let [fits, tooLong] = [90_000, 100_000];
+    while (tooLong - fits > 1) {
+      const middle = Math.floor((fits + tooLong) / 2);
+      if (lengthOf(middle) === "refused") tooLong = middle;
+      else fits = middle;
+    }
+    // Linux allows 131,072, and base64 grows by four.
+    assert.equal(lengthOf(fits), 131_070);
+  });
+
+  it("tells at most sixteen problems of a refusal, and says of which request", () => {
+    const many = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`error-on-missing-key-s${at}`, "maybe"]));
+    const { reasons, body } = reviewOf(aPod(many));
+    assert.equal(reasons.length, 17);
+    assert.equal(reasons.at(-1), "and 4 more");
+    assert.equal(body.response.uid, "1-2-3");
   });
 
   it("tells at most sixteen problems, each of them short", () => {

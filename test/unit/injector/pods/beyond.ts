@@ -107,6 +107,21 @@ export const BEYOND: readonly PodCase[] = [
     settings: { allowedImages: [] },
   },
   {
+    title: "the default image is allowed to pods that name it, too",
+    annotations: {
+      "agent-image": "hashicorp/vault:2.0.4",
+      "agent-json-patch":
+        '[{"op":"remove","path":"/image"},{"op":"add","path":"/image","value":"hashicorp/vault:2.0.4"}]',
+    },
+    settings: { allowedImages: [] },
+  },
+  {
+    title: "a patch that removes the image",
+    annotations: { "agent-json-patch": '[{"op":"remove","path":"/image"}]' },
+    want: ({ sidecar }) => void delete sidecar.image,
+    isImpossible: true,
+  },
+  {
     title: "an image of an allowed registry",
     annotations: { "agent-image": "registry.example.com/teams/vault:1" },
     settings: { allowedImages: ["registry.example.com/*", "vault:*"] },

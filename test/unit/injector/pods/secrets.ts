@@ -244,8 +244,8 @@ export const SECRETS: readonly PodCase[] = [
   },
   {
     title: "a line break in a path is escaped",
-    annotations: { "agent-inject-secret-db": "kv/data/a\nb" },
-    want: inTemplate(mapOf("kv/data/a\\u000ab")),
+    annotations: { "agent-inject-secret-db": "kv/data/a\n\u001fb" },
+    want: inTemplate(mapOf("kv/data/a\\u000a\\u001fb")),
   },
   {
     title: "the token beside the secrets",
@@ -254,6 +254,11 @@ export const SECRETS: readonly PodCase[] = [
       for (const { auto_auth } of configs)
         auto_auth.sink.push({ type: "file", config: { path: "/vault/secrets/token" } });
     },
+  },
+  {
+    title: "a secret called token",
+    annotations: { "agent-inject-secret-token": "kv/data/t" },
+    want: templates(db, template("/vault/secrets/token", mapOf("kv/data/t"))),
   },
   {
     title: "the token at another path",
@@ -267,27 +272,25 @@ export const SECRETS: readonly PodCase[] = [
     ),
     warnings: [/^secret token: has the same file as the token/],
   },
-  {
-    title: "a setting of a secret that is not declared has no effect",
-    annotations: { "agent-inject-perms-dbb": "0400" },
-    warnings: [/^vault\.hashicorp\.com\/agent-inject-perms-dbb: has no effect: no annotation declares this secret$/],
-  },
+  ...[
+    ["agent-inject-file", "x"],
+    ["agent-inject-perms", "0400"],
+    ["agent-inject-command", "x"],
+    ["agent-template-left-delim", "<"],
+    ["agent-template-right-delim", ">"],
+    ["error-on-missing-key", "true"],
+    ["preserve-secret-case", "true"],
+    ["secret-volume-path", "/x"],
+    ["keyferry.dev/agent-env", "true"],
+  ].map(([name = "", value = ""]) => ({
+    title: `${name} of a secret that is not declared has no effect`,
+    annotations: { [`${name}-dbb`]: value },
+    warnings: [new RegExp(`${name}-dbb: has no effect: no annotation declares this secret$`)],
+  })),
   {
     title: "a secret called __proto__",
     isImpossible: true,
     annotations: { "agent-inject-secret-__proto__": "kv/data/p" },
     want: templates(template("/vault/secrets/__proto__", mapOf("kv/data/p")), db),
-  },
-  {
-    title: "selected containers",
-    annotations: { "agent-inject-containers": "log" },
-    want: ({ web }) => void web.volumeMounts?.pop(),
-  },
-  { title: "names of containers are trimmed", annotations: { "agent-inject-containers": " web , log,, " } },
-  {
-    title: "an unknown container has no effect, with a warning",
-    annotations: { "agent-inject-containers": "web,nobody" },
-    want: ({ log }) => void log.volumeMounts?.pop(),
-    warnings: [/^vault\.hashicorp\.com\/agent-inject-containers: 1 of its names belong to no container/],
   },
 ];

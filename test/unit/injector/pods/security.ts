@@ -36,14 +36,16 @@ export const SECURITY: readonly PodCase[] = [
     annotations: {
       "agent-revoke-on-shutdown": "true",
       "ca-cert": "/vault/tls/ca.crt",
+      "ca-key": "/vault/tls/cas",
       "client-cert": "/vault/tls/client.crt",
       "client-key": "/vault/tls/my client.key",
+      "tls-server-name": "vault",
       namespace: "teams/shop",
       "tls-skip-verify": "true",
     },
     want: both(
       preStop(
-        `sleep 5 && ${REVOKE} -namespace=teams/shop -ca-cert=/vault/tls/ca.crt -client-cert=/vault/tls/client.crt '-client-key=/vault/tls/my client.key' -tls-skip-verify -self`,
+        `sleep 5 && ${REVOKE} -namespace=teams/shop -ca-cert=/vault/tls/ca.crt -ca-path=/vault/tls/cas -client-cert=/vault/tls/client.crt '-client-key=/vault/tls/my client.key' -tls-server-name=vault -tls-skip-verify -self`,
       ),
       ({ configs }) => {
         for (const { auto_auth, vault } of configs) {
@@ -52,6 +54,8 @@ export const SECURITY: readonly PodCase[] = [
           vault.client_cert = "/vault/tls/client.crt";
           vault.client_key = "/vault/tls/my client.key";
           vault.tls_skip_verify = true;
+          vault.ca_path = "/vault/tls/cas";
+          vault.tls_server_name = "vault";
         }
       },
     ),

@@ -59,6 +59,11 @@ export const SETTINGS: readonly PodCase[] = [
     want: last("VAULT_CACERT_BYTES", PEM),
   },
   {
+    title: "CA certificates that are neither PEM nor base64 stay as they are",
+    settings: { vaultCaCert: "abcde" },
+    want: last("VAULT_CACERT_BYTES", "abcde"),
+  },
+  {
     title: "an image, user and group",
     settings: { image: "vault:1", runAsUser: 0, runAsGroup: 5 },
     want: each((agent) => {
@@ -198,6 +203,7 @@ export const SETTINGS: readonly PodCase[] = [
           { name: "AWS_STS_REGIONAL_ENDPOINTS", value: "regional" },
           { name: "AWS_WEB_IDENTITY_TOKEN_FILE", value: `${IRSA}/token` },
           { name: "AWS_REGION", value: "eu-west-1" },
+          { name: "AWS_DEFAULT_REGION", value: "eu-west-2" },
           { name: "AWS_ROLE_ARN", valueFrom: { configMapKeyRef: { name: "aws", key: "role" } } },
         ];
       }
@@ -209,6 +215,7 @@ export const SETTINGS: readonly PodCase[] = [
       agent.env?.push(
         { name: "AWS_ROLE_ARN", valueFrom: { configMapKeyRef: { name: "aws", key: "role" } } },
         { name: "AWS_WEB_IDENTITY_TOKEN_FILE", value: `${IRSA}/token` },
+        { name: "AWS_DEFAULT_REGION", value: "eu-west-2" },
         { name: "AWS_REGION", value: "eu-central-1" },
       );
     }),

@@ -242,6 +242,13 @@ export const SHAPE: readonly PodCase[] = [
     },
   },
   {
+    title: "a process namespace that is not shared, and shall not be",
+    annotations: { "agent-share-process-namespace": "false" },
+    given: (pod) => {
+      pod.spec.shareProcessNamespace = false;
+    },
+  },
+  {
     title: "no shared process namespace",
     annotations: { "agent-share-process-namespace": "false" },
     want: ({ pod }) => {
