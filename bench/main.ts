@@ -22,6 +22,7 @@ const OF_THE_ENGINE: Readonly<Record<string, Scenario>> = {
   leases: async () => (await import("./scenarios/leases.ts")).leases(options),
   neighbour: async () => (await import("./scenarios/neighbour.ts")).neighbour(),
   injector: async () => (await import("./scenarios/injector.ts")).injectorCost(),
+  events: async () => (await import("./scenarios/events.ts")).events(),
   "sick-clusters": async () => (await import("./scenarios/sick-clusters.ts")).sickClusters(),
 };
 const SCENARIOS: Readonly<Record<string, Scenario>> = {

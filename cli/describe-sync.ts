@@ -12,6 +12,7 @@ import { owedRestarts } from "../lib/rollout/owed.ts";
 import { asObject } from "../lib/util/canonical.ts";
 import type { Json, JsonObject } from "../lib/util/json.ts";
 import { type IssueView, issueViews } from "./issue-view.ts";
+import { type PushView, pushView } from "./push-view.ts";
 import { remedyOf } from "./remedies.ts";
 import {
   type ClusterView,
@@ -48,6 +49,8 @@ export interface SyncDescription {
     readonly refresh?: string;
     readonly spec: JsonObject;
   };
+  /** Only for annotated objects. */
+  readonly push?: PushView;
   readonly references: readonly ReferenceView[];
   readonly seen: {
     readonly vault?: string;
@@ -133,6 +136,7 @@ export function describeSync({ row, references, circuits, cluster, now }: Descri
   const ofCluster = clusterView(parts.cluster, cluster, circuits);
   const refresh = declared.annotations[REFRESH_ANNOTATION];
   const issues = issueViews(row);
+  const push = pushView(row);
   return {
     key,
     state: view.state,
@@ -144,6 +148,7 @@ export function describeSync({ row, references, circuits, cluster, now }: Descri
       ...(refresh === undefined ? {} : { refresh }),
       spec: specOf(declared.spec),
     },
+    ...(push === undefined ? {} : { push }),
     references: state.refs.map((ref) => referenceView(ref, references)),
     seen: seenOf(row),
     ...(issues.length === 0 ? {} : { issues }),

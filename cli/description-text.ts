@@ -3,6 +3,7 @@ import type { Disposition } from "../lib/errors.ts";
 import type { JsonObject } from "../lib/util/json.ts";
 import type { SyncDescription } from "./describe-sync.ts";
 import { issueLines } from "./issue-view.ts";
+import { pushLines } from "./push-view.ts";
 import { humanAge } from "./status-view.ts";
 import { labelled } from "./table.ts";
 
@@ -59,12 +60,16 @@ function tries({ attempts }: SyncDescription): string {
   return attempts > 0 ? `, ${attempts} ${attempts === 1 ? "try" : "tries"} in a row` : "";
 }
 
-function declaredLines({ declared }: SyncDescription): readonly string[] {
+function declaredLines({ declared, push }: SyncDescription): readonly string[] {
+  const version = declared.applied ? "applied" : "not applied yet";
+  const first = `generation ${declared.generation}, ${version}${declared.deleting ? ", being deleted" : ""}`;
+  return [first, ...(push === undefined ? resourceLines(declared) : pushLines(push))];
+}
+
+function resourceLines(declared: SyncDescription["declared"]): readonly string[] {
   const { destination, restarts, ...spec } = declared.spec;
   const to = destination as JsonObject | undefined;
-  const version = declared.applied ? "applied" : "not applied yet";
   return [
-    `generation ${declared.generation}, ${version}${declared.deleting ? ", being deleted" : ""}`,
     `reads: ${fields(spec)}`,
     `writes: ${fields(to ?? {})}`,
     ...(Array.isArray(restarts) ? [`restarts: ${restarts.join(", ")}`] : []),

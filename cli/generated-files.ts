@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { stringify } from "yaml";
 import { withTables } from "../infra/cost/tables.ts";
-import { exampleRoles } from "../infra/example-rights.ts";
+import { examplePushRoles, exampleRoles } from "../infra/example-rights.ts";
 import { customResourceDefinitions } from "../lib/declarations/crd.ts";
 import { EVENT_KINDS, eventJsonSchema } from "../lib/domain-events/schemas.ts";
 import { fleetJsonSchema } from "../lib/fleet/schema.ts";
@@ -30,5 +30,6 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ["docs/injector-annotations.md", injectorPage()],
   ] as const;
   const roles = ["infra/kubernetes/rbac.yaml", exampleRoles()] as const;
-  return new Map([...crds, roles, ["infra/fleet.schema.json", fleet], ...events, ...pages]);
+  const pushRoles = ["infra/kubernetes/push.yaml", examplePushRoles()] as const;
+  return new Map([...crds, roles, pushRoles, ["infra/fleet.schema.json", fleet], ...events, ...pages]);
 }

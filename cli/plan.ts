@@ -120,7 +120,7 @@ function readOnlyApis({ clients, leases, fleet, files, digestKey, installation }
     vault,
     templates,
     planner: planner({
-      ...{ leases, vault, templates, secrets, resources, clusters: apis.clusters, clock, ca },
+      ...{ leases, vault, writes: vault.writes, templates, secrets, resources, clusters: apis.clusters, clock, ca },
       digestKey,
       kinds: KINDS,
       random: Math.random,

@@ -32,14 +32,8 @@ export interface RunInlets extends AsyncDisposable {
 const OF_AWS: readonly (keyof VaultEvents)[] = ["cloudwatchLogs", "eventBridge", "s3", "post"];
 
 export function runInlets({ engine, own, files, dataDir, metrics, ...deps }: RunInletsOptions): RunInlets {
-  const known = new Map<string, Inlet>();
+  const inletOf = onePerVault((vault) => engine.inlet(vault, readLine));
   const readLine = lineReader(own);
-  // One for each Vault, whatever its ways in: it coalesces.
-  const inletOf = (vault: string): Inlet => {
-    const inlet = known.get(vault) ?? engine.inlet(vault, readLine);
-    known.set(vault, inlet);
-    return inlet;
-  };
   const folder = join(dataDir.path, "inlets");
   const inlets: EmbeddedInlets = embeddedInlets({
     ...{ ...deps, metrics, inletOf, files, folder, sleep, random: Math.random },
@@ -56,6 +50,16 @@ export function runInlets({ engine, own, files, dataDir, metrics, ...deps }: Run
       await inlets.set(vaults);
     },
     [Symbol.asyncDispose]: () => inlets.close(),
+  };
+}
+
+/** Each coalesces what concerns its Vault, whatever the ways in. */
+function onePerVault(make: (vault: string) => Inlet): (vault: string) => Inlet {
+  const known = new Map<string, Inlet>();
+  return (vault) => {
+    const inlet = known.get(vault) ?? make(vault);
+    known.set(vault, inlet);
+    return inlet;
   };
 }
 

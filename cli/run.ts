@@ -89,7 +89,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       leases: events.seeing(held.seeing(owed.seeing(forgetting(store, series)))),
       events,
       vault,
-      issues: vault.issues,
+      ...{ issues: vault.issues, writes: vault.writes },
       seals: tokenSeals(cache),
       ...apis,
       templates,

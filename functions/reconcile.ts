@@ -38,6 +38,7 @@ async function start(): Promise<Reconciler> {
     queue,
     vault,
     issues: vault.issues,
+    writes: vault.writes,
     seals: tokenSeals(cache),
     ...clusters,
     templates,

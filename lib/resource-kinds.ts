@@ -22,6 +22,29 @@ export const VAULT_PKI_SECRET = vsoKind("VaultPKISecret", "vaultpkisecrets");
 export const SECRET_TRANSFORMATION = vsoKind("SecretTransformation", "secrettransformations");
 export const SECRET: KindRef = { group: "", version: "v1", resource: "secrets", kind: "Secret" };
 
+/** Kinds whose annotations can declare a push to Vault. */
+export const PUSH_KINDS = ["Deployment", "Secret", "StatefulSet", "DaemonSet", "CronJob"] as const;
+
+export type PushKind = (typeof PUSH_KINDS)[number];
+
+function workload(group: string, kind: string, resource: string): KindRef {
+  return { group, version: "v1", resource, kind };
+}
+
+/** The same as resources. */
+export const ANNOTATED_KINDS: Readonly<Record<PushKind, KindRef>> = {
+  Deployment: workload("apps", "Deployment", "deployments"),
+  Secret: SECRET,
+  StatefulSet: workload("apps", "StatefulSet", "statefulsets"),
+  DaemonSet: workload("apps", "DaemonSet", "daemonsets"),
+  CronJob: workload("batch", "CronJob", "cronjobs"),
+};
+
+/** The kind of an annotated object, by its name in keys; undefined for resources of keyferry's own. */
+export function annotatedKind(kind: string): KindRef | undefined {
+  return Object.hasOwn(ANNOTATED_KINDS, kind) ? ANNOTATED_KINDS[kind as PushKind] : undefined;
+}
+
 /** Kinds whose objects are syncs. */
 export const SYNC_KINDS: readonly KindRef[] = [VAULT_STATIC_SECRET, VAULT_DYNAMIC_SECRET, VAULT_PKI_SECRET];
 
@@ -39,7 +62,7 @@ export const KINDS: readonly KindRef[] = [
 
 /** The kind of that name, as keys spell it; undefined for other kinds. */
 export function kindNamed(kind: string): KindRef | undefined {
-  return KINDS.find((candidate) => candidate.kind === kind);
+  return KINDS.find((candidate) => candidate.kind === kind) ?? annotatedKind(kind);
 }
 
 /**

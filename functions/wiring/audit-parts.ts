@@ -11,9 +11,10 @@ import type { PostDeps } from "./audit-post.ts";
 import type { AuditDeps } from "./audit-work.ts";
 import type { Base } from "./base.ts";
 import { REQUESTS } from "./requests.ts";
+import { type Hearing, hearing } from "./silence.ts";
 
 /** What vault-audit works with. Clients of S3, SSM and Secrets Manager are loaded for the first event that needs them. */
-export function auditParts(base: Base, isLocal: boolean): AuditDeps & PostDeps {
+export function auditParts(base: Base, isLocal: boolean): AuditDeps & PostDeps & Pick<Hearing, "note"> {
   const { config, sqs, clock, leases, queue, log, metrics, fleet } = base;
   const opened = new Map<string, Inlet>();
   const accepted = new Map<string, Accepted>();
@@ -21,12 +22,15 @@ export function auditParts(base: Base, isLocal: boolean): AuditDeps & PostDeps {
     among(opened, vault, () =>
       createInlet({ leases, queue, clock, log, metrics, readLine: lineReader(), sleep: systemSleep }, vault),
     );
+  const vaults = () => fleet.live().current().vaults;
+  const heard = hearing(leases.heard, vaults, clock);
   return {
     log,
     metrics,
     clock,
-    vaults: () => fleet.live().current().vaults,
-    intakeOf: (vault, inlet) => sinkOf(inletOf(vault), inlet, { log, metrics }),
+    vaults,
+    note: heard.note,
+    intakeOf: (vault, inlet) => sinkOf(inletOf(vault), inlet, { log, metrics }, () => heard.lines(vault)),
     acceptedOf: (vault) => among(accepted, vault, acceptedPosts),
     posts: leases.posts,
     keyTexts: postKeyTexts({ parameters: parameterClient, secrets: secretClient, clock }),

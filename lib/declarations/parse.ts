@@ -46,8 +46,13 @@ export function parseSpec<K extends DeclaredKind>(kind: K, spec: unknown): Parse
 }
 
 /** One error for all complaints: `spec.mount: required; spec.destination.name: …`. */
-export function complaintsError(code: ErrorCode, subject: string, complaints: readonly Complaint[]): SyncError {
-  return new SyncError(code, `${subject} is not valid: ${complaintLines(complaints, ["spec"]).join("; ")}`);
+export function complaintsError(
+  code: ErrorCode,
+  subject: string,
+  complaints: readonly Complaint[],
+  root: readonly PropertyKey[] = ["spec"],
+): SyncError {
+  return new SyncError(code, `${subject} is not valid: ${complaintLines(complaints, root).join("; ")}`);
 }
 
 /** As parseSpec, for a declaration: throws SPEC_INVALID. */

@@ -1,3 +1,4 @@
+import type { Clock } from "../clock.ts";
 import type { Digest } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import type { Origin } from "../origins/origin.ts";
@@ -6,6 +7,8 @@ import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { OwnedSecret, Row } from "../ports/rows.ts";
 import type { SecretApi } from "../ports/secrets.ts";
+import type { VaultIdentity } from "../ports/vault.ts";
+import type { VaultWrites } from "../ports/vault-writes.ts";
 import type { SecretData } from "../secret-value.ts";
 import type { Holding } from "./holding.ts";
 
@@ -68,6 +71,15 @@ export interface DestinationApis extends Pick<ReconcileDeps, "digestKey" | "log"
   readonly clusters: Pick<ReconcileDeps["clusters"], "list">;
   /** Of the row at work. */
   readonly origin: Origin;
+  /** For what is pushed to Vault. */
+  readonly pushes: PushApis;
+}
+
+export interface PushApis {
+  readonly writes: VaultWrites;
+  /** The login with the CA of its Vault. */
+  readonly reached: (identity: VaultIdentity) => Promise<VaultIdentity>;
+  readonly clock: Clock;
 }
 
 export type SecretWrites = Omit<SecretApi, "hmacKey" | "findHmacKey" | "createHmacKey">;
@@ -93,7 +105,7 @@ export interface DestinationFactory<W = unknown> {
   /** `blank`: the Secret that is not ours, and is emptied if it still has the data that the row wrote. */
   toClear(
     apis: DestinationApis,
-    about: Pick<ToWrite<W>, "row" | "settings"> & { readonly blank?: string },
+    about: Pick<ToWrite<W>, "row"> & { readonly settings: ClusterSettings; readonly blank?: string },
   ): Destination;
 }
 

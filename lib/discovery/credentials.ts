@@ -1,11 +1,11 @@
 import { partsOf, type ReferenceKey } from "../keys.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
-import { SECRET } from "../resource-kinds.ts";
+import { annotatedKind, SECRET } from "../resource-kinds.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import type { EventHandler } from "./event-handlers.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
 import type { RowBudget } from "./row-budget.ts";
-import type { WatchTarget } from "./watch-targets.ts";
+import type { WatchTarget } from "./watch-target.ts";
 
 /**
  * The Secrets of logins and CA bundles: a narrow metadata watch for each, because no other event tells that a
@@ -19,6 +19,8 @@ export async function credentialTargets(
   if (settings.observe !== "watch" || !(await nameCredentials(deps, settings.name))) return [];
   const keys = new Set<ReferenceKey>();
   for (const row of await deps.leases.byCluster(settings.name)) {
+    // A push has a watch of its own for the Secrets that it takes from.
+    if (annotatedKind(partsOf(row.key).kind) !== undefined) continue;
     for (const ref of row.refs) if (partsOf(ref).kind === SECRET.kind) keys.add(ref);
   }
   return [...keys].sort().map((key) => {

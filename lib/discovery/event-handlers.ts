@@ -193,7 +193,8 @@ async function seeOthers(
   for (const item of newest) await vso.see(rows.get(keyOf(item)), item, kind, signal);
 }
 
-function isRowOf(key: SyncKey, kind: string, scope: string | undefined): boolean {
+/** Whether this is the row of a declaration of that kind, and not a clean-up. */
+export function isRowOf(key: SyncKey, kind: string, scope: string | undefined): boolean {
   if (key.includes("#")) return false;
   const parts = partsOf(key);
   return parts.kind === kind && (scope === undefined || parts.namespace === scope);

@@ -1,12 +1,13 @@
 import { MINUTE_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
 import { retentionOf } from "../issues/retention.ts";
-import { partsOf } from "../keys.ts";
+import { partsOf, type SyncKey } from "../keys.ts";
 import { namedNamespaces, namespaceMatcher, referenceNamespaces } from "../namespaces.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { ClusterState, OperatorSeen, RowSummary } from "../ports/store.ts";
 import { hasPowers } from "../references/operator-namespace.ts";
-import { sendTokenSweep } from "../schedule/messages.ts";
+import { annotatedKind } from "../resource-kinds.ts";
+import { sendDue, sendTokenSweep } from "../schedule/messages.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { WatchPassOptions } from "./pass.ts";
 import { nudgeUntold, TOLD } from "./untold.ts";
@@ -29,13 +30,17 @@ export async function startingPoint(
     settings.observe,
     settings.operatorNamespace,
     OWNED_SELECTOR,
+    ...(settings.push === undefined ? [] : [JSON.stringify(settings.push)]),
     // Its defaults are processed again when they gain or lose their powers.
     ...(hasPowers(operator) ? [] : ["without"]),
   );
   const isAnother = state.uid !== undefined && state.uid !== uid;
   if (isAnother) await releaseAll(deps, settings);
   const isFiltered = state.filter !== filter;
-  if (isFiltered) await releaseOthers(deps, settings);
+  if (isFiltered) {
+    await releaseOthers(deps, settings);
+    await nudgePushes(deps, settings.name);
+  }
   const isDoubtful = options.probeRevision || state.attempts > 0 || isSilent(state, deps.clock());
   const isRestored = !isAnother && isDoubtful && (await isBehind(deps, settings, state, signal));
   if (isRestored) deps.log.warn("cluster-restored", { cluster: settings.name });
@@ -84,7 +89,7 @@ async function releaseOthers(deps: DiscoveryDeps, settings: ClusterSettings): Pr
   const isOurs = namespaceMatcher(settings.namespaces);
   for (const row of await deps.leases.byCluster(settings.name)) {
     const { key } = row;
-    if (isOurs(partsOf(key).namespace)) continue;
+    if (isOurs(partsOf(key).namespace) && !isPushedNoMore(settings, key)) continue;
     await retire(deps, row, settings.vaults);
     deps.log.info("declaration-released", { key });
   }
@@ -96,6 +101,20 @@ async function releaseOthers(deps: DiscoveryDeps, settings: ClusterSettings): Pr
   for (const { key } of await deps.leases.referencesOf(settings.name)) {
     if (!followed.has(partsOf(key).namespace)) await deps.leases.removeReference(key);
   }
+}
+
+/** Its kind is not pushed any more: what it pushed stays in Vault, since nobody removed its annotations. */
+function isPushedNoMore({ push }: ClusterSettings, key: SyncKey): boolean {
+  const kind = annotatedKind(partsOf(key).kind)?.kind;
+  return kind !== undefined && push?.kinds.some((pushed) => pushed === kind) !== true;
+}
+
+/** What fleet.yaml allows is another thing now: each push runs again. */
+async function nudgePushes({ leases, queue, clock }: DiscoveryDeps, cluster: string): Promise<void> {
+  const keys = (await leases.byCluster(cluster))
+    .map(({ key }) => key)
+    .filter((key) => annotatedKind(partsOf(key).kind));
+  await sendDue(queue, await leases.nudgeAll(keys, { now: clock(), verify: false }), clock());
 }
 
 function isSilent(state: ClusterState, now: number): boolean {

@@ -9,6 +9,7 @@ import { driftWatch } from "./drift.ts";
 import type { Progress } from "./list-and-watch.ts";
 import { operatorGuard } from "./operator-guard.ts";
 import type { WatchPassOptions } from "./pass.ts";
+import { isPushTarget } from "./push-targets.ts";
 import { rowBudget } from "./row-budget.ts";
 import { startingPoint } from "./starting-point.ts";
 import type { VsoWatch } from "./vso-watch.ts";
@@ -58,7 +59,7 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
     );
     const progressOf = new Map<string, Progress>();
     const onProgress = (name: string, progress: Progress) => void progressOf.set(name, progress);
-    const declared = targets.filter(({ kind }) => kind !== SECRET);
+    const declared = targets.filter(({ kind, name }) => kind !== SECRET || isPushTarget(name));
     await watchAll(deps, settings, declared, { cursors: {}, budget, onProgress }, OPTIONS, signal);
     const all = [...progressOf.values()];
     const awaitingApproval = all.map((progress) => progress.awaitingApproval).find((found) => found !== undefined);

@@ -9,7 +9,7 @@ import type { DiscoveryDeps } from "./deps.ts";
 import { type ListAndWatchInput, listAndWatch, type Progress } from "./list-and-watch.ts";
 import type { WatchPassOptions } from "./pass.ts";
 import type { RowBudget } from "./row-budget.ts";
-import type { WatchTarget } from "./watch-targets.ts";
+import type { WatchTarget } from "./watch-target.ts";
 
 /** How often to check whether syncs refer to credentials that are not watched yet. */
 const CREDENTIALS_AGAIN_MS = 5 * SECOND_MS;

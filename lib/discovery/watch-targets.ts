@@ -9,9 +9,11 @@ import type { DriftWatch } from "./drift.ts";
 import { type EventHandler, type HandlerContext, referenceHandler, syncHandler } from "./event-handlers.ts";
 import type { OperatorGuard } from "./operator-guard.ts";
 import type { WatchPassOptions } from "./pass.ts";
+import { pushTargets } from "./push-targets.ts";
 import type { RowBudget } from "./row-budget.ts";
 import { secretHandler } from "./secret-handler.ts";
 import type { VsoWatch } from "./vso-watch.ts";
+import type { WatchTarget } from "./watch-target.ts";
 
 /**
  * When a kind is removed, its objects are deleted first, and a little later the cluster no longer serves the kind. This
@@ -21,16 +23,6 @@ const CERTAIN_AFTER_MS = 3 * SECOND_MS;
 
 /** Kinds that refer to each other are listed concurrently; a list rarely takes longer than this. */
 const STATUS_AFTER_MS = 2 * SECOND_MS;
-
-/** A watched kind of a cluster, with its own cursor. */
-export interface WatchTarget {
-  readonly isReference: boolean;
-  /** The name of its cursor. */
-  readonly name: string;
-  readonly kind: KindRef;
-  readonly options: ListOptions;
-  readonly handler: EventHandler;
-}
 
 /** Each kind, or each kind in each namespace when the fleet file lists namespaces by name. */
 export function watchTargets(
@@ -56,6 +48,8 @@ export function watchTargets(
   const referenceScopes = referenceNamespaces(settings);
   const certainAfterMs = options.seconds > 0 ? CERTAIN_AFTER_MS : 0;
   const statusAfterMs = options.seconds > 0 ? STATUS_AFTER_MS : 0;
+  const { acceptMissing } = options;
+  const base = { settings, isOurs, acceptMissing, restores, certainAfterMs, statusAfterMs, budget };
   const target = (
     kind: KindRef,
     scope: string | undefined,
@@ -66,16 +60,7 @@ export function watchTargets(
     name: scope === undefined ? kind.kind : `${kind.kind}/${scope}`,
     kind,
     options: { metadataOnly: false, ...more, ...(scope === undefined ? {} : { namespace: scope }) },
-    handler: handler({
-      settings,
-      isOurs,
-      scope,
-      acceptMissing: options.acceptMissing,
-      restores,
-      certainAfterMs,
-      statusAfterMs,
-      budget,
-    }),
+    handler: handler({ ...base, scope }),
   });
   const references = REFERENCE_KINDS.flatMap((kind) =>
     (referenceScopes ?? [undefined]).map((scope) =>
@@ -90,5 +75,5 @@ export function watchTargets(
     settings.observe === "watch"
       ? scopes.map((scope) => target(SECRET, scope, (context) => secretHandler(deps, drift, context), owned))
       : [];
-  return [...references, ...syncs, ...secrets];
+  return [...references, ...syncs, ...secrets, ...pushTargets(deps, base)];
 }

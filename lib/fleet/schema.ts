@@ -5,6 +5,7 @@ import { connect } from "./connect-schema.ts";
 import { hubs } from "./hub-schema.ts";
 import { clusterInjector, fleetInjector } from "./injector-schema.ts";
 import { injectorServing, injectorServingOfCluster } from "./injector-serving-schema.ts";
+import { push } from "./push-schema.ts";
 import { clusterVault, vaultAddresses, vaults } from "./vault-schema.ts";
 
 /** The schema of fleet.yaml, for the parser and, as JSON Schema, for editors. */
@@ -81,6 +82,7 @@ const settings = {
   vaultAddresses,
   injector: clusterInjector.exactOptional(),
   globalTransformationOptions: globalTransformationOptions.exactOptional(),
+  push: push(namespaces).exactOptional(),
   besideVso: z
     .array(z.string().check(namespacePattern))
     .exactOptional()

@@ -84,6 +84,26 @@ function wayComplaints(cluster: unknown, at: Path, vaults: readonly unknown[]): 
   });
 }
 
+/** The Vault that Secrets are pushed to must be one that this file names, and polling finds no annotated Secrets. */
+function pushComplaints(cluster: unknown, at: Path, vaults: readonly unknown[]): readonly Complaint[] {
+  if (valueAt(cluster, ["push"]) === undefined) return [];
+  const kinds = valueAt(cluster, ["push", "kinds"]);
+  const isPolled = valueAt(cluster, ["push", "secrets"]) === "poll";
+  if (isPolled && (kinds === undefined || items(kinds).includes("Secret"))) {
+    const message =
+      "must leave out Secret if secrets is poll: annotated Secrets are found only by following all of them";
+    return [{ path: [...at, "push", "kinds"], message }];
+  }
+  const name = valueAt(cluster, ["push", "vault"]);
+  if (typeof name === "string") {
+    const isKnown = vaults.some((vault) => valueAt(vault, ["name"]) === name);
+    return isKnown ? [] : [{ path: [...at, "push", "vault"], message: "is not the name of one of vaults" }];
+  }
+  const hasVault = ["name", "address"].some((field) => valueAt(cluster, ["vault", field]) !== undefined);
+  if (hasVault) return [];
+  return [{ path: [...at, "push", "vault"], message: "required, unless the cluster has vault.name or vault.address" }];
+}
+
 function clusterComplaints(cluster: unknown, at: Path, vaults: readonly unknown[]): readonly Complaint[] {
   const name = valueAt(cluster, ["vault", "name"]);
   const isNamed = valueAt(cluster, ["vaultAddresses"]) === "named";
@@ -91,6 +111,7 @@ function clusterComplaints(cluster: unknown, at: Path, vaults: readonly unknown[
   return [
     ...lentComplaints(cluster, at, vaults),
     ...wayComplaints(cluster, at, vaults),
+    ...pushComplaints(cluster, at, vaults),
     ...(typeof name === "string" && !vaults.some((vault) => valueAt(vault, ["name"]) === name)
       ? [{ path: [...at, "vault", "name"], message: "is not the name of one of vaults" }]
       : []),

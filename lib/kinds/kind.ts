@@ -10,9 +10,11 @@ import type { Warning } from "../origins/warnings.ts";
 import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
-import type { Issue, Place, Row } from "../ports/rows.ts";
+import type { Issue, Place, Pushed, Row } from "../ports/rows.ts";
+import type { SeenSecret } from "../ports/secrets.ts";
 import type { TemplateEngine } from "../ports/templates.ts";
 import type { SourceData, VaultIdentity, VaultRead } from "../ports/vault.ts";
+import type { VaultWrites } from "../ports/vault-writes.ts";
 import type { RolloutTarget } from "../ports/workloads.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import type { SecretData } from "../secret-value.ts";
@@ -90,8 +92,28 @@ export interface ForeseeInput<R extends Resolved = Resolved> {
   /** Reads each Vault path once per identity and batch. */
   readonly read: (read: VaultRead, again?: ReadAgain) => Promise<SourceData>;
   readonly templates: TemplateEngine;
+  /** A Secret of the declaration's own namespace. */
+  readonly source: (name: string) => Promise<SeenSecret | undefined>;
+  /** Whether any sync reads there. */
+  readonly isRead: (place: Place) => Promise<boolean>;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+}
+
+/** What is needed to find the paths that a row writes to. */
+export interface LocateInput<R extends Resolved = Resolved> {
+  readonly row: Row;
+  readonly resolved: R;
+  readonly settings: ClusterSettings;
+  readonly writes: VaultWrites;
+  readonly reached: (identity: VaultIdentity) => Promise<VaultIdentity>;
+  readonly signal: AbortSignal;
+}
+
+/** The paths that a run may write to, to be claimed before it, and the declaration with them. */
+export interface Located<R extends Resolved = Resolved> {
+  readonly resolved: R;
+  readonly paths: readonly Pushed[];
 }
 
 export interface ObtainInput<R extends Resolved = Resolved> extends ForeseeInput<R> {
@@ -110,6 +132,8 @@ export interface SyncKind<R extends Resolved = Resolved> {
   readonly destination: DestinationFactory<R>;
   /** Pure: combines a declaration and its references. Never throws a SyncError: the outcome contains it. */
   resolve(input: ResolveInput): Resolution<R>;
+  /** For kinds that write to Vault: the paths, which no other row may write to. Reads nothing secret. */
+  locate?(input: LocateInput<R>): Promise<Located<R>>;
   /** What a run would obtain, for a plan. A kind that would make Vault issue something says so instead. */
   foresee(run: ForeseeInput<R>): Promise<Obtained | "would-issue">;
   obtain(run: ObtainInput<R>): Promise<Obtained>;

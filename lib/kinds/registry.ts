@@ -1,6 +1,7 @@
 import { dynamicSecret } from "./dynamic/dynamic-secret.ts";
 import type { SyncKind } from "./kind.ts";
 import { pkiSecret } from "./pki/pki-secret.ts";
+import { PUSHES } from "./push/push.ts";
 import { staticSecret } from "./static/static-secret.ts";
 
 /** Kinds by their name in keys. */
@@ -14,4 +15,4 @@ export function kindRegistry(kinds: readonly SyncKind[]): KindRegistry {
 }
 
 /** The kinds of keyferry: a new one is a folder beside this file, and a line here. */
-export const KINDS: KindRegistry = kindRegistry([staticSecret, dynamicSecret, pkiSecret]);
+export const KINDS: KindRegistry = kindRegistry([staticSecret, dynamicSecret, pkiSecret, ...PUSHES]);

@@ -1,13 +1,14 @@
+import { isPushed } from "../declarations/push/annotations.ts";
+import { partsOf } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { Row } from "../ports/rows.ts";
-import type { KindRef } from "../resource-kinds.ts";
+import { annotatedKind, type KindRef } from "../resource-kinds.ts";
+import { annotatedOrigin } from "./annotated.ts";
 import { clusterOrigin } from "./cluster.ts";
 import type { Origin } from "./origin.ts";
 
-/**
- * The origin of a row. All current rows are declared by a resource of their cluster; other origins would be chosen
- * here.
- */
+/** The origin of a row: a resource of its cluster, or an object with annotations. */
 export function originOf(apis: Pick<ReconcileDeps, "resources" | "clock">, row: Row, kind?: KindRef): Origin {
-  return clusterOrigin(apis, row, kind);
+  const annotated = annotatedKind(partsOf(row.key).kind);
+  return annotated === undefined ? clusterOrigin(apis, row, kind) : annotatedOrigin(apis, row, annotated, isPushed);
 }

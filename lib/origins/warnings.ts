@@ -14,6 +14,8 @@ export const WARNING_TYPES = [
   "CredentialRevocable",
   "CredentialRenewed",
   "RevokeReplaced",
+  "ReconcileInterval",
+  "RotationCheck",
 ] as const;
 
 /** Warnings that a status does not have yet. */

@@ -1,19 +1,22 @@
 import { circuitOfCluster } from "../circuits.ts";
 import { described } from "../described.ts";
-import type { Destination, Effect, SecretChanges } from "../destinations/destination.ts";
+import type { Destination, Effect, PushApis, SecretChanges } from "../destinations/destination.ts";
 import { type Digest, digestOf } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
-import type { Obtained, Resolved, SyncKind } from "../kinds/kind.ts";
+import type { Located, Obtained, Resolved, SyncKind } from "../kinds/kind.ts";
 import { originOf } from "../origins/origin-of.ts";
 import type { Claim } from "../ports/claim.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
-import type { Row } from "../ports/rows.ts";
+import { type Pushed, pushPlace, type Row } from "../ports/rows.ts";
 import type { SecretApi } from "../ports/secrets.ts";
-import type { VaultTarget } from "../ports/vault.ts";
+import type { VaultIdentity, VaultTarget } from "../ports/vault.ts";
+import type { VaultWrites } from "../ports/vault-writes.ts";
+import { pathTaken, unclaimed } from "../reconcile/claim.ts";
 import { clear } from "../reconcile/clear.ts";
 import { converge } from "../reconcile/converge.ts";
 import type { CoreDeps } from "../reconcile/deps.ts";
+import { sourcesFor } from "../reconcile/push-inputs.ts";
 import { type SourceReader, sourceReader } from "../reconcile/source.ts";
 import { isBeingDeleted, shouldRelease } from "../reconcile/standing.ts";
 import type { CaCache } from "../references/ca-cache.ts";
@@ -22,6 +25,7 @@ import { owedRollout } from "../rollout/owed-rollout.ts";
 import { type PlanOutages, planOutages } from "./plan-outages.ts";
 import { simulatedClaim } from "./simulated-claim.ts";
 import { type SimulatedSecrets, simulatedSecrets } from "./simulated-secrets.ts";
+import { simulatedWrites } from "./simulated-writes.ts";
 
 /** The dependencies of a plan. None of them writes to a Vault or cluster. */
 export interface PlanDeps
@@ -30,6 +34,7 @@ export interface PlanDeps
     "kinds" | "leases" | "vault" | "resources" | "clusters" | "templates" | "digestKey" | "clock" | "random" | "log"
   > {
   readonly secrets: Pick<SecretApi, "observe" | "ownedNames">;
+  readonly writes: Pick<VaultWrites, "mountOf" | "read">;
   readonly ca: CaCache;
 }
 
@@ -131,7 +136,40 @@ async function planRow(deps: PlanDeps, planning: Planning): Promise<Planned> {
   const outage = outages.among([circuitOfCluster(settings.name), outcome.asks?.circuit]);
   if (outage) throw outage;
   if (outcome.asks) asked.target = outcome.asks.identity.target;
-  return planSync(deps, kind, outcome, planning);
+  const located = await locatedIn(deps, kind, outcome, planning);
+  return planSync(deps, kind, located.resolved, { ...planning, row: await claimedIn(deps, row, located.paths) });
+}
+
+/** With the paths that it pushes to, if it is of such a kind. */
+async function locatedIn(
+  deps: PlanDeps,
+  { locate }: SyncKind,
+  resolved: Resolved,
+  { row, settings, signal }: Planning,
+): Promise<Located> {
+  if (locate === undefined) return { resolved, paths: [] };
+  const { writes, reached } = pushesOf(deps, signal);
+  return locate({ row, resolved, settings, writes, reached, signal });
+}
+
+/** The row as a claim of these paths would leave it. Throws PATH_TAKEN. */
+async function claimedIn({ leases }: PlanDeps, row: Row, paths: readonly Pushed[]): Promise<Row> {
+  const news = unclaimed(row, paths);
+  for (const taken of news.map(pushPlace)) {
+    const { items } = await leases.byPlace(taken.vault, { path: taken.path });
+    const other = items.find(({ role, key, path }) => role === "push" && key !== row.key && path === taken.path);
+    if (other !== undefined) throw pathTaken({ taken, by: other.key });
+  }
+  const { state } = row;
+  return news.length === 0 ? row : { ...row, state: { ...state, pushed: [...(state.pushed ?? []), ...news] } };
+}
+
+function pushesOf({ writes, ca, clock }: PlanDeps, signal: AbortSignal): PushApis {
+  const reached = async (identity: VaultIdentity) => ({
+    ...identity,
+    target: await ca.resolve(identity.target, signal),
+  });
+  return { writes: simulatedWrites(writes), reached, clock };
 }
 
 function failedPlan({ key }: Row, error: unknown): Planned {
@@ -154,11 +192,12 @@ async function planSync(deps: PlanDeps, kind: SyncKind, resolved: Resolved, plan
   const { templates, clock, random, digestKey } = deps;
   const claim = simulatedClaim(row);
   const secrets = simulatedSecrets(deps.secrets);
-  const apis = apisFor(deps, row, kind, secrets);
+  const apis = apisFor(deps, row, kind, secrets, signal);
   const obtained = await kind.foresee({
     ...{ row, resolved, settings, templates, clock, random, digestKey, signal },
     holding: kind.destination.holding(apis, { row, settings, resolved }),
     read: (read) => sources.read(read, signal),
+    ...sourcesFor(deps, row, signal),
   });
   if (obtained === "would-issue" || obtained.kind === "later") return withoutData(row, name, obtained);
   const digest = digestOf(digestKey, obtained.data);
@@ -187,9 +226,10 @@ function withoutData(
   };
 }
 
-function apisFor(deps: PlanDeps, row: Row, kind: SyncKind | undefined, secrets: SimulatedSecrets) {
+function apisFor(deps: PlanDeps, row: Row, kind: SyncKind | undefined, secrets: SimulatedSecrets, signal: AbortSignal) {
   const { resources, clusters, digestKey, log } = deps;
-  return { secrets, resources, clusters, digestKey, log, origin: originOf(deps, row, kind?.ref) };
+  const pushes = pushesOf(deps, signal);
+  return { secrets, resources, clusters, digestKey, log, origin: originOf(deps, row, kind?.ref), pushes };
 }
 
 /** The same destination, which notes the effect of each decision before it acts. */
@@ -232,7 +272,7 @@ async function planCleanUp(
 ): Promise<Planned> {
   const { key } = row;
   const secrets = simulatedSecrets(deps.secrets);
-  const apis = apisFor(deps, row, kind, secrets);
+  const apis = apisFor(deps, row, kind, secrets, signal);
   const standing = await clear({ kind, settings, apis, claim: simulatedClaim(row) }, signal);
   if (standing === "declared") return { key, action: "none", because: "its declaration still exists", ...NOTHING };
   if (standing === "releasing") {

@@ -14,6 +14,7 @@ import type { Log, Metrics } from "./telemetry.ts";
 import type { TemplateEngine } from "./templates.ts";
 import type { VaultApi } from "./vault.ts";
 import type { IssueApi, TokenSeals } from "./vault-issues.ts";
+import type { VaultWrites } from "./vault-writes.ts";
 import type { WorkloadApi } from "./workloads.ts";
 
 /** The dependencies of the core, wired by hand in functions/ and cli/. */
@@ -22,6 +23,7 @@ export interface ReconcileDeps {
   readonly queue: WorkQueue;
   readonly vault: VaultApi;
   readonly issues: IssueApi;
+  readonly writes: VaultWrites;
   readonly credentials: CredentialSource;
   readonly secrets: SecretApi;
   readonly resources: ResourceApi;

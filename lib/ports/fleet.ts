@@ -1,4 +1,5 @@
 import type { InjectorOverrides } from "../injector-settings.ts";
+import type { PushSettings } from "./fleet-push.ts";
 import type { FleetVault } from "./fleet-vault.ts";
 import type { MissingKey } from "./templates.ts";
 
@@ -45,6 +46,8 @@ export interface ClusterSettings {
     /** Whether keyferry registers the injector's webhook in the cluster. */
     readonly manage?: boolean;
   };
+  /** Which of its Secrets are pushed to Vault; missing: none. */
+  readonly push?: PushSettings;
   /** Namespaces in which keyferry works although Vault Secrets Operator does, too. */
   readonly besideVso?: readonly string[];
 }

@@ -194,6 +194,11 @@ export interface Pushed {
   readonly digest?: Digest;
   /** Our fields, when other fields stay. */
   readonly keys?: readonly string[];
+  /** The digest of a write that may have been carried out: recorded before it. */
+  readonly writing?: Digest;
+  /** When it was last written, and how often since `since`: a loop must not fill Vault with versions. */
+  readonly wroteAt?: EpochMs;
+  readonly burst?: { readonly since: EpochMs; readonly count: number };
 }
 
 /** An unsent domain event. Its id consists of key, fence and kind, so that sending it twice is harmless. */

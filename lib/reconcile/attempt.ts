@@ -13,7 +13,8 @@ import { type RolledOut, rollOut } from "../rollout/rollout.ts";
 import { sameJson } from "../util/canonical.ts";
 import type { Batch } from "./batch.ts";
 import { converge } from "./converge.ts";
-import type { Run } from "./run.ts";
+import { sourcesFor } from "./push-inputs.ts";
+import { type Run, reachedBy } from "./run.ts";
 
 /** How far a run came; settle handles each case. */
 export type Attempt =
@@ -42,6 +43,7 @@ export interface InStep {
 export async function attempt(deps: ReconcileDeps, run: Run, batch: Batch): Promise<Attempt> {
   try {
     if (run.resolved instanceof SyncError) throw run.resolved;
+    if (run.unlocated !== undefined) throw run.unlocated;
     return await obtainAndWrite(deps, run, run.resolved, batch);
   } catch (error) {
     if (error instanceof SyncError) return { kind: "failed", error };
@@ -54,12 +56,14 @@ async function obtainAndWrite(deps: ReconcileDeps, run: Run, resolved: Resolved,
   const { row } = claim;
   const { signal } = batch;
   const { templates, clock, random, digestKey } = deps;
-  const apis = { ...deps, origin };
+  const reached = reachedBy(batch);
+  const apis = { ...deps, origin, pushes: { writes: deps.writes, reached, clock } };
   const obtained = await kind.obtain({
     ...{ row, resolved, settings, templates, clock, random, digestKey, claim, deps, signal },
     holding: kind.destination.holding(apis, { row, settings, resolved }),
     read: readFor(run, batch),
-    reached: async (identity) => ({ ...identity, target: await batch.ca.resolve(identity.target, signal) }),
+    reached,
+    ...sourcesFor(deps, row, signal),
   });
   if (obtained.kind === "later") return obtained;
   const digest = digestOf(digestKey, obtained.data);

@@ -1,27 +1,48 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { type ErrorCode, OUTAGE_CODES, SyncError } from "../errors.ts";
+import { partsOf } from "../keys.ts";
 import type { Claim } from "../ports/claim.ts";
 import { CALL_TIMEOUT_MS, LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
-import type { OwnedSecret, Row } from "../ports/rows.ts";
-import type { Lease, Settlement } from "../ports/store.ts";
+import { type OwnedSecret, type Pushed, pushPlace, type Row } from "../ports/rows.ts";
+import type { Claimed, Lease, PathTaken, Settlement } from "../ports/store.ts";
 import { sendDue, sendNow } from "../schedule/messages.ts";
 
 type Deps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
+
+/** A claim that can include paths in a Vault. */
+export interface RunClaim extends Claim {
+  /** Paths that the run may write to, to be taken together with the lease (lease-table 31). */
+  claimPaths(paths: readonly Pushed[]): void;
+}
 
 /**
  * The claim on a row that was just read. `owned`: destinations to record with the claim, because a write is recorded
  * before it happens (lease-table 8); without it nothing will be written, and the row stays as claimed.
  */
-export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): Claim {
+export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): RunClaim {
   let row = read;
   let lease: Lease | undefined;
   /** The row is no longer this run's: nothing is written any more. */
   let isOver = false;
+  let paths: readonly Pushed[] = [];
+  let taken: PathTaken | undefined;
+
+  /** A path of another row leaves the lease without any path: the run is settled, but writes nothing. */
+  const claim = async (): Promise<Claimed | undefined> => {
+    const now = deps.clock();
+    const options = { now, until: now + LEASE_MS, ...(owned && { owned }) };
+    const news = unclaimed(row, paths);
+    if (news.length === 0) return deps.leases.claim(row, options);
+    const claimed = await deps.leases.claimPush(row, { ...options, pushed: news });
+    if (claimed === undefined || !("taken" in claimed)) return claimed;
+    taken = claimed;
+    return deps.leases.claim(row, options);
+  };
 
   const take = async (): Promise<Lease | undefined> => {
     if (lease) return lease;
     const now = deps.clock();
-    const claimed = await deps.leases.claim(row, { now, until: now + LEASE_MS, ...(owned && { owned }) });
+    const claimed = await claim();
     if (!claimed) return undefined;
     if (claimed.row.declared.hash === row.declared.hash) {
       lease = claimed.lease;
@@ -37,6 +58,7 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
   const require = async (): Promise<Lease> => {
     const held = await take();
     if (!held || isOver) throw await lost(deps, row);
+    if (taken !== undefined) throw pathTaken(taken);
     // The API server checks no fence, so no write may end after the lease (lease-table 6).
     if (deps.clock() > held.until - CALL_TIMEOUT_MS) {
       throw new SyncError("LEASE_LOST", `the lease on ${held.key} ends too soon to write under it`);
@@ -50,6 +72,9 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
     },
     get isTaken() {
       return lease !== undefined;
+    },
+    claimPaths(next) {
+      paths = next;
     },
     take: async () => (await take()) !== undefined,
     require,
@@ -70,6 +95,23 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
       if (lease) await settleRow(deps, row, lease, settlement);
     },
   };
+}
+
+/** Paths that the row has not claimed before. */
+export function unclaimed({ state: { pushed = [] } }: Row, paths: readonly Pushed[]): readonly Pushed[] {
+  const known = new Set(pushed.map(placeText));
+  return paths.filter((path) => !known.has(placeText(path)));
+}
+
+function placeText(pushed: Pushed): string {
+  return JSON.stringify(pushPlace(pushed));
+}
+
+/** The refusal of a path that another row pushes to. */
+export function pathTaken({ taken: { path }, by }: PathTaken): SyncError {
+  const { cluster, kind, namespace, name } = partsOf(by);
+  const other = `${kind} ${namespace}/${name} of cluster ${cluster}`;
+  return new SyncError("PATH_TAKEN", `${path} belongs to ${other}, which pushed there first: name another path`);
 }
 
 /** Adds what was recorded during the earlier lease; the names that this claim adds come with the writes. */

@@ -14,6 +14,7 @@ import { claimOf } from "./claim.ts";
 import { clear } from "./clear.ts";
 import { endAll, endUnused, leaveAll } from "./duties.ts";
 import { ownOutage } from "./own-outage.ts";
+import { reachedBy } from "./run.ts";
 import { settleFailed } from "./settle.ts";
 
 /** A row whose declaration is gone or being deleted. */
@@ -82,12 +83,14 @@ async function removeAll(
   deps: ReconcileDeps,
   { settings, kind }: CleaningUp,
   claim: Claim,
-  { circuits, signal }: Batch,
+  batch: Batch,
 ): Promise<Settlement | undefined> {
+  const { circuits, signal } = batch;
   const { row } = claim;
   const origin = originOf(deps, row, kind?.ref);
+  const pushes = { writes: deps.writes, reached: reachedBy(batch), clock: deps.clock };
   try {
-    const standing = await clear({ kind, settings, apis: { ...deps, origin }, claim }, signal);
+    const standing = await clear({ kind, settings, apis: { ...deps, origin, pushes }, claim }, signal);
     if (standing === "declared") {
       // Its credentials are in use: they end by themselves.
       leaveAll(claim, deps.clock());

@@ -4,14 +4,14 @@ import type { ReferenceKey } from "../keys.ts";
 import type { Resolved, SyncKind } from "../kinds/kind.ts";
 import type { Origin } from "../origins/origin.ts";
 import { originOf } from "../origins/origin-of.ts";
-import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Row, RowState } from "../ports/rows.ts";
+import type { VaultIdentity } from "../ports/vault.ts";
 import { withReferences } from "../references/references.ts";
 import { askingOf, type RunMode } from "./asking.ts";
 import type { Batch } from "./batch.ts";
-import { claimOf } from "./claim.ts";
+import { claimOf, type RunClaim } from "./claim.ts";
 
 /** One sync during its run: its kind, its origin and its claim. */
 export interface Run {
@@ -21,8 +21,10 @@ export interface Run {
   readonly refs: readonly ReferenceKey[];
   readonly resolved: Resolved | SyncError;
   readonly origin: Origin;
-  readonly claim: Claim;
+  readonly claim: RunClaim;
   readonly asking: Asking;
+  /** Why the paths that it pushes to are not known. */
+  readonly unlocated?: SyncError;
 }
 
 /** A row to work on, before it is resolved. */
@@ -52,6 +54,27 @@ export async function prepare(
     claim: claimOf(deps, row, owned),
     asking: askingOf(row, resolved, mode, deps.clock()),
   };
+}
+
+/** Finds the paths that the run may write to, before its claim takes them. Other kinds have none. */
+export async function located(deps: ReconcileDeps, run: Run, batch: Batch): Promise<Run> {
+  const { kind, resolved, claim, settings } = run;
+  if (kind.locate === undefined || resolved instanceof SyncError) return run;
+  const { signal } = batch;
+  const { writes } = deps;
+  try {
+    const found = await kind.locate({ row: claim.row, resolved, settings, writes, reached: reachedBy(batch), signal });
+    claim.claimPaths(found.paths);
+    return { ...run, resolved: found.resolved };
+  } catch (error) {
+    if (error instanceof SyncError) return { ...run, unlocated: error };
+    throw error;
+  }
+}
+
+/** The login with the CA of its Vault. */
+export function reachedBy({ ca, signal }: Batch): (identity: VaultIdentity) => Promise<VaultIdentity> {
+  return async (identity) => ({ ...identity, target: await ca.resolve(identity.target, signal) });
 }
 
 /** The Vault-related parts of the row, once resolved. */

@@ -6,6 +6,7 @@ import { WAITS_FOR_A_SECRET } from "../failures/release-wake.ts";
 import { asError, followAt, type KnownFailure, type SharedOutcome } from "../failures/shared-failures.ts";
 import { renewSlotOf } from "../issues/issue-times.ts";
 import { partsOf } from "../keys.ts";
+import type { Resolved } from "../kinds/kind.ts";
 import type { Announced } from "../origins/origin.ts";
 import type { RunOutcome } from "../origins/status.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
@@ -112,7 +113,13 @@ function observePropagation({ metrics, clock }: ReconcileDeps, { key, expect }: 
 function didOf({ resolved, obtained, learned, rolled }: InStep): Did {
   const wrote = learned.wrote !== undefined;
   const issued = obtained.isIssued === true && wrote;
-  return { secret: resolved.destination.name, wrote, ...(issued ? { issued } : {}), ...restartedBy(rolled) };
+  const secret = isPush(resolved) ? {} : { secret: resolved.destination.name };
+  return { ...secret, wrote, ...(issued ? { issued } : {}), ...restartedBy(rolled) };
+}
+
+/** It writes to a Vault, and no Secret. */
+function isPush({ asks }: Resolved): boolean {
+  return asks?.place.role === "push";
 }
 
 /** Settles with the row's slot on the renew wheel: slots that ticks have passed already are sent before (lease-table 14). */

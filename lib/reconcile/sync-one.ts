@@ -5,13 +5,14 @@ import type { SyncKind } from "../kinds/kind.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import { type Attempt, attempt, restartedBy, rollOutWritten } from "./attempt.ts";
 import type { Batch } from "./batch.ts";
-import { type Admitted, prepare, type Run, vaultOf } from "./run.ts";
+import { type Admitted, located, prepare, type Run, vaultOf } from "./run.ts";
 import { settleAttempt } from "./settle-attempt.ts";
 
 /** Resolve, claim, obtain, converge, settle. In the steady state: one Vault read, no call to the cluster, no write. */
 export async function syncOne(deps: ReconcileDeps, kind: SyncKind, admitted: Admitted, batch: Batch): Promise<void> {
-  const run = await prepare(deps, kind, admitted, batch);
-  if (await isVaultAway(run, batch)) return waitForVault(deps, run, batch);
+  const prepared = await prepare(deps, kind, admitted, batch);
+  if (await isVaultAway(prepared, batch)) return waitForVault(deps, prepared, batch);
+  const run = await located(deps, prepared, batch);
   if (run.mode.isDue && !(await run.claim.take())) return;
   let outcome: SharedOutcome | undefined;
   try {

@@ -1,6 +1,8 @@
 import {
+  ANNOTATED_KINDS,
   type KindRef,
   REFERENCE_STATUS_KINDS,
+  SECRET,
   SECRET_TRANSFORMATION,
   SYNC_KINDS,
   VAULT_AUTH,
@@ -152,6 +154,35 @@ export const KUBERNETES_TABLE: readonly Entry[] = [
         : [],
   },
   {
+    use: "push-objects",
+    where: "served",
+    reason:
+      "Objects whose annotations push Secrets to Vault: keyferry follows their metadata, and reads a pod template when it changed.",
+    rules: ({ push }) => pushRules(push, ["get", "list", "watch"]),
+  },
+  {
+    use: "push-finalizers",
+    where: "served",
+    need: "optional",
+    reason:
+      "Removes the finalizer of Vault Sync Operator from annotated objects that are being deleted. Leave it out where that never ran: patch can change everything in an object.",
+    rules: ({ push }) => pushRules(push, ["patch"]),
+  },
+  {
+    use: "push-secrets",
+    where: "served",
+    reason: "The Secrets that are pushed to Vault. push.secrets: poll in fleet.yaml needs no list and no watch.",
+    rules: ({ push }) =>
+      push === undefined ? [] : [core("secrets", push.secrets === "watch" ? ["get", "list", "watch"] : ["get"])],
+  },
+  {
+    use: "push-login",
+    where: "served",
+    reason: "Tokens for the logins of pushes to Vault.",
+    rules: ({ push }) =>
+      push === undefined ? [] : [core("serviceaccounts/token", ["create"], [push.identity.serviceAccount.name])],
+  },
+  {
     use: "login-tokens",
     where: "served",
     reason:
@@ -228,6 +259,18 @@ export const KUBERNETES_TABLE: readonly Entry[] = [
         : [],
   },
 ];
+
+/** A rule for each API group of the annotated kinds. Secrets have an entry of their own, except for patch. */
+function pushRules(push: RightsSettings["push"], verbs: readonly string[]): readonly Rule[] {
+  const kinds = (push?.kinds ?? []).map((kind) => ANNOTATED_KINDS[kind]);
+  const own = kinds.filter((kind) => kind !== SECRET || verbs.includes("patch"));
+  const groups = [...new Set(own.map(({ group }) => group))];
+  return groups.map((group) => ({
+    apiGroups: [group],
+    resources: own.filter((kind) => kind.group === group).map(({ resource }) => resource),
+    verbs,
+  }));
+}
 
 function core(resource: string, verbs: readonly string[], resourceNames?: readonly string[]): Rule {
   return { apiGroups: [""], resources: [resource], ...(resourceNames && { resourceNames }), verbs };

@@ -32,6 +32,14 @@ export function kubernetesRights(settings: RightsSettings, declared: DeclaredNee
   );
 }
 
+/** What pushes need beside the permissions of a cluster without them, in the whole cluster. */
+export function pushRights(settings: RightsSettings): readonly KubernetesRight[] {
+  const entries = KUBERNETES_TABLE.filter(({ use }) => use.startsWith("push-"));
+  return entries.flatMap(({ use, need = "always" as const, reason, rules }) =>
+    rules(settings, {}).map((rule): KubernetesRight => ({ use, ...rule, need, reason })),
+  );
+}
+
 /** The same permissions, each of them in the whole cluster: for a role that fits every `namespaces`. */
 export function clusterWideRights(settings: RightsSettings, declared: DeclaredNeeds = {}): readonly KubernetesRight[] {
   return distinct(kubernetesRights(settings, declared).map(({ namespaces: _namespaces, ...right }) => right));

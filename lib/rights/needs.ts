@@ -1,4 +1,5 @@
 import type { NamespaceFilter } from "../namespaces.ts";
+import type { PushKind } from "../resource-kinds.ts";
 
 /** The settings of a cluster that decide about its permissions: those of fleet.yaml. */
 export interface RightsSettings {
@@ -7,6 +8,14 @@ export interface RightsSettings {
   readonly operatorNamespace: string;
   readonly makeHmacKey?: boolean;
   readonly injector?: { readonly manage?: boolean };
+  readonly push?: PushRights;
+}
+
+/** The settings of pushes that decide about permissions. */
+export interface PushRights {
+  readonly kinds: readonly PushKind[];
+  readonly secrets: "watch" | "poll";
+  readonly identity: { readonly serviceAccount: { readonly name: string } };
 }
 
 /** What the cluster's resources declare. Each missing member means that it is not known: everything may be declared. */

@@ -96,6 +96,10 @@ const METRICS: Readonly<Record<string, Definition>> = {
     labels: ["circuit"],
   },
   keyferry_vault_reads_total: { help: "Reads of Vault paths by outcome.", labels: ["outcome"] },
+  keyferry_vault_writes_total: {
+    help: "Writes of pushed Secrets to Vault by outcome.",
+    labels: ["of", "outcome"],
+  },
   keyferry_vault_issues_total: {
     help: "Requests to Vault for credentials and certificates by outcome.",
     labels: ["outcome"],

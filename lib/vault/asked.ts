@@ -10,12 +10,12 @@ export interface Asked {
   /** The circuit that opens when this Vault is unreachable. */
   readonly circuit: string;
   readonly namespace: string | undefined;
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   /** Without `/v1/`, as people write it. */
   readonly path: string;
   /** Whether it may be sent again after its answer was lost: not if it issues, ends or writes something. */
   readonly repeatable: boolean;
-  readonly purpose: "kv-v1" | "kv-v2" | "issue" | "lease" | "login" | "token" | "probe" | "seal-status";
+  readonly purpose: "kv-v1" | "kv-v2" | "push" | "issue" | "lease" | "login" | "token" | "probe" | "seal-status";
 }
 
 /** `GET kv/data/app of https://vault:8200 (namespace team)`. */

@@ -8,7 +8,7 @@ function operationOf({ purpose, method, path }: VaultQuestion): string | undefin
   if (purpose === "login") return "login";
   if (purpose === "token" || purpose === "lease")
     return /(?:renew-self|leases\/renew)$/.test(path) ? "renew" : undefined;
-  return method === "POST" ? "write" : "read";
+  return method === "GET" ? "read" : "write";
 }
 
 /** Counts and times each request to Vault by operation and VaultConnection. */

@@ -4,6 +4,7 @@ import type { OwnCalls } from "../ports/own-calls.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { SourceData, VaultApi, VaultRead } from "../ports/vault.ts";
 import type { IssueApi } from "../ports/vault-issues.ts";
+import type { VaultWrites } from "../ports/vault-writes.ts";
 import type { BudgetOf } from "../vault-budget.ts";
 import type { ReachOf } from "../vault-reach.ts";
 import { counted } from "./counted.ts";
@@ -18,6 +19,7 @@ import { askShared } from "./shared-token.ts";
 import { type TokenCacheOptions, tokenCache } from "./token-cache.ts";
 import { type Tokens, tokens } from "./tokens.ts";
 import { askedOf, type VaultClient, type VaultClientOptions, vaultClient } from "./vault-client.ts";
+import { vaultWrites } from "./writes.ts";
 
 /** Concurrent probes of one Vault: few callers need one, and none may wait for requests that hang. */
 const MAX_PROBES = 16;
@@ -43,6 +45,7 @@ export interface VaultApiOptions {
 
 export interface OpenVaultApi extends VaultApi {
   readonly issues: IssueApi;
+  readonly writes: VaultWrites;
   /** What this process has revoked. */
   readonly own: OwnCalls;
   /**
@@ -82,6 +85,7 @@ export function vaultApi(options: VaultApiOptions): OpenVaultApi {
       ),
     issues: issueApi({ ...deps, tokens: ownTokens, own }),
     own,
+    writes: vaultWrites({ client, tokens: ownTokens, metrics }),
     probe: (target, signal) => askSealStatus(prober, target, signal),
     giveUp: (outage) => client.refuse(outage),
     reach: (target, signal) => reach(client, target, signal),

@@ -281,9 +281,14 @@ function headersOf(target: VaultTarget, question: VaultQuestion): Record<string,
     "user-agent": `keyferry/${VERSION}`,
     // Listeners with require_request_header refuse requests without it.
     "x-vault-request": "true",
-    ...(question.body && { "content-type": "application/json" }),
+    ...(question.body && { "content-type": contentTypeOf(question) }),
     ...(question.namespace && { "x-vault-namespace": question.namespace }),
     ...(question.index && { "x-vault-index": question.index }),
     ...(question.token && { "x-vault-token": question.token.reveal().toString("utf8") }),
   };
+}
+
+/** Vault refuses a patch of any other type. */
+function contentTypeOf({ method }: VaultQuestion): string {
+  return method === "PATCH" ? "application/merge-patch+json" : "application/json";
 }

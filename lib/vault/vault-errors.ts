@@ -47,6 +47,12 @@ const LIMITED = "exceeds a rate limit of Vault: raise the quota, or choose a lon
 
 const KV_SETTINGS = "mount, path, type and version";
 
+/** What to check of a request that Vault does not understand. */
+const CHECKED: Readonly<Partial<Record<Asked["purpose"], string>>> = {
+  issue: "mount, path, params and the settings of the role",
+  push: "the path, and the settings of its mount",
+};
+
 interface Verdict {
   readonly code: ErrorCode;
   /** Continues the request's description: `GET kv/data/app of https://vault …`. */
@@ -146,7 +152,7 @@ function verdict(asked: Asked, answer: VaultAnswer, body: LosslessObject | undef
     };
   }
   if (status === 404) return { code: "VAULT_PATH_MISSING", says: missing(asked, body) };
-  const check = asked.purpose === "issue" ? "mount, path, params and the settings of the role" : KV_SETTINGS;
+  const check = CHECKED[asked.purpose] ?? KV_SETTINGS;
   return { code: "VAULT_ANSWER_INVALID", says: `was not understood by Vault: check ${check}` };
 }
 
@@ -161,6 +167,7 @@ function isDown({ purpose }: Asked, { status }: VaultAnswer, body: LosslessObjec
 
 function missing(asked: Asked, body: LosslessObject): string {
   if (asked.purpose === "issue") return "found nothing: no such mount, path or role";
+  if (asked.purpose === "push") return "found nothing: no such mount, or none of kv";
   if (asked.purpose === "lease" || asked.purpose === "token") return "found nothing: no such Vault namespace";
   if (asked.purpose === "kv-v2" && isLosslessObject(body.data) && "metadata" in body.data) {
     return "found a deleted version: its Secret stays unchanged until another version is written or undeleted";

@@ -59,6 +59,17 @@ describe("accepted POSTs", () => {
   });
 });
 
+describe("the time at which lines of a Vault last came", () => {
+  it("is the latest that any process noted, for each Vault", async () => {
+    const table = await dynalite.createTable();
+    const [one, other] = [0, 1].map(() => dynamoLeaseStore({ client: dynalite.client, table }).heard);
+    assert.equal(await one?.heardAt("main"), undefined);
+    await one?.noteHeard("main", START);
+    await other?.noteHeard("main", START + HOUR_MS);
+    assert.deepEqual([await one?.heardAt("main"), await one?.heardAt("other")], [START + HOUR_MS, undefined]);
+  });
+});
+
 describe("reads", () => {
   it("lease-table 17: a refresh reads a row for half a unit, new work for a whole one", async () => {
     const client = new DynamoDBClient({

@@ -8,6 +8,7 @@ import { VSO_FINALIZERS } from "../../lib/origins/vso-finalizers.ts";
 import type { ListOptions } from "../../lib/ports/clusters.ts";
 import type { KindRef } from "../../lib/resource-kinds.ts";
 import {
+  ANNOTATED_KINDS,
   KINDS,
   REFERENCE_STATUS_KINDS,
   SECRET,
@@ -32,6 +33,7 @@ import {
 } from "./kubernetes-fixtures.ts";
 
 const RBAC = new URL("../../infra/kubernetes/rbac.yaml", import.meta.url);
+const PUSH_RBAC = new URL("../../infra/kubernetes/push.yaml", import.meta.url);
 const NAMESPACE = "default";
 const OPERATOR = "vault-secrets-operator-system";
 const EVERYWHERE: ListOptions = { metadataOnly: false };
@@ -64,7 +66,9 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
     });
     await aNamespace(cluster, OPERATOR);
     await cluster.apply(aLease({ namespace: NAMESPACE }, "vso"));
-    await cluster.apply(parseAllDocuments(await readFile(RBAC, "utf8")).map((document) => document.toJS()));
+    for (const file of [RBAC, PUSH_RBAC]) {
+      await cluster.apply(parseAllDocuments(await readFile(file, "utf8")).map((document) => document.toJS()));
+    }
   });
   after(async () => {
     for (const apis of opened) apis.clients.close();
@@ -202,6 +206,43 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
         assert.deepEqual((await resources.get(ref, signal))?.finalizers, []);
       });
     }
+  }
+
+  for (const role of ["keyferry-push-watch", "keyferry-push-poll"]) {
+    it(`${role} suffices for pushes, and allows no write of what is pushed`, async () => {
+      const { clusters, resources, secrets, credentials } = await endsWith(role);
+      const signal = patient();
+      const place = { cluster: "rbac", namespace: NAMESPACE };
+      const finalizers = ["vault-sync.io/finalizer"];
+      const source = { apiVersion: "v1", kind: "Secret", metadata: { namespace: NAMESPACE, name: role, finalizers } };
+      await cluster.apply({ ...source, data: { a: base64("1") } });
+      await cluster.apply({
+        apiVersion: "v1",
+        kind: "ServiceAccount",
+        metadata: { namespace: NAMESPACE, name: "keyferry-push" },
+      });
+      for (const kind of Object.values(ANNOTATED_KINDS).filter((one) => one !== SECRET || role.endsWith("watch"))) {
+        const page = await clusters.list("rbac", kind, SECRETS, undefined, signal);
+        const since = { resourceVersion: page?.resourceVersion ?? "", seconds: 1 };
+        for await (const _ of clusters.watch("rbac", kind, SECRETS, since, signal));
+        await resources.get({ ...place, name: role, kind }, signal);
+      }
+      const seen = await secrets.observe({ ...place, name: role }, "get", signal);
+      assert.ok(seen);
+      const account = { kind: "serviceAccount", ...place, audiences: ["vault"], expirationSeconds: 600 } as const;
+      assert.ok(await credentials.credential({ ...account, name: "keyferry-push" }, signal));
+      await assert.rejects(
+        () => credentials.credential({ ...account, name: "default" }, signal),
+        withCode("KUBE_DENIED"),
+      );
+      await assert.rejects(() => secrets.remove({ ...place, name: role }, seen, signal), withCode("KUBE_DENIED"));
+      if (role.endsWith("watch"))
+        await resources.removeFinalizers({ ...place, name: role, kind: SECRET }, finalizers, signal);
+      else {
+        const list = clusters.list("rbac", SECRET, SECRETS, undefined, signal);
+        await assert.rejects(() => list, withCode("KUBE_DENIED"));
+      }
+    });
   }
 
   it("keyferry-watch follows Secrets and reads credentials; keyferry-apply does neither, but the MAC key", async () => {

@@ -7,6 +7,7 @@ import { secretApiContract } from "../contract/secret-api.contract.ts";
 import { vaultApiContract } from "../contract/vault-api.contract.ts";
 import { vaultTokensContract } from "../contract/vault-tokens.contract.ts";
 import { furnish } from "../contract/vault-world.ts";
+import { vaultWritesContract } from "../contract/vault-writes.contract.ts";
 import { workQueueContract } from "../contract/work-queue.contract.ts";
 import { workloadApiContract } from "../contract/workload-api.contract.ts";
 import { DECLARED_KINDS } from "./world/api/kinds.ts";
@@ -51,6 +52,7 @@ describe("Vault ends", () => {
 
   vaultApiContract("memory", () => ({ vault, cluster }));
   vaultTokensContract("memory", () => ({ vault, cluster }));
+  vaultWritesContract("memory", () => ({ vault, cluster }));
   issueApiContract("memory", () => ({
     ...{ vault, cluster, login: vault.login },
     isCreating: async () => vault.isWorking(),

@@ -134,6 +134,7 @@ async function wired(place: PointPlace, effect: Effect) {
     queue: withEffects("queue", queue, effect),
     vault: withEffects("vault", vault, effect),
     issues: withEffects("issues", vault.issues, effect),
+    writes: withEffects("writes", vault.writes, effect),
     seals: tokenSeals(SEALING),
     ...apis,
     secrets: withEffects("secrets", apis.secrets, effect),

@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
 import { signPost } from "../../lib/inlets/signed-post.ts";
+import { blocks, pages } from "../docs/pages.ts";
 import { waitFor } from "../harness/index.ts";
 import { type ReservedPort, reservePorts } from "../harness/process/ports.ts";
 import { type TempFolder, tempFolder } from "../harness/process/temp-folder.ts";
+import type { AuditDevice } from "../harness/vault/config-file.ts";
 import { keyferry, type RunningEngine, startEngine } from "./support/engine.ts";
-import { declareAll, follows, serves } from "./support/inlets.ts";
+import { declareAll, follows, serves, setInlets } from "./support/inlets.ts";
 import { type Place, placeIn } from "./support/place.ts";
 import { type Relay, startRelay } from "./support/relay.ts";
 import { startWorld, type World } from "./support/world.ts";
@@ -15,6 +20,16 @@ import { startWorld, type World } from "./support/world.ts";
 const NS = "team-a";
 const KEY = "the key of an inlet, long enough to count";
 const TOKEN = "the-token-of-the-relay";
+
+const PAGE = pages().find(({ path }) => path === "docs/events.md") ?? assert.fail();
+
+/** The devices in the examples of OpenBao's configuration, besides the file. */
+function documentedDevices(): readonly AuditDevice[] {
+  const examples = blocks(PAGE, "json").map((text) => JSON.parse(text) as { readonly audit: readonly AuditDevice[] });
+  const devices = examples.flatMap(({ audit }) => audit).filter(({ type }) => type === "http");
+  assert.equal(devices.length, 1);
+  return devices;
+}
 
 describe("POSTs of OpenBao's http device", { timeout: 600_000 }, () => {
   let folder: TempFolder;
@@ -41,7 +56,10 @@ describe("POSTs of OpenBao's http device", { timeout: 600_000 }, () => {
     world = await startWorld({
       clusters: ["one"],
       vault: {
-        auditDevices: [{ type: "http", options: { uri: `http://${relayAt}/`, headers } }],
+        auditDevices: documentedDevices().map(({ options, ...device }) => ({
+          ...device,
+          options: { ...options, uri: `http://${relayAt}/`, headers },
+        })),
         env: { RELAY_AUTHORIZATION: `Bearer ${TOKEN}` },
       },
     });
@@ -115,6 +133,18 @@ describe("POSTs of OpenBao's http device", { timeout: 600_000 }, () => {
     assert.match(await engine.metrics(), /keyferry_inlet_posts_refused_total\{vault="main",reason="replayed"\} 1/);
   });
 
+  it("may be signed by a script, as documented", async () => {
+    const [script = assert.fail()] = blocks(PAGE, "sh");
+    const lines = join(folder.path, "lines");
+    await writeFile(lines, '{"type":"response"}\n{"type":"request"}\n');
+    const env = {
+      ...{ PATH: process.env.PATH, LINES_FILE: lines, KEY_FILE: join(folder.path, "post.key") },
+      URL: `http://${inlet}/main`,
+    };
+    const { stdout } = await promisify(execFile)("sh", ["-ec", script], { env });
+    assert.deepEqual(JSON.parse(stdout), { lines: 2, bad: 1, nudged: 0 });
+  });
+
   it("come from a file, too, that a relay follows", async () => {
     await relay.stop();
     // OpenBao's requests succeed, because its file device works.
@@ -126,6 +156,18 @@ describe("POSTs of OpenBao's http device", { timeout: 600_000 }, () => {
     await using again = await startRelay([...toInlet(), ...follow]);
     await second();
     assert.ok(!again.logs.some(({ event }) => event === "audit-lines-missed"));
+  });
+
+  it("may come from a log shipper with a token, compressed", async () => {
+    await writeFile(join(folder.path, "shipper.token"), `${TOKEN}\n`);
+    await setInlets(world, engine, { http: { listen: inlet, bearerFile: join(folder.path, "shipper.token") } });
+    const sent = (await readFile(world.vault.auditPath)).length;
+    const follow = await change("one", "shipped");
+    const lines = (await readFile(world.vault.auditPath)).subarray(sent);
+    const headers = { authorization: `Bearer ${TOKEN}`, "content-encoding": "gzip", "content-type": "text/plain" };
+    const answer = await fetch(`http://${inlet}/`, { method: "POST", headers, body: gzipSync(lines) });
+    assert.equal(answer.status, 200);
+    await follow();
   });
 
   it("need a relay with sound settings", async () => {

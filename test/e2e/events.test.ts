@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { copyFile, rename, truncate } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { blocks, pages } from "../docs/pages.ts";
 import { waitFor } from "../harness/index.ts";
 import { type ReservedPort, reservePorts } from "../harness/process/ports.ts";
 import type { VaultFlavor } from "../harness/vault/config-file.ts";
@@ -95,6 +96,18 @@ for (const flavor of ["openbao", "vault"] as const satisfies readonly VaultFlavo
     });
 
     if (flavor === "vault") {
+      it("by the audit device that the documentation gives to Terraform", async () => {
+        const page = pages().find(({ path }) => path === "docs/events.md") ?? assert.fail();
+        const [block = assert.fail()] = blocks(page, "hcl");
+        const field = (name: string) => new RegExp(`\\b${name}\\s*= "(.*)"`).exec(block)?.[1] ?? assert.fail(name);
+        const path = join(world.folder, basename(field("file_path")));
+        const options = { file_path: path };
+        await world.vault.write("sys/audit/documented", { type: field("type"), options });
+        await setInlets(world, engine, { file: { path } });
+        await allFollow(await writes(10, "documented"));
+        await world.vault.request("DELETE", "sys/audit/documented");
+      });
+
       for (const way of ["tcp", "unix"] as const) {
         it(`by a socket device: ${way}`, async () => {
           const inlet = way === "tcp" ? { tcp: { listen: tcp } } : { unix: { path: unix } };

@@ -41,7 +41,7 @@ const SOURCES = {
       fc.array(
         fc.oneof(
           text,
-          anything.map(String),
+          anything.map((value) => JSON.stringify(value)),
           messages.map((lines) => destinationBody(logsEvent("g", lines))),
         ),
         { maxLength: 3 },

@@ -124,6 +124,7 @@ export function keyferry(parts: ProcessParts): Keyferry {
     queue,
     vault,
     issues: vault.issues,
+    writes: vault.writes,
     seals: tokenSeals(sealing),
     templates: plainTemplates,
     fleet: (name) => fleet().find((settings) => settings.name === name),

@@ -5,7 +5,7 @@ import type { EventHandler } from "../../../lib/discovery/event-handlers.ts";
 import type { Progress } from "../../../lib/discovery/list-and-watch.ts";
 import { rowBudget } from "../../../lib/discovery/row-budget.ts";
 import { watchAll } from "../../../lib/discovery/watch-all.ts";
-import type { WatchTarget } from "../../../lib/discovery/watch-targets.ts";
+import type { WatchTarget } from "../../../lib/discovery/watch-target.ts";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import { type KindRef, VAULT_AUTH, VAULT_DYNAMIC_SECRET, VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
 import { aCluster } from "../../builders.ts";

@@ -34,6 +34,18 @@ describe("the permissions of a cluster", () => {
     assert.ok(rights.every(({ namespaces }) => namespaces !== undefined));
   });
 
+  it("are more for pushes, and without list and watch on Secrets when these are polled", () => {
+    const identity = { serviceAccount: { name: "pusher" } };
+    const push = { kinds: ["Deployment", "CronJob"], secrets: "poll", identity } as const;
+    const rights = kubernetesRights({ ...EVERYWHERE, observe: "apply", push });
+    assert.deepEqual(
+      of(rights, "push-objects").map(({ resources }) => resources),
+      [["deployments"], ["cronjobs"]],
+    );
+    assert.deepEqual(one(rights, "push-secrets").verbs, ["get"]);
+    assert.ok(kubernetesRights(EVERYWHERE).every(({ use }) => !use.startsWith("push-")));
+  });
+
   it("leave out what another permission includes", () => {
     assert.deepEqual(of(kubernetesRights(EVERYWHERE), "hmac-key"), []);
     assert.equal(of(kubernetesRights(NAMED), "hmac-key").length, 1);

@@ -31,6 +31,7 @@ export const BUILT_IN: readonly ServedKind[] = [
   served("apps", "v1", "deployments", "Deployment", { hasStatus: true }),
   served("apps", "v1", "statefulsets", "StatefulSet", { hasStatus: true }),
   served("apps", "v1", "daemonsets", "DaemonSet", { hasStatus: true }),
+  served("batch", "v1", "cronjobs", "CronJob", { hasStatus: true }),
   served("apps", "v1", "replicasets", "ReplicaSet", { hasStatus: true }),
 ];
 

@@ -22,6 +22,7 @@ export interface KvMount {
 export function kvMount(version: 1 | 2, now: () => number): KvMount {
   const secrets = new Map<string, Version[]>();
   const lags = new Map<string, number>();
+  const custom = new Map<string, Readonly<Record<string, unknown>>>();
   const time = (): string => new Date(now()).toISOString();
   const metadataOf = (at: Version, number: number) => ({
     created_time: at.createdTime,
@@ -52,8 +53,30 @@ export function kvMount(version: 1 | 2, now: () => number): KvMount {
     const status = at.data === undefined ? 404 : 200;
     return { status, text: `{"data":{"data":${at.data ?? "null"},"metadata":${metadata}}}` };
   };
-  const writeV2 = (path: string, { body = "{}" }: Question): Answer => {
-    const data = JSON.stringify((JSON.parse(body) as { data?: unknown }).data ?? {});
+  /** `cas: 0` holds only where there is no metadata; a deleted version counts. */
+  const refusal = (path: string, question: Question): Answer | undefined => {
+    const { cas } = Object(bodyOf(question).options) as { cas?: unknown };
+    if (cas === undefined || cas === (secrets.get(path)?.length ?? 0)) return undefined;
+    return failed(400, "check-and-set parameter did not match the current version");
+  };
+  const patchV2 = (path: string, question: Question): Answer => {
+    const latest = secrets.get(path)?.at(-1);
+    if (latest?.data === undefined) return latest === undefined ? { status: 404, text: "" } : readV2(path, 0);
+    const merged = { ...JSON.parse(latest.data), ...Object(bodyOf(question).data) } as Record<string, unknown>;
+    const data = Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== null));
+    return writeV2(path, { ...question, body: JSON.stringify({ ...bodyOf(question), data }) });
+  };
+  const describeV2 = (path: string, question: Question): Answer => {
+    if (!secrets.has(path)) return failed(404);
+    const given = Object(bodyOf(question).custom_metadata) as Record<string, string | null>;
+    const all = { ...custom.get(path), ...given };
+    custom.set(path, Object.fromEntries(Object.entries(all).filter(([, value]) => value !== null)));
+    return done();
+  };
+  const writeV2 = (path: string, question: Question): Answer => {
+    const refused = refusal(path, question);
+    if (refused) return refused;
+    const data = JSON.stringify(bodyOf(question).data ?? {});
     const versions = secrets.get(path) ?? [];
     const made: Version = { data, kept: data, createdTime: time() };
     secrets.set(path, [...versions, made]);
@@ -83,6 +106,17 @@ export function kvMount(version: 1 | 2, now: () => number): KvMount {
         return readV2(name, Number(question.query?.version ?? 0));
       case "POST data":
         return writeV2(name, question);
+      case "PATCH data":
+        return patchV2(name, question);
+      case "PATCH metadata":
+        return describeV2(name, question);
+      case "GET metadata":
+        return secrets.has(name) ? ok({ data: { custom_metadata: custom.get(name) ?? null } }) : failed(404);
+      case "POST delete":
+        return change(name, versions, (at) => {
+          delete at.data;
+          at.deletionTime = time();
+        });
       case "DELETE data":
         return deleteLatest(name);
       case "POST undelete":

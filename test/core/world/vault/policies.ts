@@ -13,7 +13,9 @@ export function rulesOf(policy: string): readonly Rule[] {
   }));
 }
 
-const CAPABILITY: Readonly<Record<string, string>> = { GET: "read", POST: "update", DELETE: "delete", LIST: "list" };
+const CAPABILITY: Readonly<Record<string, string>> = {
+  ...{ GET: "read", POST: "update", PATCH: "patch", DELETE: "delete", LIST: "list" },
+};
 
 /** The most specific rule of all policies decides; a denial among equals wins. */
 export function allows(rules: readonly Rule[], method: string, path: string): boolean {

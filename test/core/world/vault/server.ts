@@ -31,13 +31,17 @@ export interface VaultServer {
   readonly audit: ReadonlyMap<string, number>;
 }
 
+const MOUNTS = "sys/internal/ui/mounts/";
+
 interface Limit {
   readonly path: string;
   readonly rate: number;
   used: number;
 }
 
-const OPERATIONS: Readonly<Record<string, string>> = { GET: "read", POST: "update", DELETE: "delete", LIST: "list" };
+const OPERATIONS: Readonly<Record<string, string>> = {
+  ...{ GET: "read", POST: "update", PATCH: "patch", DELETE: "delete", LIST: "list" },
+};
 const INTERVAL_MS = 60_000;
 const CLUSTER = "11111111-2222-3333-4444-555555555555";
 const MAX_REQUEST_MS = 90_000;
@@ -62,7 +66,7 @@ export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
   };
   const rulesFor = ({ policies: names }: Token) => names.flatMap((name) => rulesOf(policies.get(name) ?? ""));
   const isAllowed = (token: Token | "root", { method, path }: Question): boolean =>
-    token === "root" || allows(rulesFor(token), method, path);
+    token === "root" || path.startsWith(MOUNTS) || allows(rulesFor(token), method, path);
   const capabilities = (token: Token | "root", { paths }: Body): Answer => {
     const of = (path: string) => (token === "root" ? ["root"] : capabilitiesOf(rulesFor(token), path));
     const data = Object.fromEntries(textsOf(paths).map((path) => [path, of(path)]));
@@ -95,10 +99,22 @@ export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
       return undefined;
     },
   };
-  const system = (question: Question, path: string): Answer => {
+  const system = (question: Question, path: string, token: Token | "root"): Answer => {
+    if (question.path.startsWith(MOUNTS)) return shownMount(question.path.slice(MOUNTS.length), token);
     const [area = "", ...rest] = path.split("/");
     const body = question.method === "POST" ? bodyOf(question) : {};
     return areas[area]?.(rest.join("/"), body, question.method) ?? done();
+  };
+  /** Any token with some right there may ask; where nothing is mounted the answer is the same as without a right. */
+  const shownMount = (path: string, token: Token | "root"): Answer => {
+    const found = mountOf<unknown>(new Map<string, unknown>([...kvs, ...engines]), `${path}/`);
+    const mount = found === undefined ? "" : `${path}/`.slice(0, -found.rest.length - 1);
+    const mayAsk = token === "root" || rulesFor(token).some((rule) => rule.path.startsWith(`${mount}/`));
+    if (found === undefined || !mayAsk) return failed(403, "preflight capability check returned 403");
+    const version = kvs.get(mount)?.version;
+    return ok({
+      data: { path: `${mount}/`, type: version ? "kv" : "other", options: version ? { version: `${version}` } : null },
+    });
   };
   const overLimit = ({ path }: Question): boolean => {
     const limit = [...limits.values()].find((one) => path.startsWith(one.path));
@@ -111,7 +127,7 @@ export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
     const { path } = question;
     if (path.startsWith("sys/leases/")) return leases.handle(question, path.slice("sys/leases/".length));
     if (path === "sys/capabilities-self") return capabilities(token, bodyOf(question));
-    if (path.startsWith("sys/")) return system(question, path.slice("sys/".length));
+    if (path.startsWith("sys/")) return system(question, path.slice("sys/".length), token);
     if (path.startsWith("auth/token/")) return tokens.handle(question, path.slice("auth/token/".length), token);
     if (path.startsWith("auth/")) {
       const login = mountOf(logins, path.slice("auth/".length));

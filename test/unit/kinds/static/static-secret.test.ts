@@ -26,7 +26,7 @@ async function begun(transformation: Transformation) {
   const obtained = await staticSecret.foresee({
     ...({ settings: {}, holding: {}, digestKey: {}, random: Math.random } as unknown as Pick<
       Foreseeing,
-      "settings" | "holding" | "digestKey" | "random"
+      "settings" | "holding" | "digestKey" | "random" | "source" | "isRead"
     >),
     row,
     resolved: { read: {}, transformation } as unknown as ResolvedStaticSecret,

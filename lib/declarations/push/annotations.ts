@@ -1,0 +1,164 @@
+import { SECOND_MS } from "../../clock.ts";
+import type { PushSettings } from "../../ports/fleet-push.ts";
+import { pushPathProblems, trimmedPath } from "../../push-paths.ts";
+import type { PushKind } from "../../resource-kinds.ts";
+import type { Complaint } from "../../util/complaints.ts";
+import { type PushEntry, parseEntries } from "./entries.ts";
+import { parseGoDuration } from "./go-duration.ts";
+import { MAX_SOURCES, type MountedSecret } from "./sources.ts";
+
+/** The annotations of Vault Sync Operator that keyferry reads, and two of its own. */
+export const PUSH_PATH = "vault-sync.io/path";
+export const PUSH_SECRETS = "vault-sync.io/secrets";
+export const PUSH_PRESERVE = "vault-sync.io/preserve-on-delete";
+export const PUSH_RECONCILE = "vault-sync.io/reconcile";
+export const PUSH_ROTATION_CHECK = "vault-sync.io/rotation-check";
+/** Pushes a Secret although another program copied it into the cluster. */
+export const PUSH_SYNCED = "keyferry.dev/push-synced";
+
+const READ: readonly string[] = [
+  PUSH_PATH,
+  PUSH_SECRETS,
+  PUSH_PRESERVE,
+  PUSH_RECONCILE,
+  PUSH_ROTATION_CHECK,
+  PUSH_SYNCED,
+];
+
+/** Shorter intervals count as this. */
+const SHORTEST_MS = 30 * SECOND_MS;
+/** The wheel's last step is somewhat longer. */
+const LONGEST_MS = 365 * 24 * 3_600 * SECOND_MS;
+
+/** One object in Vault: everything that is written to one path. */
+export interface PushObject {
+  /** The segment below the declared path; missing: the path itself. */
+  readonly below?: string;
+  readonly entries: readonly PushEntry[];
+}
+
+/** What an annotated object declares. */
+export interface PushDeclaration {
+  /** As declared, without slashes at its ends: its mount is not known yet. */
+  readonly path: string;
+  readonly objects: readonly PushObject[];
+  /** What was pushed stays when the declaration goes. */
+  readonly preserve: boolean;
+  /** How often Vault is read again; missing: not by itself. */
+  readonly reconcileMs?: number;
+  /** Also what another program copied into the cluster. */
+  readonly synced: boolean;
+  /** Annotations that have no effect, or another one. */
+  readonly warnings: readonly PushWarning[];
+}
+
+export interface PushWarning {
+  readonly annotation: "reconcile" | "rotation-check";
+  readonly message: string;
+}
+
+/** An annotated object, as far as it matters. */
+export interface Annotated {
+  readonly kind: PushKind;
+  readonly name: string;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** The Secrets that its pod template refers to; none for a Secret. */
+  readonly mounted: readonly MountedSecret[];
+}
+
+/** Whether annotations ask for a push. An empty path switches it off. */
+export function isPushed(annotations: Readonly<Record<string, string>>): boolean {
+  return (annotations[PUSH_PATH] ?? "") !== "";
+}
+
+/** Only the annotations that declare a push: others, and their changes, do not matter. */
+export function pushAnnotations(annotations: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    READ.flatMap((name) => (annotations[name] === undefined ? [] : [[name, annotations[name]]])),
+  );
+}
+
+/** The declaration of an annotated object, or everything that is wrong with it, each with its annotation. */
+export function parsePush(
+  annotated: Annotated,
+  { mountedOnly }: Pick<PushSettings, "mountedOnly">,
+): PushDeclaration | { readonly complaints: readonly Complaint[] } {
+  const { annotations } = annotated;
+  const { [PUSH_PATH]: path = "", [PUSH_RECONCILE]: reconcile = "" } = annotations;
+  const complaints: Complaint[] = pushPathProblems(path).map((message) => ({ path: [PUSH_PATH], message }));
+  const objects = objectsOf(annotated, complaints);
+  if (mountedOnly) complaints.push(...unmounted(annotated, objects));
+  const interval = intervalOf(reconcile);
+  if (interval === undefined) {
+    complaints.push({
+      path: [PUSH_RECONCILE],
+      message: 'must be off, or a duration such as "5m" or "1h30m", at most a year',
+    });
+  }
+  if (complaints.length > 0) return { complaints };
+  const { ms, warning } = interval ?? {};
+  return {
+    path: trimmedPath(path),
+    objects,
+    preserve: annotations[PUSH_PRESERVE] === "true",
+    ...(ms === undefined ? {} : { reconcileMs: ms }),
+    synced: annotations[PUSH_SYNCED] === "true",
+    warnings: [...(warning === undefined ? [] : [warning]), ...rotationWarning(annotations)],
+  };
+}
+
+function objectsOf(
+  { kind, name, annotations: { [PUSH_SECRETS]: text = "" }, mounted }: Annotated,
+  complaints: Complaint[],
+): readonly PushObject[] {
+  if (text !== "") {
+    const told = parseEntries(text);
+    if ("entries" in told) return told.entries.some(({ keys = [] }) => keys.length > 0) ? [told] : [];
+    complaints.push(...told.complaints.map((one) => ({ ...one, path: [PUSH_SECRETS, ...one.path] })));
+    return [];
+  }
+  if (kind === "Secret") return [{ entries: [{ secret: name, prefix: "", optional: false }] }];
+  if (mounted.length > MAX_SOURCES) {
+    const message = `the pod template refers to ${mounted.length} Secrets, but at most ${MAX_SOURCES} are pushed: name them`;
+    complaints.push({ path: [PUSH_SECRETS], message });
+    return [];
+  }
+  return mounted.map(({ name: secret, optional }) => ({
+    below: secret,
+    entries: [{ secret, prefix: "", optional }],
+  }));
+}
+
+/** Secrets that are named, but neither mounted nor the annotated object itself. */
+function unmounted({ kind, name, mounted }: Annotated, objects: readonly PushObject[]): readonly Complaint[] {
+  const known = new Set(kind === "Secret" ? [name] : mounted.map((one) => one.name));
+  const where = kind === "Secret" ? "is another Secret" : "is not mounted by the pod template";
+  const names = new Set(objects.flatMap(({ entries }) => entries.map(({ secret }) => secret)));
+  return [...names]
+    .filter((secret) => !known.has(secret))
+    .map((secret) => ({
+      path: [PUSH_SECRETS],
+      message: `Secret ${secret} ${where}, and push.mountedOnly of fleet.yaml allows no other`,
+    }));
+}
+
+interface Interval {
+  readonly ms?: number;
+  readonly warning?: PushWarning;
+}
+
+/** Undefined: not a duration. */
+function intervalOf(text: string): Interval | undefined {
+  if (text === "" || text === "off") return {};
+  const ms = parseGoDuration(text);
+  if (ms === undefined || ms > LONGEST_MS) return undefined;
+  if (ms >= SHORTEST_MS) return { ms };
+  const message = `${PUSH_RECONCILE} is shorter than 30s, and counts as 30s`;
+  return { ms: SHORTEST_MS, warning: { annotation: "reconcile", message } };
+}
+
+function rotationWarning({ [PUSH_ROTATION_CHECK]: check }: Annotated["annotations"]): readonly PushWarning[] {
+  if (check !== "disabled") return [];
+  const message = `${PUSH_ROTATION_CHECK} has no effect: keyferry never writes a version without a change`;
+  return [{ annotation: "rotation-check", message }];
+}

@@ -1,0 +1,140 @@
+import type { Clock } from "../../clock.ts";
+import { type DigestKey, digestOf } from "../../digest.ts";
+import { SyncError } from "../../errors.ts";
+import type { Claim } from "../../ports/claim.ts";
+import type { Pushed } from "../../ports/rows.ts";
+import type { KvField, KvFields, Pusher, SeenPath, VaultWrites, WriteResult } from "../../ports/vault-writes.ts";
+import type { SecretData } from "../../secret-value.ts";
+import { countedWrite } from "./frequency.ts";
+import type { ObjectDecision, ObjectWork, SeenObject } from "./state.ts";
+
+/** What acting on a path needs. */
+export interface Acting {
+  readonly writes: VaultWrites;
+  readonly who: Pusher;
+  readonly key: DigestKey;
+  readonly clock: Clock;
+  readonly claim: Claim;
+  readonly signal: AbortSignal;
+}
+
+/** Makes one decision true; returns what is known of the path then. */
+export async function act(acting: Acting, work: ObjectWork, decision: ObjectDecision): Promise<ObjectWork> {
+  switch (decision.kind) {
+    case "read":
+      return { ...work, seen: await readObject(acting, work) };
+    case "record":
+      await acting.claim.require();
+      return recorded(acting, work, decision.version);
+    case "put":
+    case "patch":
+      return write(acting, work, decision);
+    default:
+      return decision satisfies never;
+  }
+}
+
+/** What stands at a path now. Fields that only others write stay out of the own digest. */
+async function readObject(
+  { writes, who, key, signal }: Acting,
+  { at, fields, recorded }: ObjectWork,
+): Promise<SeenObject> {
+  const found = await readOrDenied(writes, who, at, signal);
+  if (found.kind !== "data") return found;
+  const { fields: all, version } = found;
+  return {
+    kind: "data",
+    ...(version === undefined ? {} : { version }),
+    digest: digestOf(key, all),
+    ownDigest: digestOf(key, some(all, [...fields.keys()])),
+    stale: (recorded.keys ?? []).filter((name) => !fields.has(name) && all.has(name)),
+  };
+}
+
+export async function readOrDenied(
+  writes: VaultWrites,
+  who: Pusher,
+  at: ObjectWork["at"],
+  signal: AbortSignal,
+): Promise<SeenPath | { readonly kind: "denied" }> {
+  try {
+    return await writes.read(who, at, signal);
+  } catch (error) {
+    if (error instanceof SyncError && error.code === "VAULT_DENIED") return { kind: "denied" };
+    throw error;
+  }
+}
+
+/** Only these fields. */
+export function some(all: SecretData, names: readonly string[]): SecretData {
+  return new Map(names.flatMap((name) => (all.get(name) === undefined ? [] : [[name, all.get(name) as never]])));
+}
+
+/**
+ * Records what is about to be written, and writes it at the version that was decided on. After a crash in between the
+ * digest tells whether the write was carried out.
+ */
+async function write(
+  acting: Acting,
+  work: ObjectWork,
+  { kind, cas }: Extract<ObjectDecision, { readonly cas: number }>,
+): Promise<ObjectWork> {
+  const { claim, clock } = acting;
+  await claim.require();
+  mustBeClaimed(claim, work);
+  const next = { ...work.recorded, writing: work.digest, ...countedWrite(work.recorded, clock()) };
+  await claim.record({ pushed: withPath(claim.row.state.pushed, next) });
+  const written = { ...work, recorded: next };
+  const result = await send(acting, work, kind, cas);
+  if (result.kind === "moved") return { ...written, seen: { kind: "unread" }, refusedAt: cas };
+  return recorded(acting, written, result.version);
+}
+
+function send(
+  { writes, who, signal }: Acting,
+  work: ObjectWork,
+  kind: "put" | "patch",
+  cas: number,
+): Promise<WriteResult> {
+  const { at, fields, seen } = work;
+  if (kind === "put") return writes.put(who, at, fields, cas, signal);
+  const stale = seen.kind === "data" ? seen.stale : [];
+  const patch = new Map<string, KvField | null>([...fields, ...stale.map((name) => [name, null] as const)]);
+  return writes.patch(who, at, patch, cas, signal);
+}
+
+/** The claim took every path of the declaration: a missing one is a bug. */
+function mustBeClaimed({ row }: Claim, { recorded }: ObjectWork): void {
+  if ((row.state.pushed ?? []).some((path) => isSamePath(path, recorded))) return;
+  throw new Error(`${row.key} writes to a path that it has not claimed`);
+}
+
+/** The path holds what is wanted: the row has its version. */
+function recorded({ claim }: Acting, work: ObjectWork, version: number | undefined): ObjectWork {
+  const { writing: _writing, version: _version, ...rest } = work.recorded;
+  const now: Pushed = {
+    ...rest,
+    digest: work.digest,
+    keys: namesOf(work.fields),
+    ...(version === undefined ? {} : { version }),
+  };
+  claim.note({ pushed: withPath(claim.row.state.pushed, now) });
+  return { ...work, recorded: now, isDone: true };
+}
+
+function namesOf(fields: KvFields): readonly string[] {
+  return [...fields.keys()].sort();
+}
+
+export function isSamePath(one: Pushed, other: Pushed): boolean {
+  return one.vault === other.vault && one.mount === other.mount && one.path === other.path;
+}
+
+/** The list with this path in place of what it had of it. */
+export function withPath(paths: readonly Pushed[] = [], path: Pushed): readonly Pushed[] {
+  return [...paths.filter((one) => !isSamePath(one, path)), path];
+}
+
+export function withoutPath(paths: readonly Pushed[] = [], path: Pushed): readonly Pushed[] {
+  return paths.filter((one) => !isSamePath(one, path));
+}

@@ -1,0 +1,123 @@
+import { type Digest, sameDigest } from "../../digest.ts";
+import { SyncError } from "../../errors.ts";
+import { mustBeRare } from "./frequency.ts";
+import { isOurs, type ObjectDecision, type ObjectWork, type PushRules, pathText, type SeenObject } from "./state.ts";
+
+/** When is a path written? The first check that matches decides; undefined: nothing is left to do. */
+export function decide(work: ObjectWork, rules: PushRules): ObjectDecision | undefined {
+  if (work.isDone) return undefined;
+  for (const check of CHECKS) {
+    const decision = check(work, rules);
+    if (decision === "nothing") return undefined;
+    if (decision === undefined) continue;
+    if (decision.kind === "put" || decision.kind === "patch") mustBeRare(work.recorded, pathText(work.at), rules.now);
+    return decision;
+  }
+  throw new Error(`no decision for ${pathText(work.at)}`);
+}
+
+type Check = (work: ObjectWork, rules: PushRules) => ObjectDecision | "nothing" | undefined;
+
+type SeenData = Extract<SeenObject, { kind: "data" }>;
+
+const inStep: Check = ({ seen, recorded, digest, refusedAt }, { look }) =>
+  seen.kind === "unread" && !look && refusedAt === undefined && isSame(recorded.digest, digest) ? "nothing" : undefined;
+
+/** Only at the recorded version: if that is not the newest any more, Vault refuses it and a read tells why. */
+const sourceChanged: Check = ({ seen, recorded, refusedAt, at }, { look, conflict }) => {
+  const isKnown = isOurs(recorded) && (at.engine === "kv-v1" || recorded.version !== undefined);
+  if (seen.kind !== "unread" || look || refusedAt !== undefined || !isKnown || conflict === "merge") return undefined;
+  return { kind: "put", cas: recorded.version ?? 0, because: "a Secret changed" };
+};
+
+const unread: Check = ({ seen }) => (seen.kind === "unread" ? { kind: "read" } : undefined);
+
+/** By the recorded version alone: what someone else deletes or edits is not restored. */
+const mayNotRead: Check = ({ seen, recorded, digest, refusedAt, at }, { conflict }) => {
+  if (seen.kind !== "denied") return undefined;
+  if (isSame(recorded.digest, digest)) return "nothing";
+  const isBlind = refusedAt !== undefined || conflict === "merge" || at.engine === "kv-v1";
+  if (!isBlind) return { kind: "put", cas: recorded.version ?? 0, because: "a Secret changed" };
+  const message = `${pathText(at)} may not be read, and holds another version than keyferry wrote: allow its login to read it`;
+  throw new SyncError("VAULT_DENIED", message);
+};
+
+/** As the row has it: nothing is claimed, and nothing is written. */
+const unchanged: Check = ({ seen, recorded, digest }, { conflict }) => {
+  if (seen.kind !== "data" || seen.version !== recorded.version || !isSame(recorded.digest, digest)) return undefined;
+  return isThere(seen, digest, conflict) ? "nothing" : undefined;
+};
+
+/** The version was right, so that Vault refuses the body or the path. */
+const refusedBody: Check = ({ seen, refusedAt, at }) => {
+  if (refusedAt === undefined || refusedAt !== versionOf(seen)) return undefined;
+  const message = `Vault does not accept a write to ${pathText(at)}: check the path, and the settings of its mount`;
+  throw new SyncError("VAULT_ANSWER_INVALID", message);
+};
+
+/** Also after a crash that followed the write, and where another tool has written the same. */
+const alreadyThere: Check = ({ seen, digest }, { conflict }) => {
+  if (seen.kind !== "data" || !isThere(seen, digest, conflict)) return undefined;
+  return { kind: "record", ...(seen.version === undefined ? {} : { version: seen.version }) };
+};
+
+const nothingThere: Check = ({ seen, recorded }) => {
+  if (seen.kind === "absent")
+    return { kind: "put", cas: 0, because: isOurs(recorded) ? "its path was removed in Vault" : "it is new" };
+  if (seen.kind !== "deleted") return undefined;
+  return { kind: "put", cas: seen.version, because: isOurs(recorded) ? "it was deleted in Vault" : "it is new" };
+};
+
+/** Someone else's data, at first sight. */
+const foreign: Check = ({ seen, recorded, at }, { conflict, subject }) => {
+  if (seen.kind !== "data" || isOurs(recorded) || isSame(recorded.writing, seen.digest)) return undefined;
+  if (conflict === "adopt") return replaced(seen, "put", "its path is adopted");
+  if (conflict === "merge" && at.engine === "kv-v2") return replaced(seen, "patch", "its keys are merged");
+  const remedy =
+    conflict === "merge"
+      ? "push.conflict: merge needs a mount of kv-v2"
+      : "remove it there, name another path, or set push.conflict of fleet.yaml to adopt or merge";
+  const message = `${pathText(at)} holds data that ${subject} did not push, and it stays: ${remedy}`;
+  throw new SyncError("PUSH_CONFLICT", message);
+};
+
+/** What we wrote before, and someone may have edited. */
+const ours: Check = ({ seen, recorded, at }, { conflict }) => {
+  if (seen.kind !== "data") return undefined;
+  const isEdited = recorded.version !== seen.version || !isSame(recorded.digest, seen.digest);
+  const kind = conflict === "merge" && at.engine === "kv-v2" ? "patch" : "put";
+  return replaced(seen, kind, isEdited ? "it was changed in Vault" : "a Secret changed");
+};
+
+/** When is a path written? */
+const CHECKS: readonly Check[] = [
+  inStep,
+  sourceChanged,
+  unread,
+  mayNotRead,
+  unchanged,
+  refusedBody,
+  alreadyThere,
+  nothingThere,
+  foreign,
+  ours,
+];
+
+/** Whether a path holds what is wanted: all of it, or our fields when others may stay. */
+function isThere(seen: SeenData, digest: Digest, conflict: PushRules["conflict"]): boolean {
+  if (conflict !== "merge") return isSame(seen.digest, digest);
+  return isSame(seen.ownDigest, digest) && seen.stale.length === 0;
+}
+
+function replaced({ version }: SeenData, kind: "put" | "patch", because: string): ObjectDecision {
+  return { kind, cas: version ?? 0, because };
+}
+
+function versionOf(seen: SeenObject): number | undefined {
+  if (seen.kind === "absent") return 0;
+  return seen.kind === "data" || seen.kind === "deleted" ? seen.version : undefined;
+}
+
+function isSame(one: string | undefined, other: string): boolean {
+  return one !== undefined && sameDigest(one, other);
+}

@@ -1,0 +1,84 @@
+import type { EpochMs } from "../../clock.ts";
+import type { Digest } from "../../digest.ts";
+import type { PushSettings } from "../../ports/fleet-push.ts";
+import type { Place, Pushed } from "../../ports/rows.ts";
+import type { VaultIdentity } from "../../ports/vault.ts";
+import type { KvFields, KvPath } from "../../ports/vault-writes.ts";
+
+/** One object of a declaration, with the path that it is written to. */
+export interface LocatedObject {
+  /** Its name in a run's data; empty: the declared path itself. */
+  readonly name: string;
+  readonly at: KvPath;
+  /** What the row records of that path. */
+  readonly pushed: Pushed;
+}
+
+/** The parts of a resolved kind that pushing needs. */
+export interface WantsPaths {
+  readonly asks: { readonly identity: VaultIdentity; readonly place: Place };
+  readonly push: Pick<PushSettings, "conflict" | "deletion" | "paths">;
+  readonly declaration: { readonly preserve: boolean; readonly reconcileMs?: number };
+  /** Missing: the mount was not asked for yet. */
+  readonly located?: readonly LocatedObject[];
+}
+
+/** What is known of a path's content, without any value. */
+export type SeenObject =
+  | { readonly kind: "unread" }
+  /** The policies of the login do not allow to read it. */
+  | { readonly kind: "denied" }
+  | { readonly kind: "absent" }
+  | { readonly kind: "deleted"; readonly version: number }
+  | {
+      readonly kind: "data";
+      readonly version?: number;
+      /** Of all its fields. */
+      readonly digest: Digest;
+      /** Of those that this push writes. */
+      readonly ownDigest: Digest;
+      /** Fields that this push wrote once, and does not write any more. */
+      readonly stale: readonly string[];
+    };
+
+/** One path during a run. */
+export interface ObjectWork {
+  readonly name: string;
+  readonly at: KvPath;
+  readonly fields: KvFields;
+  /** Of the fields as Vault holds them. */
+  readonly digest: Digest;
+  /** As the row has it. */
+  readonly recorded: Pushed;
+  readonly seen: SeenObject;
+  /** The version at which Vault refused a write of this run. */
+  readonly refusedAt?: number;
+  readonly isDone: boolean;
+}
+
+/** What decisions depend on, beside the path. */
+export interface PushRules {
+  /** Vault is read even if nothing seems to have changed. */
+  readonly look: boolean;
+  readonly conflict: PushSettings["conflict"];
+  /** `Deployment shop/app`, for messages. */
+  readonly subject: string;
+  readonly now: EpochMs;
+}
+
+/** The next step for one path. */
+export type ObjectDecision =
+  | { readonly kind: "read" }
+  /** Vault has what is wanted: the row records it. */
+  | { readonly kind: "record"; readonly version?: number }
+  | { readonly kind: "put" | "patch"; readonly cas: number; readonly because: string };
+
+/** `kv/apps/db`, for messages. */
+export function pathText({ mount, path }: KvPath): string {
+  return `${mount}/${path}`;
+}
+
+/** Whether this row wrote what the path held last. */
+export function isOurs({ digest }: Pushed): boolean {
+  return digest !== undefined;
+}

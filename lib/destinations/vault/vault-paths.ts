@@ -1,0 +1,202 @@
+import { PUSH_PRESERVE } from "../../declarations/push/annotations.ts";
+import { pushIdentity } from "../../declarations/push/identity.ts";
+import { vaultName } from "../../declarations/source.ts";
+import { digestOf } from "../../digest.ts";
+import { SyncError } from "../../errors.ts";
+import { partsOf } from "../../keys.ts";
+import type { Claim } from "../../ports/claim.ts";
+import type { ClusterSettings } from "../../ports/fleet.ts";
+import type { PushSettings } from "../../ports/fleet-push.ts";
+import { isApplied, type Pushed, type Row } from "../../ports/rows.ts";
+import type { VaultIdentity } from "../../ports/vault.ts";
+import { allowsPath } from "../../push-paths.ts";
+import type { SecretData } from "../../secret-value.ts";
+import type { Destination, DestinationApis, DestinationFactory, Effect, ToWrite } from "../destination.ts";
+import { type Acting, act, isSamePath, withoutPath } from "./act.ts";
+import { fieldsOf, splitBodies, storedFields } from "./bodies.ts";
+import { decide } from "./decide.ts";
+import { type Left, type Removing, removePushed } from "./remove.ts";
+import { isOurs, type ObjectDecision, type ObjectWork, type PushRules, pathText, type WantsPaths } from "./state.ts";
+
+/** All paths of one declaration during a run. */
+interface Work {
+  readonly objects: readonly ObjectWork[];
+  /** Paths that the row pushed to, and does not any more. */
+  readonly former: readonly Pushed[];
+  readonly wrote?: string;
+}
+
+type Decision =
+  | { readonly kind: "objects"; readonly steps: ReadonlyMap<ObjectWork, ObjectDecision> }
+  | { readonly kind: "remove"; readonly former: readonly Pushed[] };
+
+/** Paths in kv mounts of a Vault. */
+export const vaultPaths: DestinationFactory<WantsPaths> = {
+  ownedWith: (_resolved, owned) => owned,
+
+  toWrite(apis, about): Destination<Work, Decision> {
+    const { row, resolved } = about;
+    const rules = rulesOf(about);
+    return {
+      start: workOf(apis, about),
+      name: `what ${rules.subject} pushes to Vault`,
+      decide: (work) => decideAll(work, { ...rules, now: apis.pushes.clock() }),
+      async act(decision, work, claim, signal) {
+        const { identity, place } = resolved.asks;
+        const acting = await actingFor(apis, identity, claim, signal);
+        if (decision.kind === "objects") return actAll(acting, work, decision.steps);
+        const removing = { ...acting, ...removalBy(row, resolved.push, identity, place.vault) };
+        await removeAll(apis, removing, decision.former, resolved.declaration.preserve);
+        return { ...work, former: [] };
+      },
+      learned: ({ wrote }) => ({ owned: row.state.owned, ...(wrote === undefined ? {} : { wrote }) }),
+      describe: effectOf,
+    };
+  },
+
+  holding: () => ({
+    admit: async () => undefined,
+    holds: async () => undefined,
+    left: async () => undefined,
+  }),
+
+  toClear(apis, { row, settings }): Destination<readonly Pushed[], readonly Pushed[]> {
+    return {
+      start: row.state.pushed ?? [],
+      name: `what ${subjectOf(row)} pushed to Vault`,
+      decide: (left) => (left.length === 0 ? undefined : left),
+      async act(paths, _before, claim, signal) {
+        const push = settingsOf(row, settings);
+        const { namespace } = partsOf(row.key);
+        const identity = pushIdentity(settings, push, namespace);
+        const vault = vaultName(settings.vaults, identity.target.address);
+        const acting = await actingFor(apis, identity, claim, signal);
+        const preserve = row.declared.annotations[PUSH_PRESERVE] === "true";
+        await removeAll(apis, { ...acting, ...removalBy(row, push, identity, vault) }, paths, preserve);
+        return [];
+      },
+      learned: () => ({ owned: row.state.owned }),
+      describe: () => undefined,
+    };
+  },
+};
+
+function subjectOf({ key }: Row): string {
+  const { kind, namespace, name } = partsOf(key);
+  return `${kind} ${namespace}/${name}`;
+}
+
+function rulesOf({ row, resolved }: ToWrite<WantsPaths>): Omit<PushRules, "now"> {
+  const { push, declaration } = resolved;
+  const look = row.verify || declaration.reconcileMs !== undefined || !isApplied(row);
+  return { look, conflict: push.conflict, subject: subjectOf(row) };
+}
+
+function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: ToWrite<WantsPaths>): Work {
+  const { located = [] } = resolved;
+  const bodies = splitBodies(data);
+  const known = row.state.pushed ?? [];
+  const objects = located.flatMap(({ name, at, pushed }): readonly ObjectWork[] => {
+    const body: SecretData | undefined = bodies.get(name);
+    // Its Secret is optional, and missing.
+    if (body === undefined) return [];
+    const fields = fieldsOf(body, pathText(at));
+    const recorded = known.find((path) => isSamePath(path, pushed)) ?? pushed;
+    const digest = digestOf(key, storedFields(fields));
+    return [{ name, at, fields, digest, recorded, seen: { kind: "unread" }, isDone: false }];
+  });
+  const former = known.filter((path) => !objects.some(({ recorded }) => isSamePath(recorded, path)));
+  // The path of a missing Secret stays claimed.
+  const isWaiting = (path: Pushed) => !isOurs(path) && located.some(({ pushed }) => isSamePath(pushed, path));
+  return { objects, former: former.filter((path) => !isWaiting(path) || path.writing !== undefined) };
+}
+
+/** First everything that is wanted, then what is not any more. */
+function decideAll({ objects, former }: Work, rules: PushRules): Decision | undefined {
+  const steps = new Map<ObjectWork, ObjectDecision>();
+  for (const object of objects) {
+    const decision = decide(object, rules);
+    if (decision !== undefined) steps.set(object, decision);
+  }
+  if (steps.size > 0) return { kind: "objects", steps };
+  return former.length > 0 ? { kind: "remove", former } : undefined;
+}
+
+/** One path after the other: what was written is recorded even if the next one fails. */
+async function actAll(acting: Acting, work: Work, steps: ReadonlyMap<ObjectWork, ObjectDecision>): Promise<Work> {
+  const objects: ObjectWork[] = [];
+  let { wrote } = work;
+  for (const object of work.objects) {
+    const decision = steps.get(object);
+    const next = decision === undefined ? object : await act(acting, object, decision);
+    objects.push(next);
+    if (next.isDone && !object.isDone && decision !== undefined && "because" in decision) wrote = decision.because;
+  }
+  return { ...work, objects, ...(wrote === undefined ? {} : { wrote }) };
+}
+
+function effectOf(decision: Decision): Effect | undefined {
+  if (decision.kind === "remove")
+    return { action: "update", because: "paths that it does not push to any more are emptied" };
+  const writes = [...decision.steps.values()].find((step) => "because" in step);
+  return writes && "because" in writes ? { action: "update", because: writes.because } : undefined;
+}
+
+async function actingFor(
+  { pushes, digestKey }: DestinationApis,
+  identity: VaultIdentity,
+  claim: Claim,
+  signal: AbortSignal,
+): Promise<Acting> {
+  const who = { identity: await pushes.reached(identity), by: claim.row.key };
+  return { writes: pushes.writes, clock: pushes.clock, who, key: digestKey, claim, signal };
+}
+
+/** Throws PUSH_NOT_ALLOWED when fleet.yaml has no push any more. */
+function settingsOf({ key }: Row, { push }: ClusterSettings): PushSettings {
+  if (push !== undefined) return push;
+  const { cluster } = partsOf(key);
+  const message = `cluster ${cluster} has no push in fleet.yaml any more: what was pushed to Vault stays there`;
+  throw new SyncError("PUSH_NOT_ALLOWED", message);
+}
+
+/** What fleet.yaml says about removals now. */
+function removalBy(
+  row: Row,
+  { deletion, conflict, paths }: WantsPaths["push"],
+  identity: VaultIdentity,
+  vault: string,
+) {
+  const values = partsOf(row.key);
+  return {
+    ...{ identity, vault, deletion, isMerged: conflict === "merge" },
+    isAllowed: (path: string) => paths.some((pattern) => allowsPath(pattern, values, path)),
+  };
+}
+
+/** Each path by itself; what stays is told. */
+async function removeAll(
+  apis: DestinationApis,
+  removing: Removing,
+  paths: readonly Pushed[],
+  preserve: boolean,
+): Promise<void> {
+  const { claim, signal } = removing;
+  for (const path of paths) {
+    if (preserve) claim.note({ pushed: withoutPath(claim.row.state.pushed, path) });
+    else await tellLeft(apis, claim, await removePushed(removing, path), signal);
+  }
+}
+
+async function tellLeft(
+  apis: DestinationApis,
+  claim: Claim,
+  left: Left | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  if (left === undefined) return;
+  const { key } = claim.row;
+  apis.log.warn("pushed-data-left", { key, path: left.path, because: left.because });
+  const message = `${left.path} stays in Vault: ${left.because}`;
+  await apis.origin.emit({ type: "Warning", reason: "PushedDataLeft", message }, signal);
+}

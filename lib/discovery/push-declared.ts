@@ -1,0 +1,49 @@
+import { pushAnnotations } from "../declarations/push/annotations.ts";
+import type { MountedSecret } from "../declarations/push/sources.ts";
+import { fingerprint } from "../digest.ts";
+import { syncKey } from "../keys.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { SeenResource } from "../ports/resources.ts";
+import type { Declared } from "../ports/rows.ts";
+import type { KindRef } from "../resource-kinds.ts";
+import { canonical } from "../util/canonical.ts";
+
+/** The maximum size of the annotations of one object in the table. */
+const MAX_BYTES = 64 * 1024;
+
+/**
+ * An annotated object in the form of a row. Its hash covers our annotations, the names of the Secrets that its pod
+ * template refers to, and its deletion: no scaling or rollout of a workload is another declaration.
+ */
+export function declaredPush(
+  { name: cluster }: Pick<ClusterSettings, "name">,
+  kind: KindRef,
+  seen: SeenResource,
+  mounted: readonly MountedSecret[],
+  restores = 0,
+): Declared {
+  const { namespace, name } = seen;
+  const annotations = pushAnnotations(seen.annotations);
+  const spec = { mounted: mounted.map((one) => ({ ...one })) };
+  const text = canonical({ annotations, spec });
+  const bytes = Buffer.byteLength(text);
+  const isTooLarge = bytes > MAX_BYTES;
+  return {
+    key: syncKey({ cluster, kind: kind.kind, namespace, name }),
+    uid: seen.uid,
+    generation: seen.generation,
+    hash: fingerprint(text, String(seen.deleting), ...(restores > 0 ? [String(restores)] : [])),
+    labels: {},
+    annotations: isTooLarge ? {} : annotations,
+    spec: isTooLarge ? {} : spec,
+    group: fingerprint("push", cluster, kind.kind, namespace, name),
+    deleting: seen.deleting,
+    seen: { resourceVersion: seen.resourceVersion, status: {} },
+    ...(isTooLarge ? { tooLarge: bytes } : {}),
+  };
+}
+
+/** What must be the same for an object to need no whole read: its pod template changes only with its generation. */
+export function glanceOf({ uid, generation, deleting, annotations }: SeenResource | Declared): string {
+  return fingerprint(uid, String(generation), String(deleting), canonical(pushAnnotations(annotations)));
+}

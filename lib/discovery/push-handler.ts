@@ -1,0 +1,161 @@
+import type { EpochMs } from "../clock.ts";
+import { isPushed } from "../declarations/push/annotations.ts";
+import { mountedSecrets } from "../declarations/push/sources.ts";
+import { SyncError } from "../errors.ts";
+import { type SyncKey, syncKey } from "../keys.ts";
+import { PUSH_FINALIZER } from "../origins/annotated.ts";
+import type { PushSettings } from "../ports/fleet-push.ts";
+import type { SeenResource } from "../ports/resources.ts";
+import type { Declared } from "../ports/rows.ts";
+import type { Due, RowSummary } from "../ports/store.ts";
+import type { KindRef, PushKind } from "../resource-kinds.ts";
+import { sendDue } from "../schedule/messages.ts";
+import type { DiscoveryDeps } from "./deps.ts";
+import { type EventHandler, type HandlerContext, isRowOf } from "./event-handlers.ts";
+import { unlessBug } from "./guard.ts";
+import { declaredPush, glanceOf } from "./push-declared.ts";
+import { bytesOf } from "./row-budget.ts";
+import { tombstoneMissing } from "./tombstone-missing.ts";
+
+export interface PushContext extends HandlerContext {
+  readonly push: PushSettings;
+}
+
+/** How many objects whose whole content is known are remembered during one watch pass. */
+const MAX_GLANCES = 20_000;
+
+/** Turns objects of one kind into rows and clean-ups. Lives as long as a watch pass. */
+interface Taker {
+  keyOf(object: SeenResource): SyncKey;
+  /** Every row of the kind, as the table has it now. */
+  rowsNow(): Promise<readonly RowSummary[]>;
+  /** `before`: what its row has of it. */
+  take(object: SeenResource, before: Declared | undefined, signal: AbortSignal): Promise<Due | undefined>;
+  /** Its declaration is gone: what it pushed is to be removed from then on. */
+  tombstone(object: SeenResource, at: EpochMs): Promise<Due | undefined>;
+}
+
+function takerOf(deps: DiscoveryDeps, kind: KindRef, context: PushContext): Taker {
+  const { settings, scope } = context;
+  const glances = new Map<string, string>();
+  let rows: Promise<Set<SyncKey>> | undefined;
+  const keyOf: Taker["keyOf"] = ({ namespace, name }) =>
+    syncKey({ cluster: settings.name, kind: kind.kind, namespace, name });
+  const rowsNow: Taker["rowsNow"] = async () =>
+    (await deps.leases.byCluster(settings.name)).filter(({ key }) => isRowOf(key, kind.kind, scope));
+  /** The keys that have a row, so that other objects cost nothing. */
+  const known = (): Promise<Set<SyncKey>> => {
+    rows ??= rowsNow().then((all) => new Set(all.map(({ key }) => key)));
+    return rows;
+  };
+  const tombstone: Taker["tombstone"] = async (object, at) => {
+    const isKnown = (await known()).delete(keyOf(object));
+    return isKnown ? deps.leases.tombstone(keyOf(object), object.uid, at) : undefined;
+  };
+  const declare = async (object: SeenResource, before: Declared | undefined, signal: AbortSignal) => {
+    const glance = glanceOf(object);
+    if ((before !== undefined && glanceOf(before) === glance) || glances.get(object.uid) === glance) return undefined;
+    const declared = await wholly(deps, kind, context, object, signal);
+    if (declared === undefined) return undefined;
+    if (glances.size < MAX_GLANCES) glances.set(object.uid, glance);
+    return store(deps, context, declared);
+  };
+  return {
+    keyOf,
+    rowsNow,
+    tombstone,
+    async take(object, before, signal) {
+      if (!isPushed(object.annotations)) return tombstone(object, deps.clock());
+      const due = await declare(object, before, signal);
+      (await known()).add(keyOf(object));
+      await releaseDeleted(deps, kind, context, object, signal);
+      return due;
+    },
+  };
+}
+
+/** Objects of one kind whose annotations declare a push; they are followed by their metadata. */
+export function pushHandler(deps: DiscoveryDeps, kind: KindRef, context: PushContext): EventHandler {
+  const { settings, isOurs } = context;
+  const taker = takerOf(deps, kind, context);
+  const { keyOf } = taker;
+  const send = async (...dues: readonly (Due | undefined)[]): Promise<void> => {
+    const found = dues.filter((due) => due !== undefined);
+    await sendDue(deps.queue, found, deps.clock());
+  };
+  return {
+    list() {
+      const seen = new Set<SyncKey>();
+      return {
+        async page(items, signal) {
+          const ours = items.filter(({ namespace }) => isOurs(namespace));
+          const keys = ours.filter(({ annotations }) => isPushed(annotations)).map(keyOf);
+          const before = await deps.leases.read(keys, "strong");
+          for (const key of keys) seen.add(key);
+          for (const object of ours) {
+            const of = { cluster: settings.name, kind, object };
+            const declared = before.get(keyOf(object))?.declared;
+            await send(await unlessBug(deps, of, () => taker.take(object, declared, signal)));
+          }
+        },
+        async end(signal) {
+          const all = await taker.rowsNow();
+          const absent = all.filter(({ key }) => !seen.has(key));
+          return tombstoneMissing(deps, kind, absent, all.length, context.acceptMissing, signal);
+        },
+      };
+    },
+    async changed(object, signal) {
+      if (!isOurs(object.namespace)) return;
+      const key = keyOf(object);
+      const rows = isPushed(object.annotations) ? await deps.leases.read([key], "strong") : undefined;
+      await send(await taker.take(object, rows?.get(key)?.declared, signal));
+    },
+    async deleted(object) {
+      if (isOurs(object.namespace)) await send(await taker.tombstone(object, deps.clock() + context.certainAfterMs));
+    },
+    // Its rows stay as they are: a kind that is not served proves nothing about its objects (lease-table 18).
+    notServed: async () => undefined,
+  };
+}
+
+/** With the Secrets that its pod template refers to; undefined: it is gone, or not annotated any more. */
+async function wholly(
+  deps: DiscoveryDeps,
+  kind: KindRef,
+  { settings, push, restores }: PushContext,
+  object: SeenResource,
+  signal: AbortSignal,
+): Promise<Declared | undefined> {
+  if (kind.kind === "Secret") return declaredPush(settings, kind, object, [], restores);
+  const { namespace, name } = object;
+  const whole = await deps.resources.get({ cluster: settings.name, namespace, name, kind }, signal);
+  if (whole === undefined || whole.uid !== object.uid || !isPushed(whole.annotations)) return undefined;
+  return declaredPush(settings, kind, whole, mountedSecrets(kind.kind as PushKind, whole.spec, push), restores);
+}
+
+async function store(deps: DiscoveryDeps, { budget }: PushContext, declared: Declared): Promise<Due | undefined> {
+  const bytes = bytesOf(declared);
+  if (!(await budget.hasRoom(declared.key, bytes))) return undefined;
+  const due = await deps.leases.declare(declared, deps.clock());
+  if (due) budget.took(declared.key, bytes);
+  return due;
+}
+
+/** The row has the duty to clean up: a finalizer of Vault Sync Operator need not hold the object. */
+async function releaseDeleted(
+  deps: DiscoveryDeps,
+  kind: KindRef,
+  { settings }: PushContext,
+  { deleting, finalizers, namespace, name }: SeenResource,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!deleting || !finalizers.includes(PUSH_FINALIZER)) return;
+  try {
+    await deps.resources.removeFinalizers({ cluster: settings.name, namespace, name, kind }, [PUSH_FINALIZER], signal);
+  } catch (error) {
+    // The right to it is optional: without it a person removes the finalizer, and other objects are followed.
+    if (!(error instanceof SyncError) || error.code !== "KUBE_DENIED") throw error;
+    deps.log.warn("finalizer-not-removed", { cluster: settings.name, kind: kind.kind, namespace, name });
+  }
+}

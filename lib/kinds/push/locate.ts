@@ -1,0 +1,82 @@
+import { pushedAt } from "../../destinations/vault/remove.ts";
+import type { LocatedObject } from "../../destinations/vault/state.ts";
+import { fingerprint } from "../../digest.ts";
+import { SyncError } from "../../errors.ts";
+import { partsOf } from "../../keys.ts";
+import type { Row } from "../../ports/rows.ts";
+import type { KvMount, KvPath } from "../../ports/vault-writes.ts";
+import { allowsPath } from "../../push-paths.ts";
+import { asObject } from "../../util/canonical.ts";
+import type { Json } from "../../util/json.ts";
+import type { Located, LocateInput } from "../kind.ts";
+import { notAllowed, type ResolvedPush } from "./resolve.ts";
+
+/** The push's part of a row's state (`RowState.own`): the mount of the declared path, asked for once. */
+export interface PushState {
+  /** Of the declared path and the Vault. */
+  readonly of: string;
+  readonly mount: KvMount;
+}
+
+export function pushState(own: Json | undefined): PushState | undefined {
+  const { of, mount: known } = asObject(own) ?? {};
+  const { mount, engine } = asObject(known) ?? {};
+  if (typeof of !== "string" || typeof mount !== "string") return undefined;
+  return engine === "kv-v1" || engine === "kv-v2" ? { of, mount: { mount, engine } } : undefined;
+}
+
+/** Changes with anything that the mount depends on. */
+export function mountId({ asks, declaration }: Pick<ResolvedPush, "asks" | "declaration">): string {
+  const { target, namespace = "" } = asks.identity;
+  return fingerprint(target.address, namespace, declaration.path);
+}
+
+/**
+ * The paths that a declaration pushes to: its mount by asking Vault, with or without `data/`, below the cluster's
+ * prefix. Throws PUSH_NOT_ALLOWED for a path that fleet.yaml does not allow, if possible without asking.
+ */
+export async function locate(input: LocateInput<ResolvedPush>): Promise<Located<ResolvedPush>> {
+  const { row, resolved } = input;
+  mustBePossible(row, resolved);
+  const mount = await mountOf(input);
+  const located = resolved.declaration.objects.map(({ below = "" }): LocatedObject => {
+    const at = pathOf(row, resolved, mount, below);
+    const { identity, place } = resolved.asks;
+    return { name: below, at, pushed: pushedAt(at, identity, place.vault) };
+  });
+  mustBeAllowed(row, resolved, located);
+  return { resolved: { ...resolved, mount, located }, paths: located.map(({ pushed }) => pushed) };
+}
+
+async function mountOf({ row, resolved, writes, reached, signal }: LocateInput<ResolvedPush>): Promise<KvMount> {
+  const known = pushState(row.state.own);
+  if (known?.of === mountId(resolved)) return known.mount;
+  const who = { identity: await reached(resolved.asks.identity), by: row.key };
+  return writes.mountOf(who, resolved.declaration.path, signal);
+}
+
+/** No pattern of another mount allows it: Vault need not be asked. */
+function mustBePossible(row: Row, { declaration, push }: ResolvedPush): void {
+  const [first] = declaration.path.split("/");
+  if (push.paths.some((pattern) => pattern.split("/")[0] === first)) return;
+  throw notAllowed(`push.paths of cluster ${partsOf(row.key).cluster} in fleet.yaml has no path in that mount`);
+}
+
+function pathOf(row: Row, { declaration, push }: ResolvedPush, { mount, engine }: KvMount, below: string): KvPath {
+  const { cluster } = partsOf(row.key);
+  const declared = declaration.path.slice(mount.length + 1);
+  const rest = engine === "kv-v2" ? declared.replace(/^data(\/|$)/, "") : declared;
+  const prefix = push.prefix === "cluster" ? `clusters/${cluster}` : "";
+  return { mount, engine, path: [prefix, rest, below].filter((part) => part !== "").join("/") };
+}
+
+function mustBeAllowed(row: Row, { push }: ResolvedPush, located: readonly LocatedObject[]): void {
+  const values = partsOf(row.key);
+  for (const { at } of located) {
+    const path = `${at.mount}/${at.path}`;
+    if (at.path === "")
+      throw new SyncError("SPEC_INVALID", `vault-sync.io/path must name a path below mount ${at.mount}`);
+    if (push.paths.some((pattern) => allowsPath(pattern, values, path))) continue;
+    throw notAllowed(`push.paths of cluster ${values.cluster} in fleet.yaml does not allow ${path}`);
+  }
+}

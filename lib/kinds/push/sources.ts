@@ -1,0 +1,121 @@
+import type { PushEntry } from "../../declarations/push/entries.ts";
+import { joinBodies } from "../../destinations/vault/bodies.ts";
+import { SyncError } from "../../errors.ts";
+import { partsOf } from "../../keys.ts";
+import type { Place } from "../../ports/rows.ts";
+import type { SeenSecret } from "../../ports/secrets.ts";
+import type { SecretData, SecretValue } from "../../secret-value.ts";
+import { parallel } from "../../util/parallel.ts";
+import type { ForeseeInput } from "../kind.ts";
+import { type ResolvedPush, sourcesOf } from "./resolve.ts";
+
+/** Secrets that are read at the same time, for one row. */
+const AT_ONCE = 4;
+
+/** The maximum number of keys in a message. */
+const MAX_NAMED = 20;
+
+export interface Taken {
+  readonly data: SecretData;
+  /** The resourceVersion of each Secret. */
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+type Sources = ReadonlyMap<string, SeenSecret>;
+
+/**
+ * What a declaration takes from its Secrets, one body for each object. Throws SOURCE_MISSING with every Secret and key
+ * that is missing, and SECRET_IS_SYNCED for what another program copied into the cluster.
+ */
+export async function takenFrom(run: ForeseeInput<ResolvedPush>): Promise<Taken> {
+  const sources = await readSources(run);
+  await mustBeOriginals(run, sources);
+  const { namespace } = partsOf(run.row.key);
+  const missing: string[] = [];
+  const bodies = new Map<string, SecretData>();
+  for (const { below = "", entries } of run.resolved.declaration.objects) {
+    missing.push(...missingIn(entries, sources, namespace));
+    const present = entries.filter(({ secret }) => sources.has(secret));
+    if (present.length > 0) bodies.set(below, new Map(present.flatMap((entry) => taken(entry, sources))));
+  }
+  if (missing.length > 0) throw new SyncError("SOURCE_MISSING", `nothing is pushed: ${missing.join("; ")}`);
+  return { data: joinBodies(bodies), versions: versionsOf(sources) };
+}
+
+function versionsOf(sources: Sources): Readonly<Record<string, string>> {
+  return Object.fromEntries([...sources].map(([name, { resourceVersion }]) => [name, resourceVersion]));
+}
+
+function missingIn(entries: readonly PushEntry[], sources: Sources, namespace: string): readonly string[] {
+  return entries.flatMap(({ secret, keys = [], optional }) => {
+    const found = sources.get(secret);
+    if (found === undefined) return optional ? [] : [`Secret ${namespace}/${secret} does not exist`];
+    const absent = keys.filter((key) => !found.data.has(key));
+    return absent.map((key) => `Secret ${namespace}/${secret} has no key ${key} (it has ${keysOf(found)})`);
+  });
+}
+
+/** The keys of one Secret, as they are called in Vault. */
+function taken({ secret, keys, prefix }: PushEntry, sources: Sources): readonly (readonly [string, SecretValue])[] {
+  const data = sources.get(secret)?.data ?? new Map<string, SecretValue>();
+  return [...data].flatMap(([key, value]) =>
+    (keys?.includes(key) ?? true) ? [[`${prefix}${key}`, value] as const] : [],
+  );
+}
+
+function keysOf({ data }: SeenSecret): string {
+  const names = [...data.keys()].sort();
+  if (names.length === 0) return "none";
+  const left = names.length - MAX_NAMED;
+  return `${names.slice(0, MAX_NAMED).join(", ")}${left > 0 ? ` and ${left} more` : ""}`;
+}
+
+async function readSources({ resolved, source }: ForeseeInput<ResolvedPush>): Promise<Sources> {
+  const found = new Map<string, SeenSecret>();
+  const read = async (name: string): Promise<void> => {
+    const seen = await source(name);
+    if (seen !== undefined && !seen.deleting) found.set(name, seen);
+  };
+  await parallel(sourcesOf(resolved.declaration), read, AT_ONCE);
+  return found;
+}
+
+/** Labels and owners by which programs mark what they copied from elsewhere. */
+const MARKS: readonly (readonly [label: string, value: string | undefined])[] = [
+  ["app.kubernetes.io/managed-by", "hashicorp-vso"],
+  ["secrets.hashicorp.com/vso-ownerRefUID", undefined],
+  ["reconcile.external-secrets.io/managed", "true"],
+  ["reconcile.external-secrets.io/created-by", undefined],
+];
+const OWNERS: readonly string[] = ["secrets.hashicorp.com/", "external-secrets.io/", "generators.external-secrets.io/"];
+
+/** Whether another program, or keyferry, copied it into the cluster. */
+export function isSynced({
+  labels,
+  ownerReferences,
+  managed,
+}: Pick<SeenSecret, "labels" | "ownerReferences" | "managed">): boolean {
+  if (managed.ours || managed.vso) return true;
+  if (MARKS.some(([label, value]) => labels[label] !== undefined && (value ?? labels[label]) === labels[label]))
+    return true;
+  return ownerReferences.some(({ apiVersion }) => OWNERS.some((group) => String(apiVersion).startsWith(group)));
+}
+
+/** Every loop has a Secret that came out of a Vault. Such a one is pushed only to paths that no sync reads. */
+async function mustBeOriginals(run: ForeseeInput<ResolvedPush>, sources: Sources): Promise<void> {
+  const { row, resolved, isRead } = run;
+  const { namespace } = partsOf(row.key);
+  const synced = [...sources].filter(([, secret]) => isSynced(secret)).map(([name]) => `${namespace}/${name}`);
+  if (synced.length === 0) return;
+  const names = `Secret ${synced.sort().join(", ")}`;
+  if (!resolved.declaration.synced) {
+    const message = `${names} was copied into the cluster by another program, so that a push could go round in a loop: push the original, or set keyferry.dev/push-synced: "true"`;
+    throw new SyncError("SECRET_IS_SYNCED", message);
+  }
+  for (const { pushed } of resolved.located ?? []) {
+    const place: Place = { vault: pushed.vault, path: `${pushed.mount}/${pushed.path}`, role: "read" };
+    if (!(await isRead(place))) continue;
+    const message = `${names} was copied into the cluster, and syncs read ${pushed.mount}/${pushed.path}: name a path that no sync reads`;
+    throw new SyncError("SECRET_IS_SYNCED", message);
+  }
+}

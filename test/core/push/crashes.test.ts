@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Effect } from "../world/effects.ts";
+import { aPushed, aPushingWorld, aSecret, held, versions } from "../world/pushing.ts";
+import { base64 } from "../world/views.ts";
+import type { World } from "../world/world.ts";
+
+const PATH = "apps/shop/app";
+const DECLARED = { path: `kv/${PATH}`, secrets: '[{"name":"db","keys":["user","password"]}]' };
+const MOST_EFFECTS = 40;
+
+/** What changes something, and requests to Vault; not what ticks and watches ask again and again. */
+const COUNTED =
+  /^(vault |store (claim|claimPush|record|settle|declare|tombstone|endRun|release)$|(get|post|patch|put|delete) )/;
+
+type Where = "before" | "after";
+
+/** Stops a process for ever at its n-th effect on Vault, the table or the cluster, counted from `begin` on. */
+function stopAt(number: number, where: Where) {
+  let count = 0;
+  let isCounting = false;
+  const reached = { value: false };
+  const never = new Promise<never>(() => undefined);
+  const effect: Effect = async (name, work) => {
+    if (!isCounting || !COUNTED.test(name)) return reached.value ? never : work();
+    count += 1;
+    if (count !== number) return reached.value ? never : work();
+    if (where === "after") await work();
+    reached.value = true;
+    return never;
+  };
+  const begin = (): void => {
+    isCounting = true;
+  };
+  return { effect, reached, begin };
+}
+
+/** One act at every effect of it, before and after: until it has no such effect any more. */
+async function atEveryEffect(
+  where: Where,
+  prepare: (world: World) => Promise<void>,
+  act: (world: World) => Promise<void>,
+  judge: (world: World, at: string) => Promise<void>,
+): Promise<number> {
+  for (let number = 1; number <= MOST_EFFECTS; number++) {
+    await using world = await aPushingWorld({}, { isAsleep: true });
+    const stop = stopAt(number, where);
+    world.start({ effect: stop.effect });
+    await prepare(world);
+    stop.begin();
+    await act(world);
+    await world.advance("40s");
+    world.crash();
+    world.start();
+    await world.advance("6m");
+    await judge(world, `${where} effect ${number}`);
+    if (!stop.reached.value) return number - 1;
+  }
+  throw new Error("it has no end");
+}
+
+const given = (world: World) => world.given(aSecret(), aPushed(DECLARED));
+const pushed = async (world: World): Promise<void> => {
+  await given(world);
+  await world.advance("2m");
+};
+const changed = (world: World) => world.edit("Secret", "db", { data: { password: base64("two") } });
+
+for (const where of ["before", "after"] as const) {
+  describe(`killed ${where} every effect`, () => {
+    it("a first push makes one version", async () => {
+      const effects = await atEveryEffect(
+        where,
+        async () => undefined,
+        given,
+        async (world, at) => {
+          assert.deepEqual([await held(world, PATH), versions(world, PATH)], [{ user: "app", password: "one" }, 1], at);
+        },
+      );
+      assert.ok(effects > 5, `${effects} effects`);
+    });
+
+    it("a changed Secret makes one more", async () => {
+      await atEveryEffect(where, pushed, changed, async (world, at) => {
+        assert.deepEqual([(await held(world, PATH))?.password, versions(world, PATH)], ["two", 2], at);
+      });
+    });
+
+    it("a deletion leaves nothing behind, also after a change that was not recorded", async () => {
+      const both = async (world: World): Promise<void> => {
+        await changed(world);
+        await world.advance("35s");
+        await world.remove("Deployment", "app");
+      };
+      await atEveryEffect(where, pushed, both, async (world, at) => {
+        assert.equal(await held(world, PATH), undefined, at);
+        const left = (await world.store.byCluster("east")).filter(({ key }) => key.includes("Deployment"));
+        assert.deepEqual(left, [], at);
+      });
+    });
+  });
+}

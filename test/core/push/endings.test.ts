@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { NAMESPACE } from "../world/builders.ts";
+import { annotations, aPushed, aPushingWorld, aSecret, held, versions, writes } from "../world/pushing.ts";
+
+const PATH = "apps/shop/app";
+
+describe("when a declaration goes", () => {
+  it("every sub-path that it pushed is deleted softly, and nothing else", async () => {
+    await using world = await aPushingWorld();
+    await world.given({ vault: `${PATH}/other`, data: { a: "1" } });
+    await world.given(aSecret(), aSecret("api", { token: "t" }), aPushed({ path: `kv/${PATH}` }, ["db", "api"]));
+    await world.advance("1m");
+    await world.remove("Deployment", "app");
+    await world.advance("1m");
+    assert.deepEqual(await Promise.all(["db", "api", "other"].map((name) => held(world, `${PATH}/${name}`))), [
+      undefined,
+      undefined,
+      { a: "1" },
+    ]);
+    assert.equal(versions(world, `${PATH}/db`), 1, "its metadata stays");
+    assert.deepEqual(
+      await world.store.byCluster("east").then((rows) => rows.filter(({ key }) => key.includes("Deployment"))),
+      [],
+    );
+  });
+
+  it("deletion: metadata removes the path", async () => {
+    await using world = await aPushingWorld({ deletion: "metadata" });
+    await world.given(aSecret(), aPushed({ path: `kv/${PATH}` }));
+    await world.advance("1m");
+    await world.remove("Deployment", "app");
+    await world.advance("1m");
+    assert.equal(versions(world, `${PATH}/db`), 0);
+  });
+
+  it("someone else's later version stays, and an event says so", async () => {
+    await using world = await aPushingWorld();
+    await world.given(aSecret(), aPushed({ path: `kv/${PATH}` }));
+    await world.advance("1m");
+    await world.vault.putKv("kv", `${PATH}/db`, { theirs: "x" });
+    await world.remove("Deployment", "app");
+    await world.advance("1m");
+    assert.deepEqual(await held(world, `${PATH}/db`), { theirs: "x" });
+    assert.match(
+      world
+        .events("app")
+        .map(({ message }) => message)
+        .join("\n"),
+      /stays in Vault: it holds another version/,
+    );
+  });
+
+  it("preserve-on-delete keeps it, by the last annotations that were seen", async () => {
+    await using world = await aPushingWorld();
+    await world.given(aSecret(), aPushed({ path: `kv/${PATH}`, "preserve-on-delete": "true" }));
+    await world.advance("1m");
+    await world.remove("Deployment", "app");
+    await world.advance("1m");
+    assert.deepEqual(await held(world, `${PATH}/db`), { user: "app", password: "one" });
+  });
+
+  it("a removed annotation, a former path and a Secret that left the template are cleaned up", async () => {
+    await using world = await aPushingWorld();
+    await world.given(aSecret(), aSecret("api", { token: "t" }), aPushed({ path: `kv/${PATH}` }, ["db", "api"]));
+    await world.advance("1m");
+    await world.given(aPushed({ path: `kv/${PATH}` }, ["db"]));
+    await world.advance("1m");
+    assert.deepEqual([await held(world, `${PATH}/api`), (await held(world, `${PATH}/db`))?.user], [undefined, "app"]);
+    await world.edit("Deployment", "app", { metadata: { annotations: annotations({ path: "kv/apps/shop/moved" }) } });
+    await world.advance("1m");
+    assert.deepEqual(
+      [await held(world, `${PATH}/db`), (await held(world, "apps/shop/moved/db"))?.user],
+      [undefined, "app"],
+    );
+    await world.edit("Deployment", "app", { metadata: { annotations: { "vault-sync.io/path": null } } });
+    await world.advance("1m");
+    assert.equal(await held(world, "apps/shop/moved/db"), undefined);
+  });
+
+  it("the operator's finalizer is removed while Vault is away, and the row does the duty later", async () => {
+    await using world = await aPushingWorld();
+    const metadata = { finalizers: ["vault-sync.io/finalizer"], annotations: annotations({ path: "kv/apps/shop/db" }) };
+    await world.given(aSecret("db", { a: "1" }, metadata));
+    await world.advance("1m");
+    world.vault.fail("refused");
+    await world.remove("Secret", "db");
+    await world.advance("10s");
+    assert.equal(world.resource("db", "Secret"), undefined);
+    world.vault.fail(undefined);
+    await world.advance("5m");
+    assert.equal(await held(world, "apps/shop/db"), undefined);
+  });
+
+  it("a departed cluster, and a fleet without push, delete nothing", async () => {
+    for (const change of ["push", "cluster"] as const) {
+      await using world = await aPushingWorld({}, { clusters: [{}, { name: "west" }] });
+      await world.given(aSecret(), aPushed({ path: `kv/${PATH}` }));
+      await world.advance("1m");
+      const before = writes(world);
+      world.fleet((all) => (change === "cluster" ? all.slice(1) : all.map(({ push: _push, ...rest }) => rest)));
+      world.crash();
+      world.start();
+      await world.advance("5m");
+      assert.equal(writes(world), before);
+      assert.notEqual(await held(world, `${PATH}/db`), undefined);
+    }
+  });
+});
+
+describe("one path for two", () => {
+  it("the later one is refused, also of another cluster, and gets it when the first one goes", async () => {
+    await using world = await aPushingWorld({}, { clusters: [{}, { name: "west" }] });
+    await world.given(aSecret(), aPushed({ path: `kv/${PATH}` }));
+    await world.advance("1m");
+    const metadata = { annotations: annotations({ path: `kv/${PATH}/db` }), namespace: NAMESPACE };
+    await world.cluster("west").apply(aSecret("mine", { b: "2" }, metadata));
+    await world.advance("1m");
+    assert.deepEqual(await held(world, `${PATH}/db`), { user: "app", password: "one" });
+    await world.remove("Deployment", "app");
+    await world.advance("10m");
+    assert.deepEqual(await held(world, `${PATH}/db`), { b: "2" });
+  });
+});

@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { type Cluster, waitFor } from "../harness/index.ts";
+import { aWorkload, WORKLOAD_CONTROLLERS } from "../workloads.ts";
+import { keyferry, type RunningEngine, startEngine, status } from "./support/engine.ts";
+import { authMount, startWorld, type World } from "./support/world.ts";
+
+const NS = "team-a";
+const WRITER = ["kv/data/apps/*", "kv/delete/apps/*", "kv/metadata/apps/*", "kv1/apps/*"]
+  .map((path) => `path "${path}" { capabilities = ["create", "read", "update", "patch", "delete"] }`)
+  .join("\n");
+
+/** What a platform team writes into fleet.yaml and Vault, once. */
+async function allowPush(world: World): Promise<void> {
+  await world.vault.writePolicy("push", WRITER);
+  for (const cluster of world.clusters) {
+    await world.vault.write(`auth/${authMount(cluster)}/role/push`, {
+      bound_service_account_names: ["app"],
+      bound_service_account_namespaces: ["*"],
+      token_policies: ["push"],
+      audience: "vault",
+      token_ttl: "1h",
+    });
+  }
+  await world.writeFleet((cluster) => ({
+    vault: { name: "main" },
+    push: {
+      paths: ["kv/apps/{namespace}/**", "kv1/apps/{namespace}/**"],
+      identity: { mount: authMount(cluster), role: "push", serviceAccount: { name: "app" }, audiences: ["vault"] },
+    },
+  }));
+}
+
+const named = (short: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(short).map(([name, text]) => [`vault-sync.io/${name}`, text]));
+
+function aSecret(name: string, texts: Readonly<Record<string, string>>, annotations = {}) {
+  const data = Object.fromEntries(
+    Object.entries(texts).map(([key, text]) => [key, Buffer.from(text).toString("base64")]),
+  );
+  return { apiVersion: "v1", kind: "Secret", metadata: { name, namespace: NS, annotations }, data };
+}
+
+function aDeployment(name: string, annotations: object, secrets: readonly string[]) {
+  const workload = aWorkload(NS, { kind: "Deployment", name }) as unknown as {
+    metadata: object;
+    spec: { template: { spec: { containers: object[] } } };
+  };
+  const envFrom = secrets.map((secret) => ({ secretRef: { name: secret } }));
+  const containers = workload.spec.template.spec.containers.map((container) => ({ ...container, envFrom }));
+  const template = { ...workload.spec.template, spec: { ...workload.spec.template.spec, containers } };
+  return { ...workload, metadata: { ...workload.metadata, annotations }, spec: { ...workload.spec, template } };
+}
+
+for (const flavor of ["openbao", "vault"] as const) {
+  describe(`annotated objects push their Secrets to ${flavor}`, () => {
+    let world: World;
+    let engine: RunningEngine;
+
+    before(async () => {
+      const controllers = WORKLOAD_CONTROLLERS;
+      world = await startWorld({ clusters: ["one"], vault: { flavor }, cluster: { controllers } });
+      await world.namespace(cluster(), NS);
+      await allowPush(world);
+      engine = await startEngine(world);
+    });
+    after(async () => {
+      await engine?.[Symbol.asyncDispose]();
+      await world?.[Symbol.asyncDispose]();
+    });
+
+    const cluster = (): Cluster => world.clusters[0] ?? assert.fail("no cluster");
+    const held = async (path: string): Promise<unknown> => {
+      const { status: code, body } = await world.vault.request("GET", path);
+      if (code !== 200) return undefined;
+      const { data } = body as { data: { data?: unknown } };
+      return path.startsWith("kv1/") ? data : data.data;
+    };
+    const holds = (path: string, expected: unknown) =>
+      waitFor(`${path} to hold it`, async () => JSON.stringify(await held(path)) === JSON.stringify(expected));
+    const versionOf = async (path: string): Promise<number> => {
+      const { body } = await world.vault.request("GET", `kv/metadata/${path}`);
+      return (body as { data?: { current_version: number } }).data?.current_version ?? 0;
+    };
+    const patch = (kind: "deployments" | "secrets", name: string, body: object) => {
+      const group = kind === "secrets" ? "/api/v1" : "/apis/apps/v1";
+      const contentType = "application/merge-patch+json";
+      return cluster().request("PATCH", `${group}/namespaces/${NS}/${kind}/${name}`, body, { contentType });
+    };
+    /** Every request that changed something below `apps/`, by Vault's own audit log. */
+    const written = async (): Promise<number> => {
+      const all = [...(await world.vault.auditedReads())];
+      return all.reduce(
+        (sum, [name, times]) => sum + (/^(create|update|patch|delete) kv1?\/.*apps\//.test(name) ? times : 0),
+        0,
+      );
+    };
+
+    it("a Deployment pushes each Secret of its pod template, and follows a change within seconds", async () => {
+      await cluster().apply([aSecret("db", { user: "app", password: "one" }), aSecret("api", { token: "t" })]);
+      await cluster().apply(aDeployment("web", named({ path: `kv/data/apps/${NS}/web` }), ["db", "api"]));
+      await holds(`kv/data/apps/${NS}/web/db`, { password: "one", user: "app" });
+      await holds(`kv/data/apps/${NS}/web/api`, { token: "t" });
+      await waitFor(
+        "30 s between two versions",
+        async () => {
+          await patch("secrets", "db", { data: { password: Buffer.from("two").toString("base64") } });
+          return JSON.stringify(await held(`kv/data/apps/${NS}/web/db`)) === '{"password":"two","user":"app"}';
+        },
+        60_000,
+      );
+      assert.equal(await versionOf(`apps/${NS}/web/db`), 2);
+    });
+
+    it("a hundred scalings write nothing to Vault", async () => {
+      const before = await written();
+      for (let replicas = 0; replicas < 100; replicas++) {
+        await patch("deployments", "web", { spec: { replicas: replicas % 2 } });
+      }
+      // A later change shows that all of them were seen.
+      await cluster().apply(aSecret("last", { a: "1" }, named({ path: `kv1/apps/${NS}/last` })));
+      await holds(`kv1/apps/${NS}/last`, { a: "1" });
+      assert.equal((await written()) - before, 1);
+    });
+
+    it("a Secret pushes itself, and its status is in keyferry status and explain", async () => {
+      await cluster().apply(aSecret("own", { a: "1" }, named({ path: `kv/apps/${NS}/own` })));
+      await holds(`kv/data/apps/${NS}/own`, { a: "1" });
+      const key = `one/Secret/${NS}/own`;
+      await waitFor("its row to be in step", async () => {
+        const found = (await status(world)).syncs.find((sync) => sync.key === key);
+        return found?.state === "synced";
+      });
+      const explained = await keyferry(["explain", key, "--data-dir", `${world.folder}/data`]);
+      assert.equal(explained.code, 0, explained.stderr);
+      assert.match(explained.stdout, new RegExp(`apps/${NS}/own`));
+    });
+
+    it("what fleet.yaml does not allow is an event of the object, and nothing is written", async () => {
+      const before = await written();
+      await cluster().apply(aSecret("climbs", { a: "1" }, named({ path: "kv/apps/other/../x" })));
+      await cluster().apply(aSecret("foreign", { a: "1" }, named({ path: "kv/apps/other/x" })));
+      for (const [name, code] of [
+        ["climbs", "SPEC_INVALID"],
+        ["foreign", "PUSH_NOT_ALLOWED"],
+      ] as const) {
+        await waitFor(`an event of ${name}`, async () => {
+          const answer = await cluster().request("GET", `/api/v1/namespaces/${NS}/events`);
+          return JSON.stringify(answer.body).includes(`${code}: `);
+        });
+      }
+      assert.equal(await written(), before);
+    });
+
+    it("what was edited, deleted or destroyed in Vault is restored by reconcile", async () => {
+      const at = `apps/${NS}/kept`;
+      await cluster().apply(aSecret("kept", { a: "1" }, named({ path: `kv/${at}`, reconcile: "30s" })));
+      await holds(`kv/data/${at}`, { a: "1" });
+      await world.vault.remove(`kv/metadata/${at}`);
+      await waitFor("the path again", async () => (await versionOf(at)) === 1, 90_000);
+      await holds(`kv/data/${at}`, { a: "1" });
+    });
+
+    it("a deleted object deletes what it pushed, and leaves what others wrote since", async () => {
+      await world.vault.putKv("kv", `apps/${NS}/web/api`, { theirs: "x" });
+      await cluster().delete({ apiVersion: "apps/v1", kind: "Deployment", namespace: NS, name: "web" });
+      await waitFor("the path to go", async () => (await held(`kv/data/apps/${NS}/web/db`)) === undefined);
+      await waitFor("its row to go", async () => !(await status(world)).syncs.some(({ key }) => key.includes("/web")));
+      assert.deepEqual(await held(`kv/data/apps/${NS}/web/api`), { theirs: "x" });
+    });
+  });
+}
