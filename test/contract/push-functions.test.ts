@@ -7,6 +7,7 @@ import { shippedCrds } from "../e2e/support/world.ts";
 import { type Dynalite, startDynalite } from "../harness/dynalite.ts";
 import { type Cluster, startCluster, startVault, type Vault, waitFor } from "../harness/index.ts";
 import { type TempFolder, tempFolder } from "../harness/process/temp-folder.ts";
+import { standInParameters } from "./functions/parameters.ts";
 import { queueEvent, type RunningFunction, startFunction } from "./functions/running.ts";
 import { type StandInQueues, standInQueues } from "./hubs/queues.ts";
 
@@ -34,6 +35,7 @@ describe("pushes on AWS", { timeout: 400_000 }, () => {
     parts.use(vault);
     [dynalite, queues, folder] = await Promise.all([startDynalite(), standInQueues(), tempFolder("push-functions")]);
     for (const part of [dynalite, queues, folder]) parts.use(part);
+    const parameters = parts.use(await standInParameters());
     await allowPush();
     const env = {
       KEYFERRY_TABLE: await dynalite.createTable(),
@@ -46,6 +48,7 @@ describe("pushes on AWS", { timeout: 400_000 }, () => {
       KEYFERRY_ACCEPT_MISSING: "",
       AWS_ENDPOINT_URL_DYNAMODB: dynalite.endpoint,
       AWS_ENDPOINT_URL_SQS: queues.endpoint,
+      AWS_ENDPOINT_URL_SSM: parameters.endpoint,
     };
     const start = async (name: string): Promise<RunningFunction> =>
       parts.use(await startFunction((await bundleFunction(name, folder.path)).path, folder.path, env));
@@ -89,15 +92,18 @@ describe("pushes on AWS", { timeout: 400_000 }, () => {
     const bodies = [...Object.values(first).flat(), ...Object.values({ ...second, discovery: [] }).flat()];
     for (const body of [...bodies, ...bodies]) await reconcile.invoke(queueEvent({ m: body }));
   };
-  const until = (what: string, isSo: () => Promise<boolean>): Promise<unknown> =>
-    waitFor(
-      what,
-      async () => {
-        await turn();
-        return isSo();
-      },
-      120_000,
-    );
+  const until = async (what: string, isSo: () => Promise<boolean>): Promise<void> => {
+    const isThere = async (): Promise<boolean> => {
+      await turn();
+      return isSo();
+    };
+    try {
+      await waitFor(what, isThere, 120_000);
+    } catch (cause) {
+      const lines = [tick, discover, reconcile].flatMap((running) => running.printed());
+      throw new Error(`${what}: ${JSON.stringify(lines.filter(({ event }) => event).slice(-20))}`, { cause });
+    }
+  };
   const held = async (): Promise<string> => JSON.stringify((await vault.read(`kv/data/${PATH}`))?.data.data);
   const aSecret = (text: string) => ({
     apiVersion: "v1",
