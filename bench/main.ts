@@ -21,11 +21,14 @@ const OF_THE_ENGINE: Readonly<Record<string, Scenario>> = {
   drift: async () => (await import("./scenarios/delay.ts")).drift(),
   leases: async () => (await import("./scenarios/leases.ts")).leases(options),
   neighbour: async () => (await import("./scenarios/neighbour.ts")).neighbour(),
+  injector: async () => (await import("./scenarios/injector.ts")).injectorCost(),
+  events: async () => (await import("./scenarios/events.ts")).events(),
   "sick-clusters": async () => (await import("./scenarios/sick-clusters.ts")).sickClusters(),
 };
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   ...OF_THE_ENGINE,
   tick: async () => (await import("./scenarios/tick.ts")).tickCost(),
+  "events-aws": async () => (await import("./scenarios/events-aws.ts")).eventsOnAws(),
   functions: async () => (await import("./scenarios/functions.ts")).functionCost(),
 };
 

@@ -12,12 +12,12 @@ export interface Health {
 }
 
 /** `host:port`; port 0 takes a free one. */
-function parseAddress(text: string): { hostname: string; port: number } {
+export function parseAddress(text: string, option = "--listen"): { hostname: string; port: number } {
   const match = /^(?<host>.*):(?<port>\d{1,5})$/.exec(text);
   const port = Number(match?.groups?.port);
   const hostname = (match?.groups?.host ?? "").replace(/^\[|\]$/g, "");
   if (!match || port > 65_535) {
-    throw new InputError("--listen", [`${text} is not host:port, for example 127.0.0.1:9464, or none`]);
+    throw new InputError(option, [`${text} is not host:port, for example 127.0.0.1:9464, or none`]);
   }
   return { hostname: hostname || "127.0.0.1", port };
 }

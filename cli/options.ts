@@ -24,6 +24,11 @@ export function outputOption(): Option {
   return new Option("-o, --output <format>", "output format").choices(["table", "json"]).default("table");
 }
 
+export function injectorListenOption(): Option {
+  const description = "HTTPS address of the injector's webhook; none disables it; default: injector.listen in the file";
+  return new Option("--injector-listen <address>", description).env("KEYFERRY_INJECTOR_LISTEN");
+}
+
 export function eventsUrlOption(): Option {
   const about = "webhook for domain events, signed with the key in --events-key-file";
   return new Option("--events-url <url>", about).env("KEYFERRY_EVENTS_URL");

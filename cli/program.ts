@@ -5,6 +5,7 @@ import { auditCommands } from "./audit-commands.ts";
 import { clusterCommands } from "./cluster-commands.ts";
 import { completionCommand } from "./completion.ts";
 import { fleetCommands } from "./fleet-commands.ts";
+import { injectorCommands } from "./injector-commands.ts";
 import { keyCommands } from "./key-commands.ts";
 import {
   acceptMissingOption,
@@ -14,6 +15,7 @@ import {
   eventsKeyFileOption,
   eventsUrlOption,
   fleetOption,
+  injectorListenOption,
   outputOption,
   stackOption,
   wholeNumber,
@@ -45,7 +47,15 @@ Works beside a running engine.
 Exit codes: 0 all in step, 1 a sync or a restart failed, or no engine works, 2 bad input.`;
 
 /** The other commands, in the order of --help. */
-const COMMANDS = [setUpCommands, keyCommands, clusterCommands, fleetCommands, auditCommands, completionCommand];
+const COMMANDS = [
+  setUpCommands,
+  keyCommands,
+  clusterCommands,
+  fleetCommands,
+  auditCommands,
+  injectorCommands,
+  completionCommand,
+];
 
 /** Parses the command line, runs one command, and returns the exit code. */
 export async function program(argv: readonly string[]): Promise<number> {
@@ -67,6 +77,7 @@ export async function program(argv: readonly string[]): Promise<number> {
         .env("KEYFERRY_LISTEN")
         .default(DEFAULT_LISTEN),
     )
+    .addOption(injectorListenOption())
     .addOption(
       new Option("--log-level <level>", "lowest level of logged events")
         .choices([...LOG_LEVELS])

@@ -129,6 +129,8 @@ export interface FollowedFleetOptions {
   readonly engine: Engine;
   readonly clients: Pick<ClusterClients, "forget">;
   readonly access: Pick<LazyVault, "sweep">;
+  /** Inlets of events, which belong to the Vaults of the fleet. */
+  readonly inlets: { set(vaults: Fleet["vaults"]): Promise<void> };
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -165,7 +167,7 @@ export function followedFleet(options: FollowedFleetOptions): FollowedFleet {
 }
 
 /** Applies the fleet as it is now; one change at a time. */
-function applied({ fleet, engine, clients, access }: FollowedFleetOptions): () => Promise<void> {
+function applied({ fleet, engine, clients, access, inlets }: FollowedFleetOptions): () => Promise<void> {
   let taken = fleet.current();
   let last: Promise<void> = Promise.resolve();
   const once = async (): Promise<void> => {
@@ -177,6 +179,7 @@ function applied({ fleet, engine, clients, access }: FollowedFleetOptions): () =
     }
     const renewAll = !isDeepStrictEqual(withoutEvents(now.vaults), withoutEvents(before.vaults));
     await engine.change(now.clusters, { renewAll, isIncomplete: now.unread.length > 0 });
+    await inlets.set(now.vaults);
     taken = now;
     await access.sweep(connected(now));
   };

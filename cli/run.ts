@@ -30,10 +30,12 @@ import { tokenSeals } from "../lib/vault/token-seals.ts";
 import { vaultApi } from "../lib/vault/vault-api.ts";
 import { type DataDir, openDataDir } from "./data-dir.ts";
 import { onHangUp } from "./hang-up.ts";
+import { startInjector } from "./injector/listener.ts";
 import { listen } from "./listen.ts";
 import { logLines } from "./log-lines.ts";
 import { type EventFlags, runEvents } from "./run-events.ts";
 import { type FollowedFleet, followedFleet, startedFleet } from "./run-fleet.ts";
+import { runInlets } from "./run-inlets.ts";
 import { exposeHubs, exposeSight } from "./sight-metrics.ts";
 import { sleep, stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
@@ -45,6 +47,7 @@ export interface RunFlags extends EventFlags {
   readonly dataDir: string;
   readonly once: boolean;
   readonly listen: string;
+  readonly injectorListen?: string;
   readonly logLevel: LogLevel;
   readonly syncSeries: number;
   readonly acceptMissing: readonly string[];
@@ -107,16 +110,32 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   try {
     if (flags.once) return await runOnce(engine, store, fleet.current(), log);
     await rememberAll({ series: flags.syncSeries > 0 ? series : undefined, owed, held }, store, fleet.current());
-    const followed = followedFleet({ file, fleet, passes, leases: store, engine, clients, access, clock, log });
-    return await runOn(engine, followed, flags, metrics.registry, log);
+    await using inlets = runInlets({ engine, own: vault.own, files, dataDir, clock, log, metrics });
+    const followed = followedFleet({ file, fleet, passes, leases: store, engine, clients, access, inlets, clock, log });
+    await inlets.set(vaults());
+    return await runOn(engine, followed, { flags, read, dataDir, fleet, clients, metrics, log });
   } finally {
-    await vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
-    await vault.close();
-    await templates.close();
-    clients.close();
-    await access.close();
+    await closeAll({ vault, templates, clients, access });
     await lines.flushed();
   }
+}
+
+async function closeAll({
+  vault,
+  templates,
+  clients,
+  access,
+}: {
+  readonly vault: ReturnType<typeof vaultApi>;
+  readonly templates: ReturnType<typeof goTemplates>;
+  readonly clients: ClusterClients;
+  readonly access: ReturnType<typeof lazyVault>;
+}): Promise<void> {
+  await vault.revokeAll(AbortSignal.timeout(REVOKE_MS));
+  await vault.close();
+  await templates.close();
+  clients.close();
+  await access.close();
 }
 
 /** The tokens of a killed process: this one uses or revokes them. */
@@ -185,22 +204,29 @@ function exposeCounts(metrics: PrometheusMetrics, store: LeaseStore, clients: Cl
   );
 }
 
-async function runOn(
-  engine: Engine,
-  fleet: FollowedFleet,
-  flags: RunFlags,
-  registry: ReturnType<typeof prometheusMetrics>["registry"],
-  log: Log,
-): Promise<number> {
+/** What the listeners beside a running engine need. */
+interface Beside {
+  readonly flags: RunFlags;
+  readonly read: { readonly folder: string };
+  readonly dataDir: DataDir;
+  readonly fleet: LiveFleet;
+  readonly clients: ClusterClients;
+  readonly metrics: PrometheusMetrics;
+  readonly log: Log;
+}
+
+async function runOn(engine: Engine, following: FollowedFleet, beside: Beside): Promise<number> {
+  const { flags, log, metrics } = beside;
   const stop = stopSignal((signal) => log.info("stop-asked", { signal }));
   using _hangUp = onHangUp(() => {
     log.info("reload-asked", { signal: "SIGHUP" });
-    fleet.ask();
+    following.ask();
   });
-  await using listening = await listen(flags.listen, { ...engine, registry });
+  await using listening = await listen(flags.listen, { ...engine, registry: metrics.registry });
+  await using _injector = await serveInjector(beside);
   log.info("engine-started", { listening: listening?.url ?? "none" });
   const over = new AbortController();
-  const watching = fleet.watch(AbortSignal.any([stop, over.signal]));
+  const watching = following.watch(AbortSignal.any([stop, over.signal]));
   try {
     await engine.run(stop);
   } finally {
@@ -209,6 +235,12 @@ async function runOn(
   }
   log.info("engine-stopped");
   return 0;
+}
+
+function serveInjector(beside: Beside): Promise<AsyncDisposable | undefined> {
+  const { flags, read, dataDir, fleet } = beside;
+  const where = { listen: flags.injectorListen, folder: read.folder, dataDir: dataDir.path };
+  return startInjector({ ...beside, ...where, fleet: fleet.current, clock: systemClock, randomBytes, sleep });
 }
 
 async function runOnce(engine: Engine, store: LeaseStore, fleet: Fleet, log: Log): Promise<number> {

@@ -13,6 +13,7 @@ import { type DuePass, isTokenSweepDue, passesDue, probesOverdue } from "../lib/
 import { type TickDeps, tick } from "../lib/schedule/tick.ts";
 import { baseOf } from "./wiring/base.ts";
 import { handlerOf } from "./wiring/handler.ts";
+import { sweepSilent } from "./wiring/silence.ts";
 
 /** How far ahead keys are dispatched, each with its delay (lease-table 13). */
 const HORIZON_MS = 2 * MINUTE_MS;
@@ -63,6 +64,7 @@ async function dispatchPasses(deadline: Deadline): Promise<void> {
   if (refused.length > 0) metrics.count("keyferry_hub_clusters_refused", {}, refused.length);
   if (troubled.length > 0) metrics.count("keyferry_hubs_troubled", {}, troubled.length);
   await passes.send([...passesDue({ fleet, rows, open, now }), ...(await hubPassesDue(hubs, now))]);
+  await sweepSilent(base, leases.heard, composed.vaults);
   const names = new Set(fleet);
   const hasDeparted = rows.some(({ name }) => !names.has(name));
   // While the clusters of a hub are not known, every other cluster may be one of them.

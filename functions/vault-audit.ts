@@ -1,5 +1,5 @@
 import { NOTHING_TOLD } from "../lib/aws/function-traces.ts";
-import { parseEnvelope } from "../lib/aws/inlet-envelopes.ts";
+import { type Envelope, parseEnvelope } from "../lib/aws/inlet-envelopes.ts";
 import { auditParts } from "./wiring/audit-parts.ts";
 import { answerPost } from "./wiring/audit-post.ts";
 import { takeEvent, takeReturned } from "./wiring/audit-work.ts";
@@ -16,6 +16,12 @@ const parts = auditParts(base, process.env.AWS_ENDPOINT_URL !== undefined);
 export const handler = handlerOf(base, async (event, { signal }) => {
   const envelope = parseEnvelope(event);
   await base.traces.part("prepare", NOTHING_TOLD, () => base.fleet.current());
+  const answer = await handled(envelope, signal);
+  await parts.note();
+  return answer;
+});
+
+async function handled(envelope: Envelope, signal: AbortSignal) {
   switch (envelope.kind) {
     case "post":
       return answerPost(parts, envelope.request, signal);
@@ -26,4 +32,4 @@ export const handler = handlerOf(base, async (event, { signal }) => {
     default:
       return takeEvent(parts, envelope, signal);
   }
-});
+}

@@ -5,12 +5,17 @@ const { join } = require("node:path");
 /** Makes the bundles before they are packaged, on the Node that package.json pins. */
 module.exports = class Bundles {
   constructor(serverless) {
-    this.hooks = { "before:package:createDeploymentArtifacts": () => bundle(serverless.config.serviceDir) };
+    this.hooks = {
+      "before:package:createDeploymentArtifacts": () =>
+        bundle(serverless.config.serviceDir, serverless.service.custom?.settings?.injectorFleet),
+    };
   }
 };
 
-function bundle(root) {
-  const args = [join(root, "bin/node24.js"), join(root, "infra/bundle.ts")];
+function bundle(root, injectorFleet) {
+  const folder = join(root, "build/functions");
+  const args = [join(root, "bin/node24.js"), join(root, "infra/bundle.ts"), folder];
+  if (injectorFleet) args.push(injectorFleet);
   const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
   return new Promise((resolve, reject) => {
     child.once("error", reject);

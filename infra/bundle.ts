@@ -1,5 +1,5 @@
-// Bundles each function into one file: node bin/node24.js infra/bundle.ts [FOLDER]
-import { copyFile, readdir, rename } from "node:fs/promises";
+// Bundles each function into one file: node bin/node24.js infra/bundle.ts [FOLDER] [FLEET OF THE INJECTOR]
+import { copyFile, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildOptions, build, type Metafile } from "esbuild";
@@ -71,13 +71,23 @@ export async function bundleTemplates(folder: string): Promise<void> {
   }
 }
 
-export async function bundleAll(folder: string): Promise<readonly Bundle[]> {
+/** Writes the settings of the injector beside its function: those of a fleet.yaml, or none. */
+async function bundleInjector(folder: string, fleet: string | undefined): Promise<void> {
+  const path = join(folder, "injector.json");
+  const partial = `${path}.${process.pid}.partial`;
+  if (fleet === undefined) await writeFile(partial, JSON.stringify({ version: 1, clusters: {} }));
+  else await (await import("../cli/injector/package.ts")).packageCommand({ fleet, out: partial });
+  await rename(partial, path);
+}
+
+export async function bundleAll(folder: string, injectorFleet?: string): Promise<readonly Bundle[]> {
   await bundleTemplates(folder);
+  await bundleInjector(folder, injectorFleet);
   return Promise.all((await functionNames()).map((name) => bundleFunction(name, folder)));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const bundles = await bundleAll(process.argv[2] ?? join(ROOT, "build/functions"));
+  const bundles = await bundleAll(process.argv[2] ?? join(ROOT, "build/functions"), process.argv[3]);
   for (const { name, metafile } of bundles) {
     const [output] = Object.values(metafile.outputs);
     process.stderr.write(`${name}: ${Math.round((output?.bytes ?? 0) / 1024)} KiB\n`);

@@ -9,7 +9,9 @@ import { fileURLToPath } from "node:url";
 export const LAYERS: readonly Layer[] = [
   { name: "util", folders: ["lib/util"] },
   { name: "root", folders: ["lib"] },
+  { name: "injector", folders: ["lib/injector"], knows: ["util", "root"] },
   { name: "ports", folders: ["lib/ports"] },
+  { name: "admission", folders: ["lib/admission"], knows: ["util", "root", "ports", "injector"] },
   { name: "pure", folders: ["lib/audit", "lib/declarations", "lib/schedule", "lib/transform"] },
   { name: "rights", folders: ["lib/rights"], knows: ["util", "root", "pure"] },
   { name: "origins, references", group: "core", folders: ["lib/origins", "lib/references"] },

@@ -28,7 +28,7 @@ function lambda(name, metric, options) {
   return ["AWS/Lambda", metric, "FunctionName", `${STACK}-${name}`, options];
 }
 
-const FUNCTIONS = ["tick", "discover", "reconcile", "vault-audit"];
+const FUNCTIONS = ["tick", "discover", "reconcile", "vault-audit", "inject"];
 const LANES = ["Renew", "Now", "Refresh", "Discovery"];
 const PERCENTILES = ["p50", "p95", "p99"];
 
@@ -58,6 +58,19 @@ const ROWS = [
     graph("Overdue syncs, and the longest wait (s)", [
       ours("keyferry_syncs_overdue", { stat: "Maximum", label: "overdue" }),
       ours("keyferry_longest_overdue_seconds", { stat: "Maximum", label: "longest", yAxis: "right" }),
+    ]),
+  ],
+  [
+    graph("Domain events", [
+      ours("keyferry_domain_events_sent_total", { stat: "Sum", label: "sent" }),
+      ours("keyferry_domain_events_failed_total", { stat: "Sum", label: "failed, sent again" }),
+      ours("keyferry_domain_events_dropped_total", { stat: "Sum", label: "dropped after a day" }),
+    ]),
+    graph("Drift", [ours("keyferry_drift_total", { stat: "Sum", label: "Secrets that others changed" })]),
+    graph("Restarts of workloads", [byLabels("keyferry_rollouts_total", ["result"], "Sum")]),
+    graph("Former credentials", [
+      byLabels("keyferry_issues_ended_total", ["result"], "Sum"),
+      ours("keyferry_leases_at_risk_total", { stat: "Sum", label: "at risk" }),
     ]),
   ],
   [
@@ -100,6 +113,14 @@ const ROWS = [
       lambda("vault-audit", "AsyncEventAge", { stat: "Maximum", label: "vault-audit" }),
     ]),
   ],
+  [
+    graph("Pods by what the injector did", [byLabels("keyferry_injector_reviews_total", ["result"], "Sum")]),
+    graph(
+      "Answers of the injector (ms)",
+      PERCENTILES.map((stat) => lambda("inject", "UrlRequestLatency", { stat })),
+    ),
+    graph("Failed answers of the injector", [lambda("inject", "Url5xxCount", { stat: "Sum", label: "5xx" })]),
+  ],
 ];
 
 function graph(title, metrics) {
@@ -117,16 +138,13 @@ function dashboardBody() {
   return { start: "-PT3H", widgets };
 }
 
-/** For serverless.yml */
-module.exports = async () => ({
-  Resources: {
-    Dashboard: {
-      Type: "AWS::CloudWatch::Dashboard",
-      Properties: {
-        DashboardName: { Ref: "AWS::StackName" },
-        DashboardBody: { "Fn::Sub": JSON.stringify(dashboardBody()) },
-      },
-    },
-  },
-});
+/** For serverless.yml: the setting dashboard. */
+module.exports = async ({ resolveVariable }) => {
+  if (String(await resolveVariable("self:custom.settings.dashboard, null")) === "false") return {};
+  const Properties = {
+    DashboardName: { Ref: "AWS::StackName" },
+    DashboardBody: { "Fn::Sub": JSON.stringify(dashboardBody()) },
+  };
+  return { Resources: { Dashboard: { Type: "AWS::CloudWatch::Dashboard", Properties } } };
+};
 module.exports.dashboardBody = dashboardBody;

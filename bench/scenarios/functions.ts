@@ -26,7 +26,7 @@ const ms = performance.now() - startedAt;
 process.stdout.write(JSON.stringify({ ms, before, after: process.memoryUsage().rss }));
 process.exit(0);`;
 
-interface Loaded {
+export interface Loaded {
   readonly ms: number;
   /** Resident, in bytes, before and after the bundle was loaded. */
   readonly before: number;
@@ -65,7 +65,7 @@ async function costOf({ name, path }: Bundle): Promise<readonly Figure[]> {
 }
 
 /** Loads a bundle in a process of its own. */
-async function loaded(path: string): Promise<Loaded> {
+export async function loaded(path: string): Promise<Loaded> {
   const args = ["--input-type=module", "--eval", LOAD, path];
   const { stdout } = await promisify(execFile)(process.execPath, args, { env: ENV });
   return JSON.parse(stdout) as Loaded;

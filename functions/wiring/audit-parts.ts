@@ -1,3 +1,4 @@
+import { lineReader } from "../../lib/audit/line-meaning.ts";
 import { sqsDeadLetters } from "../../lib/aws/dead-letters.ts";
 import { s3Streams } from "../../lib/aws/object-stream.ts";
 import { postKeyTexts } from "../../lib/aws/post-keys.ts";
@@ -9,24 +10,27 @@ import type { Inlet } from "../../lib/ports/inlet.ts";
 import type { PostDeps } from "./audit-post.ts";
 import type { AuditDeps } from "./audit-work.ts";
 import type { Base } from "./base.ts";
-import { readLine } from "./read-line.ts";
 import { REQUESTS } from "./requests.ts";
+import { type Hearing, hearing } from "./silence.ts";
 
 /** What vault-audit works with. Clients of S3, SSM and Secrets Manager are loaded for the first event that needs them. */
-export function auditParts(base: Base, isLocal: boolean): AuditDeps & PostDeps {
+export function auditParts(base: Base, isLocal: boolean): AuditDeps & PostDeps & Pick<Hearing, "note"> {
   const { config, sqs, clock, leases, queue, log, metrics, fleet } = base;
   const opened = new Map<string, Inlet>();
   const accepted = new Map<string, Accepted>();
   const inletOf = (vault: string) =>
     among(opened, vault, () =>
-      createInlet({ leases, queue, clock, log, metrics, readLine, sleep: systemSleep }, vault),
+      createInlet({ leases, queue, clock, log, metrics, readLine: lineReader(), sleep: systemSleep }, vault),
     );
+  const vaults = () => fleet.live().current().vaults;
+  const heard = hearing(leases.heard, vaults, clock);
   return {
     log,
     metrics,
     clock,
-    vaults: () => fleet.live().current().vaults,
-    intakeOf: (vault, inlet) => sinkOf(inletOf(vault), inlet, { log, metrics }),
+    vaults,
+    note: heard.note,
+    intakeOf: (vault, inlet) => sinkOf(inletOf(vault), inlet, { log, metrics }, () => heard.lines(vault)),
     acceptedOf: (vault) => among(accepted, vault, acceptedPosts),
     posts: leases.posts,
     keyTexts: postKeyTexts({ parameters: parameterClient, secrets: secretClient, clock }),

@@ -1,12 +1,13 @@
 import type { PostRequest } from "../../lib/aws/inlet-envelopes.ts";
 import { vaultAt } from "../../lib/aws/inlet-places.ts";
 import type { PostKeyTexts } from "../../lib/aws/post-keys.ts";
-import { type Clock, MINUTE_MS } from "../../lib/clock.ts";
+import { type Clock, type EpochMs, MINUTE_MS } from "../../lib/clock.ts";
 import { described } from "../../lib/described.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { isGzip, linesOf, MAX_BODY_BYTES, NotGzip, unzipped } from "../../lib/inlets/lines.ts";
 import {
   type Accepted,
+  acceptedPosts,
   type CheckedPost,
   checkPost,
   MISSED_HEADER,
@@ -21,6 +22,9 @@ import type { PostInlet } from "../../lib/ports/vault-events.ts";
 import type { AcceptedPosts } from "../../lib/store/dynamodb/accepted-posts.ts";
 import { BodyTooLarge } from "../../lib/util/bounded-body.ts";
 import type { AuditDeps } from "./audit-work.ts";
+
+/** As a label: no Vault has this name, and CloudWatch takes no empty one. */
+const NO_VAULT = "-";
 
 /** A signature is good for 5 minutes before and after its time. */
 const WINDOW_MS = 10 * MINUTE_MS;
@@ -59,8 +63,8 @@ export async function answerPost(deps: PostDeps, request: PostRequest, signal: A
 
 async function checked(deps: PostDeps, request: PostRequest, signal: AbortSignal): Promise<PostAnswer> {
   const vault = vaultAt(deps.vaults(), { by: "path", path: request.path });
-  if (vault?.events?.post === undefined) return refused(deps, "forged", "");
   const now = deps.clock();
+  if (vault?.events?.post === undefined) return refused(deps, withoutKeys(request, now), NO_VAULT);
   const accepted = deps.acceptedOf(vault.name);
   const keys = await keysOf(deps, vault.name, vault.events.post);
   const post = checkPost(signedParts(request), { keys, accepted, now });
@@ -70,9 +74,16 @@ async function checked(deps: PostDeps, request: PostRequest, signal: AbortSignal
   } catch (error) {
     accepted.remove(post.id);
     if (error instanceof BodyTooLarge) return answer(413, { error: `the body has ${error.message}, unzipped` });
+    if (error instanceof OtherEncoding) return answer(415, { error: "send the body plain or as gzip" });
     if (error instanceof NotGzip) return answer(400, { error: `the body is ${error.message}` });
     throw error;
   }
+}
+
+/** What is wrong with a request that no key can have signed. */
+function withoutKeys(request: PostRequest, now: EpochMs): PostProblem {
+  const problem = checkPost(signedParts(request), { keys: [], accepted: acceptedPosts(0), now });
+  return typeof problem === "string" ? problem : "forged";
 }
 
 async function take(deps: PostDeps, vault: string, post: CheckedPost, text: Buffer, signal: AbortSignal) {
@@ -103,12 +114,16 @@ async function keysOf({ keyTexts }: PostDeps, vault: string, inlet: PostInlet): 
   throw new SyncError("STORE_INVALID", `${place} holds no keys of POSTs for Vault ${vault}: ${remedy}`);
 }
 
-/** Throws BodyTooLarge or NotGzip. */
-async function textOf({ body }: PostRequest): Promise<Buffer> {
-  return isGzip(body) ? unzipped(body) : body;
+class OtherEncoding extends Error {}
+
+/** Throws BodyTooLarge, NotGzip or OtherEncoding. */
+async function textOf({ body, headers }: PostRequest): Promise<Buffer> {
+  const encoding = headers["content-encoding"] ?? "identity";
+  if (encoding !== "gzip" && encoding !== "identity") throw new OtherEncoding();
+  return encoding === "gzip" || isGzip(body) ? unzipped(body) : body;
 }
 
-/** `vault`: empty when the path is of none. */
+/** `vault`: NO_VAULT when the path is of none. */
 function refused({ log, metrics }: PostDeps, reason: PostProblem, vault: string): PostAnswer {
   metrics.count("keyferry_inlet_posts_refused_total", { vault, reason });
   log.warn("post-refused", { vault, reason });

@@ -8,6 +8,8 @@ export const COUNTED = {
   refresh: { readsPerRow: 0.5, readsPerReference: 0.5, readsPerMessage: 1, writes: 0 },
   /** Claim and settle of a refresh with a change. test/contract/dynamodb/units.contract.ts */
   difference: { writes: 10 },
+  /** Its domain event: stored by the settle, and removed after it was sent. The same file. */
+  events: { writes: 5 },
   /**
    * Keys per message, messages per request, watch passes per message: test/docs/cost.test.ts compares them with the
    * code.
@@ -27,6 +29,7 @@ export const PRICES = {
   logGb: 0.5,
   metricMonth: 0.3,
   alarmMonth: 0.1,
+  dashboardMonth: 3,
   trace: 5e-6,
   kmsKeyMonth: 1,
   kmsRequest: 3e-6,

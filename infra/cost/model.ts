@@ -42,10 +42,12 @@ export interface Cost {
 const MINUTES = 30 * 24 * 60;
 const SECONDS = MINUTES * 60;
 const KB_PER_GB = 1e6;
+/** Queues with an event source: lanes, watch passes, events of audit lines that failed. */
+const QUEUES = 5;
 
 /** The stack's operations for a workload. */
 export function operationsOf({ clusters, syncs, refreshAfterMs }: Workload): Operations {
-  const { tick, pass, refresh, difference, sizes } = COUNTED;
+  const { tick, pass, refresh, difference, events, sizes } = COUNTED;
   const periodS = periodFor(refreshAfterMs);
   const refreshes = (syncs * SECONDS) / periodS;
   const messages = SECONDS * messagesOfOneSecond(syncs / periodS);
@@ -68,13 +70,13 @@ export function operationsOf({ clusters, syncs, refreshAfterMs }: Workload): Ope
       passMessages * ASSUMED.pass.seconds * ASSUMED.pass.gb +
       messages * ASSUMED.message.seconds * ASSUMED.message.gb,
     // A tick reads the queue's length; a message is sent, received and deleted; pollers also receive nothing.
-    sqsRequests: MINUTES + sends + 2 * (messages + passMessages) + 4 * ASSUMED.pollsPerQueueMinute * MINUTES,
+    sqsRequests: MINUTES + sends + 2 * (messages + passMessages) + QUEUES * ASSUMED.pollsPerQueueMinute * MINUTES,
     readUnits:
       MINUTES * tickReads +
       passes * pass.reads +
       refreshes * (refresh.readsPerRow + ASSUMED.referencesPerKey * refresh.readsPerReference) +
       messages * refresh.readsPerMessage,
-    writeUnits: MINUTES * tick.writes + passes * pass.writes + changes * difference.writes,
+    writeUnits: MINUTES * tick.writes + passes * pass.writes + changes * (difference.writes + events.writes),
     // X-Ray samples the first request of each second, and one in twenty of the others.
     traces: Math.min(invocations, SECONDS) + Math.max(0, invocations - SECONDS) / 20,
     logGb: (invocations * ASSUMED.logKbPerInvocation) / KB_PER_GB,
@@ -93,12 +95,16 @@ export function costOf(workload: Workload): Cost {
     did.writeUnits * PRICES.writeUnit +
     tableGb * (PRICES.tableGbMonth + PRICES.backupGbMonth);
   const cloudwatch =
-    did.logGb * PRICES.logGb + ASSUMED.metrics * PRICES.metricMonth + workload.alarms * PRICES.alarmMonth;
+    did.logGb * PRICES.logGb +
+    ASSUMED.metrics * PRICES.metricMonth +
+    workload.alarms * PRICES.alarmMonth +
+    PRICES.dashboardMonth;
   const xray = did.traces * PRICES.trace;
   // Two keys; DynamoDB requests the table's key every 5 minutes for each role.
   const kms = 2 * PRICES.kmsKeyMonth + ((3 * MINUTES) / 5) * PRICES.kmsRequest;
   const s3 = ASSUMED.fleetReaders * 2 * MINUTES * PRICES.s3Get;
-  const rest = kms + s3 + MINUTES * PRICES.event + did.transferGb * PRICES.transferGb;
+  const events = MINUTES + workload.syncs * ASSUMED.changesPerMonth;
+  const rest = kms + s3 + events * PRICES.event + did.transferGb * PRICES.transferGb;
   return {
     lambda,
     sqs,

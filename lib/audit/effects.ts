@@ -8,11 +8,12 @@ import { isBelow, joined } from "./paths.ts";
  * not in it.
  */
 export function effectsOf(line: AuditLine): readonly Effect[] {
-  const { area, mount, below } = within(line);
+  const where = within(line);
+  if (where === undefined) return [];
   for (const rule of TABLE) {
-    if (rule.area !== area || !(rule.by?.includes(line.change) ?? true)) continue;
-    const found = rule.path.exec(below);
-    if (found !== null) return rule.means({ line, mount, rest: found.groups?.P ?? "" });
+    if (rule.area !== where.area || !(rule.by?.includes(line.change) ?? true)) continue;
+    const found = rule.path.exec(where.below);
+    if (found !== null) return rule.means({ ...where, line, rest: found.groups?.P ?? "" });
   }
   return [];
 }
@@ -20,10 +21,16 @@ export function effectsOf(line: AuditLine): readonly Effect[] {
 /** `kv`, `database` and `pki` by the type of the mount, the others by the place that Vault reserves for them. */
 type Area = "kv" | "database" | "pki" | "sys" | "auth" | "token" | "identity";
 
-interface Changed {
-  readonly line: AuditLine;
+interface Where {
+  readonly area: Area;
   /** Of the engine or the login, absolute. In other areas: the namespace. */
   readonly mount: string;
+  /** The path in its area. */
+  readonly below: string;
+}
+
+interface Changed extends Where {
+  readonly line: AuditLine;
   /** `P` of the rule's path. */
   readonly rest: string;
 }
@@ -37,17 +44,25 @@ interface Rule {
   readonly means: (changed: Changed) => readonly Effect[];
 }
 
-const ENGINES: Readonly<Record<string, Area>> = { kv: "kv", generic: "kv", database: "database", pki: "pki" };
+/** `generic`: kv of Vaults before 0.10. */
+const ENGINES: ReadonlyMap<string, Area> = new Map<string, Area>([
+  ["kv", "kv"],
+  ["generic", "kv"],
+  ["database", "database"],
+  ["pki", "pki"],
+]);
 
-function within({ namespace, path, mount }: AuditLine): { area?: Area; mount: string; below: string } {
+/** Undefined: an engine, or a place, that no sync depends on. */
+function within({ namespace, path, mount }: AuditLine): Where | undefined {
   for (const area of ["sys", "identity"] as const) {
     if (isBelow(path, area)) return { area, mount: namespace, below: path.slice(area.length + 1) };
   }
-  if (mount === undefined) return { mount: namespace, below: path };
+  if (mount === undefined) return undefined;
   const { path: at, type, below } = mount;
   if (isBelow(path, "auth"))
     return { area: at === joined(namespace, "auth/token") ? "token" : "auth", mount: at, below };
-  return Object.hasOwn(ENGINES, type) ? { area: ENGINES[type] as Area, mount: at, below } : { mount: at, below };
+  const area = ENGINES.get(type);
+  return area && { area, mount: at, below };
 }
 
 const nothing = (): readonly Effect[] => [];
@@ -57,7 +72,7 @@ const itsTokens = ({ mount }: Changed): readonly Effect[] => [{ kind: "tokens", 
 const wholeMount = ({ mount }: Changed): readonly Effect[] => [{ kind: "prefix", prefix: mount }];
 
 /** A path of kv-v1: all that is below the mount. No line tells the version of an engine. */
-const asV1 = ({ mount, line }: Changed): Effect => ({ kind: "path", path: joined(mount, line.mount?.below ?? "") });
+const asV1 = ({ mount, below }: Changed): Effect => ({ kind: "path", path: joined(mount, below) });
 const asV2 = ({ mount, rest }: Changed): Effect => ({ kind: "path", path: joined(mount, rest) });
 
 /** A version in the answer is one of kv-v2: kv-v1 answers a write with nothing. */
@@ -96,9 +111,9 @@ const loginAt = ({ mount, rest }: Changed): readonly Effect[] => [
 /** The first rule of an area whose path and operation match. */
 const TABLE: readonly Rule[] = [
   { area: "kv", path: /^config$/, means: wholeMount },
-  { area: "kv", path: /^data\/(?<P>.+)$/s, by: ["create", "update", "patch", "recover"], means: written },
+  { area: "kv", path: /^data\/(?<P>.+)$/s, means: written },
   { area: "kv", path: /^metadata\/(?<P>.+)$/s, by: ["delete"], means: gone },
-  { area: "kv", path: /^(?:data|delete|undelete|destroy|metadata)\/(?<P>.+)$/s, means: eitherVersion },
+  { area: "kv", path: /^(?:delete|undelete|destroy|metadata)\/(?<P>.+)$/s, means: eitherVersion },
   { area: "kv", path: /^./s, means: (changed) => [asV1(changed)] },
 
   { area: "database", path: /^roles\/(?<P>.+)$/s, means: at("creds") },

@@ -2,7 +2,7 @@ import { trimSlashes } from "../declarations/identity.ts";
 import { asObject } from "../util/canonical.ts";
 import type { Effect } from "./effect.ts";
 import { BAD, type LineMeaning, NONE, timeOf } from "./line-meaning.ts";
-import { parsedObject, textOf } from "./parsed.ts";
+import { parsedObject, textOf, versionOf } from "./parsed.ts";
 import { isBelow, joined } from "./paths.ts";
 
 /**
@@ -28,7 +28,7 @@ interface Frame {
   /** Of a role, in events of databases. */
   readonly name: string;
   /** kv-v2: the latest version after the event. */
-  readonly version: number;
+  readonly version: number | undefined;
 }
 
 type Means = (frame: Frame) => readonly Effect[];
@@ -48,7 +48,7 @@ const ofRole =
 
 const written: Means = (frame) => {
   const { version } = frame;
-  return at(frame, secretOf(frame), Number.isSafeInteger(version) && version > 0 ? { version } : {});
+  return at(frame, secretOf(frame), version === undefined ? {} : { version });
 };
 const gone: Means = (frame) => at(frame, secretOf(frame), { forget: true });
 
@@ -84,7 +84,7 @@ const EVENTS: Readonly<Record<string, Means>> = {
 function readFrame(text: string): Frame | undefined {
   const frame = parsedObject(text);
   const data = asObject(frame?.data);
-  const [plugin, metadata] = [asObject(data?.plugin_info), asObject(asObject(data?.event)?.metadata) ?? {}];
+  const [plugin, metadata] = [asObject(data?.plugin_info), asObject(asObject(data?.event)?.metadata)];
   const type = textOf(data, "event_type");
   const mountPath = trimSlashes(textOf(plugin, "mount_path"));
   if (type === "" || mountPath === "") return undefined;
@@ -96,6 +96,6 @@ function readFrame(text: string): Frame | undefined {
     mount: joined(trimSlashes(textOf(data, "namespace")), mountPath),
     below: isBelow(named, mountPath) ? named.slice(mountPath.length + 1) : "",
     name: trimSlashes(textOf(metadata, "name")),
-    version: Number(textOf(metadata, "current_version")),
+    version: versionOf(Number(textOf(metadata, "current_version"))),
   };
 }

@@ -1,7 +1,7 @@
 import { trimSlashes } from "../declarations/identity.ts";
 import { asObject } from "../util/canonical.ts";
 import type { JsonObject } from "../util/json.ts";
-import { parsedObject, textOf } from "./parsed.ts";
+import { parsedObject, textOf, versionOf } from "./parsed.ts";
 import { isBelow, joined } from "./paths.ts";
 
 /** Operations that may change something. `recover`: a secret of a snapshot (Vault Enterprise). */
@@ -60,7 +60,7 @@ const ESCAPED_LETTER = /\\u00[4-7]/;
  * Skips only what `readLine` skips as well. A user's data may contain any of these texts, so the absence of one counts,
  * never its presence. `"path"`: where it occurs once, it is the request's.
  */
-function skippedUnread(text: string): Exclude<NoChange, "bad" | "failed"> | undefined {
+export function skippedUnread(text: string): Exclude<NoChange, "bad" | "failed"> | undefined {
   if (!(text.startsWith("{") && text.endsWith("}")) || ESCAPED_LETTER.test(text)) return undefined;
   if (!RESPONSE.test(text)) return text.includes('"request"') ? "request" : undefined;
   if (!CHANGE.test(text)) return text.includes('"operation"') ? "unchanging" : undefined;
@@ -83,7 +83,7 @@ export function readLine(text: string): AuditLine | NoChange {
   const namespace = asObject(request.namespace);
   const place = { namespace: trimSlashes(textOf(namespace, "path")), path: trimSlashes(path) };
   const mount = mountOf(request, place);
-  const version = versionOf(line);
+  const version = versionOf(asObject(asObject(line.response)?.data)?.version);
   return {
     ...{ id, time: textOf(line, "time"), change, ...place, namespaceId: textOf(namespace, "id") },
     ...(mount && { mount }),
@@ -95,11 +95,6 @@ function isFailed({ error }: JsonObject): boolean {
   return error !== undefined && error !== null && error !== "";
 }
 
-function versionOf({ response }: JsonObject): number | undefined {
-  const version = asObject(asObject(response)?.data)?.version;
-  return typeof version === "number" && Number.isSafeInteger(version) && version > 0 ? version : undefined;
-}
-
 /** `mount_point` includes the namespace. Undefined when the path is not below it. */
 function mountOf(
   request: JsonObject,
@@ -108,5 +103,5 @@ function mountOf(
   const [point, type] = [trimSlashes(textOf(request, "mount_point")), textOf(request, "mount_type")];
   const whole = joined(namespace, path);
   const found = [point, joined(namespace, point)].find((mount) => isBelow(mount, namespace) && isBelow(whole, mount));
-  return found === undefined || point === "" ? undefined : { path: found, type, below: whole.slice(found.length + 1) };
+  return found === undefined ? undefined : { path: found, type, below: whole.slice(found.length + 1) };
 }

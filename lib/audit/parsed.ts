@@ -15,3 +15,8 @@ export function textOf(object: JsonObject | undefined, name: string): string {
   const value = object?.[name];
   return typeof value === "string" ? value : "";
 }
+
+/** Of kv-v2, which begins with 1. */
+export function versionOf(value: Json | undefined): number | undefined {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 1 ? value : undefined;
+}

@@ -11,5 +11,5 @@ export function isBelow(path: string, above: string): boolean {
 
 /** The path without its last segment. */
 export function parentOf(path: string): string {
-  return path.slice(0, Math.max(path.lastIndexOf("/"), 0));
+  return path.split("/").slice(0, -1).join("/");
 }

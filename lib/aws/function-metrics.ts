@@ -3,7 +3,7 @@ import type { Metrics } from "../ports/telemetry.ts";
 import { isReferenceStatus } from "../resource-kinds.ts";
 
 /** Labels with many values: CloudWatch bills each value, so only the logs have them. */
-const FOLDED = new Set(["cluster", "circuit", "kind"]);
+const FOLDED = new Set(["cluster", "circuit", "kind", "namespace"]);
 
 /** What tells how well clusters are served: sent for each cluster as well, if that is wanted. */
 const OF_CLUSTERS = new Set([
@@ -72,5 +72,6 @@ export function functionMetrics(emf: Emf, { byCluster = false } = {}): FunctionM
 
 function add(emf: Emf, { name, count, values }: Series): void {
   if (values.length === 0) emf.addMetric(name, MetricUnit.Count, count);
-  for (const value of values) emf.addMetric(name, MetricUnit.Seconds, value);
+  const unit = name.endsWith("_ms") ? MetricUnit.Milliseconds : MetricUnit.Seconds;
+  for (const value of values) emf.addMetric(name, unit, value);
 }

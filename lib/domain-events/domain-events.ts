@@ -66,13 +66,15 @@ function seeing<S extends LeaseStore>(options: DomainEventsOptions, out: Outbox 
       const events = eventsOfSettle(lease, settlement);
       const carried = lease.state.unsent ?? [];
       const isRecorded = out !== undefined && (events.length > 0 || carried.length > 0);
+      const unsent = isRecorded ? [...left(options, out, carried), ...events] : [];
       const outcome = await store.settle(
         lease,
-        isRecorded
-          ? withUnsent(settlement, [...left(options, out, carried), ...events], carried.length > 0)
-          : settlement,
+        isRecorded ? withUnsent(settlement, unsent, carried.length > 0) : settlement,
       );
-      if (outcome !== "lost") happened(lease.key, events);
+      if (outcome === "lost") return outcome;
+      const dropped = unsent.length - MOST_OF_ROW;
+      if (dropped > 0) options.metrics.count("keyferry_domain_events_dropped_total", {}, dropped);
+      happened(lease.key, events);
       return outcome;
     },
     async openCircuit(circuit) {

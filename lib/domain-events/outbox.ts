@@ -9,7 +9,7 @@ import { parallel } from "../util/parallel.ts";
 import { completed } from "./events-of.ts";
 
 /** Events on their way. What finds no room is sent by the sweep, from the table. */
-const MOST_WAITING = 1_000;
+const MOST_WAITING = 5_000;
 /** Events that are given to the sink at once. */
 const MOST_AT_ONCE = 100;
 /** Ids of sent events, so that a settle does not store them again. */
@@ -49,6 +49,8 @@ export function outbox(deps: OutboxDeps): Outbox {
   const waiting = new Map<string, Unsent>();
   const sent = new Set<string>();
   let running: Promise<void> | undefined;
+  /** Found no room since the queue was empty. */
+  let deferred = 0;
 
   const deliver: Outbox["deliver"] = async (events, signal) => {
     const accepted = await acceptedOf(deps, events, signal);
@@ -67,17 +69,15 @@ export function outbox(deps: OutboxDeps): Outbox {
       for (const { event } of batch) waiting.delete(event.id);
     }
     running = undefined;
+    if (deferred > 0) log.warn("domain-events-deferred", { events: deferred, because: "too many waited to be sent" });
+    deferred = 0;
   };
   return {
     deliver,
     offer(events) {
-      let deferred = 0;
       for (const one of events) {
         if (waiting.size < MOST_WAITING) waiting.set(one.event.id, one);
         else deferred += 1;
-      }
-      if (deferred > 0) {
-        log.warn("domain-events-deferred", { events: deferred, because: "too many wait to be sent" });
       }
       if (waiting.size > 0) running ??= drain();
     },

@@ -70,6 +70,6 @@ export function changingFleet(
 
 /** The settings that syncs depend on. Only watch passes depend on the connection and the followed namespaces. */
 function syncSettings(settings: ClusterSettings & { readonly connect?: unknown }): object {
-  const { connect: _connect, labels: _labels, namespaces: _namespaces, ...rest } = settings;
+  const { connect: _connect, injector: _injector, labels: _labels, namespaces: _namespaces, ...rest } = settings;
   return rest;
 }

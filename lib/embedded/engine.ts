@@ -118,6 +118,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
     },
     async run(stop) {
       await prepare(options, deps);
+      await events.resume();
       const tickMs = options.tickMs ?? TICK_MS;
       const ticking = every(tickMs, deps, stop, async () => void (await tick(tickDeps(deps, queue), stop)));
       const probing = probe(tickMs, deps, reconcile, stop);
@@ -137,6 +138,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
       const passes = await Promise.all(options.clusters.map((settings) => runPass(settings, 0, true, stop)));
       await reconcile.circuits.probeDue(stop);
       await drain(deps, queue, stop);
+      await deps.events?.sweep(stop);
       await stopWork();
       return passes.map(({ error }) => error).filter((error) => error !== undefined);
     },

@@ -14,8 +14,8 @@ const MOST_WAITING = 20_000;
 const AGAIN_MS = 5 * SECOND_MS;
 
 /**
- * In memory: a crash loses second looks, which only a row that was read just before a change and stored just after it
- * needs here, and sweeps, which whoever missed lines asks for again.
+ * In memory. A crash loses second looks, which only a row needs here that was read just before a change and stored just
+ * after it. The next process resumes sweeps.
  */
 export function lookUps(clock: Clock, most = MOST_WAITING): LookUps {
   const waiting = new Set<LookUpMessage>();

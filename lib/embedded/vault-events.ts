@@ -4,6 +4,7 @@ import type { ReadLine } from "../nudging/deps.ts";
 import { doubtsOf } from "../nudging/doubts.ts";
 import { createInlet } from "../nudging/inlet.ts";
 import { warnOfOneVault } from "../nudging/same-vault.ts";
+import { resumeSweeps } from "../nudging/sweep.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { FleetVault } from "../ports/fleet-vault.ts";
 import type { Inlet } from "../ports/inlet.ts";
@@ -11,6 +12,8 @@ import type { CaCache } from "../references/ca-cache.ts";
 
 /** What the engine does with events of Vaults. */
 export interface VaultEvents {
+  /** Goes on with what the last process has begun. */
+  resume(): Promise<void>;
   inlet(vault: string, readLine: ReadLine): Inlet;
   /** Warns of names that lead to one Vault, once for each change of the Vaults in fleet.yaml. Never fails. */
   checkNames(signal: AbortSignal): Promise<void>;
@@ -25,6 +28,11 @@ export function vaultEvents(
   let checked: readonly FleetVault[] = [];
   return {
     inlet: (vault, readLine) => createInlet({ ...deps, readLine, doubtTokens }, vault),
+    resume: () =>
+      resumeSweeps(
+        deps,
+        (vaults() ?? []).map(({ name }) => name),
+      ),
     async checkNames(signal) {
       const now = vaults() ?? [];
       if (isDeepStrictEqual(now, checked)) return;

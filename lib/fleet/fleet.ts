@@ -1,10 +1,16 @@
 import { type Document, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
 import { InputError } from "../errors.ts";
+import type { InjectorOverrides } from "../injector-settings.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import { type Complaint, complaintsOf, pathText, valueAt } from "../util/complaints.ts";
 import { type Connect, connectComplaints } from "./connect-schema.ts";
 import { type Hub, hubComplaints } from "./hub-schema.ts";
+import {
+  type InjectorServing,
+  type InjectorServingOfCluster,
+  injectorServingComplaints,
+} from "./injector-serving-schema.ts";
 import { suggestion } from "./known-fields.ts";
 import { type NamedVault, namedVaults, withoutEvents } from "./named-vaults.ts";
 import { lineAt } from "./positions.ts";
@@ -14,6 +20,7 @@ import { repeatedNames, vaultComplaints } from "./vault-complaints.ts";
 /** A cluster of fleet.yaml, with the way to reach it. */
 export interface FleetCluster extends ClusterSettings {
   readonly connect: Connect;
+  readonly injector?: InjectorOverrides & InjectorServingOfCluster;
 }
 
 export interface Fleet {
@@ -22,6 +29,8 @@ export interface Fleet {
   readonly vaults: readonly NamedVault[];
   /** Clusters whose objects are clusters of the fleet. */
   readonly hubs: readonly Hub[];
+  /** What pods get from the injector, in all clusters, and how it is served. */
+  readonly injector?: InjectorOverrides & InjectorServing;
 }
 
 /** A fleet of 500 clusters takes 250 KB. */
@@ -61,6 +70,7 @@ function crossComplaints(input: unknown): readonly Complaint[] {
     ...repeatedNames(clusters, ["clusters"], "cluster"),
     ...vaultComplaints(input),
     ...hubsComplaints(input, clusters),
+    ...injectorServingComplaints(input),
   ];
 }
 
@@ -102,14 +112,22 @@ function parsed(text: string, fileName: string, lines: LineCounter): Document.Pa
   }
 }
 
+/** With the fleet's word on who registers the webhook, because permissions are those of one cluster's settings. */
+function managed<S extends Pick<ClusterSettings, "injector">>(settings: S, manage?: boolean): S {
+  return manage === undefined ? settings : { ...settings, injector: { manage, ...settings.injector } };
+}
+
 /** Adds the fleet's Vaults to each cluster's settings, because the checks of declarations need both. */
 function fleetOf(parsed: z.infer<typeof fleetSchema>): Fleet {
   const vaults = namedVaults(parsed.vaults);
-  const clusters = parsed.clusters as readonly FleetCluster[];
-  const hubs = parsed.hubs as readonly Hub[];
-  if (vaults.length === 0) return { vaults, clusters, hubs };
+  const manage = parsed.injector?.manage;
+  const clusters = (parsed.clusters as readonly FleetCluster[]).map((cluster) => managed(cluster, manage));
+  const hubs = (parsed.hubs as readonly Hub[]).map((hub) => ({ ...hub, defaults: managed(hub.defaults, manage) }));
+  const injector = parsed.injector === undefined ? {} : { injector: parsed.injector as Fleet["injector"] & object };
+  if (vaults.length === 0) return { vaults, clusters, hubs, ...injector };
   const known = withoutEvents(vaults);
   return {
+    ...injector,
     vaults,
     clusters: clusters.map((cluster) => ({ ...cluster, vaults: known })),
     hubs: hubs.map((hub) => ({ ...hub, defaults: { ...hub.defaults, vaults: known } })),

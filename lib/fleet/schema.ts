@@ -3,6 +3,8 @@ import { labelProblem } from "../names.ts";
 import { dnsLabel, problemCheck } from "./checks.ts";
 import { connect } from "./connect-schema.ts";
 import { hubs } from "./hub-schema.ts";
+import { clusterInjector, fleetInjector } from "./injector-schema.ts";
+import { injectorServing, injectorServingOfCluster } from "./injector-serving-schema.ts";
 import { push } from "./push-schema.ts";
 import { clusterVault, vaultAddresses, vaults } from "./vault-schema.ts";
 
@@ -78,6 +80,7 @@ const settings = {
     ),
   vault: clusterVault.exactOptional(),
   vaultAddresses,
+  injector: clusterInjector.exactOptional(),
   globalTransformationOptions: globalTransformationOptions.exactOptional(),
   push: push(namespaces).exactOptional(),
   besideVso: z
@@ -96,12 +99,20 @@ const cluster = z.strictObject({
   labels: clusterLabels,
   connect,
   ...rest,
+  injector: clusterInjector
+    .extend(injectorServingOfCluster)
+    .exactOptional()
+    .describe("The injector in this cluster. Each field comes before that of the fleet."),
 });
 
 export const fleetSchema = z.strictObject({
   apiVersion: z.literal("keyferry.dev/v1alpha1"),
   kind: z.literal("Fleet"),
   vaults,
+  injector: fleetInjector
+    .extend(injectorServing)
+    .exactOptional()
+    .describe("The admission webhook for pods with annotations of the Vault Agent Injector: what pods get, and how."),
   clusters: z.array(cluster).default([]).describe("The clusters. May be empty if there are hubs."),
   hubs: hubs(connect, z.strictObject(ofAll).prefault({})),
 });

@@ -64,6 +64,7 @@ async function follow(deps: InletDeps, options: FollowOptions, stop: AbortSignal
   const progress = progressOf(deps, { path, positions, what: { vault: sink.vault, inlet: sink.way } });
   const run: Run = { deps, options, progress, before: new Set(), stop };
   let tail = await begin(run);
+  deps.log.info("inlet-following", { vault: sink.vault, inlet: sink.way, path });
   try {
     while (!stop.aborted) {
       const next: Tail | undefined = tail === undefined ? await openNew(run) : await step(run, tail);

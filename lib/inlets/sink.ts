@@ -1,7 +1,9 @@
 import { type Clock, type EpochMs, MINUTE_MS, type Random, SECOND_MS } from "../clock.ts";
 import { described } from "../described.ts";
+import { SyncError } from "../errors.ts";
 import type { Inlet, MissedReason, Taken } from "../ports/inlet.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
+import { codeOf } from "../util/error-code.ts";
 import type { Lines } from "./lines.ts";
 import { type Sleep, withDeadline } from "./waits.ts";
 
@@ -76,10 +78,17 @@ export async function untilDone<T>(
       if (stop.aborted) return undefined;
       if (loggedAt === undefined || clock() - loggedAt >= LOGGED_EVERY_MS) {
         loggedAt = clock();
-        log.warn("inlet-failed", { ...what, ...described(error), again: "with back-off" });
+        if (isForeseen(error)) log.warn("inlet-failed", { ...what, ...described(error), again: "with back-off" });
+        else log.error("inlet-crashed", { ...what, ...described(error), again: "with back-off" });
       }
       await sleep(Math.ceil((pauseMs * (1 + random())) / 2), stop);
     }
   }
   return undefined;
+}
+
+/** Failures of the lease table, the network or a time limit; all else is a bug. */
+function isForeseen(error: unknown): boolean {
+  if (error instanceof SyncError || codeOf(error) !== undefined) return true;
+  return error instanceof Error && ["PostFailed", "TimeoutError", "AbortError"].includes(error.name);
 }

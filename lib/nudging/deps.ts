@@ -1,15 +1,10 @@
-import type { Effect } from "../audit/effect.ts";
-import type { EpochMs } from "../clock.ts";
+import type { LineMeaning } from "../audit/line-meaning.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 
 /** What look-ups need: no Vault and no cluster. */
 export type NudgingDeps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log" | "metrics">;
 
-/** What an audit line means. `none`: nothing for any sync. `bad`: it is no audit line. */
-export type LineRead =
-  | { readonly kind: "effects"; readonly effects: readonly Effect[]; readonly at?: EpochMs }
-  | { readonly kind: "none" }
-  | { readonly kind: "bad" };
+export type LineRead = LineMeaning;
 
 export type ReadLine = (line: string) => LineRead;
 

@@ -10,11 +10,9 @@ import { hashOf, nudgePlace } from "./nudge-places.ts";
 const AGAIN_MS = 60 * SECOND_MS;
 /** A look-up that comes so late covers later changes of the same place, too. */
 const COVERS_MS = 30 * SECOND_MS;
-/** Places in one message, and bytes of their paths: SQS takes 256 KiB. */
+/** Places in one message, and its bytes: SQS takes 256 KiB for ten messages together. A larger place is looked up once. */
 const MOST_PLACES = 25;
-const MOST_BYTES = 100_000;
-/** The longest path of a message. A longer one is looked up once. */
-export const MAX_PATH = 16_384;
+const MOST_BYTES = 24_000;
 /** Places in memory. */
 const MOST_KNOWN = 10_000;
 /** Rows that were settled so long before a change were in the index by then. */
@@ -33,7 +31,7 @@ export function secondLooks({ queue, clock }: Pick<NudgingDeps, "queue" | "clock
       const now = clock();
       const at = now + AGAIN_MS;
       const isCovered = (place: SeenPlace): boolean => (planned.get(idOf(place)) ?? 0) >= now + COVERS_MS;
-      const news = places.filter((place) => !isCovered(place) && Buffer.byteLength(place.path) <= MAX_PATH);
+      const news = places.filter((place) => !isCovered(place) && sizeOf(place) <= MOST_BYTES);
       const messages = bundled(news).map((some): LookUpMessage => {
         const look: Look = { kind: "places", places: some, since: now };
         return { kind: "look-up", vault, look, at };
@@ -52,11 +50,15 @@ function keep(planned: Map<string, EpochMs>, id: string, at: EpochMs): void {
   if (planned.size > MOST_KNOWN && oldest !== undefined) planned.delete(oldest);
 }
 
+function sizeOf(place: SeenPlace): number {
+  return Buffer.byteLength(JSON.stringify(place));
+}
+
 function bundled(places: readonly SeenPlace[]): readonly (readonly SeenPlace[])[] {
   const bundles: SeenPlace[][] = [];
   let bytes = 0;
   for (const place of places) {
-    const size = Buffer.byteLength(place.path);
+    const size = sizeOf(place);
     const last = bundles.at(-1);
     if (last === undefined || last.length === MOST_PLACES || bytes + size > MOST_BYTES) {
       bundles.push([place]);

@@ -2,7 +2,7 @@ import { fingerprint } from "../digest.ts";
 import type { SyncKey } from "../keys.ts";
 import type { ChangedPlace } from "../ports/look-up.ts";
 import { pushPlace } from "../ports/rows.ts";
-import type { NudgeOptions, PageOptions, PlaceEntry, PlaceQuery } from "../ports/store.ts";
+import type { NudgeOptions, PlaceEntry, PlaceQuery } from "../ports/store.ts";
 import { pagesOf } from "../references/referring.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { NudgingDeps } from "./deps.ts";
@@ -31,20 +31,35 @@ export async function nudgePlace(
   place: ChangedPlace,
   isMeant: IsMeant = async (keys) => keys,
 ): Promise<NudgedPlace> {
-  const query: PlaceQuery = place.where === "path" ? { path: place.path } : { prefix: place.path };
+  const pages = place.where === "path" ? pagesAt(deps, vault, { path: place.path }) : await below(deps, vault, place);
+  if (pages === "wide") return { nudged: 0, found: "many", isWide: true };
   const found = new Set<string>();
   let nudged = 0;
-  const read = (page: PageOptions) => deps.leases.byPlace(vault, query, page);
-  if (place.where === "prefix" && (await read({ limit: MOST_BELOW + 1 })).items.length > MOST_BELOW)
-    return { nudged, found: "many", isWide: true };
-  for await (const page of pagesOf(read)) {
-    const entries = page.filter((entry) => isUnder(entry, place));
+  for await (const entries of pages) {
     for (const { key } of entries) if (found.size <= MOST_FOUND) found.add(hashOf(key));
     const others = await withoutOwnPushes(deps, vault, place, entries);
     const keys = await isMeant([...new Set(others.map(({ key }) => key))]);
     nudged += await nudge(deps, keys, place);
   }
   return { nudged, found: found.size > MOST_FOUND ? "many" : [...found] };
+}
+
+function pagesAt({ leases }: NudgingDeps, vault: string, query: PlaceQuery): AsyncIterable<readonly PlaceEntry[]> {
+  return pagesOf((page) => leases.byPlace(vault, query, page));
+}
+
+/** All rows below, unless they are too many to come at once. */
+async function below(
+  deps: NudgingDeps,
+  vault: string,
+  place: ChangedPlace,
+): Promise<readonly (readonly PlaceEntry[])[] | "wide"> {
+  const entries: PlaceEntry[] = [];
+  for await (const page of pagesAt(deps, vault, { prefix: place.path })) {
+    entries.push(...page.filter((entry) => isUnder(entry, place)));
+    if (entries.length > MOST_BELOW) return "wide";
+  }
+  return [entries];
 }
 
 function isUnder({ path }: PlaceEntry, { endsWith }: ChangedPlace): boolean {
@@ -66,9 +81,8 @@ async function nudge(deps: NudgingDeps, keys: readonly SyncKey[], place: Changed
   return dues.length;
 }
 
-/** Without a version an unchanged answer is read again, which a whole mount need not. */
-function expectOf({ where, version, forget, at }: ChangedPlace): Pick<NudgeOptions, "expect"> {
-  if (where === "prefix") return {};
+/** Without a version something is expected, so that an unchanged answer is read again. */
+function expectOf({ version, forget, at }: ChangedPlace): Pick<NudgeOptions, "expect"> {
   return { expect: forget && version === undefined ? "forget" : { version: version ?? 0, at } };
 }
 

@@ -49,6 +49,23 @@ export function sweepsOf({ leases, queue, clock, metrics, log }: NudgingDeps, va
   };
 }
 
+/** A sweep lasts as long, and its first part may wait for as long. */
+const RESUMED_MS = AFTER_MISSED_MS + GAP_MS;
+
+/** For an engine whose queue is in memory: sends the recent sweeps again that its last process may not have finished. */
+export async function resumeSweeps(
+  { leases, queue, clock }: Pick<NudgingDeps, "leases" | "queue" | "clock">,
+  vaults: readonly string[],
+): Promise<void> {
+  const now = clock();
+  for (const vault of vaults) {
+    const planned = await leases.sweepAt(vault);
+    if (planned === undefined || now - planned > RESUMED_MS) continue;
+    const at = Math.min(Math.max(planned, now), now + GAP_MS);
+    await queue.send([{ kind: "look-up", vault, look: { kind: "sweep", reason: "event" }, at }]);
+  }
+}
+
 /** One part of a sweep: sends rows on the refresh wheel to be read, and all others to be nudged. */
 export async function sweep(
   deps: NudgingDeps,

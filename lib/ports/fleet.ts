@@ -1,3 +1,4 @@
+import type { InjectorOverrides } from "../injector-settings.ts";
 import type { PushSettings } from "./fleet-push.ts";
 import type { FleetVault } from "./fleet-vault.ts";
 import type { MissingKey } from "./templates.ts";
@@ -40,6 +41,11 @@ export interface ClusterSettings {
    * `missingKey` decides about missing fields in templates.
    */
   readonly globalTransformationOptions?: { readonly excludeRaw: boolean; readonly missingKey?: MissingKey };
+  /** What this cluster's pods get from the injector, where it differs from the fleet's. */
+  readonly injector?: InjectorOverrides & {
+    /** Whether keyferry registers the injector's webhook in the cluster. */
+    readonly manage?: boolean;
+  };
   /** Which of its Secrets are pushed to Vault; missing: none. */
   readonly push?: PushSettings;
   /** Namespaces in which keyferry works although Vault Secrets Operator does, too. */

@@ -14,9 +14,9 @@ import type { DeclaredNeeds, RightsSettings } from "./needs.ts";
 
 /**
  * Where a permission is needed. `served`: the namespaces whose declarations count. `references`: these and the operator
- * namespace. `operator`, `kube-system`: this one namespace.
+ * namespace. `operator`, `kube-system`: this one namespace. `cluster`: a kind without namespaces.
  */
-export type Place = "served" | "references" | "operator" | "kube-system";
+export type Place = "served" | "references" | "operator" | "kube-system" | "cluster";
 
 interface Rule {
   readonly apiGroups: readonly string[];
@@ -240,6 +240,23 @@ export const KUBERNETES_TABLE: readonly Entry[] = [
         verbs: ["get"],
       },
     ],
+  },
+  {
+    use: "injector-registration",
+    where: "cluster",
+    need: "optional",
+    reason: "Registers the injector's webhook and keeps its URL, key and CA up to date: injector.manage in fleet.yaml.",
+    rules: ({ injector }) =>
+      injector?.manage === true
+        ? [
+            {
+              apiGroups: ["admissionregistration.k8s.io"],
+              resources: ["mutatingwebhookconfigurations"],
+              resourceNames: ["vault-agent-injector-keyferry"],
+              verbs: ["get", "create", "patch"],
+            },
+          ]
+        : [],
   },
 ];
 

@@ -56,6 +56,8 @@ function distinct(rights: readonly KubernetesRight[]): readonly KubernetesRight[
 function namespacesOf(where: Place, { namespaces, operatorNamespace }: RightsSettings): readonly string[] | undefined {
   const served = namedNamespaces(namespaces);
   switch (where) {
+    case "cluster":
+      return undefined;
     case "kube-system":
       return ["kube-system"];
     case "operator":

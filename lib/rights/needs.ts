@@ -7,6 +7,7 @@ export interface RightsSettings {
   readonly namespaces: NamespaceFilter;
   readonly operatorNamespace: string;
   readonly makeHmacKey?: boolean;
+  readonly injector?: { readonly manage?: boolean };
   readonly push?: PushRights;
 }
 

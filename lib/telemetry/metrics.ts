@@ -26,6 +26,27 @@ const VSO_METRICS: Readonly<Record<string, Definition>> = {
   controller_runtime_reconcile_errors_total: { help: "Failed runs by kind.", labels: ["controller"] },
 };
 
+/** Those of vault-k8s have its names and labels, and the cluster; it has no clusters to tell apart. */
+const INJECTOR_METRICS: Readonly<Record<string, Definition>> = {
+  keyferry_injector_reviews_total: {
+    help: "Requests to the injector's webhook by result: injected, ignored, refused, bad, crashed, unknown-key.",
+    labels: ["cluster", "result"],
+  },
+  vault_agent_injector_injections_by_namespace_total: {
+    help: "Injected pods, without dry runs.",
+    labels: ["cluster", "namespace", "injection_type"],
+  },
+  vault_agent_injector_failed_injections_by_namespace_total: {
+    help: "Refused pods, without dry runs.",
+    labels: ["cluster", "namespace"],
+  },
+  vault_agent_injector_request_processing_duration_ms: {
+    help: "Time that the webhook works on a request, in milliseconds.",
+    labels: ["cluster"],
+    buckets: [5, 10, 25, 50, 75, 100, 250, 500, 1_000, 2_500, 5_000, 7_500, 10_000],
+  },
+};
+
 /** All metrics by name: counters, and histograms where there are buckets. Any other name is refused. */
 const METRICS: Readonly<Record<string, Definition>> = {
   keyferry_syncs_total: {
@@ -150,6 +171,7 @@ const METRICS: Readonly<Record<string, Definition>> = {
   },
   keyferry_domain_events_dropped_total: { help: "Domain events that nothing accepted for a day.", labels: [] },
   ...VSO_METRICS,
+  ...INJECTOR_METRICS,
 };
 
 export interface PrometheusMetrics extends Required<Metrics> {

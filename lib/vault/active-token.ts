@@ -20,6 +20,8 @@ export interface ActiveToken {
   /** How many requests the token may serve; 0: unlimited. */
   readonly uses: number;
   readonly isBatch: boolean;
+  /** A node that lags behind this state does not know the token yet. */
+  readonly index?: string;
 }
 
 /** Times count from the request, so that a slow answer makes the token seem older, never younger. */
@@ -37,6 +39,7 @@ export function activeToken(identity: VaultIdentity, grant: Grant, askedAt: Epoc
     endsAt: askedAt + ttlMs,
     uses: grant.uses,
     isBatch: grant.isBatch,
+    ...(grant.index === undefined ? {} : { index: grant.index }),
   };
 }
 
@@ -44,8 +47,12 @@ export function activeToken(identity: VaultIdentity, grant: Grant, askedAt: Epoc
 export function renewedToken(token: ActiveToken, grant: Grant, askedAt: EpochMs): ActiveToken {
   const next = activeToken(token.identity, { ...grant, token: token.value }, askedAt);
   const met = next.ttlMs < token.ttlMs;
-  const { obtainedAt, ttlMs, isBatch } = token;
-  return { ...next, obtainedAt, ttlMs, isBatch, renewAt: met ? NEVER : next.renewAt };
+  const { obtainedAt, ttlMs, isBatch, index: known } = token;
+  const index = next.index ?? known;
+  return {
+    ...{ ...next, obtainedAt, ttlMs, isBatch, renewAt: met ? NEVER : next.renewAt },
+    ...(index === undefined ? {} : { index }),
+  };
 }
 
 export function sameToken(a: ActiveToken, b: ActiveToken): boolean {

@@ -4,6 +4,8 @@ export interface VaultAnswer {
   /** As Vault sent it, numbers unchanged. */
   readonly text: string;
   readonly location?: string;
+  /** `X-Vault-Index`: the state of the node that answered. Only Vault Enterprise tells it. */
+  readonly index?: string;
   /** `Retry-After`, in ms. */
   readonly retryAfterMs?: number;
 }

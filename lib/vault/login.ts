@@ -23,6 +23,8 @@ export interface Grant {
   readonly uses: number;
   /** Vault stores nothing of a batch token: it can't be renewed or revoked. */
   readonly isBatch: boolean;
+  /** The state in which Vault knows the token; missing: any node knows it. */
+  readonly index?: string;
 }
 
 export interface LoginDeps {
@@ -165,5 +167,6 @@ function grantOf(asked: Asked, answer: VaultAnswer): Grant {
     renewable: renewable === true,
     uses: countOf(auth.num_uses),
     isBatch: auth.token_type === "batch",
+    ...(answer.index === undefined ? {} : { index: answer.index }),
   };
 }

@@ -18,7 +18,14 @@ export async function askShared(
   question: VaultQuestion,
   signal: AbortSignal,
 ): Promise<VaultAnswer> {
-  const ask = ({ value }: ActiveToken) => client.ask(asker.identity.target, { ...question, token: value }, signal);
+  const ask = async ({ value, index }: ActiveToken): Promise<VaultAnswer> => {
+    const { target } = asker.identity;
+    const answer = await client.ask(target, { ...question, token: value, index }, signal);
+    // Nothing was done. The node is behind, and this way its own answer tells how far.
+    return answer.status === 412 && index !== undefined
+      ? client.ask(target, { ...question, token: value }, signal)
+      : answer;
+  };
   let token: ActiveToken | undefined = await tokens.token(asker, signal);
   let answer = await ask(token);
   for (let times = 0; answer.status === 403 && times < MAX_REPLACEMENTS; times++) {

@@ -50,7 +50,8 @@ export function tokens(deps: TokensDeps): Tokens {
       if (entry?.isDoubted && now < entry.token.staleAt && (await doubts.hasFailedProof(entry, signal))) {
         const { token } = entry;
         if (entries.get(asker.identity.id) === entry) entries.delete(asker.identity.id);
-        return use(asker, signal, { token, hasEnded: true });
+        // It may be alive, and only not allowed to look itself up.
+        return use(asker, signal, { token, hasEnded: false });
       }
       const token = entry !== undefined && now < entry.token.staleAt ? taken(entry) : undefined;
       if (entry === undefined || token === undefined) return use(asker, signal);

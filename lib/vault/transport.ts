@@ -2,7 +2,7 @@ import type { Dispatcher } from "undici";
 import { SyncError } from "../errors.ts";
 import { retryAfterOf } from "../retry-after.ts";
 import { jsonExcess } from "../util/json-bounds.ts";
-import { wholeAnswer } from "../util/whole-answer.ts";
+import { type WholeAnswer, wholeAnswer } from "../util/whole-answer.ts";
 import { type VaultReach, wayTo } from "../vault-reach.ts";
 import { isNotAllowed, notAllowed } from "./address-guard.ts";
 import type { Agents } from "./agents.ts";
@@ -119,6 +119,13 @@ async function exchangeOnLiveConnection(
   }
 }
 
+/** Sent back as it is, so only what may be in a header. */
+const INDEX = /^[\x21-\x7e]{1,2048}$/;
+
+function indexOf({ "x-vault-index": index }: WholeAnswer["headers"]): Pick<VaultAnswer, "index"> {
+  return typeof index === "string" && INDEX.test(index) ? { index } : {};
+}
+
 async function exchange(agent: Dispatcher, message: HttpMessage, url: URL, signal: AbortSignal): Promise<VaultAnswer> {
   const holdsData = DATA_PURPOSES.has(message.asked.purpose);
   const { statusCode, headers, bytes } = await wholeAnswer(
@@ -146,5 +153,6 @@ async function exchange(agent: Dispatcher, message: HttpMessage, url: URL, signa
     text: STRICT.decode(bytes),
     ...(typeof location === "string" && { location }),
     ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...indexOf(headers),
   };
 }

@@ -48,6 +48,8 @@ export interface VaultQuestion {
   readonly headers?: Readonly<Record<string, string>>;
   readonly token?: SecretValue;
   readonly body?: JsonObject;
+  /** A node that has not this state yet answers 412. */
+  readonly index?: string | undefined;
   /** Not sent after this time. */
   readonly startBy?: EpochMs;
 }
@@ -281,6 +283,7 @@ function headersOf(target: VaultTarget, question: VaultQuestion): Record<string,
     "x-vault-request": "true",
     ...(question.body && { "content-type": contentTypeOf(question) }),
     ...(question.namespace && { "x-vault-namespace": question.namespace }),
+    ...(question.index && { "x-vault-index": question.index }),
     ...(question.token && { "x-vault-token": question.token.reveal().toString("utf8") }),
   };
 }

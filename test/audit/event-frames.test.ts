@@ -50,7 +50,9 @@ const FRAMES: readonly (readonly [Told, readonly Effect[]])[] = [
   [kv("kv-v1/delete", "secret/data/app"), [path("secret/data/app")]],
   [kv("kv-v2/data-write", "secret/data/app", VERSIONS), [path("secret/app", { version: 7 })]],
   [kv("kv-v2/data-patch", "secret/data/data/app", VERSIONS), [path("secret/data/app", { version: 7 })]],
+  [kv("kv-v2/data-write", "secret/data/app", { current_version: "1" }), [path("secret/app", { version: 1 })]],
   [kv("kv-v2/data-write", "secret/data/app", { current_version: "soon" }), [path("secret/app")]],
+  [kv("kv-v2/data-write", "secret/data/app", { current_version: "0" }), [path("secret/app")]],
   [kv("kv-v2/data-delete", "secret/data/app", VERSIONS), [path("secret/app")]],
   [kv("kv-v2/delete", "secret/delete/app", { ...VERSIONS, deleted_versions: "[1]" }), [path("secret/app")]],
   [kv("kv-v2/undelete", "secret/undelete/app", VERSIONS), [path("secret/app")]],
@@ -71,6 +73,7 @@ const FRAMES: readonly (readonly [Told, readonly Effect[]])[] = [
   [database("config-write", "postgres", "database/config/postgres"), [{ kind: "prefix", prefix: "database" }]],
   [database("config-delete", "postgres", "database/config/postgres"), [{ kind: "prefix", prefix: "database" }]],
   [database("root-rotate", "postgres", "database/rotate-root/postgres"), [{ kind: "prefix", prefix: "database" }]],
+  [database("rotate-root", "postgres", "database/rotate-root/postgres"), [{ kind: "prefix", prefix: "database" }]],
   [database("role-create", "app"), [path("database/creds/app")]],
   [database("role-update", "team/app"), [path("database/creds/team/app")]],
   [database("role-delete", "app"), [path("database/creds/app")]],
@@ -112,7 +115,9 @@ describe("frames written from the documentation of sys/events/subscribe, not run
   it("are bad when they are no events", () => {
     const frame = aFrame(kv("kv-v2/data-write", "secret/data/app", VERSIONS));
     const others = ["", "[]", "null", "7", "{}", '{"data":{}}', '{"data":{"event_type":"kv-v2/data-write"}}'];
-    for (const text of [...others, frame.slice(0, -9)]) assert.deepEqual(frameMeaning(text), { kind: "bad" }, text);
+    const typeless = frame.replace('"event_type":"kv-v2/data-write",', "");
+    for (const text of [...others, frame.slice(0, -9), typeless])
+      assert.deepEqual(frameMeaning(text), { kind: "bad" }, text);
     assert.deepEqual(frameMeaning(frame.replace("2026-01-01T00:00:00.5Z", "soon")), {
       ...{ kind: "effects", effects: [path("secret/app", { version: 7 })] },
     });

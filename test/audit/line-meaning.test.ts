@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { skippedUnread } from "../../lib/audit/line.ts";
 import { lineReader } from "../../lib/audit/line-meaning.ts";
 import type { OwnCalls } from "../../lib/ports/own-calls.ts";
 import { ownCalls } from "../../lib/vault/own-calls.ts";
@@ -31,6 +32,14 @@ for (const flavor of FLAVORS) {
       }
       for (const text of ["", "{}", "[]", "null", "half a line", response("kv-v2: write").slice(0, -7)]) {
         assert.deepEqual(read(text), { kind: "bad" }, text);
+      }
+    });
+
+    it("is not even read when it tells of no change", () => {
+      const noise = ["kv-v2: read", "kv-v2: list", "database: read credentials", "token: renew itself", "pki: issue"];
+      for (const line of noise.flatMap((kind) => lines.get(kind) ?? [])) {
+        const isRequest = line.includes('"type":"request"');
+        assert.equal(skippedUnread(line) !== undefined, isRequest || !line.includes('"path":"pki/issue/web"'), line);
       }
     });
 

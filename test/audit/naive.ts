@@ -38,11 +38,10 @@ const inNamespace = ({ namespace }: Facts, path: string): string => (namespace =
 function inKv({ operation, version }: Facts, below: string, rest: string): Touch | undefined {
   if (below === "config") return {};
   if (rest === "") return undefined;
-  const isWrite = operation !== "delete";
-  if (below === `data/${rest}`) return isWrite && version !== undefined ? { version } : {};
-  if (below === `metadata/${rest}`) return isWrite ? {} : { forget: true };
+  if (below === `data/${rest}`) return version === undefined ? {} : { version };
+  if (below === `metadata/${rest}`) return operation === "delete" ? { forget: true } : {};
   if (["delete", "undelete", "destroy"].some((verb) => below === `${verb}/${rest}`)) return {};
-  const isSurelyV2 = below.startsWith("data/") && below.length > 5 && isWrite && version !== undefined;
+  const isSurelyV2 = below.startsWith("data/") && below.length > 5 && version !== undefined;
   return below === rest && !isSurelyV2 ? {} : undefined;
 }
 

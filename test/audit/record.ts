@@ -1,8 +1,9 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { startPostgres, startVault, type VaultFlavor } from "../harness/index.ts";
-import { KINDS, prepare } from "./kinds.ts";
+import { KINDS } from "./kinds.ts";
 import { stable } from "./stable.ts";
+import { prepare } from "./stage.ts";
 
 /**
  * Records what both servers write to a file device for each kind of operation: `node bin/node24.js test/audit/record.ts`.

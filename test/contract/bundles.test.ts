@@ -14,6 +14,12 @@ const FORBIDDEN: Readonly<Record<string, readonly RegExp[]>> = {
   ],
   // Vault's client is in it for clusters whose token or kubeconfig is in a Vault, and loaded by the first of them.
   discover: [/^lib\/embedded\//, /^cli\//, /node_modules\/(pino|prom-client|commander)\//],
+  // It reviews pods, and knows no AWS API, no cluster, no Vault and no schema.
+  inject: [
+    /^lib\/(kubernetes|vault|embedded|store|fleet|hubs|connect|declarations)\//,
+    /^cli\//,
+    /node_modules\/(@aws-sdk|@smithy|@kubernetes|@peculiar|node-vault|undici|pino|prom-client|commander|zod|yaml)\//,
+  ],
   reconcile: [/^lib\/embedded\//, /^cli\//, /node_modules\/(pino|prom-client|commander|@hono)\//],
   // It finds and nudges rows: it reaches no Vault and no cluster.
   "vault-audit": [

@@ -45,6 +45,31 @@ function big(name = "db", bytes = 5_000, hash = `big-${bytes}`) {
   return aDeclared({ key: aKey(name), spec: { template: "x".repeat(bytes) }, hash });
 }
 
+describe("accepted POSTs", () => {
+  it("are known to every process, each for its Vault, until some time after their end", async () => {
+    const table = await dynalite.createTable();
+    const [one, other] = [0, 1].map(() => dynamoLeaseStore({ client: dynalite.client, table }).posts);
+    assert.equal(await one?.isKnown("main", "id"), false);
+    await one?.remember("main", "id", START + HOUR_MS);
+    await other?.remember("main", "id", START + HOUR_MS);
+    assert.deepEqual([await other?.isKnown("main", "id"), await other?.isKnown("other", "id")], [true, false]);
+    const { Items = [] } = await dynalite.client.send(new ScanCommand({ TableName: table }));
+    const [item] = Items.filter(({ pk }) => pk?.S === "post:main");
+    assert.equal(item?.expiresAt?.N, String((START + HOUR_MS) / 1_000));
+  });
+});
+
+describe("the time at which lines of a Vault last came", () => {
+  it("is the latest that any process noted, for each Vault", async () => {
+    const table = await dynalite.createTable();
+    const [one, other] = [0, 1].map(() => dynamoLeaseStore({ client: dynalite.client, table }).heard);
+    assert.equal(await one?.heardAt("main"), undefined);
+    await one?.noteHeard("main", START);
+    await other?.noteHeard("main", START + HOUR_MS);
+    assert.deepEqual([await one?.heardAt("main"), await one?.heardAt("other")], [START + HOUR_MS, undefined]);
+  });
+});
+
 describe("reads", () => {
   it("lease-table 17: a refresh reads a row for half a unit, new work for a whole one", async () => {
     const client = new DynamoDBClient({

@@ -5,8 +5,10 @@ import { after, before, describe, it } from "node:test";
 import { PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { bundleFunction } from "../../infra/bundle.ts";
 import { watchPassesBody } from "../../lib/aws/envelopes.ts";
+import { recorded } from "../audit/recorded.ts";
 import { type Dynalite, startDynalite } from "../harness/dynalite.ts";
 import { type TempFolder, tempFolder } from "../harness/process/temp-folder.ts";
+import { busEvent, destinationBody, failuresEvent, urlEvent } from "../unit/aws/inlet-events.ts";
 import { throttling } from "./dynamodb/throttling.ts";
 import { type Ended, queueEvent, type RunningFunction, startFunction } from "./functions/running.ts";
 
@@ -28,7 +30,10 @@ describe("functions whose world is wrong", { timeout: 180_000 }, () => {
     const fleet = { apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters };
     await writeFile(join(folder.path, "fleet.yaml"), JSON.stringify(fleet));
     await writeFile(join(folder.path, "broken.yaml"), "clusters: nonsense");
-    for (const name of ["tick", "discover", "reconcile"]) {
+    const events = { eventBridge: { source: "vault.main" }, post: { parameter: "/keyferry-test/post/main" } };
+    const vaults = [{ name: "main", addresses: ["https://vault.example.com"], events }];
+    await writeFile(join(folder.path, "audited.yaml"), JSON.stringify({ ...fleet, vaults }));
+    for (const name of ["tick", "discover", "reconcile", "vault-audit"]) {
       bundles.set(name, (await bundleFunction(name, folder.path)).path);
     }
   });
@@ -120,6 +125,28 @@ describe("functions whose world is wrong", { timeout: 180_000 }, () => {
       assert.deepEqual(codes(lines, "event-refused").length, 1);
       assert.equal(counted(lines, "keyferry_events_refused_total"), 1);
     }
+  });
+
+  it("audit lines while the table is missing: the event comes again, a sender of a POST as well", async () => {
+    await using audit = await start("vault-audit", { KEYFERRY_TABLE: "missing", KEYFERRY_FLEET: "audited.yaml" });
+    const { lines } = recorded("vault").find(({ kind }) => kind === "kv-v2: write") ?? assert.fail();
+    const event = busEvent("vault.main", "VaultAuditLines", { lines });
+    assert.equal((await audit.invoke(event)).error, "SyncError");
+    assert.deepEqual(codes(audit.printed(), "invocation-failed"), ["STORE_MISSING"]);
+    const returned = failuresEvent([destinationBody(event)]);
+    assert.deepEqual(await audit.invoke(returned), { result: { batchItemFailures: [{ itemIdentifier: "m0" }] } });
+    // The keys can't be read either.
+    const { result } = await audit.invoke(urlEvent({ path: "/main", body: Buffer.from("{}") }));
+    assert.equal((result as { readonly statusCode: number }).statusCode, 503);
+    assert.deepEqual(codes(audit.printed(), "post-failed"), ["STORE_UNAVAILABLE"]);
+  });
+
+  it("audit lines of no inlet, and events of another source: acknowledged, and counted for the alarms", async () => {
+    await using audit = await start("vault-audit");
+    assert.deepEqual(await audit.invoke(busEvent("vault.other", "VaultAuditLine", { line: "{}" })), { result: null });
+    assert.equal(counted(audit.printed(), "keyferry_inlet_unclaimed_total"), 1);
+    assert.deepEqual(await audit.invoke({ source: "aws.ec2", detail: {} }), { result: null });
+    assert.equal(counted(audit.printed(), "keyferry_events_refused_total"), 1);
   });
 
   it("a fleet that is missing or broken: the invocation fails with what to repair, and its messages come again", async () => {

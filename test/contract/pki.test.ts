@@ -3,6 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { mustParseSpec } from "../../lib/declarations/parse.ts";
 import { certificateOf, mustBeUsable } from "../../lib/kinds/pki/certificate.ts";
 import { sourceOf, tlsKeys } from "../../lib/kinds/pki/data.ts";
+import { chainIn, chainOf } from "../../lib/kinds/pki/look.ts";
 import { differences, leftOutOf, matchesNames } from "../../lib/kinds/pki/matches.ts";
 import { requestOf } from "../../lib/kinds/pki/request.ts";
 import type { JsonObject } from "../../lib/util/json.ts";
@@ -120,6 +121,22 @@ for (const flavor of ["openbao", "vault"] as const) {
 
     it("without a name match a declaration without names", async () => {
       assert.deepEqual((await issue(vault, {})).lacks, []);
+    });
+
+    it("are of the issuer that Vault shows to whoever asks, until the default is another one", async () => {
+      const shown = async () => {
+        const answer = await fetch(`${vault.address}/v1/pki/issuer/default/json`);
+        const { data } = (await answer.json()) as { data: { certificate: string; ca_chain: string[] } };
+        return chainIn({ fields: new Map(Object.entries(data)) });
+      };
+      const first = await issue(vault, { commonName: "web.example.com" });
+      assert.equal(chainOf(first.issued), await shown());
+      const before = (await vault.read("pki/config/issuers"))?.data.default;
+      const { data } = await vault.write("pki/root/generate/internal", { common_name: "Another", ttl: "70000h" });
+      await vault.write("pki/config/issuers", { default: data.issuer_id });
+      assert.notEqual(chainOf(first.issued), await shown());
+      assert.equal(chainOf((await issue(vault, { commonName: "web.example.com" })).issued), await shown());
+      await vault.write("pki/config/issuers", { default: before });
     });
 
     it("may lack a name that the role leaves out: it stays without, and is no reason to issue again", async () => {

@@ -139,6 +139,8 @@ export function vaultApiContract(
       it("tells a sealed one from one that is out of reach, by reads and by probes", async () => {
         const circuit = `vault:${vault.address}`;
         assert.equal(await end.probe(reader.target, forever), "unsealed");
+        const id = await end.clusterId(reader.target, forever);
+        assert.match(id ?? "", /^[0-9a-f-]{36}$/);
         await vault.seal();
         for (const work of [() => end.probe(reader.target, forever), () => end.read(kv2(reader, "app"), forever)]) {
           assert.equal((await failure(work(), "VAULT_SEALED")).circuit, circuit);

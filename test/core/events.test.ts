@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { SyncError } from "../../lib/errors.ts";
 import type { Taken } from "../../lib/ports/inlet.ts";
 import { aLine } from "./world/audit.ts";
 import { aDynamicSecret, aStaticSecret, aVaultSecret, VAULT } from "./world/builders.ts";
+import type { Effect } from "./world/effects.ts";
+import { anIssuingWorld, aPkiSecret, statusOf } from "./world/issuing.ts";
+import type { Transit } from "./world/queue.ts";
 import { aWorld, type World } from "./world/world.ts";
 
 const forever = new AbortController().signal;
@@ -89,6 +93,51 @@ describe("an event of a write in Vault", () => {
     assert.ok(nudges <= 20, `${nudges} nudges in 10 windows`);
   });
 
+  it("loses nothing when its messages are lost, come late or twice", async () => {
+    let transit: Transit = "plain";
+    await using world = await aWorld({ transit: () => transit });
+    await world.given(aVaultSecret(), aStaticSecret("db", SLOW));
+    await world.advance("10s");
+    for (const [at, fate] of (["lost", "twice", { lateMs: 7_000 }] as const).entries()) {
+      transit = fate;
+      await world.vaultWrites("db", { password: `p${at}` });
+      await world.advance("100ms");
+      transit = "plain";
+      await world.advance("10s");
+      assert.equal(password(world), `p${at}`, JSON.stringify(fate));
+    }
+  });
+
+  it("is not lost with the process that acknowledged it", async () => {
+    await using world = await aQuietWorld();
+    await world.vault.putKv("kv", "db", { password: "two" });
+    await world
+      .start({ isIdle: true })
+      .inlet(VAULT)
+      .take([aLine({ kind: "path", path: "kv/db", version: 2 })], forever);
+    world.crash();
+    world.start();
+    await world.advance("5s");
+    assert.equal(password(world), "two");
+  });
+
+  it("is not acknowledged while the table or the queue does not answer; told again, it does no harm", async () => {
+    await using world = await aQuietWorld();
+    await world.vault.putKv("kv", "db", { password: "two" });
+    for (const broken of ["store byPlace", "store nudgeAll", "queue send"]) {
+      const effect: Effect = async (name, work) => {
+        if (name === broken) throw new SyncError("STORE_UNAVAILABLE", "it is away");
+        return work();
+      };
+      const inlet = world.start({ effect, isIdle: true }).inlet(VAULT);
+      await assert.rejects(inlet.take([aLine({ kind: "path", path: "kv/db", version: 2 })], forever), broken);
+    }
+    world.start({ isIdle: true });
+    await world.tells({ kind: "path", path: "kv/db", version: 2 });
+    await world.advance("5s");
+    assert.equal(password(world), "two");
+  });
+
   it("that is no line is counted, and ends nothing", async () => {
     await using world = await aQuietWorld();
     await world.vault.putKv("kv", "db", { password: "two" });
@@ -105,6 +154,17 @@ describe("an event of a write in Vault", () => {
     await world.advance("1s");
     const [seconds = Number.NaN] = world.metrics.seconds.get("keyferry_propagation_seconds") ?? [];
     assert.ok(seconds >= 0 && seconds <= 1, `${seconds} s`);
+  });
+
+  it("of many syncs runs each of them once, though a message can't name them all", async () => {
+    const names = Array.from({ length: 150 }, (_, at) => `s${at}`);
+    await using world = await aQuietWorld(...names);
+    await world.vaultWrites("db", { password: "two" });
+    await world.advance("5s");
+    assert.ok(names.every((name) => password(world, name) === "two"));
+    // They were settled since, so the second look-up can't tell them from late ones: this costs one read more.
+    const { reads } = await world.counting(() => world.advance("70s"));
+    assert.ok(reads <= 6, `${reads} reads for 150 syncs in batches of 25`);
   });
 
   it("is looked up again after a minute: a sync that was not found yet gets it, and no other one runs twice", async () => {
@@ -209,6 +269,67 @@ describe("a lease that an event names", () => {
   });
 });
 
+describe("a lease in doubt", () => {
+  it("stays in doubt while Vault does not answer, also when the row was settled meanwhile", async () => {
+    await using world = await aWorld();
+    await world.vault.putDatabaseRole("db", { defaultTtl: "24h" });
+    await world.given(aDynamicSecret());
+    await world.advance("10s");
+    const first = world.secret("db")?.data.username;
+    const [lease] = world.vault.liveLeases("database/creds/db");
+    await world.vault.write("sys/leases/revoke", { lease_id: lease?.id });
+    world.vault.fail("refused");
+    await world.tells({ kind: "path", path: "database/creds/db", lease: true });
+    await world.advance("45s");
+    assert.equal(world.secret("db")?.data.username, first);
+    world.vault.fail(undefined);
+    await world.advance("60s");
+    assert.notEqual(world.secret("db")?.data.username, first);
+    assert.equal(world.vault.liveLeases("database/creds/db").length, 1);
+  });
+});
+
+describe("a certificate whose mount changed", () => {
+  it("is issued anew when Vault revoked it, or has another issuer, and for nothing else", async () => {
+    await using world = await anIssuingWorld();
+    await world.vault.putPkiRole("short", { ttl: "10m" });
+    await world.given(aPkiSecret("web"));
+    await world.advance("5s");
+    const serial = (): string => String(statusOf(world, "web", "VaultPKISecret").serialNumber);
+    const after = async (): Promise<string> => {
+      await world.tells({ kind: "prefix", prefix: "pki" });
+      await world.advance("5s");
+      return serial();
+    };
+    const first = serial();
+    assert.equal(await after(), first);
+    await world.vault.write("pki/revoke", { serial_number: first });
+    const second = await after();
+    assert.notEqual(second, first);
+    assert.equal(await after(), second);
+    await world.vault.write("pki/root/generate/internal", { common_name: "another root", ttl: "8760h" });
+    const third = await after();
+    assert.notEqual(third, second);
+    assert.equal(await after(), third);
+  });
+
+  it("stays in doubt while Vault does not tell", async () => {
+    await using world = await anIssuingWorld();
+    await world.given(aPkiSecret("web"));
+    await world.advance("5s");
+    const serial = (): string => String(statusOf(world, "web", "VaultPKISecret").serialNumber);
+    const first = serial();
+    await world.vault.write("pki/revoke", { serial_number: first });
+    world.vault.fail("refused");
+    await world.tells({ kind: "path", path: "pki/issue/web" });
+    await world.advance("45s");
+    assert.equal(serial(), first);
+    world.vault.fail(undefined);
+    await world.advance("60s");
+    assert.notEqual(serial(), first);
+  });
+});
+
 describe("a sweep", () => {
   it("looks at every sync of the Vault once, spread over a minute, and writes nothing where nothing changed", async () => {
     const names = Array.from({ length: 30 }, (_, at) => `s${at}`);
@@ -243,6 +364,9 @@ describe("a sweep", () => {
     await world.given(aVaultSecret(), ...names.map((name) => aStaticSecret(name, { path: "db", ...SLOW })));
     await world.advance("30s");
     await world.tells({ kind: "prefix", prefix: "kv", endsWith: "none" });
+    await world.advance("1s");
+    assert.equal(world.metrics.counts.get("keyferry_event_sweeps_total"), undefined);
+    await world.tells({ kind: "prefix", prefix: "kv" });
     assert.equal(world.metrics.counts.get("keyferry_event_sweeps_total"), 1);
     assert.equal(world.metrics.counts.get("keyferry_event_nudges_total"), undefined);
   });

@@ -47,7 +47,8 @@ describe("what it costs", () => {
       [tick, discover, reconcile].map(({ memorySize }) => memorySize / 1_024),
       [ASSUMED.tick.gb, ASSUMED.pass.gb, ASSUMED.message.gb],
     );
-    assert.equal(read("infra/alarms.yml").match(/Type: AWS::CloudWatch::Alarm/g)?.length, ALARMS);
+    const alarms = read("infra/alarms.yml") + read("infra/events/vault-audit.yml");
+    assert.equal(alarms.match(/Type: AWS::CloudWatch::Alarm/g)?.length, ALARMS);
   });
 
   it("is, for a fleet at rest, ticks and watch passes", () => {

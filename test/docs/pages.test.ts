@@ -29,6 +29,11 @@ const ALL_COMMANDS = [
   "explain",
   "fleet push",
   "fleet show",
+  "injector key",
+  "injector manifests",
+  "injector check",
+  "injector render",
+  "injector package",
   "audit relay",
 ];
 
@@ -44,7 +49,7 @@ function helpOf(command: string): Promise<string> {
 }
 
 /** Commands that have commands of their own. */
-const GROUPS: ReadonlySet<string> = new Set(["fleet", "audit"]);
+const GROUPS: ReadonlySet<string> = new Set(["audit", "fleet", "injector"]);
 
 /** The command of keyferry in a line that people type; undefined when it is another program's. */
 function ofKeyferry(command: string): readonly string[] | undefined {
@@ -123,9 +128,11 @@ describe("documentation", () => {
     rolloutsOwed(registry);
     issuesHeld(registry);
     const names = (await registry.getMetricsAsJSON()).map(({ name }) => name);
-    const sources = ["cli/run.ts", "cli/sight-metrics.ts"].map((path) => readFileSync(join(ROOT, path), "utf8"));
+    const sources = ["cli/run.ts", "cli/sight-metrics.ts", "cli/run-inlets.ts"].map((path) =>
+      readFileSync(join(ROOT, path), "utf8"),
+    );
     const exposed = sources.flatMap((text) => [...text.matchAll(/"(keyferry_\w+)"/g)]);
-    const told = [...page("docs/metrics.md").matchAll(/^\| `((?:keyferry|vso|controller)_\w+)`/gm)].map(
+    const told = [...page("docs/metrics.md").matchAll(/^\| `((?:keyferry|vso|controller|vault_agent)_\w+)`/gm)].map(
       ([, name]) => name,
     );
     assert.deepEqual(told.toSorted(), [...names, ...exposed.map(([, name]) => name)].toSorted());

@@ -2,7 +2,7 @@
 export const CONFIG = {
   /** What keeps secrets right. */
   scope: [
-    "lib/{declarations,discovery,failures,issues,kinds,origins,outage,plan,ports,reconcile,references,rollout,schedule,vso}/**/*.ts",
+    "lib/{audit,declarations,discovery,failures,injector,issues,kinds,origins,outage,plan,ports,reconcile,references,rollout,schedule,vso}/**/*.ts",
     "lib/{destinations,store}/**/*.ts",
     "lib/util/canonical.ts",
     "lib/{circuits,digest,keys,namespaces,vault-address,vault-path,vault-reach}.ts",
@@ -13,6 +13,7 @@ export const CONFIG = {
   except: [
     "lib/declarations/{crd,vault-dynamic-secret,vault-pki-secret,unsupported}.ts",
     "lib/store/**/{schema,table}.ts",
+    "lib/injector/{annotations,agent-annotations,pod-annotations}.ts",
   ],
   /** What keeps tenants apart and what fences writes: here every mutant must be killed. */
   strict: [
@@ -32,6 +33,7 @@ export const CONFIG = {
   /** Tests that need no server. */
   tests: [
     "test/unit/**/*.test.ts",
+    "test/audit/**/*.test.ts",
     "test/core/**/*.test.ts",
     "test/contract/{lease-store,lease-store-dynamodb,sqlite,damaged-rows,admit,row-budget,circuits}.test.ts",
     "test/contract/{token-cache,token-store,token-sweep,dynamodb,vault-without-answer}.test.ts",

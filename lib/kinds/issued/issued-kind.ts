@@ -43,7 +43,7 @@ async function keepOrAsk<R extends ResolvedIssued>(kind: IssuingKind<R>, run: Ob
   const unapplied = await settleLeftOver(run);
   await takeOver(kind, run, requestOf);
   await verifyLive(run.deps, claim, run.signal);
-  const was = issuedState(claim.row.state);
+  const was = await looked(kind, run);
   const kept = unapplied ?? (await keepable(kind, { ...run, row: claim.row }, was));
   const issues = claim.row.state.issues ?? [];
   if (typeof kept !== "string") return keep(kind, was, kept, issues);
@@ -56,6 +56,19 @@ async function keepOrAsk<R extends ResolvedIssued>(kind: IssuingKind<R>, run: Ob
     ...(isRead ? {} : { asks: countedAsks(run, was, kept) }),
   };
   return isKnownLeaseless(was, run.resolved) ? askShared(kind, run, counted) : askOwn(kind, run, counted);
+}
+
+/** What the row knows of the present data, with what Vault tells of it after an event. */
+async function looked<R extends ResolvedIssued>(kind: IssuingKind<R>, run: ObtainInput<R>): Promise<IssuedState> {
+  const { claim } = run;
+  const was = issuedState(claim.row.state);
+  const { expect, verify } = claim.row;
+  const isMeant = expect !== undefined || verify || was.inDoubt;
+  if (kind.look === undefined || was.made === undefined || !isMeant) return was;
+  // Without an answer the doubt stays, whatever becomes of this run.
+  claim.note({ own: ownIssued({ ...was, inDoubt: true }) });
+  const { inDoubt: _settled, ...known } = was;
+  return { ...known, made: { ...was.made, ...(await kind.look(run, was)) } };
 }
 
 /** The row, with what a run would take over from Vault Secrets Operator. */

@@ -29,6 +29,8 @@ export interface IssuedState {
   readonly isDenied?: boolean;
   /** Where its templates wrote missing fields. */
   readonly missing?: readonly string[];
+  /** An event may concern it, and Vault has not told yet. */
+  readonly inDoubt?: boolean;
   /** What only the kind knows of it: a serial number, a rotation. */
   readonly made?: JsonObject;
 }
@@ -57,6 +59,7 @@ export function issuedState({ own }: Pick<RowState, "own">): IssuedState {
     missing,
     made,
     planned,
+    inDoubt,
   } = asObject(own) ?? {};
   return withoutUndefined({
     request: textOf(request),
@@ -70,6 +73,7 @@ export function issuedState({ own }: Pick<RowState, "own">): IssuedState {
     isLeaseless: isLeaseless === true ? true : undefined,
     isTaken: isTaken === true ? true : undefined,
     isDenied: isDenied === true ? true : undefined,
+    inDoubt: inDoubt === true ? true : undefined,
     missing: Array.isArray(missing) ? missing.filter((place) => typeof place === "string") : undefined,
     made: asObject(made),
   }) as unknown as IssuedState;

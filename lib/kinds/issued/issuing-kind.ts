@@ -6,7 +6,7 @@ import type { IssuedData, VaultRequest } from "../../ports/vault-issues.ts";
 import type { SecretData } from "../../secret-value.ts";
 import type { Json, JsonObject } from "../../util/json.ts";
 import type { StatusLease } from "../../vso/take-over/last-status.ts";
-import type { AskedVault, ForeseeInput, Resolved, SyncKind } from "../kind.ts";
+import type { AskedVault, ForeseeInput, ObtainInput, Resolved, SyncKind } from "../kind.ts";
 import type { IssuedState } from "./issued-state.ts";
 
 /** A declaration that makes Vault issue something. */
@@ -43,6 +43,11 @@ export interface IssuingKind<R extends ResolvedIssued> extends Pick<SyncKind<R>,
   make(run: ForeseeInput<R>, answer: IssuedData, askedAt: EpochMs, was: IssuedState): Promise<Made>;
   /** Why the present data does not do any more; undefined when it does. */
   unfit?(run: ForeseeInput<R>, was: IssuedState, held: SecretData): string | undefined;
+  /**
+   * After an event that may concern the present data: what Vault tells of it now, to keep beside what was `made`. Throws
+   * outages. Missing: leases tell.
+   */
+  look?(run: ObtainInput<R>, was: IssuedState): Promise<JsonObject>;
   /** Whether each run reads anew, because that issues nothing: static roles. */
   isReadEachTime?(run: ForeseeInput<R>, was: IssuedState): boolean;
   /** Whether what was read is what the Secret had before, whatever else in the answer changes with each read. */

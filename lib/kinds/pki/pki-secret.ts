@@ -5,10 +5,11 @@ import type { JsonObject } from "../../util/json.ts";
 import { issuedKind } from "../issued/issued-kind.ts";
 import type { IssuedState } from "../issued/issued-state.ts";
 import type { Made } from "../issued/issuing-kind.ts";
-import { certificateOf, mustBeUsable } from "./certificate.ts";
+import { certificateOf, type IssuedCertificate, mustBeUsable } from "./certificate.ts";
 import { certificateIn } from "./certificate-in.ts";
 import { pkiData } from "./data.ts";
 import { leftCertificate } from "./left.ts";
+import { chainOf, lookAt } from "./look.ts";
 import { leftOutOf, matchesNames } from "./matches.ts";
 import { renewAt } from "./renewal.ts";
 import { type ResolvedPkiSecret, resolvePkiSecret } from "./resolve.ts";
@@ -20,15 +21,36 @@ interface KnownCertificate {
   readonly expiration: number;
   /** The declared names that the role left out. */
   readonly leftOut?: string;
+  /** Of its issuer. */
+  readonly chain?: string;
+  /** Of the issuer that would sign the next one, when Vault was last asked. */
+  readonly nextChain?: string;
+  /** Why Vault's last answer makes another one necessary. */
+  readonly over?: string;
 }
 
 function known({ made }: Pick<IssuedState, "made">): KnownCertificate | undefined {
-  const { serial, expiration, leftOut } = asObject(made) ?? {};
+  const { serial, expiration, leftOut, chain, nextChain, over } = asObject(made) ?? {};
   if (typeof serial !== "string" || typeof expiration !== "number") return undefined;
   return {
     ...{ serial, expiration },
     ...(typeof leftOut === "string" ? { leftOut } : {}),
+    ...(typeof chain === "string" ? { chain } : {}),
+    ...(typeof nextChain === "string" ? { nextChain } : {}),
+    ...(typeof over === "string" ? { over } : {}),
   };
+}
+
+/** The first answer is compared with the certificate itself, later ones with the one before. */
+function hasNewIssuer({ chain, nextChain = chain }: KnownCertificate, now: string | undefined): boolean {
+  return nextChain !== undefined && now !== undefined && now !== nextChain;
+}
+
+/** A role may have an issuer of its own: the default one then differs from the beginning, and only its change counts. */
+function chainsOf(issued: IssuedCertificate, former: KnownCertificate | undefined) {
+  const chain = chainOf(issued);
+  const { nextChain } = former ?? {};
+  return { ...(chain === undefined ? {} : { chain }), ...(nextChain === undefined ? {} : { nextChain }) };
 }
 
 /** A certificate that Vault issues, replaced before its end. */
@@ -40,13 +62,22 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
   unfit({ resolved }, was, held) {
     const present = known(was);
     if (present === undefined) return "its certificate is not known";
+    if (present.over !== undefined) return present.over;
     const x509 = certificateIn(held, present.serial);
     // Templates may leave the certificate out of the Secret: then its request alone tells.
     if (x509 === undefined) return undefined;
     return matchesNames(resolved.names, x509, present.leftOut) ? undefined : "its certificate has other names";
   },
 
-  async make(run, answer, askedAt): Promise<Made> {
+  async look(run, was): Promise<JsonObject> {
+    const present = known(was);
+    if (present === undefined) return {};
+    const { isRevoked, chain } = await lookAt(run, present.serial);
+    const over = isRevoked ? "Vault has revoked it" : hasNewIssuer(present, chain) ? "its issuer changed" : undefined;
+    return { ...(chain === undefined ? {} : { nextChain: chain }), ...(over === undefined ? {} : { over }) };
+  },
+
+  async make(run, answer, askedAt, was): Promise<Made> {
     const { resolved, random, clock } = run;
     const { request, expiryOffsetMs, revoke, names } = resolved;
     const place = `POST ${request.mount}/${request.path}`;
@@ -58,6 +89,7 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
     const made: KnownCertificate = {
       ...{ serial, expiration },
       ...(leftOut === undefined ? {} : { leftOut }),
+      ...chainsOf(issued, known(was)),
     };
     const seconds = Math.ceil((expiration - clock()) / SECOND_MS);
     return {

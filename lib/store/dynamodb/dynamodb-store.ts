@@ -10,6 +10,7 @@ import { connect } from "./connection.ts";
 import { declarations } from "./declarations.ts";
 import { clusterStore, referenceStore } from "./discovery.ts";
 import { endedRuns } from "./ended-runs.ts";
+import { type HeardTimes, heardTimes } from "./heard.ts";
 import { hubStore } from "./hubs.ts";
 import { indexes } from "./indexes.ts";
 import { leases } from "./leases.ts";
@@ -38,6 +39,8 @@ export interface DynamoStore extends LeaseStore {
   readonly tokens: TokenStore;
   /** In the same table. */
   readonly posts: AcceptedPosts;
+  /** In the same table. */
+  readonly heard: HeardTimes;
 }
 
 /**
@@ -65,6 +68,7 @@ export function dynamoLeaseStore(options: DynamoStoreOptions): DynamoStore {
     ...circuitStore(connection),
     tokens: tokenStore(connection),
     posts: acceptedPosts(connection),
+    heard: heardTimes(connection),
     counts: connection.counts,
   };
 }

@@ -155,6 +155,13 @@ export function dynamoUnitsContract(name: string, endpoint: () => string): void 
       const unsent = [{ id: "e", kind: "SecretSynced", at: LATER, detail: {} }];
       return () => store.settle(lease, { state: typicalState({ unsent }), schedule: WHEEL, now: LATER });
     });
+    costs("A domain event that was sent, removed", async ({ store, settled, claim }) => {
+      await settled();
+      const unsent = [{ id: "e", kind: "SecretSynced", at: LATER, detail: {} }];
+      const settlement = { state: typicalState({ unsent }), schedule: WHEEL, now: LATER };
+      await store.settle(await claim(LATER), settlement);
+      return () => store.clearUnsent(TYPICAL_KEY, ["e"]);
+    });
     costs("Claim of a row with a path that it pushes to", async ({ store, row }) => {
       await store.declare(typicalDeclared(), START);
       const read = await row();

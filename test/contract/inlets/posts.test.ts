@@ -9,6 +9,7 @@ import { sinkOf } from "../../../lib/inlets/sink.ts";
 import type { MissedReason } from "../../../lib/ports/inlet.ts";
 import { type ReservedPort, reservePort } from "../../harness/process/ports.ts";
 import {
+  NO_ANSWER,
   type RecordedDeps,
   type RecordingInlet,
   recordedDeps,
@@ -124,7 +125,7 @@ describe("POSTs of audit lines", () => {
   });
 
   it("may come again after a failure", async () => {
-    signed.failure = new Error("the table does not answer");
+    signed.failure = NO_ANSWER;
     const body = '{"a":1}';
     const headers = headersOf(body);
     const failed = await post("/signed", body, headers);

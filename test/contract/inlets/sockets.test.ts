@@ -9,6 +9,7 @@ import { type SocketPlace, serveSocket } from "../../../lib/inlets/socket-server
 import { type ReservedPort, reservePort } from "../../harness/process/ports.ts";
 import { type TempFolder, tempFolder } from "../../harness/process/temp-folder.ts";
 import {
+  NO_ANSWER,
   type RecordedDeps,
   type RecordingInlet,
   recordedDeps,
@@ -95,7 +96,7 @@ describe("the peer of Vault's socket device", () => {
     await serve(tcp());
     const socket = await connected({ port: port.port });
     await until("a sweep", () => inlet.reasons.length === 1);
-    inlet.failure = new Error("the table does not answer");
+    inlet.failure = NO_ANSWER;
     const line = Buffer.from(`${"x".repeat(1_000)}\n`);
     // 10 MB, which no buffer of a socket holds.
     for (let at = 0; at < 10_000; at++) {

@@ -26,7 +26,7 @@ import { type MemoryCluster, memoryCluster } from "./cluster.ts";
 import type { Effect } from "./effects.ts";
 import { runEngine } from "./engine.ts";
 import { type Keyferry, keyferry } from "./process.ts";
-import { type MemoryQueue, memoryQueue } from "./queue.ts";
+import { type MemoryQueue, memoryQueue, type Transit } from "./queue.ts";
 import { type WorldTime, worldTime } from "./time.ts";
 import { type MemoryVault, memoryVault } from "./vault.ts";
 import { type SecretView, viewOf } from "./views.ts";
@@ -34,6 +34,8 @@ import { type SecretView, viewOf } from "./views.ts";
 export interface WorldOptions {
   /** One cluster, `east`, when not given. */
   readonly clusters?: readonly Partial<ClusterSettings>[];
+  /** What becomes of each message. */
+  readonly transit?: () => Transit;
   /** Starts no process: the test does, when it likes. */
   readonly isAsleep?: boolean;
   /** Where domain events of all processes go. */
@@ -133,7 +135,10 @@ function evenly(): () => number {
 export async function aWorld(options: WorldOptions = {}): Promise<World> {
   const time = worldTime(START);
   const store = openSqliteStore({ path: ":memory:" });
-  const queue = memoryQueue({ time, choose: (workers) => workers.at(-1) });
+  const queue = memoryQueue({
+    ...{ time, choose: (workers) => workers.at(-1) },
+    ...(options.transit ? { transit: options.transit } : {}),
+  });
   const vault = memoryVault({ address: VAULT, time });
   const vaults = new Map([[VAULT, vault]]);
   let settings = (options.clusters ?? [{}]).map((overrides) => aCluster(overrides));

@@ -12,6 +12,7 @@ import { obtainVenv } from "../../harness/index.ts";
 import { type TempFolder, tempFolder } from "../../harness/process/temp-folder.ts";
 import { serverless } from "./support/deployed.ts";
 import { everyInlet } from "./support/every-inlet.ts";
+import { withInjector } from "./support/injector-settings.ts";
 
 interface Resource {
   readonly Type: string;
@@ -19,7 +20,7 @@ interface Resource {
   readonly Properties: any;
 }
 
-const FUNCTIONS = ["Tick", "Discover", "Reconcile", "VaultAudit"] as const;
+const FUNCTIONS = ["Tick", "Discover", "Reconcile", "VaultAudit", "Inject"] as const;
 const QUEUES = ["Renew", "Now", "Refresh", "Discovery"] as const;
 /** What may be used on any resource, since AWS knows none for it. */
 const ANYWHERE: ReadonlySet<string> = new Set(["xray:PutTraceSegments", "xray:PutTelemetryRecords"]);
@@ -65,6 +66,22 @@ describe("the packaged template", () => {
       const [policy] = packaged[`${name}Role`]?.Properties.ManagedPolicyArns ?? [];
       assert.match(policy["Fn::Sub"], /policy\/service-role\/AWSLambdaVPCAccessExecutionRole$/);
     }
+  });
+
+  it("opens the injector's webhook only by its setting, clean to cfn-lint, with its alarms", async () => {
+    assert.deepEqual([resources.InjectUrl, resources.InjectPermission], [undefined, undefined]);
+    await using own = await tempFolder("package");
+    await serverless("package", join(own.path, "package"), {}, await withInjector(own.path));
+    const packaged = join(own.path, "package/cloudformation-template-update-stack.json");
+    await lint(packaged, "--ignore-checks", "W3005");
+    const { Resources: opened } = JSON.parse(await readFile(packaged, "utf8")) as {
+      Resources: Record<string, Resource>;
+    };
+    assert.equal(opened.InjectUrl?.Properties.AuthType, "NONE");
+    const actions = ["InjectUrlPermission", "InjectPermission"].map((name) => opened[name]?.Properties.Action);
+    assert.deepEqual(actions, ["lambda:InvokeFunctionUrl", "lambda:InvokeFunction"]);
+    assert.equal(opened.InjectLambdaFunction?.Properties.ReservedConcurrentExecutions, 20);
+    for (const alarm of ["Failures", "Throttles", "Slow"]) assert.ok(opened[`Inject${alarm}Alarm`], alarm);
   });
 
   it("has the four clocks in order: function time-out, lease, visibility, the sweep of what is due", () => {

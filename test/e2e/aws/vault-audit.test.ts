@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import {
   GetQueueAttributesCommand,
@@ -6,8 +8,9 @@ import {
   SendMessageCommand,
   SetQueueAttributesCommand,
 } from "@aws-sdk/client-sqs";
-import { waitFor } from "../../harness/index.ts";
+import { tempFolder, waitFor } from "../../harness/index.ts";
 import { type Place, placeIn } from "../support/place.ts";
+import { startRelay } from "../support/relay.ts";
 import { EVENTS, LOG_GROUP, linesOf, POST_KEY, type Shippers, SOURCE, shippers } from "./support/audited.ts";
 import { type Deployed, STACK, startDeployed } from "./support/deployed.ts";
 import { everyInlet } from "./support/every-inlet.ts";
@@ -16,7 +19,7 @@ const NS = "team-a";
 const A_TICK_MS = 90_000;
 /** Much less than `refreshAfter`: only an event can be so quick. */
 const SOON_MS = 60_000;
-const WAYS = ["bus", "one", "objects", "logs", "post", "again"] as const;
+const WAYS = ["bus", "one", "objects", "logs", "post", "relayed", "again"] as const;
 
 /**
  * Real lines of a real Vault, by each way that MiniStack carries as AWS does: PutEvents and a rule, PutObject and a
@@ -95,6 +98,17 @@ describe("audit lines on AWS", { timeout: 900_000 }, () => {
     assert.equal((await ship.post(body, { now })).status, 409);
     assert.equal((await ship.post(body, { key: POST_KEY.toUpperCase() })).status, 401);
     assert.equal((await ship.post(body, { now: now - 301_000 })).status, 401);
+  });
+
+  it("reach the Secret by a relay that follows the audit file", async () => {
+    await using folder = await tempFolder("relay");
+    const key = join(folder.path, "post.key");
+    await writeFile(key, `${POST_KEY}\n`, { mode: 0o600 });
+    const follow = ["--follow", deployed.world.vault.auditPath, "--data-dir", folder.path];
+    await using relay = await startRelay(["--to", ship.postUrl(), "--key-file", key, ...follow]);
+    await change("relayed");
+    await follows("relayed");
+    assert.equal(await relay.stop(), 0);
   });
 
   it("are read once for each change, and nothing else is", async () => {

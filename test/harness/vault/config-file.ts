@@ -10,12 +10,26 @@ export interface VaultPlan {
   /** PEM files, when it speaks TLS. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
   readonly maxRequestDuration?: string;
+  readonly auditDevices?: readonly AuditDevice[];
+}
+
+/** An audit device besides the file: `socket`, or OpenBao's `http`. */
+export interface AuditDevice {
+  readonly type: string;
+  /** Its name; the type when not given. */
+  readonly path?: string;
+  readonly options: Readonly<Record<string, string>>;
 }
 
 export const vaultAddress = ({ tls, ports }: VaultPlan): string => `${tls ? "https" : "http"}://127.0.0.1:${ports.api}`;
 export const auditFile = (plan: VaultPlan): string => join(plan.folder, "audit.log");
 export const pluginFolder = (plan: VaultPlan): string => join(plan.folder, "plugins");
 export const dataFolder = (plan: VaultPlan): string => join(plan.folder, "raft");
+
+export const fileDevice = (plan: VaultPlan): AuditDevice => ({
+  type: "file",
+  options: { file_path: auditFile(plan) },
+});
 
 /** The server's configuration, in JSON, which both flavors read. */
 export function configFile(plan: VaultPlan): string {
@@ -47,6 +61,9 @@ export function configFile(plan: VaultPlan): string {
     flavor === "vault"
       ? { ...common, disable_mlock: true }
       : // OpenBao refuses to make audit devices through its API unless told: they are declared.
-        { ...common, audit: [{ type: "file", path: "file", options: { file_path: auditFile(plan) } }] },
+        {
+          ...common,
+          audit: [fileDevice(plan), ...(plan.auditDevices ?? [])].map((device) => ({ path: device.type, ...device })),
+        },
   );
 }

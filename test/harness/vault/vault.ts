@@ -9,9 +9,11 @@ import { type Server, startServer } from "../process/server.ts";
 import { type TempFolder, tempFolder } from "../process/temp-folder.ts";
 import { type AuditLine, countAnswers, readAuditLines } from "./audit.ts";
 import {
+  type AuditDevice,
   auditFile,
   configFile,
   dataFolder,
+  fileDevice,
   pluginFolder,
   type VaultFlavor,
   type VaultPlan,
@@ -30,6 +32,10 @@ export interface VaultOptions {
   readonly tls?: boolean;
   /** After which the server cancels a request of its own accord, such as `3s`; 90 s when not given. */
   readonly maxRequestDuration?: string;
+  /** Besides the file, which `auditPath` names. */
+  readonly auditDevices?: readonly AuditDevice[];
+  /** The environment of the server: OpenBao's http device takes headers from it. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A real, initialized, unsealed and audited server. Its data outlives a stop, not the value's scope. */
@@ -70,13 +76,14 @@ export async function startVault(options: VaultOptions = {}): Promise<Vault> {
   const folder = started.use(await tempFolder(flavor));
   const [api = 0, cluster = 0] = (await reservePorts(2)).map((port) => started.use(port).port);
   const tls = options.tls === true ? await tlsFiles(folder) : undefined;
-  const { maxRequestDuration } = options;
+  const { maxRequestDuration, auditDevices = [] } = options;
   const plan: VaultPlan = {
     flavor,
     folder: folder.path,
     ports: { api, cluster },
     ...(tls && { tls }),
     ...(maxRequestDuration !== undefined && { maxRequestDuration }),
+    auditDevices,
   };
   await Promise.all([mkdir(dataFolder(plan)), mkdir(pluginFolder(plan))]);
   const config = join(folder.path, "server.json");
@@ -86,6 +93,7 @@ export async function startVault(options: VaultOptions = {}): Promise<Vault> {
       name: flavor,
       command: await obtain(BINARIES[flavor]),
       args: ["server", `-config=${config}`],
+      ...(options.env && { env: options.env }),
       ready: httpProbe(`${vaultAddress(plan)}/v1/sys/health`, tls?.caPem, ANSWERS),
       stopGraceMs: 3_000,
       // Its folder goes too, so nothing is lost by an end that is not graceful.
@@ -98,8 +106,11 @@ export async function startVault(options: VaultOptions = {}): Promise<Vault> {
   const keys = await initialize(client);
   token = keys.token;
   await unseal(client, keys.unsealKey);
-  if (flavor === "vault")
-    await client.write("sys/audit/file", { type: "file", options: { file_path: auditFile(plan) } });
+  if (flavor === "vault") {
+    for (const { path, ...device } of [fileDevice(plan), ...auditDevices]) {
+      await client.write(`sys/audit/${path ?? device.type}`, device);
+    }
+  }
   return vault({ plan, client, server, keys, parts: started.move(), ...tls });
 }
 

@@ -21,6 +21,8 @@ interface PostScene {
   keys: readonly string[];
   failure?: Error;
   post(request: UrlRequest): Promise<number>;
+  /** What the last answer said. */
+  said: string;
   /** As another process, which remembers nothing. */
   elsewhere(request: UrlRequest): Promise<number>;
 }
@@ -50,11 +52,12 @@ function aPost(): PostScene {
     const { statusCode, body, headers } = await answerPost(deps, envelope.request, SIGNAL);
     assert.equal(headers["content-type"], "application/json");
     assert.equal(typeof JSON.parse(body), "object");
+    made.said = body;
     return statusCode;
   };
   const own = depsOf();
   const made: PostScene = {
-    ...{ scene, remembered, now: NOW, keys: [`${KEY}\n${FORMER}\n`] },
+    ...{ scene, remembered, said: "", now: NOW, keys: [`${KEY}\n${FORMER}\n`] },
     post: postTo(own),
     elsewhere: (request) => postTo(depsOf())(request),
   };
@@ -85,7 +88,8 @@ describe("a POST of audit lines", () => {
   });
 
   it("is refused when it is unsigned, of another time, forged or for no Vault, all with one answer to who guesses", async () => {
-    const { scene, post } = aPost();
+    const made = aPost();
+    const { scene, post } = made;
     const good = signed("a");
     assert.equal(await post({ path: "/main", body: Buffer.from("a") }), 401);
     assert.equal(await post(signed("a", { now: NOW - 5 * MINUTE_MS - 1_000 })), 401);
@@ -93,6 +97,11 @@ describe("a POST of audit lines", () => {
     assert.equal(await post({ ...good, body: Buffer.from("b") }), 401);
     assert.equal(await post({ ...good, path: "/other" }), 401);
     assert.deepEqual([scene.taken, scene.counts], [{}, { keyferry_inlet_posts_refused_total: 5 }]);
+    for (const request of [{ path: "/main" }, signed("a", { now: 0 }), signed("a", { key: "x".repeat(40) })]) {
+      const answers = [];
+      for (const path of ["/main", "/other", "/"]) answers.push([await post({ ...request, path }), made.said]);
+      assert.equal(new Set(answers.map(String)).size, 1, "nobody finds out which Vaults there are");
+    }
   });
 
   it("is taken once, by any process", async () => {
@@ -131,6 +140,13 @@ describe("a POST of audit lines", () => {
     assert.equal(await post(bomb), 413);
     assert.equal(await post(bomb), 413, "it is not taken for delivered");
     assert.equal(await post(signed(gzipSync("a".repeat(1_000)).subarray(0, 20))), 400);
+    const encoded = (encoding: string) => {
+      const request = signed("a");
+      return { ...request, headers: { ...request.headers, "content-encoding": encoding } };
+    };
+    assert.equal(await post(encoded("gzip")), 400);
+    assert.equal(await post(encoded("zstd")), 415);
+    assert.equal(await post(encoded("identity")), 200);
   });
 
   it("is answered with 503 while the keys can't be read, and with no more than the code", async () => {

@@ -42,6 +42,7 @@ describe("the configuration of functions", () => {
     assert.equal(config.table, "leases");
     assert.deepEqual(config.acceptMissing, ["a", "b"]);
     assert.deepEqual([config.logLevel, config.refreshConcurrency], ["info", 10]);
+    assert.deepEqual(config.metrics, { byCluster: false });
     // Renewals 5, now 10, refreshes 10: so many processes share the budget of a Vault.
     assert.equal(config.reconcileConcurrency, 25);
   });

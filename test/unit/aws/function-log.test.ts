@@ -63,6 +63,23 @@ describe("a function's metrics", () => {
     assert.deepEqual(first?._aws.CloudWatchMetrics[0]?.Dimensions, [["service", "result"]]);
   });
 
+  it("are sent by cluster as well, if that is wanted, where they tell how well it is served", () => {
+    const lines = printed(() => {
+      const emf = new Emf({ namespace: "keyferry", serviceName: "keyferry-prod" });
+      const metrics = functionMetrics(emf, { byCluster: true });
+      metrics.observe("keyferry_propagation_seconds", { cluster: "east" }, 0.5);
+      metrics.observe("keyferry_propagation_seconds", { cluster: "west" }, 2);
+      metrics.count("keyferry_drift_total", { cluster: "west" });
+      metrics.flush();
+    });
+    const values = lines.map(({ _aws: _, ...rest }) => rest);
+    assert.deepEqual(values, [
+      { service: "keyferry-prod", keyferry_propagation_seconds: [0.5, 2], keyferry_drift_total: 1 },
+      { service: "keyferry-prod", cluster: "east", keyferry_propagation_seconds: 0.5 },
+      { service: "keyferry-prod", cluster: "west", keyferry_propagation_seconds: 2 },
+    ]);
+  });
+
   it("count a sync under VSO's name, without labels, and nothing else twice", () => {
     const lines = printed(() => {
       const metrics = functionMetrics(new Emf({ namespace: "keyferry", serviceName: "keyferry-prod" }));

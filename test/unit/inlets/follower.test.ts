@@ -8,7 +8,7 @@ import { followFile } from "../../../lib/inlets/follower.ts";
 import { MAX_LINE_BYTES } from "../../../lib/inlets/lines.ts";
 import { positionFile } from "../../../lib/inlets/position.ts";
 import { sinkOf } from "../../../lib/inlets/sink.ts";
-import { type RecordedDeps, type RecordingInlet, recordedDeps, recordingInlet, until } from "./recorder.ts";
+import { NO_ANSWER, type RecordedDeps, type RecordingInlet, recordedDeps, recordingInlet, until } from "./recorder.ts";
 
 /** As long as an audit line, so that the head of a file tells it from others. */
 const line = (text: string | number): string => `{"line":"${text}","padding":"${"-".repeat(80)}"}`;
@@ -117,7 +117,7 @@ describe("a followed audit file", () => {
     await writeFile(path, "");
     const first = start();
     await isFollowing();
-    inlet.failure = new Error("the table does not answer");
+    inlet.failure = NO_ANSWER;
     await append(numbered(0, 10));
     await until("an attempt", () => deps.events.some(({ event }) => event === "inlet-failed"));
     await first.stop();
@@ -130,7 +130,7 @@ describe("a followed audit file", () => {
     await writeFile(path, "");
     start();
     await isFollowing();
-    inlet.failure = new Error("the table does not answer");
+    inlet.failure = NO_ANSWER;
     await append(numbered(0, 10));
     await until("an attempt", () => deps.events.some(({ event }) => event === "inlet-failed"));
     await append(numbered(10, 20));

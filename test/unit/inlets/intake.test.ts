@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { type IntakeLimits, intake } from "../../../lib/inlets/intake.ts";
 import { sinkOf } from "../../../lib/inlets/sink.ts";
-import { type RecordedDeps, type RecordingInlet, recordedDeps, recordingInlet, until } from "./recorder.ts";
+import { NO_ANSWER, type RecordedDeps, type RecordingInlet, recordedDeps, recordingInlet, until } from "./recorder.ts";
 
 const lines = (...texts: readonly string[]) => ({ lines: texts, tooLong: 0 });
 
@@ -40,7 +40,7 @@ describe("lines in memory", () => {
   });
 
   it("are dropped when there is no room, and the syncs are swept before the next ones", async () => {
-    inlet.failure = new Error("the table does not answer");
+    inlet.failure = NO_ANSWER;
     const one = start({ characters: 1_000 });
     for (let at = 0; at < 100; at++) one.put(lines("x".repeat(100)));
     const { dropped } = one.counts();
@@ -68,7 +68,7 @@ describe("lines in memory", () => {
   });
 
   it("wait for an inlet that fails", async () => {
-    inlet.failure = new Error("the table does not answer");
+    inlet.failure = NO_ANSWER;
     const one = start();
     one.put(lines("a"));
     await until("an attempt", () => deps.events.some(({ event }) => event === "inlet-failed"));

@@ -1,7 +1,10 @@
 import { setTimeout as sleepFor } from "node:timers/promises";
+import { SyncError } from "../../../lib/errors.ts";
 import type { InletDeps } from "../../../lib/inlets/sink.ts";
 import type { Inlet, MissedReason } from "../../../lib/ports/inlet.ts";
 import type { LogFields } from "../../../lib/ports/telemetry.ts";
+
+export const NO_ANSWER = new SyncError("STORE_UNAVAILABLE", "the lease table does not answer");
 
 /** An inlet that keeps what it was given. */
 export interface RecordingInlet extends Inlet {

@@ -300,6 +300,60 @@ describe("a token that Vault answers 403 to", () => {
   });
 });
 
+describe("a token that an event made doubtful", () => {
+  const login = { isOf: (address: string) => address === ONE.target.address, mount: "auth/approle" };
+
+  it("is asked about itself before its next use, once, and used on while it lives", async () => {
+    const { process, world } = aVault();
+    const one = process();
+    await one.token({ identity: ONE }, forever);
+    one.doubt(login);
+    const next = await Promise.all([one.token({ identity: ONE }, forever), one.token({ identity: ONE }, forever)]);
+    assert.deepEqual(
+      [...next.map(textOf), textOf(await one.token({ identity: ONE }, forever))],
+      Array(3).fill("one-1"),
+    );
+    assert.equal(world.count("lookup-self"), 1);
+  });
+
+  it("is replaced when it has ended, before a request is spent on it", async () => {
+    const { process, world, ended } = aVault();
+    const one = process();
+    await one.token({ identity: ONE }, forever);
+    ended.add("one-1");
+    one.doubt({ isOf: login.isOf });
+    const next = await Promise.all([one.token({ identity: ONE }, forever), one.token({ identity: ONE }, forever)]);
+    assert.deepEqual(next.map(textOf), ["one-2", "one-2"]);
+    assert.equal(world.logins, 2);
+  });
+
+  it("is one of that Vault and that login, and no other", async () => {
+    const { process, world } = aVault();
+    const one = process();
+    await one.token({ identity: ONE }, forever);
+    one.doubt({ isOf: () => false });
+    for (const mount of ["auth/approl", "auth/approle/x", "team/auth/approle", "approle"])
+      one.doubt({ ...login, mount });
+    await one.token({ identity: ONE }, forever);
+    assert.equal(world.count("lookup-self"), 0);
+    const inNamespace = { ...anIdentity("team"), namespace: "/team/" };
+    await one.token({ identity: inNamespace }, forever);
+    one.doubt({ ...login, mount: "team/auth/approle" });
+    await one.token({ identity: inNamespace }, forever);
+    assert.equal(world.count("lookup-self"), 1);
+  });
+
+  it("costs one of its few uses", async () => {
+    const { process, world } = aVault();
+    world.grant.num_uses = 3;
+    const one = process();
+    await one.token({ identity: ONE }, forever);
+    one.doubt(login);
+    const next = [await one.token({ identity: ONE }, forever), await one.token({ identity: ONE }, forever)];
+    assert.deepEqual(next.map(textOf), ["one-1", "one-2"]);
+  });
+});
+
 describe("tokens of Vault that processes share", () => {
   const cacheOf = (store: SqliteStore, now: () => number): TokenCache => {
     let nonces = 0;

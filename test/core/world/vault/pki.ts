@@ -22,6 +22,8 @@ export interface PkiMount {
   handle(question: Question, path: string, token: Token | "root"): Answer;
   /** Who asks for a certificate needs no token. */
   show(serial: string): Answer;
+  /** The same for the certificate of an issuer. */
+  signer(issuer: string): Answer;
   /** All that were made, oldest first; those that are revoked have `revokedAt`. */
   made(): readonly MadeCertificate[];
 }
@@ -93,8 +95,12 @@ export function pkiMount({ now, leases, mount }: EngineDeps): PkiMount {
       data: { certificate: found.certificate, revocation_time: at === undefined ? 0 : Math.floor(at / 1_000) },
     });
   };
+  const signer = (name: string): Answer => {
+    const ca = issuers.get(name);
+    return ca === undefined ? failed(404) : ok({ data: { certificate: ca.certificate, ca_chain: [ca.certificate] } });
+  };
   return {
-    show,
+    ...{ show, signer },
     made: () => {
       for (const one of made.values()) revokedAt(one);
       return [...made.values()];

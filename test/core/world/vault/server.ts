@@ -43,6 +43,7 @@ const OPERATIONS: Readonly<Record<string, string>> = {
   ...{ GET: "read", POST: "update", PATCH: "patch", DELETE: "delete", LIST: "list" },
 };
 const INTERVAL_MS = 60_000;
+const CLUSTER = "11111111-2222-3333-4444-555555555555";
 const MAX_REQUEST_MS = 90_000;
 
 export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
@@ -135,11 +136,14 @@ export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
     const kv = mountOf(kvs, path);
     return kv ? kv.mount.handle(question, kv.rest) : failed(404, `no handler for route "${path}"`);
   };
-  /** A certificate is shown to whoever asks. */
+  /** A certificate, and an issuer's, are shown to whoever asks. */
   const shown = ({ method, path }: Question): Answer | undefined => {
     const found = method === "GET" ? mountOf(engines, path) : undefined;
     const [, serial] = /^cert\/([^/]+)$/.exec(found?.rest ?? "") ?? [];
-    return serial === undefined ? undefined : found?.mount.pki?.show(serial);
+    const [, issuer] = /^issuer\/([^/]+)\/json$/.exec(found?.rest ?? "") ?? [];
+    const pki = found?.mount.pki;
+    if (serial !== undefined) return pki?.show(serial);
+    return issuer === undefined ? undefined : pki?.signer(issuer);
   };
   const authorized = (question: Question): Begun => {
     const certificate = shown(question);
@@ -164,9 +168,15 @@ export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
       "Secret cannot be returned; token had one use left, so leased credentials were immediately revoked.",
     );
   };
+  const stateAt = (path: string): Answer | undefined => {
+    const { isSealed: sealed } = server;
+    if (path === "sys/health") return ok({ sealed, ...(sealed ? {} : { cluster_id: CLUSTER }) });
+    return path === "sys/seal-status" ? ok({ sealed, initialized: true }) : undefined;
+  };
   const answered = (question: Question): Answer | Begun => {
     const { path, method } = question;
-    if (path === "sys/seal-status") return ok({ sealed: server.isSealed, initialized: true });
+    const state = stateAt(path);
+    if (state !== undefined) return state;
     if (server.isSealed) return failed(503, "Vault is sealed");
     if (overLimit(question))
       return { ...failed(429, "request path rate limit quota exceeded"), retryAfterMs: INTERVAL_MS };

@@ -41,6 +41,8 @@ export interface Shippers {
   putLogs(lines: readonly string[]): Promise<void>;
   putEvents(lines: readonly string[], detailType?: string): Promise<void>;
   putObject(key: string, lines: readonly string[]): Promise<void>;
+  /** Where POSTs for the Vault go. */
+  postUrl(): string;
   post(body: string, options?: { readonly now?: number; readonly key?: string }): Promise<Response>;
 }
 
@@ -49,6 +51,8 @@ export function shippers({ clientConfig, url }: Ministack, urlOf: () => string):
   const bus = new EventBridgeClient(clientConfig);
   const s3 = new S3Client({ ...clientConfig, forcePathStyle: true });
   const ssm = new SSMClient(clientConfig);
+  /** This AWS serves a function's URL under its own address, too. */
+  const postUrl = () => `${url}/_aws/lambda-url/${new URL(urlOf()).host.split(".")[0]}/main`;
   const stream = { logGroupName: LOG_GROUP, logStreamName: "audit" };
   return {
     async prepare() {
@@ -72,12 +76,11 @@ export function shippers({ clientConfig, url }: Ministack, urlOf: () => string):
       const Body = gzipSync(`${lines.join("\n")}\n`);
       await s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: `${PREFIX}${key}`, Body }));
     },
+    postUrl,
     post(body, { now = Date.now(), key = POST_KEY } = {}) {
       const bytes = Buffer.from(body);
-      const [id = ""] = new URL(urlOf()).host.split(".");
-      // This AWS serves a function's URL under its own address, too.
       const headers = { ...signPost(bytes, { key: Buffer.from(key), now }), "content-type": "text/plain" };
-      return fetch(`${url}/_aws/lambda-url/${id}/main`, { method: "POST", body: bytes, headers });
+      return fetch(postUrl(), { method: "POST", body: bytes, headers });
     },
   };
 }

@@ -1,0 +1,44 @@
+import { randomBytes } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { parseDocument } from "yaml";
+import { parseFleet } from "../../lib/fleet/fleet.ts";
+import { readFleet } from "../../lib/fleet/read-fleet.ts";
+import { KEY_BYTES, keyHash, keyOf, MAX_KEYS } from "../../lib/injector-keys.ts";
+import { print, say } from "../output.ts";
+import { clusterOf } from "./places.ts";
+
+export interface KeyFlags {
+  readonly fleet: string;
+  readonly write: boolean;
+}
+
+/** Makes a key. Prints it once, on stdout, and its hash for fleet.yaml on stderr. */
+export async function keyCommand(name: string, flags: KeyFlags): Promise<number> {
+  const { fleet } = await readFleet(flags.fleet);
+  const known = clusterOf(fleet, name, flags.fleet).injector?.keys ?? [];
+  const key = keyOf(randomBytes(KEY_BYTES));
+  // The newest first; the one before stays valid until the registration has the new one.
+  const keys = [keyHash(key), ...known].slice(0, MAX_KEYS);
+  if (flags.write) await writeKeys(flags.fleet, name, keys);
+  else say(`Add the hash to ${flags.fleet}, below cluster ${name}:\n\ninjector:\n  keys: ${JSON.stringify(keys)}\n`);
+  if (known.length > 0) {
+    say(
+      "The key before it stays valid. Register the new one (keyferry injector manifests), and then remove the second hash.",
+    );
+  }
+  say("This is the key. It is stored nowhere: keep it in a file for keyferry injector manifests --key-file.");
+  print(`${key}\n`);
+  return 0;
+}
+
+/** Changes the keys of one cluster, and leaves all else in the file as it is, comments too. */
+async function writeKeys(path: string, name: string, keys: readonly string[]): Promise<void> {
+  const document = parseDocument(await readFile(path, "utf8"));
+  const clusters = (document.toJS() as { clusters: readonly { name: string }[] }).clusters;
+  const at = clusters.findIndex((cluster) => cluster.name === name);
+  document.setIn(["clusters", at, "injector", "keys"], document.createNode([...keys], { flow: false }));
+  const text = document.toString({ lineWidth: 0 });
+  parseFleet(text, path);
+  await writeFile(path, text);
+  say(`${path}: cluster ${name} has the hash now`);
+}

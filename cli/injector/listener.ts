@@ -1,0 +1,153 @@
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { type TlsFiles, type WebhookServer, webhookServer } from "../../lib/admission/server.ts";
+import { telling } from "../../lib/admission/telling.ts";
+import { webhook } from "../../lib/admission/webhook.ts";
+import { type Clock, MINUTE_MS, SECOND_MS } from "../../lib/clock.ts";
+import { described } from "../../lib/described.ts";
+import { InputError } from "../../lib/errors.ts";
+import type { Fleet } from "../../lib/fleet/fleet.ts";
+import type { ClusterClients } from "../../lib/kubernetes/cluster-client.ts";
+import type { Log, Metrics } from "../../lib/ports/telemetry.ts";
+import { codeOf } from "../../lib/util/error-code.ts";
+import { parseAddress } from "../listen.ts";
+import { type ManagedKeys, managedKeys } from "./managed-keys.ts";
+import { type OwnCa, ownCa } from "./own-ca.ts";
+import { keepRegistered } from "./registrations.ts";
+import { servedByFleet } from "./served.ts";
+
+/** The webhook of `keyferry run`: its listener, its certificate, and the registrations that keyferry manages. */
+
+export interface InjectorOptions {
+  /** `--injector-listen`; missing: `injector.listen` of fleet.yaml. */
+  readonly listen: string | undefined;
+  readonly fleet: () => Fleet;
+  /** The folder of fleet.yaml. */
+  readonly folder: string;
+  readonly dataDir: string;
+  readonly clients: Pick<ClusterClients, "send">;
+  readonly clock: Clock;
+  readonly randomBytes: (bytes: number) => Buffer;
+  /** Waits, and resolves early when the signal aborts. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly log: Log;
+  readonly metrics: Pick<Metrics, "count" | "observe">;
+}
+
+/** How often certificates and registrations are looked after. */
+const AGAIN_MS = 30 * SECOND_MS;
+const REGISTER_MS = 5 * MINUTE_MS;
+
+/** Serves the webhook until it is disposed of. Undefined: nothing is to be served. */
+export async function startInjector(options: InjectorOptions): Promise<AsyncDisposable | undefined> {
+  const listen = options.listen ?? options.fleet().injector?.listen ?? "none";
+  if (listen === "none") return undefined;
+  const { hostname, port } = parseAddress(listen, "--injector-listen");
+  const keys = managedKeys(options.dataDir, options.randomBytes);
+  const own = ownCa(options.dataDir);
+  const tls = await tlsAt(options, own, hostname);
+  const { log } = options;
+  const server = await webhookServer({
+    host: hostname,
+    port,
+    tls: tls.tls,
+    webhook: webhook({
+      served: servedByFleet(options.fleet, keys),
+      elapsed: () => performance.now(),
+      ...telling(options),
+    }),
+    onCrash: (error) => log.error("webhook-crashed", described(error)),
+  }).catch((error: unknown) => {
+    const why = codeOf(error) ?? "its certificate or its key can't be used";
+    throw new InputError("--injector-listen", [`${listen} cannot be used (${why}): choose another address, or none`]);
+  });
+  log.info("injector-started", { listening: `https://${hostname}:${server.port}` });
+  const stop = new AbortController();
+  const looking = lookAfter({ ...options, hostname, server, keys, own, first: tls }, stop.signal);
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await Promise.all([looking, server[Symbol.asyncDispose]()]);
+    },
+  };
+}
+
+interface Served extends InjectorOptions {
+  readonly hostname: string;
+  readonly server: WebhookServer;
+  readonly keys: ManagedKeys;
+  readonly own: OwnCa;
+  readonly first: ServedTls;
+}
+
+interface ServedTls {
+  readonly tls: TlsFiles;
+  /** What registrations hold; missing: API servers trust it anyway. */
+  readonly ca?: string;
+}
+
+/** Gives the listener certificates that changed, and brings managed registrations up to date. */
+async function lookAfter(served: Served, stop: AbortSignal): Promise<void> {
+  const { clock, log, sleep, server, own, hostname } = served;
+  let now = served.first;
+  let fleet: Fleet | undefined;
+  let registeredAt = 0;
+  while (!stop.aborted) {
+    try {
+      const next = await tlsAt(served, own, hostname);
+      if (next.tls.cert !== now.tls.cert) {
+        server.use(next.tls);
+        log.info("injector-certificate-changed", {});
+      }
+      const isDue = next.ca !== now.ca || served.fleet() !== fleet || clock() - registeredAt >= REGISTER_MS;
+      now = next;
+      if (isDue) {
+        fleet = served.fleet();
+        registeredAt = clock();
+        await keepRegistered(served, fleet, next.ca, stop);
+      }
+    } catch (error) {
+      // The listener keeps what it has.
+      const why = error instanceof InputError ? { error: error.message } : described(error);
+      log.error("injector-certificate-unusable", why);
+    }
+    await sleep(AGAIN_MS, stop);
+  }
+}
+
+async function tlsAt(options: InjectorOptions, own: OwnCa, hostname: string): Promise<ServedTls> {
+  const { clock, folder, log } = options;
+  const fleet = options.fleet();
+  const { certFile, keyFile, caFile } = fleet.injector ?? {};
+  const registered = caFile === undefined ? undefined : await pem(folder, caFile);
+  if (certFile !== undefined && keyFile !== undefined) {
+    const [cert, key] = await Promise.all([pem(folder, certFile), pem(folder, keyFile)]);
+    return { tls: { cert, key }, ...(registered === undefined ? {} : { ca: registered }) };
+  }
+  const { tls, ca, successorBy } = await own.at(hostsOf(fleet, hostname), clock());
+  if (successorBy !== undefined) {
+    log.warn("injector-ca-renewed", {
+      message: "apply the output of keyferry injector manifests again in clusters without injector.manage",
+      by: new Date(successorBy).toISOString(),
+    });
+  }
+  return { tls, ca: registered ?? ca };
+}
+
+async function pem(folder: string, path: string): Promise<string> {
+  const at = resolve(folder, path);
+  return readFile(at, "utf8").catch((error: unknown) => {
+    throw new InputError(at, [`it can't be read (${codeOf(error) ?? "unknown"})`]);
+  });
+}
+
+const ANY_ADDRESS = new Set(["0.0.0.0", "::"]);
+
+/** The names that API servers ask for, and that of the listener. */
+function hostsOf({ injector, clusters }: Fleet, hostname: string): readonly string[] {
+  const urls = [injector?.url, ...clusters.map((cluster) => cluster.injector?.url)];
+  const named = urls.flatMap((url) => (url === undefined ? [] : [new URL(url).hostname.replace(/^\[|\]$/g, "")]));
+  const listening = ANY_ADDRESS.has(hostname) ? [] : [hostname];
+  const hosts = [...new Set([...named, ...listening])].sort();
+  return hosts.length === 0 ? ["localhost"] : hosts;
+}

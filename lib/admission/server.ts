@@ -1,0 +1,122 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
+import type { AddressInfo } from "node:net";
+import { createSecureContext } from "node:tls";
+import { MINUTE_MS, SECOND_MS } from "../clock.ts";
+import { BodyTooLarge, boundedBody } from "../util/bounded-body.ts";
+import { MAX_REVIEW_BYTES, NOT_FOUND, type ReviewAnswer, type Webhook } from "./webhook.ts";
+
+/** A certificate with its private key, both PEM. */
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface WebhookServerOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly tls: TlsFiles;
+  readonly webhook: Webhook;
+  /** A bug in a request. */
+  readonly onCrash: (error: unknown) => void;
+}
+
+export interface WebhookServer extends AsyncDisposable {
+  readonly port: number;
+  /** New connections get this certificate. Throws if it can't be used, and then nothing changes. */
+  use(tls: TlsFiles): void;
+}
+
+/** API servers answer their own time-out after 30 s at most. */
+const REQUEST_MS = 10 * SECOND_MS;
+/** Longer than API servers keep an idle connection: so they close it, and never use one that is just being closed. */
+const IDLE_MS = 2 * MINUTE_MS;
+/** An API server has a few connections. */
+const MAX_CONNECTIONS = 2_000;
+
+const HEALTHY: ReviewAnswer = { ...NOT_FOUND, status: 200, body: "ok\n" };
+
+/** Serves the webhook by HTTPS, and `/healthz`. Rejects when the address can't be used. */
+export async function webhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
+  const server = createServer(
+    {
+      ...options.tls,
+      minVersion: "TLSv1.2",
+      requestTimeout: REQUEST_MS,
+      headersTimeout: REQUEST_MS,
+      keepAliveTimeout: IDLE_MS,
+      handshakeTimeout: REQUEST_MS,
+    },
+    (request, response) => {
+      respond(options.webhook, request, response).catch((error: unknown) => {
+        options.onCrash(error);
+        response.destroy();
+      });
+    },
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  await listening(server, { host: options.host, port: options.port });
+  return {
+    port: (server.address() as AddressInfo).port,
+    use(tls) {
+      // Throws before the server forgets what it has.
+      createSecureContext({ ...tls });
+      server.setSecureContext({ ...tls, minVersion: "TLSv1.2" });
+    },
+    async [Symbol.asyncDispose]() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      server.close(() => resolve());
+      // A review takes milliseconds, so what still has a connection here is idle or broken.
+      server.closeIdleConnections();
+      setTimeout(() => server.closeAllConnections(), SECOND_MS).unref();
+      await promise;
+    },
+  };
+}
+
+async function respond(webhook: Webhook, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const [path = ""] = (request.url ?? "").split("?");
+  const answer = await answerTo(webhook, path, request);
+  if (answer === undefined) return void response.destroy();
+  // Nobody without a key keeps a connection, and what was not read of a request can't be skipped.
+  const mayStay = request.complete && answer !== NOT_FOUND && answer !== HEALTHY;
+  response.writeHead(answer.status, {
+    ...answer.headers,
+    "content-length": Buffer.byteLength(answer.body),
+    ...(mayStay ? {} : { connection: "close" }),
+  });
+  response.end(answer.body);
+}
+
+/** Undefined: the other side has gone. */
+async function answerTo(webhook: Webhook, path: string, request: IncomingMessage): Promise<ReviewAnswer | undefined> {
+  const { method = "" } = request;
+  if (path === "/healthz" && (method === "GET" || method === "HEAD")) return HEALTHY;
+  // Before the body: nobody without a key gets memory.
+  const review = webhook.at(path);
+  if (review === undefined) return NOT_FOUND;
+  const contentType = request.headers["content-type"];
+  const body = method === "POST" ? await bodyOf(request) : undefined;
+  return body === "gone" ? undefined : review({ method, contentType, body });
+}
+
+/** Undefined: too large. */
+async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined | "gone"> {
+  if (Number(request.headers["content-length"] ?? 0) > MAX_REVIEW_BYTES) return undefined;
+  try {
+    return await boundedBody(request.iterator({ destroyOnReturn: false }), MAX_REVIEW_BYTES);
+  } catch (error) {
+    return error instanceof BodyTooLarge ? undefined : "gone";
+  }
+}
+
+function listening(server: Server, where: { readonly host: string; readonly port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(where, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}

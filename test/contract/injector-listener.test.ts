@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { chmod, readFile, writeFile } from "node:fs/promises";
+import { request } from "node:https";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { connect, type PeerCertificate } from "node:tls";
+import { type InjectorOptions, startInjector } from "../../cli/injector/listener.ts";
+import { managedKeys } from "../../cli/injector/managed-keys.ts";
+import { ownCaBundle } from "../../cli/injector/own-ca.ts";
+import { HOUR_MS } from "../../lib/clock.ts";
+import { InputError } from "../../lib/errors.ts";
+import type { Fleet } from "../../lib/fleet/fleet.ts";
+import { keyHash, keyOf } from "../../lib/injector-keys.ts";
+import type { LogFields } from "../../lib/ports/telemetry.ts";
+import { prometheusMetrics } from "../../lib/telemetry/metrics.ts";
+import { reservePort, type TempFolder, tempFolder, testCa, waitFor } from "../harness/index.ts";
+
+const DAY_MS = 24 * HOUR_MS;
+const KEY = keyOf(randomBytes(32));
+
+describe("the listener of the injector", () => {
+  let folder: TempFolder;
+  let port: number;
+  let now: number;
+  let fleet: Fleet;
+  let lines: (readonly [event: string, fields: LogFields])[];
+  /** Ends the pause of the loop that looks after certificates. */
+  let wake: () => void;
+  let looks: number;
+
+  beforeEach(async () => {
+    folder = await tempFolder("injector");
+    await using reserved = await reservePort();
+    port = reserved.port;
+    // Connections are judged by the real time.
+    now = Date.now() - 61 * DAY_MS;
+    lines = [];
+    looks = 0;
+    fleet = fleetWith({});
+  });
+  afterEach(() => folder[Symbol.asyncDispose]());
+
+  function fleetWith(injector: object): Fleet {
+    const one = { name: "one", connect: {}, injector: { keys: [keyHash(KEY)], url: `https://127.0.0.1:${port}` } };
+    return { clusters: [one as unknown as Fleet["clusters"][number]], vaults: [], hubs: [], injector };
+  }
+
+  async function start(): Promise<AsyncDisposable> {
+    const write = (event: string, fields: LogFields = {}): void => void lines.push([event, fields]);
+    const options: InjectorOptions = {
+      listen: `127.0.0.1:${port}`,
+      fleet: () => fleet,
+      folder: folder.path,
+      dataDir: folder.path,
+      clients: { send: () => Promise.reject(new Error("nobody manages a registration")) },
+      clock: () => now,
+      randomBytes,
+      sleep: async (_ms, signal) => {
+        looks++;
+        const { promise, resolve } = Promise.withResolvers<void>();
+        wake = resolve;
+        signal.addEventListener("abort", () => resolve());
+        if (!signal.aborted) await promise;
+      },
+      log: { debug: write, info: write, warn: write, error: write },
+      metrics: prometheusMetrics(),
+    };
+    return (await startInjector(options)) ?? assert.fail("it does not listen");
+  }
+
+  /** Looks after certificates once more. */
+  async function lookAgain(): Promise<void> {
+    await waitFor("the pause", async () => looks > 0);
+    const before = looks;
+    wake();
+    await waitFor("another look", async () => looks > before);
+  }
+
+  /** The certificate that a new connection gets; rejects if these CAs did not sign it. */
+  async function certificate(ca: string): Promise<PeerCertificate> {
+    const socket = connect({ host: "127.0.0.1", port, ca });
+    await once(socket, "secureConnect");
+    const found = socket.getPeerCertificate();
+    socket.destroy();
+    return found;
+  }
+
+  async function writeCertificate(name: string): Promise<string> {
+    const ca = await testCa(`CA of ${name}`);
+    const { cert, key } = await ca.serverCert(name, ["127.0.0.1"]);
+    await Promise.all([writeFile(join(folder.path, "tls.pem"), cert), writeFile(join(folder.path, "tls.key"), key)]);
+    return ca.pem;
+  }
+
+  it("reads the files of its certificate again, and keeps what it has when they are broken", async () => {
+    const first = await writeCertificate("first");
+    fleet = fleetWith({ certFile: "tls.pem", keyFile: "tls.key" });
+    await using _listener = await start();
+    assert.equal((await certificate(first)).subject.CN, "first");
+    const second = await writeCertificate("second");
+    await lookAgain();
+    assert.equal((await certificate(second)).subject.CN, "second");
+    await writeFile(join(folder.path, "tls.pem"), "broken");
+    await lookAgain();
+    assert.equal((await certificate(second)).subject.CN, "second");
+    assert.ok(lines.some(([event]) => event === "injector-certificate-unusable"));
+    const third = await writeCertificate("third");
+    await lookAgain();
+    assert.equal((await certificate(third)).subject.CN, "third");
+  });
+
+  it("says at its start what is wrong with its certificate or its address", async () => {
+    fleet = fleetWith({ certFile: "none.pem", keyFile: "none.key" });
+    await assert.rejects(start(), (error) => error instanceof InputError && /none\.pem.*ENOENT/s.test(error.message));
+    await writeFile(join(folder.path, "tls.pem"), "broken");
+    await writeFile(join(folder.path, "tls.key"), "broken");
+    fleet = fleetWith({ certFile: "tls.pem", keyFile: "tls.key" });
+    await assert.rejects(start(), InputError);
+    fleet = fleetWith({});
+    await using _listener = await start();
+    await assert.rejects(start(), /--injector-listen.*EADDRINUSE/s);
+  });
+
+  it("renews its own CA at two thirds of its life; both are in the bundle, until the first one is over", async () => {
+    await using _listener = await start();
+    const first = await ownCaBundle(folder.path, now);
+    const leaf = await certificate(first);
+    now += 61 * DAY_MS;
+    await lookAgain();
+    const renewed = await certificate(first);
+    assert.notEqual(renewed.serialNumber, leaf.serialNumber, "the listener's certificate is renewed before its end");
+    now += 700 * DAY_MS;
+    await lookAgain();
+    const both = await ownCaBundle(folder.path, now);
+    assert.equal(both.match(/BEGIN CERTIFICATE/g)?.length, 2);
+    assert.ok(both.startsWith(first));
+    const [, { by }] = lines.find(([event]) => event === "injector-ca-renewed") ?? assert.fail("nobody was told");
+    assert.match(String(by), /^20\d\d-/);
+  });
+
+  it("has a CA and keys that nobody else may read, and refuses to use others", async () => {
+    const path = join(folder.path, "injector-ca.json");
+    await ownCaBundle(folder.path, now);
+    await chmod(path, 0o644);
+    await assert.rejects(ownCaBundle(folder.path, now), /others than its owner may read or write it \(mode 644\)/);
+    await chmod(path, 0o600);
+    await writeFile(path, "[]");
+    await assert.rejects(ownCaBundle(folder.path, now), /it is broken: delete it/);
+  });
+
+  it("answers nobody without a key before it reads what they send, and keeps no connection of theirs", async () => {
+    await using _listener = await start();
+    const ca = await ownCaBundle(folder.path, now);
+    const ask = async (path: string, method = "POST"): Promise<readonly [number | undefined, unknown, string]> => {
+      const headers = { "content-type": "application/json", "content-length": 1_000_000 };
+      const sent = request({ host: "127.0.0.1", port, ca, path, method, headers: method === "POST" ? headers : {} });
+      // The body never comes.
+      sent.flushHeaders();
+      if (method !== "POST") sent.end();
+      sent.on("error", () => undefined);
+      const [answer] = (await once(sent, "response")) as [import("node:http").IncomingMessage];
+      const body = await text(answer);
+      sent.destroy();
+      return [answer.statusCode, answer.headers.connection, body];
+    };
+    assert.deepEqual(await ask(`/c/one/${keyOf(randomBytes(32))}/mutate`), [404, "close", "not found\n"]);
+    assert.deepEqual(await ask("/anything"), [404, "close", "not found\n"]);
+    assert.deepEqual(await ask("/healthz", "GET"), [200, "close", "ok\n"]);
+    assert.deepEqual(await ask(`/c/one/${KEY}/mutate`, "GET"), [405, "keep-alive", "POST an AdmissionReview\n"]);
+  });
+
+  it("replaces the keys that it manages, and lets the old one be valid until the new one is registered", async () => {
+    const keys = managedKeys(folder.path, randomBytes);
+    const first = keys.wanted("one", now);
+    assert.equal(keys.wanted("one", now), first);
+    keys.registered("one", first, now);
+    now += 61 * DAY_MS;
+    const second = keys.wanted("one", now);
+    assert.notEqual(second, first);
+    assert.deepEqual(keys.of("one"), [second, first]);
+    assert.equal(keys.wanted("one", now + HOUR_MS), second, "it is not registered yet");
+    assert.deepEqual(keys.of("one"), [second, first]);
+    keys.registered("one", second, now);
+    // Another process goes on with them.
+    const again = managedKeys(folder.path, randomBytes);
+    assert.deepEqual(again.of("one"), [second, first]);
+    again.wanted("one", now + HOUR_MS);
+    assert.deepEqual(again.of("one"), [second]);
+    assert.deepEqual(again.of("two"), []);
+    const stored = await readFile(join(folder.path, "injector-keys.json"), "utf8");
+    assert.ok(stored.includes(second));
+  });
+});

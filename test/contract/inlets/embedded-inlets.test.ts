@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { appendFile, writeFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { folderFiles } from "../../../lib/fleet/files.ts";
+import { type EmbeddedInlets, embeddedInlets } from "../../../lib/inlets/embedded-inlets.ts";
+import { signPost } from "../../../lib/inlets/signed-post.ts";
+import type { VaultEvents } from "../../../lib/ports/vault-events.ts";
+import { type ReservedPort, reservePorts } from "../../harness/process/ports.ts";
+import { type TempFolder, tempFolder } from "../../harness/process/temp-folder.ts";
+import {
+  type RecordedDeps,
+  type RecordingInlet,
+  recordedDeps,
+  recordingInlet,
+  until,
+} from "../../unit/inlets/recorder.ts";
+
+const KEYS = { main: "the key of main, long enough to count", edge: "the key of edge, long enough to count" };
+
+describe("the inlets of a process", () => {
+  let folder: TempFolder;
+  let ports: readonly ReservedPort[];
+  let deps: RecordedDeps;
+  let found: Map<string, RecordingInlet>;
+  let inlets: EmbeddedInlets;
+
+  const of = (vault: string): RecordingInlet => found.get(vault) ?? assert.fail(vault);
+  const start = (): EmbeddedInlets =>
+    embeddedInlets({
+      ...deps,
+      inletOf: (vault) => {
+        const inlet = found.get(vault) ?? recordingInlet(vault);
+        found.set(vault, inlet);
+        return inlet;
+      },
+      files: folderFiles(folder.path),
+      folder: join(folder.path, "inlets"),
+    });
+  const at = (index: number): string => `127.0.0.1:${ports[index]?.port}`;
+  const told = (event: string, times = 1) =>
+    until(event, () => deps.events.filter((one) => one.event === event).length >= times);
+  const set = (events: Readonly<Record<string, VaultEvents>>) =>
+    inlets.set(Object.entries(events).map(([name, one]) => ({ name, events: one })));
+
+  beforeEach(async () => {
+    [folder, ports] = await Promise.all([tempFolder("inlets"), reservePorts(2)]);
+    for (const [name, key] of Object.entries(KEYS)) await writeFile(join(folder.path, `${name}.key`), key);
+    await writeFile(join(folder.path, "audit.log"), "");
+    deps = recordedDeps();
+    found = new Map();
+    inlets = start();
+  });
+  afterEach(async () => {
+    await inlets.close();
+    for (const port of ports) await port[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  });
+
+  const post = (vault: keyof typeof KEYS, path: string) => {
+    const body = JSON.stringify({ vault, path });
+    const headers = signPost(Buffer.from(body), { key: Buffer.from(KEYS[vault]), now: deps.now });
+    return fetch(`http://${at(0)}${path}`, { method: "POST", body, headers });
+  };
+  const http = (vault: string): VaultEvents => ({
+    http: { listen: at(0), path: `/${vault}`, keyFile: `./${vault}.key` },
+  });
+
+  it("belong to one Vault each, also at one address", async () => {
+    await set({ main: http("main"), edge: http("edge") });
+    await told("inlet-listening", 2);
+    assert.equal((await post("main", "/main")).status, 200);
+    assert.equal((await post("edge", "/edge")).status, 200);
+    assert.equal((await post("edge", "/main")).status, 401);
+    assert.deepEqual([of("main").lines.length, of("edge").lines.length], [1, 1]);
+  });
+
+  it("are started and stopped as fleet.yaml changes, and unchanged ones go on", async () => {
+    const file: VaultEvents = { file: { path: "./audit.log" } };
+    await set({ main: { ...file, tcp: { listen: at(1), from: [] } } });
+    await told("inlet-listening");
+    await told("inlet-following");
+    await set({ main: file, edge: http("edge") });
+    await told("inlet-listening", 2);
+    await new Promise<void>((resolve, reject) => {
+      const socket = connect({ host: "127.0.0.1", port: ports[1]?.port ?? 0 });
+      socket.once("error", () => resolve());
+      socket.once("connect", () => reject(new Error("it still listens")));
+    });
+    await appendFile(join(folder.path, "audit.log"), '{"a":1}\n');
+    await until("the line", () => of("main").lines.length === 1);
+    assert.equal(deps.events.filter(({ event }) => event === "inlet-following").length, 1);
+    assert.deepEqual(inlets.lags(), [{ vault: "main", bytes: 0 }]);
+    await set({});
+    assert.deepEqual(inlets.lags(), []);
+  });
+
+  it("that can't start are tried again, and stop nothing else", async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(ports[0]?.port, "127.0.0.1", resolve));
+    await set({ main: { ...http("main"), file: { path: "./audit.log" } } });
+    await told("inlet-unavailable");
+    await told("inlet-following");
+    const { fields } = deps.events.find(({ event }) => event === "inlet-unavailable") ?? assert.fail();
+    assert.deepEqual([fields.vault, fields.inlet, fields.why], ["main", "http", "EADDRINUSE"]);
+    await new Promise((resolve) => other.close(resolve));
+    await told("inlet-listening");
+    assert.equal((await post("main", "/main")).status, 200);
+  });
+
+  it("say that a key can't be used, and take POSTs once it can", async () => {
+    await writeFile(join(folder.path, "main.key"), "short");
+    await set({ main: http("main") });
+    await told("inlet-listening");
+    assert.equal((await post("main", "/main")).status, 503);
+    await writeFile(join(folder.path, "main.key"), `${KEYS.main}\n`);
+    assert.equal((await post("main", "/main")).status, 200);
+  });
+
+  it("sweep when no line came for long, and again after as long", async () => {
+    await set({ main: { file: { path: "./audit.log" }, silentAfterMs: 60_000 } });
+    await until("two sweeps", () => of("main").reasons.length >= 2);
+    assert.deepEqual([...new Set(of("main").reasons)], ["silent"]);
+  });
+
+  it("ask again for a sweep that a crash may have cut short, and not for an old one", async () => {
+    await set({ main: http("main") });
+    await told("inlet-listening");
+    const body = Buffer.from("");
+    const headers = signPost(body, { key: Buffer.from(KEYS.main), now: deps.now, missed: "overflow" });
+    assert.equal((await fetch(`http://${at(0)}/main`, { method: "POST", body: "", headers })).status, 200);
+    await inlets.close();
+    for (const [minutes, reasons] of [
+      [1, ["overflow"]],
+      [10, []],
+    ] as const) {
+      found.clear();
+      deps.events.length = 0;
+      deps.now += minutes * 60_000;
+      inlets = start();
+      await set({ main: http("main") });
+      await told("inlet-listening");
+      await until("the sweep", () => (found.get("main")?.reasons.length ?? 0) >= reasons.length);
+      assert.deepEqual(of("main").reasons, reasons);
+      await inlets.close();
+    }
+  });
+});

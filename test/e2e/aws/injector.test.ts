@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { parse } from "yaml";
+import { keyHash, keyOf } from "../../../lib/injector-keys.ts";
+import { type Cluster, type Ministack, startCluster, startMinistack } from "../../harness/index.ts";
+import { type TempFolder, tempFolder } from "../../harness/process/temp-folder.ts";
+import { keyferry } from "../support/engine.ts";
+import { agentsOf, annotations, aPod, createPod, type Registration, untilAsked } from "../support/injector.ts";
+import { endAll } from "../support/start-place.ts";
+import { type Account, accountOf } from "./support/account.ts";
+import { STACK, serverless } from "./support/deployed.ts";
+import { withInjector } from "./support/injector-settings.ts";
+import { startTlsFront, type TlsFront } from "./support/tls-front.ts";
+
+/** MiniStack serves function URLs without TLS, so a front of the test has the certificate, as AWS's own front has it. */
+describe("the injector as a function", { concurrency: 1 }, () => {
+  let aws: Ministack;
+  let cluster: Cluster;
+  let account: Account;
+  let folder: TempFolder;
+  let front: TlsFront;
+  let fleetPath: string;
+  let keyPath: string;
+  const key = keyOf(randomBytes(32));
+  const wanted = annotations("https://vault.example.com:8200");
+
+  before(async () => {
+    [aws, cluster, folder] = await Promise.all([
+      // Whoever asks is judged by the function's policy, as by AWS.
+      startMinistack({ env: { AUTH: "true" } }),
+      startCluster({ name: "one" }),
+      tempFolder("package"),
+    ]);
+    account = accountOf(aws);
+    fleetPath = join(folder.path, "fleet.yaml");
+    keyPath = join(folder.path, "one.key");
+    await writeFile(keyPath, key, { mode: 0o600 });
+    await writeFleet({});
+    const more = await withInjector(folder.path, fleetPath);
+    const packaged = join(folder.path, "package");
+    await serverless("package", packaged, {}, more);
+    await serverless("deploy", packaged, aws.env, more);
+    const { InjectorUrl = "" } = await account.outputs(STACK);
+    assert.match(InjectorUrl, /^https:\/\/[a-z0-9-]+\.lambda-url\.eu-central-1\.on\.aws\/$/);
+    front = await startTlsFront(aws, InjectorUrl);
+  });
+  after(() => endAll(folder, aws, cluster, front));
+
+  const writeFleet = async (injector: object): Promise<void> => {
+    const one = {
+      name: "one",
+      connect: { kubeconfig: { path: cluster.kubeconfigPath } },
+      injector: { keys: [keyHash(key)], cpuLimit: "789m" },
+    };
+    const fleet = { apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters: [one], injector };
+    await writeFile(fleetPath, JSON.stringify(fleet));
+  };
+
+  it("is called by the API server, at a path with the key, and injects by the packaged settings", async () => {
+    await writeFile(join(folder.path, "front.pem"), front.caPem);
+    await writeFleet({ url: front.url, caFile: "front.pem" });
+    const where = ["--fleet", fleetPath, "--key-file", keyPath];
+    const printed = await keyferry(["injector", "manifests", "one", ...where]);
+    assert.equal(printed.code, 0, printed.stderr);
+    await cluster.apply(parse(printed.stdout) as Registration);
+    await untilAsked(cluster);
+    const { status, pod, message } = await createPod(cluster, aPod({ generateName: "web-", annotations: wanted }));
+    assert.equal(status, 201, message);
+    assert.deepEqual(agentsOf(pod), ["vault-agent-init", "vault-agent"]);
+    assert.match(JSON.stringify(pod.spec), /"cpu":"789m"/);
+    assert.ok(front.paths.every((path) => path === `/c/one/${key}/mutate?timeout=5s`));
+    const dry = await createPod(cluster, aPod({ name: "dry", annotations: wanted }), { dryRun: true });
+    assert.deepEqual(agentsOf(dry.pod), ["vault-agent-init", "vault-agent"]);
+    const env = [{ name: "LARGE", value: "x".repeat(1_000_000) }];
+    const containers = [{ name: "app", image: "a/b", env }];
+    const large = await createPod(cluster, aPod({ name: "large", annotations: wanted }, { containers }));
+    assert.deepEqual(agentsOf(large.pod), ["vault-agent-init", "vault-agent"], large.message);
+  });
+
+  it("does so while the fleet's bucket, the lease table and all else of AWS refuse it", async () => {
+    // Its role allows nothing but logs and traces, and this AWS judges by roles.
+    const before = front.paths.length;
+    assert.equal((await createPod(cluster, aPod({ name: "plain" }))).status, 201);
+    assert.equal(front.paths.length, before, "other pods never leave the API server");
+    const { payload, error } = await account.invoke(`${STACK}-inject`, urlEvent("/c/one/wrong/mutate"));
+    assert.equal(error, undefined);
+    assert.deepEqual((payload as { statusCode: number }).statusCode, 404);
+  });
+
+  it("logs a refusal by namespace and name, and counts by results", async () => {
+    const wrong = { ...wanted, "vault.hashicorp.com/agent-limits-cpu": "s3cr3t-value" };
+    assert.equal((await createPod(cluster, aPod({ generateName: "wrong-", annotations: wrong }))).status, 422);
+    const { line } = await cluster.waitFor("the log line", async () =>
+      (await account.logs(`${STACK}-inject`)).find(({ line: { generateName } }) => generateName === "wrong-"),
+    );
+    assert.deepEqual([line.event, line.cluster, line.namespace], ["pod-refused", "one", "default"]);
+    const all = JSON.stringify(await account.logs(`${STACK}-inject`));
+    assert.doesNotMatch(all, /s3cr3t-value/);
+    assert.doesNotMatch(all, new RegExp(key));
+    assert.match(all, /keyferry_injector_reviews_total/);
+    assert.match(all, /"Unit":"Milliseconds"/);
+  });
+});
+
+/** A request as function URLs deliver it. */
+function urlEvent(path: string): object {
+  return {
+    version: "2.0",
+    rawPath: path,
+    headers: { "content-type": "application/json" },
+    requestContext: { http: { method: "POST", path } },
+    body: "{}",
+    isBase64Encoded: false,
+  };
+}

@@ -1,0 +1,39 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { waitFor } from "../../harness/index.ts";
+import type { LogLine } from "./engine.ts";
+
+const MAIN = process.env.KEYFERRY_MAIN ?? fileURLToPath(new URL("../../../cli/main.ts", import.meta.url));
+
+/** `keyferry audit relay` as a process of its own. */
+export interface Relay extends AsyncDisposable {
+  readonly logs: readonly LogLine[];
+  /** SIGTERM; answers the exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** Starts it, and waits until it listens or follows. */
+export async function startRelay(args: readonly string[]): Promise<Relay> {
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", MAIN, "audit", "relay", ...args], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const logs: LogLine[] = [];
+  let output = "";
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    const lines = (output + chunk).split("\n");
+    output = lines.pop() ?? "";
+    for (const line of lines) if (line.startsWith("{")) logs.push(JSON.parse(line) as LogLine);
+  });
+  const exited = once(child, "exit");
+  const end = async (signal: NodeJS.Signals): Promise<number | null> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    await exited;
+    return child.exitCode;
+  };
+  await waitFor("the relay to start", async () => {
+    if (child.exitCode !== null) throw new Error(`the relay ended with ${child.exitCode}: ${output}`);
+    return logs.some(({ event }) => event === "inlet-listening" || event === "inlet-following");
+  });
+  return { logs, stop: () => end("SIGTERM"), [Symbol.asyncDispose]: async () => void (await end("SIGKILL")) };
+}

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { nudgePlace } from "../../../lib/nudging/nudge-places.ts";
+import type { ChangedPlace } from "../../../lib/ports/look-up.ts";
+import { openSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
+import { aDeclared, aKey, aPushed } from "../../builders.ts";
+import { QUIET } from "../aws/records.ts";
+
+const START = Date.UTC(2030, 0, 1);
+
+/** A row that pushed version 3, as it recorded it. */
+async function aPusher() {
+  const scene = { now: START };
+  const store = openSqliteStore({ path: ":memory:" });
+  const key = aKey();
+  await store.declare(aDeclared({ key }), scene.now);
+  const read = (await store.read([key], "strong")).get(key) ?? assert.fail();
+  const pushed = [aPushed("db", { version: 3 })];
+  const claimed = await store.claimPush(read, { now: START, until: START + 90_000, pushed });
+  assert.ok(claimed && "lease" in claimed);
+  const state = { ...read.state, pushed };
+  await store.settle(claimed.lease, { state, schedule: { kind: "parked" }, now: START });
+  scene.now += 60_000;
+  const deps = {
+    ...{ leases: store, queue: { send: async () => undefined }, clock: () => scene.now, log: QUIET },
+    metrics: { count: () => undefined, observe: () => undefined },
+  };
+  const [{ vault, mount, path }] = pushed as [(typeof pushed)[number]];
+  const at = `${mount}/${path}`;
+  return {
+    nudged: async (change: Partial<ChangedPlace>) =>
+      (await nudgePlace(deps, vault, { where: "path", path: at, at: scene.now, ...change })).nudged,
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
+}
+
+describe("a row that pushes to a place", () => {
+  it("hears of nothing that it wrote itself, and of every other change there", async () => {
+    await using pusher = await aPusher();
+    assert.equal(await pusher.nudged({ version: 3 }), 0);
+    assert.equal(await pusher.nudged({ version: 4 }), 1);
+  });
+
+  it("hears of a change whose version is not told", async () => {
+    await using pusher = await aPusher();
+    assert.equal(await pusher.nudged({}), 1);
+  });
+});
