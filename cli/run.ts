@@ -35,7 +35,7 @@ import { listen } from "./listen.ts";
 import { logLines } from "./log-lines.ts";
 import { type EventFlags, runEvents } from "./run-events.ts";
 import { type FollowedFleet, followedFleet, startedFleet } from "./run-fleet.ts";
-import { runInlets } from "./run-inlets.ts";
+import { runInlets, runInstant } from "./run-inlets.ts";
 import { exposeHubs, exposeSight } from "./sight-metrics.ts";
 import { sleep, stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
@@ -84,6 +84,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const vault = vaultApi({ clock, credentials: apis.credentials, log, metrics, cache, ...bounds });
   const templates = goTemplates();
   exposeAll(metrics, store, clients, fleet.current);
+  const instant = runInstant({ engine: () => engine, source: vault.events, leases: store, clock, log, metrics });
   const engine = embeddedEngine({
     deps: {
       leases: events.seeing(held.seeing(owed.seeing(forgetting(store, series)))),
@@ -99,7 +100,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       installation: dataDir.installation,
       clock,
       newHmacKey: () => randomBytes(16),
-      ...{ random: Math.random, sleep: systemSleep },
+      ...{ random: Math.random, sleep: systemSleep, instant },
       log,
       metrics,
     },
@@ -110,7 +111,8 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   try {
     if (flags.once) return await runOnce(engine, store, fleet.current(), log);
     await rememberAll({ series: flags.syncSeries > 0 ? series : undefined, owed, held }, store, fleet.current());
-    await using inlets = runInlets({ engine, own: vault.own, files, dataDir, clock, log, metrics });
+    const beside = { engine, own: vault.own, files, dataDir, access, instant, fleet: fleet.current };
+    await using inlets = runInlets({ ...beside, clock, log, metrics });
     const followed = followedFleet({ file, fleet, passes, leases: store, engine, clients, access, inlets, clock, log });
     await inlets.set(vaults());
     return await runOn(engine, followed, { flags, read, dataDir, fleet, clients, metrics, log });

@@ -4,8 +4,10 @@ import { SyncError } from "../errors.ts";
 import type { VaultKubeconfigWay, VaultKubernetesWay } from "../fleet/vault-connect-schema.ts";
 import type { CredentialSource } from "../ports/credentials.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
+import type { EventStream, RefusedEvents } from "../ports/vault-subscriptions.ts";
 import { canonical } from "../util/canonical.ts";
 import type { Json } from "../util/json.ts";
+import { eventSource } from "../vault/event-source.ts";
 import { kvQuestion, sourceData } from "../vault/kv.ts";
 import { askShared } from "../vault/shared-token.ts";
 import type { TokenCacheOptions } from "../vault/token-cache.ts";
@@ -17,7 +19,7 @@ import type { AccessFor } from "./access-for.ts";
 import { type ClusterToken, clusterTokens } from "./cluster-tokens.ts";
 import { endLogin, mint } from "./mint.ts";
 import type { FormerLogin } from "./sealed-tokens.ts";
-import { type IdentityDeps, ownIdentity, placeOf, REQUEST_MS } from "./vault-identity.ts";
+import { type IdentityDeps, type OwnName, ownIdentity, placeOf, REQUEST_MS } from "./vault-identity.ts";
 
 /** How long a failure is the answer for a cluster: the many syncs of a cluster must not each ask a silent Vault. */
 const FAILED_MS = 5 * SECOND_MS;
@@ -42,6 +44,8 @@ export interface VaultAccess {
   token(access: AccessFor, way: VaultKubernetesWay): Promise<ClusterToken>;
   /** The kubeconfig at a path of Vault. */
   kubeconfig(access: AccessFor, way: VaultKubeconfigWay): Promise<string>;
+  /** Events of Vault Enterprise, as one of keyferry's own identities may see them. */
+  subscribe(own: OwnName, types: string, signal: AbortSignal): Promise<EventStream | RefusedEvents>;
   /** Forgets the tokens of all clusters but these, and ends their logins. */
   sweep(clusters: ReadonlySet<string>): Promise<void>;
   /** Ends the logins that no other process uses, as far as Vault answers, and closes all connections. */
@@ -53,6 +57,7 @@ export function vaultAccess(options: VaultAccessOptions): VaultAccess {
   const client = vaultClient({ clock, maxConnectionsPerVault: CONNECTIONS, reachOf, budgetOf });
   const deps = { client, clock, log, metrics, reachOf, credentials: NO_CLUSTER, readFile: files.text };
   const logins = tokens(deps);
+  const events = eventSource({ client, tokens: logins, clock });
   const minted = clusterTokens({ clock, log, cache });
   const once = oncePerCluster(clock);
   return {
@@ -80,6 +85,7 @@ export function vaultAccess(options: VaultAccessOptions): VaultAccess {
         const message = `${mount}/${path} of Vault ${way.vault} has no key ${key} with a text: put the kubeconfig there`;
         throw new SyncError("REFERENCE_INVALID", message);
       }),
+    subscribe: async (own, types, signal) => events.open({ identity: await ownIdentity(options, own), types }, signal),
     sweep: (clusters) => minted.sweep(clusters, (login) => ended(options, client, login)),
     async close() {
       await Promise.all([minted.close(), logins.revokeAll(AbortSignal.timeout(REQUEST_MS))]);

@@ -4,8 +4,7 @@ import type { VaultConnectionSpec } from "./vault-connection.ts";
 
 /**
  * Unsupported features: the sync is parked with a message, and nothing is done by half. These harmless fields are
- * ignored instead: syncConfig.instantUpdates (Vault is read every refreshAfter, and a warning says so),
- * storageEncryption (no token is cached in the cluster), params (VSO does not send them either).
+ * ignored instead: storageEncryption (no token is cached in the cluster), params (VSO does not send them either).
  */
 
 function unsupported(subject: string, fields: readonly string[], because: string): SyncError {

@@ -27,7 +27,7 @@ export function vaultEvents(
   const doubtTokens = doubtsOf(deps.vault, vaults);
   let checked: readonly FleetVault[] = [];
   return {
-    inlet: (vault, readLine) => createInlet({ ...deps, readLine, doubtTokens }, vault),
+    inlet: (vault, readLine) => createInlet({ ...deps, ...metricsOf(deps, vault), readLine, doubtTokens }, vault),
     resume: () =>
       resumeSweeps(
         deps,
@@ -42,4 +42,12 @@ export function vaultEvents(
       );
     },
   };
+}
+
+/** Tenants choose the addresses of Vaults that fleet.yaml does not name: these share their counters. */
+function metricsOf({ metrics }: ReconcileDeps, vault: string): Partial<Pick<ReconcileDeps, "metrics">> {
+  if (!vault.includes("://")) return {};
+  const count: typeof metrics.count = (name, labels, times) =>
+    metrics.count(name, { ...labels, vault: "unnamed" }, times);
+  return { metrics: { ...metrics, count } };
 }

@@ -54,6 +54,17 @@ const unix = z
   })
   .describe("keyferry run is the peer of Vault's socket device (socket_type unix).");
 
+const subscribe = z
+  .strictObject({
+    identity: z.string().describe("One of this Vault's identities, by its name."),
+    types: z
+      .string()
+      .regex(/^[A-Za-z0-9_*./-]{1,128}$/, "must be a type of events, such as kv*")
+      .default("*")
+      .describe("Types of events, with * as a wildcard."),
+  })
+  .describe("keyferry run subscribes to the events of Vault Enterprise.");
+
 const cloudwatchLogs = z
   .strictObject({
     logGroup: z
@@ -100,6 +111,7 @@ export const events = z
     file: file.exactOptional(),
     tcp: tcp.exactOptional(),
     unix: unix.exactOptional(),
+    subscribe: subscribe.exactOptional(),
     cloudwatchLogs: cloudwatchLogs.exactOptional(),
     eventBridge: eventBridge.exactOptional(),
     s3: s3.exactOptional(),
@@ -135,6 +147,7 @@ export function eventsComplaints(vaults: readonly unknown[]): readonly Complaint
     ...all.flatMap(({ events, index }) => ownComplaints(events, ["vaults", index, "events"])),
     ...sharedComplaints(all.flatMap(({ events, index }) => claimedBy(events, index))),
     ...sharedObjects(vaults),
+    ...vaults.flatMap(unknownIdentity),
   ];
 }
 
@@ -162,6 +175,19 @@ function oneOf(inlet: unknown, at: Path, one: string, other: string): readonly C
   if (typeof inlet !== "object" || inlet === null) return [];
   const count = [one, other].filter((field) => valueAt(inlet, [field]) !== undefined).length;
   return count === 1 ? [] : [{ path: at, message: `must have one of ${one} and ${other}` }];
+}
+
+function unknownIdentity(vault: unknown, index: number): readonly Complaint[] {
+  const name = valueAt(vault, ["events", "subscribe", "identity"]);
+  const identities = items(valueAt(vault, ["identities"])).map((one) => valueAt(one, ["name"]));
+  return name === undefined || identities.includes(name)
+    ? []
+    : [
+        {
+          path: ["vaults", index, "events", "subscribe", "identity"],
+          message: "must be one of this Vault's identities",
+        },
+      ];
 }
 
 /** Two Vaults that share one of these can't be told apart. A shared key would let a POST for one pass at the other. */

@@ -5,9 +5,11 @@ import { described } from "../described.ts";
 import { SyncError } from "../errors.ts";
 import type { FleetFiles } from "../ports/fleet-files.ts";
 import type { Inlet } from "../ports/inlet.ts";
-import type { VaultEvents } from "../ports/vault-events.ts";
+import type { SubscribeInlet, VaultEvents } from "../ports/vault-events.ts";
+import type { EventStream, RefusedEvents } from "../ports/vault-subscriptions.ts";
 import { codeOf } from "../util/error-code.ts";
 import { followFile } from "./follower.ts";
+import { FRAMES_LIMITS, intake } from "./intake.ts";
 import { untilStopped } from "./listening.ts";
 import { positionFile } from "./position.ts";
 import { type PostCredential, servePosts } from "./post-server.ts";
@@ -15,6 +17,7 @@ import { type RecentSweeps, recentSweeps } from "./recent-sweeps.ts";
 import { postKeys } from "./signed-post.ts";
 import { type InletDeps, type Sink, sinkOf, untilDone } from "./sink.ts";
 import { serveSocket } from "./socket-server.ts";
+import { keepSubscribed, type SubscriptionState } from "./subscription.ts";
 
 /** A Vault with its inlets. */
 export interface VaultWithEvents {
@@ -24,6 +27,14 @@ export interface VaultWithEvents {
 
 export interface EmbeddedInletsOptions extends InletDeps {
   readonly inletOf: (vault: string) => Inlet;
+  /** For frames of Vault's own events. */
+  readonly frameInletOf: (vault: string) => Inlet;
+  /** Subscribes as one of the Vault's identities in fleet.yaml. */
+  readonly subscribe: (
+    own: { readonly vault: string; readonly identity: string },
+    types: string,
+    signal: AbortSignal,
+  ) => Promise<EventStream | RefusedEvents>;
   /** Files that fleet.yaml names. */
   readonly files: FleetFiles;
   /** A folder of this process for positions in audit files. */
@@ -158,7 +169,7 @@ interface OfVault {
 
 function ownUnits(options: EmbeddedInletsOptions, known: Known, { name, events, sinkFor }: OfVault): readonly Unit[] {
   const { files } = options;
-  const { file, tcp, unix, silentAfterMs } = events;
+  const { file, tcp, unix, subscribe, silentAfterMs } = events;
   const unit = (way: string, settings: unknown, run: Unit["run"]): Unit => ({
     ...{ id: `${name} ${way}`, vault: name, way, settings },
     run,
@@ -181,6 +192,7 @@ function ownUnits(options: EmbeddedInletsOptions, known: Known, { name, events, 
             return serveSocket(options, { place, sink: sinkFor(name, "unix") }, stop);
           }),
         ]),
+    ...(subscribe === undefined ? [] : [unit("subscribe", subscribe, subscribed(options, known, name, subscribe))]),
     ...(silentAfterMs === undefined
       ? []
       : [
@@ -202,6 +214,29 @@ function followed(
   const positions = positionFile(join(options.folder, `${vault}.json`));
   const onLag = (bytes: number): void => void lags.set(vault, bytes);
   return (stop) => followFile(options, { path, positions, sink: sinkFor(vault, "file"), onLag }, stop);
+}
+
+function subscribed(
+  options: EmbeddedInletsOptions,
+  { lastLines }: Known,
+  vault: string,
+  { identity, types }: SubscribeInlet,
+): Unit["run"] {
+  return async (stop) => {
+    const onFrames = (): void => void lastLines.set(vault, options.clock());
+    const sink = sinkOf(options.frameInletOf(vault), "subscribe", options, onFrames);
+    const frames = intake(options, sink, FRAMES_LIMITS);
+    const open = (signal: AbortSignal) => options.subscribe({ vault, identity }, types, signal);
+    let isFirst = true;
+    const onState = ({ kind }: SubscriptionState): void => {
+      if (kind !== "following") return;
+      options.log.info("inlet-subscribed", { vault, inlet: "subscribe" });
+      // What happened while keyferry was stopped.
+      if (isFirst) frames.missed("reconnected");
+      isFirst = false;
+    };
+    await Promise.all([frames.run(stop), keepSubscribed(options, { vault, intake: frames, open, onState }, stop)]);
+  };
 }
 
 /** One server for each address. */

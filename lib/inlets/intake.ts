@@ -35,6 +35,8 @@ export const INTAKE_LIMITS: IntakeLimits = {
   batchLines: 10_000,
   batchCharacters: 4 * MIB,
 };
+/** For frames of Vault's own events: tenants choose Vaults, so that several may send much. */
+export const FRAMES_LIMITS: IntakeLimits = { characters: 4 * MIB, batchLines: 10_000, batchCharacters: MIB };
 /** A line also costs an object. */
 const LINE_OVERHEAD = 64;
 /** A connection that flaps must not cause a sweep each time. */

@@ -72,7 +72,7 @@ export type Obtained =
   | { readonly kind: "later"; readonly because: string; readonly at: EpochMs; readonly own: Json };
 
 /** What kinds that issue need of the world, beside their claim. */
-export type IssuingDeps = IssueDeps & Pick<ReconcileDeps, "resources" | "secrets" | "clusters">;
+export type IssuingDeps = IssueDeps & Pick<ReconcileDeps, "resources" | "secrets" | "clusters" | "instant">;
 
 /** Whether an answer is older than an event, so that it is read again after each of these pauses, in ms. */
 export interface ReadAgain {

@@ -6,6 +6,7 @@ import type { CredentialSource } from "./credentials.ts";
 import type { EventSweep } from "./domain-events.ts";
 import type { ClusterSettings } from "./fleet.ts";
 import type { TrustAnchors } from "./fleet-vault.ts";
+import type { InstantUpdates } from "./instant-updates.ts";
 import type { WorkQueue } from "./queue.ts";
 import type { ResourceApi } from "./resources.ts";
 import type { SecretApi } from "./secrets.ts";
@@ -43,6 +44,8 @@ export interface ReconcileDeps {
   readonly newHmacKey?: () => Buffer;
   /** Missing: domain events go nowhere that needs a sweep. */
   readonly events?: EventSweep;
+  /** Subscribes to events of Vaults. Missing: this process keeps no connection open. */
+  readonly instant?: InstantUpdates;
   readonly clock: Clock;
   readonly random: Random;
   readonly sleep: Sleep;

@@ -7,6 +7,8 @@ export interface VaultEvents {
   /** A server of `keyferry run` for Vault's socket device. */
   readonly tcp?: TcpInlet;
   readonly unix?: UnixInlet;
+  /** `keyferry run` subscribes to Vault Enterprise's own events. */
+  readonly subscribe?: SubscribeInlet;
   /** On AWS: a log group that a subscription forwards. */
   readonly cloudwatchLogs?: { readonly logGroup: string };
   /** On AWS: events of this source. */
@@ -39,6 +41,13 @@ export interface UnixInlet {
   readonly path: string;
   /** The socket's permissions, in octal. */
   readonly mode: string;
+}
+
+export interface SubscribeInlet {
+  /** One of the Vault's identities. */
+  readonly identity: string;
+  /** Types of events, with `*` as a wildcard. */
+  readonly types: string;
 }
 
 /** One of the two holds the keys of signatures. */

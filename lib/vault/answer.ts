@@ -1,3 +1,5 @@
+import type { EventSocket } from "./event-socket.ts";
+
 /** An HTTP answer of any status. */
 export interface VaultAnswer {
   readonly status: number;
@@ -8,4 +10,6 @@ export interface VaultAnswer {
   readonly index?: string;
   /** `Retry-After`, in ms. */
   readonly retryAfterMs?: number;
+  /** With status 101: what the connection became. */
+  readonly socket?: EventSocket;
 }

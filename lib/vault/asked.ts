@@ -15,7 +15,17 @@ export interface Asked {
   readonly path: string;
   /** Whether it may be sent again after its answer was lost: not if it issues, ends or writes something. */
   readonly repeatable: boolean;
-  readonly purpose: "kv-v1" | "kv-v2" | "push" | "issue" | "lease" | "login" | "token" | "probe" | "seal-status";
+  readonly purpose:
+    | "kv-v1"
+    | "kv-v2"
+    | "push"
+    | "issue"
+    | "lease"
+    | "login"
+    | "token"
+    | "probe"
+    | "seal-status"
+    | "events";
 }
 
 /** `GET kv/data/app of https://vault:8200 (namespace team)`. */

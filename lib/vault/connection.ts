@@ -14,6 +14,8 @@ import { type HttpMessage, send } from "./transport.ts";
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Below the idle time-outs of usual load balancers (50 to 60 s) and of Vault (5 min). */
 const KEEP_ALIVE_MS = 20_000;
+/** An event of Vault takes about a KB. */
+const MAX_FRAME_BYTES = 1_024 * 1_024;
 
 /** What our transport needs, besides what node-vault sets. */
 interface RequestOptions {
@@ -38,7 +40,8 @@ export interface Connection {
  */
 export function connect(target: VaultTarget, asked: Asked, connections: number): Connection {
   // Our own time-out and size limit cover the whole exchange.
-  const pool = { connections, keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: 0, bodyTimeout: 0 };
+  const webSocket = { maxPayloadSize: MAX_FRAME_BYTES };
+  const pool = { connections, keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: 0, bodyTimeout: 0, webSocket };
   const address = endpointOf(target, asked);
   const trust = trustOf(target, asked);
   const agents = agentsOf({

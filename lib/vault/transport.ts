@@ -8,6 +8,7 @@ import { isNotAllowed, notAllowed } from "./address-guard.ts";
 import type { Agents } from "./agents.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe } from "./asked.ts";
+import { openSocket } from "./event-socket.ts";
 import { isCut, networkError, proxyFailure, timedOut } from "./network-errors.ts";
 import { redirectedTo } from "./redirect.ts";
 
@@ -111,6 +112,7 @@ async function exchangeOnLiveConnection(
   url: URL,
   signal: AbortSignal,
 ): Promise<VaultAnswer> {
+  const exchange = message.asked.purpose === "events" ? upgrade : request;
   try {
     return await exchange(agent, message, url, signal);
   } catch (error) {
@@ -126,9 +128,15 @@ function indexOf({ "x-vault-index": index }: WholeAnswer["headers"]): Pick<Vault
   return typeof index === "string" && INDEX.test(index) ? { index } : {};
 }
 
-async function exchange(agent: Dispatcher, message: HttpMessage, url: URL, signal: AbortSignal): Promise<VaultAnswer> {
+/** A socket as the answer, or whatever Vault answers in its place. */
+async function upgrade(agent: Dispatcher, message: HttpMessage, url: URL, signal: AbortSignal): Promise<VaultAnswer> {
+  const answer = await openSocket(agent, { url, headers: message.headers }, signal);
+  return "socket" in answer ? { status: 101, text: "", socket: answer.socket } : answerOf(answer);
+}
+
+async function request(agent: Dispatcher, message: HttpMessage, url: URL, signal: AbortSignal): Promise<VaultAnswer> {
   const holdsData = DATA_PURPOSES.has(message.asked.purpose);
-  const { statusCode, headers, bytes } = await wholeAnswer(
+  const answer = await wholeAnswer(
     agent,
     {
       origin: url.origin,
@@ -140,14 +148,18 @@ async function exchange(agent: Dispatcher, message: HttpMessage, url: URL, signa
     holdsData ? MAX_DATA_BYTES : MAX_BYTES,
     signal,
   );
-  const { location } = headers;
-  const retryAfterMs = retryAfterOf(headers);
-  const excess = holdsData ? jsonExcess(bytes, DATA_BOUNDS) : undefined;
+  const excess = holdsData ? jsonExcess(answer.bytes, DATA_BOUNDS) : undefined;
   if (excess !== undefined) {
     throw new SyncError("VAULT_ANSWER_INVALID", `The answer to ${describe(message.asked)} ${excess}`, {
       outcome: "unknown",
     });
   }
+  return answerOf(answer);
+}
+
+function answerOf({ statusCode, headers, bytes }: WholeAnswer): VaultAnswer {
+  const { location } = headers;
+  const retryAfterMs = retryAfterOf(headers);
   return {
     status: statusCode,
     text: STRICT.decode(bytes),

@@ -4,11 +4,13 @@ import type { OwnCalls } from "../ports/own-calls.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { SourceData, VaultApi, VaultRead } from "../ports/vault.ts";
 import type { IssueApi } from "../ports/vault-issues.ts";
+import type { EventSource } from "../ports/vault-subscriptions.ts";
 import type { VaultWrites } from "../ports/vault-writes.ts";
 import type { BudgetOf } from "../vault-budget.ts";
 import type { ReachOf } from "../vault-reach.ts";
 import { counted } from "./counted.ts";
 import { countedClient } from "./counted-client.ts";
+import { eventSource } from "./event-source.ts";
 import type { GoogleEndpoints } from "./gcp-login.ts";
 import { askHealth } from "./health.ts";
 import { issueApi } from "./issues.ts";
@@ -39,12 +41,15 @@ export interface VaultApiOptions {
   readonly openClient?: (options: VaultClientOptions) => VaultClient;
   /** Replaces Google in tests. */
   readonly google?: GoogleEndpoints;
+  /** How often an open subscription sends a ping, in ms. */
+  readonly eventPingMs?: number;
   /** Where tokens are stored for later processes. Missing: each process logs in by itself. */
   readonly cache?: TokenCacheOptions;
 }
 
 export interface OpenVaultApi extends VaultApi {
   readonly issues: IssueApi;
+  readonly events: EventSource;
   readonly writes: VaultWrites;
   /** What this process has revoked. */
   readonly own: OwnCalls;
@@ -84,6 +89,7 @@ export function vaultApi(options: VaultApiOptions): OpenVaultApi {
         signal,
       ),
     issues: issueApi({ ...deps, tokens: ownTokens, own }),
+    events: eventSource({ client, tokens: ownTokens, clock, pingMs: options.eventPingMs }),
     own,
     writes: vaultWrites({ client, tokens: ownTokens, metrics }),
     probe: (target, signal) => askSealStatus(prober, target, signal),

@@ -111,6 +111,11 @@ const OF_STATIC_SECRETS: readonly Covering[] = [
     fields: [`${VSS}.status.conditions`],
   },
   {
+    file: "e2e/vault-events.test.ts",
+    test: "instantUpdates: a write reaches the Secret, and all syncs of a login share a subscription",
+    fields: [`${VSS}.spec.syncConfig.instantUpdates`],
+  },
+  {
     file: "e2e/kstatus.test.ts",
     test: "what was edited while no engine works is in progress until one has looked",
     fields: ["{VaultStaticSecret,VaultAuth,VaultConnection,SecretTransformation}.status.observedGeneration"],

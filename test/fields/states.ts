@@ -18,11 +18,6 @@ export const FIELD_STATES: readonly FieldState[] = [
     because: "it names a pod of VSO",
   },
   {
-    field: "VaultStaticSecret.spec.syncConfig.instantUpdates",
-    state: "later",
-    because: "Vault is asked as often as `refreshAfter` says, and a condition of the resource says so",
-  },
-  {
     field: "VaultStaticSecret.status.vaultClientMeta",
     state: "left as it is",
     because: "it names a client of VSO's cache",

@@ -2,7 +2,7 @@
 export const CONFIG = {
   /** What keeps secrets right. */
   scope: [
-    "lib/{audit,declarations,discovery,domain-events,failures,injector,issues,kinds,origins,outage,plan,ports,reconcile,references,rollout,schedule,vso}/**/*.ts",
+    "lib/{audit,declarations,discovery,domain-events,failures,injector,issues,kinds,nudging,origins,outage,plan,ports,reconcile,references,rollout,schedule,vso}/**/*.ts",
     "lib/{destinations,store}/**/*.ts",
     "lib/util/canonical.ts",
     "lib/{circuits,digest,keys,namespaces,vault-address,vault-path,vault-reach}.ts",

@@ -22,7 +22,7 @@ export interface ResolvedStaticSecret extends Resolved {
   readonly read: VaultRead;
   readonly destination: WantedSecret;
   readonly transformation: Transformation;
-  /** It requests Vault's events, which are not supported. */
+  /** It asks to be told by the events of its Vault. */
   readonly instantUpdates: boolean;
 }
 

@@ -1,12 +1,14 @@
 import { SECOND_MS } from "../../clock.ts";
 import { kubernetesSecrets } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
 import { SyncError } from "../../errors.ts";
+import type { InstantState } from "../../ports/instant-updates.ts";
 import { isApplied, type Row } from "../../ports/rows.ts";
 import type { SourceData } from "../../ports/vault.ts";
 import { VAULT_STATIC_SECRET } from "../../resource-kinds.ts";
 import type { ForeseeInput, Obtained, SyncKind } from "../kind.ts";
 import { transformed } from "../shared/transformed.ts";
 import { expectationOf, mustHaveReached, readAgain } from "./expected.ts";
+import { instantState } from "./instant.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "./resolve.ts";
 import { ownStatic, staticState } from "./static-state.ts";
 import { warningsOf } from "./warnings.ts";
@@ -17,7 +19,8 @@ export const staticSecret: SyncKind<ResolvedStaticSecret> = {
   destination: kubernetesSecrets,
   resolve: resolveStaticSecret,
   foresee: (run) => readAndTransform(run, undefined),
-  obtain: (run) => readAndTransform(run, expectationOf(run.row.expect, run.resolved.read, run.clock())),
+  obtain: (run) =>
+    readAndTransform(run, expectationOf(run.row.expect, run.resolved.read, run.clock()), () => instantState(run)),
 };
 
 /** An older kv-v2 answer is read again after 5 s, and accepted after 30 s (lease-table 9). */
@@ -27,6 +30,7 @@ const OLDER_BELIEVED_MS = 30 * SECOND_MS;
 async function readAndTransform(
   run: ForeseeInput<ResolvedStaticSecret>,
   expected: ReturnType<typeof expectationOf>,
+  instant: () => Promise<InstantState | undefined> = async () => ({ kind: "starting" }),
 ): Promise<Obtained> {
   const { row, resolved, clock } = run;
   const source = await readSource(run, expected);
@@ -44,7 +48,7 @@ async function readAndTransform(
     data,
     next: resolved.refreshAfterMs === undefined ? "event" : { everyMs: resolved.refreshAfterMs },
     ...ownStatic(read === undefined ? {} : { version: read }),
-    warnings: warningsOf(resolved, missing),
+    warnings: warningsOf(resolved, missing, await instant()),
     ...(expected?.version !== undefined && source.version && { reached: source.version.number }),
   };
 }

@@ -27,14 +27,17 @@ describe("the inlets of a process", () => {
   let inlets: EmbeddedInlets;
 
   const of = (vault: string): RecordingInlet => found.get(vault) ?? assert.fail(vault);
+  const inletOf = (vault: string): RecordingInlet => {
+    const inlet = found.get(vault) ?? recordingInlet(vault);
+    found.set(vault, inlet);
+    return inlet;
+  };
   const start = (): EmbeddedInlets =>
     embeddedInlets({
       ...deps,
-      inletOf: (vault) => {
-        const inlet = found.get(vault) ?? recordingInlet(vault);
-        found.set(vault, inlet);
-        return inlet;
-      },
+      inletOf,
+      frameInletOf: inletOf,
+      subscribe: () => assert.fail("none subscribes"),
       files: folderFiles(folder.path),
       folder: join(folder.path, "inlets"),
     });

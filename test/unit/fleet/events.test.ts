@@ -134,4 +134,18 @@ describe("the inlets of a Vault", () => {
     const one = "http: {listen: '127.0.0.1:1', keyFile: a, path: /a}";
     assert.deepEqual(complaints(one, "http: {listen: '127.0.0.1:1', keyFile: b, path: /b}"), []);
   });
+
+  it("may subscribe to Vault's own events as one of the Vault's identities", () => {
+    const subscribe = "subscribe: {identity: own}";
+    assert.deepEqual(complaints(subscribe), [
+      "fleet.yaml:7: vaults[0].events.subscribe.identity: must be one of this Vault's identities",
+    ]);
+    const identities = "    identities: [{name: own, method: appRole, roleId: r, secretIdFile: ./id}]\n    events:";
+    const { vaults } = parseFleet(fleetOf(subscribe).replace("    events:", identities), "fleet.yaml");
+    assert.deepEqual(vaults[0]?.events, { subscribe: { identity: "own", types: "*" } });
+    assert.match(
+      complaints("subscribe: {identity: own, types: '../raw?x'}")[0] ?? "",
+      /subscribe\.types: must be a type of events/,
+    );
+  });
 });

@@ -78,19 +78,28 @@ describe("status", () => {
   });
 
   it("says what is to be known of a sync in step, as long as it holds", () => {
-    const warnings = warningsOf({ instantUpdates: true, refreshAfterMs: 30_000 }, ["here", "there"]);
+    const warnings = warningsOf({ instantUpdates: true, refreshAfterMs: 30_000 }, ["here", "there"], undefined);
     const told = status({}, { ...SYNCED, warnings });
     assert.equal(condition(told, "Ready")?.status, "True");
     assert.match(String(condition(told, "TemplatesComplete")?.message), /<no value>.*: here; there\. /);
-    assert.match(String(condition(told, "InstantUpdates")?.message), /no effect yet: keyferry reads Vault every 30 s/);
+    assert.match(
+      String(condition(told, "InstantUpdates")?.message),
+      /functions on AWS keep .* Meanwhile keyferry reads Vault every 30 s/,
+    );
     assert.equal(isToldIn(told, warnings), true);
-    assert.equal(isToldIn(told, warningsOf({ instantUpdates: true, refreshAfterMs: 5_000 }, ["here"])), false);
+    assert.equal(
+      isToldIn(told, warningsOf({ instantUpdates: true, refreshAfterMs: 5_000 }, ["here"], undefined)),
+      false,
+    );
     assert.ok(condition(status(told, FAILED), "TemplatesComplete"), "a failure says nothing of it");
     const over = status(told, { ...SYNCED, warnings: [] });
     assert.equal(condition(over, "TemplatesComplete") ?? condition(over, "InstantUpdates"), undefined);
     assert.equal(isToldIn(over, []), true);
     assert.equal(isToldIn(newsOf(over), []), false, "the generation is to be told as well");
-    const many = warningsOf({ instantUpdates: false, refreshAfterMs: undefined }, Array(10).fill("x".repeat(400)));
+    const following = { kind: "following" } as const;
+    assert.deepEqual(warningsOf({ instantUpdates: true, refreshAfterMs: 5_000 }, [], following), []);
+    const wishes = { instantUpdates: false, refreshAfterMs: undefined };
+    const many = warningsOf(wishes, Array(10).fill("x".repeat(400)), undefined);
     assert.match(many[0]?.message ?? "", /; and 7 more\. /);
     assert.ok((many[0]?.message.length ?? 0) < 32_768);
   });
