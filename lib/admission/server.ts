@@ -3,7 +3,6 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { createSecureContext } from "node:tls";
 import { MINUTE_MS, SECOND_MS } from "../clock.ts";
-import { BodyTooLarge, boundedBody } from "../util/bounded-body.ts";
 import { MAX_REVIEW_BYTES, NOT_FOUND, type ReviewAnswer, type Webhook } from "./webhook.ts";
 
 /** A certificate with its private key, both PEM. */
@@ -32,6 +31,7 @@ export interface WebhookServer extends AsyncDisposable {
 const REQUEST_MS = 10 * SECOND_MS;
 /** Longer than API servers keep an idle connection: so they close it, and never use one that is just being closed. */
 const IDLE_MS = 2 * MINUTE_MS;
+const MAX_DROPPED_BYTES = 8 * MAX_REVIEW_BYTES;
 /** An API server has a few connections. */
 const MAX_CONNECTIONS = 2_000;
 
@@ -101,14 +101,24 @@ async function answerTo(webhook: Webhook, path: string, request: IncomingMessage
   return body === "gone" ? undefined : review({ method, contentType, body });
 }
 
-/** Undefined: too large. */
+/**
+ * Undefined: too large. What is too much is read and dropped, up to a limit: whoever is still sending when a connection
+ * is closed does not get the answer.
+ */
 async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined | "gone"> {
-  if (Number(request.headers["content-length"] ?? 0) > MAX_REVIEW_BYTES) return undefined;
+  const parts: Buffer[] = [];
+  let length = 0;
   try {
-    return await boundedBody(request.iterator({ destroyOnReturn: false }), MAX_REVIEW_BYTES);
-  } catch (error) {
-    return error instanceof BodyTooLarge ? undefined : "gone";
+    for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      length += part.byteLength;
+      if (length > MAX_DROPPED_BYTES) return undefined;
+      if (length > MAX_REVIEW_BYTES) parts.length = 0;
+      else parts.push(part);
+    }
+  } catch {
+    return "gone";
   }
+  return length > MAX_REVIEW_BYTES ? undefined : Buffer.concat(parts, length);
 }
 
 function listening(server: Server, where: { readonly host: string; readonly port: number }): Promise<void> {

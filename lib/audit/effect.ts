@@ -7,7 +7,7 @@ export type Effect =
   | PathEffect
   | PrefixEffect
   /** Any row of this Vault may be meant: all are verified, spread over a minute, at most one such sweep a minute. */
-  | { readonly kind: "sweep" }
+  | SweepEffect
   /**
    * Tokens of this login mount, or of all, are proven by lookup-self at their next use; denied rows are nudged. `mount`:
    * namespace, `auth` and mount joined, such as `ns1/auth/kubernetes`.
@@ -22,6 +22,12 @@ export interface PathEffect {
   /** Versions begin anew: an expected version is forgotten. */
   readonly forget?: true;
   /** A Vault lease on that path may be gone: it is looked up before anything else. */
+  readonly lease?: true;
+}
+
+export interface SweepEffect {
+  readonly kind: "sweep";
+  /** Only rows with Vault leases may be meant. */
   readonly lease?: true;
 }
 

@@ -67,6 +67,7 @@ function within({ namespace, path, mount }: AuditLine): Where | undefined {
 
 const nothing = (): readonly Effect[] => [];
 const everywhere = (): readonly Effect[] => [{ kind: "sweep" }];
+const anyLease = (): readonly Effect[] => [{ kind: "sweep", lease: true }];
 const allTokens = (): readonly Effect[] => [{ kind: "tokens" }];
 const itsTokens = ({ mount }: Changed): readonly Effect[] => [{ kind: "tokens", mount }];
 const wholeMount = ({ mount }: Changed): readonly Effect[] => [{ kind: "prefix", prefix: mount }];
@@ -138,7 +139,7 @@ const TABLE: readonly Rule[] = [
     path: /^(?:leases\/)?revoke-(?:prefix|force)\/(?<P>.+)$/s,
     means: ({ line, rest }) => afterLeasePrefix(line, rest),
   },
-  { area: "sys", path: /^(?:leases\/)?revoke$/, means: everywhere },
+  { area: "sys", path: /^(?:leases\/)?revoke$/, means: anyLease },
   { area: "sys", path: /^remount$/, means: everywhere },
   { area: "sys", path: /^namespaces\/./s, by: ["delete"], means: everywhere },
   { area: "sys", path: /^(?:policy|policies\/(?:detailed\/)?(?:acl|rgp|egp))\/./s, means: allTokens },

@@ -12,7 +12,7 @@ export function afterLeaseId({ namespace, namespaceId }: AuditLine, id: string):
   if (isOfLogin(asked)) return [{ kind: "tokens" }];
   const [, suffix = ""] = /\.([^./]+)$/.exec(id) ?? [];
   // Vault finds a lease by its id from any namespace; the line says only where the revocation was asked.
-  if (suffix !== "" && suffix !== namespaceId) return [{ kind: "sweep" }];
+  if (suffix !== "" && suffix !== namespaceId) return [{ kind: "sweep", lease: true }];
   return [{ kind: "path", path: suffix === "" ? asked : joined(namespace, asked), lease: true }];
 }
 

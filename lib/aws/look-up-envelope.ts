@@ -35,6 +35,7 @@ export const lookUpMessage = {
     z.strictObject({
       kind: z.literal("sweep"),
       reason: z.enum(["event", "reconnected", "offset-gone", "too-old", "silent", "overflow"]),
+      lease: mark,
       after: z.string().max(MAX_PATH).exactOptional(),
     }),
     z.strictObject({ kind: z.literal("rows"), keys: keys.max(100), lease: mark }),

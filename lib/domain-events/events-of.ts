@@ -96,11 +96,10 @@ function iso(at: EpochMs): string {
 }
 
 /** In step now, after it was not, or after something changed. */
-function synced({ before, after, did }: Change): readonly Meaning[] {
-  const { secret, wrote = false } = did;
+function synced({ before, after, did: { secret } }: Change): readonly Meaning[] {
   if (secret === undefined) return [];
-  const reason = syncReason(before, after, wrote);
-  return reason === undefined ? [] : [{ detail: { secret, reason } }];
+  const reason = syncReason(before, after, secret.isWritten);
+  return reason === undefined ? [] : [{ detail: { secret: secret.name, reason } }];
 }
 
 function syncReason(before: RowState, after: RowState, wrote: boolean): string | undefined {
@@ -111,14 +110,14 @@ function syncReason(before: RowState, after: RowState, wrote: boolean): string |
 }
 
 /** Digests of different keys differ although the data may be the same. */
-function isOfOneKey(one: Digest, other: Digest | undefined): boolean {
-  return one.split(":")[0] === other?.split(":")[0];
+function isOfOneKey(one: Digest, other: Digest = ""): boolean {
+  return one.split(":")[0] === other.split(":")[0];
 }
 
 /** Written although neither Vault's data nor the declaration changed. */
-function driftRepaired({ before, after, did: { secret, wrote = false } }: Change): readonly Meaning[] {
-  if (secret === undefined || !wrote) return [];
-  return syncReason(before, after, wrote) === undefined ? [{ detail: { secret } }] : [];
+function driftRepaired({ before, after, did: { secret } }: Change): readonly Meaning[] {
+  if (!secret?.isWritten) return [];
+  return syncReason(before, after, true) === undefined ? [{ detail: { secret: secret.name } }] : [];
 }
 
 /** In this run, or in one that crashed after it wrote the Secret. */
@@ -129,7 +128,7 @@ function issued({ before, after, did }: Change): readonly Meaning[] {
   if (live === undefined) return [{ detail: {} }];
   const { serial, vaultLease } = live;
   const lease = vaultLease && { leaseSeconds: vaultLease.seconds, renewable: vaultLease.renewable };
-  return [{ which: serial, detail: { credential: serial, ...lease } }];
+  return [{ detail: { credential: serial, ...lease } }];
 }
 
 /** Gone from the row before its own end: Vault said that it is revoked. What was never answered is no credential. */
@@ -148,7 +147,7 @@ function leaseAtRisk({ before, after }: Change): readonly Meaning[] {
   return (after.issues ?? []).flatMap(({ serial, atRisk, state }) =>
     atRisk === undefined || state !== "live" || known.has(serial)
       ? []
-      : [{ which: serial, detail: { credential: serial, endsAt: iso(atRisk) } }],
+      : [{ detail: { credential: serial, endsAt: iso(atRisk) } }],
   );
 }
 

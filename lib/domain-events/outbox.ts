@@ -53,6 +53,7 @@ export function outbox(deps: OutboxDeps): Outbox {
   let deferred = 0;
 
   const deliver: Outbox["deliver"] = async (events, signal) => {
+    if (events.length === 0) return 0;
     const accepted = await acceptedOf(deps, events, signal);
     for (const id of accepted) remember(sent, id);
     await clear(
@@ -84,12 +85,9 @@ export function outbox(deps: OutboxDeps): Outbox {
     isWaiting: (id) => waiting.has(id),
     wasSent: (id) => sent.has(id),
     async flushed(signal) {
-      if (running === undefined || signal.aborted) return;
-      const { promise: aborted, resolve } = Promise.withResolvers<void>();
-      const stop = (): void => resolve();
-      signal.addEventListener("abort", stop, { once: true });
+      if (signal.aborted) return;
+      const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
       await Promise.race([running, aborted]);
-      signal.removeEventListener("abort", stop);
     },
   };
 }
@@ -100,11 +98,11 @@ async function acceptedOf(
   events: readonly Unsent[],
   signal: AbortSignal | undefined,
 ): Promise<ReadonlySet<string>> {
-  const limit = AbortSignal.timeout(SEND_MS);
+  const limits = [AbortSignal.timeout(SEND_MS), ...(signal === undefined ? [] : [signal])];
   let accepted: ReadonlySet<string> = new Set();
   try {
     const whole = events.map(({ key, event }) => completed(key, event));
-    const found = await sink.send(whole, signal === undefined ? limit : AbortSignal.any([limit, signal]));
+    const found = await sink.send(whole, AbortSignal.any(limits));
     accepted = new Set(events.map(({ event }) => event.id).filter((id) => found.has(id)));
     const refused = events.length - accepted.size;
     if (refused > 0) log.warn("domain-events-not-sent", { events: refused, error: "the receiver refused them" });
@@ -133,6 +131,8 @@ async function clear({ leases, log }: OutboxDeps, events: readonly Unsent[]): Pr
 
 function remember(sent: Set<string>, id: string): void {
   sent.add(id);
-  const [oldest] = sent;
-  if (sent.size > MOST_SENT && oldest !== undefined) sent.delete(oldest);
+  for (const oldest of sent) {
+    if (sent.size <= MOST_SENT) return;
+    sent.delete(oldest);
+  }
 }

@@ -37,7 +37,7 @@ export async function sweepRows(deps: SweepDeps, out: Outbox, signal: AbortSigna
     const old = found.filter(({ event }) => isTooOld(event.at, now));
     await drop(deps, old);
     const due = found.filter(({ event }) => !out.isWaiting(event.id) && !isTooOld(event.at, now));
-    const failed = due.length === 0 ? 0 : await out.deliver(due, signal);
+    const failed = await out.deliver(due, signal);
     if (rows.length < ROWS_OF_PAGE || failed > 0 || due.length + old.length === 0) return;
   }
 }
@@ -59,5 +59,5 @@ export async function sweepCircuits({ leases, clock }: SweepDeps, out: Outbox, s
     .flatMap(eventsOfOpened)
     .filter(({ id }) => !out.wasSent(id) && !out.isWaiting(id))
     .map((event): Unsent => ({ event }));
-  if (events.length > 0) await out.deliver(events, signal);
+  await out.deliver(events, signal);
 }

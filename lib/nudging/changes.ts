@@ -5,7 +5,8 @@ import type { ChangedPlace } from "../ports/look-up.ts";
 /** What the lines of one window mean, each place once. */
 export interface Changed {
   readonly places: readonly ChangedPlace[];
-  readonly isSweep: boolean;
+  /** Missing: none. `leases`: only rows with Vault leases may be meant. */
+  readonly sweep?: "all" | "leases";
   /** Login mounts whose tokens are in doubt. Missing: none. */
   readonly tokens?: readonly string[] | "all";
 }
@@ -20,7 +21,7 @@ export interface Changes {
 
 export function changes(): Changes {
   let places = new Map<string, ChangedPlace>();
-  let isSweep = false;
+  let sweep: Changed["sweep"];
   let tokens: Set<string> | "all" | undefined;
   const change = (place: ChangedPlace): void => {
     const id = idOf(place);
@@ -39,7 +40,7 @@ export function changes(): Changes {
           return change({ where: kind, path: prefix, ...rest, at });
         }
         case "sweep":
-          isSweep = true;
+          sweep = effect.lease && sweep !== "all" ? "leases" : "all";
           return;
         case "tokens":
           tokens = withMount(tokens, effect.mount);
@@ -50,9 +51,9 @@ export function changes(): Changes {
     },
     take() {
       const known = tokens === undefined ? {} : { tokens: tokens === "all" ? tokens : [...tokens] };
-      const taken: Changed = { places: [...places.values()], isSweep, ...known };
+      const taken: Changed = { places: [...places.values()], ...(sweep && { sweep }), ...known };
       places = new Map();
-      isSweep = false;
+      sweep = undefined;
       tokens = undefined;
       return taken;
     },

@@ -1,4 +1,4 @@
-import { type EpochMs, SECOND_MS } from "../clock.ts";
+import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import type { Inlet } from "../ports/inlet.ts";
 import type { SeenPlace } from "../ports/look-up.ts";
 import { parallel } from "../util/parallel.ts";
@@ -15,8 +15,9 @@ const WINDOW_MS = 100;
 const MOST_PLACES = 5_000;
 /** Lines that are parsed before others get their turn. */
 const LINES_AT_ONCE = 500;
-/** Rows that a Vault denied something are nudged at most once in this time. */
+/** Pauses between nudges of rows that a Vault denied something: they double up to that of their own checks. */
 const DENIED_GAP_MS = 10 * SECOND_MS;
+const MOST_DENIED_GAP_MS = 4 * MINUTE_MS;
 
 /**
  * The inlet of one Vault's audit lines. A nudge stands in its row before `take` resolves, and whatever is looked at
@@ -71,10 +72,11 @@ function count({ metrics }: InletDeps, vault: string, counts: Readonly<Record<Li
 /** Carries out what one window collected; returns how many rows were nudged. */
 function workOf(deps: InletDeps, vault: string, sweeps: Sweeps): (changed: Changed) => Promise<number> {
   const looks = secondLooks(deps, vault);
+  const leases = sweepsOf(deps, vault, { lease: true });
   const denied = deniedRows(deps, vault);
-  return async ({ places, isSweep, tokens }) => {
+  return async ({ places, sweep, tokens }) => {
     let nudged = 0;
-    let isWide = isSweep;
+    let isWide = sweep === "all";
     const seen = await parallel(places, async (place): Promise<readonly SeenPlace[]> => {
       const done = await nudgePlace(deps, vault, place);
       nudged += done.nudged;
@@ -84,6 +86,7 @@ function workOf(deps: InletDeps, vault: string, sweeps: Sweeps): (changed: Chang
     if (nudged > 0) deps.metrics.count("keyferry_event_nudges_total", { vault }, nudged);
     await looks.send(seen.flat());
     if (isWide) await sweeps.request("event");
+    else if (sweep === "leases") await leases.request("event");
     if (tokens !== undefined) {
       for (const mount of tokens === "all" ? [undefined] : tokens) deps.doubtTokens?.(vault, mount);
       await denied();
@@ -92,14 +95,18 @@ function workOf(deps: InletDeps, vault: string, sweeps: Sweeps): (changed: Chang
   };
 }
 
-/** A change of rights concerns whoever was denied something. Changes in a row are one. */
+/**
+ * A change of rights concerns whoever was denied something: at once after a quiet time, and ever more rarely where
+ * rights change all the time, such as where a program makes secret ids.
+ */
 function deniedRows({ queue, clock }: Pick<InletDeps, "queue" | "clock">, vault: string): () => Promise<void> {
-  let plannedAt: EpochMs | undefined;
+  let last: { readonly at: EpochMs; readonly gapMs: number } = { at: 0, gapMs: DENIED_GAP_MS };
   return async () => {
     const now = clock();
-    if (plannedAt !== undefined && plannedAt > now) return;
-    const at = plannedAt === undefined ? now : Math.max(now, plannedAt + DENIED_GAP_MS);
+    if (last.at > now) return;
+    const isQuiet = now >= last.at + last.gapMs;
+    const at = isQuiet ? now : last.at + last.gapMs;
     await queue.send([{ kind: "look-up", vault, look: { kind: "denied" }, at }]);
-    plannedAt = at;
+    last = { at, gapMs: isQuiet ? DENIED_GAP_MS : Math.min(2 * last.gapMs, MOST_DENIED_GAP_MS) };
   };
 }

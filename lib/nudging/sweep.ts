@@ -1,4 +1,5 @@
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
+import { rowsWithIssues } from "../issues/rows-with-issues.ts";
 import type { SyncKey } from "../keys.ts";
 import type { Look, SweepReason } from "../ports/look-up.ts";
 import type { LookUpMessage } from "../ports/queue.ts";
@@ -25,28 +26,41 @@ export interface Sweeps {
   request(reason: SweepReason): Promise<void>;
 }
 
-export function sweepsOf({ leases, queue, clock, metrics, log }: NudgingDeps, vault: string): Sweeps {
+/** `lease`: of rows with Vault leases alone, which costs the others nothing. */
+export type SweptRows = Pick<Extract<Look, { readonly kind: "sweep" }>, "lease">;
+
+export function sweepsOf(
+  { leases, queue, clock, metrics, log }: NudgingDeps,
+  vault: string,
+  rows: SweptRows = {},
+): Sweeps {
+  const swept = sweptName(vault, rows);
   /** The start of the sweep whose message this process has sent. */
   let sentFor: EpochMs | undefined;
   const send = async (reason: SweepReason, at: EpochMs): Promise<void> => {
     if (sentFor === at) return;
-    await queue.send([{ kind: "look-up", vault, look: { kind: "sweep", reason }, at }]);
+    await queue.send([{ kind: "look-up", vault, look: { kind: "sweep", reason, ...rows }, at }]);
     sentFor = at;
-    metrics.count("keyferry_event_sweeps_total", { vault, reason });
-    log.info("vault-sweep-requested", { vault, reason, at: new Date(at).toISOString() });
+    const why = rows.lease ? "lease" : reason;
+    metrics.count("keyferry_event_sweeps_total", { vault, reason: why });
+    log.info("vault-sweep-requested", { vault, reason: why, at: new Date(at).toISOString() });
   };
   return {
     async request(reason) {
       for (;;) {
         const now = clock();
-        const planned = await leases.sweepAt(vault);
+        const planned = await leases.sweepAt(swept);
         // One that has not started sees this event, too. Its message may have been lost with its process.
         if (planned !== undefined && planned > now && planned <= now + MOST_AHEAD_MS) return send(reason, planned);
         const at = planned === undefined || planned > now ? now : Math.max(now, planned + GAP_MS);
-        if (await leases.moveSweep(vault, planned, at)) return send(reason, at);
+        if (await leases.moveSweep(swept, planned, at)) return send(reason, at);
       }
     },
   };
+}
+
+function sweptName(vault: string, { lease }: SweptRows): string {
+  return lease ? `leases ${vault}` : vault;
 }
 
 /** A sweep lasts as long, and its first part may wait for as long. */
@@ -58,11 +72,12 @@ export async function resumeSweeps(
   vaults: readonly string[],
 ): Promise<void> {
   const now = clock();
-  for (const vault of vaults) {
-    const planned = await leases.sweepAt(vault);
+  const kinds: readonly SweptRows[] = [{}, { lease: true }];
+  for (const [vault, rows] of vaults.flatMap((name) => kinds.map((kind) => [name, kind] as const))) {
+    const planned = await leases.sweepAt(sweptName(vault, rows));
     if (planned === undefined || now - planned > RESUMED_MS) continue;
     const at = Math.min(Math.max(planned, now), now + GAP_MS);
-    await queue.send([{ kind: "look-up", vault, look: { kind: "sweep", reason: "event" }, at }]);
+    await queue.send([{ kind: "look-up", vault, look: { kind: "sweep", reason: "event", ...rows }, at }]);
   }
 }
 
@@ -70,9 +85,10 @@ export async function resumeSweeps(
 export async function sweep(
   deps: NudgingDeps,
   message: LookUpMessage,
-  { reason, after }: Extract<Look, { readonly kind: "sweep" }>,
+  { reason, after, lease }: Extract<Look, { readonly kind: "sweep" }>,
 ): Promise<void> {
   const { vault, at } = message;
+  if (lease) return sweepLeases(deps, vault, at);
   const overMs = await spreadOf(deps, reason);
   let from = after;
   for (let page = 0; page < PAGES; page++) {
@@ -85,19 +101,31 @@ export async function sweep(
   await deps.queue.send([{ ...message, look: rest }]);
 }
 
+/** Found by what they have in Vault, so that no other row is read. */
+async function sweepLeases(deps: NudgingDeps, vault: string, at: EpochMs): Promise<void> {
+  const rows: Row[] = [];
+  for await (const row of rowsWithIssues(deps.leases)) if (row.state.place?.vault === vault) rows.push(row);
+  await deps.queue.send(rowMessages(vault, rows, timesFrom({ at, overMs: AFTER_EVENT_MS })));
+}
+
+interface Spread {
+  readonly at: EpochMs;
+  readonly overMs: number;
+}
+
+/** Those that share a read come at the same time. */
+function timesFrom({ at, overMs }: Spread): (row: Row) => EpochMs {
+  return ({ declared }) => at + phaseOf(declared.group, overMs / SECOND_MS) * SECOND_MS;
+}
+
 async function spreadOf({ leases }: NudgingDeps, reason: SweepReason): Promise<number> {
   if (reason === "event") return AFTER_EVENT_MS;
   const shortest = Math.min(...(await leases.periods("refresh"))) * SECOND_MS;
   return Math.min(AFTER_MISSED_MS, shortest);
 }
 
-async function sendOut(
-  deps: NudgingDeps,
-  vault: string,
-  keys: readonly SyncKey[],
-  { at, overMs }: { readonly at: EpochMs; readonly overMs: number },
-): Promise<void> {
-  const timeOf = ({ declared }: Row): EpochMs => at + phaseOf(declared.group, overMs / SECOND_MS) * SECOND_MS;
+async function sendOut(deps: NudgingDeps, vault: string, keys: readonly SyncKey[], spread: Spread): Promise<void> {
+  const timeOf = timesFrom(spread);
   for (let from = 0; from < keys.length; from += BATCH) {
     const rows = [...(await deps.leases.read(keys.slice(from, from + BATCH), "eventual")).values()];
     const read = rows.filter(isOnlyRead).map((row): Due => {

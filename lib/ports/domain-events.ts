@@ -2,10 +2,8 @@ import type { DomainEvent } from "./rows.ts";
 
 /** What a run did beside the state that it settles. Names only. */
 export interface Did {
-  /** The Secret that it brought in step. */
-  readonly secret?: string;
-  /** Whether it wrote that Secret. */
-  readonly wrote?: boolean;
+  /** The Secret that it brought in step, and whether it wrote it. */
+  readonly secret?: { readonly name: string; readonly isWritten: boolean };
   /** Vault issued what it wrote. */
   readonly issued?: boolean;
   /** The workloads that it restarted. */

@@ -31,8 +31,8 @@ export interface SeenPlace extends ChangedPlace {
 export type Look =
   /** These places again: `since` is the time of the first look-up, which an index that lagged may have misled. */
   | { readonly kind: "places"; readonly places: readonly SeenPlace[]; readonly since: EpochMs }
-  /** Every row of the Vault, from this page on. */
-  | { readonly kind: "sweep"; readonly reason: SweepReason; readonly after?: string }
+  /** Every row of the Vault, from this page on. `lease`: only those with something in Vault. */
+  | { readonly kind: "sweep"; readonly reason: SweepReason; readonly lease?: true; readonly after?: string }
   /** These rows. `lease`: they have something in Vault, which is looked up as well. */
   | { readonly kind: "rows"; readonly keys: readonly SyncKey[]; readonly lease?: true }
   /** Rows to which this Vault denied something. */

@@ -5,9 +5,10 @@ import type { KnownFailure } from "../failures/shared-failures.ts";
 import type { ForeseeInput, Obtained, Resolved } from "../kinds/kind.ts";
 import { isToldIn } from "../origins/status.ts";
 import type { Warning } from "../origins/warnings.ts";
+import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { Did } from "../ports/domain-events.ts";
-import { isApplied, type Row } from "../ports/rows.ts";
+import { isApplied, type Pushed, pushPlace, type Row } from "../ports/rows.ts";
 import type { RolloutQuestion } from "../rollout/owed-rollout.ts";
 import { type RolledOut, rollOut } from "../rollout/rollout.ts";
 import { sameJson } from "../util/canonical.ts";
@@ -44,6 +45,7 @@ export async function attempt(deps: ReconcileDeps, run: Run, batch: Batch): Prom
   try {
     if (run.resolved instanceof SyncError) throw run.resolved;
     if (run.unlocated !== undefined) throw run.unlocated;
+    if (run.paths !== undefined && run.claim.isTaken) dropUnused(run.claim, run.paths);
     return await obtainAndWrite(deps, run, run.resolved, batch);
   } catch (error) {
     if (error instanceof SyncError) return { kind: "failed", error };
@@ -99,6 +101,16 @@ export async function rollOutWritten(
     if (error instanceof SyncError) return { state: owed };
     throw error;
   }
+}
+
+/** Paths that an earlier declaration claimed, and that were never written: others may have them. */
+function dropUnused(claim: Claim, wanted: readonly Pushed[]): void {
+  const { pushed = [] } = claim.row.state;
+  const isUsed = (path: Pushed) =>
+    path.digest !== undefined ||
+    path.writing !== undefined ||
+    wanted.some((one) => sameJson({ ...pushPlace(one) }, { ...pushPlace(path) }));
+  if (!pushed.every(isUsed)) claim.note({ pushed: pushed.filter(isUsed) });
 }
 
 /** For domain events. */

@@ -6,7 +6,7 @@ import type { Origin } from "../origins/origin.ts";
 import { originOf } from "../origins/origin-of.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
-import type { Row, RowState } from "../ports/rows.ts";
+import type { Pushed, Row, RowState } from "../ports/rows.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
 import { withReferences } from "../references/references.ts";
 import { askingOf, type RunMode } from "./asking.ts";
@@ -23,7 +23,9 @@ export interface Run {
   readonly origin: Origin;
   readonly claim: RunClaim;
   readonly asking: Asking;
-  /** Why the paths that it pushes to are not known. */
+  /** The paths that it pushes to; missing for other kinds, and while they are not known. */
+  readonly paths?: readonly Pushed[];
+  /** Why they are not known. */
   readonly unlocated?: SyncError;
 }
 
@@ -64,12 +66,22 @@ export async function located(deps: ReconcileDeps, run: Run, batch: Batch): Prom
   const { writes } = deps;
   try {
     const found = await kind.locate({ row: claim.row, resolved, settings, writes, reached: reachedBy(batch), signal });
+    mustBeFew(claim.row, found.paths);
     claim.claimPaths(found.paths);
-    return { ...run, resolved: found.resolved };
+    return { ...run, ...found };
   } catch (error) {
     if (error instanceof SyncError) return { ...run, unlocated: error };
     throw error;
   }
+}
+
+/** A claim with its paths is one transaction. */
+const MAX_PATHS = 90;
+
+function mustBeFew({ key, state: { pushed = [] } }: Row, paths: readonly Pushed[]): void {
+  if (pushed.length + paths.length <= MAX_PATHS || paths.length <= pushed.length) return;
+  const message = `${key} still has ${pushed.length} former paths in Vault, and nothing more is pushed until these are cleaned up: allow its login to delete them`;
+  throw new SyncError("NOT_CONVERGING", message);
 }
 
 /** The login with the CA of its Vault. */

@@ -111,10 +111,9 @@ function observePropagation({ metrics, clock }: ReconcileDeps, { key, expect }: 
 
 /** For domain events. */
 function didOf({ resolved, obtained, learned, rolled }: InStep): Did {
-  const wrote = learned.wrote !== undefined;
-  const issued = obtained.isIssued === true && wrote;
-  const secret = isPush(resolved) ? {} : { secret: resolved.destination.name };
-  return { ...secret, wrote, ...(issued ? { issued } : {}), ...restartedBy(rolled) };
+  const isWritten = learned.wrote !== undefined;
+  const secret = isPush(resolved) ? {} : { secret: { name: resolved.destination.name, isWritten } };
+  return { ...secret, issued: obtained.isIssued === true && isWritten, ...restartedBy(rolled) };
 }
 
 /** It writes to a Vault, and no Secret. */

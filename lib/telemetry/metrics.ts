@@ -79,7 +79,7 @@ const METRICS: Readonly<Record<string, Definition>> = {
   },
   keyferry_event_nudges_total: { help: "Rows that events in a Vault nudged.", labels: ["vault"] },
   keyferry_event_sweeps_total: {
-    help: "Sweeps of a Vault's rows by reason: an event that may mean any row, or lines that may be missing.",
+    help: "Sweeps of a Vault's rows by reason: an event that may mean any row, or any with a lease, or lines that may be missing.",
     labels: ["vault", "reason"],
   },
   keyferry_rollouts_total: {

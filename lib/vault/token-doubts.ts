@@ -1,4 +1,4 @@
-import { type EpochMs, MINUTE_MS } from "../clock.ts";
+import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
 import type { ActiveToken } from "./active-token.ts";
@@ -6,6 +6,11 @@ import { isRefusedToItself, type LoginDeps } from "./login.ts";
 import { singleFlight } from "./single-flight.ts";
 import type { Entry } from "./token-entries.ts";
 
+/**
+ * Logins whose rights change all the time, such as those whose secret ids a program makes, must not double the requests.
+ * A token that ends in this time is replaced when Vault refuses it.
+ */
+const PROVEN_MS = 10 * SECOND_MS;
 /** How long we remember that an identity's tokens may not look themselves up. */
 const BLIND_MS = 10 * MINUTE_MS;
 
@@ -26,12 +31,14 @@ export function tokenDoubts({ client, clock }: Pick<LoginDeps, "client" | "clock
   const flights = singleFlight<boolean>();
   return {
     async hasFailedProof(entry, signal) {
+      if (clock() - entry.provenAt < PROVEN_MS) return false;
       const { identity, value, obtainedAt } = entry.token;
       const work = (shared: AbortSignal) => isRefusedToItself(client, identity, value, shared);
       try {
         entry.usesLeft -= 1;
         const hasFailed = await flights.run(`${identity.id} ${obtainedAt}`, work, signal);
         entry.isDoubted = false;
+        entry.provenAt = clock();
         return hasFailed;
       } catch (error) {
         if (!(error instanceof SyncError)) throw error;

@@ -19,6 +19,8 @@ export interface Entry {
   serial: string | undefined;
   /** It may have ended: it is asked about itself before its next use. */
   isDoubted: boolean;
+  /** When it last answered that. */
+  provenAt: EpochMs;
 }
 
 /** By identity. */
@@ -26,7 +28,7 @@ export type TokenEntries = Map<string, Entry>;
 
 export function entryOf(token: ActiveToken, now: EpochMs, by: SyncKey | undefined, serial: string | undefined): Entry {
   const usesLeft = token.uses === 0 ? Number.POSITIVE_INFINITY : token.uses;
-  return { token, usedAt: now, renewing: false, usesLeft, by, serial, isDoubted: false };
+  return { token, usedAt: now, renewing: false, usesLeft, by, serial, isDoubted: false, provenAt: 0 };
 }
 
 export function hold(entries: TokenEntries, entry: Entry, signal: AbortSignal): Entry {

@@ -4,6 +4,7 @@ const path = (text: string, more: object = {}): Effect => ({ kind: "path", path:
 const prefix = (text: string, more: object = {}): Effect => ({ kind: "prefix", prefix: text, ...more });
 const tokens = (mount?: string): Effect => ({ kind: "tokens", ...(mount !== undefined && { mount }) });
 const SWEEP: Effect = { kind: "sweep" };
+const LEASES: Effect = { kind: "sweep", lease: true };
 const LEASE = { lease: true };
 
 /** What each recorded kind of operation means; the version of an engine is told by nothing but a version. */
@@ -73,7 +74,7 @@ export const EXPECTED: Readonly<Record<string, readonly Effect[]>> = {
 
   "leases: look up": [],
   "leases: renew": [],
-  "leases: revoke by the body": [SWEEP],
+  "leases: revoke by the body": [LEASES],
   "leases: revoke by the path": [path("database/creds/app", LEASE)],
   "leases: revoke by the old path": [path("database/creds/app", LEASE)],
   "leases: revoke one by its prefix": [

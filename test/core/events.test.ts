@@ -345,6 +345,24 @@ describe("a sweep", () => {
     assert.deepEqual(rest, { requests: 0, claims: 0, settles: 0, logins: 0, reads: 30 - first.reads });
   });
 
+  it("for a revoked lease that the line hides looks at rows with leases alone", async () => {
+    await using world = await aQuietWorld();
+    await world.vault.putDatabaseRole("role");
+    await world.given(aDynamicSecret("role", { path: "creds/role" }));
+    await world.advance("10s");
+    const before = world.secret("role")?.data.username;
+    const [lease] = world.vault.liveLeases("database/creds/role");
+    await world.vault.write("sys/leases/revoke", { lease_id: lease?.id });
+    const { reads } = await world.counting(async () => {
+      await world.tells({ kind: "sweep", lease: true });
+      await world.advance("70s");
+    });
+    assert.equal(reads, 0);
+    assert.notEqual(world.secret("role")?.data.username, before);
+    await world.tells({ kind: "sweep", lease: true }, { kind: "sweep" });
+    assert.equal((await world.counting(() => world.advance("70s"))).reads, 1);
+  });
+
   it("is done at most once a minute, by however many processes it is asked for", async () => {
     await using world = await aQuietWorld();
     const other = world.start({ isIdle: true }).inlet(VAULT);
@@ -431,6 +449,22 @@ describe("a change of rights", () => {
       assert.equal(password(world), value);
     }
     assert.equal(asked(), before + 1);
+  });
+
+  it("that goes on and on wakes them no more often than they check by themselves", async () => {
+    await using world = await aQuietWorld();
+    const looks = () =>
+      world.queue.sent.filter((message) => message.kind === "look-up" && message.look.kind === "denied").length;
+    for (let at = 0; at < 600; at++) {
+      await world.tells({ kind: "tokens", mount: "auth/approle" });
+      await world.advance("1s");
+    }
+    // At once, after 10 s, 20 s, 40 s, 80 s, 160 s and 240 s.
+    assert.ok(looks() <= 8, `${looks()} in ten minutes`);
+    await world.advance("10m");
+    const before = looks();
+    await world.tells({ kind: "tokens" });
+    assert.deepEqual([looks(), world.queue.sent.at(-1)?.at], [before + 1, world.time.now()]);
   });
 
   it("wakes the syncs that were denied something, and only these", async () => {

@@ -186,6 +186,7 @@ describe("pods with annotations of the Agent Injector", { concurrency: 1 }, () =
 
   it("have a new key when it is replaced: both are valid meanwhile, the old one is not afterwards", async () => {
     const next = await newKey(world, "one", "second");
+    keyFile = next;
     const both = async (found: Registration) =>
       (await post(found, "{}")).status === 400 && (await post(registration, "{}")).status === 400;
     const replaced = await manifests(world, "one", next);
@@ -199,6 +200,23 @@ describe("pods with annotations of the Agent Injector", { concurrency: 1 }, () =
     await untilAsked(cluster);
     assert.deepEqual(agentsOf((await createPod(cluster, aPod({ name: "rotated", annotations: wanted }))).pod), BOTH);
     registration = replaced;
+  });
+
+  it("are found by a label of their namespace in clusters without matchConditions", async () => {
+    const metadata = { name: "labelled", labels: { "keyferry.dev/inject": "enabled" } };
+    await cluster.apply({ apiVersion: "v1", kind: "Namespace", metadata });
+    await cluster.apply(await manifests(world, "one", keyFile, "--by", "namespace-label"));
+    const pod = aPod({ generateName: "labelled-", annotations: wanted });
+    await cluster.waitFor("the label to count", async () => {
+      const { status, pod: created } = await createPod(cluster, pod, { namespace: "labelled", dryRun: true });
+      const other = await createPod(cluster, pod, { dryRun: true });
+      return status === 201 && agentsOf(created).length === 2 && agentsOf(other.pod).length === 0;
+    });
+    const before = (await counted()).ignored ?? 0;
+    assert.equal((await createPod(cluster, aPod({ name: "plain" }), { namespace: "labelled" })).status, 201);
+    assert.equal((await counted()).ignored, before + 1, "all pods of the namespace are sent");
+    await cluster.apply(registration);
+    await untilAsked(cluster);
   });
 
   it("are refused by Fail while the webhook is down, and have no agent by Ignore; others are created", async () => {

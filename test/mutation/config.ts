@@ -2,7 +2,7 @@
 export const CONFIG = {
   /** What keeps secrets right. */
   scope: [
-    "lib/{audit,declarations,discovery,failures,injector,issues,kinds,origins,outage,plan,ports,reconcile,references,rollout,schedule,vso}/**/*.ts",
+    "lib/{audit,declarations,discovery,domain-events,failures,injector,issues,kinds,nudging,origins,outage,plan,ports,reconcile,references,rollout,schedule,vso}/**/*.ts",
     "lib/{destinations,store}/**/*.ts",
     "lib/util/canonical.ts",
     "lib/{circuits,digest,keys,namespaces,vault-address,vault-path,vault-reach}.ts",
@@ -13,6 +13,7 @@ export const CONFIG = {
   except: [
     "lib/declarations/{crd,vault-dynamic-secret,vault-pki-secret,unsupported}.ts",
     "lib/store/**/{schema,table}.ts",
+    "lib/domain-events/schemas.ts",
     "lib/injector/{annotations,agent-annotations,pod-annotations}.ts",
   ],
   /** What keeps tenants apart and what fences writes: here every mutant must be killed. */
@@ -44,6 +45,7 @@ export const CONFIG = {
     "test/unit/{harness,cli,kubernetes,transform}/**",
     // Minutes of seeds: what it finds, one story finds in a second.
     "test/core/simulation.test.ts",
+    "test/core/domain-events-crashes.test.ts",
   ],
   /** Tests of very many rows or days, by name: what they notice others notice, in a hundredth of the time. */
   tooSlow: [

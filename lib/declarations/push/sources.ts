@@ -11,8 +11,12 @@ export interface MountedSecret {
   readonly optional: boolean;
 }
 
-/** The maximum number of Secrets of one pod template, and of the places that are looked at. */
-export const MAX_SOURCES = 64;
+/**
+ * The maximum number of Secrets of one pod template: their paths, and as many former ones, fit into one transaction of
+ * DynamoDB, which has 100 items.
+ */
+export const MAX_SOURCES = 40;
+/** The maximum length of a list in a pod template that is looked at. */
 const MAX_ITEMS = 2_000;
 
 export type SourceOptions = Pick<PushSettings, "projectedVolumes" | "imagePullSecrets">;

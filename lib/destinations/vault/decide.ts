@@ -24,10 +24,12 @@ const inStep: Check = ({ seen, recorded, digest, refusedAt }, { look }) =>
   seen.kind === "unread" && !look && refusedAt === undefined && isSame(recorded.digest, digest) ? "nothing" : undefined;
 
 /** Only at the recorded version: if that is not the newest any more, Vault refuses it and a read tells why. */
-const sourceChanged: Check = ({ seen, recorded, refusedAt, at }, { look, conflict }) => {
-  const isKnown = isOurs(recorded) && (at.engine === "kv-v1" || recorded.version !== undefined);
-  if (seen.kind !== "unread" || look || refusedAt !== undefined || !isKnown || conflict === "merge") return undefined;
-  return { kind: "put", cas: recorded.version ?? 0, because: "a Secret changed" };
+const sourceChanged: Check = ({ seen, recorded, refusedAt, at }, { look, conflict, isOfThisKey }) => {
+  const { digest, version } = recorded;
+  if (seen.kind !== "unread" || look || refusedAt !== undefined || conflict === "merge") return undefined;
+  if (digest === undefined || !isOfThisKey(digest)) return undefined;
+  if (at.engine === "kv-v2" && version === undefined) return undefined;
+  return { kind: "put", cas: version ?? 0, because: "a Secret changed" };
 };
 
 const unread: Check = ({ seen }) => (seen.kind === "unread" ? { kind: "read" } : undefined);

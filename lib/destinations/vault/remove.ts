@@ -1,4 +1,4 @@
-import { digestOf, sameDigest } from "../../digest.ts";
+import { digestOf, isOfKey, sameDigest } from "../../digest.ts";
 import type { PushSettings } from "../../ports/fleet-push.ts";
 import type { Pushed } from "../../ports/rows.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
@@ -61,7 +61,8 @@ async function removeData(
   const { writes, who, signal, isMerged, deletion } = removing;
   const { keys = [] } = pushed;
   const own = isMerged ? some(seen.fields, keys) : seen.fields;
-  if (!isOurs(removing, pushed, own)) return left(pathText(at), "it holds another version than keyferry wrote");
+  if (!isOurs(removing, pushed, own, seen.version))
+    return left(pathText(at), "it holds another version than keyferry wrote");
   const others = isMerged && [...seen.fields.keys()].some((name) => !keys.includes(name));
   if (others && at.engine === "kv-v2") {
     const gone = new Map(keys.filter((name) => seen.fields.has(name)).map((name) => [name, null] as const));
@@ -73,7 +74,10 @@ async function removeData(
   return undefined;
 }
 
-function isOurs({ key }: Removing, { digest, writing }: Pushed, own: SecretData): boolean {
+/** By its digest; one of another key says nothing, so that the version has to. */
+function isOurs({ key }: Removing, pushed: Pushed, own: SecretData, version: number | undefined): boolean {
+  const { digest, writing } = pushed;
+  if (digest !== undefined && !isOfKey(key, digest)) return version !== undefined && version === pushed.version;
   const now = digestOf(key, own);
   return [digest, writing].some((known) => known !== undefined && sameDigest(known, now));
 }

@@ -61,6 +61,8 @@ export interface PushRules {
   /** Vault is read even if nothing seems to have changed. */
   readonly look: boolean;
   readonly conflict: PushSettings["conflict"];
+  /** Of another key, a digest tells nothing about the data. */
+  readonly isOfThisKey: (digest: Digest) => boolean;
   /** `Deployment shop/app`, for messages. */
   readonly subject: string;
   readonly now: EpochMs;

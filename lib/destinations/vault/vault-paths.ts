@@ -1,7 +1,7 @@
 import { PUSH_PRESERVE } from "../../declarations/push/annotations.ts";
 import { pushIdentity } from "../../declarations/push/identity.ts";
 import { vaultName } from "../../declarations/source.ts";
-import { digestOf } from "../../digest.ts";
+import { type Digest, digestOf, isOfKey } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
 import { partsOf } from "../../keys.ts";
 import type { Claim } from "../../ports/claim.ts";
@@ -36,7 +36,7 @@ export const vaultPaths: DestinationFactory<WantsPaths> = {
 
   toWrite(apis, about): Destination<Work, Decision> {
     const { row, resolved } = about;
-    const rules = rulesOf(about);
+    const rules = rulesOf(apis, about);
     return {
       start: workOf(apis, about),
       name: `what ${rules.subject} pushes to Vault`,
@@ -86,10 +86,11 @@ function subjectOf({ key }: Row): string {
   return `${kind} ${namespace}/${name}`;
 }
 
-function rulesOf({ row, resolved }: ToWrite<WantsPaths>): Omit<PushRules, "now"> {
+function rulesOf({ digestKey }: DestinationApis, { row, resolved }: ToWrite<WantsPaths>): Omit<PushRules, "now"> {
   const { push, declaration } = resolved;
   const look = row.verify || declaration.reconcileMs !== undefined || !isApplied(row);
-  return { look, conflict: push.conflict, subject: subjectOf(row) };
+  const isOfThisKey = (digest: Digest): boolean => isOfKey(digestKey, digest);
+  return { look, conflict: push.conflict, isOfThisKey, subject: subjectOf(row) };
 }
 
 function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: ToWrite<WantsPaths>): Work {

@@ -15,8 +15,7 @@ type Taken = Pick<RowState, "own" | "digest" | "issues">;
 
 /**
  * A row without a history, whose resource was synced before, by VSO or with a lease table that is lost: what is in use
- * becomes the row's own. It is
- * recorded before the status that tells of it is replaced.
+ * becomes the row's own. It is recorded before the status that tells of it is replaced, so that a crash loses nothing.
  */
 export async function takeOver<R extends ResolvedIssued>(
   kind: Pick<IssuingKind<R>, "ref" | "left">,

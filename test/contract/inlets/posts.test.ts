@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { request } from "node:http";
 import { connect } from "node:net";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
@@ -143,16 +144,12 @@ describe("POSTs of audit lines", () => {
     assert.equal((await postSigned("no gzip", { "content-encoding": "gzip" })).status, 400);
     assert.equal((await postSigned("x", { "content-encoding": "br" })).status, 415);
     // Without a length, it is cut where it is too long.
-    const endless = new ReadableStream({
-      pull: (controller) => controller.enqueue(new Uint8Array(1_024 * 1_024)),
+    const status = await new Promise((resolve) => {
+      const options = { host: "127.0.0.1", port: port.port, path: "/bearer", method: "POST", headers: asBearer };
+      const sending = request(options, (answer) => resolve(answer.statusCode));
+      sending.on("error", () => resolve("cut"));
+      for (let mib = 0; mib < 8; mib++) sending.write(Buffer.alloc(1_024 * 1_024, "x"));
     });
-    const chunked = fetch(`${origin}/bearer`, {
-      method: "POST",
-      body: endless,
-      headers: asBearer,
-      duplex: "half",
-    } as RequestInit);
-    const status = await chunked.then((answer) => answer.status).catch(() => "cut");
     assert.ok(status === 413 || status === "cut", `${status}`);
     assert.deepEqual([signed.lines, bearer.lines], [[], []]);
   });

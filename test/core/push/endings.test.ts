@@ -122,3 +122,21 @@ describe("one path for two", () => {
     assert.deepEqual(await held(world, `${PATH}/db`), { b: "2" });
   });
 });
+
+describe("a path that was claimed and never written", () => {
+  it("is free again when the declaration names another one", async () => {
+    await using world = await aPushingWorld({}, { clusters: [{}, { name: "west" }] });
+    await world.given({ vault: "apps/shop/a/db", data: { theirs: "x" } });
+    await world.given(aSecret(), aPushed({ path: "kv/apps/shop/a" }));
+    await world.advance("1m");
+    assert.equal((await world.row("app", "Deployment"))?.state.error?.code, "PUSH_CONFLICT");
+    await world.edit("Deployment", "app", { metadata: { annotations: annotations({ path: "kv/apps/shop/b" }) } });
+    await world.advance("1m");
+    await world.vault.remove("kv/metadata/apps/shop/a/db");
+    const metadata = { annotations: annotations({ path: "kv/apps/shop/a/db" }) };
+    await world.cluster("west").apply(aSecret("mine", { b: "2" }, metadata));
+    await world.advance("1m");
+    assert.deepEqual(await held(world, "apps/shop/a/db"), { b: "2" });
+    assert.equal((await held(world, "apps/shop/b/db"))?.user, "app");
+  });
+});

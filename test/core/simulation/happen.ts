@@ -37,7 +37,7 @@ export async function happen(stage: Stage, action: Action): Promise<void> {
     case "meanwhile":
       return ifThere(cluster, staticSecret(action), () => (cluster ? meanwhile(stage, cluster, action) : undefined));
     case "vault-write":
-      return setting.write(action.path);
+      return writeAndTell(stage, action.path);
     case "vault-lag":
       return lag(setting, action.path, time, action.ms);
     case "hand-edit":
@@ -136,6 +136,12 @@ async function nameAnother(cluster: MemoryCluster, action: MeanwhileAction): Pro
 
 async function merged(cluster: MemoryCluster, ref: Ref, patch: object): Promise<void> {
   await cluster.merge(ref, patch);
+}
+
+/** The audit log tells of two writes in three, perhaps to a process that dies with it. */
+async function writeAndTell({ setting, processes }: Stage, path: string): Promise<void> {
+  const version = await setting.write(path);
+  if (version !== undefined && version % 3 !== 0) processes.tell({ kind: "path", path: `kv/${path}`, version });
 }
 
 function lag({ vault }: Setting, path: string, time: WorldTime, ms: number): void {

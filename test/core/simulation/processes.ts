@@ -1,9 +1,12 @@
+import type { Effect as AuditEffect } from "../../../lib/audit/effect.ts";
 import type { SyncKey } from "../../../lib/keys.ts";
 import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
 import type { WorkMessage } from "../../../lib/ports/queue.ts";
 import type { LeaseStore } from "../../../lib/ports/store.ts";
 import type { LogFields } from "../../../lib/ports/telemetry.ts";
 import { openSqliteStore, type SqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
+import { lineAt } from "../world/audit.ts";
+import { VAULT } from "../world/builders.ts";
 import type { Effect } from "../world/effects.ts";
 import { runEngine } from "../world/engine.ts";
 import { type Keyferry, keyferry } from "../world/process.ts";
@@ -22,6 +25,8 @@ export interface Processes {
   stall(action: Extract<Action, { do: "stall" }>): void;
   /** When this sync is claimed next, its run takes this much longer, and `work` is done meanwhile. */
   meanwhile(key: SyncKey, ms: number, work: (process: number) => void): void;
+  /** A process gets a line of the audit log with this effect. Nobody waits for its acknowledgement. */
+  tell(effect: AuditEffect): void;
   /** From now on nothing goes wrong with messages, answers come at once, and whoever is dead is started. */
   calm(): void;
   /** All of them die at once, and others begin: with another fleet. */
@@ -205,6 +210,16 @@ export function processes(options: ProcessesOptions): Processes {
     },
     meanwhile(key, ms, work) {
       interruptions.set(key, { ms, work });
+    },
+    tell(effect) {
+      const slot = slots.find(({ process }) => process?.isDead() === false);
+      if (slot?.process === undefined) return;
+      trace(`${slot.index} is told ${JSON.stringify(effect)}`);
+      const line = lineAt(time.now(), effect);
+      void slot.process
+        .inlet(VAULT)
+        .take([line], new AbortController().signal)
+        .catch(() => undefined);
     },
     calm() {
       isCalm = true;

@@ -23,7 +23,8 @@ export interface Setting {
   readonly fleet: readonly ClusterSettings[];
   /** How often each path was written. */
   readonly versions: Map<string, number>;
-  write(path: string): Promise<void>;
+  /** The version; undefined: nothing was written. */
+  write(path: string): Promise<number | undefined>;
 }
 
 /** A namespace may read what begins with its name, and what is shared; the default login reads what is shared alone. */
@@ -43,12 +44,13 @@ export async function aSetting(plan: Plan, time: WorldTime, die: Dice): Promise<
   const clusters = new Map(plan.clusters.map(({ name }) => [name, memoryCluster({ name, time, pace })]));
   const fleet = plan.clusters.map(({ name, observe }) => aCluster({ name, observe, makeHmacKey: false }));
   const versions = new Map<string, number>();
-  const write = async (path: string): Promise<void> => {
+  const write = async (path: string): Promise<number | undefined> => {
     // Nobody writes to a Vault that is sealed.
-    if (vault.server.isSealed) return;
+    if (vault.server.isSealed) return undefined;
     const version = (versions.get(path) ?? 0) + 1;
     versions.set(path, version);
     await vault.putKv("kv", path, { value: `${path}#${version}` });
+    return version;
   };
   await vault.enableKv("kv", 2);
   await vault.writePolicy("shared", `path "kv/data/shared" { ${READ} }`);

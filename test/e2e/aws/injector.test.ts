@@ -80,8 +80,7 @@ describe("the injector as a function", { concurrency: 1 }, () => {
     assert.deepEqual(agentsOf(large.pod), ["vault-agent-init", "vault-agent"], large.message);
   });
 
-  it("does so while the fleet's bucket, the lease table and all else of AWS refuse it", async () => {
-    // Its role allows nothing but logs and traces, and this AWS judges by roles.
+  it("is asked about no other pod, and answers nobody without the key", async () => {
     const before = front.paths.length;
     assert.equal((await createPod(cluster, aPod({ name: "plain" }))).status, 201);
     assert.equal(front.paths.length, before, "other pods never leave the API server");

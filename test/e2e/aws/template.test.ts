@@ -214,6 +214,17 @@ describe("the packaged template", () => {
     assert.deepEqual(who("sqs:ReceiveMessage"), ["Discover", "Reconcile", "VaultAudit"]);
   });
 
+  it("lets the injector's function use nothing of AWS but its log and traces", () => {
+    const { Statement } = properties("InjectRole").Policies[0].PolicyDocument;
+    const actions = (Statement as { Action: string[] }[]).flatMap(({ Action }) => Action).sort();
+    assert.deepEqual(actions, [
+      "logs:CreateLogStream",
+      "logs:PutLogEvents",
+      "xray:PutTelemetryRecords",
+      "xray:PutTraceSegments",
+    ]);
+  });
+
   it("keeps what is not keyferry's to delete: the lease table, the fleet, and their keys", () => {
     for (const name of ["LeaseTable", "LeaseTableKey", "FleetBucket", "Key"]) {
       const { DeletionPolicy } = resources[name] as unknown as { DeletionPolicy: string };

@@ -30,6 +30,7 @@ const ID = "abcdefghijklmnopqrstuvwX";
 const path = (text: string, more: object = {}): Effect => ({ kind: "path", path: text, ...more });
 const prefix = (text: string, more: object = {}): Effect => ({ kind: "prefix", prefix: text, ...more });
 const [SWEEP, ALL_TOKENS]: readonly [Effect, Effect] = [{ kind: "sweep" }, { kind: "tokens" }];
+const LEASES: Effect = { kind: "sweep", lease: true };
 const LEASE = { lease: true };
 const NS: Made = { namespace: "ns1", namespaceId: "nsid" };
 
@@ -58,8 +59,8 @@ const CASES: readonly (readonly [string, Made, readonly Effect[]])[] = [
 
   [`sys/leases/revoke/database/creds/app/${ID}`, {}, [path("database/creds/app", LEASE)]],
   [`sys/leases/revoke/pki/issue/web/${ID}.nsid`, NS, [path("ns1/pki/issue/web", LEASE)]],
-  [`sys/leases/revoke/pki/issue/web/${ID}.other`, NS, [SWEEP]],
-  [`sys/leases/revoke/pki/issue/web/${ID}.nsid`, {}, [SWEEP]],
+  [`sys/leases/revoke/pki/issue/web/${ID}.other`, NS, [LEASES]],
+  [`sys/leases/revoke/pki/issue/web/${ID}.nsid`, {}, [LEASES]],
   [`sys/leases/revoke/pki/issue/web/${ID}`, NS, [path("pki/issue/web", LEASE)]],
   [`sys/leases/revoke/auth/kubernetes/login/${ID}`, {}, [ALL_TOKENS]],
   ["sys/leases/revoke/app", {}, []],
@@ -72,7 +73,7 @@ const CASES: readonly (readonly [string, Made, readonly Effect[]])[] = [
   ],
   ["sys/leases/revoke-prefix/auth", {}, [ALL_TOKENS]],
   ["sys/leases/revoke-prefix/authors", {}, [prefix("authors", LEASE)]],
-  ["sys/revoke", {}, [SWEEP]],
+  ["sys/revoke", {}, [LEASES]],
   ["sys/renew", {}, []],
 
   ["sys/mounts/team/kv", { change: "delete", ...NS }, [prefix("ns1/team/kv", LEASE)]],

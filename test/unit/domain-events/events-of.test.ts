@@ -24,8 +24,8 @@ function eventsOf({ before = SYNCED, after = SYNCED, did = {}, key = aKey() }: S
 
 const kindsOf = (settled: Settled) =>
   eventsOf(settled).map(({ kind, detail }) => `${kind} ${detail.reason ?? ""}`.trim());
-const wrote: Did = { secret: "db", wrote: true };
-const unwritten: Did = { secret: "db", wrote: false };
+const wrote: Did = { secret: { name: "db", isWritten: true } };
+const unwritten: Did = { secret: { name: "db", isWritten: false } };
 
 describe("the domain events of a settle", () => {
   for (const [what, settled, expected] of [
@@ -100,6 +100,41 @@ describe("the domain events of a settle", () => {
     assert.deepEqual(kindsOf({ before: { ...SYNCED, issues: [asked] } }), []);
   });
 
+  it("an answer that was not written is no issued credential, whatever else the row has", () => {
+    const live = anIssue({ serial: "live" });
+    const before = { ...SYNCED, issues: [live, anIssue({ serial: "got", state: "got" })] };
+    assert.deepEqual(kindsOf({ before, after: { ...SYNCED, issues: [live] }, did: { handedOver: true } }), []);
+    const issues = [anIssue({ serial: "former", state: "ending" }), anIssue({ serial: "got" })];
+    assert.deepEqual(kindsOf({ before, after: { ...SYNCED, issues }, did: { handedOver: true } }), [
+      "CredentialIssued",
+    ]);
+  });
+
+  it("a clean-up that failed and succeeds is no sync that recovered", () => {
+    const before = { ...SYNCED, error: error("KUBE_DENIED") };
+    assert.deepEqual(kindsOf({ key: cleanupKey(aKey(), "u"), before }), []);
+  });
+
+  it("a certificate without a lease is revoked like a credential", () => {
+    const { vaultLease: _none, ...issue } = anIssue({ certificate: { serial: "7a", mount: "pki" } });
+    assert.deepEqual(kindsOf({ before: { ...SYNCED, issues: [issue] } }), ["CredentialRevoked"]);
+  });
+
+  it("what they tell of Secrets and credentials", () => {
+    const details = (settled: Settled) => eventsOf(settled).map(({ detail }) => detail);
+    assert.deepEqual(details({ did: wrote }), [{ secret: "db" }]);
+    assert.deepEqual(details({ before: EMPTY_STATE, did: wrote }), [{ secret: "db", reason: "first" }]);
+    const issues = [anIssue({ serial: "old", state: "ending" }), anIssue({ serial: "new" })];
+    const [issued] = details({ after: { ...SYNCED, issues }, did: { issued: true } });
+    assert.deepEqual(issued, { credential: "new", leaseSeconds: 600, renewable: true });
+    assert.deepEqual(details({ did: { issued: true } }), [{}]);
+    const risk = {
+      ...SYNCED,
+      issues: [anIssue({ serial: "old", state: "ending", atRisk: 1 }), anIssue({ atRisk: NOW })],
+    };
+    assert.deepEqual(details({ after: risk }), [{ credential: "0001", endsAt: "2030-01-01T00:00:00.000Z" }]);
+  });
+
   it("a reference's status has none", () => {
     const key = referenceKey({
       cluster: "east",
@@ -143,6 +178,11 @@ describe("the domain events of a circuit", () => {
       [`cluster:east@${NOW}/ClusterUnreachable`, `cluster:east@${NOW}/ClusterReachable`],
     );
     assert.equal(back?.detail.seconds, 90);
+  });
+
+  it("a clock that was set back makes no time negative", () => {
+    const seconds = [-5, 0, 5].map((s) => eventsOfClosed(circuit, NOW + s * 1_000)[0]?.detail.seconds);
+    assert.deepEqual(seconds, [0, 0, 5]);
   });
 
   it("those of Vaults and of other controllers are not", () => {

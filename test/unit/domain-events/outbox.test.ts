@@ -50,6 +50,33 @@ describe("the outbox of domain events", () => {
     assert.equal(box.wasSent(all[5_999]?.event.id ?? ""), false);
   });
 
+  it("gives the sink no more than a hundred at once", async () => {
+    const sizes: number[] = [];
+    const { box } = opened(async (sent) => {
+      sizes.push(sent.length);
+      return new Set(sent.map(({ id }) => id));
+    });
+    box.offer(events(250));
+    await box.flushed(LATER());
+    assert.deepEqual(sizes, [100, 100, 50]);
+    assert.equal(await box.deliver([]), 0);
+    assert.equal(sizes.length, 3, "nothing is not sent");
+  });
+
+  it("remembers the last 5,000 that were sent", async () => {
+    const { box } = opened(async (sent) => new Set(sent.map(({ id }) => id)));
+    await box.deliver(events(5_001));
+    const ids = [0, 1, 5_000].map((n) => box.wasSent(`${aKey()} ${n}`));
+    assert.deepEqual(ids, [false, true, true]);
+  });
+
+  it("waits for nothing when nothing is on its way, or when it is asked not to", async () => {
+    const { box } = opened(() => new Promise(() => undefined));
+    await box.flushed(LATER());
+    box.offer(events(1));
+    await box.flushed(AbortSignal.abort());
+  });
+
   it("clears a row's events together, and only those that were accepted", async () => {
     const { box, cleared } = opened(async (sent) => new Set(sent.slice(1).map(({ id }) => id)));
     assert.equal(await box.deliver([...events(3), ...events(2, aKey("web"))]), 1);

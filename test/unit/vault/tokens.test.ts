@@ -343,6 +343,18 @@ describe("a token that an event made doubtful", () => {
     assert.equal(world.count("lookup-self"), 1);
   });
 
+  it("is asked once in ten seconds, where rights change all the time", async () => {
+    const { process, world } = aVault();
+    const one = process();
+    await one.token({ identity: ONE }, forever);
+    for (let times = 0; times < 20; times++) {
+      one.doubt(login);
+      await one.token({ identity: ONE }, forever);
+      world.now += SECOND_MS;
+    }
+    assert.equal(world.count("lookup-self"), 2);
+  });
+
   it("costs one of its few uses", async () => {
     const { process, world } = aVault();
     world.grant.num_uses = 3;

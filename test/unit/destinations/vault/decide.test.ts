@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { decide } from "../../../../lib/destinations/vault/decide.ts";
+import type { ObjectWork, PushRules, SeenObject } from "../../../../lib/destinations/vault/state.ts";
+import { SyncError } from "../../../../lib/errors.ts";
+import type { Pushed } from "../../../../lib/ports/rows.ts";
+import { aPushed } from "../../../builders.ts";
+
+const NEW = "k:new";
+const OLD = "k:old";
+const EYE = "k:eve";
+const RULES: PushRules = {
+  ...{ look: false, conflict: "fail", subject: "Secret shop/db", now: 1_000_000 },
+  isOfThisKey: (digest) => digest.startsWith("k:"),
+};
+const data = (digest: string, version?: number): SeenObject => ({
+  ...{ kind: "data", digest, ownDigest: digest, stale: [] },
+  ...(version === undefined ? {} : { version }),
+});
+
+function decided(
+  recorded: Partial<Pushed>,
+  seen: SeenObject,
+  rules: Partial<PushRules> = {},
+  more: Partial<ObjectWork> = {},
+) {
+  const at = { mount: "kv", path: "db", engine: "kv-v2" } as const;
+  const work: ObjectWork = {
+    ...{ name: "", at, fields: new Map(), digest: NEW, seen, isDone: false },
+    recorded: aPushed("db", recorded),
+    ...more,
+  };
+  try {
+    const decision = decide(work, { ...RULES, ...rules });
+    return decision === undefined ? "nothing" : [decision.kind, ...("cas" in decision ? [decision.cas] : [])].join(" ");
+  } catch (error) {
+    if (error instanceof SyncError) return error.code;
+    throw error;
+  }
+}
+
+const UNREAD: SeenObject = { kind: "unread" };
+const HAS = { digest: NEW, version: 3 };
+const HAD = { digest: OLD, version: 3 };
+
+describe("what is done with a path of Vault", () => {
+  const cases: Readonly<Record<string, readonly [actual: string, expected: string]>> = {
+    "as recorded, and nobody asks": [decided(HAS, UNREAD), "nothing"],
+    "as recorded, and Vault is to be read": [decided(HAS, UNREAD, { look: true }), "read"],
+    "a changed Secret replaces the recorded version": [decided(HAD, UNREAD), "put 3"],
+    "a digest of another key tells nothing": [decided({ digest: "other:x", version: 3 }, UNREAD), "read"],
+    "a path without a record is read first": [decided({}, UNREAD), "read"],
+    "after a refused write it is read": [decided(HAD, UNREAD, {}, { refusedAt: 3 }), "read"],
+    "the same version with the same data": [decided(HAS, data(NEW, 3), { look: true }), "nothing"],
+    "another version with the same data is recorded": [decided(HAS, data(NEW, 5)), "record"],
+    "equal data at first sight is recorded": [decided({}, data(NEW, 2)), "record"],
+    "an edit is restored at its version": [decided(HAS, data(EYE, 4)), "put 4"],
+    "a deleted version is restored": [decided(HAS, { kind: "deleted", version: 4 }), "put 4"],
+    "a removed path is restored": [decided(HAS, { kind: "absent" }), "put 0"],
+    "nothing there at first sight": [decided({}, { kind: "absent" }), "put 0"],
+    "a deleted version at first sight": [decided({}, { kind: "deleted", version: 7 }), "put 7"],
+    "someone else's data stays": [decided({}, data(EYE, 2)), "PUSH_CONFLICT"],
+    "or is adopted": [decided({}, data(EYE, 2), { conflict: "adopt" }), "put 2"],
+    "or is merged with": [decided({}, data(EYE, 2), { conflict: "merge" }), "patch 2"],
+    "what a crashed run wrote is ours": [decided({ writing: EYE }, data(EYE, 2)), "put 2"],
+    "unreadable: the recorded version is replaced": [decided(HAD, { kind: "denied" }), "put 3"],
+    "unreadable: a new path is written where nothing is": [decided({}, { kind: "denied" }), "put 0"],
+    "unreadable, and moved": [decided(HAD, { kind: "denied" }, {}, { refusedAt: 3 }), "VAULT_DENIED"],
+    "unreadable, and in step": [decided(HAS, { kind: "denied" }), "nothing"],
+    "refused at the very version that stands there": [
+      decided(HAD, data(OLD, 3), {}, { refusedAt: 3 }),
+      "VAULT_ANSWER_INVALID",
+    ],
+    done: [decided(HAD, UNREAD, {}, { isDone: true }), "nothing"],
+    "written twenty times in ten minutes": [
+      decided({ ...HAD, burst: { since: 900_000, count: 20 } }, UNREAD),
+      "NOT_CONVERGING",
+    ],
+    "which is over after that": [decided({ ...HAD, burst: { since: 100_000, count: 20 } }, UNREAD), "put 3"],
+  };
+  for (const [what, [actual, expected]] of Object.entries(cases)) it(what, () => assert.equal(actual, expected));
+
+  it("with merge, keys that are not ours any more are a difference", () => {
+    const seen: SeenObject = { kind: "data", version: 3, digest: EYE, ownDigest: NEW, stale: ["old"] };
+    assert.equal(decided(HAS, seen, { conflict: "merge", look: true }), "patch 3");
+    assert.equal(decided(HAS, { ...seen, stale: [] }, { conflict: "merge", look: true }), "nothing");
+  });
+});

@@ -1,0 +1,250 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { HOUR_MS, MINUTE_MS } from "../../../lib/clock.ts";
+import { domainEvents } from "../../../lib/domain-events/domain-events.ts";
+import type { SyncKey } from "../../../lib/keys.ts";
+import type { DomainEvent, RowState } from "../../../lib/ports/rows.ts";
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
+import type { Circuit, LeaseStore, Settlement, Unsent } from "../../../lib/ports/store.ts";
+import { aKey } from "../../builders.ts";
+import { eventsIn, memorySink } from "../../core/world/sink.ts";
+import { counting, QUIET } from "../aws/records.ts";
+
+const NOW = Date.UTC(2030, 0, 2);
+const DAY_MS = 24 * HOUR_MS;
+const SOON = () => AbortSignal.timeout(10_000);
+
+const event = (id: string, at = NOW - 5 * MINUTE_MS): DomainEvent => ({ id, kind: "SecretSynced", at, detail: {} });
+const outage = (since: number, id = "cluster:east"): Circuit => ({
+  ...{ id, code: "KUBE_UNREACHABLE", message: "", since },
+  ...{ attempts: 1, fence: 1, probeAt: NOW },
+});
+
+interface Given {
+  readonly rows?: Readonly<Record<string, readonly DomainEvent[]>>;
+  readonly circuits?: readonly Circuit[];
+  readonly isAlone?: boolean;
+}
+
+/** Rows with events, as both stores keep them. */
+function opened({ rows = {}, circuits = [], isAlone = false }: Given = {}) {
+  const unsent = new Map<SyncKey, readonly DomainEvent[]>(
+    Object.entries(rows).map(([name, events]) => [aKey(name), events]),
+  );
+  const settled: Settlement[] = [];
+  let reads = 0;
+  const store = {
+    async unsent(before: number, limit: number): Promise<readonly Unsent[]> {
+      reads++;
+      const found = [...unsent].filter(([, events]) => events.some(({ at }) => at < before));
+      return found.slice(0, limit).map(([key, events]) => ({ key, events }));
+    },
+    async clearUnsent(key: SyncKey, ids: readonly string[]) {
+      const left = (unsent.get(key) ?? []).filter(({ id }) => !ids.includes(id));
+      if (left.length === 0) unsent.delete(key);
+      else unsent.set(key, left);
+    },
+    circuits: async () => circuits,
+    settle: async (_lease: unknown, settlement: Settlement) => {
+      settled.push(settlement);
+      return "settled" as const;
+    },
+  } as unknown as LeaseStore;
+  const sink = memorySink();
+  const metrics = counting();
+  const of = () => domainEvents({ sink, leases: store, clock: () => NOW, log: QUIET, metrics, isAlone });
+  const left = () => [...unsent.values()].flat().map(({ id }) => id);
+  return { events: of(), another: of, store, sink, metrics, left, settled, reads: () => reads };
+}
+
+describe("the sweep of domain events", () => {
+  it("sends what rows still have, clears it, and reads on until there is no more", async () => {
+    const rows = Object.fromEntries(Array.from({ length: 250 }, (_, n) => [`n${n}`, [event(`e${n}`)]]));
+    const { events, sink, left, reads } = opened({ rows });
+    await events.sweep(SOON());
+    assert.deepEqual([sink.events.length, left(), reads()], [250, [], 3]);
+  });
+
+  it("leaves what is younger than a minute to the process that recorded it, unless there is no other", async () => {
+    const rows = { young: [event("young", NOW - MINUTE_MS)], old: [event("old", NOW - MINUTE_MS - 1)] };
+    for (const [isAlone, expected] of [
+      [false, ["young"]],
+      [true, []],
+    ] as const) {
+      const { events, left } = opened({ rows: { ...rows, now: [event("now", NOW)] }, isAlone });
+      await events.sweep(SOON());
+      assert.deepEqual(left(), isAlone ? [] : [...expected, "now"]);
+    }
+  });
+
+  it("drops what nothing accepted for more than a day, and counts it", async () => {
+    const rows = { db: [event("over", NOW - DAY_MS - 1), event("last", NOW - DAY_MS)] };
+    const { events, sink, left, metrics } = opened({ rows });
+    await events.sweep(SOON());
+    assert.deepEqual([sink.events.map(({ id }) => id), left()], [["last"], []]);
+    assert.deepEqual(metrics.counts, { keyferry_domain_events_dropped_total: 1, keyferry_domain_events_sent_total: 1 });
+  });
+
+  it("drops also when that is all", async () => {
+    const { events, left } = opened({ rows: { db: [event("over", NOW - DAY_MS - 1)] } });
+    await events.sweep(SOON());
+    assert.deepEqual(left(), []);
+  });
+
+  it("ends when the sink refuses some, since it would refuse them again", async () => {
+    const rows = Object.fromEntries(Array.from({ length: 250 }, (_, n) => [`n${n}`, [event(`e${n}`)]]));
+    const { events, sink, left, reads } = opened({ rows });
+    sink.refuse(({ id }) => id === "e7");
+    await events.sweep(SOON());
+    assert.deepEqual([reads(), left().length], [1, 151]);
+  });
+
+  it("ends when it is asked to", async () => {
+    const { events, reads } = opened({ rows: { db: [event("one")] } });
+    await events.sweep(AbortSignal.abort());
+    assert.equal(reads(), 0);
+  });
+
+  it("sends nothing twice that is on its way, and gives the sink its signal", async () => {
+    const { store, metrics } = opened({ rows: { db: [event("one")] } });
+    const gate = Promise.withResolvers<void>();
+    const calls: { readonly ids: readonly string[]; readonly signal: AbortSignal }[] = [];
+    const sink = {
+      send: async (sent: readonly DomainEvent[], signal: AbortSignal) => {
+        calls.push({ ids: sent.map(({ id }) => id), signal });
+        await gate.promise;
+        return new Set(sent.map(({ id }) => id));
+      },
+    };
+    const events = domainEvents({ sink, leases: store, clock: () => NOW, log: QUIET, metrics });
+    const stop = new AbortController();
+    const sweeping = events.sweep(stop.signal);
+    await new Promise((resolve) => setImmediate(resolve));
+    stop.abort();
+    gate.resolve();
+    await sweeping;
+    assert.deepEqual([calls[0]?.ids, calls[0]?.signal.aborted], [["one"], true]);
+  });
+
+  it("tells of a table that it can't read, and ends", async () => {
+    const { metrics, sink } = opened();
+    const lines: string[] = [];
+    const log = { ...QUIET, warn: (name: string) => void lines.push(name) };
+    const leases = { unsent: async () => Promise.reject(new Error("no")) } as unknown as LeaseStore;
+    await domainEvents({ sink, leases, clock: () => NOW, log, metrics }).sweep(SOON());
+    assert.deepEqual(lines, ["domain-events-not-swept"]);
+  });
+
+  it("sends an outage again that goes on: one that opened since the last sweep, and whose event is not known to be sent", async () => {
+    for (const [since, id, isSent] of [
+      [NOW - MINUTE_MS, "cluster:east", false],
+      [NOW - MINUTE_MS - 1, "cluster:east", true],
+      [NOW - 12 * MINUTE_MS, "cluster:east", true],
+      [NOW - 12 * MINUTE_MS - 1, "cluster:east", false],
+      [NOW - 5 * MINUTE_MS, "vault:https://vault.test", false],
+    ] as const) {
+      const { events, another, sink } = opened({ circuits: [outage(since, id)] });
+      await events.sweep(SOON());
+      await events.sweep(SOON());
+      assert.equal(sink.events.length, isSent ? 1 : 0, `${NOW - since} ${id}`);
+      await another().sweep(SOON());
+      assert.equal(new Set(sink.events.map((one) => one.id)).size, isSent ? 1 : 0);
+    }
+  });
+});
+
+describe("a settle with events that are not sent yet", () => {
+  const settle = async (
+    given: Partial<RowState>,
+    schedule: Settlement["schedule"],
+    sentBefore: readonly string[] = [],
+  ) => {
+    const { events, store, settled, sink } = opened({
+      rows: { sent: sentBefore.map((id) => event(id)) },
+    });
+    if (sentBefore.length > 0) await events.sweep(SOON());
+    const state: RowState = { ...EMPTY_STATE, ...given };
+    const lease = { key: aKey(), uid: "u", fence: 7, until: NOW, nudges: 0, state };
+    await events.seeing(store).settle(lease, { state, schedule, now: NOW });
+    await events.flushed(SOON());
+    return { settled: settled[0] ?? assert.fail(), sent: eventsIn(sink) };
+  };
+  const GONE = { kind: "gone" } as const;
+  const PARKED = { kind: "parked" } as const;
+
+  it("keeps them, unless they were sent or are too old", async () => {
+    const unsent = [event("sent"), event("over", NOW - DAY_MS - 1), event("kept")];
+    const { settled } = await settle({ unsent }, PARKED, ["sent"]);
+    assert.deepEqual(settled.state.unsent, [event("kept")]);
+    assert.deepEqual(settled.schedule, PARKED);
+  });
+
+  it("lets the row go once they are sent, and not before", async () => {
+    const kept = await settle({ unsent: [event("kept")] }, GONE);
+    assert.deepEqual(kept.settled.schedule, { kind: "due", at: NOW + 10 * MINUTE_MS });
+    assert.equal(kept.settled.renew, "off");
+    const sent = await settle({ unsent: [event("sent")] }, GONE, ["sent"]);
+    assert.deepEqual([sent.settled.schedule, "unsent" in sent.settled.state], [GONE, false]);
+    const without = await settle({}, GONE);
+    assert.deepEqual(without.settled.schedule, GONE);
+  });
+
+  it("without a sink tells what is new, stores nothing, and leaves what an earlier process stored", async () => {
+    const { store, settled, metrics } = opened();
+    const told: string[] = [];
+    const tell = ({ kind }: DomainEvent) => void told.push(kind);
+    const events = domainEvents({ tell, leases: store, clock: () => NOW, log: QUIET, metrics });
+    const state: RowState = { ...EMPTY_STATE, unsent: [event("kept")] };
+    const lease = { key: aKey(), uid: "u", fence: 7, until: NOW, nudges: 0, state: EMPTY_STATE };
+    const did = { secret: { name: "db", isWritten: true } };
+    for (const before of [EMPTY_STATE, state]) {
+      await events
+        .seeing(store)
+        .settle({ ...lease, state: before }, { state: before, schedule: PARKED, now: NOW, did });
+    }
+    await events.sweep(SOON());
+    assert.deepEqual(
+      [settled.map((one) => one.state), told],
+      [
+        [EMPTY_STATE, state],
+        ["SecretSynced", "SecretSynced"],
+      ],
+    );
+  });
+
+  it("is stored as it is given when nothing happened", async () => {
+    const { events, store, settled } = opened();
+    const lease = { key: aKey(), uid: "u", fence: 7, until: NOW, nudges: 0, state: EMPTY_STATE };
+    const settlement = { state: EMPTY_STATE, schedule: PARKED, now: NOW };
+    await events.seeing(store).settle(lease, settlement);
+    assert.equal(settled[0], settlement);
+  });
+
+  it("tells nothing when it is lost, nor of a circuit that another process opened or closed", async () => {
+    const { events, store, sink } = opened();
+    const lost = { settle: async () => "lost", openCircuit: async () => false, closeCircuit: async () => false };
+    const seen = events.seeing({ ...store, ...lost } as unknown as LeaseStore);
+    const lease = { key: aKey(), uid: "u", fence: 7, until: NOW, nudges: 0, state: EMPTY_STATE };
+    const did = { secret: { name: "db", isWritten: true } };
+    await seen.settle(lease, { state: EMPTY_STATE, schedule: PARKED, now: NOW, did });
+    await seen.openCircuit(outage(NOW));
+    await seen.closeCircuit(outage(NOW));
+    await events.flushed(SOON());
+    assert.deepEqual(sink.events, []);
+  });
+
+  it("that are new holds a row for half a minute", async () => {
+    const { events, store, settled } = opened();
+    const issue = { serial: "a", state: "ending", vaultLease: {} } as unknown as NonNullable<
+      RowState["issues"]
+    >[number];
+    const state: RowState = { ...EMPTY_STATE, issues: [issue] };
+    const lease = { key: aKey(), uid: "u", fence: 7, until: NOW, nudges: 0, state };
+    await events.seeing(store).settle(lease, { state: EMPTY_STATE, schedule: GONE, now: NOW });
+    assert.deepEqual(settled[0]?.schedule, { kind: "due", at: NOW + 30_000 });
+    assert.deepEqual(
+      settled[0]?.state.unsent?.map(({ kind }) => kind),
+      ["CredentialRevoked"],
+    );
+  });
+});
