@@ -11,7 +11,7 @@ import { SecretValue } from "../../lib/secret-value.ts";
 import { openSocket } from "../../lib/vault/event-socket.ts";
 import { type OpenVaultApi, vaultApi } from "../../lib/vault/vault-api.ts";
 import type { VaultReach } from "../../lib/vault-reach.ts";
-import { startConnectProxy, startVault, type Vault, waitFor } from "../harness/index.ts";
+import { startConnectProxy, startVault, testCa, type Vault, waitFor } from "../harness/index.ts";
 import type { VaultFlavor } from "../harness/vault/config-file.ts";
 import { dataWrite, vaultWithEvents } from "../harness/vault/with-events.ts";
 import { recordedDeps, recordingInlet } from "../unit/inlets/recorder.ts";
@@ -171,6 +171,20 @@ describe("a subscription, by frames from Vault's documentation: no Vault Enterpr
     assert.equal(other.asked.length, 1, "as from a standby to the active node");
     events.answer = { status: 307, location: `${other.address}/v1/sys/raw?json=true` };
     await failure(open(both), "VAULT_ANSWER_INVALID");
+  });
+
+  it("trusts what the VaultConnection trusts", async () => {
+    const [ca, other] = await Promise.all([testCa("vault-ca"), testCa("other-ca")]);
+    const tls = await ca.serverCert("vault", ["127.0.0.1"]);
+    await using events = await vaultWithEvents(vault.address, { tls });
+    await using api = openApi(login, { named: [events.address] });
+    const identity = at(login, events.address);
+    const trusting = (caPem: string) => ({ ...identity, target: { ...identity.target, caPem } });
+    const stream = await streamOf(api, trusting(ca.pem));
+    assert.equal(await stream.follow(() => undefined, AbortSignal.abort()), "stopped");
+    // The login is known by now, so that it is the socket which is refused.
+    await failure(api.events.open({ identity: trusting(other.pem), types: "kv*" }, soon()), "VAULT_TLS_REFUSED");
+    assert.equal(events.asked.length, 1);
   });
 
   it("goes through the proxy of fleet.yaml", async () => {

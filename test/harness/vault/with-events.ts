@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
+import type { KeyPairPem } from "../certificates.ts";
 
 /**
  * A Vault behind a server that adds the event notifications of Vault Enterprise: written from Vault's documentation; no
@@ -27,12 +29,16 @@ export interface VaultWithEvents extends AsyncDisposable {
 
 const SUBSCRIBE = "/v1/sys/events/subscribe/";
 
-export async function vaultWithEvents(vault: string): Promise<VaultWithEvents> {
+export async function vaultWithEvents(
+  vault: string,
+  { tls }: { readonly tls?: KeyPairPem } = {},
+): Promise<VaultWithEvents> {
   const asked: { path: string; token: string; namespace: string }[] = [];
   const sockets = new Map<WebSocket, Duplex>();
   let pings = 0;
   const upgrader = new WebSocketServer({ noServer: true, perMessageDeflate: false });
-  const server = createServer((message, response) => pass(vault, message, response, it.send));
+  const serve = (message: IncomingMessage, response: ServerResponse) => pass(vault, message, response, it.send);
+  const server = tls === undefined ? createServer(serve) : createTlsServer(tls, serve);
   const refuse = (
     socket: Duplex,
     { status, body = '{"errors":[]}', location }: NonNullable<VaultWithEvents["answer"]>,
@@ -62,7 +68,7 @@ export async function vaultWithEvents(vault: string): Promise<VaultWithEvents> {
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const it: VaultWithEvents = {
-    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    address: `${tls === undefined ? "http" : "https"}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     asked,
     answer: undefined,
     open: () => sockets.size,
