@@ -14,8 +14,6 @@ export interface Changed {
 /** Collects effects until they are taken. */
 export interface Changes {
   add(effect: Effect, at: EpochMs): void;
-  /** Different places. */
-  size(): number;
   take(): Changed;
 }
 
@@ -28,7 +26,6 @@ export function changes(): Changes {
     places.set(id, merged(places.get(id), place));
   };
   return {
-    size: () => places.size,
     add(effect, at) {
       switch (effect.kind) {
         case "path": {
