@@ -74,6 +74,13 @@ function merged(known: ChangedPlace | undefined, next: ChangedPlace): ChangedPla
   if (next.forget) return { ...next, ...lease };
   const isHigher = (next.version ?? 0) >= (known.version ?? 0);
   const { version, at } = isHigher ? next : known;
-  const { version: _version, at: _at, lease: _lease, ...same } = known;
-  return { ...same, ...(version === undefined ? {} : { version }), ...lease, at };
+  const { version: _version, at: _at, lease: _lease, changedAfter: _after, ...same } = known;
+  const after = isChangedAfter(known, next) ? ({ changedAfter: true } as const) : {};
+  return { ...same, ...(version === undefined ? {} : { version, ...after }), ...lease, at };
+}
+
+/** A later version is of a later write, which such a change does not follow. */
+function isChangedAfter(known: ChangedPlace, next: ChangedPlace): boolean {
+  if (known.version === undefined) return false;
+  return next.version === undefined || (known.changedAfter === true && next.version <= known.version);
 }
