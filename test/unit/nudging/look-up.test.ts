@@ -37,7 +37,12 @@ it("a place that became too wide for nudges since the first look-up is swept", a
     metrics: { count: () => undefined, observe: () => undefined },
   };
   const places = [{ where: "prefix", path: "kv", at: START, found: [] }] as const;
-  const message = { kind: "look-up", vault: "main", look: { kind: "places", places, since: START }, at: START } as const;
+  const message = {
+    kind: "look-up",
+    vault: "main",
+    look: { kind: "places", places, since: START },
+    at: START,
+  } as const;
   await lookUp(deps, message);
   const look = { kind: "sweep", reason: "event" };
   assert.deepEqual(sent, [{ kind: "look-up", vault: "main", look, at: START + 60_000 }]);
