@@ -21,6 +21,7 @@ const place = z.strictObject({
   path: z.string().max(MAX_PATH),
   endsWith: z.string().max(MAX_PATH).exactOptional(),
   version: z.int().nonnegative().exactOptional(),
+  changedAfter: mark,
   forget: mark,
   lease: mark,
   at: time,

@@ -9,6 +9,7 @@ import type { ReconcileDeps } from "../ports/deps.ts";
 import type { FleetVault } from "../ports/fleet-vault.ts";
 import type { Inlet } from "../ports/inlet.ts";
 import type { CaCache } from "../references/ca-cache.ts";
+import { vaultLabel } from "../vault-label.ts";
 
 /** What the engine does with events of Vaults. */
 export interface VaultEvents {
@@ -44,10 +45,8 @@ export function vaultEvents(
   };
 }
 
-/** Tenants choose the addresses of Vaults that fleet.yaml does not name: these share their counters. */
-function metricsOf({ metrics }: ReconcileDeps, vault: string): Partial<Pick<ReconcileDeps, "metrics">> {
-  if (!vault.includes("://")) return {};
+function metricsOf({ metrics }: ReconcileDeps, vault: string): Pick<ReconcileDeps, "metrics"> {
   const count: typeof metrics.count = (name, labels, times) =>
-    metrics.count(name, { ...labels, vault: "unnamed" }, times);
+    metrics.count(name, { ...labels, vault: vaultLabel(vault) }, times);
   return { metrics: { ...metrics, count } };
 }

@@ -9,12 +9,11 @@ import type { SubscribeInlet, VaultEvents } from "../ports/vault-events.ts";
 import type { EventStream, RefusedEvents } from "../ports/vault-subscriptions.ts";
 import { codeOf } from "../util/error-code.ts";
 import { followFile } from "./follower.ts";
+import { serveHttp } from "./http-inlets.ts";
 import { FRAMES_LIMITS, intake } from "./intake.ts";
 import { untilStopped } from "./listening.ts";
 import { positionFile } from "./position.ts";
-import { type PostCredential, servePosts } from "./post-server.ts";
 import { type RecentSweeps, recentSweeps } from "./recent-sweeps.ts";
-import { postKeys } from "./signed-post.ts";
 import { type InletDeps, type Sink, sinkOf, untilDone } from "./sink.ts";
 import { serveSocket } from "./socket-server.ts";
 import { keepSubscribed, type SubscriptionState } from "./subscription.ts";
@@ -252,40 +251,10 @@ function httpUnits(
     way: "http",
     settings: all,
     run: (stop) => {
-      const routes = all.map(({ name, http }) => ({
-        path: http.path,
-        credential: credentialOf(options.files, name, http),
-        sink: sinkFor(name, "http"),
-      }));
-      return servePosts(options, { listen, routes }, stop);
+      const served = all.map(({ name, http }) => ({ http, sink: sinkFor(name, "http") }));
+      return serveHttp(options, { listen, inlets: served, files: options.files }, stop);
     },
   }));
-}
-
-function credentialOf(
-  files: FleetFiles,
-  vault: string,
-  { keyFile, bearerFile = "" }: NonNullable<VaultEvents["http"]>,
-): PostCredential {
-  if (keyFile === undefined) {
-    return {
-      kind: "bearer",
-      tokens: async () => linesIn(await files.text(bearerFile)).map((token) => Buffer.from(token)),
-    };
-  }
-  return {
-    kind: "signature",
-    async keys() {
-      const keys = postKeys(await files.text(keyFile));
-      if (keys !== undefined) return keys;
-      const why = "must hold a key of at least 32 characters on each line";
-      throw new SyncError("REFERENCE_INVALID", `keyFile ${keyFile} of Vault ${vault} in fleet.yaml ${why}`);
-    },
-  };
-}
-
-function linesIn(text: string): readonly string[] {
-  return text.split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trim()]));
 }
 
 /** Sweeps when no line came for so long, and again after each further time of silence. */

@@ -7,6 +7,7 @@ import type { Row } from "../ports/rows.ts";
 import type { LeaseStore } from "../ports/store.ts";
 import type { EventSource } from "../ports/vault-subscriptions.ts";
 import { asObject } from "../util/canonical.ts";
+import { vaultLabel } from "../vault-label.ts";
 import { FRAMES_LIMITS, type Intake, intake } from "./intake.ts";
 import { type InletDeps, sinkOf } from "./sink.ts";
 import { keepSubscribed, type SubscriptionState } from "./subscription.ts";
@@ -63,7 +64,7 @@ export function instantUpdates(options: InstantUpdatesOptions): RunningInstantUp
       const question = { identity, by: key, types: TYPES, ...(namespace === undefined ? {} : { namespace }) };
       return options.source.open(question, signal);
     };
-    const shared = { vault: labelOf(one.vault), intake: frames.of(one.vault, stop) };
+    const shared = { vault: vaultLabel(one.vault), intake: frames.of(one.vault, stop) };
     work.add(keepSubscribed(options, { ...shared, open, onState }, AbortSignal.any([stop, one.end.signal])));
   };
   return {
@@ -86,7 +87,7 @@ export function instantUpdates(options: InstantUpdatesOptions): RunningInstantUp
       await work.done();
     },
     counts() {
-      const groups = Map.groupBy(wishes.all(), ({ vault, state }) => `${labelOf(vault)} ${state.kind}`);
+      const groups = Map.groupBy(wishes.all(), ({ vault, state }) => `${vaultLabel(vault)} ${state.kind}`);
       return [...groups].map(([name, { length: count }]) => {
         const [vault = "", state = ""] = name.split(" ");
         return { vault, state, count };
@@ -119,7 +120,7 @@ function framesByVault(options: InstantUpdatesOptions, work: Work) {
       const before = known.get(vault);
       if (before !== undefined) return before.frames;
       const end = new AbortController();
-      const inlet = { ...options.inletOf(vault), vault: labelOf(vault) };
+      const inlet = { ...options.inletOf(vault), vault: vaultLabel(vault) };
       const frames = intake(options, sinkOf(inlet, "subscribe", options), FRAMES_LIMITS);
       known.set(vault, { frames, end });
       work.add(frames.run(AbortSignal.any([stop, end.signal])));
@@ -130,11 +131,6 @@ function framesByVault(options: InstantUpdatesOptions, work: Work) {
       known.delete(vault);
     },
   };
-}
-
-/** For metrics and the log: tenants choose the addresses of Vaults that fleet.yaml does not name. */
-function labelOf(vault: string): string {
-  return vault.includes("://") ? "unnamed" : vault;
 }
 
 function tooMany(limit: string): InstantState {

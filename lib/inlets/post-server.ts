@@ -34,6 +34,8 @@ export interface PostRoute {
   readonly credential: PostCredential;
   /** `way` is `http`. */
   readonly sink: Sink;
+  /** Told when lines of a sender may be missing that does not send them again. */
+  readonly onLost?: (reason: MissedReason) => void;
 }
 
 export interface PostServerOptions {
@@ -65,10 +67,16 @@ export async function servePosts(deps: InletDeps, options: PostServerOptions, st
     const route = routes.get((request.url ?? "").split("?")[0] ?? "");
     const early = route === undefined ? NOT_FOUND : earlyAnswer(request);
     if (route === undefined || early !== undefined) return early ?? NOT_FOUND;
-    if (atWork >= BODIES_AT_ONCE) return { status: 503, says: "too many POSTs at once: try again", headers: RETRY };
+    if (atWork >= BODIES_AT_ONCE) {
+      route.onLost?.("overflow");
+      return { status: 503, says: "too many POSTs at once: try again", headers: RETRY };
+    }
     atWork += 1;
     try {
       return await answerOf(deps, route, request, { stop, turns, takenStatus: options.takenStatus ?? 200 });
+    } catch (error) {
+      route.onLost?.("overflow");
+      throw error;
     } finally {
       atWork -= 1;
     }
@@ -86,8 +94,10 @@ export async function servePosts(deps: InletDeps, options: PostServerOptions, st
   server.maxConnections = MAX_CONNECTIONS;
   const { host = "", port = 0 } = hostPort(options.listen) ?? {};
   await listening(server, { host, port });
-  for (const { sink } of options.routes)
+  for (const { sink, onLost } of options.routes) {
     deps.log.info("inlet-listening", { vault: sink.vault, inlet: sink.way, at: options.listen });
+    onLost?.("reconnected");
+  }
   await untilStopped(stop);
   const closed = closing(server);
   server.closeAllConnections();
@@ -139,6 +149,7 @@ async function answerOf(
     return await withDeadline(CALL_MS, (signal) => turns.run(route.path, () => work(signal), signal), stop);
   } catch (error) {
     proof.forget();
+    route.onLost?.("overflow");
     const what = { vault: route.sink.vault, inlet: "http", ...described(error) };
     deps.log.warn("inlet-failed", { ...what, again: "by the sender" });
     return FAILED;

@@ -14,8 +14,6 @@ export interface Changed {
 /** Collects effects until they are taken. */
 export interface Changes {
   add(effect: Effect, at: EpochMs): void;
-  /** Different places. */
-  size(): number;
   take(): Changed;
 }
 
@@ -28,7 +26,6 @@ export function changes(): Changes {
     places.set(id, merged(places.get(id), place));
   };
   return {
-    size: () => places.size,
     add(effect, at) {
       switch (effect.kind) {
         case "path": {
@@ -77,6 +74,13 @@ function merged(known: ChangedPlace | undefined, next: ChangedPlace): ChangedPla
   if (next.forget) return { ...next, ...lease };
   const isHigher = (next.version ?? 0) >= (known.version ?? 0);
   const { version, at } = isHigher ? next : known;
-  const { version: _version, at: _at, lease: _lease, ...same } = known;
-  return { ...same, ...(version === undefined ? {} : { version }), ...lease, at };
+  const { version: _version, at: _at, lease: _lease, changedAfter: _after, ...same } = known;
+  const after = isChangedAfter(known, next) ? ({ changedAfter: true } as const) : {};
+  return { ...same, ...(version === undefined ? {} : { version, ...after }), ...lease, at };
+}
+
+/** A later version is of a later write, which such a change does not follow. */
+function isChangedAfter(known: ChangedPlace, next: ChangedPlace): boolean {
+  if (known.version === undefined) return false;
+  return next.version === undefined || (known.changedAfter === true && next.version <= known.version);
 }

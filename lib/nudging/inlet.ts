@@ -1,8 +1,9 @@
+import type { Effect } from "../audit/effect.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import type { Inlet } from "../ports/inlet.ts";
 import type { SeenPlace } from "../ports/look-up.ts";
 import { parallel } from "../util/parallel.ts";
-import { type Changed, type Changes, changes } from "./changes.ts";
+import { type Changed, changes } from "./changes.ts";
 import type { InletDeps } from "./deps.ts";
 import { secondLooks } from "./look-again.ts";
 import { nudgePlace } from "./nudge-places.ts";
@@ -11,8 +12,8 @@ import { windowed } from "./windows.ts";
 
 /** Events of one place within this time are one. */
 const WINDOW_MS = 100;
-/** Places that are collected before they are looked up. */
-const MOST_PLACES = 5_000;
+/** Effects that one call collects before they are carried out. */
+const MOST_EFFECTS = 20_000;
 /** Lines that are parsed before others get their turn. */
 const LINES_AT_ONCE = 500;
 /** Pauses between nudges of rows that a Vault denied something: they double up to that of their own checks. */
@@ -36,13 +37,20 @@ export function createInlet(deps: InletDeps, vault: string): Inlet {
     async take(lines, signal) {
       const counts = { effect: 0, none: 0, bad: 0 };
       let nudged = 0;
+      let own: Told[] = [];
+      // At once: what another caller's run takes and fails to carry out, only that caller would send again.
+      const pass = async (): Promise<void> => {
+        for (const { effect, at } of own) pending.add(effect, at);
+        own = [];
+        nudged += await flush();
+      };
       for (let from = 0; from < lines.length; from += LINES_AT_ONCE) {
         if (from > 0) await deps.sleep(0, signal);
         signal.throwIfAborted();
-        for (const line of lines.slice(from, from + LINES_AT_ONCE)) counts[collect(deps, pending, line)] += 1;
-        if (pending.size() >= MOST_PLACES) nudged += await flush();
+        for (const line of lines.slice(from, from + LINES_AT_ONCE)) counts[collect(deps, own, line)] += 1;
+        if (own.length >= MOST_EFFECTS) await pass();
       }
-      if (counts.effect > 0) nudged += await flush();
+      if (own.length > 0) await pass();
       count(deps, vault, counts);
       return { lines: lines.length, bad: counts.bad, nudged };
     },
@@ -53,12 +61,18 @@ export function createInlet(deps: InletDeps, vault: string): Inlet {
   };
 }
 
+/** An effect, and when Vault wrote its line. */
+interface Told {
+  readonly effect: Effect;
+  readonly at: EpochMs;
+}
+
 /** Adds what the line means. */
-function collect({ readLine, clock }: InletDeps, pending: Changes, line: string): LineOutcome {
+function collect({ readLine, clock }: InletDeps, own: Told[], line: string): LineOutcome {
   const read = readLine(line);
   if (read.kind !== "effects") return read.kind;
   const now = clock();
-  for (const effect of read.effects) pending.add(effect, Math.min(now, read.at ?? now));
+  for (const effect of read.effects) own.push({ effect, at: Math.min(now, read.at ?? now) });
   return "effect";
 }
 

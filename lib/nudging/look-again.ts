@@ -5,6 +5,7 @@ import type { LookUpMessage } from "../ports/queue.ts";
 import { idOf } from "./changes.ts";
 import type { NudgingDeps } from "./deps.ts";
 import { hashOf, nudgePlace } from "./nudge-places.ts";
+import { sweepsOf } from "./sweep.ts";
 
 /** Indexes lag, and a run may have read before a change and be found only after it. */
 const AGAIN_MS = 60 * SECOND_MS;
@@ -78,12 +79,17 @@ export async function lookAgain(
   { places, since }: Extract<Look, { readonly kind: "places" }>,
 ): Promise<number> {
   let nudged = 0;
+  let isWide = false;
   for (const place of places) {
     const { found, ...changed } = place;
     const isMeant = (keys: readonly SyncKey[]) =>
       found === "many" ? settledSince(deps, keys, since - LAG_MS) : unknownOf(keys, new Set(found));
-    nudged += (await nudgePlace(deps, vault, changed, isMeant)).nudged;
+    const done = await nudgePlace(deps, vault, changed, isMeant);
+    nudged += done.nudged;
+    isWide ||= done.isWide ?? false;
   }
+  // More rows have joined than are nudged at once.
+  if (isWide) await sweepsOf(deps, vault).request("event");
   return nudged;
 }
 

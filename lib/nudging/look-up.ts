@@ -1,6 +1,7 @@
 import type { LookUpMessage } from "../ports/queue.ts";
 import { nudgeReferring } from "../references/referring.ts";
 import { sendDue } from "../schedule/messages.ts";
+import { vaultLabel } from "../vault-label.ts";
 import type { NudgingDeps } from "./deps.ts";
 import { lookAgain } from "./look-again.ts";
 import { sweep } from "./sweep.ts";
@@ -27,5 +28,5 @@ export async function lookUp(deps: NudgingDeps, message: LookUpMessage): Promise
 }
 
 function count({ metrics }: NudgingDeps, vault: string, nudged: number): void {
-  if (nudged > 0) metrics.count("keyferry_event_nudges_total", { vault }, nudged);
+  if (nudged > 0) metrics.count("keyferry_event_nudges_total", { vault: vaultLabel(vault) }, nudged);
 }

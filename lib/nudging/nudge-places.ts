@@ -90,11 +90,11 @@ function expectOf({ version, forget, at }: ChangedPlace): Pick<NudgeOptions, "ex
 async function withoutOwnPushes(
   { leases }: NudgingDeps,
   vault: string,
-  { path, version }: ChangedPlace,
+  { path, version, changedAfter }: ChangedPlace,
   entries: readonly PlaceEntry[],
 ): Promise<readonly PlaceEntry[]> {
   const pushes = entries.filter(({ role }) => role === "push");
-  if (version === undefined || pushes.length === 0) return entries;
+  if (version === undefined || changedAfter || pushes.length === 0) return entries;
   const rows = await leases.read(
     pushes.map(({ key }) => key),
     "strong",

@@ -13,6 +13,8 @@ export interface ChangedPlace {
   readonly endsWith?: string;
   /** kv-v2: the version that the event names. */
   readonly version?: number;
+  /** Changes without a version came after that of `version`, such as a deletion. */
+  readonly changedAfter?: true;
   /** Versions begin anew. */
   readonly forget?: true;
   /** A Vault lease there may be gone. */

@@ -10,6 +10,7 @@ import type { VaultEvents } from "../../../lib/ports/vault-events.ts";
 import { type ReservedPort, reservePorts } from "../../harness/process/ports.ts";
 import { type TempFolder, tempFolder } from "../../harness/process/temp-folder.ts";
 import {
+  NO_ANSWER,
   type RecordedDeps,
   type RecordingInlet,
   recordedDeps,
@@ -125,6 +126,23 @@ describe("the inlets of a process", () => {
     await set({ main: { file: { path: "./audit.log" }, silentAfterMs: 60_000 } });
     await until("two sweeps", () => of("main").reasons.length >= 2);
     assert.deepEqual([...new Set(of("main").reasons)], ["silent"]);
+  });
+
+  it("sweep what a sender with a token, which does not send again, sent while nobody took it", async () => {
+    await writeFile(join(folder.path, "main.token"), "token-of-main\n");
+    await set({ main: { http: { listen: at(0), path: "/main", bearerFile: "./main.token" } }, edge: http("edge") });
+    await until("the sweep of the start", () => found.get("main")?.reasons.length === 1);
+    assert.deepEqual([of("main").reasons, of("edge").reasons], [["reconnected"], []]);
+    const send = () => {
+      const headers = { authorization: "Bearer token-of-main" };
+      return fetch(`http://${at(0)}/main`, { method: "POST", body: "{}", headers });
+    };
+    of("main").failure = NO_ANSWER;
+    assert.equal((await send()).status, 503);
+    of("main").failure = undefined;
+    await until("the sweep of the failure", () => of("main").reasons.includes("overflow"));
+    assert.equal((await send()).status, 200);
+    assert.deepEqual(of("main").reasons, ["reconnected", "overflow"]);
   });
 
   it("ask again for a sweep that a crash may have cut short, and not for an old one", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { changes } from "../../../lib/nudging/changes.ts";
 import { nudgePlace } from "../../../lib/nudging/nudge-places.ts";
 import type { ChangedPlace } from "../../../lib/ports/look-up.ts";
 import { openSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
@@ -28,6 +29,7 @@ async function aPusher() {
   const [{ vault, mount, path }] = pushed as [(typeof pushed)[number]];
   const at = `${mount}/${path}`;
   return {
+    at,
     nudged: async (change: Partial<ChangedPlace>) =>
       (await nudgePlace(deps, vault, { where: "path", path: at, at: scene.now, ...change })).nudged,
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
@@ -39,6 +41,19 @@ describe("a row that pushes to a place", () => {
     await using pusher = await aPusher();
     assert.equal(await pusher.nudged({ version: 3 }), 0);
     assert.equal(await pusher.nudged({ version: 4 }), 1);
+  });
+
+  it("hears of a deletion that came together with its own write", async () => {
+    await using pusher = await aPusher();
+    const together = changes();
+    const add = (more: object) => together.add({ kind: "path", path: pusher.at, ...more }, START);
+    const taken = () => together.take().places[0] ?? assert.fail();
+    add({ version: 3 });
+    add({});
+    assert.equal(await pusher.nudged(taken()), 1);
+    add({});
+    add({ version: 3 });
+    assert.equal(await pusher.nudged(taken()), 0, "its own write was the last change");
   });
 
   it("hears of a change whose version is not told", async () => {

@@ -1,0 +1,61 @@
+import { SyncError } from "../errors.ts";
+import type { FleetFiles } from "../ports/fleet-files.ts";
+import type { HttpInlet } from "../ports/vault-events.ts";
+import { intake } from "./intake.ts";
+import { type PostCredential, type PostRoute, servePosts } from "./post-server.ts";
+import { postKeys } from "./signed-post.ts";
+import type { InletDeps, Sink } from "./sink.ts";
+
+/** The inlets at one address. */
+export interface HttpInletsOptions {
+  readonly listen: string;
+  readonly inlets: readonly { readonly http: HttpInlet; readonly sink: Sink }[];
+  /** Files that fleet.yaml names. */
+  readonly files: FleetFiles;
+}
+
+/** Takes POSTs for these inlets until the signal. Throws when it can't listen. */
+export async function serveHttp(
+  deps: InletDeps,
+  { listen, inlets, files }: HttpInletsOptions,
+  stop: AbortSignal,
+): Promise<void> {
+  const ended = new AbortController();
+  const work: Promise<void>[] = [];
+  const routes = inlets.map(({ http, sink }): PostRoute => {
+    const route = { path: http.path, credential: credentialOf(files, sink.vault, http), sink };
+    if (route.credential.kind === "signature") return route;
+    // OpenBao's http device sends a line once: what it sent while nobody took it is swept.
+    const notes = intake(deps, sink);
+    work.push(notes.run(AbortSignal.any([stop, ended.signal])));
+    return { ...route, onLost: (reason) => notes.missed(reason) };
+  });
+  try {
+    await servePosts(deps, { listen, routes }, stop);
+  } finally {
+    ended.abort();
+    await Promise.all(work);
+  }
+}
+
+function credentialOf(files: FleetFiles, vault: string, { keyFile, bearerFile = "" }: HttpInlet): PostCredential {
+  if (keyFile === undefined) {
+    return {
+      kind: "bearer",
+      tokens: async () => linesIn(await files.text(bearerFile)).map((token) => Buffer.from(token)),
+    };
+  }
+  return {
+    kind: "signature",
+    async keys() {
+      const keys = postKeys(await files.text(keyFile));
+      if (keys !== undefined) return keys;
+      const why = "must hold a key of at least 32 characters on each line";
+      throw new SyncError("REFERENCE_INVALID", `keyFile ${keyFile} of Vault ${vault} in fleet.yaml ${why}`);
+    },
+  };
+}
+
+function linesIn(text: string): readonly string[] {
+  return text.split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trim()]));
+}

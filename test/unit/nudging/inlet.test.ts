@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { SyncError } from "../../../lib/errors.ts";
+import { createInlet } from "../../../lib/nudging/inlet.ts";
+import { openSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
+import { QUIET } from "../aws/records.ts";
+
+const START = Date.UTC(2030, 0, 1);
+
+it("a run that fails for one caller loses nothing of another one, whose lines are taken in parts", async () => {
+  await using store = openSqliteStore({ path: ":memory:" });
+  const asked: string[] = [];
+  let isDown = true;
+  const turn = Promise.withResolvers<void>();
+  const inlet = createInlet(
+    {
+      leases: {
+        ...store,
+        byPlace: async (vault, query, page) => {
+          if (isDown) throw new SyncError("STORE_UNAVAILABLE", "the lease table does not answer");
+          asked.push("path" in query ? query.path : query.prefix);
+          return store.byPlace(vault, query, page);
+        },
+      },
+      queue: { send: async () => undefined },
+      clock: () => START,
+      log: QUIET,
+      metrics: { count: () => undefined, observe: () => undefined },
+      readLine: (line) =>
+        line === "none" ? { kind: "none" } : { kind: "effects", effects: [{ kind: "path", path: line }] },
+      // The pause between two parts of a call; the end of a window comes at once.
+      sleep: async (ms) => (ms === 0 ? turn.promise : undefined),
+    },
+    "main",
+  );
+  const { signal } = new AbortController();
+  const long = inlet.take(["kv/first", ...Array.from({ length: 600 }, () => "none"), "kv/last"], signal);
+  await assert.rejects(inlet.take(["kv/other"], signal), { code: "STORE_UNAVAILABLE" });
+  isDown = false;
+  turn.resolve();
+  await long;
+  assert.deepEqual(asked.toSorted(), ["kv/first", "kv/last"]);
+});
