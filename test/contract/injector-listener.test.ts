@@ -88,6 +88,15 @@ describe("the listener of the injector", () => {
     return found;
   }
 
+  /** The CA that signed what a new connection gets, whatever the real time is. */
+  async function issuer(): Promise<unknown> {
+    const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false });
+    await once(socket, "secureConnect");
+    const { CN } = socket.getPeerCertificate().issuer;
+    socket.destroy();
+    return CN;
+  }
+
   async function writeCertificate(name: string): Promise<string> {
     const ca = await testCa(`CA of ${name}`);
     const { cert, key } = await ca.serverCert(name, ["127.0.0.1"]);
@@ -114,7 +123,7 @@ describe("the listener of the injector", () => {
 
   it("says at its start what is wrong with its certificate or its address", async () => {
     fleet = fleetWith({ certFile: "none.pem", keyFile: "none.key" });
-    await assert.rejects(start(), (error) => error instanceof InputError && /none\.pem.*ENOENT/s.test(error.message));
+    await assert.rejects(start(), (error) => error instanceof InputError && /none\.(pem|key).*ENOENT/s.test(error.message));
     await writeFile(join(folder.path, "tls.pem"), "broken");
     await writeFile(join(folder.path, "tls.key"), "broken");
     fleet = fleetWith({ certFile: "tls.pem", keyFile: "tls.key" });
@@ -138,7 +147,13 @@ describe("the listener of the injector", () => {
     assert.equal(both.match(/BEGIN CERTIFICATE/g)?.length, 2);
     assert.ok(both.startsWith(first));
     const [, { by }] = lines.find(([event]) => event === "injector-ca-renewed") ?? assert.fail("nobody was told");
-    assert.match(String(by), /^20\d\d-/);
+    // From then on the successor signs, and a registration without it is useless.
+    now = Date.parse(String(by)) - HOUR_MS;
+    await lookAgain();
+    assert.equal(await issuer(), leaf.issuer.CN);
+    now += 2 * HOUR_MS;
+    await lookAgain();
+    assert.notEqual(await issuer(), leaf.issuer.CN);
   });
 
   it("has a CA and keys that nobody else may read, and refuses to use others", async () => {
@@ -182,6 +197,8 @@ describe("the listener of the injector", () => {
     assert.notEqual(second, first);
     assert.deepEqual(keys.of("one"), [second, first]);
     assert.equal(keys.wanted("one", now + HOUR_MS), second, "it is not registered yet");
+    assert.deepEqual(keys.of("one"), [second, first]);
+    assert.equal(keys.wanted("one", now + 61 * DAY_MS), second, "the cluster still has the first");
     assert.deepEqual(keys.of("one"), [second, first]);
     keys.registered("one", second, now);
     // Another process goes on with them.
