@@ -123,7 +123,10 @@ describe("the listener of the injector", () => {
 
   it("says at its start what is wrong with its certificate or its address", async () => {
     fleet = fleetWith({ certFile: "none.pem", keyFile: "none.key" });
-    await assert.rejects(start(), (error) => error instanceof InputError && /none\.(pem|key).*ENOENT/s.test(error.message));
+    await assert.rejects(
+      start(),
+      (error) => error instanceof InputError && /none\.(pem|key).*ENOENT/s.test(error.message),
+    );
     await writeFile(join(folder.path, "tls.pem"), "broken");
     await writeFile(join(folder.path, "tls.key"), "broken");
     fleet = fleetWith({ certFile: "tls.pem", keyFile: "tls.key" });
