@@ -48,10 +48,14 @@ describe("the listener of the injector", () => {
     return { clusters: [one as unknown as Fleet["clusters"][number]], vaults: [], hubs: [], injector };
   }
 
-  async function start(): Promise<AsyncDisposable> {
+  async function start(listen = `127.0.0.1:${port}`): Promise<AsyncDisposable> {
+    return (await startInjector(options(listen))) ?? assert.fail("it does not listen");
+  }
+
+  function options(listen: string): InjectorOptions {
     const write = (event: string, fields: LogFields = {}): void => void lines.push([event, fields]);
-    const options: InjectorOptions = {
-      listen: `127.0.0.1:${port}`,
+    return {
+      listen,
       fleet: () => fleet,
       folder: folder.path,
       dataDir: folder.path,
@@ -68,7 +72,6 @@ describe("the listener of the injector", () => {
       log: { debug: write, info: write, warn: write, error: write },
       metrics: prometheusMetrics(),
     };
-    return (await startInjector(options)) ?? assert.fail("it does not listen");
   }
 
   /** Looks after certificates once more. */
@@ -134,6 +137,17 @@ describe("the listener of the injector", () => {
     fleet = fleetWith({});
     await using _listener = await start();
     await assert.rejects(start(), /--injector-listen.*EADDRINUSE/s);
+  });
+
+  it("says that it registers nothing while it does not listen", async () => {
+    assert.equal(await startInjector(options("none")), undefined);
+    assert.deepEqual(lines, []);
+    fleet = { ...fleet, clusters: fleet.clusters.map((one) => ({ ...one, injector: { manage: true } })) };
+    assert.equal(await startInjector(options("none")), undefined);
+    assert.deepEqual(
+      lines.map(([event, { clusters }]) => [event, clusters]),
+      [["injector-not-registered", ["one"]]],
+    );
   });
 
   it("renews its own CA at two thirds of its life; both are in the bundle, until the first one is over", async () => {
