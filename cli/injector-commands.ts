@@ -28,8 +28,8 @@ Examples:
   $ keyferry injector check prod-eu
   $ keyferry injector check prod-eu --namespace shop --kubeconfig ~/.kube/config --context me@prod-eu
 
-Creates two pods as a dry run, so that none exists afterwards: one that the webhook must refuse, and one that it must
-inject. This needs the permission to create pods in the namespace, which keyferry itself does not have.
+Creates three pods as a dry run, so that none exists afterwards: one without annotations, one that the webhook must
+refuse, and one that it must inject. This needs the permission to create pods in the namespace, which keyferry itself does not have.
 Exit codes: 0 injected, 1 not reached or not injected, 2 bad input.`;
 
 const RENDER_HELP = `

@@ -8,7 +8,7 @@ export const MAX_KEYS = 2;
 /** Those of fleet.yaml, and as many that keyferry itself made. */
 const SLOTS = 2 * MAX_KEYS;
 
-/** What a key looks like in a path: 32 bytes in base64url. */
+/** 32 bytes in base64url. */
 export const KEY_PATTERN = /^[A-Za-z0-9_-]{43}$/;
 
 /** What fleet.yaml has of a key. A key has 256 random bits, so that a plain hash of it tells nothing. */
@@ -29,16 +29,16 @@ export function keyHashBytes(text: string): Buffer {
   return Buffer.from(text.slice("sha256:".length), "hex");
 }
 
-const NO_KEY = Buffer.alloc(KEY_BYTES);
+/** In place of missing hashes. No text is known that has it, and none will be. */
+const NO_HASH = Buffer.alloc(32);
+const NO_HASHES: readonly Buffer[] = Array.from({ length: SLOTS }, () => NO_HASH);
 
-/** Whether one of the hashes is this key's. It takes the same time for every key and for every number of hashes. */
+/**
+ * Whether one of the hashes is this key's. Every text takes the same way, whether it has the form of a key or not, and
+ * however many hashes there are.
+ */
 export function isOneOf(key: string, hashes: readonly Buffer[]): boolean {
   const asked = hash("sha256", key, "buffer");
-  let matches = 0;
-  for (let at = 0; at < SLOTS; at++) {
-    const known = hashes[at];
-    const isSame = timingSafeEqual(asked, known ?? NO_KEY) && known !== undefined;
-    matches += Number(isSame);
-  }
-  return matches > 0;
+  const slots = [...hashes, ...NO_HASHES].slice(0, SLOTS);
+  return slots.reduce((matches, known) => matches + Number(timingSafeEqual(asked, known)), 0) > 0;
 }

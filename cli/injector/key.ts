@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { parseDocument } from "yaml";
+import { InputError } from "../../lib/errors.ts";
 import { parseFleet } from "../../lib/fleet/fleet.ts";
 import { readFleet } from "../../lib/fleet/read-fleet.ts";
 import { KEY_BYTES, keyHash, keyOf, MAX_KEYS } from "../../lib/injector-keys.ts";
@@ -16,9 +17,14 @@ export interface KeyFlags {
 export async function keyCommand(name: string, flags: KeyFlags): Promise<number> {
   const { fleet } = await readFleet(flags.fleet);
   const known = clusterOf(fleet, name, flags.fleet).injector?.keys ?? [];
+  if (known.length >= MAX_KEYS) {
+    throw new InputError("injector", [
+      `cluster ${name} has two keys in ${flags.fleet} already, and its API server uses one of them: register the newest one, remove the other hash, and try again`,
+    ]);
+  }
   const key = keyOf(randomBytes(KEY_BYTES));
   // The newest first; the one before stays valid until the registration has the new one.
-  const keys = [keyHash(key), ...known].slice(0, MAX_KEYS);
+  const keys = [keyHash(key), ...known];
   if (flags.write) await writeKeys(flags.fleet, name, keys);
   else say(`Add the hash to ${flags.fleet}, below cluster ${name}:\n\ninjector:\n  keys: ${JSON.stringify(keys)}\n`);
   if (known.length > 0) {

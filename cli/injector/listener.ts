@@ -41,7 +41,10 @@ const REGISTER_MS = 5 * MINUTE_MS;
 /** Serves the webhook until it is disposed of. Undefined: nothing is to be served. */
 export async function startInjector(options: InjectorOptions): Promise<AsyncDisposable | undefined> {
   const listen = options.listen ?? options.fleet().injector?.listen ?? "none";
-  if (listen === "none") return undefined;
+  if (listen === "none") {
+    warnOfManaged(options);
+    return undefined;
+  }
   const { hostname, port } = parseAddress(listen, "--injector-listen");
   const keys = managedKeys(options.dataDir, options.randomBytes);
   const own = ownCa(options.dataDir);
@@ -70,6 +73,14 @@ export async function startInjector(options: InjectorOptions): Promise<AsyncDisp
       await Promise.all([looking, server[Symbol.asyncDispose]()]);
     },
   };
+}
+
+/** Registrations come from a process with a listener. */
+function warnOfManaged({ fleet, log }: Pick<InjectorOptions, "fleet" | "log">): void {
+  const managed = fleet().clusters.flatMap(({ name, injector }) => (injector?.manage === true ? [name] : []));
+  if (managed.length === 0) return;
+  const message = "injector.manage has no effect without a listener: set injector.listen or --injector-listen";
+  log.warn("injector-not-registered", { message, clusters: managed });
 }
 
 interface Served extends InjectorOptions {

@@ -41,7 +41,9 @@ export function managedKeys(dataDir: string, randomBytes: (bytes: number) => Buf
       const [newest, ...older] = stored[cluster] ?? [];
       const isOver = newest?.registeredAt !== undefined && now - newest.registeredAt >= OVERLAP_MS;
       if (newest !== undefined && older.length > 0 && isOver) put(cluster, [newest]);
-      if (newest !== undefined && now - newest.madeAt < REPLACE_MS) return newest.key;
+      // One that no API server has needs no successor, which would push out the one that it has.
+      const isYoung = newest !== undefined && now - newest.madeAt < REPLACE_MS;
+      if (newest !== undefined && (isYoung || newest.registeredAt === undefined)) return newest.key;
       const made: ManagedKey = { key: keyOf(randomBytes(KEY_BYTES)), madeAt: now };
       put(cluster, newest === undefined ? [made] : [made, newest]);
       return made.key;

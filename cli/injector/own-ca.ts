@@ -5,6 +5,7 @@ import {
   isNextDue,
   renewAt,
   signingAuthority,
+  successorSignsAt,
   validAuthorities,
 } from "../../lib/admission/authority-times.ts";
 import type { EpochMs } from "../../lib/clock.ts";
@@ -37,7 +38,7 @@ export interface OwnCa {
 export interface OwnTls {
   readonly tls: { readonly cert: string; readonly key: string };
   readonly ca: string;
-  /** A successor of the CA was made just now: by when registrations must have it. */
+  /** A successor of the CA was made just now, and signs from then on: by then registrations must have it. */
   readonly successorBy?: EpochMs;
 }
 
@@ -56,7 +57,7 @@ export function ownCa(dataDir: string): OwnCa {
         const { serverCertificate } = await import("../../lib/admission/authority.ts");
         leaf = { pair: await serverCertificate(signer, hosts, now), by: signer, hosts: names };
       }
-      const successorBy = isNew && valid.length > 1 ? signer.notAfter : undefined;
+      const successorBy = isNew && valid.length > 1 ? successorSignsAt(signer) : undefined;
       return {
         tls: { cert: leaf.pair.cert, key: leaf.pair.key },
         ca: bundleOf(valid),

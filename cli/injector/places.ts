@@ -5,6 +5,7 @@ import { type ClientConfig, clientConfig } from "../../lib/admission/registratio
 import type { EpochMs } from "../../lib/clock.ts";
 import { InputError } from "../../lib/errors.ts";
 import type { Fleet, FleetCluster } from "../../lib/fleet/fleet.ts";
+import { isFunctionUrl } from "../../lib/fleet/injector-serving-schema.ts";
 import { KEY_PATTERN, keyHash } from "../../lib/injector-keys.ts";
 import { codeOf } from "../../lib/util/error-code.ts";
 import { managedKeyOf } from "./managed-keys.ts";
@@ -69,7 +70,7 @@ async function keyText(path: string): Promise<string> {
 /** Undefined: certificates that API servers trust anyway, as those of function URLs. */
 async function caOf({ fleet, folder, dataDir, now }: PlaceOptions, url: string): Promise<string | undefined> {
   const { caFile, certFile, listen } = fleet.injector ?? {};
-  if (new URL(url).hostname.endsWith(".on.aws")) return undefined;
+  if (isFunctionUrl(url)) return undefined;
   if (caFile !== undefined) return keyText(resolve(folder, caFile));
   if (certFile !== undefined) return undefined;
   return listen !== undefined || hasOwnCa(dataDir) ? ownCaBundle(dataDir, now) : undefined;

@@ -1,34 +1,36 @@
 import type { InjectorPackage } from "../../lib/admission/packaged.ts";
-import type { Reviewer, ServedCluster, ServedClusters } from "../../lib/admission/review.ts";
+import type { ServedCluster, ServedClusters } from "../../lib/admission/review.ts";
 import type { Fleet } from "../../lib/fleet/fleet.ts";
 import { keyHash, keyHashBytes } from "../../lib/injector-keys.ts";
-import { rememberedOf } from "../../lib/util/remembered.ts";
+import { remembered, rememberedOf } from "../../lib/util/remembered.ts";
 import type { ManagedKeys } from "./managed-keys.ts";
 import { reviewerOf, settingsOf } from "./settings.ts";
 
+/** More than there are keys. */
+const MAX_HASHES = 10_000;
+
 /** The clusters of a fleet whose API servers may ask, with the keys that keyferry made for them. */
 export function servedByFleet(fleet: () => Fleet, keys: Pick<ManagedKeys, "of">): () => ServedClusters {
-  const reviewers = rememberedOf((one: Fleet): ReadonlyMap<string, Reviewer> => reviewersOf(one));
+  const clustersOf = rememberedOf((one: Fleet): ReadonlyMap<string, ServedCluster> => clustersIn(one));
+  // Made once for each key: strangers must not see by the time whether a cluster has keys.
+  const hashOf = remembered((key: string) => keyHashBytes(keyHash(key)), MAX_HASHES);
   return () => {
-    const now = fleet();
-    return lazily(reviewers(now), now, keys);
+    const clusters = clustersOf(fleet());
+    return {
+      get(name) {
+        const found = clusters.get(name);
+        return found && { ...found, keys: [...found.keys, ...keys.of(name).map(hashOf)] };
+      },
+    };
   };
 }
 
-function reviewersOf(fleet: Fleet): ReadonlyMap<string, Reviewer> {
-  return new Map(fleet.clusters.map((cluster) => [cluster.name, reviewerOf(settingsOf(fleet, cluster))]));
-}
-
-/** A view that makes only the cluster that is asked for. */
-function lazily(reviewers: ReadonlyMap<string, Reviewer>, fleet: Fleet, keys: Pick<ManagedKeys, "of">): ServedClusters {
-  const get = (name: string): ServedCluster | undefined => {
-    const review = reviewers.get(name);
-    const cluster = fleet.clusters.find((one) => one.name === name);
-    if (review === undefined || cluster === undefined) return undefined;
-    const hashes = [...(cluster.injector?.keys ?? []), ...keys.of(name).map(keyHash)];
-    return { keys: hashes.map(keyHashBytes), review };
-  };
-  return { get };
+function clustersIn(fleet: Fleet): ReadonlyMap<string, ServedCluster> {
+  const served = fleet.clusters.map((cluster): readonly [string, ServedCluster] => {
+    const keys = (cluster.injector?.keys ?? []).map(keyHashBytes);
+    return [cluster.name, { keys, review: reviewerOf(settingsOf(fleet, cluster)) }];
+  });
+  return new Map(served);
 }
 
 /** What the function gets with its code: the clusters that have keys. */

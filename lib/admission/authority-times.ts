@@ -24,6 +24,14 @@ function shareOf({ notBefore, notAfter }: Pick<Authority, "notBefore" | "notAfte
   return notBefore + (notAfter - notBefore) * share;
 }
 
+/**
+ * When the successor of an authority signs at the latest: registrations without it are then useless. Half a year is left
+ * to apply a registration with both of them.
+ */
+export function successorSignsAt(one: Pick<Authority, "notBefore" | "notAfter">): EpochMs {
+  return shareOf(one, 5 / 6);
+}
+
 /** When something is to be renewed: at two thirds of its life. */
 export function renewAt(one: Pick<Authority, "notBefore" | "notAfter">): EpochMs {
   return shareOf(one, 2 / 3);
@@ -40,11 +48,8 @@ export function isNextDue(all: readonly Authority[], now: EpochMs): boolean {
   return newest === undefined || now >= renewAt(newest);
 }
 
-/**
- * The one that signs. The successor waits until five sixths of its predecessor's life have passed, so that everybody has
- * half a year to apply a registration with both of them.
- */
+/** The one that signs: the oldest whose successor still waits. */
 export function signingAuthority(all: readonly Authority[], now: EpochMs): Authority | undefined {
   const valid = validAuthorities(all, now);
-  return valid.find((one) => now < shareOf(one, 5 / 6)) ?? valid.at(-1);
+  return valid.find((one) => now < successorSignsAt(one)) ?? valid.at(-1);
 }

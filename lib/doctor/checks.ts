@@ -1,5 +1,6 @@
 import { admission } from "./cluster/admission.ts";
 import { crds } from "./cluster/crds.ts";
+import { injectors } from "./cluster/injectors.ts";
 import { kindsNotRead } from "./cluster/kinds-not-read.ts";
 import { hmacKey, operatorNamespace, otherController } from "./cluster/operator.ts";
 import { references } from "./cluster/references.ts";
@@ -21,6 +22,7 @@ export const AFTER_LOGIN: readonly Check<Reached>[] = [
   operatorNamespace,
   hmacKey,
   otherController,
+  injectors,
 ];
 
 /** Checks of what is declared. */

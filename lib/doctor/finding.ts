@@ -63,6 +63,10 @@ export const FINDINGS = {
     severity: "info",
     why: "While the webhook is down, keyferry can't write Secrets in the namespaces that it covers.",
   },
+  INJECTOR_BESIDE: {
+    severity: "warning",
+    why: "New pods get what one of two injectors makes of them, with its settings alone.",
+  },
   DECLARATION_INVALID: { severity: "error", why: "keyferry does not work on the resource until it is corrected." },
   REFERENCE_MISSING: { severity: "error", why: "Syncs that name it can't log in to Vault, or not make their data." },
   REFERENCE_INVALID: { severity: "error", why: "Syncs that name it can't log in to Vault, or not make their data." },

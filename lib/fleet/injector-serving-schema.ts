@@ -88,5 +88,25 @@ export function injectorServingComplaints(input: unknown): readonly Complaint[] 
   const has = (field: string): boolean => at(field) !== undefined;
   const without = (field: string, other: string): readonly Complaint[] =>
     has(field) && !has(other) ? [{ path: ["injector", field], message: `needs ${other} beside it` }] : [];
-  return [...without("certFile", "keyFile"), ...without("keyFile", "certFile")];
+  return [...without("certFile", "keyFile"), ...without("keyFile", "certFile"), ...managedOnAws(input)];
+}
+
+/** Whether API servers reach the function at this URL, and not the listener of keyferry run. */
+export function isFunctionUrl(url: string): boolean {
+  return URL.parse(url)?.hostname.endsWith(".on.aws") === true;
+}
+
+/** keyferry run would register a key and a CA that the function does not have, and the cluster would refuse pods. */
+function managedOnAws(input: unknown): readonly Complaint[] {
+  const clusters = valueAt(input, ["clusters"]);
+  const own = (Array.isArray(clusters) ? clusters : []).map((_, at) => ["clusters", at, "injector"]);
+  const hubs = valueAt(input, ["hubs"]);
+  const ofHubs = Array.isArray(hubs) && hubs.length > 0 ? [["injector"]] : [];
+  return [...own, ...ofHubs].flatMap((path) => {
+    const of = (field: string): unknown => valueAt(input, [...path, field]) ?? valueAt(input, ["injector", field]);
+    const target = of("url");
+    return of("manage") === true && typeof target === "string" && isFunctionUrl(target)
+      ? [{ path: [...path, "manage"], message: "can't be true with a function URL: only keyferry run knows such keys" }]
+      : [];
+  });
 }

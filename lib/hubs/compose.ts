@@ -90,8 +90,15 @@ function clusterOf({ hub, member }: Candidate, uid: string): FleetCluster {
     ...(operatorNamespace === undefined ? {} : { operatorNamespace }),
     ...(namespaces === undefined ? {} : { namespaces: narrowed(defaults, namespaces) }),
     ...(mount === undefined ? {} : { vault: { ...defaults.vault, authMount: mount } }),
+    ...injectorOf(defaults, member.name),
     connect: connectOf(hub, member, uid),
   };
+}
+
+/** Each cluster has its own mount in Vault. */
+function injectorOf({ injector }: Hub["defaults"], name: string): Pick<FleetCluster, "injector"> {
+  if (injector?.authPath === undefined) return {};
+  return { injector: { ...injector, authPath: injector.authPath.replaceAll("{name}", name) } };
 }
 
 /** The named namespaces that the hub's defaults include. */

@@ -11,11 +11,16 @@ export function imageOf(wanted: string, settings: InjectorSettings, notes: Notes
   if (allowedImages === undefined) return wanted;
   const entry = allowedImages.find((one) => one === wanted || withoutDigest(one) === wanted);
   if (entry !== undefined) return entry;
-  const isAllowed = allowedImages.some((one) => /[:/]\*$/.test(one) && wanted.startsWith(one.slice(0, -1)));
+  const isAllowed = allowedImages.some((one) => /[:/]\*$/.test(one) && isBelow(wanted, one.slice(0, -1)));
   // The default is the platform team's own choice.
   if (isAllowed || wanted === settings.image) return wanted;
   notes.refuse(`${VAULT_PREFIX}agent-image`, "is not one of injector.allowedImages in fleet.yaml");
   return wanted;
+}
+
+/** What comes after a colon must be a tag: `vault:5000/other` is an image of the registry `vault`. */
+function isBelow(wanted: string, start: string): boolean {
+  return wanted.startsWith(start) && !(start.endsWith(":") && wanted.includes("/", start.length));
 }
 
 function withoutDigest(image: string): string {

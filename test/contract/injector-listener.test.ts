@@ -48,10 +48,14 @@ describe("the listener of the injector", () => {
     return { clusters: [one as unknown as Fleet["clusters"][number]], vaults: [], hubs: [], injector };
   }
 
-  async function start(): Promise<AsyncDisposable> {
+  async function start(listen = `127.0.0.1:${port}`): Promise<AsyncDisposable> {
+    return (await startInjector(options(listen))) ?? assert.fail("it does not listen");
+  }
+
+  function options(listen: string): InjectorOptions {
     const write = (event: string, fields: LogFields = {}): void => void lines.push([event, fields]);
-    const options: InjectorOptions = {
-      listen: `127.0.0.1:${port}`,
+    return {
+      listen,
       fleet: () => fleet,
       folder: folder.path,
       dataDir: folder.path,
@@ -68,7 +72,6 @@ describe("the listener of the injector", () => {
       log: { debug: write, info: write, warn: write, error: write },
       metrics: prometheusMetrics(),
     };
-    return (await startInjector(options)) ?? assert.fail("it does not listen");
   }
 
   /** Looks after certificates once more. */
@@ -86,6 +89,15 @@ describe("the listener of the injector", () => {
     const found = socket.getPeerCertificate();
     socket.destroy();
     return found;
+  }
+
+  /** The CA that signed what a new connection gets, whatever the real time is. */
+  async function issuer(): Promise<unknown> {
+    const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false });
+    await once(socket, "secureConnect");
+    const { CN } = socket.getPeerCertificate().issuer;
+    socket.destroy();
+    return CN;
   }
 
   async function writeCertificate(name: string): Promise<string> {
@@ -114,7 +126,10 @@ describe("the listener of the injector", () => {
 
   it("says at its start what is wrong with its certificate or its address", async () => {
     fleet = fleetWith({ certFile: "none.pem", keyFile: "none.key" });
-    await assert.rejects(start(), (error) => error instanceof InputError && /none\.pem.*ENOENT/s.test(error.message));
+    await assert.rejects(
+      start(),
+      (error) => error instanceof InputError && /none\.(pem|key).*ENOENT/s.test(error.message),
+    );
     await writeFile(join(folder.path, "tls.pem"), "broken");
     await writeFile(join(folder.path, "tls.key"), "broken");
     fleet = fleetWith({ certFile: "tls.pem", keyFile: "tls.key" });
@@ -122,6 +137,17 @@ describe("the listener of the injector", () => {
     fleet = fleetWith({});
     await using _listener = await start();
     await assert.rejects(start(), /--injector-listen.*EADDRINUSE/s);
+  });
+
+  it("says that it registers nothing while it does not listen", async () => {
+    assert.equal(await startInjector(options("none")), undefined);
+    assert.deepEqual(lines, []);
+    fleet = { ...fleet, clusters: fleet.clusters.map((one) => ({ ...one, injector: { manage: true } })) };
+    assert.equal(await startInjector(options("none")), undefined);
+    assert.deepEqual(
+      lines.map(([event, { clusters }]) => [event, clusters]),
+      [["injector-not-registered", ["one"]]],
+    );
   });
 
   it("renews its own CA at two thirds of its life; both are in the bundle, until the first one is over", async () => {
@@ -138,7 +164,13 @@ describe("the listener of the injector", () => {
     assert.equal(both.match(/BEGIN CERTIFICATE/g)?.length, 2);
     assert.ok(both.startsWith(first));
     const [, { by }] = lines.find(([event]) => event === "injector-ca-renewed") ?? assert.fail("nobody was told");
-    assert.match(String(by), /^20\d\d-/);
+    // From then on the successor signs, and a registration without it is useless.
+    now = Date.parse(String(by)) - HOUR_MS;
+    await lookAgain();
+    assert.equal(await issuer(), leaf.issuer.CN);
+    now += 2 * HOUR_MS;
+    await lookAgain();
+    assert.notEqual(await issuer(), leaf.issuer.CN);
   });
 
   it("has a CA and keys that nobody else may read, and refuses to use others", async () => {
@@ -182,6 +214,8 @@ describe("the listener of the injector", () => {
     assert.notEqual(second, first);
     assert.deepEqual(keys.of("one"), [second, first]);
     assert.equal(keys.wanted("one", now + HOUR_MS), second, "it is not registered yet");
+    assert.deepEqual(keys.of("one"), [second, first]);
+    assert.equal(keys.wanted("one", now + 61 * DAY_MS), second, "the cluster still has the first");
     assert.deepEqual(keys.of("one"), [second, first]);
     keys.registered("one", second, now);
     // Another process goes on with them.

@@ -6,6 +6,7 @@ import { parse, stringify } from "yaml";
 import { type Cluster, testCa } from "../harness/index.ts";
 import { foundAndMended, type Practice, practiceIn } from "./support/doctor.ts";
 import { dataDirOf, runOnce } from "./support/engine.ts";
+import { CONFIGURATION } from "./support/injector.ts";
 import type { Place } from "./support/place.ts";
 import { silentPort } from "./support/silent-port.ts";
 import { endAll, startPlace } from "./support/start-place.ts";
@@ -307,6 +308,42 @@ describe("doctor finds what is broken in a cluster, and what it prints mends it"
       await practice.mend(found.remedy);
       await cluster.waitFor("the webhook to be passed by", async () => (await practice.examine()).errors.length === 0);
       await practice.shell("kubectl delete validatingwebhookconfiguration gate");
+    });
+  });
+
+  describe("injectors", () => {
+    const webhook = (name: string, webhookName: string) => ({
+      apiVersion: "admissionregistration.k8s.io/v1",
+      kind: "MutatingWebhookConfiguration",
+      metadata: { name },
+      webhooks: [
+        {
+          name: webhookName,
+          admissionReviewVersions: ["v1"],
+          sideEffects: "None",
+          failurePolicy: "Ignore",
+          clientConfig: { url: "https://127.0.0.1:1/" },
+          rules: [{ apiGroups: [""], apiVersions: ["v1"], resources: ["pods"], operations: ["CREATE"] }],
+        },
+      ],
+    });
+
+    it("vault-k8s beside keyferry's, and not vault-k8s alone", async () => {
+      const beside = async () => (await practice.examine()).findings.filter(({ code }) => code === "INJECTOR_BESIDE");
+      await cluster.apply(webhook("vault-agent-injector-cfg", "vault.hashicorp.com"));
+      assert.deepEqual(await beside(), []);
+      await cluster.apply(webhook(CONFIGURATION, "vault-agent-injector.keyferry.dev"));
+      const [found, ...others] = await beside();
+      assert.deepEqual(others, []);
+      assert.equal(found?.where, "MutatingWebhookConfiguration vault-agent-injector-cfg");
+      assert.match(found?.what ?? "", /comes before keyferry's/);
+      await practice.shell(`kubectl delete mutatingwebhookconfiguration ${CONFIGURATION}`);
+      assert.deepEqual(await beside(), []);
+      // Before it is registered, fleet.yaml says that keyferry is to inject.
+      await fleetWith({ injector: { keys: [`sha256:${"0".repeat(64)}`] } });
+      assert.equal((await beside()).length, 1);
+      await practice.shell("kubectl delete mutatingwebhookconfiguration vault-agent-injector-cfg");
+      assert.deepEqual(await beside(), []);
     });
   });
 

@@ -78,7 +78,19 @@ describe("the injector's webhook", () => {
     const paths = [`/c/east/${other}/mutate`, `/c/west/${KEY}/mutate`, `/c/none/${KEY}/mutate`];
     for (const path of paths) assert.equal(served.at(path), undefined, path);
     assert.equal(served.unknown, paths.length);
-    const strange = ["", "/", "/mutate", `/c/east/${KEY}`, `/c/east/${KEY}/mutate/`, `/c/east/${KEY}x/mutate`];
+    for (const key of [`${KEY}x`, KEY.slice(1), "+", "%2e"]) {
+      assert.equal(served.at(`/c/east/${key}/mutate`), undefined, key);
+    }
+    assert.equal(served.unknown, paths.length + 4);
+    served.unknown = paths.length;
+    const strange = [
+      "",
+      "/",
+      "/mutate",
+      `/c/east/${KEY}`,
+      `/c/east/${KEY}/mutate/`,
+      `/c/east/${"k".repeat(65)}/mutate`,
+    ];
     for (const path of [...strange, `/C/east/${KEY}/mutate`, `/c/../${KEY}/mutate`, "/c/east//mutate"]) {
       assert.equal(served.at(path), undefined, path);
     }

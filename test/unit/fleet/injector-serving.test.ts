@@ -50,6 +50,16 @@ describe("how fleet.yaml serves the injector", () => {
     assert.match(complaint({ listen: "8443" }), /injector\.listen: must be host:port/);
   });
 
+  it("has no registration by keyferry at a function URL, which knows only the keys of fleet.yaml", () => {
+    const url = "https://abc.lambda-url.eu-central-1.on.aws";
+    const says = /clusters\[0\]\.injector\.manage: can't be true with a function URL/;
+    assert.match(complaint({ url, manage: true }), says);
+    assert.match(complaint({ url }, { manage: true }), says);
+    assert.match(complaint({ manage: true }, { url }), says);
+    fleetOf({ url, manage: true }, { manage: false });
+    fleetOf({ url, manage: true }, { url: "https://keyferry.example.com:8443" });
+  });
+
   it("says for each cluster who registers the webhook: its own word, else the fleet's", () => {
     const manage = (injector: object, ofCluster: object): unknown =>
       fleetOf(injector, ofCluster).clusters[0]?.injector?.manage;

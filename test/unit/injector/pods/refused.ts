@@ -185,6 +185,12 @@ export const REFUSED_PODS: readonly RefusedCase[] = [
     reasons: [/agent-image: is not one of injector.allowedImages/],
   },
   {
+    title: "an image of a registry that is called as an allowed image",
+    annotations: { "agent-image": "vault:5000/evil:1" },
+    settings: { allowedImages: ["vault:*"] },
+    reasons: [/agent-image: is not one of injector.allowedImages/],
+  },
+  {
     title: "an image that a patch names and that is not allowed",
     annotations: { "agent-init-json-patch": '[{"op":"replace","path":"/image","value":"evil:1"}]' },
     settings: { allowedImages: ["vault:*"] },
