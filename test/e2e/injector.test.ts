@@ -224,6 +224,9 @@ describe("pods with annotations of the Agent Injector", { concurrency: 1 }, () =
     const failed = await createPod(cluster, aPod({ name: "down", annotations: wanted }));
     assert.equal(failed.status, 500);
     assert.match(failed.message, /failed calling webhook "vault-agent-injector\.keyferry\.dev"/);
+    // docs/injector.md warns of it.
+    const { pathname } = new URL(registration.webhooks[0].clientConfig.url);
+    assert.ok(failed.message.includes(pathname), "the API server's message has the key");
     assert.equal((await createPod(cluster, aPod({ name: "plain-meanwhile" }))).status, 201);
     await setFailurePolicy(cluster, "Ignore");
     await cluster.waitFor("Ignore to hold", async () => {
