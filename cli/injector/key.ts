@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { parseDocument } from "yaml";
 import { InputError } from "../../lib/errors.ts";
 import { parseFleet } from "../../lib/fleet/fleet.ts";
 import { readFleet } from "../../lib/fleet/read-fleet.ts";
 import { KEY_BYTES, keyHash, keyOf, MAX_KEYS } from "../../lib/injector-keys.ts";
+import { codeOf } from "../../lib/util/error-code.ts";
 import { print, say } from "../output.ts";
 import { clusterOf } from "./places.ts";
 
@@ -45,6 +46,20 @@ async function writeKeys(path: string, name: string, keys: readonly string[]): P
   document.setIn(["clusters", at, "injector", "keys"], document.createNode([...keys], { flow: false }));
   const text = document.toString({ lineWidth: 0 });
   parseFleet(text, path);
-  await writeFile(path, text);
+  await replaceFile(path, text);
   say(`${path}: cluster ${name} has the hash now`);
+}
+
+/** As a whole: keyferry run may read the file at any time. Where the path is a link, it stays one. */
+async function replaceFile(path: string, text: string): Promise<void> {
+  const target = await realpath(path);
+  const partial = `${target}.${process.pid}.partial`;
+  const { mode } = await stat(target);
+  try {
+    await writeFile(partial, text, { mode: mode & 0o777, flag: "wx" });
+    await rename(partial, target);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw new InputError(path, [`it can't be replaced (${codeOf(error) ?? "unknown"}): leave out --write`]);
+  }
 }

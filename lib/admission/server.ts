@@ -32,24 +32,30 @@ const REQUEST_MS = 10 * SECOND_MS;
 /** Longer than API servers keep an idle connection: so they close it, and never use one that is just being closed. */
 const IDLE_MS = 2 * MINUTE_MS;
 const MAX_DROPPED_BYTES = 8 * MAX_REVIEW_BYTES;
+/** Of one cluster, at the same time: its requests must not take the memory of the process. */
+const MAX_PENDING_BYTES = 16 * MAX_REVIEW_BYTES;
 /** An API server has a few connections. */
 const MAX_CONNECTIONS = 2_000;
+/** How often Node looks for requests that take too long; its default adds half a minute to each limit. */
+const CHECKING_MS = 2 * SECOND_MS;
 
 const HEALTHY: ReviewAnswer = { ...NOT_FOUND, status: 200, body: "ok\n" };
 
 /** Serves the webhook by HTTPS, and `/healthz`. Rejects when the address can't be used. */
 export async function webhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
+  const pending = new Map<string, number>();
   const server = createServer(
     {
       ...options.tls,
       minVersion: "TLSv1.2",
       requestTimeout: REQUEST_MS,
       headersTimeout: REQUEST_MS,
+      connectionsCheckingInterval: CHECKING_MS,
       keepAliveTimeout: IDLE_MS,
       handshakeTimeout: REQUEST_MS,
     },
     (request, response) => {
-      respond(options.webhook, request, response).catch((error: unknown) => {
+      respond(options.webhook, request, response, pending).catch((error: unknown) => {
         options.onCrash(error);
         response.destroy();
       });
@@ -75,9 +81,17 @@ export async function webhookServer(options: WebhookServerOptions): Promise<Webh
   };
 }
 
-async function respond(webhook: Webhook, request: IncomingMessage, response: ServerResponse): Promise<void> {
+/** Bytes of bodies that are not answered yet, by the path of the cluster. */
+type Pending = Map<string, number>;
+
+async function respond(
+  webhook: Webhook,
+  request: IncomingMessage,
+  response: ServerResponse,
+  pending: Pending,
+): Promise<void> {
   const [path = ""] = (request.url ?? "").split("?");
-  const answer = await answerTo(webhook, path, request);
+  const answer = await answerTo(webhook, path, request, pending);
   if (answer === undefined) return void response.destroy();
   // Nobody without a key keeps a connection, and what was not read of a request can't be skipped.
   const mayStay = request.complete && answer !== NOT_FOUND && answer !== HEALTHY;
@@ -90,22 +104,45 @@ async function respond(webhook: Webhook, request: IncomingMessage, response: Ser
 }
 
 /** Undefined: the other side has gone. */
-async function answerTo(webhook: Webhook, path: string, request: IncomingMessage): Promise<ReviewAnswer | undefined> {
+async function answerTo(
+  webhook: Webhook,
+  path: string,
+  request: IncomingMessage,
+  pending: Pending,
+): Promise<ReviewAnswer | undefined> {
   const { method = "" } = request;
   if (path === "/healthz" && (method === "GET" || method === "HEAD")) return HEALTHY;
   // Before the body: nobody without a key gets memory.
   const review = webhook.at(path);
   if (review === undefined) return NOT_FOUND;
   const contentType = request.headers["content-type"];
-  const body = method === "POST" ? await bodyOf(request) : undefined;
-  return body === "gone" ? undefined : review({ method, contentType, body });
+  if (method !== "POST") return review({ method, contentType, body: undefined });
+  let taken = 0;
+  const take = (bytes: number): boolean => {
+    const all = (pending.get(path) ?? 0) + bytes;
+    if (all > MAX_PENDING_BYTES) return false;
+    taken += bytes;
+    pending.set(path, all);
+    return true;
+  };
+  try {
+    const body = await bodyOf(request, take);
+    return body === "gone" ? undefined : review({ method, contentType, body });
+  } finally {
+    const left = (pending.get(path) ?? 0) - taken;
+    if (left > 0) pending.set(path, left);
+    else pending.delete(path);
+  }
 }
 
 /**
  * Undefined: too large. What is too much is read and dropped, up to a limit: whoever is still sending when a connection
  * is closed does not get the answer.
  */
-async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined | "gone"> {
+async function bodyOf(
+  request: IncomingMessage,
+  take: (bytes: number) => boolean,
+): Promise<Buffer | "gone" | "crowded" | undefined> {
   const parts: Buffer[] = [];
   let length = 0;
   try {
@@ -113,7 +150,8 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined | "g
       length += part.byteLength;
       if (length > MAX_DROPPED_BYTES) return undefined;
       if (length > MAX_REVIEW_BYTES) parts.length = 0;
-      else parts.push(part);
+      else if (take(part.byteLength)) parts.push(part);
+      else return "crowded";
     }
   } catch {
     return "gone";

@@ -67,8 +67,9 @@ function podOf({ cluster, outcome }: FinishedReview): LogFields {
   return { cluster, namespace, generateName };
 }
 
-function reasonsOf({ outcome }: FinishedReview): readonly string[] {
-  return (outcome?.reasons ?? []).slice(0, MAX_REASONS).map((reason) => reason.slice(0, MAX_TEXT));
+function reasonsOf({ outcome, reason }: FinishedReview): readonly string[] {
+  const reasons = outcome?.reasons ?? (reason === undefined ? [] : [reason]);
+  return reasons.slice(0, MAX_REASONS).map((reason) => reason.slice(0, MAX_TEXT));
 }
 
 /** Namespaces come from clusters: their number must not decide how much memory the metrics take. */

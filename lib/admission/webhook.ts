@@ -13,8 +13,8 @@ const JSON_BOUNDS = { depth: 100, values: 200_000 };
 export interface ReviewRequest {
   readonly method: string;
   readonly contentType: string | undefined;
-  /** Undefined: longer than `MAX_REVIEW_BYTES`. */
-  readonly body: Uint8Array | undefined;
+  /** Undefined: longer than `MAX_REVIEW_BYTES`. `crowded`: there is no memory for more of this cluster's requests. */
+  readonly body: Uint8Array | "crowded" | undefined;
 }
 
 export interface ReviewAnswer {
@@ -30,6 +30,8 @@ export interface FinishedReview {
   readonly ms: number;
   /** Missing: it did not come to a review, or the review crashed. */
   readonly outcome?: ReviewOutcome;
+  /** Why it did not come to a review. */
+  readonly reason?: string;
   /** Of a bug. */
   readonly error?: unknown;
 }
@@ -81,11 +83,11 @@ function answer(
   request: ReviewRequest,
 ): ReviewAnswer {
   const startedAt = elapsed();
-  const finish = (finished: Pick<FinishedReview, "result" | "outcome" | "error">): void =>
+  const finish = (finished: Pick<FinishedReview, "result" | "outcome" | "reason" | "error">): void =>
     onFinished({ cluster, ms: elapsed() - startedAt, ...finished });
   const read = inputOf(request);
   if ("refusal" in read) {
-    finish({ result: "bad" });
+    finish({ result: "bad", reason: read.refusal.body.trim() });
     return read.refusal;
   }
   const { input } = read;
@@ -109,6 +111,7 @@ function inputOf({
   if (method !== "POST") return { refusal: { ...plain(405, "POST an AdmissionReview\n"), headers: { allow: "POST" } } };
   if (!isJson(contentType)) return { refusal: plain(415, "the content type must be application/json, in UTF-8\n") };
   if (body === undefined) return { refusal: plain(413, "an AdmissionReview has at most 3 MiB\n") };
+  if (body === "crowded") return { refusal: plain(503, "the cluster sends too much at the same time\n") };
   const excess = jsonExcess(body, JSON_BOUNDS);
   if (excess !== undefined) return { refusal: plain(400, `the AdmissionReview ${excess}\n`) };
   try {

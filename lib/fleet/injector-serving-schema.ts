@@ -88,7 +88,28 @@ export function injectorServingComplaints(input: unknown): readonly Complaint[] 
   const has = (field: string): boolean => at(field) !== undefined;
   const without = (field: string, other: string): readonly Complaint[] =>
     has(field) && !has(other) ? [{ path: ["injector", field], message: `needs ${other} beside it` }] : [];
-  return [...without("certFile", "keyFile"), ...without("keyFile", "certFile"), ...managedOnAws(input)];
+  return [
+    ...without("certFile", "keyFile"),
+    ...without("keyFile", "certFile"),
+    ...managedOnAws(input),
+    ...sharedKeys(input),
+  ];
+}
+
+/** Whoever has the key of one cluster would learn the settings of the other. */
+function sharedKeys(input: unknown): readonly Complaint[] {
+  const clusters = valueAt(input, ["clusters"]);
+  const owners = new Map<unknown, number>();
+  return (Array.isArray(clusters) ? clusters : []).flatMap((_, cluster) => {
+    const path = ["clusters", cluster, "injector", "keys"];
+    const keys = valueAt(input, path);
+    return (Array.isArray(keys) ? keys : []).flatMap((key: unknown, at) => {
+      const owner = owners.get(key) ?? cluster;
+      owners.set(key, owner);
+      const message = `is a key of clusters[${owner}] already: make one for each cluster with keyferry injector key`;
+      return owner === cluster ? [] : [{ path: [...path, at], message }];
+    });
+  });
 }
 
 /** Whether API servers reach the function at this URL, and not the listener of keyferry run. */

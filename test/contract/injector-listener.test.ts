@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { chmod, readFile, writeFile } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -141,7 +142,7 @@ describe("the listener of the injector", () => {
 
   it("says that it registers nothing while it does not listen", async () => {
     assert.equal(await startInjector(options("none")), undefined);
-    assert.deepEqual(lines, []);
+    assert.equal(lines.length, 0);
     fleet = { ...fleet, clusters: fleet.clusters.map((one) => ({ ...one, injector: { manage: true } })) };
     assert.equal(await startInjector(options("none")), undefined);
     assert.deepEqual(
@@ -193,7 +194,7 @@ describe("the listener of the injector", () => {
       sent.flushHeaders();
       if (method !== "POST") sent.end();
       sent.on("error", () => undefined);
-      const [answer] = (await once(sent, "response")) as [import("node:http").IncomingMessage];
+      const [answer] = (await once(sent, "response")) as [IncomingMessage];
       const body = await text(answer);
       sent.destroy();
       return [answer.statusCode, answer.headers.connection, body];
@@ -202,6 +203,31 @@ describe("the listener of the injector", () => {
     assert.deepEqual(await ask("/anything"), [404, "close", "not found\n"]);
     assert.deepEqual(await ask("/healthz", "GET"), [200, "close", "ok\n"]);
     assert.deepEqual(await ask(`/c/one/${KEY}/mutate`, "GET"), [405, "keep-alive", "POST an AdmissionReview\n"]);
+  });
+
+  it("has memory for sixteen of the largest requests of a cluster at the same time, and then for others again", async () => {
+    await using _listener = await start();
+    const ca = await ownCaBundle(folder.path, now);
+    const body = Buffer.alloc(3 * 1_024 * 1_024, " ");
+    const send = (isWhole: boolean) => {
+      const headers = { "content-type": "application/json", "content-length": body.byteLength + (isWhole ? 0 : 1) };
+      const sent = request({ host: "127.0.0.1", port, ca, path: `/c/one/${KEY}/mutate`, method: "POST", headers });
+      const answered = once(sent, "response").then(([answer]) => (answer as IncomingMessage).statusCode);
+      sent.on("error", () => undefined);
+      sent.write(body);
+      if (isWhole) sent.end();
+      return { sent, answered };
+    };
+    // Their last byte never comes.
+    const waiting = Array.from({ length: 17 }, () => send(false));
+    assert.equal(await Promise.race(waiting.map(({ answered }) => answered)), 503);
+    for (const { sent, answered } of waiting) {
+      answered.catch(() => undefined);
+      sent.destroy();
+    }
+    await waitFor("memory", async () => (await send(true).answered) === 400);
+    const told = lines.find(([event]) => event === "review-malformed")?.[1];
+    assert.deepEqual(told, { cluster: "one", reasons: ["the cluster sends too much at the same time"] });
   });
 
   it("replaces the keys that it manages, and lets the old one be valid until the new one is registered", async () => {

@@ -194,6 +194,10 @@ describe("pods with annotations of the Agent Injector", { concurrency: 1 }, () =
     await cluster.apply(replaced);
     const fleet = parse(await readFile(world.fleetPath, "utf8")) as { clusters: [{ injector: { keys: string[] } }] };
     assert.equal(fleet.clusters[0].injector.keys.length, 2);
+    // A third key would push out one that the API server may still use.
+    const third = await keyferry(["injector", "key", "one", "--write", "--fleet", world.fleetPath]);
+    assert.deepEqual([third.code, third.stdout], [2, ""]);
+    assert.match(third.stderr, /cluster one has two keys in .* already/);
     fleet.clusters[0].injector.keys.pop();
     await writeFile(world.fleetPath, JSON.stringify(fleet));
     await cluster.waitFor("the old key to be over", async () => (await post(registration, "{}")).status === 404);
@@ -224,6 +228,9 @@ describe("pods with annotations of the Agent Injector", { concurrency: 1 }, () =
     const failed = await createPod(cluster, aPod({ name: "down", annotations: wanted }));
     assert.equal(failed.status, 500);
     assert.match(failed.message, /failed calling webhook "vault-agent-injector\.keyferry\.dev"/);
+    // docs/injector.md warns of it.
+    const { pathname } = new URL(registration.webhooks[0].clientConfig.url);
+    assert.ok(failed.message.includes(pathname), "the API server's message has the key");
     assert.equal((await createPod(cluster, aPod({ name: "plain-meanwhile" }))).status, 201);
     await setFailurePolicy(cluster, "Ignore");
     await cluster.waitFor("Ignore to hold", async () => {

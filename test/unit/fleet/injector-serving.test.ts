@@ -43,6 +43,15 @@ describe("how fleet.yaml serves the injector", () => {
     assert.doesNotMatch(complaint({}, { keys: ["A".repeat(43)] }), /AAAA/);
   });
 
+  it("has a key for one cluster alone", () => {
+    const keys = [`sha256:${"0".repeat(64)}`];
+    const clusters = ["one", "two"].map((name) => ({ name, connect, injector: { keys } }));
+    assert.throws(
+      () => parseFleet(JSON.stringify({ apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters }), "f"),
+      /clusters\[1\]\.injector\.keys\[0\]: is a key of clusters\[0\] already/,
+    );
+  });
+
   it("has a certificate and its private key together, and an address with a port", () => {
     fleetOf({ certFile: "a.pem", keyFile: "a.key", caFile: "ca.pem", listen: "0.0.0.0:8443" });
     assert.match(complaint({ certFile: "a.pem" }), /injector\.certFile: needs keyFile beside it/);
