@@ -1,6 +1,6 @@
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
-import { Agent, type Dispatcher, request } from "undici";
+import { Agent, type Dispatcher } from "undici";
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import type { Inlet, Taken } from "../ports/inlet.ts";
 import type { Log } from "../ports/telemetry.ts";
@@ -57,7 +57,8 @@ export function postingInlet(options: PostingOptions): PostingInlet {
     const sealed = { key, now: options.clock(), ...(missed === undefined ? {} : { missed }) };
     const headers = { ...signPost(body, sealed), ...(isZipped ? { "content-encoding": "gzip" } : {}) };
     try {
-      return await answerTo(await request(url, { method: "POST", headers, body, dispatcher: agent, signal }));
+      const at = { origin: url.origin, path: `${url.pathname}${url.search}` };
+      return await answerTo(await agent.request({ ...at, method: "POST", headers, body, signal }));
     } catch (error) {
       failed(error);
       throw error;
