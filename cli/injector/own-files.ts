@@ -30,14 +30,14 @@ function parsed(path: string): unknown {
 /** Replaces the file as a whole. */
 export function writeOwn(path: string, value: unknown): void {
   const partial = `${path}.${process.pid}.partial`;
-  writeFileSync(partial, `${JSON.stringify(value, undefined, 2)}\n`, { mode: 0o600 });
+  writeFileSync(partial, `${JSON.stringify(value, undefined, 2)}\n`, { mode: 0o600, flush: true });
   renameSync(partial, path);
 }
 
 /** Writes the file if there is none. Answers whether it did. */
 export function createOwn(path: string, value: unknown): boolean {
   try {
-    writeFileSync(path, `${JSON.stringify(value, undefined, 2)}\n`, { mode: 0o600, flag: "wx" });
+    writeFileSync(path, `${JSON.stringify(value, undefined, 2)}\n`, { mode: 0o600, flag: "wx", flush: true });
     return true;
   } catch (error) {
     if (codeOf(error) === "EEXIST") return false;
