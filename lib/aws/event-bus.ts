@@ -33,12 +33,16 @@ export interface EventBusOptions {
 export function eventBus(options: EventBusOptions): EventSink {
   return {
     async send(events, signal) {
-      const accepted = await parallel(
+      const sent = await parallel(
         requestsOf(events, options.bus),
         (request) => sendRequest(options, request, signal),
         AT_ONCE,
       );
-      return new Set(accepted.flat());
+      const accepted = sent.flatMap((one) => one.accepted);
+      const failed = sent.find(({ problem }) => problem !== undefined);
+      // What other requests sent is sent: told as a failure, all of it would come again.
+      if (failed !== undefined && accepted.length === 0) throw failed.problem;
+      return new Set(accepted);
     },
   };
 }
@@ -73,22 +77,33 @@ function requestsOf(events: readonly DomainEvent[], bus: string): readonly (read
   return requests;
 }
 
-/** The ids of accepted entries; rejected ones are tried again. */
+interface SentRequest {
+  /** Ids of events. */
+  readonly accepted: readonly string[];
+  /** Why the others could not be sent. */
+  readonly problem?: unknown;
+}
+
+/** Rejected entries are tried again. Never throws. */
 async function sendRequest(
   options: EventBusOptions,
   entries: readonly Entry[],
   signal: AbortSignal,
-): Promise<readonly string[]> {
+): Promise<SentRequest> {
   const accepted: string[] = [];
   let left = entries;
-  for (let tries = 1; left.length > 0; tries++) {
-    const rejected = await rejectedOf(options, left, signal);
-    accepted.push(...left.filter((_, at) => !rejected.has(at)).map(({ id }) => id));
-    left = left.filter((_, at) => rejected.has(at));
-    if (tries === TRIES) break;
-    if (left.length > 0) await options.sleep((0.5 + options.random()) * FIRST_PAUSE_MS * 2 ** tries, signal);
+  try {
+    for (let tries = 1; left.length > 0; tries++) {
+      const rejected = await rejectedOf(options, left, signal);
+      accepted.push(...left.filter((_, at) => !rejected.has(at)).map(({ id }) => id));
+      left = left.filter((_, at) => rejected.has(at));
+      if (tries === TRIES) break;
+      if (left.length > 0) await options.sleep((0.5 + options.random()) * FIRST_PAUSE_MS * 2 ** tries, signal);
+    }
+    return { accepted };
+  } catch (problem) {
+    return { accepted, problem };
   }
-  return accepted;
 }
 
 async function rejectedOf(

@@ -14,6 +14,7 @@ import { FRAMES_LIMITS, intake } from "./intake.ts";
 import { untilStopped } from "./listening.ts";
 import { positionFile } from "./position.ts";
 import { type RecentSweeps, recentSweeps } from "./recent-sweeps.ts";
+import { type Accepted, acceptedPosts } from "./signed-post.ts";
 import { type InletDeps, type Sink, sinkOf, untilDone } from "./sink.ts";
 import { serveSocket } from "./socket-server.ts";
 import { keepSubscribed, type SubscriptionState } from "./subscription.ts";
@@ -71,7 +72,7 @@ const AGAIN_MS = 10 * SECOND_MS;
 
 export function embeddedInlets(options: EmbeddedInletsOptions): EmbeddedInlets {
   const running = new Map<string, Running>();
-  const known: Known = { lags: new Map(), lastLines: new Map() };
+  const known: Known = { lags: new Map(), lastLines: new Map(), accepted: new Map() };
   const endAll = async (ids: readonly string[]): Promise<void> => {
     const ending = ids.flatMap((id) => running.get(id) ?? []);
     for (const id of ids) running.delete(id);
@@ -116,6 +117,8 @@ interface Known {
   readonly lags: Map<string, number>;
   /** When the last line of a Vault came. */
   readonly lastLines: Map<string, EpochMs>;
+  /** Signed POSTs of a Vault, so that none is accepted again because another inlet at its address changed. */
+  readonly accepted: Map<string, Accepted>;
 }
 
 function unitsOf(options: EmbeddedInletsOptions, known: Known, vaults: readonly VaultWithEvents[]): readonly Unit[] {
@@ -126,7 +129,7 @@ function unitsOf(options: EmbeddedInletsOptions, known: Known, vaults: readonly 
   return [
     ...withEvents.map(({ name }) => unendedSweep(options, sweeps, name)),
     ...withEvents.flatMap(({ name, events }) => ownUnits(options, known, { name, events, sinkFor })),
-    ...httpUnits(options, withEvents, sinkFor),
+    ...httpUnits(options, known, withEvents, sinkFor),
   ];
 }
 
@@ -241,6 +244,7 @@ function subscribed(
 /** One server for each address. */
 function httpUnits(
   options: EmbeddedInletsOptions,
+  { accepted }: Known,
   vaults: readonly { readonly name: string; readonly events: VaultEvents }[],
   sinkFor: OfVault["sinkFor"],
 ): readonly Unit[] {
@@ -251,7 +255,11 @@ function httpUnits(
     way: "http",
     settings: all,
     run: (stop) => {
-      const served = all.map(({ name, http }) => ({ http, sink: sinkFor(name, "http") }));
+      const served = all.map(({ name, http }) => {
+        const before = accepted.get(name) ?? acceptedPosts();
+        accepted.set(name, before);
+        return { http, sink: sinkFor(name, "http"), accepted: before };
+      });
       return serveHttp(options, { listen, inlets: served, files: options.files }, stop);
     },
   }));

@@ -3,13 +3,13 @@ import type { FleetFiles } from "../ports/fleet-files.ts";
 import type { HttpInlet } from "../ports/vault-events.ts";
 import { intake } from "./intake.ts";
 import { type PostCredential, type PostRoute, servePosts } from "./post-server.ts";
-import { postKeys } from "./signed-post.ts";
+import { type Accepted, postKeys } from "./signed-post.ts";
 import type { InletDeps, Sink } from "./sink.ts";
 
 /** The inlets at one address. */
 export interface HttpInletsOptions {
   readonly listen: string;
-  readonly inlets: readonly { readonly http: HttpInlet; readonly sink: Sink }[];
+  readonly inlets: readonly { readonly http: HttpInlet; readonly sink: Sink; readonly accepted: Accepted }[];
   /** Files that fleet.yaml names. */
   readonly files: FleetFiles;
 }
@@ -22,8 +22,8 @@ export async function serveHttp(
 ): Promise<void> {
   const ended = new AbortController();
   const work: Promise<void>[] = [];
-  const routes = inlets.map(({ http, sink }): PostRoute => {
-    const route = { path: http.path, credential: credentialOf(files, sink.vault, http), sink };
+  const routes = inlets.map(({ http, sink, accepted }): PostRoute => {
+    const route = { path: http.path, credential: credentialOf(files, sink.vault, http), sink, accepted };
     if (route.credential.kind === "signature") return route;
     // OpenBao's http device sends a line once: what it sent while nobody took it is swept.
     const notes = intake(deps, sink);

@@ -86,8 +86,14 @@ function isTooLong(line: string): boolean {
 /** The lines of a whole body. */
 export function linesOf(body: Uint8Array): Lines {
   const splitter = lineSplitter();
-  const [whole, last] = [splitter.push(body), splitter.end()];
-  return { lines: [...whole.lines, ...last.lines], tooLong: whole.tooLong + last.tooLong };
+  const found: Lines[] = [];
+  // In parts, so that a body of empty lines takes no memory for each of them.
+  for (let from = 0; from < body.length; from += MIB) found.push(splitter.push(body.subarray(from, from + MIB)));
+  found.push(splitter.end());
+  return {
+    lines: found.flatMap(({ lines }) => lines),
+    tooLong: found.reduce((count, { tooLong }) => count + tooLong, 0),
+  };
 }
 
 const unzip = promisify(gunzip);

@@ -34,6 +34,8 @@ export interface PostRoute {
   readonly credential: PostCredential;
   /** `way` is `http`. */
   readonly sink: Sink;
+  /** What was accepted before, when the server starts anew. */
+  readonly accepted?: Accepted;
   /** Told when lines of a sender may be missing that does not send them again. */
   readonly onLost?: (reason: MissedReason) => void;
 }
@@ -60,7 +62,9 @@ interface Answer {
 
 /** Takes POSTs of lines until the signal. Throws when it can't listen. */
 export async function servePosts(deps: InletDeps, options: PostServerOptions, stop: AbortSignal): Promise<void> {
-  const routes = new Map(options.routes.map((route) => [route.path, { ...route, accepted: acceptedPosts() }]));
+  const routes = new Map(
+    options.routes.map((route) => [route.path, { ...route, accepted: route.accepted ?? acceptedPosts() }]),
+  );
   const turns = slots({ atOnce: WORK_AT_ONCE, ofPlace: WORK_AT_ONCE / 2, inAll: WORK_AT_ONCE });
   let atWork = 0;
   const answer = async (request: IncomingMessage): Promise<Answer> => {

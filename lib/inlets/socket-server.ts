@@ -1,6 +1,6 @@
 import { chmod, lstat, unlink } from "node:fs/promises";
 import { BlockList, createServer, isIP, type Server, type Socket, connect as toPeer } from "node:net";
-import { SECOND_MS } from "../clock.ts";
+import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { hostPort, subnet } from "../util/host-port.ts";
 import { type Intake, type IntakeLimits, intake } from "./intake.ts";
 import { lineSplitter } from "./lines.ts";
@@ -23,6 +23,7 @@ export interface SocketOptions {
 /** Vault's active node has one connection; the others have idle ones. */
 const MAX_CONNECTIONS = 64;
 const KEEP_ALIVE_MS = 30 * SECOND_MS;
+const LOGGED_EVERY_MS = MINUTE_MS;
 
 /** Serves until the signal. Throws when it can't listen. */
 export async function serveSocket(deps: InletDeps, options: SocketOptions, stop: AbortSignal): Promise<void> {
@@ -30,13 +31,10 @@ export async function serveSocket(deps: InletDeps, options: SocketOptions, stop:
   const lines = intake(deps, sink, options.limits);
   const open = new Set<Socket>();
   const mayConnect = peersOf(place);
+  const refused = refusalLog(deps, sink);
   const server = createServer({ noDelay: true }, (socket) => {
     if (!mayConnect(socket.remoteAddress)) {
-      deps.log.warn("inlet-peer-refused", {
-        vault: sink.vault,
-        inlet: sink.way,
-        peer: socket.remoteAddress ?? "unknown",
-      });
+      refused(socket.remoteAddress ?? "unknown");
       socket.destroy();
       return;
     }
@@ -61,6 +59,19 @@ export async function serveSocket(deps: InletDeps, options: SocketOptions, stop:
     for (const socket of open) socket.destroy();
     await Promise.all([closed, passing]);
   }
+}
+
+/** Anyone who reaches the port may try, as often as they like: one line a minute, with their number. */
+function refusalLog({ clock, log }: InletDeps, { vault, way }: Sink): (peer: string) => void {
+  let loggedAt: EpochMs | undefined;
+  let times = 0;
+  return (peer) => {
+    times += 1;
+    if (loggedAt !== undefined && clock() - loggedAt < LOGGED_EVERY_MS) return;
+    log.warn("inlet-peer-refused", { vault, inlet: way, peer, times });
+    loggedAt = clock();
+    times = 0;
+  };
 }
 
 function read(socket: Socket, lines: Intake): void {

@@ -80,6 +80,18 @@ describe("the inlets of a process", () => {
     assert.deepEqual([of("main").lines.length, of("edge").lines.length], [1, 1]);
   });
 
+  it("refuse a POST again also after another inlet came to their address", async () => {
+    const headers = signPost(Buffer.from("{}"), { key: Buffer.from(KEYS.main), now: deps.now });
+    const send = () => fetch(`http://${at(0)}/main`, { method: "POST", body: "{}", headers });
+    await set({ main: http("main") });
+    await told("inlet-listening");
+    assert.equal((await send()).status, 200);
+    await set({ main: http("main"), edge: http("edge") });
+    await told("inlet-listening", 3);
+    assert.equal((await send()).status, 409);
+    assert.equal(of("main").lines.length, 1);
+  });
+
   it("are started and stopped as fleet.yaml changes, and unchanged ones go on", async () => {
     const file: VaultEvents = { file: { path: "./audit.log" } };
     await set({ main: { ...file, tcp: { listen: at(1), from: [] } } });

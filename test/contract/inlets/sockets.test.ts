@@ -137,10 +137,13 @@ describe("the peer of Vault's socket device", () => {
     }
     const listen = `0.0.0.0:${port.port}`;
     const first = await serve({ way: "tcp", listen, from: ["240.0.0.0/4"] });
-    const refused = await connected({ host: own, port: port.port });
-    refused.resume();
-    await until("its end", () => refused.destroyed);
-    assert.ok(deps.events.some(({ event }) => event === "inlet-peer-refused"));
+    for (let time = 0; time < 3; time++) {
+      const refused = await connected({ host: own, port: port.port });
+      refused.resume();
+      await until("its end", () => refused.destroyed);
+    }
+    const logged = deps.events.filter(({ event }) => event === "inlet-peer-refused");
+    assert.equal(logged.length, 1, "a peer that tries all the time fills no log");
     await first.stop();
     await serve({ way: "tcp", listen, from: [`${own}/32`] });
     const taken = await connected({ host: own, port: port.port });
