@@ -105,6 +105,7 @@ async function removeAll(
     if (!MEANS_GONE.has(error.code)) {
       return failedCleanUp(deps, claim.row, ownOutage(await circuits.classify(error, undefined, signal)));
     }
+    if ((claim.row.state.pushed ?? []).length > 0) return failedCleanUp(deps, claim.row, withoutLogin(error));
     await endAll(deps, claim, signal);
   }
   return done(claim.row, deps.clock());
@@ -112,6 +113,12 @@ async function removeAll(
 
 /** The namespace's deletion removes everything. */
 const MEANS_GONE: ReadonlySet<string> = new Set(["NAMESPACE_MISSING", "NAMESPACE_TERMINATING"]);
+
+/** What was pushed is in Vault, where the namespace's deletion removes nothing. */
+function withoutLogin({ message }: SyncError): SyncError {
+  const remedy = "what was pushed to Vault stays there until the service account of the push exists again, or remove it";
+  return new SyncError("REFERENCE_MISSING", `${message}: ${remedy}`);
+}
 
 function failedCleanUp(deps: ReconcileDeps, row: Row, error: SyncError): Settlement {
   deps.log.warn("clean-up-failed", { key: row.key, code: error.code, message: error.message });
