@@ -116,7 +116,8 @@ const MEANS_GONE: ReadonlySet<string> = new Set(["NAMESPACE_MISSING", "NAMESPACE
 
 /** What was pushed is in Vault, where the namespace's deletion removes nothing. */
 function withoutLogin({ message }: SyncError): SyncError {
-  const remedy = "what was pushed to Vault stays there until the service account of the push exists again, or remove it";
+  const remedy =
+    "what was pushed to Vault stays there until the service account of the push exists again, or remove it";
   return new SyncError("REFERENCE_MISSING", `${message}: ${remedy}`);
 }
 
