@@ -1,3 +1,4 @@
+import { MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { nextEnd, renewSlotOf } from "../issues/issue-times.ts";
 import { cleanupKey, declarationKey, isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
@@ -78,6 +79,9 @@ function isRetained({ state: { retainUntil = 0 } }: Row, now: number): boolean {
   return retainUntil > now;
 }
 
+/** How often it is looked at whether a declaration that came back was applied. */
+const CAME_BACK_MS = 5 * MINUTE_MS;
+
 /** Undefined: another worker has the row now. */
 async function removeAll(
   deps: ReconcileDeps,
@@ -91,6 +95,10 @@ async function removeAll(
   const pushes = { writes: deps.writes, reached: reachedBy(batch), clock: deps.clock };
   try {
     const standing = await clear({ kind, settings, apis: { ...deps, origin, pushes }, claim }, signal);
+    if (standing === "waiting") {
+      const now = deps.clock();
+      return { ...done(claim.row, now), schedule: { kind: "due", at: now + CAME_BACK_MS } };
+    }
     if (standing === "declared") {
       // Its credentials are in use: they end by themselves.
       leaveAll(claim, deps.clock());
