@@ -1,4 +1,4 @@
-import { pushAnnotations } from "../declarations/push/annotations.ts";
+import { PUSH_PRESERVE, pushAnnotations } from "../declarations/push/annotations.ts";
 import type { MountedSecret } from "../declarations/push/sources.ts";
 import { fingerprint } from "../digest.ts";
 import { syncKey } from "../keys.ts";
@@ -34,13 +34,18 @@ export function declaredPush(
     generation: seen.generation,
     hash: fingerprint(text, String(seen.deleting), ...(restores > 0 ? [String(restores)] : [])),
     labels: {},
-    annotations: isTooLarge ? {} : annotations,
+    annotations: isTooLarge ? preserveOf(annotations) : annotations,
     spec: isTooLarge ? {} : spec,
     group: fingerprint("push", cluster, kind.kind, namespace, name),
     deleting: seen.deleting,
     seen: { resourceVersion: seen.resourceVersion, status: {} },
     ...(isTooLarge ? { tooLarge: bytes } : {}),
   };
+}
+
+/** What a clean-up has to know, whatever else the object says. */
+function preserveOf({ [PUSH_PRESERVE]: preserve }: Declared["annotations"]): Declared["annotations"] {
+  return preserve === "true" ? { [PUSH_PRESERVE]: preserve } : {};
 }
 
 /** What must be the same for an object to need no whole read: its pod template changes only with its generation. */

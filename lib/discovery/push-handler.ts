@@ -49,6 +49,7 @@ function takerOf(deps: DiscoveryDeps, kind: KindRef, context: PushContext): Take
     return rows;
   };
   const tombstone: Taker["tombstone"] = async (object, at) => {
+    glances.delete(object.uid);
     const isKnown = (await known()).delete(keyOf(object));
     return isKnown ? deps.leases.tombstone(keyOf(object), object.uid, at) : undefined;
   };
@@ -57,8 +58,11 @@ function takerOf(deps: DiscoveryDeps, kind: KindRef, context: PushContext): Take
     if ((before !== undefined && glanceOf(before) === glance) || glances.get(object.uid) === glance) return undefined;
     const declared = await wholly(deps, kind, context, object, signal);
     if (declared === undefined) return undefined;
+    const due = await store(deps, context, declared);
+    // Not before it is stored: after a failure the object is looked at again.
+    glances.delete(object.uid);
     if (glances.size < MAX_GLANCES) glances.set(object.uid, glance);
-    return store(deps, context, declared);
+    return due;
   };
   return {
     keyOf,

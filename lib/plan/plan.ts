@@ -272,9 +272,10 @@ async function planCleanUp(
 ): Promise<Planned> {
   const { key } = row;
   const secrets = simulatedSecrets(deps.secrets);
-  const apis = apisFor(deps, row, kind, secrets, signal);
+  const apis = { ...apisFor(deps, row, kind, secrets, signal), leases: deps.leases };
   const standing = await clear({ kind, settings, apis, claim: simulatedClaim(row) }, signal);
-  if (standing === "declared") return { key, action: "none", because: "its declaration still exists", ...NOTHING };
+  if (standing === "declared" || standing === "waiting")
+    return { key, action: "none", because: "its declaration still exists", ...NOTHING };
   if (standing === "releasing") {
     return {
       key,

@@ -1,3 +1,4 @@
+import { MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { nextEnd, renewSlotOf } from "../issues/issue-times.ts";
 import { cleanupKey, declarationKey, isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
@@ -78,6 +79,9 @@ function isRetained({ state: { retainUntil = 0 } }: Row, now: number): boolean {
   return retainUntil > now;
 }
 
+/** How often it is looked at whether a declaration that came back was applied. */
+const CAME_BACK_MS = 5 * MINUTE_MS;
+
 /** Undefined: another worker has the row now. */
 async function removeAll(
   deps: ReconcileDeps,
@@ -91,6 +95,10 @@ async function removeAll(
   const pushes = { writes: deps.writes, reached: reachedBy(batch), clock: deps.clock };
   try {
     const standing = await clear({ kind, settings, apis: { ...deps, origin, pushes }, claim }, signal);
+    if (standing === "waiting") {
+      const now = deps.clock();
+      return { ...done(claim.row, now), schedule: { kind: "due", at: now + CAME_BACK_MS } };
+    }
     if (standing === "declared") {
       // Its credentials are in use: they end by themselves.
       leaveAll(claim, deps.clock());
@@ -105,6 +113,7 @@ async function removeAll(
     if (!MEANS_GONE.has(error.code)) {
       return failedCleanUp(deps, claim.row, ownOutage(await circuits.classify(error, undefined, signal)));
     }
+    if ((claim.row.state.pushed ?? []).length > 0) return failedCleanUp(deps, claim.row, withoutLogin(error));
     await endAll(deps, claim, signal);
   }
   return done(claim.row, deps.clock());
@@ -112,6 +121,13 @@ async function removeAll(
 
 /** The namespace's deletion removes everything. */
 const MEANS_GONE: ReadonlySet<string> = new Set(["NAMESPACE_MISSING", "NAMESPACE_TERMINATING"]);
+
+/** What was pushed is in Vault, where the namespace's deletion removes nothing. */
+function withoutLogin({ message }: SyncError): SyncError {
+  const remedy =
+    "what was pushed to Vault stays there until the service account of the push exists again, or remove it";
+  return new SyncError("REFERENCE_MISSING", `${message}: ${remedy}`);
+}
 
 function failedCleanUp(deps: ReconcileDeps, row: Row, error: SyncError): Settlement {
   deps.log.warn("clean-up-failed", { key: row.key, code: error.code, message: error.message });

@@ -61,9 +61,9 @@ export function vaultWrites(deps: WritesDeps): VaultWrites {
         return seenIn(at, await ask(who, request, signal));
       }, signal),
     put: (who, at, fields, cas, signal) =>
-      writing("put", async () => writtenIn(await ask(who, putOf(at, fields, cas), signal)), signal),
+      writing("put", async () => writtenIn(at, await ask(who, putOf(at, fields, cas), signal)), signal),
     patch: (who, at, fields, cas, signal) =>
-      writing("patch", async () => writtenIn(await ask(who, patchOf(at, fields, cas), signal)), signal),
+      writing("patch", async () => writtenIn(at, await ask(who, patchOf(at, fields, cas), signal)), signal),
     remove: (who, at, version, signal) =>
       writing("delete", async () => endedIn(await ask(who, removalOf(at, version), signal)), signal),
     removeAll: (who, at, signal) =>
@@ -182,9 +182,10 @@ function fieldsOf(data: LosslessObject): ReadonlyMap<string, SecretValue> {
  * between versions, is not needed, because a read tells the two apart. A patch of nothing is answered with 404,
  * and no body.
  */
-function writtenIn({ asked, answer }: Told): WriteResult {
+function writtenIn({ engine }: KvPath, { asked, answer }: Told): WriteResult {
   if (answer.status === 400 && bodyOf(answer) !== undefined) return { kind: "moved" };
   if (answer.status === 404 && asked.method === "PATCH") return { kind: "moved" };
+  if (engine === "kv-v2" && answer.status === 204) throw invalidAnswer(asked, "has no version: is this mount kv-v2?");
   if (answer.status === 204) return { kind: "written" };
   if (answer.status !== 200) throw answerError(asked, answer);
   const { data } = objectOf(asked, answer);

@@ -50,9 +50,10 @@ const unchanged: Check = ({ seen, recorded, digest }, { conflict }) => {
   return isThere(seen, digest, conflict) ? "nothing" : undefined;
 };
 
-/** The version was right, so that Vault refuses the body or the path. */
+/** The version was right, or does not count, so that Vault refuses the body or the path. */
 const refusedBody: Check = ({ seen, refusedAt, at }) => {
-  if (refusedAt === undefined || refusedAt !== versionOf(seen)) return undefined;
+  const wasRight = at.engine === "kv-v1" || refusedAt === versionOf(seen);
+  if (refusedAt === undefined || !wasRight) return undefined;
   const message = `Vault does not accept a write to ${pathText(at)}: check the path, and the settings of its mount`;
   throw new SyncError("VAULT_ANSWER_INVALID", message);
 };

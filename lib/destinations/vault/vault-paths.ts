@@ -102,7 +102,7 @@ function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: To
     // Its Secret is optional, and missing.
     if (body === undefined) return [];
     const fields = fieldsOf(body, pathText(at));
-    const recorded = known.find((path) => isSamePath(path, pushed)) ?? pushed;
+    const recorded = recordedAs(pushed, known);
     const digest = digestOf(key, storedFields(fields));
     return [{ name, at, fields, digest, recorded, seen: { kind: "unread" }, isDone: false }];
   });
@@ -110,6 +110,14 @@ function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: To
   // The path of a missing Secret stays claimed.
   const isWaiting = (path: Pushed) => !isOurs(path) && located.some(({ pushed }) => isSamePath(pushed, path));
   return { objects, former: former.filter((path) => !isWaiting(path) || path.writing !== undefined) };
+}
+
+/** What the row has of a path. Of another version of kv, a number says nothing. */
+function recordedAs(pushed: Pushed, known: readonly Pushed[]): Pushed {
+  const found = known.find((path) => isSamePath(path, pushed)) ?? pushed;
+  if (found.engine === pushed.engine) return found;
+  const { version: _version, ...rest } = found;
+  return { ...rest, engine: pushed.engine };
 }
 
 /** First everything that is wanted, then what is not any more. */

@@ -50,7 +50,8 @@ export async function locate(input: LocateInput<ResolvedPush>): Promise<Located<
 
 async function mountOf({ row, resolved, writes, reached, signal }: LocateInput<ResolvedPush>): Promise<KvMount> {
   const known = pushState(row.state.own);
-  if (known?.of === mountId(resolved)) return known.mount;
+  // After a failure it is asked for again: the mount may have been replaced by one of another version of kv.
+  if (known?.of === mountId(resolved) && row.state.error === undefined) return known.mount;
   const who = { identity: await reached(resolved.asks.identity), by: row.key };
   return writes.mountOf(who, resolved.declaration.path, signal);
 }

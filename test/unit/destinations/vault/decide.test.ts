@@ -57,6 +57,10 @@ describe("what is done with a path of Vault", () => {
     "an edit is restored at its version": [decided(HAS, data(EYE, 4)), "put 4"],
     "a deleted version is restored": [decided(HAS, { kind: "deleted", version: 4 }), "put 4"],
     "a removed path is restored": [decided(HAS, { kind: "absent" }), "put 0"],
+    "kv-v1 has no versions: a refusal is one of the body": [
+      decided({ digest: OLD }, data(OLD), {}, { refusedAt: 0, at: { mount: "old", path: "db", engine: "kv-v1" } }),
+      "VAULT_ANSWER_INVALID",
+    ],
     "nothing there at first sight": [decided({}, { kind: "absent" }), "put 0"],
     "a deleted version at first sight": [decided({}, { kind: "deleted", version: 7 }), "put 7"],
     "someone else's data stays": [decided({}, data(EYE, 2)), "PUSH_CONFLICT"],
