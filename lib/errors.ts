@@ -106,6 +106,8 @@ export interface SyncErrorOptions {
   readonly circuit?: string;
   /** The server asked for this pause, in ms. */
   readonly retryAfterMs?: number;
+  /** Of a path in kv-v2 without data: the version that was deleted or destroyed; missing where there is none at all. */
+  readonly deletedVersion?: number;
   /** For debugging only; never printed, because servers' messages can hold data (kubernetes-rules 14). */
   readonly cause?: unknown;
 }
@@ -119,6 +121,7 @@ export class SyncError extends Error {
   readonly circuit: string | undefined;
   readonly retryAfterMs: number | undefined;
   readonly outcome: RequestOutcome | undefined;
+  readonly deletedVersion: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: SyncErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -127,6 +130,7 @@ export class SyncError extends Error {
     this.circuit = options.circuit;
     this.retryAfterMs = options.retryAfterMs;
     this.outcome = options.outcome;
+    this.deletedVersion = options.deletedVersion;
   }
 
   get disposition(): Disposition {

@@ -1,3 +1,4 @@
+import { isLosslessNumber } from "lossless-json";
 import { type ErrorCode, SyncError } from "../errors.ts";
 import { isLosslessObject, type LosslessObject, parseLossless } from "../util/lossless.ts";
 import type { VaultAnswer } from "./answer.ts";
@@ -65,13 +66,23 @@ export function answerError(asked: Asked, answer: VaultAnswer): SyncError {
   const { code, says } = verdict(asked, answer, body);
   const hint = hintOf(answer, body);
   const outage = code === "VAULT_UNAVAILABLE" || code === "VAULT_SEALED";
+  const deleted = code === "VAULT_PATH_MISSING" && asked.purpose === "kv-v2" ? versionIn(body) : undefined;
   const message = `${describe(asked)} ${says} (${answer.status}${hint ? `: ${hint}` : ""})`;
   return new SyncError(code, message, {
     cause: { status: answer.status },
     outcome: isRefusedByVault(answer, body) ? "none" : "unknown",
     ...(outage && { circuit: asked.circuit }),
     ...(answer.retryAfterMs !== undefined && { retryAfterMs: answer.retryAfterMs }),
+    ...(deleted !== undefined && { deletedVersion: deleted }),
   });
+}
+
+/** The version that an answer of kv-v2 without data names. */
+function versionIn(body: LosslessObject | undefined): number | undefined {
+  const metadata = isLosslessObject(body?.data) ? body.data.metadata : undefined;
+  const version = isLosslessObject(metadata) && isLosslessNumber(metadata.version) ? metadata.version : undefined;
+  const number = Number(version?.value);
+  return Number.isSafeInteger(number) ? number : undefined;
 }
 
 /**

@@ -79,6 +79,10 @@ export function vaultApiContract(
       it("nothing where nothing is, and says what to look at", async () => {
         await failure(end.read(kv2(reader, "none"), forever), "VAULT_PATH_MISSING");
         await failure(end.read(kv2(reader, "app", { version: 99 }), forever), "VAULT_PATH_MISSING");
+        assert.equal(
+          (await failure(end.read(kv2(reader, "none"), forever), "VAULT_PATH_MISSING")).deletedVersion,
+          undefined,
+        );
         const asV1 = await failure(end.read(kv2(reader, "app", { engine: "kv-v1" }), forever), "VAULT_PATH_MISSING");
         assert.match(asV1.message, /set type to kv-v2/);
         const asV2 = await failure(end.read(kv2(reader, "app", { mount: "old" }), forever), "VAULT_PATH_MISSING");
@@ -90,6 +94,7 @@ export function vaultApiContract(
         await vault.remove("kv/data/deleted");
         const deleted = await failure(end.read(kv2(reader, "deleted"), forever), "VAULT_PATH_MISSING");
         assert.match(deleted.message, /deleted version: its Secret stays unchanged/);
+        assert.equal(deleted.deletedVersion, 1);
         await vault.write("kv/destroy/deleted", { versions: [1] });
         const destroyed = await failure(end.read(kv2(reader, "deleted"), forever), "VAULT_PATH_MISSING");
         assert.match(destroyed.message, /deleted version: its Secret stays unchanged/);

@@ -210,6 +210,26 @@ describe("a node of Vault that lags", () => {
     assert.match(world.condition("db"), /^True/);
   });
 
+  it("is not suspected where the version of the event was deleted at once", async () => {
+    await using world = await aQuietWorld();
+    await world.vault.putKv("kv", "db", { password: "two" });
+    await world.vault.remove("kv/data/db");
+    const before = world.vault.server.audit.get("read kv/data/db") ?? 0;
+    await world.tells({ kind: "path", path: "kv/db", version: 2 }, { kind: "path", path: "kv/db" });
+    await world.advance("10s");
+    assert.match(world.condition("db"), /^False: VAULT_PATH_MISSING: .*deleted version/);
+    assert.equal(Number(world.vault.server.audit.get("read kv/data/db")) - before, 1);
+  });
+
+  it("is suspected where an older version is the deleted one", async () => {
+    await using world = await aQuietWorld();
+    await world.vault.remove("kv/data/db");
+    world.vault.server.kv("kv")?.lag("db", 1);
+    await world.vaultWrites("db", { password: "two" });
+    await world.advance("10s");
+    assert.match(world.condition("db"), /^False: REPLICA_BEHIND: .* has version 1 there/);
+  });
+
   it("that never gets there costs no more than a declared refresh from then on", async () => {
     await using world = await aQuietWorld();
     await world.tells({ kind: "path", path: "kv/db", version: 7 });

@@ -45,10 +45,15 @@ function isUnchanged({ row, digestKey }: ForeseeInput<ResolvedStaticSecret>, dat
   return before !== undefined && sameDigest(before, digestOf(digestKey, data));
 }
 
-/** Also where the node has nothing yet. */
+/** Also where the node has nothing yet. A version that was deleted has been there. */
 function isBehind(answer: SourceData | SyncError, version: number): boolean {
-  if (answer instanceof SyncError) return answer.code === "VAULT_PATH_MISSING";
-  return answer.version !== undefined && answer.version.number < version;
+  if (answer instanceof SyncError && answer.code !== "VAULT_PATH_MISSING") return false;
+  const found = versionIn(answer);
+  return found === undefined ? answer instanceof SyncError : found < version;
+}
+
+function versionIn(answer: SourceData | SyncError): number | undefined {
+  return answer instanceof SyncError ? answer.deletedVersion : answer.version?.number;
 }
 
 /** Throws REPLICA_BEHIND for an answer that is older than what the event told of. */
@@ -58,7 +63,8 @@ export function mustHaveReached(
   version: number | undefined,
 ): void {
   if (version === undefined || !isBehind(answer, version)) return;
-  const found = answer instanceof SyncError ? "nothing" : `version ${answer.version?.number}`;
+  const number = versionIn(answer);
+  const found = number === undefined ? "nothing" : `version ${number}`;
   const message =
     `version ${version} of ${mount}/${path} was written, but the Vault node that answers has ${found} there: keyferry ` +
     "reads again in 30 s. If it lasts, look at Vault's replication, or name the active node in the VaultConnection";
