@@ -4,7 +4,8 @@ import { InputError } from "../lib/errors.ts";
 import { followFile } from "../lib/inlets/follower.ts";
 import { INTAKE_LIMITS, type Intake, intake } from "../lib/inlets/intake.ts";
 import { positionFile } from "../lib/inlets/position.ts";
-import { type PostCredential, servePosts } from "../lib/inlets/post-server.ts";
+import type { PostCredential } from "../lib/inlets/post-proof.ts";
+import { servePosts } from "../lib/inlets/post-server.ts";
 import { postingInlet } from "../lib/inlets/posting-inlet.ts";
 import { postKeys } from "../lib/inlets/signed-post.ts";
 import { type InletDeps, type Sink, sinkOf } from "../lib/inlets/sink.ts";
@@ -36,12 +37,13 @@ const POLL_MS = 20;
 /** Signs audit lines of this machine, and forwards them until it is stopped. */
 export async function relayCommand(flags: RelayFlags): Promise<number> {
   const url = checkedFlags(flags);
-  await keysIn(flags.keyFile);
+  await keysIn("--key-file", flags.keyFile);
+  if (flags.bearerFile !== undefined) await keysIn("--bearer-file", flags.bearerFile);
   const lines = logLines();
   const log = jsonLog(flags.logLevel, lines);
   const stop = stopSignal((signal) => log.info("stop-asked", { signal }), WITH_HANG_UP);
   const inlet = postingInlet({
-    ...{ url, clock: systemClock, log, keys: () => keysIn(flags.keyFile) },
+    ...{ url, clock: systemClock, log, keys: () => keysIn("--key-file", flags.keyFile) },
     ...(flags.caFile === undefined ? {} : { ca: await fileText("--ca-file", flags.caFile) }),
   });
   // A relay has no endpoint for metrics: the receiver counts.
@@ -73,9 +75,7 @@ async function relayPosts(deps: InletDeps, flags: RelayFlags, sink: Sink, stop: 
   const forwarding = new AbortController();
   const done = kept.run(forwarding.signal);
   const credential: PostCredential =
-    bearerFile === undefined
-      ? { kind: "none" }
-      : { kind: "bearer", tokens: async () => [Buffer.from((await fileText("--bearer-file", bearerFile)).trim())] };
+    bearerFile === undefined ? { kind: "none" } : { kind: "bearer", tokens: () => keysIn("--bearer-file", bearerFile) };
   const into: Sink = {
     ...sink,
     async take(lines) {
@@ -126,10 +126,11 @@ function checkedFlags({ to, listen, follow, bearerFile }: RelayFlags): URL {
   return url;
 }
 
-async function keysIn(path: string): Promise<readonly Buffer[]> {
-  const keys = postKeys(await fileText("--key-file", path));
+async function keysIn(option: "--key-file" | "--bearer-file", path: string): Promise<readonly Buffer[]> {
+  const keys = postKeys(await fileText(option, path));
   if (keys !== undefined) return keys;
-  throw new InputError("--key-file", [`${path} must hold a key of at least 32 characters on each line`]);
+  const what = option === "--key-file" ? "key" : "token";
+  throw new InputError(option, [`${path} must hold a ${what} of at least 32 characters on each line`]);
 }
 
 async function fileText(option: string, path: string): Promise<string> {

@@ -2,7 +2,8 @@ import { SyncError } from "../errors.ts";
 import type { FleetFiles } from "../ports/fleet-files.ts";
 import type { HttpInlet } from "../ports/vault-events.ts";
 import { intake } from "./intake.ts";
-import { type PostCredential, type PostRoute, servePosts } from "./post-server.ts";
+import type { PostCredential } from "./post-proof.ts";
+import { type PostRoute, servePosts } from "./post-server.ts";
 import { type Accepted, postKeys } from "./signed-post.ts";
 import type { InletDeps, Sink } from "./sink.ts";
 
@@ -39,23 +40,22 @@ export async function serveHttp(
 }
 
 function credentialOf(files: FleetFiles, vault: string, { keyFile, bearerFile = "" }: HttpInlet): PostCredential {
-  if (keyFile === undefined) {
-    return {
-      kind: "bearer",
-      tokens: async () => linesIn(await files.text(bearerFile)).map((token) => Buffer.from(token)),
-    };
-  }
-  return {
-    kind: "signature",
-    async keys() {
-      const keys = postKeys(await files.text(keyFile));
-      if (keys !== undefined) return keys;
-      const why = "must hold a key of at least 32 characters on each line";
-      throw new SyncError("REFERENCE_INVALID", `keyFile ${keyFile} of Vault ${vault} in fleet.yaml ${why}`);
-    },
-  };
+  if (keyFile === undefined) return { kind: "bearer", tokens: () => linesIn(files, vault, { bearerFile }) };
+  return { kind: "signature", keys: () => linesIn(files, vault, { keyFile }) };
 }
 
-function linesIn(text: string): readonly string[] {
-  return text.split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trim()]));
+/** Throws REFERENCE_INVALID. */
+async function linesIn(
+  files: FleetFiles,
+  vault: string,
+  place: { readonly keyFile: string } | { readonly bearerFile: string },
+): Promise<readonly Uint8Array[]> {
+  const [field, path, what] =
+    "keyFile" in place
+      ? (["keyFile", place.keyFile, "key"] as const)
+      : (["bearerFile", place.bearerFile, "token"] as const);
+  const found = postKeys(await files.text(path));
+  if (found !== undefined) return found;
+  const why = `must hold a ${what} of at least 32 characters on each line`;
+  throw new SyncError("REFERENCE_INVALID", `${field} ${path} of Vault ${vault} in fleet.yaml ${why}`);
 }

@@ -7,26 +7,22 @@ import { type Slots, slots } from "../util/slots.ts";
 import { type Lines, linesOf, MAX_BODY_BYTES, NotGzip, unzipped } from "./lines.ts";
 import { closing, listening, untilStopped } from "./listening.ts";
 import {
-  type Accepted,
-  acceptedPosts,
-  checkPost,
-  isBearer,
-  MISSED_HEADER,
-  missedReason,
-  REMEDY_OF_PROBLEM,
-  SIGNATURE_HEADER,
-  STATUS_OF_PROBLEM,
-  TIMESTAMP_HEADER,
-} from "./signed-post.ts";
+  type Answer,
+  bodiesOfPeers,
+  credentialLog,
+  headersRefusal,
+  type PeerBodies,
+  type PostCredential,
+  type Proof,
+  type ProvenRoute,
+  RETRY,
+  refused,
+  signatureProof,
+  tokenProof,
+} from "./post-proof.ts";
+import { type Accepted, acceptedPosts } from "./signed-post.ts";
 import { CALL_MS, type InletDeps, type Sink } from "./sink.ts";
 import { withDeadline } from "./waits.ts";
-
-/** What proves that a POST comes from this Vault's sender. Read at each POST, because keys change. */
-export type PostCredential =
-  | { readonly kind: "signature"; keys(): Promise<readonly Uint8Array[]> }
-  | { readonly kind: "bearer"; tokens(): Promise<readonly Uint8Array[]> }
-  /** The relay's, on loopback. */
-  | { readonly kind: "none" };
 
 export interface PostRoute {
   /** Path of the URL. */
@@ -53,23 +49,20 @@ const BODIES_AT_ONCE = 32;
 const WORK_AT_ONCE = 4;
 const MAX_CONNECTIONS = 256;
 
-interface Answer {
-  readonly status: number;
-  /** What the sender should do, or what was taken. */
-  readonly says: string | Readonly<Record<string, number>>;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
 /** Takes POSTs of lines until the signal. Throws when it can't listen. */
 export async function servePosts(deps: InletDeps, options: PostServerOptions, stop: AbortSignal): Promise<void> {
   const routes = new Map(
-    options.routes.map((route) => [route.path, { ...route, accepted: route.accepted ?? acceptedPosts() }]),
+    options.routes.map((route): [string, OpenRoute] => [
+      route.path,
+      { ...route, accepted: route.accepted ?? acceptedPosts(), onCredential: credentialLog(deps, route.sink) },
+    ]),
   );
   const turns = slots({ atOnce: WORK_AT_ONCE, ofPlace: WORK_AT_ONCE / 2, inAll: WORK_AT_ONCE });
+  const ofPeers = bodiesOfPeers();
   let atWork = 0;
   const answer = async (request: IncomingMessage): Promise<Answer> => {
     const route = routes.get((request.url ?? "").split("?")[0] ?? "");
-    const early = route === undefined ? NOT_FOUND : earlyAnswer(request);
+    const early = route === undefined ? NOT_FOUND : (earlyAnswer(request) ?? headersRefusal(deps, route, request));
     if (route === undefined || early !== undefined) return early ?? NOT_FOUND;
     if (atWork >= BODIES_AT_ONCE) {
       route.onLost?.("overflow");
@@ -77,7 +70,7 @@ export async function servePosts(deps: InletDeps, options: PostServerOptions, st
     }
     atWork += 1;
     try {
-      return await answerOf(deps, route, request, { stop, turns, takenStatus: options.takenStatus ?? 200 });
+      return await answerOf(deps, route, request, { stop, turns, ofPeers, takenStatus: options.takenStatus ?? 200 });
     } catch (error) {
       route.onLost?.("overflow");
       throw error;
@@ -108,7 +101,6 @@ export async function servePosts(deps: InletDeps, options: PostServerOptions, st
   await closed;
 }
 
-const RETRY = { "retry-after": "1" };
 const NOT_FOUND: Answer = { status: 404, says: "no inlet has this path" };
 const FAILED: Answer = { status: 503, says: "the lines were not taken: send them again", headers: RETRY };
 
@@ -125,24 +117,21 @@ const TOO_LARGE: Answer = { status: 413, says: "a body may have 6 MiB, and 64 Mi
 interface WorkOptions {
   readonly stop: AbortSignal;
   readonly turns: Slots;
+  readonly ofPeers: PeerBodies;
   readonly takenStatus: number;
 }
 
-type OpenRoute = PostRoute & { readonly accepted: Accepted };
+type OpenRoute = PostRoute & ProvenRoute;
 
 async function answerOf(
   deps: InletDeps,
   route: OpenRoute,
   request: IncomingMessage,
-  { stop, turns, takenStatus }: WorkOptions,
+  { stop, turns, takenStatus, ofPeers }: WorkOptions,
 ): Promise<Answer> {
-  // A token is checked before a body is read, a signature is of the body.
-  const early = await tokenProof(deps, route, request);
-  if (early !== undefined && "status" in early) return early;
-  const body = await bodyOf(request);
-  if (body === undefined) return TOO_LARGE;
-  const proof = early ?? (await signatureProof(deps, route, request, body));
-  if ("status" in proof) return proof;
+  const proven = await provenBody(deps, route, request, ofPeers);
+  if ("status" in proven) return proven;
+  const { proof, body } = proven;
   const work = async (signal: AbortSignal): Promise<Answer> => {
     const lines = await linesIn(request, body);
     if ("status" in lines) return lines;
@@ -158,6 +147,45 @@ async function answerOf(
     deps.log.warn("inlet-failed", { ...what, again: "by the sender" });
     return FAILED;
   }
+}
+
+interface ProvenBody {
+  readonly proof: Proof;
+  readonly body: Buffer;
+}
+
+/** A token is checked before a body is read, a signature is of the body. */
+async function provenBody(
+  deps: InletDeps,
+  route: OpenRoute,
+  request: IncomingMessage,
+  ofPeers: PeerBodies,
+): Promise<ProvenBody | Answer> {
+  if (route.credential.kind !== "signature") {
+    const proof = await tokenProof(deps, route, request);
+    return "status" in proof ? proof : withBody(proof, await bodyOf(request));
+  }
+  const leave = ofPeers.enter(request.socket.remoteAddress);
+  if (leave === undefined) return refused(deps, route, PEER_BUSY);
+  try {
+    const body = await bodyOf(request);
+    if (body === undefined) return TOO_LARGE;
+    const proof = await signatureProof(deps, route, request, body);
+    return "status" in proof ? proof : { proof, body };
+  } finally {
+    leave();
+  }
+}
+
+const PEER_BUSY = {
+  reason: "peer-busy",
+  status: 429,
+  says: "too many POSTs of this address at once: try again",
+  headers: RETRY,
+} as const;
+
+function withBody(proof: Proof, body: Buffer | undefined): ProvenBody | Answer {
+  return body === undefined ? TOO_LARGE : { proof, body };
 }
 
 async function takeAll(sink: Sink, missed: MissedReason | undefined, lines: Lines, signal: AbortSignal) {
@@ -183,54 +211,6 @@ async function linesIn(request: IncomingMessage, body: Buffer): Promise<Lines | 
     if (error instanceof NotGzip) return { status: 400, says: `the body is ${error.message}` };
     throw error;
   }
-}
-
-interface Proof {
-  readonly missed: MissedReason | undefined;
-  /** The work failed: the same POST may come again. */
-  readonly forget: () => void;
-}
-
-function header({ headers }: IncomingMessage, name: string): string | undefined {
-  return headers[name]?.toString();
-}
-
-function refusal({ metrics }: InletDeps, { sink }: OpenRoute, reason: string, status: number, says: string): Answer {
-  metrics.count("keyferry_inlet_posts_refused_total", { vault: sink.vault, reason });
-  return { status, says };
-}
-
-/** Undefined for a route whose POSTs are signed. */
-async function tokenProof(
-  deps: InletDeps,
-  route: OpenRoute,
-  request: IncomingMessage,
-): Promise<Proof | Answer | undefined> {
-  const { credential } = route;
-  if (credential.kind === "signature") return undefined;
-  if (credential.kind === "none" || isBearer(request.headers.authorization, await credential.tokens())) {
-    return { missed: missedReason(header(request, MISSED_HEADER)), forget: () => undefined };
-  }
-  return refusal(deps, route, "bearer", 401, "send the inlet's token: Authorization: Bearer …");
-}
-
-async function signatureProof(
-  deps: InletDeps,
-  route: OpenRoute,
-  request: IncomingMessage,
-  body: Buffer,
-): Promise<Proof | Answer> {
-  const { credential, accepted } = route;
-  const keys = credential.kind === "signature" ? await credential.keys() : [];
-  const post = {
-    timestamp: header(request, TIMESTAMP_HEADER),
-    signature: header(request, SIGNATURE_HEADER),
-    missed: header(request, MISSED_HEADER),
-    body,
-  };
-  const checked = checkPost(post, { keys, accepted, now: deps.clock() });
-  if (typeof checked !== "string") return { missed: checked.missed, forget: () => accepted.remove(checked.id) };
-  return refusal(deps, route, checked, STATUS_OF_PROBLEM[checked], REMEDY_OF_PROBLEM[checked]);
 }
 
 function respond(request: IncomingMessage, response: ServerResponse, { status, says, headers = {} }: Answer): void {

@@ -1,14 +1,14 @@
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import type { MissedReason } from "../ports/inlet.ts";
+import { SIGNATURE_HEADER, signatureOf, signedHeaders, TIMESTAMP_HEADER } from "../signed-body.ts";
 
 /**
  * Signatures of POSTs with audit lines: HMAC-SHA256 with a shared key over the time and the body, as
  * `X-Keyferry-Signature: sha256=<hex>`. docs/events.md has the definition for senders.
  */
 
-export const TIMESTAMP_HEADER = "x-keyferry-timestamp";
-export const SIGNATURE_HEADER = "x-keyferry-signature";
+export { SIGNATURE_HEADER, TIMESTAMP_HEADER };
 /** The sender lost lines before this POST, for a MissedReason. It is signed too. */
 export const MISSED_HEADER = "x-keyferry-missed";
 
@@ -70,17 +70,31 @@ export interface CheckedPost {
   readonly missed?: MissedReason;
 }
 
-/** Accepts a POST once, if one of the keys signed it within the window. */
-export function checkPost(post: Post, { keys, accepted, now }: CheckOptions): CheckedPost | PostProblem {
+/** What is wrong with the headers of a POST, whatever its body is. */
+export function headersProblem(post: Omit<Post, "body">, now: EpochMs): "unsigned" | "stale" | undefined {
+  const signed = signedParts(post);
+  if (signed === undefined) return "unsigned";
+  return Math.abs(now - signed.at) > WINDOW_MS ? "stale" : undefined;
+}
+
+function signedParts(post: Omit<Post, "body">) {
   const at = timeOf(post.timestamp);
   const signature = /^sha256=(?<hex>[0-9a-fA-F]{64})$/.exec(post.signature ?? "")?.groups?.hex;
   const missed = missedReason(post.missed);
-  if (at === undefined || signature === undefined || missed !== post.missed) return "unsigned";
+  if (at === undefined || signature === undefined || missed !== post.missed) return undefined;
+  return { at, signature, missed };
+}
+
+/** Accepts a POST once, if one of the keys signed it within the window. */
+export function checkPost(post: Post, { keys, accepted, now }: CheckOptions): CheckedPost | PostProblem {
+  const signed = signedParts(post);
+  if (signed === undefined) return "unsigned";
+  const { at, signature, missed } = signed;
   if (Math.abs(now - at) > WINDOW_MS) return "stale";
   const given = Buffer.from(signature, "hex");
   // All keys are compared, so that the time tells nothing about them.
   const matches = keys
-    .map((key) => digestOf(key, post.timestamp ?? "", missed, post.body))
+    .map((key) => signatureOf(key, `${post.timestamp}${alsoSigned(missed)}`, post.body))
     .filter((expected) => timingSafeEqual(expected, given));
   const [match] = matches;
   if (match === undefined) return "forged";
@@ -96,10 +110,8 @@ export function signPost(
   body: Uint8Array,
   { key, now, missed }: { readonly key: Uint8Array; readonly now: EpochMs; readonly missed?: MissedReason },
 ): Readonly<Record<string, string>> {
-  const timestamp = String(Math.floor(now / SECOND_MS));
   return {
-    [TIMESTAMP_HEADER]: timestamp,
-    [SIGNATURE_HEADER]: `sha256=${digestOf(key, timestamp, missed, body).toString("hex")}`,
+    ...signedHeaders(body, { key, now, also: alsoSigned(missed) }),
     ...(missed === undefined ? {} : { [MISSED_HEADER]: missed }),
   };
 }
@@ -113,10 +125,9 @@ function timeOf(timestamp: string | undefined): EpochMs | undefined {
   return timestamp !== undefined && /^\d{1,12}$/.test(timestamp) ? Number(timestamp) * SECOND_MS : undefined;
 }
 
-/** The time has digits only, so what follows it is unambiguous. */
-function digestOf(key: Uint8Array, timestamp: string, missed: string | undefined, body: Uint8Array): Buffer {
-  const head = missed === undefined ? `${timestamp}.` : `${timestamp};missed=${missed}.`;
-  return createHmac("sha256", key).update(head).update(body).digest();
+/** What is signed after the time. */
+function alsoSigned(missed: string | undefined): string {
+  return missed === undefined ? "" : `;missed=${missed}`;
 }
 
 /** A process remembers at most so many signatures of one Vault. */
@@ -139,7 +150,7 @@ export function acceptedPosts(limit = 100_000): Accepted {
 
 const MIN_KEY_CHARACTERS = 32;
 
-/** The keys in a file, secret or parameter, one on each line. Undefined unless all have at least 32 characters. */
+/** The keys or tokens in a file, secret or parameter, one on each line. Undefined unless all have at least 32 characters. */
 export function postKeys(text: string): readonly Buffer[] | undefined {
   const lines = text.split("\n").map((line) => line.trim());
   const keys = lines.filter((line) => line !== "");

@@ -99,7 +99,7 @@ async function answerTo(
   const { url, clock } = options;
   const headers = {
     "content-type": "application/cloudevents-batch+json",
-    ...signedHeaders(body, await options.key(), clock()),
+    ...signedHeaders(body, { key: await options.key(), now: clock() }),
   };
   const request = { origin: url.origin, path: `${url.pathname}${url.search}`, method: "POST", headers, body } as const;
   const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);

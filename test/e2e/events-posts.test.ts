@@ -19,7 +19,7 @@ import { startWorld, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const KEY = "the key of an inlet, long enough to count";
-const TOKEN = "the-token-of-the-relay";
+const TOKEN = "the-token-of-the-relay-long-enough";
 
 const PAGE = pages().find(({ path }) => path === "docs/events.md") ?? assert.fail();
 

@@ -20,6 +20,8 @@ import {
 
 const KEYS = { main: "the key of main, long enough to count", edge: "the key of edge, long enough to count" };
 
+const TOKEN = "the token of main, long enough to count".replaceAll(" ", "-");
+
 describe("the inlets of a process", () => {
   let folder: TempFolder;
   let ports: readonly ReservedPort[];
@@ -134,6 +136,32 @@ describe("the inlets of a process", () => {
     assert.equal((await post("main", "/main")).status, 200);
   });
 
+  it("say once, with the remedy, that a token can't be used", async () => {
+    const tokenFile = join(folder.path, "main.token");
+    await writeFile(tokenFile, "\n");
+    await set({ main: { http: { listen: at(0), path: "/main", bearerFile: "./main.token" } } });
+    await told("inlet-listening");
+    const send = async (token: string) => {
+      const headers = { authorization: `Bearer ${token}` };
+      return (await fetch(`http://${at(0)}/main`, { method: "POST", body: "{}", headers })).status;
+    };
+    assert.deepEqual([await send(TOKEN), await send(TOKEN)], [503, 503]);
+    await writeFile(tokenFile, "short");
+    assert.equal(await send("short"), 503);
+    const whys = deps.events.flatMap(({ event, fields }) =>
+      event === "inlet-credential-unusable" ? [fields.why] : [],
+    );
+    const why =
+      "bearerFile ./main.token of Vault main in fleet.yaml must hold a token of at least 32 characters on each line";
+    assert.deepEqual(whys, [why]);
+    assert.equal(deps.counts.get("keyferry_inlet_posts_refused_total main credential"), 3);
+    await writeFile(tokenFile, TOKEN);
+    assert.equal(await send(TOKEN), 200);
+    await writeFile(tokenFile, "");
+    assert.equal(await send(TOKEN), 503);
+    assert.equal(deps.events.filter(({ event }) => event === "inlet-credential-unusable").length, 2);
+  });
+
   it("sweep when no line came for long, and again after as long", async () => {
     await set({ main: { file: { path: "./audit.log" }, silentAfterMs: 60_000 } });
     await until("two sweeps", () => of("main").reasons.length >= 2);
@@ -141,12 +169,12 @@ describe("the inlets of a process", () => {
   });
 
   it("sweep what a sender with a token, which does not send again, sent while nobody took it", async () => {
-    await writeFile(join(folder.path, "main.token"), "token-of-main\n");
+    await writeFile(join(folder.path, "main.token"), `${TOKEN}\n`);
     await set({ main: { http: { listen: at(0), path: "/main", bearerFile: "./main.token" } }, edge: http("edge") });
     await until("the sweep of the start", () => found.get("main")?.reasons.length === 1);
     assert.deepEqual([of("main").reasons, of("edge").reasons], [["reconnected"], []]);
     const send = () => {
-      const headers = { authorization: "Bearer token-of-main" };
+      const headers = { authorization: `Bearer ${TOKEN}` };
       return fetch(`http://${at(0)}/main`, { method: "POST", body: "{}", headers });
     };
     of("main").failure = NO_ANSWER;

@@ -68,6 +68,7 @@ describe("POSTs of audit lines", () => {
     fetch(`${origin}${path}`, { method: "POST", body: new Uint8Array(Buffer.from(body)), headers });
   const headersOf = (body: string | Buffer, missed?: MissedReason) =>
     signPost(Buffer.from(body), { key: KEY, now: deps.now, ...(missed === undefined ? {} : { missed }) });
+  const headersAt = (now: number) => signPost(Buffer.from(""), { key: KEY, now });
   const postSigned = (body: string | Buffer, headers: Readonly<Record<string, string>> = {}) =>
     post("/signed", body, { ...headersOf(body), ...headers });
   const asBearer = { authorization: `Bearer ${TOKEN}` };
@@ -158,6 +159,48 @@ describe("POSTs of audit lines", () => {
     assert.equal((await post("/other", "{}", asBearer)).status, 404);
     const got = await fetch(`${origin}/bearer`, { headers: asBearer });
     assert.deepEqual([got.status, got.headers.get("allow")], [405, "POST"]);
+  });
+
+  /** A POST whose body never ends, when the server has its headers, or its status. */
+  const slowly = (headers: Readonly<Record<string, string>>, localAddress = "127.0.0.1") =>
+    new Promise<{ readonly status?: number | undefined; end(): void }>((resolve, reject) => {
+      const at = { host: "127.0.0.1", port: port.port, path: "/signed", method: "POST", localAddress };
+      const sending = request({ ...at, headers: { ...headers, expect: "100-continue" } });
+      const end = () => void sending.destroy();
+      sending.on("error", reject);
+      sending.on("response", ({ statusCode }) => resolve({ status: statusCode, end }));
+      sending.on("continue", () => resolve({ end }));
+      sending.flushHeaders();
+    });
+
+  it("are refused before their body when their headers can't be right", async () => {
+    const good = headersOf("");
+    for (const headers of [{}, { ...good, "x-keyferry-signature": "sha256=0" }, headersAt(deps.now - 301_000)]) {
+      const answer = await fetch(`${origin}/signed`, {
+        ...{ method: "POST", headers, duplex: "half", signal: AbortSignal.timeout(10_000) },
+        body: new ReadableStream({ start: (body) => body.enqueue(Buffer.from("half")) }),
+      } as RequestInit);
+      assert.equal(answer.status, 401);
+    }
+  });
+
+  it("of one address have few bodies at once, so that it keeps no other from its own", async () => {
+    const open = await Promise.all([1, 2, 3, 4].map(() => slowly(headersOf("never sent"))));
+    const body = '{"a":1}';
+    const full = await post("/signed", body, headersOf(body));
+    assert.deepEqual([full.status, full.headers.get("retry-after")], [429, "1"]);
+    assert.equal(deps.counts.get("keyferry_inlet_posts_refused_total signed peer-busy"), 1);
+    assert.equal((await post("/bearer", body, asBearer)).status, 200, "a token comes before the body");
+    // Other systems have one address on loopback.
+    if (process.platform === "linux") {
+      const other = await slowly(headersOf("never sent"), "127.0.0.2");
+      assert.equal(other.status, undefined);
+      other.end();
+    }
+    for (const one of open) one.end();
+    const start = performance.now();
+    while ((await post("/signed", body, headersOf(body))).status === 429) assert.ok(performance.now() - start < 10_000);
+    assert.deepEqual(signed.lines, [body]);
   });
 
   it("may end in the middle: the next one is answered", async () => {
