@@ -2,7 +2,7 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { Agent, type Dispatcher } from "undici";
 import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
-import type { Inlet, Taken } from "../ports/inlet.ts";
+import type { Inlet, MissedReason, Taken } from "../ports/inlet.ts";
 import type { Log } from "../ports/telemetry.ts";
 import { boundedBody } from "../util/bounded-body.ts";
 import { codeOf } from "../util/error-code.ts";
@@ -25,11 +25,17 @@ export interface PostingInlet extends Inlet {
 
 /** The receiver did not take a POST. */
 export class PostFailed extends Error {
-  constructor(why: string) {
+  readonly status: number | undefined;
+
+  constructor(why: string, status?: number) {
     super(why);
     this.name = "PostFailed";
+    this.status = status;
   }
 }
+
+/** Answers to the body itself: the same lines would have them for ever. */
+const ABOUT_THE_BODY: ReadonlySet<number | undefined> = new Set([400, 413, 415]);
 
 const CONNECT_MS = 10 * SECOND_MS;
 /** A receiver answers when its nudges are stored, which may take it a minute. */
@@ -60,16 +66,15 @@ export function postingInlet(options: PostingOptions): PostingInlet {
       const at = { origin: url.origin, path: `${url.pathname}${url.search}` };
       return await answerTo(await agent.request({ ...at, method: "POST", headers, body, signal }));
     } catch (error) {
-      failed(error);
+      if (lines.length === 0 || !isAboutBody(error)) failed(error);
       throw error;
     }
   };
+  const passing = passingInParts(post, options);
   return {
     // Whose lines they are is known to the receiver.
     vault: "relayed",
-    async take(lines, signal) {
-      return { lines: lines.length, bad: 0, nudged: 0, ...(await post(lines, signal)) };
-    },
+    take: (lines, signal) => passing(lines, signal),
     async missed(reason, signal) {
       await post([], signal, reason);
     },
@@ -77,11 +82,60 @@ export function postingInlet(options: PostingOptions): PostingInlet {
   };
 }
 
+type Post = (lines: readonly string[], signal: AbortSignal, missed?: MissedReason) => Promise<Partial<Taken>>;
+
+/** Leaves out the lines that the receiver refuses even alone; the next POST then says that lines are missing. */
+function passingInParts(post: Post, { url, log }: PostingOptions): Inlet["take"] {
+  let isMissing = false;
+  const postAndTell: Post = async (lines, signal) => {
+    const told = isMissing;
+    const taken = await post(lines, signal, told ? "overflow" : undefined);
+    if (told) isMissing = false;
+    return taken;
+  };
+  const inParts = async (lines: readonly string[], signal: AbortSignal): Promise<Taken & { dropped: number }> => {
+    try {
+      return { lines: lines.length, bad: 0, nudged: 0, dropped: 0, ...(await postAndTell(lines, signal)) };
+    } catch (error) {
+      if (!isAboutBody(error)) throw error;
+      if (lines.length <= 1) {
+        isMissing = true;
+        return { lines: lines.length, bad: lines.length, nudged: 0, dropped: lines.length };
+      }
+      const half = Math.ceil(lines.length / 2);
+      const one = await inParts(lines.slice(0, half), signal);
+      const other = await inParts(lines.slice(half), signal);
+      const [bad, nudged] = [one.bad + other.bad, one.nudged + other.nudged];
+      return { lines: lines.length, bad, nudged, dropped: one.dropped + other.dropped };
+    }
+  };
+  return async (lines, signal) => {
+    const { dropped, ...taken } = await inParts(lines, signal);
+    if (dropped === 0) return taken;
+    log.error("audit-lines-dropped", {
+      to: url.origin,
+      lines: dropped,
+      because: "the receiver refuses them alone too",
+    });
+    // Before these lines count as taken. A receiver that refuses even this is told with the next ones.
+    if (isMissing) await postAndTell([], signal).catch(unlessAboutBody);
+    return taken;
+  };
+}
+
+function isAboutBody(error: unknown): boolean {
+  return error instanceof PostFailed && ABOUT_THE_BODY.has(error.status);
+}
+
+function unlessAboutBody(error: unknown): void {
+  if (!isAboutBody(error)) throw error;
+}
+
 async function answerTo({ statusCode, body }: Dispatcher.ResponseData): Promise<Partial<Taken>> {
   const text = String(await boundedBody(body, MAX_ANSWER));
   // 409: it took the same POST before, and its answer was lost.
   if (statusCode === 409) return {};
-  if (statusCode < 200 || statusCode > 299) throw new PostFailed(`it answered ${statusCode}`);
+  if (statusCode < 200 || statusCode > 299) throw new PostFailed(`it answered ${statusCode}`, statusCode);
   return takenIn(text);
 }
 
