@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { stat, writeFile } from "node:fs/promises";
-import { connect, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { closing, listening } from "../../../lib/inlets/listening.ts";
 import { sinkOf } from "../../../lib/inlets/sink.ts";
 import { type SocketPlace, serveSocket } from "../../../lib/inlets/socket-server.ts";
 import { type ReservedPort, reservePort } from "../../harness/process/ports.ts";
@@ -125,6 +126,20 @@ describe("the peer of Vault's socket device", () => {
     });
     servers.pop();
     assert.ok((await stat(join(folder.path, "a-file"))).isFile());
+  });
+
+  it("has a unix socket for its owner alone as soon as it can be found", async () => {
+    const path = join(folder.path, "audit.sock");
+    const before = process.umask(0);
+    const server = createServer();
+    try {
+      await listening(server, { path });
+      assert.equal((await stat(path)).mode & 0o077, 0);
+      assert.equal(process.umask(), 0, "it is as before for everything else");
+    } finally {
+      process.umask(before);
+      await closing(server);
+    }
   });
 
   it("refuses peers from other networks", async (t) => {
