@@ -2,6 +2,7 @@ import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { DestinationAwaited } from "../destinations/destination.ts";
 import { type ErrorCode, OUTAGE_CODES, SyncError } from "../errors.ts";
 import { causeOf } from "../failures/causes.ts";
+import { PathAwaited } from "../failures/path-wake.ts";
 import { WAITS_FOR_A_SECRET } from "../failures/release-wake.ts";
 import { asError, followAt, type KnownFailure, type SharedOutcome } from "../failures/shared-failures.ts";
 import { renewSlotOf } from "../issues/issue-times.ts";
@@ -243,8 +244,9 @@ async function settleError(
     ...(told.announced && { seen: { ...told.announced.seen, hash: declared.hash } }),
   };
   const refused = refusedTo(run, error);
+  const taken = error instanceof PathAwaited ? error.awaits : undefined;
   const denied = deniedBy(run, error);
-  const settlement = settleFailed(after, error, await timingOf(deps), { ...context, refused, denied });
+  const settlement = settleFailed(after, error, await timingOf(deps), { ...context, refused, taken, denied });
   await claim.settle({ ...settlement, did: restartedBy(rolled) });
   await verifyReferences(deps, { row: claim.row, refs }, batch);
   return settlement;
