@@ -13,8 +13,8 @@ export const CONFIG = {
   except: [
     "lib/declarations/{crd,vault-dynamic-secret,vault-pki-secret,unsupported}.ts",
     "lib/store/**/{schema,table}.ts",
-    "lib/injector/{annotations,agent-annotations,pod-annotations}.ts",
     "lib/domain-events/schemas.ts",
+    "lib/injector/{annotations,agent-annotations,pod-annotations}.ts",
   ],
   /** What keeps tenants apart and what fences writes: here every mutant must be killed. */
   strict: [
