@@ -35,7 +35,7 @@ import { listen } from "./listen.ts";
 import { logLines } from "./log-lines.ts";
 import { type EventFlags, runEvents } from "./run-events.ts";
 import { type FollowedFleet, followedFleet, startedFleet } from "./run-fleet.ts";
-import { openSocket, runInlets, runInlets, runInstant, runInstant } from "./run-inlets.ts";
+import { openSocket, runInlets, runInstant } from "./run-inlets.ts";
 import { exposeRuntime } from "./runtime-info.ts";
 import { exposeHubs, exposeSight } from "./sight-metrics.ts";
 import { sleep, stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
