@@ -9,7 +9,7 @@ import type { Outbox, Unsent } from "./outbox.ts";
 const KEPT_MS = 24 * HOUR_MS;
 /** Younger ones are left to the process that recorded them, if there are several. */
 const SWEPT_AFTER_MS = MINUTE_MS;
-/** Circuits that opened since the sweep before. */
+/** Circuits that opened since the sweep before: no process knows what the others sent. */
 const CIRCUITS_SINCE_MS = 12 * MINUTE_MS;
 const ROWS_OF_PAGE = 100;
 const MOST_PAGES = 50;
@@ -50,10 +50,12 @@ async function drop({ leases, log, metrics }: SweepDeps, old: readonly Required<
 }
 
 /** An outage that goes on, and whose event may be lost: it is sent again, with the same id. */
-export async function sweepCircuits({ leases, clock }: SweepDeps, out: Outbox, signal: AbortSignal): Promise<void> {
+export async function sweepCircuits({ leases, clock, isAlone }: SweepDeps, out: Outbox, signal: AbortSignal): Promise<void> {
   const now = clock();
+  // A process that is alone knows what it sent, so that a receiver may be away for longer.
+  const sinceMs = isAlone ? KEPT_MS : CIRCUITS_SINCE_MS;
   const isDue = ({ id, since }: Circuit): boolean =>
-    clusterOfCircuit(id) !== undefined && since < now - SWEPT_AFTER_MS && since >= now - CIRCUITS_SINCE_MS;
+    clusterOfCircuit(id) !== undefined && since < now - SWEPT_AFTER_MS && since >= now - sinceMs;
   const events = (await leases.circuits())
     .filter(isDue)
     .flatMap(eventsOfOpened)

@@ -153,6 +153,24 @@ describe("the sweep of domain events", () => {
   });
 });
 
+describe("the sweep of a process that is alone", () => {
+  it("sends an outage of the last day once the receiver is back, however long it was away", async () => {
+    for (const [since, times] of [
+      [NOW - 5 * HOUR_MS, 1],
+      [NOW - DAY_MS, 1],
+      [NOW - DAY_MS - 1, 0],
+    ] as const) {
+      const { events, sink } = opened({ circuits: [outage(since)], isAlone: true });
+      sink.refuse(() => true);
+      await events.sweep(SOON());
+      sink.refuse(() => false);
+      await events.sweep(SOON());
+      await events.sweep(SOON());
+      assert.equal(sink.events.length, times, `${NOW - since}`);
+    }
+  });
+});
+
 describe("a settle with events that are not sent yet", () => {
   const settle = async (
     given: Partial<RowState>,
