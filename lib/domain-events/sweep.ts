@@ -50,7 +50,11 @@ async function drop({ leases, log, metrics }: SweepDeps, old: readonly Required<
 }
 
 /** An outage that goes on, and whose event may be lost: it is sent again, with the same id. */
-export async function sweepCircuits({ leases, clock, isAlone }: SweepDeps, out: Outbox, signal: AbortSignal): Promise<void> {
+export async function sweepCircuits(
+  { leases, clock, isAlone }: SweepDeps,
+  out: Outbox,
+  signal: AbortSignal,
+): Promise<void> {
   const now = clock();
   // A process that is alone knows what it sent, so that a receiver may be away for longer.
   const sinceMs = isAlone ? KEPT_MS : CIRCUITS_SINCE_MS;
