@@ -64,6 +64,7 @@ describe("what fleet.yaml does not allow is never written", () => {
     await world.given(aSecret(), aPushed({ path: `kv/data/${PATH}` }));
     await world.advance("1m");
     assert.equal((await held(world, `clusters/east/${PATH}/db`))?.user, "app");
+    assert.equal((await world.row("app", "Deployment"))?.state.place?.path, `kv/clusters/east/${PATH}`);
   });
 });
 
